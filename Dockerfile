@@ -1,0 +1,33 @@
+# syntax=docker/dockerfile:1
+
+FROM --platform=$BUILDPLATFORM golang:1.26-bookworm AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN --mount=type=cache,target=/go/pkg/mod go mod download
+COPY . .
+ARG TARGETOS TARGETARCH VERSION=dev
+RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
+    CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -tags nomsgpack -trimpath \
+    -ldflags "-s -w -X github.com/dlrloop/dlrloop/cli.version=$VERSION" -o /out/dlrloop . \
+    && mkdir /out/data
+
+FROM scratch
+ARG VERSION=dev REVISION=
+LABEL org.opencontainers.image.title="dlrloop" \
+      org.opencontainers.image.description="Takes Sinch SMS delivery reports durably and sends the delivery feedback on" \
+      org.opencontainers.image.source="https://github.com/dlrloop/dlrloop" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version=$VERSION \
+      org.opencontainers.image.revision=$REVISION
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=build /out/dlrloop /dlrloop
+# A new volume takes its owner from this folder. Everything else may be read-only.
+COPY --from=build --chown=65532:65532 /out/data /data
+USER 65532:65532
+# Relative to the root, the defaults mean /config.yaml and /data.
+WORKDIR /
+VOLUME /data
+EXPOSE 8080 8081
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["/dlrloop", "healthcheck"]
+ENTRYPOINT ["/dlrloop"]
+CMD ["serve"]
