@@ -1,0 +1,89 @@
+package dlr
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"slices"
+)
+
+// ContentKey is the same for a report and its repeats, whatever order Sinch wrote them in, and differs for any other
+// report: the reports carry no id of their own. It covers
+//
+//   - of a recipient report: batch, recipient's digits, status, code and Sinch's time;
+//   - of a batch report: type, batch, total and, for each status and code, the count and the recipients' digits.
+//
+// Stores keep these keys: what goes into one, and how, must not change.
+func (r *Report) ContentKey() [16]byte {
+	content := make([]byte, 0, 256)
+	if r.Type.Recipient() && len(r.Entries) == 1 && len(r.Entries[0].Recipients) == 1 {
+		content = r.appendRecipient(content)
+	} else {
+		content = r.appendBatch(content)
+	}
+	sum := sha256.Sum256(content)
+	return [16]byte(sum[:16])
+}
+
+func (r *Report) appendRecipient(b []byte) []byte {
+	e := r.Entries[0]
+	b = appendText(b, "recipient")
+	b = appendText(b, r.BatchID)
+	b = appendText(b, Digits(e.Recipients[0]))
+	b = appendText(b, string(e.Status))
+	b = binary.AppendVarint(b, int64(e.Code))
+	return binary.AppendVarint(b, e.At.UnixMilli())
+}
+
+func (r *Report) appendBatch(b []byte) []byte {
+	b = appendText(b, string(r.Type))
+	b = appendText(b, r.BatchID)
+	b = binary.AppendVarint(b, int64(r.Total))
+	entries := slices.Clone(r.Entries)
+	slices.SortFunc(entries, compareKind)
+	for len(entries) > 0 {
+		same := 1
+		for same < len(entries) && compareKind(entries[0], entries[same]) == 0 {
+			same++
+		}
+		b = appendEntries(b, entries[:same])
+		entries = entries[same:]
+	}
+	return b
+}
+
+func compareKind(a, b Entry) int {
+	return cmp.Or(cmp.Compare(a.Status, b.Status), cmp.Compare(a.Code, b.Code))
+}
+
+// appendEntries appends entries of one status and code as if they were one.
+func appendEntries(b []byte, entries []Entry) []byte {
+	var count, listed int
+	for _, e := range entries {
+		count += e.Count
+		listed += len(e.Recipients)
+	}
+	recipients := make([]string, 0, listed)
+	for _, e := range entries {
+		for _, n := range e.Recipients {
+			recipients = append(recipients, Digits(n))
+		}
+	}
+	slices.Sort(recipients)
+	recipients = slices.Compact(recipients)
+
+	b = appendText(b, string(entries[0].Status))
+	b = binary.AppendVarint(b, int64(entries[0].Code))
+	b = binary.AppendVarint(b, int64(count))
+	b = binary.AppendUvarint(b, uint64(len(recipients)))
+	for _, digits := range recipients {
+		b = appendText(b, digits)
+	}
+	return b
+}
+
+// appendText appends s with its length before it, so that no two lists of texts look the same.
+func appendText(b []byte, s string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(s)))
+	return append(b, s...)
+}

@@ -1,0 +1,135 @@
+package dlr
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// Callback is what one call to the webhook brought. Report is nil for an inbound message, which is no report.
+type Callback struct {
+	Type   Type
+	Report *Report
+}
+
+// Reason says why a body was not understood. The set is closed: it labels quarantined callbacks.
+type Reason string
+
+// The reasons.
+const (
+	NotJSON     Reason = "not_json"
+	NoType      Reason = "no_type"
+	UnknownType Reason = "unknown_type"
+	NoBatchID   Reason = "no_batch_id"
+	NoRecipient Reason = "no_recipient"
+	NoStatus    Reason = "no_status"
+)
+
+// Reasons returns the closed set.
+func Reasons() []Reason {
+	return []Reason{NotJSON, NoType, UnknownType, NoBatchID, NoRecipient, NoStatus}
+}
+
+// ParseError says why a body could not be taken for a report. Of the body it holds the type and, where that is no JSON, the
+// character at fault; so it may be logged.
+type ParseError struct {
+	Reason Reason
+	Type   Type // as it came, at most 64 bytes of it; empty if there was none
+	Err    error
+}
+
+func (e *ParseError) Error() string {
+	switch e.Reason {
+	case NotJSON:
+		return fmt.Sprintf("not a JSON object: %v", e.Err)
+	case NoType:
+		return "no member \"type\""
+	case UnknownType:
+		return fmt.Sprintf("unknown type %.40q", string(e.Type))
+	}
+	return fmt.Sprintf("%s: %s", e.Type, strings.ReplaceAll(string(e.Reason), "_", " "))
+}
+
+func (e *ParseError) Unwrap() error { return e.Err }
+
+// What a report is filed under is bounded, in bytes: one key too long for a store would block every report behind it.
+// Nothing that Sinch sends comes near. What is longer counts as missing.
+const (
+	maxType    = 64
+	maxBatchID = 255
+	maxNumber  = 64
+	maxStatus  = 64
+)
+
+// maxText is where other texts are cut, in characters: Sinch's own limit for a client_reference.
+const maxText = 2048
+
+// Parse reads the body of one callback. What it does not understand comes back as a *ParseError: such a body is worth
+// keeping, never worth refusing. Members that are missing, of another JSON type or unreadable become the zero value (a
+// code becomes NoCode), as long as there is a batch, and a recipient with a status or a list of statuses. An entry
+// without a status makes the whole report a ParseError: its recipients would be lost otherwise.
+func Parse(body []byte) (Callback, error) {
+	var w wireCallback
+	if err := decode(body, &w); err != nil {
+		return Callback{}, &ParseError{Reason: NotJSON, Err: err}
+	}
+	t := Type(w.Type)
+	switch {
+	case t == "":
+		return Callback{}, &ParseError{Reason: NoType}
+	case t.Inbound():
+		return Callback{Type: t}, nil
+	case !t.Known():
+		t = Type(strings.ToValidUTF8(string(t[:min(len(t), maxType)]), ""))
+		return Callback{Type: t}, &ParseError{Reason: UnknownType, Type: t}
+	case len(w.BatchID) > maxBatchID || strings.TrimSpace(string(w.BatchID)) == "":
+		return Callback{Type: t}, &ParseError{Reason: NoBatchID, Type: t}
+	}
+	entries, missing := w.entries(t)
+	if missing != "" {
+		return Callback{Type: t}, &ParseError{Reason: missing, Type: t}
+	}
+	r := &Report{
+		Type:              t,
+		BatchID:           string(w.BatchID),
+		ClientReference:   w.ClientReference.cut(),
+		Total:             max(w.Total.or(0), 0),
+		Entries:           entries,
+		AppliedOriginator: w.AppliedOriginator.cut(),
+		Encoding:          w.Encoding.cut(),
+		Operator:          w.Operator.cut(),
+		Parts:             max(w.Parts.or(0), 0),
+	}
+	if t.Recipient() {
+		r.Total = 1
+	}
+	return Callback{Type: t, Report: r}, nil
+}
+
+const bom = "\xef\xbb\xbf"
+
+// decode fills w from a JSON object. A member of a type that w cannot hold stays as it is.
+func decode(body []byte, w *wireCallback) error {
+	err := json.Unmarshal(bytes.TrimPrefix(body, []byte(bom)), w)
+	if err == nil {
+		return nil
+	}
+	if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		if mismatch.Field != "" {
+			return nil
+		}
+		return fmt.Errorf("it is of type %s", mismatch.Value)
+	}
+	return err
+}
+
+// cut returns t, or its first characters where it is too long.
+func (t text) cut() string {
+	if len(t) <= maxText || utf8.RuneCountInString(string(t)) <= maxText {
+		return string(t)
+	}
+	return string([]rune(t)[:maxText])
+}

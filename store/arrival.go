@@ -1,0 +1,157 @@
+package store
+
+import (
+	"time"
+
+	"github.com/dlrloop/dlrloop/dlr"
+)
+
+// Arrival is one thing to keep: what came in, for which plan, and when. It is the unit that Record makes durable and the
+// fold takes into the state.
+type Arrival struct {
+	Plan string    // the service plan; never empty
+	At   time.Time // when it was taken in, UTC, cut to the millisecond
+	News News      // what it says; one of the types below
+}
+
+// News is one of Report, Quarantined, Facts, Confirmation, Settlement, Requeue.
+type News interface {
+	// Batch is the id of the batch that the news is about; empty for what belongs to none.
+	Batch() string
+}
+
+// Source says how something became known.
+type Source uint8
+
+// The sources.
+const (
+	FromCallback     Source = iota // Sinch called the webhook
+	FromPoll                       // read from Sinch's API
+	FromGateway                    // an answer or call that passed the gateway
+	FromRegistration               // told by an application
+)
+
+func (s Source) String() string {
+	return [...]string{"callback", "polled", "gateway", "registered"}[s&3]
+}
+
+// Report is a delivery report with the bytes it was read from.
+type Report struct {
+	*dlr.Report
+	Raw    []byte
+	Source Source // FromCallback or FromPoll
+}
+
+// Batch is the id of the report's batch.
+func (r Report) Batch() string { return r.BatchID }
+
+// Quarantined is an authentic callback that was not understood, kept raw.
+type Quarantined struct {
+	Reason dlr.Reason
+	Type   dlr.Type // as it came; may be empty
+	Raw    []byte
+}
+
+// Batch is empty: what was not understood belongs to no batch.
+func (Quarantined) Batch() string { return "" }
+
+// Facts are what Sinch says of a batch. Zero members are unknown or not set.
+type Facts struct {
+	BatchID         string
+	Missing         bool // Sinch does not know the batch; nothing else is set then
+	FeedbackEnabled bool
+	ReportKind      string // none, summary, full, per_recipient, per_recipient_final
+	ClientReference string
+	Recipients      int // entries in to: numbers and groups
+	Canceled        bool
+	CreatedAt       time.Time
+	ModifiedAt      time.Time // facts of an older modification never replace newer ones
+	SendAt          time.Time
+	ExpireAt        time.Time
+	Source          Source
+}
+
+// Batch is the id of the batch that the facts are about.
+func (f Facts) Batch() string { return f.BatchID }
+
+// SentAt is when the batch left, as far as the facts tell: its send_at, else its creation.
+func (f Facts) SentAt() time.Time {
+	if f.SendAt.After(f.CreatedAt) {
+		return f.SendAt
+	}
+	return f.CreatedAt
+}
+
+// Confirmation is an application's word that these recipients received the batch. It names at least one.
+type Confirmation struct {
+	BatchID    string
+	Recipients []string // numbers as they came
+}
+
+// Batch is the id of the confirmed batch.
+func (c Confirmation) Batch() string { return c.BatchID }
+
+// Settlement is what became of a claimed task's attempt.
+type Settlement struct {
+	BatchID    string
+	Lease      string   // of the claim that is settled
+	Recipients []string // those the attempt was about, as claimed
+	Outcome    Outcome
+	Reason     Reason
+	Detail     string    // a short excerpt for people: no whole number, no secret
+	Due        time.Time // Retry: when the task is due again
+	// FullRead says that the full report was read and recorded, or that it never will be: the task no longer asks for it.
+	FullRead bool
+}
+
+// Batch is the id of the settled batch.
+func (s Settlement) Batch() string { return s.BatchID }
+
+// Requeue makes dead recipients owed again, at a person's word.
+type Requeue struct {
+	BatchID    string
+	Recipients []string
+}
+
+// Batch is the id of the batch.
+func (r Requeue) Batch() string { return r.BatchID }
+
+// Outcome is what a settlement does to the recipients it names.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Progress  Outcome = iota // nothing was asked of Sinch for them; the task is due again at once (a look-up or read succeeded)
+	Accepted                 // Sinch accepted them: sent, never owed again
+	Retry                    // they stay owed; the attempt counts
+	Buried                   // they are dead until a person requeues them
+	GivenBack                // they stay owed and due; the attempt does not count
+)
+
+func (o Outcome) String() string {
+	return [...]string{"progress", "accepted", "retry", "buried", "given_back"}[o]
+}
+
+// Reason says how an attempt ended. The set is closed: it decides the retry, labels the metric and shows on the page.
+type Reason string
+
+// The reasons.
+const (
+	ReasonAccepted            Reason = "accepted"
+	ReasonRateLimited         Reason = "rate_limited"
+	ReasonServer              Reason = "server"
+	ReasonTimeout             Reason = "timeout"
+	ReasonNetwork             Reason = "network"
+	ReasonAuth                Reason = "auth"
+	ReasonNotEnabledOrUnknown Reason = "not_enabled_or_unknown"
+	ReasonRejected            Reason = "rejected"
+	ReasonCanceled            Reason = "canceled"
+)
+
+// FeedbackReasons returns the closed set.
+func FeedbackReasons() []Reason {
+	return []Reason{
+		ReasonAccepted, ReasonRateLimited, ReasonServer, ReasonTimeout, ReasonNetwork,
+		ReasonAuth, ReasonNotEnabledOrUnknown, ReasonRejected, ReasonCanceled,
+	}
+}

@@ -1,0 +1,138 @@
+package boltstore
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// Kinds of arrivals in the journal. Their numbers are part of the format.
+const (
+	kindReport byte = iota + 1
+	kindQuarantined
+	kindFacts
+	kindConfirmation
+	kindSettlement
+	kindRequeue
+)
+
+// encodeArrival packs an arrival for the journal: kind, plan, milliseconds, and the news. A report is its bytes as they
+// came, to be parsed again; what is rare is JSON.
+func encodeArrival(a store.Arrival) ([]byte, error) {
+	var p packer
+	head := func(kind byte, room int) {
+		p = make(packer, 0, room+len(a.Plan)+24)
+		p.byte(kind)
+		p.string(a.Plan)
+		p.time(a.At)
+	}
+	asJSON := func(kind byte) error {
+		text, err := json.Marshal(a.News)
+		if err != nil {
+			return fmt.Errorf("encode arrival: %w", err)
+		}
+		head(kind, len(text))
+		p = append(p, text...)
+		return nil
+	}
+	var err error
+	switch n := a.News.(type) {
+	case store.Report:
+		head(kindReport, len(n.Raw))
+		p.byte(byte(n.Source))
+		p = append(p, n.Raw...)
+	case store.Quarantined:
+		head(kindQuarantined, len(n.Raw)+64)
+		p.string(string(n.Reason))
+		p.string(string(n.Type))
+		p = append(p, n.Raw...)
+	case store.Facts:
+		err = asJSON(kindFacts)
+	case store.Confirmation:
+		err = asJSON(kindConfirmation)
+	case store.Settlement:
+		err = asJSON(kindSettlement)
+	case store.Requeue:
+		err = asJSON(kindRequeue)
+	default:
+		err = fmt.Errorf("encode arrival: no news of type %T is known", a.News)
+	}
+	return p, err
+}
+
+// decodeArrival reads what encodeArrival packed. The result holds on to b.
+func decodeArrival(b []byte) (store.Arrival, error) {
+	u := unpacker{rest: b}
+	kind := u.byte()
+	a := store.Arrival{Plan: u.string(), At: u.time()}
+	var err error
+	switch kind {
+	case kindReport:
+		source := store.Source(u.byte())
+		var c dlr.Callback
+		if c, err = dlr.Parse(u.rest); err == nil && c.Report == nil {
+			err = fmt.Errorf("%s is no report", c.Type)
+		}
+		a.News = store.Report{Report: c.Report, Raw: u.rest, Source: source}
+	case kindQuarantined:
+		a.News = store.Quarantined{Reason: dlr.Reason(u.string()), Type: dlr.Type(u.string()), Raw: u.rest}
+	case kindFacts:
+		a.News, err = fromJSON[store.Facts](u.rest)
+	case kindConfirmation:
+		a.News, err = fromJSON[store.Confirmation](u.rest)
+	case kindSettlement:
+		a.News, err = fromJSON[store.Settlement](u.rest)
+	case kindRequeue:
+		a.News, err = fromJSON[store.Requeue](u.rest)
+	default:
+		err = fmt.Errorf("kind %d is not known", kind)
+	}
+	if u.err != nil {
+		err = u.err
+	}
+	if err != nil {
+		return a, fmt.Errorf("decode arrival: %w", err)
+	}
+	return a, nil
+}
+
+func fromJSON[N store.News](text []byte) (store.News, error) {
+	var n N
+	err := json.Unmarshal(text, &n)
+	return n, err
+}
+
+// encodeFrame lays arrivals out as a frame's body in buf.
+func encodeFrame(buf []byte, arrivals []recorded) []byte {
+	p := packer(beginFrame(buf))
+	for _, a := range arrivals {
+		p.bytes(a.encoded)
+	}
+	return p
+}
+
+// decodeFrame reads the arrivals of a frame.
+func decodeFrame(f frame) ([]store.Arrival, error) {
+	u := unpacker{rest: f.body}
+	arrivals := make([]store.Arrival, 0, f.arrivals)
+	for len(u.rest) > 0 && u.err == nil {
+		a, err := decodeArrival(u.view())
+		if err != nil {
+			return nil, fmt.Errorf("journal frame %d: %w", f.seq, err)
+		}
+		arrivals = append(arrivals, a)
+	}
+	if u.err != nil || len(arrivals) != f.arrivals {
+		return nil, fmt.Errorf("journal frame %d holds %d arrivals, not %d", f.seq, len(arrivals), f.arrivals)
+	}
+	return arrivals, nil
+}
+
+// cut brings an arrival's time to what a store keeps.
+func cut(a store.Arrival) store.Arrival {
+	a.At = a.At.UTC().Truncate(time.Millisecond)
+	return a
+}

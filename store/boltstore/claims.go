@@ -1,0 +1,175 @@
+package boltstore
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"sync"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// lease keeps a claimed task from being claimed again. Only this process can claim, so leases live in memory: a process
+// that ends gives all its tasks back.
+type lease struct {
+	token    string
+	until    time.Time
+	settling bool // its settlement is on its way: the lease holds until that is folded
+}
+
+type leases struct {
+	mu     sync.Mutex
+	held   map[number]lease // guarded by mu
+	tokens map[string]number
+}
+
+// take leases a batch's task at now, unless somebody has it.
+func (l *leases) take(n number, now, until time.Time) (token string, ok bool) {
+	if old, held := l.held[n]; held {
+		if old.settling || now.Before(old.until) {
+			return "", false
+		}
+		delete(l.tokens, old.token)
+	}
+	token = rand.Text()
+	if l.tokens == nil {
+		l.tokens = make(map[string]number)
+	}
+	l.held[n] = lease{token: token, until: until}
+	l.tokens[token] = n
+	return token, true
+}
+
+// settle says that the settlement of a lease is on its way, or did not make it.
+func (l *leases) settle(token string, settling bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n, ok := l.tokens[token]; ok {
+		held := l.held[n]
+		held.settling = settling
+		l.held[n] = held
+	}
+}
+
+// folded ends the leases whose settlements are folded.
+func (l *leases) folded(tokens []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, token := range tokens {
+		if n, ok := l.tokens[token]; ok {
+			delete(l.held, n)
+			delete(l.tokens, token)
+		}
+	}
+}
+
+// Claim leases tasks of the plan that are due. It sees what is folded: a task may show up a moment after what made it
+// due was recorded, and a lease holds until its settlement is folded, so nothing is claimed again on old news.
+func (s *Store) Claim(_ context.Context, plan string, now time.Time, lease time.Duration, limit int) ([]store.Claim, error) {
+	if s.closed.Load() {
+		return nil, s.ended()
+	}
+	s.leases.mu.Lock()
+	defer s.leases.mu.Unlock()
+	var claims []store.Claim
+	err := s.db.View(func(tx *bolt.Tx) error {
+		prefix := appendPlan(nil, plan)
+		c := tx.Bucket(bucketDue).Cursor()
+		for key, _ := c.Seek(prefix); bytes.HasPrefix(key, prefix) && len(claims) < limit; key, _ = c.Next() {
+			if dueOf(key).After(now) {
+				return nil
+			}
+			n := trailing(key)
+			token, ok := s.leases.take(n, now, now.Add(lease))
+			if !ok {
+				continue
+			}
+			claim, err := claimOf(tx, n, token)
+			if err != nil {
+				return err
+			}
+			claims = append(claims, claim)
+		}
+		return nil
+	})
+	return claims, err
+}
+
+func claimOf(tx *bolt.Tx, n number, token string) (store.Claim, error) {
+	b, err := decodeBatch(tx.Bucket(bucketBatches).Get(n.key()))
+	if err != nil {
+		return store.Claim{}, err
+	}
+	claim := store.Claim{Key: b.Key(), Lease: token, Batch: b}
+	claim.Recipients, err = numbersIn(tx, bucketOwed, n, store.MaxRecipients)
+	return claim, err
+}
+
+// numbersIn reads up to limit recipients of a batch that are in an index, as their numbers came.
+func numbersIn(tx *bolt.Tx, index []byte, n number, limit int) (numbers []string, err error) {
+	prefix := n.key()
+	recipients := tx.Bucket(bucketRecipients)
+	c := tx.Bucket(index).Cursor()
+	for key, _ := c.Seek(prefix); bytes.HasPrefix(key, prefix) && len(numbers) < limit; key, _ = c.Next() {
+		r, err := decodeRecipient(recipients.Get(key), string(key[8:]))
+		if err != nil {
+			return nil, err
+		}
+		numbers = append(numbers, r.Number)
+	}
+	return numbers, nil
+}
+
+// Tasks lists the batches whose feedback is pending or dead.
+func (s *Store) Tasks(ctx context.Context, q store.TaskQuery) (page store.Page[*store.Batch], err error) {
+	index := bucketDue
+	if q.Dead {
+		index = bucketBuried
+	}
+	var prefix []byte
+	if q.Plan != "" {
+		prefix = appendPlan(nil, q.Plan)
+	}
+	err = s.view(ctx, func(tx *bolt.Tx) error {
+		return forward(tx.Bucket(index), prefix, q.Paging, func(key, _ []byte) (bool, error) {
+			b, err := decodeBatch(tx.Bucket(bucketBatches).Get(trailing(key).key()))
+			page.Items = append(page.Items, b)
+			return err == nil, err
+		}, &page.Next)
+	})
+	return page, err
+}
+
+// Requeue makes the dead recipients of a batch owed again.
+func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) (requeued int, err error) {
+	for {
+		var (
+			dead []string
+			full bool
+		)
+		err := s.view(ctx, func(tx *bolt.Tx) error {
+			n, err := find(tx, key)
+			if err != nil {
+				return err
+			}
+			b, err := batchOf(tx, n)
+			if err != nil || b == nil {
+				return err
+			}
+			full = b.Dead != nil && b.Dead.Full
+			dead, err = numbersIn(tx, bucketDead, n, store.MaxRecipients)
+			return err
+		})
+		if err != nil || len(dead) == 0 && !full {
+			return requeued, err
+		}
+		err = s.Record(ctx, store.Arrival{Plan: key.Plan, At: now, News: store.Requeue{BatchID: key.BatchID, Recipients: dead}})
+		if err != nil {
+			return requeued, err
+		}
+		requeued += len(dead)
+	}
+}

@@ -1,0 +1,29 @@
+// Package boltstore keeps everything on one disk: a journal for what was just recorded and one bbolt file for what
+// follows from it, as a database has its write-ahead log.
+//
+// An arrival is acknowledged once its group is in the journal and synced. One goroutine then folds what the journal
+// holds into the bbolt file, in one transaction that also holds the journal position it reached; a crash between the two
+// costs nothing, since a start folds the rest. Reads wait until what was acknowledged before them is folded.
+//
+// The folder holds dlrloop.db and journal/. Only one process has it open.
+//
+// # Buckets of dlrloop.db
+//
+// A batch is given a number when it is first heard of: its milliseconds since 1970 shifted left by 20 bits, or one more than the last.
+// Numbers rise with time, are never used twice, and are a short prefix for all that belongs to the batch, so that what is
+// busy at the same time lies together. Integers in keys are big-endian. A part that is opaque and too long for a key, or
+// holds a zero byte, stands there as its hash; the row has it whole.
+//
+//	meta        format, position (the last folded frame), plan totals
+//	ids         plan length, plan, batch id      → batch number
+//	batches     batch number                     → Batch
+//	recipients  batch number, digits             → Recipient
+//	owed, dead  batch number, digits             → nothing: recipients whose feedback is owed, or dead
+//	due         plan length, plan, due, number   → nothing: batches with a task
+//	buried      plan length, plan, number        → nothing: batches with something dead
+//	numbers     day, digits, 0, batch number     → nothing: which batches a number was in; by day, so that a write stays in a small part of it
+//	log         batch number, chunk              → compressed reports
+//	minutes     minute, plan length, plan, status → messages
+//	quarantine  frame, place in it               → callback
+//	trash       batch number                     → nothing: batches whose content is still to be deleted
+package boltstore

@@ -1,0 +1,98 @@
+package boltstore
+
+import (
+	"context"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// quarantined says how much the quarantine holds.
+type quarantined struct{ entries, bytes int }
+
+// keepQuarantined stores the callbacks of groups that were not understood; the oldest go when there are too many.
+func (st *step) keepQuarantined(groups []group) error {
+	bucket := st.tx.Bucket(bucketQuarantine)
+	for _, g := range groups {
+		for place, a := range g.arrivals {
+			q, ok := a.News.(store.Quarantined)
+			if !ok {
+				continue
+			}
+			row := encodeQuarantined(a, q)
+			if err := bucket.Put(quarantineKey(g.seq, place), row); err != nil {
+				return err
+			}
+			st.quarantine.entries++
+			st.quarantine.bytes += len(row)
+			st.totals.plan(a.Plan).Quarantined++
+		}
+	}
+	return st.evict(bucket)
+}
+
+func (st *step) evict(bucket *bolt.Bucket) error {
+	c := bucket.Cursor()
+	for st.quarantine.entries > st.s.config.QuarantineEntries || st.quarantine.bytes > st.s.config.QuarantineBytes {
+		key, row := c.First()
+		if key == nil {
+			return nil
+		}
+		st.quarantine.entries--
+		st.quarantine.bytes -= len(row)
+		st.evicted++
+		if err := bucket.Delete(key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// countQuarantined reads how much the quarantine holds.
+func countQuarantined(tx *bolt.Tx) (q quarantined) {
+	c := tx.Bucket(bucketQuarantine).Cursor()
+	for key, row := c.First(); key != nil; key, row = c.Next() {
+		q.entries++
+		q.bytes += len(row)
+	}
+	return q
+}
+
+func encodeQuarantined(a store.Arrival, q store.Quarantined) []byte {
+	p := make(packer, 0, len(q.Raw)+len(a.Plan)+64)
+	p.byte(rowFormat)
+	p.string(a.Plan)
+	p.time(a.At)
+	p.string(string(q.Reason))
+	p.string(string(q.Type))
+	p.bytes(q.Raw)
+	return p
+}
+
+func decodeQuarantined(row []byte) (store.QuarantineEntry, error) {
+	u := unpacker{rest: row}
+	if format := u.byte(); format != rowFormat && u.err == nil {
+		return store.QuarantineEntry{}, fmt.Errorf("quarantine: row has format %d, this version knows format %d", format, rowFormat)
+	}
+	e := store.QuarantineEntry{Plan: u.string(), ReceivedAt: u.time()}
+	e.Reason, e.Type, e.Raw = dlr.Reason(u.string()), dlr.Type(u.string()), []byte(u.string())
+	if u.err != nil {
+		return e, fmt.Errorf("quarantine: %w", u.err)
+	}
+	return e, nil
+}
+
+// Quarantine lists callbacks that were not understood, the newest first.
+func (s *Store) Quarantine(ctx context.Context, p store.Paging) (page store.Page[store.QuarantineEntry], err error) {
+	err = s.view(ctx, func(tx *bolt.Tx) error {
+		return backward(tx.Bucket(bucketQuarantine), nil, p, func(_, row []byte) (bool, error) {
+			e, err := decodeQuarantined(row)
+			page.Items = append(page.Items, e)
+			return err == nil, err
+		}, &page.Next)
+	})
+	return page, err
+}

@@ -1,0 +1,180 @@
+package boltstore
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// find returns a batch's number, or ErrNotFound.
+func find(tx *bolt.Tx, key store.BatchKey) (number, error) {
+	found := tx.Bucket(bucketIDs).Get(idKey(key))
+	if found == nil {
+		return 0, store.ErrNotFound
+	}
+	return numberOf(found), nil
+}
+
+// batchOf reads the row of a batch; nil when retention has just deleted it.
+func batchOf(tx *bolt.Tx, n number) (*store.Batch, error) {
+	row := tx.Bucket(bucketBatches).Get(n.key())
+	if row == nil {
+		return nil, nil
+	}
+	return decodeBatch(row)
+}
+
+// Batch reads one batch.
+func (s *Store) Batch(ctx context.Context, key store.BatchKey) (b *store.Batch, err error) {
+	err = s.view(ctx, func(tx *bolt.Tx) error {
+		n, err := find(tx, key)
+		if err != nil {
+			return err
+		}
+		b, err = batchOf(tx, n)
+		return err
+	})
+	return b, err
+}
+
+// Batches lists batches, those first heard of last first.
+func (s *Store) Batches(ctx context.Context, q store.BatchQuery) (page store.Page[*store.Batch], err error) {
+	err = s.view(ctx, func(tx *bolt.Tx) error {
+		return backward(tx.Bucket(bucketBatches), nil, q.Paging, func(key, row []byte) (bool, error) {
+			b, err := decodeBatch(row)
+			if err != nil || !matches(b, q) {
+				return false, err
+			}
+			page.Items = append(page.Items, b)
+			return true, nil
+		}, &page.Next)
+	})
+	return page, err
+}
+
+func matches(b *store.Batch, q store.BatchQuery) bool {
+	return (q.Plan == "" || b.Plan == q.Plan) &&
+		(q.ClientReference == "" || b.ClientReference == q.ClientReference) &&
+		(q.From.IsZero() || !b.FirstAt.Before(q.From)) &&
+		(q.To.IsZero() || b.FirstAt.Before(q.To)) &&
+		(q.Status == "" || b.States[q.Status] > 0 || slices.ContainsFunc(b.Reported, func(r store.Reported) bool {
+			return r.Status == q.Status && r.Claimed > 0
+		}))
+}
+
+// Recipient reads one recipient with the bytes of its reports.
+func (s *Store) Recipient(ctx context.Context, key store.BatchKey, number string) (r *store.Recipient, err error) {
+	digits := dlr.Digits(number)
+	err = s.view(ctx, func(tx *bolt.Tx) error {
+		n, err := find(tx, key)
+		if err != nil {
+			return err
+		}
+		if r, err = recipientOf(tx, n, digits); err != nil {
+			return err
+		}
+		for i := range r.Seen {
+			if r.Seen[i].Raw, err = s.raw(tx, n, r.Seen[i].Ref); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return r, err
+}
+
+func recipientOf(tx *bolt.Tx, n number, digits string) (*store.Recipient, error) {
+	row := tx.Bucket(bucketRecipients).Get(recipientKey(n, digits))
+	if row == nil {
+		return nil, store.ErrNotFound
+	}
+	r, err := decodeRecipient(row, digits)
+	return &r, err
+}
+
+// raw reads a report's bytes from the log.
+func (s *Store) raw(tx *bolt.Tx, n number, ref store.Ref) ([]byte, error) {
+	chunk := tx.Bucket(bucketLog).Get(logKey(n, ref.Chunk))
+	if chunk == nil {
+		return nil, nil
+	}
+	reports, err := unpackChunk(s.decoder, chunk)
+	if err != nil || ref.Index >= uint64(len(reports)) {
+		return nil, err
+	}
+	return reports[ref.Index].Raw, nil
+}
+
+// Recipients lists a batch's recipients by their digits.
+func (s *Store) Recipients(ctx context.Context, key store.BatchKey, q store.RecipientQuery) (page store.Page[*store.Recipient], err error) {
+	err = s.view(ctx, func(tx *bolt.Tx) error {
+		n, err := find(tx, key)
+		if err != nil {
+			return err
+		}
+		return forward(tx.Bucket(bucketRecipients), n.key(), q.Paging, func(key, row []byte) (bool, error) {
+			r, err := decodeRecipient(row, string(key[8:]))
+			if err != nil {
+				return false, err
+			}
+			if held, _ := r.State(); q.Status != "" && held.Status != q.Status {
+				return false, nil
+			}
+			page.Items = append(page.Items, &r)
+			return true, nil
+		}, &page.Next)
+	})
+	return page, err
+}
+
+// Reports lists a batch's report log.
+func (s *Store) Reports(ctx context.Context, key store.BatchKey, p store.Paging) (page store.Page[store.Logged], err error) {
+	err = s.view(ctx, func(tx *bolt.Tx) error {
+		n, err := find(tx, key)
+		if err != nil {
+			return err
+		}
+		page, err = s.pageOfLog(tx, n, p)
+		return err
+	})
+	return page, err
+}
+
+// Stats reads the totals of every plan.
+func (s *Store) Stats(ctx context.Context) ([]store.PlanStats, error) {
+	if s.closed.Load() {
+		return nil, s.ended()
+	}
+	if err := s.backlog.wait(ctx); err != nil {
+		return nil, err
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	return s.totals.sorted(), nil
+}
+
+// Timeseries reads messages by minute, plan and status.
+func (s *Store) Timeseries(ctx context.Context, plan string, from, to time.Time) (counts []store.MinuteCount, err error) {
+	first := store.MinuteKey{Minute: from.Add(time.Minute - 1).Truncate(time.Minute)}
+	err = s.view(ctx, func(tx *bolt.Tx) error {
+		c := tx.Bucket(bucketMinutes).Cursor()
+		for key, row := c.Seek(minuteKey(first)[:4]); key != nil; key, row = c.Next() {
+			k := minuteOf(key)
+			if !k.Minute.Before(to) {
+				return nil
+			}
+			if plan != "" && k.Plan != plan {
+				continue
+			}
+			u := unpacker{rest: row}
+			counts = append(counts, store.MinuteCount{Minute: k.Minute, Plan: k.Plan, Status: k.Status, Messages: int(u.uint())})
+		}
+		return nil
+	})
+	return counts, err
+}

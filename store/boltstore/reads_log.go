@@ -1,0 +1,55 @@
+package boltstore
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// pageOfLog reads one page of a batch's report log. Its cursor names the chunk and place of the next report.
+func (s *Store) pageOfLog(tx *bolt.Tx, n number, p store.Paging) (page store.Page[store.Logged], err error) {
+	chunk, index, err := decodeLogCursor(p.Cursor)
+	if err != nil {
+		return page, err
+	}
+	c := tx.Bucket(bucketLog).Cursor()
+	for key, row := c.Seek(logKey(n, chunk)); key != nil && numberOf(key) == n; key, row = c.Next() {
+		reports, err := unpackChunk(s.decoder, row)
+		if err != nil {
+			return page, err
+		}
+		at := binary.BigEndian.Uint64(key[8:])
+		if at != chunk {
+			index = 0
+		}
+		for ; index < uint64(len(reports)); index++ {
+			if len(page.Items) == p.Size() {
+				page.Next = encodeLogCursor(at, index)
+				return page, nil
+			}
+			page.Items = append(page.Items, reports[index])
+		}
+	}
+	return page, nil
+}
+
+func encodeLogCursor(chunk, index uint64) string {
+	return base64.RawURLEncoding.EncodeToString(binary.AppendUvarint(binary.AppendUvarint(nil, chunk), index))
+}
+
+func decodeLogCursor(cursor string) (chunk, index uint64, err error) {
+	if cursor == "" {
+		return 0, 0, nil
+	}
+	rest, err := base64.RawURLEncoding.DecodeString(cursor)
+	u := unpacker{rest: rest}
+	chunk, index = u.uint(), u.uint()
+	if err != nil || u.err != nil || len(u.rest) > 0 {
+		return 0, 0, fmt.Errorf("%w: %.60q", store.ErrCursor, cursor)
+	}
+	return chunk, index, nil
+}

@@ -1,0 +1,90 @@
+package boltstore
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// RecipientBatches lists what is known of one number in all batches: a look into each day's part of the index, from the
+// last day to the first. Its cursor is the number of the last batch shown.
+func (s *Store) RecipientBatches(ctx context.Context, recipient string, p store.Paging) (page store.Page[store.RecipientInBatch], err error) {
+	before, err := decodeNumberCursor(p.Cursor)
+	if err != nil {
+		return page, err
+	}
+	digits := dlr.Digits(recipient)
+	err = s.view(ctx, func(tx *bolt.Tx) error {
+		return eachNumber(tx, digits, before, func(n number) (bool, error) {
+			if len(page.Items) == p.Size() {
+				last := page.Items[len(page.Items)-1]
+				shown, err := find(tx, last.Key)
+				page.Next = encodeNumberCursor(shown)
+				return false, err
+			}
+			b, err := batchOf(tx, n)
+			if err != nil || b == nil {
+				return err == nil, err
+			}
+			r, err := recipientOf(tx, n, digits)
+			if errors.Is(err, store.ErrNotFound) {
+				return true, nil
+			}
+			page.Items = append(page.Items, store.RecipientInBatch{Key: b.Key(), Recipient: r})
+			return err == nil, err
+		})
+	})
+	return page, err
+}
+
+// eachNumber visits the numbers of batches that a recipient was in, the newest first and only those before a given one,
+// until visit returns false.
+func eachNumber(tx *bolt.Tx, digits string, before number, visit func(number) (bool, error)) error {
+	c := tx.Bucket(bucketNumbers).Cursor()
+	oldest, _ := c.First()
+	newest, _ := c.Last()
+	if oldest == nil {
+		return nil
+	}
+	day := min(binary.BigEndian.Uint32(newest), before.day())
+	for ; day >= binary.BigEndian.Uint32(oldest); day-- {
+		prefix := numberPrefix(day, digits)
+		key, _ := begin(c, prefix, nil, true)
+		for ; bytes.HasPrefix(key, prefix) && len(key) == len(prefix)+8; key, _ = c.Prev() {
+			n := trailing(key)
+			if n >= before {
+				continue
+			}
+			if more, err := visit(n); err != nil || !more {
+				return err
+			}
+		}
+		if day == 0 {
+			break
+		}
+	}
+	return nil
+}
+
+func encodeNumberCursor(n number) string {
+	return base64.RawURLEncoding.EncodeToString(n.key())
+}
+
+func decodeNumberCursor(cursor string) (number, error) {
+	if cursor == "" {
+		return ^number(0), nil
+	}
+	key, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || len(key) != 8 {
+		return 0, fmt.Errorf("%w: %.60q", store.ErrCursor, cursor)
+	}
+	return numberOf(key), nil
+}

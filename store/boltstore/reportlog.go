@@ -1,0 +1,71 @@
+package boltstore
+
+import (
+	"fmt"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// dictionary is what reports have in common, so that a chunk of a single one is small too. It is part of the format: a
+// chunk can be read only with the dictionary it was written with.
+const dictionary = `{"type":"delivery_report_sms","batch_id":"01","total_message_count":1000,"statuses":[{"code":0,"status":"Delivered","count":1,"recipients":["+1","447","461","491","331"]},` +
+	`{"code":407,"status":"Cancelled","count":1},{"code":402,"status":"Aborted"},{"code":400,"status":"Queued"},{"status":"Unknown"},{"status":"Deleted"}],"client_reference":"",` +
+	`{"type":"recipient_delivery_report_mms","batch_id":"01","recipient":"+1","code":401,"status":"Dispatched","at":"2026-01-01T00:00:00.000Z","client_reference":"",` +
+	`"applied_originator":"","encoding":"GSM","number_of_message_parts":1,"operator":"310260","status":"Failed","status":"Rejected","code":153,"status":"Expired",` +
+	`{"at":"2026-01-01T00:00:00.000Z","batch_id":"01","client_reference":"","code":0,"operator_status_at":"2026-01-01T00:00:00Z","recipient":"","status":"Delivered","type":"recipient_delivery_report_sms"}`
+
+const dictionaryID = 1
+
+// maxChunk bounds what a damaged chunk may unpack to.
+const maxChunk = 1 << 30
+
+// compressor packs chunks of the report log. It is for one goroutine at a time.
+type compressor struct{ *zstd.Encoder }
+
+func newCompressor() (compressor, error) {
+	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
+		zstd.WithLowerEncoderMem(true), zstd.WithEncoderDictRaw(dictionaryID, []byte(dictionary)))
+	return compressor{e}, err
+}
+
+// newDecompressor unpacks chunks; any number of goroutines may use it.
+func newDecompressor() (*zstd.Decoder, error) {
+	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxChunk),
+		zstd.WithDecoderDictRaw(dictionaryID, []byte(dictionary)))
+}
+
+// pack lays a chunk's reports out and compresses them.
+func (c compressor) pack(reports []store.Logged) []byte {
+	size := 0
+	for _, r := range reports {
+		size += len(r.Raw) + 48
+	}
+	p := make(packer, 0, size)
+	p.uint(uint64(len(reports)))
+	for _, r := range reports {
+		p.time(r.ReceivedAt)
+		p.string(string(r.Type))
+		p.byte(byte(r.Source))
+		p.bytes(r.Raw)
+	}
+	return c.EncodeAll(p, make([]byte, 0, len(p)/4+64))
+}
+
+func unpackChunk(d *zstd.Decoder, chunk []byte) ([]store.Logged, error) {
+	plain, err := d.DecodeAll(chunk, nil)
+	if err != nil {
+		return nil, fmt.Errorf("report log: %w", err)
+	}
+	u := unpacker{rest: plain}
+	reports := make([]store.Logged, u.length())
+	for i := range reports {
+		reports[i] = store.Logged{ReceivedAt: u.time(), Type: dlr.Type(u.string()), Source: store.Source(u.byte()), Raw: u.view()}
+	}
+	if u.err != nil {
+		return nil, fmt.Errorf("report log: %w", u.err)
+	}
+	return reports, nil
+}

@@ -1,0 +1,97 @@
+package boltstore
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+)
+
+// segment is one file of the journal.
+type segment struct {
+	file *os.File
+	path string
+	size int    // bytes, header included
+	last uint64 // sequence of the last frame in it; 0 when it was never used
+}
+
+// createSegment writes a new file full of zeros under its name, or leaves nothing.
+func createSegment(path string, size int, s salt) (_ *segment, err error) {
+	temporary := path + ".new"
+	file, err := os.OpenFile(temporary, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("make journal segment: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("make journal segment: %w", err), file.Close(), os.Remove(temporary))
+		}
+	}()
+	header := make([]byte, segmentHeader)
+	copy(header, segmentMagic)
+	binary.LittleEndian.PutUint32(header[8:], segmentFormat)
+	binary.LittleEndian.PutUint32(header[12:], crc32.Checksum(s[:], castagnoli))
+	copy(header[16:], s[:])
+	if _, err = file.Write(header); err != nil {
+		return nil, err
+	}
+	zeros := make([]byte, 1<<20)
+	for written := segmentHeader; written < size; {
+		n, err := file.Write(zeros[:min(len(zeros), size-written)])
+		if err != nil {
+			return nil, err
+		}
+		written += n
+	}
+	if err = file.Sync(); err != nil {
+		return nil, err
+	}
+	if err = os.Rename(temporary, path); err != nil {
+		return nil, err
+	}
+	if err = syncFolder(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
+	return &segment{file: file, path: path, size: size}, nil
+}
+
+// openSegment reads a segment whole and checks its header.
+func openSegment(path string) (*segment, []byte, salt, error) {
+	var s salt
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, s, err
+	}
+	if len(content) < segmentHeader || !bytes.HasPrefix(content, []byte(segmentMagic)) {
+		return nil, nil, s, fmt.Errorf("%s is damaged: it does not begin as a journal segment", path)
+	}
+	if format := binary.LittleEndian.Uint32(content[8:]); format != segmentFormat {
+		return nil, nil, s, fmt.Errorf("%s has format %d, this version knows format %d: use the version that wrote it, or a newer one", path, format, segmentFormat)
+	}
+	copy(s[:], content[16:])
+	if crc32.Checksum(s[:], castagnoli) != binary.LittleEndian.Uint32(content[12:]) {
+		return nil, nil, s, fmt.Errorf("%s is damaged: its header does not verify", path)
+	}
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, nil, s, err
+	}
+	return &segment{file: file, path: path, size: len(content)}, content, s, nil
+}
+
+func newSalt() (s salt) {
+	rand.Read(s[:]) //nolint:errcheck // it never fails
+	return s
+}
+
+func syncFolder(path string) error {
+	folder, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
+}

@@ -1,0 +1,247 @@
+package boltstore
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// step is one transaction of the fold.
+type step struct {
+	s  *Store
+	tx *bolt.Tx
+
+	last       number
+	totals     totals
+	minutes    map[store.MinuteKey]int
+	quarantine quarantined
+	evicted    int
+	changes    []store.Changes
+	settled    []string // leases whose settlement is in it
+}
+
+func newStep(s *Store, tx *bolt.Tx) *step {
+	return &step{
+		s: s, tx: tx, last: s.last, totals: s.totals.clone(), quarantine: s.quarantine,
+		minutes: make(map[store.MinuteKey]int),
+	}
+}
+
+// keep makes the step's figures the store's, once it is committed.
+func (st *step) keep() {
+	st.s.last, st.s.totals, st.s.quarantine = st.last, st.totals, st.quarantine
+}
+
+// batchArrivals are the arrivals of one batch in a step.
+type batchArrivals struct {
+	key      store.BatchKey
+	number   number
+	fresh    bool // the batch is new
+	arrivals []store.Arrival
+}
+
+// fold takes groups into the database and notes the position they reach.
+func (st *step) fold(groups []group) error {
+	chunk := groups[0].seq
+	for _, b := range st.sort(groups) {
+		if err := st.foldBatch(b, chunk); err != nil {
+			return err
+		}
+	}
+	if err := st.keepQuarantined(groups); err != nil {
+		return err
+	}
+	if err := st.addMinutes(); err != nil {
+		return err
+	}
+	if err := st.totals.save(st.tx); err != nil {
+		return err
+	}
+	return st.tx.Bucket(bucketMeta).Put(keyPosition, binary.BigEndian.AppendUint64(nil, groups[len(groups)-1].seq))
+}
+
+// sort gathers the arrivals by batch, each batch's in their order, and the batches by their numbers, so that neighbours
+// in the file are written together.
+func (st *step) sort(groups []group) []*batchArrivals {
+	byKey := make(map[store.BatchKey]*batchArrivals)
+	var all []*batchArrivals
+	ids := st.tx.Bucket(bucketIDs)
+	for _, g := range groups {
+		for _, a := range g.arrivals {
+			if settlement, ok := a.News.(store.Settlement); ok {
+				st.settled = append(st.settled, settlement.Lease)
+			}
+			id := a.News.Batch()
+			if id == "" {
+				continue
+			}
+			key := store.BatchKey{Plan: a.Plan, BatchID: id}
+			b := byKey[key]
+			if b == nil {
+				b = &batchArrivals{key: key}
+				if found := ids.Get(idKey(key)); found != nil {
+					b.number = numberOf(found)
+				} else {
+					st.last = max(st.last+1, numberAt(a.At))
+					b.number, b.fresh = st.last, true
+				}
+				byKey[key] = b
+				all = append(all, b)
+			}
+			b.arrivals = append(b.arrivals, a)
+		}
+	}
+	slices.SortFunc(all, func(a, b *batchArrivals) int { return int(min(1, max(-1, int64(a.number-b.number)))) })
+	return all
+}
+
+// foldBatch folds one batch's arrivals and writes what changed.
+func (st *step) foldBatch(b *batchArrivals, chunk uint64) error {
+	policy := st.s.config.Policies(b.key.Plan)
+	rows := store.Rows{Batch: &store.Batch{Plan: b.key.Plan, ID: b.key.BatchID}, Chunk: chunk}
+	before := place{}
+	if b.fresh {
+		if err := st.tx.Bucket(bucketIDs).Put(idKey(b.key), b.number.key()); err != nil {
+			return err
+		}
+	} else {
+		batch, err := decodeBatch(st.tx.Bucket(bucketBatches).Get(b.number.key()))
+		if err != nil {
+			return fmt.Errorf("batch %s: %w", b.key.BatchID, err)
+		}
+		rows.Batch, before = batch, placeOf(batch, b.number)
+	}
+	if err := st.loadRecipients(b, &rows); err != nil {
+		return fmt.Errorf("batch %s: %w", b.key.BatchID, err)
+	}
+	changes := store.Fold(&rows, b.arrivals, policy)
+	st.changes = append(st.changes, changes)
+	st.totals.apply(changes)
+	changes.Minutes(st.minutes)
+	return errors.Join(
+		st.saveRecipients(b.number, rows.Recipients),
+		st.tx.Bucket(bucketBatches).Put(b.number.key(), encodeBatch(rows.Batch)),
+		st.move(before, placeOf(rows.Batch, b.number)),
+		st.saveLog(b.number, chunk, rows.Log),
+	)
+}
+
+func (st *step) loadRecipients(b *batchArrivals, rows *store.Rows) (err error) {
+	rows.Recipients = make(map[string]*store.Row, len(b.arrivals))
+	bucket := st.tx.Bucket(bucketRecipients)
+	for _, a := range b.arrivals {
+		store.Touches(a, func(digits string) {
+			if b.fresh || err != nil || rows.Recipients[digits] != nil {
+				return
+			}
+			found := bucket.Get(recipientKey(b.number, digits))
+			if found == nil {
+				return
+			}
+			r, decodeErr := decodeRecipient(found, digits)
+			rows.Recipients[digits] = &store.Row{Recipient: r, Was: r.Feedback}
+			err = decodeErr
+		})
+	}
+	return err
+}
+
+func (st *step) saveRecipients(n number, rows map[string]*store.Row) error {
+	recipients, numbers := st.tx.Bucket(bucketRecipients), st.tx.Bucket(bucketNumbers)
+	owed, dead := st.tx.Bucket(bucketOwed), st.tx.Bucket(bucketDead)
+	for digits, r := range rows {
+		if !r.Changed {
+			continue
+		}
+		key := recipientKey(n, digits)
+		if err := recipients.Put(key, encodeRecipient(&r.Recipient)); err != nil {
+			return err
+		}
+		if r.New {
+			if err := numbers.Put(numberKey(n, digits), nil); err != nil {
+				return err
+			}
+		}
+		err := errors.Join(
+			mark(owed, key, r.Was == store.FeedbackOwed, r.Feedback == store.FeedbackOwed),
+			mark(dead, key, r.Was == store.FeedbackDead, r.Feedback == store.FeedbackDead),
+		)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mark adds or removes a key whose presence is all it says.
+func mark(b *bolt.Bucket, key []byte, was, is bool) error {
+	switch {
+	case is && !was:
+		return b.Put(key, nil)
+	case was && !is:
+		return b.Delete(key)
+	}
+	return nil
+}
+
+// place is where a batch stands in the indexes of its feedback; nil keys where it does not.
+type place struct{ due, buried []byte }
+
+func placeOf(b *store.Batch, n number) (p place) {
+	if b.Task != nil {
+		p.due = dueKey(b.Plan, b.Task.Due, n)
+	}
+	if b.Dead != nil {
+		p.buried = buriedKey(b.Plan, n)
+	}
+	return p
+}
+
+func (st *step) move(from, to place) error {
+	return errors.Join(replace(st.tx.Bucket(bucketDue), from.due, to.due), replace(st.tx.Bucket(bucketBuried), from.buried, to.buried))
+}
+
+func replace(b *bolt.Bucket, from, to []byte) error {
+	if slices.Equal(from, to) {
+		return nil
+	}
+	if from != nil {
+		if err := b.Delete(from); err != nil {
+			return err
+		}
+	}
+	if to != nil {
+		return b.Put(to, nil)
+	}
+	return nil
+}
+
+func (st *step) saveLog(n number, chunk uint64, reports []store.Logged) error {
+	if len(reports) == 0 {
+		return nil
+	}
+	return st.tx.Bucket(bucketLog).Put(logKey(n, chunk), st.s.compressor.pack(reports))
+}
+
+// addMinutes adds what was newly counted to the timeseries.
+func (st *step) addMinutes() error {
+	bucket := st.tx.Bucket(bucketMinutes)
+	for k, n := range st.minutes {
+		key := minuteKey(k)
+		u := unpacker{rest: bucket.Get(key)}
+		if len(u.rest) > 0 {
+			n += int(u.uint())
+		}
+		if err := bucket.Put(key, binary.AppendUvarint(nil, uint64(n))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func joinRollback(tx *bolt.Tx, err error) error { return errors.Join(err, tx.Rollback()) }

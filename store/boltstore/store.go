@@ -1,0 +1,310 @@
+package boltstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// Config says where and how a Store keeps things. Only Path is needed.
+type Config struct {
+	Path     string         // the folder; made when it is not there
+	Policies store.Policies // how plans earn feedback; nil gives every plan the zero Policy
+	Observer store.Observer
+
+	Committer    store.CommitterConfig
+	Segment      int           // bytes of a journal segment; default 8 MiB
+	JournalLimit int64         // bytes of all segments; default 64 MiB. What is not folded yet must fit
+	FoldEvery    time.Duration // the longest an arrival waits to be folded under load; default 1 s
+	LockTimeout  time.Duration // how long Open waits for another process to let go; default 1 s
+
+	QuarantineEntries int // most entries kept, default 10 000
+	QuarantineBytes   int // most bytes kept, default 64 MiB
+}
+
+func (c Config) withDefaults() Config {
+	if c.Policies == nil {
+		c.Policies = func(string) store.Policy { return store.Policy{} }
+	}
+	if c.Committer.Bytes <= 0 {
+		c.Committer.Bytes = 2 << 20
+	}
+	if c.Segment <= 0 {
+		c.Segment = 8 << 20
+	}
+	if c.JournalLimit <= 0 {
+		c.JournalLimit = 64 << 20
+	}
+	if c.FoldEvery <= 0 {
+		c.FoldEvery = time.Second
+	}
+	if c.LockTimeout <= 0 {
+		c.LockTimeout = time.Second
+	}
+	if c.QuarantineEntries <= 0 {
+		c.QuarantineEntries = 10_000
+	}
+	if c.QuarantineBytes <= 0 {
+		c.QuarantineBytes = 64 << 20
+	}
+	return c
+}
+
+// Store keeps everything in one folder. See the package's documentation.
+type Store struct {
+	config    Config
+	db        *bolt.DB
+	journal   *journal
+	committer *store.Committer[recorded]
+	buf       []byte // of the committer's goroutine
+	backlog   *backlog
+	folding   sync.WaitGroup
+	leases    leases
+	decoder   *zstd.Decoder
+
+	// writing is held by whoever writes to db outside of reads: a step of the fold or of expiry.
+	writing    sync.Mutex
+	compressor compressor  // guarded by writing
+	totals     totals      // guarded by writing
+	last       number      // of the newest batch; guarded by writing
+	quarantine quarantined // guarded by writing
+	published  atomic.Pointer[published]
+
+	failure  sync.Once
+	failed   chan struct{}
+	err      error // set before failed is closed
+	closing  sync.Once
+	closed   atomic.Bool
+	closeErr error
+}
+
+var _ store.Store = (*Store)(nil)
+
+// closeGrace is how long Close waits for room in the journal for what is queued; without room it was never acknowledged.
+const closeGrace = 5 * time.Second
+
+// recorded is an arrival on its way into the journal.
+type recorded struct {
+	arrival store.Arrival
+	encoded []byte
+}
+
+// Open opens the store in the folder, or makes one, and folds what a crash left in its journal. A folder that another
+// process has open, or that is damaged or of a newer format, is an error. ctx bounds nothing but the start.
+func Open(ctx context.Context, c Config) (*Store, error) {
+	c = c.withDefaults()
+	if c.Path == "" {
+		return nil, errors.New("open store: no path given")
+	}
+	if err := os.MkdirAll(c.Path, 0o700); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	s := &Store{config: c, backlog: newBacklog(), failed: make(chan struct{})}
+	s.leases.held = make(map[number]lease)
+	var err error
+	if s.compressor, err = newCompressor(); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	if s.decoder, err = newDecompressor(); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	if s.db, err = openDatabase(filepath.Join(c.Path, "dlrloop.db"), c.LockTimeout); err != nil {
+		return nil, err
+	}
+	if err := s.start(ctx); err != nil {
+		return nil, errors.Join(err, s.db.Close())
+	}
+	return s, nil
+}
+
+// start reads what is in the database, folds the rest of the journal and begins to take arrivals.
+func (s *Store) start(ctx context.Context) error {
+	position, err := s.load()
+	if err != nil {
+		return err
+	}
+	var tail []frame
+	s.journal, tail, err = openJournal(filepath.Join(s.config.Path, "journal"), position, s.config.Segment, s.config.JournalLimit)
+	if err != nil {
+		return err
+	}
+	if err := s.recover(ctx, tail); err != nil {
+		return errors.Join(err, s.journal.close())
+	}
+	if s.journal.current == nil {
+		if err := s.journal.turn(0); err != nil {
+			return errors.Join(err, s.journal.close())
+		}
+	}
+	s.publish()
+	s.folding.Go(s.foldLoop)
+	s.committer = store.NewCommitter(s.config.Committer, func(r recorded) int { return len(r.encoded) }, s.commit)
+	return nil
+}
+
+// recover folds the frames that were acknowledged and not folded.
+func (s *Store) recover(ctx context.Context, tail []frame) error {
+	for _, f := range tail {
+		arrivals, err := decodeFrame(f)
+		if err != nil {
+			return err
+		}
+		s.backlog.add(f.seq, arrivals)
+	}
+	s.backlog.reached(s.journal.next - 1)
+	for {
+		groups := s.backlog.take(maxStep)
+		if len(groups) == 0 {
+			return nil
+		}
+		if err := errors.Join(ctx.Err(), s.foldStep(groups)); err != nil {
+			return fmt.Errorf("fold the journal: %w", err)
+		}
+	}
+}
+
+// Record makes a durable.
+func (s *Store) Record(ctx context.Context, a store.Arrival) error {
+	a = cut(a)
+	if err := check(a); err != nil {
+		return err
+	}
+	encoded, err := encodeArrival(a)
+	if err != nil {
+		return err
+	}
+	settles, isSettlement := a.News.(store.Settlement)
+	if isSettlement {
+		s.leases.settle(settles.Lease, true)
+	}
+	err = s.committer.Record(ctx, recorded{a, encoded})
+	if err != nil && isSettlement {
+		s.leases.settle(settles.Lease, false)
+	}
+	return err
+}
+
+// check refuses what no store could keep; a callback that the webhook let through never is.
+func check(a store.Arrival) error {
+	if a.Plan == "" {
+		return errors.New("record: no plan")
+	}
+	if a.News == nil {
+		return errors.New("record: no news")
+	}
+	if r, ok := a.News.(store.Report); ok && r.Report == nil {
+		return errors.New("record: no report")
+	}
+	if _, ok := a.News.(store.Quarantined); !ok && a.News.Batch() == "" {
+		return errors.New("record: no batch id")
+	}
+	return nil
+}
+
+// commit makes a group durable. It is the committer's.
+func (s *Store) commit(group []recorded, results []error) {
+	begin := time.Now()
+	if s.Err() != nil {
+		spread(results, s.ended())
+		return
+	}
+	s.buf = encodeFrame(s.buf, group)
+	seq, buf, err := s.journal.append(s.buf, len(group))
+	if s.buf = buf; cap(s.buf) > 4*s.config.Committer.Bytes {
+		s.buf = nil
+	}
+	if o := s.config.Observer.Committed; o != nil {
+		o(len(group), len(buf), time.Since(begin), err)
+	}
+	if err != nil {
+		s.trouble("commit", err)
+		if errors.Is(err, errFull) {
+			err = store.ErrBusy
+		}
+		spread(results, err)
+		return
+	}
+	arrivals := make([]store.Arrival, len(group))
+	for i, r := range group {
+		arrivals[i] = r.arrival
+	}
+	s.backlog.add(seq, arrivals)
+}
+
+func spread(results []error, err error) {
+	for i := range results {
+		results[i] = err
+	}
+}
+
+// trouble tells of a failure and ends the store when nobody can know any more what is on disk.
+func (s *Store) trouble(operation string, err error) {
+	if o := s.config.Observer.Failed; o != nil {
+		o(operation, err)
+	}
+	if ends(err) {
+		s.failure.Do(func() {
+			s.err = err
+			s.closed.Store(true)
+			s.backlog.end()
+			s.journal.stop()
+			close(s.failed)
+		})
+	}
+}
+
+// Done is closed when the store has ended itself.
+func (s *Store) Done() <-chan struct{} { return s.failed }
+
+// Err says why the store has ended itself; nil as long as it has not.
+func (s *Store) Err() error {
+	select {
+	case <-s.failed:
+		return s.err
+	default:
+		return nil
+	}
+}
+
+// ended is the error of calls that come too late.
+func (s *Store) ended() error {
+	if err := s.Err(); err != nil {
+		return fmt.Errorf("%w: %w", store.ErrClosed, err)
+	}
+	return store.ErrClosed
+}
+
+// Ready returns nil while arrivals are accepted.
+func (s *Store) Ready(context.Context) error {
+	if s.closed.Load() {
+		return s.ended()
+	}
+	return nil
+}
+
+// Close makes durable what is queued, folds it, and releases the folder.
+func (s *Store) Close() error {
+	s.closing.Do(func() {
+		s.closed.Store(true)
+		stuck := time.AfterFunc(closeGrace, s.journal.stop)
+		s.committer.Close()
+		stuck.Stop()
+		s.backlog.end()
+		s.folding.Wait()
+		s.writing.Lock()
+		defer s.writing.Unlock()
+		s.decoder.Close()
+		s.closeErr = errors.Join(s.db.Close(), s.journal.close())
+	})
+	return s.closeErr
+}

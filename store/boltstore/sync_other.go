@@ -1,0 +1,8 @@
+//go:build !linux && !skipsync
+
+package boltstore
+
+import "os"
+
+// datasync makes what was written to f survive a power loss.
+func datasync(f *os.File) error { return f.Sync() }

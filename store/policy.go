@@ -1,0 +1,26 @@
+package store
+
+import "time"
+
+// On says what earns a recipient its delivery feedback.
+type On string
+
+// The policies.
+const (
+	OnDelivered On = "delivered" // its own report says Delivered, or the application confirms it
+	OnConfirmed On = "confirmed" // only the application's confirmation
+	OnBoth      On = "both"      // as delivered, said outright
+	OnOff       On = "off"       // nothing
+)
+
+// Policy is how a plan's feedback is earned. The zero value is OnDelivered without waiting.
+type Policy struct {
+	On       On
+	Coalesce time.Duration // how long a task waits to gather recipients before it is due
+}
+
+// earnsOnDelivered reports whether a report that says Delivered earns feedback.
+func (p Policy) earnsOnDelivered() bool { return p.On == "" || p.On == OnDelivered || p.On == OnBoth }
+
+// Policies gives the policy of each plan. It must not change between two calls for the same arrivals.
+type Policies func(plan string) Policy
