@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // The types in this file read whatever JSON value stands in a member, and never fail: an odd member must not cost a
@@ -32,6 +33,14 @@ func unquote(b []byte) string {
 	var s string
 	_ = json.Unmarshal(b, &s) // b was found to be a JSON string before
 	return strings.ReplaceAll(s, "\x00", "\ufffd")
+}
+
+// cut returns t, or its first characters where it is too long.
+func (t text) cut() string {
+	if len(t) <= maxText || utf8.RuneCountInString(string(t)) <= maxText {
+		return string(t)
+	}
+	return string([]rune(t)[:maxText])
 }
 
 // isPlain reports whether the inside of a JSON string stands for itself: printable ASCII without escapes.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 )
 
 // Callback is what one call to the webhook brought. Report is nil for an inbound message, which is no report.
@@ -124,12 +123,4 @@ func decode(body []byte, w *wireCallback) error {
 		return fmt.Errorf("it is of type %s", mismatch.Value)
 	}
 	return err
-}
-
-// cut returns t, or its first characters where it is too long.
-func (t text) cut() string {
-	if len(t) <= maxText || utf8.RuneCountInString(string(t)) <= maxText {
-		return string(t)
-	}
-	return string([]rune(t)[:maxText])
 }

@@ -6,7 +6,7 @@ import "time"
 // entry for each status and code, with or without its recipients.
 type Report struct {
 	Type            Type
-	BatchID         string // opaque, case-sensitive, never empty
+	BatchID         string // opaque, case-sensitive, never empty, at most 255 bytes
 	ClientReference string
 	// Total is the total_message_count of a batch report; it need not be the sum of the counts. 1 for a recipient report.
 	Total   int
@@ -23,7 +23,7 @@ type Report struct {
 type Entry struct {
 	State
 	Count      int      // messages; at least len(Recipients) in a sound report, which is not enforced
-	Recipients []string // as they came; none in a summary
+	Recipients []string // as they came, at most 64 bytes each; nil in a summary
 }
 
 // At is when Sinch made the report; zero for a batch report, which carries no time.
