@@ -32,9 +32,8 @@ type Rows struct {
 // Row is a recipient's row on its way through the fold.
 type Row struct {
 	Recipient
-	Was     FeedbackState // as loaded
-	New     bool          // not stored yet
-	Changed bool          // to be written
+	New     bool // not stored yet
+	Changed bool // to be written
 }
 
 // Logged is one entry of the report log.

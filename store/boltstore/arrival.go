@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -63,7 +64,21 @@ func encodeArrival(a store.Arrival) ([]byte, error) {
 	return p, err
 }
 
-// decodeArrival reads what encodeArrival packed. The result holds on to b.
+// own returns a with its bytes in encoded: those it came with are the caller's again once it is recorded.
+func own(a store.Arrival, encoded []byte) store.Arrival {
+	switch n := a.News.(type) {
+	case store.Report:
+		n.Raw = encoded[len(encoded)-len(n.Raw):]
+		a.News = n
+	case store.Quarantined:
+		n.Raw = encoded[len(encoded)-len(n.Raw):]
+		a.News = n
+	}
+	return a
+}
+
+// decodeArrival reads what encodeArrival packed. The result holds on to b. A report that another version recorded and this
+// one does not understand is kept as such.
 func decodeArrival(b []byte) (store.Arrival, error) {
 	u := unpacker{rest: b}
 	kind := u.byte()
@@ -71,12 +86,7 @@ func decodeArrival(b []byte) (store.Arrival, error) {
 	var err error
 	switch kind {
 	case kindReport:
-		source := store.Source(u.byte())
-		var c dlr.Callback
-		if c, err = dlr.Parse(u.rest); err == nil && c.Report == nil {
-			err = fmt.Errorf("%s is no report", c.Type)
-		}
-		a.News = store.Report{Report: c.Report, Raw: u.rest, Source: source}
+		a.News = decodeReport(store.Source(u.byte()), u.rest)
 	case kindQuarantined:
 		a.News = store.Quarantined{Reason: dlr.Reason(u.string()), Type: dlr.Type(u.string()), Raw: u.rest}
 	case kindFacts:
@@ -99,6 +109,18 @@ func decodeArrival(b []byte) (store.Arrival, error) {
 	return a, nil
 }
 
+func decodeReport(source store.Source, raw []byte) store.News {
+	c, err := dlr.Parse(raw)
+	if err == nil && c.Report != nil {
+		return store.Report{Report: c.Report, Raw: raw, Source: source}
+	}
+	not := store.Quarantined{Reason: dlr.UnknownType, Type: c.Type, Raw: raw}
+	if cause, ok := errors.AsType[*dlr.ParseError](err); ok {
+		not.Reason = cause.Reason
+	}
+	return not
+}
+
 func fromJSON[N store.News](text []byte) (store.News, error) {
 	var n N
 	err := json.Unmarshal(text, &n)
@@ -109,7 +131,9 @@ func fromJSON[N store.News](text []byte) (store.News, error) {
 func encodeFrame(buf []byte, arrivals []recorded) []byte {
 	p := packer(beginFrame(buf))
 	for _, a := range arrivals {
-		p.bytes(a.encoded)
+		if a.encoded != nil {
+			p.bytes(a.encoded)
+		}
 	}
 	return p
 }

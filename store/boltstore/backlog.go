@@ -11,6 +11,7 @@ import (
 type group struct {
 	seq      uint64
 	arrivals []store.Arrival
+	rows     int // that folding it may write
 }
 
 // backlog is what is durable and not folded. The committer adds, the fold takes, readers wait.
@@ -18,6 +19,7 @@ type backlog struct {
 	mu       sync.Mutex
 	groups   []group
 	arrivals int
+	rows     int           // of the groups
 	durable  uint64        // sequence of the last frame added
 	folded   uint64        // sequence of the last frame folded
 	wanted   bool          // a reader waits
@@ -31,9 +33,14 @@ func newBacklog() *backlog {
 }
 
 func (b *backlog) add(seq uint64, arrivals []store.Arrival) {
+	rows := 0
+	for _, a := range arrivals {
+		rows += rowsOf(a)
+	}
 	b.mu.Lock()
-	b.groups = append(b.groups, group{seq, arrivals})
+	b.groups = append(b.groups, group{seq, arrivals, rows})
 	b.arrivals += len(arrivals)
+	b.rows += rows
 	b.durable = seq
 	b.mu.Unlock()
 	b.poke()
@@ -46,16 +53,35 @@ func (b *backlog) poke() {
 	}
 }
 
-// take removes whole groups from the front: at least one if there is any, and no more once they hold most arrivals.
+// rowsOf is how many rows folding a may write.
+func rowsOf(a store.Arrival) int {
+	rows := 1
+	switch n := a.News.(type) {
+	case store.Report:
+		for _, e := range n.Entries {
+			rows += len(e.Recipients)
+		}
+	case store.Confirmation:
+		rows += len(n.Recipients)
+	case store.Settlement:
+		rows += len(n.Recipients)
+	case store.Requeue:
+		rows += len(n.Recipients)
+	}
+	return rows
+}
+
+// take removes whole groups from the front: at least one if there is any, and as many as write up to most rows.
 func (b *backlog) take(most int) []group {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	taken, arrivals := 0, 0
-	for taken < len(b.groups) && (taken == 0 || arrivals+len(b.groups[taken].arrivals) <= most) {
-		arrivals += len(b.groups[taken].arrivals)
+	taken, rows := 0, 0
+	for taken < len(b.groups) && (taken == 0 || rows+b.groups[taken].rows <= most) {
+		rows += b.groups[taken].rows
 		taken++
 	}
 	groups := b.groups[:taken:taken]
+	b.rows -= rows
 	if b.groups = b.groups[taken:]; len(b.groups) == 0 {
 		b.groups, b.wanted = nil, false
 	}
@@ -75,10 +101,17 @@ func (b *backlog) reached(seq uint64, groups ...group) {
 }
 
 // state tells the fold what it has to do.
-func (b *backlog) state() (arrivals int, wanted, ended bool) {
+func (b *backlog) state() (rows int, wanted, ended bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.arrivals, b.wanted, b.ended
+	return b.rows, b.wanted, b.ended
+}
+
+// unfolded is how many arrivals are not folded.
+func (b *backlog) unfolded() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.arrivals
 }
 
 // wait returns when everything that is durable now is folded.

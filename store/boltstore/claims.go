@@ -95,6 +95,9 @@ func (s *Store) Claim(_ context.Context, plan string, now time.Time, lease time.
 		}
 		return nil
 	})
+	if err != nil && s.closed.Load() {
+		err = s.ended()
+	}
 	return claims, err
 }
 
@@ -104,17 +107,20 @@ func claimOf(tx *bolt.Tx, n number, token string) (store.Claim, error) {
 		return store.Claim{}, err
 	}
 	claim := store.Claim{Key: b.Key(), Lease: token, Batch: b}
-	claim.Recipients, err = numbersIn(tx, bucketOwed, n, store.MaxRecipients)
+	claim.Recipients, err = numbersIn(tx, store.FeedbackOwed, n, min(b.Feedback.Owed, store.MaxRecipients))
 	return claim, err
 }
 
-// numbersIn reads up to limit recipients of a batch that are in an index, as their numbers came.
-func numbersIn(tx *bolt.Tx, index []byte, n number, limit int) (numbers []string, err error) {
+// numbersIn reads up to most recipients of a batch that are in a feedback state, as their numbers came. An index of them
+// would cost a write with every report; the rows of one batch lie together and tell their state at a glance.
+func numbersIn(tx *bolt.Tx, state store.FeedbackState, n number, most int) (numbers []string, err error) {
 	prefix := n.key()
-	recipients := tx.Bucket(bucketRecipients)
-	c := tx.Bucket(index).Cursor()
-	for key, _ := c.Seek(prefix); bytes.HasPrefix(key, prefix) && len(numbers) < limit; key, _ = c.Next() {
-		r, err := decodeRecipient(recipients.Get(key), string(key[8:]))
+	c := tx.Bucket(bucketRecipients).Cursor()
+	for key, row := c.Seek(prefix); len(numbers) < most && bytes.HasPrefix(key, prefix); key, row = c.Next() {
+		if feedbackOf(row) != state {
+			continue
+		}
+		r, err := decodeRecipient(row, string(key[8:]))
 		if err != nil {
 			return nil, err
 		}
@@ -160,7 +166,7 @@ func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) 
 				return err
 			}
 			full = b.Dead != nil && b.Dead.Full
-			dead, err = numbersIn(tx, bucketDead, n, store.MaxRecipients)
+			dead, err = numbersIn(tx, store.FeedbackDead, n, min(b.Feedback.Dead, store.MaxRecipients))
 			return err
 		})
 		if err != nil || len(dead) == 0 && !full {

@@ -4,7 +4,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -23,22 +26,110 @@ var (
 
 // openDatabase opens the bbolt file, or makes one, and says plainly what is wrong with one that cannot be used.
 func openDatabase(path string, lockTimeout time.Duration) (*bolt.DB, error) {
-	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: lockTimeout, FreelistType: bolt.FreelistMapType})
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := makeDatabase(path, lockTimeout); err != nil {
+			return nil, fmt.Errorf("open store: make %s: %w", path, err)
+		}
+		info, err = os.Stat(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	if info.Size() == 0 {
+		return nil, fmt.Errorf("open store: %s is damaged: it is empty: restore it from a backup together with the journal, or move the folder away to begin anew", path)
+	}
+	db, err := openBolt(path, lockTimeout)
+	_, system := errors.AsType[*fs.PathError](err)
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return nil, fmt.Errorf("open store: %s is in use by another process: only one dlrloop can have it open", path)
-	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrVersionMismatch), errors.Is(err, bolterrors.ErrChecksum):
-		return nil, fmt.Errorf("open store: %s is damaged or no database of dlrloop (%w): restore it from a backup together with the journal, or move the folder away to begin anew", path, err)
+	case system:
+		return nil, fmt.Errorf("open store: %w", err)
 	case err != nil:
-		return nil, fmt.Errorf("open store: %s: %w", path, err)
+		return nil, fmt.Errorf("open store: %s is damaged or no database of dlrloop (%w): restore it from a backup together with the journal, or move the folder away to begin anew", path, err)
 	}
-	if err := errors.Join(checkLength(db, path), prepare(db, path)); err != nil {
+	err = guarded(func() error {
+		if err := checkLength(db, path); err != nil {
+			return err
+		}
+		return checkFormat(db, path)
+	})
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open store: %w", err), db.Close())
 	}
+	removeUnfinished(path)
 	return db, nil
 }
 
-// checkLength refuses a file that was cut: reading what is missing would end the process.
+func openBolt(path string, lockTimeout time.Duration) (db *bolt.DB, err error) {
+	err = guarded(func() error {
+		db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: lockTimeout, FreelistType: bolt.FreelistMapType})
+		return err
+	})
+	return db, err
+}
+
+// guarded makes an error of what read cannot stand: bbolt panics over pages that make no sense, and touching a page
+// behind the end of the file is a fault.
+func guarded(read func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("it cannot be read: %v", cause)
+		}
+	}()
+	return read()
+}
+
+// makeDatabase makes a database where there is none, whole or not at all: a start that is cut here leaves nothing that the
+// next one would take for damage. When several processes do it at once, all get the same database.
+func makeDatabase(path string, lockTimeout time.Duration) error {
+	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.new")
+	if err != nil {
+		return err
+	}
+	temporary := file.Name()
+	defer os.Remove(temporary) //nolint:errcheck // the next start removes it otherwise
+	if err := file.Close(); err != nil {
+		return err
+	}
+	db, err := openBolt(temporary, lockTimeout)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(db.Update(prepare), db.Close()); err != nil {
+		return err
+	}
+	err = os.Link(temporary, path)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		err = os.Rename(temporary, path) // a file system without links
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+// removeUnfinished removes what starts left that were cut while they made the database.
+func removeUnfinished(path string) {
+	leftover, _ := filepath.Glob(path + ".*.new")
+	for _, l := range leftover {
+		_ = os.Remove(l)
+	}
+}
+
+// prepare fills a new database.
+func prepare(tx *bolt.Tx) error {
+	for _, name := range buckets {
+		if _, err := tx.CreateBucket(name); err != nil {
+			return err
+		}
+	}
+	return tx.Bucket(bucketMeta).Put(keyFormat, binary.BigEndian.AppendUint64(nil, format))
+}
+
+// checkLength refuses a file that was cut.
 func checkLength(db *bolt.DB, path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -52,48 +143,28 @@ func checkLength(db *bolt.DB, path string) error {
 	})
 }
 
-// prepare makes the buckets of a new database and checks the format of one that was there.
-func prepare(db *bolt.DB, path string) error {
-	found, made := uint64(0), false
-	err := db.View(func(tx *bolt.Tx) error {
+func checkFormat(db *bolt.DB, path string) error {
+	return db.View(func(tx *bolt.Tx) error {
 		meta := tx.Bucket(bucketMeta)
 		if meta == nil {
-			if name, _ := tx.Cursor().First(); name != nil {
-				return fmt.Errorf("%s is no database of dlrloop", path)
-			}
-			return nil
+			return fmt.Errorf("%s is no database of dlrloop", path)
 		}
-		made = true
-		if row := meta.Get(keyFormat); len(row) == 8 {
-			found = binary.BigEndian.Uint64(row)
+		row := meta.Get(keyFormat)
+		if len(row) != 8 {
+			return fmt.Errorf("%s is damaged: its format is missing", path)
+		}
+		if found := binary.BigEndian.Uint64(row); found != format {
+			return fmt.Errorf("%s has format %d, this version knows format %d: use the version that wrote it, or a newer one", path, found, format)
 		}
 		return nil
-	})
-	switch {
-	case err != nil:
-		return err
-	case made && found > format:
-		return fmt.Errorf("%s has format %d, this version knows format %d: use the version that wrote it, or a newer one", path, found, format)
-	case made && found < format:
-		return fmt.Errorf("%s is damaged: its format is missing", path)
-	case made:
-		return nil
-	}
-	return db.Update(func(tx *bolt.Tx) error {
-		for _, name := range buckets {
-			if _, err := tx.CreateBucket(name); err != nil {
-				return err
-			}
-		}
-		return tx.Bucket(bucketMeta).Put(keyFormat, binary.BigEndian.AppendUint64(nil, format))
 	})
 }
 
 // load reads what the store keeps in memory and returns the journal position the database has reached.
-func (s *Store) load() (position uint64, err error) {
-	err = s.db.View(func(tx *bolt.Tx) error {
-		if row := tx.Bucket(bucketMeta).Get(keyPosition); len(row) == 8 {
-			position = binary.BigEndian.Uint64(row)
+func (s *Store) load() (reached position, err error) {
+	read := func(tx *bolt.Tx) error {
+		if reached, err = positionIn(tx); err != nil {
+			return err
 		}
 		newest, _ := tx.Bucket(bucketBatches).Cursor().Last()
 		trash, _ := tx.Bucket(bucketTrash).Cursor().Last()
@@ -101,9 +172,28 @@ func (s *Store) load() (position uint64, err error) {
 		s.quarantine = countQuarantined(tx)
 		s.totals, err = loadTotals(tx)
 		return err
-	})
-	if err != nil {
-		return 0, fmt.Errorf("open store: %w", err)
 	}
-	return position, nil
+	if err := guarded(func() error { return s.db.View(read) }); err != nil {
+		return reached, fmt.Errorf("open store: %s: %w", s.db.Path(), err)
+	}
+	return reached, nil
+}
+
+// positionIn reads the journal position that the database has reached.
+func positionIn(tx *bolt.Tx) (position, error) {
+	var p position
+	row := tx.Bucket(bucketMeta).Get(keyPosition)
+	if row == nil {
+		return p, nil
+	}
+	if len(row) != 8+len(p.salt) {
+		return p, errors.New("its journal position is damaged")
+	}
+	p.seq = binary.BigEndian.Uint64(row)
+	copy(p.salt[:], row[8:])
+	return p, nil
+}
+
+func (p position) encode() []byte {
+	return append(binary.BigEndian.AppendUint64(nil, p.seq), p.salt[:]...)
 }

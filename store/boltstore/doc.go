@@ -14,11 +14,10 @@
 // busy at the same time lies together. Integers in keys are big-endian. A part that is opaque and too long for a key, or
 // holds a zero byte, stands there as its hash; the row has it whole.
 //
-//	meta        format, position (the last folded frame), plan totals
+//	meta        format, position (the last folded frame, and the salt of its journal), plan totals
 //	ids         plan length, plan, batch id      → batch number
 //	batches     batch number                     → Batch
 //	recipients  batch number, digits             → Recipient
-//	owed, dead  batch number, digits             → nothing: recipients whose feedback is owed, or dead
 //	due         plan length, plan, due, number   → nothing: batches with a task
 //	buried      plan length, plan, number        → nothing: batches with something dead
 //	numbers     day, digits, 0, batch number     → nothing: which batches a number was in; by day, so that a write stays in a small part of it

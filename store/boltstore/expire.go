@@ -29,10 +29,13 @@ func (s *Store) Expire(ctx context.Context, before time.Time, limit int) (expire
 	}
 	expired, more, err = s.hide(before, limit)
 	for emptied := false; err == nil && !emptied && ctx.Err() == nil; {
-		err = s.write(func(tx *bolt.Tx) error {
-			emptied, err = s.sweep(tx, before)
+		err = s.write(func(tx *bolt.Tx, f *figures) error {
+			emptied, err = sweep(tx, f, before)
 			return err
 		})
+	}
+	if errors.Is(err, store.ErrClosed) || errors.Is(err, bolt.ErrDatabaseNotOpen) {
+		return expired, false, s.ended()
 	}
 	if err != nil {
 		s.trouble("expire", err)
@@ -41,20 +44,31 @@ func (s *Store) Expire(ctx context.Context, before time.Time, limit int) (expire
 	return expired, more, ctx.Err()
 }
 
-// write runs a transaction of expiry.
-func (s *Store) write(change func(*bolt.Tx) error) error {
+// figures are those of the store that expiry changes.
+type figures struct {
+	totals     totals
+	quarantine quarantined
+}
+
+// write runs a transaction of expiry. The figures are copies, which become the store's once the transaction is committed.
+func (s *Store) write(change func(*bolt.Tx, *figures) error) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	if s.closed.Load() {
+		return store.ErrClosed
+	}
 	tx, err := s.db.Begin(true)
 	if err != nil {
 		return err
 	}
-	if err := change(tx); err != nil {
+	f := figures{s.totals.clone(), s.quarantine}
+	if err := change(tx, &f); err != nil {
 		return joinRollback(tx, err)
 	}
 	if err := tx.Commit(); err != nil {
 		return fatal(err)
 	}
+	s.totals, s.quarantine = f.totals, f.quarantine
 	s.publish()
 	return nil
 }
@@ -66,8 +80,8 @@ func (s *Store) hide(before time.Time, limit int) (hidden int, more bool, err er
 	if old, numbers, err = s.old(before, limit); err != nil || len(old) == 0 {
 		return 0, false, err
 	}
-	err = s.write(func(tx *bolt.Tx) error {
-		totals := s.totals.clone()
+	err = s.write(func(tx *bolt.Tx, f *figures) error {
+		hidden = 0
 		for i, b := range old {
 			n := numbers[i]
 			// News may have come since it was found old.
@@ -78,7 +92,7 @@ func (s *Store) hide(before time.Time, limit int) (hidden int, more bool, err er
 				}
 				continue
 			}
-			totals.plan(b.Plan).Feedback.Sub(now.Tally())
+			f.totals.plan(b.Plan).Feedback.Sub(now.Tally())
 			err = errors.Join(
 				tx.Bucket(bucketIDs).Delete(idKey(b.Key())),
 				tx.Bucket(bucketBatches).Delete(n.key()),
@@ -90,13 +104,12 @@ func (s *Store) hide(before time.Time, limit int) (hidden int, more bool, err er
 			}
 			hidden++
 		}
-		if err := totals.save(tx); err != nil {
-			return err
-		}
-		s.totals = totals // a failed commit ends the store
-		return nil
+		return f.totals.save(tx)
 	})
-	return hidden, len(old) == limit, err
+	if err != nil {
+		return 0, false, err
+	}
+	return hidden, len(old) == limit, nil
 }
 
 // expires reports whether a batch is old enough to go and owes nothing.
@@ -126,15 +139,13 @@ func (s *Store) old(before time.Time, limit int) (old []*store.Batch, numbers []
 
 // sweep deletes one step of what belongs to batches in the trash, and of counts and quarantine entries that are old. It
 // returns true when nothing is left.
-func (s *Store) sweep(tx *bolt.Tx, before time.Time) (emptied bool, err error) {
+func sweep(tx *bolt.Tx, f *figures, before time.Time) (emptied bool, err error) {
 	room := expireStep
 	trash := tx.Bucket(bucketTrash)
 	for key, _ := trash.Cursor().First(); key != nil && room > 0; key, _ = trash.Cursor().First() {
 		n := numberOf(key)
-		for _, bucket := range [][]byte{bucketOwed, bucketDead, bucketLog} {
-			if err := deleteWhile(tx.Bucket(bucket), n.key(), &room, nil); err != nil {
-				return false, err
-			}
+		if err := deleteWhile(tx.Bucket(bucketLog), n.key(), &room, nil); err != nil {
+			return false, err
 		}
 		numbers := tx.Bucket(bucketNumbers)
 		err := deleteWhile(tx.Bucket(bucketRecipients), n.key(), &room, func(key []byte) error {
@@ -149,10 +160,11 @@ func (s *Store) sweep(tx *bolt.Tx, before time.Time) (emptied bool, err error) {
 			}
 		}
 	}
-	if err := s.sweepMinutes(tx, before, &room); err != nil {
+	if err := sweepMinutes(tx, before, &room); err != nil {
 		return false, err
 	}
-	return room > 0, s.sweepQuarantine(tx, before, &room)
+	err = sweepQuarantine(tx, &f.quarantine, before, &room)
+	return room > 0, err
 }
 
 // deleteWhile deletes keys with the prefix as long as there is room, and tells of each before.
@@ -177,7 +189,7 @@ func numberPrefixOf(n number, recipient []byte) []byte {
 	return append(append(binary.BigEndian.AppendUint32(nil, n.day()), recipient[8:]...), 0)
 }
 
-func (s *Store) sweepMinutes(tx *bolt.Tx, before time.Time, room *int) error {
+func sweepMinutes(tx *bolt.Tx, before time.Time, room *int) error {
 	c := tx.Bucket(bucketMinutes).Cursor()
 	for key, _ := c.First(); key != nil && *room > 0 && minuteOf(key).Minute.Before(before); key, _ = c.First() {
 		if err := c.Delete(); err != nil {
@@ -188,9 +200,8 @@ func (s *Store) sweepMinutes(tx *bolt.Tx, before time.Time, room *int) error {
 	return nil
 }
 
-func (s *Store) sweepQuarantine(tx *bolt.Tx, before time.Time, room *int) error {
+func sweepQuarantine(tx *bolt.Tx, left *quarantined, before time.Time, room *int) error {
 	c := tx.Bucket(bucketQuarantine).Cursor()
-	left := s.quarantine
 	for key, row := c.First(); key != nil && *room > 0; key, row = c.First() {
 		e, err := decodeQuarantined(row)
 		if err != nil {
@@ -206,6 +217,5 @@ func (s *Store) sweepQuarantine(tx *bolt.Tx, before time.Time, room *int) error 
 			return err
 		}
 	}
-	s.quarantine = left // a failed commit ends the store
 	return nil
 }

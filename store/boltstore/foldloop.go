@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// maxStep bounds the arrivals of one transaction.
-	maxStep = 50_000
+	// maxStep bounds the rows of one transaction, and with them its memory and how long everything else waits for it.
+	maxStep = 100_000
 	// busyStep is a step with so many arrivals that a larger one is worth waiting for.
 	busyStep = 256
 	// rest is how many times its own duration the fold rests after a small step, so that it leaves the disk to the journal.
@@ -50,7 +50,7 @@ func (s *Store) pace(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	for {
-		if arrivals, wanted, ended := s.backlog.state(); wanted || ended || arrivals >= maxStep {
+		if rows, wanted, ended := s.backlog.state(); wanted || ended || rows >= maxStep {
 			return
 		}
 		select {

@@ -40,6 +40,6 @@ func (s *Store) publish() {
 func (s *Store) Gauges() store.Gauges {
 	g := s.published.Load().Gauges
 	g.SizeBytes += s.journal.size()
-	g.Unfolded, _, _ = s.backlog.state()
+	g.Unfolded = s.backlog.unfolded()
 	return g
 }

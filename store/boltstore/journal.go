@@ -3,11 +3,13 @@ package boltstore
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // errFull means that the journal holds as much as it may of what is not folded yet.
@@ -15,26 +17,29 @@ var errFull = errors.New("journal is full")
 
 // journal appends frames to segments and recycles those that were folded. One goroutine appends; any may release.
 type journal struct {
-	folder  string
-	salt    salt
-	segment int   // size of a new segment
-	limit   int64 // of all segments, unless a single frame needs more
+	folder   string
+	salt     salt
+	segment  int           // size of a new segment
+	limit    int64         // of all segments, unless a single frame needs more
+	patience time.Duration // how long the journal may be full before appends fail
 
-	offset int    // of the next frame in current; only the appender
-	next   uint64 // sequence of the next frame; only the appender
+	offset int       // of the next frame in current; only the appender
+	next   uint64    // sequence of the next frame; only the appender
+	stuck  time.Time // since when there is no room; only the appender
 
 	mu       sync.Mutex
 	current  *segment   // set under mu, and only by the appender
 	segments []*segment // guarded by mu, as the last of each
 	bytes    int64      // guarded by mu
 	folded   uint64     // guarded by mu
+	synced   uint64     // sequence of the last durable frame; guarded by mu
 	made     int        // segments ever made, for their names; guarded by mu
 	release  *sync.Cond // on mu: something was folded, or closing
 	closing  bool       // guarded by mu
 }
 
 // append makes one frame durable: buf is a frame begun by beginFrame. It waits while the journal is full of what is not
-// folded. An error that is not fatal left nothing behind.
+// folded, but not for ever. After an error that is not fatal the frame is not there, and the next one takes its place.
 func (j *journal) append(buf []byte, arrivals int) (seq uint64, sealed []byte, err error) {
 	if need := align(len(buf)); j.current == nil || j.offset+need > j.current.size {
 		if err := j.turn(need); err != nil {
@@ -52,42 +57,60 @@ func (j *journal) append(buf []byte, arrivals int) (seq uint64, sealed []byte, e
 	j.offset += len(buf)
 	j.next++
 	j.mu.Lock()
-	j.current.last = seq
+	j.current.last, j.synced = seq, seq
 	j.mu.Unlock()
 	return seq, buf, nil
 }
 
-// turn makes a segment with room for a frame of need bytes the current one: a folded one, else a new one.
+// turn makes a segment with room for a frame of need bytes the current one, and waits for it.
 func (j *journal) turn(need int) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for {
-		if j.closing {
-			return errFull
+		s, err := j.room(need)
+		if err != nil {
+			return err
 		}
-		for _, s := range j.segments {
-			if s != j.current && s.last <= j.folded && segmentHeader+need <= s.size {
-				j.current, j.offset = s, segmentHeader
-				return nil
-			}
-		}
-		size := max(j.segment, align(segmentHeader+need))
-		if j.bytes+int64(size) <= j.limit || j.folded+1 == j.next {
-			s, err := j.create(size)
-			if err != nil {
-				return err
-			}
-			j.current, j.offset = s, segmentHeader
+		if s != nil {
+			j.current, j.offset, j.stuck = s, segmentHeader, time.Time{}
 			return nil
 		}
+		if j.stuck.IsZero() {
+			j.stuck = time.Now()
+		}
+		left := j.patience - time.Since(j.stuck)
+		if j.closing || left <= 0 {
+			return errFull
+		}
+		late := time.AfterFunc(left, j.release.Broadcast)
 		j.release.Wait()
+		late.Stop()
 	}
+}
+
+// room finds a segment for a frame of need bytes: a free one, else a new one; nil when there is none. The caller holds mu.
+func (j *journal) room(need int) (*segment, error) {
+	for _, s := range j.segments {
+		if j.free(s) && segmentHeader+need <= s.size {
+			return s, nil
+		}
+	}
+	size := max(j.segment, align(segmentHeader+need))
+	if j.bytes+int64(size) > j.limit && j.folded < j.synced {
+		return nil, nil
+	}
+	return j.create(size)
+}
+
+// free reports whether a segment may be overwritten or deleted: all its frames are folded, and the journal's last is not
+// among them, since a journal that ends before the database's position would be taken for an old one. The caller holds mu.
+func (j *journal) free(s *segment) bool {
+	return s != j.current && s.last <= j.folded && (s.last < j.synced || s.last == 0)
 }
 
 // create adds a segment. The caller holds mu.
 func (j *journal) create(size int) (*segment, error) {
-	path := filepath.Join(j.folder, fmt.Sprintf("%08d.segment", j.made+1))
-	s, err := createSegment(path, size, j.salt)
+	s, err := createSegment(filepath.Join(j.folder, segmentName(j.made+1)), size, j.salt)
 	if err != nil {
 		return nil, err
 	}
@@ -104,18 +127,21 @@ func (j *journal) fold(seq uint64) {
 	defer j.mu.Unlock()
 	j.folded = seq
 	j.segments = slices.DeleteFunc(j.segments, func(s *segment) bool {
-		return s != j.current && s.last <= seq && s.size > j.segment && j.drop(s) == nil
+		return s.size > j.segment && j.free(s) && j.drop(s)
 	})
 	j.release.Broadcast()
 }
 
-// drop deletes a segment's file. The caller holds mu.
-func (j *journal) drop(s *segment) error {
-	if err := os.Remove(s.path); err != nil {
-		return err
+func segmentName(number int) string { return fmt.Sprintf("%08d.segment", number) }
+
+// drop deletes a segment's file, or leaves it for the next time. The caller holds mu.
+func (j *journal) drop(s *segment) bool {
+	if os.Remove(s.path) != nil {
+		return false
 	}
 	j.bytes -= int64(s.size)
-	return s.file.Close()
+	_ = s.file.Close() // what was in it is not needed any more
+	return true
 }
 
 // size is the bytes of all segments.
@@ -147,19 +173,15 @@ type fatalError struct{ error }
 
 func (f fatalError) Unwrap() error { return f.error }
 
-func fatal(err error) error { return fatalError{err} }
-
-// ends reports whether the store must end after err: all failures but a disk that is full, which leaves what is
-// there as it was.
-func ends(err error) bool {
-	return errors.As(err, new(fatalError)) && !errors.Is(err, syscall.ENOSPC)
-}
-
-// rewrite writes a frame again where it stands and syncs it. After a failed sync a frame can be read back that is only in
-// memory; written again, it is on disk before anything relies on it.
-func (j *journal) rewrite(content []byte, f frame) error {
-	if _, err := j.current.file.WriteAt(content[f.offset:f.end()], int64(f.offset)); err != nil {
-		return fmt.Errorf("write journal: %w", err)
+// fatal marks err, unless it is a write for which the disk had no room: that left what is there as it was. A sync that
+// fails for want of room is as bad as any.
+func fatal(err error) error {
+	write, ok := errors.AsType[*fs.PathError](err)
+	if ok && write.Op == "write" && (errors.Is(write.Err, syscall.ENOSPC) || errors.Is(write.Err, syscall.EDQUOT)) {
+		return err
 	}
-	return datasync(j.current.file)
+	return fatalError{err}
 }
+
+// ends reports whether the store must end after err.
+func ends(err error) bool { return errors.As(err, new(fatalError)) }

@@ -11,128 +11,133 @@ import (
 	"sync"
 )
 
-// scanned is a segment and what was found in it.
-type scanned struct {
-	*segment
-	content []byte
-	chain   []frame  // frames of consecutive sequences from its beginning
-	later   []uint64 // sequences of good frames behind the first that does not verify
+// position is where a database stands in its journal.
+type position struct {
+	seq  uint64 // the last frame that is folded; 0 for none
+	salt salt   // of the journal it is in
 }
 
-// openJournal opens the journal in folder, or makes one, and returns the frames that were synced and are not folded:
-// those after position. A journal that ends before position, or whose end is not its end, is damaged.
-func openJournal(folder string, position uint64, segmentSize int, limit int64) (*journal, []frame, error) {
-	j := &journal{folder: folder, segment: segmentSize, limit: limit, folded: position, next: position + 1, salt: newSalt()}
+// placed is a frame with the segment it is in.
+type placed struct {
+	frame
+	in      *segment
+	content []byte // of the segment
+}
+
+// openJournal opens the journal in folder, or makes one, and returns the frames that are durable and not folded: those
+// after folded. A journal that ends before, lacks one of them or belongs to another database is refused.
+func openJournal(folder string, folded position, c Config) (*journal, []frame, error) {
+	j := &journal{
+		folder: folder, salt: newSalt(), segment: c.Segment, limit: c.JournalLimit, patience: c.Committer.Patience,
+		folded: folded.seq, synced: folded.seq, next: folded.seq + 1,
+	}
 	j.release = sync.NewCond(&j.mu)
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	if err := makeFolder(folder); err != nil {
 		return nil, nil, fmt.Errorf("open journal: %w", err)
 	}
-	found, err := j.scan()
+	found, err := j.scan(folded)
+	var tail []frame
 	if err == nil {
-		var tail []frame
-		if tail, err = j.resume(found, position); err == nil {
-			return j, tail, nil
-		}
+		tail, err = j.resume(found, folded.seq)
 	}
-	return nil, nil, errors.Join(fmt.Errorf("open journal: %w", err), j.close())
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("open journal: %w", err), j.close())
+	}
+	return j, tail, nil
 }
 
 // scan opens all segments and finds their frames.
-func (j *journal) scan() ([]*scanned, error) {
+func (j *journal) scan(folded position) ([]placed, error) {
 	entries, err := os.ReadDir(j.folder)
 	if err != nil {
 		return nil, err
 	}
-	var found []*scanned
+	var found []placed
 	for _, e := range entries {
 		path := filepath.Join(j.folder, e.Name())
 		if strings.HasSuffix(path, ".segment.new") {
-			if err := os.Remove(path); err != nil { // a start was cut while it made the segment
+			if err := os.Remove(path); err != nil { // a run was cut while it made the segment
 				return nil, err
 			}
 			continue
 		}
 		var number int
-		if _, err := fmt.Sscanf(e.Name(), "%08d.segment", &number); err != nil {
+		if _, err := fmt.Sscanf(e.Name(), "%d.segment", &number); err != nil || e.Name() != segmentName(number) {
 			return nil, fmt.Errorf("%s is no journal segment: move it out of the folder", path)
 		}
 		s, content, salt, err := openSegment(path)
 		if err != nil {
 			return nil, err
 		}
-		if len(found) > 0 && salt != j.salt {
-			j.segments = append(j.segments, s)
-			return nil, fmt.Errorf("%s belongs to another journal than %s", path, found[0].path)
+		j.segments = append(j.segments, s)
+		switch {
+		case folded.seq > 0 && salt != folded.salt:
+			return nil, fmt.Errorf("%s belongs to another database: restore both from the same backup", path)
+		case len(j.segments) > 1 && salt != j.salt:
+			return nil, fmt.Errorf("%s belongs to another journal than %s: move the one that is not yours out of the folder", path, j.segments[0].path)
 		}
 		j.salt = salt
 		j.made = max(j.made, number)
 		j.bytes += int64(s.size)
-		j.segments = append(j.segments, s)
-		found = append(found, &scanned{segment: s, content: content})
-	}
-	for _, s := range found {
-		s.read(j.salt)
+		found = append(found, framesOf(s, content, salt)...)
 	}
 	return found, nil
 }
 
-// read finds the segment's frames.
-func (s *scanned) read(salt salt) {
-	offset := segmentHeader
-	for {
-		f, ok := readFrame(s.content, offset, salt)
-		if !ok || len(s.chain) > 0 && f.seq != s.last+1 {
-			break
+// framesOf finds all frames that verify in a segment: those of its present use and what is left of earlier ones.
+func framesOf(s *segment, content []byte, salt salt) (found []placed) {
+	for offset := segmentHeader; offset+frameHeader <= len(content); {
+		f, ok := readFrame(content, offset, salt)
+		if !ok {
+			offset += frameAlign
+			continue
 		}
-		s.chain, s.last = append(s.chain, f), f.seq
+		found = append(found, placed{frame: f, in: s, content: content})
+		s.last = max(s.last, f.seq)
 		offset = f.end()
 	}
-	for ; offset+frameHeader <= len(s.content); offset += frameAlign {
-		if f, ok := readFrame(s.content, offset, salt); ok {
-			s.later = append(s.later, f.seq)
-			s.last = max(s.last, f.seq)
-		}
-	}
+	return found
 }
 
-// resume finds the journal's end and sets the place of the next frame behind it.
-func (j *journal) resume(found []*scanned, position uint64) ([]frame, error) {
-	chains := slices.DeleteFunc(slices.Clone(found), func(s *scanned) bool { return len(s.chain) == 0 })
-	slices.SortFunc(chains, func(a, b *scanned) int { return cmp.Compare(a.chain[0].seq, b.chain[0].seq) })
-	var (
-		tail []frame
-		end  = uint64(0) // the last frame of the run of frames that reaches or passes position
-		last *scanned
-	)
-	for _, s := range chains {
-		first, final := s.chain[0].seq, s.chain[len(s.chain)-1].seq
-		if last != nil && end >= position && first != end+1 {
-			break
-		}
-		for _, f := range s.chain {
-			if f.seq > position {
-				tail = append(tail, f)
-			}
-		}
-		end, last = final, s
-	}
-	for _, s := range found {
-		if s.last > max(end, position) {
-			return nil, fmt.Errorf("%s is damaged: frame %d is there, but frame %d before it does not verify. "+
-				"Acknowledged reports are in between: restore the folder from a backup, or ask Sinch for the reports again", s.path, s.last, max(end, position)+1)
-		}
-	}
-	if end < position {
-		return nil, fmt.Errorf("it ends with frame %d, but the database has folded frame %d: the two are not of the same time", end, position)
-	}
-	if len(tail) > 0 && tail[0].seq != position+1 {
-		return nil, fmt.Errorf("frame %d is missing: the database has folded up to %d and the journal goes on with %d", position+1, position, tail[0].seq)
-	}
-	j.next = end + 1
-	if last == nil {
+// resume finds the journal's end, sets the place of the next frame behind it and returns the frames after folded.
+func (j *journal) resume(found []placed, folded uint64) (tail []frame, err error) {
+	if len(found) == 0 && folded == 0 {
 		return nil, nil
 	}
-	f := last.chain[len(last.chain)-1]
-	j.current, j.offset = last.segment, f.end()
-	return tail, j.rewrite(last.content, f)
+	slices.SortFunc(found, func(a, b placed) int { return cmp.Compare(a.seq, b.seq) })
+	expected := folded + 1
+	for _, f := range found {
+		switch {
+		case f.seq <= folded:
+			continue
+		case f.seq < expected:
+			return nil, fmt.Errorf("frame %d is there twice, the second time in %s: move the segment that does not belong here out of the folder", f.seq, f.in.path)
+		case f.seq > expected:
+			return nil, fmt.Errorf("frame %d is damaged or missing, and frame %d, written after it, is in %s. Acknowledged reports are in between: "+
+				"restore the folder from a backup, or move it away to begin anew and have the reports read from Sinch again", expected, f.seq, f.in.path)
+		}
+		tail = append(tail, f.frame)
+		expected++
+	}
+	newest := uint64(0)
+	if len(found) > 0 {
+		newest = found[len(found)-1].seq
+	}
+	if newest < folded {
+		return nil, fmt.Errorf("it ends with frame %d, and the database has folded frame %d: they are not of the same time. "+
+			"Restore both from the same backup", newest, folded)
+	}
+	last := found[len(found)-1]
+	j.next, j.synced = last.seq+1, last.seq
+	j.current, j.offset = last.in, last.end()
+	return tail, rewrite(last)
+}
+
+// rewrite writes a frame again where it stands and syncs it. After a failed sync a frame can be read back that is only in
+// memory; written again, it is on disk before anything relies on it.
+func rewrite(f placed) error {
+	if _, err := f.in.file.WriteAt(f.content[f.offset:f.end()], int64(f.offset)); err != nil {
+		return fmt.Errorf("write journal: %w", err)
+	}
+	return datasync(f.in.file)
 }

@@ -1,9 +1,9 @@
 package boltstore
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"strings"
 	"time"
 
 	"github.com/dlrloop/dlrloop/dlr"
@@ -16,8 +16,6 @@ var (
 	bucketIDs        = []byte("ids")
 	bucketBatches    = []byte("batches")
 	bucketRecipients = []byte("recipients")
-	bucketOwed       = []byte("owed")
-	bucketDead       = []byte("dead")
 	bucketDue        = []byte("due")
 	bucketBuried     = []byte("buried")
 	bucketNumbers    = []byte("numbers")
@@ -27,7 +25,7 @@ var (
 	bucketTrash      = []byte("trash")
 
 	buckets = [][]byte{
-		bucketMeta, bucketIDs, bucketBatches, bucketRecipients, bucketOwed, bucketDead, bucketDue, bucketBuried,
+		bucketMeta, bucketIDs, bucketBatches, bucketRecipients, bucketDue, bucketBuried,
 		bucketNumbers, bucketLog, bucketMinutes, bucketQuarantine, bucketTrash,
 	}
 )
@@ -66,7 +64,7 @@ func trailing(key []byte) number {
 // appendPart adds an opaque text to a key: itself, or its hash when it is long or holds a zero byte. A text that could
 // pass for a hash is hashed too.
 func appendPart(key []byte, s string, longest int) []byte {
-	if len(s) <= longest && bytes.IndexByte([]byte(s), 0) < 0 && (s == "" || s[0] != 0xff) {
+	if !hashed(s, longest) {
 		return append(key, s...)
 	}
 	sum := sha256.Sum256([]byte(s))
@@ -78,6 +76,14 @@ func appendPart(key []byte, s string, longest int) []byte {
 	return key
 }
 
+// maxDigits is the longest number that stands in a key as it is.
+const maxDigits = 64
+
+// hashed reports whether appendPart adds the hash of s.
+func hashed(s string, longest int) bool {
+	return len(s) > longest || strings.IndexByte(s, 0) >= 0 || s != "" && s[0] == 0xff
+}
+
 // appendPlan adds a plan with its length before it, so that no plan is the beginning of another.
 func appendPlan(key []byte, plan string) []byte {
 	part := appendPart(nil, plan, 200)
@@ -86,11 +92,11 @@ func appendPlan(key []byte, plan string) []byte {
 
 func idKey(k store.BatchKey) []byte { return appendPart(appendPlan(nil, k.Plan), k.BatchID, 512) }
 
-// recipientKey is the key of a recipient in recipients, owed and dead.
+// recipientKey is the key of a recipient.
 func recipientKey(n number, digits string) []byte {
 	key := make([]byte, 8, 8+len(digits)+66)
 	binary.BigEndian.PutUint64(key, uint64(n))
-	return appendPart(key, digits, 64)
+	return appendPart(key, digits, maxDigits)
 }
 
 func dueKey(plan string, due time.Time, n number) []byte {
@@ -109,7 +115,7 @@ func buriedKey(plan string, n number) []byte {
 
 // numberPrefix is what the keys of one recipient in one day's part of bucket numbers begin with.
 func numberPrefix(day uint32, digits string) []byte {
-	return append(appendPart(binary.BigEndian.AppendUint32(nil, day), digits, 64), 0)
+	return append(appendPart(binary.BigEndian.AppendUint32(nil, day), digits, maxDigits), 0)
 }
 
 func numberKey(n number, digits string) []byte {
@@ -119,7 +125,7 @@ func numberKey(n number, digits string) []byte {
 func logKey(n number, chunk uint64) []byte { return binary.BigEndian.AppendUint64(n.key(), chunk) }
 
 func minuteKey(k store.MinuteKey) []byte {
-	key := binary.BigEndian.AppendUint32(nil, uint32(k.Minute.Unix()/60))
+	key := binary.BigEndian.AppendUint32(nil, uint32(max(k.Minute.Unix(), 0)/60))
 	return append(appendPlan(key, k.Plan), k.Status...)
 }
 

@@ -58,8 +58,8 @@ const (
 func encodeRecipient(r *store.Recipient) []byte {
 	p := make(packer, 0, 24+40*len(r.Seen))
 	p.byte(rowFormat)
+	p.byte(byte(r.Feedback)) // where feedbackOf looks
 	p.number(r.Number)
-	p.byte(byte(r.Feedback))
 	p.time(r.FeedbackAt)
 	p.uint(uint64(len(r.Seen)))
 	for _, s := range r.Seen {
@@ -81,7 +81,7 @@ func decodeRecipient(row []byte, digits string) (store.Recipient, error) {
 	if format := u.byte(); format != rowFormat && u.err == nil {
 		return store.Recipient{}, fmt.Errorf("recipient: row has format %d, this version knows format %d", format, rowFormat)
 	}
-	r := store.Recipient{Number: u.number(digits), Feedback: store.FeedbackState(u.byte()), FeedbackAt: u.time()}
+	r := store.Recipient{Feedback: store.FeedbackState(u.byte()), Number: u.number(digits), FeedbackAt: u.time()}
 	n := u.length()
 	r.Seen = make([]store.Seen, n, n+1)
 	for i := range r.Seen {
@@ -101,10 +101,18 @@ func decodeRecipient(row []byte, digits string) (store.Recipient, error) {
 	return r, nil
 }
 
+// feedbackOf reads only the feedback state of a row.
+func feedbackOf(row []byte) store.FeedbackState {
+	if len(row) < 2 {
+		return store.FeedbackNone
+	}
+	return store.FeedbackState(row[1])
+}
+
 func (p *packer) number(n string) {
 	digits := dlr.Digits(n)
 	switch {
-	case len(digits) > 64:
+	case hashed(digits, maxDigits):
 		p.byte(numberOther)
 		p.string(n)
 	case n == digits:

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -28,7 +29,8 @@ func createSegment(path string, size int, s salt) (_ *segment, err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(fmt.Errorf("make journal segment: %w", err), file.Close(), os.Remove(temporary))
+			err = errors.Join(fmt.Errorf("make journal segment: %w", err), file.Close())
+			_ = os.Remove(temporary) // the next start removes it otherwise
 		}
 	}()
 	header := make([]byte, segmentHeader)
@@ -48,13 +50,13 @@ func createSegment(path string, size int, s salt) (_ *segment, err error) {
 		written += n
 	}
 	if err = file.Sync(); err != nil {
-		return nil, err
+		return nil, fatal(err)
 	}
 	if err = os.Rename(temporary, path); err != nil {
 		return nil, err
 	}
 	if err = syncFolder(filepath.Dir(path)); err != nil {
-		return nil, err
+		return nil, fatal(err)
 	}
 	return &segment{file: file, path: path, size: size}, nil
 }
@@ -88,6 +90,27 @@ func newSalt() (s salt) {
 	return s
 }
 
+// makeFolder makes a folder, and those above it that are not there, and makes their names durable.
+func makeFolder(path string) error {
+	path = filepath.Clean(path)
+	parent := filepath.Dir(path)
+	err := os.Mkdir(path, 0o700)
+	if errors.Is(err, fs.ErrNotExist) && parent != path {
+		if err = makeFolder(parent); err == nil {
+			err = os.Mkdir(path, 0o700)
+		}
+	}
+	if err == nil {
+		return syncFolder(parent)
+	}
+	if info, statErr := os.Stat(path); statErr != nil || !info.IsDir() {
+		return err
+	}
+	_ = syncFolder(parent) // for a start that was cut before it; the parent need not be ours to sync
+	return nil
+}
+
+// syncFolder makes the names in a folder durable.
 func syncFolder(path string) error {
 	folder, err := os.Open(path)
 	if err != nil {

@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -48,6 +49,9 @@ type batchArrivals struct {
 // fold takes groups into the database and notes the position they reach.
 func (st *step) fold(groups []group) error {
 	chunk := groups[0].seq
+	if reached, err := positionIn(st.tx); err != nil || reached.seq+1 != chunk {
+		return errors.Join(fmt.Errorf("frame %d does not follow frame %d", chunk, reached.seq), err)
+	}
 	for _, b := range st.sort(groups) {
 		if err := st.foldBatch(b, chunk); err != nil {
 			return err
@@ -62,7 +66,8 @@ func (st *step) fold(groups []group) error {
 	if err := st.totals.save(st.tx); err != nil {
 		return err
 	}
-	return st.tx.Bucket(bucketMeta).Put(keyPosition, binary.BigEndian.AppendUint64(nil, groups[len(groups)-1].seq))
+	reached := position{groups[len(groups)-1].seq, st.s.journal.salt}
+	return st.tx.Bucket(bucketMeta).Put(keyPosition, reached.encode())
 }
 
 // sort gathers the arrivals by batch, each batch's in their order, and the batches by their numbers, so that neighbours
@@ -96,7 +101,7 @@ func (st *step) sort(groups []group) []*batchArrivals {
 			b.arrivals = append(b.arrivals, a)
 		}
 	}
-	slices.SortFunc(all, func(a, b *batchArrivals) int { return int(min(1, max(-1, int64(a.number-b.number)))) })
+	slices.SortFunc(all, func(a, b *batchArrivals) int { return cmp.Compare(a.number, b.number) })
 	return all
 }
 
@@ -144,7 +149,7 @@ func (st *step) loadRecipients(b *batchArrivals, rows *store.Rows) (err error) {
 				return
 			}
 			r, decodeErr := decodeRecipient(found, digits)
-			rows.Recipients[digits] = &store.Row{Recipient: r, Was: r.Feedback}
+			rows.Recipients[digits] = &store.Row{Recipient: r}
 			err = decodeErr
 		})
 	}
@@ -153,7 +158,6 @@ func (st *step) loadRecipients(b *batchArrivals, rows *store.Rows) (err error) {
 
 func (st *step) saveRecipients(n number, rows map[string]*store.Row) error {
 	recipients, numbers := st.tx.Bucket(bucketRecipients), st.tx.Bucket(bucketNumbers)
-	owed, dead := st.tx.Bucket(bucketOwed), st.tx.Bucket(bucketDead)
 	for digits, r := range rows {
 		if !r.Changed {
 			continue
@@ -167,24 +171,6 @@ func (st *step) saveRecipients(n number, rows map[string]*store.Row) error {
 				return err
 			}
 		}
-		err := errors.Join(
-			mark(owed, key, r.Was == store.FeedbackOwed, r.Feedback == store.FeedbackOwed),
-			mark(dead, key, r.Was == store.FeedbackDead, r.Feedback == store.FeedbackDead),
-		)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// mark adds or removes a key whose presence is all it says.
-func mark(b *bolt.Bucket, key []byte, was, is bool) error {
-	switch {
-	case is && !was:
-		return b.Put(key, nil)
-	case was && !is:
-		return b.Delete(key)
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -38,6 +37,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Committer.Bytes <= 0 {
 		c.Committer.Bytes = 2 << 20
+	}
+	if c.Committer.Patience <= 0 {
+		c.Committer.Patience = 3 * time.Second
 	}
 	if c.Segment <= 0 {
 		c.Segment = 8 << 20
@@ -80,6 +82,7 @@ type Store struct {
 	quarantine quarantined // guarded by writing
 	published  atomic.Pointer[published]
 
+	failing  atomic.Bool // the last commit failed
 	failure  sync.Once
 	failed   chan struct{}
 	err      error // set before failed is closed
@@ -93,7 +96,7 @@ var _ store.Store = (*Store)(nil)
 // closeGrace is how long Close waits for room in the journal for what is queued; without room it was never acknowledged.
 const closeGrace = 5 * time.Second
 
-// recorded is an arrival on its way into the journal.
+// recorded is an arrival on its way into the journal; the zero value is none, for a commit that tries whether it works.
 type recorded struct {
 	arrival store.Arrival
 	encoded []byte
@@ -106,7 +109,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Path == "" {
 		return nil, errors.New("open store: no path given")
 	}
-	if err := os.MkdirAll(c.Path, 0o700); err != nil {
+	if err := makeFolder(c.Path); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	s := &Store{config: c, backlog: newBacklog(), failed: make(chan struct{})}
@@ -129,12 +132,12 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 
 // start reads what is in the database, folds the rest of the journal and begins to take arrivals.
 func (s *Store) start(ctx context.Context) error {
-	position, err := s.load()
+	folded, err := s.load()
 	if err != nil {
 		return err
 	}
 	var tail []frame
-	s.journal, tail, err = openJournal(filepath.Join(s.config.Path, "journal"), position, s.config.Segment, s.config.JournalLimit)
+	s.journal, tail, err = openJournal(filepath.Join(s.config.Path, "journal"), folded, s.config)
 	if err != nil {
 		return err
 	}
@@ -187,7 +190,7 @@ func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 	if isSettlement {
 		s.leases.settle(settles.Lease, true)
 	}
-	err = s.committer.Record(ctx, recorded{a, encoded})
+	err = s.committer.Record(ctx, recorded{own(a, encoded), encoded})
 	if err != nil && isSettlement {
 		s.leases.settle(settles.Lease, false)
 	}
@@ -218,25 +221,31 @@ func (s *Store) commit(group []recorded, results []error) {
 		spread(results, s.ended())
 		return
 	}
+	arrivals := make([]store.Arrival, 0, len(group))
+	for _, r := range group {
+		if r.encoded != nil {
+			arrivals = append(arrivals, r.arrival)
+		}
+	}
 	s.buf = encodeFrame(s.buf, group)
-	seq, buf, err := s.journal.append(s.buf, len(group))
+	seq, buf, err := s.journal.append(s.buf, len(arrivals))
 	if s.buf = buf; cap(s.buf) > 4*s.config.Committer.Bytes {
 		s.buf = nil
 	}
 	if o := s.config.Observer.Committed; o != nil {
-		o(len(group), len(buf), time.Since(begin), err)
+		o(len(arrivals), len(buf), time.Since(begin), err)
 	}
+	s.failing.Store(err != nil)
 	if err != nil {
 		s.trouble("commit", err)
-		if errors.Is(err, errFull) {
+		switch {
+		case errors.Is(err, errFull) && s.closed.Load():
+			err = s.ended()
+		case errors.Is(err, errFull):
 			err = store.ErrBusy
 		}
 		spread(results, err)
 		return
-	}
-	arrivals := make([]store.Arrival, len(group))
-	for i, r := range group {
-		arrivals[i] = r.arrival
 	}
 	s.backlog.add(seq, arrivals)
 }
@@ -284,10 +293,13 @@ func (s *Store) ended() error {
 	return store.ErrClosed
 }
 
-// Ready returns nil while arrivals are accepted.
-func (s *Store) Ready(context.Context) error {
-	if s.closed.Load() {
+// Ready returns nil while arrivals are accepted. After a commit that failed it tries one.
+func (s *Store) Ready(ctx context.Context) error {
+	switch {
+	case s.closed.Load():
 		return s.ended()
+	case s.failing.Load():
+		return s.committer.Record(ctx, recorded{})
 	}
 	return nil
 }
@@ -303,8 +315,8 @@ func (s *Store) Close() error {
 		s.folding.Wait()
 		s.writing.Lock()
 		defer s.writing.Unlock()
-		s.decoder.Close()
 		s.closeErr = errors.Join(s.db.Close(), s.journal.close())
+		s.decoder.Close() // reads use it, and the database has waited for them
 	})
 	return s.closeErr
 }

@@ -1,0 +1,145 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dlrloop/dlrloop/simulator"
+)
+
+// simulation is what simulate was asked for.
+type simulation struct {
+	listen, control string
+	plan, token     string
+	callback        string
+	secret          string
+	calm, verbose   bool
+	seed            uint64
+}
+
+func simulateCommand() *cobra.Command {
+	var s simulation
+	c := &cobra.Command{
+		Use:   "simulate",
+		Short: "Be Sinch: take batches, call the webhook with delivery reports, take feedback, on good and bad days",
+		Long: `Simulate is Sinch's SMS REST API seen from outside, to try dlrloop or any other receiver on. It takes batches, lets their
+messages be delivered or fail, calls the webhook with the reports on Sinch's retry schedule, signs them, repeats and
+reorders some, and takes delivery feedback. Unless it is --calm it has bad days: refusals, errors, answers that never
+come. The seed decides them, so that a run can be had again.
+
+The control listener has a ledger of all that happened, and takes faults to be played; it asks for no credentials.`,
+		Example: `  # in one terminal: Sinch, which calls dlrloop
+  dlrloop simulate --callback http://127.0.0.1:8080/webhooks/demo-plan --secret webhook-secret
+
+  # in another: send a batch to two numbers, and see what became of it
+  curl http://127.0.0.1:9200/xms/v1/demo-plan/batches -H 'Authorization: Bearer demo-token' -H 'Content-Type: application/json' \
+    -d '{"to": ["447700900133", "447700900166"], "from": "dlrloop", "body": "hello", "delivery_report": "per_recipient", "feedback_enabled": true}'
+  curl http://127.0.0.1:9201/control/ledger
+
+  # the next feedback call is answered 429
+  curl http://127.0.0.1:9201/control/faults -d '{"operation": "feedback", "kind": "status", "status": 429, "times": 1}'
+
+  # point dlrloop at it: base_url: http://127.0.0.1:9200 in place of region`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return s.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr()) },
+	}
+	flags := c.Flags()
+	flags.StringVar(&s.listen, "listen", "127.0.0.1:9200", "`ADDRESS` of the API")
+	flags.StringVar(&s.control, "control", "127.0.0.1:9201", "`ADDRESS` of the control listener")
+	flags.StringVar(&s.plan, "plan", "demo-plan", "service plan `ID`")
+	flags.StringVar(&s.token, "token", "demo-token", "API `TOKEN` of the plan")
+	flags.StringVar(&s.callback, "callback", "", "`URL` called for batches without a callback_url of their own")
+	flags.StringVar(&s.secret, "secret", "", "`SECRET` to sign callbacks with; without it they are not signed")
+	flags.BoolVar(&s.calm, "calm", false, "no bad days: every message is delivered and every call succeeds")
+	flags.Uint64Var(&s.seed, "seed", 0, "what decides the bad days; 0 means a new one each time")
+	flags.BoolVar(&s.verbose, "verbose", false, "a line for each call and each callback")
+	return c
+}
+
+// run serves until ctx ends.
+func (s simulation) run(ctx context.Context, stdout, stderr io.Writer) error {
+	for s.seed == 0 {
+		s.seed = uint64(rand.Uint32())
+	}
+	level := slog.LevelWarn
+	if s.verbose {
+		level = slog.LevelDebug
+	}
+	sinch, err := simulator.New(simulator.Config{
+		Plans:  []simulator.Plan{{ID: s.plan, Token: s.token, CallbackURL: s.callback, Secret: s.secret}},
+		Seed:   s.seed,
+		Calm:   s.calm,
+		Logger: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})),
+	})
+	if err != nil {
+		return usageError{err}
+	}
+	api, err := net.Listen("tcp", s.listen)
+	if err != nil {
+		return fmt.Errorf("api: %w", err)
+	}
+	defer api.Close()
+	control, err := net.Listen("tcp", s.control)
+	if err != nil {
+		return fmt.Errorf("control: %w", err)
+	}
+	defer control.Close()
+	s.announce(stdout, api.Addr(), control.Addr())
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return sinch.Run(ctx) })
+	group.Go(func() error { return serveHTTP(ctx, api, sinch.API()) })
+	group.Go(func() error { return serveHTTP(ctx, control, sinch.Control()) })
+	return group.Wait()
+}
+
+func (s simulation) announce(w io.Writer, api, control net.Addr) {
+	fmt.Fprintf(w, "API      http://%s/xms/v1/%s\ncontrol  http://%s/control/ledger\n", api, s.plan, control)
+	switch {
+	case s.callback == "":
+		fmt.Fprintln(w, "webhook  only where a batch has a callback_url; --callback gives one to the others")
+	case s.secret == "":
+		fmt.Fprintf(w, "webhook  %s, not signed\n", s.callback)
+	default:
+		fmt.Fprintf(w, "webhook  %s, signed\n", s.callback)
+	}
+	if s.calm {
+		fmt.Fprintln(w, "days     calm")
+	} else {
+		fmt.Fprintf(w, "days     good and bad, by --seed %d\n", s.seed)
+	}
+	fmt.Fprintln(w, "Ctrl-C ends it.")
+}
+
+// serveHTTP serves until ctx ends, then gives calls in flight a moment to end.
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
+	const grace = 2 * time.Second
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+		defer cancel()
+		if server.Shutdown(limited) != nil {
+			return server.Close()
+		}
+		return nil
+	})
+	return group.Wait()
+}

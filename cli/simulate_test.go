@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// started runs dlrloop with these arguments until the test ends, and returns the first lines that it printed.
+func started(t *testing.T, lines int, args ...string) []string {
+	t.Helper()
+	out, in := io.Pipe()
+	ctx, stop := context.WithCancel(t.Context())
+	code := make(chan int, 1)
+	go func() {
+		code <- run(ctx, args, in, io.Discard)
+		in.Close()
+	}()
+	t.Cleanup(func() {
+		stop()
+		require.Zero(t, <-code)
+	})
+	scanner := bufio.NewScanner(out)
+	printed := make([]string, lines)
+	for i := range printed {
+		require.True(t, scanner.Scan(), "it prints %d lines", lines)
+		printed[i] = scanner.Text()
+	}
+	go io.Copy(io.Discard, out)
+	return printed
+}
+
+// after is what follows the first word of a line.
+func after(t *testing.T, word, line string) string {
+	t.Helper()
+	rest, found := strings.CutPrefix(line, word)
+	require.True(t, found, "%q begins with %s", line, word)
+	return strings.TrimSpace(rest)
+}
+
+func TestSimulateCallsTheWebhookOfWhatItWasSent(t *testing.T) {
+	called := make(chan http.Header, 16)
+	webhook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case called <- r.Header:
+		default:
+		}
+	}))
+	t.Cleanup(webhook.Close)
+	printed := started(t, 5, "simulate", "--calm", "--plan", "p", "--token", "t", "--callback", webhook.URL, "--secret", "s",
+		"--listen", "127.0.0.1:0", "--control", "127.0.0.1:0")
+	api, ledger := after(t, "API", printed[0]), after(t, "control", printed[1])
+	require.Equal(t, webhook.URL+", signed", after(t, "webhook", printed[2]))
+	require.Equal(t, "calm", after(t, "days", printed[3]))
+	require.Equal(t, "Ctrl-C ends it.", printed[4])
+
+	send, err := http.NewRequestWithContext(t.Context(), http.MethodPost, api+"/batches",
+		strings.NewReader(`{"to":["447700900133"],"from":"x","body":"hello","delivery_report":"per_recipient_final"}`))
+	require.NoError(t, err)
+	send.Header.Set("Authorization", "Bearer t")
+	send.Header.Set("Content-Type", "application/json")
+	sent, err := http.DefaultClient.Do(send)
+	require.NoError(t, err)
+	defer sent.Body.Close()
+	require.Equal(t, http.StatusCreated, sent.StatusCode)
+
+	require.NotEmpty(t, (<-called).Get("X-Sinch-Webhook-Signature"))
+
+	read, err := http.Get(ledger)
+	require.NoError(t, err)
+	defer read.Body.Close()
+	var told map[string]any
+	require.NoError(t, json.NewDecoder(read.Body).Decode(&told))
+	require.NotEmpty(t, told)
+}
+
+func TestSimulateTellsTheSeedOfItsBadDays(t *testing.T) {
+	arguments := []string{"simulate", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"}
+	printed := started(t, 5, arguments...)
+	require.Contains(t, printed[2], "only where a batch has a callback_url")
+	require.Regexp(t, `^days     good and bad, by --seed [1-9][0-9]*$`, printed[3])
+	require.Equal(t, "days     good and bad, by --seed 7", started(t, 5, append(arguments, "--seed", "7")...)[3])
+	require.Contains(t, started(t, 5, append(arguments, "--callback", "http://127.0.0.1:1")...)[2], "http://127.0.0.1:1, not signed")
+}
+
+func TestSimulateFailsWhenAnAddressIsTaken(t *testing.T) {
+	taken := httptest.NewServer(nil)
+	t.Cleanup(taken.Close)
+	address := taken.Listener.Addr().String()
+	var stderr strings.Builder
+	require.Equal(t, exitFailed, run(t.Context(), []string{"simulate", "--listen", "127.0.0.1:0", "--control", address}, io.Discard, &stderr))
+	require.Contains(t, stderr.String(), "dlrloop: control: listen tcp "+address)
+}

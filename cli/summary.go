@@ -1,0 +1,120 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/dlrloop/dlrloop/config"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// summarize tells in words what a configuration makes dlrloop do.
+func summarize(w io.Writer, c *config.Config) {
+	fmt.Fprintf(w, "%s: right\n\n", cmp.Or(c.File, "the environment"))
+	fmt.Fprintf(w, "public   %s\n", public(c.Public))
+	fmt.Fprintf(w, "private  %s\n", private(c.Private))
+	fmt.Fprintf(w, "store    %s in %s; a batch is kept for %s after its last news\n", c.Store.Driver, c.Store.Path, c.Store.Retention)
+	fmt.Fprintf(w, "log      %s, %s\n", c.Log.Level, c.Log.Format)
+	for _, p := range c.Plans {
+		fmt.Fprintf(w, "\nplan %s\n", p.ID)
+		fmt.Fprintf(w, "  Sinch      %s, %s\n", origin(p), credentials(p))
+		fmt.Fprintf(w, "  callbacks  POST %s\n", webhookURL(c.Public, p))
+		fmt.Fprintf(w, "             %s\n", verification(p.Webhook.Auth))
+		fmt.Fprintf(w, "  feedback   %s\n", feedback(p.Feedback))
+	}
+}
+
+func public(p config.Public) string {
+	scheme := "HTTP"
+	if p.TLS.Enabled() {
+		scheme = "HTTPS"
+	}
+	return fmt.Sprintf("%s on %s; callbacks of up to %s, %s for all in flight", scheme, p.Listen, p.MaxBody, p.Memory)
+}
+
+func private(p config.Private) string {
+	if !p.Credentials.Any() {
+		return fmt.Sprintf("HTTP on %s, without credentials: whoever is on this machine may use it", p.Listen)
+	}
+	return fmt.Sprintf("HTTP on %s, with %s", p.Listen, joined(
+		some(len(p.Credentials.Basic), "user name"),
+		some(len(p.Credentials.Tokens), "bearer token"),
+	))
+}
+
+func origin(p config.Plan) string {
+	if p.BaseURL != "" {
+		return "at " + p.BaseURL
+	}
+	return "in region " + p.Region
+}
+
+func credentials(p config.Plan) string {
+	switch {
+	case p.Project.Used():
+		return "with the access key " + p.Project.KeyID + " of project " + p.Project.ID
+	case p.Token != "":
+		return "with the plan's API token"
+	default:
+		return "without credentials"
+	}
+}
+
+func webhookURL(public config.Public, p config.Plan) string {
+	url := public.URL + "/webhooks/" + p.ID
+	if len(p.Webhook.Auth.PathToken.Values) > 0 {
+		url += "/TOKEN"
+	}
+	return url
+}
+
+// verification tells how callbacks are verified and what becomes of those that do not verify.
+func verification(a config.Auth) string {
+	if a.None {
+		return "not verified: whoever reaches the webhook is believed"
+	}
+	ways := joined(
+		some(len(a.HMAC.Secrets), "HMAC secret"),
+		some(len(a.Basic), "user name"),
+		some(len(a.Header.Values), a.Header.Name+" header"),
+		some(len(a.PathToken.Values), "path token"),
+	)
+	answer := "503, so that Sinch repeats it"
+	if a.OnFailure == config.Reject {
+		answer = "401, and is lost"
+	}
+	return fmt.Sprintf("verified with %s; what does not verify is answered %s", ways, answer)
+}
+
+func feedback(f config.Feedback) string {
+	earned := "for recipients that are reported Delivered"
+	switch f.On {
+	case store.OnOff:
+		return "off"
+	case store.OnConfirmed:
+		earned = "for recipients that the application confirms"
+	}
+	return fmt.Sprintf("%s; gathered for %s, %s at a time, up to %g a second, dead after %s",
+		earned, f.Coalesce, count(f.Workers, "call"), f.Rate, f.GiveUp)
+}
+
+// some counts what there is; nothing gives the empty text.
+func some(n int, noun string) string {
+	if n == 0 {
+		return ""
+	}
+	return count(n, noun)
+}
+
+// joined are the texts that are not empty.
+func joined(texts ...string) string {
+	var there []string
+	for _, t := range texts {
+		if t != "" {
+			there = append(there, t)
+		}
+	}
+	return strings.Join(there, " and ")
+}

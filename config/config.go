@@ -1,0 +1,112 @@
+// Package config reads the configuration: one YAML file, the environment over it, and the files that hold the secrets.
+// Whatever is wrong with it is told at once, each problem with its place, its key and the way out.
+package config
+
+// Config is the whole configuration, complete and checked: defaults are filled in, secrets are read from their files, and
+// every path can be opened as it stands.
+type Config struct {
+	Public  Public  `yaml:"public"`
+	Private Private `yaml:"private"`
+	Store   Store   `yaml:"store"`
+	Log     Log     `yaml:"log"`
+	// How long the process goes on serving after SIGTERM, with `/readyz` answering 503, so that load balancers turn away
+	// before the listeners close.
+	ShutdownDelay Duration `yaml:"shutdown_delay"`
+	// How long requests and feedback calls in flight may take to end once the listeners are closed. What has not ended by
+	// then is cut off; nothing acknowledged is lost.
+	ShutdownTimeout Duration `yaml:"shutdown_timeout"`
+	// The Sinch service plans, at least one.
+	Plans []Plan `yaml:"plans"`
+
+	// File is the file that was read; empty when there is none and the environment says everything.
+	File string `yaml:"-"`
+	// Warnings are what should be looked at but keeps nothing from working.
+	Warnings Problems `yaml:"-"`
+}
+
+// Public is the listener that Sinch calls. It serves the webhook and nothing else.
+type Public struct {
+	// The address, `host:port`; without a host, all of the machine's addresses.
+	Listen string `yaml:"listen"`
+	// The URL under which Sinch reaches this listener, without a path of the webhook. It is shown to people and changes nothing.
+	URL string `yaml:"url"`
+	// The largest callback taken; a larger one is answered 413 and lost. A full report to large groups is megabytes.
+	MaxBody ByteSize `yaml:"max_body"`
+	// The memory for the bodies of all callbacks in flight together, at least twice `max_body`. When it is spent, callbacks
+	// are answered 503, which Sinch repeats.
+	Memory ByteSize `yaml:"memory"`
+	// Answer 429 instead of 503 when there is more than can be taken. Sinch repeats both, and lowers its throughput after a 429.
+	ShedWith429 bool `yaml:"shed_with_429"`
+	// Addresses or networks (`10.0.0.0/8`) of the proxies whose `X-Forwarded-For` is believed. It changes logs only.
+	TrustedProxies []string `yaml:"trusted_proxies"`
+	TLS            TLS      `yaml:"tls"`
+}
+
+// TLS makes the public listener speak HTTPS. It stays HTTP while both are empty.
+type TLS struct {
+	// The certificate with its chain, PEM.
+	CertFile string `yaml:"cert_file"`
+	// Its private key, PEM.
+	KeyFile string `yaml:"key_file"`
+}
+
+// Enabled reports whether the listener speaks HTTPS.
+func (t TLS) Enabled() bool { return t.CertFile != "" }
+
+// Private is the listener for people and programs of your own: page, API, gateway, metrics and health.
+type Private struct {
+	// The address, `host:port`. Away from loopback it needs credentials.
+	Listen      string      `yaml:"listen"`
+	Credentials Credentials `yaml:"credentials"`
+}
+
+// Credentials open the private listener: any one of them does. Without any, whoever reaches the listener may use it.
+type Credentials struct {
+	// User names with passwords, for browsers and Prometheus. A name may occur twice, while its password changes.
+	Basic []Basic `yaml:"basic"`
+	// Bearer tokens.
+	Tokens []Secret `yaml:"tokens"`
+	// Files with a bearer token each.
+	TokenFiles []string `yaml:"token_files"`
+}
+
+// Any reports whether there are any credentials.
+func (c Credentials) Any() bool { return len(c.Basic)+len(c.Tokens)+len(c.TokenFiles) > 0 }
+
+// Basic is one pair for HTTP Basic authentication.
+type Basic struct {
+	// The user name; it cannot contain a colon.
+	Username string `yaml:"username"`
+	// The password.
+	Password Secret `yaml:"password"`
+	// A file with the password.
+	PasswordFile string `yaml:"password_file"`
+}
+
+// Store says where reports and feedback are kept.
+type Store struct {
+	// The kind of store: `bolt` keeps everything in one folder.
+	Driver string `yaml:"driver"`
+	// The folder, made when it is missing. It must be on a local disk.
+	Path string `yaml:"path"`
+	// How long a batch is kept after its last news. What still owes feedback is kept longer.
+	Retention Duration `yaml:"retention"`
+}
+
+// DriverBolt is the store in one folder.
+const DriverBolt = "bolt"
+
+// Log says what is logged, always on standard error.
+type Log struct {
+	// The least level: `debug`, `info`, `warn` or `error`.
+	Level string `yaml:"level"`
+	// `json`, `text`, or `auto`: text on a terminal, else JSON.
+	Format string `yaml:"format"`
+}
+
+// The log formats.
+const (
+	FormatAuto = "auto"
+	FormatJSON = "json"
+	FormatText = "text"
+)

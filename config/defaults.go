@@ -1,0 +1,42 @@
+package config
+
+import (
+	"time"
+
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// Default is what holds where neither file nor environment says otherwise. It has no plan, so it is not complete.
+func Default() *Config {
+	return &Config{
+		Public: Public{
+			Listen:  ":8080",
+			MaxBody: 16 << 20,
+			Memory:  256 << 20,
+		},
+		Private: Private{Listen: "127.0.0.1:8081"},
+		Store: Store{
+			Driver:    DriverBolt,
+			Path:      "data",
+			Retention: Duration(30 * 24 * time.Hour),
+		},
+		Log:             Log{Level: "info", Format: FormatAuto},
+		ShutdownTimeout: Duration(25 * time.Second),
+	}
+}
+
+// DefaultPlan is the same for an entry of plans.
+func DefaultPlan() Plan {
+	return Plan{
+		Webhook: Webhook{Auth: Auth{OnFailure: Retry}},
+		Feedback: Feedback{
+			On:       store.OnDelivered,
+			Coalesce: Duration(time.Second),
+			Workers:  4,
+			Rate:     20,
+			GiveUp:   Duration(72 * time.Hour),
+			Backoff:  Backoff{Base: Duration(time.Second), Cap: Duration(10 * time.Minute)},
+			Timeout:  Duration(10 * time.Second),
+		},
+	}
+}

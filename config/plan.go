@@ -1,0 +1,127 @@
+package config
+
+import "github.com/dlrloop/dlrloop/store"
+
+// Plan is one Sinch service plan: how to reach it, how its callbacks are verified, and how feedback is sent.
+type Plan struct {
+	// The service plan id. It is part of the webhook's URL: `/webhooks/{id}`.
+	ID string `yaml:"id"`
+	// Where the plan lives: `us`, `eu`, `au`, `br` or `ca`.
+	Region string `yaml:"region"`
+	// The origin of the API instead of a region, such as `http://127.0.0.1:9200` for a simulator.
+	BaseURL string `yaml:"base_url"`
+	// The API token of the service plan.
+	Token Secret `yaml:"token"`
+	// A file with the API token.
+	TokenFile string   `yaml:"token_file"`
+	Project   Project  `yaml:"project"`
+	Webhook   Webhook  `yaml:"webhook"`
+	Feedback  Feedback `yaml:"feedback"`
+}
+
+// Project is an access key of a Sinch project, used instead of the API token, in `us` and `eu`.
+type Project struct {
+	// The project id.
+	ID string `yaml:"id"`
+	// The id of the access key.
+	KeyID string `yaml:"key_id"`
+	// The secret of the access key.
+	KeySecret Secret `yaml:"key_secret"`
+	// A file with the secret of the access key.
+	KeySecretFile string `yaml:"key_secret_file"`
+}
+
+// Used reports whether the project's access key is what the plan is called with.
+func (p Project) Used() bool { return p != Project{} }
+
+// Webhook is the plan's entrance for callbacks.
+type Webhook struct {
+	Auth Auth `yaml:"auth"`
+}
+
+// Auth says how callbacks are verified. Set the ways that your service plan uses: each that is set must verify. Of several
+// secrets of one way any one does, so that a secret can be changed without a callback refused.
+type Auth struct {
+	HMAC HMAC `yaml:"hmac"`
+	// HTTP Basic: the user names and passwords that Sinch may use.
+	Basic     []Basic   `yaml:"basic"`
+	Header    Header    `yaml:"header"`
+	PathToken PathToken `yaml:"path_token"`
+	// Take callbacks unverified. Only where the network keeps everybody but Sinch out: whoever reaches the webhook can
+	// invent reports, and with them feedback.
+	None bool `yaml:"none"`
+	// What a callback that does not verify is answered: `retry` (503: Sinch repeats it for about a day, so that a wrong secret
+	// here costs a delay) or `reject` (401: Sinch never sends it again).
+	OnFailure OnFailure `yaml:"on_failure"`
+}
+
+// Any reports whether callbacks are verified in some way.
+func (a Auth) Any() bool {
+	return len(a.HMAC.Secrets)+len(a.HMAC.SecretFiles)+len(a.Basic)+len(a.Header.Values)+len(a.Header.ValueFiles)+
+		len(a.PathToken.Values)+len(a.PathToken.ValueFiles) > 0
+}
+
+// OnFailure says how a callback that does not verify is answered.
+type OnFailure string
+
+// The answers.
+const (
+	Retry  OnFailure = "retry"  // 503: Sinch repeats it for about a day
+	Reject OnFailure = "reject" // 401: Sinch never sends it again
+)
+
+// HMAC verifies Sinch's signature of the body.
+type HMAC struct {
+	// The secrets, as text: any of them may have signed.
+	Secrets []Secret `yaml:"secrets"`
+	// Files with a secret each.
+	SecretFiles []string `yaml:"secret_files"`
+	// How old a signature may be; 0 means any age. Whether Sinch signs anew when it repeats a callback is not known: less
+	// than a day may refuse its repeats.
+	MaxAge Duration `yaml:"max_age"`
+}
+
+// Header verifies a header that Sinch was asked to send.
+type Header struct {
+	// The header's name.
+	Name string `yaml:"name"`
+	// The values that are accepted.
+	Values []Secret `yaml:"values"`
+	// Files with an accepted value each.
+	ValueFiles []string `yaml:"value_files"`
+}
+
+// PathToken verifies the last segment of the URL, `/webhooks/{id}/{token}`: for plans that can do nothing else. URLs show
+// up in the logs of proxies.
+type PathToken struct {
+	// The tokens that are accepted.
+	Values []Secret `yaml:"values"`
+	// Files with an accepted token each.
+	ValueFiles []string `yaml:"value_files"`
+}
+
+// Feedback says what earns delivery feedback and how it is sent.
+type Feedback struct {
+	// What earns it: `delivered` (the recipient's report says Delivered, or your application confirms it), `confirmed` (only
+	// your application's word, through the gateway), `both` (as `delivered`, said outright), or `off`.
+	On store.On `yaml:"on"`
+	// How long recipients of a batch are gathered for one call.
+	Coalesce Duration `yaml:"coalesce"`
+	// Calls at the same time.
+	Workers int `yaml:"workers"`
+	// Calls a second; less for a while after a 429.
+	Rate float64 `yaml:"rate"`
+	// How long a failing task is tried before it is parked as dead, until a person requeues it.
+	GiveUp  Duration `yaml:"give_up"`
+	Backoff Backoff  `yaml:"backoff"`
+	// How long one call may take.
+	Timeout Duration `yaml:"timeout"`
+}
+
+// Backoff is how long a failed task waits: a random time up to the base, doubled with every attempt, up to the cap.
+type Backoff struct {
+	// The wait after the first failure, at most.
+	Base Duration `yaml:"base"`
+	// The longest wait.
+	Cap Duration `yaml:"cap"`
+}

@@ -1,0 +1,124 @@
+package demo
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dlrloop/dlrloop/config"
+	"github.com/dlrloop/dlrloop/server"
+	"github.com/dlrloop/dlrloop/simulator"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+const plan = "demo"
+
+// world is Sinch and dlrloop, each behind its own sockets on loopback.
+type world struct {
+	story   *story
+	token   string
+	sinch   *simulator.Simulator
+	api     *http.Server
+	control *http.Server
+	server  *server.Server
+
+	apiListener, controlListener net.Listener
+	folder                       string
+}
+
+func newWorld(ctx context.Context, c Config, folder string, s *story) (w *world, err error) {
+	w = &world{story: s, token: rand.Text(), folder: folder}
+	secret := rand.Text()
+	w.sinch, err = simulator.New(simulator.Config{
+		Plans: []simulator.Plan{{ID: plan, Token: w.token, Secret: secret}},
+		Seed:  c.Seed,
+		Pace:  250 * time.Millisecond,
+		// Sinch's first retry comes after 5 s; nobody wants to wait that long for a story.
+		RetryUnit: 500 * time.Millisecond,
+	})
+	if err != nil {
+		return nil, err
+	}
+	w.sinch.Observe(s.sinch)
+	if w.apiListener, w.api, err = serve(ctx, w.sinch.API()); err != nil {
+		return nil, err
+	}
+	if w.controlListener, w.control, err = serve(ctx, w.sinch.Control()); err != nil {
+		return nil, errors.Join(err, w.apiListener.Close())
+	}
+	w.server, err = server.Start(ctx, w.config(secret), server.Options{
+		Version: c.Version,
+		Log:     slog.New(slog.DiscardHandler), // the story says it more pleasantly
+		Watch:   store.Observer{Folded: s.folded},
+	})
+	if err != nil {
+		return nil, errors.Join(err, w.apiListener.Close(), w.controlListener.Close())
+	}
+	return w, w.sinch.SetCallbackURL(plan, w.webhook())
+}
+
+// config is what a config.yaml would say.
+func (w *world) config(secret string) *config.Config {
+	c := config.Default()
+	c.Public.Listen, c.Private.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	c.Store.Path = filepath.Join(w.folder, "data")
+	p := config.DefaultPlan()
+	p.ID, p.BaseURL, p.Token = plan, w.origin(w.apiListener), config.Secret(w.token)
+	p.Webhook.Auth.HMAC.Secrets = []config.Secret{config.Secret(secret)}
+	p.Feedback.Coalesce = config.Duration(500 * time.Millisecond)
+	p.Feedback.Backoff = config.Backoff{Base: config.Duration(300 * time.Millisecond), Cap: config.Duration(2 * time.Second)}
+	p.Feedback.Timeout = config.Duration(2 * time.Second)
+	c.Plans = []config.Plan{p}
+	return c
+}
+
+func serve(ctx context.Context, h http.Handler) (net.Listener, *http.Server, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	return l, &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}, err
+}
+
+// run runs everything until ctx ends.
+func (w *world) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, s := range []struct {
+		*http.Server
+		net.Listener
+	}{{w.api, w.apiListener}, {w.control, w.controlListener}} {
+		g.Go(func() error {
+			if err := s.Server.Serve(s.Listener); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		})
+	}
+	simulated, quiet := context.WithCancel(context.WithoutCancel(ctx))
+	g.Go(func() error { return w.sinch.Run(simulated) })
+	g.Go(func() error {
+		// dlrloop ends first, so that its last calls find Sinch there.
+		err := w.server.Run(ctx)
+		quiet()
+		return errors.Join(err, w.api.Close(), w.control.Close())
+	})
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+func (w *world) origin(l net.Listener) string { return "http://" + l.Addr().String() }
+
+func (w *world) webhook() string {
+	return fmt.Sprintf("http://%s/webhooks/%s", w.server.PublicAddr(), plan)
+}
+
+func (w *world) private(path string) string {
+	return fmt.Sprintf("http://%s%s", w.server.PrivateAddr(), path)
+}

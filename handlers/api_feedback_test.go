@@ -1,0 +1,186 @@
+package handlers
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore"
+	"github.com/dlrloop/dlrloop/store/storetest"
+)
+
+const requeueAddress = "/api/v1/feedback/requeue"
+
+// tellDead keeps n batches of a plan with one dead recipient each.
+func tellDead(t *testing.T, s store.Store, plan string, n int) (ids []string) {
+	t.Helper()
+	for i := range n {
+		id := fmt.Sprintf("%s-%03d", plan, i)
+		ids = append(ids, id)
+		record(t, s, plan, morning(0), store.Confirmation{BatchID: id, Recipients: []string{alice}})
+		record(t, s, plan, morning(time.Second), store.Settlement{
+			BatchID: id, Recipients: []string{alice}, Outcome: store.Buried, Reason: store.ReasonRejected,
+		})
+	}
+	return ids
+}
+
+func (s privateServer) requeue(t *testing.T, body string) reply {
+	t.Helper()
+	return s.call(t, http.MethodPost, requeueAddress, body, nil)
+}
+
+func TestRequeueSendsWhatItNamesAgain(t *testing.T) {
+	st := openStore(t)
+	eu, us := tellDead(t, st, planEU, 5), tellDead(t, st, planUS, 3)
+	s := servePrivate(t, PrivateConfig{}, st, quiet())
+	dead := func() []string { return s.pages(t, "/api/v1/feedback?state=dead", "id", 3) }
+	require.Len(t, dead(), 8)
+
+	require.JSONEq(t, `{"batches": 1, "recipients": 1, "more": false}`,
+		string(s.requeue(t, fmt.Sprintf(`{"plan": %q, "batch_id": %q}`, planEU, eu[2])).body))
+	require.ElementsMatch(t, append([]string{eu[0], eu[1], eu[3], eu[4]}, us...), dead())
+	require.Equal(t, []string{eu[2]}, s.pages(t, "/api/v1/feedback", "id", 3))
+
+	require.JSONEq(t, `{"batches": 4, "recipients": 4, "more": false}`, string(s.requeue(t, `{"plan": "acme-eu"}`).body))
+	require.ElementsMatch(t, us, dead())
+
+	require.JSONEq(t, `{"batches": 3, "recipients": 3, "more": false}`, string(s.requeue(t, `{"all": true}`).body))
+	require.Empty(t, dead())
+	require.Len(t, s.pages(t, "/api/v1/feedback", "id", 3), 8)
+
+	nothing := `{"batches": 0, "recipients": 0, "more": false}`
+	require.JSONEq(t, nothing, string(s.requeue(t, `{"all": true}`).body))
+	require.JSONEq(t, nothing, string(s.requeue(t, `{"plan": "acme-eu"}`).body))
+	require.JSONEq(t, nothing, string(s.requeue(t, `{"plan": "nobody"}`).body))
+	require.JSONEq(t, nothing, string(s.requeue(t, fmt.Sprintf(`{"plan": %q, "batch_id": %q}`, planEU, eu[2])).body))
+}
+
+// What is owed and waits for its next attempt is not dead: asking for it again must not hurry it.
+func TestRequeueLeavesAloneWhatIsNotDead(t *testing.T) {
+	st := openStore(t)
+	record(t, st, planEU, morning(0), store.Confirmation{BatchID: "b", Recipients: []string{alice}})
+	record(t, st, planEU, morning(time.Second), store.Settlement{
+		BatchID: "b", Recipients: []string{alice}, Outcome: store.Retry, Reason: store.ReasonServer, Due: morning(time.Hour),
+	})
+	s := servePrivate(t, PrivateConfig{}, st, quiet())
+	before := s.get(t, "/api/v1/plans/acme-eu/batches/b").body
+	require.Contains(t, string(before), `"due":"2026-03-02T11:00:00.000Z"`)
+	require.JSONEq(t, `{"batches": 0, "recipients": 0, "more": false}`, string(s.requeue(t, `{"plan": "acme-eu", "batch_id": "b"}`).body))
+	require.Equal(t, string(before), string(s.get(t, "/api/v1/plans/acme-eu/batches/b").body))
+}
+
+func TestRequeueRefusesWhatItDoesNotUnderstand(t *testing.T) {
+	st := openStore(t)
+	tellDead(t, st, planEU, 2)
+	s := servePrivate(t, PrivateConfig{}, st, quiet())
+	for body, want := range map[string]string{
+		``:                                       "not readable: EOF",
+		`{`:                                      "not readable",
+		`null`:                                   "neither a batch nor a plan nor all of them",
+		`{}`:                                     "neither a batch nor a plan nor all of them",
+		`[]`:                                     "not readable",
+		`{"all": false}`:                         "neither a batch nor a plan nor all of them",
+		`{"all": "true"}`:                        "not readable",
+		`{"batch_id": "acme-eu-000"}`:            "neither a batch nor a plan nor all of them",
+		`{"all": true, "plan": "acme-eu"}`:       "neither a batch nor a plan nor all of them",
+		`{"all": true, "batch_id": "x"}`:         "neither a batch nor a plan nor all of them",
+		`{"plan": ""}`:                           "neither a batch nor a plan nor all of them",
+		`{"plan": "acme-eu", "batch": "x"}`:      `unknown field "batch"`,
+		`{"plan": "acme-eu"} {"plan": "acme-u"}`: "more than one JSON value",
+	} {
+		a := s.call(t, http.MethodPost, requeueAddress, body, http.Header{"Content-Type": {"application/json"}})
+		require.Equal(t, http.StatusBadRequest, a.StatusCode, body)
+		p := decodeProblem(t, a)
+		require.Contains(t, p.Detail, want, body)
+		require.Contains(t, p.Detail, `wanted: {"plan": "P", "batch_id": "B"} for one batch`, body)
+	}
+	a := s.requeue(t, `{"plan": "acme-eu", "batch_id": "none"}`)
+	require.Equal(t, http.StatusNotFound, a.StatusCode)
+	a = s.call(t, http.MethodPost, requeueAddress+"?all=true", `{"all": true}`, nil)
+	require.Equal(t, http.StatusBadRequest, a.StatusCode)
+	require.Equal(t, "all", decodeProblem(t, a).Parameter)
+	for _, contentType := range []string{"", "text/plain", "application/x-www-form-urlencoded", "application/json;charset", "multipart/form-data"} {
+		a = s.call(t, http.MethodPost, requeueAddress, `{"all": true}`, http.Header{"Content-Type": {contentType}})
+		require.Equal(t, http.StatusUnsupportedMediaType, a.StatusCode, contentType)
+	}
+	a = s.requeue(t, `{"plan": "`+strings.Repeat("x", maxRequeueBody)+`"}`)
+	require.Equal(t, http.StatusRequestEntityTooLarge, a.StatusCode)
+	require.Len(t, s.pages(t, "/api/v1/feedback?state=dead", "id", 10), 2, "nothing was requeued")
+
+	a = s.call(t, http.MethodPost, requeueAddress, `{"all": true}`, http.Header{"Content-Type": {"Application/JSON; charset=utf-8"}})
+	require.Equal(t, http.StatusOK, a.StatusCode)
+}
+
+// Failed requeues of both kinds are told, and the same call goes on from there.
+func TestRequeueThatFailsMayBeRepeated(t *testing.T) {
+	for name, kind := range map[string]storetest.Kind{"not applied": storetest.NotApplied, "applied": storetest.Applied} {
+		t.Run(name, func(t *testing.T) {
+			st := openStore(t)
+			ids := tellDead(t, st, planEU, 5)
+			failing := storetest.NewFailing(st)
+			s := servePrivate(t, PrivateConfig{}, failing, quiet())
+			failing.Fail(storetest.Requeue, storetest.Works, nil, 2)
+			failing.Fail(storetest.Requeue, kind, store.ErrBusy, 1)
+			a := s.requeue(t, `{"all": true}`)
+			require.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
+			require.NotEmpty(t, a.Header.Get("Retry-After"))
+			failing.Heal()
+			require.Equal(t, http.StatusOK, s.requeue(t, `{"all": true}`).StatusCode)
+			require.Empty(t, s.pages(t, "/api/v1/feedback?state=dead", "id", 10))
+			require.ElementsMatch(t, ids, s.pages(t, "/api/v1/feedback", "id", 10))
+		})
+	}
+}
+
+func TestRequeuePassesOverWhatExpiredMeanwhile(t *testing.T) {
+	st := openStore(t)
+	tellDead(t, st, planEU, 3)
+	failing := storetest.NewFailing(st)
+	s := servePrivate(t, PrivateConfig{}, failing, quiet())
+	failing.Fail(storetest.Requeue, storetest.NotApplied, store.ErrNotFound, 1)
+	require.JSONEq(t, `{"batches": 2, "recipients": 2, "more": false}`, string(s.requeue(t, `{"all": true}`).body))
+}
+
+// A call that has used up half of its time ends with the page it is at, and says that there is more.
+func TestRequeueStopsInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = store.DefaultLimit + 1
+		st, err := boltstore.Open(t.Context(), boltstore.Config{Path: t.TempDir()})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, st.Close()) }()
+		tellDead(t, st, planEU, n)
+		failing := storetest.NewFailing(st)
+		p, err := NewPrivate(PrivateConfig{Listen: "127.0.0.1:0"}, failing, http.NotFoundHandler(), quiet())
+		require.NoError(t, err)
+		requeue := func() *httptest.ResponseRecorder {
+			r := httptest.NewRequest(http.MethodPost, requeueAddress, bytes.NewBufferString(`{"all": true}`))
+			r.Host = "localhost"
+			r.Header.Set("Content-Type", "application/json")
+			w := httptest.NewRecorder()
+			p.Handler().ServeHTTP(w, r)
+			return w
+		}
+
+		failing.Fail(storetest.Requeue, storetest.Slow, nil, 1)
+		go func() {
+			failing.AwaitWaiting(1)
+			time.Sleep(defaultPatience/2 + time.Second)
+			failing.Release()
+		}()
+		require.JSONEq(t, `{"batches": 100, "recipients": 100, "more": true}`, requeue().Body.String())
+		require.JSONEq(t, `{"batches": 1, "recipients": 1, "more": false}`, requeue().Body.String())
+
+		tellDead(t, st, planUS, 1)
+		failing.Fail(storetest.Requeue, storetest.Stuck, nil, 1)
+		require.Equal(t, http.StatusServiceUnavailable, requeue().Code, "a store that does not answer is not waited for longer")
+	})
+}

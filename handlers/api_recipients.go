@@ -1,0 +1,81 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/dlrloop/dlrloop/store"
+)
+
+func (p *Private) recipients(ctx context.Context, a *ask) (any, error) {
+	key := a.batch()
+	q := store.RecipientQuery{Status: a.status("status"), Paging: a.paging()}
+	if err := a.err(); err != nil {
+		return nil, err
+	}
+	page, err := p.store.Recipients(ctx, key, q)
+	if err != nil {
+		return nil, failedBatch("list the recipients of", key, err)
+	}
+	b, err := p.store.Batch(ctx, key)
+	if err != nil {
+		return nil, failedBatch("read", key, err)
+	}
+	return viewPage(page, func(r *store.Recipient) recipientView { return viewRecipient(key, b.Flag, r) }), nil
+}
+
+func (p *Private) recipient(ctx context.Context, a *ask) (any, error) {
+	if err := a.err(); err != nil {
+		return nil, err
+	}
+	key := a.batch()
+	b, err := p.store.Batch(ctx, key)
+	if err != nil {
+		return nil, failedBatch("read", key, err)
+	}
+	r, err := p.store.Recipient(ctx, key, a.segment("number"))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, notFound(fmt.Sprintf("this recipient of batch %s of plan %s", key.BatchID, key.Plan))
+	}
+	if err != nil {
+		return nil, failedBatch("read a recipient of", key, err)
+	}
+	return viewRecipient(key, b.Flag, r), nil
+}
+
+// recipientBatches lists what is known of a number over all batches. Of a number never heard of that is nothing.
+func (p *Private) recipientBatches(ctx context.Context, a *ask) (any, error) {
+	paging := a.paging()
+	if err := a.err(); err != nil {
+		return nil, err
+	}
+	page, err := p.store.RecipientBatches(ctx, a.segment("number"), paging)
+	if err != nil {
+		return nil, failed("list the batches of a recipient", err)
+	}
+	views := make([]recipientView, 0, len(page.Items))
+	for _, in := range page.Items {
+		flag, err := p.flag(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		views = append(views, viewRecipient(in.Key, flag, in.Recipient))
+	}
+	return pageView[recipientView]{Items: views, NextCursor: page.Next}, nil
+}
+
+// flag reads the flag of a recipient's batch where it makes a difference.
+func (p *Private) flag(ctx context.Context, in store.RecipientInBatch) (store.Flag, error) {
+	if in.Recipient.Feedback != store.FeedbackOwed {
+		return store.FlagUnknown, nil
+	}
+	b, err := p.store.Batch(ctx, in.Key)
+	if errors.Is(err, store.ErrNotFound) {
+		return store.FlagUnknown, nil // expired since
+	}
+	if err != nil {
+		return store.FlagUnknown, failedBatch("read", in.Key, err)
+	}
+	return b.Flag, nil
+}

@@ -1,0 +1,111 @@
+package handlers
+
+import (
+	"context"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// statsView is the totals of all plans, and the store's figures.
+type statsView struct {
+	Plans []planView    `json:"plans"`
+	Store storeSizeView `json:"store"`
+}
+
+type planView struct {
+	Plan        string            `json:"plan"`
+	Batches     int               `json:"batches"`
+	Recipients  int               `json:"recipients"`
+	Duplicates  int               `json:"duplicates"`
+	Polled      int               `json:"polled"`
+	Quarantined int               `json:"quarantined"`
+	Messages    []statusTotalView `json:"messages"`
+	Feedback    tallyView         `json:"feedback"`
+}
+
+type statusTotalView struct {
+	Status   dlr.Status `json:"status"`
+	Class    dlr.Class  `json:"class"`
+	Messages int        `json:"messages"`
+}
+
+type tallyView struct {
+	PendingTasks int     `json:"pending_tasks"`
+	DeadTasks    int     `json:"dead_tasks"`
+	Owed         int     `json:"owed"`
+	Sent         int     `json:"sent"`
+	Dead         int     `json:"dead"`
+	Dropped      int     `json:"dropped"`
+	OldestDue    instant `json:"oldest_due,omitzero"`
+}
+
+// storeSizeView may be some seconds old.
+type storeSizeView struct {
+	SizeBytes         int64 `json:"size_bytes"`
+	FreeBytes         int64 `json:"free_bytes"`
+	QuarantineEntries int   `json:"quarantine_entries"`
+	Unfolded          int   `json:"unfolded"`
+}
+
+func (p *Private) stats(ctx context.Context, a *ask) (any, error) {
+	if err := a.err(); err != nil {
+		return nil, err
+	}
+	plans, err := p.store.Stats(ctx)
+	if err != nil {
+		return nil, failed("read the totals", err)
+	}
+	g := p.store.Gauges()
+	return statsView{
+		Plans: viewAll(plans, func(s store.PlanStats) planView { return viewPlan(s, g.Plans[s.Plan]) }),
+		Store: storeSizeView{
+			SizeBytes: g.SizeBytes, FreeBytes: g.FreeBytes,
+			QuarantineEntries: g.QuarantineEntries, Unfolded: g.Unfolded,
+		},
+	}, nil
+}
+
+func viewPlan(s store.PlanStats, g store.PlanGauges) planView {
+	return planView{
+		Plan:        s.Plan,
+		Batches:     s.Batches,
+		Recipients:  s.Recipients,
+		Duplicates:  s.Duplicates,
+		Polled:      s.Polled,
+		Quarantined: s.Quarantined,
+		Messages:    viewAll(s.Messages, func(t store.StatusTotal) statusTotalView { return statusTotalView(t) }),
+		Feedback: tallyView{
+			PendingTasks: s.Feedback.PendingTasks,
+			DeadTasks:    s.Feedback.DeadTasks,
+			Owed:         s.Feedback.Owed,
+			Sent:         s.Feedback.Sent,
+			Dead:         s.Feedback.Dead,
+			Dropped:      s.Feedback.Dropped,
+			OldestDue:    instant{g.OldestDue},
+		},
+	}
+}
+
+// quarantineView is a callback that was not understood.
+type quarantineView struct {
+	Plan       string     `json:"plan"`
+	ReceivedAt instant    `json:"received_at"`
+	Reason     dlr.Reason `json:"reason"`
+	Type       dlr.Type   `json:"type,omitempty"`
+	rawBytes
+}
+
+func (p *Private) quarantine(ctx context.Context, a *ask) (any, error) {
+	paging := a.paging()
+	if err := a.err(); err != nil {
+		return nil, err
+	}
+	page, err := p.store.Quarantine(ctx, paging)
+	if err != nil {
+		return nil, failed("list the quarantine", err)
+	}
+	return viewPage(page, func(e store.QuarantineEntry) quarantineView {
+		return quarantineView{e.Plan, instant{e.ReceivedAt}, e.Reason, e.Type, showRaw(e.Raw)}
+	}), nil
+}

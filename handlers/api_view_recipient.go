@@ -1,0 +1,77 @@
+package handlers
+
+import (
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// recipientView is one recipient of one batch as the API shows it. Numbers are whole here, and only here.
+type recipientView struct {
+	Plan     string                `json:"plan"`
+	BatchID  string                `json:"batch_id"`
+	Number   string                `json:"number"`
+	State    *stateView            `json:"state,omitempty"`
+	Feedback recipientFeedbackView `json:"feedback"`
+	Reports  []seenView            `json:"reports"`
+}
+
+type stateView struct {
+	codeView
+	Final      bool    `json:"final"`
+	At         instant `json:"at,omitzero"`
+	OperatorAt instant `json:"operator_at,omitzero"`
+}
+
+type recipientFeedbackView struct {
+	State string  `json:"state"`
+	At    instant `json:"at,omitzero"`
+}
+
+// seenView is a report that named the recipient, and what it did to the state.
+type seenView struct {
+	stateView
+	ReceivedAt instant      `json:"received_at"`
+	Source     string       `json:"source"`
+	Repeats    int          `json:"repeats"`
+	Effect     store.Effect `json:"effect"`
+	rawBytes
+}
+
+// viewRecipient shows r. The flag is its batch's: what is owed in a batch that wants no feedback was dropped.
+func viewRecipient(key store.BatchKey, flag store.Flag, r *store.Recipient) recipientView {
+	v := recipientView{
+		Plan:     key.Plan,
+		BatchID:  key.BatchID,
+		Number:   r.Number,
+		Feedback: recipientFeedbackView{State: r.Feedback.String(), At: instant{r.FeedbackAt}},
+		Reports:  make([]seenView, 0, len(r.Seen)),
+	}
+	if r.Feedback == store.FeedbackOwed && flag == store.FlagUnwanted {
+		v.Feedback.State = "dropped"
+	}
+	if s, reported := r.State(); reported {
+		state := viewState(s)
+		v.State = &state
+	}
+	effects := r.Effects()
+	for i, s := range r.Seen {
+		v.Reports = append(v.Reports, seenView{
+			stateView:  viewState(s.State),
+			ReceivedAt: instant{s.ReceivedAt},
+			Source:     s.Source.String(),
+			Repeats:    s.Repeats,
+			Effect:     effects[i],
+			rawBytes:   showRaw(s.Raw),
+		})
+	}
+	return v
+}
+
+func viewState(s dlr.State) stateView {
+	return stateView{
+		codeView:   viewCode(s.Status, s.Code),
+		Final:      s.Status.Final(),
+		At:         instant{s.At},
+		OperatorAt: instant{s.OperatorAt},
+	}
+}

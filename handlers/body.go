@@ -1,0 +1,183 @@
+package handlers
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+)
+
+const (
+	unknown   = -1       // length of a body that announces none
+	smallStep = 4 << 10  // first room for such a body
+	firstStep = 64 << 10 // first room for any other, at most: memory follows what arrives, not what is announced
+	slowest   = 16 << 10 // bytes a second; a body that moves slower runs into the time-out
+)
+
+// bodies reads the bodies of callbacks. All in flight share one budget of memory.
+type bodies struct {
+	limit    int64 // bytes of one body, also after decompression
+	budget   *semaphore.Weighted
+	patience time.Duration // how long a body waits for room
+	timeout  time.Duration // for a body to arrive; one that moves gets more
+	after    time.Duration // how long the connection is needed once the body is there
+	shed     int           // status of the answer when there is no room
+}
+
+// intake is the reading of one body. What was read may be used after release: the budget bounds what is in flight, the
+// store bounds what it holds.
+type intake struct {
+	*bodies
+	held int64
+}
+
+// read reads a request's body whole.
+func (in *intake) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.ContentLength > in.limit {
+		return nil, in.tooLarge()
+	}
+	connection := http.NewResponseController(w)
+	begun := time.Now()
+	deadline := begun.Add(in.timeout)
+	// A connection that knows no deadlines is one of a test.
+	_ = connection.SetReadDeadline(deadline)
+	body, err := in.fill(r.Context(), r.Body, r.ContentLength, func(total int) {
+		deadline = begun.Add(in.timeout + time.Duration(total)*time.Second/slowest)
+		_ = connection.SetReadDeadline(deadline)
+	})
+	if err != nil {
+		if _, own := errors.AsType[*problem](err); !own {
+			err = &problem{kind: kindIncomplete, detail: "the body did not arrive whole", cause: err}
+		}
+		return nil, err
+	}
+	in.leaveTime(connection, begun, deadline)
+	return body, nil
+}
+
+// leaveTime sees to it that deadlines for the body do not end what comes after it. While the handler works, net/http reads
+// on: a deadline that passes then looks as if the caller had left. A server's time to write counts from the head of the
+// request; the few bytes of an answer need none.
+func (in *intake) leaveTime(connection *http.ResponseController, begun, deadline time.Time) {
+	now := time.Now()
+	if deadline.Sub(now) < in.after {
+		_ = connection.SetReadDeadline(now.Add(in.after))
+	}
+	if now.Sub(begun) > time.Second {
+		_ = connection.SetWriteDeadline(time.Time{})
+	}
+}
+
+// unpack decompresses a body; packed is then what came, else nil. It goes by the body, not by Content-Encoding, which
+// proxies change: no JSON begins as gzip does. What is no gzip, or broken gzip, is returned as it came: it will not be
+// understood, and kept for that.
+func (in *intake) unpack(ctx context.Context, sent []byte) (plain, packed []byte, err error) {
+	if !bytes.HasPrefix(sent, []byte{0x1f, 0x8b}) {
+		return sent, nil, nil
+	}
+	z, err := gzip.NewReader(bytes.NewReader(sent))
+	if err != nil {
+		return sent, nil, nil
+	}
+	plain, err = in.fill(ctx, z, unknown, func(int) {})
+	if err == nil {
+		return plain, sent, nil
+	}
+	if _, own := errors.AsType[*problem](err); own {
+		return nil, nil, err
+	}
+	return sent, nil, nil
+}
+
+// fill reads length bytes of r, or all where the length is unknown. moved is told how much has come while there may be more.
+func (in *intake) fill(ctx context.Context, r io.Reader, length int64, moved func(total int)) ([]byte, error) {
+	first, most := min(length, firstStep), length
+	if length == unknown {
+		first, most = smallStep, in.limit+1 // the last byte tells that it is too large
+	}
+	buf, err := in.resize(ctx, nil, min(first, most))
+	if err != nil {
+		return nil, err
+	}
+	for {
+		if len(buf) == cap(buf) {
+			switch read := int64(len(buf)); {
+			case read == length:
+				return buf, nil
+			case read > in.limit:
+				return nil, in.tooLarge()
+			}
+			if buf, err = in.resize(ctx, buf, min(2*int64(cap(buf)), most)); err != nil {
+				return nil, err
+			}
+		}
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		switch {
+		case int64(len(buf)) == length: // whatever err says
+		case err == io.EOF:
+			return in.fit(ctx, buf)
+		case err != nil:
+			return nil, err
+		default:
+			moved(len(buf))
+		}
+	}
+}
+
+// fit makes a body of unknown length as small as it turned out to be: the store keeps it for a while.
+func (in *intake) fit(ctx context.Context, buf []byte) ([]byte, error) {
+	if int64(len(buf)) > in.limit {
+		return nil, in.tooLarge()
+	}
+	if cap(buf)-len(buf) <= len(buf)/4 {
+		return buf, nil
+	}
+	return in.resize(ctx, buf, int64(len(buf)))
+}
+
+// resize returns a copy of buf that has room for size bytes.
+func (in *intake) resize(ctx context.Context, buf []byte, size int64) ([]byte, error) {
+	if err := in.hold(ctx, size); err != nil {
+		return nil, err
+	}
+	resized := append(make([]byte, 0, size), buf...)
+	in.let(int64(cap(buf)))
+	return resized, nil
+}
+
+// errNoRoom is the cause of a shed callback.
+var errNoRoom = errors.New("the memory for bodies in flight is used up; public.memory bounds it")
+
+func (in *intake) hold(ctx context.Context, size int64) error {
+	if !in.budget.TryAcquire(size) {
+		ctx, cancel := context.WithTimeoutCause(ctx, in.patience, errNoRoom)
+		defer cancel()
+		if in.budget.Acquire(ctx, size) != nil {
+			return &problem{kind: kindShed, status: in.shed, detail: "the same call will do later", cause: context.Cause(ctx)}
+		}
+	}
+	in.held += size
+	return nil
+}
+
+func (in *intake) let(size int64) {
+	in.budget.Release(size)
+	in.held -= size
+}
+
+// release gives back what is held.
+func (in *intake) release() { in.let(in.held) }
+
+func (in *intake) tooLarge() error {
+	return &problem{
+		kind: kindTooLarge, detail: fmt.Sprintf("the limit is %d bytes", in.limit),
+		cause: errors.New("if Sinch sent it, it is lost: raise public.max_body"),
+	}
+}

@@ -1,0 +1,319 @@
+package handlers_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/handlers"
+	"github.com/dlrloop/dlrloop/metrics"
+	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/storetest"
+)
+
+// dial opens a connection and writes text to it.
+func (p *publicServer) dial(t *testing.T, text string) *net.TCPConn {
+	t.Helper()
+	connection, err := net.Dial("tcp", p.server.Listener.Addr().String())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = connection.Close() })
+	_, err = io.WriteString(connection, text)
+	require.NoError(t, err)
+	return connection.(*net.TCPConn)
+}
+
+func head(length int) string {
+	return fmt.Sprintf("POST /webhooks/%s HTTP/1.1\r\nHost: h\r\nX-Callback-Token: token-of-sinch\r\nContent-Length: %d\r\n\r\n", plan, length)
+}
+
+// net/http cancels the request of a caller that closed its side, though it may still read. It must not read a 200.
+func TestACallerThatLeftHalfReadsNoSuccess(t *testing.T) {
+	p := servePublic(t, nil)
+	p.store.FailRecord(storetest.Stuck, nil, 1)
+	body := string(report("447700900133").body)
+	connection := p.dial(t, head(len(body))+body)
+	p.store.AwaitWaiting(1)
+	require.NoError(t, connection.CloseWrite())
+
+	answer, err := io.ReadAll(connection)
+	require.NoError(t, err)
+	require.Regexp(t, "^HTTP/1.1 503 ", string(answer))
+	require.Empty(t, p.kept(t))
+	require.Equal(t, 1, p.count(t, "callbacks_total", "outcome=canceled"))
+	require.Zero(t, p.count(t, "lossy_responses_total"))
+}
+
+func TestACallerThatLeftCountsAsCanceled(t *testing.T) {
+	p := servePublic(t, nil)
+	p.store.FailRecord(storetest.Stuck, nil, 1)
+	body := string(report("447700900133").body)
+	connection := p.dial(t, head(len(body))+body)
+	p.store.AwaitWaiting(1)
+	require.NoError(t, connection.SetLinger(0))
+	require.NoError(t, connection.Close())
+	p.server.Close() // waits for the handler
+	require.Equal(t, 1, p.count(t, "callbacks_total", "outcome=canceled"))
+}
+
+func TestABodyThatBreaksOffIsAskedForAgain(t *testing.T) {
+	for name, sent := range map[string]string{
+		"short":      head(400) + `{"type":`,
+		"nothing":    head(400),
+		"bad chunks": strings.Replace(head(0), "Content-Length: 0", "Transfer-Encoding: chunked", 1) + "zz\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := servePublic(t, nil)
+			connection := p.dial(t, sent)
+			require.NoError(t, connection.CloseWrite())
+			answer, err := io.ReadAll(connection)
+			require.NoError(t, err)
+			require.Regexp(t, "^HTTP/1.1 503 ", string(answer))
+			require.Equal(t, 1, p.count(t, "callbacks_total", "outcome=incomplete"))
+			require.Zero(t, p.count(t, "lossy_responses_total"))
+			require.Empty(t, p.quarantined(t))
+		})
+	}
+}
+
+func TestCredentialsAreAskedForBeforeTheBody(t *testing.T) {
+	p := servePublic(t, nil)
+	connection := p.dial(t, strings.Replace(head(1<<20), "token-of-sinch", "guess", 1))
+	answer := make([]byte, 12)
+	_, err := io.ReadFull(connection, answer)
+	require.NoError(t, err)
+	require.Equal(t, "HTTP/1.1 503", string(answer))
+}
+
+// While the store holds some callbacks up, those for which there is no memory are refused at once, not piled up.
+func TestMemoryForBodiesIsBounded(t *testing.T) {
+	for name, status := range map[string]int{"503": http.StatusServiceUnavailable, "429": http.StatusTooManyRequests} {
+		t.Run(name, func(t *testing.T) {
+			p := servePublic(t, func(c *handlers.PublicConfig) {
+				c.MaxBody, c.Memory, c.ShedWith429 = 1000, 2000, status == http.StatusTooManyRequests
+			})
+			p.store.FailRecord(storetest.Stuck, nil, 2)
+			held := make(chan int, 2)
+			for i := range 2 {
+				c := report(fmt.Sprintf("44770090013%d", i))
+				c.body = append(c.body, bytes.Repeat([]byte(" "), 1000-len(c.body))...)
+				go func() { held <- p.send(t, c).status }()
+			}
+			p.store.AwaitWaiting(2)
+
+			r := p.send(t, report("447700900139"))
+			require.Equal(t, status, r.status)
+			require.NotEmpty(t, r.header.Get("Retry-After"))
+			require.Equal(t, 1, p.count(t, "callbacks_total", "outcome=shed"))
+			require.Zero(t, p.count(t, "lossy_responses_total"))
+
+			p.store.Heal()
+			require.Equal(t, http.StatusOK, <-held)
+			require.Equal(t, http.StatusOK, <-held)
+			require.Equal(t, http.StatusOK, p.send(t, report("447700900139")).status)
+			require.Len(t, p.kept(t), 3)
+		})
+	}
+}
+
+// A body is charged as it arrives, and refused as soon as there is no more room for it.
+func TestABodyThatGrowsFindsNoRoom(t *testing.T) {
+	p := servePublic(t, func(c *handlers.PublicConfig) { c.MaxBody, c.Memory = 200<<10, 400<<10 })
+	large := append(report("447700900133").body, bytes.Repeat([]byte(" "), 150<<10)...)
+	p.store.FailRecord(storetest.Stuck, nil, 2)
+	held := make(chan int, 2)
+	for range 2 {
+		go func() { held <- p.send(t, callback{header: verified(), body: large}).status }()
+	}
+	p.store.AwaitWaiting(2)
+	require.Equal(t, http.StatusOK, p.send(t, report("447700900134")).status, "there is room for a small one")
+	for _, length := range []int64{0, -1} {
+		r := p.send(t, callback{header: verified(), body: large, length: length})
+		require.Equal(t, http.StatusServiceUnavailable, r.status)
+	}
+	require.Equal(t, 2, p.count(t, "callbacks_total", "outcome=shed"))
+	p.store.Heal()
+	require.Equal(t, http.StatusOK, <-held)
+	require.Equal(t, http.StatusOK, <-held)
+}
+
+// Whatever becomes of a callback, its memory is given back.
+func TestMemoryIsGivenBack(t *testing.T) {
+	p := servePublic(t, func(c *handlers.PublicConfig) { c.MaxBody, c.Memory, c.StoreTimeout = 200<<10, 400<<10, aWhile })
+	large := append(report("447700900133").body, bytes.Repeat([]byte(" "), 150<<10)...)
+	for range 4 {
+		for _, kind := range []storetest.Kind{storetest.Works, storetest.NotApplied, storetest.Panics, storetest.Stuck} {
+			p.store.FailRecord(kind, nil, 1)
+			p.send(t, callback{header: verified(), body: large, length: -1})
+		}
+		p.send(t, callback{header: verified(), body: large})
+		p.send(t, callback{header: verified(), body: zipped(t, large)})
+		p.send(t, callback{header: verified(), body: bytes.Repeat(large, 2), length: -1})
+		p.send(t, callback{header: verified(), body: zipped(t, bytes.Repeat(large, 2))})
+		p.send(t, callback{header: verified(), body: zipped(t, large)[:300]})
+	}
+	require.Zero(t, p.count(t, "callbacks_total", "outcome=shed"))
+}
+
+func TestLargeBodiesArriveWhole(t *testing.T) {
+	p := servePublic(t, nil)
+	c := report("447700900133")
+	c.body = append(c.body, bytes.Repeat([]byte(" \n"), 3<<20)...)
+	for _, length := range []int64{0, -1} {
+		c.length = length
+		require.Equal(t, http.StatusOK, p.send(t, c).status)
+		require.Equal(t, []string{string(c.body)}, p.kept(t))
+	}
+	c.body, c.length = zipped(t, c.body), 0
+	require.Equal(t, http.StatusOK, p.send(t, c).status)
+	require.Len(t, p.kept(t), 1)
+}
+
+// recorder keeps the last arrival in memory. It is for bubbles, where a disk is slower than the clock.
+type recorder struct {
+	store.Store
+	last store.Arrival
+}
+
+func (r *recorder) Record(_ context.Context, a store.Arrival) error {
+	r.last = a
+	return nil
+}
+
+// pipe serves one connection.
+type pipe struct {
+	connections chan net.Conn
+	closed      chan struct{}
+}
+
+func (p pipe) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.connections:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p pipe) Close() error {
+	close(p.closed)
+	return nil
+}
+
+func (p pipe) Addr() net.Addr { return &net.TCPAddr{} }
+
+// overPipe serves the public listener to one connection, whose other end it returns. It is for bubbles.
+func overPipe(t *testing.T, c handlers.PublicConfig, s store.Store) net.Conn {
+	t.Helper()
+	m := metrics.New(prometheus.NewRegistry(), metrics.Config{Plans: []string{plan}})
+	public, err := handlers.NewPublic(c, s, m, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	near, far := net.Pipe()
+	l := pipe{make(chan net.Conn, 1), make(chan struct{})}
+	l.connections <- far
+	server := &http.Server{Handler: public.Handler(), ReadTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(l) }()
+	t.Cleanup(func() {
+		_ = near.Close()
+		require.NoError(t, server.Close())
+		require.ErrorIs(t, <-done, http.ErrServerClosed)
+		time.Sleep(time.Second) // net/http lingers on a connection whose body it has not read
+	})
+	return near
+}
+
+func TestABodyThatMovesMayTakeLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kept := &recorder{}
+		c := handlers.PublicConfig{Plans: []handlers.PublicPlan{{ID: plan, Auth: byHeader("token-of-sinch")}}}
+		connection := overPipe(t, c, kept)
+		body := append(report("447700900133").body, bytes.Repeat([]byte(" "), 1<<20)...)
+		answer := make(chan string, 1)
+		go func() {
+			b := make([]byte, 12)
+			_, _ = io.ReadFull(connection, b)
+			answer <- string(b)
+		}()
+		_, err := io.WriteString(connection, head(len(body)))
+		require.NoError(t, err)
+		for part := range chunks(body, 32<<10) { // 21 KiB a second: 50 seconds in all
+			time.Sleep(1500 * time.Millisecond)
+			_, err := connection.Write(part)
+			require.NoError(t, err)
+		}
+		require.Equal(t, "HTTP/1.1 200", <-answer)
+		require.Len(t, kept.last.News.(store.Report).Raw, len(body))
+		require.Equal(t, time.Now(), kept.last.At.In(time.Local))
+	})
+}
+
+func TestABodyThatStandsStillIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := handlers.PublicConfig{Plans: []handlers.PublicPlan{{ID: plan, Auth: byHeader("token-of-sinch")}}}
+		connection := overPipe(t, c, &recorder{})
+		begun := time.Now()
+		_, err := io.WriteString(connection, head(1<<20)+`{"type":`)
+		require.NoError(t, err)
+		b := make([]byte, 12)
+		_, err = io.ReadFull(connection, b)
+		require.NoError(t, err)
+		require.Equal(t, "HTTP/1.1 503", string(b))
+		require.InDelta(t, 15, time.Since(begun).Seconds(), 1)
+	})
+}
+
+// slow answers later, unless the caller leaves.
+type slow struct {
+	recorder
+	takes time.Duration
+}
+
+func (s *slow) Record(ctx context.Context, a store.Arrival) error {
+	select {
+	case <-time.After(s.takes):
+		return s.recorder.Record(ctx, a)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// What is left of the time for reading does not end the wait for the store.
+func TestASlowBodyLeavesTheStoreItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := handlers.PublicConfig{Plans: []handlers.PublicPlan{{ID: plan, Auth: byHeader("token-of-sinch")}}}
+		connection := overPipe(t, c, &slow{takes: 9 * time.Second})
+		body := report("447700900133").body
+		_, err := io.WriteString(connection, head(len(body))+string(body[:20]))
+		require.NoError(t, err)
+		time.Sleep(14 * time.Second)
+		_, err = connection.Write(body[20:])
+		require.NoError(t, err)
+		b := make([]byte, 12)
+		_, err = io.ReadFull(connection, b)
+		require.NoError(t, err)
+		require.Equal(t, "HTTP/1.1 200", string(b))
+	})
+}
+
+func chunks(b []byte, size int) func(func([]byte) bool) {
+	return func(yield func([]byte) bool) {
+		for len(b) > 0 {
+			n := min(size, len(b))
+			if !yield(b[:n]) {
+				return
+			}
+			b = b[n:]
+		}
+	}
+}

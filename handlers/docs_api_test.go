@@ -1,0 +1,107 @@
+package handlers
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const guide = "../docs/api.md"
+
+// TestGuide sends every request that docs/api.md shows, in its order, to a listener over the told world and wants the
+// answers to be those shown. With DLRLOOP_UPDATE=1 it writes them into the guide instead.
+func TestGuide(t *testing.T) {
+	text, err := os.ReadFile(guide)
+	require.NoError(t, err)
+	s := serveWorld(t)
+	shown := regexp.MustCompile("(?s)```console\n(.*?)```\n")
+	require.Greater(t, len(shown.FindAll(text, -1)), 10)
+	real := shown.ReplaceAllFunc(text, func(block []byte) []byte {
+		command := commandOf(string(shown.FindSubmatch(block)[1]))
+		return []byte("```console\n" + command + "\n" + s.run(t, command) + "\n```\n")
+	})
+	if os.Getenv("DLRLOOP_UPDATE") != "" {
+		require.NoError(t, os.WriteFile(guide, real, 0o644))
+		return
+	}
+	require.Equal(t, string(real), string(text), "docs/api.md is not what is answered; DLRLOOP_UPDATE=1 writes it anew")
+}
+
+// commandOf is the command of a block: its first line, and those that it goes on with behind a backslash.
+func commandOf(block string) string {
+	lines := strings.SplitAfter(block, "\n")
+	n := 1
+	for n < len(lines) && strings.HasSuffix(lines[n-1], "\\\n") {
+		n++
+	}
+	return strings.TrimSuffix(strings.Join(lines[:n], ""), "\n")
+}
+
+// run sends the request of a curl command and returns its answer, laid out for the page.
+func (s privateServer) run(t *testing.T, command string) string {
+	t.Helper()
+	method, body, header := http.MethodGet, "", http.Header{}
+	args := regexp.MustCompile(`'([^']*)'|(\S+)`).FindAllStringSubmatch(strings.ReplaceAll(command, "\\\n", ""), -1)
+	word := func(i int) string { return args[i][1] + args[i][2] }
+	require.Equal(t, "$ curl", word(0)+" "+word(1))
+	var target string
+	for i := 2; i < len(args) && word(i) != "|"; i++ {
+		switch w := word(i); w {
+		case "-s":
+		case "--json":
+			i++
+			method, body = http.MethodPost, word(i)
+		case "-H":
+			i++
+			name, value, _ := strings.Cut(word(i), ": ")
+			header.Set(name, value)
+		default:
+			require.False(t, strings.HasPrefix(w, "-"), "an option that this test does not know: %s", w)
+			target = w
+		}
+	}
+	address, isLocal := strings.CutPrefix(target, "localhost:8081")
+	require.True(t, isLocal, target)
+	a := s.call(t, method, address, body, header)
+	return steady(fold(t, a.body, ""))
+}
+
+// fold lays JSON out in lines of at most 140 characters where that can be: what fits is not broken.
+func fold(t *testing.T, value json.RawMessage, indent string) string {
+	t.Helper()
+	var line bytes.Buffer
+	require.NoError(t, json.Compact(&line, value))
+	short := regexp.MustCompile(`("(?:[^"\\]|\\.)*")|([:,])`).ReplaceAllString(line.String(), "$1$2 ")
+	short = regexp.MustCompile(`" ([:,}\]])`).ReplaceAllString(short, `"$1`)
+	if len(indent)+len(short) <= 140 || !strings.ContainsAny(short[:1], "{[") {
+		return strings.TrimSpace(short)
+	}
+	d := json.NewDecoder(&line)
+	open, err := d.Token()
+	require.NoError(t, err)
+	var lines []string
+	for d.More() {
+		key := ""
+		if open == json.Delim('{') {
+			k, err := d.Token()
+			require.NoError(t, err)
+			key = `"` + k.(string) + `": `
+		}
+		var member json.RawMessage
+		require.NoError(t, d.Decode(&member))
+		lines = append(lines, indent+"  "+key+fold(t, member, indent+"  "))
+	}
+	return short[:1] + "\n" + strings.Join(lines, ",\n") + "\n" + indent + map[string]string{"{": "}", "[": "]"}[short[:1]]
+}
+
+// steady replaces what depends on how the store lays out its files.
+func steady(answer string) string {
+	answer = regexp.MustCompile(`("(?:size|free)_bytes": *)\d+`).ReplaceAllString(answer, "${1}131072")
+	return regexp.MustCompile(`("next_cursor": *)"[^"]+"`).ReplaceAllString(answer, `${1}"Gcrg_YgAAAA"`)
+}

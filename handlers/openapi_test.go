@@ -1,0 +1,185 @@
+package handlers
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/stretchr/testify/require"
+)
+
+// wildcard is a segment of a path's template.
+var wildcard = regexp.MustCompile(`\{(\w+)\}`)
+
+type (
+	pathItem  = openapi3.PathItem
+	operation = openapi3.Operation
+)
+
+// document is openapi.yaml.
+type document struct{ *openapi3.T }
+
+func loadDocument(t *testing.T) document {
+	t.Helper()
+	d, err := openapi3.NewLoader().LoadFromData(openapiYAML)
+	require.NoError(t, err)
+	return document{d}
+}
+
+// find returns the place in the document that describes an address, if one does.
+func (d document) find(escapedPath string) (template string, item *pathItem) {
+	for _, template := range d.Paths.InMatchingOrder() {
+		if ok, _ := regexp.MatchString("^"+wildcard.ReplaceAllString(template, "[^/]+")+"$", escapedPath); ok {
+			return template, d.Paths.Value(template)
+		}
+	}
+	return "", &pathItem{}
+}
+
+// check wants an answer to be as the document says. What has no place in the document must be a problem.
+func (d document) check(t *testing.T, a reply) {
+	t.Helper()
+	method := a.Request.Method
+	if method == http.MethodHead {
+		return
+	}
+	template, item := d.find(a.Request.URL.EscapedPath())
+	if item.GetOperation(method) == nil {
+		var v any
+		require.NoError(t, json.Unmarshal(a.body, &v), "%s %s: %s", method, a.Request.URL, a.body)
+		problem := d.Components.Schemas["Problem"].Value
+		require.NoError(t, problem.VisitJSON(v, openapi3.EnableJSONSchema2020()), "%s %s", method, a.Request.URL)
+		return
+	}
+	in := &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: &openapi3filter.RequestValidationInput{
+			Request: a.Request,
+			Route: &routers.Route{
+				Spec: d.T, Path: template, PathItem: item, Method: method, Operation: item.GetOperation(method),
+			},
+		},
+		Status:  a.StatusCode,
+		Header:  a.Header,
+		Options: &openapi3filter.Options{IncludeResponseStatus: true},
+	}
+	in.SetBodyBytes(a.body)
+	if ct := a.Header.Get("Content-Type"); strings.HasPrefix(ct, "text/html") {
+		in.Options.ExcludeResponseBody = true // kin-openapi has no decoder for it
+	}
+	require.NoError(t, openapi3filter.ValidateResponse(t.Context(), in), "%s %s: %s", method, a.Request.URL, a.body)
+}
+
+// operations calls each with every operation of the document.
+func (d document) operations(each func(method, path string, item *pathItem, o *operation)) {
+	for _, path := range d.Paths.InMatchingOrder() {
+		item := d.Paths.Value(path)
+		for method, o := range item.Operations() {
+			each(method, path, item, o)
+		}
+	}
+}
+
+// parameters are the names of an operation's parameters in a place.
+func parameters(item *pathItem, o *operation, in string) []string {
+	names := []string{}
+	for _, p := range append(slices.Clone(item.Parameters), o.Parameters...) {
+		if p.Value.In == in {
+			names = append(names, p.Value.Name)
+		}
+	}
+	return names
+}
+
+func TestDocumentIsValid(t *testing.T) {
+	d := loadDocument(t)
+	require.NoError(t, d.Validate(t.Context(), openapi3.EnableExamplesValidation(), openapi3.EnableSchemaFormatValidation()))
+}
+
+func TestDocumentAndRoutesAgree(t *testing.T) {
+	p, err := NewPrivate(PrivateConfig{Listen: "localhost:0"}, nil, http.NotFoundHandler(), quiet())
+	require.NoError(t, err)
+	var served, documented []string
+	param := regexp.MustCompile(`:(\w+)`)
+	for _, r := range p.engine.Routes() {
+		if r.Method != http.MethodHead { // answered wherever GET is, and described with it
+			served = append(served, r.Method+" "+param.ReplaceAllString(r.Path, "{$1}"))
+		}
+	}
+	loadDocument(t).operations(func(method, path string, item *pathItem, o *operation) {
+		documented = append(documented, method+" "+path)
+		var segments []string
+		for _, m := range wildcard.FindAllStringSubmatch(path, -1) {
+			segments = append(segments, m[1])
+		}
+		require.ElementsMatch(t, segments, parameters(item, o, "path"), path)
+	})
+	require.ElementsMatch(t, served, documented)
+}
+
+// A refusal of an unknown parameter lists the known ones: they are those of the document.
+func TestDocumentAndParametersAgree(t *testing.T) {
+	s := serveWorld(t)
+	s.document.operations(func(method, path string, item *pathItem, o *operation) {
+		if !strings.HasPrefix(path, "/api/") {
+			return
+		}
+		t.Run(method+" "+path, func(t *testing.T) {
+			a := s.call(t, method, example(path, item)+"?stauts=Failed", "", nil)
+			require.Equal(t, http.StatusBadRequest, a.StatusCode)
+			p := decodeProblem(t, a)
+			require.Equal(t, "stauts", p.Parameter)
+			names := parameters(item, o, "query")
+			allowed := "none"
+			if len(names) > 0 {
+				allowed = strings.Join(names, ", ")
+			}
+			require.Equal(t, "stauts: no parameter of this address; allowed: "+allowed, p.Detail)
+		})
+	})
+}
+
+// example is a path with the examples of its segments.
+func example(path string, item *pathItem) string {
+	for _, p := range item.Parameters {
+		path = strings.ReplaceAll(path, "{"+p.Value.Name+"}", p.Value.Example.(string))
+	}
+	return path
+}
+
+// The examples of the document are the answers to the requests that its parameters' examples make.
+func TestExamplesAreReal(t *testing.T) {
+	loadDocument(t).operations(func(method, path string, item *pathItem, o *operation) {
+		answer := o.Responses.Status(http.StatusOK).Value.Content["application/json"]
+		if answer == nil {
+			return
+		}
+		t.Run(method+" "+path, func(t *testing.T) {
+			s := serveWorld(t)
+			body := ""
+			if o.RequestBody != nil {
+				first, err := json.Marshal(o.RequestBody.Value.Content["application/json"].Examples["batch"].Value.Value)
+				require.NoError(t, err)
+				body = string(first)
+			}
+			query := url.Values{}
+			for _, p := range o.Parameters {
+				if p.Value.Example != nil {
+					query.Set(p.Value.Name, fmt.Sprint(p.Value.Example))
+				}
+			}
+			a := s.call(t, method, example(path, item)+"?"+query.Encode(), body, nil)
+			require.Equal(t, http.StatusOK, a.StatusCode)
+			want, err := json.Marshal(answer.Example)
+			require.NoError(t, err)
+			require.JSONEq(t, steady(string(want)), steady(string(a.body)))
+		})
+	})
+}

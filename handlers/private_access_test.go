@@ -1,0 +1,176 @@
+package handlers
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestPrivateListenerRefusesToStandOpen(t *testing.T) {
+	credentials := PrivateConfig{Bearer: []string{"t"}}
+	for _, address := range []string{
+		"", ":8081", "0.0.0.0:8081", "[::]:8081", "10.0.0.7:8081", "[fe80::1%eth0]:8081", "dlr.example.com:8081", "localhost", "127.0.0.1",
+		"localhost.example.com:80", "[::ffff:10.0.0.7]:8081",
+	} {
+		t.Run(address, func(t *testing.T) {
+			_, err := NewPrivate(PrivateConfig{Listen: address}, nil, http.NotFoundHandler(), quiet())
+			require.ErrorContains(t, err, fmt.Sprintf("private.listen: %q can be reached from other machines", address))
+			require.ErrorContains(t, err, "listen on loopback (127.0.0.1:8081), or set private.credentials")
+
+			credentials.Listen = address
+			_, err = NewPrivate(credentials, nil, http.NotFoundHandler(), quiet())
+			require.NoError(t, err)
+		})
+	}
+	for _, address := range []string{"127.0.0.1:8081", "127.8.9.1:0", "localhost:8081", "LOCALHOST:8081", "[::1]:8081", "[::ffff:127.0.0.1]:8081"} {
+		_, err := NewPrivate(PrivateConfig{Listen: address}, nil, http.NotFoundHandler(), quiet())
+		require.NoError(t, err, address)
+	}
+}
+
+func TestPrivateListenerRefusesEmptyCredentials(t *testing.T) {
+	for name, c := range map[string]PrivateConfig{
+		"basic[1]: it needs a user name": {Basic: []BasicCredential{{"a", "b"}, {"", "b"}}},
+		"basic[0]: it needs":             {Basic: []BasicCredential{{"a", ""}}},
+		"without a colon":                {Basic: []BasicCredential{{"a:b", "c"}}},
+		"tokens[1]: it must not be":      {Bearer: []string{"a", ""}},
+		"nor begin or end with a space":  {Bearer: []string{" a"}},
+	} {
+		c.Listen = "127.0.0.1:0"
+		_, err := NewPrivate(c, nil, http.NotFoundHandler(), quiet())
+		require.ErrorContains(t, err, name)
+	}
+}
+
+func basicHeader(userAndPassword string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(userAndPassword))
+}
+
+func TestCredentialsOpenThePrivateListener(t *testing.T) {
+	s := servePrivate(t, PrivateConfig{
+		Listen: ":8081",
+		Basic:  []BasicCredential{{"ops", "old: secret"}, {"ops", "new"}, {"prometheus", "scrape"}},
+		Bearer: []string{"token-1", "token-2"},
+	}, openStore(t), quiet())
+	for authorization, open := range map[string]bool{
+		basicHeader("ops:old: secret"):                  true,
+		basicHeader("ops:new"):                          true,
+		basicHeader("prometheus:scrape"):                true,
+		"basic" + basicHeader("ops:new")[len("Basic"):]: true,
+		"Bearer token-1":                                true,
+		"bearer  token-2":                               true,
+		"":                                              false,
+		basicHeader("ops:scrape"):                       false,
+		basicHeader("ops:"):                             false,
+		basicHeader("ops"):                              false,
+		"Basic not base64":                              false,
+		basicHeader("token-1"):                          false,
+		basicHeader(":token-1"):                         false,
+		"Bearer ":                                       false,
+		"Bearer":                                        false,
+		"Bearer token-12":                               false,
+		"Bearer token":                                  false,
+		"Bearer ops:new":                                false,
+		"Digest token-1":                                false,
+		"token-1":                                       false,
+	} {
+		t.Run(authorization, func(t *testing.T) {
+			for _, address := range []string{"/", "/metrics", "/openapi.yaml", "/api/v1/stats"} {
+				a := s.call(t, http.MethodGet, address, "", http.Header{"Authorization": {authorization}})
+				if open {
+					require.Equal(t, http.StatusOK, a.StatusCode, address)
+					continue
+				}
+				require.Equal(t, http.StatusUnauthorized, a.StatusCode, address)
+				require.Equal(t, []string{`Basic realm="dlrloop", charset="UTF-8"`, `Bearer realm="dlrloop"`}, a.Header.Values("WWW-Authenticate"))
+				require.Contains(t, decodeProblem(t, a).Type, "#unauthorized")
+			}
+		})
+	}
+}
+
+func TestCredentialsGuardEverythingButHealth(t *testing.T) {
+	s := servePrivate(t, PrivateConfig{Bearer: []string{"token"}}, openStore(t), quiet())
+	for _, address := range []string{"/healthz", "/readyz"} {
+		require.Equal(t, http.StatusOK, s.get(t, address).StatusCode, address)
+	}
+	closed := func(method, address string) {
+		a := s.call(t, method, address, "", nil)
+		require.Equal(t, http.StatusUnauthorized, a.StatusCode, "%s %s", method, address)
+		require.Equal(t, []string{`Bearer realm="dlrloop"`}, a.Header.Values("WWW-Authenticate"))
+	}
+	s.document.operations(func(method, path string, item *pathItem, _ *operation) {
+		if path != "/healthz" && path != "/readyz" {
+			closed(method, example(path, item))
+		}
+	})
+	closed(http.MethodGet, "/nowhere")
+	closed(http.MethodDelete, "/api/v1/batches")
+}
+
+func TestWithoutCredentialsOnlyNamesThatNobodyCanTake(t *testing.T) {
+	s := servePrivate(t, PrivateConfig{}, openStore(t), quiet())
+	for host, open := range map[string]bool{
+		"localhost":              true,
+		"localhost:8081":         true,
+		"LocalHost:8081":         true,
+		"dlr.localhost":          true,
+		"127.0.0.1:8081":         true,
+		"[::1]:8081":             true,
+		"[::1]":                  true,
+		"10.1.2.3":               true,
+		"evil.example.com":       false,
+		"evil.example.com:8081":  false,
+		"localhost.example.com":  false,
+		"127.0.0.1.example.com":  false,
+		"notlocalhost":           false,
+		"127.0.0.1.nip.io:8081":  false,
+		"localhost.evil.example": false,
+	} {
+		a := s.call(t, http.MethodGet, "/api/v1/stats", "", http.Header{"Host": {host}})
+		if open {
+			require.Equal(t, http.StatusOK, a.StatusCode, host)
+			continue
+		}
+		require.Equal(t, http.StatusMisdirectedRequest, a.StatusCode, host)
+		require.Contains(t, decodeProblem(t, a).Detail, "answers only as localhost")
+		require.Equal(t, http.StatusOK, s.call(t, http.MethodGet, "/healthz", "", http.Header{"Host": {host}}).StatusCode)
+	}
+	guarded := servePrivate(t, PrivateConfig{Bearer: []string{"t"}}, openStore(t), quiet())
+	a := guarded.call(t, http.MethodGet, "/api/v1/stats", "", http.Header{"Host": {"dlr.example.com"}, "Authorization": {"Bearer t"}})
+	require.Equal(t, http.StatusOK, a.StatusCode)
+}
+
+func TestPagesOfOtherSitesChangeNothing(t *testing.T) {
+	s := serveWorld(t)
+	for name, header := range map[string]http.Header{
+		"a browser that says so": {"Sec-Fetch-Site": {"cross-site"}},
+		"another site":           {"Sec-Fetch-Site": {"same-site"}},
+		"an older browser":       {"Origin": {"https://evil.example.com"}},
+	} {
+		a := s.call(t, http.MethodPost, "/api/v1/feedback/requeue", `{"all": true}`, header)
+		require.Equal(t, http.StatusForbidden, a.StatusCode, name)
+	}
+	require.JSONEq(t, `{"batches": 1, "recipients": 2, "more": false}`,
+		string(s.call(t, http.MethodPost, "/api/v1/feedback/requeue", `{"all": true}`, http.Header{"Origin": {s.URL}}).body))
+}
+
+func TestPrivateConfigHidesItsSecrets(t *testing.T) {
+	c := PrivateConfig{Basic: []BasicCredential{{"ops", "hush"}}, Bearer: []string{"hush"}}
+	encoded, err := json.Marshal(c)
+	require.NoError(t, err)
+	pair, err := json.Marshal(c.Basic)
+	require.NoError(t, err)
+	var log strings.Builder
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("start", "config", c)
+	slog.New(slog.NewTextHandler(&log, nil)).Info("start", "config", c, "pair", c.Basic[0])
+	shown := fmt.Sprintf("%v %+v %#v %s %q %v %#v", c, c, c, c, c, c.Basic, c.Basic[0])
+	require.NotContains(t, shown+string(encoded)+string(pair)+log.String(), "hush")
+	require.Contains(t, shown, "***")
+}

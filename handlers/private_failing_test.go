@@ -1,0 +1,173 @@
+package handlers
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/storetest"
+)
+
+// logged is a log that a test may read while it is written.
+type logged struct {
+	mu  sync.Mutex
+	buf bytes.Buffer // guarded by mu
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// debug writes all there is to log into l.
+func (l *logged) debug() *slog.Logger {
+	return slog.New(slog.NewJSONHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// reads are the addresses that ask the store.
+func reads() []string {
+	batch := "/api/v1/plans/acme-eu/batches/" + batchOTP
+	return []string{
+		"/api/v1/batches", batch, batch + "/recipients", batch + "/recipients/" + alice, batch + "/reports", "/api/v1/recipients/" + alice,
+		"/api/v1/feedback", "/api/v1/quarantine", "/api/v1/stats", "/api/v1/timeseries",
+	}
+}
+
+func TestReadsOfAStoreThatFails(t *testing.T) {
+	st := openStore(t)
+	tell(t, st)
+	failing := storetest.NewFailing(st)
+	var log logged
+	s := servePrivate(t, PrivateConfig{Patience: 20 * time.Millisecond}, failing, log.debug())
+	for name, c := range map[string]struct {
+		kind   storetest.Kind
+		err    error
+		status int
+		slug   string
+	}{
+		"failing":  {storetest.NotApplied, errors.New("input/output error on disk 7"), http.StatusInternalServerError, "internal"},
+		"busy":     {storetest.NotApplied, store.ErrBusy, http.StatusServiceUnavailable, "busy"},
+		"closed":   {storetest.NotApplied, store.ErrClosed, http.StatusServiceUnavailable, "busy"},
+		"stuck":    {storetest.Stuck, nil, http.StatusServiceUnavailable, "busy"},
+		"panicked": {storetest.Panics, nil, http.StatusInternalServerError, "internal"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, address := range reads() {
+				failing.Fail(storetest.Read, c.kind, c.err, storetest.Always)
+				a := s.call(t, http.MethodGet, address, "", http.Header{"X-Request-Id": {"find-me-" + name}})
+				require.Equal(t, c.status, a.StatusCode, address)
+				p := decodeProblem(t, a)
+				require.Equal(t, "https://github.com/dlrloop/dlrloop/blob/main/docs/problems.md#"+c.slug, p.Type)
+				require.Equal(t, "find-me-"+name, p.RequestID)
+				require.NotContains(t, string(a.body), "disk 7")
+				require.NotContains(t, string(a.body), "injected")
+				require.Equal(t, c.status == http.StatusServiceUnavailable, a.Header.Get("Retry-After") != "")
+				failing.Heal()
+				require.Equal(t, http.StatusOK, s.get(t, "/healthz").StatusCode)
+			}
+			require.Contains(t, log.String(), "find-me-"+name)
+		})
+	}
+	require.Contains(t, log.String(), "disk 7")
+	for _, number := range []string{alice, bob} {
+		require.NotContains(t, log.String(), number)
+	}
+}
+
+// Some addresses ask the store twice; the second answer may fail as well.
+func TestReadsWhoseSecondHalfFails(t *testing.T) {
+	st := openStore(t)
+	tell(t, st)
+	failing := storetest.NewFailing(st)
+	s := servePrivate(t, PrivateConfig{}, failing, quiet())
+	batch := "/api/v1/plans/acme-eu/batches/" + batchOTP
+	for address, gone := range map[string]int{ // what is answered when the batch has expired between both
+		batch + "/recipients":          http.StatusNotFound,
+		batch + "/recipients/" + alice: http.StatusNotFound,
+		"/api/v1/recipients/" + alice:  http.StatusOK,
+	} {
+		for err, status := range map[error]int{store.ErrNotFound: gone, store.ErrBusy: http.StatusServiceUnavailable} {
+			failing.Fail(storetest.Read, storetest.Works, nil, 1)
+			failing.Fail(storetest.Read, storetest.NotApplied, err, 1)
+			require.Equal(t, status, s.get(t, address).StatusCode, "%s: %v", address, err)
+			failing.Heal()
+		}
+		require.Equal(t, http.StatusOK, s.get(t, address).StatusCode, address)
+	}
+	// A day is read at a time.
+	failing.Fail(storetest.Read, storetest.Works, nil, 1)
+	failing.Fail(storetest.Read, storetest.NotApplied, store.ErrBusy, 1)
+	a := s.get(t, "/api/v1/timeseries?step=1h&from=2026-03-01T00:00:00Z&to=2026-03-03T00:00:00Z")
+	require.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
+	failing.Heal()
+
+	for err, status := range map[error]int{store.ErrNotFound: http.StatusNotFound, store.ErrBusy: http.StatusServiceUnavailable} {
+		failing.Fail(storetest.Requeue, storetest.NotApplied, err, 1)
+		require.Equal(t, status, s.requeue(t, `{"plan": "acme-eu", "batch_id": "`+batchDead+`"}`).StatusCode)
+	}
+	failing.Fail(storetest.Read, storetest.NotApplied, store.ErrBusy, 1)
+	require.Equal(t, http.StatusServiceUnavailable, s.requeue(t, `{"all": true}`).StatusCode)
+}
+
+// Whatever is asked for, the log never shows a whole number.
+func TestLogsShowNoNumbers(t *testing.T) {
+	st := openStore(t)
+	tell(t, st)
+	var log logged
+	s := servePrivate(t, PrivateConfig{}, st, log.debug())
+	for _, address := range []string{
+		"/api/v1/recipients/" + alice + "?limit=" + alice,
+		"/api/v1/recipients/" + alice + "?cursor=" + alice,
+		"/api/v1/plans/acme-eu/batches/" + batchOTP + "/recipients/+" + alice + "0",
+		"/api/v1/recipients/" + alice + "/more",
+		"/api/v1/timeseries?from=" + alice + alice,
+		"/api/v1/timeseries?step=" + alice,
+		"/api/v1/feedback?state=" + alice,
+	} {
+		require.GreaterOrEqual(t, s.get(t, address).StatusCode, 400, address)
+	}
+	require.Equal(t, 7, strings.Count(log.String(), "\n"))
+	require.NotContains(t, log.String(), alice)
+}
+
+func TestReadiness(t *testing.T) {
+	st := openStore(t)
+	failing := storetest.NewFailing(st)
+	draining := false
+	s := servePrivate(t, PrivateConfig{Draining: func() bool { return draining }, Patience: 20 * time.Millisecond}, failing, quiet())
+	ready := func() int {
+		require.Equal(t, http.StatusOK, s.get(t, "/healthz").StatusCode)
+		return s.get(t, "/readyz").StatusCode
+	}
+	require.Equal(t, http.StatusOK, ready())
+
+	failing.Fail(storetest.Ready, storetest.NotApplied, store.ErrClosed, 1)
+	require.Equal(t, http.StatusServiceUnavailable, ready())
+	failing.Fail(storetest.Ready, storetest.Stuck, nil, 1)
+	require.Equal(t, http.StatusServiceUnavailable, ready())
+	require.Equal(t, http.StatusOK, ready())
+
+	draining = true
+	require.Equal(t, http.StatusServiceUnavailable, ready())
+	require.Contains(t, decodeProblem(t, s.get(t, "/readyz")).Detail, "draining")
+	require.Equal(t, http.StatusOK, s.get(t, "/api/v1/stats").StatusCode, "what is asked while draining is answered")
+	draining = false
+
+	require.NoError(t, st.Close())
+	require.Equal(t, http.StatusServiceUnavailable, ready())
+}

@@ -1,0 +1,191 @@
+package handlers
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore"
+)
+
+// The batches of the told world.
+const (
+	planEU    = "acme-eu"
+	planUS    = "acme-us"
+	batchOTP  = "01KJQ5Z3C0AAAA0000000000A1" // two recipients by name, one delivered and owed
+	batchSum  = "01KJQ5Z3C0BBBB0000000000B2" // a summary: nobody is named
+	batchDead = "01KJQ5Z3C0DEAD0000000000C3" // two delivered, their feedback dead
+	batchDrop = "3-mbA7z9wDKY76ag"           // wants no feedback
+	alice     = "447700900133"
+	bob       = "447700900134"
+)
+
+// morning is when the told world begins.
+func morning(d time.Duration) time.Time {
+	return time.Date(2026, time.March, 2, 10, 0, 0, 0, time.UTC).Add(d)
+}
+
+func openStore(t *testing.T) *boltstore.Store {
+	t.Helper()
+	s, err := boltstore.Open(t.Context(), boltstore.Config{
+		Path:     t.TempDir(),
+		Policies: func(string) store.Policy { return store.Policy{Coalesce: time.Second} },
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	return s
+}
+
+// record keeps news as if it had come at the given time.
+func record(t *testing.T, s store.Store, plan string, at time.Time, news store.News) {
+	t.Helper()
+	require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: plan, At: at, News: news}))
+}
+
+// called is a report as the webhook takes it from a callback's body.
+func called(t *testing.T, body string) store.Report {
+	t.Helper()
+	c, err := dlr.Parse([]byte(body))
+	require.NoError(t, err)
+	return store.Report{Report: c.Report, Raw: []byte(body), Source: store.FromCallback}
+}
+
+func recipientBody(batch, number, status string, code int, at time.Time) string {
+	return fmt.Sprintf(`{"type":"recipient_delivery_report_sms","batch_id":%q,"recipient":%q,"code":%d,"status":%q,"at":%q}`,
+		batch, number, code, status, at.Format(time.RFC3339Nano))
+}
+
+// tell fills a store with a morning's news.
+func tell(t *testing.T, s store.Store) {
+	t.Helper()
+	told := func(plan string, at time.Duration, news store.News) { record(t, s, plan, morning(at), news) }
+	seconds := func(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
+
+	told(planEU, seconds(-600), store.Facts{
+		BatchID: batchDead, FeedbackEnabled: true, ReportKind: "full", Recipients: 2,
+		CreatedAt: morning(seconds(-610)), ModifiedAt: morning(seconds(-610)), Source: store.FromPoll,
+	})
+	told(planEU, seconds(-599), called(t, `{"type":"delivery_report_sms","batch_id":"`+batchDead+
+		`","total_message_count":2,"statuses":[{"code":0,"status":"Delivered","count":2,"recipients":["447700900201","447700900202"]}]}`))
+	bury(t, s, planEU, batchDead, morning(seconds(-597)))
+
+	told(planEU, seconds(0.12), store.Facts{
+		BatchID: batchOTP, FeedbackEnabled: true, ReportKind: "per_recipient", ClientReference: "otp/8a02", Recipients: 2,
+		CreatedAt: morning(seconds(0.05)), ModifiedAt: morning(seconds(0.05)), Source: store.FromGateway,
+	})
+	dispatched := recipientBody(batchOTP, alice, "Dispatched", 401, morning(seconds(2.1)))
+	told(planEU, seconds(2.3), called(t, dispatched))
+	told(planEU, seconds(4.812), called(t, `{"type":"recipient_delivery_report_sms","batch_id":"`+batchOTP+`","recipient":"`+alice+
+		`","code":0,"status":"Delivered","at":"2026-03-02T10:00:04.531Z","operator_status_at":"2026-03-02T10:00:00Z","client_reference":"otp/8a02"}`))
+	told(planEU, seconds(5.1), called(t, dispatched))
+	told(planEU, seconds(6), called(t, recipientBody(batchOTP, alice, "Queued", 400, morning(seconds(1)))))
+	told(planEU, seconds(9), called(t, recipientBody(batchOTP, "+"+bob, "Failed", 153, morning(seconds(8.9)))))
+
+	told(planEU, seconds(60), called(t, `{"type":"delivery_report_sms","batch_id":"`+batchSum+
+		`","total_message_count":42,"statuses":[{"code":0,"status":"Delivered","count":40},{"code":406,"status":"Aborted","count":2}]}`))
+
+	told(planUS, seconds(1200), store.Facts{
+		BatchID: batchDrop, FeedbackEnabled: false, ReportKind: "per_recipient_final", Recipients: 1,
+		CreatedAt: morning(seconds(1190)), ModifiedAt: morning(seconds(1190)), Source: store.FromPoll,
+	})
+	told(planUS, seconds(1201), called(t, recipientBody(batchDrop, alice, "Delivered", 0, morning(seconds(1200.5)))))
+
+	told(planEU, seconds(1500), store.Quarantined{
+		Reason: dlr.UnknownType, Type: "delivery_report_rcs", Raw: []byte(`{"type":"delivery_report_rcs","id":7}`),
+	})
+	told(planEU, seconds(1501), store.Quarantined{Reason: dlr.NotJSON, Raw: []byte("\xff not JSON")})
+}
+
+// bury has the plan's next task, which is the batch's, end dead.
+func bury(t *testing.T, s store.Store, plan, id string, at time.Time) {
+	t.Helper()
+	_, err := s.Batch(t.Context(), store.BatchKey{Plan: plan, BatchID: id}) // a claim sees what is folded, as reads do
+	require.NoError(t, err)
+	claims, err := s.Claim(t.Context(), plan, at, time.Minute, 1)
+	require.NoError(t, err)
+	require.Len(t, claims, 1)
+	require.Equal(t, id, claims[0].Key.BatchID)
+	record(t, s, plan, at, store.Settlement{
+		BatchID: id, Lease: claims[0].Lease, Recipients: claims[0].Recipients,
+		Outcome: store.Buried, Reason: store.ReasonRejected, Detail: "400 syntax_constraint_violation",
+	})
+}
+
+// privateServer is a private listener on a real socket.
+type privateServer struct {
+	*httptest.Server
+	document document
+}
+
+// quiet discards the log.
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// servePrivate serves s as c says, on loopback.
+func servePrivate(t *testing.T, c PrivateConfig, s store.Store, log *slog.Logger) privateServer {
+	t.Helper()
+	if c.Listen == "" {
+		c.Listen = "127.0.0.1:0"
+	}
+	scrape := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		_, _ = io.WriteString(w, "up 1\n")
+	})
+	p, err := NewPrivate(c, s, scrape, log)
+	require.NoError(t, err)
+	server := httptest.NewServer(p.Handler())
+	t.Cleanup(server.Close)
+	return privateServer{server, loadDocument(t)}
+}
+
+// serveWorld serves the told world.
+func serveWorld(t *testing.T) privateServer {
+	t.Helper()
+	s := openStore(t)
+	tell(t, s)
+	return servePrivate(t, PrivateConfig{}, s, quiet())
+}
+
+// reply is an answer, read to its end.
+type reply struct {
+	*http.Response
+	body []byte
+}
+
+// get asks for an address. The answer agrees with the document.
+func (s privateServer) get(t *testing.T, address string) reply {
+	t.Helper()
+	return s.call(t, http.MethodGet, address, "", nil)
+}
+
+// call is get with any method, body and header. A body is sent as JSON unless the header says otherwise.
+func (s privateServer) call(t *testing.T, method, address, body string, header http.Header) reply {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, s.URL+address, strings.NewReader(body))
+	require.NoError(t, err)
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for name, values := range header {
+		r.Header[name] = values
+	}
+	if host := header.Get("Host"); host != "" {
+		r.Host = host
+	}
+	answered, err := s.Client().Do(r)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, answered.Body.Close()) }()
+	got, err := io.ReadAll(answered.Body)
+	require.NoError(t, err)
+	a := reply{answered, got}
+	s.document.check(t, a)
+	return a
+}

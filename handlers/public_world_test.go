@@ -1,0 +1,249 @@
+package handlers_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/handlers"
+	"github.com/dlrloop/dlrloop/metrics"
+	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore"
+	"github.com/dlrloop/dlrloop/store/storetest"
+)
+
+const (
+	plan  = "plan-a"
+	token = "a-token-of-the-plan"
+)
+
+// publicServer is the public listener over a real store that can be made to fail.
+type publicServer struct {
+	*handlers.Public
+	url      string
+	server   *httptest.Server
+	store    *storetest.Failing
+	registry *prometheus.Registry
+	log      *logged
+}
+
+// servePublic serves one plan that asks for a header; change may say otherwise.
+func servePublic(t *testing.T, change func(*handlers.PublicConfig)) *publicServer {
+	t.Helper()
+	kept, err := boltstore.Open(t.Context(), boltstore.Config{Path: t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, kept.Close()) })
+	p := &publicServer{store: storetest.NewFailing(kept), registry: prometheus.NewRegistry(), log: &logged{}}
+	t.Cleanup(p.store.Heal)
+
+	c := handlers.PublicConfig{Plans: []handlers.PublicPlan{{ID: plan, Auth: byHeader("token-of-sinch")}}}
+	if change != nil {
+		change(&c)
+	}
+	m := metrics.New(p.registry, metrics.Config{Plans: []string{plan}})
+	log := slog.New(slog.NewJSONHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	p.Public, err = handlers.NewPublic(c, p.store, m, log)
+	require.NoError(t, err)
+	p.server = httptest.NewServer(p.Handler())
+	t.Cleanup(p.server.Close)
+	p.url = p.server.URL
+	return p
+}
+
+func byHeader(values ...string) handlers.Auth {
+	return handlers.Auth{Header: handlers.Header{Name: "X-Callback-Token", Values: values}}
+}
+
+// callback is one request to the webhook.
+type callback struct {
+	method string // POST by default
+	path   string // of the plan by default
+	header http.Header
+	body   []byte
+	length int64 // announced; 0 is the body's, -1 none
+}
+
+// report is the callback of one recipient's report, with the credentials that servePublic asks for.
+func report(number string) callback {
+	body := fmt.Appendf(nil, `{"type":"recipient_delivery_report_sms","batch_id":"b1","recipient":%q,"code":0,"status":"Delivered","at":"2026-01-31T12:00:00.123Z"}`, number)
+	return callback{header: verified(), body: body}
+}
+
+func verified() http.Header { return http.Header{"X-Callback-Token": {"token-of-sinch"}} }
+
+// response is what was answered.
+type response struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+func (p *publicServer) send(t *testing.T, c callback) response {
+	t.Helper()
+	var body io.Reader = bytes.NewReader(c.body)
+	if c.length != 0 {
+		body = io.MultiReader(body) // hides its length
+	}
+	request, err := http.NewRequestWithContext(t.Context(), or(c.method, http.MethodPost), p.url+or(c.path, "/webhooks/"+plan), body)
+	require.NoError(t, err)
+	if c.length > 0 {
+		request.ContentLength = c.length
+	}
+	for name, values := range c.header {
+		request.Header[name] = values
+	}
+	answered, err := p.server.Client().Do(request)
+	require.NoError(t, err)
+	defer answered.Body.Close()
+	content, err := io.ReadAll(answered.Body)
+	require.NoError(t, err)
+	return response{answered.StatusCode, answered.Header, content}
+}
+
+func or(s, fallback string) string {
+	if s == "" {
+		return fallback
+	}
+	return s
+}
+
+// problemOf decodes an answer that is no success.
+func problemOf(t *testing.T, r response) (problem struct {
+	Type, Title, Detail string
+	Status              int
+	RequestID           string `json:"request_id"`
+}) {
+	t.Helper()
+	require.Equal(t, "application/problem+json", r.header.Get("Content-Type"))
+	require.NoError(t, json.Unmarshal(r.body, &problem))
+	require.Equal(t, r.status, problem.Status)
+	require.Equal(t, problem.RequestID, r.header.Get("X-Request-Id"))
+	return problem
+}
+
+// count is the sum of a metric's series that have all these labels, written name=value.
+func (p *publicServer) count(t *testing.T, metric string, labels ...string) int {
+	t.Helper()
+	families, err := p.registry.Gather()
+	require.NoError(t, err)
+	sum, found := 0.0, false
+	for _, f := range families {
+		if f.GetName() != "dlrloop_"+metric {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			has := make(map[string]bool)
+			for _, l := range m.GetLabel() {
+				has[l.GetName()+"="+l.GetValue()] = true
+			}
+			matches := true
+			for _, l := range labels {
+				matches = matches && has[l]
+			}
+			if matches {
+				sum, found = sum+m.GetCounter().GetValue(), true
+			}
+		}
+	}
+	require.True(t, found, "no series of %s with %v", metric, labels)
+	return int(sum)
+}
+
+// kept are the reports of batch b1, as their bytes.
+func (p *publicServer) kept(t *testing.T) []string {
+	t.Helper()
+	var bodies []string
+	page, err := p.store.Reports(t.Context(), store.BatchKey{Plan: plan, BatchID: "b1"}, store.Paging{})
+	if err != nil {
+		require.ErrorIs(t, err, store.ErrNotFound)
+		return nil
+	}
+	for _, r := range page.Items {
+		bodies = append(bodies, string(r.Raw))
+	}
+	return bodies
+}
+
+// quarantined are the bodies in quarantine.
+func (p *publicServer) quarantined(t *testing.T) []string {
+	t.Helper()
+	page, err := p.store.Quarantine(t.Context(), store.Paging{})
+	require.NoError(t, err)
+	var bodies []string
+	for _, e := range page.Items {
+		require.Equal(t, plan, e.Plan)
+		bodies = append(bodies, string(e.Raw))
+	}
+	return bodies
+}
+
+func zipped(t testing.TB, plain []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, err := z.Write(plain)
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	return b.Bytes()
+}
+
+// logged is a log that can be read while it is written.
+type logged struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// lines are the lines that have all these parts.
+func (l *logged) lines(parts ...string) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var found []string
+	for line := range strings.Lines(l.text.String()) {
+		has := true
+		for _, part := range parts {
+			has = has && strings.Contains(line, part)
+		}
+		if has {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
+// signedCallback is a callback with a signature that verifies.
+type signedCallback struct {
+	Secret  string
+	Headers map[string]string
+	Body    string
+}
+
+func readSigned(t testing.TB) signedCallback {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", "sig-example.json"))
+	require.NoError(t, err)
+	var s signedCallback
+	require.NoError(t, json.Unmarshal(b, &s))
+	return s
+}
+
+const aWhile = 50 * time.Millisecond

@@ -1,0 +1,176 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/metrics"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// hook is the webhook of one plan.
+type hook struct {
+	plan      string
+	verifier  *verifier
+	onFailure OnFailure
+	failures  failures
+	sparing   sparing
+}
+
+// newHook makes the webhook of a plan; key is where its credentials stand in the configuration.
+func newHook(key string, plan PublicPlan, log *slog.Logger) (*hook, error) {
+	v, err := newVerifier(key, plan.Auth)
+	if err != nil {
+		return nil, err
+	}
+	h := &hook{plan: plan.ID, verifier: v, onFailure: plan.OnFailure, failures: failures{log.With("plan", plan.ID)}}
+	switch h.onFailure {
+	case RetryOnFailure, RejectOnFailure:
+	case "":
+		h.onFailure = RetryOnFailure
+	default:
+		return nil, fmt.Errorf("%s.on_failure: %q: set %s or %s", key, h.onFailure, RetryOnFailure, RejectOnFailure)
+	}
+	return h, nil
+}
+
+// callback answers one callback. It never returns without an answer of its own: net/http would make it a 200.
+func (p *Public) callback(c *gin.Context) {
+	begun := time.Now()
+	plan, token, _ := strings.Cut(strings.Trim(c.Param("path"), "/"), "/")
+	h := (*p.hooks.Load())[plan]
+	if h == nil {
+		p.stranger(c, plan)
+		return
+	}
+	var t dlr.Type
+	outcome := metrics.Failed // if the store panics
+	defer func() { p.metrics.Callback(h.plan, t, outcome, time.Since(begun)) }()
+
+	t, outcome, err := p.take(c, h, token)
+	if err != nil {
+		outcome = p.refuse(c, h, err)
+		return
+	}
+	if id := requestID(c); id != "" {
+		c.Header("X-Request-Id", id)
+	}
+	c.Status(http.StatusOK)
+	if ctx := c.Request.Context(); h.failures.log.Enabled(ctx, slog.LevelDebug) {
+		h.failures.log.LogAttrs(ctx, slog.LevelDebug, "callback taken", slog.String("type", string(t)),
+			slog.String("outcome", outcome.String()), slog.Duration("took", time.Since(begun)))
+	}
+}
+
+// take verifies a callback, reads it, and returns when it is durable. The outcome is that of a success.
+func (p *Public) take(c *gin.Context, h *hook, token string) (dlr.Type, metrics.Outcome, error) {
+	if err := h.verifier.head(c.Request, token); err != nil {
+		return "", 0, h.unverified(c, err)
+	}
+	in := intake{bodies: &p.bodies}
+	defer in.release()
+	sent, err := in.read(c.Writer, c.Request)
+	if err != nil {
+		return "", 0, err
+	}
+	body, packed, err := in.unpack(c.Request.Context(), sent)
+	if err != nil {
+		return "", 0, err
+	}
+	if err := h.verifier.body(c.Request.Header, body, packed); err != nil {
+		return "", 0, h.unverified(c, err)
+	}
+	return p.keep(c.Request.Context(), h, body)
+}
+
+// keep makes a verified body durable, as a report if it is one.
+func (p *Public) keep(ctx context.Context, h *hook, body []byte) (dlr.Type, metrics.Outcome, error) {
+	callback, err := dlr.Parse(body)
+	outcome := metrics.Stored
+	var news store.News
+	switch misread, failed := errors.AsType[*dlr.ParseError](err); {
+	case failed:
+		outcome, news = metrics.Quarantined, store.Quarantined{Reason: misread.Reason, Type: misread.Type, Raw: body}
+		h.quarantined(ctx, misread)
+	case callback.Report == nil:
+		return callback.Type, metrics.Inbound, nil
+	default:
+		news = store.Report{Report: callback.Report, Raw: body, Source: store.FromCallback}
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.storeTimeout)
+	defer cancel()
+	arrival := store.Arrival{Plan: h.plan, At: time.Now().UTC().Truncate(time.Millisecond), News: news}
+	return callback.Type, outcome, p.store.Record(ctx, arrival)
+}
+
+// quarantined tells of the first in a while; the API shows them all.
+func (h *hook) quarantined(ctx context.Context, err *dlr.ParseError) {
+	if unlogged, ok := h.sparing.log(kindBadBody); ok {
+		h.failures.log.LogAttrs(ctx, slog.LevelWarn, "callback not understood, kept in quarantine",
+			slog.String("reason", string(err.Reason)), slog.Any("error", err), slog.Int64("unlogged", unlogged))
+	}
+}
+
+// unverified is the answer to a callback whose credentials do not verify.
+func (h *hook) unverified(c *gin.Context, err error) error {
+	cause := fmt.Errorf("%w; correct the plan's webhook.auth, or what Sinch was asked to send", err)
+	if h.onFailure == RetryOnFailure {
+		return &problem{kind: kindCredentials, detail: "the credentials do not verify", cause: cause}
+	}
+	if h.verifier.basic != nil {
+		c.Header("WWW-Authenticate", `Basic realm="dlrloop", charset="UTF-8"`)
+	}
+	return &problem{kind: kindUnauthorized, detail: "the credentials do not verify", cause: cause}
+}
+
+// refuse answers and logs what went wrong with a callback, and says what to count it as.
+func (p *Public) refuse(c *gin.Context, h *hook, err error) metrics.Outcome {
+	refused := problemOf(err)
+	switch refused.kind {
+	case kindCredentials, kindUnauthorized, kindTooLarge, kindIncomplete, kindShed, kindBusy:
+	default: // whatever it means elsewhere: of a callback it is a fault of ours
+		refused = &problem{kind: kindUnavailable, detail: "the same call will do later", cause: err}
+	}
+	id := refused.answer(c)
+	if errors.Is(err, context.Canceled) {
+		return metrics.Canceled // the answer is for a caller that left only half
+	}
+	if unlogged, ok := h.sparing.log(refused.kind); ok {
+		h.failures.report(c, refused, id, unlogged)
+	}
+	// Credentials that do not verify make a callback nobody's loss.
+	if refused.lossy() && refused.kind != kindUnauthorized {
+		p.metrics.Lossy(h.plan)
+	}
+	return outcomeOf(refused.kind)
+}
+
+// lossy reports whether Sinch takes the answer for its last word: it repeats after 5xx and 429 only.
+func (p *problem) lossy() bool {
+	status := p.statusCode()
+	return status < 500 && status != http.StatusTooManyRequests
+}
+
+func outcomeOf(k kind) metrics.Outcome {
+	switch k {
+	case kindCredentials, kindUnauthorized:
+		return metrics.Unauthorized
+	case kindTooLarge:
+		return metrics.TooLarge
+	case kindShed:
+		return metrics.Shed
+	case kindIncomplete:
+		return metrics.Incomplete
+	case kindBusy:
+		return metrics.Busy
+	}
+	return metrics.Failed
+}

@@ -1,0 +1,89 @@
+package handlers_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/handlers"
+	"github.com/dlrloop/dlrloop/metrics"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// nothing keeps nothing, at once.
+type nothing struct{ store.Store }
+
+func (nothing) Record(context.Context, store.Arrival) error { return nil }
+
+// blank is a ResponseWriter that costs nothing.
+type blank struct{ header http.Header }
+
+func (b blank) Header() http.Header         { return b.header }
+func (b blank) Write(p []byte) (int, error) { return len(p), nil }
+func (b blank) WriteHeader(int)             {}
+
+func (b blank) SetReadDeadline(time.Time) error { return nil }
+
+// again is a body that can be read again.
+type again struct{ bytes.Reader }
+
+func (*again) Close() error { return nil }
+
+func benchmark(b *testing.B, h http.Handler, header map[string]string, body []byte) {
+	request, err := http.NewRequestWithContext(b.Context(), http.MethodPost, "/webhooks/p", nil)
+	require.NoError(b, err)
+	for name, value := range header {
+		request.Header.Set(name, value)
+	}
+	reader := &again{}
+	w := blank{make(http.Header)}
+	b.ReportAllocs()
+	for b.Loop() {
+		reader.Reset(body)
+		request.Body, request.ContentLength = reader, int64(len(body))
+		h.ServeHTTP(w, request)
+	}
+}
+
+func BenchmarkIngest(b *testing.B) {
+	signed := readSigned(b)
+	for name, auth := range map[string]handlers.Auth{
+		"none": {None: true}, "hmac": {HMAC: handlers.HMAC{Secrets: []string{signed.Secret}}},
+	} {
+		b.Run(name, func(b *testing.B) {
+			m := metrics.New(prometheus.NewRegistry(), metrics.Config{Plans: []string{"p"}})
+			p, err := handlers.NewPublic(handlers.PublicConfig{Plans: []handlers.PublicPlan{{ID: "p", Auth: auth}}},
+				nothing{}, m, slog.New(slog.DiscardHandler))
+			require.NoError(b, err)
+			benchmark(b, p.Handler(), signed.Headers, []byte(signed.Body))
+		})
+	}
+}
+
+// BenchmarkBare is what a handler costs that only reads and parses.
+func BenchmarkBare(b *testing.B) {
+	gin.SetMode(gin.ReleaseMode)
+	e := gin.New()
+	e.POST("/webhooks/:plan", func(c *gin.Context) {
+		body, err := io.ReadAll(c.Request.Body)
+		if err == nil {
+			_, err = dlr.Parse(body)
+		}
+		if err != nil {
+			c.Status(http.StatusServiceUnavailable)
+			return
+		}
+		c.Status(http.StatusOK)
+	})
+	signed := readSigned(b)
+	benchmark(b, e, signed.Headers, []byte(signed.Body))
+}

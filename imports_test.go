@@ -1,0 +1,94 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/dlrloop/dlrloop"
+
+// imports is the table of docs/architecture.md: what each package may import of ours. Tests may import more.
+var imports = map[string][]string{
+	".":               {"cli"},
+	"cli":             {"config", "demo", "server", "simulator"},
+	"config":          {"store"},
+	"demo":            {"config", "dlr", "server", "simulator", "store"},
+	"dlr":             {},
+	"handlers":        {"dlr", "metrics", "store"},
+	"metrics":         {"dlr", "store"},
+	"relay":           {"dlr", "metrics", "sinch", "store"},
+	"server":          {"config", "handlers", "metrics", "relay", "sinch", "store", "store/boltstore"},
+	"simulator":       {},
+	"sinch":           {"dlr"},
+	"store":           {"dlr"},
+	"store/boltstore": {"dlr", "store"},
+	"store/storetest": {"dlr", "store"},
+}
+
+// owners are the libraries that only some packages know.
+var owners = map[string][]string{
+	"github.com/gin-gonic/gin":            {"handlers"},
+	"github.com/prometheus/client_golang": {"metrics", "server"},
+	"go.etcd.io/bbolt":                    {"store/boltstore"},
+}
+
+func TestImports(t *testing.T) {
+	seen := map[string]bool{}
+	eachImport(t, func(folder, imported string) {
+		allowed, known := imports[folder]
+		require.True(t, known, "package %s is not in the table", folder)
+		seen[folder] = true
+		if ours, found := strings.CutPrefix(imported, module+"/"); found {
+			assert.Contains(t, allowed, ours, "%s must not import it", folder)
+		}
+		for library, folders := range owners {
+			if imported == library || strings.HasPrefix(imported, library+"/") {
+				assert.Contains(t, folders, folder, "only they may import %s", library)
+			}
+		}
+	})
+	for folder := range imports {
+		assert.True(t, seen[folder], "package %s is in the table and nowhere else", folder)
+	}
+}
+
+// eachImport visits every import of every file of this module that is no test.
+func eachImport(t *testing.T, visit func(folder, imported string)) {
+	t.Helper()
+	err := filepath.WalkDir(".", func(file string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && file != "." {
+			nested, err := filepath.Glob(filepath.Join(file, "go.mod"))
+			if err != nil || len(nested) > 0 || strings.HasPrefix(entry.Name(), ".") || entry.Name() == "testdata" {
+				return fs.SkipDir
+			}
+		}
+		if !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+			return nil
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, i := range parsed.Imports {
+			imported, err := strconv.Unquote(i.Path.Value)
+			if err != nil {
+				return err
+			}
+			visit(path.Dir(filepath.ToSlash(file)), imported)
+		}
+		return nil
+	})
+	require.NoError(t, err)
+}

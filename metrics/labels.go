@@ -1,0 +1,87 @@
+package metrics
+
+import (
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// other is the value under which every label counts what is outside its closed set.
+const other = "other"
+
+// Outcome says what became of a callback.
+type Outcome uint8
+
+// The outcomes. Only the first three are answered 200.
+const (
+	Stored       Outcome = iota // the report is durable
+	Inbound                     // a message from a phone: none of ours, acknowledged
+	Quarantined                 // authentic, not understood, kept raw
+	Busy                        // the store was full, closing or too slow
+	Failed                      // the store, or we, failed
+	Canceled                    // the caller left before the store had answered
+	Unauthorized                // the credentials did not verify
+	TooLarge                    // the body is over the limit
+	Shed                        // the memory for bodies was used up
+	Incomplete                  // the body did not arrive
+	UnknownPlan                 // the path names no plan that is configured
+	outcomes
+)
+
+func (o Outcome) String() string {
+	return [...]string{
+		"stored", "inbound", "quarantined", "busy", "failed", "canceled",
+		"unauthorized", "too_large", "shed", "incomplete", "unknown_plan",
+	}[o]
+}
+
+// possible reports whether a callback of type t can have the outcome; other is the type of what was never parsed.
+func (o Outcome) possible(t dlr.Type) bool {
+	switch o {
+	case Stored:
+		return t.Batch() || t.Recipient()
+	case Inbound:
+		return t.Inbound()
+	case Quarantined, Busy, Failed, Canceled:
+		return !t.Inbound()
+	case UnknownPlan:
+		return false // of a configured plan
+	}
+	return t == other
+}
+
+// usual lists the pairs of status and code class that exist at zero for every plan: those that Sinch's tables hold. Any
+// other pair exists from its first message on; all of them for every plan would be most of what a replica exports.
+func usual() map[dlr.Status][]dlr.Class {
+	network := []dlr.Class{dlr.ClassSMSC, dlr.ClassHLR, dlr.ClassMSC}
+	return map[dlr.Status][]dlr.Class{
+		dlr.Queued:     {dlr.ClassQueue},
+		dlr.Dispatched: {dlr.ClassQueue},
+		dlr.Delivered:  {dlr.ClassNone},
+		dlr.Failed: append([]dlr.Class{
+			dlr.ClassNone, dlr.ClassRouting, dlr.ClassScreening, dlr.ClassInternal,
+			dlr.ClassESME, dlr.ClassESMEExternal, dlr.ClassMMS,
+		}, network...),
+		dlr.Rejected:  {dlr.ClassScreening, dlr.ClassESMEExternal, dlr.ClassSMSC, dlr.ClassMMS},
+		dlr.Aborted:   {dlr.ClassREST},
+		dlr.Expired:   append([]dlr.Class{dlr.ClassNone}, network...),
+		dlr.Cancelled: {dlr.ClassREST},
+		dlr.Deleted:   {dlr.ClassNone},
+		dlr.Unknown:   {dlr.ClassNone},
+		dlr.Other:     {dlr.ClassOther},
+	}
+}
+
+func statusLabels() []dlr.Status { return append(dlr.Statuses(), dlr.Other) }
+
+func typeLabels() []dlr.Type { return append(dlr.Types(), other) }
+
+func reasonLabels() []store.Reason { return append(store.FeedbackReasons(), other) }
+
+// The other closed sets.
+func operationLabels() []string { return []string{"commit", "fold", "read", "expire", other} }
+
+func resultLabels() []string { return []string{"earned", "accepted", "dead", "requeued"} }
+
+func lookupLabels() []string { return []string{"found", "missing", "failed", other} }
+
+func circuitLabels() []string { return []string{"closed", "half_open", "open", other} }

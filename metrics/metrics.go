@@ -1,0 +1,165 @@
+package metrics
+
+import (
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// Config says for whom is counted.
+type Config struct {
+	Plans   []string // the configured plans; every other plan counts as other
+	Version string   // of this program
+}
+
+// Metrics counts. It is safe for use by any number of goroutines.
+type Metrics struct {
+	registerer prometheus.Registerer
+	names      []string // of the plans
+	plans      map[string]*plan
+	others     func() *plan // of what belongs to no configured plan; not exported before it is used
+
+	types    index[dlr.Type]
+	statuses index[dlr.Status]
+	classes  index[dlr.Class]
+
+	ingest, lag, callSeconds   prometheus.Observer
+	commitSize, commitSeconds  prometheus.Observer
+	latency                    map[dlr.Status]prometheus.Observer // by final status
+	errors                     map[string]prometheus.Counter      // by operation
+	evicted                    prometheus.Counter
+	reloaded                   prometheus.Gauge
+	callbacks, messages, calls *prometheus.CounterVec
+	recipients, lookups        *prometheus.CounterVec
+	duplicates, polled, lossy  *prometheus.CounterVec
+	circuit                    *prometheus.GaugeVec
+}
+
+// New makes the metrics and registers them, with those of the Go runtime and of the process, in r, which must not have them
+// yet.
+func New(r prometheus.Registerer, c Config) *Metrics {
+	m := &Metrics{
+		registerer: r, names: c.Plans, plans: make(map[string]*plan, len(c.Plans)),
+		types: indexOf(typeLabels()), statuses: indexOf(statusLabels()), classes: indexOf(dlr.Classes()),
+	}
+	m.others = sync.OnceValue(func() *plan { return m.newPlan(other) })
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.ingestion()
+	m.results()
+	m.feedback()
+	m.process(c.Version)
+	for _, name := range c.Plans {
+		m.plans[name] = m.newPlan(name)
+		m.exist(m.plans[name])
+	}
+	return m
+}
+
+func (m *Metrics) ingestion() {
+	m.callbacks = m.counters("callbacks_total",
+		"Callbacks by what became of them. Only stored, inbound and quarantined were answered 200; type is other where the body was not read that far.",
+		"plan", "type", "outcome")
+	m.callbacks.WithLabelValues(other, other, UnknownPlan.String())
+	m.lossy = m.counters("lossy_responses_total",
+		"Answers after which Sinch never sends the report again although it may have been authentic. Anything but 0 is a loss.", "plan")
+	m.ingest = m.histogram("ingest_duration_seconds",
+		"Time from when a callback's head was read to its answer, whatever that was.",
+		.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10)
+	m.commitSize = m.histogram("commit_size", "Arrivals that one commit made durable.",
+		1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+	m.commitSeconds = m.histogram("commit_duration_seconds", "Time that one commit took until its arrivals were durable.",
+		.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5)
+	errors := m.counters("store_errors_total", "Operations of the store that failed.", "operation")
+	m.errors = byLabel(operationLabels(), errors.WithLabelValues)
+	m.evicted = m.counter("quarantine_evicted_total", "Quarantined callbacks that were deleted to make room for newer ones.")
+}
+
+func (m *Metrics) results() {
+	m.messages = m.counters("messages_total",
+		"Messages newly reported in a status and class of code. Repeats count nothing; a message is counted once in each status and code it goes through.",
+		"plan", "status", "code_class")
+	m.duplicates = m.counters("duplicates_total", "Reports that had been taken before and changed nothing.", "plan")
+	m.polled = m.counters("reconciled_total", "Reports that were read from Sinch because their callback had not come.", "plan")
+	m.lag = m.histogram("callback_lag_seconds",
+		"Time from when Sinch made a recipient report to when its callback was taken in; repeats do not count.",
+		.1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21600, 86400)
+	latency := m.histograms("delivery_latency_seconds",
+		"Time from when a batch left to when Sinch made the first report of a recipient's final status. Only for batches whose facts are known.",
+		[]string{"status"}, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400)
+	m.latency = make(map[dlr.Status]prometheus.Observer)
+	for _, s := range dlr.Statuses() {
+		if s.Final() {
+			m.latency[s] = latency.WithLabelValues(string(s))
+		}
+	}
+}
+
+func (m *Metrics) feedback() {
+	m.recipients = m.counters("feedback_recipients_total",
+		"Recipients whose delivery feedback was earned, accepted by Sinch, given up (dead), or made owed again by a person (requeued).",
+		"plan", "result")
+	m.calls = m.counters("feedback_calls_total", "Delivery feedback calls to Sinch by how they ended.", "plan", "reason")
+	m.callSeconds = m.histogram("feedback_call_duration_seconds", "Time of one delivery feedback call to Sinch, whatever the answer.",
+		.025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30)
+	m.circuit = m.gauges("feedback_circuit_state", "1 for the state that the plan's circuit towards Sinch is in, 0 for the others.",
+		"plan", "state")
+	m.lookups = m.counters("batch_lookups_total", "Batches looked up at Sinch to learn whether they want delivery feedback.",
+		"plan", "result")
+}
+
+func (m *Metrics) process(version string) {
+	m.reloaded = m.gauge("config_last_reload_successful", "1 while the last reading of the configuration succeeded, else 0.")
+	m.reloaded.Set(1)
+	m.gauges("build_info", "Always 1; the labels say which build runs.", "version", "goversion").
+		WithLabelValues(version, runtime.Version()).Set(1)
+}
+
+// Callback counts a callback, and the time since its head was read. t is as it came, and empty when the body was not read
+// that far.
+func (m *Metrics) Callback(plan string, t dlr.Type, o Outcome, took time.Duration) {
+	m.plan(plan).callbacks.at(m.types.of(t), int(o)).Inc()
+	m.ingest.Observe(took.Seconds())
+}
+
+// Lossy counts an answer after which Sinch never sends the report again.
+func (m *Metrics) Lossy(plan string) { m.plan(plan).lossy.Inc() }
+
+// FeedbackCall counts one feedback call to Sinch.
+func (m *Metrics) FeedbackCall(plan string, r store.Reason, took time.Duration) {
+	pick(m.plan(plan).calls, r).Inc()
+	m.callSeconds.Observe(took.Seconds())
+}
+
+// Circuit says which state the plan's circuit is in: closed, half_open or open.
+func (m *Metrics) Circuit(plan, state string) {
+	p := m.plan(plan)
+	for _, gauge := range p.circuit {
+		gauge.Set(0)
+	}
+	pick(p.circuit, state).Set(1)
+}
+
+// BatchLookup counts one look-up of a batch at Sinch: found, missing or failed.
+func (m *Metrics) BatchLookup(plan, result string) { pick(m.plan(plan).lookups, result).Inc() }
+
+// ConfigReloaded says whether the configuration could be read again.
+func (m *Metrics) ConfigReloaded(ok bool) {
+	if ok {
+		m.reloaded.Set(1)
+		return
+	}
+	m.reloaded.Set(0)
+}
+
+func (m *Metrics) plan(name string) *plan {
+	if p := m.plans[name]; p != nil {
+		return p
+	}
+	return m.others()
+}

@@ -1,0 +1,200 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+
+	"github.com/dlrloop/dlrloop/metrics"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// lane relays the feedback of one plan. One loop claims tasks, as many as workers, rate, circuit and pauses leave room for,
+// and starts a goroutine for each; what became of them comes back to the loop, which owns all that is not shared.
+type lane struct {
+	plan    Plan
+	store   store.Store
+	metrics *metrics.Metrics
+	log     *slog.Logger
+	random  func() float64
+	circuit *gobreaker.CircuitBreaker[struct{}]
+	pace    *pace
+
+	finished chan outcome // of the workers; holds one for each
+	workers  sync.WaitGroup
+
+	// Of the loop.
+	inFlight int
+	until    time.Time // no claims before
+	paused   time.Time // since when Sinch refuses the credentials; zero while it takes them
+	blind    bool      // the last claim failed
+}
+
+func newLane(p Plan, s store.Store, m *metrics.Metrics, log *slog.Logger, random func() float64) *lane {
+	l := &lane{
+		plan: p, store: s, metrics: m, log: log, random: random,
+		pace:     newPace(p.Rate, p.Workers),
+		finished: make(chan outcome, p.Workers),
+	}
+	l.circuit = gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
+		Timeout:       p.Circuit.Open,
+		ReadyToTrip:   func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= uint32(p.Circuit.Failures) },
+		IsSuccessful:  func(err error) bool { return !outage(reasonOf(err)) },
+		IsExcluded:    func(err error) bool { return reasonOf(err) == store.ReasonCanceled },
+		OnStateChange: l.turned,
+	})
+	m.Circuit(p.ID, circuitName(gobreaker.StateClosed))
+	return l
+}
+
+// circuitName is the state's label.
+func circuitName(s gobreaker.State) string { return strings.ReplaceAll(s.String(), "-", "_") }
+
+// turned tells that the circuit changed its state.
+func (l *lane) turned(_ string, from, to gobreaker.State) {
+	l.metrics.Circuit(l.plan.ID, circuitName(to))
+	level := slog.LevelInfo
+	if to == gobreaker.StateOpen {
+		level = slog.LevelWarn
+	}
+	l.log.Log(context.Background(), level, "feedback circuit", "from", circuitName(from), "to", circuitName(to))
+}
+
+// run claims and starts what is due until ctx ends, and then waits for what is in flight.
+func (l *lane) run(ctx context.Context) error {
+	calls, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	err := l.loop(ctx, calls)
+	grace := time.AfterFunc(l.plan.CallGrace, stop)
+	defer grace.Stop()
+	l.workers.Wait()
+	return err
+}
+
+func (l *lane) loop(ctx, calls context.Context) error {
+	for {
+		wait, err := l.claim(ctx, calls)
+		if err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case o := <-l.finished:
+			l.take(ctx, o)
+		case <-time.After(wait):
+		}
+	}
+}
+
+// claimRetry is how long the lane waits after a claim that failed.
+const claimRetry = time.Second
+
+// claim starts what is due and there is room for. It returns how long to wait for more unless a worker finishes before.
+func (l *lane) claim(ctx, calls context.Context) (wait time.Duration, err error) {
+	begin := now()
+	room, wait := l.room(begin)
+	if room == 0 || ctx.Err() != nil {
+		return wait, nil
+	}
+	claims, err := l.store.Claim(ctx, l.plan.ID, begin, l.plan.Lease, room)
+	switch {
+	case errors.Is(err, store.ErrClosed):
+		return 0, fmt.Errorf("claim tasks of plan %s: %w", l.plan.ID, err)
+	case err != nil && ctx.Err() != nil:
+		return 0, nil
+	case err != nil:
+		if !l.blind {
+			l.log.WarnContext(ctx, "feedback tasks cannot be claimed", "error", err)
+		}
+		l.blind = true
+		return claimRetry, nil
+	case l.blind:
+		l.log.InfoContext(ctx, "feedback tasks can be claimed again")
+		l.blind = false
+	}
+	for _, c := range claims {
+		l.pace.spend(begin)
+		l.inFlight++
+		l.workers.Go(func() { l.finished <- l.work(ctx, calls, c, begin) })
+	}
+	if len(claims) == room {
+		return 0, nil
+	}
+	return l.plan.PollInterval, nil
+}
+
+// room is how many tasks may be claimed now, and how long to wait if none may.
+func (l *lane) room(at time.Time) (int, time.Duration) {
+	room := l.plan.Workers - l.inFlight
+	if at.Before(l.until) {
+		return 0, l.until.Sub(at)
+	}
+	switch l.circuit.State() {
+	case gobreaker.StateOpen:
+		return 0, l.plan.PollInterval
+	case gobreaker.StateHalfOpen:
+		room = min(room, 1-l.inFlight) // one call tells whether Sinch is back
+	case gobreaker.StateClosed:
+	}
+	if room <= 0 {
+		return 0, l.plan.PollInterval
+	}
+	if room = min(room, l.pace.room(at)); room == 0 {
+		return 0, l.pace.next(at)
+	}
+	return room, 0
+}
+
+// take draws from what became of a claim what concerns the whole plan.
+func (l *lane) take(ctx context.Context, o outcome) {
+	l.inFlight--
+	at := now()
+	switch {
+	case o.reason == store.ReasonCanceled, o.reason == "":
+	case o.reason == store.ReasonAuth:
+		l.pause(ctx, at, o.settlement.Detail)
+	case o.reason == store.ReasonRateLimited:
+		l.pace.drop(at)
+		l.hold(at, o.retryAfter)
+	case outage(o.reason):
+		l.hold(at, o.retryAfter)
+	default:
+		l.pace.raise(at)
+		l.resume(ctx, at)
+	}
+}
+
+// hold makes no claims for d, or for the longest back-off if that is shorter.
+func (l *lane) hold(at time.Time, d time.Duration) {
+	if until := at.Add(min(d, l.plan.Backoff.Cap)); until.After(l.until) {
+		l.until = until
+	}
+}
+
+// pause stops the plan after its credentials were refused. Refusals of calls that were in flight together are one pause.
+func (l *lane) pause(ctx context.Context, at time.Time, detail string) {
+	switch {
+	case l.paused.IsZero():
+		l.paused = at
+	case at.Before(l.until):
+		return
+	}
+	l.hold(at, l.plan.Backoff.Cap)
+	l.log.ErrorContext(ctx, "plan paused: Sinch refuses its credentials", "since", l.paused, "until", l.until, "detail", detail)
+}
+
+// resume ends a pause, but for an answer to a call that was made before it.
+func (l *lane) resume(ctx context.Context, at time.Time) {
+	if l.paused.IsZero() || at.Before(l.until) {
+		return
+	}
+	l.log.InfoContext(ctx, "plan resumed: Sinch takes its credentials again", "after", at.Sub(l.paused))
+	l.paused = time.Time{}
+}

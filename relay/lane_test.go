@@ -1,0 +1,211 @@
+package relay
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/store"
+)
+
+const planB = "plan-b"
+
+// manyBatches makes n batches of a plan owe feedback that is due at once.
+func (h *house) manyBatches(plan string, n int) {
+	h.t.Helper()
+	for i := range n {
+		id := fmt.Sprintf("%s-batch-%d", plan, i)
+		h.upstream.knows(id, true)
+		h.flagged(plan, id, true)
+		h.delivered(plan, id, ada)
+	}
+}
+
+func (h *house) sent(plan string) int {
+	h.t.Helper()
+	stats, err := h.store.Stats(h.t.Context())
+	require.NoError(h.t, err)
+	for _, s := range stats {
+		if s.Plan == plan {
+			return s.Feedback.Sent
+		}
+	}
+	return 0
+}
+
+func TestOnePlansTroubleDelaysNoOther(t *testing.T) {
+	plans := func(c *Config) {
+		c.Plans = []Plan{{ID: planA, Workers: 2}, {ID: planB, Workers: 2}}
+	}
+	for name, answer := range map[string]http.HandlerFunc{
+		"hangs":   hangs(time.Hour, says(202, "")),
+		"refuses": says(401, ""),
+		"limits":  says(429, "", "Retry-After", "3600"),
+		"fails":   says(500, ""),
+		"drops":   nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			inHouse(t, plans, func(t *testing.T, h *house) {
+				h.upstream.failPlan(planA, postFeedback, answer)
+				h.manyBatches(planA, 20)
+				h.pass(5 * time.Second)
+				h.manyBatches(planB, 20)
+				h.pass(2500 * time.Millisecond) // 1 s to gather, 20 calls at 20 a second, and a poll
+				require.Equal(t, 20, h.sent(planB))
+				require.Zero(t, h.sent(planA))
+			})
+		})
+	}
+}
+
+func TestWorkersBoundTheCallsInFlight(t *testing.T) {
+	workers := func(c *Config) { c.Plans[0].Workers, c.Plans[0].Rate = 3, 1000 }
+	inHouse(t, workers, func(t *testing.T, h *house) {
+		h.upstream.fail(postFeedback, 1<<20, hangs(time.Second, says(202, "")))
+		h.manyBatches(planA, 30)
+		h.pass(12 * time.Second)
+		require.Equal(t, 30, h.sent(planA), "and all three work")
+		require.Equal(t, 3, h.upstream.mostInFlight())
+	})
+}
+
+func TestCallsKeepToTheRate(t *testing.T) {
+	slow := func(c *Config) { c.Plans[0].Rate, c.Plans[0].Workers = 5, 2 }
+	inHouse(t, slow, func(t *testing.T, h *house) {
+		h.manyBatches(planA, 40)
+		h.pass(10 * time.Second)
+		calls := h.upstream.asked(postFeedback)
+		require.Len(t, calls, 40)
+		for i := range calls {
+			within := 0
+			for _, c := range calls[i:] {
+				if c.at.Sub(calls[i].at) < time.Second {
+					within++
+				}
+			}
+			assert.LessOrEqual(t, within, 5+2, "calls in the second from %s", calls[i].at)
+		}
+		require.InDelta(t, 7.6, calls[39].at.Sub(calls[0].at).Seconds(), 0.5, "and use it")
+	})
+}
+
+// Answers of 429 slow the whole plan down, and it recovers.
+func TestTheRateDropsAndRecovers(t *testing.T) {
+	inHouse(t, circuitOff, func(t *testing.T, h *house) {
+		h.upstream.fail(postFeedback, 1, says(429, ""))
+		h.manyBatches(planA, 1)
+		h.pass(time.Second + 300*time.Millisecond)
+		require.Len(t, h.upstream.asked(postFeedback), 1)
+		require.InDelta(t, 10, float64(h.relay.lanes[0].pace.limiter.Limit()), 0.01)
+		h.pass(5 * time.Second)
+		require.Equal(t, 1, h.sent(planA))
+		require.Greater(t, float64(h.relay.lanes[0].pace.limiter.Limit()), 10.0)
+		h.pass(2 * time.Minute)
+		h.manyBatches(planA, 2)
+		h.pass(5 * time.Second)
+		require.InDelta(t, 20, float64(h.relay.lanes[0].pace.limiter.Limit()), 0.01)
+	})
+}
+
+// While Sinch is down few calls are made and no task spends its attempts.
+func TestTheCircuitOpensAndCloses(t *testing.T) {
+	one := func(c *Config) { c.Plans[0].Workers = 1 }
+	inHouse(t, one, func(t *testing.T, h *house) {
+		h.upstream.fail(postFeedback, 1<<20, says(500, ""))
+		require.Equal(t, 1.0, h.counted("feedback_circuit_state", "plan", planA, "state", "closed"))
+		h.manyBatches(planA, 20)
+		h.pass(20 * time.Second)
+		require.Len(t, h.upstream.asked(postFeedback), 5)
+		require.Equal(t, 1.0, h.counted("feedback_circuit_state", "plan", planA, "state", "open"))
+		require.Equal(t, 0.0, h.counted("feedback_circuit_state", "plan", planA, "state", "closed"))
+
+		h.pass(30 * time.Second)
+		require.Len(t, h.upstream.asked(postFeedback), 6, "one call tries")
+
+		attempts := 0
+		for i := range 20 {
+			attempts += h.batch(planA, fmt.Sprintf("%s-batch-%d", planA, i)).Task.Attempts
+		}
+		require.Equal(t, 6, attempts)
+
+		h.upstream.heal()
+		h.pass(time.Minute)
+		require.Equal(t, 20, h.sent(planA))
+		require.Equal(t, 1.0, h.counted("feedback_circuit_state", "plan", planA, "state", "closed"))
+		moves := h.log.with(t, "feedback circuit")
+		require.Equal(t, "open", moves[0]["to"])
+		require.Equal(t, "closed", moves[len(moves)-1]["to"])
+	})
+}
+
+// Answers that say no come from a Sinch that works.
+func TestRefusalsDoNotOpenTheCircuit(t *testing.T) {
+	for _, status := range []int{400, 404, 429} {
+		inHouse(t, nil, func(t *testing.T, h *house) {
+			h.upstream.fail(postFeedback, 12, says(status, ""))
+			h.manyBatches(planA, 12)
+			h.pass(10 * time.Second)
+			require.GreaterOrEqual(t, len(h.upstream.asked(postFeedback)), 12)
+			require.Equal(t, 1.0, h.counted("feedback_circuit_state", "plan", planA, "state", "closed"))
+			require.Empty(t, h.log.with(t, "feedback circuit"))
+		})
+	}
+}
+
+func TestEveryAttemptIsOneLineWithItsStory(t *testing.T) {
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		h.upstream.knows(batch1, true)
+		h.upstream.fail(postFeedback, 1, says(503, `{"text":"busy with `+ada+`"}`))
+		h.delivered(planA, batch1, ada, bob)
+		h.pass(time.Minute)
+
+		var steps []string
+		for _, e := range h.log.with(t, "feedback attempt") {
+			require.Equal(t, planA, e["plan"])
+			require.Equal(t, batch1, e["batch_id"])
+			require.Contains(t, e, "took")
+			steps = append(steps, fmt.Sprint(e["level"], " ", e["step"], " ", e["recipients"], " ", e["attempt"], " ", e["outcome"], " ", e["reason"]))
+		}
+		require.Equal(t, []string{
+			"DEBUG look up batch 0 1 progress accepted",
+			"WARN send feedback 2 1 retry server",
+			"DEBUG send feedback 2 2 accepted accepted",
+		}, steps)
+		retry := h.log.with(t, "feedback attempt")[1]
+		require.Contains(t, retry["detail"], "busy with 447*******18")
+		require.Contains(t, retry, "due")
+		require.NotContains(t, h.log.text.String(), ada)
+		require.NotContains(t, h.log.text.String(), bob)
+	})
+}
+
+// A claim may be a moment behind. Nothing is sent on what it says of a batch that wants none, and nothing to nobody.
+func TestClaimsWithNothingToDo(t *testing.T) {
+	for name, test := range map[string]struct {
+		flag store.Flag
+		want string
+	}{
+		"unwanted": {store.FlagUnwanted, unwanted},
+		"nobody":   {store.FlagWanted, nobody},
+	} {
+		inHouse(t, nil, func(t *testing.T, h *house) {
+			l := h.relay.lanes[0]
+			c := store.Claim{Key: store.BatchKey{Plan: planA, BatchID: batch1}, Batch: &store.Batch{
+				Plan: planA, ID: batch1, Flag: test.flag, Task: &store.Task{},
+			}}
+			if name == "unwanted" {
+				c.Recipients, c.Batch.WantFull = []string{ada}, true
+			}
+			o := l.attempt(t.Context(), c)
+			require.Equal(t, stepNone, o.step)
+			require.Equal(t, store.Retry, o.settlement.Outcome)
+			require.Equal(t, test.want, o.settlement.Detail)
+			require.True(t, o.settlement.Due.After(now()), "it does not come back at once")
+			require.Empty(t, h.upstream.calls)
+		})
+	}
+}

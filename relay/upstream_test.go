@@ -1,0 +1,250 @@
+package relay
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// upstream stands where Sinch does: a real HTTP server, reached over net.Pipe so that it lives in a synctest bubble. It
+// knows the batches a test gives it, and keeps what it was asked.
+type upstream struct {
+	server    *http.Server
+	listening chan net.Conn
+	down      chan struct{}
+
+	mu       sync.Mutex // guards what follows
+	batches  map[string]string
+	reports  map[string]string
+	troubles []trouble
+	calls    []call
+	inFlight int
+	most     int // of inFlight
+}
+
+// call is one request as it came over the wire.
+type call struct {
+	at         time.Time
+	plan       string
+	operation  string // GET batch, GET report, POST feedback
+	batchID    string
+	recipients []string // nil when the body had none, empty when it had an empty list
+	accepted   bool     // a feedback that was answered 202
+}
+
+// trouble is a bad answer to requests of one operation, instead of the true one.
+type trouble struct {
+	plan      string // empty for all
+	operation string
+	answer    http.HandlerFunc // nil drops the connection
+	times     int
+}
+
+const (
+	getBatch     = "GET batch"
+	getReport    = "GET report"
+	postFeedback = "POST feedback"
+)
+
+func newUpstream(t *testing.T) *upstream {
+	t.Helper()
+	u := &upstream{
+		listening: make(chan net.Conn), down: make(chan struct{}),
+		batches: make(map[string]string), reports: make(map[string]string),
+	}
+	u.server = &http.Server{Handler: u}
+	done := make(chan error, 1)
+	go func() { done <- u.server.Serve(u) }()
+	t.Cleanup(func() {
+		_ = u.server.Close()
+		<-done
+	})
+	return u
+}
+
+// transport reaches the upstream and nothing else.
+func (u *upstream) transport(t *testing.T) *http.Transport {
+	transport := &http.Transport{DialContext: u.dial, MaxIdleConnsPerHost: 16}
+	t.Cleanup(transport.CloseIdleConnections)
+	return transport
+}
+
+func (u *upstream) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	select {
+	case u.listening <- theirs:
+		return ours, nil
+	case <-u.down:
+		return nil, &net.OpError{Op: "dial", Net: "pipe", Err: net.UnknownNetworkError("nobody listens")}
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// Accept, Close and Addr make the upstream its own listener.
+func (u *upstream) Accept() (net.Conn, error) {
+	select {
+	case c := <-u.listening:
+		return c, nil
+	case <-u.down:
+		return nil, net.ErrClosed
+	}
+}
+
+func (u *upstream) Close() error {
+	close(u.down)
+	return nil
+}
+
+func (u *upstream) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "pipe"} }
+
+// knows makes the upstream know a batch.
+func (u *upstream) knows(batchID string, feedbackEnabled bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	b, _ := json.Marshal(map[string]any{
+		"id": batchID, "to": []string{"447700900118", "447700900119"}, "feedback_enabled": feedbackEnabled,
+		"delivery_report": "per_recipient_final", "client_reference": "otp/8a02", "canceled": false,
+		"created_at": "2025-08-19T16:20:05.118Z", "modified_at": "2025-08-19T16:20:05.118Z",
+	})
+	u.batches[batchID] = string(b)
+}
+
+// reportsFull makes the upstream answer a full report.
+func (u *upstream) reportsFull(batchID string, body []byte) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.reports[batchID] = string(body)
+}
+
+// fail answers the next requests of an operation, as many as times says, with something else.
+func (u *upstream) fail(operation string, times int, answer http.HandlerFunc) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.troubles = append(u.troubles, trouble{operation: operation, answer: answer, times: times})
+}
+
+// failPlan answers all requests of a plan with something else.
+func (u *upstream) failPlan(plan, operation string, answer http.HandlerFunc) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.troubles = append(u.troubles, trouble{plan: plan, operation: operation, answer: answer, times: 1 << 30})
+}
+
+// heal ends all troubles.
+func (u *upstream) heal() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.troubles = nil
+}
+
+// asked are the requests of an operation so far.
+func (u *upstream) asked(operation string) []call {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	var calls []call
+	for _, c := range u.calls {
+		if c.operation == operation {
+			calls = append(calls, c)
+		}
+	}
+	return calls
+}
+
+func (u *upstream) mostInFlight() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.most
+}
+
+func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := parseCall(r)
+	answer := u.begin(c)
+	defer u.end()
+	answer(w, r)
+}
+
+func parseCall(r *http.Request) call {
+	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/xms/v1/"), "/")
+	c := call{at: time.Now(), plan: parts[0], batchID: parts[2]}
+	switch {
+	case len(parts) == 3:
+		c.operation = getBatch
+	case parts[3] == "delivery_report" && r.URL.Query().Get("type") == "full":
+		c.operation = getReport
+	case parts[3] == "delivery_feedback" && r.Method == http.MethodPost:
+		c.operation = postFeedback
+		var body struct {
+			Recipients []string `json:"recipients"`
+		}
+		b, _ := io.ReadAll(r.Body)
+		_ = json.Unmarshal(b, &body)
+		c.recipients = body.Recipients
+	}
+	return c
+}
+
+// begin notes a request and finds its answer.
+func (u *upstream) begin(c call) http.HandlerFunc {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.calls = append(u.calls, c)
+	u.inFlight++
+	u.most = max(u.most, u.inFlight)
+	for i := range u.troubles {
+		if t := &u.troubles[i]; t.operation == c.operation && t.times > 0 && (t.plan == "" || t.plan == c.plan) {
+			t.times--
+			if t.answer == nil {
+				return func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+			}
+			return t.answer
+		}
+	}
+	batch, known := u.batches[c.batchID]
+	switch {
+	case !known:
+		return says(http.StatusNotFound, "")
+	case c.operation == getBatch:
+		return says(http.StatusOK, batch)
+	case c.operation == getReport && u.reports[c.batchID] != "":
+		return says(http.StatusOK, u.reports[c.batchID])
+	case c.operation == postFeedback && strings.Contains(batch, `"feedback_enabled":true`):
+		u.calls[len(u.calls)-1].accepted = true
+		return says(http.StatusAccepted, "")
+	}
+	return says(http.StatusNotFound, "")
+}
+
+func (u *upstream) end() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.inFlight--
+}
+
+// says answers with a status, a body and headers given as name, value, name, value.
+func says(status int, body string, headers ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		for i := 0; i < len(headers); i += 2 {
+			w.Header().Set(headers[i], headers[i+1])
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+// hangs answers with what then says after d, or not at all when the caller leaves before.
+func hangs(d time.Duration, then http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-time.After(d):
+			then(w, r)
+		case <-r.Context().Done():
+		}
+	}
+}

@@ -1,0 +1,71 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Times of a connection. The webhook lets a body that keeps coming take longer.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 15 * time.Second
+	writeTimeout      = 30 * time.Second
+	idleTimeout       = 120 * time.Second
+	maxHeader         = 16 << 10
+)
+
+// listener is a bound address and the server that will serve it.
+type listener struct {
+	net.Listener
+	http *http.Server
+}
+
+// listen binds address; certificate and key may be empty for plain HTTP.
+func listen(ctx context.Context, name, address, certificate, key string, h http.Handler, log *slog.Logger) (*listener, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%s listener: %w", name, err)
+	}
+	s := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(log.With("listener", name).Handler(), slog.LevelDebug),
+	}
+	if certificate != "" {
+		pair, err := tls.LoadX509KeyPair(certificate, key)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("%s listener: %w", name, err), l.Close())
+		}
+		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
+	}
+	return &listener{Listener: l, http: s}, nil
+}
+
+// serve serves until shutdown.
+func (l *listener) serve() error {
+	if err := l.http.Serve(l.Listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// shutdown lets requests in flight end, for at most patience; then it cuts them off.
+func (l *listener) shutdown(patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	err := l.http.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return l.http.Close()
+	}
+	return err
+}

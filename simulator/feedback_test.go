@@ -1,0 +1,110 @@
+package simulator
+
+import (
+	"net/http"
+	"os"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestFeedbackIsAppliedToWhomItNames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newCustomer(t, Config{Calm: true})
+		id := u.send(map[string]any{"to": []string{"447700900118", "+12025550143", "12025550144"}, "feedback_enabled": true})
+		read, err := os.ReadFile("testdata/req-feedback.json")
+		require.NoError(t, err)
+		h := u.call(http.MethodPost, "/batches/"+id+"/delivery_feedback", string(read))
+		require.Equal(t, http.StatusAccepted, h.status)
+		require.Empty(t, h.body)
+		require.Equal(t, http.StatusAccepted, u.feedback(id, "+12025550143", "0012025550143").status, "may be repeated")
+
+		l := u.sim.Ledger()
+		require.Equal(t, map[BatchRecipient]int{{id, "447700900118"}: 1, {id, "12025550143"}: 2}, l.AppliedFeedback())
+		require.Equal(t, []string{"447700900118", "12025550143"}, l.Feedback[0].Recipients)
+		require.Equal(t, []string{"12025550143"}, l.Feedback[1].Recipients, "a number named twice counts once")
+		require.True(t, l.Feedback[0].Applied)
+		require.Equal(t, 202, l.Feedback[0].Status)
+		require.Equal(t, testPlan, l.Feedback[0].Plan)
+		require.False(t, l.Feedback[0].Everyone)
+	})
+}
+
+func TestEmptyFeedbackIsForEveryone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newCustomer(t, Config{Calm: true})
+		id := u.send(map[string]any{"to": numbers(2), "feedback_enabled": true})
+		require.Equal(t, http.StatusAccepted, u.feedback(id).status)
+		l := u.sim.Ledger()
+		require.Equal(t, map[BatchRecipient]int{{id, "12025550000"}: 1, {id, "12025550001"}: 1}, l.AppliedFeedback())
+		require.True(t, l.Feedback[0].Everyone)
+		require.Empty(t, l.Feedback[0].Recipients)
+	})
+}
+
+func TestFeedbackOnAGroupMustNameSomebody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newCustomer(t, Config{Calm: true, Plans: []Plan{{
+			ID: testPlan, Token: testToken, Groups: map[string][]string{"dxCJTlfb1UsF": numbers(2)},
+		}}})
+		id := u.send(map[string]any{"to": []string{"dxCJTlfb1UsF"}, "feedback_enabled": true})
+		h := u.feedback(id)
+		require.Equal(t, http.StatusBadRequest, h.status)
+		require.Contains(t, h.body, `"code":"syntax_constraint_violation"`)
+		require.Empty(t, u.sim.Ledger().AppliedFeedback())
+		require.Equal(t, http.StatusAccepted, u.feedback(id, "12025550001").status)
+		require.Equal(t, map[BatchRecipient]int{{id, "12025550001"}: 1}, u.sim.Ledger().AppliedFeedback())
+	})
+}
+
+func TestFeedbackIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newCustomer(t, Config{Calm: true})
+		enabled := u.send(map[string]any{"to": numbers(2), "feedback_enabled": true})
+		disabled := u.send(map[string]any{"to": numbers(2), "feedback_enabled": false})
+		silent := u.send(map[string]any{"to": numbers(2)})
+		one := `{"recipients":["12025550000"]}`
+		cases := []struct {
+			name, batch, body string
+			status            int
+			code              string
+		}{
+			{"unknown batch", "01K2S9A1V5K3C8MEX7RQ0YBD4W", one, 404, ""},
+			{"not enabled", disabled, one, 404, ""},
+			{"not mentioned", silent, one, 404, ""},
+			{"no JSON", enabled, `{`, 400, "syntax_invalid_json"},
+			{"a string", enabled, `{"recipients":"12025550000"}`, 400, "syntax_invalid_json"},
+			{"a number", enabled, `{"recipients":[12025550000]}`, 400, "syntax_invalid_json"},
+			{"no recipients", enabled, `{}`, 400, "syntax_constraint_violation"},
+			{"null", enabled, `{"recipients":null}`, 400, "syntax_constraint_violation"},
+			{"a word", enabled, `{"recipients":["12025550000","me"]}`, 400, "syntax_invalid_parameter_format"},
+			{"1001 recipients", enabled, string(encode(map[string]any{"recipients": numbers(1001)})), 400, "syntax_constraint_violation"},
+		}
+		for i, c := range cases {
+			h := u.call(http.MethodPost, "/batches/"+c.batch+"/delivery_feedback", c.body)
+			require.Equal(t, c.status, h.status, c.name)
+			if c.code == "" {
+				require.Empty(t, h.body, c.name)
+			} else {
+				require.Contains(t, h.body, `"code":"`+c.code+`"`, c.name)
+			}
+			call := u.sim.Ledger().Feedback[i]
+			require.Equal(t, c.status, call.Status, c.name)
+			require.False(t, call.Applied, c.name)
+		}
+		require.Empty(t, u.sim.Ledger().AppliedFeedback())
+		require.Equal(t, http.StatusAccepted, u.feedback(enabled, numbers(1000)...).status)
+	})
+}
+
+func TestStrangersAreAcceptedAndShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newCustomer(t, Config{Calm: true})
+		id := u.send(map[string]any{"to": numbers(1), "feedback_enabled": true})
+		require.Equal(t, http.StatusAccepted, u.feedback(id, "12025550000", "+447700900118").status)
+		l := u.sim.Ledger()
+		require.Equal(t, []string{"447700900118"}, l.Feedback[0].Strangers)
+		require.Equal(t, map[BatchRecipient]int{{id, "12025550000"}: 1, {id, "447700900118"}: 1}, l.AppliedFeedback())
+	})
+}

@@ -1,0 +1,239 @@
+package simulator
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	testPlan  = "jd63jf88477ll123ab4567cd89012ef3"
+	testToken = "token-1"
+	hooks     = "http://customer.test/hooks"
+)
+
+// pipes is a network of one listener whose connections are pipes, so that real net/http runs in a synctest bubble.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newPipes() *pipes { return &pipes{conns: make(chan net.Conn), closed: make(chan struct{})} }
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
+
+func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	near, far := net.Pipe()
+	select {
+	case p.conns <- far:
+		return near, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// serveOnPipes serves h until the test ends and returns a transport that reaches it.
+func serveOnPipes(t *testing.T, h http.Handler) *http.Transport {
+	t.Helper()
+	p := newPipes()
+	server := &http.Server{Handler: h}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(p)
+	}()
+	transport := &http.Transport{DialContext: p.dial, MaxIdleConnsPerHost: 64}
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		require.NoError(t, server.Close())
+		<-done
+	})
+	return transport
+}
+
+// post is a callback as the customer received it.
+type post struct {
+	at     time.Time
+	path   string
+	header http.Header
+	body   []byte
+	report struct {
+		Type       string
+		BatchID    string `json:"batch_id"`
+		Recipient  string
+		Status     string
+		Code       int
+		At         string
+		OperatorAt string `json:"operator_status_at"`
+		Statuses   []statusCount
+		Total      int `json:"total_message_count"`
+	}
+}
+
+// customer is a plan's customer: its callback URL and its calls of the API.
+type customer struct {
+	t      *testing.T
+	sim    *Simulator
+	client *http.Client
+	answer func(n int, p post) int // status for the n-th callback, from 1; 0 hangs, -1 cuts the connection; nil is 200
+
+	mu    sync.Mutex
+	posts []post
+}
+
+// newCustomer makes a simulator of one plan with a customer behind it. Nothing is called back until run.
+func newCustomer(t *testing.T, c Config) *customer {
+	t.Helper()
+	u := &customer{t: t}
+	if c.Plans == nil {
+		c.Plans = []Plan{{ID: testPlan, Token: testToken, CallbackURL: hooks}}
+	}
+	c.Transport = serveOnPipes(t, u)
+	var err error
+	u.sim, err = New(c)
+	require.NoError(t, err)
+	u.client = &http.Client{Transport: serveOnPipes(t, u.sim.API())}
+	return u
+}
+
+// run runs the simulator until the test ends.
+func (u *customer) run() *customer {
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- u.sim.Run(ctx) }()
+	u.t.Cleanup(func() {
+		stop()
+		require.NoError(u.t, <-done)
+	})
+	return u
+}
+
+func (u *customer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p := post{at: time.Now(), path: r.URL.RequestURI(), header: r.Header.Clone()}
+	p.body, _ = io.ReadAll(r.Body)
+	_ = json.Unmarshal(p.body, &p.report)
+	u.mu.Lock()
+	u.posts = append(u.posts, p)
+	n := len(u.posts)
+	u.mu.Unlock()
+	status := http.StatusOK
+	if u.answer != nil {
+		status = u.answer(n, p)
+	}
+	switch status {
+	case 0:
+		<-r.Context().Done()
+	case -1:
+		panic(http.ErrAbortHandler)
+	default:
+		w.WriteHeader(status)
+	}
+}
+
+func (u *customer) received() []post {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return append([]post{}, u.posts...)
+}
+
+// settle lets the bubble's time pass until all is quiet.
+func (u *customer) settle() {
+	u.t.Helper()
+	deadline := time.Now().Add(48 * time.Hour)
+	for !u.sim.Settled() {
+		require.True(u.t, time.Now().Before(deadline), "not settled after two days")
+		time.Sleep(50 * time.Millisecond)
+		synctest.Wait()
+	}
+}
+
+// reply is what the API answered.
+type heard struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (u *customer) call(method, path, body string) heard {
+	u.t.Helper()
+	h, err := u.try(context.Background(), method, path, body)
+	require.NoError(u.t, err)
+	return h
+}
+
+func (u *customer) try(ctx context.Context, method, path, body string) (heard, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://sinch.test/xms/v1/"+testPlan+path, bytes.NewBufferString(body))
+	require.NoError(u.t, err)
+	req.Header.Set("Authorization", "Bearer "+testToken)
+	req.Header.Set("Content-Type", "application/json")
+	res, err := u.client.Do(req)
+	if err != nil {
+		return heard{}, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	read, err := io.ReadAll(res.Body)
+	return heard{res.StatusCode, res.Header, string(read)}, err
+}
+
+// send sends a batch and returns its id.
+func (u *customer) send(request map[string]any) string {
+	u.t.Helper()
+	if request["body"] == nil {
+		request["body"] = "hello"
+	}
+	h := u.call(http.MethodPost, "/batches", string(encode(request)))
+	require.Equal(u.t, http.StatusCreated, h.status, h.body)
+	var sent struct{ ID string }
+	require.NoError(u.t, json.Unmarshal([]byte(h.body), &sent))
+	require.NotEmpty(u.t, sent.ID)
+	return sent.ID
+}
+
+func (u *customer) feedback(batch string, recipients ...string) heard {
+	u.t.Helper()
+	return u.call(http.MethodPost, "/batches/"+batch+"/delivery_feedback", string(encode(map[string]any{"recipients": append([]string{}, recipients...)})))
+}
+
+// numbers are n recipients, from a range reserved for fiction.
+func numbers(n int) []string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = "1202555" + string([]byte{byte('0' + i/1000%10), byte('0' + i/100%10), byte('0' + i/10%10), byte('0' + i%10)})
+	}
+	return list
+}
+
+// statuses are the statuses that recipient reports brought, in the order in which they came.
+func statuses(posts []post) []string {
+	list := []string{}
+	for _, p := range posts {
+		list = append(list, p.report.Status)
+	}
+	return list
+}

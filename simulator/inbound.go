@@ -1,0 +1,97 @@
+package simulator
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Inbound is a message from a phone.
+type Inbound struct {
+	Plan            string          `json:"plan,omitempty"` // may be empty if there is only one
+	Type            string          `json:"type,omitempty"` // mo_text (when empty), mo_binary or mo_media
+	From            string          `json:"from"`
+	To              string          `json:"to"`
+	Body            json.RawMessage `json:"body"` // a string; an object for mo_media
+	UDH             string          `json:"udh,omitempty"`
+	OperatorID      string          `json:"operator_id,omitempty"`
+	ClientReference string          `json:"client_reference,omitempty"`
+	SentAt          *time.Time      `json:"sent_at,omitempty"`
+}
+
+// inbound is an Inbound as it is called back.
+type inbound struct {
+	Body            json.RawMessage `json:"body"`
+	ClientReference string          `json:"client_reference,omitempty"`
+	From            string          `json:"from"`
+	ID              string          `json:"id"`
+	OperatorID      string          `json:"operator_id,omitempty"`
+	ReceivedAt      timestamp       `json:"received_at"`
+	SentAt          *timestamp      `json:"sent_at,omitempty"`
+	To              string          `json:"to"`
+	Type            string          `json:"type"`
+	UDH             string          `json:"udh,omitempty"`
+}
+
+// Receive takes in a message from a phone, calls it back to the plan's URL and returns its id.
+func (s *Simulator) Receive(m Inbound) (string, error) {
+	if m.Type == "" {
+		m.Type = "mo_text"
+	}
+	from, err := m.check()
+	if err != nil {
+		return "", fmt.Errorf("simulator: inbound: %w", err)
+	}
+	s.mu.Lock()
+	defer s.unlock()
+	p := s.plans[m.Plan]
+	if m.Plan == "" && len(s.planOrder) == 1 {
+		p = s.planOrder[0]
+	}
+	switch {
+	case p == nil:
+		return "", fmt.Errorf("simulator: inbound: plan %q does not exist", m.Plan)
+	case p.home.url == "":
+		return "", fmt.Errorf("simulator: inbound: plan %q has no callback url", p.ID)
+	}
+	now := time.Now()
+	p.inbounds++
+	in := &inbound{
+		Body: m.Body, ClientReference: m.ClientReference, From: from, OperatorID: m.OperatorID, ReceivedAt: stamp(now),
+		To: m.To, Type: m.Type, UDH: m.UDH,
+		ID: s.dice.id("inbound", now, subject{plan: p.ID, turn: p.inbounds}),
+	}
+	if m.SentAt != nil {
+		sent := stamp(*m.SentAt)
+		in.SentAt = &sent
+	}
+	s.file(&callback{target: p.home, inbound: in, recipient: allRecipients, at: in.ReceivedAt.Time, body: encode(in)}, false, now)
+	return in.ID, nil
+}
+
+// check returns the digits of the sender.
+func (m Inbound) check() (string, error) {
+	var text string
+	isText := json.Unmarshal(m.Body, &text) == nil && string(m.Body) != "null"
+	switch {
+	case m.To == "":
+		return "", errors.New("to is missing")
+	case len(m.Body) == 0 || m.Type != "mo_media" && !isText:
+		return "", errors.New("body: a string is needed, or an object for mo_media")
+	}
+	switch m.Type {
+	case "mo_text", "mo_media":
+	case "mo_binary":
+		if m.UDH == "" {
+			return "", errors.New("udh is missing")
+		}
+	default:
+		return "", fmt.Errorf("type %q is none of mo_text, mo_binary, mo_media", m.Type)
+	}
+	from, ok := digits(m.From)
+	if !ok {
+		return "", errors.New("from must have 3 to 15 digits")
+	}
+	return from, nil
+}

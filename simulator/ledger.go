@@ -1,0 +1,193 @@
+package simulator
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Ledger is all that was sent, called back and fed back: the account against which a customer's software is checked.
+type Ledger struct {
+	Batches   []LedgerBatch    `json:"batches"`   // in the order of sending
+	Callbacks []LedgerCallback `json:"callbacks"` // by ordinal
+	Feedback  []FeedbackCall   `json:"feedback"`  // by ordinal
+}
+
+// LedgerBatch is a batch as it is now.
+type LedgerBatch struct {
+	Plan            string            `json:"plan"`
+	ID              string            `json:"id"`
+	FeedbackEnabled bool              `json:"feedback_enabled"`
+	Report          string            `json:"delivery_report"`
+	ClientReference string            `json:"client_reference,omitempty"`
+	Recipients      []LedgerRecipient `json:"recipients"`
+}
+
+// LedgerRecipient is a recipient as Sinch knows it, whether or not the customer was told.
+type LedgerRecipient struct {
+	Recipient string    `json:"recipient"` // digits
+	Status    string    `json:"status"`
+	Code      int       `json:"code"`
+	Final     bool      `json:"final"`
+	At        time.Time `json:"at"`
+	Feedback  int       `json:"feedback"` // times that feedback was applied
+}
+
+// LedgerCallback is a callback with its attempts.
+type LedgerCallback struct {
+	Ordinal    int             `json:"ordinal"` // from 1
+	Plan       string          `json:"plan"`
+	Batch      string          `json:"batch,omitempty"`
+	Type       string          `json:"type"`
+	Recipients []string        `json:"recipients,omitempty"` // digits that it names: none for a summary
+	Status     string          `json:"status,omitempty"`     // of a recipient report
+	Code       int             `json:"code,omitempty"`
+	Outcome    Outcome         `json:"outcome"`
+	Attempts   []LedgerAttempt `json:"attempts"`
+}
+
+// LedgerAttempt is one try of a callback. Attempts after the first that was answered 2xx are repetitions.
+type LedgerAttempt struct {
+	At      time.Time `json:"at"`
+	Status  int       `json:"status"` // answered; 0 if nothing was
+	Failure string    `json:"failure,omitempty"`
+}
+
+// BatchRecipient names one message. Batch ids are unique over all plans.
+type BatchRecipient struct {
+	Batch     string `json:"batch"`
+	Recipient string `json:"recipient"` // digits
+}
+
+// Ledger copies the account as it is now.
+func (s *Simulator) Ledger() Ledger {
+	s.mu.Lock()
+	defer s.unlock()
+	l := Ledger{
+		Batches:   make([]LedgerBatch, 0, len(s.batches)),
+		Callbacks: make([]LedgerCallback, 0, len(s.callbacks)),
+		Feedback:  append([]FeedbackCall{}, s.feedback...),
+	}
+	for _, b := range s.batches {
+		l.Batches = append(l.Batches, b.ledger())
+	}
+	for _, c := range s.callbacks {
+		l.Callbacks = append(l.Callbacks, c.ledger())
+	}
+	return l
+}
+
+func (b *batch) ledger() LedgerBatch {
+	l := LedgerBatch{
+		Plan: b.plan.ID, ID: b.id, FeedbackEnabled: b.wantsBack > 0, Report: string(b.kind),
+		Recipients: make([]LedgerRecipient, len(b.recipients)),
+	}
+	if b.members.ClientReference != nil {
+		l.ClientReference = *b.members.ClientReference
+	}
+	for i := range b.recipients {
+		m := &b.recipients[i]
+		status, code := m.status()
+		l.Recipients[i] = LedgerRecipient{m.digits, status, code, m.stage == final, m.at, m.applied}
+	}
+	return l
+}
+
+func (c *callback) ledger() LedgerCallback {
+	l := LedgerCallback{
+		Ordinal: c.ordinal, Plan: c.target.plan.ID, Batch: c.batchID(), Type: c.kind(), Outcome: c.outcome,
+		Attempts: make([]LedgerAttempt, len(c.attempts)),
+	}
+	l.Status, l.Code = c.status()
+	switch {
+	case c.number() != "":
+		l.Recipients = []string{c.number()}
+	case c.batch != nil && c.batch.kind == full:
+		for i := range c.batch.recipients {
+			l.Recipients = append(l.Recipients, c.batch.recipients[i].digits)
+		}
+	}
+	for i, a := range c.attempts {
+		l.Attempts[i] = LedgerAttempt{time.UnixMilli(a.at).UTC(), int(a.status), a.failure.String()}
+	}
+	return l
+}
+
+// OwedFeedback is the feedback that the customer has learned to owe: the messages of batches with feedback enabled about
+// which an acknowledged callback said Delivered. A summary names nobody, yet tells that the batch's report can be read: once
+// one is acknowledged, all that were delivered are owed.
+func (l Ledger) OwedFeedback() map[BatchRecipient]bool {
+	batches := make(map[string]*LedgerBatch, len(l.Batches))
+	for i := range l.Batches {
+		batches[l.Batches[i].ID] = &l.Batches[i]
+	}
+	owed := map[BatchRecipient]bool{}
+	for _, c := range l.Callbacks {
+		b := batches[c.Batch]
+		if c.Outcome != Acknowledged || b == nil || !b.FeedbackEnabled {
+			continue
+		}
+		if c.Status != "" {
+			if c.Status == statusDelivered {
+				owed[BatchRecipient{b.ID, c.Recipients[0]}] = true
+			}
+			continue
+		}
+		for _, r := range b.Recipients {
+			if r.Final && r.Status == statusDelivered {
+				owed[BatchRecipient{b.ID, r.Recipient}] = true
+			}
+		}
+	}
+	return owed
+}
+
+// AppliedFeedback counts how often feedback was applied to each message, numbers that are not in their batch included.
+func (l Ledger) AppliedFeedback() map[BatchRecipient]int {
+	applied := map[BatchRecipient]int{}
+	for _, b := range l.Batches {
+		for _, r := range b.Recipients {
+			if r.Feedback > 0 {
+				applied[BatchRecipient{b.ID, r.Recipient}] = r.Feedback
+			}
+		}
+	}
+	for _, f := range l.Feedback {
+		for _, stranger := range f.Strangers {
+			applied[BatchRecipient{f.Batch, stranger}]++
+		}
+	}
+	return applied
+}
+
+// MissingFeedback is what is owed and has never been applied, sorted.
+func (l Ledger) MissingFeedback() []BatchRecipient {
+	applied := l.AppliedFeedback()
+	var missing []BatchRecipient
+	for owed := range l.OwedFeedback() {
+		if applied[owed] == 0 {
+			missing = append(missing, owed)
+		}
+	}
+	return sorted(missing)
+}
+
+// UnearnedFeedback is what has been applied and is not owed, sorted. Feedback on a status that was only read, not called
+// back, counts as unearned here: whoever polls must compare with the recipients' statuses.
+func (l Ledger) UnearnedFeedback() []BatchRecipient {
+	owed := l.OwedFeedback()
+	var unearned []BatchRecipient
+	for applied := range l.AppliedFeedback() {
+		if !owed[applied] {
+			unearned = append(unearned, applied)
+		}
+	}
+	return sorted(unearned)
+}
+
+func sorted(messages []BatchRecipient) []BatchRecipient {
+	slices.SortFunc(messages, func(x, y BatchRecipient) int {
+		return cmp.Or(cmp.Compare(x.Batch, y.Batch), cmp.Compare(x.Recipient, y.Recipient))
+	})
+	return messages
+}

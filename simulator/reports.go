@@ -1,0 +1,158 @@
+package simulator
+
+import (
+	"cmp"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// recipientReport is the report about one message. Its members are in the order of captured ones.
+type recipientReport struct {
+	At               timestamp `json:"at"`
+	BatchID          string    `json:"batch_id"`
+	ClientReference  *string   `json:"client_reference,omitempty"`
+	Code             int       `json:"code"`
+	OperatorStatusAt string    `json:"operator_status_at,omitempty"`
+	Recipient        string    `json:"recipient"`
+	Status           string    `json:"status"`
+	Type             string    `json:"type"`
+}
+
+// batchReport is the report about a batch.
+type batchReport struct {
+	BatchID         string        `json:"batch_id"`
+	ClientReference *string       `json:"client_reference,omitempty"`
+	Statuses        []statusCount `json:"statuses"`
+	Total           int           `json:"total_message_count"`
+	Type            string        `json:"type"`
+}
+
+type statusCount struct {
+	Code       int      `json:"code"`
+	Count      int      `json:"count"`
+	Recipients []string `json:"recipients,omitempty"`
+	Status     string   `json:"status"`
+}
+
+// summarise reports on b as it is now, on messages that wanted accepts (nil: all); with their numbers if named. A filter
+// does not change the total. The order of statuses is not defined: it is by code, on some bad days the other way round.
+func (s *Simulator) summarise(b *batch, named bool, wanted func(*message) bool) batchReport {
+	r := batchReport{
+		BatchID: b.id, ClientReference: b.members.ClientReference, Statuses: []statusCount{},
+		Total: len(b.recipients), Type: b.reportType(""),
+	}
+	type outcome struct {
+		code   int
+		status string
+	}
+	rows := map[outcome]int{}
+	for i := range b.recipients {
+		m := &b.recipients[i]
+		if wanted != nil && !wanted(m) {
+			continue
+		}
+		status, code := m.status()
+		at, ok := rows[outcome{code, status}]
+		if !ok {
+			at = len(r.Statuses)
+			rows[outcome{code, status}] = at
+			r.Statuses = append(r.Statuses, statusCount{Code: code, Status: status})
+		}
+		row := &r.Statuses[at]
+		row.Count++
+		if named {
+			row.Recipients = append(row.Recipients, s.written(b, i))
+		}
+	}
+	slices.SortFunc(r.Statuses, func(x, y statusCount) int {
+		return cmp.Or(cmp.Compare(x.Code, y.Code), cmp.Compare(x.Status, y.Status))
+	})
+	if !s.config.Calm && s.dice.share("order", b.subject(allRecipients, 0)) < 0.5 {
+		slices.Reverse(r.Statuses)
+	}
+	return r
+}
+
+// written is the number of message i as reports about its end show it.
+func (s *Simulator) written(b *batch, i int) string {
+	if s.befalls(plus, b, i, final) {
+		return "+" + b.recipients[i].digits
+	}
+	return b.recipients[i].digits
+}
+
+// current is the recipient report on message i of b as it is now.
+func (s *Simulator) current(b *batch, i int) recipientReport {
+	m := &b.recipients[i]
+	status, code := m.status()
+	r := recipientReport{
+		At: stamp(m.at), BatchID: b.id, ClientReference: b.members.ClientReference, Code: code,
+		Recipient: s.written(b, i), Status: status, Type: b.reportType("recipient_"),
+	}
+	if at, ok := m.operatorAt(); ok {
+		r.OperatorStatusAt = at.Format(operatorTime)
+	}
+	return r
+}
+
+func (s *Simulator) getBatchReport(c *call) (any, error) {
+	query := c.URL.Query()
+	wanted, err := readFilter(query)
+	if err != nil {
+		return nil, err
+	}
+	kind := cmp.Or(query.Get("type"), string(summary))
+	if kind != string(summary) && kind != string(full) {
+		return nil, bare(http.StatusNotFound)
+	}
+	s.mu.Lock()
+	defer s.unlock()
+	b, err := s.find(c)
+	if err != nil {
+		return nil, err
+	}
+	return s.summarise(b, kind == string(full), wanted), nil
+}
+
+func (s *Simulator) getRecipientReport(c *call) (any, error) {
+	s.mu.Lock()
+	defer s.unlock()
+	b, err := s.find(c)
+	if err != nil {
+		return nil, err
+	}
+	number, _ := digits(c.PathValue("recipient"))
+	i, ok := b.index[number]
+	if !ok {
+		return nil, bare(http.StatusNotFound)
+	}
+	return s.current(b, int(i)), nil
+}
+
+// readFilter reads the status and code members of a query: comma-separated, statuses in any case. Without both it is nil.
+func readFilter(query url.Values) (func(*message) bool, error) {
+	var codes []int
+	statuses := splitList(query.Get("status"))
+	for _, text := range splitList(query.Get("code")) {
+		code, err := strconv.Atoi(text)
+		if err != nil {
+			return nil, invalidFormat(text, "code")
+		}
+		codes = append(codes, code)
+	}
+	if len(statuses) == 0 && len(codes) == 0 {
+		return nil, nil
+	}
+	return func(m *message) bool {
+		status, code := m.status()
+		named := slices.ContainsFunc(statuses, func(s string) bool { return strings.EqualFold(s, status) })
+		return (len(statuses) == 0 || named) && (len(codes) == 0 || slices.Contains(codes, code))
+	}, nil
+}
+
+func splitList(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+}

@@ -1,0 +1,255 @@
+package simulator
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// sendOne sends one message whose final status is called back, and returns when it was sent and when that falls due.
+func sendOne(u *customer) (due time.Time) {
+	u.t.Helper()
+	u.send(map[string]any{"to": numbers(1), "delivery_report": "per_recipient_final"})
+	return time.Now().Add(2 * defaultPace)
+}
+
+// offsets are the times of the posts after the first.
+func offsets(posts []post) []time.Duration {
+	list := []time.Duration{}
+	for _, p := range posts[1:] {
+		list = append(list, p.at.Sub(posts[0].at))
+	}
+	return list
+}
+
+func TestAnswersDecideWhatFollows(t *testing.T) {
+	for name, c := range map[string]struct {
+		status   int // of the first answer; the second is 200
+		attempts int
+		outcome  Outcome
+		failure  string
+	}{
+		"200":     {200, 1, Acknowledged, ""},
+		"202":     {202, 1, Acknowledged, ""},
+		"299":     {299, 1, Acknowledged, ""},
+		"302":     {302, 2, Acknowledged, ""},
+		"400":     {400, 1, GaveUp, ""},
+		"401":     {401, 1, GaveUp, ""},
+		"404":     {404, 1, GaveUp, ""},
+		"408":     {408, 1, GaveUp, ""},
+		"413":     {413, 1, GaveUp, ""},
+		"429":     {429, 2, Acknowledged, ""},
+		"500":     {500, 2, Acknowledged, ""},
+		"503":     {503, 2, Acknowledged, ""},
+		"599":     {599, 2, Acknowledged, ""},
+		"timeout": {0, 2, Acknowledged, "timeout"},
+		"reset":   {-1, 2, Acknowledged, "connection error"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				u := newCustomer(t, Config{Calm: true})
+				u.answer = func(n int, _ post) int {
+					if n == 1 {
+						return c.status
+					}
+					return 200
+				}
+				u.run()
+				due := sendOne(u)
+				u.settle()
+				posts := u.received()
+				require.Len(t, posts, c.attempts)
+				require.Equal(t, due, posts[0].at)
+				entry := u.sim.Ledger().Callbacks[0]
+				require.Equal(t, c.outcome, entry.Outcome)
+				require.Len(t, entry.Attempts, c.attempts)
+				require.Equal(t, max(0, c.status), entry.Attempts[0].Status)
+				require.Equal(t, c.failure, entry.Attempts[0].Failure)
+				if c.attempts == 2 {
+					want := 5 * time.Second
+					if c.status == 0 {
+						want += 10 * time.Second // the failure is when the timeout ends
+					}
+					require.Equal(t, want, posts[1].at.Sub(posts[0].at))
+					require.Equal(t, posts[0].body, posts[1].body, "a retry has the same body")
+					require.Equal(t, 200, entry.Attempts[1].Status)
+				}
+			})
+		})
+	}
+}
+
+func TestRetriesDoubleUntilTheCallbackIsGivenUp(t *testing.T) {
+	for name, unit := range map[string]time.Duration{"of Sinch": 0, "shortened": 10 * time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				u := newCustomer(t, Config{Calm: true, RetryUnit: unit})
+				u.answer = func(int, post) int { return 503 }
+				u.run()
+				sendOne(u)
+				u.settle()
+				want := []time.Duration{}
+				for k := range 15 {
+					want = append(want, orDefault(unit, 5*time.Second)<<k)
+				}
+				require.Equal(t, want, offsets(u.received()))
+				if unit == 0 {
+					require.Equal(t, 81920*time.Second, want[14])
+				}
+				require.Equal(t, GaveUp, u.sim.Ledger().Callbacks[0].Outcome)
+				require.Equal(t, 1, u.sim.State().GaveUp)
+			})
+		})
+	}
+}
+
+func TestNoURLIsRetriedUntilThereIsOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newCustomer(t, Config{Calm: true})
+		sendOne(u)
+		require.NoError(t, u.sim.SetCallbackURL(testPlan, ""))
+		u.run()
+		time.Sleep(2 * time.Second)
+		require.NoError(t, u.sim.SetCallbackURL(testPlan, hooks))
+		u.settle()
+		entry := u.sim.Ledger().Callbacks[0]
+		require.Equal(t, "no callback url", entry.Attempts[0].Failure)
+		require.Equal(t, Acknowledged, entry.Outcome)
+	})
+}
+
+// burst sends n messages that fall due at once.
+func burst(u *customer, n int) {
+	u.send(map[string]any{"to": numbers(n), "delivery_report": "per_recipient_final"})
+}
+
+// within counts the posts that came in the span [from, to) after start.
+func within(posts []post, start time.Time, from, to time.Duration) int {
+	n := 0
+	for _, p := range posts {
+		if since := p.at.Sub(start); since >= from && since < to {
+			n++
+		}
+	}
+	return n
+}
+
+func TestTooManyRequestsHalvesTheRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newCustomer(t, Config{Calm: true, RetryUnit: time.Hour, MaxCallbacksInFlight: 1})
+		u.answer = func(n int, _ post) int {
+			if n == 100 {
+				return 429
+			}
+			return 200
+		}
+		u.run()
+		start := time.Now().Add(2 * defaultPace)
+		burst(u, 600)
+		time.Sleep(30 * time.Second)
+		posts := u.received()
+		require.Equal(t, 100, within(posts, start, 0, time.Millisecond)-1, "100 at once and the place that a fresh limiter has")
+		require.InDelta(t, 50, within(posts, start, 100*time.Millisecond, 1100*time.Millisecond), 5)
+		later := within(posts, start, 5*time.Second, 6*time.Second)
+		require.Greater(t, later, 60, "it recovers")
+		require.Less(t, later, 80, "but slowly")
+		require.Len(t, posts, 600, "the one that was answered 429 waits for its retry")
+		u.settle()
+		require.Len(t, u.received(), 601)
+		require.Equal(t, 600, u.sim.State().Acknowledged)
+	})
+}
+
+func TestOneURLsThrottleDoesNotHoldUpAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newCustomer(t, Config{Calm: true, RetryUnit: time.Hour})
+		u.answer = func(_ int, p post) int {
+			if p.path == "/slow" {
+				return 429
+			}
+			return 200
+		}
+		u.run()
+		u.send(map[string]any{"to": numbers(100), "delivery_report": "per_recipient_final", "callback_url": "http://customer.test/slow"})
+		time.Sleep(time.Second)
+		burst(u, 100)
+		time.Sleep(2 * time.Second)
+		require.Equal(t, 100, u.sim.State().Acknowledged)
+		require.Less(t, len(u.received()), 190)
+	})
+}
+
+func TestThrottleGoesAwayByItself(t *testing.T) {
+	var limit throttle
+	now := time.Unix(1000, 0)
+	for range 64 {
+		require.Zero(t, limit.wait(now))
+	}
+	limit.complain(now)
+	limit.complain(now)
+	require.InDelta(t, 32, float64(limit.limiter.Limit()), 0.1, "complaints of one burst halve once")
+	limit.complain(now.Add(time.Second))
+	require.InDelta(t, 16, float64(limit.limiter.Limit()), 0.1)
+	require.Zero(t, limit.wait(now.Add(time.Second)))
+	require.Equal(t, time.Second/16, limit.wait(now.Add(time.Second)).Round(time.Millisecond/2))
+	require.Zero(t, limit.wait(now.Add(time.Hour)))
+	require.Nil(t, limit.limiter)
+}
+
+func TestNoMoreThanTheSetNumberAreInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newCustomer(t, Config{Calm: true, MaxCallbacksInFlight: 7, CallbackTimeout: time.Minute})
+		u.answer = func(int, post) int { return 0 }
+		u.run()
+		burst(u, 50)
+		time.Sleep(time.Second)
+		require.Len(t, u.received(), 7)
+		require.Equal(t, 7, u.sim.State().InFlight)
+		u.answer = nil
+	})
+}
+
+func TestRunMayStopAndGoOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newCustomer(t, Config{Calm: true, MaxCallbacksInFlight: 4})
+		hang := true
+		u.answer = func(int, post) int {
+			if hang {
+				return 0
+			}
+			return 200
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- u.sim.Run(ctx) }()
+		burst(u, 20)
+		time.Sleep(time.Second)
+		require.ErrorIs(t, u.sim.Run(ctx), ErrRunning)
+		stop()
+		require.NoError(t, <-done)
+		require.Zero(t, u.sim.State().InFlight)
+		require.Equal(t, 20, u.sim.State().Pending)
+		require.False(t, u.sim.Settled())
+
+		hang = false
+		u.run().settle()
+		l := u.sim.Ledger()
+		require.Equal(t, 20, u.sim.State().Acknowledged)
+		require.Equal(t, "interrupted", l.Callbacks[0].Attempts[0].Failure)
+	})
+}
+
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newCustomer(t, Config{Calm: true})
+		u.answer = func(int, post) int { return http.StatusTemporaryRedirect }
+		u.run()
+		sendOne(u)
+		time.Sleep(time.Second)
+		require.Len(t, u.received(), 1)
+	})
+}

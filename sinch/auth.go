@@ -1,0 +1,109 @@
+package sinch
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
+)
+
+// credentials give the bearer token of a call.
+type credentials interface {
+	token(ctx context.Context) (string, error)
+	// renew reports whether a call that was refused with that token should be repeated with another.
+	renew(ctx context.Context, refused string, answer *http.Response) bool
+}
+
+func (c Config) credentials(client *http.Client) (credentials, error) {
+	if c.Project == (Project{}) {
+		if !headerSafe(string(c.Token)) {
+			return nil, errors.New("token: it must be set, without spaces and line ends around it, or project instead")
+		}
+		return planToken(c.Token), nil
+	}
+	if c.Token != "" {
+		return nil, errors.New("token and project: give only one of them")
+	}
+	if c.Project.KeyID == "" || c.Project.KeySecret == "" {
+		return nil, errors.New("project: key_id and key_secret must be set")
+	}
+	authURL := cmp.Or(c.Project.AuthURL, defaultAuthURL)
+	if u, err := url.Parse(authURL); err != nil || !absolute(u) {
+		return nil, errors.New("project: auth_url must be the http:// or https:// URL of the token endpoint")
+	}
+	return &projectTokens{
+		client: client,
+		config: clientcredentials.Config{
+			ClientID:     c.Project.KeyID,
+			ClientSecret: string(c.Project.KeySecret),
+			TokenURL:     authURL,
+			AuthStyle:    oauth2.AuthStyleInHeader,
+		},
+		turn: make(chan struct{}, 1),
+	}, nil
+}
+
+// headerSafe reports whether s can follow "Bearer ".
+func headerSafe(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
+// planToken is a service plan's API token. It does not expire.
+type planToken string
+
+func (t planToken) token(context.Context) (string, error) { return string(t), nil }
+
+func (planToken) renew(context.Context, string, *http.Response) bool { return false }
+
+// projectTokens fetches a project's tokens. One caller fetches; those who come meanwhile wait for it.
+type projectTokens struct {
+	client *http.Client
+	config clientcredentials.Config
+	turn   chan struct{} // holds one element while somebody has the right to use current
+	// current is the token in use; nil before the first and after one was refused.
+	current *oauth2.Token
+}
+
+func (p *projectTokens) token(ctx context.Context) (string, error) {
+	select {
+	case p.turn <- struct{}{}:
+		defer func() { <-p.turn }()
+	case <-ctx.Done():
+		return "", failed(FetchToken, context.Cause(ctx))
+	}
+	if p.current.Valid() {
+		return p.current.AccessToken, nil
+	}
+	t, err := p.config.Token(context.WithValue(ctx, oauth2.HTTPClient, p.client))
+	if refused, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
+		return "", newError(FetchToken, refused.Response, refused.Body, []string{p.config.ClientSecret})
+	}
+	if err != nil {
+		return "", failed(FetchToken, err)
+	}
+	p.current = t
+	return t.AccessToken, nil
+}
+
+// renew forgets the token that was refused because it has expired. A token that somebody fetched since stays.
+func (p *projectTokens) renew(ctx context.Context, refused string, answer *http.Response) bool {
+	if answer.StatusCode != http.StatusUnauthorized ||
+		!strings.Contains(strings.ToLower(strings.Join(answer.Header.Values("WWW-Authenticate"), ",")), "expired") {
+		return false
+	}
+	select {
+	case p.turn <- struct{}{}:
+		defer func() { <-p.turn }()
+	case <-ctx.Done():
+		return false
+	}
+	if p.current != nil && p.current.AccessToken == refused {
+		p.current = nil
+	}
+	return true
+}

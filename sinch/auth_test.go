@@ -1,0 +1,174 @@
+package sinch
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// project makes a client of a project whose token endpoint is the upstream's /oauth2/token.
+func (u *upstream) project(t *testing.T) *Client {
+	t.Helper()
+	return u.client(t, func(c *Config) {
+		c.Token = ""
+		c.Project = Project{ID: "project-1", KeyID: "key-1", KeySecret: "hush", AuthURL: u.URL + "/oauth2/token"}
+	})
+}
+
+const tokenPath = "/oauth2/token"
+
+// issuing answers the token endpoint with token-1, token-2 and so on, and everything else with calls.
+func issuing(calls http.HandlerFunc) http.HandlerFunc {
+	var issued atomic.Int64
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == tokenPath {
+			says(http.StatusOK, `{"access_token":"token-`+strconv.FormatInt(issued.Add(1), 10)+`","expires_in":3599,"token_type":"bearer"}`)(w, r)
+			return
+		}
+		calls(w, r)
+	}
+}
+
+func (u *upstream) paths() []string {
+	var p []string
+	for _, r := range u.requests() {
+		p = append(p, r.URI+" "+r.Header.Get("Authorization"))
+	}
+	return p
+}
+
+const (
+	projectFeedback = "/xms/v1/project-1/batches/" + testBatch + "/delivery_feedback"
+	basicKey1       = "Basic a2V5LTE6aHVzaA==" // key-1:hush
+)
+
+func TestProjectFetchesItsTokenOnce(t *testing.T) {
+	u := newUpstream(t, issuing(says(http.StatusAccepted, "")))
+	c := u.project(t)
+	var callers sync.WaitGroup
+	for range 8 {
+		callers.Go(func() {
+			assert.NoError(t, c.Feedback(t.Context(), testBatch, []string{"1"}))
+		})
+	}
+	callers.Wait()
+	var fetched int
+	for _, r := range u.requests() {
+		if r.URI == tokenPath {
+			fetched++
+			require.Equal(t, "grant_type=client_credentials", r.Body)
+			require.Equal(t, basicKey1, r.Header.Get("Authorization"))
+			continue
+		}
+		require.Equal(t, projectFeedback, r.URI)
+		require.Equal(t, "Bearer token-1", r.Header.Get("Authorization"))
+	}
+	require.Equal(t, 1, fetched)
+}
+
+func TestProjectRenewsAnExpiredTokenOnce(t *testing.T) {
+	expired := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token", error_description="Token Expired"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	}
+	u := newUpstream(t, issuing(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") == "Bearer token-1" {
+			expired(w, r)
+			return
+		}
+		w.WriteHeader(http.StatusAccepted)
+	}))
+	require.NoError(t, u.project(t).Feedback(t.Context(), testBatch, []string{"447700900118"}))
+	require.Equal(t, []string{
+		tokenPath + " " + basicKey1, projectFeedback + " Bearer token-1",
+		tokenPath + " " + basicKey1, projectFeedback + " Bearer token-2",
+	}, u.paths())
+	require.Equal(t, u.requests()[1].Body, u.requests()[3].Body)
+
+	u = newUpstream(t, issuing(expired))
+	err := u.project(t).Feedback(t.Context(), testBatch, []string{"1"})
+	e, ok := errors.AsType[*Error](err)
+	require.True(t, ok, err)
+	require.Equal(t, http.StatusUnauthorized, e.HTTPStatus)
+	require.Len(t, u.requests(), 4, "the second refusal stands")
+}
+
+func TestOtherRefusalsAreNotRepeated(t *testing.T) {
+	refuse := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	}
+	u := newUpstream(t, issuing(refuse))
+	require.Error(t, u.project(t).Feedback(t.Context(), testBatch, []string{"1"}))
+	require.Len(t, u.requests(), 2)
+
+	// A plan's token has no successor.
+	u = newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("WWW-Authenticate", `Bearer error_description="expired"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	})
+	require.Error(t, u.client(t).Feedback(t.Context(), testBatch, []string{"1"}))
+	require.Len(t, u.requests(), 1)
+}
+
+func TestRefusedKeysAreATokenError(t *testing.T) {
+	u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "3")
+		says(http.StatusBadRequest, `{"error":"invalid_client","error_description":"hush is wrong"}`)(w, nil)
+	})
+	err := u.project(t).Feedback(t.Context(), testBatch, []string{"1"})
+	e, ok := errors.AsType[*Error](err)
+	require.True(t, ok, err)
+	require.Equal(t, FetchToken, e.Operation)
+	require.Equal(t, http.StatusBadRequest, e.HTTPStatus)
+	require.Equal(t, "invalid_client", e.Code)
+	require.Equal(t, "*** is wrong", e.Text)
+	require.NotContains(t, e.Excerpt, "hush")
+	require.NotZero(t, e.RetryAfter)
+	require.Len(t, u.requests(), 1, "nothing is called without a token")
+}
+
+func TestATokenThatCannotBeFetched(t *testing.T) {
+	u := newUpstream(t, says(http.StatusOK, `{}`))
+	require.ErrorContains(t, u.project(t).Feedback(t.Context(), testBatch, []string{"1"}), "sinch: fetch token: ")
+
+	release := make(chan struct{})
+	u = newUpstream(t, func(http.ResponseWriter, *http.Request) { <-release })
+	t.Cleanup(func() { close(release) })
+	c := u.project(t)
+	c.timeout = 1
+	err := c.Feedback(t.Context(), testBatch, []string{"1"})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.True(t, strings.HasPrefix(err.Error(), "sinch: fetch token: "), err)
+	require.NotContains(t, err.Error(), u.URL)
+}
+
+func TestAWaiterForTheTokenCanGiveUp(t *testing.T) {
+	entered, release := make(chan struct{}), make(chan struct{})
+	u := newUpstream(t, issuing(says(http.StatusAccepted, "")))
+	inner := u.Config.Handler
+	u.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == tokenPath {
+			close(entered)
+			<-release
+		}
+		inner.ServeHTTP(w, r)
+	})
+	c := u.project(t)
+	first := make(chan error, 1)
+	go func() { first <- c.Feedback(t.Context(), testBatch, []string{"1"}) }()
+	<-entered
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, c.Feedback(ctx, testBatch, []string{"1"}), context.Canceled)
+	close(release)
+	require.NoError(t, <-first)
+}

@@ -1,0 +1,200 @@
+package sinch
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestNewPicksTheHost(t *testing.T) {
+	project := Project{ID: "project/1", KeyID: "id", KeySecret: "secret"}
+	for want, c := range map[string]Config{
+		"https://us.sms.api.sinch.com/xms/v1/p":              {Region: "us", Plan: "p", Token: "t"},
+		"https://eu.sms.api.sinch.com/xms/v1/p":              {Region: "eu", Plan: "p", Token: "t"},
+		"https://au.sms.api.sinch.com/xms/v1/p":              {Region: "au", Plan: "p", Token: "t"},
+		"https://br.sms.api.sinch.com/xms/v1/p":              {Region: "br", Plan: "p", Token: "t"},
+		"https://ca.sms.api.sinch.com/xms/v1/p":              {Region: "ca", Plan: "p", Token: "t"},
+		"https://zt.us.sms.api.sinch.com/xms/v1/project%2F1": {Region: "us", Plan: "p", Project: project},
+		"https://zt.eu.sms.api.sinch.com/xms/v1/project%2F1": {Region: "eu", Plan: "p", Project: project},
+		"http://127.0.0.1:9200/xms/v1/p":                     {BaseURL: "http://127.0.0.1:9200/", Plan: "p", Token: "t"},
+		"https://proxy.example.com/sinch/xms/v1/p":           {BaseURL: "https://proxy.example.com/sinch", Plan: "p", Token: "t"},
+	} {
+		client, err := New(c)
+		require.NoError(t, err, want)
+		assert.Equal(t, want, client.base)
+	}
+}
+
+func TestNewSaysWhatIsWrong(t *testing.T) {
+	good := Config{Plan: "p", Region: "eu", Token: "t"}
+	project := Project{ID: "i", KeyID: "k", KeySecret: "s"}
+	for name, test := range map[string]struct {
+		change func(*Config)
+		want   string
+	}{
+		"no plan":              {func(c *Config) { c.Plan = "" }, "plan: an id must not be empty"},
+		"a plan that climbs":   {func(c *Config) { c.Plan = ".." }, "plan: an id must not be"},
+		"no host":              {func(c *Config) { c.Region = "" }, `region "": use one of au, br, ca, eu, us, or give a base_url`},
+		"unknown region":       {func(c *Config) { c.Region = "de" }, `region "de": use one of`},
+		"project out of range": {func(c *Config) { c.Region, c.Token, c.Project = "br", "", project }, `region "br": use one of eu, us,`},
+		"two hosts":            {func(c *Config) { c.BaseURL = "http://h" }, "region and base_url: give only one"},
+		"no scheme":            {func(c *Config) { c.Region, c.BaseURL = "", "127.0.0.1:9200" }, "base_url: it must be"},
+		"other scheme":         {func(c *Config) { c.Region, c.BaseURL = "", "ftp://h" }, "base_url: it must be"},
+		"user in URL":          {func(c *Config) { c.Region, c.BaseURL = "", "http://u:p@h" }, "base_url: it must be"},
+		"query in URL":         {func(c *Config) { c.Region, c.BaseURL = "", "http://h/?a=b" }, "base_url: it must be"},
+		"no token":             {func(c *Config) { c.Token = "" }, "token: it must be set"},
+		"token with line end":  {func(c *Config) { c.Token = "t\n" }, "token: it must be set, without"},
+		"both credentials":     {func(c *Config) { c.Project = project }, "token and project: give only one"},
+		"project without id":   {func(c *Config) { c.Token, c.Project = "", Project{KeyID: "k", KeySecret: "s"} }, "project id: an id"},
+		"project without key":  {func(c *Config) { c.Token, c.Project = "", Project{ID: "i", KeyID: "k"} }, "key_id and key_secret must be set"},
+		"bad auth URL": {func(c *Config) {
+			c.Token, c.Project = "", project
+			c.Project.AuthURL = "auth.example.com"
+		}, "auth_url must be"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := good
+			test.change(&c)
+			_, err := New(c)
+			require.ErrorContains(t, err, test.want)
+		})
+	}
+}
+
+func TestEveryCallCarriesTheHeaders(t *testing.T) {
+	u := newUpstream(t, says(http.StatusAccepted, ""))
+	c := u.client(t, func(c *Config) { c.UserAgent = "dlrloop/1.2.3" })
+	require.NoError(t, c.Feedback(t.Context(), testBatch, []string{"447700900118"}))
+	_, _ = c.GetBatch(t.Context(), testBatch)
+	for _, r := range u.requests() {
+		assert.Equal(t, "Bearer "+testToken, r.Header.Get("Authorization"))
+		assert.Equal(t, "application/json", r.Header.Get("Accept"))
+		assert.Equal(t, "application/json", r.Header.Get("Content-Type"))
+		assert.Equal(t, "dlrloop/1.2.3", r.Header.Get("User-Agent"))
+	}
+	require.Len(t, u.requests(), 2)
+}
+
+// An id is opaque: whatever is in it, it stays one segment of the path.
+func TestIDsCannotChangeThePath(t *testing.T) {
+	u := newUpstream(t, says(http.StatusNotFound, ""))
+	c := u.client(t)
+	for id, segment := range map[string]string{
+		"../x":               "..%2Fx",
+		"a/b":                "a%2Fb",
+		"a?type=full":        "a%3Ftype=full",
+		"a#b":                "a%23b",
+		"a%2Fb":              "a%252Fb",
+		"a b\n":              "a%20b%0A",
+		"3-mbA7z9wDKY76ag==": "3-mbA7z9wDKY76ag==",
+		"ü":                  "%C3%BC",
+	} {
+		before := len(u.requests())
+		_, err := c.GetBatch(t.Context(), id)
+		require.Error(t, err)
+		_, err = c.GetReport(t.Context(), id, Full)
+		require.Error(t, err)
+		require.Error(t, c.Feedback(t.Context(), id, []string{"1"}))
+		var uris []string
+		for _, r := range u.requests()[before:] {
+			uris = append(uris, r.URI)
+		}
+		base := "/xms/v1/" + testPlan + "/batches/" + segment
+		require.Equal(t, []string{base, base + "/delivery_report?type=full", base + "/delivery_feedback"}, uris)
+	}
+}
+
+func TestIDsThatNoPathCanHoldAreRefused(t *testing.T) {
+	u := newUpstream(t, says(http.StatusOK, ""))
+	c := u.client(t)
+	for _, id := range []string{"", ".", ".."} {
+		_, err := c.GetBatch(t.Context(), id)
+		require.ErrorIs(t, err, ErrID)
+		_, err = c.GetReport(t.Context(), id, Full)
+		require.ErrorIs(t, err, ErrID)
+		_, err = c.GetRecipientReport(t.Context(), id, "1")
+		require.ErrorIs(t, err, ErrID)
+		_, err = c.GetRecipientReport(t.Context(), testBatch, id)
+		require.ErrorIs(t, err, ErrID)
+		require.ErrorIs(t, c.Feedback(t.Context(), id, []string{"1"}), ErrID)
+	}
+	require.Empty(t, u.requests())
+}
+
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	u := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+	})
+	err := u.client(t).Feedback(t.Context(), testBatch, []string{"1"})
+	e, ok := errors.AsType[*Error](err)
+	require.True(t, ok, err)
+	require.Equal(t, http.StatusTemporaryRedirect, e.HTTPStatus)
+	require.Len(t, u.requests(), 1)
+}
+
+func TestTimeoutsCanBeTold(t *testing.T) {
+	release := make(chan struct{})
+	u := newUpstream(t, func(w http.ResponseWriter, r *http.Request) { <-release })
+	t.Cleanup(func() { close(release) })
+	_, err := u.client(t, within(1)).GetBatch(t.Context(), testBatch)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.NotContains(t, err.Error(), u.URL)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = u.client(t).GetBatch(ctx, testBatch)
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestNetworkErrorsStayWrapped(t *testing.T) {
+	u := newUpstream(t, says(http.StatusOK, ""))
+	c := u.client(t)
+	u.Close()
+	err := c.Feedback(t.Context(), testBatch, []string{"447700900118"})
+	require.Error(t, err)
+	_, isAnswer := errors.AsType[*Error](err)
+	require.False(t, isAnswer)
+	_, isURL := errors.AsType[*url.Error](err)
+	require.False(t, isURL, "the URL adds nothing")
+	require.ErrorContains(t, err, "sinch: send delivery feedback: dial tcp")
+}
+
+func TestAnswersAreReadWithinBounds(t *testing.T) {
+	endless := func(w http.ResponseWriter, _ *http.Request) {
+		line := []byte(strings.Repeat(" ", 4096))
+		for {
+			if _, err := w.Write(line); err != nil {
+				return
+			}
+		}
+	}
+	u := newUpstream(t, endless)
+	c := u.client(t, func(c *Config) { c.MaxAnswer = 1 << 20 })
+	_, err := c.GetReport(t.Context(), testBatch, Full)
+	e, ok := errors.AsType[*Error](err)
+	require.True(t, ok, err)
+	require.Equal(t, http.StatusOK, e.HTTPStatus)
+	require.Equal(t, "it is longer than the configured bound", e.Text)
+
+	require.NoError(t, c.Feedback(t.Context(), testBatch, []string{"1"}), "a success needs no body")
+}
+
+func TestACutAnswerIsTheNetworksFault(t *testing.T) {
+	u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "1000")
+		w.WriteHeader(http.StatusOK)
+		_, _ = w.Write([]byte(`{"id":`))
+	})
+	_, err := u.client(t).GetBatch(t.Context(), testBatch)
+	require.Error(t, err)
+	_, isAnswer := errors.AsType[*Error](err)
+	require.False(t, isAnswer)
+
+	require.NoError(t, u.client(t).Feedback(t.Context(), testBatch, []string{"1"}), "the status has said it")
+}

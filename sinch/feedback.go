@@ -1,0 +1,41 @@
+package sinch
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+)
+
+// MaxRecipients is how many recipients one feedback call may name. Sinch publishes no limit for it; 1000 is its limit for
+// the recipients of a batch.
+const MaxRecipients = 1000
+
+// ErrRecipients means that a feedback was refused before any call: it must name between 1 and MaxRecipients recipients,
+// none of them blank.
+var ErrRecipients = errors.New("feedback must name between 1 and 1000 recipients")
+
+// Feedback tells Sinch that these recipients received the batch. Sinch takes an empty list for everybody, so it is
+// refused here. It may be repeated. Sinch answers 404 for a batch that it does not know and for one that was sent without
+// feedback_enabled alike.
+func (c *Client) Feedback(ctx context.Context, batchID string, recipients []string) error {
+	if len(recipients) == 0 || len(recipients) > MaxRecipients {
+		return failed(SendFeedback, ErrRecipients)
+	}
+	for _, r := range recipients {
+		if strings.TrimSpace(r) == "" {
+			return failed(SendFeedback, ErrRecipients)
+		}
+	}
+	path, err := batchPath(batchID, "/delivery_feedback")
+	if err != nil {
+		return failed(SendFeedback, err)
+	}
+	// What a success says is not looked at: its status is the answer.
+	_, err = c.do(ctx, call{operation: SendFeedback, method: http.MethodPost, path: path, body: wireFeedback{recipients}})
+	return err
+}
+
+type wireFeedback struct {
+	Recipients []string `json:"recipients"`
+}

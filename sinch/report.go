@@ -1,0 +1,62 @@
+package sinch
+
+import (
+	"context"
+	"net/url"
+
+	"github.com/dlrloop/dlrloop/dlr"
+)
+
+// ReportKind says how much a batch's report is to tell.
+type ReportKind string
+
+// The kinds.
+const (
+	Summary ReportKind = "summary" // counts by status and code
+	Full    ReportKind = "full"    // with the recipients of each
+)
+
+// Report is a delivery report with the bytes it was read from.
+type Report struct {
+	*dlr.Report
+	Raw []byte
+}
+
+// GetReport reads a batch's delivery report as it stands, whatever kind of report the batch was sent with. Statuses in it
+// may be intermediate. A batch that Sinch does not know is an Error of status 404.
+func (c *Client) GetReport(ctx context.Context, batchID string, kind ReportKind) (Report, error) {
+	path, err := batchPath(batchID, "/delivery_report?type="+url.QueryEscape(string(kind)))
+	if err != nil {
+		return Report{}, failed(GetReport, err)
+	}
+	return c.report(ctx, GetReport, path, batchID, dlr.Type.Batch)
+}
+
+// GetRecipientReport reads the last report of one recipient. A batch that Sinch does not know, and a number that is no
+// recipient of it, are an Error of status 404.
+func (c *Client) GetRecipientReport(ctx context.Context, batchID, recipient string) (Report, error) {
+	segment, err := escape(dlr.Digits(recipient))
+	if err != nil {
+		return Report{}, failed(GetRecipientReport, err)
+	}
+	path, err := batchPath(batchID, "/delivery_report/"+segment)
+	if err != nil {
+		return Report{}, failed(GetRecipientReport, err)
+	}
+	return c.report(ctx, GetRecipientReport, path, batchID, dlr.Type.Recipient)
+}
+
+func (c *Client) report(ctx context.Context, op Operation, path, batchID string, shape func(dlr.Type) bool) (Report, error) {
+	a, err := c.read(ctx, op, path)
+	if err != nil {
+		return Report{}, err
+	}
+	parsed, err := dlr.Parse(a.body)
+	if err == nil && (!shape(parsed.Type) || parsed.Report.BatchID != batchID) {
+		err = errOtherBatch
+	}
+	if err != nil {
+		return Report{}, c.unreadable(op, a, err)
+	}
+	return Report{Report: parsed.Report, Raw: a.body}, nil
+}

@@ -1,0 +1,66 @@
+package sinch
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/dlr"
+)
+
+func TestGetReport(t *testing.T) {
+	body := fixture(t, "cb-dr-sms-full.json")
+	u := newUpstream(t, says(http.StatusOK, body))
+	want, err := dlr.Parse([]byte(body))
+	require.NoError(t, err)
+
+	r, err := u.client(t).GetReport(t.Context(), want.Report.BatchID, Full)
+	require.NoError(t, err)
+	require.Equal(t, want.Report, r.Report)
+	require.Equal(t, body, string(r.Raw))
+	require.Equal(t, "/xms/v1/"+testPlan+"/batches/"+r.BatchID+"/delivery_report?type=full", u.requests()[0].URI)
+
+	_, err = u.client(t).GetReport(t.Context(), want.Report.BatchID, Summary)
+	require.NoError(t, err)
+	require.Equal(t, "/xms/v1/"+testPlan+"/batches/"+r.BatchID+"/delivery_report?type=summary", u.requests()[1].URI)
+}
+
+func TestGetRecipientReport(t *testing.T) {
+	body := fixture(t, "cb-rdr-sms-delivered.json")
+	u := newUpstream(t, says(http.StatusOK, body))
+	want, err := dlr.Parse([]byte(body))
+	require.NoError(t, err)
+
+	r, err := u.client(t).GetRecipientReport(t.Context(), want.Report.BatchID, "+"+want.Report.Entries[0].Recipients[0])
+	require.NoError(t, err)
+	require.Equal(t, want.Report, r.Report)
+	require.Equal(t, "/xms/v1/"+testPlan+"/batches/"+r.BatchID+"/delivery_report/"+r.Entries[0].Recipients[0], u.requests()[0].URI)
+}
+
+func TestReportsAboutSomethingElseAreErrors(t *testing.T) {
+	for name, body := range map[string]string{
+		"not JSON":           `<html>`,
+		"no type":            `{"batch_id":"` + testBatch + `"}`,
+		"another batch":      `{"type":"delivery_report_sms","batch_id":"other","statuses":[],"total_message_count":0}`,
+		"a recipient report": `{"type":"recipient_delivery_report_sms","batch_id":"` + testBatch + `","recipient":"1","code":0,"status":"Delivered"}`,
+		"an inbound message": `{"type":"mo_text","id":"x"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUpstream(t, says(http.StatusOK, body))
+			_, err := u.client(t).GetReport(t.Context(), testBatch, Full)
+			e, ok := errors.AsType[*Error](err)
+			require.True(t, ok, err)
+			assert.Equal(t, http.StatusOK, e.HTTPStatus)
+			assert.Equal(t, GetReport, e.Operation)
+			assert.NotEmpty(t, e.Text)
+		})
+	}
+	u := newUpstream(t, says(http.StatusOK, "{"))
+	_, err := u.client(t).GetReport(t.Context(), testBatch, Full)
+	parse, ok := errors.AsType[*dlr.ParseError](err)
+	require.True(t, ok, err)
+	require.Equal(t, dlr.NotJSON, parse.Reason)
+}

@@ -1,0 +1,116 @@
+package sinch
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+)
+
+// call is one operation on its way to Sinch.
+type call struct {
+	operation Operation
+	method    string
+	path      string // after the plan's segment, escaped, with its query
+	body      any    // marshalled as JSON; nil for none
+	read      bool   // a success says something worth reading
+}
+
+// answer is what Sinch said, read as far as the bound allows.
+type answer struct {
+	*http.Response
+	body []byte
+	err  error // why body is not whole
+}
+
+func (a answer) success() bool { return a.StatusCode >= 200 && a.StatusCode <= 299 }
+
+// do makes the call and returns its answer, which is a success. Anything else is an error.
+func (c *Client) do(ctx context.Context, k call) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	var body []byte
+	if k.body != nil {
+		var err error
+		if body, err = json.Marshal(k.body); err != nil {
+			return answer{}, failed(k.operation, err)
+		}
+	}
+	token, err := c.credentials.token(ctx)
+	if err != nil {
+		return answer{}, err
+	}
+	a, err := c.exchange(ctx, k, body, token)
+	if err == nil && c.credentials.renew(ctx, token, a.Response) {
+		if token, err = c.credentials.token(ctx); err != nil {
+			return answer{}, err
+		}
+		a, err = c.exchange(ctx, k, body, token)
+	}
+	if err != nil {
+		return answer{}, failed(k.operation, err)
+	}
+	if !a.success() {
+		return answer{}, newError(k.operation, a.Response, a.body, append([]string{token}, c.secrets...))
+	}
+	return a, nil
+}
+
+// exchange sends one request and reads its answer.
+func (c *Client) exchange(ctx context.Context, k call, body []byte, token string) (answer, error) {
+	r, err := http.NewRequestWithContext(ctx, k.method, c.base+k.path, bytes.NewReader(body))
+	if err != nil {
+		return answer{}, err
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Accept", "application/json")
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("User-Agent", c.userAgent)
+	response, err := c.http.Do(r)
+	if err != nil {
+		return answer{}, err
+	}
+	defer response.Body.Close()
+	a := answer{Response: response}
+	limit := c.maxAnswer
+	if !k.read || !a.success() {
+		limit = min(limit, maxUnderstood)
+	}
+	a.body, a.err = readBounded(response.Body, limit)
+	return a, nil
+}
+
+var errTooLong = errors.New("it is longer than the configured bound")
+
+func readBounded(r io.Reader, limit int64) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if int64(len(body)) > limit {
+		return body[:limit], errTooLong
+	}
+	return body, err
+}
+
+// read makes a call whose answer is meant to have a body. A cut connection is a failure on the way; an answer that is too
+// long is Sinch's.
+func (c *Client) read(ctx context.Context, op Operation, path string) (answer, error) {
+	a, err := c.do(ctx, call{operation: op, method: http.MethodGet, path: path, read: true})
+	if err != nil {
+		return answer{}, err
+	}
+	if errors.Is(a.err, errTooLong) {
+		return answer{}, c.unreadable(op, a, a.err)
+	}
+	if a.err != nil {
+		return answer{}, failed(op, a.err)
+	}
+	return a, nil
+}
+
+// unreadable is the error for a success that does not say what it should.
+func (c *Client) unreadable(op Operation, a answer, err error) *Error {
+	e := newError(op, a.Response, a.body, c.secrets)
+	e.Code, e.Text, e.Err = "", clean(err.Error(), maxText, c.secrets), err
+	return e
+}

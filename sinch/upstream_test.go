@@ -1,0 +1,88 @@
+package sinch
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	testPlan  = "jd63jf88477ll123"
+	testToken = "a3f0c9d1e5b74c2f"
+	testBatch = "01K2QHBT0F9G2KSY7P3M1DQX8R"
+)
+
+// upstream stands where Sinch does: it keeps what it was asked and answers what a test says.
+type upstream struct {
+	*httptest.Server
+
+	mu    sync.Mutex // guards asked
+	asked []asked
+}
+
+// asked is one request as it came over the wire.
+type asked struct {
+	Method, URI, Body string
+	Header            http.Header
+}
+
+func newUpstream(t *testing.T, answer http.HandlerFunc) *upstream {
+	t.Helper()
+	u := &upstream{}
+	u.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		u.mu.Lock()
+		u.asked = append(u.asked, asked{r.Method, r.RequestURI, string(body), r.Header})
+		u.mu.Unlock()
+		answer(w, r)
+	}))
+	t.Cleanup(u.Close)
+	return u
+}
+
+func (u *upstream) requests() []asked {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return append([]asked(nil), u.asked...)
+}
+
+// client is a client of the upstream, changed by what the test wants different.
+func (u *upstream) client(t *testing.T, change ...func(*Config)) *Client {
+	t.Helper()
+	config := Config{Plan: testPlan, BaseURL: u.URL, Token: testToken}
+	for _, c := range change {
+		c(&config)
+	}
+	c, err := New(config)
+	require.NoError(t, err)
+	t.Cleanup(c.CloseIdleConnections)
+	return c
+}
+
+func within(d time.Duration) func(*Config) { return func(c *Config) { c.Timeout = d } }
+
+// says answers with a status and a body.
+func says(status int, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+func fixture(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", name))
+	require.NoError(t, err)
+	return string(b)
+}

@@ -1,0 +1,169 @@
+package boltstore
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+var noon = time.Date(2026, 8, 30, 12, 0, 0, 0, time.UTC)
+
+// parsed is the report in raw, as the webhook records it.
+func parsed(t require.TestingT, raw []byte) store.Report {
+	c, err := dlr.Parse(raw)
+	require.NoError(t, err)
+	require.NotNil(t, c.Report)
+	return store.Report{Report: c.Report, Raw: raw}
+}
+
+func asRecorded(t require.TestingT, a store.Arrival) recorded {
+	encoded, err := encodeArrival(a)
+	require.NoError(t, err)
+	return recorded{arrival: own(a, encoded), encoded: encoded}
+}
+
+func anyJSONText() *rapid.Generator[string] { return rapid.StringN(0, 20, -1) }
+
+func anyArrival() *rapid.Generator[store.Arrival] {
+	text := anyJSONText()
+	recipients := rapid.SliceOfN(text, 1, 5)
+	return rapid.Custom(func(t *rapid.T) store.Arrival {
+		a := store.Arrival{Plan: anyText().Draw(t, "plan"), At: anyTime().Draw(t, "at")}
+		switch id := text.Draw(t, "id"); rapid.IntRange(0, 4).Draw(t, "kind") {
+		case 0:
+			a.News = store.Quarantined{
+				Reason: rapid.SampledFrom(dlr.Reasons()).Draw(t, "reason"), Type: dlr.Type(anyText().Draw(t, "type")),
+				Raw: rapid.SliceOfN(rapid.Byte(), 0, 100).Draw(t, "raw"),
+			}
+		case 1:
+			f := anyFacts(id).Draw(t, "facts")
+			f.ReportKind, f.ClientReference = text.Draw(t, "kind"), text.Draw(t, "reference")
+			a.News = *f
+		case 2:
+			a.News = store.Confirmation{BatchID: id, Recipients: recipients.Draw(t, "recipients")}
+		case 3:
+			a.News = store.Settlement{
+				BatchID: id, Lease: text.Draw(t, "lease"), Recipients: recipients.Draw(t, "recipients"),
+				Outcome: rapid.SampledFrom([]store.Outcome{store.Progress, store.Accepted, store.Retry, store.Buried, store.GivenBack}).Draw(t, "outcome"),
+				Reason:  rapid.SampledFrom(store.FeedbackReasons()).Draw(t, "reason"), Detail: text.Draw(t, "detail"),
+				Due: anyTime().Draw(t, "due"), FullRead: rapid.Bool().Draw(t, "full"),
+			}
+		case 4:
+			a.News = store.Requeue{BatchID: id, Recipients: recipients.Draw(t, "recipients")}
+		}
+		return a
+	})
+}
+
+func TestArrivalComesBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a := anyArrival().Draw(t, "arrival")
+		encoded, err := encodeArrival(a)
+		require.NoError(t, err)
+		read, err := decodeArrival(encoded)
+		require.NoError(t, err)
+		require.Equal(t, a, read)
+		require.Equal(t, a, own(a, encoded))
+		place := rapid.IntRange(0, len(encoded)-1).Draw(t, "place")
+		require.NotPanics(t, func() { _, _ = decodeArrival(encoded[:place]) })
+		encoded[place] ^= rapid.ByteRange(1, 255).Draw(t, "flipped")
+		require.NotPanics(t, func() { _, _ = decodeArrival(encoded) })
+	})
+}
+
+func TestReportsComeBackAsTheyWereRecorded(t *testing.T) {
+	files, err := filepath.Glob("../../dlr/testdata/cb-*dr-*.json")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			raw, err := os.ReadFile(file)
+			require.NoError(t, err)
+			for _, source := range []store.Source{store.FromCallback, store.FromPoll} {
+				report := parsed(t, raw)
+				report.Source = source
+				a := store.Arrival{Plan: "plan", At: noon, News: report}
+				read, err := decodeArrival(asRecorded(t, a).encoded)
+				require.NoError(t, err)
+				require.Equal(t, a, read)
+			}
+		})
+	}
+}
+
+// A later version may read reports more strictly, or less; the journal of the one before it must not keep it from starting.
+func TestReportNoLongerUnderstoodIsKeptRaw(t *testing.T) {
+	for raw, reason := range map[string]dlr.Reason{
+		`{"type":"delivery_report_rcs","batch_id":"1"}`:           dlr.UnknownType,
+		`{"type":"mo_text"}`:                                      dlr.UnknownType,
+		`{"type":"recipient_delivery_report_sms","batch_id":"1"}`: dlr.NoRecipient,
+		`[]`: dlr.NotJSON,
+	} {
+		a := store.Arrival{Plan: "plan", At: noon, News: store.Report{Report: &dlr.Report{BatchID: "1"}, Raw: []byte(raw)}}
+		read, err := decodeArrival(asRecorded(t, a).encoded)
+		require.NoError(t, err)
+		q, ok := read.News.(store.Quarantined)
+		require.True(t, ok)
+		require.Equal(t, reason, q.Reason)
+		require.JSONEq(t, raw, string(q.Raw))
+	}
+}
+
+func TestFrameOfArrivalsComesBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		arrivals := rapid.SliceOfN(anyArrival(), 0, 6).Draw(t, "arrivals")
+		group := []recorded{{}} // one that only tries
+		for _, a := range arrivals {
+			group = append(group, asRecorded(t, a))
+		}
+		buf := sealFrame(encodeFrame(nil, group), salt{1}, 7, len(arrivals))
+		f, ok := readFrame(buf, 0, salt{1})
+		require.True(t, ok)
+		read, err := decodeFrame(f)
+		require.NoError(t, err)
+		require.Equal(t, arrivals, append([]store.Arrival{}, read...))
+
+		f.arrivals++
+		_, err = decodeFrame(f)
+		require.ErrorContains(t, err, "journal frame 7 holds")
+	})
+}
+
+func TestArrivalsThatCannotBeReadAreAnError(t *testing.T) {
+	type unknown struct{ store.Facts }
+	_, err := encodeArrival(store.Arrival{Plan: "plan", At: noon, News: unknown{}})
+	require.ErrorContains(t, err, "no news of type boltstore.unknown is known")
+	_, err = encodeArrival(store.Arrival{Plan: "plan", At: noon, News: store.Facts{BatchID: "1", SendAt: time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)}})
+	require.ErrorContains(t, err, "encode arrival")
+	_, err = decodeArrival([]byte{99, 0, 0})
+	require.ErrorContains(t, err, "kind 99 is not known")
+	_, err = decodeArrival(nil)
+	require.ErrorIs(t, err, errShort)
+}
+
+// Record's caller may use its buffer again at once: the handlers have a pool of them.
+func TestRecordedBytesAreTheStoresOwn(t *testing.T) {
+	for _, news := range []func(raw []byte) store.News{
+		func(raw []byte) store.News { return parsed(t, raw) },
+		func(raw []byte) store.News { return store.Quarantined{Reason: dlr.NotJSON, Raw: raw} },
+	} {
+		raw := []byte(`{"type":"recipient_delivery_report_sms","batch_id":"1","recipient":"447700900001","status":"Delivered"}`)
+		want := bytes.Clone(raw)
+		r := asRecorded(t, store.Arrival{Plan: "plan", At: noon, News: news(raw)})
+		clear(raw)
+		switch n := r.arrival.News.(type) {
+		case store.Report:
+			require.Equal(t, want, n.Raw)
+		case store.Quarantined:
+			require.Equal(t, want, n.Raw)
+		}
+	}
+}

@@ -1,0 +1,218 @@
+package boltstore
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// files is a journal's folder: the content of its files by name.
+type files map[string][]byte
+
+func readFiles(t *testing.T, folder string) files {
+	t.Helper()
+	entries, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	f := make(files)
+	for _, e := range entries {
+		f[e.Name()], err = os.ReadFile(filepath.Join(folder, e.Name()))
+		require.NoError(t, err)
+	}
+	return f
+}
+
+// with is f with one file more, or another in its place.
+func (f files) with(name string, content []byte) files {
+	changed := maps.Clone(f)
+	changed[name] = content
+	return changed
+}
+
+func (f files) without(name string) files {
+	changed := maps.Clone(f)
+	delete(changed, name)
+	return changed
+}
+
+// open opens a journal made of f, in a new folder.
+func (f files) open(t *testing.T, folded position) (*journal, []frame, error) {
+	t.Helper()
+	folder, err := os.MkdirTemp(t.TempDir(), "")
+	require.NoError(t, err)
+	for name, content := range f {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), content, 0o600))
+	}
+	j, tail, err := openJournal(folder, folded, smallJournal)
+	if err == nil {
+		t.Cleanup(func() { require.NoError(t, j.close()) })
+	}
+	return j, tail, err
+}
+
+// someFrames is a journal of frames of 100 bytes, three in each segment.
+func someFrames(t *testing.T, frames int) (files, *journal) {
+	t.Helper()
+	c := smallJournal
+	c.JournalLimit = 1 << 20
+	j := newJournal(t, c)
+	for range frames {
+		appendTo(t, j, 100)
+	}
+	return readFiles(t, j.folder), j
+}
+
+const frameOf100 = frameHeader + 100 + 4 // with its padding
+
+func TestTornTailIsTheEnd(t *testing.T) {
+	for _, frames := range []int{2, 3, 4} { // the last in a segment, its last, the first in the next
+		whole, made := someFrames(t, frames)
+		name := segmentName((frames + 2) / 3)
+		begin := segmentHeader + (frames-1)%3*frameOf100
+		torn := map[string][]byte{}
+		for n := range frameHeader + 100 {
+			cut := bytes.Clone(whole[name])
+			clear(cut[begin+n : begin+frameOf100])
+			torn[fmt.Sprintf("cut at byte %d", n)] = cut
+			garbled := bytes.Clone(whole[name])
+			garbled[begin+n] ^= 0x40
+			torn[fmt.Sprintf("garbled at byte %d", n)] = garbled
+		}
+		for how, content := range torn {
+			j, tail, err := whole.with(name, content).open(t, position{})
+			require.NoError(t, err, how)
+			require.Len(t, tail, frames-1, how)
+			require.Equal(t, uint64(frames), j.next, how)
+
+			// Its place is taken by another frame, which a start finds.
+			require.Equal(t, uint64(frames), appendTo(t, j, 50))
+			again, tail, err := openJournal(j.folder, made.at(uint64(frames)-1), smallJournal)
+			require.NoError(t, err, how)
+			require.Len(t, tail, 1, how)
+			require.Equal(t, bodyOf(uint64(frames), 50), tail[0].body, how)
+			require.NoError(t, again.close())
+		}
+	}
+}
+
+func TestDamagedAcknowledgedFrameIsRefused(t *testing.T) {
+	whole, _ := someFrames(t, 7)
+	for seq := 1; seq < 7; seq++ {
+		name, begin := segmentName((seq+2)/3), segmentHeader+(seq-1)%3*frameOf100
+		for place := range frameHeader + 100 {
+			damaged := bytes.Clone(whole[name])
+			damaged[begin+place] ^= 0x10
+			_, _, err := whole.with(name, damaged).open(t, position{})
+			require.ErrorContains(t, err, fmt.Sprintf("frame %d is damaged or missing, and frame %d, written after it, is in ", seq, seq+1), "byte %d", place)
+			require.ErrorContains(t, err, "Acknowledged reports are in between")
+		}
+	}
+}
+
+func TestDamagedHeaderOfASegmentIsRefused(t *testing.T) {
+	whole, _ := someFrames(t, 7)
+	for number := 1; number <= 3; number++ {
+		for place := range 24 {
+			damaged := bytes.Clone(whole[segmentName(number)])
+			damaged[place] ^= 0x10
+			_, _, err := whole.with(segmentName(number), damaged).open(t, position{})
+			require.ErrorContains(t, err, segmentName(number))
+			require.Regexp(t, "is damaged|has format", err)
+		}
+	}
+}
+
+// What is folded is in the database: damage to it loses nothing and must not keep the store from starting.
+func TestDamageToWhatIsFoldedIsNoMatter(t *testing.T) {
+	whole, made := someFrames(t, 7)
+	for seq := 1; seq <= 5; seq++ {
+		name := segmentName((seq + 2) / 3)
+		damaged := bytes.Clone(whole[name])
+		damaged[segmentHeader+(seq-1)%3*frameOf100+50] ^= 0x10
+		j, tail, err := whole.with(name, damaged).open(t, made.at(5))
+		require.NoError(t, err)
+		require.Len(t, tail, 2)
+		require.Equal(t, uint64(8), appendTo(t, j, 100))
+	}
+}
+
+func TestJournalThatDoesNotBelongIsRefused(t *testing.T) {
+	whole, made := someFrames(t, 7)
+	other, _ := someFrames(t, 7)
+	newer := bytes.Clone(whole[segmentName(2)])
+	binary.LittleEndian.PutUint32(newer[8:], segmentFormat+1)
+	for _, c := range []struct {
+		name   string
+		files  files
+		folded position
+		says   string
+	}{
+		{"older than the database", whole, made.at(8), "it ends with frame 7, and the database has folded frame 8"},
+		{"gone", files{}, made.at(8), "it ends with frame 0, and the database has folded frame 8"},
+		{"of another database", whole, position{7, salt{1}}, "belongs to another database"},
+		{"newer than the database by recycled segments", whole.without(segmentName(1)), position{}, "frame 1 is damaged or missing, and frame 4"},
+		{"without a segment in between", whole.without(segmentName(2)), made.at(2), "frame 4 is damaged or missing, and frame 7"},
+		{"with a segment of another", whole.with(segmentName(2), other[segmentName(2)]), position{}, "belongs to another journal than"},
+		{"with a segment twice", whole.with(segmentName(4), whole[segmentName(2)]), position{}, "is there twice"},
+		{"with a segment cut short", whole.with(segmentName(2), whole[segmentName(2)][:segmentHeader+frameOf100+10]), position{}, "frame 5 is damaged or missing"},
+		{"with an empty segment", whole.with(segmentName(2), nil), position{}, segmentName(2) + " is damaged: it does not begin as a journal segment"},
+		{"of a newer version", whole.with(segmentName(2), newer), position{}, "has format 2, this version knows format 1: use the version that wrote it, or a newer one"},
+		{"with a foreign file", whole.with("notes.txt", []byte("!")), position{}, "notes.txt is no journal segment: move it out of the folder"},
+		{"with a copy", whole.with(segmentName(2)+".bak", whole[segmentName(2)]), position{}, "is no journal segment"},
+		{"with another name", whole.with("2.segment", whole[segmentName(2)]), position{}, "is no journal segment"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, _, err := c.files.open(t, c.folded)
+			require.ErrorContains(t, err, "open journal: ")
+			require.ErrorContains(t, err, c.says)
+		})
+	}
+}
+
+func TestUnfinishedSegmentIsRemoved(t *testing.T) {
+	whole, _ := someFrames(t, 7)
+	j, tail, err := whole.with(segmentName(4)+".new", whole[segmentName(3)][:700]).open(t, position{})
+	require.NoError(t, err)
+	require.Len(t, tail, 7)
+	require.ElementsMatch(t, slices.Collect(maps.Keys(whole)), slices.Collect(maps.Keys(readFiles(t, j.folder))))
+}
+
+// A body may hold anything, a frame of this very journal included.
+func TestBodyThatHoldsAFrameConfusesNobody(t *testing.T) {
+	j := newJournal(t, Config{Segment: 4096, JournalLimit: 1 << 20})
+	image := sealFrame(append(beginFrame(nil), "not recorded"...), j.salt, 3, 1)
+	body := append(make([]byte, frameAlign), image...)
+	for range 2 {
+		_, _, err := j.append(append(beginFrame(nil), body...), 1)
+		require.NoError(t, err)
+	}
+	again, tail := openedJournal(t, j.folder, position{}, smallJournal)
+	require.Len(t, tail, 2)
+	require.Equal(t, body, tail[1].body)
+	require.Equal(t, uint64(3), again.next)
+	require.NoError(t, again.close())
+
+	// Nobody outside knows the salt: what was made without it passes for a frame not even when the frame around it is torn.
+	foreign := sealFrame(append(beginFrame(nil), "not recorded"...), salt{}, 3, 1)
+	_, _, err := j.append(append(beginFrame(nil), foreign...), 1)
+	require.NoError(t, err)
+	torn := readFiles(t, j.folder)
+	torn[segmentName(1)][j.offset-frameAlign-1] ^= 1
+	_, tail, err = torn.open(t, position{})
+	require.NoError(t, err)
+	require.Len(t, tail, 2)
+}
+
+// After a failed sync a frame may be readable and yet not on disk. The start that accepts it writes it again.
+func TestStartWritesTheLastFrameAgain(t *testing.T) {
+	whole, _ := someFrames(t, 2)
+	j, _, err := whole.open(t, position{})
+	require.NoError(t, err)
+	require.Equal(t, whole, readFiles(t, j.folder))
+}

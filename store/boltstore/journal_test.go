@@ -1,0 +1,231 @@
+package boltstore
+
+import (
+	"bytes"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// smallJournal has segments that hold a few small frames.
+var smallJournal = Config{
+	Segment: segmentHeader + 512, JournalLimit: 3 * (segmentHeader + 512),
+	Committer: store.CommitterConfig{Patience: 3 * time.Second},
+}
+
+// openedJournal opens a journal that the test closes itself when it needs to.
+func openedJournal(t require.TestingT, folder string, folded position, c Config) (*journal, []frame) {
+	j, tail, err := openJournal(folder, folded, c)
+	require.NoError(t, err)
+	return j, tail
+}
+
+func newJournal(t *testing.T, c Config) *journal {
+	t.Helper()
+	j, tail := openedJournal(t, filepath.Join(t.TempDir(), "journal"), position{}, c)
+	require.Empty(t, tail)
+	t.Cleanup(func() { require.NoError(t, j.close()) })
+	return j
+}
+
+// bodyOf is the body of frame seq in these tests: bytes that are not zero.
+func bodyOf(seq uint64, size int) []byte {
+	return bytes.Repeat([]byte{byte(seq%250) + 1}, size)
+}
+
+// appendTo appends one frame.
+func appendTo(t require.TestingT, j *journal, size int) uint64 {
+	seq, _, err := j.append(append(beginFrame(nil), bodyOf(j.next, size)...), 1)
+	require.NoError(t, err)
+	return seq
+}
+
+func (j *journal) at(seq uint64) position { return position{seq, j.salt} }
+
+func TestAppendedFramesComeBack(t *testing.T) {
+	j := newJournal(t, smallJournal)
+	for seq := uint64(1); seq <= 7; seq++ {
+		require.Equal(t, seq, appendTo(t, j, 100))
+	}
+	for folded := range uint64(8) {
+		again, tail := openedJournal(t, j.folder, j.at(folded), smallJournal)
+		require.Len(t, tail, 7-int(folded))
+		for i, f := range tail {
+			require.Equal(t, folded+1+uint64(i), f.seq)
+			require.Equal(t, bodyOf(f.seq, 100), f.body)
+			require.Equal(t, 1, f.arrivals)
+		}
+		require.Equal(t, uint64(8), again.next)
+		require.NoError(t, again.close())
+	}
+}
+
+func TestFoldedSegmentsAreUsedAgain(t *testing.T) {
+	j := newJournal(t, smallJournal)
+	for range 200 {
+		j.fold(appendTo(t, j, 200))
+	}
+	require.LessOrEqual(t, len(j.segments), 2)
+	require.Equal(t, int64(len(j.segments))*int64(smallJournal.Segment), j.size())
+
+	again, tail := openedJournal(t, j.folder, j.at(200), smallJournal)
+	require.Empty(t, tail)
+	require.Equal(t, uint64(201), appendTo(t, again, 200))
+	require.NoError(t, again.close())
+}
+
+func TestFullJournalWaitsForTheFold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := newJournal(t, smallJournal)
+		for range 6 { // two in each segment
+			appendTo(t, j, 200)
+		}
+		appended := make(chan error)
+		go func() {
+			_, _, err := j.append(append(beginFrame(nil), bodyOf(7, 200)...), 1)
+			appended <- err
+		}()
+		synctest.Wait()
+		j.fold(1)
+		synctest.Wait()
+		require.Empty(t, appended, "frame 2 is in the same segment and not folded")
+		j.fold(2)
+		require.NoError(t, <-appended)
+		require.Equal(t, int64(3*smallJournal.Segment), j.size())
+		appendTo(t, j, 200)
+
+		begin := time.Now()
+		_, _, err := j.append(append(beginFrame(nil), bodyOf(9, 200)...), 1)
+		require.ErrorIs(t, err, errFull)
+		require.Equal(t, 3*time.Second, time.Since(begin))
+		_, _, err = j.append(append(beginFrame(nil), bodyOf(9, 200)...), 1)
+		require.ErrorIs(t, err, errFull)
+		require.Equal(t, 3*time.Second, time.Since(begin), "the patience is spent until something is folded")
+		require.False(t, ends(err))
+
+		j.fold(4)
+		require.Equal(t, uint64(9), appendTo(t, j, 200), "a refused frame leaves no gap")
+	})
+}
+
+func TestStoppedJournalDoesNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := newJournal(t, smallJournal)
+		for range 6 {
+			appendTo(t, j, 200)
+		}
+		stopped := make(chan error)
+		go func() {
+			_, _, err := j.append(append(beginFrame(nil), bodyOf(7, 200)...), 1)
+			stopped <- err
+		}()
+		synctest.Wait()
+		begin := time.Now()
+		j.stop()
+		require.ErrorIs(t, <-stopped, errFull)
+		require.Zero(t, time.Since(begin))
+	})
+}
+
+func TestOversizedFrameGetsASegmentOfItsOwn(t *testing.T) {
+	j := newJournal(t, smallJournal)
+	j.fold(appendTo(t, j, 100))
+	appendTo(t, j, 100_000)
+	require.Greater(t, j.size(), int64(100_000))
+
+	again, tail := openedJournal(t, j.folder, j.at(1), smallJournal)
+	require.Equal(t, bodyOf(2, 100_000), tail[0].body)
+	require.NoError(t, again.close())
+
+	j.fold(2)
+	require.Greater(t, j.size(), int64(100_000), "its frame is the journal's last: the start compares it with the database")
+	appendTo(t, j, 100)
+	j.fold(2)
+	require.Equal(t, int64(smallJournal.Segment), j.size())
+	again, tail = openedJournal(t, j.folder, j.at(2), smallJournal)
+	require.Len(t, tail, 1)
+	require.NoError(t, again.close())
+}
+
+// A frame that is larger than the whole limit is still taken, once everything before it is folded.
+func TestFrameLargerThanTheLimitIsTaken(t *testing.T) {
+	j := newJournal(t, smallJournal)
+	j.fold(appendTo(t, j, 100))
+	require.Equal(t, uint64(2), appendTo(t, j, 50_000))
+	j.fold(2)
+	require.Equal(t, uint64(3), appendTo(t, j, 60_000))
+}
+
+// Between turning to a segment and the sync of the frame in it, the journal's end is still in another one; and it stays there
+// when the disk is full.
+func TestSegmentWithTheLastFrameIsKept(t *testing.T) {
+	for _, last := range []int{200, 5_000} {
+		t.Run(fmt.Sprintf("of %d bytes", last), func(t *testing.T) {
+			j := newJournal(t, smallJournal)
+			j.fold(appendTo(t, j, 200))
+			appendTo(t, j, last)
+			j.fold(2)
+			require.NoError(t, j.turn(400))
+			require.NoError(t, j.turn(450))
+			require.NoError(t, j.turn(6_000))
+			j.fold(2)
+			again, tail := openedJournal(t, j.folder, j.at(2), smallJournal)
+			require.Empty(t, tail)
+			require.Equal(t, uint64(3), again.next)
+			require.NoError(t, again.close())
+			require.Equal(t, uint64(3), appendTo(t, j, 200))
+		})
+	}
+}
+
+// Whatever was appended, folded and opened before, a start finds exactly what is not folded.
+func TestJournalReopensInAnyState(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		folder := filepath.Join(t.TempDir(), "journal")
+		j, _ := openedJournal(rt, folder, position{}, smallJournal)
+		defer func() { require.NoError(rt, j.close()) }()
+		bodies := make(map[uint64][]byte)
+		rt.Repeat(map[string]func(*rapid.T){
+			"append": func(rt *rapid.T) {
+				if j.size() > 1<<20 {
+					rt.Skip("full")
+				}
+				size := rapid.OneOf(rapid.IntRange(0, 500), rapid.IntRange(500, 3000)).Draw(rt, "size")
+				body := bodyOf(j.next, size)
+				j.limit = 1 << 30 // nothing folds meanwhile
+				seq, _, err := j.append(append(beginFrame(nil), body...), 1)
+				require.NoError(rt, err)
+				bodies[seq] = body
+			},
+			"fold": func(rt *rapid.T) {
+				if j.folded+1 == j.next {
+					rt.Skip("all is folded")
+				}
+				j.fold(rapid.Uint64Range(j.folded+1, j.next-1).Draw(rt, "up to"))
+			},
+			"turn": func(rt *rapid.T) { // as before a write that fails for want of room
+				j.limit = 1 << 30
+				require.NoError(rt, j.turn(rapid.IntRange(32, 2000).Draw(rt, "need")))
+			},
+			"open": func(rt *rapid.T) {
+				folded, next := j.at(j.folded), j.next
+				require.NoError(rt, j.close())
+				var tail []frame
+				j, tail = openedJournal(rt, folder, folded, smallJournal)
+				require.Equal(rt, next, j.next)
+				require.Len(rt, tail, int(next-1-folded.seq))
+				for i, f := range tail {
+					require.Equal(rt, folded.seq+1+uint64(i), f.seq)
+					require.True(rt, bytes.Equal(bodies[f.seq], f.body))
+				}
+			},
+		})
+	})
+}

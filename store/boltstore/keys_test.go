@@ -1,0 +1,136 @@
+package boltstore
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// anyPart draws a plan, batch id or number: opaque, sometimes long, with what keys end parts with.
+func anyPart() *rapid.Generator[string] {
+	return rapid.OneOf(
+		anyText(),
+		rapid.Custom(func(t *rapid.T) string {
+			return strings.Repeat(rapid.SampledFrom([]string{"a", "\x00", "\xff", "é"}).Draw(t, "letter"), rapid.IntRange(1, 600).Draw(t, "times"))
+		}),
+	)
+}
+
+func TestKeysOfDifferentThingsDiffer(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		plan, other := anyPart().Draw(t, "plan"), anyPart().Draw(t, "other plan")
+		id, otherID := anyPart().Draw(t, "id"), anyPart().Draw(t, "other id")
+		a, b := store.BatchKey{Plan: plan, BatchID: id}, store.BatchKey{Plan: other, BatchID: otherID}
+		require.Equal(t, a == b, bytes.Equal(idKey(a), idKey(b)))
+		require.Equal(t, id == otherID, bytes.Equal(recipientKey(1, id), recipientKey(1, otherID)))
+		require.Equal(t, id == otherID, bytes.Equal(numberKey(1, id), numberKey(1, otherID)))
+		for _, key := range [][]byte{idKey(a), recipientKey(1, id), numberKey(1, id), dueKey(plan, time.Time{}, 1)} {
+			require.LessOrEqual(t, len(key), 800, "bbolt takes keys of up to 32 KiB")
+		}
+	})
+}
+
+// What one plan's or recipient's keys begin with must not begin those of another.
+func TestPrefixesAreFree(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		plan, other := anyPart().Draw(t, "plan"), anyPart().Draw(t, "other plan")
+		n := number(rapid.Uint64().Draw(t, "number"))
+		due := anyTime().Draw(t, "due")
+		require.Equal(t, plan == other, bytes.HasPrefix(dueKey(other, due, n), appendPlan(nil, plan)))
+		require.Equal(t, plan == other, bytes.HasPrefix(buriedKey(other, n), appendPlan(nil, plan)))
+
+		prefix, key := numberPrefix(n.day(), plan), numberKey(n, other)
+		require.Equal(t, plan == other, bytes.HasPrefix(key, prefix) && len(key) == len(prefix)+8)
+	})
+}
+
+func TestPartsStandForThemselvesUntilTheyCannot(t *testing.T) {
+	for _, c := range []struct {
+		name, part string
+		hashed     bool
+	}{
+		{"empty", "", false},
+		{"plain", "01FC66621XXXXX119Z8PMV1QPQ", false},
+		{"as long as it may be", strings.Repeat("x", 64), false},
+		{"too long", strings.Repeat("x", 65), true},
+		{"with a zero byte", "a\x00b", true},
+		{"like a hash", "\xffdeadbeef", true},
+		{"with 0xff elsewhere", "a\xff", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			part := appendPart([]byte("before"), c.part, 64)[len("before"):]
+			require.Equal(t, c.hashed, hashed(c.part, 64))
+			if !c.hashed {
+				require.Equal(t, c.part, string(part))
+				return
+			}
+			require.Len(t, part, 65)
+			require.Equal(t, byte(0xff), part[0])
+			require.NotContains(t, string(part), "\x00")
+			require.Equal(t, part, appendPart(nil, c.part, 64))
+			require.NotEqual(t, part, appendPart(nil, string(part), 64), "a text that looks like the hash of another")
+		})
+	}
+}
+
+func TestOrderOfKeysIsOrderOfTime(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		early, late := anyTime().Draw(t, "early"), anyTime().Draw(t, "late")
+		if late.Before(early) {
+			early, late = late, early
+		}
+		if early.Equal(late) {
+			return
+		}
+		n, m := number(rapid.Uint64().Draw(t, "one")), number(rapid.Uint64().Draw(t, "another"))
+		require.Negative(t, bytes.Compare(dueKey("plan", early, n), dueKey("plan", late, m)))
+		if late.Before(time.Date(2500, 1, 1, 0, 0, 0, 0, time.UTC)) {
+			require.Less(t, numberAt(early), numberAt(late))
+			require.LessOrEqual(t, numberAt(early).day(), numberAt(late).day())
+		}
+		require.Equal(t, n < m, bytes.Compare(n.key(), m.key()) < 0)
+	})
+}
+
+func TestKeysTellWhatIsInThem(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := number(rapid.Uint64().Draw(t, "number"))
+		plan := rapid.StringN(0, 40, 200).Draw(t, "plan")
+		due := time.UnixMilli(rapid.Int64Range(0, 1<<45).Draw(t, "due")).UTC()
+		require.Equal(t, due, dueOf(dueKey(plan, due, n)))
+		require.Equal(t, n, trailing(dueKey(plan, due, n)))
+		require.Equal(t, n, trailing(buriedKey(plan, n)))
+		require.Equal(t, n, numberOf(recipientKey(n, plan)))
+		require.Equal(t, n, trailing(numberKey(n, plan)))
+		require.Equal(t, numberKey(n, plan), append(numberPrefixOf(n, recipientKey(n, plan)), n.key()...))
+
+		k := store.MinuteKey{Minute: due.Truncate(time.Minute), Plan: plan, Status: rapid.SampledFrom(dlr.Statuses()).Draw(t, "status")}
+		if hashed(plan, 200) {
+			return // a plan of the configuration never is
+		}
+		require.Equal(t, k, minuteOf(minuteKey(k)))
+	})
+}
+
+func TestKeysOfNoTime(t *testing.T) {
+	require.Equal(t, number(0), numberAt(time.Time{}))
+	require.Equal(t, uint32(0), numberAt(time.Time{}).day())
+	require.Equal(t, time.UnixMilli(0).UTC(), dueOf(dueKey("plan", time.Time{}, 1)))
+	require.Equal(t, time.UnixMilli(0).UTC(), minuteOf(minuteKey(store.MinuteKey{})).Minute, "a timeseries from no time begins at the first")
+	require.Equal(t, number(0), numberOf([]byte("short")))
+	require.Equal(t, number(0), trailing(nil))
+}
+
+func TestDayOfANumber(t *testing.T) {
+	lastMoment := time.Date(2026, 8, 30, 23, 59, 59, 999e6, time.UTC)
+	require.Equal(t, uint32(lastMoment.Unix()/86400), numberAt(lastMoment).day())
+	require.Equal(t, numberAt(lastMoment).day(), (numberAt(lastMoment) + 1<<numberShift - 1).day())
+	require.Equal(t, numberAt(lastMoment).day()+1, numberAt(lastMoment.Add(time.Millisecond)).day())
+}

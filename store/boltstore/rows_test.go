@@ -1,0 +1,189 @@
+package boltstore
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+func anyCount() *rapid.Generator[int] { return rapid.IntRange(0, 1<<31) }
+
+func anyState() *rapid.Generator[dlr.State] {
+	return rapid.Custom(func(t *rapid.T) dlr.State {
+		return dlr.State{
+			Status: anyStatus().Draw(t, "status"), Code: rapid.IntRange(dlr.NoCode, 1<<31-1).Draw(t, "code"),
+			At: anyTime().Draw(t, "at"), OperatorAt: anyTime().Draw(t, "operator at"),
+		}
+	})
+}
+
+func anySeen() *rapid.Generator[store.Seen] {
+	return rapid.Custom(func(t *rapid.T) store.Seen {
+		return store.Seen{
+			State: anyState().Draw(t, "state"), ReceivedAt: anyTime().Draw(t, "received"),
+			Source: anySource().Draw(t, "source"), Repeats: anyCount().Draw(t, "repeats"), Ref: anyRef().Draw(t, "ref"),
+		}
+	})
+}
+
+// anyNumber draws a recipient as Sinch, a group or somebody who means harm would write it.
+func anyNumber() *rapid.Generator[string] {
+	return rapid.OneOf(
+		rapid.StringMatching(`\+?[1-9][0-9]{5,14}`),
+		rapid.StringMatching(`00[1-9][0-9 ()./-]{5,14}[0-9]`),
+		rapid.StringMatching(`[0-9]{60,70}`),
+		anyText(),
+	)
+}
+
+func TestRecipientRowComesBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := store.Recipient{
+			Number: anyNumber().Draw(t, "number"), Seen: rapid.SliceOfN(anySeen(), 0, 5).Draw(t, "seen"),
+			Feedback:   rapid.SampledFrom([]store.FeedbackState{store.FeedbackNone, store.FeedbackOwed, store.FeedbackSent, store.FeedbackDead}).Draw(t, "feedback"),
+			FeedbackAt: anyTime().Draw(t, "feedback at"),
+		}
+		digits := dlr.Digits(r.Number)
+		row := encodeRecipient(&r)
+
+		read, err := decodeRecipient(row, digits)
+		require.NoError(t, err)
+		require.Equal(t, r.Seen, read.Seen)
+		require.Equal(t, r, read)
+		require.Equal(t, r.Feedback, feedbackOf(row))
+
+		// Lists know the key alone, which may hold a hash in place of the digits.
+		listed, err := decodeRecipient(row, string(recipientKey(7, digits)[8:]))
+		require.NoError(t, err)
+		require.Equal(t, r, listed)
+
+		cuts(t, row, func(row []byte) error { _, err := decodeRecipient(row, digits); return err })
+	})
+}
+
+func TestBatchRowComesBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b := anyBatch().Draw(t, "batch")
+		row := encodeBatch(b)
+		read, err := decodeBatch(row)
+		require.NoError(t, err)
+		require.Equal(t, b, read)
+		require.Equal(t, row, encodeBatch(read))
+		cuts(t, row, func(row []byte) error { _, err := decodeBatch(row); return err })
+	})
+}
+
+func anyBatch() *rapid.Generator[*store.Batch] {
+	return rapid.Custom(func(t *rapid.T) *store.Batch {
+		b := &store.Batch{
+			Plan: anyText().Draw(t, "plan"), ID: anyText().Draw(t, "id"),
+			FirstAt: anyTime().Draw(t, "first"), LastAt: anyTime().Draw(t, "last"),
+			ClientReference: anyText().Draw(t, "reference"), Total: anyCount().Draw(t, "total"),
+			Flag:     rapid.SampledFrom([]store.Flag{store.FlagUnknown, store.FlagWanted, store.FlagUnwanted}).Draw(t, "flag"),
+			Feedback: store.FeedbackCounts{Owed: anyCount().Draw(t, "owed"), Sent: anyCount().Draw(t, "sent"), Dead: anyCount().Draw(t, "dead")},
+			WantFull: rapid.Bool().Draw(t, "want full"),
+		}
+		if states := rapid.MapOfN(anyStatus(), anyCount(), 0, 4).Draw(t, "states"); len(states) > 0 {
+			b.States = states
+		}
+		for range rapid.IntRange(0, 4).Draw(t, "counts") {
+			b.Reported = append(b.Reported, store.Reported{
+				Status: anyStatus().Draw(t, "status"), Code: rapid.IntRange(dlr.NoCode, 1000).Draw(t, "code"),
+				Named: anyCount().Draw(t, "named"), Claimed: anyCount().Draw(t, "claimed"),
+			})
+		}
+		for range rapid.IntRange(0, 3).Draw(t, "reports") {
+			b.Reports = append(b.Reports, store.BatchReport{
+				Key: [16]byte(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "key")), Type: dlr.Type(anyText().Draw(t, "type")),
+				ReceivedAt: anyTime().Draw(t, "received"), Source: anySource().Draw(t, "source"),
+				Repeats: anyCount().Draw(t, "repeats"), Ref: anyRef().Draw(t, "ref"),
+			})
+		}
+		if rapid.Bool().Draw(t, "has a task") {
+			b.Task = &store.Task{
+				Due: anyTime().Draw(t, "due"), Since: anyTime().Draw(t, "since"), Attempts: anyCount().Draw(t, "attempts"),
+				Reason: store.Reason(anyText().Draw(t, "reason")), Detail: anyText().Draw(t, "detail"),
+			}
+		}
+		if rapid.Bool().Draw(t, "is dead") {
+			b.Dead = &store.Dead{
+				At: anyTime().Draw(t, "dead at"), Reason: store.Reason(anyText().Draw(t, "dead reason")),
+				Detail: anyText().Draw(t, "dead detail"), Full: rapid.Bool().Draw(t, "dead full"),
+			}
+		}
+		if rapid.Bool().Draw(t, "has facts") {
+			b.Facts = anyFacts(b.ID).Draw(t, "facts")
+		}
+		return b
+	})
+}
+
+func anyFacts(batchID string) *rapid.Generator[*store.Facts] {
+	return rapid.Custom(func(t *rapid.T) *store.Facts {
+		return &store.Facts{
+			BatchID: batchID, Missing: rapid.Bool().Draw(t, "missing"), FeedbackEnabled: rapid.Bool().Draw(t, "enabled"),
+			ReportKind: anyText().Draw(t, "kind"), ClientReference: anyText().Draw(t, "reference"),
+			Recipients: anyCount().Draw(t, "recipients"), Canceled: rapid.Bool().Draw(t, "canceled"),
+			CreatedAt: anyTime().Draw(t, "created"), ModifiedAt: anyTime().Draw(t, "modified"),
+			SendAt: anyTime().Draw(t, "send"), ExpireAt: anyTime().Draw(t, "expire"), Source: anySource().Draw(t, "source"),
+		}
+	})
+}
+
+func TestQuarantineRowComesBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		q := store.Quarantined{
+			Reason: rapid.SampledFrom(dlr.Reasons()).Draw(t, "reason"), Type: dlr.Type(anyText().Draw(t, "type")),
+			Raw: rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "raw"),
+		}
+		a := store.Arrival{Plan: anyText().Draw(t, "plan"), At: anyTime().Draw(t, "at"), News: q}
+		row := encodeQuarantined(a, q)
+		read, err := decodeQuarantined(row)
+		require.NoError(t, err)
+		require.Equal(t, store.QuarantineEntry{Plan: a.Plan, ReceivedAt: a.At, Quarantined: q}, read)
+		cuts(t, row, func(row []byte) error { _, err := decodeQuarantined(row); return err })
+	})
+}
+
+func TestRowsOfANewerFormatAreRefused(t *testing.T) {
+	row := []byte{rowFormat + 1, 0, 0, 0, 0, 0, 0, 0, 0}
+	_, err := decodeBatch(row)
+	require.ErrorContains(t, err, "batch: row has format 2, this version knows format 1")
+	_, err = decodeRecipient(row, "1")
+	require.ErrorContains(t, err, "recipient: row has format 2")
+	_, err = decodeQuarantined(row)
+	require.ErrorContains(t, err, "quarantine: row has format 2")
+}
+
+func TestChunkComesBack(t *testing.T) {
+	compressor, err := newCompressor()
+	require.NoError(t, err)
+	decoder, err := newDecompressor()
+	require.NoError(t, err)
+	t.Cleanup(decoder.Close)
+	rapid.Check(t, func(t *rapid.T) {
+		reports := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) store.Logged {
+			return store.Logged{
+				ReceivedAt: anyTime().Draw(t, "received"), Type: dlr.Type(anyText().Draw(t, "type")),
+				Source: anySource().Draw(t, "source"), Raw: rapid.SliceOfN(rapid.Byte(), 1, 300).Draw(t, "raw"),
+			}
+		}), 1, 8).Draw(t, "reports")
+		chunk := compressor.pack(reports)
+		read, err := unpackChunk(decoder, chunk)
+		require.NoError(t, err)
+		require.Equal(t, reports, read)
+		cuts(t, chunk, func(chunk []byte) error { _, err := unpackChunk(decoder, chunk); return err })
+	})
+}
+
+func TestChunkOfOneReportIsSmall(t *testing.T) {
+	compressor, err := newCompressor()
+	require.NoError(t, err)
+	raw := []byte(`{"type":"recipient_delivery_report_sms","batch_id":"01FC66621XXXXX119Z8PMV1QPQ","recipient":"447700900001","code":0,` +
+		`"status":"Delivered","at":"2026-08-30T08:16:08.930Z","operator_status_at":"2026-08-30T08:16:00Z"}`)
+	require.Less(t, len(compressor.pack([]store.Logged{{Type: dlr.RecipientSMS, Raw: raw}})), len(raw)*2/3)
+}

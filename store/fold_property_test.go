@@ -1,0 +1,212 @@
+package store
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/dlrloop/dlrloop/dlr"
+)
+
+// The properties draw from few numbers, statuses and times, so that reports meet.
+
+func drawNumber(t *rapid.T) string {
+	return rapid.SampledFrom([]string{alice, "+" + alice, bob, "00" + bob, carol, "447700900004"}).Draw(t, "number")
+}
+
+func drawState(t *rapid.T) dlr.State {
+	return dlr.State{
+		Status:     rapid.SampledFrom([]dlr.Status{dlr.Queued, dlr.Dispatched, dlr.Delivered, dlr.Delivered, dlr.Failed, dlr.Expired, "Teleported"}).Draw(t, "status"),
+		Code:       rapid.SampledFrom([]int{0, 34}).Draw(t, "code"),
+		At:         drawTime(t, "at"),
+		OperatorAt: drawTime(t, "operator_at"),
+	}
+}
+
+func drawTime(t *rapid.T, label string) time.Time {
+	return rapid.SampledFrom([]time.Time{{}, at(1), at(2), at(3)}).Draw(t, label)
+}
+
+func drawReport(t *rapid.T) Report {
+	if rapid.Bool().Draw(t, "of one recipient") {
+		s := drawState(t)
+		return says(drawNumber(t), s.Status, s.Code, s.At).operatorAt(s.OperatorAt)
+	}
+	entries := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) dlr.Entry {
+		s := drawState(t)
+		numbers := rapid.SliceOfN(rapid.Custom(drawNumber), 0, 3).Draw(t, "numbers")
+		return entry(s.Status, s.Code, rapid.IntRange(0, 4).Draw(t, "count"), numbers...)
+	}), 0, 3).Draw(t, "entries")
+	return whole(rapid.IntRange(0, 5).Draw(t, "total"), entries...)
+}
+
+func drawPolicy(t *rapid.T) Policy {
+	return Policy{
+		On:       rapid.SampledFrom([]On{"", OnDelivered, OnConfirmed, OnBoth, OnOff}).Draw(t, "on"),
+		Coalesce: time.Duration(rapid.IntRange(0, 3).Draw(t, "coalesce")) * time.Second,
+	}
+}
+
+// drawGroups splits arrivals into groups, in their order.
+func drawGroups(t *rapid.T, arrivals []Arrival) [][]Arrival {
+	var groups [][]Arrival
+	for len(arrivals) > 0 {
+		n := rapid.IntRange(1, len(arrivals)).Draw(t, "group")
+		groups = append(groups, arrivals[:n])
+		arrivals = arrivals[n:]
+	}
+	return groups
+}
+
+// outcome is what must not depend on the order in which reports came, on how often, and on who came together.
+type outcome struct {
+	States   map[dlr.Status]int
+	Messages map[kind]int
+	Totals   []StatusTotal
+	Total    int
+	WantFull bool
+	Held     map[string]dlr.State
+	Seen     map[string][]dlr.State
+	Owed     []string
+	Reports  []string
+}
+
+func (l *ledger) outcome() outcome {
+	o := outcome{
+		States: l.batch.States, Messages: l.messages(), Totals: l.stats.Messages, Total: l.batch.Total, WantFull: l.batch.WantFull,
+		Held: map[string]dlr.State{}, Seen: map[string][]dlr.State{}, Owed: l.in(FeedbackOwed), Reports: []string{},
+	}
+	for digits, r := range l.recipients {
+		o.Held[digits], _ = r.State()
+		for _, s := range r.Seen {
+			o.Seen[digits] = append(o.Seen[digits], s.State)
+		}
+		slices.SortFunc(o.Seen[digits], dlr.State.Compare)
+	}
+	for _, r := range l.batch.Reports {
+		o.Reports = append(o.Reports, string(r.Key[:]))
+	}
+	slices.Sort(o.Reports)
+	return o
+}
+
+func TestOrderRepetitionAndGroupingDoNotMatter(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		policy := drawPolicy(t)
+		reports := rapid.SliceOfN(rapid.Custom(drawReport), 1, 12).Draw(t, "reports")
+		once := newLedger(t, policy)
+		for i, r := range reports {
+			once.fold(arrives(i, r))
+		}
+
+		repeated := append(slices.Clone(reports), rapid.SliceOfN(rapid.SampledFrom(reports), 0, 8).Draw(t, "repeats")...)
+		var arrivals []Arrival
+		for i, r := range rapid.Permutation(repeated).Draw(t, "order") {
+			arrivals = append(arrivals, arrives(i, r))
+		}
+		again := newLedger(t, policy)
+		for _, group := range drawGroups(t, arrivals) {
+			again.fold(group...)
+		}
+		require.Equal(t, once.outcome(), again.outcome())
+	})
+}
+
+func TestGroupingDoesNotMatterToChanges(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		policy := drawPolicy(t)
+		var arrivals []Arrival
+		for i, n := range rapid.SliceOfN(rapid.Custom(drawNews), 1, 20).Draw(t, "news") {
+			arrivals = append(arrivals, arrives(i*20, n))
+		}
+		one, many := newLedger(t, policy), newLedger(t, policy)
+		one.fold(arrivals...)
+		for _, group := range drawGroups(t, arrivals) {
+			many.fold(group...)
+		}
+		require.Equal(t, one.sums(), many.sums())
+		require.Equal(t, one.stats, many.stats)
+		require.Equal(t, one.minutes, many.minutes)
+		require.Equal(t, one.outcome(), many.outcome())
+		require.Equal(t, one.batch.Task, many.batch.Task)
+		require.Equal(t, one.batch.Dead, many.batch.Dead)
+		require.Equal(t, one.log, many.log)
+	})
+}
+
+// sums is all changes taken together.
+func (l *ledger) sums() Changes {
+	sum := Changes{Plan: "plan", BatchID: "batch", Taken: []Taken{}}
+	for i, c := range l.changes {
+		require.Equal(l.t, i == 0, c.NewBatch)
+		sum.NewRecipients += c.NewRecipients
+		sum.Duplicates += c.Duplicates
+		sum.Polled += c.Polled
+		sum.Earned += c.Earned
+		sum.Accepted += c.Accepted
+		sum.Buried += c.Buried
+		sum.Requeued += c.Requeued
+		sum.Taken = append(sum.Taken, c.Taken...)
+		sum.After.Add(c.After)
+		sum.After.Sub(c.Before)
+	}
+	return sum
+}
+
+func drawNews(t *rapid.T) News {
+	numbers := rapid.SliceOfN(rapid.Custom(drawNumber), 1, 3)
+	switch rapid.IntRange(0, 7).Draw(t, "news") {
+	default:
+		r := drawReport(t)
+		r.Source = rapid.SampledFrom([]Source{FromCallback, FromPoll}).Draw(t, "source")
+		return r
+	case 3:
+		f := facts(rapid.Bool().Draw(t, "wanted"), drawTime(t, "modified"))
+		f.Missing = rapid.IntRange(0, 3).Draw(t, "missing") == 0
+		return f
+	case 4:
+		return Confirmation{BatchID: "batch", Recipients: numbers.Draw(t, "confirmed")}
+	case 5, 6:
+		s := settles(rapid.SampledFrom([]Outcome{Progress, Accepted, Retry, Buried, Buried, GivenBack}).Draw(t, "outcome"),
+			numbers.Draw(t, "settled")...)
+		s.FullRead, s.Due = rapid.Bool().Draw(t, "full read"), at(500)
+		return s
+	case 7:
+		return Requeue{BatchID: "batch", Recipients: numbers.Draw(t, "requeued")}
+	}
+}
+
+// TestWhateverHappens lets the ledger check after every fold what must always hold.
+func TestWhateverHappens(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := newLedger(t, drawPolicy(t))
+		second := 0
+		for range rapid.IntRange(1, 30).Draw(t, "folds") {
+			var group []Arrival
+			for range rapid.IntRange(1, 3).Draw(t, "arrivals") {
+				second += rapid.IntRange(-1, 20).Draw(t, "seconds")
+				group = append(group, arrives(second, drawNews(t)))
+			}
+			l.fold(group...)
+		}
+	})
+}
+
+func TestOlderFactsInAnyOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		versions := make([]Facts, rapid.IntRange(1, 5).Draw(t, "versions"))
+		for i := range versions {
+			versions[i] = facts(rapid.Bool().Draw(t, "wanted"), at(i))
+		}
+		newest := versions[len(versions)-1]
+		l := newLedger(t, Policy{})
+		for i, f := range rapid.Permutation(versions).Draw(t, "order") {
+			l.fold(arrives(i, f))
+		}
+		require.Equal(t, &newest, l.batch.Facts)
+		require.Equal(t, newest.FeedbackEnabled, l.batch.Flag == FlagWanted)
+	})
+}

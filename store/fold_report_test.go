@@ -1,0 +1,257 @@
+package store
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/dlr"
+)
+
+func TestFirstReportOfBatch(t *testing.T) {
+	l := newLedger(t, Policy{})
+	r := says("+"+alice, dlr.Dispatched, 401, at(0))
+	r.ClientReference = "order 7"
+	c := l.fold(arrives(5, r))
+
+	require.True(t, c.NewBatch)
+	require.Equal(t, 1, c.NewRecipients)
+	require.Equal(t, []Taken{{
+		State: dlr.State{Status: dlr.Dispatched, Code: 401, At: at(0)}, Number: alice, Messages: 1, ReceivedAt: at(5),
+	}}, c.Taken)
+	require.Equal(t, at(5), l.batch.FirstAt)
+	require.Equal(t, at(5), l.batch.LastAt)
+	require.Equal(t, "order 7", l.batch.ClientReference)
+	require.Equal(t, "+"+alice, l.recipient(alice).Number, "a number is kept as it first came")
+	require.Equal(t, []Logged{{ReceivedAt: at(5), Type: dlr.RecipientSMS, Raw: r.Raw}}, l.log)
+	require.Equal(t, Ref{Chunk: 1, Index: 0}, l.recipient(alice).Seen[0].Ref)
+
+	require.False(t, l.fold(arrives(6, says(alice, dlr.Delivered, 0, at(1)))).NewBatch)
+	require.Equal(t, at(5), l.batch.FirstAt)
+	require.Equal(t, at(6), l.batch.LastAt)
+}
+
+func TestRefsPointIntoTheLog(t *testing.T) {
+	l := newLedger(t, Policy{})
+	l.fold(
+		arrives(0, says(alice, dlr.Dispatched, 401, at(0))),
+		arrives(1, says(alice, dlr.Dispatched, 401, at(0))),
+		arrives(2, whole(2, entry(dlr.Delivered, 0, 2, alice, bob))),
+		arrives(3, says(bob, dlr.Delivered, 0, at(3))),
+	)
+	require.Len(t, l.log, 3, "a repeat is not logged")
+	require.Equal(t, Ref{1, 0}, l.recipient(alice).Seen[0].Ref)
+	require.Equal(t, Ref{1, 1}, l.recipient(alice).Seen[1].Ref)
+	require.Equal(t, Ref{1, 1}, l.recipient(bob).Seen[0].Ref)
+	require.Equal(t, Ref{1, 1}, l.batch.Reports[0].Ref)
+	require.Equal(t, Ref{1, 2}, l.recipient(bob).Seen[1].Ref)
+}
+
+func TestRepeatOfRecipientReportIsCountedAndChangesNothing(t *testing.T) {
+	for _, again := range []string{alice, "+" + alice, "00" + alice, "+44 7700 900-001"} {
+		t.Run(again, func(t *testing.T) {
+			l := newLedger(t, Policy{})
+			l.fold(arrives(0, says(alice, dlr.Delivered, 0, at(0))))
+			before := cloneBatch(l.batch)
+
+			c := l.fold(arrives(10, says(again, dlr.Delivered, 0, at(0))))
+			require.Equal(t, 1, c.Duplicates)
+			require.Empty(t, c.Taken)
+			require.Zero(t, c.NewRecipients)
+			require.Zero(t, c.Earned)
+			require.Len(t, l.log, 1)
+			require.Equal(t, 1, l.recipient(alice).Seen[0].Repeats)
+			require.Equal(t, alice, l.recipient(alice).Number)
+
+			before.LastAt = at(10)
+			require.Equal(t, before, l.batch)
+		})
+	}
+}
+
+func TestRepeatWithinOneGroup(t *testing.T) {
+	l := newLedger(t, Policy{})
+	r := arrives(0, says(alice, dlr.Delivered, 0, at(0)))
+	c := l.fold(r, r, r)
+	require.Equal(t, 2, c.Duplicates)
+	require.Len(t, c.Taken, 1)
+	require.Equal(t, 2, l.recipient(alice).Seen[0].Repeats)
+}
+
+func TestWhatMakesRecipientReportsDiffer(t *testing.T) {
+	first := says(alice, dlr.Failed, 0, at(0))
+	for name, other := range map[string]Report{
+		"status":    says(alice, dlr.Rejected, 0, at(0)),
+		"code":      says(alice, dlr.Failed, 34, at(0)),
+		"time":      says(alice, dlr.Failed, 0, at(0).Add(time.Millisecond)),
+		"no time":   says(alice, dlr.Failed, 0, time.Time{}),
+		"recipient": says(bob, dlr.Failed, 0, at(0)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLedger(t, Policy{})
+			c := l.fold(arrives(0, first), arrives(1, other))
+			require.Zero(t, c.Duplicates)
+			require.Len(t, c.Taken, 2)
+			require.Len(t, l.log, 2)
+		})
+	}
+}
+
+func TestOperatorTimeEnrichesRepeat(t *testing.T) {
+	// The carrier's time has minute precision, so it is mostly before Sinch's.
+	bare, early, late := says(alice, dlr.Delivered, 0, at(19)), at(0), at(60)
+	for name, test := range map[string]struct {
+		order []Report
+		want  time.Time
+	}{
+		"bare first":        {[]Report{bare, bare.operatorAt(early)}, early},
+		"bare last":         {[]Report{bare.operatorAt(early), bare}, early},
+		"two, early first":  {[]Report{bare.operatorAt(early), bare, bare.operatorAt(late)}, late},
+		"two, early second": {[]Report{bare.operatorAt(late), bare.operatorAt(early), bare}, late},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLedger(t, Policy{})
+			for i, r := range test.order {
+				l.fold(arrives(100+i, r))
+			}
+			require.Len(t, l.recipient(alice).Seen, 1)
+			require.Equal(t, len(test.order)-1, l.recipient(alice).Seen[0].Repeats)
+			require.Equal(t, dlr.State{Status: dlr.Delivered, At: at(19), OperatorAt: test.want}, l.held(alice))
+		})
+	}
+}
+
+func TestOperatorTimeOfRepeatCanMoveTheState(t *testing.T) {
+	l := newLedger(t, Policy{On: OnOff})
+	l.fold(arrives(0, says(alice, dlr.Failed, 34, at(10))), arrives(1, says(alice, dlr.Expired, 406, at(20))))
+	require.Equal(t, map[dlr.Status]int{dlr.Expired: 1}, l.batch.States)
+
+	c := l.fold(arrives(2, says(alice, dlr.Failed, 34, at(10)).operatorAt(at(30))))
+	require.Equal(t, 1, c.Duplicates)
+	require.Equal(t, map[dlr.Status]int{dlr.Failed: 1}, l.batch.States)
+}
+
+func TestFinalIsNeverUndoneByIntermediate(t *testing.T) {
+	dispatched, delivered := says(alice, dlr.Dispatched, 401, at(9)), says(alice, dlr.Delivered, 0, at(1))
+	for name, order := range map[string][]News{
+		"in order":     {dispatched, delivered},
+		"out of order": {delivered, dispatched},
+		"repeated":     {delivered, dispatched, delivered, dispatched},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLedger(t, Policy{})
+			for i, n := range order {
+				l.fold(arrives(i, n))
+			}
+			require.Equal(t, dlr.Delivered, l.held(alice).Status)
+			require.Equal(t, map[dlr.Status]int{dlr.Delivered: 1}, l.batch.States)
+			require.Equal(t, []string{alice}, l.in(FeedbackOwed))
+			require.Equal(t, map[kind]int{{dlr.Dispatched, 401}: 1, {dlr.Delivered, 0}: 1}, l.messages(),
+				"both statuses were reported, once each")
+		})
+	}
+}
+
+func TestRecipientIsCountedOncePerStatusAndCode(t *testing.T) {
+	l := newLedger(t, Policy{})
+	c := l.fold(
+		arrives(0, says(alice, dlr.Delivered, 0, at(0))),
+		arrives(1, says(alice, dlr.Delivered, 0, at(1))), // another report of the same news
+		arrives(2, whole(1, entry(dlr.Delivered, 0, 1, alice))),
+	)
+	require.Zero(t, c.Duplicates)
+	require.Equal(t, []int{1, 0, 0}, []int{c.Taken[0].Messages, c.Taken[1].Messages, c.Taken[2].Messages})
+	require.Equal(t, 1, l.messages()[kind{dlr.Delivered, 0}])
+	require.Len(t, l.recipient(alice).Seen, 3)
+	require.Equal(t, 1, c.Earned)
+}
+
+func TestUnknownStatusIsKeptAndCountedAsOther(t *testing.T) {
+	l := newLedger(t, Policy{})
+	l.fold(arrives(0, says(alice, "Teleported", 77777, at(0))))
+	require.Equal(t, map[dlr.Status]int{"Teleported": 1}, l.batch.States)
+	require.Equal(t, []StatusTotal{{dlr.Other, dlr.ClassOther, 1}}, l.stats.Messages)
+	l.fold(arrives(1, says(alice, dlr.Failed, 0, at(-5))))
+	require.Equal(t, dlr.Failed, l.held(alice).Status, "what is not documented never holds against a final status")
+}
+
+func TestPolledReports(t *testing.T) {
+	l := newLedger(t, Policy{})
+	c := l.fold(
+		arrives(0, says(alice, dlr.Delivered, 0, at(0)).polled()),
+		arrives(1, says(alice, dlr.Delivered, 0, at(0)).polled()),
+		arrives(2, says(bob, dlr.Delivered, 0, at(0))),
+		arrives(3, says(bob, dlr.Delivered, 0, at(0)).polled()),
+	)
+	require.Equal(t, 1, c.Polled, "only what was new was worth the poll")
+	require.Equal(t, 2, c.Duplicates)
+	require.Equal(t, FromPoll, l.recipient(alice).Seen[0].Source)
+	require.Equal(t, FromPoll, l.log[0].Source)
+	require.Equal(t, FromCallback, l.recipient(bob).Seen[0].Source)
+}
+
+func TestSentAtIsToldOnceTheBatchIsKnown(t *testing.T) {
+	l := newLedger(t, Policy{})
+	require.Zero(t, l.fold(arrives(0, says(alice, dlr.Dispatched, 401, at(0)))).Taken[0].SentAt)
+	l.fold(arrives(1, facts(true, at(0))))
+	require.Equal(t, at(-60), l.fold(arrives(2, says(alice, dlr.Delivered, 0, at(1)))).Taken[0].SentAt)
+	late := facts(true, at(1))
+	late.SendAt = at(-30)
+	l.fold(arrives(3, late))
+	require.Equal(t, at(-30), l.fold(arrives(4, says(bob, dlr.Delivered, 0, at(1)))).Taken[0].SentAt)
+}
+
+func TestMoreReportsThanARecipientKeeps(t *testing.T) {
+	l := newLedger(t, Policy{})
+	l.fold(arrives(0, says(alice, dlr.Delivered, 0, at(0))), arrives(0, says(alice, dlr.Queued, 400, at(0))))
+	for i := range 3 * maxSeen {
+		l.fold(arrives(i, says(alice, dlr.Dispatched, 401, at(i))))
+	}
+	seen := l.recipient(alice).Seen
+	require.Len(t, seen, maxSeen)
+	require.Equal(t, dlr.Delivered, l.held(alice).Status, "what holds is kept")
+	require.Equal(t, dlr.Queued, seen[1].Status, "the last of its status and code is kept, so that none is counted twice")
+	require.Equal(t, at(3*maxSeen-1), seen[maxSeen-1].At, "the newest are kept")
+	require.Equal(t, map[kind]int{{dlr.Delivered, 0}: 1, {dlr.Queued, 400}: 1, {dlr.Dispatched, 401}: 1}, l.messages())
+	require.Equal(t, []string{alice}, l.in(FeedbackOwed))
+	require.Len(t, l.log, 2+3*maxSeen, "the log has them all")
+}
+
+func TestMoreCodesThanARecipientKeeps(t *testing.T) {
+	l := newLedger(t, Policy{})
+	l.fold(arrives(0, says(alice, dlr.Delivered, 0, at(0))))
+	for code := range 2 * maxSeen {
+		l.fold(arrives(code, says(alice, dlr.Dispatched, 1000+code, at(code))))
+	}
+	require.Len(t, l.recipient(alice).Seen, maxSeen)
+	require.Equal(t, dlr.Delivered, l.held(alice).Status)
+}
+
+func TestMoreCodesThanABatchCounts(t *testing.T) {
+	l := newLedger(t, Policy{})
+	entries := make([]dlr.Entry, 2*maxReported)
+	for i := range entries {
+		entries[i] = entry(dlr.Failed, 10_000+i, 1)
+	}
+	c := Fold(&Rows{Batch: l.batch, Recipients: map[string]*Row{}}, []Arrival{arrives(0, whole(len(entries), entries...))}, l.policy)
+	require.LessOrEqual(t, len(l.batch.Reported), maxReported+1)
+	stats := PlanStats{}
+	stats.Apply(c)
+	require.Equal(t, []StatusTotal{{dlr.Failed, dlr.ClassOther, len(entries)}}, stats.Messages, "none is lost from the totals")
+	last := l.batch.Reported[len(l.batch.Reported)-1]
+	require.Equal(t, Reported{Status: dlr.Failed, Code: dlr.NoCode, Claimed: maxReported}, last)
+}
+
+func TestManyRecipientsInOneReport(t *testing.T) {
+	l := newLedger(t, Policy{})
+	numbers := make([]string, 5000)
+	for i := range numbers {
+		numbers[i] = fmt.Sprintf("4477009%05d", i)
+	}
+	c := l.fold(arrives(0, whole(len(numbers), entry(dlr.Delivered, 0, len(numbers), numbers...))))
+	require.Equal(t, len(numbers), c.NewRecipients)
+	require.Equal(t, len(numbers), c.Earned)
+	require.Len(t, l.log, 1)
+}

@@ -1,0 +1,283 @@
+package store
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/dlr"
+)
+
+// owing is a batch that owes feedback for these numbers since second 0.
+func owing(t *testing.T, numbers ...string) *ledger {
+	t.Helper()
+	l := newLedger(t, Policy{Coalesce: 5 * time.Second})
+	l.fold(arrives(0, whole(len(numbers), entry(dlr.Delivered, 0, len(numbers), numbers...))))
+	return l
+}
+
+func TestAccepted(t *testing.T) {
+	l := owing(t, alice, bob)
+	c := l.fold(arrives(7, settles(Accepted, "+"+alice, bob)))
+	require.Equal(t, 2, c.Accepted)
+	require.Equal(t, []string{alice, bob}, l.in(FeedbackSent))
+	require.Equal(t, at(7), l.recipient(alice).FeedbackAt)
+	require.Nil(t, l.batch.Task)
+
+	c = l.fold(
+		arrives(8, says(alice, dlr.Delivered, 0, at(8))),
+		arrives(9, Confirmation{BatchID: "batch", Recipients: []string{alice}}),
+		arrives(10, whole(2, entry(dlr.Delivered, 0, 2, alice, bob))),
+	)
+	require.Zero(t, c.Earned, "a sent recipient is never owed again")
+	require.Nil(t, l.batch.Task)
+}
+
+func TestAcceptedTwice(t *testing.T) {
+	l := owing(t, alice)
+	settled := arrives(7, settles(Accepted, alice, "+"+alice))
+	require.Equal(t, 1, l.fold(settled).Accepted, "a number given twice is accepted once")
+	require.Zero(t, l.fold(settled).Accepted)
+}
+
+func TestAcceptedIsTakenWhoeverSaysSo(t *testing.T) {
+	l := owing(t, alice, bob)
+	l.fold(arrives(1, settles(Buried, alice)), arrives(2, facts(false, at(2))))
+	require.Nil(t, l.batch.Task)
+	c := l.fold(arrives(3, settles(Accepted, alice, bob, carol)))
+	require.Equal(t, 2, c.Accepted, "the dead and the dropped are sent; who never earned is not known")
+	require.Nil(t, l.batch.Dead)
+	require.Equal(t, Tally{Sent: 2}, c.After)
+}
+
+func TestAcceptedOfAPart(t *testing.T) {
+	l := owing(t, alice)
+	l.fold(arrives(3, settles(Retry)), arrives(6, says(bob, dlr.Delivered, 0, at(6))))
+	l.fold(arrives(7, settles(Accepted, alice)))
+	require.Equal(t, &Task{Due: at(12), Since: at(7)}, l.batch.Task, "who came meanwhile gathers, with no attempt counted")
+}
+
+func TestAcceptedOfAFullCall(t *testing.T) {
+	numbers := make([]string, 2*MaxRecipients+1)
+	for i := range numbers {
+		numbers[i] = fmt.Sprintf("4477009%05d", i)
+	}
+	l := owing(t, numbers...)
+	l.fold(arrives(7, settles(Accepted, numbers[:MaxRecipients]...)))
+	require.Equal(t, &Task{Due: at(7), Since: at(0)}, l.batch.Task, "what a full call left behind has waited already")
+	l.fold(arrives(8, settles(Accepted, numbers[MaxRecipients:2*MaxRecipients]...)))
+	require.Equal(t, &Task{Due: at(8), Since: at(0)}, l.batch.Task)
+	l.fold(arrives(9, settles(Accepted, numbers[2*MaxRecipients])))
+	require.Nil(t, l.batch.Task)
+}
+
+func TestAcceptedWhileTheNextCallFilled(t *testing.T) {
+	l := owing(t, alice)
+	numbers := make([]string, MaxRecipients)
+	for i := range numbers {
+		numbers[i] = fmt.Sprintf("4477009%05d", i+100)
+	}
+	l.fold(arrives(1, whole(len(numbers), entry(dlr.Delivered, 0, len(numbers), numbers...))))
+	l.fold(arrives(7, settles(Accepted, alice)))
+	require.Equal(t, &Task{Due: at(7), Since: at(7)}, l.batch.Task)
+}
+
+func TestRetry(t *testing.T) {
+	l := owing(t, alice)
+	failed := settles(Retry, alice)
+	failed.Due, failed.Detail = at(30), "503 from Sinch"
+	l.fold(arrives(7, failed))
+	require.Equal(t, &Task{Due: at(30), Since: at(0), Attempts: 1, Reason: ReasonServer, Detail: "503 from Sinch"}, l.batch.Task)
+	failed.Due, failed.Reason = at(90), ReasonTimeout
+	l.fold(arrives(31, failed))
+	require.Equal(t, &Task{Due: at(90), Since: at(0), Attempts: 2, Reason: ReasonTimeout, Detail: "503 from Sinch"}, l.batch.Task)
+	require.Equal(t, []string{alice}, l.in(FeedbackOwed))
+}
+
+func TestProgress(t *testing.T) {
+	l := owing(t, alice)
+	l.fold(arrives(1, settles(Retry, alice)), arrives(7, settles(Progress)))
+	require.Equal(t, &Task{Due: at(7), Since: at(0)}, l.batch.Task, "due at once, with no attempt counted")
+	require.Equal(t, []string{alice}, l.in(FeedbackOwed))
+}
+
+func TestGivenBack(t *testing.T) {
+	l := owing(t, alice)
+	before := *l.batch.Task
+	given := settles(GivenBack, alice)
+	given.Reason, given.Due = ReasonCanceled, at(99)
+	c := l.fold(arrives(7, given))
+	require.Equal(t, &before, l.batch.Task, "it stays due, and the attempt does not count")
+	require.Equal(t, []string{alice}, l.in(FeedbackOwed))
+	require.Equal(t, c.Before, c.After)
+}
+
+func TestBuried(t *testing.T) {
+	l := owing(t, alice, bob)
+	buried := settles(Buried, alice, alice)
+	buried.Reason, buried.Detail = ReasonRejected, "400 syntax_constraint_violation"
+	c := l.fold(arrives(7, buried))
+	require.Equal(t, 1, c.Buried, "a number given twice is buried once")
+	require.Equal(t, []string{alice}, l.in(FeedbackDead))
+	require.Equal(t, at(7), l.recipient(alice).FeedbackAt)
+	require.Equal(t, &Dead{At: at(7), Reason: ReasonRejected, Detail: "400 syntax_constraint_violation"}, l.batch.Dead)
+	require.Equal(t, &Task{Due: at(7), Since: at(0)}, l.batch.Task, "the others are due")
+
+	c = l.fold(arrives(8, says(alice, dlr.Delivered, 0, at(8))), arrives(9, Confirmation{BatchID: "batch", Recipients: []string{alice}}))
+	require.Zero(t, c.Earned, "dead until a person says otherwise")
+
+	buried.Recipients, buried.Reason = []string{bob}, ReasonAuth
+	l.fold(arrives(10, buried))
+	require.Equal(t, ReasonAuth, l.batch.Dead.Reason, "of several reasons the last")
+	require.Nil(t, l.batch.Task)
+}
+
+func TestBuriedTooLate(t *testing.T) {
+	t.Run("sent", func(t *testing.T) {
+		l := owing(t, alice, bob)
+		l.fold(arrives(1, settles(Accepted, alice)))
+		require.Zero(t, l.fold(arrives(2, settles(Buried, alice))).Buried, "what Sinch accepted stays sent")
+		require.Nil(t, l.batch.Dead)
+	})
+	t.Run("dropped", func(t *testing.T) {
+		l := owing(t, alice)
+		l.fold(arrives(1, facts(false, at(1))))
+		c := l.fold(arrives(2, settles(Buried, alice)))
+		require.Equal(t, Tally{Dropped: 1}, c.After, "what nobody wants is not dead")
+	})
+	t.Run("after another reason", func(t *testing.T) {
+		l := owing(t, alice, bob, carol)
+		rejected := settles(Buried, alice)
+		rejected.Reason = ReasonRejected
+		l.fold(arrives(1, rejected), arrives(2, settles(Accepted, bob)), arrives(3, settles(Buried, bob)))
+		require.Equal(t, ReasonRejected, l.batch.Dead.Reason, "a burial of nobody is no reason")
+		require.Equal(t, at(1), l.batch.Dead.At)
+	})
+}
+
+func TestSettlementsWithoutATaskChangeNothing(t *testing.T) {
+	for _, o := range []Outcome{Progress, Retry, Buried, GivenBack} {
+		t.Run(o.String(), func(t *testing.T) {
+			l := owing(t, alice)
+			l.fold(arrives(1, settles(Accepted, alice)))
+			before := cloneBatch(l.batch)
+			s := settles(o, alice)
+			s.FullRead = true
+			l.fold(arrives(2, s))
+			before.LastAt = at(2)
+			require.Equal(t, before, l.batch)
+		})
+	}
+}
+
+func TestFullReportThatCannotBeRead(t *testing.T) {
+	unreadable := Settlement{BatchID: "batch", Outcome: Buried, Reason: ReasonNotEnabledOrUnknown, FullRead: true}
+	summary := whole(2, entry(dlr.Delivered, 0, 2))
+	dead := func(t *testing.T) *ledger {
+		l := newLedger(t, Policy{})
+		l.fold(arrives(0, summary))
+		c := l.fold(arrives(1, unreadable))
+		require.Equal(t, Tally{DeadTasks: 1}, c.After)
+		require.Equal(t, &Dead{At: at(1), Reason: ReasonNotEnabledOrUnknown, Full: true}, l.batch.Dead)
+		require.False(t, l.batch.WantFull)
+		return l
+	}
+	t.Run("is dead", func(t *testing.T) { dead(t) })
+	t.Run("stays dead when recipients are buried", func(t *testing.T) {
+		l := dead(t)
+		l.fold(arrives(2, says(alice, dlr.Delivered, 0, at(2))), arrives(3, settles(Buried, alice)))
+		require.True(t, l.batch.Dead.Full)
+	})
+	t.Run("stays dead when it is settled twice", func(t *testing.T) {
+		l := dead(t)
+		l.fold(arrives(2, unreadable), arrives(3, says(alice, dlr.Delivered, 0, at(2))), arrives(4, unreadable))
+		require.True(t, l.batch.Dead.Full)
+		require.Equal(t, at(1), l.batch.Dead.At)
+	})
+	t.Run("stays dead when recipients are accepted", func(t *testing.T) {
+		l := dead(t)
+		l.fold(arrives(2, says(alice, dlr.Delivered, 0, at(2))), arrives(3, settles(Accepted, alice)))
+		require.True(t, l.batch.Dead.Full)
+	})
+	t.Run("is wanted again at a person's word", func(t *testing.T) {
+		l := dead(t)
+		c := l.fold(arrives(2, Requeue{BatchID: "batch"}))
+		require.Equal(t, Tally{PendingTasks: 1}, c.After)
+		require.True(t, l.batch.WantFull)
+		require.Nil(t, l.batch.Dead)
+		l.fold(arrives(3, Settlement{BatchID: "batch", Outcome: Progress, FullRead: true}))
+		require.Nil(t, l.batch.Task)
+	})
+	t.Run("is not missed once it came", func(t *testing.T) {
+		l := dead(t)
+		l.fold(arrives(2, whole(2, entry(dlr.Delivered, 0, 2, alice, bob))))
+		require.Nil(t, l.batch.Dead)
+		require.Equal(t, []string{alice, bob}, l.in(FeedbackOwed))
+	})
+	t.Run("is not missed once it was read", func(t *testing.T) {
+		l := dead(t)
+		l.fold(arrives(2, whole(4, entry(dlr.Delivered, 0, 4))))
+		require.True(t, l.batch.WantFull)
+		l.fold(arrives(3, whole(4, entry(dlr.Delivered, 0, 4, alice, bob)).polled()),
+			arrives(4, Settlement{BatchID: "batch", Outcome: Progress, FullRead: true}))
+		require.Nil(t, l.batch.Dead)
+	})
+	t.Run("is not dead when it was read meanwhile", func(t *testing.T) {
+		l := newLedger(t, Policy{})
+		l.fold(arrives(0, summary), arrives(1, whole(2, entry(dlr.Delivered, 0, 2, alice, bob)).polled()), arrives(2, unreadable))
+		require.Nil(t, l.batch.Dead)
+		require.Equal(t, []string{alice, bob}, l.in(FeedbackOwed))
+	})
+	t.Run("is not dead when nobody wants it", func(t *testing.T) {
+		l := newLedger(t, Policy{})
+		l.fold(arrives(0, summary), arrives(1, facts(false, at(1))), arrives(2, unreadable))
+		require.Nil(t, l.batch.Dead)
+		l.fold(arrives(3, facts(true, at(2))))
+		require.NotNil(t, l.batch.Task, "nor forgotten, should the batch want feedback after all")
+	})
+}
+
+func TestRequeue(t *testing.T) {
+	l := owing(t, alice, bob, carol)
+	l.fold(arrives(1, settles(Buried, alice, bob)), arrives(2, settles(Accepted, carol)))
+	require.Nil(t, l.batch.Task)
+
+	c := l.fold(arrives(8, Requeue{BatchID: "batch", Recipients: []string{alice, "+" + alice, carol}}))
+	require.Equal(t, 1, c.Requeued, "only who is dead, and once")
+	require.Equal(t, []string{alice}, l.in(FeedbackOwed))
+	require.Equal(t, []string{carol}, l.in(FeedbackSent))
+	require.Equal(t, &Task{Due: at(8), Since: at(8)}, l.batch.Task, "due at once")
+	require.NotNil(t, l.batch.Dead, "bob is dead still")
+
+	l.fold(arrives(9, Requeue{BatchID: "batch", Recipients: []string{bob}}))
+	require.Nil(t, l.batch.Dead)
+	require.Equal(t, &Task{Due: at(9), Since: at(8)}, l.batch.Task)
+}
+
+func TestRequeueOfNobodyChangesNothing(t *testing.T) {
+	l := owing(t, alice)
+	failed := settles(Retry, alice)
+	failed.Due = at(600)
+	l.fold(arrives(1, failed))
+	before := *l.batch.Task
+	c := l.fold(arrives(2, Requeue{BatchID: "batch", Recipients: []string{alice, bob}}))
+	require.Zero(t, c.Requeued)
+	require.Equal(t, &before, l.batch.Task, "the back-off stays")
+}
+
+func TestRequeueOfABatchThatWantsNone(t *testing.T) {
+	l := owing(t, alice)
+	l.fold(arrives(1, settles(Buried, alice)), arrives(2, facts(false, at(2))))
+	c := l.fold(arrives(3, Requeue{BatchID: "batch", Recipients: []string{alice}}))
+	require.Equal(t, Tally{Dropped: 1}, c.After)
+}
+
+func TestDeadRecipientIsAcceptedLate(t *testing.T) {
+	l := owing(t, alice, bob)
+	l.fold(arrives(1, settles(Buried, alice, bob)), arrives(2, settles(Accepted, alice)))
+	require.NotNil(t, l.batch.Dead)
+	l.fold(arrives(3, settles(Accepted, bob)))
+	require.Nil(t, l.batch.Dead, "nobody is dead any more")
+}

@@ -1,0 +1,226 @@
+package storetest
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+var claiming = []behaviour{
+	{"the longest due come first", claimOrder},
+	{"what is not due is not claimed", claimWhenDue},
+	{"a claim says what it is about", claimContent},
+	{"a lease keeps others away until it ends", leaseEnds},
+	{"among many claimers each task has one", leaseIsExclusive},
+	{"a late settlement does not end the next one's lease", lateSettlement},
+	{"a plan's claims leave other plans alone", claimsByPlan},
+	{"a batch that wants no feedback is not claimed", unwantedIsNotClaimed},
+	{"a wish for the full report is a task", claimForFullReport},
+	{"more than one call holds is claimed in several", claimsOfManyRecipients},
+	{"what is earned during a claim is left for the next", earnedDuringClaim},
+	{"a restart loses no task", claimsAfterRestart},
+}
+
+func claimOrder(t *testing.T, place Place) {
+	o := open(t, place, Config{})
+	for i, second := range []int{5, 3, 9, 1, 7} {
+		o.record(arrives(second, delivered(fmt.Sprint(i), alice)))
+	}
+	require.Empty(t, o.claim(plan, sec(9), 0))
+	require.Equal(t, []string{"3", "1"}, claimed(o.claim(plan, sec(9), 2)))
+	require.Equal(t, []string{"0"}, claimed(o.claim(plan, sec(9), 1)))
+	require.Equal(t, []string{"4", "2"}, claimed(o.claim(plan, sec(9), 10)))
+	require.Empty(t, o.claim(plan, sec(9), 10))
+}
+
+func claimWhenDue(t *testing.T, place Place) {
+	o := open(t, place, Config{Policies: func(string) store.Policy { return store.Policy{Coalesce: 10 * time.Second} }})
+	o.record(arrives(0, delivered("batch", alice)))
+	require.Empty(t, o.claim(plan, sec(0), 10))
+	require.Empty(t, o.claim(plan, sec(10).Add(-time.Millisecond), 10))
+	require.Len(t, o.claim(plan, sec(10), 10), 1)
+}
+
+func claimContent(t *testing.T, place Place) {
+	o := open(t, place, Config{})
+	o.record(
+		arrives(0, facts("batch", true, sec(0))), arrives(1, allDelivered("batch", "+"+alice, bob)),
+		arrives(2, says("batch", carol, dlr.Failed, 34, sec(0))),
+	)
+	c := o.claimOne(plan, sec(3))
+	require.Equal(t, key("batch"), c.Key)
+	require.Equal(t, []string{"+" + alice, bob}, c.Recipients, "only who earned it, as their numbers came")
+	require.Equal(t, o.batch(key("batch")), c.Batch)
+	retry := settlement(c, store.Retry)
+	retry.Due, retry.Reason, retry.Detail = sec(10), store.ReasonTimeout, "no answer in 10 s"
+	o.record(arrives(4, retry))
+
+	again := o.claimOne(plan, sec(10))
+	require.NotEqual(t, c.Lease, again.Lease)
+	require.Equal(t, &store.Task{Due: sec(10), Since: sec(1), Attempts: 1, Reason: store.ReasonTimeout, Detail: "no answer in 10 s"}, again.Batch.Task)
+}
+
+func leaseEnds(t *testing.T, place Place) {
+	o := open(t, place, Config{})
+	o.record(arrives(0, delivered("batch", alice)))
+	first := o.claimOne(plan, sec(0))
+	require.Empty(t, o.claim(plan, sec(0), 10))
+	require.Empty(t, o.claim(plan, sec(0).Add(leaseTime-time.Millisecond), 10))
+	second := o.claimOne(plan, sec(0).Add(leaseTime+time.Millisecond))
+	require.NotEqual(t, first.Lease, second.Lease)
+	require.Equal(t, first.Recipients, second.Recipients)
+	require.Empty(t, o.claim(plan, sec(0).Add(leaseTime+2*time.Millisecond), 10))
+}
+
+func leaseIsExclusive(t *testing.T, place Place) {
+	const tasks, claimers = 200, 8
+	o := open(t, place, Config{})
+	var arrivals []store.Arrival
+	for i := range tasks {
+		arrivals = append(arrivals, arrives(0, delivered(fmt.Sprint(i), alice)))
+	}
+	o.recordAll(arrivals)
+	_ = o.stats(plan) // all are folded
+	var mu sync.Mutex
+	claims := make(map[string]int)
+	leases := make(map[string]bool)
+	var g errgroup.Group
+	for range claimers {
+		g.Go(func() error {
+			for {
+				got, err := o.Claim(t.Context(), plan, sec(1), leaseTime, 7)
+				if err != nil || len(got) == 0 {
+					return err
+				}
+				mu.Lock()
+				for _, c := range got {
+					claims[c.Key.BatchID]++
+					leases[c.Lease] = true
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	require.NoError(t, g.Wait())
+	require.Len(t, claims, tasks)
+	require.Len(t, leases, tasks, "every claim has a lease of its own")
+	for id, n := range claims {
+		require.Equal(t, 1, n, "batch %s", id)
+	}
+}
+
+func lateSettlement(t *testing.T, place Place) {
+	for _, outcome := range []store.Outcome{store.GivenBack, store.Progress, store.Retry} {
+		t.Run(outcome.String(), func(t *testing.T) {
+			id := outcome.String()
+			o := open(t, place, Config{})
+			o.record(arrives(0, delivered(id, alice)))
+			late := o.claimOne(plan, sec(0))
+			now := sec(0).Add(2 * leaseTime)
+			current := o.claimOne(plan, now)
+			o.settle(late, now, outcome)
+			require.Empty(t, o.claim(plan, now.Add(time.Second), 10), "the second claimer is at work")
+			o.settle(current, now, store.Accepted)
+			require.Empty(t, o.claim(plan, now.Add(time.Hour), 10))
+			require.Equal(t, 1, o.batch(key(id)).Feedback.Sent)
+			require.NoError(t, o.Close())
+		})
+	}
+}
+
+func claimsByPlan(t *testing.T, place Place) {
+	o := open(t, place, Config{})
+	for _, p := range []string{"p", "pl", plan, "plan2"} {
+		o.record(at(sec(0), p, delivered("batch", alice)))
+	}
+	for _, p := range []string{"pl", "p", "plan2", plan} {
+		c := o.claimOne(p, sec(1))
+		o.settle(c, sec(1), store.Accepted)
+		require.Equal(t, 1, o.batch(c.Key).Feedback.Sent)
+	}
+	require.Empty(t, o.claim("other", sec(1), 10))
+}
+
+func unwantedIsNotClaimed(t *testing.T, place Place) {
+	o := open(t, place, Config{})
+	o.record(arrives(0, delivered("batch", alice)), arrives(1, facts("batch", false, sec(1))))
+	require.Empty(t, o.claim(plan, sec(10), 10))
+	require.Equal(t, store.Tally{Dropped: 1}, o.stats(plan).Feedback)
+
+	o.record(arrives(20, facts("batch", true, sec(2))))
+	c := o.claimOne(plan, sec(20))
+	require.Equal(t, []string{alice}, c.Recipients, "what was dropped is owed again")
+
+	o.record(arrives(21, facts("batch", false, sec(1))))
+	require.Equal(t, store.FlagWanted, o.batch(key("batch")).Flag, "older facts change nothing")
+	o.record(arrives(22, facts("batch", false, sec(3))))
+	o.settle(c, sec(23), store.Buried)
+	require.Equal(t, store.Tally{Dropped: 1}, o.stats(plan).Feedback)
+	require.Empty(t, o.claim(plan, sec(10000), 10))
+}
+
+func claimForFullReport(t *testing.T, place Place) {
+	o := open(t, place, Config{})
+	o.record(arrives(0, whole("batch", entry{Status: dlr.Delivered, Count: 2})))
+	c := o.claimOne(plan, sec(0))
+	require.True(t, c.Batch.WantFull)
+	require.Empty(t, c.Recipients, "a summary names nobody")
+
+	o.record(arrives(1, polled(allDelivered("batch", alice, bob))))
+	read := settlement(c, store.Progress)
+	read.FullRead = true
+	o.record(arrives(2, read))
+	c = o.claimOne(plan, sec(2))
+	require.False(t, c.Batch.WantFull)
+	require.Equal(t, []string{alice, bob}, c.Recipients)
+}
+
+func claimsOfManyRecipients(t *testing.T, place Place) {
+	const recipients = 2*store.MaxRecipients + 500
+	o := open(t, place, Config{})
+	o.record(arrives(0, allDelivered("batch", numbers(recipients)...)))
+	sent := make(map[string]bool)
+	for i, want := range []int{store.MaxRecipients, store.MaxRecipients, 500} {
+		c := o.claimOne(plan, sec(i))
+		require.Len(t, c.Recipients, want)
+		require.Empty(t, o.claim(plan, sec(i), 10), "one call of a batch at a time")
+		for _, n := range c.Recipients {
+			require.False(t, sent[n], "claimed after it was sent")
+			sent[n] = true
+		}
+		o.settle(c, sec(i), store.Accepted)
+		require.Equal(t, len(sent), o.batch(key("batch")).Feedback.Sent)
+	}
+	require.Len(t, sent, recipients)
+	require.Empty(t, o.claim(plan, sec(1000), 10))
+}
+
+func earnedDuringClaim(t *testing.T, place Place) {
+	o := open(t, place, Config{})
+	o.record(arrives(0, delivered("batch", alice)))
+	c := o.claimOne(plan, sec(0))
+	o.record(arrives(1, delivered("batch", bob)))
+	require.Empty(t, o.claim(plan, sec(1), 10))
+	o.settle(c, sec(2), store.Accepted)
+	require.Equal(t, []string{bob}, o.claimOne(plan, sec(2)).Recipients)
+}
+
+func claimsAfterRestart(t *testing.T, place Place) {
+	o := open(t, place, Config{})
+	o.record(arrives(0, delivered("first", alice)), arrives(1, delivered("second", alice)))
+	lost := o.claim(plan, sec(1), 1)
+	require.Len(t, lost, 1)
+	o.reopen()
+	now := sec(1).Add(leaseTime + time.Millisecond)
+	require.Equal(t, []string{"first", "second"}, claimed(o.claim(plan, now, 10)), "one not settled is due again")
+	o.settle(lost[0], now, store.Accepted) // by one who outlived the restart
+	require.Equal(t, 1, o.batch(key("first")).Feedback.Sent)
+	require.Empty(t, o.claim(plan, now.Add(-time.Second), 10))
+}

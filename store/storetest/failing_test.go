@@ -1,0 +1,220 @@
+package storetest_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/storetest"
+)
+
+// counting counts what reaches it; that is all a store under Failing needs here.
+type counting struct {
+	store.Store
+	mu    sync.Mutex
+	calls map[string]int // guarded by mu
+}
+
+func (c *counting) count(operation string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.calls[operation]++
+}
+
+func (c *counting) Record(ctx context.Context, _ store.Arrival) error {
+	c.count("record")
+	return ctx.Err()
+}
+
+func (c *counting) Claim(context.Context, string, time.Time, time.Duration, int) ([]store.Claim, error) {
+	c.count("claim")
+	return []store.Claim{{Lease: "lease"}}, nil
+}
+
+func (c *counting) Batch(_ context.Context, k store.BatchKey) (*store.Batch, error) {
+	c.count("read")
+	return &store.Batch{Plan: k.Plan, ID: k.BatchID}, nil
+}
+
+func (c *counting) Requeue(context.Context, store.BatchKey, time.Time) (int, error) {
+	c.count("requeue")
+	return 3, nil
+}
+
+func (c *counting) Expire(context.Context, time.Time, int) (int, bool, error) {
+	c.count("expire")
+	return 7, true, nil
+}
+
+func (c *counting) Ready(context.Context) error { return nil }
+
+func newFailing() (*storetest.Failing, *counting) {
+	c := &counting{calls: make(map[string]int)}
+	return storetest.NewFailing(c), c
+}
+
+func TestFailingWithoutFaultsWorks(t *testing.T) {
+	f, c := newFailing()
+	ctx := t.Context()
+	require.NoError(t, f.Record(ctx, store.Arrival{}))
+	claims, err := f.Claim(ctx, "plan", time.Time{}, 0, 1)
+	require.NoError(t, err)
+	require.Len(t, claims, 1)
+	b, err := f.Batch(ctx, store.BatchKey{Plan: "plan", BatchID: "batch"})
+	require.NoError(t, err)
+	require.Equal(t, "batch", b.ID)
+	n, err := f.Requeue(ctx, store.BatchKey{}, time.Time{})
+	require.NoError(t, err)
+	require.Equal(t, 3, n)
+	n, more, err := f.Expire(ctx, time.Time{}, 10)
+	require.NoError(t, err)
+	require.Equal(t, 7, n)
+	require.True(t, more)
+	require.NoError(t, f.Ready(ctx))
+	require.NoError(t, f.Err())
+	require.Equal(t, map[string]int{"record": 1, "claim": 1, "read": 1, "requeue": 1, "expire": 1}, c.calls)
+	require.Equal(t, 1, f.Calls(storetest.Record))
+}
+
+func TestFailsNotApplied(t *testing.T) {
+	f, c := newFailing()
+	f.FailRecord(storetest.NotApplied, store.ErrBusy, 2)
+	require.ErrorIs(t, f.Record(t.Context(), store.Arrival{}), store.ErrBusy)
+	require.ErrorIs(t, f.Record(t.Context(), store.Arrival{}), store.ErrBusy)
+	require.Zero(t, c.calls["record"])
+	require.NoError(t, f.Record(t.Context(), store.Arrival{}), "as many times as it was told")
+	require.Equal(t, 3, f.Calls(storetest.Record))
+}
+
+func TestFailsButApplied(t *testing.T) {
+	f, c := newFailing()
+	f.FailRecord(storetest.Applied, nil, 1)
+	gaveUp, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, f.Record(gaveUp, store.Arrival{}), storetest.ErrInjected)
+	require.Equal(t, 1, c.calls["record"], "it is done, whatever becomes of the caller")
+
+	f.Fail(storetest.Claim, storetest.Applied, store.ErrClosed, 1)
+	claims, err := f.Claim(t.Context(), "plan", time.Time{}, 0, 1)
+	require.ErrorIs(t, err, store.ErrClosed)
+	require.Empty(t, claims)
+	require.Equal(t, 1, c.calls["claim"])
+
+	f.Fail(storetest.Expire, storetest.Applied, nil, 1)
+	n, more, err := f.Expire(t.Context(), time.Time{}, 10)
+	require.ErrorIs(t, err, storetest.ErrInjected)
+	require.Zero(t, n)
+	require.False(t, more)
+	require.Equal(t, 1, c.calls["expire"])
+}
+
+func TestFaultsStrikeInTurnAndOnlyTheirOperation(t *testing.T) {
+	f, _ := newFailing()
+	first, second := errors.New("first"), errors.New("second")
+	f.FailRecord(storetest.Works, nil, 1)
+	f.FailRecord(storetest.NotApplied, first, 1)
+	f.FailRecord(storetest.NotApplied, second, storetest.Always)
+	for _, want := range []error{nil, first, second, second, second} {
+		require.ErrorIs(t, f.Record(t.Context(), store.Arrival{}), want)
+	}
+	_, err := f.Batch(t.Context(), store.BatchKey{})
+	require.NoError(t, err)
+	f.Heal()
+	require.NoError(t, f.Record(t.Context(), store.Arrival{}))
+}
+
+func TestStuckUntilReleased(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, c := newFailing()
+		f.FailRecord(storetest.Stuck, nil, 2)
+		f.FailRecord(storetest.Stuck, store.ErrBusy, 1)
+		results := make(chan error, 3)
+		for range 3 {
+			go func() { results <- f.Record(t.Context(), store.Arrival{}) }()
+		}
+		f.AwaitWaiting(3)
+		f.AwaitCalls(storetest.Record, 3)
+		synctest.Wait()
+		require.Empty(t, results)
+		require.Zero(t, c.calls["record"])
+		f.Release()
+		var busy int
+		for range 3 {
+			if err := <-results; err != nil {
+				require.ErrorIs(t, err, store.ErrBusy)
+				busy++
+			}
+		}
+		require.Equal(t, 1, busy)
+		require.Equal(t, 2, c.calls["record"])
+	})
+}
+
+func TestStuckUntilItsContextEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, c := newFailing()
+		f.FailRecord(storetest.Stuck, nil, 1)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, f.Record(ctx, store.Arrival{}), context.DeadlineExceeded)
+		require.Zero(t, c.calls["record"], "nothing was done")
+	})
+}
+
+func TestSlowIsDoneAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, c := newFailing()
+		f.FailRecord(storetest.Slow, nil, 1)
+		f.Fail(storetest.Read, storetest.Slow, nil, 1)
+		f.Fail(storetest.Requeue, storetest.Slow, store.ErrBusy, 1)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, f.Record(ctx, store.Arrival{}), context.DeadlineExceeded)
+		require.Equal(t, 1, c.calls["record"], "who gave up undid nothing")
+
+		go func() {
+			f.AwaitWaiting(2)
+			f.Heal()
+		}()
+		failed := make(chan error, 1)
+		go func() {
+			_, err := f.Requeue(t.Context(), store.BatchKey{}, time.Time{})
+			failed <- err
+		}()
+		b, err := f.Batch(t.Context(), store.BatchKey{BatchID: "batch"})
+		require.NoError(t, err)
+		require.Equal(t, "batch", b.ID)
+		require.ErrorIs(t, <-failed, store.ErrBusy)
+		require.Equal(t, 1, c.calls["requeue"])
+	})
+}
+
+func TestPanics(t *testing.T) {
+	f, c := newFailing()
+	f.Fail(storetest.Read, storetest.Panics, nil, 1)
+	require.Panics(t, func() { _, _ = f.Batch(t.Context(), store.BatchKey{}) })
+	require.Zero(t, c.calls["read"])
+}
+
+func TestEnd(t *testing.T) {
+	f, c := newFailing()
+	select {
+	case <-f.Done():
+		t.Fatal("it has not ended")
+	default:
+	}
+	syncFailed := errors.New("sync failed")
+	f.End(syncFailed)
+	f.End(errors.New("again"))
+	<-f.Done()
+	require.ErrorIs(t, f.Err(), syncFailed)
+	require.ErrorIs(t, f.Record(t.Context(), store.Arrival{}), store.ErrClosed)
+	require.ErrorIs(t, f.Ready(t.Context()), store.ErrClosed)
+	require.Zero(t, c.calls["record"])
+}

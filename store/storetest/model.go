@@ -1,0 +1,329 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+var models = []behaviour{
+	{"whatever happens, states and feedback are those of a simple model", simpleModel},
+	{"rows are what the fold made of them", asFolded},
+}
+
+// modelBatch is a batch as simply as it can be told: what was said of whom, and where everybody's feedback stands.
+type modelBatch struct {
+	said      map[string]map[time.Time]dlr.Status // by digits; no two reports have the same time
+	feedback  map[string]store.FeedbackState
+	unwanted  bool
+	modified  time.Time
+	notBefore time.Time // of a retry
+	lease     string
+	until     time.Time
+}
+
+// status is the status that holds: the last final one, else the last.
+func (b *modelBatch) status(digits string) dlr.Status {
+	var last, final time.Time
+	for when, s := range b.said[digits] {
+		if when.After(last) {
+			last = when
+		}
+		if s != dlr.Dispatched && when.After(final) {
+			final = when
+		}
+	}
+	if !final.IsZero() {
+		last = final
+	}
+	return b.said[digits][last]
+}
+
+func (b *modelBatch) in(s store.FeedbackState) []string {
+	var digits []string
+	for d, f := range b.feedback {
+		if f == s {
+			digits = append(digits, d)
+		}
+	}
+	slices.Sort(digits)
+	return digits
+}
+
+func (b *modelBatch) pending() bool { return !b.unwanted && len(b.in(store.FeedbackOwed)) > 0 }
+
+// move takes those who are in a state from into another.
+func (b *modelBatch) move(digits []string, to store.FeedbackState, from ...store.FeedbackState) {
+	for _, d := range digits {
+		if slices.Contains(from, b.feedback[d]) {
+			b.feedback[d] = to
+		}
+	}
+}
+
+// machine drives a store and the model with the same news.
+type machine struct {
+	o       *opened
+	plan    string
+	now     time.Time
+	ticks   int
+	batches map[string]*modelBatch
+	claims  []store.Claim // made and not settled, late ones included
+	sent    []store.Arrival
+}
+
+func simpleModel(t *testing.T, place Place) {
+	o, runs := open(t, place, Config{}), 0
+	rapid.Check(t, func(t *rapid.T) {
+		runs++
+		o.t = t
+		m := &machine{o: o, plan: fmt.Sprint("plan ", runs), now: epoch, batches: map[string]*modelBatch{}}
+		t.Repeat(map[string]func(*rapid.T){
+			"report": m.report, "another report": m.report, "repeat": m.repeat, "confirm": m.confirm, "facts": m.facts,
+			"claim": m.claim, "settle": m.settle, "wait": m.wait, "requeue": m.requeue, "reopen": m.reopen,
+			"look": m.look,
+		})
+		m.look(t)
+	})
+	o.t = t
+}
+
+func (m *machine) tick() time.Time {
+	m.ticks++
+	m.now = m.now.Add(time.Second)
+	return m.now
+}
+
+func (m *machine) record(n store.News) {
+	a := at(m.tick(), m.plan, n)
+	m.o.record(a)
+	m.sent = append(m.sent, a)
+}
+
+// draw picks a batch, known or not.
+func (m *machine) draw(t *rapid.T) (string, *modelBatch) {
+	id := rapid.SampledFrom([]string{"a", "ab", "b"}).Draw(t, "batch")
+	if m.batches[id] == nil {
+		m.batches[id] = &modelBatch{said: map[string]map[time.Time]dlr.Status{}, feedback: map[string]store.FeedbackState{}}
+	}
+	return id, m.batches[id]
+}
+
+func drawNumber(t *rapid.T) string {
+	return rapid.SampledFrom([]string{alice, "+" + alice, bob, "00" + bob, carol, number(1)}).Draw(t, "number")
+}
+
+func (m *machine) report(t *rapid.T) {
+	id, b := m.draw(t)
+	n, when := drawNumber(t), sec(rapid.IntRange(-100, 100).Draw(t, "at")).Add(time.Duration(m.ticks)*time.Millisecond)
+	s := rapid.SampledFrom([]dlr.Status{dlr.Dispatched, dlr.Delivered, dlr.Failed}).Draw(t, "status")
+	m.record(says(id, n, s, 0, when))
+	d := dlr.Digits(n)
+	if b.said[d] == nil {
+		b.said[d] = map[time.Time]dlr.Status{}
+	}
+	b.said[d][when] = s
+	if s == dlr.Delivered {
+		b.move([]string{d}, store.FeedbackOwed, store.FeedbackNone)
+	}
+}
+
+func (m *machine) repeat(t *rapid.T) {
+	reports := slices.DeleteFunc(slices.Clone(m.sent), func(a store.Arrival) bool { _, ok := a.News.(store.Report); return !ok })
+	if len(reports) == 0 {
+		t.Skip("nothing to repeat")
+	}
+	m.record(rapid.SampledFrom(reports).Draw(t, "report").News)
+}
+
+func (m *machine) confirm(t *rapid.T) {
+	id, b := m.draw(t)
+	n := drawNumber(t)
+	m.record(confirms(id, n))
+	b.move([]string{dlr.Digits(n)}, store.FeedbackOwed, store.FeedbackNone)
+}
+
+func (m *machine) facts(t *rapid.T) {
+	id, b := m.draw(t)
+	f := facts(id, rapid.Bool().Draw(t, "wanted"), sec(rapid.IntRange(0, 1000).Draw(t, "modified")).Add(time.Duration(m.ticks)*time.Millisecond))
+	m.record(f)
+	if f.ModifiedAt.After(b.modified) {
+		b.modified, b.unwanted = f.ModifiedAt, !f.FeedbackEnabled
+	}
+	m.forgetRetries()
+}
+
+// forgetRetries: a task that is gone takes its back-off with it.
+func (m *machine) forgetRetries() {
+	for _, b := range m.batches {
+		if !b.pending() {
+			b.notBefore = time.Time{}
+		}
+	}
+}
+
+func (m *machine) claim(t *rapid.T) {
+	now := m.tick()
+	claims := m.o.claim(m.plan, now, 100)
+	var want []string
+	for id, b := range m.batches {
+		if b.pending() && !b.notBefore.After(now) && (b.lease == "" || !b.until.After(now)) {
+			want = append(want, id)
+		}
+	}
+	require.ElementsMatch(t, want, claimed(claims))
+	for _, c := range claims {
+		b := m.batches[c.Key.BatchID]
+		require.Equal(t, b.in(store.FeedbackOwed), digitsOf(c.Recipients))
+		b.lease, b.until = c.Lease, now.Add(leaseTime)
+	}
+	m.claims = append(m.claims, claims...)
+}
+
+func digitsOf(numbers []string) []string {
+	var digits []string
+	for _, n := range numbers {
+		digits = append(digits, dlr.Digits(n))
+	}
+	slices.Sort(digits)
+	return digits
+}
+
+func (m *machine) settle(t *rapid.T) {
+	if len(m.claims) == 0 {
+		t.Skip("nothing to settle")
+	}
+	i := rapid.IntRange(0, len(m.claims)-1).Draw(t, "claim")
+	c := m.claims[i]
+	m.claims = slices.Delete(m.claims, i, i+1)
+	s := settlement(c, rapid.SampledFrom([]store.Outcome{
+		store.Accepted, store.Accepted, store.Buried, store.Retry, store.Progress, store.GivenBack,
+	}).Draw(t, "outcome"))
+	s.Due = m.now.Add(20 * time.Second)
+	m.record(s)
+
+	b, digits := m.batches[c.Key.BatchID], digitsOf(c.Recipients)
+	if b.lease == c.Lease {
+		b.lease = ""
+	}
+	switch pending := b.pending(); {
+	case s.Outcome == store.Accepted:
+		b.move(digits, store.FeedbackSent, store.FeedbackOwed, store.FeedbackDead)
+		b.notBefore = time.Time{}
+	case !pending || s.Outcome == store.GivenBack:
+	case s.Outcome == store.Retry:
+		b.notBefore = s.Due
+	case s.Outcome == store.Buried:
+		b.move(digits, store.FeedbackDead, store.FeedbackOwed)
+		b.notBefore = time.Time{}
+	case s.Outcome == store.Progress:
+		b.notBefore = time.Time{}
+	}
+	m.forgetRetries()
+}
+
+func (m *machine) wait(t *rapid.T) {
+	m.now = m.now.Add(time.Duration(rapid.IntRange(1, 40).Draw(t, "seconds")) * time.Second)
+}
+
+func (m *machine) requeue(t *rapid.T) {
+	id, b := m.draw(t)
+	dead := b.in(store.FeedbackDead)
+	n, err := m.o.Requeue(context.Background(), store.BatchKey{Plan: m.plan, BatchID: id}, m.tick())
+	if len(b.said)+len(b.feedback) == 0 && b.modified.IsZero() {
+		require.ErrorIs(t, err, store.ErrNotFound)
+		return
+	}
+	require.NoError(t, err)
+	require.Equal(t, len(dead), n)
+	b.move(dead, store.FeedbackOwed, store.FeedbackDead)
+	if n > 0 {
+		b.notBefore = time.Time{}
+	}
+}
+
+// reopen also lets all leases end: whether they survive is the store's own affair. It is rare, for it takes long.
+func (m *machine) reopen(t *rapid.T) {
+	if rapid.IntRange(0, 4).Draw(t, "rarely") > 0 {
+		t.Skip("not now")
+	}
+	m.o.reopen()
+	m.now = m.now.Add(2 * leaseTime)
+}
+
+// look compares all that the store says of the plan with the model.
+func (m *machine) look(t *rapid.T) {
+	var tally store.Tally
+	var pending, dead []string
+	messages := map[dlr.Status]int{}
+	for id, b := range m.batches {
+		if len(b.said)+len(b.feedback) == 0 && b.modified.IsZero() {
+			continue
+		}
+		k := store.BatchKey{Plan: m.plan, BatchID: id}
+		states := map[dlr.Status]int{}
+		feedback := map[string]store.FeedbackState{}
+		for _, r := range m.o.recipients(k, store.RecipientQuery{}) {
+			d := dlr.Digits(r.Number)
+			feedback[d] = r.Feedback
+			held, _ := r.State()
+			require.Equal(t, b.status(d), held.Status)
+			require.Len(t, r.Seen, len(b.said[d]))
+			if held.Status != "" {
+				states[held.Status]++
+			}
+			for _, s := range distinctStatuses(b.said[d]) {
+				messages[s]++
+			}
+		}
+		maps.DeleteFunc(feedback, func(_ string, s store.FeedbackState) bool { return s == store.FeedbackNone })
+		require.Equal(t, b.feedback, feedback)
+		row := m.o.batch(k)
+		if len(states) > 0 {
+			require.Equal(t, states, row.States)
+		}
+		counts := store.FeedbackCounts{
+			Owed: len(b.in(store.FeedbackOwed)), Sent: len(b.in(store.FeedbackSent)), Dead: len(b.in(store.FeedbackDead)),
+		}
+		require.Equal(t, counts, row.Feedback)
+		tally.Sent, tally.Dead = tally.Sent+counts.Sent, tally.Dead+counts.Dead
+		if b.unwanted {
+			tally.Dropped += counts.Owed
+		} else {
+			tally.Owed += counts.Owed
+		}
+		if b.pending() {
+			pending = append(pending, id)
+		}
+		if counts.Dead > 0 {
+			dead = append(dead, id)
+		}
+	}
+	tally.PendingTasks, tally.DeadTasks = len(pending), len(dead)
+	require.ElementsMatch(t, pending, ids(m.o.tasks(store.TaskQuery{Plan: m.plan})))
+	require.ElementsMatch(t, dead, ids(m.o.tasks(store.TaskQuery{Plan: m.plan, Dead: true})))
+	if len(m.sent) == 0 {
+		return
+	}
+	stats := m.o.stats(m.plan)
+	require.Equal(t, tally, stats.Feedback)
+	counted := map[dlr.Status]int{}
+	for _, s := range stats.Messages {
+		counted[s.Status] += s.Messages
+	}
+	require.Equal(t, messages, counted)
+}
+
+func distinctStatuses(said map[time.Time]dlr.Status) []dlr.Status {
+	all := slices.Sorted(maps.Values(said))
+	return slices.Compact(all)
+}

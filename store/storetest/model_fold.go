@@ -1,0 +1,153 @@
+package storetest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// asFolded records news with every member drawn and compares each row with what store.Fold makes of the same news in
+// memory: a member that a store's row forgets shows here.
+func asFolded(t *testing.T, place Place) {
+	policy := store.Policy{Coalesce: 1500 * time.Millisecond}
+	o, runs := open(t, place, Config{Policies: func(string) store.Policy { return policy }}), 0
+	rapid.Check(t, func(t *rapid.T) {
+		runs++
+		o.t = t
+		id := fmt.Sprint("batch ", runs)
+		rows := &store.Rows{Batch: &store.Batch{Plan: plan, ID: id}, Recipients: map[string]*store.Row{}}
+		var arrivals []store.Arrival
+		for i, n := range rapid.SliceOfN(rapid.Custom(func(t *rapid.T) store.News { return drawNews(t, id) }), 1, 10).Draw(t, "news") {
+			arrivals = append(arrivals, at(sec(i).Add(time.Duration(i)*time.Millisecond), plan, n))
+		}
+		reopened := rapid.IntRange(-10, len(arrivals)-1).Draw(t, "reopened")
+		for i, a := range arrivals {
+			o.record(a)
+			if i == reopened {
+				o.reopen()
+			}
+		}
+		store.Fold(rows, arrivals, policy)
+
+		require.Equal(t, withoutRefs(rows.Batch), withoutRefs(o.batch(rows.Batch.Key())))
+		listed := o.recipients(rows.Batch.Key(), store.RecipientQuery{})
+		require.Len(t, listed, len(rows.Recipients))
+		for _, r := range listed {
+			want := rows.Recipients[dlr.Digits(r.Number)]
+			require.NotNil(t, want)
+			for i := range r.Seen {
+				r.Seen[i].Ref, want.Seen[i].Ref = store.Ref{}, store.Ref{}
+			}
+			require.Equal(t, &want.Recipient, r)
+		}
+		logged := o.reports(rows.Batch.Key())
+		require.Len(t, logged, len(rows.Log))
+		for i, l := range logged {
+			require.Equal(t, rows.Log[i], l)
+		}
+	})
+	o.t = t
+}
+
+func withoutRefs(b *store.Batch) *store.Batch {
+	c := *b
+	c.Reports = nil
+	for _, r := range b.Reports {
+		r.Ref = store.Ref{}
+		c.Reports = append(c.Reports, r)
+	}
+	if len(c.States) == 0 {
+		c.States = nil
+	}
+	return &c
+}
+
+func drawNews(t *rapid.T, id string) store.News {
+	numbers := rapid.SliceOfN(rapid.Custom(drawNumber), 1, 3)
+	switch rapid.IntRange(0, 7).Draw(t, "kind") {
+	case 0, 1:
+		return drawRecipientReport(t, id)
+	case 2, 3:
+		return drawBatchReport(t, id)
+	case 4:
+		return drawFacts(t, id)
+	case 5:
+		return confirms(id, numbers.Draw(t, "confirmed")...)
+	case 6:
+		return store.Requeue{BatchID: id, Recipients: numbers.Draw(t, "requeued")}
+	}
+	return store.Settlement{
+		BatchID: id, Lease: "nobody's", Recipients: numbers.Draw(t, "settled"),
+		Outcome: rapid.SampledFrom([]store.Outcome{store.Progress, store.Accepted, store.Retry, store.Buried, store.GivenBack}).Draw(t, "outcome"),
+		Reason:  rapid.SampledFrom(store.FeedbackReasons()).Draw(t, "reason"), Detail: drawText(t, "detail"),
+		Due: drawTime(t, "due"), FullRead: rapid.Bool().Draw(t, "full read"),
+	}
+}
+
+func drawState(t *rapid.T) (dlr.Status, int) {
+	known := rapid.SampledFrom(append(dlr.Statuses(), "Teleported", "ünknown", dlr.Delivered, dlr.Delivered))
+	return known.Draw(t, "status"), rapid.SampledFrom([]int{-1, 0, 34, 401, 2599, 1<<31 - 1}).Draw(t, "code")
+}
+
+func drawTime(t *rapid.T, label string) time.Time {
+	if rapid.IntRange(0, 3).Draw(t, "no "+label) == 0 {
+		return time.Time{}
+	}
+	return epoch.Add(time.Duration(rapid.IntRange(-1e9, 1e9).Draw(t, label)) * time.Millisecond)
+}
+
+func drawText(t *rapid.T, label string) string {
+	return rapid.SampledFrom([]string{"", "a", "order 7", "é💥", "with \"quotes\" and \\", "long " + fmt.Sprint(make([]byte, 200))}).Draw(t, label)
+}
+
+func drawSource(t *rapid.T) store.Source {
+	return rapid.SampledFrom([]store.Source{store.FromCallback, store.FromPoll}).Draw(t, "source")
+}
+
+func drawRecipientReport(t *rapid.T, id string) store.Report {
+	status, code := drawState(t)
+	body := map[string]any{
+		"type": rapid.SampledFrom([]dlr.Type{dlr.RecipientSMS, dlr.RecipientMMS}).Draw(t, "type"), "batch_id": id,
+		"recipient": drawNumber(t), "status": status, "client_reference": drawText(t, "reference"),
+	}
+	if code >= 0 {
+		body["code"] = code
+	}
+	for _, member := range []string{"at", "operator_status_at"} {
+		if when := drawTime(t, member); !when.IsZero() {
+			body[member] = when
+		}
+	}
+	r := parsed(body)
+	r.Source = drawSource(t)
+	return r
+}
+
+func drawBatchReport(t *rapid.T, id string) store.Report {
+	entries := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) entry {
+		status, code := drawState(t)
+		return entry{status, max(code, 0), rapid.IntRange(0, 5).Draw(t, "count"), rapid.SliceOfN(rapid.Custom(drawNumber), 0, 3).Draw(t, "numbers")}
+	}), 0, 4).Draw(t, "entries")
+	r := withReference(whole(id, entries...), drawText(t, "reference"))
+	r.Source = drawSource(t)
+	return r
+}
+
+func drawFacts(t *rapid.T, id string) store.Facts {
+	if rapid.IntRange(0, 4).Draw(t, "missing") == 0 {
+		return store.Facts{BatchID: id, Missing: true, Source: store.FromPoll}
+	}
+	return store.Facts{
+		BatchID: id, FeedbackEnabled: rapid.Bool().Draw(t, "wanted"), Canceled: rapid.Bool().Draw(t, "canceled"),
+		ReportKind:      rapid.SampledFrom([]string{"", "none", "summary", "full", "per_recipient", "per_recipient_final"}).Draw(t, "kind"),
+		ClientReference: drawText(t, "reference"), Recipients: rapid.IntRange(0, 1000).Draw(t, "recipients"),
+		CreatedAt: drawTime(t, "created"), ModifiedAt: drawTime(t, "modified"), SendAt: drawTime(t, "send"), ExpireAt: drawTime(t, "expire"),
+		Source: rapid.SampledFrom([]store.Source{store.FromCallback, store.FromPoll, store.FromGateway, store.FromRegistration}).Draw(t, "source"),
+	}
+}

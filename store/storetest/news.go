@@ -1,0 +1,120 @@
+package storetest
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// The numbers are from a range kept for fiction.
+const (
+	alice = "447700900001"
+	bob   = "447700900002"
+	carol = "447700900003"
+)
+
+const plan = "plan"
+
+var epoch = time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
+
+// sec is a moment, seconds after the epoch.
+func sec(n int) time.Time { return epoch.Add(time.Duration(n) * time.Second) }
+
+// number is the n-th of many numbers.
+func number(n int) string { return fmt.Sprintf("4477%08d", n) }
+
+func numbers(n int) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = number(i)
+	}
+	return all
+}
+
+func key(id string) store.BatchKey { return store.BatchKey{Plan: plan, BatchID: id} }
+
+// at is news taken in at that moment.
+func at(when time.Time, plan string, n store.News) store.Arrival {
+	return store.Arrival{Plan: plan, At: when, News: n}
+}
+
+// arrives is news of the plan taken in at that second.
+func arrives(second int, n store.News) store.Arrival { return at(sec(second), plan, n) }
+
+// parsed is a report with the bytes it was read from, as a store may read them again.
+func parsed(body map[string]any) store.Report {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		panic(err)
+	}
+	c, err := dlr.Parse(raw)
+	if err != nil {
+		panic(fmt.Sprintf("a report that dlr does not understand: %s: %v", raw, err))
+	}
+	return store.Report{Report: c.Report, Raw: raw}
+}
+
+// says is a recipient report; no time means none.
+func says(id, number string, s dlr.Status, code int, when time.Time) store.Report {
+	body := map[string]any{"type": dlr.RecipientSMS, "batch_id": id, "recipient": number, "status": s, "code": code}
+	if !when.IsZero() {
+		body["at"] = when
+	}
+	return parsed(body)
+}
+
+// delivered is the report that a number was delivered.
+func delivered(id, number string) store.Report { return says(id, number, dlr.Delivered, 0, epoch) }
+
+// entry is what a batch report says of one status and code.
+type entry struct {
+	Status     dlr.Status `json:"status"`
+	Code       int        `json:"code"`
+	Count      int        `json:"count"`
+	Recipients []string   `json:"recipients,omitempty"`
+}
+
+// whole is a batch report.
+func whole(id string, entries ...entry) store.Report {
+	total := 0
+	for _, e := range entries {
+		total += e.Count
+	}
+	return parsed(map[string]any{
+		"type": dlr.BatchSMS, "batch_id": id, "total_message_count": total, "statuses": append([]entry{}, entries...),
+	})
+}
+
+// allDelivered is a full report that these numbers were delivered.
+func allDelivered(id string, numbers ...string) store.Report {
+	return whole(id, entry{Status: dlr.Delivered, Count: len(numbers), Recipients: numbers})
+}
+
+// polled is the report as it is read from Sinch.
+func polled(r store.Report) store.Report {
+	r.Source = store.FromPoll
+	return r
+}
+
+func withReference(r store.Report, reference string) store.Report {
+	var body map[string]any
+	if err := json.Unmarshal(r.Raw, &body); err != nil {
+		panic(err)
+	}
+	body["client_reference"] = reference
+	return parsed(body)
+}
+
+func facts(id string, feedback bool, modified time.Time) store.Facts {
+	return store.Facts{
+		BatchID: id, FeedbackEnabled: feedback, ReportKind: "per_recipient", ClientReference: "reference of " + id, Recipients: 3,
+		CreatedAt: sec(-60), ModifiedAt: modified, SendAt: sec(-30), ExpireAt: sec(3600), Source: store.FromGateway,
+	}
+}
+
+func confirms(id string, numbers ...string) store.Confirmation {
+	return store.Confirmation{BatchID: id, Recipients: numbers}
+}

@@ -1,0 +1,277 @@
+package storetest
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// opened is an open store and what it told its observer.
+type opened struct {
+	store.Store
+	t      testingT
+	host   *testing.T // the test that opened it
+	place  Place
+	config Config
+	told   *told
+}
+
+// testingT is what helpers need of a test, be it testing's or rapid's.
+type testingT interface {
+	require.TestingT
+	Helper()
+}
+
+// told is what a store told its observer in all its lives.
+type told struct {
+	mu        sync.Mutex // guards what follows
+	changes   []store.Changes
+	committed int // arrivals
+	evicted   int
+	failures  []error
+}
+
+func open(t *testing.T, place Place, c Config) *opened {
+	t.Helper()
+	o := &opened{t: t, host: t, place: place, config: c, told: &told{}}
+	o.config.Observer = o.told.observer()
+	o.Store = place(t, o.config)
+	t.Cleanup(func() { require.NoError(t, o.Close()) })
+	return o
+}
+
+// reopen closes the store and opens it with what it had.
+func (o *opened) reopen() {
+	o.t.Helper()
+	require.NoError(o.t, o.Close())
+	o.Store = o.place(o.host, o.config)
+}
+
+func (w *told) observer() store.Observer {
+	return store.Observer{
+		Committed: func(arrivals, _ int, _ time.Duration, err error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if err == nil {
+				w.committed += arrivals
+			}
+		},
+		Folded: func(changes []store.Changes) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.changes = append(w.changes, slices.Clone(changes)...)
+		},
+		Failed: func(_ string, err error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.failures = append(w.failures, err)
+		},
+		Evicted: func(entries int) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.evicted += entries
+		},
+	}
+}
+
+// stats are the totals that the changes told so far add up to, by plan.
+func (w *told) stats() map[string]*store.PlanStats {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	plans := make(map[string]*store.PlanStats)
+	for _, c := range w.changes {
+		if plans[c.Plan] == nil {
+			plans[c.Plan] = &store.PlanStats{Plan: c.Plan}
+		}
+		plans[c.Plan].Apply(c)
+	}
+	return plans
+}
+
+// record records the arrivals one after the other.
+func (o *opened) record(arrivals ...store.Arrival) {
+	o.t.Helper()
+	for _, a := range arrivals {
+		require.NoError(o.t, o.Record(context.Background(), a))
+	}
+}
+
+// recordAll records the arrivals at once, in no order.
+func (o *opened) recordAll(arrivals []store.Arrival) {
+	o.t.Helper()
+	var g errgroup.Group
+	g.SetLimit(64)
+	for _, a := range arrivals {
+		g.Go(func() error { return o.Record(context.Background(), a) })
+	}
+	require.NoError(o.t, g.Wait())
+}
+
+func (o *opened) batch(k store.BatchKey) *store.Batch {
+	o.t.Helper()
+	b, err := o.Batch(context.Background(), k)
+	require.NoError(o.t, err)
+	return b
+}
+
+func (o *opened) recipient(k store.BatchKey, number string) *store.Recipient {
+	o.t.Helper()
+	r, err := o.Recipient(context.Background(), k, number)
+	require.NoError(o.t, err)
+	if len(r.Seen) == 0 {
+		r.Seen = nil
+	}
+	return r
+}
+
+// stats reads the totals of one plan.
+func (o *opened) stats(plan string) store.PlanStats {
+	o.t.Helper()
+	all, err := o.Stats(context.Background())
+	require.NoError(o.t, err)
+	at := slices.IndexFunc(all, func(s store.PlanStats) bool { return s.Plan == plan })
+	require.NotEqual(o.t, -1, at, "no totals of plan %s", plan)
+	return all[at]
+}
+
+// leaseTime is no whole number of seconds: whether a lease holds at the very moment of its end is the store's own affair.
+const leaseTime = time.Minute + time.Second/2
+
+// claim leases for leaseTime. Claim itself may lag behind what was recorded; a read before it may not, so after one Claim
+// has caught up.
+func (o *opened) claim(plan string, now time.Time, limit int) []store.Claim {
+	o.t.Helper()
+	_, err := o.Stats(context.Background())
+	require.NoError(o.t, err)
+	claims, err := o.Claim(context.Background(), plan, now, leaseTime, limit)
+	require.NoError(o.t, err)
+	require.LessOrEqual(o.t, len(claims), limit)
+	for _, c := range claims {
+		require.Equal(o.t, plan, c.Key.Plan)
+		require.NotEmpty(o.t, c.Lease)
+		require.NotNil(o.t, c.Batch)
+		require.Equal(o.t, c.Key, c.Batch.Key())
+		require.NotNil(o.t, c.Batch.Task)
+		require.False(o.t, c.Batch.Task.Due.After(now), "a task that is not due")
+		require.LessOrEqual(o.t, len(c.Recipients), store.MaxRecipients)
+	}
+	return claims
+}
+
+// claimOne claims the one task of the plan that there is.
+func (o *opened) claimOne(plan string, now time.Time) store.Claim {
+	o.t.Helper()
+	claims := o.claim(plan, now, 10)
+	require.Len(o.t, claims, 1)
+	return claims[0]
+}
+
+// settle records what became of all that a claim is about.
+func (o *opened) settle(c store.Claim, now time.Time, outcome store.Outcome) {
+	o.t.Helper()
+	o.record(at(now, c.Key.Plan, settlement(c, outcome)))
+}
+
+func settlement(c store.Claim, outcome store.Outcome) store.Settlement {
+	return store.Settlement{
+		BatchID: c.Key.BatchID, Lease: c.Lease, Recipients: c.Recipients, Outcome: outcome, Reason: store.ReasonServer,
+	}
+}
+
+// every reads a list to its end in pages of limit and returns all entries.
+func every[T any](t testingT, limit int, read func(store.Paging) (store.Page[T], error)) []T {
+	t.Helper()
+	var all []T
+	for p := (store.Paging{Limit: limit}); ; {
+		page, err := read(p)
+		require.NoError(t, err)
+		require.LessOrEqual(t, len(page.Items), p.Size())
+		all = append(all, page.Items...)
+		if page.Next == "" {
+			return all
+		}
+		require.NotEqual(t, p.Cursor, page.Next, "a list that does not end")
+		p.Cursor = page.Next
+	}
+}
+
+func (o *opened) batches(q store.BatchQuery) []*store.Batch {
+	o.t.Helper()
+	return every(o.t, 0, func(p store.Paging) (store.Page[*store.Batch], error) {
+		q.Paging = p
+		return o.Batches(context.Background(), q)
+	})
+}
+
+func (o *opened) tasks(q store.TaskQuery) []*store.Batch {
+	o.t.Helper()
+	return every(o.t, 0, func(p store.Paging) (store.Page[*store.Batch], error) {
+		q.Paging = p
+		return o.Tasks(context.Background(), q)
+	})
+}
+
+func (o *opened) recipients(k store.BatchKey, q store.RecipientQuery) []*store.Recipient {
+	o.t.Helper()
+	return every(o.t, 0, func(p store.Paging) (store.Page[*store.Recipient], error) {
+		q.Paging = p
+		page, err := o.Recipients(context.Background(), k, q)
+		for _, r := range page.Items {
+			if len(r.Seen) == 0 {
+				r.Seen = nil // which of the two it is says nothing
+			}
+		}
+		return page, err
+	})
+}
+
+func (o *opened) reports(k store.BatchKey) []store.Logged {
+	o.t.Helper()
+	return every(o.t, 0, func(p store.Paging) (store.Page[store.Logged], error) { return o.Reports(context.Background(), k, p) })
+}
+
+func (o *opened) recipientBatches(number string) []store.RecipientInBatch {
+	o.t.Helper()
+	return every(o.t, 0, func(p store.Paging) (store.Page[store.RecipientInBatch], error) {
+		return o.RecipientBatches(context.Background(), number, p)
+	})
+}
+
+func (o *opened) quarantine() []store.QuarantineEntry {
+	o.t.Helper()
+	return every(o.t, 0, func(p store.Paging) (store.Page[store.QuarantineEntry], error) {
+		return o.Quarantine(context.Background(), p)
+	})
+}
+
+func (o *opened) timeseries(plan string, from, to time.Time) []store.MinuteCount {
+	o.t.Helper()
+	counts, err := o.Timeseries(context.Background(), plan, from, to)
+	require.NoError(o.t, err)
+	return counts
+}
+
+// ids are the ids of batches, in their order.
+func ids(batches []*store.Batch) []string {
+	all := make([]string, len(batches))
+	for i, b := range batches {
+		all[i] = b.ID
+	}
+	return all
+}
+
+// claimed are the ids of claimed batches, in their order.
+func claimed(claims []store.Claim) []string {
+	all := make([]string, len(claims))
+	for i, c := range claims {
+		all[i] = c.Key.BatchID
+	}
+	return all
+}

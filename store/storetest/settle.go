@@ -1,0 +1,206 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+var settling = []behaviour{
+	{"accepted is the end", settleAccepted},
+	{"accepted in part leaves the others owed", settlePartly},
+	{"a retry is due when it says, not when the lease ends", settleRetry},
+	{"what is given back is due at once", settleGivenBack},
+	{"progress makes the task due at once", settleProgress},
+	{"what is buried stays until a person requeues it", settleBuried},
+	{"a full report that cannot be read is dead and can be requeued", settleUnreadable},
+	{"many dead recipients are requeued at once", requeueMany},
+	{"a settlement may come again", settleTwice},
+	{"a settlement whose recorder gave up does not block the task", settleAndGiveUp},
+}
+
+func settleAccepted(t *testing.T, place Place) {
+	o := open(t, place, Config{})
+	o.record(arrives(0, allDelivered("batch", alice, "+"+bob)))
+	o.settle(o.claimOne(plan, sec(1)), sec(2), store.Accepted)
+	for range 2 {
+		require.Equal(t, store.FeedbackCounts{Sent: 2}, o.batch(key("batch")).Feedback)
+		require.Nil(t, o.batch(key("batch")).Task)
+		require.Equal(t, store.FeedbackSent, o.recipient(key("batch"), bob).Feedback)
+		require.Equal(t, store.Tally{Sent: 2}, o.stats(plan).Feedback)
+		require.Empty(t, o.tasks(store.TaskQuery{}))
+		require.Empty(t, o.claim(plan, sec(10000), 10))
+
+		o.record(arrives(3, delivered("batch", alice)), arrives(3, confirms("batch", bob)))
+		require.Empty(t, o.claim(plan, sec(10000), 10), "sent is never owed again")
+		o.reopen()
+	}
+}
+
+func settlePartly(t *testing.T, place Place) {
+	o := open(t, place, Config{})
+	o.record(arrives(0, allDelivered("batch", alice, bob, carol)))
+	c := o.claimOne(plan, sec(1))
+	c.Recipients = c.Recipients[:1]
+	o.settle(c, sec(2), store.Accepted)
+	require.Equal(t, []string{bob, carol}, o.claimOne(plan, sec(2)).Recipients)
+}
+
+func settleRetry(t *testing.T, place Place) {
+	o := open(t, place, Config{})
+	o.record(arrives(0, delivered("batch", alice)))
+	for attempt := 1; attempt <= 3; attempt++ {
+		due := sec(attempt * 10)
+		retry := settlement(o.claimOne(plan, due.Add(-10*time.Second)), store.Retry)
+		retry.Due = due
+		o.record(at(due.Add(-9*time.Second), plan, retry))
+		require.Empty(t, o.claim(plan, due.Add(-time.Millisecond), 10))
+		require.Equal(t, attempt, o.batch(key("batch")).Task.Attempts)
+		require.Equal(t, due, o.tasks(store.TaskQuery{})[0].Task.Due)
+	}
+	require.Equal(t, store.FeedbackOwed, o.recipient(key("batch"), alice).Feedback)
+	o.reopen()
+	require.Empty(t, o.claim(plan, sec(30).Add(-time.Millisecond), 10))
+	require.Equal(t, 3, o.claimOne(plan, sec(30)).Batch.Task.Attempts)
+}
+
+func settleGivenBack(t *testing.T, place Place) {
+	o := open(t, place, Config{})
+	o.record(arrives(0, delivered("batch", alice)))
+	c := o.claimOne(plan, sec(1))
+	o.settle(c, sec(1), store.GivenBack)
+	again := o.claimOne(plan, sec(1))
+	require.Zero(t, again.Batch.Task.Attempts, "the attempt does not count")
+	require.Equal(t, c.Batch.Task, again.Batch.Task)
+	require.Equal(t, []string{alice}, again.Recipients)
+}
+
+func settleProgress(t *testing.T, place Place) {
+	o := open(t, place, Config{Policies: func(string) store.Policy { return store.Policy{Coalesce: time.Hour} }})
+	o.record(arrives(0, delivered("batch", alice)))
+	c := o.claimOne(plan, sec(3600))
+	o.record(arrives(3601, facts("batch", true, sec(0))))
+	o.settle(c, sec(3601), store.Progress)
+	again := o.claimOne(plan, sec(3601))
+	require.Equal(t, store.FlagWanted, again.Batch.Flag)
+	require.Equal(t, []string{alice}, again.Recipients)
+}
+
+func settleBuried(t *testing.T, place Place) {
+	ctx := context.Background()
+	o := open(t, place, Config{})
+	o.record(arrives(0, allDelivered("batch", alice, bob)))
+	buried := settlement(o.claimOne(plan, sec(1)), store.Buried)
+	buried.Reason, buried.Detail = store.ReasonRejected, "400 syntax_constraint_violation"
+	o.record(arrives(2, buried))
+	for range 2 {
+		require.Equal(t, store.FeedbackCounts{Dead: 2}, o.batch(key("batch")).Feedback)
+		require.Equal(t, &store.Dead{At: sec(2), Reason: store.ReasonRejected, Detail: "400 syntax_constraint_violation"}, o.batch(key("batch")).Dead)
+		require.Equal(t, store.FeedbackDead, o.recipient(key("batch"), alice).Feedback)
+		require.Equal(t, store.Tally{DeadTasks: 1, Dead: 2}, o.stats(plan).Feedback)
+		require.Equal(t, []string{"batch"}, ids(o.tasks(store.TaskQuery{Dead: true})))
+		require.Empty(t, o.tasks(store.TaskQuery{}))
+		require.Empty(t, o.claim(plan, sec(10000), 10))
+		o.record(arrives(3, delivered("batch", alice)), arrives(3, confirms("batch", bob)))
+		o.reopen()
+	}
+	n, err := o.Requeue(ctx, key("batch"), sec(20))
+	require.NoError(t, err)
+	require.Equal(t, 2, n)
+	require.Empty(t, o.tasks(store.TaskQuery{Dead: true}))
+	require.Equal(t, []string{"batch"}, ids(o.tasks(store.TaskQuery{})))
+	require.Equal(t, store.Tally{PendingTasks: 1, Owed: 2}, o.stats(plan).Feedback)
+	require.Empty(t, o.claim(plan, sec(19), 10))
+	o.settle(o.claimOne(plan, sec(20)), sec(21), store.Accepted)
+	require.Equal(t, store.Tally{Sent: 2}, o.stats(plan).Feedback)
+
+	n, err = o.Requeue(ctx, key("batch"), sec(30))
+	require.NoError(t, err)
+	require.Zero(t, n, "nothing is dead, which is no error")
+	require.Empty(t, o.tasks(store.TaskQuery{}))
+}
+
+func settleUnreadable(t *testing.T, place Place) {
+	o := open(t, place, Config{})
+	o.record(arrives(0, whole("batch", entry{Status: dlr.Delivered, Count: 2})))
+	c := o.claimOne(plan, sec(0))
+	unreadable := settlement(c, store.Buried)
+	unreadable.FullRead = true
+	o.record(arrives(1, unreadable))
+	require.True(t, o.batch(key("batch")).Dead.Full)
+	require.Equal(t, []string{"batch"}, ids(o.tasks(store.TaskQuery{Dead: true})))
+	require.Empty(t, o.claim(plan, sec(100), 10))
+	o.reopen()
+
+	n, err := o.Requeue(t.Context(), key("batch"), sec(2))
+	require.NoError(t, err)
+	require.Zero(t, n, "no recipient is known to be dead")
+	require.Empty(t, o.tasks(store.TaskQuery{Dead: true}))
+	require.True(t, o.claimOne(plan, sec(2)).Batch.WantFull)
+}
+
+func requeueMany(t *testing.T, place Place) {
+	const recipients = 2*store.MaxRecipients + 1
+	o := open(t, place, Config{})
+	o.record(arrives(0, allDelivered("batch", numbers(recipients)...)))
+	for i := range 3 {
+		o.settle(o.claimOne(plan, sec(i)), sec(i), store.Buried)
+	}
+	require.Equal(t, recipients, o.batch(key("batch")).Feedback.Dead)
+	n, err := o.Requeue(t.Context(), key("batch"), sec(10))
+	require.NoError(t, err)
+	require.Equal(t, recipients, n)
+	require.Equal(t, store.FeedbackCounts{Owed: recipients}, o.batch(key("batch")).Feedback)
+	require.Len(t, o.claimOne(plan, sec(10)).Recipients, store.MaxRecipients)
+}
+
+func settleTwice(t *testing.T, place Place) {
+	o := open(t, place, Config{})
+	o.record(arrives(0, allDelivered("batch", alice, bob)))
+	c := o.claimOne(plan, sec(1))
+	c.Recipients = []string{alice}
+	o.settle(c, sec(2), store.Accepted)
+	next := o.claimOne(plan, sec(2))
+	o.settle(c, sec(2), store.Accepted)
+	require.Empty(t, o.claim(plan, sec(3), 10), "the repeat does not end the next lease")
+	o.settle(next, sec(3), store.Accepted)
+	require.Equal(t, store.Tally{Sent: 2}, o.stats(plan).Feedback)
+	require.NoError(t, o.Close())
+	o.told.mu.Lock()
+	defer o.told.mu.Unlock()
+	accepted := 0
+	for _, c := range o.told.changes {
+		accepted += c.Accepted
+	}
+	require.Equal(t, 2, accepted)
+}
+
+// settleAndGiveUp: a caller that gave up does not know whether its settlement is kept. Either it is, or the task is due
+// again when the lease ends.
+func settleAndGiveUp(t *testing.T, place Place) {
+	gaveUp, cancel := context.WithCancel(t.Context())
+	cancel()
+	o := open(t, place, Config{})
+	for i := range 20 {
+		id := fmt.Sprint(i)
+		now := sec(0).Add(time.Duration(i) * time.Hour)
+		o.record(at(now, plan, delivered(id, alice)))
+		c := o.claimOne(plan, now)
+		err := o.Record(gaveUp, at(now, plan, settlement(c, store.Accepted)))
+		o.record(at(now, plan, delivered(id, alice))) // behind it, so it is decided by now
+		claims := o.claim(plan, now.Add(leaseTime+time.Millisecond), 10)
+		if err == nil {
+			require.Equal(t, 1, o.batch(key(id)).Feedback.Sent)
+		}
+		require.Len(t, claims, o.batch(key(id)).Feedback.Owed)
+		for _, c := range claims {
+			o.settle(c, now, store.Accepted)
+		}
+	}
+}
