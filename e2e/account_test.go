@@ -1,0 +1,135 @@
+package e2e
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/simulator"
+)
+
+// checkStates holds the state of every batch and recipient against the account: all that was acknowledged is there, once.
+func checkStates(t *testing.T, p *program, l simulator.Ledger) {
+	t.Helper()
+	type message struct {
+		status string
+		code   int
+	}
+	acknowledged, attempts := map[string]map[string]bool{}, 0
+	for _, c := range l.Callbacks {
+		require.Equal(t, simulator.Acknowledged, c.Outcome, "callback %d was answered so that it is lost: %+v", c.Ordinal, c.Attempts)
+		if acknowledged[c.Batch] == nil {
+			acknowledged[c.Batch] = map[string]bool{}
+		}
+		acknowledged[c.Batch][fmt.Sprint(c.Type, c.Recipients, c.Status, c.Code)] = true
+		attempts += len(c.Attempts)
+	}
+	delivered := 0
+	for _, b := range l.Batches {
+		if len(acknowledged[b.ID]) == 0 {
+			continue
+		}
+		view := batchOf(p, b.ID)
+		counts, states := map[string]int{}, map[string]message{}
+		for _, r := range b.Recipients {
+			counts[r.Status]++
+			states[r.Recipient] = message{r.Status, r.Code}
+			if r.Status == "Delivered" {
+				delivered++
+			}
+		}
+		assert.Equal(t, counts, view.Counts, "batch %s (%s)", b.ID, b.Report)
+		named := recipientsOf(p, b.ID)
+		if b.Report != "summary" {
+			require.Len(t, named, len(b.Recipients), "batch %s (%s)", b.ID, b.Report)
+		}
+		for _, r := range named {
+			assert.Equal(t, states[strings.TrimPrefix(r.Number, "+")], message{r.State.Status, r.State.Code}, "recipient of batch %s (%s)", b.ID, b.Report)
+		}
+		reports := len(acknowledged[b.ID])
+		if b.Report == "summary" && b.FeedbackEnabled && counts["Delivered"] > 0 {
+			reports++ // the full report that completed it
+		}
+		assert.Equal(t, reports, reportsOf(p, b.ID), "reports in the log of batch %s (%s)", b.ID, b.Report)
+	}
+	t.Logf("%d batches, %d callbacks in %d attempts, %d recipients delivered", len(l.Batches), len(l.Callbacks), attempts, delivered)
+	assert.Greater(t, attempts, len(l.Callbacks), "no callback had to be tried again: the kills hit nothing")
+}
+
+// checkFeedback holds the feedback against the account: all that is owed arrived, nothing else did, and no more calls were
+// repeated than were in flight at the kills.
+func checkFeedback(t *testing.T, l simulator.Ledger, kills int) {
+	t.Helper()
+	owed := l.OwedFeedback()
+	require.NotEmpty(t, owed)
+	assert.Empty(t, l.MissingFeedback())
+	assert.Empty(t, l.UnearnedFeedback())
+	told, repeats := map[simulator.BatchRecipient]bool{}, 0
+	for _, c := range l.Feedback {
+		assert.False(t, c.Everyone, "a call named nobody, which means everybody")
+		again := false
+		for _, r := range c.Recipients {
+			who := simulator.BatchRecipient{Batch: c.Batch, Recipient: r}
+			again = again || told[who]
+			told[who] = told[who] || c.Applied
+		}
+		if again {
+			repeats++
+		}
+	}
+	t.Logf("%d recipients owed, %d feedback calls, %d of them repeats after %d kills", len(owed), len(l.Feedback), repeats, kills)
+	assert.LessOrEqual(t, repeats, kills*workers)
+}
+
+type batchView struct {
+	Counts map[string]int
+}
+
+func batchOf(p *program, id string) (b batchView) {
+	p.t.Helper()
+	p.get("/api/v1/plans/"+plan+"/batches/"+url.PathEscape(id), &b)
+	return b
+}
+
+type recipientView struct {
+	Number string
+	State  struct {
+		Status string
+		Code   int
+	}
+}
+
+// page is a page of any listing.
+type page[T any] struct {
+	Items      []T
+	NextCursor string `json:"next_cursor"`
+}
+
+func recipientsOf(p *program, id string) []recipientView {
+	p.t.Helper()
+	return all[recipientView](p, "/api/v1/plans/"+plan+"/batches/"+url.PathEscape(id)+"/recipients?limit=1000")
+}
+
+// reportsOf counts the reports in a batch's log.
+func reportsOf(p *program, id string) int {
+	p.t.Helper()
+	return len(all[struct{}](p, "/api/v1/plans/"+plan+"/batches/"+url.PathEscape(id)+"/reports?limit=1000"))
+}
+
+// all reads all pages of a listing.
+func all[T any](p *program, path string) (items []T) {
+	p.t.Helper()
+	for cursor := ""; ; {
+		var one page[T]
+		p.get(path+cursor, &one)
+		items = append(items, one.Items...)
+		if one.NextCursor == "" {
+			return items
+		}
+		cursor = "&cursor=" + url.QueryEscape(one.NextCursor)
+	}
+}

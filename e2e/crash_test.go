@@ -1,0 +1,140 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/simulator"
+)
+
+const (
+	plan    = "crash"
+	token   = "crash-token"
+	secret  = "crash-secret"
+	workers = 4
+)
+
+// kinds are the report kinds that bring callbacks.
+var kinds = []string{"per_recipient", "per_recipient_final", "full", "summary"}
+
+// TestCrash kills dlrloop again and again under load, and then holds what it knows, and what feedback it sent, against Sinch's
+// account.
+func TestCrash(t *testing.T) {
+	kills := 5
+	if os.Getenv("DLRLOOP_LONG") != "" {
+		kills = 25
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+
+	sinch, origin := newSinch(t, seed)
+	p := newProgram(t, plan, token, secret, origin)
+	require.NoError(t, sinch.SetCallbackURL(plan, "http://"+p.public+"/webhooks/"+plan))
+	p.start()
+
+	load, stopLoad := context.WithCancel(t.Context())
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		sendBatches(load, t, sinch, origin)
+	}()
+	for range kills {
+		// Progress, not time, says when: the same on any machine.
+		target := sinch.State().Acknowledged + 50 + random.IntN(700)
+		eventually(t, "under load", func() bool { return sinch.State().Acknowledged >= target })
+		p.kill()
+		p.start()
+	}
+	stopLoad()
+	<-sent
+	eventually(t, "at rest", func() bool {
+		quiet := sinch.Settled()
+		return quiet && pendingTasks(p) == 0
+	})
+	p.stop()
+	p.start() // what is asked now comes from disk
+	ledger := sinch.Ledger()
+	checkStates(t, p, ledger)
+	checkFeedback(t, ledger, kills)
+}
+
+// newSinch is a simulated Sinch that repeats, reorders and fails messages, but takes every call: what is repeated upstream
+// is then the work of the kills.
+func newSinch(t *testing.T, seed uint64) (*simulator.Simulator, string) {
+	t.Helper()
+	sinch, err := simulator.New(simulator.Config{
+		Plans:     []simulator.Plan{{ID: plan, Token: token, Secret: secret}},
+		Seed:      seed,
+		BadDays:   simulator.BadDays{Upstream: -1, LateBy: 200 * time.Millisecond},
+		RetryUnit: 50 * time.Millisecond,
+		Pace:      50 * time.Millisecond,
+	})
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- sinch.Run(ctx) }()
+	api := httptest.NewServer(sinch.API())
+	t.Cleanup(func() {
+		api.Close()
+		stop()
+		require.NoError(t, <-ended)
+	})
+	// A call takes a while, so that some are in flight at every kill.
+	require.NoError(t, sinch.SetFault(simulator.Fault{Operation: simulator.OpFeedback, Kind: simulator.FaultLatency, Latency: 20 * time.Millisecond}))
+	return sinch, api.URL
+}
+
+// sendBatches keeps callbacks coming, and no more of them than a receiver can take in the end.
+func sendBatches(ctx context.Context, t *testing.T, sinch *simulator.Simulator, origin string) {
+	for number := 0; ctx.Err() == nil; number++ {
+		eventually(t, "taking callbacks", func() bool { return ctx.Err() != nil || sinch.State().Pending < 2000 })
+		to := make([]string, 50)
+		for i := range to {
+			to[i] = fmt.Sprintf("4477%08d", number*len(to)+i)
+		}
+		body, err := json.Marshal(map[string]any{
+			"from": "12025550100", "to": to, "body": "crash", "delivery_report": kinds[number%len(kinds)], "feedback_enabled": number%3 != 0,
+		})
+		if err != nil {
+			panic(err)
+		}
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, origin+"/xms/v1/"+plan+"/batches", bytes.NewReader(body))
+		if err != nil {
+			panic(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		r.Header.Set("Content-Type", "application/json")
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			continue // the end
+		}
+		answer.Body.Close()
+	}
+}
+
+func pendingTasks(p *program) int {
+	var stats struct {
+		Plans []struct {
+			Feedback struct {
+				PendingTasks int `json:"pending_tasks"`
+			}
+		}
+	}
+	p.get("/api/v1/stats", &stats)
+	pending := 0
+	for _, plan := range stats.Plans {
+		pending += plan.Feedback.PendingTasks
+	}
+	return pending
+}

@@ -1,0 +1,151 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// binary is the program under test, built once.
+var binary string
+
+func TestMain(m *testing.M) { os.Exit(build(m)) }
+
+func build(m *testing.M) int {
+	folder, err := os.MkdirTemp("", "dlrloop-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(folder)
+	binary = filepath.Join(folder, "dlrloop")
+	c := exec.Command("go", "build", "-tags", "nomsgpack", "-o", binary, ".")
+	c.Dir, c.Stdout, c.Stderr = "..", os.Stderr, os.Stderr
+	if err := c.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "build dlrloop:", err)
+		return 1
+	}
+	return m.Run()
+}
+
+// program is dlrloop with one configuration and folder, started and killed at will, always on the same addresses.
+type program struct {
+	t               *testing.T
+	config          string
+	public, private string // addresses
+	command         *exec.Cmd
+	exited          chan error // of the command
+}
+
+// newProgram writes a configuration for a plan whose API is at upstream.
+func newProgram(t *testing.T, plan, token, secret, upstream string) *program {
+	t.Helper()
+	folder := t.TempDir()
+	p := &program{t: t, config: filepath.Join(folder, "config.yaml"), public: freeAddress(t), private: freeAddress(t)}
+	text := fmt.Sprintf(`
+public: {listen: %q}
+private: {listen: %q}
+store: {path: %q}
+log: {level: warn, format: json}
+plans:
+  - id: %s
+    base_url: %s
+    token: %s
+    webhook: {auth: {hmac: {secrets: [%s]}}}
+    feedback: {coalesce: 200ms, workers: %d, rate: 200, backoff: {base: 100ms, cap: 1s}}
+`, p.public, p.private, filepath.Join(folder, "data"), plan, upstream, token, secret, workers)
+	require.NoError(t, os.WriteFile(p.config, []byte(text), 0o600))
+	t.Cleanup(p.kill)
+	return p
+}
+
+// freeAddress is a loopback address that nobody listens on now.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// start starts the program and returns when it is ready.
+func (p *program) start() {
+	p.t.Helper()
+	p.command = exec.Command(binary, "serve", "--config", p.config)
+	p.command.Stderr = os.Stderr
+	require.NoError(p.t, p.command.Start())
+	p.exited = make(chan error, 1)
+	go func(c *exec.Cmd, exited chan<- error) { exited <- c.Wait() }(p.command, p.exited)
+	eventually(p.t, "ready", func() bool {
+		select {
+		case err := <-p.exited:
+			require.FailNow(p.t, "dlrloop ended by itself", "%v", err)
+		default:
+		}
+		answer, err := http.Get("http://" + p.private + "/readyz")
+		if err != nil {
+			return false
+		}
+		defer answer.Body.Close()
+		return answer.StatusCode == http.StatusOK
+	})
+}
+
+// kill ends the program as a power cut of the process does: kill -9.
+func (p *program) kill() {
+	if p.command == nil {
+		return
+	}
+	_ = p.command.Process.Kill()
+	<-p.exited
+	p.command = nil
+}
+
+// stop ends the program in order, and requires that it says so.
+func (p *program) stop() {
+	p.t.Helper()
+	require.NoError(p.t, p.command.Process.Signal(syscall.SIGTERM))
+	require.NoError(p.t, <-p.exited)
+	p.command = nil
+}
+
+// get reads from the program's API.
+func (p *program) get(path string, answer any) {
+	p.t.Helper()
+	response, err := http.Get("http://" + p.private + path)
+	require.NoError(p.t, err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(p.t, err)
+	require.Equal(p.t, http.StatusOK, response.StatusCode, "%s: %s", path, body)
+	require.NoError(p.t, json.Unmarshal(body, answer))
+}
+
+// patience is how long anything may take before a test calls it stuck. No test waits for it to pass.
+const patience = 2 * time.Minute
+
+// eventually waits until done, looking again and again.
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-limit.C:
+			require.FailNow(t, "stuck", "not %s after %s", what, patience)
+		}
+	}
+}
