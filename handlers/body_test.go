@@ -128,14 +128,14 @@ func TestMemoryForBodiesIsBounded(t *testing.T) {
 
 // A body is charged as it arrives, and refused as soon as there is no more room for it.
 func TestABodyThatGrowsFindsNoRoom(t *testing.T) {
-	p := servePublic(t, func(c *handlers.PublicConfig) { c.MaxBody, c.Memory = 200<<10, 400<<10 })
+	p := servePublic(t, func(c *handlers.PublicConfig) { c.MaxBody, c.Memory = 200<<10, 450<<10 })
 	large := append(report("447700900133").body, bytes.Repeat([]byte(" "), 150<<10)...)
 	p.store.FailRecord(storetest.Stuck, nil, 2)
 	held := make(chan int, 2)
-	for range 2 {
+	for i := range 2 {
 		go func() { held <- p.send(t, callback{header: verified(), body: large}).status }()
+		p.store.AwaitWaiting(i + 1)
 	}
-	p.store.AwaitWaiting(2)
 	require.Equal(t, http.StatusOK, p.send(t, report("447700900134")).status, "there is room for a small one")
 	for _, length := range []int64{0, -1} {
 		r := p.send(t, callback{header: verified(), body: large, length: length})

@@ -94,7 +94,7 @@ func (p *Private) routes(a *access, scrape http.Handler) (*gin.Engine, error) {
 
 	guard := p.guard(a)
 	e.Use(dress)
-	e.NoRoute(func(c *gin.Context) { p.failures.fail(c, notFound("this address")) })
+	e.NoRoute(guard, func(c *gin.Context) { p.failures.fail(c, notFound("this address")) })
 	e.NoMethod(guard, func(c *gin.Context) {
 		p.failures.fail(c, &problem{kind: kindMethod, detail: "allowed: " + c.Writer.Header().Get("Allow")})
 	})
