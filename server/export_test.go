@@ -1,0 +1,4 @@
+package server
+
+// ClosePublic closes the public listener's socket under a server.
+func ClosePublic(s *Server) error { return s.public.Close() }

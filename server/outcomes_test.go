@@ -1,0 +1,178 @@
+package server_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/config"
+	"github.com/dlrloop/dlrloop/simulator"
+)
+
+// The rows of "Feedback outcomes", each from a batch that is sent to feedback that Sinch has, or that is parked.
+
+const number = "12025550143"
+
+// applied is how often Sinch applied feedback for the number in a batch.
+func (w *world) applied(id string) int {
+	return w.sinch.Ledger().AppliedFeedback()[simulator.BatchRecipient{Batch: id, Recipient: number}]
+}
+
+// calls is how many feedback calls Sinch got.
+func (w *world) calls() int { return len(w.sinch.Ledger().Feedback) }
+
+// counted is the value of a feedback call counter.
+func (w *world) counted(reason string) string {
+	_, page := w.get("/metrics")
+	prefix := fmt.Sprintf("dlrloop_feedback_calls_total{plan=%q,reason=%q} ", plan, reason)
+	for line := range strings.Lines(string(page)) {
+		if value, found := strings.CutPrefix(line, prefix); found {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "no such series"
+}
+
+func TestAccepted(t *testing.T) {
+	w := newWorld(t, nil)
+	id := w.send("per_recipient_final", true, number, "12025550144")
+	w.eventually("sent", func() bool { return w.sinch.Settled() && w.batch(id).Feedback.Sent == 2 })
+	assert.Equal(t, 1, w.applied(id))
+	assert.Nil(t, w.batch(id).Feedback.Task)
+	assert.NotEqual(t, "0", w.counted("accepted"))
+}
+
+// TestFailureThatPasses has the first two feedback calls fail in each way that is worth a retry.
+func TestFailureThatPasses(t *testing.T) {
+	for reason, fault := range map[string]simulator.Fault{
+		"rate_limited": {Kind: simulator.FaultStatus, Status: http.StatusTooManyRequests, RetryAfter: "0"},
+		"server":       {Kind: simulator.FaultStatus, Status: http.StatusServiceUnavailable},
+		"timeout":      {Kind: simulator.FaultHang},
+		"network":      {Kind: simulator.FaultReset},
+	} {
+		t.Run(reason, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, nil)
+			fault.Operation, fault.Times = simulator.OpFeedback, 2
+			require.NoError(t, w.sinch.SetFault(fault))
+			id := w.send("per_recipient_final", true, number)
+			w.eventually("sent", func() bool { return w.sinch.Settled() && w.batch(id).Feedback.Sent == 1 })
+			assert.Equal(t, 1, w.applied(id))
+			assert.Equal(t, "2", w.counted(reason))
+			assert.Equal(t, "1", w.counted("accepted"))
+		})
+	}
+}
+
+// TestAppliedButFailed has a call applied and answered 500: it is made again, since nobody can know.
+func TestAppliedButFailed(t *testing.T) {
+	w := newWorld(t, nil)
+	require.NoError(t, w.sinch.SetFault(simulator.Fault{Operation: simulator.OpFeedback, Kind: simulator.FaultAppliedBut500, Times: 1}))
+	id := w.send("per_recipient_final", true, number)
+	w.eventually("sent", func() bool { return w.sinch.Settled() && w.batch(id).Feedback.Sent == 1 })
+	assert.Equal(t, 2, w.applied(id))
+}
+
+// TestCredentialsRefused has Sinch refuse the token: the task waits as long as that takes.
+func TestCredentialsRefused(t *testing.T) {
+	for _, status := range []int{http.StatusUnauthorized, http.StatusForbidden} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			w := newWorld(t, func(c *config.Config) { c.Plans[0].Feedback.GiveUp = config.Duration(time.Millisecond) })
+			require.NoError(t, w.sinch.SetFault(simulator.Fault{Operation: simulator.OpFeedback, Kind: simulator.FaultStatus, Status: status}))
+			id := w.send("per_recipient_final", true, number)
+			w.eventually("refused three times", func() bool { return w.calls() >= 3 })
+			assert.Zero(t, w.batch(id).Feedback.Dead)
+			w.sinch.ClearFaults()
+			w.eventually("sent", func() bool { return w.batch(id).Feedback.Sent == 1 })
+			assert.Equal(t, 1, w.applied(id))
+		})
+	}
+}
+
+// TestNotEnabled sends a batch without feedback_enabled: Sinch is asked once and told nothing.
+func TestNotEnabled(t *testing.T) {
+	w := newWorld(t, nil)
+	id := w.send("per_recipient", false, number)
+	w.eventually("dropped", func() bool { return w.sinch.Settled() && w.batch(id).Feedback.Dropped == 1 })
+	b := w.batch(id)
+	assert.Equal(t, "unwanted", b.Feedback.Flag)
+	assert.Nil(t, b.Feedback.Task)
+	assert.Zero(t, w.calls())
+}
+
+// TestUnknownBatch reports on a batch that Sinch does not know: what it earned is dead, and sent at a person's word once Sinch knows
+// it.
+func TestUnknownBatch(t *testing.T) {
+	w := newWorld(t, nil)
+	require.Equal(t, http.StatusOK, w.callback(fixture(t, "cb-rdr-sms-delivered.json")))
+	const id = "01K2S9A1V5K3C8MEX7RQ0YBD4W"
+	w.eventually("dead", func() bool { return w.batch(id).Feedback.Dead == 1 })
+	b := w.batch(id)
+	require.NotNil(t, b.Feedback.Buried)
+	assert.Equal(t, "not_enabled_or_unknown", b.Feedback.Buried.Reason)
+	assert.Zero(t, w.calls())
+}
+
+// TestRejected has Sinch refuse a call for good, and a person have it sent again.
+func TestRejected(t *testing.T) {
+	w := newWorld(t, nil)
+	require.NoError(t, w.sinch.SetFault(simulator.Fault{
+		Operation: simulator.OpFeedback, Kind: simulator.FaultStatus, Status: http.StatusBadRequest, Times: 1,
+		Body: `{"code":"syntax_constraint_violation","text":"no such thing"}`,
+	}))
+	id := w.send("per_recipient_final", true, number)
+	w.eventually("dead", func() bool { return w.batch(id).Feedback.Dead == 1 })
+	b := w.batch(id)
+	require.NotNil(t, b.Feedback.Buried)
+	assert.Equal(t, "rejected", b.Feedback.Buried.Reason)
+	assert.Contains(t, b.Feedback.Buried.Detail, "syntax_constraint_violation")
+	assert.Equal(t, 1, w.calls())
+
+	r, err := http.NewRequest(http.MethodPost, "http://"+w.server.PrivateAddr().String()+"/api/v1/feedback/requeue",
+		strings.NewReader(fmt.Sprintf(`{"plan":%q,"batch_id":%q}`, plan, id)))
+	require.NoError(t, err)
+	r.Header.Set("Content-Type", "application/json")
+	status, answer := do(t, r)
+	require.Equal(t, http.StatusOK, status, "%s", answer)
+	w.eventually("sent", func() bool { return w.batch(id).Feedback.Sent == 1 })
+	assert.Equal(t, 1, w.applied(id))
+	assert.Zero(t, w.batch(id).Feedback.Dead)
+}
+
+// TestGivenBack ends dlrloop while a call hangs: the attempt does not count, and the next start sends it.
+func TestGivenBack(t *testing.T) {
+	w := newWorld(t, func(c *config.Config) { c.Plans[0].Feedback.Timeout = config.Duration(time.Minute) })
+	require.NoError(t, w.sinch.SetFault(simulator.Fault{Operation: simulator.OpFeedback, Kind: simulator.FaultHang, Times: 1}))
+	id := w.send("per_recipient_final", true, number)
+	w.eventually("in flight", func() bool { return w.sinch.Settled() && w.hanging() })
+	require.NoError(t, w.end())
+	w.start()
+	w.eventually("sent", func() bool { return w.batch(id).Feedback.Sent == 1 })
+	assert.Equal(t, 1, w.applied(id))
+}
+
+// hanging reports whether Sinch has a feedback call without an answer.
+func (w *world) hanging() bool {
+	for _, c := range w.sinch.Calls() {
+		if c.Operation == simulator.OpFeedback && c.Status == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// TestSummaryCompleted has a summary, which names nobody, completed by the full report.
+func TestSummaryCompleted(t *testing.T) {
+	w := newWorld(t, nil)
+	id := w.send("summary", true, number, "12025550144", "12025550145")
+	w.eventually("sent", func() bool { return w.sinch.Settled() && w.batch(id).Feedback.Sent == 3 })
+	b := w.batch(id)
+	assert.Equal(t, map[string]int{"Delivered": 3}, b.Counts)
+	assert.Equal(t, map[string]int{"Delivered": 3}, b.RecipientsByStatus)
+	assert.Equal(t, 1, w.applied(id))
+}

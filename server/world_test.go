@@ -1,0 +1,227 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/config"
+	"github.com/dlrloop/dlrloop/server"
+	"github.com/dlrloop/dlrloop/simulator"
+)
+
+const (
+	plan   = "plan-a"
+	token  = "token-of-the-plan"
+	secret = "plan-secret-example"
+)
+
+// world is a whole dlrloop and a calm simulated Sinch, on real sockets.
+type world struct {
+	t       *testing.T
+	sinch   *simulator.Simulator
+	origin  string // of Sinch's API
+	config  *config.Config
+	options server.Options
+	server  *server.Server
+	stop    context.CancelFunc
+	ended   chan error
+}
+
+// newWorld starts both; change may change the configuration before.
+func newWorld(t *testing.T, change func(*config.Config)) *world {
+	t.Helper()
+	w := &world{t: t, options: server.Options{Version: "test", Log: slog.New(slog.DiscardHandler)}}
+	var err error
+	w.sinch, err = simulator.New(simulator.Config{
+		Plans: []simulator.Plan{{ID: plan, Token: token, Secret: secret}}, Calm: true,
+		Pace: 5 * time.Millisecond, RetryUnit: 20 * time.Millisecond,
+	})
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- w.sinch.Run(ctx) }()
+	api := httptest.NewServer(w.sinch.API())
+	w.origin = api.URL
+	t.Cleanup(func() {
+		w.sinch.ClearFaults()
+		api.Close()
+		stop()
+		require.NoError(t, <-ended)
+	})
+	w.config = w.configure()
+	if change != nil {
+		change(w.config)
+	}
+	w.start()
+	t.Cleanup(func() { require.NoError(t, w.end()) })
+	return w
+}
+
+func (w *world) configure() *config.Config {
+	c := config.Default()
+	c.Public.Listen, c.Private.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	c.Store.Path = w.t.TempDir()
+	p := config.DefaultPlan()
+	p.ID, p.BaseURL, p.Token = plan, w.origin, config.Secret(token)
+	p.Webhook.Auth.HMAC.Secrets = []config.Secret{secret}
+	p.Feedback.Coalesce = config.Duration(10 * time.Millisecond)
+	p.Feedback.Backoff = config.Backoff{Base: config.Duration(10 * time.Millisecond), Cap: config.Duration(100 * time.Millisecond)}
+	p.Feedback.Timeout = config.Duration(time.Second)
+	p.Feedback.Rate = 1000
+	c.Plans = []config.Plan{p}
+	return c
+}
+
+// start starts dlrloop with the configuration as it is now.
+func (w *world) start() {
+	w.t.Helper()
+	var err error
+	w.server, err = server.Start(w.t.Context(), w.config, w.options)
+	require.NoError(w.t, err)
+	ctx, stop := context.WithCancel(context.Background())
+	w.stop, w.ended = stop, make(chan error, 1)
+	go func(s *server.Server, ended chan<- error) { ended <- s.Run(ctx) }(w.server, w.ended)
+	require.NoError(w.t, w.sinch.SetCallbackURL(plan, w.webhook()))
+}
+
+// end ends dlrloop in order.
+func (w *world) end() error {
+	if w.stop == nil {
+		return nil
+	}
+	w.stop()
+	w.stop = nil
+	return <-w.ended
+}
+
+func (w *world) webhook() string {
+	return fmt.Sprintf("http://%s/webhooks/%s", w.server.PublicAddr(), plan)
+}
+
+// send sends a batch as an application does and returns its id.
+func (w *world) send(kind string, feedback bool, to ...string) string {
+	w.t.Helper()
+	body, err := json.Marshal(map[string]any{
+		"from": "12025550100", "to": to, "body": "hello", "delivery_report": kind, "feedback_enabled": feedback,
+	})
+	require.NoError(w.t, err)
+	r, err := http.NewRequest(http.MethodPost, w.origin+"/xms/v1/"+plan+"/batches", bytes.NewReader(body))
+	require.NoError(w.t, err)
+	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Content-Type", "application/json")
+	status, answer := do(w.t, r)
+	require.Equal(w.t, http.StatusCreated, status, "%s", answer)
+	var batch struct{ ID string }
+	require.NoError(w.t, json.Unmarshal(answer, &batch))
+	return batch.ID
+}
+
+// callback calls the webhook as Sinch does, signed, and returns the status of the answer.
+func (w *world) callback(body []byte) int {
+	w.t.Helper()
+	const nonce, timestamp = "01K2S9AHX7ZC3M5V8EQR0WTB4D", "1755511339"
+	mac := hmac.New(sha256.New, []byte(secret))
+	fmt.Fprintf(mac, "%s.%s.%s", body, nonce, timestamp)
+	r, err := http.NewRequest(http.MethodPost, w.webhook(), bytes.NewReader(body))
+	require.NoError(w.t, err)
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("x-sinch-webhook-signature", base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	r.Header.Set("x-sinch-webhook-signature-nonce", nonce)
+	r.Header.Set("x-sinch-webhook-signature-timestamp", timestamp)
+	r.Header.Set("x-sinch-webhook-signature-algorithm", "HmacSHA256")
+	status, _ := do(w.t, r)
+	return status
+}
+
+// get reads a page of the private listener and returns its status.
+func (w *world) get(path string) (int, []byte) {
+	w.t.Helper()
+	r, err := http.NewRequest(http.MethodGet, "http://"+w.server.PrivateAddr().String()+path, nil)
+	require.NoError(w.t, err)
+	return do(w.t, r)
+}
+
+// read reads an answer of the API into answer.
+func (w *world) read(path string, answer any) {
+	w.t.Helper()
+	status, body := w.get(path)
+	require.Equal(w.t, http.StatusOK, status, "%s: %s", path, body)
+	require.NoError(w.t, json.Unmarshal(body, answer))
+}
+
+func do(t *testing.T, r *http.Request) (int, []byte) {
+	t.Helper()
+	answer, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	require.NoError(t, err)
+	return answer.StatusCode, body
+}
+
+// batch is what the API says of a batch.
+type batch struct {
+	Counts             map[string]int
+	RecipientsByStatus map[string]int `json:"recipients_by_status"`
+	Total              int
+	ClientReference    string `json:"client_reference"`
+	Feedback           struct {
+		Flag                      string
+		Owed, Sent, Dead, Dropped int
+		Task                      *struct {
+			Attempts int
+			Reason   string
+		}
+		Buried *struct{ Reason, Detail string }
+	}
+}
+
+// batch reads a batch; the zero value as long as nothing was heard of it.
+func (w *world) batch(id string) (b batch) {
+	w.t.Helper()
+	status, answer := w.get("/api/v1/plans/" + plan + "/batches/" + id)
+	if status != http.StatusNotFound {
+		require.Equal(w.t, http.StatusOK, status, "%s", answer)
+		require.NoError(w.t, json.Unmarshal(answer, &b))
+	}
+	return b
+}
+
+// eventually waits until done. It looks again and again; nothing depends on how fast that is.
+func (w *world) eventually(what string, done func() bool) {
+	w.t.Helper()
+	limit := time.NewTimer(time.Minute)
+	defer limit.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-limit.C:
+			require.FailNow(w.t, "stuck", "%s: not after a minute", what)
+		}
+	}
+}
+
+// fixture is a callback's body.
+func fixture(t *testing.T, name string) []byte {
+	t.Helper()
+	body, err := os.ReadFile(filepath.Join("testdata", name))
+	require.NoError(t, err)
+	return body
+}
