@@ -87,10 +87,9 @@ func rootCommand() *cobra.Command {
 		Short: "Delivery reports of the Sinch SMS REST API: received, kept, counted, answered with delivery feedback",
 		Long: `dlrloop stands at the webhook URL that Sinch calls with delivery reports. It answers only when a report is safely on disk,
 keeps the state of every batch and recipient, counts every status for Prometheus, and sends the delivery feedback on.`,
-		Example: `  dlrloop demo                   # see it work, without an account
-  dlrloop check config.yaml      # is the configuration right?
-  dlrloop serve                  # take callbacks, send feedback
-  dlrloop simulate               # Sinch seen from outside, to try things on`,
+		Example: `  dlrloop demo --once                    # see it work, without an account
+  dlrloop check config.yaml              # is the configuration right?
+  dlrloop serve --config config.yaml`,
 		Version:       Version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,

@@ -60,7 +60,7 @@ type loading struct {
 	source    source
 	variables map[string]string // DLRLOOP_ variables that are set and not empty
 	path      string            // $DLRLOOP_CONFIG
-	faulty    []string          // keys that are known to be wrong: no check need tell more about them
+	faulty    []string          // keys that could not be read: none need tell that they are missing
 	broken    bool              // the file cannot be read or is no YAML: there is nothing to check
 	problems  Problems
 	warnings  Problems
@@ -148,11 +148,8 @@ func unreadable(err error, hint string) string {
 	}
 }
 
-// problem tells that the value of a key is wrong, unless the key is known to be.
+// problem tells that the value of a key is wrong.
 func (l *loading) problem(key, format string, args ...any) {
-	if l.isFaulty(key) {
-		return
-	}
 	l.problems = append(l.problems, l.at(key, fmt.Sprintf(format, args...)))
 }
 

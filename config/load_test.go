@@ -144,20 +144,17 @@ func TestTextIsTakenAsItIsWritten(t *testing.T) {
           secrets:
             - yes
             - 1.50
+            - true
+            - .inf
             - "with: colon # and hash"
             - |
-              literal
+              in a block
             - !!str 007
-            - null
 `)
-	require.ErrorContains(t, err, "plans[0].webhook.auth.hmac.secrets[5]: is empty")
-	require.Nil(t, c)
-
-	c, err = load(t, "plans: [{id: 0123, region: eu, token: 0x1F, webhook: {auth: {hmac: {secrets: [yes, 1.50, \"a: b # c\", !!str 007, true]}}}}]")
 	require.NoError(t, err)
 	require.Equal(t, "0123", c.Plans[0].ID)
 	require.Equal(t, Secret("0x1F"), c.Plans[0].Token)
-	require.Equal(t, []Secret{"yes", "1.50", "a: b # c", "007", "true"}, c.Plans[0].Webhook.Auth.HMAC.Secrets)
+	require.Equal(t, []Secret{"yes", "1.50", "true", ".inf", "with: colon # and hash", "in a block", "007"}, c.Plans[0].Webhook.Auth.HMAC.Secrets)
 }
 
 func TestAnchorsAndMergeKeys(t *testing.T) {

@@ -1,9 +1,11 @@
 package config
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -65,7 +67,7 @@ func TestEachMistakeIsToldWithItsPlaceKeyAndWayOut(t *testing.T) {
 		"no size":           {full + "public: {max_body: 16 megs}\n", `config.yaml:6:20: public.max_body: "16 megs" is not a size; write whole bytes with or without a unit, such as 65536, 512KiB, 16MiB or 1GB`},
 		"negative size":     {full + "public: {max_body: -1}\n", "config.yaml:6:20: public.max_body: must not be negative"},
 		"size of 0":         {full + "public: {max_body: 0}\n", "config.yaml:6:20: public.max_body: 0 must be more than 0"},
-		"memory too small":  {full + "public: {memory: 1MiB}\n", "config.yaml:6:18: public.memory: 1MiB is not enough for one callback of public.max_body, 16MiB, compressed and not; give it at least twice that"},
+		"memory too small":  {full + "public: {memory: 31MiB}\n", "config.yaml:6:18: public.memory: 31MiB is not enough for one callback of public.max_body, 16MiB, compressed and not; give it at least twice that"},
 		"no bool":           {full + "public: {shed_with_429: maybe}\n", `config.yaml:6:25: public.shed_with_429: "maybe" is neither true nor false`},
 		"port alone":        {full + "public: {listen: 8080}\n", `config.yaml:6:18: public.listen: "8080" is not an address to listen on; write host:port, such as ":8080" or "127.0.0.1:8080"`},
 		"no number":         {full + "private: {listen: \"localhost:http\"}\n", `config.yaml:6:19: private.listen: "localhost:http" is not an address to listen on; write host:port, such as ":8080" or "127.0.0.1:8080"`},
@@ -187,12 +189,13 @@ plans:
 	require.Equal(t, "log: {level: loud}", problems[0].Source)
 }
 
-func TestAFileThatCannotBeReadSaysSo(t *testing.T) {
-	if os.Getuid() == 0 {
-		t.Skip("root can read every file")
+func TestWhyAFileCannotBeReadIsToldInPlainWords(t *testing.T) {
+	for want, err := range map[string]error{
+		"there is no such file; make one":                           &fs.PathError{Op: "open", Path: "x", Err: syscall.ENOENT},
+		"permission denied; let the user that runs dlrloop read it": &fs.PathError{Op: "open", Path: "x", Err: syscall.EACCES},
+		"input/output error":                                        &fs.PathError{Op: "read", Path: "x", Err: syscall.EIO},
+		"is a folder, not a file":                                   errIsFolder,
+	} {
+		require.Equal(t, want, unreadable(err, "make one"))
 	}
-	dir := folder(t, map[string]string{"config.yaml": planWith(region, "token_file: locked", webhook), "locked": "tok"})
-	require.NoError(t, os.Chmod(filepath.Join(dir, "locked"), 0))
-	_, err := Load(filepath.Join(dir, "config.yaml"), nil)
-	require.ErrorContains(t, err, "locked: permission denied; let the user that runs dlrloop read it")
 }

@@ -100,8 +100,8 @@ plans:
   - {id: a, region: mars, token: `+hush+`}
   - id: b
     region: mars
-    project: {id: p/q, key_id: k, key_secret: "`+hush+`
-      more", kind: x}
+    project: {kind: x, key_secret: "more
+      `+hush+`", id: p/q, key_id: k}
     token: `+hush+`
     webhook: {auth: {none: perhaps}}
     feedback: {rate: 0}   # calls
@@ -113,8 +113,8 @@ plans:
 	require.Equal(t, "log: {level: loud}", sources["log.level"])
 	require.Equal(t, "  - ***", sources["plans[0].region"])
 	require.Equal(t, "    region: mars", sources["plans[1].region"])
-	require.Equal(t, "    project: ***", sources["plans[1].project.id"])
-	require.Equal(t, "      ***", sources["plans[1].project.kind"])
+	require.Equal(t, "    project: ***", sources["plans[1].project.kind"])
+	require.Equal(t, "      ***", sources["plans[1].project.id"])
 	require.Equal(t, "    webhook: {auth: {none: perhaps}}", sources["plans[1].webhook.auth.none"])
 	require.Equal(t, "    feedback: {rate: 0}", sources["plans[1].feedback.rate"])
 }

@@ -61,12 +61,8 @@ type hiding struct{ *source }
 // Visit hides the lines from the node's token to where the next one begins.
 func (h hiding) Visit(n ast.Node) ast.Visitor {
 	first := n.GetToken()
-	last := first
-	if literal, ok := n.(*ast.LiteralNode); ok {
-		last = literal.Value.GetToken()
-	}
 	end := len(h.lines)
-	if next := last.Next; next != nil {
+	if next := first.Next; next != nil {
 		end = next.Position.Line
 		if !closes(next) {
 			end--
@@ -81,7 +77,7 @@ func (h hiding) Visit(n ast.Node) ast.Visitor {
 // closes reports whether a token can stand on the last line of a text that goes over several.
 func closes(t *token.Token) bool {
 	switch t.Type {
-	case token.CommentType:
+	case token.CollectEntryType, token.MappingEndType, token.SequenceEndType, token.CommentType:
 		return true
 	default:
 		return false
