@@ -24,8 +24,9 @@ COPY --from=build /out/dlrloop /dlrloop
 # A new volume takes its owner from this folder. Everything else may be read-only.
 COPY --from=build --chown=65532:65532 /out/data /data
 USER 65532:65532
-# Relative to the root, the defaults mean /config.yaml and /data.
+# The configuration is /config.yaml, or wherever $DLRLOOP_CONFIG says. The store is the volume, whatever the configuration says.
 WORKDIR /
+ENV DLRLOOP_STORE_PATH=/data
 VOLUME /data
 EXPOSE 8080 8081
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["/dlrloop", "healthcheck"]
