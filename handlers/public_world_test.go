@@ -126,7 +126,8 @@ func problemOf(t *testing.T, r response) (problem struct {
 	Type, Title, Detail string
 	Status              int
 	RequestID           string `json:"request_id"`
-}) {
+},
+) {
 	t.Helper()
 	require.Equal(t, "application/problem+json", r.header.Get("Content-Type"))
 	require.NoError(t, json.Unmarshal(r.body, &problem))

@@ -39,6 +39,7 @@ func TestFoldedCountsWhatReallyChanged(t *testing.T) {
 		store.Report{Report: recipientReport("447700900133", dlr.Dispatched, 401, sent.Add(10*time.Second))},
 		store.Report{Report: delivered},
 		store.Report{Report: delivered}, // a repeat
+		store.Report{Report: recipientReport("447700900133", dlr.Delivered, 0, sent.Add(52*time.Second))},
 		store.Report{Report: recipientReport("447700900134", dlr.Failed, 153, sent.Add(55*time.Second)), Source: store.FromPoll},
 		store.Settlement{BatchID: "b", Recipients: []string{"447700900133"}, Outcome: store.Accepted},
 	))
@@ -50,11 +51,11 @@ func TestFoldedCountsWhatReallyChanged(t *testing.T) {
 	require.Equal(t, 1.0, series["reconciled_total{plan=p}"])
 	require.Equal(t, 1.0, series["feedback_recipients_total{plan=p,result=earned}"])
 	require.Equal(t, 1.0, series["feedback_recipients_total{plan=p,result=accepted}"])
-	require.Equal(t, 2.0, series["callback_lag_seconds"], "the repeat and the polled report are none")
-	require.Equal(t, 1.0, series["delivery_latency_seconds{status=Delivered}"])
+	require.Equal(t, 3.0, series["callback_lag_seconds"], "the repeat and the polled report are none")
+	require.Equal(t, 1.0, series["delivery_latency_seconds{status=Delivered}"], "the first report of it")
 	require.Equal(t, 1.0, series["delivery_latency_seconds{status=Failed}"])
 	require.Equal(t, 50.0, sum(t, r, "dlrloop_delivery_latency_seconds", "Delivered"))
-	require.Equal(t, 51.0+12.0, sum(t, r, "dlrloop_callback_lag_seconds", ""))
+	require.Equal(t, 51.0+12.0+12.0, sum(t, r, "dlrloop_callback_lag_seconds", ""))
 }
 
 func TestFoldedCountsDeadAndRequeued(t *testing.T) {
