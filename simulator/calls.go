@@ -43,8 +43,8 @@ func (r *ring) all() []Call {
 	return append(append([]Call{}, r.calls[oldest:]...), r.calls[:oldest]...)
 }
 
-// Calls is the last 4096 calls of the API, oldest first, in the order in which they were answered. It has those that were refused; calls of paths
-// or methods that do not exist are not in it.
+// Calls is the last 4096 calls of the API, oldest first, in the order in which they were answered. Refused ones are among
+// them; calls of paths or methods that do not exist are not.
 func (s *Simulator) Calls() []Call {
 	s.mu.Lock()
 	defer s.unlock()

@@ -58,6 +58,6 @@
 // The simulator then does this: an unknown plan is 404, a wrong token 401, both without a body. A callback waits
 // Config.CallbackTimeout for its answer; redirects are not followed. Feedback may name at most 1000 recipients; numbers
 // outside the batch and repetitions are accepted and entered in the ledger; [] for a batch with a group is 400
-// syntax_constraint_violation. A filter does not change a report's total_message_count. A number that a batch names twice, itself or
-// through a group, gets one message.
+// syntax_constraint_violation. A filter does not change a report's total_message_count. A number that a batch names twice,
+// itself or through a group, gets one message.
 package simulator

@@ -37,7 +37,7 @@ func (f *FeedbackCall) read(body []byte) error {
 		return violation("recipients must have at most %d elements", maxFeedback)
 	}
 	seen := make(map[string]bool, len(*said.Recipients))
-	numbers := make([]string, 0, len(*said.Recipients))
+	var numbers []string
 	for _, written := range *said.Recipients {
 		number, ok := digits(written)
 		if !ok {

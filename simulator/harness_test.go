@@ -166,14 +166,14 @@ func (u *customer) received() []post {
 func (u *customer) settle() {
 	u.t.Helper()
 	deadline := time.Now().Add(48 * time.Hour)
-	for !u.sim.Settled() {
+	for step := 50 * time.Millisecond; !u.sim.Settled(); step += step / 8 {
 		require.True(u.t, time.Now().Before(deadline), "not settled after two days")
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(step)
 		synctest.Wait()
 	}
 }
 
-// reply is what the API answered.
+// heard is what the API answered.
 type heard struct {
 	status int
 	header http.Header

@@ -41,7 +41,7 @@ type LedgerCallback struct {
 	Type       string          `json:"type"`
 	Recipients []string        `json:"recipients,omitempty"` // digits that it names: none for a summary
 	Status     string          `json:"status,omitempty"`     // of a recipient report
-	Code       int             `json:"code,omitempty"`
+	Code       int             `json:"code"`
 	Outcome    Outcome         `json:"outcome"`
 	Attempts   []LedgerAttempt `json:"attempts"`
 }

@@ -29,8 +29,8 @@ func TestBatchReportCanBeReadAtAnyTime(t *testing.T) {
 		require.Equal(t, `[{"code":401,"count":3,"status":"Dispatched"}]`, read("?type=summary"))
 		u.settle()
 		for query, want := range map[string]string{
-			"":           `[{"code":0,"count":1,"status":"Delivered"},{"code":0,"count":1,"status":"Failed"},{"code":153,"count":1,"status":"Failed"}]`,
-			"?type=full": `[{"code":0,"count":1,"recipients":["12025550000"],"status":"Delivered"},{"code":0,"count":1,"recipients":["12025550002"],"status":"Failed"},{"code":153,"count":1,"recipients":["12025550001"],"status":"Failed"}]`,
+			"":                                `[{"code":0,"count":1,"status":"Delivered"},{"code":0,"count":1,"status":"Failed"},{"code":153,"count":1,"status":"Failed"}]`,
+			"?type=full":                      `[{"code":0,"count":1,"recipients":["12025550000"],"status":"Delivered"},{"code":0,"count":1,"recipients":["12025550002"],"status":"Failed"},{"code":153,"count":1,"recipients":["12025550001"],"status":"Failed"}]`,
 			"?status=DELIVERED,expired":       `[{"code":0,"count":1,"status":"Delivered"}]`,
 			"?status=Failed&code=0":           `[{"code":0,"count":1,"status":"Failed"}]`,
 			"?code=0,153&type=full&status=de": `[]`,

@@ -3,6 +3,7 @@ package simulator
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -209,16 +210,29 @@ func TestNoMoreThanTheSetNumberAreInFlight(t *testing.T) {
 		time.Sleep(time.Second)
 		require.Len(t, u.received(), 7)
 		require.Equal(t, 7, u.sim.State().InFlight)
-		u.answer = nil
+	})
+}
+
+func TestWhatIsDueAtOnceGoesInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newCustomer(t, Config{Calm: true, MaxCallbacksInFlight: 1}).run()
+		burst(u, 50)
+		u.settle()
+		var got []string
+		for _, p := range u.received() {
+			got = append(got, p.report.Recipient)
+		}
+		require.Equal(t, numbers(50), got)
 	})
 }
 
 func TestRunMayStopAndGoOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true, MaxCallbacksInFlight: 4})
-		hang := true
+		var hang atomic.Bool
+		hang.Store(true)
 		u.answer = func(int, post) int {
-			if hang {
+			if hang.Load() {
 				return 0
 			}
 			return 200
@@ -235,7 +249,7 @@ func TestRunMayStopAndGoOn(t *testing.T) {
 		require.Equal(t, 20, u.sim.State().Pending)
 		require.False(t, u.sim.Settled())
 
-		hang = false
+		hang.Store(false)
 		u.run().settle()
 		l := u.sim.Ledger()
 		require.Equal(t, 20, u.sim.State().Acknowledged)

@@ -135,7 +135,7 @@ func (s *Simulator) State() State {
 	return state
 }
 
-// newTarget finds or makes the target of a callback_url; the empty URL is the plan's own.
+// target finds or makes the target of a callback_url; the empty URL is the plan's own.
 func (p *plan) target(url string) *target {
 	if url == "" {
 		return p.home

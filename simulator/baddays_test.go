@@ -1,0 +1,286 @@
+package simulator
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// only is no bad days but those that change sets.
+func only(change func(*BadDays)) BadDays {
+	never := -1.0
+	b := BadDays{
+		Undelivered: never, Repeated: never, Overtaken: never, Late: never, Lost: never, Plus: never, Queued: never, Skipped: never, Upstream: never,
+	}
+	change(&b)
+	return b
+}
+
+// story is what a customer saw of each message, by digits, in the order in which it came.
+func story(posts []post) map[string][]string {
+	stories := map[string][]string{}
+	for _, p := range posts {
+		number := strings.TrimPrefix(p.report.Recipient, "+")
+		stories[number] = append(stories[number], fmt.Sprintf("%s %d %s %s", p.report.Status, p.report.Code, p.report.Recipient, p.report.At))
+	}
+	return stories
+}
+
+func TestTheSeedDecides(t *testing.T) {
+	live := func(seed uint64, inFlight int) (stories []map[string][]string, id string) {
+		synctest.Test(t, func(t *testing.T) {
+			u := newCustomer(t, Config{Seed: seed, MaxCallbacksInFlight: inFlight}).run()
+			for range 3 {
+				id = u.send(map[string]any{"to": numbers(100), "delivery_report": "per_recipient"})
+				u.settle()
+				stories = append(stories, story(u.received()))
+				u.mu.Lock()
+				u.posts = nil
+				u.mu.Unlock()
+				time.Sleep(time.Until(time.Now().Truncate(time.Hour).Add(time.Hour)))
+			}
+		})
+		return stories, id
+	}
+	a, idA := live(7, 32)
+	b, idB := live(7, 3)
+	require.Equal(t, a, b)
+	require.Equal(t, idA, idB)
+	c, idC := live(8, 32)
+	require.NotEqual(t, a, c)
+	require.NotEqual(t, idA, idC)
+	require.Greater(t, len(a[0]), 90)
+}
+
+func TestACalmDayIsCalm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newCustomer(t, Config{Calm: true, Seed: 3, BadDays: BadDays{Lost: 1, Undelivered: 1, Upstream: 1}}).run()
+		id := u.send(map[string]any{"to": numbers(500), "delivery_report": "per_recipient", "feedback_enabled": true})
+		u.settle()
+		for number, seen := range story(u.received()) {
+			require.Len(t, seen, 2)
+			require.Contains(t, seen[0], "Dispatched 401 "+number)
+			require.Contains(t, seen[1], "Delivered 0 "+number)
+		}
+		for range 20 {
+			require.Equal(t, 202, u.feedback(id).status)
+		}
+	})
+}
+
+func TestAHundredMessagesSeeEveryBadDay(t *testing.T) {
+	for seed := range uint64(5) {
+		synctest.Test(t, func(t *testing.T) {
+			u := newCustomer(t, Config{Seed: seed, BadDays: BadDays{Lost: 0.01}})
+			seen := map[EventKind]int{}
+			u.sim.Observe(func(e Event) {
+				u.mu.Lock()
+				defer u.mu.Unlock()
+				seen[e.Kind]++
+			})
+			u.run()
+			u.send(map[string]any{"to": numbers(100), "delivery_report": "per_recipient"})
+			u.settle()
+			for _, kind := range []EventKind{BatchSent, CallbackAnswered, CallbackRepeated, CallbackOvertaken, CallbackLate, CallbackLost} {
+				require.Positive(t, seen[kind], "%s with seed %d", kind, seed)
+			}
+			plain, withPlus, queued, skipped := 0, 0, 0, 0
+			for _, history := range story(u.received()) {
+				text := strings.Join(history, "\n")
+				if strings.Contains(text, " +") {
+					withPlus++
+				} else {
+					plain++
+				}
+				if strings.Contains(text, "Queued 400") {
+					queued++
+				}
+				if strings.Contains(text, "Delivered") && !strings.Contains(text, "Dispatched") {
+					skipped++
+				}
+			}
+			for _, n := range []int{plain, withPlus, queued, skipped} {
+				require.Positive(t, n)
+			}
+			undelivered := 0
+			for _, r := range u.sim.Ledger().Batches[0].Recipients {
+				if r.Status != "Delivered" {
+					undelivered++
+				}
+			}
+			require.Positive(t, undelivered)
+			require.Less(t, undelivered, 30)
+		})
+	}
+}
+
+func TestRepeatedCallbacks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := signedCustomer(t, Config{BadDays: only(func(b *BadDays) { b.Repeated = 1 })}).run()
+		u.send(map[string]any{"to": numbers(50), "delivery_report": "per_recipient_final"})
+		u.send(map[string]any{"to": numbers(2), "delivery_report": "full"})
+		u.settle()
+		l := u.sim.Ledger()
+		require.Len(t, l.Callbacks, 51)
+		sameNonce := 0
+		byBody := map[string][]post{}
+		for _, p := range u.received() {
+			byBody[string(p.body)] = append(byBody[string(p.body)], p)
+		}
+		require.Len(t, byBody, 51)
+		for _, posts := range byBody {
+			require.Len(t, posts, 2, "each is sent exactly twice, with the same content")
+			if posts[0].header.Get(signature+"-nonce") == posts[1].header.Get(signature+"-nonce") {
+				sameNonce++
+			}
+		}
+		require.Positive(t, sameNonce)
+		require.Less(t, sameNonce, 51)
+		require.Equal(t, 51, u.sim.State().Acknowledged)
+	})
+}
+
+func TestARefusedRepetitionLeavesTheAcknowledgement(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newCustomer(t, Config{BadDays: only(func(b *BadDays) { b.Repeated = 1 })})
+		answers := []int{200, 503, 404}
+		u.answer = func(n int, _ post) int { return answers[n-1] }
+		u.run()
+		sendOne(u)
+		u.settle()
+		entry := u.sim.Ledger().Callbacks[0]
+		require.Equal(t, Acknowledged, entry.Outcome)
+		require.Len(t, entry.Attempts, 3)
+		require.Equal(t, 5*time.Second, offsets(u.received())[1]-offsets(u.received())[0])
+	})
+}
+
+func TestOvertakenAndLateCallbacks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newCustomer(t, Config{BadDays: only(func(b *BadDays) { b.Overtaken = 1 })}).run()
+		u.send(map[string]any{"to": numbers(20), "delivery_report": "per_recipient"})
+		u.settle()
+		for _, seen := range story(u.received()) {
+			require.Len(t, seen, 2)
+			require.Contains(t, seen[0], "Delivered")
+			require.Contains(t, seen[1], "Dispatched")
+			require.Greater(t, seen[0][len(seen[0])-24:], seen[1][len(seen[1])-24:], "although it happened later")
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		u := newCustomer(t, Config{BadDays: only(func(b *BadDays) { b.Late, b.LateBy = 1, time.Hour })}).run()
+		u.send(map[string]any{"to": numbers(20), "delivery_report": "per_recipient_final"})
+		u.send(map[string]any{"to": numbers(2), "delivery_report": "summary"})
+		u.settle()
+		require.Len(t, u.received(), 21)
+		for _, p := range u.received() {
+			if p.report.At != "" {
+				at, ok := parseTime(p.report.At)
+				require.True(t, ok)
+				require.InDelta(t, time.Hour, p.at.Sub(at), float64(time.Millisecond))
+			}
+			require.Equal(t, 1, p.at.Hour())
+		}
+	})
+}
+
+func TestLostCallbacksAreOnlyInTheLedger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newCustomer(t, Config{BadDays: only(func(b *BadDays) { b.Lost = 1 })}).run()
+		id := u.send(map[string]any{"to": numbers(20), "delivery_report": "per_recipient", "feedback_enabled": true})
+		u.settle()
+		require.Equal(t, slices.Repeat([]string{"Dispatched"}, 20), statuses(u.received()))
+		state := u.sim.State()
+		require.Equal(t, []int{40, 20, 20, 0}, []int{state.Callbacks, state.Acknowledged, state.Lost, state.Pending})
+		require.Empty(t, u.sim.Ledger().OwedFeedback())
+		require.Contains(t, u.call(http.MethodGet, "/batches/"+id+"/delivery_report", "").body, `[{"code":0,"count":20,"status":"Delivered"}]`)
+	})
+}
+
+func TestAFateMayLoseARecipientsCallbacks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newCustomer(t, Config{Calm: true}).run()
+		require.NoError(t, u.sim.SetFate("12025550001", Fate{Lost: true}))
+		u.send(map[string]any{"to": numbers(2), "delivery_report": "per_recipient"})
+		u.settle()
+		require.Len(t, story(u.received()), 1)
+		require.Equal(t, "Delivered", u.sim.Ledger().Batches[0].Recipients[1].Status)
+		require.Equal(t, 2, u.sim.State().Lost)
+
+		require.Error(t, u.sim.SetFate("me", Fate{}))
+		require.Error(t, u.sim.SetFate("12025550001", Fate{Status: "queued"}))
+		require.Error(t, u.sim.SetFate("12025550001", Fate{Status: "Failed", Code: -1}))
+	})
+}
+
+func TestThreeBatchesSeeEveryWayThatFeedbackGoesWrong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newCustomer(t, Config{BadDays: BadDays{Upstream: 1e-9}})
+		type seen struct {
+			status  int
+			kind    FaultKind
+			applied bool
+		}
+		var all []seen
+		for range 3 {
+			u.send(map[string]any{"to": numbers(1)}) // without feedback: it does not count
+			id := u.send(map[string]any{"to": numbers(1), "feedback_enabled": true})
+			for range 3 {
+				h, _ := u.try(t.Context(), http.MethodPost, "/batches/"+id+"/delivery_feedback", `{"recipients":["12025550000"]}`)
+				calls := u.sim.Ledger().Feedback
+				last := calls[len(calls)-1]
+				require.Equal(t, last.Status, h.status)
+				all = append(all, seen{last.Status, last.Fault, last.Applied})
+				if h.status == http.StatusTooManyRequests {
+					require.Contains(t, []string{"1", "Sat, 01 Jan 2000 00:00:02 GMT"}, h.header.Get("Retry-After"))
+				}
+			}
+		}
+		fine := seen{202, "", true}
+		require.Equal(t, []seen{
+			{429, FaultStatus, false},
+			{500, FaultStatus, false},
+			fine,
+			{500, FaultAppliedBut500, true},
+			{429, FaultStatus, false},
+			fine,
+			{0, FaultReset, false},
+			{202, FaultLatency, true},
+			fine,
+		}, all)
+	})
+}
+
+func TestReadsGoWrongTooButSendsDoNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newCustomer(t, Config{BadDays: only(func(b *BadDays) { b.Upstream = 0.5 })})
+		wrong := 0
+		for range 50 {
+			id := u.send(map[string]any{"to": numbers(1)})
+			if h, err := u.try(t.Context(), http.MethodGet, "/batches/"+id, ""); err != nil || h.status != 200 {
+				wrong++
+			}
+		}
+		require.Greater(t, wrong, 10)
+		require.Less(t, wrong, 40)
+	})
+}
+
+func TestSharesAreShares(t *testing.T) {
+	d := dice{42}
+	hit := 0
+	for i := range 20000 {
+		if d.share("x", subject{plan: "p", batch: uint64(i / 100), recipient: fmt.Sprint(i % 100)}) < 0.1 {
+			hit++
+		}
+	}
+	require.InDelta(t, 2000, hit, 200)
+	require.NotEqual(t, d.roll("ab", subject{plan: "c"}), d.roll("a", subject{plan: "bc"}))
+	require.NotEqual(t, d.roll("a", subject{batch: 1}), d.roll("a", subject{turn: 1}))
+}

@@ -1,0 +1,169 @@
+package simulator
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestFaultKinds(t *testing.T) {
+	// The customer waits for ten seconds. Every kind keeps the call from taking effect or only its answer from arriving.
+	for name, c := range map[string]struct {
+		fault   Fault
+		status  int // 0: the call fails
+		took    time.Duration
+		applied bool
+		ledger  int // status in the ledger
+	}{
+		"none":                   {Fault{Operation: OpBatch, Kind: FaultReset}, 202, 0, true, 202},
+		"latency":                {Fault{Kind: FaultLatency, Latency: 3 * time.Second}, 202, 3 * time.Second, true, 202},
+		"latency for too long":   {Fault{Kind: FaultLatency, Latency: time.Minute}, 0, 10 * time.Second, false, 0},
+		"status":                 {Fault{Kind: FaultStatus, Status: 503}, 503, 0, false, 503},
+		"status after a while":   {Fault{Kind: FaultStatus, Status: 503, Latency: time.Second}, 503, time.Second, false, 503},
+		"hang":                   {Fault{Kind: FaultHang}, 0, 10 * time.Second, false, 0},
+		"hang for a while":       {Fault{Kind: FaultHang, Latency: 2 * time.Second}, 0, 2 * time.Second, false, 0},
+		"reset":                  {Fault{Kind: FaultReset}, 0, 0, false, 0},
+		"applied_but_500":        {Fault{Kind: FaultAppliedBut500}, 500, 0, true, 500},
+		"applied_but_500 as 502": {Fault{Kind: FaultAppliedBut500, Status: 502}, 502, 0, true, 502},
+		"applied_but_hang":       {Fault{Kind: FaultAppliedButHang}, 0, 10 * time.Second, true, 0},
+		"applied_but_reset":      {Fault{Kind: FaultAppliedButReset}, 0, 0, true, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				u := newCustomer(t, Config{Calm: true})
+				id := u.send(map[string]any{"to": numbers(1), "feedback_enabled": true})
+				c.fault.Times = 1
+				require.NoError(t, u.sim.SetFault(c.fault))
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				start := time.Now()
+				h, err := u.try(ctx, http.MethodPost, "/batches/"+id+"/delivery_feedback", `{"recipients":["12025550000"]}`)
+				require.Equal(t, c.took, time.Since(start))
+				require.Equal(t, c.status, h.status)
+				require.Equal(t, c.status == 0, err != nil)
+				synctest.Wait()
+
+				l := u.sim.Ledger()
+				require.Len(t, l.Feedback, 1)
+				call := l.Feedback[0]
+				require.Equal(t, c.applied, call.Applied)
+				require.Equal(t, c.ledger, call.Status)
+				require.Equal(t, []string{"12025550000"}, call.Recipients, "a call that has no effect is in the ledger too")
+				require.Equal(t, c.applied, l.Batches[0].Recipients[0].Feedback == 1)
+				if c.fault.Operation == "" {
+					require.Equal(t, c.fault.Kind, call.Fault)
+					require.Equal(t, http.StatusAccepted, u.feedback(id, "12025550000").status, "once only")
+				}
+			})
+		})
+	}
+}
+
+func TestAnAppliedSendHasMadeABatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newCustomer(t, Config{Calm: true})
+		require.NoError(t, u.sim.SetFault(Fault{Operation: OpSend, Kind: FaultStatus, Status: 500, Times: 1}))
+		require.NoError(t, u.sim.SetFault(Fault{Operation: OpSend, Kind: FaultAppliedBut500, Times: 1}))
+		require.Equal(t, 500, u.call(http.MethodPost, "/batches", `{"to":["12025550143"],"body":"x"}`).status)
+		require.Empty(t, u.sim.Ledger().Batches)
+		require.Equal(t, 500, u.call(http.MethodPost, "/batches", `{"to":["12025550143"],"body":"x"}`).status)
+		require.Len(t, u.sim.Ledger().Batches, 1)
+	})
+}
+
+func TestFaultsHitWhatTheyFit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newCustomer(t, Config{Calm: true})
+		a := u.send(map[string]any{"to": numbers(1), "feedback_enabled": true})
+		b := u.send(map[string]any{"to": numbers(1), "feedback_enabled": true})
+		require.NoError(t, u.sim.SetFault(Fault{Plan: testPlan, Operation: OpFeedback, BatchID: a, Kind: FaultStatus, Status: 429, RetryAfter: "7", Times: 2}))
+		require.NoError(t, u.sim.SetFault(Fault{Operation: OpReport, Kind: FaultStatus, Status: 502, Body: "<h1>Bad gateway</h1>"}))
+
+		require.Equal(t, 202, u.feedback(b).status)
+		for range 2 {
+			h := u.feedback(a)
+			require.Equal(t, 429, h.status)
+			require.Equal(t, "7", h.header.Get("Retry-After"))
+		}
+		require.Equal(t, 202, u.feedback(a).status)
+		require.Equal(t, 200, u.call(http.MethodGet, "/batches/"+a, "").status)
+		for _, path := range []string{"/batches/" + a + "/delivery_report", "/batches/" + a + "/delivery_report/12025550000", "/delivery_reports"} {
+			h := u.call(http.MethodGet, path, "")
+			require.Equal(t, 502, h.status)
+			require.Equal(t, "<h1>Bad gateway</h1>", h.body)
+		}
+		u.sim.ClearFaults()
+		require.Equal(t, 200, u.call(http.MethodGet, "/delivery_reports", "").status)
+	})
+}
+
+func TestClearedFaultsLetGoOfWhatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newCustomer(t, Config{Calm: true})
+		require.NoError(t, u.sim.SetFault(Fault{Kind: FaultHang, Times: 1}))
+		go func() {
+			time.Sleep(time.Hour)
+			u.sim.ClearFaults()
+		}()
+		start := time.Now()
+		_, err := u.try(t.Context(), http.MethodPost, "/batches", `{}`)
+		require.Error(t, err)
+		require.Equal(t, time.Hour, time.Since(start))
+	})
+}
+
+func TestFaultsAreChecked(t *testing.T) {
+	s, err := New(Config{Plans: []Plan{{ID: "p", Token: "t"}}})
+	require.NoError(t, err)
+	for text, f := range map[string]Fault{
+		`kind "" is none of latency, status`: {},
+		`kind "smoke" is none of`:            {Kind: "smoke"},
+		`operation "cancel" is none of send`: {Kind: FaultReset, Operation: "cancel"},
+		`needs a status`:                     {Kind: FaultStatus},
+		`status 99 is not between`:           {Kind: FaultStatus, Status: 99},
+		`kind reset has no status`:           {Kind: FaultReset, Status: 500},
+		`needs a latency`:                    {Kind: FaultLatency},
+		`must not be negative`:               {Kind: FaultReset, Times: -1},
+		`plan "q" does not exist`:            {Kind: FaultReset, Plan: "q"},
+	} {
+		require.ErrorContains(t, s.SetFault(f), text)
+	}
+	require.Empty(t, s.placedFaults())
+}
+
+func TestResetIsATCPReset(t *testing.T) {
+	s, err := New(Config{Calm: true, Plans: []Plan{{ID: "p", Token: "t"}}})
+	require.NoError(t, err)
+	server := httptest.NewServer(s.API())
+	t.Cleanup(server.Close)
+	require.NoError(t, s.SetFault(Fault{Kind: FaultReset}))
+
+	conn, err := net.Dial("tcp", strings.TrimPrefix(server.URL, "http://"))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	_, err = conn.Write([]byte("GET /xms/v1/p/delivery_reports HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer t\r\n\r\n"))
+	require.NoError(t, err)
+	_, err = conn.Read(make([]byte, 1))
+	require.ErrorIs(t, err, syscall.ECONNRESET)
+}
+
+func TestFaultsAsJSON(t *testing.T) {
+	f := Fault{Plan: "p", Operation: OpFeedback, BatchID: "b", Kind: FaultAppliedBut500, Status: 503, RetryAfter: "1", Body: "x", Latency: 1500 * time.Millisecond, Times: 2}
+	text, err := json.Marshal(f)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"plan":"p","operation":"feedback","batch_id":"b","kind":"applied_but_500","status":503,"retry_after":"1","body":"x","latency":"1.5s","times":2}`, string(text))
+	var read Fault
+	require.NoError(t, json.Unmarshal(text, &read))
+	require.Equal(t, f, read)
+	require.ErrorContains(t, json.Unmarshal([]byte(`{"kind":"reset","time":1}`), &read), `unknown field "time"`)
+	require.ErrorContains(t, json.Unmarshal([]byte(`{"kind":"latency","latency":"5"}`), &read), "no duration")
+}

@@ -1,0 +1,198 @@
+package simulator
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestNewRefuses(t *testing.T) {
+	good := Plan{ID: "p", Token: "t"}
+	for text, c := range map[string]Config{
+		"at least one":         {},
+		"plans[0]: id":         {Plans: []Plan{{Token: "t"}}},
+		"one non-empty path":   {Plans: []Plan{{ID: "a/b", Token: "t"}}},
+		"token":                {Plans: []Plan{{ID: "p"}}},
+		"callback url":         {Plans: []Plan{{ID: "p", Token: "t", CallbackURL: "ftp://x"}}},
+		`plans[1]: id "p"`:     {Plans: []Plan{good, good}},
+		"look like a number":   {Plans: []Plan{{ID: "p", Token: "t", Groups: map[string][]string{"12345": nil}}}},
+		"not a number":         {Plans: []Plan{{ID: "p", Token: "t", Groups: map[string][]string{"g": {"x"}}}}},
+		"must not be negative": {Plans: []Plan{good}, Pace: -1},
+		"late: a share":        {Plans: []Plan{good}, BadDays: BadDays{Late: 1.5}},
+		"late by and latency":  {Plans: []Plan{good}, BadDays: BadDays{LateBy: -1}},
+	} {
+		_, err := New(c)
+		require.ErrorContains(t, err, text)
+	}
+}
+
+func TestSecretsAreNotPrinted(t *testing.T) {
+	p := Plan{ID: "p", Token: "hush", Secret: "hush"}
+	var log bytes.Buffer
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "plan", p)
+	require.NotContains(t, fmt.Sprint(p)+fmt.Sprintf("%+v", p)+log.String(), "hush")
+}
+
+func TestLogsMaskNumbers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		u := newCustomer(t, Config{Calm: true, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+		u.answer = func(int, post) int { return 400 }
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- u.sim.Run(ctx) }()
+		u.send(map[string]any{"to": numbers(1), "delivery_report": "per_recipient_final", "feedback_enabled": true})
+		u.settle()
+		stop()
+		require.NoError(t, <-done)
+		require.Contains(t, log.String(), "recipient=*********00 status=Delivered attempt=1 answer=400")
+		require.Contains(t, log.String(), `level=WARN msg="callback given up"`)
+		require.NotContains(t, log.String(), "12025550000")
+		require.NotContains(t, log.String(), testToken)
+	})
+}
+
+func TestObserversAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newCustomer(t, Config{Calm: true})
+		u.answer = func(n int, _ post) int { return []int{503, 404}[n-1] }
+		var mu sync.Mutex
+		var told []Event
+		u.sim.Observe(func(e Event) {
+			_ = u.sim.State() // an observer may call back
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, e)
+		})
+		u.run()
+		id := u.send(map[string]any{"to": numbers(1), "delivery_report": "per_recipient_final", "feedback_enabled": true})
+		u.settle()
+		require.NoError(t, u.sim.SetFault(Fault{Kind: FaultAppliedBut500}))
+		u.feedback(id, numbers(1)...)
+		mu.Lock()
+		defer mu.Unlock()
+		start := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+		callback := Event{
+			Plan: testPlan, Batch: id, Type: "recipient_delivery_report_sms", Callback: 1, Recipient: "12025550000", Status: "Delivered",
+		}
+		first, second, gaveUp := callback, callback, callback
+		first.Kind, first.Attempt, first.Answer = CallbackAnswered, 1, 503
+		second.Kind, second.Attempt, second.Answer = CallbackAnswered, 2, 404
+		gaveUp.Kind = CallbackGaveUp
+		want := []Event{
+			{Kind: BatchSent, Plan: testPlan, Batch: id, Count: 1},
+			first, second, gaveUp,
+			{Kind: FaultInjected, Plan: testPlan, Batch: id, Operation: OpFeedback, Answer: 500, Fault: FaultAppliedBut500},
+			{Kind: FeedbackReceived, Plan: testPlan, Batch: id, Operation: OpFeedback, Answer: 500, Fault: FaultAppliedBut500, Count: 1, Applied: true},
+		}
+		for i := range told {
+			require.False(t, told[i].At.Before(start))
+			told[i].At = time.Time{}
+		}
+		require.Equal(t, want, told)
+	})
+}
+
+// TestOverRealSockets lets many batches and calls run at once, and checks that all ends: every callback acknowledged once,
+// every goroutine joined.
+func TestOverRealSockets(t *testing.T) {
+	leaks := goleak.IgnoreCurrent()
+	var got atomic.Int64
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n := got.Add(1); n%97 == 0 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	s, err := New(Config{
+		Plans:     []Plan{{ID: "a", Token: "t", CallbackURL: receiver.URL, Secret: "s"}, {ID: "b", Token: "t", CallbackURL: receiver.URL}},
+		Seed:      1,
+		Pace:      time.Millisecond,
+		RetryUnit: time.Millisecond,
+		BadDays:   BadDays{Upstream: -1},
+	})
+	require.NoError(t, err)
+	api := httptest.NewServer(s.API())
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+
+	var senders sync.WaitGroup
+	body := string(encode(map[string]any{"to": numbers(250), "body": "x", "delivery_report": "per_recipient"}))
+	for i := range 8 {
+		senders.Go(func() {
+			req, err := http.NewRequestWithContext(ctx, http.MethodPost, api.URL+"/xms/v1/"+"ab"[i%2:i%2+1]+"/batches", strings.NewReader(body))
+			if err != nil {
+				return
+			}
+			req.Header.Set("Authorization", "Bearer t")
+			req.Header.Set("Content-Type", "application/json")
+			if res, err := http.DefaultClient.Do(req); err == nil {
+				_ = res.Body.Close()
+			}
+		})
+	}
+	senders.Wait()
+	require.Equal(t, 8, s.State().Batches)
+	require.Eventually(t, s.Settled, 2*time.Minute, 5*time.Millisecond)
+	stop()
+	require.NoError(t, <-done)
+
+	state := s.State()
+	require.Equal(t, state.Callbacks, state.Acknowledged)
+	require.EqualValues(t, got.Load(), state.Attempts)
+	require.Greater(t, state.Attempts, state.Callbacks)
+	for _, b := range s.Ledger().Batches {
+		for _, r := range b.Recipients {
+			require.True(t, r.Final)
+		}
+	}
+	api.Close()
+	receiver.Close()
+	http.DefaultClient.CloseIdleConnections()
+	goleak.VerifyNone(t, leaks)
+}
+
+func BenchmarkCallbacks(b *testing.B) {
+	batches := (b.N + 999) / 1000
+	var got atomic.Int64
+	all := make(chan struct{})
+	receiver := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		if got.Add(1) == int64(1000*batches) {
+			close(all)
+		}
+	}))
+	defer receiver.Close()
+	s, err := New(Config{Calm: true, Pace: time.Nanosecond, Plans: []Plan{{ID: "a", Token: "t", CallbackURL: receiver.URL, Secret: "s"}}})
+	require.NoError(b, err)
+	m := members{To: numbers(1000), Body: []byte(`"x"`), DeliveryReport: present[string](nil, "per_recipient_final")}
+	require.NoError(b, m.check())
+	for range batches {
+		s.mu.Lock()
+		batch, err := s.newBatch(s.plans["a"], m, time.Now())
+		require.NoError(b, err)
+		s.enrol(batch)
+		s.unlock()
+	}
+	ctx, stop := context.WithCancel(b.Context())
+	done := make(chan error, 1)
+	b.ReportAllocs()
+	b.ResetTimer()
+	go func() { done <- s.Run(ctx) }()
+	<-all
+	b.StopTimer()
+	b.ReportMetric(float64(got.Load())/b.Elapsed().Seconds(), "callbacks/s")
+	stop()
+	require.NoError(b, <-done)
+}
