@@ -91,5 +91,5 @@ func checkHost(host string) error {
 
 // forbidden refuses a request whatever credentials it brings.
 func forbidden(status int, detail string) error {
-	return &problem{kind: kindUnauthorized, status: status, detail: detail}
+	return &problem{kind: kindForbidden, status: status, detail: detail}
 }

@@ -28,6 +28,7 @@ const (
 	kindBadBody
 	kindMethod
 	kindUnauthorized
+	kindForbidden
 	kindCredentials
 	kindUnknownWebhook
 	kindTooLarge
@@ -49,6 +50,7 @@ var kinds = [...]struct {
 	kindBadBody:        {"bad-body", "Bad request body", http.StatusBadRequest, slog.LevelDebug},
 	kindMethod:         {"method-not-allowed", "Method not allowed", http.StatusMethodNotAllowed, slog.LevelDebug},
 	kindUnauthorized:   {"unauthorized", "Credentials are missing or wrong", http.StatusUnauthorized, slog.LevelWarn},
+	kindForbidden:      {"forbidden", "Refused", http.StatusForbidden, slog.LevelWarn},
 	kindCredentials:    {"credentials", "Credentials do not verify", http.StatusServiceUnavailable, slog.LevelWarn},
 	kindUnknownWebhook: {"unknown-webhook", "No such webhook", http.StatusServiceUnavailable, slog.LevelWarn},
 	kindTooLarge:       {"too-large", "Body too large", http.StatusRequestEntityTooLarge, slog.LevelError},
