@@ -1,0 +1,158 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// disk stands for whatever makes groups durable: each commit waits until it is let go.
+type disk struct {
+	groups chan []int // begun commits
+	turn   chan error // one for each commit: nil, or the result of odd arrivals
+}
+
+func newDisk() *disk { return &disk{groups: make(chan []int, 100), turn: make(chan error)} }
+
+func (d *disk) commit(group []int, results []error) {
+	d.groups <- slices.Clone(group)
+	err := <-d.turn
+	for i, arrival := range group {
+		if arrival%2 == 1 {
+			results[i] = err
+		}
+	}
+}
+
+func newCommitter(c CommitterConfig, d *disk) *Committer[int] {
+	return NewCommitter(c, func(arrival int) int { return arrival }, d.commit)
+}
+
+func TestCommitterGathers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		m := newCommitter(CommitterConfig{}, d)
+		var waiters sync.WaitGroup
+		results := make([]error, 6)
+		record := func(i int) {
+			waiters.Go(func() { results[i] = m.Record(t.Context(), i) })
+			synctest.Wait()
+		}
+		record(0)
+		assert.Equal(t, []int{0}, <-d.groups)
+		for i := 1; i <= 5; i++ { // while the first is being made durable
+			record(i)
+		}
+		odd := errors.New("odd")
+		d.turn <- nil
+		assert.Equal(t, []int{1, 2, 3, 4, 5}, <-d.groups, "all that queued, in their order, in one go")
+		d.turn <- odd
+		waiters.Wait()
+		assert.Equal(t, []error{nil, odd, nil, odd, nil, odd}, results, "each waiter has its own result")
+		m.Close()
+	})
+}
+
+func TestCommitterBoundsGroups(t *testing.T) {
+	for name, c := range map[string]CommitterConfig{
+		"by arrivals": {Group: 2},
+		"by bytes":    {Bytes: 12}, // 10 and what comes to 12 or more with it
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDisk()
+				m := newCommitter(c, d)
+				var waiters sync.WaitGroup
+				for _, size := range []int{2, 10, 4, 6} {
+					waiters.Go(func() { assert.NoError(t, m.Record(t.Context(), size)) })
+					synctest.Wait()
+				}
+				assert.Equal(t, []int{2}, <-d.groups)
+				d.turn <- nil
+				assert.Equal(t, []int{10, 4}, <-d.groups)
+				d.turn <- nil
+				assert.Equal(t, []int{6}, <-d.groups)
+				d.turn <- nil
+				waiters.Wait()
+				m.Close()
+			})
+		})
+	}
+}
+
+func TestWaiterThatGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		m := newCommitter(CommitterConfig{}, d)
+		gone := errors.New("gone")
+		ctx, leave := context.WithCancelCause(t.Context())
+		result := make(chan error, 1)
+		go func() { result <- m.Record(ctx, 7) }()
+		assert.Equal(t, []int{7}, <-d.groups)
+		leave(gone)
+		require.ErrorIs(t, <-result, gone)
+		d.turn <- nil // it is committed all the same, and nobody waits for anybody
+		m.Close()
+	})
+}
+
+func TestCommitterIsBusy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		m := newCommitter(CommitterConfig{Queue: 1, Group: 1, Patience: 3 * time.Second}, d)
+		var waiters sync.WaitGroup
+		for range 2 { // one being committed, one in the queue
+			waiters.Go(func() { assert.NoError(t, m.Record(t.Context(), 0)) })
+			synctest.Wait()
+		}
+		begun := time.Now()
+		require.ErrorIs(t, m.Record(t.Context(), 0), ErrBusy)
+		assert.Equal(t, 3*time.Second, time.Since(begun))
+
+		ctx, leave := context.WithTimeout(t.Context(), time.Second)
+		defer leave()
+		require.ErrorIs(t, m.Record(ctx, 0), context.DeadlineExceeded)
+
+		waiters.Go(func() { assert.NoError(t, m.Record(t.Context(), 0), "there was room before the patience ended") })
+		synctest.Wait()
+		for range 3 {
+			d.turn <- nil
+		}
+		waiters.Wait()
+		m.Close()
+	})
+}
+
+func TestCommitterCloses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		m := newCommitter(CommitterConfig{Queue: 1, Group: 1}, d)
+		var waiters sync.WaitGroup
+		results := make(chan error, 3)
+		for range 3 { // being committed, in the queue, waiting for room
+			waiters.Go(func() { results <- m.Record(t.Context(), 0) })
+			synctest.Wait()
+		}
+		closed := make(chan struct{})
+		go func() {
+			defer close(closed)
+			m.Close()
+		}()
+		require.ErrorIs(t, <-results, ErrClosed, "what was not taken is refused at once")
+		require.ErrorIs(t, m.Record(t.Context(), 0), ErrClosed)
+		d.turn <- nil
+		d.turn <- nil
+		require.NoError(t, <-results)
+		require.NoError(t, <-results)
+		<-closed
+		waiters.Wait()
+		m.Close() // again is nothing
+	})
+}
