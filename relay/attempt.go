@@ -142,7 +142,7 @@ func (l *lane) facts(ctx context.Context, batchID string) (store.Facts, error) {
 		return store.Facts{}, err
 	}
 	return store.Facts{
-		BatchID:         batch.ID,
+		BatchID:         batchID,
 		FeedbackEnabled: batch.FeedbackEnabled,
 		ReportKind:      batch.ReportKind,
 		ClientReference: batch.ClientReference,

@@ -128,7 +128,7 @@ func (h *house) report(plan string, body []byte) {
 	h.record(plan, store.Report{Report: c.Report, Raw: body, Source: store.FromCallback})
 }
 
-// fullReport is a batch report that says Delivered of these numbers, or of as many without naming them.
+// batchReport is a batch report that says Delivered of these numbers, or of as many without naming them.
 func batchReport(batchID string, named bool, numbers ...string) []byte {
 	entry := map[string]any{"code": 0, "status": "Delivered", "count": len(numbers)}
 	if named {

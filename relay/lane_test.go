@@ -93,6 +93,21 @@ func TestCallsKeepToTheRate(t *testing.T) {
 	})
 }
 
+// A look-up that follows a 404 is a call like any other, though it does not wait for its turn.
+func TestLookUpsCountForTheRate(t *testing.T) {
+	slow := func(c *Config) { c.Plans[0].Rate = 10 }
+	inHouse(t, slow, func(t *testing.T, h *house) {
+		h.upstream.fail(postFeedback, 20, says(404, ""))
+		h.manyBatches(planA, 20)
+		h.pass(10 * time.Second)
+		for i, c := range h.upstream.calls {
+			least := time.Duration(i-2*4) * 100 * time.Millisecond // two calls for each worker ahead of the rate
+			require.GreaterOrEqual(t, c.at.Sub(h.upstream.calls[0].at), least, "call %d", i)
+		}
+		require.Equal(t, 20, h.sent(planA))
+	})
+}
+
 // Answers of 429 slow the whole plan down, and it recovers.
 func TestTheRateDropsAndRecovers(t *testing.T) {
 	inHouse(t, circuitOff, func(t *testing.T, h *house) {
@@ -136,9 +151,35 @@ func TestTheCircuitOpensAndCloses(t *testing.T) {
 		h.pass(time.Minute)
 		require.Equal(t, 20, h.sent(planA))
 		require.Equal(t, 1.0, h.counted("feedback_circuit_state", "plan", planA, "state", "closed"))
+		for _, e := range h.log.with(t, "feedback attempt") {
+			require.NotEqual(t, "given_back", e["outcome"], "nothing is claimed in vain")
+		}
 		moves := h.log.with(t, "feedback circuit")
 		require.Equal(t, "open", moves[0]["to"])
 		require.Equal(t, "closed", moves[len(moves)-1]["to"])
+	})
+}
+
+// One call tells whether Sinch is back, however many workers there are; one that is cancelled tells nothing.
+func TestOneCallTriesAfterAnOutage(t *testing.T) {
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		h.upstream.fail(postFeedback, 5, says(500, ""))
+		h.upstream.fail(postFeedback, 1<<20, hangs(8*time.Second, says(500, "")))
+		h.manyBatches(planA, 20)
+		h.pass(2 * time.Second)
+		require.Len(t, h.upstream.asked(postFeedback), 5)
+		h.pass(32 * time.Second)
+		require.Len(t, h.upstream.asked(postFeedback), 6)
+		require.Equal(t, 1.0, h.counted("feedback_circuit_state", "plan", planA, "state", "half_open"))
+		h.stop()
+		require.Equal(t, 1.0, h.counted("feedback_circuit_state", "plan", planA, "state", "half_open"))
+		given := 0
+		for _, e := range h.log.with(t, "feedback attempt") {
+			if e["outcome"] == "given_back" {
+				given++
+			}
+		}
+		require.Equal(t, 1, given, "the one that was cancelled")
 	})
 }
 

@@ -132,20 +132,22 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 
 // Retry-After is said to the caller, not to a batch: the plan makes no call before.
 func TestRetryAfterHoldsThePlan(t *testing.T) {
-	inHouse(t, nil, func(t *testing.T, h *house) {
-		h.upstream.knows(batch1, true)
-		h.upstream.knows("batch-2", true)
-		h.upstream.fail(postFeedback, 1, says(503, "", "Retry-After", "60"))
-		h.flagged(planA, batch1, true)
-		h.flagged(planA, "batch-2", true)
-		h.delivered(planA, batch1, ada)
-		h.pass(5 * time.Second)
-		h.delivered(planA, "batch-2", bob)
-		h.pass(50 * time.Second)
-		require.Len(t, h.upstream.asked(postFeedback), 1)
-		h.pass(10 * time.Second)
-		require.Len(t, h.upstream.asked(postFeedback), 3)
-	})
+	for _, status := range []int{429, 503} {
+		inHouse(t, nil, func(t *testing.T, h *house) {
+			h.upstream.knows(batch1, true)
+			h.upstream.knows("batch-2", true)
+			h.upstream.fail(postFeedback, 1, says(status, "", "Retry-After", "60"))
+			h.flagged(planA, batch1, true)
+			h.flagged(planA, "batch-2", true)
+			h.delivered(planA, batch1, ada)
+			h.pass(5 * time.Second)
+			h.delivered(planA, "batch-2", bob)
+			h.pass(50 * time.Second)
+			require.Len(t, h.upstream.asked(postFeedback), 1)
+			h.pass(10 * time.Second)
+			require.Len(t, h.upstream.asked(postFeedback), 3)
+		})
+	}
 }
 
 // Refused credentials pause the plan and kill nothing, however long a person needs to mend them.
@@ -158,7 +160,7 @@ func TestRefusedCredentialsPauseThePlan(t *testing.T) {
 			h.flagged(planA, batch1, true)
 			h.flagged(planA, "batch-2", true)
 			h.delivered(planA, batch1, ada)
-			h.pass(2 * time.Minute)
+			h.pass(6 * time.Minute)
 			h.delivered(planA, "batch-2", bob)
 			h.pass(5 * time.Minute)
 			require.Len(t, h.upstream.asked(postFeedback), 1, "the whole plan waits")
@@ -179,6 +181,21 @@ func TestRefusedCredentialsPauseThePlan(t *testing.T) {
 			require.Len(t, h.log.with(t, "plan resumed: Sinch takes its credentials again"), 1)
 		})
 	}
+}
+
+// An answer to a call made before the pause does not end it.
+func TestAPauseLasts(t *testing.T) {
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		h.upstream.fail(postFeedback, 1, hangs(3*time.Second, says(202, "")))
+		h.upstream.fail(postFeedback, 1, says(401, ""))
+		h.manyBatches(planA, 2)
+		h.pass(5 * time.Minute)
+		require.Equal(t, 1, h.sent(planA))
+		require.Empty(t, h.log.with(t, "plan resumed: Sinch takes its credentials again"))
+		h.pass(10 * time.Minute)
+		require.Equal(t, 2, h.sent(planA))
+		require.Len(t, h.log.with(t, "plan resumed: Sinch takes its credentials again"), 1)
+	})
 }
 
 // What failed only for want of credentials has not been tried: its first failure after that does not end it.
@@ -208,6 +225,7 @@ func TestNotFoundAndDisabledIsDropped(t *testing.T) {
 		require.Nil(t, b.Task)
 		require.Nil(t, b.Dead)
 		require.Equal(t, store.FeedbackOwed, h.feedback(ada), "owed, and shown as dropped")
+		require.Equal(t, unwanted, h.log.with(t, "feedback attempt")[0]["detail"])
 		require.Len(t, h.upstream.asked(postFeedback), 1)
 		require.Len(t, h.upstream.asked(getBatch), 1)
 
@@ -324,7 +342,7 @@ func TestWhatFailsForThreeDaysIsDead(t *testing.T) {
 // patient polls seldom and has no circuit, for tests that let days go by.
 func patient(c *Config) {
 	circuitOff(c)
-	c.Plans[0].PollInterval = time.Minute
+	c.Plans[0].PollInterval = 5 * time.Minute
 }
 
 func circuitOff(c *Config) { c.Plans[0].Circuit.Failures = 1 << 30 }

@@ -102,16 +102,21 @@ func TestProjectRenewsAnExpiredTokenOnce(t *testing.T) {
 }
 
 func TestOtherRefusalsAreNotRepeated(t *testing.T) {
-	refuse := func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
-		w.WriteHeader(http.StatusUnauthorized)
+	for challenge, status := range map[string]int{
+		`Bearer error="invalid_token"`:       http.StatusUnauthorized,
+		`Bearer error_description="expired"`: http.StatusForbidden,
+		"":                                   http.StatusUnauthorized,
+	} {
+		u := newUpstream(t, issuing(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("WWW-Authenticate", challenge)
+			w.WriteHeader(status)
+		}))
+		require.Error(t, u.project(t).Feedback(t.Context(), testBatch, []string{"1"}))
+		require.Len(t, u.requests(), 2)
 	}
-	u := newUpstream(t, issuing(refuse))
-	require.Error(t, u.project(t).Feedback(t.Context(), testBatch, []string{"1"}))
-	require.Len(t, u.requests(), 2)
 
 	// A plan's token has no successor.
-	u = newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
+	u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("WWW-Authenticate", `Bearer error_description="expired"`)
 		w.WriteHeader(http.StatusUnauthorized)
 	})

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -165,17 +166,14 @@ func TestNetworkErrorsStayWrapped(t *testing.T) {
 	require.ErrorContains(t, err, "sinch: send delivery feedback: dial tcp")
 }
 
+// The upstream sends one byte more than the bound and then nothing: who reads on waits for good.
 func TestAnswersAreReadWithinBounds(t *testing.T) {
-	endless := func(w http.ResponseWriter, _ *http.Request) {
-		line := []byte(strings.Repeat(" ", 4096))
-		for {
-			if _, err := w.Write(line); err != nil {
-				return
-			}
-		}
-	}
-	u := newUpstream(t, endless)
-	c := u.client(t, func(c *Config) { c.MaxAnswer = 1 << 20 })
+	u := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write([]byte(strings.Repeat(" ", 1<<20+1)))
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	c := u.client(t, within(time.Hour), func(c *Config) { c.MaxAnswer = 1 << 20 })
 	_, err := c.GetReport(t.Context(), testBatch, Full)
 	e, ok := errors.AsType[*Error](err)
 	require.True(t, ok, err)

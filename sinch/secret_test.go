@@ -2,9 +2,22 @@ package sinch
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"log/slog"
+	"testing"
+
+	"github.com/stretchr/testify/require"
 )
+
+func TestSecretsDoNotShow(t *testing.T) {
+	b, err := json.Marshal(Config{Plan: "p", Token: testToken, Project: Project{KeySecret: testToken}})
+	require.NoError(t, err)
+	require.NotContains(t, string(b), testToken)
+	for _, s := range printed(Config{Token: testToken}) {
+		require.NotContains(t, s, testToken)
+	}
+}
 
 // printed is c in the ways that a program prints a value.
 func printed(c Config) []string {
