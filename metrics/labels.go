@@ -80,7 +80,7 @@ func reasonLabels() []store.Reason { return append(store.FeedbackReasons(), othe
 // The other closed sets.
 func operationLabels() []string { return []string{"commit", "fold", "read", "expire", other} }
 
-func resultLabels() []string { return []string{"earned", "accepted", "dead", "requeued"} }
+func resultLabels() []string { return []string{"earned", "accepted", "dead", "requeued", "expired"} }
 
 func lookupLabels() []string { return []string{"found", "missing", "failed", other} }
 

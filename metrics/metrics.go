@@ -102,7 +102,7 @@ func (m *Metrics) results() {
 
 func (m *Metrics) feedback() {
 	m.recipients = m.counters("feedback_recipients_total",
-		"Recipients whose delivery feedback was earned, accepted by Sinch, given up (dead), or made owed again by a person (requeued).",
+		"Recipients whose delivery feedback was earned, accepted by Sinch, given up (dead), made owed again by a person (requeued), or deleted by retention while dead (expired).",
 		"plan", "result")
 	m.calls = m.counters("feedback_calls_total", "Delivery feedback calls to Sinch by how they ended.", "plan", "reason")
 	m.callSeconds = m.histogram("feedback_call_duration_seconds", "Time of one delivery feedback call to Sinch, whatever the answer.",

@@ -91,7 +91,7 @@ func TestEverythingExistsBeforeItsFirstUse(t *testing.T) {
 	for _, reason := range store.FeedbackReasons() {
 		want = append(want, fmt.Sprintf("feedback_calls_total{plan=p,reason=%s}", reason))
 	}
-	for _, result := range []string{"earned", "accepted", "dead", "requeued"} {
+	for _, result := range []string{"earned", "accepted", "dead", "requeued", "expired"} {
 		want = append(want, fmt.Sprintf("feedback_recipients_total{plan=p,result=%s}", result))
 	}
 	for _, result := range []string{"found", "missing", "failed"} {

@@ -23,6 +23,7 @@ func (m *Metrics) Observer() store.Observer {
 		},
 		Failed:  func(operation string, _ error) { pick(m.errors, operation).Inc() },
 		Evicted: func(entries int) { m.evicted.Add(float64(entries)) },
+		Expired: func(plan string, _, dead int) { m.plan(plan).expired.Add(float64(dead)) },
 	}
 }
 

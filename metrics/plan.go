@@ -14,8 +14,8 @@ type plan struct {
 	callbacks *grid // type, outcome
 	messages  *grid // status, code class
 
-	duplicates, polled, lossy          prometheus.Counter
-	earned, accepted, buried, requeued prometheus.Counter
+	duplicates, polled, lossy                   prometheus.Counter
+	earned, accepted, buried, requeued, expired prometheus.Counter
 
 	calls   map[store.Reason]prometheus.Counter
 	lookups map[string]prometheus.Counter
@@ -36,7 +36,7 @@ func (m *Metrics) newPlan(name string) *plan {
 		duplicates: m.duplicates.WithLabelValues(name),
 		polled:     m.polled.WithLabelValues(name),
 		lossy:      m.lossy.WithLabelValues(name),
-		earned:     results["earned"], accepted: results["accepted"], buried: results["dead"], requeued: results["requeued"],
+		earned:     results["earned"], accepted: results["accepted"], buried: results["dead"], requeued: results["requeued"], expired: results["expired"],
 		calls:   byLabel(reasonLabels(), m.calls.MustCurryWith(of).WithLabelValues),
 		lookups: byLabel(lookupLabels(), m.lookups.MustCurryWith(of).WithLabelValues),
 		circuit: byLabel(circuitLabels(), m.circuit.MustCurryWith(of).WithLabelValues),

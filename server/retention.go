@@ -34,17 +34,11 @@ func (s *Server) retire(ctx context.Context) error {
 
 func (s *Server) retireOnce(ctx context.Context) error {
 	before := time.Now().Add(-time.Duration(s.config.Store.Retention))
-	total := 0
 	for more := true; more && ctx.Err() == nil; {
-		var expired int
 		var err error
-		if expired, more, err = s.store.Expire(ctx, before, retireStep); err != nil {
+		if _, more, err = s.store.Expire(ctx, before, retireStep); err != nil {
 			return err
 		}
-		total += expired
-	}
-	if total > 0 {
-		s.log.LogAttrs(ctx, slog.LevelInfo, "old batches deleted", slog.Int("batches", total), slog.Time("last_news_before", before))
 	}
 	return nil
 }

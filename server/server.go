@@ -58,7 +58,7 @@ func Start(ctx context.Context, c *config.Config, o Options) (*Server, error) {
 	registry := prometheus.NewRegistry()
 	s.metrics = metrics.New(registry, metrics.Config{Plans: planIDs(c), Version: o.Version})
 	var err error
-	if s.store, err = openStore(ctx, c, watch(s.metrics.Observer(), o.Watch)); err != nil {
+	if s.store, err = openStore(ctx, c, watch(s.metrics.Observer(), logged(o.Log), o.Watch)); err != nil {
 		return nil, err
 	}
 	s.metrics.Store(s.store.Gauges)

@@ -36,36 +36,6 @@ func openStore(ctx context.Context, c *config.Config, o store.Observer) (store.S
 	})
 }
 
-// watch tells two observers, of which the second may have nil members.
-func watch(a, b store.Observer) store.Observer {
-	return store.Observer{
-		Committed: func(arrivals, bytes int, took time.Duration, err error) {
-			a.Committed(arrivals, bytes, took, err)
-			if b.Committed != nil {
-				b.Committed(arrivals, bytes, took, err)
-			}
-		},
-		Folded: func(c []store.Changes) {
-			a.Folded(c)
-			if b.Folded != nil {
-				b.Folded(c)
-			}
-		},
-		Failed: func(operation string, err error) {
-			a.Failed(operation, err)
-			if b.Failed != nil {
-				b.Failed(operation, err)
-			}
-		},
-		Evicted: func(entries int) {
-			a.Evicted(entries)
-			if b.Evicted != nil {
-				b.Evicted(entries)
-			}
-		},
-	}
-}
-
 // wire builds everything that stands on the store, and binds the listeners.
 func (s *Server) wire(registry *prometheus.Registry) (err error) {
 	c := s.config

@@ -43,7 +43,8 @@ type Store interface {
 
 	// Claim leases up to limit tasks of the plan that are due at now and not leased, the longest due first, until now+lease. A
 	// claim is settled by recording a Settlement that carries its Lease. One not settled by then is due again: a crash
-	// loses no feedback but may send some twice. No task due is no error.
+	// loses no feedback but may send some twice. No task due is no error. Unlike a read, it may miss what was recorded
+	// a moment before; what it sees is never older than the settlements it has to know.
 	Claim(ctx context.Context, plan string, now time.Time, lease time.Duration, limit int) ([]Claim, error)
 
 	// Batch reads one batch, or ErrNotFound.
@@ -64,13 +65,14 @@ type Store interface {
 	Quarantine(ctx context.Context, p Paging) (Page[QuarantineEntry], error)
 	// Stats reads the totals of every plan that has any, sorted by plan.
 	Stats(ctx context.Context) ([]PlanStats, error)
-	// Timeseries reads messages by minute, plan and status for from <= minute < to, in this order.
+	// Timeseries reads messages by minute, plan and status for from <= minute < to, in this order; of all plans when plan is
+	// empty.
 	Timeseries(ctx context.Context, plan string, from, to time.Time) ([]MinuteCount, error)
 
 	// Requeue makes the dead recipients of a batch owed again at now and returns how many they were; ErrNotFound if there is no
 	// such batch.
 	Requeue(ctx context.Context, key BatchKey, now time.Time) (int, error)
-	// Expire deletes, in small steps, up to limit batches whose last news is older than before and which owe nothing, with all
+	// Expire deletes, in small steps, up to limit batches whose last news is older than before and which have no task, with all
 	// that belongs to them, and counts and quarantine entries of that age. more says that another call has work.
 	Expire(ctx context.Context, before time.Time, limit int) (expired int, more bool, err error)
 
@@ -192,4 +194,6 @@ type Observer struct {
 	Failed func(operation string, err error)
 	// Evicted tells that quarantine entries had to go for newer ones.
 	Evicted func(entries int)
+	// Expired tells of the batches of a plan that retention deleted, and of the recipients in them that were still dead.
+	Expired func(plan string, batches, dead int)
 }

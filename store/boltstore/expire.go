@@ -23,11 +23,11 @@ const (
 
 // Expire deletes old batches with all that belongs to them. A batch first goes out of sight, in one small transaction;
 // what belongs to it goes in further ones, which a crash may postpone to the next call.
-func (s *Store) Expire(ctx context.Context, before time.Time, limit int) (expired int, more bool, err error) {
+func (s *Store) Expire(ctx context.Context, before time.Time, limit int) (hidden int, more bool, err error) {
 	if s.closed.Load() {
 		return 0, false, s.ended()
 	}
-	expired, more, err = s.hide(before, limit)
+	hidden, more, err = s.hide(before, limit)
 	for emptied := false; err == nil && !emptied && ctx.Err() == nil; {
 		err = s.write(func(tx *bolt.Tx, f *figures) error {
 			emptied, err = sweep(tx, f, before)
@@ -35,13 +35,13 @@ func (s *Store) Expire(ctx context.Context, before time.Time, limit int) (expire
 		})
 	}
 	if errors.Is(err, store.ErrClosed) || errors.Is(err, bolt.ErrDatabaseNotOpen) {
-		return expired, false, s.ended()
+		return hidden, false, s.ended()
 	}
 	if err != nil {
 		s.trouble("expire", err)
-		return expired, false, fmt.Errorf("expire: %w", err)
+		return hidden, false, fmt.Errorf("expire: %w", err)
 	}
-	return expired, more, ctx.Err()
+	return hidden, more, ctx.Err()
 }
 
 // figures are those of the store that expiry changes.
@@ -80,8 +80,9 @@ func (s *Store) hide(before time.Time, limit int) (hidden int, more bool, err er
 	if old, numbers, err = s.old(before, limit); err != nil || len(old) == 0 {
 		return 0, false, err
 	}
+	var gone map[string]expired
 	err = s.write(func(tx *bolt.Tx, f *figures) error {
-		hidden = 0
+		hidden, gone = 0, make(map[string]expired)
 		for i, b := range old {
 			n := numbers[i]
 			// News may have come since it was found old.
@@ -103,16 +104,26 @@ func (s *Store) hide(before time.Time, limit int) (hidden int, more bool, err er
 				return err
 			}
 			hidden++
+			gone[b.Plan] = expired{gone[b.Plan].batches + 1, gone[b.Plan].dead + now.Feedback.Dead}
 		}
 		return f.totals.save(tx)
 	})
 	if err != nil {
 		return 0, false, err
 	}
+	if tell := s.config.Observer.Expired; tell != nil {
+		for plan, e := range gone {
+			tell(plan, e.batches, e.dead)
+		}
+	}
 	return hidden, len(old) == limit, nil
 }
 
-// expires reports whether a batch is old enough to go and owes nothing.
+// expired counts what went of one plan.
+type expired struct{ batches, dead int }
+
+// expires reports whether a batch is old enough to go and has nothing to do. Dead feedback goes with it: it was shown for as
+// long, and is counted when it goes.
 func expires(b *store.Batch, before time.Time) bool { return b.LastAt.Before(before) && b.Task == nil }
 
 // old finds up to limit batches that expire.
