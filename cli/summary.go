@@ -89,15 +89,11 @@ func verification(a config.Auth) string {
 }
 
 func feedback(f config.Feedback) string {
-	earned := "for recipients that are reported Delivered"
-	switch f.On {
-	case store.OnOff:
+	if f.On == store.OnOff {
 		return "off"
-	case store.OnConfirmed:
-		earned = "for recipients that the application confirms"
 	}
-	return fmt.Sprintf("%s; gathered for %s, %s at a time, up to %g a second, dead after %s",
-		earned, f.Coalesce, count(f.Workers, "call"), f.Rate, f.GiveUp)
+	return fmt.Sprintf("for recipients that are reported Delivered; gathered for %s, %s at a time, up to %g a second, dead after %s",
+		f.Coalesce, count(f.Workers, "call"), f.Rate, f.GiveUp)
 }
 
 // some counts what there is; nothing gives the empty text.

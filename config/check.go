@@ -29,6 +29,9 @@ func (l *loading) check() {
 	}
 }
 
+// maxBody is the largest body that is sure to fit in one frame of the store's journal.
+const maxBody ByteSize = 256 << 20
+
 func (l *loading) checkPublic() {
 	p := &l.config.Public
 	l.checkAddress("public.listen", p.Listen)
@@ -36,8 +39,11 @@ func (l *loading) checkPublic() {
 		p.URL = l.checkURL("public.url", p.URL)
 	}
 	positive(l, "public.max_body", p.MaxBody)
-	if p.Memory/2 < p.MaxBody {
-		l.problem("public.memory", "%s is not enough for one callback of public.max_body, %s, compressed and not; give it at least twice that", p.Memory, p.MaxBody)
+	if p.MaxBody > maxBody {
+		l.problem("public.max_body", "%s is more than can be kept of one callback; give at most %s", p.MaxBody, maxBody)
+	}
+	if p.Memory/4 < p.MaxBody {
+		l.problem("public.memory", "%s is not enough for one callback of public.max_body, %s, compressed and not; give it at least four times that", p.Memory, p.MaxBody)
 	}
 	for i, proxy := range p.TrustedProxies {
 		if _, err := netip.ParseAddr(proxy); err == nil {

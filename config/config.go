@@ -30,10 +30,11 @@ type Public struct {
 	Listen string `yaml:"listen"`
 	// The URL under which Sinch reaches this listener, without a path of the webhook. It is shown to people and changes nothing.
 	URL string `yaml:"url"`
-	// The largest callback taken; a larger one is answered 413 and lost. A full report to large groups is megabytes.
+	// The largest callback taken, at most 256MiB; a larger one is answered 413 and lost. A full report to large groups is
+	// megabytes.
 	MaxBody ByteSize `yaml:"max_body"`
-	// The memory for the bodies of all callbacks in flight together, at least twice `max_body`. When it is spent, callbacks
-	// are answered 503, which Sinch repeats.
+	// The memory for the bodies of all callbacks in flight together, at least four times `max_body`. A quarter is kept for
+	// those up to 64KiB, whatever becomes of larger ones. When it is spent, callbacks are answered 503, which Sinch repeats.
 	Memory ByteSize `yaml:"memory"`
 	// Answer 429 instead of 503 when there is more than can be taken. Sinch repeats both, and lowers its throughput after a 429.
 	ShedWith429 bool `yaml:"shed_with_429"`
@@ -53,7 +54,7 @@ type TLS struct {
 // Enabled reports whether the listener speaks HTTPS.
 func (t TLS) Enabled() bool { return t.CertFile != "" }
 
-// Private is the listener for people and programs of your own: page, API, gateway, metrics and health.
+// Private is the listener for people and programs of your own: API, metrics and health.
 type Private struct {
 	// The address, `host:port`. Away from loopback it needs credentials.
 	Listen      string      `yaml:"listen"`

@@ -86,7 +86,7 @@ plans:
         header: {name: X-Hook, values: [hv-1], value_files: [../secrets/hv-2]}
         path_token: {values: [pt-1], value_files: [../secrets/pt-2]}
         on_failure: reject
-    feedback: {on: both, coalesce: 0s, workers: 8, rate: 0.5, give_up: 1d12h, backoff: {base: 2s, cap: 1m}, timeout: 5s}
+    feedback: {on: off, coalesce: 0s, workers: 8, rate: 0.5, give_up: 1d12h, backoff: {base: 2s, cap: 1m}, timeout: 5s}
   - id: plan-b
     region: us
     token_file: ../secrets/tok-b
@@ -123,7 +123,7 @@ plans:
 			OnFailure: Reject,
 		}},
 		Feedback: Feedback{
-			On: store.OnBoth, Workers: 8, Rate: 0.5, GiveUp: Duration(36 * time.Hour),
+			On: store.OnOff, Workers: 8, Rate: 0.5, GiveUp: Duration(36 * time.Hour),
 			Backoff: Backoff{Base: Duration(2 * time.Second), Cap: Duration(time.Minute)}, Timeout: Duration(5 * time.Second),
 		},
 	}, c.Plans[0])

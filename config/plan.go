@@ -102,8 +102,7 @@ type PathToken struct {
 
 // Feedback says what earns delivery feedback and how it is sent.
 type Feedback struct {
-	// What earns it: `delivered` (the recipient's report says Delivered, or your application confirms it), `confirmed` (only
-	// your application's word, through the gateway), `both` (as `delivered`, said outright), or `off`.
+	// What earns it: `delivered` (the recipient's report says Delivered), or nothing: `off`.
 	On store.On `yaml:"on"`
 	// How long recipients of a batch are gathered for one call.
 	Coalesce Duration `yaml:"coalesce"`

@@ -48,6 +48,7 @@ func checkReport(t testing.TB, typ Type, r *Report) {
 		require.Len(t, r.Entries[0].Recipients, 1)
 		require.Equal(t, 1, r.Entries[0].Count)
 	}
+	require.LessOrEqual(t, len(r.Entries), maxStatuses)
 	for _, e := range r.Entries {
 		require.NotEmpty(t, e.Status)
 		require.LessOrEqual(t, len(e.Status), maxStatus)

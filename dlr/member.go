@@ -1,7 +1,9 @@
 package dlr
 
 import (
+	"bytes"
 	"encoding/json"
+	"iter"
 	"math"
 	"strconv"
 	"strings"
@@ -64,6 +66,41 @@ func whole(s string) string {
 		return s
 	}
 	return strconv.FormatInt(int64(f), 10)
+}
+
+// elements are those of a JSON list, which must be known to be one, each without the space around it.
+func elements(list []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		rest := bytes.TrimSpace(list[1 : len(list)-1])
+		for len(rest) > 0 {
+			end := elementEnd(rest)
+			if !yield(bytes.TrimSpace(rest[:end])) {
+				return
+			}
+			rest = rest[min(end+1, len(rest)):]
+		}
+	}
+}
+
+// elementEnd is where the first element ends: at the comma after it, or where the list ends.
+func elementEnd(list []byte) int {
+	depth, quoted := 0, false
+	for i := 0; i < len(list); i++ {
+		switch c := list[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '[' || c == '{':
+			depth++
+		case c == ']' || c == '}':
+			depth--
+		case c == ',' && depth == 0:
+			return i
+		}
+	}
+	return len(list)
 }
 
 // integer is a JSON integer of 32 bits or a string that holds one; anything else reads as not set. No code and no count

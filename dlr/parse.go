@@ -19,17 +19,18 @@ type Reason string
 
 // The reasons.
 const (
-	NotJSON     Reason = "not_json"
-	NoType      Reason = "no_type"
-	UnknownType Reason = "unknown_type"
-	NoBatchID   Reason = "no_batch_id"
-	NoRecipient Reason = "no_recipient"
-	NoStatus    Reason = "no_status"
+	NotJSON         Reason = "not_json"
+	NoType          Reason = "no_type"
+	UnknownType     Reason = "unknown_type"
+	NoBatchID       Reason = "no_batch_id"
+	NoRecipient     Reason = "no_recipient"
+	NoStatus        Reason = "no_status"
+	TooManyStatuses Reason = "too_many_statuses"
 )
 
 // Reasons returns the closed set.
 func Reasons() []Reason {
-	return []Reason{NotJSON, NoType, UnknownType, NoBatchID, NoRecipient, NoStatus}
+	return []Reason{NotJSON, NoType, UnknownType, NoBatchID, NoRecipient, NoStatus, TooManyStatuses}
 }
 
 // ParseError says why a body could not be taken for a report. Of the body it holds the type and, where that is no JSON, the
@@ -63,13 +64,17 @@ const (
 	maxStatus  = 64
 )
 
+// maxStatuses is how many entries a batch report may have. Sinch makes one for each status and code that occurs, of which
+// there are hundreds.
+const maxStatuses = 4096
+
 // maxText is where other texts are cut, in characters: Sinch's own limit for a client_reference.
 const maxText = 2048
 
 // Parse reads the body of one callback. What it does not understand comes back as a *ParseError: such a body is worth
 // keeping, never worth refusing. Members that are missing, of another JSON type or unreadable become the zero value (a
 // code becomes NoCode), as long as there is a batch, and a recipient with a status or a list of statuses. An entry
-// without a status makes the whole report a ParseError: its recipients would be lost otherwise.
+// without a status makes the whole report a ParseError: its recipients would be lost otherwise. So do more than 4096 entries.
 func Parse(body []byte) (Callback, error) {
 	var w wireCallback
 	if err := decode(body, &w); err != nil {

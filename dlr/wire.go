@@ -1,30 +1,33 @@
 package dlr
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // wireCallback has the members of every report type.
 type wireCallback struct {
-	Type              text        `json:"type"`
-	BatchID           text        `json:"batch_id"`
-	ClientReference   text        `json:"client_reference"`
-	Total             integer     `json:"total_message_count"`
-	Statuses          []wireEntry `json:"statuses"` // nil unless a list came
-	Recipient         text        `json:"recipient"`
-	Code              integer     `json:"code"`
-	Status            text        `json:"status"`
-	At                moment      `json:"at"`
-	OperatorAt        moment      `json:"operator_status_at"`
-	AppliedOriginator text        `json:"applied_originator"`
-	Encoding          text        `json:"encoding"`
-	Operator          text        `json:"operator"`
-	Parts             integer     `json:"number_of_message_parts"`
+	Type              text      `json:"type"`
+	BatchID           text      `json:"batch_id"`
+	ClientReference   text      `json:"client_reference"`
+	Total             integer   `json:"total_message_count"`
+	Statuses          entryList `json:"statuses"`
+	Recipient         text      `json:"recipient"`
+	Code              integer   `json:"code"`
+	Status            text      `json:"status"`
+	At                moment    `json:"at"`
+	OperatorAt        moment    `json:"operator_status_at"`
+	AppliedOriginator text      `json:"applied_originator"`
+	Encoding          text      `json:"encoding"`
+	Operator          text      `json:"operator"`
+	Parts             integer   `json:"number_of_message_parts"`
 }
 
 type wireEntry struct {
 	Code       integer `json:"code"`
 	Status     text    `json:"status"`
 	Count      integer `json:"count"`
-	Recipients []text  `json:"recipients"`
+	Recipients numbers `json:"recipients"`
 }
 
 // entries returns what the callback says of its recipients, or the reason why it says nothing.
@@ -32,23 +35,10 @@ func (w *wireCallback) entries(t Type) ([]Entry, Reason) {
 	if t.Recipient() {
 		return w.recipientEntry()
 	}
-	if w.Statuses == nil {
+	if w.Statuses.entries == nil && w.Statuses.fault == "" {
 		return nil, NoStatus
 	}
-	entries := make([]Entry, 0, len(w.Statuses))
-	for _, e := range w.Statuses {
-		s := e.Status.status()
-		if s == "" {
-			return nil, NoStatus
-		}
-		recipients := numbers(e.Recipients)
-		entries = append(entries, Entry{
-			State:      State{Status: s, Code: e.Code.code()},
-			Count:      max(e.Count.or(len(recipients)), 0),
-			Recipients: recipients,
-		})
-	}
-	return entries, ""
+	return w.Statuses.entries, w.Statuses.fault
 }
 
 func (w *wireCallback) recipientEntry() ([]Entry, Reason) {
@@ -63,21 +53,55 @@ func (w *wireCallback) recipientEntry() ([]Entry, Reason) {
 	return []Entry{{State: state, Count: 1, Recipients: []string{string(w.Recipient)}}}, ""
 }
 
-// numbers returns those of list that can be a recipient; nil if none can.
-func numbers(list []text) []string {
-	if len(list) == 0 {
+// entryList is a JSON list of entries, or the reason why none of them counts; anything else reads as not set. It builds
+// no more than it returns: a few megabytes of entries that say nothing must not take a hundred times that.
+type entryList struct {
+	entries []Entry // nil unless a list came
+	fault   Reason
+}
+
+func (l *entryList) UnmarshalJSON(b []byte) error {
+	if b[0] != '[' {
 		return nil
 	}
-	found := make([]string, 0, len(list))
-	for _, r := range list {
+	*l = entryList{entries: []Entry{}}
+	for element := range elements(b) {
+		if len(l.entries) == maxStatuses {
+			*l = entryList{fault: TooManyStatuses}
+			return nil
+		}
+		var w wireEntry
+		_ = json.Unmarshal(element, &w) // what is no object has no status
+		s := w.Status.status()
+		if s == "" {
+			*l = entryList{fault: NoStatus}
+			return nil
+		}
+		l.entries = append(l.entries, Entry{
+			State:      State{Status: s, Code: w.Code.code()},
+			Count:      max(w.Count.or(len(w.Recipients)), 0),
+			Recipients: w.Recipients,
+		})
+	}
+	return nil
+}
+
+// numbers are those of a JSON list that can be a recipient; nil if none can. Anything else reads as not set.
+type numbers []string
+
+func (n *numbers) UnmarshalJSON(b []byte) error {
+	if b[0] != '[' {
+		return nil
+	}
+	*n = nil
+	for element := range elements(b) {
+		var r text
+		_ = r.UnmarshalJSON(element)
 		if r.isNumber() {
-			found = append(found, string(r))
+			*n = append(*n, string(r))
 		}
 	}
-	if len(found) == 0 {
-		return nil
-	}
-	return found
+	return nil
 }
 
 func (t text) isNumber() bool { return len(t) <= maxNumber && Digits(string(t)) != "" }

@@ -187,7 +187,8 @@ func (l *lane) pause(ctx context.Context, at time.Time, detail string) {
 		return
 	}
 	l.hold(at, l.plan.Backoff.Cap)
-	l.log.ErrorContext(ctx, "plan paused: Sinch refuses its credentials", "since", l.paused, "until", l.until, "detail", detail)
+	l.log.ErrorContext(ctx, "plan paused: Sinch refuses its credentials; correct the plan's token and restart",
+		"since", l.paused, "until", l.until, "detail", detail)
 }
 
 // resume ends a pause, but for an answer to a call that was made before it.

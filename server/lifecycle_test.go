@@ -1,10 +1,13 @@
 package server_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -100,4 +103,22 @@ func TestListenerFails(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, server.ClosePublic(s))
 	require.ErrorContains(t, s.Run(context.Background()), "public listener")
+}
+
+// TestLastLine tells of an error only where there was one.
+func TestLastLine(t *testing.T) {
+	var text bytes.Buffer
+	last := func() string { return text.String()[strings.LastIndex(strings.TrimSpace(text.String()), "\n")+1:] }
+	w := newWorld(t, nil)
+	require.NoError(t, w.end())
+	w.options.Log = slog.New(slog.NewTextHandler(&text, nil))
+	w.start()
+	require.NoError(t, w.end())
+	assert.True(t, strings.HasSuffix(last(), " msg=stopped\n"), last())
+
+	s, err := server.Start(t.Context(), w.config, w.options)
+	require.NoError(t, err)
+	require.NoError(t, server.ClosePublic(s))
+	require.Error(t, s.Run(context.Background()))
+	assert.Contains(t, last(), ` msg=stopped error="public listener: `)
 }

@@ -1,10 +1,12 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	stdlog "log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -39,7 +41,7 @@ func listen(ctx context.Context, name, address, certificate, key string, h http.
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(log.With("listener", name).Handler(), slog.LevelDebug),
+		ErrorLog:          stdlog.New(errorLog{log.With("listener", name)}, "", 0),
 	}
 	if certificate != "" {
 		pair, err := tls.LoadX509KeyPair(certificate, key)
@@ -49,6 +51,19 @@ func listen(ctx context.Context, name, address, certificate, key string, h http.
 		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
 	}
 	return &listener{Listener: l, http: s}, nil
+}
+
+// errorLog takes the lines that net/http logs. Any client can cause them, at will, but for one kind: where nothing can be
+// accepted, the machine is short of something, descriptors most often.
+type errorLog struct{ log *slog.Logger }
+
+func (e errorLog) Write(line []byte) (int, error) {
+	level := slog.LevelDebug
+	if bytes.HasPrefix(line, []byte("http: Accept error")) {
+		level = slog.LevelWarn
+	}
+	e.log.Log(context.Background(), level, string(bytes.TrimSuffix(line, []byte("\n"))))
+	return len(line), nil
 }
 
 // serve serves until shutdown.

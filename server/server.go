@@ -115,7 +115,11 @@ func (s *Server) Run(ctx context.Context) error {
 	err = errors.Join(err, s.private.shutdown(time.Second))
 	listeners.Wait()
 	err = errors.Join(cause, err, s.store.Close())
-	s.log.LogAttrs(context.Background(), slog.LevelInfo, "stopped", slog.Any("error", err))
+	var why []slog.Attr
+	if err != nil {
+		why = append(why, slog.Any("error", err))
+	}
+	s.log.LogAttrs(context.Background(), slog.LevelInfo, "stopped", why...)
 	return err
 }
 

@@ -1,0 +1,104 @@
+package dlr
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// batchBody is a batch report of n entries that are all the same.
+func batchBody(n int, entry string) []byte {
+	list := strings.TrimSuffix(strings.Repeat(entry+",", n), ",")
+	return []byte(`{"type":"delivery_report_sms","statuses":[` + list + `],"batch_id":"x"}`)
+}
+
+// allocated returns how many bytes f asks for, also those it lets go of.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+func TestEntriesThatCannotBeKeptAreNotBuilt(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		body   []byte
+		reason Reason
+		most   uint64 // bytes
+	}{
+		{"empty entries", batchBody(5_000_000, `{}`), NoStatus, 64 << 10},
+		{"entries that are no objects", batchBody(5_000_000, `[]`), NoStatus, 64 << 10},
+		{"sound entries", batchBody(500_000, `{"status":"Failed"}`), TooManyStatuses, 8 << 20},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var err error
+			spent := allocated(func() { _, err = Parse(c.body) })
+			var fault *ParseError
+			require.ErrorAs(t, err, &fault)
+			require.Equal(t, c.reason, fault.Reason)
+			require.Equal(t, BatchSMS, fault.Type)
+			require.Less(t, spent, c.most)
+		})
+	}
+}
+
+func TestHowManyEntriesAReportMayHave(t *testing.T) {
+	got, err := Parse(batchBody(maxStatuses, `{"status":"Failed"}`))
+	require.NoError(t, err)
+	require.Len(t, got.Report.Entries, maxStatuses)
+
+	_, err = Parse(batchBody(maxStatuses+1, `{"status":"Failed"}`))
+	require.EqualError(t, err, "delivery_report_sms: too many statuses")
+
+	got, err = Parse([]byte(strings.Replace(string(batchBody(5000, `{}`)), "delivery_report_sms", "mo_text", 1)))
+	require.NoError(t, err, "an inbound message has no statuses, whatever the member holds")
+	require.Equal(t, Callback{Type: MOText}, got)
+}
+
+func TestAnEntryHoldsAllItsRecipients(t *testing.T) {
+	const n = 300_000
+	want := make([]string, n)
+	for i := range want {
+		want[i] = fmt.Sprintf("44770%07d", i)
+	}
+	r := batchMembers(members{"status": "Delivered", "recipients": want}).report(t)
+	require.Equal(t, []Entry{{State: State{Status: Delivered, Code: NoCode}, Count: n, Recipients: want}}, r.Entries)
+}
+
+func TestElementsOfAList(t *testing.T) {
+	for list, want := range map[string][]string{
+		`[]`:                          nil,
+		" [ \n ] ":                    nil,
+		`[1]`:                         {`1`},
+		" [ 1 ,\t2\r\n, null ] ":      {`1`, `2`, `null`},
+		`[[1,2],{"a":[3,{"b":4}]},5]`: {`[1,2]`, `{"a":[3,{"b":4}]}`, `5`},
+		`["a,b","]","\"","\\",",\\"]`: {`"a,b"`, `"]"`, `"\""`, `"\\"`, `",\\"`},
+		`[{"}":"{,"},["[,\\\","],""]`: {`{"}":"{,"}`, `["[,\\\","]`, `""`},
+	} {
+		var got []string
+		for element := range elements([]byte(strings.TrimSpace(list))) {
+			got = append(got, string(element))
+		}
+		require.Equal(t, want, got, list)
+	}
+}
+
+func TestOfAMemberGivenTwiceTheLastListCounts(t *testing.T) {
+	for body, want := range map[string][]Entry{
+		`"statuses":[{}],"statuses":[{"status":"Failed"}]`:                                     {{State: State{Status: Failed, Code: NoCode}}},
+		`"statuses":[{"status":"Failed","code":3,"count":2}],"statuses":[{"status":"Failed"}]`: {{State: State{Status: Failed, Code: NoCode}}},
+		`"statuses":[{"status":"Failed"}],"statuses":{}`:                                       {{State: State{Status: Failed, Code: NoCode}}},
+		`"statuses":[{"status":"Failed","recipients":["1","2"],"recipients":["3"]}]`: {
+			{State: State{Status: Failed, Code: NoCode}, Count: 1, Recipients: []string{"3"}},
+		},
+	} {
+		got, err := Parse([]byte(`{"type":"delivery_report_sms","batch_id":"x",` + body + `}`))
+		require.NoError(t, err, body)
+		require.Equal(t, want, got.Report.Entries, body)
+	}
+}
