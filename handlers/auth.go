@@ -140,6 +140,9 @@ func (v *verifier) head(r *http.Request, token string) error {
 	if v.pathTokens != nil && !digestOf(token).in(v.pathTokens) {
 		return errPathToken
 	}
+	if v.hmac != nil {
+		return v.hmac.head(r.Header)
+	}
 	return nil
 }
 
@@ -148,7 +151,7 @@ func (v *verifier) body(h http.Header, plain, packed []byte) error {
 	if v.hmac == nil {
 		return nil
 	}
-	return v.hmac.verify(h, plain, packed)
+	return v.hmac.body(h, plain, packed)
 }
 
 // digest stands for a secret: all are of one length, so that comparing them tells nothing about it.

@@ -37,14 +37,20 @@ func newSignatures(h HMAC) *signatures {
 	return s
 }
 
-func (s *signatures) verify(h http.Header, plain, packed []byte) error {
-	signature, nonce, timestamp := h.Get(headerSignature), h.Get(headerNonce), h.Get(headerTimestamp)
-	if signature == "" || nonce == "" || timestamp == "" {
+// head refuses what no body could make right.
+func (s *signatures) head(h http.Header) error {
+	if h.Get(headerSignature) == "" || h.Get(headerNonce) == "" || h.Get(headerTimestamp) == "" {
 		return errNoSignature
 	}
 	if algorithm := h.Get(headerAlgorithm); algorithm != "" && !strings.EqualFold(algorithm, "HmacSHA256") {
 		return errAlgorithm
 	}
+	return nil
+}
+
+// body verifies the signature of a request whose head was not refused.
+func (s *signatures) body(h http.Header, plain, packed []byte) error {
+	signature, nonce, timestamp := h.Get(headerSignature), h.Get(headerNonce), h.Get(headerTimestamp)
 	if !s.signed(signature, plain, nonce, timestamp) &&
 		(packed == nil || !s.signed(signature, packed, nonce, timestamp)) {
 		return errSignature

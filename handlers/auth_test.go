@@ -258,7 +258,7 @@ func TestConfigurationsThatWouldLetAnybodyInAreRefused(t *testing.T) {
 		"plans[0].id: \"\": ":                                  plans(handlers.PublicPlan{Auth: bySecrets("s")}),
 		"plans[0].id: \"a/b\": ":                               plans(handlers.PublicPlan{ID: "a/b", Auth: bySecrets("s")}),
 		"public.max_body: -1 bytes":                            {MaxBody: -1},
-		"public.memory: 1000 bytes are not enough":             {MaxBody: 501, Memory: 1000},
+		"public.memory: 1000 bytes are not enough":             {MaxBody: 251, Memory: 1000},
 		"public: the time-outs must be above zero":             {ReadTimeout: -1},
 		"public.trusted_proxies: invalid IP address: proxy.in": {TrustedProxies: []string{"proxy.in"}},
 	} {

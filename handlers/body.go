@@ -9,23 +9,21 @@ import (
 	"io"
 	"net/http"
 	"time"
-
-	"golang.org/x/sync/semaphore"
 )
 
 const (
 	unknown   = -1       // length of a body that announces none
 	smallStep = 4 << 10  // first room for such a body
 	firstStep = 64 << 10 // first room for any other, at most: memory follows what arrives, not what is announced
-	slowest   = 16 << 10 // bytes a second; a body that moves slower runs into the time-out
+	slowest   = 16 << 10 // bytes a second; a body that moves slower uses up the time-out
 )
 
 // bodies reads the bodies of callbacks. All in flight share one budget of memory.
 type bodies struct {
 	limit    int64 // bytes of one body, also after decompression
-	budget   *semaphore.Weighted
+	budget   budget
 	patience time.Duration // how long a body waits for room
-	timeout  time.Duration // for a body to arrive; one that moves gets more
+	timeout  time.Duration // for a body to arrive, or to stand still; one that moves gets more
 	after    time.Duration // how long the connection is needed once the body is there
 	shed     int           // status of the answer when there is no room
 }
@@ -34,7 +32,7 @@ type bodies struct {
 // store bounds what it holds.
 type intake struct {
 	*bodies
-	held int64
+	held [2]int64 // of either share
 }
 
 // read reads a request's body whole.
@@ -47,8 +45,9 @@ func (in *intake) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	deadline := begun.Add(in.timeout)
 	// A connection that knows no deadlines is one of a test.
 	_ = connection.SetReadDeadline(deadline)
-	body, err := in.fill(r.Context(), r.Body, r.ContentLength, func(total int) {
-		deadline = begun.Add(in.timeout + time.Duration(total)*time.Second/slowest)
+	body, err := in.fill(r.Context(), r.Body, r.ContentLength, func(n int) {
+		// What came fast earns no right to stand still: never more than the time-out is left.
+		deadline = earlier(deadline.Add(time.Duration(n)*time.Second/slowest), time.Now().Add(in.timeout))
 		_ = connection.SetReadDeadline(deadline)
 	})
 	if err != nil {
@@ -59,6 +58,13 @@ func (in *intake) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	}
 	in.leaveTime(connection, begun, deadline)
 	return body, nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // leaveTime sees to it that deadlines for the body do not end what comes after it. While the handler works, net/http reads
@@ -95,8 +101,8 @@ func (in *intake) unpack(ctx context.Context, sent []byte) (plain, packed []byte
 	return sent, nil, nil
 }
 
-// fill reads length bytes of r, or all where the length is unknown. moved is told how much has come while there may be more.
-func (in *intake) fill(ctx context.Context, r io.Reader, length int64, moved func(total int)) ([]byte, error) {
+// fill reads length bytes of r, or all where the length is unknown. moved is told how many came at a time while there may be more.
+func (in *intake) fill(ctx context.Context, r io.Reader, length int64, moved func(n int)) ([]byte, error) {
 	first, most := min(length, firstStep), length
 	if length == unknown {
 		first, most = smallStep, in.limit+1 // the last byte tells that it is too large
@@ -126,7 +132,7 @@ func (in *intake) fill(ctx context.Context, r io.Reader, length int64, moved fun
 		case err != nil:
 			return nil, err
 		default:
-			moved(len(buf))
+			moved(n)
 		}
 	}
 }
@@ -151,29 +157,6 @@ func (in *intake) resize(ctx context.Context, buf []byte, size int64) ([]byte, e
 	in.let(int64(cap(buf)))
 	return resized, nil
 }
-
-// errNoRoom is the cause of a shed callback.
-var errNoRoom = errors.New("the memory for bodies in flight is used up; public.memory bounds it")
-
-func (in *intake) hold(ctx context.Context, size int64) error {
-	if !in.budget.TryAcquire(size) {
-		ctx, cancel := context.WithTimeoutCause(ctx, in.patience, errNoRoom)
-		defer cancel()
-		if in.budget.Acquire(ctx, size) != nil {
-			return &problem{kind: kindShed, status: in.shed, detail: "the same call will do later", cause: context.Cause(ctx)}
-		}
-	}
-	in.held += size
-	return nil
-}
-
-func (in *intake) let(size int64) {
-	in.budget.Release(size)
-	in.held -= size
-}
-
-// release gives back what is held.
-func (in *intake) release() { in.let(in.held) }
 
 func (in *intake) tooLarge() error {
 	return &problem{

@@ -87,82 +87,28 @@ func TestABodyThatBreaksOffIsAskedForAgain(t *testing.T) {
 }
 
 func TestCredentialsAreAskedForBeforeTheBody(t *testing.T) {
-	p := servePublic(t, nil)
-	connection := p.dial(t, strings.Replace(head(1<<20), "token-of-sinch", "guess", 1))
-	answer := make([]byte, 12)
-	_, err := io.ReadFull(connection, answer)
-	require.NoError(t, err)
-	require.Equal(t, "HTTP/1.1 503", string(answer))
-}
-
-// While the store holds some callbacks up, those for which there is no memory are refused at once, not piled up.
-func TestMemoryForBodiesIsBounded(t *testing.T) {
-	for name, status := range map[string]int{"503": http.StatusServiceUnavailable, "429": http.StatusTooManyRequests} {
+	signed := func(change func(http.Header)) http.Header {
+		h := sign("s", nil, time.Now())
+		change(h)
+		return h
+	}
+	for name, c := range map[string]struct {
+		auth   handlers.Auth
+		header http.Header
+	}{
+		"header":          {byHeader("token-of-sinch"), http.Header{"X-Callback-Token": {"guess"}}},
+		"no signature":    {bySecrets("s"), signed(func(h http.Header) { h.Del(signature) })},
+		"no nonce":        {bySecrets("s"), signed(func(h http.Header) { h.Del(nonce) })},
+		"no timestamp":    {bySecrets("s"), signed(func(h http.Header) { h.Del(timestamp) })},
+		"empty signature": {bySecrets("s"), signed(func(h http.Header) { h.Set(signature, "") })},
+		"other algorithm": {bySecrets("s"), signed(func(h http.Header) { h.Set(algorithm, "HmacSHA512") })},
+	} {
 		t.Run(name, func(t *testing.T) {
-			p := servePublic(t, func(c *handlers.PublicConfig) {
-				c.MaxBody, c.Memory, c.ShedWith429 = 1000, 2000, status == http.StatusTooManyRequests
-			})
-			p.store.FailRecord(storetest.Stuck, nil, 2)
-			held := make(chan int, 2)
-			for i := range 2 {
-				c := report(fmt.Sprintf("44770090013%d", i))
-				c.body = append(c.body, bytes.Repeat([]byte(" "), 1000-len(c.body))...)
-				go func() { held <- p.send(t, c).status }()
-			}
-			p.store.AwaitWaiting(2)
-
-			r := p.send(t, report("447700900139"))
-			require.Equal(t, status, r.status)
-			require.NotEmpty(t, r.header.Get("Retry-After"))
-			require.Equal(t, 1, p.count(t, "callbacks_total", "outcome=shed"))
-			require.Zero(t, p.count(t, "lossy_responses_total"))
-
-			p.store.Heal()
-			require.Equal(t, http.StatusOK, <-held)
-			require.Equal(t, http.StatusOK, <-held)
-			require.Equal(t, http.StatusOK, p.send(t, report("447700900139")).status)
-			require.Len(t, p.kept(t), 3)
+			p := serveAuth(t, c.auth)
+			require.Equal(t, "503", post(p.dial(t, ""), c.header, 1<<20, nil)())
+			require.Equal(t, 1, p.count(t, "callbacks_total", "outcome=unauthorized"))
 		})
 	}
-}
-
-// A body is charged as it arrives, and refused as soon as there is no more room for it.
-func TestABodyThatGrowsFindsNoRoom(t *testing.T) {
-	p := servePublic(t, func(c *handlers.PublicConfig) { c.MaxBody, c.Memory = 200<<10, 450<<10 })
-	large := append(report("447700900133").body, bytes.Repeat([]byte(" "), 150<<10)...)
-	p.store.FailRecord(storetest.Stuck, nil, 2)
-	held := make(chan int, 2)
-	for i := range 2 {
-		go func() { held <- p.send(t, callback{header: verified(), body: large}).status }()
-		p.store.AwaitWaiting(i + 1)
-	}
-	require.Equal(t, http.StatusOK, p.send(t, report("447700900134")).status, "there is room for a small one")
-	for _, length := range []int64{0, -1} {
-		r := p.send(t, callback{header: verified(), body: large, length: length})
-		require.Equal(t, http.StatusServiceUnavailable, r.status)
-	}
-	require.Equal(t, 2, p.count(t, "callbacks_total", "outcome=shed"))
-	p.store.Heal()
-	require.Equal(t, http.StatusOK, <-held)
-	require.Equal(t, http.StatusOK, <-held)
-}
-
-// Whatever becomes of a callback, its memory is given back.
-func TestMemoryIsGivenBack(t *testing.T) {
-	p := servePublic(t, func(c *handlers.PublicConfig) { c.MaxBody, c.Memory, c.StoreTimeout = 200<<10, 400<<10, aWhile })
-	large := append(report("447700900133").body, bytes.Repeat([]byte(" "), 150<<10)...)
-	for range 4 {
-		for _, kind := range []storetest.Kind{storetest.Works, storetest.NotApplied, storetest.Panics, storetest.Stuck} {
-			p.store.FailRecord(kind, nil, 1)
-			p.send(t, callback{header: verified(), body: large, length: -1})
-		}
-		p.send(t, callback{header: verified(), body: large})
-		p.send(t, callback{header: verified(), body: zipped(t, large)})
-		p.send(t, callback{header: verified(), body: bytes.Repeat(large, 2), length: -1})
-		p.send(t, callback{header: verified(), body: zipped(t, bytes.Repeat(large, 2))})
-		p.send(t, callback{header: verified(), body: zipped(t, large)[:300]})
-	}
-	require.Zero(t, p.count(t, "callbacks_total", "outcome=shed"))
 }
 
 func TestLargeBodiesArriveWhole(t *testing.T) {
@@ -190,7 +136,7 @@ func (r *recorder) Record(_ context.Context, a store.Arrival) error {
 	return nil
 }
 
-// pipe serves one connection.
+// pipe is a listener without a network.
 type pipe struct {
 	connections chan net.Conn
 	closed      chan struct{}
@@ -215,22 +161,34 @@ func (p pipe) Addr() net.Addr { return &net.TCPAddr{} }
 // overPipe serves the public listener to one connection, whose other end it returns. It is for bubbles.
 func overPipe(t *testing.T, c handlers.PublicConfig, s store.Store) net.Conn {
 	t.Helper()
+	return overPipes(t, c, s)()
+}
+
+// overPipes serves the public listener to connections that dial makes. It is for bubbles.
+func overPipes(t *testing.T, c handlers.PublicConfig, s store.Store) (dial func() net.Conn) {
+	t.Helper()
 	m := metrics.New(prometheus.NewRegistry(), metrics.Config{Plans: []string{plan}})
 	public, err := handlers.NewPublic(c, s, m, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	near, far := net.Pipe()
-	l := pipe{make(chan net.Conn, 1), make(chan struct{})}
-	l.connections <- far
+	l := pipe{make(chan net.Conn), make(chan struct{})}
+	var dialed []net.Conn
 	server := &http.Server{Handler: public.Handler(), ReadTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(l) }()
 	t.Cleanup(func() {
-		_ = near.Close()
+		for _, near := range dialed {
+			_ = near.Close()
+		}
 		require.NoError(t, server.Close())
 		require.ErrorIs(t, <-done, http.ErrServerClosed)
 		time.Sleep(time.Second) // net/http lingers on a connection whose body it has not read
 	})
-	return near
+	return func() net.Conn {
+		near, far := net.Pipe()
+		l.connections <- far
+		dialed = append(dialed, near)
+		return near
+	}
 }
 
 func TestABodyThatMovesMayTakeLong(t *testing.T) {
@@ -259,14 +217,27 @@ func TestABodyThatMovesMayTakeLong(t *testing.T) {
 }
 
 func TestABodyThatStandsStillIsGivenUp(t *testing.T) {
-	for name, sent := range map[string]string{"from the start": "", "on its way": `{"type":`} {
+	most := strings.Repeat(" ", 16<<20-1)
+	for name, c := range map[string]struct {
+		sent  string
+		drips bool
+	}{
+		"from the start":       {"", false},
+		"on its way":           {`{"type":`, false},
+		"at its end":           {most, false},
+		"but for a drip":       {`{"type":`, true},
+		"at its end, but drip": {most[1<<10:], true},
+	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := handlers.PublicConfig{Plans: []handlers.PublicPlan{{ID: plan, Auth: byHeader("token-of-sinch")}}}
-				connection := overPipe(t, c, &recorder{})
+				config := handlers.PublicConfig{Plans: []handlers.PublicPlan{{ID: plan, Auth: byHeader("token-of-sinch")}}}
+				connection := overPipe(t, config, &recorder{})
 				begun := time.Now()
-				_, err := io.WriteString(connection, head(1<<20)+sent)
+				_, err := io.WriteString(connection, head(16<<20)+c.sent)
 				require.NoError(t, err)
+				if c.drips {
+					go drip(t.Context(), connection)
+				}
 				b := make([]byte, 12)
 				_, err = io.ReadFull(connection, b)
 				require.NoError(t, err)
@@ -274,6 +245,17 @@ func TestABodyThatStandsStillIsGivenUp(t *testing.T) {
 				require.InDelta(t, 15, time.Since(begun).Seconds(), 1)
 			})
 		})
+	}
+}
+
+func drip(ctx context.Context, w io.Writer) {
+	for {
+		select {
+		case <-time.After(5 * time.Second):
+			_, _ = io.WriteString(w, " ")
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/dlrloop/dlrloop/metrics"
 	"github.com/dlrloop/dlrloop/store"
@@ -21,8 +20,8 @@ type PublicConfig struct {
 	Plans []PublicPlan
 
 	MaxBody      int64         // bytes of a body, compressed or not; default 16 MiB
-	Memory       int64         // bytes of all bodies in flight, at least twice MaxBody; default 256 MiB
-	ReadTimeout  time.Duration // for a body to arrive, and longer while it moves; default 15 s
+	Memory       int64         // bytes of all bodies in flight, at least four times MaxBody; a quarter is kept for small ones. Default 256 MiB
+	ReadTimeout  time.Duration // for a body to arrive, and longer while it moves; none stands still for longer. Default 15 s
 	StoreTimeout time.Duration // for the store to have made a callback durable; default 10 s
 	ShedWith429  bool          // answer 429, not 503, when Memory is used up: Sinch then lowers its throughput
 	// TrustedProxies are addresses and networks whose X-Forwarded-For is believed, for the log alone. None by default.
@@ -61,9 +60,9 @@ func (c PublicConfig) validate() error {
 	switch {
 	case c.MaxBody < 0:
 		return fmt.Errorf("public.max_body: %d bytes: set it above zero", c.MaxBody)
-	case c.Memory < 2*c.MaxBody:
+	case c.Memory/leastMemory < c.MaxBody:
 		return fmt.Errorf("public.memory: %d bytes are not enough for one body of public.max_body, compressed and not: set at least %d",
-			c.Memory, 2*c.MaxBody)
+			c.Memory, leastMemory*c.MaxBody)
 	case c.ReadTimeout < 0 || c.StoreTimeout < 0:
 		return fmt.Errorf("public: the time-outs must be above zero: %s to read, %s to store", c.ReadTimeout, c.StoreTimeout)
 	}
@@ -93,7 +92,7 @@ func NewPublic(c PublicConfig, s store.Store, m *metrics.Metrics, log *slog.Logg
 	p := &Public{
 		store: s, metrics: m, log: log, storeTimeout: c.StoreTimeout,
 		bodies: bodies{
-			limit: c.MaxBody, budget: semaphore.NewWeighted(c.Memory), patience: bodyPatience,
+			limit: c.MaxBody, budget: newBudget(c.Memory), patience: bodyPatience,
 			timeout: c.ReadTimeout, after: c.StoreTimeout + time.Second,
 		},
 	}

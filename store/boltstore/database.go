@@ -17,6 +17,9 @@ import (
 // format is the format of the database. A newer one is refused.
 const format = 1
 
+// remedy is what to do about a database that cannot be used.
+const remedy = "restore it from a backup together with the journal, or move the folder away to begin anew"
+
 // Keys of bucket meta.
 var (
 	keyFormat   = []byte("format")
@@ -37,7 +40,7 @@ func openDatabase(path string, lockTimeout time.Duration) (*bolt.DB, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	if info.Size() == 0 {
-		return nil, fmt.Errorf("open store: %s is damaged: it is empty: restore it from a backup together with the journal, or move the folder away to begin anew", path)
+		return nil, fmt.Errorf("open store: %s is damaged: it is empty: %s", path, remedy)
 	}
 	db, err := openBolt(path, lockTimeout)
 	_, system := errors.AsType[*fs.PathError](err)
@@ -47,7 +50,7 @@ func openDatabase(path string, lockTimeout time.Duration) (*bolt.DB, error) {
 	case system:
 		return nil, fmt.Errorf("open store: %w", err)
 	case err != nil:
-		return nil, fmt.Errorf("open store: %s is damaged or no database of dlrloop (%w): restore it from a backup together with the journal, or move the folder away to begin anew", path, err)
+		return nil, fmt.Errorf("open store: %s is damaged or no database of dlrloop (%w): %s", path, err, remedy)
 	}
 	err = guarded(func() error {
 		if err := checkLength(db, path); err != nil {
@@ -55,6 +58,9 @@ func openDatabase(path string, lockTimeout time.Duration) (*bolt.DB, error) {
 		}
 		return checkFormat(db, path)
 	})
+	if err == nil {
+		err = rewriteMetas(db, path)
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open store: %w", err), db.Close())
 	}
@@ -137,7 +143,7 @@ func checkLength(db *bolt.DB, path string) error {
 	}
 	return db.View(func(tx *bolt.Tx) error {
 		if tx.Size() > info.Size() {
-			return fmt.Errorf("%s is damaged: it has %d bytes and should have %d: restore it from a backup together with the journal", path, info.Size(), tx.Size())
+			return fmt.Errorf("%s is damaged: it has %d bytes and should have %d: %s", path, info.Size(), tx.Size(), remedy)
 		}
 		return nil
 	})
@@ -158,6 +164,24 @@ func checkFormat(db *bolt.DB, path string) error {
 		}
 		return nil
 	})
+}
+
+// rewriteMetas writes the two pages again from which bbolt finds everything else, and syncs them. After a failed sync they
+// can be read back and yet not be on disk, and bbolt would write over what the pages on disk still point to. Whatever
+// they point to was synced before them.
+func rewriteMetas(db *bolt.DB, path string) error {
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	metas := make([]byte, 2*db.Info().PageSize)
+	if _, err = file.ReadAt(metas, 0); err == nil {
+		_, err = file.WriteAt(metas, 0)
+	}
+	if err == nil {
+		err = datasync(file)
+	}
+	return errors.Join(err, file.Close())
 }
 
 // load reads what the store keeps in memory and returns the journal position the database has reached.

@@ -92,10 +92,12 @@ func (s *Store) foldStep(groups []group) (err error) {
 		return fatal(fmt.Errorf("begin: %w", err))
 	}
 	st := newStep(s, tx)
-	if err := st.fold(groups); err != nil {
+	// A page that is damaged makes bbolt panic.
+	if err := guarded(func() error { return st.fold(groups) }); err != nil {
 		return fatal(fmt.Errorf("fold: %w", joinRollback(tx, err)))
 	}
-	if err := tx.Commit(); err != nil {
+	if err := guarded(tx.Commit); err != nil {
+		_ = tx.Rollback() // done already, unless bbolt panicked: then Close would wait for it
 		return fatal(fmt.Errorf("commit: %w", err))
 	}
 	last := groups[len(groups)-1].seq

@@ -12,6 +12,7 @@ import (
 //	 8  4  format, 1
 //	12  4  CRC-32C of the salt
 //	16  8  salt: random, the same in all segments of a journal
+//	24  4  size of the file, so that one that was cut is not taken for whole
 //
 // Frames follow from offset 512, each at a multiple of 8. All integers are little-endian.
 //

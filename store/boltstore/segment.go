@@ -38,6 +38,7 @@ func createSegment(path string, size int, s salt) (_ *segment, err error) {
 	binary.LittleEndian.PutUint32(header[8:], segmentFormat)
 	binary.LittleEndian.PutUint32(header[12:], crc32.Checksum(s[:], castagnoli))
 	copy(header[16:], s[:])
+	binary.LittleEndian.PutUint32(header[24:], uint32(size))
 	if _, err = file.Write(header); err != nil {
 		return nil, err
 	}
@@ -77,6 +78,10 @@ func openSegment(path string) (*segment, []byte, salt, error) {
 	copy(s[:], content[16:])
 	if crc32.Checksum(s[:], castagnoli) != binary.LittleEndian.Uint32(content[12:]) {
 		return nil, nil, s, fmt.Errorf("%s is damaged: its header does not verify", path)
+	}
+	if size := int(binary.LittleEndian.Uint32(content[24:])); size != len(content) {
+		return nil, nil, s, fmt.Errorf("%s is damaged: it has %d bytes and should have %d: restore the folder from a backup, or ask Sinch for the reports again",
+			path, len(content), size)
 	}
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {

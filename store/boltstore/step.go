@@ -1,10 +1,12 @@
 package boltstore
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	bolt "go.etcd.io/bbolt"
@@ -18,6 +20,7 @@ type step struct {
 	tx *bolt.Tx
 
 	last       number
+	numbers    [][]byte // keys for bucket numbers
 	totals     totals
 	minutes    map[store.MinuteKey]int
 	quarantine quarantined
@@ -52,10 +55,19 @@ func (st *step) fold(groups []group) error {
 	if reached, err := positionIn(st.tx); err != nil || reached.seq+1 != chunk {
 		return errors.Join(fmt.Errorf("frame %d does not follow frame %d", chunk, reached.seq), err)
 	}
-	for _, b := range st.sort(groups) {
+	batches := st.sort(groups)
+	if err := st.nameBatches(batches); err != nil {
+		return err
+	}
+	stride := newStride(st.s, groups)
+	for _, b := range batches {
 		if err := st.foldBatch(b, chunk); err != nil {
 			return err
 		}
+		stride.rest()
+	}
+	if err := putSorted(st.tx.Bucket(bucketNumbers), st.numbers); err != nil {
+		return err
 	}
 	if err := st.keepQuarantined(groups); err != nil {
 		return err
@@ -105,16 +117,41 @@ func (st *step) sort(groups []group) []*batchArrivals {
 	return all
 }
 
+// nameBatches enters the ids of new batches.
+func (st *step) nameBatches(batches []*batchArrivals) error {
+	numbers := make(map[string]number)
+	for _, b := range batches {
+		if b.fresh {
+			numbers[string(idKey(b.key))] = b.number
+		}
+	}
+	ids := st.tx.Bucket(bucketIDs)
+	for _, id := range slices.Sorted(maps.Keys(numbers)) {
+		if err := ids.Put([]byte(id), numbers[id].key()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// putSorted puts keys without rows. bbolt keeps what a transaction adds to a page in one slice until the commit: in any
+// other order every key would move half of those before it.
+func putSorted(b *bolt.Bucket, keys [][]byte) error {
+	slices.SortFunc(keys, bytes.Compare)
+	for _, key := range keys {
+		if err := b.Put(key, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // foldBatch folds one batch's arrivals and writes what changed.
 func (st *step) foldBatch(b *batchArrivals, chunk uint64) error {
 	policy := st.s.config.Policies(b.key.Plan)
 	rows := store.Rows{Batch: &store.Batch{Plan: b.key.Plan, ID: b.key.BatchID}, Chunk: chunk}
 	before := place{}
-	if b.fresh {
-		if err := st.tx.Bucket(bucketIDs).Put(idKey(b.key), b.number.key()); err != nil {
-			return err
-		}
-	} else {
+	if !b.fresh {
 		batch, err := decodeBatch(st.tx.Bucket(bucketBatches).Get(b.number.key()))
 		if err != nil {
 			return fmt.Errorf("batch %s: %w", b.key.BatchID, err)
@@ -157,19 +194,17 @@ func (st *step) loadRecipients(b *batchArrivals, rows *store.Rows) (err error) {
 }
 
 func (st *step) saveRecipients(n number, rows map[string]*store.Row) error {
-	recipients, numbers := st.tx.Bucket(bucketRecipients), st.tx.Bucket(bucketNumbers)
-	for digits, r := range rows {
+	recipients := st.tx.Bucket(bucketRecipients)
+	for _, digits := range slices.Sorted(maps.Keys(rows)) { // see putSorted
+		r := rows[digits]
 		if !r.Changed {
 			continue
 		}
-		key := recipientKey(n, digits)
-		if err := recipients.Put(key, encodeRecipient(&r.Recipient)); err != nil {
+		if err := recipients.Put(recipientKey(n, digits), encodeRecipient(&r.Recipient)); err != nil {
 			return err
 		}
 		if r.New {
-			if err := numbers.Put(numberKey(n, digits), nil); err != nil {
-				return err
-			}
+			st.numbers = append(st.numbers, numberKey(n, digits))
 		}
 	}
 	return nil

@@ -69,6 +69,7 @@ type Store struct {
 	journal   *journal
 	committer *store.Committer[recorded]
 	buf       []byte // of the committer's goroutine
+	folder    *folder
 	backlog   *backlog
 	folding   sync.WaitGroup
 	leases    leases
@@ -121,11 +122,17 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if s.decoder, err = newDecompressor(); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	if s.db, err = openDatabase(filepath.Join(c.Path, "dlrloop.db"), c.LockTimeout); err != nil {
+	if s.folder, err = holdFolder(c.Path, c.LockTimeout); err != nil {
 		return nil, err
 	}
+	if s.db, err = openDatabase(filepath.Join(c.Path, "dlrloop.db"), c.LockTimeout); err != nil {
+		return nil, errors.Join(err, s.folder.release())
+	}
+	if err := s.folder.watch(s.db.Path()); err != nil {
+		return nil, errors.Join(err, s.db.Close(), s.folder.release())
+	}
 	if err := s.start(ctx); err != nil {
-		return nil, errors.Join(err, s.db.Close())
+		return nil, errors.Join(err, s.db.Close(), s.folder.release())
 	}
 	return s, nil
 }
@@ -214,6 +221,9 @@ func check(a store.Arrival) error {
 	return nil
 }
 
+// probe is the room that a try of Ready asks for: that of many small arrivals.
+const probe = 64 << 10
+
 // commit makes a group durable. It is the committer's.
 func (s *Store) commit(group []recorded, results []error) {
 	begin := time.Now()
@@ -227,6 +237,18 @@ func (s *Store) commit(group []recorded, results []error) {
 			arrivals = append(arrivals, r.arrival)
 		}
 	}
+	if err := s.folder.check(begin); err != nil {
+		s.trouble("commit", err)
+		spread(results, s.ended())
+		return
+	}
+	if len(arrivals) == 0 {
+		if err := s.journal.reserve(probe); err != nil {
+			s.trouble("commit", err)
+			spread(results, s.refusal(err))
+			return
+		}
+	}
 	s.buf = encodeFrame(s.buf, group)
 	seq, buf, err := s.journal.append(s.buf, len(arrivals))
 	if s.buf = buf; cap(s.buf) > 4*s.config.Committer.Bytes {
@@ -238,16 +260,21 @@ func (s *Store) commit(group []recorded, results []error) {
 	s.failing.Store(err != nil)
 	if err != nil {
 		s.trouble("commit", err)
-		switch {
-		case errors.Is(err, errFull) && s.closed.Load():
-			err = s.ended()
-		case errors.Is(err, errFull):
-			err = store.ErrBusy
-		}
-		spread(results, err)
+		spread(results, s.refusal(err))
 		return
 	}
 	s.backlog.add(seq, arrivals)
+}
+
+// refusal is what callers are told of a commit that failed with err.
+func (s *Store) refusal(err error) error {
+	switch {
+	case !errors.Is(err, errFull):
+		return err
+	case s.closed.Load():
+		return s.ended()
+	}
+	return store.ErrBusy
 }
 
 func spread(results []error, err error) {
@@ -315,7 +342,7 @@ func (s *Store) Close() error {
 		s.folding.Wait()
 		s.writing.Lock()
 		defer s.writing.Unlock()
-		s.closeErr = errors.Join(s.db.Close(), s.journal.close())
+		s.closeErr = errors.Join(s.db.Close(), s.journal.close(), s.folder.release())
 		s.decoder.Close() // reads use it, and the database has waited for them
 	})
 	return s.closeErr

@@ -1,0 +1,187 @@
+package boltstore
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// requireEnded requires that every method of s says that it is closed, and why.
+func requireEnded(t *testing.T, s *Store, cause string) {
+	t.Helper()
+	ctx, key := t.Context(), store.BatchKey{Plan: "plan", BatchID: "batch"}
+	refused := make(map[string]error)
+	refused["Record"] = s.Record(ctx, delivered("batch", "447700900001"))
+	refused["Ready"] = s.Ready(ctx)
+	_, refused["Claim"] = s.Claim(ctx, "plan", noon, time.Hour, 1)
+	_, refused["Batch"] = s.Batch(ctx, key)
+	_, refused["Batches"] = s.Batches(ctx, store.BatchQuery{})
+	_, refused["Recipient"] = s.Recipient(ctx, key, "447700900001")
+	_, refused["Recipients"] = s.Recipients(ctx, key, store.RecipientQuery{})
+	_, refused["RecipientBatches"] = s.RecipientBatches(ctx, "447700900001", store.Paging{})
+	_, refused["Reports"] = s.Reports(ctx, key, store.Paging{})
+	_, refused["Tasks"] = s.Tasks(ctx, store.TaskQuery{})
+	_, refused["Quarantine"] = s.Quarantine(ctx, store.Paging{})
+	_, refused["Stats"] = s.Stats(ctx)
+	_, refused["Timeseries"] = s.Timeseries(ctx, "", noon, noon)
+	_, refused["Requeue"] = s.Requeue(ctx, key, noon)
+	_, _, refused["Expire"] = s.Expire(ctx, noon, 1)
+	for method, err := range refused {
+		require.ErrorIs(t, err, store.ErrClosed, method)
+		require.ErrorContains(t, err, cause, method)
+	}
+	_ = s.Gauges()
+}
+
+func TestClosedStoreSaysSo(t *testing.T) {
+	s := opened(t, Config{Path: t.TempDir()})
+	require.NoError(t, s.Ready(t.Context()))
+	require.NoError(t, s.Close())
+	requireEnded(t, s, "")
+	require.NoError(t, s.Err(), "it was closed, it did not end itself")
+	require.NoError(t, s.Close())
+}
+
+func TestStoreEndsWhenTheJournalFails(t *testing.T) {
+	var failed []string
+	s := opened(t, Config{Path: t.TempDir(), Observer: store.Observer{Failed: func(operation string, _ error) { failed = append(failed, operation) }}})
+	require.NoError(t, s.Record(t.Context(), delivered("batch", "447700900001")))
+	require.NoError(t, s.journal.current.file.Close())
+
+	err := s.Record(t.Context(), delivered("batch", "447700900002"))
+	require.ErrorContains(t, err, "write journal: ")
+	<-s.Done()
+	require.ErrorContains(t, s.Err(), "write journal: ")
+	require.Equal(t, []string{"commit"}, failed)
+	requireEnded(t, s, "write journal: ")
+}
+
+func TestStoreEndsWhenTheDatabaseFails(t *testing.T) {
+	s := opened(t, Config{Path: t.TempDir()})
+	require.NoError(t, s.db.Close())
+	require.NoError(t, s.Record(t.Context(), delivered("batch", "447700900001")), "it is in the journal")
+	<-s.Done()
+	require.ErrorContains(t, s.Err(), "database not open")
+	requireEnded(t, s, "database not open")
+}
+
+// Who waits for a report to be folded is told that it never will be.
+func TestReadsEndWithTheStore(t *testing.T) {
+	s := opened(t, Config{Path: t.TempDir()})
+	s.writing.Lock() // nothing is folded
+	require.NoError(t, s.Record(t.Context(), delivered("batch", "447700900001")))
+	var readers sync.WaitGroup
+	for range 5 {
+		readers.Go(func() {
+			_, err := s.Batches(t.Context(), store.BatchQuery{})
+			require.ErrorIs(t, err, store.ErrClosed)
+		})
+	}
+	require.NoError(t, s.db.Close())
+	s.writing.Unlock()
+	readers.Wait()
+}
+
+func TestOnlyWritesWithoutRoomAreNoEnd(t *testing.T) {
+	full := &fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}
+	for _, c := range []struct {
+		err  error
+		ends bool
+	}{
+		{full, false},
+		{&fs.PathError{Op: "write", Path: "x", Err: syscall.EDQUOT}, false},
+		{&fs.PathError{Op: "write", Path: "x", Err: syscall.EIO}, true},
+		{&fs.PathError{Op: "sync", Path: "x", Err: syscall.ENOSPC}, true},
+		{&fs.PathError{Op: "truncate", Path: "x", Err: syscall.ENOSPC}, true},
+		{os.NewSyscallError("fdatasync", syscall.ENOSPC), true},
+		{syscall.ENOSPC, true},
+		{errors.New("whatever else"), true},
+	} {
+		require.Equal(t, c.ends, ends(fatal(c.err)), "%v", c.err)
+		require.Equal(t, c.ends, ends(errors.Join(fatal(c.err), errors.New("and more"))), "%v", c.err)
+		require.ErrorIs(t, fatal(c.err), c.err)
+	}
+	require.False(t, ends(full))
+	require.False(t, ends(nil))
+}
+
+// While the fold is stuck, arrivals are taken until the journal is full; then they are refused within the patience, and the
+// store is not ready. When the fold goes on, so does everything.
+func TestFullJournalIsBusy(t *testing.T) {
+	s := opened(t, Config{
+		Path: t.TempDir(), Segment: 4096, JournalLimit: 16384,
+		Committer: store.CommitterConfig{Patience: 20 * time.Millisecond},
+	})
+	s.writing.Lock()
+	goOn := sync.OnceFunc(s.writing.Unlock)
+	defer goOn()
+	recorded, busy := 0, false
+	for s.Ready(t.Context()) == nil { // after a report that was refused there may be room for Ready to try with nothing
+		switch err := s.Record(t.Context(), delivered("batch", fmt.Sprint(447700900000+recorded))); {
+		case err == nil:
+			recorded++
+		default:
+			require.ErrorIs(t, err, store.ErrBusy)
+			busy = true
+		}
+	}
+	require.True(t, busy)
+	require.ErrorIs(t, s.Ready(t.Context()), store.ErrBusy)
+	require.NoError(t, s.Err())
+	require.Equal(t, recorded, s.Gauges().Unfolded)
+	goOn()
+
+	require.Eventually(t, func() bool { return s.Ready(t.Context()) == nil }, time.Minute, time.Millisecond)
+	require.NoError(t, s.Record(t.Context(), delivered("batch", "441")))
+	_, err := s.Stats(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, s.Gauges().Unfolded)
+	require.NoError(t, s.Close())
+
+	again := opened(t, Config{Path: s.config.Path})
+	stats, err := again.Stats(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, recorded+1, stats[0].Recipients, "attempts of Ready leave nothing")
+}
+
+// A segment that cannot be made refuses arrivals, and no more than that.
+func TestStoreOutlivesASegmentThatCannotBeMade(t *testing.T) {
+	s := opened(t, Config{Path: t.TempDir(), Segment: 256 << 10})
+	large := delivered("batch", "447700900001")
+	news := large.News.(store.Report)
+	news.Raw = append(append(news.Raw[:len(news.Raw):len(news.Raw)], make([]byte, 300_000)...), '\n')
+	large.News = news
+	moved := filepath.Join(s.config.Path, "moved")
+	require.NoError(t, os.Rename(s.journal.folder, moved))
+	require.ErrorContains(t, s.Record(t.Context(), large), "make journal segment: ")
+	require.NoError(t, s.Ready(t.Context()), "small ones go on")
+	require.NoError(t, os.Rename(moved, s.journal.folder))
+	require.NoError(t, s.Record(t.Context(), large))
+	require.NoError(t, s.Record(t.Context(), delivered("batch", "447700900002")))
+	require.NoError(t, s.Err())
+}
+
+func TestArrivalsThatNoStoreCouldKeepAreRefused(t *testing.T) {
+	s := opened(t, Config{Path: t.TempDir()})
+	for says, a := range map[string]store.Arrival{
+		"record: no plan":     {News: store.Facts{BatchID: "1"}},
+		"record: no news":     {Plan: "plan"},
+		"record: no report":   {Plan: "plan", News: store.Report{Raw: []byte("{}")}},
+		"record: no batch id": {Plan: "plan", News: store.Confirmation{Recipients: []string{"1"}}},
+		"record: no batch":    {Plan: "plan", News: store.Report{Report: &dlr.Report{}}},
+	} {
+		require.ErrorContains(t, s.Record(t.Context(), a), says)
+	}
+	require.Zero(t, s.Gauges().Unfolded)
+}

@@ -1,0 +1,296 @@
+package boltstore
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// opened opens a store that the test closes itself when it needs to; a second Close is no error.
+func opened(t *testing.T, c Config) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), c)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// delivered is the news that a recipient of a batch got its message.
+func delivered(batch, number string) store.Arrival {
+	raw := fmt.Appendf(nil, `{"type":"recipient_delivery_report_sms","batch_id":%q,"recipient":%q,"code":0,"status":"Delivered","at":"2026-08-30T08:16:08.930Z"}`, batch, number)
+	c, err := dlr.Parse(raw)
+	if err != nil {
+		panic(err)
+	}
+	return store.Arrival{Plan: "plan", At: noon, News: store.Report{Report: c.Report, Raw: raw}}
+}
+
+// filled is the folder of a store that was filled and closed.
+func filled(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "store")
+	s := opened(t, Config{Path: path, Segment: 64 << 10})
+	for n := range 200 {
+		require.NoError(t, s.Record(t.Context(), delivered(fmt.Sprint("batch ", n%7), fmt.Sprint(447700900000+n))))
+	}
+	require.NoError(t, s.Close())
+	return path
+}
+
+func TestStoreOpensAgain(t *testing.T) {
+	path := filled(t)
+	for range 3 {
+		s := opened(t, Config{Path: path})
+		stats, err := s.Stats(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 200, stats[0].Recipients)
+		require.Zero(t, s.Gauges().Unfolded)
+		require.NoError(t, s.Close())
+	}
+}
+
+func TestOpenNeedsAPath(t *testing.T) {
+	_, err := Open(t.Context(), Config{})
+	require.EqualError(t, err, "open store: no path given")
+}
+
+// The content of a store is not for everybody on the machine.
+func TestFilesAreTheOwnersAlone(t *testing.T) {
+	path := filled(t)
+	require.NoError(t, filepath.Walk(path, func(path string, info os.FileInfo, err error) error {
+		require.NoError(t, err)
+		require.Zero(t, info.Mode().Perm()&0o077, path)
+		return nil
+	}))
+}
+
+func TestOnlyOneProcessHasTheStoreOpen(t *testing.T) {
+	path := filled(t)
+	holder := startChild(t, buildChild(t, ""), "-path", path, "-hold")
+	holder.await("ready")
+	_, err := Open(t.Context(), Config{Path: path, LockTimeout: time.Millisecond})
+	require.ErrorContains(t, err, "open store: "+path+" is in use by another process: only one dlrloop can have it open")
+	holder.kill()
+
+	s := opened(t, Config{Path: path})
+	_, err = Open(t.Context(), Config{Path: path, LockTimeout: time.Millisecond})
+	require.ErrorContains(t, err, "is in use by another process")
+	require.NoError(t, s.Close())
+	require.NoError(t, opened(t, Config{Path: path}).Close())
+}
+
+// Whoever waits for another to let go gets the store.
+func TestOpenWaitsForTheOneBefore(t *testing.T) {
+	path := filled(t)
+	s := opened(t, Config{Path: path})
+	second := make(chan error)
+	go func() {
+		s, err := Open(t.Context(), Config{Path: path, LockTimeout: time.Hour})
+		if err == nil {
+			err = s.Close()
+		}
+		second <- err
+	}()
+	require.NoError(t, s.Close())
+	require.NoError(t, <-second)
+}
+
+func TestDatabaseThatCannotBeUsedIsRefused(t *testing.T) {
+	path := filled(t)
+	whole, err := os.ReadFile(filepath.Join(path, "dlrloop.db"))
+	require.NoError(t, err)
+	page := os.Getpagesize()
+	changed := func(change func(db []byte)) []byte {
+		db := bytes.Clone(whole)
+		change(db)
+		return db
+	}
+	garbled := func(from, to int) []byte {
+		return changed(func(db []byte) {
+			for i := from; i < to; i++ {
+				db[i] ^= 0x5a
+			}
+		})
+	}
+	const damaged = "dlrloop.db is damaged or no database of dlrloop"
+	const remedy = "restore it from a backup together with the journal, or move the folder away to begin anew"
+	for _, c := range []struct {
+		name    string
+		content []byte
+		says    []string
+	}{
+		{"both metas of another program", garbled(16, 20+page), []string{damaged, remedy}},
+		{"both metas broken", changed(func(db []byte) { db[40] ^= 1; db[page+40] ^= 1 }), []string{damaged, remedy}},
+		{"text", bytes.Repeat([]byte("no database\n"), 2000), []string{damaged, remedy}},
+		{"empty", nil, []string{"dlrloop.db is damaged: it is empty", remedy}},
+		{"a few bytes", whole[:100], []string{damaged, remedy}},
+		{"cut in the first meta", whole[:page/2], []string{damaged, remedy}},
+		{"cut after the first meta", whole[:page], []string{damaged, remedy}},
+		{"cut after the metas", whole[:2*page], []string{"is damaged", "restore it from a backup together with the journal"}},
+		{"cut to a half", whole[:len(whole)/2/page*page], []string{"is damaged", "restore it from a backup together with the journal"}},
+		{"every page but the metas garbled", garbled(2*page, len(whole)), []string{damaged, "it cannot be read", remedy}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			folder := t.TempDir()
+			require.NoError(t, os.CopyFS(folder, os.DirFS(path)))
+			require.NoError(t, os.WriteFile(filepath.Join(folder, "dlrloop.db"), c.content, 0o600))
+			_, err := Open(t.Context(), Config{Path: folder})
+			require.Error(t, err)
+			for _, says := range c.says {
+				require.ErrorContains(t, err, says)
+			}
+		})
+	}
+}
+
+// One meta may be torn by a power loss: the other is whole.
+func TestDatabaseWithOneTornMetaOpens(t *testing.T) {
+	path := filled(t)
+	file := filepath.Join(path, "dlrloop.db")
+	whole, err := os.ReadFile(file)
+	require.NoError(t, err)
+	newer := 0
+	if binary.LittleEndian.Uint64(whole[os.Getpagesize()+16+48:]) > binary.LittleEndian.Uint64(whole[16+48:]) {
+		newer = os.Getpagesize()
+	}
+	whole[newer+70] ^= 1
+	require.NoError(t, os.WriteFile(file, whole, 0o600))
+
+	s := opened(t, Config{Path: path})
+	stats, err := s.Stats(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 200, stats[0].Recipients, "what the torn meta stood for is folded from the journal again")
+	require.NoError(t, s.Close())
+}
+
+// meta changes what the database says of itself.
+func meta(t *testing.T, path string, key, row []byte) {
+	t.Helper()
+	db, err := bolt.Open(filepath.Join(path, "dlrloop.db"), 0o600, nil)
+	require.NoError(t, err)
+	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
+		if row == nil {
+			return tx.Bucket(bucketMeta).Delete(key)
+		}
+		return tx.Bucket(bucketMeta).Put(key, row)
+	}))
+	require.NoError(t, db.Close())
+}
+
+func TestDatabaseOfAnotherFormatIsRefused(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		key, row []byte
+		says     string
+	}{
+		{"newer", keyFormat, binary.BigEndian.AppendUint64(nil, 2), "has format 2, this version knows format 1: use the version that wrote it, or a newer one"},
+		{"without format", keyFormat, nil, "its format is missing"},
+		{"with a damaged position", keyPosition, []byte("?"), "its journal position is damaged"},
+		{"with damaged totals", keyTotals, []byte("?"), "totals: "},
+		{"of another journal", keyPosition, position{200, salt{1}}.encode(), "belongs to another database"},
+		{"newer than the journal", keyPosition, position{5000, salt{1}}.encode(), "belongs to another database"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := filled(t)
+			meta(t, path, c.key, c.row)
+			_, err := Open(t.Context(), Config{Path: path})
+			require.ErrorContains(t, err, "open ")
+			require.ErrorContains(t, err, c.says)
+		})
+	}
+}
+
+func TestDatabaseOfAnotherProgramIsRefused(t *testing.T) {
+	path := t.TempDir()
+	db, err := bolt.Open(filepath.Join(path, "dlrloop.db"), 0o600, nil)
+	require.NoError(t, err)
+	require.NoError(t, db.Update(func(tx *bolt.Tx) error { _, err := tx.CreateBucket([]byte("theirs")); return err }))
+	require.NoError(t, db.Close())
+	_, err = Open(t.Context(), Config{Path: path})
+	require.ErrorContains(t, err, "dlrloop.db is no database of dlrloop")
+}
+
+func TestStoreWithoutItsJournalIsRefused(t *testing.T) {
+	path := filled(t)
+	require.NoError(t, os.RemoveAll(filepath.Join(path, "journal")))
+	_, err := Open(t.Context(), Config{Path: path})
+	require.ErrorContains(t, err, "they are not of the same time. Restore both from the same backup")
+}
+
+// A journal that was never recycled has everything: without the database it is folded again from the first report on.
+func TestStoreIsMadeAgainFromItsJournal(t *testing.T) {
+	path := filled(t)
+	require.NoError(t, os.Remove(filepath.Join(path, "dlrloop.db")))
+	s := opened(t, Config{Path: path})
+	stats, err := s.Stats(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 200, stats[0].Recipients)
+	require.Zero(t, stats[0].Duplicates)
+}
+
+func TestUnfinishedDatabaseIsNoMatter(t *testing.T) {
+	path := t.TempDir()
+	leftover := filepath.Join(path, "dlrloop.db.123.new")
+	require.NoError(t, os.WriteFile(leftover, []byte("torn"), 0o600))
+	require.NoError(t, opened(t, Config{Path: path}).Close())
+	require.NoFileExists(t, leftover)
+	entries, err := os.ReadDir(path)
+	require.NoError(t, err)
+	require.Len(t, entries, 2)
+}
+
+func TestFolderThatCannotBeWrittenIsRefused(t *testing.T) {
+	path := filled(t)
+	shared := filepath.Dir(path)
+	require.NoError(t, os.Chmod(filepath.Dir(shared), 0o755))
+	require.NoError(t, os.Chmod(path, 0o000))
+	t.Cleanup(func() { require.NoError(t, os.Chmod(path, 0o700)) })
+	readOnly := filepath.Join(shared, "read only")
+	require.NoError(t, os.Mkdir(readOnly, 0o555))
+	file := filepath.Join(shared, "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o644))
+	asNobody(t, func() {
+		for name, path := range map[string]string{
+			"to be made in one that cannot be written": filepath.Join(readOnly, "store"),
+			"that cannot be written":                   readOnly,
+			"of another user":                          path,
+			"below a file":                             filepath.Join(file, "store"),
+			"that is a file":                           file,
+		} {
+			_, err := Open(t.Context(), Config{Path: path})
+			require.ErrorContains(t, err, "open store: ", name)
+			require.ErrorContains(t, err, path, name)
+		}
+	})
+}
+
+// asNobody runs do without root's right to write everywhere.
+func asNobody(t *testing.T, do func()) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		do()
+		return
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	const nobody = 65534
+	_, err := unix.SetfsuidRetUid(nobody)
+	require.NoError(t, err)
+	defer func() {
+		_, err := unix.SetfsuidRetUid(0)
+		require.NoError(t, err)
+	}()
+	do()
+}

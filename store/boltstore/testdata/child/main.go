@@ -1,0 +1,225 @@
+// Child loads a store from several goroutines while it is traced, struck by failing system calls or killed. It says on its
+// standard output what it begins and what was acknowledged, each with one write, so that a trace has these words between
+// the store's own writes. boltstore's tests build it.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore"
+)
+
+var noon = time.Date(2026, 8, 30, 12, 0, 0, 0, time.UTC)
+
+type child struct {
+	store      *boltstore.Store
+	generation int
+	reports    int // of each goroutine
+	batches    int
+	goneAfter  int          // arrivals; 0 for never
+	clock      atomic.Int64 // milliseconds after noon
+	done       atomic.Int64 // arrivals acknowledged
+}
+
+func main() {
+	var (
+		c       child
+		config  boltstore.Config
+		seed    = flag.Uint64("seed", 1, "of what is random")
+		hold    = flag.Bool("hold", false, "only open, and wait to be killed")
+		abandon = flag.Bool("abandon", false, "end with arrivals that are not folded")
+		loaders = flag.Int("loaders", 3, "goroutines that record")
+	)
+	flag.StringVar(&config.Path, "path", "", "the store's folder")
+	flag.IntVar(&config.Segment, "segment", 16<<10, "bytes")
+	flag.Int64Var(&config.JournalLimit, "limit", 128<<10, "bytes")
+	flag.DurationVar(&config.FoldEvery, "fold-every", 20*time.Millisecond, "")
+	flag.IntVar(&c.generation, "generation", 1, "of runs on the same folder")
+	flag.IntVar(&c.reports, "reports", 40, "that each goroutine records")
+	flag.IntVar(&c.batches, "batches", 5, "that the reports are about")
+	flag.IntVar(&c.goneAfter, "gone-after", 0, "arrivals acknowledged, end amid everything")
+	flag.Parse()
+	config.Committer.Patience = 500 * time.Millisecond
+
+	s, err := boltstore.Open(context.Background(), config)
+	if err != nil {
+		say("refused %v", err)
+		os.Exit(3)
+	}
+	c.store = s
+	say("ready")
+	if *hold {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var loading, others sync.WaitGroup
+	for g := range *loaders {
+		loading.Go(func() { c.load(g, rand.New(rand.NewPCG(*seed, uint64(g)))) })
+	}
+	others.Go(func() { c.relay(ctx) })
+	others.Go(func() { c.expire(ctx) })
+	loading.Wait()
+	stop()
+	others.Wait()
+	if !*abandon {
+		_, _ = s.Stats(context.Background()) // when all is folded nothing can fail any more
+	}
+	if err := s.Err(); err != nil {
+		say("ended %v", err)
+		c.sayWhatIsOpen(context.Background())
+		os.Exit(4)
+	}
+	say("finished") // and gone without Close, as if killed
+}
+
+// sayWhatIsOpen names the methods that do not tell of the end.
+func (c *child) sayWhatIsOpen(ctx context.Context) {
+	key := store.BatchKey{Plan: "live", BatchID: "batch-0"}
+	closed := make(map[string]error)
+	closed["Record"] = c.store.Record(ctx, store.Arrival{Plan: "live", At: noon, News: store.Facts{BatchID: "x"}})
+	closed["Ready"] = c.store.Ready(ctx)
+	_, closed["Claim"] = c.store.Claim(ctx, "live", noon, time.Hour, 1)
+	_, closed["Batch"] = c.store.Batch(ctx, key)
+	_, closed["Stats"] = c.store.Stats(ctx)
+	_, closed["Requeue"] = c.store.Requeue(ctx, key, noon)
+	_, _, closed["Expire"] = c.store.Expire(ctx, noon, 1)
+	for method, err := range closed {
+		if !errors.Is(err, store.ErrClosed) {
+			say("open %s: %v", method, err)
+		}
+	}
+	select {
+	case <-c.store.Done():
+	default:
+		say("open Done")
+	}
+}
+
+func say(format string, args ...any) {
+	_, _ = io.WriteString(os.Stdout, fmt.Sprintf(format+"\n", args...))
+}
+
+// record says that an arrival begins, records it, and says whether it was acknowledged.
+func (c *child) record(what string, a store.Arrival) (done bool) {
+	a.At = a.At.Add(time.Duration(c.clock.Add(1)) * time.Millisecond)
+	say("begin %s", what)
+	if err := c.store.Record(context.Background(), a); err != nil {
+		say("failed %s: %v", what, err)
+		return false
+	}
+	say("done %s", what)
+	if c.done.Add(1) == int64(c.goneAfter) {
+		time.AfterFunc(rand.N(10*time.Millisecond), func() { os.Exit(0) })
+	}
+	return true
+}
+
+// load records reports of all kinds. Each has its name in client_reference and is about a recipient of its own.
+func (c *child) load(loader int, r *rand.Rand) {
+	for i := range c.reports {
+		name := fmt.Sprintf("%d-%d-%d", c.generation, loader, i)
+		number := fmt.Sprintf("4479%d%02d%05d", c.generation, loader, i)
+		batch := fmt.Sprintf("batch-%d", r.IntN(c.batches))
+		a := store.Arrival{Plan: "live", At: noon}
+		again := false
+		switch kind := r.IntN(20); {
+		case i == 0:
+			a.News = store.Facts{BatchID: batch, FeedbackEnabled: true, ModifiedAt: noon, ClientReference: name}
+			name = "facts " + batch
+		case kind == 0:
+			a.News = store.Quarantined{Reason: dlr.NotJSON, Raw: []byte("not understood " + name)}
+			name = "quarantined " + name
+		case kind == 1: // a full report of many
+			var all []string
+			for n := range 20 {
+				all = append(all, fmt.Sprintf(`"4478%d%02d%05d%02d"`, c.generation, loader, i, n))
+			}
+			a.News = report(`{"type":"delivery_report_sms","batch_id":%q,"total_message_count":20,"client_reference":%q,`+
+				`"statuses":[{"code":0,"status":"Delivered","count":12,"recipients":[%s]},{"code":402,"status":"Failed","count":8,"recipients":[%s]}]}`,
+				batch, name, strings.Join(all[:12], ","), strings.Join(all[12:], ","))
+			name = "report " + name
+		case kind == 2: // what retention deletes
+			a.Plan, a.At = "old", noon.AddDate(-6, 0, 0)
+			a.News = recipientReport(batch, number, "Failed", name, 0)
+			name = "old " + name
+		case kind == 3: // larger than a segment
+			a.News = recipientReport(batch, number, "Expired", name, 20_000)
+			name = "report " + name
+		default:
+			a.News = recipientReport(batch, number, "Delivered", name, r.IntN(600))
+			name, again = "report "+name, kind == 4
+		}
+		if c.record(name, a) && again {
+			c.record("again "+name, a)
+		}
+		if c.store.Err() != nil {
+			return
+		}
+	}
+}
+
+func recipientReport(batch, number, status, name string, padding int) store.Report {
+	return report(`{"type":"recipient_delivery_report_sms","batch_id":%q,"recipient":%q,"code":0,"status":%q,"at":"2026-08-30T08:16:08.930Z",`+
+		`"client_reference":%q,"padding":%q}`, batch, number, status, name, strings.Repeat("x", padding))
+}
+
+func report(format string, args ...any) store.Report {
+	raw := fmt.Appendf(nil, format, args...)
+	callback, err := dlr.Parse(raw)
+	if err != nil {
+		panic(err)
+	}
+	return store.Report{Report: callback.Report, Raw: raw}
+}
+
+// relay settles what is owed until ctx ends: most of it accepted, some buried.
+func (c *child) relay(ctx context.Context) {
+	for n := 0; ctx.Err() == nil; n++ {
+		claims, err := c.store.Claim(ctx, "live", noon.Add(time.Hour), 12*time.Hour, 3)
+		if err != nil {
+			return
+		}
+		for _, claim := range claims {
+			s := store.Settlement{BatchID: claim.Key.BatchID, Lease: claim.Lease, Recipients: claim.Recipients, Outcome: store.Accepted, Reason: store.ReasonAccepted}
+			if n%7 == 0 {
+				s.Outcome, s.Reason = store.Buried, store.ReasonRejected
+			}
+			what := fmt.Sprintf("%s %s %s", s.Outcome, claim.Key.BatchID, strings.Join(claim.Recipients, " "))
+			c.record(what, store.Arrival{Plan: "live", At: noon, News: s})
+		}
+		wait(ctx, 5*time.Millisecond)
+	}
+}
+
+// expire deletes what is old until ctx ends.
+func (c *child) expire(ctx context.Context) {
+	for ctx.Err() == nil {
+		wait(ctx, 30*time.Millisecond)
+		say("expire begins")
+		_, _, err := c.store.Expire(context.Background(), noon.AddDate(-5, 0, 0), 2)
+		say("expire ends")
+		if err != nil && c.store.Err() != nil {
+			return
+		}
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
