@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestMain lets the test binary be a subject, as the program does.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "-serve" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// newRun is a small run that ends when all its reports are sent.
+func newRun(t *testing.T) *run {
+	t.Helper()
+	u, err := newUpstream(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, u.Close()) })
+	return &run{
+		rounds: 1, measured: time.Hour, connections: []int{8},
+		subjects: []subject{subjectNull, subjectAppend, subjectDlrloop, subjectFeedback},
+		folder:   t.TempDir(), profiles: t.TempDir(), upstream: u, reports: newRequests(planned(1, 1)),
+	}
+}
+
+func TestEverySubjectTakesEveryReport(t *testing.T) {
+	r := newRun(t)
+	all, err := r.all(t.Context(), func(line string) { t.Log(line) })
+	require.NoError(t, err)
+	for _, s := range r.subjects {
+		require.Len(t, all[8][s], 1)
+		f := all[8][s][0]
+		require.Positive(t, f.throughput)
+		require.Positive(t, f.cpu)
+		require.LessOrEqual(t, f.p50, f.p99)
+	}
+	left, err := os.ReadDir(r.folder)
+	require.NoError(t, err)
+	require.Empty(t, left, "nothing stays on the disk")
+	profiles, err := os.ReadDir(r.profiles)
+	require.NoError(t, err)
+	require.Len(t, profiles, 2*len(r.subjects))
+}
+
+func TestASubjectThatDoesNotServe(t *testing.T) {
+	r := newRun(t)
+	_, err := r.one(t.Context(), "sqlite", 1)
+	require.ErrorContains(t, err, "sqlite does not serve")
+}
+
+func TestAnAnswerThatIsNotAnEmpty200EndsTheRun(t *testing.T) {
+	for name, answer := range map[string]http.HandlerFunc{
+		"503":  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) },
+		"body": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := drive(t.Context(), serving(t, answer), newRequests(planned(1, 1)), load{connections: 4, measured: time.Hour})
+			require.ErrorContains(t, err, "answered")
+		})
+	}
+}
+
+func TestTheDriverEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	silent := serving(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		cancel()
+		<-r.Context().Done()
+	})
+	_, err := drive(ctx, silent, newRequests(planned(1, 1)), load{connections: 4, measured: time.Hour})
+	require.Error(t, err)
+}
+
+func TestVerifyFindsWhatIsLost(t *testing.T) {
+	stats := `{"plans":[{"duplicates":0,"quarantined":0,"messages":[{"status":"Delivered","class":"none","messages":3},
+		{"status":"Dispatched","class":"queue","messages":2}],"feedback":{"owed":1,"sent":2,"dead":0}}]}`
+	k := keeping(t, stats)
+	require.NoError(t, verify(t.Context(), k, [statuses]int{dispatched: 2, delivered: 3}))
+	require.EqualError(t, verify(t.Context(), k, [statuses]int{dispatched: 2, delivered: 4}),
+		"4 reports of Delivered were acknowledged, 3 are kept")
+	require.ErrorContains(t, verifyFeedback(t.Context(), k, 4), "4 recipients earned feedback")
+	k = keeping(t, strings.Replace(stats, `"duplicates":0`, `"duplicates":1`, 1))
+	require.ErrorContains(t, verify(t.Context(), k, [statuses]int{dispatched: 2, delivered: 3}), "1 reports count as duplicates")
+	require.Error(t, verify(t.Context(), keeping(t, `{"plans":[]}`), [statuses]int{}))
+}
+
+// serving is the address of a server with this handler.
+func serving(t *testing.T, h http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
+// keeping is the address of an API that answers with these totals.
+func keeping(t *testing.T, stats string) string {
+	t.Helper()
+	return serving(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(stats)) })
+}

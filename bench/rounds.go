@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+)
+
+// run is one run of the benchmark.
+type run struct {
+	subjects    []subject
+	connections []int
+	rounds      int
+	warmup      time.Duration
+	measured    time.Duration
+	folder      string // for what the subjects store
+	profiles    string // folder; empty for none
+
+	upstream *upstream
+	reports  *requests
+}
+
+// figures are those of one subject in one round.
+type figures struct {
+	throughput     float64 // answers a second
+	p50, p99, p999 time.Duration
+	cpu            time.Duration // of the subject, for each report
+}
+
+// results are the figures of each subject by the number of connections, a round after the other.
+type results map[int]map[subject][]figures
+
+// all runs every round: within one, the subjects take turns, so that each is compared with what the same minute gave the others.
+func (r *run) all(ctx context.Context, progress func(string)) (results, error) {
+	all := make(results)
+	for _, n := range r.connections {
+		all[n] = make(map[subject][]figures)
+	}
+	for round := range r.rounds {
+		for _, n := range r.connections {
+			for _, s := range r.subjects {
+				progress(fmt.Sprintf("round %d of %d, %d connections: %s", round+1, r.rounds, n, s))
+				f, err := r.one(ctx, s, n)
+				if err != nil {
+					return nil, fmt.Errorf("%s with %d connections: %w", s, n, err)
+				}
+				all[n][s] = append(all[n][s], f)
+			}
+		}
+	}
+	return all, nil
+}
+
+// one measures one subject, which begins with an empty folder.
+func (r *run) one(ctx context.Context, s subject, connections int) (f figures, err error) {
+	folder, err := os.MkdirTemp(r.folder, string(s)+"-")
+	if err != nil {
+		return f, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	r.upstream.wanted.Store(s == subjectFeedback)
+	p, err := start(ctx, s, folder, r.upstream.url, r.profiles)
+	if err != nil {
+		return f, err
+	}
+	m, err := drive(ctx, p.Public, r.reports, load{connections, r.warmup, r.measured})
+	if err == nil && p.Private != "" {
+		err = verify(ctx, p.Private, m.acknowledged)
+	}
+	if err == nil && s == subjectFeedback {
+		err = verifyFeedback(ctx, p.Private, m.acknowledged[delivered])
+	}
+	if err := errors.Join(err, p.stop()); err != nil {
+		return f, err
+	}
+	sent := 0
+	for _, n := range m.acknowledged {
+		sent += n
+	}
+	return figures{
+		throughput: m.throughput(), p50: m.quantile(.5), p99: m.quantile(.99), p999: m.quantile(.999),
+		cpu: p.cpu() / time.Duration(sent),
+	}, nil
+}
+
+// spread is the middle of several values, with the least and the largest.
+type spread struct{ median, least, largest float64 }
+
+func spreadOf(values []float64) spread {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	if n == 0 {
+		return spread{}
+	}
+	return spread{(sorted[(n-1)/2] + sorted[n/2]) / 2, sorted[0], sorted[n-1]}
+}
+
+// each is the spread of a figure over the rounds.
+func each(rounds []figures, of func(figures) float64) spread {
+	values := make([]float64, len(rounds))
+	for i, f := range rounds {
+		values[i] = of(f)
+	}
+	return spreadOf(values)
+}
+
+// ratio is the spread of a figure's share of another subject's, each taken in the same round.
+func ratio(rounds, others []figures, of func(figures) float64) spread {
+	values := make([]float64, min(len(rounds), len(others)))
+	for i := range values {
+		values[i] = of(rounds[i]) / of(others[i])
+	}
+	return spreadOf(values)
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+)
+
+// columns are the figures shown, and those of them that are also shown as a share of append's in the same round.
+var columns = []struct {
+	name   string
+	of     func(figures) float64
+	format string
+}{
+	{"reports/s", func(f figures) float64 { return f.throughput }, "%.0f"},
+	{"p50 ms", func(f figures) float64 { return milliseconds(f.p50) }, "%.2f"},
+	{"p99 ms", func(f figures) float64 { return milliseconds(f.p99) }, "%.2f"},
+	{"p99.9 ms", func(f figures) float64 { return milliseconds(f.p999) }, "%.1f"},
+	{"CPU µs", func(f figures) float64 { return float64(f.cpu) / float64(time.Microsecond) }, "%.0f"},
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// shares are the columns that are compared with append.
+var shares = []int{0, 2}
+
+// table writes the results: medians over the rounds; for throughput and ratios also their least and largest.
+func table(out io.Writer, connections []int, subjects []subject, all results) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprint(w, "connections\tsubject\t")
+	for _, c := range columns {
+		fmt.Fprint(w, c.name, "\t")
+	}
+	for _, c := range shares {
+		fmt.Fprint(w, "of append: ", columns[c].name, "\t")
+	}
+	fmt.Fprintln(w)
+	for _, n := range connections {
+		base := all[n][subjectAppend]
+		for _, s := range subjects {
+			fmt.Fprintf(w, "%d\t%s\t", n, s)
+			for _, c := range columns {
+				fmt.Fprintf(w, c.format+"\t", each(all[n][s], c.of).median)
+			}
+			for _, c := range shares {
+				share := ratio(all[n][s], base, columns[c].of)
+				fmt.Fprintf(w, "%.2f (%.2f–%.2f)\t", share.median, share.least, share.largest)
+			}
+			fmt.Fprintln(w)
+		}
+	}
+	return w.Flush()
+}
