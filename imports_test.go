@@ -19,7 +19,7 @@ const module = "github.com/dlrloop/dlrloop"
 // imports is the table of docs/architecture.md: what each package may import of ours. Tests may import more.
 var imports = map[string][]string{
 	".":               {"cli"},
-	"cli":             {"config", "demo", "server", "simulator"},
+	"cli":             {"config", "demo", "server", "simulator", "store"},
 	"config":          {"store"},
 	"demo":            {"config", "dlr", "server", "simulator", "store"},
 	"dlr":             {},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/dlrloop/dlrloop/store"
 )
@@ -34,7 +35,7 @@ func (s *Store) Expire(ctx context.Context, before time.Time, limit int) (hidden
 			return err
 		})
 	}
-	if errors.Is(err, store.ErrClosed) || errors.Is(err, bolt.ErrDatabaseNotOpen) {
+	if errors.Is(err, store.ErrClosed) || errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
 		return hidden, false, s.ended()
 	}
 	if err != nil {

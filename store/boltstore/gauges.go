@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/dlrloop/dlrloop/store"
 )
@@ -28,7 +29,7 @@ func (s *Store) publish() {
 		g.SizeBytes = tx.Size()
 		return nil
 	})
-	if err != nil && !errors.Is(err, bolt.ErrDatabaseNotOpen) {
+	if err != nil && !errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
 		s.trouble("read", err)
 	}
 	stats := s.db.Stats()

@@ -114,14 +114,6 @@ func (c *call) descriptor(t *testing.T, argument int) int {
 	return int(number64(t, text))
 }
 
-// file is the path in an argument like 3<path>.
-func (c *call) file(t *testing.T, argument int) string {
-	t.Helper()
-	_, path, _ := strings.Cut(c.args[argument], "<")
-	path, _, _ = strings.Cut(path, ">")
-	return decoded(t, path)
-}
-
 // text is an argument like "\x61\x62".
 func (c *call) text(t *testing.T, argument int) string {
 	t.Helper()
