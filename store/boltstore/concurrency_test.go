@@ -159,6 +159,7 @@ func TestCloseWaitsForReaders(t *testing.T) {
 	require.NoError(t, err)
 	reading, err := s.db.Begin(false)
 	require.NoError(t, err)
+	t.Cleanup(func() { _ = reading.Rollback() }) // when the test fails
 	closed := make(chan error, 1)
 	go func() { closed <- s.Close() }()
 	require.Eventually(t, func() bool { // Close has all others out of its way

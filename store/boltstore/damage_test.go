@@ -1,6 +1,10 @@
 package boltstore
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -96,6 +100,28 @@ func TestReportForADamagedBatchEndsTheStore(t *testing.T) {
 		require.ErrorContains(t, err, "fold the journal: ")
 		require.ErrorContains(t, err, says)
 	}
+}
+
+// Damage that makes bbolt panic ends the store like any other: it says so, and Close comes to its end.
+func TestDamagedPagesEndTheStore(t *testing.T) {
+	s := opened(t, Config{Path: t.TempDir()})
+	for n := range 300 {
+		require.NoError(t, s.Record(t.Context(), delivered(fmt.Sprint(n), fmt.Sprint(447700900000+n))))
+	}
+	_, err := s.Stats(t.Context())
+	require.NoError(t, err)
+	file, err := os.OpenFile(s.db.Path(), os.O_RDWR, 0)
+	require.NoError(t, err)
+	info, err := file.Stat()
+	require.NoError(t, err)
+	page := int64(os.Getpagesize())
+	_, err = file.WriteAt(bytes.Repeat([]byte{0x5a}, int(info.Size()-2*page)), 2*page)
+	require.NoError(t, errors.Join(err, file.Close()))
+
+	require.NoError(t, s.Record(t.Context(), delivered("batch", "447700900999")), "it is in the journal")
+	<-s.Done()
+	require.ErrorContains(t, s.Err(), "it cannot be read: ")
+	require.NoError(t, s.Close())
 }
 
 // Every frame is folded once, in its order, whatever the memory of a process says.

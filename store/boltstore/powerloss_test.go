@@ -123,7 +123,7 @@ func TestPowerLossAfterAFailedSync(t *testing.T) {
 	child := buildChild(t, "")
 	seed := uint64(time.Now().UnixNano())
 	var all powerLosses
-	for n := range 5 * long(20) {
+	for n := range 3 * long(30) {
 		r := run{base: memory(t), delicate: 70, failed: true}
 		slow := []string{"-e", "inject=fdatasync:delay_enter=10000"}
 		require.Zero(t, r.trace(t, child, slow, "-gone-after", fmt.Sprint(5+7*n%40), "-seed", fmt.Sprint(n)))
