@@ -1,0 +1,55 @@
+package boltstore
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+func TestFolderThatCannotBeWrittenIsRefused(t *testing.T) {
+	path := filled(t)
+	shared := filepath.Dir(path)
+	require.NoError(t, os.Chmod(filepath.Dir(shared), 0o755))
+	require.NoError(t, os.Chmod(path, 0o000))
+	t.Cleanup(func() { require.NoError(t, os.Chmod(path, 0o700)) })
+	readOnly := filepath.Join(shared, "read only")
+	require.NoError(t, os.Mkdir(readOnly, 0o555))
+	file := filepath.Join(shared, "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o644))
+	asNobody(t, func() {
+		for name, path := range map[string]string{
+			"to be made in one that cannot be written": filepath.Join(readOnly, "store"),
+			"that cannot be written":                   readOnly,
+			"of another user":                          path,
+			"below a file":                             filepath.Join(file, "store"),
+			"that is a file":                           file,
+		} {
+			_, err := Open(t.Context(), Config{Path: path})
+			require.ErrorContains(t, err, "open store: ", name)
+			require.ErrorContains(t, err, path, name)
+		}
+	})
+}
+
+// asNobody runs do without root's right to write everywhere.
+func asNobody(t *testing.T, do func()) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		do()
+		return
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	const nobody = 65534
+	_, err := unix.SetfsuidRetUid(nobody)
+	require.NoError(t, err)
+	defer func() {
+		_, err := unix.SetfsuidRetUid(0)
+		require.NoError(t, err)
+	}()
+	do()
+}
