@@ -38,6 +38,7 @@ It exits with 0 after a signal, with 2 when the configuration is wrong, and with
 }
 
 func serve(ctx context.Context, path string, stderr io.Writer) error {
+	server.SpareProcessor()
 	load := func() (*config.Config, error) { return config.Load(path, os.Environ()) }
 	c, err := load()
 	if err != nil {
@@ -104,6 +105,12 @@ func newLogger(c config.Log, w io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
 	if c.Format == config.FormatText || c.Format == config.FormatAuto && isTerminal(w) {
 		return slog.New(slog.NewTextHandler(w, options))
+	}
+	options.ReplaceAttr = func(_ []string, a slog.Attr) slog.Attr {
+		if a.Value.Kind() == slog.KindDuration {
+			a.Value = slog.StringValue(a.Value.Duration().String()) // "1.5s", as in text, instead of nanoseconds
+		}
+		return a
 	}
 	return slog.New(slog.NewJSONHandler(w, options))
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"time"
 
 	"github.com/dlrloop/dlrloop/dlr"
@@ -71,6 +72,8 @@ func Touches(a Arrival, each func(digits string)) {
 func Fold(rows *Rows, arrivals []Arrival, p Policy) Changes {
 	f := folding{rows: rows, batch: rows.Batch, policy: p}
 	f.changes = Changes{Plan: rows.Batch.Plan, BatchID: rows.Batch.ID, NewBatch: rows.Batch.FirstAt.IsZero(), Before: rows.Batch.Tally()}
+	f.changes.Taken = make([]Taken, 0, len(arrivals)) // most are reports of one recipient
+	rows.Log = slices.Grow(rows.Log, len(arrivals))
 	for _, a := range arrivals {
 		f.take(a)
 	}

@@ -94,9 +94,11 @@ func idKey(k store.BatchKey) []byte { return appendPart(appendPlan(nil, k.Plan),
 
 // recipientKey is the key of a recipient.
 func recipientKey(n number, digits string) []byte {
-	key := make([]byte, 8, 8+len(digits)+66)
-	binary.BigEndian.PutUint64(key, uint64(n))
-	return appendPart(key, digits, maxDigits)
+	return appendRecipientKey(make([]byte, 0, 8+len(digits)+66), n, digits)
+}
+
+func appendRecipientKey(key []byte, n number, digits string) []byte {
+	return appendPart(binary.BigEndian.AppendUint64(key, uint64(n)), digits, maxDigits)
 }
 
 func dueKey(plan string, due time.Time, n number) []byte {
@@ -115,7 +117,8 @@ func buriedKey(plan string, n number) []byte {
 
 // numberPrefix is what the keys of one recipient in one day's part of bucket numbers begin with.
 func numberPrefix(day uint32, digits string) []byte {
-	return append(appendPart(binary.BigEndian.AppendUint32(nil, day), digits, maxDigits), 0)
+	key := make([]byte, 0, 4+len(digits)+66+9) // 9 for what numberKey adds
+	return append(appendPart(binary.BigEndian.AppendUint32(key, day), digits, maxDigits), 0)
 }
 
 func numberKey(n number, digits string) []byte {

@@ -22,13 +22,19 @@ const dictionaryID = 1
 // maxChunk bounds what a damaged chunk may unpack to.
 const maxChunk = 1 << 30
 
-// compressor packs chunks of the report log. It is for one goroutine at a time.
-type compressor struct{ *zstd.Encoder }
+// mostPlain bounds the room that is kept for the next chunk.
+const mostPlain = 1 << 20
 
-func newCompressor() (compressor, error) {
+// compressor packs chunks of the report log. It is for one goroutine at a time.
+type compressor struct {
+	*zstd.Encoder
+	plain packer // room for one chunk
+}
+
+func newCompressor() (*compressor, error) {
 	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
 		zstd.WithLowerEncoderMem(true), zstd.WithEncoderDictRaw(dictionaryID, []byte(dictionary)))
-	return compressor{e}, err
+	return &compressor{Encoder: e}, err
 }
 
 // newDecompressor unpacks chunks; any number of goroutines may use it.
@@ -38,18 +44,17 @@ func newDecompressor() (*zstd.Decoder, error) {
 }
 
 // pack lays a chunk's reports out and compresses them.
-func (c compressor) pack(reports []store.Logged) []byte {
-	size := 0
-	for _, r := range reports {
-		size += len(r.Raw) + 48
-	}
-	p := make(packer, 0, size)
+func (c *compressor) pack(reports []store.Logged) []byte {
+	p := c.plain[:0]
 	p.uint(uint64(len(reports)))
 	for _, r := range reports {
 		p.time(r.ReceivedAt)
 		p.string(string(r.Type))
 		p.byte(byte(r.Source))
 		p.bytes(r.Raw)
+	}
+	if c.plain = p; cap(p) > mostPlain {
+		c.plain = nil
 	}
 	return c.EncodeAll(p, make([]byte, 0, len(p)/4+64))
 }

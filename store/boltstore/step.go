@@ -21,12 +21,14 @@ type step struct {
 
 	last       number
 	numbers    [][]byte // keys for bucket numbers
+	stride     *stride
 	totals     totals
 	minutes    map[store.MinuteKey]int
 	quarantine quarantined
 	evicted    int
 	changes    []store.Changes
 	settled    []string // leases whose settlement is in it
+	key        []byte   // room for one; bbolt copies it
 }
 
 func newStep(s *Store, tx *bolt.Tx) *step {
@@ -59,14 +61,14 @@ func (st *step) fold(groups []group) error {
 	if err := st.nameBatches(batches); err != nil {
 		return err
 	}
-	stride := newStride(st.s, groups)
+	st.stride = newStride(st.s, groups)
 	for _, b := range batches {
 		if err := st.foldBatch(b, chunk); err != nil {
 			return err
 		}
-		stride.rest()
+		st.stride.rest()
 	}
-	if err := putSorted(st.tx.Bucket(bucketNumbers), st.numbers); err != nil {
+	if err := st.putSorted(st.tx.Bucket(bucketNumbers), st.numbers); err != nil {
 		return err
 	}
 	if err := st.keepQuarantined(groups); err != nil {
@@ -136,11 +138,14 @@ func (st *step) nameBatches(batches []*batchArrivals) error {
 
 // putSorted puts keys without rows. bbolt keeps what a transaction adds to a page in one slice until the commit: in any
 // other order every key would move half of those before it.
-func putSorted(b *bolt.Bucket, keys [][]byte) error {
+func (st *step) putSorted(b *bolt.Bucket, keys [][]byte) error {
 	slices.SortFunc(keys, bytes.Compare)
-	for _, key := range keys {
+	for i, key := range keys {
 		if err := b.Put(key, nil); err != nil {
 			return err
+		}
+		if i%64 == 63 {
+			st.stride.rest()
 		}
 	}
 	return nil
@@ -175,17 +180,21 @@ func (st *step) foldBatch(b *batchArrivals, chunk uint64) error {
 
 func (st *step) loadRecipients(b *batchArrivals, rows *store.Rows) (err error) {
 	rows.Recipients = make(map[string]*store.Row, len(b.arrivals))
-	bucket := st.tx.Bucket(bucketRecipients)
+	if b.fresh {
+		return nil
+	}
+	c := st.tx.Bucket(bucketRecipients).Cursor()
 	for _, a := range b.arrivals {
 		store.Touches(a, func(digits string) {
-			if b.fresh || err != nil || rows.Recipients[digits] != nil {
+			if err != nil || rows.Recipients[digits] != nil {
 				return
 			}
-			found := bucket.Get(recipientKey(b.number, digits))
-			if found == nil {
+			st.key = appendRecipientKey(st.key[:0], b.number, digits)
+			found, row := c.Seek(st.key)
+			if !bytes.Equal(found, st.key) {
 				return
 			}
-			r, decodeErr := decodeRecipient(found, digits)
+			r, decodeErr := decodeRecipient(row, digits)
 			rows.Recipients[digits] = &store.Row{Recipient: r}
 			err = decodeErr
 		})
@@ -200,7 +209,8 @@ func (st *step) saveRecipients(n number, rows map[string]*store.Row) error {
 		if !r.Changed {
 			continue
 		}
-		if err := recipients.Put(recipientKey(n, digits), encodeRecipient(&r.Recipient)); err != nil {
+		st.key = appendRecipientKey(st.key[:0], n, digits)
+		if err := recipients.Put(st.key, encodeRecipient(&r.Recipient)); err != nil {
 			return err
 		}
 		if r.New {

@@ -24,7 +24,7 @@ type Config struct {
 	Committer    store.CommitterConfig
 	Segment      int           // bytes of a journal segment; default 8 MiB
 	JournalLimit int64         // bytes of all segments; default 64 MiB. What is not folded yet must fit
-	FoldEvery    time.Duration // the longest an arrival waits to be folded under load; default 1 s
+	FoldEvery    time.Duration // the longest an arrival waits to be folded under load; default 2 s
 	LockTimeout  time.Duration // how long Open waits for another process to let go; default 1 s
 
 	QuarantineEntries int // most entries kept, default 10 000
@@ -48,7 +48,7 @@ func (c Config) withDefaults() Config {
 		c.JournalLimit = 64 << 20
 	}
 	if c.FoldEvery <= 0 {
-		c.FoldEvery = time.Second
+		c.FoldEvery = 2 * time.Second
 	}
 	if c.LockTimeout <= 0 {
 		c.LockTimeout = time.Second
@@ -77,7 +77,7 @@ type Store struct {
 
 	// writing is held by whoever writes to db outside of reads: a step of the fold or of expiry.
 	writing    sync.Mutex
-	compressor compressor  // guarded by writing
+	compressor *compressor // guarded by writing
 	totals     totals      // guarded by writing
 	last       number      // of the newest batch; guarded by writing
 	quarantine quarantined // guarded by writing

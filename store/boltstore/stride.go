@@ -4,7 +4,7 @@ import "time"
 
 const (
 	// strideWork is how long a large step works before it rests.
-	strideWork = 500 * time.Microsecond
+	strideWork = 100 * time.Microsecond
 	// strideRest is how many times as long it rests then.
 	strideRest = 3
 )
