@@ -14,7 +14,7 @@ type Arrival struct {
 	News News      // what it says; one of the types below
 }
 
-// News is one of Report, Quarantined, Facts, Confirmation, Settlement, Requeue.
+// News is one of Report, Quarantined, Facts, Confirmation, Settlement, Requeue, Checked.
 type News interface {
 	// Batch is the id of the batch that the news is about; empty for what belongs to none.
 	Batch() string
@@ -62,13 +62,19 @@ type Facts struct {
 	FeedbackEnabled bool
 	ReportKind      string // none, summary, full, per_recipient, per_recipient_final
 	ClientReference string
-	Recipients      int // entries in to: numbers and groups
-	Canceled        bool
-	CreatedAt       time.Time
-	ModifiedAt      time.Time // facts of an older modification never replace newer ones
-	SendAt          time.Time
-	ExpireAt        time.Time
-	Source          Source
+	Recipients      int // entries in to, each counted once: numbers and groups
+	Groups          int // entries in to that are groups: how many recipients they stand for is not known
+	// Numbers are those entries in to that are numbers, as far as they are known by name. They become recipients of the
+	// batch before any report names them; Batch.Facts does not hold them.
+	Numbers    []string
+	Canceled   bool
+	CreatedAt  time.Time
+	ModifiedAt time.Time // facts of an older modification never replace newer ones
+	SendAt     time.Time
+	ExpireAt   time.Time
+	Source     Source
+	// CheckNow has a batch that lacks reports asked after at once, whatever its Check says.
+	CheckNow bool
 }
 
 // Batch is the id of the batch that the facts are about.
@@ -82,10 +88,14 @@ func (f Facts) SentAt() time.Time {
 	return f.CreatedAt
 }
 
-// Confirmation is an application's word that these recipients received the batch. It names at least one.
+// Confirmation is an application's word that these recipients received the batch. It names at least one, or is for
+// everyone.
 type Confirmation struct {
 	BatchID    string
 	Recipients []string // numbers as they came
+	// Everyone is the application's own word that each recipient received the batch: the empty list of Sinch's API. It is
+	// sent on as such, and nothing else ever leads to an empty list.
+	Everyone bool
 }
 
 // Batch is the id of the confirmed batch.
@@ -96,6 +106,7 @@ type Settlement struct {
 	BatchID    string
 	Lease      string   // of the claim that is settled
 	Recipients []string // those the attempt was about, as claimed
+	Everyone   bool     // the attempt was about everyone, as claimed
 	Outcome    Outcome
 	Reason     Reason
 	Detail     string    // a short excerpt for people: no whole number, no secret
@@ -111,10 +122,21 @@ func (s Settlement) Batch() string { return s.BatchID }
 type Requeue struct {
 	BatchID    string
 	Recipients []string
+	Everyone   bool // the word that everyone received the batch, too
 }
 
 // Batch is the id of the batch.
 func (r Requeue) Batch() string { return r.BatchID }
+
+// Checked says that Sinch was asked after a batch that lacked reports. What it said was recorded before, as a Report.
+type Checked struct {
+	BatchID string
+	// Refused is why Sinch will not say anything, however often it is asked; empty otherwise.
+	Refused string
+}
+
+// Batch is the id of the batch that was asked after.
+func (c Checked) Batch() string { return c.BatchID }
 
 // Outcome is what a settlement does to the recipients it names.
 type Outcome uint8

@@ -57,6 +57,8 @@ func Touches(a Arrival, each func(digits string)) {
 		for _, e := range n.Entries {
 			all(e.Recipients)
 		}
+	case Facts:
+		all(n.Numbers)
 	case Confirmation:
 		all(n.Recipients)
 	case Settlement:
@@ -111,6 +113,7 @@ func (f *folding) take(a Arrival) {
 		f.requeue(n, a.At)
 	}
 	f.schedule(a.At)
+	f.expect(a)
 }
 
 // facts keeps what Sinch says of the batch, unless something newer is known.
@@ -128,6 +131,10 @@ func (f *folding) facts(n Facts) {
 	if b.Facts != nil && n.ModifiedAt.Before(b.Facts.ModifiedAt) {
 		return
 	}
+	for _, number := range n.Numbers {
+		f.row(number)
+	}
+	n.Numbers, n.CheckNow = nil, false
 	b.Facts = &n
 	b.Flag = FlagUnwanted
 	if n.FeedbackEnabled {
@@ -141,6 +148,9 @@ func (f *folding) facts(n Facts) {
 func (f *folding) confirm(n Confirmation, at time.Time) {
 	if f.policy.On == OnOff {
 		return
+	}
+	if n.Everyone && f.batch.Everyone == FeedbackNone {
+		f.batch.Everyone = FeedbackOwed
 	}
 	for _, number := range n.Recipients {
 		f.earn(f.row(number), at)
@@ -186,10 +196,13 @@ func (f *folding) earn(r *Row, at time.Time) {
 	}
 }
 
+// owes reports whether something is to be asked of Sinch for the feedback of the batch.
+func (b *Batch) owes() bool { return b.Feedback.Owed > 0 || b.WantFull || b.Everyone == FeedbackOwed }
+
 // schedule makes the task of a batch that has something to do, and ends the task of one that has not.
 func (f *folding) schedule(at time.Time) {
 	b := f.batch
-	switch wanted := b.Flag != FlagUnwanted && (b.Feedback.Owed > 0 || b.WantFull); {
+	switch wanted := b.Flag != FlagUnwanted && b.owes(); {
 	case !wanted:
 		b.Task = nil
 	case b.Task == nil:

@@ -17,6 +17,7 @@ func (f *folding) settle(n Settlement, at time.Time) {
 	switch n.Outcome {
 	case Accepted:
 		f.changes.Accepted += f.moveAll(n.Recipients, FeedbackSent, at, FeedbackOwed, FeedbackDead)
+		f.everyone(n.Everyone, FeedbackSent, FeedbackOwed, FeedbackDead)
 		f.revive()
 		f.succeeded(n, at)
 	case Progress:
@@ -43,7 +44,7 @@ func (f *folding) succeeded(n Settlement, at time.Time) {
 	if t == nil {
 		return
 	}
-	left := len(n.Recipients) >= MaxRecipients
+	left := n.Everyone || len(n.Recipients) >= MaxRecipients
 	next := Task{Due: at.Add(f.policy.Coalesce), Since: at}
 	if left {
 		next.Since = t.Since
@@ -61,7 +62,8 @@ func (f *folding) bury(n Settlement, at time.Time) {
 	b.WantFull = b.WantFull && !unread
 	buried := f.moveAll(n.Recipients, FeedbackDead, at, FeedbackOwed)
 	f.changes.Buried += buried
-	if buried > 0 || unread {
+	everyone := f.everyone(n.Everyone, FeedbackDead, FeedbackOwed)
+	if buried > 0 || unread || everyone {
 		b.Dead = &Dead{At: at, Reason: n.Reason, Detail: n.Detail, Full: unread || b.Dead != nil && b.Dead.Full}
 	}
 	*b.Task = Task{Due: at, Since: b.Task.Since}
@@ -72,11 +74,12 @@ func (f *folding) requeue(n Requeue, at time.Time) {
 	b := f.batch
 	requeued := f.moveAll(n.Recipients, FeedbackOwed, at, FeedbackDead)
 	f.changes.Requeued += requeued
+	everyone := f.everyone(n.Everyone, FeedbackOwed, FeedbackDead)
 	full := b.Dead != nil && b.Dead.Full
 	if full {
 		b.WantFull, b.Dead.Full = true, false
 	}
-	if requeued == 0 && !full {
+	if requeued == 0 && !full && !everyone {
 		return
 	}
 	f.revive()
@@ -98,9 +101,18 @@ func (f *folding) fullRead() {
 
 // revive forgets why recipients are dead once none is.
 func (f *folding) revive() {
-	if b := f.batch; b.Dead != nil && b.Feedback.Dead == 0 && !b.Dead.Full {
+	if b := f.batch; b.Dead != nil && b.Feedback.Dead == 0 && !b.Dead.Full && b.Everyone != FeedbackDead {
 		b.Dead = nil
 	}
+}
+
+// everyone moves the word that everyone received the batch, if it is meant and in one of the states from.
+func (f *folding) everyone(meant bool, to FeedbackState, from ...FeedbackState) bool {
+	if !meant || !slices.Contains(from, f.batch.Everyone) {
+		return false
+	}
+	f.batch.Everyone = to
+	return true
 }
 
 // moveAll moves those recipients that are in one of the states from, and returns how many they were.

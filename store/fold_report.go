@@ -11,11 +11,11 @@ func (f *folding) report(n Report, at time.Time) {
 	b := f.batch
 	if n.Type.Batch() {
 		if f.repeatedBatchReport(n) {
-			f.changes.Duplicates++
+			f.duplicate(n)
 			return
 		}
 	} else if f.repeated(n) {
-		f.changes.Duplicates++
+		f.duplicate(n)
 		return
 	}
 	if b.ClientReference == "" {
@@ -36,6 +36,13 @@ func (f *folding) report(n Report, at time.Time) {
 	f.named()
 	if n.Source == FromPoll {
 		f.changes.Polled++
+	}
+}
+
+// duplicate counts a report that Sinch sent again. What was asked for again is no duplicate.
+func (f *folding) duplicate(n Report) {
+	if n.Source == FromCallback {
+		f.changes.Duplicates++
 	}
 }
 

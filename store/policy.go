@@ -17,6 +17,15 @@ const (
 type Policy struct {
 	On       On
 	Coalesce time.Duration // how long a task waits to gather recipients before it is due
+	Missing  Missing
+}
+
+// Missing says when the reports of a batch count as missing, so that Sinch is asked after it.
+type Missing struct {
+	// Silence is how long no report came; it doubles with each time that Sinch was asked in vain, up to 32 times. Zero: Sinch is never asked.
+	Silence time.Duration
+	// Grace is how long after its expiry the last reports of a batch may take.
+	Grace time.Duration
 }
 
 // earnsOnDelivered reports whether a report that says Delivered earns feedback.

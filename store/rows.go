@@ -38,9 +38,11 @@ type Batch struct {
 	Reports []BatchReport
 
 	Feedback FeedbackCounts
-	Task     *Task // feedback owed and due, or a summary to complete; nil when there is nothing to do
-	Dead     *Dead // why recipients are dead; nil when none is
-	WantFull bool  // a report that names nobody came, and nobody has read the full one yet
+	Everyone FeedbackState // of the application's word that everyone received the batch
+	Task     *Task         // feedback owed and due, or a summary to complete; nil when there is nothing to do
+	Dead     *Dead         // why recipients are dead; nil when none is
+	Check    *Check        // nil while no report is missing, and while nothing is known of the batch
+	WantFull bool          // a report that names nobody came, and nobody has read the full one yet
 }
 
 // Key names the batch.
@@ -83,6 +85,12 @@ type Task struct {
 	Attempts int       // counted ones since the last success
 	Reason   Reason    // of the last attempt; empty before the first
 	Detail   string
+}
+
+// Check is when Sinch is to be asked after a batch, since reports that should have come by then are missing.
+type Check struct {
+	Due   time.Time // zero: Sinch was asked after the batch's end, and is not asked again
+	Asked int       // how often since the last report
 }
 
 // Dead says why the dead recipients of a batch are dead; of several reasons the last.

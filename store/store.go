@@ -47,6 +47,10 @@ type Store interface {
 	// a moment before; what it sees is never older than the settlements it has to know.
 	Claim(ctx context.Context, plan string, now time.Time, lease time.Duration, limit int) ([]Claim, error)
 
+	// Overdue reads up to limit batches of the plan whose Check is due at now, the longest due first. A batch stays in it until a
+	// Checked is recorded or its reports came. Like Claim, it may miss what was recorded a moment before.
+	Overdue(ctx context.Context, plan string, now time.Time, limit int) ([]*Batch, error)
+
 	// Batch reads one batch, or ErrNotFound.
 	Batch(ctx context.Context, key BatchKey) (*Batch, error)
 	// Batches lists batches, those first heard of last first.
@@ -96,6 +100,9 @@ type Claim struct {
 	Batch *Batch // as of the claim; its Task is not nil
 	// Recipients are the owed ones this claim is about: numbers as they came, at most MaxRecipients.
 	Recipients []string
+	// Everyone is set when the application said that everyone received the batch and Sinch has not taken that yet. Recipients is empty then:
+	// this goes first, in a call of its own.
+	Everyone bool
 }
 
 // Paging selects one page. The zero value is the first page of DefaultLimit entries.

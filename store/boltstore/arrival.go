@@ -18,6 +18,7 @@ const (
 	kindConfirmation
 	kindSettlement
 	kindRequeue
+	kindChecked
 )
 
 // encodeArrival packs an arrival for the journal: kind, plan, milliseconds, and the news. A report is its bytes as they
@@ -58,6 +59,8 @@ func encodeArrival(a store.Arrival) ([]byte, error) {
 		err = asJSON(kindSettlement)
 	case store.Requeue:
 		err = asJSON(kindRequeue)
+	case store.Checked:
+		err = asJSON(kindChecked)
 	default:
 		err = fmt.Errorf("encode arrival: no news of type %T is known", a.News)
 	}
@@ -97,6 +100,8 @@ func decodeArrival(b []byte) (store.Arrival, error) {
 		a.News, err = fromJSON[store.Settlement](u.rest)
 	case kindRequeue:
 		a.News, err = fromJSON[store.Requeue](u.rest)
+	case kindChecked:
+		a.News, err = fromJSON[store.Checked](u.rest)
 	default:
 		err = fmt.Errorf("kind %d is not known", kind)
 	}

@@ -61,6 +61,8 @@ func rowsOf(a store.Arrival) int {
 		for _, e := range n.Entries {
 			rows += len(e.Recipients)
 		}
+	case store.Facts:
+		rows += len(n.Numbers)
 	case store.Confirmation:
 		rows += len(n.Recipients)
 	case store.Settlement:

@@ -106,7 +106,10 @@ func claimOf(tx *bolt.Tx, n number, token string) (store.Claim, error) {
 	if err != nil {
 		return store.Claim{}, err
 	}
-	claim := store.Claim{Key: b.Key(), Lease: token, Batch: b}
+	claim := store.Claim{Key: b.Key(), Lease: token, Batch: b, Everyone: b.Everyone == store.FeedbackOwed}
+	if claim.Everyone {
+		return claim, nil
+	}
 	claim.Recipients, err = numbersIn(tx, store.FeedbackOwed, n, min(b.Feedback.Owed, store.MaxRecipients))
 	return claim, err
 }
@@ -127,6 +130,32 @@ func numbersIn(tx *bolt.Tx, state store.FeedbackState, n number, most int) (numb
 		numbers = append(numbers, r.Number)
 	}
 	return numbers, nil
+}
+
+// Overdue reads batches that are to be asked after. It sees what is folded.
+func (s *Store) Overdue(_ context.Context, plan string, now time.Time, limit int) (batches []*store.Batch, err error) {
+	if s.closed.Load() {
+		return nil, s.ended()
+	}
+	err = s.db.View(func(tx *bolt.Tx) error {
+		prefix := appendPlan(nil, plan)
+		c := tx.Bucket(bucketChecks).Cursor()
+		for key, _ := c.Seek(prefix); bytes.HasPrefix(key, prefix) && len(batches) < limit; key, _ = c.Next() {
+			if dueOf(key).After(now) {
+				return nil
+			}
+			b, err := decodeBatch(tx.Bucket(bucketBatches).Get(trailing(key).key()))
+			if err != nil {
+				return err
+			}
+			batches = append(batches, b)
+		}
+		return nil
+	})
+	if err != nil && s.closed.Load() {
+		err = s.ended()
+	}
+	return batches, err
 }
 
 // Tasks lists the batches whose feedback is pending or dead.
@@ -153,8 +182,9 @@ func (s *Store) Tasks(ctx context.Context, q store.TaskQuery) (page store.Page[*
 func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) (requeued int, err error) {
 	for {
 		var (
-			dead []string
-			full bool
+			dead     []string
+			everyone bool
+			full     bool
 		)
 		err := s.view(ctx, func(tx *bolt.Tx) error {
 			n, err := find(tx, key)
@@ -165,14 +195,15 @@ func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) 
 			if err != nil || b == nil {
 				return err
 			}
-			full = b.Dead != nil && b.Dead.Full
+			full, everyone = b.Dead != nil && b.Dead.Full, b.Everyone == store.FeedbackDead
 			dead, err = numbersIn(tx, store.FeedbackDead, n, min(b.Feedback.Dead, store.MaxRecipients))
 			return err
 		})
-		if err != nil || len(dead) == 0 && !full {
+		if err != nil || len(dead) == 0 && !full && !everyone {
 			return requeued, err
 		}
-		err = s.Record(ctx, store.Arrival{Plan: key.Plan, At: now, News: store.Requeue{BatchID: key.BatchID, Recipients: dead}})
+		n := store.Requeue{BatchID: key.BatchID, Recipients: dead, Everyone: everyone}
+		err = s.Record(ctx, store.Arrival{Plan: key.Plan, At: now, News: n})
 		if err != nil {
 			return requeued, err
 		}

@@ -14,8 +14,8 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// format is the format of the database. A newer one is refused.
-const format = 1
+// format is the format of the database. A newer one is refused, an older one upgraded. Format 1 knew nothing of checks.
+const format = 2
 
 // remedy is what to do about a database that cannot be used.
 const remedy = "restore it from a backup together with the journal, or move the folder away to begin anew"
@@ -60,6 +60,9 @@ func openDatabase(path string, lockTimeout time.Duration) (*bolt.DB, error) {
 	})
 	if err == nil {
 		err = rewriteMetas(db, path)
+	}
+	if err == nil {
+		err = upgrade(db)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open store: %w", err), db.Close())
@@ -159,10 +162,28 @@ func checkFormat(db *bolt.DB, path string) error {
 		if len(row) != 8 {
 			return fmt.Errorf("%s is damaged: its format is missing", path)
 		}
-		if found := binary.BigEndian.Uint64(row); found != format {
+		if found := binary.BigEndian.Uint64(row); found > format || found == 0 {
 			return fmt.Errorf("%s has format %d, this version knows format %d: use the version that wrote it, or a newer one", path, found, format)
 		}
 		return nil
+	})
+}
+
+// upgrade brings a database of an older format to this one. What is in it stays as it is.
+func upgrade(db *bolt.DB) error {
+	current := false
+	err := db.View(func(tx *bolt.Tx) error {
+		current = binary.BigEndian.Uint64(tx.Bucket(bucketMeta).Get(keyFormat)) == format
+		return nil
+	})
+	if err != nil || current {
+		return err
+	}
+	return db.Update(func(tx *bolt.Tx) error {
+		if _, err := tx.CreateBucketIfNotExists(bucketChecks); err != nil {
+			return err
+		}
+		return tx.Bucket(bucketMeta).Put(keyFormat, binary.BigEndian.AppendUint64(nil, format))
 	})
 }
 

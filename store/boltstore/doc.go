@@ -20,6 +20,7 @@
 //	recipients  batch number, digits             → Recipient
 //	due         plan length, plan, due, number   → nothing: batches with a task
 //	buried      plan length, plan, number        → nothing: batches with something dead
+//	checks      plan length, plan, due, number   → nothing: batches to ask Sinch after
 //	numbers     day, digits, 0, batch number     → nothing: which batches a number was in; by day, so that a write stays in a small part of it
 //	log         batch number, chunk              → compressed reports
 //	minutes     minute, plan length, plan, status → messages

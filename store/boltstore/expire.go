@@ -98,7 +98,7 @@ func (s *Store) hide(before time.Time, limit int) (hidden int, more bool, err er
 			err = errors.Join(
 				tx.Bucket(bucketIDs).Delete(idKey(b.Key())),
 				tx.Bucket(bucketBatches).Delete(n.key()),
-				replace(tx.Bucket(bucketBuried), placeOf(now, n).buried, nil),
+				move(tx, placeOf(now, n), place{}),
 				tx.Bucket(bucketTrash).Put(n.key(), nil),
 			)
 			if err != nil {

@@ -18,6 +18,7 @@ var (
 	bucketRecipients = []byte("recipients")
 	bucketDue        = []byte("due")
 	bucketBuried     = []byte("buried")
+	bucketChecks     = []byte("checks")
 	bucketNumbers    = []byte("numbers")
 	bucketLog        = []byte("log")
 	bucketMinutes    = []byte("minutes")
@@ -25,7 +26,7 @@ var (
 	bucketTrash      = []byte("trash")
 
 	buckets = [][]byte{
-		bucketMeta, bucketIDs, bucketBatches, bucketRecipients, bucketDue, bucketBuried,
+		bucketMeta, bucketIDs, bucketBatches, bucketRecipients, bucketDue, bucketBuried, bucketChecks,
 		bucketNumbers, bucketLog, bucketMinutes, bucketQuarantine, bucketTrash,
 	}
 )

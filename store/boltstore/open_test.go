@@ -193,7 +193,7 @@ func TestDatabaseOfAnotherFormatIsRefused(t *testing.T) {
 		key, row []byte
 		says     string
 	}{
-		{"newer", keyFormat, binary.BigEndian.AppendUint64(nil, 2), "has format 2, this version knows format 1: use the version that wrote it, or a newer one"},
+		{"newer", keyFormat, binary.BigEndian.AppendUint64(nil, 3), "has format 3, this version knows format 2: use the version that wrote it, or a newer one"},
 		{"without format", keyFormat, nil, "its format is missing"},
 		{"with a damaged position", keyPosition, []byte("?"), "its journal position is damaged"},
 		{"with damaged totals", keyTotals, []byte("?"), "totals: "},

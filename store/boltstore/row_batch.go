@@ -9,9 +9,12 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
+// batchFormat begins the row of a batch. Rows of format 1 end with the facts.
+const batchFormat = 2
+
 func encodeBatch(b *store.Batch) []byte {
 	p := make(packer, 0, 256)
-	p.byte(rowFormat)
+	p.byte(batchFormat)
 	p.string(b.Plan)
 	p.string(b.ID)
 	p.time(b.FirstAt)
@@ -47,13 +50,19 @@ func encodeBatch(b *store.Batch) []byte {
 	p.task(b.Task)
 	p.dead(b.Dead)
 	p.facts(b.Facts)
+	p.byte(byte(b.Everyone))
+	p.check(b.Check)
+	if b.Facts != nil {
+		p.int(b.Facts.Groups)
+	}
 	return p
 }
 
 func decodeBatch(row []byte) (*store.Batch, error) {
 	u := unpacker{rest: row}
-	if format := u.byte(); format != rowFormat && u.err == nil {
-		return nil, fmt.Errorf("batch: row has format %d, this version knows format %d", format, rowFormat)
+	format := u.byte()
+	if format != batchFormat && format != rowFormat && u.err == nil {
+		return nil, fmt.Errorf("batch: row has format %d, this version knows format %d", format, batchFormat)
 	}
 	b := &store.Batch{
 		Plan: u.string(), ID: u.string(), FirstAt: u.time(), LastAt: u.time(),
@@ -78,6 +87,12 @@ func decodeBatch(row []byte) (*store.Batch, error) {
 	}
 	b.Feedback = store.FeedbackCounts{Owed: u.int(), Sent: u.int(), Dead: u.int()}
 	b.Task, b.Dead, b.Facts = u.task(), u.dead(), u.facts(b.ID)
+	if format == batchFormat {
+		b.Everyone, b.Check = store.FeedbackState(u.byte()), u.check()
+		if b.Facts != nil {
+			b.Facts.Groups = u.int()
+		}
+	}
 	if u.err != nil {
 		return nil, fmt.Errorf("batch: %w", u.err)
 	}
@@ -100,6 +115,21 @@ func (u *unpacker) task() *store.Task {
 		return nil
 	}
 	return &store.Task{Due: u.time(), Since: u.time(), Attempts: u.int(), Reason: store.Reason(u.string()), Detail: u.string()}
+}
+
+func (p *packer) check(c *store.Check) {
+	if p.bool(c != nil); c == nil {
+		return
+	}
+	p.time(c.Due)
+	p.int(c.Asked)
+}
+
+func (u *unpacker) check() *store.Check {
+	if !u.bool() {
+		return nil
+	}
+	return &store.Check{Due: u.time(), Asked: u.int()}
 }
 
 func (p *packer) dead(d *store.Dead) {

@@ -173,7 +173,7 @@ func (st *step) foldBatch(b *batchArrivals, chunk uint64) error {
 	return errors.Join(
 		st.saveRecipients(b.number, rows.Recipients),
 		st.tx.Bucket(bucketBatches).Put(b.number.key(), encodeBatch(rows.Batch)),
-		st.move(before, placeOf(rows.Batch, b.number)),
+		move(st.tx, before, placeOf(rows.Batch, b.number)),
 		st.saveLog(b.number, chunk, rows.Log),
 	)
 }
@@ -220,8 +220,8 @@ func (st *step) saveRecipients(n number, rows map[string]*store.Row) error {
 	return nil
 }
 
-// place is where a batch stands in the indexes of its feedback; nil keys where it does not.
-type place struct{ due, buried []byte }
+// place is where a batch stands in the indexes of what is to be done; nil keys where it does not.
+type place struct{ due, buried, check []byte }
 
 func placeOf(b *store.Batch, n number) (p place) {
 	if b.Task != nil {
@@ -230,11 +230,19 @@ func placeOf(b *store.Batch, n number) (p place) {
 	if b.Dead != nil {
 		p.buried = buriedKey(b.Plan, n)
 	}
+	if b.Check != nil && !b.Check.Due.IsZero() {
+		p.check = dueKey(b.Plan, b.Check.Due, n)
+	}
 	return p
 }
 
-func (st *step) move(from, to place) error {
-	return errors.Join(replace(st.tx.Bucket(bucketDue), from.due, to.due), replace(st.tx.Bucket(bucketBuried), from.buried, to.buried))
+// move takes a batch from one place to another.
+func move(tx *bolt.Tx, from, to place) error {
+	return errors.Join(
+		replace(tx.Bucket(bucketDue), from.due, to.due),
+		replace(tx.Bucket(bucketBuried), from.buried, to.buried),
+		replace(tx.Bucket(bucketChecks), from.check, to.check),
+	)
 }
 
 func replace(b *bolt.Bucket, from, to []byte) error {

@@ -251,6 +251,13 @@ func (f *Failing) Claim(ctx context.Context, plan string, now time.Time, lease t
 	})
 }
 
+// Overdue reads batches to ask after, or fails on purpose.
+func (f *Failing) Overdue(ctx context.Context, plan string, now time.Time, limit int) ([]*store.Batch, error) {
+	return through(ctx, f, Read, func(ctx context.Context) ([]*store.Batch, error) {
+		return f.Store.Overdue(ctx, plan, now, limit)
+	})
+}
+
 // Requeue makes dead recipients owed, or fails on purpose.
 func (f *Failing) Requeue(ctx context.Context, key store.BatchKey, now time.Time) (int, error) {
 	return through(ctx, f, Requeue, func(ctx context.Context) (int, error) { return f.Store.Requeue(ctx, key, now) })
