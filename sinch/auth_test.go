@@ -177,3 +177,42 @@ func TestAWaiterForTheTokenCanGiveUp(t *testing.T) {
 	close(release)
 	require.NoError(t, <-first)
 }
+
+// Who makes a call of its own to Sinch does so with the client's credentials.
+func TestAuthorizeForACallOfOnesOwn(t *testing.T) {
+	u := newUpstream(t, issuing(says(http.StatusAccepted, "")))
+	c := u.project(t)
+	own := func() *http.Request {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, u.URL, nil)
+		require.NoError(t, err)
+		r.Header.Set("Authorization", "Bearer somebody-else")
+		require.NoError(t, c.Authorize(t.Context(), r))
+		return r
+	}
+	first := own()
+	require.Equal(t, []string{"Bearer token-1"}, first.Header.Values("Authorization"))
+	require.Equal(t, "Bearer token-1", own().Header.Get("Authorization"), "it is fetched once")
+
+	answer := &http.Response{StatusCode: http.StatusUnauthorized, Header: http.Header{}}
+	c.Refused(t.Context(), first, answer)
+	require.Equal(t, "Bearer token-1", own().Header.Get("Authorization"), "that it expired has not been said")
+	answer.Header.Set("WWW-Authenticate", `Bearer error_description="expired"`)
+	c.Refused(t.Context(), first, answer)
+	require.Equal(t, "Bearer token-2", own().Header.Get("Authorization"))
+	c.Refused(t.Context(), first, answer)
+	require.Equal(t, "Bearer token-2", own().Header.Get("Authorization"), "one that was fetched since stays")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, u.URL, nil)
+	require.NoError(t, err)
+	require.ErrorIs(t, u.project(t).Authorize(ctx, r), context.Canceled)
+}
+
+func TestEndpointNeedsNoCredentials(t *testing.T) {
+	endpoint, err := Config{Plan: "p/1", Region: "eu"}.Endpoint()
+	require.NoError(t, err)
+	require.Equal(t, "https://eu.sms.api.sinch.com/xms/v1/p%2F1", endpoint)
+	_, err = Config{Plan: "p"}.Endpoint()
+	require.Error(t, err)
+}

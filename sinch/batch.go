@@ -1,11 +1,8 @@
 package sinch
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -14,38 +11,140 @@ import (
 
 // Batch is what Sinch says of a batch. Zero members were not set or not readable; times are UTC, cut to the millisecond.
 type Batch struct {
-	ID              string
-	Type            string // mt_text, mt_binary, mt_media
-	Recipients      int    // entries in to: numbers and groups
-	FeedbackEnabled bool
-	ReportKind      string // delivery_report: none, summary, full, per_recipient, per_recipient_final
-	ClientReference string // at most 2048 characters
+	ID              string // opaque, case-sensitive
+	Type            Type
+	To              []string // numbers and group ids, as Sinch gives them: mostly bare digits, whatever was sent
+	From            string
+	Body            json.RawMessage // a string for text, base64 in a string for binary, an object for media
+	UDH             string          // hexadecimal
+	Parameters      Parameters
+	DeliveryReport  DeliveryReport
+	SendAt          time.Time
+	ExpireAt        time.Time
 	CallbackURL     string
+	ClientReference string // at most 2048 characters
+	FeedbackEnabled bool
 	Canceled        bool
 	CreatedAt       time.Time
 	ModifiedAt      time.Time
-	SendAt          time.Time
-	ExpireAt        time.Time
+
+	FlashMessage     bool
+	TruncateConcat   bool
+	StrictValidation bool
+	MaxParts         int
+	FromTON          *int
+	FromNPI          *int
+
+	// Unknown are the members that this package has no field for, and those that it could not read into theirs. They are
+	// written again as they came, unless a field says otherwise.
+	Unknown map[string]json.RawMessage
 }
 
-// GetBatch reads one batch. Sinch keeps a batch for 14 days; a batch it does not know is an Error of status 404.
-func (c *Client) GetBatch(ctx context.Context, batchID string) (*Batch, error) {
-	path, err := batchPath(batchID, "")
-	if err != nil {
-		return nil, failed(GetBatch, err)
+// Numbers returns those entries of To that are numbers, as they are there, each number once. To compare numbers, take
+// dlr.Digits of them.
+func (b *Batch) Numbers() []string {
+	return b.entries(isNumber, dlr.Digits)
+}
+
+// Groups returns how many groups are in To. Who is in a group, Sinch does not say with the batch.
+func (b *Batch) Groups() int {
+	groups := b.entries(func(entry string) bool { return !isNumber(entry) }, func(entry string) string { return entry })
+	return len(groups)
+}
+
+// entries returns those entries of To that are wanted, but for those that are the same as one before.
+func (b *Batch) entries(wanted func(string) bool, same func(string) string) (found []string) {
+	seen := make(map[string]bool, len(b.To))
+	for _, entry := range b.To {
+		if wanted(entry) && !seen[same(entry)] {
+			seen[same(entry)] = true
+			found = append(found, entry)
+		}
 	}
-	a, err := c.read(ctx, GetBatch, path)
-	if err != nil {
+	return found
+}
+
+func isNumber(entry string) bool {
+	digits := dlr.Digits(entry)
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return digits != ""
+}
+
+// Text returns the body of a text; empty for other types.
+func (b *Batch) Text() string {
+	var s string
+	if (b.Type != "" && b.Type != TypeText) || json.Unmarshal(b.Body, &s) != nil {
+		return ""
+	}
+	return s
+}
+
+// ParseBatch reads a batch as Sinch answers with it, tolerantly: only what is no JSON object at all is an error. Whether it
+// is about a batch, its ID tells.
+func ParseBatch(body []byte) (*Batch, error) {
+	b := &Batch{}
+	if err := b.UnmarshalJSON(body); err != nil {
 		return nil, err
 	}
-	b, err := parseBatch(a.body)
-	if err == nil && b.ID != batchID {
-		err = errOtherBatch
-	}
-	if err != nil {
-		return nil, c.unreadable(GetBatch, a, err)
-	}
 	return b, nil
+}
+
+// UnmarshalJSON is as tolerant as ParseBatch.
+func (b *Batch) UnmarshalJSON(body []byte) error {
+	m, err := parseMembers(body)
+	if err != nil {
+		return err
+	}
+	*b = Batch{
+		ID:               m.text("id"),
+		Type:             Type(m.text("type")),
+		To:               m.texts("to"),
+		From:             m.text("from"),
+		Body:             m.raw("body"),
+		UDH:              m.text("udh"),
+		Parameters:       m.parameters("parameters"),
+		DeliveryReport:   DeliveryReport(m.text("delivery_report")),
+		SendAt:           m.moment("send_at"),
+		ExpireAt:         m.moment("expire_at"),
+		CallbackURL:      m.text("callback_url"),
+		ClientReference:  cut(m.text("client_reference"), maxReference),
+		FeedbackEnabled:  m.flag("feedback_enabled"),
+		Canceled:         m.flag("canceled"),
+		CreatedAt:        m.moment("created_at"),
+		ModifiedAt:       m.moment("modified_at"),
+		FlashMessage:     m.flag("flash_message"),
+		TruncateConcat:   m.flag("truncate_concat"),
+		StrictValidation: m.flag("strict_validation"),
+		MaxParts:         value(m.integer("max_number_of_message_parts")),
+		FromTON:          m.integer("from_ton"),
+		FromNPI:          m.integer("from_npi"),
+	}
+	b.Unknown = m.rest()
+	return nil
+}
+
+// MarshalJSON writes the batch as Sinch does: what is not set is left out, except canceled.
+func (b Batch) MarshalJSON() ([]byte, error) {
+	w := wire{
+		ID: b.ID, Type: b.Type, To: b.To, From: set(b.From), UDH: set(b.UDH), Parameters: b.Parameters,
+		DeliveryReport: set(b.DeliveryReport), SendAt: timestamp(b.SendAt), ExpireAt: timestamp(b.ExpireAt),
+		CallbackURL: set(b.CallbackURL), ClientReference: set(b.ClientReference),
+		FeedbackEnabled: set(b.FeedbackEnabled), FlashMessage: set(b.FlashMessage),
+		TruncateConcat: set(b.TruncateConcat), StrictValidation: set(b.StrictValidation),
+		MaxParts: set(b.MaxParts), FromTON: b.FromTON, FromNPI: b.FromNPI,
+		CreatedAt: timestamp(b.CreatedAt), ModifiedAt: timestamp(b.ModifiedAt),
+	}
+	if len(b.Body) > 0 {
+		w.Body = b.Body
+	}
+	if _, unread := b.Unknown["canceled"]; b.Canceled || !unread {
+		w.Canceled = &b.Canceled
+	}
+	return w.encode(b.Unknown)
 }
 
 // errOtherBatch guards against whoever answers 200 to everything: read as a batch, such an answer would say that no
@@ -58,93 +157,14 @@ func batchPath(batchID, rest string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return "/batches/" + segment + rest, nil
+	return batchesPath + "/" + segment + rest, nil
 }
 
-type wireBatch struct {
-	ID              text              `json:"id"`
-	Type            text              `json:"type"`
-	To              []json.RawMessage `json:"to"`
-	FeedbackEnabled flag              `json:"feedback_enabled"`
-	DeliveryReport  text              `json:"delivery_report"`
-	ClientReference text              `json:"client_reference"`
-	CallbackURL     text              `json:"callback_url"`
-	Canceled        flag              `json:"canceled"`
-	CreatedAt       moment            `json:"created_at"`
-	ModifiedAt      moment            `json:"modified_at"`
-	SendAt          moment            `json:"send_at"`
-	ExpireAt        moment            `json:"expire_at"`
-}
-
-func parseBatch(body []byte) (*Batch, error) {
-	var w wireBatch
-	if err := json.Unmarshal(body, &w); err != nil {
-		// A member of another type stays as it is.
-		if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); !ok || mismatch.Field == "" {
-			return nil, err
-		}
-	}
-	return &Batch{
-		ID:              string(w.ID),
-		Type:            string(w.Type),
-		Recipients:      len(w.To),
-		FeedbackEnabled: bool(w.FeedbackEnabled),
-		ReportKind:      string(w.DeliveryReport),
-		ClientReference: cut(string(w.ClientReference), maxReference),
-		CallbackURL:     string(w.CallbackURL),
-		Canceled:        bool(w.Canceled),
-		CreatedAt:       time.Time(w.CreatedAt),
-		ModifiedAt:      time.Time(w.ModifiedAt),
-		SendAt:          time.Time(w.SendAt),
-		ExpireAt:        time.Time(w.ExpireAt),
-	}, nil
-}
-
-// maxReference is Sinch's own limit for a client_reference, in characters.
-const maxReference = 2048
+const batchesPath = "/batches"
 
 func cut(s string, limit int) string {
 	if utf8.RuneCountInString(s) <= limit {
 		return s
 	}
 	return string([]rune(s)[:limit])
-}
-
-// text is a JSON string, or a JSON number as it is written; any other value reads as empty. It has no NUL, which
-// PostgreSQL could not keep.
-type text string
-
-func (t *text) UnmarshalJSON(b []byte) error {
-	switch c := b[0]; {
-	case c == '"':
-		var s string
-		if err := json.Unmarshal(b, &s); err != nil {
-			return err
-		}
-		*t = text(strings.ReplaceAll(s, "\x00", "\ufffd"))
-	case c == '-' || c >= '0' && c <= '9':
-		*t = text(b)
-	}
-	return nil
-}
-
-// flag is a JSON true, or a string that says so.
-type flag bool
-
-func (f *flag) UnmarshalJSON(b []byte) error {
-	*f = flag(bytes.EqualFold(bytes.Trim(b, `"`), []byte("true")))
-	return nil
-}
-
-// moment is a timestamp as dlr reads it; anything else is zero.
-type moment time.Time
-
-func (m *moment) UnmarshalJSON(b []byte) error {
-	var s text
-	if err := s.UnmarshalJSON(b); err != nil {
-		return err
-	}
-	t, _ := dlr.ParseTime(string(s))
-	*m = moment(t)
-	return nil
 }

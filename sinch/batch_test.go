@@ -1,6 +1,7 @@
 package sinch
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -18,9 +19,15 @@ func TestGetBatch(t *testing.T) {
 	require.Equal(t, &Batch{
 		ID:              testBatch,
 		Type:            "mt_text",
-		Recipients:      3,
+		To:              []string{"447700900118", "01K2NDE5RPA0C7W3B9HYZK4T6M", "46701740607"},
+		From:            "12025550100",
+		Body:            json.RawMessage(`"Hi ${name}, your code is ${code}."`),
 		FeedbackEnabled: true,
-		ReportKind:      "per_recipient_final",
+		DeliveryReport:  ReportPerRecipientFinal,
+		Parameters: Parameters{
+			"name": {"+447700900118": "Ada", "default": "there"},
+			"code": {"+447700900118": "4711", "default": "0000"},
+		},
 		ClientReference: "otp/8a02",
 		CallbackURL:     "https://hooks.example.com/sinch/sms?tenant=a",
 		CreatedAt:       time.Date(2025, 8, 19, 16, 20, 5, 118e6, time.UTC),
@@ -28,6 +35,9 @@ func TestGetBatch(t *testing.T) {
 		SendAt:          time.Date(2025, 8, 20, 5, 30, 0, 0, time.UTC),
 		ExpireAt:        time.Date(2025, 8, 21, 5, 30, 0, 0, time.UTC),
 	}, b)
+	require.Equal(t, []string{"447700900118", "46701740607"}, b.Numbers())
+	require.Equal(t, 1, b.Groups())
+	require.Equal(t, "Hi ${name}, your code is ${code}.", b.Text())
 	require.Equal(t, "/xms/v1/"+testPlan+"/batches/"+testBatch, u.requests()[0].URI)
 	require.Equal(t, http.MethodGet, u.requests()[0].Method)
 }
@@ -37,12 +47,29 @@ func TestGetBatchReadsTolerantly(t *testing.T) {
 		body string
 		want Batch
 	}{
-		"canceled":           {fixture(t, "res-cancel-200.json"), Batch{ID: "01K2R04WZ6E8J1CTANH5VB3M2P", Type: "mt_text", Recipients: 1, Canceled: true, FeedbackEnabled: true, ReportKind: "summary"}},
-		"only an id":         {`{"id":"b"}`, Batch{ID: "b"}},
-		"unknown members":    {`{"id":"b","tags":["x"],"to":[1,2,{"a":1}],"more":{}}`, Batch{ID: "b", Recipients: 3}},
-		"numeric id":         {`{"id":12,"client_reference":7}`, Batch{ID: "12", ClientReference: "7"}},
-		"other types":        {`{"to":"x","id":"b","type":{},"client_reference":[1],"created_at":5,"canceled":1,"feedback_enabled":"True"}`, Batch{ID: "b", FeedbackEnabled: true}},
-		"nulls":              {`{"id":"b","to":null,"feedback_enabled":null,"send_at":null}`, Batch{ID: "b"}},
+		"only an id": {`{"id":"b"}`, Batch{ID: "b"}},
+		"unknown members": {
+			`{"id":"b","tags":["x"],"to":[1,"2",{"a":1}],"more":{},"ID":"c"}`,
+			Batch{ID: "b", To: []string{"1", "2"}, Unknown: raws("tags", `["x"]`, "more", `{}`, "ID", `"c"`)},
+		},
+		"numeric id": {`{"id":12,"client_reference":7,"from":12025550100}`, Batch{ID: "12", ClientReference: "7", From: "12025550100"}},
+		"texts for numbers": {
+			`{"id":"b","from_ton":"1","from_npi":18,"max_number_of_message_parts":" 3 ","canceled":"true","flash_message":"false"}`,
+			Batch{ID: "b", FromTON: new(1), FromNPI: new(18), MaxParts: 3, Canceled: true},
+		},
+		"numbers for texts": {
+			`{"id":"b","parameters":{"n":{"default":5}},"udh":"00","truncate_concat":true,"strict_validation":true}`,
+			Batch{ID: "b", Parameters: Parameters{"n": {"default": "5"}}, UDH: "00", TruncateConcat: true, StrictValidation: true},
+		},
+		"other types": {
+			`{"to":"x","id":"b","type":{},"client_reference":[1],"created_at":5,"canceled":1,"feedback_enabled":"True",` +
+				`"parameters":{"n":{"default":[]}},"from_ton":"x","send_at":"soon"}`,
+			Batch{ID: "b", FeedbackEnabled: true, Unknown: raws(
+				"to", `"x"`, "type", `{}`, "client_reference", `[1]`, "created_at", `5`, "canceled", `1`,
+				"parameters", `{"n":{"default":[]}}`, "from_ton", `"x"`, "send_at", `"soon"`,
+			)},
+		},
+		"nulls":              {`{"id":"b","to":null,"feedback_enabled":null,"send_at":null,"more":null}`, Batch{ID: "b"}},
 		"NUL":                {`{"id":"b","client_reference":"a\u0000b"}`, Batch{ID: "b", ClientReference: "a\ufffdb"}},
 		"a reference to cut": {`{"id":"b","client_reference":"` + strings.Repeat("é", 3000) + `"}`, Batch{ID: "b", ClientReference: strings.Repeat("é", 2048)}},
 	} {
@@ -50,7 +77,6 @@ func TestGetBatchReadsTolerantly(t *testing.T) {
 			u := newUpstream(t, says(http.StatusOK, test.body))
 			b, err := u.client(t).GetBatch(t.Context(), test.want.ID)
 			require.NoError(t, err)
-			b.CreatedAt, b.ModifiedAt, b.SendAt, b.ExpireAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 			require.Equal(t, &test.want, b)
 		})
 	}
@@ -77,4 +103,37 @@ func TestGetBatchBelievesOnlyTheBatchAskedFor(t *testing.T) {
 			assert.Error(t, errors.Unwrap(e))
 		})
 	}
+}
+
+func TestParseBatchNeedsAnObject(t *testing.T) {
+	for _, body := range []string{``, `null`, `[]`, `"x"`, `{"id":`, `<html>`} {
+		_, err := ParseBatch([]byte(body))
+		require.Error(t, err, body)
+	}
+	b, err := ParseBatch([]byte(`{}`))
+	require.NoError(t, err)
+	require.Equal(t, &Batch{}, b)
+}
+
+func TestBatchTellsNumbersFromGroups(t *testing.T) {
+	numbers := []string{"447700900118", "0046701740607", "54321"}
+	b := &Batch{To: append([]string{"01K2NDE5RPA0C7W3B9HYZK4T6M", "dxCJTlfb1UsF", "", "+", "dxCJTlfb1UsF"}, append(numbers, "+44 (7700) 900-118")...)}
+	require.Equal(t, numbers, b.Numbers())
+	require.Equal(t, 4, b.Groups(), "each once")
+}
+
+func TestOnlyATextHasText(t *testing.T) {
+	require.Equal(t, "a", (&Batch{Body: json.RawMessage(`"a"`)}).Text())
+	require.Empty(t, (&Batch{Type: TypeBinary, Body: json.RawMessage(`"a"`)}).Text())
+	require.Empty(t, (&Batch{Type: TypeText, Body: json.RawMessage(`{}`)}).Text())
+	require.Empty(t, (&Batch{}).Text())
+}
+
+// raws makes members of names and JSON values in turn.
+func raws(pairs ...string) map[string]json.RawMessage {
+	m := map[string]json.RawMessage{}
+	for i := 0; i < len(pairs); i += 2 {
+		m[pairs[i]] = json.RawMessage(pairs[i+1])
+	}
+	return m
 }

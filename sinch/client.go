@@ -32,6 +32,8 @@ type Config struct {
 	Timeout time.Duration
 	// MaxAnswer bounds the bytes read of one answer. Default 16 MiB: a full report to large groups is megabytes.
 	MaxAnswer int64
+	// MaxRequest bounds the bytes of a request's body. Default 4 MiB.
+	MaxRequest int64
 	// UserAgent defaults to "dlrloop".
 	UserAgent string
 }
@@ -45,9 +47,10 @@ type Project struct {
 }
 
 const (
-	defaultTimeout   = 10 * time.Second
-	defaultMaxAnswer = 16 << 20
-	defaultAuthURL   = "https://auth.sinch.com/oauth2/token"
+	defaultTimeout    = 10 * time.Second
+	defaultMaxAnswer  = 16 << 20
+	defaultMaxRequest = 4 << 20
+	defaultAuthURL    = "https://auth.sinch.com/oauth2/token"
 )
 
 // Client calls Sinch for one service plan or project. It is safe for use by any number of goroutines.
@@ -58,6 +61,7 @@ type Client struct {
 	secrets     []string // never to appear in an error
 	timeout     time.Duration
 	maxAnswer   int64
+	maxRequest  int64
 	userAgent   string
 }
 
@@ -72,10 +76,11 @@ func New(c Config) (*Client, error) {
 			Transport:     c.Transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		base:      base,
-		timeout:   cmp.Or(max(c.Timeout, 0), defaultTimeout),
-		maxAnswer: cmp.Or(max(c.MaxAnswer, 0), defaultMaxAnswer),
-		userAgent: cmp.Or(c.UserAgent, "dlrloop"),
+		base:       base,
+		timeout:    cmp.Or(max(c.Timeout, 0), defaultTimeout),
+		maxAnswer:  cmp.Or(max(c.MaxAnswer, 0), defaultMaxAnswer),
+		maxRequest: cmp.Or(max(c.MaxRequest, 0), defaultMaxRequest),
+		userAgent:  cmp.Or(c.UserAgent, "dlrloop"),
 	}
 	if c.Transport == nil {
 		client.http.Transport = newTransport()

@@ -99,7 +99,7 @@ func TestIDsCannotChangeThePath(t *testing.T) {
 		before := len(u.requests())
 		_, err := c.GetBatch(t.Context(), id)
 		require.Error(t, err)
-		_, err = c.GetReport(t.Context(), id, Full)
+		_, err = c.GetReport(t.Context(), id, ReportQuery{Kind: Full})
 		require.Error(t, err)
 		require.Error(t, c.Feedback(t.Context(), id, []string{"1"}))
 		var uris []string
@@ -117,7 +117,7 @@ func TestIDsThatNoPathCanHoldAreRefused(t *testing.T) {
 	for _, id := range []string{"", ".", ".."} {
 		_, err := c.GetBatch(t.Context(), id)
 		require.ErrorIs(t, err, ErrID)
-		_, err = c.GetReport(t.Context(), id, Full)
+		_, err = c.GetReport(t.Context(), id, ReportQuery{Kind: Full})
 		require.ErrorIs(t, err, ErrID)
 		_, err = c.GetRecipientReport(t.Context(), id, "1")
 		require.ErrorIs(t, err, ErrID)
@@ -174,7 +174,7 @@ func TestAnswersAreReadWithinBounds(t *testing.T) {
 		<-r.Context().Done()
 	})
 	c := u.client(t, within(time.Hour), func(c *Config) { c.MaxAnswer = 1 << 20 })
-	_, err := c.GetReport(t.Context(), testBatch, Full)
+	_, err := c.GetReport(t.Context(), testBatch, ReportQuery{Kind: Full})
 	e, ok := errors.AsType[*Error](err)
 	require.True(t, ok, err)
 	require.Equal(t, http.StatusOK, e.HTTPStatus)

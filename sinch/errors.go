@@ -17,9 +17,16 @@ type Operation string
 
 // The operations.
 const (
+	SendBatch          Operation = "send batch"
+	DryRunBatch        Operation = "dry run"
+	ListBatches        Operation = "list batches"
 	GetBatch           Operation = "get batch"
+	UpdateBatch        Operation = "update batch"
+	ReplaceBatch       Operation = "replace batch"
+	CancelBatch        Operation = "cancel batch"
 	GetReport          Operation = "get delivery report"
 	GetRecipientReport Operation = "get recipient delivery report"
+	ListReports        Operation = "list delivery reports"
 	SendFeedback       Operation = "send delivery feedback"
 	FetchToken         Operation = "fetch token" // of a project; part of every other operation
 )

@@ -16,7 +16,7 @@ const MaxRecipients = 1000
 var ErrRecipients = errors.New("feedback must name between 1 and 1000 recipients")
 
 // Feedback tells Sinch that these recipients received the batch. Sinch takes an empty list for everybody, so it is
-// refused here. It may be repeated. Sinch answers 404 for a batch that it does not know and for one that was sent without
+// refused here; FeedbackEveryone says that. It may be repeated. Sinch answers 404 for a batch that it does not know and for one that was sent without
 // feedback_enabled alike.
 func (c *Client) Feedback(ctx context.Context, batchID string, recipients []string) error {
 	if len(recipients) == 0 || len(recipients) > MaxRecipients {
@@ -27,6 +27,16 @@ func (c *Client) Feedback(ctx context.Context, batchID string, recipients []stri
 			return failed(SendFeedback, ErrRecipients)
 		}
 	}
+	return c.feedback(ctx, batchID, recipients)
+}
+
+// FeedbackEveryone tells Sinch that every recipient of the batch received it. Sinch refuses it for a batch that was sent
+// to a group. It may be repeated.
+func (c *Client) FeedbackEveryone(ctx context.Context, batchID string) error {
+	return c.feedback(ctx, batchID, []string{}) // an empty list, not null
+}
+
+func (c *Client) feedback(ctx context.Context, batchID string, recipients []string) error {
 	path, err := batchPath(batchID, "/delivery_feedback")
 	if err != nil {
 		return failed(SendFeedback, err)

@@ -2,6 +2,7 @@ package sinch
 
 import (
 	"context"
+	"net/http"
 	"net/url"
 
 	"github.com/dlrloop/dlrloop/dlr"
@@ -16,6 +17,13 @@ const (
 	Full    ReportKind = "full"    // with the recipients of each
 )
 
+// ReportQuery says what of a batch's report is wanted.
+type ReportQuery struct {
+	Kind     ReportKind   // empty is Summary
+	Statuses []dlr.Status // none: all
+	Codes    []int        // none: all
+}
+
 // Report is a delivery report with the bytes it was read from.
 type Report struct {
 	*dlr.Report
@@ -24,12 +32,28 @@ type Report struct {
 
 // GetReport reads a batch's delivery report as it stands, whatever kind of report the batch was sent with. Statuses in it
 // may be intermediate. A batch that Sinch does not know is an Error of status 404.
-func (c *Client) GetReport(ctx context.Context, batchID string, kind ReportKind) (Report, error) {
-	path, err := batchPath(batchID, "/delivery_report?type="+url.QueryEscape(string(kind)))
+func (c *Client) GetReport(ctx context.Context, batchID string, q ReportQuery) (Report, error) {
+	query, err := q.values()
+	if err != nil {
+		return Report{}, failed(GetReport, err)
+	}
+	path, err := batchPath(batchID, withQuery("/delivery_report", query))
 	if err != nil {
 		return Report{}, failed(GetReport, err)
 	}
 	return c.report(ctx, GetReport, path, batchID, dlr.Type.Batch)
+}
+
+func (q ReportQuery) values() (url.Values, error) {
+	v := url.Values{}
+	switch q.Kind {
+	case "":
+	case Summary, Full:
+		v.Set("type", string(q.Kind))
+	default:
+		return nil, invalid("type", "use summary or full")
+	}
+	return v, setStates(v, q.Statuses, q.Codes)
 }
 
 // GetRecipientReport reads the last report of one recipient. A batch that Sinch does not know, and a number that is no
@@ -47,16 +71,27 @@ func (c *Client) GetRecipientReport(ctx context.Context, batchID, recipient stri
 }
 
 func (c *Client) report(ctx context.Context, op Operation, path, batchID string, shape func(dlr.Type) bool) (Report, error) {
-	a, err := c.read(ctx, op, path)
+	a, err := c.read(ctx, call{operation: op, method: http.MethodGet, path: path})
 	if err != nil {
 		return Report{}, err
 	}
-	parsed, err := dlr.Parse(a.body)
-	if err == nil && (!shape(parsed.Type) || parsed.Report.BatchID != batchID) {
+	r, err := parseReport(a.body, shape)
+	if err == nil && r.BatchID != batchID {
 		err = errOtherBatch
 	}
 	if err != nil {
 		return Report{}, c.unreadable(op, a, err)
 	}
-	return Report{Report: parsed.Report, Raw: a.body}, nil
+	return r, nil
+}
+
+func parseReport(body []byte, shape func(dlr.Type) bool) (Report, error) {
+	parsed, err := dlr.Parse(body)
+	if err == nil && !shape(parsed.Type) {
+		err = errOtherBatch
+	}
+	if err != nil {
+		return Report{}, err
+	}
+	return Report{Report: parsed.Report, Raw: body}, nil
 }

@@ -17,13 +17,13 @@ func TestGetReport(t *testing.T) {
 	want, err := dlr.Parse([]byte(body))
 	require.NoError(t, err)
 
-	r, err := u.client(t).GetReport(t.Context(), want.Report.BatchID, Full)
+	r, err := u.client(t).GetReport(t.Context(), want.Report.BatchID, ReportQuery{Kind: Full})
 	require.NoError(t, err)
 	require.Equal(t, want.Report, r.Report)
 	require.Equal(t, body, string(r.Raw))
 	require.Equal(t, "/xms/v1/"+testPlan+"/batches/"+r.BatchID+"/delivery_report?type=full", u.requests()[0].URI)
 
-	_, err = u.client(t).GetReport(t.Context(), want.Report.BatchID, Summary)
+	_, err = u.client(t).GetReport(t.Context(), want.Report.BatchID, ReportQuery{Kind: Summary})
 	require.NoError(t, err)
 	require.Equal(t, "/xms/v1/"+testPlan+"/batches/"+r.BatchID+"/delivery_report?type=summary", u.requests()[1].URI)
 }
@@ -50,7 +50,7 @@ func TestReportsAboutSomethingElseAreErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := newUpstream(t, says(http.StatusOK, body))
-			_, err := u.client(t).GetReport(t.Context(), testBatch, Full)
+			_, err := u.client(t).GetReport(t.Context(), testBatch, ReportQuery{Kind: Full})
 			e, ok := errors.AsType[*Error](err)
 			require.True(t, ok, err)
 			assert.Equal(t, http.StatusOK, e.HTTPStatus)
@@ -59,7 +59,7 @@ func TestReportsAboutSomethingElseAreErrors(t *testing.T) {
 		})
 	}
 	u := newUpstream(t, says(http.StatusOK, "{"))
-	_, err := u.client(t).GetReport(t.Context(), testBatch, Full)
+	_, err := u.client(t).GetReport(t.Context(), testBatch, ReportQuery{Kind: Full})
 	parse, ok := errors.AsType[*dlr.ParseError](err)
 	require.True(t, ok, err)
 	require.Equal(t, dlr.NotJSON, parse.Reason)

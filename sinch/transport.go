@@ -38,6 +38,9 @@ func (c *Client) do(ctx context.Context, k call) (answer, error) {
 			return answer{}, failed(k.operation, err)
 		}
 	}
+	if int64(len(body)) > c.maxRequest {
+		return answer{}, failed(k.operation, requestRule(c.maxRequest))
+	}
 	token, err := c.credentials.token(ctx)
 	if err != nil {
 		return answer{}, err
@@ -94,16 +97,17 @@ func readBounded(r io.Reader, limit int64) ([]byte, error) {
 
 // read makes a call whose answer is meant to have a body. A cut connection is a failure on the way; an answer that is too
 // long is Sinch's.
-func (c *Client) read(ctx context.Context, op Operation, path string) (answer, error) {
-	a, err := c.do(ctx, call{operation: op, method: http.MethodGet, path: path, read: true})
+func (c *Client) read(ctx context.Context, k call) (answer, error) {
+	k.read = true
+	a, err := c.do(ctx, k)
 	if err != nil {
 		return answer{}, err
 	}
 	if errors.Is(a.err, errTooLong) {
-		return answer{}, c.unreadable(op, a, a.err)
+		return answer{}, c.unreadable(k.operation, a, a.err)
 	}
 	if a.err != nil {
-		return answer{}, failed(op, a.err)
+		return answer{}, failed(k.operation, a.err)
 	}
 	return a, nil
 }

@@ -1,0 +1,128 @@
+package sinch
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dlrloop/dlrloop/dlr"
+)
+
+// members are those of a JSON object that are still to be read. They are read tolerantly: what cannot be read gives a zero
+// value and stays among them, what can is taken out. A null reads as if the member were missing.
+type members map[string]json.RawMessage
+
+var errNoObject = errors.New("it is no JSON object")
+
+func parseMembers(body []byte) (members, error) {
+	var m members
+	err := json.Unmarshal(body, &m)
+	if _, mismatch := errors.AsType[*json.UnmarshalTypeError](err); mismatch || (err == nil && m == nil) {
+		return nil, errNoObject
+	}
+	if err != nil {
+		return nil, err
+	}
+	for name, raw := range m {
+		if isNull(raw) {
+			delete(m, name)
+		}
+	}
+	return m, nil
+}
+
+// rest returns what was not read; nil for nothing.
+func (m members) rest() map[string]json.RawMessage {
+	if len(m) == 0 {
+		return nil
+	}
+	return m
+}
+
+// read takes a member out if the function given can read it.
+func read[T any](m members, name string, parse func(json.RawMessage) (T, bool)) T {
+	var zero T
+	raw, found := m[name]
+	if !found {
+		return zero
+	}
+	v, ok := parse(raw)
+	if !ok {
+		return zero
+	}
+	delete(m, name)
+	return v
+}
+
+func (m members) raw(name string) json.RawMessage {
+	return read(m, name, func(raw json.RawMessage) (json.RawMessage, bool) { return raw, true })
+}
+
+func (m members) text(name string) string            { return read(m, name, looseText) }
+func (m members) texts(name string) []string         { return read(m, name, looseTexts) }
+func (m members) flag(name string) bool              { return read(m, name, looseFlag) }
+func (m members) integer(name string) *int           { return read(m, name, looseInteger) }
+func (m members) moment(name string) time.Time       { return read(m, name, looseMoment) }
+func (m members) parameters(name string) Parameters  { return read(m, name, looseParameters) }
+func (m members) list(name string) []json.RawMessage { return read(m, name, as[[]json.RawMessage]) }
+
+// looseText reads a string, or a number as it is written. The text has no NUL, which PostgreSQL could not keep.
+func looseText(raw json.RawMessage) (string, bool) {
+	if c := raw[0]; c == '-' || c >= '0' && c <= '9' {
+		return string(raw), true
+	}
+	s, ok := as[string](raw)
+	return strings.ReplaceAll(s, "\x00", "\ufffd"), ok
+}
+
+// looseTexts drops the elements that are neither string nor number.
+func looseTexts(raw json.RawMessage) ([]string, bool) {
+	list, ok := as[[]json.RawMessage](raw)
+	var texts []string
+	for _, element := range list {
+		if s, ok := looseText(element); ok {
+			texts = append(texts, s)
+		}
+	}
+	return texts, ok
+}
+
+// looseFlag reads true and false, or a string that says so.
+func looseFlag(raw json.RawMessage) (value, ok bool) {
+	word := bytes.Trim(raw, `"`)
+	value = bytes.EqualFold(word, []byte("true"))
+	return value, value || bytes.EqualFold(word, []byte("false"))
+}
+
+// looseInteger reads an integer, or a string that holds one.
+func looseInteger(raw json.RawMessage) (*int, bool) {
+	s, _ := looseText(raw)
+	i, err := strconv.Atoi(strings.TrimSpace(s))
+	return &i, err == nil
+}
+
+// looseMoment reads a timestamp as dlr does.
+func looseMoment(raw json.RawMessage) (time.Time, bool) {
+	s, _ := looseText(raw)
+	return dlr.ParseTime(s)
+}
+
+// looseParameters takes values that are numbers for strings.
+func looseParameters(raw json.RawMessage) (Parameters, bool) {
+	keys, ok := as[map[string]map[string]json.RawMessage](raw)
+	p := make(Parameters, len(keys))
+	for key, values := range keys {
+		p[key] = make(map[string]string, len(values))
+		for number, v := range values {
+			s, readable := looseText(v)
+			if !readable {
+				return nil, false
+			}
+			p[key][number] = s
+		}
+	}
+	return p, ok
+}

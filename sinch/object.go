@@ -1,0 +1,183 @@
+package sinch
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"time"
+	"unicode/utf8"
+
+	"github.com/dlrloop/dlrloop/dlr"
+)
+
+// object is a JSON object that is taken apart member by member, strictly. Names are compared exactly.
+type object struct {
+	left  map[string]json.RawMessage // what nobody has taken yet
+	fault error                      // the first thing that was wrong
+}
+
+func parseObject(body []byte) (*object, error) {
+	if !utf8.Valid(body) {
+		return nil, invalid("", "it is not JSON: it must be UTF-8")
+	}
+	o := &object{}
+	err := json.Unmarshal(body, &o.left)
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return nil, invalid("", "it is not JSON: %v, at byte %d", syntax, syntax.Offset)
+	}
+	if err != nil || o.left == nil {
+		return nil, invalid("", "it must be a JSON object")
+	}
+	return o, nil
+}
+
+// note keeps the first error.
+func (o *object) note(err error) {
+	if o.fault == nil {
+		o.fault = err
+	}
+}
+
+func (o *object) fail(member, reason string) { o.note(invalid(member, "%s", reason)) }
+
+func (o *object) require(members ...string) {
+	for _, member := range members {
+		if _, found := o.left[member]; !found {
+			o.fail(member, "it is missing; a message of this type needs it")
+		}
+	}
+}
+
+// rest returns what nobody has taken; nil for nothing.
+func (o *object) rest() map[string]json.RawMessage {
+	if len(o.left) == 0 {
+		return nil
+	}
+	return o.left
+}
+
+func isNull(raw json.RawMessage) bool { return string(raw) == "null" }
+
+func (o *object) dropNulls() {
+	for member, raw := range o.left {
+		if isNull(raw) {
+			delete(o.left, member)
+		}
+	}
+}
+
+// take reads a member with the function given; nil if there is none or it cannot be read, which is then a fault.
+func take[T any](o *object, member, expected string, read func(json.RawMessage) (T, bool)) *T {
+	raw, found := o.left[member]
+	if !found {
+		return nil
+	}
+	delete(o.left, member)
+	v, ok := read(raw)
+	if !ok {
+		o.fail(member, "it must be "+expected)
+		return nil
+	}
+	return &v
+}
+
+// as reads a JSON value that is not null.
+func as[T any](raw json.RawMessage) (v T, ok bool) {
+	return v, !isNull(raw) && json.Unmarshal(raw, &v) == nil
+}
+
+func (o *object) text(member string) *string  { return take(o, member, "a string", as[string]) }
+func (o *object) flag(member string) *bool    { return take(o, member, "true or false", as[bool]) }
+func (o *object) integer(member string) *int  { return take(o, member, "a whole number", as[int]) }
+func (o *object) base64(member string) []byte { return value(take(o, member, "base64", asBase64)) }
+func (o *object) hex(member string) []byte {
+	return value(take(o, member, "hexadecimal digits", asHex))
+}
+
+// messageType reads the member type; empty if there is none.
+func (o *object) messageType() Type {
+	raw := o.text("type")
+	if raw != nil && !Type(*raw).known() {
+		o.fail("type", unknownType)
+	}
+	return Type(value(raw))
+}
+
+func (o *object) texts(member string) *[]string {
+	return take(o, member, "a list of strings", asTexts)
+}
+
+func (o *object) moment(member string) *time.Time {
+	return take(o, member, "a time such as 2025-08-20T05:30:00Z", asMoment)
+}
+
+func (o *object) parameters(member string) Parameters {
+	return value(take(o, member, `an object of objects: key, then number or "default", then a string`, asParameters))
+}
+
+// media reads the body of a media message. The members in it are named as parts of it.
+func (o *object) media(member string) *Media {
+	raw := take(o, member, "an object with a url", as[map[string]json.RawMessage])
+	if raw == nil {
+		return nil
+	}
+	inner := &object{left: *raw}
+	inner.dropNulls()
+	m := &Media{URL: value(inner.text("url")), Message: value(inner.text("message")), Subject: value(inner.text("subject"))}
+	m.Unknown = inner.rest()
+	if e, ok := errors.AsType[*InvalidError](inner.fault); ok {
+		o.fail(member+"."+e.Member, e.Reason)
+	}
+	return m
+}
+
+func asTexts(raw json.RawMessage) ([]string, bool) {
+	list, ok := as[[]*string](raw)
+	texts := make([]string, len(list))
+	for i, s := range list {
+		if s == nil {
+			return nil, false
+		}
+		texts[i] = *s
+	}
+	return texts, ok
+}
+
+func asMoment(raw json.RawMessage) (time.Time, bool) {
+	s, ok := as[string](raw)
+	if !ok {
+		return time.Time{}, false
+	}
+	return dlr.ParseTime(s)
+}
+
+func asBase64(raw json.RawMessage) ([]byte, bool) {
+	s, ok := as[string](raw)
+	b, err := base64.StdEncoding.DecodeString(s)
+	return b, ok && err == nil
+}
+
+func asHex(raw json.RawMessage) ([]byte, bool) {
+	s, ok := as[string](raw)
+	b, err := hex.DecodeString(s)
+	return b, ok && err == nil
+}
+
+func asParameters(raw json.RawMessage) (Parameters, bool) {
+	keys, ok := as[map[string]map[string]*string](raw)
+	p := make(Parameters, len(keys))
+	for key, values := range keys {
+		if values == nil {
+			return nil, false
+		}
+		p[key] = make(map[string]string, len(values))
+		for number, v := range values {
+			if v == nil {
+				return nil, false
+			}
+			p[key][number] = *v
+		}
+	}
+	return p, ok
+}

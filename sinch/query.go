@@ -1,0 +1,67 @@
+package sinch
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dlrloop/dlrloop/dlr"
+)
+
+// withQuery adds a query to a path.
+func withQuery(path string, query url.Values) string {
+	if len(query) == 0 {
+		return path
+	}
+	return path + "?" + query.Encode()
+}
+
+// setTexts joins values with commas, which none of them may have.
+func setTexts[T ~string](query url.Values, name string, values []T) error {
+	if len(values) == 0 {
+		return nil
+	}
+	var joined []string
+	for i, v := range values {
+		if strings.TrimSpace(string(v)) == "" || strings.Contains(string(v), ",") {
+			return invalid(fmt.Sprintf("%s[%d]", name, i), "it must not be blank or have a comma in it")
+		}
+		joined = append(joined, string(v))
+	}
+	query.Set(name, strings.Join(joined, ","))
+	return nil
+}
+
+// setStates filters by status and code.
+func setStates(query url.Values, statuses []dlr.Status, codes []int) error {
+	var joined []string
+	for _, code := range codes {
+		joined = append(joined, strconv.Itoa(code))
+	}
+	return firstOf(setTexts(query, "status", statuses), setTexts(query, "code", joined))
+}
+
+// setWindow limits a list to a page size and a time.
+func setWindow(query url.Values, pageSize int, start, end time.Time) error {
+	if pageSize < 0 || pageSize > maxPageSize {
+		return invalid("page_size", "it must be between 1 and %d; leave it out for %d", maxPageSize, maxPageSize)
+	}
+	if !start.IsZero() && !end.IsZero() && !start.Before(end) {
+		return invalid("start_date", "it must be before end_date")
+	}
+	for name, t := range map[string]time.Time{"start_date": start, "end_date": end} {
+		if s := timestamp(t); s != nil {
+			query.Set(name, *s)
+		}
+	}
+	return nil
+}
+
+func setReference(query url.Values, reference string) error {
+	if reference != "" {
+		query.Set("client_reference", reference)
+	}
+	return lengthRule("client_reference", reference, maxReference)
+}
