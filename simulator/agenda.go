@@ -5,14 +5,15 @@ import (
 	"time"
 )
 
-// entry is something to be done at its time: exactly one of a status change (batch, recipient and stage), an attempt of a
-// callback, and the waking of a target.
+// entry is something to be done at its time: exactly one of a status change (batch, recipient and stage), the leaving of a
+// batch (batch and departure), an attempt of a callback, and the waking of a target.
 type entry struct {
 	due       time.Time
 	sequence  uint64 // keeps the order of what is due at the same moment
 	batch     *batch
 	recipient int32
 	stage     stage
+	departure uint64 // from 1
 	callback  *callback
 	target    *target
 }

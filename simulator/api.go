@@ -16,10 +16,26 @@ type Operation string
 
 const (
 	OpSend     Operation = "send"     // POST …/batches
+	OpDryRun   Operation = "dry_run"  // POST …/batches/dry_run
+	OpList     Operation = "list"     // GET …/batches
 	OpBatch    Operation = "batch"    // GET …/batches/{batch}
+	OpUpdate   Operation = "update"   // POST …/batches/{batch}
+	OpReplace  Operation = "replace"  // PUT …/batches/{batch}
+	OpCancel   Operation = "cancel"   // DELETE …/batches/{batch}
 	OpReport   Operation = "report"   // the three ways to read delivery reports
 	OpFeedback Operation = "feedback" // POST …/batches/{batch}/delivery_feedback
+	OpGroup    Operation = "group"    // all of …/groups
 )
+
+// mayGoWrong says whether bad days befall calls of o: those that may be repeated and leave everything as it is, and feedback.
+func (o Operation) mayGoWrong() bool {
+	switch o {
+	case OpDryRun, OpList, OpBatch, OpReport, OpFeedback:
+		return true
+	default:
+		return false
+	}
+}
 
 // maxBody bounds the body of a call: a thousand recipients with parameters of their own fit.
 const maxBody = 4 << 20
@@ -47,11 +63,25 @@ type route struct {
 func (s *Simulator) routes() []route {
 	return []route{
 		{"POST /xms/v1/{plan}/batches", OpSend, http.StatusCreated, s.send},
+		{"POST /xms/v1/{plan}/batches/dry_run", OpDryRun, http.StatusOK, s.dryRun},
+		{"GET /xms/v1/{plan}/batches", OpList, http.StatusOK, s.listBatches},
 		{"GET /xms/v1/{plan}/batches/{batch}", OpBatch, http.StatusOK, s.getBatch},
+		{"POST /xms/v1/{plan}/batches/{batch}", OpUpdate, http.StatusOK, s.update},
+		{"PUT /xms/v1/{plan}/batches/{batch}", OpReplace, http.StatusOK, s.replace},
+		{"DELETE /xms/v1/{plan}/batches/{batch}", OpCancel, http.StatusOK, s.cancel},
+		{"POST /xms/v1/{plan}/batches/{batch}/delivery_feedback", OpFeedback, http.StatusAccepted, s.takeFeedback},
+
 		{"GET /xms/v1/{plan}/batches/{batch}/delivery_report", OpReport, http.StatusOK, s.getBatchReport},
 		{"GET /xms/v1/{plan}/batches/{batch}/delivery_report/{recipient}", OpReport, http.StatusOK, s.getRecipientReport},
 		{"GET /xms/v1/{plan}/delivery_reports", OpReport, http.StatusOK, s.listReports},
-		{"POST /xms/v1/{plan}/batches/{batch}/delivery_feedback", OpFeedback, http.StatusAccepted, s.takeFeedback},
+
+		{"POST /xms/v1/{plan}/groups", OpGroup, http.StatusCreated, s.createGroup},
+		{"GET /xms/v1/{plan}/groups", OpGroup, http.StatusOK, s.listGroups},
+		{"GET /xms/v1/{plan}/groups/{group}", OpGroup, http.StatusOK, s.getGroup},
+		{"POST /xms/v1/{plan}/groups/{group}", OpGroup, http.StatusOK, s.updateGroup},
+		{"PUT /xms/v1/{plan}/groups/{group}", OpGroup, http.StatusOK, s.replaceGroup},
+		{"DELETE /xms/v1/{plan}/groups/{group}", OpGroup, http.StatusOK, s.deleteGroup},
+		{"GET /xms/v1/{plan}/groups/{group}/members", OpGroup, http.StatusOK, s.groupMembers},
 	}
 }
 
@@ -93,7 +123,7 @@ func (s *Simulator) serve(w http.ResponseWriter, r route, c *call) {
 	}
 }
 
-// admit identifies the plan, checks its token, and reads the body.
+// admit identifies the plan, checks its token, reads the body, and counts the request against the plan's rate.
 func (s *Simulator) admit(w http.ResponseWriter, c *call) error {
 	c.plan = s.plans[c.PathValue("plan")] // plans are fixed by New
 	if c.plan == nil {
@@ -103,9 +133,19 @@ func (s *Simulator) admit(w http.ResponseWriter, c *call) error {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		return bare(http.StatusUnauthorized)
 	}
-	if c.Method != http.MethodPost {
-		return nil
+	if c.Method == http.MethodPost || c.Method == http.MethodPut {
+		if err := c.read(w); err != nil {
+			return err
+		}
 	}
+	if c.plan.requests != nil && !c.plan.requests.AllowN(c.started, 1) {
+		return bare(http.StatusTooManyRequests)
+	}
+	return nil
+}
+
+// read reads the body.
+func (c *call) read(w http.ResponseWriter) error {
 	if kind, _, err := mime.ParseMediaType(c.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return bare(http.StatusUnsupportedMediaType)
 	}
@@ -141,6 +181,9 @@ func (s *Simulator) answer(w http.ResponseWriter, c *call, given reply, b blow) 
 		w.Header().Set("Retry-After", b.RetryAfter)
 	}
 	if given.body == nil {
+		if json.Valid([]byte(b.Body)) {
+			w.Header().Set("Content-Type", "application/json")
+		}
 		w.WriteHeader(given.status)
 		_, _ = io.WriteString(w, b.Body)
 		return

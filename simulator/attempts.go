@@ -52,7 +52,7 @@ func (s *Simulator) work(ctx context.Context, c *callback) {
 func (s *Simulator) post(ctx context.Context, c *callback, url, nonce string, now time.Time) (int16, failure) {
 	limited, cancel := context.WithTimeout(ctx, s.config.CallbackTimeout)
 	defer cancel()
-	body := c.content()
+	body := s.content(c)
 	req, err := http.NewRequestWithContext(limited, http.MethodPost, url, bytes.NewReader(body))
 	if url == "" || err != nil {
 		return 0, noURL

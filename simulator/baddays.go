@@ -18,9 +18,9 @@ type BadDays struct {
 	Queued      float64 // recipients whose Queued is called back too; 0 means 0.05
 	Skipped     float64 // recipients whose Dispatched is never called back; 0 means 0.03
 
-	// Upstream is the share of reads and feedback calls that go wrong; 0 means 0.03. Beside it the first two feedback calls
-	// for each of the first three batches with feedback enabled show the six ways in turn. A send goes wrong only by a
-	// fault set by hand: it could not be repeated safely.
+	// Upstream is the share of reads, dry runs and feedback calls that go wrong; 0 means 0.03. Beside it the first two feedback
+	// calls for each of the first three batches with feedback enabled show the six ways in turn. What changes a batch or a
+	// group goes wrong only by a fault set by hand: what the customer asked for would be lost.
 	Upstream float64
 
 	LateBy  time.Duration // 0 means ten times Config.Pace

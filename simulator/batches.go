@@ -16,22 +16,27 @@ const (
 	perRecipientFinal reportKind = "per_recipient_final"
 )
 
+// retention is how long after its start a batch can be found.
+const retention = 14 * 24 * time.Hour
+
 // batch is a batch that was sent, with its messages.
 type batch struct {
-	plan       *plan
-	id         string
-	ordinal    uint64 // in its plan, from 1
-	wantsBack  uint64 // ordinal among the plan's batches with feedback enabled; 0: it has not
-	kind       reportKind
-	members    members
-	created    time.Time
-	starts     time.Time // creation, or send_at if that is later
-	recipients []message
-	index      map[string]int32 // by digits
-	grouped    bool             // addressed to a group
-	open       int              // messages that are not final
-	sure       *[dayKinds]int32 // nil for a small batch
-	asked      map[Operation]int
+	draft
+	plan      *plan
+	id        string
+	ordinal   uint64 // in its plan, from 1
+	wantsBack uint64 // ordinal among the plan's batches that have had feedback enabled; 0: it never had
+	created   time.Time
+	modified  time.Time
+	waits     bool   // for its send_at
+	departure uint64 // counts the appointments to leave: all but the last are void
+	left      bool   // its messages have gone their way
+	canceled  bool
+	updated   int              // times
+	replaced  int              // times
+	open      int              // messages that are not final
+	sure      *[dayKinds]int32 // nil for a small batch
+	asked     map[Operation]int
 }
 
 // subject is what rolls about recipient i of b, or about all of it, are about.
@@ -51,6 +56,11 @@ func (b *batch) callbackURL() string {
 	return *b.members.CallbackURL
 }
 
+// wantsFeedback says whether feedback is enabled now.
+func (b *batch) wantsFeedback() bool {
+	return b.members.FeedbackEnabled != nil && *b.members.FeedbackEnabled
+}
+
 // reportType is the type member of the batch's reports.
 func (b *batch) reportType(prefix string) string {
 	if *b.members.Type == typeMedia {
@@ -59,65 +69,28 @@ func (b *batch) reportType(prefix string) string {
 	return prefix + "delivery_report_sms"
 }
 
-// newBatch makes a batch of checked members. Its to is normalised, groups resolved, and a number named twice counts once.
-func (s *Simulator) newBatch(p *plan, m members, now time.Time) (*batch, error) {
-	b := &batch{plan: p, kind: reportKind(*m.DeliveryReport), created: stamp(now).Time, index: map[string]int32{}, asked: map[Operation]int{}}
-	to := make([]string, 0, len(m.To))
-	for _, entry := range m.To {
-		if number, ok := digits(entry); ok {
-			to = append(to, number)
-			b.add(number)
-			continue
-		}
-		members, ok := p.Groups[entry]
-		if !ok {
-			return nil, forbidden("unknown_group", "Group "+entry+" does not exist")
-		}
-		to = append(to, entry)
-		b.grouped = true
-		for _, member := range members {
-			number, _ := digits(member) // checked by New
-			b.add(number)
-		}
-	}
-	if b.kind != none && m.CallbackURL == nil && p.home.url == "" {
-		return nil, forbidden("missing_callback_url", "A delivery report is wanted, but neither the batch nor the plan has a callback URL")
-	}
-	m.To = to
-	b.starts = b.created
-	if m.SendAt != nil && m.SendAt.After(b.created) {
-		b.starts = m.SendAt.Time
-	}
-	if err := m.expire(b.starts); err != nil {
-		return nil, err
-	}
-	b.members = m
-	return b, nil
-}
-
-func (b *batch) add(number string) {
-	if _, twice := b.index[number]; twice {
-		return
-	}
-	b.index[number] = int32(len(b.recipients))
-	b.recipients = append(b.recipients, message{digits: number})
-}
-
-// enrol gives b its ordinals and its id and lets its messages go their way.
-func (s *Simulator) enrol(b *batch) {
-	p := b.plan
+// enrol makes a batch of d.
+func (s *Simulator) enrol(p *plan, d draft, created time.Time) *batch {
 	p.sends++
-	b.ordinal = p.sends
-	if b.members.FeedbackEnabled != nil && *b.members.FeedbackEnabled {
-		p.wantsBack++
-		b.wantsBack = p.wantsBack
-	}
+	b := &batch{plan: p, ordinal: p.sends, created: created, asked: map[Operation]int{}}
 	b.id = s.dice.id("batch", b.created, b.subject(allRecipients, 0))
 	s.batches = append(s.batches, b)
 	s.batchByID[batchKey{p.ID, b.id}] = b
-	s.counts.Recipients += len(b.recipients)
-	s.tell(Event{Kind: BatchSent, Plan: p.ID, Batch: b.id, Count: len(b.recipients)})
-	s.begin(b)
+	s.tell(Event{Kind: BatchSent, Plan: p.ID, Batch: b.id, Count: len(d.recipients)})
+	s.adopt(b, d, created)
+	return b
+}
+
+// adopt makes d what b is from now on, and lets it leave at once or waits until it may.
+func (s *Simulator) adopt(b *batch, d draft, now time.Time) {
+	s.counts.Recipients += len(d.recipients) - len(b.recipients)
+	d.inherit(b.roster)
+	b.draft, b.modified = d, now
+	if b.wantsBack == 0 && b.wantsFeedback() {
+		b.plan.wantsBack++
+		b.wantsBack = b.plan.wantsBack
+	}
+	s.await(b, now)
 }
 
 // batchView is a batch as the API shows it.
@@ -130,17 +103,23 @@ type batchView struct {
 }
 
 func (b *batch) view() batchView {
-	return batchView{ID: b.id, members: b.members, CreatedAt: timestamp{b.created}, ModifiedAt: timestamp{b.created}}
+	v := batchView{ID: b.id, members: b.members, Canceled: b.canceled, CreatedAt: timestamp{b.created}, ModifiedAt: timestamp{b.modified}}
+	expireAt := b.expireAt // the view outlives the lock
+	v.ExpireAt = &expireAt
+	return v
 }
 
 // find is the batch that c names.
 func (s *Simulator) find(c *call) (*batch, error) {
 	b := s.batchByID[batchKey{c.plan.ID, c.batchID()}]
-	if b == nil {
+	if b == nil || !b.kept(c.started) {
 		return nil, bare(http.StatusNotFound)
 	}
 	return b, nil
 }
+
+// kept says whether b can still be found.
+func (b *batch) kept(now time.Time) bool { return now.Sub(b.starts) <= retention }
 
 func (s *Simulator) getBatch(c *call) (any, error) {
 	s.mu.Lock()
@@ -153,19 +132,25 @@ func (s *Simulator) getBatch(c *call) (any, error) {
 }
 
 func (s *Simulator) send(c *call) (any, error) {
-	var m members
-	if err := decode(c.body, &m); err != nil {
-		return nil, err
-	}
-	if err := m.check(); err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.unlock()
-	b, err := s.newBatch(c.plan, m, time.Now())
+	m, err := readMembers(c.body)
 	if err != nil {
 		return nil, err
 	}
-	s.enrol(b)
-	return b.view(), nil
+	now := stamp(time.Now()).Time
+	s.mu.Lock()
+	defer s.unlock()
+	d, err := s.draft(c.plan, m, now, now)
+	if err != nil {
+		return nil, err
+	}
+	return s.enrol(c.plan, d, now).view(), nil
+}
+
+// readMembers reads and checks the body of a send, a dry run or a replace.
+func readMembers(body []byte) (members, error) {
+	var m members
+	if err := decode(body, &m); err != nil {
+		return m, err
+	}
+	return m, m.check()
 }

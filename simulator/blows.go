@@ -26,16 +26,24 @@ func (s *Simulator) strike(c *call) blow {
 	return blow{Fault: s.badCall(c)}
 }
 
-// badCall is the bad day, if any, of the n-th call of its operation for its batch. The first two feedback calls for each of
-// the first three batches that want feedback go through all six ways.
+// badCall is the bad day, if any, of the n-th call of its operation for its batch, or for its plan if it names no batch. The
+// first two feedback calls for each of the first three batches that want feedback go through all six ways.
 func (s *Simulator) badCall(c *call) Fault {
 	days := s.config.BadDays
-	b := s.batchByID[batchKey{c.plan.ID, c.batchID()}]
-	if days.Upstream == 0 || b == nil {
+	if days.Upstream == 0 || !c.operation.mayGoWrong() {
 		return Fault{}
 	}
-	n := b.asked[c.operation]
-	b.asked[c.operation]++
+	b := s.batchByID[batchKey{c.plan.ID, c.batchID()}]
+	asked, of := c.plan.asked, subject{plan: c.plan.ID}
+	switch {
+	case b != nil:
+		asked, of = b.asked, b.subject(allRecipients, 0)
+	case c.batchID() != "":
+		return Fault{}
+	}
+	n := asked[c.operation]
+	asked[c.operation]++
+	of.turn = n
 	ways := []Fault{
 		{Kind: FaultStatus, Status: http.StatusTooManyRequests, RetryAfter: "1"},
 		{Kind: FaultStatus, Status: http.StatusInternalServerError},
@@ -45,10 +53,11 @@ func (s *Simulator) badCall(c *call) Fault {
 		{Kind: FaultReset},
 		{Kind: FaultLatency, Latency: days.Latency},
 	}
-	if sure := 2*(int(b.wantsBack)-1) + n; c.operation == OpFeedback && b.wantsBack > 0 && n < 2 && sure < len(ways) {
-		return ways[sure]
+	if c.operation == OpFeedback && b.wantsFeedback() && n < 2 {
+		if sure := 2*(int(b.wantsBack)-1) + n; sure < len(ways) {
+			return ways[sure]
+		}
 	}
-	of := b.subject(allRecipients, n)
 	if s.dice.share("upstream "+string(c.operation), of) >= days.Upstream {
 		return Fault{}
 	}

@@ -88,20 +88,12 @@ func (s *Simulator) file(c *callback, isLost bool, due time.Time) {
 }
 
 // content is the body of c: the same bytes at every attempt.
-func (c *callback) content() []byte {
+func (s *Simulator) content(c *callback) []byte {
 	if c.body != nil {
 		return c.body
 	}
-	status, code := c.status()
-	r := recipientReport{
-		At:              timestamp{c.at},
-		BatchID:         c.batch.id,
-		ClientReference: c.batch.members.ClientReference,
-		Code:            code,
-		Recipient:       c.number(),
-		Status:          status,
-		Type:            c.kind(),
-	}
+	r := s.about(c.batch, int(c.recipient), c.stage)
+	r.At = timestamp{c.at}
 	if c.plus {
 		r.Recipient = "+" + r.Recipient
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -21,6 +22,11 @@ type Config struct {
 	Calm bool
 	// BadDays sets how often what goes wrong. It has no effect on a calm simulator.
 	BadDays BadDays
+	// Speed is how many times faster than in the world Sinch's own waits go by: till a batch's send_at, from there to its
+	// expire_at, Pace, RetryUnit and BadDays.LateBy. 0 means 1, and it is at least that. All times told are real ones; see the package documentation.
+	Speed float64
+	// RequestsPerSecond is how many requests a plan may make before it is answered 429, with bursts of as many; 0 means no limit.
+	RequestsPerSecond float64
 	// RetryUnit is the gap before the first retry of a callback; 0 means 5 s. Retries come 1, 2, 4 … 2^14 units after the first
 	// failure (5 s … 81 920 s); then the callback is given up.
 	RetryUnit time.Duration
@@ -49,8 +55,12 @@ type Plan struct {
 	Secret string
 	// CallbackHeader is sent with every callback: custom header values, or an Authorization of HTTP Basic.
 	CallbackHeader http.Header
-	// Groups maps the id of each group that exists to the numbers of its members.
+	// Groups maps the id of each group that exists from the start to the numbers of its members.
 	Groups map[string][]string
+	// Originators is the pool of senders that a batch without from is sent from. Without one such a batch is refused.
+	Originators []string
+	// SmartEncoding is the account feature that has recipient reports say how their message was encoded.
+	SmartEncoding bool
 }
 
 // String names the plan without its token and secret.
@@ -64,6 +74,8 @@ const (
 	defaultPace            = 300 * time.Millisecond
 	defaultCallbackTimeout = 10 * time.Second
 	defaultInFlight        = 32
+
+	maxRequestsPerSecond = 1_000_000
 )
 
 // resolve checks c and fills in its defaults.
@@ -81,9 +93,16 @@ func (c Config) resolve() (Config, error) {
 		}
 		seen[p.ID] = true
 	}
+	if c.Speed != 0 && !(c.Speed >= 1 && c.Speed <= math.MaxInt64) {
+		return c, errors.New("speed must be at least 1, or 0 for 1")
+	}
+	if !(c.RequestsPerSecond >= 0 && c.RequestsPerSecond <= maxRequestsPerSecond) {
+		return c, fmt.Errorf("requests per second must be between 0 and %d", maxRequestsPerSecond)
+	}
 	if c.RetryUnit < 0 || c.Pace < 0 || c.CallbackTimeout < 0 || c.MaxCallbacksInFlight < 0 {
 		return c, errors.New("retry unit, pace, callback timeout and callbacks in flight must not be negative")
 	}
+	c.Speed = orDefault(c.Speed, 1)
 	c.RetryUnit = orDefault(c.RetryUnit, defaultRetryUnit)
 	c.Pace = orDefault(c.Pace, defaultPace)
 	c.CallbackTimeout = orDefault(c.CallbackTimeout, defaultCallbackTimeout)
@@ -91,13 +110,21 @@ func (c Config) resolve() (Config, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	var err error
 	if c.Calm {
 		c.BadDays = BadDays{}
-		return c, nil
+	} else if c.BadDays, err = c.BadDays.resolve(c.Pace); err != nil {
+		return c, err
 	}
-	var err error
-	c.BadDays, err = c.BadDays.resolve(c.Pace)
-	return c, err
+	for _, wait := range []*time.Duration{&c.RetryUnit, &c.Pace, &c.BadDays.LateBy} {
+		*wait = c.shorten(*wait)
+	}
+	return c, nil
+}
+
+// shorten is how long a wait of Sinch's own really takes.
+func (c Config) shorten(wait time.Duration) time.Duration {
+	return time.Duration(float64(wait) / c.Speed)
 }
 
 func (p Plan) validate() error {
@@ -108,6 +135,11 @@ func (p Plan) validate() error {
 		return errors.New("token: must not be empty")
 	case p.CallbackURL != "" && !isCallbackURL(p.CallbackURL):
 		return errors.New("callback url: an absolute http or https URL of at most 2048 characters is needed")
+	}
+	for _, sender := range p.Originators {
+		if sender == "" {
+			return errors.New("originators: an empty sender")
+		}
 	}
 	for id, members := range p.Groups {
 		if _, isNumber := digits(id); isNumber || id == "" {

@@ -31,5 +31,9 @@ func forbidden(code, text string) *refusal {
 	return &refusal{http.StatusForbidden, code, text}
 }
 
+func unknownGroup(id string) *refusal {
+	return forbidden("unknown_group", "Group "+id+" does not exist")
+}
+
 // bare is a refusal whose body Sinch does not document: it is empty.
 func bare(status int) *refusal { return &refusal{status: status} }

@@ -20,9 +20,15 @@ const (
 	statusDelivered  = "Delivered"
 	statusAborted    = "Aborted"
 	statusCancelled  = "Cancelled"
+	statusExpired    = "Expired"
 
-	codeQueued     = 400
-	codeDispatched = 401
+	codeQueued         = 400
+	codeDispatched     = 401
+	codeUnmatched      = 405
+	codeInternalExpiry = 406
+	codeCancelled      = 407
+	codeTooLong        = 411
+	codeExpired        = 159 // of what the SMSC could not deliver in time: the phone was not reached
 )
 
 // misfortunes are the ways a message ends other than Delivered, by their statuses and codes; 0 with Failed is real.
@@ -64,10 +70,17 @@ func (s *Simulator) SetFate(number string, f Fate) error {
 	return nil
 }
 
-// fate draws the fate of recipient i of b.
+// fate draws the fate of recipient i of b. What cannot be sent ends by that, whatever was set.
 func (s *Simulator) fate(b *batch, i int) Fate {
-	if f, ok := s.fates[b.recipients[i].digits]; ok {
-		return f
+	m := &b.recipients[i]
+	set, ok := s.fates[m.digits]
+	switch {
+	case m.unmatched:
+		return Fate{Status: statusAborted, Code: codeUnmatched, Lost: set.Lost}
+	case m.tooLong:
+		return Fate{Status: statusAborted, Code: codeTooLong, Lost: set.Lost}
+	case ok:
+		return set
 	}
 	if b.favoured(i) || !s.befalls(undelivered, b, i, final) {
 		return Fate{Status: statusDelivered}

@@ -28,7 +28,9 @@ var (
 	faultKinds = []FaultKind{
 		FaultLatency, FaultStatus, FaultHang, FaultReset, FaultAppliedBut500, FaultAppliedButHang, FaultAppliedButReset,
 	}
-	operations = []Operation{OpSend, OpBatch, OpReport, OpFeedback}
+	operations = []Operation{
+		OpSend, OpDryRun, OpList, OpBatch, OpUpdate, OpReplace, OpCancel, OpReport, OpFeedback, OpGroup,
+	}
 )
 
 // applies says whether a call hit by such a fault, or by none, takes effect.

@@ -73,9 +73,9 @@ func TestAnAppliedSendHasMadeABatch(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
 		require.NoError(t, u.sim.SetFault(Fault{Operation: OpSend, Kind: FaultStatus, Status: 500, Times: 1}))
 		require.NoError(t, u.sim.SetFault(Fault{Operation: OpSend, Kind: FaultAppliedBut500, Times: 1}))
-		require.Equal(t, 500, u.call(http.MethodPost, "/batches", `{"to":["12025550143"],"body":"x"}`).status)
+		require.Equal(t, 500, u.call(http.MethodPost, "/batches", `{"to":["12025550143"],"from":"ACME","body":"x"}`).status)
 		require.Empty(t, u.sim.Ledger().Batches)
-		require.Equal(t, 500, u.call(http.MethodPost, "/batches", `{"to":["12025550143"],"body":"x"}`).status)
+		require.Equal(t, 500, u.call(http.MethodPost, "/batches", `{"to":["12025550143"],"from":"ACME","body":"x"}`).status)
 		require.Len(t, u.sim.Ledger().Batches, 1)
 	})
 }
@@ -127,7 +127,7 @@ func TestFaultsAreChecked(t *testing.T) {
 	for text, f := range map[string]Fault{
 		`kind "" is none of latency, status`: {},
 		`kind "smoke" is none of`:            {Kind: "smoke"},
-		`operation "cancel" is none of send`: {Kind: FaultReset, Operation: "cancel"},
+		`operation "smoke" is none of send`:  {Kind: FaultReset, Operation: "smoke"},
 		`needs a status`:                     {Kind: FaultStatus},
 		`status 99 is not between`:           {Kind: FaultStatus, Status: 99},
 		`kind reset has no status`:           {Kind: FaultReset, Status: 500},

@@ -63,7 +63,7 @@ func (s *Simulator) takeFeedback(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if b.wantsBack == 0 {
+	if !b.wantsFeedback() {
 		return nil, bare(http.StatusNotFound)
 	}
 	if c.feedback.Everyone && b.grouped {

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"sync"
@@ -201,11 +203,15 @@ func (u *customer) try(ctx context.Context, method, path, body string) (heard, e
 	return heard{res.StatusCode, res.Header, string(read)}, err
 }
 
-// send sends a batch and returns its id.
+// send sends a batch, with a body and a sender unless it has its own, and returns its id.
 func (u *customer) send(request map[string]any) string {
 	u.t.Helper()
+	request = maps.Clone(request)
 	if request["body"] == nil {
 		request["body"] = "hello"
+	}
+	if request["from"] == nil {
+		request["from"] = "12025550100"
 	}
 	h := u.call(http.MethodPost, "/batches", string(encode(request)))
 	require.Equal(u.t, http.StatusCreated, h.status, h.body)
@@ -236,4 +242,37 @@ func statuses(posts []post) []string {
 		list = append(list, p.report.Status)
 	}
 	return list
+}
+
+// object reads an answer of that status.
+func (u *customer) object(h heard, status int) map[string]any {
+	u.t.Helper()
+	require.Equal(u.t, status, h.status, h.body)
+	var read map[string]any
+	require.NoError(u.t, json.Unmarshal([]byte(h.body), &read), h.body)
+	return read
+}
+
+// get reads a batch.
+func (u *customer) get(batch string) map[string]any {
+	u.t.Helper()
+	return u.object(u.call(http.MethodGet, "/batches/"+batch, ""), http.StatusOK)
+}
+
+// refused checks that h is a refusal of that status and code, and says why.
+func (u *customer) refused(h heard, status int, code string) {
+	u.t.Helper()
+	read := u.object(h, status)
+	require.Equal(u.t, code, read["code"])
+	require.NotEmpty(u.t, read["text"])
+	require.Len(u.t, read, 2)
+}
+
+// recipientStatuses is what the ledger says of each recipient of the first batch: status and code.
+func (u *customer) recipientStatuses() map[string]string {
+	seen := map[string]string{}
+	for _, r := range u.sim.Ledger().Batches[0].Recipients {
+		seen[r.Recipient] = fmt.Sprintf("%s %d", r.Status, r.Code)
+	}
+	return seen
 }

@@ -17,9 +17,13 @@ type Ledger struct {
 type LedgerBatch struct {
 	Plan            string            `json:"plan"`
 	ID              string            `json:"id"`
-	FeedbackEnabled bool              `json:"feedback_enabled"`
+	FeedbackEnabled bool              `json:"feedback_enabled"` // now; it cannot change once the batch has left
 	Report          string            `json:"delivery_report"`
 	ClientReference string            `json:"client_reference,omitempty"`
+	Waiting         bool              `json:"waiting,omitempty"`  // for its send_at
+	Canceled        bool              `json:"canceled,omitempty"` // while it waited, it has no recipients any more
+	Updated         int               `json:"updated,omitempty"`  // times
+	Replaced        int               `json:"replaced,omitempty"` // times
 	Recipients      []LedgerRecipient `json:"recipients"`
 }
 
@@ -79,7 +83,8 @@ func (s *Simulator) Ledger() Ledger {
 
 func (b *batch) ledger() LedgerBatch {
 	l := LedgerBatch{
-		Plan: b.plan.ID, ID: b.id, FeedbackEnabled: b.wantsBack > 0, Report: string(b.kind),
+		Plan: b.plan.ID, ID: b.id, FeedbackEnabled: b.wantsFeedback(), Report: string(b.kind),
+		Waiting: b.waits, Canceled: b.canceled, Updated: b.updated, Replaced: b.replaced,
 		Recipients: make([]LedgerRecipient, len(b.recipients)),
 	}
 	if b.members.ClientReference != nil {

@@ -1,6 +1,8 @@
 package simulator
 
 import (
+	"errors"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -24,27 +26,9 @@ type page struct {
 
 // readPage reads page, page_size, start_date, end_date and client_reference of a query. The start is a day before now unless given.
 func readPage(query url.Values, now time.Time) (page, error) {
-	p := page{size: defaultPageSize, start: now.Add(-defaultWindow), reference: query.Get("client_reference")}
-	for _, number := range []struct {
-		key      string
-		into     *int
-		min, max int
-	}{
-		{"page", &p.number, 0, 1 << 30},
-		{"page_size", &p.size, 1, maxPageSize},
-	} {
-		text := query.Get(number.key)
-		if text == "" {
-			continue
-		}
-		value, err := strconv.Atoi(text)
-		if err != nil {
-			return p, invalidFormat(text, number.key)
-		}
-		if value < number.min || value > number.max {
-			return p, violation("%s must be between %d and %d", number.key, number.min, number.max)
-		}
-		*number.into = value
+	p := page{start: now.Add(-defaultWindow), reference: query.Get("client_reference")}
+	if err := p.readNumbers(query); err != nil {
+		return p, err
 	}
 	for _, date := range []struct {
 		key  string
@@ -65,6 +49,50 @@ func readPage(query url.Values, now time.Time) (page, error) {
 		*date.into = at
 	}
 	return p, nil
+}
+
+// readNumbers reads page and page_size.
+func (p *page) readNumbers(query url.Values) error {
+	p.size = defaultPageSize
+	return errors.Join(
+		readNumber(query, "page", &p.number, 0, 1<<30),
+		readNumber(query, "page_size", &p.size, 1, maxPageSize),
+	)
+}
+
+// readNumber reads a number of a query that may be left out.
+func readNumber(query url.Values, key string, into *int, least, most int) error {
+	text := query.Get(key)
+	if text == "" {
+		return nil
+	}
+	value, err := strconv.Atoi(strings.TrimSpace(text)) // an unescaped plus is a space by now
+	if err != nil {
+		return invalidFormat(text, key)
+	}
+	if value < least || value > most {
+		return violation("%s must be between %d and %d", key, least, most)
+	}
+	*into = value
+	return nil
+}
+
+// query is what r asks. A pair that is not well escaped is read as it stands: some clients escape nothing.
+func query(r *http.Request) url.Values {
+	values := url.Values{}
+	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
+		key, value, _ := strings.Cut(pair, "=")
+		if plain, err := url.QueryUnescape(value); err == nil {
+			value = plain
+		}
+		values.Add(key, value)
+	}
+	return values
+}
+
+// refers says whether b has the client_reference that is asked for.
+func (p page) refers(b *batch) bool {
+	return p.reference == "" || b.members.ClientReference != nil && *b.members.ClientReference == p.reference
 }
 
 // covers says whether something of time at belongs to the listing.
@@ -88,12 +116,12 @@ type reportPage struct {
 
 // listReports lists the finished messages of a plan, newest first.
 func (s *Simulator) listReports(c *call) (any, error) {
-	query := c.URL.Query()
-	p, err := readPage(query, c.started)
+	asked := query(c.Request)
+	p, err := readPage(asked, c.started)
 	if err != nil {
 		return nil, err
 	}
-	wanted, err := readFilter(query)
+	wanted, err := readFilter(asked)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +133,7 @@ func (s *Simulator) listReports(c *call) (any, error) {
 	s.mu.Lock()
 	defer s.unlock()
 	for _, b := range s.batches {
-		if b.plan != c.plan || p.reference != "" && (b.members.ClientReference == nil || *b.members.ClientReference != p.reference) {
+		if b.plan != c.plan || !b.kept(c.started) || !p.refers(b) {
 			continue
 		}
 		for i := range b.recipients {

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"strings"
-	"time"
 	"unicode/utf8"
 )
 
@@ -16,7 +15,7 @@ const (
 
 	maxRecipients = 1000
 	maxReference  = 2048
-	maxValidity   = 72 * time.Hour
+	maxValue      = 160 // characters of a parameter's value
 )
 
 // members are what a request says about a batch and its answers repeat; absent ones are nil.
@@ -43,17 +42,18 @@ type members struct {
 	DLTTemplate     *string                      `json:"dlt_template_id,omitempty"`
 }
 
-// check refuses what no batch may say, and fills in the defaults that answers show.
+// check refuses what no batch may say, drops what is no member of the batch's type, and fills in the defaults that answers show.
 func (m *members) check() error {
 	m.Type = present(m.Type, typeText)
 	m.DeliveryReport = present(m.DeliveryReport, string(none))
-	for _, check := range []func() error{m.checkRecipients, m.checkKinds, m.checkBody, m.checkParameters, m.checkLimits} {
+	if err := m.checkKinds(); err != nil {
+		return err
+	}
+	m.dropOthers()
+	for _, check := range []func() error{m.checkRecipients, m.checkBody, m.checkParameters, m.checkLimits} {
 		if err := check(); err != nil {
 			return err
 		}
-	}
-	if *m.Type == typeText {
-		m.FlashMessage = present(m.FlashMessage, false)
 	}
 	if m.From != nil {
 		if number, ok := digits(*m.From); ok {
@@ -63,12 +63,40 @@ func (m *members) check() error {
 	return nil
 }
 
+// dropOthers drops the members that batches of another type have: like unknown ones, they are nobody's business.
+func (m *members) dropOthers() {
+	if *m.Type == typeText {
+		m.FlashMessage = present(m.FlashMessage, false)
+	} else {
+		m.FlashMessage, m.TruncateConcat, m.MaxParts = nil, nil, nil
+	}
+	if *m.Type == typeBinary {
+		m.Parameters = nil
+	} else {
+		m.UDH = nil
+	}
+	if *m.Type == typeMedia {
+		m.FromTon, m.FromNpi = nil, nil
+	} else {
+		m.Strict = nil
+	}
+}
+
 func (m *members) checkRecipients() error {
 	if len(m.To) < 1 || len(m.To) > maxRecipients {
 		return violation("to must have between 1 and %d elements", maxRecipients)
 	}
-	for _, entry := range m.To {
-		if _, ok := digits(entry); !ok && !isGroupID(entry) {
+	return normalise(m.To)
+}
+
+// normalise writes the numbers among entries as digits, and refuses what is neither a number nor the id of a group.
+func normalise(entries []string) error {
+	for i, entry := range entries {
+		number, ok := digits(entry)
+		switch {
+		case ok:
+			entries[i] = number
+		case !isGroupID(entry):
 			return invalidFormat(entry, "identifier")
 		}
 	}
@@ -152,9 +180,17 @@ func checkMedia(body json.RawMessage) error {
 }
 
 func (m *members) checkParameters() error {
-	for key := range m.Parameters {
-		if key == "" || len(key) > 16 || strings.ContainsFunc(key, func(r rune) bool { return !isWord(r) && r != '.' }) {
+	for key, values := range m.Parameters {
+		if !isParameter(key) {
 			return invalidFormat(key, "parameter key")
+		}
+		for number, value := range values {
+			if _, ok := digits(number); !ok && number != defaultValue {
+				return invalidFormat(number, "number")
+			}
+			if utf8.RuneCountInString(value) > maxValue {
+				return violation("a value of parameter %s must have at most %d characters", key, maxValue)
+			}
 		}
 	}
 	return nil
@@ -174,18 +210,6 @@ func (m *members) checkLimits() error {
 		return violation("from_ton must be between 0 and 6")
 	case m.FromNpi != nil && (*m.FromNpi < 0 || *m.FromNpi > 18):
 		return violation("from_npi must be between 0 and 18")
-	}
-	return nil
-}
-
-// expire settles expire_at for a batch that starts at starts: three days later by default and at most.
-func (m *members) expire(starts time.Time) error {
-	last := timestamp{starts.Add(maxValidity)}
-	if m.ExpireAt == nil || m.ExpireAt.After(last.Time) {
-		m.ExpireAt = &last
-	}
-	if !m.ExpireAt.After(starts) {
-		return violation("expire_at (%s) must be after send_at", m.ExpireAt.Format(milliseconds))
 	}
 	return nil
 }

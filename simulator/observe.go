@@ -7,6 +7,9 @@ type EventKind string
 
 const (
 	BatchSent         EventKind = "batch_sent"
+	BatchUpdated      EventKind = "batch_updated"
+	BatchReplaced     EventKind = "batch_replaced"
+	BatchCanceled     EventKind = "batch_canceled"
 	CallbackAnswered  EventKind = "callback_answered" // one attempt, whatever came of it
 	CallbackRepeated  EventKind = "callback_repeated" // acknowledged, yet to be sent again
 	CallbackOvertaken EventKind = "callback_overtaken"

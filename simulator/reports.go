@@ -11,14 +11,17 @@ import (
 
 // recipientReport is the report about one message. Its members are in the order of captured ones.
 type recipientReport struct {
-	At               timestamp `json:"at"`
-	BatchID          string    `json:"batch_id"`
-	ClientReference  *string   `json:"client_reference,omitempty"`
-	Code             int       `json:"code"`
-	OperatorStatusAt string    `json:"operator_status_at,omitempty"`
-	Recipient        string    `json:"recipient"`
-	Status           string    `json:"status"`
-	Type             string    `json:"type"`
+	AppliedOriginator string    `json:"applied_originator,omitempty"`
+	At                timestamp `json:"at"`
+	BatchID           string    `json:"batch_id"`
+	ClientReference   *string   `json:"client_reference,omitempty"`
+	Code              int       `json:"code"`
+	Encoding          string    `json:"encoding,omitempty"`
+	Parts             uint16    `json:"number_of_message_parts,omitempty"`
+	OperatorStatusAt  string    `json:"operator_status_at,omitempty"`
+	Recipient         string    `json:"recipient"`
+	Status            string    `json:"status"`
+	Type              string    `json:"type"`
 }
 
 // batchReport is the report about a batch.
@@ -87,24 +90,40 @@ func (s *Simulator) written(b *batch, i int) string {
 // current is the recipient report on message i of b as it is now.
 func (s *Simulator) current(b *batch, i int) recipientReport {
 	m := &b.recipients[i]
-	status, code := m.status()
-	r := recipientReport{
-		At: stamp(m.at), BatchID: b.id, ClientReference: b.members.ClientReference, Code: code,
-		Recipient: s.written(b, i), Status: status, Type: b.reportType("recipient_"),
-	}
+	r := s.about(b, i, m.stage)
+	r.At, r.Recipient = stamp(m.at), s.written(b, i)
 	if at, ok := m.operatorAt(); ok {
 		r.OperatorStatusAt = at.Format(operatorTime)
 	}
 	return r
 }
 
+// about is what every report on stage st of message i of b says.
+func (s *Simulator) about(b *batch, i int, st stage) recipientReport {
+	m := &b.recipients[i]
+	status, code := m.statusAt(st)
+	return recipientReport{
+		AppliedOriginator: s.originator(b, i), BatchID: b.id, ClientReference: b.members.ClientReference, Code: code,
+		Encoding: m.encoding, Parts: m.parts, Recipient: m.digits, Status: status, Type: b.reportType("recipient_"),
+	}
+}
+
+// originator is the sender that message i of b is sent from, if it is one of the plan's pool.
+func (s *Simulator) originator(b *batch, i int) string {
+	if b.members.From != nil || b.waits {
+		return ""
+	}
+	pool := b.plan.originators
+	return pool[s.dice.roll("originator", b.subject(i, 0))%uint64(len(pool))]
+}
+
 func (s *Simulator) getBatchReport(c *call) (any, error) {
-	query := c.URL.Query()
-	wanted, err := readFilter(query)
+	asked := query(c.Request)
+	wanted, err := readFilter(asked)
 	if err != nil {
 		return nil, err
 	}
-	kind := cmp.Or(query.Get("type"), string(summary))
+	kind := cmp.Or(asked.Get("type"), string(summary))
 	if kind != string(summary) && kind != string(full) {
 		return nil, bare(http.StatusNotFound)
 	}

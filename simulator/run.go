@@ -57,6 +57,10 @@ func (s *Simulator) proceed(now time.Time) (start []*callback, wait time.Duratio
 			e.callback.target.enqueue(e.callback)
 		case e.target != nil:
 			e.target.plan.ready.push(e.target)
+		case e.departure > 0:
+			if e.departure == e.batch.departure {
+				s.leave(e.batch)
+			}
 		default:
 			s.change(e.batch, int(e.recipient), e.stage, e.due)
 		}

@@ -44,13 +44,13 @@ func TestSendAnswersTheBatchAsStored(t *testing.T) {
 func TestSendFillsInDefaultsAndLeavesOutWhatIsNotSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
-		h := u.call(http.MethodPost, "/batches", `{"to":["+1 (202) 555-0143","0012025550143"],"body":""}`)
+		h := u.call(http.MethodPost, "/batches", `{"to":["+1 (202) 555-0143","0012025550143"],"from":"+1 202 555 0100","body":""}`)
 		require.Equal(t, http.StatusCreated, h.status)
 		var sent map[string]any
 		require.NoError(t, json.Unmarshal([]byte(h.body), &sent))
 		delete(sent, "id")
 		require.Equal(t, map[string]any{
-			"to": []any{"12025550143", "12025550143"}, "body": "", "type": "mt_text", "canceled": false, "delivery_report": "none",
+			"to": []any{"12025550143", "12025550143"}, "from": "12025550100", "body": "", "type": "mt_text", "canceled": false, "delivery_report": "none",
 			"flash_message": false, "created_at": "2000-01-01T00:00:00.000Z", "modified_at": "2000-01-01T00:00:00.000Z",
 			"expire_at": "2000-01-04T00:00:00.000Z",
 		}, sent)
@@ -60,7 +60,7 @@ func TestSendFillsInDefaultsAndLeavesOutWhatIsNotSet(t *testing.T) {
 
 func TestSendRefuses(t *testing.T) {
 	long := strings.Repeat("a", 2001)
-	with := func(members string) string { return `{"to":["12025550143"],"body":"hi",` + members + `}` }
+	with := func(members string) string { return `{"to":["12025550143"],"from":"ACME","body":"hi",` + members + `}` }
 	for name, c := range map[string]struct {
 		body, code string
 		status     int
@@ -75,7 +75,7 @@ func TestSendRefuses(t *testing.T) {
 		"1001 recipients":             {string(encode(map[string]any{"to": numbers(1001), "body": "hi"})), "syntax_constraint_violation", 400},
 		"a word as a recipient":       {`{"to":["foo"],"body":"hi"}`, "syntax_invalid_parameter_format", 400},
 		"a null recipient":            {`{"to":[null],"body":"hi"}`, "syntax_invalid_parameter_format", 400},
-		"a group that is none":        {`{"to":["01K2NDE5RPA0C7W3B9HYZK4T6M"],"body":"hi"}`, "unknown_group", 403},
+		"a group that is none":        {`{"to":["01K2NDE5RPA0C7W3B9HYZK4T6M"],"from":"ACME","body":"hi"}`, "unknown_group", 403},
 		"no body":                     {`{"to":["12025550143"]}`, "syntax_constraint_violation", 400},
 		"a null body":                 {`{"to":["12025550143"],"body":null}`, "syntax_constraint_violation", 400},
 		"a long body":                 {`{"to":["12025550143"],"body":"` + long + `"}`, "syntax_constraint_violation", 400},
@@ -102,7 +102,7 @@ func TestSendRefuses(t *testing.T) {
 			`{"to":["12025550143"],"type":"mt_binary","udh":"0605","body":"` + strings.Repeat("AAAA", 47) + `"}`,
 			"syntax_constraint_violation", 400,
 		},
-		"media without a URL": {`{"to":["12025550143"],"type":"mt_media","body":{"message":"x"}}`, "syntax_constraint_violation", 400},
+		"media without a URL": {`{"to":["12025550143"],"from":"ACME","type":"mt_media","body":{"message":"x"}}`, "syntax_constraint_violation", 400},
 		"media that is text":  {with(`"type":"mt_media"`), "syntax_invalid_json", 400},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -134,7 +134,7 @@ func TestSendTakesEveryTypeAndTheLimits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				u := newCustomer(t, Config{Calm: true, Plans: []Plan{{ID: testPlan, Token: testToken}}})
-				request := map[string]any{"to": numbers(1), "body": "hi"}
+				request := map[string]any{"to": numbers(1), "from": "12025550100", "body": "hi"}
 				for k, v := range members {
 					request[k] = v
 				}
@@ -164,7 +164,7 @@ func TestCallsAreRefusedBeforeTheyAreRead(t *testing.T) {
 			"some content type": {"POST", testPlan + "/batches", "Bearer " + testToken, "text/plain", 415},
 			"with a charset":    {"POST", testPlan + "/batches", "bearer " + testToken, "application/json; charset=utf-8", 201},
 		} {
-			req, err := http.NewRequestWithContext(context.Background(), c.method, "http://sinch.test/xms/v1/"+c.path, strings.NewReader(`{"to":["12025550143"],"body":"x"}`))
+			req, err := http.NewRequestWithContext(context.Background(), c.method, "http://sinch.test/xms/v1/"+c.path, strings.NewReader(`{"to":["12025550143"],"from":"ACME","body":"x"}`))
 			require.NoError(t, err)
 			req.Header.Set("Content-Type", c.kind)
 			if c.token != "" {

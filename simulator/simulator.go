@@ -2,10 +2,15 @@ package simulator
 
 import (
 	"fmt"
+	"maps"
+	"math"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // Simulator is Sinch's SMS REST API seen from outside. Its handlers take calls from New on; statuses change and callbacks
@@ -38,13 +43,17 @@ type Simulator struct {
 // plan is a service plan with its traffic.
 type plan struct {
 	Plan
-	home      *target            // the plan's default URL, which SetCallbackURL may change
-	targets   map[string]*target // the callback_urls of its batches
-	ready     queue[*target]     // targets that have callbacks waiting and are not asleep
-	inFlight  int
-	sends     uint64 // ordinal of the last batch
-	wantsBack uint64 // ordinal of the last batch with feedback enabled
-	inbounds  int
+	originators []string           // numbers among them as digits
+	home        *target            // the plan's default URL, which SetCallbackURL may change
+	targets     map[string]*target // the callback_urls of its batches
+	ready       queue[*target]     // targets that have callbacks waiting and are not asleep
+	inFlight    int
+	requests    *rate.Limiter // nil: no limit
+	groups      groups
+	asked       map[Operation]int // calls that name no batch
+	sends       uint64            // ordinal of the last batch
+	wantsBack   uint64            // ordinal of the last batch with feedback enabled
+	inbounds    int
 }
 
 type batchKey struct{ plan, id string }
@@ -72,12 +81,32 @@ func New(c Config) (*Simulator, error) {
 		}
 	}
 	for _, described := range c.Plans {
-		p := &plan{Plan: described, targets: map[string]*target{}}
-		p.home = &target{plan: p, url: described.CallbackURL}
-		s.plans[p.ID] = p
-		s.planOrder = append(s.planOrder, p)
+		s.add(described)
 	}
 	return s, nil
+}
+
+// add makes a plan as it is described.
+func (s *Simulator) add(described Plan) {
+	p := &plan{Plan: described, targets: map[string]*target{}, asked: map[Operation]int{}}
+	p.home = &target{plan: p, url: described.CallbackURL}
+	for _, sender := range described.Originators {
+		if number, ok := digits(sender); ok {
+			sender = number
+		}
+		p.originators = append(p.originators, sender)
+	}
+	if limit := s.config.RequestsPerSecond; limit > 0 {
+		p.requests = rate.NewLimiter(rate.Limit(limit), int(math.Ceil(limit)))
+	}
+	now := stamp(time.Now()).Time
+	for _, id := range slices.Sorted(maps.Keys(described.Groups)) {
+		g := &group{id: id, created: now, modified: now}
+		g.add(described.Groups[id])
+		p.groups.put(g)
+	}
+	s.plans[p.ID] = p
+	s.planOrder = append(s.planOrder, p)
 }
 
 // SetCallbackURL changes the default URL of a plan: callbacks that wait or are retried go to the new one, and batches with a

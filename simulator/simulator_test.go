@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -30,6 +31,11 @@ func TestNewRefuses(t *testing.T) {
 		"look like a number":   {Plans: []Plan{{ID: "p", Token: "t", Groups: map[string][]string{"12345": nil}}}},
 		"not a number":         {Plans: []Plan{{ID: "p", Token: "t", Groups: map[string][]string{"g": {"x"}}}}},
 		"must not be negative": {Plans: []Plan{good}, Pace: -1},
+		"speed must be":        {Plans: []Plan{good}, Speed: -1},
+		"at least 1, or 0":     {Plans: []Plan{good}, Speed: math.Inf(1)},
+		"requests per second":  {Plans: []Plan{good}, RequestsPerSecond: -1},
+		"between 0 and 100000": {Plans: []Plan{good}, RequestsPerSecond: math.NaN()},
+		"an empty sender":      {Plans: []Plan{{ID: "p", Token: "t", Originators: []string{""}}}},
 		"late: a share":        {Plans: []Plan{good}, BadDays: BadDays{Late: 1.5}},
 		"late by and latency":  {Plans: []Plan{good}, BadDays: BadDays{LateBy: -1}},
 	} {
@@ -129,7 +135,7 @@ func TestOverRealSockets(t *testing.T) {
 	go func() { done <- s.Run(ctx) }()
 
 	var senders sync.WaitGroup
-	body := string(encode(map[string]any{"to": numbers(250), "body": "x", "delivery_report": "per_recipient"}))
+	body := string(encode(map[string]any{"to": numbers(250), "from": "ACME", "body": "x", "delivery_report": "per_recipient"}))
 	for i := range 8 {
 		senders.Go(func() {
 			req, err := http.NewRequestWithContext(ctx, http.MethodPost, api.URL+"/xms/v1/"+"ab"[i%2:i%2+1]+"/batches", strings.NewReader(body))
@@ -176,13 +182,14 @@ func BenchmarkCallbacks(b *testing.B) {
 	defer receiver.Close()
 	s, err := New(Config{Calm: true, Pace: time.Nanosecond, Plans: []Plan{{ID: "a", Token: "t", CallbackURL: receiver.URL, Secret: "s"}}})
 	require.NoError(b, err)
-	m := members{To: numbers(1000), Body: []byte(`"x"`), DeliveryReport: present[string](nil, "per_recipient_final")}
+	m := members{To: numbers(1000), From: present[string](nil, "ACME"), Body: []byte(`"x"`), DeliveryReport: present[string](nil, "per_recipient_final")}
 	require.NoError(b, m.check())
 	for range batches {
 		s.mu.Lock()
-		batch, err := s.newBatch(s.plans["a"], m, time.Now())
+		now := time.Now()
+		d, err := s.draft(s.plans["a"], m, now, now)
 		require.NoError(b, err)
-		s.enrol(batch)
+		s.enrol(s.plans["a"], d, now)
 		s.unlock()
 	}
 	ctx, stop := context.WithCancel(b.Context())

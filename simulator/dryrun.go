@@ -1,0 +1,69 @@
+package simulator
+
+import (
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// defaultDryRun is how many recipients a dry run names unless it is asked for another number.
+const defaultDryRun = 100
+
+// dryRunResult tells what a batch would come to.
+type dryRunResult struct {
+	Recipients   int           `json:"number_of_recipients"`
+	Messages     int           `json:"number_of_messages"` // parts
+	PerRecipient []dryRunOfOne `json:"per_recipient,omitempty"`
+}
+
+type dryRunOfOne struct {
+	Recipient string `json:"recipient"`
+	Parts     int    `json:"number_of_parts"`
+	Body      string `json:"body"`
+	Encoding  string `json:"encoding"` // text or unicode
+}
+
+// dryRun refuses what send would refuse, and stores nothing.
+func (s *Simulator) dryRun(c *call) (any, error) {
+	named, err := readDryRun(query(c.Request))
+	if err != nil {
+		return nil, err
+	}
+	m, err := readMembers(c.body)
+	if err != nil {
+		return nil, err
+	}
+	now := stamp(time.Now()).Time
+	s.mu.Lock()
+	d, err := s.draft(c.plan, m, now, now)
+	s.unlock()
+	if err != nil {
+		return nil, err
+	}
+	content := d.members.content()
+	result := dryRunResult{Recipients: len(d.recipients)}
+	for i := range d.recipients {
+		number := d.recipients[i].digits
+		w := content.to(number)
+		result.Messages += w.parts
+		if i < named {
+			result.PerRecipient = append(result.PerRecipient, dryRunOfOne{number, w.parts, w.text, w.alphabet.dryRun})
+		}
+	}
+	return result, nil
+}
+
+// readDryRun is how many recipients are to be named: none unless per_recipient asks for them.
+func readDryRun(query url.Values) (int, error) {
+	wanted, named := false, defaultDryRun
+	if text := query.Get("per_recipient"); text != "" {
+		var err error
+		if wanted, err = strconv.ParseBool(text); err != nil {
+			return 0, invalidFormat(text, "per_recipient")
+		}
+	}
+	if err := readNumber(query, "number_of_recipients", &named, 0, maxRecipients); err != nil || !wanted {
+		return 0, err
+	}
+	return named, nil
+}
