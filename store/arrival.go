@@ -73,7 +73,7 @@ type Facts struct {
 	SendAt     time.Time
 	ExpireAt   time.Time
 	Source     Source
-	// CheckNow has a batch that lacks reports asked after at once, whatever its Check says.
+	// CheckNow has a batch that was sent and lacks reports asked after at once, whatever its Check says.
 	CheckNow bool
 }
 
@@ -128,7 +128,8 @@ type Requeue struct {
 // Batch is the id of the batch.
 func (r Requeue) Batch() string { return r.BatchID }
 
-// Checked says that Sinch was asked after a batch that lacked reports. What it said was recorded before, as a Report.
+// Checked says that Sinch was asked after a batch whose Check was due. What it said was recorded before, as a Report. It
+// counts once, however often it is recorded: a Check that is not due at its time stays as it is.
 type Checked struct {
 	BatchID string
 	// Refused is why Sinch will not say anything, however often it is asked; empty otherwise.

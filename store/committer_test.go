@@ -156,3 +156,22 @@ func TestCommitterCloses(t *testing.T) {
 		m.Close() // again is nothing
 	})
 }
+
+func TestCommitterTakesTheLastGroupOfAClosedQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		m := newCommitter(CommitterConfig{}, d)
+		var waiters sync.WaitGroup
+		for arrival := range 3 {
+			waiters.Go(func() { assert.NoError(t, m.Record(t.Context(), arrival)) })
+			synctest.Wait()
+		}
+		assert.Equal(t, []int{0}, <-d.groups)
+		waiters.Go(m.Close)
+		synctest.Wait()
+		d.turn <- nil
+		assert.Equal(t, []int{1, 2}, <-d.groups)
+		d.turn <- nil
+		waiters.Wait()
+	})
+}

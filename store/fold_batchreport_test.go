@@ -15,7 +15,7 @@ func TestRepeatOfBatchReport(t *testing.T) {
 		arrives(1, whole(3, entry(dlr.Failed, 34, 1, "+"+carol), entry(dlr.Delivered, 0, 2, bob, "+"+alice))), // another order
 		arrives(2, whole(3, entry(dlr.Delivered, 0, 2, alice, bob), entry(dlr.Failed, 34, 1, carol)).polled()),
 	)
-	require.Equal(t, 2, c.Duplicates)
+	require.Equal(t, 1, c.Duplicates, "what was asked for again is no duplicate")
 	require.Zero(t, c.Polled)
 	require.Empty(t, c.Taken)
 	require.Len(t, l.batch.Reports, 1)

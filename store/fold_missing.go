@@ -1,8 +1,6 @@
 package store
 
-import (
-	"time"
-)
+import "time"
 
 // defaultValidity is how long Sinch tries to deliver a batch without expire_at, which is also the longest it does.
 const defaultValidity = 72 * time.Hour
@@ -17,31 +15,41 @@ func (f *folding) expect(a Arrival) {
 		b.Check = nil
 		return
 	}
-	c := b.Check
-	if c == nil {
-		c = &Check{}
+	if b.Check == nil {
+		b.Check = &Check{Due: b.nextCheck(missing, 0, a.At)}
 	}
-	next := *c
 	switch n := a.News.(type) {
 	case Report:
-		if n.Source == FromCallback || b.Check == nil {
-			next = Check{Due: b.nextCheck(missing, 0, a.At)}
+		if n.Source == FromCallback {
+			*b.Check = Check{Due: b.nextCheck(missing, 0, a.At)}
 		}
 	case Checked:
-		next.Asked++
-		next.Due = time.Time{}
-		if n.Refused == "" && !b.Facts.Canceled && a.At.Before(b.end(missing)) {
-			next.Due = b.nextCheck(missing, next.Asked, a.At)
+		f.checked(n, a.At)
+	case Facts:
+		// The batch may leave, or end, sooner than was known. Facts that are read again never put the check off.
+		if due := b.nextCheck(missing, b.Check.Asked, a.At); due.Before(b.Check.Due) {
+			b.Check.Due = due
 		}
-	default:
-		if b.Check == nil {
-			next.Due = b.nextCheck(missing, 0, a.At)
+		if n.CheckNow && !b.Facts.SentAt().After(a.At) {
+			*b.Check = Check{Due: a.At}
 		}
 	}
-	if n, ok := a.News.(Facts); ok && n.CheckNow {
-		next = Check{Due: a.At}
+}
+
+// checked sets when Sinch is asked again, or that it is not. Nothing was asked of a check that is not due: the news comes
+// again, or a report came meanwhile.
+func (f *folding) checked(n Checked, at time.Time) {
+	b, c, missing := f.batch, f.batch.Check, f.policy.Missing
+	if c.Due.IsZero() || c.Due.After(at) {
+		return
 	}
-	b.Check = &next
+	c.Asked++
+	neverLeft := b.Facts.Canceled && len(b.Reported) == 0
+	if n.Refused != "" || neverLeft || !at.Before(b.end(missing)) {
+		c.Due = time.Time{}
+		return
+	}
+	c.Due = b.nextCheck(missing, c.Asked, at)
 }
 
 // nextCheck is when to ask after news at a time: when the silence has lasted too long, or when the batch has come to its end
@@ -57,11 +65,16 @@ func (b *Batch) nextCheck(m Missing, asked int, at time.Time) time.Time {
 	return due
 }
 
-// end is when the last report of the batch should be there.
+// end is when the last report of the batch should be there. A batch of which nobody said when it was made or left is taken
+// to have left when it was first heard of.
 func (b *Batch) end(m Missing) time.Time {
 	end := b.Facts.ExpireAt
 	if end.IsZero() {
-		end = b.Facts.SentAt().Add(defaultValidity)
+		sent := b.Facts.SentAt()
+		if sent.IsZero() {
+			sent = b.FirstAt
+		}
+		end = sent.Add(defaultValidity)
 	}
 	return end.Add(m.Grace)
 }
@@ -76,7 +89,7 @@ func (b *Batch) lacksReports() bool {
 	case "", "none":
 		return false
 	}
-	if f.Groups > 0 && b.Total == 0 {
+	if b.Total == 0 && (f.Groups > 0 || f.Recipients == 0) {
 		return true // nobody knows how many are to come
 	}
 	return b.settled() < max(f.Recipients-f.Groups, b.Total)

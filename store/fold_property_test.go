@@ -47,6 +47,10 @@ func drawPolicy(t *rapid.T) Policy {
 	return Policy{
 		On:       rapid.SampledFrom([]On{"", OnDelivered, OnConfirmed, OnBoth, OnOff}).Draw(t, "on"),
 		Coalesce: time.Duration(rapid.IntRange(0, 3).Draw(t, "coalesce")) * time.Second,
+		Missing: Missing{
+			Silence: time.Duration(rapid.IntRange(0, 3).Draw(t, "silence")) * 10 * time.Second,
+			Grace:   time.Duration(rapid.IntRange(0, 20).Draw(t, "grace")) * time.Second,
+		},
 	}
 }
 
@@ -133,6 +137,8 @@ func TestGroupingDoesNotMatterToChanges(t *testing.T) {
 		require.Equal(t, one.outcome(), many.outcome())
 		require.Equal(t, one.batch.Task, many.batch.Task)
 		require.Equal(t, one.batch.Dead, many.batch.Dead)
+		require.Equal(t, one.batch.Check, many.batch.Check)
+		require.Equal(t, one.batch.Everyone, many.batch.Everyone)
 		require.Equal(t, one.log, many.log)
 	})
 }
@@ -158,25 +164,43 @@ func (l *ledger) sums() Changes {
 
 func drawNews(t *rapid.T) News {
 	numbers := rapid.SliceOfN(rapid.Custom(drawNumber), 1, 3)
-	switch rapid.IntRange(0, 7).Draw(t, "news") {
+	switch rapid.IntRange(0, 8).Draw(t, "news") {
 	default:
 		r := drawReport(t)
 		r.Source = rapid.SampledFrom([]Source{FromCallback, FromPoll}).Draw(t, "source")
 		return r
 	case 3:
-		f := facts(rapid.Bool().Draw(t, "wanted"), drawTime(t, "modified"))
-		f.Missing = rapid.IntRange(0, 3).Draw(t, "missing") == 0
-		return f
+		return drawFacts(t)
 	case 4:
-		return Confirmation{BatchID: "batch", Recipients: numbers.Draw(t, "confirmed")}
+		return Confirmation{BatchID: "batch", Recipients: numbers.Draw(t, "confirmed"), Everyone: rapid.Bool().Draw(t, "everyone")}
 	case 5, 6:
 		s := settles(rapid.SampledFrom([]Outcome{Progress, Accepted, Retry, Buried, Buried, GivenBack}).Draw(t, "outcome"),
 			numbers.Draw(t, "settled")...)
 		s.FullRead, s.Due = rapid.Bool().Draw(t, "full read"), at(500)
+		s.Everyone = rapid.Bool().Draw(t, "everyone")
 		return s
 	case 7:
-		return Requeue{BatchID: "batch", Recipients: numbers.Draw(t, "requeued")}
+		return Requeue{BatchID: "batch", Recipients: numbers.Draw(t, "requeued"), Everyone: rapid.Bool().Draw(t, "everyone")}
+	case 8:
+		return Checked{BatchID: "batch", Refused: rapid.SampledFrom([]string{"", "", "", "404 not_found"}).Draw(t, "refused")}
 	}
+}
+
+func drawFacts(t *rapid.T) Facts {
+	f := facts(rapid.Bool().Draw(t, "wanted"), drawTime(t, "modified"))
+	f.Missing = rapid.IntRange(0, 3).Draw(t, "missing") == 0
+	f.ReportKind = rapid.SampledFrom([]string{"", "none", "summary", "per_recipient"}).Draw(t, "kind")
+	f.Recipients = rapid.IntRange(0, 4).Draw(t, "recipients")
+	f.Groups = rapid.IntRange(0, f.Recipients).Draw(t, "groups")
+	f.Numbers = rapid.SliceOfN(rapid.Custom(drawNumber), 0, 3).Draw(t, "named")
+	f.Canceled, f.CheckNow = rapid.Bool().Draw(t, "canceled"), rapid.Bool().Draw(t, "check now")
+	f.CreatedAt, f.SendAt, f.ExpireAt = drawMoment(t, "created"), drawMoment(t, "send"), drawMoment(t, "expire")
+	return f
+}
+
+// drawMoment draws a moment before, among or after the news, or none.
+func drawMoment(t *rapid.T, label string) time.Time {
+	return rapid.SampledFrom([]time.Time{{}, at(-60), at(60), at(300), at(1000)}).Draw(t, label)
 }
 
 // TestWhateverHappens lets the ledger check after every fold what must always hold.

@@ -186,7 +186,9 @@ func TestPolledReports(t *testing.T) {
 		arrives(3, says(bob, dlr.Delivered, 0, at(0)).polled()),
 	)
 	require.Equal(t, 1, c.Polled, "only what was new was worth the poll")
-	require.Equal(t, 2, c.Duplicates)
+	require.Zero(t, c.Duplicates, "what was asked for again is no duplicate")
+	require.Equal(t, 1, l.recipient(alice).Seen[0].Repeats, "though it stands with the report")
+	require.Equal(t, 1, l.fold(arrives(4, says(alice, dlr.Delivered, 0, at(0)))).Duplicates, "Sinch calls back what was polled before")
 	require.Equal(t, FromPoll, l.recipient(alice).Seen[0].Source)
 	require.Equal(t, FromPoll, l.log[0].Source)
 	require.Equal(t, FromCallback, l.recipient(bob).Seen[0].Source)

@@ -107,8 +107,11 @@ func (l *ledger) check(c Changes) {
 		require.Equal(l.t, states, b.States)
 	}
 	require.Equal(l.t, feedback, b.Feedback)
-	require.Equal(l.t, b.Flag != FlagUnwanted && (b.Feedback.Owed > 0 || b.WantFull), b.Task != nil, "a task exists if and only if there is work")
-	require.Equal(l.t, b.Feedback.Dead > 0 || b.Dead != nil && b.Dead.Full, b.Dead != nil, "what is dead has a reason")
+	work := b.Feedback.Owed > 0 || b.WantFull || b.Everyone == FeedbackOwed
+	require.Equal(l.t, b.Flag != FlagUnwanted && work, b.Task != nil, "a task exists if and only if there is work")
+	dead := b.Feedback.Dead > 0 || b.Everyone == FeedbackDead || b.Dead != nil && b.Dead.Full
+	require.Equal(l.t, dead, b.Dead != nil, "what is dead has a reason")
+	l.checkMissing()
 	require.Equal(l.t, b.Tally(), c.After)
 	require.Equal(l.t, c.After, l.stats.Feedback, "the steps add up to the present tally")
 	require.Equal(l.t, 1, l.stats.Batches)
@@ -116,6 +119,35 @@ func (l *ledger) check(c Changes) {
 	require.Equal(l.t, l.messages(), l.taken(), "what was counted step by step is what the batch says")
 	require.Equal(l.t, feedback.Owed+feedback.Sent+feedback.Dead, l.sum(func(c Changes) int { return c.Earned }))
 	require.Equal(l.t, feedback.Sent, l.sum(func(c Changes) int { return c.Accepted }))
+}
+
+// checkMissing compares the batch's Check with what its recipients' rows say.
+func (l *ledger) checkMissing() {
+	l.t.Helper()
+	b := l.batch
+	if b.Facts != nil {
+		require.Nil(l.t, b.Facts.Numbers, "who is in a batch stands in the recipients' rows")
+		require.False(l.t, b.Facts.CheckNow)
+	}
+	if l.policy.Missing.Silence == 0 || b.Facts == nil || b.Facts.Missing || b.Facts.ReportKind == "" || b.Facts.ReportKind == "none" {
+		require.Nil(l.t, b.Check)
+		return
+	}
+	final := 0
+	for _, r := range l.recipients {
+		if s, _ := r.State(); s.Status.Final() {
+			final++
+		}
+	}
+	expected := max(b.Total, b.Facts.Recipients-b.Facts.Groups)
+	switch countless := b.Total == 0 && (b.Facts.Groups > 0 || b.Facts.Recipients == 0); {
+	case countless:
+		require.NotNil(l.t, b.Check, "nobody knows how many are to come")
+	case final >= expected:
+		require.Nil(l.t, b.Check, "all %d have come", expected)
+	case len(b.Reports) == 0:
+		require.NotNil(l.t, b.Check, "%d of %d have come", final, expected)
+	}
 }
 
 func (l *ledger) sum(of func(Changes) int) int {
@@ -191,6 +223,10 @@ func cloneBatch(b *Batch) *Batch {
 	if b.Dead != nil {
 		dead := *b.Dead
 		c.Dead = &dead
+	}
+	if b.Check != nil {
+		check := *b.Check
+		c.Check = &check
 	}
 	return &c
 }

@@ -89,8 +89,8 @@ type Task struct {
 
 // Check is when Sinch is to be asked after a batch, since reports that should have come by then are missing.
 type Check struct {
-	Due   time.Time // zero: Sinch was asked after the batch's end, and is not asked again
-	Asked int       // how often since the last report
+	Due   time.Time // zero: Sinch has said all it will, and is not asked again unless it calls back once more
+	Asked int       // how often since the last callback
 }
 
 // Dead says why the dead recipients of a batch are dead; of several reasons the last.

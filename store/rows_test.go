@@ -81,6 +81,8 @@ func TestTouches(t *testing.T) {
 		"settlement":       {settles(Accepted, "+"+alice), []string{alice}},
 		"requeue":          {Requeue{BatchID: "batch", Recipients: []string{bob}}, []string{bob}},
 		"facts":            {facts(true, at(0)), nil},
+		"facts with names": {Facts{BatchID: "batch", Numbers: []string{"+" + alice, bob}}, []string{alice, bob}},
+		"checked":          {Checked{BatchID: "batch"}, nil},
 		"quarantined":      {Quarantined{Raw: []byte("{")}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -94,6 +96,7 @@ func TestTouches(t *testing.T) {
 func TestNewsNamesItsBatch(t *testing.T) {
 	for _, n := range []News{
 		says(alice, dlr.Delivered, 0, at(0)), facts(true, at(0)), Confirmation{BatchID: "batch"}, settles(Retry), Requeue{BatchID: "batch"},
+		Checked{BatchID: "batch"},
 	} {
 		require.Equal(t, "batch", n.Batch(), "%T", n)
 	}

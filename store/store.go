@@ -48,7 +48,7 @@ type Store interface {
 	Claim(ctx context.Context, plan string, now time.Time, lease time.Duration, limit int) ([]Claim, error)
 
 	// Overdue reads up to limit batches of the plan whose Check is due at now, the longest due first. A batch stays in it until a
-	// Checked is recorded or its reports came. Like Claim, it may miss what was recorded a moment before.
+	// Checked is recorded or Sinch calls back. Like Claim, it may miss what was recorded a moment before.
 	Overdue(ctx context.Context, plan string, now time.Time, limit int) ([]*Batch, error)
 
 	// Batch reads one batch, or ErrNotFound.

@@ -37,7 +37,7 @@ func anyArrival() *rapid.Generator[store.Arrival] {
 	recipients := rapid.SliceOfN(text, 1, 5)
 	return rapid.Custom(func(t *rapid.T) store.Arrival {
 		a := store.Arrival{Plan: anyText().Draw(t, "plan"), At: anyTime().Draw(t, "at")}
-		switch id := text.Draw(t, "id"); rapid.IntRange(0, 4).Draw(t, "kind") {
+		switch id := text.Draw(t, "id"); rapid.IntRange(0, 5).Draw(t, "kind") {
 		case 0:
 			a.News = store.Quarantined{
 				Reason: rapid.SampledFrom(dlr.Reasons()).Draw(t, "reason"), Type: dlr.Type(anyText().Draw(t, "type")),
@@ -46,18 +46,21 @@ func anyArrival() *rapid.Generator[store.Arrival] {
 		case 1:
 			f := anyFacts(id).Draw(t, "facts")
 			f.ReportKind, f.ClientReference = text.Draw(t, "kind"), text.Draw(t, "reference")
+			f.Numbers, f.CheckNow = recipients.Draw(t, "numbers"), rapid.Bool().Draw(t, "check now")
 			a.News = *f
 		case 2:
-			a.News = store.Confirmation{BatchID: id, Recipients: recipients.Draw(t, "recipients")}
+			a.News = store.Confirmation{BatchID: id, Recipients: recipients.Draw(t, "recipients"), Everyone: rapid.Bool().Draw(t, "everyone")}
 		case 3:
 			a.News = store.Settlement{
-				BatchID: id, Lease: text.Draw(t, "lease"), Recipients: recipients.Draw(t, "recipients"),
+				BatchID: id, Lease: text.Draw(t, "lease"), Recipients: recipients.Draw(t, "recipients"), Everyone: rapid.Bool().Draw(t, "everyone"),
 				Outcome: rapid.SampledFrom([]store.Outcome{store.Progress, store.Accepted, store.Retry, store.Buried, store.GivenBack}).Draw(t, "outcome"),
 				Reason:  rapid.SampledFrom(store.FeedbackReasons()).Draw(t, "reason"), Detail: text.Draw(t, "detail"),
 				Due: anyTime().Draw(t, "due"), FullRead: rapid.Bool().Draw(t, "full"),
 			}
 		case 4:
-			a.News = store.Requeue{BatchID: id, Recipients: recipients.Draw(t, "recipients")}
+			a.News = store.Requeue{BatchID: id, Recipients: recipients.Draw(t, "recipients"), Everyone: rapid.Bool().Draw(t, "everyone")}
+		case 5:
+			a.News = store.Checked{BatchID: id, Refused: text.Draw(t, "refused")}
 		}
 		return a
 	})
@@ -96,6 +99,36 @@ func TestReportsComeBackAsTheyWereRecorded(t *testing.T) {
 				require.Equal(t, a, read)
 			}
 		})
+	}
+}
+
+// The empty list of recipients means everybody to Sinch: a word that names nobody must stay one, and one that names somebody
+// must never become it.
+func TestWordForEveryoneComesBackAsSuch(t *testing.T) {
+	for _, news := range []store.News{
+		store.Confirmation{BatchID: "1", Everyone: true}, store.Confirmation{BatchID: "1", Recipients: []string{"447700900001"}},
+		store.Settlement{BatchID: "1", Everyone: true}, store.Settlement{BatchID: "1"}, store.Requeue{BatchID: "1", Everyone: true}, store.Requeue{BatchID: "1"},
+	} {
+		a := store.Arrival{Plan: "plan", At: noon, News: news}
+		read, err := decodeArrival(asRecorded(t, a).encoded)
+		require.NoError(t, err)
+		require.Equal(t, a, read)
+	}
+}
+
+// What the version before this one put into its journal is for nobody but those it names.
+func TestNewsOfAnOlderJournalIsNotForEveryone(t *testing.T) {
+	for kind, news := range map[byte]store.News{
+		kindConfirmation: store.Confirmation{BatchID: "1", Recipients: []string{"447700900001"}},
+		kindSettlement:   store.Settlement{BatchID: "1", Recipients: []string{"447700900001"}},
+		kindRequeue:      store.Requeue{BatchID: "1", Recipients: []string{"447700900001"}},
+	} {
+		p := packer{kind}
+		p.string("plan")
+		p.time(noon)
+		read, err := decodeArrival(append(p, `{"BatchID":"1","Recipients":["447700900001"]}`...))
+		require.NoError(t, err)
+		require.Equal(t, news, read.News)
 	}
 }
 

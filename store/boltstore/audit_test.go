@@ -3,11 +3,13 @@ package boltstore
 import (
 	"context"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/stretchr/testify/require"
+	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
@@ -42,6 +44,7 @@ func auditStore(ctx context.Context, t require.TestingT, s *Store, w *witness) {
 	a.quarantine()
 	a.totals()
 	a.tasks()
+	a.indexes()
 }
 
 // pages reads all pages of a list.
@@ -252,5 +255,62 @@ func (a *audit) tasks() {
 		same := func(listed *store.Batch) bool { return listed.Key() == b.Key() }
 		require.Equal(a.t, b.Task != nil, slices.ContainsFunc(pending, same), "batch %s among the pending", b.ID)
 		require.Equal(a.t, b.Dead != nil, slices.ContainsFunc(dead, same), "batch %s among the dead", b.ID)
+	}
+}
+
+// indexes checks the indexes of what is to be done against the batches' rows, key by key, and what is overdue.
+func (a *audit) indexes() {
+	want := map[string][]string{}
+	for plan, batches := range a.batches {
+		var asked []string
+		for _, b := range batches {
+			require.Equal(a.t, b.Facts != nil, b.Check != nil, "batch %s: reports are missing of every batch that is known", b.ID)
+			if b.Check != nil && !b.Check.Due.IsZero() {
+				asked = append(asked, b.ID)
+			}
+		}
+		overdue, err := a.s.Overdue(a.ctx, plan, noon.AddDate(1, 0, 0), 1000)
+		require.NoError(a.t, err)
+		var listed []string
+		for _, b := range overdue {
+			listed = append(listed, b.ID)
+		}
+		require.ElementsMatch(a.t, asked, listed, "overdue in plan %s", plan)
+	}
+	require.NoError(a.t, a.s.db.View(func(tx *bolt.Tx) error {
+		found := map[string][]string{}
+		for _, name := range [][]byte{bucketDue, bucketBuried, bucketChecks} {
+			for key := range keysOf(tx.Bucket(name)) {
+				found[string(name)] = append(found[string(name)], key)
+			}
+		}
+		for _, batches := range a.batches {
+			for _, b := range batches {
+				n, err := find(tx, b.Key())
+				require.NoError(a.t, err)
+				place := placeOf(b, n)
+				for name, key := range map[string][]byte{"due": place.due, "buried": place.buried, "checks": place.check} {
+					if key != nil {
+						want[name] = append(want[name], string(key))
+					}
+				}
+			}
+		}
+		for name := range want {
+			require.ElementsMatch(a.t, want[name], found[name], "index %s, and the rows", name)
+		}
+		for name := range found {
+			require.Len(a.t, found[name], len(want[name]), "index %s", name)
+		}
+		return nil
+	}))
+}
+
+// keysOf are the keys of a bucket.
+func keysOf(b *bolt.Bucket) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		c := b.Cursor()
+		for key, _ := c.First(); key != nil && yield(string(key)); key, _ = c.Next() {
+		}
 	}
 }

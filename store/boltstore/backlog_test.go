@@ -44,8 +44,8 @@ func TestStepsAreBoundedByTheirRows(t *testing.T) {
 func TestRowsOfNews(t *testing.T) {
 	three := []string{"1", "2", "3"}
 	for want, news := range map[int][]store.News{
-		1: {store.Facts{}, store.Quarantined{}, store.Report{Report: &dlr.Report{}}},
-		4: {store.Confirmation{Recipients: three}, store.Settlement{Recipients: three}, store.Requeue{Recipients: three}, ofRecipients(3).News},
+		1: {store.Facts{}, store.Quarantined{}, store.Report{Report: &dlr.Report{}}, store.Checked{}, store.Confirmation{Everyone: true}},
+		4: {store.Facts{Numbers: three}, store.Confirmation{Recipients: three}, store.Settlement{Recipients: three}, store.Requeue{Recipients: three}, ofRecipients(3).News},
 	} {
 		for _, n := range news {
 			require.Equal(t, want, rowsOf(store.Arrival{News: n}), "%T", n)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -22,6 +23,11 @@ func long(factor int) int {
 		return factor
 	}
 	return 1
+}
+
+// asking is the children's policy. Whoever opens what they left needs the same.
+func asking(string) store.Policy {
+	return store.Policy{Missing: store.Missing{Silence: time.Hour}}
 }
 
 // buildChild builds the program in testdata/child and returns its path.

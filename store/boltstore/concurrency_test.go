@@ -62,6 +62,10 @@ func (c *crowd) load(loader int) {
 		}
 		raw := fmt.Appendf(nil, `{"type":"recipient_delivery_report_sms","batch_id":%q,"recipient":%q,"code":0,"status":%q,"client_reference":%q}`, batch, number, status, name)
 		a.News = parsed(c.t, raw)
+		if n%50 == 2 {
+			what = "facts " + batch
+			a.News = store.Facts{BatchID: batch, FeedbackEnabled: true, ReportKind: "full", Recipients: 1_000_000, CreatedAt: noon, ModifiedAt: noon}
+		}
 		if !c.record(what, a) {
 			return
 		}
@@ -80,6 +84,21 @@ func (c *crowd) relay() {
 				s.Outcome, s.Reason = store.Buried, store.ReasonRejected
 			}
 			if !c.record(fmt.Sprintf("%s %s %s", s.Outcome, claim.Key.BatchID, strings.Join(claim.Recipients, " ")), store.Arrival{Plan: "live", At: noon, News: s}) {
+				return
+			}
+		}
+	}
+}
+
+func (c *crowd) reconcile() {
+	later := noon.Add(2 * time.Hour)
+	for {
+		batches, err := c.s.Overdue(c.t.Context(), "live", later, 3)
+		if !c.goesOn(err) {
+			return
+		}
+		for _, b := range batches {
+			if !c.record("checked "+b.ID, store.Arrival{Plan: "live", At: later, News: store.Checked{BatchID: b.ID}}) {
 				return
 			}
 		}
@@ -130,12 +149,13 @@ func (c *crowd) read() {
 func TestEverythingAtOnce(t *testing.T) {
 	for round := range 3 * long(20) {
 		c := &crowd{t: t, heard: newWitness()}
-		c.s = opened(t, Config{Path: t.TempDir(), Segment: 16 << 10, JournalLimit: 128 << 10, FoldEvery: 5 * time.Millisecond})
+		c.s = opened(t, Config{Path: t.TempDir(), Segment: 16 << 10, JournalLimit: 128 << 10, FoldEvery: 5 * time.Millisecond, Policies: asking})
 		var all sync.WaitGroup
 		for loader := range 4 {
 			all.Go(func() { c.load(loader) })
 		}
 		all.Go(c.relay)
+		all.Go(c.reconcile)
 		all.Go(c.expire)
 		all.Go(c.read)
 		all.Go(c.read)
@@ -145,7 +165,7 @@ func TestEverythingAtOnce(t *testing.T) {
 		all.Wait()
 		require.NoError(t, c.s.Err())
 
-		s := opened(t, Config{Path: c.s.config.Path})
+		s := opened(t, Config{Path: c.s.config.Path, Policies: asking})
 		auditStore(t.Context(), t, s, c.heard)
 		require.NoError(t, s.Close())
 	}

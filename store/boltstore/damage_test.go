@@ -87,6 +87,25 @@ func TestDamagedRowIsAnError(t *testing.T) {
 	require.NoError(t, s.Err(), "reading it ends nothing")
 }
 
+func TestDamagedRowOfAnOverdueBatchIsAnError(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "store")
+	s := opened(t, Config{Path: path, Policies: asking})
+	require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, News: store.Facts{BatchID: "bad", ReportKind: "full", Recipients: 1}}))
+	require.NoError(t, s.Close())
+	db, err := bolt.Open(filepath.Join(path, "dlrloop.db"), 0o600, nil)
+	require.NoError(t, err)
+	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
+		key, _ := tx.Bucket(bucketBatches).Cursor().First()
+		return tx.Bucket(bucketBatches).Put(key, []byte{9})
+	}))
+	require.NoError(t, db.Close())
+	s = opened(t, Config{Path: path, Policies: asking})
+	_, err = s.Overdue(t.Context(), "plan", noon.Add(time.Hour), 1)
+	require.ErrorContains(t, err, "batch: row has format 9")
+	_, err = s.Overdue(t.Context(), "plan", noon, 1)
+	require.NoError(t, err, "it is not due")
+}
+
 // What cannot be folded stays in the journal: the store ends, and refuses to start, rather than drop a report.
 func TestReportForADamagedBatchEndsTheStore(t *testing.T) {
 	for bucket, says := range map[string]string{"batches": "batch bad: batch: row has format 9", "recipients": "batch bad: recipient: row has format 9"} {

@@ -25,6 +25,7 @@ func requireEnded(t *testing.T, s *Store, cause string) {
 	refused["Record"] = s.Record(ctx, delivered("batch", "447700900001"))
 	refused["Ready"] = s.Ready(ctx)
 	_, refused["Claim"] = s.Claim(ctx, "plan", noon, time.Hour, 1)
+	_, refused["Overdue"] = s.Overdue(ctx, "plan", noon, 1)
 	_, refused["Batch"] = s.Batch(ctx, key)
 	_, refused["Batches"] = s.Batches(ctx, store.BatchQuery{})
 	_, refused["Recipient"] = s.Recipient(ctx, key, "447700900001")

@@ -194,6 +194,7 @@ func TestDatabaseOfAnotherFormatIsRefused(t *testing.T) {
 		says     string
 	}{
 		{"newer", keyFormat, binary.BigEndian.AppendUint64(nil, 3), "has format 3, this version knows format 2: use the version that wrote it, or a newer one"},
+		{"of no format", keyFormat, binary.BigEndian.AppendUint64(nil, 0), "has format 0, this version knows format 2"},
 		{"without format", keyFormat, nil, "its format is missing"},
 		{"with a damaged position", keyPosition, []byte("?"), "its journal position is damaged"},
 		{"with damaged totals", keyTotals, []byte("?"), "totals: "},

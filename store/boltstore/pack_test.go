@@ -123,5 +123,7 @@ func cuts(t *rapid.T, row []byte, read func(row []byte) error) {
 	garbled[place] ^= rapid.ByteRange(1, 255).Draw(t, "flipped")
 	require.NotPanics(t, func() { _ = read(garbled) })
 	garbage := rapid.SliceOfN(rapid.Byte(), 0, 64).Draw(t, "garbage")
-	require.NotPanics(t, func() { _ = read(append([]byte{rowFormat}, garbage...)) })
+	for _, format := range []byte{rowFormat, batchFormat} {
+		require.NotPanics(t, func() { _ = read(append([]byte{format}, garbage...)) })
+	}
 }

@@ -94,7 +94,7 @@ func (p *powerLosses) count(c *call) {
 
 // checkImage opens what a power loss left and compares it with what was said until then.
 func checkImage(t *testing.T, t2 require.TestingT, image string, w *witness) {
-	s, err := Open(t.Context(), Config{Path: filepath.Join(image, "store"), Segment: 16 << 10, JournalLimit: 128 << 10})
+	s, err := Open(t.Context(), Config{Path: filepath.Join(image, "store"), Segment: 16 << 10, JournalLimit: 128 << 10, Policies: asking})
 	require.NoError(t2, err)
 	defer func() { require.NoError(t2, s.Close()) }()
 	auditStore(t.Context(), t2, s, w)

@@ -86,6 +86,7 @@ func anyBatch() *rapid.Generator[*store.Batch] {
 			Flag:     rapid.SampledFrom([]store.Flag{store.FlagUnknown, store.FlagWanted, store.FlagUnwanted}).Draw(t, "flag"),
 			Feedback: store.FeedbackCounts{Owed: anyCount().Draw(t, "owed"), Sent: anyCount().Draw(t, "sent"), Dead: anyCount().Draw(t, "dead")},
 			WantFull: rapid.Bool().Draw(t, "want full"),
+			Everyone: rapid.SampledFrom([]store.FeedbackState{store.FeedbackNone, store.FeedbackOwed, store.FeedbackSent, store.FeedbackDead}).Draw(t, "everyone"),
 		}
 		if states := rapid.MapOfN(anyStatus(), anyCount(), 0, 4).Draw(t, "states"); len(states) > 0 {
 			b.States = states
@@ -115,6 +116,9 @@ func anyBatch() *rapid.Generator[*store.Batch] {
 				Detail: anyText().Draw(t, "dead detail"), Full: rapid.Bool().Draw(t, "dead full"),
 			}
 		}
+		if rapid.Bool().Draw(t, "is asked after") {
+			b.Check = &store.Check{Due: anyTime().Draw(t, "check due"), Asked: anyCount().Draw(t, "asked")}
+		}
 		if rapid.Bool().Draw(t, "has facts") {
 			b.Facts = anyFacts(b.ID).Draw(t, "facts")
 		}
@@ -127,7 +131,7 @@ func anyFacts(batchID string) *rapid.Generator[*store.Facts] {
 		return &store.Facts{
 			BatchID: batchID, Missing: rapid.Bool().Draw(t, "missing"), FeedbackEnabled: rapid.Bool().Draw(t, "enabled"),
 			ReportKind: anyText().Draw(t, "kind"), ClientReference: anyText().Draw(t, "reference"),
-			Recipients: anyCount().Draw(t, "recipients"), Canceled: rapid.Bool().Draw(t, "canceled"),
+			Recipients: anyCount().Draw(t, "recipients"), Groups: anyCount().Draw(t, "groups"), Canceled: rapid.Bool().Draw(t, "canceled"),
 			CreatedAt: anyTime().Draw(t, "created"), ModifiedAt: anyTime().Draw(t, "modified"),
 			SendAt: anyTime().Draw(t, "send"), ExpireAt: anyTime().Draw(t, "expire"), Source: anySource().Draw(t, "source"),
 		}
@@ -150,9 +154,10 @@ func TestQuarantineRowComesBack(t *testing.T) {
 }
 
 func TestRowsOfANewerFormatAreRefused(t *testing.T) {
-	row := []byte{rowFormat + 1, 0, 0, 0, 0, 0, 0, 0, 0}
+	row := []byte{batchFormat + 1, 0, 0, 0, 0, 0, 0, 0, 0}
 	_, err := decodeBatch(row)
-	require.ErrorContains(t, err, "batch: row has format 2, this version knows format 1")
+	require.ErrorContains(t, err, "batch: row has format 3, this version knows format 2")
+	row[0] = rowFormat + 1
 	_, err = decodeRecipient(row, "1")
 	require.ErrorContains(t, err, "recipient: row has format 2")
 	_, err = decodeQuarantined(row)

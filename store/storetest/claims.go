@@ -18,6 +18,7 @@ var claiming = []behaviour{
 	{"what is not due is not claimed", claimWhenDue},
 	{"a claim says what it is about", claimContent},
 	{"a lease keeps others away until it ends", leaseEnds},
+	{"a task is not claimed again while its settlement is on its way", settlementOnItsWay},
 	{"among many claimers each task has one", leaseIsExclusive},
 	{"a late settlement does not end the next one's lease", lateSettlement},
 	{"a plan's claims leave other plans alone", claimsByPlan},
@@ -77,6 +78,22 @@ func leaseEnds(t *testing.T, place Place) {
 	require.NotEqual(t, first.Lease, second.Lease)
 	require.Equal(t, first.Recipients, second.Recipients)
 	require.Empty(t, o.claim(plan, sec(0).Add(leaseTime+2*time.Millisecond), 10))
+}
+
+// settlementOnItsWay claims at the moment when a settlement is durable and a store may not have taken it into the state yet,
+// long after the lease has ended.
+func settlementOnItsWay(t *testing.T, place Place) {
+	o := open(t, place, Config{})
+	for i := range 30 {
+		id, now := fmt.Sprint(i), sec(0).Add(time.Duration(i)*time.Hour)
+		o.record(at(now, plan, delivered(id, alice)))
+		s := settlement(o.claimOne(plan, now), []store.Outcome{store.Accepted, store.Buried, store.Retry}[i%3])
+		s.Due = sec(1e6)
+		o.record(at(now, plan, s))
+		claims, err := o.Claim(t.Context(), plan, now.Add(2*leaseTime), leaseTime, 10)
+		require.NoError(t, err)
+		require.Empty(t, claims, "%s was settled before", s.Outcome)
+	}
 }
 
 func leaseIsExclusive(t *testing.T, place Place) {

@@ -16,6 +16,7 @@ var expiring = []behaviour{
 	{"an old batch goes with all that belongs to it", expireBatch},
 	{"totals stay, what is owed follows", expireTotals},
 	{"a batch that owes feedback stays", expireKeepsOwed},
+	{"a batch that lacks reports goes like any other", expireLacking},
 	{"any news keeps a batch", expireCountsFromLastNews},
 	{"an expired batch starts anew", expireThenAnew},
 	{"old counts and quarantine entries go", expireCounts},
@@ -130,6 +131,25 @@ func expireKeepsOwed(t *testing.T, place Place) {
 		o.record(arrives(5, s))
 	}
 	require.Equal(t, 3, o.expire(later, 10), "once nothing is owed, they go")
+}
+
+func expireLacking(t *testing.T, place Place) {
+	o := open(t, place, asking())
+	later := sec(0).Add(month)
+	o.record(
+		arrives(0, sends("due", 2, 0)), arrives(1, sends("other", 2, 0)),
+		arrives(2, sends("ended", 2, 0)), arrives(62, store.Checked{BatchID: "ended", Refused: "404 not_found"}),
+		arrives(3, sends("asked", 2, 0)), at(later, plan, checked("asked")),
+	)
+	require.Equal(t, []string{"due", "other"}, ids(o.overdue(plan, later, 10)))
+	require.Equal(t, 3, o.expire(later, 10))
+	for range 2 {
+		require.Empty(t, o.overdue(plan, later, 10))
+		require.Equal(t, []string{"asked"}, ids(o.batches(store.BatchQuery{})), "to ask is news")
+		o.reopen()
+	}
+	o.record(at(later, plan, sends("due", 2, 0)))
+	require.Equal(t, []string{"due"}, ids(o.overdue(plan, later.Add(time.Minute), 10)), "once, and as it is now")
 }
 
 func expireCountsFromLastNews(t *testing.T, place Place) {

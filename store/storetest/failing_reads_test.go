@@ -15,6 +15,7 @@ func TestReadsAreOneOperation(t *testing.T) {
 	f.Fail(storetest.Read, storetest.NotApplied, nil, storetest.Always)
 	ctx, k := t.Context(), store.BatchKey{}
 	for name, read := range map[string]func() error{
+		"Overdue":          func() error { _, err := f.Overdue(ctx, "", time.Time{}, 1); return err },
 		"Batch":            func() error { _, err := f.Batch(ctx, k); return err },
 		"Batches":          func() error { _, err := f.Batches(ctx, store.BatchQuery{}); return err },
 		"Recipient":        func() error { _, err := f.Recipient(ctx, k, ""); return err },
@@ -28,6 +29,6 @@ func TestReadsAreOneOperation(t *testing.T) {
 	} {
 		require.ErrorIs(t, read(), storetest.ErrInjected, name)
 	}
-	require.Equal(t, 10, f.Calls(storetest.Read))
+	require.Equal(t, 11, f.Calls(storetest.Read))
 	require.NoError(t, f.Record(ctx, store.Arrival{}))
 }

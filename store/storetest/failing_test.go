@@ -37,6 +37,11 @@ func (c *counting) Claim(context.Context, string, time.Time, time.Duration, int)
 	return []store.Claim{{Lease: "lease"}}, nil
 }
 
+func (c *counting) Overdue(_ context.Context, plan string, _ time.Time, limit int) ([]*store.Batch, error) {
+	c.count("overdue")
+	return []*store.Batch{{Plan: plan, Total: limit}}, nil
+}
+
 func (c *counting) Batch(_ context.Context, k store.BatchKey) (*store.Batch, error) {
 	c.count("read")
 	return &store.Batch{Plan: k.Plan, ID: k.BatchID}, nil
@@ -66,6 +71,9 @@ func TestFailingWithoutFaultsWorks(t *testing.T) {
 	claims, err := f.Claim(ctx, "plan", time.Time{}, 0, 1)
 	require.NoError(t, err)
 	require.Len(t, claims, 1)
+	overdue, err := f.Overdue(ctx, "plan", time.Time{}, 7)
+	require.NoError(t, err)
+	require.Equal(t, []*store.Batch{{Plan: "plan", Total: 7}}, overdue)
 	b, err := f.Batch(ctx, store.BatchKey{Plan: "plan", BatchID: "batch"})
 	require.NoError(t, err)
 	require.Equal(t, "batch", b.ID)
@@ -78,7 +86,7 @@ func TestFailingWithoutFaultsWorks(t *testing.T) {
 	require.True(t, more)
 	require.NoError(t, f.Ready(ctx))
 	require.NoError(t, f.Err())
-	require.Equal(t, map[string]int{"record": 1, "claim": 1, "read": 1, "requeue": 1, "expire": 1}, c.calls)
+	require.Equal(t, map[string]int{"record": 1, "claim": 1, "overdue": 1, "read": 1, "requeue": 1, "expire": 1}, c.calls)
 	require.Equal(t, 1, f.Calls(storetest.Record))
 }
 
@@ -112,6 +120,19 @@ func TestFailsButApplied(t *testing.T) {
 	require.Zero(t, n)
 	require.False(t, more)
 	require.Equal(t, 1, c.calls["expire"])
+}
+
+func TestOverdueFailsAsAReadDoes(t *testing.T) {
+	f, c := newFailing()
+	f.Fail(storetest.Read, storetest.NotApplied, store.ErrBusy, 1)
+	f.Fail(storetest.Read, storetest.Applied, nil, 1)
+	for n, want := range []error{store.ErrBusy, storetest.ErrInjected} {
+		batches, err := f.Overdue(t.Context(), "plan", time.Time{}, 7)
+		require.ErrorIs(t, err, want)
+		require.Empty(t, batches)
+		require.Equal(t, n, c.calls["overdue"])
+	}
+	require.Equal(t, 2, f.Calls(storetest.Read))
 }
 
 func TestFaultsStrikeInTurnAndOnlyTheirOperation(t *testing.T) {

@@ -3,7 +3,6 @@ package storetest
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -24,6 +23,9 @@ var models = []behaviour{
 type modelBatch struct {
 	said      map[string]map[time.Time]dlr.Status // by digits; no two reports have the same time
 	feedback  map[string]store.FeedbackState
+	everyone  store.FeedbackState
+	named     map[string]bool // by facts
+	checked   bool
 	unwanted  bool
 	modified  time.Time
 	notBefore time.Time // of a retry
@@ -59,7 +61,14 @@ func (b *modelBatch) in(s store.FeedbackState) []string {
 	return digits
 }
 
-func (b *modelBatch) pending() bool { return !b.unwanted && len(b.in(store.FeedbackOwed)) > 0 }
+func (b *modelBatch) pending() bool {
+	return !b.unwanted && (len(b.in(store.FeedbackOwed)) > 0 || b.everyone == store.FeedbackOwed)
+}
+
+// known reports whether anything was ever said of the batch.
+func (b *modelBatch) known() bool {
+	return len(b.said)+len(b.feedback)+len(b.named) > 0 || b.everyone != store.FeedbackNone || !b.modified.IsZero() || b.checked
+}
 
 // move takes those who are in a state from into another.
 func (b *modelBatch) move(digits []string, to store.FeedbackState, from ...store.FeedbackState) {
@@ -82,13 +91,16 @@ type machine struct {
 }
 
 func simpleModel(t *testing.T, place Place) {
-	o, runs := open(t, place, Config{}), 0
+	o, runs := open(t, place, Config{Policies: func(string) store.Policy {
+		return store.Policy{Missing: store.Missing{Silence: 10 * time.Second, Grace: 5 * time.Second}}
+	}}), 0
 	rapid.Check(t, func(t *rapid.T) {
 		runs++
 		o.t = t
 		m := &machine{o: o, plan: fmt.Sprint("plan ", runs), now: epoch, batches: map[string]*modelBatch{}}
 		t.Repeat(map[string]func(*rapid.T){
-			"report": m.report, "another report": m.report, "repeat": m.repeat, "confirm": m.confirm, "facts": m.facts,
+			"report": m.report, "another report": m.report, "repeat": m.repeat, "confirm": m.confirm, "confirm for everyone": m.confirmEveryone,
+			"facts": m.facts, "ask": m.ask,
 			"claim": m.claim, "settle": m.settle, "wait": m.wait, "requeue": m.requeue, "reopen": m.reopen,
 			"look": m.look,
 		})
@@ -113,7 +125,9 @@ func (m *machine) record(n store.News) {
 func (m *machine) draw(t *rapid.T) (string, *modelBatch) {
 	id := rapid.SampledFrom([]string{"a", "ab", "b"}).Draw(t, "batch")
 	if m.batches[id] == nil {
-		m.batches[id] = &modelBatch{said: map[string]map[time.Time]dlr.Status{}, feedback: map[string]store.FeedbackState{}}
+		m.batches[id] = &modelBatch{
+			said: map[string]map[time.Time]dlr.Status{}, feedback: map[string]store.FeedbackState{}, named: map[string]bool{},
+		}
 	}
 	return id, m.batches[id]
 }
@@ -152,12 +166,25 @@ func (m *machine) confirm(t *rapid.T) {
 	b.move([]string{dlr.Digits(n)}, store.FeedbackOwed, store.FeedbackNone)
 }
 
+func (m *machine) confirmEveryone(t *rapid.T) {
+	id, b := m.draw(t)
+	m.record(forAll(id))
+	if b.everyone == store.FeedbackNone {
+		b.everyone = store.FeedbackOwed
+	}
+}
+
 func (m *machine) facts(t *rapid.T) {
 	id, b := m.draw(t)
 	f := facts(id, rapid.Bool().Draw(t, "wanted"), sec(rapid.IntRange(0, 1000).Draw(t, "modified")).Add(time.Duration(m.ticks)*time.Millisecond))
+	f.Numbers = rapid.SliceOfN(rapid.Custom(drawNumber), 0, 2).Draw(t, "numbers")
+	f.CheckNow = rapid.Bool().Draw(t, "check now")
 	m.record(f)
 	if f.ModifiedAt.After(b.modified) {
 		b.modified, b.unwanted = f.ModifiedAt, !f.FeedbackEnabled
+		for _, d := range digitsOf(f.Numbers) {
+			b.named[d] = true
+		}
 	}
 	m.forgetRetries()
 }
@@ -183,7 +210,10 @@ func (m *machine) claim(t *rapid.T) {
 	require.ElementsMatch(t, want, claimed(claims))
 	for _, c := range claims {
 		b := m.batches[c.Key.BatchID]
-		require.Equal(t, b.in(store.FeedbackOwed), digitsOf(c.Recipients))
+		require.Equal(t, b.everyone == store.FeedbackOwed, c.Everyone)
+		if !c.Everyone {
+			require.Equal(t, b.in(store.FeedbackOwed), digitsOf(c.Recipients))
+		}
 		b.lease, b.until = c.Lease, now.Add(leaseTime)
 	}
 	m.claims = append(m.claims, claims...)
@@ -217,18 +247,33 @@ func (m *machine) settle(t *rapid.T) {
 	}
 	switch pending := b.pending(); {
 	case s.Outcome == store.Accepted:
+		if c.Everyone {
+			b.everyone = store.FeedbackSent
+		}
 		b.move(digits, store.FeedbackSent, store.FeedbackOwed, store.FeedbackDead)
 		b.notBefore = time.Time{}
 	case !pending || s.Outcome == store.GivenBack:
 	case s.Outcome == store.Retry:
 		b.notBefore = s.Due
 	case s.Outcome == store.Buried:
+		if c.Everyone && b.everyone == store.FeedbackOwed {
+			b.everyone = store.FeedbackDead
+		}
 		b.move(digits, store.FeedbackDead, store.FeedbackOwed)
 		b.notBefore = time.Time{}
 	case s.Outcome == store.Progress:
 		b.notBefore = time.Time{}
 	}
 	m.forgetRetries()
+}
+
+// ask asks after a batch as a reconciler does, or says so though nobody did.
+func (m *machine) ask(t *rapid.T) {
+	id, b := m.draw(t)
+	n := checked(id)
+	n.Refused = rapid.SampledFrom([]string{"", "", "", "404 not_found"}).Draw(t, "refused")
+	m.record(n)
+	b.checked = true
 }
 
 func (m *machine) wait(t *rapid.T) {
@@ -239,14 +284,18 @@ func (m *machine) requeue(t *rapid.T) {
 	id, b := m.draw(t)
 	dead := b.in(store.FeedbackDead)
 	n, err := m.o.Requeue(context.Background(), store.BatchKey{Plan: m.plan, BatchID: id}, m.tick())
-	if len(b.said)+len(b.feedback) == 0 && b.modified.IsZero() {
+	if !b.known() {
 		require.ErrorIs(t, err, store.ErrNotFound)
 		return
 	}
 	require.NoError(t, err)
 	require.Equal(t, len(dead), n)
 	b.move(dead, store.FeedbackOwed, store.FeedbackDead)
-	if n > 0 {
+	everyone := b.everyone == store.FeedbackDead
+	if everyone {
+		b.everyone = store.FeedbackOwed
+	}
+	if n > 0 || everyone {
 		b.notBefore = time.Time{}
 	}
 }
@@ -258,72 +307,4 @@ func (m *machine) reopen(t *rapid.T) {
 	}
 	m.o.reopen()
 	m.now = m.now.Add(2 * leaseTime)
-}
-
-// look compares all that the store says of the plan with the model.
-func (m *machine) look(t *rapid.T) {
-	var tally store.Tally
-	var pending, dead []string
-	messages := map[dlr.Status]int{}
-	for id, b := range m.batches {
-		if len(b.said)+len(b.feedback) == 0 && b.modified.IsZero() {
-			continue
-		}
-		k := store.BatchKey{Plan: m.plan, BatchID: id}
-		states := map[dlr.Status]int{}
-		feedback := map[string]store.FeedbackState{}
-		for _, r := range m.o.recipients(k, store.RecipientQuery{}) {
-			d := dlr.Digits(r.Number)
-			feedback[d] = r.Feedback
-			held, _ := r.State()
-			require.Equal(t, b.status(d), held.Status)
-			require.Len(t, r.Seen, len(b.said[d]))
-			if held.Status != "" {
-				states[held.Status]++
-			}
-			for _, s := range distinctStatuses(b.said[d]) {
-				messages[s]++
-			}
-		}
-		maps.DeleteFunc(feedback, func(_ string, s store.FeedbackState) bool { return s == store.FeedbackNone })
-		require.Equal(t, b.feedback, feedback)
-		row := m.o.batch(k)
-		if len(states) > 0 {
-			require.Equal(t, states, row.States)
-		}
-		counts := store.FeedbackCounts{
-			Owed: len(b.in(store.FeedbackOwed)), Sent: len(b.in(store.FeedbackSent)), Dead: len(b.in(store.FeedbackDead)),
-		}
-		require.Equal(t, counts, row.Feedback)
-		tally.Sent, tally.Dead = tally.Sent+counts.Sent, tally.Dead+counts.Dead
-		if b.unwanted {
-			tally.Dropped += counts.Owed
-		} else {
-			tally.Owed += counts.Owed
-		}
-		if b.pending() {
-			pending = append(pending, id)
-		}
-		if counts.Dead > 0 {
-			dead = append(dead, id)
-		}
-	}
-	tally.PendingTasks, tally.DeadTasks = len(pending), len(dead)
-	require.ElementsMatch(t, pending, ids(m.o.tasks(store.TaskQuery{Plan: m.plan})))
-	require.ElementsMatch(t, dead, ids(m.o.tasks(store.TaskQuery{Plan: m.plan, Dead: true})))
-	if len(m.sent) == 0 {
-		return
-	}
-	stats := m.o.stats(m.plan)
-	require.Equal(t, tally, stats.Feedback)
-	counted := map[dlr.Status]int{}
-	for _, s := range stats.Messages {
-		counted[s.Status] += s.Messages
-	}
-	require.Equal(t, messages, counted)
-}
-
-func distinctStatuses(said map[time.Time]dlr.Status) []dlr.Status {
-	all := slices.Sorted(maps.Values(said))
-	return slices.Compact(all)
 }

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,7 +16,9 @@ import (
 // asFolded records news with every member drawn and compares each row with what store.Fold makes of the same news in
 // memory: a member that a store's row forgets shows here.
 func asFolded(t *testing.T, place Place) {
-	policy := store.Policy{Coalesce: 1500 * time.Millisecond}
+	policy := store.Policy{
+		Coalesce: 1500 * time.Millisecond, Missing: store.Missing{Silence: 1250 * time.Millisecond, Grace: 500 * time.Millisecond},
+	}
 	o, runs := open(t, place, Config{Policies: func(string) store.Policy { return policy }}), 0
 	rapid.Check(t, func(t *rapid.T) {
 		runs++
@@ -36,6 +39,9 @@ func asFolded(t *testing.T, place Place) {
 		store.Fold(rows, arrivals, policy)
 
 		require.Equal(t, withoutRefs(rows.Batch), withoutRefs(o.batch(rows.Batch.Key())))
+		c := rows.Batch.Check
+		asked := slices.Contains(ids(o.overdue(plan, sec(1e7), 1e6)), id)
+		require.Equal(t, c != nil && !c.Due.IsZero(), asked, "among the overdue, and in its row: %+v", c)
 		listed := o.recipients(rows.Batch.Key(), store.RecipientQuery{})
 		require.Len(t, listed, len(rows.Recipients))
 		for _, r := range listed {
@@ -70,20 +76,25 @@ func withoutRefs(b *store.Batch) *store.Batch {
 
 func drawNews(t *rapid.T, id string) store.News {
 	numbers := rapid.SliceOfN(rapid.Custom(drawNumber), 1, 3)
-	switch rapid.IntRange(0, 7).Draw(t, "kind") {
+	everyone := rapid.Bool()
+	switch rapid.IntRange(0, 9).Draw(t, "kind") {
 	case 0, 1:
 		return drawRecipientReport(t, id)
 	case 2, 3:
 		return drawBatchReport(t, id)
-	case 4:
+	case 4, 5:
 		return drawFacts(t, id)
-	case 5:
-		return confirms(id, numbers.Draw(t, "confirmed")...)
 	case 6:
-		return store.Requeue{BatchID: id, Recipients: numbers.Draw(t, "requeued")}
+		c := confirms(id, numbers.Draw(t, "confirmed")...)
+		c.Everyone = everyone.Draw(t, "everyone")
+		return c
+	case 7:
+		return store.Requeue{BatchID: id, Recipients: numbers.Draw(t, "requeued"), Everyone: everyone.Draw(t, "everyone")}
+	case 8:
+		return store.Checked{BatchID: id, Refused: rapid.SampledFrom([]string{"", "", "404 not_found"}).Draw(t, "refused")}
 	}
 	return store.Settlement{
-		BatchID: id, Lease: "nobody's", Recipients: numbers.Draw(t, "settled"),
+		BatchID: id, Lease: "nobody's", Recipients: numbers.Draw(t, "settled"), Everyone: everyone.Draw(t, "everyone"),
 		Outcome: rapid.SampledFrom([]store.Outcome{store.Progress, store.Accepted, store.Retry, store.Buried, store.GivenBack}).Draw(t, "outcome"),
 		Reason:  rapid.SampledFrom(store.FeedbackReasons()).Draw(t, "reason"), Detail: drawText(t, "detail"),
 		Due: drawTime(t, "due"), FullRead: rapid.Bool().Draw(t, "full read"),
@@ -143,11 +154,14 @@ func drawFacts(t *rapid.T, id string) store.Facts {
 	if rapid.IntRange(0, 4).Draw(t, "missing") == 0 {
 		return store.Facts{BatchID: id, Missing: true, Source: store.FromPoll}
 	}
+	recipients := rapid.SampledFrom([]int{0, 1, 2, 3, 1000}).Draw(t, "recipients")
 	return store.Facts{
 		BatchID: id, FeedbackEnabled: rapid.Bool().Draw(t, "wanted"), Canceled: rapid.Bool().Draw(t, "canceled"),
+		Recipients: recipients, Groups: rapid.IntRange(0, recipients).Draw(t, "groups"),
+		Numbers: rapid.SliceOfN(rapid.Custom(drawNumber), 0, 3).Draw(t, "numbers"), CheckNow: rapid.Bool().Draw(t, "check now"),
 		ReportKind:      rapid.SampledFrom([]string{"", "none", "summary", "full", "per_recipient", "per_recipient_final"}).Draw(t, "kind"),
-		ClientReference: drawText(t, "reference"), Recipients: rapid.IntRange(0, 1000).Draw(t, "recipients"),
-		CreatedAt: drawTime(t, "created"), ModifiedAt: drawTime(t, "modified"), SendAt: drawTime(t, "send"), ExpireAt: drawTime(t, "expire"),
+		ClientReference: drawText(t, "reference"),
+		CreatedAt:       drawTime(t, "created"), ModifiedAt: drawTime(t, "modified"), SendAt: drawTime(t, "send"), ExpireAt: drawTime(t, "expire"),
 		Source: rapid.SampledFrom([]store.Source{store.FromCallback, store.FromPoll, store.FromGateway, store.FromRegistration}).Draw(t, "source"),
 	}
 }

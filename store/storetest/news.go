@@ -115,6 +115,17 @@ func facts(id string, feedback bool, modified time.Time) store.Facts {
 	}
 }
 
+// forAll is the application's word that everyone received the batch.
+func forAll(id string) store.Confirmation { return store.Confirmation{BatchID: id, Everyone: true} }
+
+// sends is what is known of a batch that was sent to n numbers at that second and is valid for an hour.
+func sends(id string, n, second int) store.Facts {
+	return store.Facts{
+		BatchID: id, ReportKind: "per_recipient", Recipients: n, CreatedAt: sec(second), ModifiedAt: sec(second),
+		ExpireAt: sec(second + 3600), Source: store.FromGateway,
+	}
+}
+
 func confirms(id string, numbers ...string) store.Confirmation {
 	return store.Confirmation{BatchID: id, Recipients: numbers}
 }

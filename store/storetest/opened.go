@@ -161,6 +161,10 @@ func (o *opened) claim(plan string, now time.Time, limit int) []store.Claim {
 		require.NotNil(o.t, c.Batch.Task)
 		require.False(o.t, c.Batch.Task.Due.After(now), "a task that is not due")
 		require.LessOrEqual(o.t, len(c.Recipients), store.MaxRecipients)
+		require.Equal(o.t, c.Batch.Everyone == store.FeedbackOwed, c.Everyone)
+		if c.Everyone {
+			require.Empty(o.t, c.Recipients, "a call for everyone that names somebody")
+		}
 	}
 	return claims
 }
@@ -181,8 +185,25 @@ func (o *opened) settle(c store.Claim, now time.Time, outcome store.Outcome) {
 
 func settlement(c store.Claim, outcome store.Outcome) store.Settlement {
 	return store.Settlement{
-		BatchID: c.Key.BatchID, Lease: c.Lease, Recipients: c.Recipients, Outcome: outcome, Reason: store.ReasonServer,
+		BatchID: c.Key.BatchID, Lease: c.Lease, Recipients: c.Recipients, Everyone: c.Everyone, Outcome: outcome, Reason: store.ReasonServer,
 	}
+}
+
+// overdue lists what is to be asked after; as with claims, a read before it lets it catch up with what was recorded.
+func (o *opened) overdue(plan string, now time.Time, limit int) []*store.Batch {
+	o.t.Helper()
+	_, err := o.Stats(context.Background())
+	require.NoError(o.t, err)
+	batches, err := o.Overdue(context.Background(), plan, now, limit)
+	require.NoError(o.t, err)
+	require.LessOrEqual(o.t, len(batches), limit)
+	for _, b := range batches {
+		require.Equal(o.t, plan, b.Plan)
+		require.NotNil(o.t, b.Check)
+		require.NotZero(o.t, b.Check.Due, "a batch that is not asked after any more")
+		require.False(o.t, b.Check.Due.After(now), "a batch that is not due")
+	}
+	return batches
 }
 
 // every reads a list to its end in pages of limit and returns all entries.

@@ -18,6 +18,7 @@ var reading = []behaviour{
 	{"a batch is what was folded of it", batchRow},
 	{"a recipient comes with the bytes of its reports", recipientRow},
 	{"a recipient that only the application named has no reports", confirmedOnly},
+	{"a recipient that only the batch named has no reports", namedOnly},
 	{"the log has every new report in its order", reportLog},
 	{"totals are kept by plan", totals},
 	{"messages are counted by minute, plan and status", timeseries},
@@ -138,6 +139,28 @@ func confirmedOnly(t *testing.T, place Place) {
 		o.recipient(key("batch"), alice))
 	require.Empty(t, o.batch(key("batch")).States)
 	require.Empty(t, o.reports(key("batch")))
+}
+
+func namedOnly(t *testing.T, place Place) {
+	o := open(t, place, Config{})
+	f := sends("batch", 3, 0)
+	f.Groups, f.Numbers = 1, []string{"+" + alice, bob}
+	o.record(arrives(3, f), arrives(4, f))
+	for range 2 {
+		require.Equal(t, &store.Recipient{Number: "+" + alice}, o.recipient(key("batch"), alice))
+		require.Len(t, o.recipients(key("batch"), store.RecipientQuery{}), 2)
+		require.Len(t, o.recipientBatches(bob), 1)
+		require.Equal(t, 2, o.stats(plan).Recipients)
+		require.Empty(t, o.reports(key("batch")))
+		b := o.batch(key("batch"))
+		require.Empty(t, b.States)
+		require.Nil(t, b.Facts.Numbers, "they are the batch's recipients")
+		o.reopen()
+	}
+	o.record(arrives(5, delivered("batch", alice)))
+	require.Equal(t, "+"+alice, o.recipient(key("batch"), alice).Number)
+	require.Equal(t, 2, o.stats(plan).Recipients)
+	require.Equal(t, map[dlr.Status]int{dlr.Delivered: 1}, o.batch(key("batch")).States)
 }
 
 func reportLog(t *testing.T, place Place) {

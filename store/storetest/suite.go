@@ -28,6 +28,8 @@ func Run(t *testing.T, newPlace func(t *testing.T) Place) {
 		{"Paging", paging},
 		{"Claim", claiming},
 		{"Settle", settling},
+		{"Everyone", forEveryone},
+		{"Overdue", overdue},
 		{"Expire", expiring},
 		{"Concurrency", concurrency},
 		{"Life", life},

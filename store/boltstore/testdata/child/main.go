@@ -52,6 +52,7 @@ func main() {
 	flag.IntVar(&c.goneAfter, "gone-after", 0, "arrivals acknowledged, end amid everything")
 	flag.Parse()
 	config.Committer.Patience = 500 * time.Millisecond
+	config.Policies = func(string) store.Policy { return store.Policy{Missing: store.Missing{Silence: time.Hour}} }
 
 	s, err := boltstore.Open(context.Background(), config)
 	if err != nil {
@@ -70,6 +71,7 @@ func main() {
 		loading.Go(func() { c.load(g, rand.New(rand.NewPCG(*seed, uint64(g)))) })
 	}
 	others.Go(func() { c.relay(ctx) })
+	others.Go(func() { c.reconcile(ctx) })
 	others.Go(func() { c.expire(ctx) })
 	loading.Wait()
 	stop()
@@ -92,6 +94,7 @@ func (c *child) sayWhatIsOpen(ctx context.Context) {
 	closed["Record"] = c.store.Record(ctx, store.Arrival{Plan: "live", At: noon, News: store.Facts{BatchID: "x"}})
 	closed["Ready"] = c.store.Ready(ctx)
 	_, closed["Claim"] = c.store.Claim(ctx, "live", noon, time.Hour, 1)
+	_, closed["Overdue"] = c.store.Overdue(ctx, "live", noon, 1)
 	_, closed["Batch"] = c.store.Batch(ctx, key)
 	_, closed["Stats"] = c.store.Stats(ctx)
 	_, closed["Requeue"] = c.store.Requeue(ctx, key, noon)
@@ -137,7 +140,10 @@ func (c *child) load(loader int, r *rand.Rand) {
 		again := false
 		switch kind := r.IntN(20); {
 		case i == 0:
-			a.News = store.Facts{BatchID: batch, FeedbackEnabled: true, ModifiedAt: noon, ClientReference: name}
+			a.News = store.Facts{
+				BatchID: batch, FeedbackEnabled: true, CreatedAt: noon, ModifiedAt: noon, ClientReference: name,
+				ReportKind: "per_recipient", Recipients: 1_000_000, // reports are always missing
+			}
 			name = "facts " + batch
 		case kind == 0:
 			a.News = store.Quarantined{Reason: dlr.NotJSON, Raw: []byte("not understood " + name)}
@@ -201,6 +207,21 @@ func (c *child) relay(ctx context.Context) {
 			c.record(what, store.Arrival{Plan: "live", At: noon, News: s})
 		}
 		wait(ctx, 5*time.Millisecond)
+	}
+}
+
+// reconcile asks after what is overdue until ctx ends. A callback makes it overdue again.
+func (c *child) reconcile(ctx context.Context) {
+	later := noon.Add(2 * time.Hour)
+	for ctx.Err() == nil {
+		batches, err := c.store.Overdue(ctx, "live", later, 2)
+		if err != nil {
+			return
+		}
+		for _, b := range batches {
+			c.record("checked "+b.ID, store.Arrival{Plan: "live", At: later, News: store.Checked{BatchID: b.ID}})
+		}
+		wait(ctx, 10*time.Millisecond)
 	}
 }
 

@@ -1,0 +1,171 @@
+package boltstore
+
+import (
+	"archive/zip"
+	"encoding/binary"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	bolt "go.etcd.io/bbolt"
+	"pgregory.net/rapid"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// Rows of batches as format 1 had them: one with everything, one with next to nothing.
+const (
+	fullRow1 = "0104706c616e05626174636880c8d3a88a68d0d7d3a88a68076f726465722037060101020304000a54656c65706f72746564020203000406" +
+		"000a54656c65706f727465640e02000110010203000000000000000000000000001364656c69766572795f7265706f72745f736d7380c8d3a88a68" +
+		"0104050602040601c0f1daa88a6880c8d3a88a680406736572766572033530330180c8d3a88a680872656a656374656403343030010100010466" +
+		"756c6c076f726465722037060180c8d3a88a68d0d7d3a88a68a0e7d3a88a6880828bac8a6803"
+	emptyRow1 = "0104706c616e05626174636880c8d3a88a6880c8d3a88a6800000000000000000000000000"
+)
+
+func TestBatchRowOfFormat1IsRead(t *testing.T) {
+	row, err := hex.DecodeString(fullRow1)
+	require.NoError(t, err)
+	b, err := decodeBatch(row)
+	require.NoError(t, err)
+	require.Equal(t, &store.Batch{
+		Plan: "plan", ID: "batch", FirstAt: noon, LastAt: noon.Add(time.Second), ClientReference: "order 7", Total: 3, Flag: store.FlagWanted,
+		WantFull: true, States: map[dlr.Status]int{dlr.Delivered: 2, "Teleported": 1},
+		Reported: []store.Reported{{Status: dlr.Delivered, Named: 2, Claimed: 3}, {Status: "Teleported", Code: 7, Named: 1}},
+		Reports: []store.BatchReport{{
+			Key: [16]byte{1, 2, 3}, Type: dlr.BatchSMS, ReceivedAt: noon, Source: store.FromPoll, Repeats: 4, Ref: store.Ref{Chunk: 5, Index: 6},
+		}},
+		Feedback: store.FeedbackCounts{Owed: 1, Sent: 2, Dead: 3},
+		Task:     &store.Task{Due: noon.Add(time.Minute), Since: noon, Attempts: 2, Reason: store.ReasonServer, Detail: "503"},
+		Dead:     &store.Dead{At: noon, Reason: store.ReasonRejected, Detail: "400", Full: true},
+		Facts: &store.Facts{
+			BatchID: "batch", FeedbackEnabled: true, ReportKind: "full", ClientReference: "order 7", Recipients: 3, Canceled: true,
+			CreatedAt: noon, ModifiedAt: noon.Add(time.Second), SendAt: noon.Add(2 * time.Second), ExpireAt: noon.Add(time.Hour),
+			Source: store.FromRegistration,
+		},
+	}, b)
+	again, err := decodeBatch(encodeBatch(b))
+	require.NoError(t, err)
+	require.Equal(t, b, again, "written anew it says the same")
+	rapid.Check(t, func(t *rapid.T) {
+		cuts(t, row, func(row []byte) error { _, err := decodeBatch(row); return err })
+	})
+
+	row, err = hex.DecodeString(emptyRow1)
+	require.NoError(t, err)
+	b, err = decodeBatch(row)
+	require.NoError(t, err)
+	require.Equal(t, &store.Batch{Plan: "plan", ID: "batch", FirstAt: noon, LastAt: noon}, b)
+}
+
+// ofFormat1 is the folder of a store that the last version of format 1 wrote and left without closing it: batches whose
+// feedback is sent, dead and pending, one that lacks reports, a quarantined callback, and two reports that are in the
+// journal alone.
+func ofFormat1(t *testing.T) string {
+	t.Helper()
+	z, err := zip.OpenReader(filepath.Join("testdata", "format1.zip"))
+	require.NoError(t, err)
+	path := t.TempDir()
+	require.NoError(t, os.CopyFS(path, z))
+	require.NoError(t, z.Close())
+	require.EqualValues(t, 1, formatOf(t, path))
+	return path
+}
+
+// formatOf is the format of the database in a folder that nobody has open.
+func formatOf(t *testing.T, path string) (found uint64) {
+	t.Helper()
+	db, err := bolt.Open(filepath.Join(path, "dlrloop.db"), 0o600, nil)
+	require.NoError(t, err)
+	require.NoError(t, db.View(func(tx *bolt.Tx) error {
+		found = binary.BigEndian.Uint64(tx.Bucket(bucketMeta).Get(keyFormat))
+		if found == 1 {
+			require.Nil(t, tx.Bucket(bucketChecks))
+		}
+		return nil
+	}))
+	require.NoError(t, db.Close())
+	return found
+}
+
+// hasAll opens a store that was of format 1 and requires that everything is there.
+func hasAll(t *testing.T, path string) *Store {
+	t.Helper()
+	ctx := t.Context()
+	s := opened(t, Config{Path: path, Policies: asking})
+	stats, err := s.Stats(ctx)
+	require.NoError(t, err)
+	require.Len(t, stats, 1)
+	require.Equal(t, store.Tally{PendingTasks: 1, DeadTasks: 1, Owed: 1, Sent: 1, Dead: 1}, stats[0].Feedback)
+	require.Equal(t, []int{4, 5, 1}, []int{stats[0].Batches, stats[0].Recipients, stats[0].Quarantined})
+	batches := make(map[string]*store.Batch)
+	for _, id := range []string{"sent", "dead", "lacking", "pending"} {
+		b, err := s.Batch(ctx, store.BatchKey{Plan: "plan", BatchID: id})
+		require.NoError(t, err, id)
+		require.Equal(t, store.FeedbackNone, b.Everyone)
+		batches[id] = b
+	}
+	require.Equal(t, "order of sent", batches["sent"].Facts.ClientReference)
+	require.Nil(t, batches["sent"].Check, "no news came since that could have set it")
+	require.Equal(t, "400 syntax_constraint_violation", batches["dead"].Dead.Detail)
+	require.NotNil(t, batches["pending"].Task)
+	require.Equal(t, map[dlr.Status]int{dlr.Dispatched: 1, dlr.Failed: 1}, batches["lacking"].States)
+	r, err := s.Recipient(ctx, store.BatchKey{Plan: "plan", BatchID: "sent"}, "447700900001")
+	require.NoError(t, err)
+	require.Contains(t, string(r.Seen[0].Raw), "+447700900001")
+	quarantined, err := s.Quarantine(ctx, store.Paging{})
+	require.NoError(t, err)
+	require.Len(t, quarantined.Items, 1)
+	return s
+}
+
+func TestStoreOfFormat1IsUpgraded(t *testing.T) {
+	ctx, path := t.Context(), ofFormat1(t)
+	for range 2 {
+		s := hasAll(t, path)
+		overdue, err := s.Overdue(ctx, "plan", noon.AddDate(0, 0, 1), 10)
+		require.NoError(t, err)
+		require.Len(t, overdue, 1)
+		require.Equal(t, "lacking", overdue[0].ID, "a report of it was in the journal")
+		require.NoError(t, s.Close())
+		require.EqualValues(t, format, formatOf(t, path))
+	}
+	s := hasAll(t, path)
+	now, key := noon.Add(time.Hour), store.BatchKey{Plan: "plan", BatchID: "dead"}
+	requeued, err := s.Requeue(ctx, key, now)
+	require.NoError(t, err)
+	require.Equal(t, 1, requeued)
+	require.NoError(t, s.Record(ctx, store.Arrival{Plan: "plan", At: now, News: store.Confirmation{BatchID: "sent", Everyone: true}}))
+	b, err := s.Batch(ctx, store.BatchKey{Plan: "plan", BatchID: "sent"})
+	require.NoError(t, err)
+	require.Equal(t, store.FeedbackOwed, b.Everyone)
+	require.Equal(t, 2, b.Lacking())
+	require.Equal(t, &store.Check{Due: now.Add(time.Hour)}, b.Check, "any news sets it")
+	claims, err := s.Claim(ctx, "plan", now.Add(time.Hour), time.Hour, 10)
+	require.NoError(t, err)
+	require.Len(t, claims, 3)
+}
+
+// The upgrade is one transaction: what of it is on disk without the pages that point to it is not there.
+func TestUpgradeCutByACrashBeginsAgain(t *testing.T) {
+	path := ofFormat1(t)
+	file := filepath.Join(path, "dlrloop.db")
+	before, err := os.ReadFile(file)
+	require.NoError(t, err)
+	db, err := openDatabase(file, time.Second)
+	require.NoError(t, err)
+	metas := 2 * db.Info().PageSize
+	require.NoError(t, db.Close())
+	after, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NotEqual(t, before, after)
+
+	copy(after[:metas], before[:metas])
+	require.NoError(t, os.WriteFile(file, after, 0o600))
+	require.EqualValues(t, 1, formatOf(t, path))
+	require.NoError(t, hasAll(t, path).Close())
+	require.EqualValues(t, format, formatOf(t, path))
+}

@@ -1,0 +1,123 @@
+package storetest
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/store"
+)
+
+var forEveryone = []behaviour{
+	{"the word that everyone received a batch is claimed first and alone", everyoneFirst},
+	{"the word is claimed until Sinch took it", everyoneRetried},
+	{"the word is sent once, however often it is given", everyoneOnce},
+	{"a buried word stays until a person requeues it", everyoneBuried},
+	{"dead recipients and a dead word are requeued at once", everyoneRequeuedWithOthers},
+	{"a batch that owes the word stays", everyoneKeeps},
+}
+
+func everyoneFirst(t *testing.T, place Place) {
+	o := open(t, place, Config{})
+	o.record(arrives(0, allDelivered("batch", alice, "+"+bob)), arrives(1, forAll("batch")))
+	o.reopen()
+	c := o.claimOne(plan, sec(1))
+	require.True(t, c.Everyone)
+	require.Equal(t, o.batch(key("batch")), c.Batch)
+	require.Empty(t, o.claim(plan, sec(1), 10), "the named ones wait")
+	o.settle(c, sec(2), store.Accepted)
+
+	for range 2 {
+		require.Equal(t, store.FeedbackSent, o.batch(key("batch")).Everyone)
+		require.Equal(t, store.Tally{PendingTasks: 1, Owed: 2}, o.stats(plan).Feedback)
+		o.reopen()
+	}
+	c = o.claimOne(plan, sec(2))
+	require.False(t, c.Everyone)
+	require.Equal(t, []string{alice, "+" + bob}, c.Recipients)
+	o.settle(c, sec(3), store.Accepted)
+	require.Empty(t, o.claim(plan, sec(10000), 10))
+	require.Equal(t, store.Tally{Sent: 2}, o.stats(plan).Feedback)
+}
+
+func everyoneRetried(t *testing.T, place Place) {
+	o := open(t, place, Config{})
+	o.record(arrives(0, forAll("batch")))
+	require.Equal(t, []string{"batch"}, ids(o.tasks(store.TaskQuery{})))
+	retry := settlement(o.claimOne(plan, sec(0)), store.Retry)
+	retry.Due = sec(10)
+	o.record(arrives(1, retry))
+	require.Empty(t, o.claim(plan, sec(9), 10))
+	c := o.claimOne(plan, sec(10))
+	require.True(t, c.Everyone)
+	require.Equal(t, 1, c.Batch.Task.Attempts)
+	o.settle(c, sec(11), store.GivenBack)
+	require.True(t, o.claimOne(plan, sec(11)).Everyone)
+	require.Equal(t, store.FeedbackOwed, o.batch(key("batch")).Everyone)
+}
+
+func everyoneOnce(t *testing.T, place Place) {
+	o := open(t, place, Config{})
+	o.record(arrives(0, forAll("batch")), arrives(1, forAll("batch")))
+	o.settle(o.claimOne(plan, sec(1)), sec(1), store.Accepted)
+	for i := range 2 {
+		o.record(arrives(2+i, forAll("batch")))
+		require.Equal(t, store.FeedbackSent, o.batch(key("batch")).Everyone)
+		require.Empty(t, o.claim(plan, sec(10000), 10))
+		require.Zero(t, o.stats(plan).Feedback)
+		o.reopen()
+	}
+}
+
+func everyoneBuried(t *testing.T, place Place) {
+	o := open(t, place, Config{})
+	o.record(arrives(0, forAll("batch")))
+	o.settle(o.claimOne(plan, sec(0)), sec(1), store.Buried)
+	for range 2 {
+		require.Equal(t, store.FeedbackDead, o.batch(key("batch")).Everyone)
+		require.Equal(t, []string{"batch"}, ids(o.tasks(store.TaskQuery{Dead: true})))
+		require.Equal(t, store.Tally{DeadTasks: 1}, o.stats(plan).Feedback)
+		require.Empty(t, o.claim(plan, sec(10000), 10))
+		o.reopen()
+	}
+	n, err := o.Requeue(t.Context(), key("batch"), sec(20))
+	require.NoError(t, err)
+	require.Zero(t, n, "no recipient is dead")
+	require.Empty(t, o.tasks(store.TaskQuery{Dead: true}))
+	require.Equal(t, store.Tally{PendingTasks: 1}, o.stats(plan).Feedback)
+	c := o.claimOne(plan, sec(20))
+	require.True(t, c.Everyone)
+	o.settle(c, sec(21), store.Accepted)
+	n, err = o.Requeue(t.Context(), key("batch"), sec(30))
+	require.NoError(t, err)
+	require.Zero(t, n)
+	require.Empty(t, o.claim(plan, sec(10000), 10), "sent is never owed again")
+}
+
+func everyoneRequeuedWithOthers(t *testing.T, place Place) {
+	const recipients = store.MaxRecipients + 1
+	o := open(t, place, Config{})
+	o.record(arrives(0, allDelivered("batch", numbers(recipients)...)), arrives(0, forAll("batch")))
+	for i := range 3 {
+		o.settle(o.claimOne(plan, sec(i)), sec(i), store.Buried)
+	}
+	require.Equal(t, store.Tally{DeadTasks: 1, Dead: recipients}, o.stats(plan).Feedback)
+	n, err := o.Requeue(t.Context(), key("batch"), sec(10))
+	require.NoError(t, err)
+	require.Equal(t, recipients, n)
+	b := o.batch(key("batch"))
+	require.Nil(t, b.Dead)
+	require.Equal(t, store.FeedbackOwed, b.Everyone)
+	require.Equal(t, store.FeedbackCounts{Owed: recipients}, b.Feedback)
+	require.True(t, o.claimOne(plan, sec(10)).Everyone)
+}
+
+func everyoneKeeps(t *testing.T, place Place) {
+	o := open(t, place, Config{})
+	o.record(arrives(0, forAll("batch")))
+	later := sec(0).Add(month)
+	require.Zero(t, o.expire(later, 10))
+	o.settle(o.claimOne(plan, sec(1)), sec(1), store.Accepted)
+	require.Equal(t, 1, o.expire(later, 10))
+	require.Zero(t, o.stats(plan).Feedback)
+}

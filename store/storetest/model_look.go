@@ -1,0 +1,102 @@
+package storetest
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// look compares all that the store says of the plan with the model.
+func (m *machine) look(t *rapid.T) {
+	var tally store.Tally
+	var pending, dead []string
+	messages := map[dlr.Status]int{}
+	for id, b := range m.batches {
+		if !b.known() {
+			continue
+		}
+		k := store.BatchKey{Plan: m.plan, BatchID: id}
+		states := map[dlr.Status]int{}
+		feedback := map[string]store.FeedbackState{}
+		for _, r := range m.o.recipients(k, store.RecipientQuery{}) {
+			d := dlr.Digits(r.Number)
+			feedback[d] = r.Feedback
+			require.True(t, b.named[d] || len(b.said[d]) > 0 || b.feedback[d] != store.FeedbackNone, "a recipient whom nobody named")
+			held, _ := r.State()
+			require.Equal(t, b.status(d), held.Status)
+			require.Len(t, r.Seen, len(b.said[d]))
+			if held.Status != "" {
+				states[held.Status]++
+			}
+			for _, s := range distinctStatuses(b.said[d]) {
+				messages[s]++
+			}
+		}
+		maps.DeleteFunc(feedback, func(_ string, s store.FeedbackState) bool { return s == store.FeedbackNone })
+		require.Equal(t, b.feedback, feedback)
+		row := m.o.batch(k)
+		if len(states) > 0 {
+			require.Equal(t, states, row.States)
+		}
+		counts := store.FeedbackCounts{
+			Owed: len(b.in(store.FeedbackOwed)), Sent: len(b.in(store.FeedbackSent)), Dead: len(b.in(store.FeedbackDead)),
+		}
+		require.Equal(t, counts, row.Feedback)
+		require.Equal(t, b.everyone, row.Everyone)
+		tally.Sent, tally.Dead = tally.Sent+counts.Sent, tally.Dead+counts.Dead
+		if b.unwanted {
+			tally.Dropped += counts.Owed
+		} else {
+			tally.Owed += counts.Owed
+		}
+		if b.pending() {
+			pending = append(pending, id)
+		}
+		if counts.Dead > 0 || b.everyone == store.FeedbackDead {
+			dead = append(dead, id)
+		}
+	}
+	tally.PendingTasks, tally.DeadTasks = len(pending), len(dead)
+	require.ElementsMatch(t, pending, ids(m.o.tasks(store.TaskQuery{Plan: m.plan})))
+	require.ElementsMatch(t, dead, ids(m.o.tasks(store.TaskQuery{Plan: m.plan, Dead: true})))
+	m.lookOverdue(t)
+	if len(m.sent) == 0 {
+		return
+	}
+	stats := m.o.stats(m.plan)
+	require.Equal(t, tally, stats.Feedback)
+	counted := map[dlr.Status]int{}
+	for _, s := range stats.Messages {
+		counted[s.Status] += s.Messages
+	}
+	require.Equal(t, messages, counted)
+}
+
+func distinctStatuses(said map[time.Time]dlr.Status) []dlr.Status {
+	all := slices.Sorted(maps.Values(said))
+	return slices.Compact(all)
+}
+
+// lookOverdue compares what is overdue with what the batches' rows say.
+func (m *machine) lookOverdue(t *rapid.T) {
+	for _, now := range []time.Time{m.now, m.now.Add(time.Hour), sec(1e7)} {
+		var want []string
+		for id, b := range m.batches {
+			if !b.known() {
+				continue
+			}
+			if c := m.o.batch(store.BatchKey{Plan: m.plan, BatchID: id}).Check; c != nil && !c.Due.IsZero() && !c.Due.After(now) {
+				want = append(want, id)
+			}
+		}
+		got := m.o.overdue(m.plan, now, 100)
+		require.ElementsMatch(t, want, ids(got))
+		require.True(t, slices.IsSortedFunc(got, func(a, b *store.Batch) int { return a.Check.Due.Compare(b.Check.Due) }))
+	}
+}

@@ -1,0 +1,209 @@
+package storetest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+var overdue = []behaviour{
+	{"the longest due come first", overdueOrder},
+	{"what is not due is not overdue", overdueWhenDue},
+	{"an overdue batch is as it is read", overdueContent},
+	{"a plan's overdue batches leave other plans alone", overdueByPlan},
+	{"a batch stays overdue until it was asked after", overdueUntilChecked},
+	{"a batch that Sinch says nothing more of is never overdue", overdueNeverAgain},
+	{"reports that come end it", overdueUntilReported},
+	{"a batch is asked after at once when that is wished", overdueAtOnce},
+	{"nothing is overdue in a plan that never asks", overdueNever},
+	{"many are read in parts", overdueOfMany},
+	{"a restart forgets none", overdueAfterRestart},
+}
+
+// asking has plans ask for missing reports after a minute.
+func asking() Config {
+	return Config{Policies: func(string) store.Policy {
+		return store.Policy{On: store.OnOff, Missing: store.Missing{Silence: time.Minute, Grace: 30 * time.Second}}
+	}}
+}
+
+func checked(id string) store.Checked { return store.Checked{BatchID: id} }
+
+func overdueOrder(t *testing.T, place Place) {
+	o := open(t, place, asking())
+	for i, second := range []int{5, 3, 9, 1, 7} {
+		o.record(arrives(second, sends(fmt.Sprint(i), 2, second)))
+	}
+	require.Empty(t, o.overdue(plan, sec(100), 0))
+	for range 2 {
+		require.Equal(t, []string{"3", "1"}, ids(o.overdue(plan, sec(100), 2)), "nobody leases them")
+		require.Equal(t, []string{"3", "1", "0", "4", "2"}, ids(o.overdue(plan, sec(100), 10)))
+		require.Equal(t, []string{"3", "1", "0"}, ids(o.overdue(plan, sec(66), 10)))
+		o.reopen()
+	}
+	o.record(arrives(64, says("3", alice, dlr.Dispatched, 401, sec(1)))) // breaks the silence
+	require.Equal(t, []string{"1", "0", "4", "2", "3"}, ids(o.overdue(plan, sec(1000), 10)))
+}
+
+func overdueWhenDue(t *testing.T, place Place) {
+	o := open(t, place, asking())
+	waits := sends("waits", 2, 0)
+	waits.SendAt = sec(500)
+	o.record(arrives(0, sends("batch", 2, 0)), arrives(0, waits))
+	require.Empty(t, o.overdue(plan, sec(60).Add(-time.Millisecond), 10))
+	require.Equal(t, []string{"batch"}, ids(o.overdue(plan, sec(60), 10)))
+	require.Equal(t, []string{"batch"}, ids(o.overdue(plan, sec(560).Add(-time.Millisecond), 10)))
+	require.Equal(t, []string{"batch", "waits"}, ids(o.overdue(plan, sec(560), 10)))
+}
+
+func overdueContent(t *testing.T, place Place) {
+	o := open(t, place, asking())
+	f := sends("batch", 3, 0)
+	f.Groups, f.Numbers = 1, []string{alice, bob}
+	o.record(arrives(0, f), arrives(1, delivered("batch", alice)))
+	batches := o.overdue(plan, sec(61), 10)
+	require.Len(t, batches, 1)
+	require.Equal(t, o.batch(key("batch")), batches[0])
+	require.Equal(t, &store.Check{Due: sec(61)}, batches[0].Check)
+	require.Equal(t, 1, batches[0].Lacking())
+	f.Numbers = nil
+	require.Equal(t, &f, batches[0].Facts)
+}
+
+func overdueByPlan(t *testing.T, place Place) {
+	o := open(t, place, asking())
+	plans := []string{"p", "pl", plan, "plan2"}
+	for i, p := range plans {
+		o.record(at(sec(i), p, sends("batch", 2, i)))
+	}
+	for _, p := range plans {
+		require.Len(t, o.overdue(p, sec(100), 10), 1)
+	}
+	require.Empty(t, o.overdue("other", sec(100), 10))
+	o.record(at(sec(100), "pl", checked("batch")))
+	require.Empty(t, o.overdue("pl", sec(100), 10))
+	for _, p := range []string{"p", plan, "plan2"} {
+		require.Len(t, o.overdue(p, sec(100), 10), 1)
+	}
+}
+
+func overdueUntilChecked(t *testing.T, place Place) {
+	o := open(t, place, asking())
+	o.record(arrives(0, sends("batch", 2, 0)))
+	due := 60
+	for asked := range 3 {
+		require.Empty(t, o.overdue(plan, sec(due).Add(-time.Millisecond), 10))
+		require.Len(t, o.overdue(plan, sec(due), 10), 1)
+		require.Len(t, o.overdue(plan, sec(due+30), 10), 1)
+		o.record(arrives(due+30, checked("batch")), arrives(due+30, checked("batch"))) // the second by one who did not know
+		require.Equal(t, asked+1, o.batch(key("batch")).Check.Asked)
+		o.reopen()
+		due += 30 + 60<<(asked+1)
+	}
+}
+
+func overdueNeverAgain(t *testing.T, place Place) {
+	o := open(t, place, asking())
+	refused := checked("refused")
+	refused.Refused = "404 not_found"
+	canceled := sends("canceled", 2, 0)
+	canceled.Canceled = true
+	o.record(
+		arrives(0, sends("refused", 2, 0)), arrives(0, canceled), arrives(0, sends("expired", 2, 0)),
+		arrives(60, refused), arrives(60, checked("canceled")), arrives(3630, checked("expired")),
+	)
+	for range 2 {
+		require.Empty(t, o.overdue(plan, sec(1e7), 10))
+		for _, id := range []string{"refused", "canceled", "expired"} {
+			require.Equal(t, &store.Check{Asked: 1}, o.batch(key(id)).Check, id)
+		}
+		o.reopen()
+	}
+	o.record(arrives(5000, delivered("expired", alice)))
+	require.Equal(t, []string{"expired"}, ids(o.overdue(plan, sec(1e7), 10)), "Sinch calls back after all")
+}
+
+func overdueUntilReported(t *testing.T, place Place) {
+	o := open(t, place, asking())
+	for _, id := range []string{"called", "polled", "known"} {
+		o.record(arrives(0, sends(id, 2, 0)))
+	}
+	require.Len(t, o.overdue(plan, sec(1000), 10), 3)
+	o.record(
+		arrives(1, delivered("called", alice)), arrives(2, delivered("called", bob)),
+		arrives(61, polled(allDelivered("polled", alice, bob))), arrives(61, checked("polled")),
+		arrives(61, store.Facts{BatchID: "known", Missing: true}),
+	)
+	for range 2 {
+		require.Empty(t, o.overdue(plan, sec(1e7), 10))
+		for _, id := range []string{"called", "polled", "known"} {
+			require.Nil(t, o.batch(key(id)).Check, id)
+		}
+		o.reopen()
+	}
+	require.Equal(t, 1, o.stats(plan).Polled)
+	o.record(arrives(62, polled(allDelivered("polled", alice, bob))), arrives(63, allDelivered("polled", alice, bob)))
+	require.Equal(t, 1, o.stats(plan).Duplicates, "only what Sinch sends again is a duplicate")
+}
+
+func overdueAtOnce(t *testing.T, place Place) {
+	o := open(t, place, asking())
+	now := sends("batch", 2, 0)
+	now.CheckNow = true
+	o.record(arrives(10, now))
+	require.Len(t, o.overdue(plan, sec(10), 10), 1)
+	o.record(arrives(10, checked("batch")))
+	require.Empty(t, o.overdue(plan, sec(11), 10))
+	o.record(arrives(12, now))
+	require.Len(t, o.overdue(plan, sec(12), 10), 1)
+}
+
+func overdueNever(t *testing.T, place Place) {
+	o := open(t, place, Config{Policies: func(p string) store.Policy {
+		if p == plan {
+			return store.Policy{}
+		}
+		return asking().Policies(p)
+	}})
+	o.record(arrives(0, sends("batch", 2, 0)), at(sec(0), "other", sends("batch", 2, 0)))
+	require.Empty(t, o.overdue(plan, sec(1e7), 10))
+	require.Len(t, o.overdue("other", sec(1e7), 10), 1)
+}
+
+func overdueOfMany(t *testing.T, place Place) {
+	const batches, each = 150, 40
+	o := open(t, place, asking())
+	var arrivals []store.Arrival
+	for i := range batches {
+		arrivals = append(arrivals, arrives(i%7, sends(fmt.Sprint(i), 2, 0)))
+	}
+	o.recordAll(arrivals)
+	asked := make(map[string]bool)
+	for len(asked) < batches {
+		now := sec(100)
+		some := o.overdue(plan, now, each)
+		require.Len(t, some, min(each, batches-len(asked)))
+		var last time.Time
+		for _, b := range some {
+			require.False(t, asked[b.ID], "asked after twice")
+			require.False(t, b.Check.Due.Before(last))
+			asked[b.ID], last = true, b.Check.Due
+			o.record(at(now, plan, checked(b.ID)))
+		}
+	}
+	require.Empty(t, o.overdue(plan, sec(100), each))
+}
+
+func overdueAfterRestart(t *testing.T, place Place) {
+	o := open(t, place, asking())
+	for i := range 5 {
+		o.record(arrives(i, sends(fmt.Sprint(i), 2, i)))
+		o.reopen()
+	}
+	require.Equal(t, []string{"0", "1", "2", "3", "4"}, ids(o.overdue(plan, sec(100), 10)))
+}
