@@ -19,11 +19,11 @@ const module = "github.com/dlrloop/dlrloop"
 // imports is the table of docs/architecture.md: what each package may import of ours. Tests may import more.
 var imports = map[string][]string{
 	".":               {"cli"},
-	"cli":             {"config", "demo", "server", "simulator", "store"},
+	"cli":             {"config", "demo", "dlr", "server", "simulator", "sinch", "store"},
 	"config":          {"store"},
 	"demo":            {"config", "dlr", "server", "simulator", "store"},
 	"dlr":             {},
-	"handlers":        {"dlr", "metrics", "store"},
+	"handlers":        {"dlr", "metrics", "sinch", "store"},
 	"metrics":         {"dlr", "store"},
 	"relay":           {"dlr", "metrics", "sinch", "store"},
 	"server":          {"config", "handlers", "metrics", "relay", "sinch", "store", "store/boltstore"},

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"crypto/tls"
 	"fmt"
 	"net"
 	"net/netip"
@@ -17,6 +16,7 @@ import (
 func (l *loading) check() {
 	l.checkPublic()
 	l.checkPrivate()
+	l.checkGateway()
 	l.checkStore()
 	choose(l, "log.level", l.config.Log.Level, "debug", "info", "warn", "error")
 	choose(l, "log.format", l.config.Log.Format, FormatAuto, FormatJSON, FormatText)
@@ -53,37 +53,7 @@ func (l *loading) checkPublic() {
 			l.problem(element("public.trusted_proxies", i), "%q is neither an IP address nor a network; write 10.0.0.7 or 10.0.0.0/8", proxy)
 		}
 	}
-	l.checkTLS()
-}
-
-func (l *loading) checkTLS() {
-	t := l.config.Public.TLS
-	switch {
-	case t == TLS{}:
-		return
-	case t.CertFile == "":
-		l.missing("is not set, but key_file is; HTTPS needs both", "public.tls.cert_file")
-		return
-	case t.KeyFile == "":
-		l.missing("is not set, but cert_file is; HTTPS needs both", "public.tls.key_file")
-		return
-	}
-	cert, _, err := readLimited(t.CertFile, maxFile)
-	if err != nil {
-		l.problem("public.tls.cert_file", "%s: %s", t.CertFile, unreadable(err, "name the file with the certificate"))
-		return
-	}
-	key, mode, err := readLimited(t.KeyFile, maxFile)
-	if err != nil {
-		l.problem("public.tls.key_file", "%s: %s", t.KeyFile, unreadable(err, "name the file with the private key"))
-		return
-	}
-	if mode.Perm()&0o004 != 0 {
-		l.warn("public.tls.key_file", "%s can be read by every user: chmod o= %s", t.KeyFile, t.KeyFile)
-	}
-	if _, err := tls.X509KeyPair(cert, key); err != nil {
-		l.problem("public.tls.cert_file", "certificate and key do not work together: %s", err)
-	}
+	l.checkTLS("public.tls", p.TLS)
 }
 
 func (l *loading) checkPrivate() {

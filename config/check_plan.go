@@ -15,6 +15,8 @@ func (l *loading) checkPlan(i int) {
 	l.checkOrigin(key, p)
 	l.checkAuth(below(key, "webhook.auth"), p.Webhook.Auth)
 	l.checkFeedback(below(key, "feedback"), p.Feedback)
+	l.checkPlanGateway(key, *p)
+	l.checkReconcile(below(key, "reconcile"), p.Reconcile)
 }
 
 func (l *loading) checkID(key, id string, before []Plan) {
@@ -177,12 +179,7 @@ func (l *loading) checkPathToken(key string, t PathToken) {
 const maxRate = 10_000
 
 func (l *loading) checkFeedback(key string, f Feedback) {
-	switch f.On {
-	case store.OnConfirmed, store.OnBoth: // nothing takes the application's confirmations yet: none would ever be sent
-		l.problem(below(key, "on"), "%s is not available in this version; use delivered or off", f.On)
-	default:
-		choose(l, below(key, "on"), f.On, store.OnDelivered, store.OnOff)
-	}
+	choose(l, below(key, "on"), f.On, store.OnDelivered, store.OnConfirmed, store.OnBoth, store.OnOff)
 	positive(l, below(key, "workers"), f.Workers)
 	if f.Rate <= 0 || f.Rate > maxRate {
 		l.problem(below(key, "rate"), "%v calls a second are not possible; give a number from 0.01 to %d", f.Rate, maxRate)

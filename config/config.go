@@ -7,6 +7,7 @@ package config
 type Config struct {
 	Public  Public  `yaml:"public"`
 	Private Private `yaml:"private"`
+	Gateway Gateway `yaml:"gateway"`
 	Store   Store   `yaml:"store"`
 	Log     Log     `yaml:"log"`
 	// How long the process goes on serving after SIGTERM, with `/readyz` answering 503, so that load balancers turn away
@@ -28,7 +29,8 @@ type Config struct {
 type Public struct {
 	// The address, `host:port`; without a host, all of the machine's addresses.
 	Listen string `yaml:"listen"`
-	// The URL under which Sinch reaches this listener, without a path of the webhook. It is shown to people and changes nothing.
+	// The URL under which Sinch reaches this listener, without a path of the webhook. It is shown to people; with `gateway.defaults`
+	// it becomes part of the `callback_url` of batches.
 	URL string `yaml:"url"`
 	// The largest callback taken, at most 256MiB; a larger one is answered 413 and lost. A full report to large groups is
 	// megabytes.
@@ -43,7 +45,7 @@ type Public struct {
 	TLS            TLS      `yaml:"tls"`
 }
 
-// TLS makes the public listener speak HTTPS. It stays HTTP while both are empty.
+// TLS makes the listener speak HTTPS. It stays HTTP while both are empty.
 type TLS struct {
 	// The certificate with its chain, PEM.
 	CertFile string `yaml:"cert_file"`
@@ -82,6 +84,18 @@ type Basic struct {
 	Password Secret `yaml:"password"`
 	// A file with the password.
 	PasswordFile string `yaml:"password_file"`
+}
+
+// Gateway is Sinch's API for your applications: `/xms/v1/{plan}/…`. What passes through it is known here before its first report.
+type Gateway struct {
+	// An address of its own, `host:port`, for applications on other machines. Empty: the gateway is on the private listener.
+	Listen string `yaml:"listen"`
+	TLS    TLS    `yaml:"tls"`
+	// Complete sends that leave things out: `delivery_report: per_recipient_final` where feedback is enabled, and as
+	// `callback_url`, where reports are asked for, this server's webhook. It needs `public.url`.
+	Defaults bool `yaml:"defaults"`
+	// The largest request taken; a larger one is answered 413 and Sinch is not called.
+	MaxBody ByteSize `yaml:"max_body"`
 }
 
 // Store says where reports and feedback are kept.

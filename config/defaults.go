@@ -15,6 +15,7 @@ func Default() *Config {
 			Memory:  256 << 20,
 		},
 		Private: Private{Listen: "127.0.0.1:8081"},
+		Gateway: Gateway{MaxBody: 2 << 20},
 		Store: Store{
 			Driver:    DriverBolt,
 			Path:      "data",
@@ -38,5 +39,7 @@ func DefaultPlan() Plan {
 			Backoff:  Backoff{Base: Duration(time.Second), Cap: Duration(10 * time.Minute)},
 			Timeout:  Duration(10 * time.Second),
 		},
+		Gateway:   PlanGateway{Token: CallerToken},
+		Reconcile: Reconcile{Silence: Duration(time.Hour), Grace: Duration(10 * time.Minute), Rate: 1},
 	}
 }

@@ -218,10 +218,12 @@ func (l *loading) resolve(key, path string) string {
 
 // resolvePaths resolves what is not read at once.
 func (l *loading) resolvePaths() {
-	store, tls := &l.config.Store, &l.config.Public.TLS
-	store.Path = l.resolve("store.path", store.Path)
-	tls.CertFile = l.resolve("public.tls.cert_file", tls.CertFile)
-	tls.KeyFile = l.resolve("public.tls.key_file", tls.KeyFile)
+	c := l.config
+	c.Store.Path = l.resolve("store.path", c.Store.Path)
+	for key, tls := range map[string]*TLS{"public.tls": &c.Public.TLS, "gateway.tls": &c.Gateway.TLS} {
+		tls.CertFile = l.resolve(below(key, "cert_file"), tls.CertFile)
+		tls.KeyFile = l.resolve(below(key, "key_file"), tls.KeyFile)
+	}
 }
 
 // keyOf is the key of a field in the file; empty for what is not read.

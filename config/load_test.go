@@ -71,6 +71,7 @@ private:
       - {username: ben, password_file: ../secrets/ben}
     tokens: [tok-1]
     token_files: [../secrets/tok-2]
+gateway: {listen: "127.0.0.1:8082", defaults: true, max_body: 1MiB}
 store: {driver: bolt, path: ../var, retention: 90d}
 log: {level: debug, format: json}
 shutdown_delay: 3s
@@ -87,6 +88,8 @@ plans:
         path_token: {values: [pt-1], value_files: [../secrets/pt-2]}
         on_failure: reject
     feedback: {on: off, coalesce: 0s, workers: 8, rate: 0.5, give_up: 1d12h, backoff: {base: 2s, cap: 1m}, timeout: 5s}
+    gateway: {token: plan}
+    reconcile: {silence: 0s, grace: 5m, rate: 0.25}
   - id: plan-b
     region: us
     token_file: ../secrets/tok-b
@@ -107,6 +110,7 @@ plans:
 		Basic:  []Basic{{Username: "ada", Password: "pw-ada"}, {Username: "ben", Password: "pw-ben", PasswordFile: "../secrets/ben"}},
 		Tokens: []Secret{"tok-1", "tok-2"}, TokenFiles: []string{"../secrets/tok-2"},
 	}}, c.Private)
+	require.Equal(t, Gateway{Listen: "127.0.0.1:8082", Defaults: true, MaxBody: 1 << 20}, c.Gateway)
 	require.Equal(t, Store{Driver: DriverBolt, Path: filepath.Join(dir, "var"), Retention: Duration(90 * day)}, c.Store)
 	require.Equal(t, Log{Level: "debug", Format: FormatJSON}, c.Log)
 	require.Equal(t, Duration(3*time.Second), c.ShutdownDelay)
@@ -126,6 +130,8 @@ plans:
 			On: store.OnOff, Workers: 8, Rate: 0.5, GiveUp: Duration(36 * time.Hour),
 			Backoff: Backoff{Base: Duration(2 * time.Second), Cap: Duration(time.Minute)}, Timeout: Duration(5 * time.Second),
 		},
+		Gateway:   PlanGateway{Token: PlanToken},
+		Reconcile: Reconcile{Grace: Duration(5 * time.Minute), Rate: 0.25},
 	}, c.Plans[0])
 	second := DefaultPlan()
 	second.ID, second.Region, second.Token, second.TokenFile = "plan-b", "us", "tok-b", "../secrets/tok-b"

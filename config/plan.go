@@ -13,11 +13,16 @@ type Plan struct {
 	// The API token of the service plan.
 	Token Secret `yaml:"token"`
 	// A file with the API token.
-	TokenFile string   `yaml:"token_file"`
-	Project   Project  `yaml:"project"`
-	Webhook   Webhook  `yaml:"webhook"`
-	Feedback  Feedback `yaml:"feedback"`
+	TokenFile string      `yaml:"token_file"`
+	Project   Project     `yaml:"project"`
+	Webhook   Webhook     `yaml:"webhook"`
+	Feedback  Feedback    `yaml:"feedback"`
+	Gateway   PlanGateway `yaml:"gateway"`
+	Reconcile Reconcile   `yaml:"reconcile"`
 }
+
+// Callable reports whether there are credentials to call Sinch with.
+func (p Plan) Callable() bool { return p.Token != "" || p.Project.Used() }
 
 // Project is an access key of a Sinch project, used instead of the API token, in `us` and `eu`.
 type Project struct {
@@ -102,7 +107,8 @@ type PathToken struct {
 
 // Feedback says what earns delivery feedback and how it is sent.
 type Feedback struct {
-	// What earns it: `delivered` (the recipient's report says Delivered), or nothing: `off`.
+	// What earns it: `delivered` (the recipient's report says Delivered), `confirmed` (your application says so, by the same call
+	// to the gateway that it would make to Sinch), `both` (either), or nothing: `off`. The application may confirm with `delivered` too.
 	On store.On `yaml:"on"`
 	// How long recipients of a batch are gathered for one call.
 	Coalesce Duration `yaml:"coalesce"`
@@ -123,4 +129,31 @@ type Backoff struct {
 	Base Duration `yaml:"base"`
 	// The longest wait.
 	Cap Duration `yaml:"cap"`
+}
+
+// PlanGateway says how the gateway calls Sinch for the plan.
+type PlanGateway struct {
+	// Whose token it calls with: `caller` (the caller's own, passed through and checked by Sinch) or `plan` (the plan's: callers
+	// then need a credential of `private.credentials`, and no application needs Sinch's).
+	Token GatewayToken `yaml:"token"`
+}
+
+// GatewayToken says whose token the gateway calls Sinch with.
+type GatewayToken string
+
+// The tokens.
+const (
+	CallerToken GatewayToken = "caller" // the caller's own
+	PlanToken   GatewayToken = "plan"   // the plan's
+)
+
+// Reconcile says when Sinch is asked for reports whose callbacks did not come. It needs the plan's credentials.
+type Reconcile struct {
+	// How long no report of a batch came that lacks some; doubled each time that Sinch was asked in vain. `0s`: Sinch is never
+	// asked.
+	Silence Duration `yaml:"silence"`
+	// How long after its expiry the last reports of a batch may take.
+	Grace Duration `yaml:"grace"`
+	// Reports read a second.
+	Rate float64 `yaml:"rate"`
 }

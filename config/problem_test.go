@@ -52,7 +52,7 @@ func TestEachMistakeIsToldWithItsPlaceKeyAndWayOut(t *testing.T) {
 		"list for text":     {full + "log: {level: [info]}\n", "config.yaml:6:14: log.level: must be a single value, not a list or a block of keys"},
 		"block for a list":  {"plans:\n  plan-a: {}\n", `config.yaml:2:3: plans: must be a list: each entry on a line of its own after "- ", or all in [ ]`},
 		"second document":   {full + "---\nlog: {level: info}\n", "config.yaml:7:1: a second document begins here; put everything into the first"},
-		"a list as a whole": {"- a\n", "config.yaml:1:1: must be a block of keys: public, private, store, log, shutdown_delay, shutdown_timeout, plans"},
+		"a list as a whole": {"- a\n", "config.yaml:1:1: must be a block of keys: public, private, gateway, store, log, shutdown_delay, shutdown_timeout, plans"},
 		"unknown alias":     {full + "log: *other\n", "config.yaml:6:6: log: the alias has no anchor; write &name before the value that *name repeats"},
 		"alias of itself":   {"plans:\n  - &a {<<: *a, id: x}\n", "config.yaml:2:8: plans[0]: an alias contains itself"},
 		"not YAML":          {"plans:\n\t- id: a\n", "config.yaml:2:1: is not YAML: found character '\t' that cannot start any token"},
@@ -144,9 +144,7 @@ func TestEachMistakeIsToldWithItsPlaceKeyAndWayOut(t *testing.T) {
 		"path token":     {planWith(region, apiToken, "webhook: {auth: {path_token: {values: [a/b]}}}"), "config.yaml:5:22: plans[0].webhook.auth.path_token: a token cannot be part of a URL's path as it is; use letters, digits, - and _"},
 		"no path token":  {planWith(region, apiToken, "webhook: {auth: {path_token: {values: []}}}"), "config.yaml:5:35: plans[0].webhook.auth.path_token.values: there is no token to accept; set value_files or values"},
 		"hook password":  {planWith(region, apiToken, "webhook: {auth: {basic: [{username: u}]}}"), "config.yaml:5:30: plans[0].webhook.auth.basic[0].password: there is no password; set password or password_file"},
-		"feedback on":    {planWith(region, apiToken, webhook, "feedback: {on: always}"), `config.yaml:6:20: plans[0].feedback.on: "always" is not possible; choose delivered or off`},
-		"confirmations":  {planWith(region, apiToken, webhook, "feedback: {on: confirmed}"), "config.yaml:6:20: plans[0].feedback.on: confirmed is not available in this version; use delivered or off"},
-		"on both":        {planWith(region, apiToken, webhook, "feedback: {on: both}"), "config.yaml:6:20: plans[0].feedback.on: both is not available in this version; use delivered or off"},
+		"feedback on":    {planWith(region, apiToken, webhook, "feedback: {on: always}"), `config.yaml:6:20: plans[0].feedback.on: "always" is not possible; choose delivered, confirmed, both or off`},
 		"workers":        {planWith(region, apiToken, webhook, "feedback: {workers: -1}"), "config.yaml:6:25: plans[0].feedback.workers: -1 must be more than 0"},
 		"workers, words": {planWith(region, apiToken, webhook, "feedback: {workers: many}"), `config.yaml:6:25: plans[0].feedback.workers: "many" is not a whole number`},
 		"rate":           {planWith(region, apiToken, webhook, "feedback: {rate: 0}"), "config.yaml:6:22: plans[0].feedback.rate: 0 calls a second are not possible; give a number from 0.01 to 10000"},
@@ -154,6 +152,35 @@ func TestEachMistakeIsToldWithItsPlaceKeyAndWayOut(t *testing.T) {
 		"give_up":        {planWith(region, apiToken, webhook, "feedback: {give_up: 0s}"), "config.yaml:6:25: plans[0].feedback.give_up: 0s must be more than 0"},
 		"timeout":        {planWith(region, apiToken, webhook, "feedback: {timeout: 0s}"), "config.yaml:6:25: plans[0].feedback.timeout: 0s must be more than 0"},
 		"backoff":        {planWith(region, apiToken, webhook, "feedback: {backoff: {base: 1m, cap: 1s}}"), "config.yaml:6:41: plans[0].feedback.backoff.cap: 1s is less than backoff.base, 1m; the cap is the longest wait"},
+
+		"defaults, no URL": {
+			full + "gateway: {defaults: true}\n",
+			"config.yaml:6:21: gateway.defaults: is set, but public.url is not, and callbacks need somewhere to go: set public.url to where Sinch reaches the webhook, or leave gateway.defaults false",
+		},
+		"gateway body":    {full + "gateway: {max_body: 0}\n", "config.yaml:6:21: gateway.max_body: 0 must be more than 0"},
+		"gateway memory":  {full + "gateway: {max_body: 1GiB}\n", "config.yaml:6:21: gateway.max_body: 1GiB is more than any batch has; give at most 256MiB"},
+		"gateway port":    {full + "gateway: {listen: 8082}\n", `config.yaml:6:19: gateway.listen: "8082" is not an address to listen on; write host:port, such as ":8080" or "127.0.0.1:8080"`},
+		"gateway, public": {full + "gateway: {listen: \"127.0.0.1:8080\"}\n", `config.yaml:6:19: gateway.listen: "127.0.0.1:8080" takes the port of public.listen, ":8080"; give one of them another port`},
+		"gateway, private": {
+			full + "gateway: {listen: \"localhost:8081\"}\nprivate: {listen: \"localhost:8081\"}\n",
+			`config.yaml:6:19: gateway.listen: "localhost:8081" takes the port of private.listen, "localhost:8081"; give one of them another port`,
+		},
+		"gateway TLS, no listener": {
+			full + "gateway: {tls: {cert_file: c.pem, key_file: k.pem}}\n",
+			"config.yaml:6:11: gateway.tls: is set, but gateway.listen is not: the private listener, where the gateway is then, speaks HTTP; set gateway.listen, or leave gateway.tls out",
+		},
+		"gateway certificate": {full + "gateway: {listen: \"127.0.0.1:1\", tls: {cert_file: c.pem}}\n", "config.yaml:6:34: gateway.tls.key_file: is not set, but cert_file is; HTTPS needs both"},
+		"gateway token":       {planWith(region, apiToken, webhook, "gateway: {token: mine}"), `config.yaml:6:22: plans[0].gateway.token: "mine" is not possible; choose caller or plan`},
+		"plan's token for anybody": {
+			planWith(region, apiToken, webhook, "gateway: {token: plan}"),
+			"config.yaml:6:22: plans[0].gateway.token: plan lets whoever reaches the gateway send at your cost, also from this machine; set private.credentials, which callers then need, or gateway: {token: caller}",
+		},
+		"plan's token, none": {
+			planWith(region, webhook, "feedback: {on: off}", "gateway: {token: plan}") + "private: {credentials: {tokens: [t]}}\n",
+			"config.yaml:6:22: plans[0].gateway.token: plan wants the plan's own credentials, and there are none; set token_file, token or project, or gateway: {token: caller}",
+		},
+		"reconcile rate":    {planWith(region, apiToken, webhook, "reconcile: {rate: 0}"), "config.yaml:6:23: plans[0].reconcile.rate: 0 reads a second are not possible; give a number from 0.01 to 10000, or silence: 0s to never ask"},
+		"reconcile silence": {planWith(region, apiToken, webhook, "reconcile: {silence: -1h}"), "config.yaml:6:26: plans[0].reconcile.silence: must not be negative"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, _ := refused(t, c.file, map[string]string{"empty": "\n", "full": "tok", "lines": "a\nb\n", "folder/x": ""})

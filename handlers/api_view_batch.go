@@ -13,12 +13,14 @@ type batchView struct {
 	LastAt          instant `json:"last_at,omitzero"`
 	ClientReference string  `json:"client_reference,omitempty"`
 	Total           int     `json:"total"`
+	Lacking         int     `json:"lacking"`
 	// Counts are messages by status, from whatever told more: recipients known by name or batch reports.
 	Counts             map[dlr.Status]int `json:"counts"`
 	RecipientsByStatus map[dlr.Status]int `json:"recipients_by_status"`
 	Reported           []reportedView     `json:"reported"`
 	Feedback           feedbackView       `json:"feedback"`
 	Facts              *factsView         `json:"facts,omitempty"`
+	Check              *checkView         `json:"check,omitempty"`
 	Reports            []batchReportView  `json:"reports"`
 }
 
@@ -43,6 +45,7 @@ type feedbackView struct {
 	Sent             int       `json:"sent"`
 	Dead             int       `json:"dead"`
 	Dropped          int       `json:"dropped"`
+	Everyone         string    `json:"everyone,omitempty"`
 	FullReportWanted bool      `json:"full_report_wanted"`
 	Task             *taskView `json:"task,omitempty"`
 	Buried           *deadView `json:"buried,omitempty"`
@@ -69,12 +72,20 @@ type factsView struct {
 	ReportKind      string  `json:"delivery_report,omitempty"`
 	ClientReference string  `json:"client_reference,omitempty"`
 	Recipients      int     `json:"recipients"`
+	Groups          int     `json:"groups"`
 	Canceled        bool    `json:"canceled"`
 	CreatedAt       instant `json:"created_at,omitzero"`
 	ModifiedAt      instant `json:"modified_at,omitzero"`
 	SendAt          instant `json:"send_at,omitzero"`
 	ExpireAt        instant `json:"expire_at,omitzero"`
 	Source          string  `json:"source"`
+}
+
+// checkView says when Sinch is asked after a batch that lacks reports. One that has come to its end is not asked after again.
+type checkView struct {
+	Due   instant `json:"due,omitzero"`
+	Asked int     `json:"asked"`
+	Ended bool    `json:"ended"`
 }
 
 type batchReportView struct {
@@ -92,11 +103,13 @@ func viewBatch(b *store.Batch) batchView {
 		LastAt:             instant{b.LastAt},
 		ClientReference:    b.ClientReference,
 		Total:              b.Total,
+		Lacking:            b.Lacking(),
 		Counts:             counts(b),
 		RecipientsByStatus: recipientsByStatus(b),
 		Reported:           viewAll(b.Reported, viewReported),
 		Feedback:           viewFeedback(b),
 		Facts:              viewFacts(b.Facts),
+		Check:              viewCheck(b.Check),
 		Reports:            viewAll(b.Reports, viewBatchReport),
 	}
 }
@@ -148,6 +161,9 @@ func viewFeedback(b *store.Batch) feedbackView {
 		Owed: b.Feedback.Owed, Sent: b.Feedback.Sent, Dead: b.Feedback.Dead,
 		FullReportWanted: b.WantFull,
 	}
+	if b.Everyone != store.FeedbackNone {
+		v.Everyone = feedbackState(b.Everyone, b.Flag)
+	}
 	if b.Flag == store.FlagUnwanted {
 		v.Owed, v.Dropped = 0, v.Owed
 	}
@@ -170,6 +186,7 @@ func viewFacts(f *store.Facts) *factsView {
 		ReportKind:      f.ReportKind,
 		ClientReference: f.ClientReference,
 		Recipients:      f.Recipients,
+		Groups:          f.Groups,
 		Canceled:        f.Canceled,
 		CreatedAt:       instant{f.CreatedAt},
 		ModifiedAt:      instant{f.ModifiedAt},
@@ -177,6 +194,13 @@ func viewFacts(f *store.Facts) *factsView {
 		ExpireAt:        instant{f.ExpireAt},
 		Source:          f.Source.String(),
 	}
+}
+
+func viewCheck(c *store.Check) *checkView {
+	if c == nil {
+		return nil
+	}
+	return &checkView{Due: instant{c.Due}, Asked: c.Asked, Ended: c.Due.IsZero()}
 }
 
 func viewBatchReport(r store.BatchReport) batchReportView {

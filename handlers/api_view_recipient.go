@@ -5,7 +5,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// recipientView is one recipient of one batch as the API shows it. Numbers are whole here, and only here.
+// recipientView is one recipient of one batch as the API shows it; without State while no report has named it. Numbers are
+// whole here, and only here.
 type recipientView struct {
 	Plan     string                `json:"plan"`
 	BatchID  string                `json:"batch_id"`
@@ -37,17 +38,14 @@ type seenView struct {
 	rawBytes
 }
 
-// viewRecipient shows r. The flag is its batch's: what is owed in a batch that wants no feedback was dropped.
+// viewRecipient shows r. The flag is its batch's.
 func viewRecipient(key store.BatchKey, flag store.Flag, r *store.Recipient) recipientView {
 	v := recipientView{
 		Plan:     key.Plan,
 		BatchID:  key.BatchID,
 		Number:   r.Number,
-		Feedback: recipientFeedbackView{State: r.Feedback.String(), At: instant{r.FeedbackAt}},
+		Feedback: recipientFeedbackView{State: feedbackState(r.Feedback, flag), At: instant{r.FeedbackAt}},
 		Reports:  make([]seenView, 0, len(r.Seen)),
-	}
-	if r.Feedback == store.FeedbackOwed && flag == store.FlagUnwanted {
-		v.Feedback.State = "dropped"
 	}
 	if s, reported := r.State(); reported {
 		state := viewState(s)
@@ -65,6 +63,14 @@ func viewRecipient(key store.BatchKey, flag store.Flag, r *store.Recipient) reci
 		})
 	}
 	return v
+}
+
+// feedbackState shows a state. What is owed in a batch that wants no feedback was dropped.
+func feedbackState(s store.FeedbackState, flag store.Flag) string {
+	if s == store.FeedbackOwed && flag == store.FlagUnwanted {
+		return "dropped"
+	}
+	return s.String()
 }
 
 func viewState(s dlr.State) stateView {

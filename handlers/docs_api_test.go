@@ -33,11 +33,11 @@ func TestGuide(t *testing.T) {
 	require.Equal(t, string(real), string(text), "docs/api.md is not what is answered; DLRLOOP_UPDATE=1 writes it anew")
 }
 
-// commandOf is the command of a block: its first line, and those that it goes on with behind a backslash.
+// commandOf is the command of a block: its first line, and those that it goes on with behind a backslash or within quotes.
 func commandOf(block string) string {
 	lines := strings.SplitAfter(block, "\n")
 	n := 1
-	for n < len(lines) && strings.HasSuffix(lines[n-1], "\\\n") {
+	for n < len(lines) && (strings.HasSuffix(lines[n-1], "\\\n") || strings.Count(strings.Join(lines[:n], ""), "'")%2 == 1) {
 		n++
 	}
 	return strings.TrimSuffix(strings.Join(lines[:n], ""), "\n")
@@ -54,7 +54,7 @@ func (s privateServer) run(t *testing.T, command string) string {
 	for i := 2; i < len(args) && word(i) != "|"; i++ {
 		switch w := word(i); w {
 		case "-s":
-		case "--json":
+		case "--json", "--data-binary":
 			i++
 			method, body = http.MethodPost, word(i)
 		case "-H":

@@ -14,6 +14,9 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
 )
 
 // wildcard is a segment of a path's template.
@@ -122,6 +125,35 @@ func TestDocumentAndRoutesAgree(t *testing.T) {
 		require.ElementsMatch(t, segments, parameters(item, o, "path"), path)
 	})
 	require.ElementsMatch(t, served, documented)
+}
+
+// The closed sets of the document are those of the program.
+func TestDocumentAndClosedSetsAgree(t *testing.T) {
+	schemas := loadDocument(t).Components.Schemas
+	set := func(schema string, members ...string) []any {
+		s := schemas[schema].Value
+		for _, member := range members {
+			s = s.Properties[member].Value
+		}
+		return s.Enum
+	}
+	texts := func(n int, text func(int) string) []any {
+		all := make([]any, n)
+		for i := range all {
+			all[i] = text(i)
+		}
+		return all
+	}
+	reasons, misread := store.FeedbackReasons(), dlr.Reasons()
+	require.Equal(t, texts(len(reasons), func(i int) string { return string(reasons[i]) }), set("Reason"))
+	require.Equal(t, texts(len(misread), func(i int) string { return string(misread[i]) }), set("QuarantineEntry", "reason"))
+	require.Equal(t, texts(4, func(i int) string { return store.Source(i).String() }), set("Source"))
+	require.Equal(t, texts(3, func(i int) string { return store.Flag(i).String() }), set("BatchFeedback", "flag"))
+	states := append(texts(4, func(i int) string { return store.FeedbackState(i).String() }), "dropped")
+	require.Equal(t, states, set("Recipient", "feedback", "state"))
+	require.Equal(t, states[1:], set("BatchFeedback", "everyone"), "without the word there is no state")
+	effects := []any{string(store.Holds), string(store.Superseded), string(store.Intermediate), string(store.Older), string(store.Outranked)}
+	require.Equal(t, effects, set("RecipientReport", "effect"))
 }
 
 // A refusal of an unknown parameter lists the known ones: they are those of the document.

@@ -22,6 +22,10 @@ type PrivateConfig struct {
 	// either, everybody on this machine is let in.
 	Basic  []BasicCredential
 	Bearer []string
+	// Plans are the ids of the configured service plans: batches are registered for them alone.
+	Plans []string
+	// Gateway serves Sinch's API; nil where it has a listener of its own.
+	Gateway *Gateway
 	// Draining reports whether the process is about to end: it is not ready then. Nil means never.
 	Draining func() bool
 	// Patience is how long one request may wait for the store; default 10 s.
@@ -81,8 +85,20 @@ func NewPrivate(c PrivateConfig, s store.Store, scrape http.Handler, log *slog.L
 	return p, nil
 }
 
-// Handler is what the listener serves.
-func (p *Private) Handler() http.Handler { return p.engine }
+// Handler is what the listener serves. The gateway lets in by rules of its own, and nothing may come between it and the
+// connection.
+func (p *Private) Handler() http.Handler {
+	if p.config.Gateway == nil {
+		return p.engine
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isGateway(r) {
+			p.config.Gateway.ServeHTTP(w, r)
+			return
+		}
+		p.engine.ServeHTTP(w, r)
+	})
+}
 
 func (p *Private) routes(a *access, scrape http.Handler) (*gin.Engine, error) {
 	e, err := newEngine(p.failures, kindInternal, nil)
@@ -109,6 +125,7 @@ func (p *Private) routes(a *access, scrape http.Handler) (*gin.Engine, error) {
 
 	api := inside.Group("/api/v1")
 	get(api, "/batches", p.read(p.batches))
+	api.POST("/plans/:plan/batches", p.register)
 	get(api, "/plans/:plan/batches/:id", p.read(p.batch))
 	get(api, "/plans/:plan/batches/:id/recipients", p.read(p.recipients))
 	get(api, "/plans/:plan/batches/:id/recipients/:number", p.read(p.recipient))

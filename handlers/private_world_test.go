@@ -37,8 +37,10 @@ func morning(d time.Duration) time.Time {
 func openStore(t *testing.T) *boltstore.Store {
 	t.Helper()
 	s, err := boltstore.Open(t.Context(), boltstore.Config{
-		Path:     t.TempDir(),
-		Policies: func(string) store.Policy { return store.Policy{Coalesce: time.Second} },
+		Path: t.TempDir(),
+		Policies: func(string) store.Policy {
+			return store.Policy{Coalesce: time.Second, Missing: store.Missing{Silence: time.Hour, Grace: 10 * time.Minute}}
+		},
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
@@ -151,7 +153,7 @@ func serveWorld(t *testing.T) privateServer {
 	t.Helper()
 	s := openStore(t)
 	tell(t, s)
-	return servePrivate(t, PrivateConfig{}, s, quiet())
+	return servePrivate(t, PrivateConfig{Plans: []string{planEU, planUS}}, s, quiet())
 }
 
 // reply is an answer, read to its end.

@@ -34,6 +34,7 @@ const (
 	kindTooLarge
 	kindIncomplete
 	kindShed
+	kindUpstream
 )
 
 // kinds says of each kind its anchor in docs/problems.md, its title, its status, and how loud its log line is.
@@ -56,6 +57,7 @@ var kinds = [...]struct {
 	kindTooLarge:       {"too-large", "Body too large", http.StatusRequestEntityTooLarge, slog.LevelError},
 	kindIncomplete:     {"incomplete", "The body did not arrive", http.StatusServiceUnavailable, slog.LevelWarn},
 	kindShed:           {"shed", "Too many bodies at once", http.StatusServiceUnavailable, slog.LevelWarn},
+	kindUpstream:       {"upstream", "No answer from Sinch", http.StatusBadGateway, slog.LevelWarn},
 }
 
 // problem is an error that knows its answer. Whatever else a handler returns becomes one in problemOf.
@@ -134,10 +136,16 @@ func (f failures) fail(c *gin.Context, err error) {
 	f.report(c, p, p.answer(c), 0)
 }
 
-// answer ends the request with p, and returns the id under which the caller may ask about it. Every answer that is no success
-// comes from here.
+// answer ends the request with p, and returns the id under which the caller may ask about it.
 func (p *problem) answer(c *gin.Context) (id string) {
-	if id = requestID(c); id == "" {
+	c.Abort()
+	return p.write(c.Writer, c.Request)
+}
+
+// write writes p as the answer to r, and returns the id under which the caller may ask about it. Every answer of ours that is
+// no success comes from here.
+func (p *problem) write(w http.ResponseWriter, r *http.Request) (id string) {
+	if id = requestIDOf(r); id == "" {
 		id = rand.Text()
 	}
 	k, status := kinds[p.kind], p.statusCode()
@@ -150,14 +158,15 @@ func (p *problem) answer(c *gin.Context) (id string) {
 		Parameter string `json:"parameter,omitempty"`
 		RequestID string `json:"request_id"`
 	}{"https://github.com/dlrloop/dlrloop/blob/main/docs/problems.md#" + k.slug, k.title, status, p.detail, p.parameter, id})
-	h := c.Writer.Header()
+	h := w.Header()
 	h.Set("X-Request-Id", id)
+	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
 	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
 		h.Set("Retry-After", strconv.Itoa(int(retryAfter.Seconds())))
 	}
-	c.Abort()
-	c.Data(status, "application/problem+json", body)
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the caller may have left
 	return id
 }
 
@@ -182,8 +191,10 @@ func (f failures) report(c *gin.Context, p *problem, id string, unlogged int64) 
 }
 
 // requestID is the caller's X-Request-Id, if it is fit to be logged and sent back.
-func requestID(c *gin.Context) string {
-	id := c.Request.Header.Get("X-Request-Id")
+func requestID(c *gin.Context) string { return requestIDOf(c.Request) }
+
+func requestIDOf(r *http.Request) string {
+	id := r.Header.Get("X-Request-Id")
 	if len(id) > 128 {
 		return ""
 	}

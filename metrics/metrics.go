@@ -38,7 +38,13 @@ type Metrics struct {
 	callbacks, messages, calls *prometheus.CounterVec
 	recipients, lookups        *prometheus.CounterVec
 	duplicates, polled, lossy  *prometheus.CounterVec
+	reads                      *prometheus.CounterVec
 	circuit                    *prometheus.GaugeVec
+
+	gatewayOperations               index[GatewayOperation]
+	gatewayOutcomes                 index[GatewayOutcome]
+	gatewayRequests, gatewayLearned *prometheus.CounterVec
+	gatewaySeconds                  *prometheus.HistogramVec
 }
 
 // New makes the metrics and registers them, with those of the Go runtime and of the process, in r, which must not have them
@@ -53,6 +59,7 @@ func New(r prometheus.Registerer, c Config) *Metrics {
 	m.ingestion()
 	m.results()
 	m.feedback()
+	m.gateway()
 	m.process(c.Version)
 	for _, name := range c.Plans {
 		m.plans[name] = m.newPlan(name)
@@ -85,7 +92,8 @@ func (m *Metrics) results() {
 		"Messages newly reported in a status and class of code. Repeats count nothing; a message is counted once in each status and code it goes through.",
 		"plan", "status", "code_class")
 	m.duplicates = m.counters("duplicates_total", "Reports that had been taken before and changed nothing.", "plan")
-	m.polled = m.counters("reconciled_total", "Reports that were read from Sinch because their callback had not come.", "plan")
+	m.polled = m.counters("reconciled_total", "Messages whose final status was read from Sinch because no callback had told it: they would be missing.", "plan")
+	m.reads = m.counters("reconcile_reads_total", "Reads of a report from Sinch because callbacks of its batch are missing, by how they ended.", "plan", "reason")
 	m.lag = m.histogram("callback_lag_seconds",
 		"Time from when Sinch made a recipient report to when its callback was taken in; repeats do not count.",
 		.1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21600, 86400)
@@ -147,6 +155,9 @@ func (m *Metrics) Circuit(plan, state string) {
 
 // BatchLookup counts one look-up of a batch at Sinch: found, missing or failed.
 func (m *Metrics) BatchLookup(plan, result string) { pick(m.plan(plan).lookups, result).Inc() }
+
+// ReconcileRead counts one read of a report that was missing, by how it ended.
+func (m *Metrics) ReconcileRead(plan string, r store.Reason) { pick(m.plan(plan).reads, r).Inc() }
 
 // ConfigReloaded says whether the configuration could be read again.
 func (m *Metrics) ConfigReloaded(ok bool) {

@@ -30,7 +30,6 @@ func (m *Metrics) Observer() store.Observer {
 func (m *Metrics) folded(c *store.Changes) {
 	p := m.plan(c.Plan)
 	p.duplicates.Add(float64(c.Duplicates))
-	p.polled.Add(float64(c.Polled))
 	p.earned.Add(float64(c.Earned))
 	p.accepted.Add(float64(c.Accepted))
 	p.buried.Add(float64(c.Buried))
@@ -44,6 +43,9 @@ func (m *Metrics) taken(p *plan, t *store.Taken) {
 	if t.Messages > 0 {
 		status, class := m.statuses.of(t.Status), m.classes.of(dlr.LookupCode(t.Code).Class)
 		p.messages.at(status, class).Add(float64(t.Messages))
+		if t.Source == store.FromPoll && t.Status.Final() {
+			p.polled.Add(float64(t.Messages))
+		}
 	}
 	if t.At.IsZero() {
 		return // a batch report says nothing of when

@@ -18,8 +18,10 @@ type plan struct {
 	earned, accepted, buried, requeued, expired prometheus.Counter
 
 	calls   map[store.Reason]prometheus.Counter
+	reads   map[store.Reason]prometheus.Counter
 	lookups map[string]prometheus.Counter
 	circuit map[string]prometheus.Gauge
+	gateway gatewaySeries
 }
 
 func (m *Metrics) newPlan(name string) *plan {
@@ -38,8 +40,10 @@ func (m *Metrics) newPlan(name string) *plan {
 		lossy:      m.lossy.WithLabelValues(name),
 		earned:     results["earned"], accepted: results["accepted"], buried: results["dead"], requeued: results["requeued"], expired: results["expired"],
 		calls:   byLabel(reasonLabels(), m.calls.MustCurryWith(of).WithLabelValues),
+		reads:   byLabel(reasonLabels(), m.reads.MustCurryWith(of).WithLabelValues),
 		lookups: byLabel(lookupLabels(), m.lookups.MustCurryWith(of).WithLabelValues),
 		circuit: byLabel(circuitLabels(), m.circuit.MustCurryWith(of).WithLabelValues),
+		gateway: m.newGatewaySeries(name),
 	}
 	p.circuit["closed"].Set(1)
 	return p
@@ -54,6 +58,7 @@ func (m *Metrics) exist(p *plan) {
 			}
 		}
 	}
+	m.existGateway(p.gateway)
 	for status, classes := range usual() {
 		for _, class := range classes {
 			p.messages.at(m.statuses.of(status), m.classes.of(class))

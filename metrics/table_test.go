@@ -24,8 +24,9 @@ const preamble = `# Metrics
 dlrloop exports these at ` + "`/metrics`" + ` of its private listener, together with the usual ` + "`go_*` and `process_*`" + ` series.
 
 - Every label has a closed set of values. What Sinch invents tomorrow, and a plan that is not configured any more, counts as ` + "`other`" + `.
-- Known values are there at zero from the start, so a rate sees the first event. Two exceptions: of ` + "`messages_total`" + ` only the usual
-  pairs of status and code class are there at zero, and ` + "`plan=\"other\"`" + ` is there once it is used.
+- Known values are there at zero from the start, so a rate sees the first event. Three exceptions: of ` + "`messages_total`" + ` only the usual
+  pairs of status and code class are there at zero, of the gateway's only what an alert would watch, and ` + "`plan=\"other\"`" + ` is there
+  once it is used.
 - Histograms have classic buckets, and native ones for a Prometheus that scrapes them.
 - A scrape reads figures that the store keeps at hand; it costs the same whatever the store holds.
 

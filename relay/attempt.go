@@ -17,7 +17,7 @@ func (l *lane) attempt(ctx context.Context, c store.Claim) outcome {
 		return l.nothing(c, unwanted)
 	case b.WantFull:
 		return l.readFull(ctx, c)
-	case len(c.Recipients) == 0:
+	case len(c.Recipients) == 0 && !c.Everyone:
 		return l.nothing(c, nobody)
 	}
 	return l.send(ctx, c)
@@ -55,7 +55,7 @@ func (l *lane) lookUp(ctx context.Context, c store.Claim) outcome {
 func (l *lane) readFull(ctx context.Context, c store.Claim) outcome {
 	var report sinch.Report
 	err := l.call(func() (err error) {
-		report, err = l.plan.Client.GetReport(ctx, c.Key.BatchID, sinch.Full)
+		report, err = l.plan.Client.GetReport(ctx, c.Key.BatchID, sinch.ReportQuery{Kind: sinch.Full})
 		return err
 	})
 	switch {
@@ -72,7 +72,12 @@ func (l *lane) readFull(ctx context.Context, c store.Claim) outcome {
 // send tells Sinch who received the batch.
 func (l *lane) send(ctx context.Context, c store.Claim) (o outcome) {
 	began := time.Now()
-	err := l.call(func() error { return l.plan.Client.Feedback(ctx, c.Key.BatchID, c.Recipients) })
+	err := l.call(func() error {
+		if c.Everyone {
+			return l.plan.Client.FeedbackEveryone(ctx, c.Key.BatchID)
+		}
+		return l.plan.Client.Feedback(ctx, c.Key.BatchID, c.Recipients)
+	})
 	if !refused(err) {
 		l.metrics.FeedbackCall(l.plan.ID, reasonOf(err), time.Since(began))
 	}
@@ -84,7 +89,7 @@ func (l *lane) send(ctx context.Context, c store.Claim) (o outcome) {
 		return l.failed(stepSend, c, now(), err)
 	}
 	return outcome{step: stepSend, reason: store.ReasonAccepted, settlement: store.Settlement{
-		Outcome: store.Accepted, Reason: store.ReasonAccepted, Recipients: c.Recipients,
+		Outcome: store.Accepted, Reason: store.ReasonAccepted, Recipients: c.Recipients, Everyone: c.Everyone,
 	}}
 }
 
@@ -118,7 +123,7 @@ func (l *lane) unknown(s step, c store.Claim) outcome {
 	o.learnt = []store.News{store.Facts{BatchID: c.Key.BatchID, Missing: true, Source: store.FromPoll}}
 	o.settlement = store.Settlement{
 		Outcome: store.Buried, Reason: o.reason, Detail: unheard,
-		Recipients: c.Recipients, FullRead: c.Batch.WantFull,
+		Recipients: c.Recipients, Everyone: c.Everyone, FullRead: c.Batch.WantFull,
 	}
 	return o
 }
@@ -141,12 +146,15 @@ func (l *lane) facts(ctx context.Context, batchID string) (store.Facts, error) {
 	if err != nil {
 		return store.Facts{}, err
 	}
+	numbers, groups := batch.Numbers(), batch.Groups()
 	return store.Facts{
 		BatchID:         batchID,
 		FeedbackEnabled: batch.FeedbackEnabled,
-		ReportKind:      batch.ReportKind,
+		ReportKind:      string(batch.DeliveryReport),
 		ClientReference: batch.ClientReference,
-		Recipients:      batch.Recipients,
+		Recipients:      len(numbers) + groups,
+		Groups:          groups,
+		Numbers:         numbers,
 		Canceled:        batch.Canceled,
 		CreatedAt:       batch.CreatedAt,
 		ModifiedAt:      batch.ModifiedAt,

@@ -39,6 +39,7 @@ type house struct {
 	upstream *upstream
 	store    *storetest.Failing
 	registry *prometheus.Registry
+	metrics  *metrics.Metrics
 	relay    *Relay
 	log      *lines
 	stop     func() // ends Run and waits for it
@@ -56,7 +57,7 @@ func inHouse(t *testing.T, change func(*Config), test func(t *testing.T, h *hous
 func newHouse(t *testing.T, change func(*Config)) *house {
 	t.Helper()
 	h := &house{t: t, upstream: newUpstream(t), registry: prometheus.NewRegistry(), log: &lines{}}
-	policy := store.Policy{Coalesce: time.Second}
+	policy := store.Policy{Coalesce: time.Second, Missing: store.Missing{Silence: time.Hour, Grace: 10 * time.Minute}}
 	s, err := boltstore.Open(t.Context(), boltstore.Config{Path: t.TempDir(), Policies: func(string) store.Policy { return policy }})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
@@ -73,8 +74,8 @@ func newHouse(t *testing.T, change func(*Config)) *house {
 		}
 		names = append(names, c.Plans[i].ID)
 	}
-	m := metrics.New(h.registry, metrics.Config{Plans: names})
-	h.relay, err = New(c, h.store, m, slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	h.metrics = metrics.New(h.registry, metrics.Config{Plans: names})
+	h.relay, err = New(c, h.store, h.metrics, slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	require.NoError(t, err)
 	return h
 }

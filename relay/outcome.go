@@ -73,7 +73,7 @@ func (l *lane) later(o outcome, c store.Claim, now time.Time) outcome {
 func (o outcome) buried(c store.Claim) outcome {
 	o.settlement.Outcome, o.settlement.FullRead = store.Buried, c.Batch.WantFull
 	if o.step != stepReadFull {
-		o.settlement.Recipients = c.Recipients
+		o.settlement.Recipients, o.settlement.Everyone = c.Recipients, c.Everyone
 	}
 	return o
 }

@@ -38,10 +38,16 @@ func publicPlans(c *config.Config) []handlers.PublicPlan {
 }
 
 func newPrivate(c *config.Config, s *Server, scrape http.Handler) (http.Handler, error) {
+	gateway := s.gateway
+	if c.Gateway.Listen != "" {
+		gateway = nil // it has a listener of its own
+	}
 	p, err := handlers.NewPrivate(handlers.PrivateConfig{
+		Gateway:  gateway,
 		Listen:   c.Private.Listen,
 		Basic:    credentials(c.Private.Credentials.Basic),
 		Bearer:   reveal(c.Private.Credentials.Tokens),
+		Plans:    planIDs(c),
 		Draining: s.draining.Load,
 	}, s.store, scrape, s.log)
 	if err != nil {

@@ -48,6 +48,7 @@ func (s *Server) reloadOnce() (restart bool, err error) {
 	if err := s.webhook.SetPlans(publicPlans(c)); err != nil {
 		return false, err
 	}
+	s.gateway.SetCallbacks(callbackURLs(c))
 	return !reflect.DeepEqual(withoutWebhooks(c), withoutWebhooks(s.config)), nil
 }
 

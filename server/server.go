@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/dlrloop/dlrloop/config"
 	"github.com/dlrloop/dlrloop/handlers"
@@ -30,7 +31,7 @@ type Options struct {
 	Reload func() (*config.Config, error)
 	// Reloads asks for it: a SIGHUP, for instance.
 	Reloads <-chan struct{}
-	// Serving is called once both listeners accept.
+	// Serving is called once all listeners accept.
 	Serving func()
 }
 
@@ -42,13 +43,16 @@ type Server struct {
 	store    store.Store
 	metrics  *metrics.Metrics
 	relay    *relay.Relay
+	reports  *relay.Reconciler
 	webhook  *handlers.Public
+	gateway  *handlers.Gateway
 	public   *listener
 	private  *listener
+	apps     *listener // the gateway's own; nil where it is on the private one
 	draining atomic.Bool
 }
 
-// Start opens the store and binds both listeners, but serves nothing yet: that is Run's. Whoever does not call Run closes
+// Start opens the store and binds the listeners, but serves nothing yet: that is Run's. Whoever does not call Run closes
 // the server with Close.
 func Start(ctx context.Context, c *config.Config, o Options) (*Server, error) {
 	if o.Log == nil {
@@ -74,6 +78,14 @@ func (s *Server) PublicAddr() net.Addr { return s.public.Addr() }
 // PrivateAddr is where the API and the metrics are.
 func (s *Server) PrivateAddr() net.Addr { return s.private.Addr() }
 
+// GatewayAddr is where applications send: the gateway's own listener, or the private one.
+func (s *Server) GatewayAddr() net.Addr {
+	if s.apps == nil {
+		return s.private.Addr()
+	}
+	return s.apps.Addr()
+}
+
 // Run serves until ctx ends and then ends everything in order: it turns not ready, goes on for the shutdown delay, lets requests in
 // flight end, lets the relay settle or give back its calls, and closes the store. An error says what ended it before its
 // time or what could not end well; ctx's own end is no error.
@@ -93,14 +105,18 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	part(&listeners, "public listener", s.public.serve)
 	part(&listeners, "private listener", s.private.serve)
+	if s.apps != nil {
+		part(&listeners, "gateway listener", s.apps.serve)
+	}
 	part(&workers, "relay", func() error { return s.relay.Run(relaying) })
+	part(&workers, "reconciler", func() error { return s.reports.Run(relaying) })
 	part(&workers, "retention", func() error { return s.retire(relaying) })
 	part(&workers, "reload", func() error { return s.reload(relaying) })
 	part(&workers, "store", func() error { return s.watchStore(relaying) })
 
 	s.log.LogAttrs(ctx, slog.LevelInfo, "serving", slog.String("version", s.options.Version),
 		slog.String("public", s.public.Addr().String()), slog.String("private", s.private.Addr().String()),
-		slog.Int("plans", len(s.config.Plans)))
+		slog.String("gateway", s.GatewayAddr().String()), slog.Int("plans", len(s.config.Plans)))
 	if s.options.Serving != nil {
 		s.options.Serving()
 	}
@@ -133,13 +149,28 @@ func (s *Server) drain(orderly bool) error {
 		case <-s.store.Done():
 		}
 	}
-	return s.public.shutdown(time.Duration(s.config.ShutdownTimeout))
+	patience := time.Duration(s.config.ShutdownTimeout)
+	var sends errgroup.Group
+	sends.Go(func() error { return s.drainGateway(patience) })
+	return errors.Join(s.public.shutdown(patience), sends.Wait())
+}
+
+// drainGateway lets calls to Sinch end, and what they taught be recorded.
+func (s *Server) drainGateway(patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	var err error
+	if s.apps != nil {
+		err = s.apps.shutdown(patience)
+	}
+	s.gateway.Drain(ctx)
+	return err
 }
 
 // Close releases what Start took, without having served.
 func (s *Server) Close() error {
 	var errs []error
-	for _, l := range []*listener{s.public, s.private} {
+	for _, l := range []*listener{s.public, s.private, s.apps} {
 		if l != nil {
 			errs = append(errs, l.Close())
 		}

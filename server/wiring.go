@@ -27,7 +27,7 @@ func planIDs(c *config.Config) []string {
 func openStore(ctx context.Context, c *config.Config, o store.Observer) (store.Store, error) {
 	policies := make(map[string]store.Policy, len(c.Plans))
 	for _, p := range c.Plans {
-		policies[p.ID] = store.Policy{On: p.Feedback.On, Coalesce: time.Duration(p.Feedback.Coalesce)}
+		policies[p.ID] = policyOf(p)
 	}
 	return boltstore.Open(ctx, boltstore.Config{
 		Path:     c.Store.Path,
@@ -36,13 +36,25 @@ func openStore(ctx context.Context, c *config.Config, o store.Observer) (store.S
 	})
 }
 
+// policyOf says when feedback is earned and when reports are missing. Without credentials nobody could ask for those.
+func policyOf(p config.Plan) store.Policy {
+	policy := store.Policy{On: p.Feedback.On, Coalesce: time.Duration(p.Feedback.Coalesce)}
+	if p.Callable() {
+		policy.Missing = store.Missing{Silence: time.Duration(p.Reconcile.Silence), Grace: time.Duration(p.Reconcile.Grace)}
+	}
+	return policy
+}
+
 // wire builds everything that stands on the store, and binds the listeners.
 func (s *Server) wire(registry *prometheus.Registry) (err error) {
 	c := s.config
-	if s.relay, err = newRelay(c, s); err != nil {
+	if s.relay, s.reports, err = newRelay(c, s); err != nil {
 		return err
 	}
 	if s.webhook, err = newWebhook(c, s); err != nil {
+		return err
+	}
+	if s.gateway, err = newGateway(c, s); err != nil {
 		return err
 	}
 	scrape := promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry, ErrorHandling: promhttp.ContinueOnError})
@@ -54,28 +66,43 @@ func (s *Server) wire(registry *prometheus.Registry) (err error) {
 	if s.public, err = listen(ctx, "public", c.Public.Listen, c.Public.TLS.CertFile, c.Public.TLS.KeyFile, s.webhook.Handler(), s.log); err != nil {
 		return err
 	}
-	s.private, err = listen(ctx, "private", c.Private.Listen, "", "", private, s.log)
+	if s.private, err = listen(ctx, "private", c.Private.Listen, "", "", private, s.log); err != nil || c.Gateway.Listen == "" {
+		return err
+	}
+	s.apps, err = listen(ctx, "gateway", c.Gateway.Listen, c.Gateway.TLS.CertFile, c.Gateway.TLS.KeyFile, s.gateway.Handler(), s.log)
 	return err
 }
 
-func newRelay(c *config.Config, s *Server) (*relay.Relay, error) {
-	var plans []relay.Plan
+// newRelay makes what talks to Sinch by itself: of each plan the relay of its feedback and the reconciler, with one client.
+func newRelay(c *config.Config, s *Server) (*relay.Relay, *relay.Reconciler, error) {
+	var feedback []relay.Plan
+	var reconciled []relay.ReconciledPlan
 	for _, p := range c.Plans {
-		if p.Feedback.On == store.OnOff {
-			continue
-		}
 		client, err := newClient(p, s.options.Version)
 		if err != nil {
-			return nil, fmt.Errorf("plan %s: %w", p.ID, err)
+			return nil, nil, fmt.Errorf("plan %s: %w", p.ID, err)
 		}
-		plans = append(plans, relay.Plan{
-			ID: p.ID, Client: client,
-			Workers: p.Feedback.Workers, Rate: p.Feedback.Rate, GiveUp: time.Duration(p.Feedback.GiveUp),
-			Lease:   6 * time.Duration(p.Feedback.Timeout),
-			Backoff: relay.Backoff{Base: time.Duration(p.Feedback.Backoff.Base), Cap: time.Duration(p.Feedback.Backoff.Cap)},
-		})
+		backoff := relay.Backoff{Base: time.Duration(p.Feedback.Backoff.Base), Cap: time.Duration(p.Feedback.Backoff.Cap)}
+		if p.Feedback.On != store.OnOff {
+			feedback = append(feedback, relay.Plan{
+				ID: p.ID, Client: client,
+				Workers: p.Feedback.Workers, Rate: p.Feedback.Rate, GiveUp: time.Duration(p.Feedback.GiveUp),
+				Lease: 6 * time.Duration(p.Feedback.Timeout), Backoff: backoff,
+			})
+		}
+		if p.Reconcile.Silence > 0 {
+			reconciled = append(reconciled, relay.ReconciledPlan{
+				ID: p.ID, Client: client, Rate: p.Reconcile.Rate, Backoff: backoff,
+				PollInterval: min(5*time.Second, time.Duration(p.Reconcile.Silence)/4),
+			})
+		}
 	}
-	return relay.New(relay.Config{Plans: plans}, s.store, s.metrics, s.log)
+	r, err := relay.New(relay.Config{Plans: feedback}, s.store, s.metrics, s.log)
+	if err != nil {
+		return nil, nil, err
+	}
+	reports, err := relay.NewReconciler(relay.ReconcilerConfig{Plans: reconciled}, s.store, s.metrics, s.log)
+	return r, reports, err
 }
 
 func newClient(p config.Plan, version string) (*sinch.Client, error) {

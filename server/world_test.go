@@ -45,11 +45,17 @@ type world struct {
 // newWorld starts both; change may change the configuration before.
 func newWorld(t *testing.T, change func(*config.Config)) *world {
 	t.Helper()
+	return newWorldOf(t, 20*time.Millisecond, change)
+}
+
+// newWorldOf is newWorld with a Sinch that retries its callbacks after one, two, four … units.
+func newWorldOf(t *testing.T, retryUnit time.Duration, change func(*config.Config)) *world {
+	t.Helper()
 	w := &world{t: t, options: server.Options{Version: "test", Log: slog.New(slog.DiscardHandler)}}
 	var err error
 	w.sinch, err = simulator.New(simulator.Config{
 		Plans: []simulator.Plan{{ID: plan, Token: token, Secret: secret}}, Calm: true,
-		Pace: 5 * time.Millisecond, RetryUnit: 20 * time.Millisecond,
+		Pace: 5 * time.Millisecond, RetryUnit: retryUnit,
 	})
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(context.Background())
@@ -116,11 +122,20 @@ func (w *world) webhook() string {
 // send sends a batch as an application does and returns its id.
 func (w *world) send(kind string, feedback bool, to ...string) string {
 	w.t.Helper()
+	return w.sendTo(w.origin, kind, feedback, to...)
+}
+
+// gateway is the origin of the Sinch API that dlrloop serves.
+func (w *world) gateway() string { return "http://" + w.server.PrivateAddr().String() }
+
+// sendTo is send to another origin.
+func (w *world) sendTo(origin, kind string, feedback bool, to ...string) string {
+	w.t.Helper()
 	body, err := json.Marshal(map[string]any{
 		"from": "12025550100", "to": to, "body": "hello", "delivery_report": kind, "feedback_enabled": feedback,
 	})
 	require.NoError(w.t, err)
-	r, err := http.NewRequest(http.MethodPost, w.origin+"/xms/v1/"+plan+"/batches", bytes.NewReader(body))
+	r, err := http.NewRequest(http.MethodPost, origin+"/xms/v1/"+plan+"/batches", bytes.NewReader(body))
 	require.NoError(w.t, err)
 	r.Header.Set("Authorization", "Bearer "+token)
 	r.Header.Set("Content-Type", "application/json")

@@ -1,0 +1,162 @@
+package handlers
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+
+	"github.com/dlrloop/dlrloop/metrics"
+)
+
+// complete has a send say what and where to report, if it leaves that out and the plan is to have it completed. Only then the
+// body is read before Sinch is called.
+func (p *passage) complete() error {
+	callback := *p.plan.callback.Load()
+	if callback == "" || p.operation != metrics.GatewaySend || p.r.ContentLength == 0 || p.r.Header.Get("Content-Encoding") != "" {
+		return nil
+	}
+	body, err := p.body.whole(p.r.ContentLength)
+	if err != nil {
+		return err
+	}
+	put := completion(body, callback)
+	length := int64(len(body))
+	for _, i := range put {
+		length += int64(len(i.text) - i.instead)
+	}
+	p.r.ContentLength, p.r.TransferEncoding = length, nil
+	p.r.Body = io.NopCloser(spliced(body, put))
+	p.r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(spliced(body, put)), nil }
+	return nil
+}
+
+// insertion is a text to be put into a body at a place, instead of so many bytes.
+type insertion struct {
+	at, instead int
+	text        string
+}
+
+// spliced reads body with what is put into it, in the order of the places.
+func spliced(body []byte, put []insertion) io.Reader {
+	var parts []io.Reader
+	from := 0
+	for _, i := range put {
+		parts = append(parts, bytes.NewReader(body[from:i.at]), bytes.NewReader([]byte(i.text)))
+		from = i.at + i.instead
+	}
+	return io.MultiReader(append(parts, bytes.NewReader(body[from:]))...)
+}
+
+// reportDefault is the kind of report of a batch that wants feedback: one for each recipient, of what became of it.
+const reportDefault = "per_recipient_final"
+
+// completion is what completes a send, none for a body that is no JSON object. A member that is null counts as left out.
+func completion(body []byte, callback string) []insertion {
+	start := len(body) - len(bytes.TrimLeft(body, " \t\r\n"))
+	if start == len(body) || body[start] != '{' || !json.Valid(body) {
+		return nil
+	}
+	var wanted, kind, url value // of several members of one name the last counts
+	eachMember(body, start, func(name string, v value) {
+		switch name {
+		case "feedback_enabled":
+			wanted = v
+		case "delivery_report":
+			kind = v
+		case "callback_url":
+			url = v
+		}
+	})
+	var put []insertion
+	add := func(name, text string, v value) {
+		quoted, _ := json.Marshal(text) // a text can be encoded
+		if v.to > 0 {
+			put = append(put, insertion{at: v.from, instead: v.to - v.from, text: string(quoted)})
+			return
+		}
+		// The object is not empty: something in it made this necessary.
+		put = append([]insertion{{at: start + 1, text: `"` + name + `":` + string(quoted) + `,`}}, put...)
+	}
+	reports := !kind.absent(body) && reportsAsked(body[kind.from:kind.to])
+	if kind.absent(body) && string(body[wanted.from:wanted.to]) == "true" {
+		reports = true
+		add("delivery_report", reportDefault, kind)
+	}
+	if reports && url.absent(body) {
+		add("callback_url", callback, url)
+	}
+	if len(put) == 2 && put[0].at > put[1].at {
+		put[0], put[1] = put[1], put[0]
+	}
+	return put
+}
+
+// reportsAsked reports whether a delivery_report asks for reports.
+func reportsAsked(kind []byte) bool {
+	var s string
+	return json.Unmarshal(kind, &s) == nil && s != "none"
+}
+
+// value is where the value of a member begins and ends; zero where there is no such member.
+type value struct{ from, to int }
+
+func (v value) absent(body []byte) bool { return v.to == 0 || string(body[v.from:v.to]) == "null" }
+
+// eachMember visits the members of the object that begins at start. The body is known to be JSON.
+func eachMember(body []byte, start int, visit func(name string, v value)) {
+	i := afterSpace(body, start+1)
+	for body[i] != '}' {
+		end := afterValue(body, i)
+		var name string
+		_ = json.Unmarshal(body[i:end], &name) // it is known to be a string
+		from := afterSpace(body, afterSpace(body, end)+1)
+		to := afterValue(body, from)
+		visit(name, value{from, to})
+		if i = afterSpace(body, to); body[i] == ',' {
+			i = afterSpace(body, i+1)
+		}
+	}
+}
+
+func afterSpace(body []byte, i int) int {
+	for body[i] == ' ' || body[i] == '\t' || body[i] == '\r' || body[i] == '\n' {
+		i++
+	}
+	return i
+}
+
+// afterValue is where the value that begins at i has ended.
+func afterValue(body []byte, i int) int {
+	depth := 0
+	for {
+		switch body[i] {
+		case '"':
+			i = afterString(body, i)
+		case '{', '[':
+			depth++
+			i++
+			continue
+		case '}', ']':
+			depth--
+			i++
+		default:
+			i++
+			if next := body[i]; next != ',' && next != '}' && next != ']' && next > ' ' {
+				continue
+			}
+		}
+		if depth == 0 {
+			return i
+		}
+	}
+}
+
+// afterString is where the string that begins at i has ended.
+func afterString(body []byte, i int) int {
+	for i++; body[i] != '"'; i++ {
+		if body[i] == '\\' {
+			i++
+		}
+	}
+	return i + 1
+}

@@ -1,0 +1,425 @@
+package handlers
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/storetest"
+)
+
+const (
+	feedbackTail = "/batches/" + batchSent + "/delivery_feedback"
+	oneRecipient = `{"recipients":["+12017777777"]}`
+)
+
+// knows has the store know the batch, as wanting feedback or not.
+func (h *gatewayHouse) knows(wanted bool, groups int) {
+	h.t.Helper()
+	long := time.Date(2025, 8, 1, 0, 0, 0, 0, time.UTC) // ago, so that what Sinch says is newer
+	record(h.t, h.store, gatewayPlanA, morning(0), store.Facts{
+		BatchID: batchSent, FeedbackEnabled: wanted, Recipients: 2 + groups, Groups: groups, CreatedAt: long, ModifiedAt: long,
+	})
+}
+
+// sinchHas has the upstream know the plan's token and one batch.
+func (h *gatewayHouse) sinchHas(batch string) {
+	h.upstream.does(func(w http.ResponseWriter, r *http.Request) {
+		h.upstream.record(r)
+		switch {
+		case r.Header.Get("Authorization") != callerToken:
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			w.WriteHeader(http.StatusUnauthorized)
+		case r.URL.Path == "/xms/v1/plan-a/batches":
+			_, _ = io.WriteString(w, `{"count":0,"page":0,"page_size":0,"batches":[]}`)
+		case r.URL.Path == "/xms/v1/plan-a/batches/"+batchSent && batch != "":
+			_, _ = io.WriteString(w, batch)
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	})
+}
+
+// feedbackOf is where the feedback of a recipient stands.
+func (h *gatewayHouse) feedbackOf(number string) store.FeedbackState {
+	h.t.Helper()
+	r, err := h.store.Store.Recipient(h.t.Context(), store.BatchKey{Plan: gatewayPlanA, BatchID: batchSent}, number)
+	require.NoError(h.t, err)
+	return r.Feedback
+}
+
+func (h *gatewayHouse) wrongBody(a reply, code string) {
+	h.t.Helper()
+	require.Equal(h.t, http.StatusBadRequest, a.StatusCode, "%s", a.body)
+	require.Equal(h.t, "application/json", a.Header.Get("Content-Type"))
+	require.Contains(h.t, string(a.body), `{"code":"`+code+`","text":"`)
+}
+
+func TestAConfirmationIsTakenOver(t *testing.T) {
+	h := newGatewayHouse(t, nil)
+	h.knows(true, 0)
+	h.sinchHas("")
+	a := h.call(http.MethodPost, feedbackTail, oneRecipient)
+	require.Equal(t, http.StatusAccepted, a.StatusCode)
+	require.Empty(t, a.body)
+	require.EqualValues(t, 0, a.ContentLength)
+	require.Equal(t, store.FeedbackOwed, h.feedbackOf("12017777777"))
+	require.Equal(t, "/xms/v1/plan-a/batches?page_size=1", h.upstream.only(t).uri, "the token was asked about, nothing sent")
+	require.Equal(t, 1.0, h.requests("feedback", "2xx"))
+
+	require.Equal(t, http.StatusAccepted, h.call(http.MethodPost, feedbackTail, `{"recipients":[]}`).StatusCode)
+	require.Equal(t, store.FeedbackOwed, h.batch(batchSent).Everyone)
+	require.Empty(t, h.upstream.taken(), "the token is known")
+
+	r := h.request(http.MethodPost, feedbackTail, strings.NewReader(compressed(t, `{"recipients":["12018888888"]}`)))
+	r.Header.Set("Content-Encoding", "gzip")
+	require.Equal(t, http.StatusAccepted, h.do(r).StatusCode)
+	require.Equal(t, store.FeedbackOwed, h.feedbackOf("12018888888"))
+}
+
+func TestConfirmationsPassWhereThePlanTakesNone(t *testing.T) {
+	h := newGatewayHouse(t, func(c *GatewayConfig) { c.Plans[0].TakesFeedback = false })
+	h.upstream.answers(http.StatusAccepted, "")
+	require.Equal(t, http.StatusAccepted, h.call(http.MethodPost, feedbackTail, `{"recipients":[]}`).StatusCode)
+	got := h.upstream.only(t)
+	require.Equal(t, `{"recipients":[]}`, string(got.body))
+	require.Equal(t, "/xms/v1/plan-a"+feedbackTail, got.uri)
+	require.Nil(t, h.batch(batchSent))
+}
+
+func TestAConfirmationThatDoesNotConform(t *testing.T) {
+	many := `{"recipients":["12017777777"` + strings.Repeat(`,"12017777777"`, 1000) + `]}`
+	h := newGatewayHouse(t, nil)
+	h.knows(true, 0)
+	h.sinchHas("")
+	for body, code := range map[string]string{
+		"":                                     "syntax_invalid_json",
+		"{":                                    "syntax_invalid_json",
+		"null":                                 "syntax_invalid_json",
+		`["12017777777"]`:                      "syntax_invalid_json",
+		`{"recipients":"12017777777"}`:         "syntax_invalid_json",
+		`{"recipients":[12017777777]}`:         "syntax_invalid_json",
+		`{"recipients":{}}`:                    "syntax_invalid_json",
+		`{}`:                                   "syntax_constraint_violation",
+		`{"recipients":null}`:                  "syntax_constraint_violation",
+		`{"Recipients":[]}`:                    "syntax_constraint_violation",
+		many:                                   "syntax_constraint_violation",
+		`{"recipients":[""]}`:                  "syntax_invalid_parameter_format",
+		`{"recipients":[null]}`:                "syntax_invalid_parameter_format",
+		`{"recipients":["12017777777","foo"]}`: "syntax_invalid_parameter_format",
+		`{"recipients":["dxCJTlfb1UsF"]}`:      "syntax_invalid_parameter_format",
+		`{"recipients":["1.201.777.7777"]}`:    "syntax_invalid_parameter_format",
+		`{"recipients":["12"]}`:                "syntax_invalid_parameter_format",
+		`{"recipients":["1234567890123456"]}`:  "syntax_invalid_parameter_format",
+		`{"recipients":["1201+7777777"]}`:      "syntax_invalid_parameter_format",
+		`{"recipients":["` + strings.Repeat(" ", 60) + `12017777777"]}`: "syntax_invalid_parameter_format",
+	} {
+		h.wrongBody(h.call(http.MethodPost, feedbackTail, body), code)
+	}
+	require.Equal(t, 1, h.store.Calls(storetest.Record), "only what the test has recorded")
+	for _, number := range []string{"+1 (201) 777-7777", "0012017777777", "[1201] 777 7777", "123"} {
+		require.Equal(t, http.StatusAccepted, h.call(http.MethodPost, feedbackTail, fmt.Sprintf(`{"recipients":[%q]}`, number)).StatusCode, number)
+	}
+	largest := `{"recipients":["12017777777"` + strings.Repeat(`,"12017777777"`, 999) + `]}`
+	require.Equal(t, http.StatusAccepted, h.call(http.MethodPost, feedbackTail, largest).StatusCode)
+}
+
+func TestEveryoneOfAGroupIsNobodyByName(t *testing.T) {
+	h := newGatewayHouse(t, nil)
+	h.knows(true, 1)
+	h.sinchHas("")
+	h.wrongBody(h.call(http.MethodPost, feedbackTail, `{"recipients":[]}`), "syntax_constraint_violation")
+	require.Equal(t, store.FeedbackNone, h.batch(batchSent).Everyone)
+	require.Equal(t, http.StatusAccepted, h.call(http.MethodPost, feedbackTail, oneRecipient).StatusCode)
+}
+
+// TestWhetherTheBatchWantsFeedback asks Sinch unless the store knows that it does.
+func TestWhetherTheBatchWantsFeedback(t *testing.T) {
+	wants := batchJSON(batchSent, "")
+	wantsNot := strings.Replace(wants, `"feedback_enabled":true`, `"feedback_enabled":false`, 1)
+	for name, c := range map[string]struct {
+		known  *bool
+		sinch  string
+		status int
+		flag   store.Flag
+	}{
+		"unknown here, wanted":                {nil, wants, http.StatusAccepted, store.FlagWanted},
+		"unknown here, not wanted":            {nil, wantsNot, http.StatusNotFound, store.FlagUnwanted},
+		"unknown on both sides":               {nil, "", http.StatusNotFound, store.FlagUnknown},
+		"unwanted here, updated since":        {new(bool), wants, http.StatusAccepted, store.FlagWanted},
+		"unwanted here, and still":            {new(bool), wantsNot, http.StatusNotFound, store.FlagUnwanted},
+		"unwanted here, and gone":             {new(bool), "", http.StatusNotFound, store.FlagUnwanted},
+		"wanted here, and long gone at Sinch": {new(true), "", http.StatusAccepted, store.FlagWanted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newGatewayHouse(t, nil)
+			h.sinchHas(c.sinch)
+			if c.known != nil {
+				h.knows(*c.known, 0)
+			}
+			a := h.call(http.MethodPost, feedbackTail, oneRecipient)
+			require.Equal(t, c.status, a.StatusCode)
+			require.Empty(t, a.body)
+			require.Len(t, h.upstream.taken(), 1, "one question")
+			b := h.batch(batchSent)
+			switch c.flag {
+			case store.FlagUnknown:
+				require.Nil(t, b)
+			default:
+				require.Equal(t, c.flag, b.Flag)
+				owed := map[int]int{http.StatusAccepted: 1}
+				require.Equal(t, owed[c.status], b.Feedback.Owed)
+			}
+		})
+	}
+}
+
+func TestAnAnswerAboutAnotherBatchDecidesNothing(t *testing.T) {
+	for name, answer := range map[string]string{"another": batchJSON("B2", ""), "no batch": "<html>ok</html>", "no id": "{}"} {
+		h := newGatewayHouse(t, nil)
+		h.sinchHas(answer)
+		h.problem(h.call(http.MethodPost, feedbackTail, oneRecipient), http.StatusBadGateway)
+		require.Nil(t, h.batch(batchSent), name)
+	}
+}
+
+// TestIDsThatLeadElsewhere are no batches of the plan, whatever Sinch's paths make of them.
+func TestIDsThatLeadElsewhere(t *testing.T) {
+	h := newGatewayHouse(t, nil)
+	h.sinchHas("")
+	for _, id := range []string{"..", ".", "%2e%2e", "a%2F..%2F..%2Fplan-b%2Fbatches", "a%5C..", strings.Repeat("x", 256)} {
+		a := h.raw("POST /xms/v1/plan-a/batches/" + id + "/delivery_feedback HTTP/1.1\nHost: localhost\nAuthorization: " + callerToken +
+			fmt.Sprintf("\nContent-Length: %d\n\n", len(oneRecipient)) + oneRecipient)
+		require.Equal(t, http.StatusNotFound, a.StatusCode, id)
+	}
+	for _, call := range h.upstream.taken() {
+		require.Equal(t, "/xms/v1/plan-a/batches?page_size=1", call.uri)
+	}
+}
+
+func TestATokenThatSinchRefuses(t *testing.T) {
+	for name, prepare := range map[string]func(*gatewayHouse){
+		"batch known":   func(h *gatewayHouse) { h.knows(true, 0) },
+		"batch unknown": func(*gatewayHouse) {},
+	} {
+		h := newGatewayHouse(t, nil)
+		prepare(h)
+		h.sinchHas(batchJSON(batchSent, ""))
+		r := h.request(http.MethodPost, feedbackTail, strings.NewReader(oneRecipient))
+		r.Header.Set("Authorization", "Bearer wrong")
+		a := h.do(r)
+		require.Equal(t, http.StatusUnauthorized, a.StatusCode, name)
+		require.Equal(t, "Bearer", a.Header.Get("WWW-Authenticate"))
+		require.Len(t, h.upstream.taken(), 1)
+		r = h.request(http.MethodPost, feedbackTail, strings.NewReader("{"))
+		r.Header.Set("Authorization", "Bearer wrong")
+		require.Equal(t, http.StatusUnauthorized, h.do(r).StatusCode, "a stranger is told nothing else")
+		if b := h.batch(batchSent); b != nil {
+			require.Zero(t, b.Feedback.Owed)
+		}
+	}
+}
+
+func TestATokenIsAskedAboutOnce(t *testing.T) {
+	h := newGatewayHouse(t, nil)
+	h.knows(true, 0)
+	h.sinchHas("")
+	confirm := func() {
+		require.Equal(t, http.StatusAccepted, h.call(http.MethodPost, feedbackTail, oneRecipient).StatusCode)
+	}
+	confirm()
+	confirm()
+	require.Len(t, h.upstream.taken(), 1)
+
+	h.upstream.answers(http.StatusUnauthorized, "") // of any other call
+	h.call(http.MethodGet, "/groups", "")
+	h.upstream.taken()
+	h.sinchHas("")
+	confirm()
+	require.Len(t, h.upstream.taken(), 1, "a 401 has it forgotten")
+
+	other := newGatewayHouse(t, nil)
+	other.knows(true, 0)
+	other.upstream.answers(http.StatusOK, "{}")
+	other.call(http.MethodGet, "/groups", "")
+	other.call(http.MethodGet, "/batches/..%2Fx", "")
+	other.upstream.taken()
+	other.call(http.MethodPost, feedbackTail, oneRecipient)
+	require.Len(t, other.upstream.taken(), 1, "a success of any path proves nothing")
+
+	third := newGatewayHouse(t, nil)
+	third.knows(true, 0)
+	third.upstream.answers(http.StatusOK, `{"batches":[]}`)
+	third.call(http.MethodGet, "/batches", "")
+	third.upstream.taken()
+	third.call(http.MethodPost, feedbackTail, oneRecipient)
+	require.Empty(t, third.upstream.taken(), "that of a list does")
+}
+
+// TestOneQuestionForAllWhoAsk has many confirmations wait for one question about their token.
+func TestOneQuestionForAllWhoAsk(t *testing.T) {
+	h := newGatewayHouse(t, nil)
+	h.knows(true, 0)
+	asked, goOn := make(chan struct{}, 100), make(chan struct{})
+	h.upstream.does(func(w http.ResponseWriter, r *http.Request) {
+		h.upstream.record(r)
+		asked <- struct{}{}
+		<-goOn
+		_, _ = io.WriteString(w, `{"batches":[]}`)
+	})
+	const callers = 10
+	var all sync.WaitGroup
+	for range callers {
+		all.Go(func() {
+			assert.Equal(t, http.StatusAccepted, h.call(http.MethodPost, feedbackTail, oneRecipient).StatusCode)
+		})
+	}
+	<-asked
+	h.store.AwaitCalls(storetest.Read, callers) // the next they do is to ask
+	close(goOn)
+	all.Wait()
+	require.Less(t, len(h.upstream.taken()), callers)
+}
+
+func TestTokensAreForgottenInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		known := newTokens()
+		a, b := digestOf("a"), digestOf("b")
+		known.accept("p", a)
+		require.True(t, known.accepted("p", a))
+		require.False(t, known.accepted("q", a))
+		require.False(t, known.accepted("p", b))
+		time.Sleep(tokenMemory - 1)
+		require.True(t, known.accepted("p", a))
+		time.Sleep(1)
+		require.False(t, known.accepted("p", a))
+
+		for i := range 2 * maxTokens {
+			known.accept("p", digestOf(fmt.Sprint(i)))
+		}
+		require.Len(t, known.good, maxTokens)
+		require.NotContains(t, known.good, tokenKey{"p", a}, "what is over goes first")
+		time.Sleep(tokenMemory)
+		known.accept("p", b)
+		require.Len(t, known.good, 1)
+		known.forget("p", b)
+		require.False(t, known.accepted("p", b))
+	})
+}
+
+func TestSinchDoesNotSay(t *testing.T) {
+	for name, known := range map[string]bool{"about the batch": false, "about the token": true} {
+		t.Run(name, func(t *testing.T) {
+			h := newGatewayHouse(t, nil)
+			if known {
+				h.knows(true, 0)
+			}
+			for _, status := range []int{429, 500, 503, 403} {
+				h.upstream.answers(status, `{"code":"x","text":"y"}`, "Retry-After", "9", "X-Other", "z")
+				a := h.call(http.MethodPost, feedbackTail, oneRecipient)
+				require.Equal(t, status, a.StatusCode, "as Sinch says it")
+				require.Equal(t, `{"code":"x","text":"y"}`, string(a.body))
+				require.Equal(t, "9", a.Header.Get("Retry-After"))
+			}
+			h.upstream.does(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+			require.Contains(t, h.problem(h.call(http.MethodPost, feedbackTail, oneRecipient), http.StatusBadGateway), "nothing was recorded")
+			h.upstream.does(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Length", "100")
+				_, _ = io.WriteString(w, "{")
+			})
+			require.Contains(t, h.problem(h.call(http.MethodPost, feedbackTail, oneRecipient), http.StatusBadGateway), "nothing was recorded")
+			require.Equal(t, 2.0, h.requests("feedback", "unreachable"))
+			if b := h.batch(batchSent); b != nil {
+				require.Zero(t, b.Feedback.Owed)
+			}
+		})
+	}
+}
+
+// TestTheStoreFailsUnderAConfirmation fails each of its steps: never 202 for what is not durable, and a repeat does it.
+func TestTheStoreFailsUnderAConfirmation(t *testing.T) {
+	for name, c := range map[string]struct {
+		op   storetest.Operation
+		kind storetest.Kind
+		err  error
+	}{
+		"the read fails":                {storetest.Read, storetest.NotApplied, nil},
+		"the read finds it busy":        {storetest.Read, storetest.NotApplied, store.ErrBusy},
+		"the record fails":              {storetest.Record, storetest.NotApplied, nil},
+		"the record fails, but applied": {storetest.Record, storetest.Applied, nil},
+		"the record finds it closed":    {storetest.Record, storetest.NotApplied, store.ErrClosed},
+	} {
+		for _, known := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, batch known %t", name, known), func(t *testing.T) {
+				h := newGatewayHouse(t, nil)
+				if known {
+					h.knows(true, 0)
+				}
+				h.sinchHas(batchJSON(batchSent, ""))
+				h.store.Fail(c.op, c.kind, c.err, 1)
+				a := h.call(http.MethodPost, feedbackTail, oneRecipient)
+				require.Contains(t, h.problem(a, http.StatusServiceUnavailable), "the same call will do later")
+				require.NotEmpty(t, a.Header.Get("Retry-After"))
+				require.Equal(t, http.StatusAccepted, h.call(http.MethodPost, feedbackTail, oneRecipient).StatusCode)
+				require.Equal(t, 1, h.batch(batchSent).Feedback.Owed)
+			})
+		}
+	}
+}
+
+func TestAStoreThatHangsIsWaitedForOnlySoLong(t *testing.T) {
+	h := newGatewayHouse(t, func(c *GatewayConfig) { c.Patience = 10 * time.Millisecond })
+	h.knows(true, 0)
+	h.sinchHas("")
+	h.call(http.MethodGet, "/batches", "") // the token is known then
+	h.store.FailRecord(storetest.Stuck, nil, storetest.Always)
+	require.Contains(t, h.problem(h.call(http.MethodPost, feedbackTail, oneRecipient), http.StatusServiceUnavailable), "later")
+}
+
+func TestConfirmationsWithThePlansToken(t *testing.T) {
+	h := newGatewayHouse(t, ownToken(t))
+	h.upstream.does(func(w http.ResponseWriter, r *http.Request) {
+		h.upstream.record(r)
+		_, _ = io.WriteString(w, batchJSON(batchSent, ""))
+	})
+	confirm := func(authorization string) int {
+		r := h.request(http.MethodPost, feedbackTail, strings.NewReader(oneRecipient))
+		r.Header.Set("Authorization", authorization)
+		return h.do(r).StatusCode
+	}
+	require.Equal(t, http.StatusUnauthorized, confirm(callerToken))
+	require.Empty(t, h.upstream.taken())
+	require.Equal(t, http.StatusAccepted, confirm("Bearer app-token"))
+	got := h.upstream.only(t)
+	require.Equal(t, "Bearer token-of-the-plan", got.header.Get("Authorization"))
+	require.Equal(t, "/xms/v1/plan-a/batches/"+batchSent, got.uri)
+	require.Equal(t, http.StatusAccepted, confirm("Bearer app-token"))
+	require.Empty(t, h.upstream.taken(), "nothing is left to ask")
+}
+
+func TestAConfirmationsBodyIsBounded(t *testing.T) {
+	h := newGatewayHouse(t, func(c *GatewayConfig) { c.MaxBody = 200 })
+	h.knows(true, 0)
+	h.sinchHas("")
+	h.problem(h.call(http.MethodPost, feedbackTail, strings.Repeat(" ", 201)), http.StatusRequestEntityTooLarge)
+	encoded := func(encoding, body string) reply {
+		r := h.request(http.MethodPost, feedbackTail, strings.NewReader(body))
+		r.Header.Set("Content-Encoding", encoding)
+		return h.do(r)
+	}
+	h.problem(encoded("gzip", compressed(t, strings.Repeat(" ", 201))), http.StatusRequestEntityTooLarge)
+	h.problem(encoded("gzip", "no gzip"), http.StatusBadRequest)
+	h.problem(encoded("br", "{}"), http.StatusUnsupportedMediaType)
+	r := h.request(http.MethodPost, feedbackTail, io.MultiReader(strings.NewReader(strings.Repeat(" ", 201))))
+	h.problem(h.do(r), http.StatusRequestEntityTooLarge)
+	require.Empty(t, h.upstream.taken())
+}

@@ -1,0 +1,89 @@
+package handlers
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// incoming is the body of a request. It remembers why it could not be read: a proxy tells only that the call failed.
+type incoming struct {
+	io.ReadCloser
+	failed atomic.Pointer[error]
+}
+
+func (in *incoming) Read(b []byte) (int, error) {
+	n, err := in.ReadCloser.Read(b)
+	if err != nil && err != io.EOF { //nolint:errorlint // a Reader returns it as it is
+		in.failed.CompareAndSwap(nil, &err)
+	}
+	return n, err
+}
+
+// failure is why the body could not be read, if so.
+func (in *incoming) failure() error {
+	if err := in.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// whole reads the body to its end; length is what it announces, or less than 0.
+func (in *incoming) whole(length int64) ([]byte, error) {
+	var body []byte
+	var err error
+	if length >= 0 {
+		body = make([]byte, length)
+		_, err = io.ReadFull(in, body)
+	} else {
+		body, err = io.ReadAll(in)
+	}
+	if err != nil {
+		return nil, unreadBody(err)
+	}
+	return body, nil
+}
+
+// unreadBody is the problem that a request's body did not arrive.
+func unreadBody(err error) error {
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return err
+	}
+	return &problem{kind: kindIncomplete, detail: "the body did not arrive whole; the same call will do later", cause: err}
+}
+
+// errStalled ends a call whose answer stands still.
+var errStalled = errors.New("the answer of Sinch stood still")
+
+// flow is the body of an answer. It may take as long as it likes, while it moves.
+type flow struct {
+	io.ReadCloser
+	connection *http.ResponseController // to the caller
+	guard      *time.Timer              // ends the call
+}
+
+func (f *flow) Read(b []byte) (int, error) {
+	f.guard.Reset(gatewayStall)
+	n, err := f.ReadCloser.Read(b)
+	f.guard.Stop() // now it is the caller's turn
+	_ = f.connection.SetWriteDeadline(time.Now().Add(gatewayStall))
+	return n, err
+}
+
+func (f *flow) Close() error {
+	f.guard.Stop()
+	return f.ReadCloser.Close()
+}
+
+// proxyLog takes what ReverseProxy logs: answers that broke off, on either side.
+type proxyLog struct{ log *slog.Logger }
+
+func (l proxyLog) Write(line []byte) (int, error) {
+	l.log.Log(context.Background(), slog.LevelDebug, string(bytes.TrimSuffix(line, []byte("\n"))))
+	return len(line), nil
+}

@@ -1,0 +1,398 @@
+package handlers
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/store/storetest"
+)
+
+// raw sends a request as it is written and returns the answer.
+func (h *gatewayHouse) raw(request string) reply {
+	h.t.Helper()
+	c, err := net.Dial("tcp", h.server.Listener.Addr().String())
+	require.NoError(h.t, err)
+	defer c.Close()
+	_, err = io.WriteString(c, strings.ReplaceAll(request, "\n", "\r\n"))
+	require.NoError(h.t, err)
+	a, err := http.ReadResponse(bufio.NewReader(c), nil)
+	require.NoError(h.t, err)
+	body, err := io.ReadAll(a.Body)
+	require.NoError(h.t, err)
+	return reply{a, body}
+}
+
+func TestARequestPassesAsItIs(t *testing.T) {
+	h := newGatewayHouse(t, nil)
+	for name, c := range map[string]struct{ method, tail string }{
+		"a query as Node writes it":          {"GET", "/batches?from=+1201,+1202&start_date=2024-06-06T09:22:14.304Z"},
+		"a query as .NET writes it":          {"GET", "/batches?from=%2B1201%2C%2b1202&page=0"},
+		"a query that is none":               {"GET", "/batches?a;b=%zz&&=&c"},
+		"a question mark and nothing":        {"GET", "/batches?"},
+		"a literal + in the path":            {"GET", "/batches/B1/delivery_report/+12017777777"},
+		"an escaped + in the path":           {"GET", "/batches/B1/delivery_report/%2B12017777777"},
+		"an escaped slash":                   {"GET", "/batches/a%2Fb%20c"},
+		"slashes side by side and at an end": {"GET", "/groups//x/"},
+		"steps in a path":                    {"GET", "/batches/./../groups"},
+		"an unknown path":                    {"GET", "/tomorrow/:x;y=1,2/(a)'!*$&=@"},
+		"an unknown method":                  {"BREW", "/batches/B1"},
+		"the plan itself":                    {"OPTIONS", ""},
+		"HEAD":                               {"HEAD", "/batches"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h.t = t
+			h.raw(c.method + " /xms/v1/" + gatewayPlanA + c.tail + " HTTP/1.1\nHost: 127.0.0.1\nConnection: close\n\n")
+			got := h.upstream.only(t)
+			require.Equal(t, c.method, got.method)
+			require.Equal(t, "/xms/v1/"+gatewayPlanA+c.tail, got.uri)
+		})
+	}
+}
+
+func TestHeadersAndBodyPassAsTheyAre(t *testing.T) {
+	h := newGatewayHouse(t, nil)
+	const body = "{ \"to\" : [\"+1201\"],\t\"x\":\"\\u00e9\" } "
+	h.raw(fmt.Sprintf(`POST /xms/v1/%s/batches/dry_run HTTP/1.1
+Host: dlrloop.localhost:8081
+Authorization: %s
+Content-Type: application/json; charset=utf-8
+Content-Length: %d
+X-Own: one
+X-Own: two
+X-Forwarded-For: 10.1.2.3
+Forwarded: for=10.1.2.3
+Connection: close, X-Hop
+X-Hop: mine
+Keep-Alive: timeout=5
+Proxy-Authorization: Basic x
+
+`, gatewayPlanA, callerToken, len(body)) + body)
+	got := h.upstream.only(t)
+	require.Equal(t, body, string(got.body))
+	require.EqualValues(t, len(body), got.length)
+	require.Equal(t, h.upstream.Listener.Addr().String(), got.host)
+	require.Equal(t, http.Header{
+		"Authorization":  {callerToken},
+		"Content-Type":   {"application/json; charset=utf-8"},
+		"Content-Length": {fmt.Sprint(len(body))},
+		"X-Own":          {"one", "two"},
+	}, got.header, "no User-Agent, no Accept-Encoding, no X-Forwarded-For, nothing that is for one hop")
+}
+
+func TestAnAnswerPassesAsItIs(t *testing.T) {
+	h := newGatewayHouse(t, nil)
+	for status, body := range map[int]string{
+		200: "{ \"a\":1 }\n", 201: "", 202: "", 204: "", 301: "moved", 304: "", 400: `{"code":"x","text":"y"}`, 401: "<html>", 404: "",
+		429: "slow", 500: "", 503: "later", 299: "odd", 599: "odd",
+	} {
+		h.upstream.answers(status, body, "Location", "http://127.0.0.1:1/", "X-Custom", "kept", "Retry-After", "7", "Www-Authenticate", `Bearer error="expired"`)
+		for _, tail := range []string{"/batches", "/tomorrow"} {
+			a := h.call(http.MethodGet, tail, "")
+			require.Equal(t, status, a.StatusCode)
+			require.Equal(t, body, string(a.body))
+			require.Equal(t, "kept", a.Header.Get("X-Custom"))
+			require.Equal(t, "7", a.Header.Get("Retry-After"))
+			require.Equal(t, "http://127.0.0.1:1/", a.Header.Get("Location"), "not followed")
+			require.Empty(t, a.Header.Values("X-Content-Type-Options"))
+			require.Empty(t, a.Header.Values("X-Request-Id"))
+		}
+		h.upstream.taken()
+	}
+	h.upstream.does(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()["Content-Type"] = nil
+		_, _ = io.WriteString(w, "<html>")
+	})
+	require.NotContains(t, h.call(http.MethodGet, "/batches", "").Header, "Content-Type", "nothing is guessed")
+}
+
+func TestAnInformationalAnswerPasses(t *testing.T) {
+	h := newGatewayHouse(t, nil)
+	h.upstream.does(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Link", "</a>")
+		w.WriteHeader(http.StatusEarlyHints)
+		w.WriteHeader(http.StatusOK)
+	})
+	a := h.raw("GET /xms/v1/" + gatewayPlanA + "/batches HTTP/1.1\nHost: localhost\n\n")
+	require.Equal(t, http.StatusEarlyHints, a.StatusCode)
+}
+
+func TestAChangeOfProtocolPasses(t *testing.T) {
+	h := newGatewayHouse(t, nil)
+	h.upstream.does(func(w http.ResponseWriter, _ *http.Request) {
+		c, _, err := http.NewResponseController(w).Hijack()
+		if assert.NoError(t, err) {
+			_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhi")
+			assert.NoError(t, c.Close())
+		}
+	})
+	a := h.raw("GET /xms/v1/" + gatewayPlanA + "/socket HTTP/1.1\nHost: localhost\nConnection: Upgrade\nUpgrade: echo\n\n")
+	require.Equal(t, http.StatusSwitchingProtocols, a.StatusCode)
+}
+
+// TestBothWaysAreStreams has each side wait for the other in the middle of a body.
+func TestBothWaysAreStreams(t *testing.T) {
+	h := newGatewayHouse(t, nil)
+	half, goOn := make(chan string, 1), make(chan struct{})
+	h.upstream.does(func(w http.ResponseWriter, r *http.Request) {
+		first := make([]byte, 4)
+		_, _ = io.ReadFull(r.Body, first)
+		half <- string(first)
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Length", "10")
+		_, _ = io.WriteString(w, "12345")
+		_ = http.NewResponseController(w).Flush()
+		<-goOn
+		_, _ = io.WriteString(w, "67890")
+	})
+	reader, writer := io.Pipe()
+	r := h.request(http.MethodPost, "/batches", reader)
+	r.ContentLength = 8
+	answered := make(chan *http.Response, 1)
+	go func() {
+		a, err := http.DefaultTransport.RoundTrip(r)
+		assert.NoError(t, err)
+		answered <- a
+	}()
+	_, err := io.WriteString(writer, "half")
+	require.NoError(t, err)
+	require.Equal(t, "half", <-half, "Sinch has the first half before there is a second")
+	_, err = io.WriteString(writer, "rest")
+	require.NoError(t, err)
+	require.NoError(t, writer.Close())
+
+	a := <-answered
+	defer a.Body.Close()
+	first := make([]byte, 5)
+	_, err = io.ReadFull(a.Body, first)
+	require.NoError(t, err)
+	require.Equal(t, "12345", string(first), "the caller has the first half before there is a second")
+	close(goOn)
+	rest, err := io.ReadAll(a.Body)
+	require.NoError(t, err)
+	require.Equal(t, "67890", string(rest))
+}
+
+func TestAPlanThatIsNotConfigured(t *testing.T) {
+	h := newGatewayHouse(t, nil)
+	for _, path := range []string{"/xms/v1/plan-b/batches", "/xms/v1/", "/xms/v1//batches", "/xms/v1/plan-a%2Fbatches"} {
+		a := h.raw("GET " + path + " HTTP/1.1\nHost: localhost\n\n")
+		require.Contains(t, h.problem(a, http.StatusNotFound), "no plan with the id", path)
+	}
+	require.Empty(t, h.upstream.taken())
+	require.EqualValues(t, 4, h.counted("gateway_requests_total", "plan", "other", "outcome", "refused", "operation", "list")+
+		h.counted("gateway_requests_total", "plan", "other", "outcome", "refused", "operation", "other"))
+}
+
+func TestAProjectsIDIsItsPlans(t *testing.T) {
+	h := newGatewayHouse(t, func(c *GatewayConfig) {
+		endpoint := strings.TrimSuffix(c.Plans[0].Endpoint, gatewayPlanA)
+		c.Plans[0].Project, c.Plans[0].Endpoint = "project-1", endpoint+"project-1"
+		c.Plans = append(c.Plans,
+			GatewayPlan{ID: "plan-b", Project: "project-2", Endpoint: endpoint + "project-2"},
+			GatewayPlan{ID: "plan-c", Project: "project-2", Endpoint: endpoint + "project-2"})
+	})
+	for _, id := range []string{gatewayPlanA, "project-1"} {
+		h.raw("GET /xms/v1/" + id + "/batches HTTP/1.1\nHost: localhost\n\n")
+		require.Equal(t, "/xms/v1/project-1/batches", h.upstream.only(t).uri)
+	}
+	a := h.raw("GET /xms/v1/project-2/batches HTTP/1.1\nHost: localhost\n\n")
+	require.Equal(t, http.StatusNotFound, a.StatusCode, "two plans have it")
+}
+
+func TestABodyOverTheLimit(t *testing.T) {
+	h := newGatewayHouse(t, func(c *GatewayConfig) { c.MaxBody = 100 })
+	a := h.call(http.MethodPost, "/batches", strings.Repeat("x", 101))
+	require.Equal(t, "the limit is 100 bytes", h.problem(a, http.StatusRequestEntityTooLarge))
+	require.Empty(t, h.upstream.taken(), "Sinch was not called")
+	require.Equal(t, 1.0, h.requests("send", "refused"))
+
+	whole := make(chan error, 1)
+	h.upstream.does(func(_ http.ResponseWriter, r *http.Request) {
+		_, err := io.Copy(io.Discard, r.Body)
+		whole <- err
+	})
+	r := h.request(http.MethodPost, "/batches", io.MultiReader(strings.NewReader(strings.Repeat("x", 60)), strings.NewReader(strings.Repeat("x", 60))))
+	a = h.do(r)
+	require.Equal(t, "the limit is 100 bytes", h.problem(a, http.StatusRequestEntityTooLarge), "of a body that announced no length, too")
+	select {
+	case err := <-whole:
+		require.Error(t, err, "Sinch must not take what was cut off for a whole")
+	default: // it never got there
+	}
+
+	h.upstream.answers(http.StatusOK, "")
+	require.Equal(t, http.StatusOK, h.call(http.MethodPost, "/batches", strings.Repeat("x", 100)).StatusCode)
+}
+
+func TestABodyThatDoesNotArrive(t *testing.T) {
+	h := newGatewayHouse(t, nil)
+	c, err := net.Dial("tcp", h.server.Listener.Addr().String())
+	require.NoError(t, err)
+	defer c.Close()
+	_, err = fmt.Fprintf(c, "POST /xms/v1/%s/batches HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n", gatewayPlanA)
+	require.NoError(t, err)
+	a, err := http.ReadResponse(bufio.NewReader(c), nil)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
+}
+
+// TestNobodyThere has nobody listen where Sinch should be.
+func TestNobodyThere(t *testing.T) {
+	h := newGatewayHouse(t, nil)
+	h.upstream.Close()
+	for _, method := range []string{http.MethodPost, http.MethodGet} {
+		a := h.call(method, "/batches", "")
+		require.Equal(t, "Sinch could not be reached and got nothing; the same call will do later", h.problem(a, http.StatusBadGateway))
+	}
+	require.Equal(t, 1.0, h.requests("send", "unreachable"))
+	require.Equal(t, 1.0, h.requests("list", "unreachable"))
+	require.Contains(t, h.log.String(), "level=WARN msg=\"gateway request refused\"")
+}
+
+// TestNoAnswer has the connection break when Sinch has the request.
+func TestNoAnswer(t *testing.T) {
+	h := newGatewayHouse(t, nil)
+	h.upstream.does(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	for call, says := range map[[2]string]string{
+		{"POST", "/batches"}:                   "may have been sent: look for it before you send it again",
+		{"POST", "/batches/B1"}:                "may have taken effect: look before you repeat it",
+		{"POST", "/groups"}:                    "may have taken effect: look before you repeat it",
+		{"PUT", "/batches/B1"}:                 "the same call will do later",
+		{"DELETE", "/batches/B1"}:              "the same call will do later",
+		{"POST", "/batches/dry_run"}:           "the same call will do later",
+		{"GET", "/batches/B1/delivery_report"}: "the same call will do later",
+		{"GET", "/delivery_reports"}:           "the same call will do later",
+	} {
+		require.Contains(t, h.problem(h.call(call[0], call[1], "{}"), http.StatusBadGateway), says, call)
+	}
+}
+
+func TestSinchIsTooSlow(t *testing.T) {
+	h := newGatewayHouse(t, func(c *GatewayConfig) { c.Timeout = time.Millisecond })
+	h.upstream.does(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+	})
+	a := h.call(http.MethodPost, "/batches", "{}")
+	require.Contains(t, h.problem(a, http.StatusGatewayTimeout), "may have been sent")
+}
+
+// TestHalfAnAnswer has Sinch break off: the caller must not take a half for a whole.
+func TestHalfAnAnswer(t *testing.T) {
+	h := newGatewayHouse(t, nil)
+	h.upstream.does(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"id":`)
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	})
+	a, err := http.DefaultTransport.RoundTrip(h.request(http.MethodGet, "/batches/B1", nil))
+	require.NoError(t, err)
+	defer a.Body.Close()
+	_, err = io.ReadAll(a.Body)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	h.rest()
+	require.Equal(t, 1.0, h.learned("unreadable"))
+}
+
+func TestTheCallerLeaves(t *testing.T) {
+	h := newGatewayHouse(t, nil)
+	arrived := make(chan struct{})
+	h.upstream.does(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		close(arrived)
+		<-r.Context().Done()
+	})
+	ctx, leave := context.WithCancel(t.Context())
+	go func() {
+		<-arrived
+		leave()
+	}()
+	_, err := http.DefaultTransport.RoundTrip(h.request(http.MethodGet, "/batches", nil).WithContext(ctx))
+	require.ErrorIs(t, err, context.Canceled)
+	h.rest()
+	require.Equal(t, 1.0, h.requests("list", "canceled"))
+}
+
+func TestAnAnswerThatStandsStillEnds(t *testing.T) {
+	left := make(chan error, 1)
+	p := &passage{leave: func(cause error) { left <- cause }}
+	reader, writer := io.Pipe()
+	f := &flow{
+		ReadCloser: reader, connection: http.NewResponseController(httptest.NewRecorder()),
+		guard: time.AfterFunc(time.Hour, func() { p.leave(errStalled); _ = writer.CloseWithError(errStalled) }),
+	}
+	go func() { _, _ = io.WriteString(writer, "moves") }()
+	b := make([]byte, 10)
+	n, err := f.Read(b)
+	require.NoError(t, err)
+	require.Equal(t, "moves", string(b[:n]))
+	f.guard.Reset(0)
+	require.ErrorIs(t, <-left, errStalled)
+	require.NoError(t, f.Close())
+}
+
+func TestAListenerOfItsOwnServesNothingElse(t *testing.T) {
+	h := newGatewayHouse(t, nil)
+	get := func(path string) reply { return h.raw("GET " + path + " HTTP/1.1\nHost: localhost\n\n") }
+	health := get("/healthz")
+	require.Equal(t, http.StatusOK, health.StatusCode)
+	require.Equal(t, "ok\n", string(health.body))
+	for _, path := range []string{"/", "/metrics", "/api/v1/stats", "/readyz", "/xms", "/xms/v1", "/webhooks/plan-a"} {
+		require.Contains(t, h.problem(get(path), http.StatusNotFound), "this address", path)
+	}
+	require.Equal(t, http.StatusNotFound, h.raw("POST /healthz HTTP/1.1\nHost: localhost\nContent-Length: 0\n\n").StatusCode)
+	require.Empty(t, h.upstream.taken())
+}
+
+// TestAPanicIsAnswered has the store panic below a confirmation.
+func TestAPanicIsAnswered(t *testing.T) {
+	h := newGatewayHouse(t, nil)
+	h.store.Fail(storetest.Read, storetest.Panics, nil, 1)
+	a := h.call(http.MethodPost, "/batches/B1/delivery_feedback", `{"recipients":["15551231234"]}`)
+	require.Equal(t, http.StatusInternalServerError, a.StatusCode)
+	require.Contains(t, h.log.String(), "handler panicked")
+	require.Equal(t, 1.0, h.requests("feedback", "refused"))
+}
+
+func TestDrainWaitsForWhatIsUnderWay(t *testing.T) {
+	h := newGatewayHouse(t, nil)
+	arrived, goOn := make(chan struct{}), make(chan struct{})
+	h.upstream.does(func(w http.ResponseWriter, _ *http.Request) {
+		close(arrived)
+		<-goOn
+		w.WriteHeader(http.StatusTeapot)
+	})
+	status := make(chan int, 1)
+	go func() { status <- h.call(http.MethodPost, "/batches", "{}").StatusCode }()
+	<-arrived
+	ended, end := context.WithCancel(t.Context())
+	end()
+	h.gateway.Drain(ended) // returns although something is under way: its time is over
+	a := h.call(http.MethodPost, "/batches", "{}")
+	require.Contains(t, h.problem(a, http.StatusServiceUnavailable), "about to end; Sinch was not called")
+	require.True(t, a.Close)
+	drained := make(chan struct{})
+	go func() {
+		h.rest()
+		close(drained)
+	}()
+	select {
+	case <-drained:
+		require.Fail(t, "a send was under way")
+	default:
+	}
+	close(goOn)
+	<-drained
+	require.Equal(t, http.StatusTeapot, <-status)
+}

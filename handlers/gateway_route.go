@@ -1,0 +1,76 @@
+package handlers
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/dlrloop/dlrloop/metrics"
+)
+
+// gatewayPrefix begins every path of Sinch's API.
+const gatewayPrefix = "/xms/v1/"
+
+// isGateway reports whether a request is for the gateway, whatever its method.
+func isGateway(r *http.Request) bool { return strings.HasPrefix(r.URL.EscapedPath(), gatewayPrefix) }
+
+// gatewayRoute is what a request asks for.
+type gatewayRoute struct {
+	plan      string // the id in the path
+	tail      string // what follows it, escaped as it came
+	operation metrics.GatewayOperation
+	batchID   string // where the path names a batch
+}
+
+func routeOf(r *http.Request) gatewayRoute {
+	segment, tail := strings.TrimPrefix(r.URL.EscapedPath(), gatewayPrefix), ""
+	if i := strings.IndexByte(segment, '/'); i >= 0 {
+		segment, tail = segment[:i], segment[i:]
+	}
+	to := gatewayRoute{plan: unescaped(segment), tail: tail}
+	to.operation, to.batchID = operationOf(r.Method, tail)
+	return to
+}
+
+// operationOf says what a call asks of Sinch, as far as that concerns us.
+func operationOf(method, tail string) (op metrics.GatewayOperation, batchID string) {
+	path := strings.Split(strings.TrimPrefix(tail, "/"), "/")
+	for i := range path {
+		path[i] = unescaped(path[i])
+	}
+	switch {
+	case len(path) == 1 && path[0] == "batches":
+		return pick(method, operations{http.MethodPost: metrics.GatewaySend, http.MethodGet: metrics.GatewayList}), ""
+	case len(path) == 1 && path[0] == "delivery_reports":
+		return pick(method, operations{http.MethodGet: metrics.GatewayReport}), ""
+	case len(path) < 2 || path[0] != "batches" || path[1] == "":
+		return metrics.GatewayOther, ""
+	case len(path) == 2 && path[1] == "dry_run" && method == http.MethodPost:
+		return metrics.GatewayDryRun, "" // it has the shape of an update
+	case len(path) == 2:
+		return pick(method, operations{
+			http.MethodGet: metrics.GatewayGet, http.MethodPost: metrics.GatewayUpdate,
+			http.MethodPut: metrics.GatewayReplace, http.MethodDelete: metrics.GatewayCancel,
+		}), path[1]
+	case len(path) == 3 && path[2] == "delivery_feedback":
+		return pick(method, operations{http.MethodPost: metrics.GatewayFeedback}), path[1]
+	case len(path) <= 4 && path[2] == "delivery_report":
+		return pick(method, operations{http.MethodGet: metrics.GatewayReport}), path[1]
+	}
+	return metrics.GatewayOther, ""
+}
+
+type operations map[string]metrics.GatewayOperation // by method
+
+func pick(method string, of operations) metrics.GatewayOperation {
+	if op, known := of[method]; known {
+		return op
+	}
+	return metrics.GatewayOther
+}
+
+// unescaped is a segment of a path, decoded. Its escapes are right: net/http has read them.
+func unescaped(segment string) string {
+	s, _ := url.PathUnescape(segment)
+	return s
+}

@@ -1,0 +1,60 @@
+package server
+
+import (
+	"fmt"
+	"net/url"
+
+	"github.com/dlrloop/dlrloop/config"
+	"github.com/dlrloop/dlrloop/handlers"
+	"github.com/dlrloop/dlrloop/sinch"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+func newGateway(c *config.Config, s *Server) (*handlers.Gateway, error) {
+	g := handlers.GatewayConfig{
+		Listen:  c.Private.Listen,
+		Basic:   credentials(c.Private.Credentials.Basic),
+		Bearer:  reveal(c.Private.Credentials.Tokens),
+		MaxBody: int64(c.Gateway.MaxBody),
+	}
+	if c.Gateway.Listen != "" {
+		g.Listen = c.Gateway.Listen
+	}
+	callbacks := map[string]string{}
+	if c.Gateway.Defaults {
+		callbacks = callbackURLs(c)
+	}
+	for _, p := range c.Plans {
+		plan := handlers.GatewayPlan{
+			ID: p.ID, Project: p.Project.ID, TakesFeedback: p.Feedback.On != store.OnOff, Callback: callbacks[p.ID],
+		}
+		var err error
+		if plan.Endpoint, err = endpointOf(p); err != nil {
+			return nil, fmt.Errorf("plan %s: %w", p.ID, err)
+		}
+		if p.Gateway.Token == config.PlanToken {
+			if plan.Client, err = newClient(p, s.options.Version); err != nil {
+				return nil, fmt.Errorf("plan %s: %w", p.ID, err)
+			}
+		}
+		g.Plans = append(g.Plans, plan)
+	}
+	return handlers.NewGateway(g, s.store, s.metrics, s.log)
+}
+
+// endpointOf is where Sinch has the plan. It needs none of its credentials.
+func endpointOf(p config.Plan) (string, error) {
+	return sinch.Config{Plan: p.ID, Region: p.Region, BaseURL: p.BaseURL, Project: sinch.Project{ID: p.Project.ID}}.Endpoint()
+}
+
+// callbackURLs are the URLs of the webhooks, by plan. Of several tokens in the path any will do.
+func callbackURLs(c *config.Config) map[string]string {
+	urls := make(map[string]string, len(c.Plans))
+	for _, p := range c.Plans {
+		urls[p.ID] = c.Public.URL + "/webhooks/" + url.PathEscape(p.ID)
+		if tokens := p.Webhook.Auth.PathToken.Values; len(tokens) > 0 {
+			urls[p.ID] += "/" + url.PathEscape(tokens[0].Reveal())
+		}
+	}
+	return urls
+}

@@ -1,0 +1,248 @@
+package server_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/config"
+	"github.com/dlrloop/dlrloop/server"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// ask makes a call of Sinch's API through the gateway.
+func (w *world) ask(method, tail, body string) (int, []byte) {
+	w.t.Helper()
+	r, err := http.NewRequest(method, "http://"+w.server.GatewayAddr().String()+"/xms/v1/"+plan+tail, strings.NewReader(body))
+	require.NoError(w.t, err)
+	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Content-Type", "application/json")
+	return do(w.t, r)
+}
+
+// TestTheLoopIsClosedByASendAlone sends a batch that only wants feedback: the gateway has it report, and here.
+func TestTheLoopIsClosedByASendAlone(t *testing.T) {
+	w := newWorld(t, func(c *config.Config) {
+		c.Public.Listen = closedPort(t)
+		c.Public.URL, c.Gateway.Defaults = "http://"+c.Public.Listen, true
+	})
+	require.NoError(t, w.sinch.SetCallbackURL(plan, "http://"+closedPort(t))) // the plan's own URL leads nowhere
+	status, answer := w.ask(http.MethodPost, "/batches",
+		`{"from":"12025550100","to":["`+number+`","12025550144"],"body":"hello","feedback_enabled":true}`)
+	require.Equal(t, http.StatusCreated, status, "%s", answer)
+	var sent struct {
+		ID             string
+		DeliveryReport string `json:"delivery_report"`
+		CallbackURL    string `json:"callback_url"`
+	}
+	require.NoError(t, json.Unmarshal(answer, &sent))
+	require.Equal(t, "per_recipient_final", sent.DeliveryReport)
+	require.Equal(t, w.webhook(), sent.CallbackURL)
+	w.eventually("feedback of both", func() bool { return w.batch(sent.ID).Feedback.Sent == 2 })
+	_, metrics := w.get("/metrics")
+	assert.Contains(t, string(metrics), `dlrloop_gateway_requests_total{operation="send",outcome="2xx",plan="plan-a"} 1`+"\n")
+	assert.Contains(t, string(metrics), `dlrloop_batch_lookups_total{plan="plan-a",result="found"} 0`+"\n", "it was known before its first report")
+}
+
+// TestOnlyWhatIsConfirmedIsFedBack confirms one of two recipients that were both delivered, and a batch as a whole.
+func TestOnlyWhatIsConfirmedIsFedBack(t *testing.T) {
+	w := newWorld(t, func(c *config.Config) { c.Plans[0].Feedback.On = store.OnConfirmed })
+	one := w.sendTo(w.gateway(), "per_recipient_final", true, number, "12025550144")
+	all := w.sendTo(w.gateway(), "per_recipient_final", true, number, "12025550144")
+	w.eventually("all are delivered", func() bool {
+		return w.batch(one).RecipientsByStatus["Delivered"] == 2 && w.batch(all).RecipientsByStatus["Delivered"] == 2
+	})
+	require.Empty(t, w.sinch.Ledger().Feedback)
+
+	status, answer := w.ask(http.MethodPost, "/batches/"+one+"/delivery_feedback", `{"recipients":["+`+number+`"]}`)
+	require.Equal(t, http.StatusAccepted, status, "%s", answer)
+	require.Empty(t, answer)
+	status, _ = w.ask(http.MethodPost, "/batches/"+all+"/delivery_feedback", `{"recipients":[]}`)
+	require.Equal(t, http.StatusAccepted, status)
+	w.eventually("both are sent on", func() bool { return len(w.sinch.Ledger().Feedback) == 2 })
+	for _, call := range w.sinch.Ledger().Feedback {
+		require.True(t, call.Applied)
+		if call.Batch == all {
+			require.True(t, call.Everyone)
+			continue
+		}
+		require.Equal(t, []string{number}, call.Recipients)
+	}
+	unwanted := w.sendTo(w.gateway(), "none", false, number)
+	status, _ = w.ask(http.MethodPost, "/batches/"+unwanted+"/delivery_feedback", `{"recipients":["`+number+`"]}`)
+	require.Equal(t, http.StatusNotFound, status)
+}
+
+// TestAGatewayOfItsOwn puts the gateway on a listener of its own, with HTTPS.
+func TestAGatewayOfItsOwn(t *testing.T) {
+	cert, key, pool := certificate(t)
+	w := newWorld(t, func(c *config.Config) {
+		c.Gateway.Listen, c.Gateway.TLS = "127.0.0.1:0", config.TLS{CertFile: cert, KeyFile: key}
+	})
+	require.NotEqual(t, w.server.PrivateAddr(), w.server.GatewayAddr())
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
+	defer client.CloseIdleConnections()
+	get := func(path string) int {
+		r, err := http.NewRequest(http.MethodGet, "https://"+w.server.GatewayAddr().String()+path, nil)
+		require.NoError(t, err)
+		r.Header.Set("Authorization", "Bearer "+token)
+		a, err := client.Do(r)
+		require.NoError(t, err)
+		require.NoError(t, a.Body.Close())
+		return a.StatusCode
+	}
+	require.Equal(t, http.StatusOK, get("/xms/v1/"+plan+"/batches"))
+	require.Equal(t, http.StatusOK, get("/healthz"))
+	for _, path := range []string{"/metrics", "/api/v1/stats", "/", "/webhooks/" + plan} {
+		require.Equal(t, http.StatusNotFound, get(path), path)
+	}
+	status, _ := w.get("/xms/v1/" + plan + "/batches")
+	require.Equal(t, http.StatusNotFound, status, "not on the private listener then")
+
+	address := w.server.GatewayAddr().String()
+	require.NoError(t, w.end())
+	_, err := net.Dial("tcp", address)
+	require.Error(t, err)
+}
+
+// TestASendOutlivesTheShutdown ends dlrloop while Sinch has a send: the caller gets its answer, and the batch is known after.
+func TestASendOutlivesTheShutdown(t *testing.T) {
+	for name, listen := range map[string]string{"on the private listener": "", "on its own": "127.0.0.1:0"} {
+		t.Run(name, func(t *testing.T) {
+			arrived, goOn := make(chan struct{}), make(chan struct{})
+			slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				close(arrived)
+				<-goOn
+				w.WriteHeader(http.StatusCreated)
+				_, _ = io.WriteString(w, `{"id":"01K2","to":["12025550144"],"created_at":"2025-08-18T10:00:00Z","delivery_report":"none"}`)
+			}))
+			t.Cleanup(slow.Close)
+			w := newWorld(t, func(c *config.Config) {
+				c.Gateway.Listen, c.Plans[0].BaseURL = listen, slow.URL
+			})
+			answered := make(chan int, 1)
+			go func() {
+				status, _ := w.ask(http.MethodPost, "/batches", "{}")
+				answered <- status
+			}()
+			<-arrived
+			w.stop()
+			w.stop = nil
+			select {
+			case err := <-w.ended:
+				require.Fail(t, "a send was under way", "%v", err)
+			case <-time.After(50 * time.Millisecond): // long enough to fail when it does not wait, and never to fail when it does
+			}
+			close(goOn)
+			require.Equal(t, http.StatusCreated, <-answered)
+			require.NoError(t, <-w.ended)
+			w.start()
+			require.Equal(t, "unwanted", w.batch("01K2").Feedback.Flag)
+		})
+	}
+}
+
+func TestWithThePlansTokenNoApplicationHasSinchs(t *testing.T) {
+	w := newWorld(t, func(c *config.Config) {
+		c.Private.Credentials.Tokens = []config.Secret{"of-the-application"}
+		c.Plans[0].Gateway.Token = config.PlanToken
+	})
+	status, _ := w.ask(http.MethodGet, "/batches", "")
+	require.Equal(t, http.StatusUnauthorized, status, "Sinch's own token opens nothing here")
+	r, err := http.NewRequest(http.MethodGet, w.gateway()+"/xms/v1/"+plan+"/batches", nil)
+	require.NoError(t, err)
+	r.Header.Set("Authorization", "Bearer of-the-application")
+	status, answer := do(t, r)
+	require.Equal(t, http.StatusOK, status, "%s", answer)
+}
+
+func TestAGatewayThatCannotStart(t *testing.T) {
+	w := newWorld(t, nil)
+	require.NoError(t, w.end())
+	start := func(change func(*config.Config), why string) {
+		t.Helper()
+		c := *w.config
+		c.Plans = append([]config.Plan(nil), c.Plans...)
+		change(&c)
+		_, err := server.Start(t.Context(), &c, w.options)
+		require.ErrorContains(t, err, why)
+	}
+	start(func(c *config.Config) { c.Plans[0].Gateway.Token = config.PlanToken }, "set private.credentials")
+	start(func(c *config.Config) { c.Gateway.Listen = w.sinchAddress() }, "gateway listener")
+	start(func(c *config.Config) {
+		c.Gateway.Listen, c.Gateway.TLS = "127.0.0.1:0", config.TLS{CertFile: "gone", KeyFile: "gone"}
+	}, "gateway listener")
+}
+
+// sinchAddress is an address that is taken.
+func (w *world) sinchAddress() string { return strings.TrimPrefix(w.origin, "http://") }
+
+// TestACallbacksPathTokenIsReloaded changes the token in the webhook's URL: sends name the new one from then on.
+func TestACallbacksPathTokenIsReloaded(t *testing.T) {
+	w := newWorld(t, nil)
+	require.NoError(t, w.end())
+	reloads, next := make(chan struct{}), make(chan *config.Config, 1)
+	w.options.Reloads, w.options.Reload = reloads, func() (*config.Config, error) { return <-next, nil }
+	w.config.Public.URL, w.config.Gateway.Defaults = "https://dlr.example.com", true
+	w.config.Plans[0].Webhook.Auth = config.Auth{PathToken: config.PathToken{Values: []config.Secret{"first"}}, OnFailure: config.Retry}
+	w.start()
+	callback := func() string {
+		_, answer := w.ask(http.MethodPost, "/batches", `{"from":"12025550100","to":["`+number+`"],"body":"x","delivery_report":"summary","send_at":"2999-01-01T00:00:00Z"}`)
+		var sent struct {
+			CallbackURL string `json:"callback_url"`
+		}
+		require.NoError(t, json.Unmarshal(answer, &sent), "%s", answer)
+		return sent.CallbackURL
+	}
+	require.Equal(t, "https://dlr.example.com/webhooks/"+plan+"/first", callback())
+	c := *w.config
+	c.Plans = append([]config.Plan(nil), c.Plans...)
+	c.Plans[0].Webhook.Auth.PathToken.Values = []config.Secret{"second", "first"}
+	next <- &c
+	reloads <- struct{}{}
+	reloads <- struct{}{} // taken only once the first is done
+	require.Equal(t, "https://dlr.example.com/webhooks/"+plan+"/second", callback())
+	next <- &c
+}
+
+// certificate makes one for this machine and returns its files, and what trusts it.
+func certificate(t *testing.T) (cert, key string, trust *x509.CertPool) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	require.NoError(t, err)
+	encoded, err := x509.MarshalPKCS8PrivateKey(private)
+	require.NoError(t, err)
+	dir := t.TempDir()
+	write := func(name, kind string, content []byte) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: content}), 0o600))
+		return path
+	}
+	trust = x509.NewCertPool()
+	trust.AppendCertsFromPEM(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	return write("cert.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", encoded), trust
+}

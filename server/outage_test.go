@@ -1,0 +1,61 @@
+package server_test
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/config"
+	"github.com/dlrloop/dlrloop/simulator"
+)
+
+// The receiver is down through every retry of every callback: Sinch gives all of them up. Once it is back, the reconciler
+// finds what became of the batches, and what that earns reaches Sinch.
+func TestNothingIsMissingAfterAnOutage(t *testing.T) {
+	w := newWorldOf(t, 50*time.Microsecond, func(c *config.Config) {
+		c.Plans[0].Reconcile = config.Reconcile{Silence: config.Duration(300 * time.Millisecond), Grace: config.Duration(time.Second), Rate: 1000}
+	})
+	require.NoError(t, w.sinch.SetCallbackURL(plan, "http://"+closedPort(t)))
+	numbers := []string{number, "12025550144", "12025550145"}
+	ids := make(map[string]string)
+	for _, kind := range []string{"per_recipient", "per_recipient_final", "full", "summary"} {
+		ids[w.sendTo(w.gateway(), kind, true, numbers...)] = kind
+	}
+	w.eventually("the gateway has told of all batches", func() bool {
+		for id := range ids {
+			if w.batch(id).Feedback.Flag != "wanted" {
+				return false
+			}
+		}
+		return true
+	})
+	require.NoError(t, w.end())
+	w.eventually("Sinch has given all callbacks up", w.sinch.Settled)
+	for _, c := range w.sinch.Ledger().Callbacks {
+		require.Equal(t, simulator.GaveUp, c.Outcome)
+	}
+
+	w.start()
+	for id, kind := range ids {
+		w.eventually(kind+": all is known and told", func() bool {
+			b := w.batch(id)
+			return b.RecipientsByStatus["Delivered"] == len(numbers) && b.Feedback.Sent == len(numbers)
+		})
+	}
+	applied := w.sinch.Ledger().AppliedFeedback()
+	require.Len(t, applied, len(ids)*len(numbers))
+	for r, times := range applied {
+		require.Equal(t, 1, times, "%v", r)
+	}
+}
+
+// closedPort is an address where nobody listens.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	return l.Addr().String()
+}
