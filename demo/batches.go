@@ -53,7 +53,7 @@ func (w *world) tell(ctx context.Context, once bool) error {
 	}
 }
 
-// send sends a batch as any application would.
+// send sends a batch as any application would whose base URL is dlrloop's gateway.
 func (w *world) send(ctx context.Context, b batch, number int) error {
 	to := make([]string, b.recipients)
 	for i := range to {
@@ -66,8 +66,7 @@ func (w *world) send(ctx context.Context, b batch, number int) error {
 	if err != nil {
 		return err
 	}
-	url := w.origin(w.apiListener) + "/xms/v1/" + plan + "/batches"
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.private("/xms/v1/"+plan+"/batches"), bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -91,11 +90,13 @@ func (w *world) settle(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if quiet && pending == 0 {
+		expected, applied := w.feedback()
+		missing := without(expected, applied)
+		if quiet && pending == 0 && missing == 0 {
 			return nil
 		}
 		if !sleep(ctx, 100*time.Millisecond) {
-			return fmt.Errorf("not at rest after %s: %d feedback tasks are pending", patience, pending)
+			return fmt.Errorf("not at rest after %s: %d feedback tasks are pending, %d recipients lack their feedback", patience, pending, missing)
 		}
 	}
 }

@@ -25,9 +25,10 @@ func TestOnce(t *testing.T) {
 	assert.Equal(t, s.FeedbackRecipientsExpected, s.FeedbackRecipientsAccepted)
 	assert.Positive(t, s.Duplicates)
 	assert.Positive(t, s.Retries)
+	assert.Positive(t, s.FoundMissing)
 	assert.Greater(t, s.CallbacksReceived, s.RecipientsDelivered/2)
 	assert.Zero(t, s.Dead)
-	for _, told := range []string{"→ sent", "← reports", "↺ repeat", "⤨ overtaken", "✗ upstream", "✓ feedback", "⇣ completed", "The loop is closed"} {
+	for _, told := range []string{"→ sent", "← reports", "↺ repeat", "⤨ overtaken", "✗ upstream", "✓ feedback", "⇣ completed", "⇣ found", "The loop is closed"} {
 		assert.Contains(t, out.String(), told)
 	}
 	assert.NotContains(t, out.String(), "\x1b", "colours are for terminals")

@@ -34,6 +34,7 @@ type story struct {
 	final   map[string]dlr.Status // the final status of each batch's recipients; guarded by mu
 	failed  map[string]int        // feedback calls of a batch that failed since the last success; guarded by mu
 	last    map[string]time.Time  // when a kind of line was last written; guarded by mu
+	found   int                   // messages whose report never came; guarded by mu
 	over    bool                  // guarded by mu
 }
 
@@ -85,6 +86,7 @@ func (s *story) rare(kind string) bool {
 func (s *story) introduce(w *world) {
 	fmt.Fprintf(s.out, "%s  Sinch is simulated, bad days included; all of it runs in this process. Ctrl-C ends it.\n\n", s.paint(bold, "dlrloop demo"))
 	for _, l := range [][2]string{
+		{"gateway", w.private("/xms/v1/" + plan)},
 		{"webhook", w.webhook()},
 		{"API", w.private("/api/v1/batches")},
 		{"metrics", w.private("/metrics")},
@@ -119,13 +121,34 @@ func (s *story) folded(changes []store.Changes) {
 		if c.Duplicates > 0 && s.rare("repeat") {
 			s.line(violet, "↺", "repeat", "%s of batch %s came again: absorbed, nothing counts twice", reports(c.Duplicates), short(c.BatchID))
 		}
-		if c.Polled > 0 {
+		switch found := settledByReading(c); {
+		case found > 0:
+			s.found += found
+			s.line(blue, "⇣", "found", "%s of batch %s had not come: read from Sinch", reports(found), short(c.BatchID))
+		case c.Polled > 0:
 			s.line(blue, "⇣", "completed", "the summary of batch %s names nobody: read the full report from Sinch", short(c.BatchID))
 		}
 	}
 	if len(s.reports) > 0 && s.timer == nil {
 		s.timer = time.AfterFunc(gather, s.gathered)
 	}
+}
+
+// foundMissing is how many messages were found by asking Sinch.
+func (s *story) foundMissing() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.found
+}
+
+// settledByReading is how many messages a read of Sinch brought to a final status.
+func settledByReading(c store.Changes) (messages int) {
+	for _, t := range c.Taken {
+		if t.Source == store.FromPoll && t.Status.Final() {
+			messages += t.Messages
+		}
+	}
+	return messages
 }
 
 func reports(n int) string {

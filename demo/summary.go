@@ -6,6 +6,9 @@ import (
 	"math"
 	"net/http"
 	"time"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/simulator"
 )
 
 // Summary is the end of a story told once, in figures from both sides.
@@ -16,6 +19,7 @@ type Summary struct {
 	RecipientsDelivered        int     `json:"recipients_delivered"`
 	FeedbackRecipientsExpected int     `json:"feedback_recipients_expected"` // owed, by Sinch's ledger
 	FeedbackRecipientsAccepted int     `json:"feedback_recipients_accepted"` // taken, by Sinch's ledger
+	FoundMissing               int     `json:"found_missing"`                // messages whose report was lost and read from Sinch
 	FeedbackCalls              int     `json:"feedback_calls"`
 	Retries                    int     `json:"retries"` // feedback calls that failed
 	Dead                       int     `json:"dead"`
@@ -57,7 +61,7 @@ func (w *world) sum(ctx context.Context, began time.Time) (s Summary, err error)
 	if err != nil {
 		return s, err
 	}
-	s.Duplicates, s.Dead = t.Duplicates, t.Feedback.Dead
+	s.Duplicates, s.Dead, s.FoundMissing = t.Duplicates, t.Feedback.Dead, w.story.foundMissing()
 	for _, m := range t.Messages {
 		if m.Status == "Delivered" {
 			s.RecipientsDelivered += m.Messages
@@ -78,10 +82,39 @@ func (w *world) sum(ctx context.Context, began time.Time) (s Summary, err error)
 			s.Retries++
 		}
 	}
-	s.FeedbackRecipientsExpected, s.FeedbackRecipientsAccepted = len(ledger.OwedFeedback()), len(ledger.AppliedFeedback())
-	s.missing, s.unearned = len(ledger.MissingFeedback()), len(ledger.UnearnedFeedback())
+	expected, applied := w.feedback()
+	s.FeedbackRecipientsExpected, s.FeedbackRecipientsAccepted = len(expected), len(applied)
+	s.missing, s.unearned = without(expected, applied), without(applied, expected)
 	s.Seconds = math.Round(time.Since(began).Seconds()*100) / 100
 	return s, nil
+}
+
+// feedback is which recipients Sinch is owed feedback for, and which it has taken. It is owed for whoever received a batch
+// that wants feedback, whether the report came or was lost.
+func (w *world) feedback() (expected, applied map[simulator.BatchRecipient]bool) {
+	ledger := w.sinch.Ledger()
+	expected, applied = make(map[simulator.BatchRecipient]bool), make(map[simulator.BatchRecipient]bool)
+	for _, b := range ledger.Batches {
+		for _, r := range b.Recipients {
+			if b.FeedbackEnabled && b.Report != "none" && r.Final && r.Status == string(dlr.Delivered) {
+				expected[simulator.BatchRecipient{Batch: b.ID, Recipient: r.Recipient}] = true
+			}
+		}
+	}
+	for r := range ledger.AppliedFeedback() {
+		applied[r] = true
+	}
+	return expected, applied
+}
+
+// without is how many of a are not in b.
+func without(a, b map[simulator.BatchRecipient]bool) (n int) {
+	for r := range a {
+		if !b[r] {
+			n++
+		}
+	}
+	return n
 }
 
 // verdict is nil when Sinch accepted exactly what it was owed.
@@ -104,6 +137,7 @@ func (s *story) sum(t Summary) {
 		{t.CallbacksReceived, "callbacks received"},
 		{t.Duplicates, "of them repeats, absorbed"},
 		{t.RecipientsDelivered, "recipients delivered"},
+		{t.FoundMissing, "of them found by asking Sinch, their reports having been lost"},
 		{t.FeedbackRecipientsExpected, "recipients owed feedback"},
 		{t.FeedbackRecipientsAccepted, "recipients whose feedback Sinch accepted"},
 		{t.FeedbackCalls, "feedback calls"},

@@ -21,6 +21,9 @@ import (
 
 const plan = "demo"
 
+// lostNumber is a recipient of the second batch whose report never comes.
+const lostNumber = "12025550233"
+
 // world is Sinch and dlrloop, each behind its own sockets on loopback.
 type world struct {
 	story   *story
@@ -48,6 +51,9 @@ func newWorld(ctx context.Context, c Config, folder string, s *story) (w *world,
 		return nil, err
 	}
 	w.sinch.Observe(s.sinch)
+	if err := w.sinch.SetFate(lostNumber, simulator.Fate{Lost: true}); err != nil {
+		return nil, err
+	}
 	if w.apiListener, w.api, err = serve(ctx, w.sinch.API()); err != nil {
 		return nil, err
 	}
@@ -76,6 +82,8 @@ func (w *world) config(secret string) *config.Config {
 	p.Feedback.Coalesce = config.Duration(500 * time.Millisecond)
 	p.Feedback.Backoff = config.Backoff{Base: config.Duration(300 * time.Millisecond), Cap: config.Duration(2 * time.Second)}
 	p.Feedback.Timeout = config.Duration(2 * time.Second)
+	// Nobody wants to wait an hour until a report counts as missing.
+	p.Reconcile.Silence, p.Reconcile.Rate = config.Duration(3*time.Second), 10
 	c.Plans = []config.Plan{p}
 	return c
 }

@@ -1,0 +1,92 @@
+// Command gateway measures what a send costs through dlrloop's gateway beside the same send straight to where it leads.
+// docs/performance.md says what the figures mean.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"text/tabwriter"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := bench(ctx, os.Args[1:])
+	stop()
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// The sizes of a batch and numbers of connections that are measured.
+var (
+	sizes       = []int{1, 100, 1000}
+	connections = []int{1, 16}
+)
+
+func bench(ctx context.Context, arguments []string) (err error) {
+	flags := flag.NewFlagSet("gateway", flag.ContinueOnError)
+	rounds := flags.Int("rounds", 5, "how often each is measured")
+	sends := flags.Int("sends", 1000, "batches sent each time, after a tenth that does not count")
+	dir := flags.String("dir", "../.build", "folder on the disk to measure; what is written there is removed")
+	if err := flags.Parse(arguments); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(*dir, 0o755); err != nil {
+		return err
+	}
+	folder, err := os.MkdirTemp(*dir, "bench-gateway-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	w, err := newWorld(ctx, filepath.Join(folder, "data"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.end()) }()
+
+	fmt.Printf("%s/%s, %d CPUs, %s; %d rounds of %d sends\n\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), *rounds, *sends)
+	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(out, "recipients\tconnections\tdirect p50 ms\tgateway p50 ms\tadded p50 ms\tdirect p99 ms\tgateway p99 ms\t")
+	for _, size := range sizes {
+		for _, n := range connections {
+			direct, through, err := w.compare(ctx, *rounds, load{size, n, *sends})
+			if err != nil {
+				return err
+			}
+			added := make([]float64, len(direct))
+			for i := range direct {
+				added[i] = milliseconds(through[i].p50 - direct[i].p50)
+			}
+			slices.Sort(added)
+			fmt.Fprintf(out, "%d\t%d\t%.2f\t%.2f\t%.2f (%.2f–%.2f)\t%.2f\t%.2f\t\n", size, n,
+				median(direct, func(t times) time.Duration { return t.p50 }), median(through, func(t times) time.Duration { return t.p50 }),
+				added[len(added)/2], added[0], added[len(added)-1],
+				median(direct, func(t times) time.Duration { return t.p99 }), median(through, func(t times) time.Duration { return t.p99 }))
+		}
+	}
+	if err := w.verify(ctx); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func median(rounds []times, of func(times) time.Duration) float64 {
+	values := make([]time.Duration, len(rounds))
+	for i, t := range rounds {
+		values[i] = of(t)
+	}
+	slices.Sort(values)
+	return milliseconds(values[len(values)/2])
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/dlrloop/dlrloop/config"
+	"github.com/dlrloop/dlrloop/server"
+)
+
+const (
+	plan  = "bench-plan"
+	token = "bench-token"
+)
+
+// world is what stands for Sinch, and dlrloop before it.
+type world struct {
+	upstream *http.Server
+	sent     atomic.Int64 // batches that the upstream took
+	through  int          // batches that went through the gateway
+
+	direct, gateway string // origins
+	server          *server.Server
+	stop            context.CancelFunc
+	ended           chan error
+}
+
+func newWorld(ctx context.Context, folder string) (*world, error) {
+	server.SpareProcessor() // as `dlrloop serve` does
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	w := &world{direct: "http://" + l.Addr().String(), ended: make(chan error, 1)}
+	w.upstream = &http.Server{Handler: http.HandlerFunc(w.send), ReadHeaderTimeout: 5 * time.Second}
+	go func() { _ = w.upstream.Serve(l) }() // until it is closed
+
+	c := config.Default()
+	c.Public.Listen, c.Private.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	c.Store.Path = folder
+	p := config.DefaultPlan()
+	p.ID, p.BaseURL, p.Token = plan, w.direct, token
+	p.Webhook.Auth.HMAC.Secrets = []config.Secret{"bench-secret"}
+	c.Plans = []config.Plan{p}
+	if w.server, err = server.Start(ctx, c, server.Options{Version: "bench", Log: slog.New(slog.DiscardHandler)}); err != nil {
+		return nil, errors.Join(err, w.upstream.Close())
+	}
+	w.gateway = "http://" + w.server.PrivateAddr().String()
+	ctx, w.stop = context.WithCancel(ctx)
+	go func() { w.ended <- w.server.Run(ctx) }()
+	return w, nil
+}
+
+// send answers a send as Sinch does: with the batch, which has an id now.
+func (w *world) send(answer http.ResponseWriter, r *http.Request) {
+	var batch map[string]json.RawMessage
+	if err := json.NewDecoder(r.Body).Decode(&batch); err != nil {
+		http.Error(answer, err.Error(), http.StatusBadRequest)
+		return
+	}
+	now, _ := json.Marshal(time.Now().UTC())
+	batch["id"], _ = json.Marshal(fmt.Sprintf("batch-%08d", w.sent.Add(1)))
+	batch["created_at"], batch["modified_at"] = now, now
+	answer.Header().Set("Content-Type", "application/json")
+	answer.WriteHeader(http.StatusCreated)
+	_ = json.NewEncoder(answer).Encode(batch)
+}
+
+func (w *world) end() error {
+	w.stop()
+	return errors.Join(<-w.ended, w.upstream.Close())
+}
+
+// verify asks dlrloop whether it knows every batch that went through it.
+func (w *world) verify(ctx context.Context) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, w.gateway+"/api/v1/stats", nil)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	var stats struct{ Plans []struct{ Batches int } }
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, &stats); err != nil {
+		return fmt.Errorf("%w: %.200s", err, body)
+	}
+	if len(stats.Plans) != 1 || stats.Plans[0].Batches != w.through {
+		return fmt.Errorf("%d batches went through the gateway, and it knows of %+v", w.through, stats.Plans)
+	}
+	return nil
+}
