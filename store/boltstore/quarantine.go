@@ -87,11 +87,15 @@ func decodeQuarantined(row []byte) (store.QuarantineEntry, error) {
 
 // Quarantine lists callbacks that were not understood, the newest first.
 func (s *Store) Quarantine(ctx context.Context, p store.Paging) (page store.Page[store.QuarantineEntry], err error) {
+	size := 0
 	err = s.view(ctx, func(tx *bolt.Tx) error {
 		return backward(tx.Bucket(bucketQuarantine), nil, p, func(_, row []byte) (bool, error) {
 			e, err := decodeQuarantined(row)
 			page.Items = append(page.Items, e)
-			return err == nil, err
+			if size += len(row); err == nil && size >= pageBytes {
+				err = errPageFull
+			}
+			return true, err
 		}, &page.Next)
 	})
 	return page, err

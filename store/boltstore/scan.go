@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
@@ -40,6 +41,9 @@ func backward(b *bolt.Bucket, prefix []byte, p store.Paging, visit func(key, row
 	return scan(b.Cursor(), prefix, p, true, visit, next)
 }
 
+// errPageFull ends a page with what was just taken, though there is room for more.
+var errPageFull = errors.New("the page is full")
+
 func scan(c *bolt.Cursor, prefix []byte, p store.Paging, backward bool, visit func(key, row []byte) (bool, error), next *string) error {
 	after, err := decodeCursor(p.Cursor, prefix)
 	if err != nil {
@@ -51,13 +55,14 @@ func scan(c *bolt.Cursor, prefix []byte, p store.Paging, backward bool, visit fu
 		step = c.Prev
 	}
 	var last []byte
+	full := false
 	for taken, looked := 0, 0; key != nil && bytes.HasPrefix(key, prefix); key, row = step() {
-		if taken == p.Size() || looked == maxLooked {
+		if full || taken == p.Size() || looked == maxLooked {
 			*next = base64.RawURLEncoding.EncodeToString(last[len(prefix):])
 			return nil
 		}
 		took, err := visit(key, row)
-		if err != nil {
+		if full = errors.Is(err, errPageFull); err != nil && !full {
 			return err
 		}
 		if took {
