@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -34,7 +33,7 @@ Exit codes: 0 the configuration is right, 2 it is not.`,
 			if len(args) > 0 {
 				path = args[0]
 			}
-			loaded, err := config.Load(path, os.Environ())
+			loaded, err := config.Load(path, environ())
 			var problems config.Problems
 			switch {
 			case errors.As(err, &problems):

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,7 +36,7 @@ Exit codes: 0 it answered 200, 1 it did not.`,
 	c.Flags().DurationVar(&timeout, "timeout", 3*time.Second, "how long the answer may take")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if url == "" {
-			url = "http://" + reachable(config.PrivateListen(*path, os.Environ())) + "/healthz"
+			url = "http://" + reachable(config.PrivateListen(*path, environ())) + "/healthz"
 		}
 		ctx, cancel := context.WithTimeout(c.Context(), timeout)
 		defer cancel()

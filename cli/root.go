@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -24,9 +25,13 @@ const (
 // commands are all commands in the order of the alphabet.
 func commands() []*cobra.Command {
 	return []*cobra.Command{
+		batchCommand(),
 		checkCommand(),
 		demoCommand(),
+		feedbackCommand(),
 		healthcheckCommand(),
+		reconcileCommand(),
+		reportCommand(),
 		serveCommand(),
 		simulateCommand(),
 		versionCommand(),
@@ -69,6 +74,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	default:
 		fmt.Fprintf(stderr, "dlrloop: %s\n", err)
+		if a, ok := errors.AsType[advised](err); ok {
+			fmt.Fprintf(stderr, "What to do: %s\n", a.advice)
+		}
 		return exitFailed
 	}
 }
@@ -86,10 +94,13 @@ func rootCommand() *cobra.Command {
 		Use:   "dlrloop",
 		Short: "Delivery reports of the Sinch SMS REST API: received, kept, counted, answered with delivery feedback",
 		Long: `dlrloop stands at the webhook URL that Sinch calls with delivery reports. It answers only when a report is safely on disk,
-keeps the state of every batch and recipient, counts every status for Prometheus, and sends the delivery feedback on.`,
+keeps the state of every batch and recipient, counts every status for Prometheus, and sends the delivery feedback on. From
+the command line it sends, reads and changes batches, and finds the reports that never arrived.`,
 		Example: `  dlrloop demo --once                    # see it work, without an account
   dlrloop check config.yaml              # is the configuration right?
-  dlrloop serve --config config.yaml`,
+  dlrloop serve --config config.yaml
+  dlrloop batch send --to +447700900133 --from Acme --body Hello
+  dlrloop reconcile --since 48h --wait 5m`,
 		Version:       Version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -97,6 +108,25 @@ keeps the state of every batch and recipient, counts every status for Prometheus
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.AddCommand(commands()...)
 	return root
+}
+
+// group makes c a command that only holds others. Unlike cobra, which would show the help and succeed, it refuses one that it
+// does not have.
+func group(c *cobra.Command, commands ...*cobra.Command) {
+	c.AddCommand(commands...)
+	c.DisableFlagsInUseLine = true
+	c.Args = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		c.SuggestionsMinimumDistance = 2
+		told := fmt.Errorf("unknown command %q for %q", args[0], c.CommandPath())
+		if meant := c.SuggestionsFor(args[0]); len(meant) > 0 {
+			told = fmt.Errorf("%w; did you mean %s?", told, strings.Join(meant, " or "))
+		}
+		return told
+	}
+	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 }
 
 // configFlag adds --config to a command.

@@ -39,7 +39,7 @@ It exits with 0 after a signal, with 2 when the configuration is wrong, and with
 
 func serve(ctx context.Context, path string, stderr io.Writer) error {
 	server.SpareProcessor()
-	load := func() (*config.Config, error) { return config.Load(path, os.Environ()) }
+	load := func() (*config.Config, error) { return config.Load(path, environ()) }
 	c, err := load()
 	if err != nil {
 		return err

@@ -37,7 +37,9 @@ messages be delivered or fail, calls the webhook with the reports on Sinch's ret
 reorders some, and takes delivery feedback. Unless it is --calm it has bad days: refusals, errors, answers that never
 come. The seed decides them, so that a run can be had again.
 
-The control listener has a ledger of all that happened, and takes faults to be played; it asks for no credentials.`,
+The control listener has a ledger of all that happened, and takes faults to be played; it asks for no credentials.
+
+Exit codes: 0 after a signal, 1 something failed, 2 wrong use.`,
 		Example: `  # in one terminal: Sinch, which calls dlrloop
   dlrloop simulate --callback http://127.0.0.1:8080/webhooks/demo-plan --secret webhook-secret
 

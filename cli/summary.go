@@ -15,6 +15,7 @@ func summarize(w io.Writer, c *config.Config) {
 	fmt.Fprintf(w, "%s: right\n\n", cmp.Or(c.File, "the environment"))
 	fmt.Fprintf(w, "public   %s\n", public(c.Public))
 	fmt.Fprintf(w, "private  %s\n", private(c.Private))
+	fmt.Fprintf(w, "gateway  %s\n", gateway(c.Gateway))
 	fmt.Fprintf(w, "store    %s in %s; a batch is kept for %s after its last news\n", c.Store.Driver, c.Store.Path, c.Store.Retention)
 	fmt.Fprintf(w, "log      %s, %s\n", c.Log.Level, c.Log.Format)
 	for _, p := range c.Plans {
@@ -23,6 +24,8 @@ func summarize(w io.Writer, c *config.Config) {
 		fmt.Fprintf(w, "  callbacks  POST %s\n", webhookURL(c.Public, p))
 		fmt.Fprintf(w, "             %s\n", verification(p.Webhook.Auth))
 		fmt.Fprintf(w, "  feedback   %s\n", feedback(p.Feedback))
+		fmt.Fprintf(w, "  reconcile  %s\n", reconciling(p))
+		fmt.Fprintf(w, "  gateway    %s\n", gatewayToken(p.Gateway))
 	}
 }
 
@@ -89,11 +92,48 @@ func verification(a config.Auth) string {
 }
 
 func feedback(f config.Feedback) string {
-	if f.On == store.OnOff {
+	var who string
+	switch f.On {
+	case store.OnOff:
 		return "off"
+	case store.OnConfirmed:
+		who = "that the application confirms"
+	case store.OnBoth:
+		who = "that are reported Delivered or that the application confirms"
+	default:
+		who = "that are reported Delivered"
 	}
-	return fmt.Sprintf("for recipients that are reported Delivered; gathered for %s, %s at a time, up to %g a second, dead after %s",
-		f.Coalesce, count(f.Workers, "call"), f.Rate, f.GiveUp)
+	return fmt.Sprintf("for recipients %s; gathered for %s, %s at a time, up to %g a second, dead after %s",
+		who, f.Coalesce, count(f.Workers, "call"), f.Rate, f.GiveUp)
+}
+
+func reconciling(p config.Plan) string {
+	if p.Reconcile.Silence == 0 || !p.Callable() {
+		return "off: reports that are never called back stay missing"
+	}
+	return fmt.Sprintf("Sinch is asked after %s without a report that should come, up to %g a second", p.Reconcile.Silence, p.Reconcile.Rate)
+}
+
+func gateway(g config.Gateway) string {
+	where := "on the private listener"
+	if g.Listen != "" {
+		scheme := "HTTP"
+		if g.TLS.Enabled() {
+			scheme = "HTTPS"
+		}
+		where = scheme + " on " + g.Listen
+	}
+	if g.Defaults {
+		where += "; sends that leave out delivery_report or callback_url get them"
+	}
+	return where
+}
+
+func gatewayToken(g config.PlanGateway) string {
+	if g.Token == config.PlanToken {
+		return "calls Sinch with the plan's credentials"
+	}
+	return "calls Sinch with the caller's token"
 }
 
 // some counts what there is; nothing gives the empty text.

@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"errors"
+	"io"
+	"iter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dlrloop/dlrloop/sinch"
+)
+
+func batchListCommand() *cobra.Command {
+	var q sinch.BatchesQuery
+	var limit int
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List batches, the newest first",
+		Long: `List reads the batches that were created since a time, 24 hours ago without one; Sinch keeps them for 14 days. With
+--json each line is one of Sinch's batches (NDJSON), printed as the pages come in.
+
+` + exitCodes,
+		Example: `  dlrloop batch list --since 7d --limit 20
+  dlrloop batch list --client-reference parcel/8a02
+  dlrloop batch list --since 2026-03-01 --until 2026-03-02 --from Acme --json | jq -r .id`,
+		Args: cobra.NoArgs,
+	}
+	r := remoteFlags(c)
+	since := agoFlag(c, "since", "created then or later (default 24h)")
+	until := agoFlag(c, "until", "created before")
+	c.Flags().StringSliceVar(&q.From, "from", nil, "only of these `SENDERS`, between commas; repeatable")
+	c.Flags().StringVar(&q.ClientReference, "client-reference", "", "only with exactly this `NAME`")
+	noFiles(c, "from", "client-reference")
+	limitFlag(c, &limit)
+	asJSON := jsonFlag(c, jsonList)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		client, _, err := r.client()
+		if err != nil {
+			return err
+		}
+		q.Start, q.End, q.PageSize = *since, *until, pageSize(limit)
+		return printList(c.OutOrStdout(), client.Batches(c.Context(), q), limit, *asJSON, listing[*sinch.Batch]{
+			table: batchTable, row: batchRow, none: "no batches in this time",
+			document: func(w io.Writer, b *sinch.Batch) error { return printJSON(w, b) },
+		})
+	}
+	return c
+}
+
+// limitFlag adds --limit.
+func limitFlag(c *cobra.Command, limit *int) {
+	c.Flags().IntVar(limit, "limit", 0, "at most `N` entries (default all)")
+}
+
+// pageSize asks for no more than is wanted; zero is the largest there is.
+func pageSize(limit int) int {
+	if limit > 0 && limit < 100 {
+		return limit
+	}
+	return 0
+}
+
+// listing is how a list of entries is shown.
+type listing[T any] struct {
+	table    func(io.Writer) *table
+	row      func(*table, T)
+	none     string                   // what is said where there are none
+	document func(io.Writer, T) error // writes one as JSON
+}
+
+// printList shows up to limit entries; zero shows all. What came before an error is shown, too.
+func printList[T any](w io.Writer, entries iter.Seq2[T, error], limit int, asJSON bool, l listing[T]) error {
+	if limit < 0 {
+		return usageError{errors.New("--limit must not be negative")}
+	}
+	t, seen := l.table(w), 0
+	var failed error
+	for entry, err := range entries {
+		if err != nil {
+			failed = advise(wrongFlag(err))
+			break
+		}
+		if asJSON {
+			if err := l.document(w, entry); err != nil {
+				return err
+			}
+		} else {
+			l.row(t, entry)
+		}
+		if seen++; seen == limit {
+			break
+		}
+	}
+	if asJSON || failed != nil && t.empty() {
+		return failed
+	}
+	return errors.Join(t.print(l.none), failed)
+}

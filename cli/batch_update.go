@@ -1,0 +1,41 @@
+package cli
+
+import "github.com/spf13/cobra"
+
+func batchUpdateCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "update ID",
+		Short: "Change single things of a batch that has not left yet",
+		Long: `Update changes what the flags name of a batch that is scheduled for later, and leaves the rest as it is. --clear sets
+members back to their default. Sinch refuses to change a batch that has left.
+
+The change is made of the flags, or is the JSON body of Sinch's API from --file. With --json the answer is Sinch's batch,
+one JSON document.
+
+` + exitCodes,
+		Example: `  dlrloop batch update 01JHFFHQ0P99JPPNQPJDV7JTBP --body 'An hour later' --send-at 2026-03-02T19:00:00Z
+  dlrloop batch update 01JHFFHQ0P99JPPNQPJDV7JTBP --to-add +447700900199 --to-remove +447700900133,+447700900166
+  dlrloop batch update 01JHFFHQ0P99JPPNQPJDV7JTBP --feedback=false --clear callback_url
+  echo '{"expire_at": null}' | dlrloop batch update 01JHFFHQ0P99JPPNQPJDV7JTBP --file -`,
+		Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	r, m := remoteFlags(c), messageFlags(c)
+	m.changeFlags(c)
+	asJSON := jsonFlag(c, jsonOne)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		u, err := m.update(c.InOrStdin())
+		if err != nil {
+			return err
+		}
+		client, _, err := r.client()
+		if err != nil {
+			return err
+		}
+		b, err := client.Update(c.Context(), args[0], u)
+		if err != nil {
+			return advise(err)
+		}
+		return showBatch(c.OutOrStdout(), b, *asJSON)
+	}
+	return c
+}

@@ -1,0 +1,150 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// owed is a batch of the private API, as far as the lists here show it.
+type owed struct {
+	Plan     string `json:"plan"`
+	ID       string `json:"id"`
+	Feedback struct {
+		Owed int `json:"owed"`
+		Sent int `json:"sent"`
+		Dead int `json:"dead"`
+		// Everyone is where the word stands that everyone received the batch; empty without it.
+		Everyone string `json:"everyone"`
+		Task     *struct {
+			Due      time.Time `json:"due"`
+			Attempts int       `json:"attempts"`
+			Reason   string    `json:"reason"`
+			Detail   string    `json:"detail"`
+		} `json:"task"`
+		Buried *struct {
+			At     time.Time `json:"at"`
+			Reason string    `json:"reason"`
+			Detail string    `json:"detail"`
+		} `json:"buried"`
+	} `json:"feedback"`
+	raw json.RawMessage
+}
+
+func feedbackListCommand() *cobra.Command {
+	var dead bool
+	var plan string
+	var limit int
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List the batches with feedback that dlrloop owes, or could not send",
+		Long: `List asks the private API of a running dlrloop for the batches whose feedback waits, those due first; with --dead for
+those with feedback that could not be sent, and why. With --json each line is a batch as the API has it (NDJSON).
+
+` + exitCodes,
+		Example: `  dlrloop feedback list
+  dlrloop feedback list --dead --plan YOUR_SERVICE_PLAN_ID
+  dlrloop feedback list --dead --api http://10.0.0.7:8081 --json | jq -r .feedback.buried.detail`,
+		Args: cobra.NoArgs,
+	}
+	l := localFlags(c)
+	planFlag(c, &plan, l.path, "only of this service plan `ID` (default all)")
+	c.Flags().BoolVar(&dead, "dead", false, "what could not be sent")
+	limitFlag(c, &limit)
+	asJSON := jsonFlag(c, jsonList)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		a, _, err := l.api()
+		if err != nil {
+			return err
+		}
+		show := listing[owed]{
+			table: pendingTable, row: pendingRow, none: "no feedback waits",
+			document: func(w io.Writer, o owed) error { return printRaw(w, o.raw) },
+		}
+		query := url.Values{"state": {"pending"}}
+		if dead {
+			show.table, show.row, show.none = deadTable, deadRow, "no feedback is dead"
+			query.Set("state", "dead")
+		}
+		if plan != "" {
+			query.Set("plan", plan)
+		}
+		return printList(c.OutOrStdout(), a.feedback(c.Context(), query), limit, *asJSON, show)
+	}
+	return c
+}
+
+// feedback lists batches, page after page.
+func (a *api) feedback(ctx context.Context, query url.Values) iter.Seq2[owed, error] {
+	return func(yield func(owed, error) bool) {
+		for {
+			var page struct {
+				Items []json.RawMessage `json:"items"`
+				Next  string            `json:"next_cursor"`
+			}
+			if err := a.get(ctx, "/api/v1/feedback?"+query.Encode(), &page); err != nil {
+				yield(owed{}, err)
+				return
+			}
+			for _, raw := range page.Items {
+				o := owed{raw: raw}
+				if err := json.Unmarshal(raw, &o); err != nil {
+					yield(owed{}, fmt.Errorf("%s answers what is not dlrloop's: %w", a.base, err))
+					return
+				}
+				if !yield(o, nil) {
+					return
+				}
+			}
+			if page.Next == "" {
+				return
+			}
+			query.Set("cursor", page.Next)
+		}
+	}
+}
+
+func pendingTable(w io.Writer) *table {
+	return newTable(w, "BATCH", "PLAN", "OWED", "SENT", "DUE", "ATTEMPTS", "LAST", "DETAIL")
+}
+
+func pendingRow(t *table, o owed) {
+	f := o.Feedback
+	due, attempts, reason, detail := "", "", "", ""
+	if f.Task != nil {
+		due, attempts, reason, detail = clock(f.Task.Due), strconv.Itoa(f.Task.Attempts), f.Task.Reason, f.Task.Detail
+	}
+	t.row(o.ID, o.Plan, whom(f.Owed, f.Everyone == "owed"), strconv.Itoa(f.Sent), due, attempts, reason, shortened(detail, 80))
+}
+
+// whom is how many recipients feedback is about, and the word about everyone.
+func whom(recipients int, everyone bool) string {
+	switch {
+	case !everyone:
+		return strconv.Itoa(recipients)
+	case recipients == 0:
+		return "everyone"
+	default:
+		return "everyone, " + strconv.Itoa(recipients)
+	}
+}
+
+func deadTable(w io.Writer) *table {
+	return newTable(w, "BATCH", "PLAN", "DEAD", "SENT", "SINCE", "REASON", "DETAIL")
+}
+
+func deadRow(t *table, o owed) {
+	f := o.Feedback
+	since, reason, detail := "", "", ""
+	if f.Buried != nil {
+		since, reason, detail = clock(f.Buried.At), f.Buried.Reason, f.Buried.Detail
+	}
+	t.row(o.ID, o.Plan, whom(f.Dead, f.Everyone == "dead"), strconv.Itoa(f.Sent), since, reason, shortened(detail, 80))
+}

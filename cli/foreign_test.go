@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// answering is a server that answers as a function says, by the request's path and query.
+func answering(t *testing.T, answer func(r *http.Request) (status int, body string)) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		status, body := answer(r)
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// atSinch are the flags that lead to a plan there.
+func atSinch(t *testing.T, url string) []string {
+	t.Helper()
+	token := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(token, []byte("tok\n"), 0o600))
+	return []string{"--base-url", url, "--plan", "p", "--token-file", token}
+}
+
+func TestAListThatBreaksOffShowsWhatCame(t *testing.T) {
+	sinch := answering(t, func(r *http.Request) (int, string) {
+		if r.URL.Query().Get("page") == "0" {
+			return http.StatusOK, `{"count": 2, "page": 0, "page_size": 1, "batches": [{"id": "FIRST", "to": ["447700900133"]}]}`
+		}
+		return http.StatusInternalServerError, ""
+	})
+	for _, asJSON := range []string{"--json=false", "--json"} {
+		var stdout, stderr strings.Builder
+		code := run(t.Context(), append([]string{"batch", "list", asJSON}, atSinch(t, sinch)...), &stdout, &stderr)
+		require.Equal(t, exitFailed, code)
+		require.Contains(t, stdout.String(), "FIRST")
+		require.Contains(t, stderr.String(), "sinch: list batches: 500 Internal Server Error")
+		require.Contains(t, stderr.String(), "\nWhat to do: ")
+	}
+}
+
+func TestFeedbackIsListedPageByPage(t *testing.T) {
+	api := answering(t, func(r *http.Request) (int, string) {
+		switch r.URL.Query().Get("cursor") {
+		case "":
+			return http.StatusOK, `{"items": [{"plan": "p", "id": "A", "feedback": {"owed": 1, "everyone": "owed"}}], "next_cursor": "x/y"}`
+		case "x/y":
+			return http.StatusOK, `{"items": [], "next_cursor": "z"}`
+		default:
+			return http.StatusOK, `{"items": [{"plan": "p", "id": "B", "feedback": {"everyone": "owed"}}]}`
+		}
+	})
+	var stdout strings.Builder
+	require.Zero(t, run(t.Context(), []string{"feedback", "list", "--api", api}, &stdout, io.Discard))
+	require.Regexp(t, `(?m)^A +p +everyone, 1 +0 +- `, stdout.String())
+	require.Regexp(t, `(?m)^B +p +everyone +0 +- `, stdout.String())
+}
+
+func TestWhatIsNotDlrloopIsSaid(t *testing.T) {
+	for _, body := range []string{"<html>", `{"items": [1]}`} {
+		api := answering(t, func(*http.Request) (int, string) { return http.StatusOK, body })
+		var stderr strings.Builder
+		require.Equal(t, exitFailed, run(t.Context(), []string{"feedback", "list", "--api", api}, io.Discard, &stderr))
+		require.Contains(t, stderr.String(), "answers what is not dlrloop's")
+	}
+}
+
+func TestRequeueGoesOnUntilAllIsDone(t *testing.T) {
+	var calls atomic.Int32
+	api := answering(t, func(*http.Request) (int, string) {
+		return http.StatusOK, fmt.Sprintf(`{"batches": 2, "recipients": 3, "more": %t}`, calls.Add(1) < 3)
+	})
+	var stdout strings.Builder
+	require.Zero(t, run(t.Context(), []string{"feedback", "requeue", "--all-dead", "--api", api}, &stdout, io.Discard))
+	require.Equal(t, "9 recipients of 6 batches owed again\n", stdout.String())
+}
+
+// Batches are registered in parts, each once though the pages of the list overlap, and none is looked at before it is there.
+func TestReconcileRegistersInParts(t *testing.T) {
+	const batches = maxRegistration + 1
+	sinch := answering(t, func(r *http.Request) (int, string) {
+		var page, size int
+		_, _ = fmt.Sscan(r.URL.Query().Get("page"), &page)
+		_, _ = fmt.Sscan(r.URL.Query().Get("page_size"), &size)
+		var list []string
+		for i := page * size; i < min((page+1)*size, batches); i++ {
+			list = append(list, fmt.Sprintf(`{"id": "B%d", "to": ["447700900133"], "body": "private", "feedback_enabled": true}`, i))
+		}
+		return http.StatusOK, fmt.Sprintf(`{"count": %d, "page": %d, "page_size": %d, "batches": [%s]}`, batches, page, len(list), strings.Join(list, ","))
+	})
+	var parts, lines, asked atomic.Int32
+	api := answering(t, func(r *http.Request) (int, string) {
+		body, _ := io.ReadAll(r.Body)
+		switch {
+		case r.Method == http.MethodGet && r.URL.Path == "/api/v1/plans/p/batches/B7":
+			return http.StatusOK, `{"lacking": 1, "counts": {}, "check": {"asked": 0}}`
+		case r.Method == http.MethodGet:
+			return http.StatusOK, `{"lacking": 1, "counts": {}}`
+		case r.URL.Query().Get("check") == "now":
+			asked.Add(int32(strings.Count(string(body), "\n")))
+		default:
+			parts.Add(1)
+			lines.Add(int32(strings.Count(string(body), "\n")))
+			if strings.Contains(string(body), "private") || strings.Count(string(body), `"feedback_enabled":true`) != strings.Count(string(body), "\n") {
+				return http.StatusTeapot, ""
+			}
+		}
+		if r.Header.Get("Content-Type") != "application/x-ndjson" {
+			return http.StatusUnsupportedMediaType, ""
+		}
+		return http.StatusOK, `{"registered": 1}`
+	})
+	var stdout strings.Builder
+	code := run(t.Context(), append([]string{"reconcile", "--since", "1h", "--api", api, "--json"}, atSinch(t, sinch)...), &stdout, io.Discard)
+	require.Zero(t, code)
+	require.Regexp(t, `"batches":501,"lacking":1,"lacking_batches":1\}`, stdout.String())
+	require.EqualValues(t, 2, parts.Load())
+	require.EqualValues(t, batches, lines.Load())
+	require.EqualValues(t, 1, asked.Load())
+}
+
+func TestReconcileCanBeStopped(t *testing.T) {
+	sinch := answering(t, func(*http.Request) (int, string) {
+		return http.StatusOK, `{"count": 1, "page": 0, "page_size": 1, "batches": [{"id": "A", "to": ["447700900133"]}]}`
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	var looks atomic.Int32
+	api := answering(t, func(r *http.Request) (int, string) {
+		if r.Method == http.MethodPost {
+			return http.StatusOK, `{"registered": 1}`
+		}
+		if looks.Add(1) == 2 {
+			context.AfterFunc(r.Context(), stop) // once the answer is out
+		}
+		return http.StatusOK, `{"lacking": 1, "counts": {}, "check": {"asked": 0}}`
+	})
+	var stderr strings.Builder
+	code := run(ctx, append([]string{"reconcile", "--since", "1h", "--wait", "1h", "--api", api}, atSinch(t, sinch)...), io.Discard, &stderr)
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, stderr.String(), "dlrloop goes on by itself")
+}

@@ -1,0 +1,216 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/sinch"
+)
+
+func reportCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "report",
+		Short: "Read delivery reports from Sinch",
+		Long: `Report reads from Sinch what became of messages, whatever was called back. What dlrloop has recorded, its API tells. The
+commands go to the plan of the configuration (--plan picks one of several), or to the --plan at a --region or --base-url.
+
+` + exitCodes,
+		Example: `  dlrloop report get 01JHFFHQ0P99JPPNQPJDV7JTBP --full
+  dlrloop report list --since 2h --status failed,expired`,
+	}
+	group(c, reportGetCommand(), reportListCommand())
+	return c
+}
+
+// states are the statuses and codes that a command asks for.
+type states struct {
+	statuses []string
+	codes    []int
+}
+
+func statesFlags(c *cobra.Command) *states {
+	s := &states{}
+	c.Flags().StringSliceVar(&s.statuses, "status", nil, "only these `STATUSES`, in any case, between commas; repeatable")
+	c.Flags().IntSliceVar(&s.codes, "code", nil, "only these `CODES`, between commas; repeatable")
+	var names []string
+	for _, status := range dlr.Statuses() {
+		names = append(names, string(status))
+	}
+	choices(c, "status", names...)
+	noFiles(c, "code")
+	return s
+}
+
+// wanted are the statuses in Sinch's spelling.
+func (s *states) wanted() []dlr.Status {
+	var wanted []dlr.Status
+	for _, status := range s.statuses {
+		wanted = append(wanted, dlr.ParseStatus(status))
+	}
+	return wanted
+}
+
+func reportGetCommand() *cobra.Command {
+	var full bool
+	var recipient string
+	c := &cobra.Command{
+		Use:   "get ID",
+		Short: "Read the report of a batch, or of one of its recipients",
+		Long: `Get reads the report of a batch as it stands: how many messages are in which status, with --full also who they went to;
+or the last report of one --recipient. Reports can be read for 14 days, whatever --delivery-report the batch was sent
+with. With --json the answer is Sinch's report as it came, one JSON document.
+
+` + exitCodes,
+		Example: `  dlrloop report get 01JHFFHQ0P99JPPNQPJDV7JTBP
+  dlrloop report get 01JHFFHQ0P99JPPNQPJDV7JTBP --full --status failed,rejected
+  dlrloop report get 01JHFFHQ0P99JPPNQPJDV7JTBP --recipient +447700900133 --json`,
+		Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	r, s := remoteFlags(c), statesFlags(c)
+	c.Flags().BoolVar(&full, "full", false, "name the recipients")
+	c.Flags().StringVar(&recipient, "recipient", "", "only the last report of this `NUMBER`")
+	noFiles(c, "recipient")
+	asJSON := jsonFlag(c, jsonOne)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if recipient != "" && (full || len(s.statuses)+len(s.codes) > 0) {
+			return usageError{errors.New("--recipient goes without --full, --status and --code: it is one report")}
+		}
+		client, _, err := r.client()
+		if err != nil {
+			return err
+		}
+		var report sinch.Report
+		show := printBatchReport
+		if recipient != "" {
+			report, err = client.GetRecipientReport(c.Context(), args[0], recipient)
+			show = printRecipientReport
+		} else {
+			q := sinch.ReportQuery{Statuses: s.wanted(), Codes: s.codes}
+			if full {
+				q.Kind = sinch.Full
+			}
+			report, err = client.GetReport(c.Context(), args[0], q)
+		}
+		if err != nil {
+			return advise(wrongFlag(err))
+		}
+		if *asJSON {
+			return printRaw(c.OutOrStdout(), report.Raw)
+		}
+		return show(c.OutOrStdout(), report)
+	}
+	return c
+}
+
+func reportListCommand() *cobra.Command {
+	var q sinch.ReportsQuery
+	var limit int
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List the reports of finished messages, of all batches",
+		Long: `List reads a report for each message that came to its end since a time, 24 hours ago without one. With --json each line
+is one of Sinch's recipient reports as it came (NDJSON), printed as the pages come in.
+
+` + exitCodes,
+		Example: `  dlrloop report list --since 2h
+  dlrloop report list --since 7d --status failed,rejected --client-reference parcel/8a02
+  dlrloop report list --since 1h --json | jq -r 'select(.code == 153).recipient'`,
+		Args: cobra.NoArgs,
+	}
+	r, s := remoteFlags(c), statesFlags(c)
+	since := agoFlag(c, "since", "reported then or later (default 24h)")
+	until := agoFlag(c, "until", "reported before")
+	c.Flags().StringVar(&q.ClientReference, "client-reference", "", "only of batches with exactly this `NAME`")
+	noFiles(c, "client-reference")
+	limitFlag(c, &limit)
+	asJSON := jsonFlag(c, jsonList)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		client, _, err := r.client()
+		if err != nil {
+			return err
+		}
+		q.Start, q.End, q.PageSize = *since, *until, pageSize(limit)
+		q.Statuses, q.Codes = s.wanted(), s.codes
+		return printList(c.OutOrStdout(), client.Reports(c.Context(), q), limit, *asJSON, listing[sinch.Report]{
+			table: reportTable, row: reportRow, none: "no reports in this time",
+			document: func(w io.Writer, r sinch.Report) error { return printRaw(w, r.Raw) },
+		})
+	}
+	return c
+}
+
+func reportTable(w io.Writer) *table {
+	return newTable(w, "AT", "RECIPIENT", "STATUS", "CODE", "MEANING", "BATCH", "CLIENT REFERENCE")
+}
+
+func reportRow(t *table, r sinch.Report) {
+	for _, e := range r.Entries {
+		t.row(clock(e.Time()), strings.Join(e.Recipients, " "), string(e.Status), code(e.Code), meaning(e.Code),
+			r.BatchID, shortened(r.ClientReference, 40))
+	}
+}
+
+// code writes a code, and nothing for none.
+func code(n int) string {
+	if n == dlr.NoCode {
+		return ""
+	}
+	return strconv.Itoa(n)
+}
+
+func meaning(n int) string { return dlr.LookupCode(n).Name }
+
+func printBatchReport(w io.Writer, r sinch.Report) error {
+	var d details
+	d.add("batch", r.BatchID)
+	d.add("client reference", r.ClientReference)
+	d.add("messages", strconv.Itoa(r.Total))
+	if err := d.print(w); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	named := false
+	t := newTable(w, "STATUS", "CODE", "MEANING", "MESSAGES")
+	for _, e := range r.Entries {
+		t.row(string(e.Status), code(e.Code), meaning(e.Code), strconv.Itoa(e.Count))
+		named = named || len(e.Recipients) > 0
+	}
+	if err := t.print("no messages"); err != nil || !named {
+		return err
+	}
+	fmt.Fprintln(w)
+	t = newTable(w, "RECIPIENT", "STATUS", "CODE")
+	for _, e := range r.Entries {
+		for _, recipient := range e.Recipients {
+			t.row(recipient, string(e.Status), code(e.Code))
+		}
+	}
+	return t.print("")
+}
+
+func printRecipientReport(w io.Writer, r sinch.Report) error {
+	var d details
+	d.add("batch", r.BatchID)
+	d.add("client reference", r.ClientReference)
+	for _, e := range r.Entries {
+		d.add("recipient", strings.Join(e.Recipients, " "))
+		d.add("status", string(e.Status))
+		d.add("code", code(e.Code))
+		d.add("meaning", meaning(e.Code))
+		d.add("at", clock(e.At))
+		d.add("operator's time", clock(e.OperatorAt))
+	}
+	d.add("operator", r.Operator)
+	d.add("sender", r.AppliedOriginator)
+	d.add("encoding", r.Encoding)
+	if r.Parts > 0 {
+		d.add("parts", strconv.Itoa(r.Parts))
+	}
+	return d.print(w)
+}

@@ -1,0 +1,147 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/dlrloop/dlrloop/config"
+	"github.com/dlrloop/dlrloop/server"
+	"github.com/dlrloop/dlrloop/simulator"
+)
+
+// world is what a script has around it: Sinch, simulated and calm, of its own.
+type world struct{ sinch *simulator.Simulator }
+
+// newWorld makes Sinch for a script: $SINCH is its API and $CONTROL its control listener.
+func newWorld(e *testscript.Env) error {
+	sinch, err := simulator.New(simulator.Config{
+		Plans: []simulator.Plan{
+			{ID: "plan-a", Token: "tok-a", Secret: "sec-a", Groups: map[string][]string{"dxCJTlfb1UsF": {"447700900101", "447700900102"}}},
+			{ID: "plan-b", Token: "tok-b"},
+		},
+		Calm: true, Pace: time.Millisecond, RetryUnit: 20 * time.Millisecond,
+	})
+	if err != nil {
+		return err
+	}
+	api, control := httptest.NewServer(sinch.API()), httptest.NewServer(sinch.Control())
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- sinch.Run(ctx) }()
+	e.Defer(func() {
+		sinch.ClearFaults()
+		api.Close()
+		control.Close()
+		stop()
+		if err := <-ended; err != nil {
+			panic(err)
+		}
+	})
+	e.Setenv("SINCH", api.URL)
+	e.Setenv("CONTROL", control.URL+"/control")
+	e.Values[world{}] = &world{sinch}
+	return nil
+}
+
+// fill FILE...: puts the script's variables into files that name them.
+func fill(s *testscript.TestScript, _ bool, args []string) {
+	for _, name := range args {
+		filled := os.Expand(s.ReadFile(name), s.Getenv)
+		s.Check(os.WriteFile(s.MkAbs(name), []byte(filled), 0o600))
+	}
+}
+
+// serves FILE: has dlrloop serve by a configuration until the script ends. $API is its private listener; $WEBHOOK
+// is where it takes callbacks.
+func serves(s *testscript.TestScript, _ bool, args []string) {
+	c, err := config.Load(s.MkAbs(args[0]), nil)
+	s.Check(err)
+	running, err := server.Start(context.Background(), c, server.Options{Version: "test", Log: slog.New(slog.DiscardHandler)})
+	s.Check(err)
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- running.Run(ctx) }()
+	s.Defer(func() {
+		stop()
+		s.Check(<-ended)
+	})
+	s.Setenv("API", "http://"+running.PrivateAddr().String())
+	s.Setenv("WEBHOOK", "http://"+running.PublicAddr().String()+"/webhooks/plan-a")
+}
+
+// callbacks [URL]: has Sinch call there for the batches of the plan that it is sent from now on, or nowhere.
+func callbacks(s *testscript.TestScript, _ bool, args []string) {
+	s.Check(s.Value(world{}).(*world).sinch.SetCallbackURL("plan-a", strings.Join(args, "")))
+}
+
+// control PATH JSON: tells Sinch what is to happen.
+func control(s *testscript.TestScript, _ bool, args []string) {
+	response, err := http.Post(s.Getenv("CONTROL")+args[0], "application/json", strings.NewReader(args[1]))
+	s.Check(err)
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusNoContent {
+		s.Fatalf("control: %s", response.Status)
+	}
+}
+
+// calm: Sinch goes wrong no more.
+func calm(s *testscript.TestScript, _ bool, _ []string) {
+	s.Value(world{}).(*world).sinch.ClearFaults()
+}
+
+// keep NAME REGEXP: sets a variable to what the first group matches in stdout.
+func keep(s *testscript.TestScript, _ bool, args []string) {
+	found := regexp.MustCompile(args[1]).FindStringSubmatch(s.ReadFile("stdout"))
+	if found == nil {
+		s.Fatalf("stdout has no %s", args[1])
+	}
+	s.Setenv(args[0], found[1])
+}
+
+// until REGEXP COMMAND...: runs a command again and again until its stdout matches.
+func until(s *testscript.TestScript, _ bool, args []string) {
+	wanted := regexp.MustCompile("(?m)" + args[0])
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		err := s.Exec(args[1], args[2:]...)
+		if err == nil && wanted.MatchString(s.ReadFile("stdout")) {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.Fatalf("stdout never has %s (the command ended with %v)", args[0], err)
+		}
+	}
+}
+
+// plain FILE: writes stdout to a file, in which every batch id and every time has the same stand-in.
+func plain(s *testscript.TestScript, _ bool, args []string) {
+	shown := s.ReadFile("stdout")
+	shown = regexp.MustCompile(`[0-9A-HJKMNP-TV-Z]{26}`).ReplaceAllString(shown, "BATCHBATCHBATCHBATCHBATCHB")
+	shown = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`).ReplaceAllString(shown, "2026-01-02T03:04:05.678Z")
+	s.Check(os.WriteFile(s.MkAbs(args[0]), []byte(shown), 0o600))
+}
+
+// exits CODE COMMAND...: runs a command and expects its exit code.
+func exits(s *testscript.TestScript, _ bool, args []string) {
+	err := s.Exec(args[1], args[2:]...)
+	code := 0
+	if err != nil {
+		failed, ok := err.(interface{ ExitCode() int })
+		if !ok {
+			s.Fatalf("%s: %s", args[1], err)
+		}
+		code = failed.ExitCode()
+	}
+	if want := args[0]; want != fmt.Sprint(code) {
+		s.Fatalf("%s exits with %d, not %s", args[1], code, want)
+	}
+}
