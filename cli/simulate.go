@@ -25,6 +25,8 @@ type simulation struct {
 	secret          string
 	calm, verbose   bool
 	seed            uint64
+	speed, rate     float64
+	originators     []string
 }
 
 func simulateCommand() *cobra.Command {
@@ -64,6 +66,9 @@ Exit codes: 0 after a signal, 1 something failed, 2 wrong use.`,
 	flags.StringVar(&s.secret, "secret", "", "`SECRET` to sign callbacks with; without it they are not signed")
 	flags.BoolVar(&s.calm, "calm", false, "no bad days: every message is delivered and every call succeeds")
 	flags.Uint64Var(&s.seed, "seed", 0, "what decides the bad days; 0 means a new one each time")
+	flags.Float64Var(&s.speed, "speed", 1, "how many times faster Sinch's own waits go by: send_at, expire_at, retries of callbacks")
+	flags.Float64Var(&s.rate, "rate", 0, "requests a second above which the plan is answered 429; 0 means no limit")
+	flags.StringSliceVar(&s.originators, "originators", nil, "`NUMBERS` of the default originator pool; without it every batch needs a from")
 	flags.BoolVar(&s.verbose, "verbose", false, "a line for each call and each callback")
 	return c
 }
@@ -78,10 +83,12 @@ func (s simulation) run(ctx context.Context, stdout, stderr io.Writer) error {
 		level = slog.LevelDebug
 	}
 	sinch, err := simulator.New(simulator.Config{
-		Plans:  []simulator.Plan{{ID: s.plan, Token: s.token, CallbackURL: s.callback, Secret: s.secret}},
-		Seed:   s.seed,
-		Calm:   s.calm,
-		Logger: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})),
+		Plans:             []simulator.Plan{{ID: s.plan, Token: s.token, CallbackURL: s.callback, Secret: s.secret, Originators: s.originators}},
+		Seed:              s.seed,
+		Calm:              s.calm,
+		Speed:             s.speed,
+		RequestsPerSecond: s.rate,
+		Logger:            slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})),
 	})
 	if err != nil {
 		return usageError{err}
