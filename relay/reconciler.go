@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -86,6 +87,9 @@ type round struct {
 	failures int // of Sinch or the store, in a row
 	// asked are the checks that were dealt with: the store may still show them for a moment.
 	asked map[string]store.Check
+	// vain is how often asking after a batch failed: those that fail more often come later, so that one that always fails keeps no
+	// other waiting.
+	vain map[string]int
 }
 
 // pageSize is how many batches are read from the store at a time.
@@ -111,7 +115,13 @@ func (r *round) pass(ctx context.Context) (wait time.Duration, err error) {
 	if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrClosed) {
 		r.log.WarnContext(ctx, "batches that lack reports cannot be read", "error", err)
 	}
-	shown, news := make(map[string]store.Check, len(overdue)), 0
+	shown, vain, news := make(map[string]store.Check, len(overdue)), make(map[string]int), 0
+	slices.SortStableFunc(overdue, func(a, b *store.Batch) int { return cmp.Compare(r.vain[a.ID], r.vain[b.ID]) })
+	for _, b := range overdue {
+		if n := r.vain[b.ID]; n > 0 {
+			vain[b.ID] = n
+		}
+	}
 	for _, b := range overdue {
 		if dealt, found := r.asked[b.ID]; found && dealt == *b.Check {
 			shown[b.ID] = dealt
@@ -121,12 +131,14 @@ func (r *round) pass(ctx context.Context) (wait time.Duration, err error) {
 			return 0, nil
 		}
 		if wait, err = r.ask(ctx, b); err != nil {
+			vain[b.ID]++
 			break
 		}
+		delete(vain, b.ID)
 		shown[b.ID] = *b.Check
 		news++
 	}
-	r.asked = shown
+	r.asked, r.vain = shown, vain
 	switch {
 	case ctx.Err() != nil:
 		return 0, nil

@@ -199,6 +199,19 @@ func TestAStoreThatFailsMeansAskingAgain(t *testing.T) {
 	}
 }
 
+func TestABatchThatAlwaysFailsKeepsNoOtherWaiting(t *testing.T) {
+	inReconciledHouse(t, func(t *testing.T, h *house) {
+		h.went("bad")
+		h.upstream.reportsFull("bad", []byte("<html>"))
+		h.pass(time.Minute)
+		h.went(batch1)
+		h.upstream.reportsFull(batch1, batchReport(batch1, true, ada, bob))
+		h.pass(2 * time.Hour)
+		require.Nil(t, h.batch(planA, batch1).Check)
+		require.NotNil(t, h.batch(planA, "bad").Check)
+	})
+}
+
 func TestReadsKeepToTheirRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, nil)
