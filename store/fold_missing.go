@@ -2,8 +2,8 @@ package store
 
 import "time"
 
-// defaultValidity is how long Sinch tries to deliver a batch without expire_at, which is also the longest it does.
-const defaultValidity = 72 * time.Hour
+// longestValidity is how long Sinch tries to deliver a batch at most, and one without expire_at.
+const longestValidity = 72 * time.Hour
 
 // maxSilence is how often the silence doubles.
 const maxSilence = 5
@@ -68,13 +68,13 @@ func (b *Batch) nextCheck(m Missing, asked int, at time.Time) time.Time {
 // end is when the last report of the batch should be there. A batch of which nobody said when it was made or left is taken
 // to have left when it was first heard of.
 func (b *Batch) end(m Missing) time.Time {
-	end := b.Facts.ExpireAt
-	if end.IsZero() {
-		sent := b.Facts.SentAt()
-		if sent.IsZero() {
-			sent = b.FirstAt
-		}
-		end = sent.Add(defaultValidity)
+	sent := b.Facts.SentAt()
+	if sent.IsZero() {
+		sent = b.FirstAt
+	}
+	end := sent.Add(longestValidity)
+	if expires := b.Facts.ExpireAt; !expires.IsZero() && expires.Before(end) {
+		end = expires
 	}
 	return end.Add(m.Grace)
 }

@@ -148,14 +148,15 @@ func TestSilenceDoublesUpTo32Times(t *testing.T) {
 }
 
 func TestEndOfABatch(t *testing.T) {
-	threeDays := int(defaultValidity / time.Second)
+	threeDays := int(longestValidity / time.Second)
 	for name, test := range map[string]struct {
 		change func(*Facts)
 		end    int
 	}{
-		"expire_at":            {func(*Facts) {}, 10_030},
-		"72 h after its birth": {func(f *Facts) { f.ExpireAt = time.Time{} }, threeDays + 30},
-		"72 h after send_at":   {func(f *Facts) { f.ExpireAt, f.SendAt = time.Time{}, at(50) }, threeDays + 50 + 30},
+		"expire_at":                     {func(*Facts) {}, 10_030},
+		"72 h after its birth":          {func(f *Facts) { f.ExpireAt = time.Time{} }, threeDays + 30},
+		"72 h, whatever expire_at says": {func(f *Facts) { f.ExpireAt = at(10 * threeDays) }, threeDays + 30},
+		"72 h after send_at":            {func(f *Facts) { f.ExpireAt, f.SendAt = time.Time{}, at(50) }, threeDays + 50 + 30},
 		"72 h after it was first heard of": {func(f *Facts) {
 			f.ExpireAt, f.CreatedAt = time.Time{}, time.Time{}
 		}, threeDays + 5 + 30},
