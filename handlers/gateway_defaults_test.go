@@ -143,6 +143,11 @@ func TestDefaultsOnTheirWay(t *testing.T) {
 	h.do(r)
 	require.Equal(t, compressed(t, body), string(h.upstream.only(t).body))
 
+	r = h.request(http.MethodPost, "/batches", strings.NewReader(body))
+	r.Header.Set("Content-Encoding", "own")
+	h.do(r)
+	require.Equal(t, body, string(h.upstream.only(t).body), "whatever that is")
+
 	h.gateway.SetCallbacks(map[string]string{gatewayPlanA: "https://new.example.com/webhooks/plan-a/t", "plan-x": "x"})
 	h.call(http.MethodPost, "/batches", body)
 	require.Contains(t, string(h.upstream.only(t).body), `"callback_url":"https://new.example.com/webhooks/plan-a/t"`)

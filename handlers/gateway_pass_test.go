@@ -2,20 +2,15 @@ package handlers
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/dlrloop/dlrloop/store/storetest"
 )
 
 // raw sends a request as it is written and returns the answer.
@@ -210,138 +205,6 @@ func TestAProjectsIDIsItsPlans(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, a.StatusCode, "two plans have it")
 }
 
-func TestABodyOverTheLimit(t *testing.T) {
-	h := newGatewayHouse(t, func(c *GatewayConfig) { c.MaxBody = 100 })
-	a := h.call(http.MethodPost, "/batches", strings.Repeat("x", 101))
-	require.Equal(t, "the limit is 100 bytes", h.problem(a, http.StatusRequestEntityTooLarge))
-	require.Empty(t, h.upstream.taken(), "Sinch was not called")
-	require.Equal(t, 1.0, h.requests("send", "refused"))
-
-	whole := make(chan error, 1)
-	h.upstream.does(func(_ http.ResponseWriter, r *http.Request) {
-		_, err := io.Copy(io.Discard, r.Body)
-		whole <- err
-	})
-	r := h.request(http.MethodPost, "/batches", io.MultiReader(strings.NewReader(strings.Repeat("x", 60)), strings.NewReader(strings.Repeat("x", 60))))
-	a = h.do(r)
-	require.Equal(t, "the limit is 100 bytes", h.problem(a, http.StatusRequestEntityTooLarge), "of a body that announced no length, too")
-	select {
-	case err := <-whole:
-		require.Error(t, err, "Sinch must not take what was cut off for a whole")
-	default: // it never got there
-	}
-
-	h.upstream.answers(http.StatusOK, "")
-	require.Equal(t, http.StatusOK, h.call(http.MethodPost, "/batches", strings.Repeat("x", 100)).StatusCode)
-}
-
-func TestABodyThatDoesNotArrive(t *testing.T) {
-	h := newGatewayHouse(t, nil)
-	c, err := net.Dial("tcp", h.server.Listener.Addr().String())
-	require.NoError(t, err)
-	defer c.Close()
-	_, err = fmt.Fprintf(c, "POST /xms/v1/%s/batches HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n", gatewayPlanA)
-	require.NoError(t, err)
-	a, err := http.ReadResponse(bufio.NewReader(c), nil)
-	require.NoError(t, err)
-	require.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
-}
-
-// TestNobodyThere has nobody listen where Sinch should be.
-func TestNobodyThere(t *testing.T) {
-	h := newGatewayHouse(t, nil)
-	h.upstream.Close()
-	for _, method := range []string{http.MethodPost, http.MethodGet} {
-		a := h.call(method, "/batches", "")
-		require.Equal(t, "Sinch could not be reached and got nothing; the same call will do later", h.problem(a, http.StatusBadGateway))
-	}
-	require.Equal(t, 1.0, h.requests("send", "unreachable"))
-	require.Equal(t, 1.0, h.requests("list", "unreachable"))
-	require.Contains(t, h.log.String(), "level=WARN msg=\"gateway request refused\"")
-}
-
-// TestNoAnswer has the connection break when Sinch has the request.
-func TestNoAnswer(t *testing.T) {
-	h := newGatewayHouse(t, nil)
-	h.upstream.does(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-	for call, says := range map[[2]string]string{
-		{"POST", "/batches"}:                   "may have been sent: look for it before you send it again",
-		{"POST", "/batches/B1"}:                "may have taken effect: look before you repeat it",
-		{"POST", "/groups"}:                    "may have taken effect: look before you repeat it",
-		{"PUT", "/batches/B1"}:                 "the same call will do later",
-		{"DELETE", "/batches/B1"}:              "the same call will do later",
-		{"POST", "/batches/dry_run"}:           "the same call will do later",
-		{"GET", "/batches/B1/delivery_report"}: "the same call will do later",
-		{"GET", "/delivery_reports"}:           "the same call will do later",
-	} {
-		require.Contains(t, h.problem(h.call(call[0], call[1], "{}"), http.StatusBadGateway), says, call)
-	}
-}
-
-func TestSinchIsTooSlow(t *testing.T) {
-	h := newGatewayHouse(t, func(c *GatewayConfig) { c.Timeout = time.Millisecond })
-	h.upstream.does(func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		<-r.Context().Done()
-	})
-	a := h.call(http.MethodPost, "/batches", "{}")
-	require.Contains(t, h.problem(a, http.StatusGatewayTimeout), "may have been sent")
-}
-
-// TestHalfAnAnswer has Sinch break off: the caller must not take a half for a whole.
-func TestHalfAnAnswer(t *testing.T) {
-	h := newGatewayHouse(t, nil)
-	h.upstream.does(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, `{"id":`)
-		_ = http.NewResponseController(w).Flush()
-		panic(http.ErrAbortHandler)
-	})
-	a, err := http.DefaultTransport.RoundTrip(h.request(http.MethodGet, "/batches/B1", nil))
-	require.NoError(t, err)
-	defer a.Body.Close()
-	_, err = io.ReadAll(a.Body)
-	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
-	h.rest()
-	require.Equal(t, 1.0, h.learned("unreadable"))
-}
-
-func TestTheCallerLeaves(t *testing.T) {
-	h := newGatewayHouse(t, nil)
-	arrived := make(chan struct{})
-	h.upstream.does(func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		close(arrived)
-		<-r.Context().Done()
-	})
-	ctx, leave := context.WithCancel(t.Context())
-	go func() {
-		<-arrived
-		leave()
-	}()
-	_, err := http.DefaultTransport.RoundTrip(h.request(http.MethodGet, "/batches", nil).WithContext(ctx))
-	require.ErrorIs(t, err, context.Canceled)
-	h.rest()
-	require.Equal(t, 1.0, h.requests("list", "canceled"))
-}
-
-func TestAnAnswerThatStandsStillEnds(t *testing.T) {
-	left := make(chan error, 1)
-	p := &passage{leave: func(cause error) { left <- cause }}
-	reader, writer := io.Pipe()
-	f := &flow{
-		ReadCloser: reader, connection: http.NewResponseController(httptest.NewRecorder()),
-		guard: time.AfterFunc(time.Hour, func() { p.leave(errStalled); _ = writer.CloseWithError(errStalled) }),
-	}
-	go func() { _, _ = io.WriteString(writer, "moves") }()
-	b := make([]byte, 10)
-	n, err := f.Read(b)
-	require.NoError(t, err)
-	require.Equal(t, "moves", string(b[:n]))
-	f.guard.Reset(0)
-	require.ErrorIs(t, <-left, errStalled)
-	require.NoError(t, f.Close())
-}
-
 func TestAListenerOfItsOwnServesNothingElse(t *testing.T) {
 	h := newGatewayHouse(t, nil)
 	get := func(path string) reply { return h.raw("GET " + path + " HTTP/1.1\nHost: localhost\n\n") }
@@ -353,46 +216,4 @@ func TestAListenerOfItsOwnServesNothingElse(t *testing.T) {
 	}
 	require.Equal(t, http.StatusNotFound, h.raw("POST /healthz HTTP/1.1\nHost: localhost\nContent-Length: 0\n\n").StatusCode)
 	require.Empty(t, h.upstream.taken())
-}
-
-// TestAPanicIsAnswered has the store panic below a confirmation.
-func TestAPanicIsAnswered(t *testing.T) {
-	h := newGatewayHouse(t, nil)
-	h.store.Fail(storetest.Read, storetest.Panics, nil, 1)
-	a := h.call(http.MethodPost, "/batches/B1/delivery_feedback", `{"recipients":["15551231234"]}`)
-	require.Equal(t, http.StatusInternalServerError, a.StatusCode)
-	require.Contains(t, h.log.String(), "handler panicked")
-	require.Equal(t, 1.0, h.requests("feedback", "refused"))
-}
-
-func TestDrainWaitsForWhatIsUnderWay(t *testing.T) {
-	h := newGatewayHouse(t, nil)
-	arrived, goOn := make(chan struct{}), make(chan struct{})
-	h.upstream.does(func(w http.ResponseWriter, _ *http.Request) {
-		close(arrived)
-		<-goOn
-		w.WriteHeader(http.StatusTeapot)
-	})
-	status := make(chan int, 1)
-	go func() { status <- h.call(http.MethodPost, "/batches", "{}").StatusCode }()
-	<-arrived
-	ended, end := context.WithCancel(t.Context())
-	end()
-	h.gateway.Drain(ended) // returns although something is under way: its time is over
-	a := h.call(http.MethodPost, "/batches", "{}")
-	require.Contains(t, h.problem(a, http.StatusServiceUnavailable), "about to end; Sinch was not called")
-	require.True(t, a.Close)
-	drained := make(chan struct{})
-	go func() {
-		h.rest()
-		close(drained)
-	}()
-	select {
-	case <-drained:
-		require.Fail(t, "a send was under way")
-	default:
-	}
-	close(goOn)
-	<-drained
-	require.Equal(t, http.StatusTeapot, <-status)
 }

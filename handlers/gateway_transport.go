@@ -29,6 +29,8 @@ func newGatewayTransport(timeout time.Duration) *http.Transport {
 		MaxIdleConnsPerHost:    64,
 		IdleConnTimeout:        45 * time.Second, // a send on a connection that Sinch has just closed is not repeated
 		MaxResponseHeaderBytes: 64 << 10,
+		// A connection that died without a word is found out before the next send is lost on it.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
 	}
 }
 

@@ -21,9 +21,9 @@ import (
 // inReconciledHouse runs a test in a house whose relay runs with a reconciler beside it, which may read often.
 func inReconciledHouse(t *testing.T, test func(t *testing.T, h *house)) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, nil)
+		h := newHouse(t, func(c *Config) { c.Plans[0].PollInterval = time.Minute })
 		h.start()
-		h.reconcile(ReconciledPlan{ID: planA, Rate: 100})
+		h.reconcile(ReconciledPlan{ID: planA, Rate: 100, PollInterval: time.Minute})
 		test(t, h)
 	})
 }
@@ -124,7 +124,7 @@ func TestABatchThatIsToBeAskedAfterAtOnce(t *testing.T) {
 	inReconciledHouse(t, func(t *testing.T, h *house) {
 		h.went(batch1, func(f *store.Facts) { f.CheckNow = true })
 		h.upstream.reportsFull(batch1, batchReport(batch1, true, ada, bob))
-		h.pass(10 * time.Second)
+		h.pass(2 * time.Minute)
 		require.Len(t, h.upstream.asked(getReport), 1)
 		status, _ := h.status(ada)
 		require.Equal(t, dlr.Delivered, status)

@@ -246,3 +246,10 @@ func certificate(t *testing.T) (cert, key string, trust *x509.CertPool) {
 	trust.AppendCertsFromPEM(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 	return write("cert.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", encoded), trust
 }
+
+// TestNoCredentialsButAGateway has a plan whose applications bring their own token: dlrloop calls Sinch by itself for nothing.
+func TestNoCredentialsButAGateway(t *testing.T) {
+	w := newWorld(t, func(c *config.Config) { c.Plans[0].Token, c.Plans[0].Feedback.On = "", store.OnOff })
+	id := w.sendTo(w.gateway(), "per_recipient_final", false, number)
+	w.eventually("the report is here", func() bool { return w.batch(id).RecipientsByStatus["Delivered"] == 1 })
+}

@@ -78,6 +78,9 @@ func newRelay(c *config.Config, s *Server) (*relay.Relay, *relay.Reconciler, err
 	var feedback []relay.Plan
 	var reconciled []relay.ReconciledPlan
 	for _, p := range c.Plans {
+		if !p.Callable() {
+			continue
+		}
 		client, err := newClient(p, s.options.Version)
 		if err != nil {
 			return nil, nil, fmt.Errorf("plan %s: %w", p.ID, err)
