@@ -106,9 +106,18 @@ func TestWhenItIsNotKnownWhetherABatchWasSent(t *testing.T) {
 
 func TestEveryRefusalThatAPersonCanMendHasAdvice(t *testing.T) {
 	for _, e := range []*sinch.Error{
-		{HTTPStatus: 401}, {HTTPStatus: 401, Operation: sinch.FetchToken}, {HTTPStatus: 403}, {HTTPStatus: 404}, {HTTPStatus: 429}, {HTTPStatus: 500}, {HTTPStatus: 503},
-		{HTTPStatus: 403, Code: "missing_callback_url"}, {HTTPStatus: 403, Code: "unknown_group"}, {HTTPStatus: 403, Code: "batch_already_dispatched"},
-		{HTTPStatus: 403, Code: "blocked_account"}, {HTTPStatus: 403, Code: "illegal_number_type"},
+		{HTTPStatus: 401},
+		{HTTPStatus: 401, Operation: sinch.FetchToken},
+		{HTTPStatus: 403},
+		{HTTPStatus: 404},
+		{HTTPStatus: 429},
+		{HTTPStatus: 500},
+		{HTTPStatus: 503},
+		{HTTPStatus: 403, Code: "missing_callback_url"},
+		{HTTPStatus: 403, Code: "unknown_group"},
+		{HTTPStatus: 403, Code: "batch_already_dispatched"},
+		{HTTPStatus: 403, Code: "blocked_account"},
+		{HTTPStatus: 403, Code: "illegal_number_type"},
 	} {
 		require.NotEmpty(t, adviceOn(e), "%d %s", e.HTTPStatus, e.Code)
 	}

@@ -288,7 +288,7 @@ func TestRegistrationThatFailsMayBeRepeated(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			failing := storetest.NewFailing(openStore(t))
-			s := servePrivate(t, PrivateConfig{Plans: []string{planEU}, Patience: 20 * time.Millisecond}, failing, quiet())
+			s := servePrivate(t, PrivateConfig{Plans: []string{planEU}, Patience: 500 * time.Millisecond}, failing, quiet())
 			for contentType, body := range map[string]string{"application/json": sent("b1", 0, wanted), ndjson: lines} {
 				failing.FailRecord(c.kind, c.err, storetest.Always)
 				a := s.register(t, contentType, body)

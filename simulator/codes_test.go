@@ -141,13 +141,23 @@ func TestMethodsAndPaths(t *testing.T) {
 			method, path string
 			status       int
 		}{
-			{"PUT", "/batches", 405}, {"DELETE", "/batches", 405}, {"PATCH", "/batches", 405},
+			{"PUT", "/batches", 405},
+			{"DELETE", "/batches", 405},
+			{"PATCH", "/batches", 405},
 			{"PATCH", "/batches/" + id, 405},
-			{"GET", "/batches/" + id + "/delivery_feedback", 405}, {"PUT", "/batches/" + id + "/delivery_feedback", 405},
-			{"POST", "/batches/" + id + "/delivery_report", 405}, {"DELETE", "/batches/" + id + "/delivery_report/12025550143", 405},
-			{"POST", "/delivery_reports", 405}, {"DELETE", "/groups", 405}, {"POST", "/groups/x/members", 405},
-			{"GET", "/smoke", 404}, {"GET", "", 404}, {"POST", "/batches/" + id + "/smoke", 404},
-			{"GET", "/batches/dry_run", 404}, {"PUT", "/batches/dry_run", 404}, {"DELETE", "/batches/dry_run", 404},
+			{"GET", "/batches/" + id + "/delivery_feedback", 405},
+			{"PUT", "/batches/" + id + "/delivery_feedback", 405},
+			{"POST", "/batches/" + id + "/delivery_report", 405},
+			{"DELETE", "/batches/" + id + "/delivery_report/12025550143", 405},
+			{"POST", "/delivery_reports", 405},
+			{"DELETE", "/groups", 405},
+			{"POST", "/groups/x/members", 405},
+			{"GET", "/smoke", 404},
+			{"GET", "", 404},
+			{"POST", "/batches/" + id + "/smoke", 404},
+			{"GET", "/batches/dry_run", 404},
+			{"PUT", "/batches/dry_run", 404},
+			{"DELETE", "/batches/dry_run", 404},
 		} {
 			require.Equal(t, c.status, u.call(c.method, c.path, goodBatch).status, c)
 		}

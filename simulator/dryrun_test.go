@@ -21,11 +21,13 @@ func TestEveryDryRun(t *testing.T) {
 		"not named unless asked": {"", map[string]any{"to": numbers(2)}, `{"number_of_recipients":2,"number_of_messages":2}`},
 		"not named on false":     {"?per_recipient=false", map[string]any{"to": numbers(2)}, `{"number_of_recipients":2,"number_of_messages":2}`},
 		"named on true": {
-			"?per_recipient=true", map[string]any{"to": numbers(1)},
+			"?per_recipient=true",
+			map[string]any{"to": numbers(1)},
 			`{"number_of_recipients":1,"number_of_messages":1,"per_recipient":[{"recipient":"12025550000","number_of_parts":1,"body":"hi","encoding":"text"}]}`,
 		},
 		"number_of_recipients cuts": {
-			"?per_recipient=true&number_of_recipients=1", map[string]any{"to": numbers(3)},
+			"?per_recipient=true&number_of_recipients=1",
+			map[string]any{"to": numbers(3)},
 			`{"number_of_recipients":3,"number_of_messages":3,"per_recipient":[{"recipient":"12025550000","number_of_parts":1,"body":"hi","encoding":"text"}]}`,
 		},
 		"number_of_recipients 0":  {"?per_recipient=true&number_of_recipients=0", map[string]any{"to": numbers(2)}, `{"number_of_recipients":2,"number_of_messages":2}`},
@@ -43,15 +45,18 @@ func TestEveryDryRun(t *testing.T) {
 				{"recipient":"46701740607","number_of_parts":1,"body":"Hi you!","encoding":"text"}]}`,
 		},
 		"a parameter without value": {
-			"?per_recipient=true", map[string]any{"to": numbers(1), "body": "Hi ${name}!"},
+			"?per_recipient=true",
+			map[string]any{"to": numbers(1), "body": "Hi ${name}!"},
 			`{"number_of_recipients":1,"number_of_messages":1,"per_recipient":[{"recipient":"12025550000","number_of_parts":1,"body":"Hi ${name}!","encoding":"text"}]}`,
 		},
 		"truncated": {
-			"?per_recipient=1", map[string]any{"to": numbers(1), "body": strings.Repeat("你", 71), "truncate_concat": true},
+			"?per_recipient=1",
+			map[string]any{"to": numbers(1), "body": strings.Repeat("你", 71), "truncate_concat": true},
 			`{"number_of_recipients":1,"number_of_messages":1,"per_recipient":[{"recipient":"12025550000","number_of_parts":1,"body":"` + strings.Repeat("你", 70) + `","encoding":"unicode"}]}`,
 		},
 		"binary": {
-			"?per_recipient=true", map[string]any{"to": numbers(1), "type": "mt_binary", "udh": "0605", "body": "JHt4fQ=="},
+			"?per_recipient=true",
+			map[string]any{"to": numbers(1), "type": "mt_binary", "udh": "0605", "body": "JHt4fQ=="},
 			`{"number_of_recipients":1,"number_of_messages":1,"per_recipient":[{"recipient":"12025550000","number_of_parts":1,"body":"JHt4fQ==","encoding":"text"}]}`,
 		},
 		"media": {

@@ -110,7 +110,8 @@ func TestDryRun(t *testing.T) {
 		want  DryRun
 	}{
 		"all": {
-			DryRunQuery{PerRecipient: true, Recipients: 1000}, "?number_of_recipients=1000&per_recipient=true", fixture(t, "res-dry-run-200.json"),
+			DryRunQuery{PerRecipient: true, Recipients: 1000},
+			"?number_of_recipients=1000&per_recipient=true", fixture(t, "res-dry-run-200.json"),
 			DryRun{Recipients: 2, Messages: 2, PerRecipient: []DryRunRecipient{
 				{Recipient: "12025550143", Body: "Hi Zoë Żak! 15% off today", Parts: 1, Encoding: "unicode"},
 				{Recipient: "447700900118", Body: "Hi there! 15% off today", Parts: 1, Encoding: "text"},

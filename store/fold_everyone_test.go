@@ -90,9 +90,14 @@ func TestOnlyTheWordItselfIsForEveryone(t *testing.T) {
 	named := sends(2)
 	named.FeedbackEnabled, named.Numbers = true, []string{alice, bob}
 	for i, n := range []News{
-		named, whole(2, entry(dlr.Delivered, 0, 2, alice, bob)), Confirmation{BatchID: "batch"}, Confirmation{BatchID: "batch", Recipients: []string{alice, bob}},
-		settlesEveryone(Accepted), settlesEveryone(Buried), Requeue{BatchID: "batch", Everyone: true}, settles(Accepted, alice), settles(Buried, bob),
-		Requeue{BatchID: "batch", Recipients: []string{bob}, Everyone: true}, Checked{BatchID: "batch"},
+		named, whole(2, entry(dlr.Delivered, 0, 2, alice, bob)),
+		Confirmation{BatchID: "batch"},
+		Confirmation{BatchID: "batch", Recipients: []string{alice, bob}},
+		settlesEveryone(Accepted), settlesEveryone(Buried),
+		Requeue{BatchID: "batch", Everyone: true},
+		settles(Accepted, alice), settles(Buried, bob),
+		Requeue{BatchID: "batch", Recipients: []string{bob}, Everyone: true},
+		Checked{BatchID: "batch"},
 	} {
 		l.fold(arrives(i, n))
 		require.Equal(t, FeedbackNone, l.batch.Everyone, "%T", n)

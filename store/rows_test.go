@@ -95,7 +95,10 @@ func TestTouches(t *testing.T) {
 
 func TestNewsNamesItsBatch(t *testing.T) {
 	for _, n := range []News{
-		says(alice, dlr.Delivered, 0, at(0)), facts(true, at(0)), Confirmation{BatchID: "batch"}, settles(Retry), Requeue{BatchID: "batch"},
+		says(alice, dlr.Delivered, 0, at(0)), facts(true, at(0)),
+		Confirmation{BatchID: "batch"},
+		settles(Retry),
+		Requeue{BatchID: "batch"},
 		Checked{BatchID: "batch"},
 	} {
 		require.Equal(t, "batch", n.Batch(), "%T", n)

@@ -106,8 +106,12 @@ func TestReportsComeBackAsTheyWereRecorded(t *testing.T) {
 // must never become it.
 func TestWordForEveryoneComesBackAsSuch(t *testing.T) {
 	for _, news := range []store.News{
-		store.Confirmation{BatchID: "1", Everyone: true}, store.Confirmation{BatchID: "1", Recipients: []string{"447700900001"}},
-		store.Settlement{BatchID: "1", Everyone: true}, store.Settlement{BatchID: "1"}, store.Requeue{BatchID: "1", Everyone: true}, store.Requeue{BatchID: "1"},
+		store.Confirmation{BatchID: "1", Everyone: true},
+		store.Confirmation{BatchID: "1", Recipients: []string{"447700900001"}},
+		store.Settlement{BatchID: "1", Everyone: true},
+		store.Settlement{BatchID: "1"},
+		store.Requeue{BatchID: "1", Everyone: true},
+		store.Requeue{BatchID: "1"},
 	} {
 		a := store.Arrival{Plan: "plan", At: noon, News: news}
 		read, err := decodeArrival(asRecorded(t, a).encoded)
