@@ -47,11 +47,15 @@ func checkStates(t *testing.T, p *program, l simulator.Ledger) {
 		if b.Report != "summary" {
 			require.Len(t, named, len(b.Recipients), "batch %s (%s)", b.ID, b.Report)
 		}
+		read := b.FeedbackEnabled && counts["Delivered"] > 0 // the full report of a summary
 		for _, r := range named {
+			if b.Report == "summary" && !read && r.State.Status == "" {
+				continue // known from the batch itself; its report names nobody
+			}
 			assert.Equal(t, states[strings.TrimPrefix(r.Number, "+")], message{r.State.Status, r.State.Code}, "recipient of batch %s (%s)", b.ID, b.Report)
 		}
 		reports := len(acknowledged[b.ID])
-		if b.Report == "summary" && b.FeedbackEnabled && counts["Delivered"] > 0 {
+		if b.Report == "summary" && read {
 			reports++ // the full report that completed it
 		}
 		assert.Equal(t, reports, reportsOf(p, b.ID), "reports in the log of batch %s (%s)", b.ID, b.Report)

@@ -35,7 +35,7 @@ var (
 func bench(ctx context.Context, arguments []string) (err error) {
 	flags := flag.NewFlagSet("gateway", flag.ContinueOnError)
 	rounds := flags.Int("rounds", 5, "how often each is measured")
-	sends := flags.Int("sends", 1000, "batches sent each time, after a tenth that does not count")
+	sends := flags.Int("sends", 100, "batches sent each time, after a tenth that does not count")
 	dir := flags.String("dir", "../.build", "folder on the disk to measure; what is written there is removed")
 	if err := flags.Parse(arguments); err != nil {
 		return err

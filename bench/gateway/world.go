@@ -79,8 +79,22 @@ func (w *world) end() error {
 	return errors.Join(<-w.ended, w.upstream.Close())
 }
 
-// verify asks dlrloop whether it knows every batch that went through it.
-func (w *world) verify(ctx context.Context) error {
+// verify asks dlrloop whether it knows every batch that went through it. It may need a while to work off what came so fast.
+func (w *world) verify(ctx context.Context) (err error) {
+	for range 60 {
+		if err = w.verifyOnce(ctx); err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+	return err
+}
+
+func (w *world) verifyOnce(ctx context.Context) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, w.gateway+"/api/v1/stats", nil)
 	if err != nil {
 		return err
@@ -97,6 +111,9 @@ func (w *world) verify(ctx context.Context) error {
 	}
 	if err := json.Unmarshal(body, &stats); err != nil {
 		return fmt.Errorf("%w: %.200s", err, body)
+	}
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("stats: %s: %.200s", answer.Status, body)
 	}
 	if len(stats.Plans) != 1 || stats.Plans[0].Batches != w.through {
 		return fmt.Errorf("%d batches went through the gateway, and it knows of %+v", w.through, stats.Plans)
