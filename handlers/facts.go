@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/sinch"
 	"github.com/dlrloop/dlrloop/store"
 )
@@ -37,19 +36,13 @@ func factsOf(b *sinch.Batch, source store.Source) store.Facts {
 // addressees are the numbers and groups that b is sent to, each once. A number too long to be one is nobody's name: it counts
 // as a group.
 func addressees(b *sinch.Batch) (numbers []string, groups int) {
-	seen := make(map[string]bool, len(b.To))
+	groups = b.Groups()
 	for _, number := range b.Numbers() {
-		digits := dlr.Digits(number)
-		if len(number) <= maxNumber && !seen[digits] {
-			seen[digits] = true
-			numbers = append(numbers, number)
-		}
-	}
-	for _, entry := range b.To {
-		if digits := dlr.Digits(entry); !seen[digits] {
-			seen[digits] = true
+		if len(number) > maxNumber {
 			groups++
+			continue
 		}
+		numbers = append(numbers, number)
 	}
 	return numbers, groups
 }
