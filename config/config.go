@@ -106,6 +106,9 @@ type Store struct {
 	Path string `yaml:"path"`
 	// How long a batch is kept after its last news. What still owes feedback is kept longer.
 	Retention Duration `yaml:"retention"`
+	// What the store may grow to on its disk; `0` says nothing of it. It changes nothing here: it is exported as
+	// `dlrloop_store_limit_bytes`, so that an alert can say days before that the disk will be full.
+	SizeLimit ByteSize `yaml:"size_limit"`
 }
 
 // DriverBolt is the store in one folder.

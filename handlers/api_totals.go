@@ -20,6 +20,7 @@ type planView struct {
 	Duplicates  int               `json:"duplicates"`
 	Polled      int               `json:"polled"`
 	Quarantined int               `json:"quarantined"`
+	Awaited     int               `json:"awaited"`
 	Messages    []statusTotalView `json:"messages"`
 	Feedback    tallyView         `json:"feedback"`
 }
@@ -74,6 +75,7 @@ func viewPlan(s store.PlanStats, g store.PlanGauges) planView {
 		Duplicates:  s.Duplicates,
 		Polled:      s.Polled,
 		Quarantined: s.Quarantined,
+		Awaited:     s.Feedback.Awaited,
 		Messages:    viewAll(s.Messages, func(t store.StatusTotal) statusTotalView { return statusTotalView(t) }),
 		Feedback: tallyView{
 			PendingTasks: s.Feedback.PendingTasks,

@@ -229,7 +229,7 @@ func (p *passage) end() {
 		}
 	}
 	took := time.Since(p.begun)
-	p.metrics.GatewayRequest(p.planID(), p.operation, p.outcome, took)
+	p.metrics.GatewayRequest(p.operation, p.outcome, took)
 	p.log.LogAttrs(p.r.Context(), slog.LevelDebug, "gateway request",
 		slog.String("plan", p.planID()), slog.String("operation", string(p.operation)),
 		slog.String("outcome", string(p.outcome)), slog.Int("status", p.status), slog.Duration("took", took))

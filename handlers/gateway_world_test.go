@@ -224,7 +224,7 @@ func (h *gatewayHouse) counted(name string, labels ...string) float64 {
 }
 
 func (h *gatewayHouse) requests(op, outcome string) float64 {
-	return h.counted("gateway_requests_total", "plan", gatewayPlanA, "operation", op, "outcome", outcome)
+	return h.counted("gateway_requests_total", "operation", op, "outcome", outcome)
 }
 
 func (h *gatewayHouse) learned(result string) float64 {

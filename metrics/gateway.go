@@ -64,68 +64,51 @@ func learnedResults() []Learned {
 	return []Learned{LearnedRecorded, LearnedLate, LearnedLost, LearnedUnreadable}
 }
 
-// usualGateway reports whether the pair exists at zero for every plan: what an alert watches does.
-func usualGateway(op GatewayOperation, o GatewayOutcome) bool {
-	switch o {
-	case GatewaySucceeded, GatewayUnreachable:
-		return true
-	case GatewayRejected, GatewayFailed, GatewayRefused:
-		return op == GatewaySend || op == GatewayFeedback
-	}
-	return false
-}
-
-// gatewaySeries has the gateway's series of one plan.
-type gatewaySeries struct {
-	requests *grid // operation, outcome
-	learned  map[Learned]prometheus.Counter
+// timed are the operations whose duration is told apart; the rest count as other.
+func timed() []GatewayOperation {
+	return []GatewayOperation{GatewaySend, GatewayFeedback, GatewayOther}
 }
 
 func (m *Metrics) gateway() {
-	m.gatewayOperations, m.gatewayOutcomes = indexOf(gatewayOperations()), indexOf(gatewayOutcomes())
-	m.gatewayRequests = m.counters("gateway_requests_total",
+	operations, outcomes := gatewayOperations(), gatewayOutcomes()
+	m.gatewayOperations, m.gatewayOutcomes = indexOf(operations), indexOf(outcomes)
+	requests := m.counters("gateway_requests_total",
 		"Requests to the gateway by how they ended: the class of Sinch's answer, or unreachable (there was none; a send may have been sent), "+
 			"refused (Sinch was not called) or canceled (the caller left).",
-		"plan", "operation", "outcome")
-	m.gatewaySeconds = m.histograms("gateway_duration_seconds",
-		"Time from when a request's head was read to the last byte of its answer, Sinch's share included.",
+		"operation", "outcome")
+	m.gatewayRequests = newGrid(len(operations), len(outcomes), func(op, o int) prometheus.Counter {
+		return requests.WithLabelValues(string(operations[op]), string(outcomes[o]))
+	})
+	for op := range operations {
+		for o, outcome := range outcomes {
+			if outcome != other {
+				m.gatewayRequests.at(op, o)
+			}
+		}
+	}
+	seconds := m.histograms("gateway_duration_seconds",
+		"Time from when a request's head was read to the last byte of its answer, Sinch's share included; other is every operation but send and feedback.",
 		[]string{"operation"}, .025, .1, .25, .5, 1, 5, 20)
-	for _, op := range []GatewayOperation{GatewaySend, GatewayFeedback} {
-		m.gatewaySeconds.WithLabelValues(string(op))
+	m.gatewaySeconds = make(map[GatewayOperation]prometheus.Observer)
+	for _, op := range timed() {
+		m.gatewaySeconds[op] = seconds.WithLabelValues(string(op))
 	}
 	m.gatewayLearned = m.counters("gateway_learned_total",
 		"Batches that answers in the gateway spoke of: recorded before the caller had the answer, late (recorded after), lost (not recorded) or unreadable.",
 		"plan", "result")
 }
 
-func (m *Metrics) newGatewaySeries(name string) gatewaySeries {
-	operations, outcomes := gatewayOperations(), gatewayOutcomes()
-	return gatewaySeries{
-		requests: newGrid(len(operations), len(outcomes), func(op, o int) prometheus.Counter {
-			return m.gatewayRequests.WithLabelValues(name, string(operations[op]), string(outcomes[o]))
-		}),
-		learned: byLabel(learnedResults(), m.gatewayLearned.MustCurryWith(prometheus.Labels{"plan": name}).WithLabelValues),
-	}
-}
-
-func (m *Metrics) existGateway(s gatewaySeries) {
-	for op, row := range m.gatewayOperations {
-		for o, column := range m.gatewayOutcomes {
-			if usualGateway(op, o) {
-				s.requests.at(row, column)
-			}
-		}
-	}
-}
-
 // GatewayRequest counts a request to the gateway, and the time it took.
-func (m *Metrics) GatewayRequest(plan string, op GatewayOperation, o GatewayOutcome, took time.Duration) {
-	row, column := m.gatewayOperations.of(op), m.gatewayOutcomes.of(o)
-	m.plan(plan).gateway.requests.at(row, column).Inc()
-	m.gatewaySeconds.WithLabelValues(string(gatewayOperations()[row])).Observe(took.Seconds())
+func (m *Metrics) GatewayRequest(op GatewayOperation, o GatewayOutcome, took time.Duration) {
+	m.gatewayRequests.at(m.gatewayOperations.of(op), m.gatewayOutcomes.of(o)).Inc()
+	seconds := m.gatewaySeconds[op]
+	if seconds == nil {
+		seconds = m.gatewaySeconds[GatewayOther]
+	}
+	seconds.Observe(took.Seconds())
 }
 
 // GatewayLearned counts batches that an answer in the gateway spoke of.
 func (m *Metrics) GatewayLearned(plan string, l Learned, batches int) {
-	m.plan(plan).gateway.learned[l].Add(float64(batches))
+	m.plan(plan).learned.of(l).Add(float64(batches))
 }

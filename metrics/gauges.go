@@ -22,10 +22,12 @@ func (m *Metrics) Store(read func() store.Gauges) {
 		recipients: desc("feedback_task_recipients",
 			"Recipients whose delivery feedback is owed (pending), was given up (dead), or is not wanted by their batch (dropped).", "plan", "state"),
 		oldestDue: desc("feedback_oldest_due_seconds", "How long the plan's oldest due task has been due; 0 when none is.", "plan"),
-		size:      desc("store_size_bytes", "Size of the store."),
-		free:      desc("store_free_bytes", "What of the store's size is free and will be used again."),
-		entries:   desc("quarantine_entries", "Callbacks in quarantine: authentic, not understood, kept raw."),
-		unfolded:  desc("store_unfolded_arrivals", "Arrivals that are durable and not yet part of the state."),
+		awaited: desc("messages_awaited",
+			"Messages whose final status is still expected: those of batches that are known to have reports asked for, as far as their number is known, until Sinch has said all it will.", "plan"),
+		size:     desc("store_size_bytes", "Size of the store."),
+		free:     desc("store_free_bytes", "What of the store's size is free and will be used again."),
+		entries:  desc("quarantine_entries", "Callbacks in quarantine: authentic, not understood, kept raw."),
+		unfolded: desc("store_unfolded_arrivals", "Arrivals that are durable and not yet part of the state."),
 	})
 }
 
@@ -34,12 +36,13 @@ type storeCollector struct {
 	read                          func() store.Gauges
 	plans                         []string
 	tasks, recipients, oldestDue  *prometheus.Desc
+	awaited                       *prometheus.Desc
 	size, free, entries, unfolded *prometheus.Desc
 }
 
 // Describe sends what Collect can send.
 func (s *storeCollector) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{s.tasks, s.recipients, s.oldestDue, s.size, s.free, s.entries, s.unfolded} {
+	for _, d := range []*prometheus.Desc{s.tasks, s.recipients, s.oldestDue, s.awaited, s.size, s.free, s.entries, s.unfolded} {
 		descs <- d
 	}
 }
@@ -61,6 +64,7 @@ func (s *storeCollector) Collect(metrics chan<- prometheus.Metric) {
 			due = since(p.OldestDue, now)
 		}
 		send(s.oldestDue, due, name)
+		send(s.awaited, float64(p.Awaited), name)
 	}
 	send(s.size, float64(g.SizeBytes))
 	send(s.free, float64(g.FreeBytes))

@@ -34,14 +34,18 @@ func (o Outcome) String() string {
 	}[o]
 }
 
-// possible reports whether a callback of type t can have the outcome; other is the type of what was never parsed.
+// typed reports whether callbacks with the outcome are told apart by their type: those that were answered 200.
+func (o Outcome) typed() bool { return o <= Quarantined }
+
+// possible reports whether a callback of type t is counted with the outcome; other is the type of what is not told apart or
+// was never parsed.
 func (o Outcome) possible(t dlr.Type) bool {
 	switch o {
 	case Stored:
 		return t.Batch() || t.Recipient()
 	case Inbound:
 		return t.Inbound()
-	case Quarantined, Busy, Failed, Canceled:
+	case Quarantined:
 		return !t.Inbound()
 	case UnknownPlan:
 		return false // of a configured plan
@@ -49,21 +53,22 @@ func (o Outcome) possible(t dlr.Type) bool {
 	return t == other
 }
 
-// usual lists the pairs of status and code class that exist at zero for every plan: those that Sinch's tables hold. Any
-// other pair exists from its first message on; all of them for every plan would be most of what a replica exports.
+// usual lists the pairs of status and code class that exist at zero for every plan: those that Sinch's tables and
+// test data hold. What comes in any other pair counts under the status and the class other, from its first message on: all pairs of every plan
+// would be most of what a replica exports.
 func usual() map[dlr.Status][]dlr.Class {
 	network := []dlr.Class{dlr.ClassSMSC, dlr.ClassHLR, dlr.ClassMSC}
 	return map[dlr.Status][]dlr.Class{
 		dlr.Queued:     {dlr.ClassQueue},
 		dlr.Dispatched: {dlr.ClassQueue},
-		dlr.Delivered:  {dlr.ClassNone},
+		dlr.Delivered:  {dlr.ClassNone, dlr.ClassQueue},
 		dlr.Failed: append([]dlr.Class{
 			dlr.ClassNone, dlr.ClassRouting, dlr.ClassScreening, dlr.ClassInternal,
 			dlr.ClassESME, dlr.ClassESMEExternal, dlr.ClassMMS,
 		}, network...),
-		dlr.Rejected:  {dlr.ClassScreening, dlr.ClassESMEExternal, dlr.ClassSMSC, dlr.ClassMMS},
+		dlr.Rejected:  {dlr.ClassRouting, dlr.ClassScreening, dlr.ClassESMEExternal, dlr.ClassSMSC, dlr.ClassMMS},
 		dlr.Aborted:   {dlr.ClassREST},
-		dlr.Expired:   append([]dlr.Class{dlr.ClassNone}, network...),
+		dlr.Expired:   append([]dlr.Class{dlr.ClassNone, dlr.ClassRouting}, network...),
 		dlr.Cancelled: {dlr.ClassREST},
 		dlr.Deleted:   {dlr.ClassNone},
 		dlr.Unknown:   {dlr.ClassNone},
@@ -77,10 +82,30 @@ func typeLabels() []dlr.Type { return append(dlr.Types(), other) }
 
 func reasonLabels() []store.Reason { return append(store.FeedbackReasons(), other) }
 
+// latencyLabel is a final status that the network gives; what people, Sinch or nobody gave is other.
+func latencyLabel(s dlr.Status) string {
+	switch s {
+	case dlr.Delivered, dlr.Failed, dlr.Rejected, dlr.Expired:
+		return string(s)
+	}
+	return other
+}
+
 // The other closed sets.
 func operationLabels() []string { return []string{"commit", "fold", "read", "expire", other} }
 
-func resultLabels() []string { return []string{"earned", "accepted", "dead", "requeued", "expired"} }
+// What becomes of a recipient's feedback.
+const (
+	resultEarned   = "earned"
+	resultAccepted = "accepted"
+	resultDead     = "dead"
+	resultRequeued = "requeued"
+	resultExpired  = "expired"
+)
+
+func resultLabels() []string {
+	return []string{resultEarned, resultAccepted, resultDead, resultRequeued, resultExpired}
+}
 
 func lookupLabels() []string { return []string{"found", "missing", "failed", other} }
 

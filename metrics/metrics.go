@@ -14,8 +14,9 @@ import (
 
 // Config says for whom is counted.
 type Config struct {
-	Plans   []string // the configured plans; every other plan counts as other
-	Version string   // of this program
+	Plans      []string // the configured plans; every other plan counts as other
+	Version    string   // of this program
+	StoreLimit int64    // bytes that the store may grow to; 0: nobody has said
 }
 
 // Metrics counts. It is safe for use by any number of goroutines.
@@ -29,10 +30,12 @@ type Metrics struct {
 	statuses index[dlr.Status]
 	classes  index[dlr.Class]
 
-	ingest, lag, callSeconds   prometheus.Observer
+	ingest, callSeconds        prometheus.Observer
 	commitSize, commitSeconds  prometheus.Observer
-	latency                    map[dlr.Status]prometheus.Observer // by final status
-	errors                     map[string]prometheus.Counter      // by operation
+	lag, operatorLag           prometheus.Observer
+	finals                     []*final // by status's number; nil for those that are not final
+	routes                     *routes
+	errors                     *choice[string, prometheus.Counter] // by operation
 	evicted                    prometheus.Counter
 	reloaded                   prometheus.Gauge
 	callbacks, messages, calls *prometheus.CounterVec
@@ -41,10 +44,11 @@ type Metrics struct {
 	reads                      *prometheus.CounterVec
 	circuit                    *prometheus.GaugeVec
 
-	gatewayOperations               index[GatewayOperation]
-	gatewayOutcomes                 index[GatewayOutcome]
-	gatewayRequests, gatewayLearned *prometheus.CounterVec
-	gatewaySeconds                  *prometheus.HistogramVec
+	gatewayOperations index[GatewayOperation]
+	gatewayOutcomes   index[GatewayOutcome]
+	gatewayRequests   *grid[prometheus.Counter] // operation, outcome
+	gatewayLearned    *prometheus.CounterVec
+	gatewaySeconds    map[GatewayOperation]prometheus.Observer
 }
 
 // New makes the metrics and registers them, with those of the Go runtime and of the process, in r, which must not have them
@@ -60,7 +64,7 @@ func New(r prometheus.Registerer, c Config) *Metrics {
 	m.results()
 	m.feedback()
 	m.gateway()
-	m.process(c.Version)
+	m.process(c)
 	for _, name := range c.Plans {
 		m.plans[name] = m.newPlan(name)
 		m.exist(m.plans[name])
@@ -70,42 +74,53 @@ func New(r prometheus.Registerer, c Config) *Metrics {
 
 func (m *Metrics) ingestion() {
 	m.callbacks = m.counters("callbacks_total",
-		"Callbacks by what became of them. Only stored, inbound and quarantined were answered 200; type is other where the body was not read that far.",
+		"Callbacks by what became of them. Only stored, inbound and quarantined were answered 200, and only those have a type; of all others it is other.",
 		"plan", "type", "outcome")
 	m.callbacks.WithLabelValues(other, other, UnknownPlan.String())
 	m.lossy = m.counters("lossy_responses_total",
 		"Answers after which Sinch never sends the report again although it may have been authentic. Anything but 0 is a loss.", "plan")
 	m.ingest = m.histogram("ingest_duration_seconds",
 		"Time from when a callback's head was read to its answer, whatever that was.",
-		.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10)
+		.001, .0025, .005, .01, .025, .05, .1, .25, 1, 2.5, 10)
 	m.commitSize = m.histogram("commit_size", "Arrivals that one commit made durable.",
-		1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+		1, 4, 16, 64, 256, 1024, 4096)
 	m.commitSeconds = m.histogram("commit_duration_seconds", "Time that one commit took until its arrivals were durable.",
-		.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5)
-	errors := m.counters("store_errors_total", "Operations of the store that failed.", "operation")
-	m.errors = byLabel(operationLabels(), errors.WithLabelValues)
+		.0005, .001, .0025, .005, .01, .025, .1, .5, 2.5)
+	m.errors = newChoice(operationLabels(), m.counters("store_errors_total", "Operations of the store that failed.", "operation").WithLabelValues)
+	m.errors.exist()
 	m.evicted = m.counter("quarantine_evicted_total", "Quarantined callbacks that were deleted to make room for newer ones.")
 }
 
 func (m *Metrics) results() {
 	m.messages = m.counters("messages_total",
-		"Messages newly reported in a status and class of code. Repeats count nothing; a message is counted once in each status and code it goes through.",
+		"Messages newly reported in a status and class of code. Repeats count nothing; a message is counted once in each status and code it goes through. A pair that Sinch's tables and test data do not hold counts under the class other.",
 		"plan", "status", "code_class")
 	m.duplicates = m.counters("duplicates_total", "Reports that had been taken before and changed nothing.", "plan")
 	m.polled = m.counters("reconciled_total", "Messages whose final status was read from Sinch because no callback had told it: they would be missing.", "plan")
 	m.reads = m.counters("reconcile_reads_total", "Reads of a report from Sinch because callbacks of its batch are missing, by how they ended.", "plan", "reason")
 	m.lag = m.histogram("callback_lag_seconds",
 		"Time from when Sinch made a recipient report to when its callback was taken in; repeats do not count.",
-		.1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21600, 86400)
+		.1, .5, 1, 5, 10, 30, 60, 300, 900, 3600, 21600, 86400)
+	m.operatorLag = m.histogram("operator_lag_seconds",
+		"Time from the operator's own time of a status to when Sinch made the report; only of reports that have both times.",
+		1, 5, 10, 30, 60, 300, 900, 3600, 21600, 86400)
 	latency := m.histograms("delivery_latency_seconds",
-		"Time from when a batch left to when Sinch made the first report of a recipient's final status. Only for batches whose facts are known.",
-		[]string{"status"}, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400)
-	m.latency = make(map[dlr.Status]prometheus.Observer)
-	for _, s := range dlr.Statuses() {
+		"Time from when a batch left to when Sinch made the first report of a recipient's final status; other is Aborted, Cancelled, Deleted and Unknown. "+
+			"Only for batches whose facts are known.",
+		[]string{"status"}, 1, 2.5, 5, 10, 30, 60, 300, 900, 7200, 86400)
+	m.finals = make([]*final, len(m.statuses))
+	for s, number := range m.statuses {
 		if s.Final() {
-			m.latency[s] = latency.WithLabelValues(string(s))
+			m.finals[number] = &final{resultOf(s), latency.WithLabelValues(latencyLabel(s))}
 		}
 	}
+	m.routes = m.newRoutes()
+}
+
+// final is what is counted of a final status.
+type final struct {
+	result  result
+	latency prometheus.Observer
 }
 
 func (m *Metrics) feedback() {
@@ -114,23 +129,28 @@ func (m *Metrics) feedback() {
 		"plan", "result")
 	m.calls = m.counters("feedback_calls_total", "Delivery feedback calls to Sinch by how they ended.", "plan", "reason")
 	m.callSeconds = m.histogram("feedback_call_duration_seconds", "Time of one delivery feedback call to Sinch, whatever the answer.",
-		.025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30)
+		.05, .1, .25, .5, 1, 2.5, 10, 30)
 	m.circuit = m.gauges("feedback_circuit_state", "1 for the state that the plan's circuit towards Sinch is in, 0 for the others.",
 		"plan", "state")
 	m.lookups = m.counters("batch_lookups_total", "Batches looked up at Sinch to learn whether they want delivery feedback.",
 		"plan", "result")
 }
 
-func (m *Metrics) process(version string) {
+func (m *Metrics) process(c Config) {
 	m.reloaded = m.gauge("config_last_reload_successful", "1 while the last reading of the configuration succeeded, else 0.")
 	m.reloaded.Set(1)
 	m.gauges("build_info", "Always 1; the labels say which build runs.", "version", "goversion").
-		WithLabelValues(version, runtime.Version()).Set(1)
+		WithLabelValues(c.Version, runtime.Version()).Set(1)
+	m.gauge("store_limit_bytes", "What the store may grow to, as the configuration says (store.size_limit); 0 when it does not say. Nothing ends there: it is for an alert that sees the disk's filling come.").
+		Set(float64(c.StoreLimit))
 }
 
 // Callback counts a callback, and the time since its head was read. t is as it came, and empty when the body was not read
 // that far.
 func (m *Metrics) Callback(plan string, t dlr.Type, o Outcome, took time.Duration) {
+	if !o.typed() {
+		t = other
+	}
 	m.plan(plan).callbacks.at(m.types.of(t), int(o)).Inc()
 	m.ingest.Observe(took.Seconds())
 }
@@ -140,24 +160,22 @@ func (m *Metrics) Lossy(plan string) { m.plan(plan).lossy.Inc() }
 
 // FeedbackCall counts one feedback call to Sinch.
 func (m *Metrics) FeedbackCall(plan string, r store.Reason, took time.Duration) {
-	pick(m.plan(plan).calls, r).Inc()
+	m.plan(plan).calls.of(r).Inc()
 	m.callSeconds.Observe(took.Seconds())
 }
 
 // Circuit says which state the plan's circuit is in: closed, half_open or open.
 func (m *Metrics) Circuit(plan, state string) {
 	p := m.plan(plan)
-	for _, gauge := range p.circuit {
-		gauge.Set(0)
-	}
-	pick(p.circuit, state).Set(1)
+	p.circuit.existing(func(g prometheus.Gauge) { g.Set(0) })
+	p.circuit.of(state).Set(1)
 }
 
 // BatchLookup counts one look-up of a batch at Sinch: found, missing or failed.
-func (m *Metrics) BatchLookup(plan, result string) { pick(m.plan(plan).lookups, result).Inc() }
+func (m *Metrics) BatchLookup(plan, result string) { m.plan(plan).lookups.of(result).Inc() }
 
 // ReconcileRead counts one read of a report that was missing, by how it ended.
-func (m *Metrics) ReconcileRead(plan string, r store.Reason) { pick(m.plan(plan).reads, r).Inc() }
+func (m *Metrics) ReconcileRead(plan string, r store.Reason) { m.plan(plan).reads.of(r).Inc() }
 
 // ConfigReloaded says whether the configuration could be read again.
 func (m *Metrics) ConfigReloaded(ok bool) {

@@ -21,29 +21,42 @@ func (m *Metrics) Observer() store.Observer {
 				m.folded(&changes[i])
 			}
 		},
-		Failed:  func(operation string, _ error) { pick(m.errors, operation).Inc() },
+		Failed:  func(operation string, _ error) { m.errors.of(operation).Inc() },
 		Evicted: func(entries int) { m.evicted.Add(float64(entries)) },
-		Expired: func(plan string, _, dead int) { m.plan(plan).expired.Add(float64(dead)) },
+		Expired: func(plan string, _, dead int) { m.plan(plan).feedback(resultExpired, dead) },
 	}
 }
 
 func (m *Metrics) folded(c *store.Changes) {
 	p := m.plan(c.Plan)
 	p.duplicates.Add(float64(c.Duplicates))
-	p.earned.Add(float64(c.Earned))
-	p.accepted.Add(float64(c.Accepted))
-	p.buried.Add(float64(c.Buried))
-	p.requeued.Add(float64(c.Requeued))
+	p.feedback(resultEarned, c.Earned)
+	p.feedback(resultAccepted, c.Accepted)
+	p.feedback(resultDead, c.Buried)
+	p.feedback(resultRequeued, c.Requeued)
 	for i := range c.Taken {
 		m.taken(p, &c.Taken[i])
 	}
 }
 
+// feedback counts recipients by what became of their feedback.
+func (p *plan) feedback(result string, recipients int) {
+	if recipients > 0 {
+		p.recipients.of(result).Add(float64(recipients))
+	}
+}
+
 func (m *Metrics) taken(p *plan, t *store.Taken) {
+	status := m.statuses.of(t.Status)
+	final := m.finals[status]
 	if t.Messages > 0 {
-		status, class := m.statuses.of(t.Status), m.classes.of(dlr.LookupCode(t.Code).Class)
-		p.messages.at(status, class).Add(float64(t.Messages))
-		if t.Source == store.FromPoll && t.Status.Final() {
+		p.messages.at(status, m.classes.of(dlr.LookupCode(t.Code).Class)).Add(float64(t.Messages))
+	}
+	if final != nil && t.Messages > 0 {
+		if t.Number != "" {
+			m.routes.count(t.Number, final.result, t.Messages)
+		}
+		if t.Source == store.FromPoll {
 			p.polled.Add(float64(t.Messages))
 		}
 	}
@@ -53,8 +66,11 @@ func (m *Metrics) taken(p *plan, t *store.Taken) {
 	if t.Source == store.FromCallback {
 		m.lag.Observe(since(t.At, t.ReceivedAt))
 	}
-	if latency := m.latency[t.Status]; latency != nil && t.Messages > 0 && !t.SentAt.IsZero() {
-		latency.Observe(since(t.SentAt, t.At))
+	if !t.OperatorAt.IsZero() {
+		m.operatorLag.Observe(since(t.OperatorAt, t.At))
+	}
+	if final != nil && t.Messages > 0 && !t.SentAt.IsZero() {
+		final.latency.Observe(since(t.SentAt, t.At))
 	}
 }
 

@@ -120,10 +120,10 @@ func TestStoreFiguresAreReadAtTheScrape(t *testing.T) {
 			return store.Gauges{
 				SizeBytes: 4096, FreeBytes: 1024, QuarantineEntries: 2, Unfolded: 7,
 				Plans: map[string]store.PlanGauges{
-					"p":      {Tally: store.Tally{PendingTasks: 3, DeadTasks: 1, Owed: 30, Dropped: 4, Sent: 99, Dead: 5}, OldestDue: now},
-					"gone":   {Tally: store.Tally{PendingTasks: 1}, OldestDue: now.Add(10 * time.Second)},
+					"p":      {Tally: store.Tally{PendingTasks: 3, DeadTasks: 1, Owed: 30, Dropped: 4, Sent: 99, Dead: 5, Awaited: 70}, OldestDue: now},
+					"gone":   {Tally: store.Tally{PendingTasks: 1, Awaited: 8}, OldestDue: now.Add(10 * time.Second)},
 					"gone2":  {Tally: store.Tally{PendingTasks: 1}, OldestDue: now.Add(5 * time.Second)},
-					"gone3":  {Tally: store.Tally{DeadTasks: 1}},
+					"gone3":  {Tally: store.Tally{DeadTasks: 1, Awaited: 2}},
 					"zeroed": {},
 				},
 			}
@@ -144,6 +144,9 @@ func TestStoreFiguresAreReadAtTheScrape(t *testing.T) {
 		require.Equal(t, 90.0, series["feedback_oldest_due_seconds{plan=p}"])
 		require.Equal(t, 0.0, series["feedback_oldest_due_seconds{plan=quiet}"])
 		require.Equal(t, 2.0, series["feedback_tasks{plan=other,state=pending}"])
+		require.Equal(t, 70.0, series["messages_awaited{plan=p}"])
+		require.Equal(t, 0.0, series["messages_awaited{plan=quiet}"])
+		require.Equal(t, 10.0, series["messages_awaited{plan=other}"])
 		require.Equal(t, 85.0, series["feedback_oldest_due_seconds{plan=other}"])
 	})
 }

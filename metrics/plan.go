@@ -1,7 +1,7 @@
 package metrics
 
 import (
-	"sync/atomic"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -11,42 +11,50 @@ import (
 
 // plan has the series of one plan, found once: counting a report hashes no label.
 type plan struct {
-	callbacks *grid // type, outcome
-	messages  *grid // status, code class
+	callbacks *grid[prometheus.Counter] // type, outcome
+	messages  *grid[prometheus.Counter] // status, code class
 
-	duplicates, polled, lossy                   prometheus.Counter
-	earned, accepted, buried, requeued, expired prometheus.Counter
+	duplicates, polled, lossy prometheus.Counter
 
-	calls   map[store.Reason]prometheus.Counter
-	reads   map[store.Reason]prometheus.Counter
-	lookups map[string]prometheus.Counter
-	circuit map[string]prometheus.Gauge
-	gateway gatewaySeries
+	recipients *choice[string, prometheus.Counter] // by what became of their feedback
+	calls      *choice[store.Reason, prometheus.Counter]
+	reads      *choice[store.Reason, prometheus.Counter]
+	lookups    *choice[string, prometheus.Counter]
+	circuit    *choice[string, prometheus.Gauge]
+	learned    *choice[Learned, prometheus.Counter]
 }
 
 func (m *Metrics) newPlan(name string) *plan {
-	types, statuses, classes := typeLabels(), statusLabels(), dlr.Classes()
+	types := typeLabels()
 	of := prometheus.Labels{"plan": name}
-	results := byLabel(resultLabels(), m.recipients.MustCurryWith(of).WithLabelValues)
-	p := &plan{
+	return &plan{
 		callbacks: newGrid(len(types), int(outcomes), func(t, o int) prometheus.Counter {
 			return m.callbacks.WithLabelValues(name, string(types[t]), Outcome(o).String())
 		}),
-		messages: newGrid(len(statuses), len(classes), func(s, c int) prometheus.Counter {
-			return m.messages.WithLabelValues(name, string(statuses[s]), string(classes[c]))
-		}),
+		messages:   m.newMessages(name),
 		duplicates: m.duplicates.WithLabelValues(name),
 		polled:     m.polled.WithLabelValues(name),
 		lossy:      m.lossy.WithLabelValues(name),
-		earned:     results["earned"], accepted: results["accepted"], buried: results["dead"], requeued: results["requeued"], expired: results["expired"],
-		calls:   byLabel(reasonLabels(), m.calls.MustCurryWith(of).WithLabelValues),
-		reads:   byLabel(reasonLabels(), m.reads.MustCurryWith(of).WithLabelValues),
-		lookups: byLabel(lookupLabels(), m.lookups.MustCurryWith(of).WithLabelValues),
-		circuit: byLabel(circuitLabels(), m.circuit.MustCurryWith(of).WithLabelValues),
-		gateway: m.newGatewaySeries(name),
+		recipients: newChoice(resultLabels(), m.recipients.MustCurryWith(of).WithLabelValues),
+		calls:      newChoice(reasonLabels(), m.calls.MustCurryWith(of).WithLabelValues),
+		reads:      newChoice(reasonLabels(), m.reads.MustCurryWith(of).WithLabelValues),
+		lookups:    newChoice(lookupLabels(), m.lookups.MustCurryWith(of).WithLabelValues),
+		circuit:    newChoice(circuitLabels(), m.circuit.MustCurryWith(of).WithLabelValues),
+		learned:    newChoice(learnedResults(), m.gatewayLearned.MustCurryWith(of).WithLabelValues),
 	}
-	p.circuit["closed"].Set(1)
-	return p
+}
+
+// newMessages counts pairs of status and class that Sinch's tables do not hold under the class other.
+func (m *Metrics) newMessages(name string) *grid[prometheus.Counter] {
+	statuses, classes := statusLabels(), dlr.Classes()
+	pairs := usual()
+	return newGrid(len(statuses), len(classes), func(s, c int) prometheus.Counter {
+		class := classes[c]
+		if !slices.Contains(pairs[statuses[s]], class) {
+			class = dlr.ClassOther
+		}
+		return m.messages.WithLabelValues(name, string(statuses[s]), string(class))
+	})
 }
 
 // exist makes what is possible of p exist at zero.
@@ -58,66 +66,16 @@ func (m *Metrics) exist(p *plan) {
 			}
 		}
 	}
-	m.existGateway(p.gateway)
 	for status, classes := range usual() {
 		for _, class := range classes {
 			p.messages.at(m.statuses.of(status), m.classes.of(class))
 		}
 	}
-}
-
-// grid finds counters by two labels. Each exists from its first use on.
-type grid struct {
-	columns int
-	cells   []atomic.Pointer[prometheus.Counter]
-	create  func(row, column int) prometheus.Counter // returns the same counter when called again
-}
-
-func newGrid(rows, columns int, create func(row, column int) prometheus.Counter) *grid {
-	return &grid{columns: columns, cells: make([]atomic.Pointer[prometheus.Counter], rows*columns), create: create}
-}
-
-func (g *grid) at(row, column int) prometheus.Counter {
-	cell := &g.cells[row*g.columns+column]
-	if c := cell.Load(); c != nil {
-		return *c
-	}
-	c := g.create(row, column)
-	cell.Store(&c)
-	return c
-}
-
-// index numbers the values of a closed set, which has other among them.
-type index[T ~string] map[T]int
-
-func indexOf[T ~string](values []T) index[T] {
-	x := make(index[T], len(values))
-	for i, v := range values {
-		x[v] = i
-	}
-	return x
-}
-
-func (x index[T]) of(v T) int {
-	if i, known := x[v]; known {
-		return i
-	}
-	return x[other]
-}
-
-// byLabel finds one series for each value of a closed set.
-func byLabel[T ~string, S any](values []T, find func(labels ...string) S) map[T]S {
-	found := make(map[T]S, len(values))
-	for _, v := range values {
-		found[v] = find(string(v))
-	}
-	return found
-}
-
-// pick returns the series of a value, or that of other.
-func pick[T ~string, S any](series map[T]S, v T) S {
-	if s, known := series[v]; known {
-		return s
-	}
-	return series[other]
+	p.recipients.exist()
+	p.calls.exist()
+	p.reads.exist()
+	p.lookups.exist()
+	p.circuit.exist()
+	p.circuit.of("closed").Set(1)
+	p.learned.exist()
 }

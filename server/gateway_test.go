@@ -57,7 +57,7 @@ func TestTheLoopIsClosedByASendAlone(t *testing.T) {
 	require.Equal(t, w.webhook(), sent.CallbackURL)
 	w.eventually("feedback of both", func() bool { return w.batch(sent.ID).Feedback.Sent == 2 })
 	_, metrics := w.get("/metrics")
-	assert.Contains(t, string(metrics), `dlrloop_gateway_requests_total{operation="send",outcome="2xx",plan="plan-a"} 1`+"\n")
+	assert.Contains(t, string(metrics), `dlrloop_gateway_requests_total{operation="send",outcome="2xx"} 1`+"\n")
 	assert.Contains(t, string(metrics), `dlrloop_batch_lookups_total{plan="plan-a",result="found"} 0`+"\n", "it was known before its first report")
 }
 

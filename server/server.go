@@ -60,7 +60,7 @@ func Start(ctx context.Context, c *config.Config, o Options) (*Server, error) {
 	}
 	s := &Server{config: c, options: o, log: o.Log}
 	registry := prometheus.NewRegistry()
-	s.metrics = metrics.New(registry, metrics.Config{Plans: planIDs(c), Version: o.Version})
+	s.metrics = metrics.New(registry, metrics.Config{Plans: planIDs(c), Version: o.Version, StoreLimit: int64(c.Store.SizeLimit)})
 	var err error
 	if s.store, err = openStore(ctx, c, watch(s.metrics.Observer(), logged(o.Log), o.Watch)); err != nil {
 		return nil, err

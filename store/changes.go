@@ -36,6 +36,7 @@ type Taken struct {
 type Tally struct {
 	PendingTasks, DeadTasks   int
 	Owed, Dropped, Sent, Dead int // recipients by feedback state; owed ones are dropped while the batch wants no feedback
+	Awaited                   int // messages that no report has brought to a final status and that Sinch is still to be asked after
 }
 
 // Tally is what the batch adds to the totals of its plan.
@@ -49,6 +50,9 @@ func (b *Batch) Tally() Tally {
 	}
 	if b.Dead != nil {
 		t.DeadTasks = 1
+	}
+	if b.Check != nil && !b.Check.Due.IsZero() {
+		t.Awaited = b.Lacking()
 	}
 	return t
 }
@@ -66,4 +70,5 @@ func (t *Tally) add(o Tally, sign int) {
 	t.Dropped += sign * o.Dropped
 	t.Sent += sign * o.Sent
 	t.Dead += sign * o.Dead
+	t.Awaited += sign * o.Awaited
 }

@@ -131,6 +131,7 @@ func (l *ledger) checkMissing() {
 	}
 	if l.policy.Missing.Silence == 0 || b.Facts == nil || b.Facts.Missing || b.Facts.ReportKind == "" || b.Facts.ReportKind == "none" {
 		require.Nil(l.t, b.Check)
+		require.Zero(l.t, b.Tally().Awaited)
 		return
 	}
 	final := 0
@@ -140,6 +141,13 @@ func (l *ledger) checkMissing() {
 		}
 	}
 	expected := max(b.Total, b.Facts.Recipients-b.Facts.Groups)
+	if len(b.Reports) == 0 {
+		awaited := 0
+		if b.Check != nil && !b.Check.Due.IsZero() {
+			awaited = max(expected-final, 0)
+		}
+		require.Equal(l.t, awaited, b.Tally().Awaited, "%d of %d have come", final, expected)
+	}
 	switch countless := b.Total == 0 && (b.Facts.Groups > 0 || b.Facts.Recipients == 0); {
 	case countless:
 		require.NotNil(l.t, b.Check, "nobody knows how many are to come")

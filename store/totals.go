@@ -17,7 +17,7 @@ type PlanStats struct {
 	Polled      int
 	Quarantined int
 	Messages    []StatusTotal // sorted by status, then class
-	Feedback    Tally         // as of now, without what retention deleted
+	Feedback    Tally         // and what is awaited: as of now, without what retention deleted
 }
 
 // StatusTotal counts messages by status and class of code, both closed sets.

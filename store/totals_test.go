@@ -59,10 +59,10 @@ func TestMinutes(t *testing.T) {
 }
 
 func TestTallyAddAndSub(t *testing.T) {
-	a := Tally{PendingTasks: 1, DeadTasks: 2, Owed: 3, Dropped: 4, Sent: 5, Dead: 6}
+	a := Tally{PendingTasks: 1, DeadTasks: 2, Owed: 3, Dropped: 4, Sent: 5, Dead: 6, Awaited: 7}
 	sum := a
 	sum.Add(a)
-	require.Equal(t, Tally{2, 4, 6, 8, 10, 12}, sum)
+	require.Equal(t, Tally{2, 4, 6, 8, 10, 12, 14}, sum)
 	sum.Sub(a)
 	require.Equal(t, a, sum)
 }

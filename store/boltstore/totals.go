@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -53,6 +54,8 @@ func (t totals) save(tx *bolt.Tx) error {
 	return tx.Bucket(bucketMeta).Put(keyTotals, row)
 }
 
+// loadTotals reads the totals. What an older version wrote says nothing of what is awaited: that is then counted anew, and
+// written with the next fold.
 func loadTotals(tx *bolt.Tx) (totals, error) {
 	t := make(totals)
 	row := tx.Bucket(bucketMeta).Get(keyTotals)
@@ -62,5 +65,24 @@ func loadTotals(tx *bolt.Tx) (totals, error) {
 	if err := json.Unmarshal(row, &t); err != nil {
 		return nil, fmt.Errorf("totals: %w", err)
 	}
+	if bytes.Contains(row, []byte(`"Awaited":`)) {
+		return t, nil
+	}
+	if err := t.countAwaited(tx); err != nil {
+		return nil, fmt.Errorf("totals: %w", err)
+	}
 	return t, nil
+}
+
+// countAwaited counts what is awaited from the batches that Sinch is to be asked after; no others have any.
+func (t totals) countAwaited(tx *bolt.Tx) error {
+	batches := tx.Bucket(bucketBatches)
+	return tx.Bucket(bucketChecks).ForEach(func(key, _ []byte) error {
+		b, err := decodeBatch(batches.Get(trailing(key).key()))
+		if err != nil {
+			return err
+		}
+		t.plan(b.Plan).Feedback.Awaited += b.Tally().Awaited
+		return nil
+	})
 }

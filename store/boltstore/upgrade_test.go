@@ -99,7 +99,7 @@ func hasAll(t *testing.T, path string) *Store {
 	stats, err := s.Stats(ctx)
 	require.NoError(t, err)
 	require.Len(t, stats, 1)
-	require.Equal(t, store.Tally{PendingTasks: 1, DeadTasks: 1, Owed: 1, Sent: 1, Dead: 1}, stats[0].Feedback)
+	require.Equal(t, store.Tally{PendingTasks: 1, DeadTasks: 1, Owed: 1, Sent: 1, Dead: 1, Awaited: 2}, stats[0].Feedback)
 	require.Equal(t, []int{4, 5, 1}, []int{stats[0].Batches, stats[0].Recipients, stats[0].Quarantined})
 	batches := make(map[string]*store.Batch)
 	for _, id := range []string{"sent", "dead", "lacking", "pending"} {

@@ -49,6 +49,9 @@ func (m *machine) look(t *rapid.T) {
 		}
 		require.Equal(t, counts, row.Feedback)
 		require.Equal(t, b.everyone, row.Everyone)
+		if row.Check != nil && !row.Check.Due.IsZero() {
+			tally.Awaited += row.Lacking()
+		}
 		tally.Sent, tally.Dead = tally.Sent+counts.Sent, tally.Dead+counts.Dead
 		if b.unwanted {
 			tally.Dropped += counts.Owed

@@ -23,6 +23,7 @@ var overdue = []behaviour{
 	{"nothing is overdue in a plan that never asks", overdueNever},
 	{"many are read in parts", overdueOfMany},
 	{"a restart forgets none", overdueAfterRestart},
+	{"messages are awaited until they are reported, Sinch has said all, or their batch is deleted", awaitedUntilTheEnd},
 }
 
 // asking has plans ask for missing reports after a minute.
@@ -206,4 +207,32 @@ func overdueAfterRestart(t *testing.T, place Place) {
 		o.reopen()
 	}
 	require.Equal(t, []string{"0", "1", "2", "3", "4"}, ids(o.overdue(plan, sec(100), 10)))
+}
+
+func awaitedUntilTheEnd(t *testing.T, place Place) {
+	o := open(t, place, asking())
+	awaited := func(want int) {
+		t.Helper()
+		require.Equal(t, store.Tally{Awaited: want}, o.stats(plan).Feedback)
+		require.Equal(t, want, o.Gauges().Plans[plan].Awaited)
+	}
+	refused := checked("refused")
+	refused.Refused = "404 not_found"
+	groups := sends("groups", 1, 0)
+	groups.Groups = 1 // nobody knows of how many
+	o.record(arrives(0, sends("reported", 2, 0)), arrives(0, sends("refused", 3, 0)), arrives(0, sends("deleted", 4, 0)), arrives(0, groups))
+	awaited(9)
+	o.record(arrives(1, says("reported", alice, dlr.Dispatched, 401, sec(1))), arrives(2, delivered("reported", alice)), arrives(2, delivered("reported", alice)))
+	awaited(8)
+	o.record(arrives(3, says("reported", bob, dlr.Expired, 0, sec(3))))
+	awaited(7)
+	o.record(arrives(60, refused))
+	awaited(4)
+	o.reopen()
+	awaited(4)
+	require.Equal(t, 4, o.expire(sec(0).Add(month), 10))
+	for range 2 {
+		awaited(0)
+		o.reopen()
+	}
 }

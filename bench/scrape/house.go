@@ -1,0 +1,108 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/dlrloop/dlrloop/config"
+	"github.com/dlrloop/dlrloop/server"
+)
+
+// house is what `dlrloop serve` runs, over the store that was filled. It has no credentials for Sinch, so it only listens.
+type house struct {
+	server *server.Server
+	stop   context.CancelFunc
+	ended  chan error
+}
+
+func newHouse(ctx context.Context, path string) (*house, error) {
+	c := config.Default()
+	c.Public.Listen, c.Private.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	c.Store.Path = path
+	for _, id := range plans {
+		p := config.DefaultPlan()
+		p.ID, p.BaseURL = id, "http://127.0.0.1:9" // which nothing calls
+		p.Webhook.Auth.HMAC.Secrets = []config.Secret{"bench-secret"}
+		c.Plans = append(c.Plans, p)
+	}
+	s, err := server.Start(ctx, c, server.Options{Version: "bench", Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, err
+	}
+	h := &house{server: s, ended: make(chan error, 1)}
+	ctx, h.stop = context.WithCancel(ctx)
+	go func() { h.ended <- s.Run(ctx) }()
+	return h, nil
+}
+
+func (h *house) end() error {
+	h.stop()
+	return <-h.ended
+}
+
+// scraped is what a scrape showed.
+type scraped struct {
+	series, bytes    int
+	pending, awaited float64 // tasks and messages of all plans
+}
+
+// scrape scrapes that many times, one after the other over one connection, after one that does not count.
+func (h *house) scrape(ctx context.Context, times int) ([]time.Duration, scraped, error) {
+	took := make([]time.Duration, 0, times+1)
+	var body []byte
+	for range times + 1 {
+		begun := time.Now()
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+h.server.PrivateAddr().String()+"/metrics", nil)
+		if err != nil {
+			return nil, scraped{}, err
+		}
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			return nil, scraped{}, err
+		}
+		body, err = io.ReadAll(answer.Body)
+		if err := errors.Join(err, answer.Body.Close()); err != nil {
+			return nil, scraped{}, err
+		}
+		if answer.StatusCode != http.StatusOK {
+			return nil, scraped{}, fmt.Errorf("/metrics: %s: %.200s", answer.Status, body)
+		}
+		took = append(took, time.Since(begun))
+	}
+	return took[1:], read(body), nil
+}
+
+// read counts what a scrape showed.
+func read(body []byte) scraped {
+	s := scraped{bytes: len(body)}
+	for line := range bytes.Lines(body) {
+		if bytes.HasPrefix(line, []byte("#")) {
+			continue
+		}
+		s.series++
+		fields := bytes.Fields(line)
+		value, _ := strconv.ParseFloat(string(fields[len(fields)-1]), 64)
+		switch name, labels, _ := bytes.Cut(fields[0], []byte("{")); {
+		case string(name) == "dlrloop_messages_awaited":
+			s.awaited += value
+		case string(name) == "dlrloop_feedback_tasks" && bytes.Contains(labels, []byte(`state="pending"`)):
+			s.pending += value
+		}
+	}
+	return s
+}
+
+// holds returns an error unless the scrape showed what the batches put into the store.
+func (s scraped) holds(batches int) error {
+	if s.pending != float64(batches) || s.awaited != float64(batches*lacking) {
+		return fmt.Errorf("the scrape shows %.0f tasks and %.0f messages awaited; stored were %d batches, each with one and %d", s.pending, s.awaited, batches, lacking)
+	}
+	return nil
+}

@@ -1,0 +1,74 @@
+// Command scrape measures how long a scrape of /metrics takes while the store holds a million recipients. docs/performance.md
+// says what the figures mean.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := bench(ctx, os.Args[1:])
+	stop()
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// size is how many recipients a batch has.
+const size = 1000
+
+func bench(ctx context.Context, arguments []string) (err error) {
+	flags := flag.NewFlagSet("scrape", flag.ContinueOnError)
+	recipients := flags.Int("recipients", 1_000_000, "how many the store holds, in batches of 1000")
+	scrapes := flags.Int("scrapes", 50, "how often is scraped")
+	dir := flags.String("dir", "../.build", "folder on the disk to fill; what is written there is removed")
+	if err := flags.Parse(arguments); err != nil {
+		return err
+	}
+	if *recipients < size || *scrapes < 1 {
+		return errors.New("-recipients must be 1000 or more, and -scrapes 1 or more")
+	}
+	if err := os.MkdirAll(*dir, 0o755); err != nil {
+		return err
+	}
+	folder, err := os.MkdirTemp(*dir, "bench-scrape-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	path, begun := filepath.Join(folder, "data"), time.Now()
+	if err := fill(ctx, path, *recipients/size); err != nil {
+		return fmt.Errorf("fill the store: %w", err)
+	}
+	fmt.Printf("%s/%s, %d CPUs, %s; %d recipients stored in %.1f s\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(),
+		*recipients/size*size, time.Since(begun).Seconds())
+	h, err := newHouse(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.end()) }()
+	times, last, err := h.scrape(ctx, *scrapes)
+	if err != nil {
+		return err
+	}
+	if err := last.holds(*recipients / size); err != nil {
+		return err
+	}
+	slices.Sort(times)
+	fmt.Printf("%d scrapes of %d series (%d bytes): median %.2f ms, max %.2f ms\n", len(times), last.series, last.bytes,
+		milliseconds(times[len(times)/2]), milliseconds(times[len(times)-1]))
+	return nil
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -1,0 +1,116 @@
+package metrics_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/metrics"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// seriesOf counts what a scrape shows: a line is a series, each bucket of a histogram too.
+func seriesOf(t *testing.T, r *prometheus.Registry, of func(line string) bool) int {
+	t.Helper()
+	w := httptest.NewRecorder()
+	promhttp.HandlerFor(r, promhttp.HandlerOpts{Registry: r}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	require.Equal(t, http.StatusOK, w.Code)
+	lines := 0
+	for line := range strings.Lines(w.Body.String()) {
+		if !strings.HasPrefix(line, "#") && of(line) {
+			lines++
+		}
+	}
+	return lines
+}
+
+func ours(line string) bool { return strings.HasPrefix(line, "dlrloop_") }
+
+func all(string) bool { return true }
+
+// worst makes every series exist that so many plans can ever have: all that dlrloop's own code can count, and from outside
+// whatever Sinch or a stranger can think of.
+func worst(t *testing.T, plans int) *prometheus.Registry {
+	t.Helper()
+	names := make([]string, plans)
+	for i := range names {
+		names[i] = fmt.Sprint("plan-", i)
+	}
+	m, r := newMetrics(t, names...)
+	m.Store(func() store.Gauges { return store.Gauges{} })
+	o := m.Observer()
+	outcomes := []metrics.Outcome{
+		metrics.Stored, metrics.Inbound, metrics.Quarantined, metrics.Busy, metrics.Failed, metrics.Canceled,
+		metrics.Unauthorized, metrics.TooLarge, metrics.Shed, metrics.Incomplete,
+	}
+	for _, plan := range names {
+		for _, outcome := range outcomes {
+			for _, typ := range append(dlr.Types(), "", "odd") {
+				switch {
+				case outcome == metrics.Stored && !typ.Batch() && !typ.Recipient(), outcome == metrics.Inbound && !typ.Inbound(),
+					outcome == metrics.Quarantined && typ.Inbound():
+				default:
+					m.Callback(plan, typ, outcome, 0)
+				}
+			}
+		}
+		m.Lossy(plan)
+		for _, reason := range store.FeedbackReasons() {
+			m.FeedbackCall(plan, reason, 0)
+			m.ReconcileRead(plan, reason)
+		}
+		for _, result := range []string{"found", "missing", "failed"} {
+			m.BatchLookup(plan, result)
+		}
+		for _, state := range []string{"half_open", "open", "closed"} {
+			m.Circuit(plan, state)
+		}
+		for _, l := range []metrics.Learned{metrics.LearnedRecorded, metrics.LearnedLate, metrics.LearnedLost, metrics.LearnedUnreadable} {
+			m.GatewayLearned(plan, l, 1)
+		}
+		taken := make([]store.Taken, 0, 10_000)
+		for _, status := range append(dlr.Statuses(), "Odd", "Odder") {
+			for code := -1; code < 1000; code++ {
+				number := fmt.Sprint(1000+len(taken)%9000, "5550100")
+				taken = append(taken, store.Taken{
+					State: dlr.State{Status: status, Code: code, At: sent, OperatorAt: sent}, Number: number, Messages: 1, ReceivedAt: sent, SentAt: sent,
+				})
+			}
+		}
+		o.Folded([]store.Changes{{Plan: plan, Duplicates: 1, Earned: 1, Accepted: 1, Buried: 1, Requeued: 1, Taken: taken}})
+		o.Expired(plan, 1, 1)
+	}
+	m.Callback("a stranger's", "", metrics.UnknownPlan, 0)
+	for _, operation := range []string{"commit", "fold", "read", "expire"} {
+		o.Failed(operation, errors.New("no"))
+	}
+	for _, op := range []metrics.GatewayOperation{
+		metrics.GatewaySend, metrics.GatewayDryRun, metrics.GatewayList, metrics.GatewayGet, metrics.GatewayUpdate, metrics.GatewayReplace,
+		metrics.GatewayCancel, metrics.GatewayFeedback, metrics.GatewayReport, metrics.GatewayOther,
+	} {
+		for _, outcome := range []metrics.GatewayOutcome{
+			metrics.GatewaySucceeded, metrics.GatewayRejected, metrics.GatewayFailed, metrics.GatewayUnreachable, metrics.GatewayRefused, metrics.GatewayCanceled,
+		} {
+			m.GatewayRequest(op, outcome, 0)
+		}
+	}
+	return r
+}
+
+// A replica with five plans that has met every country, status, code and outcome there is stays within what is asked for.
+func TestSeriesBudget(t *testing.T) {
+	require.Less(t, seriesOf(t, worst(t, 5), all), 1000)
+}
+
+func TestEveryPlanHasAsManySeries(t *testing.T) {
+	one, two, five := seriesOf(t, worst(t, 1), ours), seriesOf(t, worst(t, 2), ours), seriesOf(t, worst(t, 5), ours)
+	require.Equal(t, five-two, 3*(two-one))
+}

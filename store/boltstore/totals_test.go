@@ -1,0 +1,110 @@
+package boltstore
+
+import (
+	"context"
+	"encoding/json"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// sentTo is what is known of a batch that was sent to n numbers.
+func sentTo(id string, n int) store.Facts {
+	return store.Facts{BatchID: id, ReportKind: "per_recipient", Recipients: n, CreatedAt: noon, ModifiedAt: noon}
+}
+
+// older makes the totals in a folder what a version wrote that knew nothing of what is awaited.
+func older(t *testing.T, path string) {
+	t.Helper()
+	db, err := bolt.Open(filepath.Join(path, "dlrloop.db"), 0o600, nil)
+	require.NoError(t, err)
+	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
+		var plans map[string]map[string]any
+		require.NoError(t, json.Unmarshal(tx.Bucket(bucketMeta).Get(keyTotals), &plans))
+		for _, p := range plans {
+			feedback := p["Feedback"].(map[string]any)
+			require.Contains(t, feedback, "Awaited")
+			delete(feedback, "Awaited")
+		}
+		row, err := json.Marshal(plans)
+		require.NoError(t, err)
+		return tx.Bucket(bucketMeta).Put(keyTotals, row)
+	}))
+	require.NoError(t, db.Close())
+}
+
+func TestWhatIsAwaitedIsCountedAnewAfterAnOlderVersion(t *testing.T) {
+	path, ctx := t.TempDir(), t.Context()
+	quiet := `a plan named "Awaited":` // stands in the totals, too
+	s := opened(t, Config{Path: path, Policies: asking})
+	for _, a := range []store.Arrival{
+		{Plan: "plan", At: noon, News: sentTo("a", 3)},
+		{Plan: "plan", At: noon, News: sentTo("b", 4)},
+		{Plan: "plan", At: noon, News: sentTo("refused", 5)},
+		{Plan: "plan", At: noon.AddDate(0, 0, 1), News: store.Checked{BatchID: "refused", Refused: "404"}},
+		{Plan: "other plan", At: noon, News: sentTo("a", 6)},
+		{Plan: quiet, At: noon, News: sentTo("a", 0)},
+		delivered("a", "447700900001"),
+	} {
+		require.NoError(t, s.Record(ctx, a))
+	}
+	before, err := s.Stats(ctx)
+	require.NoError(t, err)
+	require.Equal(t, map[string]int{"plan": 6, "other plan": 6, quiet: 0}, awaited(ctx, t, s))
+	require.NoError(t, s.Close())
+
+	for range 2 { // also when nothing was folded since, so that nothing was written
+		older(t, path)
+		s = opened(t, Config{Path: path, Policies: asking})
+		after, err := s.Stats(ctx)
+		require.NoError(t, err)
+		require.Equal(t, before, after)
+		require.Equal(t, 6, s.Gauges().Plans["plan"].Awaited)
+		require.NoError(t, s.Record(ctx, delivered("unheard of", "447700900002"))) // has the totals written
+		before, err = s.Stats(ctx)
+		require.NoError(t, err)
+		require.NoError(t, s.Close())
+	}
+
+	s = opened(t, Config{Path: path, Policies: asking})
+	for _, number := range []string{"447700900002", "447700900003"} {
+		require.NoError(t, s.Record(ctx, delivered("a", number)))
+	}
+	require.Equal(t, 4, awaited(ctx, t, s)["plan"])
+	require.NoError(t, s.Close())
+}
+
+func TestABatchThatCannotBeReadStopsTheCountOfWhatIsAwaited(t *testing.T) {
+	path := t.TempDir()
+	s := opened(t, Config{Path: path, Policies: asking})
+	require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon.Add(time.Second), News: sentTo("a", 3)}))
+	require.Equal(t, map[string]int{"plan": 3}, awaited(t.Context(), t, s))
+	require.NoError(t, s.Close())
+	older(t, path)
+	db, err := bolt.Open(filepath.Join(path, "dlrloop.db"), 0o600, nil)
+	require.NoError(t, err)
+	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
+		n, _ := tx.Bucket(bucketBatches).Cursor().First()
+		return tx.Bucket(bucketBatches).Delete(n)
+	}))
+	require.NoError(t, db.Close())
+	_, err = Open(t.Context(), Config{Path: path, Policies: asking})
+	require.ErrorContains(t, err, "totals: ")
+}
+
+// awaited is what is awaited by plan.
+func awaited(ctx context.Context, t *testing.T, s *Store) map[string]int {
+	t.Helper()
+	stats, err := s.Stats(ctx)
+	require.NoError(t, err)
+	plans := make(map[string]int)
+	for _, p := range stats {
+		plans[p.Plan] = p.Feedback.Awaited
+	}
+	return plans
+}
