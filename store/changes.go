@@ -36,7 +36,9 @@ type Taken struct {
 type Tally struct {
 	PendingTasks, DeadTasks   int
 	Owed, Dropped, Sent, Dead int // recipients by feedback state; owed ones are dropped while the batch wants no feedback
-	Awaited                   int // messages that no report has brought to a final status and that Sinch is still to be asked after
+	// Awaited are messages that no report has brought to a final status and that Sinch is still to be asked after; none of a
+	// batch that waited for its send_at when it was last heard of.
+	Awaited int
 }
 
 // Tally is what the batch adds to the totals of its plan.
@@ -51,7 +53,7 @@ func (b *Batch) Tally() Tally {
 	if b.Dead != nil {
 		t.DeadTasks = 1
 	}
-	if b.Check != nil && !b.Check.Due.IsZero() {
+	if b.Check != nil && !b.Check.Due.IsZero() && !b.Facts.SendAt.After(b.LastAt) {
 		t.Awaited = b.Lacking()
 	}
 	return t

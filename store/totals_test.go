@@ -66,3 +66,15 @@ func TestTallyAddAndSub(t *testing.T) {
 	sum.Sub(a)
 	require.Equal(t, a, sum)
 }
+
+// A campaign that is scheduled for tonight is not awaited this morning.
+func TestAScheduledBatchIsNotAwaitedBeforeItLeaves(t *testing.T) {
+	l := newLedger(t, asking)
+	f := sends(2)
+	f.SendAt = at(100)
+	l.fold(arrives(5, f))
+	require.NotNil(t, l.batch.Check)
+	require.Zero(t, l.batch.Tally().Awaited)
+	l.fold(arrives(101, f))
+	require.Equal(t, 2, l.batch.Tally().Awaited)
+}

@@ -49,7 +49,7 @@ func (m *machine) look(t *rapid.T) {
 		}
 		require.Equal(t, counts, row.Feedback)
 		require.Equal(t, b.everyone, row.Everyone)
-		if row.Check != nil && !row.Check.Due.IsZero() {
+		if row.Check != nil && !row.Check.Due.IsZero() && !row.Facts.SendAt.After(row.LastAt) {
 			tally.Awaited += row.Lacking()
 		}
 		tally.Sent, tally.Dead = tally.Sent+counts.Sent, tally.Dead+counts.Dead

@@ -1,0 +1,167 @@
+package dashboards
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/grafana/grafana-foundation-sdk/go/cog"
+	"github.com/grafana/grafana-foundation-sdk/go/common"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
+)
+
+const (
+	tag     = "dlrloop" // of every dashboard: what their links go by
+	docs    = "https://github.com/dlrloop/dlrloop/blob/main/docs/"
+	runbook = docs + "runbook.md"
+)
+
+// board is one dashboard.
+type board struct {
+	uid         string // also the name of its file; in links and bookmarks, so it never changes
+	title       string
+	description string
+	byPlan      bool // the variable plan is offered
+	sections    []section
+}
+
+// section is a heading and the panels under it.
+type section struct {
+	title  string
+	panels []panel
+}
+
+func boards() []board { return []board{overview(), feedback(), campaigns(), store()} }
+
+// Files returns every dashboard as JSON, by the name of its file.
+func Files() (map[string][]byte, error) {
+	files := make(map[string][]byte)
+	for _, b := range boards() {
+		d, err := b.build()
+		if err != nil {
+			return nil, fmt.Errorf("dashboard %s: %w", b.uid, err)
+		}
+		if files[b.uid+".json"], err = encode(d); err != nil {
+			return nil, fmt.Errorf("dashboard %s: %w", b.uid, err)
+		}
+	}
+	return files, nil
+}
+
+// encode writes < > & as they are: no HTML is made of it, and people read the queries.
+func encode(d dashboard.Dashboard) ([]byte, error) {
+	text, err := json.MarshalIndent(d, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	text = []byte(strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(string(text)))
+	return append(bytes.TrimSpace(text), '\n'), nil
+}
+
+func (b board) build() (dashboard.Dashboard, error) {
+	d, err := dashboard.NewDashboardBuilder(b.title).
+		Uid(b.uid).
+		Description(b.description).
+		Tags([]string{tag}).
+		Timezone("browser").
+		Time("now-6h", "now").
+		Refresh("30s").
+		Tooltip(dashboard.DashboardCursorSyncCrosshair).
+		Link(dashboard.NewDashboardLinkBuilder("dlrloop").
+			Type(dashboard.DashboardLinkTypeDashboards).
+			Tags([]string{tag}).
+			Tooltip("The other dashboards, of the same plans and time").
+			IncludeVars(true).
+			KeepTime(true)).
+		Link(dashboard.NewDashboardLinkBuilder("Runbook").
+			Type(dashboard.DashboardLinkTypeLink).
+			Url(runbook).
+			Icon("doc").
+			Tooltip("What each alert means and what to do").
+			TargetBlank(true)).
+		Annotation(starts()).
+		Build()
+	if err != nil {
+		return dashboard.Dashboard{}, err
+	}
+	if d.Templating.List, err = b.variables(); err != nil {
+		return dashboard.Dashboard{}, err
+	}
+	showControls(&d)
+	d.Panels, err = b.place()
+	return d, err
+}
+
+// showControls takes back that links and marks hide in a menu, as the builders have it.
+func showControls(d *dashboard.Dashboard) {
+	for i := range d.Links {
+		d.Links[i].Placement = nil
+	}
+	for i := range d.Annotations.List {
+		d.Annotations.List[i].Placement = nil
+	}
+}
+
+// starts marks in every graph when an instance started anew.
+func starts() *dashboard.AnnotationQueryBuilder {
+	return dashboard.NewAnnotationQueryBuilder().
+		Name("Restarts").
+		Datasource(source()).
+		Enable(true).
+		IconColor(orange).
+		Target(prometheus.NewDataqueryBuilder().
+			Datasource(source()).
+			Expr(expand(restarts)).
+			LegendFormat("{{instance}}").
+			RefId("Restarts"))
+}
+
+// variables are what a reader can choose: the datasource, one deployment, and of that instances and plans.
+func (b board) variables() ([]dashboard.VariableModel, error) {
+	chosen := []cog.Builder[dashboard.VariableModel]{
+		dashboard.NewDatasourceVariableBuilder("datasource").Label("Data source").Type("prometheus"),
+		ask("job", "Job", `label_values(dlrloop_build_info, job)`).Current(option("dlrloop", "dlrloop")),
+		several("instance", "Instance", `label_values(dlrloop_build_info{job=~"$job"}, instance)`),
+	}
+	if b.byPlan {
+		chosen = append(chosen, several("plan", "Plan", `label_values(dlrloop_callbacks_total{job=~"$job"}, plan)`))
+	}
+	models := make([]dashboard.VariableModel, len(chosen))
+	for i, c := range chosen {
+		var err error
+		if models[i], err = c.Build(); err != nil {
+			return nil, err
+		}
+	}
+	return models, nil
+}
+
+func ask(name, label, query string) *dashboard.QueryVariableBuilder {
+	return dashboard.NewQueryVariableBuilder(name).
+		Label(label).
+		Datasource(source()).
+		Query(dashboard.StringOrMap{String: new(query)}).
+		Definition(query).
+		Refresh(dashboard.VariableRefreshOnTimeRangeChanged).
+		Sort(dashboard.VariableSortNaturalAsc)
+}
+
+// several may be chosen at once, and all are at first: those too that come later.
+func several(name, label, query string) *dashboard.QueryVariableBuilder {
+	return ask(name, label, query).Multi(true).IncludeAll(true).AllValue(".*").Current(option("All", "$__all"))
+}
+
+func option(text, value string) dashboard.VariableOption {
+	return dashboard.VariableOption{
+		Selected: new(true),
+		Text:     dashboard.StringOrArrayOfString{String: new(text)},
+		Value:    dashboard.StringOrArrayOfString{String: new(value)},
+	}
+}
+
+// source is the Prometheus that the reader chose.
+func source() common.DataSourceRef {
+	return common.DataSourceRef{Type: new("prometheus"), Uid: new("${datasource}")}
+}

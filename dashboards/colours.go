@@ -1,0 +1,101 @@
+package dashboards
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+)
+
+// The colours: the palette of Okabe and Ito, and four more that keep apart from those and from each other for people who
+// see red, green or blue differently. A test measures it.
+const (
+	green     = "#009E73"
+	vermilion = "#D55E00"
+	purple    = "#CC79A7"
+	orange    = "#E69F00"
+	yellow    = "#F0E442"
+	sky       = "#56B4E9"
+	blue      = "#0072B2"
+	darkRed   = "#990000"
+	violet    = "#9955FF"
+	plum      = "#773355"
+	pale      = "#BBDDBB"
+)
+
+// palette has a colour by the name of a series. A name has the same colour wherever it stands.
+type palette map[string]string
+
+// statuses has the colour of every status.
+func statuses() palette {
+	return palette{
+		"Delivered": green, "Failed": vermilion, "Rejected": purple, "Expired": orange, "Aborted": darkRed, "Cancelled": violet,
+		"Deleted": plum, "Unknown": yellow, "Dispatched": sky, "Queued": blue, "other": pale,
+	}
+}
+
+// ended are the final statuses of a message that was not cancelled by who sent it.
+func ended() []string {
+	return []string{"Delivered", "Failed", "Rejected", "Aborted", "Expired", "Deleted", "Unknown"}
+}
+
+// results is what becomes of messages, callbacks and calls in other words than a status.
+func results() palette {
+	return palette{
+		"delivered": green, "undelivered": vermilion, "unknown": yellow,
+		"stored": green, "inbound": sky, "quarantined": pale, "busy": orange, "failed": vermilion, "canceled": violet,
+		"unauthorized": darkRed, "too_large": plum, "shed": purple, "incomplete": blue, "unknown_plan": yellow,
+		"accepted": green, "earned": sky, "dead": vermilion, "requeued": yellow, "expired": orange,
+		"pending": sky, "dropped": plum,
+		"rate_limited": yellow, "server": vermilion, "timeout": orange, "network": darkRed, "auth": purple,
+		"not_enabled_or_unknown": sky, "rejected": blue, "other": pale,
+		"found": green, "missing": orange,
+		"2xx": green, "4xx": orange, "5xx": vermilion, "unreachable": darkRed, "refused": purple,
+		"recorded": green, "late": orange, "lost": vermilion, "unreadable": pale,
+		"p50": sky, "p95": orange, "p99": vermilion,
+	}
+}
+
+// of returns the colours of these names alone.
+func (p palette) of(names ...string) palette {
+	chosen := make(palette, len(names))
+	for _, name := range names {
+		chosen[name] = p[name]
+	}
+	return chosen
+}
+
+// overrides give every name its colour.
+func (p palette) overrides() []dashboard.DashboardFieldConfigSourceOverrides {
+	all := make([]dashboard.DashboardFieldConfigSourceOverrides, 0, len(p))
+	for _, name := range slices.Sorted(maps.Keys(p)) {
+		all = append(all, override(name, dashboard.DynamicConfigValue{Id: "color", Value: fixed(p[name])}))
+	}
+	return all
+}
+
+// override sets properties of the field called name.
+func override(name string, properties ...dashboard.DynamicConfigValue) dashboard.DashboardFieldConfigSourceOverrides {
+	return dashboard.DashboardFieldConfigSourceOverrides{
+		Matcher: dashboard.MatcherConfig{Id: "byName", Options: name}, Properties: properties,
+	}
+}
+
+func fixed(colour string) dashboard.FieldColor {
+	return dashboard.FieldColor{Mode: dashboard.FieldColorModeIdFixed, FixedColor: new(colour)}
+}
+
+// A figure's colour says how it stands: green, orange from warn on, vermilion from bad on.
+func risingTo(warn, bad float64) []dashboard.Threshold {
+	return []dashboard.Threshold{{Color: green}, {Value: new(warn), Color: orange}, {Value: new(bad), Color: vermilion}}
+}
+
+// zeroIsGood is green at zero and vermilion above.
+func zeroIsGood() []dashboard.Threshold {
+	return []dashboard.Threshold{{Color: green}, {Value: new(1e-9), Color: vermilion}}
+}
+
+// fallingTo is green from good on, orange from warn on, vermilion below.
+func fallingTo(good, warn float64) []dashboard.Threshold {
+	return []dashboard.Threshold{{Color: vermilion}, {Value: new(warn), Color: orange}, {Value: new(good), Color: green}}
+}

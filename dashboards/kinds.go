@@ -1,0 +1,149 @@
+package dashboards
+
+import (
+	"github.com/grafana/grafana-foundation-sdk/go/cog"
+	"github.com/grafana/grafana-foundation-sdk/go/common"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/heatmap"
+	"github.com/grafana/grafana-foundation-sdk/go/stat"
+	"github.com/grafana/grafana-foundation-sdk/go/statetimeline"
+	"github.com/grafana/grafana-foundation-sdk/go/table"
+	"github.com/grafana/grafana-foundation-sdk/go/text"
+	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
+	"github.com/grafana/grafana-foundation-sdk/go/units"
+)
+
+// lines is a graph with a line for each series.
+func lines(p panel) (dashboard.Panel, error) { return graph(p).FillOpacity(8).Build() }
+
+// stacked is a graph of series that add up to something.
+func stacked(p panel) (dashboard.Panel, error) {
+	return graph(p).
+		FillOpacity(60).
+		Stacking(common.NewStackingConfigBuilder().Mode(common.StackingModeNormal).Group("A")).
+		Build()
+}
+
+func graph(p panel) *timeseries.PanelBuilder {
+	return timeseries.NewPanelBuilder().
+		DrawStyle(common.GraphDrawStyleLine).
+		LineWidth(1).
+		ShowPoints(common.VisibilityModeAuto). // a lone value between gaps is seen
+		Legend(legend(p)).
+		Tooltip(common.NewVizTooltipOptionsBuilder().Mode(common.TooltipDisplayModeMulti).Sort(common.SortOrderDescending))
+}
+
+// legend is a table with figures where there is room for one.
+func legend(p panel) *common.VizLegendOptionsBuilder {
+	l := common.NewVizLegendOptionsBuilder().ShowLegend(true)
+	if p.width < columns/2 {
+		return l.DisplayMode(common.LegendDisplayModeList).Placement(common.LegendPlacementBottom).Calcs([]string{})
+	}
+	return l.DisplayMode(common.LegendDisplayModeTable).Placement(common.LegendPlacementRight).Calcs([]string{"mean", "max"})
+}
+
+// figure is one number: the latest, over how it went, or that of the whole time range.
+func figure(p panel) (dashboard.Panel, error) { return big(p, common.BigValueTextModeAuto).Build() }
+
+// named is a number for each series, with its name.
+func named(p panel) (dashboard.Panel, error) {
+	return big(p, common.BigValueTextModeValueAndName).Build()
+}
+
+func big(p panel, mode common.BigValueTextMode) *stat.PanelBuilder {
+	curve := common.BigValueGraphModeArea
+	if p.queries[0].overWholeRange() || mode == common.BigValueTextModeValueAndName {
+		curve = common.BigValueGraphModeNone
+	}
+	return stat.NewPanelBuilder().
+		ReduceOptions(common.NewReduceDataOptionsBuilder().Calcs([]string{"lastNotNull"})).
+		ColorMode(common.BigValueColorModeValue).
+		GraphMode(curve).
+		TextMode(mode).
+		JustifyMode(common.BigValueJustifyModeAuto).
+		Orientation(common.VizOrientationAuto)
+}
+
+// states is a band for each series, coloured by what its value means.
+func states(panel) (dashboard.Panel, error) {
+	return statetimeline.NewPanelBuilder().
+		ShowValue(common.VisibilityModeNever).
+		MergeValues(true).
+		RowHeight(.8).
+		FillOpacity(80).
+		Legend(common.NewVizLegendOptionsBuilder().
+			ShowLegend(true).
+			DisplayMode(common.LegendDisplayModeList).
+			Placement(common.LegendPlacementBottom).
+			Calcs([]string{})).
+		Tooltip(common.NewVizTooltipOptionsBuilder().Mode(common.TooltipDisplayModeSingle).Sort(common.SortOrderNone)).
+		Build()
+}
+
+// heat is a heat map of a classic histogram: time to the right, buckets upwards.
+func heat(p panel) (dashboard.Panel, error) {
+	return heatmap.NewPanelBuilder().
+		Calculate(false). // the buckets are counted already
+		Color(heatmap.NewHeatmapColorOptionsBuilder().
+			Mode(heatmap.HeatmapColorModeScheme).
+			Scheme("Viridis").
+			Scale(heatmap.HeatmapColorScaleExponential).
+			Exponent(.5).
+			Steps(64)).
+		YAxis(heatmap.NewYAxisConfigBuilder().Unit(p.unit).AxisPlacement(common.AxisPlacementLeft)).
+		CellGap(1).
+		FilterValues(heatmap.NewFilterValueRangeBuilder().Le(1e-9)).
+		ShowValue(common.VisibilityModeNever).
+		ShowLegend().
+		Tooltip(heatmap.NewHeatmapTooltipBuilder().Mode(common.TooltipDisplayModeSingle).YHistogram(true).ShowColorScale(true)).
+		Build()
+}
+
+// countries is a table with a line for each country and a column for each query, the largest last column first.
+func countries(p panel) (dashboard.Panel, error) {
+	names := map[string]string{"country": "Country"}
+	for i, q := range p.queries {
+		names["Value #"+refID(i)] = q.legend
+	}
+	drawn, err := table.NewPanelBuilder().
+		ShowHeader(true).
+		Footer(common.NewTableFooterOptionsBuilder().Show(false).Reducer([]string{})).
+		WithTransformation(dashboard.DataTransformerConfig{Id: "merge", Options: map[string]any{}}).
+		WithTransformation(dashboard.DataTransformerConfig{Id: "organize", Options: map[string]any{
+			"excludeByName": map[string]bool{"Time": true},
+			"renameByName":  names,
+		}}).
+		SortBy([]cog.Builder[common.TableSortByFieldState]{
+			common.NewTableSortByFieldStateBuilder().DisplayName(p.queries[len(p.queries)-1].legend).Desc(true),
+		}).
+		Build()
+	if err != nil {
+		return dashboard.Panel{}, err
+	}
+	drawn.FieldConfig = &dashboard.FieldConfigSource{Overrides: []dashboard.DashboardFieldConfigSourceOverrides{
+		bar(columnDelivered), bar(columnUnknown), override(columnMessages, dashboard.DynamicConfigValue{Id: "decimals", Value: 0}),
+	}}
+	return drawn, nil
+}
+
+// The columns of the table of countries.
+const (
+	columnDelivered = "Delivered"
+	columnUnknown   = "Unknown"
+	columnMessages  = "Messages"
+)
+
+// bar shows a share in a column as a bar of the status's colour.
+func bar(column string) dashboard.DashboardFieldConfigSourceOverrides {
+	return override(column,
+		dashboard.DynamicConfigValue{Id: "unit", Value: units.PercentUnit},
+		dashboard.DynamicConfigValue{Id: "max", Value: 1},
+		dashboard.DynamicConfigValue{Id: "color", Value: fixed(statuses()[column])},
+		dashboard.DynamicConfigValue{Id: "custom.cellOptions", Value: map[string]string{"type": "gauge", "mode": "basic"}},
+	)
+}
+
+// words is text alone.
+func words(p panel) (dashboard.Panel, error) {
+	return text.NewPanelBuilder().Mode(text.TextModeMarkdown).Content(p.text).Build()
+}

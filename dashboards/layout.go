@@ -1,0 +1,61 @@
+package dashboards
+
+import (
+	"slices"
+
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+)
+
+// columns is how wide Grafana's grid is.
+const columns = 24
+
+// skyline is how high each column is filled.
+type skyline [columns]uint32
+
+// put finds the highest place where a panel fits, the leftmost of those, and fills it.
+func (s *skyline) put(width, height uint32) dashboard.GridPos {
+	best := dashboard.GridPos{W: width, H: height, Y: ^uint32(0)}
+	for x := range columns - width + 1 {
+		if y := slices.Max(s[x : x+width]); y < best.Y {
+			best.X, best.Y = x, y
+		}
+	}
+	s.fill(best.X, best.X+width, best.Y+height)
+	return best
+}
+
+// row takes the whole width below everything.
+func (s *skyline) row() dashboard.GridPos {
+	y := slices.Max(s[:])
+	s.fill(0, columns, y+1)
+	return dashboard.GridPos{W: columns, H: 1, Y: y}
+}
+
+func (s *skyline) fill(from, to, height uint32) {
+	for x := from; x < to; x++ {
+		s[x] = height
+	}
+}
+
+// place draws every panel at its place: sections from top to bottom, in each from left to right.
+func (b board) place() ([]dashboard.PanelOrRowPanel, error) {
+	var (
+		placed []dashboard.PanelOrRowPanel
+		filled skyline
+	)
+	id := func() uint32 { return uint32(len(placed) + 1) }
+	for _, s := range b.sections {
+		placed = append(placed, dashboard.PanelOrRowPanel{RowPanel: &dashboard.RowPanel{
+			Type: "row", Title: new(s.title), Id: id(), GridPos: new(filled.row()), Panels: []dashboard.Panel{},
+		}})
+		for _, p := range s.panels {
+			drawn, err := p.draw()
+			if err != nil {
+				return nil, err
+			}
+			drawn.Id, drawn.GridPos = new(id()), new(filled.put(p.width, p.height))
+			placed = append(placed, dashboard.PanelOrRowPanel{Panel: &drawn})
+		}
+	}
+	return placed, nil
+}

@@ -1,0 +1,50 @@
+package dashboards
+
+import (
+	"encoding/json"
+	"io"
+	"strings"
+)
+
+// Query is a panel's query as a Prometheus without Grafana takes it: every variable has a value.
+type Query struct {
+	Dashboard  string `json:"dashboard"`
+	Panel      string `json:"panel"`
+	Expr       string `json:"expr"`
+	MayBeEmpty bool   `json:"mayBeEmpty"` // what it shows need not have happened, or not be configured
+}
+
+// Queries returns every query of every dashboard, for all jobs, instances and plans.
+func Queries() []Query {
+	var all []Query
+	for _, b := range boards() {
+		all = append(all, Query{Dashboard: b.uid, Panel: "Restarts", Expr: fill(restarts), MayBeEmpty: true})
+		for _, s := range b.sections {
+			for _, p := range s.panels {
+				for _, q := range p.queries {
+					all = append(all, Query{Dashboard: b.uid, Panel: p.title, Expr: fill(q.expr), MayBeEmpty: q.mayBeEmpty})
+				}
+			}
+		}
+	}
+	return all
+}
+
+// WriteQueries writes Queries, one JSON object a line.
+func WriteQueries(out io.Writer) error {
+	lines := json.NewEncoder(out)
+	lines.SetEscapeHTML(false) // people read it
+	for _, q := range Queries() {
+		if err := lines.Encode(q); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fill gives every variable a value: those of Grafana that are spans of time first, since $__range begins no other.
+func fill(expr string) string {
+	return strings.NewReplacer(
+		step, "1m", wholeRange, "5m", "$job", ".*", "$instance", ".*", "$plan", ".*",
+	).Replace(expand(expr))
+}

@@ -1,0 +1,233 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/simulator"
+)
+
+const (
+	figuresPlan  = "figures"
+	figuresToken = "figures-token"
+)
+
+// figures are what is counted in more than one place.
+type figures struct {
+	Messages   map[string]int // by status
+	Duplicates int
+	Delivered  int // messages
+	Routed     int // of them, those to the country of batches whose reports name their recipients
+	Stored     int // callbacks answered 200
+	Accepted   int // recipients whose feedback Sinch took
+	Dropped    int // recipients whose batch wants no feedback
+	Owed       int
+	Calls      map[bool]int // feedback calls, by whether they were answered 202
+	Awaited    int
+}
+
+// TestPrometheusFigures requires the figures that dlrloop tells, those that Prometheus has of it, and Sinch's own account to be equal, after
+// bad days on which reports are repeated, overtaken and lost, and feedback calls fail in every way.
+func TestPrometheusFigures(t *testing.T) {
+	sinch, origin := newForgetfulSinch(t)
+	t.Setenv("DLRLOOP_PLANS_0_RECONCILE_SILENCE", "1s")
+	t.Setenv("DLRLOOP_PLANS_0_RECONCILE_RATE", "20")
+	t.Setenv("DLRLOOP_PLANS_0_FEEDBACK_TIMEOUT", "1s")
+	p := newProgram(t, figuresPlan, figuresToken, "figures-secret", origin)
+	require.NoError(t, sinch.SetCallbackURL(figuresPlan, "http://"+p.public+"/webhooks/"+figuresPlan))
+	p.start()
+	classic := startPrometheus(t, p.private)
+	native := startPrometheus(t, p.private, nativeHistograms)
+	before := time.Now()
+	eventually(t, "scraped", func() bool { return classic.scrapedSince(before) && native.scrapedSince(before) })
+
+	for number := range 3 * len(kinds) {
+		send(t, p, number)
+	}
+	eventually(t, "at rest", func() bool {
+		quiet := sinch.Settled() // first: what Sinch sends after this is not told yet
+		told := toldFigures(p)
+		return quiet && pendingTasks(p) == 0 && told.Owed == 0 && told.Awaited == 0
+	})
+	rest := time.Now()
+	eventually(t, "scraped", func() bool { return classic.scrapedSince(rest) && native.scrapedSince(rest) })
+
+	ledger := sinch.Ledger()
+	account := accountFigures(ledger)
+	require.Positive(t, account.Calls[false], "no feedback call failed")
+	told := toldFigures(p)
+	require.Positive(t, told.Duplicates, "nothing was repeated")
+	for _, scraped := range []figures{scrapedFigures(classic), scrapedFigures(native)} {
+		assert.Equal(t, told.Messages, scraped.Messages)
+		assert.Equal(t, told.Duplicates, scraped.Duplicates)
+		assert.Equal(t, told.Accepted, scraped.Accepted)
+		assert.Equal(t, told.Dropped, scraped.Dropped)
+		assert.Equal(t, told.Owed, scraped.Owed)
+		assert.Equal(t, told.Awaited, scraped.Awaited)
+
+		assert.Equal(t, account.Delivered, scraped.Delivered)
+		assert.Equal(t, account.Routed, scraped.Routed)
+		assert.Equal(t, account.Stored, scraped.Stored)
+		assert.Equal(t, account.Calls, scraped.Calls)
+		assert.Equal(t, account.Accepted, scraped.Accepted)
+	}
+	requireNativeHistograms(t, classic, native)
+}
+
+// requireNativeHistograms requires a native histogram to have counted what the classic one did.
+func requireNativeHistograms(t *testing.T, classic, native *prometheus) {
+	t.Helper()
+	const delivered = `dlrloop_delivery_latency_seconds{status="Delivered"}`
+	require.Empty(t, native.query(`{__name__=~"dlrloop_.+_bucket"}`))
+	count := classic.number(`dlrloop_delivery_latency_seconds_count{status="Delivered"}`)
+	require.Positive(t, count)
+	require.Equal(t, count, native.number("histogram_count("+delivered+")"))
+	require.InDelta(t, classic.number(`dlrloop_delivery_latency_seconds_sum{status="Delivered"}`), native.number("histogram_sum("+delivered+")"), 1e-6)
+	// A native bucket ends a tenth above where it begins. The classic ones know on which side of their bounds the median is.
+	median := native.number("histogram_quantile(0.5, " + delivered + ")")
+	for _, s := range classic.query(`dlrloop_delivery_latency_seconds_bucket{status="Delivered"}`) {
+		bound, err := strconv.ParseFloat(s.labels["le"], 64)
+		require.NoError(t, err)
+		if s.value < count/2 {
+			require.GreaterOrEqual(t, median*1.1, bound)
+		} else {
+			require.LessOrEqual(t, median, bound*1.1)
+		}
+	}
+	require.Positive(t, native.number(`histogram_quantile(0.5, sum(rate(dlrloop_delivery_latency_seconds[5m])))`))
+}
+
+// newForgetfulSinch is a simulated Sinch on bad days, some of whose reports are never called back.
+func newForgetfulSinch(t *testing.T) (*simulator.Simulator, string) {
+	t.Helper()
+	sinch, err := simulator.New(simulator.Config{
+		Plans:     []simulator.Plan{{ID: figuresPlan, Token: figuresToken, Secret: "figures-secret"}},
+		Seed:      1,
+		BadDays:   simulator.BadDays{Lost: 0.03, Upstream: 0.1, LateBy: 200 * time.Millisecond},
+		RetryUnit: 50 * time.Millisecond,
+		Pace:      50 * time.Millisecond,
+	})
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- sinch.Run(ctx) }()
+	api := httptest.NewServer(sinch.API())
+	t.Cleanup(func() {
+		sinch.ClearFaults()
+		api.Close()
+		stop()
+		require.NoError(t, <-ended)
+	})
+	return sinch, api.URL
+}
+
+// send sends a batch through the gateway, to France if its report is to name nobody, else to Britain.
+func send(t *testing.T, p *program, number int) {
+	t.Helper()
+	kind, country := kinds[number%len(kinds)], "4477"
+	if kind == "summary" {
+		country = "336"
+	}
+	to := make([]string, 40)
+	for i := range to {
+		to[i] = fmt.Sprintf("%s%08d", country, number*len(to)+i)
+	}
+	body, err := json.Marshal(map[string]any{
+		"from": "12025550100", "to": to, "body": "figures", "delivery_report": kind, "feedback_enabled": number%3 != 0,
+	})
+	require.NoError(t, err)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+p.private+"/xms/v1/"+figuresPlan+"/batches", bytes.NewReader(body))
+	require.NoError(t, err)
+	r.Header.Set("Authorization", "Bearer "+figuresToken)
+	r.Header.Set("Content-Type", "application/json")
+	answer, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	require.Equal(t, http.StatusCreated, answer.StatusCode)
+}
+
+// toldFigures are those that dlrloop's API tells.
+func toldFigures(p *program) figures {
+	p.t.Helper()
+	var stats struct {
+		Plans []struct {
+			Duplicates, Awaited int
+			Messages            []struct {
+				Status   string
+				Messages int
+			}
+			Feedback struct{ Owed, Sent, Dropped int }
+		}
+	}
+	p.get("/api/v1/stats", &stats)
+	f := figures{Messages: map[string]int{}}
+	for _, plan := range stats.Plans {
+		for _, m := range plan.Messages {
+			f.Messages[m.Status] += m.Messages
+		}
+		f.Duplicates += plan.Duplicates
+		f.Awaited += plan.Awaited
+		f.Accepted += plan.Feedback.Sent
+		f.Dropped += plan.Feedback.Dropped
+		f.Owed += plan.Feedback.Owed
+	}
+	return f
+}
+
+// scrapedFigures are those that Prometheus has.
+func scrapedFigures(p *prometheus) figures {
+	p.t.Helper()
+	f := figures{
+		Messages:   p.by("status", `sum by (status) (dlrloop_messages_total)`),
+		Duplicates: int(p.number(`sum(dlrloop_duplicates_total)`)),
+		Delivered:  int(p.number(`sum(dlrloop_messages_total{status="Delivered"})`)),
+		Routed:     int(p.number(`sum(dlrloop_route_messages_total{country="GB", result="delivered"})`)),
+		Stored:     int(p.number(`sum(dlrloop_callbacks_total{outcome="stored"})`)),
+		Accepted:   int(p.number(`sum(dlrloop_feedback_recipients_total{result="accepted"})`)),
+		Dropped:    int(p.number(`sum(dlrloop_feedback_task_recipients{state="dropped"})`)),
+		Owed:       int(p.number(`sum(dlrloop_feedback_task_recipients{state="pending"})`)),
+		Awaited:    int(p.number(`sum(dlrloop_messages_awaited)`)),
+		Calls:      map[bool]int{},
+	}
+	for reason, calls := range p.by("reason", `sum by (reason) (dlrloop_feedback_calls_total)`) {
+		f.Calls[reason == "accepted"] += calls
+	}
+	return f
+}
+
+// accountFigures are those that Sinch can know.
+func accountFigures(l simulator.Ledger) figures {
+	f := figures{Calls: map[bool]int{}, Accepted: len(l.AppliedFeedback())}
+	for _, b := range l.Batches {
+		for _, r := range b.Recipients {
+			if r.Status != "Delivered" {
+				continue
+			}
+			f.Delivered++
+			if b.Report != "summary" {
+				f.Routed++
+			}
+		}
+	}
+	for _, c := range l.Callbacks {
+		for _, a := range c.Attempts {
+			if a.Status == http.StatusOK {
+				f.Stored++
+			}
+		}
+	}
+	for _, c := range l.Feedback {
+		f.Calls[c.Status == http.StatusAccepted]++
+	}
+	return f
+}
