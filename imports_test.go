@@ -31,7 +31,10 @@ var imports = map[string][]string{
 	"sinch":           {"dlr"},
 	"store":           {"dlr"},
 	"store/boltstore": {"dlr", "store"},
+	"store/pgstore":   {"dlr", "store"},
 	"store/storetest": {"dlr", "store"},
+
+	"store/pgstore/pgtest": {},
 }
 
 // owners are the libraries that only some packages know.
@@ -39,6 +42,8 @@ var owners = map[string][]string{
 	"github.com/gin-gonic/gin":            {"handlers"},
 	"github.com/prometheus/client_golang": {"metrics", "server"},
 	"go.etcd.io/bbolt":                    {"store/boltstore"},
+	"github.com/jackc/pgx/v5":             {"store/pgstore", "store/pgstore/pgtest"},
+	"github.com/pressly/goose/v3":         {"store/pgstore"},
 }
 
 func TestImports(t *testing.T) {

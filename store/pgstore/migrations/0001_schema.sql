@@ -1,0 +1,112 @@
+-- Every table is led by the slot: a stable hash of plan and batch id, modulo meta.slots. What belongs to one batch lies in
+-- one slot, so a commit of one slot never leaves it. Keys compare by their bytes. Times are given by the program, in UTC.
+
+-- +goose Up
+CREATE TABLE meta (
+    id    smallint PRIMARY KEY CHECK (id = 1),
+    slots integer NOT NULL CHECK (slots BETWEEN 1 AND 1024),
+    salt  bytea NOT NULL
+);
+
+-- A batch without first_at was only just named, by the transaction that fills it. The microseconds of first_at tell those
+-- apart that were first heard of in the same millisecond. reference is the start of the SHA-256 of the client reference.
+CREATE TABLE batch (
+    slot        smallint NOT NULL,
+    plan        text COLLATE "C" NOT NULL,
+    batch_id    text COLLATE "C" NOT NULL,
+    chunk       bigint NOT NULL DEFAULT 0,
+    first_at    timestamptz,
+    last_at     timestamptz,
+    reference   bytea,
+    due         timestamptz,
+    dead        boolean NOT NULL DEFAULT false,
+    check_due   timestamptz,
+    lease       text,
+    lease_until timestamptz,
+    row         bytea,
+    PRIMARY KEY (slot, plan, batch_id)
+) WITH (fillfactor = 70);
+CREATE INDEX batch_first ON batch (slot, first_at, plan, batch_id);
+CREATE INDEX batch_reference ON batch (slot, reference, first_at, plan, batch_id) WHERE reference IS NOT NULL;
+CREATE INDEX batch_due ON batch (slot, plan, due, batch_id) WHERE due IS NOT NULL;
+CREATE INDEX batch_dead ON batch (slot, plan, batch_id) WHERE dead;
+CREATE INDEX batch_check ON batch (slot, plan, check_due, batch_id) WHERE check_due IS NOT NULL;
+
+-- first_at is the batch's: a number's batches are listed by it.
+CREATE TABLE recipient (
+    slot     smallint NOT NULL,
+    plan     text COLLATE "C" NOT NULL,
+    batch_id text COLLATE "C" NOT NULL,
+    digits   text COLLATE "C" NOT NULL,
+    number   text NOT NULL,
+    first_at timestamptz NOT NULL,
+    feedback smallint NOT NULL,
+    status   text NOT NULL,
+    row      bytea NOT NULL,
+    PRIMARY KEY (slot, plan, batch_id, digits)
+) WITH (fillfactor = 70);
+CREATE INDEX recipient_number ON recipient (slot, digits, first_at, plan, batch_id);
+
+CREATE TABLE report_log (
+    slot        smallint NOT NULL,
+    plan        text COLLATE "C" NOT NULL,
+    batch_id    text COLLATE "C" NOT NULL,
+    chunk       bigint NOT NULL,
+    place       bigint NOT NULL,
+    received_at timestamptz NOT NULL,
+    type        text NOT NULL,
+    source      smallint NOT NULL,
+    raw         bytea NOT NULL,
+    PRIMARY KEY (slot, plan, batch_id, chunk, place)
+);
+
+CREATE TABLE minute_count (
+    slot     smallint NOT NULL,
+    minute   timestamptz NOT NULL,
+    plan     text COLLATE "C" NOT NULL,
+    status   text COLLATE "C" NOT NULL,
+    messages bigint NOT NULL,
+    PRIMARY KEY (slot, minute, plan, status)
+) WITH (fillfactor = 70);
+
+CREATE TABLE total (
+    slot          smallint NOT NULL,
+    plan          text COLLATE "C" NOT NULL,
+    batches       bigint NOT NULL,
+    recipients    bigint NOT NULL,
+    duplicates    bigint NOT NULL,
+    polled        bigint NOT NULL,
+    quarantined   bigint NOT NULL,
+    pending_tasks bigint NOT NULL,
+    dead_tasks    bigint NOT NULL,
+    owed          bigint NOT NULL,
+    dropped       bigint NOT NULL,
+    sent          bigint NOT NULL,
+    dead          bigint NOT NULL,
+    awaited       bigint NOT NULL,
+    PRIMARY KEY (slot, plan)
+) WITH (fillfactor = 30);
+
+CREATE TABLE message_total (
+    slot     smallint NOT NULL,
+    plan     text COLLATE "C" NOT NULL,
+    status   text COLLATE "C" NOT NULL,
+    class    text COLLATE "C" NOT NULL,
+    messages bigint NOT NULL,
+    PRIMARY KEY (slot, plan, status, class)
+) WITH (fillfactor = 30);
+
+CREATE TABLE quarantine (
+    slot        smallint NOT NULL,
+    received_at timestamptz NOT NULL,
+    id          text COLLATE "C" NOT NULL,
+    plan        text NOT NULL,
+    reason      text NOT NULL,
+    type        text NOT NULL,
+    size        bigint NOT NULL,
+    raw         bytea NOT NULL,
+    PRIMARY KEY (slot, received_at, id)
+);
+
+-- +goose Down
+DROP TABLE quarantine, message_total, total, minute_count, report_log, recipient, batch, meta;

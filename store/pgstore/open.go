@@ -1,0 +1,195 @@
+package pgstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// Config says where and how a Store keeps things. Only URL is needed.
+type Config struct {
+	URL      string         // postgres://…, or keywords and values as libpq has them. It may hold a password
+	Policies store.Policies // how plans earn feedback; nil gives every plan the zero Policy
+	Observer store.Observer
+
+	Committer store.CommitterConfig // of each lane
+	Lanes     int                   // groups that are committed side by side; default 4
+	PoolSize  int                   // most connections; default Lanes + 8. What the URL says of it does not count
+	Slots     int                   // fixed when the schema is made, at most 1024; default 32
+
+	QuarantineEntries int // most entries kept, default 10 000
+	QuarantineBytes   int // most bytes kept, default 64 MiB
+}
+
+func (c Config) withDefaults() Config {
+	if c.Policies == nil {
+		c.Policies = func(string) store.Policy { return store.Policy{} }
+	}
+	if c.Lanes <= 0 {
+		c.Lanes = 4
+	}
+	if c.PoolSize <= 0 {
+		c.PoolSize = c.Lanes + 8
+	}
+	if c.Slots <= 0 {
+		c.Slots = 32
+	}
+	if c.QuarantineEntries <= 0 {
+		c.QuarantineEntries = 10_000
+	}
+	if c.QuarantineBytes <= 0 {
+		c.QuarantineBytes = 64 << 20
+	}
+	return c
+}
+
+// Store keeps everything in one database. See the package's documentation.
+type Store struct {
+	config Config
+	pool   *pgxpool.Pool
+	slots  int
+	salt   []byte
+	lanes  []*store.Committer[recorded]
+	leases leases
+	births births
+
+	gauging   sync.Mutex // held by whoever reads figures and publishes them: older ones never replace newer ones
+	published atomic.Pointer[store.Gauges]
+	refreshed sync.WaitGroup
+
+	closing sync.Once
+	closed  atomic.Bool
+	stop    context.CancelFunc // of what runs beside the lanes
+	ended   chan struct{}      // never closed: what is in the database is known whatever becomes of a connection
+}
+
+var _ store.Store = (*Store)(nil)
+
+// connectTime is how long making a connection may take, unless the URL says so.
+const connectTime = 5 * time.Second
+
+// Open connects to the database and brings its schema to this version. A database that a newer version has changed is an
+// error. ctx bounds nothing but the start.
+func Open(ctx context.Context, c Config) (*Store, error) {
+	c = c.withDefaults()
+	if c.URL == "" {
+		return nil, errors.New("open store: no URL given")
+	}
+	pc, err := pgxpool.ParseConfig(c.URL)
+	if err != nil {
+		return nil, errors.New("open store: the URL is not understood") // pgx would quote it
+	}
+	pc.MaxConns = int32(c.PoolSize)
+	if pc.ConnConfig.ConnectTimeout == 0 {
+		pc.ConnConfig.ConnectTimeout = connectTime
+	}
+	if pc.ConnConfig.RuntimeParams["application_name"] == "" {
+		pc.ConnConfig.RuntimeParams["application_name"] = "dlrloop"
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, pc)
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	s := &Store{config: c, pool: pool, ended: make(chan struct{})}
+	if err := s.start(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Store) start(ctx context.Context) error {
+	if err := migrateSchema(ctx, s.pool); err != nil {
+		return err
+	}
+	var err error
+	if s.slots, s.salt, err = readMeta(ctx, s.pool, s.config.Slots); err != nil {
+		return err
+	}
+	if err := s.refresh(ctx); err != nil {
+		return err
+	}
+	s.lanes = make([]*store.Committer[recorded], s.config.Lanes)
+	for i := range s.lanes {
+		s.lanes[i] = store.NewCommitter(s.config.Committer, func(r recorded) int { return r.size }, s.commit)
+	}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	s.refreshed.Go(func() { s.refreshing(running) })
+	return nil
+}
+
+// slotOf is the slot of a batch. It is part of the format.
+func (s *Store) slotOf(key store.BatchKey) int16 {
+	h := sha256.New()
+	h.Write(s.salt)
+	h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(key.Plan))))
+	h.Write([]byte(key.Plan))
+	h.Write([]byte(key.BatchID))
+	return int16(binary.BigEndian.Uint64(h.Sum(nil)) % uint64(s.slots))
+}
+
+// Ready returns nil while the database takes writes.
+func (s *Store) Ready(ctx context.Context) error {
+	var readOnly string
+	if err := s.pool.QueryRow(ctx, `SELECT current_setting('transaction_read_only')`).Scan(&readOnly); err != nil {
+		return s.readError(err)
+	}
+	if readOnly == "on" {
+		return errors.New("the database is read-only")
+	}
+	return nil
+}
+
+// Done is never closed: a Store of this kind does not end itself.
+func (s *Store) Done() <-chan struct{} { return s.ended }
+
+// Err is nil: see Done.
+func (s *Store) Err() error { return nil }
+
+// Close commits what is queued, gives back the tasks that were claimed and not settled, and closes all connections.
+func (s *Store) Close() error {
+	s.closing.Do(func() {
+		s.closed.Store(true)
+		s.stop()
+		for _, lane := range s.lanes {
+			lane.Close()
+		}
+		s.giveBack()
+		s.refreshed.Wait()
+		s.pool.Close()
+	})
+	return nil
+}
+
+// readError is what a caller is told of a statement that failed with err.
+func (s *Store) readError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case s.closed.Load():
+		return store.ErrClosed
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrCursor):
+		return err
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("read: %w", err)
+	}
+	s.trouble("read", err)
+	return fmt.Errorf("read: %w", err)
+}
+
+// trouble tells of a failure.
+func (s *Store) trouble(operation string, err error) {
+	if o := s.config.Observer.Failed; o != nil {
+		o(operation, err)
+	}
+}

@@ -1,0 +1,115 @@
+package pgtest
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// databases makes and drops databases of one server.
+type databases struct {
+	admin    url.URL           // of a database to connect to for it
+	settings map[string]string // of every database; those of a server of ours are the server's
+	prepare  func(ctx context.Context, url string) error
+
+	once     sync.Once
+	template string // the URL of the prepared one, empty when there is none
+	err      error
+}
+
+// create makes a copy of the prepared database, or an empty one, and returns its URL.
+func (d *databases) create(ctx context.Context) (string, error) {
+	if d.prepare == nil {
+		return d.make(ctx, "")
+	}
+	d.once.Do(func() { d.err = d.fill(ctx) })
+	if d.err != nil {
+		return "", d.err
+	}
+	return d.make(ctx, d.template)
+}
+
+// fill makes the database that the others are copies of.
+func (d *databases) fill(ctx context.Context) error {
+	address, err := d.make(ctx, "")
+	if err != nil {
+		return err
+	}
+	d.template = address
+	if err := d.prepare(ctx, address); err != nil {
+		return fmt.Errorf("prepare the database to copy: %w", err)
+	}
+	return nil
+}
+
+func (d *databases) make(ctx context.Context, template string) (string, error) {
+	address := d.admin
+	address.Path = "/dlrloop_test_" + strings.ToLower(rand.Text())
+	address.RawPath = ""
+	name := quoted(address)
+	create := "CREATE DATABASE " + name
+	if template != "" {
+		of, err := url.Parse(template)
+		if err != nil {
+			return "", err
+		}
+		create += " TEMPLATE " + quoted(*of)
+	}
+	statements := []string{create}
+	for _, setting := range slices.Sorted(maps.Keys(d.settings)) {
+		value := strings.ReplaceAll(d.settings[setting], "'", "''")
+		statements = append(statements,
+			fmt.Sprintf("ALTER DATABASE %s SET %s = '%s'", name, pgx.Identifier{setting}.Sanitize(), value))
+	}
+	if err := d.execute(ctx, statements...); err != nil {
+		return "", fmt.Errorf("make a test's database: %w", err)
+	}
+	return address.String(), nil
+}
+
+func (d *databases) drop(ctx context.Context, address string) error {
+	of, err := url.Parse(address)
+	if err != nil {
+		return err
+	}
+	if err := d.execute(ctx, "DROP DATABASE IF EXISTS "+quoted(*of)+" WITH (FORCE)"); err != nil {
+		return fmt.Errorf("drop a test's database: %w", err)
+	}
+	return nil
+}
+
+// close drops the prepared database.
+func (d *databases) close(ctx context.Context) error {
+	if d.template == "" {
+		return nil
+	}
+	return d.drop(ctx, d.template)
+}
+
+// execute has a connection of its own, so that none is open while nothing is made.
+func (d *databases) execute(ctx context.Context, statements ...string) (err error) {
+	connection, err := pgx.Connect(ctx, d.admin.String())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, connection.Close(ctx)) }()
+	for _, statement := range statements {
+		if _, err := connection.Exec(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// quoted is the name of the URL's database as SQL writes it.
+func quoted(address url.URL) string {
+	return pgx.Identifier{strings.TrimPrefix(address.Path, "/")}.Sanitize()
+}

@@ -1,0 +1,150 @@
+package pgtest
+
+import (
+	"context"
+	"errors"
+	"os"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(orphan) != "" {
+		os.Exit(beOrphaned())
+	}
+	os.Exit(m.Run())
+}
+
+// needPostgreSQL skips a test that would else only skip the one within it.
+func needPostgreSQL(t *testing.T) {
+	t.Helper()
+	_, err := find(os.Getenv("PATH"), places())
+	need(t, err)
+}
+
+// shared is a server for the tests within a test, ended with it.
+func shared(t *testing.T, config Config) *Shared {
+	t.Helper()
+	needPostgreSQL(t)
+	s := &Shared{Config: config}
+	t.Cleanup(func() { require.NoError(t, s.close()) })
+	return s
+}
+
+func connect(t *testing.T, url string) *pgx.Conn {
+	t.Helper()
+	connection, err := pgx.Connect(t.Context(), url)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = connection.Close(context.Background()) }) // some tests have ended it
+	return connection
+}
+
+func execute(t *testing.T, connection *pgx.Conn, statement string) {
+	t.Helper()
+	_, err := connection.Exec(t.Context(), statement)
+	require.NoError(t, err)
+}
+
+// one is the value that the query returns.
+func one[V any](t *testing.T, connection *pgx.Conn, query string) V {
+	t.Helper()
+	var value V
+	require.NoError(t, connection.QueryRow(t.Context(), query).Scan(&value))
+	return value
+}
+
+const ours = `SELECT count(*) FROM pg_database WHERE datname LIKE 'dlrloop\_test\_%'`
+
+func TestDatabasesAreApart(t *testing.T) {
+	t.Setenv(Variable, "")
+	s := shared(t, Config{})
+	t.Run("use", func(t *testing.T) {
+		a, b := connect(t, s.Database(t)), connect(t, s.Database(t))
+		execute(t, a, `CREATE TABLE note (text text)`)
+		execute(t, a, `INSERT INTO note VALUES ('a')`)
+		execute(t, b, `CREATE TABLE note (text text)`)
+		assert.Equal(t, 1, one[int](t, a, `SELECT count(*) FROM note`))
+		assert.Equal(t, 0, one[int](t, b, `SELECT count(*) FROM note`))
+		assert.Equal(t, 2, one[int](t, a, ours))
+		assert.Equal(t, "off", one[string](t, a, `SHOW fsync`))
+		assert.Empty(t, one[string](t, a, `SHOW listen_addresses`))
+	})
+	admin := connect(t, s.databases.admin.String())
+	assert.Equal(t, 0, one[int](t, admin, ours), "dropped with the test")
+}
+
+func TestDatabaseIsDroppedWithThoseConnected(t *testing.T) {
+	t.Setenv(Variable, "")
+	s := shared(t, Config{})
+	var left *pgx.Conn
+	t.Run("use", func(t *testing.T) {
+		var err error
+		left, err = pgx.Connect(t.Context(), s.Database(t))
+		require.NoError(t, err)
+	})
+	assert.Error(t, left.Ping(t.Context()))
+	require.NoError(t, left.Close(t.Context()))
+}
+
+func TestDatabasesForTestsSideBySide(t *testing.T) {
+	t.Setenv(Variable, "")
+	prepared := 0
+	s := shared(t, Config{Prepare: func(ctx context.Context, url string) error {
+		prepared++
+		connection, err := pgx.Connect(ctx, url)
+		if err != nil {
+			return err
+		}
+		_, err = connection.Exec(ctx, `CREATE TABLE note AS SELECT 'prepared' AS text`)
+		return errors.Join(err, connection.Close(ctx))
+	}})
+	t.Run("use", func(t *testing.T) {
+		for range 6 {
+			t.Run("", func(t *testing.T) {
+				t.Parallel()
+				connection := connect(t, s.Database(t))
+				execute(t, connection, `INSERT INTO note VALUES ('mine')`)
+				assert.Equal(t, 2, one[int](t, connection, `SELECT count(*) FROM note`))
+			})
+		}
+	})
+	assert.Equal(t, 1, prepared)
+}
+
+func TestFailedPreparationFailsEveryDatabase(t *testing.T) {
+	s := Start(t, Config{Prepare: func(context.Context, string) error { return errors.New("no such column") }})
+	for range 2 {
+		_, err := s.databases.create(t.Context())
+		assert.ErrorContains(t, err, "prepare the database to copy: no such column")
+	}
+}
+
+func TestNamedServer(t *testing.T) {
+	named := Start(t, Config{})
+	admin := named.databases.admin
+	t.Setenv(Variable, admin.String())
+	t.Run("use", func(t *testing.T) {
+		s := shared(t, Config{
+			Settings: map[string]string{"default_transaction_isolation": "serializable", "application_name": "it's"},
+			Prepare:  func(context.Context, string) error { return nil },
+		})
+		connection := connect(t, s.Database(t))
+		assert.Nil(t, s.server)
+		assert.Equal(t, "serializable", one[string](t, connection, `SHOW default_transaction_isolation`))
+		assert.Equal(t, "it's", one[string](t, connection, `SHOW application_name`))
+		assert.Equal(t, 2, one[int](t, connection, ours), "the test's and the prepared one")
+	})
+	assert.Equal(t, 0, one[int](t, connect(t, admin.String()), ours), "nothing is left on it")
+}
+
+func TestNamedServerIsAURL(t *testing.T) {
+	for _, named := range []string{"host=db password=secret", "postgres://user:secret@db:port/"} {
+		t.Setenv(Variable, named)
+		err := new(Shared).open(t.Context())
+		require.ErrorContains(t, err, "DLRLOOP_TEST_POSTGRES is not a URL")
+		assert.NotContains(t, err.Error(), "secret")
+	}
+}

@@ -1,0 +1,175 @@
+package pgstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dlrloop/dlrloop/store"
+)
+
+const (
+	saveBatches = `
+UPDATE batch b SET chunk = k.chunk, first_at = k.first_at, last_at = k.last_at, reference = k.reference, due = k.due,
+    dead = k.dead, check_due = k.check_due, lease = nullif(k.lease, ''), lease_until = CASE WHEN k.lease = '' THEN NULL ELSE b.lease_until END,
+    row = k.row
+FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[], $6::timestamptz[], $7::bytea[], $8::timestamptz[],
+    $9::boolean[], $10::timestamptz[], $11::text[], $12::bytea[])
+    AS k (slot, plan, batch_id, chunk, first_at, last_at, reference, due, dead, check_due, lease, row)
+WHERE b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id`
+
+	saveRecipients = `
+INSERT INTO recipient (slot, plan, batch_id, digits, number, first_at, feedback, status, row)
+SELECT slot, plan, batch_id, digits, number, first_at, feedback, status, row
+FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::smallint[], $8::text[], $9::bytea[])
+    AS k (slot, plan, batch_id, digits, number, first_at, feedback, status, row)
+ON CONFLICT (slot, plan, batch_id, digits) DO UPDATE SET feedback = excluded.feedback, status = excluded.status, row = excluded.row`
+
+	saveReports = `
+INSERT INTO report_log (slot, plan, batch_id, chunk, place, received_at, type, source, raw)
+SELECT slot, plan, batch_id, chunk, place, received_at, type, source, raw
+FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::timestamptz[], $7::text[], $8::smallint[], $9::bytea[])
+    AS k (slot, plan, batch_id, chunk, place, received_at, type, source, raw)`
+)
+
+// save writes what the fold made of the rows.
+func (st *step) save(ctx context.Context, tx pgx.Tx) error {
+	var queue pgx.Batch
+	if len(st.batches) > 0 {
+		if err := st.queueBatches(&queue); err != nil {
+			return err
+		}
+		if err := st.queueRecipients(&queue); err != nil {
+			return err
+		}
+		st.queueReports(&queue)
+	}
+	st.queueMinutes(&queue)
+	st.queueQuarantined(&queue)
+	queueTotals(&queue, st.totals) // last: they are what other transactions wait for
+	return tx.SendBatch(ctx, &queue).Close()
+}
+
+func (st *step) queueBatches(queue *pgx.Batch) error {
+	var (
+		k                keys
+		chunks           []int64
+		first, last      []time.Time
+		references, rows [][]byte
+		due, checks      []*time.Time
+		dead             []bool
+		leases           []string
+	)
+	for _, b := range st.batches {
+		batch, chunk := b.rows.Batch, b.rows.Chunk
+		if len(b.rows.Log) == 0 {
+			chunk--
+		}
+		row, err := encode(batch)
+		if err != nil {
+			return err
+		}
+		k.add(b.slot, b.key)
+		chunks = append(chunks, int64(chunk))
+		first, last = append(first, b.born), append(last, batch.LastAt)
+		references = append(references, referenceOf(batch.ClientReference))
+		due = append(due, dueOf(batch))
+		dead = append(dead, batch.Dead != nil)
+		checks = append(checks, checkOf(batch))
+		leases = append(leases, b.lease)
+		rows = append(rows, row)
+	}
+	queue.Queue(saveBatches, k.slots, k.plans, k.ids, chunks, first, last, references, due, dead, checks, leases, rows)
+	return nil
+}
+
+// referenceOf is what a client reference is found by: the text may be longer than an index takes.
+func referenceOf(reference string) []byte {
+	if reference == "" {
+		return nil
+	}
+	sum := sha256.Sum256([]byte(reference))
+	return sum[:16]
+}
+
+func dueOf(b *store.Batch) *time.Time {
+	if b.Task == nil {
+		return nil
+	}
+	return &b.Task.Due
+}
+
+func checkOf(b *store.Batch) *time.Time {
+	if b.Check == nil || b.Check.Due.IsZero() {
+		return nil
+	}
+	return &b.Check.Due
+}
+
+func (st *step) queueRecipients(queue *pgx.Batch) error {
+	var (
+		k                         keys
+		digits, numbers, statuses []string
+		first                     []time.Time
+		feedback                  []int16
+		rows                      [][]byte
+	)
+	for _, b := range st.batches {
+		for _, d := range slices.Sorted(maps.Keys(b.rows.Recipients)) {
+			r := b.rows.Recipients[d]
+			if !r.Changed {
+				continue
+			}
+			row, err := encode(&r.Recipient)
+			if err != nil {
+				return err
+			}
+			held, _ := r.State()
+			k.add(b.slot, b.key)
+			digits, numbers, statuses = append(digits, text(d)), append(numbers, text(r.Number)), append(statuses, text(string(held.Status)))
+			first = append(first, b.born)
+			feedback = append(feedback, int16(r.Feedback))
+			rows = append(rows, row)
+		}
+	}
+	if len(rows) > 0 {
+		queue.Queue(saveRecipients, k.slots, k.plans, k.ids, digits, numbers, first, feedback, statuses, rows)
+	}
+	return nil
+}
+
+func (st *step) queueReports(queue *pgx.Batch) {
+	var (
+		k              keys
+		chunks, places []int64
+		received       []time.Time
+		types          []string
+		sources        []int16
+		raws           [][]byte
+	)
+	for _, b := range st.batches {
+		for i, l := range b.rows.Log {
+			k.add(b.slot, b.key)
+			chunks, places = append(chunks, int64(b.rows.Chunk)), append(places, int64(i))
+			received = append(received, l.ReceivedAt)
+			types = append(types, text(string(l.Type)))
+			sources = append(sources, int16(l.Source))
+			raws = append(raws, notNull(l.Raw))
+		}
+	}
+	if len(raws) > 0 {
+		queue.Queue(saveReports, k.slots, k.plans, k.ids, chunks, places, received, types, sources, raws)
+	}
+}
+
+// notNull is b, empty instead of nil.
+func notNull(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}

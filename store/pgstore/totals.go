@@ -1,0 +1,111 @@
+package pgstore
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dlrloop/dlrloop/store"
+)
+
+const (
+	addMinutes = `
+INSERT INTO minute_count (slot, minute, plan, status, messages)
+SELECT slot, minute, plan, status, messages
+FROM unnest($1::smallint[], $2::timestamptz[], $3::text[], $4::text[], $5::bigint[]) AS k (slot, minute, plan, status, messages)
+ON CONFLICT (slot, minute, plan, status) DO UPDATE SET messages = minute_count.messages + excluded.messages`
+
+	addTotals = `
+INSERT INTO total (slot, plan, batches, recipients, duplicates, polled, quarantined,
+    pending_tasks, dead_tasks, owed, dropped, sent, dead, awaited)
+SELECT slot, plan, batches, recipients, duplicates, polled, quarantined, pending_tasks, dead_tasks, owed, dropped, sent, dead, awaited
+FROM unnest($1::smallint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+    $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[])
+    AS k (slot, plan, batches, recipients, duplicates, polled, quarantined, pending_tasks, dead_tasks, owed, dropped, sent, dead, awaited)
+ON CONFLICT (slot, plan) DO UPDATE SET
+    batches = total.batches + excluded.batches, recipients = total.recipients + excluded.recipients,
+    duplicates = total.duplicates + excluded.duplicates, polled = total.polled + excluded.polled,
+    quarantined = total.quarantined + excluded.quarantined,
+    pending_tasks = total.pending_tasks + excluded.pending_tasks, dead_tasks = total.dead_tasks + excluded.dead_tasks,
+    owed = total.owed + excluded.owed, dropped = total.dropped + excluded.dropped, sent = total.sent + excluded.sent,
+    dead = total.dead + excluded.dead, awaited = total.awaited + excluded.awaited`
+
+	addMessages = `
+INSERT INTO message_total (slot, plan, status, class, messages)
+SELECT slot, plan, status, class, messages
+FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[]) AS k (slot, plan, status, class, messages)
+ON CONFLICT (slot, plan, status, class) DO UPDATE SET messages = message_total.messages + excluded.messages`
+)
+
+// queueMinutes adds what was newly counted to the timeseries.
+func (st *step) queueMinutes(queue *pgx.Batch) {
+	var (
+		slots           []int16
+		minutes         []time.Time
+		plans, statuses []string
+		messages        []int64
+	)
+	sorted := slices.SortedFunc(maps.Keys(st.minutes), func(a, b slotMinute) int {
+		return cmp.Or(cmp.Compare(a.slot, b.slot), a.Minute.Compare(b.Minute), strings.Compare(a.Plan, b.Plan), cmp.Compare(a.Status, b.Status))
+	})
+	for _, k := range sorted {
+		slots, minutes = append(slots, k.slot), append(minutes, k.Minute)
+		plans, statuses = append(plans, text(k.Plan)), append(statuses, string(k.Status))
+		messages = append(messages, int64(st.minutes[k]))
+	}
+	if len(slots) > 0 {
+		queue.Queue(addMinutes, slots, minutes, plans, statuses, messages)
+	}
+}
+
+// queueTotals adds to the totals of slots and plans.
+func queueTotals(queue *pgx.Batch, totals map[slotPlan]*store.PlanStats) {
+	var (
+		slots   []int16
+		plans   []string
+		columns [12][]int64
+
+		messageSlots             []int16
+		messagePlans             []string
+		messageStatuses, classes []string
+		messages                 []int64
+	)
+	sorted := slices.SortedFunc(maps.Keys(totals), func(a, b slotPlan) int {
+		return cmp.Or(cmp.Compare(a.slot, b.slot), strings.Compare(a.plan, b.plan))
+	})
+	for _, k := range sorted {
+		t := totals[k]
+		slots, plans = append(slots, k.slot), append(plans, text(k.plan))
+		for i, n := range columnsOf(t) {
+			columns[i] = append(columns[i], int64(*n))
+		}
+		for _, m := range t.Messages {
+			messageSlots, messagePlans = append(messageSlots, k.slot), append(messagePlans, text(k.plan))
+			messageStatuses, classes = append(messageStatuses, string(m.Status)), append(classes, string(m.Class))
+			messages = append(messages, int64(m.Messages))
+		}
+	}
+	if len(messages) > 0 {
+		queue.Queue(addMessages, messageSlots, messagePlans, messageStatuses, classes, messages)
+	}
+	if len(slots) > 0 {
+		arguments := []any{slots, plans}
+		for _, c := range columns {
+			arguments = append(arguments, c)
+		}
+		queue.Queue(addTotals, arguments...)
+	}
+}
+
+// columnsOf are the figures of table total in its order.
+func columnsOf(t *store.PlanStats) [12]*int {
+	f := &t.Feedback
+	return [12]*int{
+		&t.Batches, &t.Recipients, &t.Duplicates, &t.Polled, &t.Quarantined,
+		&f.PendingTasks, &f.DeadTasks, &f.Owed, &f.Dropped, &f.Sent, &f.Dead, &f.Awaited,
+	}
+}
