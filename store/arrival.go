@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"time"
 
 	"github.com/dlrloop/dlrloop/dlr"
@@ -12,6 +13,23 @@ type Arrival struct {
 	Plan string    // the service plan; never empty
 	At   time.Time // when it was taken in, UTC, cut to the millisecond
 	News News      // what it says; one of the types below
+}
+
+// Check returns an error for what no store could keep; a callback that the webhook let through never is such.
+func (a Arrival) Check() error {
+	if a.Plan == "" {
+		return errors.New("record: no plan")
+	}
+	if a.News == nil {
+		return errors.New("record: no news")
+	}
+	if r, ok := a.News.(Report); ok && r.Report == nil {
+		return errors.New("record: no report")
+	}
+	if _, ok := a.News.(Quarantined); !ok && a.News.Batch() == "" {
+		return errors.New("record: no batch id")
+	}
+	return nil
 }
 
 // News is one of Report, Quarantined, Facts, Confirmation, Settlement, Requeue, Checked.

@@ -186,7 +186,7 @@ func (s *Store) recover(ctx context.Context, tail []frame) error {
 // Record makes a durable.
 func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 	a = cut(a)
-	if err := check(a); err != nil {
+	if err := a.Check(); err != nil {
 		return err
 	}
 	encoded, err := encodeArrival(a)
@@ -202,23 +202,6 @@ func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 		s.leases.settle(settles.Lease, false)
 	}
 	return err
-}
-
-// check refuses what no store could keep; a callback that the webhook let through never is.
-func check(a store.Arrival) error {
-	if a.Plan == "" {
-		return errors.New("record: no plan")
-	}
-	if a.News == nil {
-		return errors.New("record: no news")
-	}
-	if r, ok := a.News.(store.Report); ok && r.Report == nil {
-		return errors.New("record: no report")
-	}
-	if _, ok := a.News.(store.Quarantined); !ok && a.News.Batch() == "" {
-		return errors.New("record: no batch id")
-	}
-	return nil
 }
 
 // probe is the room that a try of Ready asks for: that of many small arrivals.

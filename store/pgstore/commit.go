@@ -42,29 +42,12 @@ func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 		return store.ErrClosed
 	}
 	a.At = a.At.UTC().Truncate(time.Millisecond)
-	if err := check(a); err != nil {
+	if err := a.Check(); err != nil {
 		return err
 	}
 	a = own(a)
 	r := recorded{arrival: a, slot: s.slotOf(store.BatchKey{Plan: a.Plan, BatchID: a.News.Batch()}), size: sizeOf(a)}
 	return s.lanes[int(r.slot)%len(s.lanes)].Record(ctx, r)
-}
-
-// check refuses what no store could keep; a callback that the webhook let through never is.
-func check(a store.Arrival) error {
-	if a.Plan == "" {
-		return errors.New("record: no plan")
-	}
-	if a.News == nil {
-		return errors.New("record: no news")
-	}
-	if r, ok := a.News.(store.Report); ok && r.Report == nil {
-		return errors.New("record: no report")
-	}
-	if _, ok := a.News.(store.Quarantined); !ok && a.News.Batch() == "" {
-		return errors.New("record: no batch id")
-	}
-	return nil
 }
 
 // own copies the bytes that a caller who gave up might use again.
