@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/store/pgstore/pgtest"
 )
 
 // TestMain lets the test binary be a subject, as the program does.
@@ -54,6 +57,38 @@ func TestEverySubjectTakesEveryReport(t *testing.T) {
 	require.Len(t, profiles, 2*len(r.subjects))
 }
 
+func TestSubjectsOnPostgreSQL(t *testing.T) {
+	r := newRun(t)
+	r.subjects, r.folder = []subject{subjectPostgres, subjectStored}, reachable(t)
+	end, err := r.startCluster(t.Context(), 3*recipients, func(line string) { t.Log(line) })
+	if errors.Is(err, pgtest.ErrNotFound) {
+		t.Skip(err)
+	}
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, end()) })
+	for range 2 { // what the first round left in the database counts for nothing in the second
+		all, err := r.all(t.Context(), func(line string) { t.Log(line) })
+		require.NoError(t, err)
+		for _, s := range r.subjects {
+			f := all[8][s][0]
+			require.Equal(t, r.reports.len(), f.reports)
+			require.Positive(t, f.database.cpu)
+			require.Greater(t, f.database.wal, int64(100*f.reports))
+			require.Positive(t, f.database.table)
+			require.Positive(t, f.database.connections)
+		}
+	}
+}
+
+// reachable is a folder that PostgreSQL's account can reach.
+func reachable(t *testing.T) string {
+	t.Helper()
+	folder, err := os.MkdirTemp("", "bench-")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(folder)) })
+	return folder
+}
+
 func TestASubjectThatDoesNotServe(t *testing.T) {
 	r := newRun(t)
 	_, err := r.one(t.Context(), "sqlite", 1)
@@ -84,16 +119,16 @@ func TestTheDriverEndsWithItsContext(t *testing.T) {
 }
 
 func TestVerifyFindsWhatIsLost(t *testing.T) {
-	stats := `{"plans":[{"duplicates":0,"quarantined":0,"messages":[{"status":"Delivered","class":"none","messages":3},
+	stats := `{"plans":[{"plan":"bench000","duplicates":0,"quarantined":0,"messages":[{"status":"Delivered","class":"none","messages":3},
 		{"status":"Dispatched","class":"queue","messages":2}],"feedback":{"owed":1,"sent":2,"dead":0}}]}`
 	k := keeping(t, stats)
-	require.NoError(t, verify(t.Context(), k, [statuses]int{dispatched: 2, delivered: 3}))
-	require.EqualError(t, verify(t.Context(), k, [statuses]int{dispatched: 2, delivered: 4}),
+	require.NoError(t, verify(t.Context(), k, planOf(0), [statuses]int{dispatched: 2, delivered: 3}))
+	require.EqualError(t, verify(t.Context(), k, planOf(0), [statuses]int{dispatched: 2, delivered: 4}),
 		"4 reports of Delivered were acknowledged, 3 are kept")
-	require.ErrorContains(t, verifyFeedback(t.Context(), k, 4), "4 recipients earned feedback")
+	require.ErrorContains(t, verifyFeedback(t.Context(), k, planOf(0), 4), "4 recipients earned feedback")
 	k = keeping(t, strings.Replace(stats, `"duplicates":0`, `"duplicates":1`, 1))
-	require.ErrorContains(t, verify(t.Context(), k, [statuses]int{dispatched: 2, delivered: 3}), "1 reports count as duplicates")
-	require.Error(t, verify(t.Context(), keeping(t, `{"plans":[]}`), [statuses]int{}))
+	require.ErrorContains(t, verify(t.Context(), k, planOf(0), [statuses]int{dispatched: 2, delivered: 3}), "1 reports count as duplicates")
+	require.Error(t, verify(t.Context(), keeping(t, `{"plans":[]}`), planOf(0), [statuses]int{}))
 }
 
 // serving is the address of a server with this handler.

@@ -14,17 +14,18 @@ import (
 // process is a subject in a process of its own.
 type process struct {
 	place
+	plan    string // that it takes reports of
 	command *exec.Cmd
 	stdin   io.Closer
 }
 
-// start starts a subject with folder for its own, and returns when it serves.
-func start(ctx context.Context, s subject, folder, upstream, profiles string) (*process, error) {
+// start starts a subject with folder for its own, or a database, and returns when it serves.
+func start(ctx context.Context, s subject, folder, upstream, plan, database, profiles string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	p := &process{command: exec.CommandContext(ctx, self, "-serve", string(s), "-dir", folder, "-upstream", upstream, "-profile", profiles)}
+	p := &process{plan: plan, command: exec.CommandContext(ctx, self, "-serve", string(s), "-dir", folder, "-upstream", upstream, "-plan", plan, "-database", database, "-profile", profiles)}
 	p.command.Stderr = os.Stderr
 	if p.stdin, err = p.command.StdinPipe(); err != nil {
 		return nil, err

@@ -10,7 +10,6 @@ import (
 )
 
 const (
-	plan   = "bench"
 	secret = "bench-secret"
 	// recipients is how many each batch has.
 	recipients = 1000
@@ -57,7 +56,7 @@ func planned(batches int, seed uint64) []report {
 
 // body is the report as Sinch would write it.
 func (r report) body() []byte {
-	number := fmt.Sprintf("447700%02d%04d", r.batch%100, r.recipient) // unique in the batch
+	number := number(r.batch*recipients + r.recipient)
 	at := began.Add(time.Duration(r.recipient*61+r.batch*17) * time.Millisecond)
 	if r.status == dispatched {
 		return fmt.Appendf(nil, dispatchedBody, batchID(r.batch), number, stamp(at), r.batch)
@@ -65,6 +64,10 @@ func (r report) body() []byte {
 	at = at.Add(7661 * time.Millisecond)
 	return fmt.Appendf(nil, deliveredBody, stamp(at), batchID(r.batch), r.batch, at.Format("2006-01-02T15:04:00Z"), number)
 }
+
+// number is the nth of many numbers, no two of a hundred million the same and neighbours far apart, as the recipients of a
+// campaign are.
+func number(n int) string { return fmt.Sprintf("4477%08d", n*61_803_399%100_000_000) }
 
 func stamp(t time.Time) string { return t.Format("2006-01-02T15:04:05.000Z") }
 
@@ -95,11 +98,21 @@ func newRequests(reports []report) *requests {
 			"Content-Type: application/json\r\nContent-Length: %d\r\n"+
 			"x-sinch-webhook-signature: %s\r\nx-sinch-webhook-signature-algorithm: HmacSHA256\r\n"+
 			"x-sinch-webhook-signature-nonce: %s\r\nx-sinch-webhook-signature-timestamp: %s\r\n\r\n%s",
-			plan, len(body), base64.StdEncoding.EncodeToString(mac.Sum(nil)), nonce, timestamp, body)
+			planOf(0), len(body), base64.StdEncoding.EncodeToString(mac.Sum(nil)), nonce, timestamp, body)
 		q.ends = append(q.ends, len(q.bytes))
 		q.status = append(q.status, r.status)
 	}
 	return q
+}
+
+// planOf is the nth plan. All names are equally long.
+func planOf(n int) string { return fmt.Sprintf("bench%03d", n) }
+
+// address has all requests bring reports of a plan.
+func (q *requests) address(plan string) {
+	for i := range q.len() {
+		copy(q.at(i)[len("POST /webhooks/"):], plan)
+	}
 }
 
 func (q *requests) len() int { return len(q.ends) }

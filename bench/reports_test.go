@@ -41,7 +41,7 @@ func TestBodiesAreReportsOfSinch(t *testing.T) {
 		require.Equal(t, dlr.RecipientSMS, r.Type)
 		require.Equal(t, batchID(7), r.BatchID)
 		require.Equal(t, "otp/0007", r.ClientReference)
-		require.Equal(t, []string{"447700070042"}, r.Entries[0].Recipients)
+		require.Equal(t, []string{number(7*recipients + 42)}, r.Entries[0].Recipients)
 	}
 	require.Equal(t, dlr.Dispatched, first.Entries[0].Status)
 	require.Equal(t, 401, first.Entries[0].Code)
@@ -60,7 +60,7 @@ func TestRequestsBringTheReportsInTheirOrder(t *testing.T) {
 		require.NoError(t, err)
 		body, err := io.ReadAll(request.Body)
 		require.NoError(t, err)
-		require.Equal(t, "/webhooks/"+plan, request.URL.Path)
+		require.Equal(t, "/webhooks/"+planOf(0), request.URL.Path)
 		require.Equal(t, string(r.body()), string(body))
 		require.Equal(t, r.status, q.status[i])
 		require.Zero(t, rest.Buffered(), "one request and nothing else")

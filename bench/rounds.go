@@ -20,6 +20,8 @@ type run struct {
 	profiles    string // folder; empty for none
 
 	upstream *upstream
+	cluster  *cluster // nil when no subject is on PostgreSQL
+	stored   int      // how often the subject stored was measured
 	reports  *requests
 }
 
@@ -28,6 +30,9 @@ type figures struct {
 	throughput     float64 // answers a second
 	p50, p99, p999 time.Duration
 	cpu            time.Duration // of the subject, for each report
+
+	reports  int   // in all
+	database usage // of PostgreSQL, in all
 }
 
 // results are the figures of each subject by the number of connections, a round after the other.
@@ -54,25 +59,34 @@ func (r *run) all(ctx context.Context, progress func(string)) (results, error) {
 	return all, nil
 }
 
-// one measures one subject, which begins with an empty folder.
+// one measures one subject, which begins with an empty folder or a database of its own.
 func (r *run) one(ctx context.Context, s subject, connections int) (f figures, err error) {
 	folder, err := os.MkdirTemp(r.folder, string(s)+"-")
 	if err != nil {
 		return f, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	r.upstream.wanted.Store(s == subjectFeedback)
-	p, err := start(ctx, s, folder, r.upstream.url, r.profiles)
+	url, drop, err := r.database(ctx, s)
 	if err != nil {
 		return f, err
 	}
-	m, err := drive(ctx, p.Public, r.reports, load{connections, r.warmup, r.measured})
-	if err == nil && p.Private != "" {
-		err = verify(ctx, p.Private, m.acknowledged)
+	defer func() { err = errors.Join(err, drop()) }()
+	plan := planOf(0)
+	if s == subjectStored {
+		r.stored++ // its database has what was reported in the rounds before
+		plan = planOf(r.stored)
 	}
-	if err == nil && s == subjectFeedback {
-		err = verifyFeedback(ctx, p.Private, m.acknowledged[delivered])
+	r.reports.address(plan)
+	r.upstream.wanted.Store(s == subjectFeedback)
+	p, err := start(ctx, s, folder, r.upstream.url, plan, url, r.profiles)
+	if err != nil {
+		return f, err
 	}
+	var m *measurement
+	used, err := r.used(ctx, url, func() (err error) {
+		m, err = r.load(ctx, s, p, connections)
+		return err
+	})
 	if err := errors.Join(err, p.stop()); err != nil {
 		return f, err
 	}
@@ -82,8 +96,36 @@ func (r *run) one(ctx context.Context, s subject, connections int) (f figures, e
 	}
 	return figures{
 		throughput: m.throughput(), p50: m.quantile(.5), p99: m.quantile(.99), p999: m.quantile(.999),
-		cpu: p.cpu() / time.Duration(sent),
+		cpu: p.cpu() / time.Duration(sent), reports: sent, database: used,
 	}, nil
+}
+
+// load drives a subject and looks whether it keeps what it acknowledged.
+func (r *run) load(ctx context.Context, s subject, p *process, connections int) (*measurement, error) {
+	m, err := drive(ctx, p.Public, r.reports, load{connections, r.warmup, r.measured})
+	if err == nil && p.Private != "" {
+		err = verify(ctx, p.Private, p.plan, m.acknowledged)
+	}
+	if err == nil && s == subjectFeedback {
+		err = verifyFeedback(ctx, p.Private, p.plan, m.acknowledged[delivered])
+	}
+	return m, err
+}
+
+// used is what PostgreSQL uses while something is done; nothing without a database.
+func (r *run) used(ctx context.Context, url string, do func() error) (u usage, err error) {
+	if url == "" {
+		return u, do()
+	}
+	before, err := r.cluster.usage(ctx, url)
+	if err != nil {
+		return u, err
+	}
+	if err := do(); err != nil {
+		return u, err
+	}
+	after, err := r.cluster.usage(ctx, url)
+	return after.sub(before), err
 }
 
 // spread is the middle of several values, with the least and the largest.

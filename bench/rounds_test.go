@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -28,14 +29,43 @@ func TestRatiosAreThoseOfTheRounds(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	ms := time.Millisecond
+	f := func(throughput float64, p50, p99, p999, cpu time.Duration) figures {
+		return figures{throughput: throughput, p50: p50, p99: p99, p999: p999, cpu: cpu}
+	}
 	all := results{64: {
-		subjectAppend:  {{20000, 2 * ms, 6 * ms, 9 * ms, 50 * time.Microsecond}, {10000, 4 * ms, 10 * ms, 20 * ms, 60 * time.Microsecond}},
-		subjectDlrloop: {{18000, 2 * ms, 9 * ms, 15 * ms, 60 * time.Microsecond}, {8000, 5 * ms, 20 * ms, 40 * ms, 80 * time.Microsecond}},
+		subjectAppend:   {f(20000, 2*ms, 6*ms, 9*ms, 50*time.Microsecond), f(10000, 4*ms, 10*ms, 20*ms, 60*time.Microsecond)},
+		subjectDlrloop:  {f(18000, 2*ms, 9*ms, 15*ms, 60*time.Microsecond), f(8000, 5*ms, 20*ms, 40*ms, 80*time.Microsecond)},
+		subjectPostgres: {f(9000, 4*ms, 18*ms, 30*ms, 90*time.Microsecond), f(4800, 5*ms, 20*ms, 40*ms, 90*time.Microsecond)},
 	}}
 	var out strings.Builder
-	require.NoError(t, table(&out, []int{64}, []subject{subjectAppend, subjectDlrloop}, all))
+	require.NoError(t, table(&out, []int{64}, []subject{subjectAppend, subjectDlrloop, subjectPostgres}, all))
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	require.Len(t, lines, 3)
-	require.Equal(t, []string{"64", "append", "15000", "3.00", "8.00", "14.5", "55", "1.00", "(1.00–1.00)", "1.00", "(1.00–1.00)"}, strings.Fields(lines[1]))
-	require.Equal(t, []string{"64", "dlrloop", "13000", "3.50", "14.50", "27.5", "70", "0.85", "(0.80–0.90)", "1.75", "(1.50–2.00)"}, strings.Fields(lines[2]))
+	require.Len(t, lines, 4)
+	require.Equal(t, []string{"64", "append", "15000", "3.00", "8.00", "14.5", "55", "1.00", "(1.00–1.00)", "1.00", "(1.00–1.00)"}, strings.Fields(lines[1])[:11])
+	require.Equal(t, []string{"64", "dlrloop", "13000", "3.50", "14.50", "27.5", "70", "0.85", "(0.80–0.90)", "1.75", "(1.50–2.00)"}, strings.Fields(lines[2])[:11])
+	require.Equal(t, []string{"0.55", "(0.50–0.60)", "1.00", "(1.00–1.00)"}, strings.Fields(lines[3])[11:])
+
+	out.Reset()
+	delete(all[64], subjectAppend)
+	require.NoError(t, table(&out, []int{64}, []subject{subjectDlrloop}, all))
+	require.Contains(t, out.String(), "–", "there is nothing to compare with")
+}
+
+func TestDatabaseTable(t *testing.T) {
+	used := usage{cpu: 100 * time.Millisecond, wal: 1_200_000, table: 600_000, indexes: 250_000, connections: 4}
+	all := results{64: {subjectPostgres: {{cpu: 90 * time.Microsecond, reports: 1000, database: used}}}}
+	var out strings.Builder
+	require.NoError(t, databaseTable(&out, []int{64}, []subject{subjectDlrloop, subjectPostgres}, all))
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	require.Len(t, lines, 2, "the others have no database")
+	require.Equal(t, []string{"64", "postgres", "90", "100", "1200", "600", "250", "4"}, strings.Fields(lines[1]))
+}
+
+// The processor time of a process that is not there is an error, not nothing.
+func TestProcessorTime(t *testing.T) {
+	used, err := processorTime(os.Getpid())
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, used, time.Duration(0))
+	_, err = processorTime(1 << 30)
+	require.ErrorContains(t, err, "is not in /proc")
 }

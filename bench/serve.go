@@ -30,11 +30,15 @@ const (
 	subjectAppend   subject = "append"   // appends the bodies to a flat file: what the disk allows
 	subjectDlrloop  subject = "dlrloop"  // the whole server; no batch wants feedback
 	subjectFeedback subject = "feedback" // the whole server; every batch wants feedback and gets it
+	subjectPostgres subject = "postgres" // as dlrloop, on PostgreSQL
+	subjectStored   subject = "stored"   // as postgres, with many recipients stored before
 )
 
 func (s subject) known() bool {
-	return s == subjectNull || s == subjectAppend || s == subjectDlrloop || s == subjectFeedback
+	return s == subjectNull || s == subjectAppend || s == subjectDlrloop || s == subjectFeedback || s.onPostgres()
 }
+
+func (s subject) onPostgres() bool { return s == subjectPostgres || s == subjectStored }
 
 // place is where a subject serves.
 type place struct {
@@ -43,31 +47,34 @@ type place struct {
 }
 
 // serve runs a subject in this process until ctx ends. serving is told once where it accepts.
-func serve(ctx context.Context, s subject, folder, upstream string, serving func(place)) error {
+func serve(ctx context.Context, o options, serving func(place)) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	switch s {
+	switch o.serve {
 	case subjectNull:
-		return serveBare(ctx, nothing{}, log, serving)
+		return serveBare(ctx, o.plan, nothing{}, log, serving)
 	case subjectAppend:
-		f, err := newFlat(folder)
+		f, err := newFlat(o.folder)
 		if err != nil {
 			return err
 		}
-		return errors.Join(serveBare(ctx, f, log, serving), f.Close())
-	case subjectDlrloop, subjectFeedback:
-		return serveDlrloop(ctx, folder, upstream, log, serving)
+		return errors.Join(serveBare(ctx, o.plan, f, log, serving), f.Close())
+	case subjectDlrloop, subjectFeedback, subjectPostgres, subjectStored:
+		return serveDlrloop(ctx, o, log, serving)
 	}
-	return fmt.Errorf("there is no subject %q", s)
+	return fmt.Errorf("there is no subject %q", o.serve)
 }
 
 // serveDlrloop runs what `dlrloop serve` runs, with its defaults but for the rate: at the usual 20 calls a second nothing would
 // come of feedback in the few seconds of a round.
-func serveDlrloop(ctx context.Context, folder, upstream string, log *slog.Logger, serving func(place)) error {
+func serveDlrloop(ctx context.Context, o options, log *slog.Logger, serving func(place)) error {
 	c := config.Default()
 	c.Public.Listen, c.Private.Listen = "127.0.0.1:0", "127.0.0.1:0"
-	c.Store.Path = folder
+	c.Store.Path = o.folder
+	if o.serve.onPostgres() {
+		c.Store.Driver, c.Store.URL = config.DriverPostgres, config.Secret(o.database)
+	}
 	p := config.DefaultPlan()
-	p.ID, p.BaseURL, p.Token = plan, upstream, "bench-token"
+	p.ID, p.BaseURL, p.Token = o.plan, o.upstream, "bench-token"
 	p.Feedback.Rate = 200
 	p.Webhook.Auth.HMAC.Secrets = []config.Secret{secret}
 	c.Plans = []config.Plan{p}
@@ -82,7 +89,7 @@ func serveDlrloop(ctx context.Context, folder, upstream string, log *slog.Logger
 }
 
 // serveBare serves the webhook alone over k.
-func serveBare(ctx context.Context, k store.Store, log *slog.Logger, serving func(place)) error {
+func serveBare(ctx context.Context, plan string, k store.Store, log *slog.Logger, serving func(place)) error {
 	m := metrics.New(prometheus.NewRegistry(), metrics.Config{Plans: []string{plan}})
 	plans := []handlers.PublicPlan{{ID: plan, Auth: handlers.Auth{HMAC: handlers.HMAC{Secrets: []string{secret}}}}}
 	p, err := handlers.NewPublic(handlers.PublicConfig{Plans: plans}, k, m, log)
@@ -119,7 +126,7 @@ func serveForParent(o options) error {
 	if err != nil {
 		return err
 	}
-	err = serve(ctx, o.serve, o.folder, o.upstream, func(p place) {
+	err = serve(ctx, o, func(p place) {
 		_ = json.NewEncoder(os.Stdout).Encode(p) // a parent that is gone closes stdin
 	})
 	return errors.Join(err, finish())

@@ -22,8 +22,11 @@ var columns = []struct {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// shares are the columns that are compared with append.
-var shares = []int{0, 2}
+// shares are the columns that are compared with another subject's.
+var shares = []struct {
+	with   subject
+	column int
+}{{subjectAppend, 0}, {subjectAppend, 2}, {subjectDlrloop, 0}, {subjectPostgres, 0}}
 
 // table writes the results: medians over the rounds; for throughput and ratios also their least and largest.
 func table(out io.Writer, connections []int, subjects []subject, all results) error {
@@ -33,19 +36,61 @@ func table(out io.Writer, connections []int, subjects []subject, all results) er
 		fmt.Fprint(w, c.name, "\t")
 	}
 	for _, c := range shares {
-		fmt.Fprint(w, "of append: ", columns[c].name, "\t")
+		fmt.Fprintf(w, "of %s: %s\t", c.with, columns[c.column].name)
 	}
 	fmt.Fprintln(w)
 	for _, n := range connections {
-		base := all[n][subjectAppend]
 		for _, s := range subjects {
 			fmt.Fprintf(w, "%d\t%s\t", n, s)
 			for _, c := range columns {
 				fmt.Fprintf(w, c.format+"\t", each(all[n][s], c.of).median)
 			}
 			for _, c := range shares {
-				share := ratio(all[n][s], base, columns[c].of)
+				share := ratio(all[n][s], all[n][c.with], columns[c.column].of)
+				if share == (spread{}) {
+					fmt.Fprint(w, "–\t")
+					continue
+				}
 				fmt.Fprintf(w, "%.2f (%.2f–%.2f)\t", share.median, share.least, share.largest)
+			}
+			fmt.Fprintln(w)
+		}
+	}
+	return w.Flush()
+}
+
+// databaseColumns are the figures shown of PostgreSQL, for each report.
+var databaseColumns = []struct {
+	name   string
+	of     func(figures) float64
+	format string
+}{
+	{"dlrloop CPU µs", func(f figures) float64 { return float64(f.cpu) / float64(time.Microsecond) }, "%.0f"},
+	{"PostgreSQL CPU µs", func(f figures) float64 { return perReport(f, float64(f.database.cpu)/float64(time.Microsecond)) }, "%.0f"},
+	{"log bytes", func(f figures) float64 { return perReport(f, float64(f.database.wal)) }, "%.0f"},
+	{"table bytes", func(f figures) float64 { return perReport(f, float64(f.database.table)) }, "%.0f"},
+	{"index bytes", func(f figures) float64 { return perReport(f, float64(f.database.indexes)) }, "%.0f"},
+	{"connections of dlrloop", func(f figures) float64 { return float64(f.database.connections) }, "%.0f"},
+}
+
+func perReport(f figures, of float64) float64 { return of / float64(f.reports) }
+
+// databaseTable writes what the subjects on PostgreSQL used there: medians over the rounds.
+func databaseTable(out io.Writer, connections []int, subjects []subject, all results) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprint(w, "connections\tsubject\t")
+	for _, c := range databaseColumns {
+		fmt.Fprint(w, c.name, "\t")
+	}
+	fmt.Fprintln(w)
+	for _, n := range connections {
+		for _, s := range subjects {
+			if !s.onPostgres() {
+				continue
+			}
+			fmt.Fprintf(w, "%d\t%s\t", n, s)
+			for _, c := range databaseColumns {
+				fmt.Fprintf(w, c.format+"\t", each(all[n][s], c.of).median)
 			}
 			fmt.Fprintln(w)
 		}

@@ -37,8 +37,8 @@ func (k *kept) check(acknowledged [statuses]int) error {
 }
 
 // verify returns an error unless the dlrloop at address keeps what it acknowledged.
-func verify(ctx context.Context, address string, acknowledged [statuses]int) error {
-	k, err := ask(ctx, address)
+func verify(ctx context.Context, address, plan string, acknowledged [statuses]int) error {
+	k, err := ask(ctx, address, plan)
 	if err != nil {
 		return err
 	}
@@ -49,11 +49,11 @@ func verify(ctx context.Context, address string, acknowledged [statuses]int) err
 const feedbackPatience = 30 * time.Second
 
 // verifyFeedback returns an error unless the dlrloop at address sends feedback for everybody it acknowledged as delivered.
-func verifyFeedback(ctx context.Context, address string, delivered int) error {
+func verifyFeedback(ctx context.Context, address, plan string, delivered int) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, feedbackPatience, errors.New("feedback is not sent"))
 	defer cancel()
 	for {
-		k, err := ask(ctx, address)
+		k, err := ask(ctx, address, plan)
 		switch {
 		case err != nil:
 			return err
@@ -71,7 +71,7 @@ func verifyFeedback(ctx context.Context, address string, delivered int) error {
 }
 
 // ask reads the totals, which include everything acknowledged before.
-func ask(ctx context.Context, address string) (*kept, error) {
+func ask(ctx context.Context, address, plan string) (*kept, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/api/v1/stats", nil)
 	if err != nil {
 		return nil, err
@@ -81,12 +81,19 @@ func ask(ctx context.Context, address string) (*kept, error) {
 		return nil, err
 	}
 	defer answer.Body.Close() //nolint:errcheck // read to its end
-	var stats struct{ Plans []kept }
+	var stats struct {
+		Plans []struct {
+			Plan string
+			kept
+		}
+	}
 	if err := json.NewDecoder(answer.Body).Decode(&stats); err != nil {
 		return nil, fmt.Errorf("read the totals: %w", err)
 	}
-	if len(stats.Plans) != 1 {
-		return nil, fmt.Errorf("read the totals: %d plans, not one", len(stats.Plans))
+	for _, p := range stats.Plans {
+		if p.Plan == plan {
+			return &p.kept, nil
+		}
 	}
-	return &stats.Plans[0], nil
+	return nil, fmt.Errorf("read the totals: plan %s is not among %d", plan, len(stats.Plans))
 }

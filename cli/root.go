@@ -27,9 +27,11 @@ func commands() []*cobra.Command {
 	return []*cobra.Command{
 		batchCommand(),
 		checkCommand(),
+		copyCommand(),
 		demoCommand(),
 		feedbackCommand(),
 		healthcheckCommand(),
+		migrateCommand(),
 		reconcileCommand(),
 		reportCommand(),
 		serveCommand(),

@@ -5,14 +5,47 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/store/pgstore/pgtest"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"dlrloop": func() { os.Exit(Main()) }})
+	testscript.Main(tests{m}, map[string]func(){"dlrloop": func() { os.Exit(Main()) }})
+}
+
+var postgres pgtest.Shared
+
+// tests runs those of this package, and ends what they shared.
+type tests struct{ m *testing.M }
+
+func (t tests) Run() int { return postgres.Run(t.m) }
+
+// TestScriptsOnPostgreSQL runs the scripts in testdata/postgres, each with an empty database of its own: $DATABASE is its URL.
+func TestScriptsOnPostgreSQL(t *testing.T) {
+	scripts, err := filepath.Glob("testdata/postgres/*.txtar")
+	require.NoError(t, err)
+	require.NotEmpty(t, scripts)
+	for _, script := range scripts {
+		t.Run(strings.TrimSuffix(filepath.Base(script), ".txtar"), func(t *testing.T) {
+			database := postgres.Database(t)
+			testscript.Run(t, testscript.Params{
+				Files:               []string{script},
+				RequireExplicitExec: true,
+				Setup: func(e *testscript.Env) error {
+					e.Setenv("DATABASE", database)
+					e.Setenv("GORACE", "atexit_sleep_ms=0")
+					return newWorld(e)
+				},
+				Cmds: commandsOfScripts(),
+			})
+		})
+	}
 }
 
 // TestScripts runs the commands as a shell would; the scripts are in testdata.
@@ -42,9 +75,14 @@ func TestScripts(t *testing.T) {
 			e.Setenv("GORACE", "atexit_sleep_ms=0") // with the race detector every command would end a second later
 			return newWorld(e)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"callbacks": callbacks, "calm": calm, "control": control, "exits": exits, "fill": fill, "keep": keep, "plain": plain,
-			"serves": serves, "until": until,
-		},
+		Cmds: commandsOfScripts(),
 	})
+}
+
+// commandsOfScripts are what scripts have beside the program and testscript's own.
+func commandsOfScripts() map[string]func(*testscript.TestScript, bool, []string) {
+	return map[string]func(*testscript.TestScript, bool, []string){
+		"callbacks": callbacks, "calm": calm, "control": control, "exits": exits, "fill": fill, "keep": keep, "plain": plain,
+		"serves": serves, "sql": sql, "stops": stops, "until": until,
+	}
 }

@@ -9,8 +9,10 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/dlrloop/dlrloop/config"
@@ -19,7 +21,13 @@ import (
 )
 
 // world is what a script has around it: Sinch, simulated and calm, of its own.
-type world struct{ sinch *simulator.Simulator }
+type world struct {
+	sinch *simulator.Simulator
+	stop  func() // ends the dlrloop that serves
+}
+
+// worldKey is what a script finds its world by.
+type worldKey struct{}
 
 // newWorld makes Sinch for a script: $SINCH is its API and $CONTROL its control listener.
 func newWorld(e *testscript.Env) error {
@@ -48,7 +56,7 @@ func newWorld(e *testscript.Env) error {
 	})
 	e.Setenv("SINCH", api.URL)
 	e.Setenv("CONTROL", control.URL+"/control")
-	e.Values[world{}] = &world{sinch}
+	e.Values[worldKey{}] = &world{sinch: sinch}
 	return nil
 }
 
@@ -70,17 +78,22 @@ func serves(s *testscript.TestScript, _ bool, args []string) {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- running.Run(ctx) }()
-	s.Defer(func() {
+	w := s.Value(worldKey{}).(*world)
+	w.stop = sync.OnceFunc(func() {
 		stop()
 		s.Check(<-ended)
 	})
+	s.Defer(w.stop)
 	s.Setenv("API", "http://"+running.PrivateAddr().String())
 	s.Setenv("WEBHOOK", "http://"+running.PublicAddr().String()+"/webhooks/plan-a")
 }
 
+// stops: ends the dlrloop that serves, in order.
+func stops(s *testscript.TestScript, _ bool, _ []string) { s.Value(worldKey{}).(*world).stop() }
+
 // callbacks [URL]: has Sinch call there for the batches of the plan that it is sent from now on, or nowhere.
 func callbacks(s *testscript.TestScript, _ bool, args []string) {
-	s.Check(s.Value(world{}).(*world).sinch.SetCallbackURL("plan-a", strings.Join(args, "")))
+	s.Check(s.Value(worldKey{}).(*world).sinch.SetCallbackURL("plan-a", strings.Join(args, "")))
 }
 
 // control PATH JSON: tells Sinch what is to happen.
@@ -93,9 +106,18 @@ func control(s *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// sql STATEMENT: has the database of the script do it.
+func sql(s *testscript.TestScript, _ bool, args []string) {
+	connection, err := pgx.Connect(context.Background(), s.Getenv("DATABASE"))
+	s.Check(err)
+	defer connection.Close(context.Background())
+	_, err = connection.Exec(context.Background(), args[0])
+	s.Check(err)
+}
+
 // calm: Sinch goes wrong no more.
 func calm(s *testscript.TestScript, _ bool, _ []string) {
-	s.Value(world{}).(*world).sinch.ClearFaults()
+	s.Value(worldKey{}).(*world).sinch.ClearFaults()
 }
 
 // keep NAME REGEXP: sets a variable to what the first group matches in stdout.

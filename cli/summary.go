@@ -16,7 +16,7 @@ func summarize(w io.Writer, c *config.Config) {
 	fmt.Fprintf(w, "public   %s\n", public(c.Public))
 	fmt.Fprintf(w, "private  %s\n", private(c.Private))
 	fmt.Fprintf(w, "gateway  %s\n", gateway(c.Gateway))
-	fmt.Fprintf(w, "store    %s in %s; a batch is kept for %s after its last news\n", c.Store.Driver, c.Store.Path, c.Store.Retention)
+	fmt.Fprintf(w, "store    %s; a batch is kept for %s after its last news\n", kept(c.Store), c.Store.Retention)
 	fmt.Fprintf(w, "log      %s, %s\n", c.Log.Level, c.Log.Format)
 	for _, p := range c.Plans {
 		fmt.Fprintf(w, "\nplan %s\n", p.ID)
@@ -45,6 +45,21 @@ func private(p config.Private) string {
 		some(len(p.Credentials.Basic), "user name"),
 		some(len(p.Credentials.Tokens), "bearer token"),
 	))
+}
+
+func kept(s config.Store) string {
+	if s.Driver != config.DriverPostgres {
+		return s.Driver + " in " + s.Path
+	}
+	how := "brings the schema to its version"
+	if !s.Migrate {
+		how = "leaves changes of the schema to `dlrloop migrate`"
+	}
+	kind := ""
+	if s.Dialect != config.DialectPostgres {
+		kind = " (" + s.Dialect + ")"
+	}
+	return fmt.Sprintf("postgres%s with up to %s; a start %s", kind, count(s.PoolSize, "connection"), how)
 }
 
 func origin(p config.Plan) string {

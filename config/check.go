@@ -7,9 +7,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
-
-	"github.com/dlrloop/dlrloop/store"
 )
 
 // check tells everything that cannot work, or should not.
@@ -18,6 +15,7 @@ func (l *loading) check() {
 	l.checkPrivate()
 	l.checkGateway()
 	l.checkStore()
+	l.checkReplica()
 	choose(l, "log.level", l.config.Log.Level, "debug", "info", "warn", "error")
 	choose(l, "log.format", l.config.Log.Format, FormatAuto, FormatJSON, FormatText)
 	positive(l, "shutdown_timeout", l.config.ShutdownTimeout)
@@ -82,34 +80,6 @@ func (l *loading) checkBasic(key string, b Basic) {
 	}
 	if b.Password == "" {
 		l.missing("there is no password; set password or password_file", below(key, "password"), below(key, "password_file"))
-	}
-}
-
-func (l *loading) checkStore() {
-	s := l.config.Store
-	switch s.Driver {
-	case DriverBolt:
-	case "postgres":
-		l.problem("store.driver", "postgres is not available in this version; use bolt")
-	default:
-		choose(l, "store.driver", s.Driver, DriverBolt)
-	}
-	if s.Path == "" {
-		l.missing("is empty; name the folder to keep everything in", "store.path")
-	}
-	l.checkRetention(s.Retention)
-}
-
-// checkRetention refuses to forget a batch while its feedback may still be tried, or is only just dead.
-func (l *loading) checkRetention(kept Duration) {
-	const after = 24 * time.Hour
-	positive(l, "store.retention", kept)
-	for i, p := range l.config.Plans {
-		if least := p.Feedback.GiveUp + Duration(after); p.Feedback.On != store.OnOff && kept > 0 && kept < least {
-			l.problem("store.retention", "%s is too short: feedback of %s is tried for %s (feedback.give_up), and a day must be left to look "+
-				"at what failed; keep at least %s", kept, element("plans", i), p.Feedback.GiveUp, least)
-			return
-		}
 	}
 }
 

@@ -9,7 +9,10 @@ type Config struct {
 	Private Private `yaml:"private"`
 	Gateway Gateway `yaml:"gateway"`
 	Store   Store   `yaml:"store"`
-	Log     Log     `yaml:"log"`
+	// The name of this replica in logs, metrics and `/api/v1/stats` where several share a PostgreSQL, each its own. Empty: the host's
+	// name and a random suffix, such as `web-1-k3x9`. Letters, digits, `.`, `_` and `-`, at most 64.
+	Replica string `yaml:"replica"`
+	Log     Log    `yaml:"log"`
 	// How long the process goes on serving after SIGTERM, with `/readyz` answering 503, so that load balancers turn away
 	// before the listeners close.
 	ShutdownDelay Duration `yaml:"shutdown_delay"`
@@ -100,10 +103,29 @@ type Gateway struct {
 
 // Store says where reports and feedback are kept.
 type Store struct {
-	// The kind of store: `bolt` keeps everything in one folder.
+	// The kind of store: `bolt` keeps everything in one folder, for one process; `postgres` in a PostgreSQL database, which any
+	// number of replicas may share.
 	Driver string `yaml:"driver"`
-	// The folder, made when it is missing. It must be on a local disk.
+	// With `bolt`: the folder, made when it is missing. It must be on a local disk.
 	Path string `yaml:"path"`
+	// With `postgres`: the database, as `postgres://user:password@host:5432/database?sslmode=verify-full`, or in keywords and values as
+	// libpq has them.
+	URL Secret `yaml:"url"`
+	// A file with the URL.
+	URLFile string `yaml:"url_file"`
+	// With `postgres`: the kind of database. `postgres`; `citus`, where tables are distributed; `portable`, for others that speak
+	// PostgreSQL's protocol.
+	Dialect string `yaml:"dialect"`
+	// With `postgres`: the most connections of this replica, 6 to 1000. All replicas together need less than the database's
+	// `max_connections`.
+	PoolSize int `yaml:"pool_size"`
+	// With `postgres`: into how many parts the batches are divided, 1 to 1024. It counts when the schema is made and never again.
+	Slots int `yaml:"slots"`
+	// With `postgres`: bring the schema to this version at the start. `false`: refuse to start with another one; `dlrloop migrate`
+	// changes it.
+	Migrate bool `yaml:"migrate"`
+	// With `postgres`: the longest that one statement may take, at least 1s. The database ends it then.
+	StatementTimeout Duration `yaml:"statement_timeout"`
 	// How long a batch is kept after its last news. What still owes feedback is kept longer.
 	Retention Duration `yaml:"retention"`
 	// What the store may grow to on its disk; `0` says nothing of it. It changes nothing here: it is exported as
@@ -111,8 +133,18 @@ type Store struct {
 	SizeLimit ByteSize `yaml:"size_limit"`
 }
 
-// DriverBolt is the store in one folder.
-const DriverBolt = "bolt"
+// The kinds of store.
+const (
+	DriverBolt     = "bolt"
+	DriverPostgres = "postgres"
+)
+
+// The kinds of database.
+const (
+	DialectPostgres = "postgres"
+	DialectCitus    = "citus"
+	DialectPortable = "portable"
+)
 
 // Log says what is logged, always on standard error.
 type Log struct {

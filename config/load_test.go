@@ -72,7 +72,8 @@ private:
     tokens: [tok-1]
     token_files: [../secrets/tok-2]
 gateway: {listen: "127.0.0.1:8082", defaults: true, max_body: 1MiB}
-store: {driver: bolt, path: ../var, retention: 90d}
+store: {driver: bolt, path: ../var, retention: 90d, size_limit: 50GiB}
+replica: web-1.example
 log: {level: debug, format: json}
 shutdown_delay: 3s
 shutdown_timeout: 1m
@@ -111,7 +112,10 @@ plans:
 		Tokens: []Secret{"tok-1", "tok-2"}, TokenFiles: []string{"../secrets/tok-2"},
 	}}, c.Private)
 	require.Equal(t, Gateway{Listen: "127.0.0.1:8082", Defaults: true, MaxBody: 1 << 20}, c.Gateway)
-	require.Equal(t, Store{Driver: DriverBolt, Path: filepath.Join(dir, "var"), Retention: Duration(90 * day)}, c.Store)
+	require.Equal(t, "web-1.example", c.Replica)
+	kept := Default().Store
+	kept.Path, kept.Retention, kept.SizeLimit = filepath.Join(dir, "var"), Duration(90*day), 50<<30
+	require.Equal(t, kept, c.Store)
 	require.Equal(t, Log{Level: "debug", Format: FormatJSON}, c.Log)
 	require.Equal(t, Duration(3*time.Second), c.ShutdownDelay)
 	require.Equal(t, Duration(time.Minute), c.ShutdownTimeout)

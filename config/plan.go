@@ -114,7 +114,7 @@ type Feedback struct {
 	Coalesce Duration `yaml:"coalesce"`
 	// Calls at the same time.
 	Workers int `yaml:"workers"`
-	// Calls a second; less for a while after a 429.
+	// Calls a second, of all replicas together; less for a while after a 429.
 	Rate float64 `yaml:"rate"`
 	// How long a failing task is tried before it is parked as dead, until a person requeues it.
 	GiveUp  Duration `yaml:"give_up"`
@@ -154,6 +154,6 @@ type Reconcile struct {
 	Silence Duration `yaml:"silence"`
 	// How long after its expiry the last reports of a batch may take.
 	Grace Duration `yaml:"grace"`
-	// Reports read a second.
+	// Reports read a second, by all replicas together.
 	Rate float64 `yaml:"rate"`
 }

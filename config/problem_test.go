@@ -52,7 +52,7 @@ func TestEachMistakeIsToldWithItsPlaceKeyAndWayOut(t *testing.T) {
 		"list for text":     {full + "log: {level: [info]}\n", "config.yaml:6:14: log.level: must be a single value, not a list or a block of keys"},
 		"block for a list":  {"plans:\n  plan-a: {}\n", `config.yaml:2:3: plans: must be a list: each entry on a line of its own after "- ", or all in [ ]`},
 		"second document":   {full + "---\nlog: {level: info}\n", "config.yaml:7:1: a second document begins here; put everything into the first"},
-		"a list as a whole": {"- a\n", "config.yaml:1:1: must be a block of keys: public, private, gateway, store, log, shutdown_delay, shutdown_timeout, plans"},
+		"a list as a whole": {"- a\n", "config.yaml:1:1: must be a block of keys: public, private, gateway, store, replica, log, shutdown_delay, shutdown_timeout, plans"},
 		"unknown alias":     {full + "log: *other\n", "config.yaml:6:6: log: the alias has no anchor; write &name before the value that *name repeats"},
 		"alias of itself":   {"plans:\n  - &a {<<: *a, id: x}\n", "config.yaml:2:8: plans[0]: an alias contains itself"},
 		"not YAML":          {"plans:\n\t- id: a\n", "config.yaml:2:1: is not YAML: found character '\t' that cannot start any token"},
@@ -93,8 +93,7 @@ func TestEachMistakeIsToldWithItsPlaceKeyAndWayOut(t *testing.T) {
 		"user, no password":  {full + "private: {credentials: {basic: [{username: ada}]}}\n", "config.yaml:6:33: private.credentials.basic[0].password: there is no password; set password or password_file"},
 		"empty token":        {full + "private: {credentials: {tokens: [\"\"]}}\n", "config.yaml:6:34: private.credentials.tokens[0]: is empty; remove it, or write the secret"},
 
-		"postgres":          {full + "store: {driver: postgres}\n", "config.yaml:6:17: store.driver: postgres is not available in this version; use bolt"},
-		"unknown store":     {full + "store: {driver: mysql}\n", `config.yaml:6:17: store.driver: "mysql" is not possible; choose bolt`},
+		"unknown store":     {full + "store: {driver: mysql}\n", `config.yaml:6:17: store.driver: "mysql" is not possible; choose bolt or postgres`},
 		"no store path":     {full + "store: {path: \"\"}\n", "config.yaml:6:15: store.path: is empty; name the folder to keep everything in"},
 		"no retention":      {full + "store: {retention: 0s}\n", "config.yaml:6:20: store.retention: 0s must be more than 0"},
 		"retention":         {full + "store: {retention: 3d}\n", "config.yaml:6:20: store.retention: 3d is too short: feedback of plans[0] is tried for 3d (feedback.give_up), and a day must be left to look at what failed; keep at least 4d"},

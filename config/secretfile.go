@@ -14,6 +14,7 @@ func (l *loading) readSecrets() {
 	c := &l.config.Private.Credentials
 	l.passwords("private.credentials.basic", c.Basic)
 	l.secrets("private.credentials.tokens", &c.Tokens, c.TokenFiles)
+	l.secret("store.url", &l.config.Store.URL, l.config.Store.URLFile)
 	for i := range l.config.Plans {
 		p, key := &l.config.Plans[i], element("plans", i)
 		l.secret(below(key, "token"), &p.Token, p.TokenFile)

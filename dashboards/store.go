@@ -12,6 +12,7 @@ func store() board {
 			{title: "At a glance", panels: storeGlance()},
 			{title: "Commits", panels: commits()},
 			{title: "Size", panels: size()},
+			{title: "Replicas", panels: replicas()},
 			{title: "Errors", panels: failures()},
 			{title: "Process", panels: process()},
 		},
@@ -105,6 +106,26 @@ func size() []panel {
 			}, rare(query{expr: `max(dlrloop_store_limit_bytes{<process>}) > 0`, legend: "limit"})...),
 		},
 	}, lines, 12, 8)
+}
+
+// replicas shows nothing where the store cannot be shared.
+func replicas() []panel {
+	return append(
+		sized([]panel{{
+			title: "Replicas that share the store", unit: units.Short,
+			description: "How many share the store, as it says itself, and of how many Prometheus knows. Good: the same number. Nothing here: the store is one process's own.",
+			queries: rare(
+				query{expr: `max(dlrloop_store_replicas{<process>})`, legend: "share it"},
+				query{expr: `count(dlrloop_replica_info{<process>})`, legend: "scraped"},
+			),
+		}}, lines, 12, 8),
+		sized([]panel{{
+			title: "Duties", unit: units.Short,
+			description: "Which instance does what one does for all: reconcile asks Sinch for missing reports, retire deletes what is old. " +
+				"Good: one has each, and which one it is does not matter.",
+			meanings: []meaning{{0, "another's", pale}, {1, "held", green}},
+			queries:  rare(query{expr: `max by (duty, instance) (dlrloop_duty_held{<process>})`, legend: "{{duty}} at {{instance}}"}),
+		}}, states, 12, 8)...)
 }
 
 func failures() []panel {

@@ -1,5 +1,5 @@
-// Package deploy_test holds compose.yaml, and what it mounts, against the program and the rest of the repository. Whether Docker likes it
-// is not proven here: there need not be one.
+// Package deploy_test holds the compose files, and what they mount, against the program and the rest of the repository. Whether Docker
+// likes them is not proven here: there need not be one.
 package deploy_test
 
 import (
@@ -11,7 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/goccy/go-yaml"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -39,109 +38,102 @@ func dlrloop(t *testing.T, arguments ...string) (string, error) {
 	return string(said), err
 }
 
-// composed is what is looked at of compose.yaml.
-type composed struct {
-	Services map[string]service
-	Volumes  map[string]any
-}
-
-type service struct {
-	Image       string
-	Build       string
-	User        string
-	ReadOnly    bool     `yaml:"read_only"`
-	CapDrop     []string `yaml:"cap_drop"`
-	Command     []string
-	Environment map[string]string
-	Volumes     []string
-	Ports       []string
-	DependsOn   map[string]struct{ Condition string } `yaml:"depends_on"`
-	Healthcheck struct{ Test []string }
-}
-
-func load(t *testing.T) composed {
-	t.Helper()
-	var c composed
-	read(t, "compose.yaml", &c)
-	require.Len(t, c.Services, 5)
-	return c
-}
-
-func read(t *testing.T, path string, into any) {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.NoError(t, yaml.Unmarshal(text, into), path)
-}
-
 func TestServicesAreCareful(t *testing.T) {
-	version := regexp.MustCompile(`^[a-z/]+:v?\d+\.\d+\.\d+$`)
+	version := regexp.MustCompile(`^[a-z/]+:v?\d+\.\d+(\.\d+)?$`)
 	root := regexp.MustCompile(`^0(:|$)`)
-	c := load(t)
-	for name, s := range c.Services {
-		if s.Build == "" {
-			assert.Regexp(t, version, s.Image, "image of %s", name)
-		} else {
-			assert.FileExists(t, filepath.Join(s.Build, "Dockerfile"), name)
+	for _, file := range files {
+		c := load(t, file)
+		for name, s := range c.Services {
+			if s.Build == "" {
+				assert.Regexp(t, version, s.Image, "image of %s", name)
+			} else {
+				assert.FileExists(t, filepath.Join(s.Build, "Dockerfile"), name)
+			}
+			assert.True(t, s.ReadOnly, "%s writes to its root", name)
+			assert.Equal(t, []string{"ALL"}, s.CapDrop, name)
+			assert.NotEmpty(t, s.User, name)
+			assert.NotRegexp(t, root, s.User, name)
+			assert.NotEqual(t, s.ends(), len(s.Healthcheck.Test) > 0, "%s has no health check, or ends", name)
+			for _, port := range s.Ports {
+				assert.Regexp(t, `^127\.0\.0\.1:\d+:\d+$`, port, name)
+			}
+			for other, on := range s.DependsOn {
+				require.Contains(t, c.Services, other, name)
+				assert.Equal(t, c.Services[other].ends(), on.Condition == "service_completed_successfully", "%s waits for %s", name, other)
+			}
 		}
-		assert.True(t, s.ReadOnly, "%s writes to its root", name)
-		assert.Equal(t, []string{"ALL"}, s.CapDrop, name)
-		assert.NotEmpty(t, s.User, name)
-		assert.NotRegexp(t, root, s.User, name)
-		assert.NotEmpty(t, s.Healthcheck.Test, "%s has no health check", name)
-		for _, port := range s.Ports {
-			assert.Regexp(t, `^127\.0\.0\.1:\d+:\d+$`, port, name)
-		}
-		for other := range s.DependsOn {
-			assert.Contains(t, c.Services, other, name)
+	}
+}
+
+// TestPortsAreApart requires each port of this machine to be given once.
+func TestPortsAreApart(t *testing.T) {
+	for _, file := range files {
+		taken := map[string]string{}
+		for name, s := range load(t, file).Services {
+			for _, port := range s.Ports {
+				here := strings.Split(port, ":")[1]
+				assert.Empty(t, taken[here], "%s has the port of %s, %s", name, taken[here], here)
+				taken[here] = name
+			}
 		}
 	}
 }
 
 // TestMounts requires what is mounted to be there: Docker makes an empty folder of a file that is not.
 func TestMounts(t *testing.T) {
-	c := load(t)
-	used := map[string]bool{}
-	for name, s := range c.Services {
-		for _, v := range s.Volumes {
-			source, rest, _ := strings.Cut(v, ":")
-			if !strings.HasPrefix(source, ".") {
-				assert.Contains(t, c.Volumes, source, name)
-				used[source] = true
-				continue
+	for _, file := range files {
+		c := load(t, file)
+		volumes, secrets := map[string]bool{}, map[string]bool{}
+		for name, s := range c.Services {
+			for _, v := range s.Volumes {
+				source, rest, _ := strings.Cut(v, ":")
+				if !strings.HasPrefix(source, ".") {
+					assert.Contains(t, c.Volumes, source, name)
+					volumes[source] = true
+					continue
+				}
+				assert.True(t, strings.HasSuffix(rest, ":ro"), "%s may write to %s", name, source)
+				_, err := os.Stat(source)
+				assert.NoError(t, err, name)
 			}
-			assert.True(t, strings.HasSuffix(rest, ":ro"), "%s may write to %s", name, source)
-			_, err := os.Stat(source)
-			assert.NoError(t, err, name)
+			for _, secret := range s.Secrets {
+				assert.FileExists(t, c.Secrets[secret].File, "%s of %s", secret, name)
+				secrets[secret] = true
+			}
 		}
+		assert.Len(t, volumes, len(c.Volumes), "%s: a volume is used by nobody", file)
+		assert.Len(t, secrets, len(c.Secrets), "%s: a secret is used by nobody", file)
 	}
-	assert.Len(t, used, len(c.Volumes), "a volume is used by nobody")
 }
 
-// TestPrometheusUnderstands has promtool check both configurations of Prometheus with their rules: the one for compose laid as it is mounted.
+// TestPrometheusUnderstands has promtool check all configurations of Prometheus with their rules: those for compose laid as they are mounted.
 func TestPrometheusUnderstands(t *testing.T) {
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {
 		t.Skip("promtool is not installed")
 	}
-	folder := t.TempDir()
-	for source, target := range mounts(load(t).Services["prometheus"]) {
-		text, err := os.ReadFile(source)
-		require.NoError(t, err)
-		require.NoError(t, os.MkdirAll(filepath.Join(folder, filepath.Dir(target)), 0o700))
-		require.NoError(t, os.WriteFile(filepath.Join(folder, target), text, 0o600))
+	configs := []string{"prometheus.yml"}
+	for _, file := range files {
+		folder := t.TempDir()
+		for source, target := range mounts(load(t, file).Services["prometheus"]) {
+			text, err := os.ReadFile(source)
+			require.NoError(t, err)
+			require.NoError(t, os.MkdirAll(filepath.Join(folder, filepath.Dir(target)), 0o700))
+			require.NoError(t, os.WriteFile(filepath.Join(folder, target), text, 0o600))
+		}
+		configs = append(configs, filepath.Join(folder, "etc", "prometheus", "prometheus.yml"))
 	}
-	for _, config := range []string{"prometheus.yml", filepath.Join(folder, "etc", "prometheus", "prometheus.yml")} {
+	for _, config := range configs {
 		said, err := exec.CommandContext(t.Context(), promtool, "check", "config", "--lint-fatal", config).CombinedOutput()
 		assert.NoError(t, err, "%s", said)
 		assert.Equal(t, 2, strings.Count(string(said), "rules found"), "%s", said)
 	}
 }
 
-// TestPrometheusHasAllRules requires both configurations of Prometheus to read all rules there are.
+// TestPrometheusHasAllRules requires every configuration of Prometheus to read all rules there are.
 func TestPrometheusHasAllRules(t *testing.T) {
 	rules := []string{"alerts.yaml", "recording.yaml"}
-	for _, path := range []string{"prometheus.yml", "compose/prometheus.yml"} {
+	for _, path := range []string{"prometheus.yml", "compose/prometheus.yml", "compose/prometheus-replicas.yml"} {
 		var p struct {
 			RuleFiles     []string `yaml:"rule_files"`
 			ScrapeConfigs []struct {
@@ -158,7 +150,7 @@ func TestPrometheusHasAllRules(t *testing.T) {
 		assert.Equal(t, "dlrloop", p.ScrapeConfigs[0].JobName, path)
 	}
 	for _, rule := range rules {
-		assert.Contains(t, mounts(load(t).Services["prometheus"]), "../dashboards/"+rule)
+		assert.Contains(t, mounts(load(t, "compose.yaml").Services["prometheus"]), "../dashboards/"+rule)
 	}
 }
 
@@ -174,7 +166,7 @@ func TestGrafanaHasAllDashboards(t *testing.T) {
 	require.Len(t, provisioned.Providers, 1)
 	folder := provisioned.Providers[0].Options.Path
 
-	grafana := load(t).Services["grafana"]
+	grafana := load(t, "compose.yaml").Services["grafana"]
 	mounted := mounts(grafana)
 	for _, d := range dashboards {
 		assert.Equal(t, folder+"/"+filepath.Base(d), mounted[d])
@@ -188,39 +180,33 @@ func TestGrafanaHasAllDashboards(t *testing.T) {
 	assert.Equal(t, folder, filepath.Dir(home))
 }
 
-// mounts maps what is mounted from the repository to where.
-func mounts(s service) map[string]string {
-	all := map[string]string{}
-	for _, v := range s.Volumes {
-		if parts := strings.Split(v, ":"); strings.HasPrefix(v, ".") {
-			all[parts[0]] = parts[1]
-		}
-	}
-	return all
-}
-
 func TestConfigurationIsRight(t *testing.T) {
-	config := mounts(load(t).Services["dlrloop"])
+	config := mounts(load(t, "compose.yaml").Services["dlrloop"])
 	require.Equal(t, map[string]string{"./compose/dlrloop.yaml": "/config.yaml"}, config)
 	said, err := dlrloop(t, "check", "compose/dlrloop.yaml")
 	require.NoError(t, err, said)
 	require.Contains(t, said, "plan example-plan")
 }
 
-// TestCommandsAreUnderstood gives the program the arguments it is given in compose.yaml, and --help after them: it refuses a flag that
+// TestCommandsAreUnderstood gives the program the arguments it is given in the compose files, and --help after them: it refuses a flag that
 // it does not have before it helps.
 func TestCommandsAreUnderstood(t *testing.T) {
 	_, err := dlrloop(t, "simulate", "--no-such-flag", "--help")
 	require.Error(t, err, "this test cannot fail")
-	for name, s := range load(t).Services {
-		if s.Build == "" {
-			continue
-		}
-		health := s.Healthcheck.Test
-		require.Equal(t, []string{"CMD", "/dlrloop"}, health[:2], name)
-		for _, arguments := range [][]string{s.Command, health[2:]} {
-			said, err := dlrloop(t, append(slices.Clone(arguments), "--help")...)
-			assert.NoError(t, err, "%s: %s", name, said)
+	for _, file := range files {
+		for name, s := range load(t, file).Services {
+			if s.Build == "" {
+				continue
+			}
+			commands := [][]string{s.Command}
+			if health := s.Healthcheck.Test; !s.ends() {
+				require.Equal(t, []string{"CMD", "/dlrloop"}, health[:2], name)
+				commands = append(commands, health[2:])
+			}
+			for _, arguments := range commands {
+				said, err := dlrloop(t, append(slices.Clone(arguments), "--help")...)
+				assert.NoError(t, err, "%s: %s", name, said)
+			}
 		}
 	}
 }
@@ -233,8 +219,9 @@ func TestPrometheusHasTheFlags(t *testing.T) {
 	}
 	help, err := exec.CommandContext(t.Context(), prometheus, "--help").CombinedOutput()
 	require.NoError(t, err, "%s", help)
-	command := load(t).Services["prometheus"].Command
-	require.Contains(t, command, "--config.file="+mounts(load(t).Services["prometheus"])["./compose/prometheus.yml"])
+	prometheusOf := load(t, "compose.yaml").Services["prometheus"]
+	command := prometheusOf.Command
+	require.Contains(t, command, "--config.file="+mounts(prometheusOf)["./compose/prometheus.yml"])
 	for _, argument := range command {
 		flag, _, _ := strings.Cut(argument, "=")
 		assert.Contains(t, string(help), flag+"=")
@@ -265,7 +252,7 @@ func TestSecretsMeet(t *testing.T) {
 	read(t, "compose/prometheus.yml", &prometheus)
 	assert.Equal(t, dlrloop.Private.Credentials.Basic[0], prometheus.ScrapeConfigs[0].BasicAuth)
 
-	services, plan := load(t).Services, dlrloop.Plans[0]
+	services, plan := load(t, "compose.yaml").Services, dlrloop.Plans[0]
 	assert.Subset(t, services["sinch"].Command, []string{
 		"--plan=" + plan.ID, "--token=" + plan.Token, "--secret=" + plan.Webhook.Auth.HMAC.Secrets[0],
 		"--callback=http://dlrloop:8080/webhooks/" + plan.ID,

@@ -2,7 +2,10 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
+	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,7 +64,24 @@ func checkStates(t *testing.T, p *program, l simulator.Ledger) {
 		assert.Equal(t, reports, reportsOf(p, b.ID), "reports in the log of batch %s (%s)", b.ID, b.Report)
 	}
 	t.Logf("%d batches, %d callbacks in %d attempts, %d recipients delivered", len(l.Batches), len(l.Callbacks), attempts, delivered)
-	assert.Greater(t, attempts, len(l.Callbacks), "no callback had to be tried again: the kills hit nothing")
+}
+
+// checkAnswers requires that no attempt of a callback was answered otherwise than with these, 0 being none, and counts those that were
+// not answered 200.
+func checkAnswers(t *testing.T, l simulator.Ledger, allowed ...int) (failed int) {
+	t.Helper()
+	answers := map[int]int{}
+	for _, c := range l.Callbacks {
+		for _, a := range c.Attempts {
+			answers[a.Status]++
+			if a.Status != http.StatusOK {
+				failed++
+			}
+		}
+	}
+	t.Logf("attempts by answer: %v", answers)
+	assert.Subset(t, allowed, slices.Collect(maps.Keys(answers)))
+	return failed
 }
 
 // checkFeedback holds the feedback against the account: all that is owed arrived, nothing else did, and no more calls were

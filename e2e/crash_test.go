@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/dlrloop/dlrloop/simulator"
@@ -43,12 +44,7 @@ func TestCrash(t *testing.T) {
 	require.NoError(t, sinch.SetCallbackURL(plan, "http://"+p.public+"/webhooks/"+plan))
 	p.start()
 
-	load, stopLoad := context.WithCancel(t.Context())
-	sent := make(chan struct{})
-	go func() {
-		defer close(sent)
-		sendBatches(load, t, sinch, origin)
-	}()
+	stopLoad := startLoad(t, sinch, origin, 2000)
 	for range kills {
 		// Progress, not time, says when: the same on any machine.
 		target := sinch.State().Acknowledged + 50 + random.IntN(700)
@@ -57,7 +53,6 @@ func TestCrash(t *testing.T) {
 		p.start()
 	}
 	stopLoad()
-	<-sent
 	eventually(t, "at rest", func() bool {
 		quiet := sinch.Settled()
 		return quiet && pendingTasks(p) == 0
@@ -65,6 +60,8 @@ func TestCrash(t *testing.T) {
 	p.stop()
 	p.start() // what is asked now comes from disk
 	ledger := sinch.Ledger()
+	failed := checkAnswers(t, ledger, 0, http.StatusOK, http.StatusServiceUnavailable)
+	assert.NotZero(t, failed, "no callback had to be tried again: the kills hit nothing")
 	checkStates(t, p, ledger)
 	checkFeedback(t, ledger, kills)
 }
@@ -95,32 +92,59 @@ func newSinch(t *testing.T, seed uint64) (*simulator.Simulator, string) {
 	return sinch, api.URL
 }
 
+// startLoad keeps callbacks coming, about so many waiting at a time, until stop, which returns when the last batch is sent.
+func startLoad(t *testing.T, sinch *simulator.Simulator, origin string, waiting int) (stop func()) {
+	load, end := context.WithCancel(t.Context())
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		sendBatches(load, t, sinch, origin, waiting)
+	}()
+	stop = func() {
+		end()
+		<-sent
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
 // sendBatches keeps callbacks coming, and no more of them than a receiver can take in the end.
-func sendBatches(ctx context.Context, t *testing.T, sinch *simulator.Simulator, origin string) {
+func sendBatches(ctx context.Context, t *testing.T, sinch *simulator.Simulator, origin string, waiting int) {
 	for number := 0; ctx.Err() == nil; number++ {
-		eventually(t, "taking callbacks", func() bool { return ctx.Err() != nil || sinch.State().Pending < 2000 })
+		eventually(t, "taking callbacks", func() bool { return ctx.Err() != nil || sinch.State().Pending < waiting })
 		to := make([]string, 50)
 		for i := range to {
 			to[i] = fmt.Sprintf("4477%08d", number*len(to)+i)
 		}
-		body, err := json.Marshal(map[string]any{
-			"from": "12025550100", "to": to, "body": "crash", "delivery_report": kinds[number%len(kinds)], "feedback_enabled": number%3 != 0,
-		})
-		if err != nil {
-			panic(err)
+		if err := sendBatch(ctx, origin, to, kinds[number%len(kinds)], number%3 != 0); err != nil {
+			assert.ErrorIs(t, err, context.Canceled) // the end
 		}
-		r, err := http.NewRequestWithContext(ctx, http.MethodPost, origin+"/xms/v1/"+plan+"/batches", bytes.NewReader(body))
-		if err != nil {
-			panic(err)
-		}
-		r.Header.Set("Authorization", "Bearer "+token)
-		r.Header.Set("Content-Type", "application/json")
-		answer, err := http.DefaultClient.Do(r)
-		if err != nil {
-			continue // the end
-		}
-		answer.Body.Close()
 	}
+}
+
+// sendBatch sends a batch of the plan to Sinch itself.
+func sendBatch(ctx context.Context, origin string, to []string, kind string, feedback bool) error {
+	body, err := json.Marshal(map[string]any{
+		"from": "12025550100", "to": to, "body": "crash", "delivery_report": kind, "feedback_enabled": feedback,
+	})
+	if err != nil {
+		return err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, origin+"/xms/v1/"+plan+"/batches", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Content-Type", "application/json")
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusCreated {
+		return fmt.Errorf("answered %s", answer.Status)
+	}
+	return nil
 }
 
 func pendingTasks(p *program) int {

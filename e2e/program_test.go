@@ -2,8 +2,10 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -14,10 +16,15 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/store/pgstore/pgtest"
 )
 
 // binary is the program under test, built once.
 var binary string
+
+// postgres is for the tests that kill no database.
+var postgres = pgtest.Shared{Config: pgtest.Config{Durable: true}}
 
 func TestMain(m *testing.M) { os.Exit(build(m)) }
 
@@ -35,26 +42,23 @@ func build(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "build dlrloop:", err)
 		return 1
 	}
-	return m.Run()
+	return postgres.Run(m)
 }
 
-// program is dlrloop with one configuration and folder, started and killed at will, always on the same addresses.
+// program is dlrloop with one configuration and store, started and killed at will, always on the same addresses.
 type program struct {
 	t               *testing.T
 	config          string
-	public, private string // addresses
-	command         *exec.Cmd
-	exited          chan error // of the command
+	public, private string    // addresses
+	log             io.Writer // what it logs goes here
+	command         *exec.Cmd // nil while it does not run
+	exited          chan error
 }
 
-// newProgram writes a configuration for a plan whose API is at upstream.
+// newProgram writes a configuration for a plan whose API is at upstream, with a store in a folder.
 func newProgram(t *testing.T, plan, token, secret, upstream string) *program {
 	t.Helper()
-	folder := t.TempDir()
-	p := &program{t: t, config: filepath.Join(folder, "config.yaml"), public: freeAddress(t), private: freeAddress(t)}
-	text := fmt.Sprintf(`
-public: {listen: %q}
-private: {listen: %q}
+	return configured(t, fmt.Sprintf(`
 store: {path: %q}
 log: {level: warn, format: json}
 plans:
@@ -63,32 +67,59 @@ plans:
     token: %s
     webhook: {auth: {hmac: {secrets: [%s]}}}
     feedback: {coalesce: 200ms, workers: %d, rate: 200, backoff: {base: 100ms, cap: 1s}}
-`, p.public, p.private, filepath.Join(folder, "data"), plan, upstream, token, secret, workers)
+`, filepath.Join(t.TempDir(), "data"), plan, upstream, token, secret, workers))
+}
+
+// configured is a program with this configuration, whose listeners are added to it.
+func configured(t *testing.T, rest string) *program {
+	t.Helper()
+	p := &program{
+		t: t, config: filepath.Join(t.TempDir(), "config.yaml"), public: freeAddress(t), private: freeAddress(t), log: os.Stderr,
+	}
+	text := fmt.Sprintf("public: {listen: %q}\nprivate: {listen: %q}\n", p.public, p.private) + rest
 	require.NoError(t, os.WriteFile(p.config, []byte(text), 0o600))
 	t.Cleanup(p.kill)
 	return p
 }
 
-// freeAddress is a loopback address that nobody listens on now.
+// freeAddress is a loopback address that nobody listens on now. Its port is below those that systems give to outgoing
+// connections: none of them takes it while the program is away.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
+	for {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(22_000)))
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		require.NoError(t, err)
+		defer l.Close()
+		return l.Addr().String()
+	}
 }
 
 // start starts the program and returns when it is ready.
 func (p *program) start() {
 	p.t.Helper()
+	p.launch()
+	p.awaitReady()
+}
+
+// launch starts the program and returns at once.
+func (p *program) launch() {
+	p.t.Helper()
 	p.command = exec.Command(binary, "serve", "--config", p.config)
-	p.command.Stderr = os.Stderr
+	p.command.Stderr = p.log
 	require.NoError(p.t, p.command.Start())
 	p.exited = make(chan error, 1)
 	go func(c *exec.Cmd, exited chan<- error) { exited <- c.Wait() }(p.command, p.exited)
+}
+
+func (p *program) awaitReady() {
+	p.t.Helper()
 	eventually(p.t, "ready", func() bool {
 		select {
 		case err := <-p.exited:
+			p.command = nil
 			require.FailNow(p.t, "dlrloop ended by itself", "%v", err)
 		default:
 		}
@@ -122,13 +153,19 @@ func (p *program) stop() {
 // get reads from the program's API.
 func (p *program) get(path string, answer any) {
 	p.t.Helper()
+	require.NoError(p.t, json.Unmarshal(p.read(path), answer))
+}
+
+// read is what the program's private listener answers, as it came.
+func (p *program) read(path string) []byte {
+	p.t.Helper()
 	response, err := http.Get("http://" + p.private + path)
 	require.NoError(p.t, err)
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	require.NoError(p.t, err)
 	require.Equal(p.t, http.StatusOK, response.StatusCode, "%s: %s", path, body)
-	require.NoError(p.t, json.Unmarshal(body, answer))
+	return body
 }
 
 // patience is how long anything may take before a test calls it stuck. No test waits for it to pass.

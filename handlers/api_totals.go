@@ -7,10 +7,15 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// statsView is the totals of all plans, and the store's figures.
+// statsView is the totals of all plans, the store's figures, and who shares it.
 type statsView struct {
 	Plans []planView    `json:"plans"`
 	Store storeSizeView `json:"store"`
+
+	// Of a store that can be shared.
+	Replica  string            `json:"replica,omitempty"`
+	Replicas []string          `json:"replicas,omitempty"`
+	Duties   map[string]string `json:"duties,omitzero"`
 }
 
 type planView struct {
@@ -64,6 +69,7 @@ func (p *Private) stats(ctx context.Context, a *ask) (any, error) {
 			SizeBytes: g.SizeBytes, FreeBytes: g.FreeBytes,
 			QuarantineEntries: g.QuarantineEntries, Unfolded: g.Unfolded,
 		},
+		Replica: g.Replica, Replicas: g.Replicas, Duties: g.Duties,
 	}, nil
 }
 

@@ -45,7 +45,7 @@ func worst(t *testing.T, plans int) *prometheus.Registry {
 		names[i] = fmt.Sprint("plan-", i)
 	}
 	m, r := newMetrics(t, names...)
-	m.Store(func() store.Gauges { return store.Gauges{} })
+	m.Store(func() store.Gauges { return store.Gauges{Replica: "a", Replicas: []string{"a"}} })
 	o := m.Observer()
 	outcomes := []metrics.Outcome{
 		metrics.Stored, metrics.Inbound, metrics.Quarantined, metrics.Busy, metrics.Failed, metrics.Canceled,
@@ -89,7 +89,7 @@ func worst(t *testing.T, plans int) *prometheus.Registry {
 		o.Expired(plan, 1, 1)
 	}
 	m.Callback("a stranger's", "", metrics.UnknownPlan, 0)
-	for _, operation := range []string{"commit", "fold", "read", "expire"} {
+	for _, operation := range []string{"commit", "fold", "read", "expire", "replica"} {
 		o.Failed(operation, errors.New("no"))
 	}
 	for _, op := range []metrics.GatewayOperation{

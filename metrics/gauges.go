@@ -25,9 +25,14 @@ func (m *Metrics) Store(read func() store.Gauges) {
 		awaited: desc("messages_awaited",
 			"Messages whose final status is still expected: those of batches that are known to have reports asked for, as far as their number is known, until Sinch has said all it will.", "plan"),
 		size:     desc("store_size_bytes", "Size of the store."),
-		free:     desc("store_free_bytes", "What of the store's size is free and will be used again."),
+		free:     desc("store_free_bytes", "What of the store's size is free and will be used again. PostgreSQL does not say: there it is 0."),
 		entries:  desc("quarantine_entries", "Callbacks in quarantine: authentic, not understood, kept raw."),
 		unfolded: desc("store_unfolded_arrivals", "Arrivals that are durable and not yet part of the state."),
+		replicas: desc("store_replicas", "Replicas that share the store now. Only of a store that can be shared."),
+		replica: prometheus.NewDesc(prometheus.BuildFQName(namespace, "", "replica_info"),
+			"Always 1; the label says which of the replicas that share a store this is. Only of a store that can be shared.", []string{"replica"}, nil),
+		duty: prometheus.NewDesc(prometheus.BuildFQName(namespace, "", "duty_held"),
+			"1 while this replica does for all that share the store what one does for all, else 0. Only of a store that can be shared.", []string{"duty"}, nil),
 	})
 }
 
@@ -38,11 +43,14 @@ type storeCollector struct {
 	tasks, recipients, oldestDue  *prometheus.Desc
 	awaited                       *prometheus.Desc
 	size, free, entries, unfolded *prometheus.Desc
+	replicas, replica, duty       *prometheus.Desc
 }
 
 // Describe sends what Collect can send.
 func (s *storeCollector) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{s.tasks, s.recipients, s.oldestDue, s.awaited, s.size, s.free, s.entries, s.unfolded} {
+	for _, d := range []*prometheus.Desc{
+		s.tasks, s.recipients, s.oldestDue, s.awaited, s.size, s.free, s.entries, s.unfolded, s.replicas, s.replica, s.duty,
+	} {
 		descs <- d
 	}
 }
@@ -70,6 +78,18 @@ func (s *storeCollector) Collect(metrics chan<- prometheus.Metric) {
 	send(s.free, float64(g.FreeBytes))
 	send(s.entries, float64(g.QuarantineEntries))
 	send(s.unfolded, float64(g.Unfolded))
+	if g.Replica == "" {
+		return
+	}
+	send(s.replicas, float64(len(g.Replicas)))
+	send(s.replica, 1, g.Replica)
+	for _, duty := range store.Duties() {
+		held := 0.0
+		if g.Duties[duty] == g.Replica {
+			held = 1
+		}
+		send(s.duty, held, duty)
+	}
 }
 
 // byPlan has every configured plan, and other with the sum of all that are not configured any more.

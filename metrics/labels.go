@@ -92,7 +92,9 @@ func latencyLabel(s dlr.Status) string {
 }
 
 // The other closed sets.
-func operationLabels() []string { return []string{"commit", "fold", "read", "expire", other} }
+func operationLabels() []string {
+	return []string{"commit", "fold", "read", "expire", "replica", other}
+}
 
 // What becomes of a recipient's feedback.
 const (

@@ -46,7 +46,7 @@ const valuesHead = `
 
 func TestTableInTheDocumentationIsWhatIsExported(t *testing.T) {
 	m, r := newMetrics(t, "p")
-	m.Store(func() store.Gauges { return store.Gauges{} })
+	m.Store(func() store.Gauges { return store.Gauges{Replica: "a"} })
 
 	var table, values strings.Builder
 	one, two := worst(t, 1), worst(t, 2)
@@ -58,7 +58,7 @@ func TestTableInTheDocumentationIsWhatIsExported(t *testing.T) {
 		names := make([]string, 0, 3)
 		for _, l := range f.GetMetric()[0].GetLabel() {
 			names = append(names, "`"+l.GetName()+"`")
-			if !slices.Contains([]string{"plan", "version", "goversion"}, l.GetName()) {
+			if !slices.Contains([]string{"plan", "version", "goversion", "replica"}, l.GetName()) {
 				fmt.Fprintf(&values, "| `%s` | `%s` | %s |\n", f.GetName(), l.GetName(), strings.Join(valuesOf(f, l.GetName()), ", "))
 			}
 		}

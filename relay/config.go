@@ -21,8 +21,10 @@ type Plan struct {
 	ID     string
 	Client *sinch.Client
 
-	Workers      int           // most calls in flight; default 4
-	Rate         float64       // most calls a second; default 20. It drops when Sinch answers 429, and recovers
+	Workers int // most calls in flight of one replica; default 4
+	// Rate is the most calls a second, of all replicas that share the store; default 20. It drops when Sinch answers 429, and
+	// recovers.
+	Rate         float64
 	PollInterval time.Duration // how often the store is asked for due tasks; default 250 ms
 	// Lease is how long a claimed task belongs to its worker; default 60 s. Calls get three quarters of it, the rest is for
 	// settling.

@@ -39,7 +39,7 @@ type lane struct {
 func newLane(p Plan, s store.Store, m *metrics.Metrics, log *slog.Logger, random func() float64) *lane {
 	l := &lane{
 		plan: p, store: s, metrics: m, log: log, random: random,
-		pace:     newPace(p.Rate, p.Workers),
+		pace:     newPace(p.Rate, p.Workers, s.Share()),
 		finished: make(chan outcome, p.Workers),
 	}
 	l.circuit = gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
@@ -132,6 +132,10 @@ func (l *lane) claim(ctx, calls context.Context) (wait time.Duration, err error)
 
 // room is how many tasks may be claimed now, and how long to wait if none may.
 func (l *lane) room(at time.Time) (int, time.Duration) {
+	share := l.store.Share()
+	if l.pace.take(share, at); share == 0 {
+		return 0, l.plan.PollInterval
+	}
 	room := l.plan.Workers - l.inFlight
 	if at.Before(l.until) {
 		return 0, l.until.Sub(at)

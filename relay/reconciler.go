@@ -31,16 +31,21 @@ type ReconciledPlan struct {
 	ID     string
 	Client *sinch.Client
 
-	Rate         float64       // most reads a second; default 1
+	Rate         float64       // most reads a second; default 1. One replica reads at a time
 	PollInterval time.Duration // how often the store is asked for batches that lack reports; default 5 s
 	Backoff      Backoff       // while Sinch cannot be reached or refuses; as for feedback
 }
 
 // Reconciler asks Sinch after batches that lack reports, and has what it says recorded as if it had been called back. What was
 // called back while nobody listened, for longer than Sinch repeats it, is found so.
+//
+// Of the replicas that share a store one does it for all, while it has store.DutyReconcile.
 type Reconciler struct {
 	rounds []*round
 }
+
+// dutyLease is for how long one replica reconciles at a time: when it dies another takes over so much later.
+const dutyLease = 30 * time.Second
 
 // NewReconciler makes a reconciler. An error names the plan and the member of its configuration that is wrong.
 func NewReconciler(c ReconcilerConfig, s store.Store, m *metrics.Metrics, log *slog.Logger) (*Reconciler, error) {
@@ -48,7 +53,7 @@ func NewReconciler(c ReconcilerConfig, s store.Store, m *metrics.Metrics, log *s
 	if random == nil {
 		random = rand.Float64
 	}
-	r := &Reconciler{}
+	r, duty := &Reconciler{}, &store.Duty{Store: s, Name: store.DutyReconcile, Lease: dutyLease}
 	for i, p := range c.Plans {
 		// What the two have in common is checked by the same rules.
 		as := Plan{ID: p.ID, Client: p.Client, Rate: p.Rate, PollInterval: p.PollInterval, Backoff: p.Backoff}
@@ -59,7 +64,7 @@ func NewReconciler(c ReconcilerConfig, s store.Store, m *metrics.Metrics, log *s
 		p.PollInterval = cmp.Or(p.PollInterval, 5*time.Second)
 		p.Backoff = as.withDefaults().Backoff
 		r.rounds = append(r.rounds, &round{
-			plan: p, store: s, metrics: m, log: log.With("plan", p.ID), random: random,
+			plan: p, store: s, duty: duty, metrics: m, log: log.With("plan", p.ID), random: random,
 			limiter: rate.NewLimiter(rate.Limit(p.Rate), 1),
 		})
 	}
@@ -79,6 +84,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 type round struct {
 	plan    ReconciledPlan
 	store   store.Store
+	duty    *store.Duty // of all rounds
 	metrics *metrics.Metrics
 	log     *slog.Logger
 	random  func() float64
@@ -109,12 +115,30 @@ func (r *round) run(ctx context.Context) error {
 	}
 }
 
-// pass asks after the batches that are overdue, and returns how long to wait for the next pass.
-func (r *round) pass(ctx context.Context) (wait time.Duration, err error) {
+// holds reports whether this replica is the one that reconciles.
+func (r *round) holds(ctx context.Context) (bool, error) {
+	held, err := r.duty.Held(ctx, now())
+	if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrClosed) {
+		r.log.WarnContext(ctx, "whether it is this replica that reconciles cannot be known", "error", err)
+	}
+	return held, err
+}
+
+// overdue reads what is to be asked after: nothing where another replica does it.
+func (r *round) overdue(ctx context.Context) ([]*store.Batch, error) {
+	if held, err := r.holds(ctx); !held {
+		return nil, err
+	}
 	overdue, err := r.store.Overdue(ctx, r.plan.ID, now(), pageSize)
 	if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrClosed) {
 		r.log.WarnContext(ctx, "batches that lack reports cannot be read", "error", err)
 	}
+	return overdue, err
+}
+
+// pass asks after the batches that are overdue, and returns how long to wait for the next pass.
+func (r *round) pass(ctx context.Context) (wait time.Duration, err error) {
+	overdue, err := r.overdue(ctx)
 	shown, vain, news := make(map[string]store.Check, len(overdue)), make(map[string]int), 0
 	slices.SortStableFunc(overdue, func(a, b *store.Batch) int { return cmp.Compare(r.vain[a.ID], r.vain[b.ID]) })
 	for _, b := range overdue {
@@ -129,6 +153,10 @@ func (r *round) pass(ctx context.Context) (wait time.Duration, err error) {
 		}
 		if r.limiter.Wait(ctx) != nil {
 			return 0, nil
+		}
+		var held bool
+		if held, err = r.holds(ctx); !held { // it may have waited for long
+			break
 		}
 		if wait, err = r.ask(ctx, b); err != nil {
 			vain[b.ID]++

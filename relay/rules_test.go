@@ -125,7 +125,7 @@ func TestDelayIsFullJitterWithinBounds(t *testing.T) {
 
 func TestPace(t *testing.T) {
 	at := time.Date(2025, 8, 19, 16, 0, 0, 0, time.UTC)
-	p := newPace(16, 4)
+	p := newPace(16, 4, 1)
 	require.Equal(t, 4, p.room(at))
 	for range 4 {
 		p.spend(at)
@@ -170,7 +170,7 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 		`backoff cap: 1s is less than the base 2s`:           {{ID: "a", Client: client, Backoff: Backoff{Base: 2 * time.Second, Cap: time.Second}}},
 		`backoff cap: 500ms is less than the base 1s`:        {{ID: "a", Client: client, Backoff: Backoff{Cap: 500 * time.Millisecond}}},
 	} {
-		_, err := New(Config{Plans: plans}, nil, metrics.New(prometheus.NewRegistry(), metrics.Config{}), slog.Default())
+		_, err := New(Config{Plans: plans}, new(replicas).join(nil, "a", 1), metrics.New(prometheus.NewRegistry(), metrics.Config{}), slog.Default())
 		require.ErrorContains(t, err, want)
 	}
 }

@@ -14,16 +14,22 @@ const (
 	retireEvery = time.Minute
 	// retireStep is how many batches go before others get their turn.
 	retireStep = 100
+	// retireLease is for how long one replica does it at a time: when it dies another takes over so much later.
+	retireLease = 30 * time.Second
 )
 
-// retire deletes what is older than the retention, little by little, until ctx ends.
+// retire deletes what is older than the retention, little by little, until ctx ends. Of the replicas that share a store one does it.
 func (s *Server) retire(ctx context.Context) error {
-	ticker := time.NewTicker(retireEvery)
+	duty := &store.Duty{Store: s.store, Name: store.DutyRetire, Lease: retireLease}
+	ticker := time.NewTicker(retireLease / 6) // also to keep the duty between two rounds
 	defer ticker.Stop()
+	var last time.Time
 	for {
-		if err := s.retireOnce(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrClosed) {
+		round, err := s.retireOnce(ctx, duty, last)
+		if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrClosed) {
 			s.log.LogAttrs(ctx, slog.LevelWarn, "retention failed, will try again", slog.Any("error", err))
 		}
+		last = round
 		select {
 		case <-ctx.Done():
 			return nil
@@ -32,13 +38,18 @@ func (s *Server) retire(ctx context.Context) error {
 	}
 }
 
-func (s *Server) retireOnce(ctx context.Context) error {
-	before := time.Now().Add(-time.Duration(s.config.Store.Retention))
+// retireOnce does a round if it is this replica's duty and time for one, and returns when the last round began.
+func (s *Server) retireOnce(ctx context.Context, duty *store.Duty, last time.Time) (time.Time, error) {
+	begin := time.Now()
+	before := begin.Add(-time.Duration(s.config.Store.Retention))
 	for more := true; more && ctx.Err() == nil; {
-		var err error
+		held, err := duty.Held(ctx, time.Now().UTC())
+		if !held || begin.Sub(last) < retireEvery {
+			return last, err
+		}
 		if _, more, err = s.store.Expire(ctx, before, retireStep); err != nil {
-			return err
+			return begin, err
 		}
 	}
-	return nil
+	return begin, nil
 }

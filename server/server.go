@@ -39,6 +39,7 @@ type Options struct {
 type Server struct {
 	config   *config.Config
 	options  Options
+	replica  string // its id among those that share the store
 	log      *slog.Logger
 	store    store.Store
 	metrics  *metrics.Metrics
@@ -58,11 +59,14 @@ func Start(ctx context.Context, c *config.Config, o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	s := &Server{config: c, options: o, log: o.Log}
+	s := &Server{config: c, options: o, log: o.Log, replica: replicaOf(c)}
+	if c.Store.Driver == config.DriverPostgres {
+		s.log = s.log.With(slog.String("replica", s.replica))
+	}
 	registry := prometheus.NewRegistry()
 	s.metrics = metrics.New(registry, metrics.Config{Plans: planIDs(c), Version: o.Version, StoreLimit: int64(c.Store.SizeLimit)})
 	var err error
-	if s.store, err = openStore(ctx, c, watch(s.metrics.Observer(), logged(o.Log), o.Watch)); err != nil {
+	if s.store, err = openStore(ctx, c, s.replica, watch(s.metrics.Observer(), logged(s.log), o.Watch)); err != nil {
 		return nil, err
 	}
 	s.metrics.Store(s.store.Gauges)

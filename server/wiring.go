@@ -13,7 +13,6 @@ import (
 	"github.com/dlrloop/dlrloop/relay"
 	"github.com/dlrloop/dlrloop/sinch"
 	"github.com/dlrloop/dlrloop/store"
-	"github.com/dlrloop/dlrloop/store/boltstore"
 )
 
 func planIDs(c *config.Config) []string {
@@ -22,27 +21,6 @@ func planIDs(c *config.Config) []string {
 		ids[i] = p.ID
 	}
 	return ids
-}
-
-func openStore(ctx context.Context, c *config.Config, o store.Observer) (store.Store, error) {
-	policies := make(map[string]store.Policy, len(c.Plans))
-	for _, p := range c.Plans {
-		policies[p.ID] = policyOf(p)
-	}
-	return boltstore.Open(ctx, boltstore.Config{
-		Path:     c.Store.Path,
-		Policies: func(plan string) store.Policy { return policies[plan] },
-		Observer: o,
-	})
-}
-
-// policyOf says when feedback is earned and when reports are missing. Without credentials nobody could ask for those.
-func policyOf(p config.Plan) store.Policy {
-	policy := store.Policy{On: p.Feedback.On, Coalesce: time.Duration(p.Feedback.Coalesce)}
-	if p.Callable() {
-		policy.Missing = store.Missing{Silence: time.Duration(p.Reconcile.Silence), Grace: time.Duration(p.Reconcile.Grace)}
-	}
-	return policy
 }
 
 // wire builds everything that stands on the store, and binds the listeners.

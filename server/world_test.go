@@ -81,7 +81,7 @@ func newWorldOf(t *testing.T, retryUnit time.Duration, change func(*config.Confi
 func (w *world) configure() *config.Config {
 	c := config.Default()
 	c.Public.Listen, c.Private.Listen = "127.0.0.1:0", "127.0.0.1:0"
-	c.Store.Path = w.t.TempDir()
+	keepIn(w.t, c)
 	p := config.DefaultPlan()
 	p.ID, p.BaseURL, p.Token = plan, w.origin, config.Secret(token)
 	p.Webhook.Auth.HMAC.Secrets = []config.Secret{secret}

@@ -80,6 +80,14 @@ type Store interface {
 	// that belongs to them, and counts and quarantine entries of that age. more says that another call has work.
 	Expire(ctx context.Context, before time.Time, limit int) (expired int, more bool, err error)
 
+	// Hold takes a duty for this replica until a time, or keeps it until then, and reports whether this replica has it now. A
+	// duty is what one of the replicas that share a store does for all: of those that ask, one has it until its time is over
+	// or it is closed. A store that is not shared gives it to whoever asks. See Duty.
+	Hold(ctx context.Context, duty string, now, until time.Time) (bool, error)
+	// Share is the part of what all replicas together may do that this one may do now: 1 in a store that is not shared, 0 while the
+	// others may not know of this one yet. It costs nothing to read.
+	Share() float64
+
 	// Gauges returns figures that cost nothing to read; they may be some seconds old.
 	Gauges() Gauges
 	// Ready returns nil while arrivals are accepted: what is recorded now would be made durable.
@@ -182,6 +190,10 @@ type Gauges struct {
 	FreeBytes         int64 // of SizeBytes, what the store can use again
 	QuarantineEntries int
 	Unfolded          int // arrivals that are durable and not folded yet
+
+	Replica  string            // id of this one; empty for a store that cannot be shared
+	Replicas []string          // ids of those that share the store now, sorted; nil for a store that cannot be shared
+	Duties   map[string]string // which replica has which duty; nil for a store that cannot be shared
 }
 
 // PlanGauges are the figures of one plan.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/packed"
 )
 
 // Kinds of arrivals in the journal. Their numbers are part of the format.
@@ -24,12 +25,12 @@ const (
 // encodeArrival packs an arrival for the journal: kind, plan, milliseconds, and the news. A report is its bytes as they
 // came, to be parsed again; what is rare is JSON.
 func encodeArrival(a store.Arrival) ([]byte, error) {
-	var p packer
+	var p packed.Writer
 	head := func(kind byte, room int) {
-		p = make(packer, 0, room+len(a.Plan)+24)
-		p.byte(kind)
-		p.string(a.Plan)
-		p.time(a.At)
+		p = make(packed.Writer, 0, room+len(a.Plan)+24)
+		p.Byte(kind)
+		p.Text(a.Plan)
+		p.Time(a.At)
 	}
 	asJSON := func(kind byte) error {
 		text, err := json.Marshal(a.News)
@@ -44,12 +45,12 @@ func encodeArrival(a store.Arrival) ([]byte, error) {
 	switch n := a.News.(type) {
 	case store.Report:
 		head(kindReport, len(n.Raw))
-		p.byte(byte(n.Source))
+		p.Byte(byte(n.Source))
 		p = append(p, n.Raw...)
 	case store.Quarantined:
 		head(kindQuarantined, len(n.Raw)+64)
-		p.string(string(n.Reason))
-		p.string(string(n.Type))
+		p.Text(string(n.Reason))
+		p.Text(string(n.Type))
 		p = append(p, n.Raw...)
 	case store.Facts:
 		err = asJSON(kindFacts)
@@ -83,30 +84,30 @@ func own(a store.Arrival, encoded []byte) store.Arrival {
 // decodeArrival reads what encodeArrival packed. The result holds on to b. A report that another version recorded and this
 // one does not understand is kept as such.
 func decodeArrival(b []byte) (store.Arrival, error) {
-	u := unpacker{rest: b}
-	kind := u.byte()
-	a := store.Arrival{Plan: u.string(), At: u.time()}
+	u := packed.Reader{Rest: b}
+	kind := u.Byte()
+	a := store.Arrival{Plan: u.Text(), At: u.Time()}
 	var err error
 	switch kind {
 	case kindReport:
-		a.News = decodeReport(store.Source(u.byte()), u.rest)
+		a.News = decodeReport(store.Source(u.Byte()), u.Rest)
 	case kindQuarantined:
-		a.News = store.Quarantined{Reason: dlr.Reason(u.string()), Type: dlr.Type(u.string()), Raw: u.rest}
+		a.News = store.Quarantined{Reason: dlr.Reason(u.Text()), Type: dlr.Type(u.Text()), Raw: u.Rest}
 	case kindFacts:
-		a.News, err = fromJSON[store.Facts](u.rest)
+		a.News, err = fromJSON[store.Facts](u.Rest)
 	case kindConfirmation:
-		a.News, err = fromJSON[store.Confirmation](u.rest)
+		a.News, err = fromJSON[store.Confirmation](u.Rest)
 	case kindSettlement:
-		a.News, err = fromJSON[store.Settlement](u.rest)
+		a.News, err = fromJSON[store.Settlement](u.Rest)
 	case kindRequeue:
-		a.News, err = fromJSON[store.Requeue](u.rest)
+		a.News, err = fromJSON[store.Requeue](u.Rest)
 	case kindChecked:
-		a.News, err = fromJSON[store.Checked](u.rest)
+		a.News, err = fromJSON[store.Checked](u.Rest)
 	default:
 		err = fmt.Errorf("kind %d is not known", kind)
 	}
-	if u.err != nil {
-		err = u.err
+	if u.Err != nil {
+		err = u.Err
 	}
 	if err != nil {
 		return a, fmt.Errorf("decode arrival: %w", err)
@@ -134,10 +135,10 @@ func fromJSON[N store.News](text []byte) (store.News, error) {
 
 // encodeFrame lays arrivals out as a frame's body in buf.
 func encodeFrame(buf []byte, arrivals []recorded) []byte {
-	p := packer(beginFrame(buf))
+	p := packed.Writer(beginFrame(buf))
 	for _, a := range arrivals {
 		if a.encoded != nil {
-			p.bytes(a.encoded)
+			p.Bytes(a.encoded)
 		}
 	}
 	return p
@@ -145,16 +146,16 @@ func encodeFrame(buf []byte, arrivals []recorded) []byte {
 
 // decodeFrame reads the arrivals of a frame.
 func decodeFrame(f frame) ([]store.Arrival, error) {
-	u := unpacker{rest: f.body}
+	u := packed.Reader{Rest: f.body}
 	arrivals := make([]store.Arrival, 0, f.arrivals)
-	for len(u.rest) > 0 && u.err == nil {
-		a, err := decodeArrival(u.view())
+	for len(u.Rest) > 0 && u.Err == nil {
+		a, err := decodeArrival(u.View())
 		if err != nil {
 			return nil, fmt.Errorf("journal frame %d: %w", f.seq, err)
 		}
 		arrivals = append(arrivals, a)
 	}
-	if u.err != nil || len(arrivals) != f.arrivals {
+	if u.Err != nil || len(arrivals) != f.arrivals {
 		return nil, fmt.Errorf("journal frame %d holds %d arrivals, not %d", f.seq, len(arrivals), f.arrivals)
 	}
 	return arrivals, nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/packed"
 )
 
 var noon = time.Date(2026, 8, 30, 12, 0, 0, 0, time.UTC)
@@ -127,9 +128,9 @@ func TestNewsOfAnOlderJournalIsNotForEveryone(t *testing.T) {
 		kindSettlement:   store.Settlement{BatchID: "1", Recipients: []string{"447700900001"}},
 		kindRequeue:      store.Requeue{BatchID: "1", Recipients: []string{"447700900001"}},
 	} {
-		p := packer{kind}
-		p.string("plan")
-		p.time(noon)
+		p := packed.Writer{kind}
+		p.Text("plan")
+		p.Time(noon)
 		read, err := decodeArrival(append(p, `{"BatchID":"1","Recipients":["447700900001"]}`...))
 		require.NoError(t, err)
 		require.Equal(t, news, read.News)
@@ -183,7 +184,7 @@ func TestArrivalsThatCannotBeReadAreAnError(t *testing.T) {
 	_, err = decodeArrival([]byte{99, 0, 0})
 	require.ErrorContains(t, err, "kind 99 is not known")
 	_, err = decodeArrival(nil)
-	require.ErrorIs(t, err, errShort)
+	require.ErrorIs(t, err, packed.ErrShort)
 }
 
 // Record's caller may use its buffer again at once: the handlers have a pool of them.

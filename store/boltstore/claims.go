@@ -10,6 +10,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/packed"
 )
 
 // lease keeps a claimed task from being claimed again. Only this process can claim, so leases live in memory: a process
@@ -102,7 +103,7 @@ func (s *Store) Claim(_ context.Context, plan string, now time.Time, lease time.
 }
 
 func claimOf(tx *bolt.Tx, n number, token string) (store.Claim, error) {
-	b, err := decodeBatch(tx.Bucket(bucketBatches).Get(n.key()))
+	b, err := packed.DecodeBatch(tx.Bucket(bucketBatches).Get(n.key()))
 	if err != nil {
 		return store.Claim{}, err
 	}
@@ -120,10 +121,10 @@ func numbersIn(tx *bolt.Tx, state store.FeedbackState, n number, most int) (numb
 	prefix := n.key()
 	c := tx.Bucket(bucketRecipients).Cursor()
 	for key, row := c.Seek(prefix); len(numbers) < most && bytes.HasPrefix(key, prefix); key, row = c.Next() {
-		if feedbackOf(row) != state {
+		if packed.FeedbackOf(row) != state {
 			continue
 		}
-		r, err := decodeRecipient(row, string(key[8:]))
+		r, err := packed.DecodeRecipient(row, string(key[8:]))
 		if err != nil {
 			return nil, err
 		}
@@ -144,7 +145,7 @@ func (s *Store) Overdue(_ context.Context, plan string, now time.Time, limit int
 			if dueOf(key).After(now) {
 				return nil
 			}
-			b, err := decodeBatch(tx.Bucket(bucketBatches).Get(trailing(key).key()))
+			b, err := packed.DecodeBatch(tx.Bucket(bucketBatches).Get(trailing(key).key()))
 			if err != nil {
 				return err
 			}
@@ -170,7 +171,7 @@ func (s *Store) Tasks(ctx context.Context, q store.TaskQuery) (page store.Page[*
 	}
 	err = s.view(ctx, func(tx *bolt.Tx) error {
 		return forward(tx.Bucket(index), prefix, q.Paging, func(key, _ []byte) (bool, error) {
-			b, err := decodeBatch(tx.Bucket(bucketBatches).Get(trailing(key).key()))
+			b, err := packed.DecodeBatch(tx.Bucket(bucketBatches).Get(trailing(key).key()))
 			page.Items = append(page.Items, b)
 			return err == nil, err
 		}, &page.Next)

@@ -12,6 +12,8 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/dlrloop/dlrloop/store/copying"
 )
 
 // format is the format of the database. A newer one is refused, an older one upgraded. Format 1 knew nothing of checks.
@@ -208,6 +210,9 @@ func rewriteMetas(db *bolt.DB, path string) error {
 // load reads what the store keeps in memory and returns the journal position the database has reached.
 func (s *Store) load() (reached position, err error) {
 	read := func(tx *bolt.Tx) error {
+		if tx.Bucket(bucketMeta).Get(keyCopy) != nil {
+			return copying.ErrUnfinished
+		}
 		if reached, err = positionIn(tx); err != nil {
 			return err
 		}

@@ -14,7 +14,7 @@
 // busy at the same time lies together. Integers in keys are big-endian. A part that is opaque and too long for a key, or
 // holds a zero byte, stands there as its hash; the row has it whole.
 //
-//	meta        format, position (the last folded frame, and the salt of its journal), plan totals
+//	meta        format, position (the last folded frame, and the salt of its journal), plan totals, mark of an unfinished copy
 //	ids         plan length, plan, batch id      → batch number
 //	batches     batch number                     → Batch
 //	recipients  batch number, digits             → Recipient

@@ -38,6 +38,7 @@ func requireEnded(t *testing.T, s *Store, cause string) {
 	_, refused["Timeseries"] = s.Timeseries(ctx, "", noon, noon)
 	_, refused["Requeue"] = s.Requeue(ctx, key, noon)
 	_, _, refused["Expire"] = s.Expire(ctx, noon, 1)
+	_, refused["Hold"] = s.Hold(ctx, store.DutyRetire, noon, noon.Add(time.Minute))
 	for method, err := range refused {
 		require.ErrorIs(t, err, store.ErrClosed, method)
 		require.ErrorContains(t, err, cause, method)

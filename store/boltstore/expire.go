@@ -12,6 +12,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/packed"
 )
 
 const (
@@ -133,7 +134,7 @@ func (s *Store) old(before time.Time, limit int) (old []*store.Batch, numbers []
 		c := tx.Bucket(bucketBatches).Cursor()
 		young := 0
 		for key, row := c.First(); key != nil && len(old) < limit && young < expireYoung; key, row = c.Next() {
-			b, err := decodeBatch(row)
+			b, err := packed.DecodeBatch(row)
 			if err != nil {
 				return err
 			}

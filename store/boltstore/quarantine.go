@@ -8,6 +8,7 @@ import (
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/packed"
 )
 
 // quarantined says how much the quarantine holds.
@@ -62,25 +63,25 @@ func countQuarantined(tx *bolt.Tx) (q quarantined) {
 }
 
 func encodeQuarantined(a store.Arrival, q store.Quarantined) []byte {
-	p := make(packer, 0, len(q.Raw)+len(a.Plan)+64)
-	p.byte(rowFormat)
-	p.string(a.Plan)
-	p.time(a.At)
-	p.string(string(q.Reason))
-	p.string(string(q.Type))
-	p.bytes(q.Raw)
+	p := make(packed.Writer, 0, len(q.Raw)+len(a.Plan)+64)
+	p.Byte(rowFormat)
+	p.Text(a.Plan)
+	p.Time(a.At)
+	p.Text(string(q.Reason))
+	p.Text(string(q.Type))
+	p.Bytes(q.Raw)
 	return p
 }
 
 func decodeQuarantined(row []byte) (store.QuarantineEntry, error) {
-	u := unpacker{rest: row}
-	if format := u.byte(); format != rowFormat && u.err == nil {
+	u := packed.Reader{Rest: row}
+	if format := u.Byte(); format != rowFormat && u.Err == nil {
 		return store.QuarantineEntry{}, fmt.Errorf("quarantine: row has format %d, this version knows format %d", format, rowFormat)
 	}
-	e := store.QuarantineEntry{Plan: u.string(), ReceivedAt: u.time()}
-	e.Reason, e.Type, e.Raw = dlr.Reason(u.string()), dlr.Type(u.string()), []byte(u.string())
-	if u.err != nil {
-		return e, fmt.Errorf("quarantine: %w", u.err)
+	e := store.QuarantineEntry{Plan: u.Text(), ReceivedAt: u.Time()}
+	e.Reason, e.Type, e.Raw = dlr.Reason(u.Text()), dlr.Type(u.Text()), []byte(u.Text())
+	if u.Err != nil {
+		return e, fmt.Errorf("quarantine: %w", u.Err)
 	}
 	return e, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/packed"
 )
 
 // find returns a batch's number, or ErrNotFound.
@@ -28,7 +29,7 @@ func batchOf(tx *bolt.Tx, n number) (*store.Batch, error) {
 	if row == nil {
 		return nil, nil
 	}
-	return decodeBatch(row)
+	return packed.DecodeBatch(row)
 }
 
 // Batch reads one batch.
@@ -48,7 +49,7 @@ func (s *Store) Batch(ctx context.Context, key store.BatchKey) (b *store.Batch, 
 func (s *Store) Batches(ctx context.Context, q store.BatchQuery) (page store.Page[*store.Batch], err error) {
 	err = s.view(ctx, func(tx *bolt.Tx) error {
 		return backward(tx.Bucket(bucketBatches), nil, q.Paging, func(key, row []byte) (bool, error) {
-			b, err := decodeBatch(row)
+			b, err := packed.DecodeBatch(row)
 			if err != nil || !matches(b, q) {
 				return false, err
 			}
@@ -95,7 +96,7 @@ func recipientOf(tx *bolt.Tx, n number, digits string) (*store.Recipient, error)
 	if row == nil {
 		return nil, store.ErrNotFound
 	}
-	r, err := decodeRecipient(row, digits)
+	r, err := packed.DecodeRecipient(row, digits)
 	return &r, err
 }
 
@@ -120,7 +121,7 @@ func (s *Store) Recipients(ctx context.Context, key store.BatchKey, q store.Reci
 			return err
 		}
 		return forward(tx.Bucket(bucketRecipients), n.key(), q.Paging, func(key, row []byte) (bool, error) {
-			r, err := decodeRecipient(row, string(key[8:]))
+			r, err := packed.DecodeRecipient(row, string(key[8:]))
 			if err != nil {
 				return false, err
 			}
@@ -173,8 +174,8 @@ func (s *Store) Timeseries(ctx context.Context, plan string, from, to time.Time)
 			if plan != "" && k.Plan != plan {
 				continue
 			}
-			u := unpacker{rest: row}
-			counts = append(counts, store.MinuteCount{Minute: k.Minute, Plan: k.Plan, Status: k.Status, Messages: int(u.uint())})
+			u := packed.Reader{Rest: row}
+			counts = append(counts, store.MinuteCount{Minute: k.Minute, Plan: k.Plan, Status: k.Status, Messages: int(u.Uint())})
 		}
 		return nil
 	})

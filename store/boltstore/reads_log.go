@@ -8,6 +8,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/packed"
 )
 
 // pageBytes ends a page of raw reports before it is full: a full report may be megabytes.
@@ -51,9 +52,9 @@ func decodeLogCursor(cursor string) (chunk, index uint64, err error) {
 		return 0, 0, nil
 	}
 	rest, err := base64.RawURLEncoding.DecodeString(cursor)
-	u := unpacker{rest: rest}
-	chunk, index = u.uint(), u.uint()
-	if err != nil || u.err != nil || len(u.rest) > 0 {
+	u := packed.Reader{Rest: rest}
+	chunk, index = u.Uint(), u.Uint()
+	if err != nil || u.Err != nil || len(u.Rest) > 0 {
 		return 0, 0, fmt.Errorf("%w: %.60q", store.ErrCursor, cursor)
 	}
 	return chunk, index, nil

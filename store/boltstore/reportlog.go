@@ -7,6 +7,7 @@ import (
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/packed"
 )
 
 // dictionary is what reports have in common, so that a chunk of a single one is small too. It is part of the format: a
@@ -28,7 +29,7 @@ const mostPlain = 1 << 20
 // compressor packs chunks of the report log. It is for one goroutine at a time.
 type compressor struct {
 	*zstd.Encoder
-	plain packer // room for one chunk
+	plain packed.Writer // room for one chunk
 }
 
 func newCompressor() (*compressor, error) {
@@ -46,12 +47,12 @@ func newDecompressor() (*zstd.Decoder, error) {
 // pack lays a chunk's reports out and compresses them.
 func (c *compressor) pack(reports []store.Logged) []byte {
 	p := c.plain[:0]
-	p.uint(uint64(len(reports)))
+	p.Uint(uint64(len(reports)))
 	for _, r := range reports {
-		p.time(r.ReceivedAt)
-		p.string(string(r.Type))
-		p.byte(byte(r.Source))
-		p.bytes(r.Raw)
+		p.Time(r.ReceivedAt)
+		p.Text(string(r.Type))
+		p.Byte(byte(r.Source))
+		p.Bytes(r.Raw)
 	}
 	if c.plain = p; cap(p) > mostPlain {
 		c.plain = nil
@@ -64,13 +65,13 @@ func unpackChunk(d *zstd.Decoder, chunk []byte) ([]store.Logged, error) {
 	if err != nil {
 		return nil, fmt.Errorf("report log: %w", err)
 	}
-	u := unpacker{rest: plain}
-	reports := make([]store.Logged, u.length())
+	u := packed.Reader{Rest: plain}
+	reports := make([]store.Logged, u.Length())
 	for i := range reports {
-		reports[i] = store.Logged{ReceivedAt: u.time(), Type: dlr.Type(u.string()), Source: store.Source(u.byte()), Raw: u.view()}
+		reports[i] = store.Logged{ReceivedAt: u.Time(), Type: dlr.Type(u.Text()), Source: store.Source(u.Byte()), Raw: u.View()}
 	}
-	if u.err != nil {
-		return nil, fmt.Errorf("report log: %w", u.err)
+	if u.Err != nil {
+		return nil, fmt.Errorf("report log: %w", u.Err)
 	}
 	return reports, nil
 }

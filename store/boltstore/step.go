@@ -12,6 +12,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/packed"
 )
 
 // step is one transaction of the fold.
@@ -157,7 +158,7 @@ func (st *step) foldBatch(b *batchArrivals, chunk uint64) error {
 	rows := store.Rows{Batch: &store.Batch{Plan: b.key.Plan, ID: b.key.BatchID}, Chunk: chunk}
 	before := place{}
 	if !b.fresh {
-		batch, err := decodeBatch(st.tx.Bucket(bucketBatches).Get(b.number.key()))
+		batch, err := packed.DecodeBatch(st.tx.Bucket(bucketBatches).Get(b.number.key()))
 		if err != nil {
 			return fmt.Errorf("batch %s: %w", b.key.BatchID, err)
 		}
@@ -172,7 +173,7 @@ func (st *step) foldBatch(b *batchArrivals, chunk uint64) error {
 	changes.Minutes(st.minutes)
 	return errors.Join(
 		st.saveRecipients(b.number, rows.Recipients),
-		st.tx.Bucket(bucketBatches).Put(b.number.key(), encodeBatch(rows.Batch)),
+		st.tx.Bucket(bucketBatches).Put(b.number.key(), packed.EncodeBatch(rows.Batch)),
 		move(st.tx, before, placeOf(rows.Batch, b.number)),
 		st.saveLog(b.number, chunk, rows.Log),
 	)
@@ -194,7 +195,7 @@ func (st *step) loadRecipients(b *batchArrivals, rows *store.Rows) (err error) {
 			if !bytes.Equal(found, st.key) {
 				return
 			}
-			r, decodeErr := decodeRecipient(row, digits)
+			r, decodeErr := packed.DecodeRecipient(row, digits)
 			rows.Recipients[digits] = &store.Row{Recipient: r}
 			err = decodeErr
 		})
@@ -272,9 +273,9 @@ func (st *step) addMinutes() error {
 	bucket := st.tx.Bucket(bucketMinutes)
 	for k, n := range st.minutes {
 		key := minuteKey(k)
-		u := unpacker{rest: bucket.Get(key)}
-		if len(u.rest) > 0 {
-			n += int(u.uint())
+		u := packed.Reader{Rest: bucket.Get(key)}
+		if len(u.Rest) > 0 {
+			n += int(u.Uint())
 		}
 		if err := bucket.Put(key, binary.AppendUvarint(nil, uint64(n))); err != nil {
 			return err

@@ -29,6 +29,8 @@ type Config struct {
 
 	QuarantineEntries int // most entries kept, default 10 000
 	QuarantineBytes   int // most bytes kept, default 64 MiB
+
+	settled bool // refuse a store whose journal is not folded
 }
 
 func (c Config) withDefaults() Config {
@@ -147,6 +149,9 @@ func (s *Store) start(ctx context.Context) error {
 	s.journal, tail, err = openJournal(filepath.Join(s.config.Path, "journal"), folded, s.config)
 	if err != nil {
 		return err
+	}
+	if s.config.settled && len(tail) > 0 {
+		return errors.Join(fmt.Errorf("open store: %s: %w", s.config.Path, ErrUnfolded), s.journal.close())
 	}
 	if err := s.recover(ctx, tail); err != nil {
 		return errors.Join(err, s.journal.close())

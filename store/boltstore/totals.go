@@ -10,6 +10,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/packed"
 )
 
 // totals are the totals of every plan.
@@ -78,7 +79,7 @@ func loadTotals(tx *bolt.Tx) (totals, error) {
 func (t totals) countAwaited(tx *bolt.Tx) error {
 	batches := tx.Bucket(bucketBatches)
 	return tx.Bucket(bucketChecks).ForEach(func(key, _ []byte) error {
-		b, err := decodeBatch(batches.Get(trailing(key).key()))
+		b, err := packed.DecodeBatch(batches.Get(trailing(key).key()))
 		if err != nil {
 			return err
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/packed"
 )
 
 // Rows of batches as format 1 had them: one with everything, one with next to nothing.
@@ -29,7 +30,7 @@ const (
 func TestBatchRowOfFormat1IsRead(t *testing.T) {
 	row, err := hex.DecodeString(fullRow1)
 	require.NoError(t, err)
-	b, err := decodeBatch(row)
+	b, err := packed.DecodeBatch(row)
 	require.NoError(t, err)
 	require.Equal(t, &store.Batch{
 		Plan: "plan", ID: "batch", FirstAt: noon, LastAt: noon.Add(time.Second), ClientReference: "order 7", Total: 3, Flag: store.FlagWanted,
@@ -47,16 +48,16 @@ func TestBatchRowOfFormat1IsRead(t *testing.T) {
 			Source: store.FromRegistration,
 		},
 	}, b)
-	again, err := decodeBatch(encodeBatch(b))
+	again, err := packed.DecodeBatch(packed.EncodeBatch(b))
 	require.NoError(t, err)
 	require.Equal(t, b, again, "written anew it says the same")
 	rapid.Check(t, func(t *rapid.T) {
-		cuts(t, row, func(row []byte) error { _, err := decodeBatch(row); return err })
+		cuts(t, row, func(row []byte) error { _, err := packed.DecodeBatch(row); return err })
 	})
 
 	row, err = hex.DecodeString(emptyRow1)
 	require.NoError(t, err)
-	b, err = decodeBatch(row)
+	b, err = packed.DecodeBatch(row)
 	require.NoError(t, err)
 	require.Equal(t, &store.Batch{Plan: "plan", ID: "batch", FirstAt: noon, LastAt: noon}, b)
 }

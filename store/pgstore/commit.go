@@ -2,23 +2,11 @@ package pgstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"github.com/dlrloop/dlrloop/store"
-)
-
-const (
-	// commitTime is how long a commit may take. What is not known to be done by then is answered as failed.
-	commitTime = 60 * time.Second
-	// tries is how often a transaction that the database chose to undo is begun.
-	tries = 8
 )
 
 // recorded is an arrival on its way to be committed.
@@ -27,14 +15,6 @@ type recorded struct {
 	slot    int16
 	size    int
 }
-
-// errGone means that a batch was deleted by retention between being named and being locked.
-var errGone = errors.New("the batch has just expired")
-
-// unfitError is a row that cannot be kept.
-type unfitError struct{ error }
-
-func (e unfitError) Unwrap() error { return e.error }
 
 // Record makes a durable and folds it.
 func (s *Store) Record(ctx context.Context, a store.Arrival) error {
@@ -76,14 +56,40 @@ func sizeOf(a store.Arrival) int {
 	return size
 }
 
-// commit folds a group in one transaction. When there is something in it that cannot be kept, the halves are committed apart, so
-// that it fails alone. It is a committer's.
+// commit makes a group durable and folded. It is a committer's.
 func (s *Store) commit(group []recorded, results []error) {
+	if !s.config.Dialect.oneSlot() {
+		s.commitAtOnce(group, results)
+		return
+	}
+	places := make([]int, len(group))
+	for i := range places {
+		places[i] = i
+	}
+	for _, part := range split(s.config.Dialect, places, func(i int) int16 { return group[i].slot }) {
+		arrivals, failed := make([]recorded, len(part)), make([]error, len(part))
+		for i, place := range part {
+			arrivals[i] = group[place]
+		}
+		s.commitAtOnce(arrivals, failed)
+		for i, place := range part {
+			results[place] = failed[i]
+		}
+	}
+}
+
+// commitAtOnce folds a group in one transaction. When there is something in it that cannot be kept, the halves are committed apart,
+// so that it fails alone.
+func (s *Store) commitAtOnce(group []recorded, results []error) {
 	begin, size := time.Now(), 0
 	for _, r := range group {
 		size += r.size
 	}
+	s.commits.wait(s.stopping)
 	st, err := s.transact(group)
+	if !unfit(err) {
+		s.commits.ended(err)
+	}
 	if o := s.config.Observer.Committed; o != nil {
 		o(len(group), size, time.Since(begin), err)
 	}
@@ -93,8 +99,8 @@ func (s *Store) commit(group []recorded, results []error) {
 	}
 	s.trouble("commit", err)
 	if half := len(group) / 2; half > 0 && unfit(err) {
-		s.commit(group[:half], results[:half])
-		s.commit(group[half:], results[half:])
+		s.commitAtOnce(group[:half], results[:half])
+		s.commitAtOnce(group[half:], results[half:])
 		return
 	}
 	for i := range results {
@@ -107,59 +113,7 @@ func (s *Store) tell(st *step) {
 	if o := s.config.Observer.Folded; o != nil && len(st.changes) > 0 {
 		o(st.changes)
 	}
-	if o := s.config.Observer.Evicted; o != nil && st.evicted > 0 {
-		o(st.evicted)
+	if err := s.quarantined(st.quarantined); err != nil {
+		s.trouble("expire", fmt.Errorf("bound the quarantine: %w", err))
 	}
-}
-
-// transact runs the transaction of a group, again when the database says that it was undone for others' sake. Whether a commit
-// that got no answer was done is not known; it is not tried again.
-func (s *Store) transact(group []recorded) (*step, error) {
-	within := commitTime
-	if s.closed.Load() {
-		within = closeTime
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), within)
-	defer cancel()
-	for try := 1; ; try++ {
-		st := newStep(s, group)
-		err := s.write(ctx, func(tx pgx.Tx) error { return st.run(ctx, tx) })
-		if err == nil {
-			return st, nil
-		}
-		if !undone(err) || try == tries {
-			return nil, err
-		}
-		select {
-		case <-time.After(rand.N(time.Millisecond << try)):
-		case <-ctx.Done():
-			return nil, err
-		}
-	}
-}
-
-// write runs a transaction that changes rows. Each of its statements has to see what those before it waited for.
-func (s *Store) write(ctx context.Context, change func(pgx.Tx) error) error {
-	return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, change)
-}
-
-// undone reports whether a transaction was surely undone and may do when it is begun again.
-func undone(err error) bool {
-	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return refused.Code == "40001" || refused.Code == "40P01"
-	}
-	return errors.Is(err, errGone) || pgconn.SafeToRetry(err)
-}
-
-// unfit reports whether a transaction failed for what was to be written, not for the database's state.
-func unfit(err error) bool {
-	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
-		switch refused.Code[:2] {
-		case "22", "23", "54": // data exception, integrity constraint, program limit exceeded
-			return true
-		}
-		return false
-	}
-	_, ok := errors.AsType[unfitError](err)
-	return ok
 }

@@ -6,71 +6,101 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/packed"
+)
+
+var (
+	// last_at is never before first_at, which the index has.
+	findOld = slotted{
+		`slot, plan, batch_id, first_at`,
+		`batch WHERE slot = $1 AND first_at < $2 AND last_at < $2 AND due IS NULL`,
+		`ORDER BY first_at, batch_id LIMIT $3`,
+	}
+	findGone = slotted{
+		`slot, plan, batch_id, NULL::timestamptz`,
+		`batch WHERE slot = $1 AND gone`,
+		`ORDER BY plan, batch_id LIMIT $2`,
+	}
+	findOldMinutes     = slotted{`slot`, `(SELECT slot FROM minute_count WHERE slot = $1 AND minute < $2 ORDER BY minute LIMIT 1) m`, ``}
+	findOldQuarantined = slotted{`slot`, `(SELECT slot FROM quarantine WHERE slot = $1 AND received_at < $2 ORDER BY received_at LIMIT 1) q`, ``}
 )
 
 const (
-	// last_at is never before first_at, which the index has.
-	findOld = `
-SELECT b.slot, b.plan, b.batch_id FROM generate_series(0, $1::int - 1) AS s (slot) CROSS JOIN LATERAL (
-    SELECT slot, plan, batch_id, first_at FROM batch
-    WHERE slot = s.slot AND first_at < $2 AND last_at < $2 AND due IS NULL ORDER BY first_at LIMIT $3
-) b ORDER BY b.first_at LIMIT $3`
-
 	// News may have come since it was found old.
 	lockOld = `
 SELECT b.slot, b.row
 FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (slot, plan, batch_id)
 JOIN batch b ON b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id
 WHERE b.last_at < $4 AND b.due IS NULL
-ORDER BY b.slot, b.plan, b.batch_id FOR UPDATE OF b SKIP LOCKED`
+ORDER BY b.slot, b.plan, b.batch_id FOR UPDATE OF b`
 
-	ofThese = ` USING unnest($1::smallint[], $2::text[], $3::text[]) AS k (slot, plan, batch_id)
-WHERE t.slot = k.slot AND t.plan = k.plan AND t.batch_id = k.batch_id`
-	deleteReports    = `DELETE FROM report_log t` + ofThese
-	deleteRecipients = `DELETE FROM recipient t` + ofThese
-	deleteBatches    = `DELETE FROM batch t` + ofThese
+	hideBatches = `
+UPDATE batch b SET gone = true, first_at = NULL, last_at = NULL, reference = NULL, due = NULL, dead = false, check_due = NULL,
+    check_minute = NULL, lease = NULL, lease_until = NULL, row = NULL
+FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (slot, plan, batch_id)
+WHERE b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id`
+
+	lockGone = `
+SELECT b.slot, b.plan, b.batch_id, NULL::timestamptz
+FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (slot, plan, batch_id)
+JOIN batch b ON b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id
+WHERE b.gone
+ORDER BY b.slot, b.plan, b.batch_id FOR UPDATE OF b`
+
+	deleteReports = `
+DELETE FROM report_log WHERE slot = $1 AND plan = $2 AND batch_id = $3 AND chunk <= (
+    SELECT max(chunk) FROM (
+        SELECT chunk FROM report_log WHERE slot = $1 AND plan = $2 AND batch_id = $3 ORDER BY chunk, place LIMIT $4) o)`
+
+	deleteRecipients = `
+DELETE FROM recipient WHERE slot = $1 AND plan = $2 AND batch_id = $3 AND digits <= (
+    SELECT max(digits) FROM (
+        SELECT digits FROM recipient WHERE slot = $1 AND plan = $2 AND batch_id = $3 ORDER BY digits LIMIT $4) o)`
+
+	deleteBatch = `
+DELETE FROM batch WHERE slot = $1 AND plan = $2 AND batch_id = $3
+    AND NOT EXISTS (SELECT 1 FROM report_log WHERE slot = $1 AND plan = $2 AND batch_id = $3)
+    AND NOT EXISTS (SELECT 1 FROM recipient WHERE slot = $1 AND plan = $2 AND batch_id = $3)`
 
 	deleteMinutes = `
-DELETE FROM minute_count m USING (
-    SELECT o.slot, o.minute, o.plan, o.status FROM generate_series(0, $1::int - 1) AS s (slot) CROSS JOIN LATERAL (
-        SELECT slot, minute, plan, status FROM minute_count WHERE slot = s.slot AND minute < $2 ORDER BY minute LIMIT $3
-    ) o LIMIT $3
-) o WHERE m.slot = o.slot AND m.minute = o.minute AND m.plan = o.plan AND m.status = o.status`
+DELETE FROM minute_count WHERE slot = $1 AND minute <= (
+    SELECT max(minute) FROM (
+        SELECT minute FROM minute_count WHERE slot = $1 AND minute < $2 ORDER BY minute LIMIT $3) o)`
 
 	deleteQuarantined = `
-DELETE FROM quarantine q USING (
-    SELECT o.slot, o.received_at, o.id FROM generate_series(0, $1::int - 1) AS s (slot) CROSS JOIN LATERAL (
-        SELECT slot, received_at, id FROM quarantine WHERE slot = s.slot AND received_at < $2 ORDER BY received_at LIMIT $3
-    ) o LIMIT $3
-) o WHERE q.slot = o.slot AND q.received_at = o.received_at AND q.id = o.id`
+DELETE FROM quarantine WHERE slot = $1 AND received_at <= (
+    SELECT max(received_at) FROM (
+        SELECT received_at FROM quarantine WHERE slot = $1 AND received_at < $2 ORDER BY received_at LIMIT $3) o)`
 )
 
 const (
-	expireStep = 16   // batches of one transaction: each may have many recipients
-	sweepStep  = 2000 // counts or quarantine entries of one transaction
+	expireStep = 16   // batches of one transaction
+	sweepStep  = 1000 // about how many rows of a batch and table, or counts, or quarantine entries, go in one transaction
 )
 
-// Expire deletes old batches with all that belongs to them, a few in each transaction.
+// Expire deletes old batches. A batch first goes out of sight, with a few others in one transaction. What belongs to it goes in
+// further ones, which a crash postpones to the next call.
 func (s *Store) Expire(ctx context.Context, before time.Time, limit int) (expired int, more bool, err error) {
 	if s.closed.Load() {
 		return 0, false, store.ErrClosed
 	}
-	old, err := s.old(ctx, before, limit)
-	for at := 0; err == nil && at < len(old.slots); at += expireStep {
-		var n int
-		n, err = s.expireBatches(ctx, old.part(at, min(at+expireStep, len(old.slots))), before)
-		expired += n
-	}
-	for _, sql := range []string{deleteMinutes, deleteQuarantined} {
-		if err == nil {
-			err = s.sweep(ctx, sql, before)
+	old, err := s.find(ctx, limit, earliest, findOld, before, max(limit, 0))
+	for _, part := range s.config.Dialect.transactions(old) {
+		for at := 0; err == nil && at < len(part); at += expireStep {
+			var n int
+			n, err = s.hide(ctx, part[at:min(at+expireStep, len(part))], before)
+			expired += n
 		}
+	}
+	if err == nil {
+		err = s.empty(ctx, before)
 	}
 	switch {
 	case err == nil:
-		return expired, limit > 0 && len(old.slots) == limit, nil
+		return expired, limit > 0 && len(old) == limit, nil
 	case s.closed.Load():
 		return expired, false, store.ErrClosed
 	case ctx.Err() == nil:
@@ -79,41 +109,16 @@ func (s *Store) Expire(ctx context.Context, before time.Time, limit int) (expire
 	return expired, false, fmt.Errorf("expire: %w", err)
 }
 
-// part are the keys from one to before another.
-func (k keys) part(from, to int) keys {
-	return keys{k.slots[from:to], k.plans[from:to], k.ids[from:to]}
-}
-
-// old finds up to limit batches that expire: dead feedback goes with them, it was shown for as long.
-func (s *Store) old(ctx context.Context, before time.Time, limit int) (found keys, err error) {
-	rows, err := s.pool.Query(ctx, findOld, s.slots, before, max(limit, 0))
-	if err != nil {
-		return found, err
-	}
-	return collectKeys(rows)
-}
-
-// collectKeys reads slots, plans and batch ids.
-func collectKeys(rows pgx.Rows) (found keys, err error) {
-	var (
-		slot     int16
-		plan, id string
-	)
-	_, err = pgx.ForEachRow(rows, []any{&slot, &plan, &id}, func() error {
-		found.slots, found.plans, found.ids = append(found.slots, slot), append(found.plans, plan), append(found.ids, id)
-		return nil
-	})
-	return found, err
-}
-
 // gone counts what went of one plan.
 type gone struct{ batches, dead int }
 
-// expireBatches deletes those of the batches that are still old.
-func (s *Store) expireBatches(ctx context.Context, old keys, before time.Time) (expired int, err error) {
+// hide takes those of the batches that are still old out of all reads and totals. Dead feedback goes with them, it was shown for as
+// long.
+func (s *Store) hide(ctx context.Context, old []entry, before time.Time) (hidden int, err error) {
 	var byPlan map[string]gone
-	err = s.write(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, lockOld, old.slots, old.plans, old.ids, before)
+	k := keysOf(old)
+	err = s.writing(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, lockOld, k.slots, k.plans, k.ids, before)
 		if err != nil {
 			return err
 		}
@@ -125,7 +130,7 @@ func (s *Store) expireBatches(ctx context.Context, old keys, before time.Time) (
 		)
 		byPlan = make(map[string]gone)
 		_, err = pgx.ForEachRow(rows, []any{&slot, &row}, func() error {
-			b, err := decodeBatch(row)
+			b, err := packed.DecodeBatch(row)
 			if err != nil {
 				return err
 			}
@@ -138,13 +143,11 @@ func (s *Store) expireBatches(ctx context.Context, old keys, before time.Time) (
 			byPlan[b.Plan] = gone{byPlan[b.Plan].batches + 1, byPlan[b.Plan].dead + b.Feedback.Dead}
 			return nil
 		})
-		if expired = len(locked.slots); err != nil || expired == 0 {
+		if hidden = len(locked.slots); err != nil || hidden == 0 {
 			return err
 		}
 		var queue pgx.Batch
-		for _, sql := range []string{deleteReports, deleteRecipients, deleteBatches} {
-			queue.Queue(sql, locked.slots, locked.plans, locked.ids)
-		}
+		queue.Queue(hideBatches, locked.slots, locked.plans, locked.ids)
 		queueTotals(&queue, totals)
 		return tx.SendBatch(ctx, &queue).Close()
 	})
@@ -156,20 +159,86 @@ func (s *Store) expireBatches(ctx context.Context, old keys, before time.Time) (
 			tell(plan, g.batches, g.dead)
 		}
 	}
-	return expired, nil
+	return hidden, nil
 }
 
-// sweep deletes what is old, step by step.
-func (s *Store) sweep(ctx context.Context, sql string, before time.Time) error {
+// empty deletes what belongs to batches that are out of sight, and counts and quarantine entries that are old.
+func (s *Store) empty(ctx context.Context, before time.Time) error {
+	const atOnce = 100
 	for {
-		var deleted int64
-		err := s.write(ctx, func(tx pgx.Tx) error {
-			done, err := tx.Exec(ctx, sql, s.slots, before, sweepStep)
-			deleted = done.RowsAffected()
-			return err
-		})
-		if err != nil || deleted < sweepStep {
+		found, err := s.find(ctx, atOnce, byKey, findGone, atOnce)
+		if err == nil {
+			err = s.sweep(ctx, found)
+		}
+		if err != nil {
 			return err
 		}
+		if len(found) < atOnce {
+			break
+		}
 	}
+	if err := s.deleteOld(ctx, findOldMinutes, deleteMinutes, before); err != nil {
+		return err
+	}
+	return s.deleteOld(ctx, findOldQuarantined, deleteQuarantined, before)
+}
+
+// sweep deletes batches that are out of sight, with all that belongs to them. It may be asked by several at a time.
+func (s *Store) sweep(ctx context.Context, hidden []entry) error {
+	for _, part := range s.config.Dialect.transactions(hidden) {
+		for at := 0; at < len(part); at += expireStep {
+			for left := part[at:min(at+expireStep, len(part))]; len(left) > 0; {
+				var err error
+				if left, err = s.sweepStep(ctx, left); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// sweepStep deletes some of what belongs to each of the batches and returns those that have more. Whoever has locked a batch that is out of
+// sight may delete what belongs to it: nothing new does before its row has gone.
+func (s *Store) sweepStep(ctx context.Context, hidden []entry) (left []entry, err error) {
+	k := keysOf(hidden)
+	err = s.writing(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, lockGone, k.slots, k.plans, k.ids)
+		if err != nil {
+			return err
+		}
+		locked, err := pgx.CollectRows(rows, entryOf)
+		if err != nil {
+			return err
+		}
+		left = nil
+		var queue pgx.Batch
+		for _, e := range locked {
+			queue.Queue(deleteReports, e.slot, e.plan, e.id, sweepStep)
+			queue.Queue(deleteRecipients, e.slot, e.plan, e.id, sweepStep)
+			queue.Queue(deleteBatch, e.slot, e.plan, e.id).Exec(func(done pgconn.CommandTag) error {
+				if done.RowsAffected() == 0 {
+					left = append(left, e)
+				}
+				return nil
+			})
+		}
+		return tx.SendBatch(ctx, &queue).Close()
+	})
+	return left, err
+}
+
+// deleteOld deletes what is old, slot by slot and step by step.
+func (s *Store) deleteOld(ctx context.Context, find slotted, statement string, before time.Time) error {
+	slots, err := overSlots(ctx, s, pgx.RowTo[int16], find, before)
+	for _, slot := range slots {
+		for deleted := int64(sweepStep); err == nil && deleted >= sweepStep; {
+			err = s.writing(ctx, func(tx pgx.Tx) error {
+				done, err := tx.Exec(ctx, statement, slot, before, sweepStep)
+				deleted = done.RowsAffected()
+				return err
+			})
+		}
+	}
+	return err
 }

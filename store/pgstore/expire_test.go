@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
@@ -74,5 +75,67 @@ func TestNewsKeepsABatchThatWasFoundOld(t *testing.T) {
 			_, err := s.Batch(t.Context(), key(fmt.Sprint(i)))
 			require.NoError(t, err, "batch %d", i)
 		}
+	}
+}
+
+// TestABatchOutOfSight ends an expiry after its first transaction, as a crash would: what belongs to the batches is still there and
+// must not be seen, nor be taken for what comes anew.
+func TestABatchOutOfSight(t *testing.T) {
+	for _, d := range []pgstore.Dialect{pgstore.Postgres, pgstore.Portable} {
+		t.Run(string(d), func(t *testing.T) {
+			url := postgres.Database(t)
+			s := newStore(t, pgstore.Config{URL: url, Dialect: d, Policies: off})
+			const recipients = 1500 // more than one step
+			all := make([]string, recipients)
+			for i := range all {
+				all[i] = number(i)
+			}
+			for _, id := range []string{"anew", "left"} {
+				require.NoError(t, s.Record(t.Context(), arrives(store.Facts{BatchID: id, Numbers: all})))
+				require.NoError(t, s.Record(t.Context(), delivered(id, number(1))))
+			}
+			execute(t, url, `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not now'; END $$`)
+			execute(t, url, `CREATE TRIGGER refuse BEFORE DELETE ON report_log EXECUTE FUNCTION refuse()`)
+			expired, _, err := s.Expire(t.Context(), epoch.Add(time.Hour), 10)
+			require.ErrorContains(t, err, "not now")
+			require.Equal(t, 2, expired)
+			require.Equal(t, 2*recipients, ask[int](t, url, `SELECT count(*) FROM recipient`))
+
+			for _, id := range []string{"anew", "left"} {
+				_, err = s.Batch(t.Context(), key(id))
+				require.ErrorIs(t, err, store.ErrNotFound)
+				_, err = s.Recipient(t.Context(), key(id), number(1))
+				require.ErrorIs(t, err, store.ErrNotFound)
+				_, err = s.Recipients(t.Context(), key(id), store.RecipientQuery{})
+				require.ErrorIs(t, err, store.ErrNotFound)
+				_, err = s.Reports(t.Context(), key(id), store.Paging{})
+				require.ErrorIs(t, err, store.ErrNotFound)
+			}
+			batches, err := s.Batches(t.Context(), store.BatchQuery{})
+			require.NoError(t, err)
+			require.Empty(t, batches.Items)
+			numbers, err := s.RecipientBatches(t.Context(), number(1), store.Paging{})
+			require.NoError(t, err)
+			require.Empty(t, numbers.Items)
+			stats, err := s.Stats(t.Context())
+			require.NoError(t, err)
+			require.Zero(t, stats[0].Feedback)
+
+			require.Error(t, s.Record(t.Context(), delivered("anew", number(1))), "it would be taken for a repeat")
+			execute(t, url, `DROP TRIGGER refuse ON report_log`)
+			require.NoError(t, s.Record(t.Context(), delivered("anew", number(1))))
+			b, err := s.Batch(t.Context(), key("anew"))
+			require.NoError(t, err)
+			require.Equal(t, map[dlr.Status]int{dlr.Delivered: 1}, b.States)
+			r, err := s.Recipient(t.Context(), key("anew"), number(1))
+			require.NoError(t, err)
+			require.Zero(t, r.Seen[0].Repeats)
+			require.Equal(t, recipients+1, ask[int](t, url, `SELECT count(*) FROM recipient`))
+
+			_, _, err = s.Expire(t.Context(), epoch.Add(-time.Hour), 10)
+			require.NoError(t, err)
+			require.Equal(t, 1, ask[int](t, url, `SELECT count(*) FROM recipient`), "the next call ends what was begun")
+			require.Equal(t, 1, ask[int](t, url, `SELECT count(*) FROM batch`))
+		})
 	}
 }

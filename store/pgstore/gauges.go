@@ -2,12 +2,15 @@ package pgstore
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
@@ -24,25 +27,47 @@ FROM total GROUP BY plan`
 SELECT plan, status, class, sum(messages)::bigint FROM message_total GROUP BY plan, status, class
 HAVING sum(messages) <> 0 ORDER BY plan, status, class`
 
-	readOldest = `
-SELECT t.plan, min(b.due) FROM total t CROSS JOIN LATERAL (
-    SELECT due FROM batch WHERE slot = t.slot AND plan = t.plan AND due IS NOT NULL ORDER BY due LIMIT 1
-) b GROUP BY t.plan`
+	// What of the totals is a gauge.
+	readTallies = `
+SELECT plan, sum(pending_tasks)::bigint, sum(dead_tasks)::bigint, sum(owed)::bigint, sum(dropped)::bigint, sum(sent)::bigint,
+    sum(dead)::bigint, sum(awaited)::bigint
+FROM total GROUP BY plan`
+
+	readQuarantined = `SELECT count(*) FROM quarantine`
 
 	readSize = `
-SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint, (SELECT count(*) FROM quarantine)
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = current_schema() AND c.relkind = 'r'
-    AND c.relname IN ('batch', 'recipient', 'report_log', 'minute_count', 'total', 'message_total', 'quarantine', 'meta')`
+    AND c.relname IN ('batch', 'recipient', 'report_log', 'minute_count', 'total', 'message_total', 'quarantine', 'meta', 'replica', 'duty')`
+
+	// The tables themselves are empty there: the rows are in their shards.
+	readSizeOfShards = `
+SELECT coalesce(sum(citus_total_relation_size(p.logicalrelid)), 0)::bigint
+FROM pg_dist_partition p JOIN pg_class c ON c.oid = p.logicalrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = current_schema()`
 )
 
-// refreshEvery is how old the figures of Gauges may be.
-const refreshEvery = time.Second
+// In each slot it asks for every one of these plans: a plan's totals need not lie where its batches do.
+var readOldest = slotted{
+	`plan, min(due) AS due`,
+	`(SELECT p.plan, (SELECT min(b.due) FROM batch b WHERE b.slot = $1 AND b.plan = p.plan AND b.due IS NOT NULL) AS due
+    FROM unnest($2::text[]) AS p (plan)) o WHERE due IS NOT NULL`,
+	`GROUP BY plan`,
+}
 
-// Gauges returns figures of the last second.
+const (
+	// refreshEvery is how old the figures of Gauges may be.
+	refreshEvery = time.Second
+	// sizeEvery is how many refreshes share one reading of the size, which asks the file system after every file.
+	sizeEvery = 10
+)
+
+// Gauges returns figures of the last second, and a size of the last ten. FreeBytes is 0: PostgreSQL knows what of its files it can use
+// again, but says so only where an extension is installed (pg_freespacemap), and what it says without is off by more than it is worth.
 func (s *Store) Gauges() store.Gauges {
 	g := *s.published.Load()
 	g.Plans = maps.Clone(g.Plans)
+	s.replicas.gauges(&g, time.Now())
 	return g
 }
 
@@ -50,56 +75,111 @@ func (s *Store) Gauges() store.Gauges {
 func (s *Store) refreshing(ctx context.Context) {
 	ticker := time.NewTicker(refreshEvery)
 	defer ticker.Stop()
-	for {
+	for n := 1; ; n++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
 		within, done := context.WithTimeout(ctx, 10*refreshEvery)
-		if err := s.refresh(within); err != nil && ctx.Err() == nil {
+		err := again(within, func() error { return s.refreshTallies(within) })
+		if n%sizeEvery == 0 {
+			err = errors.Join(err, again(within, func() error { return s.refreshSize(within) }))
+		}
+		if err != nil && ctx.Err() == nil {
 			s.trouble("read", err)
 		}
 		done()
 	}
 }
 
-// refresh reads the figures and publishes them.
+// refresh reads all figures and publishes them.
 func (s *Store) refresh(ctx context.Context) error {
+	s.published.CompareAndSwap(nil, &store.Gauges{})
+	return errors.Join(s.refreshTallies(ctx), s.refreshSize(ctx))
+}
+
+// refreshTallies reads what changes with every report. Each figure is true of some moment of the reading, not all of the same one.
+func (s *Store) refreshTallies(ctx context.Context) error {
 	s.gauging.Lock()
 	defer s.gauging.Unlock()
-	var (
-		stats  []store.PlanStats
-		g      = store.Gauges{Plans: make(map[string]store.PlanGauges)}
-		oldest = make(map[string]time.Time)
-	)
-	err := s.snapshot(ctx, func(tx pgx.Tx) (err error) {
-		if stats, err = totalsIn(ctx, tx); err != nil {
-			return err
-		}
-		if err := tx.QueryRow(ctx, readSize).Scan(&g.SizeBytes, &g.QuarantineEntries); err != nil {
-			return err
-		}
-		rows, err := tx.Query(ctx, readOldest)
-		if err != nil {
-			return err
-		}
-		var (
-			plan string
-			due  time.Time
-		)
-		_, err = pgx.ForEachRow(rows, []any{&plan, &due}, func() error {
-			oldest[plain(plan)] = due.UTC()
-			return nil
-		})
-		return err
-	})
+	g := *s.published.Load()
+	var err error
+	if g.Plans, err = s.tallies(ctx); err != nil {
+		return fmt.Errorf("read the tallies: %w", err)
+	}
+	if err := s.addOldest(ctx, g.Plans); err != nil {
+		return fmt.Errorf("read the oldest tasks: %w", err)
+	}
+	if err := s.pool.QueryRow(ctx, readQuarantined).Scan(&g.QuarantineEntries); err != nil {
+		return fmt.Errorf("count the quarantine: %w", err)
+	}
+	s.published.Store(&g)
+	return nil
+}
+
+// tallies reads what every plan owes.
+func (s *Store) tallies(ctx context.Context) (map[string]store.PlanGauges, error) {
+	rows, err := s.pool.Query(ctx, readTallies)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, p := range stats {
-		g.Plans[p.Plan] = store.PlanGauges{Tally: p.Feedback, OldestDue: oldest[p.Plan]}
+	var (
+		plans = make(map[string]store.PlanGauges)
+		plan  string
+		p     store.PlanGauges
+	)
+	_, err = pgx.ForEachRow(rows, []any{&plan, &p.PendingTasks, &p.DeadTasks, &p.Owed, &p.Dropped, &p.Sent, &p.Dead, &p.Awaited}, func() error {
+		plans[plain(plan)] = p
+		return nil
+	})
+	return plans, err
+}
+
+// addOldest adds to plans since when their oldest task is due.
+func (s *Store) addOldest(ctx context.Context, plans map[string]store.PlanGauges) error {
+	var pending []string
+	for plan, p := range plans {
+		if p.PendingTasks > 0 {
+			pending = append(pending, text(plan))
+		}
 	}
+	if len(pending) == 0 {
+		return nil
+	}
+	type oldest struct {
+		Plan string
+		Due  time.Time
+	}
+	all, err := overSlots(ctx, s, pgx.RowToStructByPos[oldest], readOldest, pending)
+	for _, o := range all {
+		p := plans[plain(o.Plan)]
+		if p.OldestDue.IsZero() || o.Due.Before(p.OldestDue) {
+			p.OldestDue = o.Due.UTC()
+		}
+		plans[plain(o.Plan)] = p
+	}
+	return err
+}
+
+// refreshSize reads how large everything is. A database that cannot say it has size 0.
+func (s *Store) refreshSize(ctx context.Context) error {
+	query := readSize
+	if s.config.Dialect == Citus {
+		query = readSizeOfShards
+	}
+	var size int64
+	err := s.pool.QueryRow(ctx, query).Scan(&size)
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == "42883" && s.config.Dialect == Portable {
+		err = nil // it has no such function
+	}
+	if err != nil {
+		return fmt.Errorf("read the size: %w", err)
+	}
+	s.gauging.Lock()
+	defer s.gauging.Unlock()
+	g := *s.published.Load()
+	g.SizeBytes = size
 	s.published.Store(&g)
 	return nil
 }
@@ -118,7 +198,8 @@ func (s *Store) Stats(ctx context.Context) (stats []store.PlanStats, err error) 
 	if err != nil {
 		return nil, s.readError(err)
 	}
-	g := s.Gauges()
+	g := *s.published.Load()
+	g.Plans = maps.Clone(g.Plans)
 	for _, p := range stats {
 		known := g.Plans[p.Plan]
 		if known.Tally = p.Feedback; known.PendingTasks == 0 {

@@ -2,6 +2,8 @@ package pgstore
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,19 +21,20 @@ WHERE b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id AND b.leas
 // end by themselves.
 const closeTime = 5 * time.Second
 
-// leases are those that this process took and that are not settled, so that one that ends in order gives them back.
+// leases are those that this process took, or may have taken, and that are not settled, so that one that ends in order gives
+// them back.
 type leases struct {
 	mu   sync.Mutex
 	held map[string]held // by token; guarded by mu
 }
 
 type held struct {
-	key   store.BatchKey
+	entry
 	until time.Time
 }
 
-// took notes leases that end at a time, and forgets those that have ended at now.
-func (l *leases) took(claims []store.Claim, now, until time.Time) {
+// taking notes the tokens with which entries are about to be leased until a time, and forgets those that have ended at now.
+func (l *leases) taking(entries []entry, tokens []string, now, until time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for token, h := range l.held {
@@ -42,8 +45,8 @@ func (l *leases) took(claims []store.Claim, now, until time.Time) {
 	if l.held == nil {
 		l.held = make(map[string]held)
 	}
-	for _, c := range claims {
-		l.held[c.Lease] = held{c.Key, until}
+	for i, e := range entries {
+		l.held[tokens[i]] = held{e, until}
 	}
 }
 
@@ -67,19 +70,35 @@ func (s *Store) giveBack() {
 	if len(s.leases.held) == 0 {
 		return
 	}
-	var k keys
-	var tokens []string
+	var leased []lease
 	for token, h := range s.leases.held {
-		k.add(s.slotOf(h.key), h.key)
-		tokens = append(tokens, token)
+		leased = append(leased, lease{h.entry, token})
 	}
+	slices.SortFunc(leased, func(a, b lease) int { return byKey(a.entry, b.entry) })
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
-	err := s.write(ctx, func(tx pgx.Tx) error {
+	for _, part := range split(s.config.Dialect, leased, func(l lease) int16 { return l.slot }) {
+		if err := s.endLeases(ctx, part); err != nil {
+			s.trouble("commit", fmt.Errorf("give back leases: %w", err))
+			return
+		}
+	}
+}
+
+type lease struct {
+	entry
+	token string
+}
+
+func (s *Store) endLeases(ctx context.Context, leased []lease) error {
+	var entries []entry
+	var tokens []string
+	for _, l := range leased {
+		entries, tokens = append(entries, l.entry), append(tokens, l.token)
+	}
+	k := keysOf(entries)
+	return s.writing(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, giveBackLeases, k.slots, k.plans, k.ids, tokens)
 		return err
 	})
-	if err != nil {
-		s.trouble("commit", err)
-	}
 }

@@ -31,3 +31,49 @@ func TestALeaseHoldsForEveryReplica(t *testing.T) {
 	third := newStore(t, pgstore.Config{URL: url})
 	require.Len(t, claim(third, late), 1, "a close gives back what was claimed")
 }
+
+// A replica that hangs comes back after others took over what it had claimed.
+func TestALateSettlementDoesNotDisturbWhoTookOver(t *testing.T) {
+	t.Parallel()
+	for name, late := range map[string]store.Settlement{
+		"given back": {Outcome: store.GivenBack},
+		"retry":      {Outcome: store.Retry, Reason: store.ReasonServer, Due: epoch},
+		"accepted":   {Outcome: store.Accepted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := postgres.Database(t)
+			hung, other := newStore(t, pgstore.Config{URL: url}), newStore(t, pgstore.Config{URL: url})
+			require.NoError(t, hung.Record(t.Context(), delivered("batch", number(1))))
+			claim := func(s *pgstore.Store, at time.Time) []store.Claim {
+				t.Helper()
+				claims, err := s.Claim(t.Context(), "plan", at, time.Minute, 10)
+				require.NoError(t, err)
+				return claims
+			}
+			sent := func() int {
+				t.Helper()
+				b, err := other.Batch(t.Context(), key("batch"))
+				require.NoError(t, err)
+				return b.Feedback.Sent
+			}
+			first := claim(hung, epoch)
+			require.Len(t, first, 1)
+			at := epoch.Add(2 * time.Minute)
+			second := claim(other, at)
+			require.Len(t, second, 1)
+			require.Equal(t, first[0].Recipients, second[0].Recipients)
+
+			late.BatchID, late.Lease, late.Recipients = "batch", first[0].Lease, first[0].Recipients
+			require.NoError(t, hung.Record(t.Context(), arrives(late)))
+			require.Empty(t, claim(hung, at), "it is the other's until its lease ends")
+			if late.Outcome == store.Accepted {
+				require.Equal(t, 1, sent(), "what Sinch took is known, whoever says so")
+			}
+			done := store.Settlement{BatchID: "batch", Lease: second[0].Lease, Recipients: second[0].Recipients, Outcome: store.Accepted}
+			require.NoError(t, other.Record(t.Context(), arrives(done)))
+			require.Equal(t, 1, sent())
+			require.Empty(t, claim(hung, at.Add(time.Hour)), "nothing is left to do")
+		})
+	}
+}

@@ -2,11 +2,13 @@ package pgstore
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/packed"
 )
 
 // keys are columns of an unnest.
@@ -28,7 +30,7 @@ SELECT slot, plan, batch_id FROM unnest($1::smallint[], $2::text[], $3::text[]) 
 ON CONFLICT (slot, plan, batch_id) DO NOTHING`
 
 	lockBatches = `
-SELECT k.n, b.chunk, b.first_at, coalesce(b.lease, ''), b.row
+SELECT k.n, b.chunk, b.first_at, coalesce(b.lease, ''), b.row, b.gone
 FROM unnest($1::smallint[], $2::text[], $3::text[]) WITH ORDINALITY AS k (slot, plan, batch_id, n)
 JOIN batch b ON b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id
 ORDER BY b.slot, b.plan, b.batch_id FOR UPDATE OF b`
@@ -40,12 +42,15 @@ FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[]) AS
 JOIN recipient r ON r.slot = k.slot AND r.plan = k.plan AND r.batch_id = k.batch_id AND r.digits = k.digits`
 )
 
-// load reads and locks the rows that the step needs.
-func (st *step) load(ctx context.Context, tx pgx.Tx) error {
-	var batches, recipients keys
+// load begins the transaction, and reads and locks the rows that the step needs, in one round trip.
+func (st *step) load(ctx context.Context, conn *pgx.Conn) error {
+	var unnamed, batches, recipients keys
 	var digits []string
 	var places []int64
 	for i, b := range st.batches {
+		if !st.s.known.has(b.key) {
+			unnamed.add(b.slot, b.key)
+		}
 		batches.add(b.slot, b.key)
 		b.rows.Recipients = make(map[string]*store.Row, len(b.arrivals))
 		for d := range b.touched() {
@@ -54,20 +59,32 @@ func (st *step) load(ctx context.Context, tx pgx.Tx) error {
 		}
 	}
 	var queue pgx.Batch
-	queue.Queue(nameBatches, batches.slots, batches.plans, batches.ids)
-	queue.Queue(lockBatches, batches.slots, batches.plans, batches.ids).Query(st.takeBatches)
+	queue.Queue(st.s.config.Dialect.begin())
+	if len(unnamed.slots) > 0 {
+		queue.Queue(nameBatches, unnamed.slots, unnamed.plans, unnamed.ids)
+	}
+	if len(st.batches) > 0 {
+		queue.Queue(lockBatches, batches.slots, batches.plans, batches.ids).Query(st.takeBatches)
+	}
+	st.queueMark(&queue, conn)
 	if len(digits) > 0 {
 		queue.Queue(loadRecipients, recipients.slots, recipients.plans, recipients.ids, digits, places).Query(st.takeRecipients)
 	}
-	if err := tx.SendBatch(ctx, &queue).Close(); err != nil {
-		return err
+	if err := st.send(ctx, conn, &queue); err != nil {
+		return fmt.Errorf("load: %w", err)
 	}
+	return st.complete()
+}
+
+// complete returns errGone unless all rows of batches were found.
+func (st *step) complete() (err error) {
 	for _, b := range st.batches {
 		if !b.found {
-			return errGone
+			st.s.known.forget(b.key)
+			err = errGone
 		}
 	}
-	return nil
+	return err
 }
 
 // touched are the digits of the recipients whose rows the fold needs.
@@ -86,11 +103,16 @@ func (st *step) takeBatches(rows pgx.Rows) error {
 			born         *time.Time
 			lease        string
 			row          []byte
+			gone         bool
 		)
-		if err := rows.Scan(&place, &chunk, &born, &lease, &row); err != nil {
+		if err := rows.Scan(&place, &chunk, &born, &lease, &row, &gone); err != nil {
 			return err
 		}
 		b := st.batches[place-1]
+		if gone {
+			st.gone = append(st.gone, entry{slot: b.slot, plan: text(b.key.Plan), id: text(b.key.BatchID)})
+			continue
+		}
 		b.found, b.lease = true, lease
 		b.rows.Chunk = uint64(chunk) + 1
 		b.rows.Batch = &store.Batch{Plan: b.key.Plan, ID: b.key.BatchID}
@@ -99,7 +121,7 @@ func (st *step) takeBatches(rows pgx.Rows) error {
 		}
 		b.born = born.UTC()
 		var err error
-		if b.rows.Batch, err = decodeBatch(row); err != nil {
+		if b.rows.Batch, err = packed.DecodeBatch(row); err != nil {
 			return err
 		}
 	}
@@ -116,7 +138,7 @@ func (st *step) takeRecipients(rows pgx.Rows) error {
 		if err := rows.Scan(&place, &digits, &row); err != nil {
 			return err
 		}
-		r, err := decodeRecipient(row)
+		r, err := decodeRecipient(row, digits)
 		if err != nil {
 			return err
 		}

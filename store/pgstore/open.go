@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,9 +23,14 @@ type Config struct {
 	Observer store.Observer
 
 	Committer store.CommitterConfig // of each lane
-	Lanes     int                   // groups that are committed side by side; default 4
+	Lanes     int                   // groups that are committed side by side; default 2
 	PoolSize  int                   // most connections; default Lanes + 8. What the URL says of it does not count
 	Slots     int                   // fixed when the schema is made, at most 1024; default 32
+	Dialect   Dialect               // default Postgres
+	Replica   string                // the id of this replica among those that share the database; default a random one
+
+	NoMigrate        bool          // refuse a database whose schema is of another version, instead of bringing it to this one
+	StatementTimeout time.Duration // the longest that one statement may take; default 30 s
 
 	QuarantineEntries int // most entries kept, default 10 000
 	QuarantineBytes   int // most bytes kept, default 64 MiB
@@ -35,13 +41,19 @@ func (c Config) withDefaults() Config {
 		c.Policies = func(string) store.Policy { return store.Policy{} }
 	}
 	if c.Lanes <= 0 {
-		c.Lanes = 4
+		c.Lanes = 2
 	}
 	if c.PoolSize <= 0 {
 		c.PoolSize = c.Lanes + 8
 	}
 	if c.Slots <= 0 {
 		c.Slots = 32
+	}
+	if c.Dialect == "" {
+		c.Dialect = Postgres
+	}
+	if c.StatementTimeout <= 0 {
+		c.StatementTimeout = 30 * time.Second
 	}
 	if c.QuarantineEntries <= 0 {
 		c.QuarantineEntries = 10_000
@@ -57,45 +69,39 @@ type Store struct {
 	config Config
 	pool   *pgxpool.Pool
 	slots  int
+	spread int // where the lanes of this process begin to count
 	salt   []byte
 	lanes  []*store.Committer[recorded]
 	leases leases
 	births births
+	known  known
+	bounds bounds // of the quarantine
+
+	replicas membership
 
 	gauging   sync.Mutex // held by whoever reads figures and publishes them: older ones never replace newer ones
 	published atomic.Pointer[store.Gauges]
-	refreshed sync.WaitGroup
+	refreshed sync.WaitGroup // what runs beside the lanes
 
-	closing sync.Once
-	closed  atomic.Bool
-	stop    context.CancelFunc // of what runs beside the lanes
-	ended   chan struct{}      // never closed: what is in the database is known whatever becomes of a connection
+	commits pace // of commits while they fail
+
+	closing  sync.Once
+	closed   atomic.Bool
+	stop     context.CancelFunc // of what runs beside the lanes
+	stopping <-chan struct{}    // closed by stop
+	ended    chan struct{}      // never closed: what is in the database is known whatever becomes of a connection
 }
 
 var _ store.Store = (*Store)(nil)
 
-// connectTime is how long making a connection may take, unless the URL says so.
-const connectTime = 5 * time.Second
-
-// Open connects to the database and brings its schema to this version. A database that a newer version has changed is an
-// error. ctx bounds nothing but the start.
+// Open connects to the database and brings its schema to this version, unless c.NoMigrate forbids it: then an older schema is
+// an error. A schema that a newer version has changed always is. ctx bounds nothing but the start.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	c = c.withDefaults()
-	if c.URL == "" {
-		return nil, errors.New("open store: no URL given")
+	if err := c.Dialect.check(); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
 	}
-	pc, err := pgxpool.ParseConfig(c.URL)
-	if err != nil {
-		return nil, errors.New("open store: the URL is not understood") // pgx would quote it
-	}
-	pc.MaxConns = int32(c.PoolSize)
-	if pc.ConnConfig.ConnectTimeout == 0 {
-		pc.ConnConfig.ConnectTimeout = connectTime
-	}
-	if pc.ConnConfig.RuntimeParams["application_name"] == "" {
-		pc.ConnConfig.RuntimeParams["application_name"] = "dlrloop"
-	}
-	pool, err := pgxpool.NewWithConfig(ctx, pc)
+	pool, err := newPool(ctx, c, new(gate))
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
@@ -108,23 +114,37 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 }
 
 func (s *Store) start(ctx context.Context) error {
-	if err := migrateSchema(ctx, s.pool); err != nil {
+	var err error
+	if s.config.NoMigrate {
+		err = checkSchema(ctx, s.pool)
+	} else {
+		_, _, err = migrateSchema(ctx, s.pool)
+	}
+	if err != nil {
 		return err
 	}
-	var err error
 	if s.slots, s.salt, err = readMeta(ctx, s.pool, s.config.Slots); err != nil {
 		return err
 	}
+	s.spread = rand.IntN(s.slots)
 	if err := s.refresh(ctx); err != nil {
 		return err
 	}
+	if err := s.join(ctx); err != nil {
+		return err
+	}
+	if err := s.refuseUnfinished(ctx); err != nil {
+		s.leave()
+		return err
+	}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop, s.stopping = stop, running.Done()
 	s.lanes = make([]*store.Committer[recorded], s.config.Lanes)
 	for i := range s.lanes {
 		s.lanes[i] = store.NewCommitter(s.config.Committer, func(r recorded) int { return r.size }, s.commit)
 	}
-	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	s.stop = stop
 	s.refreshed.Go(func() { s.refreshing(running) })
+	s.refreshed.Go(func() { s.beating(running) })
 	return nil
 }
 
@@ -138,14 +158,19 @@ func (s *Store) slotOf(key store.BatchKey) int16 {
 	return int16(binary.BigEndian.Uint64(h.Sum(nil)) % uint64(s.slots))
 }
 
+// readyTime is how long the database may take to say that it is there.
+const readyTime = 3 * time.Second
+
 // Ready returns nil while the database takes writes.
 func (s *Store) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTime)
+	defer cancel()
 	var readOnly string
 	if err := s.pool.QueryRow(ctx, `SELECT current_setting('transaction_read_only')`).Scan(&readOnly); err != nil {
 		return s.readError(err)
 	}
 	if readOnly == "on" {
-		return errors.New("the database is read-only")
+		return errReadOnly
 	}
 	return nil
 }
@@ -187,8 +212,9 @@ func (s *Store) readError(err error) error {
 	return fmt.Errorf("read: %w", err)
 }
 
-// trouble tells of a failure.
+// trouble tells of a failure, and sees to it that it is not met again on other connections.
 func (s *Store) trouble(operation string, err error) {
+	s.renew(err)
 	if o := s.config.Observer.Failed; o != nil {
 		o(operation, err)
 	}

@@ -1,13 +1,15 @@
 package pgstore
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
@@ -20,29 +22,19 @@ SELECT slot, received_at, id, plan, reason, type, octet_length(raw), raw
 FROM unnest($1::smallint[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[])
     AS k (slot, received_at, id, plan, reason, type, raw)`
 
-	// The oldest go. The table holds few thousand entries, and few are ever added.
-	evictQuarantined = `
-DELETE FROM quarantine q USING (
-    SELECT slot, received_at, id, row_number() OVER w AS entries, sum(size) OVER w AS bytes
-    FROM quarantine WINDOW w AS (ORDER BY received_at DESC, id DESC ROWS UNBOUNDED PRECEDING)
-) k
-WHERE q.slot = k.slot AND q.received_at = k.received_at AND q.id = k.id AND (k.entries > $1 OR k.bytes > $2)`
-
-	listQuarantined = `
-WITH n AS (
-    SELECT q.slot, q.received_at, q.id FROM generate_series(0, $1::int - 1) AS s (slot) CROSS JOIN LATERAL (
-        SELECT slot, received_at, id FROM quarantine
-        WHERE slot = s.slot AND (received_at, id) < ($2::timestamptz, $3::text)
-        ORDER BY received_at DESC, id DESC LIMIT $4
-    ) q ORDER BY q.received_at DESC, q.id DESC LIMIT $4
-), sized AS (
-    SELECT q.*, count(*) OVER () AS entries, sum(q.size) OVER (ORDER BY q.received_at DESC, q.id DESC) - q.size AS before
-    FROM n JOIN quarantine q ON q.slot = n.slot AND q.received_at = n.received_at AND q.id = n.id
-)
-SELECT received_at, id, plan, reason, type, raw, entries FROM sized WHERE before < $5 ORDER BY received_at DESC, id DESC`
+	readQuarantine = `
+SELECT q.received_at, q.id, q.plan, q.reason, q.type, q.raw
+FROM unnest($1::smallint[], $2::timestamptz[], $3::text[]) AS k (slot, received_at, id)
+JOIN quarantine q ON q.slot = k.slot AND q.received_at = k.received_at AND q.id = k.id`
 )
 
-// queueQuarantined keeps the callbacks that were not understood; the oldest go when there are too many.
+var listQuarantine = slotted{
+	`slot, received_at, id, size`,
+	`quarantine WHERE slot = $1 AND (received_at, id) < ($2, $3)`,
+	`ORDER BY received_at DESC, id DESC LIMIT $4`,
+}
+
+// queueQuarantined keeps the callbacks that were not understood.
 func (st *step) queueQuarantined(queue *pgx.Batch) {
 	if len(st.quarantined) == 0 {
 		return
@@ -62,42 +54,72 @@ func (st *step) queueQuarantined(queue *pgx.Batch) {
 		raws = append(raws, notNull(n.Raw))
 	}
 	queue.Queue(saveQuarantined, slots, received, ids, plans, reasons, types, raws)
-	queue.Queue(evictQuarantined, st.s.config.QuarantineEntries, st.s.config.QuarantineBytes).Exec(func(done pgconn.CommandTag) error {
-		st.evicted = int(done.RowsAffected())
-		return nil
-	})
 }
 
 // pageBytes ends a page of raw reports before it is full: a full report may be megabytes.
 const pageBytes = 16 << 20
 
+// suspect is an entry of the quarantine without its bytes.
+type suspect struct {
+	Slot int16
+	At   time.Time
+	ID   string
+	Size int
+}
+
+func youngest(a, b suspect) int { return cmp.Or(b.At.Compare(a.At), strings.Compare(b.ID, a.ID)) }
+
 // Quarantine lists callbacks that were not understood, the newest first.
 func (s *Store) Quarantine(ctx context.Context, p store.Paging) (page store.Page[store.QuarantineEntry], err error) {
+	defer func() { err = s.readError(err) }()
 	after, err := decodePlace("quarantine", p.Cursor)
 	if err != nil {
 		return page, err
 	}
-	var (
-		e    store.QuarantineEntry
-		id   string
-		last place
-		all  int
-	)
-	rows, err := s.query(ctx, listQuarantined, s.slots, after.before(), text(after.ID), p.Size()+1, pageBytes)
+	found, err := overSlots(ctx, s, pgx.RowToStructByPos[suspect], listQuarantine, after.before(), text(after.ID), p.Size()+1)
 	if err != nil {
 		return page, err
 	}
-	_, err = pgx.ForEachRow(rows, []any{&e.ReceivedAt, &id, &e.Plan, &e.Reason, &e.Type, &e.Raw, &all}, func() error {
-		if len(page.Items) < p.Size() {
-			e.ReceivedAt, e.Plan = e.ReceivedAt.UTC(), plain(e.Plan)
-			e.Reason, e.Type = dlr.Reason(plain(string(e.Reason))), dlr.Type(plain(string(e.Type)))
-			page.Items = append(page.Items, e)
-			last = place{List: "quarantine", At: &page.Items[len(page.Items)-1].ReceivedAt, ID: id}
-		}
-		return nil
-	})
-	if len(page.Items) < all {
-		page.Next = last.encode()
+	slices.SortFunc(found, youngest)
+	shown, bytes := 0, 0
+	for shown < min(p.Size(), len(found)) && bytes < pageBytes {
+		bytes += found[shown].Size
+		shown++
 	}
-	return page, s.readError(err)
+	if shown < len(found) {
+		page.Next = place{List: "quarantine", At: &found[shown-1].At, ID: found[shown-1].ID}.encode()
+	}
+	page.Items, err = s.quarantineOf(ctx, found[:shown])
+	return page, err
+}
+
+// quarantineOf reads those of the entries that are there still.
+func (s *Store) quarantineOf(ctx context.Context, wanted []suspect) (entries []store.QuarantineEntry, err error) {
+	type row struct {
+		At                     time.Time
+		ID, Plan, Reason, Type string
+		Raw                    []byte
+	}
+	var queue pgx.Batch
+	for _, part := range split(s.config.Dialect, wanted, func(e suspect) int16 { return e.Slot }) {
+		var slots []int16
+		var received []time.Time
+		var ids []string
+		for _, e := range part {
+			slots, received, ids = append(slots, e.Slot), append(received, e.At), append(ids, e.ID)
+		}
+		queue.Queue(readQuarantine, slots, received, ids)
+	}
+	if s.config.Dialect.oneSlot() {
+		narrow(&queue)
+	}
+	rows, err := collectQueue(ctx, s, pgx.RowToStructByPos[row], &queue)
+	slices.SortFunc(rows, func(a, b row) int { return cmp.Or(b.At.Compare(a.At), strings.Compare(b.ID, a.ID)) })
+	for _, r := range rows {
+		entries = append(entries, store.QuarantineEntry{
+			Plan: plain(r.Plan), ReceivedAt: r.At.UTC(),
+			Quarantined: store.Quarantined{Reason: dlr.Reason(plain(r.Reason)), Type: dlr.Type(plain(r.Type)), Raw: r.Raw},
+		})
+	}
+	return entries, err
 }

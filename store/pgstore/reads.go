@@ -2,69 +2,93 @@ package pgstore
 
 import (
 	"context"
-	"errors"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// query begins a read.
-func (s *Store) query(ctx context.Context, sql string, arguments ...any) (pgx.Rows, error) {
+// reading runs a read, again when the database has undone it for others' sake.
+func (s *Store) reading(ctx context.Context, read func() error) error {
 	if s.closed.Load() {
-		return nil, store.ErrClosed
+		return store.ErrClosed
 	}
-	rows, err := s.pool.Query(ctx, sql, arguments...)
-	return rows, s.readError(err)
+	return again(ctx, read)
 }
 
-// batches reads rows of batches.
-func (s *Store) batches(ctx context.Context, sql string, arguments ...any) ([]*store.Batch, error) {
-	rows, err := s.query(ctx, sql, arguments...)
-	if err != nil {
-		return nil, err
-	}
-	batches, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*store.Batch, error) {
-		var encoded []byte
-		if err := row.Scan(&encoded); err != nil {
-			return nil, err
+// collect reads what a statement returns.
+func collect[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], sql string, arguments ...any) (all []E, err error) {
+	err = s.reading(ctx, func() error {
+		rows, err := s.pool.Query(ctx, sql, arguments...)
+		if err != nil {
+			return err
 		}
-		return decodeBatch(encoded)
+		all, err = pgx.CollectRows(rows, scan)
+		return err
 	})
-	return batches, s.readError(err)
+	return all, err
+}
+
+// collectQueue reads what the statements of a queue return, one after the other.
+func collectQueue[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], queue *pgx.Batch) (all []E, err error) {
+	err = s.reading(ctx, func() error {
+		all = nil
+		var sent pgx.Batch // a queue that was sent keeps what it knows of its connection
+		for _, q := range queue.QueuedQueries {
+			sent.Queue(q.SQL, q.Arguments...).Query(func(rows pgx.Rows) (err error) {
+				all, err = pgx.AppendRows(all, rows, scan)
+				return err
+			})
+		}
+		return s.pool.SendBatch(ctx, &sent).Close()
+	})
+	return all, err
+}
+
+// one reads the only row that a statement returns, or ErrNotFound.
+func one[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], sql string, arguments ...any) (e E, err error) {
+	all, err := collect(ctx, s, scan, sql, arguments...)
+	if err == nil && len(all) == 0 {
+		err = store.ErrNotFound
+	}
+	if err != nil {
+		return e, err
+	}
+	return all[0], nil
 }
 
 // Batch reads one batch.
 func (s *Store) Batch(ctx context.Context, key store.BatchKey) (*store.Batch, error) {
-	found, err := s.batches(ctx, `SELECT row FROM batch WHERE slot = $1 AND plan = $2 AND batch_id = $3`,
+	b, err := one(ctx, s, batchOf, `SELECT row FROM batch WHERE slot = $1 AND plan = $2 AND batch_id = $3 AND NOT gone`,
 		s.slotOf(key), text(key.Plan), text(key.BatchID))
+	return b, s.readError(err)
+}
+
+func batchOf(row pgx.CollectableRow) (*store.Batch, error) {
+	encoded, err := pgx.RowTo[[]byte](row)
 	if err != nil {
 		return nil, err
 	}
-	if len(found) == 0 {
-		return nil, store.ErrNotFound
-	}
-	return found[0], nil
+	return packed.DecodeBatch(encoded)
 }
 
 // exists returns ErrNotFound when there is no such batch.
 func (s *Store) exists(ctx context.Context, key store.BatchKey) error {
-	rows, err := s.query(ctx, `SELECT 1 FROM batch WHERE slot = $1 AND plan = $2 AND batch_id = $3`,
+	_, err := one(ctx, s, pgx.RowTo[int], `SELECT 1 FROM batch WHERE slot = $1 AND plan = $2 AND batch_id = $3 AND NOT gone`,
 		s.slotOf(key), text(key.Plan), text(key.BatchID))
-	if err != nil {
-		return err
-	}
-	_, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[int])
-	if errors.Is(err, pgx.ErrNoRows) {
-		return store.ErrNotFound
-	}
-	return s.readError(err)
+	return err
 }
 
 const (
 	readRecipient = `
-SELECT row FROM recipient WHERE slot = $1 AND plan = $2 AND batch_id = $3 AND digits = $4`
+SELECT r.row, r.digits FROM recipient r WHERE r.slot = $1 AND r.plan = $2 AND r.batch_id = $3 AND r.digits = $4` + notGone
+
+	// What belongs to a batch that is gone stays for a while.
+	notGone = `
+    AND NOT EXISTS (SELECT 1 FROM batch b WHERE b.slot = $1 AND b.plan = r.plan AND b.batch_id = r.batch_id AND b.gone)`
 
 	readRaws = `
 SELECT l.chunk, l.place, l.raw FROM unnest($4::bigint[], $5::bigint[]) AS k (chunk, place)
@@ -92,47 +116,48 @@ ORDER BY 2 NULLS LAST`
 const maxLooked = 20_000
 
 // Recipient reads one recipient with the bytes of its reports.
-func (s *Store) Recipient(ctx context.Context, key store.BatchKey, number string) (*store.Recipient, error) {
+func (s *Store) Recipient(ctx context.Context, key store.BatchKey, number string) (r *store.Recipient, err error) {
+	defer func() { err = s.readError(err) }()
 	slot, plan, id := s.slotOf(key), text(key.Plan), text(key.BatchID)
-	rows, err := s.query(ctx, readRecipient, slot, plan, id, text(dlr.Digits(number)))
+	r, err = one(ctx, s, recipientOf, readRecipient, slot, plan, id, text(dlr.Digits(number)))
 	if err != nil {
 		return nil, err
-	}
-	row, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[[]byte])
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, store.ErrNotFound
-	}
-	if err != nil {
-		return nil, s.readError(err)
-	}
-	r, err := decodeRecipient(row)
-	if err != nil {
-		return nil, s.readError(err)
 	}
 	var chunks, places []int64
 	for _, seen := range r.Seen {
 		chunks, places = append(chunks, int64(seen.Ref.Chunk)), append(places, int64(seen.Ref.Index))
 	}
-	if rows, err = s.query(ctx, readRaws, slot, plan, id, chunks, places); err != nil {
+	type found struct {
+		store.Ref
+		Raw []byte
+	}
+	raws, err := collect(ctx, s, pgx.RowToStructByPos[found], readRaws, slot, plan, id, chunks, places)
+	if err != nil {
 		return nil, err
 	}
-	var (
-		ref store.Ref
-		raw []byte
-	)
-	raws := make(map[store.Ref][]byte, len(r.Seen))
-	_, err = pgx.ForEachRow(rows, []any{&ref.Chunk, &ref.Index, &raw}, func() error {
-		raws[ref] = raw
-		return nil
-	})
 	for i := range r.Seen {
-		r.Seen[i].Raw = raws[r.Seen[i].Ref]
+		at := slices.IndexFunc(raws, func(f found) bool { return f.Ref == r.Seen[i].Ref })
+		if at >= 0 {
+			r.Seen[i].Raw = raws[at].Raw
+		}
 	}
-	return r, s.readError(err)
+	return r, nil
+}
+
+func recipientOf(row pgx.CollectableRow) (*store.Recipient, error) {
+	var (
+		encoded []byte
+		digits  string
+	)
+	if err := row.Scan(&encoded, &digits); err != nil {
+		return nil, err
+	}
+	return decodeRecipient(encoded, digits)
 }
 
 // Recipients lists a batch's recipients by their digits.
 func (s *Store) Recipients(ctx context.Context, key store.BatchKey, q store.RecipientQuery) (page store.Page[*store.Recipient], err error) {
+	defer func() { err = s.readError(err) }()
 	after, err := decodePlace("recipients", q.Cursor)
 	if err != nil {
 		return page, err
@@ -143,54 +168,55 @@ func (s *Store) Recipients(ctx context.Context, key store.BatchKey, q store.Reci
 	if q.Status != "" {
 		return s.inStatus(ctx, key, q, after)
 	}
-	rows, err := s.query(ctx, listRecipients, s.slotOf(key), text(key.Plan), text(key.BatchID), after.ID, q.Size()+1)
+	type found struct {
+		Row    []byte
+		Digits string
+	}
+	all, err := collect(ctx, s, pgx.RowToStructByPos[found], listRecipients,
+		s.slotOf(key), text(key.Plan), text(key.BatchID), after.ID, q.Size()+1)
 	if err != nil {
 		return page, err
 	}
-	var (
-		row          []byte
-		digits, last string
-	)
-	_, err = pgx.ForEachRow(rows, []any{&row, &digits}, func() error {
-		if len(page.Items) == q.Size() {
-			page.Next = place{List: "recipients", ID: last}.encode()
-			return nil
+	for i, f := range all {
+		if i == q.Size() {
+			page.Next = place{List: "recipients", ID: all[i-1].Digits}.encode()
+			break
 		}
-		r, err := decodeRecipient(row)
-		page.Items, last = append(page.Items, r), digits
-		return err
-	})
-	return page, s.readError(err)
+		r, err := decodeRecipient(f.Row, f.Digits)
+		if err != nil {
+			return page, err
+		}
+		page.Items = append(page.Items, r)
+	}
+	return page, nil
 }
 
 func (s *Store) inStatus(ctx context.Context, key store.BatchKey, q store.RecipientQuery, after place) (page store.Page[*store.Recipient], err error) {
-	rows, err := s.query(ctx, listInStatus, s.slotOf(key), text(key.Plan), text(key.BatchID), after.ID, maxLooked, text(string(q.Status)), q.Size()+1)
+	type found struct {
+		Row     []byte // nil in the last, which says how far the read looked
+		Digits  *string
+		Looked  int
+		Reached string
+	}
+	all, err := collect(ctx, s, pgx.RowToStructByPos[found], listInStatus,
+		s.slotOf(key), text(key.Plan), text(key.BatchID), after.ID, maxLooked, text(string(q.Status)), q.Size()+1)
 	if err != nil {
 		return page, err
 	}
-	var (
-		row            []byte
-		digits         *string
-		looked         int
-		reached, taken string
-		full           bool
-	)
-	_, err = pgx.ForEachRow(rows, []any{&row, &digits, &looked, &reached}, func() error {
-		if digits == nil {
-			return nil
-		}
-		if full = len(page.Items) == q.Size(); full {
-			return nil
-		}
-		r, err := decodeRecipient(row)
-		page.Items, taken = append(page.Items, r), *digits
-		return err
-	})
-	switch {
-	case full:
-		page.Next = place{List: "recipients", ID: taken}.encode()
-	case looked == maxLooked:
-		page.Next = place{List: "recipients", ID: reached}.encode()
+	chosen, looked := all[:len(all)-1], all[len(all)-1]
+	if looked.Looked == maxLooked {
+		page.Next = place{List: "recipients", ID: looked.Reached}.encode()
 	}
-	return page, s.readError(err)
+	for i, f := range chosen {
+		if i == q.Size() {
+			page.Next = place{List: "recipients", ID: *chosen[i-1].Digits}.encode()
+			break
+		}
+		r, err := decodeRecipient(f.Row, *f.Digits)
+		if err != nil {
+			return page, err
+		}
+		page.Items = append(page.Items, r)
+	}
+	return page, nil
 }

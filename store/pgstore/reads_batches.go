@@ -1,9 +1,10 @@
 package pgstore
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -13,69 +14,73 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Lists over all slots take the first entries of each slot's index and of those the first of all.
-const (
-	listBatches = `
-SELECT b.row, k.first_at FROM (
-    SELECT b.slot, b.plan, b.batch_id, b.first_at FROM generate_series(0, $1::int - 1) AS s (slot) CROSS JOIN LATERAL (
-        SELECT slot, plan, batch_id, first_at FROM batch
-        WHERE slot = s.slot AND first_at >= $2::timestamptz AND first_at < $3::timestamptz
-            AND (first_at, plan, batch_id) < ($4::timestamptz, $5::text, $6::text)
-        ORDER BY first_at DESC, plan DESC, batch_id DESC LIMIT $7
-    ) b ORDER BY b.first_at DESC, b.plan DESC, b.batch_id DESC LIMIT $7
-) k JOIN batch b ON b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id
-ORDER BY k.first_at DESC, k.plan DESC, k.batch_id DESC`
+// listing is a list of batches over all slots.
+type listing struct {
+	name  string // that its cursors carry
+	order func(a, b entry) int
+	slotted
+}
 
-	listReference = `
-SELECT b.row, k.first_at FROM (
-    SELECT b.slot, b.plan, b.batch_id, b.first_at FROM generate_series(0, $1::int - 1) AS s (slot) CROSS JOIN LATERAL (
-        SELECT slot, plan, batch_id, first_at FROM batch
-        WHERE slot = s.slot AND reference = $8 AND first_at >= $2::timestamptz AND first_at < $3::timestamptz
-            AND (first_at, plan, batch_id) < ($4::timestamptz, $5::text, $6::text)
-        ORDER BY first_at DESC, plan DESC, batch_id DESC LIMIT $7
-    ) b ORDER BY b.first_at DESC, b.plan DESC, b.batch_id DESC LIMIT $7
-) k JOIN batch b ON b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id
-ORDER BY k.first_at DESC, k.plan DESC, k.batch_id DESC`
+var (
+	listBatches   = newest("")
+	listOfPlan    = newest(" AND plan = $8")
+	listReference = newest(" AND reference = $8")
 
-	listPending = `
-SELECT b.row FROM (
-    SELECT b.slot, b.plan, b.batch_id, b.due FROM generate_series(0, $1::int - 1) AS s (slot) CROSS JOIN LATERAL (
-        SELECT slot, plan, batch_id, due FROM batch
-        WHERE slot = s.slot AND due IS NOT NULL AND %s
-            AND (plan, due, batch_id) > ($3::text, $4::timestamptz, $5::text)
-        ORDER BY plan, due, batch_id LIMIT $6
-    ) b ORDER BY b.plan, b.due, b.batch_id LIMIT $6
-) k JOIN batch b ON b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id
-ORDER BY k.plan, k.due, k.batch_id`
+	listPending       = pending("")
+	listPendingOfPlan = pending(" AND plan = $6")
+	listDead          = dead("")
+	listDeadOfPlan    = dead(" AND plan = $5")
 
-	listDead = `
-SELECT b.row FROM (
-    SELECT b.slot, b.plan, b.batch_id FROM generate_series(0, $1::int - 1) AS s (slot) CROSS JOIN LATERAL (
-        SELECT slot, plan, batch_id FROM batch
-        WHERE slot = s.slot AND dead AND %s
-            AND (plan, batch_id) > ($3::text, $4::text)
-        ORDER BY plan, batch_id LIMIT $5
-    ) b ORDER BY b.plan, b.batch_id LIMIT $5
-) k JOIN batch b ON b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id
-ORDER BY k.plan, k.batch_id`
-
-	// What stands for %s in the lists of tasks.
-	allPlans = "$2::text = ''"
-	onePlan  = "plan = $2"
-
-	listNumber = `
-SELECT r.row, r.plan, r.batch_id, r.first_at FROM generate_series(0, $1::int - 1) AS s (slot) CROSS JOIN LATERAL (
-    SELECT row, plan, batch_id, first_at FROM recipient
-    WHERE slot = s.slot AND digits = $2 AND (first_at, plan, batch_id) < ($3::timestamptz, $4::text, $5::text)
-    ORDER BY first_at DESC, plan DESC, batch_id DESC LIMIT $6
-) r ORDER BY r.first_at DESC, r.plan DESC, r.batch_id DESC LIMIT $6`
+	// A slot's index has its days apart. Which there are is found by going from one to the one before it.
+	listNumber = slotted{
+		`row, plan, batch_id, first_at`,
+		`(
+    WITH RECURSIVE days (day) AS (
+        SELECT max(r.day) FROM recipient r WHERE r.slot = $1
+        UNION ALL
+        SELECT (SELECT max(r.day) FROM recipient r WHERE r.slot = $1 AND r.day < d.day) FROM days d WHERE d.day IS NOT NULL
+    )
+    SELECT r.row, r.plan, r.batch_id, r.first_at
+    FROM days d JOIN recipient r ON r.slot = $1 AND r.day = d.day AND r.digits = $2 AND (r.first_at, r.plan, r.batch_id) < ($3, $4, $5)
+    WHERE true` + notGone + `
+) n`,
+		`ORDER BY first_at DESC, plan DESC, batch_id DESC LIMIT $6`,
+	}
 )
+
+// newest lists batches, those first heard of last first.
+func newest(which string) listing {
+	return listing{"batches", latest, slotted{
+		`slot, plan, batch_id, first_at`,
+		`batch WHERE slot = $1 AND first_at >= $2 AND first_at < $3 AND (first_at, plan, batch_id) < ($4, $5, $6)` + which,
+		`ORDER BY first_at DESC, plan DESC, batch_id DESC LIMIT $7`,
+	}}
+}
+
+// pending lists batches by when their tasks are due, plan by plan.
+func pending(which string) listing {
+	return listing{"pending", byPlan, slotted{
+		`slot, plan, batch_id, due`,
+		`batch WHERE slot = $1 AND due IS NOT NULL AND (plan, due, batch_id) > ($2, $3, $4)` + which,
+		`ORDER BY plan, due, batch_id LIMIT $5`,
+	}}
+}
+
+// dead lists batches with dead recipients.
+func dead(which string) listing {
+	return listing{"dead", byPlan, slotted{
+		`slot, plan, batch_id, NULL::timestamptz`,
+		`batch WHERE slot = $1 AND dead AND (plan, batch_id) > ($2, $3)` + which,
+		`ORDER BY plan, batch_id LIMIT $4`,
+	}}
+}
 
 // batchesLooked bounds the batches that a page looks at for few that are asked for.
 const batchesLooked = 1000
 
 // Batches lists batches, those first heard of last first.
 func (s *Store) Batches(ctx context.Context, q store.BatchQuery) (page store.Page[*store.Batch], err error) {
+	defer func() { err = s.readError(err) }()
 	after, err := decodePlace("batches", q.Cursor)
 	if err != nil {
 		return page, err
@@ -85,52 +90,43 @@ func (s *Store) Batches(ctx context.Context, q store.BatchQuery) (page store.Pag
 		to = pgtype.Timestamptz{Time: q.To, Valid: true}
 	}
 	look := q.Size() + 1
-	if q.Plan != "" || q.Status != "" || q.ClientReference != "" {
+	if q.Status != "" || q.Plan != "" && q.ClientReference != "" {
 		look = max(look, batchesLooked)
 	}
-	sql, arguments := listBatches, []any{s.slots, q.From, to, after.before(), text(after.Plan), text(after.ID), look}
-	if q.ClientReference != "" {
-		sql, arguments = listReference, append(arguments, referenceOf(q.ClientReference))
+	list, arguments := listBatches, []any{q.From, to, after.before(), text(after.Plan), text(after.ID), look}
+	switch {
+	case q.ClientReference != "":
+		list, arguments = listReference, append(arguments, referenceOf(q.ClientReference))
+	case q.Plan != "":
+		list, arguments = listOfPlan, append(arguments, text(q.Plan))
 	}
-	rows, err := s.query(ctx, sql, arguments...)
+	return s.page(ctx, list, q.Size(), look, func(b *store.Batch) bool { return matches(b, q) }, arguments...)
+}
+
+// page reads a page of batches: of the first that the list has, those that match still.
+func (s *Store) page(ctx context.Context, l listing, size, look int, match func(*store.Batch) bool, arguments ...any,
+) (page store.Page[*store.Batch], err error) {
+	found, err := s.find(ctx, look, l.order, l.slotted, arguments...)
 	if err != nil {
 		return page, err
 	}
-	var (
-		row    []byte
-		born   time.Time
-		looked int
-		last   place
-	)
-	_, err = pgx.ForEachRow(rows, []any{&row, &born}, func() error {
-		if page.Next != "" {
-			return nil
+	batches, err := s.batchesOf(ctx, found)
+	if err != nil {
+		return page, err
+	}
+	for i, b := range batches {
+		if len(page.Items) == size {
+			page.Next = found[i-1].place(l.name).encode()
+			return page, nil
 		}
-		if len(page.Items) == q.Size() {
-			page.Next = last.encode()
-			return nil
-		}
-		b, err := decodeBatch(row)
-		if err != nil {
-			return err
-		}
-		if matches(b, q) {
+		if b != nil && match(b) {
 			page.Items = append(page.Items, b)
 		}
-		at := born
-		last = place{List: "batches", At: &at, Plan: b.Plan, ID: b.ID}
-		looked++
-		return nil
-	})
-	if looked == look {
-		page.Next = last.encode()
 	}
-	return page, s.readError(err)
-}
-
-// placeOf is the cursor of a page that ended with b.
-func placeOf(list string, at *time.Time, b *store.Batch) string {
-	return place{List: list, At: at, Plan: b.Plan, ID: b.ID}.encode()
+	if len(found) == look {
+		page.Next = found[look-1].place(l.name).encode()
+	}
+	return page, nil
 }
 
 func matches(b *store.Batch, q store.BatchQuery) bool {
@@ -143,56 +139,58 @@ func matches(b *store.Batch, q store.BatchQuery) bool {
 
 // Tasks lists the batches whose feedback is pending or dead.
 func (s *Store) Tasks(ctx context.Context, q store.TaskQuery) (page store.Page[*store.Batch], err error) {
-	list := "pending"
+	defer func() { err = s.readError(err) }()
+	list, ofPlan, match := listPending, listPendingOfPlan, func(b *store.Batch) bool { return b.Task != nil }
 	if q.Dead {
-		list = "dead"
+		list, ofPlan, match = listDead, listDeadOfPlan, func(b *store.Batch) bool { return b.Dead != nil }
 	}
-	after, err := decodePlace(list, q.Cursor)
+	after, err := decodePlace(list.name, q.Cursor)
 	if err != nil {
 		return page, err
 	}
-	plan, of, size := "", allPlans, q.Size()
-	if q.Plan != "" {
-		plan, of = text(q.Plan), onePlan
-	}
+	look := q.Size() + 1
+	arguments := []any{text(after.Plan), after.after(), text(after.ID), look}
 	if q.Dead {
-		page.Items, err = s.batches(ctx, fmt.Sprintf(listDead, of), s.slots, plan, text(after.Plan), text(after.ID), size+1)
-	} else {
-		page.Items, err = s.batches(ctx, fmt.Sprintf(listPending, of), s.slots, plan, text(after.Plan), after.after(), text(after.ID), size+1)
+		arguments = slices.Delete(arguments, 1, 2)
 	}
-	if len(page.Items) > size {
-		page.Items = page.Items[:size]
-		page.Next = placeOf(list, dueOf(page.Items[size-1]), page.Items[size-1])
+	if q.Plan != "" {
+		list, arguments = ofPlan, append(arguments, text(q.Plan))
 	}
-	return page, err
+	return s.page(ctx, list, q.Size(), look, match, arguments...)
 }
 
 // RecipientBatches lists what is known of one number in all batches, the newest batch first.
 func (s *Store) RecipientBatches(ctx context.Context, number string, p store.Paging) (page store.Page[store.RecipientInBatch], err error) {
+	defer func() { err = s.readError(err) }()
 	after, err := decodePlace("number", p.Cursor)
 	if err != nil {
 		return page, err
 	}
-	rows, err := s.query(ctx, listNumber, s.slots, text(dlr.Digits(number)), after.before(), text(after.Plan), text(after.ID), p.Size()+1)
+	type found struct {
+		Row      []byte
+		Plan, ID string
+		At       time.Time
+	}
+	digits := text(dlr.Digits(number))
+	all, err := overSlots(ctx, s, pgx.RowToStructByPos[found], listNumber,
+		digits, after.before(), text(after.Plan), text(after.ID), p.Size()+1)
 	if err != nil {
 		return page, err
 	}
-	var (
-		row      []byte
-		plan, id string
-		first    time.Time
-		last     place
-	)
-	_, err = pgx.ForEachRow(rows, []any{&row, &plan, &id, &first}, func() error {
-		if len(page.Items) == p.Size() {
-			page.Next = last.encode()
-			return nil
-		}
-		r, err := decodeRecipient(row)
-		key, at := store.BatchKey{Plan: plain(plan), BatchID: plain(id)}, first
-		page.Items = append(page.Items, store.RecipientInBatch{Key: key, Recipient: r})
-		last = place{List: "number", At: &at, Plan: key.Plan, ID: key.BatchID}
-		return err
+	slices.SortFunc(all, func(a, b found) int {
+		return cmp.Or(b.At.Compare(a.At), strings.Compare(b.Plan, a.Plan), strings.Compare(b.ID, a.ID))
 	})
-	return page, s.readError(err)
+	for i, f := range all {
+		if i == p.Size() {
+			last := all[i-1]
+			page.Next = entry{plan: last.Plan, id: last.ID, at: last.At}.place("number").encode()
+			break
+		}
+		r, err := decodeRecipient(f.Row, digits)
+		if err != nil {
+			return page, err
+		}
+		page.Items = append(page.Items, store.RecipientInBatch{Key: store.BatchKey{Plan: plain(f.Plan), BatchID: plain(f.ID)}, Recipient: r})
+	}
+	return page, nil
 }

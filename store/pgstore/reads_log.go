@@ -25,15 +25,17 @@ WITH n AS (
 SELECT l.chunk, l.place, l.received_at, l.type, l.source, l.raw, z.entries
 FROM sized z JOIN report_log l ON l.slot = $1 AND l.plan = $2 AND l.batch_id = $3 AND l.chunk = z.chunk AND l.place = z.place
 WHERE z.before < $7 ORDER BY l.chunk, l.place`
-
-	readMinutes = `
-SELECT minute, plan, status, sum(messages)::bigint FROM minute_count
-WHERE slot IN (SELECT generate_series(0, $1::int - 1)) AND minute >= $2 AND minute < $3 AND ($4::text = '' OR plan = $4)
-GROUP BY minute, plan, status`
 )
+
+var readMinutes = slotted{
+	`minute, plan, status, sum(messages)::bigint AS messages`,
+	`minute_count WHERE slot = $1 AND minute >= $2 AND minute < $3 AND ($4::text = '' OR plan = $4)`,
+	`GROUP BY minute, plan, status`,
+}
 
 // Reports lists a batch's report log.
 func (s *Store) Reports(ctx context.Context, key store.BatchKey, p store.Paging) (page store.Page[store.Logged], err error) {
+	defer func() { err = s.readError(err) }()
 	after, err := decodePlace("reports", p.Cursor)
 	if err != nil {
 		return page, err
@@ -44,28 +46,32 @@ func (s *Store) Reports(ctx context.Context, key store.BatchKey, p store.Paging)
 	if err := s.exists(ctx, key); err != nil {
 		return page, err
 	}
-	rows, err := s.query(ctx, listReports, s.slotOf(key), text(key.Plan), text(key.BatchID), after.Chunk, after.Place, p.Size()+1, pageBytes)
+	type found struct {
+		Chunk, Place int64
+		ReceivedAt   time.Time
+		Type         string
+		Source       store.Source
+		Raw          []byte
+		All          int
+	}
+	all, err := collect(ctx, s, pgx.RowToStructByPos[found], listReports,
+		s.slotOf(key), text(key.Plan), text(key.BatchID), after.Chunk, after.Place, p.Size()+1, pageBytes)
 	if err != nil {
 		return page, err
 	}
-	var (
-		l    store.Logged
-		at   place
-		last place
-		all  int
-	)
-	_, err = pgx.ForEachRow(rows, []any{&at.Chunk, &at.Place, &l.ReceivedAt, &l.Type, &l.Source, &l.Raw, &all}, func() error {
-		if len(page.Items) < p.Size() {
-			l.ReceivedAt, l.Type = l.ReceivedAt.UTC(), dlr.Type(plain(string(l.Type)))
-			page.Items = append(page.Items, l)
-			last = place{List: "reports", Chunk: at.Chunk, Place: at.Place}
-		}
-		return nil
-	})
-	if len(page.Items) < all {
-		page.Next = last.encode()
+	if len(all) == 0 {
+		return page, nil
 	}
-	return page, s.readError(err)
+	shown := all[:min(p.Size(), len(all))]
+	for _, f := range shown {
+		page.Items = append(page.Items, store.Logged{
+			ReceivedAt: f.ReceivedAt.UTC(), Type: dlr.Type(plain(f.Type)), Source: f.Source, Raw: f.Raw,
+		})
+	}
+	if last := shown[len(shown)-1]; len(shown) < last.All {
+		page.Next = place{List: "reports", Chunk: last.Chunk, Place: last.Place}.encode()
+	}
+	return page, nil
 }
 
 // Timeseries reads messages by minute, plan and status.
@@ -73,17 +79,24 @@ func (s *Store) Timeseries(ctx context.Context, plan string, from, to time.Time)
 	if plan != "" {
 		plan = text(plan)
 	}
-	rows, err := s.query(ctx, readMinutes, s.slots, from, to, plan)
+	found, err := overSlots(ctx, s, pgx.RowToStructByPos[store.MinuteCount], readMinutes, from, to, plan)
 	if err != nil {
-		return nil, err
+		return nil, s.readError(err)
 	}
-	counts, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c store.MinuteCount, err error) {
-		err = row.Scan(&c.Minute, &c.Plan, &c.Status, &c.Messages)
-		c.Minute, c.Plan = c.Minute.UTC(), plain(c.Plan)
-		return c, err
-	})
-	slices.SortFunc(counts, func(a, b store.MinuteCount) int {
+	for i := range found {
+		found[i].Minute, found[i].Plan = found[i].Minute.UTC(), plain(found[i].Plan)
+	}
+	order := func(a, b store.MinuteCount) int {
 		return cmp.Or(a.Minute.Compare(b.Minute), strings.Compare(a.Plan, b.Plan), cmp.Compare(a.Status, b.Status))
-	})
-	return counts, s.readError(err)
+	}
+	slices.SortFunc(found, order)
+	var counts []store.MinuteCount
+	for _, c := range found {
+		if last := len(counts) - 1; last >= 0 && order(counts[last], c) == 0 { // of two slots
+			counts[last].Messages += c.Messages
+			continue
+		}
+		counts = append(counts, c)
+	}
+	return counts, nil
 }

@@ -1,21 +1,26 @@
 package pgstore
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/packed"
 )
 
 const (
 	saveBatches = `
 UPDATE batch b SET chunk = k.chunk, first_at = k.first_at, last_at = k.last_at, reference = k.reference, due = k.due,
-    dead = k.dead, check_due = k.check_due, lease = nullif(k.lease, ''), lease_until = CASE WHEN k.lease = '' THEN NULL ELSE b.lease_until END,
+    dead = k.dead, check_due = k.check_due, check_minute = date_trunc('minute', k.check_due), lease = nullif(k.lease, ''), lease_until = CASE WHEN k.lease = '' THEN NULL ELSE b.lease_until END,
     row = k.row
 FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[], $6::timestamptz[], $7::bytea[], $8::timestamptz[],
     $9::boolean[], $10::timestamptz[], $11::text[], $12::bytea[])
@@ -23,10 +28,10 @@ FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[], $5::timestampt
 WHERE b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id`
 
 	saveRecipients = `
-INSERT INTO recipient (slot, plan, batch_id, digits, number, first_at, feedback, status, row)
-SELECT slot, plan, batch_id, digits, number, first_at, feedback, status, row
-FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::smallint[], $8::text[], $9::bytea[])
-    AS k (slot, plan, batch_id, digits, number, first_at, feedback, status, row)
+INSERT INTO recipient (slot, plan, batch_id, digits, first_at, day, feedback, status, row)
+SELECT slot, plan, batch_id, digits, first_at, day, feedback, status, row
+FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::integer[], $7::smallint[], $8::text[], $9::bytea[])
+    AS k (slot, plan, batch_id, digits, first_at, day, feedback, status, row)
 ON CONFLICT (slot, plan, batch_id, digits) DO UPDATE SET feedback = excluded.feedback, status = excluded.status, row = excluded.row`
 
 	saveReports = `
@@ -36,25 +41,40 @@ FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], 
     AS k (slot, plan, batch_id, chunk, place, received_at, type, source, raw)`
 )
 
-// save writes what the fold made of the rows.
-func (st *step) save(ctx context.Context, tx pgx.Tx) error {
+// save writes what the fold made of the rows and commits it, in one round trip. When a statement fails, those after it are not run,
+// COMMIT neither.
+func (st *step) save(ctx context.Context, conn *pgx.Conn) error {
 	var queue pgx.Batch
 	if len(st.batches) > 0 {
-		if err := st.queueBatches(&queue); err != nil {
-			return err
-		}
-		if err := st.queueRecipients(&queue); err != nil {
-			return err
-		}
+		st.queueBatches(&queue)
+		st.queueRecipients(&queue)
 		st.queueReports(&queue)
 	}
 	st.queueMinutes(&queue)
 	st.queueQuarantined(&queue)
 	queueTotals(&queue, st.totals) // last: they are what other transactions wait for
-	return tx.SendBatch(ctx, &queue).Close()
+	committed := errors.New("the connection was lost")
+	queue.Queue(`COMMIT`).Exec(func(done pgconn.CommandTag) error {
+		if committed = nil; done.String() != "COMMIT" {
+			committed = pgx.ErrTxCommitRollback
+		}
+		return committed
+	})
+	if err := cmp.Or(st.send(ctx, conn, &queue), committed); err != nil {
+		return fmt.Errorf("save: %w", err)
+	}
+	return nil
 }
 
-func (st *step) queueBatches(queue *pgx.Batch) error {
+// send sends the statements of a queue in one go and waits for all their answers.
+func (st *step) send(ctx context.Context, conn *pgx.Conn, queue *pgx.Batch) error {
+	if st.s.config.Dialect.oneSlot() {
+		narrow(queue)
+	}
+	return conn.SendBatch(ctx, queue).Close()
+}
+
+func (st *step) queueBatches(queue *pgx.Batch) {
 	var (
 		k                keys
 		chunks           []int64
@@ -69,10 +89,6 @@ func (st *step) queueBatches(queue *pgx.Batch) error {
 		if len(b.rows.Log) == 0 {
 			chunk--
 		}
-		row, err := encode(batch)
-		if err != nil {
-			return err
-		}
 		k.add(b.slot, b.key)
 		chunks = append(chunks, int64(chunk))
 		first, last = append(first, b.born), append(last, batch.LastAt)
@@ -81,10 +97,9 @@ func (st *step) queueBatches(queue *pgx.Batch) error {
 		dead = append(dead, batch.Dead != nil)
 		checks = append(checks, checkOf(batch))
 		leases = append(leases, b.lease)
-		rows = append(rows, row)
+		rows = append(rows, packed.EncodeBatch(batch))
 	}
 	queue.Queue(saveBatches, k.slots, k.plans, k.ids, chunks, first, last, references, due, dead, checks, leases, rows)
-	return nil
 }
 
 // referenceOf is what a client reference is found by: the text may be longer than an index takes.
@@ -110,13 +125,14 @@ func checkOf(b *store.Batch) *time.Time {
 	return &b.Check.Due
 }
 
-func (st *step) queueRecipients(queue *pgx.Batch) error {
+func (st *step) queueRecipients(queue *pgx.Batch) {
 	var (
-		k                         keys
-		digits, numbers, statuses []string
-		first                     []time.Time
-		feedback                  []int16
-		rows                      [][]byte
+		k                keys
+		digits, statuses []string
+		first            []time.Time
+		days             []int32
+		feedback         []int16
+		rows             [][]byte
 	)
 	for _, b := range st.batches {
 		for _, d := range slices.Sorted(maps.Keys(b.rows.Recipients)) {
@@ -124,22 +140,24 @@ func (st *step) queueRecipients(queue *pgx.Batch) error {
 			if !r.Changed {
 				continue
 			}
-			row, err := encode(&r.Recipient)
-			if err != nil {
-				return err
-			}
 			held, _ := r.State()
 			k.add(b.slot, b.key)
-			digits, numbers, statuses = append(digits, text(d)), append(numbers, text(r.Number)), append(statuses, text(string(held.Status)))
-			first = append(first, b.born)
+			digits, statuses = append(digits, text(d)), append(statuses, text(string(held.Status)))
+			first, days = append(first, b.born), append(days, dayOf(b.born))
 			feedback = append(feedback, int16(r.Feedback))
-			rows = append(rows, row)
+			rows = append(rows, packed.EncodeRecipient(&r.Recipient, d))
 		}
 	}
 	if len(rows) > 0 {
-		queue.Queue(saveRecipients, k.slots, k.plans, k.ids, digits, numbers, first, feedback, statuses, rows)
+		queue.Queue(saveRecipients, k.slots, k.plans, k.ids, digits, first, days, feedback, statuses, rows)
 	}
-	return nil
+}
+
+// dayOf is the number of a day, in UTC.
+func dayOf(t time.Time) int32 {
+	const day = 24 * 60 * 60
+	seconds := t.Unix()
+	return int32((seconds - (seconds%day+day)%day) / day)
 }
 
 func (st *step) queueReports(queue *pgx.Batch) {

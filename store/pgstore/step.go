@@ -2,13 +2,9 @@ package pgstore
 
 import (
 	"cmp"
-	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/dlrloop/dlrloop/store"
 )
@@ -18,11 +14,13 @@ type step struct {
 	s           *Store
 	batches     []*batchArrivals // in the order of their keys, in which all transactions lock them
 	quarantined []recorded
+	gone        []entry // batches among them that retention is deleting: nothing is saved
+	counts      int16   // the slot that counts are added in
 
 	totals  map[slotPlan]*store.PlanStats // what is to be added
 	minutes map[slotMinute]int
 	changes []store.Changes
-	evicted int
+	mark    mark // what the transaction is found again by
 }
 
 // batchArrivals are the arrivals of one batch in a step, and its rows.
@@ -48,6 +46,9 @@ type slotMinute struct {
 
 func newStep(s *Store, group []recorded) *step {
 	st := &step{s: s, totals: make(map[slotPlan]*store.PlanStats), minutes: make(map[slotMinute]int)}
+	if len(group) > 0 {
+		st.counts = s.countsOf(group[0].slot)
+	}
 	byKey := make(map[store.BatchKey]*batchArrivals, len(group))
 	for _, r := range group {
 		if _, ok := r.arrival.News.(store.Quarantined); ok {
@@ -69,29 +70,15 @@ func newStep(s *Store, group []recorded) *step {
 	return st
 }
 
-// run folds the step's arrivals in the transaction.
-func (st *step) run(ctx context.Context, tx pgx.Tx) error {
-	if len(st.batches) > 0 {
-		if err := st.load(ctx, tx); err != nil {
-			return fmt.Errorf("load: %w", err)
-		}
-	}
-	st.fold()
-	if err := st.save(ctx, tx); err != nil {
-		return fmt.Errorf("save: %w", err)
-	}
-	return nil
-}
-
 func (st *step) fold() {
 	for _, b := range st.batches {
 		changes := store.Fold(&b.rows, b.arrivals, st.s.config.Policies(b.key.Plan))
 		st.changes = append(st.changes, changes)
-		st.total(b.slot, b.key.Plan).Apply(changes)
+		st.total(st.counts, b.key.Plan).Apply(changes)
 		counts := make(map[store.MinuteKey]int)
 		changes.Minutes(counts)
 		for k, n := range counts {
-			st.minutes[slotMinute{b.slot, k}] += n
+			st.minutes[slotMinute{st.counts, k}] += n
 		}
 		if b.born.IsZero() {
 			b.born = st.s.births.next(b.rows.Batch.FirstAt)
@@ -99,7 +86,7 @@ func (st *step) fold() {
 		b.endLease()
 	}
 	for _, q := range st.quarantined {
-		st.total(q.slot, q.arrival.Plan).Quarantined++
+		st.total(st.counts, q.arrival.Plan).Quarantined++
 	}
 }
 

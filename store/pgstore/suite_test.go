@@ -2,7 +2,9 @@ package pgstore_test
 
 import (
 	"context"
+	"net/url"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -26,15 +28,43 @@ func makeSchema(ctx context.Context, url string) error {
 }
 
 func TestStore(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) storetest.Place {
-		url := postgres.Database(t)
-		return func(t *testing.T, c storetest.Config) store.Store {
-			t.Helper()
-			s, err := pgstore.Open(t.Context(), pgstore.Config{
-				URL: url, Policies: c.Policies, Observer: c.Observer, QuarantineEntries: c.QuarantineEntries,
-			})
-			require.NoError(t, err)
-			return s
-		}
-	})
+	for _, d := range []pgstore.Dialect{pgstore.Postgres, pgstore.Citus, pgstore.Portable} {
+		t.Run(string(d), func(t *testing.T) {
+			w := newWire()
+			storetest.Run(t, func(t *testing.T) storetest.Place { return newPlace(t, w, d) })
+			checkStatements(t, w, d)
+		})
+	}
+}
+
+// newPlace is a database of the dialect: of Citus, one that has as much of it as its statements need; of Portable, one whose
+// transactions are serializable.
+func newPlace(t *testing.T, w *wire, d pgstore.Dialect) storetest.Place {
+	address := postgres.Database(t)
+	switch d {
+	case pgstore.Citus:
+		standIn(t, address)
+	case pgstore.Portable:
+		address = with(t, address, "default_transaction_isolation", "serializable")
+	}
+	address = w.before(t, address)
+	return func(t *testing.T, c storetest.Config) store.Store {
+		t.Helper()
+		s, err := pgstore.Open(t.Context(), pgstore.Config{
+			URL: address, Dialect: d, Policies: c.Policies, Observer: c.Observer, QuarantineEntries: c.QuarantineEntries,
+		})
+		require.NoError(t, err)
+		return s
+	}
+}
+
+// with is the URL with a setting.
+func with(t *testing.T, address, setting, value string) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	require.NoError(t, err)
+	q := u.Query()
+	q.Set(setting, value)
+	u.RawQuery = strings.ReplaceAll(q.Encode(), "+", "%20") // pgx takes a plus for a plus
+	return u.String()
 }

@@ -41,6 +41,16 @@ FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[]) AS
 ON CONFLICT (slot, plan, status, class) DO UPDATE SET messages = message_total.messages + excluded.messages`
 )
 
+// countsOf is the slot in which a group counts whose first arrival is in slot. Counts are only ever summed over all slots, and
+// whoever adds to one has it locked until the commit is on disk: where a group may span slots, each lane of each replica
+// counts in a slot of its own, as far as there are enough, so that lanes do not wait for each other.
+func (s *Store) countsOf(slot int16) int16 {
+	if s.config.Dialect != Postgres {
+		return slot
+	}
+	return int16((s.spread + int(slot)%len(s.lanes)) % s.slots)
+}
+
 // queueMinutes adds what was newly counted to the timeseries.
 func (st *step) queueMinutes(queue *pgx.Batch) {
 	var (

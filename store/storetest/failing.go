@@ -23,6 +23,7 @@ const (
 	Read    Operation = "read"
 	Requeue Operation = "requeue"
 	Expire  Operation = "expire"
+	Hold    Operation = "hold"
 	Ready   Operation = "ready"
 )
 
@@ -274,6 +275,11 @@ func (f *Failing) Expire(ctx context.Context, before time.Time, limit int) (expi
 		return 0, false, err
 	}
 	return expired, more, nil
+}
+
+// Hold takes a duty, or fails on purpose: when it fails Applied the duty is taken and nobody knows.
+func (f *Failing) Hold(ctx context.Context, duty string, now, until time.Time) (bool, error) {
+	return through(ctx, f, Hold, func(ctx context.Context) (bool, error) { return f.Store.Hold(ctx, duty, now, until) })
 }
 
 // Ready asks whether arrivals are accepted, or fails on purpose.

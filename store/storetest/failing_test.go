@@ -57,6 +57,11 @@ func (c *counting) Expire(context.Context, time.Time, int) (int, bool, error) {
 	return 7, true, nil
 }
 
+func (c *counting) Hold(context.Context, string, time.Time, time.Time) (bool, error) {
+	c.count("hold")
+	return true, nil
+}
+
 func (c *counting) Ready(context.Context) error { return nil }
 
 func newFailing() (*storetest.Failing, *counting) {
@@ -84,9 +89,12 @@ func TestFailingWithoutFaultsWorks(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 7, n)
 	require.True(t, more)
+	held, err := f.Hold(ctx, store.DutyRetire, time.Time{}, time.Time{})
+	require.NoError(t, err)
+	require.True(t, held)
 	require.NoError(t, f.Ready(ctx))
 	require.NoError(t, f.Err())
-	require.Equal(t, map[string]int{"record": 1, "claim": 1, "overdue": 1, "read": 1, "requeue": 1, "expire": 1}, c.calls)
+	require.Equal(t, map[string]int{"record": 1, "claim": 1, "overdue": 1, "read": 1, "requeue": 1, "expire": 1, "hold": 1}, c.calls)
 	require.Equal(t, 1, f.Calls(storetest.Record))
 }
 

@@ -52,6 +52,7 @@ func closedRefuses(t *testing.T, place Place) {
 		"Timeseries":       func() error { _, err := o.Timeseries(ctx, plan, epoch, sec(60)); return err },
 		"Requeue":          func() error { _, err := o.Requeue(ctx, key("batch"), sec(0)); return err },
 		"Expire":           func() error { _, _, err := o.Expire(ctx, sec(0), 10); return err },
+		"Hold":             func() error { _, err := o.Hold(ctx, store.DutyRetire, sec(0), sec(30)); return err },
 		"Ready":            func() error { return o.Ready(ctx) },
 	} {
 		require.ErrorIs(t, call(), store.ErrClosed, name)

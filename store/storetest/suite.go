@@ -32,6 +32,7 @@ func Run(t *testing.T, newPlace func(t *testing.T) Place) {
 		{"Overdue", overdue},
 		{"Expire", expiring},
 		{"Concurrency", concurrency},
+		{"Duties", duties},
 		{"Life", life},
 		{"Model", models},
 	} {

@@ -8,7 +8,8 @@ CREATE TABLE meta (
     salt  bytea NOT NULL
 );
 
--- A batch without first_at was only just named, by the transaction that fills it. The microseconds of first_at tell those
+-- A batch without first_at was only just named, by the transaction that fills it, or is gone: retention is deleting what belongs to it,
+-- and it has to be gone for good before it may come again. The microseconds of first_at tell those
 -- apart that were first heard of in the same millisecond. reference is the start of the SHA-256 of the client reference.
 CREATE TABLE batch (
     slot        smallint NOT NULL,
@@ -21,31 +22,36 @@ CREATE TABLE batch (
     due         timestamptz,
     dead        boolean NOT NULL DEFAULT false,
     check_due   timestamptz,
+    check_minute timestamptz, -- of check_due, which moves with each report: the index, and so the update, has only its minute
     lease       text,
     lease_until timestamptz,
+    gone        boolean NOT NULL DEFAULT false,
     row         bytea,
     PRIMARY KEY (slot, plan, batch_id)
 ) WITH (fillfactor = 70);
 CREATE INDEX batch_first ON batch (slot, first_at, plan, batch_id);
+CREATE INDEX batch_plan ON batch (slot, plan, first_at, batch_id);
 CREATE INDEX batch_reference ON batch (slot, reference, first_at, plan, batch_id) WHERE reference IS NOT NULL;
 CREATE INDEX batch_due ON batch (slot, plan, due, batch_id) WHERE due IS NOT NULL;
 CREATE INDEX batch_dead ON batch (slot, plan, batch_id) WHERE dead;
-CREATE INDEX batch_check ON batch (slot, plan, check_due, batch_id) WHERE check_due IS NOT NULL;
+CREATE INDEX batch_check ON batch (slot, plan, check_minute) WHERE check_minute IS NOT NULL;
+CREATE INDEX batch_gone ON batch (slot, plan, batch_id) WHERE gone;
 
--- first_at is the batch's: a number's batches are listed by it.
+-- first_at is the batch's: a number's batches are listed by it. day is its day, counted from 1970 in UTC. It leads the index, so that what
+-- comes in touches one part of it, and what expires leaves whole pages. Who looks for a number asks each day.
 CREATE TABLE recipient (
     slot     smallint NOT NULL,
     plan     text COLLATE "C" NOT NULL,
     batch_id text COLLATE "C" NOT NULL,
     digits   text COLLATE "C" NOT NULL,
-    number   text NOT NULL,
     first_at timestamptz NOT NULL,
+    day      integer NOT NULL,
     feedback smallint NOT NULL,
     status   text NOT NULL,
     row      bytea NOT NULL,
     PRIMARY KEY (slot, plan, batch_id, digits)
 ) WITH (fillfactor = 70);
-CREATE INDEX recipient_number ON recipient (slot, digits, first_at, plan, batch_id);
+CREATE INDEX recipient_number ON recipient (slot, day, digits);
 
 CREATE TABLE report_log (
     slot        smallint NOT NULL,

@@ -12,7 +12,7 @@ type account struct{}
 
 func newAccount() (account, error) {
 	return account{}, fmt.Errorf("%w: a throwaway server needs Unix; set %s to the URL of a server on which databases may be made",
-		errNotFound, Variable)
+		ErrNotFound, Variable)
 }
 
 func (account) own(string) error { return nil }

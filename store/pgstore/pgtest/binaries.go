@@ -12,7 +12,8 @@ import (
 	"strings"
 )
 
-var errNotFound = errors.New("no PostgreSQL found")
+// ErrNotFound means that no PostgreSQL is installed; the error says what to install.
+var ErrNotFound = errors.New("no PostgreSQL found")
 
 // places are where PostgreSQL's programs usually are when PATH does not have them.
 func places() []string {
@@ -49,7 +50,7 @@ func find(path string, places []string) (string, error) {
 	}
 	return "", fmt.Errorf("%w in PATH, %s: install it (Debian and Ubuntu: apt-get install postgresql; Fedora: dnf install "+
 		"postgresql-server; Alpine: apk add postgresql; macOS: brew install postgresql), or set %s to the URL of a server on "+
-		"which databases may be made", errNotFound, strings.Join(places, ", "), Variable)
+		"which databases may be made", ErrNotFound, strings.Join(places, ", "), Variable)
 }
 
 func runs(file string) bool {

@@ -55,7 +55,7 @@ func TestNothingFoundSaysWhatToInstall(t *testing.T) {
 	root := newRoot(t)
 	programs(t, root, "client", "psql")
 	_, err := find(filepath.Join(root, "client"), []string{filepath.Join(root, "pg/*/bin")})
-	require.ErrorIs(t, err, errNotFound)
+	require.ErrorIs(t, err, ErrNotFound)
 	assert.ErrorContains(t, err, "apt-get install postgresql")
 	assert.ErrorContains(t, err, "DLRLOOP_TEST_POSTGRES")
 }

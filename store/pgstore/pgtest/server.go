@@ -69,6 +69,18 @@ func (s *Server) Restart(t testing.TB) {
 	require.NoError(t, s.run(context.WithoutCancel(t.Context())))
 }
 
+// Boot starts a server for a program that is no test. Whoever starts it closes it.
+func Boot(ctx context.Context, config Config) (*Server, error) { return boot(ctx, config) }
+
+// Close ends the server and removes all that is left of it.
+func (s *Server) Close(ctx context.Context) error { return s.close(ctx) }
+
+// URL is that of a database that is always there, for making others.
+func (s *Server) URL() string { return s.databases.admin.String() }
+
+// PID is the process that all others of the running server descend from.
+func (s *Server) PID() int { return s.process.cmd.Process.Pid }
+
 // boot makes a cluster and starts its server.
 func boot(ctx context.Context, config Config) (*Server, error) {
 	account, err := newAccount()
@@ -79,7 +91,7 @@ func boot(ctx context.Context, config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	folder, err := newFolder(account)
+	folder, err := newFolder(config.Folder, account)
 	if err != nil {
 		return nil, fmt.Errorf("make the server's folder: %w", err)
 	}
@@ -99,9 +111,15 @@ func boot(ctx context.Context, config Config) (*Server, error) {
 }
 
 // newFolder makes a folder for the account alone, whose path is short enough for a socket in it.
-func newFolder(a account) (string, error) {
+func newFolder(in string, a account) (string, error) {
 	const longest = 80 // of the 103 bytes that macOS allows, the socket's name needs 14
-	in := os.TempDir()
+	if in == "" {
+		in = os.TempDir()
+	}
+	in, err := filepath.Abs(in)
+	if err != nil {
+		return "", err
+	}
 	if len(in) > longest-len("/dlrloop-pg-0123456789") {
 		in = "/tmp"
 	}

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -151,4 +152,26 @@ func TestServerGoesWithAKilledTest(t *testing.T) {
 		_, err := os.Stat(folder)
 		return os.IsNotExist(err)
 	}, patience, 20*time.Millisecond)
+}
+
+// TestAProgramMayStartAServer has no test but this one know of it.
+func TestAProgramMayStartAServer(t *testing.T) {
+	needPostgreSQL(t)
+	folder, err := os.MkdirTemp("", "dlrloop-pgtest-")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(folder)) })
+	require.NoError(t, os.Chmod(folder, 0o711)) // root's server runs as another user
+	s, err := Boot(t.Context(), Config{Durable: true, Folder: folder})
+	require.NoError(t, err)
+	assert.Equal(t, folder, filepath.Dir(s.folder))
+	connection := connect(t, s.URL())
+	assert.Equal(t, "on", one[string](t, connection, "SHOW fsync"))
+	process, err := os.FindProcess(s.PID())
+	require.NoError(t, err)
+	require.NoError(t, process.Signal(syscall.Signal(0)))
+	require.NoError(t, s.Close(t.Context()))
+	left, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	assert.Empty(t, left)
+	assert.Error(t, process.Signal(syscall.Signal(0)))
 }

@@ -32,6 +32,9 @@ type Config struct {
 	// Durable has a commit wait for the disk, as in production: for tests that kill the server. It says nothing to
 	// the server that DLRLOOP_TEST_POSTGRES names.
 	Durable bool
+	// Folder is where the server's folder is made; default the system's for temporary files, which is also used when the path
+	// is too long for a socket. The account that PostgreSQL runs as must be allowed to reach it.
+	Folder string
 	// Settings are more of postgresql.conf, by name. On a server that DLRLOOP_TEST_POSTGRES names they are set for
 	// each database, which only a session's settings can be.
 	Settings map[string]string
@@ -105,7 +108,7 @@ func (s *Shared) close() error {
 // need skips the test when there is no PostgreSQL, and fails it on every other error.
 func need(t testing.TB, err error) {
 	t.Helper()
-	if errors.Is(err, errNotFound) {
+	if errors.Is(err, ErrNotFound) {
 		t.Skip(err)
 	}
 	require.NoError(t, err)

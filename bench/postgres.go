@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dlrloop/dlrloop/store/pgstore"
+	"github.com/dlrloop/dlrloop/store/pgstore/pgtest"
+)
+
+// settings are what PostgreSQL runs with beside its defaults: what one would give it on a machine of its own. A commit waits for the
+// disk; nothing here takes that away.
+func settings() map[string]string {
+	return map[string]string{
+		"shared_buffers": "1GB", "max_wal_size": "8GB", "wal_compression": "on", "checkpoint_timeout": "15min",
+		"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on",
+	}
+}
+
+// cluster is the PostgreSQL server that the subjects on it share. A round of the subject postgres has a database of its own; those
+// of the subject stored share one.
+type cluster struct {
+	server *pgtest.Server
+	made   int
+	stored string // the URL of the database in which recipients are stored
+}
+
+// newCluster starts a server in folder, and fills a database with a number of recipients unless that is 0.
+func newCluster(ctx context.Context, folder string, recipients int, progress func(string)) (_ *cluster, err error) {
+	server, err := pgtest.Boot(ctx, pgtest.Config{Durable: true, Folder: folder, Settings: settings()})
+	if err != nil {
+		return nil, err
+	}
+	c := &cluster{server: server}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.close(ctx))
+		}
+	}()
+	if recipients == 0 {
+		return c, nil
+	}
+	if c.stored, err = c.create(ctx, "stored"); err != nil {
+		return nil, err
+	}
+	return c, fill(ctx, c.stored, recipients, progress)
+}
+
+func (c *cluster) close(ctx context.Context) error { return c.server.Close(context.WithoutCancel(ctx)) }
+
+// create makes a database with the schema and returns its URL.
+func (c *cluster) create(ctx context.Context, name string) (string, error) {
+	if err := c.execute(ctx, "CREATE DATABASE "+name); err != nil {
+		return "", err
+	}
+	url := strings.Replace(c.server.URL(), "/postgres?", "/"+name+"?", 1)
+	s, err := pgstore.Open(ctx, pgstore.Config{URL: url})
+	if err != nil {
+		return "", err
+	}
+	return url, s.Close()
+}
+
+// database is that of a round, which begins with nothing left to write; drop removes it.
+func (r *run) database(ctx context.Context, s subject) (url string, drop func() error, err error) {
+	drop = func() error { return nil }
+	switch s {
+	case subjectStored:
+		url = r.cluster.stored
+	case subjectPostgres:
+		r.cluster.made++
+		name := fmt.Sprintf("round%d", r.cluster.made)
+		if url, err = r.cluster.create(ctx, name); err != nil {
+			return "", nil, err
+		}
+		drop = func() error {
+			return r.cluster.execute(context.WithoutCancel(ctx), "DROP DATABASE "+name+" WITH (FORCE)")
+		}
+	default:
+		return "", drop, nil
+	}
+	return url, drop, r.cluster.execute(ctx, "CHECKPOINT")
+}
+
+func (c *cluster) execute(ctx context.Context, statements ...string) (err error) {
+	connection, err := pgx.Connect(ctx, c.server.URL())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, connection.Close(ctx)) }()
+	for _, s := range statements {
+		if _, err := connection.Exec(ctx, s); err != nil {
+			return fmt.Errorf("%s: %w", s, err)
+		}
+	}
+	return nil
+}
+
+// startCluster starts the PostgreSQL server that the run's subjects need, if they do.
+func (r *run) startCluster(ctx context.Context, stored int, progress func(string)) (end func() error, err error) {
+	if !slices.ContainsFunc(r.subjects, subject.onPostgres) {
+		return func() error { return nil }, nil
+	}
+	if !slices.Contains(r.subjects, subjectStored) {
+		stored = 0
+	}
+	if err := os.Chmod(r.folder, 0o711); err != nil { // PostgreSQL's account has to reach what is in it
+		return nil, err
+	}
+	if r.cluster, err = newCluster(ctx, r.folder, stored, progress); err != nil {
+		return nil, fmt.Errorf("start PostgreSQL: %w", err)
+	}
+	return func() error { return r.cluster.close(ctx) }, nil
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// usage is what the database server has used and keeps.
+type usage struct {
+	cpu            time.Duration // of all its processes
+	wal            int64         // bytes of log written
+	table, indexes int64         // bytes of the round's database
+	connections    int           // of dlrloop
+}
+
+// usage reads what the server has used, and what the database at url takes.
+func (c *cluster) usage(ctx context.Context, url string) (u usage, err error) {
+	connection, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return u, err
+	}
+	defer func() { err = errors.Join(err, connection.Close(ctx)) }()
+	err = connection.QueryRow(ctx, `
+SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint,
+    (SELECT coalesce(sum(pg_table_size(oid)), 0)::bigint FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace),
+    (SELECT coalesce(sum(pg_indexes_size(oid)), 0)::bigint FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace),
+    (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'dlrloop%')`).
+		Scan(&u.wal, &u.table, &u.indexes, &u.connections)
+	if err != nil {
+		return u, err
+	}
+	u.cpu, err = processorTime(c.server.PID())
+	return u, err
+}
+
+// sub is what was used since before.
+func (u usage) sub(before usage) usage {
+	return usage{u.cpu - before.cpu, u.wal - before.wal, u.table - before.table, u.indexes - before.indexes, u.connections}
+}
+
+// tick is the unit of processor time in /proc on every Linux.
+const tick = 10 * time.Millisecond
+
+// processorTime is what a process and its children have used, those that have ended too.
+func processorTime(pid int) (time.Duration, error) {
+	files, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return 0, err
+	}
+	var ticks int64
+	found := false
+	for _, file := range files {
+		s, err := readStat(file)
+		switch {
+		case errors.Is(err, os.ErrNotExist): // it has just ended
+		case err != nil:
+			return 0, err
+		case s.pid == pid:
+			ticks, found = ticks+s.own+s.ended, true
+		case s.parent == pid:
+			ticks += s.own
+		}
+	}
+	if !found {
+		return 0, fmt.Errorf("read the processor time of process %d: it is not in /proc", pid)
+	}
+	return time.Duration(ticks) * tick, nil
+}
+
+// stat is a process in /proc: its own time, and that of its children that have ended.
+type stat struct {
+	pid, parent int
+	own, ended  int64
+}
+
+func readStat(file string) (s stat, err error) {
+	line, err := os.ReadFile(file)
+	if err != nil {
+		return s, err
+	}
+	open, end := bytes.IndexByte(line, ' '), bytes.LastIndexByte(line, ')') // the name between may hold anything
+	if open < 0 || end < open {
+		return s, fmt.Errorf("%s is not understood", file)
+	}
+	fields := bytes.Fields(line[end+1:])
+	if len(fields) < 15 {
+		return s, fmt.Errorf("%s is not understood", file)
+	}
+	var numbers [6]int64 // the process, its parent, and its user and system times
+	for i, field := range [][]byte{line[:open], fields[1], fields[11], fields[12], fields[13], fields[14]} {
+		if numbers[i], err = strconv.ParseInt(string(field), 10, 64); err != nil {
+			return s, fmt.Errorf("%s is not understood: %w", file, err)
+		}
+	}
+	return stat{int(numbers[0]), int(numbers[1]), numbers[2] + numbers[3], numbers[4] + numbers[5]}, nil
+}

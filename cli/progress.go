@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/dlrloop/dlrloop/store/copying"
+)
+
+const (
+	barWidth = 24
+	// How often progress is shown: on a terminal, and elsewhere.
+	barEvery  = time.Second / 10
+	lineEvery = 10 * time.Second
+)
+
+// bar shows how far a copy is: one line that changes on a terminal, lines elsewhere.
+type bar struct {
+	w        io.Writer
+	terminal bool
+	phase    copying.Phase
+	begun    time.Time // the phase
+	before   int       // rows that were done then
+	shown    time.Time
+	last     copying.Progress
+}
+
+func newBar(w io.Writer, terminal bool) *bar { return &bar{w: w, terminal: terminal} }
+
+// show takes in how far the copy is and shows it, unless it did a moment ago.
+func (b *bar) show(p copying.Progress) {
+	now := time.Now()
+	if p.Phase != b.phase {
+		b.finishPhase()
+		b.phase, b.begun, b.shown, b.before = p.Phase, now, now, rowsOf(p.Done)
+		if !b.terminal {
+			b.write(p, now)
+		}
+	}
+	b.last = p
+	every := lineEvery
+	if b.terminal {
+		every = barEvery
+	}
+	if now.Sub(b.shown) >= every {
+		b.shown = now
+		b.write(p, now)
+	}
+}
+
+// finishPhase shows the last of a phase.
+func (b *bar) finishPhase() {
+	if b.phase != "" && b.terminal {
+		b.write(b.last, time.Now())
+		fmt.Fprintln(b.w)
+	}
+}
+
+// end leaves the line.
+func (b *bar) end() { b.finishPhase() }
+
+func (b *bar) write(p copying.Progress, now time.Time) {
+	line := b.line(p, now.Sub(b.begun))
+	if b.terminal {
+		fmt.Fprintf(b.w, "\r\x1b[K%s", line)
+		return
+	}
+	fmt.Fprintln(b.w, line)
+}
+
+func rowsOf(s copying.Size) int { return s.Batches + s.Recipients }
+
+func (b *bar) line(p copying.Progress, took time.Duration) string {
+	done, total := rowsOf(p.Done), max(rowsOf(p.Total), rowsOf(p.Done))
+	share := 1.0
+	if total > 0 {
+		share = float64(done) / float64(total)
+	}
+	var line strings.Builder
+	fmt.Fprintf(&line, "%-9s ", p.Phase)
+	if b.terminal {
+		full := int(share * barWidth)
+		fmt.Fprintf(&line, "[%s%s] ", strings.Repeat("#", full), strings.Repeat("-", barWidth-full))
+	}
+	fmt.Fprintf(&line, "%3d%%  %d of %s, %s, %s", int(share*100), p.Done.Batches, countBatches(max(p.Total.Batches, p.Done.Batches)),
+		count(p.Done.Recipients, "recipient"), megabytes(p.Done.Bytes))
+	if rate := float64(done-b.before) / cmp.Or(took.Seconds(), 1e-9); took >= time.Second && rate > 0 {
+		left := time.Duration(float64(total-done) / rate * float64(time.Second))
+		fmt.Fprintf(&line, ", %.0f/s, %s left", rate, left.Round(time.Second))
+	}
+	return line.String()
+}
+
+func megabytes(n int64) string { return fmt.Sprintf("%.1f MB of reports", float64(n)/1e6) }

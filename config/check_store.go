@@ -1,0 +1,92 @@
+package config
+
+import (
+	"regexp"
+	"time"
+
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// The bounds of what is set for PostgreSQL. With fewer connections those that commit would leave none to read and to claim with.
+const (
+	minPool, maxPool = 6, 1000
+	maxSlots         = 1024
+	minStatement     = Duration(time.Second)
+)
+
+func (l *loading) checkStore() {
+	s := l.config.Store
+	switch s.Driver {
+	case DriverBolt:
+		l.checkBolt(s)
+	case DriverPostgres:
+		l.checkPostgres(s)
+	default:
+		choose(l, "store.driver", s.Driver, DriverBolt, DriverPostgres)
+	}
+	l.checkRetention(s.Retention)
+}
+
+func (l *loading) checkBolt(s Store) {
+	if s.Path == "" {
+		l.missing("is empty; name the folder to keep everything in", "store.path")
+	}
+	key := "store.url"
+	if s.URLFile != "" {
+		key = "store.url_file"
+	}
+	if s.URL != "" || s.URLFile != "" {
+		l.problem(key, "is set, but store.driver is bolt, which keeps everything in a folder; set driver: postgres, or leave the URL out")
+	}
+}
+
+func (l *loading) checkPostgres(s Store) {
+	choose(l, "store.dialect", s.Dialect, DialectPostgres, DialectCitus, DialectPortable)
+	if s.PoolSize < minPool || s.PoolSize > maxPool {
+		l.problem("store.pool_size", "%d connections will not do; give a number from %d to %d", s.PoolSize, minPool, maxPool)
+	}
+	if s.Slots < 1 || s.Slots > maxSlots {
+		l.problem("store.slots", "%d slots are not possible; give a number from 1 to %d", s.Slots, maxSlots)
+	}
+	if s.StatementTimeout < minStatement {
+		l.problem("store.statement_timeout", "%s is too short for the longest statements of a busy database; give at least %s", s.StatementTimeout, minStatement)
+	}
+	if s.URL == "" {
+		if s.URLFile == "" { // else it is known that it cannot be read
+			l.missing("is postgres, which needs to know the database; set url_file, or url", "store.driver", "store.url", "store.url_file")
+		}
+		return
+	}
+	key := "store.url"
+	if s.URLFile != "" && !l.inEnvironment(key) {
+		key = "store.url_file"
+	}
+	switch d, understood := readDatabase(s.URL); {
+	case !understood:
+		l.problem(key, "does not say where a database is; write postgres://user:password@host:5432/database?sslmode=verify-full, "+
+			"with %%40 for an @ in the password and the like, or host=… dbname=… user=… password=…")
+	case !d.verified():
+		l.warn(key, "whoever is between here and the database can read or change everything; add sslmode=verify-full, and "+
+			"sslrootcert=FILE where the database's certificate is not from a public authority")
+	}
+}
+
+// checkRetention refuses to forget a batch while its feedback may still be tried, or is only just dead.
+func (l *loading) checkRetention(kept Duration) {
+	const after = 24 * time.Hour
+	positive(l, "store.retention", kept)
+	for i, p := range l.config.Plans {
+		if least := p.Feedback.GiveUp + Duration(after); p.Feedback.On != store.OnOff && kept > 0 && kept < least {
+			l.problem("store.retention", "%s is too short: feedback of %s is tried for %s (feedback.give_up), and a day must be left to look "+
+				"at what failed; keep at least %s", kept, element("plans", i), p.Feedback.GiveUp, least)
+			return
+		}
+	}
+}
+
+// checkReplica wants a name that logs, labels and queries carry as it is.
+func (l *loading) checkReplica() {
+	if name := l.config.Replica; !regexp.MustCompile(`^[A-Za-z0-9._-]{0,64}$`).MatchString(name) {
+		l.problem("replica", "%q is not a name of a replica; use at most 64 letters, digits, dots, - and _, or leave it out", name)
+	}
+}

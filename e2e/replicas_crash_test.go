@@ -1,0 +1,69 @@
+package e2e
+
+import (
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/dlrloop/dlrloop/store/pgstore/pgtest"
+)
+
+// TestReplicasCrash kills replicas and their database again and again under load, and then holds what each replica knows, and what
+// feedback they sent together, against Sinch's account.
+func TestReplicasCrash(t *testing.T) {
+	t.Parallel()
+	replicas, databases := 4, 1 // to be killed
+	long := os.Getenv("DLRLOOP_LONG") != ""
+	if long {
+		replicas, databases = 25, 6
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+
+	database := pgtest.Start(t, pgtest.Config{Durable: true})
+	sinch, origin := newSinch(t, seed)
+	c := newCluster(t, sinch, origin, database.Database(t), "", "coalesce: 50ms, rate: 600, timeout: 2s")
+	c.start()
+	stopLoad := startLoad(t, sinch, origin, 300)
+	c.sharing()
+	kills := 0 // of processes that may have had calls in flight
+	for range replicas + databases {
+		if len(c.running()) == 0 {
+			c.start()
+		}
+		if long {
+			c.sending(10) // it takes a while until one that was killed may send again
+		}
+		c.progress(50 + random.IntN(500))
+		if random.IntN(replicas+databases) < databases {
+			databases--
+			kills += len(c.running())
+			database.Kill(t)
+			if random.IntN(2) == 0 {
+				c.refusing() // else it is away for so short that callbacks wait for it
+			}
+			database.Restart(t)
+			continue
+		}
+		replicas--
+		kills++
+		running := c.running()
+		running[random.IntN(len(running))].kill()
+		if random.IntN(2) == 0 {
+			c.start() // else the others serve
+		}
+	}
+	c.start()
+	c.progress(100)
+	stopLoad()
+	c.rest()
+
+	ledger := sinch.Ledger()
+	checkAnswers(t, ledger, http.StatusOK, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout)
+	checkStates(t, c.replicas[0].program, ledger)
+	checkReplicas(t, c, ledger)
+	checkFeedback(t, ledger, kills)
+}

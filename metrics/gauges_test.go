@@ -1,0 +1,36 @@
+package metrics_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/store"
+)
+
+func TestReplicasAndDuties(t *testing.T) {
+	m, r := newMetrics(t, "p")
+	g := store.Gauges{Replica: "web-1", Replicas: []string{"web-1", "web-2"}, Duties: map[string]string{store.DutyReconcile: "web-2"}}
+	m.Store(func() store.Gauges { return g })
+	shared := func() map[string]float64 {
+		found := make(map[string]float64)
+		for name, value := range exported(t, r) {
+			if strings.Contains(name, "replica") || strings.Contains(name, "duty") {
+				found[name] = value
+			}
+		}
+		return found
+	}
+	want := map[string]float64{
+		"replica_info{replica=web-1}": 1, "store_replicas": 2, "duty_held{duty=reconcile}": 0, "duty_held{duty=retire}": 0,
+		"store_errors_total{operation=replica}": 0,
+	}
+	require.Equal(t, want, shared())
+	g.Duties[store.DutyRetire] = "web-1"
+	want["duty_held{duty=retire}"] = 1
+	require.Equal(t, want, shared())
+
+	g = store.Gauges{}
+	require.Equal(t, map[string]float64{"store_errors_total{operation=replica}": 0}, shared(), "nobody shares a store on a disk")
+}

@@ -1,0 +1,113 @@
+package server_test
+
+import (
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/config"
+	"github.com/dlrloop/dlrloop/server"
+	"github.com/dlrloop/dlrloop/store/pgstore/pgtest"
+)
+
+// statements are those of the SQL that docs/operations.md has after a mark.
+func statements(t *testing.T, mark string) []string {
+	t.Helper()
+	page, err := os.ReadFile("../docs/operations.md")
+	require.NoError(t, err)
+	block := regexp.MustCompile(`(?s)` + mark + "\n+```sql\n(.*?)```").FindStringSubmatch(string(page))
+	require.NotNil(t, block)
+	var all []string
+	for line := range strings.Lines(block[1]) {
+		all = append(all, strings.TrimSpace(line))
+	}
+	return all
+}
+
+// execute runs statements as psql does, each by itself, and follows \connect.
+func execute(t *testing.T, server string, statements []string) {
+	t.Helper()
+	var connection *pgx.Conn
+	connect := func(address string) {
+		var err error
+		connection, err = pgx.Connect(t.Context(), address)
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = connection.Close(t.Context()) })
+	}
+	connect(server)
+	for _, s := range statements {
+		if database, found := strings.CutPrefix(s, `\connect `); found {
+			connect(as(t, server, "", database))
+			continue
+		}
+		_, err := connection.Exec(t.Context(), s)
+		require.NoError(t, err, s)
+	}
+}
+
+// as is the server's URL for a role and a database.
+func as(t *testing.T, server, role, database string) string {
+	t.Helper()
+	u, err := url.Parse(server)
+	require.NoError(t, err)
+	if role != "" {
+		u.User = url.User(role)
+	}
+	u.Path = "/" + database
+	return u.String()
+}
+
+// TestTheOwnersRole has dlrloop do everything as the one role that docs/operations.md makes.
+func TestTheOwnersRole(t *testing.T) {
+	admin := pgtest.Start(t, pgtest.Config{}).Database(t)
+	execute(t, admin, statements(t, "One role that owns the database will do:"))
+	w := newWorld(t, func(c *config.Config) { keepInDatabase(c, as(t, admin, "dlrloop", "dlrloop")) })
+	theLoopIsClosed(w)
+}
+
+// TestTwoRoles has the schema made by one role, and everything done by another that may change no table.
+func TestTwoRoles(t *testing.T) {
+	admin := pgtest.Start(t, pgtest.Config{}).Database(t)
+	execute(t, admin, statements(t, "<!-- two roles -->"))
+	c := config.Default()
+	keepInDatabase(c, as(t, admin, "dlrloop", "dlrloop"))
+	_, _, err := server.Migrate(t.Context(), c, false)
+	require.ErrorContains(t, err, "run `dlrloop migrate` with a role that may create tables")
+
+	keepInDatabase(c, as(t, admin, "dlrloop_owner", "dlrloop"))
+	from, to, err := server.Migrate(t.Context(), c, false)
+	require.NoError(t, err)
+	assert.Zero(t, from)
+	assert.Positive(t, to)
+	w := newWorld(t, func(c *config.Config) {
+		keepInDatabase(c, as(t, admin, "dlrloop", "dlrloop"))
+		c.Store.Migrate = false
+	})
+	theLoopIsClosed(w)
+
+	connection, err := pgx.Connect(t.Context(), as(t, admin, "dlrloop", "dlrloop"))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = connection.Close(t.Context()) })
+	for _, forbidden := range []string{"CREATE TABLE mine (a int)", "DROP TABLE batch", "ALTER TABLE batch ADD COLUMN a int", "TRUNCATE batch"} {
+		_, err := connection.Exec(t.Context(), forbidden)
+		assert.ErrorContains(t, err, "SQLSTATE 42501", forbidden)
+	}
+}
+
+func theLoopIsClosed(w *world) {
+	w.t.Helper()
+	id := w.sendTo(w.gateway(), "per_recipient", true, number)
+	w.eventually("sent", func() bool { return w.batch(id).Feedback.Sent == 1 })
+	require.Equal(w.t, http.StatusOK, w.callback(fixture(w.t, "cb-unknown-type.json")))
+	w.eventually("in the gauges", func() bool {
+		_, metrics := w.get("/metrics")
+		return strings.Contains(string(metrics), "dlrloop_quarantine_entries 1\n")
+	})
+}

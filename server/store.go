@@ -1,0 +1,50 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"github.com/dlrloop/dlrloop/config"
+	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore"
+	"github.com/dlrloop/dlrloop/store/pgstore"
+)
+
+// openStore opens the store that the configuration chooses.
+func openStore(ctx context.Context, c *config.Config, replica string, o store.Observer) (store.Store, error) {
+	if c.Store.Driver == config.DriverPostgres {
+		return pgstore.Open(ctx, postgresOf(c, replica, o))
+	}
+	return boltstore.Open(ctx, boltstore.Config{Path: c.Store.Path, Policies: policiesOf(c), Observer: o})
+}
+
+func postgresOf(c *config.Config, replica string, o store.Observer) pgstore.Config {
+	return pgstore.Config{
+		URL: c.Store.URL.Reveal(), Policies: policiesOf(c), Observer: o,
+		PoolSize: c.Store.PoolSize, Slots: c.Store.Slots, Dialect: pgstore.Dialect(c.Store.Dialect), Replica: replica,
+		NoMigrate: !c.Store.Migrate, StatementTimeout: time.Duration(c.Store.StatementTimeout),
+	}
+}
+
+func policiesOf(c *config.Config) store.Policies {
+	policies := make(map[string]store.Policy, len(c.Plans))
+	for _, p := range c.Plans {
+		policies[p.ID] = policyOf(p)
+	}
+	return func(plan string) store.Policy { return policies[plan] }
+}
+
+// policyOf says when feedback is earned and when reports are missing. Without credentials nobody could ask for those.
+func policyOf(p config.Plan) store.Policy {
+	policy := store.Policy{On: p.Feedback.On, Coalesce: time.Duration(p.Feedback.Coalesce)}
+	if p.Callable() {
+		policy.Missing = store.Missing{Silence: time.Duration(p.Reconcile.Silence), Grace: time.Duration(p.Reconcile.Grace)}
+	}
+	return policy
+}
+
+// Migrate brings the schema of the database to this version, whether or not a start may, and tells the versions before and after.
+// With distribute, the tables are then distributed over the workers of a Citus cluster. The configuration's store is PostgreSQL.
+func Migrate(ctx context.Context, c *config.Config, distribute bool) (from, to int64, err error) {
+	return pgstore.Migrate(ctx, postgresOf(c, replicaOf(c), store.Observer{}), distribute)
+}

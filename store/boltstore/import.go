@@ -1,0 +1,271 @@
+package boltstore
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/klauspost/compress/zstd"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/copying"
+	"github.com/dlrloop/dlrloop/store/packed"
+)
+
+// keyCopy holds, in bucket meta, the mark of a store that is being filled.
+var keyCopy = []byte("copy")
+
+// Sink is a folder that is being filled by a copy. Until it is whole it has no journal.
+type Sink struct {
+	folder     *folder
+	db         *bolt.DB
+	config     Config
+	compressor *compressor
+	decoder    *zstd.Decoder
+}
+
+var _ copying.Sink = (*Sink)(nil)
+
+// OpenSink opens a folder to be filled, or makes it.
+func OpenSink(c Config) (_ *Sink, err error) {
+	s := &Sink{config: c.withDefaults()}
+	if err := makeFolder(c.Path); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	if s.compressor, err = newCompressor(); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	if s.decoder, err = newDecompressor(); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	if s.folder, err = holdFolder(c.Path, s.config.LockTimeout); err != nil {
+		return nil, err
+	}
+	if s.db, err = openDatabase(filepath.Join(c.Path, "dlrloop.db"), s.config.LockTimeout); err != nil {
+		return nil, errors.Join(err, s.folder.release())
+	}
+	return s, nil
+}
+
+// Close lets others have the folder.
+func (s *Sink) Close() error {
+	err := errors.Join(s.db.Close(), s.folder.release())
+	s.decoder.Close()
+	return err
+}
+
+func (s *Sink) journal() string { return filepath.Join(s.config.Path, "journal") }
+
+// Begin marks the folder.
+func (s *Sink) Begin(_ context.Context, from copying.Identity) (m copying.Mark, err error) {
+	err = s.db.Update(func(tx *bolt.Tx) error {
+		meta := tx.Bucket(bucketMeta)
+		if kept := meta.Get(keyCopy); kept != nil {
+			m, err = copying.Resume(kept, from)
+			return err
+		}
+		if err := s.empty(tx); err != nil {
+			return err
+		}
+		m = copying.Mark{Source: from}
+		return meta.Put(keyCopy, m.Encode())
+	})
+	return m, err
+}
+
+// empty refuses a folder with a store that was ever used.
+func (s *Sink) empty(tx *bolt.Tx) error {
+	for _, name := range buckets {
+		if key, _ := tx.Bucket(name).Cursor().First(); key != nil && !bytes.Equal(name, bucketMeta) {
+			return fmt.Errorf("%w: %s holds a store", copying.ErrOccupied, s.config.Path)
+		}
+	}
+	journal, err := os.ReadDir(s.journal())
+	if err == nil && len(journal) > 0 || tx.Bucket(bucketMeta).Get(keyPosition) != nil {
+		return fmt.Errorf("%w: %s holds a store that was in use", copying.ErrOccupied, s.config.Path)
+	}
+	return nil
+}
+
+// Export reads everything.
+func (s *Sink) Export(ctx context.Context, from []byte, each func(copying.Piece) error) error {
+	return export(ctx, s.db, s.decoder, from, each)
+}
+
+// Import keeps a piece.
+func (s *Sink) Import(_ context.Context, p copying.Piece, m copying.Mark) error {
+	return s.db.Update(func(tx *bolt.Tx) error {
+		i := &importer{tx: tx, compressor: s.compressor, puts: make(map[string][]entry)}
+		if err := i.piece(p); err != nil {
+			return err
+		}
+		return tx.Bucket(bucketMeta).Put(keyCopy, m.Encode())
+	})
+}
+
+// importer is one transaction of an import.
+type importer struct {
+	tx         *bolt.Tx
+	compressor *compressor
+	puts       map[string][]entry // by bucket
+	chunk      uint64             // the last of all
+}
+
+type entry struct{ key, row []byte }
+
+func (i *importer) piece(p copying.Piece) error {
+	reached, err := positionIn(i.tx)
+	if err != nil {
+		return err
+	}
+	i.chunk = reached.seq
+	if err := i.parts(p.Parts); err != nil {
+		return err
+	}
+	for _, m := range p.Minutes {
+		key := minuteKey(store.MinuteKey{Minute: m.Minute, Plan: m.Plan, Status: m.Status})
+		i.put(bucketMinutes, key, binary.AppendUvarint(nil, uint64(m.Messages)))
+	}
+	i.quarantine(p.Quarantine)
+	if err := i.write(); err != nil {
+		return err
+	}
+	if err := i.totals(p.Totals); err != nil {
+		return err
+	}
+	return i.tx.Bucket(bucketMeta).Put(keyPosition, position{seq: i.chunk}.encode())
+}
+
+func (i *importer) put(bucket, key, row []byte) {
+	i.puts[string(bucket)] = append(i.puts[string(bucket)], entry{key, row})
+}
+
+// write puts everything, in the order of the keys: see putSorted. Most of it comes in this order from piece to piece, too, so
+// pages can be full.
+func (i *importer) write() error {
+	for name, entries := range i.puts {
+		bucket := i.tx.Bucket([]byte(name))
+		bucket.FillPercent = 0.9
+		slices.SortFunc(entries, func(a, b entry) int { return bytes.Compare(a.key, b.key) })
+		for _, e := range entries {
+			if err := bucket.Put(e.key, e.row); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (i *importer) parts(parts []copying.Part) error {
+	newest, _ := i.tx.Bucket(bucketBatches).Cursor().Last()
+	last, ids := numberOf(newest), i.tx.Bucket(bucketIDs)
+	fresh := make(map[store.BatchKey]number) // not in ids yet
+	for _, p := range parts {
+		id := idKey(p.Key)
+		n := max(fresh[p.Key], numberOf(ids.Get(id)))
+		if p.Batch != nil {
+			n = max(last+1, numberAt(p.Born)+number(p.Born.Nanosecond()/1000%1000))
+			last, fresh[p.Key] = n, n
+			i.put(bucketIDs, id, n.key())
+			i.batch(n, p)
+		}
+		if n == 0 {
+			return fmt.Errorf("something of batch %s comes before its row", p.Key.BatchID)
+		}
+		i.recipients(n, p)
+		for _, c := range p.Log {
+			i.chunk = max(i.chunk, c.Number)
+			i.put(bucketLog, logKey(n, c.Number), i.compressor.pack(c.Reports))
+		}
+	}
+	return nil
+}
+
+func (i *importer) batch(n number, p copying.Part) {
+	i.chunk = max(i.chunk, p.Chunk)
+	i.put(bucketBatches, n.key(), packed.EncodeBatch(p.Batch))
+	at := placeOf(p.Batch, n)
+	for _, index := range []struct{ bucket, key []byte }{{bucketDue, at.due}, {bucketBuried, at.buried}, {bucketChecks, at.check}} {
+		if index.key != nil {
+			i.put(index.bucket, index.key, nil)
+		}
+	}
+}
+
+func (i *importer) recipients(n number, p copying.Part) {
+	for k := range p.Recipients {
+		digits := dlr.Digits(p.Recipients[k].Number)
+		i.put(bucketRecipients, recipientKey(n, digits), encodeRecipient(&p.Recipients[k]))
+		i.put(bucketNumbers, numberKey(n, digits), nil)
+	}
+}
+
+// quarantine keeps entries in the order in which they come, before all that will ever come from a journal.
+func (i *importer) quarantine(entries []store.QuarantineEntry) {
+	place := 0
+	if newest, _ := i.tx.Bucket(bucketQuarantine).Cursor().Last(); newest != nil {
+		place = int(binary.BigEndian.Uint32(newest[8:])) + 1
+	}
+	for _, e := range entries {
+		i.put(bucketQuarantine, quarantineKey(0, place), encodeQuarantined(store.Arrival{Plan: e.Plan, At: e.ReceivedAt}, e.Quarantined))
+		place++
+	}
+}
+
+func (i *importer) totals(plans []store.PlanStats) error {
+	if len(plans) == 0 {
+		return nil
+	}
+	t := make(totals)
+	if kept := i.tx.Bucket(bucketMeta).Get(keyTotals); kept != nil {
+		if err := json.Unmarshal(kept, &t); err != nil {
+			return fmt.Errorf("totals: %w", err)
+		}
+	}
+	for k := range plans {
+		t[plans[k].Plan] = &plans[k]
+	}
+	return t.save(i.tx)
+}
+
+// Finish gives the store a journal whose frames come after all chunks of the log, and takes the mark away.
+func (s *Sink) Finish(context.Context) error {
+	var reached position
+	err := s.db.View(func(tx *bolt.Tx) (err error) {
+		reached, err = positionIn(tx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := os.RemoveAll(s.journal()); err != nil { // an earlier Finish was cut
+		return fmt.Errorf("make the journal: %w", err)
+	}
+	reached, err = makeJournal(s.journal(), reached.seq, s.config)
+	if err != nil {
+		return fmt.Errorf("make the journal: %w", err)
+	}
+	return s.db.Update(func(tx *bolt.Tx) error {
+		meta := tx.Bucket(bucketMeta)
+		return errors.Join(meta.Put(keyPosition, reached.encode()), meta.Delete(keyCopy))
+	})
+}
+
+// makeJournal makes a journal in a folder that goes on after a frame, and returns where it stands.
+func makeJournal(folder string, after uint64, c Config) (position, error) {
+	j, _, err := openJournal(folder, position{}, c)
+	if err != nil {
+		return position{}, err
+	}
+	j.next, j.synced, j.folded = after+1, after, after
+	seq, _, err := j.append(beginFrame(nil), 0)
+	return position{seq, j.salt}, errors.Join(err, j.close())
+}

@@ -1,0 +1,90 @@
+package copying
+
+import (
+	"time"
+
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// What a piece holds at most, unless a single entry is larger: it is one transaction of the destination, and a few of
+// them are in memory.
+const (
+	pieceEntries = 20_000
+	pieceBytes   = 8 << 20
+)
+
+// Assembly gathers what a store exports into pieces.
+type Assembly struct {
+	Each  func(Piece) error
+	piece Piece
+	size  int
+	bytes int
+}
+
+// part begins the part of a batch, or goes on with it if it was the last.
+func (a *Assembly) part(key store.BatchKey, born time.Time) *Part {
+	if n := len(a.piece.Parts); n == 0 || a.piece.Parts[n-1].Key != key {
+		a.piece.Parts = append(a.piece.Parts, Part{Key: key, Born: born})
+	}
+	return &a.piece.Parts[len(a.piece.Parts)-1]
+}
+
+// Batch adds the row of a batch and the last chunk of its report log.
+func (a *Assembly) Batch(b *store.Batch, born time.Time, chunk uint64) {
+	p := a.part(b.Key(), born)
+	p.Batch, p.Chunk = b, chunk
+	a.count(0)
+}
+
+// Recipient adds a recipient of a batch.
+func (a *Assembly) Recipient(key store.BatchKey, born time.Time, r store.Recipient) {
+	p := a.part(key, born)
+	p.Recipients = append(p.Recipients, r)
+	a.count(0)
+}
+
+// Log adds a chunk of the report log of a batch.
+func (a *Assembly) Log(key store.BatchKey, born time.Time, c Chunk) {
+	p := a.part(key, born)
+	p.Log = append(p.Log, c)
+	for _, l := range c.Reports {
+		a.count(len(l.Raw))
+	}
+}
+
+// Minute adds a count of the timeseries.
+func (a *Assembly) Minute(m store.MinuteCount) {
+	a.piece.Minutes = append(a.piece.Minutes, m)
+	a.count(0)
+}
+
+// Quarantined adds an entry of the quarantine.
+func (a *Assembly) Quarantined(q store.QuarantineEntry) {
+	a.piece.Quarantine = append(a.piece.Quarantine, q)
+	a.count(len(q.Raw))
+}
+
+// Total adds the totals of a plan.
+func (a *Assembly) Total(t store.PlanStats) {
+	a.piece.Totals = append(a.piece.Totals, t)
+	a.count(0)
+}
+
+func (a *Assembly) count(bytes int) {
+	a.size++
+	a.bytes += bytes
+}
+
+// Full reports whether the piece has all that it should hold: Flush is to be called.
+func (a *Assembly) Full() bool { return a.size >= pieceEntries || a.bytes >= pieceBytes }
+
+// Flush gives the piece away, if there is anything in it. What is exported next stands at a position.
+func (a *Assembly) Flush(next []byte) error {
+	if a.size == 0 {
+		return nil
+	}
+	a.piece.Next = next
+	p := a.piece
+	a.piece, a.size, a.bytes = Piece{}, 0, 0
+	return a.Each(p)
+}

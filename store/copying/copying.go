@@ -1,0 +1,174 @@
+package copying
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Phase is what a copy is doing.
+type Phase string
+
+// The phases.
+const (
+	Copying   Phase = "copying"
+	Verifying Phase = "verifying"
+)
+
+// Progress is how far a phase is.
+type Progress struct {
+	Phase Phase
+	Done  Size
+	Total Size // batches and recipients
+}
+
+// Summary is what a copy did.
+type Summary struct {
+	Resumed bool // an earlier one had begun
+	Moved   Size // by this one
+	Sums    Sums // of what both stores hold
+}
+
+// ahead is how many pieces may wait to be imported.
+const ahead = 1
+
+// Run copies from one store into the other until everything is there, compares both, and takes the mark away. Whatever ends it
+// before leaves a destination with which the next Run goes on. tell is told of every piece, from one goroutine at a time.
+func Run(ctx context.Context, from Source, to Sink, tell func(Progress)) (Summary, error) {
+	c := &run{from: from, to: to, tell: tell}
+	if err := c.begin(ctx); err != nil {
+		return c.done, err
+	}
+	if !c.mark.Whole {
+		if err := c.move(ctx); err != nil {
+			return c.done, fmt.Errorf("copy: %w", err)
+		}
+	}
+	if err := c.verify(ctx); err != nil {
+		return c.done, err
+	}
+	if err := to.Finish(ctx); err != nil {
+		return c.done, fmt.Errorf("finish: %w", err)
+	}
+	return c.done, nil
+}
+
+// run is one Run.
+type run struct {
+	from  Source
+	to    Sink
+	tell  func(Progress)
+	mark  Mark
+	total Size
+	left  Sums // of the source, once it was read from its beginning to its end
+	done  Summary
+}
+
+func (c *run) begin(ctx context.Context) error {
+	identity, err := c.from.Identity(ctx)
+	if err != nil {
+		return fmt.Errorf("source: %w", err)
+	}
+	if c.mark, err = c.to.Begin(ctx, identity); err != nil {
+		return fmt.Errorf("destination: %w", err)
+	}
+	c.done.Resumed = c.mark.Whole || len(c.mark.Position) > 0
+	if c.total, err = c.from.Size(ctx); err != nil {
+		return fmt.Errorf("source: %w", err)
+	}
+	return nil
+}
+
+// move exports and imports side by side. What was read from the beginning is summed up on the way.
+func (c *run) move(ctx context.Context) error {
+	sums := newSumming()
+	err := c.read(ctx, c.from, c.mark.Position, func(ctx context.Context, p Piece) error {
+		if !c.done.Resumed {
+			sums.piece(p)
+		}
+		size := p.Size()
+		next := c.mark
+		next.Position = p.Next
+		next.Done.Add(size)
+		if err := c.to.Import(ctx, p, next); err != nil {
+			return fmt.Errorf("import: %w", err)
+		}
+		c.mark = next
+		c.done.Moved.Add(size)
+		c.tell(Progress{Copying, c.mark.Done, c.total})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	c.mark.Whole = true
+	if err := c.to.Import(ctx, Piece{}, c.mark); err != nil {
+		return fmt.Errorf("import: %w", err)
+	}
+	if !c.done.Resumed {
+		c.left = sums.result()
+	}
+	return nil
+}
+
+// verify reads the destination and compares it with the source. The source is read again if this run did not read all of
+// it: since the copy was begun somebody may have used it.
+func (c *run) verify(ctx context.Context) (err error) {
+	total := c.total
+	if c.left == nil {
+		total.Add(total)
+	}
+	var done Size
+	sum := func(s Reader) (Sums, error) {
+		sums := newSumming()
+		err := c.read(ctx, s, nil, func(_ context.Context, p Piece) error {
+			sums.piece(p)
+			done.Add(p.Size())
+			c.tell(Progress{Verifying, done, total})
+			return nil
+		})
+		return sums.result(), err
+	}
+	if c.left == nil {
+		if c.left, err = sum(c.from); err != nil {
+			return fmt.Errorf("verify: read the source: %w", err)
+		}
+	}
+	came, err := sum(c.to)
+	if err != nil {
+		return fmt.Errorf("verify: read the destination: %w", err)
+	}
+	c.done.Sums = came
+	return compare(c.left, came)
+}
+
+// read has take called with the pieces of a store while the next one is read.
+func (c *run) read(ctx context.Context, s Reader, position []byte, take func(context.Context, Piece) error) error {
+	pieces := make(chan Piece, ahead)
+	both, within := errgroup.WithContext(ctx)
+	both.Go(func() error {
+		defer close(pieces)
+		return s.Export(within, position, func(p Piece) error {
+			select {
+			case pieces <- p:
+				return nil
+			case <-within.Done():
+				return within.Err()
+			}
+		})
+	})
+	both.Go(func() error {
+		for p := range pieces {
+			if err := take(within, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	err := both.Wait()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}

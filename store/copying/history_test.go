@@ -1,0 +1,164 @@
+package copying_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+var noon = time.Date(2026, 8, 30, 12, 0, 0, 0, time.UTC)
+
+// policies have plan "off" earn nothing.
+func policies(plan string) store.Policy {
+	if plan == "off" {
+		return store.Policy{On: store.OnOff}
+	}
+	return store.Policy{Coalesce: 700 * time.Millisecond, Missing: store.Missing{Silence: time.Minute, Grace: time.Minute}}
+}
+
+// odd are ids that a store might trip over.
+var odd = []string{
+	"a", "ab", "a/b", "..", "%00", "ä", "💥", "'", `"; --`, "\\", "a\tb", "\x01", "\x1a", "\x1aff", "\u00ffa", "zero\x00byte",
+	strings.Repeat("x", 250) + "1", strings.Repeat("x", 250) + "2",
+}
+
+// plans of the history; the last is longer than a key takes.
+var plans = []string{"plan", "p", "plan/1", "off", "plän\x01", strings.Repeat("long ", 60)}
+
+// history records what a store sees in its life.
+type history struct {
+	t    testing.TB
+	s    store.Store
+	draw *rand.Rand
+	now  time.Time
+}
+
+// live fills a store: batches of all plans with reports of every sort, confirmations, facts, feedback sent, retried and buried, checks,
+// quarantine, and what retention left.
+func live(t testing.TB, s store.Store, batches int) *history {
+	t.Helper()
+	h := &history{t: t, s: s, draw: rand.New(rand.NewPCG(1, 2)), now: noon.Add(-48 * time.Hour)}
+	for i := range 10 {
+		h.batch("plan", fmt.Sprint("old ", i))
+	}
+	_, _, err := s.Expire(t.Context(), noon.Add(-24*time.Hour), 7)
+	require.NoError(t, err)
+	h.now = noon
+	for i := range batches {
+		plan, id := plans[h.draw.IntN(len(plans))], fmt.Sprintf("01JHFFHQ0P99JPPNQPJDV%05d", batches-i)
+		if i < len(odd) {
+			id = odd[i]
+		}
+		h.batch(plan, id)
+		if i%5 == 0 {
+			h.record(plan, store.Quarantined{Reason: dlr.UnknownType, Type: "new\x00thing", Raw: []byte("{\xff\x00}" + fmt.Sprint(i))})
+		}
+		if i%10 == 9 {
+			h.relay(plan)
+		}
+	}
+	h.record("quarantined only", store.Quarantined{Reason: dlr.NotJSON})
+	return h
+}
+
+func (h *history) record(plan string, n store.News) {
+	h.t.Helper()
+	require.NoError(h.t, h.s.Record(h.t.Context(), store.Arrival{Plan: plan, At: h.now, News: n}))
+}
+
+// number is one of few, so that each is in many batches.
+func (h *history) number() string {
+	return []string{"", "+", "00"}[h.draw.IntN(3)] + fmt.Sprintf("4477009%05d", h.draw.IntN(40))
+}
+
+func (h *history) batch(plan, id string) {
+	if h.draw.IntN(3) > 0 { // else it is heard of in the same millisecond as the one before
+		h.now = h.now.Add(time.Duration(1+h.draw.IntN(5000)) * time.Millisecond)
+	}
+	if h.draw.IntN(2) == 0 {
+		h.record(plan, store.Facts{
+			BatchID: id, FeedbackEnabled: h.draw.IntN(3) > 0, ReportKind: "full", ClientReference: "order " + id, Recipients: 5, Groups: 1,
+			Numbers: []string{h.number(), h.number()}, CreatedAt: h.now.Add(-time.Second), ModifiedAt: h.now, SendAt: h.now,
+			ExpireAt: h.now.Add(time.Hour), Source: store.FromGateway,
+		})
+	}
+	var g errgroup.Group // groups of several reports in one chunk of the log
+	for range 1 + h.draw.IntN(12) {
+		n := h.report(id)
+		a := store.Arrival{Plan: plan, At: h.now, News: n}
+		g.Go(func() error { return h.s.Record(h.t.Context(), a) })
+		if h.draw.IntN(5) == 0 {
+			g.Go(func() error { return h.s.Record(h.t.Context(), a) })
+		}
+	}
+	require.NoError(h.t, g.Wait())
+	switch h.draw.IntN(8) {
+	case 0:
+		h.record(plan, store.Confirmation{BatchID: id, Recipients: []string{h.number()}})
+	case 1:
+		h.record(plan, store.Confirmation{BatchID: id, Everyone: true})
+	case 2:
+		h.record(plan, store.Facts{BatchID: id, Missing: true, Source: store.FromPoll})
+	case 3:
+		h.record(plan, store.Checked{BatchID: id, Refused: "404 not_found"})
+	case 4:
+		h.record(plan, store.Checked{BatchID: id})
+	}
+}
+
+func (h *history) report(id string) store.Report {
+	statuses := append(dlr.Statuses(), "Teleported", dlr.Delivered, dlr.Delivered, dlr.Delivered)
+	status, code := statuses[h.draw.IntN(len(statuses))], []int{0, 401, 34, 77777}[h.draw.IntN(4)]
+	if h.draw.IntN(6) == 0 {
+		return parsed(h.t, map[string]any{
+			"type": dlr.BatchSMS, "batch_id": id, "total_message_count": 5, "statuses": []map[string]any{
+				{"status": status, "code": code, "count": 3}, {"status": dlr.Failed, "code": 34, "count": 2, "recipients": []string{h.number(), h.number()}},
+			},
+		})
+	}
+	r := parsed(h.t, map[string]any{
+		"type": dlr.RecipientSMS, "batch_id": id, "recipient": h.number(), "status": status, "code": code,
+		"at": h.now.Add(-time.Duration(h.draw.IntN(100000)) * time.Millisecond), "client_reference": "réf " + id,
+	})
+	r.Source = store.Source(h.draw.IntN(2))
+	return r
+}
+
+func parsed(t testing.TB, body map[string]any) store.Report {
+	t.Helper()
+	raw, err := json.Marshal(body)
+	require.NoError(t, err)
+	c, err := dlr.Parse(raw)
+	require.NoError(t, err)
+	require.NotNil(t, c.Report)
+	return store.Report{Report: c.Report, Raw: append(raw, bytes.Repeat([]byte(" "), len(raw)%7)...)}
+}
+
+// relay claims and settles: accepts, retries, buries, reads in vain, and leaves some leased.
+func (h *history) relay(plan string) {
+	claims, err := h.s.Claim(h.t.Context(), plan, h.now, time.Minute, 4)
+	require.NoError(h.t, err)
+	for i, c := range claims {
+		s := store.Settlement{
+			BatchID: c.Key.BatchID, Lease: c.Lease, Recipients: c.Recipients, Everyone: c.Everyone,
+			Outcome: []store.Outcome{store.Accepted, store.Buried, store.Retry}[i%3], Reason: store.ReasonRejected, Detail: "400 no\x00thing",
+			Due: h.now.Add(time.Minute), FullRead: i%2 == 0,
+		}
+		if len(s.Recipients) > 1 {
+			s.Recipients = s.Recipients[:len(s.Recipients)-1]
+		}
+		if i < 3 {
+			h.record(plan, s)
+		}
+	}
+}

@@ -1,0 +1,56 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// holder is a store of which only Hold is used.
+type holder struct {
+	store.Store
+	held  bool
+	err   error
+	until []time.Time // that it was asked for
+}
+
+func (h *holder) Hold(_ context.Context, _ string, _, until time.Time) (bool, error) {
+	h.until = append(h.until, until)
+	return h.held, h.err
+}
+
+func TestADutyIsAskedForEachThirdOfItsLease(t *testing.T) {
+	begin := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
+	h := &holder{held: true}
+	d := &store.Duty{Store: h, Name: store.DutyRetire, Lease: 30 * time.Second}
+	held := func(after time.Duration, want bool, asked int) {
+		t.Helper()
+		got, err := d.Held(t.Context(), begin.Add(after))
+		require.Equal(t, want, got)
+		require.Len(t, h.until, asked)
+		if !want {
+			require.Equal(t, h.err, err)
+		}
+	}
+	held(0, true, 1)
+	require.Equal(t, begin.Add(30*time.Second), h.until[0])
+	h.held = false
+	held(9999*time.Millisecond, true, 1)
+	held(10*time.Second, false, 2)
+	held(19*time.Second, false, 2)
+	h.held = true
+	held(20*time.Second, true, 3)
+
+	h.err = errors.New("no database")
+	held(29*time.Second, true, 3)
+	held(30*time.Second, false, 4)
+	held(30*time.Second, false, 5)
+	h.err = nil
+	held(30*time.Second, true, 6)
+	held(-time.Hour, true, 7)
+}

@@ -1,0 +1,180 @@
+package packed
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// batchFormat begins the row of a batch. Rows of format 1 end with the facts.
+const batchFormat = 2
+
+// EncodeBatch packs the row of a batch.
+func EncodeBatch(b *store.Batch) []byte {
+	p := make(Writer, 0, 256)
+	p.Byte(batchFormat)
+	p.Text(b.Plan)
+	p.Text(b.ID)
+	p.Time(b.FirstAt)
+	p.Time(b.LastAt)
+	p.Text(b.ClientReference)
+	p.Int(b.Total)
+	p.Byte(byte(b.Flag))
+	p.Bool(b.WantFull)
+	p.Uint(uint64(len(b.States)))
+	for _, s := range slices.Sorted(maps.Keys(b.States)) {
+		p.status(s)
+		p.Int(b.States[s])
+	}
+	p.Uint(uint64(len(b.Reported)))
+	for _, r := range b.Reported {
+		p.status(r.Status)
+		p.Int(r.Code)
+		p.Int(r.Named)
+		p.Int(r.Claimed)
+	}
+	p.Uint(uint64(len(b.Reports)))
+	for _, r := range b.Reports {
+		p.Bytes(r.Key[:])
+		p.Text(string(r.Type))
+		p.Time(r.ReceivedAt)
+		p.Byte(byte(r.Source))
+		p.Uint(uint64(r.Repeats))
+		p.ref(r.Ref)
+	}
+	p.Int(b.Feedback.Owed)
+	p.Int(b.Feedback.Sent)
+	p.Int(b.Feedback.Dead)
+	p.task(b.Task)
+	p.dead(b.Dead)
+	p.facts(b.Facts)
+	p.Byte(byte(b.Everyone))
+	p.check(b.Check)
+	if b.Facts != nil {
+		p.Int(b.Facts.Groups)
+	}
+	return p
+}
+
+// DecodeBatch reads the row of a batch, of this format or an earlier one.
+func DecodeBatch(row []byte) (*store.Batch, error) {
+	u := Reader{Rest: row}
+	format := u.Byte()
+	if format != batchFormat && format != rowFormat && u.Err == nil {
+		return nil, fmt.Errorf("batch: row has format %d, this version knows format %d", format, batchFormat)
+	}
+	b := &store.Batch{
+		Plan: u.Text(), ID: u.Text(), FirstAt: u.Time(), LastAt: u.Time(),
+		ClientReference: u.Text(), Total: u.Int(), Flag: store.Flag(u.Byte()), WantFull: u.Bool(),
+	}
+	if n := u.Length(); n > 0 {
+		b.States = make(map[dlr.Status]int, n)
+		for range n {
+			s := u.status()
+			b.States[s] = u.Int()
+		}
+	}
+	for range u.Length() {
+		b.Reported = append(b.Reported, store.Reported{Status: u.status(), Code: u.Int(), Named: u.Int(), Claimed: u.Int()})
+	}
+	for range u.Length() {
+		r := store.BatchReport{}
+		copy(r.Key[:], u.View())
+		r.Type, r.ReceivedAt, r.Source = dlr.Type(u.Text()), u.Time(), store.Source(u.Byte())
+		r.Repeats, r.Ref = int(u.Uint()), u.ref()
+		b.Reports = append(b.Reports, r)
+	}
+	b.Feedback = store.FeedbackCounts{Owed: u.Int(), Sent: u.Int(), Dead: u.Int()}
+	b.Task, b.Dead, b.Facts = u.task(), u.dead(), u.facts(b.ID)
+	if format == batchFormat {
+		b.Everyone, b.Check = store.FeedbackState(u.Byte()), u.check()
+		if b.Facts != nil {
+			b.Facts.Groups = u.Int()
+		}
+	}
+	if u.Err != nil {
+		return nil, fmt.Errorf("batch: %w", u.Err)
+	}
+	return b, nil
+}
+
+func (p *Writer) task(t *store.Task) {
+	if p.Bool(t != nil); t == nil {
+		return
+	}
+	p.Time(t.Due)
+	p.Time(t.Since)
+	p.Int(t.Attempts)
+	p.Text(string(t.Reason))
+	p.Text(t.Detail)
+}
+
+func (u *Reader) task() *store.Task {
+	if !u.Bool() {
+		return nil
+	}
+	return &store.Task{Due: u.Time(), Since: u.Time(), Attempts: u.Int(), Reason: store.Reason(u.Text()), Detail: u.Text()}
+}
+
+func (p *Writer) check(c *store.Check) {
+	if p.Bool(c != nil); c == nil {
+		return
+	}
+	p.Time(c.Due)
+	p.Int(c.Asked)
+}
+
+func (u *Reader) check() *store.Check {
+	if !u.Bool() {
+		return nil
+	}
+	return &store.Check{Due: u.Time(), Asked: u.Int()}
+}
+
+func (p *Writer) dead(d *store.Dead) {
+	if p.Bool(d != nil); d == nil {
+		return
+	}
+	p.Time(d.At)
+	p.Text(string(d.Reason))
+	p.Text(d.Detail)
+	p.Bool(d.Full)
+}
+
+func (u *Reader) dead() *store.Dead {
+	if !u.Bool() {
+		return nil
+	}
+	return &store.Dead{At: u.Time(), Reason: store.Reason(u.Text()), Detail: u.Text(), Full: u.Bool()}
+}
+
+func (p *Writer) facts(f *store.Facts) {
+	if p.Bool(f != nil); f == nil {
+		return
+	}
+	p.Bool(f.Missing)
+	p.Bool(f.FeedbackEnabled)
+	p.Text(f.ReportKind)
+	p.Text(f.ClientReference)
+	p.Int(f.Recipients)
+	p.Bool(f.Canceled)
+	p.Time(f.CreatedAt)
+	p.Time(f.ModifiedAt)
+	p.Time(f.SendAt)
+	p.Time(f.ExpireAt)
+	p.Byte(byte(f.Source))
+}
+
+func (u *Reader) facts(batchID string) *store.Facts {
+	if !u.Bool() {
+		return nil
+	}
+	return &store.Facts{
+		BatchID: batchID, Missing: u.Bool(), FeedbackEnabled: u.Bool(), ReportKind: u.Text(), ClientReference: u.Text(),
+		Recipients: u.Int(), Canceled: u.Bool(), CreatedAt: u.Time(), ModifiedAt: u.Time(), SendAt: u.Time(),
+		ExpireAt: u.Time(), Source: store.Source(u.Byte()),
+	}
+}

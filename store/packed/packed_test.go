@@ -1,0 +1,129 @@
+package packed
+
+import (
+	"bytes"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// anyTime draws a time as the store keeps it: UTC, whole milliseconds, after 1970, or zero.
+func anyTime() *rapid.Generator[time.Time] {
+	return rapid.Custom(func(t *rapid.T) time.Time {
+		ms := rapid.Int64Range(0, 253402300799999).Draw(t, "milliseconds")
+		if ms == 0 {
+			return time.Time{}
+		}
+		return time.UnixMilli(ms).UTC()
+	})
+}
+
+// anyText draws a text of any bytes, among them what keys treat apart.
+func anyText() *rapid.Generator[string] {
+	return rapid.OneOf(
+		rapid.StringN(0, 20, -1),
+		rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 100), func(b []byte) string { return string(b) }),
+		rapid.SampledFrom([]string{"", "\x00", "a\x00b", "\xff", "\xffdeadbeef", "447700900001"}),
+	)
+}
+
+func anyStatus() *rapid.Generator[dlr.Status] {
+	return rapid.OneOf(
+		rapid.SampledFrom(dlr.Statuses()),
+		rapid.Map(anyText(), func(s string) dlr.Status { return dlr.Status(s) }),
+	)
+}
+
+func anySource() *rapid.Generator[store.Source] {
+	return rapid.SampledFrom([]store.Source{store.FromCallback, store.FromPoll, store.FromGateway, store.FromRegistration})
+}
+
+func anyRef() *rapid.Generator[store.Ref] {
+	return rapid.Custom(func(t *rapid.T) store.Ref {
+		return store.Ref{Chunk: rapid.Uint64().Draw(t, "chunk"), Index: rapid.Uint64().Draw(t, "index")}
+	})
+}
+
+func TestPackedValuesComeBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		number, small, text := rapid.Uint64().Draw(t, "uint"), rapid.Int().Draw(t, "int"), anyText().Draw(t, "text")
+		at, near := anyTime().Draw(t, "time"), anyTime().Draw(t, "near")
+		yes, one := rapid.Bool().Draw(t, "bool"), rapid.Byte().Draw(t, "byte")
+		status, ref := anyStatus().Draw(t, "status"), anyRef().Draw(t, "ref")
+
+		var p Writer
+		p.Uint(number)
+		p.Int(small)
+		p.Text(text)
+		p.Time(at)
+		p.near(near, at)
+		p.Bool(yes)
+		p.Byte(one)
+		p.status(status)
+		p.ref(ref)
+		p.Bytes([]byte(text))
+
+		u := Reader{Rest: p}
+		require.Equal(t, number, u.Uint())
+		require.Equal(t, small, u.Int())
+		require.Equal(t, text, u.Text())
+		require.Equal(t, at, u.Time())
+		require.Equal(t, near, u.near(at))
+		require.Equal(t, yes, u.Bool())
+		require.Equal(t, one, u.Byte())
+		require.Equal(t, status, u.status())
+		require.Equal(t, ref, u.ref())
+		require.Equal(t, text, string(u.View()))
+		require.NoError(t, u.Err)
+		require.Empty(t, u.Rest)
+	})
+}
+
+func TestUnpackingFailsForGoodAtTheFirstFailure(t *testing.T) {
+	for name, row := range map[string][]byte{
+		"nothing":                nil,
+		"a varint without end":   bytes.Repeat([]byte{0x80}, 9),
+		"a varint of 80 bits":    bytes.Repeat([]byte{0xff}, 12),
+		"a text longer than all": {5, 'a', 'b'},
+		"a text of 2^63 bytes":   append(appendUvarint(math.MaxInt64), 'a'),
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := Reader{Rest: row}
+			require.Empty(t, u.View())
+			require.ErrorIs(t, u.Err, ErrShort)
+			require.Zero(t, u.Uint())
+			require.Zero(t, u.Int())
+			require.Zero(t, u.Byte())
+			require.Zero(t, u.Length())
+			require.True(t, u.Time().IsZero())
+			require.Empty(t, u.Rest)
+		})
+	}
+}
+
+func appendUvarint(v uint64) []byte {
+	var p Writer
+	p.Uint(v)
+	return p
+}
+
+// cuts calls read with every beginning of row but row itself, and with rows in which one byte is another.
+func cuts(t *rapid.T, row []byte, read func(row []byte) error) {
+	for n := range row {
+		require.Error(t, read(row[:n:n]), "the first %d of %d bytes", n, len(row))
+	}
+	place := rapid.IntRange(0, len(row)-1).Draw(t, "place")
+	garbled := bytes.Clone(row)
+	garbled[place] ^= rapid.ByteRange(1, 255).Draw(t, "flipped")
+	require.NotPanics(t, func() { _ = read(garbled) })
+	garbage := rapid.SliceOfN(rapid.Byte(), 0, 64).Draw(t, "garbage")
+	for _, format := range []byte{rowFormat, batchFormat} {
+		require.NotPanics(t, func() { _ = read(append([]byte{format}, garbage...)) })
+	}
+}

@@ -1,0 +1,158 @@
+package packed
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// rowFormat begins the row of a recipient, and began that of a batch.
+const rowFormat = 1
+
+// packedStatuses gives the statuses their numbers in rows; they are part of the format. 0 stands for a status that is
+// spelled out.
+var packedStatuses = [...]dlr.Status{
+	1: dlr.Queued, dlr.Dispatched, dlr.Delivered, dlr.Failed, dlr.Rejected,
+	dlr.Aborted, dlr.Expired, dlr.Cancelled, dlr.Deleted, dlr.Unknown,
+}
+
+func (p *Writer) status(s dlr.Status) {
+	for i, known := range packedStatuses {
+		if i > 0 && known == s {
+			p.Byte(byte(i))
+			return
+		}
+	}
+	p.Byte(0)
+	p.Text(string(s))
+}
+
+func (u *Reader) status() dlr.Status {
+	i := u.Byte()
+	if i == 0 {
+		return dlr.Status(u.Text())
+	}
+	if int(i) >= len(packedStatuses) {
+		u.fail()
+		return ""
+	}
+	return packedStatuses[i]
+}
+
+func (p *Writer) ref(r store.Ref) {
+	p.Uint(r.Chunk)
+	p.Uint(r.Index)
+}
+
+func (u *Reader) ref() store.Ref { return store.Ref{Chunk: u.Uint(), Index: u.Uint()} }
+
+// Forms of a recipient's number beside its digits, which are the key.
+const (
+	numberBare byte = iota
+	numberPlus
+	numberOther
+)
+
+// EncodeRecipient packs the row of a recipient. digits are those that whoever reads the row will have from its key; empty if
+// its key does not hold them.
+func EncodeRecipient(r *store.Recipient, digits string) []byte {
+	p := make(Writer, 0, 24+40*len(r.Seen))
+	p.Byte(rowFormat)
+	p.Byte(byte(r.Feedback)) // where FeedbackOf looks
+	p.number(r.Number, digits)
+	p.Time(r.FeedbackAt)
+	p.Uint(uint64(len(r.Seen)))
+	for _, s := range r.Seen {
+		p.status(s.Status)
+		p.Int(s.Code)
+		p.Time(s.ReceivedAt)
+		p.near(s.At, s.ReceivedAt)
+		p.near(s.OperatorAt, s.ReceivedAt)
+		p.Byte(byte(s.Source))
+		p.Uint(uint64(s.Repeats))
+		p.ref(s.Ref)
+	}
+	return p
+}
+
+// DecodeRecipient reads the row of a recipient. digits are those of its key; they do not matter if it was packed without.
+func DecodeRecipient(row []byte, digits string) (store.Recipient, error) {
+	u := Reader{Rest: row}
+	if format := u.Byte(); format != rowFormat && u.Err == nil {
+		return store.Recipient{}, fmt.Errorf("recipient: row has format %d, this version knows format %d", format, rowFormat)
+	}
+	r := store.Recipient{Feedback: store.FeedbackState(u.Byte()), Number: u.number(digits), FeedbackAt: u.Time()}
+	n := u.Length()
+	r.Seen = make([]store.Seen, n, n+1)
+	for i := range r.Seen {
+		s := &r.Seen[i]
+		s.Status = u.status()
+		s.Code = u.Int()
+		s.ReceivedAt = u.Time()
+		s.At = u.near(s.ReceivedAt)
+		s.OperatorAt = u.near(s.ReceivedAt)
+		s.Source = store.Source(u.Byte())
+		s.Repeats = int(u.Uint())
+		s.Ref = u.ref()
+	}
+	if u.Err != nil {
+		return store.Recipient{}, fmt.Errorf("recipient: %w", u.Err)
+	}
+	return r, nil
+}
+
+// FeedbackOf reads only the feedback state of a row.
+func FeedbackOf(row []byte) store.FeedbackState {
+	if len(row) < 2 {
+		return store.FeedbackNone
+	}
+	return store.FeedbackState(row[1])
+}
+
+func (p *Writer) number(n, digits string) {
+	switch {
+	case digits != "" && n == digits:
+		p.Byte(numberBare)
+	case digits != "" && n == "+"+digits:
+		p.Byte(numberPlus)
+	default:
+		p.Byte(numberOther)
+		p.Text(n)
+	}
+}
+
+func (u *Reader) number(digits string) string {
+	switch u.Byte() {
+	case numberBare:
+		return digits
+	case numberPlus:
+		return "+" + digits
+	}
+	return u.Text()
+}
+
+// near packs a time as its distance from another, which is small: one more than the milliseconds, or 0 for no time.
+func (p *Writer) near(t, to time.Time) {
+	if t.IsZero() {
+		p.Int(0)
+		return
+	}
+	d := t.UnixMilli() - to.UnixMilli()
+	if d >= 0 {
+		d++
+	}
+	p.Int(int(d))
+}
+
+func (u *Reader) near(to time.Time) time.Time {
+	d := u.Int()
+	if d == 0 {
+		return time.Time{}
+	}
+	if d > 0 {
+		d--
+	}
+	return time.UnixMilli(to.UnixMilli() + int64(d)).UTC()
+}

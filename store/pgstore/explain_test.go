@@ -1,0 +1,190 @@
+package pgstore_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/pgstore"
+)
+
+// growing are the tables that no statement may read from one end to the other.
+var growing = []string{"batch", "recipient", "report_log", "minute_count", "quarantine"}
+
+// TestNoStatementReadsAWholeTable sends every statement to tables with many rows and asks the planner about each: with the
+// parameters it had, and as it is planned once it has come often.
+func TestNoStatementReadsAWholeTable(t *testing.T) {
+	address := postgres.Database(t)
+	grow(t, address)
+	for _, d := range []pgstore.Dialect{pgstore.Postgres, pgstore.Portable} {
+		t.Run(string(d), func(t *testing.T) {
+			w := newWire()
+			sendAll(t, w.before(t, address), d)
+			explain(t, address, w)
+		})
+	}
+}
+
+// grow fills the tables: rows of a few batches that a store recorded are copied, each copy into a slot of its own.
+func grow(t *testing.T, address string) {
+	t.Helper()
+	s, err := pgstore.Open(t.Context(), pgstore.Config{URL: address})
+	require.NoError(t, err)
+	record(t, s, "seed")
+	require.NoError(t, s.Close())
+	copies := func(table string, n int, columns string) {
+		execute(t, address, fmt.Sprintf(`
+INSERT INTO %[1]s SELECT (jsonb_populate_record(r, jsonb_build_object('slot', n %% 32, %[2]s))).*
+FROM (SELECT r FROM %[1]s r LIMIT 4) x (r) CROSS JOIN generate_series(1, %[3]d) AS n ON CONFLICT DO NOTHING`, table, columns, n))
+	}
+	const at = `timestamptz '2026-01-01' + n * interval '1 minute'`
+	copies("batch", 50_000, `'batch_id', 'batch ' || n || (x.r).batch_id, 'first_at', `+at+`, 'last_at', `+at)
+	copies("recipient", 40_000, `'batch_id', 'batch ' || n % 1000, 'digits', '44' || n`)
+	copies("report_log", 10_000, `'batch_id', 'batch ' || n % 1000, 'place', n`)
+	copies("minute_count", 20_000, `'minute', `+at)
+	copies("quarantine", 30_000, `'id', n`)
+	execute(t, address, `ANALYZE`)
+}
+
+// record records one of everything.
+func record(t *testing.T, s *pgstore.Store, id string) {
+	t.Helper()
+	wanted := store.Facts{
+		BatchID: id, FeedbackEnabled: true, ReportKind: "per_recipient", ClientReference: "order 7",
+		Recipients: 3, Numbers: []string{number(1), number(2), number(3)}, CreatedAt: epoch, SendAt: epoch, ExpireAt: epoch.Add(time.Hour),
+	}
+	for _, n := range []store.News{
+		wanted, delivered(id, number(1)).News, delivered(id, number(2)).News,
+		store.Quarantined{Reason: dlr.NotJSON, Raw: []byte("{")},
+		store.Quarantined{Reason: dlr.NotJSON, Raw: []byte("[")},
+	} {
+		require.NoError(t, s.Record(t.Context(), arrives(n)))
+	}
+}
+
+// sendAll has a store send every statement that it has.
+func sendAll(t *testing.T, address string, d pgstore.Dialect) {
+	t.Helper()
+	s := newStore(t, pgstore.Config{URL: address, Dialect: d, Policies: func(string) store.Policy {
+		return store.Policy{Missing: store.Missing{Silence: time.Minute, Grace: time.Minute}}
+	}})
+	ctx, late := t.Context(), epoch.Add(time.Hour)
+	record(t, s, "another")
+	for list, read := range map[string]func() error{
+		"Claim": func() error {
+			claims, err := s.Claim(ctx, "plan", late, time.Minute, 5)
+			if err != nil || len(claims) == 0 {
+				return fmt.Errorf("%d claims: %w", len(claims), err)
+			}
+			settled := store.Settlement{BatchID: claims[0].Key.BatchID, Lease: claims[0].Lease, Recipients: claims[0].Recipients, Outcome: store.Buried}
+			return s.Record(ctx, arrives(settled))
+		},
+		"Overdue":   func() error { _, err := s.Overdue(ctx, "plan", late, 5); return err },
+		"Batch":     func() error { _, err := s.Batch(ctx, key("another")); return err },
+		"Recipient": func() error { _, err := s.Recipient(ctx, key("another"), number(1)); return err },
+		"Batches":   func() error { _, err := s.Batches(ctx, store.BatchQuery{}); return err },
+		"Batches of a plan": func() error {
+			_, err := s.Batches(ctx, store.BatchQuery{Plan: "plan", Status: dlr.Delivered})
+			return err
+		},
+		"Batches by reference": func() error {
+			_, err := s.Batches(ctx, store.BatchQuery{ClientReference: "order 7"})
+			return err
+		},
+		"Recipients": func() error { _, err := s.Recipients(ctx, key("another"), store.RecipientQuery{}); return err },
+		"Recipients by status": func() error {
+			_, err := s.Recipients(ctx, key("another"), store.RecipientQuery{Status: dlr.Delivered})
+			return err
+		},
+		"RecipientBatches":   func() error { _, err := s.RecipientBatches(ctx, number(1), store.Paging{}); return err },
+		"Reports":            func() error { _, err := s.Reports(ctx, key("another"), store.Paging{}); return err },
+		"Tasks":              func() error { _, err := s.Tasks(ctx, store.TaskQuery{}); return err },
+		"Tasks of a plan":    func() error { _, err := s.Tasks(ctx, store.TaskQuery{Plan: "plan"}); return err },
+		"dead":               func() error { _, err := s.Tasks(ctx, store.TaskQuery{Dead: true}); return err },
+		"dead of a plan":     func() error { _, err := s.Tasks(ctx, store.TaskQuery{Dead: true, Plan: "plan"}); return err },
+		"Quarantine":         func() error { _, err := s.Quarantine(ctx, store.Paging{}); return err },
+		"Stats":              func() error { _, err := s.Stats(ctx); return err },
+		"Timeseries":         func() error { _, err := s.Timeseries(ctx, "", epoch, late); return err },
+		"Expire nothing new": func() error { _, _, err := s.Expire(ctx, epoch.AddDate(0, 0, -58), 5); return err },
+	} {
+		require.NoError(t, read(), list)
+	}
+}
+
+// readsAll are statements that may read one of the tables as a whole: a count once a second of a table that is kept small, and
+// its weighing.
+var readsAll = regexp.MustCompile(`^\s*SELECT count\(\*\) FROM quarantine|FROM quarantine WHERE slot = (\$1|s\.n) ORDER BY`)
+
+// explain finds fault with the plans of what was sent.
+func explain(t *testing.T, address string, w *wire) {
+	t.Helper()
+	ctx := t.Context()
+	c, err := pgx.Connect(ctx, address)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, c.Close(context.WithoutCancel(ctx))) }()
+	_, err = c.Exec(ctx, `SET plan_cache_mode = force_generic_plan`)
+	require.NoError(t, err)
+	explained := 0
+	for statement, sent := range w.sent {
+		if readsAll.MatchString(statement) || !slices.ContainsFunc(growing, func(table string) bool { return strings.Contains(statement, table) }) {
+			continue
+		}
+		explained++
+		plan := c.PgConn().ExecParams(ctx, `EXPLAIN (FORMAT JSON) `+statement, sent.values, nil, sent.formats, nil).Read()
+		require.NoError(t, plan.Err, statement)
+		requireIndexes(t, plan.Rows[0][0], statement)
+
+		_, err = c.Exec(ctx, `PREPARE it AS `+statement, pgx.QueryExecModeSimpleProtocol)
+		require.NoError(t, err, statement)
+		nulls := strings.TrimSuffix(strings.Repeat("NULL, ", parameters(statement)), ", ")
+		if nulls != "" {
+			nulls = "(" + nulls + ")"
+		}
+		var generic []byte
+		require.NoError(t, c.QueryRow(ctx, `EXPLAIN (FORMAT JSON) EXECUTE it`+nulls, pgx.QueryExecModeSimpleProtocol).Scan(&generic), statement)
+		requireIndexes(t, generic, "generic: "+statement)
+		_, err = c.Exec(ctx, `DEALLOCATE it`)
+		require.NoError(t, err)
+	}
+	require.Greater(t, explained, 25)
+}
+
+// parameters is how many a statement has.
+func parameters(statement string) (most int) {
+	for _, p := range regexp.MustCompile(`\$(\d+)`).FindAllStringSubmatch(statement, -1) {
+		n, _ := strconv.Atoi(p[1])
+		most = max(most, n)
+	}
+	return most
+}
+
+// planned is a node of a plan.
+type planned struct {
+	Type  string    `json:"Node Type"`
+	Table string    `json:"Relation Name"`
+	Plans []planned `json:"Plans"`
+}
+
+func requireIndexes(t *testing.T, plan []byte, statement string) {
+	t.Helper()
+	var roots []struct{ Plan planned }
+	require.NoError(t, json.Unmarshal(plan, &roots))
+	nodes := []planned{roots[0].Plan}
+	for len(nodes) > 0 {
+		n := nodes[0]
+		nodes = append(nodes[1:], n.Plans...)
+		assert.False(t, n.Type == "Seq Scan" && slices.Contains(growing, n.Table), "%s is read as a whole:\n%s\n%s", n.Table, statement, plan)
+	}
+}

@@ -1,0 +1,229 @@
+package pgstore
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/copying"
+	"github.com/dlrloop/dlrloop/store/packed"
+)
+
+// exportPage is how many batches an export reads together.
+const exportPage = 256
+
+// exportBatches finds the batches of a page, as listBatches does, from the first to the last.
+var exportBatches = slotted{
+	`slot, plan, batch_id, first_at`,
+	`batch WHERE slot = $1 AND (first_at, plan, batch_id) > ($2, $3, $4)`,
+	`ORDER BY first_at, plan, batch_id LIMIT $5`,
+}
+
+// What belongs to a batch is read by its key, in the order of the keys: a batch of any size streams. The bounds are the first
+// entry to read.
+const (
+	exportRow = `SELECT chunk, row FROM batch WHERE slot = $1 AND plan = $2 AND batch_id = $3`
+
+	exportRecipients = `
+SELECT digits, row FROM recipient WHERE slot = $1 AND plan = $2 AND batch_id = $3 AND digits >= $4 ORDER BY digits`
+
+	exportLog = `
+SELECT chunk, received_at, type, source, raw FROM report_log
+WHERE slot = $1 AND plan = $2 AND batch_id = $3 AND chunk >= $4 ORDER BY chunk, place`
+
+	exportMinutes = `
+SELECT minute, plan, status, sum(messages)::bigint FROM minute_count WHERE (minute, plan, status) > ($1::timestamptz, $2::text, $3::text)
+GROUP BY minute, plan, status HAVING sum(messages) <> 0 ORDER BY minute, plan, status`
+
+	exportQuarantine = `
+SELECT received_at, id, slot, plan, reason, type, raw FROM quarantine
+WHERE (received_at, id, slot) > ($1::timestamptz, $2::text, $3::bigint)
+ORDER BY received_at, id, slot`
+)
+
+// exported is a batch of a page.
+type exported struct {
+	entry // its key, as it is kept
+	named store.BatchKey
+}
+
+// batches exports page by page: the rows of a page, then its recipients, then its report log.
+func (e *exporter) batches(at stand) error {
+	for {
+		page, err := e.page(at.After)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for ; at.Part <= partLog; at = (stand{After: at.After, Part: at.Part + 1}) {
+			if err := e.part(page, at); err != nil {
+				return err
+			}
+		}
+		last := page[len(page)-1]
+		at = stand{After: place{At: &last.at, Plan: last.plan, ID: last.id}}
+		if err := e.reached(at); err != nil {
+			return err
+		}
+	}
+}
+
+// page finds the batches of the page after a place.
+func (e *exporter) page(after place) (page []exported, err error) {
+	var queue pgx.Batch
+	found := func(rows pgx.Rows) error {
+		entries, err := pgx.CollectRows(rows, entryOf)
+		for _, k := range entries {
+			page = append(page, exported{k, store.BatchKey{Plan: plain(k.plan), BatchID: plain(k.id)}})
+		}
+		return err
+	}
+	if e.oneSlot {
+		for slot := range e.slots {
+			queue.Queue(exportBatches.ofOne(), slot, after.after(), after.Plan, after.ID, exportPage).Query(found)
+		}
+	} else {
+		queue.Queue(exportBatches.ofAll(), e.slots, after.after(), after.Plan, after.ID, exportPage).Query(found)
+	}
+	err = e.tx.SendBatch(e.ctx, &queue).Close()
+	slices.SortFunc(page, func(a, b exported) int {
+		return cmp.Or(a.at.Compare(b.at), strings.Compare(a.plan, b.plan), strings.Compare(a.id, b.id))
+	})
+	return page[:min(len(page), exportPage)], err
+}
+
+// part exports one part of the batches of a page, beginning with the one where the export stands, in one round trip.
+func (e *exporter) part(page []exported, at stand) error {
+	var queue pgx.Batch
+	for i := at.Batch; i < len(page); i++ {
+		b := page[i]
+		if i > at.Batch {
+			at.Digits, at.Chunk = "", 0
+		}
+		on := stand{After: at.After, Part: at.Part, Batch: i}
+		switch at.Part {
+		case partRows:
+			queue.Queue(exportRow, b.slot, b.plan, b.id).Query(func(rows pgx.Rows) error { return e.row(b, rows) })
+		case partRecipients:
+			queue.Queue(exportRecipients, b.slot, b.plan, b.id, at.Digits).Query(func(rows pgx.Rows) error { return e.recipients(b, on, rows) })
+		case partLog:
+			queue.Queue(exportLog, b.slot, b.plan, b.id, at.Chunk).Query(func(rows pgx.Rows) error { return e.log(b, on, rows) })
+		}
+	}
+	return e.tx.SendBatch(e.ctx, &queue).Close()
+}
+
+func (e *exporter) row(b exported, rows pgx.Rows) error {
+	var (
+		chunk int64
+		row   []byte
+	)
+	_, err := pgx.ForEachRow(rows, []any{&chunk, &row}, func() error {
+		decoded, err := packed.DecodeBatch(row)
+		if err == nil {
+			e.Batch(decoded, b.at, uint64(chunk))
+		}
+		return err
+	})
+	return err
+}
+
+func (e *exporter) recipients(b exported, on stand, rows pgx.Rows) error {
+	var (
+		digits string
+		row    []byte
+	)
+	_, err := pgx.ForEachRow(rows, []any{&digits, &row}, func() error {
+		r, err := decodeRecipient(row, digits)
+		if err != nil {
+			return err
+		}
+		e.Recipient(b.named, b.at, *r)
+		on.Digits = digits + "\x01" // the next: no text that PostgreSQL keeps is in between
+		return e.reached(on)
+	})
+	return err
+}
+
+// log exports the report log of a batch. A chunk is whole when the next one begins.
+func (e *exporter) log(b exported, on stand, rows pgx.Rows) error {
+	var (
+		chunk, next int64
+		l           store.Logged
+		reports     []store.Logged
+	)
+	whole := func() error {
+		if len(reports) == 0 {
+			return nil
+		}
+		e.Log(b.named, b.at, copying.Chunk{Number: uint64(chunk), Reports: reports})
+		reports, on.Chunk = nil, chunk+1
+		return e.reached(on)
+	}
+	_, err := pgx.ForEachRow(rows, []any{&next, &l.ReceivedAt, &l.Type, &l.Source, &l.Raw}, func() error {
+		if next != chunk {
+			if err := whole(); err != nil {
+				return err
+			}
+			chunk = next
+		}
+		l.ReceivedAt, l.Type = l.ReceivedAt.UTC(), dlr.Type(plain(string(l.Type)))
+		reports = append(reports, l)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return whole()
+}
+
+func (e *exporter) minutes(at stand) error {
+	rows, err := e.query(exportMinutes, at.After.after(), at.After.Plan, at.After.ID)
+	if err != nil {
+		return err
+	}
+	var (
+		m            store.MinuteCount
+		plan, status string
+	)
+	_, err = pgx.ForEachRow(rows, []any{&m.Minute, &plan, &status, &m.Messages}, func() error {
+		m.Minute, m.Plan, m.Status = m.Minute.UTC(), plain(plan), dlr.Status(status)
+		e.Minute(m)
+		at.After = place{At: &m.Minute, Plan: plan, ID: status}
+		return e.reached(at)
+	})
+	return err
+}
+
+func (e *exporter) quarantine(at stand) error {
+	rows, err := e.query(exportQuarantine, at.After.after(), at.After.ID, at.After.Place)
+	if err != nil {
+		return err
+	}
+	var (
+		q                      store.QuarantineEntry
+		id, plan, reason, kind string
+		slot                   int64
+	)
+	_, err = pgx.ForEachRow(rows, []any{&q.ReceivedAt, &id, &slot, &plan, &reason, &kind, &q.Raw}, func() error {
+		received := q.ReceivedAt
+		q.ReceivedAt, q.Plan = q.ReceivedAt.UTC(), plain(plan)
+		q.Reason, q.Type = dlr.Reason(plain(reason)), dlr.Type(plain(kind))
+		e.Quarantined(q)
+		at.After = place{At: &received, ID: id, Place: slot}
+		return e.reached(at)
+	})
+	return err
+}
+
+// plans exports the totals, all in one piece: there are as many as plans.
+func (e *exporter) plans(stand) error {
+	totals, err := totalsIn(e.ctx, e.tx)
+	for _, t := range totals {
+		e.Total(t)
+	}
+	return err
+}

@@ -1,0 +1,80 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// mark is what a transaction is found again by. The zero value is that of one that cannot be.
+type mark struct {
+	id       string    // empty when it is not known
+	at       time.Time // by the server's clock, when it was named
+	timeline string    // of the server's log. A server that took over without the last commits gives their ids to others, on another timeline
+}
+
+const (
+	nameTransaction = `SELECT pg_current_xact_id()::text, clock_timestamp()`
+
+	askOutcome = `
+SELECT coalesce(pg_xact_status($1::text::xid8), ''), left(pg_walfile_name(pg_current_wal_lsn()), 8), (SELECT checkpoint_time FROM pg_control_checkpoint())`
+)
+
+// outcomeTime is how long a commit without an answer is asked after. The session that it was in may still be at it.
+const outcomeTime = 5 * time.Second
+
+// checkpointUnit is to within what the time of a checkpoint is known. A server that crashes forgets the ids of transactions that were
+// not on disk, and gives them to others once it is up again; before that, it makes a checkpoint.
+const checkpointUnit = time.Second
+
+// queueMark has the server name the transaction. It costs no round trip of its own.
+func (st *step) queueMark(queue *pgx.Batch, conn *pgx.Conn) {
+	timeline, known := conn.PgConn().CustomData()[timelineKey].(string)
+	if !known || st.s.config.Dialect != Postgres {
+		return
+	}
+	queue.Queue(nameTransaction).QueryRow(func(row pgx.Row) error {
+		st.mark.timeline = timeline
+		return row.Scan(&st.mark.id, &st.mark.at)
+	})
+}
+
+// findOut is nil when the transaction was committed, a lostError when it was not, and err when that cannot be known.
+func (s *Store) findOut(m mark, err error) error {
+	if m.id == "" {
+		return err
+	}
+	within := outcomeTime
+	if s.closed.Load() {
+		within = min(within, closeTime)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	s.pool.Reset() // what the connection was lost of may concern all
+	for ; ctx.Err() == nil; pause(ctx, paceFirst) {
+		var (
+			outcome, timeline string
+			checkpoint        time.Time
+		)
+		asked := s.pool.QueryRow(ctx, askOutcome, m.id).Scan(&outcome, &timeline, &checkpoint)
+		refused, answered := errors.AsType[*pgconn.PgError](asked)
+		switch {
+		case answered && !ended(refused):
+			return fmt.Errorf("%w; what became of it: %w", err, asked)
+		case asked != nil:
+		case timeline != m.timeline:
+			return fmt.Errorf("%w; another server has taken over", err)
+		case outcome == "committed" && !checkpoint.Before(m.at.Add(-checkpointUnit)):
+			return fmt.Errorf("%w; the server may have crashed since", err)
+		case outcome == "committed":
+			return nil
+		case outcome == "aborted":
+			return lostError{err}
+		}
+	}
+	return err
+}

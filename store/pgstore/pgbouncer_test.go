@@ -1,0 +1,103 @@
+package pgstore_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/store/pgstore"
+)
+
+// newBouncer starts PgBouncer in transaction mode before the server of a URL, and returns the URL for its clients. Where there is
+// none it skips the test.
+func newBouncer(t *testing.T, address string, settings ...string) string {
+	t.Helper()
+	program, err := exec.LookPath("pgbouncer")
+	if err != nil {
+		t.Skip("no pgbouncer found: install it (Debian and Ubuntu: apt-get install pgbouncer)")
+	}
+	u, err := url.Parse(address)
+	require.NoError(t, err)
+	q := u.Query()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	port := strconv.Itoa(free.Addr().(*net.TCPAddr).Port)
+	require.NoError(t, free.Close())
+
+	folder, err := os.MkdirTemp("", "dlrloop-bouncer-") // PgBouncer may run as another user, who may not read t.TempDir
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(folder)) })
+	require.NoError(t, os.Chmod(folder, 0o755))
+	ini := filepath.Join(folder, "pgbouncer.ini")
+	lines := append([]string{
+		"[databases]",
+		fmt.Sprintf("* = host=%s port=%s", q.Get("host"), q.Get("port")),
+		"[pgbouncer]", "listen_addr = 127.0.0.1", "listen_port = " + port, "unix_socket_dir =",
+		"auth_type = any", "pool_mode = transaction", "default_pool_size = 4",
+	}, settings...)
+	lines[1] += " user=" + u.User.Username()
+	require.NoError(t, os.WriteFile(ini, []byte(strings.Join(lines, "\n")+"\n"), 0o644))
+
+	cmd := exec.Command(program, "-q", ini)
+	cmd.Dir = folder
+	if os.Geteuid() == 0 { // which it refuses
+		account, err := user.Lookup("postgres") // as the server, whose socket is its own
+		require.NoError(t, err)
+		uid, err := strconv.ParseUint(account.Uid, 10, 32)
+		require.NoError(t, err)
+		gid, err := strconv.ParseUint(account.Gid, 10, 32)
+		require.NoError(t, err)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+	}
+	cmd.Stderr = os.Stderr
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // killed
+	})
+	q.Set("host", "127.0.0.1")
+	q.Set("port", port)
+	u.RawQuery = q.Encode()
+	require.Eventually(t, func() bool {
+		c, err := pgx.Connect(context.WithoutCancel(t.Context()), u.String())
+		if err == nil {
+			err = c.Close(context.WithoutCancel(t.Context()))
+		}
+		return err == nil
+	}, patience, 1)
+	return u.String()
+}
+
+func TestBehindPgBouncer(t *testing.T) {
+	for _, mode := range []string{"cache_describe", "describe_exec", "exec", "simple_protocol"} {
+		t.Run(mode, func(t *testing.T) {
+			address := newBouncer(t, postgres.Database(t),
+				"ignore_startup_parameters = statement_timeout, idle_in_transaction_session_timeout, jit")
+			s := newStore(t, pgstore.Config{URL: address + "&default_query_exec_mode=" + mode})
+			useAll(t, s)
+			l := newLoad(t, s, 8)
+			l.waitTaken(t, 100)
+			taken := l.end()
+			require.Len(t, taken, int(l.begun.Load()))
+			requireKept(t, s, taken)
+		})
+	}
+}
+
+func TestAPoolerThatRefusesSettings(t *testing.T) {
+	address := newBouncer(t, postgres.Database(t))
+	_, err := pgstore.Open(t.Context(), pgstore.Config{URL: address + "&default_query_exec_mode=exec"})
+	require.ErrorContains(t, err, "ignore_startup_parameters = statement_timeout, idle_in_transaction_session_timeout, jit")
+}

@@ -1,0 +1,83 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dlrloop/dlrloop/store"
+)
+
+var duties = []behaviour{
+	{"who is alone has every duty, for as long as it asks", everyDuty},
+	{"a close gives duties back", dutiesGivenBack},
+	{"a duty may be asked for by many at once", dutyAskedForAtOnce},
+	{"who is alone may do all that one may", wholeShare},
+	{"the figures say who shares the store if anybody can", sharers},
+}
+
+func (o *opened) hold(duty string, now, until time.Time) bool {
+	o.t.Helper()
+	held, err := o.Hold(context.Background(), duty, now, until)
+	require.NoError(o.t, err)
+	return held
+}
+
+func everyDuty(t *testing.T, place Place) {
+	o := open(t, place, Config{})
+	for _, duty := range append(store.Duties(), "another") {
+		require.True(t, o.hold(duty, sec(0), sec(30)))
+		require.True(t, o.hold(duty, sec(10), sec(40)), "it is kept")
+		require.True(t, o.hold(duty, sec(100), sec(130)), "also when its time was over")
+		require.True(t, o.hold(duty, sec(90), sec(120)), "whatever the clock does")
+	}
+}
+
+func dutiesGivenBack(t *testing.T, place Place) {
+	o := open(t, place, Config{})
+	for range 3 {
+		require.True(t, o.hold(store.DutyRetire, sec(0), sec(30)))
+		o.reopen()
+	}
+}
+
+func dutyAskedForAtOnce(t *testing.T, place Place) {
+	o := open(t, place, Config{})
+	d := store.Duty{Store: o, Name: store.DutyReconcile, Lease: time.Minute}
+	var g errgroup.Group
+	for i := range 32 {
+		g.Go(func() error {
+			held, err := d.Held(context.Background(), sec(i))
+			if err == nil && !held {
+				err = errors.New("not held")
+			}
+			return err
+		})
+	}
+	require.NoError(t, g.Wait())
+}
+
+func wholeShare(t *testing.T, place Place) {
+	o := open(t, place, Config{})
+	require.Equal(t, 1.0, o.Share())
+	o.reopen()
+	require.Equal(t, 1.0, o.Share(), "who was closed is missed by nobody")
+}
+
+func sharers(t *testing.T, place Place) {
+	o := open(t, place, Config{})
+	now := time.Now()
+	require.True(t, o.hold(store.DutyRetire, now, now.Add(time.Hour)))
+	g := o.Gauges()
+	if g.Replica == "" {
+		require.Nil(t, g.Replicas)
+		require.Nil(t, g.Duties)
+		return
+	}
+	require.Equal(t, []string{g.Replica}, g.Replicas)
+	require.Eventually(t, func() bool { return o.Gauges().Duties[store.DutyRetire] == g.Replica }, time.Minute, time.Millisecond)
+}
