@@ -119,10 +119,11 @@ const (
 	// A plan that was made while a table was small is kept while it grows, until its next ANALYZE. So that none of them reads it from end
 	// to end, all look for their few rows by an index from the start. It is set here since poolers refuse what they do not know.
 	seekByIndex = `SELECT set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false)`
-	askTimeline = `SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)`
+	askTimeline = `SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8) FROM pg_control_checkpoint()`
 )
 
-// timelineKey is where a connection has the timeline of its server's log.
+// timelineKey is where a connection has the timeline of its server's log, if the role may ask all that finding out a commit's outcome
+// takes.
 const timelineKey = "timeline"
 
 // greet looks at a new connection.

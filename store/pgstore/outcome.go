@@ -12,24 +12,23 @@ import (
 
 // mark is what a transaction is found again by. The zero value is that of one that cannot be.
 type mark struct {
-	id       string    // empty when it is not known
-	at       time.Time // by the server's clock, when it was named
-	timeline string    // of the server's log. A server that took over without the last commits gives their ids to others, on another timeline
+	id string // empty when it is not known
+	// checkpoint is the last one when the transaction was named. A server that crashes forgets the ids of transactions that were not
+	// on disk, and gives them to others once it is up again; before that, it makes a checkpoint.
+	checkpoint string
+	timeline   string // of the server's log. A server that took over without the last commits gives their ids to others, on another timeline
 }
 
 const (
-	nameTransaction = `SELECT pg_current_xact_id()::text, clock_timestamp()`
+	nameTransaction = `SELECT pg_current_xact_id()::text, checkpoint_lsn::text FROM pg_control_checkpoint()`
 
 	askOutcome = `
-SELECT coalesce(pg_xact_status($1::text::xid8), ''), left(pg_walfile_name(pg_current_wal_lsn()), 8), (SELECT checkpoint_time FROM pg_control_checkpoint())`
+SELECT coalesce(pg_xact_status($1::text::xid8), ''), left(pg_walfile_name(pg_current_wal_lsn()), 8), checkpoint_lsn::text
+FROM pg_control_checkpoint()`
 )
 
 // outcomeTime is how long a commit without an answer is asked after. The session that it was in may still be at it.
 const outcomeTime = 5 * time.Second
-
-// checkpointUnit is to within what the time of a checkpoint is known. A server that crashes forgets the ids of transactions that were
-// not on disk, and gives them to others once it is up again; before that, it makes a checkpoint.
-const checkpointUnit = time.Second
 
 // queueMark has the server name the transaction. It costs no round trip of its own.
 func (st *step) queueMark(queue *pgx.Batch, conn *pgx.Conn) {
@@ -39,7 +38,7 @@ func (st *step) queueMark(queue *pgx.Batch, conn *pgx.Conn) {
 	}
 	queue.Queue(nameTransaction).QueryRow(func(row pgx.Row) error {
 		st.mark.timeline = timeline
-		return row.Scan(&st.mark.id, &st.mark.at)
+		return row.Scan(&st.mark.id, &st.mark.checkpoint)
 	})
 }
 
@@ -56,10 +55,7 @@ func (s *Store) findOut(m mark, err error) error {
 	defer cancel()
 	s.pool.Reset() // what the connection was lost of may concern all
 	for ; ctx.Err() == nil; pause(ctx, paceFirst) {
-		var (
-			outcome, timeline string
-			checkpoint        time.Time
-		)
+		var outcome, timeline, checkpoint string
 		asked := s.pool.QueryRow(ctx, askOutcome, m.id).Scan(&outcome, &timeline, &checkpoint)
 		refused, answered := errors.AsType[*pgconn.PgError](asked)
 		switch {
@@ -68,7 +64,7 @@ func (s *Store) findOut(m mark, err error) error {
 		case asked != nil:
 		case timeline != m.timeline:
 			return fmt.Errorf("%w; another server has taken over", err)
-		case outcome == "committed" && !checkpoint.Before(m.at.Add(-checkpointUnit)):
+		case outcome == "committed" && checkpoint != m.checkpoint:
 			return fmt.Errorf("%w; the server may have crashed since", err)
 		case outcome == "committed":
 			return nil
