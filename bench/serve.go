@@ -121,7 +121,7 @@ func serveForParent(o options) error {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		stop()
 	}()
-	server.SpareProcessor() // as `dlrloop serve` does; all subjects have it
+	server.Tune(int64(config.Default().Public.Memory)) // as `dlrloop serve` does; all subjects have it
 	finish, err := startProfile(o.profiles, o.serve)
 	if err != nil {
 		return err

@@ -33,11 +33,12 @@ CROSS JOIN batch b WHERE b.plan = $1 AND b.batch_id = $2`
 
 	// The numbers are those that the function number gives, each batch's a thousand further.
 	copyRecipients = `
-INSERT INTO recipient (slot, plan, batch_id, digits, first_at, day, feedback, status, row)
-SELECT k.slot, r.plan, k.batch_id, '4477' || lpad(((k.n * 1000 + r.n) * 61803399 % 100000000)::text, 8, '0'), k.first_at,
-    k.first_at::date - '1970-01-01'::date, r.feedback, r.status, r.row
+INSERT INTO recipient (slot, plan, batch_id, digits, first_at, day, hash, feedback, status, row)
+SELECT k.slot, r.plan, k.batch_id, d.digits, k.first_at, k.first_at::date - '1970-01-01'::date,
+    ('x' || encode(substr(sha256(d.digits::bytea), 1, 4), 'hex'))::bit(32)::integer, r.feedback, r.status, r.row
 FROM unnest($3::smallint[], $4::text[], $5::timestamptz[], $6::bigint[]) AS k (slot, batch_id, first_at, n)
-CROSS JOIN (SELECT *, row_number() OVER (ORDER BY digits) - 1 AS n FROM recipient WHERE plan = $1 AND batch_id = $2) r`
+CROSS JOIN (SELECT *, row_number() OVER (ORDER BY digits) - 1 AS n FROM recipient WHERE plan = $1 AND batch_id = $2) r
+CROSS JOIN LATERAL (SELECT '4477' || lpad(((k.n * 1000 + r.n) * 61803399 % 100000000)::text, 8, '0') AS digits) d`
 
 	copyReports = `
 INSERT INTO report_log (slot, plan, batch_id, chunk, place, received_at, type, source, raw)

@@ -38,12 +38,12 @@ It exits with 0 after a signal, with 2 when the configuration is wrong, and with
 }
 
 func serve(ctx context.Context, path string, stderr io.Writer) error {
-	server.SpareProcessor()
 	load := func() (*config.Config, error) { return config.Load(path, environ()) }
 	c, err := load()
 	if err != nil {
 		return err
 	}
+	server.Tune(int64(c.Public.Memory))
 	log := newLogger(c.Log, stderr)
 	for _, w := range c.Warnings {
 		log.WarnContext(ctx, "configuration", slog.String("warning", w.Error()))

@@ -117,8 +117,11 @@ const (
 	// What a server or role has set for speed would lose what was acknowledged.
 	waitForDisk = `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`
 	// A plan that was made while a table was small is kept while it grows, until its next ANALYZE. So that none of them reads it from end
-	// to end, all look for their few rows by an index from the start. It is set here since poolers refuse what they do not know.
-	seekByIndex = `SELECT set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false)`
+	// to end, all look for their few rows by an index from the start. What they look for makes no other plan better, so none is
+	// made anew for each group. It is set here since poolers refuse what they do not know.
+	seekByIndex = `
+SELECT set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false),
+    set_config('plan_cache_mode', 'force_generic_plan', false)`
 	askTimeline = `SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8) FROM pg_control_checkpoint()`
 )
 

@@ -36,12 +36,12 @@ var (
 		`row, plan, batch_id, first_at`,
 		`(
     WITH RECURSIVE days (day) AS (
-        SELECT max(r.day) FROM recipient r WHERE r.slot = $1
+        SELECT max(r.day) FROM recipient r WHERE r.slot = $1 AND r.hash IS NOT NULL
         UNION ALL
-        SELECT (SELECT max(r.day) FROM recipient r WHERE r.slot = $1 AND r.day < d.day) FROM days d WHERE d.day IS NOT NULL
+        SELECT (SELECT max(r.day) FROM recipient r WHERE r.slot = $1 AND r.day < d.day AND r.hash IS NOT NULL) FROM days d WHERE d.day IS NOT NULL
     )
     SELECT r.row, r.plan, r.batch_id, r.first_at
-    FROM days d JOIN recipient r ON r.slot = $1 AND r.day = d.day AND r.digits = $2 AND (r.first_at, r.plan, r.batch_id) < ($3, $4, $5)
+    FROM days d JOIN recipient r ON r.slot = $1 AND r.day = d.day AND r.hash = $7 AND r.digits = $2 AND (r.first_at, r.plan, r.batch_id) < ($3, $4, $5)
     WHERE true` + notGone + `
 ) n`,
 		`ORDER BY first_at DESC, plan DESC, batch_id DESC LIMIT $6`,
@@ -173,7 +173,7 @@ func (s *Store) RecipientBatches(ctx context.Context, number string, p store.Pag
 	}
 	digits := text(dlr.Digits(number))
 	all, err := overSlots(ctx, s, pgx.RowToStructByPos[found], listNumber,
-		digits, after.before(), text(after.Plan), text(after.ID), p.Size()+1)
+		digits, after.before(), text(after.Plan), text(after.ID), p.Size()+1, hashOf(digits))
 	if err != nil {
 		return page, err
 	}

@@ -27,8 +27,13 @@ func makeSchema(ctx context.Context, url string) error {
 	return s.Close()
 }
 
+// TestStore runs the whole suite. That of Citus, whose statements are those of Portable but for the claim, is left to the long form.
 func TestStore(t *testing.T) {
-	for _, d := range []pgstore.Dialect{pgstore.Postgres, pgstore.Citus, pgstore.Portable} {
+	dialects := []pgstore.Dialect{pgstore.Postgres, pgstore.Portable}
+	if os.Getenv("DLRLOOP_LONG") != "" {
+		dialects = append(dialects, pgstore.Citus)
+	}
+	for _, d := range dialects {
 		t.Run(string(d), func(t *testing.T) {
 			w := newWire()
 			storetest.Run(t, func(t *testing.T) storetest.Place { return newPlace(t, w, d) })

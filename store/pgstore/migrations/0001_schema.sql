@@ -1,5 +1,7 @@
 -- Every table is led by the slot: a stable hash of plan and batch id, modulo meta.slots. What belongs to one batch lies in
--- one slot, so a commit of one slot never leaves it. Keys compare by their bytes. Times are given by the program, in UTC.
+-- one slot, so a commit of one slot never leaves it. Every index but the primary key has a condition that only those statements
+-- meet which it is for: a plan made while a table was small, and kept, could take any index that the slot leads for one row's key.
+-- Keys compare by their bytes. Times are given by the program, in UTC.
 
 -- +goose Up
 CREATE TABLE meta (
@@ -29,8 +31,8 @@ CREATE TABLE batch (
     row         bytea,
     PRIMARY KEY (slot, plan, batch_id)
 ) WITH (fillfactor = 70);
-CREATE INDEX batch_first ON batch (slot, first_at, plan, batch_id);
-CREATE INDEX batch_plan ON batch (slot, plan, first_at, batch_id);
+CREATE INDEX batch_first ON batch (slot, first_at, plan, batch_id) WHERE first_at IS NOT NULL;
+CREATE INDEX batch_plan ON batch (slot, plan, first_at, batch_id) WHERE first_at IS NOT NULL;
 CREATE INDEX batch_reference ON batch (slot, reference, first_at, plan, batch_id) WHERE reference IS NOT NULL;
 CREATE INDEX batch_due ON batch (slot, plan, due, batch_id) WHERE due IS NOT NULL;
 CREATE INDEX batch_dead ON batch (slot, plan, batch_id) WHERE dead;
@@ -38,7 +40,8 @@ CREATE INDEX batch_check ON batch (slot, plan, check_minute) WHERE check_minute 
 CREATE INDEX batch_gone ON batch (slot, plan, batch_id) WHERE gone;
 
 -- first_at is the batch's: a number's batches are listed by it. day is its day, counted from 1970 in UTC. It leads the index, so that what
--- comes in touches one part of it, and what expires leaves whole pages. Who looks for a number asks each day.
+-- comes in touches one part of it, and what expires leaves whole pages. Who looks for a number asks each day. hash is the start of
+-- the SHA-256 of the digits.
 CREATE TABLE recipient (
     slot     smallint NOT NULL,
     plan     text COLLATE "C" NOT NULL,
@@ -46,12 +49,13 @@ CREATE TABLE recipient (
     digits   text COLLATE "C" NOT NULL,
     first_at timestamptz NOT NULL,
     day      integer NOT NULL,
+    hash     integer,
     feedback smallint NOT NULL,
     status   text NOT NULL,
     row      bytea NOT NULL,
     PRIMARY KEY (slot, plan, batch_id, digits)
 ) WITH (fillfactor = 70);
-CREATE INDEX recipient_number ON recipient (slot, day, digits);
+CREATE INDEX recipient_number ON recipient (slot, day, hash) WHERE hash IS NOT NULL;
 
 CREATE TABLE report_log (
     slot        smallint NOT NULL,
