@@ -68,6 +68,7 @@ func serve(ctx context.Context, o options, serving func(place)) error {
 // come of feedback in the few seconds of a round.
 func serveDlrloop(ctx context.Context, o options, log *slog.Logger, serving func(place)) error {
 	c := config.Default()
+	c.Store.Retention = config.Duration(100 * 365 * 24 * time.Hour) // what is stored has times of its own; none of it expires meanwhile
 	c.Public.Listen, c.Private.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	c.Store.Path = o.folder
 	if o.serve.onPostgres() {
