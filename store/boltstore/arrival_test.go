@@ -13,6 +13,7 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/packed"
+	"github.com/dlrloop/dlrloop/store/storetest"
 )
 
 var noon = time.Date(2026, 8, 30, 12, 0, 0, 0, time.UTC)
@@ -37,11 +38,11 @@ func anyArrival() *rapid.Generator[store.Arrival] {
 	text := anyJSONText()
 	recipients := rapid.SliceOfN(text, 1, 5)
 	return rapid.Custom(func(t *rapid.T) store.Arrival {
-		a := store.Arrival{Plan: anyText().Draw(t, "plan"), At: anyTime().Draw(t, "at")}
+		a := store.Arrival{Plan: storetest.AnyText().Draw(t, "plan"), At: storetest.AnyTime().Draw(t, "at")}
 		switch id := text.Draw(t, "id"); rapid.IntRange(0, 5).Draw(t, "kind") {
 		case 0:
 			a.News = store.Quarantined{
-				Reason: rapid.SampledFrom(dlr.Reasons()).Draw(t, "reason"), Type: dlr.Type(anyText().Draw(t, "type")),
+				Reason: rapid.SampledFrom(dlr.Reasons()).Draw(t, "reason"), Type: dlr.Type(storetest.AnyText().Draw(t, "type")),
 				Raw: rapid.SliceOfN(rapid.Byte(), 0, 100).Draw(t, "raw"),
 			}
 		case 1:
@@ -56,7 +57,7 @@ func anyArrival() *rapid.Generator[store.Arrival] {
 				BatchID: id, Lease: text.Draw(t, "lease"), Recipients: recipients.Draw(t, "recipients"), Everyone: rapid.Bool().Draw(t, "everyone"),
 				Outcome: rapid.SampledFrom([]store.Outcome{store.Progress, store.Accepted, store.Retry, store.Buried, store.GivenBack}).Draw(t, "outcome"),
 				Reason:  rapid.SampledFrom(store.FeedbackReasons()).Draw(t, "reason"), Detail: text.Draw(t, "detail"),
-				Due: anyTime().Draw(t, "due"), FullRead: rapid.Bool().Draw(t, "full"),
+				Due: storetest.AnyTime().Draw(t, "due"), FullRead: rapid.Bool().Draw(t, "full"),
 			}
 		case 4:
 			a.News = store.Requeue{BatchID: id, Recipients: recipients.Draw(t, "recipients"), Everyone: rapid.Bool().Draw(t, "everyone")}

@@ -11,12 +11,13 @@ import (
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/storetest"
 )
 
 // anyPart draws a plan, batch id or number: opaque, sometimes long, with what keys end parts with.
 func anyPart() *rapid.Generator[string] {
 	return rapid.OneOf(
-		anyText(),
+		storetest.AnyText(),
 		rapid.Custom(func(t *rapid.T) string {
 			return strings.Repeat(rapid.SampledFrom([]string{"a", "\x00", "\xff", "é"}).Draw(t, "letter"), rapid.IntRange(1, 600).Draw(t, "times"))
 		}),
@@ -42,7 +43,7 @@ func TestPrefixesAreFree(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		plan, other := anyPart().Draw(t, "plan"), anyPart().Draw(t, "other plan")
 		n := number(rapid.Uint64().Draw(t, "number"))
-		due := anyTime().Draw(t, "due")
+		due := storetest.AnyTime().Draw(t, "due")
 		require.Equal(t, plan == other, bytes.HasPrefix(dueKey(other, due, n), appendPlan(nil, plan)))
 		require.Equal(t, plan == other, bytes.HasPrefix(buriedKey(other, n), appendPlan(nil, plan)))
 
@@ -82,7 +83,7 @@ func TestPartsStandForThemselvesUntilTheyCannot(t *testing.T) {
 
 func TestOrderOfKeysIsOrderOfTime(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		early, late := anyTime().Draw(t, "early"), anyTime().Draw(t, "late")
+		early, late := storetest.AnyTime().Draw(t, "early"), storetest.AnyTime().Draw(t, "late")
 		if late.Before(early) {
 			early, late = late, early
 		}

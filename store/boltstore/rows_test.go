@@ -9,6 +9,7 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/packed"
+	"github.com/dlrloop/dlrloop/store/storetest"
 )
 
 // anyNumber draws a recipient as Sinch, a group or somebody who means harm would write it.
@@ -17,7 +18,7 @@ func anyNumber() *rapid.Generator[string] {
 		rapid.StringMatching(`\+?[1-9][0-9]{5,14}`),
 		rapid.StringMatching(`00[1-9][0-9 ()./-]{5,14}[0-9]`),
 		rapid.StringMatching(`[0-9]{60,70}`),
-		anyText(),
+		storetest.AnyText(),
 	)
 }
 
@@ -27,10 +28,10 @@ func anyFacts(batchID string) *rapid.Generator[*store.Facts] {
 	return rapid.Custom(func(t *rapid.T) *store.Facts {
 		return &store.Facts{
 			BatchID: batchID, Missing: rapid.Bool().Draw(t, "missing"), FeedbackEnabled: rapid.Bool().Draw(t, "enabled"),
-			ReportKind: anyText().Draw(t, "kind"), ClientReference: anyText().Draw(t, "reference"),
+			ReportKind: storetest.AnyText().Draw(t, "kind"), ClientReference: storetest.AnyText().Draw(t, "reference"),
 			Recipients: anyCount().Draw(t, "recipients"), Groups: anyCount().Draw(t, "groups"), Canceled: rapid.Bool().Draw(t, "canceled"),
-			CreatedAt: anyTime().Draw(t, "created"), ModifiedAt: anyTime().Draw(t, "modified"),
-			SendAt: anyTime().Draw(t, "send"), ExpireAt: anyTime().Draw(t, "expire"), Source: anySource().Draw(t, "source"),
+			CreatedAt: storetest.AnyTime().Draw(t, "created"), ModifiedAt: storetest.AnyTime().Draw(t, "modified"),
+			SendAt: storetest.AnyTime().Draw(t, "send"), ExpireAt: storetest.AnyTime().Draw(t, "expire"), Source: storetest.AnySource().Draw(t, "source"),
 		}
 	})
 }
@@ -51,10 +52,10 @@ func TestRecipientRowComesBackByItsKey(t *testing.T) {
 func TestQuarantineRowComesBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		q := store.Quarantined{
-			Reason: rapid.SampledFrom(dlr.Reasons()).Draw(t, "reason"), Type: dlr.Type(anyText().Draw(t, "type")),
+			Reason: rapid.SampledFrom(dlr.Reasons()).Draw(t, "reason"), Type: dlr.Type(storetest.AnyText().Draw(t, "type")),
 			Raw: rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "raw"),
 		}
-		a := store.Arrival{Plan: anyText().Draw(t, "plan"), At: anyTime().Draw(t, "at"), News: q}
+		a := store.Arrival{Plan: storetest.AnyText().Draw(t, "plan"), At: storetest.AnyTime().Draw(t, "at"), News: q}
 		row := encodeQuarantined(a, q)
 		read, err := decodeQuarantined(row)
 		require.NoError(t, err)
@@ -77,8 +78,8 @@ func TestChunkComesBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		reports := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) store.Logged {
 			return store.Logged{
-				ReceivedAt: anyTime().Draw(t, "received"), Type: dlr.Type(anyText().Draw(t, "type")),
-				Source: anySource().Draw(t, "source"), Raw: rapid.SliceOfN(rapid.Byte(), 1, 300).Draw(t, "raw"),
+				ReceivedAt: storetest.AnyTime().Draw(t, "received"), Type: dlr.Type(storetest.AnyText().Draw(t, "type")),
+				Source: storetest.AnySource().Draw(t, "source"), Raw: rapid.SliceOfN(rapid.Byte(), 1, 300).Draw(t, "raw"),
 			}
 		}), 1, 8).Draw(t, "reports")
 		chunk := compressor.pack(reports)

@@ -4,45 +4,13 @@ import (
 	"bytes"
 	"math"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/storetest"
 )
-
-// anyTime draws a time as the store keeps it: UTC, whole milliseconds, after 1970, or zero.
-func anyTime() *rapid.Generator[time.Time] {
-	return rapid.Custom(func(t *rapid.T) time.Time {
-		ms := rapid.Int64Range(0, 253402300799999).Draw(t, "milliseconds")
-		if ms == 0 {
-			return time.Time{}
-		}
-		return time.UnixMilli(ms).UTC()
-	})
-}
-
-// anyText draws a text of any bytes, among them what keys treat apart.
-func anyText() *rapid.Generator[string] {
-	return rapid.OneOf(
-		rapid.StringN(0, 20, -1),
-		rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 100), func(b []byte) string { return string(b) }),
-		rapid.SampledFrom([]string{"", "\x00", "a\x00b", "\xff", "\xffdeadbeef", "447700900001"}),
-	)
-}
-
-func anyStatus() *rapid.Generator[dlr.Status] {
-	return rapid.OneOf(
-		rapid.SampledFrom(dlr.Statuses()),
-		rapid.Map(anyText(), func(s string) dlr.Status { return dlr.Status(s) }),
-	)
-}
-
-func anySource() *rapid.Generator[store.Source] {
-	return rapid.SampledFrom([]store.Source{store.FromCallback, store.FromPoll, store.FromGateway, store.FromRegistration})
-}
 
 func anyRef() *rapid.Generator[store.Ref] {
 	return rapid.Custom(func(t *rapid.T) store.Ref {
@@ -52,10 +20,10 @@ func anyRef() *rapid.Generator[store.Ref] {
 
 func TestPackedValuesComeBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		number, small, text := rapid.Uint64().Draw(t, "uint"), rapid.Int().Draw(t, "int"), anyText().Draw(t, "text")
-		at, near := anyTime().Draw(t, "time"), anyTime().Draw(t, "near")
+		number, small, text := rapid.Uint64().Draw(t, "uint"), rapid.Int().Draw(t, "int"), storetest.AnyText().Draw(t, "text")
+		at, near := storetest.AnyTime().Draw(t, "time"), storetest.AnyTime().Draw(t, "near")
 		yes, one := rapid.Bool().Draw(t, "bool"), rapid.Byte().Draw(t, "byte")
-		status, ref := anyStatus().Draw(t, "status"), anyRef().Draw(t, "ref")
+		status, ref := storetest.AnyStatus().Draw(t, "status"), anyRef().Draw(t, "ref")
 
 		var p Writer
 		p.Uint(number)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/storetest"
 )
 
 func anyCount() *rapid.Generator[int] { return rapid.IntRange(0, 1<<31) }
@@ -15,8 +16,8 @@ func anyCount() *rapid.Generator[int] { return rapid.IntRange(0, 1<<31) }
 func anyState() *rapid.Generator[dlr.State] {
 	return rapid.Custom(func(t *rapid.T) dlr.State {
 		return dlr.State{
-			Status: anyStatus().Draw(t, "status"), Code: rapid.IntRange(dlr.NoCode, 1<<31-1).Draw(t, "code"),
-			At: anyTime().Draw(t, "at"), OperatorAt: anyTime().Draw(t, "operator at"),
+			Status: storetest.AnyStatus().Draw(t, "status"), Code: rapid.IntRange(dlr.NoCode, 1<<31-1).Draw(t, "code"),
+			At: storetest.AnyTime().Draw(t, "at"), OperatorAt: storetest.AnyTime().Draw(t, "operator at"),
 		}
 	})
 }
@@ -24,8 +25,8 @@ func anyState() *rapid.Generator[dlr.State] {
 func anySeen() *rapid.Generator[store.Seen] {
 	return rapid.Custom(func(t *rapid.T) store.Seen {
 		return store.Seen{
-			State: anyState().Draw(t, "state"), ReceivedAt: anyTime().Draw(t, "received"),
-			Source: anySource().Draw(t, "source"), Repeats: anyCount().Draw(t, "repeats"), Ref: anyRef().Draw(t, "ref"),
+			State: anyState().Draw(t, "state"), ReceivedAt: storetest.AnyTime().Draw(t, "received"),
+			Source: storetest.AnySource().Draw(t, "source"), Repeats: anyCount().Draw(t, "repeats"), Ref: anyRef().Draw(t, "ref"),
 		}
 	})
 }
@@ -36,7 +37,7 @@ func anyNumber() *rapid.Generator[string] {
 		rapid.StringMatching(`\+?[1-9][0-9]{5,14}`),
 		rapid.StringMatching(`00[1-9][0-9 ()./-]{5,14}[0-9]`),
 		rapid.StringMatching(`[0-9]{60,70}`),
-		anyText(),
+		storetest.AnyText(),
 	)
 }
 
@@ -45,7 +46,7 @@ func TestRecipientRowComesBack(t *testing.T) {
 		r := store.Recipient{
 			Number: anyNumber().Draw(t, "number"), Seen: rapid.SliceOfN(anySeen(), 0, 5).Draw(t, "seen"),
 			Feedback:   rapid.SampledFrom([]store.FeedbackState{store.FeedbackNone, store.FeedbackOwed, store.FeedbackSent, store.FeedbackDead}).Draw(t, "feedback"),
-			FeedbackAt: anyTime().Draw(t, "feedback at"),
+			FeedbackAt: storetest.AnyTime().Draw(t, "feedback at"),
 		}
 		digits := dlr.Digits(r.Number)
 		row := EncodeRecipient(&r, digits)
@@ -81,44 +82,44 @@ func TestBatchRowComesBack(t *testing.T) {
 func anyBatch() *rapid.Generator[*store.Batch] {
 	return rapid.Custom(func(t *rapid.T) *store.Batch {
 		b := &store.Batch{
-			Plan: anyText().Draw(t, "plan"), ID: anyText().Draw(t, "id"),
-			FirstAt: anyTime().Draw(t, "first"), LastAt: anyTime().Draw(t, "last"),
-			ClientReference: anyText().Draw(t, "reference"), Total: anyCount().Draw(t, "total"),
+			Plan: storetest.AnyText().Draw(t, "plan"), ID: storetest.AnyText().Draw(t, "id"),
+			FirstAt: storetest.AnyTime().Draw(t, "first"), LastAt: storetest.AnyTime().Draw(t, "last"),
+			ClientReference: storetest.AnyText().Draw(t, "reference"), Total: anyCount().Draw(t, "total"),
 			Flag:     rapid.SampledFrom([]store.Flag{store.FlagUnknown, store.FlagWanted, store.FlagUnwanted}).Draw(t, "flag"),
 			Feedback: store.FeedbackCounts{Owed: anyCount().Draw(t, "owed"), Sent: anyCount().Draw(t, "sent"), Dead: anyCount().Draw(t, "dead")},
 			WantFull: rapid.Bool().Draw(t, "want full"),
 			Everyone: rapid.SampledFrom([]store.FeedbackState{store.FeedbackNone, store.FeedbackOwed, store.FeedbackSent, store.FeedbackDead}).Draw(t, "everyone"),
 		}
-		if states := rapid.MapOfN(anyStatus(), anyCount(), 0, 4).Draw(t, "states"); len(states) > 0 {
+		if states := rapid.MapOfN(storetest.AnyStatus(), anyCount(), 0, 4).Draw(t, "states"); len(states) > 0 {
 			b.States = states
 		}
 		for range rapid.IntRange(0, 4).Draw(t, "counts") {
 			b.Reported = append(b.Reported, store.Reported{
-				Status: anyStatus().Draw(t, "status"), Code: rapid.IntRange(dlr.NoCode, 1000).Draw(t, "code"),
+				Status: storetest.AnyStatus().Draw(t, "status"), Code: rapid.IntRange(dlr.NoCode, 1000).Draw(t, "code"),
 				Named: anyCount().Draw(t, "named"), Claimed: anyCount().Draw(t, "claimed"),
 			})
 		}
 		for range rapid.IntRange(0, 3).Draw(t, "reports") {
 			b.Reports = append(b.Reports, store.BatchReport{
-				Key: [16]byte(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "key")), Type: dlr.Type(anyText().Draw(t, "type")),
-				ReceivedAt: anyTime().Draw(t, "received"), Source: anySource().Draw(t, "source"),
+				Key: [16]byte(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "key")), Type: dlr.Type(storetest.AnyText().Draw(t, "type")),
+				ReceivedAt: storetest.AnyTime().Draw(t, "received"), Source: storetest.AnySource().Draw(t, "source"),
 				Repeats: anyCount().Draw(t, "repeats"), Ref: anyRef().Draw(t, "ref"),
 			})
 		}
 		if rapid.Bool().Draw(t, "has a task") {
 			b.Task = &store.Task{
-				Due: anyTime().Draw(t, "due"), Since: anyTime().Draw(t, "since"), Attempts: anyCount().Draw(t, "attempts"),
-				Reason: store.Reason(anyText().Draw(t, "reason")), Detail: anyText().Draw(t, "detail"),
+				Due: storetest.AnyTime().Draw(t, "due"), Since: storetest.AnyTime().Draw(t, "since"), Attempts: anyCount().Draw(t, "attempts"),
+				Reason: store.Reason(storetest.AnyText().Draw(t, "reason")), Detail: storetest.AnyText().Draw(t, "detail"),
 			}
 		}
 		if rapid.Bool().Draw(t, "is dead") {
 			b.Dead = &store.Dead{
-				At: anyTime().Draw(t, "dead at"), Reason: store.Reason(anyText().Draw(t, "dead reason")),
-				Detail: anyText().Draw(t, "dead detail"), Full: rapid.Bool().Draw(t, "dead full"),
+				At: storetest.AnyTime().Draw(t, "dead at"), Reason: store.Reason(storetest.AnyText().Draw(t, "dead reason")),
+				Detail: storetest.AnyText().Draw(t, "dead detail"), Full: rapid.Bool().Draw(t, "dead full"),
 			}
 		}
 		if rapid.Bool().Draw(t, "is asked after") {
-			b.Check = &store.Check{Due: anyTime().Draw(t, "check due"), Asked: anyCount().Draw(t, "asked")}
+			b.Check = &store.Check{Due: storetest.AnyTime().Draw(t, "check due"), Asked: anyCount().Draw(t, "asked")}
 		}
 		if rapid.Bool().Draw(t, "has facts") {
 			b.Facts = anyFacts(b.ID).Draw(t, "facts")
@@ -131,10 +132,10 @@ func anyFacts(batchID string) *rapid.Generator[*store.Facts] {
 	return rapid.Custom(func(t *rapid.T) *store.Facts {
 		return &store.Facts{
 			BatchID: batchID, Missing: rapid.Bool().Draw(t, "missing"), FeedbackEnabled: rapid.Bool().Draw(t, "enabled"),
-			ReportKind: anyText().Draw(t, "kind"), ClientReference: anyText().Draw(t, "reference"),
+			ReportKind: storetest.AnyText().Draw(t, "kind"), ClientReference: storetest.AnyText().Draw(t, "reference"),
 			Recipients: anyCount().Draw(t, "recipients"), Groups: anyCount().Draw(t, "groups"), Canceled: rapid.Bool().Draw(t, "canceled"),
-			CreatedAt: anyTime().Draw(t, "created"), ModifiedAt: anyTime().Draw(t, "modified"),
-			SendAt: anyTime().Draw(t, "send"), ExpireAt: anyTime().Draw(t, "expire"), Source: anySource().Draw(t, "source"),
+			CreatedAt: storetest.AnyTime().Draw(t, "created"), ModifiedAt: storetest.AnyTime().Draw(t, "modified"),
+			SendAt: storetest.AnyTime().Draw(t, "send"), ExpireAt: storetest.AnyTime().Draw(t, "expire"), Source: storetest.AnySource().Draw(t, "source"),
 		}
 	})
 }

@@ -1,0 +1,43 @@
+package storetest
+
+import (
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// AnyTime draws a time as the store keeps it: UTC, whole milliseconds, after 1970, or zero.
+func AnyTime() *rapid.Generator[time.Time] {
+	return rapid.Custom(func(t *rapid.T) time.Time {
+		ms := rapid.Int64Range(0, 253402300799999).Draw(t, "milliseconds")
+		if ms == 0 {
+			return time.Time{}
+		}
+		return time.UnixMilli(ms).UTC()
+	})
+}
+
+// AnyText draws a text of any bytes, among them what keys treat apart.
+func AnyText() *rapid.Generator[string] {
+	return rapid.OneOf(
+		rapid.StringN(0, 20, -1),
+		rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 100), func(b []byte) string { return string(b) }),
+		rapid.SampledFrom([]string{"", "\x00", "a\x00b", "\xff", "\xffdeadbeef", "447700900001"}),
+	)
+}
+
+// AnyStatus draws a documented status, or any text.
+func AnyStatus() *rapid.Generator[dlr.Status] {
+	return rapid.OneOf(
+		rapid.SampledFrom(dlr.Statuses()),
+		rapid.Map(AnyText(), func(s string) dlr.Status { return dlr.Status(s) }),
+	)
+}
+
+// AnySource draws one of the sources.
+func AnySource() *rapid.Generator[store.Source] {
+	return rapid.SampledFrom([]store.Source{store.FromCallback, store.FromPoll, store.FromGateway, store.FromRegistration})
+}
