@@ -36,7 +36,7 @@ func (s *stuck) Import(ctx context.Context, p copying.Piece, m copying.Mark) err
 func TestCopyUntilKilled(t *testing.T) {
 	order := strings.Split(os.Getenv(childVariable), " ")
 	if len(order) != 2 {
-		t.Skip("it is the child of TestKilled")
+		return
 	}
 	_, err := copying.Run(t.Context(), parsePlace(order[0]).source(t), &stuck{parsePlace(order[1]).sink(t), 2}, func(copying.Progress) {})
 	require.NoError(t, err)

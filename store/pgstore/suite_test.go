@@ -2,6 +2,7 @@ package pgstore_test
 
 import (
 	"context"
+	"flag"
 	"net/url"
 	"os"
 	"strings"
@@ -27,11 +28,16 @@ func makeSchema(ctx context.Context, url string) error {
 	return s.Close()
 }
 
-// TestStore runs the whole suite. That of Citus, whose statements are those of Portable but for the claim, is left to the long form.
+// TestStore runs the whole suite. Left to the long form are that of Citus, whose statements are those of Portable but for the claim, and three
+// quarters of the model's histories: each is hundreds of transactions, and boltstore runs them all.
 func TestStore(t *testing.T) {
 	dialects := []pgstore.Dialect{pgstore.Postgres, pgstore.Portable}
 	if os.Getenv("DLRLOOP_LONG") != "" {
 		dialects = append(dialects, pgstore.Citus)
+	} else {
+		checks := flag.Lookup("rapid.checks").Value.String()
+		require.NoError(t, flag.Set("rapid.checks", "25"))
+		t.Cleanup(func() { require.NoError(t, flag.Set("rapid.checks", checks)) })
 	}
 	for _, d := range dialects {
 		t.Run(string(d), func(t *testing.T) {

@@ -19,8 +19,6 @@ import (
 
 // wire stands between a store and its server and notes every statement, as the server gets it.
 type wire struct {
-	network, server string
-
 	mu       sync.Mutex
 	sent     map[string]sent // by statement, with the parameters of the last time; guarded by mu
 	straying []string        // statements that left the slot of their transaction; guarded by mu
