@@ -90,7 +90,8 @@ type round struct {
 	random  func() float64
 	limiter *rate.Limiter
 
-	failures int // of Sinch or the store, in a row
+	failures int  // of Sinch or the store, in a row
+	blind    bool // the store could not be read when it was tried last, and that was told
 	// asked are the checks that were dealt with: the store may still show them for a moment.
 	asked map[string]store.Check
 	// vain is how often asking after a batch failed: those that fail more often come later, so that one that always fails keeps no
@@ -118,22 +119,33 @@ func (r *round) run(ctx context.Context) error {
 // holds reports whether this replica is the one that reconciles.
 func (r *round) holds(ctx context.Context) (bool, error) {
 	held, err := r.duty.Held(ctx, now())
-	if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrClosed) {
-		r.log.WarnContext(ctx, "whether it is this replica that reconciles cannot be known", "error", err)
-	}
+	r.fails(ctx, "whether it is this replica that reconciles cannot be known", err)
 	return held, err
 }
 
 // overdue reads what is to be asked after: nothing where another replica does it.
-func (r *round) overdue(ctx context.Context) ([]*store.Batch, error) {
-	if held, err := r.holds(ctx); !held {
-		return nil, err
+func (r *round) overdue(ctx context.Context) (overdue []*store.Batch, err error) {
+	held, err := r.holds(ctx)
+	if held {
+		overdue, err = r.store.Overdue(ctx, r.plan.ID, now(), pageSize)
+		r.fails(ctx, "batches that lack reports cannot be read", err)
 	}
-	overdue, err := r.store.Overdue(ctx, r.plan.ID, now(), pageSize)
-	if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrClosed) {
-		r.log.WarnContext(ctx, "batches that lack reports cannot be read", "error", err)
+	if err == nil && r.blind {
+		r.log.InfoContext(ctx, "batches that lack reports can be asked for again")
+		r.blind = false
 	}
 	return overdue, err
+}
+
+// fails tells of the first error of the store until it can be read again.
+func (r *round) fails(ctx context.Context, failure string, err error) {
+	if err == nil || ctx.Err() != nil || errors.Is(err, store.ErrClosed) {
+		return
+	}
+	if !r.blind {
+		r.log.WarnContext(ctx, failure, "error", err)
+	}
+	r.blind = true
 }
 
 // pass asks after the batches that are overdue, and returns how long to wait for the next pass.

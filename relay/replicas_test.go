@@ -241,9 +241,25 @@ func TestWithoutKnowingTheDutyNothingIsReconciled(t *testing.T) {
 		h.went(batch1)
 		h.pass(3 * time.Hour)
 		require.Empty(t, h.upstream.asked(getReport))
-		require.NotEmpty(t, h.log.with(t, "whether it is this replica that reconciles cannot be known"))
+		require.Len(t, h.log.with(t, "whether it is this replica that reconciles cannot be known"), 1)
 		h.store.Heal()
 		h.pass(time.Hour)
 		require.Len(t, h.upstream.asked(getReport), 1)
+		require.Len(t, h.log.with(t, "batches that lack reports can be asked for again"), 1)
+	})
+}
+
+// While the store cannot be read there is one line of it, however often it is tried.
+func TestAReconcilerThatCannotReadSaysSoOnce(t *testing.T) {
+	inReconciledHouse(t, func(t *testing.T, h *house) {
+		h.went(batch1)
+		h.store.Fail(storetest.Read, storetest.NotApplied, nil, storetest.Always)
+		h.pass(3 * time.Hour)
+		require.Len(t, h.log.with(t, "batches that lack reports cannot be read"), 1)
+		require.Empty(t, h.log.with(t, "batches that lack reports can be asked for again"))
+		h.store.Heal()
+		h.pass(time.Hour)
+		require.Len(t, h.upstream.asked(getReport), 1)
+		require.Len(t, h.log.with(t, "batches that lack reports can be asked for again"), 1)
 	})
 }
