@@ -31,6 +31,7 @@ type proxy struct {
 	armed    [2]bool       // by direction
 	cuts     int           // how often that was done
 	losing   bool          // all is cut when the server has answered a COMMIT, without the answer
+	closing  bool          // when that is done, new connections are refused
 	awaited  net.Conn      // the client that it is the answer for; not nil once COMMIT was sent
 	refusing bool          // new connections are closed at once
 	frozen   chan struct{} // not nil while nothing passes; closed to go on
@@ -173,6 +174,7 @@ func (p *proxy) loses(direction int, passing []byte, to, from net.Conn) bool {
 		return false
 	case direction == toClient && p.awaited == to:
 		p.losing, p.awaited = false, nil
+		p.refusing = p.refusing || p.closing
 		p.cuts++
 		return true
 	}
@@ -183,7 +185,14 @@ func (p *proxy) loses(direction int, passing []byte, to, from net.Conn) bool {
 func (p *proxy) loseAnswer() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.losing = true
+	p.losing, p.closing = true, false
+}
+
+// loseAnswerAndClose does so, and refuses new connections from then on.
+func (p *proxy) loseAnswerAndClose() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.losing, p.closing = true, true
 }
 
 // cut ends all connections.
@@ -235,7 +244,7 @@ func (p *proxy) connections() int {
 	return p.accepted
 }
 
-// timesCut is how often cutAfter has cut.
+// timesCut is how often cutAfter and loseAnswer have cut.
 func (p *proxy) timesCut() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
