@@ -130,6 +130,60 @@ func TestCommitterIsBusy(t *testing.T) {
 	})
 }
 
+// However many may wait, their bytes have a bound. One that has more than that waits alone.
+func TestCommitterBoundsWhatWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		m := newCommitter(CommitterConfig{QueueBytes: 100, Bytes: 1}, d)
+		var waiters sync.WaitGroup
+		for _, size := range []int{0, 60, 40} { // one being committed, two in the queue
+			waiters.Go(func() { assert.NoError(t, m.Record(t.Context(), size)) })
+			synctest.Wait()
+		}
+		require.ErrorIs(t, m.Record(t.Context(), 2), ErrBusy)
+		waiters.Go(func() { assert.NoError(t, m.Record(t.Context(), 1000)) })
+		synctest.Wait()
+		for _, size := range []int{0, 60, 40, 1000} {
+			assert.Equal(t, []int{size}, <-d.groups)
+			d.turn <- nil
+			synctest.Wait()
+		}
+		waiters.Wait()
+		m.Close()
+	})
+}
+
+// What nobody waits for any more makes room, and is not committed.
+func TestWaitersThatGiveUpInTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		m := newCommitter(CommitterConfig{}, d)
+		var waiters sync.WaitGroup
+		waiters.Go(func() { assert.NoError(t, m.Record(t.Context(), 2)) })
+		synctest.Wait()
+		ctx, leave := context.WithCancel(t.Context())
+		waiters.Go(func() { assert.ErrorIs(t, m.Record(ctx, 4), context.Canceled) })
+		synctest.Wait()
+		waiters.Go(func() { assert.NoError(t, m.Record(t.Context(), 6)) })
+		synctest.Wait()
+		leave()
+		synctest.Wait()
+		assert.Equal(t, []int{2}, <-d.groups)
+		d.turn <- nil
+		assert.Equal(t, []int{6}, <-d.groups)
+
+		ctx, leave = context.WithCancel(t.Context())
+		waiters.Go(func() { assert.ErrorIs(t, m.Record(ctx, 8), context.Canceled) })
+		synctest.Wait()
+		leave()
+		synctest.Wait()
+		d.turn <- nil
+		waiters.Wait()
+		m.Close()
+		assert.Empty(t, d.groups, "a group of none is not committed")
+	})
+}
+
 func TestCommitterCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()

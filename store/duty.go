@@ -28,16 +28,17 @@ type Duty struct {
 }
 
 // Held reports whether this replica has the duty at now. The store is asked anew after a third of the lease, so that a step begun
-// while it is held has two thirds of it: for so long, and while clocks differ by less, no other begins one. After an error it is
-// not held.
+// while it is held has a third of it at least: for so long, and while clocks differ by less, no other begins one. After an error
+// it is not held, and neither when it took a third of the lease to know.
 func (d *Duty) Held(ctx context.Context, now time.Time) (bool, error) {
+	called := time.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if since := now.Sub(d.asked); !d.asked.IsZero() && since >= 0 && since < d.Lease/3 {
 		return d.held, nil
 	}
 	held, err := d.Store.Hold(ctx, d.Name, now, now.Add(d.Lease))
-	if err != nil {
+	if err != nil || time.Since(called) >= d.Lease/3 {
 		d.asked, d.held = time.Time{}, false
 		return false, err
 	}

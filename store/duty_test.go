@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -22,6 +23,32 @@ type holder struct {
 func (h *holder) Hold(_ context.Context, _ string, _, until time.Time) (bool, error) {
 	h.until = append(h.until, until)
 	return h.held, h.err
+}
+
+// slow is a holder that takes its time.
+type slow struct {
+	holder
+	takes time.Duration
+}
+
+func (s *slow) Hold(ctx context.Context, name string, now, until time.Time) (bool, error) {
+	time.Sleep(s.takes)
+	return s.holder.Hold(ctx, name, now, until)
+}
+
+// An answer that comes when much of the lease is over says nothing any more.
+func TestADutyThatIsKnownTooLateIsNotHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{holder: holder{held: true}, takes: 10 * time.Second}
+		d := &store.Duty{Store: s, Name: store.DutyRetire, Lease: 30 * time.Second}
+		for takes, want := range map[time.Duration]bool{10 * time.Second: false, 9 * time.Second: true} {
+			s.takes = takes
+			held, err := d.Held(t.Context(), time.Now())
+			require.NoError(t, err)
+			require.Equal(t, want, held)
+			time.Sleep(time.Minute)
+		}
+	})
 }
 
 func TestADutyIsAskedForEachThirdOfItsLease(t *testing.T) {
