@@ -31,8 +31,8 @@ func TestEntriesThatCannotBeKeptAreNotBuilt(t *testing.T) {
 		reason Reason
 		most   uint64 // bytes
 	}{
-		{"empty entries", batchBody(5_000_000, `{}`), NoStatus, 64 << 10},
-		{"entries that are no objects", batchBody(5_000_000, `[]`), NoStatus, 64 << 10},
+		{"empty entries", batchBody(1_000_000, `{}`), NoStatus, 64 << 10},
+		{"entries that are no objects", batchBody(1_000_000, `[]`), NoStatus, 64 << 10},
 		{"sound entries", batchBody(500_000, `{"status":"Failed"}`), TooManyStatuses, 8 << 20},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -61,7 +61,7 @@ func TestHowManyEntriesAReportMayHave(t *testing.T) {
 }
 
 func TestAnEntryHoldsAllItsRecipients(t *testing.T) {
-	const n = 300_000
+	const n = 100_000
 	want := make([]string, n)
 	for i := range want {
 		want[i] = fmt.Sprintf("44770%07d", i)

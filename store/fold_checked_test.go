@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -57,19 +58,21 @@ func TestCanceledBatch(t *testing.T) {
 	})
 }
 
-// TestEveryCheckEnds follows what a reconciler does after any news: a batch is neither asked after too often, nor for ever,
-// nor forgotten.
+// TestEveryCheckEnds follows what a reconciler does after any news of a batch that lacks reports: the batch is neither asked
+// after too often, nor for ever, nor forgotten. Its silence lasts minutes or hours, as its validity lasts days: with one of
+// seconds it would be asked after a thousand times.
 func TestEveryCheckEnds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawPolicy(t)
-		p.Missing.Silence += time.Second
+		p.Missing.Silence = time.Duration(rapid.IntRange(10, 300).Draw(t, "minutes")) * time.Minute
+		news := rapid.SliceOfN(rapid.Custom(drawNews), 0, 15).Draw(t, "news")
 		l, second := newLedger(t, p), 0
-		for range rapid.IntRange(1, 15).Draw(t, "news") {
-			second += rapid.IntRange(0, 40).Draw(t, "seconds")
-			l.fold(arrives(second, drawNews(t)))
+		for _, n := range slices.Insert(news, rapid.IntRange(0, len(news)).Draw(t, "known after"), News(drawLacking(t))) {
+			second += rapid.IntRange(0, 7200).Draw(t, "seconds")
+			l.fold(arrives(second, n))
 		}
 		if l.batch.Check == nil {
-			return
+			return // Sinch does not know it
 		}
 		now, end := at(second), l.batch.end(p.Missing)
 		latest := end
@@ -97,4 +100,13 @@ func TestEveryCheckEnds(t *testing.T) {
 			require.True(t, silent || c.Due.Equal(end), "asked again too soon")
 		}
 	})
+}
+
+// drawLacking draws facts of a batch to more numbers than the news names, newer than all other facts, and valid for hours or days.
+func drawLacking(t *rapid.T) Facts {
+	f := drawFacts(t)
+	f.Missing, f.ReportKind, f.Recipients, f.Groups, f.ModifiedAt = false, "full", 1000, 0, at(4)
+	moment := rapid.SampledFrom([]time.Time{{}, at(-3600), at(6 * 3600), at(30 * 3600), at(80 * 3600)})
+	f.CreatedAt, f.SendAt, f.ExpireAt = moment.Draw(t, "created"), moment.Draw(t, "sent"), moment.Draw(t, "expires")
+	return f
 }

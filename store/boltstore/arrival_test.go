@@ -46,7 +46,7 @@ func anyArrival() *rapid.Generator[store.Arrival] {
 				Raw: rapid.SliceOfN(rapid.Byte(), 0, 100).Draw(t, "raw"),
 			}
 		case 1:
-			f := anyFacts(id).Draw(t, "facts")
+			f := storetest.AnyFacts(id).Draw(t, "facts")
 			f.ReportKind, f.ClientReference = text.Draw(t, "kind"), text.Draw(t, "reference")
 			f.Numbers, f.CheckNow = recipients.Draw(t, "numbers"), rapid.Bool().Draw(t, "check now")
 			a.News = *f

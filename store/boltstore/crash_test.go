@@ -37,7 +37,7 @@ func struck(t *testing.T, child string, b blow, nth string) (path string, w *wit
 func survived(t *testing.T, path string, w *witness, why string) {
 	t.Helper()
 	for range 2 {
-		s, err := Open(t.Context(), Config{Path: path, Policies: asking})
+		s, err := Open(t.Context(), Config{Path: path, Segment: smallSegment, Policies: asking})
 		require.NoError(t, err, why)
 		err = attempt(func(t2 require.TestingT) { auditStore(t.Context(), t2, s, w) })
 		require.NoError(t, err, "%s; the child said:\n%s", why, strings.Join(w.lines, "\n"))

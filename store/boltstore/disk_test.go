@@ -1,6 +1,8 @@
 package boltstore
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -180,25 +182,53 @@ func losses(r *rand.Rand) []loss {
 	}
 }
 
-// write writes what a loss leaves to a new folder.
-func (d *disk) write(t *testing.T, folder string, l loss) {
-	t.Helper()
-	d.root.write(t, folder, l)
+// image is what a loss leaves of a folder, in its order: a folder before what is in it.
+type image []file
+
+type file struct {
+	path    string
+	folder  bool
+	content []byte
 }
 
-func (n *node) write(t *testing.T, path string, l loss) {
-	t.Helper()
+// image is what a loss leaves.
+func (d *disk) image(l loss) image { return d.root.image(nil, "", l) }
+
+func (n *node) image(i image, path string, l loss) image {
 	if n.names == nil {
-		require.NoError(t, os.WriteFile(path, n.left(l), 0o600))
-		return
+		return append(i, file{path: path, content: n.left(l)})
 	}
-	require.NoError(t, os.Mkdir(path, 0o700))
+	i = append(i, file{path: path, folder: true})
 	names := maps.Clone(n.kept)
 	for _, m := range n.moves[:l.prefix(len(n.moves))] {
 		apply(names, m)
 	}
-	for name, child := range names {
-		child.write(t, filepath.Join(path, name), l)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		i = names[name].image(i, filepath.Join(path, name), l)
+	}
+	return i
+}
+
+// sum is the same for equal images.
+func (i image) sum() [sha256.Size]byte {
+	h := sha256.New()
+	for _, f := range i {
+		_, _ = fmt.Fprintf(h, "%q %t %d ", f.path, f.folder, len(f.content))
+		_, _ = h.Write(f.content)
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// write writes the image to a new folder.
+func (i image) write(t *testing.T, folder string) {
+	t.Helper()
+	for _, f := range i {
+		path := filepath.Join(folder, f.path)
+		if f.folder {
+			require.NoError(t, os.Mkdir(path, 0o700))
+			continue
+		}
+		require.NoError(t, os.WriteFile(path, f.content, 0o600))
 	}
 }
 

@@ -16,9 +16,16 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// opened opens a store that the test closes itself when it needs to; a second Close is no error.
+// smallSegment is a size of segments that costs little to write and to read through, which every start does.
+const smallSegment = 128 << 10
+
+// opened opens a store that the test closes itself when it needs to; a second Close is no error. Segments are small unless
+// the test says otherwise.
 func opened(t *testing.T, c Config) *Store {
 	t.Helper()
+	if c.Segment == 0 {
+		c.Segment = smallSegment
+	}
 	s, err := Open(t.Context(), c)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() })

@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -34,17 +35,19 @@ func (r *run) trace(t *testing.T, child string, strace []string, args ...string)
 
 // powerLosses counts what was done to a run.
 type powerLosses struct {
-	writes, syncs, images, acknowledged, forgotten int
+	writes, syncs, losses, images, acknowledged, forgotten int
 }
 
 func (p powerLosses) String() string {
-	return fmt.Sprintf("%d writes, %d syncs, %d arrivals acknowledged, %d images opened", p.writes, p.syncs, p.acknowledged, p.images)
+	return fmt.Sprintf("%d writes, %d syncs, %d arrivals acknowledged, %d losses, of which %d images were opened",
+		p.writes, p.syncs, p.acknowledged, p.losses, p.images)
 }
 
-// losePower replays a run and lets the power fail at moments all over it, about as many times as images says: around
+// losePower replays a run and lets the power fail at moments all over it, about as many times as wanted says: around
 // syncs, when something was just acknowledged, and in between. Each image that may then be on disk must open and have
-// everything. It returns the first that does not.
-func (r *run) losePower(t *testing.T, seed uint64, images int) (p powerLosses, err error) {
+// everything. It returns the first that does not. Many losses leave the same: as long as the child says nothing more, an
+// image is opened once.
+func (r *run) losePower(t *testing.T, seed uint64, wanted int) (p powerLosses, err error) {
 	t.Helper()
 	random := rand.New(rand.NewPCG(seed, 0))
 	moments := 0
@@ -52,7 +55,8 @@ func (r *run) losePower(t *testing.T, seed uint64, images int) (p powerLosses, e
 		moments += len(trace)
 	}
 	d, w := newDisk(r.base), newWitness()
-	folder := memory(t)
+	folder := filepath.Join(memory(t), "image")
+	opened, said := make(map[[sha256.Size]byte]bool), 0
 	for generation, trace := range r.traces {
 		p.forgotten += d.nextProcess(r.failed)
 		for i, e := range trace {
@@ -61,20 +65,30 @@ func (r *run) losePower(t *testing.T, seed uint64, images int) (p powerLosses, e
 				p.count(e.call)
 				continue // nothing was lost or said since it began but what the next event shows
 			}
-			if i > r.delicate && random.IntN(moments) >= images*2/5 {
+			if i > r.delicate && random.IntN(moments) >= wanted*2/5 {
 				continue
 			}
+			if len(w.lines) > said {
+				said = len(w.lines)
+				clear(opened)
+			}
 			for _, l := range losses(random) {
+				p.losses++
+				image := d.image(l)
+				sum := image.sum()
+				if opened[sum] {
+					continue
+				}
+				opened[sum] = true
 				p.images++
 				why := fmt.Sprintf("power loss in process %d as event %d of %d begins (%s), of what was not synced %s is left",
 					generation+1, i, len(trace), e.name, l.name)
-				image := filepath.Join(folder, "image")
-				d.write(t, image, l)
-				if err := attempt(func(t2 require.TestingT) { checkImage(t, t2, image, w) }); err != nil {
+				image.write(t, folder)
+				if err := attempt(func(t2 require.TestingT) { checkImage(t, t2, folder, w) }); err != nil {
 					p.acknowledged = len(w.done)
 					return p, fmt.Errorf("%s; %w; the child said:\n%s", why, err, strings.Join(w.lines, "\n"))
 				}
-				require.NoError(t, os.RemoveAll(image))
+				require.NoError(t, os.RemoveAll(folder))
 			}
 		}
 	}

@@ -17,6 +17,7 @@ func TestStore(t *testing.T) {
 			t.Helper()
 			s, err := boltstore.Open(t.Context(), boltstore.Config{
 				Path: path, Policies: c.Policies, Observer: c.Observer, QuarantineEntries: c.QuarantineEntries,
+				Segment: 128 << 10, // small: the suite opens hundreds of times, and each reads all segments through
 			})
 			require.NoError(t, err)
 			return s

@@ -15,6 +15,7 @@ import (
 // What comes after a copy is kept beside what was copied, and replaces nothing: neither in the report log, whose chunks go on, nor in
 // the totals.
 func TestLifeGoesOn(t *testing.T) {
+	t.Parallel()
 	first, there, back := newFolder(t), newDatabase(t), newFolder(t)
 	s := first.open(t)
 	h := live(t, s, 40)
@@ -50,6 +51,7 @@ func TestLifeGoesOn(t *testing.T) {
 
 // A replica that starts while its database is copied keeps nothing of what it is told, and says so.
 func TestASourceIsReadOnly(t *testing.T) {
+	t.Parallel()
 	p := newDatabase(t)
 	s := p.open(t)
 	live(t, s, 3)

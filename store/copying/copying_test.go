@@ -1,6 +1,7 @@
 package copying_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,9 +21,25 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore/pgtest"
 )
 
-var postgres pgtest.Shared
+var postgres = pgtest.Shared{Config: pgtest.Config{Prepare: makeSchema}}
 
 func TestMain(m *testing.M) { os.Exit(postgres.Run(m)) }
+
+// makeSchema leaves out what makes a database a store of its own: it is drawn when one is opened.
+func makeSchema(ctx context.Context, url string) error {
+	if _, _, err := pgstore.Migrate(ctx, pgstore.Config{URL: url}, false); err != nil {
+		return err
+	}
+	connection, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	_, err = connection.Exec(ctx, "DELETE FROM meta")
+	return errors.Join(err, connection.Close(ctx))
+}
+
+// long is the form in which the stores are larger.
+func long() bool { return os.Getenv("DLRLOOP_LONG") != "" }
 
 // place is where a store can be.
 type place interface {
@@ -33,7 +50,12 @@ type place interface {
 
 type bolt struct{ path string }
 
-func (b bolt) config() boltstore.Config { return boltstore.Config{Path: b.path, Policies: policies} }
+// segment is small: each opening reads a whole one.
+const segment = 256 << 10
+
+func (b bolt) config() boltstore.Config {
+	return boltstore.Config{Path: b.path, Policies: policies, Segment: segment}
+}
 
 func (b bolt) open(t testing.TB) store.Store {
 	t.Helper()
@@ -44,14 +66,14 @@ func (b bolt) open(t testing.TB) store.Store {
 
 func (b bolt) source(t testing.TB) copying.Source {
 	t.Helper()
-	s, err := boltstore.OpenSource(t.Context(), boltstore.Config{Path: b.path})
+	s, err := boltstore.OpenSource(t.Context(), boltstore.Config{Path: b.path, Segment: segment})
 	require.NoError(t, err)
 	return closing(t, s)
 }
 
 func (b bolt) sink(t testing.TB) copying.Sink {
 	t.Helper()
-	s, err := boltstore.OpenSink(boltstore.Config{Path: b.path})
+	s, err := boltstore.OpenSink(boltstore.Config{Path: b.path, Segment: segment})
 	require.NoError(t, err)
 	return closing(t, s)
 }
@@ -94,6 +116,14 @@ func closing[C interface{ Close() error }](t testing.TB, c C) C {
 
 func newFolder(t testing.TB) bolt { return bolt{filepath.Join(t.TempDir(), "data")} }
 
+// twin is the same store in another folder: of those that run side by side each needs its own.
+func (b bolt) twin(t testing.TB) bolt {
+	t.Helper()
+	other := newFolder(t)
+	require.NoError(t, os.CopyFS(other.path, os.DirFS(b.path)))
+	return other
+}
+
 func newDatabase(t testing.TB) database { return database{url: postgres.Database(t)} }
 
 // copied copies from one place to another.
@@ -109,9 +139,14 @@ func copied(t testing.TB, from, to place) copying.Summary {
 
 // A store that went to PostgreSQL and back says what it said, in both places, and a relay is owed the same.
 func TestRoundTrip(t *testing.T) {
+	t.Parallel()
+	batches := 80 // more than a page
+	if long() {
+		batches = 150
+	}
 	first, second, third := newFolder(t), newDatabase(t), newFolder(t)
 	s := first.open(t)
-	h := live(t, s, 150)
+	h := live(t, s, batches)
 	before := look(t, s)
 	require.NoError(t, s.Close())
 	require.NotEmpty(t, before.Dead)
@@ -158,6 +193,7 @@ func (c *cut) Import(ctx context.Context, p copying.Piece, m copying.Mark) error
 
 // Where a statement has to be of one slot, everything is found all the same.
 func TestEveryDialect(t *testing.T) {
+	t.Parallel()
 	first := newFolder(t)
 	s := first.open(t)
 	live(t, s, 30)
@@ -170,34 +206,52 @@ func TestEveryDialect(t *testing.T) {
 	}
 }
 
-// A copy that fails at any piece, with the piece kept or not, goes on where it was.
+// A copy that fails at any piece, with the piece kept or not, or is killed, goes on where it was, in both directions.
 func TestResume(t *testing.T) {
+	t.Parallel()
 	first, there, back := newFolder(t), newDatabase(t), newFolder(t)
 	crowd(t, first)
 	want := copied(t, first, newFolder(t)).Sums
 	for _, way := range [][2]place{{first, there}, {there, back}} {
-		for _, c := range []cut{{}, {applied: true}, {left: 1}} {
-			source, sink := way[0].source(t), way[1].sink(t)
-			c.Sink = sink
-			_, err := copying.Run(t.Context(), source, &c, func(copying.Progress) {})
-			require.ErrorIs(t, err, errCut)
-			require.NoError(t, errors.Join(source.Close(), sink.Close()))
-			requireUnfinished(t, way[1])
+		from, to := way[0], way[1]
+		for _, interrupted := range []func(){
+			func() { fail(t, from, to, cut{}) },
+			func() { fail(t, from, to, cut{applied: true}) },
+			func() { kill(t, from, to, 1) },
+			func() { fail(t, from, to, cut{left: 1}) },
+		} {
+			interrupted()
+			requireUnfinished(t, to)
 		}
-		summary := copied(t, way[0], way[1])
+		summary := copied(t, from, to)
 		require.True(t, summary.Resumed)
 		require.Less(t, summary.Moved.Recipients, want[copying.Recipients].Count)
 		require.Equal(t, want, summary.Sums)
 	}
 }
 
-// crowd fills a store with more than a piece holds.
+// fail copies until a sink fails.
+func fail(t *testing.T, from, to place, c cut) {
+	t.Helper()
+	source, sink := from.source(t), to.sink(t)
+	c.Sink = sink
+	_, err := copying.Run(t.Context(), source, &c, func(copying.Progress) {})
+	require.ErrorIs(t, err, errCut)
+	require.NoError(t, errors.Join(source.Close(), sink.Close()))
+}
+
+// crowd fills a store with four pieces: one ends amid the recipients of a batch, as there are more than it holds, two amid a batch's
+// log, as its reports are larger.
 func crowd(t testing.TB, p place) {
 	t.Helper()
+	recipients := 4500 // of each batch
+	if long() {
+		recipients = 9000
+	}
 	s := p.open(t)
 	h := live(t, s, 10)
 	for i := range 5 {
-		numbers := make([]string, 9000)
+		numbers := make([]string, recipients)
 		for k := range numbers {
 			numbers[k] = fmt.Sprintf("44770%07d", 100_000*i+k)
 		}
@@ -205,6 +259,13 @@ func crowd(t testing.TB, p place) {
 			"type": dlr.BatchSMS, "batch_id": fmt.Sprint("crowd ", i), "total_message_count": len(numbers),
 			"statuses": []map[string]any{{"status": dlr.Delivered, "code": 0, "count": len(numbers), "recipients": numbers}},
 		}))
+	}
+	for i := range 6 {
+		large := parsed(t, map[string]any{
+			"type": dlr.RecipientSMS, "batch_id": "crowd 4", "recipient": "447700900999", "status": dlr.Queued, "code": 400 + i, "at": h.now,
+		})
+		large.Raw = append(large.Raw, bytes.Repeat([]byte(" "), 3<<20)...)
+		h.record("plan", large)
 	}
 	require.NoError(t, s.Close())
 }
@@ -229,6 +290,7 @@ func TestRefusals(t *testing.T) {
 		"database": func(t testing.TB) place { return newDatabase(t) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			first, other, to := newFolder(t), newFolder(t), make(t)
 			for _, p := range []place{first, other} {
 				s := p.open(t)
@@ -277,6 +339,7 @@ func (s *spoiled) Import(ctx context.Context, p copying.Piece, m copying.Mark) e
 }
 
 func TestWhatIsNotAsItWasIsFound(t *testing.T) {
+	t.Parallel()
 	first := newFolder(t)
 	s := first.open(t)
 	live(t, s, 20)
@@ -290,7 +353,8 @@ func TestWhatIsNotAsItWasIsFound(t *testing.T) {
 		copying.Totals:     `UPDATE total SET sent = sent + 1 WHERE plan = 'p'`,
 	} {
 		t.Run(string(kind), func(t *testing.T) {
-			to := newDatabase(t)
+			t.Parallel()
+			first, to := first.twin(t), newDatabase(t)
 			source, sink := first.source(t), to.sink(t)
 			_, err := copying.Run(t.Context(), source, &spoiled{sink, func() {
 				connection, err := pgx.Connect(t.Context(), to.url)
@@ -309,11 +373,11 @@ func TestWhatIsNotAsItWasIsFound(t *testing.T) {
 
 // What a crash left in the journal is folded by the plans' policies, or not at all.
 func TestAJournalThatIsNotFoldedNeedsPolicies(t *testing.T) {
+	t.Parallel()
 	first := newFolder(t)
 	s := first.open(t)
 	live(t, s, 5)
-	crashed := newFolder(t)
-	require.NoError(t, os.CopyFS(crashed.path, os.DirFS(first.path)))
+	crashed := first.twin(t)
 	require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "off", At: noon, News: store.Confirmation{BatchID: "late", Everyone: true}}))
 	journal := filepath.Join(crashed.path, "journal")
 	require.NoError(t, os.RemoveAll(journal))

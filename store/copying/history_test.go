@@ -68,7 +68,28 @@ func live(t testing.TB, s store.Store, batches int) *history {
 		}
 	}
 	h.record("quarantined only", store.Quarantined{Reason: dlr.NotJSON})
+	h.owe()
 	return h
+}
+
+// owe leaves feedback that is dead and feedback that waits, whatever was drawn and in whichever order it was taken.
+func (h *history) owe() {
+	const plan = "owing"
+	deliver := func(id string) {
+		h.record(plan, store.Facts{BatchID: id, FeedbackEnabled: true, Source: store.FromGateway})
+		h.record(plan, parsed(h.t, map[string]any{
+			"type": dlr.RecipientSMS, "batch_id": id, "recipient": h.number(), "status": dlr.Delivered, "code": 0, "at": h.now,
+		}))
+	}
+	deliver("given up")
+	h.now = h.now.Add(time.Second)
+	claims := h.claim(plan, 1)
+	require.Len(h.t, claims, 1)
+	h.record(plan, store.Settlement{
+		BatchID: claims[0].Key.BatchID, Lease: claims[0].Lease, Recipients: claims[0].Recipients,
+		Outcome: store.Buried, Reason: store.ReasonRejected, Detail: "400 no",
+	})
+	deliver("waiting")
 }
 
 func (h *history) record(plan string, n store.News) {
@@ -144,11 +165,19 @@ func parsed(t testing.TB, body map[string]any) store.Report {
 	return store.Report{Report: c.Report, Raw: append(raw, bytes.Repeat([]byte(" "), len(raw)%7)...)}
 }
 
+// claim waits, as every read does, until what was recorded is folded: Claim itself gives what there is.
+func (h *history) claim(plan string, limit int) []store.Claim {
+	h.t.Helper()
+	_, err := h.s.Stats(h.t.Context())
+	require.NoError(h.t, err)
+	claims, err := h.s.Claim(h.t.Context(), plan, h.now, time.Minute, limit)
+	require.NoError(h.t, err)
+	return claims
+}
+
 // relay claims and settles: accepts, retries, buries, reads in vain, and leaves some leased.
 func (h *history) relay(plan string) {
-	claims, err := h.s.Claim(h.t.Context(), plan, h.now, time.Minute, 4)
-	require.NoError(h.t, err)
-	for i, c := range claims {
+	for i, c := range h.claim(plan, 4) {
 		s := store.Settlement{
 			BatchID: c.Key.BatchID, Lease: c.Lease, Recipients: c.Recipients, Everyone: c.Everyone,
 			Outcome: []store.Outcome{store.Accepted, store.Buried, store.Retry}[i%3], Reason: store.ReasonRejected, Detail: "400 no\x00thing",

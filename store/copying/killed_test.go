@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -32,14 +33,24 @@ func (s *stuck) Import(ctx context.Context, p copying.Piece, m copying.Mark) err
 	return s.Sink.Import(ctx, p, m)
 }
 
-// TestCopyUntilKilled is the child of TestKilled; by itself it does nothing.
+// TestCopyUntilKilled is the child of TestResume; by itself it does nothing.
 func TestCopyUntilKilled(t *testing.T) {
 	order := strings.Split(os.Getenv(childVariable), " ")
-	if len(order) != 2 {
+	if len(order) != 3 {
 		return
 	}
-	_, err := copying.Run(t.Context(), parsePlace(order[0]).source(t), &stuck{parsePlace(order[1]).sink(t), 2}, func(copying.Progress) {})
+	pieces, err := strconv.Atoi(order[2])
 	require.NoError(t, err)
+	_, err = copying.Run(t.Context(), parsePlace(order[0]).source(t), &stuck{parsePlace(order[1]).sink(t), pieces}, func(copying.Progress) {})
+	require.NoError(t, err)
+}
+
+// at tells where a store is.
+func at(p place) string {
+	if d, ok := p.(database); ok {
+		return d.url
+	}
+	return p.(bolt).path
 }
 
 // parsePlace reads where a store is.
@@ -50,29 +61,11 @@ func parsePlace(at string) place {
 	return bolt{at}
 }
 
-// A copy that kill -9 ends in the middle goes on where it was, in both directions.
-func TestKilled(t *testing.T) {
-	first, there, back := newFolder(t), newDatabase(t), newFolder(t)
-	crowd(t, first)
-	want := copied(t, first, newFolder(t)).Sums
-	kill(t, first.path, there.url)
-	requireUnfinished(t, there)
-	summary := copied(t, first, there)
-	require.True(t, summary.Resumed)
-	require.Equal(t, want, summary.Sums)
-
-	kill(t, there.url, back.path)
-	requireUnfinished(t, back)
-	summary = copied(t, there, back)
-	require.True(t, summary.Resumed)
-	require.Equal(t, want, summary.Sums)
-}
-
-// kill has a process copy two pieces, and kills it.
-func kill(t *testing.T, from, to string) {
+// kill has a process copy so many pieces, and kills it with kill -9 before the next.
+func kill(t *testing.T, from, to place, pieces int) {
 	t.Helper()
 	child := exec.Command(os.Args[0], "-test.run=^TestCopyUntilKilled$", "-test.timeout=60s")
-	child.Env = append(os.Environ(), childVariable+"="+from+" "+to)
+	child.Env = append(os.Environ(), fmt.Sprintf("%s=%s %s %d", childVariable, at(from), at(to), pieces))
 	said, err := child.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, child.Start())

@@ -80,18 +80,3 @@ func appendUvarint(v uint64) []byte {
 	p.Uint(v)
 	return p
 }
-
-// cuts calls read with every beginning of row but row itself, and with rows in which one byte is another.
-func cuts(t *rapid.T, row []byte, read func(row []byte) error) {
-	for n := range row {
-		require.Error(t, read(row[:n:n]), "the first %d of %d bytes", n, len(row))
-	}
-	place := rapid.IntRange(0, len(row)-1).Draw(t, "place")
-	garbled := bytes.Clone(row)
-	garbled[place] ^= rapid.ByteRange(1, 255).Draw(t, "flipped")
-	require.NotPanics(t, func() { _ = read(garbled) })
-	garbage := rapid.SliceOfN(rapid.Byte(), 0, 64).Draw(t, "garbage")
-	for _, format := range []byte{rowFormat, batchFormat} {
-		require.NotPanics(t, func() { _ = read(append([]byte{format}, garbage...)) })
-	}
-}

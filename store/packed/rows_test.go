@@ -11,8 +11,6 @@ import (
 	"github.com/dlrloop/dlrloop/store/storetest"
 )
 
-func anyCount() *rapid.Generator[int] { return rapid.IntRange(0, 1<<31) }
-
 func anyState() *rapid.Generator[dlr.State] {
 	return rapid.Custom(func(t *rapid.T) dlr.State {
 		return dlr.State{
@@ -26,7 +24,7 @@ func anySeen() *rapid.Generator[store.Seen] {
 	return rapid.Custom(func(t *rapid.T) store.Seen {
 		return store.Seen{
 			State: anyState().Draw(t, "state"), ReceivedAt: storetest.AnyTime().Draw(t, "received"),
-			Source: storetest.AnySource().Draw(t, "source"), Repeats: anyCount().Draw(t, "repeats"), Ref: anyRef().Draw(t, "ref"),
+			Source: storetest.AnySource().Draw(t, "source"), Repeats: storetest.AnyCount().Draw(t, "repeats"), Ref: anyRef().Draw(t, "ref"),
 		}
 	})
 }
@@ -63,7 +61,7 @@ func TestRecipientRowComesBack(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, r, read)
 
-		cuts(t, row, func(row []byte) error { _, err := DecodeRecipient(row, digits); return err })
+		storetest.Cuts(t, row, func(row []byte) error { _, err := DecodeRecipient(row, digits); return err })
 	})
 }
 
@@ -75,7 +73,7 @@ func TestBatchRowComesBack(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, b, read)
 		require.Equal(t, row, EncodeBatch(read))
-		cuts(t, row, func(row []byte) error { _, err := DecodeBatch(row); return err })
+		storetest.Cuts(t, row, func(row []byte) error { _, err := DecodeBatch(row); return err })
 	})
 }
 
@@ -84,31 +82,31 @@ func anyBatch() *rapid.Generator[*store.Batch] {
 		b := &store.Batch{
 			Plan: storetest.AnyText().Draw(t, "plan"), ID: storetest.AnyText().Draw(t, "id"),
 			FirstAt: storetest.AnyTime().Draw(t, "first"), LastAt: storetest.AnyTime().Draw(t, "last"),
-			ClientReference: storetest.AnyText().Draw(t, "reference"), Total: anyCount().Draw(t, "total"),
+			ClientReference: storetest.AnyText().Draw(t, "reference"), Total: storetest.AnyCount().Draw(t, "total"),
 			Flag:     rapid.SampledFrom([]store.Flag{store.FlagUnknown, store.FlagWanted, store.FlagUnwanted}).Draw(t, "flag"),
-			Feedback: store.FeedbackCounts{Owed: anyCount().Draw(t, "owed"), Sent: anyCount().Draw(t, "sent"), Dead: anyCount().Draw(t, "dead")},
+			Feedback: store.FeedbackCounts{Owed: storetest.AnyCount().Draw(t, "owed"), Sent: storetest.AnyCount().Draw(t, "sent"), Dead: storetest.AnyCount().Draw(t, "dead")},
 			WantFull: rapid.Bool().Draw(t, "want full"),
 			Everyone: rapid.SampledFrom([]store.FeedbackState{store.FeedbackNone, store.FeedbackOwed, store.FeedbackSent, store.FeedbackDead}).Draw(t, "everyone"),
 		}
-		if states := rapid.MapOfN(storetest.AnyStatus(), anyCount(), 0, 4).Draw(t, "states"); len(states) > 0 {
+		if states := rapid.MapOfN(storetest.AnyStatus(), storetest.AnyCount(), 0, 4).Draw(t, "states"); len(states) > 0 {
 			b.States = states
 		}
 		for range rapid.IntRange(0, 4).Draw(t, "counts") {
 			b.Reported = append(b.Reported, store.Reported{
 				Status: storetest.AnyStatus().Draw(t, "status"), Code: rapid.IntRange(dlr.NoCode, 1000).Draw(t, "code"),
-				Named: anyCount().Draw(t, "named"), Claimed: anyCount().Draw(t, "claimed"),
+				Named: storetest.AnyCount().Draw(t, "named"), Claimed: storetest.AnyCount().Draw(t, "claimed"),
 			})
 		}
 		for range rapid.IntRange(0, 3).Draw(t, "reports") {
 			b.Reports = append(b.Reports, store.BatchReport{
 				Key: [16]byte(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "key")), Type: dlr.Type(storetest.AnyText().Draw(t, "type")),
 				ReceivedAt: storetest.AnyTime().Draw(t, "received"), Source: storetest.AnySource().Draw(t, "source"),
-				Repeats: anyCount().Draw(t, "repeats"), Ref: anyRef().Draw(t, "ref"),
+				Repeats: storetest.AnyCount().Draw(t, "repeats"), Ref: anyRef().Draw(t, "ref"),
 			})
 		}
 		if rapid.Bool().Draw(t, "has a task") {
 			b.Task = &store.Task{
-				Due: storetest.AnyTime().Draw(t, "due"), Since: storetest.AnyTime().Draw(t, "since"), Attempts: anyCount().Draw(t, "attempts"),
+				Due: storetest.AnyTime().Draw(t, "due"), Since: storetest.AnyTime().Draw(t, "since"), Attempts: storetest.AnyCount().Draw(t, "attempts"),
 				Reason: store.Reason(storetest.AnyText().Draw(t, "reason")), Detail: storetest.AnyText().Draw(t, "detail"),
 			}
 		}
@@ -119,24 +117,12 @@ func anyBatch() *rapid.Generator[*store.Batch] {
 			}
 		}
 		if rapid.Bool().Draw(t, "is asked after") {
-			b.Check = &store.Check{Due: storetest.AnyTime().Draw(t, "check due"), Asked: anyCount().Draw(t, "asked")}
+			b.Check = &store.Check{Due: storetest.AnyTime().Draw(t, "check due"), Asked: storetest.AnyCount().Draw(t, "asked")}
 		}
 		if rapid.Bool().Draw(t, "has facts") {
-			b.Facts = anyFacts(b.ID).Draw(t, "facts")
+			b.Facts = storetest.AnyFacts(b.ID).Draw(t, "facts")
 		}
 		return b
-	})
-}
-
-func anyFacts(batchID string) *rapid.Generator[*store.Facts] {
-	return rapid.Custom(func(t *rapid.T) *store.Facts {
-		return &store.Facts{
-			BatchID: batchID, Missing: rapid.Bool().Draw(t, "missing"), FeedbackEnabled: rapid.Bool().Draw(t, "enabled"),
-			ReportKind: storetest.AnyText().Draw(t, "kind"), ClientReference: storetest.AnyText().Draw(t, "reference"),
-			Recipients: anyCount().Draw(t, "recipients"), Groups: anyCount().Draw(t, "groups"), Canceled: rapid.Bool().Draw(t, "canceled"),
-			CreatedAt: storetest.AnyTime().Draw(t, "created"), ModifiedAt: storetest.AnyTime().Draw(t, "modified"),
-			SendAt: storetest.AnyTime().Draw(t, "send"), ExpireAt: storetest.AnyTime().Draw(t, "expire"), Source: storetest.AnySource().Draw(t, "source"),
-		}
 	})
 }
 

@@ -41,3 +41,19 @@ func AnyStatus() *rapid.Generator[dlr.Status] {
 func AnySource() *rapid.Generator[store.Source] {
 	return rapid.SampledFrom([]store.Source{store.FromCallback, store.FromPoll, store.FromGateway, store.FromRegistration})
 }
+
+// AnyCount draws a count.
+func AnyCount() *rapid.Generator[int] { return rapid.IntRange(0, 1<<31) }
+
+// AnyFacts draws facts of a batch with every member that its row keeps.
+func AnyFacts(batchID string) *rapid.Generator[*store.Facts] {
+	return rapid.Custom(func(t *rapid.T) *store.Facts {
+		return &store.Facts{
+			BatchID: batchID, Missing: rapid.Bool().Draw(t, "missing"), FeedbackEnabled: rapid.Bool().Draw(t, "enabled"),
+			ReportKind: AnyText().Draw(t, "kind"), ClientReference: AnyText().Draw(t, "reference"),
+			Recipients: AnyCount().Draw(t, "recipients"), Groups: AnyCount().Draw(t, "groups"), Canceled: rapid.Bool().Draw(t, "canceled"),
+			CreatedAt: AnyTime().Draw(t, "created"), ModifiedAt: AnyTime().Draw(t, "modified"),
+			SendAt: AnyTime().Draw(t, "send"), ExpireAt: AnyTime().Draw(t, "expire"), Source: AnySource().Draw(t, "source"),
+		}
+	})
+}

@@ -1,4 +1,4 @@
-package boltstore
+package storetest
 
 import (
 	"bytes"
@@ -7,8 +7,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-// cuts calls read with every beginning of row but row itself, and with rows in which one byte is another.
-func cuts(t *rapid.T, row []byte, read func(row []byte) error) {
+// Cuts calls read with every beginning of row but row itself, each of which it must refuse, with rows in which one byte is
+// another, and with garbage after the formats there are or were, which must do no more than fail.
+func Cuts(t *rapid.T, row []byte, read func(row []byte) error) {
 	for n := range row {
 		require.Error(t, read(row[:n:n]), "the first %d of %d bytes", n, len(row))
 	}
