@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -26,14 +28,17 @@ import (
 
 var postgres = pgtest.Shared{Config: pgtest.Config{Prepare: makeSchema}}
 
-func TestMain(m *testing.M) { os.Exit(postgres.Run(m)) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "4"); err != nil { // the tests wait more than they work
+		panic(err)
+	}
+	os.Exit(postgres.Run(m))
+}
 
 func makeSchema(ctx context.Context, url string) error {
-	s, err := pgstore.Open(ctx, pgstore.Config{URL: url})
-	if err != nil {
-		return err
-	}
-	return s.Close()
+	_, _, err := pgstore.Migrate(ctx, pgstore.Config{URL: url}, false)
+	return err
 }
 
 // TestOnPostgreSQL runs tests of this package once more: with what they start, they keep everything in PostgreSQL.
@@ -59,7 +64,12 @@ func TestOnPostgreSQL(t *testing.T) {
 		"ASendOutlivesTheShutdown":      TestASendOutlivesTheShutdown,
 		"Drains":                        TestDrains,
 	} {
-		t.Run(name, test)
+		t.Run(name, func(t *testing.T) {
+			if !slices.Contains([]string{"NothingIsMissingAfterAnOutage", "TheLoopIsClosedByASendAlone"}, name) { // a port has to stay closed
+				t.Parallel()
+			}
+			test(t)
+		})
 	}
 }
 

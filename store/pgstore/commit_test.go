@@ -42,6 +42,7 @@ func delivered(id, number string) store.Arrival {
 func number(n int) string { return fmt.Sprintf("4477%08d", n) }
 
 func TestWhatCannotBeKeptFailsAlone(t *testing.T) {
+	t.Parallel()
 	noise := make([]byte, 8000) // more than a key may have, and nothing to compress
 	_, _ = rand.Read(noise)
 	s := newStore(t, pgstore.Config{URL: postgres.Database(t), Lanes: 1})
@@ -64,6 +65,7 @@ func TestWhatCannotBeKeptFailsAlone(t *testing.T) {
 }
 
 func TestTextsThatPostgreSQLDoesNotTakeAreKept(t *testing.T) {
+	t.Parallel()
 	s := newStore(t, pgstore.Config{URL: postgres.Database(t)})
 	odd := []string{"\x00", "a\x00b", "\xff", "\x1a", "\x1a00", "a\x1a", "a\xc3"}
 	for _, id := range odd {
@@ -83,6 +85,7 @@ func TestTextsThatPostgreSQLDoesNotTakeAreKept(t *testing.T) {
 
 // TestReplicasShareBatches has several stores record of the same batches, with settlements, claims and expiry between.
 func TestReplicasShareBatches(t *testing.T) {
+	t.Parallel()
 	const replicas, batches, each = 3, 5, 40
 	url := postgres.Database(t)
 	var all []*pgstore.Store
@@ -128,6 +131,7 @@ func TestReplicasShareBatches(t *testing.T) {
 }
 
 func TestAKilledServerLosesNothingAcknowledged(t *testing.T) {
+	t.Parallel()
 	server := pgtest.Start(t, pgtest.Config{Durable: true})
 	s := newStore(t, pgstore.Config{URL: server.Database(t)})
 	require.NoError(t, s.Record(t.Context(), delivered("batch", number(1))))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"strconv"
 	"time"
@@ -27,8 +28,12 @@ const (
 	migrationLockTime = 10 * time.Second
 )
 
+// ErrURL means that no connection can be made with what the URL says.
+var ErrURL = errors.New("the URL is not understood")
+
 var (
-	errReadOnly = errors.New("the database is read-only")
+	errReadOnly     = errors.New("the database is read-only")
+	errWaitCutShort = errors.New("the wait for other servers was cut short")
 	// errNotNow is for pgx alone, which dials for every connection that it lost to have its statement canceled.
 	errNotNow = errors.New("not while the database cannot be reached")
 )
@@ -40,19 +45,22 @@ func newPool(ctx context.Context, c Config, g *gate) (*pgxpool.Pool, error) {
 	}
 	pc, err := pgxpool.ParseConfig(c.URL)
 	if err != nil {
-		return nil, errors.New("the URL is not understood") // pgx would quote it
+		return nil, notUnderstood(err)
 	}
 	pc.MaxConns = int32(c.PoolSize)
 	pc.MaxConnLifetimeJitter = cmp.Or(pc.MaxConnLifetimeJitter, pc.MaxConnLifetime/10)
 	pc.PingTimeout = cmp.Or(pc.PingTimeout, pingTime)
 	pc.BeforeConnect = func(ctx context.Context, _ *pgx.ConnConfig) error { return g.enter(ctx) }
+	pc.ConnConfig.ConnectTimeout = cmp.Or(pc.ConnConfig.ConnectTimeout, connectTime)
 	pc.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		ctx, cancel := context.WithTimeout(ctx, pc.ConnConfig.ConnectTimeout) // others wait for how it ends
+		defer cancel()
 		err := c.greet(ctx, conn)
 		g.leave(err)
 		return err
 	}
 	pc.ConnConfig.Tracer = gateTracer{g}
-	pc.ConnConfig.ConnectTimeout = cmp.Or(pc.ConnConfig.ConnectTimeout, connectTime)
+	pc.ConnConfig.OnNotice = noteWaits
 	if pc.ConnConfig.ValidateConnect == nil {
 		// Of several hosts the one that takes writes is used, and a connection to one that takes none any more is not.
 		pc.ConnConfig.ValidateConnect = takesWrites
@@ -73,6 +81,14 @@ func newPool(ctx context.Context, c Config, g *gate) (*pgxpool.Pool, error) {
 		}
 	}
 	return pgxpool.NewWithConfig(ctx, pc)
+}
+
+// notUnderstood is ErrURL with the file that could not be read, if that is why: all else that pgx says may hold the password.
+func notUnderstood(err error) error {
+	if file, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Errorf("%w: %w", ErrURL, file)
+	}
+	return ErrURL
 }
 
 func takesWrites(ctx context.Context, conn *pgconn.PgConn) error {
@@ -114,8 +130,9 @@ func migrating(c *pgx.ConnConfig) *pgx.ConnConfig {
 }
 
 const (
-	// What a server or role has set for speed would lose what was acknowledged.
-	waitForDisk = `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`
+	// What a server or role has set for speed would lose what was acknowledged. It is set whatever it is, so that a session has it
+	// also when the server's configuration changes.
+	waitForDisk = `SELECT set_config('synchronous_commit', coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), false)`
 	// A plan that was made while a table was small is kept while it grows, until its next ANALYZE. So that none of them reads it from end
 	// to end, all look for their few rows by an index from the start. What they look for makes no other plan better, so none is
 	// made anew for each group. It is set here since poolers refuse what they do not know.
@@ -125,9 +142,21 @@ SELECT set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin',
 	askTimeline = `SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8) FROM pg_control_checkpoint()`
 )
 
-// timelineKey is where a connection has the timeline of its server's log, if the role may ask all that finding out a commit's outcome
-// takes.
-const timelineKey = "timeline"
+// What a connection has beside it.
+const (
+	// timelineKey is where the timeline of its server's log is, if the role may ask all that finding out a commit's outcome takes.
+	timelineKey = "timeline"
+	// waitCutShortKey is there when a commit was answered before the servers that it was to wait for had it.
+	waitCutShortKey = "wait cut short"
+)
+
+// noteWaits takes note of the warning that tells a commit from others: an administrator has ended its wait for synchronous
+// replication. Its text is in the server's language; the name of what gave it is not.
+func noteWaits(conn *pgconn.PgConn, n *pgconn.Notice) {
+	if n.Routine == "SyncRepWaitForLSN" {
+		conn.CustomData()[waitCutShortKey] = true
+	}
+}
 
 // greet looks at a new connection.
 func (c Config) greet(ctx context.Context, conn *pgx.Conn) error {

@@ -5,12 +5,16 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/dlrloop/dlrloop/store"
 )
+
+// recipientsList is the list whose cursors have an id as it is kept: never with a NUL.
+const recipientsList = "recipients"
 
 // place is where a page ended: the key of its last entry in the order of its list.
 type place struct {
@@ -41,7 +45,7 @@ func decodePlace(list, cursor string) (p place, err error) {
 		d.DisallowUnknownFields()
 		err = d.Decode(&p)
 	}
-	if err != nil || p.List != list {
+	if err != nil || p.List != list || list == recipientsList && strings.Contains(p.ID, "\x00") {
 		return p, fmt.Errorf("%w: %.60q", store.ErrCursor, cursor)
 	}
 	return p, nil

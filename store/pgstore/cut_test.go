@@ -54,7 +54,8 @@ func points(total int) (at []int) {
 }
 
 // TestAConnectionLostAnywhere cuts the connection at points of recording a report. Each is recorded once, is told of as recorded, and is
-// there: also when the answer to its commit was lost.
+// there: also when the answer to its commit was lost. It does not run beside tests that drop databases: each makes the server take a
+// checkpoint, after which the store does not trust what the server says of the commit.
 func TestAConnectionLostAnywhere(t *testing.T) {
 	p, address := newProxy(t, postgres.Database(t))
 	var told folded
@@ -82,7 +83,7 @@ func TestAConnectionLostAnywhere(t *testing.T) {
 	require.Zero(t, stats.Duplicates)
 }
 
-// TestASettlementWithoutAnswer loses the connection around the commit of settlements. Each counts once.
+// TestASettlementWithoutAnswer loses the connection around the commit of settlements. Each counts once. As the test above it runs alone.
 func TestASettlementWithoutAnswer(t *testing.T) {
 	p, address := newProxy(t, postgres.Database(t))
 	var told folded

@@ -34,6 +34,7 @@ func TestAnUnknownDialectIsRefused(t *testing.T) {
 
 // TestTwoClaimAtOnce has two replicas claim the same tasks: each is claimed once.
 func TestTwoClaimAtOnce(t *testing.T) {
+	t.Parallel()
 	for name, isolation := range map[string]string{"read committed": "read committed", "serializable": "serializable"} {
 		t.Run(name, func(t *testing.T) {
 			const batches = 60
@@ -78,6 +79,7 @@ func TestTwoClaimAtOnce(t *testing.T) {
 
 // TestTheQuarantineIsBoundedOverAllSlots fills it from many plans, whose entries lie in different slots.
 func TestTheQuarantineIsBoundedOverAllSlots(t *testing.T) {
+	t.Parallel()
 	for _, d := range []pgstore.Dialect{pgstore.Postgres, pgstore.Portable} {
 		t.Run(string(d), func(t *testing.T) {
 			const most, size, all = 32, 100, 90
@@ -104,6 +106,7 @@ func TestTheQuarantineIsBoundedOverAllSlots(t *testing.T) {
 }
 
 func TestEveryTableIsDistributedOnce(t *testing.T) {
+	t.Parallel()
 	url := postgres.Database(t)
 	standIn(t, url)
 	_, _, err := pgstore.Migrate(t.Context(), pgstore.Config{URL: url, Dialect: pgstore.Citus}, true)

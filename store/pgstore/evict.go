@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/dlrloop/dlrloop/store"
 )
@@ -97,14 +98,15 @@ func (s *Store) evict(ctx context.Context, entries []suspect) error {
 			continue // with the first of its slot
 		}
 		slots[e.Slot] = true
-		err := s.writing(ctx, func(tx pgx.Tx) error {
-			done, err := tx.Exec(ctx, evictQuarantine, e.Slot, e.At, e.ID)
-			evicted += int(done.RowsAffected())
+		var done pgconn.CommandTag
+		err := s.writing(ctx, func(tx pgx.Tx) (err error) {
+			done, err = tx.Exec(ctx, evictQuarantine, e.Slot, e.At, e.ID)
 			return err
 		})
 		if err != nil {
 			return fmt.Errorf("evict: %w", err)
 		}
+		evicted += int(done.RowsAffected())
 	}
 	if tell := s.config.Observer.Evicted; tell != nil && evicted > 0 {
 		tell(evicted)

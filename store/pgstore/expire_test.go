@@ -18,6 +18,7 @@ func off(string) store.Policy { return store.Policy{On: store.OnOff} }
 // TestExpiryAndNewsAtOnce has news come of batches that retention is deleting: each is either kept with its batch or
 // starts it anew.
 func TestExpiryAndNewsAtOnce(t *testing.T) {
+	t.Parallel()
 	s := newStore(t, pgstore.Config{URL: postgres.Database(t), Policies: off})
 	var g errgroup.Group
 	for worker := range 8 {
@@ -50,6 +51,7 @@ func TestExpiryAndNewsAtOnce(t *testing.T) {
 
 // TestNewsKeepsABatchThatWasFoundOld: whether the news comes before the deletion or after it, the batch is there then.
 func TestNewsKeepsABatchThatWasFoundOld(t *testing.T) {
+	t.Parallel()
 	const batches = 200
 	s := newStore(t, pgstore.Config{URL: postgres.Database(t), Policies: off})
 	recordAll := func(when time.Time) error {
@@ -81,6 +83,7 @@ func TestNewsKeepsABatchThatWasFoundOld(t *testing.T) {
 // TestABatchOutOfSight ends an expiry after its first transaction, as a crash would: what belongs to the batches is still there and
 // must not be seen, nor be taken for what comes anew.
 func TestABatchOutOfSight(t *testing.T) {
+	t.Parallel()
 	for _, d := range []pgstore.Dialect{pgstore.Postgres, pgstore.Portable} {
 		t.Run(string(d), func(t *testing.T) {
 			url := postgres.Database(t)

@@ -26,6 +26,7 @@ var growing = []string{"batch", "recipient", "report_log", "minute_count", "quar
 // TestNoStatementReadsAWholeTable sends every statement to tables with many rows and asks the planner about each: with the
 // parameters it had, and as it is planned once it has come often.
 func TestNoStatementReadsAWholeTable(t *testing.T) {
+	t.Parallel()
 	address := postgres.Database(t)
 	grow(t, address)
 	for _, d := range []pgstore.Dialect{pgstore.Postgres, pgstore.Portable} {

@@ -31,18 +31,21 @@ const (
 	countAll     = `SELECT (SELECT count(*) FROM batch WHERE first_at IS NOT NULL), (SELECT count(*) FROM recipient)`
 )
 
-// OpenSource opens a database to be copied. One that a replica uses is refused with copying.ErrInUse.
+// errNoStore means that a database to be copied was never served.
+var errNoStore = errors.New("there is no store in this database, and a source is left as it is: give the URL of a database that dlrloop has served")
+
+// OpenSource opens a database to be copied, and changes nothing there: one without a store is refused, and one whose schema is older.
+// One that a replica uses is refused with copying.ErrInUse.
 func OpenSource(ctx context.Context, c Config) (*Source, error) {
-	s, err := openBare(ctx, c)
+	s, err := connectBare(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	source := &Source{store: s}
-	if err := s.refuseUnfinished(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open store: %w", err), source.Close())
-	}
-	if err := s.refuseUsed(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open store: %w", err), source.Close())
+	for _, refuse := range []func(context.Context) error{s.refuseOlder, s.refuseUnfinished, s.refuseUsed} {
+		if err := refuse(ctx); err != nil {
+			return nil, errors.Join(fmt.Errorf("open store: %w", err), source.Close())
+		}
 	}
 	if source.tx, err = s.beginExport(ctx, true); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store: %w", err), source.Close())
@@ -50,28 +53,59 @@ func OpenSource(ctx context.Context, c Config) (*Source, error) {
 	return source, nil
 }
 
-// openBare connects to a database and brings its schema to this version, and does nothing beside what it is asked for.
-func openBare(ctx context.Context, c Config) (*Store, error) {
+// connectBare makes a Store that does nothing beside what it is asked for.
+func connectBare(ctx context.Context, c Config) (*Store, error) {
 	c = c.withDefaults()
 	c.Lanes, c.PoolSize = 0, 2
 	pool, err := newPool(ctx, c, new(gate))
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{config: c, pool: pool}
+	return &Store{config: c, pool: pool}, nil
+}
+
+// openBare is connectBare for a database whose schema is brought to this version, unless c.NoMigrate forbids it.
+func openBare(ctx context.Context, c Config) (*Store, error) {
+	s, err := connectBare(ctx, c)
+	if err != nil {
+		return nil, err
+	}
 	if c.NoMigrate {
-		err = checkSchema(ctx, pool)
+		err = checkSchema(ctx, s.pool)
 	} else {
-		_, _, err = migrateSchema(ctx, pool)
+		_, _, err = migrateSchema(ctx, s.pool)
 	}
 	if err == nil {
-		s.slots, s.salt, err = readMeta(ctx, pool, c.Slots)
+		s.slots, s.salt, err = readMeta(ctx, s.pool, s.config.Slots)
 	}
 	if err != nil {
-		pool.Close()
+		s.pool.Close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// refuseOlder refuses a database whose schema is not of this version, and reads what was fixed when it was made.
+func (s *Store) refuseOlder(ctx context.Context) error {
+	kept, known, err := versions(ctx, s.pool)
+	switch {
+	case err != nil:
+		return err
+	case kept == 0:
+		return errNoStore
+	case kept < known:
+		return fmt.Errorf("the database has schema version %d, this dlrloop copies version %d, and a source is left as it is: run `dlrloop migrate` on it first",
+			kept, known)
+	}
+	var made bool
+	if err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM meta WHERE id = 1)`).Scan(&made); err != nil {
+		return fmt.Errorf("look for a store: %w", err)
+	}
+	if !made {
+		return errNoStore // whoever made the tables got no further
+	}
+	s.slots, s.salt, err = readMeta(ctx, s.pool, s.config.Slots)
+	return err
 }
 
 // refuseUsed refuses a database that a replica uses. What one left that ended without a word is told from one that lives by
@@ -123,7 +157,8 @@ func (s *Store) beginExport(ctx context.Context, alone bool) (pgx.Tx, error) {
 	}
 	statements := []string{unlimited}
 	if alone && !s.config.Dialect.oneSlot() {
-		statements = append(statements, lockAtMost, holdBatches)
+		// The first statement that reads decides what is seen: who writes until the lock is there is seen too.
+		statements = []string{lockAtMost, holdBatches, unlimited}
 	}
 	for _, statement := range statements {
 		if _, err := tx.Exec(ctx, statement); err != nil {

@@ -1,14 +1,19 @@
 package pgstore_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/pgstore"
@@ -29,6 +34,7 @@ func writable(t *testing.T, address string, writes bool) {
 
 // TestAnotherServerTakesOver has the first of two hosts stop taking writes, and the second begin to.
 func TestAnotherServerTakesOver(t *testing.T) {
+	t.Parallel()
 	var hosts, ports, addresses []string
 	for range 2 {
 		u, err := url.Parse(pgtest.Start(t, pgtest.Config{}).Database(t))
@@ -44,7 +50,7 @@ func TestAnotherServerTakesOver(t *testing.T) {
 	both.RawQuery = url.Values{"host": {strings.Join(hosts, ",")}, "port": {strings.Join(ports, ",")}, "sslmode": {"disable"}}.Encode()
 
 	writable(t, addresses[1], false)
-	s := newStore(t, pgstore.Config{URL: both.String()})
+	s := newStore(t, pgstore.Config{URL: both.String(), PoolSize: 1}) // of several, one may be another server's by chance
 	require.NoError(t, s.Record(t.Context(), delivered("before", number(1))))
 	writable(t, addresses[0], false)
 	require.Eventually(t, func() bool { return s.Ready(t.Context()) != nil }, patience, 1)
@@ -57,8 +63,76 @@ func TestAnotherServerTakesOver(t *testing.T) {
 	require.Equal(t, "after", ask[string](t, addresses[1], `SELECT string_agg(batch_id, ',') FROM batch`))
 }
 
+// TestAllSessionsGoWithOne has one session of several find that its server is not the one to use any more: whoever meets it, the others go too.
+func TestAllSessionsGoWithOne(t *testing.T) {
+	t.Parallel()
+	const (
+		readOnly = `IF nextval('met') <= %d THEN RAISE EXCEPTION 'forced' USING ERRCODE = '25006'; END IF`
+		ended    = `IF nextval('met') <= %d THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF`
+	)
+	for name, c := range map[string]struct {
+		table, trouble string
+		times          int
+		dialect        pgstore.Dialect // with Portable nobody asks what became of a commit, which would have them go too
+		says           string
+	}{
+		"a commit, read-only": {"report_log", readOnly, 1, pgstore.Postgres, ""},
+		"a commit, ended":     {"report_log", ended, 1, pgstore.Portable, "no answer to the commit"},
+		"a beat, read-only":   {"replica", readOnly, 1_000_000, pgstore.Postgres, ""}, // some tries are without consequence
+	} {
+		t.Run(name, func(t *testing.T) {
+			address := postgres.Database(t)
+			s := newStore(t, pgstore.Config{URL: address, Dialect: c.dialect})
+			before := openSessions(t, s, address, 4)
+			execute(t, address, `CREATE SEQUENCE met`)
+			execute(t, address, `CREATE FUNCTION meet() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN `+
+				fmt.Sprintf(c.trouble, c.times)+`; RETURN NEW; END $$`)
+			execute(t, address, `CREATE TRIGGER meet BEFORE INSERT OR UPDATE ON `+c.table+` FOR EACH ROW EXECUTE FUNCTION meet()`)
+			if err := s.Record(t.Context(), delivered("batch", number(1))); c.says != "" {
+				require.ErrorContains(t, err, c.says)
+			} else {
+				require.NoError(t, err)
+			}
+			require.Eventually(t, func() bool {
+				return ask[int](t, address, `SELECT count(*) FROM pg_stat_activity WHERE pid = ANY($1)`, before) == 0
+			}, patience, 10*time.Millisecond)
+			require.NoError(t, s.Record(t.Context(), delivered("batch", number(2))))
+		})
+	}
+}
+
+// openSessions has a store need at least so many at once, and returns the processes of those it has then.
+func openSessions(t *testing.T, s *pgstore.Store, address string, least int) (pids []int32) {
+	t.Helper()
+	const ours = ` FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'dlrloop%'`
+	other, err := pgx.Connect(t.Context(), address)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, other.Close(context.WithoutCancel(t.Context()))) }()
+	tx, err := other.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), `LOCK TABLE recipient`)
+	require.NoError(t, err)
+	var g errgroup.Group
+	for range least {
+		g.Go(func() error {
+			if _, err := s.Recipient(t.Context(), key("none"), number(1)); !errors.Is(err, store.ErrNotFound) {
+				return fmt.Errorf("found: %w", err)
+			}
+			return nil
+		})
+	}
+	require.Eventually(t, func() bool {
+		return ask[int](t, address, `SELECT count(*)`+ours+` AND wait_event_type = 'Lock'`) >= least
+	}, patience, time.Millisecond)
+	pids = ask[[]int32](t, address, `SELECT array_agg(pid)`+ours)
+	require.NoError(t, tx.Rollback(t.Context()))
+	require.NoError(t, g.Wait())
+	return pids
+}
+
 // TestAPasswordThatIsWrong is refused with a clear error that does not have it.
 func TestAPasswordThatIsWrong(t *testing.T) {
+	t.Parallel()
 	folder, err := os.MkdirTemp("", "dlrloop-hba-") // PostgreSQL runs as another user, who may not read t.TempDir
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(folder)) })
@@ -77,6 +151,7 @@ func TestAPasswordThatIsWrong(t *testing.T) {
 
 // TestTooManyConnections has a role that may have fewer than the pool. What waits is taken in turn.
 func TestTooManyConnections(t *testing.T) {
+	t.Parallel()
 	address := postgres.Database(t)
 	limited := newRole(t, address, `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public`)
 	u, err := url.Parse(limited)
@@ -90,6 +165,7 @@ func TestTooManyConnections(t *testing.T) {
 
 // TestEveryWayToRunStatements does everything in each of the ways that pgx has, for poolers that do not allow prepared statements.
 func TestEveryWayToRunStatements(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {
 		t.Run(mode, func(t *testing.T) {
 			s := newStore(t, pgstore.Config{URL: postgres.Database(t) + "&default_query_exec_mode=" + mode})
@@ -100,6 +176,7 @@ func TestEveryWayToRunStatements(t *testing.T) {
 
 // TestACommitThatIsNotFoundOut has an unknown outcome where it cannot be asked for. What is repeated then changes nothing.
 func TestACommitThatIsNotFoundOut(t *testing.T) {
+	t.Parallel()
 	p, address := newProxy(t, postgres.Database(t))
 	s := newStore(t, pgstore.Config{URL: address + steady, Lanes: 1, Dialect: pgstore.Portable})
 	require.NoError(t, s.Record(t.Context(), delivered("batch", number(1))))

@@ -82,6 +82,7 @@ func requireKept(t *testing.T, s *pgstore.Store, taken []int) {
 }
 
 func TestAServerThatCrashesUnderLoad(t *testing.T) {
+	t.Parallel()
 	server := pgtest.Start(t, pgtest.Config{Durable: true})
 	s := newStore(t, pgstore.Config{URL: server.Database(t)})
 	l := newLoad(t, s, 8)
@@ -95,7 +96,8 @@ func TestAServerThatCrashesUnderLoad(t *testing.T) {
 	require.NoError(t, s.Ready(t.Context()))
 }
 
-// TestSessionsThatAreEnded has an administrator end all sessions again and again. Nobody is told of it, and nothing is counted twice.
+// TestSessionsThatAreEnded has an administrator end all sessions again and again. Nobody is told of it, and nothing is counted twice. As
+// TestAConnectionLostAnywhere it runs alone.
 func TestSessionsThatAreEnded(t *testing.T) {
 	address := postgres.Database(t)
 	var told folded
@@ -113,6 +115,7 @@ func TestSessionsThatAreEnded(t *testing.T) {
 }
 
 func TestAServerThatHangs(t *testing.T) {
+	t.Parallel()
 	p, address := newProxy(t, postgres.Database(t))
 	s := newStore(t, pgstore.Config{URL: address, StatementTimeout: time.Second})
 	require.NoError(t, s.Record(t.Context(), delivered("batch", number(1))))
@@ -129,6 +132,7 @@ func TestAServerThatHangs(t *testing.T) {
 
 // TestNoStormOnReconnect floods a store whose server closes every connection, and counts how often it is asked for one.
 func TestNoStormOnReconnect(t *testing.T) {
+	t.Parallel()
 	const lanes, pool = 4, 6
 	p, address := newProxy(t, postgres.Database(t))
 	var failed atomic.Int64
@@ -168,6 +172,7 @@ func refuse(t *testing.T, address, sqlstate string, times int) {
 }
 
 func TestWhatTheDatabaseUndoesIsDoneAgain(t *testing.T) {
+	t.Parallel()
 	for _, sqlstate := range []string{"40001", "40P01", "25006"} {
 		t.Run(sqlstate, func(t *testing.T) {
 			address := postgres.Database(t)
@@ -182,6 +187,7 @@ func TestWhatTheDatabaseUndoesIsDoneAgain(t *testing.T) {
 }
 
 func TestAFullDisk(t *testing.T) {
+	t.Parallel()
 	address := postgres.Database(t)
 	refuse(t, address, "53100", 1_000_000)
 	s := newStore(t, pgstore.Config{URL: address, Lanes: 1})
@@ -196,6 +202,7 @@ func TestAFullDisk(t *testing.T) {
 
 // TestADeadlock has another session lock the rows of a commit in the other order.
 func TestADeadlock(t *testing.T) {
+	t.Parallel()
 	address := postgres.Database(t)
 	s := newStore(t, pgstore.Config{URL: address + "&deadlock_timeout=5000&statement_timeout=0"})
 	require.NoError(t, s.Record(t.Context(), delivered("batch", number(1))))
@@ -222,6 +229,7 @@ func TestADeadlock(t *testing.T) {
 
 // TestAStatementThatTakesTooLong has a row locked for longer than the store waits for it.
 func TestAStatementThatTakesTooLong(t *testing.T) {
+	t.Parallel()
 	address := postgres.Database(t)
 	for name, c := range map[string]pgstore.Config{
 		"configured": {URL: address, StatementTimeout: 2 * time.Second},

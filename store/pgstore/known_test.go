@@ -11,6 +11,7 @@ import (
 
 // TestABatchThatAnotherReplicaDeleted is taken as new by one that has seen it before.
 func TestABatchThatAnotherReplicaDeleted(t *testing.T) {
+	t.Parallel()
 	off := func(string) store.Policy { return store.Policy{On: store.OnOff} }
 	url := postgres.Database(t)
 	one, other := newStore(t, pgstore.Config{URL: url, Policies: off}), newStore(t, pgstore.Config{URL: url, Policies: off})

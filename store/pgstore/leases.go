@@ -12,12 +12,20 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-const giveBackLeases = `
+const (
+	// The claim of a lease may be committing still, after whoever wanted it gave up: its rows are locked until that is done.
+	lockLeased = `
+SELECT b.batch_id FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (slot, plan, batch_id)
+JOIN batch b ON b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id
+ORDER BY b.slot, b.plan, b.batch_id FOR UPDATE OF b`
+
+	giveBackLeases = `
 UPDATE batch b SET lease = NULL, lease_until = NULL
 FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (slot, plan, batch_id, lease)
 WHERE b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id AND b.lease = k.lease`
+)
 
-// closeTime is how long Close tries to commit a group that is queued, and to give leases back. Those that it cannot give back
+// closeTime is how long Close tries to commit what is queued, and then to give leases back. Those that it cannot give back
 // end by themselves.
 const closeTime = 5 * time.Second
 
@@ -98,6 +106,9 @@ func (s *Store) endLeases(ctx context.Context, leased []lease) error {
 	}
 	k := keysOf(entries)
 	return s.writing(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, lockLeased, k.slots, k.plans, k.ids); err != nil {
+			return err
+		}
 		_, err := tx.Exec(ctx, giveBackLeases, k.slots, k.plans, k.ids, tokens)
 		return err
 	})

@@ -1,6 +1,7 @@
 package pgstore_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 )
 
 func TestALeaseHoldsForEveryReplica(t *testing.T) {
+	t.Parallel()
 	url := postgres.Database(t)
 	one, other := newStore(t, pgstore.Config{URL: url}), newStore(t, pgstore.Config{URL: url})
 	require.NoError(t, one.Record(t.Context(), delivered("batch", number(1))))
@@ -74,6 +76,42 @@ func TestALateSettlementDoesNotDisturbWhoTookOver(t *testing.T) {
 			require.NoError(t, other.Record(t.Context(), arrives(done)))
 			require.Equal(t, 1, sent())
 			require.Empty(t, claim(hung, at.Add(time.Hour)), "nothing is left to do")
+		})
+	}
+}
+
+// A claim whose COMMIT is on its way while the replica ends is given back too.
+func TestALeaseThatIsBeingTakenIsGivenBack(t *testing.T) {
+	t.Parallel()
+	for _, d := range []pgstore.Dialect{pgstore.Postgres, pgstore.Portable} {
+		t.Run(string(d), func(t *testing.T) {
+			t.Parallel()
+			address := postgres.Database(t)
+			p, through := newProxy(t, address)
+			s, err := pgstore.Open(t.Context(), pgstore.Config{URL: through + steady, Dialect: d})
+			require.NoError(t, err)
+			require.NoError(t, s.Record(t.Context(), delivered("batch", number(1))))
+			held, let := p.holdCommit("SET lease = ")
+			ctx, leave := context.WithCancel(t.Context())
+			claimed, closed := make(chan error, 1), make(chan error, 1)
+			go func() {
+				_, err := s.Claim(ctx, "plan", epoch, time.Hour, 1)
+				claimed <- err
+			}()
+			<-held
+			leave()
+			require.ErrorIs(t, <-claimed, context.Canceled)
+			go func() { closed <- s.Close() }()
+			require.Eventually(t, func() bool {
+				return len(closed) > 0 || ask[bool](t, address,
+					`SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`)
+			}, patience, time.Millisecond)
+			close(let)
+			require.NoError(t, <-closed)
+			next := newStore(t, pgstore.Config{URL: address})
+			claims, err := next.Claim(t.Context(), "plan", epoch, time.Hour, 1)
+			require.NoError(t, err)
+			require.Len(t, claims, 1)
 		})
 	}
 }

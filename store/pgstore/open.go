@@ -83,7 +83,9 @@ type Store struct {
 	published atomic.Pointer[store.Gauges]
 	refreshed sync.WaitGroup // what runs beside the lanes
 
-	commits pace // of commits while they fail
+	commits    pace               // of commits while they fail
+	committing context.Context    // of all commits: Close waits no longer than closeTime for them
+	giveUp     context.CancelFunc // ends committing
 
 	closing  sync.Once
 	closed   atomic.Bool
@@ -139,6 +141,7 @@ func (s *Store) start(ctx context.Context) error {
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop, s.stopping = stop, running.Done()
+	s.committing, s.giveUp = context.WithCancel(context.WithoutCancel(ctx))
 	s.lanes = make([]*store.Committer[recorded], s.config.Lanes)
 	for i := range s.lanes {
 		s.lanes[i] = store.NewCommitter(s.config.Committer, func(r recorded) int { return r.size }, s.commit)
@@ -186,6 +189,9 @@ func (s *Store) Close() error {
 	s.closing.Do(func() {
 		s.closed.Store(true)
 		s.stop()
+		defer s.giveUp()
+		late := time.AfterFunc(closeTime, s.giveUp)
+		defer late.Stop()
 		for _, lane := range s.lanes {
 			lane.Close()
 		}

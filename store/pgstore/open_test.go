@@ -46,6 +46,7 @@ func ask[V any](t *testing.T, url, query string, arguments ...any) V {
 }
 
 func TestReplicasThatStartTogetherMakeTheSchemaOnce(t *testing.T) {
+	t.Parallel()
 	url := pgtest.Start(t, pgtest.Config{}).Database(t)
 	var g errgroup.Group
 	for range 8 {
@@ -64,6 +65,7 @@ func TestReplicasThatStartTogetherMakeTheSchemaOnce(t *testing.T) {
 }
 
 func TestTheNumberOfSlotsIsFixedWhenTheSchemaIsMade(t *testing.T) {
+	t.Parallel()
 	url := postgres.Database(t)
 	for _, slots := range []int{7, 9} {
 		s := newStore(t, pgstore.Config{URL: url, Slots: slots})
@@ -82,6 +84,7 @@ func TestAnURLThatIsNoneIsNotRepeated(t *testing.T) {
 }
 
 func TestReadyOnlyWhileWritable(t *testing.T) {
+	t.Parallel()
 	url := postgres.Database(t)
 	s := newStore(t, pgstore.Config{URL: url})
 	require.NoError(t, s.Ready(t.Context()))

@@ -25,6 +25,8 @@ const (
 	askOutcome = `
 SELECT coalesce(pg_xact_status($1::text::xid8), ''), left(pg_walfile_name(pg_current_wal_lsn()), 8), checkpoint_lsn::text
 FROM pg_control_checkpoint()`
+
+	confirmCommits = `UPDATE replica SET beat = beat WHERE token = $1`
 )
 
 // outcomeTime is how long a commit without an answer is asked after. The session that it was in may still be at it.
@@ -47,11 +49,7 @@ func (s *Store) findOut(m mark, err error) error {
 	if m.id == "" {
 		return err
 	}
-	within := outcomeTime
-	if s.closed.Load() {
-		within = min(within, closeTime)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), within)
+	ctx, cancel := context.WithTimeout(s.committing, outcomeTime)
 	defer cancel()
 	s.pool.Reset() // what the connection was lost of may concern all
 	for ; ctx.Err() == nil; pause(ctx, paceFirst) {
@@ -67,10 +65,28 @@ func (s *Store) findOut(m mark, err error) error {
 		case outcome == "committed" && checkpoint != m.checkpoint:
 			return fmt.Errorf("%w; the server may have crashed since", err)
 		case outcome == "committed":
-			return nil
+			return s.confirm(ctx, err)
 		case outcome == "aborted":
 			return lostError{err}
 		}
 	}
 	return err
+}
+
+// confirm is nil once a commit that was made is where commits are waited for: on disk, and on the servers of
+// synchronous_standby_names. A session may have ended in that wait, or been told to end it. A change that is committed later is
+// later in the server's log and answered when both are there. err is the error of the commit's lost answer.
+func (s *Store) confirm(ctx context.Context, err error) error {
+	var changed pgconn.CommandTag
+	failed := s.write(ctx, func(tx pgx.Tx) (err error) {
+		changed, err = tx.Exec(ctx, confirmCommits, s.replicas.self.token)
+		return err
+	})
+	if failed == nil && changed.RowsAffected() == 0 {
+		failed = errors.New("this replica has no row")
+	}
+	if failed != nil {
+		return fmt.Errorf("%w; it was made, but is not known to be safe: %w", err, failed)
+	}
+	return nil
 }

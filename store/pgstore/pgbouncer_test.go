@@ -81,6 +81,7 @@ func newBouncer(t *testing.T, address string, settings ...string) string {
 }
 
 func TestBehindPgBouncer(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"cache_describe", "describe_exec", "exec", "simple_protocol"} {
 		t.Run(mode, func(t *testing.T) {
 			address := newBouncer(t, postgres.Database(t),
@@ -97,6 +98,7 @@ func TestBehindPgBouncer(t *testing.T) {
 }
 
 func TestAPoolerThatRefusesSettings(t *testing.T) {
+	t.Parallel()
 	address := newBouncer(t, postgres.Database(t))
 	_, err := pgstore.Open(t.Context(), pgstore.Config{URL: address + "&default_query_exec_mode=exec"})
 	require.ErrorContains(t, err, "ignore_startup_parameters = statement_timeout, idle_in_transaction_session_timeout, jit")

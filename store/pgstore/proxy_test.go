@@ -35,6 +35,8 @@ type proxy struct {
 	awaited  net.Conn      // the client that it is the answer for; not nil once COMMIT was sent
 	refusing bool          // new connections are closed at once
 	frozen   chan struct{} // not nil while nothing passes; closed to go on
+	mute     mute
+	hold     hold
 
 	running sync.WaitGroup
 }
@@ -121,6 +123,9 @@ func (p *proxy) pass(direction int, to, from net.Conn) {
 		if p.loses(direction, buffer[:n], to, from) {
 			p.cut()
 			return
+		}
+		if direction == toServer && p.muted(from, buffer[:n]) {
+			n = 0
 		}
 		n, cut := p.may(direction, n)
 		if _, failed := to.Write(buffer[:n]); errors.Join(err, failed) != nil {

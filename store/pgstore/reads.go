@@ -158,7 +158,7 @@ func recipientOf(row pgx.CollectableRow) (*store.Recipient, error) {
 // Recipients lists a batch's recipients by their digits.
 func (s *Store) Recipients(ctx context.Context, key store.BatchKey, q store.RecipientQuery) (page store.Page[*store.Recipient], err error) {
 	defer func() { err = s.readError(err) }()
-	after, err := decodePlace("recipients", q.Cursor)
+	after, err := decodePlace(recipientsList, q.Cursor)
 	if err != nil {
 		return page, err
 	}
@@ -179,7 +179,7 @@ func (s *Store) Recipients(ctx context.Context, key store.BatchKey, q store.Reci
 	}
 	for i, f := range all {
 		if i == q.Size() {
-			page.Next = place{List: "recipients", ID: all[i-1].Digits}.encode()
+			page.Next = place{List: recipientsList, ID: all[i-1].Digits}.encode()
 			break
 		}
 		r, err := decodeRecipient(f.Row, f.Digits)
@@ -205,11 +205,11 @@ func (s *Store) inStatus(ctx context.Context, key store.BatchKey, q store.Recipi
 	}
 	chosen, looked := all[:len(all)-1], all[len(all)-1]
 	if looked.Looked == maxLooked {
-		page.Next = place{List: "recipients", ID: looked.Reached}.encode()
+		page.Next = place{List: recipientsList, ID: looked.Reached}.encode()
 	}
 	for i, f := range chosen {
 		if i == q.Size() {
-			page.Next = place{List: "recipients", ID: *chosen[i-1].Digits}.encode()
+			page.Next = place{List: recipientsList, ID: *chosen[i-1].Digits}.encode()
 			break
 		}
 		r, err := decodeRecipient(f.Row, *f.Digits)

@@ -1,7 +1,6 @@
 package pgstore
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -68,8 +67,11 @@ func (st *step) save(ctx context.Context, conn *pgx.Conn) error {
 		}
 		return committed
 	})
-	if err := cmp.Or(st.send(ctx, conn, &queue), committed); err != nil {
+	if err := st.send(ctx, conn, &queue); err != nil {
 		return fmt.Errorf("save: %w", err)
+	}
+	if committed != nil {
+		return fmt.Errorf("save: %w", committed)
 	}
 	return nil
 }

@@ -28,6 +28,7 @@ func newVersion(t *testing.T, address string) int64 {
 }
 
 func TestMigrateMakesTheSchemaOnce(t *testing.T) {
+	t.Parallel()
 	address := newEmpty(t)
 	from, to, err := pgstore.Migrate(t.Context(), pgstore.Config{URL: address, Slots: 7, NoMigrate: true}, false)
 	require.NoError(t, err)
@@ -42,6 +43,7 @@ func TestMigrateMakesTheSchemaOnce(t *testing.T) {
 }
 
 func TestANewerSchemaIsRefused(t *testing.T) {
+	t.Parallel()
 	address := postgres.Database(t)
 	execute(t, address, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)`)
 	for _, c := range []pgstore.Config{{URL: address}, {URL: address, NoMigrate: true}} {
@@ -55,6 +57,7 @@ func TestANewerSchemaIsRefused(t *testing.T) {
 }
 
 func TestAnOlderSchemaIsLeftAloneOnDemand(t *testing.T) {
+	t.Parallel()
 	address := newEmpty(t)
 	_, err := pgstore.Open(t.Context(), pgstore.Config{URL: address, NoMigrate: true})
 	require.ErrorContains(t, err, "the database has schema version 0")
@@ -68,6 +71,7 @@ func TestAnOlderSchemaIsLeftAloneOnDemand(t *testing.T) {
 
 // TestAFailedMigrationChangesNothing has a table in the way of the last that the first version makes.
 func TestAFailedMigrationChangesNothing(t *testing.T) {
+	t.Parallel()
 	address := newEmpty(t)
 	execute(t, address, `CREATE TABLE quarantine (notes text)`)
 	from, to, err := pgstore.Migrate(t.Context(), pgstore.Config{URL: address}, false)
@@ -83,6 +87,7 @@ func TestAFailedMigrationChangesNothing(t *testing.T) {
 
 // TestALockOfADeadStarterExpires has the lock of the migrations as somebody leaves it who is killed.
 func TestALockOfADeadStarterExpires(t *testing.T) {
+	t.Parallel()
 	address := newEmpty(t)
 	execute(t, address, `CREATE TABLE goose_lock (lock_id bigint PRIMARY KEY, locked boolean NOT NULL, locked_at timestamptz, locked_by text,
 		lease_expires_at timestamptz, updated_at timestamptz)`)
@@ -109,6 +114,7 @@ func newRole(t *testing.T, address string, grants ...string) string {
 }
 
 func TestARoleThatMayNotChangeTheSchema(t *testing.T) {
+	t.Parallel()
 	address := postgres.Database(t)
 	execute(t, address, `REVOKE CREATE ON SCHEMA public FROM PUBLIC`)
 	limited := newRole(t, address, `GRANT USAGE ON SCHEMA public`, `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public`)

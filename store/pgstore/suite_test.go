@@ -18,23 +18,27 @@ import (
 
 var postgres = pgtest.Shared{Config: pgtest.Config{Prepare: makeSchema}}
 
-func TestMain(m *testing.M) { os.Exit(postgres.Run(m)) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "4"); err != nil { // many tests wait more than they work
+		panic(err)
+	}
+	os.Exit(postgres.Run(m))
+}
 
 func makeSchema(ctx context.Context, url string) error {
-	s, err := pgstore.Open(ctx, pgstore.Config{URL: url})
-	if err != nil {
-		return err
-	}
-	return s.Close()
+	_, _, err := pgstore.Migrate(ctx, pgstore.Config{URL: url}, false)
+	return err
 }
 
 // TestStore runs the whole suite. Left to the long form are that of Citus, whose statements are those of Portable but for the claim, and three
 // quarters of the model's histories: each is hundreds of transactions, and boltstore runs them all.
 func TestStore(t *testing.T) {
+	t.Parallel()
 	dialects := []pgstore.Dialect{pgstore.Postgres, pgstore.Portable}
 	if os.Getenv("DLRLOOP_LONG") != "" {
 		dialects = append(dialects, pgstore.Citus)
-	} else {
+	} else { // no other test that draws runs beside this one
 		checks := flag.Lookup("rapid.checks").Value.String()
 		require.NoError(t, flag.Set("rapid.checks", "25"))
 		t.Cleanup(func() { require.NoError(t, flag.Set("rapid.checks", checks)) })

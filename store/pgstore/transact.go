@@ -39,20 +39,11 @@ func (e unknownError) Unwrap() error { return e.error }
 
 func (e unknownError) Error() string { return "no answer to the commit: " + e.error.Error() }
 
-// commitTime is how long a commit may take, with everything that is tried again. What is not known to be done by then is answered
-// as failed.
-func (s *Store) commitTime() time.Duration {
-	if s.closed.Load() {
-		return closeTime
-	}
-	return 2 * s.config.StatementTimeout
-}
-
 // transact runs the transaction of a group, again when it was surely undone and that may end. When the answer to its COMMIT was lost it finds
-// out what became of it.
+// out what became of it. What is not known to be done after twice the time of a statement is answered as failed.
 func (s *Store) transact(group []recorded) (*step, error) {
 	begin, failing := time.Now(), s.commits.at() > 0
-	ctx, cancel := context.WithTimeout(context.Background(), s.commitTime())
+	ctx, cancel := context.WithTimeout(s.committing, 2*s.config.StatementTimeout)
 	defer cancel()
 	for try := 1; ; {
 		st := newStep(s, group)
@@ -96,7 +87,7 @@ func (s *Store) runStep(ctx context.Context, st *step) error {
 		st.fold()
 		if err = st.save(ctx, conn); err == nil {
 			s.known.add(st.batches)
-			return nil
+			return waited(conn)
 		}
 		if conn.IsClosed() || conn.PgConn().TxStatus() == outside {
 			return committing(err)
@@ -123,7 +114,7 @@ func (s *Store) write(ctx context.Context, change func(pgx.Tx) error) error {
 	tx, err := conn.BeginTx(ctx, s.config.Dialect.options())
 	if err == nil {
 		if err = change(s.config.Dialect.within(tx)); err == nil && !conn.Conn().IsClosed() {
-			return committing(tx.Commit(ctx))
+			return cmp.Or(committing(tx.Commit(ctx)), waited(conn.Conn()))
 		}
 		_ = tx.Rollback(ctx) // a connection that cannot is closed
 	}
@@ -142,6 +133,16 @@ func committing(err error) error {
 		return err
 	}
 	return unknownError{err}
+}
+
+// waited is an unknownError when a commit on the connection is answered although the servers that it was to wait for may not
+// have it.
+func waited(conn *pgx.Conn) error {
+	if _, short := conn.PgConn().CustomData()[waitCutShortKey]; !short {
+		return nil
+	}
+	delete(conn.PgConn().CustomData(), waitCutShortKey)
+	return unknownError{errWaitCutShort}
 }
 
 // ended reports whether an error of the server was the last of its session.
@@ -175,8 +176,11 @@ func unfit(err error) bool {
 }
 
 // renew replaces all connections after one of them has shown that its server is not the one to use any more: it went, or it
-// takes no writes since another took over.
+// takes no writes since another took over. That a new one cannot be made says nothing of those that are there.
 func (s *Store) renew(err error) {
+	if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting {
+		return
+	}
 	refused, ok := errors.AsType[*pgconn.PgError](err)
 	if _, lost := errors.AsType[lostError](err); lost || ok && (ended(refused) || refused.Code == readOnlyCode) {
 		s.pool.Reset()

@@ -91,7 +91,7 @@ func boot(ctx context.Context, config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	folder, err := newFolder(config.Folder, account)
+	folder, err := newFolder(config.place(), account)
 	if err != nil {
 		return nil, fmt.Errorf("make the server's folder: %w", err)
 	}
@@ -110,12 +110,20 @@ func boot(ctx context.Context, config Config) (*Server, error) {
 	return s, nil
 }
 
+// place is where the server's folder is made.
+func (c Config) place() string {
+	if c.Folder != "" {
+		return c.Folder
+	}
+	if folder := memory(room); folder != "" && !c.Durable {
+		return folder
+	}
+	return os.TempDir()
+}
+
 // newFolder makes a folder for the account alone, whose path is short enough for a socket in it.
 func newFolder(in string, a account) (string, error) {
 	const longest = 80 // of the 103 bytes that macOS allows, the socket's name needs 14
-	if in == "" {
-		in = os.TempDir()
-	}
 	in, err := filepath.Abs(in)
 	if err != nil {
 		return "", err

@@ -2,6 +2,7 @@ package pgtest
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -81,6 +82,14 @@ func segments(t *testing.T) []string {
 	return ids
 }
 
+func TestOnlyWhatMayBeLostIsInMemory(t *testing.T) {
+	assert.Equal(t, cmp.Or(memory(room), os.TempDir()), Config{}.place())
+	assert.Equal(t, os.TempDir(), Config{Durable: true}.place())
+	assert.Equal(t, "/chosen", Config{Folder: "/chosen"}.place())
+}
+
+func TestTooLittleMemoryIsNotUsed(t *testing.T) { assert.Empty(t, memory(1<<62)) }
+
 func TestSettings(t *testing.T) {
 	s := Start(t, Config{Settings: map[string]string{"default_transaction_isolation": "serializable", "work_mem": "5MB"}})
 	connection := connect(t, s.Database(t))
@@ -95,8 +104,7 @@ func TestServerThatDoesNotStartSaysWhy(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(temporary)) })
 	require.NoError(t, os.Chmod(temporary, 0o711)) // root's server runs as another user
-	t.Setenv("TMPDIR", temporary)
-	_, err = boot(t.Context(), Config{Settings: map[string]string{"max_connections": "many"}})
+	_, err = boot(t.Context(), Config{Folder: temporary, Settings: map[string]string{"max_connections": "many"}})
 	require.ErrorContains(t, err, "postgres ended")
 	assert.ErrorContains(t, err, `invalid value for parameter "max_connections": "many"`)
 	left, err := os.ReadDir(temporary)

@@ -32,8 +32,9 @@ type Config struct {
 	// Durable has a commit wait for the disk, as in production: for tests that kill the server. It says nothing to
 	// the server that DLRLOOP_TEST_POSTGRES names.
 	Durable bool
-	// Folder is where the server's folder is made; default the system's for temporary files, which is also used when the path
-	// is too long for a socket. The account that PostgreSQL runs as must be allowed to reach it.
+	// Folder is where the server's folder is made; default memory, where the system has a folder with room that is kept there and
+	// Durable is not asked for, else the system's for temporary files. When the path is too long for a socket it is /tmp. The
+	// account that PostgreSQL runs as must be allowed to reach it.
 	Folder string
 	// Settings are more of postgresql.conf, by name. On a server that DLRLOOP_TEST_POSTGRES names they are set for
 	// each database, which only a session's settings can be.

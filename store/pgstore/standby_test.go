@@ -1,0 +1,75 @@
+package pgstore_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/store/pgstore"
+	"github.com/dlrloop/dlrloop/store/pgstore/pgtest"
+)
+
+// TestWithoutTheStandbyNothingIsAcknowledged has commits wait for a standby that is not there. However that wait ends, the commit
+// is on one server alone.
+func TestWithoutTheStandbyNothingIsAcknowledged(t *testing.T) {
+	t.Parallel()
+	const waiting = `pg_stat_activity WHERE wait_event = 'SyncRep'`
+	for name, c := range map[string]struct {
+		timeout time.Duration
+		end     string // what an administrator does to the sessions that wait
+	}{
+		"the time is over":      {timeout: time.Second},
+		"the session is ended":  {end: `SELECT count(pg_terminate_backend(pid)) FROM ` + waiting},
+		"the wait is cut short": {end: `SELECT count(pg_cancel_backend(pid)) FROM ` + waiting},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			address := pgtest.Start(t, pgtest.Config{}).Database(t)
+			s := newStore(t, pgstore.Config{URL: address, StatementTimeout: c.timeout})
+			require.NoError(t, s.Record(t.Context(), delivered("batch", number(1))))
+			execute(t, address, `ALTER SYSTEM SET synchronous_standby_names = 'nobody'`)
+			execute(t, address, `SELECT pg_reload_conf()`)
+			require.Eventually(t, func() bool { // the beats of the replica wait
+				return ask[bool](t, address, `SELECT EXISTS (SELECT FROM `+waiting+`)`)
+			}, patience, time.Millisecond)
+			answer := make(chan error, 1)
+			go func() { answer <- s.Record(t.Context(), delivered("batch", number(2))) }()
+			for len(answer) == 0 {
+				if c.end == "" {
+					break
+				}
+				ask[int](t, address, c.end)
+			}
+			require.Error(t, <-answer)
+			execute(t, address, `ALTER SYSTEM RESET synchronous_standby_names`)
+			execute(t, address, `SELECT pg_reload_conf()`)
+			require.Eventually(t, func() bool { return s.Record(t.Context(), delivered("batch", number(2))) == nil }, patience, time.Millisecond)
+			require.Equal(t, 2, state(t, s).Recipients)
+		})
+	}
+}
+
+// TestSynchronousCommitStaysOn changes the server's configuration under sessions that are there.
+func TestSynchronousCommitStaysOn(t *testing.T) {
+	t.Parallel()
+	address := pgtest.Start(t, pgtest.Config{Durable: true}).Database(t)
+	s := newStore(t, pgstore.Config{URL: address})
+	for _, statement := range []string{
+		`CREATE TABLE seen (setting text)`,
+		`CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			INSERT INTO seen SELECT current_setting('synchronous_commit'); RETURN NEW; END $$`,
+		`CREATE TRIGGER see BEFORE INSERT ON report_log FOR EACH ROW EXECUTE FUNCTION see()`,
+		`ALTER SYSTEM SET synchronous_commit = off`,
+		`SELECT pg_reload_conf()`,
+	} {
+		execute(t, address, statement)
+	}
+	for n := 1; ; n++ { // as long as a session may take to hear of it
+		require.NoError(t, s.Record(t.Context(), delivered("batch", number(n))))
+		if n > 20 && ask[string](t, address, `SHOW synchronous_commit`) == "off" {
+			break
+		}
+	}
+	require.Equal(t, "on", ask[string](t, address, `SELECT string_agg(DISTINCT setting, ' ') FROM seen`))
+}
