@@ -29,7 +29,7 @@ func parsePlace(flag, given string) (copyPlace, error) {
 	case found && kind == "bolt" && where != "":
 		return copyPlace{folder: where}, nil
 	case found && kind == "postgres" && strings.HasPrefix(where, "//"):
-		return copyPlace{url: given}, nil
+		return databasePlace(flag, given)
 	case found && kind == "postgres" && strings.HasPrefix(where, "@"):
 		content, err := readFile(where[1:])
 		if err != nil {
@@ -39,11 +39,18 @@ func parsePlace(flag, given string) (copyPlace, error) {
 		if where == "" {
 			return copyPlace{}, usageError{fmt.Errorf("%s: the file is empty", flag)}
 		}
-		return copyPlace{url: where}, nil
+		return databasePlace(flag, where)
 	case found && kind == "postgres" && where != "":
-		return copyPlace{url: where}, nil
+		return databasePlace(flag, where)
 	}
 	return copyPlace{}, usageError{fmt.Errorf("%s must be bolt:FOLDER, postgres:URL or postgres:@FILE", flag)}
+}
+
+func databasePlace(flag, url string) (copyPlace, error) {
+	if _, err := config.ReadDatabase(config.Secret(url), environ()); err != nil {
+		return copyPlace{}, usageError{fmt.Errorf("%s: %w", flag, err)}
+	}
+	return copyPlace{url: url}, nil
 }
 
 // String names the place without a password.

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dlrloop/dlrloop/config"
+	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
 // The exit codes. A supervisor need not start again what ended with exitUsage: no restart mends it.
@@ -70,6 +71,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case errors.As(err, &problems):
 		fmt.Fprintln(stderr, err)
 		fmt.Fprintln(stderr, `dlrloop: the configuration is wrong; "dlrloop check" shows the lines`)
+		return exitUsage
+	case errors.Is(err, pgstore.ErrURL): // what the check of the configuration does not know of
+		fmt.Fprintf(stderr, "dlrloop: %s\n", err)
 		return exitUsage
 	case !started || errors.As(err, new(usageError)):
 		fmt.Fprintf(stderr, "dlrloop: %s\nSee \"%s --help\".\n", err, command.CommandPath())

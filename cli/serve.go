@@ -46,7 +46,7 @@ func serve(ctx context.Context, path string, stderr io.Writer) error {
 	server.Tune(int64(c.Public.Memory))
 	log := newLogger(c.Log, stderr)
 	for _, w := range c.Warnings {
-		log.WarnContext(ctx, "configuration", slog.String("warning", w.Error()))
+		ofReplica(c, log).WarnContext(ctx, "configuration", slog.String("warning", w.Error()))
 	}
 	reloads, stop := hangups(ctx)
 	defer stop()
@@ -62,6 +62,14 @@ func serve(ctx context.Context, path string, stderr io.Writer) error {
 	}
 	context.AfterFunc(ctx, func() { notify(log, daemon.SdNotifyStopping) })
 	return s.Run(ctx)
+}
+
+// ofReplica is the log before the server is there, which then names the replica itself. A name that it is to draw is not known yet.
+func ofReplica(c *config.Config, log *slog.Logger) *slog.Logger {
+	if c.Store.Driver != config.DriverPostgres || c.Replica == "" {
+		return log
+	}
+	return log.With(slog.String("replica", c.Replica))
 }
 
 // hangups gives a value for each SIGHUP until stop is called; several that come at once may be one.

@@ -59,7 +59,17 @@ func kept(s config.Store) string {
 	if s.Dialect != config.DialectPostgres {
 		kind = " (" + s.Dialect + ")"
 	}
-	return fmt.Sprintf("postgres%s with up to %s; a start %s", kind, count(s.PoolSize, "connection"), how)
+	return fmt.Sprintf("postgres%s %s; up to %s; a start %s", kind, database(s.URL), count(s.PoolSize, "connection"), how)
+}
+
+// database tells where a database is, as db.example:5432/dlrloop. It was understood when it was loaded.
+func database(url config.Secret) string {
+	d, err := config.ReadDatabase(url, environ())
+	if err != nil {
+		return err.Error()
+	}
+	as := cmp.Or(d.User, "the user of the system")
+	return fmt.Sprintf("at %s/%s as %s, sslmode %s", strings.Join(d.Hosts, ","), cmp.Or(d.Name, d.User), as, d.SSLMode)
 }
 
 func origin(p config.Plan) string {

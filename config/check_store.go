@@ -61,11 +61,10 @@ func (l *loading) checkPostgres(s Store) {
 	if s.URLFile != "" && !l.inEnvironment(key) {
 		key = "store.url_file"
 	}
-	switch d, understood := readDatabase(s.URL); {
-	case !understood:
-		l.problem(key, "does not say where a database is; write postgres://user:password@host:5432/database?sslmode=verify-full, "+
-			"with %%40 for an @ in the password and the like, or host=… dbname=… user=… password=…")
-	case !d.verified():
+	switch d, err := ReadDatabase(s.URL, l.environ); {
+	case err != nil:
+		l.problem(key, "%s", err)
+	case !d.Verified():
 		l.warn(key, "whoever is between here and the database can read or change everything; add sslmode=verify-full, and "+
 			"sslrootcert=FILE where the database's certificate is not from a public authority")
 	}

@@ -60,6 +60,7 @@ type loading struct {
 	source    source
 	variables map[string]string // DLRLOOP_ variables that are set and not empty
 	path      string            // $DLRLOOP_CONFIG
+	environ   []string          // all of it: that of a database's programs counts too
 	faulty    []string          // keys that could not be read: none need tell that they are missing
 	broken    bool              // the file cannot be read or is no YAML: there is nothing to check
 	problems  Problems
@@ -67,7 +68,7 @@ type loading struct {
 }
 
 func newLoading(environ []string) *loading {
-	l := &loading{config: Default(), source: newSource("", nil)}
+	l := &loading{config: Default(), source: newSource("", nil), environ: environ}
 	l.variables, l.path = variables(environ)
 	return l
 }

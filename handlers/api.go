@@ -30,13 +30,17 @@ func (a *ask) batch() store.BatchKey {
 	return store.BatchKey{Plan: a.segment("plan"), BatchID: a.segment("id")}
 }
 
-// failed says what was tried when the store failed. A cursor of no earlier page is the caller's fault; it is not repeated, since it
-// may hold somebody's number and errors are logged.
+// failed says what was tried when the store failed: a fault of the store's, which passes, and none of this program's own. A cursor of no
+// earlier page is the caller's fault; it is not repeated, since it may hold somebody's number and errors are logged.
 func failed(tried string, err error) error {
 	if errors.Is(err, store.ErrCursor) {
 		return badParameter("cursor", "not of an earlier page of this list", "its next_cursor")
 	}
-	return fmt.Errorf("%s: %w", tried, err)
+	tries := fmt.Errorf("%s: %w", tried, err)
+	if problemOf(tries).kind != kindInternal {
+		return tries
+	}
+	return &problem{kind: kindUnavailable, detail: "the store failed, the log says how; the same call will do later", cause: tries}
 }
 
 // failedBatch is failed for what was tried with one batch.

@@ -2,7 +2,9 @@ package handlers
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -60,7 +62,7 @@ func TestReadsOfAStoreThatFails(t *testing.T) {
 		status int
 		slug   string
 	}{
-		"failing":  {storetest.NotApplied, errors.New("input/output error on disk 7"), http.StatusInternalServerError, "internal"},
+		"failing":  {storetest.NotApplied, errors.New("input/output error on disk 7"), http.StatusServiceUnavailable, "unavailable"},
 		"busy":     {storetest.NotApplied, store.ErrBusy, http.StatusServiceUnavailable, "busy"},
 		"closed":   {storetest.NotApplied, store.ErrClosed, http.StatusServiceUnavailable, "busy"},
 		"stuck":    {storetest.Stuck, nil, http.StatusServiceUnavailable, "busy"},
@@ -122,6 +124,21 @@ func TestReadsWhoseSecondHalfFails(t *testing.T) {
 	}
 	failing.Fail(storetest.Read, storetest.NotApplied, store.ErrBusy, 1)
 	require.Equal(t, http.StatusServiceUnavailable, s.requeue(t, `{"all": true}`).StatusCode)
+	for _, asked := range []string{`{"plan": "acme-eu", "batch_id": "` + batchDead + `"}`, `{"all": true}`} {
+		failing.Fail(storetest.Requeue, storetest.NotApplied, errors.New("input/output error"), 1)
+		a := s.requeue(t, asked)
+		require.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
+		require.Contains(t, decodeProblem(t, a).Type, "#unavailable")
+		failing.Heal()
+	}
+}
+
+// Not every error under a read is the store's: an answer that cannot be written is a fault of this program's.
+func TestAFaultOfOursIsNoneOfTheStore(t *testing.T) {
+	require.Equal(t, kindInternal, problemOf(fmt.Errorf("encode the answer: %w", errors.New("unsupported value"))).kind)
+	require.Equal(t, kindUnavailable, problemOf(failed("list", errors.New("no connection"))).kind)
+	require.Equal(t, kindBusy, problemOf(failed("list", context.DeadlineExceeded)).kind)
+	require.Equal(t, kindNotFound, problemOf(failed("list", store.ErrNotFound)).kind)
 }
 
 // Whatever is asked for, the log never shows a whole number.

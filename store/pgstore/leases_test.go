@@ -91,6 +91,10 @@ func TestALeaseThatIsBeingTakenIsGivenBack(t *testing.T) {
 			s, err := pgstore.Open(t.Context(), pgstore.Config{URL: through + steady, Dialect: d})
 			require.NoError(t, err)
 			require.NoError(t, s.Record(t.Context(), delivered("batch", number(1))))
+			execute(t, address, `CREATE TABLE given (back bool)`)
+			execute(t, address, `CREATE FUNCTION give() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+				INSERT INTO given VALUES (true); RETURN NULL; END $$`)
+			execute(t, address, `CREATE TRIGGER give AFTER UPDATE ON batch FOR EACH STATEMENT EXECUTE FUNCTION give()`)
 			held, let := p.holdCommit("SET lease = ")
 			ctx, leave := context.WithCancel(t.Context())
 			claimed, closed := make(chan error, 1), make(chan error, 1)
@@ -103,8 +107,8 @@ func TestALeaseThatIsBeingTakenIsGivenBack(t *testing.T) {
 			require.ErrorIs(t, <-claimed, context.Canceled)
 			go func() { closed <- s.Close() }()
 			require.Eventually(t, func() bool {
-				return len(closed) > 0 || ask[bool](t, address,
-					`SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`)
+				return ask[bool](t, address, `SELECT EXISTS (SELECT FROM given) OR
+					EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`)
 			}, patience, time.Millisecond)
 			close(let)
 			require.NoError(t, <-closed)
