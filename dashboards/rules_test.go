@@ -164,13 +164,14 @@ func find(metrics map[string]metric, series string) (metric, bool) {
 
 var (
 	selector = regexp.MustCompile(`([a-zA-Z_:][\w:]*)(?:\{([^}]*)\})?`)
+	ranges   = regexp.MustCompile(`\[[^\]]*\]`)
 	matcher  = regexp.MustCompile(`(\w+)(?:=~|!~|!=|=)"([^"]*)"`)
 )
 
 // selects checks that every series and label in PromQL exists.
 func selects(t *testing.T, metrics map[string]metric, recorded []string, promQL string) {
 	t.Helper()
-	for _, s := range selector.FindAllStringSubmatch(promQL, -1) {
+	for _, s := range selector.FindAllStringSubmatch(ranges.ReplaceAllString(promQL, ""), -1) {
 		switch {
 		case strings.Contains(s[1], ":"):
 			assert.Contains(t, recorded, s[1], "recorded")

@@ -33,7 +33,7 @@ func dlrloop(t *testing.T, arguments ...string) (string, error) {
 	binary, err := os.Executable()
 	require.NoError(t, err)
 	c := exec.CommandContext(t.Context(), binary, arguments...)
-	c.Env = append(os.Environ(), beDlrloop+"=1")
+	c.Env = append(os.Environ(), beDlrloop+"=1", "GORACE=atexit_sleep_ms=0") // with the race detector it would end a second later
 	said, err := c.CombinedOutput()
 	return string(said), err
 }

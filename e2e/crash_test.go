@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"testing"
 	"time"
 
@@ -32,7 +31,7 @@ var kinds = []string{"per_recipient", "per_recipient_final", "full", "summary"}
 // account.
 func TestCrash(t *testing.T) {
 	kills := 5
-	if os.Getenv("DLRLOOP_LONG") != "" {
+	if long() {
 		kills = 25
 	}
 	seed := uint64(time.Now().UnixNano())

@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -28,7 +29,15 @@ var postgres = pgtest.Shared{Config: pgtest.Config{Durable: true}}
 
 func TestMain(m *testing.M) { os.Exit(build(m)) }
 
+// long is the form with more kills, and more that is waited for.
+func long() bool { return os.Getenv("DLRLOOP_LONG") != "" }
+
 func build(m *testing.M) int {
+	// What runs side by side waits more than it computes: for leases and beats to end, and for Prometheus to scrape.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	folder, err := os.MkdirTemp("", "dlrloop-e2e-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

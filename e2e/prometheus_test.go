@@ -19,6 +19,7 @@ import (
 // TestPrometheus has Prometheus scrape the demo, as somebody does who looks at dlrloop for the first time, and asks it all that the
 // dashboards and the rules ask. Nothing may fail, and nothing that the demo has figures for may stay empty.
 func TestPrometheus(t *testing.T) {
+	t.Parallel()
 	demo := startDemo(t)
 	classic := startPrometheus(t, demo.private)
 	native := startPrometheus(t, demo.private, nativeHistograms)

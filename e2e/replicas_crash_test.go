@@ -3,7 +3,6 @@ package e2e
 import (
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"testing"
 	"time"
 
@@ -15,8 +14,7 @@ import (
 func TestReplicasCrash(t *testing.T) {
 	t.Parallel()
 	replicas, databases := 4, 1 // to be killed
-	long := os.Getenv("DLRLOOP_LONG") != ""
-	if long {
+	if long() {
 		replicas, databases = 25, 6
 	}
 	seed := uint64(time.Now().UnixNano())
@@ -34,7 +32,7 @@ func TestReplicasCrash(t *testing.T) {
 		if len(c.running()) == 0 {
 			c.start()
 		}
-		if long {
+		if long() {
 			c.sending(10) // it takes a while until one that was killed may send again
 		}
 		c.progress(50 + random.IntN(500))
