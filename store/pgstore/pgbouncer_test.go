@@ -82,7 +82,7 @@ func newBouncer(t *testing.T, address string, settings ...string) string {
 
 func TestBehindPgBouncer(t *testing.T) {
 	t.Parallel()
-	for _, mode := range []string{"cache_describe", "describe_exec", "exec", "simple_protocol"} {
+	for _, mode := range []string{"cache_describe", "exec", "simple_protocol"} {
 		t.Run(mode, func(t *testing.T) {
 			address := newBouncer(t, postgres.Database(t),
 				"ignore_startup_parameters = statement_timeout, idle_in_transaction_session_timeout, jit")
