@@ -142,7 +142,7 @@ func (r *registration) lines(c *gin.Context) error {
 }
 
 // moveDeadlines gives the next batch its time to arrive and to be recorded: a body that keeps coming may take longer than
-// the server has for one. While a handler works net/http reads on, and a deadline that passes looks as if the caller had left.
+// the server has for one.
 func (r *registration) moveDeadlines() {
 	// A connection that knows no deadlines is one of a test.
 	_ = r.connection.SetReadDeadline(time.Now().Add(2 * r.config.Patience))

@@ -24,7 +24,6 @@ type bodies struct {
 	budget   budget
 	patience time.Duration // how long a body waits for room
 	timeout  time.Duration // for a body to arrive, or to stand still; one that moves gets more
-	after    time.Duration // how long the connection is needed once the body is there
 	shed     int           // status of the answer when there is no room
 }
 
@@ -56,7 +55,10 @@ func (in *intake) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		}
 		return nil, err
 	}
-	in.leaveTime(connection, begun, deadline)
+	if time.Since(begun) > time.Second {
+		// A server's time to write counts from the head of the request; the few bytes of an answer need none.
+		_ = connection.SetWriteDeadline(time.Time{})
+	}
 	return body, nil
 }
 
@@ -65,19 +67,6 @@ func earlier(a, b time.Time) time.Time {
 		return a
 	}
 	return b
-}
-
-// leaveTime sees to it that deadlines for the body do not end what comes after it. While the handler works, net/http reads
-// on: a deadline that passes then looks as if the caller had left. A server's time to write counts from the head of the
-// request; the few bytes of an answer need none.
-func (in *intake) leaveTime(connection *http.ResponseController, begun, deadline time.Time) {
-	now := time.Now()
-	if deadline.Sub(now) < in.after {
-		_ = connection.SetReadDeadline(now.Add(in.after))
-	}
-	if now.Sub(begun) > time.Second {
-		_ = connection.SetWriteDeadline(time.Time{})
-	}
 }
 
 // unpack decompresses a body; packed is then what came, else nil. It goes by the body, not by Content-Encoding, which

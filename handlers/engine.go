@@ -9,7 +9,8 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// newEngine makes the engine of one listener. A panic in a handler is logged and answered as a problem of the kind given.
+// newEngine makes the engine of one listener, whose handlers do not depend on the caller's connection: see detach. A panic in a handler
+// is logged and answered as a problem of the kind given.
 func newEngine(f failures, panics kind, trustedProxies []string) (*gin.Engine, error) {
 	gin.SetMode(gin.ReleaseMode) // gin keeps it for the process; any other mode prints to stdout
 	e := gin.New()
@@ -19,7 +20,7 @@ func newEngine(f failures, panics kind, trustedProxies []string) (*gin.Engine, e
 	if err := e.SetTrustedProxies(trustedProxies); err != nil {
 		return nil, fmt.Errorf("trusted_proxies: %w", err)
 	}
-	e.Use(recovery(f, panics))
+	e.Use(detached, recovery(f, panics))
 	e.NoMethod(func(c *gin.Context) {
 		f.fail(c, &problem{kind: kindMethod, detail: "allowed: " + c.Writer.Header().Get("Allow")})
 	})

@@ -27,7 +27,7 @@ type said struct {
 func (p *passage) ask(tail string) (*said, error) {
 	key := p.plan.ID + "\n" + string(p.token[:]) + "\n" + tail
 	answer, err, _ := p.questions.Do(key, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(p.r.Context()), p.config.Timeout)
+		ctx, cancel := detach(p.r.Context(), p.config.Timeout)
 		defer cancel()
 		return p.askOnce(ctx, tail)
 	})

@@ -19,7 +19,7 @@ func (p *passage) takeFeedback() error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(p.r.Context(), p.config.Patience)
+	ctx, cancel := detach(p.r.Context(), p.config.Patience)
 	defer cancel()
 	known, err := p.knownBatch(ctx)
 	if err != nil {

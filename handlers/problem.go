@@ -173,9 +173,6 @@ func (p *problem) write(w http.ResponseWriter, r *http.Request) (id string) {
 // report logs that a request was answered with p, and how many of the like were not logged since the last.
 func (f failures) report(c *gin.Context, p *problem, id string, unlogged int64) {
 	ctx, level := c.Request.Context(), kinds[p.kind].level
-	if ctx.Err() != nil {
-		level = slog.LevelDebug // nobody waits any more
-	}
 	if !f.log.Enabled(ctx, level) {
 		return
 	}

@@ -93,7 +93,7 @@ func NewPublic(c PublicConfig, s store.Store, m *metrics.Metrics, log *slog.Logg
 		store: s, metrics: m, log: log, storeTimeout: c.StoreTimeout,
 		bodies: bodies{
 			limit: c.MaxBody, budget: newBudget(c.Memory), patience: bodyPatience,
-			timeout: c.ReadTimeout, after: c.StoreTimeout + time.Second,
+			timeout: c.ReadTimeout,
 		},
 	}
 	if c.ShedWith429 {

@@ -140,9 +140,6 @@ func (p *Public) refuse(c *gin.Context, h *hook, err error) metrics.Outcome {
 		refused = &problem{kind: kindUnavailable, detail: "the same call will do later", cause: err}
 	}
 	id := refused.answer(c)
-	if errors.Is(err, context.Canceled) {
-		return metrics.Canceled // the answer is for a caller that left only half
-	}
 	if unlogged, ok := h.sparing.log(refused.kind); ok {
 		h.failures.report(c, refused, id, unlogged)
 	}
