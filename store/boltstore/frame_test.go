@@ -70,7 +70,7 @@ func TestSegmentIsWholeOrNotThere(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, s.file.Close())
 
-	s, content, salt, err := openSegment(path)
+	s, content, salt, err := openSegment(path, nil)
 	require.NoError(t, err)
 	require.NoError(t, s.file.Close())
 	require.Equal(t, testSalt, salt)

@@ -49,7 +49,7 @@ func (f files) open(t *testing.T, folded position) (*journal, []frame, error) {
 	for name, content := range f {
 		require.NoError(t, os.WriteFile(filepath.Join(folder, name), content, 0o600))
 	}
-	j, tail, err := openJournal(folder, folded, smallJournal)
+	j, tail, err := readJournal(folder, folded, smallJournal)
 	if err == nil {
 		t.Cleanup(func() { require.NoError(t, j.close()) })
 	}
@@ -92,7 +92,7 @@ func TestTornTailIsTheEnd(t *testing.T) {
 
 			// Its place is taken by another frame, which a start finds.
 			require.Equal(t, uint64(frames), appendTo(t, j, 50))
-			again, tail, err := openJournal(j.folder, made.at(uint64(frames)-1), smallJournal)
+			again, tail, err := readJournal(j.folder, made.at(uint64(frames)-1), smallJournal)
 			require.NoError(t, err, how)
 			require.Len(t, tail, 1, how)
 			require.Equal(t, bodyOf(uint64(frames), 50), tail[0].body, how)

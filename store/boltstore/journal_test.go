@@ -2,8 +2,10 @@ package boltstore
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,9 +24,24 @@ var smallJournal = Config{
 
 // openedJournal opens a journal that the test closes itself when it needs to.
 func openedJournal(t require.TestingT, folder string, folded position, c Config) (*journal, []frame) {
-	j, tail, err := openJournal(folder, folded, c)
+	j, tail, err := readJournal(folder, folded, c)
 	require.NoError(t, err)
 	return j, tail
+}
+
+// readJournal opens a journal and reads the frames that are not folded.
+func readJournal(folder string, folded position, c Config) (*journal, []frame, error) {
+	j, tail, err := openJournal(folder, folded, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	frames := make([]frame, len(tail))
+	for i, p := range tail {
+		if frames[i], err = j.read(p); err != nil {
+			return nil, nil, errors.Join(err, j.close())
+		}
+	}
+	return j, frames, nil
 }
 
 func newJournal(t *testing.T, c Config) *journal {
@@ -228,4 +245,21 @@ func TestJournalReopensInAnyState(t *testing.T) {
 			},
 		})
 	})
+}
+
+// A start needs the memory of one segment, however much the journal holds.
+func TestOpeningAJournalNeedsTheMemoryOfOneSegment(t *testing.T) {
+	c := Config{Segment: 1 << 20, JournalLimit: 64 << 20}
+	j := newJournal(t, c)
+	for range 48 {
+		appendTo(t, j, c.Segment*2/3)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	again, tail, err := openJournal(j.folder, position{}, c)
+	runtime.ReadMemStats(&after)
+	require.NoError(t, err)
+	require.NoError(t, again.close())
+	require.Len(t, tail, 48)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(4*c.Segment), "48 segments")
 }

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // segment is one file of the journal.
@@ -62,32 +64,44 @@ func createSegment(path string, size int, s salt) (_ *segment, err error) {
 	return &segment{file: file, path: path, size: size}, nil
 }
 
-// openSegment reads a segment whole and checks its header.
-func openSegment(path string) (*segment, []byte, salt, error) {
-	var s salt
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return nil, nil, s, err
-	}
-	if len(content) < segmentHeader || !bytes.HasPrefix(content, []byte(segmentMagic)) {
-		return nil, nil, s, fmt.Errorf("%s is damaged: it does not begin as a journal segment", path)
-	}
-	if format := binary.LittleEndian.Uint32(content[8:]); format != segmentFormat {
-		return nil, nil, s, fmt.Errorf("%s has format %d, this version knows format %d: use the version that wrote it, or a newer one", path, format, segmentFormat)
-	}
-	copy(s[:], content[16:])
-	if crc32.Checksum(s[:], castagnoli) != binary.LittleEndian.Uint32(content[12:]) {
-		return nil, nil, s, fmt.Errorf("%s is damaged: its header does not verify", path)
-	}
-	if size := int(binary.LittleEndian.Uint32(content[24:])); size != len(content) {
-		return nil, nil, s, fmt.Errorf("%s is damaged: it has %d bytes and should have %d: restore the folder from a backup, or ask Sinch for the reports again",
-			path, len(content), size)
-	}
+// openSegment opens a segment, checks its header and reads it whole, into buf if that has the room.
+func openSegment(path string, buf []byte) (_ *segment, content []byte, s salt, err error) {
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return nil, nil, s, err
 	}
-	return &segment{file: file, path: path, size: len(content)}, content, s, nil
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, file.Close())
+		}
+	}()
+	header := make([]byte, segmentHeader)
+	if n, err := io.ReadFull(file, header); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, nil, s, err
+	} else if n < segmentHeader || !bytes.HasPrefix(header, []byte(segmentMagic)) {
+		return nil, nil, s, fmt.Errorf("%s is damaged: it does not begin as a journal segment", path)
+	}
+	if format := binary.LittleEndian.Uint32(header[8:]); format != segmentFormat {
+		return nil, nil, s, fmt.Errorf("%s has format %d, this version knows format %d: use the version that wrote it, or a newer one", path, format, segmentFormat)
+	}
+	copy(s[:], header[16:])
+	if crc32.Checksum(s[:], castagnoli) != binary.LittleEndian.Uint32(header[12:]) {
+		return nil, nil, s, fmt.Errorf("%s is damaged: its header does not verify", path)
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return nil, nil, s, err
+	}
+	size := int(binary.LittleEndian.Uint32(header[24:]))
+	if int64(size) != info.Size() {
+		return nil, nil, s, fmt.Errorf("%s is damaged: it has %d bytes and should have %d: restore the folder from a backup, or ask Sinch for the reports again",
+			path, info.Size(), size)
+	}
+	content = slices.Grow(buf[:0], size)[:size]
+	if _, err := file.ReadAt(content, 0); err != nil {
+		return nil, nil, s, err
+	}
+	return &segment{file: file, path: path, size: size}, content, s, nil
 }
 
 func newSalt() (s salt) {

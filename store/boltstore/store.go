@@ -145,7 +145,7 @@ func (s *Store) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var tail []frame
+	var tail []placed
 	s.journal, tail, err = openJournal(filepath.Join(s.config.Path, "journal"), folded, s.config)
 	if err != nil {
 		return err
@@ -168,8 +168,12 @@ func (s *Store) start(ctx context.Context) error {
 }
 
 // recover folds the frames that were acknowledged and not folded.
-func (s *Store) recover(ctx context.Context, tail []frame) error {
-	for _, f := range tail {
+func (s *Store) recover(ctx context.Context, tail []placed) error {
+	for _, p := range tail {
+		f, err := s.journal.read(p)
+		if err != nil {
+			return err
+		}
 		arrivals, err := decodeFrame(f)
 		if err != nil {
 			return err
