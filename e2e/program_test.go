@@ -60,6 +60,7 @@ type program struct {
 	config          string
 	public, private string    // addresses
 	log             io.Writer // what it logs goes here
+	cgroup          *cgroup   // it runs in this one; nil for none
 	command         *exec.Cmd // nil while it does not run
 	exited          chan error
 }
@@ -117,6 +118,9 @@ func (p *program) start() {
 func (p *program) launch() {
 	p.t.Helper()
 	p.command = exec.Command(binary, "serve", "--config", p.config)
+	if p.cgroup != nil {
+		p.command = p.cgroup.command(binary, p.command.Args[1:]...)
+	}
 	p.command.Stderr = p.log
 	require.NoError(p.t, p.command.Start())
 	p.exited = make(chan error, 1)
