@@ -70,6 +70,41 @@ func TestAnEntryHoldsAllItsRecipients(t *testing.T) {
 	require.Equal(t, []Entry{{State: State{Status: Delivered, Code: NoCode}, Count: n, Recipients: want}}, r.Entries)
 }
 
+func numbersBody(n int, number string) []byte {
+	return batchBody(1, `{"status":"Delivered","recipients":[`+strings.TrimSuffix(strings.Repeat(number+",", n), ",")+`]}`)
+}
+
+func TestManyRecipientsTakeLittleMoreThanTheirText(t *testing.T) {
+	body := numbersBody(200_000, `"447700900101"`)
+	var got Callback
+	spent := allocated(func() { got, _ = Parse(body) })
+	require.Len(t, got.Report.Entries[0].Recipients, 200_000)
+	require.Less(t, spent, uint64(len(body)+200_000*17), "a copy of the text and a string header for each number")
+}
+
+func TestElementsThatAreNoNumbersTakeNoRoom(t *testing.T) {
+	body := numbersBody(1_000_000, `{}`)
+	require.Less(t, allocated(func() { _, _ = Parse(body) }), uint64(2*len(body)))
+
+	got, err := Parse([]byte(strings.Replace(string(body), `[{}`, `["447700900101"`, 1)))
+	require.NoError(t, err)
+	require.Equal(t, []string{"447700900101"}, got.Report.Entries[0].Recipients)
+	require.Equal(t, 1, cap(got.Report.Entries[0].Recipients))
+}
+
+func TestHowManyRecipientsAReportMayName(t *testing.T) {
+	got, err := Parse(numbersBody(maxRecipients, `"1"`))
+	require.NoError(t, err)
+	require.Len(t, got.Report.Entries[0].Recipients, maxRecipients)
+
+	_, err = Parse(numbersBody(maxRecipients+1, `"1"`))
+	require.EqualError(t, err, "delivery_report_sms: too many recipients")
+
+	half := `{"status":"Failed","recipients":[` + strings.Repeat(`"1",`, maxRecipients/2) + `"1"]}`
+	_, err = Parse(batchBody(2, half))
+	require.EqualError(t, err, "delivery_report_sms: too many recipients", "over several entries")
+}
+
 func TestElementsOfAList(t *testing.T) {
 	for list, want := range map[string][]string{
 		`[]`:                          nil,
@@ -81,7 +116,9 @@ func TestElementsOfAList(t *testing.T) {
 		`[{"}":"{,"},["[,\\\","],""]`: {`{"}":"{,"}`, `["[,\\\","]`, `""`},
 	} {
 		var got []string
-		for element := range elements([]byte(strings.TrimSpace(list))) {
+		trimmed := strings.TrimSpace(list)
+		for at, element := range elements([]byte(trimmed)) {
+			require.Equal(t, string(element), trimmed[at:at+len(element)], list)
 			got = append(got, string(element))
 		}
 		require.Equal(t, want, got, list)

@@ -29,7 +29,7 @@ func (t *text) UnmarshalJSON(b []byte) error {
 }
 
 func unquote(b []byte) string {
-	if plain := b[1 : len(b)-1]; isPlain(plain) {
+	if plain, ok := plainText(b); ok {
 		return string(plain)
 	}
 	var s string
@@ -43,6 +43,15 @@ func (t text) cut() string {
 		return string(t)
 	}
 	return string([]rune(t)[:maxText])
+}
+
+// plainText returns the inside of a JSON string; false for any other value and for a string that does not stand for itself.
+func plainText(b []byte) (inside []byte, ok bool) {
+	if len(b) < 2 || b[0] != '"' {
+		return nil, false
+	}
+	inside = b[1 : len(b)-1]
+	return inside, isPlain(inside)
 }
 
 // isPlain reports whether the inside of a JSON string stands for itself: printable ASCII without escapes.
@@ -68,19 +77,25 @@ func whole(s string) string {
 	return strconv.FormatInt(int64(f), 10)
 }
 
-// elements are those of a JSON list, which must be known to be one, each without the space around it.
-func elements(list []byte) iter.Seq[[]byte] {
-	return func(yield func([]byte) bool) {
+// elements yields the elements of a JSON list, which must be known to be one, each without the space around it, and where
+// each begins in the list.
+func elements(list []byte) iter.Seq2[int, []byte] {
+	return func(yield func(int, []byte) bool) {
 		rest := bytes.TrimSpace(list[1 : len(list)-1])
 		for len(rest) > 0 {
 			end := elementEnd(rest)
-			if !yield(bytes.TrimSpace(rest[:end])) {
+			element := bytes.TrimLeft(rest[:end], jsonSpace)
+			start := cap(list) - cap(element) // both end where the list's memory does
+			if !yield(start, bytes.TrimRight(element, jsonSpace)) {
 				return
 			}
 			rest = rest[min(end+1, len(rest)):]
 		}
 	}
 }
+
+// jsonSpace is what JSON allows between values.
+const jsonSpace = " \t\r\n"
 
 // elementEnd is where the first element ends: at the comma after it, or where the list ends.
 func elementEnd(list []byte) int {

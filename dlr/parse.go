@@ -26,11 +26,13 @@ const (
 	NoRecipient     Reason = "no_recipient"
 	NoStatus        Reason = "no_status"
 	TooManyStatuses Reason = "too_many_statuses"
+
+	TooManyRecipients Reason = "too_many_recipients"
 )
 
 // Reasons returns the closed set.
 func Reasons() []Reason {
-	return []Reason{NotJSON, NoType, UnknownType, NoBatchID, NoRecipient, NoStatus, TooManyStatuses}
+	return []Reason{NotJSON, NoType, UnknownType, NoBatchID, NoRecipient, NoStatus, TooManyStatuses, TooManyRecipients}
 }
 
 // ParseError says why a body could not be taken for a report. Of the body it holds the type and, where that is no JSON, the
@@ -68,13 +70,18 @@ const (
 // there are hundreds.
 const maxStatuses = 4096
 
+// maxRecipients is how many recipients a batch report may name. Sinch addresses at most 1000 numbers or groups with a batch;
+// a report of as many recipients has about 16 MB, the default limit of a callback's body.
+const maxRecipients = 1 << 20
+
 // maxText is where other texts are cut, in characters: Sinch's own limit for a client_reference.
 const maxText = 2048
 
 // Parse reads the body of one callback. What it does not understand comes back as a *ParseError: such a body is worth
 // keeping, never worth refusing. Members that are missing, of another JSON type or unreadable become the zero value (a
 // code becomes NoCode), as long as there is a batch, and a recipient with a status or a list of statuses. An entry
-// without a status makes the whole report a ParseError: its recipients would be lost otherwise. So do more than 4096 entries.
+// without a status makes the whole report a ParseError: its recipients would be lost otherwise. So do more than 4096 entries,
+// or more than 1 048 576 recipients.
 func Parse(body []byte) (Callback, error) {
 	var w wireCallback
 	if err := decode(body, &w); err != nil {

@@ -1,7 +1,9 @@
 package dlr
 
 import (
+	"bytes"
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -65,7 +67,8 @@ func (l *entryList) UnmarshalJSON(b []byte) error {
 		return nil
 	}
 	*l = entryList{entries: []Entry{}}
-	for element := range elements(b) {
+	recipients := 0
+	for _, element := range elements(b) {
 		if len(l.entries) == maxStatuses {
 			*l = entryList{fault: TooManyStatuses}
 			return nil
@@ -77,6 +80,10 @@ func (l *entryList) UnmarshalJSON(b []byte) error {
 			*l = entryList{fault: NoStatus}
 			return nil
 		}
+		if recipients += len(w.Recipients); recipients > maxRecipients {
+			*l = entryList{fault: TooManyRecipients}
+			return nil
+		}
 		l.entries = append(l.entries, Entry{
 			State:      State{Status: s, Code: w.Code.code()},
 			Count:      max(w.Count.or(len(w.Recipients)), 0),
@@ -86,7 +93,9 @@ func (l *entryList) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// numbers are those of a JSON list that can be a recipient; nil if none can. Anything else reads as not set.
+// numbers are those of a JSON list that can be a recipient; nil if none can, and no more than one above maxRecipients.
+// Anything else reads as not set. Numbers written without escapes are parts of one string: a list of 200 000 takes one
+// copy of its text and 16 bytes a number.
 type numbers []string
 
 func (n *numbers) UnmarshalJSON(b []byte) error {
@@ -94,12 +103,27 @@ func (n *numbers) UnmarshalJSON(b []byte) error {
 		return nil
 	}
 	*n = nil
-	for element := range elements(b) {
+	most := min(bytes.Count(b, []byte{','}), maxRecipients) + 1
+	list := string(b)
+	for at, element := range elements(b) {
 		var r text
-		_ = r.UnmarshalJSON(element)
-		if r.isNumber() {
-			*n = append(*n, string(r))
+		if plain, ok := plainText(element); ok {
+			r = text(list[at+1 : at+1+len(plain)])
+		} else {
+			_ = r.UnmarshalJSON(element)
 		}
+		if !r.isNumber() {
+			continue
+		}
+		if *n == nil {
+			*n = make(numbers, 0, most)
+		}
+		if *n = append(*n, string(r)); len(*n) > maxRecipients {
+			break
+		}
+	}
+	if cap(*n) > 2*len(*n) { // most of the elements were no numbers
+		*n = slices.Clone(*n)
 	}
 	return nil
 }
