@@ -58,6 +58,8 @@ type Report struct {
 	*dlr.Report
 	Raw    []byte
 	Source Source // FromCallback or FromPoll
+
+	part *part // which part of its recipients the report holds; nil for the whole
 }
 
 // Batch is the id of the report's batch.

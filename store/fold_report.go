@@ -6,35 +6,36 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// report takes a delivery report, or counts it as a repeat.
+// report takes a delivery report, or a part of one, or counts it as a repeat.
 func (f *folding) report(n Report, at time.Time) {
 	b := f.batch
+	var held *BatchReport
+	var ref Ref
 	if n.Type.Batch() {
-		if f.repeatedBatchReport(n) {
+		if held = f.begin(n, at); held == nil {
+			return
+		}
+		ref = held.Ref
+		b.Total = max(b.Total, n.Total)
+	} else {
+		if f.repeated(n) {
 			f.duplicate(n)
 			return
 		}
-	} else if f.repeated(n) {
-		f.duplicate(n)
-		return
+		ref = f.log(n, at)
 	}
 	if b.ClientReference == "" {
 		b.ClientReference = n.ClientReference
-	}
-	ref := f.log(n, at)
-	if n.Type.Batch() {
-		b.Total = max(b.Total, n.Total)
-		b.Reports = append(b.Reports, BatchReport{Key: n.ContentKey(), Type: n.Type, ReceivedAt: at, Source: n.Source, Ref: ref})
-		if len(b.Reports) > maxSeen {
-			b.Reports = append(b.Reports[:0:0], b.Reports[1:]...)
-		}
 	}
 	f.claims = nil
 	for _, e := range n.Entries {
 		f.entry(n, e, at, ref)
 	}
 	f.named()
-	if n.Source == FromPoll {
+	if held != nil {
+		held.reached(n.part)
+	}
+	if n.Source == FromPoll && n.part.last() {
 		f.changes.Polled++
 	}
 }
@@ -58,21 +59,6 @@ func (f *folding) named() {
 		}
 	}
 	f.fullRead()
-}
-
-// repeatedBatchReport reports whether the same batch report was taken before, and counts the repeat with it.
-func (f *folding) repeatedBatchReport(n Report) bool {
-	if len(f.batch.Reports) == 0 {
-		return false
-	}
-	key := n.ContentKey()
-	for i := range f.batch.Reports {
-		if r := &f.batch.Reports[i]; r.Key == key {
-			r.Repeats++
-			return true
-		}
-	}
-	return false
 }
 
 // repeated reports whether the same recipient report was taken before, and counts the repeat with it. A repeat that adds
@@ -119,7 +105,7 @@ func (f *folding) entry(n Report, e dlr.Entry, at time.Time, ref Ref) {
 		}
 		f.taken(n, e.State, number, at, counted.Messages()-before)
 	}
-	if !n.Type.Batch() {
+	if !n.Type.Batch() || !n.part.last() {
 		return
 	}
 	before := counted.Messages()

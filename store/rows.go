@@ -69,6 +69,9 @@ type BatchReport struct {
 	Source     Source
 	Repeats    int
 	Ref        Ref
+	// Folded is how many of its recipients are folded, of a report that is folded in parts; 0 once all are. See
+	// Arrival.Part.
+	Folded int
 }
 
 // FeedbackCounts counts the recipients of a batch by their feedback state.

@@ -9,13 +9,15 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// batchFormat begins the row of a batch. Rows of format 1 end with the facts.
-const batchFormat = 2
+// batchFormat begins the row of a batch. Rows of format 1 end with the facts, those of format 2 with the groups among them.
+// Format 3 is for a batch with a report that is folded in part.
+const batchFormat = 3
 
 // EncodeBatch packs the row of a batch.
 func EncodeBatch(b *store.Batch) []byte {
 	p := make(Writer, 0, 256)
-	p.Byte(batchFormat)
+	format := formatOf(b)
+	p.Byte(format)
 	p.Text(b.Plan)
 	p.Text(b.ID)
 	p.Time(b.FirstAt)
@@ -56,14 +58,40 @@ func EncodeBatch(b *store.Batch) []byte {
 	if b.Facts != nil {
 		p.Int(b.Facts.Groups)
 	}
+	if format >= 3 {
+		p.folded(b.Reports)
+	}
 	return p
+}
+
+// formatOf is the earliest format that holds b, so that a replica of an earlier version reads what it can.
+func formatOf(b *store.Batch) byte {
+	for _, r := range b.Reports {
+		if r.Folded > 0 {
+			return batchFormat
+		}
+	}
+	return batchFormat - 1
+}
+
+// folded packs how far reports are folded.
+func (p *Writer) folded(reports []store.BatchReport) {
+	for _, r := range reports {
+		p.Int(r.Folded)
+	}
+}
+
+func (u *Reader) folded(reports []store.BatchReport) {
+	for i := range reports {
+		reports[i].Folded = u.Int()
+	}
 }
 
 // DecodeBatch reads the row of a batch, of this format or an earlier one.
 func DecodeBatch(row []byte) (*store.Batch, error) {
 	u := Reader{Rest: row}
 	format := u.Byte()
-	if format != batchFormat && format != rowFormat && u.Err == nil {
+	if (format < rowFormat || format > batchFormat) && u.Err == nil {
 		return nil, fmt.Errorf("batch: row has format %d, this version knows format %d", format, batchFormat)
 	}
 	b := &store.Batch{
@@ -89,11 +117,14 @@ func DecodeBatch(row []byte) (*store.Batch, error) {
 	}
 	b.Feedback = store.FeedbackCounts{Owed: u.Int(), Sent: u.Int(), Dead: u.Int()}
 	b.Task, b.Dead, b.Facts = u.task(), u.dead(), u.facts(b.ID)
-	if format == batchFormat {
+	if format >= 2 {
 		b.Everyone, b.Check = store.FeedbackState(u.Byte()), u.check()
 		if b.Facts != nil {
 			b.Facts.Groups = u.Int()
 		}
+	}
+	if format >= 3 {
+		u.folded(b.Reports)
 	}
 	if u.Err != nil {
 		return nil, fmt.Errorf("batch: %w", u.Err)

@@ -102,6 +102,7 @@ func anyBatch() *rapid.Generator[*store.Batch] {
 				Key: [16]byte(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "key")), Type: dlr.Type(storetest.AnyText().Draw(t, "type")),
 				ReceivedAt: storetest.AnyTime().Draw(t, "received"), Source: storetest.AnySource().Draw(t, "source"),
 				Repeats: storetest.AnyCount().Draw(t, "repeats"), Ref: anyRef().Draw(t, "ref"),
+				Folded: rapid.SampledFrom([]int{0, 0, 0, 1, 1000, 400_000}).Draw(t, "folded"),
 			})
 		}
 		if rapid.Bool().Draw(t, "has a task") {
@@ -129,7 +130,7 @@ func anyBatch() *rapid.Generator[*store.Batch] {
 func TestRowsOfANewerFormatAreRefused(t *testing.T) {
 	row := []byte{batchFormat + 1, 0, 0, 0, 0, 0, 0, 0, 0}
 	_, err := DecodeBatch(row)
-	require.ErrorContains(t, err, "batch: row has format 3, this version knows format 2")
+	require.ErrorContains(t, err, "batch: row has format 4, this version knows format 3")
 	row[0] = rowFormat + 1
 	_, err = DecodeRecipient(row, "1")
 	require.ErrorContains(t, err, "recipient: row has format 2")

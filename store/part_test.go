@@ -1,0 +1,162 @@
+package store
+
+import (
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/dlrloop/dlrloop/dlr"
+)
+
+// drawParts divides an arrival at some of its recipients; one that no store divides stays whole.
+func drawParts(t *rapid.T, a Arrival) []Arrival {
+	_, settlement := a.News.(Settlement)
+	all := a.Recipients()
+	if settlement || all < 2 {
+		return []Arrival{a}
+	}
+	var parts []Arrival
+	for from := 0; from < all; {
+		to := rapid.IntRange(from+1, all).Draw(t, "to")
+		parts = append(parts, a.Part(from, to))
+		from = to
+	}
+	return parts
+}
+
+// rows are the ledger's rows but for where the bytes of reports are, which depends on the grouping.
+func (l *ledger) rows() (Batch, map[string]Recipient) {
+	batch, recipients := *cloneBatch(l.batch), make(map[string]Recipient)
+	for i := range batch.Reports {
+		batch.Reports[i].Ref = Ref{}
+	}
+	for digits, kept := range l.recipients {
+		r := cloneRecipient(kept)
+		for i := range r.Seen {
+			r.Seen[i].Ref = Ref{}
+		}
+		recipients[digits] = r
+	}
+	return batch, recipients
+}
+
+func TestPartsLeaveWhatTheWholeLeaves(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		policy := drawPolicy(t)
+		whole, divided := newLedger(t, policy), newLedger(t, policy)
+		for i, n := range rapid.SliceOfN(rapid.Custom(drawNews), 1, 20).Draw(t, "news") {
+			a := arrives(i*20, n)
+			whole.fold(a)
+			for _, part := range drawParts(t, a) {
+				divided.fold(part)
+			}
+			wholeBatch, wholeRecipients := whole.rows()
+			dividedBatch, dividedRecipients := divided.rows()
+			require.Equal(t, wholeBatch, dividedBatch)
+			require.Equal(t, wholeRecipients, dividedRecipients)
+		}
+		require.Equal(t, whole.stats, divided.stats)
+		require.Equal(t, whole.minutes, divided.minutes)
+		require.Equal(t, whole.log, divided.log, "the bytes are kept once")
+	})
+}
+
+// TestUnfinishedPartsAreTakenUp folds some parts of a report and then all of its repeat, as a replica does after another one
+// was killed half-way.
+func TestUnfinishedPartsAreTakenUp(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		policy := drawPolicy(t)
+		a := arrives(0, rapid.Custom(drawReport).Draw(t, "report"))
+		once, cut := newLedger(t, policy), newLedger(t, policy)
+		once.fold(a)
+		parts := drawParts(t, a)
+		for _, part := range parts[:rapid.IntRange(0, len(parts)-1).Draw(t, "folded before the cut")] {
+			cut.fold(part)
+		}
+		again := arrives(0, a.News)
+		for _, part := range drawParts(t, again) {
+			cut.fold(part)
+		}
+		onceBatch, onceRecipients := once.rows()
+		cutBatch, cutRecipients := cut.rows()
+		require.Equal(t, onceBatch, cutBatch)
+		require.Equal(t, onceRecipients, cutRecipients)
+		require.Equal(t, once.stats, cut.stats)
+		require.Equal(t, once.log, cut.log)
+	})
+}
+
+func TestTwoFoldTheSameReportSideBySide(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		policy := drawPolicy(t)
+		report := rapid.Custom(drawReport).Draw(t, "report")
+		once, both := newLedger(t, policy), newLedger(t, policy)
+		once.fold(arrives(0, report))
+		left, right := drawParts(t, arrives(0, report)), drawParts(t, arrives(0, report))
+		for len(left)+len(right) > 0 {
+			next := &left
+			if len(left) == 0 || len(right) > 0 && rapid.Bool().Draw(t, "right") {
+				next = &right
+			}
+			both.fold((*next)[0])
+			*next = (*next)[1:]
+		}
+		require.Equal(t, once.outcome(), both.outcome())
+		require.Equal(t, once.stats.Messages, both.stats.Messages)
+		for _, r := range both.batch.Reports {
+			require.Zero(t, r.Folded, "it is folded whole")
+		}
+	})
+}
+
+func TestAnUnfinishedReportIsNotForgotten(t *testing.T) {
+	l := newLedger(t, Policy{})
+	a := arrives(0, whole(3, entry(dlr.Delivered, 0, 3, alice, bob, carol)))
+	l.fold(a.Part(0, 1))
+	require.Equal(t, 1, l.batch.Reports[0].Folded)
+	for i := range 2 * maxSeen {
+		l.fold(arrives(i, whole(i+10, entry(dlr.Failed, i, 1))))
+	}
+	l.fold(a.Part(1, 3))
+	require.Len(t, l.batch.Reports, maxSeen)
+	require.Zero(t, l.batch.Reports[0].Folded)
+	require.Equal(t, []string{alice, bob, carol}, l.in(FeedbackOwed))
+	require.Equal(t, 1, slices.IndexFunc(l.log, func(g Logged) bool { return string(g.Raw) == string(whole(10, entry(dlr.Failed, 0, 1)).Raw) }))
+}
+
+func TestRecipientsOfAnArrival(t *testing.T) {
+	for _, c := range []struct {
+		news News
+		want int
+	}{
+		{whole(9, entry(dlr.Delivered, 0, 2, alice, bob), entry(dlr.Failed, 1, 0), entry(dlr.Failed, 2, 1, alice)), 3},
+		{says(alice, dlr.Failed, 1, at(0)), 1},
+		{Facts{BatchID: "batch", Numbers: []string{alice, bob}}, 2},
+		{Confirmation{BatchID: "batch", Recipients: []string{alice}}, 1},
+		{settles(Accepted, alice, bob), 2},
+		{Requeue{BatchID: "batch", Recipients: []string{alice}}, 1},
+		{Checked{BatchID: "batch"}, 0},
+		{Quarantined{}, 0},
+	} {
+		a, touched := arrives(0, c.news), 0
+		Touches(a, func(string) { touched++ })
+		require.Equal(t, c.want, a.Recipients(), "%T", c.news)
+		require.Equal(t, c.want, touched, "%T", c.news)
+	}
+}
+
+// BenchmarkPart shows that a part costs what it names, not what the whole names.
+func BenchmarkPart(b *testing.B) {
+	numbers := make([]string, 200_000)
+	for i := range numbers {
+		numbers[i] = strconv.Itoa(447700000000 + i)
+	}
+	a := arrives(0, whole(len(numbers), entry(dlr.Delivered, 0, len(numbers), numbers...)))
+	a.Part(0, 1)
+	for b.Loop() {
+		a.Part(100_000, 101_000)
+	}
+}
