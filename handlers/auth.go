@@ -53,8 +53,10 @@ var (
 	errPathToken     = errors.New("path_token: the last segment of the URL is missing or wrong")
 	errNoSignature   = errors.New("hmac: signature, nonce or timestamp is missing: is signing switched on for this plan at Sinch?")
 	errAlgorithm     = errors.New("hmac: the algorithm is not HmacSHA256")
+	errNonce         = errors.New("hmac: the nonce has a character other than letters, digits, - and _")
+	errTimestamp     = errors.New("hmac: the timestamp is not a number of seconds")
 	errSignature     = errors.New("hmac: no secret verifies the signature")
-	errSignatureTime = errors.New("hmac: the timestamp is older than max_age, ahead of our clock by more, or no number")
+	errSignatureTime = errors.New("hmac: the timestamp is older than max_age, ahead of our clock by more, or out of range")
 )
 
 // verifier verifies the callbacks of one plan.

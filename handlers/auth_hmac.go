@@ -22,8 +22,9 @@ const (
 )
 
 // signatures verifies Sinch's signature: base64 of HMAC-SHA256, keyed with the secret's text, over the body's bytes, a dot,
-// the nonce, a dot and the timestamp. A nonce that comes again is nothing special: it may be Sinch repeating the callback,
-// and the store tells repeats by their content.
+// the nonce, a dot and the timestamp. The nonce has only letters, digits, - and _, the timestamp only digits: with a dot in
+// one of them, bytes of the body could move into it under the same signature. A repeated nonce is accepted: Sinch may repeat
+// the callback, and the store recognises repeats by their content.
 type signatures struct {
 	keys   []*signingKey
 	maxAge time.Duration
@@ -45,7 +46,17 @@ func (s *signatures) head(h http.Header) error {
 	if algorithm := h.Get(headerAlgorithm); algorithm != "" && !strings.EqualFold(algorithm, "HmacSHA256") {
 		return errAlgorithm
 	}
+	if strings.ContainsFunc(h.Get(headerNonce), func(r rune) bool { return !isAlphanumeric(r) && r != '-' && r != '_' }) {
+		return errNonce
+	}
+	if strings.ContainsFunc(h.Get(headerTimestamp), func(r rune) bool { return r < '0' || '9' < r }) {
+		return errTimestamp
+	}
 	return nil
+}
+
+func isAlphanumeric(r rune) bool {
+	return '0' <= r && r <= '9' || 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z'
 }
 
 // body verifies the signature of a request whose head was not refused.

@@ -29,12 +29,16 @@ const (
 
 // sign signs body as Sinch does.
 func sign(secret string, body []byte, at time.Time) http.Header {
-	seconds := strconv.FormatInt(at.Unix(), 10)
+	return signAs(secret, body, "01K2S9AHX7ZC3M5V8EQR0WTB4D", strconv.FormatInt(at.Unix(), 10))
+}
+
+// signAs signs body with any nonce and timestamp.
+func signAs(secret string, body []byte, once, seconds string) http.Header {
 	mac := hmac.New(sha256.New, []byte(secret))
-	fmt.Fprintf(mac, "%s.%s.%s", body, "01K2S9AHX7ZC3M5V8EQR0WTB4D", seconds)
+	fmt.Fprintf(mac, "%s.%s.%s", body, once, seconds)
 	return http.Header{
 		signature: {base64.StdEncoding.EncodeToString(mac.Sum(nil))},
-		timestamp: {seconds}, nonce: {"01K2S9AHX7ZC3M5V8EQR0WTB4D"}, algorithm: {"HmacSHA256"},
+		timestamp: {seconds}, nonce: {once}, algorithm: {"HmacSHA256"},
 	}
 }
 
@@ -91,6 +95,63 @@ func TestSinchsSignatureVerifies(t *testing.T) {
 	}
 }
 
+// TestNoByteMovesFromTheBodyToTheNonce takes a callback that was signed and moves the borders of its parts: one signature
+// covers only one body.
+func TestNoByteMovesFromTheBodyToTheNonce(t *testing.T) {
+	body := []byte(`{"type":"recipient_delivery_report_sms","batch_id":"b1","recipient":"447700900133","code":0,"status":"Delivered",` +
+		`"at":"2026-01-31T12:00:00.123Z","operator":"a.b"}`)
+	header := sign("s", body, time.Now())
+	signed := string(body) + "." + header.Get(nonce) + "." + header.Get(timestamp)
+	p := serveAuth(t, bySecrets("s"))
+	moved := 0
+	for i := range signed {
+		for j := i + 1; j < len(signed); j++ {
+			if signed[i] != '.' || signed[j] != '.' || i == len(body) {
+				continue
+			}
+			forged := header.Clone()
+			forged.Set(nonce, signed[i+1:j])
+			forged.Set(timestamp, signed[j+1:])
+			require.Equal(t, 503, p.send(t, callback{header: forged, body: []byte(signed[:i])}).status)
+			moved++
+		}
+	}
+	require.Equal(t, 5, moved)
+	require.Empty(t, p.kept(t))
+	require.Empty(t, p.quarantined(t))
+	require.Equal(t, 200, p.send(t, callback{header: header, body: body}).status)
+}
+
+func TestTheFormOfNonceAndTimestamp(t *testing.T) {
+	body := report("447700900133").body
+	p := serveAuth(t, bySecrets("s"))
+	for _, c := range []struct {
+		nonce, timestamp string
+		status           int
+	}{
+		{"01K2S9AHX7ZC3M5V8EQR0WTB4D", "1736760161", 200},
+		{"f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "0", 200},
+		{"abc_XYZ-09", "1736760161", 200},
+		{"a.b", "1736760161", 503},
+		{".", "1736760161", 503},
+		{"a b", "1736760161", 503},
+		{`a"b`, "1736760161", 503},
+		{"a,b", "1736760161", 503},
+		{"a+b/c=", "1736760161", 503},
+		{"ä", "1736760161", 503},
+		{"{}", "1736760161", 503},
+		{"n", "1736760161.5", 503},
+		{"n", "-1", 503},
+		{"n", "+1736760161", 503},
+		{"n", "2025-01-13T09:22:41Z", 503},
+		{"n", "0x10", 503},
+		{"n", "1_0", 503},
+		{"n", "١", 503},
+	} {
+		require.Equal(t, c.status, p.send(t, callback{header: signAs("s", body, c.nonce, c.timestamp), body: body}).status, c)
+	}
+}
+
 func TestASignatureMayCoverTheBodyBeforeOrAfterCompression(t *testing.T) {
 	p := serveAuth(t, bySecrets("s"))
 	plain := report("447700900133").body
@@ -130,10 +191,9 @@ func TestOldSignaturesAreRefusedWhereAsked(t *testing.T) {
 	}
 	t.Run("no number", func(t *testing.T) {
 		p := serveAuth(t, handlers.Auth{HMAC: handlers.HMAC{Secrets: []string{"s"}, MaxAge: time.Hour}})
-		mac := hmac.New(sha256.New, []byte("s"))
-		fmt.Fprintf(mac, "%s.n.now", body)
-		header := http.Header{signature: {base64.StdEncoding.EncodeToString(mac.Sum(nil))}, nonce: {"n"}, timestamp: {"now"}}
-		require.Equal(t, 503, p.send(t, callback{header: header, body: body}).status)
+		for _, seconds := range []string{"now", "99999999999999999999"} {
+			require.Equal(t, 503, p.send(t, callback{header: signAs("s", body, "n", seconds), body: body}).status)
+		}
 	})
 }
 

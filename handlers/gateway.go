@@ -150,7 +150,7 @@ func (g *Gateway) SetCallbacks(urls map[string]string) {
 
 // Handler serves the gateway and a health check alone: for a listener of its own.
 func (g *Gateway) Handler() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return withoutTrace(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case isGateway(r):
 			g.ServeHTTP(w, r)
@@ -160,7 +160,7 @@ func (g *Gateway) Handler() http.Handler {
 		default:
 			problemOf(notFound("this address")).write(w, r)
 		}
-	})
+	}))
 }
 
 // ServeHTTP answers what isGateway says is its own.

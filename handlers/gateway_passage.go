@@ -55,6 +55,10 @@ func (p *passage) serve() error {
 		return &problem{kind: kindNotFound, detail: fmt.Sprintf("no plan with the id %.64q is configured here: add it under plans, "+
 			"or correct the id that your client was given", p.gatewayRoute.plan)}
 	}
+	if !staysInPlan(p.tail) {
+		return &problem{kind: kindNotFound, detail: "the path could lead out of the plan, and Sinch was not called: remove segments of " +
+			"dots, backslashes, encoded percent signs, control characters and characters outside ASCII, encoded ones too"}
+	}
 	p.token = sha256.Sum256([]byte(strings.Join(p.r.Header["Authorization"], "\n")))
 	ctx, leave := context.WithCancelCause(p.r.Context())
 	defer leave(nil)
@@ -112,8 +116,7 @@ func (p *passage) pass() error {
 	return nil
 }
 
-// rewrite sends a request to Sinch with everything as it came. Headers that say where it came from are the one exception: they
-// would tell of the network inside.
+// rewrite sends a request to Sinch as it came, except for the headers that sanitize removes.
 func (p *passage) rewrite(r *httputil.ProxyRequest) {
 	to := *p.plan.endpoint
 	to.RawPath = strings.TrimRight(p.plan.endpoint.EscapedPath(), "/") + p.tail
@@ -121,6 +124,7 @@ func (p *passage) rewrite(r *httputil.ProxyRequest) {
 	to.RawQuery, to.ForceQuery = r.In.URL.RawQuery, r.In.URL.ForceQuery
 	r.Out.URL = &to
 	r.Out.Host = "" // the upstream's
+	sanitize(r)
 }
 
 // answered sees Sinch's answer before the caller does.

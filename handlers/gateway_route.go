@@ -12,7 +12,17 @@ import (
 const gatewayPrefix = "/xms/v1/"
 
 // isGateway reports whether a request is for the gateway, whatever its method.
-func isGateway(r *http.Request) bool { return strings.HasPrefix(r.URL.EscapedPath(), gatewayPrefix) }
+func isGateway(r *http.Request) bool { return strings.HasPrefix(gatewayPath(r), gatewayPrefix) }
+
+// gatewayPath returns the escaped path. Slashes side by side at its beginning count as one: a client whose base URL ends in
+// a slash sends two.
+func gatewayPath(r *http.Request) string {
+	path := r.URL.EscapedPath()
+	if strings.HasPrefix(path, "//") {
+		return "/" + strings.TrimLeft(path, "/")
+	}
+	return path
+}
 
 // gatewayRoute is what a request asks for.
 type gatewayRoute struct {
@@ -23,13 +33,35 @@ type gatewayRoute struct {
 }
 
 func routeOf(r *http.Request) gatewayRoute {
-	segment, tail := strings.TrimPrefix(r.URL.EscapedPath(), gatewayPrefix), ""
+	segment, tail := strings.TrimPrefix(gatewayPath(r), gatewayPrefix), ""
 	if i := strings.IndexByte(segment, '/'); i >= 0 {
 		segment, tail = segment[:i], segment[i:]
 	}
 	to := gatewayRoute{plan: unescaped(segment), tail: tail}
 	to.operation, to.batchID = operationOf(r.Method, tail)
 	return to
+}
+
+// staysInPlan reports whether every server resolves the tail of a path to a path below the plan. Servers decode a path once
+// or more often, take a backslash for a slash, drop parameters behind a semicolon, cut at an encoded question mark or number
+// sign, and ignore spaces at the end of a segment. Some fold other alphabets into ASCII or end at a control character. Sinch's
+// paths need none of these.
+func staysInPlan(tail string) bool {
+	path := unescaped(tail)
+	for i := range len(path) {
+		if c := path[i]; c < ' ' || c > '~' || c == '%' || c == '\\' {
+			return false
+		}
+	}
+	for segment := range strings.SplitSeq(path, "/") {
+		if i := strings.IndexAny(segment, ";?#"); i >= 0 {
+			segment = segment[:i]
+		}
+		if strings.Contains(segment, ".") && strings.Trim(segment, ". ") == "" {
+			return false
+		}
+	}
+	return true
 }
 
 // operationOf says what a call asks of Sinch, as far as that concerns us.

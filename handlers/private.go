@@ -89,15 +89,15 @@ func NewPrivate(c PrivateConfig, s store.Store, scrape http.Handler, log *slog.L
 // connection.
 func (p *Private) Handler() http.Handler {
 	if p.config.Gateway == nil {
-		return p.engine
+		return withoutTrace(p.engine)
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return withoutTrace(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isGateway(r) {
 			p.config.Gateway.ServeHTTP(w, r)
 			return
 		}
 		p.engine.ServeHTTP(w, r)
-	})
+	}))
 }
 
 func (p *Private) routes(a *access, scrape http.Handler) (*gin.Engine, error) {

@@ -111,7 +111,7 @@ func NewPublic(c PublicConfig, s store.Store, m *metrics.Metrics, log *slog.Logg
 }
 
 // Handler is what the listener serves.
-func (p *Public) Handler() http.Handler { return p.engine }
+func (p *Public) Handler() http.Handler { return withoutTrace(p.engine) }
 
 // SetPlans changes the plans and their credentials: callbacks that come in from now on are verified by them. On an error
 // nothing changes.
@@ -137,13 +137,18 @@ func (p *Public) SetPlans(plans []PublicPlan) error {
 
 func (p *Public) routes() {
 	// One route for whatever follows: no callback shall be lost because its URL has a segment too many.
-	p.engine.POST("/webhooks/*path", p.callback)
+	p.engine.POST("/webhooks/*path", func(c *gin.Context) { p.callback(c, c.Param("path")) })
 	get(p.engine, "/healthz", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
 	p.engine.NoRoute(func(c *gin.Context) {
-		if c.Request.Method == http.MethodPost {
-			p.stranger(c, "")
+		if c.Request.Method != http.MethodPost {
+			failures{p.log}.fail(c, notFound("this address"))
 			return
 		}
-		failures{p.log}.fail(c, notFound("this address"))
+		// gin matches no route if the path begins with several slashes.
+		if path, ok := strings.CutPrefix(strings.TrimLeft(c.Request.URL.Path, "/"), "webhooks/"); ok {
+			p.callback(c, path)
+			return
+		}
+		p.stranger(c, "")
 	})
 }

@@ -42,10 +42,12 @@ func newHook(key string, plan PublicPlan, log *slog.Logger) (*hook, error) {
 	return h, nil
 }
 
-// callback answers one callback. It never returns without an answer of its own: net/http would make it a 200.
-func (p *Public) callback(c *gin.Context) {
+// callback answers one callback; path is what follows /webhooks/. It never returns without an answer of its own: net/http
+// would send a 200.
+func (p *Public) callback(c *gin.Context, path string) {
 	begun := time.Now()
-	plan, token, _ := strings.Cut(strings.Trim(c.Param("path"), "/"), "/")
+	plan, token, _ := strings.Cut(strings.Trim(path, "/"), "/")
+	token = strings.TrimLeft(token, "/")
 	h := (*p.hooks.Load())[plan]
 	if h == nil {
 		p.stranger(c, plan)

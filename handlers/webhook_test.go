@@ -118,6 +118,11 @@ func TestWhatCallersDoIsAnsweredSo(t *testing.T) {
 		"no plan":           {nil, callback{path: "/webhooks/", header: verified(), body: report("4").body}, 503, "unknown_plan", "unknown-webhook", 0, false},
 		"prefix lost":       {nil, callback{path: "/" + plan, header: verified(), body: report("4").body}, 503, "unknown_plan", "unknown-webhook", 0, false},
 		"slash too many":    {nil, callback{path: "/webhooks/" + plan + "/", header: verified(), body: report("4").body}, 200, "stored", "", 0, false},
+		"slashes before":    {nil, callback{path: "//webhooks/" + plan, header: verified(), body: report("4").body}, 200, "stored", "", 0, false},
+		"slashes anywhere":  {nil, callback{path: "///webhooks///" + plan + "//", header: verified(), body: report("4").body}, 200, "stored", "", 0, false},
+		"slashes, wrong":    {nil, callback{path: "//webhooks/" + plan, header: stranger, body: report("4").body}, 503, "unauthorized", "credentials", 0, false},
+		"slashes, unknown":  {nil, callback{path: "//webhooks//plan-b", header: verified(), body: report("4").body}, 503, "unknown_plan", "unknown-webhook", 0, false},
+		"dots":              {nil, callback{path: "/webhooks/../" + plan, header: verified(), body: report("4").body}, 503, "unknown_plan", "unknown-webhook", 0, false},
 		"segment too many":  {nil, callback{path: "/webhooks/" + plan + "/x/y", header: verified(), body: report("4").body}, 200, "stored", "", 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {

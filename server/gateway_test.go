@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bufio"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -252,4 +253,24 @@ func TestNoCredentialsButAGateway(t *testing.T) {
 	w := newWorld(t, func(c *config.Config) { c.Plans[0].Token, c.Plans[0].Feedback.On = "", store.OnOff })
 	id := w.sendTo(w.gateway(), "per_recipient_final", false, number)
 	w.eventually("the report is here", func() bool { return w.batch(id).RecipientsByStatus["Delivered"] == 1 })
+}
+
+// TestNoListenerTraces asks all three listeners for the methods that would show a token or open a tunnel.
+func TestNoListenerTraces(t *testing.T) {
+	w := newWorld(t, func(c *config.Config) { c.Gateway.Listen = "127.0.0.1:0" })
+	for _, address := range []net.Addr{w.server.PublicAddr(), w.server.PrivateAddr(), w.server.GatewayAddr()} {
+		for _, line := range []string{
+			"TRACE / ", "TRACE /healthz ", "TRACE /webhooks/" + plan + " ", "TRACE /xms/v1/" + plan + "/batches ", "TRACE /nowhere ",
+			"CONNECT sinch.example.com:443 ", "CONNECT /xms/v1/" + plan + "/batches ", "CONNECT / ",
+		} {
+			c, err := net.Dial("tcp", address.String())
+			require.NoError(t, err)
+			_, err = io.WriteString(c, line+"HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "+token+"\r\n\r\n")
+			require.NoError(t, err)
+			a, err := http.ReadResponse(bufio.NewReader(c), nil)
+			require.NoError(t, err)
+			require.Equal(t, http.StatusMethodNotAllowed, a.StatusCode, "%s at %s", line, address)
+			require.NoError(t, c.Close())
+		}
+	}
 }
