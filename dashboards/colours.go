@@ -44,7 +44,7 @@ func results() palette {
 	return palette{
 		"delivered": green, "undelivered": vermilion, "unknown": yellow,
 		"stored": green, "inbound": sky, "quarantined": pale, "busy": orange, "failed": vermilion, "canceled": violet,
-		"unauthorized": darkRed, "too_large": plum, "shed": purple, "incomplete": blue, "unknown_plan": yellow,
+		"unauthorized": darkRed, "too_large": plum, "too_large_unverified": sky, "shed": purple, "shed_unverified": green, "incomplete": blue, "unknown_plan": yellow,
 		"accepted": green, "earned": sky, "dead": vermilion, "requeued": yellow, "expired": orange,
 		"pending": sky, "dropped": plum,
 		"rate_limited": yellow, "server": vermilion, "timeout": orange, "network": darkRed, "auth": purple,

@@ -108,9 +108,10 @@ func callbacks() []panel {
 		},
 		{
 			title: "Callbacks not stored", unit: units.RequestsPerSecond,
-			description: "Callbacks a second that brought no report into the store, by what became of them. Sinch repeats all but too_large " +
-				"(and unauthorized, where it is rejected); quarantined is kept raw and answered 200. Good: nothing here for long.",
-			colours: results().of("quarantined", "busy", "failed", "canceled", "unauthorized", "too_large", "shed", "incomplete", "unknown_plan"),
+			description: "Callbacks a second that brought no report into the store, by what became of them. Sinch repeats all but too_large, " +
+				"too_large_unverified and, where it is rejected, unauthorized; quarantined is kept raw and answered 200. Good: nothing here for long.",
+			colours: results().of("quarantined", "busy", "failed", "unauthorized", "too_large", "too_large_unverified", "shed",
+				"shed_unverified", "incomplete", "unknown_plan"),
 			queries: []query{{
 				expr:   `sum by (outcome) (rate(dlrloop_callbacks_total{<plan>, outcome!~"stored|inbound"}[$__rate_interval]))`,
 				legend: "{{outcome}}",

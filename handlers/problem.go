@@ -32,8 +32,10 @@ const (
 	kindCredentials
 	kindUnknownWebhook
 	kindTooLarge
+	kindTooLargeUnverified
 	kindIncomplete
 	kindShed
+	kindShedUnverified
 	kindUpstream
 )
 
@@ -43,21 +45,23 @@ var kinds = [...]struct {
 	status      int
 	level       slog.Level
 }{
-	kindInternal:       {"internal", "Internal error", http.StatusInternalServerError, slog.LevelError},
-	kindUnavailable:    {"unavailable", "Not available", http.StatusServiceUnavailable, slog.LevelError},
-	kindBusy:           {"busy", "Too busy", http.StatusServiceUnavailable, slog.LevelWarn},
-	kindNotFound:       {"not-found", "Not found", http.StatusNotFound, slog.LevelDebug},
-	kindBadParameter:   {"bad-parameter", "Bad query parameter", http.StatusBadRequest, slog.LevelDebug},
-	kindBadBody:        {"bad-body", "Bad request body", http.StatusBadRequest, slog.LevelDebug},
-	kindMethod:         {"method-not-allowed", "Method not allowed", http.StatusMethodNotAllowed, slog.LevelDebug},
-	kindUnauthorized:   {"unauthorized", "Credentials are missing or wrong", http.StatusUnauthorized, slog.LevelWarn},
-	kindForbidden:      {"forbidden", "Refused", http.StatusForbidden, slog.LevelWarn},
-	kindCredentials:    {"credentials", "Credentials do not verify", http.StatusServiceUnavailable, slog.LevelWarn},
-	kindUnknownWebhook: {"unknown-webhook", "No such webhook", http.StatusServiceUnavailable, slog.LevelWarn},
-	kindTooLarge:       {"too-large", "Body too large", http.StatusRequestEntityTooLarge, slog.LevelError},
-	kindIncomplete:     {"incomplete", "The body did not arrive", http.StatusServiceUnavailable, slog.LevelWarn},
-	kindShed:           {"shed", "Too many bodies at once", http.StatusServiceUnavailable, slog.LevelWarn},
-	kindUpstream:       {"upstream", "No answer from Sinch", http.StatusBadGateway, slog.LevelWarn},
+	kindInternal:           {"internal", "Internal error", http.StatusInternalServerError, slog.LevelError},
+	kindUnavailable:        {"unavailable", "Not available", http.StatusServiceUnavailable, slog.LevelError},
+	kindBusy:               {"busy", "Too busy", http.StatusServiceUnavailable, slog.LevelWarn},
+	kindNotFound:           {"not-found", "Not found", http.StatusNotFound, slog.LevelDebug},
+	kindBadParameter:       {"bad-parameter", "Bad query parameter", http.StatusBadRequest, slog.LevelDebug},
+	kindBadBody:            {"bad-body", "Bad request body", http.StatusBadRequest, slog.LevelDebug},
+	kindMethod:             {"method-not-allowed", "Method not allowed", http.StatusMethodNotAllowed, slog.LevelDebug},
+	kindUnauthorized:       {"unauthorized", "Credentials are missing or wrong", http.StatusUnauthorized, slog.LevelWarn},
+	kindForbidden:          {"forbidden", "Refused", http.StatusForbidden, slog.LevelWarn},
+	kindCredentials:        {"credentials", "Credentials do not verify", http.StatusServiceUnavailable, slog.LevelWarn},
+	kindUnknownWebhook:     {"unknown-webhook", "No such webhook", http.StatusServiceUnavailable, slog.LevelWarn},
+	kindTooLarge:           {"too-large", "Body too large", http.StatusRequestEntityTooLarge, slog.LevelError},
+	kindTooLargeUnverified: {"too-large-unverified", "Body too large", http.StatusRequestEntityTooLarge, slog.LevelWarn},
+	kindIncomplete:         {"incomplete", "The body did not arrive", http.StatusServiceUnavailable, slog.LevelWarn},
+	kindShed:               {"shed", "Too many bodies at once", http.StatusServiceUnavailable, slog.LevelWarn},
+	kindShedUnverified:     {"shed-unverified", "Too many unverified bodies at once", http.StatusServiceUnavailable, slog.LevelWarn},
+	kindUpstream:           {"upstream", "No answer from Sinch", http.StatusBadGateway, slog.LevelWarn},
 }
 
 // problem is an error that knows its answer. Whatever else a handler returns becomes one in problemOf.

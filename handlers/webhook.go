@@ -81,11 +81,11 @@ func (p *Public) take(c *gin.Context, h *hook, token string) (dlr.Type, metrics.
 	defer in.release()
 	sent, err := in.read(c.Writer, c.Request)
 	if err != nil {
-		return "", 0, err
+		return "", 0, h.early(err)
 	}
 	body, packed, err := in.unpack(c.Request.Context(), sent)
 	if err != nil {
-		return "", 0, err
+		return "", 0, h.early(err)
 	}
 	if err := h.verifier.body(c.Request.Header, body, packed); err != nil {
 		return "", 0, h.unverified(c, err)
@@ -133,11 +133,27 @@ func (h *hook) unverified(c *gin.Context, err error) error {
 	return &problem{kind: kindUnauthorized, detail: "the credentials do not verify", cause: cause}
 }
 
+// early is err where it ended a callback before its body was verified. What anybody can cause counts apart from what happens to
+// callbacks that the head of the request verifies.
+func (h *hook) early(err error) error {
+	refused, ok := errors.AsType[*problem](err)
+	if !ok || h.verifier.hmac == nil {
+		return err
+	}
+	switch refused.kind {
+	case kindTooLarge:
+		refused.kind = kindTooLargeUnverified
+	case kindShed:
+		refused.kind = kindShedUnverified
+	}
+	return refused
+}
+
 // refuse answers and logs what went wrong with a callback, and says what to count it as.
 func (p *Public) refuse(c *gin.Context, h *hook, err error) metrics.Outcome {
 	refused := problemOf(err)
 	switch refused.kind {
-	case kindCredentials, kindUnauthorized, kindTooLarge, kindIncomplete, kindShed, kindBusy:
+	case kindCredentials, kindUnauthorized, kindTooLarge, kindTooLargeUnverified, kindIncomplete, kindShed, kindShedUnverified, kindBusy:
 	default: // whatever it means elsewhere: of a callback it is a fault of ours
 		refused = &problem{kind: kindUnavailable, detail: "the same call will do later", cause: err}
 	}
@@ -145,15 +161,18 @@ func (p *Public) refuse(c *gin.Context, h *hook, err error) metrics.Outcome {
 	if unlogged, ok := h.sparing.log(refused.kind); ok {
 		h.failures.report(c, refused, id, unlogged)
 	}
-	// Credentials that do not verify make a callback nobody's loss.
-	if refused.lossy() && refused.kind != kindUnauthorized {
+	if refused.lossy() {
 		p.metrics.Lossy(h.plan)
 	}
 	return outcomeOf(refused.kind)
 }
 
-// lossy reports whether Sinch takes the answer for its last word: it repeats after 5xx and 429 only.
+// lossy reports whether the answer loses a callback for good: Sinch repeats after 5xx and 429 only. A callback that was not
+// verified does not count: anybody could raise the alert.
 func (p *problem) lossy() bool {
+	if p.kind == kindUnauthorized || p.kind == kindTooLargeUnverified {
+		return false
+	}
 	status := p.statusCode()
 	return status < 500 && status != http.StatusTooManyRequests
 }
@@ -164,8 +183,12 @@ func outcomeOf(k kind) metrics.Outcome {
 		return metrics.Unauthorized
 	case kindTooLarge:
 		return metrics.TooLarge
+	case kindTooLargeUnverified:
+		return metrics.TooLargeUnverified
 	case kindShed:
 		return metrics.Shed
+	case kindShedUnverified:
+		return metrics.ShedUnverified
 	case kindIncomplete:
 		return metrics.Incomplete
 	case kindBusy:

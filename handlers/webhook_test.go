@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
@@ -143,6 +144,37 @@ func TestWhatCallersDoIsAnsweredSo(t *testing.T) {
 			require.Empty(t, p.kept(t))
 			require.Equal(t, c.status == 503, r.header.Get("Retry-After") != "")
 			require.Zero(t, p.store.Calls(storetest.Record), "nothing of it reached the store")
+		})
+	}
+}
+
+// Whoever does not know the secret cannot raise the alert for lost callbacks.
+func TestNoUnverifiedCallbackCountsAsLost(t *testing.T) {
+	guessed := sign("guess", nil, time.Now())
+	header := handlers.Auth{HMAC: bySecrets("s").HMAC, Header: byHeader("token-of-sinch").Header}
+	both := guessed.Clone()
+	both.Set("X-Callback-Token", "token-of-sinch")
+	long := bytes.Repeat([]byte(" "), 1001)
+	for name, c := range map[string]struct {
+		auth     handlers.Auth
+		callback callback
+	}{
+		"announced":            {bySecrets("s"), callback{header: guessed, body: long}},
+		"hidden":               {bySecrets("s"), callback{header: guessed, body: long, length: -1}},
+		"announced and absent": {bySecrets("s"), callback{header: guessed, body: long, length: 1 << 40}},
+		"signature missing":    {header, callback{header: both, body: long}},
+		"bomb":                 {bySecrets("s"), callback{header: guessed, body: zipped(t, make([]byte, 100_000))}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := servePublic(t, func(config *handlers.PublicConfig) { config.MaxBody, config.Plans[0].Auth = 1000, c.auth })
+			if c.callback.length > 0 {
+				post(p.dial(t, ""), c.callback.header, int(c.callback.length), nil)()
+			} else {
+				p.send(t, c.callback)
+			}
+			require.Zero(t, p.count(t, "lossy_responses_total"))
+			require.Equal(t, 1, p.count(t, "callbacks_total", "outcome=too_large_unverified"))
+			require.Zero(t, p.count(t, "callbacks_total", "outcome=too_large"))
 		})
 	}
 }

@@ -48,8 +48,8 @@ func worst(t *testing.T, plans int) *prometheus.Registry {
 	m.Store(func() store.Gauges { return store.Gauges{Replica: "a", Replicas: []string{"a"}} })
 	o := m.Observer()
 	outcomes := []metrics.Outcome{
-		metrics.Stored, metrics.Inbound, metrics.Quarantined, metrics.Busy, metrics.Failed, metrics.Canceled,
-		metrics.Unauthorized, metrics.TooLarge, metrics.Shed, metrics.Incomplete,
+		metrics.Stored, metrics.Inbound, metrics.Quarantined, metrics.Busy, metrics.Failed, metrics.Unauthorized,
+		metrics.TooLarge, metrics.TooLargeUnverified, metrics.Shed, metrics.ShedUnverified, metrics.Incomplete,
 	}
 	for _, plan := range names {
 		for _, outcome := range outcomes {

@@ -13,24 +13,25 @@ type Outcome uint8
 
 // The outcomes. Only the first three are answered 200.
 const (
-	Stored       Outcome = iota // the report is durable
-	Inbound                     // a message from a phone: none of ours, acknowledged
-	Quarantined                 // authentic, not understood, kept raw
-	Busy                        // the store was full, closing or too slow
-	Failed                      // the store, or we, failed
-	Canceled                    // the caller left before the store had answered
-	Unauthorized                // the credentials did not verify
-	TooLarge                    // the body is over the limit
-	Shed                        // the memory for bodies was used up
-	Incomplete                  // the body did not arrive
-	UnknownPlan                 // the path names no plan that is configured
+	Stored             Outcome = iota // the report is durable
+	Inbound                           // a message from a phone: none of ours, acknowledged
+	Quarantined                       // authentic, not understood, kept raw
+	Busy                              // the store was full, closing or too slow
+	Failed                            // the store, or we, failed
+	Unauthorized                      // the credentials did not verify
+	TooLarge                          // the body of a verified caller is over the limit
+	TooLargeUnverified                // so is the body of a caller that was not verified yet: anybody can cause it
+	Shed                              // no memory was left for the body of a verified caller
+	ShedUnverified                    // none was left for a caller that was not verified yet: anybody can cause it
+	Incomplete                        // the body did not arrive
+	UnknownPlan                       // the path names no plan that is configured
 	outcomes
 )
 
 func (o Outcome) String() string {
 	return [...]string{
-		"stored", "inbound", "quarantined", "busy", "failed", "canceled",
-		"unauthorized", "too_large", "shed", "incomplete", "unknown_plan",
+		"stored", "inbound", "quarantined", "busy", "failed", "unauthorized",
+		"too_large", "too_large_unverified", "shed", "shed_unverified", "incomplete", "unknown_plan",
 	}[o]
 }
 

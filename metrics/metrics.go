@@ -78,7 +78,7 @@ func (m *Metrics) ingestion() {
 		"plan", "type", "outcome")
 	m.callbacks.WithLabelValues(other, other, UnknownPlan.String())
 	m.lossy = m.counters("lossy_responses_total",
-		"Answers after which Sinch never sends the report again although it may have been authentic. Anything but 0 is a loss.", "plan")
+		"Answers to verified callbacks after which Sinch never sends the report again. Anything but 0 is a loss.", "plan")
 	m.ingest = m.histogram("ingest_duration_seconds",
 		"Time from when a callback's head was read to its answer, whatever that was.",
 		.001, .0025, .005, .01, .025, .05, .1, .25, 1, 2.5, 10)

@@ -80,7 +80,7 @@ func TestEverythingExistsBeforeItsFirstUse(t *testing.T) {
 	for _, typ := range []dlr.Type{dlr.MOText, dlr.MOBinary, dlr.MOMedia} {
 		want = append(want, fmt.Sprintf("callbacks_total{outcome=inbound,plan=p,type=%s}", typ))
 	}
-	for _, outcome := range []string{"quarantined", "busy", "failed", "canceled", "unauthorized", "too_large", "shed", "incomplete"} {
+	for _, outcome := range []string{"quarantined", "busy", "failed", "unauthorized", "too_large", "too_large_unverified", "shed", "shed_unverified", "incomplete"} {
 		want = append(want, fmt.Sprintf("callbacks_total{outcome=%s,plan=p,type=other}", outcome))
 	}
 	for _, s := range []string{"Delivered", "Failed", "Rejected", "Expired", "other"} {
