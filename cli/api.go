@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dlrloop/dlrloop/config"
+	"github.com/dlrloop/dlrloop/dlr"
 )
 
 // local is the private API of a running dlrloop that a command is about, as its flags name it.
@@ -129,7 +130,7 @@ func (a *api) call(ctx context.Context, method, path, contentType string, body [
 	if response.StatusCode < 200 || response.StatusCode > 299 {
 		return a.refused(response, answer)
 	}
-	if err := json.Unmarshal(answer, into); err != nil {
+	if err := dlr.UnmarshalExact(answer, into); err != nil {
 		return fmt.Errorf("%s answers what is not dlrloop's: %w", a.base, err)
 	}
 	return nil
@@ -167,7 +168,7 @@ func (e *apiError) Error() string {
 
 func (a *api) refused(response *http.Response, answer []byte) error {
 	e := &apiError{}
-	_ = json.Unmarshal(answer, e) // what is no problem document has no detail
+	_ = dlr.UnmarshalExact(answer, e) // what is no problem document has no detail
 	e.base, e.status, e.code = a.base, response.Status, response.StatusCode
 	switch e.code {
 	case http.StatusUnauthorized:

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
@@ -138,7 +138,7 @@ func parseRecipients(content []byte) ([]string, error) {
 	var body struct {
 		Recipients []string `json:"recipients"`
 	}
-	if err := json.Unmarshal([]byte(text), &body); err != nil {
+	if err := dlr.UnmarshalExact([]byte(text), &body); err != nil {
 		return nil, fmt.Errorf(`it is not {"recipients": ["number", …]}: %w`, err)
 	}
 	return body.Recipients, nil

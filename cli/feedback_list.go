@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/dlrloop/dlrloop/dlr"
 )
 
 // owed is a batch of the private API, as far as the lists here show it.
@@ -95,7 +97,7 @@ func (a *api) feedback(ctx context.Context, query url.Values) iter.Seq2[owed, er
 			}
 			for _, raw := range page.Items {
 				o := owed{raw: raw}
-				if err := json.Unmarshal(raw, &o); err != nil {
+				if err := dlr.UnmarshalExact(raw, &o); err != nil {
 					yield(owed{}, fmt.Errorf("%s answers what is not dlrloop's: %w", a.base, err))
 					return
 				}

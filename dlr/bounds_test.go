@@ -129,7 +129,6 @@ func TestOfAMemberGivenTwiceTheLastListCounts(t *testing.T) {
 	for body, want := range map[string][]Entry{
 		`"statuses":[{}],"statuses":[{"status":"Failed"}]`:                                     {{State: State{Status: Failed, Code: NoCode}}},
 		`"statuses":[{"status":"Failed","code":3,"count":2}],"statuses":[{"status":"Failed"}]`: {{State: State{Status: Failed, Code: NoCode}}},
-		`"statuses":[{"status":"Failed"}],"statuses":{}`:                                       {{State: State{Status: Failed, Code: NoCode}}},
 		`"statuses":[{"status":"Failed","recipients":["1","2"],"recipients":["3"]}]`: {
 			{State: State{Status: Failed, Code: NoCode}, Count: 1, Recipients: []string{"3"}},
 		},

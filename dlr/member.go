@@ -11,21 +11,24 @@ import (
 	"unicode/utf8"
 )
 
-// The types in this file read whatever JSON value stands in a member, and never fail: an odd member must not cost a
-// report. A null reads as if the member were missing.
+// The functions in this file read JSON that is known to be valid, and never fail: an odd member must not cost a report. A
+// null, and nil for a member that is missing, read as not set.
 
 // text is a JSON string, or the text of a JSON number; any other value reads as empty. It is valid UTF-8 without NUL,
 // which PostgreSQL could not keep.
 type text string
 
-func (t *text) UnmarshalJSON(b []byte) error {
-	switch c := b[0]; {
-	case c == '"':
-		*t = text(unquote(b))
-	case c == '-' || c >= '0' && c <= '9':
-		*t = text(whole(string(b)))
+func readText(value []byte) text {
+	if len(value) == 0 {
+		return ""
 	}
-	return nil
+	switch c := value[0]; {
+	case c == '"':
+		return text(unquote(value))
+	case c == '-' || c >= '0' && c <= '9':
+		return text(whole(string(value)))
+	}
+	return ""
 }
 
 func unquote(b []byte) string {
@@ -77,7 +80,37 @@ func whole(s string) string {
 	return strconv.FormatInt(int64(f), 10)
 }
 
-// elements yields the elements of a JSON list, which must be known to be one, each without the space around it, and where
+// membersOf visits the members of a JSON object in their order: each name without its quotes and escapes, valid until the
+// next one is visited, and its value.
+func membersOf(object []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(name, value []byte) bool) {
+		for _, element := range elements(object) {
+			end := stringEnd(element)
+			name, plain := plainText(element[:end])
+			if !plain {
+				name = []byte(unquote(element[:end]))
+			}
+			value := bytes.TrimLeft(bytes.TrimLeft(element[end:], jsonSpace)[len(":"):], jsonSpace)
+			if !yield(name, value) {
+				return
+			}
+		}
+	}
+}
+
+// stringEnd returns where the JSON string ends that b begins with.
+func stringEnd(b []byte) int {
+	for i := 1; ; i++ {
+		switch b[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+}
+
+// elements yields what stands between the commas of a JSON list or object, each without the space around it, and where
 // each begins in the list.
 func elements(list []byte) iter.Seq2[int, []byte] {
 	return func(yield func(int, []byte) bool) {
@@ -125,17 +158,15 @@ type integer struct {
 	set   bool
 }
 
-func (i *integer) UnmarshalJSON(b []byte) error {
-	if v, err := strconv.ParseInt(string(b), 10, 32); err == nil {
-		*i = integer{value: int(v), set: true}
-		return nil
+func readInteger(value []byte) integer {
+	if len(value) == 0 {
+		return integer{}
 	}
-	var s text
-	_ = s.UnmarshalJSON(b)
-	if v, err := strconv.ParseInt(whole(strings.TrimSpace(string(s))), 10, 32); err == nil {
-		*i = integer{value: int(v), set: true}
+	v, err := strconv.ParseInt(string(value), 10, 32)
+	if err != nil {
+		v, err = strconv.ParseInt(whole(strings.TrimSpace(string(readText(value)))), 10, 32)
 	}
-	return nil
+	return integer{value: int(v), set: err == nil}
 }
 
 func (i integer) or(fallback int) int {
@@ -145,13 +176,8 @@ func (i integer) or(fallback int) int {
 	return fallback
 }
 
-// moment is a timestamp as ParseTime reads it; anything else reads as zero.
-type moment time.Time
-
-func (m *moment) UnmarshalJSON(b []byte) error {
-	var s text
-	_ = s.UnmarshalJSON(b)
-	t, _ := ParseTime(string(s))
-	*m = moment(t)
-	return nil
+// readMoment reads a timestamp as ParseTime does; anything else reads as zero.
+func readMoment(value []byte) time.Time {
+	t, _ := ParseTime(string(readText(value)))
+	return t
 }

@@ -79,15 +79,17 @@ const maxText = 2048
 
 // Parse reads the body of one callback. What it does not understand comes back as a *ParseError: such a body is worth
 // keeping, never worth refusing. Members that are missing, of another JSON type or unreadable become the zero value (a
-// code becomes NoCode), as long as there is a batch, and a recipient with a status or a list of statuses. An entry
-// without a status makes the whole report a ParseError: its recipients would be lost otherwise. So do more than 4096 entries,
+// code becomes NoCode), as long as there is a batch, and a recipient with a status or a list of statuses. Names of members
+// are case-sensitive; of several members with one name only the last counts, whatever its value. An entry without a status
+// makes the whole report a ParseError: its recipients would be lost otherwise. So do more than 4096 entries,
 // or more than 1 048 576 recipients.
 func Parse(body []byte) (Callback, error) {
-	var w wireCallback
-	if err := decode(body, &w); err != nil {
+	object, err := objectOf(body)
+	if err != nil {
 		return Callback{}, &ParseError{Reason: NotJSON, Err: err}
 	}
-	t := Type(w.Type)
+	w := readCallback(object)
+	t, batchID := Type(readText(w.kind)), readText(w.batchID)
 	switch {
 	case t == "":
 		return Callback{}, &ParseError{Reason: NoType}
@@ -96,7 +98,7 @@ func Parse(body []byte) (Callback, error) {
 	case !t.Known():
 		t = Type(strings.ToValidUTF8(string(t[:min(len(t), maxType)]), ""))
 		return Callback{Type: t}, &ParseError{Reason: UnknownType, Type: t}
-	case len(w.BatchID) > maxBatchID || strings.TrimSpace(string(w.BatchID)) == "":
+	case len(batchID) > maxBatchID || strings.TrimSpace(string(batchID)) == "":
 		return Callback{Type: t}, &ParseError{Reason: NoBatchID, Type: t}
 	}
 	entries, missing := w.entries(t)
@@ -105,14 +107,14 @@ func Parse(body []byte) (Callback, error) {
 	}
 	r := &Report{
 		Type:              t,
-		BatchID:           string(w.BatchID),
-		ClientReference:   w.ClientReference.cut(),
-		Total:             max(w.Total.or(0), 0),
+		BatchID:           string(batchID),
+		ClientReference:   readText(w.clientReference).cut(),
+		Total:             max(readInteger(w.total).or(0), 0),
 		Entries:           entries,
-		AppliedOriginator: w.AppliedOriginator.cut(),
-		Encoding:          w.Encoding.cut(),
-		Operator:          w.Operator.cut(),
-		Parts:             max(w.Parts.or(0), 0),
+		AppliedOriginator: readText(w.appliedOriginator).cut(),
+		Encoding:          readText(w.encoding).cut(),
+		Operator:          readText(w.operator).cut(),
+		Parts:             max(readInteger(w.parts).or(0), 0),
 	}
 	if t.Recipient() {
 		r.Total = 1
@@ -122,17 +124,27 @@ func Parse(body []byte) (Callback, error) {
 
 const bom = "\xef\xbb\xbf"
 
-// decode fills w from a JSON object. A member of a type that w cannot hold stays as it is.
-func decode(body []byte, w *wireCallback) error {
-	err := json.Unmarshal(bytes.TrimPrefix(body, []byte(bom)), w)
-	if err == nil {
-		return nil
+// nullObject is what a body of null is read as.
+var nullObject = []byte("{}")
+
+// objectOf returns the JSON object that is the body, or why it is none.
+func objectOf(body []byte) ([]byte, error) {
+	body = bytes.TrimPrefix(body, []byte(bom))
+	if !json.Valid(body) {
+		return nil, json.Unmarshal(body, new(json.RawMessage)) // for its error
 	}
-	if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		if mismatch.Field != "" {
-			return nil
-		}
-		return fmt.Errorf("it is of type %s", mismatch.Value)
+	body = bytes.TrimSpace(body)
+	switch body[0] {
+	case '{':
+		return body, nil
+	case 'n':
+		return nullObject, nil
+	case '[':
+		return nil, errors.New("it is of type array")
+	case '"':
+		return nil, errors.New("it is of type string")
+	case 't', 'f':
+		return nil, errors.New("it is of type bool")
 	}
-	return err
+	return nil, errors.New("it is of type number")
 }

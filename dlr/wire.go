@@ -2,34 +2,60 @@ package dlr
 
 import (
 	"bytes"
-	"encoding/json"
 	"slices"
-	"time"
 )
 
-// wireCallback has the members of every report type.
+// wireCallback holds the members of every report type as they came; one that is missing is nil. Of several members with
+// one name only the last counts, whatever its value.
 type wireCallback struct {
-	Type              text      `json:"type"`
-	BatchID           text      `json:"batch_id"`
-	ClientReference   text      `json:"client_reference"`
-	Total             integer   `json:"total_message_count"`
-	Statuses          entryList `json:"statuses"`
-	Recipient         text      `json:"recipient"`
-	Code              integer   `json:"code"`
-	Status            text      `json:"status"`
-	At                moment    `json:"at"`
-	OperatorAt        moment    `json:"operator_status_at"`
-	AppliedOriginator text      `json:"applied_originator"`
-	Encoding          text      `json:"encoding"`
-	Operator          text      `json:"operator"`
-	Parts             integer   `json:"number_of_message_parts"`
+	kind, batchID, clientReference, total, statuses, recipient, code, status, at, operatorAt []byte
+
+	appliedOriginator, encoding, operator, parts []byte
 }
 
-type wireEntry struct {
-	Code       integer `json:"code"`
-	Status     text    `json:"status"`
-	Count      integer `json:"count"`
-	Recipients numbers `json:"recipients"`
+func readCallback(object []byte) *wireCallback {
+	w := &wireCallback{}
+	for name, value := range membersOf(object) {
+		if member := w.member(name); member != nil {
+			*member = value
+		}
+	}
+	return w
+}
+
+// member returns where the member of this name is held; nil for any other name.
+func (w *wireCallback) member(name []byte) *[]byte {
+	switch string(name) {
+	case "type":
+		return &w.kind
+	case "batch_id":
+		return &w.batchID
+	case "client_reference":
+		return &w.clientReference
+	case "total_message_count":
+		return &w.total
+	case "statuses":
+		return &w.statuses
+	case "recipient":
+		return &w.recipient
+	case "code":
+		return &w.code
+	case "status":
+		return &w.status
+	case "at":
+		return &w.at
+	case "operator_status_at":
+		return &w.operatorAt
+	case "applied_originator":
+		return &w.appliedOriginator
+	case "encoding":
+		return &w.encoding
+	case "operator":
+		return &w.operator
+	case "number_of_message_parts":
+		return &w.parts
+	}
+	return nil
 }
 
 // entries returns what the callback says of its recipients, or the reason why it says nothing.
@@ -37,95 +63,106 @@ func (w *wireCallback) entries(t Type) ([]Entry, Reason) {
 	if t.Recipient() {
 		return w.recipientEntry()
 	}
-	if w.Statuses.entries == nil && w.Statuses.fault == "" {
-		return nil, NoStatus
-	}
-	return w.Statuses.entries, w.Statuses.fault
+	return readEntries(w.statuses)
 }
 
 func (w *wireCallback) recipientEntry() ([]Entry, Reason) {
-	if !w.Recipient.isNumber() {
+	recipient := readText(w.recipient)
+	if !recipient.isNumber() {
 		return nil, NoRecipient
 	}
-	s := w.Status.status()
+	s := readText(w.status).status()
 	if s == "" {
 		return nil, NoStatus
 	}
-	state := State{Status: s, Code: w.Code.code(), At: time.Time(w.At), OperatorAt: time.Time(w.OperatorAt)}
-	return []Entry{{State: state, Count: 1, Recipients: []string{string(w.Recipient)}}}, ""
+	state := State{Status: s, Code: readInteger(w.code).code(), At: readMoment(w.at), OperatorAt: readMoment(w.operatorAt)}
+	return []Entry{{State: state, Count: 1, Recipients: []string{string(recipient)}}}, ""
 }
 
-// entryList is a JSON list of entries, or the reason why none of them counts; anything else reads as not set. It builds
-// no more than it returns: a few megabytes of entries that say nothing must not take a hundred times that.
-type entryList struct {
-	entries []Entry // nil unless a list came
-	fault   Reason
-}
-
-func (l *entryList) UnmarshalJSON(b []byte) error {
-	if b[0] != '[' {
-		return nil
+// readEntries reads a JSON list of entries, or returns the reason why none of them counts. It builds no more than it
+// returns: a few megabytes of entries that say nothing must not take a hundred times that.
+func readEntries(list []byte) ([]Entry, Reason) {
+	if len(list) == 0 || list[0] != '[' {
+		return nil, NoStatus
 	}
-	*l = entryList{entries: []Entry{}}
-	recipients := 0
-	for _, element := range elements(b) {
-		if len(l.entries) == maxStatuses {
-			*l = entryList{fault: TooManyStatuses}
-			return nil
+	entries, recipients := []Entry{}, 0
+	for _, element := range elements(list) {
+		if len(entries) == maxStatuses {
+			return nil, TooManyStatuses
 		}
-		var w wireEntry
-		_ = json.Unmarshal(element, &w) // what is no object has no status
-		s := w.Status.status()
-		if s == "" {
-			*l = entryList{fault: NoStatus}
-			return nil
+		e := readEntry(element)
+		if e.Status == "" {
+			return nil, NoStatus
 		}
-		if recipients += len(w.Recipients); recipients > maxRecipients {
-			*l = entryList{fault: TooManyRecipients}
-			return nil
+		if recipients += len(e.Recipients); recipients > maxRecipients {
+			return nil, TooManyRecipients
 		}
-		l.entries = append(l.entries, Entry{
-			State:      State{Status: s, Code: w.Code.code()},
-			Count:      max(w.Count.or(len(w.Recipients)), 0),
-			Recipients: w.Recipients,
-		})
+		entries = append(entries, e)
 	}
-	return nil
+	return entries, ""
 }
 
-// numbers are those of a JSON list that can be a recipient; nil if none can, and no more than one above maxRecipients.
-// Anything else reads as not set. Numbers written without escapes are parts of one string: a list of 200 000 takes one
+// readEntry reads one entry of a batch report. Its Status is empty if element is not an object or has none.
+func readEntry(element []byte) Entry {
+	if element[0] != '{' {
+		return Entry{}
+	}
+	var code, status, count, recipients []byte
+	for name, value := range membersOf(element) {
+		switch string(name) {
+		case "code":
+			code = value
+		case "status":
+			status = value
+		case "count":
+			count = value
+		case "recipients":
+			recipients = value
+		}
+	}
+	s := readText(status).status()
+	if s == "" {
+		return Entry{}
+	}
+	numbers := readNumbers(recipients)
+	return Entry{
+		State:      State{Status: s, Code: readInteger(code).code()},
+		Count:      max(readInteger(count).or(len(numbers)), 0),
+		Recipients: numbers,
+	}
+}
+
+// readNumbers returns the elements of a JSON list that can be a recipient, and no more than one above maxRecipients; nil if
+// none can, or if list is not a list. Numbers written without escapes are parts of one string: a list of 200 000 takes one
 // copy of its text and 16 bytes a number.
-type numbers []string
-
-func (n *numbers) UnmarshalJSON(b []byte) error {
-	if b[0] != '[' {
+func readNumbers(list []byte) []string {
+	if len(list) == 0 || list[0] != '[' {
 		return nil
 	}
-	*n = nil
-	most := min(bytes.Count(b, []byte{','}), maxRecipients) + 1
-	list := string(b)
-	for at, element := range elements(b) {
+	var numbers []string
+	most := min(bytes.Count(list, []byte{','}), maxRecipients) + 1
+	copied := string(list)
+	for at, element := range elements(list) {
 		var r text
 		if plain, ok := plainText(element); ok {
-			r = text(list[at+1 : at+1+len(plain)])
+			r = text(copied[at+1 : at+1+len(plain)])
 		} else {
-			_ = r.UnmarshalJSON(element)
+			r = readText(element)
 		}
 		if !r.isNumber() {
 			continue
 		}
-		if *n == nil {
-			*n = make(numbers, 0, most)
+		if numbers == nil {
+			numbers = make([]string, 0, most)
 		}
-		if *n = append(*n, string(r)); len(*n) > maxRecipients {
+		if numbers = append(numbers, string(r)); len(numbers) > maxRecipients {
 			break
 		}
 	}
-	if cap(*n) > 2*len(*n) { // most of the elements were no numbers
-		*n = slices.Clone(*n)
+	if cap(numbers) > 2*len(numbers) { // most of the elements were no numbers
+		numbers = slices.Clone(numbers)
 	}
-	return nil
+	return numbers
 }
 
 func (t text) isNumber() bool { return len(t) <= maxNumber && Digits(string(t)) != "" }

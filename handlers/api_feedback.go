@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
 )
 
@@ -90,17 +90,13 @@ func readRequeue(c *gin.Context) (requeueRequest, error) {
 			detail: "the Content-Type must be application/json",
 		}
 	}
-	var asked requeueRequest
-	d := json.NewDecoder(http.MaxBytesReader(c.Writer, c.Request.Body, maxRequeueBody))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&asked); err != nil {
-		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-			return requeueRequest{}, err
-		}
-		return requeueRequest{}, badBody(fmt.Sprintf("not readable: %v; wanted: %s", err, wanted))
+	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, maxRequeueBody))
+	if err != nil {
+		return requeueRequest{}, unread(err)
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return requeueRequest{}, badBody("more than one JSON value; wanted: " + wanted)
+	var asked requeueRequest
+	if err := dlr.UnmarshalStrict(body, &asked); err != nil {
+		return requeueRequest{}, badBody(fmt.Sprintf("not readable: %v; wanted: %s", err, wanted))
 	}
 	if asked.All == (asked.Plan != "") || asked.BatchID != "" && asked.Plan == "" {
 		return requeueRequest{}, badBody("neither a batch nor a plan nor all of them; wanted: " + wanted)

@@ -83,7 +83,7 @@ func TestRequeueRefusesWhatItDoesNotUnderstand(t *testing.T) {
 	tellDead(t, st, planEU, 2)
 	s := servePrivate(t, PrivateConfig{}, st, quiet())
 	for body, want := range map[string]string{
-		``:                                       "not readable: EOF",
+		``:                                       "not readable: unexpected end of JSON input",
 		`{`:                                      "not readable",
 		`null`:                                   "neither a batch nor a plan nor all of them",
 		`{}`:                                     "neither a batch nor a plan nor all of them",
@@ -94,8 +94,11 @@ func TestRequeueRefusesWhatItDoesNotUnderstand(t *testing.T) {
 		`{"all": true, "plan": "acme-eu"}`:       "neither a batch nor a plan nor all of them",
 		`{"all": true, "batch_id": "x"}`:         "neither a batch nor a plan nor all of them",
 		`{"plan": ""}`:                           "neither a batch nor a plan nor all of them",
-		`{"plan": "acme-eu", "batch": "x"}`:      `unknown field "batch"`,
-		`{"plan": "acme-eu"} {"plan": "acme-u"}`: "more than one JSON value",
+		`{"plan": "acme-eu", "batch": "x"}`:      `unknown member "batch"`,
+		`{"plan": "acme-eu", "Batch_ID": "x"}`:   `unknown member "Batch_ID"`,
+		`{"ALL": true}`:                          `unknown member "ALL"`,
+		`{"plan": "acme-eu", "\u017fall": true}`: `unknown member "ſall"`,
+		`{"plan": "acme-eu"} {"plan": "acme-u"}`: "not readable: invalid character",
 	} {
 		a := s.call(t, http.MethodPost, requeueAddress, body, http.Header{"Content-Type": {"application/json"}})
 		require.Equal(t, http.StatusBadRequest, a.StatusCode, body)

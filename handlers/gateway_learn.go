@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/metrics"
 	"github.com/dlrloop/dlrloop/sinch"
 	"github.com/dlrloop/dlrloop/store"
@@ -115,7 +116,7 @@ func (p *passage) lesson(encoding string, body []byte, whole bool) *lesson {
 	var page struct {
 		Batches []json.RawMessage `json:"batches"`
 	}
-	if err := json.Unmarshal(plain, &page); err != nil {
+	if err := dlr.UnmarshalExact(plain, &page); err != nil {
 		l.fail(errors.New("it is no page of batches"))
 		return l
 	}

@@ -125,13 +125,15 @@ func TestTheLastBytesWait(t *testing.T) {
 
 func TestAPageTeachesAllOnIt(t *testing.T) {
 	h := newGatewayHouse(t, nil)
-	h.upstream.answers(http.StatusOK, `{"count":3,"page":0,"page_size":3,"batches":[`+batchJSON("B1", "")+","+batchJSON("B2", "")+`,{"id":""}]}`)
+	h.upstream.answers(http.StatusOK, `{"count":3,"page":0,"page_size":3,"batches":[`+batchJSON("B1", "")+","+batchJSON("B2", "")+`,{"id":""}],`+
+		`"Batches":[`+batchJSON("B3", "")+`]}`)
 	for range 3 {
 		h.call(http.MethodGet, "/batches?page=0", "")
 	}
 	h.rest()
 	require.NotNil(t, h.batch("B1"))
 	require.NotNil(t, h.batch("B2"))
+	require.Nil(t, h.batch("B3"), "a member of another name")
 	require.Equal(t, 3.0, h.learned("unreadable"))
 	require.LessOrEqual(t, h.store.Calls(storetest.Record), 4, "what is known in the same words is not recorded again")
 }

@@ -219,12 +219,28 @@ func (s *Simulator) enter(c *call, status int, fault FaultKind) {
 		slog.String("batch_id", entry.Batch), slog.Int("status", status), slog.String("fault", string(fault)))
 }
 
-// decode reads a request body of which unknown members are nobody's business.
+// decode reads a request body of which unknown members are nobody's business. Names of members are compared exactly, as
+// Sinch does.
 func decode(body []byte, into any) error {
-	err := json.Unmarshal(body, into)
+	err := json.Unmarshal(exactNames(body), into)
 	var refused *refusal
 	if err == nil || errors.As(err, &refused) {
 		return err
 	}
 	return invalidJSON("the body is not JSON of the expected structure")
+}
+
+// exactNames returns an object without the members that only encoding/json takes for one of ours, since it ignores case: all
+// of Sinch's names are of lower-case letters and underscores. What is not an object stays as it is.
+func exactNames(body []byte) []byte {
+	var object map[string]json.RawMessage
+	if json.Unmarshal(body, &object) != nil || object == nil {
+		return body
+	}
+	for name := range object {
+		if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" {
+			delete(object, name)
+		}
+	}
+	return encode(object)
 }

@@ -29,8 +29,10 @@ type wording struct {
 func (m *members) content() content {
 	c := content{parts: *m.Type == typeText, truncate: m.TruncateConcat != nil && *m.TruncateConcat}
 	if *m.Type == typeMedia {
-		var media struct{ Message string }
-		_ = json.Unmarshal(m.Body, &media) // checked
+		var media struct {
+			Message string `json:"message"`
+		}
+		_ = decode(m.Body, &media) // checked
 		c.text = media.Message
 	} else {
 		_ = json.Unmarshal(m.Body, &c.text) // checked

@@ -78,6 +78,7 @@ func TestFeedbackIsRefused(t *testing.T) {
 			{"a number", enabled, `{"recipients":[12025550000]}`, 400, "syntax_invalid_json"},
 			{"no recipients", enabled, `{}`, 400, "syntax_constraint_violation"},
 			{"null", enabled, `{"recipients":null}`, 400, "syntax_constraint_violation"},
+			{"other letter case", enabled, `{"Recipients":["12025550000"]}`, 400, "syntax_constraint_violation"},
 			{"a word", enabled, `{"recipients":["12025550000","me"]}`, 400, "syntax_invalid_parameter_format"},
 			{"1001 recipients", enabled, string(encode(map[string]any{"recipients": numbers(1001)})), 400, "syntax_constraint_violation"},
 		}

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/dlrloop/dlrloop/dlr"
 )
 
 // Operation names what was tried.
@@ -108,7 +110,7 @@ func understand(body []byte) (code, said string) {
 		Error       json.RawMessage `json:"error"`
 		Description onlyText        `json:"error_description"`
 	}
-	if json.Unmarshal(body, &w) != nil {
+	if dlr.UnmarshalExact(body, &w) != nil {
 		return "", ""
 	}
 	code = string(w.Code)
@@ -119,7 +121,7 @@ func understand(body []byte) (code, said string) {
 	}
 	var plain onlyText
 	switch {
-	case json.Unmarshal(w.Error, &nested) == nil:
+	case dlr.UnmarshalExact(w.Error, &nested) == nil:
 		code, said = cmp.Or(code, string(nested.Status)), cmp.Or(said, string(nested.Message))
 	case json.Unmarshal(w.Error, &plain) == nil && said == "":
 		said = string(plain)

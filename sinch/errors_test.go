@@ -50,6 +50,10 @@ func TestErrorShapes(t *testing.T) {
 			401, `{"error":"invalid_client","error_description":"unknown key"}`, "invalid_client", "unknown key",
 			"sinch: send delivery feedback: 401 Unauthorized: invalid_client: unknown key",
 		},
+		"other letter case": {
+			404, `{"code":"unknown_batch","Code":"x","text":"No such batch","TEXT":"y","Detail":"z"}`, "unknown_batch", "No such batch",
+			"sinch: send delivery feedback: 404 Not Found: unknown_batch: No such batch",
+		},
 		"not strings": {400, `{"code":400,"text":["a"],"message":null}`, "", "", `sinch: send delivery feedback: 400 Bad Request: {"code":400,"text":["a"],"message":null}`},
 		"empty":       {404, ``, "", "", "sinch: send delivery feedback: 404 Not Found"},
 		"HTML":        {502, "<html>\r\n\t<h1>Bad\x00 gateway</h1>\n", "", "", "sinch: send delivery feedback: 502 Bad Gateway: <html> <h1>Bad gateway</h1>"},
