@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"golang.org/x/oauth2"
@@ -21,8 +21,11 @@ type credentials interface {
 
 func (c Config) credentials(client *http.Client) (credentials, error) {
 	if c.Project == (Project{}) {
-		if !headerSafe(string(c.Token)) {
-			return nil, errors.New("token: it must be set, without spaces and line ends around it, or project instead")
+		if c.Token == "" {
+			return nil, errors.New("token: it must be set, or project instead")
+		}
+		if err := CheckToken(c.Token); err != nil {
+			return nil, fmt.Errorf("token: %w", err)
 		}
 		return planToken(c.Token), nil
 	}
@@ -33,8 +36,8 @@ func (c Config) credentials(client *http.Client) (credentials, error) {
 		return nil, errors.New("project: key_id and key_secret must be set")
 	}
 	authURL := cmp.Or(c.Project.AuthURL, defaultAuthURL)
-	if u, err := url.Parse(authURL); err != nil || !absolute(u) {
-		return nil, errors.New("project: auth_url must be the http:// or https:// URL of the token endpoint")
+	if _, err := ParseURL(authURL); err != nil {
+		return nil, fmt.Errorf("project: auth_url: %w", err)
 	}
 	return &projectTokens{
 		client: client,
@@ -48,9 +51,19 @@ func (c Config) credentials(client *http.Client) (credentials, error) {
 	}, nil
 }
 
-// headerSafe reports whether s can follow "Bearer ".
-func headerSafe(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
+// CheckToken returns an error for a text that cannot follow "Bearer " in a header, or that brings along what stood around the
+// token where it was copied from. The error does not contain the token.
+func CheckToken(t Secret) error {
+	s := string(t)
+	switch {
+	case len(s) >= 7 && strings.EqualFold(s[:7], "Bearer "):
+		return errors.New(`begins with "Bearer "; write the token alone`)
+	case strings.ContainsAny(s, "\"'`"):
+		return errors.New("contains a quotation mark, which no token has; write the token alone")
+	case strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return errors.New("contains a space or another character that no token has; copy the token again")
+	}
+	return nil
 }
 
 // planToken is a service plan's API token. It does not expire.

@@ -20,7 +20,8 @@ type Config struct {
 	Plan string
 	// Region is us, eu, au, br or ca; with Project only us or eu. A plan of one region is unknown in every other.
 	Region string
-	// BaseURL replaces the region's host: scheme, host and, if need be, a path before /xms/v1.
+	// BaseURL replaces the region's host: scheme, host and, if need be, a path before /xms/v1. /xms/v1 and /xms/v1/ with the
+	// plan's segment at its end change nothing.
 	BaseURL string
 
 	Token   Secret  // the service plan's API token
@@ -134,15 +135,23 @@ func (c Config) base() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	id, name := c.Plan, "plan"
-	if c.Project != (Project{}) {
-		id, name = c.Project.ID, "project id"
-	}
-	segment, err := escape(id)
+	segment, err := escape(c.segment())
 	if err != nil {
+		name := "plan"
+		if c.Project != (Project{}) {
+			name = "project id"
+		}
 		return "", fmt.Errorf("%s: %w", name, err)
 	}
-	return origin + "/xms/v1/" + segment, nil
+	return origin + apiPath + segment, nil
+}
+
+// segment is the id that follows /xms/v1/ in every path.
+func (c Config) segment() string {
+	if c.Project != (Project{}) {
+		return c.Project.ID
+	}
+	return c.Plan
 }
 
 func (c Config) origin() (string, error) {
@@ -157,17 +166,11 @@ func (c Config) origin() (string, error) {
 	if c.Region != "" {
 		return "", errors.New("region and base_url: give only one of them")
 	}
-	u, err := url.Parse(c.BaseURL)
-	if err != nil || !absolute(u) {
-		return "", errors.New("base_url: it must be http:// or https:// with a host and nothing after the path")
+	base, err := ParseBaseURL(c.BaseURL, c.segment())
+	if err != nil {
+		return "", fmt.Errorf("base_url: %w", err)
 	}
-	return strings.TrimRight(u.String(), "/"), nil
-}
-
-// absolute reports whether u is an http URL that paths can be added to.
-func absolute(u *url.URL) bool {
-	return (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" &&
-		u.User == nil && u.RawQuery == "" && !u.ForceQuery && u.Fragment == ""
+	return base, nil
 }
 
 // ErrID means that an id cannot stand in a path: it is empty, "." or "..".

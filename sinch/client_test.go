@@ -45,19 +45,19 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 		"unknown region":       {func(c *Config) { c.Region = "de" }, `region "de": use one of`},
 		"project out of range": {func(c *Config) { c.Region, c.Token, c.Project = "br", "", project }, `region "br": use one of eu, us,`},
 		"two hosts":            {func(c *Config) { c.BaseURL = "http://h" }, "region and base_url: give only one"},
-		"no scheme":            {func(c *Config) { c.Region, c.BaseURL = "", "127.0.0.1:9200" }, "base_url: it must be"},
-		"other scheme":         {func(c *Config) { c.Region, c.BaseURL = "", "ftp://h" }, "base_url: it must be"},
-		"user in URL":          {func(c *Config) { c.Region, c.BaseURL = "", "http://u:p@h" }, "base_url: it must be"},
-		"query in URL":         {func(c *Config) { c.Region, c.BaseURL = "", "http://h/?a=b" }, "base_url: it must be"},
+		"no scheme":            {func(c *Config) { c.Region, c.BaseURL = "", "127.0.0.1:9200" }, "base_url: is not a URL"},
+		"other scheme":         {func(c *Config) { c.Region, c.BaseURL = "", "ftp://h" }, "base_url: is not a URL"},
+		"user in URL":          {func(c *Config) { c.Region, c.BaseURL = "", "http://u:p@h" }, "base_url: has more"},
+		"query in URL":         {func(c *Config) { c.Region, c.BaseURL = "", "http://h/?a=b" }, "base_url: has more"},
 		"no token":             {func(c *Config) { c.Token = "" }, "token: it must be set"},
-		"token with line end":  {func(c *Config) { c.Token = "t\n" }, "token: it must be set, without"},
+		"token with line end":  {func(c *Config) { c.Token = "t\n" }, "token: contains a space"},
 		"both credentials":     {func(c *Config) { c.Project = project }, "token and project: give only one"},
 		"project without id":   {func(c *Config) { c.Token, c.Project = "", Project{KeyID: "k", KeySecret: "s"} }, "project id: an id"},
 		"project without key":  {func(c *Config) { c.Token, c.Project = "", Project{ID: "i", KeyID: "k"} }, "key_id and key_secret must be set"},
 		"bad auth URL": {func(c *Config) {
 			c.Token, c.Project = "", project
 			c.Project.AuthURL = "auth.example.com"
-		}, "auth_url must be"},
+		}, "auth_url: is not a URL"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := good
