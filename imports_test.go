@@ -20,7 +20,7 @@ const module = "github.com/dlrloop/dlrloop"
 var imports = map[string][]string{
 	".":               {"cli"},
 	"cli":             {"config", "demo", "dlr", "server", "simulator", "sinch", "store", "store/boltstore", "store/copying", "store/pgstore"},
-	"config":          {"store"},
+	"config":          {"sinch", "store"},
 	"demo":            {"config", "dlr", "server", "simulator", "store"},
 	"dlr":             {},
 	"handlers":        {"dlr", "metrics", "sinch", "store"},

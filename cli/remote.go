@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -108,24 +109,30 @@ func (r *remote) fromFlags() (sinch.Config, error) {
 		return c, usageError{errors.New("--plan is needed with --region or --base-url")}
 	}
 	token, err := r.token()
-	c.Token = sinch.Secret(token)
-	return c, err
+	if err != nil {
+		return c, usageError{err}
+	}
+	c.Token = sinch.Secret(token.Reveal())
+	return c, nil
 }
 
-func (r *remote) token() (string, error) {
-	if r.tokenFile == "" {
-		if token := strings.TrimSpace(os.Getenv(tokenVariable)); token != "" {
-			return token, nil
+func (r *remote) token() (config.Secret, error) {
+	source, content := "$"+tokenVariable, []byte(os.Getenv(tokenVariable))
+	if r.tokenFile != "" {
+		var err error
+		if content, err = readFile(r.tokenFile); err != nil {
+			return "", fmt.Errorf("--token-file: %w", err)
 		}
-		return "", usageError{errors.New("no API token: name its file with --token-file, or set $" + tokenVariable)}
+		source = "--token-file: " + r.tokenFile
 	}
-	content, err := readFile(r.tokenFile)
-	if err != nil {
-		return "", usageError{fmt.Errorf("--token-file: %w", err)}
-	}
-	token := strings.TrimSpace(string(content))
-	if token == "" {
-		return "", usageError{fmt.Errorf("--token-file: %s is empty", r.tokenFile)}
+	token, err := config.ParseSecret(bytes.Trim(content, " \t\r\n"))
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%s: %w", source, err)
+	case token == "" && r.tokenFile == "":
+		return "", errors.New("no API token: name its file with --token-file, or set " + source)
+	case token == "":
+		return "", fmt.Errorf("%s is empty", source)
 	}
 	return token, nil
 }

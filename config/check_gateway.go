@@ -7,10 +7,6 @@ import (
 
 func (l *loading) checkGateway() {
 	g := l.config.Gateway
-	positive(l, "gateway.max_body", g.MaxBody)
-	if g.MaxBody > maxBody {
-		l.problem("gateway.max_body", "%s is more than any batch has; give at most %s", g.MaxBody, maxBody)
-	}
 	if g.Defaults && l.config.Public.URL == "" {
 		l.missing("is set, but public.url is not, and callbacks need somewhere to go: set public.url to where Sinch reaches the webhook, "+
 			"or leave gateway.defaults false", "gateway.defaults", "public.url")
@@ -54,12 +50,6 @@ func (l *loading) checkPlanGateway(key string, p Plan) {
 	if !l.config.Private.Credentials.Any() {
 		l.missing("plan lets whoever reaches the gateway send at your cost, also from this machine; set private.credentials, which "+
 			"callers then need, or gateway: {token: caller}", token, "private.credentials")
-	}
-}
-
-func (l *loading) checkReconcile(key string, r Reconcile) {
-	if r.Rate <= 0 || r.Rate > maxRate {
-		l.problem(below(key, "rate"), "%v reads a second are not possible; give a number from 0.01 to %d, or silence: 0s to never ask", r.Rate, maxRate)
 	}
 }
 

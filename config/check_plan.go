@@ -1,22 +1,28 @@
 package config
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 	"time"
 
+	"github.com/dlrloop/dlrloop/sinch"
 	"github.com/dlrloop/dlrloop/store"
 )
 
 func (l *loading) checkPlan(i int) {
 	p, key := &l.config.Plans[i], element("plans", i)
+	if maker, made := l.made[key]; made && p.ID == "" && !l.isFaulty(below(key, "id")) {
+		l.problems = append(l.problems, Problem{Variable: maker, Key: key, Message: fmt.Sprintf(
+			"there is no such plan: plans are counted from 0, and %s has no id; correct the number, or set $%s too", key, variable(below(key, "id")))})
+		return
+	}
 	l.checkID(below(key, "id"), p.ID, l.config.Plans[:i])
 	l.checkCredentials(key, p)
 	l.checkOrigin(key, p)
 	l.checkAuth(below(key, "webhook.auth"), p.Webhook.Auth)
 	l.checkFeedback(below(key, "feedback"), p.Feedback)
 	l.checkPlanGateway(key, *p)
-	l.checkReconcile(below(key, "reconcile"), p.Reconcile)
 }
 
 func (l *loading) checkID(key, id string, before []Plan) {
@@ -95,7 +101,7 @@ func (l *loading) checkOrigin(key string, p *Plan) {
 	}
 	switch {
 	case p.BaseURL != "":
-		p.BaseURL = l.checkURL(base, p.BaseURL)
+		l.checkBaseURL(base, p)
 		if u, err := url.Parse(p.BaseURL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
 			l.warn(base, "is not HTTPS: credentials and numbers cross the network in clear text")
 		}
@@ -106,6 +112,22 @@ func (l *loading) checkOrigin(key string, p *Plan) {
 	default:
 		choose(l, region, p.Region, "us", "eu", "au", "br", "ca")
 	}
+}
+
+// checkBaseURL leaves of the URL what comes before the API's path.
+func (l *loading) checkBaseURL(key string, p *Plan) {
+	p.BaseURL = l.checkURL(key, p.BaseURL)
+	id := p.ID
+	if p.Project.Used() {
+		id = p.Project.ID
+	}
+	base, err := sinch.ParseBaseURL(p.BaseURL, id)
+	if err != nil {
+		l.problem(key, "%s", err)
+		l.fault(key)
+		return
+	}
+	p.BaseURL = base
 }
 
 func (l *loading) checkAuth(key string, a Auth) {
@@ -128,7 +150,7 @@ func (l *loading) checkAuth(key string, a Auth) {
 // isWritten reports whether a key is there, whatever is below it.
 func (l *loading) isWritten(key string) bool {
 	_, inFile := l.source.places[key]
-	return inFile || l.speaksOf(key)
+	return inFile || l.speaksOf(key) != ""
 }
 
 func (l *loading) checkHMAC(key string, h HMAC) {
@@ -168,25 +190,15 @@ func (l *loading) checkPathToken(key string, t PathToken) {
 		l.missing("there is no token to accept; set value_files or values", below(key, "values"), below(key, "value_files"))
 	}
 	for _, value := range t.Values {
-		if value != "" && !isSegment(value.Reveal()) {
+		if value != "" && !l.isFaulty(key) && !isSegment(value.Reveal()) {
 			l.problem(key, "a token cannot be part of a URL's path as it is; use letters, digits, - and _")
 			return
 		}
 	}
 }
 
-// maxRate is more calls a second than any plan has.
-const maxRate = 10_000
-
 func (l *loading) checkFeedback(key string, f Feedback) {
 	choose(l, below(key, "on"), f.On, store.OnDelivered, store.OnConfirmed, store.OnBoth, store.OnOff)
-	positive(l, below(key, "workers"), f.Workers)
-	if f.Rate <= 0 || f.Rate > maxRate {
-		l.problem(below(key, "rate"), "%v calls a second are not possible; give a number from 0.01 to %d", f.Rate, maxRate)
-	}
-	positive(l, below(key, "give_up"), f.GiveUp)
-	positive(l, below(key, "backoff.base"), f.Backoff.Base)
-	positive(l, below(key, "timeout"), f.Timeout)
 	if f.Backoff.Cap < f.Backoff.Base {
 		l.problem(below(key, "backoff.cap"), "%s is less than backoff.base, %s; the cap is the longest wait", f.Backoff.Cap, f.Backoff.Base)
 	}

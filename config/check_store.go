@@ -7,13 +7,6 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// The bounds of what is set for PostgreSQL. With fewer connections those that commit would leave none to read and to claim with.
-const (
-	minPool, maxPool = 6, 1000
-	maxSlots         = 1024
-	minStatement     = Duration(time.Second)
-)
-
 func (l *loading) checkStore() {
 	s := l.config.Store
 	switch s.Driver {
@@ -42,15 +35,6 @@ func (l *loading) checkBolt(s Store) {
 
 func (l *loading) checkPostgres(s Store) {
 	choose(l, "store.dialect", s.Dialect, DialectPostgres, DialectCitus, DialectPortable)
-	if s.PoolSize < minPool || s.PoolSize > maxPool {
-		l.problem("store.pool_size", "%d connections will not do; give a number from %d to %d", s.PoolSize, minPool, maxPool)
-	}
-	if s.Slots < 1 || s.Slots > maxSlots {
-		l.problem("store.slots", "%d slots are not possible; give a number from 1 to %d", s.Slots, maxSlots)
-	}
-	if s.StatementTimeout < minStatement {
-		l.problem("store.statement_timeout", "%s is too short for the longest statements of a busy database; give at least %s", s.StatementTimeout, minStatement)
-	}
 	if s.URL == "" {
 		if s.URLFile == "" { // else it is known that it cannot be read
 			l.missing("is postgres, which needs to know the database; set url_file, or url", "store.driver", "store.url", "store.url_file")
@@ -73,7 +57,6 @@ func (l *loading) checkPostgres(s Store) {
 // checkRetention refuses to forget a batch while its feedback may still be tried, or is only just dead.
 func (l *loading) checkRetention(kept Duration) {
 	const after = 24 * time.Hour
-	positive(l, "store.retention", kept)
 	for i, p := range l.config.Plans {
 		if least := p.Feedback.GiveUp + Duration(after); p.Feedback.On != store.OnOff && kept > 0 && kept < least {
 			l.problem("store.retention", "%s is too short: feedback of %s is tried for %s (feedback.give_up), and a day must be left to look "+

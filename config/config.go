@@ -15,10 +15,10 @@ type Config struct {
 	Log     Log    `yaml:"log"`
 	// How long the process goes on serving after SIGTERM, with `/readyz` answering 503, so that load balancers turn away
 	// before the listeners close.
-	ShutdownDelay Duration `yaml:"shutdown_delay"`
+	ShutdownDelay Duration `yaml:"shutdown_delay" range:"0s..1h"`
 	// How long requests and feedback calls in flight may take to end once the listeners are closed. What has not ended by
 	// then is cut off; nothing acknowledged is lost.
-	ShutdownTimeout Duration `yaml:"shutdown_timeout"`
+	ShutdownTimeout Duration `yaml:"shutdown_timeout" range:"100ms..1h"`
 	// The Sinch service plans, at least one.
 	Plans []Plan `yaml:"plans"`
 
@@ -35,12 +35,12 @@ type Public struct {
 	// The URL under which Sinch reaches this listener, without a path of the webhook. It is shown to people; with `gateway.defaults`
 	// it becomes part of the `callback_url` of batches.
 	URL string `yaml:"url"`
-	// The largest callback taken, at most 256MiB; a larger one is answered 413 and lost. A full report to large groups is
+	// The largest callback taken; a larger one is answered 413 and lost. A full report to large groups is
 	// megabytes.
-	MaxBody ByteSize `yaml:"max_body"`
+	MaxBody ByteSize `yaml:"max_body" range:"16KiB..256MiB"`
 	// The memory for the bodies of all callbacks in flight together, at least four times `max_body`. A quarter is kept for
 	// those up to 64KiB, whatever becomes of larger ones. When it is spent, callbacks are answered 503, which Sinch repeats.
-	Memory ByteSize `yaml:"memory"`
+	Memory ByteSize `yaml:"memory" range:"64KiB..1TiB"`
 	// Answer 429 instead of 503 when there is more than can be taken. Sinch repeats both, and lowers its throughput after a 429.
 	ShedWith429 bool `yaml:"shed_with_429"`
 	// Addresses or networks (`10.0.0.0/8`) of the proxies whose `X-Forwarded-For` is believed. It changes logs only.
@@ -98,7 +98,7 @@ type Gateway struct {
 	// `callback_url`, where reports are asked for, this server's webhook. It needs `public.url`.
 	Defaults bool `yaml:"defaults"`
 	// The largest request taken; a larger one is answered 413 and Sinch is not called.
-	MaxBody ByteSize `yaml:"max_body"`
+	MaxBody ByteSize `yaml:"max_body" range:"16KiB..256MiB"`
 }
 
 // Store says where reports and feedback are kept.
@@ -116,21 +116,21 @@ type Store struct {
 	// With `postgres`: the kind of database. `postgres`; `citus`, where tables are distributed; `portable`, for others that speak
 	// PostgreSQL's protocol.
 	Dialect string `yaml:"dialect"`
-	// With `postgres`: the most connections of this replica, 6 to 1000. All replicas together need less than the database's
+	// With `postgres`: the most connections of this replica. All replicas together need less than the database's
 	// `max_connections`.
-	PoolSize int `yaml:"pool_size"`
-	// With `postgres`: into how many parts the batches are divided, 1 to 1024. It counts when the schema is made and never again.
-	Slots int `yaml:"slots"`
+	PoolSize int `yaml:"pool_size" range:"6..1000"`
+	// With `postgres`: into how many parts the batches are divided. It counts when the schema is made and never again.
+	Slots int `yaml:"slots" range:"1..1024"`
 	// With `postgres`: bring the schema to this version at the start. `false`: refuse to start with another one; `dlrloop migrate`
 	// changes it.
 	Migrate bool `yaml:"migrate"`
-	// With `postgres`: the longest that one statement may take, at least 1s. The database ends it then.
-	StatementTimeout Duration `yaml:"statement_timeout"`
+	// With `postgres`: the longest that one statement may take. The database ends it then.
+	StatementTimeout Duration `yaml:"statement_timeout" range:"1s..1h"`
 	// How long a batch is kept after its last news. What still owes feedback is kept longer.
-	Retention Duration `yaml:"retention"`
+	Retention Duration `yaml:"retention" range:"1h..18250d"`
 	// What the store may grow to on its disk; `0` says nothing of it. It changes nothing here: it is exported as
 	// `dlrloop_store_limit_bytes`, so that an alert can say days before that the disk will be full.
-	SizeLimit ByteSize `yaml:"size_limit"`
+	SizeLimit ByteSize `yaml:"size_limit" range:"0|1MiB..1024TiB"`
 }
 
 // The kinds of store.

@@ -71,7 +71,8 @@ func (l *loading) override(key string, into reflect.Value, known map[string]bool
 			}
 		}
 	case into.Kind() == reflect.Slice && into.Type().Elem().Kind() == reflect.Struct:
-		for l.speaksOf(element(key, into.Len())) {
+		for entry := element(key, into.Len()); l.speaksOf(entry) != ""; entry = element(key, into.Len()) {
+			l.made[entry] = l.speaksOf(entry)
 			grow(into)
 		}
 		for i := range into.Len() {
@@ -85,15 +86,15 @@ func (l *loading) override(key string, into reflect.Value, known map[string]bool
 	}
 }
 
-// speaksOf reports whether a variable sets a key or something below it.
-func (l *loading) speaksOf(key string) bool {
+// speaksOf is the first variable that sets a key or something below it; empty if none does.
+func (l *loading) speaksOf(key string) string {
 	name := variable(key)
-	for v := range l.variables {
+	for _, v := range slices.Sorted(maps.Keys(l.variables)) {
 		if rest, found := strings.CutPrefix(v, name); found && (rest == "" || rest[0] == '_') {
-			return true
+			return v
 		}
 	}
-	return false
+	return ""
 }
 
 func (l *loading) setVariable(key string, into reflect.Value, text string) {

@@ -34,12 +34,12 @@ func TestVariablesMakeEntriesOfLists(t *testing.T) {
 		"DLRLOOP_PLANS_1_ID=plan-b", "DLRLOOP_PLANS_1_REGION=us", "DLRLOOP_PLANS_1_TOKEN=tok-b",
 		"DLRLOOP_PLANS_1_WEBHOOK_AUTH_BASIC_0_USERNAME=u", "DLRLOOP_PLANS_1_WEBHOOK_AUTH_BASIC_0_PASSWORD=p",
 		"DLRLOOP_PLANS_1_WEBHOOK_AUTH_BASIC_1_USERNAME=v", "DLRLOOP_PLANS_1_WEBHOOK_AUTH_BASIC_1_PASSWORD=q",
-		`DLRLOOP_PRIVATE_CREDENTIALS_TOKENS=["one", "two, three"]`)
+		`DLRLOOP_PRIVATE_CREDENTIALS_TOKENS=["one", "two,three"]`)
 	require.NoError(t, err)
 	require.Len(t, c.Plans, 2)
 	require.Equal(t, []Basic{{Username: "u", Password: "p"}, {Username: "v", Password: "q"}}, c.Plans[1].Webhook.Auth.Basic)
 	require.Equal(t, DefaultPlan().Feedback, c.Plans[1].Feedback)
-	require.Equal(t, []Secret{"one", "two, three"}, c.Private.Credentials.Tokens)
+	require.Equal(t, []Secret{"one", "two,three"}, c.Private.Credentials.Tokens)
 }
 
 // What the environment sets replaces its alternative in the file, so that one image can run in several places.
@@ -75,6 +75,7 @@ func TestWrongVariablesAreRefused(t *testing.T) {
 	for variable, want := range map[string]string{
 		"DLRLOOP_LOG_LEVL=info":             "$DLRLOOP_LOG_LEVL: no key has this variable; did you mean DLRLOOP_LOG_LEVEL?",
 		"DLRLOOP_FOO=1":                     "$DLRLOOP_FOO: no key has this variable; docs/configuration.md lists them, and a list is counted from 0 without gaps",
+		"DLRLOOP_PLANS_1_TOKEN=x":           "$DLRLOOP_PLANS_1_TOKEN: plans[1]: there is no such plan: plans are counted from 0, and plans[1] has no id; correct the number, or set $DLRLOOP_PLANS_1_ID too",
 		"DLRLOOP_PUBLIC=1":                  "$DLRLOOP_PUBLIC: no key has this variable; docs/configuration.md lists them, and a list is counted from 0 without gaps",
 		"DLRLOOP_LOG_LEVEL=loud":            `$DLRLOOP_LOG_LEVEL: log.level: "loud" is not possible; choose debug, info, warn or error`,
 		"DLRLOOP_SHUTDOWN_DELAY=1":          `$DLRLOOP_SHUTDOWN_DELAY: shutdown_delay: "1" is not a length of time; write a number with its unit, such as 500ms, 10s, 5m, 12h or 30d`,

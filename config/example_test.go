@@ -17,6 +17,7 @@ func TestTheExampleWorksAndItsDefaultsAreTrue(t *testing.T) {
 	dir := folder(t, map[string]string{"secrets/sinch-token": "tok\n", "secrets/sinch-webhook-secret": "sec\n"})
 	path := filepath.Join(dir, "config.yaml")
 	loaded := func(content string) *Config {
+		content = strings.NewReplacer("YOUR_SERVICE_PLAN_ID", "plan-a", "dlr.example.com", "dlr.acme.test").Replace(content)
 		require.NoError(t, os.WriteFile(path, []byte(content), 0o644))
 		c, err := Load(path, nil)
 		require.NoError(t, err)
@@ -26,9 +27,9 @@ func TestTheExampleWorksAndItsDefaultsAreTrue(t *testing.T) {
 	asItIs := loaded(string(example))
 
 	want := Default()
-	want.File, want.Store.Path, want.Public.URL = path, filepath.Join(dir, "data"), "https://dlr.example.com"
+	want.File, want.Store.Path, want.Public.URL = path, filepath.Join(dir, "data"), "https://dlr.acme.test"
 	plan := DefaultPlan()
-	plan.ID, plan.Region, plan.Token, plan.TokenFile = "YOUR_SERVICE_PLAN_ID", "eu", "tok", "secrets/sinch-token"
+	plan.ID, plan.Region, plan.Token, plan.TokenFile = "plan-a", "eu", "tok", "secrets/sinch-token"
 	plan.Webhook.Auth.HMAC = HMAC{Secrets: []Secret{"sec"}, SecretFiles: []string{"secrets/sinch-webhook-secret"}}
 	want.Plans = []Plan{plan}
 	require.Equal(t, want, asItIs)

@@ -25,6 +25,7 @@ func Load(path string, environ []string) (*Config, error) {
 	l := newLoading(environ)
 	l.layers(path)
 	if !l.broken {
+		l.checkTexts()
 		l.resolvePaths()
 		l.readSecrets()
 		l.check()
@@ -62,13 +63,14 @@ type loading struct {
 	path      string            // $DLRLOOP_CONFIG
 	environ   []string          // all of it: that of a database's programs counts too
 	faulty    []string          // keys that could not be read: none need tell that they are missing
+	made      map[string]string // the entries of lists that the file does not have, with the variable that makes each
 	broken    bool              // the file cannot be read or is no YAML: there is nothing to check
 	problems  Problems
 	warnings  Problems
 }
 
 func newLoading(environ []string) *loading {
-	l := &loading{config: Default(), source: newSource("", nil), environ: environ}
+	l := &loading{config: Default(), source: newSource("", nil), environ: environ, made: make(map[string]string)}
 	l.variables, l.path = variables(environ)
 	return l
 }
@@ -149,8 +151,11 @@ func unreadable(err error, hint string) string {
 	}
 }
 
-// problem tells that the value of a key is wrong.
+// problem tells that the value of a key is wrong, unless that was told already.
 func (l *loading) problem(key, format string, args ...any) {
+	if slices.Contains(l.faulty, key) {
+		return
+	}
 	l.problems = append(l.problems, l.at(key, fmt.Sprintf(format, args...)))
 }
 

@@ -58,7 +58,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 		"c/config.yaml": `
 public:
   listen: 10.0.0.1:80
-  url: https://dlr.example.com/sinch/
+  url: https://dlr.acme.test/sinch/
   max_body: 1MiB
   memory: 64MiB
   shed_with_429: true
@@ -104,7 +104,7 @@ plans:
 	require.NoError(t, err)
 	require.Empty(t, c.Warnings)
 	require.Equal(t, Public{
-		Listen: "10.0.0.1:80", URL: "https://dlr.example.com/sinch", MaxBody: 1 << 20, Memory: 64 << 20, ShedWith429: true,
+		Listen: "10.0.0.1:80", URL: "https://dlr.acme.test/sinch", MaxBody: 1 << 20, Memory: 64 << 20, ShedWith429: true,
 		TrustedProxies: []string{"10.0.0.7", "10.1.0.0/16"},
 	}, c.Public)
 	require.Equal(t, Private{Listen: ":9000", Credentials: Credentials{
@@ -219,7 +219,7 @@ func TestWhereTheFileIsLookedFor(t *testing.T) {
 	require.Equal(t, DefaultPlan().Feedback, c.Plans[0].Feedback)
 
 	_, err = Load("", nil)
-	require.EqualError(t, err, "environment: plans: there is no plan; add your service plan under plans:, or set DLRLOOP_PLANS_0_ID and the like")
+	require.EqualError(t, err, "environment: plans: no configuration was found: there is no config.yaml here, and neither --config nor $DLRLOOP_CONFIG names a file; copy config.example.yaml to start from, or set DLRLOOP_PLANS_0_ID and the like")
 	_, err = Load("", []string{"DLRLOOP_CONFIG=gone.yaml"})
 	require.EqualError(t, err, "gone.yaml: there is no such file; name another file, or copy config.example.yaml to start from")
 	_, err = Load(".", nil)

@@ -8,7 +8,8 @@ type Plan struct {
 	ID string `yaml:"id"`
 	// Where the plan lives: `us`, `eu`, `au`, `br` or `ca`.
 	Region string `yaml:"region"`
-	// The origin of the API instead of a region, such as `http://127.0.0.1:9200` for a simulator.
+	// The origin of the API instead of a region, such as `http://127.0.0.1:9200` for a simulator. `/xms/v1` at its end, alone or
+	// with the id, changes nothing.
 	BaseURL string `yaml:"base_url"`
 	// The API token of the service plan.
 	Token Secret `yaml:"token"`
@@ -83,7 +84,7 @@ type HMAC struct {
 	SecretFiles []string `yaml:"secret_files"`
 	// How old a signature may be; 0 means any age. Whether Sinch signs anew when it repeats a callback is not known: less
 	// than a day may refuse its repeats.
-	MaxAge Duration `yaml:"max_age"`
+	MaxAge Duration `yaml:"max_age" range:"0|1m..365d"`
 }
 
 // Header verifies a header that Sinch was asked to send.
@@ -111,24 +112,24 @@ type Feedback struct {
 	// to the gateway that it would make to Sinch), `both` (either), or nothing: `off`. The application may confirm with `delivered` too.
 	On store.On `yaml:"on"`
 	// How long recipients of a batch are gathered for one call.
-	Coalesce Duration `yaml:"coalesce"`
+	Coalesce Duration `yaml:"coalesce" range:"0s..1d"`
 	// Calls at the same time.
-	Workers int `yaml:"workers"`
+	Workers int `yaml:"workers" range:"1..1000"`
 	// Calls a second, of all replicas together; less for a while after a 429.
-	Rate float64 `yaml:"rate"`
+	Rate float64 `yaml:"rate" range:"0.01..10000"`
 	// How long a failing task is tried before it is parked as dead, until a person requeues it.
-	GiveUp  Duration `yaml:"give_up"`
+	GiveUp  Duration `yaml:"give_up" range:"1m..365d"`
 	Backoff Backoff  `yaml:"backoff"`
 	// How long one call may take.
-	Timeout Duration `yaml:"timeout"`
+	Timeout Duration `yaml:"timeout" range:"100ms..10m"`
 }
 
 // Backoff is how long a failed task waits: a random time up to the base, doubled with every attempt, up to the cap.
 type Backoff struct {
 	// The wait after the first failure, at most.
-	Base Duration `yaml:"base"`
+	Base Duration `yaml:"base" range:"1ms..1h"`
 	// The longest wait.
-	Cap Duration `yaml:"cap"`
+	Cap Duration `yaml:"cap" range:"1ms..1d"`
 }
 
 // PlanGateway says how the gateway calls Sinch for the plan.
@@ -151,9 +152,9 @@ const (
 type Reconcile struct {
 	// How long no report of a batch came that lacks some; doubled each time that Sinch was asked in vain. `0s`: Sinch is never
 	// asked.
-	Silence Duration `yaml:"silence"`
+	Silence Duration `yaml:"silence" range:"0|1s..365d"`
 	// How long after its expiry the last reports of a batch may take.
-	Grace Duration `yaml:"grace"`
+	Grace Duration `yaml:"grace" range:"0s..365d"`
 	// Reports read a second, by all replicas together.
-	Rate float64 `yaml:"rate"`
+	Rate float64 `yaml:"rate" range:"0.01..10000"`
 }

@@ -110,9 +110,22 @@ func (r *reference) rows(variable string, block reflect.Value) string {
 		if f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct {
 			name = "`" + strings.Trim(name, "`") + "_0_…`"
 		}
-		fmt.Fprintf(&rows, "| `%s` | %s | %s | %s |\n", keyOf(f), defaultOf(value), r.comments[block.Type().Name()+"."+f.Name], name)
+		fmt.Fprintf(&rows, "| `%s` | %s | %s | %s |\n", keyOf(f), defaultOf(value), r.comments[block.Type().Name()+"."+f.Name]+rangeOf(f), name)
 	}
 	return rows.String()
+}
+
+// rangeOf is a sentence that says which values the key may have; empty where it has no bounds.
+func rangeOf(f reflect.StructField) string {
+	if !isMeasured(f.Type) {
+		return ""
+	}
+	b, _ := boundsOf(f)
+	text := fmt.Sprintf("From `%v` to `%v`.", b.least, b.greatest)
+	if b.zero {
+		text = "`0`, or from" + strings.TrimPrefix(text, "From")
+	}
+	return " " + text
 }
 
 func defaultOf(v reflect.Value) string {
@@ -128,7 +141,7 @@ func defaultOf(v reflect.Value) string {
 
 func TestEveryKeyIsExplained(t *testing.T) {
 	said := comments(t)
-	eachBlock(reflect.TypeFor[Config](), func(block reflect.Type) {
+	eachBlock("", reflect.TypeFor[Config](), func(_ string, block reflect.Type) {
 		require.NotEmpty(t, said[block.Name()], block.Name())
 		for i := range block.NumField() {
 			if f := block.Field(i); keyOf(f) != "" && f.Type.Kind() != reflect.Struct {
@@ -136,21 +149,6 @@ func TestEveryKeyIsExplained(t *testing.T) {
 			}
 		}
 	})
-}
-
-// eachBlock calls with the type of every block.
-func eachBlock(block reflect.Type, visit func(reflect.Type)) {
-	visit(block)
-	for i := range block.NumField() {
-		f := block.Field(i)
-		inner := f.Type
-		if inner.Kind() == reflect.Slice {
-			inner = inner.Elem()
-		}
-		if keyOf(f) != "" && inner.Kind() == reflect.Struct {
-			eachBlock(inner, visit)
-		}
-	}
 }
 
 func TestMain(m *testing.M) {

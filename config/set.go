@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -27,12 +28,18 @@ func set(into reflect.Value, text string) error {
 		into.SetBool(b)
 	case reflect.Int:
 		n, err := strconv.Atoi(text)
+		if errors.Is(err, strconv.ErrRange) {
+			return fmt.Errorf("%q is out of the range of any setting", text)
+		}
 		if err != nil {
 			return fmt.Errorf("%q is not a whole number", text)
 		}
 		into.SetInt(int64(n))
 	case reflect.Float64:
 		f, err := strconv.ParseFloat(text, 64)
+		if errors.Is(err, strconv.ErrRange) {
+			return fmt.Errorf("%q is out of the range of any setting", text)
+		}
 		if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
 			return fmt.Errorf("%q is not a number", text)
 		}

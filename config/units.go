@@ -37,7 +37,7 @@ func (d *Duration) parse(text string) error {
 	case n < 0 || clock < 0:
 		return errNegative
 	case n > int64((math.MaxInt64-clock)/day):
-		return fmt.Errorf("%q is too long; the longest is 100000d", text)
+		return fmt.Errorf("%q is out of the range of any setting", text)
 	}
 	*d = Duration(time.Duration(n)*day + clock)
 	return nil
@@ -97,7 +97,7 @@ func (b *ByteSize) parse(text string) error {
 			continue
 		}
 		if n > math.MaxInt64/u.bytes {
-			return wrong
+			return fmt.Errorf("%q is out of the range of any setting", text)
 		}
 		*b = ByteSize(n * u.bytes)
 		return nil

@@ -27,8 +27,8 @@ func TestDurations(t *testing.T) {
 		require.ErrorIs(t, d.parse(text), errNegative, text)
 	}
 	var d Duration
-	require.EqualError(t, d.parse("106752d"), `"106752d" is too long; the longest is 100000d`)
-	require.ErrorContains(t, d.parse("106751d24h"), "is too long")
+	require.EqualError(t, d.parse("106752d"), `"106752d" is out of the range of any setting`)
+	require.ErrorContains(t, d.parse("106751d24h"), "is out of the range")
 
 	for want, d := range map[string]time.Duration{"0s": 0, "1m": time.Minute, "1h": time.Hour, "1h1m": 61 * time.Minute, "1h0m1s": time.Hour + time.Second, "2d": 48 * time.Hour, "36h": 36 * time.Hour, "10s": 10 * time.Second} {
 		require.Equal(t, want, Duration(d).String())
@@ -43,7 +43,7 @@ func TestByteSizes(t *testing.T) {
 		require.NoError(t, b.parse(text), text)
 		require.Equal(t, want, int64(b), text)
 	}
-	for _, text := range []string{"", "MiB", "1.5GiB", "1  MiB", "16Mi", "16 megs", "MiB16", "9223372036854775808", "9999999999GiB", "1 "} {
+	for _, text := range []string{"", "MiB", "1.5GiB", "1  MiB", "16Mi", "16 megs", "MiB16", "9223372036854775808", "1 "} {
 		var b ByteSize
 		if text == "1 " {
 			require.NoError(t, b.parse(text))

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
@@ -20,6 +21,11 @@ const maxDepth = 16
 // yaml takes the content of the file into the configuration. The decoder of the library stops at the first problem; this
 // walks the syntax tree and tells all.
 func (l *loading) yaml(content []byte) {
+	if isUTF16(content) {
+		l.broken, l.source.opaque = true, true
+		l.problem("", "%s", errUTF16)
+		return
+	}
 	file, err := parser.ParseBytes(bytes.TrimPrefix(content, []byte("\ufeff")), 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		l.syntax(err)
@@ -46,12 +52,27 @@ func (l *loading) syntax(err error) {
 	p := l.at("", "is not YAML")
 	var known yaml.Error
 	if errors.As(err, &known) {
-		p.Message = "is not YAML: " + known.GetMessage()
+		p.Message = "is not YAML: " + plainly(known.GetMessage())
 		if t := known.GetToken(); t != nil {
 			p.Line, p.Column = t.Position.Line, t.Position.Column
 		}
 	}
 	l.problems = append(l.problems, p)
+}
+
+// plainly says what to do about the mistakes in YAML that people make most. The library's own words say it of none.
+func plainly(message string) string {
+	switch {
+	case strings.HasPrefix(message, "found character '\t'"):
+		return "a tab cannot indent; use spaces"
+	case strings.HasPrefix(message, "mapping value is not allowed"):
+		return "a key begins where none can; begin the keys of one block in the same column, and put a text that contains \": \" " +
+			"into quotation marks"
+	case strings.HasPrefix(message, "value is not allowed"):
+		return "this line is indented like none above it; begin the keys of one block in the same column"
+	default:
+		return message
+	}
 }
 
 // refuse tells that a node cannot be read as the value of a key, which is then known to be wrong.
@@ -215,11 +236,39 @@ func (r reading) unknown(block, name string, n *ast.MappingValueNode, known []st
 		return
 	}
 	message := "unknown key; known here: " + strings.Join(known, ", ")
-	if meant := nearest(name, known); meant != "" {
+	if homes := homesOf(name); len(homes) > 0 {
+		message = "unknown key here; it belongs to " + orList(homes)
+	} else if meant := nearest(name, known); meant != "" {
 		message = "unknown key; did you mean " + meant + "?"
 		r.fault(below(block, meant))
 	}
 	r.refuse(below(block, name), n.Key, message)
+}
+
+// homesOf are the blocks that have a key of this name.
+func homesOf(name string) []string {
+	var homes []string
+	eachBlock("", reflect.TypeFor[Config](), func(under string, block reflect.Type) {
+		if slices.Contains(keysOf(block), name) {
+			homes = append(homes, cmp.Or(under, "the top level"))
+		}
+	})
+	return homes
+}
+
+// eachBlock visits the type of every block with its key; that of an entry of a list ends in [].
+func eachBlock(under string, block reflect.Type, visit func(under string, block reflect.Type)) {
+	visit(under, block)
+	for i := range block.NumField() {
+		f := block.Field(i)
+		key, inner := below(under, keyOf(f)), f.Type
+		if inner.Kind() == reflect.Slice {
+			key, inner = key+"[]", inner.Elem()
+		}
+		if keyOf(f) != "" && inner.Kind() == reflect.Struct {
+			eachBlock(key, inner, visit)
+		}
+	}
 }
 
 // keysOf are the keys of a block, in their order.
