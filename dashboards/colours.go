@@ -48,7 +48,7 @@ func results() palette {
 		"accepted": green, "earned": sky, "dead": vermilion, "requeued": yellow, "expired": orange,
 		"pending": sky, "dropped": plum,
 		"rate_limited": yellow, "server": vermilion, "timeout": orange, "network": darkRed, "auth": purple,
-		"not_enabled_or_unknown": sky, "rejected": blue, "other": pale,
+		"not_enabled_or_unknown": sky, "rejected": blue, "not_a_number": plum, "other": pale,
 		"found": green, "missing": orange,
 		"2xx": green, "4xx": orange, "5xx": vermilion, "unreachable": darkRed, "refused": purple,
 		"recorded": green, "late": orange, "lost": vermilion, "unreadable": pale,

@@ -64,7 +64,7 @@ func calls() []panel {
 				title: "Calls by reason", unit: units.RequestsPerSecond, kind: stacked,
 				description: "Delivery feedback calls to Sinch a second by how they ended. Good: accepted; auth needs a person.",
 				colours: results().of("accepted", "rate_limited", "server", "timeout", "network", "auth",
-					"not_enabled_or_unknown", "rejected", "canceled", "other"),
+					"not_enabled_or_unknown", "rejected", "not_a_number", "canceled", "other"),
 				queries: []query{{
 					expr:   `sum by (reason) (rate(dlrloop_feedback_calls_total{<plan>}[$__rate_interval]))`,
 					legend: "{{reason}}",

@@ -23,6 +23,16 @@ func Digits(number string) string {
 	return digits
 }
 
+// maxMSISDN is the longest number of ITU-T E.164, in digits.
+const maxMSISDN = 15
+
+// MSISDN returns the digits of a number as Sinch takes it, and whether there are any: 1 to 15 digits, so that short codes
+// count. A masked number, a word and a sender's name do not.
+func MSISDN(number string) (digits string, ok bool) {
+	digits = Digits(number)
+	return digits, digits != "" && len(digits) <= maxMSISDN && isDigits(digits)
+}
+
 func dropSeparator(r rune) rune {
 	switch r {
 	case '+', '-', '.', '/', '(', ')':

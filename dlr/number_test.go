@@ -26,6 +26,19 @@ func TestDigits(t *testing.T) {
 	}
 }
 
+func TestMSISDN(t *testing.T) {
+	for number, want := range map[string]string{
+		"447700900133": "447700900133", "+44 7700.900–133": "447700900133", "54321": "54321", "7": "7", "123456789012345": "123456789012345",
+		"": "", "+": "", "00": "", "1234567890123456": "", "anonymous": "", "4477009001**": "", "٤٤٧": "", "+44 7700 900133 ext 5": "",
+	} {
+		digits, ok := MSISDN(number)
+		require.Equal(t, want != "", ok, "%q", number)
+		if ok {
+			require.Equal(t, want, digits, "%q", number)
+		}
+	}
+}
+
 func drawNumber(t *rapid.T, label string) string {
 	return rapid.StringMatching(`[1-9][0-9]{7,14}`).Draw(t, label)
 }

@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"slices"
+
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
 )
@@ -81,7 +83,13 @@ func statusLabels() []dlr.Status { return append(dlr.Statuses(), dlr.Other) }
 
 func typeLabels() []dlr.Type { return append(dlr.Types(), other) }
 
-func reasonLabels() []store.Reason { return append(store.FeedbackReasons(), other) }
+// callReasons are the reasons with which an attempt to send feedback can end.
+func callReasons() []store.Reason { return append(store.FeedbackReasons(), other) }
+
+// readReasons are the reasons with which a read of the reconciler can end.
+func readReasons() []store.Reason {
+	return slices.DeleteFunc(callReasons(), func(r store.Reason) bool { return r == store.ReasonNotANumber })
+}
 
 // latencyLabel is a final status that the network gives; what people, Sinch or nobody gave is other.
 func latencyLabel(s dlr.Status) string {

@@ -127,7 +127,7 @@ func (m *Metrics) feedback() {
 	m.recipients = m.counters("feedback_recipients_total",
 		"Recipients whose delivery feedback was earned, accepted by Sinch, given up (dead), made owed again by a person (requeued), or deleted by retention while dead (expired).",
 		"plan", "result")
-	m.calls = m.counters("feedback_calls_total", "Delivery feedback calls to Sinch by how they ended.", "plan", "reason")
+	m.calls = m.counters("feedback_calls_total", "Delivery feedback calls to Sinch by how they ended; not_a_number counts attempts that made no call because recipients are not numbers.", "plan", "reason")
 	m.callSeconds = m.histogram("feedback_call_duration_seconds", "Time of one delivery feedback call to Sinch, whatever the answer.",
 		.05, .1, .25, .5, 1, 2.5, 10, 30)
 	m.circuit = m.gauges("feedback_circuit_state", "1 for the state that the plan's circuit towards Sinch is in, 0 for the others.",
@@ -163,6 +163,9 @@ func (m *Metrics) FeedbackCall(plan string, r store.Reason, took time.Duration) 
 	m.plan(plan).calls.of(r).Inc()
 	m.callSeconds.Observe(took.Seconds())
 }
+
+// FeedbackLeftOut counts an attempt that made no call because recipients are not numbers.
+func (m *Metrics) FeedbackLeftOut(plan string) { m.plan(plan).calls.of(store.ReasonNotANumber).Inc() }
 
 // Circuit says which state the plan's circuit is in: closed, half_open or open.
 func (m *Metrics) Circuit(plan, state string) {

@@ -10,7 +10,7 @@ import (
 
 // maxCountries is how many countries have series of their own. There is no end of countries that somebody who sends to
 // everywhere, or invents numbers, could reach; the first that come are those that the plans send to.
-const maxCountries = 60
+const maxCountries = 45
 
 // routes counts final messages by the country of their recipient.
 type routes struct {

@@ -2,8 +2,10 @@ package relay
 
 import (
 	"context"
+	"fmt"
 	"time"
 
+	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/sinch"
 	"github.com/dlrloop/dlrloop/store"
 )
@@ -20,7 +22,35 @@ func (l *lane) attempt(ctx context.Context, c store.Claim) outcome {
 	case len(c.Recipients) == 0 && !c.Everyone:
 		return l.nothing(c, nobody)
 	}
+	if numbers, others := dialable(c.Recipients); len(others) > 0 {
+		return l.leaveOut(others, len(numbers))
+	}
+	if limit := c.Batch.Task.Limit; limit > 0 && limit < len(c.Recipients) {
+		c.Recipients = c.Recipients[:limit]
+	}
 	return l.send(ctx, c)
+}
+
+// dialable divides recipients into those that Sinch can take and those that are not numbers, as they came.
+func dialable(recipients []string) (numbers, others []string) {
+	for _, r := range recipients {
+		if _, ok := dlr.MSISDN(r); ok {
+			numbers = append(numbers, r)
+		} else {
+			others = append(others, r)
+		}
+	}
+	return numbers, others
+}
+
+// leaveOut makes recipients dead that are not numbers: Sinch would refuse every call that names one of them. It makes no
+// call; the numbers left are due at once.
+func (l *lane) leaveOut(others []string, numbers int) outcome {
+	l.metrics.FeedbackLeftOut(l.plan.ID)
+	return outcome{step: stepLeaveOut, asked: len(others), settlement: store.Settlement{
+		Outcome: store.Buried, Recipients: others, Reason: store.ReasonNotANumber,
+		Detail: fmt.Sprintf("%d of %d recipients are not numbers, and Sinch takes only numbers", len(others), len(others)+numbers),
+	}}
 }
 
 // What is said to people where no answer says it.
@@ -85,6 +115,10 @@ func (l *lane) send(ctx context.Context, c store.Claim) (o outcome) {
 	switch {
 	case missing(err):
 		return l.notFound(ctx, stepSend, c)
+	case divisible(err) && len(c.Recipients) > 1:
+		return outcome{step: stepSend, reason: store.ReasonRejected, settlement: store.Settlement{
+			Outcome: store.Split, Reason: store.ReasonRejected, Detail: detail(err), Recipients: c.Recipients,
+		}}
 	case err != nil:
 		return l.failed(stepSend, c, now(), err)
 	}

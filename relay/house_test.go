@@ -62,7 +62,19 @@ func newHouse(t *testing.T, change func(*Config)) *house {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	h.store = storetest.NewFailing(s)
+	return h.relays(change)
+}
 
+// newHouseOn is another relay in front of the upstream and store of h, as after a restart.
+func newHouseOn(t *testing.T, h *house, change func(*Config)) *house {
+	t.Helper()
+	again := &house{t: t, upstream: h.upstream, store: h.store, registry: prometheus.NewRegistry(), log: h.log}
+	return again.relays(change)
+}
+
+// relays makes the relay of h; change may alter its configuration.
+func (h *house) relays(change func(*Config)) *house {
+	h.t.Helper()
 	c := Config{Plans: []Plan{{ID: planA}}, Rand: func() float64 { return 0.5 }}
 	if change != nil {
 		change(&c)
@@ -75,8 +87,9 @@ func newHouse(t *testing.T, change func(*Config)) *house {
 		names = append(names, c.Plans[i].ID)
 	}
 	h.metrics = metrics.New(h.registry, metrics.Config{Plans: names})
+	var err error
 	h.relay, err = New(c, h.store, h.metrics, slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
-	require.NoError(t, err)
+	require.NoError(h.t, err)
 	return h
 }
 

@@ -16,6 +16,7 @@ const (
 	stepNone     step = "none"
 	stepLookUp   step = "look up batch"
 	stepReadFull step = "read full report"
+	stepLeaveOut step = "leave out what is not a number"
 	stepSend     step = "send feedback"
 )
 

@@ -22,7 +22,7 @@ func TestAcceptedFeedbackIsSent(t *testing.T) {
 
 		calls := h.upstream.asked(postFeedback)
 		require.Len(t, calls, 1)
-		require.Equal(t, []string{"+" + ada, bob}, calls[0].recipients)
+		require.Equal(t, []string{ada, bob}, calls[0].recipients)
 		require.Equal(t, store.FeedbackSent, h.feedback(ada))
 		require.Equal(t, store.FeedbackSent, h.feedback(bob))
 		require.Nil(t, h.batch(planA, batch1).Task)

@@ -51,6 +51,19 @@ func reasonOfAnswer(e *sinch.Error) store.Reason {
 	return store.ReasonServer
 }
 
+// divisible reports whether Sinch refused a call for what it names, so that a call that names less may succeed.
+func divisible(err error) bool {
+	answer, ok := errors.AsType[*sinch.Error](err)
+	if !ok || reasonOf(err) != store.ReasonRejected {
+		return false
+	}
+	switch answer.HTTPStatus {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		return true
+	}
+	return false
+}
+
 // refused reports whether the circuit let no call be made.
 func refused(err error) bool {
 	return errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests)

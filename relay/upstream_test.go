@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +24,7 @@ type upstream struct {
 	batches  map[string]string
 	reports  map[string]string
 	troubles []trouble
+	refused  map[string]bool // numbers that make the upstream refuse a call
 	calls    []call
 	inFlight int
 	most     int // of inFlight
@@ -137,6 +139,23 @@ func (u *upstream) failPlan(plan, operation string, answer http.HandlerFunc) {
 	u.troubles = append(u.troubles, trouble{plan: plan, operation: operation, answer: answer, times: 1 << 30})
 }
 
+// refuses makes the upstream refuse every call that names one of these numbers.
+func (u *upstream) refuses(numbers ...string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.refused = make(map[string]bool)
+	for _, n := range numbers {
+		u.refused[n] = true
+	}
+}
+
+// wrong reports whether the upstream refuses a list of recipients: it takes bare digits only.
+func (u *upstream) wrong(recipients []string) bool {
+	return slices.ContainsFunc(recipients, func(r string) bool {
+		return u.refused[r] || r == "" || len(r) > 15 || strings.Trim(r, "0123456789") != ""
+	})
+}
+
 // heal ends all troubles.
 func (u *upstream) heal() {
 	u.mu.Lock()
@@ -214,6 +233,8 @@ func (u *upstream) begin(c call) http.HandlerFunc {
 		return says(http.StatusOK, batch)
 	case c.operation == getReport && u.reports[c.batchID] != "":
 		return says(http.StatusOK, u.reports[c.batchID])
+	case c.operation == postFeedback && u.wrong(c.recipients):
+		return says(http.StatusBadRequest, `{"code":"syntax_invalid_parameter_format","text":"'x' is not a valid number"}`)
 	case c.operation == postFeedback && strings.Contains(batch, `"feedback_enabled":true`):
 		u.calls[len(u.calls)-1].accepted = true
 		return says(http.StatusAccepted, "")

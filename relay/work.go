@@ -91,7 +91,7 @@ func (l *lane) tell(ctx context.Context, c store.Claim, o outcome, err error) {
 // levelOf is how much a person has to care.
 func levelOf(o store.Outcome) slog.Level {
 	switch o {
-	case store.Retry:
+	case store.Retry, store.Split:
 		return slog.LevelWarn
 	case store.Buried:
 		return slog.LevelError

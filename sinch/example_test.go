@@ -111,7 +111,7 @@ func ExampleClient_Feedback() {
 	fmt.Println(client.Feedback(ctx, "01K2QHBT0F9G2KSY7P3M1DQX8R", nil))
 	// Output:
 	// <nil>
-	// sinch: send delivery feedback: feedback must name between 1 and 1000 recipients
+	// sinch: send delivery feedback: feedback must name between 1 and 1000 recipients by numbers of 1 to 15 digits
 }
 
 // A full report names the recipients of each status.

@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
+
+	"github.com/dlrloop/dlrloop/dlr"
 )
 
 // MaxRecipients is how many recipients one feedback call may name. Sinch publishes no limit for it; 1000 is its limit for
@@ -12,22 +13,28 @@ import (
 const MaxRecipients = 1000
 
 // ErrRecipients means that a feedback was refused before any call: it must name between 1 and MaxRecipients recipients,
-// none of them blank.
-var ErrRecipients = errors.New("feedback must name between 1 and 1000 recipients")
+// each of them a number (dlr.MSISDN).
+var ErrRecipients = errors.New("feedback must name between 1 and 1000 recipients by numbers of 1 to 15 digits")
 
-// Feedback tells Sinch that these recipients received the batch. Sinch takes an empty list for everybody, so it is
-// refused here; FeedbackEveryone says that. It may be repeated. Sinch answers 404 for a batch that it does not know and for one that was sent without
-// feedback_enabled alike.
+// Feedback tells Sinch that these recipients received the batch. It sends the digits of each number, once. Sinch reads an
+// empty list as every recipient, so Feedback refuses one; FeedbackEveryone says that. A call may be repeated. Sinch answers
+// 404 both for a batch that it does not know and for one that was sent without feedback_enabled.
 func (c *Client) Feedback(ctx context.Context, batchID string, recipients []string) error {
 	if len(recipients) == 0 || len(recipients) > MaxRecipients {
 		return failed(SendFeedback, ErrRecipients)
 	}
+	numbers, seen := make([]string, 0, len(recipients)), make(map[string]bool, len(recipients))
 	for _, r := range recipients {
-		if strings.TrimSpace(r) == "" {
+		digits, ok := dlr.MSISDN(r)
+		if !ok {
 			return failed(SendFeedback, ErrRecipients)
 		}
+		if !seen[digits] {
+			seen[digits] = true
+			numbers = append(numbers, digits)
+		}
 	}
-	return c.feedback(ctx, batchID, recipients)
+	return c.feedback(ctx, batchID, numbers)
 }
 
 // FeedbackEveryone tells Sinch that every recipient of the batch received it. Sinch refuses it for a batch that was sent

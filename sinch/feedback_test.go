@@ -15,7 +15,15 @@ func TestFeedback(t *testing.T) {
 	require.Len(t, r, 1)
 	require.Equal(t, http.MethodPost, r[0].Method)
 	require.Equal(t, "/xms/v1/"+testPlan+"/batches/"+testBatch+"/delivery_feedback", r[0].URI)
-	require.JSONEq(t, fixture(t, "req-feedback.json"), r[0].Body)
+	require.JSONEq(t, `{"recipients":["447700900118","12025550143"]}`, r[0].Body)
+}
+
+// A number is sent as its digits, and once however it is spelt.
+func TestFeedbackSendsDigitsOnce(t *testing.T) {
+	u := newUpstream(t, says(http.StatusAccepted, ""))
+	numbers := []string{"+447700900118", "0044 7700 900118", "44–7700.900118", "54321", "(44) 7700 900119"}
+	require.NoError(t, u.client(t).Feedback(t.Context(), testBatch, numbers))
+	require.JSONEq(t, `{"recipients":["447700900118","54321","447700900119"]}`, u.requests()[0].Body)
 }
 
 func TestFeedbackTakesEverySuccess(t *testing.T) {
@@ -35,7 +43,7 @@ func TestFeedbackNeverNamesNobody(t *testing.T) {
 	for i := range many {
 		many[i] = fmt.Sprintf("4477009%05d", i)
 	}
-	for _, recipients := range [][]string{nil, {}, {""}, {"447700900118", " "}, many} {
+	for _, recipients := range [][]string{nil, {}, {""}, {"447700900118", " "}, {"447700900118", "4477009001**"}, {"anonymous"}, {"1234567890123456"}, many} {
 		require.ErrorIs(t, c.Feedback(t.Context(), testBatch, recipients), ErrRecipients)
 	}
 	require.Empty(t, u.requests())

@@ -169,10 +169,11 @@ const (
 	Retry                    // they stay owed; the attempt counts
 	Buried                   // they are dead until a person requeues them
 	GivenBack                // they stay owed and due; the attempt does not count
+	Split                    // Sinch refused a call that named several of them: they stay owed, and the next call names half as many
 )
 
 func (o Outcome) String() string {
-	return [...]string{"progress", "accepted", "retry", "buried", "given_back"}[o]
+	return [...]string{"progress", "accepted", "retry", "buried", "given_back", "split"}[o]
 }
 
 // Reason says how an attempt ended. The set is closed: it decides the retry, labels the metric and shows on the page.
@@ -189,6 +190,7 @@ const (
 	ReasonNotEnabledOrUnknown Reason = "not_enabled_or_unknown"
 	ReasonRejected            Reason = "rejected"
 	ReasonCanceled            Reason = "canceled"
+	ReasonNotANumber          Reason = "not_a_number" // no call was made: Sinch takes numbers only
 )
 
 // FeedbackReasons returns the closed set.
@@ -196,5 +198,6 @@ func FeedbackReasons() []Reason {
 	return []Reason{
 		ReasonAccepted, ReasonRateLimited, ReasonServer, ReasonTimeout, ReasonNetwork,
 		ReasonAuth, ReasonNotEnabledOrUnknown, ReasonRejected, ReasonCanceled,
+		ReasonNotANumber,
 	}
 }

@@ -22,7 +22,12 @@ func (f *folding) settle(n Settlement, at time.Time) {
 		f.succeeded(n, at)
 	case Progress:
 		if b.Task != nil {
-			*b.Task = Task{Due: at, Since: b.Task.Since}
+			*b.Task = Task{Due: at, Since: b.Task.Since, Limit: b.Task.Limit}
+		}
+	case Split:
+		if b.Task != nil {
+			b.Task.Due, b.Task.Reason, b.Task.Detail = at, n.Reason, n.Detail
+			b.Task.Limit = max(len(n.Recipients)/2, 1)
 		}
 	case Retry:
 		if b.Task != nil {
@@ -37,20 +42,23 @@ func (f *folding) settle(n Settlement, at time.Time) {
 	}
 }
 
-// succeeded starts the task anew. What is still owed is due at once when a full call left it behind or it fills the next
-// one, else it gathers again.
+// succeeded starts the task anew. What is still owed is due at once when the call had no room for it or it fills the next
+// call; else the task gathers recipients again.
 func (f *folding) succeeded(n Settlement, at time.Time) {
 	t := f.batch.Task
 	if t == nil {
 		return
 	}
-	left := n.Everyone || len(n.Recipients) >= MaxRecipients
+	left := n.Everyone || len(n.Recipients) >= MaxRecipients || t.Limit > 0
 	next := Task{Due: at.Add(f.policy.Coalesce), Since: at}
 	if left {
 		next.Since = t.Since
 	}
 	if left || f.batch.Feedback.Owed >= MaxRecipients {
 		next.Due = at
+	}
+	if grown := 2 * t.Limit; grown < MaxRecipients {
+		next.Limit = grown
 	}
 	*t = next
 }
@@ -66,7 +74,7 @@ func (f *folding) bury(n Settlement, at time.Time) {
 	if buried > 0 || unread || everyone {
 		b.Dead = &Dead{At: at, Reason: n.Reason, Detail: n.Detail, Full: unread || b.Dead != nil && b.Dead.Full}
 	}
-	*b.Task = Task{Due: at, Since: b.Task.Since}
+	*b.Task = Task{Due: at, Since: b.Task.Since, Limit: b.Task.Limit}
 }
 
 // requeue makes dead recipients owed and their task due, whatever it waited for.

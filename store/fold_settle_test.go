@@ -96,6 +96,40 @@ func TestRetry(t *testing.T) {
 	require.Equal(t, []string{alice}, l.in(FeedbackOwed))
 }
 
+func TestSplit(t *testing.T) {
+	l := owing(t, alice, bob, carol)
+	refused := settles(Split, alice, bob, carol)
+	refused.Reason, refused.Detail = ReasonRejected, "400 from Sinch"
+	c := l.fold(arrives(7, refused), arrives(7, refused))
+	require.Equal(t, c.Before, c.After)
+	split := &Task{Due: at(7), Since: at(0), Reason: ReasonRejected, Detail: "400 from Sinch", Limit: 1}
+	require.Equal(t, split, l.batch.Task, "repeated, it splits once")
+
+	failed := settles(Retry, alice)
+	failed.Due = at(30)
+	l.fold(arrives(8, failed))
+	require.Equal(t, 1, l.batch.Task.Limit, "trouble does not undo it")
+	l.fold(arrives(31, settles(Buried, alice)))
+	require.Equal(t, &Task{Due: at(31), Since: at(0), Limit: 1}, l.batch.Task)
+	l.fold(arrives(32, settles(Accepted, bob)))
+	require.Equal(t, &Task{Due: at(32), Since: at(0), Limit: 2}, l.batch.Task, "the rest is due at once, in larger calls")
+	l.fold(arrives(33, settles(Accepted, carol)))
+	require.Nil(t, l.batch.Task)
+	require.Equal(t, FeedbackCounts{Sent: 2, Dead: 1}, l.batch.Feedback)
+}
+
+func TestSplitEndsOnceAFullCallIsAccepted(t *testing.T) {
+	numbers := make([]string, 2*MaxRecipients)
+	for i := range numbers {
+		numbers[i] = fmt.Sprintf("4477009%05d", i)
+	}
+	l := owing(t, numbers...)
+	l.fold(arrives(7, settles(Split, numbers[:MaxRecipients]...)))
+	require.Equal(t, MaxRecipients/2, l.batch.Task.Limit)
+	l.fold(arrives(8, settles(Accepted, numbers[:MaxRecipients/2]...)))
+	require.Equal(t, &Task{Due: at(8), Since: at(0)}, l.batch.Task)
+}
+
 func TestProgress(t *testing.T) {
 	l := owing(t, alice)
 	l.fold(arrives(1, settles(Retry, alice)), arrives(7, settles(Progress)))

@@ -88,6 +88,9 @@ type Task struct {
 	Attempts int       // counted ones since the last success
 	Reason   Reason    // of the last attempt; empty before the first
 	Detail   string
+	// Limit is how many recipients the next call may name; 0 means MaxRecipients. Sinch refuses a call as a whole, so
+	// each refusal halves it until a refused recipient is alone, and each accepted call doubles it.
+	Limit int
 }
 
 // Check is when Sinch is to be asked after a batch, since reports that should have come by then are missing.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -117,8 +118,8 @@ func TestSentAt(t *testing.T) {
 func TestWordsForPeople(t *testing.T) {
 	require.Equal(t, "callback polled gateway registered",
 		FromCallback.String()+" "+FromPoll.String()+" "+FromGateway.String()+" "+FromRegistration.String())
-	require.Equal(t, "progress accepted retry buried given_back",
-		Progress.String()+" "+Accepted.String()+" "+Retry.String()+" "+Buried.String()+" "+GivenBack.String())
+	require.Equal(t, "progress accepted retry buried given_back split",
+		fmt.Sprint(Progress, Accepted, Retry, Buried, GivenBack, Split))
 	require.Equal(t, "unknown wanted unwanted", FlagUnknown.String()+" "+FlagWanted.String()+" "+FlagUnwanted.String())
 	require.Equal(t, "none owed sent dead",
 		FeedbackNone.String()+" "+FeedbackOwed.String()+" "+FeedbackSent.String()+" "+FeedbackDead.String())
@@ -126,7 +127,7 @@ func TestWordsForPeople(t *testing.T) {
 
 func TestFeedbackReasonsAreAClosedSet(t *testing.T) {
 	reasons := FeedbackReasons()
-	require.Len(t, reasons, 9)
+	require.Len(t, reasons, 10)
 	reasons[0] = "changed"
 	require.Equal(t, ReasonAccepted, FeedbackReasons()[0], "the slice is the caller's")
 }

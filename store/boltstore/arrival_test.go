@@ -55,7 +55,7 @@ func anyArrival() *rapid.Generator[store.Arrival] {
 		case 3:
 			a.News = store.Settlement{
 				BatchID: id, Lease: text.Draw(t, "lease"), Recipients: recipients.Draw(t, "recipients"), Everyone: rapid.Bool().Draw(t, "everyone"),
-				Outcome: rapid.SampledFrom([]store.Outcome{store.Progress, store.Accepted, store.Retry, store.Buried, store.GivenBack}).Draw(t, "outcome"),
+				Outcome: storetest.AnyOutcome().Draw(t, "outcome"),
 				Reason:  rapid.SampledFrom(store.FeedbackReasons()).Draw(t, "reason"), Detail: text.Draw(t, "detail"),
 				Due: storetest.AnyTime().Draw(t, "due"), FullRead: rapid.Bool().Draw(t, "full"),
 			}

@@ -10,7 +10,7 @@ import (
 )
 
 // batchFormat begins the row of a batch. Rows of format 1 end with the facts, those of format 2 with the groups among them.
-// Format 3 is for a batch with a report that is folded in part.
+// Format 3 is for a batch with a report that is folded in part, or with a task whose calls are limited.
 const batchFormat = 3
 
 // EncodeBatch packs the row of a batch.
@@ -60,6 +60,7 @@ func EncodeBatch(b *store.Batch) []byte {
 	}
 	if format >= 3 {
 		p.folded(b.Reports)
+		p.limit(b.Task)
 	}
 	return p
 }
@@ -70,6 +71,9 @@ func formatOf(b *store.Batch) byte {
 		if r.Folded > 0 {
 			return batchFormat
 		}
+	}
+	if b.Task != nil && b.Task.Limit > 0 {
+		return batchFormat
 	}
 	return batchFormat - 1
 }
@@ -125,6 +129,7 @@ func DecodeBatch(row []byte) (*store.Batch, error) {
 	}
 	if format >= 3 {
 		u.folded(b.Reports)
+		u.limit(b.Task)
 	}
 	if u.Err != nil {
 		return nil, fmt.Errorf("batch: %w", u.Err)
@@ -148,6 +153,18 @@ func (u *Reader) task() *store.Task {
 		return nil
 	}
 	return &store.Task{Due: u.Time(), Since: u.Time(), Attempts: u.Int(), Reason: store.Reason(u.Text()), Detail: u.Text()}
+}
+
+func (p *Writer) limit(t *store.Task) {
+	if t != nil {
+		p.Int(t.Limit)
+	}
+}
+
+func (u *Reader) limit(t *store.Task) {
+	if t != nil {
+		t.Limit = u.Int()
+	}
 }
 
 func (p *Writer) check(c *store.Check) {

@@ -109,6 +109,7 @@ func anyBatch() *rapid.Generator[*store.Batch] {
 			b.Task = &store.Task{
 				Due: storetest.AnyTime().Draw(t, "due"), Since: storetest.AnyTime().Draw(t, "since"), Attempts: storetest.AnyCount().Draw(t, "attempts"),
 				Reason: store.Reason(storetest.AnyText().Draw(t, "reason")), Detail: storetest.AnyText().Draw(t, "detail"),
+				Limit: rapid.IntRange(0, store.MaxRecipients).Draw(t, "limit"),
 			}
 		}
 		if rapid.Bool().Draw(t, "is dead") {

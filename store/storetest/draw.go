@@ -37,6 +37,13 @@ func AnyStatus() *rapid.Generator[dlr.Status] {
 	)
 }
 
+// AnyOutcome draws what a settlement says.
+func AnyOutcome() *rapid.Generator[store.Outcome] {
+	return rapid.SampledFrom([]store.Outcome{
+		store.Progress, store.Accepted, store.Retry, store.Buried, store.GivenBack, store.Split,
+	})
+}
+
 // AnySource draws one of the sources.
 func AnySource() *rapid.Generator[store.Source] {
 	return rapid.SampledFrom([]store.Source{store.FromCallback, store.FromPoll, store.FromGateway, store.FromRegistration})

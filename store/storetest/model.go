@@ -236,7 +236,7 @@ func (m *machine) settle(t *rapid.T) {
 	c := m.claims[i]
 	m.claims = slices.Delete(m.claims, i, i+1)
 	s := settlement(c, rapid.SampledFrom([]store.Outcome{
-		store.Accepted, store.Accepted, store.Buried, store.Retry, store.Progress, store.GivenBack,
+		store.Accepted, store.Accepted, store.Buried, store.Retry, store.Progress, store.GivenBack, store.Split,
 	}).Draw(t, "outcome"))
 	s.Due = m.now.Add(20 * time.Second)
 	m.record(s)
@@ -261,7 +261,7 @@ func (m *machine) settle(t *rapid.T) {
 		}
 		b.move(digits, store.FeedbackDead, store.FeedbackOwed)
 		b.notBefore = time.Time{}
-	case s.Outcome == store.Progress:
+	case s.Outcome == store.Progress, s.Outcome == store.Split:
 		b.notBefore = time.Time{}
 	}
 	m.forgetRetries()

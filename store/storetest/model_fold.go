@@ -95,7 +95,7 @@ func drawNews(t *rapid.T, id string) store.News {
 	}
 	return store.Settlement{
 		BatchID: id, Lease: "nobody's", Recipients: numbers.Draw(t, "settled"), Everyone: everyone.Draw(t, "everyone"),
-		Outcome: rapid.SampledFrom([]store.Outcome{store.Progress, store.Accepted, store.Retry, store.Buried, store.GivenBack}).Draw(t, "outcome"),
+		Outcome: AnyOutcome().Draw(t, "outcome"),
 		Reason:  rapid.SampledFrom(store.FeedbackReasons()).Draw(t, "reason"), Detail: drawText(t, "detail"),
 		Due: drawTime(t, "due"), FullRead: rapid.Bool().Draw(t, "full read"),
 	}

@@ -1,0 +1,201 @@
+package relay
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// Sinch documents bare digits, + and 00, spaces, dashes and brackets. Everything else that the fold reads as the same number
+// is sent as its digits too.
+func TestFeedbackNamesDigits(t *testing.T) {
+	spellings := map[string]string{
+		"+447700900101": "447700900101", "00447700900102": "447700900102", "+44 7700 900-103": "447700900103",
+		"44\u00a07700\u00a0900104": "447700900104", "447700.900.105": "447700900105", "44–7700—900106": "447700900106",
+		"(44) [7700] 900107": "447700900107", "\u202a+447700900108\u202c": "447700900108", "54321": "54321", "7": "7",
+		"447700900109123": "447700900109123",
+	}
+	var came []string
+	for number := range spellings {
+		came = append(came, number)
+	}
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		h.upstream.knows(batch1, true)
+		h.flagged(planA, batch1, true)
+		h.report(planA, batchReport(batch1, true, came...))
+		h.pass(time.Minute)
+		calls := h.upstream.asked(postFeedback)
+		require.Len(t, calls, 1)
+		for _, number := range came {
+			require.Contains(t, calls[0].recipients, spellings[number])
+			require.Equal(t, store.FeedbackSent, h.feedback(number), "%q", number)
+		}
+		require.Len(t, calls[0].recipients, len(spellings))
+	})
+}
+
+// What is not a number never reaches Sinch, which would refuse the whole call for it.
+func TestWhatIsNotANumberIsLeftOut(t *testing.T) {
+	for name, wrong := range map[string][]string{
+		"masked":       {"4477009001**"},
+		"a word":       {"anonymous"},
+		"too long":     {"4477009001011234"},
+		"several":      {"447700900xxx", "Unknown", "+44 7700 900101 ext 5", "٤٤٧٧٠٠", "4.47701E+11"},
+		"only wrong":   {"anonymous", "withheld"},
+		"a thousand":   numbered("hidden-%d", 1000),
+		"a list":       {"447700900101,447700900102"},
+		"a SIP uri":    {"sip:447700900101@example.com"},
+		"a lone digit": {"4477009001٠1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inHouse(t, nil, func(t *testing.T, h *house) {
+				h.upstream.knows(batch1, true)
+				h.flagged(planA, batch1, true)
+				good := []string{ada, bob}
+				if name == "only wrong" {
+					good = nil
+				}
+				h.report(planA, batchReport(batch1, true, append(wrong, good...)...))
+				h.pass(time.Minute)
+
+				calls := h.upstream.asked(postFeedback)
+				if good == nil {
+					require.Empty(t, calls, "an empty list would mean everybody")
+				} else {
+					require.Len(t, calls, 1)
+					require.ElementsMatch(t, good, calls[0].recipients)
+				}
+				b := h.batch(planA, batch1)
+				require.Nil(t, b.Task)
+				require.Equal(t, store.FeedbackCounts{Sent: len(good), Dead: len(wrong)}, b.Feedback)
+				require.Equal(t, store.ReasonNotANumber, b.Dead.Reason)
+				require.Equal(t, store.FeedbackDead, h.feedback(wrong[0]))
+				require.NotZero(t, h.counted("feedback_calls_total", "plan", planA, "reason", "not_a_number"))
+
+				// Requeued, it is left out again.
+				n, err := h.store.Requeue(t.Context(), b.Key(), now())
+				require.NoError(t, err)
+				require.Equal(t, len(wrong), n)
+				h.pass(time.Minute)
+				require.Len(t, h.upstream.asked(postFeedback), len(calls))
+				require.Equal(t, store.FeedbackDead, h.feedback(wrong[0]))
+			})
+		})
+	}
+}
+
+func numbered(format string, n int) []string {
+	numbers := make([]string, n)
+	for i := range numbers {
+		numbers[i] = fmt.Sprintf(format, i)
+	}
+	return numbers
+}
+
+// Sinch refuses a call as a whole: it is divided until only those are dead for whom Sinch refuses it.
+func TestARefusedCallIsSplit(t *testing.T) {
+	for name, test := range map[string]struct {
+		recipients int
+		refused    func(i int) bool
+		most       int // calls
+	}{
+		"the first":      {1000, func(i int) bool { return i == 0 }, 30},
+		"the last":       {1000, func(i int) bool { return i == 999 }, 30},
+		"one of two":     {2, func(i int) bool { return i == 1 }, 3},
+		"three of many":  {1000, func(i int) bool { return i == 17 || i == 500 || i == 777 }, 80},
+		"two beside":     {1000, func(i int) bool { return i == 499 || i == 500 }, 60},
+		"every second":   {64, func(i int) bool { return i%2 == 0 }, 2*64 + 6},
+		"all":            {100, func(int) bool { return true }, 2*100 + 7},
+		"more than fit":  {2500, func(i int) bool { return i == 1200 }, 40},
+		"the middle few": {1000, func(i int) bool { return i >= 490 && i < 500 }, 60},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inHouse(t, nil, func(t *testing.T, h *house) {
+				h.upstream.knows(batch1, true)
+				h.flagged(planA, batch1, true)
+				numbers := numbered("4477009%05d", test.recipients)
+				var refused []string
+				for i, n := range numbers {
+					if test.refused(i) {
+						refused = append(refused, n)
+					}
+				}
+				h.upstream.refuses(refused...)
+				h.report(planA, batchReport(batch1, true, numbers...))
+				h.pass(10 * time.Minute)
+
+				b := h.batch(planA, batch1)
+				require.Nil(t, b.Task)
+				require.Equal(t, store.FeedbackCounts{Sent: test.recipients - len(refused), Dead: len(refused)}, b.Feedback)
+				require.Equal(t, store.ReasonRejected, b.Dead.Reason)
+				for _, n := range refused {
+					require.Equal(t, store.FeedbackDead, h.feedback(n))
+				}
+				calls := h.upstream.asked(postFeedback)
+				require.LessOrEqual(t, len(calls), test.most)
+				told := make(map[string]int)
+				for _, c := range calls {
+					require.NotEmpty(t, c.recipients)
+					for _, r := range c.recipients {
+						if c.accepted {
+							told[r]++
+						}
+					}
+				}
+				require.Len(t, told, b.Feedback.Sent)
+				for number, times := range told {
+					require.Equal(t, 1, times, "%s", number)
+				}
+			})
+		})
+	}
+}
+
+// Trouble while a call is split costs nobody the feedback, and what Sinch refused before is not sent to it as a whole again.
+func TestASplitCallOutlivesTroubleAndRestarts(t *testing.T) {
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		h.upstream.knows(batch1, true)
+		h.flagged(planA, batch1, true)
+		numbers := numbered("4477009%05d", 1000)
+		h.upstream.refuses(numbers[10])
+		h.report(planA, batchReport(batch1, true, numbers...))
+		for len(h.upstream.asked(postFeedback)) < 4 {
+			h.pass(10 * time.Millisecond)
+		}
+		h.upstream.fail(postFeedback, 3, says(503, ""))
+		for h.batch(planA, batch1).Task.Reason != store.ReasonServer {
+			h.pass(10 * time.Millisecond)
+		}
+		require.LessOrEqual(t, h.batch(planA, batch1).Task.Limit, 125)
+
+		h.stop()
+		before := len(h.upstream.asked(postFeedback))
+		again := newHouseOn(t, h, nil)
+		again.start()
+		h.pass(10 * time.Minute)
+
+		require.LessOrEqual(t, len(h.upstream.asked(postFeedback)[before].recipients), 125)
+		require.Equal(t, store.FeedbackCounts{Sent: 999, Dead: 1}, h.batch(planA, batch1).Feedback)
+		require.Equal(t, store.FeedbackDead, h.feedback(numbers[10]))
+		require.LessOrEqual(t, len(h.upstream.asked(postFeedback)), 35)
+	})
+}
+
+// Requests that Sinch refuses for something else than whom they name are not repeated in parts.
+func TestOtherRefusalsAreNotSplit(t *testing.T) {
+	for status, calls := range map[int]int{400: 3, 413: 3, 422: 3, 405: 1, 409: 1, 415: 1} {
+		inHouse(t, nil, func(t *testing.T, h *house) {
+			h.upstream.knows(batch1, true)
+			h.upstream.fail(postFeedback, 1<<20, says(status, `{"code":"x","text":"no"}`))
+			h.flagged(planA, batch1, true)
+			h.delivered(planA, batch1, ada, bob)
+			h.pass(time.Minute)
+			require.Len(t, h.upstream.asked(postFeedback), calls, "%d", status)
+			require.Equal(t, store.FeedbackCounts{Dead: 2}, h.batch(planA, batch1).Feedback)
+		})
+	}
+}
