@@ -94,7 +94,7 @@ func (s *Store) commitAtOnce(group []recorded, results []error) {
 		o(len(group), size, time.Since(begin), err)
 	}
 	if err == nil {
-		s.tell(st)
+		s.report(st)
 		return
 	}
 	s.trouble("commit", err)
@@ -108,12 +108,11 @@ func (s *Store) commitAtOnce(group []recorded, results []error) {
 	}
 }
 
-func (s *Store) tell(st *step) {
+// report reports what was committed. Waiters are answered after it, so it waits for nothing.
+func (s *Store) report(st *step) {
 	s.leases.settled(st.batches)
 	if o := s.config.Observer.Folded; o != nil && len(st.changes) > 0 {
 		o(st.changes)
 	}
-	if err := s.quarantined(st.quarantined); err != nil {
-		s.trouble("expire", fmt.Errorf("bound the quarantine: %w", err))
-	}
+	s.bounds.add(st.quarantined)
 }

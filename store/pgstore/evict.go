@@ -2,31 +2,43 @@ package pgstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/dlrloop/dlrloop/store"
 )
 
-var weighQuarantine = slotted{
-	`slot, received_at, id, size`,
-	`quarantine WHERE slot = $1`,
-	`ORDER BY received_at DESC, id DESC`,
-}
+var (
+	// How many entries a slot may have is what all may have, so a bounded number of keys is read however far the quarantine grew.
+	weighQuarantine = slotted{
+		`slot, received_at, id, size`,
+		`quarantine WHERE slot = $1`,
+		`ORDER BY received_at DESC, id DESC LIMIT $2`,
+	}
+	findEvicted = slotted{
+		`slot`,
+		`(SELECT slot FROM quarantine WHERE slot = $1 AND (received_at, id) <= ($2, $3) ORDER BY received_at LIMIT 1) q`,
+		``,
+	}
+)
 
-const evictQuarantine = `DELETE FROM quarantine WHERE slot = $1 AND (received_at, id) <= ($2, $3)`
+const evictQuarantine = `
+DELETE FROM quarantine WHERE slot = $1 AND (received_at, id) <= ($2, $3) AND received_at <= (
+    SELECT max(received_at) FROM (
+        SELECT received_at FROM quarantine WHERE slot = $1 AND (received_at, id) <= ($2, $3) ORDER BY received_at, id LIMIT $4) o)`
 
-// evictShare is which part of its bounds the quarantine may grow by before it is weighed again: to weigh it, all its keys are read.
-// Replicas do not know what the others have added since.
-const evictShare = 16
-
-// evictTime is how long those who wait for their commit may wait for room to be made, too. What is too much then goes the next time.
-const evictTime = 5 * time.Second
+const (
+	// evictShare is the part of its bounds that the quarantine may grow by before it is weighed again, since weighing reads all
+	// its keys. Replicas do not know what the others have added since.
+	evictShare = 16
+	// evictPause is how long after a failure it is weighed again.
+	evictPause = 5 * time.Second
+)
 
 // weight is how much of the quarantine's bounds is used.
 type weight struct{ entries, bytes int }
@@ -37,32 +49,76 @@ func (w weight) plus(o weight) weight { return weight{w.entries + o.entries, w.b
 
 // bounds keeps the quarantine within what it may hold.
 type bounds struct {
-	mu      sync.Mutex
-	weighed bool   // guarded by mu
-	kept    weight // when it was weighed; guarded by mu
-	added   weight // by this replica since; guarded by mu
+	grown chan struct{} // capacity 1: added has changed
+
+	mu    sync.Mutex
+	added weight // by this replica since the quarantine was weighed; guarded by mu
+
+	weighed bool   // owned by the goroutine that evicts
+	kept    weight // when it was weighed; owned by the goroutine that evicts
 }
 
-// quarantined makes room after entries were added: the oldest go, some more than have to.
-func (s *Store) quarantined(entries []recorded) error {
+// add notes entries that were committed. It never waits: those whose commits are answered next do not wait for an eviction.
+func (b *bounds) add(entries []recorded) {
 	if len(entries) == 0 {
-		return nil
+		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), evictTime)
-	defer cancel()
-	var added weight
+	b.mu.Lock()
 	for _, r := range entries {
-		added = added.plus(weight{1, len(r.arrival.News.(store.Quarantined).Raw)})
+		b.added = b.added.plus(weight{1, len(r.arrival.News.(store.Quarantined).Raw)})
 	}
-	b := &s.bounds
+	b.mu.Unlock()
+	select {
+	case b.grown <- struct{}{}:
+	default:
+	}
+}
+
+// since is what was added since the quarantine was weighed.
+func (b *bounds) since() weight {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return b.added
+}
+
+// weighedAt notes what the quarantine holds, which includes what had been added before.
+func (b *bounds) weighedAt(kept, before weight) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.weighed, b.kept = true, kept
+	b.added = weight{b.added.entries - before.entries, b.added.bytes - before.bytes}
+}
+
+// evicting keeps the quarantine within its bounds until ctx ends.
+func (s *Store) evicting(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.bounds.grown:
+		}
+		for err := s.bound(ctx); err != nil; err = s.bound(ctx) {
+			if ctx.Err() != nil || errors.Is(err, store.ErrClosed) {
+				return
+			}
+			s.trouble("expire", fmt.Errorf("bound the quarantine: %w", err))
+			pause(ctx, evictPause)
+		}
+	}
+}
+
+// bound evicts the oldest entries, some more than have to go, once the quarantine may hold more than its bounds.
+func (s *Store) bound(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*s.config.StatementTimeout)
+	defer cancel()
+	b := &s.bounds
 	most := weight{s.config.QuarantineEntries, s.config.QuarantineBytes}
 	share := weight{most.entries / evictShare, most.bytes / evictShare}
-	if b.added = b.added.plus(added); b.weighed && b.added.within(share) && b.kept.plus(b.added).within(most) {
+	added := b.since()
+	if b.weighed && added.within(share) && b.kept.plus(added).within(most) {
 		return nil
 	}
-	all, err := overSlots(ctx, s, pgx.RowToStructByPos[suspect], weighQuarantine)
+	all, err := overSlots(ctx, s, pgx.RowToStructByPos[suspect], weighQuarantine, most.entries+1)
 	if err != nil {
 		return err
 	}
@@ -82,34 +138,20 @@ func (s *Store) quarantined(entries []recorded) error {
 		}
 		kept, n = next, n+1
 	}
-	if err := s.evict(ctx, all[n:]); err != nil {
-		return err
+	if n < len(all) {
+		if err := s.evict(ctx, all[n]); err != nil {
+			return err
+		}
 	}
-	b.weighed, b.kept, b.added = true, kept, weight{}
+	b.weighedAt(kept, added)
 	return nil
 }
 
-// evict deletes entries, the latest of which comes first.
-func (s *Store) evict(ctx context.Context, entries []suspect) error {
-	evicted := 0
-	slots := make(map[int16]bool)
-	for _, e := range entries {
-		if slots[e.Slot] {
-			continue // with the first of its slot
-		}
-		slots[e.Slot] = true
-		var done pgconn.CommandTag
-		err := s.writing(ctx, func(tx pgx.Tx) (err error) {
-			done, err = tx.Exec(ctx, evictQuarantine, e.Slot, e.At, e.ID)
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("evict: %w", err)
-		}
-		evicted += int(done.RowsAffected())
+// evict deletes an entry and all older ones, a bounded number in a transaction.
+func (s *Store) evict(ctx context.Context, newest suspect) error {
+	evicted, err := s.deleteOld(ctx, findEvicted, evictQuarantine, newest.At, newest.ID)
+	if report := s.config.Observer.Evicted; report != nil && evicted > 0 {
+		report(evicted)
 	}
-	if tell := s.config.Observer.Evicted; tell != nil && evicted > 0 {
-		tell(evicted)
-	}
-	return nil
+	return err
 }

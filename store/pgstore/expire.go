@@ -177,10 +177,11 @@ func (s *Store) empty(ctx context.Context, before time.Time) error {
 			break
 		}
 	}
-	if err := s.deleteOld(ctx, findOldMinutes, deleteMinutes, before); err != nil {
+	if _, err := s.deleteOld(ctx, findOldMinutes, deleteMinutes, before); err != nil {
 		return err
 	}
-	return s.deleteOld(ctx, findOldQuarantined, deleteQuarantined, before)
+	_, err := s.deleteOld(ctx, findOldQuarantined, deleteQuarantined, before)
+	return err
 }
 
 // sweep deletes batches that are out of sight, with all that belongs to them. It may be asked by several at a time.
@@ -228,17 +229,20 @@ func (s *Store) sweepStep(ctx context.Context, hidden []entry) (left []entry, er
 	return left, err
 }
 
-// deleteOld deletes what is old, slot by slot and step by step.
-func (s *Store) deleteOld(ctx context.Context, find slotted, statement string, before time.Time) error {
-	slots, err := overSlots(ctx, s, pgx.RowTo[int16], find, before)
+// deleteOld deletes what is not newer than bound, slot by slot, about sweepStep rows in a transaction, and returns how many rows it
+// deleted.
+func (s *Store) deleteOld(ctx context.Context, find slotted, statement string, bound ...any) (deleted int, err error) {
+	slots, err := overSlots(ctx, s, pgx.RowTo[int16], find, bound...)
 	for _, slot := range slots {
-		for deleted := int64(sweepStep); err == nil && deleted >= sweepStep; {
+		arguments := append(append([]any{slot}, bound...), sweepStep)
+		for step := sweepStep; err == nil && step >= sweepStep; deleted += step {
+			step = 0
 			err = s.writing(ctx, func(tx pgx.Tx) error {
-				done, err := tx.Exec(ctx, statement, slot, before, sweepStep)
-				deleted = done.RowsAffected()
+				done, err := tx.Exec(ctx, statement, arguments...)
+				step = int(done.RowsAffected())
 				return err
 			})
 		}
 	}
-	return err
+	return deleted, err
 }

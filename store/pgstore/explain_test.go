@@ -122,6 +122,8 @@ func sendAll(t *testing.T, address string, d pgstore.Dialect) {
 	} {
 		require.NoError(t, read(), list)
 	}
+	require.Eventually(t, func() bool { return ask[int](t, address, `SELECT count(*) FROM quarantine`) <= 10_000 }, patience, time.Millisecond)
+	require.NoError(t, s.Close())
 }
 
 // readsAll are statements that may read one of the tables as a whole: a count once a second of a table that is kept small, and

@@ -107,7 +107,10 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	s := &Store{config: c, pool: pool, ended: make(chan struct{})}
+	s := &Store{
+		config: c, pool: pool, ended: make(chan struct{}),
+		bounds: bounds{grown: make(chan struct{}, 1)},
+	}
 	if err := s.start(ctx); err != nil {
 		pool.Close()
 		return nil, fmt.Errorf("open store: %w", err)
@@ -148,6 +151,8 @@ func (s *Store) start(ctx context.Context) error {
 	}
 	s.refreshed.Go(func() { s.refreshing(running) })
 	s.refreshed.Go(func() { s.beating(running) })
+	s.bounds.grown <- struct{}{} // the bounds may be lower than before
+	s.refreshed.Go(func() { s.evicting(running) })
 	return nil
 }
 
