@@ -25,8 +25,12 @@ func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 	if err := a.Check(); err != nil {
 		return err
 	}
+	size, longest := sizeOf(a)
+	if err := checkKeys(a, longest); err != nil {
+		return err
+	}
 	a = own(a)
-	r := recorded{arrival: a, slot: s.slotOf(store.BatchKey{Plan: a.Plan, BatchID: a.News.Batch()}), size: sizeOf(a)}
+	r := recorded{arrival: a, slot: s.slotOf(store.BatchKey{Plan: a.Plan, BatchID: a.News.Batch()}), size: size}
 	return s.lanes[int(r.slot)%len(s.lanes)].Record(ctx, r)
 }
 
@@ -43,17 +47,20 @@ func own(a store.Arrival) store.Arrival {
 	return a
 }
 
-// sizeOf is about how many bytes an arrival has.
-func sizeOf(a store.Arrival) int {
-	size := 256
+// sizeOf is about how many bytes an arrival has, and how many the longest digits that it names.
+func sizeOf(a store.Arrival) (size, longest int) {
+	size = 256
 	switch n := a.News.(type) {
 	case store.Report:
 		size += len(n.Raw)
 	case store.Quarantined:
 		size += len(n.Raw)
 	}
-	store.Touches(a, func(digits string) { size += 256 + len(digits) })
-	return size
+	store.Touches(a, func(digits string) {
+		size += 256 + len(digits)
+		longest = max(longest, len(digits))
+	})
+	return size, longest
 }
 
 // commit makes a group durable and folded. It is a committer's.
@@ -86,7 +93,9 @@ func (s *Store) commitAtOnce(group []recorded, results []error) {
 		size += r.size
 	}
 	s.commits.wait(s.stopping)
+	underway := s.progress.begin(group)
 	st, err := s.transact(group)
+	s.progress.ended(underway, err)
 	if !unfit(err) {
 		s.commits.ended(err)
 	}

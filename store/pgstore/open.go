@@ -83,6 +83,7 @@ type Store struct {
 	published atomic.Pointer[store.Gauges]
 	refreshed sync.WaitGroup // what runs beside the lanes
 
+	progress   progress           // of commits
 	commits    pace               // of commits while they fail
 	committing context.Context    // of all commits: Close waits no longer than closeTime for them
 	giveUp     context.CancelFunc // ends committing
@@ -109,7 +110,8 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	s := &Store{
 		config: c, pool: pool, ended: make(chan struct{}),
-		bounds: bounds{grown: make(chan struct{}, 1)},
+		bounds:   bounds{grown: make(chan struct{}, 1)},
+		progress: progress{underway: make(map[*inFlight]struct{}), trying: make(chan struct{}, 1)},
 	}
 	if err := s.start(ctx); err != nil {
 		pool.Close()
@@ -164,23 +166,6 @@ func (s *Store) slotOf(key store.BatchKey) int16 {
 	h.Write([]byte(key.Plan))
 	h.Write([]byte(key.BatchID))
 	return int16(binary.BigEndian.Uint64(h.Sum(nil)) % uint64(s.slots))
-}
-
-// readyTime is how long the database may take to say that it is there.
-const readyTime = 3 * time.Second
-
-// Ready returns nil while the database takes writes.
-func (s *Store) Ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readyTime)
-	defer cancel()
-	var readOnly string
-	if err := s.pool.QueryRow(ctx, `SELECT current_setting('transaction_read_only')`).Scan(&readOnly); err != nil {
-		return s.readError(err)
-	}
-	if readOnly == "on" {
-		return errReadOnly
-	}
-	return nil
 }
 
 // Done is never closed: a Store of this kind does not end itself.

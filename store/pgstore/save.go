@@ -60,6 +60,9 @@ func (st *step) save(ctx context.Context, conn *pgx.Conn) error {
 	st.queueMinutes(&queue)
 	st.queueQuarantined(&queue)
 	queueTotals(&queue, st.totals) // last: they are what other transactions wait for
+	if st.trial {
+		st.queueDeletion(&queue)
+	}
 	committed := errors.New("the connection was lost")
 	queue.Queue(`COMMIT`).Exec(func(done pgconn.CommandTag) error {
 		if committed = nil; done.String() != "COMMIT" {

@@ -16,6 +16,7 @@ type step struct {
 	quarantined []recorded
 	gone        []entry // batches among them that retention is deleting: nothing is saved
 	counts      int16   // the slot that counts are added in
+	trial       bool    // what it writes is deleted before the commit
 
 	totals  map[slotPlan]*store.PlanStats // what is to be added
 	minutes map[slotMinute]int

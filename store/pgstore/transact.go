@@ -86,7 +86,9 @@ func (s *Store) runStep(ctx context.Context, st *step) error {
 	if err = st.load(ctx, conn); err == nil && !conn.IsClosed() {
 		st.fold()
 		if err = st.save(ctx, conn); err == nil {
-			s.known.add(st.batches)
+			if !st.trial {
+				s.known.add(st.batches)
+			}
 			return waited(conn)
 		}
 		if conn.IsClosed() || conn.PgConn().TxStatus() == outside {
