@@ -1,0 +1,105 @@
+package pgstore_test
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/pgstore"
+)
+
+// opaque draws a text of nothing that compresses, of any length up to more than an index takes.
+func opaque(t *rapid.T, name string) string {
+	n := rapid.OneOf(rapid.IntRange(1, 64), rapid.IntRange(400, 1400), rapid.IntRange(2560, 2720), rapid.IntRange(1, 9000)).Draw(t, name+" length")
+	alphabet := rapid.SampledFrom([]string{
+		"0123456789", "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", "\x00\x01\x1a\x7f\x80\xc3\xff", "äöüß€💥",
+	}).Draw(t, name+" alphabet")
+	random := rand.New(rand.NewPCG(1, rapid.Uint64().Draw(t, name+" seed")))
+	var b strings.Builder
+	for b.Len() < n {
+		b.WriteByte(alphabet[random.IntN(len(alphabet))])
+	}
+	return b.String()
+}
+
+// TestWhatIsTakenIsKept draws plans, ids and numbers, at least one of them short. What Record refuses it refuses before a commit; all
+// else is there.
+func TestWhatIsTakenIsKept(t *testing.T) {
+	address := postgres.Database(t)
+	var told trouble
+	s := newStore(t, pgstore.Config{URL: address, Observer: told.observer()})
+	rapid.Check(t, func(t *rapid.T) {
+		plan, id, number := opaque(t, "plan"), opaque(t, "id"), opaque(t, "number")
+		for _, short := range rapid.SliceOfN(rapid.SampledFrom([]*string{&plan, &id, &number}), 1, 2).Draw(t, "short") {
+			*short = (*short)[:1]
+		}
+		reference, status := opaque(t, "reference"), dlr.Status(opaque(t, "status"))
+		state := dlr.State{Status: status, Code: rapid.Int().Draw(t, "code"), At: epoch}
+		report := &dlr.Report{
+			Type: dlr.BatchSMS, BatchID: id, ClientReference: reference, Total: 1,
+			Entries: []dlr.Entry{{State: state, Count: 1, Recipients: []string{number}}},
+		}
+		news := rapid.SampledFrom([]store.News{
+			store.Report{Report: report, Raw: []byte(reference)},
+			store.Facts{BatchID: id, ClientReference: reference, Recipients: 1, Numbers: []string{number}},
+			store.Confirmation{BatchID: id, Recipients: []string{number}},
+			store.Quarantined{Reason: dlr.NotJSON, Type: dlr.Type(reference), Raw: []byte(number)},
+		}).Draw(t, "news")
+		failures := len(told.all("commit"))
+		err := s.Record(t.Context(), store.Arrival{Plan: plan, At: epoch, News: news})
+		require.Len(t, told.all("commit"), failures)
+		if _, ok := news.(store.Quarantined); ok || err != nil {
+			return
+		}
+		r, err := s.Recipient(t.Context(), store.BatchKey{Plan: plan, BatchID: id}, number)
+		require.NoError(t, err)
+		require.Equal(t, number, r.Number)
+		_, err = s.Claim(t.Context(), plan, epoch.Add(time.Hour), time.Minute, 10)
+		require.NoError(t, err)
+	})
+}
+
+// TestKeysUpToTheBoundAreKept: what comes from Sinch is far below it.
+func TestKeysUpToTheBoundAreKept(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, pgstore.Config{URL: postgres.Database(t)})
+	random := rand.New(rand.NewPCG(1, 2))
+	text := func(n int) string {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = byte('!' + random.IntN(90))
+		}
+		return string(b)
+	}
+	for name, c := range map[string]struct {
+		plan, id, number int
+		kept             bool
+	}{
+		"all of it in the plan":     {2598, 1, 1, true},
+		"all of it in the id":       {1, 2598, 1, true},
+		"all of it in the number":   {1, 1, 2598, true},
+		"a third each":              {866, 867, 867, true},
+		"a plan that is too long":   {2599, 1, 1, false},
+		"an id that is too long":    {1, 2600, 1, false},
+		"a number that is too long": {1, 1, 2599, false},
+		"all too long":              {9000, 9000, 9000, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			plan, id, number := text(c.plan), text(c.id), "x"+text(c.number-1)
+			err := s.Record(t.Context(), store.Arrival{Plan: plan, At: epoch, News: store.Confirmation{BatchID: id, Recipients: []string{number}}})
+			if !c.kept {
+				require.ErrorContains(t, err, "of at most 2600")
+				return
+			}
+			require.NoError(t, err)
+			_, err = s.Recipient(t.Context(), store.BatchKey{Plan: plan, BatchID: id}, number)
+			require.NoError(t, err)
+		})
+	}
+}
