@@ -81,7 +81,7 @@ func newVerifier(key string, a Auth) (*verifier, error) {
 		v.header = textproto.CanonicalMIMEHeaderKey(a.Header.Name)
 	}
 	for _, b := range a.Basic {
-		v.basic = append(v.basic, digestOf(b.User+":"+b.Password))
+		v.basic = append(v.basic, b.digests()...)
 	}
 	if len(a.HMAC.Secrets) > 0 {
 		v.hmac = newSignatures(a.HMAC)

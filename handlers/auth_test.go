@@ -204,6 +204,7 @@ func TestEveryKindOfCredentials(t *testing.T) {
 		return r.Header
 	}
 	twoUsers := handlers.Auth{Basic: []handlers.BasicCredential{{User: "sinch", Password: "old"}, {User: "sinch", Password: "new:er"}}}
+	accented := handlers.Auth{Basic: []handlers.BasicCredential{{User: "jörg", Password: "pässwörd"}, {User: "eva", Password: "10€"}}}
 	for name, c := range map[string]struct {
 		auth   handlers.Auth
 		header http.Header
@@ -214,6 +215,11 @@ func TestEveryKindOfCredentials(t *testing.T) {
 		"basic, second":          {twoUsers, basic("sinch", "new:er"), "", 200},
 		"basic, wrong password":  {twoUsers, basic("sinch", "older"), "", 503},
 		"basic, wrong user":      {twoUsers, basic("sinc", "hold"), "", 503},
+		"basic, UTF-8":           {accented, basic("jörg", "pässwörd"), "", 200},
+		"basic, Latin-1":         {accented, basic("j\xf6rg", "p\xe4ssw\xf6rd"), "", 200},
+		"basic, both":            {accented, basic("jörg", "p\xe4ssw\xf6rd"), "", 503},
+		"basic, no accent":       {accented, basic("jorg", "password"), "", 503},
+		"basic, not in Latin-1":  {accented, basic("eva", "10€"), "", 200},
 		"basic, empty":           {twoUsers, basic("", ""), "", 503},
 		"basic, none":            {twoUsers, nil, "", 503},
 		"basic, bearer":          {twoUsers, http.Header{"Authorization": {"Bearer old"}}, "", 503},

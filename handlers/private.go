@@ -38,15 +38,6 @@ func (PrivateConfig) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***
 // MarshalText gives *** to encoders.
 func (PrivateConfig) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
-// BasicCredential is a user and password of HTTP Basic.
-type BasicCredential struct{ User, Password string }
-
-// Format prints *** for every verb.
-func (BasicCredential) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
-
-// MarshalText gives *** to encoders.
-func (BasicCredential) MarshalText() ([]byte, error) { return []byte("***"), nil }
-
 // defaultPatience is below the write time-out that a server has.
 const defaultPatience = 10 * time.Second
 

@@ -25,7 +25,7 @@ func newAccess(c PrivateConfig) (*access, error) {
 		if b.User == "" || strings.Contains(b.User, ":") || b.Password == "" {
 			return nil, fmt.Errorf("private.credentials.basic[%d]: it needs a user name without a colon, and a password", i)
 		}
-		a.basic = append(a.basic, digestOf(b.User+":"+b.Password))
+		a.basic = append(a.basic, b.digests()...)
 	}
 	for i, token := range c.Bearer {
 		if token == "" || strings.TrimSpace(token) != token {

@@ -55,13 +55,15 @@ func basicHeader(userAndPassword string) string {
 func TestCredentialsOpenThePrivateListener(t *testing.T) {
 	s := servePrivate(t, PrivateConfig{
 		Listen: ":8081",
-		Basic:  []BasicCredential{{"ops", "old: secret"}, {"ops", "new"}, {"prometheus", "scrape"}},
+		Basic:  []BasicCredential{{"ops", "old: secret"}, {"ops", "new"}, {"prometheus", "scrape"}, {"jörg", "pässwörd"}},
 		Bearer: []string{"token-1", "token-2"},
 	}, openStore(t), quiet())
 	for authorization, open := range map[string]bool{
 		basicHeader("ops:old: secret"):                  true,
 		basicHeader("ops:new"):                          true,
 		basicHeader("prometheus:scrape"):                true,
+		basicHeader("jörg:pässwörd"):                    true,
+		basicHeader("j\xf6rg:p\xe4ssw\xf6rd"):           true,
 		"basic" + basicHeader("ops:new")[len("Basic"):]: true,
 		"Bearer token-1":                                true,
 		"bearer  token-2":                               true,
