@@ -228,22 +228,3 @@ func (s *Store) load() (reached position, err error) {
 	}
 	return reached, nil
 }
-
-// positionIn reads the journal position that the database has reached.
-func positionIn(tx *bolt.Tx) (position, error) {
-	var p position
-	row := tx.Bucket(bucketMeta).Get(keyPosition)
-	if row == nil {
-		return p, nil
-	}
-	if len(row) != 8+len(p.salt) {
-		return p, errors.New("its journal position is damaged")
-	}
-	p.seq = binary.BigEndian.Uint64(row)
-	copy(p.salt[:], row[8:])
-	return p, nil
-}
-
-func (p position) encode() []byte {
-	return append(binary.BigEndian.AppendUint64(nil, p.seq), p.salt[:]...)
-}

@@ -6,10 +6,10 @@ import (
 )
 
 const (
-	// maxStep bounds the rows of one transaction, and with them its memory and how long everything else waits for it.
+	// maxStep bounds the rows of one transaction, however fast the fold is.
 	maxStep = 100_000
-	// busyStep is a step with so many arrivals that a larger one is worth waiting for.
-	busyStep = 256
+	// busyStep is a step with so many rows that a larger one is worth waiting for.
+	busyStep = 512
 	// rest is how many times its own duration the fold rests after a small step, so that it leaves the disk to the journal.
 	rest = 8
 )
@@ -19,30 +19,34 @@ func (s *Store) foldLoop() {
 	pause := time.Duration(0)
 	for {
 		s.pace(pause)
-		groups := s.backlog.take(maxStep)
-		if len(groups) == 0 {
-			if _, _, ended := s.backlog.state(); ended {
+		var w work
+		taken := s.untilDone(func() (err error) {
+			w, err = s.backlog.take(s.measured.room(s.config.StepBytes))
+			return err
+		})
+		if !taken {
+			return
+		}
+		if len(w.parts) == 0 {
+			if _, ended := s.backlog.state(idle); ended {
 				return
 			}
 			pause = 0
 			<-s.backlog.news
 			continue
 		}
-		begin, arrivals := time.Now(), 0
-		for _, g := range groups {
-			arrivals += len(g.arrivals)
-		}
-		if !s.foldUntilDone(groups) {
+		begin := time.Now()
+		if !s.untilDone(func() error { return s.foldStep(w) }) {
 			return
 		}
-		if pause = rest * time.Since(begin); arrivals >= busyStep {
+		if pause = rest * time.Since(begin); w.busy() {
 			pause = s.config.FoldEvery - time.Since(begin)
 		}
 		pause = min(pause, s.config.FoldEvery)
 	}
 }
 
-// pace waits for d, but no longer than until a reader waits, the backlog fills a step or the store ends.
+// pace waits for d, but no longer than until a reader waits, enough for a step waits or the store ends.
 func (s *Store) pace(d time.Duration) {
 	if d <= 0 {
 		return
@@ -50,7 +54,7 @@ func (s *Store) pace(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	for {
-		if rows, wanted, ended := s.backlog.state(); wanted || ended || rows >= maxStep {
+		if hurry, ended := s.backlog.state(idle); hurry || ended {
 			return
 		}
 		select {
@@ -61,10 +65,10 @@ func (s *Store) pace(d time.Duration) {
 	}
 }
 
-// foldUntilDone folds groups, again and again while the disk is full. It returns false when the store has ended.
-func (s *Store) foldUntilDone(groups []group) bool {
+// untilDone calls do until it succeeds, for instance while the disk is full. It returns false when the store has ended.
+func (s *Store) untilDone(do func() error) bool {
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		err := s.foldStep(groups)
+		err := do()
 		if err == nil {
 			return true
 		}
@@ -72,7 +76,8 @@ func (s *Store) foldUntilDone(groups []group) bool {
 		if s.Err() != nil {
 			return false
 		}
-		if _, _, ended := s.backlog.state(); ended {
+		s.backlog.stall()
+		if _, ended := s.backlog.state(idle); ended {
 			return false
 		}
 		select {
@@ -83,8 +88,9 @@ func (s *Store) foldUntilDone(groups []group) bool {
 	}
 }
 
-// foldStep takes groups into the database in one transaction.
-func (s *Store) foldStep(groups []group) (err error) {
+// foldStep takes w into the database in one transaction.
+func (s *Store) foldStep(w work) (err error) {
+	begin := time.Now()
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	tx, err := s.db.Begin(true)
@@ -93,19 +99,19 @@ func (s *Store) foldStep(groups []group) (err error) {
 	}
 	st := newStep(s, tx)
 	// A page that is damaged makes bbolt panic.
-	if err := guarded(func() error { return st.fold(groups) }); err != nil {
+	if err := guarded(func() error { return st.fold(w) }); err != nil {
 		return fatal(fmt.Errorf("fold: %w", joinRollback(tx, err)))
 	}
 	if err := guarded(tx.Commit); err != nil {
 		_ = tx.Rollback() // done already, unless bbolt panicked: then Close would wait for it
 		return fatal(fmt.Errorf("commit: %w", err))
 	}
-	last := groups[len(groups)-1].seq
 	st.keep()
-	s.journal.fold(last)
+	s.measured.step(w.size, time.Since(begin)-st.stride.rested, tx.Stats())
+	s.journal.fold(w.to.seq)
 	s.publish()
 	s.leases.folded(st.settled)
-	s.backlog.reached(last, groups...)
+	s.backlog.reached(w, s.measured.allowance())
 	if o := s.config.Observer.Folded; o != nil && len(st.changes) > 0 {
 		o(st.changes)
 	}

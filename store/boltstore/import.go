@@ -266,6 +266,6 @@ func makeJournal(folder string, after uint64, c Config) (position, error) {
 		return position{}, err
 	}
 	j.next, j.synced, j.folded = after+1, after, after
-	seq, _, err := j.append(beginFrame(nil), 0)
-	return position{seq, j.salt}, errors.Join(err, j.close())
+	p, _, err := j.append(beginFrame(nil), 0)
+	return position{seq: p.seq, salt: j.salt}, errors.Join(err, j.close())
 }

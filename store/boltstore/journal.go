@@ -42,24 +42,24 @@ type journal struct {
 
 // append makes one frame durable: buf is a frame begun by beginFrame. It waits while the journal is full of what is not
 // folded, but not for ever. After an error that is not fatal the frame is not there, and the next one takes its place.
-func (j *journal) append(buf []byte, arrivals int) (seq uint64, sealed []byte, err error) {
+func (j *journal) append(buf []byte, arrivals int) (p placed, sealed []byte, err error) {
 	if err := j.reserve(align(len(buf))); err != nil {
-		return 0, buf, err
+		return placed{}, buf, err
 	}
-	seq = j.next
-	buf = sealFrame(buf, j.salt, seq, arrivals)
+	p = placed{j.next, arrivals, j.current, j.offset, len(buf) - frameHeader}
+	buf = sealFrame(buf, j.salt, p.seq, arrivals)
 	if _, err := j.current.file.WriteAt(buf, int64(j.offset)); err != nil {
-		return 0, buf, fatal(fmt.Errorf("write journal: %w", err))
+		return placed{}, buf, fatal(fmt.Errorf("write journal: %w", err))
 	}
 	if err := datasync(j.current.file); err != nil {
-		return 0, buf, fatal(fmt.Errorf("sync journal: %w", err))
+		return placed{}, buf, fatal(fmt.Errorf("sync journal: %w", err))
 	}
 	j.offset += len(buf)
 	j.next++
 	j.mu.Lock()
-	j.current.last, j.synced = seq, seq
+	j.current.last, j.synced = p.seq, p.seq
 	j.mu.Unlock()
-	return seq, buf, nil
+	return p, buf, nil
 }
 
 // reserve makes room for a frame of need bytes in the current segment, or makes another the current one.

@@ -155,7 +155,7 @@ func TestJournalThatDoesNotBelongIsRefused(t *testing.T) {
 	}{
 		{"older than the database", whole, made.at(8), "it ends with frame 7, and the database has folded frame 8"},
 		{"gone", files{}, made.at(8), "it ends with frame 0, and the database has folded frame 8"},
-		{"of another database", whole, position{7, salt{1}}, "belongs to another database"},
+		{"of another database", whole, position{seq: 7, salt: salt{1}}, "belongs to another database"},
 		{"newer than the database by recycled segments", whole.without(segmentName(1)), position{}, "frame 1 is damaged or missing, and frame 4"},
 		{"without a segment in between", whole.without(segmentName(2)), made.at(2), "frame 4 is damaged or missing, and frame 7"},
 		{"with a segment of another", whole.with(segmentName(2), other[segmentName(2)]), position{}, "belongs to another journal than"},

@@ -12,12 +12,6 @@ import (
 	"sync"
 )
 
-// position is where a database stands in its journal.
-type position struct {
-	seq  uint64 // the last frame that is folded; 0 for none
-	salt salt   // of the journal it is in
-}
-
 // placed is a frame's place in the journal.
 type placed struct {
 	seq      uint64

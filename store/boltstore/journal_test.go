@@ -59,12 +59,12 @@ func bodyOf(seq uint64, size int) []byte {
 
 // appendTo appends one frame.
 func appendTo(t require.TestingT, j *journal, size int) uint64 {
-	seq, _, err := j.append(append(beginFrame(nil), bodyOf(j.next, size)...), 1)
+	p, _, err := j.append(append(beginFrame(nil), bodyOf(j.next, size)...), 1)
 	require.NoError(t, err)
-	return seq
+	return p.seq
 }
 
-func (j *journal) at(seq uint64) position { return position{seq, j.salt} }
+func (j *journal) at(seq uint64) position { return position{seq: seq, salt: j.salt} }
 
 func TestAppendedFramesComeBack(t *testing.T) {
 	j := newJournal(t, smallJournal)
@@ -217,9 +217,9 @@ func TestJournalReopensInAnyState(t *testing.T) {
 				size := rapid.OneOf(rapid.IntRange(0, 500), rapid.IntRange(500, 3000)).Draw(rt, "size")
 				body := bodyOf(j.next, size)
 				j.limit = 1 << 30 // nothing folds meanwhile
-				seq, _, err := j.append(append(beginFrame(nil), body...), 1)
+				p, _, err := j.append(append(beginFrame(nil), body...), 1)
 				require.NoError(rt, err)
-				bodies[seq] = body
+				bodies[p.seq] = body
 			},
 			"fold": func(rt *rapid.T) {
 				if j.folded+1 == j.next {

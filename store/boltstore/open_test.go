@@ -205,8 +205,8 @@ func TestDatabaseOfAnotherFormatIsRefused(t *testing.T) {
 		{"without format", keyFormat, nil, "its format is missing"},
 		{"with a damaged position", keyPosition, []byte("?"), "its journal position is damaged"},
 		{"with damaged totals", keyTotals, []byte("?"), "totals: "},
-		{"of another journal", keyPosition, position{200, salt{1}}.encode(), "belongs to another database"},
-		{"newer than the journal", keyPosition, position{5000, salt{1}}.encode(), "belongs to another database"},
+		{"of another journal", keyPosition, position{seq: 200, salt: salt{1}}.encode(), "belongs to another database"},
+		{"newer than the journal", keyPosition, position{seq: 5000, salt: salt{1}}.encode(), "belongs to another database"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := filled(t)

@@ -14,17 +14,17 @@ import (
 // quarantined says how much the quarantine holds.
 type quarantined struct{ entries, bytes int }
 
-// keepQuarantined stores the callbacks of groups that were not understood; the oldest go when there are too many.
-func (st *step) keepQuarantined(groups []group) error {
+// keepQuarantined stores the callbacks that were not understood; the oldest go when there are too many.
+func (st *step) keepQuarantined(parts []part) error {
 	bucket := st.tx.Bucket(bucketQuarantine)
-	for _, g := range groups {
-		for place, a := range g.arrivals {
+	for _, p := range parts {
+		for i, a := range p.arrivals {
 			q, ok := a.News.(store.Quarantined)
 			if !ok {
 				continue
 			}
 			row := encodeQuarantined(a, q)
-			if err := bucket.Put(quarantineKey(g.seq, place), row); err != nil {
+			if err := bucket.Put(quarantineKey(p.seq, p.first+i), row); err != nil {
 				return err
 			}
 			st.quarantine.entries++

@@ -52,17 +52,21 @@ type batchArrivals struct {
 	arrivals []store.Arrival
 }
 
-// fold takes groups into the database and notes the position they reach.
-func (st *step) fold(groups []group) error {
-	chunk := groups[0].seq
-	if reached, err := positionIn(st.tx); err != nil || reached.seq+1 != chunk {
-		return errors.Join(fmt.Errorf("frame %d does not follow frame %d", chunk, reached.seq), err)
+// fold takes work into the database and notes the position it reaches.
+func (st *step) fold(w work) error {
+	reached, err := positionIn(st.tx)
+	if err != nil {
+		return err
 	}
-	batches := st.sort(groups)
+	if !reached.follows(w.from) {
+		return fmt.Errorf("%s does not follow %s", w.from.next(), reached)
+	}
+	chunk := reached.chunk()
+	batches := st.sort(w.parts)
 	if err := st.nameBatches(batches); err != nil {
 		return err
 	}
-	st.stride = newStride(st.s, groups)
+	st.stride = newStride(st.s, w)
 	for _, b := range batches {
 		if err := st.foldBatch(b, chunk); err != nil {
 			return err
@@ -72,7 +76,7 @@ func (st *step) fold(groups []group) error {
 	if err := st.putSorted(st.tx.Bucket(bucketNumbers), st.numbers); err != nil {
 		return err
 	}
-	if err := st.keepQuarantined(groups); err != nil {
+	if err := st.keepQuarantined(w.parts); err != nil {
 		return err
 	}
 	if err := st.addMinutes(); err != nil {
@@ -81,18 +85,17 @@ func (st *step) fold(groups []group) error {
 	if err := st.totals.save(st.tx); err != nil {
 		return err
 	}
-	reached := position{groups[len(groups)-1].seq, st.s.journal.salt}
-	return st.tx.Bucket(bucketMeta).Put(keyPosition, reached.encode())
+	return st.tx.Bucket(bucketMeta).Put(keyPosition, reached.advance(w.to, st.s.journal.salt).encode())
 }
 
 // sort gathers the arrivals by batch, each batch's in their order, and the batches by their numbers, so that neighbours
 // in the file are written together.
-func (st *step) sort(groups []group) []*batchArrivals {
+func (st *step) sort(parts []part) []*batchArrivals {
 	byKey := make(map[store.BatchKey]*batchArrivals)
 	var all []*batchArrivals
 	ids := st.tx.Bucket(bucketIDs)
-	for _, g := range groups {
-		for _, a := range g.arrivals {
+	for _, p := range parts {
+		for _, a := range p.arrivals {
 			if settlement, ok := a.News.(store.Settlement); ok {
 				st.settled = append(st.settled, settlement.Lease)
 			}

@@ -27,6 +27,9 @@ type Config struct {
 	FoldEvery    time.Duration // the longest an arrival waits to be folded under load; default 2 s
 	LockTimeout  time.Duration // how long Open waits for another process to let go; default 1 s
 
+	BacklogBytes int // most memory for arrivals that are not folded; default 32 MiB. The others are read back from the journal
+	StepBytes    int // most memory for a step of the fold, beside a frame; default 64 MiB
+
 	QuarantineEntries int // most entries kept, default 10 000
 	QuarantineBytes   int // most bytes kept, default 64 MiB
 
@@ -52,6 +55,12 @@ func (c Config) withDefaults() Config {
 	if c.FoldEvery <= 0 {
 		c.FoldEvery = 2 * time.Second
 	}
+	if c.BacklogBytes <= 0 {
+		c.BacklogBytes = 32 << 20
+	}
+	if c.StepBytes <= 0 {
+		c.StepBytes = 64 << 20
+	}
 	if c.LockTimeout <= 0 {
 		c.LockTimeout = time.Second
 	}
@@ -73,6 +82,7 @@ type Store struct {
 	buf       []byte // of the committer's goroutine
 	folder    *folder
 	backlog   *backlog
+	measured  measured // of the fold's goroutine
 	folding   sync.WaitGroup
 	leases    leases
 	decoder   *zstd.Decoder
@@ -105,6 +115,9 @@ type recorded struct {
 	encoded []byte
 }
 
+// bytes is about how much memory r takes: its bytes, and what was read from them.
+func (r recorded) bytes() int { return len(r.encoded) + 512 + 32*r.arrival.Recipients() }
+
 // Open opens the store in the folder, or makes one, and folds what a crash left in its journal. A folder that another
 // process has open, or that is damaged or of a newer format, is an error. ctx bounds nothing but the start.
 func Open(ctx context.Context, c Config) (*Store, error) {
@@ -115,7 +128,8 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err := makeFolder(c.Path); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	s := &Store{config: c, backlog: newBacklog(), failed: make(chan struct{})}
+	s := &Store{config: c, measured: newMeasured(), failed: make(chan struct{})}
+	s.backlog = newBacklog(c.BacklogBytes, s.readBack)
 	s.leases.held = make(map[number]lease)
 	var err error
 	if s.compressor, err = newCompressor(); err != nil {
@@ -139,60 +153,8 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	return s, nil
 }
 
-// start reads what is in the database, folds the rest of the journal and begins to take arrivals.
-func (s *Store) start(ctx context.Context) error {
-	folded, err := s.load()
-	if err != nil {
-		return err
-	}
-	var tail []placed
-	s.journal, tail, err = openJournal(filepath.Join(s.config.Path, "journal"), folded, s.config)
-	if err != nil {
-		return err
-	}
-	if s.config.settled && len(tail) > 0 {
-		return errors.Join(fmt.Errorf("open store: %s: %w", s.config.Path, ErrUnfolded), s.journal.close())
-	}
-	if err := s.recover(ctx, tail); err != nil {
-		return errors.Join(err, s.journal.close())
-	}
-	if s.journal.current == nil {
-		if err := s.journal.turn(0); err != nil {
-			return errors.Join(err, s.journal.close())
-		}
-	}
-	s.publish()
-	s.folding.Go(s.foldLoop)
-	s.committer = store.NewCommitter(s.config.Committer, func(r recorded) int { return len(r.encoded) }, s.commit)
-	return nil
-}
-
-// recover folds the frames that were acknowledged and not folded.
-func (s *Store) recover(ctx context.Context, tail []placed) error {
-	for _, p := range tail {
-		f, err := s.journal.read(p)
-		if err != nil {
-			return err
-		}
-		arrivals, err := decodeFrame(f)
-		if err != nil {
-			return err
-		}
-		s.backlog.add(f.seq, arrivals)
-	}
-	s.backlog.reached(s.journal.next - 1)
-	for {
-		groups := s.backlog.take(maxStep)
-		if len(groups) == 0 {
-			return nil
-		}
-		if err := errors.Join(ctx.Err(), s.foldStep(groups)); err != nil {
-			return fmt.Errorf("fold the journal: %w", err)
-		}
-	}
-}
-
-// Record makes a durable.
+// Record makes a durable. While the fold is behind it then waits, so that no read has to wait long for what is acknowledged; a
+// caller whose ctx ends meanwhile gets its cause as the error, and a is kept all the same.
 func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 	a = cut(a)
 	if err := a.Check(); err != nil {
@@ -206,11 +168,13 @@ func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 	if isSettlement {
 		s.leases.settle(settles.Lease, true)
 	}
-	err = s.committer.Record(ctx, recorded{own(a, encoded), encoded})
-	if err != nil && isSettlement {
-		s.leases.settle(settles.Lease, false)
+	if err := s.committer.Record(ctx, recorded{own(a, encoded), encoded}); err != nil {
+		if isSettlement {
+			s.leases.settle(settles.Lease, false)
+		}
+		return err
 	}
-	return err
+	return s.backlog.acknowledge(ctx)
 }
 
 // probe is the room that a try of Ready asks for: that of many small arrivals.
@@ -223,10 +187,11 @@ func (s *Store) commit(group []recorded, results []error) {
 		spread(results, s.ended())
 		return
 	}
-	arrivals := make([]store.Arrival, 0, len(group))
+	arrivals, bytes := make([]store.Arrival, 0, len(group)), 0
 	for _, r := range group {
 		if r.encoded != nil {
 			arrivals = append(arrivals, r.arrival)
+			bytes += r.bytes()
 		}
 	}
 	if err := s.folder.check(begin); err != nil {
@@ -242,7 +207,7 @@ func (s *Store) commit(group []recorded, results []error) {
 		}
 	}
 	s.buf = encodeFrame(s.buf, group)
-	seq, buf, err := s.journal.append(s.buf, len(arrivals))
+	p, buf, err := s.journal.append(s.buf, len(arrivals))
 	if s.buf = buf; cap(s.buf) > 4*s.config.Committer.Bytes {
 		s.buf = nil
 	}
@@ -255,7 +220,7 @@ func (s *Store) commit(group []recorded, results []error) {
 		spread(results, s.refusal(err))
 		return
 	}
-	s.backlog.add(seq, arrivals)
+	s.backlog.add(p, arrivals, bytes)
 }
 
 // refusal is what callers are told of a commit that failed with err.

@@ -16,15 +16,12 @@ type stride struct {
 	backlog *backlog
 	until   time.Time // it hurries from then on; zero for a small step, which never rests
 	begun   time.Time
+	rested  time.Duration // so far
 }
 
-func newStride(s *Store, groups []group) *stride {
+func newStride(s *Store, w work) *stride {
 	r := &stride{backlog: s.backlog, begun: time.Now()}
-	arrivals := 0
-	for _, g := range groups {
-		arrivals += len(g.arrivals)
-	}
-	if arrivals >= busyStep {
+	if w.busy() {
 		r.until = r.begun.Add(s.config.FoldEvery * 3 / 4)
 	}
 	return r
@@ -37,8 +34,9 @@ func (r *stride) rest() {
 	if worked < strideWork || now.After(r.until) {
 		return
 	}
-	if rows, wanted, ended := r.backlog.state(); !wanted && !ended && rows < maxStep {
+	if hurry, ended := r.backlog.state(folding); !hurry && !ended {
 		time.Sleep(strideRest * worked)
+		r.rested += time.Since(now)
 	}
 	r.begun = time.Now()
 }

@@ -28,6 +28,7 @@ type child struct {
 	generation int
 	reports    int // of each goroutine
 	batches    int
+	recipients int          // of each full report
 	goneAfter  int          // arrivals; 0 for never
 	clock      atomic.Int64 // milliseconds after noon
 	done       atomic.Int64 // arrivals acknowledged
@@ -49,6 +50,8 @@ func main() {
 	flag.IntVar(&c.generation, "generation", 1, "of runs on the same folder")
 	flag.IntVar(&c.reports, "reports", 40, "that each goroutine records")
 	flag.IntVar(&c.batches, "batches", 5, "that the reports are about")
+	flag.IntVar(&c.recipients, "recipients", 20, "of each full report")
+	flag.IntVar(&config.StepBytes, "step-bytes", 0, "of memory for a step of the fold")
 	flag.IntVar(&c.goneAfter, "gone-after", 0, "arrivals acknowledged, end amid everything")
 	flag.Parse()
 	config.Committer.Patience = 500 * time.Millisecond
@@ -150,12 +153,13 @@ func (c *child) load(loader int, r *rand.Rand) {
 			name = "quarantined " + name
 		case kind == 1: // a full report of many
 			var all []string
-			for n := range 20 {
-				all = append(all, fmt.Sprintf(`"4478%d%02d%05d%02d"`, c.generation, loader, i, n))
+			for n := range c.recipients {
+				all = append(all, fmt.Sprintf(`"4478%d%02d%03d%04d"`, c.generation, loader, i, n))
 			}
-			a.News = report(`{"type":"delivery_report_sms","batch_id":%q,"total_message_count":20,"client_reference":%q,`+
-				`"statuses":[{"code":0,"status":"Delivered","count":12,"recipients":[%s]},{"code":402,"status":"Failed","count":8,"recipients":[%s]}]}`,
-				batch, name, strings.Join(all[:12], ","), strings.Join(all[12:], ","))
+			got := c.recipients * 3 / 5
+			a.News = report(`{"type":"delivery_report_sms","batch_id":%q,"total_message_count":%d,"client_reference":%q,`+
+				`"statuses":[{"code":0,"status":"Delivered","count":%d,"recipients":[%s]},{"code":402,"status":"Failed","count":%d,"recipients":[%s]}]}`,
+				batch, c.recipients, name, got, strings.Join(all[:got], ","), c.recipients-got, strings.Join(all[got:], ","))
 			name = "report " + name
 		case kind == 2: // what retention deletes
 			a.Plan, a.At = "old", noon.AddDate(-6, 0, 0)

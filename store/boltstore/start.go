@@ -1,0 +1,64 @@
+package boltstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// start reads what is in the database, folds the rest of the journal and begins to take arrivals.
+func (s *Store) start(ctx context.Context) error {
+	folded, err := s.load()
+	if err != nil {
+		return err
+	}
+	var tail []placed
+	s.journal, tail, err = openJournal(filepath.Join(s.config.Path, "journal"), folded, s.config)
+	if err != nil {
+		return err
+	}
+	if s.config.settled && len(tail) > 0 {
+		return errors.Join(fmt.Errorf("open store: %s: %w", s.config.Path, ErrUnfolded), s.journal.close())
+	}
+	if err := s.recover(ctx, tail, folded.within); err != nil {
+		return errors.Join(err, s.journal.close())
+	}
+	if s.journal.current == nil {
+		if err := s.journal.turn(0); err != nil {
+			return errors.Join(err, s.journal.close())
+		}
+	}
+	s.publish()
+	s.folding.Go(s.foldLoop)
+	s.committer = store.NewCommitter(s.config.Committer, func(r recorded) int { return len(r.encoded) }, s.commit)
+	return nil
+}
+
+// recover folds the frames that were acknowledged and not folded; the first of them is folded as far as done says.
+func (s *Store) recover(ctx context.Context, tail []placed, done progress) error {
+	s.backlog.resume(tail, done)
+	for {
+		w, err := s.backlog.take(s.measured.room(s.config.StepBytes))
+		if err == nil && len(w.parts) == 0 {
+			return nil
+		}
+		if err == nil {
+			err = errors.Join(ctx.Err(), s.foldStep(w))
+		}
+		if err != nil {
+			return fmt.Errorf("fold the journal: %w", err)
+		}
+	}
+}
+
+// readBack reads a frame's arrivals back from the journal.
+func (s *Store) readBack(p placed) ([]store.Arrival, error) {
+	f, err := s.journal.read(p)
+	if err != nil {
+		return nil, err
+	}
+	return decodeFrame(f)
+}

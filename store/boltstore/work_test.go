@@ -1,0 +1,130 @@
+package boltstore
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/dlrloop/dlrloop/store"
+)
+
+func TestLargeArrivalsAreDivided(t *testing.T) {
+	b := newBacklog(1<<20, unread(t))
+	b.add(placed{seq: 1, arrivals: 3}, []store.Arrival{ofRecipients(10), ofRecipients(4000), ofRecipients(10)}, 1)
+	for _, want := range []struct {
+		step            []int // recipients of each arrival
+		from, to        progress
+		completed, left int
+	}{
+		{[]int{10, 1488}, progress{}, progress{1, 1488}, 1, 2},
+		{[]int{1499}, progress{1, 1488}, progress{1, 2987}, 0, 2},
+		{[]int{1013, 10}, progress{1, 2987}, progress{}, 2, 0},
+	} {
+		w := taken(t, b, roomFor(1500))
+		var step []int
+		for _, a := range w.parts[0].arrivals {
+			step = append(step, a.Recipients())
+		}
+		require.Equal(t, want.step, step)
+		require.Equal(t, want.from, w.from.within)
+		require.Equal(t, want.to, w.to.within)
+		require.Equal(t, want.from.arrivals, w.parts[0].first)
+		require.Equal(t, want.completed, w.completed())
+		b.reached(w, 1)
+		require.Equal(t, want.left, b.unfolded())
+	}
+	require.Equal(t, b.added, b.folded)
+}
+
+// However small the room, all of a frame is taken once, in its order, and rows add up.
+func TestDividedFramesAreFoldedWhole(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		b := newBacklog(rapid.IntRange(0, 3).Draw(rt, "memory"), nil)
+		frames := make(map[uint64][]store.Arrival)
+		b.read = func(p placed) ([]store.Arrival, error) { return frames[p.seq], nil }
+		var want []string
+		for seq := range uint64(rapid.IntRange(1, 4).Draw(rt, "frames")) {
+			sizes := rapid.SliceOfN(rapid.SampledFrom([]int{0, 1, 5, 999, 1000, 1001, 2500}), 0, 4).Draw(rt, "recipients")
+			for i, recipients := range sizes {
+				a := ofRecipients(recipients)
+				e := a.News.(store.Report).Entries
+				for n := range recipients {
+					e[1].Recipients[n] = fmt.Sprint(seq+1, " ", i, " ", n)
+				}
+				want = append(want, e[1].Recipients...)
+				frames[seq+1] = append(frames[seq+1], a)
+			}
+			b.add(placed{seq: seq + 1, arrivals: len(sizes), body: 50}, frames[seq+1], 1)
+		}
+		var got []string
+		at := position{}
+		for {
+			r := room{
+				rows: rapid.IntRange(1, 3000).Draw(rt, "rows"), bytes: rapid.IntRange(1, 3000).Draw(rt, "bytes"), row: 1,
+				frames: rapid.IntRange(0, 100).Draw(rt, "frame bytes"),
+			}
+			w, err := b.take(r)
+			require.NoError(rt, err)
+			if len(w.parts) == 0 {
+				break
+			}
+			require.True(rt, at.follows(w.from), "%v %v", at, w.from)
+			require.LessOrEqual(rt, w.size, max(r.rows, 1+store.MaxRecipients))
+			for _, p := range w.parts {
+				for _, a := range p.arrivals {
+					store.Touches(a, func(string) {})
+					for _, e := range a.News.(store.Report).Entries {
+						got = append(got, e.Recipients...)
+					}
+				}
+			}
+			at = w.to
+			folded := b.folded
+			b.reached(w, 1)
+			require.Equal(rt, folded+uint64(w.size), b.folded+over(w))
+		}
+		require.Equal(rt, want, got)
+		require.Equal(rt, b.added, b.folded)
+		require.Zero(rt, b.unfolded())
+		require.Zero(rt, b.bytes)
+	})
+}
+
+// over is how many rows more w writes than the whole would: the batch's, once for each part but the last.
+func over(w work) uint64 {
+	if w.to.within.recipients > 0 {
+		return 1
+	}
+	return 0
+}
+
+func TestPositionComesBack(t *testing.T) {
+	whole := position{seq: 7, salt: salt{1}}
+	require.Len(t, whole.encode(), 16, "as it always was")
+	for _, p := range []position{whole, {seq: 7, salt: salt{2}, within: progress{3, 2000}, ends: 9}, {seq: 8, salt: salt{3}, ends: 9}} {
+		s := opened(t, Config{Path: t.TempDir()})
+		tx, err := s.db.Begin(true)
+		require.NoError(t, err)
+		require.NoError(t, tx.Bucket(bucketMeta).Put(keyPosition, p.encode()))
+		read, err := positionIn(tx)
+		require.NoError(t, err)
+		require.Equal(t, p, read)
+		require.NoError(t, tx.Rollback())
+		require.NoError(t, s.Close())
+	}
+}
+
+// The chunks of one batch's log have numbers of their own, in the order of the steps, also of steps that begin in the same frame.
+func TestChunksOfStepsDiffer(t *testing.T) {
+	p, last := position{}, uint64(0)
+	for _, to := range []position{
+		{within: progress{0, 1000}}, {within: progress{0, 2000}}, {seq: 1}, {seq: 1, within: progress{2, 0}}, {seq: 3}, {seq: 4}, {seq: 4, within: progress{0, 1000}}, {seq: 9},
+	} {
+		require.Greater(t, p.chunk(), last)
+		last = p.chunk()
+		p = p.advance(to, salt{1})
+	}
+	require.Greater(t, p.chunk(), last)
+}
