@@ -148,14 +148,6 @@ func (v *verifier) head(r *http.Request, token string) error {
 	return nil
 }
 
-// body verifies what covers the body. Where plain came compressed, packed is what came; else it is nil.
-func (v *verifier) body(h http.Header, plain, packed []byte) error {
-	if v.hmac == nil {
-		return nil
-	}
-	return v.hmac.body(h, plain, packed)
-}
-
 // digest stands for a secret: all are of one length, so that comparing them tells nothing about it.
 type digest [sha256.Size]byte
 

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"hash"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -52,30 +53,45 @@ func (s *signatures) head(h http.Header) error {
 	if strings.ContainsFunc(h.Get(headerTimestamp), func(r rune) bool { return r < '0' || '9' < r }) {
 		return errTimestamp
 	}
-	return nil
+	if len(h.Get(headerSignature)) != base64.StdEncoding.EncodedLen(sha256.Size) {
+		return errSignature
+	}
+	return s.checkAge(h.Get(headerTimestamp))
 }
 
 func isAlphanumeric(r rune) bool {
 	return '0' <= r && r <= '9' || 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z'
 }
 
-// body verifies the signature of a request whose head was not refused.
-func (s *signatures) body(h http.Header, plain, packed []byte) error {
-	signature, nonce, timestamp := h.Get(headerSignature), h.Get(headerNonce), h.Get(headerTimestamp)
-	if !s.signed(signature, plain, nonce, timestamp) &&
-		(packed == nil || !s.signed(signature, packed, nonce, timestamp)) {
-		return errSignature
-	}
-	return s.checkAge(timestamp)
-}
-
-func (s *signatures) signed(signature string, body []byte, nonce, timestamp string) bool {
+// verifies reports whether the signature covers body.
+func (s *signatures) verifies(h http.Header, body []byte) bool {
 	for _, key := range s.keys {
-		if key.signed(signature, body, nonce, timestamp) {
+		m := key.begin()
+		m.Write(body)
+		verified := m.verifies(h)
+		key.macs.Put(m)
+		if verified {
 			return true
 		}
 	}
 	return false
+}
+
+// verifiesStream reports whether the signature covers what r reads, and how many bytes that is. buf is room to work in.
+func (s *signatures) verifiesStream(h http.Header, r io.Reader, buf []byte) (verified bool, n int64, err error) {
+	macs := make([]io.Writer, len(s.keys))
+	for i, key := range s.keys {
+		m := key.begin()
+		defer key.macs.Put(m)
+		macs[i] = m
+	}
+	if n, err = io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(macs...)}, r, buf); err != nil {
+		return false, n, err
+	}
+	for _, m := range macs {
+		verified = verified || m.(*mac).verifies(h)
+	}
+	return verified, n, nil
 }
 
 func (s *signatures) checkAge(timestamp string) error {
@@ -104,21 +120,25 @@ func newSigningKey(secret []byte) *signingKey {
 	return k
 }
 
-func (k *signingKey) signed(signature string, body []byte, nonce, timestamp string) bool {
+// begin returns an HMAC of nothing yet. Put it back when it is used.
+func (k *signingKey) begin() *mac {
 	m := k.macs.Get().(*mac)
-	defer k.macs.Put(m)
 	m.Reset()
-	m.Write(body)
+	return m
+}
+
+// verifies adds nonce and timestamp and reports whether the signature is that of all that was written.
+func (m *mac) verifies(h http.Header) bool {
 	b := append(m.buf[:0], '.')
-	b = append(b, nonce...)
+	b = append(b, h.Get(headerNonce)...)
 	b = append(b, '.')
-	b = append(b, timestamp...)
+	b = append(b, h.Get(headerTimestamp)...)
 	m.Write(b)
 
 	b = m.Sum(b[:0])
 	b = base64.StdEncoding.AppendEncode(b, b)
 	end := len(b)
-	b = append(b, signature...)
+	b = append(b, h.Get(headerSignature)...)
 	m.buf = b
 	return subtle.ConstantTimeCompare(b[sha256.Size:end], b[end:]) == 1
 }

@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -37,7 +36,7 @@ type intake struct {
 // read reads a request's body whole.
 func (in *intake) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength > in.limit {
-		return nil, in.tooLarge()
+		return nil, tooLarge(in.limit)
 	}
 	connection := http.NewResponseController(w)
 	begun := time.Now()
@@ -69,25 +68,28 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// unpack decompresses a body; packed is then what came, else nil. It goes by the body, not by Content-Encoding, which
-// proxies change: no JSON begins as gzip does. What is no gzip, or broken gzip, is returned as it came: it will not be
-// understood, and kept for that.
-func (in *intake) unpack(ctx context.Context, sent []byte) (plain, packed []byte, err error) {
-	if !bytes.HasPrefix(sent, []byte{0x1f, 0x8b}) {
-		return sent, nil, nil
+// isGzip goes by the body, not by Content-Encoding, which proxies change: no JSON begins as gzip does.
+func isGzip(body []byte) bool { return bytes.HasPrefix(body, []byte{0x1f, 0x8b}) }
+
+// unpack decompresses a body. A body that is not gzip, or broken gzip, is returned as it came: it will not be understood, and
+// kept for that.
+func (in *intake) unpack(ctx context.Context, sent []byte) ([]byte, error) {
+	if !isGzip(sent) {
+		return sent, nil
 	}
-	z, err := gzip.NewReader(bytes.NewReader(sent))
-	if err != nil {
-		return sent, nil, nil
+	z := unzipper(bytes.NewReader(sent))
+	if z == nil {
+		return sent, nil
 	}
-	plain, err = in.fill(ctx, z, unknown, func(int) {})
+	defer z.putBack()
+	plain, err := in.fill(ctx, z, unknown, func(int) {})
 	if err == nil {
-		return plain, sent, nil
+		return plain, nil
 	}
 	if _, own := errors.AsType[*problem](err); own {
-		return nil, nil, err
+		return nil, err
 	}
-	return sent, nil, nil
+	return sent, nil
 }
 
 // fill reads length bytes of r, or all where the length is unknown. moved is told how many came at a time while there may be more.
@@ -106,7 +108,7 @@ func (in *intake) fill(ctx context.Context, r io.Reader, length int64, moved fun
 			case read == length:
 				return buf, nil
 			case read > in.limit:
-				return nil, in.tooLarge()
+				return nil, tooLarge(in.limit)
 			}
 			if buf, err = in.resize(ctx, buf, min(2*int64(cap(buf)), most)); err != nil {
 				return nil, err
@@ -129,7 +131,7 @@ func (in *intake) fill(ctx context.Context, r io.Reader, length int64, moved fun
 // fit makes a body of unknown length as small as it turned out to be: the store keeps it for a while.
 func (in *intake) fit(ctx context.Context, buf []byte) ([]byte, error) {
 	if int64(len(buf)) > in.limit {
-		return nil, in.tooLarge()
+		return nil, tooLarge(in.limit)
 	}
 	if cap(buf)-len(buf) <= len(buf)/4 {
 		return buf, nil
@@ -147,9 +149,9 @@ func (in *intake) resize(ctx context.Context, buf []byte, size int64) ([]byte, e
 	return resized, nil
 }
 
-func (in *intake) tooLarge() error {
+func tooLarge(limit int64) error {
 	return &problem{
-		kind: kindTooLarge, detail: fmt.Sprintf("the limit is %d bytes", in.limit),
+		kind: kindTooLarge, detail: fmt.Sprintf("the limit is %d bytes", limit),
 		cause: errors.New("if Sinch sent it, it is lost: raise public.max_body"),
 	}
 }

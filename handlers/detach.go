@@ -7,7 +7,7 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// maxRequestTime is the time limit of any request. Whatever waits for the store has a shorter limit of its own.
+// maxRequestTime is the time limit of a request whose steps have limits of their own.
 const maxRequestTime = time.Hour
 
 // detach returns a copy of a request's context that the caller's connection does not cancel; it ends after limit.
@@ -17,10 +17,8 @@ func detach(ctx context.Context, limit time.Duration) (context.Context, context.
 	return context.WithTimeout(context.WithoutCancel(ctx), limit)
 }
 
-// detached detaches every request of an engine.
+// detached detaches every request of an engine. A handler sets the time limit for its work itself: when the work begins, since a
+// slow body may come before it.
 func detached(c *gin.Context) {
-	ctx, cancel := detach(c.Request.Context(), maxRequestTime)
-	defer cancel()
-	c.Request = c.Request.WithContext(ctx)
-	c.Next()
+	c.Request = c.Request.WithContext(context.WithoutCancel(c.Request.Context()))
 }

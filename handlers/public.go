@@ -76,6 +76,7 @@ type Public struct {
 	metrics      *metrics.Metrics
 	log          *slog.Logger
 	bodies       bodies
+	unpacking    unpacking
 	storeTimeout time.Duration
 	hooks        atomic.Pointer[map[string]*hook] // by plan
 	strangers    strangers
@@ -90,7 +91,7 @@ func NewPublic(c PublicConfig, s store.Store, m *metrics.Metrics, log *slog.Logg
 		return nil, err
 	}
 	p := &Public{
-		store: s, metrics: m, log: log, storeTimeout: c.StoreTimeout,
+		store: s, metrics: m, log: log, storeTimeout: c.StoreTimeout, unpacking: newUnpacking(),
 		bodies: bodies{
 			limit: c.MaxBody, budget: newBudget(c.Memory), patience: bodyPatience,
 			timeout: c.ReadTimeout,

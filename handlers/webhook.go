@@ -83,14 +83,33 @@ func (p *Public) take(c *gin.Context, h *hook, token string) (dlr.Type, metrics.
 	if err != nil {
 		return "", 0, h.early(err)
 	}
-	body, packed, err := in.unpack(c.Request.Context(), sent)
-	if err != nil {
-		return "", 0, h.early(err)
+	if s := h.verifier.hmac; s != nil && !s.verifies(c.Request.Header, sent) {
+		if err := p.verifyUnpacked(c, h, sent); err != nil {
+			return "", 0, err
+		}
 	}
-	if err := h.verifier.body(c.Request.Header, body, packed); err != nil {
-		return "", 0, h.unverified(c, err)
+	body, err := in.unpack(c.Request.Context(), sent)
+	if err != nil {
+		return "", 0, err
 	}
 	return p.keep(c.Request.Context(), h, body)
+}
+
+// verifyUnpacked verifies a body that is not signed as it came: it may be signed as it decompresses.
+func (p *Public) verifyUnpacked(c *gin.Context, h *hook, sent []byte) error {
+	if !isGzip(sent) {
+		return h.unverified(c, errSignature)
+	}
+	verified, err := p.unpacking.verify(h.verifier.hmac, c.Request.Header, sent, p.bodies.limit, clientOf(c.ClientIP()))
+	switch _, own := errors.AsType[*problem](err); {
+	case verified:
+		return nil
+	case own:
+		return h.early(err)
+	case err != nil:
+		return &problem{kind: kindShedUnverified, status: p.bodies.shed, detail: "the same call will do later", cause: err}
+	}
+	return h.unverified(c, errSignature)
 }
 
 // keep makes a verified body durable, as a report if it is one.

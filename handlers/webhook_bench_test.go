@@ -54,17 +54,22 @@ func benchmark(b *testing.B, h http.Handler, header map[string]string, body []by
 	}
 }
 
+// newBenchmarked is a public listener over nothing.
+func newBenchmarked(b *testing.B, auth handlers.Auth) http.Handler {
+	m := metrics.New(prometheus.NewRegistry(), metrics.Config{Plans: []string{"p"}})
+	p, err := handlers.NewPublic(handlers.PublicConfig{Plans: []handlers.PublicPlan{{ID: "p", Auth: auth}}},
+		nothing{}, m, slog.New(slog.DiscardHandler))
+	require.NoError(b, err)
+	return p.Handler()
+}
+
 func BenchmarkIngest(b *testing.B) {
 	signed := readSigned(b)
 	for name, auth := range map[string]handlers.Auth{
 		"none": {None: true}, "hmac": {HMAC: handlers.HMAC{Secrets: []string{signed.Secret}}},
 	} {
 		b.Run(name, func(b *testing.B) {
-			m := metrics.New(prometheus.NewRegistry(), metrics.Config{Plans: []string{"p"}})
-			p, err := handlers.NewPublic(handlers.PublicConfig{Plans: []handlers.PublicPlan{{ID: "p", Auth: auth}}},
-				nothing{}, m, slog.New(slog.DiscardHandler))
-			require.NoError(b, err)
-			benchmark(b, p.Handler(), signed.Headers, []byte(signed.Body))
+			benchmark(b, newBenchmarked(b, auth), signed.Headers, []byte(signed.Body))
 		})
 	}
 }

@@ -1,0 +1,173 @@
+package e2e
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// webhookOnly is a program that takes callbacks of one plan, signed with secret.
+func webhookOnly(t *testing.T, c *cgroup) *program {
+	t.Helper()
+	p := configured(t, fmt.Sprintf(`
+store: {path: %q}
+log: {level: warn, format: json}
+plans:
+  - {id: %s, region: eu, feedback: {on: off}, webhook: {auth: {hmac: {secrets: [%s]}}}}
+`, t.TempDir()+"/data", plan, secret))
+	p.cgroup, p.log = c, io.Discard
+	p.start()
+	return p
+}
+
+// calls are callbacks from one client that keeps its connections.
+type calls struct {
+	http.Client
+	url string
+}
+
+func newCalls(t *testing.T, p *program) *calls {
+	t.Helper()
+	transport := &http.Transport{MaxIdleConnsPerHost: 64}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &calls{http.Client{Transport: transport, Timeout: time.Minute}, "http://" + p.public + "/webhooks/" + plan}
+}
+
+// signature is what Sinch signs these bytes with.
+func signature(key string, signed []byte) http.Header {
+	const nonce, timestamp = "01K2S9AHX7ZC3M5V8EQR0WTB4D", "1755511339"
+	mac := hmac.New(sha256.New, []byte(key))
+	fmt.Fprintf(mac, "%s.%s.%s", signed, nonce, timestamp)
+	return http.Header{
+		"X-Sinch-Webhook-Signature":           {base64.StdEncoding.EncodeToString(mac.Sum(nil))},
+		"X-Sinch-Webhook-Signature-Nonce":     {nonce},
+		"X-Sinch-Webhook-Signature-Timestamp": {timestamp},
+		"X-Sinch-Webhook-Signature-Algorithm": {"HmacSHA256"},
+	}
+}
+
+// send returns the status of the answer, 0 for none.
+func (c *calls) send(ctx context.Context, header http.Header, body []byte) int {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
+	if err != nil {
+		return 0
+	}
+	r.Header = header.Clone()
+	answer, err := c.Do(r)
+	if err != nil {
+		return 0
+	}
+	defer answer.Body.Close()
+	_, _ = io.Copy(io.Discard, answer.Body)
+	return answer.StatusCode
+}
+
+func zip(t *testing.T, plain []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, err := z.Write(plain)
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	return b.Bytes()
+}
+
+// genuine sends so many callbacks that verify, one after the other, and returns the times of the answers, which must all be 200.
+func (c *calls) genuine(t *testing.T, kind string, count int) []time.Duration {
+	t.Helper()
+	var took []time.Duration
+	for i := range count {
+		plain := fmt.Appendf(nil, `{"type":"recipient_delivery_report_sms","batch_id":"%s","recipient":"4477%08d","code":0,`+
+			`"status":"Delivered","at":"2026-01-31T12:00:00.123Z"}`, kind, i)
+		body, signed := plain, plain
+		if kind != "plain" {
+			body = zip(t, plain)
+		}
+		if kind == "packed" {
+			signed = body
+		}
+		begun := time.Now()
+		assert.Equal(t, http.StatusOK, c.send(t.Context(), signature(secret, signed), body), "%s %d", kind, i)
+		took = append(took, time.Since(begun))
+	}
+	slices.Sort(took)
+	return took
+}
+
+// genuineKinds are the ways in which Sinch may send and sign a body: as it is, compressed and then signed, signed and then
+// compressed.
+var genuineKinds = []string{"plain", "packed", "unpacked"}
+
+// Whoever knows no more than the plan's id cannot kill a small server, nor keep genuine callbacks out.
+func TestBombsOfUnauthenticatedCallers(t *testing.T) {
+	c := newCgroup(t, 512<<20)
+	p := webhookOnly(t, c)
+	stopWatching := watchPeak(t, c)
+	bomb, invented := zip(t, make([]byte, 16<<20)), signature("guess", nil)
+
+	var attack sync.WaitGroup
+	var sent atomic.Int64
+	for range 16 {
+		attacker := newCalls(t, p)
+		attack.Go(func() {
+			for range 30 {
+				if attacker.send(t.Context(), invented, bomb) == http.StatusServiceUnavailable {
+					sent.Add(1)
+				}
+			}
+		})
+	}
+	callers := newCalls(t, p)
+	for _, kind := range genuineKinds {
+		took := callers.genuine(t, kind, 100)
+		t.Logf("%s: median %s, slowest %s", kind, took[len(took)/2], took[len(took)-1])
+	}
+	attack.Wait()
+	require.EqualValues(t, 16*30, sent.Load(), "each was answered 503")
+	for _, kind := range genuineKinds {
+		took := callers.genuine(t, kind, 100)
+		t.Logf("%s without the attack: median %s", kind, took[len(took)/2])
+	}
+	t.Logf("anonymous memory: %d MB at most", stopWatching()>>20)
+	p.stop()
+}
+
+// watchPeak looks at the anonymous memory of a control group again and again; stop returns the largest seen.
+func watchPeak(t *testing.T, c *cgroup) (stop func() int64) {
+	t.Helper()
+	ended, peak := make(chan struct{}), make(chan int64, 1)
+	go func() {
+		most := int64(0)
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			most = max(most, c.anonymous())
+			select {
+			case <-tick.C:
+			case <-ended:
+				peak <- most
+				return
+			}
+		}
+	}()
+	stop = sync.OnceValue(func() int64 {
+		close(ended)
+		return <-peak
+	})
+	t.Cleanup(func() { stop() })
+	return stop
+}
