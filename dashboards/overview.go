@@ -195,9 +195,9 @@ func gateway() []panel {
 	return sized([]panel{
 		{
 			title: "Requests by outcome", unit: units.RequestsPerSecond, kind: stacked,
-			description: "Requests to the gateway a second by how they ended: the class of Sinch's answer, or unreachable, refused " +
-				"(Sinch was not called), canceled (the caller left). All plans. Good: 2xx.",
-			colours: results().of("2xx", "4xx", "5xx", "unreachable", "refused", "canceled", "other"),
+			description: "Requests to the gateway a second by how they ended: the class of Sinch's answer, unreachable " +
+				"(no whole answer) or refused (Sinch was not called). All plans. Good: 2xx.",
+			colours: results().of("2xx", "4xx", "5xx", "unreachable", "refused", "other"),
 			queries: []query{{
 				expr:   `sum by (outcome) (rate(dlrloop_gateway_requests_total{<process>}[$__rate_interval]))`,
 				legend: "{{outcome}}",

@@ -26,6 +26,9 @@ func (p *passage) complete() error {
 	}
 	p.r.ContentLength, p.r.TransferEncoding = length, nil
 	p.r.Body = io.NopCloser(spliced(body, put))
+	if p.r.Header["Idempotency-Key"] != nil || p.r.Header["X-Idempotency-Key"] != nil {
+		return nil // net/http would repeat the call although Sinch may have got it: Sinch knows neither header
+	}
 	p.r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(spliced(body, put)), nil }
 	return nil
 }

@@ -14,11 +14,15 @@ import (
 // incoming is the body of a request. It remembers why it could not be read: a proxy tells only that the call failed.
 type incoming struct {
 	io.ReadCloser
+	begun  atomic.Bool // some of it was read
 	failed atomic.Pointer[error]
 }
 
 func (in *incoming) Read(b []byte) (int, error) {
 	n, err := in.ReadCloser.Read(b)
+	if n > 0 {
+		in.begun.Store(true)
+	}
 	if err != nil && err != io.EOF { //nolint:errorlint // a Reader returns it as it is
 		in.failed.CompareAndSwap(nil, &err)
 	}
@@ -57,14 +61,14 @@ func unreadBody(err error) error {
 	return &problem{kind: kindIncomplete, detail: "the body did not arrive whole; the same call will do later", cause: err}
 }
 
-// errStalled ends a call whose answer stands still.
-var errStalled = errors.New("the answer of Sinch stood still")
+// errStalled ends a call that makes no progress: Sinch does not take the request, does not answer, or the answer stands still.
+var errStalled = errors.New("the call to Sinch made no progress")
 
 // flow is the body of an answer. It may take as long as it likes, while it moves.
 type flow struct {
 	io.ReadCloser
 	connection *http.ResponseController // to the caller
-	guard      *time.Timer              // ends the call
+	guard      *time.Timer              // ends the call; not of flow alone
 }
 
 func (f *flow) Read(b []byte) (int, error) {

@@ -34,58 +34,30 @@ const (
 	maxTaught      = 4096                   // batches remembered as they were last recorded
 )
 
-// attend has what an answer says of batches learned, if it says something.
-func (p *passage) attend(a *http.Response) {
+// attend records the batches of an answer. It reads the answer to its end first, up to maxLesson bytes: an answer that breaks
+// off becomes an error, for which the caller gets a problem instead of half an answer.
+func (p *passage) attend(a *http.Response) error {
 	switch p.operation {
 	case metrics.GatewaySend, metrics.GatewayUpdate, metrics.GatewayReplace, metrics.GatewayCancel, metrics.GatewayGet, metrics.GatewayList:
 	default:
-		return
+		return nil
 	}
-	if a.StatusCode != http.StatusOK && a.StatusCode != http.StatusCreated {
-		return
+	if a.StatusCode >= http.StatusMultipleChoices {
+		return nil
 	}
-	l := &overheard{ReadCloser: a.Body, length: a.ContentLength, heard: func(body []byte, whole bool) {
+	body, err := io.ReadAll(io.LimitReader(a.Body, maxLesson+1))
+	whole := err == nil && len(body) <= maxLesson
+	if a.StatusCode == http.StatusOK || a.StatusCode == http.StatusCreated {
 		p.lessons.take(p.lesson(a.Header.Get("Content-Encoding"), body, whole))
-	}}
-	if a.ContentLength > 0 {
-		l.body = make([]byte, 0, min(a.ContentLength, maxLesson))
 	}
-	a.Body = l
-}
-
-// overheard is the body of an answer that is heard on its way to the caller. The last of it waits until heard returns.
-type overheard struct {
-	io.ReadCloser
-	length int64 // as announced, or -1
-	read   int64
-	body   []byte
-	done   bool
-	heard  func(body []byte, whole bool)
-}
-
-func (l *overheard) Read(b []byte) (int, error) {
-	n, err := l.ReadCloser.Read(b)
-	l.read += int64(n)
-	if l.read <= maxLesson {
-		l.body = append(l.body, b[:n]...)
+	if err != nil {
+		return fmt.Errorf("read the answer: %w", err)
 	}
-	if err == io.EOF || l.read == l.length { //nolint:errorlint // a Reader returns it as it is
-		l.tell(l.read <= maxLesson)
-	}
-	return n, err
-}
-
-// Close tells of an answer that was not read to its end, too.
-func (l *overheard) Close() error {
-	l.tell(false)
-	return l.ReadCloser.Close()
-}
-
-func (l *overheard) tell(whole bool) {
-	if !l.done {
-		l.done = true
-		l.heard(l.body, whole)
-	}
+	a.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(body), a.Body), a.Body}
+	return nil
 }
 
 // lesson is what an answer says of the batches of a plan.

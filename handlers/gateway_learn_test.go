@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"testing/iotest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -94,33 +93,6 @@ func TestKnownBeforeTheAnswerEnds(t *testing.T) {
 	}
 	h.rest()
 	require.Equal(t, 20.0, h.learned("recorded")+h.learned("late"))
-}
-
-// TestTheLastBytesWait reads an answer as it comes: what it says is heard before its last byte is given out, whether its length was
-// announced or not.
-func TestTheLastBytesWait(t *testing.T) {
-	for name, c := range map[string]struct {
-		reader io.Reader
-		length int64
-	}{
-		"announced":           {iotest.OneByteReader(strings.NewReader("abc")), 3},
-		"not announced":       {iotest.DataErrReader(iotest.OneByteReader(strings.NewReader("abc"))), -1},
-		"announced, with end": {iotest.DataErrReader(strings.NewReader("abc")), 3},
-	} {
-		var heard []string
-		o := &overheard{ReadCloser: io.NopCloser(c.reader), length: c.length, heard: func(body []byte, whole bool) {
-			heard = append(heard, fmt.Sprintf("%s %t", body, whole))
-		}}
-		b := make([]byte, 3)
-		for given := 0; given < 3; {
-			require.Empty(t, heard, name)
-			n, _ := o.Read(b)
-			given += n
-		}
-		require.Equal(t, []string{"abc true"}, heard, name)
-		require.NoError(t, o.Close())
-		require.Len(t, heard, 1, name)
-	}
 }
 
 func TestAPageTeachesAllOnIt(t *testing.T) {

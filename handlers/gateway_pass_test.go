@@ -156,7 +156,7 @@ func TestBothWaysAreStreams(t *testing.T) {
 		_, _ = io.WriteString(w, "67890")
 	})
 	reader, writer := io.Pipe()
-	r := h.request(http.MethodPost, "/batches", reader)
+	r := h.request(http.MethodPost, "/groups", reader)
 	r.ContentLength = 8
 	answered := make(chan *http.Response, 1)
 	go func() {

@@ -35,6 +35,7 @@ type passage struct {
 	status     int         // of the answer, once there is one
 	outcome    metrics.GatewayOutcome
 	leave      context.CancelCauseFunc // ends the call to Sinch
+	guard      *time.Timer             // does so when its time is over
 }
 
 func newPassage(g *Gateway, w http.ResponseWriter, r *http.Request) *passage {
@@ -60,12 +61,16 @@ func (p *passage) serve() error {
 			"dots, backslashes, encoded percent signs, control characters and characters outside ASCII, encoded ones too"}
 	}
 	p.token = sha256.Sum256([]byte(strings.Join(p.r.Header["Authorization"], "\n")))
-	ctx, leave := context.WithCancelCause(p.r.Context())
+	// A send that has reached Sinch is recorded whether or not the caller still waits.
+	ctx, cancel := detach(p.r.Context(), maxRequestTime)
+	defer cancel()
+	ctx, leave := context.WithCancelCause(ctx)
 	defer leave(nil)
 	p.leave, p.r = leave, p.r.WithContext(ctx)
 	if err := p.bound(); err != nil {
 		return err
 	}
+	defer p.guard.Stop()
 	if p.operation == metrics.GatewayFeedback && p.plan.TakesFeedback {
 		return p.takeFeedback()
 	}
@@ -75,8 +80,8 @@ func (p *passage) serve() error {
 	return p.pass()
 }
 
-// bound bounds the body, and the time that it may take and Sinch has to begin its answer. The server's own times are too short
-// for both, and when one is over while Sinch works it looks as if the caller had left.
+// bound limits the body, the time in which it must arrive, and the time in which Sinch must begin its answer. The server's own
+// times are too short for both.
 func (p *passage) bound() error {
 	if p.r.ContentLength > p.config.MaxBody {
 		return &http.MaxBytesError{Limit: p.config.MaxBody}
@@ -89,6 +94,7 @@ func (p *passage) bound() error {
 	// A connection that knows no deadlines is one of a test.
 	_ = p.connection.SetReadDeadline(most)
 	_ = p.connection.SetWriteDeadline(most.Add(gatewayStall))
+	p.guard = time.AfterFunc(time.Until(most), func() { p.leave(errStalled) })
 	return nil
 }
 
@@ -129,21 +135,23 @@ func (p *passage) rewrite(r *httputil.ProxyRequest) {
 
 // answered sees Sinch's answer before the caller does.
 func (p *passage) answered(a *http.Response) error {
-	p.status, p.answering, p.outcome = a.StatusCode, true, outcomeOfStatus(a.StatusCode)
 	if a.StatusCode == http.StatusSwitchingProtocols {
+		p.guard.Stop()
+		p.status, p.answering, p.outcome = a.StatusCode, true, outcomeOfStatus(a.StatusCode)
 		return nil
 	}
+	p.guard.Reset(gatewayStall)
+	p.seen(a)
+	if err := p.attend(a); err != nil {
+		return err
+	}
+	p.status, p.answering, p.outcome = a.StatusCode, true, outcomeOfStatus(a.StatusCode)
 	if a.Header["Content-Type"] == nil {
 		p.w.Header()["Content-Type"] = nil // else net/http would guess one
 	}
-	p.seen(a)
 	// What has been answered may take longer to read than a request had to arrive.
 	_ = p.connection.SetReadDeadline(time.Time{})
-	a.Body = &flow{
-		ReadCloser: a.Body, connection: p.connection,
-		guard: time.AfterFunc(gatewayStall, func() { p.leave(errStalled) }),
-	}
-	p.attend(a)
+	a.Body = &flow{ReadCloser: a.Body, connection: p.connection, guard: p.guard}
 	return nil
 }
 
@@ -165,31 +173,46 @@ func (p *passage) seen(a *http.Response) {
 // unanswered says why there was no answer of Sinch.
 func (p *passage) unanswered(err error) error {
 	if cause := p.body.failure(); cause != nil {
-		return unreadBody(cause)
+		if _, tooLarge := errors.AsType[*http.MaxBytesError](cause); tooLarge || p.repeatable() || !p.body.begun.Load() {
+			return unreadBody(cause)
+		}
+		// A server may act on a body that lacks only its end.
+		err = cause
 	}
-	if cause := context.Cause(p.r.Context()); errors.Is(cause, context.Canceled) {
-		p.outcome = metrics.GatewayCanceled
-		return &problem{kind: kindBusy, detail: "the caller has left", cause: cause}
+	if cause := context.Cause(p.r.Context()); cause != nil {
+		err = cause
 	}
 	p.outcome = metrics.GatewayUnreachable
 	return p.upstream(err)
 }
 
+// repeatable reports whether a call that is made twice has the effect of one.
+func (p *passage) repeatable() bool {
+	switch p.operation {
+	case metrics.GatewaySend, metrics.GatewayUpdate:
+		return false
+	case metrics.GatewayOther:
+		return p.r.Method == http.MethodGet || p.r.Method == http.MethodHead || p.r.Method == http.MethodOptions
+	}
+	return true
+}
+
 // upstream is the problem that Sinch did not answer.
 func (p *passage) upstream(err error) *problem {
 	refused := &problem{kind: kindUpstream, cause: err}
-	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errStalled) {
 		refused.status = http.StatusGatewayTimeout
 	}
 	switch {
 	case !p.connected.Load():
 		refused.detail = "Sinch could not be reached and got nothing; the same call will do later"
 	case p.operation == metrics.GatewaySend:
-		refused.detail = "Sinch gave no answer, and the batch may have been sent: look for it before you send it again"
-	case p.operation == metrics.GatewayUpdate, p.operation == metrics.GatewayOther:
-		refused.detail = "Sinch gave no answer, and the call may have taken effect: look before you repeat it"
+		refused.detail = "Sinch gave no whole answer, and the batch may have been sent: look for it before you send it again"
+	case !p.repeatable():
+		refused.detail = "Sinch gave no whole answer, and the call may have taken effect: look before you repeat it"
 	default:
-		refused.detail = "Sinch gave no answer; the same call will do later"
+		refused.detail = "Sinch gave no whole answer; the same call will do later"
 	}
 	return refused
 }
@@ -210,9 +233,6 @@ func (p *passage) refuse(err error) {
 	}
 	p.status, p.answering = refused.statusCode(), true
 	id := refused.write(p.w, p.r)
-	if p.outcome == metrics.GatewayCanceled {
-		return
-	}
 	if unlogged, ok := p.sparing.log(refused.kind); ok {
 		p.log.LogAttrs(p.r.Context(), kinds[refused.kind].level, "gateway request refused",
 			slog.Int("status", p.status), slog.String("problem", kinds[refused.kind].slug), slog.String("plan", p.planID()),
@@ -228,7 +248,7 @@ func (p *passage) end() {
 		p.log.LogAttrs(p.r.Context(), slog.LevelError, "handler panicked",
 			slog.Any("panic", cause), slog.String("stack", string(debug.Stack())))
 		if !p.answering {
-			p.refuse(&problem{kind: kindInternal, cause: fmt.Errorf("panic: %v", cause)})
+			p.refuse(p.panicked(fmt.Errorf("panic: %v", cause)))
 			cause = nil
 		}
 	}
@@ -240,6 +260,14 @@ func (p *passage) end() {
 	if cause != nil {
 		panic(http.ErrAbortHandler) // half an answer must not look like a whole one
 	}
+}
+
+// panicked is the problem that a fault of our own ended the request.
+func (p *passage) panicked(err error) *problem {
+	if p.connected.Load() && !p.repeatable() {
+		return p.upstream(err)
+	}
+	return &problem{kind: kindInternal, cause: err}
 }
 
 // planID is empty for a plan that is not configured: anybody may make one up.

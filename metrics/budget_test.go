@@ -97,7 +97,7 @@ func worst(t *testing.T, plans int) *prometheus.Registry {
 		metrics.GatewayCancel, metrics.GatewayFeedback, metrics.GatewayReport, metrics.GatewayOther,
 	} {
 		for _, outcome := range []metrics.GatewayOutcome{
-			metrics.GatewaySucceeded, metrics.GatewayRejected, metrics.GatewayFailed, metrics.GatewayUnreachable, metrics.GatewayRefused, metrics.GatewayCanceled,
+			metrics.GatewaySucceeded, metrics.GatewayRejected, metrics.GatewayFailed, metrics.GatewayUnreachable, metrics.GatewayRefused,
 		} {
 			m.GatewayRequest(op, outcome, 0)
 		}

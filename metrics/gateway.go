@@ -31,9 +31,8 @@ const (
 	GatewaySucceeded   GatewayOutcome = "2xx" // or 3xx
 	GatewayRejected    GatewayOutcome = "4xx"
 	GatewayFailed      GatewayOutcome = "5xx"
-	GatewayUnreachable GatewayOutcome = "unreachable" // Sinch was called and gave no answer
+	GatewayUnreachable GatewayOutcome = "unreachable" // Sinch was called and gave no whole answer
 	GatewayRefused     GatewayOutcome = "refused"     // Sinch was not called
-	GatewayCanceled    GatewayOutcome = "canceled"    // the caller left before there was an answer
 )
 
 // Learned says what became of a batch that an answer in the gateway spoke of.
@@ -56,7 +55,7 @@ func gatewayOperations() []GatewayOperation {
 
 func gatewayOutcomes() []GatewayOutcome {
 	return []GatewayOutcome{
-		GatewaySucceeded, GatewayRejected, GatewayFailed, GatewayUnreachable, GatewayRefused, GatewayCanceled, other,
+		GatewaySucceeded, GatewayRejected, GatewayFailed, GatewayUnreachable, GatewayRefused, other,
 	}
 }
 
@@ -73,8 +72,8 @@ func (m *Metrics) gateway() {
 	operations, outcomes := gatewayOperations(), gatewayOutcomes()
 	m.gatewayOperations, m.gatewayOutcomes = indexOf(operations), indexOf(outcomes)
 	requests := m.counters("gateway_requests_total",
-		"Requests to the gateway by how they ended: the class of Sinch's answer, or unreachable (there was none; a send may have been sent), "+
-			"refused (Sinch was not called) or canceled (the caller left).",
+		"Requests to the gateway by how they ended: the class of Sinch's answer, unreachable (there was no whole answer; "+
+			"a send may have been sent) or refused (Sinch was not called).",
 		"operation", "outcome")
 	m.gatewayRequests = newGrid(len(operations), len(outcomes), func(op, o int) prometheus.Counter {
 		return requests.WithLabelValues(string(operations[op]), string(outcomes[o]))
