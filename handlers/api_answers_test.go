@@ -69,6 +69,30 @@ func TestNumbersAreComparedOnTheirDigits(t *testing.T) {
 	require.JSONEq(t, `{"items": []}`, string(s.get(t, "/api/v1/recipients/15550100").body))
 }
 
+func TestATimeAheadOfItsArrivalIsShownWithTheOneThatCounts(t *testing.T) {
+	st := openStore(t)
+	for _, s := range []dlr.State{
+		{Status: dlr.Failed, Code: 34, At: morning(6 * time.Hour)},
+		{Status: dlr.Expired, Code: 406, At: morning(0), OperatorAt: morning(8 * time.Hour)},
+		{Status: dlr.Delivered, At: morning(time.Second)},
+	} {
+		record(t, st, planEU, morning(time.Second), store.Report{Report: &dlr.Report{
+			Type: dlr.RecipientSMS, BatchID: "b", Total: 1, Entries: []dlr.Entry{{State: s, Count: 1, Recipients: []string{alice}}},
+		}, Raw: []byte("{}")})
+	}
+	s := servePrivate(t, PrivateConfig{}, st, quiet())
+	r := read[struct {
+		State   struct{ Status, At string }
+		Reports []map[string]any
+	}](t, s.get(t, "/api/v1/plans/acme-eu/batches/b/recipients/"+alice))
+	require.Equal(t, "Delivered", r.State.Status)
+	require.Equal(t, "2026-03-02T16:00:00.000Z", r.Reports[0]["at"], "as it came")
+	require.Equal(t, "2026-03-02T10:00:01.000Z", r.Reports[0]["counted_at"])
+	require.Equal(t, "2026-03-02T18:00:00.000Z", r.Reports[1]["operator_at"])
+	require.Equal(t, "2026-03-02T10:00:01.000Z", r.Reports[1]["counted_at"])
+	require.NotContains(t, r.Reports[2], "counted_at")
+}
+
 type recipientReply struct {
 	Number   string
 	State    *struct{ Status string }

@@ -32,6 +32,7 @@ type recipientFeedbackView struct {
 type seenView struct {
 	stateView
 	ReceivedAt instant      `json:"received_at"`
+	CountedAt  instant      `json:"counted_at,omitzero"` // set if a time was too far ahead of ReceivedAt to count
 	Source     string       `json:"source"`
 	Repeats    int          `json:"repeats"`
 	Effect     store.Effect `json:"effect"`
@@ -53,14 +54,18 @@ func viewRecipient(key store.BatchKey, flag store.Flag, r *store.Recipient) reci
 	}
 	effects := r.Effects()
 	for i, s := range r.Seen {
-		v.Reports = append(v.Reports, seenView{
+		seen := seenView{
 			stateView:  viewState(s.State),
 			ReceivedAt: instant{s.ReceivedAt},
 			Source:     s.Source.String(),
 			Repeats:    s.Repeats,
 			Effect:     effects[i],
 			rawBytes:   showRaw(s.Raw),
-		})
+		}
+		if c := s.Counted(); c != s.State {
+			seen.CountedAt = instant{c.Time()}
+		}
+		v.Reports = append(v.Reports, seen)
 	}
 	return v
 }

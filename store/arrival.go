@@ -89,7 +89,7 @@ type Facts struct {
 	Numbers    []string
 	Canceled   bool
 	CreatedAt  time.Time
-	ModifiedAt time.Time // facts of an older modification never replace newer ones
+	ModifiedAt time.Time // facts of an older modification do not replace newer ones
 	SendAt     time.Time
 	ExpireAt   time.Time
 	Source     Source

@@ -24,7 +24,7 @@ type Changes struct {
 
 // Taken is what a new report said of one recipient, or of several it does not name.
 type Taken struct {
-	dlr.State
+	dlr.State         // with its times as they count, see Seen.Counted
 	Number     string // digits; empty for recipients not named
 	Messages   int    // messages newly counted in this status and code; 0 when they were counted before
 	ReceivedAt time.Time

@@ -104,7 +104,7 @@ func (f *folding) take(a Arrival) {
 	case Report:
 		f.report(n, a.At)
 	case Facts:
-		f.facts(n)
+		f.facts(n, a.At)
 	case Confirmation:
 		f.confirm(n, a.At)
 	case Settlement:
@@ -116,8 +116,9 @@ func (f *folding) take(a Arrival) {
 	f.expect(a)
 }
 
-// facts keeps what Sinch says of the batch, unless something newer is known.
-func (f *folding) facts(n Facts) {
+// facts keeps what Sinch says of the batch, unless something newer is known. A modification known from a time more than
+// MaxAhead ahead of these facts' arrival is not newer: a clock was wrong.
+func (f *folding) facts(n Facts, at time.Time) {
 	b := f.batch
 	if n.Missing {
 		if b.Facts == nil {
@@ -128,7 +129,7 @@ func (f *folding) facts(n Facts) {
 		b.Facts = &known
 		return
 	}
-	if b.Facts != nil && n.ModifiedAt.Before(b.Facts.ModifiedAt) {
+	if b.Facts != nil && n.ModifiedAt.Before(b.Facts.ModifiedAt) && b.Facts.ModifiedAt.Sub(at) <= MaxAhead {
 		return
 	}
 	for _, number := range n.Numbers {

@@ -31,7 +31,9 @@ func (f *folding) report(n Report, at time.Time) {
 	for _, e := range n.Entries {
 		f.entry(n, e, at, ref)
 	}
-	f.named()
+	if n.part.last() { // only then its claims are counted
+		f.named()
+	}
 	if held != nil {
 		held.reached(n.part)
 	}
@@ -137,7 +139,7 @@ func (f *folding) claim(r *Reported, count int) int {
 }
 
 func (f *folding) taken(n Report, s dlr.State, number string, at time.Time, messages int) {
-	t := Taken{State: s, Number: dlr.Digits(number), Messages: messages, ReceivedAt: at, Source: n.Source}
+	t := Taken{State: counted(s, at), Number: dlr.Digits(number), Messages: messages, ReceivedAt: at, Source: n.Source}
 	if f.batch.Facts != nil {
 		t.SentAt = f.batch.Facts.SentAt()
 	}
@@ -209,7 +211,7 @@ func (f *folding) restated(from, to dlr.Status) {
 	if from == "" {
 		return
 	}
-	if b.States[from]--; b.States[from] == 0 {
+	if b.States[from]--; b.States[from] <= 0 {
 		delete(b.States, from)
 	}
 }

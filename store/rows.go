@@ -141,15 +141,36 @@ type Seen struct {
 // Ref finds a report's bytes in the report log. Its meaning is the store's own; zero means not kept.
 type Ref struct{ Chunk, Index uint64 }
 
-// State is the state that holds; false when no report has named the recipient.
+// MaxAhead is how far a time in a report may be ahead of the report's arrival. A clock that is further ahead is wrong, and
+// must not decide which report holds.
+const MaxAhead = 5 * time.Minute
+
+// Counted returns the report's state with its times as they count: the report's arrival counts in place of a time more than
+// MaxAhead after it. What came stays in s.
+func (s Seen) Counted() dlr.State { return counted(s.State, s.ReceivedAt) }
+
+func counted(s dlr.State, receivedAt time.Time) dlr.State {
+	if receivedAt.IsZero() {
+		return s
+	}
+	if s.At.Sub(receivedAt) > MaxAhead {
+		s.At = receivedAt
+	}
+	if s.OperatorAt.Sub(receivedAt) > MaxAhead {
+		s.OperatorAt = receivedAt
+	}
+	return s
+}
+
+// State is the state that holds, with its times as they count; false when no report has named the recipient.
 func (r *Recipient) State() (dlr.State, bool) {
 	if len(r.Seen) == 0 {
 		return dlr.State{}, false
 	}
-	best := r.Seen[0].State
+	best := r.Seen[0].Counted()
 	for _, s := range r.Seen[1:] {
-		if s.Compare(best) > 0 {
-			best = s.State
+		if c := s.Counted(); c.Compare(best) > 0 {
+			best = c
 		}
 	}
 	return best, true
@@ -171,16 +192,18 @@ const (
 func (r *Recipient) Effects() []Effect {
 	effects := make([]Effect, len(r.Seen))
 	holder := -1
-	for i, s := range r.Seen {
+	var held dlr.State
+	for i, seen := range r.Seen {
+		s := seen.Counted()
 		switch {
-		case holder < 0 || s.Compare(r.Seen[holder].State) > 0:
+		case holder < 0 || s.Compare(held) > 0:
 			if holder >= 0 {
 				effects[holder] = Superseded
 			}
-			effects[i], holder = Holds, i
-		case s.Status.Final() != r.Seen[holder].Status.Final():
+			effects[i], holder, held = Holds, i, s
+		case s.Status.Final() != held.Status.Final():
 			effects[i] = Intermediate
-		case s.Time().Before(r.Seen[holder].Time()):
+		case s.Time().Before(held.Time()):
 			effects[i] = Older
 		default:
 			effects[i] = Outranked

@@ -138,3 +138,44 @@ func TestPageSize(t *testing.T) {
 	require.Equal(t, 7, Paging{Limit: 7}.Size())
 	require.Equal(t, MaxLimit, Paging{Limit: MaxLimit + 1}.Size())
 }
+
+func TestATimeAheadOfItsArrivalDoesNotCount(t *testing.T) {
+	came := func(s dlr.Status, when, operator, received time.Time) Seen {
+		return Seen{State: dlr.State{Status: s, At: when, OperatorAt: operator}, ReceivedAt: received}
+	}
+	no, hour := time.Time{}, 3600
+	delivered := came(dlr.Delivered, at(9), no, at(10))
+	for name, test := range map[string]struct {
+		seen []Seen
+		want []Effect
+	}{
+		"Sinch's time":     {[]Seen{came(dlr.Failed, at(6*hour), no, at(0)), delivered}, []Effect{Superseded, Holds}},
+		"operator's time":  {[]Seen{came(dlr.Failed, at(0), at(6*hour), at(0)), delivered}, []Effect{Superseded, Holds}},
+		"both ahead":       {[]Seen{came(dlr.Failed, at(9*hour), at(9*hour), at(0)), delivered}, []Effect{Superseded, Holds}},
+		"of two ahead":     {[]Seen{came(dlr.Failed, at(9*hour), no, at(0)), came(dlr.Expired, at(6*hour), no, at(1))}, []Effect{Superseded, Holds}},
+		"the later ahead":  {[]Seen{delivered, came(dlr.Failed, at(6*hour), no, at(20))}, []Effect{Superseded, Holds}},
+		"the year 9999":    {[]Seen{came(dlr.Failed, time.UnixMilli(253402300799999).UTC(), no, at(0)), delivered}, []Effect{Superseded, Holds}},
+		"within tolerance": {[]Seen{came(dlr.Failed, at(300), no, at(0)), delivered}, []Effect{Holds, Older}},
+		"intermediate":     {[]Seen{came(dlr.Failed, at(0), no, at(0)), came(dlr.Dispatched, at(6*hour), no, at(10))}, []Effect{Holds, Intermediate}},
+		"at one time":      {[]Seen{came(dlr.Delivered, at(6*hour), no, at(0)), came(dlr.Failed, at(7*hour), no, at(0))}, []Effect{Holds, Outranked}},
+	} {
+		r := Recipient{Seen: test.seen}
+		require.Equal(t, test.want, r.Effects(), name)
+		held, _ := r.State()
+		for i, e := range test.want {
+			if e == Holds {
+				require.Equal(t, test.seen[i].Counted(), held, name)
+			}
+		}
+	}
+}
+
+func TestModificationsAheadOfTheirArrivalDoNotBlockLaterFacts(t *testing.T) {
+	l := newLedger(t, Policy{})
+	l.fold(arrives(0, Facts{BatchID: "batch", ModifiedAt: at(6 * 3600), Recipients: 1}))
+	l.fold(arrives(10, Facts{BatchID: "batch", ModifiedAt: at(9), Recipients: 2, FeedbackEnabled: true}))
+	require.Equal(t, 2, l.batch.Facts.Recipients)
+	require.Equal(t, FlagWanted, l.batch.Flag)
+	l.fold(arrives(20, Facts{BatchID: "batch", ModifiedAt: at(8), Recipients: 3}))
+	require.Equal(t, 2, l.batch.Facts.Recipients, "an older modification")
+}

@@ -180,7 +180,7 @@ func (m *machine) facts(t *rapid.T) {
 	f.Numbers = rapid.SliceOfN(rapid.Custom(drawNumber), 0, 2).Draw(t, "numbers")
 	f.CheckNow = rapid.Bool().Draw(t, "check now")
 	m.record(f)
-	if f.ModifiedAt.After(b.modified) {
+	if f.ModifiedAt.After(b.modified) || b.modified.Sub(m.now) > store.MaxAhead {
 		b.modified, b.unwanted = f.ModifiedAt, !f.FeedbackEnabled
 		for _, d := range digitsOf(f.Numbers) {
 			b.named[d] = true

@@ -21,6 +21,7 @@ var recording = []behaviour{
 	{"arrivals are folded once", foldedOnce},
 	{"arrivals are folded in their order", foldedInOrder},
 	{"a repeat changes nothing but counters", repeats},
+	{"a time ahead of its arrival does not win", timesAhead},
 	{"the bytes of a report are kept as they came", bytesAsTheyCame},
 	{"ids are opaque", opaqueIDs},
 	{"recipients are told apart by their digits", digits},
@@ -168,6 +169,33 @@ func repeats(t *testing.T, place Place) {
 	require.Len(t, o.reports(key("batch")), 2)
 	require.Equal(t, 3, o.stats(plan).Duplicates)
 	require.Equal(t, 1, o.stats(plan).Recipients)
+}
+
+// timesAhead records a final report whose time is hours ahead of its arrival: it must not win over later ones.
+func timesAhead(t *testing.T, place Place) {
+	o := open(t, place, Config{})
+	ahead := says("batch", alice, dlr.Failed, 34, sec(6*3600))
+	carrier := says("batch", bob, dlr.Failed, 34, sec(0))
+	carrier.Entries[0].OperatorAt = sec(8 * 3600)
+	o.record(arrives(0, ahead), arrives(0, carrier), arrives(1, ahead))
+	o.record(arrives(60, says("batch", alice, dlr.Delivered, 0, sec(59))), arrives(60, says("batch", bob, dlr.Delivered, 0, sec(59))))
+	o.record(arrives(61, ahead), arrives(61, carrier))
+	for range 2 {
+		for _, number := range []string{alice, bob} {
+			r := o.recipient(key("batch"), number)
+			held, _ := r.State()
+			require.Equal(t, dlr.State{Status: dlr.Delivered, At: sec(59)}, held)
+			require.Equal(t, []store.Effect{store.Superseded, store.Holds}, r.Effects())
+			require.Equal(t, sec(0), r.Seen[0].Counted().Time())
+		}
+		require.Equal(t, ahead.Entries[0].State, o.recipient(key("batch"), alice).Seen[0].State, "what came is kept")
+		require.Equal(t, carrier.Entries[0].State, o.recipient(key("batch"), bob).Seen[0].State)
+		require.Equal(t, 2, o.recipient(key("batch"), alice).Seen[0].Repeats, "a repeat is known by what came")
+		require.Equal(t, map[dlr.Status]int{dlr.Delivered: 2}, o.batch(key("batch")).States)
+		require.Len(t, o.recipients(key("batch"), store.RecipientQuery{Status: dlr.Delivered}), 2)
+		o.reopen()
+	}
+	require.Equal(t, 3, o.stats(plan).Duplicates)
 }
 
 func bytesAsTheyCame(t *testing.T, place Place) {
