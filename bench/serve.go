@@ -122,7 +122,7 @@ func serveForParent(o options) error {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		stop()
 	}()
-	server.Tune(int64(config.Default().Public.Memory)) // as `dlrloop serve` does; all subjects have it
+	server.Tune(config.Default()) // as `dlrloop serve` does; all subjects have it
 	finish, err := startProfile(o.profiles, o.serve)
 	if err != nil {
 		return err

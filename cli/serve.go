@@ -43,7 +43,7 @@ func serve(ctx context.Context, path string, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	server.Tune(int64(c.Public.Memory))
+	server.Tune(c)
 	log := newLogger(c.Log, stderr)
 	for _, w := range c.Warnings {
 		ofReplica(c, log).WarnContext(ctx, "configuration", slog.String("warning", w.Error()))

@@ -17,6 +17,7 @@ func summarize(w io.Writer, c *config.Config) {
 	fmt.Fprintf(w, "private  %s\n", private(c.Private))
 	fmt.Fprintf(w, "gateway  %s\n", gateway(c.Gateway))
 	fmt.Fprintf(w, "store    %s; a batch is kept for %s after its last news\n", kept(c.Store), c.Store.Retention)
+	fmt.Fprintf(w, "memory   at most %s\n", c.Memory.Limit)
 	fmt.Fprintf(w, "log      %s, %s\n", c.Log.Level, c.Log.Format)
 	for _, p := range c.Plans {
 		fmt.Fprintf(w, "\nplan %s\n", p.ID)

@@ -9,6 +9,7 @@ import (
 // check tells everything that cannot work, or should not.
 func (l *loading) check() {
 	l.checkBounds()
+	l.checkMemory()
 	l.checkPublic()
 	l.checkPrivate()
 	l.checkGateway()
@@ -33,9 +34,6 @@ func (l *loading) checkPublic() {
 	p := &l.config.Public
 	l.checkAddress("public.listen", p.Listen)
 	l.checkPublicURL()
-	if p.Memory/4 < p.MaxBody {
-		l.problem("public.memory", "%s is not enough for one callback of public.max_body, %s, compressed and not; give it at least four times that", p.Memory, p.MaxBody)
-	}
 	for i, proxy := range p.TrustedProxies {
 		switch key := element("public.trusted_proxies", i); {
 		case isNetwork(proxy):

@@ -9,6 +9,7 @@ type Config struct {
 	Private Private `yaml:"private"`
 	Gateway Gateway `yaml:"gateway"`
 	Store   Store   `yaml:"store"`
+	Memory  Memory  `yaml:"memory"`
 	// The name of this replica in logs, metrics and `/api/v1/stats` where several share a PostgreSQL, each its own. Empty: the host's
 	// name and a random suffix, such as `web-1-k3x9`. Letters, digits, `.`, `_` and `-`, at most 64.
 	Replica string `yaml:"replica"`
@@ -36,11 +37,11 @@ type Public struct {
 	// it becomes part of the `callback_url` of batches.
 	URL string `yaml:"url"`
 	// The largest callback taken; a larger one is answered 413 and lost. A full report to large groups is
-	// megabytes.
+	// megabytes. At most a quarter of `memory`; with a small `memory.limit` the default is less.
 	MaxBody ByteSize `yaml:"max_body" range:"16KiB..256MiB"`
-	// The memory for the bodies of all callbacks in flight together, at least four times `max_body`. A quarter is kept for
-	// those up to 64KiB, whatever becomes of larger ones. When it is spent, callbacks are answered 503, which Sinch repeats.
-	Memory ByteSize `yaml:"memory" range:"64KiB..1TiB"`
+	// The memory for the bodies of all callbacks in flight together, at least four times `max_body` and at most half of `memory.limit`.
+	// `0`: a quarter of `memory.limit`. When it is used up, callbacks are answered 503, which Sinch repeats.
+	Memory ByteSize `yaml:"memory" range:"0|64KiB..1TiB"`
 	// Answer 429 instead of 503 when there is more than can be taken. Sinch repeats both, and lowers its throughput after a 429.
 	ShedWith429 bool `yaml:"shed_with_429"`
 	// Addresses or networks (`10.0.0.0/8`) of the proxies whose `X-Forwarded-For` is believed. It changes logs only.
@@ -145,6 +146,14 @@ const (
 	DialectCitus    = "citus"
 	DialectPortable = "portable"
 )
+
+// Memory is what the process may use of the machine's memory.
+type Memory struct {
+	// The limit. Bodies, queues, the journal's tail and the fold have fixed shares of it, and Go's garbage collector keeps the process
+	// below it; the page cache is not part of it. `0`: the least of the limits of the process's control groups and its `RLIMIT_DATA`, or
+	// `512MiB` without any.
+	Limit ByteSize `yaml:"limit" range:"0|64MiB..1TiB"`
+}
 
 // Log says what is logged, always on standard error.
 type Log struct {

@@ -12,7 +12,6 @@ func Default() *Config {
 		Public: Public{
 			Listen:  ":8080",
 			MaxBody: 16 << 20,
-			Memory:  256 << 20,
 		},
 		Private: Private{Listen: "127.0.0.1:8081"},
 		Gateway: Gateway{MaxBody: 2 << 20},

@@ -28,6 +28,7 @@ func Load(path string, environ []string) (*Config, error) {
 		l.checkTexts()
 		l.resolvePaths()
 		l.readSecrets()
+		l.fillMemory()
 		l.check()
 	}
 	l.finish(l.problems)

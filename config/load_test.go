@@ -43,7 +43,7 @@ func TestTheLeastNeedsOnlyAPlan(t *testing.T) {
 	c, err := Load(filepath.Join(dir, "config.yaml"), nil)
 	require.NoError(t, err)
 
-	want := Default()
+	want := defaultHere()
 	want.File = filepath.Join(dir, "config.yaml")
 	want.Store.Path = filepath.Join(dir, "data")
 	plan := DefaultPlan()

@@ -12,7 +12,7 @@ func newWebhook(c *config.Config, s *Server) (*handlers.Public, error) {
 	return handlers.NewPublic(handlers.PublicConfig{
 		Plans:          publicPlans(c),
 		MaxBody:        int64(c.Public.MaxBody),
-		Memory:         int64(c.Public.Memory),
+		Memory:         sharesOf(c).bodies,
 		ShedWith429:    c.Public.ShedWith429,
 		TrustedProxies: c.Public.TrustedProxies,
 	}, s.store, s.metrics, s.log)

@@ -116,6 +116,7 @@ func (s *Server) Run(ctx context.Context) error {
 	part(&workers, "reconciler", func() error { return s.reports.Run(relaying) })
 	part(&workers, "retention", func() error { return s.retire(relaying) })
 	part(&workers, "reload", func() error { return s.reload(relaying) })
+	part(&workers, "memory", func() error { return s.release(relaying) })
 	part(&workers, "store", func() error { return s.watchStore(relaying) })
 
 	s.log.LogAttrs(ctx, slog.LevelInfo, "serving", slog.String("version", s.options.Version),

@@ -15,13 +15,21 @@ func openStore(ctx context.Context, c *config.Config, replica string, o store.Ob
 	if c.Store.Driver == config.DriverPostgres {
 		return pgstore.Open(ctx, postgresOf(c, replica, o))
 	}
-	return boltstore.Open(ctx, boltstore.Config{Path: c.Store.Path, Policies: policiesOf(c), Observer: o})
+	m := sharesOf(c)
+	return boltstore.Open(ctx, boltstore.Config{
+		Path: c.Store.Path, Policies: policiesOf(c), Observer: o,
+		Committer: m.committer(1), BacklogBytes: m.backlog, StepBytes: m.step,
+	})
 }
+
+// lanes is how many groups are committed side by side.
+const lanes = 2
 
 func postgresOf(c *config.Config, replica string, o store.Observer) pgstore.Config {
 	return pgstore.Config{
 		URL: c.Store.URL.Reveal(), Policies: policiesOf(c), Observer: o,
 		PoolSize: c.Store.PoolSize, Slots: c.Store.Slots, Dialect: pgstore.Dialect(c.Store.Dialect), Replica: replica,
+		Committer: sharesOf(c).committer(lanes), Lanes: lanes,
 		NoMigrate: !c.Store.Migrate, StatementTimeout: time.Duration(c.Store.StatementTimeout),
 	}
 }

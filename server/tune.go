@@ -1,10 +1,11 @@
 package server
 
 import (
-	"cmp"
 	"os"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/dlrloop/dlrloop/config"
 )
 
 // Tune sets what the Go runtime is to do with the machine, but for what the environment (GOMAXPROCS, GOGC, GOMEMLIMIT) says of it.
@@ -14,14 +15,17 @@ import (
 // scheduler until the runtime takes it back, which may be long after the sync began. With two processors that is half of
 // all there is, several hundred times a second.
 //
-// Garbage is collected when there is four times as much as what is in use, which is little, and sooner when all together come near
-// to four times what the bodies of callbacks may take (bodies, in bytes), which is more than is ever in use.
-func Tune(bodies int64) {
+// The runtime keeps below its share of memory.limit. Well below it, it collects garbage when there is gcPercent of what is in use.
+func Tune(c *config.Config) {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
 	}
-	if cmp.Or(os.Getenv("GOGC"), os.Getenv("GOMEMLIMIT")) == "" {
-		debug.SetGCPercent(400)
-		debug.SetMemoryLimit(4 * bodies)
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(sharesOf(c).heap)
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
 	}
 }
+
+const gcPercent = 400

@@ -34,7 +34,7 @@ type world struct {
 }
 
 func newWorld(ctx context.Context, folder string) (*world, error) {
-	server.Tune(int64(config.Default().Public.Memory)) // as `dlrloop serve` does
+	server.Tune(config.Default()) // as `dlrloop serve` does
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
