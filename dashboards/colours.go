@@ -47,7 +47,7 @@ func results() palette {
 		"unauthorized": darkRed, "too_large": plum, "too_large_unverified": sky, "shed": purple, "shed_unverified": green, "incomplete": blue, "unknown_plan": yellow,
 		"accepted": green, "earned": sky, "dead": vermilion, "requeued": yellow, "expired": orange,
 		"pending": sky, "dropped": plum,
-		"rate_limited": yellow, "server": vermilion, "timeout": orange, "network": darkRed, "auth": purple,
+		"rate_limited": yellow, "server": vermilion, "timeout": orange, "network": darkRed, "auth": purple, "forbidden": orange,
 		"not_enabled_or_unknown": sky, "rejected": blue, "not_a_number": plum, "other": pale,
 		"found": green, "missing": orange,
 		"2xx": green, "4xx": orange, "5xx": vermilion, "unreachable": darkRed, "refused": purple,

@@ -63,7 +63,7 @@ func calls() []panel {
 			{
 				title: "Calls by reason", unit: units.RequestsPerSecond, kind: stacked,
 				description: "Delivery feedback calls to Sinch a second by how they ended. Good: accepted; auth needs a person.",
-				colours: results().of("accepted", "rate_limited", "server", "timeout", "network", "auth",
+				colours: results().of("accepted", "rate_limited", "server", "timeout", "network", "auth", "forbidden",
 					"not_enabled_or_unknown", "rejected", "not_a_number", "canceled", "other"),
 				queries: []query{{
 					expr:   `sum by (reason) (rate(dlrloop_feedback_calls_total{<plan>}[$__rate_interval]))`,
@@ -103,7 +103,7 @@ func asked() []panel {
 			title: "Batches looked up", unit: units.RequestsPerSecond,
 			description: "Batches looked up at Sinch, a second, to learn whether they want feedback: found, missing (Sinch does not know them) or failed. " +
 				"Batches that went through the gateway need none.",
-			colours: results().of("found", "missing", "failed", "other"),
+			colours: results().of("found", "missing", "unknown_plan", "failed", "other"),
 			queries: []query{{
 				expr:   `sum by (result) (rate(dlrloop_batch_lookups_total{<plan>}[$__rate_interval]))`,
 				legend: "{{result}}",
@@ -112,7 +112,7 @@ func asked() []panel {
 		{
 			title: "Reports read by the reconciler", unit: units.RequestsPerSecond,
 			description: "Reads of a report, a second, because callbacks of its batch are missing, by how they ended. Good: few, and accepted.",
-			colours: results().of("accepted", "rate_limited", "server", "timeout", "network", "auth",
+			colours: results().of("accepted", "rate_limited", "server", "timeout", "network", "auth", "forbidden", "unknown_plan",
 				"not_enabled_or_unknown", "rejected", "canceled", "other"),
 			queries: []query{{
 				expr:   `sum by (reason) (rate(dlrloop_reconcile_reads_total{<plan>}[$__rate_interval]))`,

@@ -67,7 +67,7 @@ func worst(t *testing.T, plans int) *prometheus.Registry {
 			m.FeedbackCall(plan, reason, 0)
 			m.ReconcileRead(plan, reason)
 		}
-		for _, result := range []string{"found", "missing", "failed"} {
+		for _, result := range []string{"found", "missing", "unknown_plan", "failed"} {
 			m.BatchLookup(plan, result)
 		}
 		for _, state := range []string{"half_open", "open", "closed"} {

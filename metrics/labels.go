@@ -84,11 +84,14 @@ func statusLabels() []dlr.Status { return append(dlr.Statuses(), dlr.Other) }
 func typeLabels() []dlr.Type { return append(dlr.Types(), other) }
 
 // callReasons are the reasons with which an attempt to send feedback can end.
-func callReasons() []store.Reason { return append(store.FeedbackReasons(), other) }
+func callReasons() []store.Reason { return reasonsBut(store.ReasonUnknownPlan) }
 
 // readReasons are the reasons with which a read of the reconciler can end.
-func readReasons() []store.Reason {
-	return slices.DeleteFunc(callReasons(), func(r store.Reason) bool { return r == store.ReasonNotANumber })
+func readReasons() []store.Reason { return reasonsBut(store.ReasonNotANumber) }
+
+func reasonsBut(one store.Reason) []store.Reason {
+	reasons := append(store.FeedbackReasons(), other)
+	return slices.DeleteFunc(reasons, func(r store.Reason) bool { return r == one })
 }
 
 // latencyLabel is a final status that the network gives; what people, Sinch or nobody gave is other.
@@ -118,6 +121,6 @@ func resultLabels() []string {
 	return []string{resultEarned, resultAccepted, resultDead, resultRequeued, resultExpired}
 }
 
-func lookupLabels() []string { return []string{"found", "missing", "failed", other} }
+func lookupLabels() []string { return []string{"found", "missing", "unknown_plan", "failed", other} }
 
 func circuitLabels() []string { return []string{"closed", "half_open", "open", other} }

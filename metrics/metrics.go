@@ -132,7 +132,7 @@ func (m *Metrics) feedback() {
 		.05, .1, .25, .5, 1, 2.5, 10, 30)
 	m.circuit = m.gauges("feedback_circuit_state", "1 for the state that the plan's circuit towards Sinch is in, 0 for the others.",
 		"plan", "state")
-	m.lookups = m.counters("batch_lookups_total", "Batches looked up at Sinch to learn whether they want delivery feedback.",
+	m.lookups = m.counters("batch_lookups_total", "Batches looked up at Sinch to learn whether they want delivery feedback. missing: Sinch does not know the batch; unknown_plan: it does not know the plan.",
 		"plan", "result")
 }
 

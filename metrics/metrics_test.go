@@ -87,12 +87,17 @@ func TestEverythingExistsBeforeItsFirstUse(t *testing.T) {
 		want = append(want, fmt.Sprintf("delivery_latency_seconds{status=%s}", s))
 	}
 	for _, reason := range store.FeedbackReasons() {
-		want = append(want, fmt.Sprintf("feedback_calls_total{plan=p,reason=%s}", reason))
+		if reason != store.ReasonUnknownPlan {
+			want = append(want, fmt.Sprintf("feedback_calls_total{plan=p,reason=%s}", reason))
+		}
+		if reason != store.ReasonNotANumber {
+			want = append(want, fmt.Sprintf("reconcile_reads_total{plan=p,reason=%s}", reason))
+		}
 	}
 	for _, result := range []string{"earned", "accepted", "dead", "requeued", "expired"} {
 		want = append(want, fmt.Sprintf("feedback_recipients_total{plan=p,result=%s}", result))
 	}
-	for _, result := range []string{"found", "missing", "failed"} {
+	for _, result := range []string{"found", "missing", "unknown_plan", "failed"} {
 		want = append(want, fmt.Sprintf("batch_lookups_total{plan=p,result=%s}", result))
 	}
 	for _, state := range []string{"closed", "half_open", "open"} {

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -73,6 +74,7 @@ func (l *lane) lookUp(ctx context.Context, c store.Claim) outcome {
 	facts, err := l.facts(ctx, c.Key.BatchID)
 	switch {
 	case err == nil:
+		l.succeeded(stepLookUp)
 		return progressed(stepLookUp, facts)
 	case missing(err):
 		return l.unknown(stepLookUp, c)
@@ -94,6 +96,7 @@ func (l *lane) readFull(ctx context.Context, c store.Claim) outcome {
 	case err != nil:
 		return l.failed(stepReadFull, c, now(), err)
 	}
+	l.succeeded(stepReadFull)
 	o := progressed(stepReadFull, store.Report{Report: report.Report, Raw: report.Raw, Source: store.FromPoll})
 	o.settlement.FullRead = true
 	return o
@@ -109,7 +112,7 @@ func (l *lane) send(ctx context.Context, c store.Claim) (o outcome) {
 		return l.plan.Client.Feedback(ctx, c.Key.BatchID, c.Recipients)
 	})
 	if !refused(err) {
-		l.metrics.FeedbackCall(l.plan.ID, reasonOf(err), time.Since(began))
+		l.metrics.FeedbackCall(l.plan.ID, l.judge(stepSend, c.Key.BatchID, err), time.Since(began))
 	}
 	defer func() { o.asked = len(c.Recipients) }()
 	switch {
@@ -122,6 +125,7 @@ func (l *lane) send(ctx context.Context, c store.Claim) (o outcome) {
 	case err != nil:
 		return l.failed(stepSend, c, now(), err)
 	}
+	l.succeeded(stepSend)
 	return outcome{step: stepSend, reason: store.ReasonAccepted, settlement: store.Settlement{
 		Outcome: store.Accepted, Reason: store.ReasonAccepted, Recipients: c.Recipients, Everyone: c.Everyone,
 	}}
@@ -162,18 +166,32 @@ func (l *lane) unknown(s step, c store.Claim) outcome {
 	return o
 }
 
-// facts looks a batch up.
+// succeeded notes that Sinch accepted a step.
+func (l *lane) succeeded(s step) {
+	l.proof.succeed()
+	l.forbidden[s].succeed()
+}
+
+// facts looks a batch up. A 404 is returned as such only if Sinch knows the plan.
 func (l *lane) facts(ctx context.Context, batchID string) (store.Facts, error) {
 	var batch *sinch.Batch
 	err := l.call(func() (err error) {
 		batch, err = l.plan.Client.GetBatch(ctx, batchID)
 		return err
 	})
+	if missing(err) {
+		if unproven := l.proof.missing(ctx, batchID, l.call); unproven != nil {
+			err = unproven
+		}
+	}
 	switch {
 	case err == nil:
+		l.proof.succeed()
 		l.metrics.BatchLookup(l.plan.ID, "found")
 	case missing(err):
 		l.metrics.BatchLookup(l.plan.ID, "missing")
+	case errors.Is(err, errUnknownPlan):
+		l.metrics.BatchLookup(l.plan.ID, "unknown_plan")
 	case !refused(err):
 		l.metrics.BatchLookup(l.plan.ID, "failed")
 	}

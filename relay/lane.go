@@ -25,6 +25,9 @@ type lane struct {
 	random  func() float64
 	circuit *gobreaker.CircuitBreaker[struct{}]
 	pace    *pace
+	proof   *proof
+	// forbidden are the batches that Sinch answered 403, by step.
+	forbidden map[step]*streak
 
 	finished chan outcome // of the workers; holds one for each
 	workers  sync.WaitGroup
@@ -32,7 +35,7 @@ type lane struct {
 	// Of the loop.
 	inFlight int
 	until    time.Time // no claims before
-	paused   time.Time // since when Sinch refuses the credentials; zero while it takes them
+	paused   time.Time // since when Sinch refuses the plan; zero while it accepts it
 	blind    bool      // the last claim failed
 }
 
@@ -40,7 +43,10 @@ func newLane(p Plan, s store.Store, m *metrics.Metrics, log *slog.Logger, random
 	l := &lane{
 		plan: p, store: s, metrics: m, log: log, random: random,
 		pace:     newPace(p.Rate, p.Workers, s.Share()),
-		finished: make(chan outcome, p.Workers),
+		finished: make(chan outcome, p.Workers), proof: &proof{client: p.Client}, forbidden: make(map[step]*streak),
+	}
+	for _, s := range []step{stepLookUp, stepReadFull, stepSend} {
+		l.forbidden[s] = &streak{}
 	}
 	l.circuit = gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 		Timeout:       p.Circuit.Open,
@@ -162,8 +168,8 @@ func (l *lane) take(ctx context.Context, o outcome) {
 	at := now()
 	switch {
 	case o.reason == store.ReasonCanceled, o.reason == "":
-	case o.reason == store.ReasonAuth:
-		l.pause(ctx, at, o.settlement.Detail)
+	case ofThePlan(o.reason):
+		l.pause(ctx, at, o)
 	case o.reason == store.ReasonRateLimited:
 		l.pace.drop(at)
 		l.hold(at, o.retryAfter)
@@ -182,8 +188,14 @@ func (l *lane) hold(at time.Time, d time.Duration) {
 	}
 }
 
-// pause stops the plan after its credentials were refused. Refusals of calls that were in flight together are one pause.
-func (l *lane) pause(ctx context.Context, at time.Time, detail string) {
+// What pauses a plan, in words.
+const (
+	refusesPlan   = "plan paused: Sinch refuses its credentials; correct the plan's token and restart"
+	unknownToPlan = "plan paused: Sinch does not know the plan; correct its id, region or base_url and restart"
+)
+
+// pause stops the plan after Sinch refused it as a whole. Refusals of calls that were in flight together are one pause.
+func (l *lane) pause(ctx context.Context, at time.Time, o outcome) {
 	switch {
 	case l.paused.IsZero():
 		l.paused = at
@@ -191,8 +203,11 @@ func (l *lane) pause(ctx context.Context, at time.Time, detail string) {
 		return
 	}
 	l.hold(at, l.plan.Backoff.Cap)
-	l.log.ErrorContext(ctx, "plan paused: Sinch refuses its credentials; correct the plan's token and restart",
-		"since", l.paused, "until", l.until, "detail", detail)
+	message := refusesPlan
+	if o.reason == store.ReasonUnknownPlan {
+		message = unknownToPlan
+	}
+	l.log.ErrorContext(ctx, message, "since", l.paused, "until", l.until, "detail", o.settlement.Detail)
 }
 
 // resume ends a pause, but for an answer to a call that was made before it.
@@ -200,6 +215,6 @@ func (l *lane) resume(ctx context.Context, at time.Time) {
 	if l.paused.IsZero() || at.Before(l.until) {
 		return
 	}
-	l.log.InfoContext(ctx, "plan resumed: Sinch takes its credentials again", "after", at.Sub(l.paused))
+	l.log.InfoContext(ctx, "plan resumed: Sinch accepts it again", "after", at.Sub(l.paused))
 	l.paused = time.Time{}
 }

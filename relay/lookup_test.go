@@ -149,7 +149,8 @@ func TestAFullReportThatCannotBeRead(t *testing.T) {
 	}{
 		"rejected":       {400, `{"code":"x","text":"no"}`, store.ReasonRejected},
 		"down":           {500, ``, store.ReasonServer},
-		"not a report":   {200, `<html>`, store.ReasonServer},
+		"not a report":   {200, `{"type":`, store.ReasonServer},
+		"a web page":     {200, `<html>`, store.ReasonNetwork},
 		"not found":      {404, ``, store.ReasonNotEnabledOrUnknown},
 		"another report": {200, string(batchReport("other", true, ada)), store.ReasonServer},
 	} {

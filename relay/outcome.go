@@ -36,17 +36,27 @@ func progressed(s step, learnt ...store.News) outcome {
 	return outcome{step: s, learnt: learnt, reason: store.ReasonAccepted, settlement: store.Settlement{Outcome: store.Progress}}
 }
 
+// judge is how a step for a batch ended. A batch that Sinch forbids is refused by itself, unless so many in a row are that
+// the plan is.
+func (l *lane) judge(s step, batchID string, err error) store.Reason {
+	reason := reasonOf(err)
+	if reason == store.ReasonForbidden && l.forbidden[s].refuse(batchID) {
+		return store.ReasonAuth
+	}
+	return reason
+}
+
 // failed is what follows when a call of the step ended with err. A step that can never succeed, or has failed for longer
 // than GiveUp, ends in what it is about being dead.
 func (l *lane) failed(s step, c store.Claim, now time.Time, err error) outcome {
-	o := outcome{step: s, reason: reasonOf(err), retryAfter: retryAfter(err)}
+	o := outcome{step: s, reason: l.judge(s, c.Key.BatchID, err), retryAfter: retryAfter(err)}
 	o.settlement = store.Settlement{Reason: o.reason, Detail: detail(err)}
 	switch {
 	case o.reason == store.ReasonCanceled:
 		o.settlement.Outcome = store.GivenBack
 		return o
-	case o.reason == store.ReasonAuth:
-		// The task is not at fault: it waits for the credentials, however long that takes.
+	case ofThePlan(o.reason):
+		// The task is not at fault: it waits for the configuration, however long that takes.
 		o.settlement.Outcome, o.settlement.Due = store.Retry, now.Add(l.plan.Backoff.Cap)
 		return o
 	case o.reason == store.ReasonRejected, l.givenUp(c, now):
@@ -56,10 +66,10 @@ func (l *lane) failed(s step, c store.Claim, now time.Time, err error) outcome {
 }
 
 // givenUp reports whether a task that failed now has failed for too long. One failure proves nothing after a time in
-// which nobody tried, or only with credentials that were refused.
+// which nobody tried, or only with a plan that was refused as a whole.
 func (l *lane) givenUp(c store.Claim, now time.Time) bool {
 	t := c.Batch.Task
-	return t.Attempts > 0 && t.Reason != store.ReasonAuth && now.Sub(t.Since) >= l.plan.GiveUp
+	return t.Attempts > 0 && !ofThePlan(t.Reason) && now.Sub(t.Since) >= l.plan.GiveUp
 }
 
 // later has the task tried again.

@@ -44,7 +44,7 @@ func TestTroubleIsTriedAgain(t *testing.T) {
 		"500":               {says(500, "oops"), store.ReasonServer, "500 Internal Server Error: oops"},
 		"503":               {says(503, `{"error":"down"}`), store.ReasonServer, "503 Service Unavailable: down"},
 		"408":               {says(408, ""), store.ReasonTimeout, "408 Request Timeout"},
-		"302":               {says(302, "", "Location", "/login"), store.ReasonServer, "302 Found"},
+		"302":               {says(302, "", "Location", "/login"), store.ReasonNetwork, "302 Found"},
 		"no answer in time": {hangs(time.Minute, says(202, "")), store.ReasonTimeout, "deadline exceeded"},
 		"no answer":         {nil, store.ReasonNetwork, "EOF"},
 		"429":               {says(429, ""), store.ReasonRateLimited, "429 Too Many Requests"},
@@ -148,69 +148,6 @@ func TestRetryAfterHoldsThePlan(t *testing.T) {
 			require.Len(t, h.upstream.asked(postFeedback), 3)
 		})
 	}
-}
-
-// Refused credentials pause the plan and kill nothing, however long a person needs to mend them.
-func TestRefusedCredentialsPauseThePlan(t *testing.T) {
-	for _, status := range []int{401, 403} {
-		inHouse(t, patient, func(t *testing.T, h *house) {
-			h.upstream.knows(batch1, true)
-			h.upstream.knows("batch-2", true)
-			h.upstream.fail(postFeedback, 1<<20, says(status, `{"code":"unauthorized","text":"no"}`))
-			h.flagged(planA, batch1, true)
-			h.flagged(planA, "batch-2", true)
-			h.delivered(planA, batch1, ada)
-			h.pass(6 * time.Minute)
-			h.delivered(planA, "batch-2", bob)
-			h.pass(5 * time.Minute)
-			require.Len(t, h.upstream.asked(postFeedback), 1, "the whole plan waits")
-			require.Len(t, h.log.with(t, "plan paused: Sinch refuses its credentials; correct the plan's token and restart"), 1)
-			require.Equal(t, store.ReasonAuth, h.batch(planA, batch1).Task.Reason)
-
-			h.pass(100 * time.Hour)
-			require.Equal(t, store.FeedbackOwed, h.feedback(ada))
-			paused := h.log.with(t, "plan paused: Sinch refuses its credentials; correct the plan's token and restart")
-			require.InDelta(t, 100*6, len(paused), 60, "one line a pause")
-			require.Equal(t, "ERROR", paused[0]["level"])
-			require.Len(t, h.log.with(t, "plan resumed: Sinch takes its credentials again"), 0)
-
-			h.upstream.heal()
-			h.pass(time.Hour)
-			require.Equal(t, store.FeedbackSent, h.feedback(ada))
-			require.Nil(t, h.batch(planA, "batch-2").Task)
-			require.Len(t, h.log.with(t, "plan resumed: Sinch takes its credentials again"), 1)
-		})
-	}
-}
-
-// An answer to a call made before the pause does not end it.
-func TestAPauseLasts(t *testing.T) {
-	inHouse(t, nil, func(t *testing.T, h *house) {
-		h.upstream.fail(postFeedback, 1, hangs(3*time.Second, says(202, "")))
-		h.upstream.fail(postFeedback, 1, says(401, ""))
-		h.manyBatches(planA, 2)
-		h.pass(5 * time.Minute)
-		require.Equal(t, 1, h.sent(planA))
-		require.Empty(t, h.log.with(t, "plan resumed: Sinch takes its credentials again"))
-		h.pass(10 * time.Minute)
-		require.Equal(t, 2, h.sent(planA))
-		require.Len(t, h.log.with(t, "plan resumed: Sinch takes its credentials again"), 1)
-	})
-}
-
-// What failed only for want of credentials has not been tried: its first failure after that does not end it.
-func TestAPauseDoesNotUseUpTheTime(t *testing.T) {
-	inHouse(t, patient, func(t *testing.T, h *house) {
-		h.upstream.knows(batch1, true)
-		h.upstream.fail(postFeedback, 1<<20, says(401, ""))
-		h.flagged(planA, batch1, true)
-		h.delivered(planA, batch1, ada)
-		h.pass(100 * time.Hour)
-		h.upstream.heal()
-		h.upstream.fail(postFeedback, 1, says(500, ""))
-		h.pass(2 * time.Hour)
-		require.Equal(t, store.FeedbackSent, h.feedback(ada))
-	})
 }
 
 func TestNotFoundAndDisabledIsDropped(t *testing.T) {

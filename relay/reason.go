@@ -24,6 +24,8 @@ func reasonOf(err error) store.Reason {
 	switch timeout, ok := errors.AsType[net.Error](err); {
 	case errors.Is(err, context.Canceled), refused(err):
 		return store.ReasonCanceled
+	case errors.Is(err, errUnknownPlan):
+		return store.ReasonUnknownPlan
 	case errors.Is(err, sinch.ErrID), errors.Is(err, sinch.ErrRecipients):
 		return store.ReasonRejected // no call was made, and none ever can be
 	case errors.Is(err, context.DeadlineExceeded), ok && timeout.Timeout():
@@ -40,16 +42,35 @@ func reasonOfAnswer(e *sinch.Error) store.Reason {
 		return store.ReasonTimeout
 	case status >= 500:
 		return store.ReasonServer
-	case e.Operation == sinch.FetchToken, status == http.StatusUnauthorized, status == http.StatusForbidden:
+	case notSinch(e):
+		return store.ReasonNetwork
+	case e.Operation == sinch.FetchToken, status == http.StatusUnauthorized, e.Code == blockedAccount:
 		return store.ReasonAuth
+	case status == http.StatusForbidden:
+		return store.ReasonForbidden
 	case status == http.StatusNotFound:
 		return store.ReasonNotEnabledOrUnknown
 	case status >= 400:
 		return store.ReasonRejected
 	}
-	// A redirect, or a success that nobody can read: whoever answered, it was not Sinch as it should be.
-	return store.ReasonServer
+	return store.ReasonServer // a success that cannot be read
 }
+
+// blockedAccount is Sinch's code for a plan that may do nothing any more.
+const blockedAccount = "blocked_account"
+
+// notSinch reports whether something between dlrloop and Sinch gave the answer: a captive portal, a proxy, a web server.
+func notSinch(e *sinch.Error) bool {
+	switch status := e.HTTPStatus; {
+	case e.Page, status >= 300 && status < 400:
+		return true
+	default:
+		return status == http.StatusProxyAuthRequired || status == http.StatusMisdirectedRequest
+	}
+}
+
+// ofThePlan reports whether a reason is about the whole plan. It pauses the plan, and no task dies of it.
+func ofThePlan(r store.Reason) bool { return r == store.ReasonAuth || r == store.ReasonUnknownPlan }
 
 // divisible reports whether Sinch refused a call for what it names, so that a call that names less may succeed.
 func divisible(err error) bool {

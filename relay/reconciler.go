@@ -65,7 +65,7 @@ func NewReconciler(c ReconcilerConfig, s store.Store, m *metrics.Metrics, log *s
 		p.Backoff = as.withDefaults().Backoff
 		r.rounds = append(r.rounds, &round{
 			plan: p, store: s, duty: duty, metrics: m, log: log.With("plan", p.ID), random: random,
-			limiter: rate.NewLimiter(rate.Limit(p.Rate), 1),
+			limiter: rate.NewLimiter(rate.Limit(p.Rate), 1), proof: &proof{client: p.Client},
 		})
 	}
 	return r, nil
@@ -89,6 +89,9 @@ type round struct {
 	log     *slog.Logger
 	random  func() float64
 	limiter *rate.Limiter
+
+	proof     *proof
+	forbidden streak
 
 	failures int  // of Sinch or the store, in a row
 	blind    bool // the store could not be read when it was tried last, and that was told
@@ -197,20 +200,32 @@ func (r *round) pass(ctx context.Context) (wait time.Duration, err error) {
 // after wait.
 func (r *round) ask(ctx context.Context, b *store.Batch) (wait time.Duration, err error) {
 	report, err := r.plan.Client.GetReport(ctx, b.ID, sinch.ReportQuery{Kind: sinch.Full})
+	if missing(err) {
+		if unproven := r.proof.missing(ctx, b.ID, func(call func() error) error { return call() }); unproven != nil {
+			err = unproven
+		}
+	}
 	reason := reasonOf(err)
+	if reason == store.ReasonForbidden && r.forbidden.refuse(b.ID) {
+		reason = store.ReasonAuth
+	}
 	r.metrics.ReconcileRead(r.plan.ID, reason)
 	if reason != store.ReasonCanceled {
 		r.tell(ctx, b, reason, err)
 	}
 	switch {
 	case err == nil:
+		r.proof.succeed()
+		r.forbidden.succeed()
 		said := store.Report{Report: report.Report, Raw: report.Raw, Source: store.FromPoll}
 		return 0, r.learn(ctx, b.ID, said, store.Checked{BatchID: b.ID})
 	case missing(err):
 		return 0, r.learn(ctx, b.ID, store.Facts{BatchID: b.ID, Missing: true, Source: store.FromPoll})
+	case reason == store.ReasonForbidden:
+		return 0, r.learn(ctx, b.ID, store.Checked{BatchID: b.ID}) // this batch alone is asked after later
 	case reason == store.ReasonRejected:
 		return 0, r.learn(ctx, b.ID, store.Checked{BatchID: b.ID, Refused: detail(err)})
-	case reason == store.ReasonAuth:
+	case ofThePlan(reason):
 		return r.plan.Backoff.Cap, err
 	}
 	return min(retryAfter(err), r.plan.Backoff.Cap), err

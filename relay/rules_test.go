@@ -39,7 +39,21 @@ func TestReasonOfErrors(t *testing.T) {
 		{sinch.ErrID, store.ReasonRejected},
 		{sinch.ErrRecipients, store.ReasonRejected},
 		{&sinch.Error{HTTPStatus: 200}, store.ReasonServer},
-		{&sinch.Error{HTTPStatus: 307}, store.ReasonServer},
+		{&sinch.Error{HTTPStatus: 307}, store.ReasonNetwork},
+		{&sinch.Error{HTTPStatus: 200, Page: true}, store.ReasonNetwork},
+		{&sinch.Error{HTTPStatus: 400, Page: true}, store.ReasonNetwork},
+		{&sinch.Error{HTTPStatus: 401, Page: true}, store.ReasonNetwork},
+		{&sinch.Error{HTTPStatus: 403, Page: true}, store.ReasonNetwork},
+		{&sinch.Error{HTTPStatus: 404, Page: true}, store.ReasonNetwork},
+		{&sinch.Error{HTTPStatus: 429, Page: true}, store.ReasonRateLimited},
+		{&sinch.Error{HTTPStatus: 502, Page: true}, store.ReasonServer},
+		{&sinch.Error{HTTPStatus: 407}, store.ReasonNetwork},
+		{&sinch.Error{HTTPStatus: 421}, store.ReasonNetwork},
+		{&sinch.Error{HTTPStatus: 401}, store.ReasonAuth},
+		{&sinch.Error{HTTPStatus: 403, Code: "conflict"}, store.ReasonForbidden},
+		{&sinch.Error{HTTPStatus: 403, Code: "blocked_account"}, store.ReasonAuth},
+		{errUnknownPlan, store.ReasonUnknownPlan},
+		{&sinch.Error{HTTPStatus: 200, Page: true, Operation: sinch.FetchToken}, store.ReasonNetwork},
 		{&sinch.Error{HTTPStatus: 400, Operation: sinch.FetchToken}, store.ReasonAuth},
 		{&sinch.Error{HTTPStatus: 200, Operation: sinch.FetchToken}, store.ReasonAuth},
 		{&sinch.Error{HTTPStatus: 429, Operation: sinch.FetchToken}, store.ReasonRateLimited},
@@ -66,6 +80,7 @@ func TestWhatFollowsAnAnswer(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		at := time.Date(2025, 8, 19, 16, 0, 0, 0, time.UTC)
 		l := &lane{plan: Plan{}.withDefaults(), random: func() float64 { return 0.999 }}
+		l.forbidden = map[step]*streak{stepSend: {}}
 		status := rapid.IntRange(300, 599).Draw(t, "status")
 		age := time.Duration(rapid.Int64Range(0, int64(100*time.Hour)).Draw(t, "age"))
 		asked := time.Duration(rapid.Int64Range(0, int64(24*time.Hour)).Draw(t, "retry after"))
@@ -79,9 +94,9 @@ func TestWhatFollowsAnAnswer(t *testing.T) {
 
 		require.Contains(t, store.FeedbackReasons(), o.reason)
 		require.Equal(t, o.reason, o.settlement.Reason)
-		auth := status == 401 || status == 403
-		passing := status < 400 || status == 404 || status == 408 || status == 429 || status >= 500
-		old := age >= 72*time.Hour && attempts > 0 && before != store.ReasonAuth
+		auth := status == 401
+		passing := status < 400 || status == 403 || status == 404 || status == 407 || status == 421 || status == 408 || status == 429 || status >= 500
+		old := age >= 72*time.Hour && attempts > 0 && before != store.ReasonAuth && before != store.ReasonUnknownPlan
 		switch {
 		case auth:
 			require.Equal(t, store.ReasonAuth, o.reason)

@@ -24,6 +24,7 @@ type upstream struct {
 	batches  map[string]string
 	reports  map[string]string
 	troubles []trouble
+	forbade  map[string]bool // batches whose feedback is answered 403
 	refused  map[string]bool // numbers that make the upstream refuse a call
 	calls    []call
 	inFlight int
@@ -49,6 +50,7 @@ type trouble struct {
 }
 
 const (
+	listBatches  = "GET batches"
 	getBatch     = "GET batch"
 	getReport    = "GET report"
 	postFeedback = "POST feedback"
@@ -132,6 +134,13 @@ func (u *upstream) fail(operation string, times int, answer http.HandlerFunc) {
 	u.troubles = append(u.troubles, trouble{operation: operation, answer: answer, times: times})
 }
 
+// failAll answers all requests with something else.
+func (u *upstream) failAll(answer http.HandlerFunc) {
+	for _, operation := range []string{listBatches, getBatch, getReport, postFeedback} {
+		u.fail(operation, 1<<30, answer)
+	}
+}
+
 // failPlan answers all requests of a plan with something else.
 func (u *upstream) failPlan(plan, operation string, answer http.HandlerFunc) {
 	u.mu.Lock()
@@ -147,6 +156,27 @@ func (u *upstream) refuses(numbers ...string) {
 	for _, n := range numbers {
 		u.refused[n] = true
 	}
+}
+
+// forbids makes the upstream know a batch and answer its feedback with 403.
+func (u *upstream) forbids(batchID string) {
+	u.knows(batchID, true)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.forbade == nil {
+		u.forbade = make(map[string]bool)
+	}
+	u.forbade[batchID] = true
+}
+
+// accepted is how many feedback calls were accepted.
+func (u *upstream) accepted() (n int) {
+	for _, c := range u.asked(postFeedback) {
+		if c.accepted {
+			n++
+		}
+	}
+	return n
 }
 
 // wrong reports whether the upstream refuses a list of recipients: it takes bare digits only.
@@ -191,6 +221,9 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func parseCall(r *http.Request) call {
 	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/xms/v1/"), "/")
+	if len(parts) == 2 {
+		return call{at: time.Now(), plan: parts[0], operation: listBatches}
+	}
 	c := call{at: time.Now(), plan: parts[0], batchID: parts[2]}
 	switch {
 	case len(parts) == 3:
@@ -227,12 +260,16 @@ func (u *upstream) begin(c call) http.HandlerFunc {
 	}
 	batch, known := u.batches[c.batchID]
 	switch {
+	case c.operation == listBatches:
+		return says(http.StatusOK, `{"count":0,"page":0,"page_size":0,"batches":[]}`)
 	case !known:
 		return says(http.StatusNotFound, "")
 	case c.operation == getBatch:
 		return says(http.StatusOK, batch)
 	case c.operation == getReport && u.reports[c.batchID] != "":
 		return says(http.StatusOK, u.reports[c.batchID])
+	case c.operation == postFeedback && u.forbade[c.batchID]:
+		return says(http.StatusForbidden, `{"code":"conflict","text":"cannot be done for this batch"}`)
 	case c.operation == postFeedback && u.wrong(c.recipients):
 		return says(http.StatusBadRequest, `{"code":"syntax_invalid_parameter_format","text":"'x' is not a valid number"}`)
 	case c.operation == postFeedback && strings.Contains(batch, `"feedback_enabled":true`):

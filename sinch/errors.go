@@ -44,6 +44,7 @@ type Error struct {
 	Code       string        // Sinch's, such as syntax_constraint_violation; empty where the answer has none
 	Text       string        // what the answer says, or what is wrong with it; empty if it is not understood
 	Excerpt    string        // the beginning of the answer's body
+	Page       bool          // the body is a web page: something between the client and Sinch answered
 	RetryAfter time.Duration // how long the answer asks to wait; 0 if it does not
 	Err        error         // why a successful answer could not be read, where there is a cause
 }
@@ -88,6 +89,7 @@ func newError(op Operation, answer *http.Response, body []byte, secrets []string
 		Operation:  op,
 		HTTPStatus: answer.StatusCode,
 		Excerpt:    clean(string(body[:min(len(body), maxUnderstood)]), maxExcerpt, secrets),
+		Page:       isPage(answer, body),
 		RetryAfter: retryAfter(answer.Header, time.Now()),
 	}
 	code, said := "", ""

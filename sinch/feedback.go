@@ -48,7 +48,7 @@ func (c *Client) feedback(ctx context.Context, batchID string, recipients []stri
 	if err != nil {
 		return failed(SendFeedback, err)
 	}
-	// What a success says is not looked at: its status is the answer.
+	// The status of a success is the answer: its body is not read unless it is a web page.
 	_, err = c.do(ctx, call{operation: SendFeedback, method: http.MethodPost, path: path, body: wireFeedback{recipients}})
 	return err
 }

@@ -1,8 +1,10 @@
 package sinch
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -31,8 +33,40 @@ func TestFeedbackTakesEverySuccess(t *testing.T) {
 		u := newUpstream(t, says(status, ""))
 		require.NoError(t, u.client(t).Feedback(t.Context(), testBatch, []string{"1"}))
 	}
-	u := newUpstream(t, says(http.StatusAccepted, "<html>thanks</html>"))
-	require.NoError(t, u.client(t).Feedback(t.Context(), testBatch, []string{"1"}))
+	for _, body := range []string{"{}", "OK", `{"accepted":"<b>1</b>"}`, " \n", "[]"} {
+		u := newUpstream(t, says(http.StatusAccepted, body))
+		require.NoError(t, u.client(t).Feedback(t.Context(), testBatch, []string{"1"}), "%q", body)
+	}
+}
+
+// A web page is no answer of the API, whatever its status.
+func TestWebPagesAreNotAnswers(t *testing.T) {
+	for body, kind := range map[string]string{
+		"<html><body>Please sign in</body></html>":        "text/html",
+		"<!DOCTYPE html>\n<title>Log in</title>":          "",
+		"\ufeff\r\n  <!-- portal --><script></script>":    "text/plain",
+		"<?xml version=\"1.0\"?><html></html>":            "application/xhtml+xml; charset=utf-8",
+		"Please sign in to the network":                   "text/html; charset=iso-8859-1",
+		"<H1>400 The plain HTTP request was sent</H1>":    "application/json",
+		"\xff\xfe<\x00h\x00t\x00m\x00l\x00>\x00":          "text/html",
+		"<Error><Code>AccessDenied</Code></Error>":        "application/xml",
+		"<html>" + strings.Repeat("x", 2<<20) + "</html>": "text/html",
+	} {
+		for _, status := range []int{200, 202, 400, 401, 403, 404, 421} {
+			u := newUpstream(t, says(status, body, "Content-Type", kind))
+			err := u.client(t).Feedback(t.Context(), testBatch, []string{"1"})
+			answer, ok := errors.AsType[*Error](err)
+			require.True(t, ok, "%d %.40q", status, body)
+			require.True(t, answer.Page, "%d %.40q", status, body)
+			require.Equal(t, status, answer.HTTPStatus)
+		}
+	}
+	u := newUpstream(t, says(401, "<html>no</html>", "Content-Type", "text/html", "WWW-Authenticate", `Bearer error="invalid_token"`))
+	answer, _ := errors.AsType[*Error](u.client(t).Feedback(t.Context(), testBatch, []string{"1"}))
+	require.False(t, answer.Page, "Sinch itself refuses the token")
+	_, err := newUpstream(t, says(200, "<html>no</html>")).client(t).GetBatch(t.Context(), testBatch)
+	answer, _ = errors.AsType[*Error](err)
+	require.True(t, answer.Page)
 }
 
 // An empty list tells Sinch that everybody received the batch.

@@ -27,7 +27,7 @@ type answer struct {
 
 func (a answer) success() bool { return a.StatusCode >= 200 && a.StatusCode <= 299 }
 
-// do makes the call and returns its answer, which is a success. Anything else is an error.
+// do makes the call and returns its answer, which is a success of Sinch's API. Anything else is an error.
 func (c *Client) do(ctx context.Context, k call) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -55,10 +55,14 @@ func (c *Client) do(ctx context.Context, k call) (answer, error) {
 	if err != nil {
 		return answer{}, failed(k.operation, err)
 	}
-	if !a.success() {
-		return answer{}, newError(k.operation, a.Response, a.body, append([]string{token}, c.secrets...))
+	if a.success() && !isPage(a.Response, a.body) {
+		return a, nil
 	}
-	return a, nil
+	e := newError(k.operation, a.Response, a.body, append([]string{token}, c.secrets...))
+	if a.success() {
+		e.Text, e.Err = errPage.Error(), errPage
+	}
+	return answer{}, e
 }
 
 // exchange sends one request and reads its answer.

@@ -72,9 +72,13 @@ func (u *upstream) client(t *testing.T, change ...func(*Config)) *Client {
 func within(d time.Duration) func(*Config) { return func(c *Config) { c.Timeout = d } }
 
 // says answers with a status and a body.
-func says(status int, body string) http.HandlerFunc {
+// Headers are given as name, value, name, value.
+func says(status int, body string, headers ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
+		for i := 0; i < len(headers); i += 2 {
+			w.Header().Set(headers[i], headers[i+1])
+		}
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, body)
 	}

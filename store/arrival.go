@@ -186,7 +186,9 @@ const (
 	ReasonServer              Reason = "server"
 	ReasonTimeout             Reason = "timeout"
 	ReasonNetwork             Reason = "network"
-	ReasonAuth                Reason = "auth"
+	ReasonAuth                Reason = "auth"      // the whole plan
+	ReasonForbidden           Reason = "forbidden" // one batch
+	ReasonUnknownPlan         Reason = "unknown_plan"
 	ReasonNotEnabledOrUnknown Reason = "not_enabled_or_unknown"
 	ReasonRejected            Reason = "rejected"
 	ReasonCanceled            Reason = "canceled"
@@ -197,7 +199,7 @@ const (
 func FeedbackReasons() []Reason {
 	return []Reason{
 		ReasonAccepted, ReasonRateLimited, ReasonServer, ReasonTimeout, ReasonNetwork,
-		ReasonAuth, ReasonNotEnabledOrUnknown, ReasonRejected, ReasonCanceled,
+		ReasonAuth, ReasonForbidden, ReasonUnknownPlan, ReasonNotEnabledOrUnknown, ReasonRejected, ReasonCanceled,
 		ReasonNotANumber,
 	}
 }
