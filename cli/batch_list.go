@@ -17,7 +17,8 @@ func batchListCommand() *cobra.Command {
 		Use:   "list",
 		Short: "List batches, the newest first",
 		Long: `List reads the batches that were created since a time, 24 hours ago without one; Sinch keeps them for 14 days. With
---json each line is one of Sinch's batches (NDJSON), printed as the pages come in.
+--json each line is one of Sinch's batches (NDJSON), printed as the pages come in. Entries that cannot be read are named on
+standard error and skipped; the exit code is 1 then.
 
 ` + exitCodes,
 		Example: `  dlrloop batch list --since 7d --limit 20
@@ -39,7 +40,7 @@ func batchListCommand() *cobra.Command {
 			return err
 		}
 		q.Start, q.End, q.PageSize = *since, *until, pageSize(limit)
-		return printList(c.OutOrStdout(), client.Batches(c.Context(), q), limit, *asJSON, listing[*sinch.Batch]{
+		return printList(c, client.Batches(c.Context(), q), limit, *asJSON, listing[*sinch.Batch]{
 			table: batchTable, row: batchRow, none: "no batches in this time",
 			document: func(w io.Writer, b *sinch.Batch) error { return printJSON(w, b) },
 		})
@@ -68,14 +69,19 @@ type listing[T any] struct {
 	document func(io.Writer, T) error // writes one as JSON
 }
 
-// printList shows up to limit entries; zero shows all. What came before an error is shown, too.
-func printList[T any](w io.Writer, entries iter.Seq2[T, error], limit int, asJSON bool, l listing[T]) error {
+// printList shows up to limit entries; zero shows all. What came before an error is shown, too. Entries that cannot be read are
+// named on standard error, and make the command fail at the end.
+func printList[T any](c *cobra.Command, entries iter.Seq2[T, error], limit int, asJSON bool, l listing[T]) error {
 	if limit < 0 {
 		return usageError{errors.New("--limit must not be negative")}
 	}
-	t, seen := l.table(w), 0
+	w := c.OutOrStdout()
+	t, seen, skipped := l.table(w), 0, skipped{out: c.ErrOrStderr()}
 	var failed error
 	for entry, err := range entries {
+		if skipped.take(err) {
+			continue
+		}
 		if err != nil {
 			failed = advise(wrongFlag(err))
 			break
@@ -91,6 +97,7 @@ func printList[T any](w io.Writer, entries iter.Seq2[T, error], limit int, asJSO
 			break
 		}
 	}
+	failed = errors.Join(failed, skipped.err())
 	if asJSON || failed != nil && t.empty() {
 		return failed
 	}

@@ -78,7 +78,7 @@ those with feedback that could not be sent, and why. With --json each line is a 
 		if plan != "" {
 			query.Set("plan", plan)
 		}
-		return printList(c.OutOrStdout(), a.feedback(c.Context(), query), limit, *asJSON, show)
+		return printList(c, a.feedback(c.Context(), query), limit, *asJSON, show)
 	}
 	return c
 }

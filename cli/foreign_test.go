@@ -8,7 +8,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -126,7 +128,7 @@ func TestReconcileRegistersInParts(t *testing.T) {
 	var stdout strings.Builder
 	code := run(t.Context(), append([]string{"reconcile", "--since", "1h", "--api", api, "--json"}, atSinch(t, sinch)...), &stdout, io.Discard)
 	require.Zero(t, code)
-	require.Regexp(t, `"batches":501,"lacking":1,"lacking_batches":1\}`, stdout.String())
+	require.Regexp(t, `"batches":501,"skipped":0,"lacking":1,"lacking_batches":1\}`, stdout.String())
 	require.EqualValues(t, 2, parts.Load())
 	require.EqualValues(t, batches, lines.Load())
 	require.EqualValues(t, 1, asked.Load())
@@ -151,4 +153,62 @@ func TestReconcileCanBeStopped(t *testing.T) {
 	code := run(ctx, append([]string{"reconcile", "--since", "1h", "--wait", "1h", "--api", api}, atSinch(t, sinch)...), io.Discard, &stderr)
 	require.Equal(t, exitFailed, code)
 	require.Contains(t, stderr.String(), "dlrloop goes on by itself")
+}
+
+// TestEntriesThatCannotBeReadAreSkipped gives each command a list with entries that no batch and no report is made of.
+func TestEntriesThatCannotBeReadAreSkipped(t *testing.T) {
+	const good = `{"id":"%s","to":["447700900101"],"created_at":"2026-11-29T12:00:00Z","modified_at":"2026-11-29T12:00:00Z"}`
+	report := func(kind, batch string) string {
+		return `{` + kind + `"batch_id":"` + batch + `","recipient":"447700900101","code":0,"status":"Delivered","at":"2026-11-29T12:00:00Z"}`
+	}
+	sms := `"type":"recipient_delivery_report_sms",`
+	batches := strings.Join([]string{
+		fmt.Sprintf(good, "BR1"), `{"to":["447700900102"],"created_at":"2026-11-29T12:00:00Z"}`, `null`, `"BR2"`, `{"id":"BARE"}`,
+		fmt.Sprintf(good, strings.Repeat("x", 256)), `{"id":".","to":["447700900101"]}`, fmt.Sprintf(good, "BR3"),
+	}, ",")
+	reports := strings.Join([]string{
+		report(sms, "B1"), report(`"type":"recipient_delivery_report_rcs",`, "B2"), `null`, `7`, report(sms, strings.Repeat("x", 256)), report("", "B3"),
+	}, ",")
+	sinch := answering(t, func(r *http.Request) (int, string) {
+		if strings.HasSuffix(r.URL.Path, "/delivery_reports") {
+			return http.StatusOK, `{"count":6,"page":0,"page_size":6,"delivery_reports":[` + reports + `]}`
+		}
+		return http.StatusOK, `{"count":8,"page":0,"page_size":8,"batches":[` + batches + `]}`
+	})
+	registered := map[string]bool{}
+	var mu sync.Mutex
+	api := answering(t, func(r *http.Request) (int, string) {
+		mu.Lock()
+		defer mu.Unlock()
+		if r.Method == http.MethodGet {
+			return http.StatusOK, `{"lacking":0}`
+		}
+		lines, _ := io.ReadAll(r.Body)
+		for _, id := range regexp.MustCompile(`"id":"([^"]*)"`).FindAllSubmatch(lines, -1) {
+			registered[string(id[1])] = true
+		}
+		return http.StatusOK, `{"registered":1}`
+	})
+	for name, c := range map[string]struct {
+		args    []string
+		skipped int
+		shown   string
+	}{
+		"batch list":  {[]string{"batch", "list", "--json"}, 5, `(?s)"BR1".*"BARE".*"BR3"`},
+		"report list": {[]string{"report", "list", "--json"}, 4, `(?s)"B1".*"B3"`},
+		"table":       {[]string{"report", "list"}, 4, `(?s)B1.*B3`},
+		"reconcile":   {[]string{"reconcile", "--since", "1h", "--api", api, "--json"}, 6, `"batches":2,"skipped":6,`},
+		"in words":    {[]string{"reconcile", "--since", "1h", "--api", api}, 6, `skipped +6 more`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var stdout, stderr strings.Builder
+			code := run(t.Context(), append(c.args, atSinch(t, sinch)...), &stdout, &stderr)
+			require.Equal(t, exitFailed, code, stderr.String())
+			require.Equal(t, c.skipped, strings.Count(stderr.String(), "skipped: "), stderr.String())
+			require.Contains(t, stderr.String(), fmt.Sprintf("dlrloop: the list is incomplete: %d of its entries cannot be used, see above", c.skipped))
+			require.NotContains(t, stderr.String(), "447700900102")
+			require.Regexp(t, c.shown, stdout.String())
+		})
+	}
+	require.Equal(t, map[string]bool{"BR1": true, "BR3": true}, registered)
 }

@@ -24,8 +24,9 @@ with a running dlrloop, which then asks Sinch for the reports of those that lack
 allows. It is for the time after an outage, and for batches that dlrloop never heard of. It may be repeated.
 
 With --wait it watches until dlrloop has asked after all of them, and tells what was found; without, it ends when they are
-registered. A message that is still under way lacks its report, too. With --json the summary is one JSON document: plan,
-since, batches, lacking and lacking_batches; with --wait also found, still_lacking, still_lacking_batches (their ids), and
+registered. A message that is still under way lacks its report, too. Entries of Sinch's list that cannot be read are named on
+standard error and skipped; the exit code is 1 then. With --json the summary is one JSON document: plan,
+since, batches, skipped, lacking and lacking_batches; with --wait also found, still_lacking, still_lacking_batches (their ids), and
 not_asked, how many batches dlrloop had not asked after when the wait was over.
 
 ` + exitCodes,
@@ -60,7 +61,7 @@ not_asked, how many batches dlrloop had not asked after when the wait was over.
 		if err := reconciles(loaded, plan); err != nil {
 			return err
 		}
-		s := reconciliation{api: a, plan: plan, out: io.Discard}
+		s := reconciliation{api: a, plan: plan, out: io.Discard, skipped: skipped{out: c.ErrOrStderr()}}
 		if !*asJSON {
 			s.out = c.OutOrStdout()
 		}
@@ -74,9 +75,11 @@ not_asked, how many batches dlrloop had not asked after when the wait was over.
 			}
 		}
 		if *asJSON {
-			return printJSON(c.OutOrStdout(), s.told)
+			err = printJSON(c.OutOrStdout(), s.told)
+		} else {
+			err = s.told.print(c.OutOrStdout(), *since)
 		}
-		return s.told.print(c.OutOrStdout(), *since)
+		return errors.Join(err, s.skipped.err())
 	}
 	return c
 }
@@ -97,6 +100,7 @@ type reconciled struct {
 	Plan           string `json:"plan"`
 	Since          string `json:"since"`
 	Batches        int    `json:"batches"`
+	Skipped        int    `json:"skipped"` // entries of Sinch's list
 	Lacking        int    `json:"lacking"` // messages
 	LackingBatches int    `json:"lacking_batches"`
 
@@ -115,6 +119,9 @@ func (r reconciled) print(w io.Writer, since time.Time) error {
 	var d details
 	d.add("plan", r.Plan)
 	d.add("batches", fmt.Sprintf("%d created since %s", r.Batches, clock(since)))
+	if r.Skipped > 0 {
+		d.add("skipped", fmt.Sprintf("%d more, which cannot be used", r.Skipped))
+	}
 	d.add("lacking", messagesOf(r.Lacking, r.LackingBatches))
 	if r.watched == nil {
 		if r.LackingBatches > 0 {

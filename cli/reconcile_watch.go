@@ -24,6 +24,7 @@ type reconciliation struct {
 	out     io.Writer // for a person who watches
 	told    reconciled
 	waiting []*lacking
+	skipped skipped
 }
 
 // lacking is a batch that is registered, and later one of those that lacked reports then.
@@ -67,6 +68,9 @@ const (
 func (r *reconciliation) register(ctx context.Context, batches iter.Seq2[*sinch.Batch, error]) error {
 	seen, chunk, size := map[string]bool{}, []*lacking(nil), 0
 	for b, err := range batches {
+		if r.skipped.take(err) {
+			continue
+		}
 		if err != nil {
 			return advise(err)
 		}
@@ -74,9 +78,10 @@ func (r *reconciliation) register(ctx context.Context, batches iter.Seq2[*sinch.
 			continue
 		}
 		seen[b.ID] = true
-		body, err := registered(b).MarshalJSON()
+		body, err := registrationOf(b)
 		if err != nil {
-			return err
+			r.skipped.add(fmt.Errorf("batch %s: %w", b.ID, err))
+			continue
 		}
 		if len(chunk) == maxRegistration || len(chunk) > 0 && size+len(body) > maxRegistrationBytes {
 			if err := r.registerChunk(ctx, chunk); err != nil {
@@ -86,7 +91,21 @@ func (r *reconciliation) register(ctx context.Context, batches iter.Seq2[*sinch.
 		}
 		chunk, size = append(chunk, &lacking{id: b.ID, body: body, waits: b.SendAt.After(time.Now())}), size+len(body)
 	}
+	r.told.Skipped = r.skipped.count
 	return r.registerChunk(ctx, chunk)
+}
+
+// registrationOf is the body that registers a batch. An error says why the server would refuse it, and with it those that are sent
+// along.
+func registrationOf(b *sinch.Batch) ([]byte, error) {
+	if len(b.To) == 0 && b.CreatedAt.IsZero() {
+		return nil, errors.New("it has neither to nor created_at")
+	}
+	body, err := registered(b).MarshalJSON()
+	if err == nil && len(body) > maxRegistrationBytes/2 {
+		err = fmt.Errorf("it has more than %d MiB of recipients", maxRegistrationBytes>>21)
+	}
+	return body, err
 }
 
 // registered is what dlrloop keeps of a batch: neither its text nor its parameters, which can be megabytes.

@@ -115,7 +115,8 @@ func reportListCommand() *cobra.Command {
 		Use:   "list",
 		Short: "List the reports of finished messages, of all batches",
 		Long: `List reads a report for each message that came to its end since a time, 24 hours ago without one. With --json each line
-is one of Sinch's recipient reports as it came (NDJSON), printed as the pages come in.
+is one of Sinch's recipient reports as it came (NDJSON), printed as the pages come in. Entries that cannot be read are named on
+standard error and skipped; the exit code is 1 then.
 
 ` + exitCodes,
 		Example: `  dlrloop report list --since 2h
@@ -137,7 +138,7 @@ is one of Sinch's recipient reports as it came (NDJSON), printed as the pages co
 		}
 		q.Start, q.End, q.PageSize = *since, *until, pageSize(limit)
 		q.Statuses, q.Codes = s.wanted(), s.codes
-		return printList(c.OutOrStdout(), client.Reports(c.Context(), q), limit, *asJSON, listing[sinch.Report]{
+		return printList(c, client.Reports(c.Context(), q), limit, *asJSON, listing[sinch.Report]{
 			table: reportTable, row: reportRow, none: "no reports in this time",
 			document: func(w io.Writer, r sinch.Report) error { return printRaw(w, r.Raw) },
 		})

@@ -20,7 +20,7 @@ type BatchesQuery struct {
 }
 
 // Batches lists batches, newest first, a page for each call as the loop goes on. Sinch keeps them for 14 days. An
-// error ends the list. A batch that is sent meanwhile may be missed.
+// *EntryError is about one entry, and the list goes on; any other error ends it. A batch that is sent meanwhile may be missed.
 func (c *Client) Batches(ctx context.Context, q BatchesQuery) iter.Seq2[*Batch, error] {
 	query := url.Values{}
 	err := firstOf(
@@ -36,8 +36,8 @@ func (c *Client) Batches(ctx context.Context, q BatchesQuery) iter.Seq2[*Batch, 
 
 func parseListedBatch(raw json.RawMessage) (*Batch, string, error) {
 	b, err := ParseBatch(raw)
-	if err == nil && b.ID == "" {
-		err = errNoBatch
+	if err == nil {
+		err = checkID(b.ID)
 	}
 	if err != nil {
 		return nil, "", err
@@ -56,7 +56,7 @@ type ReportsQuery struct {
 }
 
 // Reports lists the recipient reports of finished messages, SMS and MMS, of all batches, a page for each call as the loop goes
-// on. An error ends the list, be it a report that cannot be read.
+// on. An *EntryError is about one report, and the list goes on; any other error ends it.
 func (c *Client) Reports(ctx context.Context, q ReportsQuery) iter.Seq2[Report, error] {
 	query := url.Values{}
 	err := firstOf(
@@ -71,6 +71,6 @@ func (c *Client) Reports(ctx context.Context, q ReportsQuery) iter.Seq2[Report, 
 }
 
 func parseListedReport(raw json.RawMessage) (Report, string, error) {
-	r, err := parseReport(raw, dlr.Type.Recipient)
+	r, err := parseReport(raw, dlr.RecipientSMS)
 	return r, string(raw), err
 }

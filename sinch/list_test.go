@@ -2,6 +2,7 @@ package sinch
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -71,11 +72,56 @@ func TestReportsAreToldApartByAllTheySay(t *testing.T) {
 }
 
 func TestReportsThatAreNone(t *testing.T) {
-	for _, odd := range []string{`{}`, `{"type":"delivery_report_sms","batch_id":"b","statuses":[]}`, `7`} {
-		u := newUpstream(t, says(http.StatusOK, `{"count":1,"delivery_reports":[`+odd+`]}`))
-		e := requireError(t, drain(u.client(t).Reports(t.Context(), ReportsQuery{})))
-		require.Equal(t, ListReports, e.Operation)
-		require.Equal(t, http.StatusOK, e.HTTPStatus)
+	good := func(batch string) string {
+		return `{"type":"recipient_delivery_report_sms","batch_id":"` + batch + `","recipient":"447700900101","code":0,"status":"Delivered"}`
+	}
+	for odd, want := range map[string]string{
+		`{}`: "no batch id",
+		`{"type":"delivery_report_sms","batch_id":"b","statuses":[]}`:                    " (batch b): it is another kind of report",
+		`{"type":"recipient_delivery_report_rcs","batch_id":"b"}`:                        ` (batch b): unknown type "recipient_delivery_report_rcs"`,
+		`{"type":"mo_text","id":"x"}`:                                                    " (batch x): it is another kind of report",
+		`{"type":"recipient_delivery_report_sms","recipient":"1"}`:                       "no batch id",
+		strings.Replace(good("b"), `"447700900101"`, `"`+strings.Repeat("1", 65)+`"`, 1): " (batch b): recipient_delivery_report_sms: no recipient",
+		good(strings.Repeat("b", 256)):                                                   "no batch id",
+		`7`:                                                                              "not a JSON object", `null`: `no member "type"`, `"text"`: "not a JSON object", `[]`: "not a JSON object",
+	} {
+		u := newUpstream(t, says(http.StatusOK, `{"count":3,"delivery_reports":[`+good("first")+`,`+odd+`,`+good("last")+`]}`))
+		var batches []string
+		var unreadable []error
+		for r, err := range u.client(t).Reports(t.Context(), ReportsQuery{}) {
+			if err != nil {
+				unreadable = append(unreadable, err)
+				continue
+			}
+			batches = append(batches, r.BatchID)
+		}
+		require.Equal(t, []string{"first", "last"}, batches, odd)
+		require.Len(t, unreadable, 1, odd)
+		e, ok := errors.AsType[*EntryError](unreadable[0])
+		require.True(t, ok, unreadable[0])
+		require.Equal(t, [2]int{1, 2}, [2]int{e.Page, e.Index})
+		require.ErrorContains(t, e, "sinch: list delivery reports: entry 2 of page 1")
+		require.ErrorContains(t, e, want)
+		require.NotContains(t, e.Error(), "447700900101")
+	}
+}
+
+func TestBatchesThatAreNone(t *testing.T) {
+	for odd, want := range map[string]string{
+		`null`: "it is no JSON object", `"b"`: "it is no JSON object", `7`: "it is no JSON object", `[]`: "it is no JSON object",
+		`{"to":["447700900101"]}`: "it has no id", `{"id":null}`: "it has no id", `{"id":" "}`: "it has no id", `{"id":{}}`: "it has no id",
+		`{"id":"` + strings.Repeat("b", 256) + `"}`: "its id has more than 255 bytes", `{"id":".."}`: "an id must not be",
+	} {
+		u := newUpstream(t, says(http.StatusOK, `{"count":4,"page":0,"batches":[{"id":"BR1"},`+odd+`,`+odd+`,{"id":"BR3"}]}`))
+		got, _ := ids(u.client(t).Batches(t.Context(), BatchesQuery{}))
+		require.Equal(t, []string{"BR1", "!", "!", "BR3"}, got, odd)
+		for _, err := range u.client(t).Batches(t.Context(), BatchesQuery{}) {
+			if err != nil {
+				require.ErrorAs(t, err, new(*EntryError))
+				require.ErrorContains(t, err, want)
+			}
+		}
+		require.Len(t, u.requests(), 2, "no page is asked for again")
 	}
 }
 

@@ -25,11 +25,10 @@ type listing[T any] struct {
 	parse func(json.RawMessage) (T, string, error)
 }
 
-// all yields the entries of all pages, and the error that ended them, if any.
+// all yields the entries of all pages, an *EntryError for each that cannot be read, and the error that ended the list, if any.
 func all[T any](ctx context.Context, c *Client, l listing[T]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		err := l.walk(ctx, c, func(entry T) bool { return yield(entry, nil) })
-		if err != nil {
+		if err := l.walk(ctx, c, yield); err != nil {
 			var none T
 			yield(none, err)
 		}
@@ -42,7 +41,7 @@ const maxRepeats = 3
 
 // walk yields what a page does not share with the one before. It ends when it has had as many entries as there are by the
 // latest answer's count (or, where that has none, with a page that is not full), and at an empty page.
-func (l listing[T]) walk(ctx context.Context, c *Client, yield func(T) bool) error {
+func (l listing[T]) walk(ctx context.Context, c *Client, yield func(T, error) bool) error {
 	if l.invalid != nil {
 		return failed(l.operation, l.invalid)
 	}
@@ -51,17 +50,20 @@ func (l listing[T]) walk(ctx context.Context, c *Client, yield func(T) bool) err
 	received, repeats := 0, 0
 	for number := 0; ; number++ {
 		p, err := l.page(ctx, c, number)
-		fresh := 0
-		for i, entry := range p.entries {
-			if slices.Contains(before, p.keys[i]) {
-				continue
-			}
-			if fresh++; !yield(entry) {
-				return nil
-			}
-		}
 		if err != nil || len(p.keys) == 0 {
 			return err
+		}
+		fresh := 0
+		for i, e := range p.entries {
+			if e.err == nil && slices.Contains(before, p.keys[i]) {
+				continue
+			}
+			if e.err == nil || !slices.Equal(before, p.keys) {
+				fresh++
+			}
+			if !yield(e.value, e.err) {
+				return nil
+			}
 		}
 		received += len(p.keys)
 		last := p.last(received, l.size)
@@ -82,8 +84,14 @@ func (l listing[T]) walk(ctx context.Context, c *Client, yield func(T) bool) err
 type page[T any] struct {
 	answer  answer
 	count   *int     // of the entries of all pages
-	keys    []string // what the entries are known by
-	entries []T
+	keys    []string // what the entries are known by; for one that cannot be read, its JSON
+	entries []entry[T]
+}
+
+// entry is one of a list. err is an *EntryError where it cannot be read.
+type entry[T any] struct {
+	value T
+	err   error
 }
 
 func (p page[T]) last(received, size int) bool {
@@ -99,7 +107,7 @@ var (
 	errNoList    = errors.New("it has no list of entries")
 )
 
-// page reads a page by its number, from 0. With an error it has the entries up to the one that cannot be read.
+// page reads a page by its number, from 0.
 func (l listing[T]) page(ctx context.Context, c *Client, number int) (page[T], error) {
 	l.query.Set("page", strconv.Itoa(number))
 	l.query.Set("page_size", strconv.Itoa(l.size))
@@ -107,15 +115,15 @@ func (l listing[T]) page(ctx context.Context, c *Client, number int) (page[T], e
 	if err != nil {
 		return page[T]{}, err
 	}
-	p, err := l.parsePage(a.body, number)
-	p.answer = a
+	p, err := l.parsePage(c, a.body, number)
 	if err != nil {
 		return p, c.unreadable(l.operation, a, err)
 	}
+	p.answer = a
 	return p, nil
 }
 
-func (l listing[T]) parsePage(body []byte, number int) (page[T], error) {
+func (l listing[T]) parsePage(c *Client, body []byte, number int) (page[T], error) {
 	m, err := parseMembers(body)
 	list, at := m.list(l.member), m.integer("page")
 	switch {
@@ -127,12 +135,12 @@ func (l listing[T]) parsePage(body []byte, number int) (page[T], error) {
 		return page[T]{}, errOtherPage
 	}
 	p := page[T]{count: m.integer("count")}
-	for _, raw := range list {
-		entry, key, err := l.parse(raw)
+	for i, raw := range list {
+		value, key, err := l.parse(raw)
 		if err != nil {
-			return p, err
+			key, err = string(raw), &EntryError{l.operation, number + 1, i + 1, c.batchOf(raw), err}
 		}
-		p.keys, p.entries = append(p.keys, key), append(p.entries, entry)
+		p.keys, p.entries = append(p.keys, key), append(p.entries, entry[T]{value, err})
 	}
 	return p, nil
 }

@@ -1,7 +1,10 @@
 package sinch
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 
@@ -24,7 +27,8 @@ type ReportQuery struct {
 	Codes    []int        // none: all
 }
 
-// Report is a delivery report with the bytes it was read from.
+// Report is a delivery report with the bytes it was read from. Where Sinch's answer has no type, they have one, so that they can
+// be read again.
 type Report struct {
 	*dlr.Report
 	Raw []byte
@@ -41,7 +45,7 @@ func (c *Client) GetReport(ctx context.Context, batchID string, q ReportQuery) (
 	if err != nil {
 		return Report{}, failed(GetReport, err)
 	}
-	return c.report(ctx, GetReport, path, batchID, dlr.Type.Batch)
+	return c.report(ctx, GetReport, path, batchID, dlr.BatchSMS)
 }
 
 func (q ReportQuery) values() (url.Values, error) {
@@ -67,15 +71,15 @@ func (c *Client) GetRecipientReport(ctx context.Context, batchID, recipient stri
 	if err != nil {
 		return Report{}, failed(GetRecipientReport, err)
 	}
-	return c.report(ctx, GetRecipientReport, path, batchID, dlr.Type.Recipient)
+	return c.report(ctx, GetRecipientReport, path, batchID, dlr.RecipientSMS)
 }
 
-func (c *Client) report(ctx context.Context, op Operation, path, batchID string, shape func(dlr.Type) bool) (Report, error) {
+func (c *Client) report(ctx context.Context, op Operation, path, batchID string, asked dlr.Type) (Report, error) {
 	a, err := c.read(ctx, call{operation: op, method: http.MethodGet, path: path})
 	if err != nil {
 		return Report{}, err
 	}
-	r, err := parseReport(a.body, shape)
+	r, err := parseReport(a.body, asked)
 	if err == nil && r.BatchID != batchID {
 		err = errOtherBatch
 	}
@@ -85,13 +89,33 @@ func (c *Client) report(ctx context.Context, op Operation, path, batchID string,
 	return r, nil
 }
 
-func parseReport(body []byte, shape func(dlr.Type) bool) (Report, error) {
+var errOtherKind = errors.New("it is another kind of report than the one asked for")
+
+// parseReport reads an answer to a question for reports of a type. A report without a type is of that one.
+func parseReport(body []byte, asked dlr.Type) (Report, error) {
 	parsed, err := dlr.Parse(body)
-	if err == nil && !shape(parsed.Type) {
-		err = errOtherBatch
+	if e, ok := errors.AsType[*dlr.ParseError](err); ok && e.Reason == dlr.NoType {
+		body = withType(body, asked)
+		parsed, err = dlr.Parse(body)
+	}
+	if err == nil && (parsed.Type.Batch() != asked.Batch() || parsed.Type.Recipient() != asked.Recipient()) {
+		err = errOtherKind
 	}
 	if err != nil {
 		return Report{}, err
 	}
 	return Report{Report: parsed.Report, Raw: body}, nil
+}
+
+// withType adds the type as the last member of a JSON object, which so counts whatever another says.
+func withType(body []byte, t dlr.Type) []byte {
+	end := bytes.LastIndexByte(body, '}')
+	if end < 0 {
+		return body
+	}
+	members := bytes.TrimSpace(bytes.Clone(body[:end]))
+	if !bytes.HasSuffix(members, []byte("{")) {
+		members = append(members, ',')
+	}
+	return fmt.Appendf(members, `"type":%q}`, string(t))
 }

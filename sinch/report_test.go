@@ -3,6 +3,7 @@ package sinch
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -38,6 +39,28 @@ func TestGetRecipientReport(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, want.Report, r.Report)
 	require.Equal(t, "/xms/v1/"+testPlan+"/batches/"+r.BatchID+"/delivery_report/"+r.Entries[0].Recipients[0], u.requests()[0].URI)
+}
+
+func TestAReportWithoutATypeIsOfTheKindAskedFor(t *testing.T) {
+	for _, kind := range []string{"", `"type":null,`, `"type":"",`} {
+		u := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+			body := `{` + kind + `"batch_id":"` + testBatch + `","statuses":[{"code":0,"status":"Delivered","count":1,"recipients":["447700900101"]}],"total_message_count":1 } `
+			if strings.HasSuffix(r.URL.Path, "/447700900101") {
+				body = `{` + kind + `"batch_id":"` + testBatch + `","recipient":"447700900101","code":0,"status":"Delivered"}`
+			}
+			says(http.StatusOK, body)(w, r)
+		})
+		batch, err := u.client(t).GetReport(t.Context(), testBatch, ReportQuery{Kind: Full})
+		require.NoError(t, err, kind)
+		recipient, err := u.client(t).GetRecipientReport(t.Context(), testBatch, "447700900101")
+		require.NoError(t, err, kind)
+		require.Equal(t, []dlr.Type{dlr.BatchSMS, dlr.RecipientSMS}, []dlr.Type{batch.Type, recipient.Type})
+		for _, r := range []Report{batch, recipient} { // the store reads Raw again
+			again, err := dlr.Parse(r.Raw)
+			require.NoError(t, err)
+			require.Equal(t, r.Report, again.Report)
+		}
+	}
 }
 
 func TestReportsAboutSomethingElseAreErrors(t *testing.T) {
