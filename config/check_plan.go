@@ -13,7 +13,7 @@ import (
 func (l *loading) checkPlan(i int) {
 	p, key := &l.config.Plans[i], element("plans", i)
 	if maker, made := l.made[key]; made && p.ID == "" && !l.isFaulty(below(key, "id")) {
-		l.problems = append(l.problems, Problem{Variable: maker, Key: key, Message: fmt.Sprintf(
+		l.add(Problem{Variable: maker, Key: key, Message: fmt.Sprintf(
 			"there is no such plan: plans are counted from 0, and %s has no id; correct the number, or set $%s too", key, variable(below(key, "id")))})
 		return
 	}

@@ -57,7 +57,7 @@ func (l *loading) environment() {
 		if meant := nearest(name, names); meant != "" {
 			message = "no key has this variable; did you mean " + meant + "?"
 		}
-		l.problems = append(l.problems, Problem{Variable: name, Message: message})
+		l.add(Problem{Variable: name, Message: message})
 	}
 }
 
@@ -116,7 +116,11 @@ func setList(into reflect.Value, text string) error {
 	entries := []string{text}
 	switch {
 	case strings.HasPrefix(text, "["):
-		if err := yaml.Unmarshal([]byte(text), &entries); err != nil {
+		_, err := checkYAML(text)
+		if err == nil {
+			err = yaml.Unmarshal([]byte(text), &entries)
+		}
+		if err != nil {
 			return fmt.Errorf(`is no list in YAML; write ["first", "second"]`)
 		}
 	case into.Type().Elem() != reflect.TypeFor[Secret]():

@@ -157,14 +157,23 @@ func (l *loading) problem(key, format string, args ...any) {
 	if slices.Contains(l.faulty, key) {
 		return
 	}
-	l.problems = append(l.problems, l.at(key, fmt.Sprintf(format, args...)))
+	l.add(l.at(key, fmt.Sprintf(format, args...)))
 }
+
+// add tells a problem. What comes after a hundred is for the next time.
+func (l *loading) add(p Problem) {
+	if !l.full() {
+		l.problems = append(l.problems, p)
+	}
+}
+
+func (l *loading) full() bool { return len(l.problems) >= maxProblems }
 
 // missing tells what the first key wants, because none of the others is set. It is silent when one of them all is known
 // to be wrong.
 func (l *loading) missing(message string, keys ...string) {
 	if !slices.ContainsFunc(keys, l.isFaulty) {
-		l.problems = append(l.problems, l.at(keys[0], message))
+		l.add(l.at(keys[0], message))
 	}
 }
 

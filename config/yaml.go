@@ -26,12 +26,22 @@ func (l *loading) yaml(content []byte) {
 		l.problem("", "%s", errUTF16)
 		return
 	}
-	file, err := parser.ParseBytes(bytes.TrimPrefix(content, []byte("\ufeff")), 0, parser.AllowDuplicateMapKey())
+	content = bytes.TrimPrefix(content, []byte(byteOrderMark))
+	if at, err := checkYAML(string(content)); err != nil {
+		l.broken, l.source.opaque = true, true
+		p := l.at("", err.Error())
+		if at != nil {
+			p.Line, p.Column = at.Position.Line, at.Position.Column
+		}
+		l.add(p)
+		return
+	}
+	file, err := parser.ParseBytes(content, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		l.syntax(err)
 		return
 	}
-	r := reading{loading: l, anchors: make(map[string]ast.Node)}
+	r := reading{loading: l, anchors: make(map[string]ast.Node), values: new(int)}
 	for i, document := range file.Docs {
 		if document.Body == nil {
 			continue
@@ -57,7 +67,7 @@ func (l *loading) syntax(err error) {
 			p.Line, p.Column = t.Position.Line, t.Position.Column
 		}
 	}
-	l.problems = append(l.problems, p)
+	l.add(p)
 }
 
 // plainly says what to do about the mistakes in YAML that people make most. The library's own words say it of none.
@@ -84,15 +94,14 @@ func (l *loading) refuse(key string, n ast.Node, message string) {
 // tell tells what is wrong with a node.
 func (l *loading) tell(key string, n ast.Node, message string) {
 	at := placeOf(firstToken(n))
-	l.problems = append(l.problems, Problem{
-		File: l.source.name, Line: at.line, Column: at.column, Key: key, Message: message,
-	})
+	l.add(Problem{File: l.source.name, Line: at.line, Column: at.column, Key: key, Message: message})
 }
 
 // reading is one walk over the syntax tree.
 type reading struct {
 	*loading
 	anchors map[string]ast.Node
+	values  *int // read so far
 }
 
 // Visit collects the anchors.
@@ -105,6 +114,12 @@ func (r reading) Visit(n ast.Node) ast.Visitor {
 
 // value reads a node into what the key stands for.
 func (r reading) value(key string, n ast.Node, into reflect.Value, depth int) {
+	if *r.values++; *r.values > maxValues {
+		r.stop(n, fmt.Sprintf("the file and its aliases set more than %d values, which no configuration does", maxValues))
+	}
+	if r.broken || r.full() {
+		return
+	}
 	named := n
 	n = r.follow(n)
 	switch n.(type) {
@@ -128,6 +143,14 @@ func (r reading) value(key string, n ast.Node, into reflect.Value, depth int) {
 		r.list(key, n, into, depth)
 	default:
 		r.block(key, n, into, depth)
+	}
+}
+
+// stop ends the reading for a reason that makes everything else pointless.
+func (r reading) stop(n ast.Node, message string) {
+	if !r.broken {
+		r.tell("", n, message)
+		r.broken = true
 	}
 }
 
@@ -175,6 +198,10 @@ func (r reading) list(key string, n ast.Node, into reflect.Value, depth int) {
 		return
 	}
 	into.SetZero()
+	if len(sequence.Values) > maxEntries {
+		r.refuse(key, n, fmt.Sprintf("has more than %d entries, which no configuration has", maxEntries))
+		return
+	}
 	for i, entry := range sequence.Values {
 		grow(into)
 		r.value(element(key, i), entry, into.Index(i), depth+1)
