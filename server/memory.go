@@ -4,11 +4,11 @@ import (
 	"cmp"
 
 	"github.com/dlrloop/dlrloop/config"
-	"github.com/dlrloop/dlrloop/store"
 )
 
 // shares are how memory.limit is divided, in bytes. What remains is for reads of the API, the database's bookkeeping, and
-// garbage. docs/architecture.md has the same table.
+// garbage. In PostgreSQL what is durable is folded: the lanes have the shares of queue, backlog and step. docs/architecture.md has
+// the same table.
 type shares struct {
 	bodies  int64 // 1/4 (public.memory): bodies of callbacks in flight, until they are recorded
 	queue   int   // 1/16: arrivals that wait for a commit
@@ -26,9 +26,4 @@ func sharesOf(c *config.Config) shares {
 		step:    int(limit / 8),
 		heap:    limit / 5 * 4,
 	}
-}
-
-// committer divides the queue among so many committers.
-func (s shares) committer(among int) store.CommitterConfig {
-	return store.CommitterConfig{QueueBytes: s.queue / among}
 }

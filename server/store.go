@@ -18,18 +18,16 @@ func openStore(ctx context.Context, c *config.Config, replica string, o store.Ob
 	m := sharesOf(c)
 	return boltstore.Open(ctx, boltstore.Config{
 		Path: c.Store.Path, Policies: policiesOf(c), Observer: o,
-		Committer: m.committer(1), BacklogBytes: m.backlog, StepBytes: m.step,
+		Committer: store.CommitterConfig{QueueBytes: m.queue}, BacklogBytes: m.backlog, StepBytes: m.step,
 	})
 }
 
-// lanes is how many groups are committed side by side.
-const lanes = 2
-
 func postgresOf(c *config.Config, replica string, o store.Observer) pgstore.Config {
+	m := sharesOf(c)
 	return pgstore.Config{
 		URL: c.Store.URL.Reveal(), Policies: policiesOf(c), Observer: o,
 		PoolSize: c.Store.PoolSize, Slots: c.Store.Slots, Dialect: pgstore.Dialect(c.Store.Dialect), Replica: replica,
-		Committer: sharesOf(c).committer(lanes), Lanes: lanes,
+		Memory:    m.queue + m.backlog + m.step,
 		NoMigrate: !c.Store.Migrate, StatementTimeout: time.Duration(c.Store.StatementTimeout),
 	}
 }

@@ -87,6 +87,26 @@ func (a *Arrival) partOf(n Report, from, to int) Report {
 	return Report{Report: &whole, Raw: n.Raw, Source: n.Source, part: &part{from: from, to: to, all: n.part.all, key: n.part.key}}
 }
 
+// Folded returns how many of the recipients of a batch report b has folded already, in the order of the report: all of them if
+// the report is known whole. Of other arrivals a batch remembers nothing.
+func (a *Arrival) Folded(b *Batch) int {
+	n, ok := a.News.(Report)
+	if !ok || !n.Type.Batch() {
+		return 0
+	}
+	key := n.key()
+	for _, r := range b.Reports {
+		switch {
+		case r.Key != key:
+		case r.Folded == 0:
+			return a.Recipients()
+		default:
+			return r.Folded
+		}
+	}
+	return 0
+}
+
 // between is the part of numbers that from..to covers, which may begin before them and end behind them.
 func between(numbers []string, from, to int) []string {
 	from, to = min(max(from, 0), len(numbers)), min(max(to, 0), len(numbers))

@@ -127,6 +127,24 @@ func TestAnUnfinishedReportIsNotForgotten(t *testing.T) {
 	require.Equal(t, 1, slices.IndexFunc(l.log, func(g Logged) bool { return string(g.Raw) == string(whole(10, entry(dlr.Failed, 0, 1)).Raw) }))
 }
 
+func TestHowFarABatchHasFoldedAnArrival(t *testing.T) {
+	l := newLedger(t, Policy{})
+	a := arrives(0, whole(3, entry(dlr.Delivered, 0, 3, alice, bob, carol)))
+	other := arrives(0, whole(4, entry(dlr.Failed, 1, 1, alice)))
+	for i, want := range []int{1, 2, 3} {
+		l.fold(a.Part(i, i+1))
+		require.Equal(t, want, a.Folded(l.batch))
+		again := arrives(9, a.News)
+		require.Equal(t, want, again.Folded(l.batch), "the repeat is the same report")
+	}
+	require.Zero(t, other.Folded(l.batch))
+	for _, n := range []News{says(alice, dlr.Failed, 1, at(0)), Confirmation{BatchID: "batch", Recipients: []string{alice}}, Quarantined{}} {
+		a := arrives(0, n)
+		l.fold(a)
+		require.Zero(t, a.Folded(l.batch), "%T", n)
+	}
+}
+
 func TestRecipientsOfAnArrival(t *testing.T) {
 	for _, c := range []struct {
 		news News

@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -11,9 +12,12 @@ import (
 
 // recorded is an arrival on its way to be committed.
 type recorded struct {
-	arrival store.Arrival
-	slot    int16
-	size    int
+	arrival    store.Arrival
+	slot       int16
+	size       int
+	recipients int  // that it names
+	slow       bool // it is in the slow lane
+	unfinished bool // it is a part of an arrival, and not the last
 }
 
 // Record makes a durable and folds it.
@@ -30,8 +34,8 @@ func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 		return err
 	}
 	a = own(a)
-	r := recorded{arrival: a, slot: s.slotOf(store.BatchKey{Plan: a.Plan, BatchID: a.News.Batch()}), size: size}
-	return s.lanes[int(r.slot)%len(s.lanes)].Record(ctx, r)
+	slot := s.slotOf(store.BatchKey{Plan: a.Plan, BatchID: a.News.Batch()})
+	return s.record(ctx, recorded{arrival: a, slot: slot, size: size, recipients: a.Recipients()})
 }
 
 // own copies the bytes that a caller who gave up might use again.
@@ -47,7 +51,7 @@ func own(a store.Arrival) store.Arrival {
 	return a
 }
 
-// sizeOf is about how many bytes an arrival has, and how many the longest digits that it names.
+// sizeOf is about how many bytes an arrival takes while it waits, and how many the longest digits that it names.
 func sizeOf(a store.Arrival) (size, longest int) {
 	size = 256
 	switch n := a.News.(type) {
@@ -57,7 +61,7 @@ func sizeOf(a store.Arrival) (size, longest int) {
 		size += len(n.Raw)
 	}
 	store.Touches(a, func(digits string) {
-		size += 256 + len(digits)
+		size += 32 + len(digits)
 		longest = max(longest, len(digits))
 	})
 	return size, longest
@@ -74,39 +78,39 @@ func (s *Store) commit(group []recorded, results []error) {
 		places[i] = i
 	}
 	for _, part := range split(s.config.Dialect, places, func(i int) int16 { return group[i].slot }) {
-		arrivals, failed := make([]recorded, len(part)), make([]error, len(part))
-		for i, place := range part {
-			arrivals[i] = group[place]
-		}
-		s.commitAtOnce(arrivals, failed)
-		for i, place := range part {
-			results[place] = failed[i]
-		}
+		s.commitSome(group, results, part)
+	}
+}
+
+// commitSome commits the arrivals of a group at these places.
+func (s *Store) commitSome(group []recorded, results []error, places []int) {
+	arrivals, failed := make([]recorded, len(places)), make([]error, len(places))
+	for i, place := range places {
+		arrivals[i] = group[place]
+	}
+	s.commitAtOnce(arrivals, failed)
+	for i, place := range places {
+		results[place] = failed[i]
 	}
 }
 
 // commitAtOnce folds a group in one transaction. When there is something in it that cannot be kept, the halves are committed apart,
 // so that it fails alone.
 func (s *Store) commitAtOnce(group []recorded, results []error) {
-	begin, size := time.Now(), 0
-	for _, r := range group {
-		size += r.size
-	}
-	s.commits.wait(s.stopping)
-	underway := s.progress.begin(group)
-	st, err := s.transact(group)
-	s.progress.ended(underway, err)
-	if !unfit(err) {
-		s.commits.ended(err)
-	}
-	if o := s.config.Observer.Committed; o != nil {
-		o(len(group), size, time.Since(begin), err)
-	}
+	st, err := s.commitGroup(group)
 	if err == nil {
-		s.report(st)
 		return
 	}
-	s.trouble("commit", err)
+	if errors.Is(err, errSlow) {
+		deleted, others := withoutGone(group, st.gone)
+		for _, place := range deleted {
+			results[place] = errSlow
+		}
+		if len(others) > 0 {
+			s.commitSome(group, results, others)
+		}
+		return
+	}
 	if half := len(group) / 2; half > 0 && unfit(err) {
 		s.commitAtOnce(group[:half], results[:half])
 		s.commitAtOnce(group[half:], results[half:])
@@ -115,6 +119,37 @@ func (s *Store) commitAtOnce(group []recorded, results []error) {
 	for i := range results {
 		results[i] = fmt.Errorf("commit: %w", err)
 	}
+}
+
+// commitGroup folds a group in one transaction, and tells the observer. Its error is errSlow if retention is deleting batches of
+// the group, which is not the slow lane's: the step has these.
+func (s *Store) commitGroup(group []recorded) (*step, error) {
+	begin, size, arrivals := time.Now(), 0, 0
+	for _, r := range group {
+		size += r.size
+		if !r.unfinished {
+			arrivals++
+		}
+	}
+	s.commits.wait(s.stopping)
+	underway := s.progress.begin(group)
+	st, err := s.transact(group)
+	s.progress.ended(underway, err)
+	if errors.Is(err, errSlow) {
+		return st, err
+	}
+	if !unfit(err) {
+		s.commits.ended(err)
+	}
+	if o := s.config.Observer.Committed; o != nil {
+		o(arrivals, size, time.Since(begin), err)
+	}
+	if err != nil {
+		s.trouble("commit", err)
+		return nil, err
+	}
+	s.report(st)
+	return st, nil
 }
 
 // report reports what was committed. Waiters are answered after it, so it waits for nothing.

@@ -22,12 +22,12 @@ type Config struct {
 	Policies store.Policies // how plans earn feedback; nil gives every plan the zero Policy
 	Observer store.Observer
 
-	Committer store.CommitterConfig // of each lane
-	Lanes     int                   // groups that are committed side by side; default 2
-	PoolSize  int                   // most connections; default Lanes + 8. What the URL says of it does not count
-	Slots     int                   // fixed when the schema is made, at most 1024; default 32
-	Dialect   Dialect               // default Postgres
-	Replica   string                // the id of this replica among those that share the database; default a random one
+	Memory   int     // bytes that arrivals may take from Record until they are committed; default 96 MiB
+	Lanes    int     // groups that are committed side by side; default 2
+	PoolSize int     // most connections; default Lanes + 8. What the URL says of it does not count
+	Slots    int     // fixed when the schema is made, at most 1024; default 32
+	Dialect  Dialect // default Postgres
+	Replica  string  // the id of this replica among those that share the database; default a random one
 
 	NoMigrate        bool          // refuse a database whose schema is of another version, instead of bringing it to this one
 	StatementTimeout time.Duration // the longest that one statement may take; default 30 s
@@ -39,6 +39,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Policies == nil {
 		c.Policies = func(string) store.Policy { return store.Policy{} }
+	}
+	if c.Memory <= 0 {
+		c.Memory = 96 << 20
 	}
 	if c.Lanes <= 0 {
 		c.Lanes = 2
@@ -72,6 +75,8 @@ type Store struct {
 	spread int // where the lanes of this process begin to count
 	salt   []byte
 	lanes  []*store.Committer[recorded]
+	slow   *store.Committer[recorded] // the lane of what takes many transactions
+	part   int                        // most recipients that one transaction folds of one arrival
 	leases leases
 	births births
 	known  known
@@ -147,10 +152,7 @@ func (s *Store) start(ctx context.Context) error {
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop, s.stopping = stop, running.Done()
 	s.committing, s.giveUp = context.WithCancel(context.WithoutCancel(ctx))
-	s.lanes = make([]*store.Committer[recorded], s.config.Lanes)
-	for i := range s.lanes {
-		s.lanes[i] = store.NewCommitter(s.config.Committer, func(r recorded) int { return r.size }, s.commit)
-	}
+	s.openLanes()
 	s.refreshed.Go(func() { s.refreshing(running) })
 	s.refreshed.Go(func() { s.beating(running) })
 	s.bounds.grown <- struct{}{} // the bounds may be lower than before
@@ -182,9 +184,7 @@ func (s *Store) Close() error {
 		defer s.giveUp()
 		late := time.AfterFunc(closeTime, s.giveUp)
 		defer late.Stop()
-		for _, lane := range s.lanes {
-			lane.Close()
-		}
+		s.closeLanes()
 		s.giveBack()
 		s.refreshed.Wait()
 		s.pool.Close()

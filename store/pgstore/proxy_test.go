@@ -157,6 +157,7 @@ func (p *proxy) may(direction, n int) (int, bool) {
 		return n, false
 	}
 	p.armed[direction] = false
+	p.refusing, p.closing = p.refusing || p.closing && !p.losing, p.closing && p.losing
 	p.cuts++
 	return p.left[direction], true
 }
@@ -198,6 +199,13 @@ func (p *proxy) loseAnswerAndClose() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.losing, p.closing = true, true
+}
+
+// closeWithNextCut has new connections be refused from the next cut on.
+func (p *proxy) closeWithNextCut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closing = true
 }
 
 // cut ends all connections.

@@ -54,7 +54,10 @@ func (s *Store) transact(group []recorded) (*step, error) {
 		if err == nil {
 			return st, nil
 		}
-		if errors.Is(err, errGone) {
+		if errors.Is(err, errGone) && len(st.gone) > 0 {
+			if !group[0].slow {
+				return st, errSlow
+			}
 			if err := s.sweep(ctx, st.gone); err != nil {
 				return nil, err
 			}

@@ -23,6 +23,7 @@ func Run(t *testing.T, newPlace func(t *testing.T) Place) {
 		tests []behaviour
 	}{
 		{"Record", recording},
+		{"Divided", dividing},
 		{"Reads", reading},
 		{"Lists", listing},
 		{"Paging", paging},

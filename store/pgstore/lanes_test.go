@@ -1,0 +1,195 @@
+package pgstore_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/pgstore"
+)
+
+// large is more recipients than one transaction folds: as many as the largest groups have, in the long form.
+func large() int {
+	if os.Getenv("DLRLOOP_LONG") != "" {
+		return 400_000
+	}
+	return 20_000
+}
+
+// allDelivered is the arrival of the full report that n numbers were delivered.
+func allDelivered(t *testing.T, id string, n int) store.Arrival {
+	t.Helper()
+	numbers := make([]string, n)
+	for i := range numbers {
+		numbers[i] = number(i)
+	}
+	raw, err := json.Marshal(map[string]any{
+		"type": dlr.BatchSMS, "batch_id": id, "total_message_count": n,
+		"statuses": []map[string]any{{"status": dlr.Delivered, "code": 0, "count": n, "recipients": numbers}},
+	})
+	require.NoError(t, err)
+	c, err := dlr.Parse(raw)
+	require.NoError(t, err)
+	return arrives(store.Report{Report: c.Report, Raw: raw})
+}
+
+// requireFolded requires that the report of n recipients is folded, whole and once.
+func requireFolded(t *testing.T, s *pgstore.Store, address, id string, n int) {
+	t.Helper()
+	b, err := s.Batch(t.Context(), key(id))
+	require.NoError(t, err)
+	require.Equal(t, map[dlr.Status]int{dlr.Delivered: n}, b.States)
+	require.Equal(t, []store.Reported{{Status: dlr.Delivered, Named: n, Claimed: n}}, b.Reported)
+	require.Equal(t, store.FeedbackCounts{Owed: n}, b.Feedback)
+	require.Len(t, b.Reports, 1)
+	require.Zero(t, b.Reports[0].Folded)
+	require.Equal(t, n, ask[int](t, address, `SELECT count(*) FROM recipient WHERE batch_id = '`+id+`' AND feedback = 1 AND status = 'Delivered'`))
+	require.Equal(t, 1, ask[int](t, address, `SELECT count(*) FROM report_log WHERE batch_id = '`+id+`'`))
+}
+
+// TestALargeReportIsFoldedInParts records one in a bounded time with a bounded number of rows in each transaction.
+func TestALargeReportIsFoldedInParts(t *testing.T) {
+	address := postgres.Database(t)
+	var told folded
+	s := newStore(t, pgstore.Config{URL: address, Observer: told.observer()})
+	report := allDelivered(t, "large", large())
+	begin := time.Now()
+	require.NoError(t, s.Record(t.Context(), report))
+	t.Logf("%d recipients took %s", large(), time.Since(begin))
+	require.LessOrEqual(t, ask[int](t, address, `SELECT max(n)::int FROM (SELECT count(*) AS n FROM recipient GROUP BY xmin::text) t`), 4000)
+	requireFolded(t, s, address, "large", large())
+	require.Equal(t, large(), told.requireTold(t, s).Recipients)
+
+	begin = time.Now()
+	require.NoError(t, s.Record(t.Context(), report))
+	t.Logf("its repeat took %s", time.Since(begin))
+	require.Equal(t, 1, told.requireTold(t, s).Duplicates)
+}
+
+// TestSmallReportsPassALargeOne has a large report wait for its batch. What else comes is answered meanwhile, by every lane.
+func TestSmallReportsPassALargeOne(t *testing.T) {
+	t.Parallel()
+	address := postgres.Database(t)
+	s := newStore(t, pgstore.Config{URL: address, StatementTimeout: time.Hour})
+	require.NoError(t, s.Record(t.Context(), delivered("large", number(1))))
+	unlock := lock(t, address, `SELECT FROM batch WHERE batch_id = 'large' FOR UPDATE`)
+	var g errgroup.Group
+	g.Go(func() error { return s.Record(context.WithoutCancel(t.Context()), allDelivered(t, "large", 20_000)) })
+	waiting := func() bool {
+		return ask[bool](t, address, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`)
+	}
+	require.Eventually(t, waiting, patience, time.Millisecond)
+	for i := range 16 {
+		require.NoError(t, s.Record(t.Context(), delivered("small "+number(i), number(i))))
+	}
+	require.True(t, waiting())
+	unlock()
+	require.NoError(t, g.Wait())
+}
+
+// TestNewsOfABatchThatExpiresHoldsUpNobody has what belongs to an expiring batch be locked. Its news waits, others' does not.
+func TestNewsOfABatchThatExpiresHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	for _, d := range []pgstore.Dialect{pgstore.Postgres, pgstore.Portable} {
+		t.Run(string(d), func(t *testing.T) {
+			address := postgres.Database(t)
+			s := newStore(t, pgstore.Config{URL: address, Dialect: d, StatementTimeout: time.Hour, Policies: off, Lanes: 1})
+			require.NoError(t, s.Record(t.Context(), delivered("old", number(1))))
+			execute(t, address, `UPDATE batch SET gone = true`)
+			unlock := lock(t, address, `SELECT FROM report_log FOR UPDATE`)
+			var g errgroup.Group
+			for i := range 8 {
+				g.Go(func() error { return s.Record(context.WithoutCancel(t.Context()), delivered("old", number(i))) })
+			}
+			waiting := func() bool {
+				return ask[bool](t, address, `SELECT EXISTS (SELECT FROM pg_stat_activity
+					WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%DELETE FROM report_log%')`)
+			}
+			require.Eventually(t, waiting, patience, time.Millisecond)
+			for i := range 8 {
+				require.NoError(t, s.Record(t.Context(), delivered("other", number(i))))
+			}
+			require.True(t, waiting())
+			unlock()
+			require.NoError(t, g.Wait())
+			b, err := s.Batch(t.Context(), key("old"))
+			require.NoError(t, err)
+			require.Equal(t, map[dlr.Status]int{dlr.Delivered: 8}, b.States)
+		})
+	}
+}
+
+// TestReplicasFoldTheSameReport has it called back to all of them at once.
+func TestReplicasFoldTheSameReport(t *testing.T) {
+	t.Parallel()
+	address := postgres.Database(t)
+	var g errgroup.Group
+	var all []*pgstore.Store
+	for range 3 {
+		s := newStore(t, pgstore.Config{URL: address})
+		all = append(all, s)
+		g.Go(func() error { return s.Record(context.WithoutCancel(t.Context()), allDelivered(t, "large", 20_000)) })
+	}
+	require.NoError(t, g.Wait())
+	requireFolded(t, all[0], address, "large", 20_000)
+	stats := state(t, all[0])
+	require.Equal(t, 20_000, stats.Recipients)
+	require.Equal(t, []store.StatusTotal{{Status: dlr.Delivered, Class: dlr.LookupCode(0).Class, Messages: 20_000}}, stats.Messages)
+}
+
+// TestAReplicaKilledHalfWay cuts a replica off, for good, in the middle of a report. Another one finishes it; so does the
+// replica itself when it is started again.
+func TestAReplicaKilledHalfWay(t *testing.T) {
+	t.Parallel()
+	address := postgres.Database(t)
+	p, through := newProxy(t, address)
+	report := allDelivered(t, "large", 20_000)
+	before := p.passedNow()
+	measured := newStore(t, pgstore.Config{URL: through})
+	require.NoError(t, measured.Record(t.Context(), allDelivered(t, "measured", 20_000)))
+	whole := p.passedNow()[toServer] - before[toServer]
+	for _, part := range []int{1, 2, 3} {
+		killed := newStore(t, pgstore.Config{URL: through, StatementTimeout: time.Second})
+		var g errgroup.Group
+		cuts := p.timesCut()
+		p.cutAfter(toServer, whole*part/5)
+		p.closeWithNextCut()
+		g.Go(func() error { return killed.Record(context.WithoutCancel(t.Context()), report) })
+		require.Eventually(t, func() bool { return p.timesCut() > cuts }, patience, time.Millisecond)
+		require.Error(t, g.Wait())
+		folded := ask[int](t, address, `SELECT count(*) FROM recipient WHERE batch_id = 'large'`)
+		t.Logf("%d recipients were folded", folded)
+		require.Less(t, folded, 20_000)
+		p.refuse(false)
+	}
+	other := newStore(t, pgstore.Config{URL: address})
+	require.NoError(t, other.Record(t.Context(), report))
+	requireFolded(t, other, address, "large", 20_000)
+	require.Equal(t, 40_000, state(t, other).Recipients)
+}
+
+// TestALargeReportGoesOnWithoutItsCaller: the repeat finds it, or takes it up.
+func TestALargeReportGoesOnWithoutItsCaller(t *testing.T) {
+	t.Parallel()
+	address := postgres.Database(t)
+	s := newStore(t, pgstore.Config{URL: address})
+	ctx, leave := context.WithCancel(t.Context())
+	var recording sync.WaitGroup
+	recording.Go(func() { _ = s.Record(ctx, allDelivered(t, "large", large())) })
+	require.Eventually(t, func() bool { return ask[bool](t, address, `SELECT EXISTS (SELECT FROM recipient)`) }, patience, time.Millisecond)
+	leave()
+	recording.Wait()
+	require.Eventually(t, func() bool {
+		return ask[int](t, address, `SELECT count(*) FROM recipient`) == large()
+	}, patience, 10*time.Millisecond)
+	require.NoError(t, s.Record(t.Context(), allDelivered(t, "large", large())))
+	requireFolded(t, s, address, "large", large())
+}
