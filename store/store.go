@@ -55,7 +55,8 @@ type Store interface {
 	Batch(ctx context.Context, key BatchKey) (*Batch, error)
 	// Batches lists batches, those first heard of last first.
 	Batches(ctx context.Context, q BatchQuery) (Page[*Batch], error)
-	// Recipient reads one recipient with the bytes of its reports, or ErrNotFound. The number is compared on its digits.
+	// Recipient reads one recipient with the bytes of its reports, or ErrNotFound. The number is compared on its digits. If the
+	// reports are many megabytes, a store may leave out the bytes of all but the last: Reports has them.
 	Recipient(ctx context.Context, key BatchKey, number string) (*Recipient, error)
 	// Recipients lists a batch's recipients by their digits; ErrNotFound if there is no such batch.
 	Recipients(ctx context.Context, key BatchKey, q RecipientQuery) (Page[*Recipient], error)

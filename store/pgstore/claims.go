@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/packed"
 )
@@ -53,7 +55,7 @@ RETURNING b.lease, b.row`
 
 	findInState = `
 SELECT row, digits FROM recipient
-WHERE slot = $1 AND plan = $2 AND batch_id = $3 AND feedback = $4 ORDER BY digits LIMIT $5`
+WHERE slot = $1 AND plan = $2 AND batch_id = $3 AND feedback = $4 AND digits >= $5 ORDER BY digits LIMIT $6`
 )
 
 // claimTries is how often a claim looks again when others were faster with what it found.
@@ -108,16 +110,34 @@ func (s *Store) take(ctx context.Context, due []entry, now, until time.Time) (cl
 		if claims, err = pgx.CollectRows(rows, claimOf); err != nil {
 			return err
 		}
-		var queue pgx.Batch
-		for i := range claims {
-			s.queueOwed(&queue, &claims[i])
-		}
-		return tx.SendBatch(ctx, &queue).Close()
+		return s.readOwed(ctx, tx, claims)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("claim: %w", err)
 	}
+	s.owed.note(claims)
 	return claims, nil
+}
+
+// readOwed adds to claims the recipients that they are about: those from where the first were owed when the batch was last
+// claimed, and from the beginning if these are not enough.
+func (s *Store) readOwed(ctx context.Context, tx pgx.Tx, claims []store.Claim) error {
+	var queue, rest pgx.Batch
+	for i := range claims {
+		s.queueOwed(&queue, &claims[i], s.owed.from(claims[i].Key))
+	}
+	if err := tx.SendBatch(ctx, &queue).Close(); err != nil {
+		return err
+	}
+	for i := range claims {
+		if c := &claims[i]; len(c.Recipients) < owedOf(c) {
+			s.queueOwed(&rest, c, "")
+		}
+	}
+	if rest.Len() == 0 {
+		return nil
+	}
+	return tx.SendBatch(ctx, &rest).Close()
 }
 
 func claimOf(row pgx.CollectableRow) (c store.Claim, err error) {
@@ -132,17 +152,58 @@ func claimOf(row pgx.CollectableRow) (c store.Claim, err error) {
 	return c, nil
 }
 
-// queueOwed adds to a claim the recipients that it is about.
-func (s *Store) queueOwed(queue *pgx.Batch, c *store.Claim) {
-	n := min(c.Batch.Feedback.Owed, store.MaxRecipients)
-	if c.Everyone || n == 0 {
+// owedOf is how many recipients a claim is about.
+func owedOf(c *store.Claim) int {
+	if c.Everyone {
+		return 0
+	}
+	return min(c.Batch.Feedback.Owed, store.MaxRecipients)
+}
+
+// queueOwed reads the recipients that a claim is about, beginning with these digits.
+func (s *Store) queueOwed(queue *pgx.Batch, c *store.Claim, from string) {
+	n := owedOf(c)
+	if n == 0 {
 		return
 	}
-	queue.Queue(findInState, s.slotOf(c.Key), text(c.Key.Plan), text(c.Key.BatchID), int16(store.FeedbackOwed), n).
+	queue.Queue(findInState, s.slotOf(c.Key), text(c.Key.Plan), text(c.Key.BatchID), int16(store.FeedbackOwed), from, n).
 		Query(func(rows pgx.Rows) (err error) {
 			c.Recipients, err = pgx.CollectRows(rows, numberOf)
 			return err
 		})
+}
+
+// mostOwed bounds the batches of owed.
+const mostOwed = 1 << 10
+
+// owed are the digits of the first owed recipient of batches that have more than one claim is about, when they were last claimed.
+// Those before them need not be read again and again. It may be wrong, then a claim reads from the beginning. The zero value
+// knows none.
+type owed struct {
+	mu     sync.Mutex
+	digits map[store.BatchKey]string // as they are kept; guarded by mu
+}
+
+func (o *owed) from(key store.BatchKey) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.digits[key]
+}
+
+// note notes where the recipients of claims begin.
+func (o *owed) note(claims []store.Claim) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, c := range claims {
+		delete(o.digits, c.Key)
+		if len(c.Recipients) < store.MaxRecipients {
+			continue
+		}
+		if o.digits == nil || len(o.digits) >= mostOwed {
+			o.digits = make(map[store.BatchKey]string)
+		}
+		o.digits[c.Key] = text(dlr.Digits(c.Recipients[0]))
+	}
 }
 
 // numberOf is the number of a recipient as it came.
@@ -168,31 +229,4 @@ func (s *Store) Overdue(ctx context.Context, plan string, now time.Time, limit i
 	return slices.DeleteFunc(batches, func(b *store.Batch) bool {
 		return b == nil || b.Check == nil || b.Check.Due.IsZero() || b.Check.Due.After(now) // news came since it was found
 	}), s.readError(err)
-}
-
-// Requeue makes the dead recipients of a batch owed again.
-func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) (requeued int, err error) {
-	for {
-		b, err := s.Batch(ctx, key)
-		if err != nil {
-			return requeued, err
-		}
-		dead, err := s.dead(ctx, b)
-		everyone, full := b.Everyone == store.FeedbackDead, b.Dead != nil && b.Dead.Full
-		if err != nil || len(dead) == 0 && !full && !everyone {
-			return requeued, err
-		}
-		n := store.Requeue{BatchID: key.BatchID, Recipients: dead, Everyone: everyone}
-		if err := s.Record(ctx, store.Arrival{Plan: key.Plan, At: now, News: n}); err != nil {
-			return requeued, err
-		}
-		requeued += len(dead)
-	}
-}
-
-// dead reads some of a batch's dead recipients: numbers as they came.
-func (s *Store) dead(ctx context.Context, b *store.Batch) ([]string, error) {
-	n := min(b.Feedback.Dead, store.MaxRecipients)
-	numbers, err := collect(ctx, s, numberOf, findInState, s.slotOf(b.Key()), text(b.Plan), text(b.ID), int16(store.FeedbackDead), n)
-	return numbers, s.readError(err)
 }

@@ -80,6 +80,7 @@ type Store struct {
 	leases leases
 	births births
 	known  known
+	owed   owed
 	bounds bounds // of the quarantine
 
 	replicas membership

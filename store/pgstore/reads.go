@@ -90,9 +90,17 @@ SELECT r.row, r.digits FROM recipient r WHERE r.slot = $1 AND r.plan = $2 AND r.
 	notGone = `
     AND NOT EXISTS (SELECT 1 FROM batch b WHERE b.slot = $1 AND b.plan = r.plan AND b.batch_id = r.batch_id AND b.gone)`
 
+	// A number may be in many full reports, of megabytes each.
 	readRaws = `
-SELECT l.chunk, l.place, l.raw FROM unnest($4::bigint[], $5::bigint[]) AS k (chunk, place)
-JOIN report_log l ON l.slot = $1 AND l.plan = $2 AND l.batch_id = $3 AND l.chunk = k.chunk AND l.place = k.place`
+WITH n AS (
+    SELECT DISTINCT l.chunk, l.place, octet_length(l.raw) AS size FROM unnest($4::bigint[], $5::bigint[]) AS k (chunk, place)
+    JOIN report_log l ON l.slot = $1 AND l.plan = $2 AND l.batch_id = $3 AND l.chunk = k.chunk AND l.place = k.place
+), sized AS (
+    SELECT chunk, place, sum(size) OVER (ORDER BY chunk DESC, place DESC) - size AS before FROM n
+)
+SELECT l.chunk, l.place, l.raw
+FROM sized z JOIN report_log l ON l.slot = $1 AND l.plan = $2 AND l.batch_id = $3 AND l.chunk = z.chunk AND l.place = z.place
+WHERE z.before < $6`
 
 	listRecipients = `
 SELECT row, digits FROM recipient WHERE slot = $1 AND plan = $2 AND batch_id = $3 AND digits > $4 ORDER BY digits LIMIT $5`
@@ -115,7 +123,7 @@ ORDER BY 2 NULLS LAST`
 // maxLooked bounds the recipients that a read looks at for one page.
 const maxLooked = 20_000
 
-// Recipient reads one recipient with the bytes of its reports.
+// Recipient reads one recipient with the bytes of its reports: of the last ones, if they are more than pageBytes.
 func (s *Store) Recipient(ctx context.Context, key store.BatchKey, number string) (r *store.Recipient, err error) {
 	defer func() { err = s.readError(err) }()
 	slot, plan, id := s.slotOf(key), text(key.Plan), text(key.BatchID)
@@ -131,7 +139,7 @@ func (s *Store) Recipient(ctx context.Context, key store.BatchKey, number string
 		store.Ref
 		Raw []byte
 	}
-	raws, err := collect(ctx, s, pgx.RowToStructByPos[found], readRaws, slot, plan, id, chunks, places)
+	raws, err := collect(ctx, s, pgx.RowToStructByPos[found], readRaws, slot, plan, id, chunks, places, pageBytes)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,103 @@
+package pgstore_test
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/pgstore"
+)
+
+// TestClaimsOfALargeBatchBeginWhereTheLastOneDid: those before are sent. Who comes to be owed before them is claimed in the end.
+func TestClaimsOfALargeBatchBeginWhereTheLastOneDid(t *testing.T) {
+	t.Parallel()
+	const recipients, first = 3500, "1"
+	w := newWire()
+	s := newStore(t, pgstore.Config{URL: w.before(t, postgres.Database(t))})
+	require.NoError(t, s.Record(t.Context(), allDelivered(t, "large", recipients)))
+	var claimed []string
+	begins := func() (digits []string) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		for statement, sent := range w.sent {
+			if strings.Contains(statement, "feedback = $4") {
+				digits = append(digits, string(sent.values[4]))
+			}
+		}
+		return digits
+	}
+	for i := 0; ; i++ {
+		claims, err := s.Claim(t.Context(), "plan", epoch.Add(time.Hour), time.Minute, 10)
+		require.NoError(t, err)
+		if len(claims) == 0 {
+			break
+		}
+		switch i {
+		case 0:
+			require.Equal(t, []string{""}, begins())
+			require.NoError(t, s.Record(t.Context(), arrives(store.Confirmation{BatchID: "large", Recipients: []string{first}})))
+		case 1, 2:
+			require.Equal(t, []string{number((i - 1) * 1000)}, begins())
+		}
+		claimed = append(claimed, claims[0].Recipients...)
+		a := arrives(store.Settlement{BatchID: "large", Lease: claims[0].Lease, Recipients: claims[0].Recipients, Outcome: store.Accepted})
+		a.At = epoch.Add(time.Hour)
+		require.NoError(t, s.Record(t.Context(), a))
+	}
+	require.Len(t, claimed, recipients+1, "each once")
+	require.True(t, slices.Contains(claimed, first))
+	require.Zero(t, state(t, s).Feedback.Owed)
+}
+
+// TestRequeueOfALargeBatch requeues more recipients than one transaction changes.
+func TestRequeueOfALargeBatch(t *testing.T) {
+	t.Parallel()
+	const recipients = 9000
+	address := postgres.Database(t)
+	s := newStore(t, pgstore.Config{URL: address})
+	require.NoError(t, s.Record(t.Context(), allDelivered(t, "large", recipients)))
+	for range recipients / store.MaxRecipients {
+		claims, err := s.Claim(t.Context(), "plan", epoch.Add(time.Hour), time.Minute, 1)
+		require.NoError(t, err)
+		require.NoError(t, s.Record(t.Context(), arrives(store.Settlement{
+			BatchID: "large", Lease: claims[0].Lease, Recipients: claims[0].Recipients, Outcome: store.Buried, Reason: store.ReasonServer,
+		})))
+	}
+	require.Equal(t, recipients, state(t, s).Feedback.Dead)
+	n, err := s.Requeue(t.Context(), key("large"), epoch)
+	require.NoError(t, err)
+	require.Equal(t, recipients, n)
+	require.Equal(t, store.Tally{PendingTasks: 1, Owed: recipients}, state(t, s).Feedback)
+	require.LessOrEqual(t, ask[int](t, address, `SELECT max(n)::int FROM (SELECT count(*) AS n FROM recipient GROUP BY xmin::text) t`), 4000)
+}
+
+// TestARecipientOfManyLargeReports is read with the bytes of the last ones.
+func TestARecipientOfManyLargeReports(t *testing.T) {
+	t.Parallel()
+	const size, reports = 6 << 20, 5
+	s := newStore(t, pgstore.Config{URL: postgres.Database(t)})
+	for i := range reports {
+		a := delivered("batch", number(1))
+		r := a.News.(store.Report)
+		r.Entries[0].At = epoch.Add(time.Duration(i) * time.Second)
+		r.Raw = append(bytes.Repeat([]byte(" "), size), fmt.Append(nil, i)...)
+		a.News = r
+		require.NoError(t, s.Record(t.Context(), a))
+	}
+	r, err := s.Recipient(t.Context(), key("batch"), number(1))
+	require.NoError(t, err)
+	require.Len(t, r.Seen, reports)
+	for i, seen := range r.Seen {
+		if i < reports-3 {
+			require.Empty(t, seen.Raw)
+			continue
+		}
+		require.True(t, bytes.HasSuffix(seen.Raw, fmt.Append(nil, " ", i)), "report %d", i)
+	}
+}
