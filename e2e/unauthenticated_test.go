@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"sync"
@@ -144,6 +145,69 @@ func TestBombsOfUnauthenticatedCallers(t *testing.T) {
 	}
 	t.Logf("anonymous memory: %d MB at most", stopWatching()>>20)
 	p.stop()
+}
+
+// slowly opens so many connections, each of which announces a body and sends it so slowly that it never ends.
+func slowly(t *testing.T, p *program, connections int) {
+	t.Helper()
+	ctx, end := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	var head bytes.Buffer
+	fmt.Fprintf(&head, "POST /webhooks/%s HTTP/1.1\r\nHost: h\r\nContent-Length: 65536\r\n", plan)
+	require.NoError(t, signature("guess", nil).Write(&head))
+	head.WriteString("\r\n")
+	pause := func() {
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+		}
+	}
+	slow := func() {
+		c, err := net.Dial("tcp", p.public)
+		if err != nil {
+			pause()
+			return
+		}
+		defer c.Close()
+		for message := head.Bytes(); err == nil && ctx.Err() == nil; message = []byte("0123456789") {
+			_, err = c.Write(message)
+			pause()
+		}
+	}
+	for range connections {
+		all.Go(func() {
+			for ctx.Err() == nil { // one that is dropped comes again
+				slow()
+			}
+		})
+	}
+	t.Cleanup(func() {
+		end()
+		all.Wait()
+	})
+}
+
+// Slow connections of callers without the secret keep no genuine callback out, and no health check.
+func TestSlowUnauthenticatedConnections(t *testing.T) {
+	for _, connections := range []int{1100, 3000} {
+		t.Run(fmt.Sprint(connections), func(t *testing.T) {
+			p := webhookOnly(t, nil)
+			slowly(t, p, connections)
+			eventually(t, "under attack", func() bool {
+				return bytes.Contains(p.read("/metrics"), []byte(`outcome="shed_unverified"`)) &&
+					!bytes.Contains(p.read("/metrics"), []byte(`outcome="shed_unverified",plan="crash",type="other"} 0`))
+			})
+			for range 5 {
+				for _, kind := range genuineKinds {
+					took := newCalls(t, p).genuine(t, kind, 20) // a client of its own, with connections of its own
+					t.Logf("%s: median %s, slowest %s", kind, took[len(took)/2], took[len(took)-1])
+				}
+			}
+			require.Equal(t, "ok\n", string(p.read("/healthz")))
+			require.Equal(t, "ready\n", string(p.read("/readyz")))
+			p.stop()
+		})
+	}
 }
 
 // watchPeak looks at the anonymous memory of a control group again and again; stop returns the largest seen.

@@ -40,7 +40,7 @@ var (
 // refused before it could be verified.
 func (u unpacking) verify(s *signatures, h http.Header, sent []byte, limit int64, c client) (bool, error) {
 	queue := u.small
-	if len(sent) > firstStep {
+	if len(sent) > mediumBody {
 		queue = u.large
 	}
 	if err := queue.take(c, turnPatience); err != nil {

@@ -7,58 +7,83 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
 const (
-	unknown   = -1       // length of a body that announces none
-	smallStep = 4 << 10  // first room for such a body
-	firstStep = 64 << 10 // first room for any other, at most: memory follows what arrives, not what is announced
-	slowest   = 16 << 10 // bytes a second; a body that moves slower uses up the time-out
+	unknown    = -1       // length of a body that announces none
+	firstStep  = 4 << 10  // first room for a body, at most: memory follows what arrives, not what is announced
+	mediumBody = 64 << 10 // larger ones have their own share of the memory, and wait for their own turns
+	slowest    = 16 << 10 // bytes a second; a body that moves slower uses up the time-out
 )
 
 // bodies reads the bodies of callbacks. All in flight share one budget of memory.
 type bodies struct {
-	limit    int64 // bytes of one body, also after decompression
-	budget   budget
-	patience time.Duration // how long a body waits for room
-	timeout  time.Duration // for a body to arrive, or to stand still; one that moves gets more
-	shed     int           // status of the answer when there is no room
+	limit      int64 // bytes of one body, also after decompression
+	budget     budget
+	unverified *unverified
+	patience   time.Duration // how long a body waits for room
+	timeout    time.Duration // for a body to arrive, or to stand still; one that moves gets more
+	shed       int           // status of the answer when there is no room
 }
 
 // intake is the reading of one body. What was read may be used after release: the budget bounds what is in flight, the
 // store bounds what it holds.
 type intake struct {
 	*bodies
-	held [2]int64 // of either share
+	connection *http.ResponseController
+	begun      time.Time
+	client     client          // of one that arrives unverified
+	place      int             // among the unverified, from 1; 0 is none. They own it
+	arrived    atomic.Int64    // bytes
+	held       [2]atomic.Int64 // of either share
+	dropped    atomic.Bool
+}
+
+// drop makes read return, from any goroutine.
+func (in *intake) drop() {
+	in.dropped.Store(true)
+	_ = in.connection.SetReadDeadline(time.Unix(1, 0))
+}
+
+// speed is in bytes a second. Each body begins with a second's worth of the slowest that is fast enough.
+func (in *intake) speed(now time.Time) float64 {
+	return float64(in.arrived.Load()+slowest) / (now.Sub(in.begun) + time.Second).Seconds()
 }
 
 // read reads a request's body whole.
-func (in *intake) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+func (in *intake) read(r *http.Request) ([]byte, error) {
 	if r.ContentLength > in.limit {
 		return nil, tooLarge(in.limit)
 	}
-	connection := http.NewResponseController(w)
-	begun := time.Now()
-	deadline := begun.Add(in.timeout)
+	deadline := in.begun.Add(in.timeout)
 	// A connection that knows no deadlines is one of a test.
-	_ = connection.SetReadDeadline(deadline)
-	body, err := in.fill(r.Context(), r.Body, r.ContentLength, func(n int) {
+	_ = in.connection.SetReadDeadline(deadline)
+	body, err := in.fill(r.Context(), r.Body, r.ContentLength, func(n int) error {
+		in.arrived.Add(int64(n))
 		// What came fast earns no right to stand still: never more than the time-out is left.
 		deadline = earlier(deadline.Add(time.Duration(n)*time.Second/slowest), time.Now().Add(in.timeout))
-		_ = connection.SetReadDeadline(deadline)
-	})
-	if err != nil {
-		if _, own := errors.AsType[*problem](err); !own {
-			err = &problem{kind: kindIncomplete, detail: "the body did not arrive whole", cause: err}
+		_ = in.connection.SetReadDeadline(deadline)
+		if in.dropped.Load() { // before the deadline was moved
+			return errDropped
 		}
-		return nil, err
-	}
-	if time.Since(begun) > time.Second {
+		return nil
+	})
+	if time.Since(in.begun) > time.Second {
 		// A server's time to write counts from the head of the request; the few bytes of an answer need none.
-		_ = connection.SetWriteDeadline(time.Time{})
+		_ = in.connection.SetWriteDeadline(time.Time{})
 	}
-	return body, nil
+	if err == nil {
+		return body, nil
+	}
+	if in.dropped.Load() {
+		return nil, in.noRoom(errDropped)
+	}
+	if _, own := errors.AsType[*problem](err); !own {
+		err = &problem{kind: kindIncomplete, detail: "the body did not arrive whole", cause: err}
+	}
+	return nil, err
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -82,7 +107,7 @@ func (in *intake) unpack(ctx context.Context, sent []byte) ([]byte, error) {
 		return sent, nil
 	}
 	defer z.putBack()
-	plain, err := in.fill(ctx, z, unknown, func(int) {})
+	plain, err := in.fill(ctx, z, unknown, func(int) error { return nil })
 	if err == nil {
 		return plain, nil
 	}
@@ -92,13 +117,14 @@ func (in *intake) unpack(ctx context.Context, sent []byte) ([]byte, error) {
 	return sent, nil
 }
 
-// fill reads length bytes of r, or all where the length is unknown. moved is told how many came at a time while there may be more.
-func (in *intake) fill(ctx context.Context, r io.Reader, length int64, moved func(n int)) ([]byte, error) {
-	first, most := min(length, firstStep), length
+// fill reads length bytes of r, or all where the length is unknown. moved is told how many came at a time while there may be
+// more; its error ends the reading.
+func (in *intake) fill(ctx context.Context, r io.Reader, length int64, moved func(n int) error) ([]byte, error) {
+	most := length
 	if length == unknown {
-		first, most = smallStep, in.limit+1 // the last byte tells that it is too large
+		most = in.limit + 1 // the last byte tells that it is too large
 	}
-	buf, err := in.resize(ctx, nil, min(first, most))
+	buf, err := in.resize(ctx, nil, min(firstStep, most))
 	if err != nil {
 		return nil, err
 	}
@@ -122,8 +148,9 @@ func (in *intake) fill(ctx context.Context, r io.Reader, length int64, moved fun
 			return in.fit(ctx, buf)
 		case err != nil:
 			return nil, err
-		default:
-			moved(n)
+		}
+		if err := moved(n); err != nil {
+			return nil, err
 		}
 	}
 }

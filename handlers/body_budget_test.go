@@ -135,8 +135,7 @@ func post(connection net.Conn, header http.Header, length int, body []byte) (sta
 	}
 }
 
-// A stranger who makes up a signature gets a body read. Many such bodies that stand still shut out no ordinary callback, and
-// large ones for no longer than the time-out.
+// Whoever makes up a signature gets a body read. Many such bodies that stand still shut out no callback.
 func TestStalledBodiesShutNoCallbackOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dial := overPipes(t, handlers.PublicConfig{
@@ -162,12 +161,10 @@ func TestStalledBodiesShutNoCallbackOut(t *testing.T) {
 		for length := 128 << 10; length > 32; length /= 2 { // what is left, down to less than a report
 			stall(3, length)
 		}
-		require.Equal(t, "503", genuine(large), "or else nothing is used up")
+		require.Equal(t, "200", genuine(large), "slower ones make room")
 		for range 20 {
 			require.Equal(t, "200", genuine(small))
 		}
 		require.Equal(t, "200", genuine(zipped(t, small)))
-		time.Sleep(15 * time.Second)
-		require.Equal(t, "200", genuine(large), "they were given up")
 	})
 }

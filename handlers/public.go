@@ -24,7 +24,8 @@ type PublicConfig struct {
 	ReadTimeout  time.Duration // for a body to arrive, and longer while it moves; none stands still for longer. Default 15 s
 	StoreTimeout time.Duration // for the store to have made a callback durable; default 10 s
 	ShedWith429  bool          // answer 429, not 503, when Memory is used up: Sinch then lowers its throughput
-	// TrustedProxies are addresses and networks whose X-Forwarded-For is believed, for the log alone. None by default.
+	// TrustedProxies are addresses and networks whose X-Forwarded-For is believed: in the log, and where clients share something
+	// evenly. None by default.
 	TrustedProxies []string
 }
 
@@ -77,6 +78,7 @@ type Public struct {
 	log          *slog.Logger
 	bodies       bodies
 	unpacking    unpacking
+	proxied      bool // some proxies are trusted
 	storeTimeout time.Duration
 	hooks        atomic.Pointer[map[string]*hook] // by plan
 	strangers    strangers
@@ -92,9 +94,10 @@ func NewPublic(c PublicConfig, s store.Store, m *metrics.Metrics, log *slog.Logg
 	}
 	p := &Public{
 		store: s, metrics: m, log: log, storeTimeout: c.StoreTimeout, unpacking: newUnpacking(),
+		proxied: len(c.TrustedProxies) > 0,
 		bodies: bodies{
 			limit: c.MaxBody, budget: newBudget(c.Memory), patience: bodyPatience,
-			timeout: c.ReadTimeout,
+			timeout: c.ReadTimeout, unverified: newUnverified(),
 		},
 	}
 	if c.ShedWith429 {

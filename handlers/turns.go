@@ -35,7 +35,11 @@ func clientOf(ip string) client {
 	if err != nil {
 		return client{}
 	}
-	address = address.Unmap()
+	return clientAt(address)
+}
+
+func clientAt(address netip.Addr) client {
+	address = address.Unmap().WithZone("")
 	bits := min(64, address.BitLen())
 	c, _ := address.Prefix(bits)
 	return c

@@ -77,9 +77,15 @@ func (p *Public) take(c *gin.Context, h *hook, token string) (dlr.Type, metrics.
 	if err := h.verifier.head(c.Request, token); err != nil {
 		return "", 0, h.unverified(c, err)
 	}
-	in := intake{bodies: &p.bodies}
+	in := &intake{bodies: &p.bodies, connection: http.NewResponseController(c.Writer), begun: time.Now()}
 	defer in.release()
-	sent, err := in.read(c.Writer, c.Request)
+	if h.verifier.hmac != nil {
+		in.client = p.clientOf(c)
+		in.unverified.enter(in)
+		defer in.unverified.leave(in)
+	}
+	sent, err := in.read(c.Request)
+	in.unverified.leave(in)
 	if err != nil {
 		return "", 0, h.early(err)
 	}
@@ -100,7 +106,7 @@ func (p *Public) verifyUnpacked(c *gin.Context, h *hook, sent []byte) error {
 	if !isGzip(sent) {
 		return h.unverified(c, errSignature)
 	}
-	verified, err := p.unpacking.verify(h.verifier.hmac, c.Request.Header, sent, p.bodies.limit, clientOf(c.ClientIP()))
+	verified, err := p.unpacking.verify(h.verifier.hmac, c.Request.Header, sent, p.bodies.limit, p.clientOf(c))
 	switch _, own := errors.AsType[*problem](err); {
 	case verified:
 		return nil
