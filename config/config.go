@@ -44,7 +44,11 @@ type Public struct {
 	Memory ByteSize `yaml:"memory" range:"0|64KiB..1TiB"`
 	// Answer 429 instead of 503 when there is more than can be taken. Sinch repeats both, and lowers its throughput after a 429.
 	ShedWith429 bool `yaml:"shed_with_429"`
-	// Addresses or networks (`10.0.0.0/8`) of the proxies whose `X-Forwarded-For` is believed. It changes logs only.
+	// The connections open at most. When there are more, the client with the most of them loses the one that has waited for a request
+	// longest. There are fewer where the process may open less than 256 files more than that.
+	MaxConnections int `yaml:"max_connections" range:"16..1000000"`
+	// Addresses or networks (`10.0.0.0/8`) of the proxies whose `X-Forwarded-For` is believed: in logs, and where clients that are not
+	// verified yet share memory and time. Without it a proxy and all that call through it are one client.
 	TrustedProxies []string `yaml:"trusted_proxies"`
 	TLS            TLS      `yaml:"tls"`
 }

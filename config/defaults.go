@@ -10,8 +10,9 @@ import (
 func Default() *Config {
 	return &Config{
 		Public: Public{
-			Listen:  ":8080",
-			MaxBody: 16 << 20,
+			Listen:         ":8080",
+			MaxBody:        16 << 20,
+			MaxConnections: 2048,
 		},
 		Private: Private{Listen: "127.0.0.1:8081"},
 		Gateway: Gateway{MaxBody: 2 << 20},

@@ -62,6 +62,7 @@ public:
   max_body: 1MiB
   memory: 64MiB
   shed_with_429: true
+  max_connections: 100
   trusted_proxies: [10.0.0.7, 10.1.0.0/16]
 private:
   listen: ":9000"
@@ -104,7 +105,7 @@ plans:
 	require.NoError(t, err)
 	require.Empty(t, c.Warnings)
 	require.Equal(t, Public{
-		Listen: "10.0.0.1:80", URL: "https://dlr.acme.test/sinch", MaxBody: 1 << 20, Memory: 64 << 20, ShedWith429: true,
+		Listen: "10.0.0.1:80", URL: "https://dlr.acme.test/sinch", MaxBody: 1 << 20, Memory: 64 << 20, ShedWith429: true, MaxConnections: 100,
 		TrustedProxies: []string{"10.0.0.7", "10.1.0.0/16"},
 	}, c.Public)
 	require.Equal(t, Private{Listen: ":9000", Credentials: Credentials{

@@ -186,6 +186,23 @@ func process() []panel {
 				}},
 			},
 			{
+				title: "Webhook connections", unit: units.PercentUnit, max: 1,
+				description: "Open connections of the public listener, of as many as it opens at most. At 100 % those are closed that have " +
+					"waited for a request longest. Good: under 50 %.",
+				queries: []query{{
+					expr:   share(`dlrloop_connections{<process>}`, `dlrloop_connections_limit{<process>}`),
+					legend: "{{instance}}",
+				}},
+			},
+			{
+				title: "Webhook connections dropped", unit: units.OpsPerSecond,
+				description: "Connections of the public listener closed a second because there were too many. Good: none.",
+				queries: []query{{
+					expr:   `sum by (instance) (rate(dlrloop_connections_dropped_total{<process>}[$__rate_interval]))`,
+					legend: "{{instance}}",
+				}},
+			},
+			{
 				title: "Uptime", unit: units.Seconds,
 				description: "Time since each instance started. Every fall to 0 is a start; the dashboards mark it in their graphs.",
 				queries:     []query{{expr: `time() - process_start_time_seconds{<process>}`, legend: "{{instance}}"}},

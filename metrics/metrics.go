@@ -38,6 +38,9 @@ type Metrics struct {
 	errors                     *choice[string, prometheus.Counter] // by operation
 	evicted                    prometheus.Counter
 	reloaded                   prometheus.Gauge
+	connections                prometheus.Gauge
+	connectionLimit            prometheus.Gauge
+	connectionsDropped         prometheus.Counter
 	callbacks, messages, calls *prometheus.CounterVec
 	recipients, lookups        *prometheus.CounterVec
 	duplicates, polled, lossy  *prometheus.CounterVec
@@ -82,6 +85,11 @@ func (m *Metrics) ingestion() {
 	m.ingest = m.histogram("ingest_duration_seconds",
 		"Time from when a callback's head was read to its answer, whatever that was.",
 		.001, .0025, .005, .01, .025, .05, .1, .25, 1, 2.5, 10)
+	m.connections = m.gauge("connections", "Open connections of the public listener.")
+	m.connectionLimit = m.gauge("connections_limit",
+		"Connections that the public listener opens at most: public.max_connections, or what the descriptors of the process leave.")
+	m.connectionsDropped = m.counter("connections_dropped_total",
+		"Connections of the public listener that were closed because there were too many, those first that waited for a request longest.")
 	m.commitSize = m.histogram("commit_size", "Arrivals that one commit made durable.",
 		1, 4, 16, 64, 256, 1024, 4096)
 	m.commitSeconds = m.histogram("commit_duration_seconds", "Time that one commit took until its arrivals were durable.",
@@ -157,6 +165,15 @@ func (m *Metrics) Callback(plan string, t dlr.Type, o Outcome, took time.Duratio
 
 // Lossy counts an answer after which Sinch never sends the report again.
 func (m *Metrics) Lossy(plan string) { m.plan(plan).lossy.Inc() }
+
+// Connections says how many connections of the public listener are open.
+func (m *Metrics) Connections(open int) { m.connections.Set(float64(open)) }
+
+// ConnectionLimit says how many may be open.
+func (m *Metrics) ConnectionLimit(most int) { m.connectionLimit.Set(float64(most)) }
+
+// ConnectionDropped counts a connection that was closed because there were too many.
+func (m *Metrics) ConnectionDropped() { m.connectionsDropped.Inc() }
 
 // FeedbackCall counts one feedback call to Sinch.
 func (m *Metrics) FeedbackCall(plan string, r store.Reason, took time.Duration) {

@@ -44,6 +44,7 @@ func (s *Server) wire(registry *prometheus.Registry) (err error) {
 	if s.public, err = listen(ctx, "public", c.Public.Listen, c.Public.TLS.CertFile, c.Public.TLS.KeyFile, s.webhook.Handler(), s.log); err != nil {
 		return err
 	}
+	s.public.http.ConnState = newConnections(c.Public.MaxConnections, s.metrics, s.log).watch
 	if s.private, err = listen(ctx, "private", c.Private.Listen, "", "", private, s.log); err != nil || c.Gateway.Listen == "" {
 		return err
 	}
