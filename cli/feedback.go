@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
@@ -44,13 +42,14 @@ func feedbackSendCommand() *cobra.Command {
 		Long: `Send tells Sinch that recipients of a batch received it. The batch must have been sent with --feedback
 (feedback_enabled). It may be repeated.
 
-The recipients are named by --recipient, or by --file: one number a line, or the JSON body of Sinch's API. Sinch takes an
-empty list for everybody, so an empty list is refused; --everyone says that. More than 1000 recipients become several calls.
+The recipients are named by --recipient, or by --file: one number a line, a table with one column of numbers (CSV, as spreadsheets
+export it), a JSON list, or the JSON body of Sinch's API. If any entry is not understood, its line is named and Sinch is not called.
+Sinch takes an empty list for everybody, so an empty list is refused; --everyone says that. More than 1000 recipients become several calls.
 With --json the answer is one JSON document: batch_id, recipients, everyone and calls.
 
 ` + exitCodes,
 		Example: `  dlrloop feedback send 01JHFFHQ0P99JPPNQPJDV7JTBP --recipient +447700900133,+447700900166
-  cut -d, -f2 confirmed.csv | dlrloop feedback send 01JHFFHQ0P99JPPNQPJDV7JTBP --file -
+  dlrloop feedback send 01JHFFHQ0P99JPPNQPJDV7JTBP --file confirmed.csv
   dlrloop feedback send 01JHFFHQ0P99JPPNQPJDV7JTBP --everyone`,
 		Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 	}
@@ -106,42 +105,23 @@ func (w *confirmation) read(c *cobra.Command) error {
 		return nil
 	}
 	named := "--recipient"
+	var err error
 	if w.file != "" {
 		named = "--file"
-		content, err := readInput(w.file, c.InOrStdin())
-		if err == nil {
+		var content []byte
+		if content, err = readInput(w.file, c.InOrStdin()); err == nil {
 			w.recipients, err = parseRecipients(content)
 		}
-		if err != nil {
-			return fmt.Errorf("--file: %w", err)
-		}
+	} else {
+		w.recipients, err = checkRecipients(w.recipients)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", named, err)
 	}
 	if len(w.recipients) == 0 {
 		return fmt.Errorf("%s names nobody, which Sinch would take for everybody; say --everyone if that is meant", named)
 	}
-	if i := slices.IndexFunc(w.recipients, func(s string) bool { return strings.TrimSpace(s) == "" }); i >= 0 {
-		return fmt.Errorf("%s: entry %d is blank", named, i+1)
-	}
 	return nil
-}
-
-// parseRecipients reads the body of a feedback call, or one number a line.
-func parseRecipients(content []byte) ([]string, error) {
-	text := strings.TrimSpace(string(content))
-	if !strings.HasPrefix(text, "{") {
-		lines := strings.Split(text, "\n")
-		for i := range lines {
-			lines[i] = strings.TrimSpace(lines[i])
-		}
-		return slices.DeleteFunc(lines, func(line string) bool { return line == "" }), nil
-	}
-	var body struct {
-		Recipients []string `json:"recipients"`
-	}
-	if err := dlr.UnmarshalExact([]byte(text), &body); err != nil {
-		return nil, fmt.Errorf(`it is not {"recipients": ["number", …]}: %w`, err)
-	}
-	return body.Recipients, nil
 }
 
 // feedbackTold is what was told to Sinch.

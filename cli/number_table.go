@@ -1,0 +1,229 @@
+package cli
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/dlrloop/dlrloop/dlr"
+)
+
+// numberTable is a list or a table of a spreadsheet: the rows that are not empty, and above them perhaps a heading.
+type numberTable struct {
+	heading numberRow
+	rows    []numberRow
+}
+
+// numberRow is a row with its line, counted from 1.
+type numberRow struct {
+	line  int
+	cells []string
+}
+
+// parseNumberTable reads lines of cells between commas, semicolons or tabs.
+func parseNumberTable(text string) (t numberTable, err error) {
+	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
+	skipped := 0
+	delimiter := delimiterOf(text)
+	if first, rest, _ := strings.Cut(text, "\n"); len(first) == 5 && strings.HasPrefix(strings.ToLower(first), "sep=") {
+		delimiter, text, skipped = rune(first[4]), rest, 1
+	}
+	r := csv.NewReader(strings.NewReader(text))
+	r.Comma, r.LazyQuotes, r.FieldsPerRecord = delimiter, true, -1
+	for {
+		cells, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return t, err
+		}
+		line, _ := r.FieldPos(0)
+		for i := range cells {
+			cells[i] = strings.TrimFunc(cells[i], isBlank)
+		}
+		if strings.Join(cells, "") != "" {
+			t.rows = append(t.rows, numberRow{line + skipped, cells})
+		}
+	}
+	if len(t.rows) > 0 && isHeading(t.rows[0].cells) {
+		t.heading, t.rows = t.rows[0], t.rows[1:]
+	}
+	return t, nil
+}
+
+// delimiterOf is the one that stands in the most lines. A comma also divides nothing.
+func delimiterOf(text string) rune {
+	best, most := ',', 0
+	for _, delimiter := range "\t;," {
+		lines := 0
+		for line := range strings.SplitSeq(text, "\n") {
+			if strings.ContainsRune(strings.TrimSpace(line), delimiter) {
+				lines++
+			}
+		}
+		if lines > most {
+			best, most = delimiter, lines
+		}
+	}
+	return best
+}
+
+// isHeading reports whether cells name columns: words, and nothing that may be a mistyped number.
+func isHeading(cells []string) bool {
+	text := strings.Join(cells, "")
+	digits := len(text) - len(strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return -1
+		}
+		return r
+	}, text))
+	return digits <= mostDigits && !slices.ContainsFunc(cells, isLikeNumber) && strings.ContainsFunc(text, unicode.IsLetter)
+}
+
+// mostDigits is how many a heading may have, as in "Phone 1 (E.164)".
+const mostDigits = 4
+
+// isLikeNumber reports whether a cell is a number, or was one before a spreadsheet or a person spoilt it.
+func isLikeNumber(cell string) bool {
+	_, err := numberOf(cell)
+	return err == nil || errors.Is(err, errRounded) || errors.Is(err, errNational)
+}
+
+// recipients returns the digits of all numbers.
+func (t numberTable) recipients() ([]string, error) {
+	if err := t.refuseStatuses(); err != nil {
+		return nil, err
+	}
+	if len(t.rows) == 1 && t.heading.cells == nil { // all in one line
+		t.rows = split(t.rows[0])
+	}
+	column, err := t.column()
+	if err != nil {
+		return nil, err
+	}
+	var numbers []string
+	for _, row := range t.rows {
+		number, err := numberOf(row.cell(column))
+		if err != nil {
+			return nil, fmt.Errorf("line %d %w", row.line, err)
+		}
+		numbers = append(numbers, number)
+	}
+	return numbers, nil
+}
+
+// split makes a row of each cell that is not empty.
+func split(row numberRow) (rows []numberRow) {
+	for _, cell := range row.cells {
+		if cell != "" {
+			rows = append(rows, numberRow{row.line, []string{cell}})
+		}
+	}
+	return rows
+}
+
+func (r numberRow) cell(column int) string {
+	if column >= len(r.cells) {
+		return ""
+	}
+	return r.cells[column]
+}
+
+// column is the only one that holds the numbers.
+func (t numberTable) column() (int, error) {
+	var filled, named, numeric []int
+	for column := range t.width() {
+		cells := t.cells(column)
+		if !slices.ContainsFunc(cells, func(c string) bool { return c != "" }) && t.heading.cell(column) == "" {
+			continue
+		}
+		filled = append(filled, column)
+		if slices.Contains(numberHeadings(), letters(t.heading.cell(column))) {
+			named = append(named, column)
+		}
+		if !slices.ContainsFunc(cells, func(c string) bool { return len(c) < shortestNumber || !isLikeNumber(c) }) {
+			numeric = append(numeric, column)
+		}
+	}
+	for _, columns := range [][]int{filled, named, numeric} {
+		if len(columns) == 1 {
+			return columns[0], nil
+		}
+	}
+	if len(filled) == 0 {
+		return 0, nil
+	}
+	return 0, fmt.Errorf("line %d has several columns, and it is not certain which one has the numbers; keep that one alone", t.line())
+}
+
+// shortestNumber is the length from which on a column of digits is taken for numbers without a heading that says so.
+const shortestNumber = 7
+
+func numberHeadings() []string {
+	return []string{
+		"phone", "phonenumber", "msisdn", "recipient", "recipients", "number", "mobile", "mobilenumber", "mobilephone", "to", "telephone", "tel",
+		"cell", "cellphone", "destination",
+	}
+}
+
+func (t numberTable) width() int {
+	width := len(t.heading.cells)
+	for _, row := range t.rows {
+		width = max(width, len(row.cells))
+	}
+	return width
+}
+
+func (t numberTable) cells(column int) []string {
+	cells := make([]string, len(t.rows))
+	for i, row := range t.rows {
+		cells[i] = row.cell(column)
+	}
+	return cells
+}
+
+// line is where the table begins.
+func (t numberTable) line() int {
+	if t.heading.cells != nil || len(t.rows) == 0 {
+		return t.heading.line
+	}
+	return t.rows[0].line
+}
+
+// letters is a heading without spaces, capitals and punctuation.
+func letters(heading string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) {
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, heading)
+}
+
+// refuseStatuses refuses a table that says of each number what became of it: not all of them received the batch.
+func (t numberTable) refuseStatuses() error {
+	line := 0
+	isResult := func(cell string) bool {
+		return slices.Contains([]string{"status", "state", "result", "deliverystatus", "delivered"}, letters(cell))
+	}
+	isStatus := func(cell string) bool {
+		return slices.ContainsFunc(dlr.Statuses(), func(s dlr.Status) bool { return strings.EqualFold(string(s), cell) })
+	}
+	if slices.ContainsFunc(t.heading.cells, isResult) {
+		line = t.heading.line
+	}
+	for _, row := range t.rows {
+		if line == 0 && slices.ContainsFunc(row.cells, isStatus) {
+			line = row.line
+		}
+	}
+	if line > 0 {
+		return fmt.Errorf("line %d says what became of the messages; keep only the numbers of those who received the batch", line)
+	}
+	return nil
+}
