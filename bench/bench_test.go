@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dlrloop/dlrloop/bench/traffic"
 	"github.com/dlrloop/dlrloop/store/pgstore/pgtest"
 )
 
@@ -28,13 +29,13 @@ func TestMain(m *testing.M) {
 // newRun is a small run that ends when all its reports are sent.
 func newRun(t *testing.T) *run {
 	t.Helper()
-	u, err := newUpstream(t.Context())
+	u, err := traffic.NewUpstream(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, u.Close()) })
 	return &run{
 		rounds: 1, measured: time.Hour, connections: []int{8},
 		subjects: []subject{subjectNull, subjectAppend, subjectDlrloop, subjectFeedback},
-		folder:   t.TempDir(), profiles: t.TempDir(), upstream: u, reports: newRequests(planned(1, 1)),
+		folder:   t.TempDir(), profiles: t.TempDir(), upstream: u, reports: newRequests(traffic.Planned(0, 1, 1)),
 	}
 }
 
@@ -60,7 +61,7 @@ func TestEverySubjectTakesEveryReport(t *testing.T) {
 func TestSubjectsOnPostgreSQL(t *testing.T) {
 	r := newRun(t)
 	r.subjects, r.folder = []subject{subjectPostgres, subjectStored}, reachable(t)
-	end, err := r.startCluster(t.Context(), 3*recipients, func(line string) { t.Log(line) })
+	end, err := r.startCluster(t.Context(), 3*traffic.Recipients, func(line string) { t.Log(line) })
 	if errors.Is(err, pgtest.ErrNotFound) {
 		t.Skip(err)
 	}
@@ -101,7 +102,7 @@ func TestAnAnswerThatIsNotAnEmpty200EndsTheRun(t *testing.T) {
 		"body": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok")) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := drive(t.Context(), serving(t, answer), newRequests(planned(1, 1)), load{connections: 4, measured: time.Hour})
+			_, err := drive(t.Context(), serving(t, answer), newRequests(traffic.Planned(0, 1, 1)), load{connections: 4, measured: time.Hour})
 			require.ErrorContains(t, err, "answered")
 		})
 	}
@@ -114,7 +115,7 @@ func TestTheDriverEndsWithItsContext(t *testing.T) {
 		cancel()
 		<-r.Context().Done()
 	})
-	_, err := drive(ctx, silent, newRequests(planned(1, 1)), load{connections: 4, measured: time.Hour})
+	_, err := drive(ctx, silent, newRequests(traffic.Planned(0, 1, 1)), load{connections: 4, measured: time.Hour})
 	require.Error(t, err)
 }
 
@@ -122,13 +123,13 @@ func TestVerifyFindsWhatIsLost(t *testing.T) {
 	stats := `{"plans":[{"plan":"bench000","duplicates":0,"quarantined":0,"messages":[{"status":"Delivered","class":"none","messages":3},
 		{"status":"Dispatched","class":"queue","messages":2}],"feedback":{"owed":1,"sent":2,"dead":0}}]}`
 	k := keeping(t, stats)
-	require.NoError(t, verify(t.Context(), k, planOf(0), [statuses]int{dispatched: 2, delivered: 3}))
-	require.EqualError(t, verify(t.Context(), k, planOf(0), [statuses]int{dispatched: 2, delivered: 4}),
+	require.NoError(t, verify(t.Context(), k, planOf(0), [traffic.Statuses]int{traffic.Dispatched: 2, traffic.Delivered: 3}))
+	require.EqualError(t, verify(t.Context(), k, planOf(0), [traffic.Statuses]int{traffic.Dispatched: 2, traffic.Delivered: 4}),
 		"4 reports of Delivered were acknowledged, 3 are kept")
 	require.ErrorContains(t, verifyFeedback(t.Context(), k, planOf(0), 4), "4 recipients earned feedback")
 	k = keeping(t, strings.Replace(stats, `"duplicates":0`, `"duplicates":1`, 1))
-	require.ErrorContains(t, verify(t.Context(), k, planOf(0), [statuses]int{dispatched: 2, delivered: 3}), "1 reports count as duplicates")
-	require.Error(t, verify(t.Context(), keeping(t, `{"plans":[]}`), planOf(0), [statuses]int{}))
+	require.ErrorContains(t, verify(t.Context(), k, planOf(0), [traffic.Statuses]int{traffic.Dispatched: 2, traffic.Delivered: 3}), "1 reports count as duplicates")
+	require.Error(t, verify(t.Context(), keeping(t, `{"plans":[]}`), planOf(0), [traffic.Statuses]int{}))
 }
 
 // serving is the address of a server with this handler.

@@ -1,15 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
 // load is how hard a subject is driven: each connection sends its next report once the one before is answered.
@@ -22,8 +22,8 @@ type load struct {
 // measurement is what one subject did in one round.
 type measurement struct {
 	latencies
-	took         time.Duration // what was measured
-	acknowledged [statuses]int // in all, warm-up included
+	took         time.Duration         // what was measured
+	acknowledged [traffic.Statuses]int // in all, warm-up included
 }
 
 func (m *measurement) throughput() float64 { return float64(m.total) / m.took.Seconds() }
@@ -34,12 +34,12 @@ func drive(ctx context.Context, address string, reports *requests, l load) (*mea
 	d := &driver{reports: reports}
 	connections := make([]*connection, l.connections)
 	for i := range connections {
-		c, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+		c, err := traffic.Dial(ctx, address)
 		if err != nil {
 			return nil, err
 		}
 		defer c.Close() //nolint:errcheck // everything it brought is read
-		connections[i] = &connection{Conn: c, driver: d}
+		connections[i] = &connection{Connection: c, driver: d}
 	}
 	begin := time.Now()
 	d.from, d.until = begin.Add(l.warmup), begin.Add(l.warmup+l.measured)
@@ -57,7 +57,7 @@ func drive(ctx context.Context, address string, reports *requests, l load) (*mea
 	for _, c := range connections {
 		m.merge(&c.latencies)
 		m.took = max(m.took, c.last.Sub(d.from))
-		for s := range statuses {
+		for s := range traffic.Statuses {
 			m.acknowledged[s] += c.acknowledged[s]
 		}
 	}
@@ -76,12 +76,11 @@ type driver struct {
 
 // connection is one connection of the client.
 type connection struct {
-	net.Conn
+	*traffic.Connection
 	driver       *driver
 	latencies    latencies
 	last         time.Time // the last answer that was measured
-	acknowledged [statuses]int
-	buf          [1024]byte
+	acknowledged [traffic.Statuses]int
 }
 
 func (c *connection) run() error {
@@ -90,7 +89,7 @@ func (c *connection) run() error {
 		if i >= c.driver.reports.len() {
 			return nil
 		}
-		if err := c.send(c.driver.reports.at(i)); err != nil {
+		if err := c.Send(c.driver.reports.at(i)); err != nil {
 			return fmt.Errorf("report %d: %w", i, err)
 		}
 		answered := time.Now()
@@ -100,31 +99,6 @@ func (c *connection) run() error {
 			c.last = answered
 		}
 		sent = answered
-	}
-	return nil
-}
-
-var (
-	headEnd = []byte("\r\n\r\n")
-	success = []byte("HTTP/1.1 200 ")
-	empty   = []byte("\r\nContent-Length: 0\r\n")
-)
-
-// send sends one request and reads its answer, which has no body.
-func (c *connection) send(request []byte) error {
-	if _, err := c.Write(request); err != nil {
-		return err
-	}
-	answer := c.buf[:0]
-	for !bytes.Contains(answer, headEnd) && len(answer) < len(c.buf) {
-		n, err := c.Read(c.buf[len(answer):])
-		if err != nil {
-			return err
-		}
-		answer = c.buf[:len(answer)+n]
-	}
-	if !bytes.HasPrefix(answer, success) || !bytes.Contains(answer, empty) {
-		return fmt.Errorf("answered %q", answer)
 	}
 	return nil
 }

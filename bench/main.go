@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/dlrloop/dlrloop/bench/command"
+	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
 func main() { command.Run(bench) }
@@ -70,7 +71,7 @@ func bench(ctx context.Context, arguments []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(r.folder)) }()
-	if r.upstream, err = newUpstream(ctx); err != nil {
+	if r.upstream, err = traffic.NewUpstream(ctx); err != nil {
 		return err
 	}
 	defer r.upstream.Close() //nolint:errcheck // nobody calls it any more
@@ -80,14 +81,14 @@ func bench(ctx context.Context, arguments []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, end()) }()
-	r.reports = newRequests(planned(o.batches, o.seed))
+	r.reports = newRequests(traffic.Planned(0, o.batches, o.seed))
 	debug.SetGCPercent(400) // of the client: its memory holds nothing but the requests
 	all, err := r.all(ctx, progress)
 	if err != nil {
 		return err
 	}
 	fmt.Printf("%s/%s, %d CPUs, %s; %d batches of %d recipients; %d rounds of %v\n\n",
-		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), o.batches, recipients, r.rounds, r.measured)
+		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), o.batches, traffic.Recipients, r.rounds, r.measured)
 	if err := table(os.Stdout, r.connections, r.subjects, all); err != nil || r.cluster == nil {
 		return err
 	}

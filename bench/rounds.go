@@ -7,6 +7,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
 // run is one run of the benchmark.
@@ -19,7 +21,7 @@ type run struct {
 	folder      string // for what the subjects store
 	profiles    string // folder; empty for none
 
-	upstream *upstream
+	upstream *traffic.Upstream
 	cluster  *cluster // nil when no subject is on PostgreSQL
 	stored   int      // how often the subject stored was measured
 	reports  *requests
@@ -77,8 +79,8 @@ func (r *run) one(ctx context.Context, s subject, connections int) (f figures, e
 		plan = planOf(r.stored)
 	}
 	r.reports.address(plan)
-	r.upstream.wanted.Store(s == subjectFeedback)
-	p, err := start(ctx, s, folder, r.upstream.url, plan, url, r.profiles)
+	r.upstream.Wanted.Store(s == subjectFeedback)
+	p, err := start(ctx, s, folder, r.upstream.URL, plan, url, r.profiles)
 	if err != nil {
 		return f, err
 	}
@@ -107,7 +109,7 @@ func (r *run) load(ctx context.Context, s subject, p *process, connections int) 
 		err = verify(ctx, p.Private, p.plan, m.acknowledged)
 	}
 	if err == nil && s == subjectFeedback {
-		err = verifyFeedback(ctx, p.Private, p.plan, m.acknowledged[delivered])
+		err = verifyFeedback(ctx, p.Private, p.plan, m.acknowledged[traffic.Delivered])
 	}
 	return m, err
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/dlrloop/dlrloop/bench/traffic"
 	"github.com/dlrloop/dlrloop/config"
 	"github.com/dlrloop/dlrloop/handlers"
 	"github.com/dlrloop/dlrloop/metrics"
@@ -77,7 +78,7 @@ func serveDlrloop(ctx context.Context, o options, log *slog.Logger, serving func
 	p := config.DefaultPlan()
 	p.ID, p.BaseURL, p.Token = o.plan, o.upstream, "bench-token"
 	p.Feedback.Rate = 200
-	p.Webhook.Auth.HMAC.Secrets = []config.Secret{secret}
+	p.Webhook.Auth.HMAC.Secrets = []config.Secret{traffic.Secret}
 	c.Plans = []config.Plan{p}
 	var s *server.Server
 	s, err := server.Start(ctx, c, server.Options{Version: "bench", Log: log, Serving: func() {
@@ -92,7 +93,7 @@ func serveDlrloop(ctx context.Context, o options, log *slog.Logger, serving func
 // serveBare serves the webhook alone over k.
 func serveBare(ctx context.Context, plan string, k store.Store, log *slog.Logger, serving func(place)) error {
 	m := metrics.New(prometheus.NewRegistry(), metrics.Config{Plans: []string{plan}})
-	plans := []handlers.PublicPlan{{ID: plan, Auth: handlers.Auth{HMAC: handlers.HMAC{Secrets: []string{secret}}}}}
+	plans := []handlers.PublicPlan{{ID: plan, Auth: handlers.Auth{HMAC: handlers.HMAC{Secrets: []string{traffic.Secret}}}}}
 	p, err := handlers.NewPublic(handlers.PublicConfig{Plans: plans}, k, m, log)
 	if err != nil {
 		return err

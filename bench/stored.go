@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/dlrloop/dlrloop/bench/traffic"
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/packed"
@@ -70,16 +71,16 @@ func fill(ctx context.Context, url string, stored int, progress func(string)) (e
 	}
 	defer func() { err = errors.Join(err, connection.Close(ctx)) }()
 	f := filler{connection: connection}
-	if f.like, err = s.Batch(ctx, store.BatchKey{Plan: storedPlan, BatchID: batchID(model)}); err != nil {
+	if f.like, err = s.Batch(ctx, store.BatchKey{Plan: storedPlan, BatchID: traffic.BatchID(model)}); err != nil {
 		return err
 	}
 	if err := connection.QueryRow(ctx, `SELECT slots, salt FROM meta`).Scan(&f.slots, &f.salt); err != nil {
 		return err
 	}
-	batches := stored / recipients
+	batches := stored / traffic.Recipients
 	for n := model + 1; n < batches; n += copied {
 		if n%(10*copied) == 1 {
-			progress(fmt.Sprintf("%d of %d recipients are stored", n*recipients, stored))
+			progress(fmt.Sprintf("%d of %d recipients are stored", n*traffic.Recipients, stored))
 		}
 		if err := f.copy(ctx, n, min(n+copied, batches)); err != nil {
 			return fmt.Errorf("copy batches: %w", err)
@@ -95,9 +96,9 @@ func fill(ctx context.Context, url string, stored int, progress func(string)) (e
 func recordModel(ctx context.Context, s *pgstore.Store) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(256)
-	for _, r := range planned(1, 1) {
+	for _, r := range traffic.Planned(0, 1, 1) {
 		g.Go(func() error {
-			body := r.body()
+			body := r.Body()
 			c, err := dlr.Parse(body)
 			if err != nil {
 				return err
@@ -109,7 +110,7 @@ func recordModel(ctx context.Context, s *pgstore.Store) error {
 }
 
 // bornAt is when a stored batch was first heard of.
-func bornAt(n int) time.Time { return began.Add(time.Duration(n) * apart) }
+func bornAt(n int) time.Time { return traffic.SentAt(n, apart) }
 
 // filler copies a batch.
 type filler struct {
@@ -130,14 +131,14 @@ func (f *filler) copy(ctx context.Context, from, to int) error {
 	)
 	for n := from; n < to; n++ {
 		b := *f.like
-		b.ID, b.FirstAt, b.LastAt = batchID(n), bornAt(n), bornAt(n)
+		b.ID, b.FirstAt, b.LastAt = traffic.BatchID(n), bornAt(n), bornAt(n)
 		slots, ids, first = append(slots, f.slot(b.ID)), append(ids, b.ID), append(first, b.FirstAt)
 		ns, rows = append(ns, int64(n)), append(rows, packed.EncodeBatch(&b))
 	}
 	var queue pgx.Batch
-	queue.Queue(copyBatches, storedPlan, batchID(model), slots, ids, first, rows)
-	queue.Queue(copyRecipients, storedPlan, batchID(model), slots, ids, first, ns)
-	queue.Queue(copyReports, storedPlan, batchID(model), slots, ids, first)
+	queue.Queue(copyBatches, storedPlan, traffic.BatchID(model), slots, ids, first, rows)
+	queue.Queue(copyRecipients, storedPlan, traffic.BatchID(model), slots, ids, first, ns)
+	queue.Queue(copyReports, storedPlan, traffic.BatchID(model), slots, ids, first)
 	return f.connection.SendBatch(ctx, &queue).Close()
 }
 
@@ -152,7 +153,7 @@ func (f *filler) slot(id string) int16 {
 
 // found returns an error unless the store finds the last batch, a recipient in it with its reports, and that recipient by its number.
 func found(ctx context.Context, s *pgstore.Store, last int) error {
-	key := store.BatchKey{Plan: storedPlan, BatchID: batchID(last)}
+	key := store.BatchKey{Plan: storedPlan, BatchID: traffic.BatchID(last)}
 	if _, err := s.Batch(ctx, key); err != nil {
 		return fmt.Errorf("look for the last batch: %w", err)
 	}
@@ -162,7 +163,7 @@ func found(ctx context.Context, s *pgstore.Store, last int) error {
 	}
 	number := page.Items[0].Number
 	r, err := s.Recipient(ctx, key, number)
-	if err != nil || len(r.Seen) != int(statuses) || len(r.Seen[0].Raw) == 0 {
+	if err != nil || len(r.Seen) != int(traffic.Statuses) || len(r.Seen[0].Raw) == 0 {
 		return fmt.Errorf("look for one of them: %+v, %w", r, err)
 	}
 	in, err := s.RecipientBatches(ctx, number, store.Paging{})

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/dlrloop/dlrloop/bench/traffic"
+)
+
+// requests are the calls that bring a run's reports, ready to be written to a connection, one after another in one slice.
+type requests struct {
+	bytes  []byte
+	ends   []int
+	status []traffic.Status
+}
+
+func newRequests(reports []traffic.Report) *requests {
+	q := &requests{
+		bytes:  make([]byte, 0, 704*len(reports)),
+		ends:   make([]int, 0, len(reports)),
+		status: make([]traffic.Status, 0, len(reports)),
+	}
+	signer := traffic.NewSigner()
+	for i, r := range reports {
+		q.bytes = signer.Append(q.bytes, planOf(0), i, r.Body())
+		q.ends = append(q.ends, len(q.bytes))
+		q.status = append(q.status, r.Status)
+	}
+	return q
+}
+
+// planOf is the nth plan. All names are equally long.
+func planOf(n int) string { return fmt.Sprintf("bench%03d", n) }
+
+// address has all requests bring reports of a plan.
+func (q *requests) address(plan string) {
+	for i := range q.len() {
+		copy(q.at(i)[len("POST /webhooks/"):], plan)
+	}
+}
+
+func (q *requests) len() int { return len(q.ends) }
+
+func (q *requests) at(i int) []byte {
+	if i == 0 {
+		return q.bytes[:q.ends[0]]
+	}
+	return q.bytes[q.ends[i-1]:q.ends[i]]
+}
