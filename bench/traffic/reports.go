@@ -57,8 +57,8 @@ func (r Report) Body() []byte {
 	return fmt.Appendf(nil, deliveredBody, stamp(at), BatchID(r.Batch), r.Batch, at.Format("2006-01-02T15:04:00Z"), number)
 }
 
-// Planned are all reports of so many batches from the first in the order in which they are sent: each recipient of each batch is
-// reported Dispatched and Delivered, and all of that is mixed at random.
+// Planned are all reports of so many batches from the first in the order in which they are sent: each recipient of each
+// batch is reported Dispatched and Delivered, and all of that is mixed at random.
 func Planned(first, batches int, seed uint64) []Report {
 	all := make([]Report, 0, 2*batches*Recipients)
 	for b := range batches {
@@ -73,28 +73,31 @@ func Planned(first, batches int, seed uint64) []Report {
 // FullFailed is how many recipients of a batch its full report calls Failed; the others are Delivered.
 const FullFailed = Recipients / 20
 
-// FullBody is the full report of a batch, which names all its recipients.
-func FullBody(batch int) []byte {
+// FullBody is the full report of a batch, which names all its recipients: Number or InOrder says how.
+func FullBody(batch int, number func(n int) string) []byte {
 	const delivered = Recipients - FullFailed
-	return fmt.Appendf(nil, fullBody, BatchID(batch), batch, delivered, quoted(batch, FullFailed, Recipients),
-		FullFailed, quoted(batch, 0, FullFailed), Recipients)
+	return fmt.Appendf(nil, fullBody, BatchID(batch), batch, delivered, quoted(batch, FullFailed, Recipients, number),
+		FullFailed, quoted(batch, 0, FullFailed, number), Recipients)
 }
 
 // quoted lists the recipients of a batch from one to before another.
-func quoted(batch, from, to int) []byte {
+func quoted(batch, from, to int, number func(n int) string) []byte {
 	list := make([]byte, 0, (to-from)*len(`"447700000000",`))
 	for r := from; r < to; r++ {
 		if r > from {
 			list = append(list, ',')
 		}
-		list = fmt.Appendf(list, "%q", Number(batch*Recipients+r))
+		list = fmt.Appendf(list, "%q", number(batch*Recipients+r))
 	}
 	return list
 }
 
-// Number is the nth of many numbers, no two of a hundred million the same and neighbours far apart, as the recipients of a
-// campaign are.
+// Number is the nth of many numbers, no two of a hundred million the same and neighbours far apart, as the recipients of
+// a campaign are.
 func Number(n int) string { return fmt.Sprintf("4477%08d", n*61_803_399%100_000_000) }
+
+// InOrder is the nth of other numbers than those of Number, each the one after the last.
+func InOrder(n int) string { return fmt.Sprintf("4478%08d", n) }
 
 func stamp(t time.Time) string { return t.Format("2006-01-02T15:04:05.000Z") }
 

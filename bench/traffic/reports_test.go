@@ -47,7 +47,7 @@ func TestBodiesAreReportsOfSinch(t *testing.T) {
 }
 
 func TestAFullReportNamesEveryRecipientOnce(t *testing.T) {
-	full := parse1(t, FullBody(7))
+	full := parse1(t, FullBody(7, Number))
 	require.Equal(t, dlr.BatchSMS, full.Type)
 	require.Equal(t, BatchID(7), full.BatchID)
 	require.Equal(t, Recipients, full.Total)

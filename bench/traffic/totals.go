@@ -3,6 +3,7 @@ package traffic
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 )
@@ -28,13 +29,26 @@ func (t *Totals) Of(s Status) int {
 	return n
 }
 
+// Reported is how many messages were reported, each with every status that it had.
+func (t *Totals) Reported() int {
+	n := 0
+	for _, m := range t.Messages {
+		n += m.Messages
+	}
+	return n
+}
+
 // Store is what dlrloop's API says of its store.
 type Store struct {
 	SizeBytes int64 `json:"size_bytes"`
 	FreeBytes int64 `json:"free_bytes"`
 }
 
-// Stats reads the totals of a plan and of the store from the private listener at address. They include everything acknowledged before.
+// ErrNoReports means that the plan has no reports yet.
+var ErrNoReports = errors.New("read the totals: no report of the plan is stored")
+
+// Stats reads the totals of a plan and of the store from the private listener at address. They include everything
+// acknowledged before.
 func Stats(ctx context.Context, address, plan string) (*Totals, *Store, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/api/v1/stats", nil)
 	if err != nil {
@@ -63,5 +77,5 @@ func Stats(ctx context.Context, address, plan string) (*Totals, *Store, error) {
 			return &p.Totals, &stats.Store, nil
 		}
 	}
-	return nil, nil, fmt.Errorf("read the totals: plan %s is not among %d", plan, len(stats.Plans))
+	return nil, &stats.Store, ErrNoReports
 }

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/dlrloop/dlrloop/bench/traffic"
+)
+
+// figures are what was measured with so many recipients stored. Sizes are in bytes.
+type figures struct {
+	stored int
+	limit  string // memory.limit
+	idle   memory
+
+	ingest, burst  peak
+	ingested, full *sent
+	left           int64 // of its own, after the burst
+	start          started
+	database       int64 // after the fill
+	journal        int64
+	recipient      float64 // that a full report names: of the database
+	report         float64 // of a recipient: of the database
+}
+
+// run is one run of the bench: dlrloop, and what it acknowledged.
+type run struct {
+	options
+	program      *program
+	source       source
+	acknowledged int64 // recipients named in reports: a recipient of several reports counts more than once
+	progress     func(format string, values ...any)
+}
+
+// measure starts dlrloop with a limit, fills it until so many recipients are stored, and measures until it stops.
+func (r *run) measure(ctx context.Context, stored int, limit string) (f figures, err error) {
+	f = figures{stored: stored, limit: limit}
+	r.progress("%d stored, %s", stored, limit)
+	if err := r.program.configure(limit); err != nil {
+		return f, err
+	}
+	if _, err := r.program.start(ctx); err != nil {
+		return f, err
+	}
+	if err := r.fill(ctx, stored, &f); err != nil {
+		return f, fmt.Errorf("fill: %w", err)
+	}
+	if err := r.ingest(ctx, &f); err != nil {
+		return f, fmt.Errorf("ingest: %w", err)
+	}
+	if err := r.burst(ctx, &f); err != nil {
+		return f, fmt.Errorf("burst: %w", err)
+	}
+	if err := r.crash(ctx, &f); err != nil {
+		return f, fmt.Errorf("start: %w", err)
+	}
+	return f, r.program.stop()
+}
+
+// fillPatience is how long a fill may take.
+const fillPatience = 2 * time.Hour
+
+func (r *run) fill(ctx context.Context, stored int, f *figures) error {
+	before, _, err := r.program.totals(ctx)
+	if err != nil {
+		return err
+	}
+	if before.Recipients < stored {
+		s, err := r.drive(ctx, load{
+			address: r.program.public, connections: burstConnections, next: r.source.old,
+			until: time.Now().Add(fillPatience), recipients: int64(stored - before.Recipients),
+		})
+		if err != nil {
+			return err
+		}
+		r.progress("%d recipients more in %.0f s, %d calls refused", s.recipients.Load(), s.took.Seconds(), s.refused.Load())
+	}
+	after, s, err := r.settled(ctx)
+	if err != nil {
+		return err
+	}
+	if after.Recipients < stored {
+		return fmt.Errorf("%d recipients are stored of %d", after.Recipients, stored)
+	}
+	f.database = s.SizeBytes
+	if f.journal, err = diskUsage(filepath.Join(r.program.data, "journal")); err != nil {
+		return err
+	}
+	if f.idle, err = readMemory(r.program.command.Process.Pid); err != nil {
+		return err
+	}
+	r.progress("idle: %+v", f.idle)
+	return nil
+}
+
+// settled lets dlrloop rest, and reads the totals.
+func (r *run) settled(ctx context.Context) (*traffic.Totals, *traffic.Store, error) {
+	select {
+	case <-time.After(r.settle):
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
+	return r.program.totals(ctx)
+}
+
+// drive drives a load until its end, and waits until all of it is folded.
+func (r *run) drive(ctx context.Context, l load) (*sent, error) {
+	s, err := r.source.run(ctx, l)
+	r.acknowledged += s.recipients.Load()
+	if err != nil {
+		return s, err
+	}
+	_, _, err = r.program.totals(ctx)
+	return s, err
+}
+
+// used is what of the database is not free.
+func used(s *traffic.Store) int64 { return s.SizeBytes - s.FreeBytes }
+
+func (r *run) ingest(ctx context.Context, f *figures) error {
+	_, before, err := r.program.totals(ctx)
+	if err != nil {
+		return err
+	}
+	f.ingest, err = during(ctx, r.program.command.Process.Pid, func() error {
+		f.ingested, err = r.drive(ctx, load{
+			address: r.program.public, connections: ingestConnections, next: r.source.recipient,
+			until: time.Now().Add(r.ingestFor),
+		})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	_, after, err := r.program.totals(ctx)
+	if err != nil {
+		return err
+	}
+	f.report = float64(used(after)-used(before)) / float64(f.ingested.calls.Load())
+	r.progress("ingest: %+v, %.0f reports/s, %d refused", f.ingest, f.ingested.rate(), f.ingested.refused.Load())
+	return nil
+}
+
+// fullReports is a burst from now on.
+func (r *run) fullReports() load {
+	return load{
+		address: r.program.public, connections: burstConnections, next: r.source.full,
+		until: time.Now().Add(r.burstFor),
+	}
+}
+
+func (r *run) burst(ctx context.Context, f *figures) error {
+	_, before, err := r.program.totals(ctx)
+	if err != nil {
+		return err
+	}
+	f.burst, err = during(ctx, r.program.command.Process.Pid, func() error {
+		f.full, err = r.drive(ctx, r.fullReports())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	_, after, err := r.settled(ctx)
+	if err != nil {
+		return err
+	}
+	f.recipient = float64(used(after)-used(before)) / float64(f.full.recipients.Load())
+	m, err := readMemory(r.program.command.Process.Pid)
+	f.left = m.anon
+	r.progress("burst: %+v, %.0f recipients/s, %d refused, then %+v", f.burst, f.full.rate(), f.full.refused.Load(), m)
+	return err
+}
+
+// crash kills dlrloop in the middle of a burst, and starts it again. It must have what it acknowledged.
+func (r *run) crash(ctx context.Context, f *figures) error {
+	bursting, end := context.WithCancel(ctx)
+	defer end()
+	type result struct {
+		*sent
+		err error
+	}
+	results := make(chan result, 1)
+	go func() {
+		s, err := r.source.run(bursting, r.fullReports())
+		results <- result{s, err}
+	}()
+	select {
+	case <-time.After(r.burstFor / 2):
+	case result := <-results:
+		return fmt.Errorf("a burst ended early: %w", result.err)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	r.program.kill()
+	end()
+	r.acknowledged += (<-results).recipients.Load() // its error is that dlrloop is gone
+	var err error
+	if f.start, err = r.program.start(ctx); err != nil {
+		return err
+	}
+	r.progress("start: %+v", f.start)
+	totals, _, err := r.program.totals(ctx)
+	if err != nil {
+		return err
+	}
+	if totals.Quarantined > 0 || int64(totals.Reported()) < r.acknowledged {
+		return fmt.Errorf("%d messages are stored of %d", totals.Reported(), r.acknowledged)
+	}
+	return nil
+}

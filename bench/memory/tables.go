@@ -1,0 +1,45 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+func mib(bytes int64) string { return fmt.Sprintf("%.0f", float64(bytes)/(1<<20)) }
+
+func count(n float64) string { return fmt.Sprintf("%.0f", n) }
+
+// memoryTable writes the memory of the process's own and, in brackets, the most together with mapped files.
+func memoryTable(out io.Writer, all []figures) {
+	heading(
+		out, "stored", "limit", "idle MiB", "ingest: peak MiB", "reports/s", "burst: peak MiB", "recipients/s", "left MiB",
+		"start: peak MiB", "ready after s", "read after s",
+	)
+	both := func(p peak) string { return mib(p.anon) + " (" + mib(p.most) + ")" }
+	seconds := func(s float64) string { return fmt.Sprintf("%.1f", s) }
+	for _, f := range all {
+		row(
+			out, fmt.Sprint(f.stored), f.limit, both(peak{anon: f.idle.anon, most: f.idle.anon + f.idle.files}),
+			both(f.ingest), count(f.ingested.rate()), both(f.burst), count(f.full.rate()), mib(f.left),
+			both(f.start.peak), seconds(f.start.ready.Seconds()), seconds(f.start.read.Seconds()),
+		)
+	}
+}
+
+// diskTable writes what is on the disk after the fill.
+func diskTable(out io.Writer, all []figures) {
+	heading(out, "stored", "limit", "database MiB", "journal MiB", "bytes for each recipient of a full report",
+		"bytes for each report of a recipient")
+	for _, f := range all {
+		row(out, fmt.Sprint(f.stored), f.limit, mib(f.database), mib(f.journal), count(f.recipient), count(f.report))
+	}
+}
+
+// heading writes the first lines of a table in Markdown, row one of the others.
+func heading(out io.Writer, columns ...string) {
+	row(out, columns...)
+	fmt.Fprintln(out, strings.Repeat("|---:", len(columns))+"|")
+}
+
+func row(out io.Writer, cells ...string) { fmt.Fprintln(out, "| "+strings.Join(cells, " | ")+" |") }
