@@ -30,7 +30,8 @@ func feedbackRequeueCommand() *cobra.Command {
 		Use:   "requeue ID | --all-dead",
 		Short: "Have dlrloop send dead feedback again",
 		Long: `Requeue asks the private API of a running dlrloop to send dead feedback again: that of one batch, or all there is, of
-one plan with --plan. With --json the answer is one JSON document: batches and recipients that are owed again.
+one plan with --plan. A batch that is named by its ID is also tried at once if its feedback waits.
+With --json the answer is one JSON document: batches and recipients that are owed again.
 
 ` + exitCodes,
 		Example: `  dlrloop feedback requeue 01JHFFHQ0P99JPPNQPJDV7JTBP

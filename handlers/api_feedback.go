@@ -104,13 +104,14 @@ func readRequeue(c *gin.Context) (requeueRequest, error) {
 	return asked, nil
 }
 
-// requeueBatch makes the dead recipients of one batch owed again. One that has none is left alone.
+// requeueBatch makes the dead recipients of one batch owed again, and a task that waits due. A batch that has neither is left
+// alone.
 func (p *Private) requeueBatch(ctx context.Context, key store.BatchKey) (v requeueView, err error) {
 	b, err := p.store.Batch(ctx, key)
 	if err != nil {
 		return v, failedBatch("read", key, err)
 	}
-	if b.Dead == nil {
+	if b.Dead == nil && b.Task == nil {
 		return v, nil
 	}
 	n, err := p.store.Requeue(ctx, key, now())

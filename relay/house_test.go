@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,6 +42,7 @@ type house struct {
 	registry *prometheus.Registry
 	metrics  *metrics.Metrics
 	relay    *Relay
+	told     atomic.Pointer[Relay] // relay, for the store
 	log      *lines
 	stop     func() // ends Run and waits for it
 }
@@ -58,7 +60,14 @@ func newHouse(t *testing.T, change func(*Config)) *house {
 	t.Helper()
 	h := &house{t: t, upstream: newUpstream(t), registry: prometheus.NewRegistry(), log: &lines{}}
 	policy := store.Policy{Coalesce: time.Second, Missing: store.Missing{Silence: time.Hour, Grace: 10 * time.Minute}}
-	s, err := boltstore.Open(t.Context(), boltstore.Config{Path: t.TempDir(), Policies: func(string) store.Policy { return policy }})
+	s, err := boltstore.Open(t.Context(), boltstore.Config{
+		Path: t.TempDir(), Policies: func(string) store.Policy { return policy },
+		Observer: store.Observer{Folded: func(c []store.Changes) {
+			if r := h.told.Load(); r != nil {
+				r.Folded(c)
+			}
+		}},
+	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	h.store = storetest.NewFailing(s)
@@ -90,6 +99,7 @@ func (h *house) relays(change func(*Config)) *house {
 	var err error
 	h.relay, err = New(c, h.store, h.metrics, slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	require.NoError(h.t, err)
+	h.told.Store(h.relay)
 	return h
 }
 

@@ -29,7 +29,8 @@ type lane struct {
 	// forbidden are the batches that Sinch answered 403, by step.
 	forbidden map[step]*streak
 
-	finished chan outcome // of the workers; holds one for each
+	finished chan outcome  // of the workers; holds one for each
+	sendNow  chan struct{} // holds one element once a person asked for feedback to be sent now
 	workers  sync.WaitGroup
 
 	// Of the loop.
@@ -43,7 +44,7 @@ func newLane(p Plan, s store.Store, m *metrics.Metrics, log *slog.Logger, random
 	l := &lane{
 		plan: p, store: s, metrics: m, log: log, random: random,
 		pace:     newPace(p.Rate, p.Workers, s.Share()),
-		finished: make(chan outcome, p.Workers), proof: &proof{client: p.Client}, forbidden: make(map[step]*streak),
+		finished: make(chan outcome, p.Workers), sendNow: make(chan struct{}, 1), proof: &proof{client: p.Client}, forbidden: make(map[step]*streak),
 	}
 	for _, s := range []step{stepLookUp, stepReadFull, stepSend} {
 		l.forbidden[s] = &streak{}
@@ -94,6 +95,8 @@ func (l *lane) loop(ctx, calls context.Context) error {
 			return nil
 		case o := <-l.finished:
 			l.take(ctx, o)
+		case <-l.sendNow:
+			l.until = time.Time{}
 		case <-time.After(wait):
 		}
 	}
@@ -181,9 +184,9 @@ func (l *lane) take(ctx context.Context, o outcome) {
 	}
 }
 
-// hold makes no claims for d, or for the longest back-off if that is shorter.
+// hold makes no claims for d.
 func (l *lane) hold(at time.Time, d time.Duration) {
-	if until := at.Add(min(d, l.plan.Backoff.Cap)); until.After(l.until) {
+	if until := at.Add(d); until.After(l.until) {
 		l.until = until
 	}
 }

@@ -26,7 +26,7 @@ type outcome struct {
 	learnt     []store.News     // recorded before the settlement
 	settlement store.Settlement // without what comes from the claim
 	reason     store.Reason     // how the last call ended; empty if none was made
-	retryAfter time.Duration    // what the answer asked for
+	retryAfter time.Duration    // what the answer asked for, as far as that is honoured
 	asked      int              // recipients named in a feedback call
 	took       time.Duration
 }
@@ -49,7 +49,8 @@ func (l *lane) judge(s step, batchID string, err error) store.Reason {
 // failed is what follows when a call of the step ended with err. A step that can never succeed, or has failed for longer
 // than GiveUp, ends in what it is about being dead.
 func (l *lane) failed(s step, c store.Claim, now time.Time, err error) outcome {
-	o := outcome{step: s, reason: l.judge(s, c.Key.BatchID, err), retryAfter: retryAfter(err)}
+	o := outcome{step: s, reason: l.judge(s, c.Key.BatchID, err)}
+	o.retryAfter = l.plan.Backoff.honoured(o.reason, retryAfter(err))
 	o.settlement = store.Settlement{Reason: o.reason, Detail: detail(err)}
 	switch {
 	case o.reason == store.ReasonCanceled:
@@ -74,7 +75,7 @@ func (l *lane) givenUp(c store.Claim, now time.Time) bool {
 
 // later has the task tried again.
 func (l *lane) later(o outcome, c store.Claim, now time.Time) outcome {
-	wait := l.plan.Backoff.delay(c.Batch.Task.Attempts, min(o.retryAfter, l.plan.GiveUp), l.random())
+	wait := l.plan.Backoff.delay(c.Batch.Task.Attempts, o.retryAfter, l.random())
 	o.settlement.Outcome, o.settlement.Due = store.Retry, now.Add(wait)
 	return o
 }

@@ -104,52 +104,6 @@ func TestAttemptsAreSpaced(t *testing.T) {
 	})
 }
 
-func TestRetryAfterIsHonoured(t *testing.T) {
-	for name, test := range map[string]struct {
-		header      string
-		least, most time.Duration
-	}{
-		"longer than our plan":  {"90", 90 * time.Second, 92 * time.Second},
-		"shorter than our plan": {"0", 500 * time.Millisecond, 2 * time.Second},
-		"as a date":             {"Sat, 01 Jan 2000 00:02:00 GMT", 110 * time.Second, 120 * time.Second},
-	} {
-		t.Run(name, func(t *testing.T) {
-			inHouse(t, nil, func(t *testing.T, h *house) {
-				h.upstream.knows(batch1, true)
-				h.upstream.fail(postFeedback, 1, says(429, "", "Retry-After", test.header))
-				h.flagged(planA, batch1, true)
-				h.delivered(planA, batch1, ada)
-				h.pass(10 * time.Minute)
-				calls := h.upstream.asked(postFeedback)
-				require.Len(t, calls, 2)
-				gap := calls[1].at.Sub(calls[0].at)
-				require.GreaterOrEqual(t, gap, test.least)
-				require.LessOrEqual(t, gap, test.most)
-			})
-		})
-	}
-}
-
-// Retry-After is said to the caller, not to a batch: the plan makes no call before.
-func TestRetryAfterHoldsThePlan(t *testing.T) {
-	for _, status := range []int{429, 503} {
-		inHouse(t, nil, func(t *testing.T, h *house) {
-			h.upstream.knows(batch1, true)
-			h.upstream.knows("batch-2", true)
-			h.upstream.fail(postFeedback, 1, says(status, "", "Retry-After", "60"))
-			h.flagged(planA, batch1, true)
-			h.flagged(planA, "batch-2", true)
-			h.delivered(planA, batch1, ada)
-			h.pass(5 * time.Second)
-			h.delivered(planA, "batch-2", bob)
-			h.pass(50 * time.Second)
-			require.Len(t, h.upstream.asked(postFeedback), 1)
-			h.pass(10 * time.Second)
-			require.Len(t, h.upstream.asked(postFeedback), 3)
-		})
-	}
-}
-
 func TestNotFoundAndDisabledIsDropped(t *testing.T) {
 	inHouse(t, nil, func(t *testing.T, h *house) {
 		h.upstream.knows(batch1, false)

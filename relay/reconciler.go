@@ -228,7 +228,7 @@ func (r *round) ask(ctx context.Context, b *store.Batch) (wait time.Duration, er
 	case ofThePlan(reason):
 		return r.plan.Backoff.Cap, err
 	}
-	return min(retryAfter(err), r.plan.Backoff.Cap), err
+	return r.plan.Backoff.honoured(reason, retryAfter(err)), err
 }
 
 // learn records what Sinch said, in its order.

@@ -38,6 +38,24 @@ func New(c Config, s store.Store, m *metrics.Metrics, log *slog.Logger) (*Relay,
 	return r, nil
 }
 
+// Folded is an observer of the store (store.Observer): a requeue ends the pause of its plan on the replica that folds it.
+func (r *Relay) Folded(changes []store.Changes) {
+	for _, c := range changes {
+		if !c.SendNow {
+			continue
+		}
+		for _, l := range r.lanes {
+			if l.plan.ID != c.Plan {
+				continue
+			}
+			select {
+			case l.sendNow <- struct{}{}:
+			default: // it is told already
+			}
+		}
+	}
+}
+
 // Run relays until ctx ends, and returns nil then: once no call is in flight and every claim is settled. Calls in flight
 // get CallGrace to finish, so that an answer already on its way is not lost; what is not finished then is given back.
 // Settling takes as long as the store needs, but no longer than Lease. A store that was closed ends Run with

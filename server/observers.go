@@ -50,6 +50,15 @@ func watch(observers ...store.Observer) store.Observer {
 	}
 }
 
+// requeued tells the relay what a person requeued.
+func (s *Server) requeued() store.Observer {
+	return store.Observer{Folded: func(c []store.Changes) {
+		if r := s.relay.Load(); r != nil {
+			r.Folded(c)
+		}
+	}}
+}
+
 // failedEvery is how often the failure of one operation is logged: a full disk fails them all. The metrics count every one.
 const failedEvery = 5 * time.Second
 

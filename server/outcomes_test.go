@@ -80,10 +80,14 @@ func TestAppliedButFailed(t *testing.T) {
 
 // TestCredentialsRefused has Sinch refuse the token: the task waits as long as that takes.
 func TestCredentialsRefused(t *testing.T) {
-	for _, status := range []int{http.StatusUnauthorized, http.StatusForbidden} {
+	for status, body := range map[int]string{
+		http.StatusUnauthorized: "", http.StatusForbidden: `{"code":"blocked_account","text":"no"}`,
+	} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			w := newWorld(t, func(c *config.Config) { c.Plans[0].Feedback.GiveUp = config.Duration(time.Millisecond) })
-			require.NoError(t, w.sinch.SetFault(simulator.Fault{Operation: simulator.OpFeedback, Kind: simulator.FaultStatus, Status: status}))
+			require.NoError(t, w.sinch.SetFault(simulator.Fault{
+				Operation: simulator.OpFeedback, Kind: simulator.FaultStatus, Status: status, Body: body,
+			}))
 			id := w.send("per_recipient_final", true, number)
 			w.eventually("refused three times", func() bool { return w.calls() >= 3 })
 			assert.Zero(t, w.batch(id).Feedback.Dead)

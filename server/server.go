@@ -43,7 +43,7 @@ type Server struct {
 	log      *slog.Logger
 	store    store.Store
 	metrics  *metrics.Metrics
-	relay    *relay.Relay
+	relay    atomic.Pointer[relay.Relay] // nil until the store is open, which folds before
 	reports  *relay.Reconciler
 	webhook  *handlers.Public
 	gateway  *handlers.Gateway
@@ -66,7 +66,7 @@ func Start(ctx context.Context, c *config.Config, o Options) (*Server, error) {
 	registry := prometheus.NewRegistry()
 	s.metrics = metrics.New(registry, metrics.Config{Plans: planIDs(c), Version: o.Version, StoreLimit: int64(c.Store.SizeLimit)})
 	var err error
-	if s.store, err = openStore(ctx, c, s.replica, watch(s.metrics.Observer(), logged(s.log), o.Watch)); err != nil {
+	if s.store, err = openStore(ctx, c, s.replica, watch(s.metrics.Observer(), logged(s.log), s.requeued(), o.Watch)); err != nil {
 		return nil, err
 	}
 	s.metrics.Store(s.store.Gauges)
@@ -112,7 +112,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.apps != nil {
 		part(&listeners, "gateway listener", s.apps.serve)
 	}
-	part(&workers, "relay", func() error { return s.relay.Run(relaying) })
+	part(&workers, "relay", func() error { return s.relay.Load().Run(relaying) })
 	part(&workers, "reconciler", func() error { return s.reports.Run(relaying) })
 	part(&workers, "retention", func() error { return s.retire(relaying) })
 	part(&workers, "reload", func() error { return s.reload(relaying) })

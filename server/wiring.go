@@ -26,9 +26,12 @@ func planIDs(c *config.Config) []string {
 // wire builds everything that stands on the store, and binds the listeners.
 func (s *Server) wire(registry *prometheus.Registry) (err error) {
 	c := s.config
-	if s.relay, s.reports, err = newRelay(c, s); err != nil {
+	feedback, reports, err := newRelay(c, s)
+	if err != nil {
 		return err
 	}
+	s.relay.Store(feedback)
+	s.reports = reports
 	if s.webhook, err = newWebhook(c, s); err != nil {
 		return err
 	}

@@ -18,6 +18,8 @@ type Changes struct {
 
 	// Recipients whose feedback was earned, accepted by Sinch, buried, and made owed again.
 	Earned, Accepted, Buried, Requeued int
+	// SendNow says that a person asked for the feedback to be tried at once, whatever it waits for.
+	SendNow bool
 
 	Before, After Tally
 }

@@ -77,9 +77,10 @@ func (f *folding) bury(n Settlement, at time.Time) {
 	*b.Task = Task{Due: at, Since: b.Task.Since, Limit: b.Task.Limit}
 }
 
-// requeue makes dead recipients owed and their task due, whatever it waited for.
+// requeue makes dead recipients owed, and the task due, whatever it waited for.
 func (f *folding) requeue(n Requeue, at time.Time) {
 	b := f.batch
+	f.changes.SendNow = true
 	requeued := f.moveAll(n.Recipients, FeedbackOwed, at, FeedbackDead)
 	f.changes.Requeued += requeued
 	everyone := f.everyone(n.Everyone, FeedbackOwed, FeedbackDead)
@@ -88,6 +89,9 @@ func (f *folding) requeue(n Requeue, at time.Time) {
 		b.WantFull, b.Dead.Full = true, false
 	}
 	if requeued == 0 && !full && !everyone {
+		if b.Waits(at) {
+			b.Task.Due = at
+		}
 		return
 	}
 	f.revive()

@@ -93,6 +93,9 @@ type Task struct {
 	Limit int
 }
 
+// Waits reports whether the batch has a task that is not due at now.
+func (b *Batch) Waits(now time.Time) bool { return b.Task != nil && b.Task.Due.After(now) }
+
 // Check is when Sinch is to be asked after a batch, since reports that should have come by then are missing.
 type Check struct {
 	Due   time.Time // zero: Sinch has said all it will, and is not asked again unless it calls back once more

@@ -74,8 +74,8 @@ type Store interface {
 	// empty.
 	Timeseries(ctx context.Context, plan string, from, to time.Time) ([]MinuteCount, error)
 
-	// Requeue makes the dead recipients of a batch owed again at now and returns how many they were; ErrNotFound if there is no
-	// such batch.
+	// Requeue makes the dead recipients of a batch owed again at now, and its task due, whatever that waits for. It returns how
+	// many recipients were dead; ErrNotFound if there is no such batch.
 	Requeue(ctx context.Context, key BatchKey, now time.Time) (int, error)
 	// Expire deletes, in small steps, up to limit batches whose last news is older than before and which have no task, with all
 	// that belongs to them, and counts and quarantine entries of that age. more says that another call has work.

@@ -179,13 +179,13 @@ func (s *Store) Tasks(ctx context.Context, q store.TaskQuery) (page store.Page[*
 	return page, err
 }
 
-// Requeue makes the dead recipients of a batch owed again.
+// Requeue makes the dead recipients of a batch owed again, and its task due.
 func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) (requeued int, err error) {
 	for {
 		var (
 			dead     []string
 			everyone bool
-			full     bool
+			due      bool // something else is to be made due
 		)
 		err := s.view(ctx, func(tx *bolt.Tx) error {
 			n, err := find(tx, key)
@@ -196,11 +196,11 @@ func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) 
 			if err != nil || b == nil {
 				return err
 			}
-			full, everyone = b.Dead != nil && b.Dead.Full, b.Everyone == store.FeedbackDead
+			due, everyone = b.Dead != nil && b.Dead.Full || b.Waits(now), b.Everyone == store.FeedbackDead
 			dead, err = numbersIn(tx, store.FeedbackDead, n, min(b.Feedback.Dead, store.MaxRecipients))
 			return err
 		})
-		if err != nil || len(dead) == 0 && !full && !everyone {
+		if err != nil || len(dead) == 0 && !due && !everyone {
 			return requeued, err
 		}
 		n := store.Requeue{BatchID: key.BatchID, Recipients: dead, Everyone: everyone}

@@ -16,8 +16,8 @@ func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) 
 			return requeued, err
 		}
 		dead, err := s.dead(ctx, b, from)
-		everyone, full := b.Everyone == store.FeedbackDead, b.Dead != nil && b.Dead.Full
-		if err != nil || len(dead) == 0 && !full && !everyone {
+		everyone, due := b.Everyone == store.FeedbackDead, b.Dead != nil && b.Dead.Full || b.Waits(now)
+		if err != nil || len(dead) == 0 && !due && !everyone {
 			return requeued, err
 		}
 		n := store.Requeue{BatchID: key.BatchID, Recipients: dead, Everyone: everyone}

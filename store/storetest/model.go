@@ -291,13 +291,10 @@ func (m *machine) requeue(t *rapid.T) {
 	require.NoError(t, err)
 	require.Equal(t, len(dead), n)
 	b.move(dead, store.FeedbackOwed, store.FeedbackDead)
-	everyone := b.everyone == store.FeedbackDead
-	if everyone {
+	if b.everyone == store.FeedbackDead {
 		b.everyone = store.FeedbackOwed
 	}
-	if n > 0 || everyone {
-		b.notBefore = time.Time{}
-	}
+	b.notBefore = time.Time{}
 }
 
 // reopen also lets all leases end: whether they survive is the store's own affair. It is rare, for it takes long.

@@ -19,6 +19,7 @@ var settling = []behaviour{
 	{"what is given back is due at once", settleGivenBack},
 	{"progress makes the task due at once", settleProgress},
 	{"what is buried stays until a person requeues it", settleBuried},
+	{"a requeue ends the wait of a pending task", settleParked},
 	{"a full report that cannot be read is dead and can be requeued", settleUnreadable},
 	{"many dead recipients are requeued at once", requeueMany},
 	{"a settlement may come again", settleTwice},
@@ -124,6 +125,22 @@ func settleBuried(t *testing.T, place Place) {
 	require.NoError(t, err)
 	require.Zero(t, n, "nothing is dead, which is no error")
 	require.Empty(t, o.tasks(store.TaskQuery{}))
+}
+
+func settleParked(t *testing.T, place Place) {
+	o := open(t, place, Config{})
+	o.record(arrives(0, allDelivered("batch", alice, bob)))
+	parked := settlement(o.claimOne(plan, sec(1)), store.Retry)
+	parked.Due = sec(86400)
+	o.record(arrives(2, parked))
+	require.Empty(t, o.claim(plan, sec(100), 10))
+	n, err := o.Requeue(context.Background(), key("batch"), sec(100))
+	require.NoError(t, err)
+	require.Zero(t, n, "none of them was dead")
+	require.Equal(t, sec(100), o.batch(key("batch")).Task.Due)
+	require.Equal(t, 1, o.batch(key("batch")).Task.Attempts, "what was tried still counts")
+	o.settle(o.claimOne(plan, sec(100)), sec(101), store.Accepted)
+	require.Equal(t, store.Tally{Sent: 2}, o.stats(plan).Feedback)
 }
 
 func settleUnreadable(t *testing.T, place Place) {
