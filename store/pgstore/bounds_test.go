@@ -95,7 +95,7 @@ func TestARecipientOfManyLargeReports(t *testing.T) {
 	require.Len(t, r.Seen, reports)
 	for i, seen := range r.Seen {
 		if i < reports-3 {
-			require.Empty(t, seen.Raw)
+			require.True(t, bytes.Equal(nil, seen.Raw), "report %d", i)
 			continue
 		}
 		require.True(t, bytes.HasSuffix(seen.Raw, fmt.Append(nil, " ", i)), "report %d", i)
