@@ -154,7 +154,7 @@ const (
 // Memory is what the process may use of the machine's memory.
 type Memory struct {
 	// The limit. Bodies, queues, the journal's tail and the fold have fixed shares of it, and Go's garbage collector keeps the process
-	// below it; the page cache is not part of it. `0`: the least of the limits of the process's control groups and its `RLIMIT_DATA`, or
+	// below it; the page cache is not part of it. `0`: the least of the limits of the process's control groups and its `RLIMIT_DATA` (less 160MiB that Go's runtime reserves), or
 	// `512MiB` without any.
 	Limit ByteSize `yaml:"limit" range:"0|64MiB..1TiB"`
 }

@@ -61,9 +61,13 @@ type program struct {
 	public, private string    // addresses
 	log             io.Writer // what it logs goes here
 	cgroup          *cgroup   // it runs in this one; nil for none
+	wrap            wrapper   // nil for the program itself
 	command         *exec.Cmd // nil while it does not run
 	exited          chan error
 }
+
+// wrapper makes the command that runs a program.
+type wrapper func(name string, args ...string) *exec.Cmd
 
 // newProgram writes a configuration for a plan whose API is at upstream, with a store in a folder.
 func newProgram(t *testing.T, plan, token, secret, upstream string) *program {
@@ -118,8 +122,8 @@ func (p *program) start() {
 func (p *program) launch() {
 	p.t.Helper()
 	p.command = exec.Command(binary, "serve", "--config", p.config)
-	if p.cgroup != nil {
-		p.command = p.cgroup.command(binary, p.command.Args[1:]...)
+	if p.wrap != nil {
+		p.command = p.wrap(binary, p.command.Args[1:]...)
 	}
 	p.command.Stderr = p.log
 	require.NoError(p.t, p.command.Start())

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,15 +23,17 @@ import (
 )
 
 // webhookOnly is a program that takes callbacks of one plan, signed with secret.
-func webhookOnly(t *testing.T, c *cgroup) *program {
+func webhookOnly(t *testing.T, confine confinement, more ...string) *program {
 	t.Helper()
+	group, wrap := confine(t) // before the program, which the test ends first
 	p := configured(t, fmt.Sprintf(`
 store: {path: %q}
 log: {level: warn, format: json}
 plans:
   - {id: %s, region: eu, feedback: {on: off}, webhook: {auth: {hmac: {secrets: [%s]}}}}
-`, t.TempDir()+"/data", plan, secret))
-	p.cgroup, p.log = c, io.Discard
+%s
+`, t.TempDir()+"/data", plan, secret, strings.Join(more, "\n")))
+	p.log, p.cgroup, p.wrap = io.Discard, group, wrap
 	p.start()
 	return p
 }
@@ -115,9 +118,8 @@ var genuineKinds = []string{"plain", "packed", "unpacked"}
 
 // Whoever knows no more than the plan's id cannot kill a small server, nor keep genuine callbacks out.
 func TestBombsOfUnauthenticatedCallers(t *testing.T) {
-	c := newCgroup(t, 512<<20)
-	p := webhookOnly(t, c)
-	stopWatching := watchPeak(t, c)
+	p := webhookOnly(t, inCgroup(512<<20))
+	stopWatching := watchPeak(t, p)
 	bomb, invented := zip(t, make([]byte, 16<<20)), signature("guess", nil)
 
 	var attack sync.WaitGroup
@@ -191,7 +193,7 @@ func slowly(t *testing.T, p *program, connections int) {
 func TestSlowUnauthenticatedConnections(t *testing.T) {
 	for _, connections := range []int{1100, 3000} {
 		t.Run(fmt.Sprint(connections), func(t *testing.T) {
-			p := webhookOnly(t, nil)
+			p := webhookOnly(t, unconfined)
 			slowly(t, p, connections)
 			eventually(t, "under attack", func() bool {
 				return bytes.Contains(p.read("/metrics"), []byte(`outcome="shed_unverified"`)) &&
@@ -210,8 +212,8 @@ func TestSlowUnauthenticatedConnections(t *testing.T) {
 	}
 }
 
-// watchPeak looks at the anonymous memory of a control group again and again; stop returns the largest seen.
-func watchPeak(t *testing.T, c *cgroup) (stop func() int64) {
+// watchPeak looks at the anonymous memory of a program again and again; stop returns the largest seen.
+func watchPeak(t *testing.T, p *program) (stop func() int64) {
 	t.Helper()
 	ended, peak := make(chan struct{}), make(chan int64, 1)
 	go func() {
@@ -219,7 +221,7 @@ func watchPeak(t *testing.T, c *cgroup) (stop func() int64) {
 		tick := time.NewTicker(5 * time.Millisecond)
 		defer tick.Stop()
 		for {
-			most = max(most, c.anonymous())
+			most = max(most, p.anonymous())
 			select {
 			case <-tick.C:
 			case <-ended:

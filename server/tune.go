@@ -28,4 +28,5 @@ func Tune(c *config.Config) {
 	}
 }
 
-const gcPercent = 400
+// gcPercent keeps a process that takes recipient reports as fast as it can below 150 MB.
+const gcPercent = 200
