@@ -24,7 +24,8 @@ metrics on the private listener.
 
 SIGTERM and SIGINT end it in order: it turns not ready, goes on for the shutdown delay, lets requests and feedback calls in
 flight end, and closes the store. A second signal ends it at once; nothing acknowledged is lost by that. SIGHUP has it take
-over the webhooks' credentials from the configuration; anything else that changed there takes effect with the next start.
+over the webhooks' credentials from the configuration, and read the TLS files again, which it also does within 10 seconds after
+they change. Anything else that changed takes effect with the next start.
 
 It exits with 0 after a signal, with 2 when the configuration is wrong, and with 1 when something failed.`,
 		Example: `  dlrloop serve
@@ -38,8 +39,7 @@ It exits with 0 after a signal, with 2 when the configuration is wrong, and with
 }
 
 func serve(ctx context.Context, path string, stderr io.Writer) error {
-	load := func() (*config.Config, error) { return config.Load(path, environ()) }
-	c, err := load()
+	c, err := config.Load(path, environ())
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func serve(ctx context.Context, path string, stderr io.Writer) error {
 	s, err := server.Start(ctx, c, server.Options{
 		Version: Version(),
 		Log:     log,
-		Reload:  load,
+		Reload:  func() (*config.Config, error) { return config.Reload(path, environ()) },
 		Reloads: reloads,
 		Serving: func() { notify(log, daemon.SdNotifyReady) },
 	})

@@ -65,6 +65,8 @@ func (l *loading) checkTLS(key string, t TLS) {
 	case t.KeyFile == "":
 		l.missing("is not set, but cert_file is; HTTPS needs both", keyFile)
 		return
+	case l.reloading:
+		return
 	}
 	cert, _, err := readLimited(t.CertFile, maxFile)
 	if err != nil {

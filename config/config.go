@@ -53,7 +53,8 @@ type Public struct {
 	TLS            TLS      `yaml:"tls"`
 }
 
-// TLS makes the listener speak HTTPS. It stays HTTP while both are empty.
+// TLS makes the listener speak HTTPS. It stays HTTP while both are empty. The files are read again within 10 seconds after
+// they change, and on SIGHUP.
 type TLS struct {
 	// The certificate with its chain, PEM.
 	CertFile string `yaml:"cert_file"`

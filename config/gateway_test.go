@@ -28,6 +28,9 @@ func TestTheGatewaysFilesAreRelativeToTheConfiguration(t *testing.T) {
 	})
 	_, err := Load(filepath.Join(dir, "config.yaml"), nil)
 	require.ErrorContains(t, err, "gateway.tls.cert_file: certificate and key do not work together")
+	reloaded, err := Reload(filepath.Join(dir, "config.yaml"), nil)
+	require.NoError(t, err, "a server that runs keeps the last pair that worked")
+	require.Equal(t, filepath.Join(dir, "tls/c.pem"), reloaded.Gateway.TLS.CertFile)
 }
 
 // TestNoCredentialsButAGateway has a plan whose callers bring their own token, and which sends nothing by itself.

@@ -22,7 +22,18 @@ const (
 // gives them) over it and reads the files with the secrets. A path in the file is relative to the file, one in a variable
 // to the working directory. Every error is of type Problems.
 func Load(path string, environ []string) (*Config, error) {
+	return newLoading(environ).load(path)
+}
+
+// Reload is Load for a server that runs. It does not read the TLS files: the server reads them itself, and goes on with the last
+// pair of certificate and key that worked while one of them is half written.
+func Reload(path string, environ []string) (*Config, error) {
 	l := newLoading(environ)
+	l.reloading = true
+	return l.load(path)
+}
+
+func (l *loading) load(path string) (*Config, error) {
 	l.layers(path)
 	if !l.broken {
 		l.checkTexts()
@@ -65,6 +76,7 @@ type loading struct {
 	environ   []string          // all of it: that of a database's programs counts too
 	faulty    []string          // keys that could not be read: none need tell that they are missing
 	made      map[string]string // the entries of lists that the file does not have, with the variable that makes each
+	reloading bool              // a server runs
 	broken    bool              // the file cannot be read or is no YAML: there is nothing to check
 	problems  Problems
 	warnings  Problems

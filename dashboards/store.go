@@ -208,9 +208,19 @@ func process() []panel {
 				queries:     []query{{expr: `time() - process_start_time_seconds{<process>}`, legend: "{{instance}}"}},
 			},
 		}, lines, 8, 8),
-		sized([]panel{{
-			title: "Starts", unit: units.Short,
-			description: "How often each instance started anew in the time shown. Good: as often as somebody upgraded it.",
-			queries:     []query{{expr: `changes(process_start_time_seconds{<process>}[$__range])`, legend: "{{instance}}"}},
-		}}, named, 24, 4)...)
+		sized([]panel{
+			{
+				title: "Starts", unit: units.Short,
+				description: "How often each instance started anew in the time shown. Good: as often as somebody upgraded it.",
+				queries:     []query{{expr: `changes(process_start_time_seconds{<process>}[$__range])`, legend: "{{instance}}"}},
+			},
+			{
+				title: "Certificates expire in", unit: units.Seconds, thresholds: fallingTo(14*86400, 7*86400),
+				description: "Time until the first certificate of each listener expires. Nothing here: no listener has TLS. Good: over 14 days.",
+				queries: rare(query{
+					expr:   `min by (listener) (dlrloop_tls_certificate_expiry_timestamp_seconds{<process>}) - time()`,
+					legend: "{{listener}}",
+				}),
+			},
+		}, named, 12, 4)...)
 }

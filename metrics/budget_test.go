@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -88,6 +89,7 @@ func worst(t *testing.T, plans int) *prometheus.Registry {
 		o.Folded([]store.Changes{{Plan: plan, Duplicates: 1, Earned: 1, Accepted: 1, Buried: 1, Requeued: 1, Taken: taken}})
 		o.Expired(plan, 1, 1)
 	}
+	certificates(m)
 	m.Callback("a stranger's", "", metrics.UnknownPlan, 0)
 	for _, operation := range []string{"commit", "fold", "read", "expire", "replica"} {
 		o.Failed(operation, errors.New("no"))
@@ -103,6 +105,13 @@ func worst(t *testing.T, plans int) *prometheus.Registry {
 		}
 	}
 	return r
+}
+
+// certificates exports that of every listener that can have one.
+func certificates(m *metrics.Metrics) {
+	for _, listener := range []string{"public", "gateway"} {
+		m.CertificateExpires(listener, time.Now())
+	}
 }
 
 // A replica with five plans that has met every country, status, code and outcome there is stays within what is asked for.

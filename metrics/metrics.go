@@ -41,6 +41,7 @@ type Metrics struct {
 	connections                prometheus.Gauge
 	connectionLimit            prometheus.Gauge
 	connectionsDropped         prometheus.Counter
+	expiry                     *prometheus.GaugeVec // by listener
 	callbacks, messages, calls *prometheus.CounterVec
 	recipients, lookups        *prometheus.CounterVec
 	duplicates, polled, lossy  *prometheus.CounterVec
@@ -145,8 +146,10 @@ func (m *Metrics) feedback() {
 }
 
 func (m *Metrics) process(c Config) {
-	m.reloaded = m.gauge("config_last_reload_successful", "1 while the last reading of the configuration succeeded, else 0.")
+	m.reloaded = m.gauge("config_last_reload_successful", "1 while the last reading of the configuration and of the TLS files succeeded, else 0.")
 	m.reloaded.Set(1)
+	m.expiry = m.gauges("tls_certificate_expiry_timestamp_seconds",
+		"Unix time at which the first certificate expires in the chain that the listener serves. Only of listeners with TLS.", "listener")
 	m.gauges("build_info", "Always 1; the labels say which build runs.", "version", "goversion").
 		WithLabelValues(c.Version, runtime.Version()).Set(1)
 	m.gauge("store_limit_bytes", "What the store may grow to, as the configuration says (store.size_limit); 0 when it does not say. Nothing ends there: it is for an alert that sees the disk's filling come.").
@@ -197,7 +200,12 @@ func (m *Metrics) BatchLookup(plan, result string) { m.plan(plan).lookups.of(res
 // ReconcileRead counts one read of a report that was missing, by how it ended.
 func (m *Metrics) ReconcileRead(plan string, r store.Reason) { m.plan(plan).reads.of(r).Inc() }
 
-// ConfigReloaded says whether the configuration could be read again.
+// CertificateExpires sets the time at which the certificate of a listener expires: public or gateway.
+func (m *Metrics) CertificateExpires(listener string, at time.Time) {
+	m.expiry.WithLabelValues(listener).Set(float64(at.Unix()))
+}
+
+// ConfigReloaded says whether the configuration and the TLS files could be read again.
 func (m *Metrics) ConfigReloaded(ok bool) {
 	if ok {
 		m.reloaded.Set(1)

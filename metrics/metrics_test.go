@@ -145,6 +145,7 @@ func TestFeedbackCounts(t *testing.T) {
 	m.BatchLookup("p", "tomorrow")
 	m.Circuit("p", "open")
 	m.ConfigReloaded(false)
+	m.CertificateExpires("public", time.Unix(1_800_000_000, 5e8))
 
 	series := exported(t, r)
 	require.Equal(t, 1.0, series["feedback_calls_total{plan=p,reason=auth}"])
@@ -155,6 +156,7 @@ func TestFeedbackCounts(t *testing.T) {
 	require.Equal(t, 1.0, series["feedback_circuit_state{plan=p,state=open}"])
 	require.Equal(t, 0.0, series["feedback_circuit_state{plan=p,state=closed}"])
 	require.Equal(t, 0.0, series["config_last_reload_successful"])
+	require.Equal(t, 1.8e9, series["tls_certificate_expiry_timestamp_seconds{listener=public}"])
 
 	m.Circuit("p", "closed")
 	m.ConfigReloaded(true)

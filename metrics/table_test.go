@@ -47,6 +47,7 @@ const valuesHead = `
 func TestTableInTheDocumentationIsWhatIsExported(t *testing.T) {
 	m, r := newMetrics(t, "p")
 	m.Store(func() store.Gauges { return store.Gauges{Replica: "a"} })
+	certificates(m)
 
 	var table, values strings.Builder
 	one, two := worst(t, 1), worst(t, 2)

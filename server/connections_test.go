@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"github.com/dlrloop/dlrloop/config"
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
@@ -26,7 +27,7 @@ type limited struct {
 func newLimited(t *testing.T, limit int, h http.HandlerFunc) *limited {
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
-	l, err := listen(t.Context(), "public", "127.0.0.1:0", "", "", h, quiet)
+	l, err := listen(t.Context(), "public", "127.0.0.1:0", config.TLS{}, h, quiet)
 	require.NoError(t, err)
 	registry := prometheus.NewRegistry()
 	watched := newConnections(limit, metrics.New(registry, metrics.Config{}), quiet)

@@ -2,20 +2,13 @@ package server_test
 
 import (
 	"bufio"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -93,9 +86,12 @@ func TestOnlyWhatIsConfirmedIsFedBack(t *testing.T) {
 
 // TestAGatewayOfItsOwn puts the gateway on a listener of its own, with HTTPS.
 func TestAGatewayOfItsOwn(t *testing.T) {
-	cert, key, pool := certificate(t)
+	pair := server.NewPair(t, time.Hour)
+	files := pair.Write(t, t.TempDir())
+	pool := x509.NewCertPool()
+	pool.AddCert(pair.Certificate)
 	w := newWorld(t, func(c *config.Config) {
-		c.Gateway.Listen, c.Gateway.TLS = "127.0.0.1:0", config.TLS{CertFile: cert, KeyFile: key}
+		c.Gateway.Listen, c.Gateway.TLS = "127.0.0.1:0", files
 	})
 	require.NotEqual(t, w.server.PrivateAddr(), w.server.GatewayAddr())
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
@@ -222,30 +218,6 @@ func TestACallbacksPathTokenIsReloaded(t *testing.T) {
 	reloads <- struct{}{} // taken only once the first is done
 	require.Equal(t, "https://dlr.example.com/webhooks/"+plan+"/second", callback())
 	next <- &c
-}
-
-// certificate makes one for this machine and returns its files, and what trusts it.
-func certificate(t *testing.T) (cert, key string, trust *x509.CertPool) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	require.NoError(t, err)
-	encoded, err := x509.MarshalPKCS8PrivateKey(private)
-	require.NoError(t, err)
-	dir := t.TempDir()
-	write := func(name, kind string, content []byte) string {
-		path := filepath.Join(dir, name)
-		require.NoError(t, os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: content}), 0o600))
-		return path
-	}
-	trust = x509.NewCertPool()
-	trust.AppendCertsFromPEM(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	return write("cert.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", encoded), trust
 }
 
 // TestNoCredentialsButAGateway has a plan whose applications bring their own token: dlrloop calls Sinch by itself for nothing.

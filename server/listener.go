@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/dlrloop/dlrloop/config"
 )
 
 // Times of a connection. The webhook lets a body that keeps coming take longer.
@@ -25,11 +27,13 @@ const (
 // listener is a bound address and the server that will serve it.
 type listener struct {
 	net.Listener
-	http *http.Server
+	name        string
+	http        *http.Server
+	certificate *certificate // nil for plain HTTP
 }
 
-// listen binds address; certificate and key may be empty for plain HTTP.
-func listen(ctx context.Context, name, address, certificate, key string, h http.Handler, log *slog.Logger) (*listener, error) {
+// listen binds address; files may be empty for plain HTTP.
+func listen(ctx context.Context, name, address string, files config.TLS, h http.Handler, log *slog.Logger) (*listener, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("%s listener: %w", name, err)
@@ -43,14 +47,14 @@ func listen(ctx context.Context, name, address, certificate, key string, h http.
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          stdlog.New(errorLog{log.With("listener", name)}, "", 0),
 	}
-	if certificate != "" {
-		pair, err := tls.LoadX509KeyPair(certificate, key)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("%s listener: %w", name, err), l.Close())
-		}
-		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
+	if !files.Enabled() {
+		return &listener{Listener: l, name: name, http: s}, nil
 	}
-	return &listener{Listener: l, http: s}, nil
+	c, err := newCertificate(files)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s listener: %w", name, err), l.Close())
+	}
+	return &listener{Listener: tls.NewListener(l, c.config()), name: name, http: s, certificate: c}, nil
 }
 
 // errorLog takes the lines that net/http logs. Any client can cause them, at will, but for one kind: where nothing can be

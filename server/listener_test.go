@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/config"
 )
 
 // exhausted is a listener whose first Accept finds no descriptor left.
@@ -34,7 +36,7 @@ func (e *exhausted) Accept() (net.Conn, error) {
 func TestWhatNetHTTPLogs(t *testing.T) {
 	var text bytes.Buffer
 	log := slog.New(slog.NewJSONHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	l, err := listen(t.Context(), "public", "127.0.0.1:0", "", "", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	l, err := listen(t.Context(), "public", "127.0.0.1:0", config.TLS{}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		w.WriteHeader(http.StatusNoContent) // which net/http logs
 	}), log)

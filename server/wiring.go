@@ -44,14 +44,14 @@ func (s *Server) wire(registry *prometheus.Registry) (err error) {
 		return err
 	}
 	ctx := context.Background()
-	if s.public, err = listen(ctx, "public", c.Public.Listen, c.Public.TLS.CertFile, c.Public.TLS.KeyFile, s.webhook.Handler(), s.log); err != nil {
+	if s.public, err = listen(ctx, "public", c.Public.Listen, c.Public.TLS, s.webhook.Handler(), s.log); err != nil {
 		return err
 	}
 	s.public.http.ConnState = newConnections(c.Public.MaxConnections, s.metrics, s.log).watch
-	if s.private, err = listen(ctx, "private", c.Private.Listen, "", "", private, s.log); err != nil || c.Gateway.Listen == "" {
+	if s.private, err = listen(ctx, "private", c.Private.Listen, config.TLS{}, private, s.log); err != nil || c.Gateway.Listen == "" {
 		return err
 	}
-	s.apps, err = listen(ctx, "gateway", c.Gateway.Listen, c.Gateway.TLS.CertFile, c.Gateway.TLS.KeyFile, s.gateway.Handler(), s.log)
+	s.apps, err = listen(ctx, "gateway", c.Gateway.Listen, c.Gateway.TLS, s.gateway.Handler(), s.log)
 	return err
 }
 

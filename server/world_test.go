@@ -146,21 +146,27 @@ func (w *world) sendTo(origin, kind string, feedback bool, to ...string) string 
 	return batch.ID
 }
 
-// callback calls the webhook as Sinch does, signed, and returns the status of the answer.
+// callback calls the webhook as Sinch does, and returns the status of the answer.
 func (w *world) callback(body []byte) int {
 	w.t.Helper()
+	status, _ := do(w.t, signed(w.t, w.webhook(), body))
+	return status
+}
+
+// signed is a callback as Sinch sends it, with the plan's secret.
+func signed(t *testing.T, url string, body []byte) *http.Request {
+	t.Helper()
 	const nonce, timestamp = "01K2S9AHX7ZC3M5V8EQR0WTB4D", "1755511339"
 	mac := hmac.New(sha256.New, []byte(secret))
 	fmt.Fprintf(mac, "%s.%s.%s", body, nonce, timestamp)
-	r, err := http.NewRequest(http.MethodPost, w.webhook(), bytes.NewReader(body))
-	require.NoError(w.t, err)
+	r, err := http.NewRequest(http.MethodPost, url, bytes.NewReader(body))
+	require.NoError(t, err)
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("x-sinch-webhook-signature", base64.StdEncoding.EncodeToString(mac.Sum(nil)))
 	r.Header.Set("x-sinch-webhook-signature-nonce", nonce)
 	r.Header.Set("x-sinch-webhook-signature-timestamp", timestamp)
 	r.Header.Set("x-sinch-webhook-signature-algorithm", "HmacSHA256")
-	status, _ := do(w.t, r)
-	return status
+	return r
 }
 
 // get reads a page of the private listener and returns its status.

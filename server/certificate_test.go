@@ -1,0 +1,131 @@
+package server
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/config"
+	"github.com/dlrloop/dlrloop/metrics"
+)
+
+// renewed is a server whose public listener has a certificate, while it looks for another.
+type renewed struct {
+	t        *testing.T
+	files    config.TLS
+	server   *Server
+	registry *prometheus.Registry
+	log      bytes.Buffer
+}
+
+// renewing runs f in a bubble with a server that looks for another certificate than first.
+func renewing(t *testing.T, first Pair, f func(r *renewed)) {
+	t.Helper()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		r := &renewed{t: t, files: first.Write(t, dir), registry: prometheus.NewRegistry()}
+		c, err := newCertificate(r.files)
+		require.NoError(t, err)
+		log := slog.New(slog.NewTextHandler(&r.log, nil))
+		r.server = &Server{log: log, metrics: metrics.New(r.registry, metrics.Config{}), public: &listener{name: "public", certificate: c}}
+		go func() { _ = r.server.reload(t.Context()) }()
+		synctest.Wait()
+		f(r)
+	})
+}
+
+// later lets the server look once, and returns the certificate that it serves then.
+func (r *renewed) later() []byte {
+	r.t.Helper()
+	time.Sleep(certificateInterval)
+	synctest.Wait()
+	pair, err := r.server.public.certificate.config().GetCertificate(nil)
+	require.NoError(r.t, err)
+	return pair.Certificate[0]
+}
+
+func (r *renewed) exports(succeeded int, expiry time.Time) {
+	r.t.Helper()
+	got, err := testutil.GatherAndCount(r.registry, "dlrloop_tls_certificate_expiry_timestamp_seconds")
+	require.NoError(r.t, err)
+	require.Equal(r.t, 1, got, "of the listener that has one")
+	families, err := r.registry.Gather()
+	require.NoError(r.t, err)
+	for _, f := range families {
+		switch f.GetName() {
+		case "dlrloop_tls_certificate_expiry_timestamp_seconds":
+			require.EqualValues(r.t, expiry.Unix(), f.GetMetric()[0].GetGauge().GetValue())
+		case "dlrloop_config_last_reload_successful":
+			require.EqualValues(r.t, succeeded, f.GetMetric()[0].GetGauge().GetValue())
+		}
+	}
+}
+
+// TestACertificateIsRenewed writes another pair, in place and as Kubernetes does, by another target of a link.
+func TestACertificateIsRenewed(t *testing.T) {
+	first, second, third := NewPair(t, time.Hour), NewPair(t, 2*time.Hour), NewPair(t, time.Minute)
+	renewing(t, first, func(r *renewed) {
+		require.Equal(r.t, first.Raw, r.later())
+		r.exports(1, first.NotAfter)
+		second.Write(r.t, filepath.Dir(r.files.CertFile))
+		require.Equal(r.t, second.Raw, r.later())
+		r.exports(1, second.NotAfter)
+
+		elsewhere := third.Write(r.t, r.t.TempDir())
+		for link, target := range map[string]string{r.files.CertFile: elsewhere.CertFile, r.files.KeyFile: elsewhere.KeyFile} {
+			require.NoError(r.t, os.Symlink(target, link+".new"))
+			require.NoError(r.t, os.Rename(link+".new", link))
+		}
+		require.Equal(r.t, third.Raw, r.later())
+		r.exports(1, third.NotAfter)
+		require.Equal(r.t, 2, strings.Count(r.log.String(), "certificate reloaded"))
+		require.NotContains(r.t, r.log.String(), "WARN")
+	})
+}
+
+// TestAPairThatIsHalfWritten keeps the last good one for as long as the files are wrong.
+func TestAPairThatIsHalfWritten(t *testing.T) {
+	first, second, other := NewPair(t, time.Hour), NewPair(t, 2*time.Hour), NewPair(t, time.Hour)
+	chain := append(bytes.Clone(second.Chain), other.Chain...)
+	for name, c := range map[string]struct{ cert, key []byte }{
+		"the key is still the old one":            {second.Chain, first.Key},
+		"the certificate is still the old one":    {first.Chain, second.Key},
+		"the key is cut":                          {second.Chain, second.Key[:len(second.Key)/2]},
+		"the certificate is cut":                  {second.Chain[:len(second.Chain)/2], second.Key},
+		"the chain is cut":                        {chain[:len(chain)-20], second.Key},
+		"the chain is cut behind its last header": {chain[:len(second.Chain)+30], second.Key},
+		"the certificate is empty":                {nil, second.Key},
+		"the key is empty":                        {second.Chain, nil},
+		"both are swapped":                        {second.Key, second.Chain},
+		"it is no PEM":                            {[]byte("<html>"), second.Key},
+	} {
+		t.Run(name, func(t *testing.T) {
+			renewing(t, first, func(r *renewed) {
+				write := func(cert, key []byte) {
+					require.NoError(r.t, os.WriteFile(r.files.CertFile, cert, 0o600))
+					require.NoError(r.t, os.WriteFile(r.files.KeyFile, key, 0o600))
+				}
+				write(c.cert, c.key)
+				for range 3 {
+					require.Equal(r.t, first.Raw, r.later())
+				}
+				r.exports(0, first.NotAfter)
+				require.Equal(r.t, 1, strings.Count(r.log.String(), "certificate not reloaded"), "%s", &r.log)
+				require.NoError(r.t, os.Remove(r.files.KeyFile))
+				require.Equal(r.t, first.Raw, r.later())
+				write(chain, second.Key)
+				require.Equal(r.t, second.Raw, r.later())
+				r.exports(1, other.NotAfter)
+			})
+		})
+	}
+}
