@@ -43,7 +43,7 @@ func TestNoFaultOfOursLosesAReport(t *testing.T) {
 		"panics":             {fails(storetest.Panics, nil), "failed", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := servePublic(t, func(c *handlers.PublicConfig) { c.StoreTimeout = aWhile })
+			p := servePublic(t, func(c *handlers.PublicConfig) { c.StoreTimeout = time.Second })
 			c.fault(p)
 
 			r := p.send(t, report("447700900133"))
