@@ -3,6 +3,7 @@ package config
 import (
 	"crypto/tls"
 	"net"
+	"time"
 )
 
 func (l *loading) checkGateway() {
@@ -81,7 +82,10 @@ func (l *loading) checkTLS(key string, t TLS) {
 	if mode.Perm()&0o004 != 0 {
 		l.warn(keyFile, "%s can be read by every user: chmod o= %s", t.KeyFile, t.KeyFile)
 	}
-	if _, err := tls.X509KeyPair(cert, private); err != nil {
+	pair, err := tls.X509KeyPair(cert, private)
+	if err != nil {
 		l.problem(certFile, "certificate and key do not work together: %s", err)
+		return
 	}
+	l.checkCertificate(certFile, pair, time.Now())
 }

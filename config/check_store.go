@@ -23,6 +23,8 @@ func (l *loading) checkStore() {
 func (l *loading) checkBolt(s Store) {
 	if s.Path == "" {
 		l.missing("is empty; name the folder to keep everything in", "store.path")
+	} else {
+		l.checkFolder("store.path", s.Path)
 	}
 	key := "store.url"
 	if s.URLFile != "" {

@@ -10,7 +10,7 @@ import (
 // The bounds of a configuration in YAML are far above what one needs. The library's parser takes memory with the square of the
 // depth and of the keys of a block, so the tokens are looked at before it runs.
 const (
-	maxMarks    = 150_000 // characters that may begin or end a token
+	maxMarks    = 100_000 // characters that may begin or end a token
 	maxNesting  = 32      // blocks, lists, anchors and tags within each other
 	maxKeys     = 1000    // of one block
 	maxEntries  = 5000    // of one list

@@ -79,7 +79,7 @@ func TestWhatIsTooLargeIsToldWithItsPlace(t *testing.T) {
 		"plans:\n  " + strings.Repeat("[", 40) + "\n":  "config.yaml:2:34: is nested more than 32 deep, which no configuration is",
 		strings.Repeat("a: 1\n", 1001):                 "config.yaml:1001:2: is one block of more than 1000 keys, which no configuration has",
 		"plans: [" + strings.Repeat("{},", 5001) + "]": "config.yaml:1:8: plans: has more than 5000 entries, which no configuration has",
-		strings.Repeat(",", maxMarks+1):                "config.yaml: is too large to be a configuration: it has more than 150000 marks and lines",
+		strings.Repeat(",", maxMarks+1):                "config.yaml: is too large to be a configuration: it has more than 100000 marks and lines",
 	} {
 		got, _ := refused(t, content, nil)
 		require.Equal(t, want, got)

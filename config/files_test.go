@@ -1,0 +1,86 @@
+package config
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// pair makes the files of a certificate and its key.
+func pair(t *testing.T) (cert, key string) {
+	t.Helper()
+	return pairOf(t, &x509.Certificate{NotAfter: time.Now().Add(time.Hour)})
+}
+
+func pairOf(t *testing.T, template *x509.Certificate) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template.SerialNumber = big.NewInt(1)
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	require.NoError(t, err)
+	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
+	require.NoError(t, err)
+	dir := folder(t, map[string]string{
+		"cert": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
+		"key":  string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})),
+	})
+	return filepath.Join(dir, "cert"), filepath.Join(dir, "key")
+}
+
+func TestACertificateThatCallersRefuseIsWarnedOf(t *testing.T) {
+	day := func(year int) time.Time { return time.Date(year, 3, 1, 0, 0, 0, 0, time.UTC) }
+	for want, template := range map[string]*x509.Certificate{
+		"": {NotAfter: day(2199), DNSNames: []string{"*.acme.test"}},
+		"expired on 2020-03-01; callers refuse it": {NotAfter: day(2020), DNSNames: []string{"dlr.acme.test"}},
+		"is not valid before 2198-03-01; callers refuse it until then": {
+			NotBefore: day(2198), NotAfter: day(2199), DNSNames: []string{"dlr.acme.test"},
+		},
+		"is not a certificate for dlr.acme.test, the host of public.url; Sinch refuses it unless a proxy in front has another": {
+			NotAfter: day(2199), DNSNames: []string{"acme.test", "dlr.other.test"},
+		},
+	} {
+		cert, key := pairOf(t, template)
+		c, err := load(t, fmt.Sprintf("public: {url: https://dlr.acme.test, tls: {cert_file: %s, key_file: %s}}\n", cert, key)+minimal)
+		require.NoError(t, err)
+		if want == "" {
+			require.Empty(t, c.Warnings)
+			continue
+		}
+		require.Len(t, c.Warnings, 1)
+		require.Equal(t, "public.tls.cert_file", c.Warnings[0].Key)
+		require.Equal(t, want, c.Warnings[0].Message)
+	}
+}
+
+func TestAStorePathThatCannotBecomeAFolderIsRefused(t *testing.T) {
+	for _, path := range []string{"file", "file/data", "file/a/../data"} {
+		got, _ := refused(t, "store: {path: "+path+"}\n"+minimal, map[string]string{"file": ""})
+		require.Equal(t, "config.yaml:1:15: store.path: file is a file; name a folder", got)
+	}
+}
+
+func TestAStorePathThatCannotBeWrittenIsWarnedOf(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may write everywhere")
+	}
+	dir := folder(t, map[string]string{"config.yaml": minimal, "kept/x": ""})
+	require.NoError(t, os.Chmod(filepath.Join(dir, "kept"), 0o500))
+	t.Cleanup(func() { require.NoError(t, os.Chmod(filepath.Join(dir, "kept"), 0o700)) })
+	for _, path := range []string{"kept", "kept/data/x"} {
+		c, err := Load(filepath.Join(dir, "config.yaml"), []string{"DLRLOOP_STORE_PATH=" + filepath.Join(dir, path)})
+		require.NoError(t, err)
+		require.Len(t, c.Warnings, 1)
+		require.Contains(t, c.Warnings[0].Error(), "this user cannot write in "+filepath.Join(dir, "kept"))
+	}
+}
