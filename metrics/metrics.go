@@ -95,7 +95,9 @@ func (m *Metrics) ingestion() {
 		1, 4, 16, 64, 256, 1024, 4096)
 	m.commitSeconds = m.histogram("commit_duration_seconds", "Time that one commit took until its arrivals were durable.",
 		.0005, .001, .0025, .005, .01, .025, .1, .5, 2.5)
-	m.errors = newChoice(operationLabels(), m.counters("store_errors_total", "Operations of the store that failed.", "operation").WithLabelValues)
+	m.errors = newChoice(operationLabels(), m.counters("store_errors_total",
+		"Operations of the store that failed. On one disk commits and folds that go on failing count once a minute.",
+		"operation").WithLabelValues)
 	m.errors.exist()
 	m.evicted = m.counter("quarantine_evicted_total", "Quarantined callbacks that were deleted to make room for newer ones.")
 }

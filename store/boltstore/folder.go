@@ -3,7 +3,9 @@ package boltstore
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -20,7 +22,7 @@ type watched struct {
 	info os.FileInfo
 }
 
-// checkEvery is how often a commit looks whether the folder and the database are still where they were opened.
+// checkEvery is how often a commit looks whether the folder, the database and the journal are still where they were opened.
 const checkEvery = time.Second
 
 // holdFolder opens the folder and locks it, waiting for up to timeout.
@@ -59,20 +61,37 @@ func (f *folder) watch(path string) error {
 	return nil
 }
 
-// check fails when what is watched is no longer there: what is written then is on disk, but no start will find it.
-func (f *folder) check(now time.Time) error {
+// check fails when what is watched, or a segment of the journal, is no longer there: what is written then is on disk, but
+// no start will find it.
+func (f *folder) check(now time.Time, j *journal) error {
 	if now.Sub(f.looked) < checkEvery {
 		return nil
 	}
 	f.looked = now
 	for _, w := range f.watched {
-		info, err := os.Stat(w.path)
-		if err == nil && os.SameFile(info, w.info) {
-			continue
+		if err := w.check(); err != nil {
+			return err
 		}
-		return fatalError{fmt.Errorf("%s was deleted or replaced while it was in use: what was acknowledged in the last %s may be lost", w.path, checkEvery)}
 	}
-	return nil
+	return j.check()
+}
+
+func (w watched) check() error {
+	info, err := os.Stat(w.path)
+	if !replaced(w.info, info, err) {
+		return nil
+	}
+	return fatalError{fmt.Errorf("%s was deleted or replaced while it was in use: what was acknowledged in the last %s may be lost",
+		w.path, checkEvery)}
+}
+
+// replaced reports whether a stat, which returned info and err, shows that a file is no longer where it was opened. An error
+// such as EIO says nothing about that.
+func replaced(opened, info os.FileInfo, err error) bool {
+	if err != nil {
+		return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+	}
+	return !os.SameFile(opened, info)
 }
 
 // release lets others have the folder.

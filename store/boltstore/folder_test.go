@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store"
 )
@@ -21,15 +23,24 @@ func TestStoreEndsWhenItIsNoLongerThere(t *testing.T) {
 	for name, change := range map[string]func(path string) error{
 		"the database deleted":  func(path string) error { return os.Remove(filepath.Join(path, "dlrloop.db")) },
 		"the database replaced": func(path string) error { return replaceFile(filepath.Join(path, "dlrloop.db")) },
-		"the folder moved":      func(path string) error { return os.Rename(path, path+" moved") },
-		"all of it deleted":     os.RemoveAll,
-		"the folder made anew":  func(path string) error { return errors.Join(os.Rename(path, path+" moved"), os.Mkdir(path, 0o700)) },
+		"the segment deleted":   func(path string) error { return os.Remove(filepath.Join(path, "journal", segmentName(1))) },
+		"the segment replaced":  func(path string) error { return replaceFile(filepath.Join(path, "journal", segmentName(1))) },
+		"the segment renamed": func(path string) error {
+			return os.Rename(filepath.Join(path, "journal", segmentName(1)), filepath.Join(path, "journal", segmentName(2)))
+		},
+		"the journal moved":    func(path string) error { return os.Rename(filepath.Join(path, "journal"), path+" moved") },
+		"the journal deleted":  func(path string) error { return os.RemoveAll(filepath.Join(path, "journal")) },
+		"the folder moved":     func(path string) error { return os.Rename(path, path+" moved") },
+		"all of it deleted":    os.RemoveAll,
+		"the folder made anew": func(path string) error { return errors.Join(os.Rename(path, path+" moved"), os.Mkdir(path, 0o700)) },
 		"the folder hidden away": func(path string) error {
 			return errors.Join(os.Rename(path, path+" moved"), os.WriteFile(path, nil, 0o600))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := opened(t, Config{Path: filepath.Join(t.TempDir(), "store")})
+			require.NoError(t, s.Record(t.Context(), delivered("batch", "447700900001")))
+			s.folder.looked = time.Time{} // the committer is idle
 			require.NoError(t, change(s.config.Path))
 			require.ErrorIs(t, s.Record(t.Context(), delivered("batch", "447700900001")), store.ErrClosed)
 			<-s.Done()
@@ -43,15 +54,92 @@ func replaceFile(path string) error {
 	return errors.Join(err, os.WriteFile(path+".copy", content, 0o600), os.Rename(path+".copy", path))
 }
 
+// TestWhatIsAcknowledgedIsFoldedWhenTheJournalIsGone deletes the segment in use: the database is whole, and gets what is in
+// memory.
+func TestWhatIsAcknowledgedIsFoldedWhenTheJournalIsGone(t *testing.T) {
+	path := t.TempDir()
+	s := opened(t, Config{Path: path})
+	acknowledged := 0
+	for i := 0; s.Err() == nil; i++ {
+		if i == 100 {
+			require.NoError(t, os.RemoveAll(filepath.Join(path, "journal")))
+			s.folder.looked = time.Time{}
+		}
+		if s.Record(t.Context(), delivered("batch", fmt.Sprint(447700900000+i))) == nil {
+			acknowledged++
+		}
+	}
+	require.NoError(t, s.Close())
+	db, err := openDatabase(filepath.Join(path, "dlrloop.db"), time.Second)
+	require.NoError(t, err)
+	defer db.Close()
+	require.NoError(t, db.View(func(tx *bolt.Tx) error {
+		require.Equal(t, acknowledged, tx.Bucket(bucketRecipients).Stats().KeyN)
+		return nil
+	}))
+}
+
+func TestOnlyWhatIsNoLongerThereWasReplaced(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	opened, err := os.Stat(path)
+	require.NoError(t, err)
+	other, err := os.Stat(filepath.Dir(path))
+	require.NoError(t, err)
+	for _, c := range []struct {
+		info os.FileInfo
+		err  error
+		want bool
+	}{
+		{opened, nil, false},
+		{other, nil, true},
+		{nil, &fs.PathError{Op: "stat", Err: syscall.ENOENT}, true},
+		{nil, &fs.PathError{Op: "stat", Err: syscall.ENOTDIR}, true},
+		{nil, &fs.PathError{Op: "stat", Err: syscall.EIO}, false},
+		{nil, &fs.PathError{Op: "stat", Err: syscall.EACCES}, false},
+		{nil, &fs.PathError{Op: "stat", Err: syscall.EMFILE}, false},
+	} {
+		require.Equal(t, c.want, replaced(opened, c.info, c.err), "%v", c.err)
+	}
+}
+
+// TestAFullDiskIsOneIncident has a disk without room refuse group after group.
+func TestAFullDiskIsOneIncident(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		counted := 0
+		s := opened(t, Config{Path: t.TempDir(), Observer: store.Observer{Failed: func(operation string, _ error) {
+			require.Equal(t, "commit", operation)
+			counted++
+		}}})
+		refuse := func(groups int) time.Duration {
+			begin, j := time.Now(), s.journal
+			current, segments := j.current, j.segments
+			defer func() { j.current, j.segments, j.why = current, segments, nil }()
+			j.current, j.segments = nil, nil
+			j.failed, j.why = begin.Add(time.Hour), &os.PathError{Op: "write", Err: syscall.ENOSPC}
+			for i := range groups {
+				require.ErrorIs(t, s.Record(t.Context(), delivered("batch", fmt.Sprint(447700900000+i))), syscall.ENOSPC)
+			}
+			return time.Since(begin)
+		}
+		require.Equal(t, 90*time.Second, refuse(91), "a group a second")
+		require.Equal(t, 2, counted, "once, and again after a minute")
+		require.NoError(t, s.Record(t.Context(), delivered("batch", "447700900001")))
+		require.Zero(t, refuse(1), "the first after a success is refused at once")
+		require.Equal(t, 3, counted, "another incident")
+		require.NoError(t, s.Close())
+	})
+}
+
 func TestFolderIsLookedAtOnceASecond(t *testing.T) {
 	path := t.TempDir()
 	held, err := holdFolder(path, 0)
 	require.NoError(t, err)
 	now := time.Now()
-	require.NoError(t, held.check(now))
+	require.NoError(t, held.check(now, &journal{}))
 	require.NoError(t, os.Remove(path))
-	require.NoError(t, held.check(now.Add(checkEvery-1)))
-	err = held.check(now.Add(checkEvery))
+	require.NoError(t, held.check(now.Add(checkEvery-1), &journal{}))
+	err = held.check(now.Add(checkEvery), &journal{})
 	require.ErrorContains(t, err, path+" was deleted or replaced")
 	require.True(t, ends(err))
 	require.NoError(t, held.release())

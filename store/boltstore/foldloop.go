@@ -67,12 +67,15 @@ func (s *Store) pace(d time.Duration) {
 
 // untilDone calls do until it succeeds, for instance while the disk is full. It returns false when the store has ended.
 func (s *Store) untilDone(do func() error) bool {
+	var failures incident
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		err := do()
 		if err == nil {
 			return true
 		}
-		s.trouble("fold", err)
+		if failures.counts(time.Now()) || ends(err) {
+			s.trouble("fold", err)
+		}
 		if s.Err() != nil {
 			return false
 		}

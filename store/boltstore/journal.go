@@ -161,6 +161,18 @@ func (j *journal) drop(s *segment) bool {
 	return true
 }
 
+// check fails when a segment is no longer where it was made: frames in it are on disk, but no start will find them.
+func (j *journal) check() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, s := range j.segments {
+		if err := s.check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // size is the bytes of all segments.
 func (j *journal) size() int64 {
 	j.mu.Lock()

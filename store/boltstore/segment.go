@@ -16,8 +16,8 @@ import (
 
 // segment is one file of the journal.
 type segment struct {
+	watched
 	file *os.File
-	path string
 	size int    // bytes, header included
 	last uint64 // sequence of the last frame in it; 0 when it was never used
 }
@@ -61,7 +61,11 @@ func createSegment(path string, size int, s salt) (_ *segment, err error) {
 	if err = syncFolder(filepath.Dir(path)); err != nil {
 		return nil, fatal(err)
 	}
-	return &segment{file: file, path: path, size: size}, nil
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return &segment{watched: watched{path, info}, file: file, size: size}, nil
 }
 
 // openSegment opens a segment, checks its header and reads it whole, into buf if that has the room.
@@ -101,7 +105,7 @@ func openSegment(path string, buf []byte) (_ *segment, content []byte, s salt, e
 	if _, err := file.ReadAt(content, 0); err != nil {
 		return nil, nil, s, err
 	}
-	return &segment{file: file, path: path, size: size}, content, s, nil
+	return &segment{watched: watched{path, info}, file: file, size: size}, content, s, nil
 }
 
 func newSalt() (s salt) {

@@ -79,7 +79,8 @@ type Store struct {
 	db        *bolt.DB
 	journal   *journal
 	committer *store.Committer[recorded]
-	buf       []byte // of the committer's goroutine
+	buf       []byte   // of the committer's goroutine
+	commits   incident // of the committer's goroutine
 	folder    *folder
 	backlog   *backlog
 	measured  measured // of the fold's goroutine
@@ -182,6 +183,7 @@ const probe = 64 << 10
 
 // commit makes a group durable. It is the committer's.
 func (s *Store) commit(group []recorded, results []error) {
+	s.rest(s.commits.last)
 	begin := time.Now()
 	if s.Err() != nil {
 		spread(results, s.ended())
@@ -194,15 +196,14 @@ func (s *Store) commit(group []recorded, results []error) {
 			bytes += r.bytes()
 		}
 	}
-	if err := s.folder.check(begin); err != nil {
+	if err := s.folder.check(begin, s.journal); err != nil {
 		s.trouble("commit", err)
 		spread(results, s.ended())
 		return
 	}
 	if len(arrivals) == 0 {
 		if err := s.journal.reserve(probe); err != nil {
-			s.trouble("commit", err)
-			spread(results, s.refusal(err))
+			s.refuse(results, err)
 			return
 		}
 	}
@@ -214,13 +215,22 @@ func (s *Store) commit(group []recorded, results []error) {
 	if o := s.config.Observer.Committed; o != nil {
 		o(len(arrivals), len(buf), time.Since(begin), err)
 	}
-	s.failing.Store(err != nil)
 	if err != nil {
-		s.trouble("commit", err)
-		spread(results, s.refusal(err))
+		s.refuse(results, err)
 		return
 	}
+	s.failing.Store(false)
+	s.commits = incident{}
 	s.backlog.add(p, arrivals, bytes)
+}
+
+// refuse gives a group the result of a commit that failed with err.
+func (s *Store) refuse(results []error, err error) {
+	s.failing.Store(true)
+	if s.commits.counts(time.Now()) || ends(err) {
+		s.trouble("commit", err)
+	}
+	spread(results, s.refusal(err))
 }
 
 // refusal is what callers are told of a commit that failed with err.
