@@ -14,14 +14,11 @@ func (b Backoff) delay(attempts int, retryAfter time.Duration, random float64) t
 	return max(time.Duration(random*most), retryAfter)
 }
 
-// maxRetryAfter is the longest Retry-After that is honoured with a 429.
-const maxRetryAfter = time.Hour
-
 // honoured is how much of a Retry-After is waited for. A 429 is Sinch's own limit; anything else, such as a 503 of a proxy,
 // waits no longer than it would without the header.
 func (b Backoff) honoured(r store.Reason, retryAfter time.Duration) time.Duration {
 	if r == store.ReasonRateLimited {
-		return min(retryAfter, max(maxRetryAfter, b.Cap))
+		return min(retryAfter, max(store.MaxRetryAfter, b.Cap))
 	}
 	return min(retryAfter, b.Cap)
 }

@@ -146,8 +146,8 @@ func (l *lane) room(at time.Time) (int, time.Duration) {
 		return 0, l.plan.PollInterval
 	}
 	room := l.plan.Workers - l.inFlight
-	if at.Before(l.until) {
-		return 0, l.until.Sub(at)
+	if left := l.held(at); left > 0 {
+		return 0, left
 	}
 	switch l.circuit.State() {
 	case gobreaker.StateOpen:
@@ -186,9 +186,18 @@ func (l *lane) take(ctx context.Context, o outcome) {
 
 // hold makes no claims for d.
 func (l *lane) hold(at time.Time, d time.Duration) {
-	if until := at.Add(d); until.After(l.until) {
-		l.until = until
+	if d > l.held(at) {
+		l.until = at.Add(d)
 	}
+}
+
+// held is how long no claims are made. More than any hold lasts means that the clock was set back: nothing is left of it.
+func (l *lane) held(at time.Time) time.Duration {
+	left := l.until.Sub(at)
+	if left > max(l.plan.Backoff.Cap, store.MaxRetryAfter) {
+		return 0
+	}
+	return max(left, 0)
 }
 
 // What pauses a plan, in words.
@@ -202,7 +211,7 @@ func (l *lane) pause(ctx context.Context, at time.Time, o outcome) {
 	switch {
 	case l.paused.IsZero():
 		l.paused = at
-	case at.Before(l.until):
+	case l.held(at) > 0:
 		return
 	}
 	l.hold(at, l.plan.Backoff.Cap)
@@ -215,7 +224,7 @@ func (l *lane) pause(ctx context.Context, at time.Time, o outcome) {
 
 // resume ends a pause, but for an answer to a call that was made before it.
 func (l *lane) resume(ctx context.Context, at time.Time) {
-	if l.paused.IsZero() || at.Before(l.until) {
+	if l.paused.IsZero() || l.held(at) > 0 {
 		return
 	}
 	l.log.InfoContext(ctx, "plan resumed: Sinch accepts it again", "after", at.Sub(l.paused))

@@ -43,6 +43,7 @@ func policiesOf(c *config.Config) store.Policies {
 // policyOf says when feedback is earned and when reports are missing. Without credentials nobody could ask for those.
 func policyOf(p config.Plan) store.Policy {
 	policy := store.Policy{On: p.Feedback.On, Coalesce: time.Duration(p.Feedback.Coalesce)}
+	policy.MaxWait = max(time.Duration(p.Feedback.Backoff.Cap), store.MaxRetryAfter)
 	if p.Callable() {
 		policy.Missing = store.Missing{Silence: time.Duration(p.Reconcile.Silence), Grace: time.Duration(p.Reconcile.Grace)}
 	}

@@ -40,7 +40,7 @@ func (f *folding) expect(a Arrival) {
 // again, or a report came meanwhile.
 func (f *folding) checked(n Checked, at time.Time) {
 	b, c, missing := f.batch, f.batch.Check, f.policy.Missing
-	if c.Due.IsZero() || c.Due.After(at) {
+	if !b.CheckDue(missing, at) {
 		return
 	}
 	c.Asked++
@@ -50,6 +50,21 @@ func (f *folding) checked(n Checked, at time.Time) {
 		return
 	}
 	c.Due = b.nextCheck(missing, c.Asked, at)
+}
+
+// CheckDue reports whether Sinch is to be asked after the batch now. A time further ahead than any silence allows was given
+// by a clock that has been set back since.
+func (b *Batch) CheckDue(m Missing, now time.Time) bool {
+	if b.Check == nil || b.Check.Due.IsZero() {
+		return false
+	}
+	if !b.Check.Due.After(now) {
+		return true
+	}
+	if sent := b.Facts.SentAt(); sent.After(now) {
+		now = sent
+	}
+	return b.Check.Due.After(m.Horizon(now))
 }
 
 // nextCheck is when to ask after news at a time: when the silence has lasted too long, or when the batch has come to its end

@@ -17,8 +17,29 @@ const (
 type Policy struct {
 	On       On
 	Coalesce time.Duration // how long a task waits to gather recipients before it is due
-	Missing  Missing
+	// MaxWait is the longest that an attempt puts a task off. A task that is due later was given its time by a clock that
+	// has been set back since: it is due. Zero is no bound.
+	MaxWait time.Duration
+	Missing Missing
 }
+
+// MaxRetryAfter is the longest Retry-After that is honoured with a 429.
+const MaxRetryAfter = time.Hour
+
+// Horizon is after every due time that a clock which shows now can have given to a task of the plan. It leaves MaxAhead for
+// what the clocks of replicas differ.
+func (p Policy) Horizon(now time.Time) time.Time {
+	if p.MaxWait <= 0 {
+		return never
+	}
+	return now.Add(max(p.MaxWait, p.Coalesce) + MaxAhead)
+}
+
+// never is a time that every store can keep and that does not come.
+var never = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+
+// Horizon is after every time to ask after a batch that was sent before now.
+func (m Missing) Horizon(now time.Time) time.Time { return now.Add(m.Silence<<maxSilence + MaxAhead) }
 
 // Missing says when the reports of a batch count as missing, so that Sinch is asked after it.
 type Missing struct {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"iter"
 	"sync"
 	"time"
 
@@ -27,10 +28,11 @@ type leases struct {
 	tokens map[string]number
 }
 
-// take leases a batch's task at now, unless somebody has it.
+// take leases a batch's task at now, unless somebody has it. A lease that ends later than the new one would was taken before
+// the clock was set back: it counts no more.
 func (l *leases) take(n number, now, until time.Time) (token string, ok bool) {
 	if old, held := l.held[n]; held {
-		if old.settling || now.Before(old.until) {
+		if old.settling || now.Before(old.until) && old.until.Sub(until) <= store.MaxAhead {
 			return "", false
 		}
 		delete(l.tokens, old.token)
@@ -77,13 +79,10 @@ func (s *Store) Claim(_ context.Context, plan string, now time.Time, lease time.
 	defer s.leases.mu.Unlock()
 	var claims []store.Claim
 	err := s.db.View(func(tx *bolt.Tx) error {
-		prefix := appendPlan(nil, plan)
-		c := tx.Bucket(bucketDue).Cursor()
-		for key, _ := c.Seek(prefix); bytes.HasPrefix(key, prefix) && len(claims) < limit; key, _ = c.Next() {
-			if dueOf(key).After(now) {
+		for n := range due(tx.Bucket(bucketDue), plan, now, s.config.Policies(plan).Horizon(now)) {
+			if len(claims) >= limit {
 				return nil
 			}
-			n := trailing(key)
 			token, ok := s.leases.take(n, now, now.Add(lease))
 			if !ok {
 				continue
@@ -100,6 +99,26 @@ func (s *Store) Claim(_ context.Context, plan string, now time.Time, lease time.
 		err = s.ended()
 	}
 	return claims, err
+}
+
+// due yields the batches that an index of due times lists for a plan up to now, and then those after horizon, which were
+// listed before the clock was set back.
+func due(index *bolt.Bucket, plan string, now, horizon time.Time) iter.Seq[number] {
+	return func(yield func(number) bool) {
+		prefix := appendPlan(nil, plan)
+		c := index.Cursor()
+		key, _ := c.Seek(prefix)
+		for ; bytes.HasPrefix(key, prefix) && !dueOf(key).After(now); key, _ = c.Next() {
+			if !yield(trailing(key)) {
+				return
+			}
+		}
+		for key, _ = c.Seek(dueKey(plan, horizon.Add(time.Millisecond), 0)); bytes.HasPrefix(key, prefix); key, _ = c.Next() {
+			if !yield(trailing(key)) {
+				return
+			}
+		}
+	}
 }
 
 func claimOf(tx *bolt.Tx, n number, token string) (store.Claim, error) {
@@ -133,23 +152,31 @@ func numbersIn(tx *bolt.Tx, state store.FeedbackState, n number, most int) (numb
 	return numbers, nil
 }
 
+// maxWaiting bounds how many batches that wait for their send_at Overdue reads, in search of those whose time a clock gave
+// that has been set back since.
+const maxWaiting = 1000
+
 // Overdue reads batches that are to be asked after. It sees what is folded.
 func (s *Store) Overdue(_ context.Context, plan string, now time.Time, limit int) (batches []*store.Batch, err error) {
 	if s.closed.Load() {
 		return nil, s.ended()
 	}
+	missing := s.config.Policies(plan).Missing
 	err = s.db.View(func(tx *bolt.Tx) error {
-		prefix := appendPlan(nil, plan)
-		c := tx.Bucket(bucketChecks).Cursor()
-		for key, _ := c.Seek(prefix); bytes.HasPrefix(key, prefix) && len(batches) < limit; key, _ = c.Next() {
-			if dueOf(key).After(now) {
+		waiting := 0
+		for n := range due(tx.Bucket(bucketChecks), plan, now, missing.Horizon(now)) {
+			if len(batches) >= limit || waiting == maxWaiting {
 				return nil
 			}
-			b, err := packed.DecodeBatch(tx.Bucket(bucketBatches).Get(trailing(key).key()))
-			if err != nil {
+			b, err := packed.DecodeBatch(tx.Bucket(bucketBatches).Get(n.key()))
+			switch {
+			case err != nil:
 				return err
+			case b.CheckDue(missing, now):
+				batches = append(batches, b)
+			default:
+				waiting++ // for its send_at
 			}
-			batches = append(batches, b)
 		}
 		return nil
 	})

@@ -18,15 +18,22 @@ import (
 )
 
 var (
+	// Due times after $5, and leases that end after $6, were given before the clock was set back.
 	findDue = slotted{
 		`slot, plan, batch_id, due`,
-		`batch WHERE slot = $1 AND plan = $2 AND due <= $3 AND (lease_until IS NULL OR lease_until <= $3)`,
+		`((SELECT slot, plan, batch_id, due FROM batch WHERE slot = $1 AND plan = $2 AND due <= $3
+    AND (lease_until IS NULL OR lease_until <= $3 OR lease_until > $6) ORDER BY due, batch_id LIMIT $4)
+    UNION ALL (SELECT slot, plan, batch_id, due FROM batch WHERE slot = $1 AND plan = $2 AND due > $5
+    AND (lease_until IS NULL OR lease_until <= $3 OR lease_until > $6) ORDER BY due, batch_id LIMIT $4)) b`,
 		`ORDER BY due, batch_id LIMIT $4`,
 	}
+	// So were times after $5, unless the batch waits for its send_at: its row says so.
 	findOverdue = slotted{
 		`slot, plan, batch_id, check_due`,
-		`(SELECT slot, plan, batch_id, check_due FROM batch WHERE slot = $1 AND plan = $2 AND check_minute <= $3 AND check_due <= $3
-    ORDER BY check_minute, check_due, batch_id LIMIT $4) b`,
+		`((SELECT slot, plan, batch_id, check_due FROM batch WHERE slot = $1 AND plan = $2 AND check_minute <= $3 AND check_due <= $3
+    ORDER BY check_minute, check_due, batch_id LIMIT $4)
+    UNION ALL (SELECT slot, plan, batch_id, check_due FROM batch WHERE slot = $1 AND plan = $2 AND check_minute > $5
+    ORDER BY check_minute, check_due, batch_id LIMIT $4)) b`,
 		`ORDER BY check_due, batch_id LIMIT $4`,
 	}
 )
@@ -39,7 +46,7 @@ FROM (
     SELECT l.slot, l.plan, l.batch_id, k.lease
     FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (slot, plan, batch_id, lease)
     JOIN batch l ON l.slot = k.slot AND l.plan = k.plan AND l.batch_id = k.batch_id
-    WHERE l.due <= $5 AND (l.lease_until IS NULL OR l.lease_until <= $5)
+    WHERE (l.due <= $5 OR l.due > $7) AND (l.lease_until IS NULL OR l.lease_until <= $5 OR l.lease_until > $8)
     FOR UPDATE OF l SKIP LOCKED
 ) k
 WHERE b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id
@@ -50,7 +57,7 @@ RETURNING b.lease, b.row`
 UPDATE batch b SET lease = k.lease, lease_until = $6
 FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (slot, plan, batch_id, lease)
 WHERE b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id
-    AND b.due <= $5 AND (b.lease_until IS NULL OR b.lease_until <= $5)
+    AND (b.due <= $5 OR b.due > $7) AND (b.lease_until IS NULL OR b.lease_until <= $5 OR b.lease_until > $8)
 RETURNING b.lease, b.row`
 
 	findInState = `
@@ -64,16 +71,17 @@ const claimTries = 3
 // Claim leases tasks of the plan that are due. The lease is in the batch's row: it holds for all replicas, until it ends,
 // its settlement is folded, or the Store that took it is closed.
 func (s *Store) Claim(ctx context.Context, plan string, now time.Time, lease time.Duration, limit int) (claims []store.Claim, err error) {
+	horizon := s.config.Policies(plan).Horizon(now)
 	for try := 0; err == nil && try < claimTries && len(claims) < limit; try++ {
 		var due []entry
 		n := limit - len(claims)
-		if due, err = s.find(ctx, n, earliest, findDue, text(plan), now, n); err != nil || len(due) == 0 {
+		if due, err = s.find(ctx, n, earliest, findDue, text(plan), now, n, horizon, now.Add(lease+store.MaxAhead)); err != nil || len(due) == 0 {
 			break
 		}
 		before := len(claims)
 		for _, part := range s.config.Dialect.transactions(due) {
 			var taken []store.Claim
-			if taken, err = s.take(ctx, part, now, now.Add(lease)); err != nil {
+			if taken, err = s.take(ctx, part, now, now.Add(lease), horizon); err != nil {
 				break
 			}
 			claims = append(claims, taken...)
@@ -92,7 +100,7 @@ func (s *Store) Claim(ctx context.Context, plan string, now time.Time, lease tim
 }
 
 // take leases those that nobody else has leased meanwhile, and reads what the claims are about while they are locked.
-func (s *Store) take(ctx context.Context, due []entry, now, until time.Time) (claims []store.Claim, err error) {
+func (s *Store) take(ctx context.Context, due []entry, now, until, horizon time.Time) (claims []store.Claim, err error) {
 	statement := takeDue
 	if s.config.Dialect == Portable {
 		statement = takeDuePortably
@@ -103,7 +111,7 @@ func (s *Store) take(ctx context.Context, due []entry, now, until time.Time) (cl
 	}
 	s.leases.taking(due, leases, now, until) // how the transaction ends may not be heard
 	err = s.writing(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, statement, k.slots, k.plans, k.ids, leases, now, until)
+		rows, err := tx.Query(ctx, statement, k.slots, k.plans, k.ids, leases, now, until, horizon, until.Add(store.MaxAhead))
 		if err != nil {
 			return err
 		}
@@ -221,12 +229,13 @@ func numberOf(row pgx.CollectableRow) (string, error) {
 
 // Overdue reads batches that are to be asked after.
 func (s *Store) Overdue(ctx context.Context, plan string, now time.Time, limit int) ([]*store.Batch, error) {
-	found, err := s.find(ctx, limit, earliest, findOverdue, text(plan), now, max(limit, 0))
+	missing := s.config.Policies(plan).Missing
+	found, err := s.find(ctx, limit, earliest, findOverdue, text(plan), now, max(limit, 0), missing.Horizon(now))
 	if err != nil {
 		return nil, s.readError(err)
 	}
 	batches, err := s.batchesOf(ctx, found)
 	return slices.DeleteFunc(batches, func(b *store.Batch) bool {
-		return b == nil || b.Check == nil || b.Check.Due.IsZero() || b.Check.Due.After(now) // news came since it was found
+		return b == nil || !b.CheckDue(missing, now) // news came since it was found, or it waits for its send_at
 	}), s.readError(err)
 }

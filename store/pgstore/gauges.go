@@ -49,8 +49,9 @@ WHERE n.nspname = current_schema()`
 
 // In each slot it asks for every one of these plans: a plan's totals need not lie where its batches do.
 var readOldest = slotted{
-	`plan, min(due) AS due`,
-	`(SELECT p.plan, (SELECT min(b.due) FROM batch b WHERE b.slot = $1 AND b.plan = p.plan AND b.due IS NOT NULL) AS due
+	`plan, min(due) AS due, max(latest) AS latest`,
+	`(SELECT p.plan, (SELECT min(b.due) FROM batch b WHERE b.slot = $1 AND b.plan = p.plan AND b.due IS NOT NULL) AS due,
+    (SELECT max(b.due) FROM batch b WHERE b.slot = $1 AND b.plan = p.plan AND b.due IS NOT NULL) AS latest
     FROM unnest($2::text[]) AS p (plan)) o WHERE due IS NOT NULL`,
 	`GROUP BY plan`,
 }
@@ -148,12 +149,16 @@ func (s *Store) addOldest(ctx context.Context, plans map[string]store.PlanGauges
 		return nil
 	}
 	type oldest struct {
-		Plan string
-		Due  time.Time
+		Plan        string
+		Due, Latest time.Time
 	}
+	now := time.Now().UTC().Truncate(time.Millisecond)
 	all, err := overSlots(ctx, s, pgx.RowToStructByPos[oldest], readOldest, pending)
 	for _, o := range all {
 		p := plans[plain(o.Plan)]
+		if o.Due.After(now) && o.Latest.After(s.config.Policies(plain(o.Plan)).Horizon(now)) {
+			o.Due = now // a clock gave its time that has been set back since: it is due from now on
+		}
 		if p.OldestDue.IsZero() || o.Due.Before(p.OldestDue) {
 			p.OldestDue = o.Due.UTC()
 		}

@@ -27,6 +27,8 @@ var claiming = []behaviour{
 	{"more than one call holds is claimed in several", claimsOfManyRecipients},
 	{"what is earned during a claim is left for the next", earnedDuringClaim},
 	{"a restart loses no task", claimsAfterRestart},
+	{"a clock that is set back makes no task wait", claimsAfterSetback},
+	{"a clock that is set back hides no task from the gauges", oldestAfterSetback},
 }
 
 func claimOrder(t *testing.T, place Place) {
@@ -94,6 +96,55 @@ func settlementOnItsWay(t *testing.T, place Place) {
 		require.NoError(t, err)
 		require.Empty(t, claims, "%s was settled before", s.Outcome)
 	}
+}
+
+// claimsAfterSetback sets the clock back by two days: what was due before, what waits for its next attempt, and what a lease
+// holds that nobody settles any more.
+func claimsAfterSetback(t *testing.T, place Place) {
+	const setback = -48 * time.Hour
+	o := open(t, place, Config{Policies: func(string) store.Policy { return store.Policy{MaxWait: time.Hour} }})
+	now := time.Now().UTC().Truncate(time.Second)
+	for _, id := range []string{"due", "waits", "leased"} {
+		o.record(at(now, plan, delivered(id, alice)))
+	}
+	for _, c := range o.claim(plan, now, 10) {
+		retry := settlement(c, store.Retry)
+		retry.Due = now.Add(map[string]time.Duration{"waits": time.Hour}[c.Key.BatchID])
+		o.record(at(now, plan, retry))
+	}
+	_ = o.stats(plan) // all are folded
+	leased := o.claim(plan, now, 10)
+	require.Equal(t, []string{"due", "leased"}, claimed(leased))
+	o.settle(leased[0], now, store.GivenBack)
+	_ = o.stats(plan)
+
+	again := o.claim(plan, now.Add(setback), 10)
+	require.ElementsMatch(t, []string{"due", "leased", "waits"}, claimed(again))
+	require.Empty(t, o.claim(plan, now.Add(setback), 10), "the new leases hold")
+	for _, c := range again {
+		o.settle(c, now.Add(setback), store.Accepted)
+	}
+	later := at(now.Add(setback), plan, delivered("later", alice))
+	o.record(later)
+	c := o.claimOne(plan, now.Add(setback))
+	retry := settlement(c, store.Retry)
+	retry.Due = now.Add(setback + time.Hour)
+	o.record(at(now.Add(setback), plan, retry))
+	_ = o.stats(plan)
+	require.Empty(t, o.claim(plan, now.Add(setback+time.Hour-time.Millisecond), 1), "a wait that the plan allows")
+	require.Equal(t, []string{"later"}, claimed(o.claim(plan, now.Add(setback+time.Hour), 1)))
+}
+
+// A task that is due only by a clock that has been set back counts as due.
+func oldestAfterSetback(t *testing.T, place Place) {
+	o := open(t, place, Config{Policies: func(string) store.Policy { return store.Policy{MaxWait: time.Hour} }})
+	begin := time.Now()
+	ahead := begin.UTC().Truncate(time.Millisecond).Add(48 * time.Hour)
+	o.record(at(ahead, plan, delivered("batch", alice)))
+	o.reopen()
+	oldest := o.Gauges().Plans[plan].OldestDue
+	require.False(t, oldest.IsZero())
+	require.WithinRange(t, oldest, begin.Add(-time.Millisecond), time.Now())
 }
 
 func leaseIsExclusive(t *testing.T, place Place) {

@@ -159,7 +159,8 @@ func (o *opened) claim(plan string, now time.Time, limit int) []store.Claim {
 		require.NotNil(o.t, c.Batch)
 		require.Equal(o.t, c.Key, c.Batch.Key())
 		require.NotNil(o.t, c.Batch.Task)
-		require.False(o.t, c.Batch.Task.Due.After(now), "a task that is not due")
+		due := c.Batch.Task.Due
+		require.False(o.t, due.After(now) && !due.After(o.policy(plan).Horizon(now)), "a task that is not due")
 		require.LessOrEqual(o.t, len(c.Recipients), store.MaxRecipients)
 		require.Equal(o.t, c.Batch.Everyone == store.FeedbackOwed, c.Everyone)
 		if c.Everyone {
@@ -167,6 +168,13 @@ func (o *opened) claim(plan string, now time.Time, limit int) []store.Claim {
 		}
 	}
 	return claims
+}
+
+func (o *opened) policy(plan string) store.Policy {
+	if o.config.Policies == nil {
+		return store.Policy{}
+	}
+	return o.config.Policies(plan)
 }
 
 // claimOne claims the one task of the plan that there is.
@@ -201,7 +209,7 @@ func (o *opened) overdue(plan string, now time.Time, limit int) []*store.Batch {
 		require.Equal(o.t, plan, b.Plan)
 		require.NotNil(o.t, b.Check)
 		require.NotZero(o.t, b.Check.Due, "a batch that is not asked after any more")
-		require.False(o.t, b.Check.Due.After(now), "a batch that is not due")
+		require.True(o.t, b.CheckDue(o.policy(plan).Missing, now), "a batch that is not due")
 	}
 	return batches
 }

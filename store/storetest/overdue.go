@@ -23,6 +23,7 @@ var overdue = []behaviour{
 	{"nothing is overdue in a plan that never asks", overdueNever},
 	{"many are read in parts", overdueOfMany},
 	{"a restart forgets none", overdueAfterRestart},
+	{"a clock that is set back makes no batch wait", overdueAfterSetback},
 	{"messages are awaited until they are reported, Sinch has said all, or their batch is deleted", awaitedUntilTheEnd},
 }
 
@@ -49,6 +50,24 @@ func overdueOrder(t *testing.T, place Place) {
 	}
 	o.record(arrives(64, says("3", alice, dlr.Dispatched, 401, sec(1)))) // breaks the silence
 	require.Equal(t, []string{"1", "0", "4", "2", "3"}, ids(o.overdue(plan, sec(1000), 10)))
+}
+
+// overdueAfterSetback sets the clock back by two days. A batch that waits for its send_at is left alone.
+func overdueAfterSetback(t *testing.T, place Place) {
+	o := open(t, place, asking())
+	const day = 24 * 3600
+	batch, waits := sends("batch", 2, 0), sends("waits", 2, 0)
+	waits.SendAt = sec(3 * day)
+	o.record(arrives(2*day, batch), arrives(2*day, waits))
+	for range 2 {
+		require.Equal(t, []string{"batch"}, ids(o.overdue(plan, sec(0), 10)))
+		o.reopen()
+	}
+	o.record(arrives(0, checked("batch")))
+	require.Equal(t, 1, o.batch(key("batch")).Check.Asked, "it counts")
+	require.Empty(t, o.overdue(plan, sec(0), 10))
+	require.Empty(t, o.overdue(plan, sec(120).Add(-time.Millisecond), 10))
+	require.Equal(t, []string{"batch"}, ids(o.overdue(plan, sec(120), 10)))
 }
 
 func overdueWhenDue(t *testing.T, place Place) {
