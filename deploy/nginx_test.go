@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -20,10 +21,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// behindNginx is nginx as it is configured for compose, but on loopback, before three replicas that answer as they are told.
+// behindNginx is nginx as it is configured for compose, but on Unix sockets, before three replicas that answer as they are told.
+// nginx cannot choose a free port by itself, and nobody else takes a socket of a folder.
 type behindNginx struct {
 	t                 *testing.T
-	public, gateway   string // where nginx listens
+	folder            string // holds the sockets, named public and gateway
 	callbacks, sends  [3]atomic.Int32
 	answers           [3]atomic.Int32 // what the replicas answer
 	publics, gateways [3]*httptest.Server
@@ -35,12 +37,12 @@ func startNginx(t *testing.T) *behindNginx {
 	if err != nil {
 		t.Skip("nginx is not installed")
 	}
-	b := &behindNginx{t: t, public: freeAddress(t), gateway: freeAddress(t)}
+	folder := t.TempDir()
+	b := &behindNginx{t: t, folder: folder}
 	text, err := os.ReadFile("compose/nginx.conf")
 	require.NoError(t, err)
-	folder := t.TempDir()
 	replaced := []string{
-		"listen 8080;", "listen " + b.public + ";", "listen 8082;", "listen " + b.gateway + ";",
+		"listen 8080;", "listen unix:" + b.socket("public") + ";", "listen 8082;", "listen unix:" + b.socket("gateway") + ";",
 		"/tmp/", folder + "/", "resolver 127.0.0.11 valid=5s;", "",
 	}
 	if older(t, binary) {
@@ -87,7 +89,7 @@ func (b *behindNginx) run(binary, config string) {
 		require.NoError(b.t, <-ended)
 	})
 	require.Eventually(b.t, func() bool {
-		connection, err := net.Dial("tcp", b.public)
+		connection, err := net.Dial("unix", b.socket("public"))
 		return err == nil && connection.Close() == nil
 	}, time.Minute, 10*time.Millisecond)
 }
@@ -109,11 +111,18 @@ func (b *behindNginx) answering(i int, calls *atomic.Int32) http.Handler {
 	})
 }
 
-func (b *behindNginx) call(method, url string) int {
+func (b *behindNginx) socket(listener string) string { return filepath.Join(b.folder, listener) }
+
+// call calls a listener: public or gateway.
+func (b *behindNginx) call(method, listener, path string) int {
 	b.t.Helper()
-	r, err := http.NewRequestWithContext(b.t.Context(), method, "http://"+url, strings.NewReader(`{"type":"recipient_delivery_report_sms"}`))
+	r, err := http.NewRequestWithContext(b.t.Context(), method, "http://localhost"+path, strings.NewReader(`{"type":"recipient_delivery_report_sms"}`))
 	require.NoError(b.t, err)
-	answer, err := http.DefaultClient.Do(r)
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", b.socket(listener))
+	}}}
+	defer client.CloseIdleConnections()
+	answer, err := client.Do(r)
 	require.NoError(b.t, err)
 	require.NoError(b.t, answer.Body.Close())
 	return answer.StatusCode
@@ -132,24 +141,16 @@ func total(counts *[3]atomic.Int32) (sum int) {
 	return sum
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
-	return l.Addr().String()
-}
-
 func TestNginxLetsNothingElsePass(t *testing.T) {
 	b := startNginx(t)
 	for path, want := range map[string]int{
 		"/webhooks/plan": 200, "/webhooks/plan/token": 200, "/healthz": 200,
 		"/": 404, "/metrics": 404, "/readyz": 404, "/api/v1/stats": 404, "/xms/v1/plan/batches": 404, "/webhooks/../metrics": 404, "/healthz/x": 404,
 	} {
-		assert.Equal(t, want, b.call(http.MethodPost, b.public+path), path)
+		assert.Equal(t, want, b.call(http.MethodPost, "public", path), path)
 	}
 	for path, want := range map[string]int{"/xms/v1/plan/batches": 200, "/webhooks/plan": 404, "/metrics": 404, "/healthz": 404} {
-		assert.Equal(t, want, b.call(http.MethodPost, b.gateway+path), path)
+		assert.Equal(t, want, b.call(http.MethodPost, "gateway", path), path)
 	}
 }
 
@@ -160,7 +161,7 @@ func TestNginxAsksTheNextReplica(t *testing.T) {
 			b := startNginx(t)
 			b.answer(statuses...)
 			for range 6 {
-				require.Equal(t, http.StatusOK, b.call(http.MethodPost, b.public+"/webhooks/plan"))
+				require.Equal(t, http.StatusOK, b.call(http.MethodPost, "public", "/webhooks/plan"))
 			}
 			assert.EqualValues(t, 6, b.callbacks[2].Load())
 			assert.Positive(t, b.callbacks[0].Load()+b.callbacks[1].Load(), "nobody else was asked")
@@ -171,7 +172,7 @@ func TestNginxAsksTheNextReplica(t *testing.T) {
 		b.publics[0].Close()
 		b.publics[1].Close()
 		for range 6 {
-			require.Equal(t, http.StatusOK, b.call(http.MethodPost, b.public+"/webhooks/plan"))
+			require.Equal(t, http.StatusOK, b.call(http.MethodPost, "public", "/webhooks/plan"))
 		}
 		assert.EqualValues(t, 6, b.callbacks[2].Load())
 	})
@@ -182,12 +183,12 @@ func TestNginxLeavesAnswersAsTheyAre(t *testing.T) {
 	for _, status := range []int32{401, 404, 413, 429, 500} {
 		b := startNginx(t)
 		b.answer(status, status, status)
-		assert.EqualValues(t, status, b.call(http.MethodPost, b.public+"/webhooks/plan"))
+		assert.EqualValues(t, status, b.call(http.MethodPost, "public", "/webhooks/plan"))
 		assert.Equal(t, 1, total(&b.callbacks), "%d", status)
 	}
 	b := startNginx(t)
 	b.answer(503, 503, 503)
-	assert.Equal(t, http.StatusServiceUnavailable, b.call(http.MethodPost, b.public+"/webhooks/plan"))
+	assert.Equal(t, http.StatusServiceUnavailable, b.call(http.MethodPost, "public", "/webhooks/plan"))
 	assert.Equal(t, 3, total(&b.callbacks))
 }
 
@@ -196,13 +197,13 @@ func TestNginxLeavesNobodyOut(t *testing.T) {
 	b := startNginx(t)
 	b.answer(503, 503, 503)
 	for range 6 {
-		require.Equal(t, http.StatusServiceUnavailable, b.call(http.MethodPost, b.public+"/webhooks/plan"))
+		require.Equal(t, http.StatusServiceUnavailable, b.call(http.MethodPost, "public", "/webhooks/plan"))
 	}
 	assert.Equal(t, 18, total(&b.callbacks))
 	b.answer(200, 200, 200)
 	for range 6 {
-		require.Equal(t, http.StatusOK, b.call(http.MethodPost, b.public+"/webhooks/plan"))
-		require.Equal(t, http.StatusOK, b.call(http.MethodGet, b.public+"/healthz"))
+		require.Equal(t, http.StatusOK, b.call(http.MethodPost, "public", "/webhooks/plan"))
+		require.Equal(t, http.StatusOK, b.call(http.MethodGet, "public", "/healthz"))
 	}
 	for i := range b.callbacks {
 		assert.Equal(t, int32(10), b.callbacks[i].Load(), "replica %d", i+1)
@@ -214,12 +215,12 @@ func TestNginxSendsABatchOnce(t *testing.T) {
 	for _, status := range []int32{0, 503} {
 		b := startNginx(t)
 		b.answer(status, status, status)
-		assert.GreaterOrEqual(t, b.call(http.MethodPost, b.gateway+"/xms/v1/plan/batches"), 502)
+		assert.GreaterOrEqual(t, b.call(http.MethodPost, "gateway", "/xms/v1/plan/batches"), 502)
 		assert.Equal(t, 1, total(&b.sends), "%d", status)
 	}
 	b := startNginx(t)
 	b.gateways[0].Close()
 	b.gateways[1].Close()
-	assert.Equal(t, http.StatusOK, b.call(http.MethodPost, b.gateway+"/xms/v1/plan/batches"))
+	assert.Equal(t, http.StatusOK, b.call(http.MethodPost, "gateway", "/xms/v1/plan/batches"))
 	assert.Equal(t, 1, total(&b.sends))
 }

@@ -27,7 +27,8 @@ func startBalancer(t *testing.T, programs []*program) balancer {
 	if err != nil {
 		t.Skip("nginx is not installed")
 	}
-	b := balancer{webhooks: freeAddress(t), gateways: freeAddress(t)}
+	own := newHost(t)
+	b := balancer{webhooks: own.address(publicPort), gateways: own.address(gatewayPort)}
 	folder := t.TempDir()
 	config := filepath.Join(folder, "nginx.conf")
 	require.NoError(t, os.WriteFile(config, b.configuration(t, folder, programs), 0o600))

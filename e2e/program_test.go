@@ -2,12 +2,9 @@ package e2e
 
 import (
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -87,28 +84,14 @@ plans:
 // configured is a program with this configuration, whose listeners are added to it.
 func configured(t *testing.T, rest string) *program {
 	t.Helper()
+	own := newHost(t)
 	p := &program{
-		t: t, config: filepath.Join(t.TempDir(), "config.yaml"), public: freeAddress(t), private: freeAddress(t), log: os.Stderr,
+		t: t, config: filepath.Join(t.TempDir(), "config.yaml"), public: own.address(publicPort), private: own.address(privatePort), log: os.Stderr,
 	}
 	text := fmt.Sprintf("public: {listen: %q}\nprivate: {listen: %q}\n", p.public, p.private) + rest
 	require.NoError(t, os.WriteFile(p.config, []byte(text), 0o600))
 	t.Cleanup(p.kill)
 	return p
-}
-
-// freeAddress is a loopback address that nobody listens on now. Its port is below those that systems give to outgoing
-// connections: none of them takes it while the program is away.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	for {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(22_000)))
-		if errors.Is(err, syscall.EADDRINUSE) {
-			continue
-		}
-		require.NoError(t, err)
-		defer l.Close()
-		return l.Addr().String()
-	}
 }
 
 // start starts the program and returns when it is ready.

@@ -56,7 +56,7 @@ scrape_configs:
     static_configs: [{targets: [%q]}]
 `, strings.Join(ruleFiles, ", "), private), 0o600))
 
-	address := freeAddress(t)
+	address := newHost(t).address(prometheusPort)
 	c := exec.Command(binary, "--config.file", config, "--storage.tsdb.path", filepath.Join(folder, "data"),
 		"--web.listen-address", address, "--log.level", "error", "--enable-feature", strings.Join(features, ","))
 	c.Stderr = os.Stderr

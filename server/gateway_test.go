@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -33,11 +35,13 @@ func (w *world) ask(method, tail, body string) (int, []byte) {
 
 // TestTheLoopIsClosedByASendAlone sends a batch that only wants feedback: the gateway has it report, and here.
 func TestTheLoopIsClosedByASendAlone(t *testing.T) {
-	w := newWorld(t, func(c *config.Config) {
-		c.Public.Listen = closedPort(t)
-		c.Public.URL, c.Gateway.Defaults = "http://"+c.Public.Listen, true
-	})
-	require.NoError(t, w.sinch.SetCallbackURL(plan, "http://"+closedPort(t))) // the plan's own URL leads nowhere
+	var w *world
+	front := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: w.server.PublicAddr().String()}).ServeHTTP(rw, r)
+	}))
+	t.Cleanup(front.Close)
+	w = newWorld(t, func(c *config.Config) { c.Public.URL, c.Gateway.Defaults = front.URL, true })
+	require.NoError(t, w.sinch.SetCallbackURL(plan, nowhere)) // the plan's own URL
 	status, answer := w.ask(http.MethodPost, "/batches",
 		`{"from":"12025550100","to":["`+number+`","12025550144"],"body":"hello","feedback_enabled":true}`)
 	require.Equal(t, http.StatusCreated, status, "%s", answer)
@@ -48,7 +52,7 @@ func TestTheLoopIsClosedByASendAlone(t *testing.T) {
 	}
 	require.NoError(t, json.Unmarshal(answer, &sent))
 	require.Equal(t, "per_recipient_final", sent.DeliveryReport)
-	require.Equal(t, w.webhook(), sent.CallbackURL)
+	require.Equal(t, front.URL+"/webhooks/"+plan, sent.CallbackURL)
 	w.eventually("feedback of both", func() bool { return w.batch(sent.ID).Feedback.Sent == 2 })
 	_, metrics := w.get("/metrics")
 	assert.Contains(t, string(metrics), `dlrloop_gateway_requests_total{operation="send",outcome="2xx"} 1`+"\n")

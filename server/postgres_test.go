@@ -259,7 +259,7 @@ func TestADatabaseThatIsNotThere(t *testing.T) {
 	w := newWorld(t, nil)
 	require.NoError(t, w.end())
 	for _, url := range []string{
-		"postgres://dlrloop:s3cret@" + closedPort(t) + "/dlrloop?connect_timeout=1", "postgres://dlrloop:s3cret@127.0.0.1:s3cret/dlrloop",
+		"postgres://dlrloop:s3cret@127.0.0.1:1/dlrloop?connect_timeout=1", "postgres://dlrloop:s3cret@127.0.0.1:s3cret/dlrloop",
 	} {
 		keepInDatabase(w.config, url)
 		began := time.Now()
