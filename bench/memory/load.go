@@ -110,10 +110,13 @@ func (s *source) connection(ctx context.Context, l load, result *sent) error {
 				answered = true
 				continue
 			}
-			if refused := (*traffic.RefusedError)(nil); !errors.As(err, &refused) || !time.Now().Before(l.until) {
+			if refused := (*traffic.RefusedError)(nil); !errors.As(err, &refused) {
 				return fmt.Errorf("call: %w", err)
 			}
 			result.refused.Add(1)
+			if !time.Now().Before(l.until) {
+				return nil
+			}
 			select {
 			case <-time.After(pause):
 			case <-ctx.Done():

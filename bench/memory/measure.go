@@ -41,9 +41,11 @@ func (r *run) measure(ctx context.Context, stored int, limit string) (f figures,
 	if err := r.program.configure(limit); err != nil {
 		return f, err
 	}
-	if _, err := r.program.start(ctx); err != nil {
+	clean, err := r.program.start(ctx)
+	if err != nil {
 		return f, err
 	}
+	r.progress("a start with an empty journal: %+v", clean)
 	if err := r.fill(ctx, stored, &f); err != nil {
 		return f, fmt.Errorf("fill: %w", err)
 	}
