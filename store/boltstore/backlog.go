@@ -67,8 +67,11 @@ func (b *backlog) add(p placed, arrivals []store.Arrival, bytes int) {
 }
 
 // resume adds the frames that a start found, the first of them folded as far as done says. They do not count as rows: all
-// are folded before the store is open.
+// are folded before the store is open, and the fold hurries, since whoever opens the store waits.
 func (b *backlog) resume(tail []placed, done progress) {
+	if len(tail) > 0 {
+		b.wanted = 1
+	}
 	b.done = done
 	b.arrivals -= done.arrivals
 	for _, p := range tail {

@@ -216,3 +216,14 @@ func TestFoldDoesNotRestWhileSomebodyWaits(t *testing.T) {
 	}
 	require.NoError(t, s.Close())
 }
+
+func TestTheFoldHurriesAtAStart(t *testing.T) {
+	b := newBacklog(1<<20, nil)
+	b.resume(nil, progress{})
+	hurry, _ := b.state(folding)
+	require.False(t, hurry, "there is nothing to fold")
+
+	b.resume([]placed{{seq: 1, arrivals: 1}}, progress{})
+	hurry, _ = b.state(folding)
+	require.True(t, hurry, "who opens the store waits")
+}

@@ -9,8 +9,9 @@ import (
 const (
 	// firstRate is how many rows a second the fold is expected to write before any step was measured.
 	firstRate = 20_000
-	// leastRate keeps a disk that stalled once from making steps so small that they are no longer measured.
-	leastRate = 2_000
+	// leastRate keeps steps large enough for a disk whose syncs are slow: a smaller step would take as long, and make the next
+	// one smaller still.
+	leastRate = 16_000
 	// leastMeasured is how many rows make a step worth measuring: what does not depend on the rows is little then.
 	leastMeasured = 256
 
