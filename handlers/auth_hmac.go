@@ -41,27 +41,32 @@ func newSignatures(h HMAC) *signatures {
 
 // head refuses what no body could make right.
 func (s *signatures) head(h http.Header) error {
-	if h.Get(headerSignature) == "" || h.Get(headerNonce) == "" || h.Get(headerTimestamp) == "" {
+	signature, nonce, timestamp := h.Get(headerSignature), h.Get(headerNonce), h.Get(headerTimestamp)
+	if signature == "" || nonce == "" || timestamp == "" {
 		return errNoSignature
 	}
 	if algorithm := h.Get(headerAlgorithm); algorithm != "" && !strings.EqualFold(algorithm, "HmacSHA256") {
 		return errAlgorithm
 	}
-	if strings.ContainsFunc(h.Get(headerNonce), func(r rune) bool { return !isAlphanumeric(r) && r != '-' && r != '_' }) {
-		return errNonce
+	for i := range len(nonce) {
+		if c := nonce[i]; !isDigit(c) && !isLetter(c) && c != '-' && c != '_' {
+			return errNonce
+		}
 	}
-	if strings.ContainsFunc(h.Get(headerTimestamp), func(r rune) bool { return r < '0' || '9' < r }) {
-		return errTimestamp
+	for i := range len(timestamp) {
+		if !isDigit(timestamp[i]) {
+			return errTimestamp
+		}
 	}
-	if len(h.Get(headerSignature)) != base64.StdEncoding.EncodedLen(sha256.Size) {
+	if len(signature) != base64.StdEncoding.EncodedLen(sha256.Size) {
 		return errSignature
 	}
-	return s.checkAge(h.Get(headerTimestamp))
+	return s.checkAge(timestamp)
 }
 
-func isAlphanumeric(r rune) bool {
-	return '0' <= r && r <= '9' || 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z'
-}
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+func isLetter(c byte) bool { return 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' }
 
 // verifies reports whether the signature covers body.
 func (s *signatures) verifies(h http.Header, body []byte) bool {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,7 +25,25 @@ type renewed struct {
 	files    config.TLS
 	server   *Server
 	registry *prometheus.Registry
-	log      bytes.Buffer
+	log      logText
+}
+
+// logText is a log that a test reads while it is written.
+type logText struct {
+	mu sync.Mutex
+	b  bytes.Buffer // guarded by mu
+}
+
+func (l *logText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 // renewing runs f in a bubble with a server that looks for another certificate than first.
