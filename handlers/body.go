@@ -22,6 +22,7 @@ const (
 type bodies struct {
 	limit      int64 // bytes of one body, also after decompression
 	budget     budget
+	decoded    budget // of what is read from bodies, until it is recorded
 	unverified *unverified
 	patience   time.Duration // how long a body waits for room
 	timeout    time.Duration // for a body to arrive, or to stand still; one that moves gets more

@@ -60,6 +60,27 @@ func (in *intake) hold(ctx context.Context, size int64) error {
 	return nil
 }
 
+// decodedSize is how many times its size a body takes again once it is read: its numbers, and its copy for the journal.
+const decodedSize = 3
+
+// decode waits for the memory that reading a body takes. It is charged apart from bodies: those that have arrived never wait
+// for each other. done gives it back.
+func (in *intake) decode(ctx context.Context, size int64) (done func(), err error) {
+	i := in.decoded.share(size)
+	if i < 0 {
+		return func() {}, nil
+	}
+	share, size := in.decoded.shares[i], decodedSize*size
+	if !share.TryAcquire(size) {
+		ctx, cancel := context.WithTimeoutCause(ctx, in.patience, errNoRoom)
+		defer cancel()
+		if share.Acquire(ctx, size) != nil {
+			return nil, in.noRoom(context.Cause(ctx))
+		}
+	}
+	return func() { share.Release(size) }, nil
+}
+
 // noRoom is the problem that a body had to be shed.
 func (in *intake) noRoom(cause error) error {
 	return &problem{kind: kindShed, status: in.shed, detail: "the same call will do later", cause: cause}

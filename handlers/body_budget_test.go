@@ -22,7 +22,7 @@ func TestMemoryForBodiesIsBounded(t *testing.T) {
 	for name, status := range map[string]int{"503": http.StatusServiceUnavailable, "429": http.StatusTooManyRequests} {
 		t.Run(name, func(t *testing.T) {
 			p := servePublic(t, func(c *handlers.PublicConfig) {
-				c.MaxBody, c.Memory, c.ShedWith429 = 1000, 4000, status == http.StatusTooManyRequests
+				c.MaxBody, c.Memory, c.ShedWith429 = 1000, 12_000, status == http.StatusTooManyRequests
 			})
 			large := func(i int) callback {
 				c := report(fmt.Sprintf("44770090013%d", i))
@@ -54,9 +54,9 @@ func TestMemoryForBodiesIsBounded(t *testing.T) {
 	}
 }
 
-// A body is charged as it arrives, and refused as soon as there is no more room for it.
-func TestABodyThatGrowsFindsNoRoom(t *testing.T) {
-	p := servePublic(t, func(c *handlers.PublicConfig) { c.MaxBody, c.Memory = 200<<10, 800<<10 })
+// What is read from a body is charged until it is recorded: three times its size, for which there is room three times.
+func TestWhatIsReadFromABodyFindsNoRoom(t *testing.T) {
+	p := servePublic(t, func(c *handlers.PublicConfig) { c.MaxBody, c.Memory = 200<<10, 2000<<10 })
 	large := append(report("447700900133").body, bytes.Repeat([]byte(" "), 150<<10)...)
 	p.store.FailRecord(storetest.Stuck, nil, 3)
 	held := make(chan int, 3)

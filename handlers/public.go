@@ -96,7 +96,7 @@ func NewPublic(c PublicConfig, s store.Store, m *metrics.Metrics, log *slog.Logg
 		store: s, metrics: m, log: log, storeTimeout: c.StoreTimeout, unpacking: newUnpacking(),
 		proxied: len(c.TrustedProxies) > 0,
 		bodies: bodies{
-			limit: c.MaxBody, budget: newBudget(c.Memory), patience: bodyPatience,
+			limit: c.MaxBody, budget: newBudget(c.Memory), decoded: newBudget(c.Memory), patience: bodyPatience,
 			timeout: c.ReadTimeout, unverified: newUnverified(),
 		},
 	}

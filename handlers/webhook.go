@@ -98,6 +98,11 @@ func (p *Public) take(c *gin.Context, h *hook, token string) (dlr.Type, metrics.
 	if err != nil {
 		return "", 0, err
 	}
+	done, err := in.decode(c.Request.Context(), int64(len(body)))
+	if err != nil {
+		return "", 0, err
+	}
+	defer done()
 	return p.keep(c.Request.Context(), h, body)
 }
 
