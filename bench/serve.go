@@ -65,8 +65,7 @@ func serve(ctx context.Context, o options, serving func(place)) error {
 	return fmt.Errorf("there is no subject %q", o.serve)
 }
 
-// serveDlrloop runs what `dlrloop serve` runs, with its defaults but for the rate: at the usual 20 calls a second nothing would
-// come of feedback in the few seconds of a round.
+// serveDlrloop runs what `dlrloop serve` runs, with its defaults.
 func serveDlrloop(ctx context.Context, o options, log *slog.Logger, serving func(place)) error {
 	c := config.Default()
 	c.Store.Retention = config.Duration(100 * 365 * 24 * time.Hour) // what is stored has times of its own; none of it expires meanwhile
@@ -77,7 +76,6 @@ func serveDlrloop(ctx context.Context, o options, log *slog.Logger, serving func
 	}
 	p := config.DefaultPlan()
 	p.ID, p.BaseURL, p.Token = o.plan, o.upstream, "bench-token"
-	p.Feedback.Rate = 200
 	p.Webhook.Auth.HMAC.Secrets = []config.Secret{traffic.Secret}
 	c.Plans = []config.Plan{p}
 	var s *server.Server

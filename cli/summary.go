@@ -129,8 +129,11 @@ func feedback(f config.Feedback) string {
 	default:
 		who = "that are reported Delivered"
 	}
-	return fmt.Sprintf("for recipients %s; gathered for %s, %s at a time, up to %g a second, dead after %s",
-		who, f.Coalesce, count(f.Workers, "call"), f.Rate, f.GiveUp)
+	if f.Batches == config.AllBatches {
+		who += ", of every batch without asking Sinch"
+	}
+	return fmt.Sprintf("for recipients %s; gathered for %s, %s at a time, up to %g calls a second, dead after %s",
+		who, f.Coalesce, countBatches(f.Workers), f.Rate, f.GiveUp)
 }
 
 func reconciling(p config.Plan) string {

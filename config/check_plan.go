@@ -199,6 +199,7 @@ func (l *loading) checkPathToken(key string, t PathToken) {
 
 func (l *loading) checkFeedback(key string, f Feedback) {
 	choose(l, below(key, "on"), f.On, store.OnDelivered, store.OnConfirmed, store.OnBoth, store.OnOff)
+	choose(l, below(key, "batches"), f.Batches, KnownBatches, AllBatches)
 	if f.Backoff.Cap < f.Backoff.Base {
 		l.problem(below(key, "backoff.cap"), "%s is less than backoff.base, %s; the cap is the longest wait", f.Backoff.Cap, f.Backoff.Base)
 	}

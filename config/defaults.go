@@ -37,9 +37,10 @@ func DefaultPlan() Plan {
 		Webhook: Webhook{Auth: Auth{OnFailure: Retry}},
 		Feedback: Feedback{
 			On:       store.OnDelivered,
+			Batches:  KnownBatches,
 			Coalesce: Duration(time.Second),
-			Workers:  4,
-			Rate:     20,
+			Workers:  64,
+			Rate:     2000,
 			GiveUp:   Duration(72 * time.Hour),
 			Backoff:  Backoff{Base: Duration(time.Second), Cap: Duration(10 * time.Minute)},
 			Timeout:  Duration(10 * time.Second),

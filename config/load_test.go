@@ -89,7 +89,7 @@ plans:
         header: {name: X-Hook, values: [hv-1], value_files: [../secrets/hv-2]}
         path_token: {values: [pt-1], value_files: [../secrets/pt-2]}
         on_failure: reject
-    feedback: {on: off, coalesce: 0s, workers: 8, rate: 0.5, give_up: 1d12h, backoff: {base: 2s, cap: 1m}, timeout: 5s}
+    feedback: {on: off, batches: all, coalesce: 0s, workers: 8, rate: 0.5, give_up: 1d12h, backoff: {base: 2s, cap: 1m}, timeout: 5s}
     gateway: {token: plan}
     reconcile: {silence: 0s, grace: 5m, rate: 0.25}
   - id: plan-b
@@ -132,7 +132,7 @@ plans:
 			OnFailure: Reject,
 		}},
 		Feedback: Feedback{
-			On: store.OnOff, Workers: 8, Rate: 0.5, GiveUp: Duration(36 * time.Hour),
+			On: store.OnOff, Batches: AllBatches, Workers: 8, Rate: 0.5, GiveUp: Duration(36 * time.Hour),
 			Backoff: Backoff{Base: Duration(2 * time.Second), Cap: Duration(time.Minute)}, Timeout: Duration(5 * time.Second),
 		},
 		Gateway:   PlanGateway{Token: PlanToken},

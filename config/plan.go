@@ -111,11 +111,15 @@ type Feedback struct {
 	// What earns it: `delivered` (the recipient's report says Delivered), `confirmed` (your application says so, by the same call
 	// to the gateway that it would make to Sinch), `both` (either), or nothing: `off`. The application may confirm with `delivered` too.
 	On store.On `yaml:"on"`
+	// Which batches want feedback. `known`: a batch is sent with `feedback_enabled` if the gateway or your application said so, and Sinch is
+	// asked for every other batch. `all`: your team states that every batch of the plan is sent with `feedback_enabled`, so Sinch is not asked.
+	Batches Batches `yaml:"batches"`
 	// How long recipients of a batch are gathered for one call.
 	Coalesce Duration `yaml:"coalesce" range:"0s..1d"`
-	// Calls at the same time.
+	// Batches whose feedback is sent at the same time, by each replica.
 	Workers int `yaml:"workers" range:"1..1000"`
-	// Calls a second, of all replicas together; less for a while after a 429.
+	// The most calls a second, of all replicas together. Calls start at this rate; it halves when Sinch answers 429 or 5xx, or in no time, and
+	// recovers.
 	Rate float64 `yaml:"rate" range:"0.01..10000"`
 	// How long a failing task is tried before it is parked as dead, until a person requeues it.
 	GiveUp  Duration `yaml:"give_up" range:"1m..365d"`
@@ -123,6 +127,15 @@ type Feedback struct {
 	// How long one call may take.
 	Timeout Duration `yaml:"timeout" range:"100ms..10m"`
 }
+
+// Batches says which batches of a plan want feedback.
+type Batches string
+
+// The batches.
+const (
+	KnownBatches Batches = "known" // those that the gateway, the application or Sinch says want it
+	AllBatches   Batches = "all"   // all but those that are known not to
+)
 
 // Backoff is how long a failed task waits: a random time up to the base, doubled with every attempt, up to the cap.
 type Backoff struct {

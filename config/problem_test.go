@@ -152,6 +152,7 @@ func TestEachMistakeIsToldWithItsPlaceKeyAndWayOut(t *testing.T) {
 		"path token":     {planWith(region, apiToken, "webhook: {auth: {path_token: {values: [a/b]}}}"), "config.yaml:5:22: plans[0].webhook.auth.path_token: a token cannot be part of a URL's path as it is; use letters, digits, - and _"},
 		"no path token":  {planWith(region, apiToken, "webhook: {auth: {path_token: {values: []}}}"), "config.yaml:5:35: plans[0].webhook.auth.path_token.values: there is no token to accept; set value_files or values"},
 		"hook password":  {planWith(region, apiToken, "webhook: {auth: {basic: [{username: u}]}}"), "config.yaml:5:30: plans[0].webhook.auth.basic[0].password: there is no password; set password or password_file"},
+		"batches":        {planWith(region, apiToken, webhook, "feedback: {batches: some}"), `config.yaml:6:25: plans[0].feedback.batches: "some" is not possible; choose known or all`},
 		"feedback on":    {planWith(region, apiToken, webhook, "feedback: {on: always}"), `config.yaml:6:20: plans[0].feedback.on: "always" is not possible; choose delivered, confirmed, both or off`},
 		"workers":        {planWith(region, apiToken, webhook, "feedback: {workers: -1}"), "config.yaml:6:25: plans[0].feedback.workers: -1 is out of range; give 1 to 1000"},
 		"workers, words": {planWith(region, apiToken, webhook, "feedback: {workers: many}"), `config.yaml:6:25: plans[0].feedback.workers: "many" is not a whole number`},

@@ -52,6 +52,7 @@ func results() palette {
 		"found": green, "missing": orange,
 		"2xx": green, "4xx": orange, "5xx": vermilion, "unreachable": darkRed, "refused": purple,
 		"recorded": green, "late": orange, "lost": vermilion, "unreadable": pale,
+		"rate": sky, "ceiling": pale,
 		"p50": sky, "p95": orange, "p99": vermilion,
 	}
 }

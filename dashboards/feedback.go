@@ -77,7 +77,19 @@ func calls() []panel {
 				queries:     quantiles("dlrloop_feedback_call_duration_seconds", "<process>"),
 			},
 		}, lines, 12, 8),
-		sized([]panel{circuits()}, states, 24, 6)...)
+		append(sized([]panel{circuits()}, states, 12, 6), sized([]panel{callRate()}, lines, 12, 6)...)...)
+}
+
+func callRate() panel {
+	return panel{
+		title: "Call rate", unit: units.RequestsPerSecond,
+		description: "Calls a second that the replicas may make now, and without trouble (ceiling). It halves on 429 and 5xx. Good: at the ceiling.",
+		colours:     results().of("rate", "ceiling"),
+		queries: []query{
+			{expr: `sum(dlrloop_feedback_rate{<plan>})`, legend: "rate"},
+			{expr: `sum(dlrloop_feedback_rate_ceiling{<plan>})`, legend: "ceiling"},
+		},
+	}
 }
 
 func owed() []panel {

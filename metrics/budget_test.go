@@ -71,6 +71,7 @@ func worst(t *testing.T, plans int) *prometheus.Registry {
 		for _, result := range []string{"found", "missing", "unknown_plan", "failed"} {
 			m.BatchLookup(plan, result)
 		}
+		m.FeedbackRate(plan, 1, 2)
 		for _, state := range []string{"half_open", "open", "closed"} {
 			m.Circuit(plan, state)
 		}

@@ -46,7 +46,7 @@ type Metrics struct {
 	recipients, lookups        *prometheus.CounterVec
 	duplicates, polled, lossy  *prometheus.CounterVec
 	reads                      *prometheus.CounterVec
-	circuit                    *prometheus.GaugeVec
+	circuit, rate, rateCeiling *prometheus.GaugeVec
 
 	gatewayOperations index[GatewayOperation]
 	gatewayOutcomes   index[GatewayOutcome]
@@ -143,6 +143,8 @@ func (m *Metrics) feedback() {
 		.05, .1, .25, .5, 1, 2.5, 10, 30)
 	m.circuit = m.gauges("feedback_circuit_state", "1 for the state that the plan's circuit towards Sinch is in, 0 for the others.",
 		"plan", "state")
+	m.rate = m.gauges("feedback_rate", "Calls to Sinch a second that this replica may make for the plan's feedback now. It halves when Sinch answers 429 or 5xx, or in no time, and recovers.", "plan")
+	m.rateCeiling = m.gauges("feedback_rate_ceiling", "What feedback_rate is without trouble: this replica's share of feedback.rate.", "plan")
 	m.lookups = m.counters("batch_lookups_total", "Batches looked up at Sinch to learn whether they want delivery feedback. missing: Sinch does not know the batch; unknown_plan: it does not know the plan.",
 		"plan", "result")
 }
@@ -184,6 +186,13 @@ func (m *Metrics) ConnectionDropped() { m.connectionsDropped.Inc() }
 func (m *Metrics) FeedbackCall(plan string, r store.Reason, took time.Duration) {
 	m.plan(plan).calls.of(r).Inc()
 	m.callSeconds.Observe(took.Seconds())
+}
+
+// FeedbackRate tells how many calls a second this replica may make for the plan, and how many without trouble.
+func (m *Metrics) FeedbackRate(plan string, now, ceiling float64) {
+	p := m.plan(plan)
+	p.rate.Set(now)
+	p.rateCeiling.Set(ceiling)
 }
 
 // FeedbackLeftOut counts an attempt that made no call because recipients are not numbers.

@@ -21,7 +21,10 @@ type plan struct {
 	reads      *choice[store.Reason, prometheus.Counter]
 	lookups    *choice[string, prometheus.Counter]
 	circuit    *choice[string, prometheus.Gauge]
-	learned    *choice[Learned, prometheus.Counter]
+
+	rate, rateCeiling prometheus.Gauge
+
+	learned *choice[Learned, prometheus.Counter]
 }
 
 func (m *Metrics) newPlan(name string) *plan {
@@ -31,7 +34,8 @@ func (m *Metrics) newPlan(name string) *plan {
 		callbacks: newGrid(len(types), int(outcomes), func(t, o int) prometheus.Counter {
 			return m.callbacks.WithLabelValues(name, string(types[t]), Outcome(o).String())
 		}),
-		messages:   m.newMessages(name),
+		messages: m.newMessages(name),
+		rate:     m.rate.WithLabelValues(name), rateCeiling: m.rateCeiling.WithLabelValues(name),
 		duplicates: m.duplicates.WithLabelValues(name),
 		polled:     m.polled.WithLabelValues(name),
 		lossy:      m.lossy.WithLabelValues(name),

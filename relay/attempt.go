@@ -14,9 +14,9 @@ import (
 // attempt takes the next step that the claim's batch needs. ctx bounds its calls.
 func (l *lane) attempt(ctx context.Context, c store.Claim) outcome {
 	switch b := c.Batch; {
-	case b.Flag == store.FlagUnknown:
+	case b.Flag == store.FlagUnknown && !l.plan.AllWanted:
 		return l.lookUp(ctx, c)
-	case b.Flag != store.FlagWanted:
+	case b.Flag == store.FlagUnwanted:
 		return l.nothing(c, unwanted)
 	case b.WantFull:
 		return l.readFull(ctx, c)
@@ -69,13 +69,23 @@ func (l *lane) nothing(c store.Claim, why string) outcome {
 	return l.later(o, c, now())
 }
 
-// lookUp asks Sinch whether the batch wants feedback. Its answer is kept with the batch, so that it is asked once.
+// lookUp asks Sinch whether the batch wants feedback, and goes on at once if it does: otherwise all look-ups that wait would
+// go before the first feedback. The answer is kept with the batch, so that Sinch is asked once.
 func (l *lane) lookUp(ctx context.Context, c store.Claim) outcome {
 	facts, err := l.facts(ctx, c.Key.BatchID)
 	switch {
 	case err == nil:
 		l.succeeded(stepLookUp)
-		return progressed(stepLookUp, facts)
+		if !facts.FeedbackEnabled {
+			return progressed(stepLookUp, facts)
+		}
+		l.pace.spend(time.Now())
+		known := *c.Batch
+		known.Flag = store.FlagWanted
+		c.Batch = &known
+		o := l.attempt(ctx, c)
+		o.lookedUp, o.learnt = true, append([]store.News{facts}, o.learnt...)
+		return o
 	case missing(err):
 		return l.unknown(stepLookUp, c)
 	}

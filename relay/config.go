@@ -21,9 +21,12 @@ type Plan struct {
 	ID     string
 	Client *sinch.Client
 
-	Workers int // most calls in flight of one replica; default 4
-	// Rate is the most calls a second, of all replicas that share the store; default 20. It drops when Sinch answers 429, and
-	// recovers.
+	// AllWanted says that every batch of the plan wants feedback unless it is known not to: no batch is looked up before its
+	// feedback is sent.
+	AllWanted bool
+	Workers   int // most tasks in work of one replica; default 64
+	// Rate is the most calls a second, of all replicas that share the store; default 2000. The rate starts there, halves when
+	// Sinch answers 429 or 5xx or in no time, and recovers.
 	Rate         float64
 	PollInterval time.Duration // how often the store is asked for due tasks; default 250 ms
 	// Lease is how long a claimed task belongs to its worker; default 60 s. Calls get three quarters of it, the rest is for
@@ -87,8 +90,9 @@ func (p Plan) check() error {
 const maxRate = 10_000
 
 func (p Plan) withDefaults() Plan {
-	p.Workers = cmp.Or(p.Workers, 4)
-	p.Rate = cmp.Or(p.Rate, 20)
+	// Enough for 1000 calls a second to a Sinch that answers in some milliseconds.
+	p.Workers = cmp.Or(p.Workers, 64)
+	p.Rate = cmp.Or(p.Rate, 2000)
 	p.PollInterval = cmp.Or(p.PollInterval, 250*time.Millisecond)
 	p.Lease = cmp.Or(p.Lease, time.Minute)
 	p.CallGrace = cmp.Or(p.CallGrace, 5*time.Second)

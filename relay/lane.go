@@ -57,6 +57,7 @@ func newLane(p Plan, s store.Store, m *metrics.Metrics, log *slog.Logger, random
 		OnStateChange: l.turned,
 	})
 	m.Circuit(p.ID, circuitName(gobreaker.StateClosed))
+	l.tellPace()
 	return l
 }
 
@@ -95,9 +96,22 @@ func (l *lane) loop(ctx, calls context.Context) error {
 			return nil
 		case o := <-l.finished:
 			l.take(ctx, o)
+			l.takeOthers(ctx)
 		case <-l.sendNow:
 			l.until = time.Time{}
 		case <-time.After(wait):
+		}
+	}
+}
+
+// takeOthers takes what else has finished, so that one claim fills the room of all.
+func (l *lane) takeOthers(ctx context.Context) {
+	for {
+		select {
+		case o := <-l.finished:
+			l.take(ctx, o)
+		default:
+			return
 		}
 	}
 }
@@ -142,7 +156,10 @@ func (l *lane) claim(ctx, calls context.Context) (wait time.Duration, err error)
 // room is how many tasks may be claimed now, and how long to wait if none may.
 func (l *lane) room(at time.Time) (int, time.Duration) {
 	share := l.store.Share()
-	if l.pace.take(share, at); share == 0 {
+	if l.pace.take(share, at) {
+		l.tellPace()
+	}
+	if share == 0 {
 		return 0, l.plan.PollInterval
 	}
 	room := l.plan.Workers - l.inFlight
@@ -155,6 +172,9 @@ func (l *lane) room(at time.Time) (int, time.Duration) {
 	case gobreaker.StateHalfOpen:
 		room = min(room, 1-l.inFlight) // one call tells whether Sinch is back
 	case gobreaker.StateClosed:
+	}
+	if !l.paused.IsZero() {
+		room = min(room, 1-l.inFlight) // one call tells whether Sinch accepts the plan again
 	}
 	if room <= 0 {
 		return 0, l.plan.PollInterval
@@ -173,15 +193,22 @@ func (l *lane) take(ctx context.Context, o outcome) {
 	case o.reason == store.ReasonCanceled, o.reason == "":
 	case ofThePlan(o.reason):
 		l.pause(ctx, at, o)
-	case o.reason == store.ReasonRateLimited:
-		l.pace.drop(at)
-		l.hold(at, o.retryAfter)
-	case outage(o.reason):
+	case o.reason == store.ReasonRateLimited, outage(o.reason):
+		if o.reason != store.ReasonNetwork && l.pace.drop(at) {
+			l.tellPace()
+		}
 		l.hold(at, o.retryAfter)
 	default:
-		l.pace.raise(at)
+		if l.pace.raise(at) {
+			l.tellPace()
+		}
 		l.resume(ctx, at)
 	}
+}
+
+// tellPace exports the rate.
+func (l *lane) tellPace() {
+	l.metrics.FeedbackRate(l.plan.ID, l.pace.rate*l.pace.share, l.pace.ceiling*l.pace.share)
 }
 
 // hold makes no claims for d.

@@ -110,19 +110,73 @@ func TestLookUpsCountForTheRate(t *testing.T) {
 
 // Answers of 429 slow the whole plan down, and it recovers.
 func TestTheRateDropsAndRecovers(t *testing.T) {
-	inHouse(t, circuitOff, func(t *testing.T, h *house) {
-		h.upstream.fail(postFeedback, 1, says(429, ""))
-		h.manyBatches(planA, 1)
-		h.pass(time.Second + 300*time.Millisecond)
-		require.Len(t, h.upstream.asked(postFeedback), 1)
-		require.InDelta(t, 10, float64(h.relay.lanes[0].pace.limiter.Limit()), 0.01)
-		h.pass(5 * time.Second)
-		require.Equal(t, 1, h.sent(planA))
-		require.Greater(t, float64(h.relay.lanes[0].pace.limiter.Limit()), 10.0)
-		h.pass(2 * time.Minute)
-		h.manyBatches(planA, 2)
-		h.pass(5 * time.Second)
-		require.InDelta(t, 20, float64(h.relay.lanes[0].pace.limiter.Limit()), 0.01)
+	for name, trouble := range map[string]http.HandlerFunc{"429": says(429, ""), "500": says(500, ""), "503": says(503, "")} {
+		t.Run(name, func(t *testing.T) {
+			inHouse(t, circuitOff, func(t *testing.T, h *house) {
+				require.Equal(t, 2000.0, h.counted("feedback_rate", "plan", planA), "it starts at the ceiling")
+				require.Equal(t, 2000.0, h.counted("feedback_rate_ceiling", "plan", planA))
+				h.upstream.fail(postFeedback, 1, trouble)
+				h.manyBatches(planA, 1)
+				h.pass(time.Second + 300*time.Millisecond)
+				require.Len(t, h.upstream.asked(postFeedback), 1)
+				require.Equal(t, 1000.0, h.counted("feedback_rate", "plan", planA))
+				h.pass(5 * time.Second)
+				require.Equal(t, 1, h.sent(planA))
+				require.Greater(t, h.counted("feedback_rate", "plan", planA), 1000.0)
+				h.pass(2 * time.Minute)
+				h.manyBatches(planA, 2)
+				h.pass(5 * time.Second)
+				require.Equal(t, 2000.0, h.counted("feedback_rate", "plan", planA))
+			})
+		})
+	}
+}
+
+// Look-ups and calls take turns: the first feedback does not wait until all batches are looked up.
+func TestLookUpsDoNotGoFirst(t *testing.T) {
+	slow := func(c *Config) { c.Plans[0].Rate = 20 }
+	inHouse(t, slow, func(t *testing.T, h *house) {
+		for i := range 200 {
+			id := fmt.Sprint("batch-", i)
+			h.upstream.knows(id, true)
+			h.delivered(planA, id, ada)
+		}
+		begin := now()
+		h.pass(time.Minute)
+		require.Equal(t, 200, h.sent(planA), "in 400 calls at 20 a second, and a few seconds")
+		require.Less(t, h.upstream.asked(postFeedback)[0].at.Sub(begin), 2*time.Second)
+		require.Len(t, h.upstream.asked(getBatch), 200)
+	})
+}
+
+// A team that states that every batch wants feedback pays for no look-up, and what is known otherwise still counts.
+func TestAllBatchesWantFeedback(t *testing.T) {
+	all := func(c *Config) { c.Plans[0].AllWanted = true }
+	inHouse(t, all, func(t *testing.T, h *house) {
+		for i := range 50 {
+			id := fmt.Sprint("batch-", i)
+			h.upstream.knows(id, true)
+			h.delivered(planA, id, ada)
+		}
+		h.upstream.knows("without", false)
+		h.flagged(planA, "without", false)
+		h.delivered(planA, "without", ada)
+		h.pass(10 * time.Second)
+		require.Equal(t, 50, h.sent(planA))
+		require.Empty(t, h.upstream.asked(getBatch))
+		require.Len(t, h.upstream.asked(postFeedback), 50)
+
+		h.upstream.knows(batch1, false) // sent without the flag, against what the team states
+		h.delivered(planA, batch1, ada)
+		h.pass(10 * time.Second)
+		require.Equal(t, store.FlagUnwanted, h.batch(planA, batch1).Flag)
+		require.Len(t, h.upstream.asked(getBatch), 1, "only a 404 is looked into")
+
+		h.upstream.knows("summary", true)
+		h.upstream.reportsFull("summary", batchReport("summary", true, ada, bob))
+		h.report(planA, batchReport("summary", false, ada, bob))
+		h.pass(10 * time.Second)
+		require.Equal(t, 2, h.batch(planA, "summary").Feedback.Sent)
 	})
 }
 
@@ -162,7 +216,8 @@ func TestTheCircuitOpensAndCloses(t *testing.T) {
 
 // One call tells whether Sinch is back, however many workers there are; one that is cancelled tells nothing.
 func TestOneCallTriesAfterAnOutage(t *testing.T) {
-	inHouse(t, nil, func(t *testing.T, h *house) {
+	four := func(c *Config) { c.Plans[0].Workers, c.Plans[0].Rate = 4, 20 }
+	inHouse(t, four, func(t *testing.T, h *house) {
 		h.upstream.fail(postFeedback, 5, says(500, ""))
 		h.upstream.fail(postFeedback, 1<<20, hangs(8*time.Second, says(500, "")))
 		h.manyBatches(planA, 20)
@@ -209,14 +264,13 @@ func TestEveryAttemptIsOneLineWithItsStory(t *testing.T) {
 			require.Equal(t, planA, e["plan"])
 			require.Equal(t, batch1, e["batch_id"])
 			require.Contains(t, e, "took")
-			steps = append(steps, fmt.Sprint(e["level"], " ", e["step"], " ", e["recipients"], " ", e["attempt"], " ", e["outcome"], " ", e["reason"]))
+			steps = append(steps, fmt.Sprint(e["level"], " ", e["looked_up"], " ", e["step"], " ", e["recipients"], " ", e["attempt"], " ", e["outcome"], " ", e["reason"]))
 		}
 		require.Equal(t, []string{
-			"DEBUG look up batch 0 1 progress accepted",
-			"WARN send feedback 2 1 retry server",
-			"DEBUG send feedback 2 2 accepted accepted",
+			"WARN true send feedback 2 1 retry server",
+			"DEBUG false send feedback 2 2 accepted accepted",
 		}, steps)
-		retry := h.log.with(t, "feedback attempt")[1]
+		retry := h.log.with(t, "feedback attempt")[0]
 		require.Contains(t, retry["detail"], "busy with 447*******18")
 		require.Contains(t, retry, "due")
 		require.NotContains(t, h.log.text.String(), ada)

@@ -23,6 +23,7 @@ const (
 // outcome is what became of a claim: what to record, in this order, and what its lane has to know.
 type outcome struct {
 	step       step
+	lookedUp   bool             // the batch was looked up before the step
 	learnt     []store.News     // recorded before the settlement
 	settlement store.Settlement // without what comes from the claim
 	reason     store.Reason     // how the last call ended; empty if none was made

@@ -227,7 +227,8 @@ func TestAPlanThatSinchForgets(t *testing.T) {
 
 // Batches that Sinch does not know, of a plan that it knows, are dead one by one.
 func TestUnknownBatchesOfAKnownPlan(t *testing.T) {
-	inHouse(t, nil, func(t *testing.T, h *house) {
+	four := func(c *Config) { c.Plans[0].Workers = 4 }
+	inHouse(t, four, func(t *testing.T, h *house) {
 		for i := range 30 {
 			h.delivered(planA, fmt.Sprint("batch-", i), ada)
 		}

@@ -145,10 +145,8 @@ func TestDelayIsFullJitterWithinBounds(t *testing.T) {
 func TestPace(t *testing.T) {
 	at := time.Date(2025, 8, 19, 16, 0, 0, 0, time.UTC)
 	p := newPace(16, 4, 1)
-	require.Equal(t, 4, p.room(at))
-	for range 4 {
-		p.spend(at)
-	}
+	require.Equal(t, 1, p.room(at), "a tenth of a second is saved up")
+	p.spend(at)
 	require.Equal(t, 0, p.room(at))
 	require.Equal(t, 63*time.Millisecond+500*time.Microsecond, p.next(at))
 	require.Equal(t, 1, p.room(at.Add(p.next(at))))
@@ -168,11 +166,46 @@ func TestPace(t *testing.T) {
 	for i := range 20 {
 		p.drop(at.Add(time.Minute + time.Duration(i)*time.Second))
 	}
-	require.InDelta(t, 16.0/64, float64(p.limiter.Limit()), 1e-9, "it never stops for good")
+	require.InDelta(t, 1, float64(p.limiter.Limit()), 1e-9, "it never stops for good")
 	p.raise(at.Add(time.Minute + 19*time.Second + 15*time.Second))
-	require.InDelta(t, 16.0/64+4, float64(p.limiter.Limit()), 1e-9)
+	require.InDelta(t, 1+4, float64(p.limiter.Limit()), 1e-9, "one trouble, however long: it recovers to where it was in a minute")
 	p.raise(at.Add(time.Hour))
-	require.InDelta(t, 16, float64(p.limiter.Limit()), 1e-9, "nor goes beyond what is configured")
+	require.InDelta(t, 16, float64(p.limiter.Limit()), 1e-9, "nor goes beyond the ceiling")
+
+	require.Equal(t, 64, newPace(2000, 64, 1).room(at), "no more than can be worked at")
+	require.InDelta(t, 0.01/16, func() float64 { slow := newPace(0.01, 1, 1); drops(slow, at, 9); return slow.rate }(), 1e-9)
+}
+
+// drops is trouble once in two seconds, with a success in between.
+func drops(p *pace, at time.Time, times int) {
+	for i := range times {
+		p.drop(at.Add(time.Duration(2*i) * time.Second))
+	}
+}
+
+// A Sinch that takes 10 calls a second gets about as many, and seldom more, though the ceiling is far above.
+func TestPaceFindsALimit(t *testing.T) {
+	at := time.Date(2025, 8, 19, 16, 0, 0, 0, time.UTC)
+	p, taken, limited := newPace(2000, 64, 1), 0, 0
+	allowed := 10.0
+	step := 10 * time.Millisecond
+	for elapsed := time.Duration(0); elapsed < 20*time.Minute; elapsed += step {
+		now := at.Add(elapsed)
+		allowed = min(allowed+10*step.Seconds(), 10)
+		for range p.room(now) {
+			p.spend(now)
+			if allowed >= 1 {
+				allowed--
+				p.raise(now)
+				taken++
+				continue
+			}
+			p.drop(now)
+			limited++
+		}
+	}
+	require.Greater(t, taken, 20*60*10/2, "at least half of what Sinch takes")
+	require.Less(t, limited, taken/4, "few calls are refused")
 }
 
 func TestNewSaysWhatIsWrong(t *testing.T) {

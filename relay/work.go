@@ -67,6 +67,7 @@ func (l *lane) tell(ctx context.Context, c store.Claim, o outcome, err error) {
 	attributes := []slog.Attr{
 		slog.String("batch_id", c.Key.BatchID),
 		slog.String("step", string(o.step)),
+		slog.Bool("looked_up", o.lookedUp),
 		slog.Int("recipients", o.asked),
 		slog.Int("attempt", c.Batch.Task.Attempts+1),
 		slog.String("outcome", s.Outcome.String()),

@@ -71,7 +71,7 @@ func newRelay(c *config.Config, s *Server) (*relay.Relay, *relay.Reconciler, err
 		if p.Feedback.On != store.OnOff {
 			feedback = append(feedback, relay.Plan{
 				ID: p.ID, Client: client,
-				Workers: p.Feedback.Workers, Rate: p.Feedback.Rate, GiveUp: time.Duration(p.Feedback.GiveUp),
+				AllWanted: p.Feedback.Batches == config.AllBatches, Workers: p.Feedback.Workers, Rate: p.Feedback.Rate, GiveUp: time.Duration(p.Feedback.GiveUp),
 				Lease: 6 * time.Duration(p.Feedback.Timeout), Backoff: backoff,
 			})
 		}

@@ -88,7 +88,6 @@ func (w *world) configure() *config.Config {
 	p.Feedback.Coalesce = config.Duration(10 * time.Millisecond)
 	p.Feedback.Backoff = config.Backoff{Base: config.Duration(10 * time.Millisecond), Cap: config.Duration(100 * time.Millisecond)}
 	p.Feedback.Timeout = config.Duration(time.Second)
-	p.Feedback.Rate = 1000
 	c.Plans = []config.Plan{p}
 	return c
 }
