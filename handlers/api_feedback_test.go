@@ -61,11 +61,12 @@ func TestRequeueSendsWhatItNamesAgain(t *testing.T) {
 	require.JSONEq(t, nothing, string(s.requeue(t, `{"all": true}`).body))
 	require.JSONEq(t, nothing, string(s.requeue(t, `{"plan": "acme-eu"}`).body))
 	require.JSONEq(t, nothing, string(s.requeue(t, `{"plan": "nobody"}`).body))
-	require.JSONEq(t, nothing, string(s.requeue(t, fmt.Sprintf(`{"plan": %q, "batch_id": %q}`, planEU, eu[2])).body))
+	require.JSONEq(t, `{"batches": 1, "recipients": 0, "more": false}`,
+		string(s.requeue(t, fmt.Sprintf(`{"plan": %q, "batch_id": %q}`, planEU, eu[2])).body), "a pending batch is tried at once")
 }
 
-// What is owed and waits for its next attempt is not dead: asking for it again must not hurry it.
-func TestRequeueLeavesAloneWhatIsNotDead(t *testing.T) {
+// A requeue of one batch ends its wait for the next attempt. A requeue of a plan is about dead feedback alone.
+func TestRequeueEndsTheWaitOfABatch(t *testing.T) {
 	st := openStore(t)
 	record(t, st, planEU, morning(0), store.Confirmation{BatchID: "b", Recipients: []string{alice}})
 	record(t, st, planEU, morning(time.Second), store.Settlement{
@@ -74,8 +75,10 @@ func TestRequeueLeavesAloneWhatIsNotDead(t *testing.T) {
 	s := servePrivate(t, PrivateConfig{}, st, quiet())
 	before := s.get(t, "/api/v1/plans/acme-eu/batches/b").body
 	require.Contains(t, string(before), `"due":"2026-03-02T11:00:00.000Z"`)
-	require.JSONEq(t, `{"batches": 0, "recipients": 0, "more": false}`, string(s.requeue(t, `{"plan": "acme-eu", "batch_id": "b"}`).body))
+	require.JSONEq(t, `{"batches": 0, "recipients": 0, "more": false}`, string(s.requeue(t, `{"plan": "acme-eu"}`).body))
 	require.Equal(t, string(before), string(s.get(t, "/api/v1/plans/acme-eu/batches/b").body))
+	require.JSONEq(t, `{"batches": 1, "recipients": 0, "more": false}`, string(s.requeue(t, `{"plan": "acme-eu", "batch_id": "b"}`).body))
+	require.NotContains(t, string(s.get(t, "/api/v1/plans/acme-eu/batches/b").body), `"due":"2026-03-02T11:00:00.000Z"`)
 }
 
 func TestRequeueRefusesWhatItDoesNotUnderstand(t *testing.T) {
