@@ -15,7 +15,7 @@ const (
 // factsOf is what the store keeps of b, a batch as Sinch answered it: to the gateway, or to the application that registers it.
 // The caller has seen that b has an id of at most maxBatchID bytes.
 func factsOf(b *sinch.Batch, source store.Source) store.Facts {
-	numbers, groups := addressees(b)
+	numbers, groups := b.Numbers(), b.Groups()
 	return store.Facts{
 		BatchID:         b.ID,
 		FeedbackEnabled: b.FeedbackEnabled,
@@ -31,18 +31,4 @@ func factsOf(b *sinch.Batch, source store.Source) store.Facts {
 		ExpireAt:        b.ExpireAt,
 		Source:          source,
 	}
-}
-
-// addressees are the numbers and groups that b is sent to, each once. A number too long to be one is nobody's name: it counts
-// as a group.
-func addressees(b *sinch.Batch) (numbers []string, groups int) {
-	groups = b.Groups()
-	for _, number := range b.Numbers() {
-		if len(number) > maxNumber {
-			groups++
-			continue
-		}
-		numbers = append(numbers, number)
-	}
-	return numbers, groups
 }

@@ -66,9 +66,10 @@ func TestAddresseesCountOnce(t *testing.T) {
 		`["", "447700900133"]`:              {[]string{"447700900133"}, 1},
 	} {
 		t.Run(to, func(t *testing.T) {
-			numbers, groups := addressees(parsed(t, `{"id": "b", "to": `+to+`}`))
-			require.Equal(t, want.numbers, numbers)
-			require.Equal(t, want.groups, groups)
+			facts := factsOf(parsed(t, `{"id": "b", "to": `+to+`}`), store.FromGateway)
+			require.Equal(t, want.numbers, facts.Numbers)
+			require.Equal(t, want.groups, facts.Groups)
+			require.Equal(t, len(want.numbers)+want.groups, facts.Recipients)
 		})
 	}
 }

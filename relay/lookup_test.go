@@ -2,6 +2,7 @@ package relay
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,6 +33,28 @@ func TestAnUnknownFlagIsLookedUpOnce(t *testing.T) {
 			Source:     store.FromPoll,
 		}, b.Facts)
 	})
+}
+
+// What no store could file under a key is not kept: a number too long to be one counts as a group.
+func TestLongNumbersOfALookUp(t *testing.T) {
+	for _, length := range []int{65, 300, 3000, 100_000} {
+		inHouse(t, nil, func(t *testing.T, h *house) {
+			long, spaced := strings.Repeat("4", length), "4"+strings.Repeat(" ", length)+"4"
+			h.upstream.knowsTo(batch1, ada, long, spaced, strings.Repeat("4", 64))
+			h.delivered(planA, batch1, ada)
+			h.pass(5 * time.Second)
+			require.Equal(t, store.FeedbackSent, h.feedback(ada))
+			facts := h.batch(planA, batch1).Facts
+			require.Equal(t, 4, facts.Recipients)
+			require.Equal(t, 2, facts.Groups)
+			page, err := h.store.Recipients(t.Context(), store.BatchKey{Plan: planA, BatchID: batch1}, store.RecipientQuery{})
+			require.NoError(t, err)
+			for _, r := range page.Items {
+				require.LessOrEqual(t, len(r.Number), 64)
+			}
+			require.Len(t, page.Items, 2)
+		})
+	}
 }
 
 func TestABatchThatWantsNoFeedbackGetsNone(t *testing.T) {

@@ -120,6 +120,14 @@ func (u *upstream) knows(batchID string, feedbackEnabled bool) {
 	u.batches[batchID] = string(b)
 }
 
+// knowsTo makes the upstream know a batch that wants feedback and is sent to these.
+func (u *upstream) knowsTo(batchID string, to ...string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	b, _ := json.Marshal(map[string]any{"id": batchID, "to": to, "feedback_enabled": true, "created_at": "2025-08-19T16:20:05.118Z"})
+	u.batches[batchID] = string(b)
+}
+
 // reportsFull makes the upstream answer a full report.
 func (u *upstream) reportsFull(batchID string, body []byte) {
 	u.mu.Lock()

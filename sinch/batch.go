@@ -40,13 +40,16 @@ type Batch struct {
 	Unknown map[string]json.RawMessage
 }
 
-// Numbers returns those entries of To that are numbers, as they are there, each number once. To compare numbers, take
-// dlr.Digits of them.
+// maxNumber is the longest entry of To that counts as a number, in bytes: as dlr bounds the recipient of a report.
+const maxNumber = 64
+
+// Numbers returns those entries of To that are numbers of at most 64 bytes, as they are there, each number once. To compare
+// numbers, take dlr.Digits of them.
 func (b *Batch) Numbers() []string {
 	return b.entries(isNumber, dlr.Digits)
 }
 
-// Groups returns how many groups are in To. Who is in a group, Sinch does not say with the batch.
+// Groups returns how many groups are in To; an entry too long to be a number counts as one. Who is in a group, Sinch does not say with the batch.
 func (b *Batch) Groups() int {
 	groups := b.entries(func(entry string) bool { return !isNumber(entry) }, func(entry string) string { return entry })
 	return len(groups)
@@ -65,6 +68,9 @@ func (b *Batch) entries(wanted func(string) bool, same func(string) string) (fou
 }
 
 func isNumber(entry string) bool {
+	if len(entry) > maxNumber {
+		return false
+	}
 	digits := dlr.Digits(entry)
 	for _, c := range digits {
 		if c < '0' || c > '9' {
