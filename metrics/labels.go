@@ -105,7 +105,7 @@ func latencyLabel(s dlr.Status) string {
 
 // The other closed sets.
 func operationLabels() []string {
-	return []string{"commit", "fold", "read", "expire", "replica", other}
+	return []string{"commit", "fold", "read", "expire", "replica", "damage", other}
 }
 
 // What becomes of a recipient's feedback.

@@ -177,6 +177,9 @@ func (f *folding) move(r *Row, to FeedbackState, at time.Time) {
 	r.Feedback, r.FeedbackAt, r.Changed = to, at, true
 }
 
+// Count adds a recipient in a state.
+func (c *FeedbackCounts) Count(s FeedbackState) { c.add(s, 1) }
+
 func (c *FeedbackCounts) add(s FeedbackState, n int) {
 	switch s {
 	case FeedbackOwed:

@@ -31,6 +31,8 @@ var (
 	ErrBusy = errors.New("store is busy")
 	// ErrClosed means that the store was closed, or ended itself after a failed sync.
 	ErrClosed = errors.New("store is closed")
+	// ErrDamaged means that something kept is not what was written: the disk or the memory has changed it.
+	ErrDamaged = errors.New("damaged")
 	// ErrCursor means that a cursor does not come from an earlier page of the same read.
 	ErrCursor = errors.New("cursor is not valid")
 )
@@ -210,7 +212,7 @@ type Observer struct {
 	Committed func(arrivals, bytes int, took time.Duration, err error)
 	// Folded tells what was folded, after its transaction is committed.
 	Folded func([]Changes)
-	// Failed tells of an operation that failed: commit, fold, read, expire.
+	// Failed tells of an operation that failed: commit, fold, read, expire; and of damage, once for each row.
 	Failed func(operation string, err error)
 	// Evicted tells that quarantine entries had to go for newer ones.
 	Evicted func(entries int)

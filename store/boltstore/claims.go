@@ -11,7 +11,6 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store"
-	"github.com/dlrloop/dlrloop/store/packed"
 )
 
 // lease keeps a claimed task from being claimed again. Only this process can claim, so leases live in memory: a process
@@ -78,7 +77,7 @@ func (s *Store) Claim(_ context.Context, plan string, now time.Time, lease time.
 	s.leases.mu.Lock()
 	defer s.leases.mu.Unlock()
 	var claims []store.Claim
-	err := s.db.View(func(tx *bolt.Tx) error {
+	err := s.look(func(tx *bolt.Tx) error {
 		for n := range due(tx.Bucket(bucketDue), plan, now, s.config.Policies(plan).Horizon(now)) {
 			if len(claims) >= limit {
 				return nil
@@ -122,7 +121,7 @@ func due(index *bolt.Bucket, plan string, now, horizon time.Time) iter.Seq[numbe
 }
 
 func claimOf(tx *bolt.Tx, n number, token string) (store.Claim, error) {
-	b, err := packed.DecodeBatch(tx.Bucket(bucketBatches).Get(n.key()))
+	b, err := batchIn(n.key(), tx.Bucket(bucketBatches).Get(n.key()))
 	if err != nil {
 		return store.Claim{}, err
 	}
@@ -140,14 +139,13 @@ func numbersIn(tx *bolt.Tx, state store.FeedbackState, n number, most int) (numb
 	prefix := n.key()
 	c := tx.Bucket(bucketRecipients).Cursor()
 	for key, row := c.Seek(prefix); len(numbers) < most && bytes.HasPrefix(key, prefix); key, row = c.Next() {
-		if packed.FeedbackOf(row) != state {
-			continue
-		}
-		r, err := packed.DecodeRecipient(row, string(key[8:]))
+		r, err := recipientIn(key, row)
 		if err != nil {
 			return nil, err
 		}
-		numbers = append(numbers, r.Number)
+		if r.Feedback == state {
+			numbers = append(numbers, r.Number)
+		}
 	}
 	return numbers, nil
 }
@@ -162,13 +160,13 @@ func (s *Store) Overdue(_ context.Context, plan string, now time.Time, limit int
 		return nil, s.ended()
 	}
 	missing := s.config.Policies(plan).Missing
-	err = s.db.View(func(tx *bolt.Tx) error {
+	err = s.look(func(tx *bolt.Tx) error {
 		waiting := 0
 		for n := range due(tx.Bucket(bucketChecks), plan, now, missing.Horizon(now)) {
 			if len(batches) >= limit || waiting == maxWaiting {
 				return nil
 			}
-			b, err := packed.DecodeBatch(tx.Bucket(bucketBatches).Get(n.key()))
+			b, err := batchIn(n.key(), tx.Bucket(bucketBatches).Get(n.key()))
 			switch {
 			case err != nil:
 				return err
@@ -198,7 +196,8 @@ func (s *Store) Tasks(ctx context.Context, q store.TaskQuery) (page store.Page[*
 	}
 	err = s.view(ctx, func(tx *bolt.Tx) error {
 		return forward(tx.Bucket(index), prefix, q.Paging, func(key, _ []byte) (bool, error) {
-			b, err := packed.DecodeBatch(tx.Bucket(bucketBatches).Get(trailing(key).key()))
+			n := trailing(key).key()
+			b, err := batchIn(n, tx.Bucket(bucketBatches).Get(n))
 			page.Items = append(page.Items, b)
 			return err == nil, err
 		}, &page.Next)

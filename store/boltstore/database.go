@@ -13,11 +13,13 @@ import (
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
+	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/copying"
 )
 
-// format is the format of the database. A newer one is refused, an older one upgraded. Format 1 knew nothing of checks.
-const format = 2
+// format is the format of the database. A newer one is refused, an older one upgraded. Format 1 knew nothing of checks,
+// format 2 nothing of seals; its rows are sealed when they are written again.
+const format = 3
 
 // remedy is what to do about a database that cannot be used.
 const remedy = "restore it from a backup together with the journal, or move the folder away to begin anew"
@@ -87,7 +89,7 @@ func guarded(read func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if cause := recover(); cause != nil {
-			err = fmt.Errorf("it cannot be read: %v", cause)
+			err = fmt.Errorf("%w: it cannot be read: %v", store.ErrDamaged, cause)
 		}
 	}()
 	return read()

@@ -19,6 +19,9 @@
 // busy at the same time lies together. Integers in keys are big-endian. A part that is opaque and too long for a key, or
 // holds a zero byte, stands there as its hash; the row has it whole.
 //
+// Every row that has content is sealed with the checksum of its bucket, key and content; see seal. The entries of ids, due,
+// buried, checks and numbers follow from the rows: a start that finds them wrong makes them anew.
+//
 //	meta        format, position (how far the journal is folded, and its salt), plan totals, mark of an unfinished copy
 //	ids         plan length, plan, batch id      → batch number
 //	batches     batch number                     → Batch

@@ -12,7 +12,6 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/dlrloop/dlrloop/store"
-	"github.com/dlrloop/dlrloop/store/packed"
 )
 
 const (
@@ -130,11 +129,11 @@ func expires(b *store.Batch, before time.Time) bool { return b.LastAt.Before(bef
 
 // old finds up to limit batches that expire.
 func (s *Store) old(before time.Time, limit int) (old []*store.Batch, numbers []number, err error) {
-	err = s.db.View(func(tx *bolt.Tx) error {
+	err = s.look(func(tx *bolt.Tx) error {
 		c := tx.Bucket(bucketBatches).Cursor()
 		young := 0
 		for key, row := c.First(); key != nil && len(old) < limit && young < expireYoung; key, row = c.Next() {
-			b, err := packed.DecodeBatch(row)
+			b, err := batchIn(key, row)
 			if err != nil {
 				return err
 			}
@@ -216,7 +215,7 @@ func sweepMinutes(tx *bolt.Tx, before time.Time, room *int) error {
 func sweepQuarantine(tx *bolt.Tx, left *quarantined, before time.Time, room *int) error {
 	c := tx.Bucket(bucketQuarantine).Cursor()
 	for key, row := c.First(); key != nil && *room > 0; key, row = c.First() {
-		e, err := decodeQuarantined(row)
+		e, err := decodeQuarantined(key, row)
 		if err != nil {
 			return err
 		}

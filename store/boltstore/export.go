@@ -18,7 +18,6 @@ import (
 
 	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/copying"
-	"github.com/dlrloop/dlrloop/store/packed"
 )
 
 // Source is a store that is opened to be copied.
@@ -171,7 +170,7 @@ func (e *exporter) batches(at stand) error {
 		if n != at.Number {
 			at = stand{Number: n}
 		}
-		b, err := packed.DecodeBatch(row)
+		b, err := batchIn(key, row)
 		if err != nil {
 			return err
 		}
@@ -218,7 +217,7 @@ func (e *exporter) recipients(key store.BatchKey, born time.Time, at stand) erro
 	prefix := at.Number.key()
 	c := e.tx.Bucket(bucketRecipients).Cursor()
 	for found, row := c.Seek(append(prefix, at.Key...)); bytes.HasPrefix(found, prefix); found, row = c.Next() {
-		r, err := packed.DecodeRecipient(row, string(found[8:]))
+		r, err := recipientIn(found, row)
 		if err != nil {
 			return err
 		}
@@ -234,7 +233,7 @@ func (e *exporter) log(key store.BatchKey, born time.Time, at stand) error {
 	prefix := at.Number.key()
 	c := e.tx.Bucket(bucketLog).Cursor()
 	for found, row := c.Seek(append(prefix, at.Key...)); bytes.HasPrefix(found, prefix); found, row = c.Next() {
-		reports, err := unpackChunk(e.decoder, row)
+		reports, err := unpackChunk(e.decoder, found, row)
 		if err != nil {
 			return err
 		}
@@ -250,14 +249,15 @@ func (e *exporter) minutes(at stand) error {
 	named := e.hashedPlans()
 	c := e.tx.Bucket(bucketMinutes).Cursor()
 	for key, row := c.Seek(at.Key); key != nil; key, row = c.Next() {
-		k, u := minuteOf(key), packed.Reader{Rest: row}
+		k := minuteOf(key)
+		n, err := countIn(key, row)
+		if err != nil {
+			return err
+		}
 		if plan, hashed := named[k.Plan]; hashed {
 			k.Plan = plan
 		}
-		e.Minute(store.MinuteCount{Minute: k.Minute, Plan: k.Plan, Status: k.Status, Messages: int(u.Uint())})
-		if u.Err != nil {
-			return fmt.Errorf("minute counts: %w", u.Err)
-		}
+		e.Minute(store.MinuteCount{Minute: k.Minute, Plan: k.Plan, Status: k.Status, Messages: n})
 		if err := e.reached(func() stand { return at.behind(key) }); err != nil {
 			return err
 		}
@@ -278,7 +278,7 @@ func (e *exporter) hashedPlans() map[string]string {
 func (e *exporter) quarantine(at stand) error {
 	c := e.tx.Bucket(bucketQuarantine).Cursor()
 	for key, row := c.Seek(at.Key); key != nil; key, row = c.Next() {
-		q, err := decodeQuarantined(row)
+		q, err := decodeQuarantined(key, row)
 		if err != nil {
 			return err
 		}

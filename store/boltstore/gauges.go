@@ -18,7 +18,7 @@ type published struct{ store.Gauges }
 func (s *Store) publish() {
 	g := store.Gauges{Plans: make(map[string]store.PlanGauges, len(s.totals)), QuarantineEntries: s.quarantine.entries}
 	now := time.Now().UTC().Truncate(time.Millisecond)
-	err := s.db.View(func(tx *bolt.Tx) error {
+	err := s.look(func(tx *bolt.Tx) error {
 		c := tx.Bucket(bucketDue).Cursor()
 		for plan, t := range s.totals {
 			figures := store.PlanGauges{Tally: t.Feedback}

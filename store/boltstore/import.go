@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -17,7 +16,6 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/copying"
-	"github.com/dlrloop/dlrloop/store/packed"
 )
 
 // keyCopy holds, in bucket meta, the mark of a store that is being filled.
@@ -132,7 +130,7 @@ func (i *importer) piece(p copying.Piece) error {
 	}
 	for _, m := range p.Minutes {
 		key := minuteKey(store.MinuteKey{Minute: m.Minute, Plan: m.Plan, Status: m.Status})
-		i.put(bucketMinutes, key, binary.AppendUvarint(nil, uint64(m.Messages)))
+		i.put(bucketMinutes, key, sealCount(key, m.Messages))
 	}
 	i.quarantine(p.Quarantine)
 	if err := i.write(); err != nil {
@@ -141,7 +139,7 @@ func (i *importer) piece(p copying.Piece) error {
 	if err := i.totals(p.Totals); err != nil {
 		return err
 	}
-	return i.tx.Bucket(bucketMeta).Put(keyPosition, position{seq: i.chunk}.encode())
+	return i.tx.Bucket(bucketMeta).Put(keyPosition, position{seq: i.chunk}.row())
 }
 
 func (i *importer) put(bucket, key, row []byte) {
@@ -183,7 +181,8 @@ func (i *importer) parts(parts []copying.Part) error {
 		i.recipients(n, p)
 		for _, c := range p.Log {
 			i.chunk = max(i.chunk, c.Number)
-			i.put(bucketLog, logKey(n, c.Number), i.compressor.pack(c.Reports))
+			key := logKey(n, c.Number)
+			i.put(bucketLog, key, i.compressor.pack(key, c.Reports))
 		}
 	}
 	return nil
@@ -191,7 +190,7 @@ func (i *importer) parts(parts []copying.Part) error {
 
 func (i *importer) batch(n number, p copying.Part) {
 	i.chunk = max(i.chunk, p.Chunk)
-	i.put(bucketBatches, n.key(), packed.EncodeBatch(p.Batch))
+	i.put(bucketBatches, n.key(), sealBatch(n, p.Batch))
 	at := placeOf(p.Batch, n)
 	for _, index := range []struct{ bucket, key []byte }{{bucketDue, at.due}, {bucketBuried, at.buried}, {bucketChecks, at.check}} {
 		if index.key != nil {
@@ -203,7 +202,8 @@ func (i *importer) batch(n number, p copying.Part) {
 func (i *importer) recipients(n number, p copying.Part) {
 	for k := range p.Recipients {
 		digits := dlr.Digits(p.Recipients[k].Number)
-		i.put(bucketRecipients, recipientKey(n, digits), encodeRecipient(&p.Recipients[k]))
+		key := recipientKey(n, digits)
+		i.put(bucketRecipients, key, sealRecipient(key, &p.Recipients[k]))
 		i.put(bucketNumbers, numberKey(n, digits), nil)
 	}
 }
@@ -215,7 +215,8 @@ func (i *importer) quarantine(entries []store.QuarantineEntry) {
 		place = int(binary.BigEndian.Uint32(newest[8:])) + 1
 	}
 	for _, e := range entries {
-		i.put(bucketQuarantine, quarantineKey(0, place), encodeQuarantined(store.Arrival{Plan: e.Plan, At: e.ReceivedAt}, e.Quarantined))
+		key := quarantineKey(0, place)
+		i.put(bucketQuarantine, key, encodeQuarantined(key, store.Arrival{Plan: e.Plan, At: e.ReceivedAt}, e.Quarantined))
 		place++
 	}
 }
@@ -225,10 +226,8 @@ func (i *importer) totals(plans []store.PlanStats) error {
 		return nil
 	}
 	t := make(totals)
-	if kept := i.tx.Bucket(bucketMeta).Get(keyTotals); kept != nil {
-		if err := json.Unmarshal(kept, &t); err != nil {
-			return fmt.Errorf("totals: %w", err)
-		}
+	if err := t.load(i.tx); err != nil {
+		return err
 	}
 	for k := range plans {
 		t[plans[k].Plan] = &plans[k]
@@ -255,7 +254,7 @@ func (s *Sink) Finish(context.Context) error {
 	}
 	return s.db.Update(func(tx *bolt.Tx) error {
 		meta := tx.Bucket(bucketMeta)
-		return errors.Join(meta.Put(keyPosition, reached.encode()), meta.Delete(keyCopy))
+		return errors.Join(meta.Put(keyPosition, reached.row()), meta.Delete(keyCopy))
 	})
 }
 

@@ -144,7 +144,7 @@ func TestDatabaseThatCannotBeUsedIsRefused(t *testing.T) {
 		{"cut in the first meta", whole[:page/2], []string{damaged, remedy}},
 		{"cut after the first meta", whole[:page], []string{damaged, remedy}},
 		{"cut after the metas", whole[:2*page], []string{"is damaged", "restore it from a backup together with the journal"}},
-		{"cut to a half", whole[:len(whole)/2/page*page], []string{"is damaged", "restore it from a backup together with the journal"}},
+		{"cut to a quarter", whole[:len(whole)/4/page*page], []string{"is damaged", "restore it from a backup together with the journal"}},
 		{"every page but the metas garbled", garbled(2*page, len(whole)), []string{damaged, "it cannot be read", remedy}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -200,8 +200,8 @@ func TestDatabaseOfAnotherFormatIsRefused(t *testing.T) {
 		key, row []byte
 		says     string
 	}{
-		{"newer", keyFormat, binary.BigEndian.AppendUint64(nil, 3), "has format 3, this version knows format 2: use the version that wrote it, or a newer one"},
-		{"of no format", keyFormat, binary.BigEndian.AppendUint64(nil, 0), "has format 0, this version knows format 2"},
+		{"newer", keyFormat, binary.BigEndian.AppendUint64(nil, 4), "has format 4, this version knows format 3: use the version that wrote it, or a newer one"},
+		{"of no format", keyFormat, binary.BigEndian.AppendUint64(nil, 0), "has format 0, this version knows format 3"},
 		{"without format", keyFormat, nil, "its format is missing"},
 		{"with a damaged position", keyPosition, []byte("?"), "its journal position is damaged"},
 		{"with damaged totals", keyTotals, []byte("?"), "totals: "},

@@ -59,12 +59,21 @@ func (p position) encode() []byte {
 	return binary.BigEndian.AppendUint64(row, p.ends)
 }
 
+// row is what is kept of the position.
+func (p position) row() []byte {
+	return seal(bucketMeta, keyPosition, append(unsealed(wholeLength+16), p.encode()...))
+}
+
 // positionIn reads the journal position that the database has reached.
 func positionIn(tx *bolt.Tx) (position, error) {
 	var p position
 	row := tx.Bucket(bucketMeta).Get(keyPosition)
 	if row == nil {
 		return p, nil
+	}
+	row, err := unseal(bucketMeta, keyPosition, row)
+	if err != nil {
+		return p, fmt.Errorf("its journal position: %w", err)
 	}
 	if len(row) != wholeLength && len(row) != wholeLength+16 {
 		return p, errors.New("its journal position is damaged")

@@ -23,8 +23,9 @@ func (st *step) keepQuarantined(parts []part) error {
 			if !ok {
 				continue
 			}
-			row := encodeQuarantined(a, q)
-			if err := bucket.Put(quarantineKey(p.seq, p.first+i), row); err != nil {
+			key := quarantineKey(p.seq, p.first+i)
+			row := encodeQuarantined(key, a, q)
+			if err := bucket.Put(key, row); err != nil {
 				return err
 			}
 			st.quarantine.entries++
@@ -62,26 +63,33 @@ func countQuarantined(tx *bolt.Tx) (q quarantined) {
 	return q
 }
 
-func encodeQuarantined(a store.Arrival, q store.Quarantined) []byte {
-	p := make(packed.Writer, 0, len(q.Raw)+len(a.Plan)+64)
-	p.Byte(rowFormat)
+// quarantineFormat begins the row of a quarantined callback, so that a later one can be told apart.
+const quarantineFormat = 1
+
+func encodeQuarantined(key []byte, a store.Arrival, q store.Quarantined) []byte {
+	p := unsealed(len(q.Raw) + len(a.Plan) + 64)
+	p.Byte(quarantineFormat)
 	p.Text(a.Plan)
 	p.Time(a.At)
 	p.Text(string(q.Reason))
 	p.Text(string(q.Type))
 	p.Bytes(q.Raw)
-	return p
+	return seal(bucketQuarantine, key, p)
 }
 
-func decodeQuarantined(row []byte) (store.QuarantineEntry, error) {
-	u := packed.Reader{Rest: row}
-	if format := u.Byte(); format != rowFormat && u.Err == nil {
-		return store.QuarantineEntry{}, fmt.Errorf("quarantine: row has format %d, this version knows format %d", format, rowFormat)
+func decodeQuarantined(key, row []byte) (store.QuarantineEntry, error) {
+	content, err := unseal(bucketQuarantine, key, row)
+	if err != nil {
+		return store.QuarantineEntry{}, err
+	}
+	u := packed.Reader{Rest: content}
+	if format := u.Byte(); format != quarantineFormat && u.Err == nil {
+		return store.QuarantineEntry{}, damage(bucketQuarantine, key, fmt.Errorf("quarantine: row has format %d, this version knows format %d", format, quarantineFormat))
 	}
 	e := store.QuarantineEntry{Plan: u.Text(), ReceivedAt: u.Time()}
 	e.Reason, e.Type, e.Raw = dlr.Reason(u.Text()), dlr.Type(u.Text()), []byte(u.Text())
 	if u.Err != nil {
-		return e, fmt.Errorf("quarantine: %w", u.Err)
+		return e, damage(bucketQuarantine, key, fmt.Errorf("quarantine: %w", u.Err))
 	}
 	return e, nil
 }
@@ -90,8 +98,8 @@ func decodeQuarantined(row []byte) (store.QuarantineEntry, error) {
 func (s *Store) Quarantine(ctx context.Context, p store.Paging) (page store.Page[store.QuarantineEntry], err error) {
 	size := 0
 	err = s.view(ctx, func(tx *bolt.Tx) error {
-		return backward(tx.Bucket(bucketQuarantine), nil, p, func(_, row []byte) (bool, error) {
-			e, err := decodeQuarantined(row)
+		return backward(tx.Bucket(bucketQuarantine), nil, p, func(key, row []byte) (bool, error) {
+			e, err := decodeQuarantined(key, row)
 			page.Items = append(page.Items, e)
 			if size += len(row); err == nil && size >= pageBytes {
 				err = errPageFull

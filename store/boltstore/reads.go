@@ -11,7 +11,6 @@ import (
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
-	"github.com/dlrloop/dlrloop/store/packed"
 )
 
 // find returns a batch's number, or ErrNotFound.
@@ -29,7 +28,7 @@ func batchOf(tx *bolt.Tx, n number) (*store.Batch, error) {
 	if row == nil {
 		return nil, nil
 	}
-	return packed.DecodeBatch(row)
+	return batchIn(n.key(), row)
 }
 
 // Batch reads one batch.
@@ -49,7 +48,7 @@ func (s *Store) Batch(ctx context.Context, key store.BatchKey) (b *store.Batch, 
 func (s *Store) Batches(ctx context.Context, q store.BatchQuery) (page store.Page[*store.Batch], err error) {
 	err = s.view(ctx, func(tx *bolt.Tx) error {
 		return backward(tx.Bucket(bucketBatches), nil, q.Paging, func(key, row []byte) (bool, error) {
-			b, err := packed.DecodeBatch(row)
+			b, err := batchIn(key, row)
 			if err != nil || !matches(b, q) {
 				return false, err
 			}
@@ -92,21 +91,23 @@ func (s *Store) Recipient(ctx context.Context, key store.BatchKey, number string
 }
 
 func recipientOf(tx *bolt.Tx, n number, digits string) (*store.Recipient, error) {
-	row := tx.Bucket(bucketRecipients).Get(recipientKey(n, digits))
+	key := recipientKey(n, digits)
+	row := tx.Bucket(bucketRecipients).Get(key)
 	if row == nil {
 		return nil, store.ErrNotFound
 	}
-	r, err := packed.DecodeRecipient(row, digits)
+	r, err := recipientIn(key, row)
 	return &r, err
 }
 
 // raw reads a report's bytes from the log.
 func (s *Store) raw(tx *bolt.Tx, n number, ref store.Ref) ([]byte, error) {
-	chunk := tx.Bucket(bucketLog).Get(logKey(n, ref.Chunk))
+	key := logKey(n, ref.Chunk)
+	chunk := tx.Bucket(bucketLog).Get(key)
 	if chunk == nil {
 		return nil, nil
 	}
-	reports, err := unpackChunk(s.decoder, chunk)
+	reports, err := unpackChunk(s.decoder, key, chunk)
 	if err != nil || ref.Index >= uint64(len(reports)) {
 		return nil, err
 	}
@@ -121,7 +122,7 @@ func (s *Store) Recipients(ctx context.Context, key store.BatchKey, q store.Reci
 			return err
 		}
 		return forward(tx.Bucket(bucketRecipients), n.key(), q.Paging, func(key, row []byte) (bool, error) {
-			r, err := packed.DecodeRecipient(row, string(key[8:]))
+			r, err := recipientIn(key, row)
 			if err != nil {
 				return false, err
 			}
@@ -174,8 +175,11 @@ func (s *Store) Timeseries(ctx context.Context, plan string, from, to time.Time)
 			if plan != "" && k.Plan != plan {
 				continue
 			}
-			u := packed.Reader{Rest: row}
-			counts = append(counts, store.MinuteCount{Minute: k.Minute, Plan: k.Plan, Status: k.Status, Messages: int(u.Uint())})
+			n, err := countIn(key, row)
+			if err != nil {
+				return err
+			}
+			counts = append(counts, store.MinuteCount{Minute: k.Minute, Plan: k.Plan, Status: k.Status, Messages: n})
 		}
 		return nil
 	})

@@ -23,7 +23,7 @@ func (s *Store) pageOfLog(tx *bolt.Tx, n number, p store.Paging) (page store.Pag
 	bytes := 0
 	c := tx.Bucket(bucketLog).Cursor()
 	for key, row := c.Seek(logKey(n, chunk)); key != nil && numberOf(key) == n; key, row = c.Next() {
-		reports, err := unpackChunk(s.decoder, row)
+		reports, err := unpackChunk(s.decoder, key, row)
 		if err != nil {
 			return page, err
 		}

@@ -44,8 +44,8 @@ func newDecompressor() (*zstd.Decoder, error) {
 		zstd.WithDecoderDictRaw(dictionaryID, []byte(dictionary)))
 }
 
-// pack lays a chunk's reports out and compresses them.
-func (c *compressor) pack(reports []store.Logged) []byte {
+// pack lays a chunk's reports out and compresses them into the row of its key.
+func (c *compressor) pack(key []byte, reports []store.Logged) []byte {
 	p := c.plain[:0]
 	p.Uint(uint64(len(reports)))
 	for _, r := range reports {
@@ -57,13 +57,18 @@ func (c *compressor) pack(reports []store.Logged) []byte {
 	if c.plain = p; cap(p) > mostPlain {
 		c.plain = nil
 	}
-	return c.EncodeAll(p, make([]byte, 0, len(p)/4+64))
+	return seal(bucketLog, key, c.EncodeAll(p, unsealed(len(p)/4+64)))
 }
 
-func unpackChunk(d *zstd.Decoder, chunk []byte) ([]store.Logged, error) {
+// unpackChunk reads a row of bucket log.
+func unpackChunk(d *zstd.Decoder, key, row []byte) ([]store.Logged, error) {
+	chunk, err := unseal(bucketLog, key, row)
+	if err != nil {
+		return nil, err
+	}
 	plain, err := d.DecodeAll(chunk, nil)
 	if err != nil {
-		return nil, fmt.Errorf("report log: %w", err)
+		return nil, damage(bucketLog, key, fmt.Errorf("report log: %w", err))
 	}
 	u := packed.Reader{Rest: plain}
 	reports := make([]store.Logged, u.Length())
@@ -71,7 +76,7 @@ func unpackChunk(d *zstd.Decoder, chunk []byte) ([]store.Logged, error) {
 		reports[i] = store.Logged{ReceivedAt: u.Time(), Type: dlr.Type(u.Text()), Source: store.Source(u.Byte()), Raw: u.View()}
 	}
 	if u.Err != nil {
-		return nil, fmt.Errorf("report log: %w", u.Err)
+		return nil, damage(bucketLog, key, fmt.Errorf("report log: %w", u.Err))
 	}
 	return reports, nil
 }

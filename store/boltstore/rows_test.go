@@ -9,7 +9,6 @@ import (
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
-	"github.com/dlrloop/dlrloop/store/packed"
 	"github.com/dlrloop/dlrloop/store/storetest"
 )
 
@@ -19,12 +18,10 @@ func TestRecipientRowComesBackByItsKey(t *testing.T) {
 		"+447700900001", "00 44 7700-900001", strings.Repeat("9", maxDigits), strings.Repeat("9", maxDigits+1), "", "group", "a\x00b", "\xffdeadbeef",
 	} {
 		r := store.Recipient{Number: number, Seen: []store.Seen{}}
-		digits, row := dlr.Digits(number), encodeRecipient(&r)
-		for _, key := range []string{digits, string(recipientKey(7, digits)[8:])} {
-			read, err := packed.DecodeRecipient(row, key)
-			require.NoError(t, err)
-			require.Equal(t, r, read)
-		}
+		key := recipientKey(7, dlr.Digits(number))
+		read, err := recipientIn(key, sealRecipient(key, &r))
+		require.NoError(t, err)
+		require.Equal(t, r, read)
 	}
 }
 
@@ -35,16 +32,17 @@ func TestQuarantineRowComesBack(t *testing.T) {
 			Raw: rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "raw"),
 		}
 		a := store.Arrival{Plan: storetest.AnyText().Draw(t, "plan"), At: storetest.AnyTime().Draw(t, "at"), News: q}
-		row := encodeQuarantined(a, q)
-		read, err := decodeQuarantined(row)
+		key := quarantineKey(1, 2)
+		row := encodeQuarantined(key, a, q)
+		read, err := decodeQuarantined(key, row)
 		require.NoError(t, err)
 		require.Equal(t, store.QuarantineEntry{Plan: a.Plan, ReceivedAt: a.At, Quarantined: q}, read)
-		storetest.Cuts(t, row, func(row []byte) error { _, err := decodeQuarantined(row); return err })
+		storetest.Cuts(t, row, func(row []byte) error { _, err := decodeQuarantined(key, row); return err })
 	})
 }
 
 func TestAQuarantinedCallbackOfANewerFormatIsRefused(t *testing.T) {
-	_, err := decodeQuarantined([]byte{rowFormat + 1, 0, 0, 0, 0})
+	_, err := decodeQuarantined(quarantineKey(1, 2), []byte{quarantineFormat + 1, 0, 0, 0, 0})
 	require.ErrorContains(t, err, "quarantine: row has format 2")
 }
 
@@ -61,11 +59,12 @@ func TestChunkComesBack(t *testing.T) {
 				Source: storetest.AnySource().Draw(t, "source"), Raw: rapid.SliceOfN(rapid.Byte(), 1, 300).Draw(t, "raw"),
 			}
 		}), 1, 8).Draw(t, "reports")
-		chunk := compressor.pack(reports)
-		read, err := unpackChunk(decoder, chunk)
+		key := logKey(7, 1)
+		chunk := compressor.pack(key, reports)
+		read, err := unpackChunk(decoder, key, chunk)
 		require.NoError(t, err)
 		require.Equal(t, reports, read)
-		storetest.Cuts(t, chunk, func(chunk []byte) error { _, err := unpackChunk(decoder, chunk); return err })
+		storetest.Cuts(t, chunk, func(chunk []byte) error { _, err := unpackChunk(decoder, key, chunk); return err })
 	})
 }
 
@@ -74,5 +73,5 @@ func TestChunkOfOneReportIsSmall(t *testing.T) {
 	require.NoError(t, err)
 	raw := []byte(`{"type":"recipient_delivery_report_sms","batch_id":"01FC66621XXXXX119Z8PMV1QPQ","recipient":"447700900001","code":0,` +
 		`"status":"Delivered","at":"2026-08-30T08:16:08.930Z","operator_status_at":"2026-08-30T08:16:00Z"}`)
-	require.Less(t, len(compressor.pack([]store.Logged{{Type: dlr.RecipientSMS, Raw: raw}})), len(raw)*2/3)
+	require.Less(t, len(compressor.pack(logKey(7, 1), []store.Logged{{Type: dlr.RecipientSMS, Raw: raw}})), len(raw)*2/3)
 }

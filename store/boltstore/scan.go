@@ -15,6 +15,15 @@ import (
 // maxLooked bounds the rows that a read looks at for one page.
 const maxLooked = 20_000
 
+// look runs read in a transaction, and tells of damage that it meets.
+func (s *Store) look(read func(*bolt.Tx) error) error {
+	err := guarded(func() error { return s.db.View(read) })
+	if errors.Is(err, store.ErrDamaged) {
+		s.damaged(err)
+	}
+	return err
+}
+
 // view runs read in a transaction that sees all that was acknowledged before.
 func (s *Store) view(ctx context.Context, read func(*bolt.Tx) error) error {
 	if s.closed.Load() {
@@ -23,7 +32,7 @@ func (s *Store) view(ctx context.Context, read func(*bolt.Tx) error) error {
 	if err := s.backlog.wait(ctx); err != nil {
 		return err
 	}
-	err := s.db.View(read)
+	err := s.look(read)
 	if s.closed.Load() && err != nil {
 		return s.ended()
 	}

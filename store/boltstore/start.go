@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/dlrloop/dlrloop/store"
@@ -11,6 +12,11 @@ import (
 
 // start reads what is in the database, folds the rest of the journal and begins to take arrivals.
 func (s *Store) start(ctx context.Context) error {
+	if info, err := os.Stat(s.db.Path()); err == nil && info.Size() <= verifySize {
+		if err := s.verify(); err != nil {
+			return err
+		}
+	}
 	folded, err := s.load()
 	if err != nil {
 		return err

@@ -3,7 +3,6 @@ package boltstore
 import (
 	"bytes"
 	"cmp"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,7 +11,6 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store"
-	"github.com/dlrloop/dlrloop/store/packed"
 )
 
 // step is one transaction of the fold.
@@ -85,7 +83,7 @@ func (st *step) fold(w work) error {
 	if err := st.totals.save(st.tx); err != nil {
 		return err
 	}
-	return st.tx.Bucket(bucketMeta).Put(keyPosition, reached.advance(w.to, st.s.journal.salt).encode())
+	return st.tx.Bucket(bucketMeta).Put(keyPosition, reached.advance(w.to, st.s.journal.salt).row())
 }
 
 // sort gathers the arrivals by batch, each batch's in their order, and the batches by their numbers, so that neighbours
@@ -161,7 +159,10 @@ func (st *step) foldBatch(b *batchArrivals, chunk uint64) error {
 	rows := store.Rows{Batch: &store.Batch{Plan: b.key.Plan, ID: b.key.BatchID}, Chunk: chunk}
 	before := place{}
 	if !b.fresh {
-		batch, err := packed.DecodeBatch(st.tx.Bucket(bucketBatches).Get(b.number.key()))
+		batch, err := batchIn(b.number.key(), st.tx.Bucket(bucketBatches).Get(b.number.key()))
+		if err == nil && batch.Key() != b.key {
+			err = damage(bucketIDs, idKey(b.key), errors.New("it leads to another batch"))
+		}
 		if err != nil {
 			return fmt.Errorf("batch %s: %w", b.key.BatchID, err)
 		}
@@ -176,7 +177,7 @@ func (st *step) foldBatch(b *batchArrivals, chunk uint64) error {
 	changes.Minutes(st.minutes)
 	return errors.Join(
 		st.saveRecipients(b.number, rows.Recipients),
-		st.tx.Bucket(bucketBatches).Put(b.number.key(), packed.EncodeBatch(rows.Batch)),
+		st.tx.Bucket(bucketBatches).Put(b.number.key(), sealBatch(b.number, rows.Batch)),
 		move(st.tx, before, placeOf(rows.Batch, b.number)),
 		st.saveLog(b.number, chunk, rows.Log),
 	)
@@ -198,7 +199,7 @@ func (st *step) loadRecipients(b *batchArrivals, rows *store.Rows) (err error) {
 			if !bytes.Equal(found, st.key) {
 				return
 			}
-			r, decodeErr := packed.DecodeRecipient(row, digits)
+			r, decodeErr := recipientIn(found, row)
 			rows.Recipients[digits] = &store.Row{Recipient: r}
 			err = decodeErr
 		})
@@ -214,7 +215,7 @@ func (st *step) saveRecipients(n number, rows map[string]*store.Row) error {
 			continue
 		}
 		st.key = appendRecipientKey(st.key[:0], n, digits)
-		if err := recipients.Put(st.key, encodeRecipient(&r.Recipient)); err != nil {
+		if err := recipients.Put(st.key, sealRecipient(st.key, &r.Recipient)); err != nil {
 			return err
 		}
 		if r.New {
@@ -268,7 +269,8 @@ func (st *step) saveLog(n number, chunk uint64, reports []store.Logged) error {
 	if len(reports) == 0 {
 		return nil
 	}
-	return st.tx.Bucket(bucketLog).Put(logKey(n, chunk), st.s.compressor.pack(reports))
+	key := logKey(n, chunk)
+	return st.tx.Bucket(bucketLog).Put(key, st.s.compressor.pack(key, reports))
 }
 
 // addMinutes adds what was newly counted to the timeseries.
@@ -276,11 +278,14 @@ func (st *step) addMinutes() error {
 	bucket := st.tx.Bucket(bucketMinutes)
 	for k, n := range st.minutes {
 		key := minuteKey(k)
-		u := packed.Reader{Rest: bucket.Get(key)}
-		if len(u.Rest) > 0 {
-			n += int(u.Uint())
+		if row := bucket.Get(key); row != nil {
+			counted, err := countIn(key, row)
+			if err != nil {
+				return err
+			}
+			n += counted
 		}
-		if err := bucket.Put(key, binary.AppendUvarint(nil, uint64(n))); err != nil {
+		if err := bucket.Put(key, sealCount(key, n)); err != nil {
 			return err
 		}
 	}

@@ -96,6 +96,7 @@ type Store struct {
 	quarantine quarantined // guarded by writing
 	published  atomic.Pointer[published]
 
+	told     sync.Map    // damage that was told of, by its text
 	failing  atomic.Bool // the last commit failed
 	failure  sync.Once
 	failed   chan struct{}

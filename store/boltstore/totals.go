@@ -10,7 +10,6 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store"
-	"github.com/dlrloop/dlrloop/store/packed"
 )
 
 // totals are the totals of every plan.
@@ -48,11 +47,12 @@ func (t totals) sorted() []store.PlanStats {
 }
 
 func (t totals) save(tx *bolt.Tx) error {
-	row, err := json.Marshal(t)
+	encoded, err := json.Marshal(t)
 	if err != nil {
 		return err
 	}
-	return tx.Bucket(bucketMeta).Put(keyTotals, row)
+	row := append(unsealed(len(encoded)), encoded...)
+	return tx.Bucket(bucketMeta).Put(keyTotals, seal(bucketMeta, keyTotals, row))
 }
 
 // loadTotals reads the totals. What an older version wrote says nothing of what is awaited: that is then counted anew, and
@@ -60,13 +60,10 @@ func (t totals) save(tx *bolt.Tx) error {
 func loadTotals(tx *bolt.Tx) (totals, error) {
 	t := make(totals)
 	row := tx.Bucket(bucketMeta).Get(keyTotals)
-	if row == nil {
-		return t, nil
+	if err := t.load(tx); err != nil {
+		return nil, err
 	}
-	if err := json.Unmarshal(row, &t); err != nil {
-		return nil, fmt.Errorf("totals: %w", err)
-	}
-	if bytes.Contains(row, []byte(`"Awaited":`)) {
+	if row == nil || bytes.Contains(row, []byte(`"Awaited":`)) {
 		return t, nil
 	}
 	if err := t.countAwaited(tx); err != nil {
@@ -75,11 +72,28 @@ func loadTotals(tx *bolt.Tx) (totals, error) {
 	return t, nil
 }
 
+// load reads the totals as they were saved; none leave t empty.
+func (t *totals) load(tx *bolt.Tx) error {
+	row := tx.Bucket(bucketMeta).Get(keyTotals)
+	if row == nil {
+		return nil
+	}
+	content, err := unseal(bucketMeta, keyTotals, row)
+	if err == nil {
+		err = json.Unmarshal(content, t)
+	}
+	if err != nil {
+		return fmt.Errorf("totals: %w", err)
+	}
+	return nil
+}
+
 // countAwaited counts what is awaited from the batches that Sinch is to be asked after; no others have any.
 func (t totals) countAwaited(tx *bolt.Tx) error {
 	batches := tx.Bucket(bucketBatches)
 	return tx.Bucket(bucketChecks).ForEach(func(key, _ []byte) error {
-		b, err := packed.DecodeBatch(batches.Get(trailing(key).key()))
+		n := trailing(key).key()
+		b, err := batchIn(n, batches.Get(n))
 		if err != nil {
 			return err
 		}

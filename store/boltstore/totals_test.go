@@ -25,7 +25,9 @@ func older(t *testing.T, path string) {
 	require.NoError(t, err)
 	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
 		var plans map[string]map[string]any
-		require.NoError(t, json.Unmarshal(tx.Bucket(bucketMeta).Get(keyTotals), &plans))
+		saved, err := unseal(bucketMeta, keyTotals, tx.Bucket(bucketMeta).Get(keyTotals))
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(saved, &plans))
 		for _, p := range plans {
 			feedback := p["Feedback"].(map[string]any)
 			require.Contains(t, feedback, "Awaited")

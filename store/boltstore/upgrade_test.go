@@ -76,6 +76,39 @@ func hasAll(t *testing.T, path string) *Store {
 	return s
 }
 
+// TestStoreOfFormat2IsUpgraded opens a store whose rows have no seals; a row gets one when it is written again.
+func TestStoreOfFormat2IsUpgraded(t *testing.T) {
+	z, err := zip.OpenReader(filepath.Join("testdata", "format2.zip"))
+	require.NoError(t, err)
+	path := t.TempDir()
+	require.NoError(t, os.CopyFS(path, z))
+	require.NoError(t, z.Close())
+	require.EqualValues(t, 2, formatOf(t, path))
+	s := opened(t, Config{Path: path, Policies: asking})
+	_, err = everything(t, s)
+	require.NoError(t, err)
+	b, err := s.Batch(t.Context(), store.BatchKey{Plan: "plan", BatchID: "lacking"})
+	require.NoError(t, err)
+	require.Equal(t, map[dlr.Status]int{dlr.Dispatched: 1, dlr.Failed: 1}, b.States)
+	sealed := func() (is bool) {
+		require.NoError(t, s.db.View(func(tx *bolt.Tx) error {
+			n, err := find(tx, b.Key())
+			is = tx.Bucket(bucketBatches).Get(n.key())[0] == sealMark
+			return err
+		}))
+		return is
+	}
+	require.False(t, sealed())
+	require.NoError(t, s.Record(t.Context(), delivered("lacking", "447700900123")))
+	_, err = everything(t, s)
+	require.NoError(t, err)
+	require.True(t, sealed())
+	require.NoError(t, s.Close())
+	require.EqualValues(t, format, formatOf(t, path))
+	_, err = everything(t, opened(t, Config{Path: path, Policies: asking}))
+	require.NoError(t, err)
+}
+
 func TestStoreOfFormat1IsUpgraded(t *testing.T) {
 	ctx, path := t.Context(), ofFormat1(t)
 	for range 2 {

@@ -14,8 +14,10 @@ import (
 const batchFormat = 3
 
 // EncodeBatch packs the row of a batch.
-func EncodeBatch(b *store.Batch) []byte {
-	p := make(Writer, 0, 256)
+func EncodeBatch(b *store.Batch) []byte { return AppendBatch(make(Writer, 0, 256), b) }
+
+// AppendBatch packs the row of a batch behind what p has.
+func AppendBatch(p Writer, b *store.Batch) Writer {
 	format := formatOf(b)
 	p.Byte(format)
 	p.Text(b.Plan)

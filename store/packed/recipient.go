@@ -58,9 +58,13 @@ const (
 // EncodeRecipient packs the row of a recipient. digits are those that whoever reads the row will have from its key; empty if
 // its key does not hold them.
 func EncodeRecipient(r *store.Recipient, digits string) []byte {
-	p := make(Writer, 0, 24+40*len(r.Seen))
+	return AppendRecipient(make(Writer, 0, 24+40*len(r.Seen)), r, digits)
+}
+
+// AppendRecipient packs the row of a recipient behind what p has.
+func AppendRecipient(p Writer, r *store.Recipient, digits string) Writer {
 	p.Byte(rowFormat)
-	p.Byte(byte(r.Feedback)) // where FeedbackOf looks
+	p.Byte(byte(r.Feedback))
 	p.number(r.Number, digits)
 	p.Time(r.FeedbackAt)
 	p.Uint(uint64(len(r.Seen)))
@@ -101,14 +105,6 @@ func DecodeRecipient(row []byte, digits string) (store.Recipient, error) {
 		return store.Recipient{}, fmt.Errorf("recipient: %w", u.Err)
 	}
 	return r, nil
-}
-
-// FeedbackOf reads only the feedback state of a row.
-func FeedbackOf(row []byte) store.FeedbackState {
-	if len(row) < 2 {
-		return store.FeedbackNone
-	}
-	return store.FeedbackState(row[1])
 }
 
 func (p *Writer) number(n, digits string) {

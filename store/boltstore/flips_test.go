@@ -1,0 +1,178 @@
+package boltstore
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// flips is how many flipped bits the test draws.
+const flips = 400
+
+// varied is the folder of a store with something in every bucket.
+func varied(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "store")
+	s := opened(t, Config{Path: path, Policies: asking})
+	record := func(at time.Time, news ...store.News) {
+		for _, n := range news {
+			require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: at, News: n}))
+		}
+	}
+	for i := range 60 {
+		id, at := fmt.Sprintf("batch %d", i), noon.Add(time.Duration(i)*time.Minute)
+		if i%3 != 0 {
+			record(at, store.Facts{
+				BatchID: id, FeedbackEnabled: i%2 == 0, ReportKind: "per_recipient", Recipients: 10, CreatedAt: at, ClientReference: id,
+				Numbers: []string{"447700900001", fmt.Sprintf("44770090%04d", i)},
+			})
+		}
+		for k := range 1 + i%9 {
+			record(at, delivered(id, fmt.Sprintf("44770090%04d", 100*(i%7)+k)).News)
+		}
+		if i%4 == 0 {
+			record(at, store.Report{Raw: []byte("{}"), Report: &dlr.Report{Type: dlr.BatchSMS, BatchID: id, Total: 5, Entries: []dlr.Entry{
+				{State: dlr.State{Status: dlr.Failed, Code: 34}, Count: 3, Recipients: []string{"447700900501", "447700900502"}},
+			}}})
+		}
+		if i%10 == 0 {
+			record(at, store.Quarantined{Reason: dlr.NotJSON, Raw: []byte(id)})
+			_, err := s.Stats(t.Context()) // folds
+			require.NoError(t, err)
+		}
+	}
+	claims, err := s.Claim(t.Context(), "plan", noon.Add(time.Hour), time.Minute, 10)
+	require.NoError(t, err)
+	for i, c := range claims {
+		record(noon.Add(time.Hour), store.Settlement{
+			BatchID: c.Key.BatchID, Lease: c.Lease, Recipients: c.Recipients, Reason: store.ReasonRejected, Detail: "no",
+			Outcome: []store.Outcome{store.Accepted, store.Buried}[i%2],
+		})
+	}
+	require.NoError(t, s.Close())
+	return path
+}
+
+// everything is all that a store answers, or the first error.
+func everything(t *testing.T, s *Store) (all []any, err error) {
+	t.Helper()
+	ctx := t.Context()
+	keep := func(v any, e error) {
+		all, err = append(all, v), errors.Join(err, e)
+	}
+	numbers := map[string]bool{"447700900001": true}
+	cursor := ""
+	for {
+		page, e := s.Batches(ctx, store.BatchQuery{Paging: store.Paging{Cursor: cursor}})
+		keep(page, e)
+		for _, b := range page.Items {
+			one, e := s.Batch(ctx, b.Key())
+			keep(one, e)
+			recipients, e := s.Recipients(ctx, b.Key(), store.RecipientQuery{})
+			keep(recipients, e)
+			for _, r := range recipients.Items {
+				numbers[dlr.Digits(r.Number)] = true
+				one, e := s.Recipient(ctx, b.Key(), r.Number)
+				keep(one, e)
+			}
+			reports, e := s.Reports(ctx, b.Key(), store.Paging{})
+			keep(reports, e)
+		}
+		if cursor = page.Next; cursor == "" || e != nil {
+			break
+		}
+	}
+	for i := range 60 {
+		one, e := s.Batch(ctx, store.BatchKey{Plan: "plan", BatchID: fmt.Sprintf("batch %d", i)})
+		if errors.Is(e, store.ErrNotFound) {
+			e = nil
+		}
+		keep(one, e)
+	}
+	for k := range 700 {
+		page, e := s.RecipientBatches(ctx, fmt.Sprintf("44770090%04d", k), store.Paging{})
+		keep(page, e)
+	}
+	for _, dead := range []bool{false, true} {
+		page, e := s.Tasks(ctx, store.TaskQuery{Dead: dead})
+		keep(page, e)
+	}
+	overdue, e := s.Overdue(ctx, "plan", noon.AddDate(0, 0, 1), 1000)
+	keep(overdue, e)
+	quarantine, e := s.Quarantine(ctx, store.Paging{})
+	keep(quarantine, e)
+	stats, e := s.Stats(ctx)
+	keep(stats, e)
+	minutes, e := s.Timeseries(ctx, "", noon.AddDate(0, 0, -1), noon.AddDate(0, 0, 2))
+	keep(minutes, e)
+	return all, err
+}
+
+// TestNoFlippedBitChangesAnAnswerSilently flips one bit of the database at a time. Then a start refuses it, a read fails,
+// damage is reported, or every answer is as before.
+func TestNoFlippedBitChangesAnAnswerSilently(t *testing.T) {
+	path := varied(t)
+	s := opened(t, Config{Path: path, Policies: asking})
+	all, err := everything(t, s)
+	require.NoError(t, err)
+	want, err := json.Marshal(all)
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	file := filepath.Join(path, "dlrloop.db")
+	whole, err := os.ReadFile(file)
+	require.NoError(t, err)
+
+	random := rand.New(rand.NewPCG(29, 11))
+	results := map[string]int{}
+	for range flips {
+		bit := random.IntN(8 * len(whole))
+		copied := filepath.Join(t.TempDir(), "store")
+		require.NoError(t, os.CopyFS(copied, os.DirFS(path)))
+		whole[bit/8] ^= 1 << (bit % 8)
+		require.NoError(t, os.WriteFile(filepath.Join(copied, "dlrloop.db"), whole, 0o600))
+		whole[bit/8] ^= 1 << (bit % 8)
+		result := flipped(t, copied, want)
+		if result == "silent" {
+			t.Logf("bit %d: page %d byte %d", bit, bit/8/os.Getpagesize(), bit/8%os.Getpagesize())
+		}
+		results[result]++
+		require.NoError(t, os.RemoveAll(copied))
+	}
+	t.Logf("%v", results)
+	require.Zero(t, results["silent"])
+}
+
+func flipped(t *testing.T, path string, want []byte) string {
+	told := false
+	s, err := Open(t.Context(), Config{Path: path, Segment: smallSegment, Policies: asking, Observer: store.Observer{
+		Failed: func(operation string, _ error) { told = told || operation == "damage" },
+	}})
+	if err != nil {
+		return "refused"
+	}
+	defer s.Close()
+	var got []any
+	if got, err = everything(t, s); err != nil {
+		return "error"
+	}
+	if told {
+		return "told"
+	}
+	said, err := json.Marshal(got)
+	require.NoError(t, err)
+	if !bytes.Equal(want, said) {
+		return "silent"
+	}
+	return "same"
+}

@@ -1,0 +1,126 @@
+package boltstore
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/packed"
+)
+
+// A row is sealed: a mark, the CRC-32C of its bucket, key and content, and the content. Format 2 had the content alone;
+// such a row is sealed when it is written again. No content of format 2 begins with the mark, and no flipped bit makes one
+// of the other.
+const (
+	sealMark = 0xf3
+	sealSize = 1 + crc32.Size
+)
+
+// unsealed is a row to be: it has the room for a seal.
+func unsealed(size int) packed.Writer { return make(packed.Writer, sealSize, sealSize+size) }
+
+// seal completes a row, which begins with the room for it.
+func seal(bucket, key, row []byte) []byte {
+	row[0] = sealMark
+	binary.LittleEndian.PutUint32(row[1:], checksum(bucket, key, row[sealSize:]))
+	return row
+}
+
+func checksum(bucket, key, content []byte) uint32 {
+	sum := crc32.Update(crc32.Checksum(bucket, castagnoli), castagnoli, key)
+	return crc32.Update(sum, castagnoli, content)
+}
+
+// unseal returns the content of a row. It fails if the row, or its key, is not what was written.
+func unseal(bucket, key, row []byte) ([]byte, error) {
+	if len(row) < sealSize || row[0] != sealMark {
+		return row, nil
+	}
+	if binary.LittleEndian.Uint32(row[1:]) != checksum(bucket, key, row[sealSize:]) {
+		return nil, damage(bucket, key, errors.New("its checksum does not match"))
+	}
+	return row[sealSize:], nil
+}
+
+// damageError says which row is not what was written.
+type damageError struct {
+	bucket, key []byte
+	cause       error
+}
+
+func damage(bucket, key []byte, cause error) error {
+	return &damageError{bucket, bytes.Clone(key), cause}
+}
+
+func (e *damageError) Error() string {
+	key := fmt.Sprintf("%x", e.key)
+	if bytes.Equal(e.bucket, bucketRecipients) && len(e.key) > 8 {
+		key = fmt.Sprintf("%x %s", e.key[:8], dlr.Number(e.key[8:]).Masked())
+	}
+	return fmt.Sprintf("row %s of %s is damaged: %v", key, e.bucket, e.cause)
+}
+
+func (e *damageError) Unwrap() []error { return []error{store.ErrDamaged, e.cause} }
+
+// batchIn decodes a row of bucket batches.
+func batchIn(key, row []byte) (*store.Batch, error) {
+	content, err := unseal(bucketBatches, key, row)
+	if err != nil {
+		return nil, err
+	}
+	b, err := packed.DecodeBatch(content)
+	if err != nil {
+		return nil, damage(bucketBatches, key, err)
+	}
+	return b, nil
+}
+
+func sealBatch(n number, b *store.Batch) []byte {
+	return seal(bucketBatches, n.key(), packed.AppendBatch(unsealed(256), b))
+}
+
+// recipientIn decodes a row of bucket recipients.
+func recipientIn(key, row []byte) (store.Recipient, error) {
+	content, err := unseal(bucketRecipients, key, row)
+	if err != nil {
+		return store.Recipient{}, err
+	}
+	r, err := packed.DecodeRecipient(content, string(key[min(8, len(key)):]))
+	if err != nil {
+		return r, damage(bucketRecipients, key, err)
+	}
+	return r, nil
+}
+
+func sealRecipient(key []byte, r *store.Recipient) []byte {
+	digits := dlr.Digits(r.Number)
+	if hashed(digits, maxDigits) {
+		digits = "" // the key does not have them
+	}
+	return seal(bucketRecipients, key, packed.AppendRecipient(unsealed(24+40*len(r.Seen)), r, digits))
+}
+
+// countIn decodes a row of bucket minutes.
+func countIn(key, row []byte) (int, error) {
+	content, err := unseal(bucketMinutes, key, row)
+	if err != nil {
+		return 0, err
+	}
+	u := packed.Reader{Rest: content}
+	n := int(u.Uint())
+	if u.Err == nil && len(u.Rest) > 0 {
+		u.Err = errors.New("something follows the count")
+	}
+	if u.Err != nil {
+		return 0, damage(bucketMinutes, key, u.Err)
+	}
+	return n, nil
+}
+
+func sealCount(key []byte, n int) []byte {
+	return seal(bucketMinutes, key, binary.AppendUvarint(unsealed(binary.MaxVarintLen64), uint64(n)))
+}
