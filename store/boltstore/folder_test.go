@@ -113,10 +113,16 @@ func TestAFullDiskIsOneIncident(t *testing.T) {
 		}}})
 		refuse := func(groups int) time.Duration {
 			begin, j := time.Now(), s.journal
+			j.mu.Lock() // the fold looks at the segments too
 			current, segments := j.current, j.segments
-			defer func() { j.current, j.segments, j.why = current, segments, nil }()
 			j.current, j.segments = nil, nil
 			j.failed, j.why = begin.Add(time.Hour), &os.PathError{Op: "write", Err: syscall.ENOSPC}
+			j.mu.Unlock()
+			defer func() {
+				j.mu.Lock()
+				defer j.mu.Unlock()
+				j.current, j.segments, j.why = current, segments, nil
+			}()
 			for i := range groups {
 				require.ErrorIs(t, s.Record(t.Context(), delivered("batch", fmt.Sprint(447700900000+i))), syscall.ENOSPC)
 			}
