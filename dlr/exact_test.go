@@ -79,7 +79,6 @@ type exactOuter struct {
 	Raw   json.RawMessage       `json:"raw"`
 	At    time.Time             `json:"at"`
 	Plain string
-	kept  string
 }
 
 func TestUnmarshalExact(t *testing.T) {

@@ -63,7 +63,7 @@ func (w *wireCallback) entries(t Type) ([]Entry, Reason) {
 	if t.Recipient() {
 		return w.recipientEntry()
 	}
-	return readEntries(w.statuses)
+	return readEntries(w.statuses, maxRecipients)
 }
 
 func (w *wireCallback) recipientEntry() ([]Entry, Reason) {
@@ -79,9 +79,9 @@ func (w *wireCallback) recipientEntry() ([]Entry, Reason) {
 	return []Entry{{State: state, Count: 1, Recipients: []string{string(recipient)}}}, ""
 }
 
-// readEntries reads a JSON list of entries, or returns the reason why none of them counts. It builds no more than it
-// returns: a few megabytes of entries that say nothing must not take a hundred times that.
-func readEntries(list []byte) ([]Entry, Reason) {
+// readEntries reads a JSON list of entries that name at most most recipients, or returns the reason why none of them counts.
+// It builds no more than it returns: a few megabytes of entries that say nothing must not take a hundred times that.
+func readEntries(list []byte, most int) ([]Entry, Reason) {
 	if len(list) == 0 || list[0] != '[' {
 		return nil, NoStatus
 	}
@@ -90,11 +90,11 @@ func readEntries(list []byte) ([]Entry, Reason) {
 		if len(entries) == maxStatuses {
 			return nil, TooManyStatuses
 		}
-		e := readEntry(element)
+		e := readEntry(element, most)
 		if e.Status == "" {
 			return nil, NoStatus
 		}
-		if recipients += len(e.Recipients); recipients > maxRecipients {
+		if recipients += len(e.Recipients); recipients > most {
 			return nil, TooManyRecipients
 		}
 		entries = append(entries, e)
@@ -103,7 +103,7 @@ func readEntries(list []byte) ([]Entry, Reason) {
 }
 
 // readEntry reads one entry of a batch report. Its Status is empty if element is not an object or has none.
-func readEntry(element []byte) Entry {
+func readEntry(element []byte, most int) Entry {
 	if element[0] != '{' {
 		return Entry{}
 	}
@@ -124,7 +124,7 @@ func readEntry(element []byte) Entry {
 	if s == "" {
 		return Entry{}
 	}
-	numbers := readNumbers(recipients)
+	numbers := readNumbers(recipients, most)
 	return Entry{
 		State:      State{Status: s, Code: readInteger(code).code()},
 		Count:      max(readInteger(count).or(len(numbers)), 0),
@@ -132,15 +132,15 @@ func readEntry(element []byte) Entry {
 	}
 }
 
-// readNumbers returns the elements of a JSON list that can be a recipient, and no more than one above maxRecipients; nil if
-// none can, or if list is not a list. Numbers written without escapes are parts of one string: a list of 200 000 takes one
+// readNumbers returns the elements of a JSON list that can be a recipient, and no more than one above most; nil if none
+// can, or if list is not a list. Numbers written without escapes are parts of one string: a list of 200 000 takes one
 // copy of its text and 16 bytes a number.
-func readNumbers(list []byte) []string {
+func readNumbers(list []byte, most int) []string {
 	if len(list) == 0 || list[0] != '[' {
 		return nil
 	}
 	var numbers []string
-	most := min(bytes.Count(list, []byte{','}), maxRecipients) + 1
+	room := min(bytes.Count(list, []byte{','}), most) + 1
 	copied := string(list)
 	for at, element := range elements(list) {
 		var r text
@@ -153,9 +153,9 @@ func readNumbers(list []byte) []string {
 			continue
 		}
 		if numbers == nil {
-			numbers = make([]string, 0, most)
+			numbers = make([]string, 0, room)
 		}
-		if numbers = append(numbers, string(r)); len(numbers) > maxRecipients {
+		if numbers = append(numbers, string(r)); len(numbers) > most {
 			break
 		}
 	}

@@ -12,7 +12,7 @@ import (
 // proofLasts is how long a success proves that Sinch knows the plan.
 const proofLasts = 10 * time.Minute
 
-var errUnknownPlan = errors.New("Sinch answers 404 to the plan itself: its id, region or base_url is wrong")
+var errUnknownPlan = errors.New("the plan is unknown to Sinch: correct its id, region or base_url")
 
 // proof tells a batch that Sinch does not know from a plan that it does not know: both are answered 404. The zero value
 // with a client has no proof yet.
