@@ -73,7 +73,7 @@ func TestKilledInsideAReport(t *testing.T) {
 			}
 		}
 		openDivided(t, path, w, fmt.Sprintf("seed %d, run %d", seed, run))
-		if killedInside >= 4*long(10) {
+		if killedInside >= 2*long(20) {
 			break
 		}
 	}

@@ -161,13 +161,17 @@ func (j *journal) drop(s *segment) bool {
 	return true
 }
 
-// check fails when a segment is no longer where it was made: frames in it are on disk, but no start will find them.
+// check fails when a segment is no longer where it was made, or was cut: no start will find the frames that are written.
 func (j *journal) check() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, s := range j.segments {
 		if err := s.check(); err != nil {
 			return err
+		}
+		if info, err := os.Stat(s.path); err == nil && info.Size() != int64(s.size) {
+			return fatalError{fmt.Errorf("%s was cut to %d bytes while it was in use, and should have %d: what was acknowledged in "+
+				"the last %s may be lost", s.path, info.Size(), s.size, checkEvery)}
 		}
 	}
 	return nil
