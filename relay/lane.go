@@ -229,7 +229,7 @@ func (l *lane) held(at time.Time) time.Duration {
 
 // What pauses a plan, in words.
 const (
-	refusesPlan   = "plan paused: Sinch refuses its credentials; correct the plan's token and restart"
+	refusesPlan   = "plan paused: Sinch refuses all its calls; correct the plan's token, or ask Sinch about the account"
 	unknownToPlan = "plan paused: Sinch does not know the plan; correct its id, region or base_url and restart"
 )
 

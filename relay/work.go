@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -71,7 +72,7 @@ func (l *lane) tell(ctx context.Context, c store.Claim, o outcome, err error) {
 		slog.Int("recipients", o.asked),
 		slog.Int("attempt", c.Batch.Task.Attempts+1),
 		slog.String("outcome", s.Outcome.String()),
-		slog.String("reason", string(o.reason)),
+		slog.String("reason", string(cmp.Or(o.reason, s.Reason))),
 		slog.Duration("took", o.took),
 	}
 	if s.Detail != "" {
