@@ -73,8 +73,12 @@ func delimiterOf(text string) rune {
 	return best
 }
 
-// isHeading reports whether cells name columns: words, and nothing that may be a mistyped number.
+// isHeading reports whether cells name columns: words, and nothing that may be a mistyped number. A single cell is a heading
+// only if it has one of numberHeadings in it: any other may be a recipient that is not a number.
 func isHeading(cells []string) bool {
+	if len(cells) == 1 && !slices.ContainsFunc(strings.FieldsFunc(cells[0], notLetter), isNumberHeading) {
+		return false
+	}
 	text := strings.Join(cells, "")
 	digits := len(text) - len(strings.Map(func(r rune) rune {
 		if r >= '0' && r <= '9' {
@@ -99,6 +103,9 @@ func (t numberTable) recipients() ([]string, error) {
 	if err := t.refuseStatuses(); err != nil {
 		return nil, err
 	}
+	if err := t.refuseWideRows(); err != nil {
+		return nil, err
+	}
 	if len(t.rows) == 1 && t.heading.cells == nil { // all in one line
 		t.rows = split(t.rows[0])
 	}
@@ -115,6 +122,19 @@ func (t numberTable) recipients() ([]string, error) {
 		numbers = append(numbers, number)
 	}
 	return numbers, nil
+}
+
+// refuseWideRows refuses a row with more cells than the heading: a number with commas in it, for instance.
+func (t numberTable) refuseWideRows() error {
+	if t.heading.cells == nil {
+		return nil
+	}
+	for _, row := range t.rows {
+		if extra := row.cells[min(len(t.heading.cells), len(row.cells)):]; strings.Join(extra, "") != "" {
+			return fmt.Errorf("line %d has more cells than the heading; write each number without commas", row.line)
+		}
+	}
+	return nil
 }
 
 // split makes a row of each cell that is not empty.
@@ -143,7 +163,7 @@ func (t numberTable) column() (int, error) {
 			continue
 		}
 		filled = append(filled, column)
-		if slices.Contains(numberHeadings(), letters(t.heading.cell(column))) {
+		if isNumberHeading(t.heading.cell(column)) {
 			named = append(named, column)
 		}
 		if !slices.ContainsFunc(cells, func(c string) bool { return len(c) < shortestNumber || !isLikeNumber(c) }) {
@@ -161,15 +181,19 @@ func (t numberTable) column() (int, error) {
 	return 0, fmt.Errorf("line %d has several columns, and it is not certain which one has the numbers; keep that one alone", t.line())
 }
 
-// shortestNumber is the length from which on a column of digits is taken for numbers without a heading that says so.
+// shortestNumber is how many digits a recipient's number has at least. What is shorter is something else: a count, a price.
 const shortestNumber = 7
 
 func numberHeadings() []string {
 	return []string{
 		"phone", "phonenumber", "msisdn", "recipient", "recipients", "number", "mobile", "mobilenumber", "mobilephone", "to", "telephone", "tel",
-		"cell", "cellphone", "destination",
+		"cell", "cellphone", "destination", "telefon", "téléphone", "teléfono", "telefone", "nummer", "número", "numéro", "numero",
 	}
 }
+
+func isNumberHeading(text string) bool { return slices.Contains(numberHeadings(), letters(text)) }
+
+func notLetter(r rune) bool { return !unicode.IsLetter(r) }
 
 func (t numberTable) width() int {
 	width := len(t.heading.cells)

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -57,7 +59,10 @@ func jsonRecipients(text []byte) ([]string, error) {
 
 var (
 	errNotNumber = errors.New("is not a phone number")
-	errBlank     = errors.New("is blank")
+	errBlank     = errors.New("has no number")
+	errDate      = errors.New("is a date")
+	errDecimal   = errors.New("is a decimal number; format the column as text and export it again")
+	errTrunk     = errors.New("has (0) in it; write the number without it, as it is dialled from abroad")
 	errRounded   = errors.New("was rounded by a spreadsheet, as in 4.47701E+11; format the column as text and export it again")
 	errNational  = errors.New("is a national number; write it with its country code")
 )
@@ -78,12 +83,30 @@ func numberOf(cell string) (string, error) {
 		return "", errBlank
 	case isRounded(cell):
 		return "", errRounded
-	case !ok:
+	case date.MatchString(cell):
+		return "", errDate
+	case decimal.MatchString(cell):
+		return "", errDecimal
+	case strings.Contains(cell, "(0)"):
+		return "", errTrunk
+	case !ok || len(digits) < shortestNumber || isAddress(cell):
 		return "", errNotNumber
 	case strings.HasPrefix(digits, "0"):
 		return "", errNational
 	}
 	return digits, nil
+}
+
+// Forms that dlr.MSISDN would read as digits, and that nobody writes a number in.
+var (
+	date    = regexp.MustCompile(`^(\d{4}([-./])\d{1,2}([-./])\d{1,2}|\d{1,2}([-./])\d{1,2}([-./])(\d{4}|\d{2}))$`)
+	decimal = regexp.MustCompile(`^\+?\d+[.]\d{1,6}$`)
+)
+
+// isAddress reports whether a text is an IP address.
+func isAddress(text string) bool {
+	_, err := netip.ParseAddr(text)
+	return err == nil
 }
 
 // isRounded reports whether a text is a number with an exponent.
