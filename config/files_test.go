@@ -8,7 +8,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -67,20 +66,5 @@ func TestAStorePathThatCannotBecomeAFolderIsRefused(t *testing.T) {
 	for _, path := range []string{"file", "file/data", "file/a/../data"} {
 		got, _ := refused(t, "store: {path: "+path+"}\n"+minimal, map[string]string{"file": ""})
 		require.Equal(t, "config.yaml:1:15: store.path: file is a file; name a folder", got)
-	}
-}
-
-func TestAStorePathThatCannotBeWrittenIsWarnedOf(t *testing.T) {
-	if os.Geteuid() == 0 {
-		t.Skip("root may write everywhere")
-	}
-	dir := folder(t, map[string]string{"config.yaml": minimal, "kept/x": ""})
-	require.NoError(t, os.Chmod(filepath.Join(dir, "kept"), 0o500))
-	t.Cleanup(func() { require.NoError(t, os.Chmod(filepath.Join(dir, "kept"), 0o700)) })
-	for _, path := range []string{"kept", "kept/data/x"} {
-		c, err := Load(filepath.Join(dir, "config.yaml"), []string{"DLRLOOP_STORE_PATH=" + filepath.Join(dir, path)})
-		require.NoError(t, err)
-		require.Len(t, c.Warnings, 1)
-		require.Contains(t, c.Warnings[0].Error(), "this user cannot write in "+filepath.Join(dir, "kept"))
 	}
 }

@@ -237,7 +237,7 @@ func TestUnknownBatchesOfAKnownPlan(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 30, stats[0].Feedback.Dead)
 		require.Empty(t, h.log.with(t, unknownToPlan))
-		require.Less(t, len(h.upstream.asked(listBatches)), 12)
+		require.Less(t, len(h.upstream.asked(listBatches)), 20, "far fewer than batches; how many depends on who goes first")
 	})
 }
 

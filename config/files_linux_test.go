@@ -1,0 +1,48 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// nobody makes access checks of this goroutine those of a user without rights, if the test runs as root, who may write
+// everywhere. The kernel checks access for the real user id, and each thread has one of its own.
+func nobody(t *testing.T) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		return
+	}
+	const unprivileged, same = 65534, ^uintptr(0)
+	runtime.LockOSThread()
+	_, _, err := syscall.RawSyscall(syscall.SYS_SETRESUID, unprivileged, same, same)
+	require.Zero(t, err)
+	t.Cleanup(func() {
+		_, _, err := syscall.RawSyscall(syscall.SYS_SETRESUID, 0, same, same)
+		require.Zero(t, err)
+		runtime.UnlockOSThread()
+	})
+}
+
+func TestAStorePathThatCannotBeWrittenIsWarnedOf(t *testing.T) {
+	dir := folder(t, map[string]string{"config.yaml": minimal, "kept/x": "", "open/x": ""})
+	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755))
+	require.NoError(t, os.Chmod(filepath.Join(dir, "open"), 0o777))
+	require.NoError(t, os.Chmod(filepath.Join(dir, "kept"), 0o500))
+	t.Cleanup(func() { require.NoError(t, os.Chmod(filepath.Join(dir, "kept"), 0o700)) })
+	nobody(t)
+	for path, warned := range map[string]bool{"kept": true, "kept/data/x": true, "open": false, "open/data/x": false} {
+		c, err := Load(filepath.Join(dir, "config.yaml"), []string{"DLRLOOP_STORE_PATH=" + filepath.Join(dir, path)})
+		require.NoError(t, err)
+		if !warned {
+			require.Empty(t, c.Warnings)
+			continue
+		}
+		require.Len(t, c.Warnings, 1)
+		require.Contains(t, c.Warnings[0].Error(), "this user cannot write in "+filepath.Join(dir, "kept"))
+	}
+}
