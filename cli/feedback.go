@@ -43,7 +43,8 @@ func feedbackSendCommand() *cobra.Command {
 (feedback_enabled). It may be repeated.
 
 The recipients are named by --recipient, or by --file: one number a line, a table with one column of numbers (CSV, as spreadsheets
-export it), a JSON list, or the JSON body of Sinch's API. If any entry is not understood, its line is named and Sinch is not called.
+export it), a JSON list, or the JSON body of Sinch's API. A number in a file has 7 to 15 digits with its country code. A heading
+is optional: the first line is one if a cell says phone, number, msisdn, recipient, mobile, to or the like. If any entry is not understood, its line is named and Sinch is not called.
 Sinch takes an empty list for everybody, so an empty list is refused; --everyone says that. More than 1000 recipients become several calls.
 With --json the answer is one JSON document: batch_id, recipients, everyone and calls.
 
@@ -119,9 +120,21 @@ func (w *confirmation) read(c *cobra.Command) error {
 		return fmt.Errorf("%s: %w", named, err)
 	}
 	if len(w.recipients) == 0 {
-		return fmt.Errorf("%s names nobody, which Sinch would take for everybody; say --everyone if that is meant", named)
+		return fmt.Errorf("%s has no number, and Sinch takes an empty list for everybody; say --everyone if that is meant", named)
 	}
+	w.recipients = eachOnce(w.recipients)
 	return nil
+}
+
+// eachOnce drops what stands in a list before.
+func eachOnce(numbers []string) (once []string) {
+	seen := make(map[string]bool, len(numbers))
+	for _, number := range numbers {
+		if !seen[number] {
+			once, seen[number] = append(once, number), true
+		}
+	}
+	return once
 }
 
 // feedbackTold is what was told to Sinch.

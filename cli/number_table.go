@@ -73,29 +73,16 @@ func delimiterOf(text string) rune {
 	return best
 }
 
-// isHeading reports whether cells name columns: words, and nothing that may be a mistyped number. A single cell is a heading
-// only if it has one of numberHeadings in it: any other may be a recipient that is not a number.
+// isHeading reports whether cells name columns: one of them is a word for phone numbers, and none may be a mistyped number.
+// Any other first row is an entry, since a masked number or a name that was taken for a heading would be left out unnoticed.
 func isHeading(cells []string) bool {
-	if len(cells) == 1 && !slices.ContainsFunc(strings.FieldsFunc(cells[0], notLetter), isNumberHeading) {
-		return false
-	}
-	text := strings.Join(cells, "")
-	digits := len(text) - len(strings.Map(func(r rune) rune {
-		if r >= '0' && r <= '9' {
-			return -1
-		}
-		return r
-	}, text))
-	return digits <= mostDigits && !slices.ContainsFunc(cells, isLikeNumber) && strings.ContainsFunc(text, unicode.IsLetter)
+	return !slices.ContainsFunc(cells, isLikeNumber) && slices.ContainsFunc(cells, isNumberHeading)
 }
-
-// mostDigits is how many a heading may have, as in "Phone 1 (E.164)".
-const mostDigits = 4
 
 // isLikeNumber reports whether a cell is a number, or was one before a spreadsheet or a person spoilt it.
 func isLikeNumber(cell string) bool {
-	_, err := numberOf(cell)
-	return err == nil || errors.Is(err, errRounded) || errors.Is(err, errNational)
+	_, err := numberOf(cell, shortestNumber)
+	return err == nil || err == errRounded || err == errNational || err == errTrunk
 }
 
 // recipients returns the digits of all numbers.
@@ -103,19 +90,25 @@ func (t numberTable) recipients() ([]string, error) {
 	if err := t.refuseStatuses(); err != nil {
 		return nil, err
 	}
-	if err := t.refuseWideRows(); err != nil {
-		return nil, err
-	}
 	if len(t.rows) == 1 && t.heading.cells == nil { // all in one line
 		t.rows = split(t.rows[0])
+	}
+	if err := t.refuseLongRows(); err != nil {
+		return nil, err
 	}
 	column, err := t.column()
 	if err != nil {
 		return nil, err
 	}
 	var numbers []string
-	for _, row := range t.rows {
-		number, err := numberOf(row.cell(column))
+	for i, row := range t.rows {
+		number, err := numberOf(row.cell(column), shortestNumber)
+		if err == errNotNumber && i == 0 && t.heading.cells == nil {
+			err = errFirst
+		}
+		if err != nil && t.width() > 1 {
+			err = err.in(column)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("line %d %w", row.line, err)
 		}
@@ -124,17 +117,28 @@ func (t numberTable) recipients() ([]string, error) {
 	return numbers, nil
 }
 
-// refuseWideRows refuses a row with more cells than the heading: a number with commas in it, for instance.
-func (t numberTable) refuseWideRows() error {
+// refuseLongRows refuses a row with a cell that no heading stands above, as commas within a number make it.
+func (t numberTable) refuseLongRows() error {
 	if t.heading.cells == nil {
 		return nil
 	}
+	width := filledWidth(t.heading.cells)
 	for _, row := range t.rows {
-		if extra := row.cells[min(len(t.heading.cells), len(row.cells)):]; strings.Join(extra, "") != "" {
-			return fmt.Errorf("line %d has more cells than the heading; write each number without commas", row.line)
+		if filledWidth(row.cells) > width {
+			return fmt.Errorf("line %d has more cells than the heading: column %d has none; put quotation marks around a cell with a delimiter "+
+				"in it, and write numbers without", row.line, width+1)
 		}
 	}
 	return nil
+}
+
+// filledWidth is how many cells there are up to the last that is not empty.
+func filledWidth(cells []string) int {
+	width := len(cells)
+	for width > 0 && cells[width-1] == "" {
+		width--
+	}
+	return width
 }
 
 // split makes a row of each cell that is not empty.
@@ -166,9 +170,12 @@ func (t numberTable) column() (int, error) {
 		if isNumberHeading(t.heading.cell(column)) {
 			named = append(named, column)
 		}
-		if !slices.ContainsFunc(cells, func(c string) bool { return len(c) < shortestNumber || !isLikeNumber(c) }) {
+		if !slices.ContainsFunc(cells, func(c string) bool { return !isLikeNumber(c) }) {
 			numeric = append(numeric, column)
 		}
+	}
+	if len(numeric) > 1 {
+		named = slices.DeleteFunc(named, func(column int) bool { return isGeneric(t.heading.cell(column)) })
 	}
 	for _, columns := range [][]int{filled, named, numeric} {
 		if len(columns) == 1 {
@@ -178,22 +185,32 @@ func (t numberTable) column() (int, error) {
 	if len(filled) == 0 {
 		return 0, nil
 	}
-	return 0, fmt.Errorf("line %d has several columns, and it is not certain which one has the numbers; keep that one alone", t.line())
+	return 0, fmt.Errorf("line %d has several columns, and it is not certain which one has the numbers; "+
+		"keep that one alone, or write phone above it", t.line())
 }
 
-// shortestNumber is how many digits a recipient's number has at least. What is shorter is something else: a count, a price.
-const shortestNumber = 7
+// isNumberHeading reports whether a heading says that phone numbers stand below it, as "Phone 1 (E.164)" does.
+func isNumberHeading(heading string) bool {
+	word, _, _ := strings.Cut(heading, "(")
+	return slices.Contains(numberHeadings(), letters(word)) || isGeneric(heading)
+}
+
+// isGeneric reports whether a heading may as well stand above the numbers of orders.
+func isGeneric(heading string) bool {
+	return slices.Contains([]string{"number", "numbers", "nummer", "numero", "número", "numéro"}, letters(heading))
+}
 
 func numberHeadings() []string {
 	return []string{
-		"phone", "phonenumber", "msisdn", "recipient", "recipients", "number", "mobile", "mobilenumber", "mobilephone", "to", "telephone", "tel",
-		"cell", "cellphone", "destination", "telefon", "téléphone", "teléfono", "telefone", "nummer", "número", "numéro", "numero",
+		"phone", "phones", "phonenumber", "phonenumbers", "phoneno", "msisdn", "msisdns", "recipient", "recipients", "recipientnumber", "mobile",
+		"mobiles", "mobilenumber", "mobileno", "mobilephone", "mobilephonenumber", "to", "tonumber", "telephone", "telephonenumber", "tel",
+		"cell",
+		"cellphone", "cellnumber", "cellphonenumber", "contactnumber", "destination", "destinationnumber", "customerphone", "telefon",
+		"telefonnummer", "telefonnr", "rufnummer", "handy", "handynummer", "mobil", "mobilnummer", "mobiltelefon", "mobilnr", "empfänger",
+		"mottagare", "mobiltelefonnummer", "téléphone", "telefono", "teléfono", "telefone", "telefoon", "telefoonnummer", "portable", "móvil",
+		"movil", "celular", "cellulare", "destinataire", "destinatario",
 	}
 }
-
-func isNumberHeading(text string) bool { return slices.Contains(numberHeadings(), letters(text)) }
-
-func notLetter(r rune) bool { return !unicode.IsLetter(r) }
 
 func (t numberTable) width() int {
 	width := len(t.heading.cells)

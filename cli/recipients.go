@@ -2,11 +2,7 @@ package cli
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net/netip"
-	"regexp"
-	"slices"
 	"strings"
 	"unicode"
 
@@ -20,8 +16,8 @@ func parseRecipients(content []byte) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if text = strings.TrimSpace(text); strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") {
-		return jsonRecipients([]byte(text))
+	if body := strings.TrimSpace(text); strings.HasPrefix(body, "{") || strings.HasPrefix(body, "[") {
+		return jsonRecipients([]byte(body))
 	}
 	t, err := parseNumberTable(text)
 	if err != nil {
@@ -50,63 +46,70 @@ func jsonRecipients(text []byte) ([]string, error) {
 		if json.Unmarshal(raw, &number) != nil {
 			number = string(raw) // a number without quotation marks
 		}
-		if numbers[i], err = numberOf(number); err != nil {
-			return nil, fmt.Errorf("entry %d %w", i+1, err)
+		digits, fault := numberOf(number, shortestNumber)
+		if fault != nil {
+			return nil, fmt.Errorf("entry %d %w", i+1, fault)
 		}
+		numbers[i] = digits
 	}
 	return numbers, nil
 }
 
+// cellError is why a cell is no number, and what to do about it. It does not contain the cell.
+type cellError struct{ reason, advice string }
+
+func (e *cellError) Error() string { return e.reason + "; " + e.advice }
+
+// in says in which column the cell is.
+func (e *cellError) in(column int) *cellError {
+	return &cellError{fmt.Sprintf("%s in column %d", e.reason, column+1), e.advice}
+}
+
 var (
-	errNotNumber = errors.New("is not a phone number")
-	errBlank     = errors.New("has no number")
-	errDate      = errors.New("is a date")
-	errDecimal   = errors.New("is a decimal number; format the column as text and export it again")
-	errTrunk     = errors.New("has (0) in it; write the number without it, as it is dialled from abroad")
-	errRounded   = errors.New("was rounded by a spreadsheet, as in 4.47701E+11; format the column as text and export it again")
-	errNational  = errors.New("is a national number; write it with its country code")
+	errNotNumber = &cellError{"is not a phone number", "correct it or take it out"}
+	errFirst     = &cellError{`is not a phone number, nor a heading such as "phone"`, errNotNumber.advice}
+	errBlank     = &cellError{"has no number", "add it or take the entry out"}
+	errShort     = &cellError{errNotNumber.reason, "it has too few digits; " + errNotNumber.advice}
+	errDate      = &cellError{"is a date", errNotNumber.advice}
+	errDecimal   = &cellError{"is a decimal number", "format the column as text and export it again"}
+	errAddress   = &cellError{errNotNumber.reason, "it is an IP address; " + errNotNumber.advice}
+	errTrunk     = &cellError{"has (0) in it", "write the number without it, as it is dialled from abroad"}
+	errRounded   = &cellError{"was rounded by a spreadsheet, as in 4.47701E+11", errDecimal.advice}
+	errNational  = &cellError{"is a national number", "write it with its country code"}
 )
 
-// numberOf returns the digits of a number as people and spreadsheets write it. The error does not contain the number.
-func numberOf(cell string) (string, error) {
+// A file names subscribers. A short code is short enough to be something else, so it is named by a flag.
+const (
+	shortestNumber    = 7
+	shortestShortCode = 5
+)
+
+// numberOf returns the digits, at least as many as given, of a number as people and spreadsheets write it.
+func numberOf(cell string, least int) (string, *cellError) {
 	cell = strings.TrimFunc(cell, isBlank)
 	if inner, found := strings.CutPrefix(cell, `="`); found { // how a spreadsheet is told that digits are text
 		cell = strings.TrimSuffix(inner, `"`)
 	}
-	cell = strings.TrimPrefix(cell, "'")
-	if whole, fraction, found := strings.Cut(cell, "."); found && len(whole) > 6 && strings.Trim(fraction, "0") == "" {
-		cell = whole // a column of floating-point numbers, which hold this many digits exactly
-	}
+	cell = withoutFraction(strings.TrimPrefix(cell, "'"))
 	digits, ok := dlr.MSISDN(cell)
 	switch {
 	case cell == "":
 		return "", errBlank
 	case isRounded(cell):
 		return "", errRounded
-	case date.MatchString(cell):
-		return "", errDate
-	case decimal.MatchString(cell):
-		return "", errDecimal
-	case strings.Contains(cell, "(0)"):
-		return "", errTrunk
-	case !ok || len(digits) < shortestNumber || isAddress(cell):
+	case !ok:
 		return "", errNotNumber
+	}
+	if err := misread(cell, digits); err != nil {
+		return "", err
+	}
+	switch {
 	case strings.HasPrefix(digits, "0"):
 		return "", errNational
+	case len(digits) < least:
+		return "", errShort
 	}
 	return digits, nil
-}
-
-// Forms that dlr.MSISDN would read as digits, and that nobody writes a number in.
-var (
-	date    = regexp.MustCompile(`^(\d{4}([-./])\d{1,2}([-./])\d{1,2}|\d{1,2}([-./])\d{1,2}([-./])(\d{4}|\d{2}))$`)
-	decimal = regexp.MustCompile(`^\+?\d+[.]\d{1,6}$`)
-)
-
-// isAddress reports whether a text is an IP address.
-func isAddress(text string) bool {
-	_, err := netip.ParseAddr(text)
-	return err == nil
 }
 
 // isRounded reports whether a text is a number with an exponent.
@@ -121,12 +124,13 @@ func isBlank(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, 
 
 // checkRecipients returns the digits of numbers that were given as a flag.
 func checkRecipients(given []string) ([]string, error) {
-	numbers := slices.Clone(given)
+	numbers := make([]string, len(given))
 	for i, number := range given {
-		var err error
-		if numbers[i], err = numberOf(number); err != nil {
-			return nil, fmt.Errorf("entry %d %w", i+1, err)
+		digits, fault := numberOf(number, shortestShortCode)
+		if fault != nil {
+			return nil, fmt.Errorf("entry %d %w", i+1, fault)
 		}
+		numbers[i] = digits
 	}
 	return numbers, nil
 }
