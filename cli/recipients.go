@@ -55,7 +55,7 @@ func jsonRecipients(text []byte) ([]string, error) {
 	return numbers, nil
 }
 
-// cellError is why a cell is no number, and what to do about it. It does not contain the cell.
+// cellError says why a cell is not a number and what to do about it. It does not contain the cell.
 type cellError struct{ reason, advice string }
 
 func (e *cellError) Error() string { return e.reason + "; " + e.advice }

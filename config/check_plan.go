@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -170,9 +171,18 @@ func (l *loading) checkHeader(key string, h Header) {
 		l.missing("is not set; it is the header that Sinch was asked to send", below(key, "name"))
 	case !isToken(h.Name):
 		l.problem(below(key, "name"), "%q is not the name of a header; use letters, digits and -", h.Name)
+	case slices.Contains(connectionHeaders(), strings.ToLower(h.Name)):
+		l.problem(below(key, "name"), "%q belongs to HTTP itself and never holds a secret; choose another header", h.Name)
 	}
 	if len(h.Values)+len(h.ValueFiles) == 0 {
 		l.missing("there is no value to accept; set value_files or values", below(key, "values"), below(key, "value_files"))
+	}
+}
+
+// connectionHeaders are headers that net/http, or a proxy, takes out of a request before a handler sees it.
+func connectionHeaders() []string {
+	return []string{
+		"host", "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade", "expect",
 	}
 }
 

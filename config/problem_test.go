@@ -148,6 +148,7 @@ func TestEachMistakeIsToldWithItsPlaceKeyAndWayOut(t *testing.T) {
 		"hmac nothing":   {planWith(region, apiToken, "webhook: {auth: {hmac: }}"), "config.yaml:5:22: plans[0].webhook.auth.hmac.secrets: there is no secret; set secret_files or secrets"},
 		"header alone":   {planWith(region, apiToken, "webhook: {auth: {header: {name: X-A}}}"), "config.yaml:5:22: plans[0].webhook.auth.header.values: there is no value to accept; set value_files or values"},
 		"header values":  {planWith(region, apiToken, "webhook: {auth: {header: {values: [x]}}}"), "config.yaml:5:22: plans[0].webhook.auth.header.name: is not set; it is the header that Sinch was asked to send"},
+		"header of HTTP": {planWith(region, apiToken, "webhook: {auth: {header: {name: Host, values: [x]}}}"), `config.yaml:5:37: plans[0].webhook.auth.header.name: "Host" belongs to HTTP itself and never holds a secret; choose another header`},
 		"header name":    {planWith(region, apiToken, "webhook: {auth: {header: {name: X A, values: [x]}}}"), `config.yaml:5:37: plans[0].webhook.auth.header.name: "X A" is not the name of a header; use letters, digits and -`},
 		"path token":     {planWith(region, apiToken, "webhook: {auth: {path_token: {values: [a/b]}}}"), "config.yaml:5:22: plans[0].webhook.auth.path_token: a token cannot be part of a URL's path as it is; use letters, digits, - and _"},
 		"no path token":  {planWith(region, apiToken, "webhook: {auth: {path_token: {values: []}}}"), "config.yaml:5:35: plans[0].webhook.auth.path_token.values: there is no token to accept; set value_files or values"},

@@ -116,7 +116,7 @@ func (c *calls) genuine(t *testing.T, kind string, count int) []time.Duration {
 // compressed.
 var genuineKinds = []string{"plain", "packed", "unpacked"}
 
-// Whoever knows no more than the plan's id cannot kill a small server, nor keep genuine callbacks out.
+// A caller without the secret cannot kill a small server or shut out genuine callbacks.
 func TestBombsOfUnauthenticatedCallers(t *testing.T) {
 	p := webhookOnly(t, inCgroup(512<<20))
 	stopWatching := watchPeak(t, p)

@@ -135,7 +135,7 @@ func post(connection net.Conn, header http.Header, length int, body []byte) (sta
 	}
 }
 
-// Whoever makes up a signature gets a body read. Many such bodies that stand still shut out no callback.
+// An invented signature gets a body read. Many such bodies that stall shut out no genuine callback.
 func TestStalledBodiesShutNoCallbackOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dial := overPipes(t, handlers.PublicConfig{

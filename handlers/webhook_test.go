@@ -148,7 +148,7 @@ func TestWhatCallersDoIsAnsweredSo(t *testing.T) {
 	}
 }
 
-// Whoever does not know the secret cannot raise the alert for lost callbacks.
+// A caller without the secret cannot raise the alert for lost callbacks.
 func TestNoUnverifiedCallbackCountsAsLost(t *testing.T) {
 	guessed := sign("guess", nil, time.Now())
 	header := handlers.Auth{HMAC: bySecrets("s").HMAC, Header: byHeader("token-of-sinch").Header}

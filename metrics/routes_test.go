@@ -51,7 +51,7 @@ func TestRoutesCountFinalMessagesByCountry(t *testing.T) {
 	}, counted)
 }
 
-// Whoever sends to everywhere makes no more series than for the first 45 countries.
+// Traffic to every country makes series for the first 45 countries only.
 func TestRoutesOfTheFirstCountriesAlone(t *testing.T) {
 	m, r := newMetrics(t, "p")
 	folded := m.Observer().Folded

@@ -96,7 +96,7 @@ func numbered(format string, n int) []string {
 	return numbers
 }
 
-// Sinch refuses a call as a whole: it is divided until only those are dead for whom Sinch refuses it.
+// Sinch refuses a call as a whole. The call is split until only the refused recipients are dead.
 func TestARefusedCallIsSplit(t *testing.T) {
 	for name, test := range map[string]struct {
 		recipients int
@@ -185,7 +185,7 @@ func TestASplitCallOutlivesTroubleAndRestarts(t *testing.T) {
 	})
 }
 
-// Requests that Sinch refuses for something else than whom they name are not repeated in parts.
+// A call that Sinch refuses for another reason than its recipients is not split.
 func TestOtherRefusalsAreNotSplit(t *testing.T) {
 	for status, calls := range map[int]int{400: 3, 413: 3, 422: 3, 405: 1, 409: 1, 415: 1} {
 		inHouse(t, nil, func(t *testing.T, h *house) {
