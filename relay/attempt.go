@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -190,8 +189,8 @@ func (l *lane) facts(ctx context.Context, batchID string) (store.Facts, error) {
 		return err
 	})
 	if missing(err) {
-		if unproven := l.proof.missing(ctx, batchID, l.call); unproven != nil {
-			err = unproven
+		if fault := l.proof.missing(ctx, batchID, l.call); fault != nil {
+			err = fault
 		}
 	}
 	switch {
@@ -200,7 +199,7 @@ func (l *lane) facts(ctx context.Context, batchID string) (store.Facts, error) {
 		l.metrics.BatchLookup(l.plan.ID, "found")
 	case missing(err):
 		l.metrics.BatchLookup(l.plan.ID, "missing")
-	case errors.Is(err, errUnknownPlan):
+	case unproven(err):
 		l.metrics.BatchLookup(l.plan.ID, "unknown_plan")
 	case !refused(err):
 		l.metrics.BatchLookup(l.plan.ID, "failed")

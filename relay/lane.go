@@ -230,7 +230,7 @@ func (l *lane) held(at time.Time) time.Duration {
 // What pauses a plan, in words.
 const (
 	refusesPlan   = "plan paused: Sinch refuses all its calls; correct the plan's token, or ask Sinch about the account"
-	unknownToPlan = "plan paused: Sinch does not know the plan; correct its id, region or base_url and restart"
+	unknownToPlan = "plan paused: Sinch knows no batch of the plan; check its id, region and base_url, and restart after a change"
 )
 
 // pause stops the plan after Sinch refused it as a whole. Refusals of calls that were in flight together are one pause.

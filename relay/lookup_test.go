@@ -92,6 +92,7 @@ func TestAFlagThatCannotBeLookedUp(t *testing.T) {
 
 func TestABatchThatSinchDoesNotKnow(t *testing.T) {
 	inHouse(t, nil, func(t *testing.T, h *house) {
+		h.upstream.knows("another", true)
 		h.delivered(planA, batch1, ada)
 		h.pass(time.Minute)
 		b := h.batch(planA, batch1)
@@ -205,6 +206,7 @@ func TestAFullReportThatCannotBeRead(t *testing.T) {
 
 func TestAFullReportOfABatchThatIsGone(t *testing.T) {
 	inHouse(t, nil, func(t *testing.T, h *house) {
+		h.upstream.knows("another", true)
 		h.flagged(planA, batch1, true)
 		h.delivered(planA, batch1, ada)
 		h.report(planA, batchReport(batch1, false, ada, bob))

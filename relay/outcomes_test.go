@@ -129,6 +129,7 @@ func TestNotFoundAndDisabledIsDropped(t *testing.T) {
 
 func TestNotFoundAndUnknownIsDead(t *testing.T) {
 	inHouse(t, nil, func(t *testing.T, h *house) {
+		h.upstream.knows("another", true)
 		h.flagged(planA, batch1, true)
 		h.delivered(planA, batch1, ada)
 		h.pass(time.Minute)

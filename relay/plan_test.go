@@ -229,6 +229,7 @@ func TestAPlanThatSinchForgets(t *testing.T) {
 func TestUnknownBatchesOfAKnownPlan(t *testing.T) {
 	four := func(c *Config) { c.Plans[0].Workers = 4 }
 	inHouse(t, four, func(t *testing.T, h *house) {
+		h.upstream.knows("another", true)
 		for i := range 30 {
 			h.delivered(planA, fmt.Sprint("batch-", i), ada)
 		}

@@ -24,7 +24,7 @@ func reasonOf(err error) store.Reason {
 	switch timeout, ok := errors.AsType[net.Error](err); {
 	case errors.Is(err, context.Canceled), refused(err):
 		return store.ReasonCanceled
-	case errors.Is(err, errUnknownPlan):
+	case unproven(err):
 		return store.ReasonUnknownPlan
 	case errors.Is(err, sinch.ErrID), errors.Is(err, sinch.ErrRecipients):
 		return store.ReasonRejected // no call was made, and none ever can be

@@ -201,8 +201,8 @@ func (r *round) pass(ctx context.Context) (wait time.Duration, err error) {
 func (r *round) ask(ctx context.Context, b *store.Batch) (wait time.Duration, err error) {
 	report, err := r.plan.Client.GetReport(ctx, b.ID, sinch.ReportQuery{Kind: sinch.Full})
 	if missing(err) {
-		if unproven := r.proof.missing(ctx, b.ID, func(call func() error) error { return call() }); unproven != nil {
-			err = unproven
+		if fault := r.proof.missing(ctx, b.ID, func(call func() error) error { return call() }); fault != nil {
+			err = fault
 		}
 	}
 	reason := reasonOf(err)

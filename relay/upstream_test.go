@@ -3,7 +3,9 @@ package relay
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -269,7 +271,8 @@ func (u *upstream) begin(c call) http.HandlerFunc {
 	batch, known := u.batches[c.batchID]
 	switch {
 	case c.operation == listBatches:
-		return says(http.StatusOK, `{"count":0,"page":0,"page_size":0,"batches":[]}`)
+		batches := slices.Collect(maps.Values(u.batches))
+		return says(http.StatusOK, fmt.Sprintf(`{"count":%d,"batches":[%s]}`, len(batches), strings.Join(batches, ",")))
 	case !known:
 		return says(http.StatusNotFound, "")
 	case c.operation == getBatch:

@@ -109,17 +109,17 @@ func TestNotEnabled(t *testing.T) {
 	assert.Zero(t, w.calls())
 }
 
-// TestUnknownBatch reports on a batch that Sinch does not know: what it earned is dead, and sent at a person's word once Sinch knows
-// it.
+// TestUnknownBatch reports on a batch that Sinch does not know, of a plan that it knows: what the batch earned is dead.
 func TestUnknownBatch(t *testing.T) {
 	w := newWorld(t, nil)
+	w.send("per_recipient_final", true, number)
 	require.Equal(t, http.StatusOK, w.callback(fixture(t, "cb-rdr-sms-delivered.json")))
 	const id = "01K2S9A1V5K3C8MEX7RQ0YBD4W"
 	w.eventually("dead", func() bool { return w.batch(id).Feedback.Dead == 1 })
 	b := w.batch(id)
 	require.NotNil(t, b.Feedback.Buried)
 	assert.Equal(t, "not_enabled_or_unknown", b.Feedback.Buried.Reason)
-	assert.Zero(t, w.calls())
+	assert.Zero(t, w.applied(id))
 }
 
 // TestRejected has Sinch refuse a call for good, and a person have it sent again.
