@@ -23,56 +23,49 @@ type connections struct {
 
 	mu      sync.Mutex
 	open    map[net.Conn]*connection // guarded by mu, like all that follows
-	clients map[string]*list.List    // connections that wait for a request, by the host they come from; the longest waiting first
-	counts  map[string]int           // open connections by host
+	clients map[string]*list.List    // the *connection of each host, in the order in which they began to wait last
 }
 
 type connection struct {
 	net.Conn
 	host    string
-	waiting *list.Element // nil while a request is served
+	place   *list.Element // among those of its host
+	serving bool          // a request, so it does not wait for one
 }
 
 // newConnections keeps within the descriptors that the process may have.
 func newConnections(limit int, m *metrics.Metrics, log *slog.Logger) *connections {
-	if most := max(descriptors()-descriptorReserve, descriptorReserve); limit > most {
+	if most := max(descriptors()-descriptorReserve, descriptors()/2); limit > most {
 		log.Warn("fewer connections than public.max_connections: the process may open too few files; raise its limit (LimitNOFILE)",
 			slog.Int("connections", most), slog.Int("max_connections", limit))
 		limit = most
 	}
 	m.ConnectionLimit(limit)
-	return &connections{
-		limit: limit, metrics: m, open: make(map[net.Conn]*connection),
-		clients: make(map[string]*list.List), counts: make(map[string]int),
-	}
+	return &connections{limit: limit, metrics: m, open: make(map[net.Conn]*connection), clients: make(map[string]*list.List)}
 }
 
-// watch takes note of what becomes of a connection.
+// watch takes note of what becomes of a connection. Each request changes its state twice, so that is cheap.
 func (c *connections) watch(conn net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch state {
-	case http.StateNew:
+	known := c.open[conn]
+	switch {
+	case state == http.StateNew:
 		c.add(conn)
-	case http.StateActive:
-		if known := c.open[conn]; known != nil {
-			c.stopWaiting(known)
-		}
-	case http.StateIdle:
-		if known := c.open[conn]; known != nil {
-			c.wait(known)
-		}
-	case http.StateClosed, http.StateHijacked:
-		if known := c.open[conn]; known != nil {
-			c.remove(known)
-		}
+	case known == nil:
+	case state == http.StateActive:
+		known.serving = true
+	case state == http.StateIdle:
+		known.serving = false
+		c.clients[known.host].MoveToBack(known.place)
+	case state == http.StateClosed || state == http.StateHijacked:
+		c.remove(known)
+		c.metrics.Connections(len(c.open))
 	}
-	c.metrics.Connections(len(c.open))
 }
 
 // add needs mu, like all that follows.
 func (c *connections) add(conn net.Conn) {
-	added := &connection{Conn: conn, host: hostOf(conn)}
 	if len(c.open) >= c.limit {
 		c.metrics.ConnectionDropped()
 		victim := c.longestWaiting()
@@ -83,47 +76,44 @@ func (c *connections) add(conn net.Conn) {
 		c.remove(victim)
 		shut(victim.Conn)
 	}
+	added := &connection{Conn: conn, host: hostOf(conn)}
+	if c.clients[added.host] == nil {
+		c.clients[added.host] = list.New()
+	}
+	added.place = c.clients[added.host].PushBack(added)
 	c.open[conn] = added
-	c.counts[added.host]++
-	c.wait(added)
-}
-
-func (c *connections) wait(known *connection) {
-	if c.clients[known.host] == nil {
-		c.clients[known.host] = list.New()
-	}
-	c.stopWaiting(known)
-	known.waiting = c.clients[known.host].PushBack(known)
-}
-
-func (c *connections) stopWaiting(known *connection) {
-	if known.waiting != nil {
-		c.clients[known.host].Remove(known.waiting)
-		known.waiting = nil
-	}
+	c.metrics.Connections(len(c.open))
 }
 
 func (c *connections) remove(known *connection) {
-	c.stopWaiting(known)
 	delete(c.open, known.Conn)
-	if c.counts[known.host]--; c.counts[known.host] == 0 {
-		delete(c.counts, known.host)
+	of := c.clients[known.host]
+	if of.Remove(known.place); of.Len() == 0 {
 		delete(c.clients, known.host)
 	}
 }
 
 // longestWaiting is nil if no connection waits for a request.
-func (c *connections) longestWaiting() *connection {
-	var most string
-	for host, waiting := range c.clients {
-		if waiting.Len() > 0 && c.counts[host] > c.counts[most] {
-			most = host
+func (c *connections) longestWaiting() (longest *connection) {
+	most := 0
+	for _, of := range c.clients {
+		if of.Len() <= most {
+			continue
+		}
+		if waiting := firstWaiting(of); waiting != nil {
+			longest, most = waiting, of.Len()
 		}
 	}
-	if c.clients[most] == nil {
-		return nil
+	return longest
+}
+
+func firstWaiting(of *list.List) *connection {
+	for e := of.Front(); e != nil; e = e.Next() {
+		if c := e.Value.(*connection); !c.serving {
+			return c
+		}
 	}
-	return c.clients[most].Front().Value.(*connection)
+	return nil
 }
 
 func hostOf(conn net.Conn) string {
