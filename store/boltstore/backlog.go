@@ -179,17 +179,17 @@ func (b *backlog) stall() {
 	b.turn()
 }
 
-// How much of the allowance, and of the memory, may be used before the fold hurries, in quarters.
+// How much of the allowance, and of the memory, may be used before the fold hurries, in eighths.
 const (
-	idle    = 2 // while it waits to begin a step
-	folding = 3 // while it folds one
+	idle    = 6 // while it waits to begin a step
+	folding = 7 // while it folds one
 )
 
 // state tells the fold whether it must hurry, since somebody waits or much is used, and whether nothing more comes.
-func (b *backlog) state(quarters uint64) (hurry, ended bool) {
+func (b *backlog) state(eighths uint64) (hurry, ended bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	hurry = b.folded < b.wanted || 4*(b.added-b.folded) > quarters*b.allowance || 4*b.bytes > int(quarters)*b.memory
+	hurry = b.folded < b.wanted || 8*(b.added-b.folded) > eighths*b.allowance || 8*b.bytes > int(eighths)*b.memory
 	return hurry, b.ended
 }
 

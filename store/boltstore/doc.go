@@ -4,7 +4,7 @@
 // An arrival is acknowledged once its group is in the journal and synced. One goroutine then folds what the journal
 // holds into the bbolt file, in steps: transactions that also hold the journal position reached. A crash between the two
 // loses nothing, since a start folds the rest. Reads wait until what was acknowledged before them is folded. Record waits
-// before it acknowledges more than the fold writes in half a second, so a read waits for about a second at most.
+// before it acknowledges more than the fold writes in 0.8 seconds, so a read waits for about a second at most.
 //
 // Memory is bounded. A step has as many rows as fit into Config.StepBytes by the measure of earlier steps; it may end inside
 // a frame and inside a report, and the next one goes on there. The backlog holds Config.BacklogBytes of arrivals; the fold

@@ -16,13 +16,14 @@ const (
 	leastMeasured = 256
 
 	// The memory that a row of a step takes: the row itself, and pages, of which a large database has one or two for each.
-	leastRow = 1 << 10
+	leastRow = 1 << 9
 	mostRow  = 12 << 10
 	// nodeBytes is what bbolt holds of a page that it changes, beside the page.
 	nodeBytes = 8 << 10
 
-	// lag is how long a reader may have to wait for what was acknowledged, at the measured rate. A step takes at most half of it.
-	lag = 500 * time.Millisecond
+	// lag is how long a reader may have to wait for what was acknowledged, at the measured rate. Larger steps cost less for each
+	// report, since they write each page and each batch less often.
+	lag = 800 * time.Millisecond
 )
 
 // firstAllowance is the allowance before any step was measured.
@@ -55,5 +56,5 @@ func (m *measured) allowance() int { return int(m.rate * lag.Seconds()) }
 
 // room is that of the next step, which may take so many bytes of memory.
 func (m *measured) room(bytes int) room {
-	return room{rows: min(maxStep, m.allowance()/2), bytes: bytes, row: m.row, frames: bytes}
+	return room{rows: min(maxStep, m.allowance()), bytes: bytes, row: m.row, frames: bytes}
 }

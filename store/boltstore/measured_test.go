@@ -10,7 +10,7 @@ import (
 
 func TestRoomFollowsWhatStepsNeeded(t *testing.T) {
 	m := newMeasured()
-	require.Equal(t, room{rows: firstRate / 4, bytes: 1 << 20, row: mostRow, frames: 1 << 20}, m.room(1<<20))
+	require.Equal(t, room{rows: int(firstAllowance), bytes: 1 << 20, row: mostRow, frames: 1 << 20}, m.room(1<<20))
 	stats := func(pages, nodes int64) bolt.TxStats { return bolt.TxStats{PageAlloc: pages << 12, NodeCount: nodes} }
 
 	m.step(leastMeasured-1, time.Second, stats(1000, 1000))
@@ -20,8 +20,8 @@ func TestRoomFollowsWhatStepsNeeded(t *testing.T) {
 	}
 	require.InDelta(t, 100_000, m.rate, 1)
 	require.InDelta(t, leastRow+12<<10/10, m.row, 20, "a page and its node for each ten rows")
-	require.InDelta(t, 50_000, m.allowance(), 1, "half a second")
-	require.InDelta(t, 25_000, m.room(1<<20).rows, 1)
+	require.InDelta(t, 80_000, m.allowance(), 1, "0.8 seconds")
+	require.InDelta(t, 80_000, m.room(1<<20).rows, 1)
 
 	m.step(1000, 100*time.Millisecond, stats(2000, 2000))
 	require.Equal(t, mostRow, m.row, "what suddenly needs more is believed at once")
