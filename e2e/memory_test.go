@@ -104,28 +104,34 @@ func TestFullReportsInLittleMemory(t *testing.T) {
 	for name, confine := range confinements {
 		t.Run(name, func(t *testing.T) {
 			p := webhookOnly(t, confine)
-			const connections, recipients = 8, 1000
-			reports := 10
-			if long() {
-				reports = 1000
-			}
 			watched := watchPeak(t, p)
-			var sending sync.WaitGroup
-			for connection := range connections {
-				sending.Go(func() {
-					caller := newCalls(t, p)
-					for n := range reports {
-						first := (connection*reports + n) * recipients
-						caller.deliver(t, fullReport(fmt.Sprintf("batch-%d", first), first, first+recipients))
-					}
-				})
-			}
-			sending.Wait()
-			require.Equal(t, connections*reports*recipients, p.delivered())
+			deliverFull(t, p)
 			logPeak(t, watched)
 			p.stop()
 		})
 	}
+}
+
+// deliverFull sends full reports over 8 connections as fast as they are acknowledged.
+func deliverFull(t *testing.T, p *program) {
+	t.Helper()
+	const connections, recipients = 8, 1000
+	reports := 10
+	if long() {
+		reports = 1000
+	}
+	var sending sync.WaitGroup
+	for connection := range connections {
+		sending.Go(func() {
+			caller := newCalls(t, p)
+			for n := range reports {
+				first := (connection*reports + n) * recipients
+				caller.deliver(t, fullReport(fmt.Sprintf("batch-%d", first), first, first+recipients))
+			}
+		})
+	}
+	sending.Wait()
+	require.Equal(t, connections*reports*recipients, p.delivered())
 }
 
 // One report as large as a group may be is folded in parts, also by the next start when the first process is killed amid it.
@@ -153,6 +159,28 @@ func TestLargeReportInLittleMemory(t *testing.T) {
 			p.stop()
 		})
 	}
+}
+
+// The same holds of a replica on PostgreSQL, whose memory is not part of the limit.
+func TestFullReportsOnPostgresInLittleMemory(t *testing.T) {
+	p := webhookWith(t, fmt.Sprintf("{driver: postgres, url: %q}", postgres.Database(t)), inCgroup(little))
+	watched := watchPeak(t, p)
+	deliverFull(t, p)
+
+	before := p.delivered()
+	const recipients = 200_000
+	caller := newCalls(t, p)
+	body := fullReport("interrupted", 0, recipients)
+	var sending sync.WaitGroup
+	sending.Go(func() { caller.send(t.Context(), signature(secret, body), body) })
+	eventually(t, "folded in part", func() bool { return p.delivered() > before })
+	p.kill()
+	sending.Wait()
+	p.start()
+	caller.deliver(t, body)
+	require.Equal(t, before+recipients, p.delivered())
+	logPeak(t, watched)
+	p.stop()
 }
 
 // A start folds a journal full of full reports.

@@ -25,14 +25,20 @@ import (
 // webhookOnly is a program that takes callbacks of one plan, signed with secret.
 func webhookOnly(t *testing.T, confine confinement, more ...string) *program {
 	t.Helper()
+	return webhookWith(t, fmt.Sprintf("{path: %q}", t.TempDir()+"/data"), confine, more...)
+}
+
+// webhookWith is webhookOnly with a store.
+func webhookWith(t *testing.T, store string, confine confinement, more ...string) *program {
+	t.Helper()
 	group, wrap := confine(t) // before the program, which the test ends first
 	p := configured(t, fmt.Sprintf(`
-store: {path: %q}
+store: %s
 log: {level: warn, format: json}
 plans:
   - {id: %s, region: eu, feedback: {on: off}, webhook: {auth: {hmac: {secrets: [%s]}}}}
 %s
-`, t.TempDir()+"/data", plan, secret, strings.Join(more, "\n")))
+`, store, plan, secret, strings.Join(more, "\n")))
 	p.log, p.cgroup, p.wrap = io.Discard, group, wrap
 	p.start()
 	return p
