@@ -101,4 +101,19 @@ func TestARequeueEndsEveryWait(t *testing.T) {
 			})
 		})
 	}
+	// A batch that came during the pause does not wait, but its plan does.
+	inHouse(t, nil, func(t *testing.T, h *house) {
+		h.upstream.fail(postFeedback, 1, says(401, ""))
+		h.manyBatches(planA, 1)
+		h.pass(5 * time.Second)
+		h.upstream.knows(batch1, true)
+		h.delivered(planA, batch1, ada)
+		h.pass(5 * time.Second)
+		require.Equal(t, store.FeedbackOwed, h.feedback(ada))
+		require.False(t, h.batch(planA, batch1).Waits(now()))
+		_, err := h.store.Requeue(t.Context(), store.BatchKey{Plan: planA, BatchID: batch1}, now())
+		require.NoError(t, err)
+		h.pass(5 * time.Second)
+		require.Equal(t, store.FeedbackSent, h.feedback(ada))
+	})
 }

@@ -76,8 +76,9 @@ type Store interface {
 	// empty.
 	Timeseries(ctx context.Context, plan string, from, to time.Time) ([]MinuteCount, error)
 
-	// Requeue makes the dead recipients of a batch owed again at now, and its task due, whatever that waits for. It returns how
-	// many recipients were dead; ErrNotFound if there is no such batch.
+	// Requeue makes the dead recipients of a batch owed again at now, and its task due, whatever that waits for. If the batch
+	// has a task then, Changes.SendNow is set, also if the task was due before. It returns how many recipients were dead;
+	// ErrNotFound if there is no such batch.
 	Requeue(ctx context.Context, key BatchKey, now time.Time) (int, error)
 	// Expire deletes, in small steps, up to limit batches whose last news is older than before and which have no task, with all
 	// that belongs to them, and counts and quarantine entries of that age. more says that another call has work.
@@ -162,6 +163,8 @@ type RecipientQuery struct {
 type TaskQuery struct {
 	Dead bool   // dead ones instead of pending ones
 	Plan string // empty for all plans
+	// Due limits the pending ones of a Plan to those that are due at this time or later; zero is no limit.
+	Due time.Time
 	Paging
 }
 

@@ -194,6 +194,9 @@ func (s *Store) Tasks(ctx context.Context, q store.TaskQuery) (page store.Page[*
 	if q.Plan != "" {
 		prefix = appendPlan(nil, q.Plan)
 	}
+	if !q.Due.IsZero() && !q.Dead && q.Plan != "" && q.Cursor == "" {
+		q.Cursor = cursorOf(dueKey(q.Plan, q.Due, 0), prefix)
+	}
 	err = s.view(ctx, func(tx *bolt.Tx) error {
 		return forward(tx.Bucket(index), prefix, q.Paging, func(key, _ []byte) (bool, error) {
 			n := trailing(key).key()
@@ -207,7 +210,7 @@ func (s *Store) Tasks(ctx context.Context, q store.TaskQuery) (page store.Page[*
 
 // Requeue makes the dead recipients of a batch owed again, and its task due.
 func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) (requeued int, err error) {
-	for {
+	for first := true; ; first = false {
 		var (
 			dead     []string
 			everyone bool
@@ -222,7 +225,8 @@ func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) 
 			if err != nil || b == nil {
 				return err
 			}
-			due, everyone = b.Dead != nil && b.Dead.Full || b.Waits(now), b.Everyone == store.FeedbackDead
+			due = b.Dead != nil && b.Dead.Full || b.Waits(now) || first && b.Task != nil
+			everyone = b.Everyone == store.FeedbackDead
 			dead, err = numbersIn(tx, store.FeedbackDead, n, min(b.Feedback.Dead, store.MaxRecipients))
 			return err
 		})

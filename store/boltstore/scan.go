@@ -67,7 +67,7 @@ func scan(c *bolt.Cursor, prefix []byte, p store.Paging, backward bool, visit fu
 	full := false
 	for taken, looked := 0, 0; key != nil && bytes.HasPrefix(key, prefix); key, row = step() {
 		if full || taken == p.Size() || looked == maxLooked {
-			*next = base64.RawURLEncoding.EncodeToString(last[len(prefix):])
+			*next = cursorOf(last, prefix)
 			return nil
 		}
 		took, err := visit(key, row)
@@ -116,6 +116,11 @@ func successor(prefix []byte) []byte {
 		}
 	}
 	return nil
+}
+
+// cursorOf is the cursor that stands for a key with the prefix.
+func cursorOf(key, prefix []byte) string {
+	return base64.RawURLEncoding.EncodeToString(key[len(prefix):])
 }
 
 // decodeCursor returns the key a cursor stands for; nil for none.

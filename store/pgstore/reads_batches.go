@@ -148,6 +148,9 @@ func (s *Store) Tasks(ctx context.Context, q store.TaskQuery) (page store.Page[*
 	if err != nil {
 		return page, err
 	}
+	if !q.Due.IsZero() && q.Plan != "" && q.Cursor == "" {
+		after.Plan, after.At = q.Plan, &q.Due
+	}
 	look := q.Size() + 1
 	arguments := []any{text(after.Plan), after.after(), text(after.ID), look}
 	if q.Dead {

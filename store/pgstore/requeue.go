@@ -10,13 +10,14 @@ import (
 
 // Requeue makes the dead recipients of a batch owed again, a part of them in a transaction, in the order of their digits.
 func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) (requeued int, err error) {
-	for from := ""; ; {
+	for from, first := "", true; ; first = false {
 		b, err := s.Batch(ctx, key)
 		if err != nil {
 			return requeued, err
 		}
 		dead, err := s.dead(ctx, b, from)
-		everyone, due := b.Everyone == store.FeedbackDead, b.Dead != nil && b.Dead.Full || b.Waits(now)
+		everyone := b.Everyone == store.FeedbackDead
+		due := b.Dead != nil && b.Dead.Full || b.Waits(now) || first && b.Task != nil
 		if err != nil || len(dead) == 0 && !due && !everyone {
 			return requeued, err
 		}

@@ -149,6 +149,10 @@ func taskLists(t *testing.T, place Place) {
 	require.Empty(t, o.tasks(store.TaskQuery{Plan: "o"}))
 	require.Len(t, o.tasks(store.TaskQuery{}), 5)
 	require.Empty(t, o.tasks(store.TaskQuery{Dead: true}))
+	for second, want := range map[int][]string{0: {"3", "1", "0", "2"}, 3: {"1", "0", "2"}, 4: {"0", "2"}, 9: {"2"}} {
+		require.Equal(t, want, ids(o.tasks(store.TaskQuery{Plan: plan, Due: sec(second)})), "due at second %d or later", second)
+	}
+	require.Empty(t, o.tasks(store.TaskQuery{Plan: plan, Due: sec(10)}))
 
 	for _, c := range o.claim(plan, sec(5), 2) { // 3 and 1; both stay listed while they are leased
 		require.Len(t, o.tasks(store.TaskQuery{Plan: plan}), 4)

@@ -139,8 +139,27 @@ func settleParked(t *testing.T, place Place) {
 	require.Zero(t, n, "none of them was dead")
 	require.Equal(t, sec(100), o.batch(key("batch")).Task.Due)
 	require.Equal(t, 1, o.batch(key("batch")).Task.Attempts, "what was tried still counts")
+
+	// Its plan may be paused, so a requeue of a task that is due tells the relay too.
+	_, err = o.Requeue(context.Background(), key("batch"), sec(100))
+	require.NoError(t, err)
+	sendNow := func() (n int) {
+		o.reopen()
+		o.told.mu.Lock()
+		defer o.told.mu.Unlock()
+		for _, c := range o.told.changes {
+			if c.SendNow {
+				n++
+			}
+		}
+		return n
+	}
+	require.Equal(t, 2, sendNow())
 	o.settle(o.claimOne(plan, sec(100)), sec(101), store.Accepted)
 	require.Equal(t, store.Tally{Sent: 2}, o.stats(plan).Feedback)
+	_, err = o.Requeue(context.Background(), key("batch"), sec(102))
+	require.NoError(t, err)
+	require.Equal(t, 2, sendNow(), "nothing is owed")
 }
 
 func settleUnreadable(t *testing.T, place Place) {
