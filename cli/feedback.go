@@ -21,7 +21,7 @@ owes by itself: what waits, and what is dead since it could not be sent.
 ` + exitCodes,
 		Example: `  dlrloop feedback send 01JHFFHQ0P99JPPNQPJDV7JTBP --recipient +447700900133
   dlrloop feedback list --dead
-  dlrloop feedback requeue --all-dead`,
+  dlrloop feedback requeue --all`,
 	}
 	group(c, feedbackSendCommand(), feedbackListCommand(), feedbackRequeueCommand())
 	return c

@@ -27,25 +27,28 @@ func feedbackRequeueCommand() *cobra.Command {
 	var all bool
 	var plan string
 	c := &cobra.Command{
-		Use:   "requeue ID | --all-dead",
-		Short: "Have dlrloop send dead feedback again",
-		Long: `Requeue asks the private API of a running dlrloop to send dead feedback again: that of one batch, or all there is, of
-one plan with --plan. A batch that is named by its ID is also tried at once if its feedback waits.
-With --json the answer is one JSON document: batches and recipients that are owed again.
+		Use:   "requeue ID | --all",
+		Short: "Have dlrloop send feedback now that is dead or waits",
+		Long: `Requeue asks the private API of a running dlrloop to send feedback now: that of one batch, or with --all everything,
+of one plan with --plan. Dead feedback is owed again. Feedback that waits for its next attempt is due now. A plan that
+is paused is tried now.
+With --json the answer is one JSON document: the batches that are due now, and the recipients that were dead.
 
 ` + exitCodes,
 		Example: `  dlrloop feedback requeue 01JHFFHQ0P99JPPNQPJDV7JTBP
-  dlrloop feedback requeue --all-dead
-  dlrloop feedback requeue --all-dead --plan YOUR_SERVICE_PLAN_ID --api http://10.0.0.7:8081`,
+  dlrloop feedback requeue --all
+  dlrloop feedback requeue --all --plan YOUR_SERVICE_PLAN_ID --api http://10.0.0.7:8081`,
 		Args: cobra.MaximumNArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	l := localFlags(c)
 	planFlag(c, &plan, l.path, "service plan `ID`; of one batch: default the only one of the configuration")
-	c.Flags().BoolVar(&all, "all-dead", false, "everything that is dead")
+	c.Flags().BoolVar(&all, "all", false, "everything that is dead or waits")
+	c.Flags().BoolVar(&all, "all-dead", false, "the former name of --all")
+	_ = c.Flags().MarkHidden("all-dead") // the flag exists
 	asJSON := jsonFlag(c, jsonOne)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if all == (len(args) > 0) {
-			return usageError{errors.New("what is to be sent again? give the id of a batch, or --all-dead")}
+			return usageError{errors.New("what is to be sent again? give the id of a batch, or --all")}
 		}
 		a, loaded, err := l.api()
 		if err != nil {
@@ -65,7 +68,7 @@ With --json the answer is one JSON document: batches and recipients that are owe
 		if *asJSON {
 			return printJSON(c.OutOrStdout(), total)
 		}
-		_, err = fmt.Fprintf(c.OutOrStdout(), "%s of %s owed again\n", count(total.Recipients, "recipient"), countBatches(total.Batches))
+		_, err = fmt.Fprintf(c.OutOrStdout(), "due now: %s; owed again: %s\n", countBatches(total.Batches), count(total.Recipients, "recipient"))
 		return err
 	}
 	return c

@@ -87,7 +87,7 @@ func TestRequeueGoesOnUntilAllIsDone(t *testing.T) {
 	})
 	var stdout strings.Builder
 	require.Zero(t, run(t.Context(), []string{"feedback", "requeue", "--all-dead", "--api", api}, &stdout, io.Discard))
-	require.Equal(t, "9 recipients of 6 batches owed again\n", stdout.String())
+	require.Equal(t, "due now: 6 batches; owed again: 9 recipients\n", stdout.String())
 }
 
 // Batches are registered in parts, each once though the pages of the list overlap, and none is looked at before it is there.

@@ -39,14 +39,15 @@ func (p *Private) feedback(ctx context.Context, a *ask) (any, error) {
 	return viewPage(page, viewBatch), nil
 }
 
-// requeueRequest says what to send again: one batch, all of a plan, or all there is.
+// requeueRequest says what to send now: one batch, all of a plan, or all there is.
 type requeueRequest struct {
 	Plan    string `json:"plan"`
 	BatchID string `json:"batch_id"`
 	All     bool   `json:"all"`
 }
 
-// requeueView says what became owed again. More means that the time was not enough for everything: the same call goes on.
+// requeueView says how many batches are due now, and how many recipients were dead and are owed again. More means that the
+// time was not enough for everything: the same call goes on.
 type requeueView struct {
 	Batches    int  `json:"batches"`
 	Recipients int  `json:"recipients"`
@@ -124,41 +125,111 @@ func (p *Private) requeueBatch(ctx context.Context, key store.BatchKey) (v reque
 // requeueLanes is how many batches are requeued at once: they share the syncs of the store.
 const requeueLanes = 32
 
-// requeuePlan makes everything dead of a plan owed again, or of all plans when it is empty. It stops at a page's end when
-// half of its time is gone.
+// requeuePlan makes the tasks of a plan due that wait, or of all plans when it is empty, ends the pauses of the plans, and makes
+// dead recipients owed again. These come last: a new task that fails at once would be requeued twice. It stops at a page's
+// end when half of its time is gone.
 func (p *Private) requeuePlan(ctx context.Context, plan string) (requeueView, error) {
-	var recipients, batches atomic.Int64
-	enough := time.Now().Add(p.config.Patience / 2)
-	q := store.TaskQuery{Dead: true, Plan: plan}
+	r := &requeuing{store: p.store, enough: time.Now().Add(p.config.Patience / 2)}
+	plans, err := []string{plan}, error(nil)
+	if plan == "" {
+		plans, err = r.pending(ctx)
+	}
+	for _, plan := range plans {
+		if err != nil || r.more {
+			break
+		}
+		err = r.waiting(ctx, plan)
+		r.more = r.more || time.Now().After(r.enough)
+	}
+	if err == nil && !r.more {
+		err = r.pages(ctx, store.TaskQuery{Dead: true, Plan: plan})
+	}
+	return requeueView{int(r.batches.Load()), int(r.recipients.Load()), r.more}, err
+}
+
+// requeuing is a requeue of many batches, and what it has done so far.
+type requeuing struct {
+	store               store.Store
+	enough              time.Time // when to stop
+	recipients, batches atomic.Int64
+	more                bool // it stopped before the end
+}
+
+// pending returns the plans that have feedback pending.
+func (r *requeuing) pending(ctx context.Context) (plans []string, err error) {
+	stats, err := r.store.Stats(ctx)
+	if err != nil {
+		return nil, failed("read the totals", err)
+	}
+	for _, s := range stats {
+		if s.Feedback.PendingTasks > 0 {
+			plans = append(plans, s.Plan)
+		}
+	}
+	return plans, nil
+}
+
+// waiting makes the tasks of a plan due that wait. A plan may be paused while all of its tasks are due: then the requeue of
+// one task ends the pause.
+func (r *requeuing) waiting(ctx context.Context, plan string) error {
+	before := r.batches.Load()
+	err := r.pages(ctx, store.TaskQuery{Plan: plan, Due: now().Add(time.Millisecond)})
+	if err != nil || r.batches.Load() > before {
+		return err
+	}
+	page, err := r.store.Tasks(ctx, store.TaskQuery{Plan: plan, Paging: store.Paging{Limit: 1}})
+	if err != nil {
+		return failed("list pending feedback", err)
+	}
+	for _, b := range page.Items {
+		if _, err := r.batch(ctx, b.Key()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pages requeues what a query lists, a page at a time.
+func (r *requeuing) pages(ctx context.Context, q store.TaskQuery) error {
 	for {
-		page, err := p.store.Tasks(ctx, q)
+		page, err := r.store.Tasks(ctx, q)
 		if err != nil {
-			return requeueView{}, failed("list dead feedback", err)
+			return failed("list feedback", err)
 		}
 		lanes, each := errgroup.WithContext(ctx)
 		lanes.SetLimit(requeueLanes)
 		for _, b := range page.Items {
 			lanes.Go(func() error {
-				n, err := p.store.Requeue(each, b.Key(), now())
-				if errors.Is(err, store.ErrNotFound) {
-					return nil // expired since
+				found, err := r.batch(each, b.Key())
+				if found {
+					r.batches.Add(1)
 				}
-				if err != nil {
-					return failedBatch("requeue", b.Key(), err)
-				}
-				batches.Add(1)
-				recipients.Add(int64(n))
-				return nil
+				return err
 			})
 		}
 		if err := lanes.Wait(); err != nil {
-			return requeueView{}, err
+			return err
 		}
-		q.Cursor = page.Next
-		if q.Cursor == "" || time.Now().After(enough) {
-			return requeueView{int(batches.Load()), int(recipients.Load()), q.Cursor != ""}, nil
+		if q.Cursor = page.Next; q.Cursor == "" {
+			return nil
+		}
+		if r.more = time.Now().After(r.enough); r.more {
+			return nil
 		}
 	}
+}
+
+// batch requeues one batch; found is false if retention deleted the batch meanwhile.
+func (r *requeuing) batch(ctx context.Context, key store.BatchKey) (found bool, err error) {
+	n, err := r.store.Requeue(ctx, key, now())
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, failedBatch("requeue", key, err)
+	}
+	r.recipients.Add(int64(n))
+	return true, nil
 }
 
 // now is the time as a store takes it.

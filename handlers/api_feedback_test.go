@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -65,21 +66,68 @@ func TestRequeueSendsWhatItNamesAgain(t *testing.T) {
 		string(s.requeue(t, fmt.Sprintf(`{"plan": %q, "batch_id": %q}`, planEU, eu[2])).body), "a pending batch is tried at once")
 }
 
-// A requeue of one batch ends its wait for the next attempt. A requeue of a plan is about dead feedback alone.
-func TestRequeueEndsTheWaitOfABatch(t *testing.T) {
-	st, due := openStore(t), time.Now().UTC().Truncate(time.Second).Add(time.Hour)
-	record(t, st, planEU, morning(0), store.Confirmation{BatchID: "b", Recipients: []string{alice}})
-	record(t, st, planEU, morning(time.Second), store.Settlement{
-		BatchID: "b", Recipients: []string{alice}, Outcome: store.Retry, Reason: store.ReasonServer, Due: due,
-	})
-	s := servePrivate(t, PrivateConfig{}, st, quiet())
-	before := s.get(t, "/api/v1/plans/acme-eu/batches/b").body
-	waits := due.Format(`"due":"2006-01-02T15:04:05.000Z"`)
-	require.Contains(t, string(before), waits)
-	require.JSONEq(t, `{"batches": 0, "recipients": 0, "more": false}`, string(s.requeue(t, `{"plan": "acme-eu"}`).body))
-	require.Equal(t, string(before), string(s.get(t, "/api/v1/plans/acme-eu/batches/b").body))
-	require.JSONEq(t, `{"batches": 1, "recipients": 0, "more": false}`, string(s.requeue(t, `{"plan": "acme-eu", "batch_id": "b"}`).body))
-	require.NotContains(t, string(s.get(t, "/api/v1/plans/acme-eu/batches/b").body), waits)
+// tellWaiting keeps n batches of a plan with one task each, which is tried again at due.
+func tellWaiting(t *testing.T, s store.Store, plan string, n int, due time.Time) {
+	t.Helper()
+	for i := range n {
+		id := fmt.Sprintf("waiting-%03d", i)
+		record(t, s, plan, morning(0), store.Confirmation{BatchID: id, Recipients: []string{alice}})
+		record(t, s, plan, morning(time.Second), store.Settlement{
+			BatchID: id, Recipients: []string{alice}, Outcome: store.Retry, Reason: store.ReasonServer, Due: due,
+		})
+	}
+}
+
+// A requeue of a batch, of its plan and of everything ends the wait for the next attempt.
+func TestRequeueEndsTheWait(t *testing.T) {
+	for body, batches := range map[string]int{
+		`{"plan": "acme-eu", "batch_id": "waiting-000"}`: 1, `{"plan": "acme-eu"}`: 205, `{"all": true}`: 208,
+	} {
+		st, due := openStore(t), time.Now().UTC().Truncate(time.Second).Add(time.Hour)
+		tellWaiting(t, st, planEU, 205, due) // several pages
+		tellWaiting(t, st, planUS, 3, due)
+		s := servePrivate(t, PrivateConfig{}, st, quiet())
+		waiting := func() (n int) {
+			for _, plan := range []string{planEU, planUS} {
+				page, err := st.Tasks(t.Context(), store.TaskQuery{Plan: plan, Due: due, Paging: store.Paging{Limit: 500}})
+				require.NoError(t, err)
+				n += len(page.Items)
+			}
+			return n
+		}
+		require.Equal(t, 208, waiting())
+		require.JSONEq(t, fmt.Sprintf(`{"batches": %d, "recipients": 0, "more": false}`, batches), string(s.requeue(t, body).body))
+		require.Equal(t, 208-batches, waiting(), body)
+	}
+}
+
+// A plan may be paused while its tasks are due: a requeue ends the pause all the same, of that plan alone.
+func TestRequeueEndsThePauseOfAPlan(t *testing.T) {
+	for body, want := range map[string][]string{
+		`{"plan": "acme-eu", "batch_id": "b"}`: {planEU}, `{"plan": "acme-eu"}`: {planEU}, `{"all": true}`: {planEU, planUS},
+	} {
+		var mu sync.Mutex
+		var ended []string
+		st, err := boltstore.Open(t.Context(), boltstore.Config{Path: t.TempDir(), Observer: store.Observer{
+			Folded: func(changes []store.Changes) {
+				mu.Lock()
+				defer mu.Unlock()
+				for _, c := range changes {
+					if c.SendNow {
+						ended = append(ended, c.Plan)
+					}
+				}
+			},
+		}})
+		require.NoError(t, err)
+		for _, plan := range []string{planEU, planUS} {
+			record(t, st, plan, morning(0), store.Confirmation{BatchID: "b", Recipients: []string{alice}})
+		}
+		s := servePrivate(t, PrivateConfig{}, st, quiet())
+		require.Equal(t, http.StatusOK, s.requeue(t, body).StatusCode)
+		require.NoError(t, st.Close())
+		require.ElementsMatch(t, want, ended, body)
+	}
 }
 
 func TestRequeueRefusesWhatItDoesNotUnderstand(t *testing.T) {
