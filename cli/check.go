@@ -17,7 +17,8 @@ func checkCommand() *cobra.Command {
 		Short: "Tell whether a configuration is right, and what it makes dlrloop do",
 		Long: `Check reads a configuration as serve would: the file, the DLRLOOP_ variables over it, and the files with the secrets. It
 tells everything that is wrong with it, each problem with its line, its key and the way out; or, if nothing is, what
-dlrloop would do. It changes nothing, calls nobody and prints no secret.
+dlrloop would do. To try the store's folder it makes a file there, and removes it. It changes nothing else, calls nobody and
+prints no secret.
 
 Without FILE it reads $DLRLOOP_CONFIG, else config.yaml in the working directory.
 
@@ -33,7 +34,7 @@ Exit codes: 0 the configuration is right, 2 it is not.`,
 			if len(args) > 0 {
 				path = args[0]
 			}
-			loaded, err := config.Load(path, environ())
+			loaded, err := config.Check(path, environ())
 			var problems config.Problems
 			switch {
 			case errors.As(err, &problems):

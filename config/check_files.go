@@ -2,11 +2,7 @@ package config
 
 import (
 	"crypto/tls"
-	"errors"
-	"io/fs"
 	"net/url"
-	"os"
-	"path/filepath"
 	"time"
 )
 
@@ -25,21 +21,5 @@ func (l *loading) checkCertificate(key string, pair tls.Certificate, now time.Ti
 	}
 	if leaf.VerifyHostname(public.Hostname()) != nil {
 		l.warn(key, "is not a certificate for %s, the host of public.url; Sinch refuses it unless a proxy in front has another", public.Hostname())
-	}
-}
-
-// checkFolder refuses a store's path that cannot become a folder, and warns of one that this user cannot write.
-func (l *loading) checkFolder(key, path string) {
-	for dir := filepath.Clean(path); ; dir = filepath.Dir(dir) {
-		info, err := os.Stat(dir)
-		switch {
-		case err != nil && !errors.Is(err, fs.ErrPermission) && dir != filepath.Dir(dir):
-			continue
-		case err == nil && !info.IsDir():
-			l.problem(key, "%s is a file; name a folder", dir)
-		case err == nil && !mayWrite(dir):
-			l.warn(key, "this user cannot write in %s; let the user that runs dlrloop do", dir)
-		}
-		return
 	}
 }

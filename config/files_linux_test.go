@@ -46,3 +46,17 @@ func TestAStorePathThatCannotBeWrittenIsWarnedOf(t *testing.T) {
 		require.Contains(t, c.Warnings[0].Error(), "this user cannot write in "+filepath.Join(dir, "kept"))
 	}
 }
+
+// The file systems of the kernel take no folders. Root may write in them, as far as the kernel tells beforehand.
+func TestCheckRefusesAStoreInTheKernel(t *testing.T) {
+	dir := folder(t, map[string]string{"config.yaml": minimal})
+	for root, want := range map[string]string{"/proc": "no such file or directory", "/sys": "operation not permitted"} {
+		c, err := Check(filepath.Join(dir, "config.yaml"), []string{"DLRLOOP_STORE_PATH=" + root + "/dlrloop/data"})
+		if !mayWrite(root) {
+			require.NoError(t, err)
+			require.Contains(t, c.Warnings[0].Error(), "this user cannot write in "+root)
+			continue
+		}
+		require.EqualError(t, err, "$DLRLOOP_STORE_PATH: store.path: no store can be kept there: "+want+"; name another folder")
+	}
+}

@@ -7,8 +7,11 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"io/fs"
 	"math/big"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,4 +70,36 @@ func TestAStorePathThatCannotBecomeAFolderIsRefused(t *testing.T) {
 		got, _ := refused(t, "store: {path: "+path+"}\n"+minimal, map[string]string{"file": ""})
 		require.Equal(t, "config.yaml:1:15: store.path: file is a file; name a folder", got)
 	}
+}
+
+// Check finds out what a look at the path does not tell, as serve would, and leaves nothing behind.
+func TestCheckTriesTheFolderOfTheStore(t *testing.T) {
+	dir := folder(t, map[string]string{"config.yaml": minimal, "kept/x": ""})
+	require.NoError(t, os.Symlink("nowhere", filepath.Join(dir, "dangling")))
+	require.NoError(t, os.Symlink("loop", filepath.Join(dir, "loop")))
+	for path, want := range map[string]string{
+		"kept": "", "kept/a/b/c": "", "new": "", ".": "",
+		strings.Repeat("x", 300):          "file name too long",
+		"a/b/" + strings.Repeat("x", 300): "file name too long",
+		strings.Repeat("long-name/", 500): "file name too long",
+		"dangling":                        "no such file or directory",
+		"loop":                            "too many levels of symbolic links",
+		"loop/data":                       "too many levels of symbolic links",
+	} {
+		c, err := Check(filepath.Join(dir, "config.yaml"), []string{"DLRLOOP_STORE_PATH=" + filepath.Join(dir, path)})
+		if want == "" {
+			require.NoError(t, err)
+			require.Empty(t, c.Warnings)
+		} else {
+			require.EqualError(t, err, "$DLRLOOP_STORE_PATH: store.path: no store can be kept there: "+want+"; name another folder", path)
+		}
+		var left []string
+		require.NoError(t, filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+			left = append(left, strings.TrimPrefix(path, dir))
+			return err
+		}))
+		require.Equal(t, []string{"", "/config.yaml", "/dangling", "/kept", "/kept/x", "/loop"}, left, path)
+	}
+	got, _ := refused(t, `store: {path: "a\0b"}`+"\n"+minimal, nil)
+	require.Equal(t, "config.yaml:1:15: store.path: character 2 is U+0000, which cannot be seen; remove it", got)
 }

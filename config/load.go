@@ -25,6 +25,13 @@ func Load(path string, environ []string) (*Config, error) {
 	return newLoading(environ).load(path)
 }
 
+// Check is Load, and also tries whether the store can be kept where the configuration says. It leaves nothing there.
+func Check(path string, environ []string) (*Config, error) {
+	l := newLoading(environ)
+	l.trying = true
+	return l.load(path)
+}
+
 // Reload is Load for a server that runs. It does not read the TLS files: the server reads them itself, and goes on with the last
 // pair of certificate and key that worked while one of them is half written.
 func Reload(path string, environ []string) (*Config, error) {
@@ -77,6 +84,7 @@ type loading struct {
 	faulty    []string          // keys that could not be read: none need tell that they are missing
 	made      map[string]string // the entries of lists that the file does not have, with the variable that makes each
 	reloading bool              // a server runs
+	trying    bool              // the store's folder is tried
 	broken    bool              // the file cannot be read or is no YAML: there is nothing to check
 	problems  Problems
 	warnings  Problems
@@ -157,11 +165,16 @@ func unreadable(err error, hint string) string {
 	case errors.Is(err, fs.ErrPermission):
 		return "permission denied; let the user that runs dlrloop read it"
 	default:
-		if wrapped := errors.Unwrap(err); wrapped != nil {
-			err = wrapped // without the path, which the message has already
-		}
-		return err.Error()
+		return withoutPath(err).Error()
 	}
+}
+
+// withoutPath is an error of a file without its path, which the message has already.
+func withoutPath(err error) error {
+	if wrapped := errors.Unwrap(err); wrapped != nil {
+		return wrapped
+	}
+	return err
 }
 
 // problem tells that the value of a key is wrong, unless that was told already.
