@@ -69,7 +69,7 @@ func TestAURLIsNeverDoubled(t *testing.T) {
 		require.Equal(t, "http://127.0.0.1:9200", c.Plans[0].BaseURL)
 	}
 	for base, want := range map[string]string{
-		"http://h/xms/v1/plan-b": "contains xms, yet is not the API's address; end it before /xms/v1, which dlrloop adds with the plan's id",
+		"http://h/xms/v1/plan-b": "has xms in its path, but does not end in /xms/v1; leave out xms and what follows, dlrloop adds /xms/v1 and the plan's id",
 		"http://h/?a":            "has more than scheme, host and path; leave out user name, password, ? and #",
 		"http://h?":              "has more than scheme, host and path; leave out user name, password, ? and #",
 		"http://h#":              "has more than scheme, host and path; leave out user name, password, ? and #",

@@ -6,17 +6,18 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // apiPath is where the API begins at an origin; the plan's segment follows.
 const apiPath = "/xms/v1/"
 
 var (
-	errURL    = errors.New("is not a URL; write it with scheme and host, such as https://dlr.example.com")
+	errURL    = errors.New("is not an http or https URL; write scheme and host, such as https://dlr.example.com")
 	errExtra  = errors.New("has more than scheme, host and path; leave out user name, password, ? and #")
 	errPort   = errors.New("has a port that is not a number from 1 to 65535")
 	errSteps  = errors.New("has . or .. in its path; write the path without them")
-	errBeyond = errors.New("contains xms, yet is not the API's address; end it before /xms/v1, which dlrloop adds with the plan's id")
+	errBeyond = errors.New("has xms in its path, but does not end in /xms/v1; leave out xms and what follows, dlrloop adds /xms/v1 and the plan's id")
 )
 
 // ParseURL reads an http or https URL to which a path can be added, and returns it without a slash at its end. The error does
@@ -47,7 +48,10 @@ func ParseBaseURL(text, id string) (string, error) {
 	scheme, rest, _ := strings.Cut(base, "://")
 	segments := strings.Split(rest, "/") // the first is the host
 	at := slices.IndexFunc(segments[1:], func(s string) bool { return strings.EqualFold(s, "xms") })
-	if at < 0 {
+	switch {
+	case at < 0 && slices.ContainsFunc(segments[1:], hidesAPI):
+		return "", errBeyond
+	case at < 0:
 		return base, nil
 	}
 	before, after := segments[:at+1], slices.DeleteFunc(segments[at+2:], func(s string) bool { return s == "" })
@@ -55,6 +59,22 @@ func ParseBaseURL(text, id string) (string, error) {
 		return "", errBeyond
 	}
 	return scheme + "://" + strings.TrimRight(strings.Join(before, "/"), "/"), nil
+}
+
+// hidesAPI reports whether a segment holds xms behind an escape, such as xms%2Fv1, or beside a parameter. A server may take it
+// for the API's path, to which another would be added.
+func hidesAPI(segment string) bool {
+	for strings.Contains(segment, "%") {
+		plain, err := url.PathUnescape(segment)
+		if err != nil {
+			break
+		}
+		segment = plain
+	}
+	words := strings.FieldsFunc(segment, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_.", r)
+	})
+	return slices.ContainsFunc(words, func(s string) bool { return strings.EqualFold(s, "xms") })
 }
 
 func portIsValid(u *url.URL) bool {

@@ -23,6 +23,8 @@ func TestABaseURLThatContainsTheAPIsPathIsNeverDoubled(t *testing.T) {
 		"https://proxy.example/sinch/xms/v1/plan-1/": "https://proxy.example/sinch/xms/v1/plan-1",
 		"https://proxy.example/xms-sinch":            "https://proxy.example/xms-sinch/xms/v1/plan-1",
 		"https://xms/":                               "https://xms/xms/v1/plan-1",
+		"https://proxy.example/a%2Fb":                "https://proxy.example/a%2Fb/xms/v1/plan-1",
+		"https://proxy.example/100%25":               "https://proxy.example/100%25/xms/v1/plan-1",
 	} {
 		got, err := Config{Plan: "plan-1", BaseURL: base}.Endpoint()
 		require.NoError(t, err, base)
@@ -42,6 +44,15 @@ func TestABaseURLThatReachesNoAPIIsRefused(t *testing.T) {
 		"http://h/xms/v1/plan-1/x":       errBeyond,
 		"http://h/xms/v1/plan-1/batches": errBeyond,
 		"http://h/xms/v1/xms/v1":         errBeyond,
+		"http://h/xms%2Fv1":              errBeyond,
+		"http://h/xms%2fv1/":             errBeyond,
+		"http://h/a/XMS%2FV1/plan-1":     errBeyond,
+		"http://h/%2Fxms%2Fv1":           errBeyond,
+		"http://h/xms%252Fv1":            errBeyond,
+		"http://h/%78ms/v1":              errBeyond,
+		"http://h/xms%5Cv1":              errBeyond,
+		"http://h/xms%20/v1":             errBeyond,
+		"http://h/xms;a=b/v1":            errBeyond,
 		"http://h?":                      errExtra,
 		"http://h#":                      errExtra,
 		"http://h/#a":                    errExtra,

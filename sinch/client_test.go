@@ -45,8 +45,8 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 		"unknown region":       {func(c *Config) { c.Region = "de" }, `region "de": use one of`},
 		"project out of range": {func(c *Config) { c.Region, c.Token, c.Project = "br", "", project }, `region "br": use one of eu, us,`},
 		"two hosts":            {func(c *Config) { c.BaseURL = "http://h" }, "region and base_url: give only one"},
-		"no scheme":            {func(c *Config) { c.Region, c.BaseURL = "", "127.0.0.1:9200" }, "base_url: is not a URL"},
-		"other scheme":         {func(c *Config) { c.Region, c.BaseURL = "", "ftp://h" }, "base_url: is not a URL"},
+		"no scheme":            {func(c *Config) { c.Region, c.BaseURL = "", "127.0.0.1:9200" }, "base_url: is not an http or https URL"},
+		"other scheme":         {func(c *Config) { c.Region, c.BaseURL = "", "ftp://h" }, "base_url: is not an http or https URL"},
 		"user in URL":          {func(c *Config) { c.Region, c.BaseURL = "", "http://u:p@h" }, "base_url: has more"},
 		"query in URL":         {func(c *Config) { c.Region, c.BaseURL = "", "http://h/?a=b" }, "base_url: has more"},
 		"no token":             {func(c *Config) { c.Token = "" }, "token: it must be set"},
@@ -57,7 +57,7 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 		"bad auth URL": {func(c *Config) {
 			c.Token, c.Project = "", project
 			c.Project.AuthURL = "auth.example.com"
-		}, "auth_url: is not a URL"},
+		}, "auth_url: is not an http or https URL"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := good
