@@ -51,6 +51,19 @@ func TestWebPagesAreNotAnswers(t *testing.T) {
 		"\xff\xfe<\x00h\x00t\x00m\x00l\x00>\x00":          "text/html",
 		"<Error><Code>AccessDenied</Code></Error>":        "application/xml",
 		"<html>" + strings.Repeat("x", 2<<20) + "</html>": "text/html",
+
+		"\ufeff<html>":                      "",
+		" \n\ufeff\n<!-- a --><html>":       "",
+		"\ufeff<?xml version='1.0'?><html>": "",
+		wide("\ufeff<html>", 2, false):      "",
+		wide("\ufeff<html>", 2, true):       "",
+		wide("<html>", 2, false):            "",
+		wide("<html>", 2, true):             "application/json",
+		wide("\r\n <!doctype>", 2, false):   "",
+		wide("\r\n <!doctype>", 2, true):    "",
+		wide("\ufeff\r\n<?xml?>", 4, true):  "",
+		wide("<html>", 4, false):            "",
+		wide("Please sign in", 2, true):     "text/html; charset=utf-16",
 	} {
 		for _, status := range []int{200, 202, 400, 401, 403, 404, 421} {
 			u := newUpstream(t, says(status, body, "Content-Type", kind))
@@ -67,6 +80,43 @@ func TestWebPagesAreNotAnswers(t *testing.T) {
 	_, err := newUpstream(t, says(200, "<html>no</html>")).client(t).GetBatch(t.Context(), testBatch)
 	answer, _ = errors.AsType[*Error](err)
 	require.True(t, answer.Page)
+}
+
+// wide writes a text in UTF-16 (size 2) or UTF-32 (size 4).
+func wide(text string, size int, bigEndian bool) string {
+	var b []byte
+	for _, r := range text {
+		character := make([]byte, size)
+		for i := range 2 {
+			at := i
+			if bigEndian {
+				at = size - 1 - i
+			}
+			character[at] = byte(r >> (8 * i))
+		}
+		b = append(b, character...)
+	}
+	return string(b)
+}
+
+// JSON in another encoding is not a web page. The status of a feedback says all; what must be read is an error.
+func TestJSONInAnotherEncoding(t *testing.T) {
+	for _, text := range []string{`{"id": "` + testBatch + `"}`, "\ufeff{}", " \n[]", "\ufeff \ufeff{}"} {
+		for _, body := range []string{text, wide(text, 2, false), wide(text, 2, true), wide(text, 4, false), wide(text, 4, true)} {
+			for _, kind := range []string{"", "application/json; charset=utf-16", "text/html"} {
+				u := newUpstream(t, says(200, body, "Content-Type", kind))
+				require.NoError(t, u.client(t).Feedback(t.Context(), testBatch, []string{"1"}), "%q", body)
+				_, err := u.client(t).GetBatch(t.Context(), testBatch)
+				if text == body && strings.Contains(text, testBatch) {
+					require.NoError(t, err)
+					continue
+				}
+				answer, ok := errors.AsType[*Error](err)
+				require.True(t, ok, "%q", body)
+				require.False(t, answer.Page, "%q", body)
+			}
+		}
+	}
 }
 
 // An empty list tells Sinch that everybody received the batch.
