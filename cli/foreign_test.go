@@ -212,3 +212,49 @@ func TestEntriesThatCannotBeReadAreSkipped(t *testing.T) {
 	}
 	require.Equal(t, map[string]bool{"BR1": true, "BR3": true}, registered)
 }
+
+// Whatever Sinch and dlrloop's API answer, no document that a command prints has a member twice.
+func TestNoDocumentHasAMemberTwice(t *testing.T) {
+	const (
+		report = `{"type": null, "batch_id": "A", "batch_id": "B", "recipient": "1", "code": 0, "status": "x", "status": "Delivered", "x": {"y": 1, "y": 2}}`
+		batch  = `{"id": "A", "id": "B", "to": ["1"], "type": "mt_text", "type": "mt_text", "body": "b", "x": 1, "x": {"y": 1, "y": 2}}`
+		full   = `{"type": "", "batch_id": "B", "total_message_count": 1, "statuses": [{"code": 0, "code": 0, "status": "Delivered", "count": 1}]}`
+		owed   = `{"plan": "p", "plan": "p", "id": "B", "feedback": {"owed": 1, "owed": 1}}`
+	)
+	url := answering(t, func(r *http.Request) (int, string) {
+		switch path := r.URL.Path; {
+		case path == "/api/v1/feedback":
+			return http.StatusOK, `{"items": [` + owed + `]}`
+		case path == "/api/v1/feedback/requeue":
+			return http.StatusOK, `{"batches": 1, "batches": 2, "recipients": 0}`
+		case strings.HasSuffix(path, "/delivery_reports"):
+			return http.StatusOK, `{"count": 1, "page": 0, "delivery_reports": [` + report + `]}`
+		case strings.HasSuffix(path, "/delivery_report"):
+			return http.StatusOK, full
+		case strings.Contains(path, "/delivery_report/"):
+			return http.StatusOK, report
+		case strings.HasSuffix(path, "/delivery_feedback"):
+			return http.StatusAccepted, ""
+		case strings.HasSuffix(path, "/dry_run"):
+			return http.StatusOK, `{"number_of_recipients": 1, "number_of_messages": 1, "number_of_messages": 2}`
+		case strings.HasSuffix(path, "/batches") && r.Method == http.MethodGet:
+			return http.StatusOK, `{"count": 1, "page": 0, "batches": [` + batch + `]}`
+		default:
+			return http.StatusOK, batch
+		}
+	})
+	sinch := atSinch(t, url)
+	for command, flags := range map[string][]string{
+		"report list": sinch, "report get B": sinch, "report get B --full": sinch, "report get B --recipient 1": sinch,
+		"batch list": sinch, "batch get B": sinch, "batch cancel B": sinch, "batch update B --body x": sinch,
+		"batch send --to 1 --from 2 --body x": sinch, "batch dry-run --to 1 --from 2 --body x": sinch,
+		"batch replace B --to 1 --from 2 --body x": sinch, "feedback send B --recipient 447700900133": sinch,
+		"feedback list": {"--api", url}, "feedback list --dead": {"--api", url}, "feedback requeue --all": {"--api", url},
+	} {
+		var stdout, stderr strings.Builder
+		args := append(append(strings.Fields(command), "--json"), flags...)
+		require.Zero(t, run(t.Context(), args, &stdout, &stderr), "%s: %s", command, stderr.String())
+		require.Equal(t, 1, strings.Count(stdout.String(), "\n"), command)
+		require.NoError(t, checkDocuments(stdout.String()), command)
+	}
+}

@@ -7,6 +7,8 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/dlrloop/dlrloop/dlr"
 )
 
 // jsonFlag adds --json to a command: of one thing a document, of a list one document a line.
@@ -21,18 +23,21 @@ const (
 
 // printJSON writes one document on one line. Phone numbers and texts stay as they are, without \u escapes for HTML.
 func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
+	var document bytes.Buffer
+	e := json.NewEncoder(&document)
 	e.SetEscapeHTML(false)
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	return printRaw(w, document.Bytes()) // what is passed on from Sinch may have a member twice
 }
 
-// printRaw writes a document as it came, without the spaces between its members.
+// printRaw writes a document as it came, without the spaces between its members, and each member once.
 func printRaw(w io.Writer, document []byte) error {
-	var line bytes.Buffer
-	if err := json.Compact(&line, document); err != nil {
+	line, err := dlr.Unique(document)
+	if err != nil {
 		return fmt.Errorf("print answer: %w", err)
 	}
-	line.WriteByte('\n')
-	_, err := line.WriteTo(w)
+	_, err = w.Write(append(line, '\n'))
 	return err
 }

@@ -2,12 +2,14 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/dlrloop/dlrloop/config"
+	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/server"
 	"github.com/dlrloop/dlrloop/simulator"
 )
@@ -152,7 +155,7 @@ func plain(s *testscript.TestScript, _ bool, args []string) {
 	s.Check(os.WriteFile(s.MkAbs(args[0]), []byte(shown), 0o600))
 }
 
-// exits CODE COMMAND...: runs a command and expects its exit code.
+// exits CODE COMMAND...: runs a command and expects its exit code, and with --json documents that have each member once.
 func exits(s *testscript.TestScript, _ bool, args []string) {
 	err := s.Exec(args[1], args[2:]...)
 	code := 0
@@ -166,4 +169,21 @@ func exits(s *testscript.TestScript, _ bool, args []string) {
 	if want := args[0]; want != fmt.Sprint(code) {
 		s.Fatalf("%s exits with %d, not %s", args[1], code, want)
 	}
+	if slices.Contains(args, "--json") {
+		s.Check(checkDocuments(s.ReadFile("stdout")))
+	}
+}
+
+// checkDocuments returns an error if a line of an output with --json is not a JSON document, or has a member twice.
+func checkDocuments(stdout string) error {
+	for line := range strings.Lines(stdout) {
+		once, err := dlr.Unique([]byte(line))
+		if err == nil && len(once) < len(strings.TrimSpace(line)) {
+			err = errors.New("it has a member twice, or white space between members")
+		}
+		if err != nil {
+			return fmt.Errorf("%.300s: %w", line, err)
+		}
+	}
+	return nil
 }

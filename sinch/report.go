@@ -95,8 +95,9 @@ var errOtherKind = errors.New("it is another kind of report than the one asked f
 func parseReport(body []byte, asked dlr.Type) (Report, error) {
 	parsed, err := dlr.Parse(body)
 	if e, ok := errors.AsType[*dlr.ParseError](err); ok && e.Reason == dlr.NoType {
-		body = withType(body, asked)
-		parsed, err = dlr.Parse(body)
+		if body, err = withType(body, asked); err == nil {
+			parsed, err = dlr.Parse(body)
+		}
 	}
 	if err == nil && (parsed.Type.Batch() != asked.Batch() || parsed.Type.Recipient() != asked.Recipient()) {
 		err = errOtherKind
@@ -107,15 +108,15 @@ func parseReport(body []byte, asked dlr.Type) (Report, error) {
 	return Report{Report: parsed.Report, Raw: body}, nil
 }
 
-// withType adds the type as the last member of a JSON object, which so counts whatever another says.
-func withType(body []byte, t dlr.Type) []byte {
+// withType adds the type to a JSON object, in place of one that is there, such as null.
+func withType(body []byte, t dlr.Type) ([]byte, error) {
 	end := bytes.LastIndexByte(body, '}')
 	if end < 0 {
-		return body
+		return body, nil
 	}
 	members := bytes.TrimSpace(bytes.Clone(body[:end]))
 	if !bytes.HasSuffix(members, []byte("{")) {
 		members = append(members, ',')
 	}
-	return fmt.Appendf(members, `"type":%q}`, string(t))
+	return dlr.Unique(fmt.Appendf(members, `"type":%q}`, string(t)))
 }

@@ -1,0 +1,78 @@
+package dlr
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+)
+
+// Unique returns a JSON document without white space in which no object has a member twice: of several members with one name
+// the last stays, which is the one that counts. All else stays as it came.
+func Unique(document []byte) ([]byte, error) {
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, document); err != nil {
+		return nil, err
+	}
+	whole := compact.Bytes()
+	repeated := repeatedMembers(whole)
+	slices.SortFunc(repeated, func(a, b span) int { return a.from - b.from })
+	var once []byte
+	at := 0
+	for _, s := range repeated {
+		if s.from >= at { // else it is part of one that was left out
+			once = append(once, whole[at:s.from]...)
+			at = s.to
+		}
+	}
+	return append(once, whole[at:]...), nil
+}
+
+// span is a part of a document, in bytes.
+type span struct{ from, to int }
+
+// repeatedMembers finds the members of a compact document that another of the same name follows, each with the comma after it.
+func repeatedMembers(whole []byte) (repeated []span) {
+	type object struct {
+		last map[string]span // by name; nil in a list
+		name string          // of the member that is being read
+		from int             // where that begins; 0 between members
+	}
+	var open []*object
+	decoder := json.NewDecoder(bytes.NewReader(whole))
+	for {
+		from := int(decoder.InputOffset())
+		token, err := decoder.Token()
+		if err != nil {
+			return repeated // the end: the document was read before
+		}
+		delimiter, _ := token.(json.Delim)
+		switch delimiter {
+		case '{':
+			open = append(open, &object{last: make(map[string]span)})
+			continue
+		case '[':
+			open = append(open, &object{})
+			continue
+		case '}', ']':
+			open = open[:len(open)-1]
+		}
+		if len(open) == 0 {
+			continue
+		}
+		o := open[len(open)-1]
+		switch {
+		case o.last == nil:
+		case o.from == 0:
+			o.name, o.from = token.(string), from
+			if whole[from] == ',' {
+				o.from++
+			}
+		default:
+			if earlier, found := o.last[o.name]; found {
+				repeated = append(repeated, earlier)
+			}
+			o.last[o.name] = span{o.from, int(decoder.InputOffset()) + len(",")}
+			o.from = 0
+		}
+	}
+}
