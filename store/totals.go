@@ -44,6 +44,23 @@ func (s *PlanStats) Apply(c Changes) {
 	}
 }
 
+// AddBatch adds all that the row of a batch says, for totals that are counted anew.
+func (s *PlanStats) AddBatch(b *Batch) {
+	s.Batches++
+	s.Feedback.Add(b.Tally())
+	for _, r := range b.Reports {
+		s.Duplicates += r.Repeats
+		if r.Source == FromPoll {
+			s.Polled++
+		}
+	}
+	for _, r := range b.Reported {
+		if n := r.Messages(); n > 0 {
+			s.count(r.Status.Label(), dlr.LookupCode(r.Code).Class, n)
+		}
+	}
+}
+
 func (s *PlanStats) count(status dlr.Status, class dlr.Class, n int) {
 	at, found := slices.BinarySearchFunc(s.Messages, StatusTotal{Status: status, Class: class}, func(a, b StatusTotal) int {
 		return cmp.Or(cmp.Compare(a.Status, b.Status), cmp.Compare(a.Class, b.Class))

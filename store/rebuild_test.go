@@ -1,0 +1,214 @@
+package store
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/dlrloop/dlrloop/dlr"
+)
+
+// logged is a report with its place in the log.
+type logged struct {
+	Arrival
+	Ref
+}
+
+// foldLogged folds arrivals one by one and returns those that the log keeps.
+func (l *ledger) foldLogged(arrivals ...Arrival) (log []logged) {
+	l.t.Helper()
+	for _, a := range arrivals {
+		before := len(l.log)
+		l.fold(a)
+		if len(l.log) > before {
+			log = append(log, logged{a, Ref{Chunk: l.chunk}})
+		}
+	}
+	return log
+}
+
+// rebuild rebuilds the recipients that are not in l any more, as a store does.
+func (l *ledger) rebuild(r *Rebuild, log []logged) {
+	l.t.Helper()
+	r.Policy = l.policy
+	for _, entry := range log {
+		rows := make(map[string]*Row)
+		Touches(entry.Arrival, func(digits string) {
+			if kept := l.recipients[digits]; kept != nil {
+				rows[digits] = &Row{Recipient: cloneRecipient(kept)}
+			}
+		})
+		a := entry.Arrival
+		if done := r.Folded(&a); done < a.Recipients() {
+			a = a.Part(0, done)
+		}
+		r.Take(rows, a, entry.Ref)
+		for digits, row := range rows {
+			if row.Changed {
+				require.Equal(l.t, FeedbackUnsettled, row.Feedback)
+				l.recipients[digits] = &row.Recipient
+			}
+		}
+	}
+	for _, rec := range l.recipients {
+		r.Weigh(rec)
+	}
+	v := r.Decide()
+	for _, rec := range l.recipients {
+		if rec.Feedback == FeedbackUnsettled {
+			v.Settle(rec, r.Policy, r.Batch.LastAt)
+		}
+		r.Count(rec)
+	}
+	r.Finish()
+	l.batch = r.Batch
+}
+
+// What is rebuilt from the log is what was there, whatever the reports were.
+func TestRebuiltRowsAreWhatTheyWere(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := newLedger(t, drawPolicy(t))
+		arrivals := []Arrival{}
+		for i, r := range rapid.SliceOfN(rapid.Custom(drawReport), 1, 12).Draw(t, "reports") {
+			for k := range r.Entries { // the operator's time of a repeat is not in the log
+				r.Entries[k].OperatorAt = at(0).AddDate(-10, 0, 0)
+			}
+			arrivals = append(arrivals, arrives(i, r))
+		}
+		log := l.foldLogged(arrivals...)
+		batch, recipients := cloneBatch(l.batch), make(map[string]Recipient)
+		for digits, r := range l.recipients {
+			recipients[digits] = cloneRecipient(r)
+			if len(r.Seen) > 0 && rapid.Bool().Draw(t, "lost") {
+				delete(l.recipients, digits)
+			}
+		}
+		lost := rapid.Bool().Draw(t, "batch lost")
+		r := &Rebuild{Batch: cloneBatch(batch)}
+		if lost {
+			began := &Batch{Plan: "plan", ID: "batch", FirstAt: batch.FirstAt, LastAt: batch.FirstAt}
+			r = &Rebuild{Lost: true, Batch: began}
+		}
+		l.rebuild(r, log)
+		require.Len(t, l.recipients, len(recipients))
+		for digits, was := range recipients {
+			is := l.recipients[digits]
+			require.Equal(t, was.Feedback, is.Feedback)
+			require.Len(t, is.Seen, len(was.Seen))
+			for i := range was.Seen {
+				was.Seen[i].Repeats, is.Seen[i].Repeats = 0, 0
+				require.Equal(t, was.Seen[i], is.Seen[i])
+			}
+		}
+		if !lost {
+			require.Equal(t, batch, l.batch)
+			return
+		}
+		require.Equal(t, len(batch.States), len(l.batch.States))
+		for s, n := range batch.States {
+			require.Equal(t, n, l.batch.States[s])
+		}
+		require.Equal(t, batch.Reported, l.batch.Reported)
+		require.Equal(t, batch.Feedback, l.batch.Feedback)
+		require.Equal(t, batch.Total, l.batch.Total)
+		require.Equal(t, batch.WantFull, l.batch.WantFull)
+		require.Equal(t, batch.Task != nil, l.batch.Task != nil)
+		for i := range batch.Reports {
+			batch.Reports[i].Repeats = 0
+		}
+		require.Equal(t, batch.Reports, l.batch.Reports)
+	})
+}
+
+func TestFeedbackOfRebuiltRecipients(t *testing.T) {
+	for name, c := range map[string]struct {
+		on              On
+		old, intact     FeedbackCounts
+		rebuilt, earned int
+		holes, lost     bool
+		want            Verdict
+	}{
+		"all were sent": {
+			old: FeedbackCounts{Sent: 5}, intact: FeedbackCounts{Sent: 3}, rebuilt: 2, earned: 2, want: Verdict{true, FeedbackSent},
+		},
+		"some were sent": {
+			old: FeedbackCounts{Sent: 5}, intact: FeedbackCounts{Sent: 3}, rebuilt: 4, earned: 2, want: Verdict{false, FeedbackSent},
+		},
+		"all were dead": {
+			old: FeedbackCounts{Dead: 2}, rebuilt: 2, earned: 2, want: Verdict{true, FeedbackDead},
+		},
+		"sent and owed": {
+			old: FeedbackCounts{Sent: 1, Owed: 1}, rebuilt: 3, earned: 2, want: Verdict{false, FeedbackOwed},
+		},
+		"all confirmed": {
+			on: OnConfirmed, old: FeedbackCounts{Sent: 1, Owed: 1}, rebuilt: 2, want: Verdict{true, FeedbackOwed},
+		},
+		"none earned any": {
+			old: FeedbackCounts{Sent: 1}, intact: FeedbackCounts{Sent: 1}, rebuilt: 2, earned: 1, want: Verdict{false, FeedbackNone},
+		},
+		"fewer than earned it": {
+			old: FeedbackCounts{Sent: 1}, rebuilt: 3, earned: 2, want: Verdict{false, FeedbackOwed},
+		},
+		"others are lost for good": {
+			old: FeedbackCounts{Sent: 2}, rebuilt: 2, earned: 1, holes: true, want: Verdict{false, FeedbackSent},
+		},
+		"nobody knows what they earned": {
+			rebuilt: 2, earned: 1, lost: true, want: Verdict{false, FeedbackOwed},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &Rebuild{
+				Batch: &Batch{Feedback: c.old}, Lost: c.lost, Holes: c.holes, Policy: Policy{On: c.on},
+				intact: c.intact, rebuilt: c.rebuilt, earned: c.earned,
+			}
+			require.Equal(t, c.want, r.Decide())
+		})
+	}
+}
+
+// Recipients whose reports are lost with the log stay counted, so that nothing counts them again, and the full report
+// is read, which names them.
+func TestRecipientsThatAreLostForGood(t *testing.T) {
+	l := newLedger(t, Policy{})
+	l.foldLogged(arrives(0, says(alice, dlr.Delivered, 0, at(0))), arrives(1, says(bob, dlr.Delivered, 0, at(1))))
+	delete(l.recipients, bob)
+	l.rebuild(&Rebuild{Batch: cloneBatch(l.batch), Holes: true}, nil)
+	require.Equal(t, map[dlr.Status]int{dlr.Delivered: 1}, l.batch.States)
+	require.Equal(t, []Reported{{Status: dlr.Delivered, Named: 1, Claimed: 2}}, l.batch.Reported)
+	require.Equal(t, FeedbackCounts{Owed: 1}, l.batch.Feedback)
+	require.True(t, l.batch.WantFull)
+	require.NotNil(t, l.batch.Task)
+
+	rows := &Rows{Batch: l.batch, Recipients: map[string]*Row{}}
+	c := Fold(rows, []Arrival{arrives(2, says(bob, dlr.Delivered, 0, at(1)))}, l.policy)
+	require.Zero(t, c.Taken[0].Messages, "it was counted before")
+	require.Equal(t, 1, c.Earned)
+	require.False(t, l.batch.WantFull, "all are known by name again")
+}
+
+func TestReportFoldedInPartIsRebuiltInPart(t *testing.T) {
+	a := arrives(0, whole(3, entry(dlr.Delivered, 0, 3, alice, bob, carol)))
+	for _, lost := range []bool{false, true} {
+		l := newLedger(t, Policy{})
+		first, rest := a.Part(0, 2), a.Part(2, 3)
+		rows := &Rows{Batch: l.batch, Recipients: map[string]*Row{}, Chunk: 1}
+		Fold(rows, []Arrival{first}, l.policy)
+		r := &Rebuild{Batch: cloneBatch(l.batch)}
+		if lost {
+			r = &Rebuild{Lost: true, Batch: &Batch{Plan: "plan", ID: "batch", FirstAt: at(0)}, Partial: rest, Done: 2}
+		}
+		l.rebuild(r, []logged{{a, Ref{Chunk: 1}}})
+		require.Len(t, l.recipients, 2)
+		require.Equal(t, 2, l.batch.Reports[0].Folded)
+		require.Equal(t, []Reported{{Status: dlr.Delivered, Named: 2}}, l.batch.Reported)
+
+		rows = &Rows{Batch: l.batch, Recipients: map[string]*Row{}, Chunk: 2}
+		c := Fold(rows, []Arrival{rest}, l.policy)
+		require.Len(t, c.Taken, 1)
+		require.Equal(t, 1, c.Taken[0].Messages)
+		require.Empty(t, rows.Log, "its bytes are kept already")
+		require.Equal(t, []Reported{{Status: dlr.Delivered, Named: 3, Claimed: 3}}, l.batch.Reported)
+		require.Zero(t, l.batch.Reports[0].Folded)
+	}
+}
