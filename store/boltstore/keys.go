@@ -24,6 +24,8 @@ var (
 	bucketMinutes    = []byte("minutes")
 	bucketQuarantine = []byte("quarantine")
 	bucketTrash      = []byte("trash")
+	bucketDamaged    = []byte("damaged") // made when it is needed, as the next
+	bucketMending    = []byte("mending")
 
 	buckets = [][]byte{
 		bucketMeta, bucketIDs, bucketBatches, bucketRecipients, bucketDue, bucketBuried, bucketChecks,
@@ -135,8 +137,11 @@ func minuteKey(k store.MinuteKey) []byte {
 
 // minuteOf reads a key of bucket minutes; the plan is right as long as it was not hashed.
 func minuteOf(key []byte) store.MinuteKey {
+	if len(key) < 5 {
+		return store.MinuteKey{} // it is damaged
+	}
 	minute := time.Unix(int64(binary.BigEndian.Uint32(key))*60, 0).UTC()
-	plan := key[5 : 5+int(key[4])]
+	plan := key[5:min(5+int(key[4]), len(key))]
 	return store.MinuteKey{Minute: minute, Plan: string(plan), Status: dlr.Status(key[5+len(plan):])}
 }
 

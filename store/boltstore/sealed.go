@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"math/bits"
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
@@ -38,12 +39,22 @@ func checksum(bucket, key, content []byte) uint32 {
 // unseal returns the content of a row. It fails if the row, or its key, is not what was written.
 func unseal(bucket, key, row []byte) ([]byte, error) {
 	if len(row) < sealSize || row[0] != sealMark {
+		if marked(bucket, key, row) {
+			return nil, damage(bucket, key, errors.New("its mark does not match"))
+		}
 		return row, nil
 	}
 	if binary.LittleEndian.Uint32(row[1:]) != checksum(bucket, key, row[sealSize:]) {
 		return nil, damage(bucket, key, errors.New("its checksum does not match"))
 	}
 	return row[sealSize:], nil
+}
+
+// marked reports whether a row without the mark is sealed: one bit of the mark is flipped. A count of format 2 could be read
+// into it.
+func marked(bucket, key, row []byte) bool {
+	return len(row) >= sealSize && bits.OnesCount8(row[0]^sealMark) == 1 &&
+		binary.LittleEndian.Uint32(row[1:]) == checksum(bucket, key, row[sealSize:])
 }
 
 // damageError says which row is not what was written.
@@ -55,6 +66,9 @@ type damageError struct {
 func damage(bucket, key []byte, cause error) error {
 	return &damageError{bucket, bytes.Clone(key), cause}
 }
+
+// id makes out the damage: the row, and its cause.
+func (e *damageError) id() string { return fmt.Sprintf("%s\x00%s\x00%v", e.bucket, e.key, e.cause) }
 
 func (e *damageError) Error() string {
 	key := fmt.Sprintf("%x", e.key)
@@ -90,11 +104,20 @@ func recipientIn(key, row []byte) (store.Recipient, error) {
 		return store.Recipient{}, err
 	}
 	r, err := packed.DecodeRecipient(content, string(key[min(8, len(key)):]))
+	if err == nil && len(key) < 8 {
+		err = errors.New("its key is too short")
+	}
+	if err == nil && r.Feedback > store.FeedbackDead {
+		err = errUnsettled
+	}
 	if err != nil {
 		return r, damage(bucketRecipients, key, err)
 	}
 	return r, nil
 }
+
+// errUnsettled means that a recipient is being rebuilt: its row is not damaged, but not whole yet either.
+var errUnsettled = errors.New("it is being rebuilt")
 
 func sealRecipient(key []byte, r *store.Recipient) []byte {
 	digits := dlr.Digits(r.Number)

@@ -1,0 +1,106 @@
+package boltstore
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"hash/crc32"
+	"math/bits"
+)
+
+// correct returns the key and row as they were written, if a single bit of the key, the content or the seal is
+// flipped. CRC-32C has a Hamming distance of 4 for up to 2^31 bits: each flipped bit has a syndrome of its own, and
+// two or three flipped bits never have that of one. Other damage has it by chance, with a probability of 8n/2^32 for
+// n bytes, so the caller must decode what it gets.
+func correct(bucket, key, row []byte) (rightKey, rightRow []byte, ok bool) {
+	if len(row) < sealSize || bits.OnesCount8(row[0]^sealMark) > 1 {
+		return nil, nil, false
+	}
+	stored := binary.LittleEndian.Uint32(row[1:])
+	syndrome := stored ^ checksum(bucket, key, row[sealSize:])
+	rightKey, rightRow = bytes.Clone(key), bytes.Clone(row)
+	if row[0] != sealMark {
+		rightRow[0] = sealMark
+		return rightKey, rightRow, syndrome == 0
+	}
+	if bits.OnesCount32(syndrome) == 1 {
+		binary.LittleEndian.PutUint32(rightRow[1:], stored^syndrome)
+		return rightKey, rightRow, true
+	}
+	content := rightRow[sealSize:]
+	i := flippedBit(syndrome, 8*(len(key)+len(content)))
+	if i < 0 {
+		return nil, nil, false
+	}
+	if i < 8*len(key) {
+		rightKey[i/8] ^= 1 << (i % 8)
+	} else {
+		i -= 8 * len(key)
+		content[i/8] ^= 1 << (i % 8)
+	}
+	return rightKey, rightRow, true
+}
+
+// flippedBit returns which of n bits is flipped if it alone gives the syndrome, else -1. The checksum takes the
+// lowest bit of a byte first. A flipped last bit leaves the polynomial in the register, and each bit after a flipped
+// one shifts it once.
+func flippedBit(syndrome uint32, n int) int {
+	register := uint32(crc32.Castagnoli)
+	for i := n - 1; i >= 0; i-- {
+		if register == syndrome {
+			return i
+		}
+		register = register>>1 ^ crc32.Castagnoli&-(register&1)
+	}
+	return -1
+}
+
+// sound returns an error unless a row is what some version wrote: the seal holds, and the content decodes and is what
+// encoding it again gives.
+func (s *Store) sound(bucket, key, row []byte) error {
+	var again []byte
+	switch {
+	case bytes.Equal(bucket, bucketBatches):
+		b, err := batchIn(key, row)
+		if err != nil {
+			return err
+		}
+		again = sealBatch(numberOf(key), b)
+	case bytes.Equal(bucket, bucketRecipients):
+		r, err := recipientIn(key, row)
+		if err != nil {
+			return err
+		}
+		again = sealRecipient(key, &r)
+	case bytes.Equal(bucket, bucketQuarantine):
+		if _, err := decodeQuarantined(key, row); err != nil {
+			return err
+		}
+		return nil
+	case bytes.Equal(bucket, bucketMinutes):
+		_, err := countIn(key, row)
+		return err
+	case bytes.Equal(bucket, bucketLog):
+		_, err := unpackChunk(s.decoder, key, row)
+		return err
+	default:
+		return soundMeta(key, row)
+	}
+	if row[0] == sealMark && !bytes.Equal(row, again) {
+		return damage(bucket, key, errors.New("it is not what its content encodes to"))
+	}
+	return nil
+}
+
+func soundMeta(key, row []byte) error {
+	content, err := unseal(bucketMeta, key, row)
+	switch {
+	case err != nil:
+	case bytes.Equal(key, keyTotals) && !json.Valid(content):
+		err = damage(bucketMeta, key, errors.New("it is not JSON"))
+	case bytes.Equal(key, keyPosition) && len(content) != wholeLength && len(content) != wholeLength+16:
+		err = damage(bucketMeta, key, errors.New("it has a wrong length"))
+	}
+	return err
+}

@@ -1,0 +1,99 @@
+package boltstore
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	bolt "go.etcd.io/bbolt"
+)
+
+// sealedBuckets are those whose rows are sealed.
+var sealedBuckets = [][]byte{bucketMeta, bucketBatches, bucketRecipients, bucketLog, bucketMinutes, bucketQuarantine}
+
+// sealedRow is a row of a store, or a copy of one.
+type sealedRow struct{ bucket, key, row []byte }
+
+// sealedRows are up to most rows of each bucket with sealed rows.
+func sealedRows(t *testing.T, path string, most int) (rows []sealedRow) {
+	t.Helper()
+	edited(t, path, func(tx *bolt.Tx) error {
+		for _, name := range sealedBuckets {
+			left := most
+			err := tx.Bucket(name).ForEach(func(key, row []byte) error {
+				if left > 0 && row[0] == sealMark {
+					rows = append(rows, sealedRow{name, bytes.Clone(key), bytes.Clone(row)})
+					left--
+				}
+				return nil
+			})
+			require.NoError(t, err)
+			require.Less(t, left, most, "no row in %s", name)
+		}
+		return nil
+	})
+	return rows
+}
+
+// edited runs edit on the database in a folder that nobody has open.
+func edited(t *testing.T, path string, edit func(tx *bolt.Tx) error) {
+	t.Helper()
+	db, err := bolt.Open(filepath.Join(path, "dlrloop.db"), 0o600, nil)
+	require.NoError(t, err)
+	require.NoError(t, db.Update(edit))
+	require.NoError(t, db.Close())
+}
+
+// flip returns the row with bits flipped, those of the key first.
+func (r sealedRow) flip(flipped ...int) sealedRow {
+	both := append(bytes.Clone(r.key), r.row...)
+	for _, bit := range flipped {
+		both[bit/8] ^= 1 << (bit % 8)
+	}
+	return sealedRow{r.bucket, both[:len(r.key):len(r.key)], both[len(r.key):]}
+}
+
+func TestEachFlippedBitOfARowIsCorrected(t *testing.T) {
+	path := varied(t)
+	rows := sealedRows(t, path, 3)
+	s := opened(t, Config{Path: path, Policies: asking})
+	for _, r := range rows {
+		for bit := range 8 * (len(r.key) + len(r.row)) {
+			f := r.flip(bit)
+			require.Error(t, s.sound(r.bucket, f.key, f.row), "bit %d of %x in %s", bit, r.key, r.bucket)
+			key, row, ok := correct(r.bucket, f.key, f.row)
+			require.True(t, ok, "bit %d of %x in %s", bit, r.key, r.bucket)
+			require.Equal(t, r, sealedRow{r.bucket, key, row})
+			require.NoError(t, s.sound(r.bucket, key, row))
+		}
+	}
+}
+
+func TestTwoFlippedBitsAreNotCorrected(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, r := range sealedRows(t, varied(t), 2) {
+		n := 8 * (len(r.key) + len(r.row))
+		for range 2000 {
+			first, second := random.IntN(n), random.IntN(n)
+			if first == second {
+				continue
+			}
+			f := r.flip(first, second)
+			_, _, ok := correct(r.bucket, f.key, f.row)
+			require.False(t, ok, "bits %d and %d of %x in %s", first, second, r.key, r.bucket)
+		}
+	}
+}
+
+func TestWhatIsNotDamagedIsNotCorrected(t *testing.T) {
+	for _, r := range sealedRows(t, varied(t), 2) {
+		_, _, ok := correct(r.bucket, r.key, r.row)
+		require.False(t, ok)
+	}
+	_, _, ok := correct(bucketMinutes, []byte("key"), []byte{1})
+	require.False(t, ok)
+	_, _, ok = correct(bucketMinutes, nil, nil)
+	require.False(t, ok)
+}
