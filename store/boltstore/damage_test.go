@@ -16,109 +16,117 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// damaged is the folder of a store with two batches and a quarantined callback, in which the first row of a bucket is not
-// what this version wrote.
-func damaged(t *testing.T, bucket, row []byte) string {
+// twoBatches is the folder of a store with two batches, the first of which is the first in every bucket, and a quarantined
+// callback.
+func twoBatches(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "store")
 	s := opened(t, Config{Path: path})
 	require.NoError(t, s.Record(t.Context(), delivered("bad", "447700900001")))
-	_, err := s.Stats(t.Context()) // the first batch is the first in every bucket
+	_, err := s.Stats(t.Context()) // folds
 	require.NoError(t, err)
 	require.NoError(t, s.Record(t.Context(), delivered("good", "447700900002")))
 	require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, News: store.Quarantined{Reason: dlr.NotJSON, Raw: []byte("?")}}))
 	require.NoError(t, s.Close())
-	db, err := bolt.Open(filepath.Join(path, "dlrloop.db"), 0o600, nil)
-	require.NoError(t, err)
+	return path
+}
+
+// spoil overwrites the first row of a bucket.
+func spoil(t *testing.T, db *bolt.DB, bucket, row []byte) {
+	t.Helper()
 	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
 		key, _ := tx.Bucket(bucket).Cursor().First()
 		return tx.Bucket(bucket).Put(key, row)
 	}))
-	require.NoError(t, db.Close())
-	return path
 }
 
-// A damaged row is an error wherever it is read, and nowhere else.
-func TestDamagedRowIsAnError(t *testing.T) {
+// A read that meets a damaged row fails, and no other does. Then the row is mended, and the read works.
+func TestDamagedRowIsAnErrorUntilItIsMended(t *testing.T) {
 	bad, good := store.BatchKey{Plan: "plan", BatchID: "bad"}, store.BatchKey{Plan: "plan", BatchID: "good"}
-	for _, c := range []struct {
+	numbers := map[store.BatchKey]string{bad: "447700900001", good: "447700900002"}
+	batches := func(read func(s *Store) error) func(*Store, store.BatchKey) error {
+		return func(s *Store, key store.BatchKey) error {
+			if key == good {
+				return nil
+			}
+			return read(s)
+		}
+	}
+	for name, c := range map[string]struct {
 		bucket []byte
 		says   string
 		reads  func(s *Store, key store.BatchKey) error
 	}{
-		{bucketBatches, "batch: row has format 9", func(s *Store, key store.BatchKey) error {
+		"batch": {bucketBatches, "batch: row has format 9", func(s *Store, key store.BatchKey) error {
 			_, err := s.Batch(t.Context(), key)
 			return err
 		}},
-		{bucketRecipients, "recipient: row has format 9", func(s *Store, key store.BatchKey) error {
+		"recipients": {bucketRecipients, "recipient: row has format 9", func(s *Store, key store.BatchKey) error {
 			_, err := s.Recipients(t.Context(), key, store.RecipientQuery{})
 			return err
 		}},
-		{bucketRecipients, "recipient: row has format 9", func(s *Store, key store.BatchKey) error {
-			_, err := s.RecipientBatches(t.Context(), map[store.BatchKey]string{bad: "447700900001", good: "447700900002"}[key], store.Paging{})
+		"number": {bucketRecipients, "recipient: row has format 9", func(s *Store, key store.BatchKey) error {
+			_, err := s.RecipientBatches(t.Context(), numbers[key], store.Paging{})
 			return err
 		}},
-		{bucketLog, "report log: ", func(s *Store, key store.BatchKey) error {
+		"log": {bucketLog, "report log: ", func(s *Store, key store.BatchKey) error {
 			_, err := s.Reports(t.Context(), key, store.Paging{})
 			return err
 		}},
-		{bucketLog, "report log: ", func(s *Store, key store.BatchKey) error {
-			_, err := s.Recipient(t.Context(), key, map[store.BatchKey]string{bad: "447700900001", good: "447700900002"}[key])
+		"recipient": {bucketLog, "report log: ", func(s *Store, key store.BatchKey) error {
+			_, err := s.Recipient(t.Context(), key, numbers[key])
 			return err
 		}},
+		"quarantine": {bucketQuarantine, "quarantine: row has format 9", batches(func(s *Store) error {
+			_, err := s.Quarantine(t.Context(), store.Paging{})
+			return err
+		})},
+		"batches": {bucketBatches, "batch: row has format 9", batches(func(s *Store) error {
+			_, err := s.Batches(t.Context(), store.BatchQuery{})
+			return err
+		})},
+		"tasks": {bucketBatches, "batch: row has format 9", batches(func(s *Store) error {
+			_, err := s.Tasks(t.Context(), store.TaskQuery{})
+			return err
+		})},
+		"claim": {bucketBatches, "batch: row has format 9", batches(func(s *Store) error {
+			_, err := s.Claim(t.Context(), "plan", noon.Add(time.Hour), time.Hour, 9)
+			return err
+		})},
+		"expire": {bucketBatches, "batch: row has format 9", batches(func(s *Store) error {
+			_, _, err := s.Expire(t.Context(), noon.AddDate(1, 0, 0), 9)
+			return err
+		})},
 	} {
-		s := opened(t, Config{Path: damaged(t, c.bucket, []byte{9, 0})})
-		require.ErrorContains(t, c.reads(s, bad), c.says)
-		require.NoError(t, c.reads(s, good))
-		require.NoError(t, s.Ready(t.Context()))
+		t.Run(name, func(t *testing.T) {
+			o := new(told)
+			s := opened(t, Config{Path: twoBatches(t), Observer: o.observer()})
+			spoil(t, s.db, c.bucket, []byte{9, 0})
+			require.ErrorContains(t, c.reads(s, bad), c.says)
+			require.NoError(t, c.reads(s, good))
+			o.awaitDamage(t, 1)
+			require.NoError(t, c.reads(s, bad))
+			require.NoError(t, s.Ready(t.Context()))
+			require.NoError(t, s.Err(), "reading it ends nothing")
+			require.Len(t, o.damage(), 1, "it is told once")
+		})
 	}
-	s := opened(t, Config{Path: damaged(t, bucketQuarantine, []byte{9})})
-	_, err := s.Quarantine(t.Context(), store.Paging{})
-	require.ErrorContains(t, err, "quarantine: row has format 9")
-	s = opened(t, Config{Path: damaged(t, bucketBatches, []byte{9})})
-	for _, read := range []func() error{
-		func() error { _, err := s.Batches(t.Context(), store.BatchQuery{}); return err },
-		func() error { _, err := s.Tasks(t.Context(), store.TaskQuery{}); return err },
-		func() error { _, err := s.Claim(t.Context(), "plan", noon.Add(time.Hour), time.Hour, 9); return err },
-		func() error { _, _, err := s.Expire(t.Context(), noon.AddDate(1, 0, 0), 9); return err },
-	} {
-		require.ErrorContains(t, read(), "batch: row has format 9")
-	}
-	require.NoError(t, s.Err(), "reading it ends nothing")
 }
 
-func TestDamagedRowOfAnOverdueBatchIsAnError(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "store")
-	s := opened(t, Config{Path: path, Policies: asking})
+func TestDamagedRowOfAnOverdueBatchIsAnErrorUntilItIsMended(t *testing.T) {
+	path, o := filepath.Join(t.TempDir(), "store"), new(told)
+	s := opened(t, Config{Path: path, Policies: asking, Observer: o.observer()})
 	require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, News: store.Facts{BatchID: "bad", ReportKind: "full", Recipients: 1}}))
-	require.NoError(t, s.Close())
-	db, err := bolt.Open(filepath.Join(path, "dlrloop.db"), 0o600, nil)
+	_, err := s.Stats(t.Context())
 	require.NoError(t, err)
-	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
-		key, _ := tx.Bucket(bucketBatches).Cursor().First()
-		return tx.Bucket(bucketBatches).Put(key, []byte{9})
-	}))
-	require.NoError(t, db.Close())
-	s = opened(t, Config{Path: path, Policies: asking})
-	_, err = s.Overdue(t.Context(), "plan", noon.Add(time.Hour), 1)
-	require.ErrorContains(t, err, "batch: row has format 9")
+	spoil(t, s.db, bucketBatches, []byte{9})
 	_, err = s.Overdue(t.Context(), "plan", noon, 1)
 	require.NoError(t, err, "it is not due")
-}
-
-// What cannot be folded stays in the journal: the store ends, and refuses to start, rather than drop a report.
-func TestReportForADamagedBatchEndsTheStore(t *testing.T) {
-	for bucket, says := range map[string]string{"batches": "batch: row has format 9", "recipients": "recipient: row has format 9"} {
-		path := damaged(t, []byte(bucket), []byte{9})
-		s := opened(t, Config{Path: path})
-		require.NoError(t, s.Record(t.Context(), delivered("bad", "447700900001")), "it is kept")
-		<-s.Done()
-		require.ErrorContains(t, s.Err(), says)
-		require.NoError(t, s.Close())
-		_, err := Open(t.Context(), Config{Path: path})
-		require.ErrorContains(t, err, "fold the journal: ")
-		require.ErrorContains(t, err, says)
-	}
+	_, err = s.Overdue(t.Context(), "plan", noon.Add(time.Hour), 1)
+	require.ErrorContains(t, err, "batch: row has format 9")
+	o.awaitDamage(t, 1)
+	_, err = s.Overdue(t.Context(), "plan", noon.Add(time.Hour), 1)
+	require.NoError(t, err)
 }
 
 // Damage that makes bbolt panic ends the store like any other: it says so, and Close comes to its end.

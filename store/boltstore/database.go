@@ -219,14 +219,27 @@ func (s *Store) load() (reached position, err error) {
 			return err
 		}
 		newest, _ := tx.Bucket(bucketBatches).Cursor().Last()
+		if newest != nil && tx.Bucket(bucketMeta).Get(keyPosition) == nil {
+			return errors.New("its journal position is missing: " + remedy)
+		}
 		trash, _ := tx.Bucket(bucketTrash).Cursor().Last()
 		s.last = max(numberOf(newest), numberOf(trash))
 		s.quarantine = countQuarantined(tx)
 		s.totals, err = loadTotals(tx)
 		return err
 	}
-	if err := guarded(func() error { return s.db.View(read) }); err != nil {
-		return reached, fmt.Errorf("open store: %s: %w", s.db.Path(), err)
+	var tried *damageError
+	for {
+		err := guarded(func() error { return s.db.View(read) })
+		if d, isRow := errors.AsType[*damageError](err); isRow && (tried == nil || tried.id() != d.id()) {
+			if tried, err = d, s.mendRows([]*damageError{d}, nil); err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			return reached, fmt.Errorf("open store: %s: %w", s.db.Path(), err)
+		}
+		s.loaded = true
+		return reached, nil
 	}
-	return reached, nil
 }

@@ -20,7 +20,8 @@
 // holds a zero byte, stands there as its hash; the row has it whole.
 //
 // Every row that has content is sealed with the checksum of its bucket, key and content; see seal. The entries of ids, due,
-// buried, checks and numbers follow from the rows: a start that finds them wrong makes them anew.
+// buried, checks and numbers follow from the rows: a start that finds them wrong makes them anew. A row whose seal does not
+// hold is corrected, rebuilt or set aside; see mend.go and rebuild.go.
 //
 //	meta        format, position (how far the journal is folded, and its salt), plan totals, mark of an unfinished copy
 //	ids         plan length, plan, batch id      → batch number
@@ -34,4 +35,6 @@
 //	minutes     minute, plan length, plan, status → messages
 //	quarantine  frame, place in it               → callback
 //	trash       batch number                     → nothing: batches whose content is still to be deleted
+//	damaged     sequence                         → time, bucket, key, row: what was damaged; made when it is needed
+//	mending     batch number, or totals          → what of a mend is not finished; made when it is needed
 package boltstore

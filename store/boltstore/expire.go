@@ -30,8 +30,8 @@ func (s *Store) Expire(ctx context.Context, before time.Time, limit int) (hidden
 	}
 	hidden, more, err = s.hide(before, limit)
 	for emptied := false; err == nil && !emptied && ctx.Err() == nil; {
-		err = s.write(func(tx *bolt.Tx, f *figures) error {
-			emptied, err = sweep(tx, f, before)
+		err = s.write(func(c *writeTx) error {
+			emptied, err = sweep(c.tx, &c.figures, before)
 			return err
 		})
 	}
@@ -39,39 +39,11 @@ func (s *Store) Expire(ctx context.Context, before time.Time, limit int) (hidden
 		return hidden, false, s.ended()
 	}
 	if err != nil {
+		s.met(err)
 		s.trouble("expire", err)
 		return hidden, false, fmt.Errorf("expire: %w", err)
 	}
 	return hidden, more, ctx.Err()
-}
-
-// figures are those of the store that expiry changes.
-type figures struct {
-	totals     totals
-	quarantine quarantined
-}
-
-// write runs a transaction of expiry. The figures are copies, which become the store's once the transaction is committed.
-func (s *Store) write(change func(*bolt.Tx, *figures) error) error {
-	s.writing.Lock()
-	defer s.writing.Unlock()
-	if s.closed.Load() {
-		return store.ErrClosed
-	}
-	tx, err := s.db.Begin(true)
-	if err != nil {
-		return err
-	}
-	f := figures{s.totals.clone(), s.quarantine}
-	if err := change(tx, &f); err != nil {
-		return joinRollback(tx, err)
-	}
-	if err := tx.Commit(); err != nil {
-		return fatal(err)
-	}
-	s.totals, s.quarantine = f.totals, f.quarantine
-	s.publish()
-	return nil
 }
 
 // hide takes up to limit old batches out of all indexes into the trash.
@@ -82,7 +54,8 @@ func (s *Store) hide(before time.Time, limit int) (hidden int, more bool, err er
 		return 0, false, err
 	}
 	var gone map[string]expired
-	err = s.write(func(tx *bolt.Tx, f *figures) error {
+	err = s.write(func(c *writeTx) error {
+		tx := c.tx
 		hidden, gone = 0, make(map[string]expired)
 		for i, b := range old {
 			n := numbers[i]
@@ -94,7 +67,7 @@ func (s *Store) hide(before time.Time, limit int) (hidden int, more bool, err er
 				}
 				continue
 			}
-			f.totals.plan(b.Plan).Feedback.Sub(now.Tally())
+			c.totals.plan(b.Plan).Feedback.Sub(now.Tally())
 			err = errors.Join(
 				tx.Bucket(bucketIDs).Delete(idKey(b.Key())),
 				tx.Bucket(bucketBatches).Delete(n.key()),
@@ -107,7 +80,7 @@ func (s *Store) hide(before time.Time, limit int) (hidden int, more bool, err er
 			hidden++
 			gone[b.Plan] = expired{gone[b.Plan].batches + 1, gone[b.Plan].dead + now.Feedback.Dead}
 		}
-		return f.totals.save(tx)
+		return c.totals.save(tx)
 	})
 	if err != nil {
 		return 0, false, err

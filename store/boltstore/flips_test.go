@@ -10,8 +10,10 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
+	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
@@ -42,9 +44,8 @@ func varied(t *testing.T) string {
 			record(at, delivered(id, fmt.Sprintf("44770090%04d", 100*(i%7)+k)).News)
 		}
 		if i%4 == 0 {
-			record(at, store.Report{Raw: []byte("{}"), Report: &dlr.Report{Type: dlr.BatchSMS, BatchID: id, Total: 5, Entries: []dlr.Entry{
-				{State: dlr.State{Status: dlr.Failed, Code: 34}, Count: 3, Recipients: []string{"447700900501", "447700900502"}},
-			}}})
+			record(at, parsed(t, fmt.Appendf(nil, `{"type":"delivery_report_sms","batch_id":%q,"total_message_count":5,"statuses":[`+
+				`{"code":402,"status":"Failed","count":3,"recipients":["447700900501","447700900502"]}]}`, id)))
 		}
 		if i%10 == 0 {
 			record(at, store.Quarantined{Reason: dlr.NotJSON, Raw: []byte(id)})
@@ -151,6 +152,63 @@ func TestNoFlippedBitChangesAnAnswerSilently(t *testing.T) {
 	}
 	t.Logf("%v", results)
 	require.Zero(t, results["silent"])
+}
+
+// TestAFlippedBitInARowIsCorrected flips one bit at a time in the key or content of a row. A start corrects it, and every answer
+// is as before.
+func TestAFlippedBitInARowIsCorrected(t *testing.T) {
+	path := varied(t)
+	s := opened(t, Config{Path: path, Policies: asking})
+	all, err := everything(t, s)
+	require.NoError(t, err)
+	want, err := json.Marshal(all)
+	require.NoError(t, err)
+	var places [][2]int // first and last byte in the file, for each key and row
+	require.NoError(t, s.db.View(func(tx *bolt.Tx) error {
+		for _, name := range sealedBuckets {
+			err := tx.Bucket(name).ForEach(func(key, row []byte) error {
+				if row[0] == sealMark {
+					for _, b := range [][]byte{key, row} {
+						first := int(uintptr(unsafe.Pointer(unsafe.SliceData(b))) - s.db.Info().Data)
+						if first > 0 && first < int(tx.Size()) { // bbolt copies small buckets
+							places = append(places, [2]int{first, first + len(b) - 1})
+						}
+					}
+				}
+				return nil
+			})
+			require.NoError(t, err)
+		}
+		return nil
+	}))
+	require.NoError(t, s.Close())
+	file := filepath.Join(path, "dlrloop.db")
+	whole, err := os.ReadFile(file)
+	require.NoError(t, err)
+
+	random := rand.New(rand.NewPCG(3, 4))
+	for range flips * long(5) {
+		place := places[random.IntN(len(places))]
+		at, bit := place[0]+random.IntN(place[1]-place[0]+1), random.IntN(8)
+		copied := filepath.Join(t.TempDir(), "store")
+		require.NoError(t, os.CopyFS(copied, os.DirFS(path)))
+		whole[at] ^= 1 << bit
+		require.NoError(t, os.WriteFile(filepath.Join(copied, "dlrloop.db"), whole, 0o600))
+		whole[at] ^= 1 << bit
+		var o told
+		s, err := Open(t.Context(), Config{Path: copied, Segment: smallSegment, Policies: asking, Observer: o.observer()})
+		require.NoError(t, err, "byte %d bit %d", at, bit)
+		got, err := everything(t, s)
+		require.NoError(t, err, "byte %d bit %d", at, bit)
+		said, err := json.Marshal(got)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(want, said), "byte %d bit %d: %v", at, bit, o.damage())
+		require.Len(t, o.damage(), 1, "%v", o.damage())
+		require.Contains(t, o.damage()[0], isCorrected)
+		require.NoError(t, s.Close())
+		requireSound(t, copied)
+		require.NoError(t, os.RemoveAll(copied))
+	}
 }
 
 func flipped(t *testing.T, path string, want []byte) string {

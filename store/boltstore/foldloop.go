@@ -27,6 +27,7 @@ func (s *Store) foldLoop() {
 		if !taken {
 			return
 		}
+		s.mendMet(w)
 		if len(w.parts) == 0 {
 			if _, ended := s.backlog.state(idle); ended {
 				return
@@ -36,7 +37,7 @@ func (s *Store) foldLoop() {
 			continue
 		}
 		begin := time.Now()
-		if !s.untilDone(func() error { return s.foldStep(w) }) {
+		if !s.untilDone(func() error { return s.foldMended(w) }) {
 			return
 		}
 		if pause = rest * time.Since(begin); w.busy() {

@@ -204,7 +204,6 @@ func TestDatabaseOfAnotherFormatIsRefused(t *testing.T) {
 		{"of no format", keyFormat, binary.BigEndian.AppendUint64(nil, 0), "has format 0, this version knows format 3"},
 		{"without format", keyFormat, nil, "its format is missing"},
 		{"with a damaged position", keyPosition, []byte("?"), "its journal position is damaged"},
-		{"with damaged totals", keyTotals, []byte("?"), "totals: "},
 		{"of another journal", keyPosition, position{seq: 200, salt: salt{1}}.encode(), "belongs to another database"},
 		{"newer than the journal", keyPosition, position{seq: 5000, salt: salt{1}}.encode(), "belongs to another database"},
 	} {

@@ -18,8 +18,8 @@ const maxLooked = 20_000
 // look runs read in a transaction, and tells of damage that it meets.
 func (s *Store) look(read func(*bolt.Tx) error) error {
 	err := guarded(func() error { return s.db.View(read) })
-	if errors.Is(err, store.ErrDamaged) {
-		s.damaged(err)
+	if err != nil {
+		s.met(err)
 	}
 	return err
 }

@@ -12,7 +12,7 @@ import (
 
 // start reads what is in the database, folds the rest of the journal and begins to take arrivals.
 func (s *Store) start(ctx context.Context) error {
-	if info, err := os.Stat(s.db.Path()); err == nil && info.Size() <= verifySize {
+	if info, err := os.Stat(s.db.Path()); err == nil && info.Size() <= s.config.verify {
 		if err := s.verify(); err != nil {
 			return err
 		}
@@ -46,13 +46,16 @@ func (s *Store) start(ctx context.Context) error {
 // recover folds the frames that were acknowledged and not folded; the first of them is folded as far as done says.
 func (s *Store) recover(ctx context.Context, tail []placed, done progress) error {
 	s.backlog.resume(tail, done)
-	for {
+	for first := true; ; first = false {
 		w, err := s.backlog.take(s.measured.room(s.config.StepBytes))
+		if err == nil && first {
+			err = s.mendAtStart(w)
+		}
 		if err == nil && len(w.parts) == 0 {
 			return nil
 		}
 		if err == nil {
-			err = errors.Join(ctx.Err(), s.foldStep(w))
+			err = errors.Join(ctx.Err(), s.foldMended(w))
 		}
 		if err != nil {
 			return fmt.Errorf("fold the journal: %w", err)

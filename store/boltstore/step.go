@@ -291,5 +291,3 @@ func (st *step) addMinutes() error {
 	}
 	return nil
 }
-
-func joinRollback(tx *bolt.Tx, err error) error { return errors.Join(err, tx.Rollback()) }

@@ -33,7 +33,8 @@ type Config struct {
 	QuarantineEntries int // most entries kept, default 10 000
 	QuarantineBytes   int // most bytes kept, default 64 MiB
 
-	settled bool // refuse a store whose journal is not folded
+	settled bool  // refuse a store whose journal is not folded
+	verify  int64 // a start verifies a database of up to so many bytes; default verifySize
 }
 
 func (c Config) withDefaults() Config {
@@ -60,6 +61,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.StepBytes <= 0 {
 		c.StepBytes = 64 << 20
+	}
+	if c.verify == 0 {
+		c.verify = verifySize
 	}
 	if c.LockTimeout <= 0 {
 		c.LockTimeout = time.Second
@@ -96,7 +100,11 @@ type Store struct {
 	quarantine quarantined // guarded by writing
 	published  atomic.Pointer[published]
 
-	told     sync.Map    // damage that was told of, by its text
+	told     sync.Map    // damage that was told of, by its id or text
+	unmended sync.Map    // damaged rows that a read met, by their ids
+	left     sync.Map    // those that only a start mends, by their ids
+	doubtful bool        // the start has found damage; of the start
+	loaded   bool        // the totals are read; set before any goroutine starts
 	failing  atomic.Bool // the last commit failed
 	failure  sync.Once
 	failed   chan struct{}
@@ -308,6 +316,7 @@ func (s *Store) Close() error {
 		stuck.Stop()
 		s.backlog.end()
 		s.folding.Wait()
+		s.tellUnmended()
 		s.writing.Lock()
 		defer s.writing.Unlock()
 		s.closeErr = errors.Join(s.db.Close(), s.journal.close(), s.folder.release())

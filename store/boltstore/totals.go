@@ -80,7 +80,9 @@ func (t *totals) load(tx *bolt.Tx) error {
 	}
 	content, err := unseal(bucketMeta, keyTotals, row)
 	if err == nil {
-		err = json.Unmarshal(content, t)
+		if err = json.Unmarshal(content, t); err != nil {
+			err = damage(bucketMeta, keyTotals, err)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("totals: %w", err)

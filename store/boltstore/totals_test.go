@@ -81,22 +81,29 @@ func TestWhatIsAwaitedIsCountedAnewAfterAnOlderVersion(t *testing.T) {
 	require.NoError(t, s.Close())
 }
 
-func TestABatchThatCannotBeReadStopsTheCountOfWhatIsAwaited(t *testing.T) {
+// Nothing is awaited of a batch of which nothing is left.
+func TestABatchThatIsGoneIsNotAwaited(t *testing.T) {
 	path := t.TempDir()
 	s := opened(t, Config{Path: path, Policies: asking})
 	require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon.Add(time.Second), News: sentTo("a", 3)}))
 	require.Equal(t, map[string]int{"plan": 3}, awaited(t.Context(), t, s))
 	require.NoError(t, s.Close())
 	older(t, path)
-	db, err := bolt.Open(filepath.Join(path, "dlrloop.db"), 0o600, nil)
-	require.NoError(t, err)
-	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
+	edited(t, path, func(tx *bolt.Tx) error {
 		n, _ := tx.Bucket(bucketBatches).Cursor().First()
 		return tx.Bucket(bucketBatches).Delete(n)
-	}))
-	require.NoError(t, db.Close())
-	_, err = Open(t.Context(), Config{Path: path, Policies: asking})
-	require.ErrorContains(t, err, "totals: ")
+	})
+	for _, verified := range []int64{0, -1} {
+		copied := copied(t, path)
+		var o told
+		s = opened(t, Config{Path: copied, Policies: asking, Observer: o.observer(), verify: verified})
+		require.Zero(t, awaited(t.Context(), t, s)["plan"])
+		require.Len(t, o.damage(), 1)
+		_, err := s.Batch(t.Context(), store.BatchKey{Plan: "plan", BatchID: "a"})
+		require.ErrorIs(t, err, store.ErrNotFound)
+		require.NoError(t, s.Close())
+		requireSound(t, copied)
+	}
 }
 
 // awaited is what is awaited by plan.

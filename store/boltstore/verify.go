@@ -20,22 +20,53 @@ const verifySize = 64 << 20
 // verify reads the whole database and tells of what is not as it was written. Indexes that do not list what the rows say
 // are made anew from them. An error means that the database may not be written to.
 func (s *Store) verify() error {
-	v := &verifier{seed: maphash.MakeSeed(), want: make(map[string]uint64), found: make(map[string]uint64)}
-	err := guarded(func() error { return s.db.View(v.run) })
-	for _, err := range v.damaged {
-		s.damaged(err)
-	}
-	if err != nil {
-		return fmt.Errorf("open store: %s is damaged: %w: %s", s.db.Path(), err, remedy)
+	var v *verifier
+	for round := 0; ; round++ {
+		v = newVerifier()
+		if err := guarded(func() error { return s.db.View(v.run) }); err != nil {
+			for _, d := range v.damaged {
+				s.damaged(d, d)
+			}
+			return fmt.Errorf("open store: %s is damaged: %w: %s", s.db.Path(), err, remedy)
+		}
+		if len(v.damaged) == 0 {
+			break
+		}
+		if round == mostRounds {
+			for _, d := range v.damaged {
+				s.damaged(d, fmt.Errorf("%w: it cannot be mended", d))
+			}
+			return nil
+		}
+		if err := s.mendRows(v.damaged, v.copy); err != nil {
+			return fmt.Errorf("open store: %s: %w", s.db.Path(), err)
+		}
+		s.doubtful = true
 	}
 	wrong := v.wrongIndexes()
-	if len(wrong) == 0 || len(v.damaged) > 0 {
-		return nil // rows that cannot be read say nothing of their indexes
+	if len(wrong) == 0 || len(v.mending) > 0 {
+		return nil // what is being rebuilt says nothing of its indexes
 	}
 	for _, name := range wrong {
-		s.damaged(fmt.Errorf("%w: index %s did not list what the rows say and is made anew", store.ErrDamaged, name))
+		err := fmt.Errorf("%w: index %s did not list what the rows say and is made anew", store.ErrDamaged, name)
+		s.damaged(err, err)
 	}
 	return guarded(func() error { return s.db.Update(func(tx *bolt.Tx) error { return remakeIndexes(tx, wrong) }) })
+}
+
+// mostRounds is how often a start reads the whole database to mend it.
+const mostRounds = 4
+
+// mendAtStart rebuilds what the start, or a mend that a crash has cut, has found damaged, and verifies what it wrote. w is
+// what is folded first.
+func (s *Store) mendAtStart(w work) error {
+	if err := s.rebuildAll(w); err != nil || !s.doubtful {
+		return err
+	}
+	if err := s.verify(); err != nil {
+		return err
+	}
+	return s.rebuildAll(w)
 }
 
 // indexes are the buckets that follow from rows.
@@ -46,10 +77,40 @@ var indexes = [][]byte{bucketIDs, bucketDue, bucketBuried, bucketChecks, bucketN
 type verifier struct {
 	seed        maphash.Seed
 	want, found map[string]uint64
-	damaged     []error
+	damaged     []*damageError
+	copy        map[string]bool // buckets with rows whose keys may be damaged
+	mending     map[number]bool // batches that are to be rebuilt: it is known that they are damaged
+}
+
+func newVerifier() *verifier {
+	return &verifier{
+		seed: maphash.MakeSeed(), want: make(map[string]uint64), found: make(map[string]uint64),
+		copy: make(map[string]bool), mending: make(map[number]bool),
+	}
+}
+
+// add adds damage of a row.
+func (v *verifier) add(err error) {
+	if d, ok := errors.AsType[*damageError](err); ok {
+		v.damaged = append(v.damaged, d)
+	}
 }
 
 func (v *verifier) run(tx *bolt.Tx) error {
+	if mending := tx.Bucket(bucketMending); mending != nil {
+		err := mending.ForEach(func(key, _ []byte) error {
+			if len(key) == 8 {
+				v.mending[numberOf(key)] = true
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if err := v.branches(tx); err != nil {
+		return err
+	}
 	for _, name := range buckets {
 		if err := v.bucket(tx, name); err != nil {
 			return err
@@ -62,28 +123,41 @@ func (v *verifier) run(tx *bolt.Tx) error {
 // goroutine of its own.)
 func (v *verifier) bucket(tx *bolt.Tx, name []byte) error {
 	index := slices.ContainsFunc(indexes, func(i []byte) bool { return bytes.Equal(i, name) })
-	b, search, last := tx.Bucket(name), tx.Bucket(name).Cursor(), []byte(nil)
+	b, last := tx.Bucket(name), []byte(nil)
 	return b.ForEach(func(key, row []byte) error {
-		found, _ := search.Seek(key)
-		if !index && (last != nil && bytes.Compare(last, key) >= 0 || !bytes.Equal(found, key)) {
-			v.damaged = append(v.damaged, damage(name, key, errors.New("it is not found where it is")))
+		found := b.Get(key) != nil
+		if !index && (last != nil && bytes.Compare(last, key) >= 0 || !found) {
+			v.copy[string(name)] = true
+			v.add(damage(name, key, errMisplaced))
 		}
-		if last = key; index && !bytes.Equal(found, key) {
+		if last = key; index && !found {
 			return nil // it is not counted, so the index is made anew
 		}
-		if bytes.Equal(name, bucketIDs) && tx.Bucket(bucketBatches).Get(row) == nil {
-			v.damaged = append(v.damaged, damage(bucketBatches, row, errors.New("it is missing")))
+		if bytes.Equal(name, bucketIDs) && tx.Bucket(bucketBatches).Get(row) == nil && !v.mending[numberOf(row)] {
+			v.add(damage(bucketBatches, row, errMissing))
 		}
 		if index {
 			v.found[string(name)] += v.hash(key, row)
 			return nil
 		}
-		if _, err := unseal(name, key, row); err != nil {
-			v.damaged = append(v.damaged, err)
+		if _, err := unseal(name, key, row); err != nil && !v.rebuilds(name, key) {
+			v.copy[string(name)] = true
+			v.add(err)
 		}
 		return nil
 	})
 }
+
+// rebuilds reports whether a row is one of a batch that is to be rebuilt.
+func (v *verifier) rebuilds(bucket, key []byte) bool {
+	return v.mending[numberOf(key)] && (bytes.Equal(bucket, bucketBatches) || bytes.Equal(bucket, bucketRecipients))
+}
+
+// errMisplaced is why a row is damaged that a search does not find.
+var errMisplaced = errors.New("it is not found where it is")
+
+// errMissing is why the row of a batch is damaged that is not there, though something else of the batch is.
+var errMissing = errors.New("it is missing")
 
 func (v *verifier) hash(key, row []byte) uint64 {
 	var h maphash.Hash
@@ -100,8 +174,8 @@ func (v *verifier) batches(tx *bolt.Tx) error {
 	digits, row := recipients.First()
 	orphans := func(before number) {
 		for ; digits != nil && numberOf(digits) < before; digits, row = recipients.Next() {
-			if n := numberOf(digits); trash.Get(n.key()) == nil {
-				v.damaged = append(v.damaged, damage(bucketBatches, n.key(), errors.New("it is missing, and recipients of it are there")))
+			if n := numberOf(digits); trash.Get(n.key()) == nil && !v.mending[n] {
+				v.add(damage(bucketBatches, n.key(), errMissing))
 			}
 			v.want[string(bucketNumbers)] += v.hash(numberKeyOf(digits), nil)
 		}
@@ -112,14 +186,18 @@ func (v *verifier) batches(tx *bolt.Tx) error {
 		b, err := batchIn(key, encoded)
 		if err != nil {
 			b = &store.Batch{} // it is in the list already, unless its seal holds
-			v.damaged = append(v.damaged, err)
+			if !v.mending[n] {
+				v.add(err)
+			}
 		}
 		states, feedback := make(map[dlr.Status]int), store.FeedbackCounts{}
 		for ; digits != nil && numberOf(digits) == n; digits, row = recipients.Next() {
 			v.want[string(bucketNumbers)] += v.hash(numberKeyOf(digits), nil)
 			r, err := recipientIn(digits, row)
 			if err != nil {
-				v.damaged = append(v.damaged, err)
+				if !v.mending[n] {
+					v.add(err)
+				}
 				continue
 			}
 			feedback.Count(r.Feedback)
@@ -127,8 +205,8 @@ func (v *verifier) batches(tx *bolt.Tx) error {
 				states[held.Status]++
 			}
 		}
-		if err == nil && (feedback != b.Feedback || named(states) != named(b.States)) {
-			v.damaged = append(v.damaged, damage(bucketBatches, key, errors.New("it counts other recipients than are there")))
+		if err == nil && !v.mending[n] && (feedback != b.Feedback || named(states) != named(b.States)) {
+			v.add(damage(bucketBatches, key, errCounts))
 		}
 		v.list(n, b)
 		return nil
@@ -216,11 +294,4 @@ func remakeIndexes(tx *bolt.Tx, names []string) error {
 	return tx.Bucket(bucketRecipients).ForEach(func(key, _ []byte) error {
 		return put(listed{bucketNumbers, numberKeyOf(key), nil})
 	})
-}
-
-// damaged tells of damage, of each row once.
-func (s *Store) damaged(err error) {
-	if _, told := s.told.LoadOrStore(err.Error(), true); !told {
-		s.trouble("damage", err)
-	}
 }

@@ -1,0 +1,69 @@
+package boltstore
+
+import (
+	"bytes"
+	"errors"
+)
+
+// copyBucket makes a bucket anew in the order of its keys. Rows of which a flipped bit is in the key get their right
+// one.
+func (c *writeTx) copyBucket(name []byte) (found []finding, err error) {
+	type entry struct {
+		key, row  []byte
+		misplaced bool
+	}
+	var sound, others []entry
+	old := c.tx.Bucket(name)
+	err = old.ForEach(func(key, row []byte) error {
+		e := entry{bytes.Clone(key), bytes.Clone(row), old.Get(key) == nil}
+		if c.s.sound(name, key, row) == nil {
+			sound = append(sound, e)
+		} else {
+			others = append(others, e)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := c.tx.DeleteBucket(name); err != nil {
+		return nil, err
+	}
+	b, err := c.tx.CreateBucket(name)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range sound {
+		if err := b.Put(e.key, e.row); err != nil {
+			return nil, err
+		}
+		if e.misplaced && len(others) == 0 { // else a neighbour with a damaged key hid it
+			d, _ := errors.AsType[*damageError](damage(name, e.key, errMisplaced))
+			found = append(found, finding{d, isCopied})
+		}
+	}
+	for _, e := range others {
+		done, err := c.putDamaged(name, e.key, e.row)
+		if err != nil {
+			return nil, err
+		}
+		d, _ := errors.AsType[*damageError](c.s.sound(name, e.key, e.row))
+		found = append(found, finding{d, done})
+	}
+	return found, nil
+}
+
+// putDamaged puts a damaged row into a new bucket, corrected if it can be, and mends it.
+func (c *writeTx) putDamaged(bucket, key, row []byte) (done string, err error) {
+	rightKey, rightRow, ok := correct(bucket, key, row)
+	switch {
+	case ok && c.s.sound(bucket, rightKey, rightRow) == nil:
+		return isCorrected, c.putRight(bucket, rightKey, rightRow)
+	case c.tx.Bucket(bucket).Get(key) != nil:
+		return isAside, c.setAside(bucket, key, row)
+	}
+	if err := c.tx.Bucket(bucket).Put(key, row); err != nil {
+		return "", err
+	}
+	return c.mendRow(bucket, key)
+}

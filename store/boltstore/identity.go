@@ -1,0 +1,111 @@
+package boltstore
+
+import (
+	"bytes"
+	"errors"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// identity finds the plan and id of a batch whose row is lost: in the indexes, and in its reports.
+func (r *rebuilding) identity() (id store.BatchKey, ok bool) {
+	var planPart, idPart []byte
+	for _, key := range entriesTo(r.tx, bucketIDs, r.n) {
+		planPart, idPart = planIn(key)
+	}
+	for _, name := range [][]byte{bucketDue, bucketChecks, bucketBuried} {
+		for _, key := range entriesTo(r.tx, name, r.n) {
+			if planPart == nil {
+				planPart, _ = planIn(key)
+			}
+		}
+	}
+	id.BatchID = string(idPart)
+	if idPart == nil || hashed(id.BatchID, 512) {
+		first := r.firstReport()
+		if first == nil || idPart != nil && !bytes.Equal(appendPart(nil, first.BatchID, 512), idPart) {
+			return id, false
+		}
+		id.BatchID = first.BatchID
+	}
+	if id.Plan = string(planPart); planPart == nil || hashed(id.Plan, 200) {
+		id.Plan = ""
+		for plan := range r.totals {
+			if planPart == nil && len(r.totals) == 1 || bytes.Equal(appendPart(nil, plan, 200), planPart) {
+				id.Plan = plan
+			}
+		}
+	}
+	if id.Plan == "" || id.BatchID == "" {
+		return id, false
+	}
+	taken := r.tx.Bucket(bucketIDs).Get(idKey(id))
+	return id, taken == nil || numberOf(taken) == r.n || r.tx.Bucket(bucketBatches).Get(taken) == nil
+}
+
+// firstReport is the first report of a batch's log that can be read.
+func (r *rebuilding) firstReport() *dlr.Report {
+	c := r.tx.Bucket(bucketLog).Cursor()
+	for key, row := c.Seek(r.n.key()); key != nil && numberOf(key) == r.n; key, row = c.Next() {
+		reports, _ := unpackChunk(r.s.decoder, key, row)
+		for _, logged := range reports {
+			if report, ok := decodeReport(logged.Source, logged.Raw).(store.Report); ok {
+				return report.Report
+			}
+		}
+	}
+	return nil
+}
+
+// planIn divides a key that begins with a plan; nil if it is not such a key.
+func planIn(key []byte) (plan, rest []byte) {
+	if len(key) == 0 || len(key) < 1+int(key[0]) {
+		return nil, nil
+	}
+	return key[1 : 1+int(key[0])], key[1+int(key[0]):]
+}
+
+// abandon gives up a batch of which nobody can know the plan or the id, or that a later one has replaced: what is
+// left of it goes to the trash, its damaged rows and its log are set aside, and later reports make a new batch.
+func (r *rebuilding) abandon(row []byte) error {
+	why := "nothing of it is left"
+	if belongs(r.tx, r.n) {
+		why = "its plan or id is not known any more: it is set aside, and its later reports make a new batch"
+	}
+	if len(r.found) > 0 {
+		r.found[len(r.found)-1].done = why
+	}
+	err := r.abandonRecipients()
+	if row != nil {
+		err = errors.Join(err, r.remove(bucketBatches, r.n.key(), row))
+	}
+	for _, id := range entriesTo(r.tx, bucketIDs, r.n) {
+		err = errors.Join(err, r.remove(bucketIDs, id, r.n.key()))
+	}
+	c := r.tx.Bucket(bucketLog).Cursor()
+	for key, chunk := c.Seek(r.n.key()); key != nil && numberOf(key) == r.n; key, chunk = c.Next() {
+		err = errors.Join(err, r.setAside(bucketLog, key, chunk))
+	}
+	if belongs(r.tx, r.n) {
+		err = errors.Join(err, r.tx.Bucket(bucketTrash).Put(r.n.key(), nil))
+	}
+	return errors.Join(err, r.dropEntries(r.n), r.recountLater(), r.forget())
+}
+
+// abandonRecipients sets damaged rows aside. Their keys may be what is damaged, so the batch may never have been.
+func (r *rebuilding) abandonRecipients() (err error) {
+	var damaged [][]byte
+	recipients := r.tx.Bucket(bucketRecipients)
+	c := recipients.Cursor()
+	for key, row := c.Seek(r.n.key()); key != nil && numberOf(key) == r.n; key, row = c.Next() {
+		if _, cause := rebuiltIn(key, row); cause != nil {
+			r.lost(bucketRecipients, key, cause, isAside)
+			damaged = append(damaged, bytes.Clone(key))
+		}
+	}
+	for _, key := range damaged {
+		err = errors.Join(err, r.remove(bucketRecipients, key, recipients.Get(key)))
+	}
+	return err
+}

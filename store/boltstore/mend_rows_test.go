@@ -1,0 +1,190 @@
+package boltstore
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// TestTotalsThatAreLostAreCountedAnew overwrites the totals.
+func TestTotalsThatAreLostAreCountedAnew(t *testing.T) {
+	path := varied(t)
+	s := opened(t, Config{Path: path, Policies: asking})
+	want, err := s.Stats(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	for _, verified := range []int64{0, -1} {
+		copied := copied(t, path)
+		edited(t, copied, func(tx *bolt.Tx) error {
+			meta := tx.Bucket(bucketMeta)
+			row := append([]byte(nil), meta.Get(keyTotals)...)
+			row[20], row[30] = row[20]^3, row[30]^5
+			return meta.Put(keyTotals, row)
+		})
+		var o told
+		s = opened(t, Config{Path: copied, Policies: asking, Observer: o.observer(), verify: verified})
+		got, err := s.Stats(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+		require.Len(t, o.damage(), 1)
+		require.Contains(t, o.damage()[0], "the totals are counted anew")
+		require.NoError(t, s.Close())
+		requireSound(t, copied)
+	}
+}
+
+// The journal position stands nowhere else. If one bit is flipped it is corrected, else the start refuses.
+func TestAPositionThatIsLostIsRefused(t *testing.T) {
+	for _, verified := range []int64{0, -1} {
+		for flipped, refused := range map[byte]bool{1: false, 3: true} {
+			path := twoBatches(t)
+			edited(t, path, func(tx *bolt.Tx) error {
+				meta := tx.Bucket(bucketMeta)
+				row := append([]byte(nil), meta.Get(keyPosition)...)
+				row[len(row)-1] ^= flipped
+				return meta.Put(keyPosition, row)
+			})
+			s, err := Open(t.Context(), Config{Path: path, Segment: smallSegment, verify: verified})
+			if refused {
+				require.ErrorContains(t, err, "position")
+				require.ErrorContains(t, err, remedy)
+				continue
+			}
+			require.NoError(t, err)
+			require.NoError(t, s.Close())
+			requireSound(t, path)
+		}
+	}
+}
+
+// A plan that stands in keys as its hash is found in the totals.
+func TestABatchOfAHashedPlanIsRebuilt(t *testing.T) {
+	plan, id := strings.Repeat("p", 300), "batch"
+	for name, c := range map[string]struct {
+		also      []byte // what else is lost of meta
+		abandoned bool
+	}{
+		"plan known from the totals": {},
+		"plan lost":                  {keyTotals, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := t.TempDir()
+			s := opened(t, Config{Path: path})
+			a := delivered(id, "447700900001")
+			a.Plan = plan
+			require.NoError(t, s.Record(t.Context(), a))
+			require.NoError(t, s.Close())
+			garbage(t, path, bucketBatches, func(int) bool { return true })
+			edited(t, path, func(tx *bolt.Tx) error {
+				if c.also == nil {
+					return nil
+				}
+				return tx.Bucket(bucketMeta).Put(c.also, []byte("{"))
+			})
+			var o told
+			s = opened(t, Config{Path: path, Observer: o.observer()})
+			key := store.BatchKey{Plan: plan, BatchID: id}
+			b, err := s.Batch(t.Context(), key)
+			if !c.abandoned {
+				require.NoError(t, err)
+				require.Equal(t, key, b.Key())
+				require.Equal(t, 1, b.Feedback.Owed)
+			} else {
+				require.ErrorIs(t, err, store.ErrNotFound)
+				require.Contains(t, strings.Join(o.damage(), "\n"), "its plan or id is not known any more")
+				require.NoError(t, s.Record(t.Context(), a))
+				_, err = s.Recipient(t.Context(), key, "447700900001")
+				require.NoError(t, err, "a later report makes a new batch")
+				_, _, err = s.Expire(t.Context(), noon, 1)
+				require.NoError(t, err)
+			}
+			require.NoError(t, s.Close())
+			requireSound(t, path)
+		})
+	}
+}
+
+// An index that leads to another batch is put right by the fold that meets it.
+func TestAnIndexThatLeadsToAnotherBatchIsPutRight(t *testing.T) {
+	path := twoBatches(t)
+	var o told
+	s := opened(t, Config{Path: path, Observer: o.observer()})
+	bad, good := store.BatchKey{Plan: "plan", BatchID: "bad"}, store.BatchKey{Plan: "plan", BatchID: "good"}
+	for _, leadsTo := range []func(tx *bolt.Tx) []byte{
+		func(tx *bolt.Tx) []byte { return append([]byte(nil), tx.Bucket(bucketIDs).Get(idKey(good))...) },
+		func(*bolt.Tx) []byte { return number(12345).key() },
+	} {
+		require.NoError(t, s.db.Update(func(tx *bolt.Tx) error {
+			return tx.Bucket(bucketIDs).Put(idKey(bad), leadsTo(tx))
+		}))
+		require.NoError(t, s.Record(t.Context(), delivered("bad", "447700900001")))
+		b, err := s.Batch(t.Context(), bad)
+		require.NoError(t, err)
+		require.Equal(t, "bad", b.ID)
+		r, err := s.Recipient(t.Context(), bad, "447700900001")
+		require.NoError(t, err)
+		require.Len(t, r.Seen, 1)
+	}
+	require.Len(t, o.damage(), 2)
+	require.NoError(t, s.Err())
+	require.NoError(t, s.Close())
+	requireSound(t, path)
+}
+
+// An entry of an index of which a bit is flipped leads nowhere: it is corrected when a claim meets it.
+func TestAnEntryThatLeadsNowhereIsPutRight(t *testing.T) {
+	path := twoBatches(t)
+	var o told
+	s := opened(t, Config{Path: path, Observer: o.observer()})
+	require.NoError(t, s.db.Update(func(tx *bolt.Tx) error {
+		due := tx.Bucket(bucketDue)
+		key, _ := due.Cursor().First()
+		wrong := append([]byte(nil), key...)
+		wrong[len(wrong)-2] ^= 16
+		require.NoError(t, due.Delete(key))
+		return due.Put(wrong, nil)
+	}))
+	_, err := s.Claim(t.Context(), "plan", noon.AddDate(0, 0, 1), 1, 10)
+	require.ErrorIs(t, err, store.ErrDamaged)
+	o.awaitDamage(t, 1)
+	claims, err := s.Claim(t.Context(), "plan", noon.AddDate(0, 0, 2), 1, 10)
+	require.NoError(t, err)
+	require.Len(t, claims, 2)
+	require.NoError(t, s.Close())
+	requireSound(t, path)
+}
+
+// A row with a damaged key is left to a start: changing it in its place would make bbolt damage more.
+func TestADamagedKeyIsLeftToAStart(t *testing.T) {
+	path := twoBatches(t)
+	var o told
+	s := opened(t, Config{Path: path, Observer: o.observer(), verify: -1})
+	bad := store.BatchKey{Plan: "plan", BatchID: "bad"}
+	require.NoError(t, s.db.Update(func(tx *bolt.Tx) error {
+		recipients := tx.Bucket(bucketRecipients)
+		key, row := recipients.Cursor().First()
+		wrong, row := append([]byte(nil), key...), append([]byte(nil), row...)
+		wrong[len(wrong)-1] ^= 2
+		require.NoError(t, recipients.Delete(key))
+		return recipients.Put(wrong, row)
+	}))
+	for range 3 {
+		_, err := s.Recipients(t.Context(), bad, store.RecipientQuery{})
+		require.ErrorIs(t, err, store.ErrDamaged)
+		o.awaitDamage(t, 1)
+	}
+	require.Equal(t, 1, len(o.damage()))
+	require.Contains(t, o.damage()[0], isMisplaced)
+	require.NoError(t, s.Close())
+	s = opened(t, Config{Path: path, Observer: o.observer()})
+	r, err := s.Recipient(t.Context(), bad, "447700900001")
+	require.NoError(t, err)
+	require.Len(t, r.Seen, 1)
+	require.Contains(t, o.damage()[1], isCorrected)
+	require.NoError(t, s.Close())
+	requireSound(t, path)
+}

@@ -1,0 +1,210 @@
+package boltstore
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// fullReport says that n numbers got a batch.
+func fullReport(t *testing.T, batch string, n int) store.Arrival {
+	t.Helper()
+	numbers := make([]string, n)
+	for i := range numbers {
+		numbers[i] = fmt.Sprint(447700000000 + i)
+	}
+	listed, err := json.Marshal(numbers)
+	require.NoError(t, err)
+	return store.Arrival{Plan: "plan", At: noon, News: parsed(t, fmt.Appendf(nil,
+		`{"type":"delivery_report_sms","batch_id":%q,"total_message_count":%d,`+
+			`"statuses":[{"code":0,"status":"Delivered","count":%d,"recipients":%s}]}`,
+		batch, n, n, listed))}
+}
+
+const many = 100_000
+
+// ofMany is the folder of a store with a batch of many recipients, all of which are owed feedback.
+func ofMany(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "store")
+	s := opened(t, Config{Path: path, Segment: 8 << 20})
+	require.NoError(t, s.Record(t.Context(), fullReport(t, "batch", many)))
+	_, err := s.Stats(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	return path
+}
+
+// A mend of many rows takes many transactions. It is cut after each of them, as by a kill: the next start completes
+// it.
+func TestAMendOfManyRowsGoesOnAfterAKill(t *testing.T) {
+	path := ofMany(t)
+	lost := many/3 + 1
+	require.Equal(t, lost, garbage(t, path, bucketRecipients, func(i int) bool { return i%3 == 0 }))
+
+	var cuts []string
+	before, rows := 0, 0
+	observer := store.Observer{Failed: func(operation string, err error) {
+		if rows++; rows > before+4*rebuildStep { // the first of a transaction that was just committed
+			before = rows
+			cuts = append(cuts, copied(t, path))
+		}
+	}}
+	s := opened(t, Config{Path: path, Segment: 8 << 20, Observer: observer})
+	require.Equal(t, lost, rows)
+	want, err := s.Batch(t.Context(), store.BatchKey{Plan: "plan", BatchID: "batch"})
+	require.NoError(t, err)
+	require.Equal(t, store.FeedbackCounts{Owed: many}, want.Feedback)
+	require.Equal(t, map[dlr.Status]int{dlr.Delivered: many}, want.States)
+	require.NoError(t, s.Close())
+
+	require.NotEmpty(t, cuts)
+	for _, cut := range cuts {
+		s := opened(t, Config{Path: cut, Segment: 8 << 20})
+		got, err := s.Batch(t.Context(), want.Key())
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+		stats, err := s.Stats(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, many, stats[0].Feedback.Owed)
+		require.Equal(t, many, stats[0].Messages[0].Messages)
+		require.NoError(t, s.Close())
+		requireSound(t, cut)
+	}
+}
+
+// The memory of a mend does not grow with the rows that it mends.
+func TestAMendOfManyRowsIsBounded(t *testing.T) {
+	path := ofMany(t)
+	s := opened(t, Config{Path: path, Segment: 8 << 20, verify: -1})
+	key := store.BatchKey{Plan: "plan", BatchID: "batch"}
+	b, err := s.Batch(t.Context(), key)
+	require.NoError(t, err)
+	require.NoError(t, s.db.Update(func(tx *bolt.Tx) error { return tx.DeleteBucket(bucketRecipients) }))
+	require.NoError(t, s.db.Update(func(tx *bolt.Tx) error {
+		_, err := tx.CreateBucket(bucketRecipients)
+		return err
+	}))
+	n := number(0)
+	require.NoError(t, s.db.View(func(tx *bolt.Tx) (err error) { n, err = find(tx, key); return err }))
+	require.NoError(t, s.update(func(tx *writeTx) error { return tx.rebuildLater(n) }))
+	done, most := make(chan error), uint64(0)
+	go func() { done <- s.rebuildAll(work{}) }()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	first := m.HeapAlloc
+	for ended := false; !ended; {
+		select {
+		case err := <-done:
+			require.NoError(t, err)
+			ended = true
+		case <-time.After(5 * time.Millisecond):
+			runtime.GC()
+			runtime.ReadMemStats(&m)
+			most = max(most, m.HeapAlloc)
+		}
+	}
+	t.Logf("%d MiB before, %d MiB at most", first>>20, most>>20)
+	require.Less(t, most, first+(64<<20))
+	after, err := s.Batch(t.Context(), key)
+	require.NoError(t, err)
+	require.Equal(t, b, after)
+}
+
+// A report that is folded in part is rebuilt in part: what follows is counted when it is folded.
+func TestAReportFoldedInPartIsRebuiltInPart(t *testing.T) {
+	for _, bucket := range [][]byte{bucketBatches, bucketRecipients} {
+		t.Run(string(bucket), func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "store")
+			var messages int
+			observer := store.Observer{Folded: func(all []store.Changes) {
+				for _, c := range all {
+					for _, taken := range c.Taken {
+						messages += taken.Messages
+					}
+				}
+			}}
+			s := opened(t, Config{Path: path, Segment: 8 << 20})
+			require.NoError(t, s.Record(t.Context(), delivered("batch", "447700000000")))
+			_, err := s.Stats(t.Context())
+			require.NoError(t, err)
+			require.NoError(t, s.Close())
+			begun := copied(t, path)
+			s = opened(t, Config{Path: path, Segment: 8 << 20})
+			require.NoError(t, s.Record(t.Context(), fullReport(t, "batch", 5000)))
+			require.NoError(t, s.Close())
+			database, err := os.ReadFile(filepath.Join(begun, "dlrloop.db"))
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(filepath.Join(path, "dlrloop.db"), database, 0o600))
+
+			// Fold 2000 of its recipients, damage what is there, and go on.
+			foldInPart(t, path, observer, 2000)
+			require.Equal(t, 1999, messages, "one was known")
+			if bytes.Equal(bucket, bucketBatches) {
+				garbage(t, path, bucket, func(int) bool { return true })
+			} else {
+				garbage(t, path, bucket, func(i int) bool { return i%2 == 1 })
+			}
+			var o told
+			watching := o.observer()
+			watching.Folded = observer.Folded
+			s = opened(t, Config{Path: path, Segment: 8 << 20, Observer: watching})
+			require.Equal(t, 4999, messages, "each is counted once")
+			b, err := s.Batch(t.Context(), store.BatchKey{Plan: "plan", BatchID: "batch"})
+			require.NoError(t, err)
+			require.Equal(t, map[dlr.Status]int{dlr.Delivered: 5000}, b.States)
+			require.Equal(t, store.FeedbackCounts{Owed: 5000}, b.Feedback)
+			require.Equal(t, []store.Reported{{Status: dlr.Delivered, Code: 0, Named: 5000, Claimed: 5000}}, b.Reported)
+			require.Zero(t, b.Reports[0].Folded)
+			require.NotEmpty(t, o.damage())
+			require.NoError(t, s.Close())
+			requireSound(t, path)
+		})
+	}
+}
+
+// foldInPart opens the store in a folder, folds so many recipients of the first arrival in its journal, and ends as a
+// kill does.
+func foldInPart(t *testing.T, path string, o store.Observer, recipients int) {
+	t.Helper()
+	parted := filepath.Join(t.TempDir(), "store")
+	require.NoError(t, os.CopyFS(parted, os.DirFS(path)))
+	db, err := openDatabase(filepath.Join(parted, "dlrloop.db"), time.Second)
+	require.NoError(t, err)
+	c := Config{Path: parted, Segment: 8 << 20, Observer: o}.withDefaults()
+	s := &Store{config: c, db: db, measured: newMeasured(), failed: make(chan struct{})}
+	s.backlog = newBacklog(s.config.BacklogBytes, s.readBack)
+	s.leases.held = make(map[number]lease)
+	s.compressor, err = newCompressor()
+	require.NoError(t, err)
+	s.decoder, err = newDecompressor()
+	require.NoError(t, err)
+	folded, err := s.load()
+	require.NoError(t, err)
+	var tail []placed
+	s.journal, tail, err = openJournal(filepath.Join(parted, "journal"), folded, s.config)
+	require.NoError(t, err)
+	require.Len(t, tail, 1)
+	s.backlog.resume(tail, folded.within)
+	w, err := s.backlog.take(room{rows: recipients + 1, bytes: 1 << 30, row: 1, frames: 1 << 30})
+	require.NoError(t, err)
+	require.Equal(t, recipients, w.to.within.recipients)
+	require.NoError(t, s.foldStep(w))
+	require.NoError(t, db.Close())
+	database, err := os.ReadFile(filepath.Join(parted, "dlrloop.db"))
+	require.NoError(t, err)
+	require.NoError(t, s.journal.close())
+	require.NoError(t, os.WriteFile(filepath.Join(path, "dlrloop.db"), database, 0o600))
+}

@@ -1,0 +1,85 @@
+package boltstore
+
+import (
+	"bytes"
+	"errors"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// How the totals are counted anew.
+var (
+	recountAll      = []byte("all")
+	recountFeedback = []byte("feedback")
+)
+
+// recountLater has the feedback of all plans counted anew, since the figures of a lost row are not known.
+func (c *writeTx) recountLater() error {
+	if mendingOf(c.tx, keyTotals) != nil {
+		return nil
+	}
+	return c.later(keyTotals, recountFeedback)
+}
+
+// recount counts totals anew from what is kept. What retention deleted is not in it.
+func (s *Store) recount() error {
+	return s.update(func(c *writeTx) error {
+		if all := bytes.Equal(mendingOf(c.tx, keyTotals), recountAll); all {
+			if err := c.countAll(); err != nil {
+				return err
+			}
+		} else if err := c.countFeedback(); err != nil {
+			return err
+		}
+		return errors.Join(c.totals.save(c.tx), c.tx.Bucket(bucketMending).Delete(keyTotals))
+	})
+}
+
+func (c *writeTx) countFeedback() error {
+	for _, t := range c.totals {
+		t.Feedback = store.Tally{}
+	}
+	return eachBatch(c.tx, func(_ number, b *store.Batch) error {
+		c.totals.plan(b.Plan).Feedback.Add(b.Tally())
+		return nil
+	})
+}
+
+func (c *writeTx) countAll() error {
+	c.totals = make(totals)
+	recipients := c.tx.Bucket(bucketRecipients).Cursor()
+	err := eachBatch(c.tx, func(n number, b *store.Batch) error {
+		t := c.totals.plan(b.Plan)
+		t.AddBatch(b)
+		for key, row := recipients.Seek(n.key()); key != nil && numberOf(key) == n; key, row = recipients.Next() {
+			t.Recipients++
+			rec, _ := recipientIn(key, row)
+			for _, seen := range rec.Seen {
+				t.Duplicates += seen.Repeats
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.tx.Bucket(bucketQuarantine).ForEach(func(key, row []byte) error {
+		if q, err := decodeQuarantined(key, row); err == nil {
+			c.totals.plan(q.Plan).Quarantined++
+		}
+		return nil
+	})
+}
+
+// eachBatch visits the batches that can be read.
+func eachBatch(tx *bolt.Tx, visit func(number, *store.Batch) error) error {
+	return tx.Bucket(bucketBatches).ForEach(func(key, row []byte) error {
+		b, err := batchIn(key, row)
+		if err != nil {
+			return nil
+		}
+		return visit(numberOf(key), b)
+	})
+}

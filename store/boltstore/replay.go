@@ -1,0 +1,120 @@
+package boltstore
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// replay takes the reports of the log.
+func (r *rebuilding) replay() error {
+	for after := r.n.key(); ; {
+		key, row := r.tx.Bucket(bucketLog).Cursor().Seek(after)
+		if key == nil || numberOf(key) != r.n || len(key) != 16 {
+			return nil
+		}
+		key = bytes.Clone(key)
+		reports, err := unpackChunk(r.s.decoder, key, row)
+		if err != nil {
+			done, mendErr := r.mendRow(bucketLog, key)
+			if mendErr != nil {
+				return mendErr
+			}
+			r.lost(bucketLog, key, err, done)
+			if done == isCorrected {
+				continue
+			}
+			r.Holes = true
+		}
+		for i, logged := range reports {
+			a := store.Arrival{Plan: r.Batch.Plan, At: logged.ReceivedAt, News: decodeReport(logged.Source, logged.Raw)}
+			if _, ok := a.News.(store.Report); !ok {
+				r.Holes = true
+				continue
+			}
+			if err := r.report(a, store.Ref{Chunk: binary.BigEndian.Uint64(key[8:]), Index: uint64(i)}); err != nil {
+				return err
+			}
+		}
+		after = append(key, 0)
+	}
+}
+
+// report takes one report, in parts if it names many recipients.
+func (r *rebuilding) report(a store.Arrival, ref store.Ref) error {
+	all, done := a.Recipients(), r.Folded(&a)
+	for from := 0; ; {
+		part, to := a, min(from+store.MaxRecipients, done)
+		if from > 0 || to < all {
+			part = a.Part(from, to)
+		}
+		if err := r.take(part, ref); err != nil {
+			return err
+		}
+		if from = to; from >= done {
+			return nil
+		}
+	}
+}
+
+func (r *rebuilding) take(a store.Arrival, ref store.Ref) (err error) {
+	recipients, numbers := r.tx.Bucket(bucketRecipients), r.tx.Bucket(bucketNumbers)
+	rows := make(map[string]*store.Row)
+	damaged := make(map[string]error)
+	store.Touches(a, func(digits string) {
+		key := recipientKey(r.n, digits)
+		row := recipients.Get(key)
+		if row == nil || rows[digits] != nil {
+			return
+		}
+		rec, cause := rebuiltIn(key, row)
+		if cause != nil {
+			done, mendErr := r.mendRow(bucketRecipients, key)
+			if err = errors.Join(err, mendErr); done != isCorrected {
+				damaged[digits] = cause
+				return
+			}
+			r.lost(bucketRecipients, key, cause, done)
+			if row = recipients.Get(key); row == nil {
+				return // it was another one's
+			}
+			rec, cause = rebuiltIn(key, row)
+			err = errors.Join(err, cause)
+		}
+		rows[digits] = &store.Row{Recipient: rec}
+	})
+	if err != nil {
+		return err
+	}
+	r.Take(rows, a, ref)
+	changed := 0
+	for _, digits := range slices.Sorted(maps.Keys(rows)) {
+		row := rows[digits]
+		if !row.Changed {
+			continue
+		}
+		key := recipientKey(r.n, digits)
+		if row.New {
+			cause := damaged[digits]
+			if cause == nil {
+				cause = errMissing
+			} else if err := r.setAside(bucketRecipients, key, recipients.Get(key)); err != nil {
+				return err
+			}
+			r.lost(bucketRecipients, key, cause, isRebuilt)
+		}
+		err := errors.Join(
+			recipients.Put(key, sealRecipient(key, &row.Recipient)),
+			numbers.Put(numberKey(r.n, digits), nil),
+		)
+		if err != nil {
+			return err
+		}
+		changed++
+	}
+	return r.wrote(changed)
+}
