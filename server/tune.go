@@ -15,7 +15,7 @@ import (
 // scheduler until the runtime takes it back, which may be long after the sync began. With two processors that is half of
 // all there is, several hundred times a second.
 //
-// The runtime keeps below its share of memory.limit. Well below it, it collects garbage when there is gcPercent of what is in use.
+// The runtime keeps below its share of memory.limit. Well below it, GOGC follows what is in use: see garbage.
 func Tune(c *config.Config) {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
@@ -24,9 +24,6 @@ func Tune(c *config.Config) {
 		debug.SetMemoryLimit(sharesOf(c).heap)
 	}
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
+		tuneCollections(min(uint64(sharesOf(c).heap/3), smallHeap))
 	}
 }
-
-// gcPercent keeps a process that takes recipient reports as fast as it can below 150 MB.
-const gcPercent = 200
