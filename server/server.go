@@ -187,7 +187,7 @@ func (s *Server) Close() error {
 func (s *Server) watchStore(ctx context.Context) error {
 	select {
 	case <-s.store.Done():
-		return fmt.Errorf("ended itself, start again: %w", s.store.Err())
+		return fmt.Errorf("it ended itself; start dlrloop again: %w", s.store.Err())
 	case <-ctx.Done():
 		return nil
 	}

@@ -16,6 +16,10 @@ type folder struct {
 	looked  time.Time // when it was last checked; only the committer
 }
 
+// wayOut is what a person can do when acknowledged reports are missing on disk.
+const wayOut = "restore the folder from a backup, or move it away to begin anew and read the reports from Sinch again " +
+	"(dlrloop reconcile --since 14d)"
+
 // watched is a path and what was opened there.
 type watched struct {
 	path string
@@ -81,8 +85,8 @@ func (w watched) check() error {
 	if !replaced(w.info, info, err) {
 		return nil
 	}
-	return fatalError{fmt.Errorf("%s was deleted or replaced while it was in use: what was acknowledged in the last %s may be lost",
-		w.path, checkEvery)}
+	return fatalError{fmt.Errorf("%s was deleted or replaced while it was in use: what was acknowledged in the last %s may be lost. "+
+		"If it was moved, put it back and start again; if it is lost, %s", w.path, checkEvery, wayOut)}
 }
 
 // replaced reports whether a stat, which returned info and err, shows that a file is no longer where it was opened. An error

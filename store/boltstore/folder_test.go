@@ -151,6 +151,7 @@ func TestFolderIsLookedAtOnceASecond(t *testing.T) {
 	require.NoError(t, held.check(now.Add(checkEvery-1), &journal{}))
 	err = held.check(now.Add(checkEvery), &journal{})
 	require.ErrorContains(t, err, path+" was deleted or replaced")
+	require.ErrorContains(t, err, "If it was moved, put it back and start again; if it is lost, restore the folder from a backup")
 	require.True(t, ends(err))
 	require.NoError(t, held.release())
 }

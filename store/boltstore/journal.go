@@ -171,7 +171,7 @@ func (j *journal) check() error {
 		}
 		if info, err := os.Stat(s.path); err == nil && info.Size() != int64(s.size) {
 			return fatalError{fmt.Errorf("%s was cut to %d bytes while it was in use, and should have %d: what was acknowledged in "+
-				"the last %s may be lost", s.path, info.Size(), s.size, checkEvery)}
+				"the last %s may be lost: %s", s.path, info.Size(), s.size, checkEvery, wayOut)}
 		}
 	}
 	return nil

@@ -171,6 +171,7 @@ func TestJournalThatDoesNotBelongIsRefused(t *testing.T) {
 			_, _, err := c.files.open(t, c.folded)
 			require.ErrorContains(t, err, "open journal: ")
 			require.ErrorContains(t, err, c.says)
+			require.Regexp(t, "restore|out of the folder|use the version", err.Error(), "the way out")
 		})
 	}
 }

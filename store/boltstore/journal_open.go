@@ -133,7 +133,7 @@ func (j *journal) resume(found []placed, folded uint64) (tail []placed, err erro
 			return nil, fmt.Errorf("frame %d is there twice, the second time in %s: move the segment that does not belong here out of the folder", f.seq, f.in.path)
 		case f.seq > expected:
 			return nil, fmt.Errorf("frame %d is damaged or missing, and frame %d, written after it, is in %s. Acknowledged reports are in between: "+
-				"restore the folder from a backup, or move it away to begin anew and have the reports read from Sinch again", expected, f.seq, f.in.path)
+				"%s", expected, f.seq, f.in.path, wayOut)
 		}
 		tail = append(tail, f)
 		expected++
@@ -143,8 +143,8 @@ func (j *journal) resume(found []placed, folded uint64) (tail []placed, err erro
 		newest = found[len(found)-1].seq
 	}
 	if newest < folded {
-		return nil, fmt.Errorf("it ends with frame %d, and the database has folded frame %d: they are not of the same time. "+
-			"Restore both from the same backup", newest, folded)
+		return nil, fmt.Errorf("it ends with frame %d, and the database has folded frame %d: a segment is missing, or journal and database "+
+			"are not of the same time. If a segment was moved, put it back; else %s", newest, folded, wayOut)
 	}
 	last := found[len(found)-1]
 	j.next, j.synced = last.seq+1, last.seq

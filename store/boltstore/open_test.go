@@ -231,7 +231,7 @@ func TestStoreWithoutItsJournalIsRefused(t *testing.T) {
 	path := filled(t)
 	require.NoError(t, os.RemoveAll(filepath.Join(path, "journal")))
 	_, err := Open(t.Context(), Config{Path: path})
-	require.ErrorContains(t, err, "they are not of the same time. Restore both from the same backup")
+	require.ErrorContains(t, err, "journal and database are not of the same time. If a segment was moved, put it back; else "+wayOut)
 }
 
 // A journal that was never recycled has everything: without the database it is folded again from the first report on.

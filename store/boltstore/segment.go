@@ -83,14 +83,14 @@ func openSegment(path string, buf []byte) (_ *segment, content []byte, s salt, e
 	if n, err := io.ReadFull(file, header); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, nil, s, err
 	} else if n < segmentHeader || !bytes.HasPrefix(header, []byte(segmentMagic)) {
-		return nil, nil, s, fmt.Errorf("%s is damaged: it does not begin as a journal segment", path)
+		return nil, nil, s, fmt.Errorf("%s is damaged: it does not begin as a journal segment: %s", path, wayOut)
 	}
 	if format := binary.LittleEndian.Uint32(header[8:]); format != segmentFormat {
 		return nil, nil, s, fmt.Errorf("%s has format %d, this version knows format %d: use the version that wrote it, or a newer one", path, format, segmentFormat)
 	}
 	copy(s[:], header[16:])
 	if crc32.Checksum(s[:], castagnoli) != binary.LittleEndian.Uint32(header[12:]) {
-		return nil, nil, s, fmt.Errorf("%s is damaged: its header does not verify", path)
+		return nil, nil, s, fmt.Errorf("%s is damaged: its header does not verify: %s", path, wayOut)
 	}
 	info, err := file.Stat()
 	if err != nil {
@@ -98,8 +98,7 @@ func openSegment(path string, buf []byte) (_ *segment, content []byte, s salt, e
 	}
 	size := int(binary.LittleEndian.Uint32(header[24:]))
 	if int64(size) != info.Size() {
-		return nil, nil, s, fmt.Errorf("%s is damaged: it has %d bytes and should have %d: restore the folder from a backup, or ask Sinch for the reports again",
-			path, info.Size(), size)
+		return nil, nil, s, fmt.Errorf("%s is damaged: it has %d bytes and should have %d: %s", path, info.Size(), size, wayOut)
 	}
 	content = slices.Grow(buf[:0], size)[:size]
 	if _, err := file.ReadAt(content, 0); err != nil {
