@@ -147,15 +147,19 @@ func readLimited(path string, limit int64) ([]byte, fs.FileMode, error) {
 	}
 	content, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err == nil && int64(len(content)) > limit {
-		err = errTooLarge
+		err = tooLargeError(limit)
 	}
 	return content, info.Mode(), err
 }
 
-var (
-	errIsFolder = errors.New("is a folder, not a file")
-	errTooLarge = errors.New("is too large to be what is meant")
-)
+var errIsFolder = errors.New("is a folder; name a file in it")
+
+// tooLargeError is the limit of a file in bytes that a file exceeds.
+type tooLargeError int64
+
+func (e tooLargeError) Error() string {
+	return fmt.Sprintf("has more than %d KiB, the most that is read of such a file; name another file", int64(e)>>10)
+}
 
 // unreadable says in plain words why a file could not be read; hint is the way out when it is not there.
 func unreadable(err error, hint string) string {

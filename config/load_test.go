@@ -224,10 +224,10 @@ func TestWhereTheFileIsLookedFor(t *testing.T) {
 	_, err = Load("", []string{"DLRLOOP_CONFIG=gone.yaml"})
 	require.EqualError(t, err, "gone.yaml: there is no such file; name another file, or copy config.example.yaml to start from")
 	_, err = Load(".", nil)
-	require.EqualError(t, err, ".: is a folder, not a file")
+	require.EqualError(t, err, ".: is a folder; name a file in it")
 	require.NoError(t, os.WriteFile("large.yaml", make([]byte, maxFile+1), 0o600))
 	_, err = Load("large.yaml", nil)
-	require.EqualError(t, err, "large.yaml: is too large to be what is meant")
+	require.EqualError(t, err, "large.yaml: has more than 1024 KiB, the most that is read of such a file; name another file")
 }
 
 func TestPathsAreRelativeToWhereTheyAreWritten(t *testing.T) {

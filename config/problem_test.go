@@ -45,7 +45,7 @@ func TestEachMistakeIsToldWithItsPlaceKeyAndWayOut(t *testing.T) {
 			"config.yaml:6:7: log.colour: unknown key; known here: level, format",
 		},
 		"key in capitals":   {full + "Log: {level: info}\n", "config.yaml:6:1: Log: unknown key; did you mean log?"},
-		"no word":           {full + "log: {s3cr3t text}\n", "config.yaml:6:7: log: here stands no key; write a key, a colon, a space and the value. Keys here: level, format"},
+		"no word":           {full + "log: {s3cr3t text}\n", "config.yaml:6:7: log: this is not a key; write a key, a colon, a space and the value; known here: level, format"},
 		"set twice":         {planWith(region, apiToken, webhook, region), "config.yaml:6:5: plans[0].region: is set twice; line 3 sets it first"},
 		"text for a block":  {full + "log: info\n", "config.yaml:6:6: log: must be a block of keys: level, format"},
 		"text for a list":   {full + "public: {trusted_proxies: 10.0.0.1}\n", `config.yaml:6:27: public.trusted_proxies: must be a list: each entry on a line of its own after "- ", or all in [ ]`},
@@ -133,7 +133,7 @@ func TestEachMistakeIsToldWithItsPlaceKeyAndWayOut(t *testing.T) {
 
 		"token file gone":        {planWith(region, "token_file: gone", webhook), "config.yaml:4:17: plans[0].token_file: gone: there is no such file; put the secret there, or name another file"},
 		"token file empty":       {planWith(region, "token_file: empty", webhook), "config.yaml:4:17: plans[0].token_file: empty: the file is empty; put the secret there"},
-		"token file a folder":    {planWith(region, "token_file: folder", webhook), "config.yaml:4:17: plans[0].token_file: folder: is a folder, not a file"},
+		"token file a folder":    {planWith(region, "token_file: folder", webhook), "config.yaml:4:17: plans[0].token_file: folder: is a folder; name a file in it"},
 		"token as a file's name": {planWith(region, "token_file: 0123456789abcdef", webhook), "config.yaml:4:17: plans[0].token_file: there is no such file, and it looks like the secret itself; write that without _file, or put it into a file"},
 		"two lines":              {planWith(region, "token_file: lines", webhook), "config.yaml:4:17: plans[0].token_file: lines: holds more than one line, or a control character; a secret is a single line of text"},
 		"no name of a file":      {planWith(region, apiToken, "webhook: {auth: {hmac: {secret_files: [\"\"]}}}"), "config.yaml:5:44: plans[0].webhook.auth.hmac.secret_files[0]: is empty; remove it, or name the file with the secret"},
@@ -234,7 +234,7 @@ func TestWhyAFileCannotBeReadIsToldInPlainWords(t *testing.T) {
 		"there is no such file; make one":                           &fs.PathError{Op: "open", Path: "x", Err: syscall.ENOENT},
 		"permission denied; let the user that runs dlrloop read it": &fs.PathError{Op: "open", Path: "x", Err: syscall.EACCES},
 		"input/output error":                                        &fs.PathError{Op: "read", Path: "x", Err: syscall.EIO},
-		"is a folder, not a file":                                   errIsFolder,
+		"is a folder; name a file in it":                            errIsFolder,
 	} {
 		require.Equal(t, want, unreadable(err, "make one"))
 	}

@@ -259,7 +259,7 @@ func fieldOf(block reflect.Value, name string) reflect.Value {
 func (r reading) unknown(block, name string, n *ast.MappingValueNode, known []string) {
 	r.source.hide(n)
 	if !wordlike(strings.ToLower(name)) {
-		r.tell(block, n.Key, "here stands no key; write a key, a colon, a space and the value. Keys here: "+strings.Join(known, ", "))
+		r.tell(block, n.Key, "this is not a key; write a key, a colon, a space and the value; known here: "+strings.Join(known, ", "))
 		return
 	}
 	message := "unknown key; known here: " + strings.Join(known, ", ")

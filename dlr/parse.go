@@ -52,6 +52,9 @@ func (e *ParseError) Error() string {
 	case UnknownType:
 		return fmt.Sprintf("unknown type %.40q", string(e.Type))
 	}
+	if e.Err != nil {
+		return fmt.Sprintf("%s: %v", e.Type, e.Err)
+	}
 	return fmt.Sprintf("%s: %s", e.Type, strings.ReplaceAll(string(e.Reason), "_", " "))
 }
 
@@ -98,7 +101,9 @@ func Parse(body []byte) (Callback, error) {
 	case !t.Known():
 		t = Type(strings.ToValidUTF8(string(t[:min(len(t), maxType)]), ""))
 		return Callback{Type: t}, &ParseError{Reason: UnknownType, Type: t}
-	case len(batchID) > maxBatchID || strings.TrimSpace(string(batchID)) == "":
+	case len(batchID) > maxBatchID:
+		return Callback{Type: t}, &ParseError{Reason: NoBatchID, Type: t, Err: errLongBatchID}
+	case strings.TrimSpace(string(batchID)) == "":
 		return Callback{Type: t}, &ParseError{Reason: NoBatchID, Type: t}
 	}
 	entries, missing := w.entries(t)
@@ -121,6 +126,8 @@ func Parse(body []byte) (Callback, error) {
 	}
 	return Callback{Type: t, Report: r}, nil
 }
+
+var errLongBatchID = fmt.Errorf("the batch id has more than %d bytes", maxBatchID)
 
 const bom = "\xef\xbb\xbf"
 

@@ -106,7 +106,7 @@ func TestMissingEssentials(t *testing.T) {
 		{"empty batch", batchMembers().with("batch_id", ""), NoBatchID, ""},
 		{"blank batch", batchMembers().with("batch_id", " \t"), NoBatchID, ""},
 		{"null batch", batchMembers().with("batch_id", nil), NoBatchID, ""},
-		{"batch id that no store could keep", batchMembers().with("batch_id", long), NoBatchID, ""},
+		{"batch id that no store could keep", batchMembers().with("batch_id", long), NoBatchID, "delivery_report_sms: the batch id has more than 255 bytes"},
 		{"no recipient", recipientMembers().without("recipient"), NoRecipient, "recipient_delivery_report_sms: no recipient"},
 		{"recipient of separators only", recipientMembers().with("recipient", "+ (-)"), NoRecipient, ""},
 		{"null recipient", recipientMembers().with("recipient", nil), NoRecipient, ""},

@@ -176,8 +176,8 @@ func TestRegistrationRefusesWhatIsNoBatch(t *testing.T) {
 	for body, want := range map[string]string{
 		``:                              "not readable: unexpected end of JSON input",
 		`{`:                             "not readable: unexpected end of JSON input",
-		`null`:                          "not readable: it is no JSON object",
-		`[{"id": "b", "to": ["1"]}]`:    "not readable: it is no JSON object",
+		`null`:                          "not readable: it is null, not a JSON object",
+		`[{"id": "b", "to": ["1"]}]`:    "not readable: it is not a JSON object",
 		`{}`:                            "no id",
 		`{"to": ["` + alice + `"]}`:     "no id",
 		`{"id": "", "to": ["1"]}`:       "no id",

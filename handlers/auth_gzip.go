@@ -32,8 +32,9 @@ func newUnpacking() unpacking {
 }
 
 var (
-	errRatio    = fmt.Errorf("the body is not signed as it came, and decompresses to more than %d times its size", maxRatio)
-	errGzipTime = errors.New("the body is not signed as it came, and takes too long to decompress")
+	errRatio = fmt.Errorf("the signature does not match the compressed body, and the body decompresses to more than %d times its size: "+
+		"it was not verified", maxRatio)
+	errGzipTime = fmt.Errorf("the signature does not match the compressed body, and decompressing it takes longer than %s: it was not verified", gzipTime)
 )
 
 // verify reports whether the signature covers what sent decompresses to. An error says why that is not known: the request was

@@ -46,9 +46,15 @@ func (p *passage) attend(a *http.Response) error {
 		return nil
 	}
 	body, err := io.ReadAll(io.LimitReader(a.Body, maxLesson+1))
-	whole := err == nil && len(body) <= maxLesson
+	unread := err
+	switch {
+	case err != nil:
+		unread = fmt.Errorf("Sinch's answer was cut off after %d bytes: %w", len(body), err)
+	case len(body) > maxLesson:
+		unread = fmt.Errorf("Sinch's answer is larger than %d bytes, the most that is searched for batches", maxLesson)
+	}
 	if a.StatusCode == http.StatusOK || a.StatusCode == http.StatusCreated {
-		p.lessons.take(p.lesson(a.Header.Get("Content-Encoding"), body, whole))
+		p.lessons.take(p.lesson(a.Header.Get("Content-Encoding"), body, unread))
 	}
 	if err != nil {
 		return fmt.Errorf("read the answer: %w", err)
@@ -69,11 +75,11 @@ type lesson struct {
 	bad   int      // how many
 }
 
-// lesson reads an answer.
-func (p *passage) lesson(encoding string, body []byte, whole bool) *lesson {
+// lesson reads an answer; unread is why the body is not all of it.
+func (p *passage) lesson(encoding string, body []byte, unread error) *lesson {
 	l := &lesson{plan: p.plan.ID}
-	if !whole {
-		l.fail(fmt.Errorf("it was cut off, or is larger than %d bytes", maxLesson))
+	if unread != nil {
+		l.fail(unread)
 		return l
 	}
 	plain, err := decompressed(encoding, body, maxLessonPlain)
@@ -89,7 +95,7 @@ func (p *passage) lesson(encoding string, body []byte, whole bool) *lesson {
 		Batches []json.RawMessage `json:"batches"`
 	}
 	if err := dlr.UnmarshalExact(plain, &page); err != nil {
-		l.fail(errors.New("it is no page of batches"))
+		l.fail(errors.New("Sinch's answer is not a list of batches"))
 		return l
 	}
 	for _, batch := range page.Batches {
@@ -119,19 +125,21 @@ func readBatch(body []byte, id string) (*sinch.Batch, error) {
 	b, err := sinch.ParseBatch(body)
 	switch {
 	case err != nil:
-		return nil, errors.New("it is no JSON object")
-	case b.ID == "" || len(b.ID) > maxBatchID:
-		return nil, errors.New("it has no id, or one that is too long")
+		return nil, errors.New("Sinch's answer is not a JSON object")
+	case b.ID == "":
+		return nil, errors.New("the batch in Sinch's answer has no id")
+	case len(b.ID) > maxBatchID:
+		return nil, fmt.Errorf("the id of the batch in Sinch's answer has more than %d bytes", maxBatchID)
 	case id != "" && b.ID != id:
-		return nil, errors.New("it is about another batch than the one asked for")
+		return nil, errors.New("Sinch's answer is about another batch than the one asked for")
 	case len(b.To) == 0 && b.CreatedAt.IsZero():
-		return nil, errors.New("it has neither to nor created_at") // read as a batch, it would want no feedback
+		return nil, errors.New("the batch in Sinch's answer has neither to nor created_at") // read as a batch, it would want no feedback
 	}
 	return b, nil
 }
 
 // errEncoding means that a body is in a content coding that is not known here.
-var errEncoding = errors.New("its Content-Encoding is not gzip")
+var errEncoding = errors.New("the Content-Encoding is not gzip")
 
 // decompressed undoes a content coding, up to limit bytes.
 func decompressed(encoding string, body []byte, limit int64) ([]byte, error) {

@@ -140,18 +140,18 @@ func TestAnAnswerOfUnknownLengthTeaches(t *testing.T) {
 
 func TestWhatCannotBeReadPassesAndIsCounted(t *testing.T) {
 	large := batchJSON(batchSent, `,"padding":"`+strings.Repeat("x", maxLesson)+`"`)
-	for name, c := range map[string]struct{ body, encoding string }{
-		"no JSON":               {"<html>", ""},
-		"no object":             {"[1]", ""},
-		"no id":                 {`{"to":["12017777777"]}`, ""},
-		"an id too long":        {batchJSON(strings.Repeat("x", 256), ""), ""},
-		"a bare id":             {`{"id":"` + batchSent + `"}`, ""},
-		"too large":             {large, ""},
-		"too large when plain":  {compressed(t, strings.Repeat(" ", maxLessonPlain+1)), "gzip"},
-		"no gzip":               {"{}", "gzip"},
-		"a broken gzip":         {compressed(t, batchJSON(batchSent, ""))[:50], "gzip"},
-		"a coding nobody knows": {"{}", "br"},
-		"an empty answer":       {"", ""},
+	for name, c := range map[string]struct{ body, encoding, why string }{
+		"no JSON":               {"<html>", "", "Sinch's answer is not a JSON object"},
+		"no object":             {"[1]", "", "Sinch's answer is not a JSON object"},
+		"no id":                 {`{"to":["12017777777"]}`, "", "the batch in Sinch's answer has no id"},
+		"an id too long":        {batchJSON(strings.Repeat("x", 256), ""), "", "has more than 255 bytes"},
+		"a bare id":             {`{"id":"` + batchSent + `"}`, "", "neither to nor created_at"},
+		"too large":             {large, "", "Sinch's answer is larger than 1048576 bytes"},
+		"too large when plain":  {compressed(t, strings.Repeat(" ", maxLessonPlain+1)), "gzip", "too large"},
+		"no gzip":               {"{}", "gzip", "gzip: "},
+		"a broken gzip":         {compressed(t, batchJSON(batchSent, ""))[:50], "gzip", "gzip: "},
+		"a coding nobody knows": {"{}", "br", "the Content-Encoding is not gzip"},
+		"an empty answer":       {"", "", "Sinch's answer is not a JSON object"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newGatewayHouse(t, nil)
@@ -162,6 +162,7 @@ func TestWhatCannotBeReadPassesAndIsCounted(t *testing.T) {
 			require.Equal(t, 1.0, h.learned("unreadable"))
 			require.Zero(t, h.store.Calls(storetest.Record))
 			require.Contains(t, h.log.String(), "looked up when needed")
+			require.Contains(t, h.log.String(), c.why)
 		})
 	}
 	h := newGatewayHouse(t, nil)

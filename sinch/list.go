@@ -71,6 +71,9 @@ func (c *Client) Reports(ctx context.Context, q ReportsQuery) iter.Seq2[Report, 
 }
 
 func parseListedReport(raw json.RawMessage) (Report, string, error) {
+	if isNull(raw) {
+		return Report{}, "", errNull
+	}
 	r, err := parseReport(raw, dlr.RecipientSMS)
 	return r, string(raw), err
 }

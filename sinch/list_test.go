@@ -82,8 +82,8 @@ func TestReportsThatAreNone(t *testing.T) {
 		`{"type":"mo_text","id":"x"}`:                                                    " (batch x): it is another kind of report",
 		`{"type":"recipient_delivery_report_sms","recipient":"1"}`:                       "no batch id",
 		strings.Replace(good("b"), `"447700900101"`, `"`+strings.Repeat("1", 65)+`"`, 1): " (batch b): recipient_delivery_report_sms: no recipient",
-		good(strings.Repeat("b", 256)):                                                   "no batch id",
-		`7`:                                                                              "not a JSON object", `null`: `no member "type"`, `"text"`: "not a JSON object", `[]`: "not a JSON object",
+		good(strings.Repeat("b", 256)):                                                   "the batch id has more than 255 bytes",
+		`7`:                                                                              "not a JSON object", `null`: "it is null", `"text"`: "not a JSON object", `[]`: "not a JSON object",
 	} {
 		u := newUpstream(t, says(http.StatusOK, `{"count":3,"delivery_reports":[`+good("first")+`,`+odd+`,`+good("last")+`]}`))
 		var batches []string
@@ -108,7 +108,7 @@ func TestReportsThatAreNone(t *testing.T) {
 
 func TestBatchesThatAreNone(t *testing.T) {
 	for odd, want := range map[string]string{
-		`null`: "it is no JSON object", `"b"`: "it is no JSON object", `7`: "it is no JSON object", `[]`: "it is no JSON object",
+		`null`: "it is null", `"b"`: "it is not a JSON object", `7`: "it is not a JSON object", `[]`: "it is not a JSON object",
 		`{"to":["447700900101"]}`: "it has no id", `{"id":null}`: "it has no id", `{"id":" "}`: "it has no id", `{"id":{}}`: "it has no id",
 		`{"id":"` + strings.Repeat("b", 256) + `"}`: "its id has more than 255 bytes", `{"id":".."}`: "an id must not be",
 	} {

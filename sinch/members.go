@@ -15,16 +15,22 @@ import (
 // value and stays among them, what can is taken out. A null reads as if the member were missing.
 type members map[string]json.RawMessage
 
-var errNoObject = errors.New("it is no JSON object")
+var (
+	errNoObject = errors.New("it is not a JSON object")
+	errNull     = errors.New("it is null, not a JSON object")
+)
 
 func parseMembers(body []byte) (members, error) {
 	var m members
 	err := json.Unmarshal(body, &m)
-	if _, mismatch := errors.AsType[*json.UnmarshalTypeError](err); mismatch || (err == nil && m == nil) {
+	_, mismatch := errors.AsType[*json.UnmarshalTypeError](err)
+	switch {
+	case mismatch:
 		return nil, errNoObject
-	}
-	if err != nil {
+	case err != nil:
 		return nil, err
+	case m == nil:
+		return nil, errNull
 	}
 	for name, raw := range m {
 		if isNull(raw) {
