@@ -74,7 +74,12 @@ func (s *Store) mendMet(w work) {
 	if len(rows) == 0 {
 		return
 	}
-	if err := s.mend(rows, w); err != nil {
+	err := s.mend(rows, w)
+	switch {
+	case err == nil:
+	case ends(err):
+		s.trouble("fold", err)
+	default:
 		for _, d := range rows {
 			s.damaged(d, fmt.Errorf("%w: mend: %w", d, err))
 		}
@@ -99,8 +104,7 @@ func (s *Store) foldMended(w work) error {
 		}
 		tried[d.id()] = true
 		if mendErr := s.mend([]*damageError{d}, w); mendErr != nil {
-			s.damaged(d, d)
-			return errors.Join(err, fmt.Errorf("mend: %w", mendErr))
+			return fatal(fmt.Errorf("%v: mend: %w", d, mendErr)) // a full disk is waited for
 		}
 	}
 }

@@ -208,3 +208,37 @@ func foldInPart(t *testing.T, path string, o store.Observer, recipients int) {
 	require.NoError(t, s.journal.close())
 	require.NoError(t, os.WriteFile(filepath.Join(path, "dlrloop.db"), database, 0o600))
 }
+
+// Retention may delete a batch between two transactions of its rebuild.
+func TestABatchThatExpiresWhileItIsRebuilt(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "store")
+	var s *Store
+	expired := 0
+	c := Config{Path: path, Segment: 8 << 20, Policies: func(string) store.Policy { return store.Policy{On: store.OnOff} }}
+	c.Observer.Failed = func(string, error) {
+		if expired == 0 {
+			expired, _, _ = s.Expire(t.Context(), noon.AddDate(1, 0, 0), 10)
+		}
+	}
+	s = opened(t, c)
+	key := store.BatchKey{Plan: "plan", BatchID: "batch"}
+	require.NoError(t, s.Record(t.Context(), fullReport(t, "batch", 3*rebuildStep)))
+	_, err := s.Stats(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, s.update(func(tx *writeTx) error {
+		n, err := find(tx.tx, key)
+		require.NoError(t, err)
+		for _, name := range [][]byte{bucketRecipients, bucketNumbers} {
+			require.NoError(t, tx.tx.DeleteBucket(name))
+			_, err = tx.tx.CreateBucket(name)
+			require.NoError(t, err)
+		}
+		return tx.rebuildLater(n)
+	}))
+	require.NoError(t, s.rebuildAll(work{}))
+	require.Equal(t, 1, expired)
+	_, err = s.Batch(t.Context(), key)
+	require.ErrorIs(t, err, store.ErrNotFound)
+	require.NoError(t, s.Close())
+	requireSound(t, path)
+}
