@@ -24,7 +24,7 @@ type rebuilding struct {
 	room   int // rows that this transaction may still write
 	before store.Tally
 	counts string // figures of the batch, as stored
-	gone   bool   // recipients are lost for good
+	made   bool   // rows of recipients were made again, which may change the figures
 	found  []finding
 }
 
@@ -272,7 +272,7 @@ func (r *rebuilding) settle() error {
 func (r *rebuilding) unnamed(key, row []byte, cause error) error {
 	number := numberKeyOf(key)
 	found, _ := r.tx.Bucket(bucketNumbers).Cursor().Seek(number)
-	r.gone = true
+	r.made = true
 	digits := string(key[8:])
 	if !bytes.Equal(found, number) || hashed(digits, maxDigits) {
 		r.lost(bucketRecipients, key, cause, isAside)
@@ -296,7 +296,7 @@ func (r *rebuilding) finish() error {
 		return err
 	}
 	r.Finish()
-	if !r.Lost && !r.gone && figuresOf(r.Batch) != r.counts {
+	if !r.Lost && !r.made && figuresOf(r.Batch) != r.counts {
 		r.lost(bucketBatches, r.n.key(), errCounts, isRecounted)
 	}
 	if r.Lost {

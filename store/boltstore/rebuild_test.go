@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -32,14 +33,19 @@ func fullReport(t *testing.T, batch string, n int) store.Arrival {
 		batch, n, n, listed))}
 }
 
-const many = 100_000
-
-// ofMany is the folder of a store with a batch of many recipients, all of which are owed feedback.
-func ofMany(t *testing.T) string {
+// ofMany is the folder of a store with a batch of many recipients. Feedback was sent for the first so many, and is owed
+// for the others.
+func ofMany(t *testing.T, many, sent int) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "store")
 	s := opened(t, Config{Path: path, Segment: 8 << 20})
-	require.NoError(t, s.Record(t.Context(), fullReport(t, "batch", many)))
+	a := fullReport(t, "batch", many)
+	require.NoError(t, s.Record(t.Context(), a))
+	numbers := a.News.(store.Report).Entries[0].Recipients
+	for part := range slices.Chunk(numbers[:sent], store.MaxRecipients) {
+		settled := store.Settlement{BatchID: "batch", Recipients: part, Outcome: store.Accepted, Reason: store.ReasonAccepted}
+		require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, News: settled}))
+	}
 	_, err := s.Stats(t.Context())
 	require.NoError(t, err)
 	require.NoError(t, s.Close())
@@ -49,14 +55,15 @@ func ofMany(t *testing.T) string {
 // A mend of many rows takes many transactions. It is cut after each of them, as by a kill: the next start completes
 // it.
 func TestAMendOfManyRowsGoesOnAfterAKill(t *testing.T) {
-	path := ofMany(t)
+	const many = 40_000
+	path := ofMany(t, many, many/2)
 	lost := many/3 + 1
 	require.Equal(t, lost, garbage(t, path, bucketRecipients, func(i int) bool { return i%3 == 0 }))
 
 	var cuts []string
 	before, rows := 0, 0
 	observer := store.Observer{Failed: func(operation string, err error) {
-		if rows++; rows > before+4*rebuildStep { // the first of a transaction that was just committed
+		if rows++; rows > before+rebuildStep { // the first of a transaction that was just committed
 			before = rows
 			cuts = append(cuts, copied(t, path))
 		}
@@ -65,7 +72,8 @@ func TestAMendOfManyRowsGoesOnAfterAKill(t *testing.T) {
 	require.Equal(t, lost, rows)
 	want, err := s.Batch(t.Context(), store.BatchKey{Plan: "plan", BatchID: "batch"})
 	require.NoError(t, err)
-	require.Equal(t, store.FeedbackCounts{Owed: many}, want.Feedback)
+	again := many/2/3 + 1 // nobody knows any more that it was sent
+	require.Equal(t, store.FeedbackCounts{Owed: many/2 + again, Sent: many/2 - again}, want.Feedback)
 	require.Equal(t, map[dlr.Status]int{dlr.Delivered: many}, want.States)
 	require.NoError(t, s.Close())
 
@@ -77,7 +85,7 @@ func TestAMendOfManyRowsGoesOnAfterAKill(t *testing.T) {
 		require.Equal(t, want, got)
 		stats, err := s.Stats(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, many, stats[0].Feedback.Owed)
+		require.Equal(t, want.Tally(), stats[0].Feedback)
 		require.Equal(t, many, stats[0].Messages[0].Messages)
 		require.NoError(t, s.Close())
 		requireSound(t, cut)
@@ -86,7 +94,7 @@ func TestAMendOfManyRowsGoesOnAfterAKill(t *testing.T) {
 
 // The memory of a mend does not grow with the rows that it mends.
 func TestAMendOfManyRowsIsBounded(t *testing.T) {
-	path := ofMany(t)
+	path := ofMany(t, 100_000, 0)
 	s := opened(t, Config{Path: path, Segment: 8 << 20, verify: -1})
 	key := store.BatchKey{Plan: "plan", BatchID: "batch"}
 	b, err := s.Batch(t.Context(), key)
@@ -239,6 +247,46 @@ func TestABatchThatExpiresWhileItIsRebuilt(t *testing.T) {
 	require.Equal(t, 1, expired)
 	_, err = s.Batch(t.Context(), key)
 	require.ErrorIs(t, err, store.ErrNotFound)
+	require.NoError(t, s.Close())
+	requireSound(t, path)
+}
+
+// A kill between two transactions that settle feedback leaves some recipients with what was decided. The others get it,
+// too, though the batch's counts would now say something else of them.
+func TestADecisionAboutFeedbackHoldsAfterAKill(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "store")
+	s := opened(t, Config{Path: path})
+	a := fullReport(t, "batch", 4)
+	require.NoError(t, s.Record(t.Context(), a))
+	require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, News: store.Settlement{
+		BatchID: "batch", Recipients: a.News.(store.Report).Entries[0].Recipients[:2],
+		Outcome: store.Accepted, Reason: store.ReasonAccepted,
+	}}))
+	require.NoError(t, s.Close())
+	edited(t, path, func(tx *bolt.Tx) error {
+		n, _ := tx.Bucket(bucketBatches).Cursor().First()
+		mending, err := tx.CreateBucket(bucketMending)
+		require.NoError(t, err)
+		require.NoError(t, mending.Put(n, seal(bucketMending, n, append(unsealed(2), 1, byte(store.FeedbackOwed)))))
+		c := tx.Bucket(bucketRecipients).Cursor()
+		rows := make(map[string][]byte)
+		for key, row := c.First(); key != nil; key, row = c.Next() {
+			r, err := recipientIn(key, row)
+			require.NoError(t, err)
+			if r.Feedback = store.FeedbackOwed; len(rows) == 3 {
+				r.Feedback = store.FeedbackUnsettled
+			}
+			rows[string(key)] = sealRecipient(key, &r)
+		}
+		for key, row := range rows {
+			require.NoError(t, tx.Bucket(bucketRecipients).Put([]byte(key), row))
+		}
+		return nil
+	})
+	s = opened(t, Config{Path: path})
+	b, err := s.Batch(t.Context(), store.BatchKey{Plan: "plan", BatchID: "batch"})
+	require.NoError(t, err)
+	require.Equal(t, store.FeedbackCounts{Owed: 4}, b.Feedback)
 	require.NoError(t, s.Close())
 	requireSound(t, path)
 }

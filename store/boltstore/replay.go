@@ -106,6 +106,7 @@ func (r *rebuilding) take(a store.Arrival, ref store.Ref) (err error) {
 				return err
 			}
 			r.lost(bucketRecipients, key, cause, isRebuilt)
+			r.made = true
 		}
 		err := errors.Join(
 			recipients.Put(key, sealRecipient(key, &row.Recipient)),
