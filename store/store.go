@@ -215,7 +215,8 @@ type Observer struct {
 	Committed func(arrivals, bytes int, took time.Duration, err error)
 	// Folded tells what was folded, after its transaction is committed.
 	Folded func([]Changes)
-	// Failed tells of an operation that failed: commit, fold, read, expire; and of damage, once for each row.
+	// Failed tells of an operation that failed: commit, fold, read, expire; and of damage, once for each row, with what
+	// was done about it.
 	Failed func(operation string, err error)
 	// Evicted tells that quarantine entries had to go for newer ones.
 	Evicted func(entries int)
