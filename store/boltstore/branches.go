@@ -80,7 +80,7 @@ func keyAt(page []byte, element, sizes int) ([]byte, error) {
 	return nil, fmt.Errorf("%w: a key lies outside of its page", store.ErrDamaged)
 }
 
-// branches verifies the pages of all buckets.
+// branches verifies the pages of all buckets, and those that list the buckets: these cannot be made anew.
 func (v *verifier) branches(tx *bolt.Tx) error {
 	file, err := os.Open(tx.DB().Path())
 	if err != nil {
@@ -88,6 +88,9 @@ func (v *verifier) branches(tx *bolt.Tx) error {
 	}
 	defer file.Close() //nolint:errcheck // it is only read
 	p := pageReader{tx: tx, file: file, reached: make(map[uint64]bool)}
+	if _, ok, err := p.first(uint64(tx.Cursor().Bucket().Root())); err != nil || !ok {
+		return errors.Join(err, fmt.Errorf("%w: the list of buckets: %w", store.ErrDamaged, errBranch))
+	}
 	for _, name := range buckets {
 		root := uint64(tx.Bucket(name).Root())
 		if root == 0 {
