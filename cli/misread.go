@@ -2,6 +2,7 @@ package cli
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -15,16 +16,38 @@ const (
 )
 
 var (
-	dateShape    = regexp.MustCompile(`^(?:` + year + apart + part + apart + part + `|` + part + apart + part + apart + year + `)(?: |$)`)
+	dateShape = regexp.MustCompile(`(?:^| )(?:` + year + apart + part + apart + part + `|` +
+		part + apart + part + apart + year + `)(?:[^\d]|$)`)
+
 	compactDate  = regexp.MustCompile(`^(?:` + year + part2 + part2 + `(?:\d{6})?|` + part2 + part2 + year + `)$`)
 	addressShape = regexp.MustCompile(`^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})(?:/\d+)?$`)
-	trunkShape   = regexp.MustCompile(`\d[^\d]*\( ?0|^\+?\d{1,3}[-./ ]+0[-./ ]`)
+	trunkShape   = regexp.MustCompile(`\d[^\d]*\( ?0 ?\)|^\+?\d{1,3}[-./ ]+0[-./ ]`)
 	decimalShape = regexp.MustCompile(`^\+?[\d ]+\.(?:\d{1,2}|\d*)$`)
 	dottedShape  = regexp.MustCompile(`^(?:\+\d{1,3}\.\d{4,}|\+?\d+ [\d ]*\.\d{3,})$`) // +44.7700900101, 44 7700 900.101
 	floatShape   = regexp.MustCompile(`^(\+?\d{7,})\.0{0,2}$`)
-	signShape    = regexp.MustCompile(`^-\d|\d.*[+\n]`)
-	pairShape    = regexp.MustCompile(`\d{10,}/`)
+	bracketShape = regexp.MustCompile(`\([^()]*\d[^()]*\)`)
+	abroadShape  = regexp.MustCompile(`^\(?(?:\+|00)`)
 )
+
+// otherShapes are those of what is not a phone number, or not one number.
+var otherShapes = regexp.MustCompile(strings.Join([]string{
+	`^-\d`, `\d.*[+\n]`, `[-/]$`, // a negative number, two cells
+	`\d{10,}[^\d]+\d`, `\d{7,}[^\d]+\d{7,}`, `\.\.`, // a range, an extension
+	`(?:\d[^\d/]*){8,}/`, `/\d{1,3}$`, // 447700900/101
+	`\d\.\d+ +-?\d+\.\d`, // a place on the map
+}, "|"))
+
+// otherLocalShapes are the same for cells without + or 00 at the beginning.
+var otherLocalShapes = regexp.MustCompile(strings.Join([]string{
+	`^\d{1,3}\. `, `^\(?[2-689]\)?[^\d]`, `\d[^\d]+\d{12,}$`, // the number of an entry stands before the phone number
+	`^[1-9]\d{0,2}(?:[ .]\d{3}){2}$`,                              // 1.234.567
+	`^\d{3}-\d\d-\d{4}$`, `^\d{5}-\d{4}$`, `^` + year + `-\d{3}$`, // numbers of insurances, post codes, days
+	`^\d{4}[- ]\d{6}[- ]\d{5}$`, `^\d\d-\d\d-\d\d \d{8}$`, // cards, accounts
+	`^97[89](?:[- ]?\d){10}$`, // books
+}, "|"))
+
+// nationalShape is how numbers of North America and India are written without their country code.
+var nationalShape = regexp.MustCompile(`^(?:\d{3}[-. ]|\(\d{3}\) ?)\d{3}[-. ]?\d{4}$|^\d{5}[- ]\d{5}$`)
 
 // withoutFraction takes the zeros from a number of a column of floating-point numbers, which hold this many digits exactly.
 func withoutFraction(cell string) string {
@@ -37,19 +60,61 @@ func withoutFraction(cell string) string {
 // misread says what a cell is that has the digits of a phone number and is something else.
 func misread(cell, digits string) *cellError {
 	cell = asciiForm(cell)
+	abroad := abroadShape.MatchString(cell)
 	switch {
-	case signShape.MatchString(cell), pairShape.MatchString(cell) && !isAddress(cell):
-		return errNotNumber
 	case dateShape.MatchString(cell), !strings.HasPrefix(cell, "+") && compactDate.MatchString(digits):
 		return errDate
 	case isAddress(cell):
 		return errAddress
 	case decimalShape.MatchString(cell) && !dottedShape.MatchString(cell):
 		return errDecimal
+	case otherShapes.MatchString(cell), !abroad && otherLocalShapes.MatchString(cell),
+		strings.ContainsAny(bracketShape.ReplaceAllString(cell, ""), "()"):
+		return errNotNumber
 	case trunkShape.MatchString(cell):
 		return errTrunk
+	case !abroad && nationalShape.MatchString(cell):
+		return errNational
+	}
+	return misdialled(digits)
+}
+
+// misdialled says what is wrong with a number for its country code. A shorter one is a short code, or refused as too short.
+func misdialled(digits string) *cellError {
+	if len(digits) < shortestNumber || digits[0] == '0' {
+		return nil
+	}
+	code := digits[:countryCodeLength(digits)]
+	switch {
+	case code == "1" || code == "7": // North America, Russia, Kazakhstan: 10 digits follow
+		if len(digits) < 11 {
+			return errNational
+		}
+		if len(digits) > 11 {
+			return errNotNumber
+		}
+	case digits[len(code)] == '0' && !slices.Contains(zeroCountries(), code):
+		return errZero
 	}
 	return nil
+}
+
+// zeroCountries are the codes of the countries whose numbers keep their 0 when they are dialled from abroad: Italy, Ivory
+// Coast, Benin, Gabon, Congo and San Marino.
+func zeroCountries() []string { return []string{"39", "225", "229", "241", "242", "378"} }
+
+// countryCodeLength is how many digits the country code has that a number begins with, by ITU-T E.164.
+func countryCodeLength(digits string) int {
+	switch digits[0] {
+	case '1', '7':
+		return 1
+	}
+	const two = " 20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 86 " +
+		"90 91 92 93 94 95 98 "
+	if strings.Contains(two, " "+digits[:2]+" ") {
+		return 2
+	}
+	return 3
 }
 
 // asciiForm writes dashes, brackets and spaces as ASCII has them, and drops what cannot be seen.

@@ -82,7 +82,7 @@ func isHeading(cells []string) bool {
 // isLikeNumber reports whether a cell is a number, or was one before a spreadsheet or a person spoilt it.
 func isLikeNumber(cell string) bool {
 	_, err := numberOf(cell, shortestNumber)
-	return err == nil || err == errRounded || err == errNational || err == errTrunk
+	return err == nil || err == errRounded || err == errNational || err == errTrunk || err == errZero
 }
 
 // recipients returns the digits of all numbers.

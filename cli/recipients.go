@@ -74,8 +74,9 @@ var (
 	errDecimal   = &cellError{"is a decimal number", "format the column as text and export it again"}
 	errAddress   = &cellError{errNotNumber.reason, "it is an IP address; " + errNotNumber.advice}
 	errTrunk     = &cellError{"has (0) in it", "write the number without it, as it is dialled from abroad"}
+	errZero      = &cellError{"has a 0 after the country code", errTrunk.advice}
 	errRounded   = &cellError{"was rounded by a spreadsheet, as in 4.47701E+11", errDecimal.advice}
-	errNational  = &cellError{"is a national number", "write it with its country code"}
+	errNational  = &cellError{"is a national number", "write it with + and its country code"}
 )
 
 // A file names subscribers. A short code is short enough to be something else, so it is named by a flag.
