@@ -49,9 +49,9 @@ func (p *passage) attend(a *http.Response) error {
 	unread := err
 	switch {
 	case err != nil:
-		unread = fmt.Errorf("Sinch's answer was cut off after %d bytes: %w", len(body), err)
+		unread = fmt.Errorf("the answer of Sinch was cut off after %d bytes: %w", len(body), err)
 	case len(body) > maxLesson:
-		unread = fmt.Errorf("Sinch's answer is larger than %d bytes, the most that is searched for batches", maxLesson)
+		unread = fmt.Errorf("the answer of Sinch is larger than %d bytes, the most that is searched for batches", maxLesson)
 	}
 	if a.StatusCode == http.StatusOK || a.StatusCode == http.StatusCreated {
 		p.lessons.take(p.lesson(a.Header.Get("Content-Encoding"), body, unread))
@@ -95,7 +95,7 @@ func (p *passage) lesson(encoding string, body []byte, unread error) *lesson {
 		Batches []json.RawMessage `json:"batches"`
 	}
 	if err := dlr.UnmarshalExact(plain, &page); err != nil {
-		l.fail(errors.New("Sinch's answer is not a list of batches"))
+		l.fail(errors.New("the answer of Sinch is not a list of batches"))
 		return l
 	}
 	for _, batch := range page.Batches {
@@ -125,13 +125,13 @@ func readBatch(body []byte, id string) (*sinch.Batch, error) {
 	b, err := sinch.ParseBatch(body)
 	switch {
 	case err != nil:
-		return nil, errors.New("Sinch's answer is not a JSON object")
+		return nil, errors.New("the answer of Sinch is not a JSON object")
 	case b.ID == "":
 		return nil, errors.New("the batch in Sinch's answer has no id")
 	case len(b.ID) > maxBatchID:
 		return nil, fmt.Errorf("the id of the batch in Sinch's answer has more than %d bytes", maxBatchID)
 	case id != "" && b.ID != id:
-		return nil, errors.New("Sinch's answer is about another batch than the one asked for")
+		return nil, errors.New("the answer of Sinch is about another batch than the one asked for")
 	case len(b.To) == 0 && b.CreatedAt.IsZero():
 		return nil, errors.New("the batch in Sinch's answer has neither to nor created_at") // read as a batch, it would want no feedback
 	}

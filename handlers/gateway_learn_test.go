@@ -141,17 +141,17 @@ func TestAnAnswerOfUnknownLengthTeaches(t *testing.T) {
 func TestWhatCannotBeReadPassesAndIsCounted(t *testing.T) {
 	large := batchJSON(batchSent, `,"padding":"`+strings.Repeat("x", maxLesson)+`"`)
 	for name, c := range map[string]struct{ body, encoding, why string }{
-		"no JSON":               {"<html>", "", "Sinch's answer is not a JSON object"},
-		"no object":             {"[1]", "", "Sinch's answer is not a JSON object"},
+		"no JSON":               {"<html>", "", "the answer of Sinch is not a JSON object"},
+		"no object":             {"[1]", "", "the answer of Sinch is not a JSON object"},
 		"no id":                 {`{"to":["12017777777"]}`, "", "the batch in Sinch's answer has no id"},
 		"an id too long":        {batchJSON(strings.Repeat("x", 256), ""), "", "has more than 255 bytes"},
 		"a bare id":             {`{"id":"` + batchSent + `"}`, "", "neither to nor created_at"},
-		"too large":             {large, "", "Sinch's answer is larger than 1048576 bytes"},
+		"too large":             {large, "", "the answer of Sinch is larger than 1048576 bytes"},
 		"too large when plain":  {compressed(t, strings.Repeat(" ", maxLessonPlain+1)), "gzip", "too large"},
 		"no gzip":               {"{}", "gzip", "gzip: "},
 		"a broken gzip":         {compressed(t, batchJSON(batchSent, ""))[:50], "gzip", "gzip: "},
 		"a coding nobody knows": {"{}", "br", "the Content-Encoding is not gzip"},
-		"an empty answer":       {"", "", "Sinch's answer is not a JSON object"},
+		"an empty answer":       {"", "", "the answer of Sinch is not a JSON object"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newGatewayHouse(t, nil)
