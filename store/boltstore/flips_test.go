@@ -187,7 +187,7 @@ func TestAFlippedBitInARowIsCorrected(t *testing.T) {
 	require.NoError(t, err)
 
 	random := rand.New(rand.NewPCG(3, 4))
-	for range flips * long(5) {
+	for range flips / 3 * long(15) {
 		place := places[random.IntN(len(places))]
 		at, bit := place[0]+random.IntN(place[1]-place[0]+1), random.IntN(8)
 		copied := filepath.Join(t.TempDir(), "store")
