@@ -5,17 +5,18 @@ import (
 	"time"
 )
 
-// entry is something to be done at its time: exactly one of a status change (batch, recipient and stage), the leaving of a
-// batch (batch and departure), an attempt of a callback, and the waking of a target.
+// entry is one scheduled step. It is exactly one of: a status change (batch, recipient and stage set), the dispatch
+// of a batch (batch and dispatchVersion), a callback attempt (callback), and the end of a target's throttling
+// (target).
 type entry struct {
-	due       time.Time
-	sequence  uint64 // keeps the order of what is due at the same moment
-	batch     *batch
-	recipient int32
-	stage     stage
-	departure uint64 // from 1
-	callback  *callback
-	target    *target
+	due             time.Time
+	sequence        uint64 // orders entries with the same due time
+	batch           *batch
+	recipient       int32
+	stage           stage
+	dispatchVersion uint64 // from 1; 0 for a status change
+	callback        *callback
+	target          *target
 }
 
 // agenda is a heap of entries, earliest first.
@@ -42,7 +43,7 @@ func (a *agenda) Pop() any {
 	return e
 }
 
-// schedule puts e on the agenda and wakes Run if it is now the first.
+// schedule adds e to the agenda. If e is now the first entry, it wakes Run.
 func (s *Simulator) schedule(e entry) {
 	s.sequence++
 	e.sequence = s.sequence
@@ -55,7 +56,7 @@ func (s *Simulator) schedule(e entry) {
 	}
 }
 
-// due takes the first entry off the agenda if its time has come.
+// due removes and returns the first entry if it is due.
 func (s *Simulator) due(now time.Time) (entry, bool) {
 	if len(s.agenda) == 0 || s.agenda[0].due.After(now) {
 		return entry{}, false
@@ -63,7 +64,7 @@ func (s *Simulator) due(now time.Time) (entry, bool) {
 	return heap.Pop(&s.agenda).(entry), true
 }
 
-// queue is a first-in-first-out list that reuses its memory once it has been emptied.
+// queue is a first-in, first-out queue that reuses its memory once it has been emptied.
 type queue[T any] struct {
 	items []T
 	taken int

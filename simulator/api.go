@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Operation is what a call of the API asks for; faults are set by it.
+// Operation is the kind of an API call. Faults select calls by it.
 type Operation string
 
 const (
@@ -27,8 +27,9 @@ const (
 	OpGroup    Operation = "group"    // all of …/groups
 )
 
-// mayGoWrong says whether bad days befall calls of o: those that may be repeated and leave everything as it is, and feedback.
-func (o Operation) mayGoWrong() bool {
+// mayFail reports whether anomalies affect calls of o: only calls that change nothing and may be repeated, and
+// feedback.
+func (o Operation) mayFail() bool {
 	switch o {
 	case OpDryRun, OpList, OpBatch, OpReport, OpFeedback:
 		return true
@@ -37,22 +38,23 @@ func (o Operation) mayGoWrong() bool {
 	}
 }
 
-// maxBody bounds the body of a call: a thousand recipients with parameters of their own fit.
+// maxBody is the size limit of a request body in bytes. A thousand recipients with their own parameters fit.
 const maxBody = 4 << 20
 
-// call is one call of the API on its way through.
+// call is one API call while it is handled.
 type call struct {
 	*http.Request
 	operation Operation
 	started   time.Time
 	plan      *plan
 	body      []byte
-	feedback  *FeedbackCall // of a feedback call, even one that a fault keeps from being handled
+	feedback  *FeedbackCall // nil unless the call is feedback; set even if a fault prevents its handling
 }
 
 func (c *call) batchID() string { return c.PathValue("batch") }
 
-// route is one operation: handle returns what is written as JSON with the success status, or nil for no body, or a *refusal.
+// route is one operation. handle returns the value that is written as JSON with the success status (nil: no body), or
+// an *apiError.
 type route struct {
 	pattern   string
 	operation Operation
@@ -69,10 +71,13 @@ func (s *Simulator) routes() []route {
 		{"POST /xms/v1/{plan}/batches/{batch}", OpUpdate, http.StatusOK, s.update},
 		{"PUT /xms/v1/{plan}/batches/{batch}", OpReplace, http.StatusOK, s.replace},
 		{"DELETE /xms/v1/{plan}/batches/{batch}", OpCancel, http.StatusOK, s.cancel},
-		{"POST /xms/v1/{plan}/batches/{batch}/delivery_feedback", OpFeedback, http.StatusAccepted, s.takeFeedback},
+		{"POST /xms/v1/{plan}/batches/{batch}/delivery_feedback", OpFeedback, http.StatusAccepted, s.applyFeedback},
 
 		{"GET /xms/v1/{plan}/batches/{batch}/delivery_report", OpReport, http.StatusOK, s.getBatchReport},
-		{"GET /xms/v1/{plan}/batches/{batch}/delivery_report/{recipient}", OpReport, http.StatusOK, s.getRecipientReport},
+		{
+			"GET /xms/v1/{plan}/batches/{batch}/delivery_report/{recipient}", OpReport, http.StatusOK,
+			s.getRecipientReport,
+		},
 		{"GET /xms/v1/{plan}/delivery_reports", OpReport, http.StatusOK, s.listReports},
 
 		{"POST /xms/v1/{plan}/groups", OpGroup, http.StatusCreated, s.createGroup},
@@ -85,8 +90,8 @@ func (s *Simulator) routes() []route {
 	}
 }
 
-// API is what customers call: the operations under /xms/v1/{plan}/. A path that is none answers 404, a method that is none
-// of the path's 405, both as net/http writes them.
+// API returns the handler of all operations under /xms/v1/{plan}/. net/http answers an unknown path with 404 and a
+// wrong method with 405.
 func (s *Simulator) API() http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range s.routes() {
@@ -97,15 +102,15 @@ func (s *Simulator) API() http.Handler {
 	return mux
 }
 
-// serve takes one call from admission to answer. What happened is in the ledger before the answer leaves.
+// serve handles one call. The call is in the ledger before its answer is sent.
 func (s *Simulator) serve(w http.ResponseWriter, r route, c *call) {
 	if err := s.admit(w, c); err != nil {
-		s.answer(w, c, reply{err: err}, blow{})
+		s.answer(w, c, reply{err: err}, callFault{})
 		return
 	}
-	b := s.strike(c)
+	b := s.faultFor(c)
 	if !b.delay(c.Context()) {
-		s.silence(w, c, b)
+		s.closeUnanswered(w, c, b)
 		return
 	}
 	var given reply
@@ -115,7 +120,7 @@ func (s *Simulator) serve(w http.ResponseWriter, r route, c *call) {
 	}
 	switch b.Kind {
 	case FaultHang, FaultReset, FaultAppliedButHang, FaultAppliedButReset:
-		s.silence(w, c, b)
+		s.closeUnanswered(w, c, b)
 	case FaultStatus, FaultAppliedBut500:
 		s.answer(w, c, reply{status: b.Status}, b)
 	default:
@@ -123,15 +128,16 @@ func (s *Simulator) serve(w http.ResponseWriter, r route, c *call) {
 	}
 }
 
-// admit identifies the plan, checks its token, reads the body, and counts the request against the plan's rate.
+// admit finds the plan, checks the token, reads the body and applies the plan's request rate.
 func (s *Simulator) admit(w http.ResponseWriter, c *call) error {
 	c.plan = s.plans[c.PathValue("plan")] // plans are fixed by New
 	if c.plan == nil {
-		return bare(http.StatusNotFound)
+		return withoutBody(http.StatusNotFound)
 	}
-	if scheme, token, _ := strings.Cut(c.Header.Get("Authorization"), " "); !strings.EqualFold(scheme, "Bearer") || token != c.plan.Token {
+	scheme, token, _ := strings.Cut(c.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") || token != c.plan.Token {
 		w.Header().Set("WWW-Authenticate", "Bearer")
-		return bare(http.StatusUnauthorized)
+		return withoutBody(http.StatusUnauthorized)
 	}
 	if c.Method == http.MethodPost || c.Method == http.MethodPut {
 		if err := c.read(w); err != nil {
@@ -139,15 +145,15 @@ func (s *Simulator) admit(w http.ResponseWriter, c *call) error {
 		}
 	}
 	if c.plan.requests != nil && !c.plan.requests.AllowN(c.started, 1) {
-		return bare(http.StatusTooManyRequests)
+		return withoutBody(http.StatusTooManyRequests)
 	}
 	return nil
 }
 
-// read reads the body.
+// read reads the body into c and, for a feedback call, parses its recipients.
 func (c *call) read(w http.ResponseWriter) error {
 	if kind, _, err := mime.ParseMediaType(c.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return bare(http.StatusUnsupportedMediaType)
+		return withoutBody(http.StatusUnsupportedMediaType)
 	}
 	var err error
 	if c.body, err = io.ReadAll(http.MaxBytesReader(w, c.Body, maxBody)); err != nil {
@@ -155,28 +161,28 @@ func (c *call) read(w http.ResponseWriter) error {
 	}
 	if c.operation == OpFeedback {
 		c.feedback = &FeedbackCall{}
-		_ = c.feedback.read(c.body) // handled again, and then its error answered, unless a fault comes first
+		_ = c.feedback.read(c.body) // applyFeedback parses it again and answers the error
 	}
 	return nil
 }
 
-// reply is what a call is answered with: the error if there is one, else the status and a body that may be nil.
+// reply is the answer to a call: err if it is set, else status and body, which may be nil.
 type reply struct {
 	status int
 	body   any
 	err    error
 }
 
-// answer enters the call in the ledger and answers it.
-func (s *Simulator) answer(w http.ResponseWriter, c *call, given reply, b blow) {
-	var refused *refusal
+// answer records the call and writes its answer.
+func (s *Simulator) answer(w http.ResponseWriter, c *call, given reply, b callFault) {
+	var refused *apiError
 	if errors.As(given.err, &refused) {
 		given = reply{status: refused.status}
 		if refused.Code != "" {
 			given.body = refused
 		}
 	}
-	s.enter(c, given.status, b.Kind)
+	s.recordCall(c, given.status, b.Kind)
 	if b.RetryAfter != "" {
 		w.Header().Set("Retry-After", b.RetryAfter)
 	}
@@ -190,48 +196,52 @@ func (s *Simulator) answer(w http.ResponseWriter, c *call, given reply, b blow) 
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(given.status)
-	_, _ = w.Write(encode(given.body)) // the customer may be gone
+	_, _ = w.Write(encode(given.body)) // fails only if the customer has disconnected
 }
 
-// silence enters the call in the ledger and cuts the connection without an answer, after a hang if the fault is one.
-func (s *Simulator) silence(w http.ResponseWriter, c *call, b blow) {
-	s.enter(c, 0, b.Kind)
+// closeUnanswered records the call and closes the connection without an answer. A hanging fault delays the close.
+func (s *Simulator) closeUnanswered(w http.ResponseWriter, c *call, b callFault) {
+	s.recordCall(c, 0, b.Kind)
 	b.hang(c.Context())
-	cut(w)
+	closeConnection(w)
 }
 
-// enter records an answered call, or one that will never be answered: then status is 0.
-func (s *Simulator) enter(c *call, status int, fault FaultKind) {
+// recordCall adds a call to the history and emits its events. status is 0 if the call is never answered.
+func (s *Simulator) recordCall(c *call, status int, fault FaultKind) {
 	entry := Call{
-		At: c.started.UTC(), Method: c.Method, Path: c.URL.EscapedPath(), Plan: c.PathValue("plan"), Operation: c.operation,
-		Batch: c.batchID(), Status: status, Fault: fault,
+		At: c.started.UTC(), Method: c.Method, Path: c.URL.EscapedPath(), Plan: c.PathValue("plan"),
+		Operation: c.operation, Batch: c.batchID(), Status: status, Fault: fault,
 	}
 	s.mu.Lock()
 	defer s.unlock()
 	s.calls.push(entry)
 	if fault != "" {
-		s.tell(Event{Kind: FaultInjected, Plan: entry.Plan, Batch: entry.Batch, Operation: c.operation, Answer: status, Fault: fault})
+		s.emit(Event{
+			Kind: FaultInjected, Plan: entry.Plan, Batch: entry.Batch, Operation: c.operation, Answer: status,
+			Fault: fault,
+		})
 	}
 	if c.feedback != nil {
-		s.enterFeedback(c, status, fault)
+		s.recordFeedback(c, status, fault)
 	}
-	s.config.Logger.DebugContext(c.Context(), "call answered", slog.String("operation", string(c.operation)), slog.String("plan", entry.Plan),
-		slog.String("batch_id", entry.Batch), slog.Int("status", status), slog.String("fault", string(fault)))
+	s.config.Logger.DebugContext(c.Context(), "call answered", slog.String("operation", string(c.operation)),
+		slog.String("plan", entry.Plan), slog.String("batch_id", entry.Batch), slog.Int("status", status),
+		slog.String("fault", string(fault)))
 }
 
-// decode reads a request body of which unknown members are nobody's business. Names of members are compared exactly, as
-// Sinch does.
+// decode parses a request body and ignores unknown members. Member names are case-sensitive, as at Sinch.
 func decode(body []byte, into any) error {
 	err := json.Unmarshal(exactNames(body), into)
-	var refused *refusal
+	var refused *apiError
 	if err == nil || errors.As(err, &refused) {
 		return err
 	}
 	return invalidJSON("the body is not JSON of the expected structure")
 }
 
-// exactNames returns an object without the members that only encoding/json takes for one of ours, since it ignores case: all
-// of Sinch's names are of lower-case letters and underscores. What is not an object stays as it is.
+// exactNames returns a JSON object without the members that only encoding/json would match, since it ignores case:
+// all of Sinch's member names consist of lower-case letters and underscores. It returns anything but an object
+// unchanged.
 func exactNames(body []byte) []byte {
 	var object map[string]json.RawMessage
 	if json.Unmarshal(body, &object) != nil || object == nil {

@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// maxRetries is how often a callback is retried: the last time 2^14 units after the first failure.
+// maxRetries is the number of retries of a callback. The last is sent 2^14 units after the first failure.
 const maxRetries = 15
 
-// attempt is one try of a callback. It is kept for ever, so it is small.
+// attempt is one attempt of a callback. The ledger keeps all attempts, so the struct is small.
 type attempt struct {
 	at      int64 // Unix milliseconds
-	status  int16 // answered; 0 if nothing was
+	status  int16 // HTTP status; 0 if there was no answer
 	failure failure
 }
 
-// failure says why an attempt had no answer.
+// failure is the reason why an attempt had no answer.
 type failure uint8
 
 const (
@@ -28,14 +28,15 @@ const (
 	timedOut
 	noConnection
 	noURL
-	interrupted // Run ended; the attempt is made again when it runs again
+	interrupted // the context of Run ended; the next Run makes the attempt again
 )
 
 func (f failure) String() string {
 	return [...]string{"", "timeout", "connection error", "no callback url", "interrupted"}[f]
 }
 
-// work makes an attempt of c and of whatever its plan sends next, until there is nothing or ctx ends.
+// work makes an attempt of c, then of the callbacks that its plan sends next. It returns when there are none or ctx
+// ends.
 func (s *Simulator) work(ctx context.Context, c *callback) {
 	for c != nil {
 		now := time.Now()
@@ -44,11 +45,11 @@ func (s *Simulator) work(ctx context.Context, c *callback) {
 		s.unlock()
 		made := attempt{at: now.UnixMilli()}
 		made.status, made.failure = s.post(ctx, c, url, nonce, now)
-		c = s.settle(ctx, c, made)
+		c = s.finishAttempt(ctx, c, made)
 	}
 }
 
-// post makes one attempt of c.
+// post makes one attempt of c. It returns the HTTP status, or 0 and the failure.
 func (s *Simulator) post(ctx context.Context, c *callback, url, nonce string, now time.Time) (int16, failure) {
 	limited, cancel := context.WithTimeout(ctx, s.config.CallbackTimeout)
 	defer cancel()
@@ -63,7 +64,7 @@ func (s *Simulator) post(ctx context.Context, c *callback, url, nonce string, no
 	if p.Secret != "" {
 		sign(req.Header, p.Secret, body, nonce, now)
 	}
-	// The transport alone, without http.Client: a redirect is an answer, not an errand.
+	// No http.Client: it would follow redirects.
 	res, err := s.transport.RoundTrip(req)
 	if err == nil {
 		_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 64<<10))
@@ -80,8 +81,9 @@ func (s *Simulator) post(ctx context.Context, c *callback, url, nonce string, no
 	}
 }
 
-// settle enters the attempt in the ledger, decides what follows from it, and takes the callback that the worker sends next.
-func (s *Simulator) settle(ctx context.Context, c *callback, made attempt) *callback {
+// finishAttempt records an attempt of c, acknowledges, retries or gives up c, and returns the callback that the
+// worker sends next, or nil.
+func (s *Simulator) finishAttempt(ctx context.Context, c *callback, made attempt) *callback {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.unlock()
@@ -89,7 +91,7 @@ func (s *Simulator) settle(ctx context.Context, c *callback, made attempt) *call
 	p.inFlight--
 	c.attempts = append(c.attempts, made)
 	s.counts.Attempts++
-	s.tellAttempt(ctx, c, made)
+	s.emitAttempt(ctx, c, made)
 	switch status := made.status; {
 	case made.failure == interrupted:
 		s.schedule(entry{due: now, callback: c})
@@ -99,7 +101,7 @@ func (s *Simulator) settle(ctx context.Context, c *callback, made attempt) *call
 		s.giveUp(ctx, c)
 	default:
 		if status == http.StatusTooManyRequests {
-			c.target.throttle.complain(now)
+			c.target.throttle.slowDown(now)
 		}
 		s.retry(ctx, c, now)
 	}
@@ -109,23 +111,23 @@ func (s *Simulator) settle(ctx context.Context, c *callback, made attempt) *call
 	return s.next(p, now)
 }
 
-// acknowledge ends c, unless this is its first acknowledgement and a bad day makes Sinch miss it.
+// acknowledge ends c. After the first acknowledgement, the anomaly repeated makes Sinch send c once more.
 func (s *Simulator) acknowledge(c *callback, now time.Time) {
 	first := c.outcome == Pending
 	if first {
 		c.outcome = Acknowledged
 		s.counts.Acknowledged++
 	}
-	if first && c.batch != nil && s.befalls(repeated, c.batch, int(c.recipient), c.stage) {
-		again := time.Duration((0.5 + s.dice.share("again", c.subject(0))) * float64(s.config.Pace))
-		s.tell(c.happening(CallbackRepeated))
+	if first && c.batch != nil && s.occurs(repeated, c.batch, int(c.recipient), c.stage) {
+		again := time.Duration((0.5 + s.dice.fraction("again", c.subject(0))) * float64(s.config.Pace))
+		s.emit(c.event(CallbackRepeated))
 		s.schedule(entry{due: now.Add(again), callback: c})
 		return
 	}
 	s.unsettled--
 }
 
-// retry puts c back on the agenda: 1, 2, 4 … units after its first failure.
+// retry schedules the next attempt of c: 1, 2, 4 … units after its first failure.
 func (s *Simulator) retry(ctx context.Context, c *callback, now time.Time) {
 	if c.retries == maxRetries {
 		s.giveUp(ctx, c)
@@ -138,7 +140,7 @@ func (s *Simulator) retry(ctx context.Context, c *callback, now time.Time) {
 	c.retries++
 }
 
-// giveUp ends c for good. A repetition that is refused does not take back the acknowledgement before it.
+// giveUp ends c. If a repetition fails, c stays acknowledged.
 func (s *Simulator) giveUp(ctx context.Context, c *callback) {
 	s.unsettled--
 	if c.outcome != Pending {
@@ -146,27 +148,29 @@ func (s *Simulator) giveUp(ctx context.Context, c *callback) {
 	}
 	c.outcome = GaveUp
 	s.counts.GaveUp++
-	s.tell(c.happening(CallbackGaveUp))
-	s.config.Logger.WarnContext(ctx, "callback given up", slog.Int("callback", c.ordinal), slog.String("type", c.kind()),
-		slog.String("batch_id", c.batchID()), slog.Int("attempts", len(c.attempts)))
+	s.emit(c.event(CallbackGaveUp))
+	s.config.Logger.WarnContext(ctx, "callback given up", slog.Int("callback", c.ordinal),
+		slog.String("type", c.kind()), slog.String("batch_id", c.batchID()), slog.Int("attempts", len(c.attempts)))
 }
 
-func (s *Simulator) tellAttempt(ctx context.Context, c *callback, made attempt) {
-	h := c.happening(CallbackAnswered)
+func (s *Simulator) emitAttempt(ctx context.Context, c *callback, made attempt) {
+	h := c.event(CallbackAnswered)
 	h.Attempt, h.Answer, h.Failure = len(c.attempts), int(made.status), made.failure.String()
-	s.tell(h)
+	s.emit(h)
 	if !s.config.Logger.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
-	s.config.Logger.DebugContext(ctx, "callback attempted", slog.Int("callback", c.ordinal), slog.String("type", h.Type),
-		slog.String("plan", h.Plan), slog.String("batch_id", h.Batch), slog.Any("recipient", masked(h.Recipient)),
-		slog.String("status", h.Status), slog.Int("attempt", h.Attempt), slog.Int("answer", h.Answer), slog.String("failure", h.Failure))
+	s.config.Logger.DebugContext(ctx, "callback attempted", slog.Int("callback", c.ordinal),
+		slog.String("type", h.Type), slog.String("plan", h.Plan), slog.String("batch_id", h.Batch),
+		slog.Any("recipient", masked(h.Recipient)), slog.String("status", h.Status), slog.Int("attempt", h.Attempt),
+		slog.Int("answer", h.Answer), slog.String("failure", h.Failure))
 }
 
-// nonce makes the nonce of the next attempt of c. A repetition after an acknowledgement keeps the first one half the time.
+// nonce returns the nonce of the next attempt of c. A repetition after an acknowledgement reuses the first nonce in
+// half of all cases.
 func (s *Simulator) nonce(c *callback, now time.Time) string {
 	turn := len(c.attempts)
-	keep := s.config.KeepNonce || c.outcome == Acknowledged && s.dice.share("same nonce", c.subject(0)) < 0.5
+	keep := s.config.KeepNonce || c.outcome == Acknowledged && s.dice.fraction("same nonce", c.subject(0)) < 0.5
 	if turn > 0 && keep {
 		turn, now = 0, time.UnixMilli(c.attempts[0].at)
 	}

@@ -12,58 +12,65 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// only is no bad days but those that change sets.
-func only(change func(*BadDays)) BadDays {
+// anomalies returns BadDays in which only the anomalies set by change occur.
+func anomalies(change func(*BadDays)) BadDays {
 	never := -1.0
 	b := BadDays{
-		Undelivered: never, Repeated: never, Overtaken: never, Late: never, Lost: never, Plus: never, Queued: never, Skipped: never, Upstream: never,
+		Undelivered: never, Repeated: never, Overtaken: never, Late: never, Lost: never, Plus: never, Queued: never,
+		Skipped: never, Upstream: never,
 	}
 	change(&b)
 	return b
 }
 
-// story is what a customer saw of each message, by digits, in the order in which it came.
-func story(posts []post) map[string][]string {
-	stories := map[string][]string{}
+// reportsByNumber lists the recipient reports that the customer received, by the digits of the number, in order of
+// arrival.
+func reportsByNumber(posts []post) map[string][]string {
+	reports := map[string][]string{}
 	for _, p := range posts {
 		number := strings.TrimPrefix(p.report.Recipient, "+")
-		stories[number] = append(stories[number], fmt.Sprintf("%s %d %s %s", p.report.Status, p.report.Code, p.report.Recipient, p.report.At))
+		reports[number] = append(reports[number],
+			fmt.Sprintf("%s %d %s %s", p.report.Status, p.report.Code, p.report.Recipient, p.report.At))
 	}
-	return stories
+	return reports
 }
 
-func TestTheSeedDecides(t *testing.T) {
-	live := func(seed uint64, inFlight int) (stories []map[string][]string, id string) {
+func TestSameSeedGivesSameDecisions(t *testing.T) {
+	receive := func(seed uint64, inFlight int) (reports []map[string][]string, id string) {
 		synctest.Test(t, func(t *testing.T) {
 			u := newCustomer(t, Config{Seed: seed, MaxCallbacksInFlight: inFlight}).run()
 			for range 3 {
 				id = u.send(map[string]any{"to": numbers(100), "delivery_report": "per_recipient"})
 				u.settle()
-				stories = append(stories, story(u.received()))
+				reports = append(reports, reportsByNumber(u.received()))
 				u.mu.Lock()
 				u.posts = nil
 				u.mu.Unlock()
 				time.Sleep(time.Until(time.Now().Truncate(time.Hour).Add(time.Hour)))
 			}
 		})
-		return stories, id
+		return reports, id
 	}
-	a, idA := live(7, 32)
-	b, idB := live(7, 3)
+	a, idA := receive(7, 32)
+	b, idB := receive(7, 3)
 	require.Equal(t, a, b)
 	require.Equal(t, idA, idB)
-	c, idC := live(8, 32)
+	c, idC := receive(8, 32)
 	require.NotEqual(t, a, c)
 	require.NotEqual(t, idA, idC)
 	require.Greater(t, len(a[0]), 90)
 }
 
-func TestACalmDayIsCalm(t *testing.T) {
+func TestCalmHasNoAnomalies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := newCustomer(t, Config{Calm: true, Seed: 3, BadDays: BadDays{Lost: 1, Undelivered: 1, Upstream: 1}}).run()
-		id := u.send(map[string]any{"to": numbers(500), "delivery_report": "per_recipient", "feedback_enabled": true})
+		u := newCustomer(t,
+			Config{Calm: true, Seed: 3, BadDays: BadDays{Lost: 1, Undelivered: 1, Upstream: 1}}).run()
+		id := u.send(map[string]any{
+			"to": numbers(500), "delivery_report": "per_recipient",
+			"feedback_enabled": true,
+		})
 		u.settle()
-		for number, seen := range story(u.received()) {
+		for number, seen := range reportsByNumber(u.received()) {
 			require.Len(t, seen, 2)
 			require.Contains(t, seen[0], "Dispatched 401 "+number)
 			require.Contains(t, seen[1], "Delivered 0 "+number)
@@ -74,7 +81,7 @@ func TestACalmDayIsCalm(t *testing.T) {
 	})
 }
 
-func TestAHundredMessagesSeeEveryBadDay(t *testing.T) {
+func TestHundredMessagesShowEveryAnomaly(t *testing.T) {
 	for seed := range uint64(5) {
 		synctest.Test(t, func(t *testing.T) {
 			u := newCustomer(t, Config{Seed: seed, BadDays: BadDays{Lost: 0.01}})
@@ -87,11 +94,14 @@ func TestAHundredMessagesSeeEveryBadDay(t *testing.T) {
 			u.run()
 			u.send(map[string]any{"to": numbers(100), "delivery_report": "per_recipient"})
 			u.settle()
-			for _, kind := range []EventKind{BatchSent, CallbackAnswered, CallbackRepeated, CallbackOvertaken, CallbackLate, CallbackLost} {
+			for _, kind := range []EventKind{
+				BatchSent, CallbackAnswered, CallbackRepeated, CallbackOvertaken,
+				CallbackLate, CallbackLost,
+			} {
 				require.Positive(t, seen[kind], "%s with seed %d", kind, seed)
 			}
 			plain, withPlus, queued, skipped := 0, 0, 0, 0
-			for _, history := range story(u.received()) {
+			for _, history := range reportsByNumber(u.received()) {
 				text := strings.Join(history, "\n")
 				if strings.Contains(text, " +") {
 					withPlus++
@@ -122,7 +132,7 @@ func TestAHundredMessagesSeeEveryBadDay(t *testing.T) {
 
 func TestRepeatedCallbacks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := signedCustomer(t, Config{BadDays: only(func(b *BadDays) { b.Repeated = 1 })}).run()
+		u := signedCustomer(t, Config{BadDays: anomalies(func(b *BadDays) { b.Repeated = 1 })}).run()
 		u.send(map[string]any{"to": numbers(50), "delivery_report": "per_recipient_final"})
 		u.send(map[string]any{"to": numbers(2), "delivery_report": "full"})
 		u.settle()
@@ -135,7 +145,7 @@ func TestRepeatedCallbacks(t *testing.T) {
 		}
 		require.Len(t, byBody, 51)
 		for _, posts := range byBody {
-			require.Len(t, posts, 2, "each is sent exactly twice, with the same content")
+			require.Len(t, posts, 2, "every callback must be sent exactly twice, with the same body")
 			if posts[0].header.Get(signature+"-nonce") == posts[1].header.Get(signature+"-nonce") {
 				sameNonce++
 			}
@@ -146,9 +156,9 @@ func TestRepeatedCallbacks(t *testing.T) {
 	})
 }
 
-func TestARefusedRepetitionLeavesTheAcknowledgement(t *testing.T) {
+func TestFailedRepetitionKeepsAcknowledgement(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := newCustomer(t, Config{BadDays: only(func(b *BadDays) { b.Repeated = 1 })})
+		u := newCustomer(t, Config{BadDays: anomalies(func(b *BadDays) { b.Repeated = 1 })})
 		answers := []int{200, 503, 404}
 		u.answer = func(n int, _ post) int { return answers[n-1] }
 		u.run()
@@ -163,18 +173,19 @@ func TestARefusedRepetitionLeavesTheAcknowledgement(t *testing.T) {
 
 func TestOvertakenAndLateCallbacks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := newCustomer(t, Config{BadDays: only(func(b *BadDays) { b.Overtaken = 1 })}).run()
+		u := newCustomer(t, Config{BadDays: anomalies(func(b *BadDays) { b.Overtaken = 1 })}).run()
 		u.send(map[string]any{"to": numbers(20), "delivery_report": "per_recipient"})
 		u.settle()
-		for _, seen := range story(u.received()) {
+		for _, seen := range reportsByNumber(u.received()) {
 			require.Len(t, seen, 2)
 			require.Contains(t, seen[0], "Delivered")
 			require.Contains(t, seen[1], "Dispatched")
-			require.Greater(t, seen[0][len(seen[0])-24:], seen[1][len(seen[1])-24:], "although it happened later")
+			require.Greater(t, seen[0][len(seen[0])-24:], seen[1][len(seen[1])-24:],
+				"the final status must have the later time, though it arrived first")
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
-		u := newCustomer(t, Config{BadDays: only(func(b *BadDays) { b.Late, b.LateBy = 1, time.Hour })}).run()
+		u := newCustomer(t, Config{BadDays: anomalies(func(b *BadDays) { b.Late, b.LateBy = 1, time.Hour })}).run()
 		u.send(map[string]any{"to": numbers(20), "delivery_report": "per_recipient_final"})
 		u.send(map[string]any{"to": numbers(2), "delivery_report": "summary"})
 		u.settle()
@@ -192,24 +203,28 @@ func TestOvertakenAndLateCallbacks(t *testing.T) {
 
 func TestLostCallbacksAreOnlyInTheLedger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := newCustomer(t, Config{BadDays: only(func(b *BadDays) { b.Lost = 1 })}).run()
-		id := u.send(map[string]any{"to": numbers(20), "delivery_report": "per_recipient", "feedback_enabled": true})
+		u := newCustomer(t, Config{BadDays: anomalies(func(b *BadDays) { b.Lost = 1 })}).run()
+		id := u.send(map[string]any{
+			"to": numbers(20), "delivery_report": "per_recipient",
+			"feedback_enabled": true,
+		})
 		u.settle()
 		require.Equal(t, slices.Repeat([]string{"Dispatched"}, 20), statuses(u.received()))
 		state := u.sim.State()
 		require.Equal(t, []int{40, 20, 20, 0}, []int{state.Callbacks, state.Acknowledged, state.Lost, state.Pending})
 		require.Empty(t, u.sim.Ledger().OwedFeedback())
-		require.Contains(t, u.call(http.MethodGet, "/batches/"+id+"/delivery_report", "").body, `[{"code":0,"count":20,"status":"Delivered"}]`)
+		require.Contains(t, u.call(http.MethodGet, "/batches/"+id+"/delivery_report", "").body,
+			`[{"code":0,"count":20,"status":"Delivered"}]`)
 	})
 }
 
-func TestAFateMayLoseARecipientsCallbacks(t *testing.T) {
+func TestFateCanLoseCallbacks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true}).run()
 		require.NoError(t, u.sim.SetFate("12025550001", Fate{Lost: true}))
 		u.send(map[string]any{"to": numbers(2), "delivery_report": "per_recipient"})
 		u.settle()
-		require.Len(t, story(u.received()), 1)
+		require.Len(t, reportsByNumber(u.received()), 1)
 		require.Equal(t, "Delivered", u.sim.Ledger().Batches[0].Recipients[1].Status)
 		require.Equal(t, 2, u.sim.State().Lost)
 
@@ -219,7 +234,7 @@ func TestAFateMayLoseARecipientsCallbacks(t *testing.T) {
 	})
 }
 
-func TestThreeBatchesSeeEveryWayThatFeedbackGoesWrong(t *testing.T) {
+func TestThreeBatchesShowEveryFeedbackFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{BadDays: BadDays{Upstream: 1e-9}})
 		type seen struct {
@@ -229,10 +244,11 @@ func TestThreeBatchesSeeEveryWayThatFeedbackGoesWrong(t *testing.T) {
 		}
 		var all []seen
 		for range 3 {
-			u.send(map[string]any{"to": numbers(1)}) // without feedback: it does not count
+			u.send(map[string]any{"to": numbers(1)}) // not counted: feedback is not enabled
 			id := u.send(map[string]any{"to": numbers(1), "feedback_enabled": true})
 			for range 3 {
-				h, _ := u.try(t.Context(), http.MethodPost, "/batches/"+id+"/delivery_feedback", `{"recipients":["12025550000"]}`)
+				h, _ := u.try(t.Context(), http.MethodPost, "/batches/"+id+"/delivery_feedback",
+					`{"recipients":["12025550000"]}`)
 				calls := u.sim.Ledger().Feedback
 				last := calls[len(calls)-1]
 				require.Equal(t, last.Status, h.status)
@@ -257,9 +273,9 @@ func TestThreeBatchesSeeEveryWayThatFeedbackGoesWrong(t *testing.T) {
 	})
 }
 
-func TestReadsGoWrongTooButSendsDoNot(t *testing.T) {
+func TestReadsFailButSendsDoNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := newCustomer(t, Config{BadDays: only(func(b *BadDays) { b.Upstream = 0.5 })})
+		u := newCustomer(t, Config{BadDays: anomalies(func(b *BadDays) { b.Upstream = 0.5 })})
 		wrong := 0
 		for range 50 {
 			id := u.send(map[string]any{"to": numbers(1)})
@@ -272,11 +288,11 @@ func TestReadsGoWrongTooButSendsDoNot(t *testing.T) {
 	})
 }
 
-func TestSharesAreShares(t *testing.T) {
+func TestDiceMatchProbability(t *testing.T) {
 	d := dice{42}
 	hit := 0
 	for i := range 20000 {
-		if d.share("x", subject{plan: "p", batch: uint64(i / 100), recipient: fmt.Sprint(i % 100)}) < 0.1 {
+		if d.fraction("x", subject{plan: "p", batch: uint64(i / 100), recipient: fmt.Sprint(i % 100)}) < 0.1 {
 			hit++
 		}
 	}

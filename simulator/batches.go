@@ -16,30 +16,29 @@ const (
 	perRecipientFinal reportKind = "per_recipient_final"
 )
 
-// retention is how long after its start a batch can be found.
+// retention is how long after its dispatch a batch can be read.
 const retention = 14 * 24 * time.Hour
 
-// batch is a batch that was sent, with its messages.
+// batch is one batch with its messages.
 type batch struct {
 	draft
-	plan      *plan
-	id        string
-	ordinal   uint64 // in its plan, from 1
-	wantsBack uint64 // ordinal among the plan's batches that have had feedback enabled; 0: it never had
-	created   time.Time
-	modified  time.Time
-	waits     bool   // for its send_at
-	departure uint64 // counts the appointments to leave: all but the last are void
-	left      bool   // its messages have gone their way
-	canceled  bool
-	updated   int              // times
-	replaced  int              // times
-	open      int              // messages that are not final
-	sure      *[dayKinds]int32 // nil for a small batch
-	asked     map[Operation]int
+	plan            *plan
+	id              string
+	ordinal         uint64 // within its plan, from 1
+	feedbackOrdinal uint64 // ordinal among the plan's batches that had feedback enabled at some time; 0: never enabled
+	created         time.Time
+	modified        time.Time
+	waits           bool   // not dispatched yet: send_at is in the future
+	dispatchVersion uint64 // incremented when the dispatch is rescheduled; older entries are invalid
+	canceled        bool
+	updated         int                  // number of updates
+	replaced        int                  // number of replacements
+	open            int                  // number of messages that are not final
+	certain         *[anomalyKinds]int32 // recipient index per anomaly; nil for a small batch
+	callCounts      map[Operation]int
 }
 
-// subject is what rolls about recipient i of b, or about all of it, are about.
+// subject returns the dice subject for recipient i of b, or for the whole batch if i is allRecipients.
 func (b *batch) subject(i, turn int) subject {
 	of := subject{plan: b.plan.ID, batch: b.ordinal, turn: turn}
 	if i != allRecipients {
@@ -48,7 +47,7 @@ func (b *batch) subject(i, turn int) subject {
 	return of
 }
 
-// callbackURL is the batch's own; empty if it uses the plan's.
+// callbackURL returns the batch's own callback_url, or "" if the batch uses the plan's URL.
 func (b *batch) callbackURL() string {
 	if b.members.CallbackURL == nil {
 		return ""
@@ -56,12 +55,12 @@ func (b *batch) callbackURL() string {
 	return *b.members.CallbackURL
 }
 
-// wantsFeedback says whether feedback is enabled now.
+// wantsFeedback reports whether feedback is enabled now.
 func (b *batch) wantsFeedback() bool {
 	return b.members.FeedbackEnabled != nil && *b.members.FeedbackEnabled
 }
 
-// reportType is the type member of the batch's reports.
+// reportType returns the type member of the batch's reports, with prefix prepended.
 func (b *batch) reportType(prefix string) string {
 	if *b.members.Type == typeMedia {
 		return prefix + "delivery_report_mms"
@@ -69,31 +68,31 @@ func (b *batch) reportType(prefix string) string {
 	return prefix + "delivery_report_sms"
 }
 
-// enrol makes a batch of d.
-func (s *Simulator) enrol(p *plan, d draft, created time.Time) *batch {
-	p.sends++
-	b := &batch{plan: p, ordinal: p.sends, created: created, asked: map[Operation]int{}}
+// addBatch stores a new batch made from d.
+func (s *Simulator) addBatch(p *plan, d draft, created time.Time) *batch {
+	p.lastBatch++
+	b := &batch{plan: p, ordinal: p.lastBatch, created: created, callCounts: map[Operation]int{}}
 	b.id = s.dice.id("batch", b.created, b.subject(allRecipients, 0))
 	s.batches = append(s.batches, b)
 	s.batchByID[batchKey{p.ID, b.id}] = b
-	s.tell(Event{Kind: BatchSent, Plan: p.ID, Batch: b.id, Count: len(d.recipients)})
-	s.adopt(b, d, created)
+	s.emit(Event{Kind: BatchSent, Plan: p.ID, Batch: b.id, Count: len(d.recipients)})
+	s.applyDraft(b, d, created)
 	return b
 }
 
-// adopt makes d what b is from now on, and lets it leave at once or waits until it may.
-func (s *Simulator) adopt(b *batch, d draft, now time.Time) {
+// applyDraft replaces the contents of b by d. It dispatches b at once or schedules its dispatch.
+func (s *Simulator) applyDraft(b *batch, d draft, now time.Time) {
 	s.counts.Recipients += len(d.recipients) - len(b.recipients)
-	d.inherit(b.roster)
+	d.copyFeedback(b.recipientList)
 	b.draft, b.modified = d, now
-	if b.wantsBack == 0 && b.wantsFeedback() {
-		b.plan.wantsBack++
-		b.wantsBack = b.plan.wantsBack
+	if b.feedbackOrdinal == 0 && b.wantsFeedback() {
+		b.plan.lastFeedback++
+		b.feedbackOrdinal = b.plan.lastFeedback
 	}
-	s.await(b, now)
+	s.scheduleDispatch(b, now)
 }
 
-// batchView is a batch as the API shows it.
+// batchView is the JSON form of a batch in API answers.
 type batchView struct {
 	ID string `json:"id"`
 	members
@@ -103,22 +102,25 @@ type batchView struct {
 }
 
 func (b *batch) view() batchView {
-	v := batchView{ID: b.id, members: b.members, Canceled: b.canceled, CreatedAt: timestamp{b.created}, ModifiedAt: timestamp{b.modified}}
-	expireAt := b.expireAt // the view outlives the lock
+	v := batchView{
+		ID: b.id, members: b.members, Canceled: b.canceled, CreatedAt: timestamp{b.created},
+		ModifiedAt: timestamp{b.modified},
+	}
+	expireAt := b.expireAt // a copy, since the view is encoded after mu is unlocked
 	v.ExpireAt = &expireAt
 	return v
 }
 
-// find is the batch that c names.
+// find returns the batch named in the path of c, or a 404.
 func (s *Simulator) find(c *call) (*batch, error) {
 	b := s.batchByID[batchKey{c.plan.ID, c.batchID()}]
 	if b == nil || !b.kept(c.started) {
-		return nil, bare(http.StatusNotFound)
+		return nil, withoutBody(http.StatusNotFound)
 	}
 	return b, nil
 }
 
-// kept says whether b can still be found.
+// kept reports whether b can still be read.
 func (b *batch) kept(now time.Time) bool { return now.Sub(b.starts) <= retention }
 
 func (s *Simulator) getBatch(c *call) (any, error) {
@@ -143,10 +145,10 @@ func (s *Simulator) send(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.enrol(c.plan, d, now).view(), nil
+	return s.addBatch(c.plan, d, now).view(), nil
 }
 
-// readMembers reads and checks the body of a send, a dry run or a replace.
+// readMembers parses and checks the body of a send, a dry run or a replace.
 func readMembers(body []byte) (members, error) {
 	var m members
 	if err := decode(body, &m); err != nil {

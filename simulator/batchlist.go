@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// batchPage is a page of batches. Size is the number of batches in it.
+// batchPage is one page of a batch list. Count is the total over all pages; Size is the number of batches in this
+// page.
 type batchPage struct {
 	Count   int         `json:"count"`
 	Page    int         `json:"page"`
@@ -16,21 +17,21 @@ type batchPage struct {
 
 // listBatches lists the batches of a plan, newest first.
 func (s *Simulator) listBatches(c *call) (any, error) {
-	asked := query(c.Request)
-	p, err := readPage(asked, c.started)
+	params := query(c.Request)
+	p, err := readPage(params, c.started)
 	if err != nil {
 		return nil, err
 	}
-	senders := readSenders(asked)
+	senders := readSenders(params)
 	s.mu.Lock()
 	defer s.unlock()
 	var all []*batch
 	for _, b := range slices.Backward(s.batches) {
-		if b.plan == c.plan && b.kept(c.started) && p.covers(b.created) && p.refers(b) && b.isFrom(senders) {
+		if b.plan == c.plan && b.kept(c.started) && p.includes(b.created) && p.matches(b) && b.isFrom(senders) {
 			all = append(all, b)
 		}
 	}
-	from, to := p.cut(len(all))
+	from, to := p.bounds(len(all))
 	listing := batchPage{Count: len(all), Page: p.number, Size: to - from, Batches: []batchView{}}
 	for _, b := range all[from:to] {
 		listing.Batches = append(listing.Batches, b.view())
@@ -38,8 +39,8 @@ func (s *Simulator) listBatches(c *call) (any, error) {
 	return listing, nil
 }
 
-// readSenders reads the from of a query: senders with commas between them. Numbers are compared on digits, so that it is
-// no matter whether their plus came as one.
+// readSenders parses the comma-separated senders in a query's from parameter. Numbers are compared by their digits,
+// since an unescaped plus sign arrives as a space.
 func readSenders(query url.Values) []string {
 	var senders []string
 	for sender := range strings.SplitSeq(query.Get("from"), ",") {
@@ -54,7 +55,7 @@ func readSenders(query url.Values) []string {
 	return senders
 }
 
-// isFrom says whether b is from one of senders; none means any.
+// isFrom reports whether b was sent from one of senders. An empty list matches every batch.
 func (b *batch) isFrom(senders []string) bool {
 	return len(senders) == 0 || b.members.From != nil && slices.Contains(senders, *b.members.From)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// listing is a page as a client reads it: pointers tell what was there.
+// listing is a page of batches as a client parses it. A nil pointer means that the member is missing.
 type listing struct {
 	Count, Page, Size *int
 	IDs               []string
@@ -34,14 +34,14 @@ func (u *customer) list(query string) listing {
 	require.NotNil(u.t, l.Count)
 	require.NotNil(u.t, l.Page)
 	require.NotNil(u.t, l.Size)
-	require.Len(u.t, *read.Batches, *l.Size, "page_size is the number of entries in this answer")
+	require.Len(u.t, *read.Batches, *l.Size, "page_size must be the number of entries in this answer")
 	for _, b := range *read.Batches {
 		l.IDs = append(l.IDs, b.ID)
 	}
 	return l
 }
 
-// sendMany sends n batches, a second apart, and returns their ids, the newest first.
+// sendMany sends n batches at intervals of a second and returns their ids, newest first.
 func (u *customer) sendMany(n int) []string {
 	ids := make([]string, n)
 	for i := range ids {
@@ -51,7 +51,8 @@ func (u *customer) sendMany(n int) []string {
 	return ids
 }
 
-// TestEveryListQuery is the list's query, row by row. The batches a, b and c were created at 00:00, 01:00 and 02:00; it is 03:00.
+// TestEveryListQuery checks every query parameter of the list. Batches a, b and c were created at 00:00, 01:00 and
+// 02:00; the time of the call is 03:00.
 func TestEveryListQuery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true, Plans: []Plan{
@@ -59,14 +60,14 @@ func TestEveryListQuery(t *testing.T) {
 		}})
 		named := map[string]string{}
 		for _, b := range []struct {
-			name string
-			said string
+			name  string
+			given string
 		}{
 			{"a", `{"to":["12025550143"],"body":"x","from":"+1201","client_reference":"r 1"}`},
 			{"b", `{"to":["12025550143"],"body":"x","from":"My Shop"}`},
 			{"c", `{"to":["12025550143"],"body":"x","client_reference":"r"}`},
 		} {
-			sent := u.object(u.call(http.MethodPost, "/batches", b.said), http.StatusCreated)
+			sent := u.object(u.call(http.MethodPost, "/batches", b.given), http.StatusCreated)
 			named[sent["id"].(string)] = b.name
 			time.Sleep(time.Hour)
 		}
@@ -91,23 +92,23 @@ func TestEveryListQuery(t *testing.T) {
 			{"several from", "?from=+1201,+1202", "a", 1, 0},
 			{"several from, escaped", "?from=%2B1201%2CMy+Shop", "ba", 2, 0},
 			{"from with a space", "?from=My%20Shop", "b", 1, 0},
-			{"from that nobody has", "?from=54321", "", 0, 0},
-			{"from of the pool is not stored", "?from=ACME", "", 0, 0},
+			{"from of no batch", "?from=54321", "", 0, 0},
+			{"from chosen from the pool is not stored", "?from=ACME", "", 0, 0},
 			{"an empty from", "?from=", "cba", 3, 0},
 			{"start_date is inclusive", "?start_date=2000-01-01T01:00:00.000Z", "cb", 2, 0},
-			{"start_date a moment later", "?start_date=2000-01-01T01:00:00.001Z", "c", 1, 0},
+			{"start_date 1 ms later", "?start_date=2000-01-01T01:00:00.001Z", "c", 1, 0},
 			{"start_date, escaped", "?start_date=2000-01-01T01%3A00%3A00.0000000Z", "cb", 2, 0},
 			{"start_date with a literal plus", "?start_date=2000-01-01T03:00:00+02:00", "cb", 2, 0},
 			{"start_date with an escaped plus", "?start_date=2000-01-01T03%3A00%3A00%2B02%3A00", "cb", 2, 0},
-			{"start_date, a date alone", "?start_date=2000-01-01", "cba", 3, 0},
+			{"start_date without time", "?start_date=2000-01-01", "cba", 3, 0},
 			{"start_date without zone", "?start_date=2000-01-01T02:00:00", "c", 1, 0},
 			{"end_date is exclusive", "?end_date=2000-01-01T02:00:00.000Z", "ba", 2, 0},
-			{"end_date a moment later", "?end_date=2000-01-01T02:00:00.001Z", "cba", 3, 0},
+			{"end_date 1 ms later", "?end_date=2000-01-01T02:00:00.001Z", "cba", 3, 0},
 			{"start_date and end_date", "?start_date=2000-01-01T01:00:00Z&end_date=2000-01-01T02:00:00Z", "b", 1, 0},
 			{"client_reference", "?client_reference=r", "c", 1, 0},
 			{"client_reference is exact", "?client_reference=R", "", 0, 0},
 			{"client_reference, escaped", "?client_reference=r%201", "a", 1, 0},
-			{"client_reference, badly escaped", "?client_reference=100%", "", 0, 0},
+			{"client_reference with an invalid escape", "?client_reference=100%", "", 0, 0},
 			{"an unknown member", "?smoke=1", "cba", 3, 0},
 		} {
 			l := u.list(row.query)
@@ -121,26 +122,26 @@ func TestEveryListQuery(t *testing.T) {
 		}
 		for _, row := range []struct{ name, query, code string }{
 			{"page below 0", "?page=-1", "syntax_constraint_violation"},
-			{"page that is no number", "?page=x", "syntax_invalid_parameter_format"},
+			{"page is not a number", "?page=x", "syntax_invalid_parameter_format"},
 			{"page_size 0", "?page_size=0", "syntax_constraint_violation"},
 			{"page_size 101", "?page_size=101", "syntax_constraint_violation"},
-			{"page_size that is no number", "?page_size=all", "syntax_invalid_parameter_format"},
-			{"start_date that is none", "?start_date=yesterday", "syntax_invalid_parameter_format"},
-			{"end_date that is none", "?end_date=2000-13-01", "syntax_invalid_parameter_format"},
+			{"page_size is not a number", "?page_size=all", "syntax_invalid_parameter_format"},
+			{"start_date is not a time", "?start_date=yesterday", "syntax_invalid_parameter_format"},
+			{"end_date is not a time", "?end_date=2000-13-01", "syntax_invalid_parameter_format"},
 		} {
 			t.Log(row.name)
 			u.refused(u.call(http.MethodGet, "/batches"+row.query, ""), 400, row.code)
 		}
 
 		time.Sleep(22 * time.Hour)
-		require.Equal(t, 2, *u.list("").Count, "start_date is a day ago unless said otherwise")
+		require.Equal(t, 2, *u.list("").Count, "the default start_date must be 24 hours ago")
 		require.Equal(t, 3, *u.list("?start_date=1999-12-31").Count)
 		time.Sleep(13 * 24 * time.Hour)
-		require.Equal(t, 2, *u.list("?start_date=1999-12-31").Count, "a batch is kept for 14 days")
+		require.Equal(t, 2, *u.list("?start_date=1999-12-31").Count, "a batch must be listed for 14 days")
 	})
 }
 
-func TestPageSizeIsThirtyAndAHundredAtMost(t *testing.T) {
+func TestPageSizeDefaultAndMaximum(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
 		u.sendMany(101)
@@ -150,7 +151,8 @@ func TestPageSizeIsThirtyAndAHundredAtMost(t *testing.T) {
 	})
 }
 
-// TestClientsPage pages as Sinch's own clients do, each until it stops by itself: nobody may miss a batch, see one twice, or go on for ever.
+// TestClientsPage pages like Sinch's own clients, each until its own stop condition. None may miss a batch, get a
+// batch twice or page forever.
 func TestClientsPage(t *testing.T) {
 	clients := map[string]func(l listing, wanted int) (stop bool){
 		"Node": func(l listing, wanted int) bool {
@@ -172,7 +174,7 @@ func TestClientsPage(t *testing.T) {
 						u := newCustomer(t, Config{Calm: true})
 						sent, got := u.sendMany(n), []string{}
 						for page := 0; ; page++ {
-							require.LessOrEqual(t, page, n+1, "no end")
+							require.LessOrEqual(t, page, n+1, "the client must stop paging")
 							query := fmt.Sprintf("?page=%d", page)
 							if wanted > 0 {
 								query += fmt.Sprintf("&page_size=%d", wanted)
@@ -192,7 +194,8 @@ func TestClientsPage(t *testing.T) {
 	}
 }
 
-// TestPythonPages goes on until a page is beyond the last one by count and the page_size asked for, or empty.
+// TestPythonPages pages like Sinch's Python client: until a page is empty or beyond the last page, which it computes
+// from count and the requested page_size.
 func TestPythonPages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
@@ -211,7 +214,7 @@ func TestPythonPages(t *testing.T) {
 	})
 }
 
-func TestListShowsBatchesAsGetDoes(t *testing.T) {
+func TestListAndGetReturnTheSameBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
 		later := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)

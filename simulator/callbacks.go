@@ -6,93 +6,94 @@ import (
 	"time"
 )
 
-// Outcome is what became of a callback.
+// Outcome is the state of a callback.
 type Outcome string
 
 const (
 	Pending      Outcome = "pending"
 	Acknowledged Outcome = "acknowledged" // answered 2xx at least once
-	GaveUp       Outcome = "gave_up"      // answered a 4xx other than 429, or failed for longer than retries last
-	Lost         Outcome = "lost"         // a bad day: never sent
+	GaveUp       Outcome = "gave_up"      // answered with a 4xx other than 429, or all retries failed
+	Lost         Outcome = "lost"         // never sent, by an anomaly or a fate
 )
 
-// allRecipients in place of a recipient's index means the batch as a whole.
+// allRecipients, in place of a recipient's index, means the whole batch.
 const allRecipients = -1
 
-// callback is one report or inbound message on its way to the customer. There may be very many, so it keeps only what the
-// attempts cannot derive.
+// callback is one report or inbound message that is sent to the customer. There may be millions, so it stores only
+// what cannot be derived.
 type callback struct {
 	target    *target
 	batch     *batch // nil for an inbound message
 	ordinal   int
 	recipient int32 // index in the batch, or allRecipients
 	stage     stage
-	plus      bool // the number is written with a plus sign
-	operator  bool // the carrier's receipt brought a time
+	plus      bool // write the number with a plus sign
+	operator  bool // the report has operator_status_at
 	retries   uint8
 	outcome   Outcome
 	at        time.Time // of the status change
 	failed    time.Time // end of the first failed attempt
 	attempts  []attempt
-	body      []byte // of batch reports and inbound messages; recipient reports are written at each attempt
+	body      []byte // nil for recipient reports, which each attempt encodes anew
 	inbound   *inbound
 }
 
-// target is an URL that callbacks of one plan go to.
+// target is a URL that receives callbacks of one plan.
 type target struct {
-	plan     *plan
-	url      string
-	waiting  queue[*callback] // due, oldest first
-	listed   bool             // among the plan's ready targets, or asleep until its throttle has a place
-	throttle throttle
+	plan      *plan
+	url       string
+	waiting   queue[*callback] // due, oldest first
+	scheduled bool             // in the plan's ready queue, or throttled with an agenda entry
+	throttle  throttle
 }
 
-// report calls back stage st of message i of b, not before due.
-func (s *Simulator) report(b *batch, i int, st stage, at, due time.Time) *callback {
+// scheduleReport creates the recipient report on stage st of message i of b and schedules its callback at due. at is
+// the time of the status change.
+func (s *Simulator) scheduleReport(b *batch, i int, st stage, at, due time.Time) *callback {
 	m := &b.recipients[i]
 	c := &callback{
 		batch: b, recipient: int32(i), stage: st, at: stamp(at).Time,
 		target:   b.plan.target(b.callbackURL()),
-		plus:     s.befalls(plus, b, i, st),
+		plus:     s.occurs(plus, b, i, st),
 		operator: st == final && m.fate.reachesSMSC(),
 	}
-	isLost := m.fate.Lost || s.befalls(lost, b, i, final) && st == final
-	s.file(c, isLost, due)
+	isLost := m.fate.Lost || s.occurs(lost, b, i, final) && st == final
+	s.addCallback(c, isLost, due)
 	return c
 }
 
-// batchReport calls back the end of b, not before due.
-func (s *Simulator) batchReport(b *batch, due time.Time) *callback {
+// scheduleBatchReport creates the batch report of b and schedules its callback at due.
+func (s *Simulator) scheduleBatchReport(b *batch, due time.Time) *callback {
 	c := &callback{
 		batch: b, recipient: allRecipients, stage: final, at: stamp(due).Time,
 		target: b.plan.target(b.callbackURL()),
 		body:   encode(s.summarise(b, b.kind == full, nil)),
 	}
-	s.file(c, s.befalls(lost, b, allRecipients, final), due)
+	s.addCallback(c, s.occurs(lost, b, allRecipients, final), due)
 	return c
 }
 
-// file enters c in the ledger and, unless it gets lost, on the agenda.
-func (s *Simulator) file(c *callback, isLost bool, due time.Time) {
+// addCallback adds c to the ledger and schedules its first attempt, unless it is lost.
+func (s *Simulator) addCallback(c *callback, isLost bool, due time.Time) {
 	c.ordinal = len(s.callbacks) + 1
 	c.outcome = Pending
 	s.callbacks = append(s.callbacks, c)
 	if isLost {
 		c.outcome = Lost
 		s.counts.Lost++
-		s.tell(c.happening(CallbackLost))
+		s.emit(c.event(CallbackLost))
 		return
 	}
 	s.unsettled++
 	s.schedule(entry{due: due, callback: c})
 }
 
-// content is the body of c: the same bytes at every attempt.
+// content returns the body of c: the same bytes for every attempt.
 func (s *Simulator) content(c *callback) []byte {
 	if c.body != nil {
 		return c.body
 	}
-	r := s.about(c.batch, int(c.recipient), c.stage)
+	r := s.baseReport(c.batch, int(c.recipient), c.stage)
 	r.At = timestamp{c.at}
 	if c.plus {
 		r.Recipient = "+" + r.Recipient
@@ -103,7 +104,7 @@ func (s *Simulator) content(c *callback) []byte {
 	return encode(r)
 }
 
-// kind is the type member of c.
+// kind returns the type member of c.
 func (c *callback) kind() string {
 	switch {
 	case c.inbound != nil:
@@ -115,7 +116,7 @@ func (c *callback) kind() string {
 	}
 }
 
-// number is the digits of the recipient that c is about; a batch report has none.
+// number returns the digits of the phone number that c is about, or "" for a batch report.
 func (c *callback) number() string {
 	switch {
 	case c.inbound != nil:
@@ -127,7 +128,7 @@ func (c *callback) number() string {
 	}
 }
 
-// status is what a recipient report brings.
+// status returns the status and code of a recipient report, else "" and 0.
 func (c *callback) status() (string, int) {
 	if c.batch == nil || c.recipient == allRecipients {
 		return "", 0
@@ -142,7 +143,7 @@ func (c *callback) batchID() string {
 	return c.batch.id
 }
 
-// subject is what rolls about c are about.
+// subject returns the dice subject of c.
 func (c *callback) subject(turn int) subject {
 	if c.inbound != nil {
 		return subject{plan: c.target.plan.ID, recipient: c.inbound.ID, turn: turn}
@@ -150,7 +151,7 @@ func (c *callback) subject(turn int) subject {
 	return c.batch.subject(int(c.recipient), int(c.stage)+int(final+1)*turn)
 }
 
-func (c *callback) happening(kind EventKind) Event {
+func (c *callback) event(kind EventKind) Event {
 	status, code := c.status()
 	return Event{
 		Kind: kind, Plan: c.target.plan.ID, Batch: c.batchID(), Type: c.kind(), Callback: c.ordinal,
@@ -158,7 +159,7 @@ func (c *callback) happening(kind EventKind) Event {
 	}
 }
 
-// encode writes what this package has built itself.
+// encode returns v as JSON. It panics on failure, since v is always a value of this package.
 func encode(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {

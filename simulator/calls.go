@@ -2,10 +2,10 @@ package simulator
 
 import "time"
 
-// callHistory is how many calls are remembered.
+// callHistory is the number of calls that are kept.
 const callHistory = 4096
 
-// Call is one call of the API.
+// Call is one API call and its answer.
 type Call struct {
 	Ordinal   int       `json:"ordinal"` // from 1
 	At        time.Time `json:"at"`
@@ -14,11 +14,11 @@ type Call struct {
 	Plan      string    `json:"plan"`
 	Operation Operation `json:"operation"`
 	Batch     string    `json:"batch,omitempty"`
-	Status    int       `json:"status"` // answered; 0 if nothing was
+	Status    int       `json:"status"` // HTTP status of the answer; 0 if there was none
 	Fault     FaultKind `json:"fault,omitempty"`
 }
 
-// ring remembers the last calls.
+// ring holds the last callHistory calls.
 type ring struct {
 	calls []Call
 	made  int
@@ -34,7 +34,7 @@ func (r *ring) push(c Call) {
 	r.calls[(r.made-1)%callHistory] = c
 }
 
-// all is the calls remembered, oldest first.
+// all returns the calls, oldest first.
 func (r *ring) all() []Call {
 	oldest := 0
 	if r.made > callHistory {
@@ -43,8 +43,8 @@ func (r *ring) all() []Call {
 	return append(append([]Call{}, r.calls[oldest:]...), r.calls[:oldest]...)
 }
 
-// Calls is the last 4096 calls of the API, oldest first, in the order in which they were answered. Refused ones are among
-// them; calls of paths or methods that do not exist are not.
+// Calls returns the last 4096 calls of the API in the order of their answers, oldest first. It includes refused
+// calls, but not calls to unknown paths or with a wrong method.
 func (s *Simulator) Calls() []Call {
 	s.mu.Lock()
 	defer s.unlock()

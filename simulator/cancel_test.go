@@ -24,13 +24,19 @@ func (u *customer) report(batch string) string {
 	return h.body
 }
 
-func TestCancelBeforeTheSendTimeLeavesAnEmptyReport(t *testing.T) {
+func TestCancelBeforeSendAtEmptiesReport(t *testing.T) {
 	example, err := os.ReadFile("testdata/cb-dr-sms-empty.json")
 	require.NoError(t, err)
-	for kind, callbacks := range map[string]int{"none": 0, "summary": 1, "full": 1, "per_recipient": 0, "per_recipient_final": 0} {
+	for kind, callbacks := range map[string]int{
+		"none": 0, "summary": 1, "full": 1, "per_recipient": 0,
+		"per_recipient_final": 0,
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			u := newCustomer(t, Config{Calm: true}).run()
-			id := u.send(map[string]any{"to": numbers(3), "delivery_report": kind, "feedback_enabled": true, "send_at": time.Now().Add(time.Hour)})
+			id := u.send(map[string]any{
+				"to": numbers(3), "delivery_report": kind, "feedback_enabled": true,
+				"send_at": time.Now().Add(time.Hour),
+			})
 			require.False(t, u.sim.Settled())
 			time.Sleep(time.Minute)
 			answer := u.cancel(id)
@@ -39,7 +45,7 @@ func TestCancelBeforeTheSendTimeLeavesAnEmptyReport(t *testing.T) {
 			require.Equal(t, "2000-01-01T00:00:00.000Z", answer["created_at"])
 			time.Sleep(2 * time.Hour)
 			require.True(t, u.sim.Settled())
-			want := u.object(heard{status: 200, body: string(example)}, 200)
+			want := u.object(response{status: 200, body: string(example)}, 200)
 			want["batch_id"] = id
 			require.JSONEq(t, string(encode(want)), u.report(id))
 			require.Len(t, u.received(), callbacks, kind)
@@ -53,16 +59,17 @@ func TestCancelBeforeTheSendTimeLeavesAnEmptyReport(t *testing.T) {
 			require.Empty(t, b.Recipients)
 			require.Empty(t, u.sim.Ledger().OwedFeedback())
 			require.Zero(t, u.sim.State().Recipients)
-			require.Equal(t, 202, u.feedback(id, "12025550000").status, "feedback is still enabled")
+			require.Equal(t, 202, u.feedback(id, "12025550000").status, "feedback must stay enabled")
 		})
 	}
 }
 
-// TestCancelMidway stops what is not at the SMSC. On these days each message takes its own time, so some have got there.
+// TestCancelMidway cancels a batch of which some messages are at the SMSC and some are still queued: without Calm,
+// the time between status changes differs per message.
 func TestCancelMidway(t *testing.T) {
 	for kind, callbacks := range map[string]int{"none": 0, "summary": 1, "full": 1, "per_recipient_final": 40} {
 		synctest.Test(t, func(t *testing.T) {
-			u := newCustomer(t, Config{Seed: 4, Pace: time.Second, BadDays: only(func(*BadDays) {})}).run()
+			u := newCustomer(t, Config{Seed: 4, Pace: time.Second, BadDays: anomalies(func(*BadDays) {})}).run()
 			id := u.send(map[string]any{"to": numbers(40), "delivery_report": kind, "feedback_enabled": true})
 			time.Sleep(time.Second)
 			before := u.recipientStatuses()
@@ -85,7 +92,8 @@ func TestCancelMidway(t *testing.T) {
 				if p.report.Status == "Cancelled" {
 					cancelled++
 					require.Equal(t, 407, p.report.Code)
-					require.Empty(t, p.report.OperatorAt, "it never reached an SMSC")
+					require.Empty(t, p.report.OperatorAt,
+						"a message that never reached an SMSC must have no operator time")
 					require.Equal(t, "2000-01-01T00:00:01.000Z", p.report.At)
 				}
 				for _, row := range p.report.Statuses {
@@ -97,13 +105,13 @@ func TestCancelMidway(t *testing.T) {
 			l := u.sim.Ledger()
 			if kind != "none" {
 				require.Equal(t, stopped, cancelled)
-				require.Len(t, l.OwedFeedback(), 40-stopped, "who was not stopped was delivered")
+				require.Len(t, l.OwedFeedback(), 40-stopped, "every message that was not cancelled must be delivered")
 			}
 		})
 	}
 }
 
-func TestCancelOfWhatIsOutChangesNothingInItsReport(t *testing.T) {
+func TestCancelAfterDispatchKeepsReport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true, Pace: time.Second}).run()
 		dispatched := u.send(map[string]any{"to": numbers(2), "delivery_report": "full"})
@@ -124,7 +132,10 @@ func TestCancelOfWhatIsOutChangesNothingInItsReport(t *testing.T) {
 func TestCancelAgainChangesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true, Pace: time.Hour}).run()
-		waits := u.send(map[string]any{"to": numbers(1), "delivery_report": "full", "send_at": time.Now().Add(time.Hour)})
+		waits := u.send(map[string]any{
+			"to": numbers(1), "delivery_report": "full",
+			"send_at": time.Now().Add(time.Hour),
+		})
 		queued := u.send(map[string]any{"to": numbers(1), "delivery_report": "full"})
 		for _, id := range []string{waits, queued} {
 			first := u.cancel(id)
@@ -138,7 +149,7 @@ func TestCancelAgainChangesNothing(t *testing.T) {
 	})
 }
 
-func TestCancelOfWhatIsDueButNotRunStopsItMidway(t *testing.T) {
+func TestCancelWhenDueBeforeRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
 		id := u.send(map[string]any{"to": numbers(1), "send_at": time.Now().Add(time.Hour)})
@@ -150,7 +161,7 @@ func TestCancelOfWhatIsDueButNotRunStopsItMidway(t *testing.T) {
 	})
 }
 
-func TestALostCancellationIsOnlyInTheLedger(t *testing.T) {
+func TestLostCancellationIsOnlyInTheLedger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true}).run()
 		require.NoError(t, u.sim.SetFate("12025550000", Fate{Lost: true}))

@@ -18,13 +18,13 @@ const (
 	goodFeedback = `{"recipients":["12025550143"]}`
 )
 
-// goodCall is a call that is answered with success; "{id}" is the id of a batch that waits.
+// goodCall is a call that succeeds. "{id}" in path stands for the id of a batch that waits for its send_at.
 type goodCall struct {
 	operation          Operation
 	method, path, body string
 }
 
-// goodCalls is one of each operation, and of each way to read reports.
+// goodCalls returns one call of each operation and of each way to read reports.
 func goodCalls() []goodCall {
 	return []goodCall{
 		{OpSend, "POST", "/batches", goodBatch},
@@ -32,7 +32,10 @@ func goodCalls() []goodCall {
 		{OpList, "GET", "/batches", ""},
 		{OpBatch, "GET", "/batches/{id}", ""},
 		{OpUpdate, "POST", "/batches/{id}", `{"body":"ho"}`},
-		{OpReplace, "PUT", "/batches/{id}", `{"to":["12025550143"],"from":"ACME","body":"ha","send_at":"2000-01-02","feedback_enabled":true}`},
+		{
+			OpReplace, "PUT", "/batches/{id}",
+			`{"to":["12025550143"],"from":"ACME","body":"ha","send_at":"2000-01-02","feedback_enabled":true}`,
+		},
 		{OpFeedback, "POST", "/batches/{id}/delivery_feedback", goodFeedback},
 		{OpReport, "GET", "/batches/{id}/delivery_report", ""},
 		{OpReport, "GET", "/batches/{id}/delivery_report/12025550143", ""},
@@ -47,8 +50,8 @@ func (u *customer) waiting() string {
 	return u.send(map[string]any{"to": []string{"12025550143"}, "feedback_enabled": true, "send_at": "2000-01-02"})
 }
 
-// raw makes a call of an URL with the headers given.
-func (u *customer) raw(method, url, body string, header map[string]string) heard {
+// raw calls url with the given headers instead of the customer's.
+func (u *customer) raw(method, url, body string, header map[string]string) response {
 	u.t.Helper()
 	req, err := http.NewRequestWithContext(context.Background(), method, url, strings.NewReader(body))
 	require.NoError(u.t, err)
@@ -60,14 +63,17 @@ func (u *customer) raw(method, url, body string, header map[string]string) heard
 	defer func() { _ = res.Body.Close() }()
 	read, err := io.ReadAll(res.Body)
 	require.NoError(u.t, err)
-	return heard{res.StatusCode, res.Header, string(read)}
+	return response{res.StatusCode, res.Header, string(read)}
 }
 
-// TestEveryStatusOfEveryOperation is the statuses that every operation has, row by row.
+// TestEveryStatusOfEveryOperation checks the error statuses that all operations have in common.
 func TestEveryStatusOfEveryOperation(t *testing.T) {
 	bearer := map[string]string{"Authorization": "Bearer " + testToken, "Content-Type": "application/json"}
 	with := func(key, value string) map[string]string {
-		header := map[string]string{"Authorization": bearer["Authorization"], "Content-Type": bearer["Content-Type"], key: value}
+		header := map[string]string{
+			"Authorization": bearer["Authorization"], "Content-Type": bearer["Content-Type"],
+			key: value,
+		}
 		if value == "" {
 			delete(header, key)
 		}
@@ -95,7 +101,10 @@ func TestEveryStatusOfEveryOperation(t *testing.T) {
 					require.Equal(t, row.status, h.status, name)
 					require.Empty(t, h.body, name)
 				}
-				for name, kind := range map[string]string{"415 none": "", "415 text": "text/plain", "415 broken": "application/json;;=", "415 form": "application/x-www-form-urlencoded"} {
+				for name, kind := range map[string]string{
+					"415 none": "", "415 text": "text/plain",
+					"415 broken": "application/json;;=", "415 form": "application/x-www-form-urlencoded",
+				} {
 					if c.body == "" {
 						continue
 					}
@@ -103,7 +112,10 @@ func TestEveryStatusOfEveryOperation(t *testing.T) {
 					require.Equal(t, 415, h.status, name)
 					require.Empty(t, h.body, name)
 				}
-				for name, body := range map[string]string{"400 no JSON": `{`, "400 nothing": ``, "400 another structure": `[1]`, "400 more than one": `{} {}`} {
+				for name, body := range map[string]string{
+					"400 no JSON": `{`, "400 nothing": ``,
+					"400 another structure": `[1]`, "400 more than one": `{} {}`,
+				} {
 					if c.body == "" {
 						continue
 					}
@@ -112,20 +124,23 @@ func TestEveryStatusOfEveryOperation(t *testing.T) {
 					u.refused(h, 400, "syntax_invalid_json")
 				}
 				for _, status := range []int{429, 500, 503} {
-					require.NoError(t, u.sim.SetFault(Fault{Operation: c.operation, Kind: FaultStatus, Status: status, Times: 1}))
+					require.NoError(t,
+						u.sim.SetFault(Fault{Operation: c.operation, Kind: FaultStatus, Status: status, Times: 1}))
 					h := u.call(c.method, path, c.body)
 					require.Equal(t, status, h.status)
 					require.Empty(t, h.body)
-					require.Empty(t, h.header.Get("Retry-After"), "none is documented")
+					require.Empty(t, h.header.Get("Retry-After"),
+						"Retry-After must be missing, since Sinch does not document it")
 				}
-				require.Equal(t, before, u.get(id), "nothing has happened")
+				require.Equal(t, before, u.get(id), "refused calls must not change the batch")
 				if strings.Contains(c.path, "{id}") {
 					unknown := strings.ReplaceAll(c.path, "{id}", "01K2S9A1V5K3C8MEX7RQ0YBD4W")
 					h := u.call(c.method, unknown, c.body)
 					require.Equal(t, 404, h.status)
 					require.Empty(t, h.body)
 				}
-				h := u.raw(c.method, "http://sinch.test/xms/v1/"+testPlan+path, c.body, with("Content-Type", "application/json; charset=UTF-8"))
+				h := u.raw(c.method, "http://sinch.test/xms/v1/"+testPlan+path, c.body,
+					with("Content-Type", "application/json; charset=UTF-8"))
 				require.Less(t, h.status, 300, h.body)
 				require.Equal(t, c.operation, u.sim.Calls()[len(u.sim.Calls())-1].Operation)
 			})
@@ -164,7 +179,7 @@ func TestMethodsAndPaths(t *testing.T) {
 	})
 }
 
-// TestEveryCodeOfEveryOperation is the codes of refusals, row by row, for every operation that has them.
+// TestEveryCodeOfEveryOperation checks each error code for every operation that can answer it.
 func TestEveryCodeOfEveryOperation(t *testing.T) {
 	const group = "01K2NDE5RPA0C7W3B9HYZK4T6M"
 	withMember := func(member string) string { return strings.Replace(goodBatch, "{", "{"+member+",", 1) }
@@ -189,7 +204,10 @@ func TestEveryCodeOfEveryOperation(t *testing.T) {
 		{"syntax_invalid_parameter_format", 400, "GET", "/delivery_reports?code=foo", ""},
 		{"syntax_invalid_parameter_format", 400, "GET", "/batches/{id}/delivery_report?code=foo", ""},
 		{"syntax_constraint_violation", 400, "POST", "/batches", `{"from":"ACME","body":"hi"}`},
-		{"syntax_constraint_violation", 400, "POST", "/batches/dry_run", withMember(`"send_at":"2000-01-03","expire_at":"2000-01-02"`)},
+		{
+			"syntax_constraint_violation", 400, "POST", "/batches/dry_run",
+			withMember(`"send_at":"2000-01-03","expire_at":"2000-01-02"`),
+		},
 		{"syntax_constraint_violation", 400, "POST", "/batches/{id}", `{"to_remove":["12025550143"]}`},
 		{"syntax_constraint_violation", 400, "PUT", "/batches/{id}", `{"to":["12025550143"],"from":"ACME"}`},
 		{"syntax_constraint_violation", 400, "POST", "/batches/{id}/delivery_feedback", `{}`},
@@ -203,15 +221,16 @@ func TestEveryCodeOfEveryOperation(t *testing.T) {
 		{"missing_callback_url", 403, "POST", "/batches/dry_run", withMember(`"delivery_report":"full"`)},
 		{"missing_callback_url", 403, "POST", "/batches/{id}", `{"delivery_report":"per_recipient"}`},
 		{"missing_callback_url", 403, "PUT", "/batches/{id}", withMember(`"delivery_report":"per_recipient_final"`)},
-		{"batch_already_dispatched", 403, "POST", "/batches/{left}", `{"body":"hi"}`},
-		{"batch_already_dispatched", 403, "PUT", "/batches/{left}", goodBatch},
+		{"batch_already_dispatched", 403, "POST", "/batches/{dispatched}", `{"body":"hi"}`},
+		{"batch_already_dispatched", 403, "PUT", "/batches/{dispatched}", goodBatch},
 		{"conflict_group_name", 403, "POST", "/groups", `{"name":"taken"}`},
 	} {
 		t.Run(row.code+" "+row.method+" "+row.path, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				u := newCustomer(t, Config{Calm: true, Plans: []Plan{{ID: testPlan, Token: testToken}}})
 				u.group(`{"name":"taken"}`)
-				path := strings.NewReplacer("{id}", u.waiting(), "{left}", u.send(map[string]any{"to": numbers(1)})).Replace(row.path)
+				path := strings.NewReplacer("{id}", u.waiting(), "{dispatched}",
+					u.send(map[string]any{"to": numbers(1)})).Replace(row.path)
 				u.refused(u.call(row.method, path, row.body), row.status, row.code)
 				require.Len(t, u.sim.Ledger().Batches, 2)
 			})
@@ -219,13 +238,17 @@ func TestEveryCodeOfEveryOperation(t *testing.T) {
 	}
 }
 
-// TestCodesByFault plays the refusals that depend on an account: a fault set by hand answers them, as an answer of Sinch's.
+// TestCodesByFault checks that a fault can answer error codes that depend on the account, in Sinch's form.
 func TestCodesByFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
-		for _, code := range []string{"illegal_number_type", "blocked_account", "conflict_send_at", "unknown_campaign"} {
+		for _, code := range []string{
+			"illegal_number_type", "blocked_account", "conflict_send_at",
+			"unknown_campaign",
+		} {
 			require.NoError(t, u.sim.SetFault(Fault{
-				Operation: OpSend, Kind: FaultStatus, Status: 403, Body: `{"code":"` + code + `","text":"no"}`, Times: 1,
+				Operation: OpSend, Kind: FaultStatus, Status: 403, Body: `{"code":"` + code + `","text":"no"}`,
+				Times: 1,
 			}))
 			h := u.call(http.MethodPost, "/batches", goodBatch)
 			u.refused(h, 403, code)
@@ -235,7 +258,7 @@ func TestCodesByFault(t *testing.T) {
 	})
 }
 
-func TestRefusalsReadLikeTheExamples(t *testing.T) {
+func TestErrorsMatchSinchsExamples(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
 		for example, body := range map[string]string{
@@ -246,13 +269,18 @@ func TestRefusalsReadLikeTheExamples(t *testing.T) {
 			require.NoError(t, err)
 			require.JSONEq(t, string(want), u.call(http.MethodPost, "/batches", body).body)
 		}
-		require.Contains(t, u.call(http.MethodPost, "/batches", `{"to":["foo"],"from":"ACME","body":"hi"}`).body, `'foo' is not a valid identifier`)
+		require.Contains(t, u.call(http.MethodPost, "/batches", `{"to":["foo"],"from":"ACME","body":"hi"}`).body,
+			`'foo' is not a valid identifier`)
 	})
 }
 
 func TestRequestsPerSecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := newCustomer(t, Config{Calm: true, RequestsPerSecond: 5, Plans: []Plan{{ID: testPlan, Token: testToken}, {ID: "other", Token: testToken}}})
+		u := newCustomer(t,
+			Config{
+				Calm: true, RequestsPerSecond: 5,
+				Plans: []Plan{{ID: testPlan, Token: testToken}, {ID: "other", Token: testToken}},
+			})
 		id := u.waiting()
 		for range 4 {
 			u.get(id)
@@ -263,7 +291,8 @@ func TestRequestsPerSecond(t *testing.T) {
 			require.Empty(t, h.body)
 			require.Empty(t, h.header.Get("Retry-After"))
 		}
-		require.Equal(t, 200, u.call(http.MethodGet, "/../other/batches", "").status, "each plan has its own rate")
+		require.Equal(t, 200, u.call(http.MethodGet, "/../other/batches", "").status,
+			"each plan must have its own request rate")
 		require.Equal(t, 401, u.raw(http.MethodGet, "http://sinch.test/xms/v1/"+testPlan+"/batches", "", nil).status)
 		l := u.sim.Ledger()
 		require.Len(t, l.Batches, 1)

@@ -11,62 +11,70 @@ import (
 	"time"
 )
 
-// Config describes the service plans of a Simulator and how badly its days go. The zero value of every member but Plans is usable.
+// Config lists the service plans of a Simulator and sets its anomalies, speed and limits. Only Plans is required.
 type Config struct {
 	// Plans are the service plans that exist: at least one.
 	Plans []Plan
-	// Seed decides every bad day, every fate and every id. The same seed, sends and faults give the same decisions,
-	// however the goroutines run: each is a pure function of the seed, the plan, the batch's ordinal, the recipient and the attempt.
+	// Seed decides every anomaly, every fate and every id. The same seed, sends and faults give the same decisions,
+	// whatever the order in which goroutines run: each decision is a pure function of the seed, the plan, the batch's
+	// ordinal, the recipient and the attempt.
 	Seed uint64
-	// Calm switches all bad days off: every message is delivered and every call succeeds, unless a fate or a fault is set by hand.
+	// Calm disables all anomalies: every message is delivered and every call succeeds, except where SetFate or
+	// SetFault says otherwise.
 	Calm bool
-	// BadDays sets how often what goes wrong. It has no effect on a calm simulator.
+	// BadDays sets how often each anomaly occurs. Calm overrides it.
 	BadDays BadDays
-	// Speed is how many times faster than in the world Sinch's own waits go by: till a batch's send_at, from there to its
-	// expire_at, Pace, RetryUnit and BadDays.LateBy. 0 means 1, and it is at least that. All times told are real ones; see the package documentation.
+	// Speed is the factor by which Sinch's own waiting times are shortened: the time until send_at, from there until
+	// expire_at, Pace, RetryUnit and BadDays.LateBy. It must be at least 1; 0 means 1. Times in answers and reports
+	// are real times; see the package documentation.
 	Speed float64
-	// RequestsPerSecond is how many requests a plan may make before it is answered 429, with bursts of as many; 0 means no limit.
+	// RequestsPerSecond is the request rate above which a plan is answered 429, and also the permitted burst. 0 means
+	// no limit.
 	RequestsPerSecond float64
-	// RetryUnit is the gap before the first retry of a callback; 0 means 5 s. Retries come 1, 2, 4 … 2^14 units after the first
-	// failure (5 s … 81 920 s); then the callback is given up.
+	// RetryUnit is the delay before the first retry of a callback; 0 means 5 s. Retries are sent 1, 2, 4 … 2^14 units
+	// after the first failure (5 s … 81 920 s); then the callback is given up.
 	RetryUnit time.Duration
-	// Pace is the time between two status changes of a recipient; 0 means 300 ms. On bad days it varies by half.
+	// Pace is the time between two status changes of a recipient; 0 means 300 ms. Unless Calm is set, it varies by
+	// ±50 %.
 	Pace time.Duration
-	// CallbackTimeout is how long a callback waits for its answer; 0 means 10 s.
+	// CallbackTimeout is how long one callback attempt waits for an answer; 0 means 10 s.
 	CallbackTimeout time.Duration
-	// MaxCallbacksInFlight bounds the callbacks of one plan that wait for their answer at the same time; 0 means 32.
+	// MaxCallbacksInFlight limits the callbacks of one plan that wait for an answer at the same time; 0 means 32.
 	MaxCallbacksInFlight int
 	// KeepNonce signs every retry of a callback with the nonce of its first attempt. The timestamp is always new.
 	KeepNonce bool
-	// Transport carries the callbacks; nil means a transport of the simulator's own.
+	// Transport sends the callbacks; nil means a new http.Transport that the Simulator owns.
 	Transport http.RoundTripper
-	// Logger takes one line per call and per callback attempt, at debug level, and a warning per callback given up; nil means silence.
+	// Logger receives one debug line per API call and per callback attempt, and a warning for each callback given up.
+	// Nil disables logging.
 	Logger *slog.Logger
 }
 
-// Plan is one service plan: what the customer has set up at Sinch.
+// Plan is one service plan as the customer has configured it at Sinch.
 type Plan struct {
 	ID    string
 	Token string
-	// CallbackURL is where reports of batches without a callback_url of their own go, and inbound messages. It may be empty
-	// until SetCallbackURL knows it.
+	// CallbackURL receives inbound messages, and the reports of batches without a callback_url. It may be empty;
+	// SetCallbackURL can set it later.
 	CallbackURL string
-	// Secret signs the callbacks (used as text, never base64-decoded). Empty: they are not signed.
+	// Secret is the HMAC key of the callbacks, used as text and never base64-decoded. If empty, callbacks are not
+	// signed.
 	Secret string
-	// CallbackHeader is sent with every callback: custom header values, or an Authorization of HTTP Basic.
+	// CallbackHeader is added to every callback, for example custom headers or HTTP Basic credentials in
+	// Authorization.
 	CallbackHeader http.Header
-	// Groups maps the id of each group that exists from the start to the numbers of its members.
+	// Groups maps the id of each initial group to the numbers of its members.
 	Groups map[string][]string
-	// Originators is the pool of senders that a batch without from is sent from. Without one such a batch is refused.
+	// Originators is the pool of senders for batches without from. If it is empty, such a batch is refused.
 	Originators []string
-	// SmartEncoding is the account feature that has recipient reports say how their message was encoded.
+	// SmartEncoding is the account feature that adds the message's encoding to recipient reports.
 	SmartEncoding bool
 }
 
-// String names the plan without its token and secret.
+// String returns the plan's id without its token and secret.
 func (p Plan) String() string { return "plan " + p.ID }
 
-// LogValue names the plan without its token and secret.
+// LogValue returns the plan's id without its token and secret.
 func (p Plan) LogValue() slog.Value { return slog.StringValue(p.ID) }
 
 const (
@@ -76,12 +84,14 @@ const (
 	defaultInFlight        = 32
 
 	maxRequestsPerSecond = 1_000_000
+
+	callbackURLRule = "must be an absolute http or https URL of at most 2048 characters"
 )
 
-// resolve checks c and fills in its defaults.
+// resolve validates c and returns it with defaults filled in and waiting times divided by Speed.
 func (c Config) resolve() (Config, error) {
 	if len(c.Plans) == 0 {
-		return c, errors.New("plans: at least one is needed")
+		return c, errors.New("plans: at least one plan is required")
 	}
 	seen := map[string]bool{}
 	for i, p := range c.Plans {
@@ -89,12 +99,12 @@ func (c Config) resolve() (Config, error) {
 			return c, fmt.Errorf("plans[%d]: %w", i, err)
 		}
 		if seen[p.ID] {
-			return c, fmt.Errorf("plans[%d]: id %q is taken", i, p.ID)
+			return c, fmt.Errorf("plans[%d]: duplicate id %q", i, p.ID)
 		}
 		seen[p.ID] = true
 	}
 	if c.Speed != 0 && !(c.Speed >= 1 && c.Speed <= math.MaxInt64) {
-		return c, errors.New("speed must be at least 1, or 0 for 1")
+		return c, errors.New("speed must be at least 1, or 0 for the default 1")
 	}
 	if !(c.RequestsPerSecond >= 0 && c.RequestsPerSecond <= maxRequestsPerSecond) {
 		return c, fmt.Errorf("requests per second must be between 0 and %d", maxRequestsPerSecond)
@@ -122,7 +132,7 @@ func (c Config) resolve() (Config, error) {
 	return c, nil
 }
 
-// shorten is how long a wait of Sinch's own really takes.
+// shorten divides one of Sinch's own waiting times by Speed.
 func (c Config) shorten(wait time.Duration) time.Duration {
 	return time.Duration(float64(wait) / c.Speed)
 }
@@ -130,15 +140,15 @@ func (c Config) shorten(wait time.Duration) time.Duration {
 func (p Plan) validate() error {
 	switch {
 	case p.ID == "" || strings.ContainsAny(p.ID, "/?# "):
-		return errors.New("id: one non-empty path segment is needed")
+		return errors.New("id: must be one non-empty path segment")
 	case p.Token == "":
 		return errors.New("token: must not be empty")
 	case p.CallbackURL != "" && !isCallbackURL(p.CallbackURL):
-		return errors.New("callback url: an absolute http or https URL of at most 2048 characters is needed")
+		return errors.New("callback url " + callbackURLRule)
 	}
 	for _, sender := range p.Originators {
 		if sender == "" {
-			return errors.New("originators: an empty sender")
+			return errors.New("originators: a sender must not be empty")
 		}
 	}
 	for id, members := range p.Groups {
@@ -147,7 +157,7 @@ func (p Plan) validate() error {
 		}
 		for _, number := range members {
 			if _, ok := digits(number); !ok {
-				return fmt.Errorf("group %q: a member is not a number", id)
+				return fmt.Errorf("group %q: every member must be a phone number", id)
 			}
 		}
 	}

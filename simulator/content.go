@@ -5,37 +5,37 @@ import (
 	"strings"
 )
 
-// defaultValue names the value of a parameter for numbers that have none of their own.
+// defaultValue is the parameter key whose value is used for numbers without a value of their own.
 const defaultValue = "default"
 
-// content is what a batch says to everybody, before parameters have their values.
+// content is the text of a batch before parameters are replaced.
 type content struct {
 	text     string
-	plain    *wording // of a text without parameters: the same for all
-	parts    bool     // is counted in parts; binary and media messages are one
+	plain    *rendered // set if the text has no parameters and is the same for all
+	parts    bool      // the text is divided into parts; binary and media messages are one part
 	truncate bool
 	values   map[string]map[string]string // by key, then by digits or defaultValue
 }
 
-// wording is what one number is sent.
-type wording struct {
+// rendered is the text for one number.
+type rendered struct {
 	text      string
 	alphabet  alphabet
 	parts     int
-	unmatched bool // a parameter has no value: it stands as it was
+	unmatched bool // a parameter has no value and was left in the text
 }
 
-// content reads what checked members say.
+// content returns the text and parameters of checked members.
 func (m *members) content() content {
 	c := content{parts: *m.Type == typeText, truncate: m.TruncateConcat != nil && *m.TruncateConcat}
 	if *m.Type == typeMedia {
 		var media struct {
 			Message string `json:"message"`
 		}
-		_ = decode(m.Body, &media) // checked
+		_ = decode(m.Body, &media) // already checked
 		c.text = media.Message
 	} else {
-		_ = json.Unmarshal(m.Body, &c.text) // checked
+		_ = json.Unmarshal(m.Body, &c.text) // already checked
 	}
 	c.values = make(map[string]map[string]string, len(m.Parameters))
 	for key, values := range m.Parameters {
@@ -48,14 +48,14 @@ func (m *members) content() content {
 		}
 	}
 	if !strings.Contains(c.text, "${") || *m.Type == typeBinary {
-		plain := c.word(c.text)
+		plain := c.render(c.text)
 		c.plain = &plain
 	}
 	return c
 }
 
-// to words c for a number.
-func (c content) to(number string) wording {
+// renderFor returns the text for a number, given as digits.
+func (c content) renderFor(number string) rendered {
 	if c.plain != nil {
 		return *c.plain
 	}
@@ -66,13 +66,13 @@ func (c content) to(number string) wording {
 		value, ok := c.values[key][defaultValue]
 		return value, ok
 	})
-	w := c.word(text)
+	w := c.render(text)
 	w.unmatched = unmatched
 	return w
 }
 
-func (c content) word(text string) wording {
-	w := wording{text: text, alphabet: alphabetOf(text), parts: 1}
+func (c content) render(text string) rendered {
+	w := rendered{text: text, alphabet: alphabetOf(text), parts: 1}
 	switch {
 	case c.parts && c.truncate:
 		w.text = w.alphabet.first(text)
@@ -82,7 +82,8 @@ func (c content) word(text string) wording {
 	return w
 }
 
-// fill puts values in place of each ${key} of text, and says whether one had none. What only begins like one is text.
+// fill replaces each ${key} in text by its value. It reports whether a key had no value. Anything that is not a valid
+// ${key} stays in the text.
 func fill(text string, value func(key string) (string, bool)) (filled string, unmatched bool) {
 	var b strings.Builder
 	for {
@@ -97,22 +98,23 @@ func fill(text string, value func(key string) (string, bool)) (filled string, un
 			text = rest
 			continue
 		}
-		said, ok := value(key)
+		replacement, ok := value(key)
 		if !ok {
-			said, unmatched = "${"+key+"}", true
+			replacement, unmatched = "${"+key+"}", true
 		}
-		b.WriteString(said)
+		b.WriteString(replacement)
 		text = after
 	}
 }
 
-// isParameter says whether key may be the key of a parameter.
+// isParameter reports whether key is a valid parameter key.
 func isParameter(key string) bool {
-	return key != "" && len(key) <= 16 && !strings.ContainsFunc(key, func(r rune) bool { return !isWord(r) && r != '.' })
+	return key != "" && len(key) <= 16 && !strings.ContainsFunc(key,
+		func(r rune) bool { return !isWord(r) && r != '.' })
 }
 
-// address finds out what each message of b says, as far as that decides its end or is reported.
-func (s *Simulator) address(b *batch) {
+// renderMessages renders the text of each message of b, if its parts, encoding or missing parameters are needed.
+func (s *Simulator) renderMessages(b *batch) {
 	m := &b.members
 	c := m.content()
 	if c.plain != nil && m.MaxParts == nil && !b.plan.SmartEncoding {
@@ -120,7 +122,7 @@ func (s *Simulator) address(b *batch) {
 	}
 	for i := range b.recipients {
 		to := &b.recipients[i]
-		w := c.to(to.digits)
+		w := c.renderFor(to.digits)
 		to.unmatched = w.unmatched
 		if m.MaxParts != nil {
 			to.parts = uint16(w.parts)

@@ -12,12 +12,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// steerer calls the control listener.
-func steerer(t *testing.T, s *Simulator) func(method, path, body string) (int, string) {
+// controlClient returns a function that calls the control listener of s and returns the status and the body.
+func controlClient(t *testing.T, s *Simulator) func(method, path, body string) (int, string) {
 	t.Helper()
 	client := &http.Client{Transport: serveOnPipes(t, s.Control())}
 	return func(method, path, body string) (int, string) {
-		req, err := http.NewRequestWithContext(context.Background(), method, "http://control.test/control/"+path, strings.NewReader(body))
+		req, err := http.NewRequestWithContext(context.Background(), method, "http://control.test/control/"+path,
+			strings.NewReader(body))
 		require.NoError(t, err)
 		res, err := client.Do(req)
 		require.NoError(t, err)
@@ -28,39 +29,46 @@ func steerer(t *testing.T, s *Simulator) func(method, path, body string) (int, s
 	}
 }
 
-func TestControlShowsWhatTheMethodsShow(t *testing.T) {
+func TestControlReturnsTheSameAsTheMethods(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true}).run()
-		control := steerer(t, u.sim)
+		control := controlClient(t, u.sim)
 		id := u.send(map[string]any{"to": numbers(2), "delivery_report": "full", "feedback_enabled": true})
 		u.settle()
 		u.feedback(id)
-		for path, want := range map[string]any{"ledger": u.sim.Ledger(), "calls": u.sim.Calls(), "state": u.sim.State()} {
+		for path, want := range map[string]any{
+			"ledger": u.sim.Ledger(), "calls": u.sim.Calls(),
+			"state": u.sim.State(),
+		} {
 			status, body := control("GET", path, "")
 			require.Equal(t, 200, status)
 			require.Equal(t, string(encode(want)), body)
 		}
 		_, body := control("GET", "state", "")
-		require.JSONEq(t, `{"batches":1,"recipients":2,"callbacks":1,"callbacks_pending":0,"callbacks_acknowledged":1,"callbacks_gave_up":0,
+		require.JSONEq(t, `{"batches":1,"recipients":2,"callbacks":1,"callbacks_pending":0,"callbacks_acknowledged":1,
+			"callbacks_gave_up":0,
 			"callbacks_lost":0,"callback_attempts":1,"callbacks_in_flight":0,"feedback_calls":1,"settled":true}`, body)
 		status, _ := control("PUT", "ledger", "")
 		require.Equal(t, 405, status)
 	})
 }
 
-func TestControlSteersFaults(t *testing.T) {
+func TestControlSetsFaults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
-		control := steerer(t, u.sim)
+		control := controlClient(t, u.sim)
 		id := u.send(map[string]any{"to": numbers(2), "feedback_enabled": true})
-		status, body := control("POST", "faults", `{"operation":"feedback","kind":"status","status":503,"retry_after":"2","times":2}`)
+		status, body := control("POST", "faults",
+			`{"operation":"feedback","kind":"status","status":503,"retry_after":"2","times":2}`)
 		require.Equal(t, 204, status, body)
 		require.Equal(t, 503, u.feedback(id).status)
 		_, body = control("GET", "faults", "")
-		require.JSONEq(t, `[{"fault":{"operation":"feedback","kind":"status","status":503,"retry_after":"2","times":2},"hits":1}]`, body)
+		require.JSONEq(t,
+			`[{"fault":{"operation":"feedback","kind":"status","status":503,"retry_after":"2","times":2},`+
+				`"hits":1}]`, body)
 		require.Equal(t, 503, u.feedback(id).status)
 		_, body = control("GET", "faults", "")
-		require.JSONEq(t, `[]`, body, "spent")
+		require.JSONEq(t, `[]`, body, "a fault that has hit all its calls must not be listed")
 
 		status, _ = control("POST", "faults", `{"kind":"reset"}`)
 		require.Equal(t, 204, status)
@@ -70,10 +78,10 @@ func TestControlSteersFaults(t *testing.T) {
 	})
 }
 
-func TestControlSteersFatesAndInbounds(t *testing.T) {
+func TestControlSetsFatesAndReceivesInbound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true}).run()
-		control := steerer(t, u.sim)
+		control := controlClient(t, u.sim)
 		status, body := control("POST", "fates", `{"number":"+12025550000","status":"Expired","code":14}`)
 		require.Equal(t, 204, status, body)
 		u.send(map[string]any{"to": numbers(1), "delivery_report": "per_recipient_final"})
@@ -89,15 +97,15 @@ func TestControlSteersFatesAndInbounds(t *testing.T) {
 	})
 }
 
-func TestControlRefusesWhatItDoesNotKnow(t *testing.T) {
+func TestControlRefusesInvalidBodies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
-		control := steerer(t, u.sim)
+		control := controlClient(t, u.sim)
 		for _, c := range []struct{ path, body, text string }{
 			{"faults", `{"kind":"smoke"}`, "smoke"},
 			{"faults", `{"kind":"reset","for":"1s"}`, "for"},
 			{"faults", `{"kind":"latency","latency":1}`, "latency"},
-			{"faults", `{"kind":"reset"} {"kind":"reset"}`, "follows"},
+			{"faults", `{"kind":"reset"} {"kind":"reset"}`, "unexpected content"},
 			{"faults", `{`, "EOF"},
 			{"fates", `{"number":"me","status":"Failed"}`, "digits"},
 			{"fates", `{"number":"12025550000","state":"Failed"}`, "state"},

@@ -1,100 +1,109 @@
-// Package simulator is Sinch's SMS REST API seen from outside, on its good and bad days: an API that takes batches and
-// delivery feedback, callbacks that report what became of each message, and a ledger of all of it, against which a
-// customer's software is checked. It shares no code with that software: an oracle must not trust the parser it checks.
+// Package simulator imitates Sinch's SMS REST API for tests and demonstrations. It accepts batches and delivery
+// feedback, calls back a report for each message, and keeps a ledger of everything, against which a customer's
+// software can be checked. It imports no other package of this module, so that a parser error in dlrloop cannot hide
+// in the simulator too.
 //
-// # What it does
+// # Behaviour
 //
-// API serves, for each service plan, the eight operations on batches (send, dry run, list, get, update, replace, cancel,
-// delivery feedback), the three ways to read delivery reports, and groups. While Run runs, the messages go from Queued over
-// Dispatched to a final status, and callbacks follow the delivery_report of their batch:
+// API serves, for each service plan, the eight batch operations (send, dry run, list, get, update, replace, cancel,
+// delivery feedback), the three ways to read delivery reports, and groups. While Run runs, each message goes from
+// Queued through Dispatched to a final status. The delivery_report member of the batch decides the callbacks:
 //
 //	none                 no callback
 //	summary, full        one, when all messages are final
-//	per_recipient        Dispatched and the final status of each message; on bad days also Queued, or no Dispatched
+//	per_recipient        Dispatched and the final status of each message; an anomaly may add Queued or omit Dispatched
 //	per_recipient_final  the final status of each message
 //
-// A message that never reaches the SMSC (Aborted) or is refused by it (Rejected) is not Dispatched. What the customer
-// answers decides what follows:
+// A message that never reaches the SMSC (Aborted) or that the SMSC refuses (Rejected) skips Dispatched. The
+// customer's answer to a callback decides what happens next:
 //
 //	2xx                   acknowledged
 //	429                   retried, and the rate towards that URL is halved; it recovers in about ten seconds
 //	other 4xx             given up at once
 //	5xx, 3xx, no answer   retried 1, 2, 4 … 2^14 units after the first failure, then given up
 //
-// A batch whose send_at lies ahead waits; until it leaves it can be updated and replaced, and its groups are read when it
-// leaves. Cancelling a batch that waits leaves an empty report, which summary and full call back; later, it ends what is still
-// Queued as Cancelled (407). What is not final at expire_at ends Aborted (406) before the SMSC, Expired (159) after it. A
-// message ends Aborted (405) if a parameter of its body has no value for its number and no default, and (411) if it has more
-// parts than the batch allows.
+// A batch whose send_at is in the future waits. Until it is dispatched, the API can update and replace it. Its groups
+// are expanded to recipients at dispatch. Cancelling a waiting batch removes its recipients; summary and full batches
+// then call back an empty report. Cancelling a dispatched batch ends the messages that are still Queued as Cancelled
+// (407). At expire_at, a message that is not final ends as Aborted (406) if it has not reached the SMSC, else as
+// Expired (159). A message ends as Aborted (405) if a parameter of its body has neither a value for its number nor a
+// default, and as Aborted (411) if it has more parts than the batch allows.
 //
-// With a secret, callbacks are signed anew at each attempt: HMAC-SHA256 over body, nonce and Unix time.
+// If the plan has a secret, each attempt of a callback is signed anew: HMAC-SHA256 over body, nonce and Unix time.
 //
 // # Speed
 //
-// Config.Speed makes the time that Sinch itself lets pass go by faster: at 3600 a batch sent now with send_at in two hours
-// leaves after two seconds, one that expires a day later does so 24 seconds after that, and retries, status changes and late
-// callbacks come as much sooner. The clock of a batch runs so fast from its created_at on. All times in answers and reports
-// are real ones, so a customer reckons with its own clock: what is to wait is given a send_at ahead of now. What the network
-// takes is real too: Config.CallbackTimeout, the latency of a fault, the rate after a 429, Config.RequestsPerSecond.
+// Config.Speed shortens the waiting times that are Sinch's own. At 3600, a batch sent now with send_at in two hours
+// is dispatched after two seconds. If it expires a day after send_at, it does so 24 seconds after dispatch. Retries,
+// status changes and late callbacks are shortened in the same way. The faster clock of a batch starts at its
+// created_at. All times in answers and reports are real times, so a customer computes send_at and expire_at from its
+// own clock. Not shortened: Config.CallbackTimeout, the latency of a fault, the rate after a 429,
+// Config.RequestsPerSecond.
 //
 // # Bad days
 //
-// Unless Config.Calm is set, some messages end badly, callbacks repeat, overtake each other and come late, numbers carry a
-// plus sign, and reads, dry runs and feedback calls are answered 429, 500, late or not at all, or 500 although they took
-// effect; see BadDays. What sends or changes something never is. The seed decides which; nothing depends on timing. Faults and
-// fates can be set by hand on any day.
+// Unless Config.Calm is set, anomalies occur: some messages are not delivered; callbacks are repeated, reordered and
+// delayed; numbers are written with a plus sign; reads, dry runs and feedback calls are answered 429, 500, late or
+// not at all, or are answered 500 although they took effect. See BadDays. Calls that send or change something never
+// fail by themselves. The seed decides every anomaly; timing does not. SetFault and SetFate work with and without
+// Calm.
 //
 // # Control
 //
-// Control serves, without credentials:
+// Control serves these routes without credentials. A fate is the planned outcome of a message.
 //
 //	GET    /control/ledger   the Ledger
 //	GET    /control/calls    the last 4096 calls of the API, oldest first
 //	GET    /control/state    the State: counts of batches, callbacks by outcome, feedback calls; whether all is settled
-//	GET    /control/faults   the faults in place, each with the number of calls it has hit
-//	POST   /control/faults   sets a fault: 204
-//	DELETE /control/faults   clears all faults: 204
-//	POST   /control/fates    decides how messages to a number end that are sent from now on: 204
-//	POST   /control/inbound  calls back a message from a phone: 202 with its id
+//	GET    /control/faults   the active faults, each with the number of calls that it has hit
+//	POST   /control/faults   adds a fault: 204
+//	DELETE /control/faults   removes all faults: 204
+//	POST   /control/fates    sets the fate of later messages to a number: 204
+//	POST   /control/inbound  calls back an inbound message (MO): 202 with its id
 //
-// Bodies are JSON; unknown members and values are refused with 400 and {"error": …}:
+// Bodies are JSON. Unknown members and values are refused with 400 and {"error": …}. Examples:
 //
 //	{"operation": "feedback", "kind": "status", "status": 429, "retry_after": "2", "times": 3}
 //	{"operation": "batch", "plan": "…", "batch_id": "…", "kind": "latency", "latency": "1.5s"}
-//	{"operation": "send", "kind": "status", "status": 403, "body": "{\"code\":\"blocked_account\",\"text\":\"…\"}", "times": 1}
+//	{"operation": "send", "kind": "status", "status": 403, "times": 1,
+//	 "body": "{\"code\":\"blocked_account\",\"text\":\"…\"}"}
 //	{"number": "+447700900118", "status": "Failed", "code": 153}
 //	{"number": "+447700900118", "lost": true}
 //	{"plan": "…", "type": "mo_text", "from": "447700900118", "to": "54321", "body": "STOP"}
 //
-// Operations are send, dry_run, list, batch (get), update, replace, cancel, report (all three), feedback and group (all of
-// groups). Kinds of faults are latency, status, hang, reset, applied_but_500, applied_but_hang and applied_but_reset. A plan,
-// operation or batch_id left out means any; times left out means until cleared.
+// Operations are send, dry_run, list, batch (get), update, replace, cancel, report (all three), feedback and group
+// (all group calls). Kinds of faults are latency, status, hang, reset, applied_but_500, applied_but_hang and
+// applied_but_reset. A fault without plan, operation or batch_id applies to any. A fault without times stays until it
+// is removed.
 //
 // # Where Sinch's documentation is silent
 //
-// The simulator then does this.
+// In these cases the simulator's behaviour is its own choice.
 //
-// Calls: an unknown plan is 404, a wrong token 401, more than Config.RequestsPerSecond 429, all without a body; a 429 has a
-// Retry-After only where a fault or a bad day says so. A member of the wrong JSON type is syntax_invalid_json.
+// Calls: an unknown plan is answered 404, a wrong token 401, and more than Config.RequestsPerSecond 429, all without
+// a body. A 429 has a Retry-After header only if a fault or an anomaly sets it. A member of the wrong JSON type is
+// syntax_invalid_json.
 //
-// Callbacks: one waits Config.CallbackTimeout for its answer; redirects are not followed.
+// Callbacks: the simulator waits Config.CallbackTimeout for the answer and does not follow redirects.
 //
-// Feedback may name at most 1000 recipients; numbers outside the batch and repetitions are accepted and entered in the
-// ledger; [] for a batch with a group is 400 syntax_constraint_violation. It is taken at any time, also before the batch
-// leaves and after it is cancelled.
+// Feedback may name at most 1000 recipients. Numbers outside the batch and repeated numbers are accepted and recorded
+// in the ledger. [] for a batch with a group is 400 syntax_constraint_violation. Feedback is accepted at any time,
+// also before dispatch and after cancelling.
 //
-// Reports: the messages of a batch that waits are Queued, those of its groups as they are at the moment. A filter does not
-// change a report's total_message_count. A number that a batch names twice, itself or through a group, gets one message.
+// Reports: all messages of a waiting batch are Queued; its groups are expanded with their present members. A filter
+// does not change a report's total_message_count. A number that a batch names twice, itself or through a group, gets
+// one message.
 //
-// Update, replace and cancel: a batch has left once its send time has come, a batch without send_at at once; update and
-// replace of a cancelled batch are batch_already_dispatched too. to_add comes before to_remove; what to_remove names need not
-// be there. An update that takes from, a required member, away is refused like a send without it. Cancelling again changes
-// nothing, not even modified_at.
+// Update, replace and cancel: a batch without send_at is dispatched at once, any other when its send time has come.
+// Updating or replacing a cancelled batch is batch_already_dispatched too. to_add is applied before to_remove.
+// to_remove may name entries that the batch does not have. An update that removes from where from is required is
+// refused like a send without it. Cancelling again changes nothing, not even modified_at.
 //
-// Text: every ${key} in a body is a parameter. A character of two places is not split between two parts. With
-// truncate_concat a longer text is cut to one part. Members that a batch's type does not have are ignored like unknown ones.
-// The sender from the plan's pool is drawn by the seed, whatever the recipient's country.
+// Text: every ${key} in a body is a parameter. A character of two septets is never split between two parts. With
+// truncate_concat a longer text is cut to one part. Members that the batch's type does not have are ignored like
+// unknown ones. The seed selects a sender from the plan's pool, independent of the recipient's country.
 //
-// Batches are found until 14 days after they left. Deleting a group is 200 without a body; its size and members are those of
-// its own, while a batch to it goes to its child groups too. Keywords of auto_update are kept and do nothing.
+// Batches can be read until 14 days after dispatch. Deleting a group is answered 200 without a body. A group's size
+// and members do not include its child groups, but a batch to the group does. Keywords of auto_update are stored and
+// have no effect.
 package simulator

@@ -2,20 +2,21 @@ package simulator
 
 import "time"
 
-// maxValidity is how long after its start a batch ends at the latest, and by default.
+// maxValidity is the longest and the default time from dispatch to expiry of a batch.
 const maxValidity = 72 * time.Hour
 
-// draft is what a request makes of a batch: checked, and settled in time.
+// draft is the result of a send, update or replace: checked members, expanded recipients and resolved times.
 type draft struct {
-	roster
-	members  members // as the customer set them: expire_at is nil by default
+	recipientList
+	members  members // as the customer set them; expire_at may be nil
 	kind     reportKind
-	expireAt timestamp // as answers show it
-	starts   time.Time // when the messages go their way: at once, or at send_at by the simulator's speed
-	expires  time.Time // when what is still under way ends, by the same
+	expireAt timestamp // real time, as shown in answers
+	starts   time.Time // dispatch time: now, or send_at shortened by Speed
+	expires  time.Time // when messages that are not final expire, shortened by Speed
 }
 
-// draft makes a draft of checked members, at now, of a batch created at created. It refuses what depends on the plan.
+// draft makes a draft from checked members. created is when the batch was created. It returns an *apiError if the
+// plan does not permit the members: no sender, an unknown group, no callback URL, or expire_at before send_at.
 func (s *Simulator) draft(p *plan, m members, created, now time.Time) (draft, error) {
 	d := draft{members: m, kind: reportKind(*m.DeliveryReport)}
 	if m.From == nil && len(p.originators) == 0 {
@@ -30,17 +31,18 @@ func (s *Simulator) draft(p *plan, m members, created, now time.Time) (draft, er
 		}
 	}
 	if d.kind != none && m.CallbackURL == nil && p.home.url == "" {
-		return d, forbidden("missing_callback_url", "A delivery report is wanted, but neither the batch nor the plan has a callback URL")
+		return d, forbidden("missing_callback_url",
+			"A delivery report is wanted, but neither the batch nor the plan has a callback URL")
 	}
-	d.roster = p.muster(m.To)
+	d.recipientList = p.expandRecipients(m.To)
 	for i := range d.recipients {
 		d.recipients[i].at = now
 	}
 	return d, nil
 }
 
-// time settles when d starts and expires. Its clock runs Config.Speed times as fast as ours from the batch's creation on, so
-// that a change of the batch that keeps send_at keeps the moment too.
+// time sets when d starts and expires. A batch's clock runs Config.Speed times as fast as real time, starting at
+// created, so an update that keeps send_at also keeps the dispatch time.
 func (s *Simulator) time(d *draft, created, now time.Time) error {
 	sent := now
 	d.starts = now

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// defaultDryRun is how many recipients a dry run names unless it is asked for another number.
+// defaultDryRun is how many recipients a dry run lists if number_of_recipients is missing.
 const defaultDryRun = 100
 
-// dryRunResult tells what a batch would come to.
+// dryRunResult is the answer to a dry run.
 type dryRunResult struct {
 	Recipients   int           `json:"number_of_recipients"`
 	Messages     int           `json:"number_of_messages"` // parts
@@ -23,7 +23,7 @@ type dryRunOfOne struct {
 	Encoding  string `json:"encoding"` // text or unicode
 }
 
-// dryRun refuses what send would refuse, and stores nothing.
+// dryRun answers the same errors as send, and stores nothing.
 func (s *Simulator) dryRun(c *call) (any, error) {
 	named, err := readDryRun(query(c.Request))
 	if err != nil {
@@ -44,7 +44,7 @@ func (s *Simulator) dryRun(c *call) (any, error) {
 	result := dryRunResult{Recipients: len(d.recipients)}
 	for i := range d.recipients {
 		number := d.recipients[i].digits
-		w := content.to(number)
+		w := content.renderFor(number)
 		result.Messages += w.parts
 		if i < named {
 			result.PerRecipient = append(result.PerRecipient, dryRunOfOne{number, w.parts, w.text, w.alphabet.dryRun})
@@ -53,7 +53,7 @@ func (s *Simulator) dryRun(c *call) (any, error) {
 	return result, nil
 }
 
-// readDryRun is how many recipients are to be named: none unless per_recipient asks for them.
+// readDryRun returns how many recipients the answer lists: none unless per_recipient is true.
 func readDryRun(query url.Values) (int, error) {
 	wanted, named := false, defaultDryRun
 	if text := query.Get("per_recipient"); text != "" {

@@ -5,35 +5,38 @@ import (
 	"net/http"
 )
 
-// refusal is an answer other than success: a status and, where Sinch documents one, a body of code and text.
-type refusal struct {
+// apiError is an error answer: a status and, where Sinch documents one, a body with code and text.
+type apiError struct {
 	status int
 	Code   string `json:"code"`
 	Text   string `json:"text"`
 }
 
-func (r *refusal) Error() string { return fmt.Sprintf("%d %s: %s", r.status, r.Code, r.Text) }
+func (r *apiError) Error() string { return fmt.Sprintf("%d %s: %s", r.status, r.Code, r.Text) }
 
-func invalidJSON(text string) *refusal {
-	return &refusal{http.StatusBadRequest, "syntax_invalid_json", text}
+func invalidJSON(text string) *apiError {
+	return &apiError{http.StatusBadRequest, "syntax_invalid_json", text}
 }
 
-func invalidFormat(value, what string) *refusal {
-	return &refusal{http.StatusBadRequest, "syntax_invalid_parameter_format", fmt.Sprintf("'%s' is not a valid %s", value, what)}
+func invalidFormat(value, what string) *apiError {
+	return &apiError{
+		http.StatusBadRequest, "syntax_invalid_parameter_format",
+		fmt.Sprintf("'%s' is not a valid %s", value, what),
+	}
 }
 
-func violation(format string, args ...any) *refusal {
+func violation(format string, args ...any) *apiError {
 	text := fmt.Sprintf("The body does not satisfy a constraint: "+format, args...)
-	return &refusal{http.StatusBadRequest, "syntax_constraint_violation", text}
+	return &apiError{http.StatusBadRequest, "syntax_constraint_violation", text}
 }
 
-func forbidden(code, text string) *refusal {
-	return &refusal{http.StatusForbidden, code, text}
+func forbidden(code, text string) *apiError {
+	return &apiError{http.StatusForbidden, code, text}
 }
 
-func unknownGroup(id string) *refusal {
+func unknownGroup(id string) *apiError {
 	return forbidden("unknown_group", "Group "+id+" does not exist")
 }
 
-// bare is a refusal whose body Sinch does not document: it is empty.
-func bare(status int) *refusal { return &refusal{status: status} }
+// withoutBody returns an apiError with an empty body, since Sinch documents no body for it.
+func withoutBody(status int) *apiError { return &apiError{status: status} }

@@ -5,12 +5,13 @@ import (
 	"strings"
 )
 
-// Fate is how a message ends.
+// Fate is the planned outcome of a message.
 type Fate struct {
-	// Status is the final status; empty means Delivered. It may be one that Sinch has not invented yet.
+	// Status is the final status; empty means Delivered. Any text is permitted, so that tests can use statuses that
+	// Sinch may add later.
 	Status string `json:"status"`
 	Code   int    `json:"code"`
-	// Lost makes every callback about the recipient get lost; the reports that can be read know its status.
+	// Lost drops every callback about the recipient. Report reads still return its status.
 	Lost bool `json:"lost,omitempty"`
 }
 
@@ -28,11 +29,11 @@ const (
 	codeInternalExpiry = 406
 	codeCancelled      = 407
 	codeTooLong        = 411
-	codeExpired        = 159 // of what the SMSC could not deliver in time: the phone was not reached
+	codeExpired        = 159 // the SMSC could not deliver in time: the phone was not reached
 )
 
-// misfortunes are the ways a message ends other than Delivered, by their statuses and codes; 0 with Failed is real.
-var misfortunes = []Fate{
+// undeliveredFates are the outcomes of messages that are not delivered. Failed with code 0 was seen in a real report.
+var undeliveredFates = []Fate{
 	{Status: "Failed", Code: 153},
 	{Status: "Expired", Code: 159},
 	{Status: "Rejected", Code: 60},
@@ -48,15 +49,15 @@ var misfortunes = []Fate{
 	{Status: statusAborted, Code: 408},
 }
 
-// SetFate decides how messages to number end that are sent from now on, in every plan. It refuses what is no number, and
-// Queued and Dispatched, which end nothing.
+// SetFate sets the fate of messages that are sent to number from now on, in every plan. It returns an error for an
+// invalid number, for a negative code, and for Queued and Dispatched, which are not final.
 func (s *Simulator) SetFate(number string, f Fate) error {
 	key, ok := digits(number)
 	if !ok {
 		return errors.New("simulator: fate: number must have 3 to 15 digits")
 	}
 	if strings.EqualFold(f.Status, statusQueued) || strings.EqualFold(f.Status, statusDispatched) {
-		return errors.New("simulator: fate: status must be a final one")
+		return errors.New("simulator: fate: status must be final, not Queued or Dispatched")
 	}
 	if f.Code < 0 {
 		return errors.New("simulator: fate: code must not be negative")
@@ -70,7 +71,7 @@ func (s *Simulator) SetFate(number string, f Fate) error {
 	return nil
 }
 
-// fate draws the fate of recipient i of b. What cannot be sent ends by that, whatever was set.
+// fate decides the fate of recipient i of b. A message that cannot be sent is Aborted whatever SetFate has set.
 func (s *Simulator) fate(b *batch, i int) Fate {
 	m := &b.recipients[i]
 	set, ok := s.fates[m.digits]
@@ -82,18 +83,19 @@ func (s *Simulator) fate(b *batch, i int) Fate {
 	case ok:
 		return set
 	}
-	if b.favoured(i) || !s.befalls(undelivered, b, i, final) {
+	if b.mustBeDelivered(i) || !s.occurs(undelivered, b, i, final) {
 		return Fate{Status: statusDelivered}
 	}
-	return misfortunes[s.dice.roll("misfortune", b.subject(i, 0))%uint64(len(misfortunes))]
+	return undeliveredFates[s.dice.roll("misfortune", b.subject(i, 0))%uint64(len(undeliveredFates))]
 }
 
-// reachesSMSC says whether the message gets as far as the carrier: otherwise it is never Dispatched, and its report has no operator time.
+// reachesSMSC reports whether the message reaches the SMSC. If not, it is never Dispatched and its report has no
+// operator_status_at.
 func (f Fate) reachesSMSC() bool {
 	return !strings.EqualFold(f.Status, statusAborted) && !strings.EqualFold(f.Status, statusCancelled)
 }
 
-// dispatches says whether the message passes through Dispatched: one that the SMSC refuses does not.
+// dispatches reports whether the message becomes Dispatched. A message that the SMSC refuses does not.
 func (f Fate) dispatches() bool {
 	return f.reachesSMSC() && !strings.EqualFold(f.Status, "Rejected")
 }

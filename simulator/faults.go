@@ -11,17 +11,17 @@ import (
 	"time"
 )
 
-// FaultKind is a way for a call to go wrong.
+// FaultKind is how a call fails.
 type FaultKind string
 
 const (
-	FaultLatency         FaultKind = "latency"           // answered after Latency; not handled if the caller has left by then
-	FaultStatus          FaultKind = "status"            // not handled, answered with Status
+	FaultLatency         FaultKind = "latency"           // handled after Latency, unless the caller disconnects before
+	FaultStatus          FaultKind = "status"            // not handled; answered with Status
 	FaultHang            FaultKind = "hang"              // not handled and never answered
-	FaultReset           FaultKind = "reset"             // not handled, the connection is reset
-	FaultAppliedBut500   FaultKind = "applied_but_500"   // handled, answered with Status, by default 500
-	FaultAppliedButHang  FaultKind = "applied_but_hang"  // handled and never answered
-	FaultAppliedButReset FaultKind = "applied_but_reset" // handled, then the connection is reset
+	FaultReset           FaultKind = "reset"             // not handled; the connection is reset
+	FaultAppliedBut500   FaultKind = "applied_but_500"   // handled, but answered with Status, by default 500
+	FaultAppliedButHang  FaultKind = "applied_but_hang"  // handled, but never answered
+	FaultAppliedButReset FaultKind = "applied_but_reset" // handled, but the connection is reset
 )
 
 var (
@@ -33,33 +33,33 @@ var (
 	}
 )
 
-// applies says whether a call hit by such a fault, or by none, takes effect.
+// applies reports whether a call takes effect despite a fault of this kind. It is true for the empty kind.
 func (k FaultKind) applies() bool {
 	return k != FaultStatus && k != FaultHang && k != FaultReset
 }
 
 func (k FaultKind) hangs() bool { return k == FaultHang || k == FaultAppliedButHang }
 
-// Fault makes calls go wrong. Plan, Operation and BatchID say which; an empty one means any.
+// Fault makes API calls fail. Plan, Operation and BatchID select the calls; an empty field matches any.
 type Fault struct {
 	Plan      string
 	Operation Operation
 	BatchID   string
 	Kind      FaultKind
-	// Status is answered by status and applied_but_500.
+	// Status is the HTTP status that the kinds status and applied_but_500 answer.
 	Status int
-	// RetryAfter is sent as it is, with whatever is answered.
+	// RetryAfter is the value of the Retry-After header of any answer; empty means no header.
 	RetryAfter string
-	// Body is what status and applied_but_500 answer.
+	// Body is the response body that the kinds status and applied_but_500 answer.
 	Body string
-	// Latency is how long latency waits, and for how long a hang hangs before the connection is cut; a hang of 0 lasts until
-	// the caller leaves or the faults are cleared.
+	// Latency is how long the kind latency delays its answer. For a hang it is the time until the connection is
+	// closed; 0 means until the caller disconnects or ClearFaults is called.
 	Latency time.Duration
-	// Times is how many calls are hit; 0 means all until ClearFaults.
+	// Times is the number of calls to hit; 0 means all until ClearFaults.
 	Times int
 }
 
-// faultJSON is a Fault as the control listener reads and shows it.
+// faultJSON is the JSON form of a Fault on the control listener.
 type faultJSON struct {
 	Plan       string    `json:"plan,omitempty"`
 	Operation  Operation `json:"operation,omitempty"`
@@ -72,7 +72,7 @@ type faultJSON struct {
 	Times      int       `json:"times,omitempty"`
 }
 
-// MarshalJSON writes the latency as "1.5s".
+// MarshalJSON writes the latency in the form "1.5s".
 func (f Fault) MarshalJSON() ([]byte, error) {
 	shown := faultJSON{f.Plan, f.Operation, f.BatchID, f.Kind, f.Status, f.RetryAfter, f.Body, "", f.Times}
 	if f.Latency != 0 {
@@ -81,7 +81,7 @@ func (f Fault) MarshalJSON() ([]byte, error) {
 	return json.Marshal(shown)
 }
 
-// UnmarshalJSON reads the latency as "1.5s" and refuses members that a fault does not have.
+// UnmarshalJSON accepts a latency in the form "1.5s" and refuses unknown members.
 func (f *Fault) UnmarshalJSON(b []byte) error {
 	var read faultJSON
 	if err := decodeStrictly(bytes.NewReader(b), &read); err != nil {
@@ -91,21 +91,25 @@ func (f *Fault) UnmarshalJSON(b []byte) error {
 	if read.Latency != "" {
 		var err error
 		if latency, err = time.ParseDuration(read.Latency); err != nil {
-			return fmt.Errorf("latency: %q is no duration like 250ms", read.Latency)
+			return fmt.Errorf("latency: %q is not a duration; example: 250ms", read.Latency)
 		}
 	}
-	*f = Fault{read.Plan, read.Operation, read.BatchID, read.Kind, read.Status, read.RetryAfter, read.Body, latency, read.Times}
+	*f = Fault{
+		read.Plan, read.Operation, read.BatchID, read.Kind, read.Status, read.RetryAfter, read.Body, latency,
+		read.Times,
+	}
 	return nil
 }
 
-// setFault is a fault set by hand.
-type setFault struct {
+// installedFault is a fault added by SetFault.
+type installedFault struct {
 	Fault
 	hits    int
 	cleared chan struct{}
 }
 
-// SetFault sets a fault beside those already set. Of several that fit a call the oldest hits it.
+// SetFault adds a fault. If several faults match a call, only the oldest applies. It returns an error if f is invalid
+// or its plan does not exist.
 func (s *Simulator) SetFault(f Fault) error {
 	if err := f.check(); err != nil {
 		return fmt.Errorf("simulator: fault: %w", err)
@@ -118,31 +122,31 @@ func (s *Simulator) SetFault(f Fault) error {
 	if f.Kind == FaultAppliedBut500 && f.Status == 0 {
 		f.Status = http.StatusInternalServerError
 	}
-	s.faults = append(s.faults, &setFault{Fault: f, cleared: make(chan struct{})})
+	s.faults = append(s.faults, &installedFault{Fault: f, cleared: make(chan struct{})})
 	return nil
 }
 
 func (f Fault) check() error {
 	switch {
 	case !slices.Contains(faultKinds, f.Kind):
-		return fmt.Errorf("kind %q is none of %s", f.Kind, listed(faultKinds))
+		return fmt.Errorf("unknown kind %q; use one of %s", f.Kind, joinNames(faultKinds))
 	case f.Operation != "" && !slices.Contains(operations, f.Operation):
-		return fmt.Errorf("operation %q is none of %s", f.Operation, listed(operations))
+		return fmt.Errorf("unknown operation %q; use one of %s", f.Operation, joinNames(operations))
 	case f.Kind == FaultStatus && f.Status == 0:
-		return errors.New("kind status needs a status")
+		return errors.New("kind status requires a status")
 	case f.Status != 0 && f.Kind != FaultStatus && f.Kind != FaultAppliedBut500:
-		return fmt.Errorf("kind %s has no status", f.Kind)
+		return fmt.Errorf("kind %s does not take a status", f.Kind)
 	case f.Status != 0 && (f.Status < 200 || f.Status > 599):
-		return fmt.Errorf("status %d is not between 200 and 599", f.Status)
+		return fmt.Errorf("status %d must be between 200 and 599", f.Status)
 	case f.Kind == FaultLatency && f.Latency == 0:
-		return errors.New("kind latency needs a latency")
+		return errors.New("kind latency requires a latency")
 	case f.Latency < 0 || f.Times < 0:
 		return errors.New("latency and times must not be negative")
 	}
 	return nil
 }
 
-// ClearFaults takes back all faults set by hand; calls that hang by them are cut.
+// ClearFaults removes all faults added by SetFault. It closes the connections of calls that hang because of them.
 func (s *Simulator) ClearFaults() {
 	s.mu.Lock()
 	defer s.unlock()
@@ -152,35 +156,36 @@ func (s *Simulator) ClearFaults() {
 	s.faults = nil
 }
 
-// placedFaults are the faults still set, oldest first, with the number of calls that each has hit.
-func (s *Simulator) placedFaults() []placedFault {
+// activeFaults lists the faults that can still hit a call, oldest first, with the number of calls that each has hit.
+func (s *Simulator) activeFaults() []faultView {
 	s.mu.Lock()
 	defer s.unlock()
-	placed := []placedFault{}
+	placed := []faultView{}
 	for _, f := range s.faults {
 		if !f.spent() {
-			placed = append(placed, placedFault{f.Fault, f.hits})
+			placed = append(placed, faultView{f.Fault, f.hits})
 		}
 	}
 	return placed
 }
 
-type placedFault struct {
+type faultView struct {
 	Fault Fault `json:"fault"`
 	Hits  int   `json:"hits"`
 }
 
-// spent says whether f has hit all the calls it was set for. It stays listed, so that ClearFaults frees those it has left hanging.
-func (f *setFault) spent() bool { return f.Times > 0 && f.hits >= f.Times }
+// spent reports whether f has hit Times calls. A spent fault stays in the list, so that ClearFaults can end the calls
+// that hang because of it.
+func (f *installedFault) spent() bool { return f.Times > 0 && f.hits >= f.Times }
 
-func (f *setFault) fits(c *call) bool {
+func (f *installedFault) fits(c *call) bool {
 	return !f.spent() &&
 		(f.Plan == "" || f.Plan == c.plan.ID) &&
 		(f.Operation == "" || f.Operation == c.operation) &&
 		(f.BatchID == "" || f.BatchID == c.batchID())
 }
 
-func listed[T ~string](words []T) string {
+func joinNames[T ~string](words []T) string {
 	text := make([]string, len(words))
 	for i, w := range words {
 		text[i] = string(w)

@@ -16,7 +16,7 @@ import (
 )
 
 func TestFaultKinds(t *testing.T) {
-	// The customer waits for ten seconds. Every kind keeps the call from taking effect or only its answer from arriving.
+	// The customer waits for ten seconds.
 	for name, c := range map[string]struct {
 		fault   Fault
 		status  int // 0: the call fails
@@ -24,13 +24,25 @@ func TestFaultKinds(t *testing.T) {
 		applied bool
 		ledger  int // status in the ledger
 	}{
-		"none":                   {Fault{Operation: OpBatch, Kind: FaultReset}, 202, 0, true, 202},
-		"latency":                {Fault{Kind: FaultLatency, Latency: 3 * time.Second}, 202, 3 * time.Second, true, 202},
-		"latency for too long":   {Fault{Kind: FaultLatency, Latency: time.Minute}, 0, 10 * time.Second, false, 0},
-		"status":                 {Fault{Kind: FaultStatus, Status: 503}, 503, 0, false, 503},
-		"status after a while":   {Fault{Kind: FaultStatus, Status: 503, Latency: time.Second}, 503, time.Second, false, 503},
+		"no matching fault": {Fault{Operation: OpBatch, Kind: FaultReset}, 202, 0, true, 202},
+		"latency": {
+			Fault{Kind: FaultLatency, Latency: 3 * time.Second},
+			202, 3 * time.Second, true,
+			202,
+		},
+		"latency beyond the customer's timeout": {
+			Fault{Kind: FaultLatency, Latency: time.Minute},
+			0, 10 * time.Second,
+			false, 0,
+		},
+		"status": {Fault{Kind: FaultStatus, Status: 503}, 503, 0, false, 503},
+		"status after a latency": {
+			Fault{Kind: FaultStatus, Status: 503, Latency: time.Second},
+			503, time.Second, false,
+			503,
+		},
 		"hang":                   {Fault{Kind: FaultHang}, 0, 10 * time.Second, false, 0},
-		"hang for a while":       {Fault{Kind: FaultHang, Latency: 2 * time.Second}, 0, 2 * time.Second, false, 0},
+		"hang with a latency":    {Fault{Kind: FaultHang, Latency: 2 * time.Second}, 0, 2 * time.Second, false, 0},
 		"reset":                  {Fault{Kind: FaultReset}, 0, 0, false, 0},
 		"applied_but_500":        {Fault{Kind: FaultAppliedBut500}, 500, 0, true, 500},
 		"applied_but_500 as 502": {Fault{Kind: FaultAppliedBut500, Status: 502}, 502, 0, true, 502},
@@ -46,7 +58,8 @@ func TestFaultKinds(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 				defer cancel()
 				start := time.Now()
-				h, err := u.try(ctx, http.MethodPost, "/batches/"+id+"/delivery_feedback", `{"recipients":["12025550000"]}`)
+				h, err := u.try(ctx, http.MethodPost, "/batches/"+id+"/delivery_feedback",
+					`{"recipients":["12025550000"]}`)
 				require.Equal(t, c.took, time.Since(start))
 				require.Equal(t, c.status, h.status)
 				require.Equal(t, c.status == 0, err != nil)
@@ -57,36 +70,45 @@ func TestFaultKinds(t *testing.T) {
 				call := l.Feedback[0]
 				require.Equal(t, c.applied, call.Applied)
 				require.Equal(t, c.ledger, call.Status)
-				require.Equal(t, []string{"12025550000"}, call.Recipients, "a call that has no effect is in the ledger too")
+				require.Equal(t, []string{"12025550000"}, call.Recipients,
+					"the ledger must also contain calls without effect")
 				require.Equal(t, c.applied, l.Batches[0].Recipients[0].Feedback == 1)
 				if c.fault.Operation == "" {
 					require.Equal(t, c.fault.Kind, call.Fault)
-					require.Equal(t, http.StatusAccepted, u.feedback(id, "12025550000").status, "once only")
+					require.Equal(t, http.StatusAccepted, u.feedback(id, "12025550000").status,
+						"the fault must hit only once")
 				}
 			})
 		})
 	}
 }
 
-func TestAnAppliedSendHasMadeABatch(t *testing.T) {
+func TestAppliedSendCreatesABatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
 		require.NoError(t, u.sim.SetFault(Fault{Operation: OpSend, Kind: FaultStatus, Status: 500, Times: 1}))
 		require.NoError(t, u.sim.SetFault(Fault{Operation: OpSend, Kind: FaultAppliedBut500, Times: 1}))
-		require.Equal(t, 500, u.call(http.MethodPost, "/batches", `{"to":["12025550143"],"from":"ACME","body":"x"}`).status)
+		require.Equal(t, 500,
+			u.call(http.MethodPost, "/batches", `{"to":["12025550143"],"from":"ACME","body":"x"}`).status)
 		require.Empty(t, u.sim.Ledger().Batches)
-		require.Equal(t, 500, u.call(http.MethodPost, "/batches", `{"to":["12025550143"],"from":"ACME","body":"x"}`).status)
+		require.Equal(t, 500,
+			u.call(http.MethodPost, "/batches", `{"to":["12025550143"],"from":"ACME","body":"x"}`).status)
 		require.Len(t, u.sim.Ledger().Batches, 1)
 	})
 }
 
-func TestFaultsHitWhatTheyFit(t *testing.T) {
+func TestFaultsHitMatchingCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
 		a := u.send(map[string]any{"to": numbers(1), "feedback_enabled": true})
 		b := u.send(map[string]any{"to": numbers(1), "feedback_enabled": true})
-		require.NoError(t, u.sim.SetFault(Fault{Plan: testPlan, Operation: OpFeedback, BatchID: a, Kind: FaultStatus, Status: 429, RetryAfter: "7", Times: 2}))
-		require.NoError(t, u.sim.SetFault(Fault{Operation: OpReport, Kind: FaultStatus, Status: 502, Body: "<h1>Bad gateway</h1>"}))
+		require.NoError(t,
+			u.sim.SetFault(Fault{
+				Plan: testPlan, Operation: OpFeedback, BatchID: a, Kind: FaultStatus, Status: 429,
+				RetryAfter: "7", Times: 2,
+			}))
+		require.NoError(t,
+			u.sim.SetFault(Fault{Operation: OpReport, Kind: FaultStatus, Status: 502, Body: "<h1>Bad gateway</h1>"}))
 
 		require.Equal(t, 202, u.feedback(b).status)
 		for range 2 {
@@ -96,7 +118,10 @@ func TestFaultsHitWhatTheyFit(t *testing.T) {
 		}
 		require.Equal(t, 202, u.feedback(a).status)
 		require.Equal(t, 200, u.call(http.MethodGet, "/batches/"+a, "").status)
-		for _, path := range []string{"/batches/" + a + "/delivery_report", "/batches/" + a + "/delivery_report/12025550000", "/delivery_reports"} {
+		for _, path := range []string{
+			"/batches/" + a + "/delivery_report",
+			"/batches/" + a + "/delivery_report/12025550000", "/delivery_reports",
+		} {
 			h := u.call(http.MethodGet, path, "")
 			require.Equal(t, 502, h.status)
 			require.Equal(t, "<h1>Bad gateway</h1>", h.body)
@@ -106,7 +131,7 @@ func TestFaultsHitWhatTheyFit(t *testing.T) {
 	})
 }
 
-func TestClearedFaultsLetGoOfWhatHangs(t *testing.T) {
+func TestClearFaultsEndsHangingCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
 		require.NoError(t, u.sim.SetFault(Fault{Kind: FaultHang, Times: 1}))
@@ -125,19 +150,19 @@ func TestFaultsAreChecked(t *testing.T) {
 	s, err := New(Config{Plans: []Plan{{ID: "p", Token: "t"}}})
 	require.NoError(t, err)
 	for text, f := range map[string]Fault{
-		`kind "" is none of latency, status`: {},
-		`kind "smoke" is none of`:            {Kind: "smoke"},
-		`operation "smoke" is none of send`:  {Kind: FaultReset, Operation: "smoke"},
-		`needs a status`:                     {Kind: FaultStatus},
-		`status 99 is not between`:           {Kind: FaultStatus, Status: 99},
-		`kind reset has no status`:           {Kind: FaultReset, Status: 500},
-		`needs a latency`:                    {Kind: FaultLatency},
-		`must not be negative`:               {Kind: FaultReset, Times: -1},
-		`plan "q" does not exist`:            {Kind: FaultReset, Plan: "q"},
+		`unknown kind ""; use one of latency, status`: {},
+		`unknown kind "smoke"`:                        {Kind: "smoke"},
+		`unknown operation "smoke"; use one of send`:  {Kind: FaultReset, Operation: "smoke"},
+		`requires a status`:                           {Kind: FaultStatus},
+		`status 99 must be between`:                   {Kind: FaultStatus, Status: 99},
+		`kind reset does not take a status`:           {Kind: FaultReset, Status: 500},
+		`requires a latency`:                          {Kind: FaultLatency},
+		`must not be negative`:                        {Kind: FaultReset, Times: -1},
+		`plan "q" does not exist`:                     {Kind: FaultReset, Plan: "q"},
 	} {
 		require.ErrorContains(t, s.SetFault(f), text)
 	}
-	require.Empty(t, s.placedFaults())
+	require.Empty(t, s.activeFaults())
 }
 
 func TestResetIsATCPReset(t *testing.T) {
@@ -157,13 +182,18 @@ func TestResetIsATCPReset(t *testing.T) {
 }
 
 func TestFaultsAsJSON(t *testing.T) {
-	f := Fault{Plan: "p", Operation: OpFeedback, BatchID: "b", Kind: FaultAppliedBut500, Status: 503, RetryAfter: "1", Body: "x", Latency: 1500 * time.Millisecond, Times: 2}
+	f := Fault{
+		Plan: "p", Operation: OpFeedback, BatchID: "b", Kind: FaultAppliedBut500, Status: 503, RetryAfter: "1",
+		Body: "x", Latency: 1500 * time.Millisecond, Times: 2,
+	}
 	text, err := json.Marshal(f)
 	require.NoError(t, err)
-	require.JSONEq(t, `{"plan":"p","operation":"feedback","batch_id":"b","kind":"applied_but_500","status":503,"retry_after":"1","body":"x","latency":"1.5s","times":2}`, string(text))
+	require.JSONEq(t,
+		`{"plan":"p","operation":"feedback","batch_id":"b","kind":"applied_but_500","status":503,"retry_after":"1",`+
+			`"body":"x","latency":"1.5s","times":2}`, string(text))
 	var read Fault
 	require.NoError(t, json.Unmarshal(text, &read))
 	require.Equal(t, f, read)
 	require.ErrorContains(t, json.Unmarshal([]byte(`{"kind":"reset","time":1}`), &read), `unknown field "time"`)
-	require.ErrorContains(t, json.Unmarshal([]byte(`{"kind":"latency","latency":"5"}`), &read), "no duration")
+	require.ErrorContains(t, json.Unmarshal([]byte(`{"kind":"latency","latency":"5"}`), &read), "is not a duration")
 }

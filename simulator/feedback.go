@@ -5,40 +5,41 @@ import (
 	"time"
 )
 
-// maxFeedback bounds the recipients of one feedback call. Sinch publishes no bound; this is the one of to.
+// maxFeedback is the largest number of recipients in one feedback call. Sinch documents no limit; this is the limit
+// of to.
 const maxFeedback = 1000
 
-// FeedbackCall is one call that brought delivery feedback, whatever it was answered.
+// FeedbackCall is one delivery feedback call, whatever the answer.
 type FeedbackCall struct {
 	Ordinal    int       `json:"ordinal"` // from 1
 	At         time.Time `json:"at"`
 	Plan       string    `json:"plan"`
 	Batch      string    `json:"batch"`
 	Recipients []string  `json:"recipients,omitempty"` // digits, each once, in the order of the call
-	Everyone   bool      `json:"everyone,omitempty"`   // the call said [], every recipient of the batch
-	Strangers  []string  `json:"strangers,omitempty"`  // recipients that are not in the batch
-	Status     int       `json:"status"`               // answered; 0 if nothing was
-	Applied    bool      `json:"applied"`              // took effect, whatever was answered
+	Everyone   bool      `json:"everyone,omitempty"`   // recipients was [], which means every recipient of the batch
+	Strangers  []string  `json:"strangers,omitempty"`  // numbers that are not in the batch
+	Status     int       `json:"status"`               // HTTP status of the answer; 0 if there was none
+	Applied    bool      `json:"applied"`              // the feedback took effect, whatever the answer
 	Fault      FaultKind `json:"fault,omitempty"`
 }
 
-// read takes the recipients from the body of a call.
+// read parses the recipients from the body of a call.
 func (f *FeedbackCall) read(body []byte) error {
-	var said struct {
+	var request struct {
 		Recipients *[]string `json:"recipients"`
 	}
-	if err := decode(body, &said); err != nil {
+	if err := decode(body, &request); err != nil {
 		return err
 	}
-	if said.Recipients == nil {
+	if request.Recipients == nil {
 		return violation("recipients is missing")
 	}
-	if len(*said.Recipients) > maxFeedback {
+	if len(*request.Recipients) > maxFeedback {
 		return violation("recipients must have at most %d elements", maxFeedback)
 	}
-	seen := make(map[string]bool, len(*said.Recipients))
+	seen := make(map[string]bool, len(*request.Recipients))
 	var numbers []string
-	for _, written := range *said.Recipients {
+	for _, written := range *request.Recipients {
 		number, ok := digits(written)
 		if !ok {
 			return invalidFormat(written, "number")
@@ -52,8 +53,9 @@ func (f *FeedbackCall) read(body []byte) error {
 	return nil
 }
 
-// takeFeedback applies delivery feedback. A number outside the batch is accepted and noted: Sinch documents no refusal.
-func (s *Simulator) takeFeedback(c *call) (any, error) {
+// applyFeedback applies delivery feedback. A number outside the batch is accepted and recorded: Sinch documents no
+// error for it.
+func (s *Simulator) applyFeedback(c *call) (any, error) {
 	if err := c.feedback.read(c.body); err != nil {
 		return nil, err
 	}
@@ -64,7 +66,7 @@ func (s *Simulator) takeFeedback(c *call) (any, error) {
 		return nil, err
 	}
 	if !b.wantsFeedback() {
-		return nil, bare(http.StatusNotFound)
+		return nil, withoutBody(http.StatusNotFound)
 	}
 	if c.feedback.Everyone && b.grouped {
 		return nil, violation("recipients must name at least one recipient of a batch sent to a group")
@@ -85,14 +87,14 @@ func (s *Simulator) takeFeedback(c *call) (any, error) {
 	return nil, nil
 }
 
-// enterFeedback puts the call in the ledger.
-func (s *Simulator) enterFeedback(c *call, status int, fault FaultKind) {
+// recordFeedback adds the feedback call to the ledger.
+func (s *Simulator) recordFeedback(c *call, status int, fault FaultKind) {
 	f := c.feedback
 	f.Ordinal = len(s.feedback) + 1
 	f.At, f.Plan, f.Batch = c.started.UTC(), c.plan.ID, c.batchID()
 	f.Status, f.Fault = status, fault
 	s.feedback = append(s.feedback, *f)
-	s.tell(Event{
+	s.emit(Event{
 		Kind: FeedbackReceived, Plan: f.Plan, Batch: f.Batch, Operation: OpFeedback, Answer: status, Fault: fault,
 		Count: len(f.Recipients), Applied: f.Applied,
 	})

@@ -9,21 +9,26 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestFeedbackIsAppliedToWhomItNames(t *testing.T) {
+func TestFeedbackIsAppliedToNamedRecipients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
-		id := u.send(map[string]any{"to": []string{"447700900118", "+12025550143", "12025550144"}, "feedback_enabled": true})
+		id := u.send(map[string]any{
+			"to":               []string{"447700900118", "+12025550143", "12025550144"},
+			"feedback_enabled": true,
+		})
 		read, err := os.ReadFile("testdata/req-feedback.json")
 		require.NoError(t, err)
 		h := u.call(http.MethodPost, "/batches/"+id+"/delivery_feedback", string(read))
 		require.Equal(t, http.StatusAccepted, h.status)
 		require.Empty(t, h.body)
-		require.Equal(t, http.StatusAccepted, u.feedback(id, "+12025550143", "0012025550143").status, "may be repeated")
+		require.Equal(t, http.StatusAccepted, u.feedback(id, "+12025550143", "0012025550143").status,
+			"repeated feedback must be accepted")
 
 		l := u.sim.Ledger()
 		require.Equal(t, map[BatchRecipient]int{{id, "447700900118"}: 1, {id, "12025550143"}: 2}, l.AppliedFeedback())
 		require.Equal(t, []string{"447700900118", "12025550143"}, l.Feedback[0].Recipients)
-		require.Equal(t, []string{"12025550143"}, l.Feedback[1].Recipients, "a number named twice counts once")
+		require.Equal(t, []string{"12025550143"}, l.Feedback[1].Recipients,
+			"a number that is named twice must count once")
 		require.True(t, l.Feedback[0].Applied)
 		require.Equal(t, 202, l.Feedback[0].Status)
 		require.Equal(t, testPlan, l.Feedback[0].Plan)
@@ -31,7 +36,7 @@ func TestFeedbackIsAppliedToWhomItNames(t *testing.T) {
 	})
 }
 
-func TestEmptyFeedbackIsForEveryone(t *testing.T) {
+func TestEmptyFeedbackAppliesToAllRecipients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
 		id := u.send(map[string]any{"to": numbers(2), "feedback_enabled": true})
@@ -43,7 +48,7 @@ func TestEmptyFeedbackIsForEveryone(t *testing.T) {
 	})
 }
 
-func TestFeedbackOnAGroupMustNameSomebody(t *testing.T) {
+func TestEmptyFeedbackForAGroupIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true, Plans: []Plan{{
 			ID: testPlan, Token: testToken, Groups: map[string][]string{"dxCJTlfb1UsF": numbers(2)},
@@ -58,12 +63,12 @@ func TestFeedbackOnAGroupMustNameSomebody(t *testing.T) {
 	})
 }
 
-func TestFeedbackIsRefused(t *testing.T) {
+func TestInvalidFeedbackIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
 		enabled := u.send(map[string]any{"to": numbers(2), "feedback_enabled": true})
 		disabled := u.send(map[string]any{"to": numbers(2), "feedback_enabled": false})
-		silent := u.send(map[string]any{"to": numbers(2)})
+		unset := u.send(map[string]any{"to": numbers(2)})
 		one := `{"recipients":["12025550000"]}`
 		cases := []struct {
 			name, batch, body string
@@ -72,15 +77,18 @@ func TestFeedbackIsRefused(t *testing.T) {
 		}{
 			{"unknown batch", "01K2S9A1V5K3C8MEX7RQ0YBD4W", one, 404, ""},
 			{"not enabled", disabled, one, 404, ""},
-			{"not mentioned", silent, one, 404, ""},
-			{"no JSON", enabled, `{`, 400, "syntax_invalid_json"},
+			{"not mentioned", unset, one, 404, ""},
+			{"invalid JSON", enabled, `{`, 400, "syntax_invalid_json"},
 			{"a string", enabled, `{"recipients":"12025550000"}`, 400, "syntax_invalid_json"},
 			{"a number", enabled, `{"recipients":[12025550000]}`, 400, "syntax_invalid_json"},
 			{"no recipients", enabled, `{}`, 400, "syntax_constraint_violation"},
 			{"null", enabled, `{"recipients":null}`, 400, "syntax_constraint_violation"},
 			{"other letter case", enabled, `{"Recipients":["12025550000"]}`, 400, "syntax_constraint_violation"},
 			{"a word", enabled, `{"recipients":["12025550000","me"]}`, 400, "syntax_invalid_parameter_format"},
-			{"1001 recipients", enabled, string(encode(map[string]any{"recipients": numbers(1001)})), 400, "syntax_constraint_violation"},
+			{
+				"1001 recipients", enabled, string(encode(map[string]any{"recipients": numbers(1001)})), 400,
+				"syntax_constraint_violation",
+			},
 		}
 		for i, c := range cases {
 			h := u.call(http.MethodPost, "/batches/"+c.batch+"/delivery_feedback", c.body)
@@ -99,7 +107,7 @@ func TestFeedbackIsRefused(t *testing.T) {
 	})
 }
 
-func TestStrangersAreAcceptedAndShown(t *testing.T) {
+func TestNumbersOutsideTheBatchAreAcceptedAndRecorded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
 		id := u.send(map[string]any{"to": numbers(1), "feedback_enabled": true})

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestEveryField is the fields of a request, row by row: what each type answers to one member beside the required ones. An
-// answer is what is stored, "-" for a member that is not, or the code of a refusal. The time is 2000-01-01.
+// TestEveryField sends every member of a request with each batch type, beside the required members. An answer is the
+// value that is stored, "-" if the member is not stored, or the code of the error. The time is 2000-01-01.
 func TestEveryField(t *testing.T) {
 	const (
 		format     = "syntax_invalid_parameter_format"
@@ -33,11 +33,15 @@ func TestEveryField(t *testing.T) {
 	}
 	for _, row := range []struct {
 		name, member string
-		said         any
+		given        any
 		answers      [3]any // text, binary, media
 	}{
 		{"to: one", "to", numbers(1), all([]any{"12025550000"})},
-		{"to: numbers as they are written", "to", []string{"+1 (202) 555-0143", "0012025550144", "[1]2025550145"}, all([]any{"12025550143", "12025550144", "12025550145"})},
+		{
+			"to: numbers in any notation", "to",
+			[]string{"+1 (202) 555-0143", "0012025550144", "[1]2025550145"},
+			all([]any{"12025550143", "12025550144", "12025550145"}),
+		},
 		{"to: a group", "to", []string{"dxCJTlfb1UsF"}, all([]any{"dxCJTlfb1UsF"})},
 		{"to: missing", "to", nil, all(constraint)},
 		{"to: none", "to", []string{}, all(constraint)},
@@ -57,24 +61,46 @@ func TestEveryField(t *testing.T) {
 		{"body: 138 bytes, with a udh of 2", "body", bytes(138), [3]any{bytes(138), bytes(138), structure}},
 		{"body: 139 bytes, with a udh of 2", "body", bytes(139), [3]any{bytes(139), constraint, structure}},
 		{"body: base64 without its end", "body", "AAECAw", [3]any{"AAECAw", format, structure}},
-		{"body: a URL", "body", media("url", "https://x/y"), [3]any{structure, structure, map[string]any{"url": "https://x/y"}}},
+		{
+			"body: a URL", "body", media("url", "https://x/y"),
+			[3]any{structure, structure, map[string]any{"url": "https://x/y"}},
+		},
 		{"body: URL, message, subject", "body", media("url", "https://x/y", "message", "m", "subject", "s"), [3]any{
 			structure, structure, map[string]any{"url": "https://x/y", "message": "m", "subject": "s"},
 		}},
 		{"body: media without a URL", "body", media("message", "m"), [3]any{structure, structure, constraint}},
 		{"udh: hex", "udh", "0605", [3]any{dropped, "0605", dropped}},
 		{"udh: missing", "udh", nil, [3]any{dropped, constraint, dropped}},
-		{"udh: no hex", "udh", "06xy", [3]any{dropped, format, dropped}},
-		{"parameters", "parameters", withKey("name", "you"), [3]any{withKey("name", "you"), dropped, withKey("name", "you")}},
-		{"parameters: a key of 16", "parameters", withKey("Aa0.-_Aa0.-_Aa0.", "x"), [3]any{withKey("Aa0.-_Aa0.-_Aa0.", "x"), dropped, withKey("Aa0.-_Aa0.-_Aa0.", "x")}},
+		{"udh: not hex", "udh", "06xy", [3]any{dropped, format, dropped}},
+		{
+			"parameters", "parameters", withKey("name", "you"),
+			[3]any{withKey("name", "you"), dropped, withKey("name", "you")},
+		},
+		{
+			"parameters: a key of 16", "parameters", withKey("Aa0.-_Aa0.-_Aa0.", "x"),
+			[3]any{withKey("Aa0.-_Aa0.-_Aa0.", "x"), dropped, withKey("Aa0.-_Aa0.-_Aa0.", "x")},
+		},
 		{"parameters: a key of 17", "parameters", withKey("Aa0.-_Aa0.-_Aa0.-", "x"), [3]any{format, dropped, format}},
 		{"parameters: a key with a space", "parameters", withKey("a b", "x"), [3]any{format, dropped, format}},
-		{"parameters: a value of 160", "parameters", withKey("a", chars(160)), [3]any{withKey("a", chars(160)), dropped, withKey("a", chars(160))}},
+		{
+			"parameters: a value of 160", "parameters", withKey("a", chars(160)),
+			[3]any{withKey("a", chars(160)), dropped, withKey("a", chars(160))},
+		},
 		{"parameters: a value of 161", "parameters", withKey("a", chars(161)), [3]any{constraint, dropped, constraint}},
-		{"parameters: for a word", "parameters", map[string]any{"a": map[string]any{"you": "x"}}, [3]any{format, dropped, format}},
-		{"parameters: keys as they are written", "parameters", map[string]any{"a": map[string]any{"+1 202": "x"}}, [3]any{
-			map[string]any{"a": map[string]any{"+1 202": "x"}}, dropped, map[string]any{"a": map[string]any{"+1 202": "x"}},
-		}},
+		{
+			"parameters: for a word", "parameters",
+			map[string]any{"a": map[string]any{"you": "x"}},
+			[3]any{format, dropped, format},
+		},
+		{
+			"parameters: numbers are answered as written", "parameters",
+			map[string]any{"a": map[string]any{"+1 202": "x"}},
+			[3]any{
+				map[string]any{"a": map[string]any{"+1 202": "x"}},
+				dropped,
+				map[string]any{"a": map[string]any{"+1 202": "x"}},
+			},
+		},
 		{"parameters: null", "parameters", nil, all(dropped)},
 		{"delivery_report: none", "delivery_report", "none", all("none")},
 		{"delivery_report: summary", "delivery_report", "summary", all("summary")},
@@ -83,10 +109,10 @@ func TestEveryField(t *testing.T) {
 		{"delivery_report: per_recipient_final", "delivery_report", "per_recipient_final", all("per_recipient_final")},
 		{"delivery_report: missing", "delivery_report", nil, all("none")},
 		{"delivery_report: unknown", "delivery_report", "some", all(format)},
-		{"send_at: ahead", "send_at", "2000-01-02T02:00:00.0000000+02:00", all("2000-01-02T00:00:00.000Z")},
+		{"send_at: future", "send_at", "2000-01-02T02:00:00.0000000+02:00", all("2000-01-02T00:00:00.000Z")},
 		{"send_at: past", "send_at", "1999-12-31T23:59:59Z", all("1999-12-31T23:59:59.000Z")},
 		{"send_at: null", "send_at", nil, all(dropped)},
-		{"send_at: no time", "send_at", "soon", all(format)},
+		{"send_at: not a time", "send_at", "soon", all(format)},
 		{"expire_at: missing", "expire_at", nil, all("2000-01-04T00:00:00.000Z")},
 		{"expire_at: within three days", "expire_at", "2000-01-03", all("2000-01-03T00:00:00.000Z")},
 		{"expire_at: later than three days", "expire_at", "2000-01-05", all("2000-01-04T00:00:00.000Z")},
@@ -94,8 +120,8 @@ func TestEveryField(t *testing.T) {
 		{"expire_at: at send_at", "expire_at", "2000-01-01", all(constraint)},
 		{"callback_url: 2048 characters", "callback_url", url(2048), all(url(2048))},
 		{"callback_url: 2049 characters", "callback_url", url(2049), all(format)},
-		{"callback_url: no URL", "callback_url", "hooks", all(format)},
-		{"callback_url: of another kind", "callback_url", "ftp://x/y", all(format)},
+		{"callback_url: not a URL", "callback_url", "hooks", all(format)},
+		{"callback_url: another scheme", "callback_url", "ftp://x/y", all(format)},
 		{"client_reference: 2048 characters", "client_reference", chars(2048), all(chars(2048))},
 		{"client_reference: 2049 characters", "client_reference", chars(2049), all(constraint)},
 		{"feedback_enabled: true", "feedback_enabled", true, all(true)},
@@ -124,13 +150,14 @@ func TestEveryField(t *testing.T) {
 			t.Run(row.name+", "+required["type"].(string), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					u := newCustomer(t, Config{Calm: true, Plans: []Plan{{
-						ID: testPlan, Token: testToken, CallbackURL: hooks, Groups: map[string][]string{"dxCJTlfb1UsF": nil},
+						ID: testPlan, Token: testToken, CallbackURL: hooks,
+						Groups: map[string][]string{"dxCJTlfb1UsF": nil},
 					}}})
 					request := map[string]any{"to": []string{"12025550143"}, "from": "ACME"}
 					for key, value := range required {
 						request[key] = value
 					}
-					request[row.member] = row.said
+					request[row.member] = row.given
 					body := string(encode(request))
 					h := u.call(http.MethodPost, "/batches", body)
 					dry := u.call(http.MethodPost, "/batches/dry_run", body)
@@ -142,7 +169,7 @@ func TestEveryField(t *testing.T) {
 						return
 					}
 					sent := u.object(h, http.StatusCreated)
-					require.Equal(t, http.StatusOK, dry.status, "a dry run takes what a send takes")
+					require.Equal(t, http.StatusOK, dry.status, "a dry run must accept what a send accepts")
 					require.Equal(t, sent, u.get(sent["id"].(string)))
 					if code == dropped {
 						require.NotContains(t, sent, row.member)
@@ -155,57 +182,80 @@ func TestEveryField(t *testing.T) {
 	}
 }
 
-func TestTypeIsTextUnlessSaid(t *testing.T) {
+func TestDefaultTypeIsText(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
-		sent := u.object(u.call(http.MethodPost, "/batches", `{"to":["12025550143"],"from":"ACME","body":"hi"}`), http.StatusCreated)
+		sent := u.object(u.call(http.MethodPost, "/batches", `{"to":["12025550143"],"from":"ACME","body":"hi"}`),
+			http.StatusCreated)
 		require.Equal(t, "mt_text", sent["type"])
 	})
 }
 
-func TestAThousandEntriesAreTaken(t *testing.T) {
+func TestThousandEntriesAreAccepted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := newCustomer(t, Config{Calm: true, Plans: []Plan{{ID: testPlan, Token: testToken, Groups: map[string][]string{"dxCJTlfb1UsF": numbers(1500)}}}})
+		u := newCustomer(t,
+			Config{
+				Calm: true,
+				Plans: []Plan{{
+					ID: testPlan, Token: testToken,
+					Groups: map[string][]string{"dxCJTlfb1UsF": numbers(1500)},
+				}},
+			})
 		u.send(map[string]any{"to": append(numbers(999), "dxCJTlfb1UsF")})
-		require.Len(t, u.sim.Ledger().Batches[0].Recipients, 1500, "a group is one entry, its members are messages")
+		require.Len(t, u.sim.Ledger().Batches[0].Recipients, 1500,
+			"a group must count as one entry and give one message per member")
 		require.Equal(t, 1500, u.sim.State().Recipients)
 	})
 }
 
-// TestTheBatchInAnswers is what a batch in an answer has, and has not.
-func TestTheBatchInAnswers(t *testing.T) {
+// TestBatchMembersInAnswers checks which members a batch has in answers.
+func TestBatchMembersInAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := newCustomer(t, Config{Calm: true, Plans: []Plan{{ID: testPlan, Token: testToken, CallbackURL: hooks, Originators: []string{"54321"}}}})
+		u := newCustomer(t,
+			Config{
+				Calm:  true,
+				Plans: []Plan{{ID: testPlan, Token: testToken, CallbackURL: hooks, Originators: []string{"54321"}}},
+			})
 		for _, row := range []struct {
-			name, said, want string
+			name, given, want string
 		}{
 			{
-				"what is not set is absent, what has a default is there",
+				"unset members are absent, defaults are filled in",
 				`{"to":["+12025550143"],"body":"hi"}`,
-				`{"to":["12025550143"],"body":"hi","type":"mt_text","canceled":false,"delivery_report":"none","flash_message":false,
-				"created_at":"2000-01-01T00:00:00.000Z","modified_at":"2000-01-01T00:00:00.000Z","expire_at":"2000-01-04T00:00:00.000Z"}`,
+				`{"to":["12025550143"],"body":"hi","type":"mt_text","canceled":false,"delivery_report":"none",
+				"flash_message":false,
+				"created_at":"2000-01-01T00:00:00.000Z","modified_at":"2000-01-01T00:00:00.000Z",
+				"expire_at":"2000-01-04T00:00:00.000Z"}`,
 			},
 			{
 				"null is absent",
-				`{"to":["+12025550143"],"body":"hi","from":null,"send_at":null,"expire_at":null,"callback_url":null,"client_reference":null,
-				"parameters":null,"feedback_enabled":null,"flash_message":null,"delivery_report":null,"truncate_concat":null,"type":null}`,
-				`{"to":["12025550143"],"body":"hi","type":"mt_text","canceled":false,"delivery_report":"none","flash_message":false,
-				"created_at":"2000-01-01T00:00:00.000Z","modified_at":"2000-01-01T00:00:00.000Z","expire_at":"2000-01-04T00:00:00.000Z"}`,
+				`{"to":["+12025550143"],"body":"hi","from":null,"send_at":null,"expire_at":null,"callback_url":null,
+				"client_reference":null,
+				"parameters":null,"feedback_enabled":null,"flash_message":null,"delivery_report":null,
+				"truncate_concat":null,"type":null}`,
+				`{"to":["12025550143"],"body":"hi","type":"mt_text","canceled":false,"delivery_report":"none",
+				"flash_message":false,
+				"created_at":"2000-01-01T00:00:00.000Z","modified_at":"2000-01-01T00:00:00.000Z",
+				"expire_at":"2000-01-04T00:00:00.000Z"}`,
 			},
 			{
 				"binary has no flash_message",
 				`{"to":["+12025550143"],"body":"AAEC","udh":"0605","type":"mt_binary","from":"+54321"}`,
-				`{"to":["12025550143"],"from":"54321","body":"AAEC","udh":"0605","type":"mt_binary","canceled":false,"delivery_report":"none",
-				"created_at":"2000-01-01T00:00:00.000Z","modified_at":"2000-01-01T00:00:00.000Z","expire_at":"2000-01-04T00:00:00.000Z"}`,
+				`{"to":["12025550143"],"from":"54321","body":"AAEC","udh":"0605","type":"mt_binary","canceled":false,
+				"delivery_report":"none",
+				"created_at":"2000-01-01T00:00:00.000Z","modified_at":"2000-01-01T00:00:00.000Z",
+				"expire_at":"2000-01-04T00:00:00.000Z"}`,
 			},
 			{
 				"media",
 				`{"to":["+12025550143"],"body":{"url":"https://x/y"},"type":"mt_media","strict_validation":false}`,
-				`{"to":["12025550143"],"body":{"url":"https://x/y"},"type":"mt_media","canceled":false,"delivery_report":"none","strict_validation":false,
-				"created_at":"2000-01-01T00:00:00.000Z","modified_at":"2000-01-01T00:00:00.000Z","expire_at":"2000-01-04T00:00:00.000Z"}`,
+				`{"to":["12025550143"],"body":{"url":"https://x/y"},"type":"mt_media","canceled":false,
+				"delivery_report":"none","strict_validation":false,
+				"created_at":"2000-01-01T00:00:00.000Z","modified_at":"2000-01-01T00:00:00.000Z",
+				"expire_at":"2000-01-04T00:00:00.000Z"}`,
 			},
 		} {
-			sent := u.object(u.call(http.MethodPost, "/batches", row.said), http.StatusCreated)
+			sent := u.object(u.call(http.MethodPost, "/batches", row.given), http.StatusCreated)
 			require.Len(t, sent["id"], 26, row.name)
 			require.Equal(t, sent, u.get(sent["id"].(string)), row.name)
 			delete(sent, "id")

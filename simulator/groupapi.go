@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// groupView is a group as the API shows it.
+// groupView is the JSON form of a group in API answers.
 type groupView struct {
 	ID          string          `json:"id"`
 	Name        *string         `json:"name,omitempty"`
-	Size        int             `json:"size"` // members of its own
+	Size        int             `json:"size"` // members, without those of child groups
 	CreatedAt   timestamp       `json:"created_at"`
 	ModifiedAt  timestamp       `json:"modified_at"`
 	ChildGroups []string        `json:"child_groups,omitempty"`
@@ -19,15 +19,21 @@ type groupView struct {
 }
 
 func (g *group) view() groupView {
-	return groupView{g.id, g.name, len(g.members), timestamp{g.created}, timestamp{g.modified}, g.children, g.autoUpdate}
+	return groupView{
+		g.id, g.name, len(g.members),
+		timestamp{g.created},
+		timestamp{g.modified},
+		g.children,
+		g.autoUpdate,
+	}
 }
 
-// findGroup is the group that c names.
+// findGroup returns the group named in the path of c, or a 404.
 func (c *call) findGroup() (*group, error) {
 	if g := c.plan.groups.find(c.PathValue("group")); g != nil {
 		return g, nil
 	}
-	return nil, bare(http.StatusNotFound)
+	return nil, withoutBody(http.StatusNotFound)
 }
 
 func (s *Simulator) createGroup(c *call) (any, error) {
@@ -39,7 +45,7 @@ func (s *Simulator) createGroup(c *call) (any, error) {
 	s.mu.Lock()
 	defer s.unlock()
 	g := &group{created: now}
-	if err := c.plan.groups.shape(g, spec, now); err != nil {
+	if err := c.plan.groups.applySpec(g, spec, now); err != nil {
 		return nil, err
 	}
 	c.plan.groups.made++
@@ -48,7 +54,7 @@ func (s *Simulator) createGroup(c *call) (any, error) {
 	return g.view(), nil
 }
 
-// replaceGroup makes a group anew of the request, but for its id and created_at.
+// replaceGroup replaces everything of a group but its id and created_at.
 func (s *Simulator) replaceGroup(c *call) (any, error) {
 	spec, err := readGroupSpec(c.body)
 	if err != nil {
@@ -60,7 +66,7 @@ func (s *Simulator) replaceGroup(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.plan.groups.shape(g, spec, stamp(time.Now()).Time); err != nil {
+	if err := c.plan.groups.applySpec(g, spec, stamp(time.Now()).Time); err != nil {
 		return nil, err
 	}
 	return g.view(), nil
@@ -74,8 +80,9 @@ func readGroupSpec(body []byte) (groupSpec, error) {
 	return spec, spec.check()
 }
 
-// shape makes g what a checked spec says, unless the groups there are do not allow it.
-func (gs *groups) shape(g *group, spec groupSpec, now time.Time) error {
+// applySpec sets g from a checked spec. It returns an *apiError if the name is in use or a child group does not
+// exist.
+func (gs *groups) applySpec(g *group, spec groupSpec, now time.Time) error {
 	if err := gs.checkName(g, spec.Name); err != nil {
 		return err
 	}
@@ -85,24 +92,24 @@ func (gs *groups) shape(g *group, spec groupSpec, now time.Time) error {
 		}
 	}
 	g.name, g.children, g.modified = spec.Name, spec.ChildGroups, now
-	g.autoUpdate, _ = readAutoUpdate(spec.AutoUpdate) // checked
+	g.autoUpdate, _ = readAutoUpdate(spec.AutoUpdate) // already checked
 	g.members = nil
 	g.add(spec.Members)
 	return nil
 }
 
-// checkName refuses a name that another group than g has.
+// checkName returns an *apiError if another group than g has the name.
 func (gs *groups) checkName(g *group, name *string) error {
 	if name == nil {
 		return nil
 	}
-	if other := gs.named(*name); other != nil && other != g {
+	if other := gs.findByName(*name); other != nil && other != g {
 		return forbidden("conflict_group_name", "Another group has the name '"+*name+"'")
 	}
 	return nil
 }
 
-// updateGroup changes what the request names. Adds come before removes.
+// updateGroup changes the members that the request names. It adds before it removes.
 func (s *Simulator) updateGroup(c *call) (any, error) {
 	var change groupChange
 	if err := decode(c.body, &change); err != nil {
@@ -124,9 +131,9 @@ func (s *Simulator) updateGroup(c *call) (any, error) {
 	return g.view(), nil
 }
 
-// change does a checked change to g, all of it or nothing.
+// change applies a checked change to g. On error g is unchanged.
 func (gs *groups) change(g *group, change groupChange) error {
-	name, _ := change.name() // checked
+	name, _ := change.name() // already checked
 	if err := gs.checkName(g, name); err != nil {
 		return err
 	}
@@ -144,7 +151,7 @@ func (gs *groups) change(g *group, change groupChange) error {
 		g.name = name
 	}
 	if change.AutoUpdate != nil {
-		g.autoUpdate, _ = readAutoUpdate(change.AutoUpdate) // checked
+		g.autoUpdate, _ = readAutoUpdate(change.AutoUpdate) // already checked
 	}
 	g.add(change.Add)
 	g.add(others[change.AddFrom])
@@ -174,7 +181,7 @@ func (s *Simulator) getGroup(c *call) (any, error) {
 	return g.view(), nil
 }
 
-// groupMembers is the members of a group, without those of its child groups.
+// groupMembers lists the members of a group, without those of its child groups.
 func (s *Simulator) groupMembers(c *call) (any, error) {
 	s.mu.Lock()
 	defer s.unlock()
@@ -185,7 +192,7 @@ func (s *Simulator) groupMembers(c *call) (any, error) {
 	return append([]string{}, g.members...), nil
 }
 
-// groupPage is a page of groups. Size is the number of groups in it.
+// groupPage is one page of groups. Count is the total over all pages; Size is the number of groups in this page.
 type groupPage struct {
 	Count  int         `json:"count"`
 	Page   int         `json:"page"`
@@ -202,7 +209,7 @@ func (s *Simulator) listGroups(c *call) (any, error) {
 	s.mu.Lock()
 	defer s.unlock()
 	all := c.plan.groups.all
-	from, to := p.cut(len(all))
+	from, to := p.bounds(len(all))
 	listing := groupPage{Count: len(all), Page: p.number, Size: to - from, Groups: []groupView{}}
 	for _, g := range all[from:to] {
 		listing.Groups = append(listing.Groups, g.view())

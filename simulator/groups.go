@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// group is a list of numbers that a batch may be sent to by its id.
+// group is a list of numbers. A batch can be sent to its id.
 type group struct {
 	id         string
 	name       *string
-	members    []string // digits, each once, in the order of adding
-	children   []string // ids of groups whose members count too, as long as they exist
+	members    []string // digits, without duplicates, in the order of adding
+	children   []string // ids of groups that a batch to this group also goes to; deleted ones are ignored
 	autoUpdate json.RawMessage
 	created    time.Time
 	modified   time.Time
 }
 
-// add takes in numbers that are not members yet.
+// add appends the numbers that are not members yet.
 func (g *group) add(numbers []string) {
 	known := make(map[string]bool, len(g.members)+len(numbers))
 	for _, number := range g.members {
@@ -31,7 +31,7 @@ func (g *group) add(numbers []string) {
 	}
 }
 
-// remove strikes off numbers.
+// remove removes numbers from the members.
 func (g *group) remove(numbers []string) {
 	gone := make(map[string]bool, len(numbers))
 	for _, written := range numbers {
@@ -41,7 +41,7 @@ func (g *group) remove(numbers []string) {
 	g.members = slices.DeleteFunc(slices.Clone(g.members), func(number string) bool { return gone[number] })
 }
 
-// groups are the groups of a plan. The zero value is none.
+// groups holds the groups of a plan. The zero value is empty.
 type groups struct {
 	all  []*group // in the order of creation
 	byID map[string]*group
@@ -63,23 +63,24 @@ func (gs *groups) delete(g *group) {
 	gs.all = slices.DeleteFunc(gs.all, func(other *group) bool { return other == g })
 }
 
-// visit tells the members of a group and of its child groups. One that does not exist, or has been visited, has none.
-func (gs *groups) visit(id string, visited map[string]bool, tell func(number string)) {
+// visit calls yield with each member of a group and of its child groups. It skips groups that do not exist or are in
+// visited.
+func (gs *groups) visit(id string, visited map[string]bool, yield func(number string)) {
 	g := gs.find(id)
 	if g == nil || visited[id] {
 		return
 	}
 	visited[id] = true
 	for _, number := range g.members {
-		tell(number)
+		yield(number)
 	}
 	for _, child := range g.children {
-		gs.visit(child, visited, tell)
+		gs.visit(child, visited, yield)
 	}
 }
 
-// named is the group of that name, if there is one.
-func (gs *groups) named(name string) *group {
+// findByName returns the group with the given name, or nil.
+func (gs *groups) findByName(name string) *group {
 	for _, g := range gs.all {
 		if g.name != nil && *g.name == name {
 			return g

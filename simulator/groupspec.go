@@ -8,26 +8,26 @@ import (
 
 const (
 	maxGroupName    = 20
-	maxGroupMembers = 10_000 // a call
+	maxGroupMembers = 10_000 // in one call
 	maxChildGroups  = 10
 )
 
-// groupSpec is what a create or a replace says about a group.
+// groupSpec is the body of a request that creates or replaces a group.
 type groupSpec struct {
 	Name        *string         `json:"name"`
 	Members     []string        `json:"members"`
 	ChildGroups []string        `json:"child_groups"`
-	AutoUpdate  json.RawMessage `json:"auto_update"` // kept and shown; nobody sends keywords here
+	AutoUpdate  json.RawMessage `json:"auto_update"` // stored and returned, without effect
 }
 
-// groupChange is what an update says about a group.
+// groupChange is the body of a request that updates a group.
 type groupChange struct {
-	Name       json.RawMessage `json:"name"` // null takes it away
+	Name       json.RawMessage `json:"name"` // null removes the name
 	Add        []string        `json:"add"`
 	Remove     []string        `json:"remove"`
 	AddFrom    string          `json:"add_from_group"`
 	RemoveFrom string          `json:"remove_from_group"`
-	AutoUpdate json.RawMessage `json:"auto_update"` // null takes it away
+	AutoUpdate json.RawMessage `json:"auto_update"` // null removes it
 }
 
 func (spec groupSpec) check() error {
@@ -60,7 +60,7 @@ func (change groupChange) check() error {
 	return err
 }
 
-// name is the new name; nil if there is to be none.
+// name returns the new name. It returns nil if the change has no name or removes it.
 func (change groupChange) name() (name *string, err error) {
 	if change.Name != nil {
 		err = decode(change.Name, &name)
@@ -87,7 +87,7 @@ func checkMembers(member string, numbers []string) error {
 	return nil
 }
 
-// readAutoUpdate is raw if it is an object, nil if it is null or absent.
+// readAutoUpdate returns raw if it is a JSON object, nil if it is null or empty, and an *apiError for anything else.
 func readAutoUpdate(raw json.RawMessage) (json.RawMessage, error) {
 	switch {
 	case len(raw) == 0 || string(raw) == "null":

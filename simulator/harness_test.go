@@ -23,7 +23,7 @@ const (
 	hooks     = "http://customer.test/hooks"
 )
 
-// pipes is a network of one listener whose connections are pipes, so that real net/http runs in a synctest bubble.
+// pipes is a net.Listener whose connections are net.Pipes, so that real net/http works in a synctest bubble.
 type pipes struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -60,7 +60,7 @@ func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 }
 
-// serveOnPipes serves h until the test ends and returns a transport that reaches it.
+// serveOnPipes serves h until the test ends and returns a transport that connects to it.
 func serveOnPipes(t *testing.T, h http.Handler) *http.Transport {
 	t.Helper()
 	p := newPipes()
@@ -79,7 +79,7 @@ func serveOnPipes(t *testing.T, h http.Handler) *http.Transport {
 	return transport
 }
 
-// post is a callback as the customer received it.
+// post is a callback that the customer received.
 type post struct {
 	at     time.Time
 	path   string
@@ -98,18 +98,19 @@ type post struct {
 	}
 }
 
-// customer is a plan's customer: its callback URL and its calls of the API.
+// customer receives the callbacks of testPlan and calls the API.
 type customer struct {
 	t      *testing.T
 	sim    *Simulator
 	client *http.Client
-	answer func(n int, p post) int // status for the n-th callback, from 1; 0 hangs, -1 cuts the connection; nil is 200
+	// answer returns the status for the n-th callback, from 1. 0 means hang, -1 close the connection; nil: always 200.
+	answer func(n int, p post) int
 
 	mu    sync.Mutex
 	posts []post
 }
 
-// newCustomer makes a simulator of one plan with a customer behind it. Nothing is called back until run.
+// newCustomer returns a customer with a new simulator. Callbacks are sent only after run.
 func newCustomer(t *testing.T, c Config) *customer {
 	t.Helper()
 	u := &customer{t: t}
@@ -164,7 +165,7 @@ func (u *customer) received() []post {
 	return append([]post{}, u.posts...)
 }
 
-// settle lets the bubble's time pass until all is quiet.
+// settle advances the bubble's time until the simulator is settled.
 func (u *customer) settle() {
 	u.t.Helper()
 	deadline := time.Now().Add(48 * time.Hour)
@@ -175,35 +176,36 @@ func (u *customer) settle() {
 	}
 }
 
-// heard is what the API answered.
-type heard struct {
+// response is an answer of the API.
+type response struct {
 	status int
 	header http.Header
 	body   string
 }
 
-func (u *customer) call(method, path, body string) heard {
+func (u *customer) call(method, path, body string) response {
 	u.t.Helper()
 	h, err := u.try(context.Background(), method, path, body)
 	require.NoError(u.t, err)
 	return h
 }
 
-func (u *customer) try(ctx context.Context, method, path, body string) (heard, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://sinch.test/xms/v1/"+testPlan+path, bytes.NewBufferString(body))
+func (u *customer) try(ctx context.Context, method, path, body string) (response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://sinch.test/xms/v1/"+testPlan+path,
+		bytes.NewBufferString(body))
 	require.NoError(u.t, err)
 	req.Header.Set("Authorization", "Bearer "+testToken)
 	req.Header.Set("Content-Type", "application/json")
 	res, err := u.client.Do(req)
 	if err != nil {
-		return heard{}, err
+		return response{}, err
 	}
 	defer func() { _ = res.Body.Close() }()
 	read, err := io.ReadAll(res.Body)
-	return heard{res.StatusCode, res.Header, string(read)}, err
+	return response{res.StatusCode, res.Header, string(read)}, err
 }
 
-// send sends a batch, with a body and a sender unless it has its own, and returns its id.
+// send sends a batch and returns its id. It adds body and from if request has none.
 func (u *customer) send(request map[string]any) string {
 	u.t.Helper()
 	request = maps.Clone(request)
@@ -221,21 +223,25 @@ func (u *customer) send(request map[string]any) string {
 	return sent.ID
 }
 
-func (u *customer) feedback(batch string, recipients ...string) heard {
+func (u *customer) feedback(batch string, recipients ...string) response {
 	u.t.Helper()
-	return u.call(http.MethodPost, "/batches/"+batch+"/delivery_feedback", string(encode(map[string]any{"recipients": append([]string{}, recipients...)})))
+	return u.call(http.MethodPost, "/batches/"+batch+"/delivery_feedback",
+		string(encode(map[string]any{"recipients": append([]string{}, recipients...)})))
 }
 
-// numbers are n recipients, from a range reserved for fiction.
+// numbers returns n phone numbers from a range reserved for fiction.
 func numbers(n int) []string {
 	list := make([]string, n)
 	for i := range list {
-		list[i] = "1202555" + string([]byte{byte('0' + i/1000%10), byte('0' + i/100%10), byte('0' + i/10%10), byte('0' + i%10)})
+		list[i] = "1202555" + string([]byte{
+			byte('0' + i/1000%10), byte('0' + i/100%10), byte('0' + i/10%10),
+			byte('0' + i%10),
+		})
 	}
 	return list
 }
 
-// statuses are the statuses that recipient reports brought, in the order in which they came.
+// statuses returns the statuses of the recipient reports in order of arrival.
 func statuses(posts []post) []string {
 	list := []string{}
 	for _, p := range posts {
@@ -244,8 +250,8 @@ func statuses(posts []post) []string {
 	return list
 }
 
-// object reads an answer of that status.
-func (u *customer) object(h heard, status int) map[string]any {
+// object checks the status of h and returns its body, a JSON object.
+func (u *customer) object(h response, status int) map[string]any {
 	u.t.Helper()
 	require.Equal(u.t, status, h.status, h.body)
 	var read map[string]any
@@ -253,14 +259,14 @@ func (u *customer) object(h heard, status int) map[string]any {
 	return read
 }
 
-// get reads a batch.
+// get returns a batch as the API answers it.
 func (u *customer) get(batch string) map[string]any {
 	u.t.Helper()
 	return u.object(u.call(http.MethodGet, "/batches/"+batch, ""), http.StatusOK)
 }
 
-// refused checks that h is a refusal of that status and code, and says why.
-func (u *customer) refused(h heard, status int, code string) {
+// refused checks that h is an error answer with the given status and code, and that it has a text.
+func (u *customer) refused(h response, status int, code string) {
 	u.t.Helper()
 	read := u.object(h, status)
 	require.Equal(u.t, code, read["code"])
@@ -268,7 +274,7 @@ func (u *customer) refused(h heard, status int, code string) {
 	require.Len(u.t, read, 2)
 }
 
-// recipientStatuses is what the ledger says of each recipient of the first batch: status and code.
+// recipientStatuses returns status and code of each recipient of the first batch, from the ledger.
 func (u *customer) recipientStatuses() map[string]string {
 	seen := map[string]string{}
 	for _, r := range u.sim.Ledger().Batches[0].Recipients {

@@ -7,20 +7,20 @@ import (
 	"time"
 )
 
-// Inbound is a message from a phone.
+// Inbound is an inbound message (MO): one sent from a phone to the plan.
 type Inbound struct {
-	Plan            string          `json:"plan,omitempty"` // may be empty if there is only one
-	Type            string          `json:"type,omitempty"` // mo_text (when empty), mo_binary or mo_media
+	Plan            string          `json:"plan,omitempty"` // may be empty if there is only one plan
+	Type            string          `json:"type,omitempty"` // mo_text (the default), mo_binary or mo_media
 	From            string          `json:"from"`
 	To              string          `json:"to"`
-	Body            json.RawMessage `json:"body"` // a string; an object for mo_media
+	Body            json.RawMessage `json:"body"` // a JSON string, or an object for mo_media
 	UDH             string          `json:"udh,omitempty"`
 	OperatorID      string          `json:"operator_id,omitempty"`
 	ClientReference string          `json:"client_reference,omitempty"`
 	SentAt          *time.Time      `json:"sent_at,omitempty"`
 }
 
-// inbound is an Inbound as it is called back.
+// inbound is the body of the callback for an Inbound.
 type inbound struct {
 	Body            json.RawMessage `json:"body"`
 	ClientReference string          `json:"client_reference,omitempty"`
@@ -34,7 +34,8 @@ type inbound struct {
 	UDH             string          `json:"udh,omitempty"`
 }
 
-// Receive takes in a message from a phone, calls it back to the plan's URL and returns its id.
+// Receive schedules the callback of an inbound message to its plan's default URL and returns the message's id. It
+// returns an error if m is invalid, the plan does not exist or the plan has no callback URL.
 func (s *Simulator) Receive(m Inbound) (string, error) {
 	if m.Type == "" {
 		m.Type = "mo_text"
@@ -66,11 +67,14 @@ func (s *Simulator) Receive(m Inbound) (string, error) {
 		sent := stamp(*m.SentAt)
 		in.SentAt = &sent
 	}
-	s.file(&callback{target: p.home, inbound: in, recipient: allRecipients, at: in.ReceivedAt.Time, body: encode(in)}, false, now)
+	s.addCallback(&callback{
+		target: p.home, inbound: in, recipient: allRecipients, at: in.ReceivedAt.Time,
+		body: encode(in),
+	}, false, now)
 	return in.ID, nil
 }
 
-// check returns the digits of the sender.
+// check validates m and returns the digits of the sender.
 func (m Inbound) check() (string, error) {
 	var text string
 	isText := json.Unmarshal(m.Body, &text) == nil && string(m.Body) != "null"
@@ -78,7 +82,7 @@ func (m Inbound) check() (string, error) {
 	case m.To == "":
 		return "", errors.New("to is missing")
 	case len(m.Body) == 0 || m.Type != "mo_media" && !isText:
-		return "", errors.New("body: a string is needed, or an object for mo_media")
+		return "", errors.New("body must be a string, or an object for mo_media")
 	}
 	switch m.Type {
 	case "mo_text", "mo_media":
@@ -87,7 +91,7 @@ func (m Inbound) check() (string, error) {
 			return "", errors.New("udh is missing")
 		}
 	default:
-		return "", fmt.Errorf("type %q is none of mo_text, mo_binary, mo_media", m.Type)
+		return "", fmt.Errorf("unknown type %q; use one of mo_text, mo_binary, mo_media", m.Type)
 	}
 	from, ok := digits(m.From)
 	if !ok {

@@ -6,35 +6,35 @@ import (
 	"time"
 )
 
-// Ledger is all that was sent, called back and fed back: the account against which a customer's software is checked.
+// Ledger records everything that was sent, called back and fed back. Tests compare a customer's software with it.
 type Ledger struct {
 	Batches   []LedgerBatch    `json:"batches"`   // in the order of sending
 	Callbacks []LedgerCallback `json:"callbacks"` // by ordinal
 	Feedback  []FeedbackCall   `json:"feedback"`  // by ordinal
 }
 
-// LedgerBatch is a batch as it is now.
+// LedgerBatch is the present state of a batch.
 type LedgerBatch struct {
 	Plan            string            `json:"plan"`
 	ID              string            `json:"id"`
-	FeedbackEnabled bool              `json:"feedback_enabled"` // now; it cannot change once the batch has left
+	FeedbackEnabled bool              `json:"feedback_enabled"` // present value; fixed once the batch is dispatched
 	Report          string            `json:"delivery_report"`
 	ClientReference string            `json:"client_reference,omitempty"`
-	Waiting         bool              `json:"waiting,omitempty"`  // for its send_at
-	Canceled        bool              `json:"canceled,omitempty"` // while it waited, it has no recipients any more
-	Updated         int               `json:"updated,omitempty"`  // times
-	Replaced        int               `json:"replaced,omitempty"` // times
+	Waiting         bool              `json:"waiting,omitempty"`  // not dispatched yet: send_at is in the future
+	Canceled        bool              `json:"canceled,omitempty"` // a batch cancelled before dispatch has no recipients
+	Updated         int               `json:"updated,omitempty"`  // number of updates
+	Replaced        int               `json:"replaced,omitempty"` // number of replacements
 	Recipients      []LedgerRecipient `json:"recipients"`
 }
 
-// LedgerRecipient is a recipient as Sinch knows it, whether or not the customer was told.
+// LedgerRecipient is the true state of a recipient at Sinch, whether or not it was called back.
 type LedgerRecipient struct {
 	Recipient string    `json:"recipient"` // digits
 	Status    string    `json:"status"`
 	Code      int       `json:"code"`
 	Final     bool      `json:"final"`
 	At        time.Time `json:"at"`
-	Feedback  int       `json:"feedback"` // times that feedback was applied
+	Feedback  int       `json:"feedback"` // number of times that feedback was applied
 }
 
 // LedgerCallback is a callback with its attempts.
@@ -43,27 +43,27 @@ type LedgerCallback struct {
 	Plan       string          `json:"plan"`
 	Batch      string          `json:"batch,omitempty"`
 	Type       string          `json:"type"`
-	Recipients []string        `json:"recipients,omitempty"` // digits that it names: none for a summary
+	Recipients []string        `json:"recipients,omitempty"` // digits; empty for a summary
 	Status     string          `json:"status,omitempty"`     // of a recipient report
 	Code       int             `json:"code"`
 	Outcome    Outcome         `json:"outcome"`
 	Attempts   []LedgerAttempt `json:"attempts"`
 }
 
-// LedgerAttempt is one try of a callback. Attempts after the first that was answered 2xx are repetitions.
+// LedgerAttempt is one attempt of a callback. Attempts after the first that was answered 2xx are repetitions.
 type LedgerAttempt struct {
 	At      time.Time `json:"at"`
-	Status  int       `json:"status"` // answered; 0 if nothing was
+	Status  int       `json:"status"` // HTTP status; 0 if there was no answer
 	Failure string    `json:"failure,omitempty"`
 }
 
-// BatchRecipient names one message. Batch ids are unique over all plans.
+// BatchRecipient identifies one message. Batch ids are unique across plans.
 type BatchRecipient struct {
 	Batch     string `json:"batch"`
 	Recipient string `json:"recipient"` // digits
 }
 
-// Ledger copies the account as it is now.
+// Ledger returns a copy of the present ledger.
 func (s *Simulator) Ledger() Ledger {
 	s.mu.Lock()
 	defer s.unlock()
@@ -118,9 +118,9 @@ func (c *callback) ledger() LedgerCallback {
 	return l
 }
 
-// OwedFeedback is the feedback that the customer has learned to owe: the messages of batches with feedback enabled about
-// which an acknowledged callback said Delivered. A summary names nobody, yet tells that the batch's report can be read: once
-// one is acknowledged, all that were delivered are owed.
+// OwedFeedback returns the messages for which the customer owes feedback: those of batches with feedback enabled
+// about which an acknowledged callback reported Delivered. A summary names no recipients, but the customer can then
+// read the report: once a summary is acknowledged, all delivered messages of the batch are owed.
 func (l Ledger) OwedFeedback() map[BatchRecipient]bool {
 	batches := make(map[string]*LedgerBatch, len(l.Batches))
 	for i := range l.Batches {
@@ -147,7 +147,8 @@ func (l Ledger) OwedFeedback() map[BatchRecipient]bool {
 	return owed
 }
 
-// AppliedFeedback counts how often feedback was applied to each message, numbers that are not in their batch included.
+// AppliedFeedback returns how often feedback was applied to each message. It includes numbers that are not in their
+// batch.
 func (l Ledger) AppliedFeedback() map[BatchRecipient]int {
 	applied := map[BatchRecipient]int{}
 	for _, b := range l.Batches {
@@ -158,14 +159,14 @@ func (l Ledger) AppliedFeedback() map[BatchRecipient]int {
 		}
 	}
 	for _, f := range l.Feedback {
-		for _, stranger := range f.Strangers {
-			applied[BatchRecipient{f.Batch, stranger}]++
+		for _, number := range f.Strangers {
+			applied[BatchRecipient{f.Batch, number}]++
 		}
 	}
 	return applied
 }
 
-// MissingFeedback is what is owed and has never been applied, sorted.
+// MissingFeedback returns, sorted, the owed messages to which feedback was never applied.
 func (l Ledger) MissingFeedback() []BatchRecipient {
 	applied := l.AppliedFeedback()
 	var missing []BatchRecipient
@@ -177,8 +178,9 @@ func (l Ledger) MissingFeedback() []BatchRecipient {
 	return sorted(missing)
 }
 
-// UnearnedFeedback is what has been applied and is not owed, sorted. Feedback on a status that was only read, not called
-// back, counts as unearned here: whoever polls must compare with the recipients' statuses.
+// UnearnedFeedback returns, sorted, the messages to which feedback was applied although it was not owed. It includes
+// feedback for a status that was read through the API and not called back. A test of software that polls must compare
+// with the recipients' statuses instead.
 func (l Ledger) UnearnedFeedback() []BatchRecipient {
 	owed := l.OwedFeedback()
 	var unearned []BatchRecipient

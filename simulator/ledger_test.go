@@ -17,16 +17,16 @@ func TestOwedFeedback(t *testing.T) {
 		answer  int
 		owed    []string
 	}{
-		"recipient reports":         {"per_recipient_final", true, 200, []string{"12025550000", "12025550002"}},
-		"every change":              {"per_recipient", true, 200, []string{"12025550000", "12025550002"}},
-		"a full report":             {"full", true, 200, []string{"12025550000", "12025550002"}},
-		"a summary":                 {"summary", true, 200, []string{"12025550000", "12025550002"}},
-		"no report":                 {"none", true, 200, nil},
-		"feedback not enabled":      {"per_recipient_final", false, 200, nil},
-		"reports refused":           {"per_recipient_final", true, 400, nil},
-		"a full report refused":     {"full", true, 400, nil},
-		"reports not acknowledged":  {"per_recipient_final", true, 503, nil},
-		"a summary nobody answered": {"summary", true, -1, nil},
+		"recipient reports":        {"per_recipient_final", true, 200, []string{"12025550000", "12025550002"}},
+		"every change":             {"per_recipient", true, 200, []string{"12025550000", "12025550002"}},
+		"a full report":            {"full", true, 200, []string{"12025550000", "12025550002"}},
+		"a summary":                {"summary", true, 200, []string{"12025550000", "12025550002"}},
+		"no report":                {"none", true, 200, nil},
+		"feedback not enabled":     {"per_recipient_final", false, 200, nil},
+		"reports refused":          {"per_recipient_final", true, 400, nil},
+		"a full report refused":    {"full", true, 400, nil},
+		"reports not acknowledged": {"per_recipient_final", true, 503, nil},
+		"a summary not answered":   {"summary", true, -1, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -55,7 +55,10 @@ func TestMissingAndUnearnedFeedback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true}).run()
 		require.NoError(t, u.sim.SetFate("12025550001", Fate{Status: "Failed", Code: 0}))
-		id := u.send(map[string]any{"to": numbers(4), "delivery_report": "per_recipient_final", "feedback_enabled": true})
+		id := u.send(map[string]any{
+			"to": numbers(4), "delivery_report": "per_recipient_final",
+			"feedback_enabled": true,
+		})
 		u.settle()
 		u.feedback(id, "12025550000", "12025550001", "447700900118")
 		l := u.sim.Ledger()
@@ -64,12 +67,15 @@ func TestMissingAndUnearnedFeedback(t *testing.T) {
 	})
 }
 
-func TestTheLedgerIsASnapshotThatSurvivesJSON(t *testing.T) {
+func TestLedgerIsASnapshotAndRoundTripsThroughJSON(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true}).run()
 		empty := u.sim.Ledger()
 		require.JSONEq(t, `{"batches":[],"callbacks":[],"feedback":[]}`, string(encode(empty)))
-		id := u.send(map[string]any{"to": numbers(2), "delivery_report": "full", "feedback_enabled": true, "client_reference": "r"})
+		id := u.send(map[string]any{
+			"to": numbers(2), "delivery_report": "full", "feedback_enabled": true,
+			"client_reference": "r",
+		})
 		before := u.sim.Ledger()
 		u.settle()
 		u.feedback(id)
@@ -85,7 +91,8 @@ func TestTheLedgerIsASnapshotThatSurvivesJSON(t *testing.T) {
 			},
 		}, l.Batches[0])
 		require.Equal(t, []LedgerCallback{{
-			Ordinal: 1, Plan: testPlan, Batch: id, Type: "delivery_report_sms", Recipients: numbers(2), Outcome: Acknowledged,
+			Ordinal: 1, Plan: testPlan, Batch: id, Type: "delivery_report_sms", Recipients: numbers(2),
+			Outcome:  Acknowledged,
 			Attempts: []LedgerAttempt{{At: time.Date(2000, 1, 1, 0, 0, 0, 6e8, time.UTC), Status: 200}},
 		}}, l.Callbacks)
 		var read Ledger
@@ -94,7 +101,7 @@ func TestTheLedgerIsASnapshotThatSurvivesJSON(t *testing.T) {
 	})
 }
 
-func TestCallsAreRemembered(t *testing.T) {
+func TestCallHistory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
 		id := u.send(map[string]any{"to": numbers(1), "feedback_enabled": true})
@@ -103,7 +110,8 @@ func TestCallsAreRemembered(t *testing.T) {
 		calls := u.sim.Calls()
 		require.Len(t, calls, 3)
 		require.Equal(t, Call{
-			Ordinal: 3, At: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), Method: "POST", Plan: testPlan, Operation: OpFeedback,
+			Ordinal: 3, At: time.Date(2000, 1, 1, 0, 0, 0, 0,
+				time.UTC), Method: "POST", Plan: testPlan, Operation: OpFeedback,
 			Path: "/xms/v1/" + testPlan + "/batches/" + id + "/delivery_feedback", Batch: id, Status: 202,
 		}, calls[2])
 		require.Equal(t, 404, calls[1].Status)

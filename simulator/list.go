@@ -16,15 +16,16 @@ const (
 	defaultWindow   = 24 * time.Hour
 )
 
-// page is the part of a listing that a query asks for.
+// page is the part of a list that a query selects.
 type page struct {
 	number, size int
 	start        time.Time // inclusive
-	end          time.Time // exclusive; zero: none
+	end          time.Time // exclusive; zero: unlimited
 	reference    string
 }
 
-// readPage reads page, page_size, start_date, end_date and client_reference of a query. The start is a day before now unless given.
+// readPage parses the parameters page, page_size, start_date, end_date and client_reference. The default start is 24
+// hours before now.
 func readPage(query url.Values, now time.Time) (page, error) {
 	p := page{start: now.Add(-defaultWindow), reference: query.Get("client_reference")}
 	if err := p.readNumbers(query); err != nil {
@@ -51,7 +52,7 @@ func readPage(query url.Values, now time.Time) (page, error) {
 	return p, nil
 }
 
-// readNumbers reads page and page_size.
+// readNumbers parses page and page_size.
 func (p *page) readNumbers(query url.Values) error {
 	p.size = defaultPageSize
 	return errors.Join(
@@ -60,13 +61,14 @@ func (p *page) readNumbers(query url.Values) error {
 	)
 }
 
-// readNumber reads a number of a query that may be left out.
+// readNumber parses the optional integer parameter key into *into. If the parameter is missing, it leaves *into
+// unchanged.
 func readNumber(query url.Values, key string, into *int, least, most int) error {
 	text := query.Get(key)
 	if text == "" {
 		return nil
 	}
-	value, err := strconv.Atoi(strings.TrimSpace(text)) // an unescaped plus is a space by now
+	value, err := strconv.Atoi(strings.TrimSpace(text)) // an unescaped plus sign arrives as a space
 	if err != nil {
 		return invalidFormat(text, key)
 	}
@@ -77,7 +79,7 @@ func readNumber(query url.Values, key string, into *int, least, most int) error 
 	return nil
 }
 
-// query is what r asks. A pair that is not well escaped is read as it stands: some clients escape nothing.
+// query parses the query of r. A value with an invalid escape is used literally, since some clients do not escape.
 func query(r *http.Request) url.Values {
 	values := url.Values{}
 	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
@@ -90,23 +92,24 @@ func query(r *http.Request) url.Values {
 	return values
 }
 
-// refers says whether b has the client_reference that is asked for.
-func (p page) refers(b *batch) bool {
+// matches reports whether b has the requested client_reference.
+func (p page) matches(b *batch) bool {
 	return p.reference == "" || b.members.ClientReference != nil && *b.members.ClientReference == p.reference
 }
 
-// covers says whether something of time at belongs to the listing.
-func (p page) covers(at time.Time) bool {
+// includes reports whether at lies between start and end.
+func (p page) includes(at time.Time) bool {
 	return !at.Before(p.start) && (p.end.IsZero() || at.Before(p.end))
 }
 
-// cut is the page's share of n entries, as a range of their indexes.
-func (p page) cut(n int) (from, to int) {
+// bounds returns the index range of the page in a list of n entries.
+func (p page) bounds(n int) (from, to int) {
 	from = min(p.number*p.size, n)
 	return from, min(from+p.size, n)
 }
 
-// reportPage is a page of recipient reports. Size is the number of reports in it.
+// reportPage is one page of recipient reports. Count is the total over all pages; Size is the number of reports in
+// this page.
 type reportPage struct {
 	Count   int               `json:"count"`
 	Page    int               `json:"page"`
@@ -114,14 +117,14 @@ type reportPage struct {
 	Reports []recipientReport `json:"delivery_reports"`
 }
 
-// listReports lists the finished messages of a plan, newest first.
+// listReports lists the reports of a plan's final messages, newest first.
 func (s *Simulator) listReports(c *call) (any, error) {
-	asked := query(c.Request)
-	p, err := readPage(asked, c.started)
+	params := query(c.Request)
+	p, err := readPage(params, c.started)
 	if err != nil {
 		return nil, err
 	}
-	wanted, err := readFilter(asked)
+	wanted, err := readFilter(params)
 	if err != nil {
 		return nil, err
 	}
@@ -133,12 +136,12 @@ func (s *Simulator) listReports(c *call) (any, error) {
 	s.mu.Lock()
 	defer s.unlock()
 	for _, b := range s.batches {
-		if b.plan != c.plan || !b.kept(c.started) || !p.refers(b) {
+		if b.plan != c.plan || !b.kept(c.started) || !p.matches(b) {
 			continue
 		}
 		for i := range b.recipients {
 			m := &b.recipients[i]
-			if m.stage == final && p.covers(m.at) && (wanted == nil || wanted(m)) {
+			if m.stage == final && p.includes(m.at) && (wanted == nil || wanted(m)) {
 				all = append(all, found{b, i})
 			}
 		}
@@ -146,10 +149,10 @@ func (s *Simulator) listReports(c *call) (any, error) {
 	slices.SortStableFunc(all, func(x, y found) int {
 		return y.batch.recipients[y.index].at.Compare(x.batch.recipients[x.index].at)
 	})
-	from, to := p.cut(len(all))
+	from, to := p.bounds(len(all))
 	listing := reportPage{Count: len(all), Page: p.number, Size: to - from, Reports: []recipientReport{}}
 	for _, f := range all[from:to] {
-		listing.Reports = append(listing.Reports, s.current(f.batch, f.index))
+		listing.Reports = append(listing.Reports, s.currentReport(f.batch, f.index))
 	}
 	return listing, nil
 }

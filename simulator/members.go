@@ -15,10 +15,10 @@ const (
 
 	maxRecipients = 1000
 	maxReference  = 2048
-	maxValue      = 160 // characters of a parameter's value
+	maxValue      = 160 // maximum characters in a parameter's value
 )
 
-// members are what a request says about a batch and its answers repeat; absent ones are nil.
+// members are the JSON members of a batch that requests set and answers repeat. Absent members are nil.
 type members struct {
 	To              []string                     `json:"to"`
 	From            *string                      `json:"from,omitempty"`
@@ -42,10 +42,11 @@ type members struct {
 	DLTTemplate     *string                      `json:"dlt_template_id,omitempty"`
 }
 
-// check refuses what no batch may say, drops what is no member of the batch's type, and fills in the defaults that answers show.
+// check validates m, removes members that the batch's type does not have, normalises numbers to digits, and fills in
+// the defaults that answers show.
 func (m *members) check() error {
-	m.Type = present(m.Type, typeText)
-	m.DeliveryReport = present(m.DeliveryReport, string(none))
+	m.Type = pointerOr(m.Type, typeText)
+	m.DeliveryReport = pointerOr(m.DeliveryReport, string(none))
 	if err := m.checkKinds(); err != nil {
 		return err
 	}
@@ -63,10 +64,10 @@ func (m *members) check() error {
 	return nil
 }
 
-// dropOthers drops the members that batches of another type have: like unknown ones, they are nobody's business.
+// dropOthers removes members that belong to other batch types. Like unknown members they are ignored.
 func (m *members) dropOthers() {
 	if *m.Type == typeText {
-		m.FlashMessage = present(m.FlashMessage, false)
+		m.FlashMessage = pointerOr(m.FlashMessage, false)
 	} else {
 		m.FlashMessage, m.TruncateConcat, m.MaxParts = nil, nil, nil
 	}
@@ -89,7 +90,8 @@ func (m *members) checkRecipients() error {
 	return normalise(m.To)
 }
 
-// normalise writes the numbers among entries as digits, and refuses what is neither a number nor the id of a group.
+// normalise replaces each number in entries by its digits, in place. It returns an *apiError if an entry is neither a
+// number nor a group id.
 func normalise(entries []string) error {
 	for i, entry := range entries {
 		number, ok := digits(entry)
@@ -214,7 +216,8 @@ func (m *members) checkLimits() error {
 	return nil
 }
 
-// isGroupID says whether entry could be the id of a group: such ids have had 12, 16 and 26 letters and digits.
+// isGroupID reports whether entry has the form of a group id: ids with 12, 16 and 26 letters and digits have been
+// seen.
 func isGroupID(entry string) bool {
 	return len(entry) >= 12 && len(entry) <= 64 && !strings.ContainsFunc(entry, func(r rune) bool { return !isWord(r) })
 }
@@ -223,7 +226,7 @@ func isWord(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
 }
 
-func present[T any](v *T, fallback T) *T {
+func pointerOr[T any](v *T, fallback T) *T {
 	if v == nil {
 		return &fallback
 	}

@@ -33,7 +33,7 @@ func TestReportKinds(t *testing.T) {
 	} {
 		t.Run(kind, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				// One callback in flight keeps the order in which they fell due.
+				// With one callback in flight, callbacks arrive in the order in which they became due.
 				u := newCustomer(t, Config{Calm: true, Pace: time.Second, MaxCallbacksInFlight: 1}).run()
 				require.NoError(t, u.sim.SetFate("+12025550001", Fate{Status: "Aborted", Code: 402}))
 				start := time.Now()
@@ -60,11 +60,16 @@ func TestReportKinds(t *testing.T) {
 func TestRecipientReportLooksLikeTheCapture(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true}).run()
-		id := u.send(map[string]any{"to": []string{"+447700900133"}, "delivery_report": "per_recipient", "client_reference": "otp/8a02"})
+		id := u.send(map[string]any{
+			"to": []string{"+447700900133"}, "delivery_report": "per_recipient",
+			"client_reference": "otp/8a02",
+		})
 		u.settle()
 		require.Len(t, u.received(), 2)
-		require.Equal(t, `{"at":"2000-01-01T00:00:00.300Z","batch_id":"`+id+`","client_reference":"otp/8a02","code":401,`+
-			`"recipient":"447700900133","status":"Dispatched","type":"recipient_delivery_report_sms"}`, string(u.received()[0].body))
+		require.Equal(t,
+			`{"at":"2000-01-01T00:00:00.300Z","batch_id":"`+id+`","client_reference":"otp/8a02","code":401,`+
+				`"recipient":"447700900133","status":"Dispatched",`+
+				`"type":"recipient_delivery_report_sms"}`, string(u.received()[0].body))
 		require.Equal(t, `{"at":"2000-01-01T00:00:00.600Z","batch_id":"`+id+`","client_reference":"otp/8a02","code":0,`+
 			`"operator_status_at":"2000-01-01T00:00:00Z","recipient":"447700900133","status":"Delivered",`+
 			`"type":"recipient_delivery_report_sms"}`, string(u.received()[1].body))
@@ -86,25 +91,34 @@ func TestBatchReports(t *testing.T) {
 				expired = `,"recipients":["12025550001"]`
 			}
 			require.Len(t, u.received(), 1)
-			require.Equal(t, `{"batch_id":"`+id+`","client_reference":"r","statuses":[{"code":0,"count":2`+recipients+`,"status":"Delivered"},`+
-				`{"code":14,"count":1`+expired+`,"status":"Expired"}],"total_message_count":3,"type":"delivery_report_sms"}`,
+			require.Equal(t,
+				`{"batch_id":"`+id+`","client_reference":"r","statuses":[{"code":0,`+
+					`"count":2`+recipients+`,"status":"Delivered"},`+
+					`{"code":14,"count":1`+expired+`,"status":"Expired"}],"total_message_count":3,`+
+					`"type":"delivery_report_sms"}`,
 				string(u.received()[0].body))
 		})
 	}
 }
 
 func TestMediaBatchesHaveMMSReports(t *testing.T) {
-	for kind, want := range map[string]string{"full": "delivery_report_mms", "per_recipient_final": "recipient_delivery_report_mms"} {
+	for kind, want := range map[string]string{
+		"full":                "delivery_report_mms",
+		"per_recipient_final": "recipient_delivery_report_mms",
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			u := newCustomer(t, Config{Calm: true}).run()
-			u.send(map[string]any{"to": numbers(1), "delivery_report": kind, "type": "mt_media", "body": map[string]string{"url": "https://x/y.png"}})
+			u.send(map[string]any{
+				"to": numbers(1), "delivery_report": kind, "type": "mt_media",
+				"body": map[string]string{"url": "https://x/y.png"},
+			})
 			u.settle()
 			require.Equal(t, want, u.received()[0].report.Type)
 		})
 	}
 }
 
-func TestWhatNeverReachesTheSMSC(t *testing.T) {
+func TestStatusesBeforeAndAfterTheSMSC(t *testing.T) {
 	for status, want := range map[string]struct {
 		statuses []string
 		operator bool
@@ -129,12 +143,15 @@ func TestWhatNeverReachesTheSMSC(t *testing.T) {
 	}
 }
 
-func TestABatchURLGoesBeforeThePlans(t *testing.T) {
+func TestBatchCallbackURLOverridesPlan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true, Plans: []Plan{{
 			ID: testPlan, Token: testToken, CallbackURL: hooks, CallbackHeader: http.Header{"X-Tenant": {"a"}},
 		}}}).run()
-		u.send(map[string]any{"to": numbers(1), "delivery_report": "full", "callback_url": "http://customer.test/own?tenant=a"})
+		u.send(map[string]any{
+			"to": numbers(1), "delivery_report": "full",
+			"callback_url": "http://customer.test/own?tenant=a",
+		})
 		u.settle()
 		u.send(map[string]any{"to": numbers(1), "delivery_report": "full"})
 		u.settle()
@@ -152,7 +169,7 @@ func TestABatchURLGoesBeforeThePlans(t *testing.T) {
 	})
 }
 
-func TestAFutureBatchWaits(t *testing.T) {
+func TestBatchWaitsForSendAt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true}).run()
 		start := time.Now()
@@ -162,7 +179,7 @@ func TestAFutureBatchWaits(t *testing.T) {
 	})
 }
 
-func TestAnEmptyGroupHasAnEmptyReport(t *testing.T) {
+func TestEmptyGroupHasAnEmptyReport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true, Plans: []Plan{{
 			ID: testPlan, Token: testToken, CallbackURL: hooks, Groups: map[string][]string{"emptyGroup01": {}},
@@ -179,12 +196,16 @@ func TestInbound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true}).run()
 		sent := time.Date(1999, 12, 31, 23, 59, 58, 0, time.UTC)
-		id, err := u.sim.Receive(Inbound{From: "+12025550180", To: "54321", Body: json.RawMessage(`"STOP 👋"`), OperatorID: "310260", SentAt: &sent})
+		id, err := u.sim.Receive(Inbound{
+			From: "+12025550180", To: "54321", Body: json.RawMessage(`"STOP 👋"`),
+			OperatorID: "310260", SentAt: &sent,
+		})
 		require.NoError(t, err)
 		u.settle()
 		require.Len(t, u.received(), 1)
 		require.JSONEq(t, `{"type":"mo_text","id":"`+id+`","from":"12025550180","to":"54321","body":"STOP 👋",
-			"received_at":"2000-01-01T00:00:00.000Z","sent_at":"1999-12-31T23:59:58.000Z","operator_id":"310260"}`, string(u.received()[0].body))
+			"received_at":"2000-01-01T00:00:00.000Z","sent_at":"1999-12-31T23:59:58.000Z",
+			"operator_id":"310260"}`, string(u.received()[0].body))
 		require.Equal(t, Acknowledged, u.sim.Ledger().Callbacks[0].Outcome)
 
 		for name, m := range map[string]Inbound{
@@ -193,8 +214,11 @@ func TestInbound(t *testing.T) {
 			"no body":             {From: "12025550180", To: "54321"},
 			"an object as a text": {From: "12025550180", To: "54321", Body: json.RawMessage(`{}`)},
 			"an unknown type":     {From: "12025550180", To: "54321", Body: json.RawMessage(`"x"`), Type: "mo_smoke"},
-			"binary without udh":  {From: "12025550180", To: "54321", Body: json.RawMessage(`"AA=="`), Type: "mo_binary"},
-			"an unknown plan":     {From: "12025550180", To: "54321", Body: json.RawMessage(`"x"`), Plan: "other"},
+			"binary without udh": {
+				From: "12025550180", To: "54321", Body: json.RawMessage(`"AA=="`),
+				Type: "mo_binary",
+			},
+			"an unknown plan": {From: "12025550180", To: "54321", Body: json.RawMessage(`"x"`), Plan: "other"},
 		} {
 			_, err := u.sim.Receive(m)
 			require.Error(t, err, name)

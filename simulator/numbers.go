@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// digits reads a phone number as Sinch does: spaces, dashes, brackets and a leading + or 00 are dropped, and 3 to 15 digits
-// must remain. Numbers are compared on what it returns.
+// digits normalises a phone number as Sinch does: it drops spaces, dashes, brackets and a leading + or 00. It reports
+// false unless 3 to 15 digits remain. Numbers are compared by their digits.
 func digits(number string) (string, bool) {
 	bare := number
 	if strings.ContainsAny(bare, " -()[]") {
@@ -28,7 +28,7 @@ func digits(number string) (string, bool) {
 	return bare, true
 }
 
-// masked is a phone number that logs only its last two digits.
+// masked is a phone number of which logs show only the last two digits.
 type masked string
 
 func (m masked) LogValue() slog.Value {

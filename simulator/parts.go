@@ -5,24 +5,24 @@ import (
 	"unicode/utf16"
 )
 
-// alphabet is how a text is encoded: the places that one part has, and that each has when there are several.
+// alphabet describes an encoding: its names and how many characters one message holds.
 type alphabet struct {
-	report string // as recipient reports say it
-	dryRun string // as dry runs say it
-	single int
-	each   int
-	places func(rune) int
+	report string         // name in recipient reports
+	dryRun string         // name in dry run answers
+	single int            // capacity of a message of one part, in septets or UTF-16 units
+	each   int            // capacity of each part if there are several
+	places func(rune) int // size of a character in the same unit; 0 if it cannot be encoded
 }
 
 const (
-	// gsmBasic is the characters of GSM 03.38 that take one place.
+	// gsmBasic lists the characters of GSM 03.38 that take one septet.
 	gsmBasic = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?" +
 		"¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
-	// gsmExtension is those that take two: an escape goes before them.
+	// gsmExtension lists the characters of GSM 03.38 that take two septets: an escape and the character.
 	gsmExtension = `^{}\[~]|€`
 )
 
-// alphabetOf is GSM-7 for a text that has no other characters, else UCS-2 for all of it.
+// alphabetOf returns GSM-7 if all characters of text belong to it, else UCS-2.
 func alphabetOf(text string) alphabet {
 	if strings.ContainsFunc(text, func(r rune) bool { return gsmPlaces(r) == 0 }) {
 		return alphabet{report: "UNICODE", dryRun: "unicode", single: 70, each: 67, places: utf16.RuneLen}
@@ -30,7 +30,7 @@ func alphabetOf(text string) alphabet {
 	return alphabet{report: "GSM", dryRun: "text", single: 160, each: 153, places: gsmPlaces}
 }
 
-// gsmPlaces is 0 for a character outside GSM-7.
+// gsmPlaces returns the number of septets of r in GSM-7, or 0 if r does not belong to GSM-7.
 func gsmPlaces(r rune) int {
 	switch {
 	case strings.ContainsRune(gsmBasic, r):
@@ -42,8 +42,8 @@ func gsmPlaces(r rune) int {
 	}
 }
 
-// parts is the number of messages that text takes. A character of two places is not split: where only one is left at the
-// end of a part it goes to the next.
+// parts returns the number of parts that text needs. A character of two septets is not split: if only one septet is
+// left in a part, it goes to the next part.
 func (a alphabet) parts(text string) int {
 	total, parts, filled := 0, 1, 0
 	for _, r := range text {
@@ -60,7 +60,7 @@ func (a alphabet) parts(text string) int {
 	return parts
 }
 
-// first is as much of text as one message takes.
+// first returns the beginning of text that fits into a message of one part.
 func (a alphabet) first(text string) string {
 	filled := 0
 	for at, r := range text {

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// recipientReport is the report about one message. Its members are in the order of captured ones.
+// recipientReport is the report about one message. Its members are in the order of captured reports.
 type recipientReport struct {
 	AppliedOriginator string    `json:"applied_originator,omitempty"`
 	At                timestamp `json:"at"`
@@ -24,7 +24,7 @@ type recipientReport struct {
 	Type              string    `json:"type"`
 }
 
-// batchReport is the report about a batch.
+// batchReport is the report about a batch, a summary or a full one.
 type batchReport struct {
 	BatchID         string        `json:"batch_id"`
 	ClientReference *string       `json:"client_reference,omitempty"`
@@ -40,8 +40,9 @@ type statusCount struct {
 	Status     string   `json:"status"`
 }
 
-// summarise reports on b as it is now, on messages that wanted accepts (nil: all); with their numbers if named. A filter
-// does not change the total. The order of statuses is not defined: it is by code, on some bad days the other way round.
+// summarise returns the present batch report of b. It covers the messages that wanted accepts (nil: all) and lists
+// numbers if named. The total always counts all messages. Sinch defines no order of statuses: they are sorted by
+// code, and reversed for half of the batches unless Calm is set.
 func (s *Simulator) summarise(b *batch, named bool, wanted func(*message) bool) batchReport {
 	r := batchReport{
 		BatchID: b.id, ClientReference: b.members.ClientReference, Statuses: []statusCount{},
@@ -67,39 +68,39 @@ func (s *Simulator) summarise(b *batch, named bool, wanted func(*message) bool) 
 		row := &r.Statuses[at]
 		row.Count++
 		if named {
-			row.Recipients = append(row.Recipients, s.written(b, i))
+			row.Recipients = append(row.Recipients, s.reportedNumber(b, i))
 		}
 	}
 	slices.SortFunc(r.Statuses, func(x, y statusCount) int {
 		return cmp.Or(cmp.Compare(x.Code, y.Code), cmp.Compare(x.Status, y.Status))
 	})
-	if !s.config.Calm && s.dice.share("order", b.subject(allRecipients, 0)) < 0.5 {
+	if !s.config.Calm && s.dice.fraction("order", b.subject(allRecipients, 0)) < 0.5 {
 		slices.Reverse(r.Statuses)
 	}
 	return r
 }
 
-// written is the number of message i as reports about its end show it.
-func (s *Simulator) written(b *batch, i int) string {
-	if s.befalls(plus, b, i, final) {
+// reportedNumber returns the number of message i as reports on its final status write it: some have a plus sign.
+func (s *Simulator) reportedNumber(b *batch, i int) string {
+	if s.occurs(plus, b, i, final) {
 		return "+" + b.recipients[i].digits
 	}
 	return b.recipients[i].digits
 }
 
-// current is the recipient report on message i of b as it is now.
-func (s *Simulator) current(b *batch, i int) recipientReport {
+// currentReport returns the present recipient report on message i of b.
+func (s *Simulator) currentReport(b *batch, i int) recipientReport {
 	m := &b.recipients[i]
-	r := s.about(b, i, m.stage)
-	r.At, r.Recipient = stamp(m.at), s.written(b, i)
+	r := s.baseReport(b, i, m.stage)
+	r.At, r.Recipient = stamp(m.at), s.reportedNumber(b, i)
 	if at, ok := m.operatorAt(); ok {
 		r.OperatorStatusAt = at.Format(operatorTime)
 	}
 	return r
 }
 
-// about is what every report on stage st of message i of b says.
-func (s *Simulator) about(b *batch, i int, st stage) recipientReport {
+// baseReport returns the recipient report on stage st of message i of b without its times.
+func (s *Simulator) baseReport(b *batch, i int, st stage) recipientReport {
 	m := &b.recipients[i]
 	status, code := m.statusAt(st)
 	return recipientReport{
@@ -108,7 +109,7 @@ func (s *Simulator) about(b *batch, i int, st stage) recipientReport {
 	}
 }
 
-// originator is the sender that message i of b is sent from, if it is one of the plan's pool.
+// originator returns the sender of message i of b if it was chosen from the plan's pool, else "".
 func (s *Simulator) originator(b *batch, i int) string {
 	if b.members.From != nil || b.waits {
 		return ""
@@ -118,14 +119,14 @@ func (s *Simulator) originator(b *batch, i int) string {
 }
 
 func (s *Simulator) getBatchReport(c *call) (any, error) {
-	asked := query(c.Request)
-	wanted, err := readFilter(asked)
+	params := query(c.Request)
+	wanted, err := readFilter(params)
 	if err != nil {
 		return nil, err
 	}
-	kind := cmp.Or(asked.Get("type"), string(summary))
+	kind := cmp.Or(params.Get("type"), string(summary))
 	if kind != string(summary) && kind != string(full) {
-		return nil, bare(http.StatusNotFound)
+		return nil, withoutBody(http.StatusNotFound)
 	}
 	s.mu.Lock()
 	defer s.unlock()
@@ -146,12 +147,13 @@ func (s *Simulator) getRecipientReport(c *call) (any, error) {
 	number, _ := digits(c.PathValue("recipient"))
 	i, ok := b.index[number]
 	if !ok {
-		return nil, bare(http.StatusNotFound)
+		return nil, withoutBody(http.StatusNotFound)
 	}
-	return s.current(b, int(i)), nil
+	return s.currentReport(b, int(i)), nil
 }
 
-// readFilter reads the status and code members of a query: comma-separated, statuses in any case. Without both it is nil.
+// readFilter parses the status and code parameters of a query: comma-separated, statuses in any case. If both are
+// missing, it returns nil.
 func readFilter(query url.Values) (func(*message) bool, error) {
 	var codes []int
 	statuses := splitList(query.Get("status"))

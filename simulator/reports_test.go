@@ -29,8 +29,11 @@ func TestBatchReportCanBeReadAtAnyTime(t *testing.T) {
 		require.Equal(t, `[{"code":401,"count":3,"status":"Dispatched"}]`, read("?type=summary"))
 		u.settle()
 		for query, want := range map[string]string{
-			"":                                `[{"code":0,"count":1,"status":"Delivered"},{"code":0,"count":1,"status":"Failed"},{"code":153,"count":1,"status":"Failed"}]`,
-			"?type=full":                      `[{"code":0,"count":1,"recipients":["12025550000"],"status":"Delivered"},{"code":0,"count":1,"recipients":["12025550002"],"status":"Failed"},{"code":153,"count":1,"recipients":["12025550001"],"status":"Failed"}]`,
+			"": `[{"code":0,"count":1,"status":"Delivered"},{"code":0,"count":1,` +
+				`"status":"Failed"},{"code":153,"count":1,"status":"Failed"}]`,
+			"?type=full": `[{"code":0,"count":1,"recipients":["12025550000"],` +
+				`"status":"Delivered"},{"code":0,"count":1,"recipients":["12025550002"],"status":"Failed"},` +
+				`{"code":153,"count":1,"recipients":["12025550001"],"status":"Failed"}]`,
 			"?status=DELIVERED,expired":       `[{"code":0,"count":1,"status":"Delivered"}]`,
 			"?status=Failed&code=0":           `[{"code":0,"count":1,"status":"Failed"}]`,
 			"?code=0,153&type=full&status=de": `[]`,
@@ -41,7 +44,7 @@ func TestBatchReportCanBeReadAtAnyTime(t *testing.T) {
 	})
 }
 
-func TestReportReadsAreRefused(t *testing.T) {
+func TestStatusesOfReportReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
 		id := u.send(map[string]any{"to": numbers(1)})
@@ -78,7 +81,8 @@ func TestRecipientReport(t *testing.T) {
 		u.settle()
 		h := u.call(http.MethodGet, "/batches/"+id+"/delivery_report/12025550143", "")
 		require.Equal(t, `{"at":"2000-01-01T00:00:02.000Z","batch_id":"`+id+`","client_reference":"r","code":0,`+
-			`"operator_status_at":"2000-01-01T00:00:00Z","recipient":"12025550143","status":"Delivered","type":"recipient_delivery_report_sms"}`, h.body)
+			`"operator_status_at":"2000-01-01T00:00:00Z","recipient":"12025550143","status":"Delivered",`+
+			`"type":"recipient_delivery_report_sms"}`, h.body)
 	})
 }
 
@@ -89,9 +93,12 @@ func TestListOfReports(t *testing.T) {
 		first := u.send(map[string]any{"to": numbers(3), "client_reference": "a b"})
 		u.settle()
 		time.Sleep(time.Hour)
-		second := u.send(map[string]any{"to": numbers(2), "type": "mt_media", "body": map[string]string{"url": "http://x/y"}})
+		second := u.send(map[string]any{
+			"to": numbers(2), "type": "mt_media",
+			"body": map[string]string{"url": "http://x/y"},
+		})
 		u.settle()
-		u.send(map[string]any{"to": numbers(5), "send_at": time.Now().Add(time.Hour)}) // not finished
+		u.send(map[string]any{"to": numbers(5), "send_at": time.Now().Add(time.Hour)}) // not dispatched
 
 		list := func(query string) (page reportPage) {
 			h := u.call(http.MethodGet, "/delivery_reports"+query, "")
@@ -118,28 +125,31 @@ func TestListOfReports(t *testing.T) {
 			"?client_reference=a+b":                  3,
 			"?client_reference=a":                    0,
 			"?start_date=2000-01-01T00:30:00Z":       2,
-			"?start_date=2000-01-01T02:30:00+02:00":  2, // a plus that is not escaped
+			"?start_date=2000-01-01T02:30:00+02:00":  2, // unescaped plus sign
 			"?end_date=2000-01-01T00:00:02.001Z":     3,
 			"?end_date=2000-01-01T00:00:02.000Z":     0, // exclusive
 			"?start_date=2000-01-01T00:00:02.000":    5, // inclusive
 			"?start_date=1999-12-31&end_date=2000-1": -1,
 		} {
 			if count < 0 {
-				require.Equal(t, http.StatusBadRequest, u.call(http.MethodGet, "/delivery_reports"+query, "").status, query)
+				require.Equal(t, http.StatusBadRequest, u.call(http.MethodGet, "/delivery_reports"+query, "").status,
+					query)
 				continue
 			}
 			require.Equal(t, count, list(query).Count, query)
 		}
 		time.Sleep(23*time.Hour + 30*time.Minute)
-		require.Equal(t, 5+2, list("").Count, "what ended a day ago and earlier is not listed, what was waiting is")
+		require.Equal(t, 5+2, list("").Count, "reports older than a day must not be listed")
 	})
 }
 
-func TestTimesAreReadInEveryForm(t *testing.T) {
+func TestParseTimeAcceptsEveryForm(t *testing.T) {
 	want := time.Date(2023, 8, 16, 3, 14, 0, 0, time.UTC)
 	for _, text := range []string{
-		"2023-08-16T03:14:00Z", "2023-08-16T03:14:00.0000000Z", "2023-08-16T03:14:00.000000000+00:00", "2023-08-16T03:14Z",
-		"2023-08-16T05:14+0200", "2023-08-16T01:14:00-02:00", "2023-08-16t03:14:00z", "2023-08-16T03:14:00", "2023-08-16T03:14",
+		"2023-08-16T03:14:00Z", "2023-08-16T03:14:00.0000000Z", "2023-08-16T03:14:00.000000000+00:00",
+		"2023-08-16T03:14Z",
+		"2023-08-16T05:14+0200", "2023-08-16T01:14:00-02:00", "2023-08-16t03:14:00z", "2023-08-16T03:14:00",
+		"2023-08-16T03:14",
 	} {
 		got, ok := parseTime(text)
 		require.True(t, ok, text)

@@ -11,14 +11,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// sendOne sends one message whose final status is called back, and returns when it was sent and when that falls due.
+// sendOne sends one message whose final status is called back, and returns when that callback becomes due.
 func sendOne(u *customer) (due time.Time) {
 	u.t.Helper()
 	u.send(map[string]any{"to": numbers(1), "delivery_report": "per_recipient_final"})
 	return time.Now().Add(2 * defaultPace)
 }
 
-// offsets are the times of the posts after the first.
+// offsets returns the times of all posts but the first, relative to the first.
 func offsets(posts []post) []time.Duration {
 	list := []time.Duration{}
 	for _, p := range posts[1:] {
@@ -27,7 +27,7 @@ func offsets(posts []post) []time.Duration {
 	return list
 }
 
-func TestAnswersDecideWhatFollows(t *testing.T) {
+func TestAnswerDecidesRetry(t *testing.T) {
 	for name, c := range map[string]struct {
 		status   int // of the first answer; the second is 200
 		attempts int
@@ -73,10 +73,10 @@ func TestAnswersDecideWhatFollows(t *testing.T) {
 				if c.attempts == 2 {
 					want := 5 * time.Second
 					if c.status == 0 {
-						want += 10 * time.Second // the failure is when the timeout ends
+						want += 10 * time.Second // the attempt fails at the end of the timeout
 					}
 					require.Equal(t, want, posts[1].at.Sub(posts[0].at))
-					require.Equal(t, posts[0].body, posts[1].body, "a retry has the same body")
+					require.Equal(t, posts[0].body, posts[1].body, "a retry must have the same body")
 					require.Equal(t, 200, entry.Attempts[1].Status)
 				}
 			})
@@ -85,7 +85,7 @@ func TestAnswersDecideWhatFollows(t *testing.T) {
 }
 
 func TestRetriesDoubleUntilTheCallbackIsGivenUp(t *testing.T) {
-	for name, unit := range map[string]time.Duration{"of Sinch": 0, "shortened": 10 * time.Millisecond} {
+	for name, unit := range map[string]time.Duration{"default": 0, "shortened": 10 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				u := newCustomer(t, Config{Calm: true, RetryUnit: unit})
@@ -108,7 +108,7 @@ func TestRetriesDoubleUntilTheCallbackIsGivenUp(t *testing.T) {
 	}
 }
 
-func TestNoURLIsRetriedUntilThereIsOne(t *testing.T) {
+func TestMissingURLIsRetriedUntilItIsSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
 		sendOne(u)
@@ -123,12 +123,12 @@ func TestNoURLIsRetriedUntilThereIsOne(t *testing.T) {
 	})
 }
 
-// burst sends n messages that fall due at once.
+// burst sends n messages whose callbacks become due at the same time.
 func burst(u *customer, n int) {
 	u.send(map[string]any{"to": numbers(n), "delivery_report": "per_recipient_final"})
 }
 
-// within counts the posts that came in the span [from, to) after start.
+// within counts the posts that arrived in the interval [from, to) after start.
 func within(posts []post, start time.Time, from, to time.Duration) int {
 	n := 0
 	for _, p := range posts {
@@ -153,19 +153,20 @@ func TestTooManyRequestsHalvesTheRate(t *testing.T) {
 		burst(u, 600)
 		time.Sleep(30 * time.Second)
 		posts := u.received()
-		require.Equal(t, 100, within(posts, start, 0, time.Millisecond)-1, "100 at once and the place that a fresh limiter has")
+		require.Equal(t, 100, within(posts, start, 0, time.Millisecond)-1,
+			"100 posts before the 429, and one that a new limiter permits at once")
 		require.InDelta(t, 50, within(posts, start, 100*time.Millisecond, 1100*time.Millisecond), 5)
 		later := within(posts, start, 5*time.Second, 6*time.Second)
-		require.Greater(t, later, 60, "it recovers")
-		require.Less(t, later, 80, "but slowly")
-		require.Len(t, posts, 600, "the one that was answered 429 waits for its retry")
+		require.Greater(t, later, 60, "the rate must recover")
+		require.Less(t, later, 80, "the rate must recover slowly")
+		require.Len(t, posts, 600, "the callback that was answered 429 must wait for its retry")
 		u.settle()
 		require.Len(t, u.received(), 601)
 		require.Equal(t, 600, u.sim.State().Acknowledged)
 	})
 }
 
-func TestOneURLsThrottleDoesNotHoldUpAnother(t *testing.T) {
+func TestThrottledURLDoesNotDelayAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true, RetryUnit: time.Hour})
 		u.answer = func(_ int, p post) int {
@@ -175,7 +176,10 @@ func TestOneURLsThrottleDoesNotHoldUpAnother(t *testing.T) {
 			return 200
 		}
 		u.run()
-		u.send(map[string]any{"to": numbers(100), "delivery_report": "per_recipient_final", "callback_url": "http://customer.test/slow"})
+		u.send(map[string]any{
+			"to": numbers(100), "delivery_report": "per_recipient_final",
+			"callback_url": "http://customer.test/slow",
+		})
 		time.Sleep(time.Second)
 		burst(u, 100)
 		time.Sleep(2 * time.Second)
@@ -184,24 +188,24 @@ func TestOneURLsThrottleDoesNotHoldUpAnother(t *testing.T) {
 	})
 }
 
-func TestThrottleGoesAwayByItself(t *testing.T) {
+func TestThrottleEnds(t *testing.T) {
 	var limit throttle
 	now := time.Unix(1000, 0)
 	for range 64 {
-		require.Zero(t, limit.wait(now))
+		require.Zero(t, limit.reserve(now))
 	}
-	limit.complain(now)
-	limit.complain(now)
-	require.InDelta(t, 32, float64(limit.limiter.Limit()), 0.1, "complaints of one burst halve once")
-	limit.complain(now.Add(time.Second))
+	limit.slowDown(now)
+	limit.slowDown(now)
+	require.InDelta(t, 32, float64(limit.limiter.Limit()), 0.1, "several 429 within a second must halve the rate once")
+	limit.slowDown(now.Add(time.Second))
 	require.InDelta(t, 16, float64(limit.limiter.Limit()), 0.1)
-	require.Zero(t, limit.wait(now.Add(time.Second)))
-	require.Equal(t, time.Second/16, limit.wait(now.Add(time.Second)).Round(time.Millisecond/2))
-	require.Zero(t, limit.wait(now.Add(time.Hour)))
+	require.Zero(t, limit.reserve(now.Add(time.Second)))
+	require.Equal(t, time.Second/16, limit.reserve(now.Add(time.Second)).Round(time.Millisecond/2))
+	require.Zero(t, limit.reserve(now.Add(time.Hour)))
 	require.Nil(t, limit.limiter)
 }
 
-func TestNoMoreThanTheSetNumberAreInFlight(t *testing.T) {
+func TestMaxCallbacksInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true, MaxCallbacksInFlight: 7, CallbackTimeout: time.Minute})
 		u.answer = func(int, post) int { return 0 }
@@ -213,7 +217,7 @@ func TestNoMoreThanTheSetNumberAreInFlight(t *testing.T) {
 	})
 }
 
-func TestWhatIsDueAtOnceGoesInOrder(t *testing.T) {
+func TestCallbacksDueAtTheSameTimeKeepTheirOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true, MaxCallbacksInFlight: 1}).run()
 		burst(u, 50)
@@ -226,7 +230,7 @@ func TestWhatIsDueAtOnceGoesInOrder(t *testing.T) {
 	})
 }
 
-func TestRunMayStopAndGoOn(t *testing.T) {
+func TestRunCanBeStoppedAndRestarted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true, MaxCallbacksInFlight: 4})
 		var hang atomic.Bool

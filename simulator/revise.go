@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// maxChanges bounds to_add and to_remove.
+// maxChanges is the largest number of entries in to_add and in to_remove.
 const maxChanges = 100
 
-// update changes the members that the request names; null takes one away.
+// update changes the members that the request names. null removes a member.
 func (s *Simulator) update(c *call) (any, error) {
 	r, err := readRevision(c.body)
 	if err != nil {
@@ -21,7 +21,7 @@ func (s *Simulator) update(c *call) (any, error) {
 	})
 }
 
-// replace makes a batch anew of the request, but for its id and created_at.
+// replace replaces everything of a batch but its id and created_at.
 func (s *Simulator) replace(c *call) (any, error) {
 	m, err := readMembers(c.body)
 	if err != nil {
@@ -33,8 +33,9 @@ func (s *Simulator) replace(c *call) (any, error) {
 	})
 }
 
-// revise makes the batch that c names what say says, unless it has left, and counts it.
-func (s *Simulator) revise(c *call, say func(*batch) (members, error), count func(*batch) EventKind) (any, error) {
+// revise sets the batch named by c to the members that edit returns. It answers 403 if the batch was dispatched.
+// count increments the batch's counter and returns the kind of event to emit.
+func (s *Simulator) revise(c *call, edit func(*batch) (members, error), count func(*batch) EventKind) (any, error) {
 	now := stamp(time.Now()).Time
 	s.mu.Lock()
 	defer s.unlock()
@@ -42,11 +43,11 @@ func (s *Simulator) revise(c *call, say func(*batch) (members, error), count fun
 	if err != nil {
 		return nil, err
 	}
-	s.catchUp(b, now)
+	s.dispatchIfDue(b, now)
 	if !b.waits {
 		return nil, forbidden("batch_already_dispatched", "The batch has left the queue")
 	}
-	m, err := say(b)
+	m, err := edit(b)
 	if err != nil {
 		return nil, err
 	}
@@ -54,14 +55,14 @@ func (s *Simulator) revise(c *call, say func(*batch) (members, error), count fun
 	if err != nil {
 		return nil, err
 	}
-	s.tell(Event{Kind: count(b), Plan: b.plan.ID, Batch: b.id, Count: len(d.recipients)})
-	s.adopt(b, d, now)
+	s.emit(Event{Kind: count(b), Plan: b.plan.ID, Batch: b.id, Count: len(d.recipients)})
+	s.applyDraft(b, d, now)
 	return b.view(), nil
 }
 
-// revision is what an update says.
+// revision is the parsed body of an update.
 type revision struct {
-	named       map[string]json.RawMessage // but for to and its changes
+	named       map[string]json.RawMessage // all members but to, to_add and to_remove
 	add, remove []string
 }
 
@@ -96,17 +97,17 @@ func readRevision(body []byte) (revision, error) {
 	return r, nil
 }
 
-// of is m as r changes it. Adds come before removes.
+// of returns m with the changes of r. It adds before it removes.
 func (r revision) of(m members) (members, error) {
-	var said map[string]json.RawMessage
-	if err := json.Unmarshal(encode(m), &said); err != nil {
+	var merged map[string]json.RawMessage
+	if err := json.Unmarshal(encode(m), &merged); err != nil {
 		return m, err
 	}
 	for key, value := range r.named {
-		said[key] = value
+		merged[key] = value
 	}
 	var changed members
-	if err := decode(encode(said), &changed); err != nil {
+	if err := decode(encode(merged), &changed); err != nil {
 		return m, err
 	}
 	for _, entry := range r.add {

@@ -12,26 +12,34 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// scheduled sends a batch that waits an hour, with all that a text can have, and returns its id and what was answered.
+// scheduled sends a text batch with every possible member and a send_at in one hour. It returns its id and the
+// answer.
 func (u *customer) scheduled() (string, map[string]any) {
 	u.t.Helper()
-	sent := u.object(u.call(http.MethodPost, "/batches", `{"to":["12025550143","12025550144"],"from":"12025550100","body":"Hi ${a}!",
-		"parameters":{"a":{"12025550143":"Ann","default":"you"}},"delivery_report":"full","send_at":"2000-01-01T01:00:00Z",
+	sent := u.object(u.call(http.MethodPost, "/batches", `{"to":["12025550143","12025550144"],"from":"12025550100",
+		"body":"Hi ${a}!",
+		"parameters":{"a":{"12025550143":"Ann","default":"you"}},"delivery_report":"full",
+		"send_at":"2000-01-01T01:00:00Z",
 		"expire_at":"2000-01-01T05:00:00Z","callback_url":"https://x/y","client_reference":"r","feedback_enabled":true,
-		"flash_message":true,"truncate_concat":true,"max_number_of_message_parts":2,"from_ton":1,"from_npi":1}`), http.StatusCreated)
+		"flash_message":true,"truncate_concat":true,"max_number_of_message_parts":2,"from_ton":1,
+		"from_npi":1}`), http.StatusCreated)
 	return sent["id"].(string), sent
 }
 
-// TestEveryOperation is the eight operations: method, path, success and answer.
+// TestEveryOperation checks method, path, success status and answer of the eight batch operations.
 func TestEveryOperation(t *testing.T) {
-	const text = `{"to":["12025550143"],"from":"ACME","body":"hi","send_at":"2000-01-01T01:00:00Z","feedback_enabled":true}`
+	const text = `{"to":["12025550143"],"from":"ACME","body":"hi","send_at":"2000-01-01T01:00:00Z",` +
+		`"feedback_enabled":true}`
 	for _, row := range []struct {
 		name, method, path, body string
 		status                   int
 		has                      []string
 	}{
 		{"1 send", "POST", "/batches", text, 201, []string{"id", "created_at", "modified_at", "canceled"}},
-		{"2 dry run", "POST", "/batches/dry_run?per_recipient=true", text, 200, []string{"number_of_recipients", "number_of_messages", "per_recipient"}},
+		{
+			"2 dry run", "POST", "/batches/dry_run?per_recipient=true", text, 200,
+			[]string{"number_of_recipients", "number_of_messages", "per_recipient"},
+		},
 		{"3 list", "GET", "/batches", "", 200, []string{"count", "page", "page_size", "batches"}},
 		{"4 get", "GET", "/batches/{batch_id}", "", 200, []string{"id"}},
 		{"5 update", "POST", "/batches/{batch_id}", `{"body":"ho"}`, 200, []string{"id"}},
@@ -63,55 +71,71 @@ func TestEveryOperation(t *testing.T) {
 	}
 }
 
-// TestUpdateChangesWhatItNames is the update, member by member: what is said, and what of the answer is other than before. "-"
-// is a member that is gone.
-func TestUpdateChangesWhatItNames(t *testing.T) {
+// TestUpdateChangesOnlyNamedMembers maps the body of an update to the members of the answer that change. "-" means
+// that the member is removed.
+func TestUpdateChangesOnlyNamedMembers(t *testing.T) {
 	type changes map[string]any
-	for said, want := range map[string]changes{
+	for given, want := range map[string]changes{
 		`{}`:                 {},
 		`{"type":"mt_text"}`: {},
 		`{"smoke":1,"to":["12025550199"],"id":"x","created_at":null}`: {},
-		`{"body":"ho"}`:                                               {"body": "ho"},
-		`{"to_add":["+1 202 555 0145"]}`:                              {"to": []any{"12025550143", "12025550144", "12025550145"}},
-		`{"to_add":["0012025550143"]}`:                                {},
-		`{"to_add":["dxCJTlfb1UsF"]}`:                                 {"to": []any{"12025550143", "12025550144", "dxCJTlfb1UsF"}},
-		`{"to_remove":["+12025550143"]}`:                              {"to": []any{"12025550144"}},
-		`{"to_remove":["12025550199","noSuchGroup1"]}`:                {},
-		`{"to_add":["12025550145"],"to_remove":["12025550145"]}`:      {},
-		`{"to_add":["12025550145"],"to_remove":["12025550143"]}`:      {"to": []any{"12025550144", "12025550145"}},
-		`{"to_add":null,"to_remove":null}`:                            {},
-		`{"from":"+54321"}`:                                           {"from": "54321"},
-		`{"from":null}`:                                               {"from": "-"},
-		`{"parameters":{"b":{"default":"x"}}}`:                        {"parameters": map[string]any{"b": map[string]any{"default": "x"}}},
-		`{"parameters":null}`:                                         {"parameters": "-"},
-		`{"delivery_report":"summary"}`:                               {"delivery_report": "summary"},
-		`{"delivery_report":null}`:                                    {"delivery_report": "none"},
-		`{"send_at":"2000-01-01T02:00:00Z"}`:                          {"send_at": "2000-01-01T02:00:00.000Z"},
-		`{"expire_at":"2000-01-01T03:00:00Z"}`:                        {"expire_at": "2000-01-01T03:00:00.000Z"},
-		`{"expire_at":null}`:                                          {"expire_at": "2000-01-04T01:00:00.000Z"},
-		`{"expire_at":null,"send_at":"2000-01-02T01:00:00Z"}`:         {"send_at": "2000-01-02T01:00:00.000Z", "expire_at": "2000-01-05T01:00:00.000Z"},
-		`{"callback_url":"https://x/z"}`:                              {"callback_url": "https://x/z"},
-		`{"callback_url":null}`:                                       {"callback_url": "-"},
-		`{"client_reference":"s"}`:                                    {"client_reference": "s"},
-		`{"client_reference":null}`:                                   {"client_reference": "-"},
-		`{"feedback_enabled":false}`:                                  {"feedback_enabled": false},
-		`{"feedback_enabled":null}`:                                   {"feedback_enabled": "-"},
-		`{"flash_message":null}`:                                      {"flash_message": false},
-		`{"truncate_concat":null,"max_number_of_message_parts":null}`: {"truncate_concat": "-", "max_number_of_message_parts": "-"},
-		`{"from_ton":2,"from_npi":null}`:                              {"from_ton": 2.0, "from_npi": "-"},
+		`{"body":"ho"}`: {"body": "ho"},
+		`{"to_add":["+1 202 555 0145"]}`: {"to": []any{
+			"12025550143", "12025550144",
+			"12025550145",
+		}},
+		`{"to_add":["0012025550143"]}`: {},
+		`{"to_add":["dxCJTlfb1UsF"]}`: {"to": []any{
+			"12025550143", "12025550144",
+			"dxCJTlfb1UsF",
+		}},
+		`{"to_remove":["+12025550143"]}`:                         {"to": []any{"12025550144"}},
+		`{"to_remove":["12025550199","noSuchGroup1"]}`:           {},
+		`{"to_add":["12025550145"],"to_remove":["12025550145"]}`: {},
+		`{"to_add":["12025550145"],"to_remove":["12025550143"]}`: {"to": []any{"12025550144", "12025550145"}},
+		`{"to_add":null,"to_remove":null}`:                       {},
+		`{"from":"+54321"}`:                                      {"from": "54321"},
+		`{"from":null}`:                                          {"from": "-"},
+		`{"parameters":{"b":{"default":"x"}}}`: {
+			"parameters": map[string]any{"b": map[string]any{"default": "x"}},
+		},
+		`{"parameters":null}`:                  {"parameters": "-"},
+		`{"delivery_report":"summary"}`:        {"delivery_report": "summary"},
+		`{"delivery_report":null}`:             {"delivery_report": "none"},
+		`{"send_at":"2000-01-01T02:00:00Z"}`:   {"send_at": "2000-01-01T02:00:00.000Z"},
+		`{"expire_at":"2000-01-01T03:00:00Z"}`: {"expire_at": "2000-01-01T03:00:00.000Z"},
+		`{"expire_at":null}`:                   {"expire_at": "2000-01-04T01:00:00.000Z"},
+		`{"expire_at":null,"send_at":"2000-01-02T01:00:00Z"}`: {
+			"send_at":   "2000-01-02T01:00:00.000Z",
+			"expire_at": "2000-01-05T01:00:00.000Z",
+		},
+		`{"callback_url":"https://x/z"}`: {"callback_url": "https://x/z"},
+		`{"callback_url":null}`:          {"callback_url": "-"},
+		`{"client_reference":"s"}`:       {"client_reference": "s"},
+		`{"client_reference":null}`:      {"client_reference": "-"},
+		`{"feedback_enabled":false}`:     {"feedback_enabled": false},
+		`{"feedback_enabled":null}`:      {"feedback_enabled": "-"},
+		`{"flash_message":null}`:         {"flash_message": false},
+		`{"truncate_concat":null,"max_number_of_message_parts":null}`: {
+			"truncate_concat":             "-",
+			"max_number_of_message_parts": "-",
+		},
+		`{"from_ton":2,"from_npi":null}`: {"from_ton": 2.0, "from_npi": "-"},
 		`{"type":"mt_binary","body":"AAEC","udh":"0605","send_at":"2000-01-01T02:00:00Z"}`: {
-			"type": "mt_binary", "body": "AAEC", "udh": "0605", "send_at": "2000-01-01T02:00:00.000Z", "flash_message": "-",
+			"type": "mt_binary", "body": "AAEC", "udh": "0605", "send_at": "2000-01-01T02:00:00.000Z",
+			"flash_message":   "-",
 			"truncate_concat": "-", "max_number_of_message_parts": "-", "parameters": "-",
 		},
 	} {
-		t.Run(said, func(t *testing.T) {
+		t.Run(given, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				u := newCustomer(t, Config{Calm: true, Plans: []Plan{{
-					ID: testPlan, Token: testToken, CallbackURL: hooks, Originators: []string{"54321"}, Groups: map[string][]string{"dxCJTlfb1UsF": nil},
+					ID: testPlan, Token: testToken, CallbackURL: hooks, Originators: []string{"54321"},
+					Groups: map[string][]string{"dxCJTlfb1UsF": nil},
 				}}})
 				id, before := u.scheduled()
 				time.Sleep(time.Minute)
-				updated := u.object(u.call(http.MethodPost, "/batches/"+id, said), http.StatusOK)
+				updated := u.object(u.call(http.MethodPost, "/batches/"+id, given), http.StatusOK)
 				require.Equal(t, updated, u.get(id))
 				before["modified_at"] = "2000-01-01T00:01:00.000Z"
 				for member, value := range want {
@@ -127,9 +151,9 @@ func TestUpdateChangesWhatItNames(t *testing.T) {
 	}
 }
 
-func TestUpdateRefuses(t *testing.T) {
+func TestUpdateErrors(t *testing.T) {
 	list := func(n int) string { return string(encode(numbers(n))) }
-	for said, refusal := range map[string]struct {
+	for given, want := range map[string]struct {
 		status int
 		code   string
 	}{
@@ -148,17 +172,17 @@ func TestUpdateRefuses(t *testing.T) {
 		`{"to_remove":["12025550143","12025550144"]}`: {400, "syntax_constraint_violation"},
 		`{"body":null}`:                             {400, "syntax_constraint_violation"},
 		`{"from":null}`:                             {400, "syntax_constraint_violation"},
-		`{"send_at":"2000-01-01T06:00:00Z"}`:        {400, "syntax_constraint_violation"}, // its expire_at stays
+		`{"send_at":"2000-01-01T06:00:00Z"}`:        {400, "syntax_constraint_violation"}, // expire_at is earlier
 		`{"type":"mt_binary","body":"AAEC"}`:        {400, "syntax_constraint_violation"},
 		`{"to_add":["01K2NDE5RPA0C7W3B9HYZK4T6M"]}`: {403, "unknown_group"},
 		`{"callback_url":null}`:                     {403, "missing_callback_url"},
 	} {
-		t.Run(said, func(t *testing.T) {
+		t.Run(given, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				u := newCustomer(t, Config{Calm: true, Plans: []Plan{{ID: testPlan, Token: testToken}}})
 				id, before := u.scheduled()
-				u.refused(u.call(http.MethodPost, "/batches/"+id, said), refusal.status, refusal.code)
-				require.Equal(t, before, u.get(id), "all of it or nothing")
+				u.refused(u.call(http.MethodPost, "/batches/"+id, given), want.status, want.code)
+				require.Equal(t, before, u.get(id), "a refused update must not be applied in part")
 				require.Zero(t, u.sim.Ledger().Batches[0].Updated)
 			})
 		})
@@ -183,73 +207,7 @@ func TestUpdateOfTheExample(t *testing.T) {
 	})
 }
 
-func TestReplaceMakesABatchAnew(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		u := newCustomer(t, Config{Calm: true}).run()
-		id, before := u.scheduled()
-		time.Sleep(time.Minute)
-		replaced := u.object(u.call(http.MethodPut, "/batches/"+id,
-			`{"to":["+12025550150"],"from":"ACME","body":"new","send_at":"2000-01-01T02:00:00Z"}`), http.StatusOK)
-		require.Equal(t, map[string]any{
-			"id": id, "created_at": before["created_at"], "modified_at": "2000-01-01T00:01:00.000Z", "canceled": false,
-			"to": []any{"12025550150"}, "from": "ACME", "body": "new", "type": "mt_text", "delivery_report": "none", "flash_message": false,
-			"send_at": "2000-01-01T02:00:00.000Z", "expire_at": "2000-01-04T02:00:00.000Z",
-		}, replaced, "all else falls back to its default")
-		require.Equal(t, replaced, u.get(id))
-		b := u.sim.Ledger().Batches[0]
-		require.Equal(t, 1, b.Replaced)
-		require.False(t, b.FeedbackEnabled)
-		require.Equal(t, "none", b.Report)
-		require.Equal(t, 404, u.feedback(id, "12025550150").status, "a replace can silently switch feedback off")
-
-		time.Sleep(time.Hour)
-		require.Equal(t, "Queued 400", u.recipientStatuses()["12025550150"], "the first send_at is void")
-		u.settle()
-		require.Equal(t, map[string]string{"12025550150": "Delivered 0"}, u.recipientStatuses())
-		require.Empty(t, u.received())
-		require.Empty(t, u.sim.Ledger().OwedFeedback())
-		require.Equal(t, 1, u.sim.State().Recipients)
-	})
-}
-
-func TestReplaceWithoutSendAtSendsAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		u := newCustomer(t, Config{Calm: true}).run()
-		id, _ := u.scheduled()
-		const said = `{"to":["12025550150"],"from":"ACME","body":"new","feedback_enabled":true,"delivery_report":"per_recipient_final","client_reference":"s"}`
-		u.object(u.call(http.MethodPut, "/batches/"+id, said), http.StatusOK)
-		time.Sleep(time.Second)
-		require.True(t, u.sim.Settled())
-		require.Equal(t, map[BatchRecipient]bool{{id, "12025550150"}: true}, u.sim.Ledger().OwedFeedback())
-		require.Equal(t, 202, u.feedback(id, "12025550150").status)
-		require.Contains(t, string(u.received()[0].body), `"client_reference":"s"`)
-	})
-}
-
-func TestReplaceRefusesWhatSendRefuses(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		u := newCustomer(t, Config{Calm: true, Plans: []Plan{{ID: testPlan, Token: testToken}}})
-		id, before := u.scheduled()
-		for said, refusal := range map[string]struct {
-			status int
-			code   string
-		}{
-			`{`: {400, "syntax_invalid_json"},
-			`{"to":["you"],"from":"ACME","body":"x"}`:                                                   {400, "syntax_invalid_parameter_format"},
-			`{"from":"ACME","body":"x"}`:                                                                {400, "syntax_constraint_violation"},
-			`{"to":["12025550143"],"from":"ACME"}`:                                                      {400, "syntax_constraint_violation"},
-			`{"to":["12025550143"],"body":"x"}`:                                                         {400, "syntax_constraint_violation"},
-			`{"to":["01K2NDE5RPA0C7W3B9HYZK4T6M"],"from":"ACME","body":"x"}`:                            {403, "unknown_group"},
-			`{"to":["12025550143"],"from":"ACME","body":"x","delivery_report":"full"}`:                  {403, "missing_callback_url"},
-			`{"to":["12025550143"],"from":"ACME","body":"x","expire_at":"1999-01-01","send_at":"1999"}`: {400, "syntax_invalid_parameter_format"},
-		} {
-			u.refused(u.call(http.MethodPut, "/batches/"+id, said), refusal.status, refusal.code)
-		}
-		require.Equal(t, before, u.get(id))
-	})
-}
-
-func TestWhatHasLeftCannotBeChanged(t *testing.T) {
+func TestDispatchedBatchCannotBeChanged(t *testing.T) {
 	example, err := os.ReadFile("testdata/err-403-dispatched.json")
 	require.NoError(t, err)
 	synctest.Test(t, func(t *testing.T) {
@@ -257,52 +215,56 @@ func TestWhatHasLeftCannotBeChanged(t *testing.T) {
 		const replacement = `{"to":["12025550150"],"from":"ACME","body":"new"}`
 		check := func(id, why string) {
 			before := u.get(id)
-			for _, h := range []heard{
-				u.call(http.MethodPost, "/batches/"+id, `{"body":"late"}`), u.call(http.MethodPut, "/batches/"+id, replacement),
+			for _, h := range []response{
+				u.call(http.MethodPost, "/batches/"+id, `{"body":"late"}`), u.call(http.MethodPut, "/batches/"+id,
+					replacement),
 			} {
 				u.refused(h, http.StatusForbidden, "batch_already_dispatched")
 				require.JSONEq(t, string(example), h.body, why)
 			}
 			require.Equal(t, before, u.get(id), why)
 		}
-		check(u.send(map[string]any{"to": numbers(1)}), "a batch without send_at has left at once")
+		check(u.send(map[string]any{"to": numbers(1)}), "a batch without send_at is dispatched at once")
 
 		id, _ := u.scheduled()
 		time.Sleep(time.Hour)
-		check(id, "its time has come, though nothing runs")
+		check(id, "send_at has passed, though Run is not running")
 
 		waits := u.send(map[string]any{"to": numbers(1), "send_at": time.Now().Add(time.Hour)})
 		u.object(u.call(http.MethodDelete, "/batches/"+waits, ""), http.StatusOK)
-		check(waits, "it is cancelled")
+		check(waits, "the batch is cancelled")
 
 		u.run().settle()
-		check(id, "it has been delivered")
+		check(id, "the batch has been delivered")
 		for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete} {
-			require.Equal(t, http.StatusNotFound, u.call(method, "/batches/01K2S9A1V5K3C8MEX7RQ0YBD4W", replacement).status)
+			require.Equal(t, http.StatusNotFound,
+				u.call(method, "/batches/01K2S9A1V5K3C8MEX7RQ0YBD4W", replacement).status)
 		}
 	})
 }
 
-func TestObserversAreToldOfChanges(t *testing.T) {
+func TestChangesEmitEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
-		var told []string
+		var events []string
 		u.sim.Observe(func(e Event) {
 			text, _ := json.Marshal([]any{e.Kind, e.Batch, e.Count})
-			told = append(told, string(text))
+			events = append(events, string(text))
 		})
 		id, _ := u.scheduled()
 		u.call(http.MethodPost, "/batches/"+id, `{"to_add":["12025550145"]}`)
-		u.call(http.MethodPut, "/batches/"+id, `{"to":["12025550150"],"from":"ACME","body":"x","send_at":"2000-01-01T02:00:00Z"}`)
+		u.call(http.MethodPut, "/batches/"+id,
+			`{"to":["12025550150"],"from":"ACME","body":"x","send_at":"2000-01-01T02:00:00Z"}`)
 		u.call(http.MethodDelete, "/batches/"+id, "")
 		u.call(http.MethodDelete, "/batches/"+id, "")
 		require.Equal(t, []string{
-			`["batch_sent","` + id + `",2]`, `["batch_updated","` + id + `",3]`, `["batch_replaced","` + id + `",1]`, `["batch_canceled","` + id + `",1]`,
-		}, told)
+			`["batch_sent","` + id + `",2]`, `["batch_updated","` + id + `",3]`, `["batch_replaced","` + id + `",1]`,
+			`["batch_canceled","` + id + `",1]`,
+		}, events)
 	})
 }
 
-func TestFeedbackOnWhatWaitsOutlivesAnUpdate(t *testing.T) {
+func TestUpdateKeepsAppliedFeedback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true}).run()
 		id, _ := u.scheduled()
@@ -313,22 +275,27 @@ func TestFeedbackOnWhatWaitsOutlivesAnUpdate(t *testing.T) {
 	})
 }
 
-func TestUpdatesDoNotGrowABatchPastAThousand(t *testing.T) {
+func TestUpdateCannotExceedThousandRecipients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
 		id := u.send(map[string]any{"to": numbers(1000)[:901], "send_at": "2000-01-02"})
 		add := string(encode(map[string]any{"to_add": numbers(1000)[900:]}))
 		u.object(u.call(http.MethodPost, "/batches/"+id, add), 200)
-		u.refused(u.call(http.MethodPost, "/batches/"+id, `{"to_add":["447700900118"]}`), 400, "syntax_constraint_violation")
-		u.object(u.call(http.MethodPost, "/batches/"+id, `{"to_add":["447700900118"],"to_remove":["12025550000"]}`), 200)
+		u.refused(u.call(http.MethodPost, "/batches/"+id, `{"to_add":["447700900118"]}`), 400,
+			"syntax_constraint_violation")
+		u.object(u.call(http.MethodPost, "/batches/"+id, `{"to_add":["447700900118"],"to_remove":["12025550000"]}`),
+			200)
 		require.Len(t, u.sim.Ledger().Batches[0].Recipients, 1000)
 	})
 }
 
-func TestABatchIsFoundForFourteenDays(t *testing.T) {
+func TestBatchCanBeReadForFourteenDays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true}).run()
-		id := u.send(map[string]any{"to": numbers(1), "feedback_enabled": true, "send_at": time.Now().Add(20 * 24 * time.Hour)})
+		id := u.send(map[string]any{
+			"to": numbers(1), "feedback_enabled": true,
+			"send_at": time.Now().Add(20 * 24 * time.Hour),
+		})
 		time.Sleep(34 * 24 * time.Hour)
 		u.get(id)
 		time.Sleep(time.Millisecond)
@@ -337,6 +304,6 @@ func TestABatchIsFoundForFourteenDays(t *testing.T) {
 				require.Equal(t, 404, u.call(c.method, strings.ReplaceAll(c.path, "{id}", id), c.body).status, c.path)
 			}
 		}
-		require.Len(t, u.sim.Ledger().Batches, 1, "the ledger forgets nothing")
+		require.Len(t, u.sim.Ledger().Batches, 1, "the ledger must keep the batch")
 	})
 }

@@ -8,14 +8,15 @@ import (
 	"time"
 )
 
-// busy is how many agenda entries Run works off before it lets the handlers have their turn.
-const busy = 512
+// maxEntries is the number of agenda entries that Run executes before it unlocks mu, so that API calls are not
+// blocked.
+const maxEntries = 512
 
-// ErrRunning is returned by Run while another Run runs.
+// ErrRunning is returned by Run if Run is already running.
 var ErrRunning = errors.New("simulator: already running")
 
-// Run changes statuses and delivers callbacks until ctx ends, then waits for every goroutine that it started and returns nil.
-// It may be run again: what was pending then goes on. Attempts that the end of ctx cut off are made again.
+// Run changes statuses and sends callbacks until ctx ends. It waits for its goroutines and returns nil. Run may be
+// called again and then continues with the pending work, including the attempts that the end of ctx interrupted.
 func (s *Simulator) Run(ctx context.Context) error {
 	if !s.running.CompareAndSwap(false, true) {
 		return ErrRunning
@@ -25,7 +26,7 @@ func (s *Simulator) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
-		start, wait := s.proceed(time.Now())
+		start, wait := s.runDue(time.Now())
 		for _, c := range start {
 			workers.Go(func() { s.work(ctx, c) })
 		}
@@ -43,11 +44,12 @@ func (s *Simulator) Run(ctx context.Context) error {
 	return nil
 }
 
-// proceed works off what is due and returns the callbacks to start workers with, and how long until there is more to do.
-func (s *Simulator) proceed(now time.Time) (start []*callback, wait time.Duration) {
+// runDue executes the agenda entries that are due. It returns the callbacks to start workers with, and the time until
+// the next entry is due.
+func (s *Simulator) runDue(now time.Time) (start []*callback, wait time.Duration) {
 	s.mu.Lock()
 	defer s.unlock()
-	for range busy {
+	for range maxEntries {
 		e, ok := s.due(now)
 		if !ok {
 			break
@@ -57,12 +59,12 @@ func (s *Simulator) proceed(now time.Time) (start []*callback, wait time.Duratio
 			e.callback.target.enqueue(e.callback)
 		case e.target != nil:
 			e.target.plan.ready.push(e.target)
-		case e.departure > 0:
-			if e.departure == e.batch.departure {
-				s.leave(e.batch)
+		case e.dispatchVersion > 0:
+			if e.dispatchVersion == e.batch.dispatchVersion {
+				s.dispatch(e.batch)
 			}
 		default:
-			s.change(e.batch, int(e.recipient), e.stage, e.due)
+			s.advance(e.batch, int(e.recipient), e.stage, e.due)
 		}
 	}
 	for _, p := range s.planOrder {
@@ -78,24 +80,24 @@ func (s *Simulator) proceed(now time.Time) (start []*callback, wait time.Duratio
 
 func (t *target) enqueue(c *callback) {
 	t.waiting.push(c)
-	if !t.listed {
-		t.listed = true
+	if !t.scheduled {
+		t.scheduled = true
 		t.plan.ready.push(t)
 	}
 }
 
-// next takes the callback that p sends next. There is none if nothing is due, every target with something due is throttled,
-// or the plan has all its callbacks in flight. Targets take turns.
+// next removes the callback that p sends next from its queue. It returns nil if nothing is due, if every target with
+// due callbacks is throttled, or if p has MaxCallbacksInFlight callbacks in flight. Targets take turns.
 func (s *Simulator) next(p *plan, now time.Time) *callback {
 	for p.inFlight < s.config.MaxCallbacksInFlight && p.ready.len() > 0 {
 		t := p.ready.pop()
-		if wait := t.throttle.wait(now); wait > 0 {
+		if wait := t.throttle.reserve(now); wait > 0 {
 			s.schedule(entry{due: now.Add(wait), target: t})
 			continue
 		}
 		c := t.waiting.pop()
-		t.listed = t.waiting.len() > 0
-		if t.listed {
+		t.scheduled = t.waiting.len() > 0
+		if t.scheduled {
 			p.ready.push(t)
 		}
 		p.inFlight++

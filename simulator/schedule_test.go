@@ -9,14 +9,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAWaitingBatchIsQueued(t *testing.T) {
+func TestWaitingBatchIsQueued(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true}).run()
-		id := u.send(map[string]any{"to": numbers(2), "delivery_report": "per_recipient", "send_at": time.Now().Add(time.Hour)})
+		id := u.send(map[string]any{
+			"to": numbers(2), "delivery_report": "per_recipient",
+			"send_at": time.Now().Add(time.Hour),
+		})
 		time.Sleep(59 * time.Minute)
-		require.Contains(t, u.report(id), `"statuses":[{"code":400,"count":2,"recipients":["12025550000","12025550001"],"status":"Queued"}],"total_message_count":2`)
+		require.Contains(t, u.report(id),
+			`"statuses":[{"code":400,"count":2,"recipients":["12025550000","12025550001"],"status":"Queued"}],`+
+				`"total_message_count":2`)
 		h := u.call(http.MethodGet, "/batches/"+id+"/delivery_report/12025550000", "")
-		require.JSONEq(t, `{"at":"2000-01-01T00:00:00.000Z","batch_id":"`+id+`","code":400,"recipient":"12025550000","status":"Queued",
+		require.JSONEq(t, `{"at":"2000-01-01T00:00:00.000Z",`+
+			`"batch_id":"`+id+`","code":400,"recipient":"12025550000","status":"Queued",
 			"type":"recipient_delivery_report_sms"}`, h.body)
 		require.True(t, u.sim.Ledger().Batches[0].Waiting)
 		require.Empty(t, u.received())
@@ -27,43 +33,58 @@ func TestAWaitingBatchIsQueued(t *testing.T) {
 	})
 }
 
-func TestGroupsAreReadWhenTheBatchLeaves(t *testing.T) {
+func TestGroupsAreExpandedAtDispatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true, Plans: []Plan{{
 			ID: testPlan, Token: testToken, CallbackURL: hooks,
 			Groups: map[string][]string{"growsGroup01": {"12025550000"}, "goneGroup001": {"12025550009"}},
 		}}}).run()
 		id := u.send(map[string]any{
-			"to": []string{"growsGroup01", "goneGroup001", "12025550143"}, "send_at": time.Now().Add(time.Hour), "feedback_enabled": true,
+			"to": []string{
+				"growsGroup01", "goneGroup001",
+				"12025550143",
+			}, "send_at": time.Now().Add(time.Hour), "feedback_enabled": true,
 			"delivery_report": "per_recipient_final",
 		})
 		require.Equal(t, 3, u.sim.State().Recipients)
 		require.Equal(t, 202, u.feedback(id, "12025550143").status)
-		u.object(u.call(http.MethodPost, "/groups/growsGroup01", `{"add":["12025550001","12025550143"]}`), http.StatusOK)
+		u.object(u.call(http.MethodPost, "/groups/growsGroup01", `{"add":["12025550001","12025550143"]}`),
+			http.StatusOK)
 		require.Equal(t, 200, u.call(http.MethodDelete, "/groups/goneGroup001", "").status)
 		require.Len(t, u.recipientStatuses(), 3)
 		u.settle()
 		require.Equal(t, map[string]string{
 			"12025550000": "Delivered 0", "12025550001": "Delivered 0", "12025550143": "Delivered 0",
-		}, u.recipientStatuses(), "a deleted group counts as empty")
+		}, u.recipientStatuses(), "a deleted group must count as empty")
 		require.Equal(t, 3, u.sim.State().Recipients)
 		require.Len(t, u.received(), 3)
-		require.Equal(t, map[BatchRecipient]int{{id, "12025550143"}: 1}, u.sim.Ledger().AppliedFeedback(), "what was applied stays")
+		require.Equal(t, map[BatchRecipient]int{{id, "12025550143"}: 1}, u.sim.Ledger().AppliedFeedback(),
+			"applied feedback must survive the dispatch")
 		require.Equal(t, []any{"growsGroup01", "goneGroup001", "12025550143"}, u.get(id)["to"])
-		u.refused(u.call(http.MethodPost, "/batches", `{"to":["goneGroup001"],"from":"ACME","body":"x"}`), 403, "unknown_group")
+		u.refused(u.call(http.MethodPost, "/batches", `{"to":["goneGroup001"],"from":"ACME","body":"x"}`), 403,
+			"unknown_group")
 	})
 }
 
-func TestWhatIsNotFinalByExpireAtExpires(t *testing.T) {
+func TestMessagesExpireAtExpireAt(t *testing.T) {
 	for name, c := range map[string]struct {
 		expireAt time.Duration
 		want     string
 		at       time.Duration
 		reports  []string
 	}{
-		"in time":             {1500 * time.Second, "Delivered 0", 1200 * time.Second, []string{"Dispatched", "Delivered"}},
-		"just in time":        {1200 * time.Second, "Delivered 0", 1200 * time.Second, []string{"Dispatched", "Delivered"}},
-		"after the SMSC":      {1199 * time.Second, "Expired 159", 1199 * time.Second, []string{"Dispatched", "Expired"}},
+		"in time": {
+			1500 * time.Second, "Delivered 0", 1200 * time.Second,
+			[]string{"Dispatched", "Delivered"},
+		},
+		"just in time": {
+			1200 * time.Second, "Delivered 0", 1200 * time.Second,
+			[]string{"Dispatched", "Delivered"},
+		},
+		"after the SMSC": {
+			1199 * time.Second, "Expired 159", 1199 * time.Second,
+			[]string{"Dispatched", "Expired"},
+		},
 		"just after the SMSC": {600 * time.Second, "Expired 159", 600 * time.Second, []string{"Dispatched", "Expired"}},
 		"before the SMSC":     {599 * time.Second, "Aborted 406", 599 * time.Second, []string{"Aborted"}},
 	} {
@@ -72,7 +93,10 @@ func TestWhatIsNotFinalByExpireAtExpires(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					u := newCustomer(t, Config{Calm: true, Pace: 10 * time.Minute}).run()
 					start := time.Now().Add(wait)
-					u.send(map[string]any{"to": numbers(1), "delivery_report": "per_recipient", "send_at": start, "expire_at": start.Add(c.expireAt)})
+					u.send(map[string]any{
+						"to": numbers(1), "delivery_report": "per_recipient", "send_at": start,
+						"expire_at": start.Add(c.expireAt),
+					})
 					u.settle()
 					require.Equal(t, c.want, u.recipientStatuses()["12025550000"])
 					require.Equal(t, start.Add(c.at).UTC(), u.sim.Ledger().Batches[0].Recipients[0].At)
@@ -101,7 +125,7 @@ func TestSpeed(t *testing.T) {
 		second := time.Second
 		require.Equal(t, []time.Duration{11 * second, 12 * second, 14 * second, 16 * second, 20 * second}, at,
 			"dispatched after 10 + 1 hours, delivered after 12, retried after 2, 4 and 8 more")
-		require.Equal(t, "2000-01-01T00:00:11.000Z", u.received()[0].report.At, "times are real ones")
+		require.Equal(t, "2000-01-01T00:00:11.000Z", u.received()[0].report.At, "reports must have real times")
 	})
 }
 
@@ -109,17 +133,23 @@ func TestSpeedOfExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true, Speed: 3600, Pace: 10 * time.Hour}).run()
 		start := time.Now()
-		u.send(map[string]any{"to": numbers(1), "send_at": start.Add(5 * time.Hour), "expire_at": start.Add(20 * time.Hour)})
+		u.send(map[string]any{
+			"to": numbers(1), "send_at": start.Add(5 * time.Hour),
+			"expire_at": start.Add(20 * time.Hour),
+		})
 		u.send(map[string]any{"to": numbers(1), "expire_at": start.Add(5 * time.Hour)})
 		u.settle()
 		l := u.sim.Ledger()
-		require.Equal(t, LedgerRecipient{"12025550000", "Expired", 159, true, start.Add(20 * time.Second).UTC(), 0}, l.Batches[0].Recipients[0])
-		require.Equal(t, LedgerRecipient{"12025550000", "Aborted", 406, true, start.Add(5 * time.Second).UTC(), 0}, l.Batches[1].Recipients[0])
+		require.Equal(t, LedgerRecipient{"12025550000", "Expired", 159, true, start.Add(20 * time.Second).UTC(), 0},
+			l.Batches[0].Recipients[0])
+		require.Equal(t, LedgerRecipient{"12025550000", "Aborted", 406, true, start.Add(5 * time.Second).UTC(), 0},
+			l.Batches[1].Recipients[0])
 	})
 }
 
-// TestSpeedKeepsTheMoment updates halfway: what keeps its send_at leaves when it would have left.
-func TestSpeedKeepsTheMoment(t *testing.T) {
+// TestUpdateKeepsDispatchTime updates a batch halfway to its dispatch. If send_at stays the same, so does the time of
+// dispatch.
+func TestUpdateKeepsDispatchTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true, Speed: 60, Pace: time.Minute}).run()
 		start := time.Now()
@@ -133,20 +163,24 @@ func TestSpeedKeepsTheMoment(t *testing.T) {
 
 		passed := u.send(map[string]any{"to": numbers(1), "send_at": time.Now().Add(time.Hour)})
 		time.Sleep(30 * time.Second)
-		u.object(u.call(http.MethodPost, "/batches/"+passed, string(encode(map[string]any{"send_at": time.Now().Add(time.Second)}))), 200)
-		require.False(t, u.sim.Ledger().Batches[1].Waiting, "by the batch's clock this moment is over")
+		u.object(u.call(http.MethodPost, "/batches/"+passed,
+			string(encode(map[string]any{"send_at": time.Now().Add(time.Second)}))), 200)
+		require.False(t, u.sim.Ledger().Batches[1].Waiting, "by the batch's faster clock this send_at has passed")
 	})
 }
 
-func TestSendAtMayComeEarlierOrLater(t *testing.T) {
+func TestUpdateMovesSendAt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true}).run()
 		start := time.Now()
 		later := u.send(map[string]any{"to": numbers(1), "send_at": start.Add(time.Hour)})
 		earlier := u.send(map[string]any{"to": numbers(1), "send_at": start.Add(time.Hour)})
 		now := u.send(map[string]any{"to": numbers(1), "send_at": start.Add(time.Hour)})
-		for id, said := range map[string]any{later: start.Add(2 * time.Hour), earlier: start.Add(30 * time.Minute), now: nil} {
-			u.object(u.call(http.MethodPost, "/batches/"+id, string(encode(map[string]any{"send_at": said}))), 200)
+		for id, given := range map[string]any{
+			later: start.Add(2 * time.Hour), earlier: start.Add(30 * time.Minute),
+			now: nil,
+		} {
+			u.object(u.call(http.MethodPost, "/batches/"+id, string(encode(map[string]any{"send_at": given}))), 200)
 		}
 		u.settle()
 		for i, wait := range []time.Duration{2 * time.Hour, 30 * time.Minute, 0} {

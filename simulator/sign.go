@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// sign sets the four signature headers of a callback: HMAC-SHA256 with the secret as text over the raw body, a dot, the
-// nonce, a dot and the time in Unix seconds; in padded standard base64.
+// sign sets the four signature headers of a callback. The signature is HMAC-SHA256, in padded standard base64, over
+// the raw body, a dot, the nonce, a dot and the time in Unix seconds. The key is the text of secret.
 func sign(h http.Header, secret string, body []byte, nonce string, at time.Time) {
 	timestamp := strconv.FormatInt(at.Unix(), 10)
 	mac := hmac.New(sha256.New, []byte(secret))
-	_, _ = mac.Write(body) // a hash never fails
+	_, _ = mac.Write(body) // hash.Hash never returns an error
 	_, _ = mac.Write([]byte("." + nonce + "." + timestamp))
 	h.Set("x-sinch-webhook-signature", base64.StdEncoding.EncodeToString(mac.Sum(nil)))
 	h.Set("x-sinch-webhook-signature-algorithm", "HmacSHA256")

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestSignatureIsTheOneOfTheExample(t *testing.T) {
+func TestSignatureMatchesSinchsExample(t *testing.T) {
 	read, err := os.ReadFile("testdata/sig-example.json")
 	require.NoError(t, err)
 	var example struct {
@@ -28,7 +28,8 @@ func TestSignatureIsTheOneOfTheExample(t *testing.T) {
 	require.NoError(t, err)
 
 	h := http.Header{}
-	sign(h, example.Secret, []byte(example.Body), example.Headers["x-sinch-webhook-signature-nonce"], time.Unix(seconds, 9e8))
+	sign(h, example.Secret, []byte(example.Body), example.Headers["x-sinch-webhook-signature-nonce"],
+		time.Unix(seconds, 9e8))
 	require.Len(t, h, len(example.Headers))
 	for name, want := range example.Headers {
 		require.Equal(t, want, h.Get(name), name)
@@ -42,7 +43,7 @@ func signedCustomer(t *testing.T, c Config) *customer {
 	return newCustomer(t, c)
 }
 
-func TestEveryAttemptIsSignedAnew(t *testing.T) {
+func TestEachAttemptIsSigned(t *testing.T) {
 	for name, keep := range map[string]bool{"new nonce": false, "kept nonce": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -70,7 +71,7 @@ func TestEveryAttemptIsSignedAnew(t *testing.T) {
 	}
 }
 
-func TestWithoutASecretNothingIsSigned(t *testing.T) {
+func TestCallbacksWithoutSecretAreNotSigned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true}).run()
 		sendOne(u)

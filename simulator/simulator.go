@@ -13,16 +13,16 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Simulator is Sinch's SMS REST API seen from outside. Its handlers take calls from New on; statuses change and callbacks
-// leave only while Run runs. All methods may be called from any goroutine.
+// Simulator imitates Sinch's SMS REST API. API and Control serve calls as soon as New returns; statuses change and
+// callbacks are sent only while Run runs. All methods are safe for concurrent use.
 type Simulator struct {
 	config    Config
 	dice      dice
 	transport http.RoundTripper
 	running   atomic.Bool
-	wake      chan struct{} // capacity 1: the agenda has something earlier than Run waits for
+	wake      chan struct{} // capacity 1; signals a new earliest agenda entry to Run
 
-	mu        sync.Mutex // guards what follows and all that hangs on it
+	mu        sync.Mutex // guards the fields below and everything they point to
 	plans     map[string]*plan
 	planOrder []*plan
 	batches   []*batch
@@ -30,35 +30,35 @@ type Simulator struct {
 	callbacks []*callback
 	feedback  []FeedbackCall
 	calls     ring
-	faults    []*setFault
+	faults    []*installedFault
 	fates     map[string]Fate
 	agenda    agenda
 	sequence  uint64
-	unsettled int // status changes to come and callbacks that will be sent (again)
+	unsettled int // pending status changes, and callbacks that will be sent or repeated
 	counts    State
 	observers []func(Event)
-	happened  []Event // told to the observers once mu is free
+	emitted   []Event // passed to the observers when mu is unlocked
 }
 
-// plan is a service plan with its traffic.
+// plan is a service plan with its callback queues and call counts.
 type plan struct {
 	Plan
-	originators []string           // numbers among them as digits
-	home        *target            // the plan's default URL, which SetCallbackURL may change
-	targets     map[string]*target // the callback_urls of its batches
-	ready       queue[*target]     // targets that have callbacks waiting and are not asleep
-	inFlight    int
-	requests    *rate.Limiter // nil: no limit
-	groups      groups
-	asked       map[Operation]int // calls that name no batch
-	sends       uint64            // ordinal of the last batch
-	wantsBack   uint64            // ordinal of the last batch with feedback enabled
-	inbounds    int
+	originators  []string           // phone numbers are stored as digits
+	home         *target            // the plan's default callback URL; SetCallbackURL changes it
+	targets      map[string]*target // by callback_url of its batches
+	ready        queue[*target]     // targets with waiting callbacks that their throttle does not hold back
+	inFlight     int
+	requests     *rate.Limiter // nil: no limit
+	groups       groups
+	callCounts   map[Operation]int // number of calls without a batch in their path
+	lastBatch    uint64            // ordinal of the last batch
+	lastFeedback uint64            // ordinal of the last batch that had feedback enabled
+	inbounds     int               // number of inbound messages
 }
 
 type batchKey struct{ plan, id string }
 
-// New makes a simulator of the plans in c. It starts no goroutine.
+// New returns a Simulator with the plans in c, or an error that names the wrong field of c. It starts no goroutine.
 func New(c Config) (*Simulator, error) {
 	c, err := c.resolve()
 	if err != nil {
@@ -86,9 +86,9 @@ func New(c Config) (*Simulator, error) {
 	return s, nil
 }
 
-// add makes a plan as it is described.
+// add creates a plan.
 func (s *Simulator) add(described Plan) {
-	p := &plan{Plan: described, targets: map[string]*target{}, asked: map[Operation]int{}}
+	p := &plan{Plan: described, targets: map[string]*target{}, callCounts: map[Operation]int{}}
 	p.home = &target{plan: p, url: described.CallbackURL}
 	for _, sender := range described.Originators {
 		if number, ok := digits(sender); ok {
@@ -109,12 +109,12 @@ func (s *Simulator) add(described Plan) {
 	s.planOrder = append(s.planOrder, p)
 }
 
-// SetCallbackURL changes the default URL of a plan: callbacks that wait or are retried go to the new one, and batches with a
-// callback_url of their own keep theirs. It returns an error for a plan that does not exist or an URL that is none; an
-// empty one is taken away.
+// SetCallbackURL replaces the default callback URL of a plan. Waiting and retried callbacks then go to the new URL;
+// batches with their own callback_url are not affected. An empty url removes the default. It returns an error if the
+// plan does not exist or the URL is invalid.
 func (s *Simulator) SetCallbackURL(planID, url string) error {
 	if url != "" && !isCallbackURL(url) {
-		return fmt.Errorf("simulator: callback url of plan %s: an absolute http or https URL is needed", planID)
+		return fmt.Errorf("simulator: plan %s: callback url %s", planID, callbackURLRule)
 	}
 	s.mu.Lock()
 	defer s.unlock()
@@ -127,15 +127,15 @@ func (s *Simulator) SetCallbackURL(planID, url string) error {
 	return nil
 }
 
-// Settled says whether all is quiet: every recipient has its final status, and every callback is acknowledged, given up or
-// lost, with no repetition to come.
+// Settled reports whether all work is done: every recipient has its final status, every callback is acknowledged,
+// given up or lost, and none will be repeated.
 func (s *Simulator) Settled() bool {
 	s.mu.Lock()
 	defer s.unlock()
 	return s.unsettled == 0
 }
 
-// State is what there is, in numbers.
+// State holds counts of everything that the simulator has stored.
 type State struct {
 	Batches      int  `json:"batches"`
 	Recipients   int  `json:"recipients"`
@@ -150,7 +150,7 @@ type State struct {
 	Settled      bool `json:"settled"`
 }
 
-// State counts without copying the ledger.
+// State returns the present counts. Unlike Ledger it copies no batches or callbacks.
 func (s *Simulator) State() State {
 	s.mu.Lock()
 	defer s.unlock()
@@ -164,7 +164,8 @@ func (s *Simulator) State() State {
 	return state
 }
 
-// target finds or makes the target of a callback_url; the empty URL is the plan's own.
+// target returns the target for a callback_url and creates it if necessary. For an empty url it returns the plan's
+// default target.
 func (p *plan) target(url string) *target {
 	if url == "" {
 		return p.home

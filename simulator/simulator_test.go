@@ -19,25 +19,25 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestNewRefuses(t *testing.T) {
+func TestNewErrors(t *testing.T) {
 	good := Plan{ID: "p", Token: "t"}
 	for text, c := range map[string]Config{
-		"at least one":         {},
-		"plans[0]: id":         {Plans: []Plan{{Token: "t"}}},
-		"one non-empty path":   {Plans: []Plan{{ID: "a/b", Token: "t"}}},
-		"token":                {Plans: []Plan{{ID: "p"}}},
-		"callback url":         {Plans: []Plan{{ID: "p", Token: "t", CallbackURL: "ftp://x"}}},
-		`plans[1]: id "p"`:     {Plans: []Plan{good, good}},
-		"look like a number":   {Plans: []Plan{{ID: "p", Token: "t", Groups: map[string][]string{"12345": nil}}}},
-		"not a number":         {Plans: []Plan{{ID: "p", Token: "t", Groups: map[string][]string{"g": {"x"}}}}},
-		"must not be negative": {Plans: []Plan{good}, Pace: -1},
-		"speed must be":        {Plans: []Plan{good}, Speed: -1},
-		"at least 1, or 0":     {Plans: []Plan{good}, Speed: math.Inf(1)},
-		"requests per second":  {Plans: []Plan{good}, RequestsPerSecond: -1},
-		"between 0 and 100000": {Plans: []Plan{good}, RequestsPerSecond: math.NaN()},
-		"an empty sender":      {Plans: []Plan{{ID: "p", Token: "t", Originators: []string{""}}}},
-		"late: a share":        {Plans: []Plan{good}, BadDays: BadDays{Late: 1.5}},
-		"late by and latency":  {Plans: []Plan{good}, BadDays: BadDays{LateBy: -1}},
+		"at least one":               {},
+		"plans[0]: id":               {Plans: []Plan{{Token: "t"}}},
+		"one non-empty path":         {Plans: []Plan{{ID: "a/b", Token: "t"}}},
+		"token":                      {Plans: []Plan{{ID: "p"}}},
+		"callback url":               {Plans: []Plan{{ID: "p", Token: "t", CallbackURL: "ftp://x"}}},
+		`plans[1]: duplicate id "p"`: {Plans: []Plan{good, good}},
+		"look like a number":         {Plans: []Plan{{ID: "p", Token: "t", Groups: map[string][]string{"12345": nil}}}},
+		"must be a phone number":     {Plans: []Plan{{ID: "p", Token: "t", Groups: map[string][]string{"g": {"x"}}}}},
+		"must not be negative":       {Plans: []Plan{good}, Pace: -1},
+		"speed must be":              {Plans: []Plan{good}, Speed: -1},
+		"at least 1, or 0":           {Plans: []Plan{good}, Speed: math.Inf(1)},
+		"requests per second":        {Plans: []Plan{good}, RequestsPerSecond: -1},
+		"between 0 and 100000":       {Plans: []Plan{good}, RequestsPerSecond: math.NaN()},
+		"a sender must not be empty": {Plans: []Plan{{ID: "p", Token: "t", Originators: []string{""}}}},
+		"late: a share":              {Plans: []Plan{good}, BadDays: BadDays{Late: 1.5}},
+		"late by and latency":        {Plans: []Plan{good}, BadDays: BadDays{LateBy: -1}},
 	} {
 		_, err := New(c)
 		require.ErrorContains(t, err, text)
@@ -54,7 +54,11 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 func TestLogsMaskNumbers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		u := newCustomer(t, Config{Calm: true, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+		u := newCustomer(t,
+			Config{
+				Calm:   true,
+				Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+			})
 		u.answer = func(int, post) int { return 400 }
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error, 1)
@@ -70,20 +74,23 @@ func TestLogsMaskNumbers(t *testing.T) {
 	})
 }
 
-func TestObserversAreTold(t *testing.T) {
+func TestObserversReceiveEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
 		u.answer = func(n int, _ post) int { return []int{503, 404}[n-1] }
 		var mu sync.Mutex
-		var told []Event
+		var events []Event
 		u.sim.Observe(func(e Event) {
-			_ = u.sim.State() // an observer may call back
+			_ = u.sim.State() // an observer may call the Simulator
 			mu.Lock()
 			defer mu.Unlock()
-			told = append(told, e)
+			events = append(events, e)
 		})
 		u.run()
-		id := u.send(map[string]any{"to": numbers(1), "delivery_report": "per_recipient_final", "feedback_enabled": true})
+		id := u.send(map[string]any{
+			"to": numbers(1), "delivery_report": "per_recipient_final",
+			"feedback_enabled": true,
+		})
 		u.settle()
 		require.NoError(t, u.sim.SetFault(Fault{Kind: FaultAppliedBut500}))
 		u.feedback(id, numbers(1)...)
@@ -91,7 +98,8 @@ func TestObserversAreTold(t *testing.T) {
 		defer mu.Unlock()
 		start := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 		callback := Event{
-			Plan: testPlan, Batch: id, Type: "recipient_delivery_report_sms", Callback: 1, Recipient: "12025550000", Status: "Delivered",
+			Plan: testPlan, Batch: id, Type: "recipient_delivery_report_sms", Callback: 1, Recipient: "12025550000",
+			Status: "Delivered",
 		}
 		first, second, gaveUp := callback, callback, callback
 		first.Kind, first.Attempt, first.Answer = CallbackAnswered, 1, 503
@@ -100,19 +108,25 @@ func TestObserversAreTold(t *testing.T) {
 		want := []Event{
 			{Kind: BatchSent, Plan: testPlan, Batch: id, Count: 1},
 			first, second, gaveUp,
-			{Kind: FaultInjected, Plan: testPlan, Batch: id, Operation: OpFeedback, Answer: 500, Fault: FaultAppliedBut500},
-			{Kind: FeedbackReceived, Plan: testPlan, Batch: id, Operation: OpFeedback, Answer: 500, Fault: FaultAppliedBut500, Count: 1, Applied: true},
+			{
+				Kind: FaultInjected, Plan: testPlan, Batch: id, Operation: OpFeedback, Answer: 500,
+				Fault: FaultAppliedBut500,
+			},
+			{
+				Kind: FeedbackReceived, Plan: testPlan, Batch: id, Operation: OpFeedback, Answer: 500,
+				Fault: FaultAppliedBut500, Count: 1, Applied: true,
+			},
 		}
-		for i := range told {
-			require.False(t, told[i].At.Before(start))
-			told[i].At = time.Time{}
+		for i := range events {
+			require.False(t, events[i].At.Before(start))
+			events[i].At = time.Time{}
 		}
-		require.Equal(t, want, told)
+		require.Equal(t, want, events)
 	})
 }
 
-// TestOverRealSockets lets many batches and calls run at once, and checks that all ends: every callback acknowledged once,
-// every goroutine joined.
+// TestOverRealSockets runs many batches and calls concurrently over TCP. Every callback must be acknowledged and
+// every goroutine must end.
 func TestOverRealSockets(t *testing.T) {
 	leaks := goleak.IgnoreCurrent()
 	var got atomic.Int64
@@ -122,7 +136,10 @@ func TestOverRealSockets(t *testing.T) {
 		}
 	}))
 	s, err := New(Config{
-		Plans:     []Plan{{ID: "a", Token: "t", CallbackURL: receiver.URL, Secret: "s"}, {ID: "b", Token: "t", CallbackURL: receiver.URL}},
+		Plans: []Plan{
+			{ID: "a", Token: "t", CallbackURL: receiver.URL, Secret: "s"},
+			{ID: "b", Token: "t", CallbackURL: receiver.URL},
+		},
 		Seed:      1,
 		Pace:      time.Millisecond,
 		RetryUnit: time.Millisecond,
@@ -135,10 +152,14 @@ func TestOverRealSockets(t *testing.T) {
 	go func() { done <- s.Run(ctx) }()
 
 	var senders sync.WaitGroup
-	body := string(encode(map[string]any{"to": numbers(250), "from": "ACME", "body": "x", "delivery_report": "per_recipient"}))
+	body := string(encode(map[string]any{
+		"to": numbers(250), "from": "ACME", "body": "x",
+		"delivery_report": "per_recipient",
+	}))
 	for i := range 8 {
 		senders.Go(func() {
-			req, err := http.NewRequestWithContext(ctx, http.MethodPost, api.URL+"/xms/v1/"+"ab"[i%2:i%2+1]+"/batches", strings.NewReader(body))
+			req, err := http.NewRequestWithContext(ctx, http.MethodPost, api.URL+"/xms/v1/"+"ab"[i%2:i%2+1]+"/batches",
+				strings.NewReader(body))
 			if err != nil {
 				return
 			}
@@ -180,16 +201,22 @@ func BenchmarkCallbacks(b *testing.B) {
 		}
 	}))
 	defer receiver.Close()
-	s, err := New(Config{Calm: true, Pace: time.Nanosecond, Plans: []Plan{{ID: "a", Token: "t", CallbackURL: receiver.URL, Secret: "s"}}})
+	s, err := New(Config{
+		Calm: true, Pace: time.Nanosecond,
+		Plans: []Plan{{ID: "a", Token: "t", CallbackURL: receiver.URL, Secret: "s"}},
+	})
 	require.NoError(b, err)
-	m := members{To: numbers(1000), From: present[string](nil, "ACME"), Body: []byte(`"x"`), DeliveryReport: present[string](nil, "per_recipient_final")}
+	m := members{
+		To: numbers(1000), From: pointerOr[string](nil, "ACME"), Body: []byte(`"x"`),
+		DeliveryReport: pointerOr[string](nil, "per_recipient_final"),
+	}
 	require.NoError(b, m.check())
 	for range batches {
 		s.mu.Lock()
 		now := time.Now()
 		d, err := s.draft(s.plans["a"], m, now, now)
 		require.NoError(b, err)
-		s.enrol(s.plans["a"], d, now)
+		s.addBatch(s.plans["a"], d, now)
 		s.unlock()
 	}
 	ctx, stop := context.WithCancel(b.Context())

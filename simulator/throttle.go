@@ -6,28 +6,29 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// throttle is how much slower callbacks go towards one URL since it answered 429. Each 429 halves the rate that was reached,
-// yet at most once a second, since a burst in flight together is one complaint. Every second without a 429 gives a
-// fifteenth back, so a halving is made good in about ten seconds; past the rate at which the first 429 came there is no
-// limit again. The zero value is no limit.
+// throttle limits the rate of callbacks to one URL after a 429. Each 429 halves the rate that was reached, at most
+// once a second, since several callbacks in flight may get a 429 for the same reason. Each second without a 429
+// raises the limit by 1/15, so the rate recovers from one halving in about ten seconds. The limit is removed when it
+// exceeds the rate at which the first 429 came. The zero value does not limit.
 type throttle struct {
 	limiter *rate.Limiter // nil: no limit
 	ceiling rate.Limit    // the rate at which the first 429 came
-	changed time.Time     // of the limit
+	changed time.Time     // when the limit was last changed
 
-	second time.Time // start of the second that sent counts in
+	second time.Time // start of the second that sent counts
 	sent   int
-	before int // sent in the second before
+	before int // number sent in the previous second
 }
 
 const (
-	slowest  rate.Limit = 1 // callback a second
+	slowest  rate.Limit = 1 // callback per second
 	recovery            = 16.0 / 15
 )
 
-// wait takes a place for one callback, or says how long until there is one.
-func (t *throttle) wait(now time.Time) time.Duration {
-	t.restore(now)
+// reserve takes one place within the limit and returns 0. If there is none, it returns the time until one becomes
+// free.
+func (t *throttle) reserve(now time.Time) time.Duration {
+	t.speedUp(now)
 	if t.limiter != nil {
 		place := t.limiter.ReserveN(now, 1)
 		if delay := place.DelayFrom(now); delay > 0 {
@@ -39,8 +40,8 @@ func (t *throttle) wait(now time.Time) time.Duration {
 	return 0
 }
 
-// complain takes note of a 429.
-func (t *throttle) complain(now time.Time) {
+// slowDown lowers the limit after a 429.
+func (t *throttle) slowDown(now time.Time) {
 	if t.limiter != nil && now.Sub(t.changed) < time.Second {
 		return
 	}
@@ -53,8 +54,8 @@ func (t *throttle) complain(now time.Time) {
 	t.changed = now
 }
 
-// restore gives back what the whole seconds without a 429 have earned.
-func (t *throttle) restore(now time.Time) {
+// speedUp raises the limit once for each whole second without a 429.
+func (t *throttle) speedUp(now time.Time) {
 	if t.limiter == nil || now.Sub(t.changed) < time.Second {
 		return
 	}

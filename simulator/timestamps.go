@@ -6,13 +6,14 @@ import (
 	"time"
 )
 
-// timestamp is a point in time as Sinch writes it: UTC with milliseconds. It reads what clients really send: up to nine
-// fraction digits or minute precision, Z, an offset with or without a colon, no zone (then UTC), or a date alone.
+// timestamp is a time that is written as Sinch does: UTC with milliseconds. It parses the forms that clients really
+// send: up to nine fraction digits or minute precision; Z, an offset with or without a colon, or no zone (then UTC);
+// or a date only.
 type timestamp struct{ time.Time }
 
 const (
 	milliseconds = "2006-01-02T15:04:05.000Z"
-	// operatorTime is how times out of the carrier's receipt were captured: no fraction, minute precision.
+	// operatorTime is the format of captured operator times: minute precision with seconds 00 and no fraction.
 	operatorTime = "2006-01-02T15:04:00Z"
 )
 
@@ -22,7 +23,7 @@ func (t timestamp) MarshalJSON() ([]byte, error) {
 	return []byte(`"` + t.UTC().Format(milliseconds) + `"`), nil
 }
 
-// UnmarshalJSON refuses what is no time with the error that Sinch would answer.
+// UnmarshalJSON returns Sinch's error answer if the text is not a time.
 func (t *timestamp) UnmarshalJSON(b []byte) error {
 	var text string
 	if err := json.Unmarshal(b, &text); err != nil {
@@ -36,7 +37,8 @@ func (t *timestamp) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// timeForms are the forms of a time without its zone; a fraction is accepted after the seconds without being named.
+// timeForms are the accepted layouts without zone. time.Parse accepts a fraction after the seconds although the
+// layout has none.
 var timeForms = []string{"2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02"}
 
 func parseTime(text string) (time.Time, bool) {

@@ -14,9 +14,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestBadDaysOfEachOperation makes every call go wrong that a bad day may befall: what changes something never does.
-func TestBadDaysOfEachOperation(t *testing.T) {
-	mayGoWrong := map[Operation]bool{OpDryRun: true, OpList: true, OpBatch: true, OpReport: true, OpFeedback: true}
+// TestAnomaliesOfEachOperation makes every call fail that anomalies may affect. Calls that change something must not
+// fail.
+func TestAnomaliesOfEachOperation(t *testing.T) {
+	mayFail := map[Operation]bool{OpDryRun: true, OpList: true, OpBatch: true, OpReport: true, OpFeedback: true}
 	for _, c := range goodCalls() {
 		t.Run(c.method+" "+c.path, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -28,7 +29,7 @@ func TestBadDaysOfEachOperation(t *testing.T) {
 						id = u.waiting()
 					}
 					h, err := u.try(t.Context(), c.method, strings.ReplaceAll(c.path, "{id}", id), c.body)
-					if !mayGoWrong[c.operation] {
+					if !mayFail[c.operation] {
 						require.NoError(t, err)
 						require.Less(t, h.status, 300)
 					}
@@ -40,8 +41,11 @@ func TestBadDaysOfEachOperation(t *testing.T) {
 					}
 				}
 				want := map[FaultKind]bool{"": true}
-				if mayGoWrong[c.operation] {
-					want = map[FaultKind]bool{FaultStatus: true, FaultAppliedBut500: true, FaultReset: true, FaultLatency: true}
+				if mayFail[c.operation] {
+					want = map[FaultKind]bool{
+						FaultStatus: true, FaultAppliedBut500: true, FaultReset: true,
+						FaultLatency: true,
+					}
 				}
 				require.Equal(t, want, ways)
 			})
@@ -49,7 +53,7 @@ func TestBadDaysOfEachOperation(t *testing.T) {
 	}
 }
 
-func TestTheSeedDecidesWhichListsGoWrong(t *testing.T) {
+func TestSeedDecidesWhichListsFail(t *testing.T) {
 	list := func(seed uint64) (answers []int) {
 		synctest.Test(t, func(t *testing.T) {
 			u := newCustomer(t, Config{Seed: seed, BadDays: BadDays{Upstream: 0.5}})
@@ -64,24 +68,41 @@ func TestTheSeedDecidesWhichListsGoWrong(t *testing.T) {
 	require.NotEqual(t, list(1), list(2))
 }
 
-// TestFaultsOfChanges plays both kinds of fault on every operation that changes something: failed and not applied, failed but applied.
+// TestFaultsOfChanges checks both kinds of fault for every operation that changes something: failed and not applied,
+// failed but applied.
 func TestFaultsOfChanges(t *testing.T) {
 	for _, c := range []struct {
 		operation          Operation
 		method, path, body string
 		took               func(u *customer, id string) bool
 	}{
-		{OpSend, "POST", "/batches", goodBatch, func(u *customer, _ string) bool { return len(u.sim.Ledger().Batches) == 2 }},
-		{OpUpdate, "POST", "/batches/{id}", `{"body":"ho"}`, func(u *customer, id string) bool { return u.get(id)["body"] == "ho" }},
-		{OpReplace, "PUT", "/batches/{id}", goodBatch, func(u *customer, id string) bool { return u.get(id)["from"] == "ACME" }},
-		{OpCancel, "DELETE", "/batches/{id}", "", func(u *customer, id string) bool { return u.get(id)["canceled"] == true }},
-		{OpFeedback, "POST", "/batches/{id}/delivery_feedback", goodFeedback, func(u *customer, _ string) bool { return len(u.sim.Ledger().AppliedFeedback()) == 1 }},
+		{
+			OpSend, "POST", "/batches", goodBatch,
+			func(u *customer, _ string) bool { return len(u.sim.Ledger().Batches) == 2 },
+		},
+		{
+			OpUpdate, "POST", "/batches/{id}", `{"body":"ho"}`,
+			func(u *customer, id string) bool { return u.get(id)["body"] == "ho" },
+		},
+		{
+			OpReplace, "PUT", "/batches/{id}", goodBatch,
+			func(u *customer, id string) bool { return u.get(id)["from"] == "ACME" },
+		},
+		{
+			OpCancel, "DELETE", "/batches/{id}", "",
+			func(u *customer, id string) bool { return u.get(id)["canceled"] == true },
+		},
+		{
+			OpFeedback, "POST", "/batches/{id}/delivery_feedback", goodFeedback,
+			func(u *customer, _ string) bool { return len(u.sim.Ledger().AppliedFeedback()) == 1 },
+		},
 		{OpGroup, "POST", "/groups", `{}`, func(u *customer, _ string) bool {
 			return u.object(u.call(http.MethodGet, "/groups", ""), 200)["count"] == 1.0
 		}},
 	} {
 		for kind, applied := range map[FaultKind]bool{
-			FaultStatus: false, FaultReset: false, FaultAppliedBut500: true, FaultAppliedButReset: true, FaultLatency: true,
+			FaultStatus: false, FaultReset: false, FaultAppliedBut500: true, FaultAppliedButReset: true,
+			FaultLatency: true,
 		} {
 			t.Run(fmt.Sprint(c.operation, " ", kind), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
@@ -105,20 +126,25 @@ func TestFaultsOfChanges(t *testing.T) {
 	}
 }
 
-func TestControlTakesEveryOperation(t *testing.T) {
+func TestControlAcceptsEveryOperation(t *testing.T) {
 	s, err := New(Config{Plans: []Plan{{ID: "p", Token: "t"}}})
 	require.NoError(t, err)
 	control := s.Control()
-	for _, operation := range []string{"send", "dry_run", "list", "batch", "update", "replace", "cancel", "report", "feedback", "group"} {
+	for _, operation := range []string{
+		"send", "dry_run", "list", "batch", "update", "replace", "cancel", "report",
+		"feedback", "group",
+	} {
 		w := httptest.NewRecorder()
-		control.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/control/faults", strings.NewReader(`{"operation":"`+operation+`","kind":"reset"}`)))
+		control.ServeHTTP(w,
+			httptest.NewRequest(http.MethodPost, "/control/faults",
+				strings.NewReader(`{"operation":"`+operation+`","kind":"reset"}`)))
 		require.Equal(t, http.StatusNoContent, w.Code, operation)
 	}
-	require.Len(t, s.placedFaults(), 10)
+	require.Len(t, s.activeFaults(), 10)
 }
 
-// TestChangesWhileItRuns has batches sent, read, changed and cancelled from many sides while messages and callbacks go their way.
-func TestChangesWhileItRuns(t *testing.T) {
+// TestConcurrentChanges sends, reads, changes and cancels batches from several goroutines while Run sends callbacks.
+func TestConcurrentChanges(t *testing.T) {
 	receiver := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(receiver.Close)
 	s, err := New(Config{
@@ -133,24 +159,26 @@ func TestChangesWhileItRuns(t *testing.T) {
 	go func() { done <- s.Run(ctx) }()
 	u := &customer{t: t, sim: s, client: api.Client()}
 	header := map[string]string{"Authorization": "Bearer t", "Content-Type": "application/json"}
-	call := func(method, path, body string) heard { return u.raw(method, api.URL+"/xms/v1/a"+path, body, header) }
+	call := func(method, path, body string) response { return u.raw(method, api.URL+"/xms/v1/a"+path, body, header) }
 	group := u.object(call("POST", "/groups", `{"members":["12025550001"]}`), 201)["id"].(string)
 	var customers sync.WaitGroup
 	for n := range 8 {
 		customers.Go(func() {
 			for range 10 {
-				// Ten seconds are ten milliseconds by the batch's clock: some leave before the next call, some after.
-				said := encode(map[string]any{
-					"to": append(numbers(20), group), "body": "x ${a}", "parameters": map[string]any{"a": map[string]any{"default": "b"}},
-					"max_number_of_message_parts": 1, "delivery_report": "per_recipient", "send_at": time.Now().Add(10 * time.Second),
+				// At this speed ten seconds take ten milliseconds, so some batches are dispatched before the next call.
+				given := encode(map[string]any{
+					"to": append(numbers(20),
+						group), "body": "x ${a}", "parameters": map[string]any{"a": map[string]any{"default": "b"}},
+					"max_number_of_message_parts": 1, "delivery_report": "per_recipient",
+					"send_at": time.Now().Add(10 * time.Second),
 				})
-				h := call("POST", "/batches", string(said))
+				h := call("POST", "/batches", string(given))
 				id, _, _ := strings.Cut(strings.TrimPrefix(h.body, `{"id":"`), `"`)
 				call("POST", "/batches/"+id, `{"to_add":["12025559999"]}`)
 				call("GET", "/batches", "")
 				call("POST", "/groups/"+group, `{"add":["12025550`+fmt.Sprint(200+n)+`"]}`)
 				call("GET", "/batches/"+id+"/delivery_report?type=full", "")
-				call("PUT", "/batches/"+id, string(said))
+				call("PUT", "/batches/"+id, string(given))
 				call("DELETE", "/batches/"+id, "")
 			}
 		})
