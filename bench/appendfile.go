@@ -11,16 +11,17 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// nothing keeps nothing.
-type nothing struct{ store.Store }
+// discardStore discards all arrivals.
+type discardStore struct{ store.Store }
 
-func (nothing) Record(context.Context, store.Arrival) error { return nil }
+func (discardStore) Record(context.Context, store.Arrival) error { return nil }
 
-// flatSize is the size of the flat file. It is written in a circle: what was in it is never read.
+// flatSize is the size of the flat file in bytes. At its end, writing starts again at the beginning; the file is
+// never read.
 const flatSize = 64 << 20
 
-// flat appends bodies to one file that was written to its full size before, a group with one write and one sync. It is the
-// least that making them durable can cost, and nothing can be found in it.
+// flat appends bodies to one preallocated file, with one write and one sync for each group. This is the lowest
+// possible cost of making reports durable. The bodies cannot be found again.
 type flat struct {
 	store.Store
 	file      *os.File
@@ -29,8 +30,8 @@ type flat struct {
 	committer *store.Committer[[]byte]
 }
 
-func newFlat(folder string) (*flat, error) {
-	file, err := os.Create(filepath.Join(folder, "flat"))
+func newFlat(dir string) (*flat, error) {
+	file, err := os.Create(filepath.Join(dir, "flat"))
 	if err != nil {
 		return nil, err
 	}
@@ -48,11 +49,11 @@ func newFlat(folder string) (*flat, error) {
 	return f, nil
 }
 
-// Record makes a report's body durable.
+// Record returns when the report's body is durable.
 func (f *flat) Record(ctx context.Context, a store.Arrival) error {
 	r, ok := a.News.(store.Report)
 	if !ok {
-		return fmt.Errorf("record: %T is no report", a.News)
+		return fmt.Errorf("record: %T is not a report", a.News)
 	}
 	return f.committer.Record(ctx, r.Raw)
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore/pgtest"
 )
 
-// TestMain lets the test binary be a subject, as the program does.
+// TestMain lets the test binary run as a subject in a child process, as the program does.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "-serve" {
 		main()
@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// newRun is a small run that ends when all its reports are sent.
+// newRun returns a small run that ends when all its reports are sent.
 func newRun(t *testing.T) *run {
 	t.Helper()
 	u, err := traffic.NewUpstream(t.Context())
@@ -35,11 +35,11 @@ func newRun(t *testing.T) *run {
 	return &run{
 		rounds: 1, measured: time.Hour, connections: []int{8},
 		subjects: []subject{subjectNull, subjectAppend, subjectDlrloop, subjectFeedback},
-		folder:   t.TempDir(), profiles: t.TempDir(), upstream: u, reports: newRequests(traffic.Planned(0, 1, 1)),
+		dir:      t.TempDir(), profiles: t.TempDir(), upstream: u, reports: newRequests(traffic.Planned(0, 1, 1)),
 	}
 }
 
-func TestEverySubjectTakesEveryReport(t *testing.T) {
+func TestEverySubjectAcceptsEveryReport(t *testing.T) {
 	r := newRun(t)
 	all, err := r.all(t.Context(), func(line string) { t.Log(line) })
 	require.NoError(t, err)
@@ -50,9 +50,9 @@ func TestEverySubjectTakesEveryReport(t *testing.T) {
 		require.Positive(t, f.cpu)
 		require.LessOrEqual(t, f.p50, f.p99)
 	}
-	left, err := os.ReadDir(r.folder)
+	left, err := os.ReadDir(r.dir)
 	require.NoError(t, err)
-	require.Empty(t, left, "nothing stays on the disk")
+	require.Empty(t, left, "the run must remove everything that it wrote")
 	profiles, err := os.ReadDir(r.profiles)
 	require.NoError(t, err)
 	require.Len(t, profiles, 2*len(r.subjects))
@@ -60,14 +60,14 @@ func TestEverySubjectTakesEveryReport(t *testing.T) {
 
 func TestSubjectsOnPostgreSQL(t *testing.T) {
 	r := newRun(t)
-	r.subjects, r.folder = []subject{subjectPostgres, subjectStored}, reachable(t)
+	r.subjects, r.dir = []subject{subjectPostgres, subjectStored}, sharedDir(t)
 	end, err := r.startCluster(t.Context(), 3*traffic.Recipients, func(line string) { t.Log(line) })
 	if errors.Is(err, pgtest.ErrNotFound) {
 		t.Skip(err)
 	}
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, end()) })
-	for range 2 { // what the first round left in the database counts for nothing in the second
+	for range 2 { // the second round must not count rows of the first
 		all, err := r.all(t.Context(), func(line string) { t.Log(line) })
 		require.NoError(t, err)
 		for _, s := range r.subjects {
@@ -81,36 +81,37 @@ func TestSubjectsOnPostgreSQL(t *testing.T) {
 	}
 }
 
-// reachable is a folder that PostgreSQL's account can reach.
-func reachable(t *testing.T) string {
+// sharedDir returns a temporary directory that PostgreSQL's account can access. Directories of t.TempDir are private.
+func sharedDir(t *testing.T) string {
 	t.Helper()
-	folder, err := os.MkdirTemp("", "bench-")
+	dir, err := os.MkdirTemp("", "bench-")
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(folder)) })
-	return folder
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	return dir
 }
 
-func TestASubjectThatDoesNotServe(t *testing.T) {
+func TestSubjectThatDoesNotStart(t *testing.T) {
 	r := newRun(t)
 	_, err := r.one(t.Context(), "sqlite", 1)
-	require.ErrorContains(t, err, "sqlite does not serve")
+	require.ErrorContains(t, err, "start subject sqlite")
 }
 
-func TestAnAnswerThatIsNotAnEmpty200EndsTheRun(t *testing.T) {
+func TestAnswerOtherThanEmpty200EndsTheRun(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
 		"503":  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) },
 		"body": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok")) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := drive(t.Context(), serving(t, answer), newRequests(traffic.Planned(0, 1, 1)), load{connections: 4, measured: time.Hour})
+			_, err := drive(t.Context(), startServer(t, answer), newRequests(traffic.Planned(0, 1, 1)),
+				load{connections: 4, measured: time.Hour})
 			require.ErrorContains(t, err, "answered")
 		})
 	}
 }
 
-func TestTheDriverEndsWithItsContext(t *testing.T) {
+func TestDriveEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	silent := serving(t, func(_ http.ResponseWriter, r *http.Request) {
+	silent := startServer(t, func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		cancel()
 		<-r.Context().Done()
@@ -119,29 +120,34 @@ func TestTheDriverEndsWithItsContext(t *testing.T) {
 	require.Error(t, err)
 }
 
-func TestVerifyFindsWhatIsLost(t *testing.T) {
-	stats := `{"plans":[{"plan":"bench000","duplicates":0,"quarantined":0,"messages":[{"status":"Delivered","class":"none","messages":3},
+func TestVerifyFindsLostReports(t *testing.T) {
+	stats := `{"plans":[{"plan":"bench000","duplicates":0,"quarantined":0,"messages":[
+		{"status":"Delivered","class":"none","messages":3},
 		{"status":"Dispatched","class":"queue","messages":2}],"feedback":{"owed":1,"sent":2,"dead":0}}]}`
-	k := keeping(t, stats)
-	require.NoError(t, verify(t.Context(), k, planOf(0), [traffic.Statuses]int{traffic.Dispatched: 2, traffic.Delivered: 3}))
-	require.EqualError(t, verify(t.Context(), k, planOf(0), [traffic.Statuses]int{traffic.Dispatched: 2, traffic.Delivered: 4}),
-		"4 reports of Delivered were acknowledged, 3 are kept")
+	k := statsServer(t, stats)
+	require.NoError(t,
+		verify(t.Context(), k, planOf(0), [traffic.Statuses]int{traffic.Dispatched: 2, traffic.Delivered: 3}))
+	require.EqualError(t,
+		verify(t.Context(), k, planOf(0), [traffic.Statuses]int{traffic.Dispatched: 2, traffic.Delivered: 4}),
+		"4 reports of status Delivered were acknowledged, 3 are stored")
 	require.ErrorContains(t, verifyFeedback(t.Context(), k, planOf(0), 4), "4 recipients earned feedback")
-	k = keeping(t, strings.Replace(stats, `"duplicates":0`, `"duplicates":1`, 1))
-	require.ErrorContains(t, verify(t.Context(), k, planOf(0), [traffic.Statuses]int{traffic.Dispatched: 2, traffic.Delivered: 3}), "1 reports count as duplicates")
-	require.Error(t, verify(t.Context(), keeping(t, `{"plans":[]}`), planOf(0), [traffic.Statuses]int{}))
+	k = statsServer(t, strings.Replace(stats, `"duplicates":0`, `"duplicates":1`, 1))
+	require.ErrorContains(t,
+		verify(t.Context(), k, planOf(0),
+			[traffic.Statuses]int{traffic.Dispatched: 2, traffic.Delivered: 3}), "1 reports were counted as duplicates")
+	require.Error(t, verify(t.Context(), statsServer(t, `{"plans":[]}`), planOf(0), [traffic.Statuses]int{}))
 }
 
-// serving is the address of a server with this handler.
-func serving(t *testing.T, h http.HandlerFunc) string {
+// startServer serves h until the test ends and returns the address.
+func startServer(t *testing.T, h http.HandlerFunc) string {
 	t.Helper()
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
 	return s.Listener.Addr().String()
 }
 
-// keeping is the address of an API that answers with these totals.
-func keeping(t *testing.T, stats string) string {
+// statsServer serves an API that answers stats and returns its address.
+func statsServer(t *testing.T, stats string) string {
 	t.Helper()
-	return serving(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(stats)) })
+	return startServer(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(stats)) })
 }

@@ -12,24 +12,24 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// load is how hard a subject is driven: each connection sends its next report once the one before is answered.
+// load describes the load on a subject. Each connection sends its next report when the one before is answered.
 type load struct {
 	connections int
-	warmup      time.Duration // before anything is measured
+	warmup      time.Duration // time before the measurement starts
 	measured    time.Duration
 }
 
-// measurement is what one subject did in one round.
+// measurement is the result of measuring one subject in one round.
 type measurement struct {
 	latencies
-	took         time.Duration         // what was measured
-	acknowledged [traffic.Statuses]int // in all, warm-up included
+	took         time.Duration         // measured time
+	acknowledged [traffic.Statuses]int // total, including the warm-up
 }
 
 func (m *measurement) throughput() float64 { return float64(m.total) / m.took.Seconds() }
 
-// drive sends the reports to address until the load's time is over or none is left. It is an error when one is not answered
-// with 200.
+// drive sends the reports to address until the load's time is over or all are sent. It returns an error if an answer
+// is not an empty 200.
 func drive(ctx context.Context, address string, reports *requests, l load) (*measurement, error) {
 	d := &driver{reports: reports}
 	connections := make([]*connection, l.connections)
@@ -38,7 +38,7 @@ func drive(ctx context.Context, address string, reports *requests, l load) (*mea
 		if err != nil {
 			return nil, err
 		}
-		defer c.Close() //nolint:errcheck // everything it brought is read
+		defer c.Close() //nolint:errcheck // all answers have been read
 		connections[i] = &connection{Connection: c, driver: d}
 	}
 	begin := time.Now()
@@ -62,16 +62,16 @@ func drive(ctx context.Context, address string, reports *requests, l load) (*mea
 		}
 	}
 	if m.total == 0 {
-		return nil, errors.New("the reports were sent before the warm-up was over: ask for more batches")
+		return nil, errors.New("all reports were sent during the warm-up: use a larger -batches")
 	}
 	return m, nil
 }
 
-// driver deals the reports out to the connections.
+// driver distributes the reports among the connections.
 type driver struct {
 	reports     *requests
 	next        atomic.Int64
-	from, until time.Time // what is measured
+	from, until time.Time // bounds of the measurement
 }
 
 // connection is one connection of the client.
@@ -79,7 +79,7 @@ type connection struct {
 	*traffic.Connection
 	driver       *driver
 	latencies    latencies
-	last         time.Time // the last answer that was measured
+	last         time.Time // time of the last measured answer
 	acknowledged [traffic.Statuses]int
 }
 

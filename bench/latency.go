@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// precision is how many bits of a latency are kept: each is known to within 1/64 of itself.
+// precision is the number of significant bits kept of a latency, so the relative error is at most 1/64.
 const precision = 6
 
-// latencies counts latencies in buckets that grow with them. The zero value is empty.
+// latencies is a histogram with exponentially growing buckets. The zero value is empty.
 type latencies struct {
 	counts [(64 - precision + 1) << precision]uint32
 	total  int
@@ -26,7 +26,7 @@ func (l *latencies) merge(o *latencies) {
 	l.total += o.total
 }
 
-// quantile is the least latency that the share q of all did not exceed; 0 when there are none.
+// quantile returns the latency that the fraction q of all latencies did not exceed, or 0 if there are none.
 func (l *latencies) quantile(q float64) time.Duration {
 	rank, seen := max(int(q*float64(l.total)+0.5), 1), 0
 	for i, n := range l.counts {
@@ -37,13 +37,14 @@ func (l *latencies) quantile(q float64) time.Duration {
 	return 0
 }
 
-// bucketOf gives small values a bucket each; of larger ones those that share their first bits are in one.
+// bucketOf returns the bucket of v. Each small value has its own bucket; larger values share one if their leading
+// bits agree.
 func bucketOf(v uint64) int {
 	shift := max(bits.Len64(v)-precision-1, 0)
 	return shift<<precision + int(v>>shift)
 }
 
-// bottomOf is the least value in a bucket.
+// bottomOf returns the smallest value in a bucket.
 func bottomOf(bucket int) uint64 {
 	shift := max(bucket>>precision-1, 0)
 	return uint64(bucket-shift<<precision) << shift

@@ -15,7 +15,7 @@ func TestQuantilesAreWithinTheirPrecision(t *testing.T) {
 	var l latencies
 	all := make([]time.Duration, 10_000)
 	for i := range all {
-		all[i] = time.Duration(math.Exp(random.Float64()*22)) + 1 // up to some seconds, most of them short
+		all[i] = time.Duration(math.Exp(random.Float64()*22)) + 1 // up to some seconds, mostly short
 		l.add(all[i])
 	}
 	slices.Sort(all)
@@ -26,12 +26,12 @@ func TestQuantilesAreWithinTheirPrecision(t *testing.T) {
 	}
 }
 
-func TestQuantileOfNothing(t *testing.T) {
+func TestQuantileWithoutLatencies(t *testing.T) {
 	var l latencies
 	require.Zero(t, l.quantile(.99))
 }
 
-func TestMergedLatenciesAreThoseOfBoth(t *testing.T) {
+func TestMerge(t *testing.T) {
 	var a, b latencies
 	for range 99 {
 		a.add(time.Millisecond)
@@ -45,7 +45,10 @@ func TestMergedLatenciesAreThoseOfBoth(t *testing.T) {
 
 func TestBuckets(t *testing.T) {
 	last := -1
-	for _, v := range []uint64{0, 1, 63, 64, 127, 128, 130, 255, 256, 1 << 20, 1<<20 + 1<<14, math.MaxInt64, math.MaxUint64} {
+	for _, v := range []uint64{
+		0, 1, 63, 64, 127, 128, 130, 255, 256, 1 << 20, 1<<20 + 1<<14, math.MaxInt64,
+		math.MaxUint64,
+	} {
 		b := bucketOf(v)
 		require.Greater(t, b, last, "%d", v)
 		require.LessOrEqual(t, bottomOf(b), v)

@@ -1,5 +1,5 @@
-// Command bench measures dlrloop beside the same handler that stores nothing, and beside one that only appends to a file.
-// docs/performance.md says what the figures mean.
+// Command bench compares dlrloop with the same handler over a store that discards everything, and over one that only
+// appends to a file. docs/performance.md explains the figures.
 package main
 
 import (
@@ -21,33 +21,34 @@ import (
 
 func main() { command.Run(bench) }
 
-// options are those of the command line.
+// options are the command line options.
 type options struct {
 	rounds, batches       int
 	stored                int
 	seconds               float64
 	connections, subjects string
 	seed                  uint64
-	folder, profiles      string
+	dir, profiles         string
 
-	serve    subject // be this subject, for the process that measures it
-	upstream string  // for a subject: the URL of what stands for Sinch
-	plan     string  // for a subject: the plan that is reported of
-	database string  // for a subject on PostgreSQL: its URL
+	serve    subject // set in a child process: the subject to run
+	upstream string  // for a child: the URL that replaces Sinch
+	plan     string  // for a child: the plan of the reports
+	database string  // for a child on PostgreSQL: the URL of its database
 }
 
 func parse(arguments []string) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.IntVar(&o.rounds, "rounds", 3, "how often each subject is measured at each number of connections")
-	flags.Float64Var(&o.seconds, "seconds", 4, "for how long each time, after a second that does not count")
-	flags.StringVar(&o.connections, "connections", "1,64,256", "numbers of connections")
-	flags.StringVar(&o.subjects, "subjects", "null,append,dlrloop,feedback,postgres,stored", "what is measured, in this order")
-	flags.IntVar(&o.stored, "stored", 5_000_000, "recipients that the subject stored begins with")
-	flags.IntVar(&o.batches, "batches", 200, "active batches, of 1000 recipients each")
-	flags.Uint64Var(&o.seed, "seed", 1, "of the order of the reports")
-	flags.StringVar(&o.folder, "dir", "../.build", "folder on the disk to measure; what is written there is removed")
-	flags.StringVar(&o.profiles, "profile", "", "folder for CPU and allocation profiles of the subjects")
+	flags.IntVar(&o.rounds, "rounds", 3, "`number` of measurements of each subject with each number of connections")
+	flags.Float64Var(&o.seconds, "seconds", 4, "measured `seconds` of each round, after a warm-up of one second")
+	flags.StringVar(&o.connections, "connections", "1,64,256", "numbers of connections, separated by commas")
+	flags.StringVar(&o.subjects, "subjects", "null,append,dlrloop,feedback,postgres,stored",
+		"what to measure, in this order")
+	flags.IntVar(&o.stored, "stored", 5_000_000, "`recipients` stored before the subject stored is measured")
+	flags.IntVar(&o.batches, "batches", 200, "`number` of batches to report, of 1000 recipients each")
+	flags.Uint64Var(&o.seed, "seed", 1, "`seed` for the order of the reports")
+	flags.StringVar(&o.dir, "dir", "../.build", "`directory` on the disk to measure; files written there are removed")
+	flags.StringVar(&o.profiles, "profile", "", "`directory` for CPU and allocation profiles of the subjects")
 	flags.StringVar((*string)(&o.serve), "serve", "", "")
 	flags.StringVar(&o.upstream, "upstream", "", "")
 	flags.StringVar(&o.plan, "plan", planOf(0), "")
@@ -67,14 +68,14 @@ func bench(ctx context.Context, arguments []string) (err error) {
 	if err != nil {
 		return err
 	}
-	if r.folder, err = os.MkdirTemp(o.folder, "bench-"); err != nil {
+	if r.dir, err = os.MkdirTemp(o.dir, "bench-"); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(r.folder)) }()
+	defer func() { err = errors.Join(err, os.RemoveAll(r.dir)) }()
 	if r.upstream, err = traffic.NewUpstream(ctx); err != nil {
 		return err
 	}
-	defer r.upstream.Close() //nolint:errcheck // nobody calls it any more
+	defer r.upstream.Close() //nolint:errcheck // all subjects have ended
 	progress := func(line string) { fmt.Fprintln(os.Stderr, line) }
 	end, err := r.startCluster(ctx, o.stored, progress)
 	if err != nil {
@@ -82,37 +83,38 @@ func bench(ctx context.Context, arguments []string) (err error) {
 	}
 	defer func() { err = errors.Join(err, end()) }()
 	r.reports = newRequests(traffic.Planned(0, o.batches, o.seed))
-	debug.SetGCPercent(400) // of the client: its memory holds nothing but the requests
+	debug.SetGCPercent(400) // for the client, whose heap holds only the requests
 	all, err := r.all(ctx, progress)
 	if err != nil {
 		return err
 	}
 	fmt.Printf("%s/%s, %d CPUs, %s; %d batches of %d recipients; %d rounds of %v\n\n",
-		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), o.batches, traffic.Recipients, r.rounds, r.measured)
+		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), o.batches, traffic.Recipients,
+		r.rounds, r.measured)
 	if err := table(os.Stdout, r.connections, r.subjects, all); err != nil || r.cluster == nil {
 		return err
 	}
-	fmt.Printf("\nPostgreSQL, for each report; %d recipients stored before:\n\n", o.stored)
+	fmt.Printf("\nPostgreSQL, per report; %d recipients stored before:\n\n", o.stored)
 	return databaseTable(os.Stdout, r.connections, r.subjects, all)
 }
 
-// run is what the options ask for.
+// run validates the options and returns the run.
 func (o options) run() (*run, error) {
 	r := &run{rounds: o.rounds, warmup: time.Second, measured: time.Duration(o.seconds * float64(time.Second))}
 	for s := range strings.SplitSeq(o.subjects, ",") {
-		if !subject(s).known() {
-			return nil, fmt.Errorf("-subjects: there is no %q", s)
+		if !subject(s).valid() {
+			return nil, fmt.Errorf("-subjects: unknown subject %q", s)
 		}
 		r.subjects = append(r.subjects, subject(s))
 	}
 	for c := range strings.SplitSeq(o.connections, ",") {
 		n, err := strconv.Atoi(c)
 		if err != nil || n < 1 {
-			return nil, fmt.Errorf("-connections: %q is no number of connections", c)
+			return nil, fmt.Errorf("-connections: %q is not a positive number", c)
 		}
 		r.connections = append(r.connections, n)
 	}
-	if err := os.MkdirAll(o.folder, 0o755); err != nil {
+	if err := os.MkdirAll(o.dir, 0o755); err != nil {
 		return nil, err
 	}
 	if o.profiles == "" {

@@ -14,8 +14,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore/pgtest"
 )
 
-// settings are what PostgreSQL runs with beside its defaults: what one would give it on a machine of its own. A commit waits for the
-// disk; nothing here takes that away.
+// settings returns the PostgreSQL settings that differ from the defaults: those for a machine of its own. A commit
+// waits for the disk.
 func settings() map[string]string {
 	return map[string]string{
 		"shared_buffers": "1GB", "max_wal_size": "8GB", "wal_compression": "on", "checkpoint_timeout": "15min",
@@ -23,17 +23,17 @@ func settings() map[string]string {
 	}
 }
 
-// cluster is the PostgreSQL server that the subjects on it share. A round of the subject postgres has a database of its own; those
-// of the subject stored share one.
+// cluster is the PostgreSQL server of a run. Each round of the subject postgres gets a new database; all rounds of
+// the subject stored share one.
 type cluster struct {
 	server *pgtest.Server
 	made   int
-	stored string // the URL of the database in which recipients are stored
+	stored string // URL of the database with stored recipients
 }
 
-// newCluster starts a server in folder, and fills a database with a number of recipients unless that is 0.
-func newCluster(ctx context.Context, folder string, recipients int, progress func(string)) (_ *cluster, err error) {
-	server, err := pgtest.Boot(ctx, pgtest.Config{Durable: true, Folder: folder, Settings: settings()})
+// newCluster starts a server in dir. If recipients is not 0, it also creates the database with stored recipients.
+func newCluster(ctx context.Context, dir string, recipients int, progress func(string)) (_ *cluster, err error) {
+	server, err := pgtest.Boot(ctx, pgtest.Config{Durable: true, Folder: dir, Settings: settings()})
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func newCluster(ctx context.Context, folder string, recipients int, progress fun
 
 func (c *cluster) close(ctx context.Context) error { return c.server.Close(context.WithoutCancel(ctx)) }
 
-// create makes a database with the schema and returns its URL.
+// create creates a database with dlrloop's schema and returns its URL.
 func (c *cluster) create(ctx context.Context, name string) (string, error) {
 	if err := c.execute(ctx, "CREATE DATABASE "+name); err != nil {
 		return "", err
@@ -67,7 +67,8 @@ func (c *cluster) create(ctx context.Context, name string) (string, error) {
 	return url, s.Close()
 }
 
-// database is that of a round, which begins with nothing left to write; drop removes it.
+// database returns the URL of the database for a round of s, or "" if s is not on PostgreSQL. It runs a checkpoint
+// first, so that the round does not pay for earlier writes. drop removes a database made for the round.
 func (r *run) database(ctx context.Context, s subject) (url string, drop func() error, err error) {
 	drop = func() error { return nil }
 	switch s {
@@ -102,7 +103,7 @@ func (c *cluster) execute(ctx context.Context, statements ...string) (err error)
 	return nil
 }
 
-// startCluster starts the PostgreSQL server that the run's subjects need, if they do.
+// startCluster starts a PostgreSQL server if a subject of the run needs one. end stops it.
 func (r *run) startCluster(ctx context.Context, stored int, progress func(string)) (end func() error, err error) {
 	if !slices.ContainsFunc(r.subjects, subject.onPostgres) {
 		return func() error { return nil }, nil
@@ -110,10 +111,10 @@ func (r *run) startCluster(ctx context.Context, stored int, progress func(string
 	if !slices.Contains(r.subjects, subjectStored) {
 		stored = 0
 	}
-	if err := os.Chmod(r.folder, 0o711); err != nil { // PostgreSQL's account has to reach what is in it
+	if err := os.Chmod(r.dir, 0o711); err != nil { // PostgreSQL's account must be able to enter it
 		return nil, err
 	}
-	if r.cluster, err = newCluster(ctx, r.folder, stored, progress); err != nil {
+	if r.cluster, err = newCluster(ctx, r.dir, stored, progress); err != nil {
 		return nil, fmt.Errorf("start PostgreSQL: %w", err)
 	}
 	return func() error { return r.cluster.close(ctx) }, nil

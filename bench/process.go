@@ -11,21 +11,25 @@ import (
 	"time"
 )
 
-// process is a subject in a process of its own.
+// process is a subject in a child process.
 type process struct {
-	place
-	plan    string // that it takes reports of
+	addresses
+	plan    string // plan of its reports
 	command *exec.Cmd
 	stdin   io.Closer
 }
 
-// start starts a subject with folder for its own, or a database, and returns when it serves.
-func start(ctx context.Context, s subject, folder, upstream, plan, database, profiles string) (*process, error) {
+// start starts a subject in a child process, with dir for its files or with a database, and returns when it serves.
+func start(ctx context.Context, s subject, dir, upstream, plan, database, profiles string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	p := &process{plan: plan, command: exec.CommandContext(ctx, self, "-serve", string(s), "-dir", folder, "-upstream", upstream, "-plan", plan, "-database", database, "-profile", profiles)}
+	p := &process{
+		plan: plan,
+		command: exec.CommandContext(ctx, self, "-serve", string(s), "-dir", dir, "-upstream", upstream, "-plan", plan,
+			"-database", database, "-profile", profiles),
+	}
 	p.command.Stderr = os.Stderr
 	if p.stdin, err = p.command.StdinPipe(); err != nil {
 		return nil, err
@@ -37,16 +41,16 @@ func start(ctx context.Context, s subject, folder, upstream, plan, database, pro
 	if err := p.command.Start(); err != nil {
 		return nil, err
 	}
-	if err := json.NewDecoder(stdout).Decode(&p.place); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s does not serve: %w", s, err), p.stop())
+	if err := json.NewDecoder(stdout).Decode(&p.addresses); err != nil {
+		return nil, errors.Join(fmt.Errorf("start subject %s: %w", s, err), p.stop())
 	}
 	return p, nil
 }
 
-// stop ends the process in order and waits for it.
+// stop ends the process gracefully and waits for it.
 func (p *process) stop() error { return errors.Join(p.stdin.Close(), p.command.Wait()) }
 
-// cpu is the processor time that the process has used, once it has ended.
+// cpu returns the processor time that the process has used. Call it only after the process has ended.
 func (p *process) cpu() time.Duration {
 	return p.command.ProcessState.UserTime() + p.command.ProcessState.SystemTime()
 }

@@ -8,13 +8,14 @@ import (
 	"runtime/pprof"
 )
 
-// startProfile begins a CPU profile of this process in folder, unless that is empty. finish writes it, and an allocation profile.
-func startProfile(folder string, s subject) (finish func() error, err error) {
-	if folder == "" {
+// startProfile starts a CPU profile of this process in dir. finish writes it and an allocation profile. If dir is
+// empty, both do nothing.
+func startProfile(dir string, s subject) (finish func() error, err error) {
+	if dir == "" {
 		return func() error { return nil }, nil
 	}
 	name := func(kind string) string {
-		return filepath.Join(folder, fmt.Sprintf("%s-%d.%s.prof", s, os.Getpid(), kind))
+		return filepath.Join(dir, fmt.Sprintf("%s-%d.%s.prof", s, os.Getpid(), kind))
 	}
 	cpu, err := os.Create(name("cpu"))
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// requests are the calls that bring a run's reports, ready to be written to a connection, one after another in one slice.
+// requests holds the HTTP requests of a run, one after another in one slice, ready to be written to a connection.
 type requests struct {
 	bytes  []byte
 	ends   []int
@@ -28,11 +28,11 @@ func newRequests(reports []traffic.Report) *requests {
 	return q
 }
 
-// planOf is the nth plan. All names are equally long.
+// planOf returns the id of the nth plan. All ids have the same length, so that setPlan can replace them in place.
 func planOf(n int) string { return fmt.Sprintf("bench%03d", n) }
 
-// address has all requests bring reports of a plan.
-func (q *requests) address(plan string) {
+// setPlan changes the plan in the path of all requests.
+func (q *requests) setPlan(plan string) {
 	for i := range q.len() {
 		copy(q.at(i)[len("POST /webhooks/"):], plan)
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-func TestRequestsBringTheReportsInTheirOrder(t *testing.T) {
+func TestRequestsKeepTheOrderOfReports(t *testing.T) {
 	reports := traffic.Planned(0, 1, 1)[:50]
 	q := newRequests(reports)
 	require.Equal(t, len(reports), q.len())
@@ -25,6 +25,6 @@ func TestRequestsBringTheReportsInTheirOrder(t *testing.T) {
 		require.Equal(t, "/webhooks/"+planOf(0), request.URL.Path)
 		require.Equal(t, string(r.Body()), string(body))
 		require.Equal(t, r.Status, q.status[i])
-		require.Zero(t, rest.Buffered(), "one request and nothing else")
+		require.Zero(t, rest.Buffered(), "at must return exactly one request")
 	}
 }

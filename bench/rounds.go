@@ -11,36 +11,37 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// run is one run of the benchmark.
+// run holds the options and resources of one run of the benchmark.
 type run struct {
 	subjects    []subject
 	connections []int
 	rounds      int
 	warmup      time.Duration
 	measured    time.Duration
-	folder      string // for what the subjects store
-	profiles    string // folder; empty for none
+	dir         string // for files of the subjects
+	profiles    string // directory; empty: no profiles
 
 	upstream *traffic.Upstream
-	cluster  *cluster // nil when no subject is on PostgreSQL
-	stored   int      // how often the subject stored was measured
+	cluster  *cluster // nil if no subject is on PostgreSQL
+	stored   int      // number of measurements of the subject stored so far
 	reports  *requests
 }
 
-// figures are those of one subject in one round.
+// figures are the results of one subject in one round.
 type figures struct {
-	throughput     float64 // answers a second
+	throughput     float64 // reports per second
 	p50, p99, p999 time.Duration
-	cpu            time.Duration // of the subject, for each report
+	cpu            time.Duration // of the subject, per report
 
-	reports  int   // in all
-	database usage // of PostgreSQL, in all
+	reports  int   // number of reports sent
+	database usage // of PostgreSQL, total
 }
 
-// results are the figures of each subject by the number of connections, a round after the other.
+// results holds the figures by number of connections and subject, one entry per round.
 type results map[int]map[subject][]figures
 
-// all runs every round: within one, the subjects take turns, so that each is compared with what the same minute gave the others.
+// all runs every round. Within a round the subjects take turns, so that all of them meet similar conditions of the
+// machine.
 func (r *run) all(ctx context.Context, progress func(string)) (results, error) {
 	all := make(results)
 	for _, n := range r.connections {
@@ -61,13 +62,13 @@ func (r *run) all(ctx context.Context, progress func(string)) (results, error) {
 	return all, nil
 }
 
-// one measures one subject, which begins with an empty folder or a database of its own.
+// one measures one subject, which starts with an empty directory or its own database.
 func (r *run) one(ctx context.Context, s subject, connections int) (f figures, err error) {
-	folder, err := os.MkdirTemp(r.folder, string(s)+"-")
+	dir, err := os.MkdirTemp(r.dir, string(s)+"-")
 	if err != nil {
 		return f, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	url, drop, err := r.database(ctx, s)
 	if err != nil {
 		return f, err
@@ -75,17 +76,17 @@ func (r *run) one(ctx context.Context, s subject, connections int) (f figures, e
 	defer func() { err = errors.Join(err, drop()) }()
 	plan := planOf(0)
 	if s == subjectStored {
-		r.stored++ // its database has what was reported in the rounds before
+		r.stored++ // a new plan, since its database holds the reports of earlier rounds
 		plan = planOf(r.stored)
 	}
-	r.reports.address(plan)
+	r.reports.setPlan(plan)
 	r.upstream.Wanted.Store(s == subjectFeedback)
-	p, err := start(ctx, s, folder, r.upstream.URL, plan, url, r.profiles)
+	p, err := start(ctx, s, dir, r.upstream.URL, plan, url, r.profiles)
 	if err != nil {
 		return f, err
 	}
 	var m *measurement
-	used, err := r.used(ctx, url, func() (err error) {
+	used, err := r.measureUsage(ctx, url, func() (err error) {
 		m, err = r.load(ctx, s, p, connections)
 		return err
 	})
@@ -102,7 +103,7 @@ func (r *run) one(ctx context.Context, s subject, connections int) (f figures, e
 	}, nil
 }
 
-// load drives a subject and looks whether it keeps what it acknowledged.
+// load sends the reports to a subject and verifies that it stored everything that it acknowledged.
 func (r *run) load(ctx context.Context, s subject, p *process, connections int) (*measurement, error) {
 	m, err := drive(ctx, p.Public, r.reports, load{connections, r.warmup, r.measured})
 	if err == nil && p.Private != "" {
@@ -114,8 +115,8 @@ func (r *run) load(ctx context.Context, s subject, p *process, connections int) 
 	return m, err
 }
 
-// used is what PostgreSQL uses while something is done; nothing without a database.
-func (r *run) used(ctx context.Context, url string, do func() error) (u usage, err error) {
+// measureUsage runs do and returns what PostgreSQL used meanwhile. Without a database (url is empty) it only runs do.
+func (r *run) measureUsage(ctx context.Context, url string, do func() error) (u usage, err error) {
 	if url == "" {
 		return u, do()
 	}
@@ -130,7 +131,7 @@ func (r *run) used(ctx context.Context, url string, do func() error) (u usage, e
 	return after.sub(before), err
 }
 
-// spread is the middle of several values, with the least and the largest.
+// spread is the median, the minimum and the maximum of several values.
 type spread struct{ median, least, largest float64 }
 
 func spreadOf(values []float64) spread {
@@ -142,7 +143,7 @@ func spreadOf(values []float64) spread {
 	return spread{(sorted[(n-1)/2] + sorted[n/2]) / 2, sorted[0], sorted[n-1]}
 }
 
-// each is the spread of a figure over the rounds.
+// each returns the spread of a figure over the rounds.
 func each(rounds []figures, of func(figures) float64) spread {
 	values := make([]float64, len(rounds))
 	for i, f := range rounds {
@@ -151,7 +152,7 @@ func each(rounds []figures, of func(figures) float64) spread {
 	return spreadOf(values)
 }
 
-// ratio is the spread of a figure's share of another subject's, each taken in the same round.
+// ratio returns the spread of a figure divided by the other subject's figure of the same round.
 func ratio(rounds, others []figures, of func(figures) float64) spread {
 	values := make([]float64, min(len(rounds), len(others)))
 	for i := range values {

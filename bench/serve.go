@@ -22,55 +22,55 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// subject is what is measured.
+// subject is a program variant that the benchmark measures.
 type subject string
 
-// The subjects. All are driven by the same client with the same bytes, and verify and decode them with the same handler.
+// The subjects. The same client sends all of them the same bytes; the same handler verifies and decodes them.
 const (
-	subjectNull     subject = "null"     // stores nothing: what HTTP, the signature and decoding cost
-	subjectAppend   subject = "append"   // appends the bodies to a flat file: what the disk allows
-	subjectDlrloop  subject = "dlrloop"  // the whole server; no batch wants feedback
-	subjectFeedback subject = "feedback" // the whole server; every batch wants feedback and gets it
-	subjectPostgres subject = "postgres" // as dlrloop, on PostgreSQL
-	subjectStored   subject = "stored"   // as postgres, with many recipients stored before
+	subjectNull     subject = "null"     // stores nothing: the cost of HTTP, signature and decoding
+	subjectAppend   subject = "append"   // appends the bodies to a flat file: the limit set by the disk
+	subjectDlrloop  subject = "dlrloop"  // the whole server; no batch has feedback enabled
+	subjectFeedback subject = "feedback" // the whole server; every batch has feedback enabled
+	subjectPostgres subject = "postgres" // like dlrloop, on PostgreSQL
+	subjectStored   subject = "stored"   // like postgres, with many recipients stored before
 )
 
-func (s subject) known() bool {
+func (s subject) valid() bool {
 	return s == subjectNull || s == subjectAppend || s == subjectDlrloop || s == subjectFeedback || s.onPostgres()
 }
 
 func (s subject) onPostgres() bool { return s == subjectPostgres || s == subjectStored }
 
-// place is where a subject serves.
-type place struct {
+// addresses are the listen addresses of a subject.
+type addresses struct {
 	Public  string
-	Private string // of dlrloop
+	Private string // only of a whole server
 }
 
-// serve runs a subject in this process until ctx ends. serving is told once where it accepts.
-func serve(ctx context.Context, o options, serving func(place)) error {
+// serve runs a subject in this process until ctx ends. It calls serving once when the subject accepts connections.
+func serve(ctx context.Context, o options, serving func(addresses)) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	switch o.serve {
 	case subjectNull:
-		return serveBare(ctx, o.plan, nothing{}, log, serving)
+		return serveWebhook(ctx, o.plan, discardStore{}, log, serving)
 	case subjectAppend:
-		f, err := newFlat(o.folder)
+		f, err := newFlat(o.dir)
 		if err != nil {
 			return err
 		}
-		return errors.Join(serveBare(ctx, o.plan, f, log, serving), f.Close())
+		return errors.Join(serveWebhook(ctx, o.plan, f, log, serving), f.Close())
 	case subjectDlrloop, subjectFeedback, subjectPostgres, subjectStored:
 		return serveDlrloop(ctx, o, log, serving)
 	}
-	return fmt.Errorf("there is no subject %q", o.serve)
+	return fmt.Errorf("unknown subject %q", o.serve)
 }
 
-// serveDlrloop runs what `dlrloop serve` runs, with its defaults.
-func serveDlrloop(ctx context.Context, o options, log *slog.Logger, serving func(place)) error {
+// serveDlrloop runs the same server as `dlrloop serve`, with its defaults.
+func serveDlrloop(ctx context.Context, o options, log *slog.Logger, serving func(addresses)) error {
 	c := config.Default()
-	c.Store.Retention = config.Duration(100 * 365 * 24 * time.Hour) // what is stored has times of its own; none of it expires meanwhile
+	c.Store.Retention = config.Duration(100 * 365 * 24 * time.Hour) // reports have old times and must not be deleted
 	c.Public.Listen, c.Private.Listen = "127.0.0.1:0", "127.0.0.1:0"
-	c.Store.Path = o.folder
+	c.Store.Path = o.dir
 	if o.serve.onPostgres() {
 		c.Store.Driver, c.Store.URL = config.DriverPostgres, config.Secret(o.database)
 	}
@@ -80,7 +80,7 @@ func serveDlrloop(ctx context.Context, o options, log *slog.Logger, serving func
 	c.Plans = []config.Plan{p}
 	var s *server.Server
 	s, err := server.Start(ctx, c, server.Options{Version: "bench", Log: log, Serving: func() {
-		serving(place{Public: s.PublicAddr().String(), Private: s.PrivateAddr().String()})
+		serving(addresses{Public: s.PublicAddr().String(), Private: s.PrivateAddr().String()})
 	}})
 	if err != nil {
 		return err
@@ -88,10 +88,13 @@ func serveDlrloop(ctx context.Context, o options, log *slog.Logger, serving func
 	return s.Run(ctx)
 }
 
-// serveBare serves the webhook alone over k.
-func serveBare(ctx context.Context, plan string, k store.Store, log *slog.Logger, serving func(place)) error {
+// serveWebhook serves only the webhook, over the store k.
+func serveWebhook(ctx context.Context, plan string, k store.Store, log *slog.Logger, serving func(addresses)) error {
 	m := metrics.New(prometheus.NewRegistry(), metrics.Config{Plans: []string{plan}})
-	plans := []handlers.PublicPlan{{ID: plan, Auth: handlers.Auth{HMAC: handlers.HMAC{Secrets: []string{traffic.Secret}}}}}
+	plans := []handlers.PublicPlan{{
+		ID:   plan,
+		Auth: handlers.Auth{HMAC: handlers.HMAC{Secrets: []string{traffic.Secret}}},
+	}}
 	p, err := handlers.NewPublic(handlers.PublicConfig{Plans: plans}, k, m, log)
 	if err != nil {
 		return err
@@ -100,12 +103,12 @@ func serveBare(ctx context.Context, plan string, k store.Store, log *slog.Logger
 	if err != nil {
 		return err
 	}
-	// As the server package has it.
+	// The same limits as in the server package.
 	h := &http.Server{
 		Handler: p.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
 		WriteTimeout: 30 * time.Second, IdleTimeout: 120 * time.Second, MaxHeaderBytes: 16 << 10,
 	}
-	serving(place{Public: l.Addr().String()})
+	serving(addresses{Public: l.Addr().String()})
 	defer context.AfterFunc(ctx, func() { _ = h.Close() })()
 	if err := h.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -113,7 +116,7 @@ func serveBare(ctx context.Context, plan string, k store.Store, log *slog.Logger
 	return nil
 }
 
-// serveForParent serves until the process that started this one lets go of stdin, and tells it on stdout where.
+// serveForParent serves until the parent process closes stdin. It writes the addresses to stdout as JSON.
 func serveForParent(o options) error {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
@@ -121,13 +124,13 @@ func serveForParent(o options) error {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		stop()
 	}()
-	server.Tune(config.Default()) // as `dlrloop serve` does; all subjects have it
+	server.Tune(config.Default()) // like `dlrloop serve`, for all subjects
 	finish, err := startProfile(o.profiles, o.serve)
 	if err != nil {
 		return err
 	}
-	err = serve(ctx, o, func(p place) {
-		_ = json.NewEncoder(os.Stdout).Encode(p) // a parent that is gone closes stdin
+	err = serve(ctx, o, func(p addresses) {
+		_ = json.NewEncoder(os.Stdout).Encode(p) // if the parent has ended, stdin is closed
 	})
 	return errors.Join(err, finish())
 }

@@ -18,11 +18,11 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// storedPlan is the plan of what a database begins with, model the batch that was recorded there as any other; the rest are copies
-// of it.
+// storedPlan is the plan of the stored recipients. Batch modelBatch is recorded through the store; the others are
+// copies of it.
 const (
 	storedPlan = "stored"
-	model      = 0
+	modelBatch = 0
 )
 
 const (
@@ -32,7 +32,7 @@ SELECT k.slot, b.plan, k.batch_id, b.chunk, k.first_at, k.first_at, b.reference,
 FROM unnest($3::smallint[], $4::text[], $5::timestamptz[], $6::bytea[]) AS k (slot, batch_id, first_at, row)
 CROSS JOIN batch b WHERE b.plan = $1 AND b.batch_id = $2`
 
-	// The numbers are those that the function number gives, each batch's a thousand further.
+	// The numbers are those of traffic.Number: the recipients of batch n have the numbers from n*1000.
 	copyRecipients = `
 INSERT INTO recipient (slot, plan, batch_id, digits, first_at, day, hash, feedback, status, row)
 SELECT k.slot, r.plan, k.batch_id, d.digits, k.first_at, k.first_at::date - '1970-01-01'::date,
@@ -48,14 +48,15 @@ FROM unnest($3::smallint[], $4::text[], $5::timestamptz[]) AS k (slot, batch_id,
 CROSS JOIN report_log l WHERE l.plan = $1 AND l.batch_id = $2`
 )
 
-// copied is how many batches one statement makes, and apart how long one came after the other: about a month for five million recipients.
+// batchesPerCopy is the number of batches that one statement creates. batchInterval is the time between two batches:
+// five million recipients cover about a month.
 const (
-	copied = 100
-	apart  = 8 * time.Minute
+	batchesPerCopy = 100
+	batchInterval  = 8 * time.Minute
 )
 
-// fill stores recipients in batches of a thousand, each reported Dispatched and Delivered: one batch is recorded, the others are
-// copied from it in the database, with ids, numbers and times of their own.
+// fill stores recipients in batches of a thousand, each reported Dispatched and Delivered. It records one batch
+// through the store and copies it in the database, with new ids, numbers and times.
 func fill(ctx context.Context, url string, stored int, progress func(string)) (err error) {
 	s, err := pgstore.Open(ctx, pgstore.Config{URL: url})
 	if err != nil {
@@ -71,28 +72,28 @@ func fill(ctx context.Context, url string, stored int, progress func(string)) (e
 	}
 	defer func() { err = errors.Join(err, connection.Close(ctx)) }()
 	f := filler{connection: connection}
-	if f.like, err = s.Batch(ctx, store.BatchKey{Plan: storedPlan, BatchID: traffic.BatchID(model)}); err != nil {
+	if f.model, err = s.Batch(ctx, store.BatchKey{Plan: storedPlan, BatchID: traffic.BatchID(modelBatch)}); err != nil {
 		return err
 	}
 	if err := connection.QueryRow(ctx, `SELECT slots, salt FROM meta`).Scan(&f.slots, &f.salt); err != nil {
 		return err
 	}
 	batches := stored / traffic.Recipients
-	for n := model + 1; n < batches; n += copied {
-		if n%(10*copied) == 1 {
-			progress(fmt.Sprintf("%d of %d recipients are stored", n*traffic.Recipients, stored))
+	for n := modelBatch + 1; n < batches; n += batchesPerCopy {
+		if n%(10*batchesPerCopy) == 1 {
+			progress(fmt.Sprintf("%d of %d recipients stored", n*traffic.Recipients, stored))
 		}
-		if err := f.copy(ctx, n, min(n+copied, batches)); err != nil {
+		if err := f.copy(ctx, n, min(n+batchesPerCopy, batches)); err != nil {
 			return fmt.Errorf("copy batches: %w", err)
 		}
 	}
 	if _, err := connection.Exec(ctx, `VACUUM (ANALYZE)`); err != nil {
 		return err
 	}
-	return found(ctx, s, batches-1)
+	return verifyStored(ctx, s, batches-1)
 }
 
-// recordModel records the reports of one batch.
+// recordModel records the reports of the batch modelBatch.
 func recordModel(ctx context.Context, s *pgstore.Store) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(256)
@@ -103,24 +104,28 @@ func recordModel(ctx context.Context, s *pgstore.Store) error {
 			if err != nil {
 				return err
 			}
-			return s.Record(ctx, store.Arrival{Plan: storedPlan, At: bornAt(model), News: store.Report{Report: c.Report, Raw: body}})
+			return s.Record(ctx,
+				store.Arrival{
+					Plan: storedPlan, At: firstAt(modelBatch),
+					News: store.Report{Report: c.Report, Raw: body},
+				})
 		})
 	}
 	return g.Wait()
 }
 
-// bornAt is when a stored batch was first heard of.
-func bornAt(n int) time.Time { return traffic.SentAt(n, apart) }
+// firstAt returns the time of the first report of stored batch n.
+func firstAt(n int) time.Time { return traffic.SentAt(n, batchInterval) }
 
-// filler copies a batch.
+// filler copies the model batch in the database.
 type filler struct {
 	connection *pgx.Conn
-	like       *store.Batch
+	model      *store.Batch
 	slots      int
 	salt       []byte
 }
 
-// copy makes the batches from one number to before another.
+// copy creates the batches with the numbers from <= n < to.
 func (f *filler) copy(ctx context.Context, from, to int) error {
 	var (
 		slots []int16
@@ -130,19 +135,19 @@ func (f *filler) copy(ctx context.Context, from, to int) error {
 		rows  [][]byte
 	)
 	for n := from; n < to; n++ {
-		b := *f.like
-		b.ID, b.FirstAt, b.LastAt = traffic.BatchID(n), bornAt(n), bornAt(n)
+		b := *f.model
+		b.ID, b.FirstAt, b.LastAt = traffic.BatchID(n), firstAt(n), firstAt(n)
 		slots, ids, first = append(slots, f.slot(b.ID)), append(ids, b.ID), append(first, b.FirstAt)
 		ns, rows = append(ns, int64(n)), append(rows, packed.EncodeBatch(&b))
 	}
 	var queue pgx.Batch
-	queue.Queue(copyBatches, storedPlan, traffic.BatchID(model), slots, ids, first, rows)
-	queue.Queue(copyRecipients, storedPlan, traffic.BatchID(model), slots, ids, first, ns)
-	queue.Queue(copyReports, storedPlan, traffic.BatchID(model), slots, ids, first)
+	queue.Queue(copyBatches, storedPlan, traffic.BatchID(modelBatch), slots, ids, first, rows)
+	queue.Queue(copyRecipients, storedPlan, traffic.BatchID(modelBatch), slots, ids, first, ns)
+	queue.Queue(copyReports, storedPlan, traffic.BatchID(modelBatch), slots, ids, first)
 	return f.connection.SendBatch(ctx, &queue).Close()
 }
 
-// slot is where the store keeps a batch.
+// slot returns the slot of a batch, computed as pgstore does.
 func (f *filler) slot(id string) int16 {
 	h := sha256.New()
 	h.Write(f.salt)
@@ -151,24 +156,25 @@ func (f *filler) slot(id string) int16 {
 	return int16(binary.BigEndian.Uint64(h.Sum(nil)) % uint64(f.slots))
 }
 
-// found returns an error unless the store finds the last batch, a recipient in it with its reports, and that recipient by its number.
-func found(ctx context.Context, s *pgstore.Store, last int) error {
+// verifyStored returns an error unless the store returns the last batch, one of its recipients with all reports, and
+// that recipient by its number.
+func verifyStored(ctx context.Context, s *pgstore.Store, last int) error {
 	key := store.BatchKey{Plan: storedPlan, BatchID: traffic.BatchID(last)}
 	if _, err := s.Batch(ctx, key); err != nil {
-		return fmt.Errorf("look for the last batch: %w", err)
+		return fmt.Errorf("read the last batch: %w", err)
 	}
 	page, err := s.Recipients(ctx, key, store.RecipientQuery{Paging: store.Paging{Limit: 1}})
 	if err != nil || len(page.Items) != 1 {
-		return fmt.Errorf("look for its recipients: %d, %w", len(page.Items), err)
+		return fmt.Errorf("read its recipients: got %d, %w", len(page.Items), err)
 	}
 	number := page.Items[0].Number
 	r, err := s.Recipient(ctx, key, number)
 	if err != nil || len(r.Seen) != int(traffic.Statuses) || len(r.Seen[0].Raw) == 0 {
-		return fmt.Errorf("look for one of them: %+v, %w", r, err)
+		return fmt.Errorf("read one recipient: got %+v, %w", r, err)
 	}
 	in, err := s.RecipientBatches(ctx, number, store.Paging{})
 	if err != nil || len(in.Items) == 0 || in.Items[0].Key != key {
-		return fmt.Errorf("look for it by its number: %d batches, %w", len(in.Items), err)
+		return fmt.Errorf("read its batches by number: got %d, %w", len(in.Items), err)
 	}
 	return nil
 }

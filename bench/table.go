@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// columns are the figures shown, and those of them that are also shown as a share of append's in the same round.
+// columns are the figures in the table.
 var columns = []struct {
 	name   string
 	of     func(figures) float64
@@ -22,20 +22,20 @@ var columns = []struct {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// shares are the columns that are compared with another subject's.
-var shares = []struct {
+// comparisons are the columns that show a figure divided by another subject's figure of the same round.
+var comparisons = []struct {
 	with   subject
 	column int
 }{{subjectAppend, 0}, {subjectAppend, 2}, {subjectDlrloop, 0}, {subjectPostgres, 0}}
 
-// table writes the results: medians over the rounds; for throughput and ratios also their least and largest.
+// table writes the medians of the results over the rounds. Ratios also show their minimum and maximum.
 func table(out io.Writer, connections []int, subjects []subject, all results) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "connections\tsubject\t")
 	for _, c := range columns {
 		fmt.Fprint(w, c.name, "\t")
 	}
-	for _, c := range shares {
+	for _, c := range comparisons {
 		fmt.Fprintf(w, "of %s: %s\t", c.with, columns[c.column].name)
 	}
 	fmt.Fprintln(w)
@@ -45,7 +45,7 @@ func table(out io.Writer, connections []int, subjects []subject, all results) er
 			for _, c := range columns {
 				fmt.Fprintf(w, c.format+"\t", each(all[n][s], c.of).median)
 			}
-			for _, c := range shares {
+			for _, c := range comparisons {
 				share := ratio(all[n][s], all[n][c.with], columns[c.column].of)
 				if share == (spread{}) {
 					fmt.Fprint(w, "–\t")
@@ -59,14 +59,17 @@ func table(out io.Writer, connections []int, subjects []subject, all results) er
 	return w.Flush()
 }
 
-// databaseColumns are the figures shown of PostgreSQL, for each report.
+// databaseColumns are the figures of PostgreSQL, per report.
 var databaseColumns = []struct {
 	name   string
 	of     func(figures) float64
 	format string
 }{
 	{"dlrloop CPU µs", func(f figures) float64 { return float64(f.cpu) / float64(time.Microsecond) }, "%.0f"},
-	{"PostgreSQL CPU µs", func(f figures) float64 { return perReport(f, float64(f.database.cpu)/float64(time.Microsecond)) }, "%.0f"},
+	{
+		"PostgreSQL CPU µs",
+		func(f figures) float64 { return perReport(f, float64(f.database.cpu)/float64(time.Microsecond)) }, "%.0f",
+	},
 	{"log bytes", func(f figures) float64 { return perReport(f, float64(f.database.wal)) }, "%.0f"},
 	{"table bytes", func(f figures) float64 { return perReport(f, float64(f.database.table)) }, "%.0f"},
 	{"index bytes", func(f figures) float64 { return perReport(f, float64(f.database.indexes)) }, "%.0f"},
@@ -75,7 +78,7 @@ var databaseColumns = []struct {
 
 func perReport(f figures, of float64) float64 { return of / float64(f.reports) }
 
-// databaseTable writes what the subjects on PostgreSQL used there: medians over the rounds.
+// databaseTable writes the medians of the database figures over the rounds.
 func databaseTable(out io.Writer, connections []int, subjects []subject, all results) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "connections\tsubject\t")

@@ -13,15 +13,15 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// usage is what the database server has used and keeps.
+// usage is what the database server has used so far and stores now.
 type usage struct {
-	cpu            time.Duration // of all its processes
-	wal            int64         // bytes of log written
-	table, indexes int64         // bytes of the round's database
-	connections    int           // of dlrloop
+	cpu            time.Duration // of all server processes
+	wal            int64         // bytes written to the write-ahead log
+	table, indexes int64         // size in bytes of the round's database
+	connections    int           // open connections of dlrloop
 }
 
-// usage reads what the server has used, and what the database at url takes.
+// usage reads the usage of the server and the size of the database at url.
 func (c *cluster) usage(ctx context.Context, url string) (u usage, err error) {
 	connection, err := pgx.Connect(ctx, url)
 	if err != nil {
@@ -30,8 +30,10 @@ func (c *cluster) usage(ctx context.Context, url string) (u usage, err error) {
 	defer func() { err = errors.Join(err, connection.Close(ctx)) }()
 	err = connection.QueryRow(ctx, `
 SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint,
-    (SELECT coalesce(sum(pg_table_size(oid)), 0)::bigint FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace),
-    (SELECT coalesce(sum(pg_indexes_size(oid)), 0)::bigint FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace),
+    (SELECT coalesce(sum(pg_table_size(oid)), 0)::bigint FROM pg_class
+     WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace),
+    (SELECT coalesce(sum(pg_indexes_size(oid)), 0)::bigint FROM pg_class
+     WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace),
     (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'dlrloop%')`).
 		Scan(&u.wal, &u.table, &u.indexes, &u.connections)
 	if err != nil {
@@ -41,15 +43,18 @@ SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint,
 	return u, err
 }
 
-// sub is what was used since before.
+// sub returns the difference to an earlier usage. The number of connections is the later one.
 func (u usage) sub(before usage) usage {
-	return usage{u.cpu - before.cpu, u.wal - before.wal, u.table - before.table, u.indexes - before.indexes, u.connections}
+	return usage{
+		u.cpu - before.cpu, u.wal - before.wal, u.table - before.table, u.indexes - before.indexes,
+		u.connections,
+	}
 }
 
-// tick is the unit of processor time in /proc on every Linux.
+// tick is the unit of processor time in /proc; it is the same on every Linux.
 const tick = 10 * time.Millisecond
 
-// processorTime is what a process and its children have used, those that have ended too.
+// processorTime returns the processor time of a process and its children, including children that have ended.
 func processorTime(pid int) (time.Duration, error) {
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -60,7 +65,7 @@ func processorTime(pid int) (time.Duration, error) {
 	for _, file := range files {
 		s, err := readStat(file)
 		switch {
-		case errors.Is(err, os.ErrNotExist): // it has just ended
+		case errors.Is(err, os.ErrNotExist): // the process has just ended
 		case err != nil:
 			return 0, err
 		case s.pid == pid:
@@ -70,12 +75,12 @@ func processorTime(pid int) (time.Duration, error) {
 		}
 	}
 	if !found {
-		return 0, fmt.Errorf("read the processor time of process %d: it is not in /proc", pid)
+		return 0, fmt.Errorf("read the processor time of process %d: not in /proc", pid)
 	}
 	return time.Duration(ticks) * tick, nil
 }
 
-// stat is a process in /proc: its own time, and that of its children that have ended.
+// stat is an entry of /proc: processor ticks of the process itself, and of its children that have ended.
 type stat struct {
 	pid, parent int
 	own, ended  int64
@@ -86,18 +91,19 @@ func readStat(file string) (s stat, err error) {
 	if err != nil {
 		return s, err
 	}
-	open, end := bytes.IndexByte(line, ' '), bytes.LastIndexByte(line, ')') // the name between may hold anything
+	// The name in between may contain any character.
+	open, end := bytes.IndexByte(line, ' '), bytes.LastIndexByte(line, ')')
 	if open < 0 || end < open {
-		return s, fmt.Errorf("%s is not understood", file)
+		return s, fmt.Errorf("%s: unexpected format", file)
 	}
 	fields := bytes.Fields(line[end+1:])
 	if len(fields) < 15 {
-		return s, fmt.Errorf("%s is not understood", file)
+		return s, fmt.Errorf("%s: unexpected format", file)
 	}
-	var numbers [6]int64 // the process, its parent, and its user and system times
+	var numbers [6]int64 // process, parent, user and system time, the same of ended children
 	for i, field := range [][]byte{line[:open], fields[1], fields[11], fields[12], fields[13], fields[14]} {
 		if numbers[i], err = strconv.ParseInt(string(field), 10, 64); err != nil {
-			return s, fmt.Errorf("%s is not understood: %w", file, err)
+			return s, fmt.Errorf("%s: unexpected format: %w", file, err)
 		}
 	}
 	return stat{int(numbers[0]), int(numbers[1]), numbers[2] + numbers[3], numbers[4] + numbers[5]}, nil

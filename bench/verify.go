@@ -9,20 +9,20 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// check returns an error unless k is what was acknowledged.
+// check returns an error unless k matches the acknowledged reports, without duplicates and quarantined ones.
 func check(k *traffic.Totals, acknowledged [traffic.Statuses]int) error {
 	if k.Duplicates+k.Quarantined != 0 {
-		return fmt.Errorf("%d reports count as duplicates and %d as not understood", k.Duplicates, k.Quarantined)
+		return fmt.Errorf("%d reports were counted as duplicates and %d were quarantined", k.Duplicates, k.Quarantined)
 	}
 	for s := range traffic.Statuses {
 		if k.Of(s) != acknowledged[s] {
-			return fmt.Errorf("%d reports of %s were acknowledged, %d are kept", acknowledged[s], s, k.Of(s))
+			return fmt.Errorf("%d reports of status %s were acknowledged, %d are stored", acknowledged[s], s, k.Of(s))
 		}
 	}
 	return nil
 }
 
-// verify returns an error unless the dlrloop at address keeps what it acknowledged.
+// verify returns an error unless the dlrloop at address stores everything that it acknowledged.
 func verify(ctx context.Context, address, plan string, acknowledged [traffic.Statuses]int) error {
 	k, _, err := traffic.Stats(ctx, address, plan)
 	if err != nil {
@@ -31,12 +31,13 @@ func verify(ctx context.Context, address, plan string, acknowledged [traffic.Sta
 	return check(k, acknowledged)
 }
 
-// feedbackPatience is how long feedback may take once the load is over.
-const feedbackPatience = 30 * time.Second
+// feedbackTimeout is how long sending the feedback may take after the load has ended.
+const feedbackTimeout = 30 * time.Second
 
-// verifyFeedback returns an error unless the dlrloop at address sends feedback for everybody it acknowledged as delivered.
+// verifyFeedback waits until the dlrloop at address has sent feedback for all delivered recipients. It returns an
+// error if the count is wrong or feedbackTimeout passes.
 func verifyFeedback(ctx context.Context, address, plan string, delivered int) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, feedbackPatience, errors.New("feedback is not sent"))
+	ctx, cancel := context.WithTimeoutCause(ctx, feedbackTimeout, errors.New("timeout: feedback was not sent"))
 	defer cancel()
 	for {
 		k, _, err := traffic.Stats(ctx, address, plan)
@@ -46,7 +47,7 @@ func verifyFeedback(ctx context.Context, address, plan string, delivered int) er
 		case k.Feedback.Sent == delivered:
 			return nil
 		case k.Feedback.Sent+k.Feedback.Owed != delivered:
-			return fmt.Errorf("%d recipients earned feedback, but %+v", delivered, k.Feedback)
+			return fmt.Errorf("%d recipients earned feedback, but the totals are %+v", delivered, k.Feedback)
 		}
 		select {
 		case <-time.After(100 * time.Millisecond):

@@ -1,4 +1,4 @@
-// Package command is what the commands of the bench have in common.
+// Package command runs the commands of the bench module.
 package command
 
 import (
@@ -10,8 +10,8 @@ import (
 	"os/signal"
 )
 
-// Run runs bench with the command line's arguments until it returns or is interrupted. It ends the process with 1 when
-// bench fails.
+// Run calls bench with the command line arguments. An interrupt cancels its context. If bench fails, Run prints the
+// error and exits with status 1.
 func Run(bench func(ctx context.Context, arguments []string) error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := bench(ctx, os.Args[1:])

@@ -14,15 +14,16 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// load is how many batches of which size are sent over how many connections; each sends its next once the one before is
+// load is a number of sends over several connections. Each connection sends its next batch when the one before is
 // answered.
 type load struct{ recipients, connections, sends int }
 
-// times are how long the sends of one round took.
+// times are the latencies of the sends of one round.
 type times struct{ p50, p99 time.Duration }
 
-// compare measures both ways, by turns, so that each round's two got the same of the machine.
-func (w *world) compare(ctx context.Context, rounds int, l load) (direct, through []times, err error) {
+// compare measures direct sends and sends through the gateway alternately, so that both meet similar conditions of
+// the machine in each round.
+func (w *setup) compare(ctx context.Context, rounds int, l load) (direct, through []times, err error) {
 	for range rounds {
 		d, err := drive(ctx, w.direct, l)
 		if err != nil {
@@ -38,14 +39,15 @@ func (w *world) compare(ctx context.Context, rounds int, l load) (direct, throug
 	return direct, through, nil
 }
 
-// drive sends the load to an origin.
+// drive sends the load to an origin, after a tenth of it as a warm-up that is not measured.
 func drive(ctx context.Context, origin string, l load) (times, error) {
 	to := make([]string, l.recipients)
 	for i := range to {
 		to[i] = fmt.Sprintf("44770090%04d", i)
 	}
 	body, err := json.Marshal(map[string]any{
-		"from": "12025550100", "to": to, "body": "Hello", "feedback_enabled": true, "delivery_report": "per_recipient_final",
+		"from": "12025550100", "to": to, "body": "Hello", "feedback_enabled": true,
+		"delivery_report": "per_recipient_final",
 	})
 	if err != nil {
 		return times{}, err

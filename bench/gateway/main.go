@@ -1,5 +1,5 @@
-// Command gateway measures what a send costs through dlrloop's gateway beside the same send straight to where it leads.
-// docs/performance.md says what the figures mean.
+// Command gateway compares a send through dlrloop's gateway with the same send directly to the API.
+// docs/performance.md explains the figures.
 package main
 
 import (
@@ -19,7 +19,7 @@ import (
 
 func main() { command.Run(bench) }
 
-// The sizes of a batch and numbers of connections that are measured.
+// The measured batch sizes and numbers of connections.
 var (
 	sizes       = []int{1, 100, 1000}
 	connections = []int{1, 16}
@@ -27,29 +27,31 @@ var (
 
 func bench(ctx context.Context, arguments []string) (err error) {
 	flags := flag.NewFlagSet("gateway", flag.ContinueOnError)
-	rounds := flags.Int("rounds", 5, "how often each is measured")
-	sends := flags.Int("sends", 100, "batches sent each time, after a tenth that does not count")
-	dir := flags.String("dir", "../.build", "folder on the disk to measure; what is written there is removed")
+	rounds := flags.Int("rounds", 5, "`number` of measurements of each combination")
+	sends := flags.Int("sends", 100, "`number` of batches sent each time, after a warm-up of a tenth")
+	dir := flags.String("dir", "../.build", "`directory` on the disk to measure; files written there are removed")
 	if err := flags.Parse(arguments); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(*dir, 0o755); err != nil {
 		return err
 	}
-	folder, err := os.MkdirTemp(*dir, "bench-gateway-")
+	tempDir, err := os.MkdirTemp(*dir, "bench-gateway-")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	w, err := newWorld(ctx, filepath.Join(folder, "data"))
+	defer func() { err = errors.Join(err, os.RemoveAll(tempDir)) }()
+	w, err := newSetup(ctx, filepath.Join(tempDir, "data"))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.end()) }()
 
-	fmt.Printf("%s/%s, %d CPUs, %s; %d rounds of %d sends\n\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), *rounds, *sends)
+	fmt.Printf("%s/%s, %d CPUs, %s; %d rounds of %d sends\n\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(),
+		runtime.Version(), *rounds, *sends)
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(out, "recipients\tconnections\tdirect p50 ms\tgateway p50 ms\tadded p50 ms\tdirect p99 ms\tgateway p99 ms\t")
+	fmt.Fprintln(out,
+		"recipients\tconnections\tdirect p50 ms\tgateway p50 ms\tadded p50 ms\tdirect p99 ms\tgateway p99 ms\t")
 	for _, size := range sizes {
 		for _, n := range connections {
 			direct, through, err := w.compare(ctx, *rounds, load{size, n, *sends})
@@ -62,9 +64,11 @@ func bench(ctx context.Context, arguments []string) (err error) {
 			}
 			slices.Sort(added)
 			fmt.Fprintf(out, "%d\t%d\t%.2f\t%.2f\t%.2f (%.2f–%.2f)\t%.2f\t%.2f\t\n", size, n,
-				median(direct, func(t times) time.Duration { return t.p50 }), median(through, func(t times) time.Duration { return t.p50 }),
+				median(direct, func(t times) time.Duration { return t.p50 }), median(through,
+					func(t times) time.Duration { return t.p50 }),
 				added[len(added)/2], added[0], added[len(added)-1],
-				median(direct, func(t times) time.Duration { return t.p99 }), median(through, func(t times) time.Duration { return t.p99 }))
+				median(direct, func(t times) time.Duration { return t.p99 }), median(through,
+					func(t times) time.Duration { return t.p99 }))
 		}
 	}
 	if err := w.verify(ctx); err != nil {

@@ -14,43 +14,43 @@ import (
 )
 
 const (
-	// ingestConnections bring reports of recipients, burstConnections full reports.
+	// ingestConnections send recipient reports, burstConnections full reports.
 	ingestConnections, burstConnections = 64, 8
-	// active is how many batches are reported of at a time.
+	// active is the number of batches that are reported at the same time.
 	active = 100
-	// answerPatience is how long an answer may take.
-	answerPatience = time.Minute
-	// pause is what a connection waits after a refusal, as Sinch does, but shorter.
-	pause = 200 * time.Millisecond
+	// answerTimeout is how long an answer may take.
+	answerTimeout = time.Minute
+	// retryDelay is the wait after a refused call; Sinch waits longer.
+	retryDelay = 200 * time.Millisecond
 )
 
-// callback is what the next call brings.
+// callback is the body of a call.
 type callback struct {
 	body       []byte
-	recipients int // that it names
+	recipients int // number of recipients in it
 }
 
-// source makes the callbacks of a run. No two batches are the same.
+// source generates the callbacks of a run. Each batch id is used only once.
 type source struct {
 	calls   atomic.Int64
-	batches atomic.Int64 // used so far
+	batches atomic.Int64 // number of batch ids used so far
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards planned
 	planned []traffic.Report
 }
 
-// full is the full report of a new batch.
+// full returns a callback with the full report of a new batch.
 func (s *source) full() callback {
 	return callback{traffic.FullBody(int(s.batches.Add(1)-1), traffic.Number), traffic.Recipients}
 }
 
-// old is one of a batch that is stored before anything is measured. Its numbers are in order, so they do not lie in the part
-// of the index that later batches write to, as those of earlier days do not.
+// old returns the full report of a batch that is stored before the measurement. Its numbers are consecutive and
+// differ from those of full, so that later batches write to another part of the index, as in production.
 func (s *source) old() callback {
 	return callback{traffic.FullBody(int(s.batches.Add(1)-1), traffic.InOrder), traffic.Recipients}
 }
 
-// recipient is the next report of a recipient of the active batches.
+// recipient returns the next recipient report of the active batches.
 func (s *source) recipient() callback {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,16 +63,16 @@ func (s *source) recipient() callback {
 	return callback{next.Body(), 1}
 }
 
-// load is callbacks over several connections, each busy with one call at a time.
+// load sends callbacks over several connections, one call at a time on each.
 type load struct {
 	address     string
 	connections int
 	next        func() callback
 	until       time.Time
-	recipients  int64 // it also ends when so many are acknowledged; 0 for no such end
+	recipients  int64 // the load also ends when this many are acknowledged; 0: no limit
 }
 
-// sent is what became of a load.
+// sent counts the calls that a load has made and their recipients.
 type sent struct {
 	calls, recipients, refused atomic.Int64
 	took                       time.Duration
@@ -80,7 +80,7 @@ type sent struct {
 
 func (s *sent) rate() float64 { return float64(s.recipients.Load()) / s.took.Seconds() }
 
-// run drives the load until its end. A call that is refused is repeated, as Sinch does.
+// run sends the load until its end. A refused call is repeated, as Sinch does.
 func (s *source) run(ctx context.Context, l load) (*sent, error) {
 	begun, result := time.Now(), &sent{}
 	group, ctx := errgroup.WithContext(ctx)
@@ -118,7 +118,7 @@ func (s *source) connection(ctx context.Context, l load, result *sent) error {
 				return nil
 			}
 			select {
-			case <-time.After(pause):
+			case <-time.After(retryDelay):
 			case <-ctx.Done():
 				return ctx.Err()
 			}
@@ -129,7 +129,8 @@ func (s *source) connection(ctx context.Context, l load, result *sent) error {
 	return ctx.Err()
 }
 
-// send sends a request over c, or over a new connection if c is nil. It returns the connection if that can be used again.
+// send sends a request over c, or over a new connection if c is nil. It returns the connection, or nil if it cannot
+// be used again.
 func send(
 	ctx context.Context, c *traffic.Connection, address string, request []byte,
 ) (*traffic.Connection, error) {
@@ -140,7 +141,7 @@ func send(
 		}
 	}
 	defer context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })()
-	err := errors.Join(c.SetDeadline(time.Now().Add(answerPatience)), c.Send(request))
+	err := errors.Join(c.SetDeadline(time.Now().Add(answerTimeout)), c.Send(request))
 	if err != nil {
 		_ = c.Close()
 		return nil, err

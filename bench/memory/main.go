@@ -1,5 +1,5 @@
-// Command memory measures how much memory and disk dlrloop takes with many recipients stored. docs/performance.md says
-// what the figures mean.
+// Command memory measures how much memory and disk space dlrloop needs with many stored recipients.
+// docs/performance.md explains the figures.
 package main
 
 import (
@@ -21,29 +21,32 @@ import (
 
 func main() { command.Run(bench) }
 
-// options are those of the command line.
+// options are the command line options.
 type options struct {
 	stored                      []int // in ascending order
 	limits                      []string
 	ingestFor, burstFor, settle time.Duration
-	folder                      string
+	dir                         string
 }
 
 func parse(arguments []string) (o options, err error) {
 	flags := flag.NewFlagSet("memory", flag.ContinueOnError)
-	stored := flags.String("stored", "1000000,10000000", "how many recipients to store: each number is measured")
-	limits := flags.String("limit", "512MiB", "memory.limit, such as 512MiB,256MiB: each is measured; the first also fills")
-	flags.DurationVar(&o.ingestFor, "ingest", 20*time.Second, "for how long recipients are reported")
-	flags.DurationVar(&o.burstFor, "burst", 10*time.Second, "for how long full reports are sent; half of it before the kill")
-	flags.DurationVar(&o.settle, "settle", time.Minute, "how long it rests before what is left is measured")
-	flags.StringVar(&o.folder, "dir", "../.build", "folder on the disk to fill; what is written there is removed")
+	stored := flags.String("stored", "1000000,10000000", "`numbers` of stored recipients; each is measured")
+	limits := flags.String("limit", "512MiB",
+		"values of memory.limit, such as 512MiB,256MiB; each is measured, and the store is filled with the first")
+	flags.DurationVar(&o.ingestFor, "ingest", 20*time.Second, "`duration` of the load with recipient reports")
+	flags.DurationVar(&o.burstFor, "burst", 10*time.Second,
+		"`duration` of the load with full reports; half of it before the kill")
+	flags.DurationVar(&o.settle, "settle", time.Minute,
+		"`duration` without load before the remaining memory is measured")
+	flags.StringVar(&o.dir, "dir", "../.build", "`directory` on the disk to fill; files written there are removed")
 	if err := flags.Parse(arguments); err != nil {
 		return o, err
 	}
 	for text := range strings.SplitSeq(*stored, ",") {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < traffic.Recipients {
-			return o, fmt.Errorf("-stored: %q is not a number of recipients from %d", text, traffic.Recipients)
+			return o, fmt.Errorf("-stored: %q is not a number of at least %d", text, traffic.Recipients)
 		}
 		o.stored = append(o.stored, n)
 	}
@@ -75,19 +78,19 @@ func bench(ctx context.Context, arguments []string) error {
 	return nil
 }
 
-// run measures each number of recipients stored with each limit, one after the other in one store.
+// run measures each number of stored recipients with each limit, one after the other with the same store.
 func (o options) run(
 	ctx context.Context, progress func(string, ...any),
 ) (all []figures, logged map[string]int, err error) {
-	if err := os.MkdirAll(o.folder, 0o755); err != nil {
+	if err := os.MkdirAll(o.dir, 0o755); err != nil {
 		return nil, nil, err
 	}
-	folder, err := os.MkdirTemp(o.folder, "bench-memory-")
+	dir, err := os.MkdirTemp(o.dir, "bench-memory-")
 	if err != nil {
 		return nil, nil, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	if folder, err = filepath.Abs(folder); err != nil {
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if dir, err = filepath.Abs(dir); err != nil {
 		return nil, nil, err
 	}
 	upstream, err := traffic.NewUpstream(ctx)
@@ -95,7 +98,7 @@ func (o options) run(
 		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, upstream.Close()) }()
-	p, err := newProgram(ctx, folder, upstream.URL)
+	p, err := newProgram(ctx, dir, upstream.URL)
 	if err != nil {
 		return nil, nil, err
 	}

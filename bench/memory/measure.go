@@ -9,7 +9,7 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// figures are what was measured with so many recipients stored. Sizes are in bytes.
+// figures are the measurements with a number of stored recipients and a limit. Sizes are in bytes.
 type figures struct {
 	stored int
 	limit  string // memory.limit
@@ -17,24 +17,25 @@ type figures struct {
 
 	ingest, burst  peak
 	ingested, full *sent
-	left           int64 // of its own, after the burst
-	start          started
-	database       int64 // after the fill
+	left           int64 // heap and stacks after the burst
+	start          startFigures
+	database       int64 // size after the fill
 	journal        int64
-	recipient      float64 // that a full report names: of the database
-	report         float64 // of a recipient: of the database
+	recipient      float64 // growth of the database per recipient of a full report
+	report         float64 // growth of the database per recipient report
 }
 
-// run is one run of the bench: dlrloop, and what it acknowledged.
+// run is one run of the bench: a dlrloop and what it has acknowledged.
 type run struct {
 	options
 	program      *program
 	source       source
-	acknowledged int64 // recipients named in reports: a recipient of several reports counts more than once
+	acknowledged int64 // recipients in acknowledged reports, counted once per report
 	progress     func(format string, values ...any)
 }
 
-// measure starts dlrloop with a limit, fills it until so many recipients are stored, and measures until it stops.
+// measure starts dlrloop with a limit, fills its store with recipients up to stored, measures all phases and stops
+// it.
 func (r *run) measure(ctx context.Context, stored int, limit string) (f figures, err error) {
 	f = figures{stored: stored, limit: limit}
 	r.progress("%d stored, %s", stored, limit)
@@ -45,7 +46,7 @@ func (r *run) measure(ctx context.Context, stored int, limit string) (f figures,
 	if err != nil {
 		return f, err
 	}
-	r.progress("a start with an empty journal: %+v", clean)
+	r.progress("start with an empty journal: %+v", clean)
 	if err := r.fill(ctx, stored, &f); err != nil {
 		return f, fmt.Errorf("fill: %w", err)
 	}
@@ -61,8 +62,8 @@ func (r *run) measure(ctx context.Context, stored int, limit string) (f figures,
 	return f, r.program.stop()
 }
 
-// fillPatience is how long a fill may take.
-const fillPatience = 2 * time.Hour
+// fillTimeout is how long a fill may take.
+const fillTimeout = 2 * time.Hour
 
 func (r *run) fill(ctx context.Context, stored int, f *figures) error {
 	before, _, err := r.program.totals(ctx)
@@ -72,19 +73,20 @@ func (r *run) fill(ctx context.Context, stored int, f *figures) error {
 	if before.Recipients < stored {
 		s, err := r.drive(ctx, load{
 			address: r.program.public, connections: burstConnections, next: r.source.old,
-			until: time.Now().Add(fillPatience), recipients: int64(stored - before.Recipients),
+			until: time.Now().Add(fillTimeout), recipients: int64(stored - before.Recipients),
 		})
 		if err != nil {
 			return err
 		}
-		r.progress("%d recipients more in %.0f s, %d calls refused", s.recipients.Load(), s.took.Seconds(), s.refused.Load())
+		r.progress("filled with %d recipients in %.0f s, %d calls refused", s.recipients.Load(), s.took.Seconds(),
+			s.refused.Load())
 	}
 	after, s, err := r.settled(ctx)
 	if err != nil {
 		return err
 	}
 	if after.Recipients < stored {
-		return fmt.Errorf("%d recipients are stored of %d", after.Recipients, stored)
+		return fmt.Errorf("only %d of %d recipients are stored", after.Recipients, stored)
 	}
 	f.database = s.SizeBytes
 	if f.journal, err = diskUsage(filepath.Join(r.program.data, "journal")); err != nil {
@@ -97,7 +99,7 @@ func (r *run) fill(ctx context.Context, stored int, f *figures) error {
 	return nil
 }
 
-// settled lets dlrloop rest, and reads the totals.
+// settled waits for the settle time without load and then returns the totals.
 func (r *run) settled(ctx context.Context) (*traffic.Totals, *traffic.Store, error) {
 	select {
 	case <-time.After(r.settle):
@@ -107,7 +109,7 @@ func (r *run) settled(ctx context.Context) (*traffic.Totals, *traffic.Store, err
 	return r.program.totals(ctx)
 }
 
-// drive drives a load until its end, and waits until all of it is folded.
+// drive sends a load until its end and waits until everything is folded.
 func (r *run) drive(ctx context.Context, l load) (*sent, error) {
 	s, err := r.source.run(ctx, l)
 	r.acknowledged += s.recipients.Load()
@@ -118,7 +120,7 @@ func (r *run) drive(ctx context.Context, l load) (*sent, error) {
 	return s, err
 }
 
-// used is what of the database is not free.
+// used returns the bytes of the database that are not free.
 func used(s *traffic.Store) int64 { return s.SizeBytes - s.FreeBytes }
 
 func (r *run) ingest(ctx context.Context, f *figures) error {
@@ -145,7 +147,7 @@ func (r *run) ingest(ctx context.Context, f *figures) error {
 	return nil
 }
 
-// fullReports is a burst from now on.
+// fullReports returns a load of full reports that starts now.
 func (r *run) fullReports() load {
 	return load{
 		address: r.program.public, connections: burstConnections, next: r.source.full,
@@ -176,7 +178,7 @@ func (r *run) burst(ctx context.Context, f *figures) error {
 	return err
 }
 
-// crash kills dlrloop in the middle of a burst, and starts it again. It must have what it acknowledged.
+// crash kills dlrloop during a burst and starts it again. It returns an error if an acknowledged report is lost.
 func (r *run) crash(ctx context.Context, f *figures) error {
 	bursting, end := context.WithCancel(ctx)
 	defer end()
@@ -192,13 +194,13 @@ func (r *run) crash(ctx context.Context, f *figures) error {
 	select {
 	case <-time.After(r.burstFor / 2):
 	case result := <-results:
-		return fmt.Errorf("a burst ended early: %w", result.err)
+		return fmt.Errorf("the burst ended before the kill: %w", result.err)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	r.program.kill()
 	end()
-	r.acknowledged += (<-results).recipients.Load() // its error is that dlrloop is gone
+	r.acknowledged += (<-results).recipients.Load() // it fails because dlrloop was killed
 	var err error
 	if f.start, err = r.program.start(ctx); err != nil {
 		return err
@@ -209,7 +211,7 @@ func (r *run) crash(ctx context.Context, f *figures) error {
 		return err
 	}
 	if totals.Quarantined > 0 || int64(totals.Reported()) < r.acknowledged {
-		return fmt.Errorf("%d messages are stored of %d", totals.Reported(), r.acknowledged)
+		return fmt.Errorf("only %d of %d acknowledged messages are stored", totals.Reported(), r.acknowledged)
 	}
 	return nil
 }

@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// memory is what a process has in memory, in bytes.
+// memory is the memory of a process in bytes.
 type memory struct {
-	anon  int64 // of its own: heap and stacks
-	files int64 // of mapped files, mostly the database: page cache, which the kernel takes back when it needs it
-	most  int64 // the most of both together so far
+	anon  int64 // anonymous: heap and stacks
+	files int64 // mapped files, mostly the database; the kernel can reclaim them
+	most  int64 // largest sum of both so far (VmHWM)
 }
 
 // readMemory reads the memory of a process.
@@ -29,7 +29,8 @@ func readMemory(pid int) (memory, error) {
 
 func procFile(pid int, name string) string { return filepath.Join("/proc", strconv.Itoa(pid), name) }
 
-// parseStatus reads the text of /proc/PID/status. A process that has ended has no memory there, which is an error.
+// parseStatus parses /proc/PID/status. It returns an error for a process that has ended, since its status has no
+// sizes.
 func parseStatus(status []byte) (m memory, err error) {
 	missing := map[string]*int64{"RssAnon": &m.anon, "RssFile": &m.files, "VmHWM": &m.most}
 	for line := range bytes.Lines(status) {
@@ -47,27 +48,27 @@ func parseStatus(status []byte) (m memory, err error) {
 		*bytesOf = kB << 10
 	}
 	if len(missing) > 0 {
-		return memory{}, errors.New("read the memory of a process: it has ended")
+		return memory{}, errors.New("read the memory of a process: the process has ended")
 	}
 	return m, nil
 }
 
-// peak is the most that was seen of a process.
+// peak is the largest memory of a process over several samples.
 type peak struct {
 	anon, most int64 // bytes
 	samples    int
 }
 
-// take takes a sample in. The kernel's own peak has what was between two samples.
-func (p *peak) take(m memory) {
+// add adds a sample. most also covers the time between samples, since the kernel keeps it.
+func (p *peak) add(m memory) {
 	p.anon, p.most = max(p.anon, m.anon), max(p.most, m.most)
 	p.samples++
 }
 
-// interval is how often memory is sampled.
+// interval is the time between two memory samples.
 const interval = 20 * time.Millisecond
 
-// watch samples the memory of a process until ctx ends or the process does. The kernel's own peak begins anew.
+// watch samples the memory of a process until ctx or the process ends. It first resets the kernel's high-water mark.
 func watch(ctx context.Context, pid int) (p peak, err error) {
 	if err := os.WriteFile(procFile(pid, "clear_refs"), []byte("5"), 0); err != nil { // resets VmHWM
 		return p, err
@@ -82,7 +83,7 @@ func watch(ctx context.Context, pid int) (p peak, err error) {
 			}
 			return p, nil
 		}
-		p.take(m)
+		p.add(m)
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
@@ -91,7 +92,7 @@ func watch(ctx context.Context, pid int) (p peak, err error) {
 	}
 }
 
-// during runs a phase and returns the most memory that the process had meanwhile.
+// during runs phase and returns the largest memory of the process during it.
 func during(ctx context.Context, pid int, phase func() error) (peak, error) {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
@@ -110,14 +111,14 @@ func during(ctx context.Context, pid int, phase func() error) (peak, error) {
 	return r.peak, errors.Join(err, r.err)
 }
 
-// diskUsage is how many bytes the files of a folder occupy on the disk.
-func diskUsage(folder string) (total int64, err error) {
-	err = filepath.WalkDir(folder, func(_ string, e os.DirEntry, err error) error {
+// diskUsage returns the sum of the sizes of all files below dir, in bytes.
+func diskUsage(dir string) (total int64, err error) {
+	err = filepath.WalkDir(dir, func(_ string, e os.DirEntry, err error) error {
 		if err != nil || !e.Type().IsRegular() {
 			return err
 		}
 		info, err := e.Info()
-		if errors.Is(err, os.ErrNotExist) { // it has just been removed
+		if errors.Is(err, os.ErrNotExist) { // the file has just been removed
 			return nil
 		}
 		if err == nil {

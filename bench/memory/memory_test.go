@@ -38,15 +38,15 @@ func TestParseStatus(t *testing.T) {
 	}
 }
 
-func TestThePeakHoldsTheMostOfEverySample(t *testing.T) {
+func TestPeakKeepsMaximumOfSamples(t *testing.T) {
 	var p peak
 	for _, m := range []memory{{1, 9, 10}, {7, 1, 11}, {2, 2, 11}} {
-		p.take(m)
+		p.add(m)
 	}
 	require.Equal(t, peak{anon: 7, most: 11, samples: 3}, p)
 }
 
-func TestDuringSeesWhatAPhaseAllocates(t *testing.T) {
+func TestDuringMeasuresAllocations(t *testing.T) {
 	before, err := readMemory(os.Getpid())
 	require.NoError(t, err)
 	const size = 64 << 20
@@ -55,7 +55,7 @@ func TestDuringSeesWhatAPhaseAllocates(t *testing.T) {
 		for i := 0; i < size; i += os.Getpagesize() {
 			touched[i] = 1
 		}
-		// At least one sample while it is there.
+		// Wait until a sample has seen the allocation.
 		return readUntil(t.Context(), func(m memory) bool { return m.anon >= before.anon+size/2 && touched[0] == 1 })
 	})
 	require.NoError(t, err)
@@ -63,7 +63,7 @@ func TestDuringSeesWhatAPhaseAllocates(t *testing.T) {
 	require.Greater(t, p.most, before.anon+size/2)
 }
 
-// readUntil reads this process's memory until it is as expected.
+// readUntil reads this process's memory until expected returns true.
 func readUntil(ctx context.Context, expected func(memory) bool) error {
 	for ctx.Err() == nil {
 		m, err := readMemory(os.Getpid())
@@ -74,20 +74,20 @@ func readUntil(ctx context.Context, expected func(memory) bool) error {
 	return ctx.Err()
 }
 
-func TestAProcessThatIsNotThereHasNoPeak(t *testing.T) {
+func TestWatchOfUnknownProcess(t *testing.T) {
 	_, err := watch(t.Context(), 1<<30)
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-func TestDiskUsageIsThatOfAllFiles(t *testing.T) {
-	folder := t.TempDir()
-	require.NoError(t, os.Mkdir(filepath.Join(folder, "journal"), 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "a"), make([]byte, 1000), 0o644))
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "journal", "b"), make([]byte, 24), 0o644))
-	size, err := diskUsage(folder)
+func TestDiskUsageSumsAllFiles(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "journal"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a"), make([]byte, 1000), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "journal", "b"), make([]byte, 24), 0o644))
+	size, err := diskUsage(dir)
 	require.NoError(t, err)
 	require.Equal(t, int64(1024), size)
-	_, err = diskUsage(filepath.Join(folder, "missing"))
+	_, err = diskUsage(filepath.Join(dir, "missing"))
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
@@ -102,10 +102,10 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestASmallRun(t *testing.T) {
-	folder := t.TempDir()
+func TestSmallRun(t *testing.T) {
+	dir := t.TempDir()
 	o := options{
-		stored: []int{2000}, limits: []string{"256MiB", "512MiB"}, folder: folder,
+		stored: []int{2000}, limits: []string{"256MiB", "512MiB"}, dir: dir,
 		ingestFor: 100 * time.Millisecond, burstFor: 100 * time.Millisecond, settle: time.Millisecond,
 	}
 	all, _, err := o.run(t.Context(), t.Logf)
@@ -114,7 +114,8 @@ func TestASmallRun(t *testing.T) {
 	for i, f := range all {
 		require.Equal(t, o.limits[i], f.limit)
 		for what, bytes := range map[string]int64{
-			"idle": f.idle.anon, "ingest": f.ingest.anon, "burst": f.burst.anon, "left": f.left, "start": f.start.peak.anon,
+			"idle": f.idle.anon, "ingest": f.ingest.anon, "burst": f.burst.anon, "left": f.left,
+			"start":    f.start.peak.anon,
 			"database": f.database, "journal": f.journal,
 		} {
 			require.Positive(t, bytes, what)
@@ -127,7 +128,7 @@ func TestASmallRun(t *testing.T) {
 	memoryTable(&text, all)
 	diskTable(&text, all)
 	require.Equal(t, 2*(2+2), strings.Count(text.String(), "\n"), text.String())
-	left, err := os.ReadDir(folder)
+	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
-	require.Empty(t, left, "nothing stays on the disk")
+	require.Empty(t, left, "the run must remove everything that it wrote")
 }

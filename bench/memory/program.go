@@ -21,27 +21,27 @@ import (
 
 const plan = "bench-plan"
 
-// program is the dlrloop binary with a configuration and a folder. It chooses its ports itself, anew with every start.
+// program is a dlrloop binary with a configuration and a data directory. Each start listens on new ports.
 type program struct {
 	binary, config, data string
 	upstream             string         // the URL of Sinch's API
-	logged               map[string]int // how many warnings and errors it logged, by message
+	logged               map[string]int // number of warnings and errors, by level and message
 
 	command         *exec.Cmd
 	public, private string // addresses
 	ended           chan error
 }
 
-// newProgram builds dlrloop in a folder, which is for its configuration and store, too.
-func newProgram(ctx context.Context, folder, upstream string) (*program, error) {
+// newProgram builds dlrloop in dir, which also holds its configuration and data.
+func newProgram(ctx context.Context, dir, upstream string) (*program, error) {
 	p := &program{
-		binary: filepath.Join(folder, "dlrloop"), config: filepath.Join(folder, "config.yaml"),
-		data:     filepath.Join(folder, "data"),
+		binary: filepath.Join(dir, "dlrloop"), config: filepath.Join(dir, "config.yaml"),
+		data:     filepath.Join(dir, "data"),
 		upstream: upstream, logged: make(map[string]int),
 	}
 	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/dlrloop/dlrloop").Output()
 	if err != nil {
-		return nil, fmt.Errorf("look for the module of dlrloop: %w", err)
+		return nil, fmt.Errorf("find dlrloop's module: %w", err)
 	}
 	build := exec.CommandContext(ctx, "go", "build", "-tags", "nomsgpack", "-o", p.binary, ".")
 	build.Dir, build.Stdout, build.Stderr = strings.TrimSpace(string(root)), os.Stderr, os.Stderr
@@ -51,7 +51,7 @@ func newProgram(ctx context.Context, folder, upstream string) (*program, error) 
 	return p, nil
 }
 
-// configure writes the configuration for the next start. Without a limit memory.limit is left out.
+// configure writes the configuration for the next start. An empty limit leaves memory.limit out.
 func (p *program) configure(limit string) error {
 	text := fmt.Sprintf(`
 public: {listen: "127.0.0.1:0"}
@@ -70,7 +70,7 @@ plans:
 	return os.WriteFile(p.config, []byte(text), 0o600)
 }
 
-// launch starts the process.
+// launch starts the process and returns its log, which it writes to standard error.
 func (p *program) launch(ctx context.Context) (io.Reader, error) {
 	p.command = exec.CommandContext(ctx, p.binary, "serve", "--config", p.config)
 	p.command.WaitDelay = time.Second
@@ -81,22 +81,22 @@ func (p *program) launch(ctx context.Context) (io.Reader, error) {
 	return logs, p.command.Start()
 }
 
-// startPatience is how long a start may take.
-const startPatience = 10 * time.Minute
+// startTimeout is how long a start may take.
+const startTimeout = 10 * time.Minute
 
-// started is how long a start took, and what it took.
-type started struct {
+// startFigures are the duration of a start and its memory.
+type startFigures struct {
 	ready time.Duration // until /readyz answered 200
-	read  time.Duration // until the totals were read, which waits for what the journal had
-	peak  peak          // until then
+	read  time.Duration // until the totals were read, which waits until the journal is folded
+	peak  peak          // until read
 }
 
-// start starts the process, and returns when it has folded what its journal has.
-func (p *program) start(ctx context.Context) (s started, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, startPatience, errors.New("dlrloop does not start"))
+// start starts the process and returns when it has folded its journal.
+func (p *program) start(ctx context.Context) (s startFigures, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, errors.New("timeout: dlrloop did not start"))
 	defer cancel()
 	begun := time.Now()
-	logs, err := p.launch(context.WithoutCancel(ctx)) // it lives until it is killed
+	logs, err := p.launch(context.WithoutCancel(ctx)) // the process must outlive ctx
 	if err != nil {
 		return s, err
 	}
@@ -126,10 +126,11 @@ func (p *program) start(ctx context.Context) (s started, err error) {
 	return s, err
 }
 
-// read reads what the process logs until it ends, and says once whether it serves, which then has the addresses.
+// read reads the log of the process until it ends. When the process serves, read stores the addresses and sends nil
+// on serving; if it ends before, read sends an error.
 func (p *program) read(logs io.Reader, serving chan<- error) {
 	var once sync.Once
-	tell := func(err error) { once.Do(func() { serving <- err }) }
+	signal := func(err error) { once.Do(func() { serving <- err }) }
 	lines := bufio.NewScanner(logs)
 	lines.Buffer(nil, 1<<20)
 	last := ""
@@ -140,14 +141,14 @@ func (p *program) read(logs io.Reader, serving chan<- error) {
 		case err != nil:
 		case line.Msg == "serving":
 			p.public, p.private = line.Public, line.Private
-			tell(nil)
+			signal(nil)
 		case line.Level == "WARN" || line.Level == "ERROR":
 			if p.logged[line.Level+" "+line.Msg]++; p.logged[line.Level+" "+line.Msg] == 1 {
 				fmt.Fprintln(os.Stderr, "dlrloop:", last)
 			}
 		}
 	}
-	tell(fmt.Errorf("dlrloop ended: %s", last))
+	signal(fmt.Errorf("dlrloop ended: %s", last))
 }
 
 // awaitReady waits until /readyz answers 200.
@@ -176,7 +177,7 @@ func (p *program) awaitReady(ctx context.Context) error {
 	}
 }
 
-// totals are what is stored, after all that was acknowledged is folded.
+// totals returns what is stored. The API answers only after everything acknowledged is folded.
 func (p *program) totals(ctx context.Context) (*traffic.Totals, *traffic.Store, error) {
 	totals, store, err := traffic.Stats(ctx, p.private, plan)
 	if errors.Is(err, traffic.ErrNoReports) {
@@ -185,7 +186,7 @@ func (p *program) totals(ctx context.Context) (*traffic.Totals, *traffic.Store, 
 	return totals, store, err
 }
 
-// kill ends the process as kill -9 does, and waits for it.
+// kill ends the process with SIGKILL and waits for it.
 func (p *program) kill() {
 	if p.command == nil || p.command.Process == nil {
 		return
@@ -195,7 +196,7 @@ func (p *program) kill() {
 	p.command = nil
 }
 
-// stop ends the process in order, and waits for it.
+// stop ends the process with SIGTERM and waits for it.
 func (p *program) stop() error {
 	if err := p.command.Process.Signal(syscall.SIGTERM); err != nil {
 		return err

@@ -10,10 +10,11 @@ func mib(bytes int64) string { return fmt.Sprintf("%.0f", float64(bytes)/(1<<20)
 
 func count(n float64) string { return fmt.Sprintf("%.0f", n) }
 
-// memoryTable writes the memory of the process's own and, in brackets, the most together with mapped files.
+// memoryTable writes the anonymous memory and, in brackets, the sum with mapped files.
 func memoryTable(out io.Writer, all []figures) {
 	heading(
-		out, "stored", "limit", "idle MiB", "ingest: peak MiB", "reports/s", "burst: peak MiB", "recipients/s", "left MiB",
+		out, "stored", "limit", "idle MiB", "ingest: peak MiB", "reports/s", "burst: peak MiB", "recipients/s",
+		"left MiB",
 		"start: peak MiB", "ready after s", "read after s",
 	)
 	both := func(p peak) string { return mib(p.anon) + " (" + mib(p.most) + ")" }
@@ -27,7 +28,7 @@ func memoryTable(out io.Writer, all []figures) {
 	}
 }
 
-// diskTable writes what is on the disk after the fill.
+// diskTable writes the disk usage after the fill.
 func diskTable(out io.Writer, all []figures) {
 	heading(out, "stored", "limit", "database MiB", "journal MiB", "bytes for each recipient of a full report",
 		"bytes for each report of a recipient")
@@ -36,7 +37,7 @@ func diskTable(out io.Writer, all []figures) {
 	}
 }
 
-// heading writes the first lines of a table in Markdown, row one of the others.
+// heading writes the header lines of a Markdown table, row one of the others.
 func heading(out io.Writer, columns ...string) {
 	row(out, columns...)
 	fmt.Fprintln(out, strings.Repeat("|---:", len(columns))+"|")

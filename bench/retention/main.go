@@ -1,5 +1,5 @@
-// Command retention measures whether the tables of the store in PostgreSQL stop growing when retention deletes as much as comes
-// in. docs/performance.md says what the figures mean.
+// Command retention measures whether the tables of the PostgreSQL store stop growing once retention deletes as much
+// as comes in. docs/performance.md explains the figures.
 package main
 
 import (
@@ -19,23 +19,25 @@ import (
 
 func main() { command.Run(bench) }
 
-// options are those of the command line.
+// options are the command line options.
 type options struct {
 	periods, batches int
 	rate             float64
-	folder           string
+	dir              string
 }
 
 func parse(arguments []string) (o options, err error) {
 	flags := flag.NewFlagSet("retention", flag.ContinueOnError)
-	flags.IntVar(&o.periods, "periods", 6, "how many retention periods to run")
-	flags.IntVar(&o.batches, "batches", 100, "batches of 1000 recipients in each; a period's are deleted in the one after it")
-	flags.Float64Var(&o.rate, "rate", 0, "reports a second; 0 for as many as there can be")
-	flags.StringVar(&o.folder, "dir", "../.build", "folder on the disk to measure; what is written there is removed")
+	flags.IntVar(&o.periods, "periods", 6, "`number` of retention periods to run")
+	flags.IntVar(&o.batches, "batches", 100,
+		"`number` of batches of 1000 recipients per period; the next period deletes them")
+	flags.Float64Var(&o.rate, "rate", 0, "`reports` per second; 0 means as many as possible")
+	flags.StringVar(&o.dir, "dir", "../.build", "`directory` on the disk to measure; files written there are removed")
 	return o, flags.Parse(arguments)
 }
 
-// settings are the bench's. A period that takes weeks takes seconds here, so vacuum looks as much more often.
+// settings returns the PostgreSQL settings of the bench. A period of weeks takes seconds here, so autovacuum runs
+// correspondingly more often.
 func settings() map[string]string {
 	return map[string]string{
 		"shared_buffers": "1GB", "max_wal_size": "8GB", "wal_compression": "on", "checkpoint_timeout": "15min",
@@ -48,15 +50,15 @@ func bench(ctx context.Context, arguments []string) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(o.folder, 0o711); err != nil {
+	if err := os.MkdirAll(o.dir, 0o711); err != nil {
 		return err
 	}
-	server, err := pgtest.Boot(ctx, pgtest.Config{Durable: true, Folder: o.folder, Settings: settings()})
+	server, err := pgtest.Boot(ctx, pgtest.Config{Durable: true, Folder: o.dir, Settings: settings()})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, server.Close(context.WithoutCancel(ctx))) }()
-	off := func(string) store.Policy { return store.Policy{On: store.OnOff} } // what owes feedback is kept longer
+	off := func(string) store.Policy { return store.Policy{On: store.OnOff} } // owed feedback would delay the deletion
 	s, err := pgstore.Open(ctx, pgstore.Config{URL: server.URL(), Policies: off})
 	if err != nil {
 		return err
@@ -65,12 +67,12 @@ func bench(ctx context.Context, arguments []string) (err error) {
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	heading(out)
 	for period := range o.periods {
-		w := world{store: s, options: o, period: period}
+		w := periodRun{store: s, options: o, period: period}
 		begin := time.Now()
 		if err := w.run(ctx); err != nil {
 			return err
 		}
-		tables, err := look(ctx, server.URL())
+		tables, err := readTables(ctx, server.URL())
 		if err != nil {
 			return err
 		}
@@ -80,6 +82,6 @@ func bench(ctx context.Context, arguments []string) (err error) {
 			return err
 		}
 	}
-	fmt.Printf("\n%d recipients a period, each reported twice\n", o.batches*recipients)
+	fmt.Printf("\n%d recipients per period, each reported twice\n", o.batches*recipients)
 	return nil
 }

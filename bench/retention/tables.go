@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// table is what PostgreSQL says of one.
+// table holds PostgreSQL's statistics of one table. Sizes are in bytes.
 type table struct {
 	Name             string
 	Bytes, Indexes   int64
@@ -17,17 +17,18 @@ type table struct {
 	Updates, InPlace int64
 }
 
-const lookAtTables = `
-SELECT relname::text, pg_table_size(relid), pg_indexes_size(relid), n_dead_tup, autovacuum_count, n_tup_upd, n_tup_hot_upd
+const tablesQuery = `
+SELECT relname::text, pg_table_size(relid), pg_indexes_size(relid),
+    n_dead_tup, autovacuum_count, n_tup_upd, n_tup_hot_upd
 FROM pg_stat_user_tables WHERE relname IN ('batch', 'recipient', 'report_log') ORDER BY relname`
 
-func look(ctx context.Context, url string) (tables []table, err error) {
+func readTables(ctx context.Context, url string) (tables []table, err error) {
 	connection, err := pgx.Connect(ctx, url)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, connection.Close(ctx)) }()
-	rows, err := connection.Query(ctx, lookAtTables)
+	rows, err := connection.Query(ctx, tablesQuery)
 	if err != nil {
 		return nil, err
 	}

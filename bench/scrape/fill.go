@@ -13,17 +13,17 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore"
 )
 
-// plans are the configured ones; the batches are theirs by turns.
+// plans are the configured plans. Batches are distributed among them.
 var plans = []string{"plan-a", "plan-b", "plan-c", "plan-d", "plan-e"}
 
-// writers is how many record at once.
+// writers is the number of goroutines that record.
 const writers = 4
 
-// lacking is how many recipients of each batch have no report yet: they are awaited.
-const lacking = 10
+// missing is the number of recipients of each batch that have no report yet.
+const missing = 10
 
-// fill makes a store of that many batches, with all that a usual one has: what Sinch said of each, a full report that names
-// its recipients, their feedback owed, and some of them still awaited.
+// fill creates a store with a number of batches. Each has what a typical batch has: the batch info from Sinch, a full
+// report that lists its recipients, owed feedback, and missing reports.
 func fill(ctx context.Context, path string, batches int) (err error) {
 	s, err := boltstore.Open(ctx, boltstore.Config{Path: path, Policies: policies})
 	if err != nil {
@@ -46,7 +46,7 @@ func fill(ctx context.Context, path string, batches int) (err error) {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	stats, err := s.Stats(ctx) // waits until all is folded
+	stats, err := s.Stats(ctx) // waits until everything is folded
 	if err != nil {
 		return err
 	}
@@ -55,12 +55,12 @@ func fill(ctx context.Context, path string, batches int) (err error) {
 		stored += p.Recipients
 	}
 	if stored != batches*size {
-		return fmt.Errorf("%d recipients are stored of %d", stored, batches*size)
+		return fmt.Errorf("only %d of %d recipients are stored", stored, batches*size)
 	}
 	return nil
 }
 
-// record records a as soon as the store has room for it.
+// record records arrival a. It retries while the store is busy.
 func record(ctx context.Context, s store.Store, a store.Arrival) error {
 	for {
 		if err := s.Record(ctx, a); !errors.Is(err, store.ErrBusy) {
@@ -73,22 +73,23 @@ func policies(string) store.Policy {
 	return store.Policy{Missing: store.Missing{Silence: time.Hour, Grace: 10 * time.Minute}}
 }
 
-// batch is what arrives of one batch.
+// batch returns the arrivals of batch b.
 func batch(b int) []store.Arrival {
 	plan, id, at := plans[b%len(plans)], fmt.Sprintf("batch-%08d", b), time.Now().UTC().Truncate(time.Millisecond)
 	numbers := make([]string, size)
 	for i := range numbers {
 		numbers[i] = fmt.Sprintf("44%010d", b*size+i)
 	}
-	const failed, reported = size / 20, size - lacking
+	const failed, reported = size / 20, size - missing
 	report := &dlr.Report{Type: dlr.BatchSMS, BatchID: id, Total: size, Entries: []dlr.Entry{
 		{State: dlr.State{Status: dlr.Delivered}, Count: reported - failed, Recipients: numbers[failed:reported]},
 		{State: dlr.State{Status: dlr.Failed, Code: 153}, Count: failed, Recipients: numbers[:failed]},
 	}}
 	return []store.Arrival{
 		{Plan: plan, At: at, News: store.Facts{
-			BatchID: id, FeedbackEnabled: true, ReportKind: "full", Recipients: size, Numbers: numbers, CreatedAt: at, ModifiedAt: at,
-			Source: store.FromGateway,
+			BatchID: id, FeedbackEnabled: true, ReportKind: "full", Recipients: size, Numbers: numbers, CreatedAt: at,
+			ModifiedAt: at,
+			Source:     store.FromGateway,
 		}},
 		{Plan: plan, At: at, News: store.Report{Report: report, Raw: fmt.Appendf(nil, `{"batch_id":%q}`, id)}},
 	}

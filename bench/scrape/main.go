@@ -1,5 +1,5 @@
-// Command scrape measures how long a scrape of /metrics takes while the store holds a million recipients. docs/performance.md
-// says what the figures mean.
+// Command scrape measures the duration of a scrape of /metrics with a million stored recipients. docs/performance.md
+// explains the figures.
 package main
 
 import (
@@ -18,14 +18,14 @@ import (
 
 func main() { command.Run(bench) }
 
-// size is how many recipients a batch has.
+// size is the number of recipients per batch.
 const size = 1000
 
 func bench(ctx context.Context, arguments []string) (err error) {
 	flags := flag.NewFlagSet("scrape", flag.ContinueOnError)
-	recipients := flags.Int("recipients", 1_000_000, "how many the store holds, in batches of 1000")
-	scrapes := flags.Int("scrapes", 50, "how often is scraped")
-	dir := flags.String("dir", "../.build", "folder on the disk to fill; what is written there is removed")
+	recipients := flags.Int("recipients", 1_000_000, "`number` of stored recipients, in batches of 1000")
+	scrapes := flags.Int("scrapes", 50, "`number` of scrapes")
+	dir := flags.String("dir", "../.build", "`directory` on the disk to fill; files written there are removed")
 	if err := flags.Parse(arguments); err != nil {
 		return err
 	}
@@ -35,18 +35,19 @@ func bench(ctx context.Context, arguments []string) (err error) {
 	if err := os.MkdirAll(*dir, 0o755); err != nil {
 		return err
 	}
-	folder, err := os.MkdirTemp(*dir, "bench-scrape-")
+	tempDir, err := os.MkdirTemp(*dir, "bench-scrape-")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	path, begun := filepath.Join(folder, "data"), time.Now()
+	defer func() { err = errors.Join(err, os.RemoveAll(tempDir)) }()
+	path, begun := filepath.Join(tempDir, "data"), time.Now()
 	if err := fill(ctx, path, *recipients/size); err != nil {
 		return fmt.Errorf("fill the store: %w", err)
 	}
-	fmt.Printf("%s/%s, %d CPUs, %s; %d recipients stored in %.1f s\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(),
+	fmt.Printf("%s/%s, %d CPUs, %s; %d recipients stored in %.1f s\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(),
+		runtime.Version(),
 		*recipients/size*size, time.Since(begun).Seconds())
-	h, err := newHouse(ctx, path)
+	h, err := newInstance(ctx, path)
 	if err != nil {
 		return err
 	}
@@ -55,7 +56,7 @@ func bench(ctx context.Context, arguments []string) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := last.holds(*recipients / size); err != nil {
+	if err := last.verify(*recipients / size); err != nil {
 		return err
 	}
 	slices.Sort(times)

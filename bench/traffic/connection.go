@@ -7,7 +7,7 @@ import (
 	"net"
 )
 
-// Connection brings callbacks, one after the other.
+// Connection sends callbacks, one after the other. It is not safe for concurrent use.
 type Connection struct {
 	net.Conn
 	buf [1024]byte
@@ -28,12 +28,13 @@ var (
 	empty   = []byte("\r\nContent-Length: 0\r\n")
 )
 
-// RefusedError is an answer that is not an empty 200. The connection may hold more of it: do not use it any more.
+// RefusedError is an answer other than an empty 200. Close the connection then: unread parts of the answer may
+// follow.
 type RefusedError struct{ Answer string }
 
 func (e *RefusedError) Error() string { return fmt.Sprintf("answered %q", e.Answer) }
 
-// Send sends one request and reads its answer. If that is not an empty 200, the error is a *RefusedError.
+// Send sends one request and reads the answer. It returns a *RefusedError if that is not an empty 200.
 func (c *Connection) Send(request []byte) error {
 	if _, err := c.Write(request); err != nil {
 		return err

@@ -18,20 +18,20 @@ func TestEveryRecipientIsReportedTwice(t *testing.T) {
 		keys[parse1(t, r.Body()).ContentKey()] = true
 	}
 	require.Len(t, seen, len(reports))
-	require.Len(t, keys, len(reports), "no report is a repeat of another")
+	require.Len(t, keys, len(reports), "every report must be different")
 }
 
-func TestTheOrderDependsOnTheSeedAlone(t *testing.T) {
+func TestOrderDependsOnlyOnSeed(t *testing.T) {
 	require.Equal(t, Planned(0, 2, 1), Planned(0, 2, 1))
 	require.NotEqual(t, Planned(0, 2, 1), Planned(0, 2, 2))
 	mixed := make(map[int]bool)
 	for _, r := range Planned(0, 200, 1)[:2000] {
 		mixed[r.Batch] = true
 	}
-	require.Greater(t, len(mixed), 190, "all batches are active at the same time")
+	require.Greater(t, len(mixed), 190, "all batches must be active at the same time")
 }
 
-func TestBodiesAreReportsOfSinch(t *testing.T) {
+func TestBodiesParseAsSinchReports(t *testing.T) {
 	first, second := parse1(t, Report{7, 42, Dispatched}.Body()), parse1(t, Report{7, 42, Delivered}.Body())
 	for _, r := range []*dlr.Report{first, second} {
 		require.Equal(t, dlr.RecipientSMS, r.Type)
@@ -46,7 +46,7 @@ func TestBodiesAreReportsOfSinch(t *testing.T) {
 	require.True(t, second.At().After(first.At()))
 }
 
-func TestAFullReportNamesEveryRecipientOnce(t *testing.T) {
+func TestFullReportListsEveryRecipientOnce(t *testing.T) {
 	full := parse1(t, FullBody(7, Number))
 	require.Equal(t, dlr.BatchSMS, full.Type)
 	require.Equal(t, BatchID(7), full.BatchID)

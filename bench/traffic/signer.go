@@ -8,13 +8,14 @@ import (
 	"hash"
 )
 
-// Signer writes signed callbacks. It is for one goroutine.
+// Signer makes signed callbacks. It is not safe for concurrent use.
 type Signer struct{ mac hash.Hash }
 
-// NewSigner returns a Signer with the Secret.
+// NewSigner returns a Signer that signs with Secret.
 func NewSigner() *Signer { return &Signer{hmac.New(sha256.New, []byte(Secret))} }
 
-// Append appends the HTTP request of the nth callback, which brings a body to the webhook of a plan.
+// Append appends the HTTP request of callback n to the slice to and returns it. The request sends body to the webhook
+// of a plan.
 func (s *Signer) Append(to []byte, plan string, n int, body []byte) []byte {
 	nonce := fmt.Sprintf("01K2S9AHX7ZC3M5V8E%08d", n)
 	timestamp := fmt.Sprint(began.Unix())

@@ -8,7 +8,7 @@ import (
 	"net/http"
 )
 
-// Totals is what dlrloop's API says of a plan.
+// Totals are the totals of a plan in the API's /stats.
 type Totals struct {
 	Recipients, Duplicates, Quarantined int
 	Messages                            []struct {
@@ -18,7 +18,7 @@ type Totals struct {
 	Feedback struct{ Owed, Sent, Dead int }
 }
 
-// Of is how many messages were reported with a status.
+// Of returns the number of messages reported with a status.
 func (t *Totals) Of(s Status) int {
 	n := 0
 	for _, m := range t.Messages {
@@ -29,7 +29,7 @@ func (t *Totals) Of(s Status) int {
 	return n
 }
 
-// Reported is how many messages were reported, each with every status that it had.
+// Reported returns the number of messages, counted once for each status that was reported.
 func (t *Totals) Reported() int {
 	n := 0
 	for _, m := range t.Messages {
@@ -38,17 +38,17 @@ func (t *Totals) Reported() int {
 	return n
 }
 
-// Store is what dlrloop's API says of its store.
+// Store holds the size of the store in the API's /stats.
 type Store struct {
 	SizeBytes int64 `json:"size_bytes"`
 	FreeBytes int64 `json:"free_bytes"`
 }
 
-// ErrNoReports means that the plan has no reports yet.
-var ErrNoReports = errors.New("read the totals: no report of the plan is stored")
+// ErrNoReports is returned by Stats if no report of the plan is stored yet.
+var ErrNoReports = errors.New("read the totals: the plan has no reports")
 
 // Stats reads the totals of a plan and of the store from the private listener at address. They include everything
-// acknowledged before.
+// that was acknowledged before the call.
 func Stats(ctx context.Context, address, plan string) (*Totals, *Store, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/api/v1/stats", nil)
 	if err != nil {
@@ -58,7 +58,7 @@ func Stats(ctx context.Context, address, plan string) (*Totals, *Store, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	defer answer.Body.Close() //nolint:errcheck // read to its end
+	defer answer.Body.Close() //nolint:errcheck // the body has been read
 	if answer.StatusCode != http.StatusOK {
 		return nil, nil, fmt.Errorf("read the totals: %s", answer.Status)
 	}

@@ -10,14 +10,14 @@ import (
 	"sync/atomic"
 )
 
-// Upstream stands for Sinch's API: it knows every batch, and takes all feedback.
+// Upstream imitates Sinch's API: every batch exists, and all feedback is accepted.
 type Upstream struct {
 	http.Server
 	URL    string
-	Wanted atomic.Bool // whether batches want feedback
+	Wanted atomic.Bool // whether batches have feedback enabled
 }
 
-// NewUpstream returns an Upstream that listens on loopback until it is closed.
+// NewUpstream returns an Upstream that serves on loopback until Close.
 func NewUpstream(ctx context.Context) (*Upstream, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -25,7 +25,7 @@ func NewUpstream(ctx context.Context) (*Upstream, error) {
 	}
 	u := &Upstream{URL: "http://" + l.Addr().String()}
 	u.Handler = u
-	go func() { _ = u.Serve(l) }() // until it is closed
+	go func() { _ = u.Serve(l) }() // returns after Close
 	return u, nil
 }
 

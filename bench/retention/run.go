@@ -15,32 +15,32 @@ import (
 
 const (
 	plan = "bench"
-	// recipients is how many each batch has, active how many batches are reported of at a time, each of them twice.
+	// recipients is the size of a batch; active is the number of batches reported at the same time, each twice.
 	recipients = 1000
 	active     = 50
-	// senders is how many callbacks are in flight.
+	// senders is the number of callbacks in flight.
 	senders = 128
 )
 
-// period is how long a period is by the reports' times.
+// period is the length of a retention period in the times of the reports.
 const period = 24 * time.Hour
 
 var began = time.Date(2025, 8, 18, 0, 0, 0, 0, time.UTC)
 
-// world is one period: its reports come in while the batches of the period before it expire at the same pace.
-type world struct {
+// periodRun is one period: its reports come in while the batches of the period before are deleted at the same rate.
+type periodRun struct {
 	store   *pgstore.Store
 	options options
 	period  int
 }
 
-func (w *world) run(ctx context.Context) error {
+func (w *periodRun) run(ctx context.Context) error {
 	begin, sent := time.Now(), 0
 	for first := 0; first < w.options.batches; first += active {
 		count := min(active, w.options.batches-first)
 		now := began.Add(time.Duration(w.period)*period + period*time.Duration(first)/time.Duration(w.options.batches))
 		g, ctx := errgroup.WithContext(ctx)
-		g.Go(func() error { return w.expire(ctx, now.Add(-period)) })
+		g.Go(func() error { return w.deleteOlder(ctx, now.Add(-period)) })
 		g.Go(func() error { return w.report(ctx, first, count, now) })
 		if err := g.Wait(); err != nil {
 			return err
@@ -58,8 +58,8 @@ func (w *world) run(ctx context.Context) error {
 	return nil
 }
 
-// expire deletes what is older than a time.
-func (w *world) expire(ctx context.Context, before time.Time) error {
+// deleteOlder deletes the batches older than a time.
+func (w *periodRun) deleteOlder(ctx context.Context, before time.Time) error {
 	for more := true; more; {
 		var err error
 		if _, more, err = w.store.Expire(ctx, before, 100); err != nil {
@@ -69,8 +69,8 @@ func (w *world) expire(ctx context.Context, before time.Time) error {
 	return nil
 }
 
-// report has the recipients of some batches reported Dispatched and, after that, Delivered, in random order.
-func (w *world) report(ctx context.Context, first, count int, now time.Time) error {
+// report records the recipients of count batches as Dispatched and then as Delivered, in random order.
+func (w *periodRun) report(ctx context.Context, first, count int, now time.Time) error {
 	for _, s := range []struct {
 		status dlr.Status
 		code   int
@@ -80,14 +80,18 @@ func (w *world) report(ctx context.Context, first, count int, now time.Time) err
 		for _, i := range rand.Perm(count * recipients) {
 			g.Go(func() error {
 				n := (w.period*w.options.batches+first)*recipients + i
-				body := fmt.Appendf(nil, `{"type":"recipient_delivery_report_sms","batch_id":"01K2S9A1V5K3C8ME%010d","recipient":"4477%08d",`+
-					`"code":%d,"status":"%s","at":"%s","client_reference":"otp/%04x"}`,
-					n/recipients, n*61_803_399%100_000_000, s.code, s.status, now.Format("2006-01-02T15:04:05.000Z"), n/recipients)
+				body := fmt.Appendf(nil,
+					`{"type":"recipient_delivery_report_sms","batch_id":"01K2S9A1V5K3C8ME%010d",`+
+						`"recipient":"4477%08d",`+
+						`"code":%d,"status":"%s","at":"%s","client_reference":"otp/%04x"}`,
+					n/recipients, n*61_803_399%100_000_000, s.code, s.status,
+					now.Format("2006-01-02T15:04:05.000Z"), n/recipients)
 				c, err := dlr.Parse(body)
 				if err != nil {
 					return err
 				}
-				return w.store.Record(ctx, store.Arrival{Plan: plan, At: now, News: store.Report{Report: c.Report, Raw: body}})
+				return w.store.Record(ctx,
+					store.Arrival{Plan: plan, At: now, News: store.Report{Report: c.Report, Raw: body}})
 			})
 		}
 		if err := g.Wait(); err != nil {

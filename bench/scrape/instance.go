@@ -15,20 +15,20 @@ import (
 	"github.com/dlrloop/dlrloop/server"
 )
 
-// house is what `dlrloop serve` runs, over the store that was filled. It has no credentials for Sinch, so it only listens.
-type house struct {
+// instance is a running dlrloop server over the filled store. It has no credentials for Sinch, so it only receives.
+type instance struct {
 	server *server.Server
 	stop   context.CancelFunc
 	ended  chan error
 }
 
-func newHouse(ctx context.Context, path string) (*house, error) {
+func newInstance(ctx context.Context, path string) (*instance, error) {
 	c := config.Default()
 	c.Public.Listen, c.Private.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	c.Store.Path = path
 	for _, id := range plans {
 		p := config.DefaultPlan()
-		p.ID, p.BaseURL = id, "http://127.0.0.1:9" // which nothing calls
+		p.ID, p.BaseURL = id, "http://127.0.0.1:9" // never called
 		p.Webhook.Auth.HMAC.Secrets = []config.Secret{"bench-secret"}
 		c.Plans = append(c.Plans, p)
 	}
@@ -36,30 +36,31 @@ func newHouse(ctx context.Context, path string) (*house, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &house{server: s, ended: make(chan error, 1)}
+	h := &instance{server: s, ended: make(chan error, 1)}
 	ctx, h.stop = context.WithCancel(ctx)
 	go func() { h.ended <- s.Run(ctx) }()
 	return h, nil
 }
 
-func (h *house) end() error {
+func (h *instance) end() error {
 	h.stop()
 	return <-h.ended
 }
 
-// scraped is what a scrape showed.
+// scraped holds the figures read from a scrape.
 type scraped struct {
 	series, bytes    int
-	pending, awaited float64 // tasks and messages of all plans
+	pending, awaited float64 // pending feedback tasks and awaited messages of all plans
 }
 
-// scrape scrapes that many times, one after the other over one connection, after one that does not count.
-func (h *house) scrape(ctx context.Context, times int) ([]time.Duration, scraped, error) {
+// scrape scrapes /metrics a number of times over one connection, after one scrape that is not measured.
+func (h *instance) scrape(ctx context.Context, times int) ([]time.Duration, scraped, error) {
 	took := make([]time.Duration, 0, times+1)
 	var body []byte
 	for range times + 1 {
 		begun := time.Now()
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+h.server.PrivateAddr().String()+"/metrics", nil)
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+h.server.PrivateAddr().String()+"/metrics",
+			nil)
 		if err != nil {
 			return nil, scraped{}, err
 		}
@@ -79,7 +80,7 @@ func (h *house) scrape(ctx context.Context, times int) ([]time.Duration, scraped
 	return took[1:], read(body), nil
 }
 
-// read counts what a scrape showed.
+// read counts the series and the totals in a scrape.
 func read(body []byte) scraped {
 	s := scraped{bytes: len(body)}
 	for line := range bytes.Lines(body) {
@@ -99,10 +100,11 @@ func read(body []byte) scraped {
 	return s
 }
 
-// holds returns an error unless the scrape showed what the batches put into the store.
-func (s scraped) holds(batches int) error {
-	if s.pending != float64(batches) || s.awaited != float64(batches*lacking) {
-		return fmt.Errorf("the scrape shows %.0f tasks and %.0f messages awaited; stored were %d batches, each with one and %d", s.pending, s.awaited, batches, lacking)
+// verify returns an error unless the scrape shows the totals of the filled store.
+func (s scraped) verify(batches int) error {
+	if s.pending != float64(batches) || s.awaited != float64(batches*missing) {
+		return fmt.Errorf("the scrape shows %.0f tasks and %.0f messages awaited; stored were %d batches,"+
+			" each with one and %d", s.pending, s.awaited, batches, missing)
 	}
 	return nil
 }

@@ -21,11 +21,11 @@ const (
 	token = "bench-token"
 )
 
-// world is what stands for Sinch, and dlrloop before it.
-type world struct {
+// setup is a server that replaces Sinch, and a dlrloop whose gateway forwards to it.
+type setup struct {
 	upstream *http.Server
-	sent     atomic.Int64 // batches that the upstream took
-	through  int          // batches that went through the gateway
+	sent     atomic.Int64 // batches that the upstream accepted
+	through  int          // batches sent through the gateway
 
 	direct, gateway string // origins
 	server          *server.Server
@@ -33,24 +33,25 @@ type world struct {
 	ended           chan error
 }
 
-func newWorld(ctx context.Context, folder string) (*world, error) {
-	server.Tune(config.Default()) // as `dlrloop serve` does
+func newSetup(ctx context.Context, dir string) (*setup, error) {
+	server.Tune(config.Default()) // like `dlrloop serve`
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	w := &world{direct: "http://" + l.Addr().String(), ended: make(chan error, 1)}
+	w := &setup{direct: "http://" + l.Addr().String(), ended: make(chan error, 1)}
 	w.upstream = &http.Server{Handler: http.HandlerFunc(w.send), ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = w.upstream.Serve(l) }() // until it is closed
 
 	c := config.Default()
 	c.Public.Listen, c.Private.Listen = "127.0.0.1:0", "127.0.0.1:0"
-	c.Store.Path = folder
+	c.Store.Path = dir
 	p := config.DefaultPlan()
 	p.ID, p.BaseURL, p.Token = plan, w.direct, token
 	p.Webhook.Auth.HMAC.Secrets = []config.Secret{"bench-secret"}
 	c.Plans = []config.Plan{p}
-	if w.server, err = server.Start(ctx, c, server.Options{Version: "bench", Log: slog.New(slog.DiscardHandler)}); err != nil {
+	if w.server, err = server.Start(ctx, c,
+		server.Options{Version: "bench", Log: slog.New(slog.DiscardHandler)}); err != nil {
 		return nil, errors.Join(err, w.upstream.Close())
 	}
 	w.gateway = "http://" + w.server.PrivateAddr().String()
@@ -59,8 +60,8 @@ func newWorld(ctx context.Context, folder string) (*world, error) {
 	return w, nil
 }
 
-// send answers a send as Sinch does: with the batch, which has an id now.
-func (w *world) send(answer http.ResponseWriter, r *http.Request) {
+// send answers a send as Sinch does: with the batch and its new id.
+func (w *setup) send(answer http.ResponseWriter, r *http.Request) {
 	var batch map[string]json.RawMessage
 	if err := json.NewDecoder(r.Body).Decode(&batch); err != nil {
 		http.Error(answer, err.Error(), http.StatusBadRequest)
@@ -74,13 +75,14 @@ func (w *world) send(answer http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(answer).Encode(batch)
 }
 
-func (w *world) end() error {
+func (w *setup) end() error {
 	w.stop()
 	return errors.Join(<-w.ended, w.upstream.Close())
 }
 
-// verify asks dlrloop whether it knows every batch that went through it. It may need a while to work off what came so fast.
-func (w *world) verify(ctx context.Context) (err error) {
+// verify returns an error unless dlrloop has recorded every batch sent through its gateway. It retries for a minute,
+// since dlrloop records them in the background.
+func (w *setup) verify(ctx context.Context) (err error) {
 	for range 60 {
 		if err = w.verifyOnce(ctx); err == nil {
 			return nil
@@ -94,7 +96,7 @@ func (w *world) verify(ctx context.Context) (err error) {
 	return err
 }
 
-func (w *world) verifyOnce(ctx context.Context) error {
+func (w *setup) verifyOnce(ctx context.Context) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, w.gateway+"/api/v1/stats", nil)
 	if err != nil {
 		return err
@@ -116,7 +118,7 @@ func (w *world) verifyOnce(ctx context.Context) error {
 		return fmt.Errorf("stats: %s: %.200s", answer.Status, body)
 	}
 	if len(stats.Plans) != 1 || stats.Plans[0].Batches != w.through {
-		return fmt.Errorf("%d batches went through the gateway, and it knows of %+v", w.through, stats.Plans)
+		return fmt.Errorf("%d batches were sent through the gateway, but dlrloop recorded %+v", w.through, stats.Plans)
 	}
 	return nil
 }
