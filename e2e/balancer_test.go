@@ -15,27 +15,28 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// balancer is an nginx before replicas: the one of deploy/compose-replicas.yaml.
+// balancer is an nginx in front of the replicas, with the configuration of deploy/compose-replicas.yaml.
 type balancer struct {
 	webhooks, gateways string // addresses
 }
 
-// startBalancer runs nginx as deploy/compose/nginx.conf has it, but for addresses and folders. The test is skipped where there is none.
+// startBalancer runs nginx with deploy/compose/nginx.conf, in which it replaces addresses and directories. It skips
+// the test if nginx is not installed.
 func startBalancer(t *testing.T, programs []*program) balancer {
 	t.Helper()
 	binary, err := exec.LookPath("nginx")
 	if err != nil {
 		t.Skip("nginx is not installed")
 	}
-	own := newHost(t)
-	b := balancer{webhooks: own.address(publicPort), gateways: own.address(gatewayPort)}
-	folder := t.TempDir()
-	config := filepath.Join(folder, "nginx.conf")
-	require.NoError(t, os.WriteFile(config, b.configuration(t, folder, programs), 0o600))
-	// One process, which ends with its signal: nothing is left of it, whoever runs the test.
-	c := exec.Command(binary, "-p", folder, "-c", config, "-e", "stderr", "-g", "daemon off; master_process off;")
-	var said bytes.Buffer
-	c.Stderr = &said
+	h := newHost(t)
+	b := balancer{webhooks: h.address(publicPort), gateways: h.address(gatewayPort)}
+	dir := t.TempDir()
+	config := filepath.Join(dir, "nginx.conf")
+	require.NoError(t, os.WriteFile(config, b.configuration(t, dir, programs), 0o600))
+	// A single process ends with the signal, so no worker process can stay behind.
+	c := exec.Command(binary, "-p", dir, "-c", config, "-e", "stderr", "-g", "daemon off; master_process off;")
+	var output bytes.Buffer
+	c.Stderr = &output
 	require.NoError(t, c.Start())
 	ended := make(chan error, 1)
 	go func() { ended <- c.Wait() }()
@@ -43,14 +44,14 @@ func startBalancer(t *testing.T, programs []*program) balancer {
 		require.NoError(t, c.Process.Signal(syscall.SIGTERM))
 		require.NoError(t, <-ended)
 		if t.Failed() {
-			t.Logf("nginx said last:\n%s", last(&said, 5000))
+			t.Logf("end of nginx's log:\n%s", last(&output, 5000))
 		}
 	})
 	eventually(t, "accepting", func() bool {
 		select {
 		case err := <-ended:
 			ended <- err
-			require.FailNow(t, "nginx ended by itself", "%v: %s", err, &said)
+			require.FailNow(t, "nginx ended unexpectedly", "%v: %s", err, &output)
 		default:
 		}
 		connection, err := net.Dial("tcp", b.webhooks)
@@ -62,11 +63,11 @@ func startBalancer(t *testing.T, programs []*program) balancer {
 	return b
 }
 
-// resolving is what the committed configuration says of names that Docker's DNS knows.
+// resolving matches the directives for names that only Docker's DNS can resolve.
 var resolving = regexp.MustCompile(`(?m)^\s*resolver .*\n| resolve\b`)
 
-// configuration is the committed one with these addresses.
-func (b balancer) configuration(t *testing.T, folder string, programs []*program) []byte {
+// configuration returns the committed configuration with the addresses of this balancer.
+func (b balancer) configuration(t *testing.T, dir string, programs []*program) []byte {
 	t.Helper()
 	committed, err := os.ReadFile("../deploy/compose/nginx.conf")
 	require.NoError(t, err)
@@ -75,15 +76,15 @@ func (b balancer) configuration(t *testing.T, folder string, programs []*program
 		require.Contains(t, config, " "+old)
 		config = strings.ReplaceAll(config, " "+old, " "+address)
 	}
-	return []byte(strings.ReplaceAll(config, " /tmp/", " "+folder+"/"))
+	return []byte(strings.ReplaceAll(config, " /tmp/", " "+dir+"/"))
 }
 
-// addresses are those of the committed configuration, with what is there instead.
+// addresses maps each address in the committed configuration to its replacement.
 func (b balancer) addresses(programs []*program) map[string]string {
 	addresses := map[string]string{"8080;": b.webhooks + ";", "8082;": b.gateways + ";"}
 	for i, p := range programs {
 		addresses[fmt.Sprintf("dlrloop-%d:8080", i+1)] = p.public
-		addresses[fmt.Sprintf("dlrloop-%d:8082", i+1)] = p.private // where the gateway is unless it has a listener of its own
+		addresses[fmt.Sprintf("dlrloop-%d:8082", i+1)] = p.private // the gateway has no listener of its own here
 	}
 	return addresses
 }

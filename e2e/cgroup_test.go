@@ -14,20 +14,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// cgroup is a control group, of version 1 or 2, that limits the memory of its processes. They get no swap: a process over the
-// limit is killed by the kernel.
+// cgroup is a control group, version 1 or 2, that limits the memory of its processes. Swap is disabled: the kernel
+// kills a process that exceeds the limit.
 type cgroup struct {
 	t   *testing.T
 	dir string
 	v2  bool
 }
 
-// newCgroup makes a control group with a limit in bytes. Where none can be made, it skips the test and says why. Make it before the
-// program that runs in it (program.cgroup): the test removes it when the program has ended.
+// newCgroup creates a control group with a limit in bytes. It skips the test if that is not possible. Create it
+// before the program that runs in it (program.cgroup), so that the test removes it after the program has ended.
 func newCgroup(t *testing.T, limit int64) *cgroup {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("only root can make a control group with a memory limit")
+		t.Skip("only root can create a control group with a memory limit")
 	}
 	c := &cgroup{t: t}
 	parent := "/sys/fs/cgroup/memory"
@@ -36,7 +36,7 @@ func newCgroup(t *testing.T, limit int64) *cgroup {
 	}
 	c.dir = filepath.Join(parent, fmt.Sprintf("dlrloop-%d-%p", os.Getpid(), c))
 	if err := os.Mkdir(c.dir, 0o755); err != nil {
-		t.Skipf("no control group can be made: %v", err)
+		t.Skipf("cannot create a control group: %v", err)
 	}
 	t.Cleanup(c.remove)
 	limits := []string{"memory.limit_in_bytes", "memory.memsw.limit_in_bytes"}
@@ -46,31 +46,33 @@ func newCgroup(t *testing.T, limit int64) *cgroup {
 	for i, file := range limits {
 		err := os.WriteFile(filepath.Join(c.dir, file), strconv.AppendInt(nil, limit, 10), 0o600)
 		switch {
-		case i > 0 && errors.Is(err, fs.ErrNotExist): // a kernel that does not account for swap
+		case i > 0 && errors.Is(err, fs.ErrNotExist): // the kernel does not account for swap
 		case err != nil:
-			t.Skipf("no memory limit can be set: %v", err)
+			t.Skipf("cannot set a memory limit: %v", err)
 		}
 	}
-	if c.v2 { // a kernel without swap has no such file
+	if c.v2 { // the file does not exist if the kernel has no swap
 		_ = os.WriteFile(filepath.Join(c.dir, "memory.swap.max"), []byte("0"), 0o600)
 	}
 	return c
 }
 
 func (c *cgroup) remove() {
-	eventually(c.t, "empty: its control group", func() bool {
+	eventually(c.t, "removed: the control group", func() bool {
 		err := os.Remove(c.dir)
 		return err == nil || errors.Is(err, fs.ErrNotExist)
 	})
 }
 
-// command returns a command that runs in the control group from its first instruction on. Its pid is the program's.
+// command returns a command that runs in the control group from its first instruction. Its process id is that of the
+// named program.
 func (c *cgroup) command(name string, args ...string) *exec.Cmd {
 	enter := []string{"-c", `echo 0 >"$0/cgroup.procs" && exec "$@"`, c.dir, name}
 	return exec.Command("sh", append(enter, args...)...)
 }
 
-// peak returns the largest use so far in bytes. It includes the page cache, which never gets a process killed.
+// peak returns the largest memory use so far, in bytes. It includes the page cache, which the kernel reclaims instead
+// of killing a process.
 func (c *cgroup) peak() int64 {
 	c.t.Helper()
 	file := "memory.max_usage_in_bytes"
@@ -84,7 +86,7 @@ func (c *cgroup) peak() int64 {
 	return n
 }
 
-// anonymous returns the memory in use now, in bytes, without the page cache and mapped files.
+// anonymous returns the present memory use in bytes, without page cache and mapped files.
 func (c *cgroup) anonymous() int64 {
 	c.t.Helper()
 	field := "total_rss "
@@ -104,12 +106,12 @@ func (c *cgroup) anonymous() int64 {
 	return 0
 }
 
-func TestTheMemoryLimitKills(t *testing.T) {
+func TestMemoryLimitKills(t *testing.T) {
 	c := newCgroup(t, 64<<20)
 	require.NoError(t, c.command("true").Run())
 	err := c.command("head", "-c", "256M", "/dev/zero").Run()
-	require.NoError(t, err, "what streams stays within the limit")
-	err = c.command("sh", "-c", "head -c 256M /dev/zero | tail -c 256M").Run() // tail keeps it all
+	require.NoError(t, err, "a streaming process must stay within the limit")
+	err = c.command("sh", "-c", "head -c 256M /dev/zero | tail -c 256M").Run() // tail buffers all of it
 	require.ErrorContains(t, err, "exit status 137")
 	require.LessOrEqual(t, c.peak(), int64(64<<20))
 	require.Less(t, c.anonymous(), int64(64<<20))

@@ -24,11 +24,11 @@ const (
 	workers = 4
 )
 
-// kinds are the report kinds that bring callbacks.
+// kinds are the report kinds that cause callbacks.
 var kinds = []string{"per_recipient", "per_recipient_final", "full", "summary"}
 
-// TestCrash kills dlrloop again and again under load, and then holds what it knows, and what feedback it sent, against Sinch's
-// account.
+// TestCrash kills dlrloop repeatedly under load. Afterwards it compares dlrloop's state and feedback with the
+// simulator's ledger.
 func TestCrash(t *testing.T) {
 	kills := 5
 	if long() {
@@ -45,28 +45,28 @@ func TestCrash(t *testing.T) {
 
 	stopLoad := startLoad(t, sinch, origin, 2000)
 	for range kills {
-		// Progress, not time, says when: the same on any machine.
+		// Progress, not time, triggers the kill, so the machine's speed does not matter.
 		target := sinch.State().Acknowledged + 50 + random.IntN(700)
 		eventually(t, "under load", func() bool { return sinch.State().Acknowledged >= target })
 		p.kill()
 		p.start()
 	}
 	stopLoad()
-	eventually(t, "at rest", func() bool {
+	eventually(t, "settled", func() bool {
 		quiet := sinch.Settled()
 		return quiet && pendingTasks(p) == 0
 	})
 	p.stop()
-	p.start() // what is asked now comes from disk
+	p.start() // from here on, answers come from disk
 	ledger := sinch.Ledger()
 	failed := checkAnswers(t, ledger, 0, http.StatusOK, http.StatusServiceUnavailable)
-	assert.NotZero(t, failed, "no callback had to be tried again: the kills hit nothing")
+	assert.NotZero(t, failed, "at least one callback must have been retried, else the kills had no effect")
 	checkStates(t, p, ledger)
 	checkFeedback(t, ledger, kills)
 }
 
-// newSinch is a simulated Sinch that repeats, reorders and fails messages, but takes every call: what is repeated upstream
-// is then the work of the kills.
+// newSinch returns a running simulator that repeats, reorders and fails messages but accepts every API call, so that
+// only a kill can cause a repeated feedback call.
 func newSinch(t *testing.T, seed uint64) (*simulator.Simulator, string) {
 	t.Helper()
 	sinch, err := simulator.New(simulator.Config{
@@ -86,12 +86,17 @@ func newSinch(t *testing.T, seed uint64) (*simulator.Simulator, string) {
 		stop()
 		require.NoError(t, <-ended)
 	})
-	// A call takes a while, so that some are in flight at every kill.
-	require.NoError(t, sinch.SetFault(simulator.Fault{Operation: simulator.OpFeedback, Kind: simulator.FaultLatency, Latency: 20 * time.Millisecond}))
+	// The latency ensures that some calls are in flight at every kill.
+	require.NoError(t,
+		sinch.SetFault(simulator.Fault{
+			Operation: simulator.OpFeedback, Kind: simulator.FaultLatency,
+			Latency: 20 * time.Millisecond,
+		}))
 	return sinch, api.URL
 }
 
-// startLoad keeps callbacks coming, about so many waiting at a time, until stop, which returns when the last batch is sent.
+// startLoad sends batches so that about waiting callbacks are pending at a time. stop ends the load and returns when
+// the last batch has been sent.
 func startLoad(t *testing.T, sinch *simulator.Simulator, origin string, waiting int) (stop func()) {
 	load, end := context.WithCancel(t.Context())
 	sent := make(chan struct{})
@@ -107,21 +112,21 @@ func startLoad(t *testing.T, sinch *simulator.Simulator, origin string, waiting 
 	return stop
 }
 
-// sendBatches keeps callbacks coming, and no more of them than a receiver can take in the end.
+// sendBatches sends batches until ctx ends. It pauses while waiting callbacks are pending.
 func sendBatches(ctx context.Context, t *testing.T, sinch *simulator.Simulator, origin string, waiting int) {
 	for number := 0; ctx.Err() == nil; number++ {
-		eventually(t, "taking callbacks", func() bool { return ctx.Err() != nil || sinch.State().Pending < waiting })
+		eventually(t, "accepting callbacks", func() bool { return ctx.Err() != nil || sinch.State().Pending < waiting })
 		to := make([]string, 50)
 		for i := range to {
 			to[i] = fmt.Sprintf("4477%08d", number*len(to)+i)
 		}
 		if err := sendBatch(ctx, origin, to, kinds[number%len(kinds)], number%3 != 0); err != nil {
-			assert.ErrorIs(t, err, context.Canceled) // the end
+			assert.ErrorIs(t, err, context.Canceled) // ctx has ended
 		}
 	}
 }
 
-// sendBatch sends a batch of the plan to Sinch itself.
+// sendBatch sends a batch directly to the API at origin.
 func sendBatch(ctx context.Context, origin string, to []string, kind string, feedback bool) error {
 	body, err := json.Marshal(map[string]any{
 		"from": "12025550100", "to": to, "body": "crash", "delivery_report": kind, "feedback_enabled": feedback,

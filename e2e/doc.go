@@ -1,3 +1,3 @@
-// Package e2e proves things of the program as it is shipped: the real binary in a process of its own, which can be killed, against a
-// simulated Sinch that keeps the account.
+// Package e2e tests the real dlrloop binary in its own process, which tests can kill, against a simulated Sinch whose
+// ledger records what must have arrived.
 package e2e

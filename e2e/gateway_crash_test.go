@@ -13,11 +13,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// storeTime is how long the gateway has an answer wait for the store. An answer that came sooner did not come without it.
+// storeTime is how long the gateway delays an answer while the store has not recorded the batch. An answer that
+// arrived sooner means that the batch is durable.
 const storeTime = 100 * time.Millisecond
 
-// TestGatewayCrash kills dlrloop while applications send through its gateway. Every batch whose answer did not come without the
-// store is known afterwards. Its kind of report is none, so nothing but the gateway can have told of it.
+// TestGatewayCrash kills dlrloop while applications send through its gateway. Every batch that was answered within
+// storeTime must be stored. The batches have no reports, so only the gateway can have recorded them.
 func TestGatewayCrash(t *testing.T) {
 	_, origin := newSinch(t, 1)
 	p := newProgram(t, plan, token, secret, origin)
@@ -34,13 +35,13 @@ func TestGatewayCrash(t *testing.T) {
 				unknown++
 			}
 		}
-		require.Zero(t, unknown, "of %d batches that were answered before kill %d", len(ids), round+1)
-		t.Logf("%d batches answered in time before kill %d, all known", len(ids), round+1)
+		require.Zero(t, unknown, "unknown batches, of %d answered in time before kill %d", len(ids), round+1)
+		t.Logf("%d batches answered in time before kill %d, all stored", len(ids), round+1)
 	}
 }
 
-// sendUntilKilled has applications send without a pause, kills dlrloop once so many batches were answered, and returns the ids
-// of all whose answer did not come without the store.
+// sendUntilKilled sends without a pause from several goroutines and kills dlrloop after enough answers. It returns
+// the ids of all batches that were answered within storeTime.
 func sendUntilKilled(t *testing.T, p *program, enough int) (ids []string) {
 	t.Helper()
 	var mu sync.Mutex
@@ -53,7 +54,7 @@ func sendUntilKilled(t *testing.T, p *program, enough int) (ids []string) {
 				begun := time.Now()
 				id, err := sendThrough(p, n)
 				if err != nil {
-					return // it was killed
+					return // dlrloop was killed
 				}
 				inTime := time.Since(begun) < storeTime
 				mu.Lock()
@@ -75,8 +76,10 @@ func sendUntilKilled(t *testing.T, p *program, enough int) (ids []string) {
 
 // sendThrough sends one batch through the gateway and reads the whole answer.
 func sendThrough(p *program, application int) (id string, err error) {
-	body := fmt.Sprintf(`{"from":"12025550100","to":["4477009%05d"],"body":"crash","delivery_report":"none","feedback_enabled":true}`, application)
-	r, err := http.NewRequest(http.MethodPost, "http://"+p.private+"/xms/v1/"+plan+"/batches", bytes.NewBufferString(body))
+	body := fmt.Sprintf(`{"from":"12025550100","to":["4477009%05d"],"body":"crash","delivery_report":"none",`+
+		`"feedback_enabled":true}`, application)
+	r, err := http.NewRequest(http.MethodPost, "http://"+p.private+"/xms/v1/"+plan+"/batches",
+		bytes.NewBufferString(body))
 	if err != nil {
 		return "", err
 	}
@@ -87,13 +90,13 @@ func sendThrough(p *program, application int) (id string, err error) {
 		return "", err
 	}
 	defer answer.Body.Close()
-	said, err := io.ReadAll(answer.Body)
+	read, err := io.ReadAll(answer.Body)
 	if err != nil {
 		return "", err
 	}
 	var batch struct{ ID string }
-	if err := json.Unmarshal(said, &batch); err != nil || answer.StatusCode != http.StatusCreated {
-		return "", fmt.Errorf("answered %s: %s", answer.Status, said)
+	if err := json.Unmarshal(read, &batch); err != nil || answer.StatusCode != http.StatusCreated {
+		return "", fmt.Errorf("answered %s: %s", answer.Status, read)
 	}
 	return batch.ID, nil
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The ports of a host. They are below those that systems give to outgoing connections.
+// The ports of a host. They are below the range for outgoing connections.
 const (
 	lockPort = 17079 + iota
 	publicPort
@@ -20,12 +20,12 @@ const (
 	prometheusPort
 )
 
-// host is a loopback address of a test's own. A program that is killed and started again has the same ports each time: while it
-// is away no other test takes them, and no other program has a reason to.
+// host is a loopback address that belongs to one test. A program that is killed and started again gets the same
+// ports: no other test uses the address, and outgoing connections do not use these ports.
 type host string
 
-// newHost returns a host that no other test has, in this process or in another: a test that has one listens on its lockPort
-// from the start to its end.
+// newHost returns a host that no other test uses, in this or another process: each test listens on its lockPort until
+// it ends.
 func newHost(t *testing.T) host {
 	t.Helper()
 	for range 100 {
@@ -38,7 +38,7 @@ func newHost(t *testing.T) host {
 		t.Cleanup(func() { require.NoError(t, lock.Close()) })
 		return h
 	}
-	require.FailNow(t, "no host is free")
+	require.FailNow(t, "no unused loopback address found")
 	return ""
 }
 

@@ -13,20 +13,21 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// little is the memory in which everything works.
-const little = 256 << 20
+// smallMemory is the smallest memory, in bytes, in which dlrloop must work.
+const smallMemory = 256 << 20
 
-// fullReport is a full report of a batch to recipients from..to, all delivered.
+// fullReport returns a full report of a batch to the recipients from <= n < to, all delivered.
 func fullReport(batch string, from, to int) []byte {
 	var numbers strings.Builder
 	for n := from; n < to; n++ {
 		fmt.Fprintf(&numbers, `,"4478%08d"`, n)
 	}
 	return fmt.Appendf(nil, `{"type":"delivery_report_sms","batch_id":%q,"total_message_count":%d,`+
-		`"statuses":[{"code":0,"status":"Delivered","count":%d,"recipients":[%s]}]}`, batch, to-from, to-from, numbers.String()[1:])
+		`"statuses":[{"code":0,"status":"Delivered","count":%d,`+
+		`"recipients":[%s]}]}`, batch, to-from, to-from, numbers.String()[1:])
 }
 
-// deliver sends a report until it is acknowledged, as Sinch does.
+// deliver sends a report repeatedly, as Sinch does, until it is acknowledged.
 func (c *calls) deliver(t *testing.T, body []byte) {
 	t.Helper()
 	header := signature(secret, body)
@@ -37,7 +38,7 @@ func (c *calls) deliver(t *testing.T, body []byte) {
 	})
 }
 
-// delivered is how many messages the program has counted.
+// delivered returns the number of messages that the program has counted.
 func (p *program) delivered() (messages int) {
 	p.t.Helper()
 	var stats struct {
@@ -52,7 +53,8 @@ func (p *program) delivered() (messages int) {
 	return messages
 }
 
-// anonymous is the program's memory in use now, without page cache and mapped files; 0 while it does not run.
+// anonymous returns the program's present memory in bytes, without page cache and mapped files. It is 0 without a
+// control group.
 func (p *program) anonymous() (bytes int64) {
 	if p.cgroup != nil {
 		return p.cgroup.anonymous()
@@ -60,7 +62,7 @@ func (p *program) anonymous() (bytes int64) {
 	return 0
 }
 
-// metric is the value of a series without labels.
+// metric returns the value of a series without labels.
 func (p *program) metric(name string) (value float64) {
 	p.t.Helper()
 	for line := range strings.Lines(string(p.read("/metrics"))) {
@@ -74,11 +76,11 @@ func (p *program) metric(name string) (value float64) {
 	return 0
 }
 
-// confinement makes what limits the memory of a program.
-type confinement func(t *testing.T) (*cgroup, wrapper)
+// memoryLimit returns a control group, if it uses one, and a wrapper that limits the memory of a program.
+type memoryLimit func(t *testing.T) (*cgroup, wrapper)
 
-// inCgroup is a control group with a limit in bytes.
-func inCgroup(limit int64) confinement {
+// cgroupLimit limits the memory by a control group, in bytes.
+func cgroupLimit(limit int64) memoryLimit {
 	return func(t *testing.T) (*cgroup, wrapper) {
 		t.Helper()
 		c := newCgroup(t, limit)
@@ -86,24 +88,27 @@ func inCgroup(limit int64) confinement {
 	}
 }
 
-// unconfined leaves a program the machine's memory.
-func unconfined(*testing.T) (*cgroup, wrapper) { return nil, nil }
+// unlimited does not limit the memory.
+func unlimited(*testing.T) (*cgroup, wrapper) { return nil, nil }
 
-// confinements are the ways in which a program gets little memory.
-var confinements = map[string]confinement{
-	"control group": inCgroup(little),
+// memoryLimits are the ways to limit a program to smallMemory.
+var memoryLimits = map[string]memoryLimit{
+	"control group": cgroupLimit(smallMemory),
 	"RLIMIT_DATA": func(*testing.T) (*cgroup, wrapper) {
 		return nil, func(name string, args ...string) *exec.Cmd {
-			return exec.Command("sh", append([]string{"-c", fmt.Sprintf(`ulimit -d %d && exec "$0" "$@"`, little>>10), name}, args...)...)
+			return exec.Command("sh",
+				append([]string{"-c", fmt.Sprintf(`ulimit -d %d && exec "$0" "$@"`, smallMemory>>10), name},
+					args...)...)
 		}
 	},
 }
 
-// Callers that send full reports as fast as they can are slowed down, and everything they were promised is kept.
-func TestFullReportsInLittleMemory(t *testing.T) {
-	for name, confine := range confinements {
+// TestFullReportsInSmallMemory sends full reports as fast as possible. dlrloop must slow the callers down and store
+// everything that it acknowledged.
+func TestFullReportsInSmallMemory(t *testing.T) {
+	for name, limit := range memoryLimits {
 		t.Run(name, func(t *testing.T) {
-			p := webhookOnly(t, confine)
+			p := webhookOnly(t, limit)
 			watched := watchPeak(t, p)
 			deliverFull(t, p)
 			logPeak(t, watched)
@@ -134,11 +139,12 @@ func deliverFull(t *testing.T, p *program) {
 	require.Equal(t, connections*reports*recipients, p.delivered())
 }
 
-// One report as large as a group may be is folded in parts, also by the next start when the first process is killed amid it.
-func TestLargeReportInLittleMemory(t *testing.T) {
-	for name, confine := range confinements {
+// TestLargeReportInSmallMemory sends a report on the largest possible group. dlrloop must fold it in parts, and must
+// continue after a kill in the middle.
+func TestLargeReportInSmallMemory(t *testing.T) {
+	for name, limit := range memoryLimits {
 		t.Run(name, func(t *testing.T) {
-			p := webhookOnly(t, confine)
+			p := webhookOnly(t, limit)
 			watched := watchPeak(t, p)
 			const recipients = 200_000
 			caller := newCalls(t, p)
@@ -154,16 +160,17 @@ func TestLargeReportInLittleMemory(t *testing.T) {
 			p.start()
 			require.Equal(t, 2*recipients, p.delivered())
 			caller.deliver(t, body)
-			require.Equal(t, 2*recipients, p.delivered(), "a repeat")
+			require.Equal(t, 2*recipients, p.delivered(), "a repeated report must not count again")
 			logPeak(t, watched)
 			p.stop()
 		})
 	}
 }
 
-// The same holds of a replica on PostgreSQL, whose memory is not part of the limit.
-func TestFullReportsOnPostgresInLittleMemory(t *testing.T) {
-	p := webhookWith(t, fmt.Sprintf("{driver: postgres, url: %q}", postgres.Database(t)), inCgroup(little))
+// TestFullReportsOnPostgresInSmallMemory does the same with a replica on PostgreSQL. The limit does not include
+// PostgreSQL's memory.
+func TestFullReportsOnPostgresInSmallMemory(t *testing.T) {
+	p := webhookWith(t, fmt.Sprintf("{driver: postgres, url: %q}", postgres.Database(t)), cgroupLimit(smallMemory))
 	watched := watchPeak(t, p)
 	deliverFull(t, p)
 
@@ -183,9 +190,9 @@ func TestFullReportsOnPostgresInLittleMemory(t *testing.T) {
 	p.stop()
 }
 
-// A start folds what the journal has, however much that is.
-func TestStartInLittleMemory(t *testing.T) {
-	p := webhookOnly(t, inCgroup(little))
+// TestStartInSmallMemory starts dlrloop with a full journal, which it must fold within the limit.
+func TestStartInSmallMemory(t *testing.T) {
+	p := webhookOnly(t, cgroupLimit(smallMemory))
 	reports, recipients := 4, 30_000
 	if long() {
 		reports, recipients = 60, 70_000 // 1 MB each: about as much as the journal holds
@@ -199,7 +206,7 @@ func TestStartInLittleMemory(t *testing.T) {
 		sending.Go(func() {
 			caller, body := newCalls(t, p), body(n)
 			header, status := signature(secret, body), http.StatusServiceUnavailable
-			for status == http.StatusServiceUnavailable { // not all fit into the memory at the same time
+			for status == http.StatusServiceUnavailable { // not all bodies fit into the memory at the same time
 				status = caller.send(t.Context(), header, body)
 			}
 			if status == http.StatusOK {
@@ -222,9 +229,10 @@ func TestStartInLittleMemory(t *testing.T) {
 	p.stop()
 }
 
-// Recipient reports, which are most of all callbacks, need little memory as it is, and a burst leaves none in use.
+// TestMemoryOfRecipientReports checks that recipient reports, which are most of all callbacks, need little memory
+// even without a small limit, and that the memory is released after a burst.
 func TestMemoryOfRecipientReports(t *testing.T) {
-	p := webhookOnly(t, inCgroup(1<<30), "memory: {limit: 512MiB}")
+	p := webhookOnly(t, cgroupLimit(1<<30), "memory: {limit: 512MiB}")
 	watched := watchPeak(t, p)
 	const connections = 64
 	reports := 300
@@ -236,8 +244,11 @@ func TestMemoryOfRecipientReports(t *testing.T) {
 		sending.Go(func() {
 			caller := newCalls(t, p)
 			for n := range reports {
-				caller.deliver(t, fmt.Appendf(nil, `{"type":"recipient_delivery_report_sms","batch_id":"batch-%d","recipient":"4477%08d","code":0,`+
-					`"status":"Delivered","at":"2026-01-31T12:00:00.123Z"}`, n%200, connection*reports+n))
+				caller.deliver(t,
+					fmt.Appendf(nil,
+						`{"type":"recipient_delivery_report_sms","batch_id":"batch-%d","recipient":"4477%08d",`+
+							`"code":0,`+
+							`"status":"Delivered","at":"2026-01-31T12:00:00.123Z"}`, n%200, connection*reports+n))
 			}
 		})
 	}
@@ -245,12 +256,12 @@ func TestMemoryOfRecipientReports(t *testing.T) {
 	peak := watched()
 	require.Equal(t, connections*reports, p.delivered())
 	require.LessOrEqual(t, peak, int64(150<<20))
-	eventually(t, "given back", func() bool { return p.cgroup.anonymous() < 80<<20 })
+	eventually(t, "released: the memory", func() bool { return p.cgroup.anonymous() < 80<<20 })
 	t.Logf("%d MB of anonymous memory at most, %d MB afterwards", peak>>20, p.cgroup.anonymous()>>20)
 	p.stop()
 }
 
-// logPeak tells the largest use, where a control group knows it.
+// logPeak logs the largest memory use if the program runs in a control group.
 func logPeak(t *testing.T, watched func() int64) {
 	t.Helper()
 	if peak := watched(); peak > 0 {

@@ -9,38 +9,39 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestNodeClientThroughGateway lets Sinch's own client talk to Sinch through dlrloop. For the client nothing changes; dlrloop
-// knows every batch, takes its reports, and feeds back what the client confirmed and nothing else.
+// TestNodeClientThroughGateway connects Sinch's own client through dlrloop's gateway. The client must get the same
+// answers. dlrloop must record every batch, store its reports, and send exactly the feedback that the client
+// confirmed.
 func TestNodeClientThroughGateway(t *testing.T) {
 	sinch, origin := newCalmSinch(t)
-	t.Setenv("DLRLOOP_PLANS_0_FEEDBACK_ON", "confirmed") // so that no report earns what the client is to confirm
+	t.Setenv("DLRLOOP_PLANS_0_FEEDBACK_ON", "confirmed") // only the client's confirmation earns feedback, not a report
 	p := newProgram(t, nodePlan, nodeToken, nodeSecret, origin)
 	p.start()
 	gateway, webhook := "http://"+p.private, "http://"+p.public+"/webhooks/"+nodePlan
 
 	batches := runSteps(t, "operations.mjs", nodeOperations, gateway, webhook)
 	runSteps(t, "groups.mjs", nodeGroups, gateway, webhook)
-	eventually(t, "at rest", func() bool { return sinch.Settled() && pendingTasks(p) == 0 })
+	eventually(t, "settled", func() bool { return sinch.Settled() && pendingTasks(p) == 0 })
 
 	requireNodeFeedback(t, sinch.Ledger(), batches)
 	delivered := map[string]int{"Delivered": 3}
-	for step, want := range map[string]knownBatch{
-		"send text":   {knownFacts{"per_recipient", true, false, 3, "gateway"}, delivered},
-		"send binary": {knownFacts{"full", true, false, 3, "gateway"}, delivered},
-		"send media":  {knownFacts{"summary", false, false, 3, "gateway"}, delivered},
-		"cancel":      {knownFacts{"none", false, true, 3, "gateway"}, map[string]int{}},
+	for step, want := range map[string]recordedBatch{
+		"send text":   {batchInfo{"per_recipient", true, false, 3, "gateway"}, delivered},
+		"send binary": {batchInfo{"full", true, false, 3, "gateway"}, delivered},
+		"send media":  {batchInfo{"summary", false, false, 3, "gateway"}, delivered},
+		"cancel":      {batchInfo{"none", false, true, 3, "gateway"}, map[string]int{}},
 	} {
-		requireKnown(t, p, batches[step], want)
+		requireRecorded(t, p, batches[step], want)
 	}
 }
 
-// knownBatch is what dlrloop tells of a batch that passed the gateway.
-type knownBatch struct {
-	Facts  knownFacts
+// recordedBatch is dlrloop's API answer for a batch that was sent through the gateway.
+type recordedBatch struct {
+	Facts  batchInfo
 	Counts map[string]int
 }
 
-type knownFacts struct {
+type batchInfo struct {
 	Report          string `json:"delivery_report"`
 	FeedbackEnabled bool   `json:"feedback_enabled"`
 	Canceled        bool
@@ -48,23 +49,24 @@ type knownFacts struct {
 	Source          string
 }
 
-// requireKnown requires what dlrloop tells of a batch in the end: an answer may leave the gateway before all of it is on disk.
-func requireKnown(t *testing.T, p *program, id string, want knownBatch) {
+// requireRecorded waits until dlrloop's API returns want for a batch. The gateway may answer before everything is on
+// disk.
+func requireRecorded(t *testing.T, p *program, id string, want recordedBatch) {
 	t.Helper()
-	var known knownBatch
+	var known recordedBatch
 	defer func() {
 		if t.Failed() {
-			t.Logf("batch %s: want %+v, known is %+v", id, want, known)
+			t.Logf("batch %s: want %+v, got %+v", id, want, known)
 		}
 	}()
-	eventually(t, "known", func() bool {
+	eventually(t, "recorded", func() bool {
 		answer, err := http.Get("http://" + p.private + "/api/v1/plans/" + nodePlan + "/batches/" + id)
 		require.NoError(t, err)
 		defer answer.Body.Close()
 		if answer.StatusCode == http.StatusNotFound {
 			return false
 		}
-		known = knownBatch{}
+		known = recordedBatch{}
 		require.NoError(t, json.NewDecoder(answer.Body).Decode(&known))
 		return reflect.DeepEqual(want, known)
 	})

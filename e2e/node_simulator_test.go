@@ -16,8 +16,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator"
 )
 
-// TestNodeClient drives the simulator with Sinch's own client for Node: a client that was written for the real thing must like
-// what the simulator answers, and what it calls back.
+// TestNodeClient runs Sinch's own client for Node against the simulator. The client must accept the simulator's
+// answers and callbacks as it accepts Sinch's.
 func TestNodeClient(t *testing.T) {
 	sinch, origin := newCalmSinch(t)
 	var receiver callbackReceiver
@@ -26,9 +26,12 @@ func TestNodeClient(t *testing.T) {
 	require.NoError(t, sinch.SetCallbackURL(nodePlan, api.URL))
 
 	batches := runSteps(t, "operations.mjs", nodeOperations, origin, api.URL)
-	_, err := sinch.Receive(simulator.Inbound{From: "447700900133", To: "12025550100", Body: json.RawMessage(`"Grüße, 你好"`)})
+	_, err := sinch.Receive(simulator.Inbound{
+		From: "447700900133", To: "12025550100",
+		Body: json.RawMessage(`"Grüße, 你好"`),
+	})
 	require.NoError(t, err)
-	eventually(t, "at rest", sinch.Settled)
+	eventually(t, "settled", sinch.Settled)
 
 	requireNodeFeedback(t, sinch.Ledger(), batches)
 	text, binary, media := batches["send text"], batches["send binary"], batches["send media"]
@@ -38,16 +41,16 @@ func TestNodeClient(t *testing.T) {
 		{Type: "delivery_report_sms", BatchID: binary}:                               1,
 		{Type: "delivery_report_mms", BatchID: media}:                                1,
 		{Type: "mo_text", Body: "Grüße, 你好"}:                                         1,
-	}, readByNode(t, receiver.taken()))
+	}, readByNode(t, receiver.received()))
 }
 
-// TestNodeClientOfGroups does the same with groups.
+// TestNodeClientOfGroups does the same for groups.
 func TestNodeClientOfGroups(t *testing.T) {
 	_, origin := newCalmSinch(t)
 	runSteps(t, "groups.mjs", nodeGroups, origin, "")
 }
 
-// newCalmSinch is a simulated Sinch without bad days, and in a hurry.
+// newCalmSinch returns a running simulator without anomalies and with a short Pace.
 func newCalmSinch(t *testing.T) (*simulator.Simulator, string) {
 	t.Helper()
 	sinch, err := simulator.New(simulator.Config{
@@ -68,7 +71,7 @@ func newCalmSinch(t *testing.T) (*simulator.Simulator, string) {
 	return sinch, api.URL
 }
 
-// requireNodeFeedback requires in the account the feedback that node/operations.mjs sent, and no other.
+// requireNodeFeedback checks that the ledger has exactly the feedback that node/operations.mjs sent.
 func requireNodeFeedback(t *testing.T, l simulator.Ledger, batches map[string]string) {
 	t.Helper()
 	text, binary := batches["send text"], batches["send binary"]
@@ -76,11 +79,12 @@ func requireNodeFeedback(t *testing.T, l simulator.Ledger, batches map[string]st
 	require.Len(t, l.Feedback, 2)
 	for _, c := range l.Feedback {
 		require.Contains(t, []string{text, binary}, c.Batch)
-		require.Equal(t, c.Batch == binary, c.Everyone, "only one call said everybody")
+		require.Equal(t, c.Batch == binary, c.Everyone, "only the call for the binary batch must have empty recipients")
 	}
 }
 
-// nodeFeedback is the feedback that node/operations.mjs sent: for one recipient of a batch, for everybody of another.
+// nodeFeedback returns the feedback that node/operations.mjs sent: for one recipient of one batch, for all recipients
+// of another.
 func nodeFeedback(batches map[string]string) map[simulator.BatchRecipient]int {
 	text, binary := batches["send text"], batches["send binary"]
 	return map[simulator.BatchRecipient]int{
@@ -91,16 +95,16 @@ func nodeFeedback(batches map[string]string) map[simulator.BatchRecipient]int {
 	}
 }
 
-// takenCallback is a callback as it came.
-type takenCallback struct {
+// receivedCallback is a callback as it was received.
+type receivedCallback struct {
 	Headers map[string]string `json:"headers"`
 	Body    string            `json:"body"`
 }
 
-// callbackReceiver acknowledges every callback and keeps it.
+// callbackReceiver acknowledges every callback and stores it.
 type callbackReceiver struct {
 	mu        sync.Mutex // guards callbacks
-	callbacks []takenCallback
+	callbacks []receivedCallback
 }
 
 func (c *callbackReceiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -115,16 +119,16 @@ func (c *callbackReceiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.callbacks = append(c.callbacks, takenCallback{headers, string(body)})
+	c.callbacks = append(c.callbacks, receivedCallback{headers, string(body)})
 }
 
-func (c *callbackReceiver) taken() []takenCallback {
+func (c *callbackReceiver) received() []receivedCallback {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.callbacks
 }
 
-// nodeCallback is what is compared of a callback that Sinch's client has read.
+// nodeCallback holds the compared members of a callback that Sinch's client has parsed.
 type nodeCallback struct {
 	Type    string
 	BatchID string `json:"batch_id"`
@@ -132,8 +136,8 @@ type nodeCallback struct {
 	Body    string
 }
 
-// readByNode has Sinch's client verify and read callbacks, and counts them.
-func readByNode(t *testing.T, callbacks []takenCallback) map[nodeCallback]int {
+// readByNode lets Sinch's client verify and parse callbacks, and counts them.
+func readByNode(t *testing.T, callbacks []receivedCallback) map[nodeCallback]int {
 	t.Helper()
 	input, err := json.Marshal(callbacks)
 	require.NoError(t, err)

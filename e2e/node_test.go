@@ -19,7 +19,7 @@ const (
 	nodeSecret = "node-secret"
 )
 
-// nodeOperations is what node/operations.mjs does, in order.
+// nodeOperations are the steps of node/operations.mjs, in order.
 var nodeOperations = []string{
 	"send text", "send binary", "send media",
 	"dry run", "dry run of each recipient",
@@ -29,22 +29,22 @@ var nodeOperations = []string{
 	"summary report of binary", "full report of binary",
 	"summary report of media", "full report of media",
 	"report of failures", "report of a recipient", "list of reports",
-	"feedback", "feedback of everybody",
+	"feedback", "feedback for all recipients",
 	"get an unknown batch", "update an unknown batch", "replace an unknown batch", "cancel an unknown batch",
-	"report of an unknown batch", "report of a stranger",
-	"send to nobody", "update what has left",
+	"report of an unknown batch", "report of an unknown recipient",
+	"send without recipients", "update a dispatched batch",
 	"send with a wrong token", "get with a wrong token",
 }
 
-// nodeGroups is what node/groups.mjs does, in order.
+// nodeGroups are the steps of node/groups.mjs, in order.
 var nodeGroups = []string{
 	"create a group", "get a group", "update a group", "members of a group", "replace a group", "list groups",
-	"send to a group", "dry run to a group", "feedback of everybody in a group",
+	"send to a group", "dry run to a group", "feedback for all recipients of a group",
 	"create a group again", "delete a group", "get a deleted group", "send to a deleted group",
 }
 
-// runSteps drives the API at origin with a script of the folder node and requires all its steps. Reports are to be called back
-// to callbackURL. It returns the id in the result of each step that has one.
+// runSteps runs a script of the directory node against the API at origin and checks that it completes all steps.
+// Reports are called back to callbackURL. It returns, by step, the id in the result of each step that has one.
 func runSteps(t *testing.T, script string, steps []string, origin, callbackURL string) map[string]string {
 	t.Helper()
 	printed := runNode(t, script, nil,
@@ -67,28 +67,28 @@ func runSteps(t *testing.T, script string, steps []string, origin, callbackURL s
 	return ids
 }
 
-// runNode runs a script of the folder node, and returns what it printed. It must end well within patience.
+// runNode runs a script of the directory node and returns its standard output. The script must end within maxWait.
 func runNode(t *testing.T, script string, input io.Reader, environment ...string) []byte {
 	t.Helper()
 	node := installNodeClient(t)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), maxWait)
 	defer cancel()
 	c := exec.CommandContext(ctx, node, script)
 	c.Dir, c.Env, c.Stdin = "node", append(os.Environ(), environment...), input
-	var surprise bytes.Buffer
-	c.Stderr = &surprise
+	var stderr bytes.Buffer
+	c.Stderr = &stderr
 	printed, err := c.Output()
-	require.NoError(t, err, "%s", &surprise)
+	require.NoError(t, err, "%s", &stderr)
 	return printed
 }
 
-// installNodeClient installs Sinch's client as node/package-lock.json has it, unless that has been done, and returns the path
-// of node. Without node or npm the test is skipped.
+// installNodeClient installs Sinch's client as pinned in node/package-lock.json unless it is installed, and returns
+// the path of node. It skips the test if node or npm is not installed.
 func installNodeClient(t *testing.T) string {
 	t.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil {
-		t.Skip("node is not installed: Sinch's client for Node cannot run")
+		t.Skip("node is not installed")
 	}
 	// npm writes the first file last.
 	if newer(filepath.Join("node", "node_modules", ".package-lock.json"), filepath.Join("node", "package-lock.json")) {
@@ -96,16 +96,16 @@ func installNodeClient(t *testing.T) string {
 	}
 	npm, err := exec.LookPath("npm")
 	if err != nil {
-		t.Skip("npm is not installed: Sinch's client for Node cannot be installed")
+		t.Skip("npm is not installed")
 	}
 	c := exec.Command(npm, "ci")
 	c.Dir = "node"
-	said, err := c.CombinedOutput()
-	require.NoError(t, err, "npm ci needs npm's registry, or npm's cache filled by an earlier run:\n%s", said)
+	output, err := c.CombinedOutput()
+	require.NoError(t, err, "npm ci needs npm's registry or a filled cache:\n%s", output)
 	return node
 }
 
-// newer says whether file a is there and younger than b.
+// newer reports whether file a exists and is newer than b.
 func newer(a, b string) bool {
 	x, err := os.Stat(a)
 	if err != nil {

@@ -21,27 +21,27 @@ import (
 // binary is the program under test, built once.
 var binary string
 
-// postgres is for the tests that kill no database.
+// postgres is a shared server for the tests that do not kill it.
 var postgres = pgtest.Shared{Config: pgtest.Config{Durable: true}}
 
 func TestMain(m *testing.M) { os.Exit(build(m)) }
 
-// long is the form with more kills, and more that is waited for.
+// long reports whether the long tests are enabled, with more kills and longer waits.
 func long() bool { return os.Getenv("DLRLOOP_LONG") != "" }
 
 func build(m *testing.M) int {
-	// What runs side by side waits more than it computes: for leases and beats to end, and for Prometheus to scrape.
+	// Parallel tests mostly wait: for leases to expire and for Prometheus to scrape.
 	if err := flag.Set("test.parallel", "4"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	folder, err := os.MkdirTemp("", "dlrloop-e2e-")
+	dir, err := os.MkdirTemp("", "dlrloop-e2e-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(folder)
-	binary = filepath.Join(folder, "dlrloop")
+	defer os.RemoveAll(dir)
+	binary = filepath.Join(dir, "dlrloop")
 	c := exec.Command("go", "build", "-tags", "nomsgpack", "-o", binary, ".")
 	c.Dir, c.Stdout, c.Stderr = "..", os.Stderr, os.Stderr
 	if err := c.Run(); err != nil {
@@ -51,22 +51,23 @@ func build(m *testing.M) int {
 	return postgres.Run(m)
 }
 
-// program is dlrloop with one configuration and store, started and killed at will, always on the same addresses.
+// program is a dlrloop with one configuration and store. A test can start and kill it repeatedly; its addresses stay
+// the same.
 type program struct {
 	t               *testing.T
 	config          string
 	public, private string    // addresses
-	log             io.Writer // what it logs goes here
-	cgroup          *cgroup   // it runs in this one; nil for none
-	wrap            wrapper   // nil for the program itself
-	command         *exec.Cmd // nil while it does not run
+	log             io.Writer // receives its log
+	cgroup          *cgroup   // control group that it runs in; nil: none
+	wrap            wrapper   // nil: run the binary directly
+	command         *exec.Cmd // nil while it is not running
 	exited          chan error
 }
 
-// wrapper makes the command that runs a program.
+// wrapper returns the command that runs a program.
 type wrapper func(name string, args ...string) *exec.Cmd
 
-// newProgram writes a configuration for a plan whose API is at upstream, with a store in a folder.
+// newProgram returns a program for a plan whose API is at upstream, with a store on disk. It does not start it.
 func newProgram(t *testing.T, plan, token, secret, upstream string) *program {
 	t.Helper()
 	return configured(t, fmt.Sprintf(`
@@ -81,12 +82,13 @@ plans:
 `, filepath.Join(t.TempDir(), "data"), plan, upstream, token, secret, workers))
 }
 
-// configured is a program with this configuration, whose listeners are added to it.
+// configured returns a program whose configuration is rest and two listeners.
 func configured(t *testing.T, rest string) *program {
 	t.Helper()
-	own := newHost(t)
+	h := newHost(t)
 	p := &program{
-		t: t, config: filepath.Join(t.TempDir(), "config.yaml"), public: own.address(publicPort), private: own.address(privatePort), log: os.Stderr,
+		t: t, config: filepath.Join(t.TempDir(),
+			"config.yaml"), public: h.address(publicPort), private: h.address(privatePort), log: os.Stderr,
 	}
 	text := fmt.Sprintf("public: {listen: %q}\nprivate: {listen: %q}\n", p.public, p.private) + rest
 	require.NoError(t, os.WriteFile(p.config, []byte(text), 0o600))
@@ -101,7 +103,7 @@ func (p *program) start() {
 	p.awaitReady()
 }
 
-// launch starts the program and returns at once.
+// launch starts the program and does not wait until it is ready.
 func (p *program) launch() {
 	p.t.Helper()
 	p.command = exec.Command(binary, "serve", "--config", p.config)
@@ -120,7 +122,7 @@ func (p *program) awaitReady() {
 		select {
 		case err := <-p.exited:
 			p.command = nil
-			require.FailNow(p.t, "dlrloop ended by itself", "%v", err)
+			require.FailNow(p.t, "dlrloop ended unexpectedly", "%v", err)
 		default:
 		}
 		answer, err := http.Get("http://" + p.private + "/readyz")
@@ -132,7 +134,7 @@ func (p *program) awaitReady() {
 	})
 }
 
-// kill ends the program as a power cut of the process does: kill -9.
+// kill ends the program with SIGKILL.
 func (p *program) kill() {
 	if p.command == nil {
 		return
@@ -142,7 +144,7 @@ func (p *program) kill() {
 	p.command = nil
 }
 
-// stop ends the program in order, and requires that it says so.
+// stop ends the program with SIGTERM and checks that it exits with status 0.
 func (p *program) stop() {
 	p.t.Helper()
 	require.NoError(p.t, p.command.Process.Signal(syscall.SIGTERM))
@@ -150,13 +152,13 @@ func (p *program) stop() {
 	p.command = nil
 }
 
-// get reads from the program's API.
+// get reads path from the program's API into answer.
 func (p *program) get(path string, answer any) {
 	p.t.Helper()
 	require.NoError(p.t, json.Unmarshal(p.read(path), answer))
 }
 
-// read is what the program's private listener answers, as it came.
+// read returns the body that the program's private listener answers.
 func (p *program) read(path string) []byte {
 	p.t.Helper()
 	response, err := http.Get("http://" + p.private + path)
@@ -168,13 +170,13 @@ func (p *program) read(path string) []byte {
 	return body
 }
 
-// patience is how long anything may take before a test calls it stuck. No test waits for it to pass.
-const patience = 2 * time.Minute
+// maxWait is how long anything may take before a test fails. No test waits for it to pass.
+const maxWait = 2 * time.Minute
 
-// eventually waits until done, looking again and again.
+// eventually polls done until it returns true. After maxWait it fails the test with "still not <what>".
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	limit := time.NewTimer(patience)
+	limit := time.NewTimer(maxWait)
 	defer limit.Stop()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -182,7 +184,7 @@ func eventually(t *testing.T, what string, done func() bool) {
 		select {
 		case <-tick.C:
 		case <-limit.C:
-			require.FailNow(t, "stuck", "not %s after %s", what, patience)
+			require.FailNow(t, "timeout", "still not %s after %s", what, maxWait)
 		}
 	}
 }

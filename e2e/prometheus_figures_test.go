@@ -22,24 +22,24 @@ const (
 	figuresToken = "figures-token"
 )
 
-// figures are what is counted in more than one place.
+// figures are the numbers that are counted in more than one place.
 type figures struct {
 	Messages   map[string]int // by status
 	Duplicates int
 	Delivered  int // messages
-	Routed     int // of them, those to the country of batches whose reports name their recipients
+	Routed     int // delivered messages to GB, the country of the batches whose reports name recipients
 	Stored     int // callbacks answered 200
-	Accepted   int // recipients whose feedback Sinch took
-	Dropped    int // recipients whose batch wants no feedback
+	Accepted   int // recipients whose feedback Sinch accepted
+	Dropped    int // recipients whose batch has feedback disabled
 	Owed       int
 	Calls      map[bool]int // feedback calls, by whether they were answered 202
 	Awaited    int
 }
 
-// TestPrometheusFigures requires the figures that dlrloop tells, those that Prometheus has of it, and Sinch's own account to be equal, after
-// bad days on which reports are repeated, overtaken and lost, and feedback calls fail in every way.
+// TestPrometheusFigures checks that dlrloop's API, Prometheus and the simulator's ledger have the same figures, after
+// reports were repeated, reordered and lost and feedback calls failed in every way.
 func TestPrometheusFigures(t *testing.T) {
-	sinch, origin := newForgetfulSinch(t)
+	sinch, origin := newLossySinch(t)
 	t.Setenv("DLRLOOP_PLANS_0_RECONCILE_SILENCE", "1s")
 	t.Setenv("DLRLOOP_PLANS_0_RECONCILE_RATE", "20")
 	t.Setenv("DLRLOOP_PLANS_0_FEEDBACK_TIMEOUT", "1s")
@@ -54,37 +54,37 @@ func TestPrometheusFigures(t *testing.T) {
 	for number := range 3 * len(kinds) {
 		send(t, p, number)
 	}
-	eventually(t, "at rest", func() bool {
-		quiet := sinch.Settled() // first: what Sinch sends after this is not told yet
-		told := toldFigures(p)
-		return quiet && pendingTasks(p) == 0 && told.Owed == 0 && told.Awaited == 0
+	eventually(t, "settled", func() bool {
+		quiet := sinch.Settled() // read first, since what Sinch sends later is not in the figures
+		fromAPI := apiFigures(p)
+		return quiet && pendingTasks(p) == 0 && fromAPI.Owed == 0 && fromAPI.Awaited == 0
 	})
 	rest := time.Now()
 	eventually(t, "scraped", func() bool { return classic.scrapedSince(rest) && native.scrapedSince(rest) })
 
 	ledger := sinch.Ledger()
-	account := accountFigures(ledger)
-	require.Positive(t, account.Calls[false], "no feedback call failed")
-	told := toldFigures(p)
-	require.Positive(t, told.Duplicates, "nothing was repeated")
+	expected := ledgerFigures(ledger)
+	require.Positive(t, expected.Calls[false], "at least one feedback call must have failed")
+	fromAPI := apiFigures(p)
+	require.Positive(t, fromAPI.Duplicates, "at least one report must have been repeated")
 	for _, scraped := range []figures{scrapedFigures(classic), scrapedFigures(native)} {
-		assert.Equal(t, told.Messages, scraped.Messages)
-		assert.Equal(t, told.Duplicates, scraped.Duplicates)
-		assert.Equal(t, told.Accepted, scraped.Accepted)
-		assert.Equal(t, told.Dropped, scraped.Dropped)
-		assert.Equal(t, told.Owed, scraped.Owed)
-		assert.Equal(t, told.Awaited, scraped.Awaited)
+		assert.Equal(t, fromAPI.Messages, scraped.Messages)
+		assert.Equal(t, fromAPI.Duplicates, scraped.Duplicates)
+		assert.Equal(t, fromAPI.Accepted, scraped.Accepted)
+		assert.Equal(t, fromAPI.Dropped, scraped.Dropped)
+		assert.Equal(t, fromAPI.Owed, scraped.Owed)
+		assert.Equal(t, fromAPI.Awaited, scraped.Awaited)
 
-		assert.Equal(t, account.Delivered, scraped.Delivered)
-		assert.Equal(t, account.Routed, scraped.Routed)
-		assert.Equal(t, account.Stored, scraped.Stored)
-		assert.Equal(t, account.Calls, scraped.Calls)
-		assert.Equal(t, account.Accepted, scraped.Accepted)
+		assert.Equal(t, expected.Delivered, scraped.Delivered)
+		assert.Equal(t, expected.Routed, scraped.Routed)
+		assert.Equal(t, expected.Stored, scraped.Stored)
+		assert.Equal(t, expected.Calls, scraped.Calls)
+		assert.Equal(t, expected.Accepted, scraped.Accepted)
 	}
 	requireNativeHistograms(t, classic, native)
 }
 
-// requireNativeHistograms requires a native histogram to have counted what the classic one did.
+// requireNativeHistograms checks that a native histogram has the same count and sum as the classic one.
 func requireNativeHistograms(t *testing.T, classic, native *prometheus) {
 	t.Helper()
 	const delivered = `dlrloop_delivery_latency_seconds{status="Delivered"}`
@@ -92,8 +92,9 @@ func requireNativeHistograms(t *testing.T, classic, native *prometheus) {
 	count := classic.number(`dlrloop_delivery_latency_seconds_count{status="Delivered"}`)
 	require.Positive(t, count)
 	require.Equal(t, count, native.number("histogram_count("+delivered+")"))
-	require.InDelta(t, classic.number(`dlrloop_delivery_latency_seconds_sum{status="Delivered"}`), native.number("histogram_sum("+delivered+")"), 1e-6)
-	// A native bucket ends a tenth above where it begins. The classic ones know on which side of their bounds the median is.
+	require.InDelta(t, classic.number(`dlrloop_delivery_latency_seconds_sum{status="Delivered"}`),
+		native.number("histogram_sum("+delivered+")"), 1e-6)
+	// Native buckets grow by 10 %. The classic buckets bound the median.
 	median := native.number("histogram_quantile(0.5, " + delivered + ")")
 	for _, s := range classic.query(`dlrloop_delivery_latency_seconds_bucket{status="Delivered"}`) {
 		bound, err := strconv.ParseFloat(s.labels["le"], 64)
@@ -107,8 +108,8 @@ func requireNativeHistograms(t *testing.T, classic, native *prometheus) {
 	require.Positive(t, native.number(`histogram_quantile(0.5, sum(rate(dlrloop_delivery_latency_seconds[5m])))`))
 }
 
-// newForgetfulSinch is a simulated Sinch on bad days, some of whose reports are never called back.
-func newForgetfulSinch(t *testing.T) (*simulator.Simulator, string) {
+// newLossySinch returns a running simulator with anomalies, which never calls back some of its reports.
+func newLossySinch(t *testing.T) (*simulator.Simulator, string) {
 	t.Helper()
 	sinch, err := simulator.New(simulator.Config{
 		Plans:     []simulator.Plan{{ID: figuresPlan, Token: figuresToken, Secret: "figures-secret"}},
@@ -131,7 +132,7 @@ func newForgetfulSinch(t *testing.T) (*simulator.Simulator, string) {
 	return sinch, api.URL
 }
 
-// send sends a batch through the gateway, to France if its report is to name nobody, else to Britain.
+// send sends a batch through the gateway: to France if its report names no recipients, else to Britain.
 func send(t *testing.T, p *program, number int) {
 	t.Helper()
 	kind, country := kinds[number%len(kinds)], "4477"
@@ -146,7 +147,8 @@ func send(t *testing.T, p *program, number int) {
 		"from": "12025550100", "to": to, "body": "figures", "delivery_report": kind, "feedback_enabled": number%3 != 0,
 	})
 	require.NoError(t, err)
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+p.private+"/xms/v1/"+figuresPlan+"/batches", bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
+		"http://"+p.private+"/xms/v1/"+figuresPlan+"/batches", bytes.NewReader(body))
 	require.NoError(t, err)
 	r.Header.Set("Authorization", "Bearer "+figuresToken)
 	r.Header.Set("Content-Type", "application/json")
@@ -156,8 +158,8 @@ func send(t *testing.T, p *program, number int) {
 	require.Equal(t, http.StatusCreated, answer.StatusCode)
 }
 
-// toldFigures are those that dlrloop's API tells.
-func toldFigures(p *program) figures {
+// apiFigures returns the figures of dlrloop's API.
+func apiFigures(p *program) figures {
 	p.t.Helper()
 	var stats struct {
 		Plans []struct {
@@ -184,7 +186,7 @@ func toldFigures(p *program) figures {
 	return f
 }
 
-// scrapedFigures are those that Prometheus has.
+// scrapedFigures returns the figures of Prometheus.
 func scrapedFigures(p *prometheus) figures {
 	p.t.Helper()
 	f := figures{
@@ -205,8 +207,8 @@ func scrapedFigures(p *prometheus) figures {
 	return f
 }
 
-// accountFigures are those that Sinch can know.
-func accountFigures(l simulator.Ledger) figures {
+// ledgerFigures returns the figures that can be computed from the simulator's ledger.
+func ledgerFigures(l simulator.Ledger) figures {
 	f := figures{Calls: map[bool]int{}, Accepted: len(l.AppliedFeedback())}
 	for _, b := range l.Batches {
 		for _, r := range b.Recipients {

@@ -19,35 +19,37 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// prometheus is a real Prometheus with the repository's rules. It scrapes one dlrloop every second.
+// prometheus is a real Prometheus with the rules of this repository. It scrapes one dlrloop every second.
 type prometheus struct {
 	t      *testing.T
 	origin string
 }
 
-// nativeHistograms is the feature in whose presence Prometheus takes dlrloop's native histograms, and not the classic ones.
+// nativeHistograms is the feature flag with which Prometheus scrapes native histograms instead of classic ones.
 const nativeHistograms = "native-histograms"
 
-// ruleFiles are the rules as committed.
+// ruleFiles are the committed rule files.
 var ruleFiles = []string{"recording.yaml", "alerts.yaml"}
 
-// intervals are the paces of single groups of rules. Without them all go at that of the test.
+// intervals matches the intervals of single rule groups. They are removed, so that all groups use the interval of the
+// test.
 var intervals = regexp.MustCompile(`(?m)^ +interval: .*\n`)
 
-// startPrometheus starts one with these features, which scrapes a private listener. The test is skipped where there is none.
+// startPrometheus starts a Prometheus with feature flags that scrapes a private listener. It skips the test if
+// Prometheus is not installed.
 func startPrometheus(t *testing.T, private string, features ...string) *prometheus {
 	t.Helper()
 	binary, err := exec.LookPath("prometheus")
 	if err != nil {
 		t.Skip("prometheus is not installed")
 	}
-	folder := t.TempDir()
+	dir := t.TempDir()
 	for _, file := range ruleFiles {
 		rules, err := os.ReadFile(filepath.Join("..", "dashboards", file))
 		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join(folder, file), intervals.ReplaceAll(rules, nil), 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, file), intervals.ReplaceAll(rules, nil), 0o600))
 	}
-	config := filepath.Join(folder, "prometheus.yml")
+	config := filepath.Join(dir, "prometheus.yml")
 	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, `
 global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}
 rule_files: [%s]
@@ -57,7 +59,7 @@ scrape_configs:
 `, strings.Join(ruleFiles, ", "), private), 0o600))
 
 	address := newHost(t).address(prometheusPort)
-	c := exec.Command(binary, "--config.file", config, "--storage.tsdb.path", filepath.Join(folder, "data"),
+	c := exec.Command(binary, "--config.file", config, "--storage.tsdb.path", filepath.Join(dir, "data"),
 		"--web.listen-address", address, "--log.level", "error", "--enable-feature", strings.Join(features, ","))
 	c.Stderr = os.Stderr
 	require.NoError(t, c.Start())
@@ -72,7 +74,7 @@ scrape_configs:
 		select {
 		case err := <-ended:
 			ended <- err
-			require.FailNow(t, "prometheus ended by itself", "%v", err)
+			require.FailNow(t, "prometheus ended unexpectedly", "%v", err)
 		default:
 		}
 		answer, err := http.Get(p.origin + "/-/ready")
@@ -85,13 +87,13 @@ scrape_configs:
 	return p
 }
 
-// sample is one element of an answer.
+// sample is one element of a query result.
 type sample struct {
 	labels map[string]string
 	value  float64
 }
 
-// query evaluates an expression now. What is not a number is left out: a panel shows nothing for it.
+// query evaluates an expression at the present time. It omits NaN values, as a panel does.
 func (p *prometheus) query(expr string) (samples []sample) {
 	p.t.Helper()
 	var answer struct {
@@ -115,7 +117,7 @@ func (p *prometheus) query(expr string) (samples []sample) {
 	}
 	for _, v := range vector {
 		text, ok := v.Value[1].(string)
-		require.True(p.t, ok, "%s answers a histogram, not a number", expr)
+		require.True(p.t, ok, "%s: the result is a histogram, not a number", expr)
 		number, err := strconv.ParseFloat(text, 64)
 		require.NoError(p.t, err)
 		if !math.IsNaN(number) {
@@ -125,7 +127,7 @@ func (p *prometheus) query(expr string) (samples []sample) {
 	return samples
 }
 
-// number is the answer to an expression that has one, and 0 while it has none.
+// number evaluates an expression with at most one sample, and returns 0 if there is none.
 func (p *prometheus) number(expr string) float64 {
 	p.t.Helper()
 	samples := p.query(expr)
@@ -136,7 +138,7 @@ func (p *prometheus) number(expr string) float64 {
 	return samples[0].value
 }
 
-// by is the answer to an expression, by one label, without zeros.
+// by evaluates an expression and returns its non-zero values by one label.
 func (p *prometheus) by(label, expr string) map[string]int {
 	p.t.Helper()
 	numbers := map[string]int{}
@@ -148,7 +150,7 @@ func (p *prometheus) by(label, expr string) map[string]int {
 	return numbers
 }
 
-// rule is one rule and how its last evaluation went.
+// rule is a rule with the result of its last evaluation.
 type rule struct {
 	Name, Type, Query string
 	Health            string // unknown before the first evaluation
@@ -165,12 +167,12 @@ func (p *prometheus) rules() (all []rule) {
 	return all
 }
 
-// scrapedSince says whether a scrape began after that moment and succeeded.
+// scrapedSince reports whether a scrape started after moment and succeeded.
 func (p *prometheus) scrapedSince(moment time.Time) bool {
 	return p.number(`timestamp(up{job="dlrloop"}) and up{job="dlrloop"} == 1`) > float64(moment.UnixMilli())/1000
 }
 
-// post asks the API. The rules are only to be got.
+// post calls the API and decodes the answer's data. It uses GET if form is nil, since the rules support nothing else.
 func (p *prometheus) post(path string, form url.Values, data any) {
 	p.t.Helper()
 	var answer *http.Response
@@ -182,11 +184,11 @@ func (p *prometheus) post(path string, form url.Values, data any) {
 	}
 	require.NoError(p.t, err)
 	defer answer.Body.Close()
-	var said struct {
+	var envelope struct {
 		Status, Error string
 		Data          json.RawMessage
 	}
-	require.NoError(p.t, json.NewDecoder(answer.Body).Decode(&said))
-	require.Equal(p.t, "success", said.Status, "%s: %s", form.Get("query"), said.Error)
-	require.NoError(p.t, json.Unmarshal(said.Data, data))
+	require.NoError(p.t, json.NewDecoder(answer.Body).Decode(&envelope))
+	require.Equal(p.t, "success", envelope.Status, "%s: %s", form.Get("query"), envelope.Error)
+	require.NoError(p.t, json.Unmarshal(envelope.Data, data))
 }

@@ -16,23 +16,23 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestPrometheus has Prometheus scrape the demo, as somebody does who looks at dlrloop for the first time, and asks it all that the
-// dashboards and the rules ask. Nothing may fail, and nothing that the demo has figures for may stay empty.
+// TestPrometheus lets Prometheus scrape the demo and evaluates all queries of the dashboards and rules. None may
+// fail, and none may be empty if the demo has figures for it.
 func TestPrometheus(t *testing.T) {
 	t.Parallel()
 	demo := startDemo(t)
 	classic := startPrometheus(t, demo.private)
 	native := startPrometheus(t, demo.private, nativeHistograms)
 	panels := panelQueries(t)
-	// The tale begins anew: all of it was told once.
-	eventually(t, "told", func() bool { return demo.sent() > acts })
+	// The next batch starts a new round, so the first round is complete.
+	eventually(t, "through its first round", func() bool { return demo.sent() > roundBatches })
 
 	requirePanels(t, classic, panels)
 	requireRules(t, classic)
 	requireRules(t, native)
 }
 
-// requirePanels requires figures of every query but those that may be empty, which must at least be understood.
+// requirePanels waits until every query has a result. Queries that may be empty must at least be valid.
 func requirePanels(t *testing.T, p *prometheus, panels []panelQuery) {
 	t.Helper()
 	for _, q := range panels {
@@ -45,12 +45,12 @@ func requirePanels(t *testing.T, p *prometheus, panels []panelQuery) {
 	}
 }
 
-// silent are the recording rules that the demo has no figures for.
-var silent = map[string]string{
-	"job:dlrloop_store_used:ratio": "it has no store.size_limit",
+// withoutFigures are the recording rules for which the demo has no figures, with the reason.
+var withoutFigures = map[string]string{
+	"job:dlrloop_store_used:ratio": "the demo has no store.size_limit",
 }
 
-// requireRules requires every rule to be evaluated without an error, and every recording rule to give figures.
+// requireRules checks that every rule evaluates without an error and that every recording rule has a result.
 func requireRules(t *testing.T, p *prometheus) {
 	t.Helper()
 	eventually(t, "evaluated", func() bool {
@@ -65,20 +65,21 @@ func requireRules(t *testing.T, p *prometheus) {
 	for _, r := range rules {
 		assert.Equal(t, "ok", r.Health, "%s: %s", r.Name, r.LastError)
 		samples := p.query(r.Query)
-		switch reason := silent[r.Name]; {
+		switch reason := withoutFigures[r.Name]; {
 		case r.Type != "recording":
 		case reason != "":
 			assert.Empty(t, samples, "%s: %s", r.Name, reason)
 		default:
 			recording++
-			eventually(t, "with figures: "+r.Name, func() bool { return len(p.query(r.Query)) > 0 && len(p.query(r.Name)) > 0 })
+			eventually(t, "with figures: "+r.Name,
+				func() bool { return len(p.query(r.Query)) > 0 && len(p.query(r.Name)) > 0 })
 		}
 	}
 	assert.Positive(t, recording)
-	assert.Greater(t, len(rules), recording+len(silent), "there are no alerts")
+	assert.Greater(t, len(rules), recording+len(withoutFigures), "there must be alerts")
 }
 
-// panelQuery is a query of a dashboard's panel.
+// panelQuery is a query of a dashboard panel.
 type panelQuery struct {
 	Dashboard, Panel, Expr string
 	MayBeEmpty             bool
@@ -86,7 +87,7 @@ type panelQuery struct {
 
 func (q panelQuery) String() string { return q.Dashboard + ", " + q.Panel + ": " + q.Expr }
 
-// panelQueries are the queries of all panels, with Grafana's variables filled in.
+// panelQueries returns the queries of all panels, with Grafana's variables filled in.
 func panelQueries(t *testing.T) (queries []panelQuery) {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), "go", "run", "./queries")
@@ -105,33 +106,33 @@ func panelQueries(t *testing.T) (queries []panelQuery) {
 	return queries
 }
 
-// acts are the batches of the demo's tale.
-const acts = 6
+// roundBatches is the number of batches in one round of the demo.
+const roundBatches = 6
 
-// tale is the demo, running.
-type tale struct {
+// demo is a running demo.
+type demo struct {
 	private string // the address of dlrloop's private listener
 
 	mu      sync.Mutex // guards batches
 	batches int
 }
 
-// sent is how many batches the demo has sent.
-func (d *tale) sent() int {
+// sent returns how many batches the demo has sent.
+func (d *demo) sent() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.batches
 }
 
-// startDemo starts the demo, which goes on until the test ends.
-func startDemo(t *testing.T) *tale {
+// startDemo starts the demo, which runs until the test ends.
+func startDemo(t *testing.T) *demo {
 	t.Helper()
 	c := exec.Command(binary, "demo", "--seed", "1")
 	c.Stderr = os.Stderr
 	out, err := c.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, c.Start())
-	d := new(tale)
+	d := new(demo)
 	read := make(chan struct{})
 	listening := make(chan string, 1)
 	metrics := regexp.MustCompile(`metrics +http://([^/]+)/metrics`)
@@ -158,7 +159,7 @@ func startDemo(t *testing.T) *tale {
 		case d.private = <-listening:
 			return true
 		case <-read:
-			require.FailNow(t, "the demo ended by itself")
+			require.FailNow(t, "the demo ended unexpectedly")
 		default:
 		}
 		return false

@@ -17,18 +17,18 @@ type cluster struct {
 	sinch    *simulator.Simulator
 	replicas []*replica
 	balancer balancer
-	refused  atomic.Int64 // attempts of callbacks that were answered otherwise than with 2xx
+	refused  atomic.Int64 // callback attempts that were not answered 2xx
 }
 
 // replica is one dlrloop of a cluster.
 type replica struct {
 	*program
-	id   string
-	said bytes.Buffer // all that it logged; to be read while it does not run
+	id     string
+	output bytes.Buffer // its whole log; read it only while the replica is not running
 }
 
-// newCluster configures three replicas for a plan whose API is at origin, with a database at this URL, and puts a balancer before
-// them. None of them runs yet. more is added to their configurations, feedback to that of their plan's feedback.
+// newCluster configures three replicas for a plan whose API is at origin, and starts a balancer in front of them. It
+// does not start the replicas. more is added to their configurations, feedback to the plan's feedback section.
 func newCluster(t *testing.T, sinch *simulator.Simulator, origin, database, more, feedback string) *cluster {
 	t.Helper()
 	c := &cluster{t: t, sinch: sinch}
@@ -47,10 +47,10 @@ plans:
     webhook: {auth: {hmac: {secrets: [%s]}}}
     feedback: {workers: %d, backoff: {base: 100ms, cap: 1s}, %s}
 `, name, more, database, plan, origin, token, secret, workers, feedback))
-		r.log = &r.said
+		r.log = &r.output
 		c.replicas, programs = append(c.replicas, r), append(programs, r.program)
 	}
-	t.Cleanup(c.tell)
+	t.Cleanup(c.logOutput)
 	sinch.Observe(func(e simulator.Event) {
 		if e.Kind == simulator.CallbackAnswered && e.Answer/100 != 2 {
 			c.refused.Add(1)
@@ -61,7 +61,7 @@ plans:
 	return c
 }
 
-// start starts all that do not run, at the same time, and returns when all are ready.
+// start starts all replicas that are not running, concurrently, and returns when all are ready.
 func (c *cluster) start() {
 	c.t.Helper()
 	for _, r := range c.replicas {
@@ -74,7 +74,7 @@ func (c *cluster) start() {
 	}
 }
 
-// running are those that run.
+// running returns the replicas that are running.
 func (c *cluster) running() (running []*replica) {
 	for _, r := range c.replicas {
 		if r.command != nil {
@@ -84,45 +84,47 @@ func (c *cluster) running() (running []*replica) {
 	return running
 }
 
-// progress waits until so many more callbacks are acknowledged.
-func (c *cluster) progress(callbacks int) {
+// waitCallbacks waits until a number of further callbacks is acknowledged.
+func (c *cluster) waitCallbacks(callbacks int) {
 	c.t.Helper()
 	target := c.sinch.State().Acknowledged + callbacks
 	eventually(c.t, "under load", func() bool { return c.sinch.State().Acknowledged >= target })
 }
 
-// rest waits until there is nothing left to do.
-func (c *cluster) rest() {
+// waitSettled waits until all callbacks are acknowledged and all feedback is sent.
+func (c *cluster) waitSettled() {
 	c.t.Helper()
-	eventually(c.t, "quiet at Sinch", c.sinch.Settled) // first: what Sinch calls back may be owed feedback
+	eventually(c.t, "settled: the simulator", c.sinch.Settled) // first, since each callback may create a feedback task
 	eventually(c.t, "without pending tasks", func() bool { return pendingTasks(c.replicas[0].program) == 0 })
 }
 
-// tell logs what the replicas said, if the test failed.
-func (c *cluster) tell() {
+// logOutput logs the end of the replicas' logs if the test failed.
+func (c *cluster) logOutput() {
 	if !c.t.Failed() {
 		return
 	}
 	for _, r := range c.replicas {
 		r.kill()
-		c.t.Logf("%s said last:\n%s", r.id, last(&r.said, 10_000))
+		c.t.Logf("end of the log of %s:\n%s", r.id, last(&r.output, 10_000))
 	}
 }
 
-// last is the last n bytes.
+// last returns the last n bytes of b.
 func last(b *bytes.Buffer, n int) []byte { return b.Bytes()[max(0, b.Len()-n):] }
 
-// serving waits until the balancer passes callbacks to every replica.
-func (c *cluster) serving() {
+// waitServing waits until the balancer has passed a callback to every replica.
+func (c *cluster) waitServing() {
 	c.t.Helper()
 	for _, r := range c.replicas {
 		before := exported(c.t, r, "dlrloop_callbacks_total")
-		eventually(c.t, "taking callbacks", func() bool { return exported(c.t, r, "dlrloop_callbacks_total") > before })
+		eventually(c.t, "accepting callbacks",
+			func() bool { return exported(c.t, r, "dlrloop_callbacks_total") > before })
 	}
 }
 
-// sharing waits until every replica has called Sinch. One that starts beside others waits a while before it does.
-func (c *cluster) sharing() {
+// waitCalling waits until every replica has called Sinch. A replica that joins others waits a while before its first
+// call.
+func (c *cluster) waitCalling() {
 	c.t.Helper()
 	for _, r := range c.replicas {
 		eventually(c.t, "calling Sinch", func() bool {
@@ -131,15 +133,15 @@ func (c *cluster) sharing() {
 	}
 }
 
-// sending waits until so many more feedback calls were made.
-func (c *cluster) sending(calls int) {
+// waitFeedback waits until a number of further feedback calls has been made.
+func (c *cluster) waitFeedback(calls int) {
 	c.t.Helper()
 	target := c.sinch.State().Feedback + calls
 	eventually(c.t, "sending feedback", func() bool { return c.sinch.State().Feedback >= target })
 }
 
-// refusing waits until a callback is answered otherwise than with 2xx.
-func (c *cluster) refusing() {
+// waitRefusal waits until a callback is not answered 2xx.
+func (c *cluster) waitRefusal() {
 	c.t.Helper()
 	before := c.refused.Load()
 	eventually(c.t, "refusing", func() bool { return c.refused.Load() > before })

@@ -9,11 +9,11 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore/pgtest"
 )
 
-// TestReplicasCrash kills replicas and their database again and again under load, and then holds what each replica knows, and what
-// feedback they sent together, against Sinch's account.
+// TestReplicasCrash kills replicas and their database repeatedly under load. Afterwards it compares the state of each
+// replica, and the feedback of all together, with the simulator's ledger.
 func TestReplicasCrash(t *testing.T) {
 	t.Parallel()
-	replicas, databases := 4, 1 // to be killed
+	replicas, databases := 4, 1 // numbers of kills
 	if long() {
 		replicas, databases = 25, 6
 	}
@@ -26,22 +26,22 @@ func TestReplicasCrash(t *testing.T) {
 	c := newCluster(t, sinch, origin, database.Database(t), "", "coalesce: 50ms, rate: 600, timeout: 2s")
 	c.start()
 	stopLoad := startLoad(t, sinch, origin, 300)
-	c.sharing()
-	kills := 0 // of processes that may have had calls in flight
+	c.waitCalling()
+	kills := 0 // number of killed processes that may have had calls in flight
 	for range replicas + databases {
 		if len(c.running()) == 0 {
 			c.start()
 		}
 		if long() {
-			c.sending(10) // it takes a while until one that was killed may send again
+			c.waitFeedback(10) // a replica that was killed must wait before it may send again
 		}
-		c.progress(50 + random.IntN(500))
+		c.waitCallbacks(50 + random.IntN(500))
 		if random.IntN(replicas+databases) < databases {
 			databases--
 			kills += len(c.running())
 			database.Kill(t)
 			if random.IntN(2) == 0 {
-				c.refusing() // else it is away for so short that callbacks wait for it
+				c.waitRefusal() // else the database is back before any callback fails
 			}
 			database.Restart(t)
 			continue
@@ -51,16 +51,17 @@ func TestReplicasCrash(t *testing.T) {
 		running := c.running()
 		running[random.IntN(len(running))].kill()
 		if random.IntN(2) == 0 {
-			c.start() // else the others serve
+			c.start() // else the other replicas serve
 		}
 	}
 	c.start()
-	c.progress(100)
+	c.waitCallbacks(100)
 	stopLoad()
-	c.rest()
+	c.waitSettled()
 
 	ledger := sinch.Ledger()
-	checkAnswers(t, ledger, http.StatusOK, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout)
+	checkAnswers(t, ledger, http.StatusOK, http.StatusBadGateway, http.StatusServiceUnavailable,
+		http.StatusGatewayTimeout)
 	checkStates(t, c.replicas[0].program, ledger)
 	checkReplicas(t, c, ledger)
 	checkFeedback(t, ledger, kills)

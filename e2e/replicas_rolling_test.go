@@ -12,8 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestReplicasRollingRestart ends and starts one replica after the other while callbacks come through the balancer: none is answered
-// otherwise than with 200 or 503, no call is repeated, and the duties go to those that run. The long form goes twice round.
+// TestReplicasRollingRestart restarts one replica after the other while callbacks come through the balancer. Every
+// callback must be answered 200 or 503, no feedback call may be repeated, and running replicas must take over the
+// leader leases. The long test restarts each replica twice.
 func TestReplicasRollingRestart(t *testing.T) {
 	t.Parallel()
 	rounds := 1
@@ -21,41 +22,42 @@ func TestReplicasRollingRestart(t *testing.T) {
 		rounds = 2
 	}
 	sinch, origin := newSinch(t, uint64(time.Now().UnixNano()))
-	c := newCluster(t, sinch, origin, postgres.Database(t), "shutdown_delay: 500ms", "coalesce: 50ms, rate: 600, timeout: 1m")
+	c := newCluster(t, sinch, origin, postgres.Database(t), "shutdown_delay: 500ms",
+		"coalesce: 50ms, rate: 600, timeout: 1m")
 	c.start()
 	stopLoad := startLoad(t, sinch, origin, 100)
-	c.serving()
-	handed := map[string]int{}
+	c.waitServing()
+	handedOver := map[string]int{}
 	for round := range rounds {
 		for left := slices.Clone(c.replicas); len(left) > 0; {
-			held := dutiesWithin(t, left[0], c.replicas)
-			r := next(left, held, handed)
+			held := waitLeases(t, left[0], c.replicas)
+			r := next(left, held, handedOver)
 			left = slices.DeleteFunc(left, func(one *replica) bool { return one == r })
 			others := slices.DeleteFunc(slices.Clone(c.replicas), func(other *replica) bool { return other == r })
 			r.stop()
-			if round == 0 && (long() || len(handed) < len(duties)) { // it takes some seconds
-				for duty, holder := range dutiesWithin(t, others[0], others) {
-					if holder != held[duty] {
-						handed[duty]++
+			if round == 0 && (long() || len(handedOver) < len(leases)) { // waiting for the leases takes some seconds
+				for lease, holder := range waitLeases(t, others[0], others) {
+					if holder != held[lease] {
+						handedOver[lease]++
 					}
 				}
 			}
-			c.progress(100)
+			c.waitCallbacks(100)
 			r.start()
-			c.serving()
+			c.waitServing()
 		}
 	}
 	stopLoad()
-	c.rest()
+	c.waitSettled()
 
 	ledger := sinch.Ledger()
 	checkAnswers(t, ledger, http.StatusOK, http.StatusServiceUnavailable)
 	checkStates(t, c.replicas[0].program, ledger)
 	checkReplicas(t, c, ledger)
 	checkFeedback(t, ledger, 0)
-	t.Logf("duties handed over: %v", handed)
-	for _, duty := range duties {
-		assert.NotZero(t, handed[duty], "whoever had duty %s was stopped, and nobody took it over", duty)
+	t.Logf("leases handed over: %v", handedOver)
+	for _, lease := range leases {
+		assert.NotZero(t, handedOver[lease], "another replica must take over the lease %s when its holder stops", lease)
 	}
 	for _, r := range c.replicas {
 		r.stop()
@@ -63,10 +65,10 @@ func TestReplicasRollingRestart(t *testing.T) {
 	}
 }
 
-// next is the replica to be restarted of those that are left: one with a duty that was not handed over yet, if there is any.
-func next(left []*replica, held map[string]string, handed map[string]int) *replica {
-	for _, duty := range duties {
-		i := slices.IndexFunc(left, func(r *replica) bool { return handed[duty] == 0 && r.id == held[duty] })
+// next selects the replica to restart: one that holds a lease that was not handed over yet, else any of left.
+func next(left []*replica, held map[string]string, handedOver map[string]int) *replica {
+	for _, lease := range leases {
+		i := slices.IndexFunc(left, func(r *replica) bool { return handedOver[lease] == 0 && r.id == held[lease] })
 		if i >= 0 {
 			return left[i]
 		}
@@ -74,13 +76,14 @@ func next(left []*replica, held map[string]string, handed map[string]int) *repli
 	return left[0]
 }
 
-// duties that one of the replicas does for all.
-var duties = []string{"reconcile", "retire"}
+// leases are the leader leases.
+var leases = []string{"reconcile", "retire"}
 
-// dutiesWithin waits until every duty is held by one of these, as a replica tells it.
-func dutiesWithin(t *testing.T, asked *replica, these []*replica) (held map[string]string) {
+// waitLeases waits until each lease is held by one of these replicas, according to the API of asked. It returns the
+// holders.
+func waitLeases(t *testing.T, asked *replica, these []*replica) (held map[string]string) {
 	t.Helper()
-	eventually(t, "done by those that run", func() bool {
+	eventually(t, "held by running replicas: the leases", func() bool {
 		var stats struct {
 			Replica string
 			Duties  map[string]string
@@ -88,23 +91,23 @@ func dutiesWithin(t *testing.T, asked *replica, these []*replica) (held map[stri
 		asked.get("/api/v1/stats", &stats)
 		require.Equal(t, asked.id, stats.Replica)
 		held = stats.Duties
-		return !slices.ContainsFunc(duties, func(duty string) bool {
-			return !slices.ContainsFunc(these, func(r *replica) bool { return r.id == held[duty] })
+		return !slices.ContainsFunc(leases, func(lease string) bool {
+			return !slices.ContainsFunc(these, func(r *replica) bool { return r.id == held[lease] })
 		})
 	})
 	return held
 }
 
-// checkLog requires that every line a replica logged says whose it is, and that it ended in order so many times.
+// checkLog checks that each log line of r has its replica id, and that r was stopped gracefully stops times.
 func checkLog(t *testing.T, r *replica, stops int) {
 	t.Helper()
-	for line := range bytes.Lines(r.said.Bytes()) {
-		var said struct{ Replica, Msg string }
-		require.NoError(t, json.Unmarshal(line, &said), "%s", line)
-		assert.Equal(t, r.id, said.Replica, "%s", line)
-		if said.Msg == "stopped" {
+	for line := range bytes.Lines(r.output.Bytes()) {
+		var entry struct{ Replica, Msg string }
+		require.NoError(t, json.Unmarshal(line, &entry), "%s", line)
+		assert.Equal(t, r.id, entry.Replica, "%s", line)
+		if entry.Msg == "stopped" {
 			stops--
 		}
 	}
-	assert.Zero(t, stops, "of %s", r.id)
+	assert.Zero(t, stops, "missing or surplus lines \"stopped\" in the log of %s", r.id)
 }

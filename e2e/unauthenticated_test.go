@@ -22,16 +22,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// webhookOnly is a program that takes callbacks of one plan, signed with secret.
-func webhookOnly(t *testing.T, confine confinement, more ...string) *program {
+// webhookOnly starts a program that only accepts callbacks of one plan, signed with secret.
+func webhookOnly(t *testing.T, limit memoryLimit, more ...string) *program {
 	t.Helper()
-	return webhookWith(t, fmt.Sprintf("{path: %q}", t.TempDir()+"/data"), confine, more...)
+	return webhookWith(t, fmt.Sprintf("{path: %q}", t.TempDir()+"/data"), limit, more...)
 }
 
-// webhookWith is webhookOnly with a store.
-func webhookWith(t *testing.T, store string, confine confinement, more ...string) *program {
+// webhookWith is webhookOnly with a configuration of the store.
+func webhookWith(t *testing.T, store string, limit memoryLimit, more ...string) *program {
 	t.Helper()
-	group, wrap := confine(t) // before the program, which the test ends first
+	group, wrap := limit(t) // created before the program, so that the program is ended first
 	p := configured(t, fmt.Sprintf(`
 store: %s
 log: {level: warn, format: json}
@@ -44,7 +44,7 @@ plans:
 	return p
 }
 
-// calls are callbacks from one client that keeps its connections.
+// calls sends callbacks from one client with its own connections.
 type calls struct {
 	http.Client
 	url string
@@ -57,7 +57,7 @@ func newCalls(t *testing.T, p *program) *calls {
 	return &calls{http.Client{Transport: transport, Timeout: time.Minute}, "http://" + p.public + "/webhooks/" + plan}
 }
 
-// signature is what Sinch signs these bytes with.
+// signature returns the signature headers for a body.
 func signature(key string, signed []byte) http.Header {
 	const nonce, timestamp = "01K2S9AHX7ZC3M5V8EQR0WTB4D", "1755511339"
 	mac := hmac.New(sha256.New, []byte(key))
@@ -70,7 +70,7 @@ func signature(key string, signed []byte) http.Header {
 	}
 }
 
-// send returns the status of the answer, 0 for none.
+// send returns the status of the answer, or 0 if there is none.
 func (c *calls) send(ctx context.Context, header http.Header, body []byte) int {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
 	if err != nil {
@@ -86,7 +86,7 @@ func (c *calls) send(ctx context.Context, header http.Header, body []byte) int {
 	return answer.StatusCode
 }
 
-func zip(t *testing.T, plain []byte) []byte {
+func compress(t *testing.T, plain []byte) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
@@ -96,16 +96,18 @@ func zip(t *testing.T, plain []byte) []byte {
 	return b.Bytes()
 }
 
-// genuine sends so many callbacks that verify, one after the other, and returns the times of the answers, which must all be 200.
+// genuine sends count correctly signed callbacks, one after the other, and checks that all are answered 200. It
+// returns the sorted durations.
 func (c *calls) genuine(t *testing.T, kind string, count int) []time.Duration {
 	t.Helper()
 	var took []time.Duration
 	for i := range count {
-		plain := fmt.Appendf(nil, `{"type":"recipient_delivery_report_sms","batch_id":"%s","recipient":"4477%08d","code":0,`+
-			`"status":"Delivered","at":"2026-01-31T12:00:00.123Z"}`, kind, i)
+		plain := fmt.Appendf(nil,
+			`{"type":"recipient_delivery_report_sms","batch_id":"%s","recipient":"4477%08d","code":0,`+
+				`"status":"Delivered","at":"2026-01-31T12:00:00.123Z"}`, kind, i)
 		body, signed := plain, plain
 		if kind != "plain" {
-			body = zip(t, plain)
+			body = compress(t, plain)
 		}
 		if kind == "packed" {
 			signed = body
@@ -118,15 +120,16 @@ func (c *calls) genuine(t *testing.T, kind string, count int) []time.Duration {
 	return took
 }
 
-// genuineKinds are the ways in which Sinch may send and sign a body: as it is, compressed and then signed, signed and then
+// genuineKinds are the ways in which Sinch may send and sign a body: plain; compressed, then signed; signed, then
 // compressed.
 var genuineKinds = []string{"plain", "packed", "unpacked"}
 
-// A caller without the secret cannot kill a small server or shut out genuine callbacks.
+// TestBombsOfUnauthenticatedCallers checks that compressed bombs of a caller without the secret neither kill a small
+// server nor block genuine callbacks.
 func TestBombsOfUnauthenticatedCallers(t *testing.T) {
-	p := webhookOnly(t, inCgroup(512<<20))
+	p := webhookOnly(t, cgroupLimit(512<<20))
 	stopWatching := watchPeak(t, p)
-	bomb, invented := zip(t, make([]byte, 16<<20)), signature("guess", nil)
+	bomb, invented := compress(t, make([]byte, 16<<20)), signature("guess", nil)
 
 	var attack sync.WaitGroup
 	var sent atomic.Int64
@@ -146,7 +149,7 @@ func TestBombsOfUnauthenticatedCallers(t *testing.T) {
 		t.Logf("%s: median %s, slowest %s", kind, took[len(took)/2], took[len(took)-1])
 	}
 	attack.Wait()
-	require.EqualValues(t, 16*30, sent.Load(), "each was answered 503")
+	require.EqualValues(t, 16*30, sent.Load(), "every unauthenticated call must be answered 503")
 	for _, kind := range genuineKinds {
 		took := callers.genuine(t, kind, 100)
 		t.Logf("%s without the attack: median %s", kind, took[len(took)/2])
@@ -155,8 +158,8 @@ func TestBombsOfUnauthenticatedCallers(t *testing.T) {
 	p.stop()
 }
 
-// slowly opens so many connections, each of which announces a body and sends it so slowly that it never ends.
-func slowly(t *testing.T, p *program, connections int) {
+// openSlowConnections opens connections that each announce a body and send it so slowly that it never ends.
+func openSlowConnections(t *testing.T, p *program, connections int) {
 	t.Helper()
 	ctx, end := context.WithCancel(t.Context())
 	var all sync.WaitGroup
@@ -184,7 +187,7 @@ func slowly(t *testing.T, p *program, connections int) {
 	}
 	for range connections {
 		all.Go(func() {
-			for ctx.Err() == nil { // one that is dropped comes again
+			for ctx.Err() == nil { // reconnect if dlrloop dropped the connection
 				slow()
 			}
 		})
@@ -195,19 +198,21 @@ func slowly(t *testing.T, p *program, connections int) {
 	})
 }
 
-// Slow connections of callers without the secret keep no genuine callback out, and no health check.
+// TestSlowUnauthenticatedConnections checks that slow connections of callers without the secret block neither genuine
+// callbacks nor health checks.
 func TestSlowUnauthenticatedConnections(t *testing.T) {
 	for _, connections := range []int{1100, 3000} {
 		t.Run(fmt.Sprint(connections), func(t *testing.T) {
-			p := webhookOnly(t, unconfined)
-			slowly(t, p, connections)
+			p := webhookOnly(t, unlimited)
+			openSlowConnections(t, p, connections)
 			eventually(t, "under attack", func() bool {
 				return bytes.Contains(p.read("/metrics"), []byte(`outcome="shed_unverified"`)) &&
-					!bytes.Contains(p.read("/metrics"), []byte(`outcome="shed_unverified",plan="crash",type="other"} 0`))
+					!bytes.Contains(p.read("/metrics"),
+						[]byte(`outcome="shed_unverified",plan="crash",type="other"} 0`))
 			})
 			for range 5 {
 				for _, kind := range genuineKinds {
-					took := newCalls(t, p).genuine(t, kind, 20) // a client of its own, with connections of its own
+					took := newCalls(t, p).genuine(t, kind, 20) // a new client, with new connections
 					t.Logf("%s: median %s, slowest %s", kind, took[len(took)/2], took[len(took)-1])
 				}
 			}
@@ -218,7 +223,7 @@ func TestSlowUnauthenticatedConnections(t *testing.T) {
 	}
 }
 
-// watchPeak looks at the anonymous memory of a program again and again; stop returns the largest seen.
+// watchPeak samples the anonymous memory of a program every 5 ms. stop returns the largest sample.
 func watchPeak(t *testing.T, p *program) (stop func() int64) {
 	t.Helper()
 	ended, peak := make(chan struct{}), make(chan int64, 1)

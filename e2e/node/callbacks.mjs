@@ -1,16 +1,16 @@
-// Reads callbacks with Sinch's own client: from the standard input a JSON array of {headers, body} as they came, to the standard
-// output the parsed callbacks as lines of JSON. A signature that does not verify ends it with exit status 1.
+// Verifies and parses callbacks with Sinch's own client. Standard input is a JSON array of received {headers, body};
+// standard output gets the parsed callbacks as lines of JSON. An invalid signature ends the script with exit status 1.
 import assert from 'node:assert/strict';
 import { text } from 'node:stream/consumers';
 import { SmsCallbackWebhooks } from '@sinch/sms';
 
 const { WEBHOOK_SECRET } = process.env;
 const webhook = new SmsCallbackWebhooks(WEBHOOK_SECRET);
-const stranger = new SmsCallbackWebhooks(`${WEBHOOK_SECRET}x`);
+const wrongSecret = new SmsCallbackWebhooks(`${WEBHOOK_SECRET}x`);
 
 for (const { headers, body } of JSON.parse(await text(process.stdin))) {
-  assert.ok(webhook.validateAuthenticationHeader(headers, body), `a signature that does not verify: ${body}`);
-  assert.ok(!stranger.validateAuthenticationHeader(headers, body), 'a signature that verifies with another secret');
+  assert.ok(webhook.validateAuthenticationHeader(headers, body), `invalid signature: ${body}`);
+  assert.ok(!wrongSecret.validateAuthenticationHeader(headers, body), 'valid with a wrong secret');
   const callback = webhook.parseEvent(body);
   for (const date of ['at', 'operator_status_at', 'received_at', 'sent_at']) {
     assert.ok(!Number.isNaN(callback[date]?.getTime()) || callback[date] === undefined, `${date}: ${body}`);

@@ -1,4 +1,5 @@
-// Drives the groups of an SMS API with Sinch's own client, and sends to one. See steps.mjs for what is printed.
+// Calls the group operations of an SMS API with Sinch's own client, and sends to a group. steps.mjs describes the
+// output.
 import assert from 'node:assert/strict';
 import { all, connect, refused, step } from './steps.mjs';
 
@@ -15,7 +16,7 @@ const created = await step('create a group', 201, () => {
 const group_id = created.id;
 await step('get a group', 200, () => groups.get({ group_id }), (g) => assert.deepEqual(g, created));
 
-const change = { name: 'strangers', add: ['+447700900199'], remove: ['+447700900133'] };
+const change = { name: 'colleagues', add: ['+447700900199'], remove: ['+447700900133'] };
 await step('update a group', 200, () => groups.update({ group_id, updateGroupRequestBody: change }), (g) => {
   assert.deepEqual(g, { ...created, name: change.name, modified_at: g.modified_at });
 });
@@ -40,7 +41,7 @@ const sent = await step('send to a group', 201, () => batches.send({ sendSMSRequ
 await step('dry run to a group', 200, () => batches.dryRun({ dryRunRequestBody: message }), (r) => {
   assert.equal(r.number_of_recipients, 2);
 });
-await refused('feedback of everybody in a group', 400, 'syntax_constraint_violation', () => {
+await refused('feedback for all recipients of a group', 400, 'syntax_constraint_violation', () => {
   return batches.sendDeliveryFeedback({ batch_id: sent.id, deliveryFeedbackRequestBody: { recipients: [] } });
 });
 

@@ -1,5 +1,6 @@
-// Drives an SMS API with Sinch's own client, unchanged: the eight batch operations, the three ways to read delivery reports,
-// and refusals. Whoever answers must deliver every message within a minute. See steps.mjs for what is printed.
+// Calls an SMS API with Sinch's own, unchanged client: the eight batch operations, the three ways to read delivery
+// reports, and calls that must fail. The API must deliver every message within a minute. steps.mjs describes the
+// output.
 import assert from 'node:assert/strict';
 import { all, connect, refused, step, until } from './steps.mjs';
 
@@ -13,13 +14,13 @@ const from = '12025550100';
 const to = ['+447700900133', '00447700900166', '+44 (7700) 900-199'];
 const normalised = ['447700900133', '447700900166', '447700900199'];
 
-// isBatch holds an answer against the request that it answers: numbers normalised, dates as dates, all else as it was said.
+// isBatch compares an answer with its request: numbers are normalised, dates are Date objects, all else is equal.
 function isBatch(batch, request, type) {
-  const { id, created_at, modified_at, expire_at, flash_message = false, ...said } = batch;
-  for (const date of [created_at, modified_at, expire_at]) assert.ok(date instanceof Date, `${date} is no date`);
+  const { id, created_at, modified_at, expire_at, flash_message = false, ...answered } = batch;
+  for (const date of [created_at, modified_at, expire_at]) assert.ok(date instanceof Date, `${date} is not a Date`);
   assert.ok(id && modified_at >= created_at && expire_at > created_at);
   const { expire_at: expires = expire_at, flash_message: flash = false, ...rest } = request;
-  assert.deepEqual({ ...said, expire_at, flash_message }, {
+  assert.deepEqual({ ...answered, expire_at, flash_message }, {
     type, canceled: false, delivery_report: 'none', ...rest, to: normalised, expire_at: expires, flash_message: flash,
   });
 }
@@ -47,7 +48,7 @@ const sentMedia = await step('send media', 201, () => batches.sendMediaMessage({
   isBatch(b, media, 'mt_media');
 });
 
-// Dry run: without a word on recipients, and with.
+// Dry run, without and with a list of recipients.
 const { name } = text.parameters;
 await step('dry run', 200, () => batches.dryRun({ dryRunRequestBody: { ...text, body: 'x'.repeat(161) } }), (r) => {
   assert.equal(r.number_of_recipients, 3);
@@ -63,7 +64,7 @@ await step('dry run of each recipient', 200, () => {
   assert.deepEqual(r.per_recipient, normalised.slice(0, 2).map(of));
 });
 
-// Reading, and what can be done to a batch that has not left: each answer is what get then says.
+// Reading and changing a batch that is not dispatched: get must return the same as each answer.
 const get = (batch_id) => batches.get({ batch_id });
 await step('get', 200, () => get(sentText.id), (b) => assert.deepEqual(b, sentText));
 
@@ -83,7 +84,8 @@ const updated = await step('update', 200, () => batches.update({ batch_id, updat
 assert.deepEqual(await get(batch_id), updated);
 const replacement = { type: 'mt_text', from, to, body: 'Anew', send_at: minutesAhead(70) };
 const replaced = await step('replace', 200, () => batches.replace({ batch_id, replaceBatchMessageRequestBody: replacement }), (b) => {
-  isBatch(b, replacement, 'mt_text'); // all that was not said again is gone: the reports and the feedback too
+  // Members that are not in the request have their defaults, delivery_report and feedback_enabled too.
+  isBatch(b, replacement, 'mt_text');
   assert.equal(b.id, batch_id);
   assert.deepEqual(b.created_at, sentLater.created_at);
   assert.ok(b.modified_at >= updated.modified_at);
@@ -98,7 +100,7 @@ await step('report of a canceled batch', 200, () => deliveryReports.get({ batch_
   assert.deepEqual(r.statuses, []);
 });
 
-// Listing: 31 batches, one more than Sinch's page; the client goes on by itself, or page by page.
+// Listing 31 batches, one more than Sinch's default page: the client pages by itself, or the script does.
 const client_reference = `listed-${run}`;
 const listed = [];
 for (let i = 0; i < 31; i++) {
@@ -109,7 +111,7 @@ const window = { start_date: listed.at(-1).created_at, end_date: minutesAhead(1)
 await step('list page by page', 200, async () => {
   const pages = [];
   for (let page = await batches.list({ client_reference, ...window }); ; page = await page.nextPage()) {
-    assert.ok(pages.push(page.data) < 100, 'pages without end');
+    assert.ok(pages.push(page.data) < 100, 'the list must end');
     if (!page.hasNextPage) return pages;
   }
 }, (pages) => {
@@ -121,7 +123,7 @@ await step('list nothing', 200, () => batches.list({ client_reference, end_date:
   assert.equal(page.hasNextPage, false);
 });
 
-// Delivery reports, once all is delivered.
+// Delivery reports, after all messages are delivered.
 const delivered = (report) => report.statuses.every(({ status }) => status === 'Delivered');
 const outcome = { code: 0, status: 'Delivered', count: 3 };
 for (const [kind, sent, type] of [['text', sentText, 'sms'], ['binary', sentBinary, 'sms'], ['media', sentMedia, 'mms']]) {
@@ -157,23 +159,23 @@ await step('list of reports', 200, () => all(deliveryReports.list(finished)), (f
   assert.deepEqual(found.map((r) => isRecipientReport(r, sentText)).sort(), normalised);
 });
 
-// Delivery feedback: of one recipient; and [], which means everybody.
+// Delivery feedback for one recipient, and [], which means all recipients.
 const feedback = (batch, recipients) => batches.sendDeliveryFeedback({ batch_id: batch.id, deliveryFeedbackRequestBody: { recipients } });
 await step('feedback', 202, () => feedback(sentText, [to[0]]), (r) => assert.deepEqual(r, {}));
-await step('feedback of everybody', 202, () => feedback(sentBinary, []), (r) => assert.deepEqual(r, {}));
+await step('feedback for all recipients', 202, () => feedback(sentBinary, []), (r) => assert.deepEqual(r, {}));
 
-// Refusals.
+// Calls that must fail.
 const unknown = { batch_id: '01ARZ3NDEKTSV4RRFFQ69G5FAV' };
 await refused('get an unknown batch', 404, '', () => batches.get(unknown));
 await refused('update an unknown batch', 404, '', () => batches.update({ ...unknown, updateBatchMessageRequestBody: change }));
 await refused('replace an unknown batch', 404, '', () => batches.replace({ ...unknown, replaceBatchMessageRequestBody: replacement }));
 await refused('cancel an unknown batch', 404, '', () => batches.cancel(unknown));
 await refused('report of an unknown batch', 404, '', () => deliveryReports.get(unknown));
-await refused('report of a stranger', 404, '', () => deliveryReports.getForNumber({ batch_id: sentText.id, phone_number: '+447700900123' }));
-await refused('send to nobody', 400, 'syntax_constraint_violation', () => batches.send({ sendSMSRequestBody: { ...text, to: [] } }));
-await refused('update what has left', 403, 'batch_already_dispatched', () => {
+await refused('report of an unknown recipient', 404, '', () => deliveryReports.getForNumber({ batch_id: sentText.id, phone_number: '+447700900123' }));
+await refused('send without recipients', 400, 'syntax_constraint_violation', () => batches.send({ sendSMSRequestBody: { ...text, to: [] } }));
+await refused('update a dispatched batch', 403, 'batch_already_dispatched', () => {
   return batches.update({ batch_id: sentText.id, updateBatchMessageRequestBody: change });
 });
-const stranger = connect('not-the-token');
-await refused('send with a wrong token', 401, '', () => stranger.batches.send({ sendSMSRequestBody: text }));
-await refused('get with a wrong token', 401, '', () => stranger.batches.get({ batch_id: sentText.id }));
+const wrongToken = connect('not-the-token');
+await refused('send with a wrong token', 401, '', () => wrongToken.batches.send({ sendSMSRequestBody: text }));
+await refused('get with a wrong token', 401, '', () => wrongToken.batches.get({ batch_id: sentText.id }));

@@ -1,5 +1,5 @@
-// What the other files are told in: steps, each a line of JSON on the standard output. The first surprise ends the run with
-// its cause on the standard error and exit status 1. The API is at SMS_HOSTNAME and takes SERVICE_PLAN_ID and API_TOKEN.
+// Common code of the scripts. Each step prints a line of JSON to standard output. The first failure ends the script
+// with exit status 1 and its cause on standard error. SMS_HOSTNAME, SERVICE_PLAN_ID and API_TOKEN describe the API.
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import { RequestFailedError } from '@sinch/sdk-client';
@@ -7,9 +7,9 @@ import { SinchClient } from '@sinch/sdk-core';
 
 const { SMS_HOSTNAME: smsHostname, SERVICE_PLAN_ID: servicePlanId, API_TOKEN } = process.env;
 
-let answered; // the status of the last answer that was a success
+let answered; // status of the last successful answer
 
-// statusOfAnswer is a plugin that listens for what the client does not tell: which 2xx it was.
+// statusOfAnswer is a plugin that records the exact 2xx status, which the client does not return.
 const statusOfAnswer = {
   getName: () => 'status-of-answer',
   load: (context) => ({
@@ -20,12 +20,12 @@ const statusOfAnswer = {
   }),
 };
 
-// connect is Sinch's client, for SMS.
+// connect returns Sinch's client for SMS.
 export function connect(apiToken = API_TOKEN) {
   return new SinchClient({ servicePlanId, apiToken, smsHostname, responsePlugins: [statusOfAnswer] }).sms;
 }
 
-// step makes a call, requires its status, has check look at what the client made of the answer, and prints and returns that.
+// step makes a call, checks its status, passes the client's result to check, and prints and returns the result.
 export async function step(operation, status, call, check) {
   answered = undefined;
   try {
@@ -39,7 +39,7 @@ export async function step(operation, status, call, check) {
   }
 }
 
-// refused makes a call that must fail with this status and code ('' for none), in the client's own error.
+// refused makes a call that must fail with the client's own error, this status and this code ('' for none).
 export async function refused(operation, status, code, call) {
   try {
     const error = await call().then((result) => assert.fail(`accepted: ${JSON.stringify(result)}`), (e) => e);
@@ -53,21 +53,21 @@ export async function refused(operation, status, code, call) {
   }
 }
 
-const patience = 60_000;
+const maxWait = 60_000;
 
-// until calls again and again until the answer is done.
+// until repeats a call until done accepts the answer.
 export async function until(what, call, done) {
-  for (const limit = Date.now() + patience; ;) {
+  for (const limit = Date.now() + maxWait; ;) {
     const answer = await call();
     if (done(answer)) return answer;
-    assert.ok(Date.now() < limit, `not ${what} after ${patience} ms: ${JSON.stringify(answer)}`);
+    assert.ok(Date.now() < limit, `not ${what} after ${maxWait} ms: ${JSON.stringify(answer)}`);
     await pause(20);
   }
 }
 
-// all reads a listing to its end; the client asks for page after page.
+// all reads a whole list; the client requests page after page.
 export async function all(list) {
   const found = [];
-  for await (const entry of list) assert.ok(found.push(entry) < 100, 'pages without end');
+  for await (const entry of list) assert.ok(found.push(entry) < 100, 'the list must end');
   return found;
 }

@@ -15,38 +15,41 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestReplicasStrangers has somebody without the secret call the balancer. Each of those calls is answered 503 by every replica that is
-// there; that must not put any of them out of reach of Sinch and of applications, also while one is away.
-func TestReplicasStrangers(t *testing.T) {
+// TestReplicasUnauthenticatedCalls sends callbacks with a wrong secret through the balancer. Every replica answers
+// them with 503. The balancer must not take a replica for failed because of that, also while another replica is down.
+func TestReplicasUnauthenticatedCalls(t *testing.T) {
 	t.Parallel()
 	sinch, origin := newSinch(t, 1)
 	c := newCluster(t, sinch, origin, postgres.Database(t), "", "coalesce: 50ms")
 	c.start()
 	for range 2 {
 		for i := range 6 {
-			assert.GreaterOrEqual(t, c.callBack(reportOf(i), "a stranger's secret"), 502)
+			assert.GreaterOrEqual(t, c.callBack(reportOf(i), "a wrong secret"), 502)
 		}
 		for i := range 12 {
 			assert.Equal(t, http.StatusOK, c.callBack(reportOf(i), secret))
-			assert.NoError(t, sendBatch(t.Context(), "http://"+c.balancer.gateways, []string{"447700900133"}, "per_recipient", false))
+			assert.NoError(t,
+				sendBatch(t.Context(), "http://"+c.balancer.gateways, []string{"447700900133"}, "per_recipient", false))
 		}
 		c.replicas[0].kill()
 	}
 }
 
-// reportOf is the callback of a report about the nth of some numbers.
+// reportOf returns the body of a recipient report; n selects the number.
 func reportOf(n int) string {
-	return fmt.Sprintf(`{"type": "recipient_delivery_report_sms", "batch_id": "01KA9GG90C9V1ANC4C0D6QJT6K", "recipient": "4477009%05d", `+
+	return fmt.Sprintf(`{"type": "recipient_delivery_report_sms", "batch_id": "01KA9GG90C9V1ANC4C0D6QJT6K",`+
+		` "recipient": "4477009%05d", `+
 		`"code": 0, "status": "Delivered", "at": "2026-11-17T10:25:06.432Z"}`, n)
 }
 
-// callBack calls the balancer as Sinch does, signing with this secret, and returns the status of the answer.
+// callBack sends a callback signed with secret to the balancer, as Sinch does, and returns the status of the answer.
 func (c *cluster) callBack(body, secret string) int {
 	c.t.Helper()
 	now := strconv.FormatInt(time.Now().Unix(), 10)
 	signature := hmac.New(sha256.New, []byte(secret))
-	_, _ = signature.Write([]byte(body + ".a-nonce." + now)) // a hash never fails
-	r, err := http.NewRequestWithContext(c.t.Context(), http.MethodPost, "http://"+c.balancer.webhooks+"/webhooks/"+plan, strings.NewReader(body))
+	_, _ = signature.Write([]byte(body + ".a-nonce." + now)) // hash.Hash never returns an error
+	r, err := http.NewRequestWithContext(c.t.Context(), http.MethodPost,
+		"http://"+c.balancer.webhooks+"/webhooks/"+plan, strings.NewReader(body))
 	require.NoError(c.t, err)
 	r.Header.Set("X-Sinch-Webhook-Signature", base64.StdEncoding.EncodeToString(signature.Sum(nil)))
 	r.Header.Set("X-Sinch-Webhook-Signature-Algorithm", "HmacSHA256")

@@ -15,7 +15,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator"
 )
 
-// checkStates holds the state of every batch and recipient against the account: all that was acknowledged is there, once.
+// checkStates compares every batch and recipient of p with the simulator's ledger: everything that was acknowledged
+// must be stored exactly once.
 func checkStates(t *testing.T, p *program, l simulator.Ledger) {
 	t.Helper()
 	type message struct {
@@ -24,7 +25,8 @@ func checkStates(t *testing.T, p *program, l simulator.Ledger) {
 	}
 	acknowledged, attempts := map[string]map[string]bool{}, 0
 	for _, c := range l.Callbacks {
-		require.Equal(t, simulator.Acknowledged, c.Outcome, "callback %d was answered so that it is lost: %+v", c.Ordinal, c.Attempts)
+		require.Equal(t, simulator.Acknowledged, c.Outcome, "callback %d was answered so that Sinch gave it up: %+v",
+			c.Ordinal, c.Attempts)
 		if acknowledged[c.Batch] == nil {
 			acknowledged[c.Batch] = map[string]bool{}
 		}
@@ -50,24 +52,26 @@ func checkStates(t *testing.T, p *program, l simulator.Ledger) {
 		if b.Report != "summary" {
 			require.Len(t, named, len(b.Recipients), "batch %s (%s)", b.ID, b.Report)
 		}
-		read := b.FeedbackEnabled && counts["Delivered"] > 0 // the full report of a summary
+		read := b.FeedbackEnabled && counts["Delivered"] > 0 // then dlrloop has fetched the full report of a summary
 		for _, r := range named {
 			if b.Report == "summary" && !read && r.State.Status == "" {
-				continue // known from the batch itself; its report names nobody
+				continue // known from the batch itself; a summary names no recipients
 			}
-			assert.Equal(t, states[strings.TrimPrefix(r.Number, "+")], message{r.State.Status, r.State.Code}, "recipient of batch %s (%s)", b.ID, b.Report)
+			assert.Equal(t, states[strings.TrimPrefix(r.Number, "+")], message{r.State.Status, r.State.Code},
+				"recipient of batch %s (%s)", b.ID, b.Report)
 		}
 		reports := len(acknowledged[b.ID])
 		if b.Report == "summary" && read {
-			reports++ // the full report that completed it
+			reports++ // the fetched full report
 		}
 		assert.Equal(t, reports, reportsOf(p, b.ID), "reports in the log of batch %s (%s)", b.ID, b.Report)
 	}
-	t.Logf("%d batches, %d callbacks in %d attempts, %d recipients delivered", len(l.Batches), len(l.Callbacks), attempts, delivered)
+	t.Logf("%d batches, %d callbacks in %d attempts, %d recipients delivered", len(l.Batches), len(l.Callbacks),
+		attempts, delivered)
 }
 
-// checkAnswers requires that no attempt of a callback was answered otherwise than with these, 0 being none, and counts those that were
-// not answered 200.
+// checkAnswers checks that every callback attempt got one of the allowed statuses, where 0 means no answer. It
+// returns the number of attempts that were not answered 200.
 func checkAnswers(t *testing.T, l simulator.Ledger, allowed ...int) (failed int) {
 	t.Helper()
 	answers := map[int]int{}
@@ -84,28 +88,29 @@ func checkAnswers(t *testing.T, l simulator.Ledger, allowed ...int) (failed int)
 	return failed
 }
 
-// checkFeedback holds the feedback against the account: all that is owed arrived, nothing else did, and no more calls were
-// repeated than were in flight at the kills.
+// checkFeedback compares the feedback with the ledger: all owed feedback must have arrived and no other, and no more
+// calls may have been repeated than were in flight at the kills.
 func checkFeedback(t *testing.T, l simulator.Ledger, kills int) {
 	t.Helper()
 	owed := l.OwedFeedback()
 	require.NotEmpty(t, owed)
 	assert.Empty(t, l.MissingFeedback())
 	assert.Empty(t, l.UnearnedFeedback())
-	told, repeats := map[simulator.BatchRecipient]bool{}, 0
+	applied, repeats := map[simulator.BatchRecipient]bool{}, 0
 	for _, c := range l.Feedback {
-		assert.False(t, c.Everyone, "a call named nobody, which means everybody")
-		again := false
+		assert.False(t, c.Everyone, "a call had empty recipients, which means all recipients")
+		repeated := false
 		for _, r := range c.Recipients {
 			who := simulator.BatchRecipient{Batch: c.Batch, Recipient: r}
-			again = again || told[who]
-			told[who] = told[who] || c.Applied
+			repeated = repeated || applied[who]
+			applied[who] = applied[who] || c.Applied
 		}
-		if again {
+		if repeated {
 			repeats++
 		}
 	}
-	t.Logf("%d recipients owed, %d feedback calls, %d of them repeats after %d kills", len(owed), len(l.Feedback), repeats, kills)
+	t.Logf("%d recipients owed, %d feedback calls, %d of them repeats after %d kills", len(owed), len(l.Feedback),
+		repeats, kills)
 	assert.LessOrEqual(t, repeats, kills*workers)
 }
 
@@ -127,7 +132,7 @@ type recipientView struct {
 	}
 }
 
-// page is a page of any listing.
+// page is one page of a list.
 type page[T any] struct {
 	Items      []T
 	NextCursor string `json:"next_cursor"`
@@ -138,13 +143,13 @@ func recipientsOf(p *program, id string) []recipientView {
 	return all[recipientView](p, "/api/v1/plans/"+plan+"/batches/"+url.PathEscape(id)+"/recipients?limit=1000")
 }
 
-// reportsOf counts the reports in a batch's log.
+// reportsOf returns the number of reports in a batch's log.
 func reportsOf(p *program, id string) int {
 	p.t.Helper()
 	return len(all[struct{}](p, "/api/v1/plans/"+plan+"/batches/"+url.PathEscape(id)+"/reports?limit=1000"))
 }
 
-// all reads all pages of a listing.
+// all reads all pages of a list.
 func all[T any](p *program, path string) (items []T) {
 	p.t.Helper()
 	for cursor := ""; ; {

@@ -11,11 +11,14 @@ import (
 	"github.com/dlrloop/dlrloop/simulator"
 )
 
-// checkReplicas requires the same answers of every replica, for the totals, all listings, and each batch with its recipients and its log;
-// of the totals, that they are those of Sinch's account; and that no replica gave an answer that loses a callback.
+// checkReplicas checks that all replicas answer the same totals, lists, batches, recipients and logs; that the totals
+// agree with the simulator's ledger; and that no replica gave an answer that loses a callback.
 func checkReplicas(t *testing.T, c *cluster, l simulator.Ledger) {
 	t.Helper()
-	paths := []string{"/api/v1/batches?limit=1000", "/api/v1/feedback?state=pending", "/api/v1/feedback?state=dead", "/api/v1/quarantine"}
+	paths := []string{
+		"/api/v1/batches?limit=1000", "/api/v1/feedback?state=pending", "/api/v1/feedback?state=dead",
+		"/api/v1/quarantine",
+	}
 	for _, b := range l.Batches {
 		at := "/api/v1/plans/" + plan + "/batches/" + b.ID
 		paths = append(paths, at, at+"/recipients?limit=1000", at+"/reports?limit=1000")
@@ -35,7 +38,7 @@ func checkReplicas(t *testing.T, c *cluster, l simulator.Ledger) {
 	}
 }
 
-// totals are those of one plan.
+// totals are the totals of one plan in the API's /stats.
 type totals struct {
 	Batches, Recipients, Duplicates, Quarantined, Awaited int
 
@@ -61,7 +64,7 @@ func totalsOf(t *testing.T, r *replica) totals {
 	return stats.Plans[0]
 }
 
-// exported sums the series of this name that a replica exports.
+// exported returns the sum of all series of a name that a replica exports.
 func exported(t *testing.T, r *replica, name string) (sum float64) {
 	t.Helper()
 	series := regexp.MustCompile(`(?m)^`+name+`(?:\{.*\})? (.+)$`).FindAllSubmatch(r.read("/metrics"), -1)
