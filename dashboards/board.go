@@ -13,21 +13,21 @@ import (
 )
 
 const (
-	tag     = "dlrloop" // of every dashboard: what their links go by
+	tag     = "dlrloop" // of every dashboard; the links between dashboards select by it
 	docs    = "https://github.com/dlrloop/dlrloop/blob/main/docs/"
 	runbook = docs + "runbook.md"
 )
 
 // board is one dashboard.
 type board struct {
-	uid         string // also the name of its file; in links and bookmarks, so it never changes
+	uid         string // also the file name; must never change, since links and bookmarks contain it
 	title       string
 	description string
-	byPlan      bool // the variable plan is offered
+	byPlan      bool // offer the variable plan
 	sections    []section
 }
 
-// section is a heading and the panels under it.
+// section is a heading of a dashboard and the panels under it.
 type section struct {
 	title  string
 	panels []panel
@@ -35,7 +35,7 @@ type section struct {
 
 func boards() []board { return []board{overview(), feedback(), campaigns(), store()} }
 
-// Files returns every dashboard as JSON, by the name of its file.
+// Files returns every dashboard as JSON, by file name.
 func Files() (map[string][]byte, error) {
 	files := make(map[string][]byte)
 	for _, b := range boards() {
@@ -50,7 +50,7 @@ func Files() (map[string][]byte, error) {
 	return files, nil
 }
 
-// encode writes < > & as they are: no HTML is made of it, and people read the queries.
+// encode returns d as indented JSON. It does not escape < > &, since people read the queries.
 func encode(d dashboard.Dashboard) ([]byte, error) {
 	text, err := json.MarshalIndent(d, "", "  ")
 	if err != nil {
@@ -72,7 +72,7 @@ func (b board) build() (dashboard.Dashboard, error) {
 		Link(dashboard.NewDashboardLinkBuilder("dlrloop").
 			Type(dashboard.DashboardLinkTypeDashboards).
 			Tags([]string{tag}).
-			Tooltip("The other dashboards, of the same plans and time").
+			Tooltip("The other dashboards, with the same plans and time range").
 			IncludeVars(true).
 			KeepTime(true)).
 		Link(dashboard.NewDashboardLinkBuilder("Runbook").
@@ -94,7 +94,7 @@ func (b board) build() (dashboard.Dashboard, error) {
 	return d, err
 }
 
-// showControls takes back that links and marks hide in a menu, as the builders have it.
+// showControls undoes the builders' default of hiding links and annotations in a menu.
 func showControls(d *dashboard.Dashboard) {
 	for i := range d.Links {
 		d.Links[i].Placement = nil
@@ -104,7 +104,7 @@ func showControls(d *dashboard.Dashboard) {
 	}
 }
 
-// starts marks in every graph when an instance started anew.
+// starts returns an annotation that marks restarts of an instance in every graph.
 func starts() *dashboard.AnnotationQueryBuilder {
 	return dashboard.NewAnnotationQueryBuilder().
 		Name("Restarts").
@@ -118,7 +118,7 @@ func starts() *dashboard.AnnotationQueryBuilder {
 			RefId("Restarts"))
 }
 
-// variables are what a reader can choose: the datasource, one deployment, and of that instances and plans.
+// variables returns the dashboard variables: the data source, one job, and any number of its instances and plans.
 func (b board) variables() ([]dashboard.VariableModel, error) {
 	chosen := []cog.Builder[dashboard.VariableModel]{
 		dashboard.NewDatasourceVariableBuilder("datasource").Label("Data source").Type("prometheus"),
@@ -148,7 +148,7 @@ func ask(name, label, query string) *dashboard.QueryVariableBuilder {
 		Sort(dashboard.VariableSortNaturalAsc)
 }
 
-// several may be chosen at once, and all are at first: those too that come later.
+// several returns a variable with multiple choice. The default is All, which also includes values that appear later.
 func several(name, label, query string) *dashboard.QueryVariableBuilder {
 	return ask(name, label, query).Multi(true).IncludeAll(true).AllValue(".*").Current(option("All", "$__all"))
 }
@@ -161,7 +161,7 @@ func option(text, value string) dashboard.VariableOption {
 	}
 }
 
-// source is the Prometheus that the reader chose.
+// source returns the chosen Prometheus data source.
 func source() common.DataSourceRef {
 	return common.DataSourceRef{Type: new("prometheus"), Uid: new("${datasource}")}
 }

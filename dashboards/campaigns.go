@@ -4,24 +4,25 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/units"
 )
 
-// campaigns shows what became of the messages: how many arrived, where, how fast, and why the others did not.
+// campaigns returns the dashboard about the results of messages.
 func campaigns() board {
 	return board{
-		uid:         "dlrloop-campaigns",
-		title:       "dlrloop: campaigns",
-		description: "What became of the messages: how many arrived, in which countries, how fast, and why the others did not.",
-		byPlan:      true,
+		uid:   "dlrloop-campaigns",
+		title: "dlrloop: campaigns",
+		description: "Results of the messages: how many were delivered, in which countries, how fast," +
+			" and why the others were not.",
+		byPlan: true,
 		sections: []section{
-			{title: "In the time shown", panels: campaignGlance()},
-			{title: "Delivered, or why not", panels: delivered()},
+			{title: "In the time range", panels: campaignGlance()},
+			{title: "Delivered or not", panels: delivered()},
 			{title: "Countries (all plans)", panels: routes()},
-			{title: "How fast (all plans)", panels: delays()},
+			{title: "Delays (all plans)", panels: delays()},
 			{title: "Each plan", panels: eachPlan()},
 		},
 	}
 }
 
-// endedIn has the share of the messages that ended in the time shown which did so in one status.
+// endedIn returns the share of the final messages of the time range that have the given status.
 func endedIn(status string) query {
 	return query{expr: share(
 		`sum(increase(dlrloop_messages_total{<plan>, status="`+status+`"}[$__range]))`,
@@ -32,33 +33,38 @@ func campaignGlance() []panel {
 	return sized([]panel{
 		{
 			title: "Ended", unit: units.Short, whole: true,
-			description: "Messages that came to a final status. Those that were cancelled are left out, here and in the shares.",
-			queries:     []query{{expr: `sum(increase(dlrloop_messages_total{<plan>, status=~"<ended>"}[$__range]))`}},
+			description: "Messages that reached a final status. Cancelled messages are not counted, here and in " +
+				"the shares.",
+			queries: []query{{expr: `sum(increase(dlrloop_messages_total{<plan>, status=~"<ended>"}[$__range]))`}},
 		},
 		{
 			title: "Delivered", unit: units.PercentUnit, max: 1,
-			description: "The share of them that was delivered. What is good depends on the countries and on how old the numbers are: compare with last week.",
-			queries:     []query{endedIn("Delivered")},
+			description: "Share of the final messages that were delivered. A good value depends on the countries " +
+				"and on the age of the numbers: compare with last week.",
+			queries: []query{endedIn("Delivered")},
 		},
 		{
 			title: "Unknown", unit: units.PercentUnit, max: 1,
-			description: "The share of them whose status is Unknown: the operator does not say. Many on one route hint at reports that are made up or kept back.",
-			queries:     []query{endedIn("Unknown")},
+			description: "Share of the final messages whose status is Unknown: the operator does not report the " +
+				"result. Many on one route suggest that reports are invented or withheld.",
+			queries: []query{endedIn("Unknown")},
 		},
 		{
-			title: "Still awaited", unit: units.Short,
-			description: "Messages whose final status is still expected, as of now.",
+			title: "Missing reports", unit: units.Short,
+			description: "Messages whose final report has not arrived yet, at present.",
 			queries:     []query{{expr: `sum(max by (plan) (dlrloop_messages_awaited{<plan>}))`}},
 		},
 		{
-			title: "Time to final, 50 of 100", unit: units.Seconds,
-			description: "Half of the messages had their final status within this time of leaving. All plans; batches whose facts are known.",
-			queries:     []query{{expr: quantile(.5, "dlrloop_delivery_latency_seconds", "<process>", wholeRange)}},
+			title: "Time to final, p50", unit: units.Seconds,
+			description: "Half of the messages had their final status within this time after sending. All plans; " +
+				"only batches whose batch info is known.",
+			queries: []query{{expr: quantile(.5, "dlrloop_delivery_latency_seconds", "<process>", wholeRange)}},
 		},
 		{
-			title: "Time to final, 95 of 100", unit: units.Seconds,
-			description: "95 of 100 messages had their final status within this time of leaving. All plans; batches whose facts are known.",
-			queries:     []query{{expr: quantile(.95, "dlrloop_delivery_latency_seconds", "<process>", wholeRange)}},
+			title: "Time to final, p95", unit: units.Seconds,
+			description: "95 % of the messages had their final status within this time after sending. All plans; " +
+				"only batches whose batch info is known.",
+			queries: []query{{expr: quantile(.95, "dlrloop_delivery_latency_seconds", "<process>", wholeRange)}},
 		},
 	}, figure, 4, 4)
 }
@@ -67,7 +73,8 @@ func delivered() []panel {
 	return sized([]panel{
 		{
 			title: "Delivered share by plan", unit: units.PercentUnit, max: 1,
-			description: "Of the messages that ended at each moment, the share that was delivered. A gap: none ended.",
+			description: "Share of the messages becoming final at each moment that were delivered. A gap means " +
+				"that no message became final.",
 			queries: []query{{
 				expr: share(
 					`sum by (plan) (rate(dlrloop_messages_total{<plan>, status="Delivered"}[$__rate_interval]))`,
@@ -77,11 +84,13 @@ func delivered() []panel {
 		},
 		{
 			title: "Not delivered, by class of code", unit: units.PercentUnit, max: 1, kind: stacked,
-			description: "Of the messages that ended at each moment, the share that was not delivered, by who says so: the class of the report's code. " +
-				"What all of them leave open up to 100 % was delivered.",
+			description: "Share of the messages becoming final at each moment that were not delivered, by the " +
+				"class of the report's code. The rest up to 100 % was delivered.",
 			queries: []query{{
-				expr: `sum by (code_class) (rate(dlrloop_messages_total{<plan>, status=~"<ended>", status!="Delivered"}[$__rate_interval]))` +
-					` / on () group_left () (sum(rate(dlrloop_messages_total{<plan>, status=~"<ended>"}[$__rate_interval])) > 0)`,
+				expr: `sum by (code_class) (rate(dlrloop_messages_total{<plan>, status=~"<ended>",` +
+					` status!="Delivered"}[$__rate_interval]))` +
+					` / on () group_left () (sum(rate(dlrloop_messages_total{<plan>,` +
+					` status=~"<ended>"}[$__rate_interval])) > 0)`,
 				legend: "{{code_class}}",
 			}},
 		},
@@ -93,8 +102,9 @@ func routes() []panel {
 	return sized([]panel{
 		{
 			title: "By country", unit: units.Short, kind: countries,
-			description: "Messages that ended in the time shown, by the country of the number's calling code; only where a report names the recipient. " +
-				"Look for a large country whose shares are not what they were.",
+			description: "Messages that became final in the time range, by the country of the number's calling " +
+				"code. Only reports that name the recipient count. Look for a large country whose shares " +
+				"have changed.",
 			queries: []query{
 				{expr: countryShare("delivered", wholeRange), legend: columnDelivered},
 				{expr: countryShare("unknown", wholeRange), legend: columnUnknown},
@@ -103,10 +113,12 @@ func routes() []panel {
 		},
 		{
 			title: "Delivered share of the largest countries", unit: units.PercentUnit, max: 1,
-			description: "Of the messages that ended at each moment, the share that was delivered, in the eight countries with the most messages in the time shown.",
+			description: "Share of the messages becoming final at each moment that were delivered, for the eight " +
+				"countries with the most messages in the time range.",
 			queries: []query{{
 				expr: countryShare("delivered", step) +
-					` and on (country) topk(8, sum by (country) (increase(dlrloop_route_messages_total{<process>}[$__range] @ end())))`,
+					` and on (country) topk(8,` +
+					` sum by (country) (increase(dlrloop_route_messages_total{<process>}[$__range] @ end())))`,
 				legend: "{{country}}",
 			}},
 		},
@@ -118,17 +130,20 @@ func delays() []panel {
 		sized([]panel{
 			{
 				title: "Time to final", unit: units.Seconds, kind: heat,
-				description: "How many messages took how long from leaving to their final status: time to the right, duration upwards, brighter is more. " +
-					"A second band far up is a route that holds messages back.",
+				description: "Number of messages by the time from sending to the final status: time to the right, " +
+					"duration upwards, brighter means more. A second band far up is a route that delays " +
+					"messages.",
 				queries: []query{{
-					expr:   `sum by (le) (increase(dlrloop_delivery_latency_seconds_bucket{<process>}[$__rate_interval]))`,
+					expr: `sum by (le) (increase(dlrloop_delivery_latency_seconds_bucket{<process>}` +
+						`[$__rate_interval]))`,
 					legend: "{{le}}",
 				}},
 			},
 			{
-				title: "Time to final by status, 95 of 100", unit: units.Seconds,
-				description: "95 of 100 messages that ended in each status took no longer from leaving. Expired ones take as long as they may.",
-				colours:     statuses(),
+				title: "Time to final by status, p95", unit: units.Seconds,
+				description: "95 % of the messages with each final status reached it within this time after sending. " +
+					"Expired messages take as long as their validity.",
+				colours: statuses(),
 				queries: []query{{
 					expr:   quantile(.95, "dlrloop_delivery_latency_seconds", "<process>", step, "status"),
 					legend: "{{status}}",
@@ -138,27 +153,29 @@ func delays() []panel {
 		sized([]panel{
 			{
 				title: "Operator delay", unit: units.Seconds,
-				description: "Time from the operator's own time of a status to when Sinch made the report: 50, 95 and 99 of 100 take no longer. " +
-					"Only of reports that have both times. It is the network's share of the delay.",
+				description: "Time from the operator's time of a status to Sinch's report, as p50, p95 and p99. Only " +
+					"reports with both times count. This is the network's part of the delay.",
 				colours: results().of("p50", "p95", "p99"),
 				queries: quantiles("dlrloop_operator_lag_seconds", "<process>"),
 			},
 			{
 				title: "Callback delay", unit: units.Seconds,
-				description: "Time from when Sinch made a report to when its callback was taken in: 50, 95 and 99 of 100 take no longer. " +
-					"Good: seconds. It rises while Sinch has to repeat callbacks.",
+				description: "Time from Sinch's report to its callback being stored, as p50, p95 and p99. Good: " +
+					"seconds. It rises while Sinch has to repeat callbacks.",
 				colours: results().of("p50", "p95", "p99"),
 				queries: quantiles("dlrloop_callback_lag_seconds", "<process>"),
 			},
 		}, lines, 12, 8)...)
 }
 
-// eachPlan comes last: it grows with the plans.
+// eachPlan returns the panel that is repeated for each plan. It must be last, since its height depends on the number
+// of plans.
 func eachPlan() []panel {
 	return sized([]panel{{
 		title: "Statuses of $plan", unit: units.OpsPerSecond, kind: stacked, repeat: "plan",
-		description: "Messages of the plan, a second, newly reported in each status. A message counts once in every status it goes through.",
-		colours:     statuses(),
+		description: "Messages of the plan newly reported in each status, per second. A message counts once in " +
+			"each status that it passes through.",
+		colours: statuses(),
 		queries: []query{{
 			expr:   `sum by (status) (rate(dlrloop_messages_total{<plan>}[$__rate_interval]))`,
 			legend: "{{status}}",

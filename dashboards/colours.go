@@ -7,8 +7,8 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
 
-// The colours: the palette of Okabe and Ito, and four more that keep apart from those and from each other for people who
-// see red, green or blue differently. A test measures it.
+// The colours: the palette of Okabe and Ito and four more. People with colour vision deficiencies can distinguish the
+// colours of the statuses; a test measures the distances.
 const (
 	green     = "#009E73"
 	vermilion = "#D55E00"
@@ -23,31 +23,34 @@ const (
 	pale      = "#BBDDBB"
 )
 
-// palette has a colour by the name of a series. A name has the same colour wherever it stands.
+// palette maps the name of a series to its colour. A name has the same colour on all dashboards.
 type palette map[string]string
 
-// statuses has the colour of every status.
+// statuses returns the colour of every status.
 func statuses() palette {
 	return palette{
-		"Delivered": green, "Failed": vermilion, "Rejected": purple, "Expired": orange, "Aborted": darkRed, "Cancelled": violet,
-		"Deleted": plum, "Unknown": yellow, "Dispatched": sky, "Queued": blue, "other": pale,
+		"Delivered": green, "Failed": vermilion, "Rejected": purple, "Expired": orange, "Aborted": darkRed,
+		"Cancelled": violet,
+		"Deleted":   plum, "Unknown": yellow, "Dispatched": sky, "Queued": blue, "other": pale,
 	}
 }
 
-// ended are the final statuses of a message that was not cancelled by who sent it.
+// ended returns the final statuses, without Cancelled.
 func ended() []string {
 	return []string{"Delivered", "Failed", "Rejected", "Aborted", "Expired", "Deleted", "Unknown"}
 }
 
-// results is what becomes of messages, callbacks and calls in other words than a status.
+// results returns the colours of all series names but the statuses, such as outcomes, results and reasons.
 func results() palette {
 	return palette{
 		"delivered": green, "undelivered": vermilion, "unknown": yellow,
 		"stored": green, "inbound": sky, "quarantined": pale, "busy": orange, "failed": vermilion, "canceled": violet,
-		"unauthorized": darkRed, "too_large": plum, "too_large_unverified": sky, "shed": purple, "shed_unverified": green, "incomplete": blue, "unknown_plan": yellow,
+		"unauthorized": darkRed, "too_large": plum, "too_large_unverified": sky, "shed": purple,
+		"shed_unverified": green, "incomplete": blue, "unknown_plan": yellow,
 		"accepted": green, "earned": sky, "dead": vermilion, "requeued": yellow, "expired": orange,
 		"pending": sky, "dropped": plum,
-		"rate_limited": yellow, "server": vermilion, "timeout": orange, "network": darkRed, "auth": purple, "forbidden": orange,
+		"rate_limited": yellow, "server": vermilion, "timeout": orange, "network": darkRed, "auth": purple,
+		"forbidden":              orange,
 		"not_enabled_or_unknown": sky, "rejected": blue, "not_a_number": plum, "other": pale,
 		"found": green, "missing": orange,
 		"2xx": green, "4xx": orange, "5xx": vermilion, "unreachable": darkRed, "refused": purple,
@@ -57,7 +60,7 @@ func results() palette {
 	}
 }
 
-// of returns the colours of these names alone.
+// of returns a palette with only the given names.
 func (p palette) of(names ...string) palette {
 	chosen := make(palette, len(names))
 	for _, name := range names {
@@ -66,7 +69,7 @@ func (p palette) of(names ...string) palette {
 	return chosen
 }
 
-// overrides give every name its colour.
+// overrides returns a field override with the colour of each name.
 func (p palette) overrides() []dashboard.DashboardFieldConfigSourceOverrides {
 	all := make([]dashboard.DashboardFieldConfigSourceOverrides, 0, len(p))
 	for _, name := range slices.Sorted(maps.Keys(p)) {
@@ -75,7 +78,7 @@ func (p palette) overrides() []dashboard.DashboardFieldConfigSourceOverrides {
 	return all
 }
 
-// override sets properties of the field called name.
+// override returns a field override that sets properties of the field with the given name.
 func override(name string, properties ...dashboard.DynamicConfigValue) dashboard.DashboardFieldConfigSourceOverrides {
 	return dashboard.DashboardFieldConfigSourceOverrides{
 		Matcher: dashboard.MatcherConfig{Id: "byName", Options: name}, Properties: properties,
@@ -86,17 +89,21 @@ func fixed(colour string) dashboard.FieldColor {
 	return dashboard.FieldColor{Mode: dashboard.FieldColorModeIdFixed, FixedColor: new(colour)}
 }
 
-// A figure's colour says how it stands: green, orange from warn on, vermilion from bad on.
+// risingTo returns thresholds for a figure that should be low: green, orange from warn, vermilion from bad.
 func risingTo(warn, bad float64) []dashboard.Threshold {
 	return []dashboard.Threshold{{Color: green}, {Value: new(warn), Color: orange}, {Value: new(bad), Color: vermilion}}
 }
 
-// zeroIsGood is green at zero and vermilion above.
+// zeroIsGood returns thresholds that are green at zero and vermilion above.
 func zeroIsGood() []dashboard.Threshold {
 	return []dashboard.Threshold{{Color: green}, {Value: new(1e-9), Color: vermilion}}
 }
 
-// fallingTo is green from good on, orange from warn on, vermilion below.
+// fallingTo returns thresholds for a figure that should be high: green from good, orange from warn, vermilion below.
 func fallingTo(good, warn float64) []dashboard.Threshold {
-	return []dashboard.Threshold{{Color: vermilion}, {Value: new(warn), Color: orange}, {Value: new(good), Color: green}}
+	return []dashboard.Threshold{
+		{Color: vermilion},
+		{Value: new(warn), Color: orange},
+		{Value: new(good), Color: green},
+	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fixedColours has the colour that each override by name fixes.
+// fixedColours returns the colours set by the panel's overrides, by field name.
 func fixedColours(t *testing.T, p drawn) map[string]string {
 	t.Helper()
 	colours := make(map[string]string)
@@ -31,7 +31,7 @@ func fixedColours(t *testing.T, p drawn) map[string]string {
 	return colours
 }
 
-func TestANameHasOneColourEverywhere(t *testing.T) {
+func TestNameHasTheSameColourEverywhere(t *testing.T) {
 	everywhere := make(map[string]string)
 	eachPanel(t, func(t *testing.T, _ file, p drawn) {
 		for name, colour := range fixedColours(t, p) {
@@ -47,7 +47,8 @@ func TestANameHasOneColourEverywhere(t *testing.T) {
 	}
 }
 
-// A legend that is a label of a closed set has a colour for each value that docs/metrics.md lists.
+// TestClosedSetsHaveFixedColours checks that a legend with a label of a closed set has a colour for each value that
+// docs/metrics.md lists.
 func TestClosedSetsHaveFixedColours(t *testing.T) {
 	documented := documentedMetrics(t)
 	label := regexp.MustCompile(`^{{(status|outcome|result|reason|state)}}$`)
@@ -73,7 +74,7 @@ func TestClosedSetsHaveFixedColours(t *testing.T) {
 	require.Greater(t, checked, 50)
 }
 
-func TestStatusesAreAllOfThem(t *testing.T) {
+func TestStatusesAreComplete(t *testing.T) {
 	documented := documentedMetrics(t)["dlrloop_messages_total"].values["status"]
 	require.Len(t, documented, len(statuses()))
 	for _, status := range documented {
@@ -84,31 +85,45 @@ func TestStatusesAreAllOfThem(t *testing.T) {
 	}
 }
 
-// vision is how people see colours, as matrices on linear RGB (Machado, Oliveira, Fernandes 2009, severity 1).
+// vision returns, for each kind of colour vision, its matrix on linear RGB (Machado, Oliveira, Fernandes 2009,
+// severity 1).
 func vision() map[string][3][3]float64 {
 	return map[string][3][3]float64{
-		"trichromat":  {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}},
-		"protanope":   {{0.152286, 1.052583, -0.204868}, {0.114503, 0.786281, 0.099216}, {-0.003882, -0.048116, 1.051998}},
-		"deuteranope": {{0.367322, 0.860646, -0.227968}, {0.280085, 0.672501, 0.047413}, {-0.011820, 0.042940, 0.968881}},
-		"tritanope":   {{1.255528, -0.076749, -0.178779}, {-0.078411, 0.930809, 0.147602}, {0.004733, 0.691367, 0.303900}},
+		"trichromat": {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}},
+		"protanope": {
+			{0.152286, 1.052583, -0.204868},
+			{0.114503, 0.786281, 0.099216},
+			{-0.003882, -0.048116, 1.051998},
+		},
+		"deuteranope": {
+			{0.367322, 0.860646, -0.227968},
+			{0.280085, 0.672501, 0.047413},
+			{-0.011820, 0.042940, 0.968881},
+		},
+		"tritanope": {
+			{1.255528, -0.076749, -0.178779},
+			{-0.078411, 0.930809, 0.147602},
+			{0.004733, 0.691367, 0.303900},
+		},
 	}
 }
 
-func TestStatusColoursKeepApartForEverybody(t *testing.T) {
-	const apart = 15 // CIE76; two patches side by side differ plainly from about 5 on
+func TestStatusColoursAreDistinguishable(t *testing.T) {
+	const minDifference = 15 // CIE76; two adjacent areas differ clearly from about 5
 	for who, seen := range vision() {
 		for a, colour := range statuses() {
 			for b, other := range statuses() {
 				if a < b {
-					assert.Greater(t, difference(see(t, colour, seen), see(t, other, seen)), float64(apart), "%s and %s, for a %s", a, b, who)
+					assert.Greater(t, difference(see(t, colour, seen), see(t, other, seen)), float64(minDifference),
+						"%s and %s, for a %s", a, b, who)
 				}
 			}
 		}
 	}
 }
 
-func TestStatusColoursShowOnBothThemes(t *testing.T) {
-	const dark, light = "#181B1F", "#FFFFFF" // the grounds of Grafana's panels
+func TestStatusColoursAreVisibleOnBothThemes(t *testing.T) {
+	const dark, light = "#181B1F", "#FFFFFF" // background colours of Grafana's panels
 	for status, colour := range statuses() {
 		assert.Greater(t, contrast(t, colour, dark), 1.9, "%s on dark", status)
 		assert.Greater(t, contrast(t, colour, light), 1.25, "%s on light", status)
@@ -131,7 +146,7 @@ func linear(t *testing.T, colour string) (rgb [3]float64) {
 	return rgb
 }
 
-// see returns a colour as somebody sees it, in CIE L*a*b*.
+// see returns a colour in CIE L*a*b* as seen with the vision m.
 func see(t *testing.T, colour string, m [3][3]float64) [3]float64 {
 	t.Helper()
 	from := linear(t, colour)
@@ -155,7 +170,7 @@ func difference(a, b [3]float64) float64 {
 	return math.Hypot(math.Hypot(a[0]-b[0], a[1]-b[1]), a[2]-b[2])
 }
 
-// contrast is WCAG's, from 1 to 21.
+// contrast returns the contrast ratio of WCAG, from 1 to 21.
 func contrast(t *testing.T, a, b string) float64 {
 	t.Helper()
 	luminance := func(colour string) float64 {

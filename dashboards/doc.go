@@ -1,8 +1,8 @@
-// Package dashboards makes the Grafana dashboards of dlrloop. The JSON files beside it are what it makes, and a test
-// holds both equal:
+// Package dashboards generates dlrloop's Grafana dashboards. The JSON files in this directory are its output; a test
+// checks that they are up to date. To regenerate them:
 //
 //	go test ./... -update
 //
-// A panel is written as data: a title, what it says in words, a unit, and its PromQL with placeholders in angle brackets
-// (promql.go). How a kind of panel is drawn is in kinds.go, where panels lie is reckoned in layout.go.
+// A panel is a struct with a title, a description, a unit, and PromQL queries with placeholders in angle brackets
+// (promql.go). kinds.go builds the kinds of panels, layout.go computes their positions.
 package dashboards

@@ -2,18 +2,18 @@ package dashboards
 
 import "github.com/grafana/grafana-foundation-sdk/go/units"
 
-// feedback shows how what is owed to Sinch gets there.
+// feedback returns the dashboard about sending delivery feedback.
 func feedback() board {
 	return board{
 		uid:         "dlrloop-feedback",
 		title:       "dlrloop: feedback",
-		description: "What delivery feedback is owed to Sinch, how the calls end, and what is asked of Sinch besides.",
+		description: "Owed delivery feedback, the results of feedback calls, and other reads from Sinch.",
 		byPlan:      true,
 		sections: []section{
 			{title: "At a glance", panels: feedbackGlance()},
 			{title: "Calls", panels: calls()},
-			{title: "What is owed", panels: owed()},
-			{title: "What Sinch is asked", panels: asked()},
+			{title: "Owed feedback", panels: owed()},
+			{title: "Reads from Sinch", panels: sinchReads()},
 		},
 	}
 }
@@ -22,34 +22,39 @@ func feedbackGlance() []panel {
 	return sized([]panel{
 		{
 			title: "Owed", unit: units.Short,
-			description: "Recipients whose delivery feedback is still to be sent. Good: near 0, or falling.",
-			queries:     []query{{expr: `sum(max by (plan) (dlrloop_feedback_task_recipients{<plan>, state="pending"}))`}},
+			description: "Recipients whose delivery feedback has not been sent yet. Good: near 0, or falling.",
+			queries: []query{{expr: `sum(max by (plan) (dlrloop_feedback_task_recipients{<plan>,` +
+				` state="pending"}))`}},
 		},
 		{
 			title: "Oldest due", unit: units.Seconds, thresholds: risingTo(15*60, 4*3600),
-			description: "How long the oldest due feedback has been due. Good: seconds.",
+			description: "How long the oldest due feedback has been waiting. Good: seconds.",
 			queries:     []query{{expr: `max(dlrloop_feedback_oldest_due_seconds{<plan>})`}},
 		},
 		{
 			title: "Dead", unit: units.Short, thresholds: zeroIsGood(),
-			description: "Recipients whose feedback was given up. See why with GET /api/v1/feedback?state=dead, mend it, then requeue it. Good: 0.",
-			queries:     []query{{expr: `sum(max by (plan) (dlrloop_feedback_task_recipients{<plan>, state="dead"}))`}},
+			description: "Recipients whose feedback was given up. GET /api/v1/feedback?state=dead lists the " +
+				"reasons; remove the cause, then requeue. Good: 0.",
+			queries: []query{{expr: `sum(max by (plan) (dlrloop_feedback_task_recipients{<plan>, state="dead"}))`}},
 		},
 		{
 			title: "Calls accepted", unit: units.PercentUnit, thresholds: fallingTo(.95, .8), max: 1,
-			description: "Of the calls in the time shown, the share that Sinch accepted. The others are tried again or given up. Good: near 100 %.",
+			description: "Share of the calls in the time range that Sinch accepted. The others are retried or " +
+				"given up. Good: near 100 %.",
 			queries: []query{{expr: share(
 				`sum(increase(dlrloop_feedback_calls_total{<plan>, reason="accepted"}[$__range]))`,
 				`sum(increase(dlrloop_feedback_calls_total{<plan>}[$__range]))`)}},
 		},
 		{
-			title: "Recipients told of", unit: units.Short, whole: true,
-			description: "Recipients, in the time shown, whose feedback Sinch accepted.",
-			queries:     []query{{expr: `sum(increase(dlrloop_feedback_recipients_total{<plan>, result="accepted"}[$__range]))`}},
+			title: "Recipients accepted", unit: units.Short, whole: true,
+			description: "Recipients whose feedback Sinch accepted in the time range.",
+			queries: []query{{expr: `sum(increase(dlrloop_feedback_recipients_total{<plan>,` +
+				` result="accepted"}[$__range]))`}},
 		},
 		{
-			title: "Recipients a call", unit: units.Short,
-			description: "How many recipients one accepted call tells of, at an average. The more, the fewer calls a campaign needs.",
+			title: "Recipients per call", unit: units.Short,
+			description: "Average number of recipients in an accepted call. The more, the fewer calls a campaign " +
+				"needs.",
 			queries: []query{{expr: share(
 				`sum(increase(dlrloop_feedback_recipients_total{<plan>, result="accepted"}[$__range]))`,
 				`sum(increase(dlrloop_feedback_calls_total{<plan>, reason="accepted"}[$__range]))`)}},
@@ -62,7 +67,8 @@ func calls() []panel {
 		sized([]panel{
 			{
 				title: "Calls by reason", unit: units.RequestsPerSecond, kind: stacked,
-				description: "Delivery feedback calls to Sinch a second by how they ended. Good: accepted; auth needs a person.",
+				description: "Delivery feedback calls to Sinch per second, by result. Good: accepted; auth needs a " +
+					"person to act.",
 				colours: results().of("accepted", "rate_limited", "server", "timeout", "network", "auth", "forbidden",
 					"not_enabled_or_unknown", "rejected", "not_a_number", "canceled", "other"),
 				queries: []query{{
@@ -72,9 +78,11 @@ func calls() []panel {
 			},
 			{
 				title: "Call duration", unit: units.Seconds,
-				description: "Time of one call, whatever the answer: 50, 95 and 99 of 100 take no longer. All plans. Good: under a second.",
-				colours:     results().of("p50", "p95", "p99"),
-				queries:     quantiles("dlrloop_feedback_call_duration_seconds", "<process>"),
+				description: "Duration of one call, whatever the answer, as p50," +
+					" p95 and p99. All plans. Good: under a " +
+					"second.",
+				colours: results().of("p50", "p95", "p99"),
+				queries: quantiles("dlrloop_feedback_call_duration_seconds", "<process>"),
 			},
 		}, lines, 12, 8),
 		append(sized([]panel{circuits()}, states, 12, 6), sized([]panel{callRate()}, lines, 12, 6)...)...)
@@ -83,8 +91,9 @@ func calls() []panel {
 func callRate() panel {
 	return panel{
 		title: "Call rate", unit: units.RequestsPerSecond,
-		description: "Calls a second that the replicas may make now, and without trouble (ceiling). It halves on 429 and 5xx. Good: at the ceiling.",
-		colours:     results().of("rate", "ceiling"),
+		description: "Calls per second that the replicas may make at present, and the configured maximum " +
+			"(ceiling). The rate is halved on 429 and 5xx. Good: at the ceiling.",
+		colours: results().of("rate", "ceiling"),
 		queries: []query{
 			{expr: `sum(dlrloop_feedback_rate{<plan>})`, legend: "rate"},
 			{expr: `sum(dlrloop_feedback_rate_ceiling{<plan>})`, legend: "ceiling"},
@@ -109,12 +118,12 @@ func owed() []panel {
 		}, lines, 12, 8)...)
 }
 
-func asked() []panel {
+func sinchReads() []panel {
 	return sized([]panel{
 		{
 			title: "Batches looked up", unit: units.RequestsPerSecond,
-			description: "Batches looked up at Sinch, a second, to learn whether they want feedback: found, missing (Sinch does not know them) or failed. " +
-				"Batches that went through the gateway need none.",
+			description: "Batches looked up at Sinch per second to find out whether feedback is enabled: found, " +
+				"missing (unknown to Sinch) or failed. Batches sent through the gateway need no lookup.",
 			colours: results().of("found", "missing", "unknown_plan", "failed", "other"),
 			queries: []query{{
 				expr:   `sum by (result) (rate(dlrloop_batch_lookups_total{<plan>}[$__rate_interval]))`,
@@ -122,9 +131,11 @@ func asked() []panel {
 			}},
 		},
 		{
-			title: "Reports read by the reconciler", unit: units.RequestsPerSecond,
-			description: "Reads of a report, a second, because callbacks of its batch are missing, by how they ended. Good: few, and accepted.",
-			colours: results().of("accepted", "rate_limited", "server", "timeout", "network", "auth", "forbidden", "unknown_plan",
+			title: "Reports fetched by the reconciler", unit: units.RequestsPerSecond,
+			description: "Reports fetched per second because callbacks of their batch are missing, by result. " +
+				"Good: few, and accepted.",
+			colours: results().of("accepted", "rate_limited", "server", "timeout", "network", "auth", "forbidden",
+				"unknown_plan",
 				"not_enabled_or_unknown", "rejected", "canceled", "other"),
 			queries: []query{{
 				expr:   `sum by (reason) (rate(dlrloop_reconcile_reads_total{<plan>}[$__rate_interval]))`,
@@ -132,8 +143,9 @@ func asked() []panel {
 			}},
 		},
 		{
-			title: "Messages found", unit: units.OpsPerSecond,
-			description: "Messages a second whose final status those reads brought, by plan: without them they would be missing. Good: near 0.",
+			title: "Messages recovered", unit: units.OpsPerSecond,
+			description: "Messages per second whose final status was in a fetched report, by plan. Without the " +
+				"fetch they would be lost. Good: near 0.",
 			queries: []query{{
 				expr:   `sum by (plan) (rate(dlrloop_reconciled_total{<plan>}[$__rate_interval]))`,
 				legend: "{{plan}}",
@@ -142,13 +154,14 @@ func asked() []panel {
 	}, lines, 8, 8)
 }
 
-// What follows stands in the overview too.
+// The panels below are also part of the overview.
 
 func recipientsByState() panel {
 	return panel{
 		title: "Recipients by state", unit: units.Short,
-		description: "Recipients whose feedback is owed (pending), was given up (dead), or is not wanted by their batch (dropped). Good: dead is 0.",
-		colours:     results().of("pending", "dead", "dropped"),
+		description: "Recipients whose feedback is owed (pending), was given up (dead), or is not enabled for " +
+			"their batch (dropped). Good: dead is 0.",
+		colours: results().of("pending", "dead", "dropped"),
 		queries: []query{{
 			expr:   `sum by (state) (max by (plan, state) (dlrloop_feedback_task_recipients{<plan>}))`,
 			legend: "{{state}}",
@@ -159,8 +172,9 @@ func recipientsByState() panel {
 func recipientsByResult() panel {
 	return panel{
 		title: "Recipients by result", unit: units.OpsPerSecond,
-		description: "Recipients a second whose feedback was earned, accepted by Sinch, given up (dead), made owed again by a person (requeued) or " +
-			"deleted while dead (expired). Good: accepted follows earned.",
+		description: "Recipients per second whose feedback was earned, accepted by Sinch, given up (dead), " +
+			"made owed again by a person (requeued) or deleted while dead (expired). Good: accepted " +
+			"follows earned.",
 		colours: results().of("earned", "accepted", "dead", "requeued", "expired"),
 		queries: []query{{
 			expr:   `sum by (result) (rate(dlrloop_feedback_recipients_total{<plan>}[$__rate_interval]))`,
@@ -172,7 +186,8 @@ func recipientsByResult() panel {
 func oldestDue() panel {
 	return panel{
 		title: "Oldest due by plan", unit: units.Seconds,
-		description: "How long the oldest due feedback of each plan has been due. Good: seconds. If it rises, feedback does not get through.",
+		description: "How long the oldest due feedback of each plan has been waiting. Good: seconds. If it " +
+			"rises, feedback does not reach Sinch.",
 		queries: []query{{
 			expr:   `max by (plan) (dlrloop_feedback_oldest_due_seconds{<plan>})`,
 			legend: "{{plan}}",
@@ -183,8 +198,9 @@ func oldestDue() panel {
 func circuits() panel {
 	return panel{
 		title: "Circuit", unit: units.Short,
-		description: "Whether each instance calls Sinch for a plan: closed (it does), half open (it tries), open (it waits, because Sinch kept failing). " +
-			"Good: closed. What is owed waits and is not lost.",
+		description: "State of each instance's circuit breaker for a plan: closed (calls are made), half open " +
+			"(one call is tried) or open (no calls, since Sinch kept failing). Good: closed. Owed " +
+			"feedback waits and is not lost.",
 		meanings: []meaning{{0, "closed", green}, {1, "half open", orange}, {2, "open", vermilion}},
 		queries: []query{{
 			expr: `max by (plan, instance) (dlrloop_feedback_circuit_state{<plan>, state="half_open"})` +

@@ -16,9 +16,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMain writes the files before any test reads them, where it is told to.
+// TestMain writes the generated files before the tests read them, if -update is set.
 func TestMain(m *testing.M) {
-	update := flag.Bool("update", false, "write the dashboards and their layouts anew")
+	update := flag.Bool("update", false, "regenerate the dashboards and their layouts")
 	flag.Parse()
 	if *update {
 		if err := writeFiles(); err != nil {
@@ -47,7 +47,8 @@ func writeFiles() error {
 	return nil
 }
 
-// What the tests read of a dashboard's JSON, in Grafana's words: they check the files, not the Go code behind them.
+// The parts of a dashboard's JSON that the tests read, with Grafana's names. The tests check the files, not the Go
+// code that generates them.
 type (
 	file struct {
 		UID           string
@@ -118,7 +119,7 @@ func readFiles(t *testing.T) map[string]file {
 	for _, name := range names(t) {
 		var f file
 		require.NoError(t, json.Unmarshal(read(t, name), &f), name)
-		require.Equal(t, strings.TrimSuffix(name, ".json"), f.UID, "the file is named for the uid")
+		require.Equal(t, strings.TrimSuffix(name, ".json"), f.UID, "the file name must be the uid")
 		files[f.UID] = f
 	}
 	return files
@@ -138,7 +139,7 @@ func read(t *testing.T, name string) []byte {
 	return text
 }
 
-// eachPanel visits all that is not a heading.
+// eachPanel calls visit for every panel that is not a heading.
 func eachPanel(t *testing.T, visit func(t *testing.T, f file, p drawn)) {
 	t.Helper()
 	for uid, f := range readFiles(t) {
@@ -152,26 +153,26 @@ func eachPanel(t *testing.T, visit func(t *testing.T, f file, p drawn)) {
 	}
 }
 
-func TestFilesAreWhatIsMade(t *testing.T) {
+func TestFilesAreUpToDate(t *testing.T) {
 	made, err := Files()
 	require.NoError(t, err)
-	require.Len(t, names(t), len(made), "every JSON file here is made")
+	require.Len(t, names(t), len(made), "every JSON file in the directory must be generated")
 	for name, text := range made {
-		require.Equal(t, string(text), string(read(t, name)), "to mend: go test ./... -update")
+		require.Equal(t, string(text), string(read(t, name)), "out of date; run: go test ./... -update")
 	}
 }
 
-func TestUIDsStay(t *testing.T) {
+func TestUIDsAreStable(t *testing.T) {
 	uids := []string{}
 	for uid := range readFiles(t) {
 		uids = append(uids, uid)
 	}
 	slices.Sort(uids)
 	require.Equal(t, []string{"dlrloop-campaigns", "dlrloop-feedback", "dlrloop-overview", "dlrloop-store"}, uids,
-		"bookmarks and links of others go by them")
+		"uids must not change, since bookmarks and links contain them")
 }
 
-func TestGrafanaKnowsEveryField(t *testing.T) {
+func TestFilesMatchGrafanasSchema(t *testing.T) {
 	plugins.RegisterDefaultPlugins()
 	for _, name := range names(t) {
 		var d dashboard.Dashboard
@@ -180,10 +181,10 @@ func TestGrafanaKnowsEveryField(t *testing.T) {
 	}
 }
 
-func TestDashboardsOpenAlike(t *testing.T) {
+func TestDashboardsHaveTheSameDefaults(t *testing.T) {
 	for uid, f := range readFiles(t) {
 		for _, l := range f.Links {
-			assert.Empty(t, l.Placement, "%s: links are in sight", uid)
+			assert.Empty(t, l.Placement, "%s: links must not be hidden in a menu", uid)
 		}
 		assert.NotEmpty(t, f.Title, uid)
 		assert.NotEmpty(t, f.Description, uid)
@@ -194,10 +195,10 @@ func TestDashboardsOpenAlike(t *testing.T) {
 		assert.Contains(t, f.Tags, "dlrloop", uid)
 		assert.True(t, slices.ContainsFunc(f.Links, func(l link) bool {
 			return l.Type == "dashboards" && slices.Contains(l.Tags, "dlrloop") && l.IncludeVars && l.KeepTime
-		}), "%s links to the others, and keeps what was chosen", uid)
+		}), "%s must link to the other dashboards and keep variables and time range", uid)
 		assert.True(t, slices.ContainsFunc(f.Links, func(l link) bool {
 			return l.URL == "https://github.com/dlrloop/dlrloop/blob/main/docs/runbook.md"
-		}), "%s links to the runbook", uid)
+		}), "%s must link to the runbook", uid)
 	}
 }
 
@@ -209,30 +210,35 @@ func TestVariables(t *testing.T) {
 		}
 		assert.Equal(t, "datasource", byName["datasource"].Type, uid)
 		assert.Equal(t, "prometheus", byName["datasource"].Query, uid)
-		assert.False(t, byName["job"].Multi || byName["job"].IncludeAll, "%s: one deployment, since gauges of two stores do not add up by max", uid)
-		asked := []string{"instance"}
+		assert.False(t, byName["job"].Multi || byName["job"].IncludeAll,
+			"%s: only one job may be chosen, since max over the gauges of two stores is meaningless", uid)
+		offered := []string{"instance"}
 		if uid != "dlrloop-store" {
-			asked = append(asked, "plan")
+			offered = append(offered, "plan")
 		}
-		require.Len(t, f.Templating.List, len(asked)+2, uid)
-		for _, name := range asked {
+		require.Len(t, f.Templating.List, len(offered)+2, uid)
+		for _, name := range offered {
 			v := byName[name]
 			assert.True(t, v.Multi && v.IncludeAll && v.AllValue == ".*", "%s: %s", uid, name)
 			assert.Contains(t, v.Query, `{job=~"$job"}, `+name+`)`, uid)
 		}
-		for _, name := range append(asked, "job") {
+		for _, name := range append(offered, "job") {
 			assert.Equal(t, "${datasource}", byName[name].Datasource.UID, "%s: %s", uid, name)
 		}
 	}
 }
 
-func TestTheOverviewSaysWhatGoodLooksLike(t *testing.T) {
+func TestOverviewDescribesGoodFigures(t *testing.T) {
 	overview := readFiles(t)["dlrloop-overview"]
 	i := slices.IndexFunc(overview.Panels, func(p drawn) bool { return p.Type == "text" })
 	require.GreaterOrEqual(t, i, 0)
-	require.Contains(t, overview.Panels[i].Options.Content, "https://github.com/dlrloop/dlrloop/blob/main/docs/runbook.md")
+	require.Contains(t, overview.Panels[i].Options.Content,
+		"https://github.com/dlrloop/dlrloop/blob/main/docs/runbook.md")
 	require.Equal(t, "What good looks like", overview.Panels[i].Title)
-	for _, word := range []string{"Lossy answers are 0", "stored", "Delivered share", "Awaited", "Oldest due", "dead", "circuits"} {
+	for _, word := range []string{
+		"Lossy answers are 0", "stored", "Delivered share", "Missing reports", "Oldest due",
+		"dead", "circuits",
+	} {
 		require.Contains(t, overview.Panels[i].Options.Content, word)
 	}
 }

@@ -13,10 +13,10 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/units"
 )
 
-// lines is a graph with a line for each series.
+// lines builds a graph with one line for each series.
 func lines(p panel) (dashboard.Panel, error) { return graph(p).FillOpacity(8).Build() }
 
-// stacked is a graph of series that add up to something.
+// stacked builds a graph of stacked series, whose sum is meaningful.
 func stacked(p panel) (dashboard.Panel, error) {
 	return graph(p).
 		FillOpacity(60).
@@ -28,24 +28,29 @@ func graph(p panel) *timeseries.PanelBuilder {
 	return timeseries.NewPanelBuilder().
 		DrawStyle(common.GraphDrawStyleLine).
 		LineWidth(1).
-		ShowPoints(common.VisibilityModeAuto). // a lone value between gaps is seen
+		ShowPoints(common.VisibilityModeAuto). // makes a single value between gaps visible
 		Legend(legend(p)).
-		Tooltip(common.NewVizTooltipOptionsBuilder().Mode(common.TooltipDisplayModeMulti).Sort(common.SortOrderDescending))
+		Tooltip(common.NewVizTooltipOptionsBuilder().
+			Mode(common.TooltipDisplayModeMulti).
+			Sort(common.SortOrderDescending))
 }
 
-// legend is a table with figures where there is room for one.
+// legend returns a table with mean and max if the panel is wide enough, else a list.
 func legend(p panel) *common.VizLegendOptionsBuilder {
 	l := common.NewVizLegendOptionsBuilder().ShowLegend(true)
 	if p.width < columns/2 {
 		return l.DisplayMode(common.LegendDisplayModeList).Placement(common.LegendPlacementBottom).Calcs([]string{})
 	}
-	return l.DisplayMode(common.LegendDisplayModeTable).Placement(common.LegendPlacementRight).Calcs([]string{"mean", "max"})
+	return l.DisplayMode(common.LegendDisplayModeTable).Placement(common.LegendPlacementRight).Calcs([]string{
+		"mean",
+		"max",
+	})
 }
 
-// figure is one number: the latest, over how it went, or that of the whole time range.
+// figure builds a panel with one number: the latest value, with its curve, or the value over the whole time range.
 func figure(p panel) (dashboard.Panel, error) { return big(p, common.BigValueTextModeAuto).Build() }
 
-// named is a number for each series, with its name.
+// named builds a panel with a number and a name for each series.
 func named(p panel) (dashboard.Panel, error) {
 	return big(p, common.BigValueTextModeValueAndName).Build()
 }
@@ -64,7 +69,7 @@ func big(p panel, mode common.BigValueTextMode) *stat.PanelBuilder {
 		Orientation(common.VizOrientationAuto)
 }
 
-// states is a band for each series, coloured by what its value means.
+// states builds a timeline with a band for each series, coloured by the meaning of its value.
 func states(panel) (dashboard.Panel, error) {
 	return statetimeline.NewPanelBuilder().
 		ShowValue(common.VisibilityModeNever).
@@ -80,10 +85,10 @@ func states(panel) (dashboard.Panel, error) {
 		Build()
 }
 
-// heat is a heat map of a classic histogram: time to the right, buckets upwards.
+// heat builds a heat map of a classic histogram: time to the right, buckets upwards.
 func heat(p panel) (dashboard.Panel, error) {
 	return heatmap.NewPanelBuilder().
-		Calculate(false). // the buckets are counted already
+		Calculate(false). // the data are already histogram buckets
 		Color(heatmap.NewHeatmapColorOptionsBuilder().
 			Mode(heatmap.HeatmapColorModeScheme).
 			Scheme("Viridis").
@@ -95,11 +100,15 @@ func heat(p panel) (dashboard.Panel, error) {
 		FilterValues(heatmap.NewFilterValueRangeBuilder().Le(1e-9)).
 		ShowValue(common.VisibilityModeNever).
 		ShowLegend().
-		Tooltip(heatmap.NewHeatmapTooltipBuilder().Mode(common.TooltipDisplayModeSingle).YHistogram(true).ShowColorScale(true)).
+		Tooltip(heatmap.NewHeatmapTooltipBuilder().
+			Mode(common.TooltipDisplayModeSingle).
+			YHistogram(true).
+			ShowColorScale(true)).
 		Build()
 }
 
-// countries is a table with a line for each country and a column for each query, the largest last column first.
+// countries builds a table with a row for each country and a column for each query, sorted by the last column,
+// largest first.
 func countries(p panel) (dashboard.Panel, error) {
 	names := map[string]string{"country": "Country"}
 	for i, q := range p.queries {
@@ -121,7 +130,8 @@ func countries(p panel) (dashboard.Panel, error) {
 		return dashboard.Panel{}, err
 	}
 	drawn.FieldConfig = &dashboard.FieldConfigSource{Overrides: []dashboard.DashboardFieldConfigSourceOverrides{
-		bar(columnDelivered), bar(columnUnknown), override(columnMessages, dashboard.DynamicConfigValue{Id: "decimals", Value: 0}),
+		bar(columnDelivered), bar(columnUnknown), override(columnMessages,
+			dashboard.DynamicConfigValue{Id: "decimals", Value: 0}),
 	}}
 	return drawn, nil
 }
@@ -133,17 +143,20 @@ const (
 	columnMessages  = "Messages"
 )
 
-// bar shows a share in a column as a bar of the status's colour.
+// bar returns an override that draws a column of shares as bars in the colour of the status.
 func bar(column string) dashboard.DashboardFieldConfigSourceOverrides {
 	return override(column,
 		dashboard.DynamicConfigValue{Id: "unit", Value: units.PercentUnit},
 		dashboard.DynamicConfigValue{Id: "max", Value: 1},
 		dashboard.DynamicConfigValue{Id: "color", Value: fixed(statuses()[column])},
-		dashboard.DynamicConfigValue{Id: "custom.cellOptions", Value: map[string]string{"type": "gauge", "mode": "basic"}},
+		dashboard.DynamicConfigValue{
+			Id:    "custom.cellOptions",
+			Value: map[string]string{"type": "gauge", "mode": "basic"},
+		},
 	)
 }
 
-// words is text alone.
+// words builds a panel that only contains text.
 func words(p panel) (dashboard.Panel, error) {
 	return text.NewPanelBuilder().Mode(text.TextModeMarkdown).Content(p.text).Build()
 }

@@ -6,13 +6,13 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
 
-// columns is how wide Grafana's grid is.
+// columns is the width of Grafana's grid.
 const columns = 24
 
-// skyline is how high each column is filled.
+// skyline holds the filled height of each column.
 type skyline [columns]uint32
 
-// put finds the highest place where a panel fits, the leftmost of those, and fills it.
+// put fills and returns the highest position where a panel fits; of several, the leftmost.
 func (s *skyline) put(width, height uint32) dashboard.GridPos {
 	best := dashboard.GridPos{W: width, H: height, Y: ^uint32(0)}
 	for x := range columns - width + 1 {
@@ -24,7 +24,7 @@ func (s *skyline) put(width, height uint32) dashboard.GridPos {
 	return best
 }
 
-// row takes the whole width below everything.
+// row fills and returns a row of full width and height 1 below everything else.
 func (s *skyline) row() dashboard.GridPos {
 	y := slices.Max(s[:])
 	s.fill(0, columns, y+1)
@@ -37,7 +37,7 @@ func (s *skyline) fill(from, to, height uint32) {
 	}
 }
 
-// place draws every panel at its place: sections from top to bottom, in each from left to right.
+// place builds all panels with their positions: sections from top to bottom, panels from left to right.
 func (b board) place() ([]dashboard.PanelOrRowPanel, error) {
 	var (
 		placed []dashboard.PanelOrRowPanel

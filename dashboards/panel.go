@@ -12,25 +12,25 @@ import (
 // panel is one panel of a dashboard.
 type panel struct {
 	title       string
-	description string // what it shows, and what good looks like
-	unit        string // a unit's name in Grafana
-	width       uint32 // of 24
-	height      uint32
+	description string // what the panel shows, and what a good value is
+	unit        string // Grafana's name of the unit
+	width       uint32 // in columns of the grid, of 24
+	height      uint32 // in rows of the grid
 	kind        kind
 	queries     []query
-	colours     palette               // by the name of a series
+	colours     palette               // by series name
 	thresholds  []dashboard.Threshold // colours by value
-	meanings    []meaning             // of single values
-	max         float64               // of the axis; 0: as the values are
-	whole       bool                  // an increase is an estimate: shown without decimals
-	repeat      string                // the variable for each value of which the panel is repeated
-	text        string                // of a panel that has words alone
+	meanings    []meaning             // texts for single values
+	max         float64               // upper limit of the axis; 0: automatic
+	whole       bool                  // show without decimals, since an increase is an estimate
+	repeat      string                // variable; the panel is repeated for each of its values
+	text        string                // content of a text panel
 }
 
-// kind draws what is particular to a kind of panel. Panel.draw adds what all have.
+// kind builds the parts of a panel that depend on its kind. Panel.draw adds the common parts.
 type kind func(panel) (dashboard.Panel, error)
 
-// meaning is what a value stands for.
+// meaning is the text and colour for a value.
 type meaning struct {
 	value  int
 	text   string
@@ -61,7 +61,7 @@ func (p panel) draw() (dashboard.Panel, error) {
 	return drawn, nil
 }
 
-// fields sets what holds for every series of the panel.
+// fields sets the defaults for all series of the panel.
 func (p panel) fields(f *dashboard.FieldConfig, drawnAs string) {
 	f.Unit, f.Min = new(p.unit), new(0.0)
 	if p.max != 0 {
@@ -72,7 +72,7 @@ func (p panel) fields(f *dashboard.FieldConfig, drawnAs string) {
 	}
 	f.NoValue = new("nothing yet")
 	f.Color = &dashboard.FieldColor{Mode: dashboard.FieldColorModeIdPaletteClassicByName}
-	if drawnAs == "stat" { // a figure that is neither good nor bad
+	if drawnAs == "stat" { // a figure without thresholds is neutral
 		f.Color = &dashboard.FieldColor{Mode: dashboard.FieldColorModeIdFixed, FixedColor: new("text")}
 	}
 	if len(p.thresholds) > 0 {
@@ -82,17 +82,27 @@ func (p panel) fields(f *dashboard.FieldConfig, drawnAs string) {
 	if len(p.meanings) > 0 {
 		texts := make(map[string]dashboard.ValueMappingResult, len(p.meanings))
 		for i, m := range p.meanings {
-			texts[strconv.Itoa(m.value)] = dashboard.ValueMappingResult{Text: new(m.text), Color: new(m.colour), Index: new(int32(i))}
+			texts[strconv.Itoa(m.value)] = dashboard.ValueMappingResult{
+				Text: new(m.text), Color: new(m.colour),
+				Index: new(int32(i)),
+			}
 		}
-		f.Mappings = []dashboard.ValueMapping{{ValueMap: &dashboard.ValueMap{Type: dashboard.MappingTypeValueToText, Options: texts}}}
+		f.Mappings = []dashboard.ValueMapping{{ValueMap: &dashboard.ValueMap{
+			Type:    dashboard.MappingTypeValueToText,
+			Options: texts,
+		}}}
 	}
 }
 
-// targets are the panel's queries, named A, B, C and so on.
+// targets returns the panel's queries, named A, B, C and so on.
 func (p panel) targets(drawnAs string) ([]variants.Dataquery, error) {
 	targets := make([]variants.Dataquery, len(p.queries))
 	for i, q := range p.queries {
-		b := prometheus.NewDataqueryBuilder().Datasource(source()).Expr(expand(q.expr)).LegendFormat(q.legend).RefId(refID(i))
+		b := prometheus.NewDataqueryBuilder().
+			Datasource(source()).
+			Expr(expand(q.expr)).
+			LegendFormat(q.legend).
+			RefId(refID(i))
 		switch {
 		case drawnAs == "table":
 			b = b.Format(prometheus.PromQueryFormatTable).Instant()
@@ -113,7 +123,7 @@ func (p panel) targets(drawnAs string) ([]variants.Dataquery, error) {
 
 func refID(i int) string { return string(rune('A' + i)) }
 
-// sized gives all panels one size, and a kind to those that have none.
+// sized sets the size of all panels, and the kind of those that have none.
 func sized(panels []panel, k kind, width, height uint32) []panel {
 	for i := range panels {
 		panels[i].width, panels[i].height = width, height

@@ -11,14 +11,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestPanelsSayWhatTheyShow(t *testing.T) {
+func TestPanelsHaveDescriptions(t *testing.T) {
 	eachPanel(t, func(t *testing.T, _ file, p drawn) {
 		assert.NotEmpty(t, p.Title)
 		assert.Regexp(t, `^[A-Z0-9].{20,}\.$`, p.Description, p.Title)
 		if p.Type == "text" {
 			return
 		}
-		assert.Contains(t, []string{"s", "reqps", "ops", "percentunit", "bytes", "short"}, p.FieldConfig.Defaults.Unit, p.Title)
+		assert.Contains(t, []string{"s", "reqps", "ops", "percentunit", "bytes", "short"}, p.FieldConfig.Defaults.Unit,
+			p.Title)
 		assert.Equal(t, "${datasource}", p.Datasource.UID, p.Title)
 		require.NotEmpty(t, p.Targets, p.Title)
 		for i, q := range p.Targets {
@@ -35,7 +36,8 @@ func TestRatesAndSharesHaveTheirUnits(t *testing.T) {
 			switch {
 			case strings.HasPrefix(q.Expr, "histogram_quantile") && strings.Contains(q.Expr, "_seconds_bucket"):
 				assert.Equal(t, "s", unit, p.Title)
-			case strings.HasPrefix(q.Expr, "sum") && strings.Contains(q.Expr, "(rate(") && strings.Contains(q.Expr, "_total{") &&
+			case strings.HasPrefix(q.Expr, "sum") && strings.Contains(q.Expr, "(rate(") && strings.Contains(q.Expr,
+				"_total{") &&
 				!strings.Contains(q.Expr, " / "):
 				assert.Contains(t, []string{"reqps", "ops"}, unit, p.Title)
 			case strings.Contains(q.Expr, "_bytes{") && !strings.Contains(q.Expr, " / "):
@@ -50,7 +52,7 @@ func TestTitlesAndIDsAreUnique(t *testing.T) {
 		titles, ids := map[string]bool{}, map[uint32]bool{}
 		for _, p := range f.Panels {
 			assert.False(t, titles[p.Title], "%s has two panels %q", uid, p.Title)
-			assert.False(t, ids[p.ID], "%s: id %d stands twice", uid, p.ID)
+			assert.False(t, ids[p.ID], "%s: duplicate id %d", uid, p.ID)
 			titles[p.Title], ids[p.ID] = true, true
 		}
 	}
@@ -73,10 +75,11 @@ func TestPanelsDoNotOverlap(t *testing.T) {
 		cells := make(map[[2]int]string)
 		for _, p := range f.Panels {
 			g := p.GridPos
-			require.True(t, g.W > 0 && g.H > 0 && g.X >= 0 && g.X+g.W <= 24, "%s: %q is off the grid: %+v", uid, p.Title, g)
+			require.True(t, g.W > 0 && g.H > 0 && g.X >= 0 && g.X+g.W <= 24, "%s: %q is outside the grid: %+v", uid,
+				p.Title, g)
 			for x := g.X; x < g.X+g.W; x++ {
 				for y := g.Y; y < g.Y+g.H; y++ {
-					require.Empty(t, cells[[2]int{x, y}], "%s: %q lies on another panel", uid, p.Title)
+					require.Empty(t, cells[[2]int{x, y}], "%s: %q overlaps another panel", uid, p.Title)
 					cells[[2]int{x, y}] = p.Title
 				}
 			}
@@ -93,7 +96,7 @@ func TestOnlyTheLastPanelIsRepeated(t *testing.T) {
 	for uid, f := range readFiles(t) {
 		for i, p := range f.Panels {
 			if p.Repeat != "" {
-				require.Equal(t, len(f.Panels)-1, i, "%s: what stands below would be pushed about", uid)
+				require.Equal(t, len(f.Panels)-1, i, "%s: a repeated panel must be last, since its height varies", uid)
 				require.Equal(t, "plan", p.Repeat)
 			}
 		}
@@ -102,7 +105,7 @@ func TestOnlyTheLastPanelIsRepeated(t *testing.T) {
 
 func layoutFile(uid string) string { return filepath.Join("testdata", uid+".txt") }
 
-// The layout as text is there to be looked at, and shows in a review what a change moves.
+// TestLayout compares the layouts with text files, in which a reviewer can see what a change moves.
 func TestLayout(t *testing.T) {
 	files := readFiles(t)
 	for uid, f := range files {
@@ -113,7 +116,7 @@ func TestLayout(t *testing.T) {
 	require.Len(t, found, len(files))
 }
 
-// sketch draws the panels of a dashboard as boxes, a column of the grid as five characters and each row as half a line.
+// sketch draws the panels of a dashboard as boxes. A grid column is five characters wide, a grid row is one line.
 func sketch(f file) string {
 	const width = 5
 	bottom := 0

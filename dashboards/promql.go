@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// restarts is above zero where an instance started anew.
+// restarts is above zero where an instance was restarted.
 const restarts = `changes(process_start_time_seconds{<process>}[$__rate_interval]) > 0`
 
 // query is one PromQL expression of a panel. It may have placeholders:
@@ -16,10 +16,10 @@ const restarts = `changes(process_start_time_seconds{<process>}[$__rate_interval
 type query struct {
 	expr       string
 	legend     string
-	mayBeEmpty bool // in a healthy system that is not idle: what it shows need not have happened
+	mayBeEmpty bool // no result is normal, even in a busy system
 }
 
-// rare marks queries whose answer may well be empty.
+// rare marks queries for which an empty result is normal.
 func rare(queries ...query) []query {
 	for i := range queries {
 		queries[i].mayBeEmpty = true
@@ -35,32 +35,33 @@ func expand(expr string) string {
 	).Replace(expr)
 }
 
-// share divides a part by its whole, and has no answer, rather than NaN, while the whole is zero.
+// share divides part by whole. It gives no result, instead of NaN, while whole is zero.
 func share(part, whole string) string { return part + " / (" + whole + " > 0)" }
 
-// countryShare is the share of each country's messages that ended with a result. A series is there from its first message
-// on, so one that is not there counts as 0.
+// countryShare gives the share of each country's messages that have a result. A series exists only after its first
+// message, so a missing one counts as 0.
 func countryShare(result, window string) string {
 	all := "sum by (country) (" + counted(window) + "(dlrloop_route_messages_total{<process>}[" + window + "]))"
-	part := "sum by (country) (" + counted(window) + `(dlrloop_route_messages_total{<process>, result="` + result + `"}[` + window + "]))"
+	part := "sum by (country) (" + counted(window) + `(dlrloop_route_messages_total{<process>,` +
+		` result="` + result + `"}[` + window + "]))"
 	return share("("+part+" or 0 * "+all+")", all)
 }
 
-// quantile is of a classic histogram over window, by labels if there are any. Without observations it has no answer,
-// rather than NaN.
+// quantile computes a quantile of a classic histogram over window, by labels if given. Without observations it gives
+// no result instead of NaN.
 func quantile(q float64, histogram, matchers, window string, labels ...string) string {
 	by := strings.Join(append([]string{"le"}, labels...), ", ")
 	return fmt.Sprintf("histogram_quantile(%g, sum by (%s) (%s(%s_bucket{%s}[%s]))) >= 0",
 		q, by, counted(window), histogram, matchers, window)
 }
 
-// The windows that a rate or an increase is taken over.
+// The windows of rates and increases.
 const (
 	step       = "$__rate_interval"
 	wholeRange = "$__range"
 )
 
-// counted is what happened a second, or in all of the time that is shown.
+// counted returns the function for a window: increase for the whole time range, else rate.
 func counted(window string) string {
 	if window == wholeRange {
 		return "increase"
@@ -68,7 +69,7 @@ func counted(window string) string {
 	return "rate"
 }
 
-// quantiles are the usual three of a histogram.
+// quantiles returns p50, p95 and p99 of a histogram.
 func quantiles(histogram, matchers string) []query {
 	return []query{
 		{expr: quantile(.5, histogram, matchers, step), legend: "p50"},
@@ -77,7 +78,7 @@ func quantiles(histogram, matchers string) []query {
 	}
 }
 
-// overWholeRange reports whether the query looks back over all the time that is shown, so that one answer says it.
+// overWholeRange reports whether the query covers the whole time range, so that one instant query suffices.
 func (q query) overWholeRange() bool {
 	return strings.Contains(q.expr, "["+wholeRange+"]") && !strings.Contains(q.expr, "@ end()")
 }

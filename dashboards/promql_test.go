@@ -14,7 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What Grafana's spans of time are replaced by before parsing, so that they are known again afterwards.
+// Durations that replace Grafana's intervals before parsing. They are used nowhere else, so that tests recognise
+// them.
 const (
 	parsedStep  = 7 * time.Minute
 	parsedRange = 11 * time.Minute
@@ -25,14 +26,14 @@ func parse(t *testing.T, expr string) parser.Expr {
 	filled := strings.NewReplacer(
 		"$__rate_interval", "7m", "$__range", "11m", "$job", "JOB", "$instance", "INSTANCE", "$plan", "PLAN",
 	).Replace(expr)
-	require.NotContains(t, filled, "$", "only these variables are used")
-	require.NotRegexp(t, `<[a-z]`, filled, "placeholders are gone")
+	require.NotContains(t, filled, "$", "only known variables may be used")
+	require.NotRegexp(t, `<[a-z]`, filled, "all placeholders must be expanded")
 	parsed, err := parser.NewParser(parser.Options{}).ParseExpr(filled)
 	require.NoError(t, err, expr)
 	return parsed
 }
 
-// eachQuery visits every query of every panel and every annotation.
+// eachQuery calls visit for every query of every panel and annotation.
 func eachQuery(t *testing.T, visit func(t *testing.T, panel string, q target)) {
 	t.Helper()
 	eachPanel(t, func(t *testing.T, _ file, p drawn) {
@@ -48,7 +49,7 @@ func eachQuery(t *testing.T, visit func(t *testing.T, panel string, q target)) {
 	}
 }
 
-// eachNode visits every node of an expression with all that it stands in, outermost first.
+// eachNode calls visit for every node of an expression, with its ancestors, outermost first.
 func eachNode(t *testing.T, expr string, visit func(n parser.Node, in []parser.Node)) {
 	t.Helper()
 	parser.Inspect(parse(t, expr), func(n parser.Node, in []parser.Node) error {
@@ -70,21 +71,22 @@ func selectors(t *testing.T, expr string) []*parser.VectorSelector {
 	return all
 }
 
-// admits reports whether a selector takes series whose label has this value.
+// admits reports whether a selector matches series whose label has the given value.
 func admits(t *testing.T, s *parser.VectorSelector, label, value string) bool {
 	t.Helper()
-	return !slices.ContainsFunc(s.LabelMatchers, func(m *labels.Matcher) bool { return m.Name == label && !m.Matches(value) })
+	return !slices.ContainsFunc(s.LabelMatchers,
+		func(m *labels.Matcher) bool { return m.Name == label && !m.Matches(value) })
 }
 
-// metric is what docs/metrics.md says of one.
+// metric is the entry of a metric in docs/metrics.md.
 type metric struct {
 	kind   string
 	labels []string
-	max    bool                // replicas export the same
-	values map[string][]string // of its labels
+	max    bool                // all replicas export the same value
+	values map[string][]string // values by label, for closed sets
 }
 
-// documentedMetrics reads docs/metrics.md, which is made from the code.
+// documentedMetrics reads docs/metrics.md, which is generated from the code.
 func documentedMetrics(t *testing.T) map[string]metric {
 	t.Helper()
 	text, err := os.ReadFile("../docs/metrics.md")
@@ -112,12 +114,12 @@ func documentedMetrics(t *testing.T) map[string]metric {
 	return all
 }
 
-// base is a metric's name without what a histogram's series add to it.
+// base returns a metric's name without the suffix of a histogram series.
 func base(series string) string {
 	return regexp.MustCompile(`_(bucket|count|sum)$`).ReplaceAllString(series, "")
 }
 
-func TestQueriesNameMetricsThatExist(t *testing.T) {
+func TestQueriesUseExistingMetrics(t *testing.T) {
 	documented, named := documentedMetrics(t), make(map[string]bool)
 	eachQuery(t, func(t *testing.T, panel string, q target) {
 		for _, s := range selectors(t, q.Expr) {
@@ -127,7 +129,8 @@ func TestQueriesNameMetricsThatExist(t *testing.T) {
 			name := s.Name
 			if documented[base(s.Name)].kind == "histogram" {
 				name = base(s.Name)
-				assert.NotEqual(t, name, s.Name, "%s: a classic histogram has buckets, a count and a sum", panel)
+				assert.NotEqual(t, name, s.Name, "%s: a classic histogram is queried by its _bucket, _count or _sum",
+					panel)
 			}
 			assert.Contains(t, documented, name, panel)
 			named[name] = true
@@ -150,7 +153,7 @@ func TestQueriesNameMetricsThatExist(t *testing.T) {
 	}
 }
 
-// assertDocumented holds that a matcher picks some of the label's documented values, and each that it names is one.
+// assertDocumented checks that each value in a matcher is one of the label's documented values.
 func assertDocumented(t *testing.T, of metric, m *labels.Matcher, panel string) {
 	t.Helper()
 	values := of.values[m.Name]
@@ -162,12 +165,13 @@ func assertDocumented(t *testing.T, of metric, m *labels.Matcher, panel string) 
 	}
 }
 
-func TestQueriesKeepToWhatIsChosen(t *testing.T) {
+func TestQueriesUseTheVariables(t *testing.T) {
 	documented := documentedMetrics(t)
 	eachQuery(t, func(t *testing.T, panel string, q target) {
 		for _, s := range selectors(t, q.Expr) {
 			chosen := map[string]string{"job": "JOB", "instance": "INSTANCE"}
-			if slices.Contains(documented[base(s.Name)].labels, "plan") || slices.Contains(documented[s.Name].labels, "plan") {
+			if slices.Contains(documented[base(s.Name)].labels, "plan") || slices.Contains(documented[s.Name].labels,
+				"plan") {
 				chosen["plan"] = "PLAN"
 			}
 			for label, value := range chosen {
@@ -199,30 +203,31 @@ func TestRatesAreTakenOverTheRateInterval(t *testing.T) {
 				ranged = ranged || matrix.Range == parsedRange
 			}
 		})
-		assert.Equal(t, ranged || q.Format == "table", q.Instant, "%s: what looks back over the whole range is asked once", panel)
+		assert.Equal(t, ranged || q.Format == "table", q.Instant,
+			"%s: a query over the whole range must be an instant query", panel)
 	})
 }
 
-func TestNothingIsEverNotANumber(t *testing.T) {
+func TestQueriesNeverGiveNaN(t *testing.T) {
 	eachQuery(t, func(t *testing.T, panel string, q target) {
 		eachNode(t, q.Expr, func(n parser.Node, in []parser.Node) {
 			switch n := n.(type) {
 			case *parser.BinaryExpr:
 				if n.Op == parser.DIV {
-					assert.True(t, above(n.RHS, parser.GTR), "%s divides by what may be 0: %s", panel, n.RHS)
+					assert.True(t, above(n.RHS, parser.GTR), "%s: the divisor may be 0: %s", panel, n.RHS)
 				}
 			case *parser.Call:
 				if n.Func.Name == "histogram_quantile" {
 					require.NotEmpty(t, in, panel)
 					guard, is := in[len(in)-1].(*parser.BinaryExpr)
-					assert.True(t, is && above(guard, parser.GTE), "%s: a quantile of nothing is NaN", panel)
+					assert.True(t, is && above(guard, parser.GTE), "%s: a quantile without observations is NaN", panel)
 				}
 			}
 		})
 	})
 }
 
-// above reports whether an expression lets only values through that are above zero, or not below it.
+// above reports whether an expression drops all values that are not above zero (GTR) or are below zero (GTE).
 func above(e parser.Expr, op parser.ItemType) bool {
 	if p, is := e.(*parser.ParenExpr); is {
 		e = p.Expr
@@ -235,7 +240,7 @@ func above(e parser.Expr, op parser.ItemType) bool {
 	return is && zero.Val == 0
 }
 
-func TestReplicasAreAddedUpOnlyWhereTheyDiffer(t *testing.T) {
+func TestAggregationOverReplicas(t *testing.T) {
 	documented, checked := documentedMetrics(t), 0
 	eachQuery(t, func(t *testing.T, panel string, q target) {
 		eachNode(t, q.Expr, func(n parser.Node, in []parser.Node) {
@@ -249,9 +254,11 @@ func TestReplicasAreAddedUpOnlyWhereTheyDiffer(t *testing.T) {
 			}
 			switch op := nearest(in); {
 			case of.max:
-				assert.Equal(t, parser.ItemType(parser.MAX), op, "%s: every replica exports the same %s", panel, s.Name)
+				assert.Equal(t, parser.ItemType(parser.MAX), op, "%s: every replica exports the same %s, so use max",
+					panel, s.Name)
 			case of.kind == "counter" || of.kind == "histogram":
-				assert.Equal(t, parser.ItemType(parser.SUM), op, "%s: %s is of one replica", panel, s.Name)
+				assert.Equal(t, parser.ItemType(parser.SUM), op,
+					"%s: every replica exports its own part of %s, so use sum", panel, s.Name)
 			}
 			checked++
 		})
@@ -259,7 +266,7 @@ func TestReplicasAreAddedUpOnlyWhereTheyDiffer(t *testing.T) {
 	require.Greater(t, checked, 100)
 }
 
-// nearest is the aggregation that a node stands in, the innermost of several.
+// nearest returns the operator of the innermost aggregation around a node, or 0.
 func nearest(in []parser.Node) parser.ItemType {
 	for _, n := range slices.Backward(in) {
 		if a, is := n.(*parser.AggregateExpr); is {
@@ -269,7 +276,7 @@ func nearest(in []parser.Node) parser.ItemType {
 	return 0
 }
 
-func TestLegendsNameLabelsThatAreLeft(t *testing.T) {
+func TestLegendsUseRemainingLabels(t *testing.T) {
 	label := regexp.MustCompile(`{{(\w+)}}`)
 	eachQuery(t, func(t *testing.T, panel string, q target) {
 		var left []string

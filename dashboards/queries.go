@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// Query is a panel's query as a Prometheus without Grafana takes it: every variable has a value.
+// Query is a panel's query without Grafana's variables, so that Prometheus can evaluate it.
 type Query struct {
 	Dashboard  string `json:"dashboard"`
 	Panel      string `json:"panel"`
 	Expr       string `json:"expr"`
-	MayBeEmpty bool   `json:"mayBeEmpty"` // what it shows need not have happened, or not be configured
+	MayBeEmpty bool   `json:"mayBeEmpty"` // no result is normal
 }
 
 // Queries returns every query of every dashboard, for all jobs, instances and plans.
@@ -22,7 +22,8 @@ func Queries() []Query {
 		for _, s := range b.sections {
 			for _, p := range s.panels {
 				for _, q := range p.queries {
-					all = append(all, Query{Dashboard: b.uid, Panel: p.title, Expr: fill(q.expr), MayBeEmpty: q.mayBeEmpty})
+					all = append(all,
+						Query{Dashboard: b.uid, Panel: p.title, Expr: fill(q.expr), MayBeEmpty: q.mayBeEmpty})
 				}
 			}
 		}
@@ -30,10 +31,10 @@ func Queries() []Query {
 	return all
 }
 
-// WriteQueries writes Queries, one JSON object a line.
+// WriteQueries writes Queries to out, one JSON object per line.
 func WriteQueries(out io.Writer) error {
 	lines := json.NewEncoder(out)
-	lines.SetEscapeHTML(false) // people read it
+	lines.SetEscapeHTML(false) // people read the output
 	for _, q := range Queries() {
 		if err := lines.Encode(q); err != nil {
 			return err
@@ -42,7 +43,7 @@ func WriteQueries(out io.Writer) error {
 	return nil
 }
 
-// fill gives every variable a value: those of Grafana that are spans of time first, since $__range begins no other.
+// fill replaces every variable by a value. Grafana's intervals come first; no other variable begins with $__range.
 func fill(expr string) string {
 	return strings.NewReplacer(
 		step, "1m", wholeRange, "5m", "$job", ".*", "$instance", ".*", "$plan", ".*",

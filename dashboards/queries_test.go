@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestQueriesAreThoseOfThePanelsWithoutVariables(t *testing.T) {
+func TestQueriesMatchThePanels(t *testing.T) {
 	made := make(map[string][]string)
 	for _, q := range Queries() {
 		_, err := parser.NewParser(parser.Options{}).ParseExpr(q.Expr)
@@ -20,7 +20,8 @@ func TestQueriesAreThoseOfThePanelsWithoutVariables(t *testing.T) {
 		require.NotContains(t, q.Expr, "$")
 		made[q.Dashboard+"/"+q.Panel] = append(made[q.Dashboard+"/"+q.Panel], q.Expr)
 	}
-	plain := strings.NewReplacer("$__rate_interval", "1m", "$__range", "5m", "$job", ".*", "$instance", ".*", "$plan", ".*")
+	plain := strings.NewReplacer("$__rate_interval", "1m", "$__range", "5m", "$job", ".*", "$instance", ".*", "$plan",
+		".*")
 	panels := 0
 	for uid, f := range readFiles(t) {
 		for _, p := range f.Panels {
@@ -39,7 +40,7 @@ func TestQueriesAreThoseOfThePanelsWithoutVariables(t *testing.T) {
 	require.Len(t, made, panels+4)
 }
 
-func TestQueriesAreWrittenOneALine(t *testing.T) {
+func TestWriteQueries(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, WriteQueries(&out))
 	var read []Query
@@ -51,13 +52,13 @@ func TestQueriesAreWrittenOneALine(t *testing.T) {
 		read = append(read, q)
 	}
 	require.Equal(t, Queries(), read)
-	require.Contains(t, out.String(), " > 0)", "nothing is escaped for HTML")
+	require.Contains(t, out.String(), " > 0)", "the output must not be escaped for HTML")
 }
 
 type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
 
-func TestAFullDiskIsNotHidden(t *testing.T) {
+func TestWriteQueriesReturnsWriteErrors(t *testing.T) {
 	require.ErrorContains(t, WriteQueries(full{}), "no space left")
 }

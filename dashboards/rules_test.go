@@ -21,7 +21,7 @@ const (
 	runbookURL    = "https://github.com/dlrloop/dlrloop/blob/main/docs/runbook.md#"
 )
 
-// rule is one rule of a file; Alert or Record is its name.
+// rule is one rule of a file. Alert or Record is its name.
 type rule struct {
 	Alert, Record, Expr string
 	For                 string
@@ -48,17 +48,18 @@ func contents(t *testing.T, path ...string) []byte {
 	return b
 }
 
-func TestAlertsTellWhoeverIsWoken(t *testing.T) {
+func TestAlertsHaveTheirAnnotations(t *testing.T) {
 	figure := regexp.MustCompile(`\{\{ \$value\b`)
 	for _, a := range rulesOf(t, alertsFile) {
 		t.Run(a.Alert, func(t *testing.T) {
 			assert.Regexp(t, `^Dlrloop([A-Z][a-z]+)+$`, a.Alert)
 			assert.Contains(t, []string{"page", "ticket"}, a.Labels["severity"])
-			assert.Regexp(t, `^\d+[mh]$`, a.For, "how long it holds is said, also where that is 0m")
-			assert.Regexp(t, `^[^{}]+\.$`, a.Annotations["summary"], "a static sentence: alerts are grouped by it")
+			assert.Regexp(t, `^\d+[mh]$`, a.For, "for must be given, even if it is 0m")
+			assert.Regexp(t, `^[^{}]+\.$`, a.Annotations["summary"],
+				"the summary must be a static sentence, since alerts are grouped by it")
 			assert.Equal(t, runbookURL+strings.ToLower(a.Alert), a.Annotations["runbook_url"])
 			if description := a.Annotations["description"]; strings.HasPrefix(a.Expr, "absent(") {
-				assert.Regexp(t, `\d`, description) // its value is always 1
+				assert.Regexp(t, `\d`, description) // the value of absent is always 1
 			} else {
 				assert.Regexp(t, figure, description)
 			}
@@ -66,7 +67,7 @@ func TestAlertsTellWhoeverIsWoken(t *testing.T) {
 	}
 }
 
-// section is a part of the runbook about one alert.
+// section is the part of the runbook about one alert.
 type section struct{ title, text string }
 
 func runbook(t *testing.T) (sections []section) {
@@ -84,7 +85,7 @@ func runbook(t *testing.T) (sections []section) {
 
 var query = regexp.MustCompile("(?s)```promql\n(.*?)```")
 
-// queries are the PromQL in a section.
+// queries returns the PromQL in a section.
 func (s section) queries() (promQL []string) {
 	for _, block := range query.FindAllStringSubmatch(s.text, -1) {
 		promQL = append(promQL, block[1])
@@ -101,7 +102,7 @@ func TestRunbookHasASectionForEachAlert(t *testing.T) {
 	for _, a := range alerts {
 		names = append(names, a.Alert)
 	}
-	require.Equal(t, names, titles, "the same, in the same order")
+	require.Equal(t, names, titles, "the runbook must have the same alerts in the same order")
 
 	index, _, _ := strings.Cut(string(contents(t, "..", "docs", "runbook.md")), "\n### ")
 	for i, a := range alerts {
@@ -111,18 +112,18 @@ func TestRunbookHasASectionForEachAlert(t *testing.T) {
 			before := -1
 			for _, part := range []string{"Meaning", "Lost?", "Diagnosis", "Mitigation", "Prevention"} {
 				at := strings.Index(sections[i].text, "\n**"+part+"**")
-				assert.Greater(t, at, before, "%s, in this order", part)
+				assert.Greater(t, at, before, "%s must be there, in this order", part)
 				before = at
 			}
 		})
 	}
 }
 
-// metric is what docs/metrics.md says of one.
+// metric is the entry of a metric in docs/metrics.md.
 type metric struct {
 	histogram bool
 	labels    []string
-	values    map[string][]string // of labels whose values are listed
+	values    map[string][]string // values by label, for closed sets
 }
 
 func exported(t *testing.T) map[string]metric {
@@ -150,7 +151,7 @@ func exported(t *testing.T) map[string]metric {
 	return metrics
 }
 
-// find is the metric that a series is of.
+// find returns the metric of a series.
 func find(metrics map[string]metric, series string) (metric, bool) {
 	m, found := metrics[series]
 	for _, suffix := range []string{"_bucket", "_count", "_sum"} {
@@ -168,13 +169,13 @@ var (
 	matcher  = regexp.MustCompile(`(\w+)(?:=~|!~|!=|=)"([^"]*)"`)
 )
 
-// selects checks that every series and label in PromQL exists.
-func selects(t *testing.T, metrics map[string]metric, recorded []string, promQL string) {
+// checkSelectors checks that every series and label in PromQL exists.
+func checkSelectors(t *testing.T, metrics map[string]metric, recorded []string, promQL string) {
 	t.Helper()
 	for _, s := range selector.FindAllStringSubmatch(ranges.ReplaceAllString(promQL, ""), -1) {
 		switch {
 		case strings.Contains(s[1], ":"):
-			assert.Contains(t, recorded, s[1], "recorded")
+			assert.Contains(t, recorded, s[1], "the recording rule must exist")
 			continue
 		case !strings.HasPrefix(s[1], "dlrloop_"):
 			continue // up, process_…, go_…, and the words of PromQL
@@ -194,19 +195,19 @@ func selects(t *testing.T, metrics map[string]metric, recorded []string, promQL 
 	}
 }
 
-func TestRulesAndRunbookNameMetricsThatExist(t *testing.T) {
+func TestRulesAndRunbookUseExistingMetrics(t *testing.T) {
 	metrics := exported(t)
 	var recorded []string
 	for _, r := range rulesOf(t, recordingFile) {
 		recorded = append(recorded, r.Record)
 	}
 	for _, r := range append(rulesOf(t, recordingFile), rulesOf(t, alertsFile)...) {
-		t.Run(r.Alert+r.Record, func(t *testing.T) { selects(t, metrics, recorded, r.Expr) })
+		t.Run(r.Alert+r.Record, func(t *testing.T) { checkSelectors(t, metrics, recorded, r.Expr) })
 	}
 	for _, s := range runbook(t) {
 		t.Run("runbook/"+s.title, func(t *testing.T) {
 			for _, promQL := range s.queries() {
-				selects(t, metrics, recorded, promQL)
+				checkSelectors(t, metrics, recorded, promQL)
 			}
 		})
 	}
@@ -220,7 +221,7 @@ func ruleTests(t *testing.T) []string {
 	return files
 }
 
-func TestEveryAlertIsSeenFiringAndSilent(t *testing.T) {
+func TestEveryAlertIsTestedFiringAndSilent(t *testing.T) {
 	firing, silent := make(map[string]bool), make(map[string]bool)
 	for _, file := range ruleTests(t) {
 		var read struct {
@@ -240,18 +241,18 @@ func TestEveryAlertIsSeenFiringAndSilent(t *testing.T) {
 		}
 	}
 	for _, a := range rulesOf(t, alertsFile) {
-		assert.True(t, firing[a.Alert], "%s is never seen to fire", a.Alert)
-		assert.True(t, silent[a.Alert], "%s is never seen silent", a.Alert)
+		assert.True(t, firing[a.Alert], "no test case in which %s fires", a.Alert)
+		assert.True(t, silent[a.Alert], "no test case in which %s is silent", a.Alert)
 		delete(firing, a.Alert)
 	}
-	assert.Empty(t, firing, "promtool takes an alert that does not exist for a silent one")
+	assert.Empty(t, firing, "test cases name unknown alerts, which promtool takes for silent ones")
 }
 
-// TestPromtool has Prometheus's own tool read the rules and run their tests.
+// TestPromtool checks the rules with promtool and runs their tests.
 func TestPromtool(t *testing.T) {
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {
-		t.Skip("promtool is not in the path: install it (Debian: apt-get install --no-install-recommends prometheus)")
+		t.Skip("promtool is not installed (Debian: apt-get install --no-install-recommends prometheus)")
 	}
 	runs := [][]string{{"check", "rules", recordingFile, alertsFile}, {"check", "rules", queriesAsRules(t)}}
 	for _, file := range ruleTests(t) {
@@ -260,13 +261,13 @@ func TestPromtool(t *testing.T) {
 	for _, run := range runs {
 		t.Run(run[0]+" "+filepath.Base(run[2]), func(t *testing.T) {
 			t.Parallel()
-			said, err := exec.CommandContext(t.Context(), promtool, run...).CombinedOutput()
-			require.NoError(t, err, "%s", said)
+			output, err := exec.CommandContext(t.Context(), promtool, run...).CombinedOutput()
+			require.NoError(t, err, "%s", output)
 		})
 	}
 }
 
-// queriesAsRules is a file that has the PromQL of the runbook as rules, for promtool to read.
+// queriesAsRules writes the PromQL of the runbook as recording rules, so that promtool can check it.
 func queriesAsRules(t *testing.T) (path string) {
 	t.Helper()
 	type record struct{ Record, Expr string }

@@ -1,4 +1,4 @@
-// Queries prints every query of every dashboard, one JSON object a line, as a Prometheus without Grafana takes it.
+// Command queries prints every query of every dashboard without Grafana's variables, one JSON object per line.
 package main
 
 import (
