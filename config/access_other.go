@@ -2,5 +2,5 @@
 
 package config
 
-// mayWrite is true where it is not known: opening the store tells.
+// mayWrite returns true: access cannot be checked here, so opening the store reports a missing permission.
 func mayWrite(string) bool { return true }

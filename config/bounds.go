@@ -6,25 +6,26 @@ import (
 	"strings"
 )
 
-// bounds are the values that a number, a length of time or a size may have. They stand in the tag range of its field:
-// least..greatest, written as in the file, and 0| before them where 0 has a meaning of its own. Every such field has one; a
-// test demands it.
+// bounds is the range of values that a number, duration or size may have. The struct tag range of the field holds it:
+// least..greatest, in the format of the file, with the prefix 0| if 0 is allowed as well and has a meaning of its
+// own. A test requires the tag for every such field.
 type bounds struct {
 	zero            bool
 	least, greatest reflect.Value
 }
 
-// isMeasured reports whether a type needs bounds.
-func isMeasured(t reflect.Type) bool {
+// isNumeric reports whether fields of this type need bounds.
+func isNumeric(t reflect.Type) bool {
 	return t.Kind() == reflect.Int || t.Kind() == reflect.Int64 || t.Kind() == reflect.Float64
 }
 
-// boundsOf reads the tag of a field. An error is a mistake in the tag.
+// boundsOf parses the range tag of a field. An error means that the tag is wrong.
 func boundsOf(f reflect.StructField) (b bounds, err error) {
 	text, zero := strings.CutPrefix(f.Tag.Get("range"), "0|")
 	least, greatest, found := strings.Cut(text, "..")
 	if !found {
-		return b, fmt.Errorf(`%s needs a tag such as range:"1s..30d", or range:"0|1s..30d" where 0 has a meaning of its own`, f.Name)
+		return b, fmt.Errorf(`%s needs a tag such as range:"1s..30d", or range:"0|1s..30d" if 0 has a meaning of its own`,
+			f.Name)
 	}
 	b = bounds{zero: zero, least: reflect.New(f.Type).Elem(), greatest: reflect.New(f.Type).Elem()}
 	if err = set(b.least, least); err == nil {
@@ -33,7 +34,8 @@ func boundsOf(f reflect.StructField) (b bounds, err error) {
 	return b, err
 }
 
-func (b bounds) hold(v reflect.Value) bool {
+// contains reports whether v is within the bounds.
+func (b bounds) contains(v reflect.Value) bool {
 	return b.zero && v.IsZero() || !less(v, b.least) && !less(b.greatest, v)
 }
 
@@ -52,23 +54,24 @@ func less(a, b reflect.Value) bool {
 	return a.Int() < b.Int()
 }
 
-// checkBounds refuses every value that is out of the range of its field.
-func (l *loading) checkBounds() {
+// checkBounds reports every value that is out of the range of its field.
+func (l *loader) checkBounds() {
 	eachValue("", reflect.ValueOf(l.config).Elem(), func(key string, f reflect.StructField, v reflect.Value) {
-		if !isMeasured(f.Type) {
+		if !isNumeric(f.Type) {
 			return
 		}
 		switch b, err := boundsOf(f); {
 		case err != nil:
 			l.problem(key, "%s", err)
-		case !b.hold(v):
-			l.problem(key, "%v is out of range; give %s", v, b)
-			l.fault(key)
+		case !b.contains(v):
+			l.problem(key, "%v is out of range; allowed: %s", v, b)
+			l.markInvalid(key)
 		}
 	})
 }
 
-// eachValue visits every value below a block with its key; a list of texts is one value.
+// eachValue calls visit for every value in block and in the blocks below it. A list of strings counts as one value.
+// under is the key of block.
 func eachValue(under string, block reflect.Value, visit func(key string, f reflect.StructField, v reflect.Value)) {
 	for i := range block.NumField() {
 		f, v := block.Type().Field(i), block.Field(i)

@@ -11,11 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestEveryMeasuredSettingHasBounds fails for a new number, length of time or size without a range.
-func TestEveryMeasuredSettingHasBounds(t *testing.T) {
+// TestEveryNumericSettingHasBounds fails if a number, duration or size has no range tag, or a default outside it.
+func TestEveryNumericSettingHasBounds(t *testing.T) {
 	eachKey(reflect.TypeFor[Config](), "", func(key string, f reflect.StructField) {
-		if !isMeasured(f.Type) {
-			assert.Empty(t, f.Tag.Get("range"), "%s: its type has no range", key)
+		if !isNumeric(f.Type) {
+			assert.Empty(t, f.Tag.Get("range"), "%s: this type must not have a range", key)
 			return
 		}
 		b, err := boundsOf(f)
@@ -26,16 +26,16 @@ func TestEveryMeasuredSettingHasBounds(t *testing.T) {
 	c := Default()
 	c.Plans = []Plan{DefaultPlan()}
 	eachValue("", reflect.ValueOf(c).Elem(), func(key string, f reflect.StructField, v reflect.Value) {
-		if b, err := boundsOf(f); isMeasured(f.Type) && assert.NoError(t, err, key) {
-			assert.True(t, b.hold(v), "%s: its default %v is not in %s", key, v, b)
+		if b, err := boundsOf(f); isNumeric(f.Type) && assert.NoError(t, err, key) {
+			assert.True(t, b.contains(v), "%s: the default %v is not within %s", key, v, b)
 		}
 	})
 }
 
-// TestValuesOutOfRangeAreRefused tries, for every setting that is measured, its bounds and values on both sides of them.
-func TestValuesOutOfRangeAreRefused(t *testing.T) {
+// TestValuesOutOfRangeAreRejected tries the bounds of every numeric setting and values beyond them.
+func TestValuesOutOfRangeAreRejected(t *testing.T) {
 	eachKey(reflect.TypeFor[Config](), "", func(key string, f reflect.StructField) {
-		if !isMeasured(f.Type) {
+		if !isNumeric(f.Type) {
 			return
 		}
 		key = strings.ReplaceAll(key, "[]", "[0]")
@@ -66,7 +66,7 @@ func TestValuesOutOfRangeAreRefused(t *testing.T) {
 	})
 }
 
-// outsideOf are texts of values that bounds do not hold.
+// outsideOf returns texts of values outside the bounds.
 func outsideOf(t reflect.Type, b bounds) []string {
 	var out []string
 	switch t {
@@ -76,15 +76,21 @@ func outsideOf(t reflect.Type, b bounds) []string {
 			out = append(out, "1ns", fmt.Sprint(Duration(b.least.Int()-1)))
 		}
 	case reflect.TypeFor[ByteSize]():
-		out = []string{"-1", "1B", "8388607TiB", "9223372036854775807", "9223372036854775808", "99999999TiB", "1e9", fmt.Sprint(ByteSize(b.greatest.Int() + 1))}
+		out = []string{
+			"-1", "1B", "8388607TiB", "9223372036854775807", "9223372036854775808", "99999999TiB", "1e9",
+			fmt.Sprint(ByteSize(b.greatest.Int() + 1)),
+		}
 	default:
-		out = []string{"-1", "1e999", ".nan", ".inf", "-Inf", "1e-9", "1000000000", "99999999999999999999", fmt.Sprint(math.MaxInt64)}
+		out = []string{
+			"-1", "1e999", ".nan", ".inf", "-Inf", "1e-9", "1000000000", "99999999999999999999",
+			fmt.Sprint(math.MaxInt64),
+		}
 	}
 	return out
 }
 
-func TestAnOverflowIsNotTakenForAnotherUnit(t *testing.T) {
+func TestValuesThatOverflowAreRejected(t *testing.T) {
 	got, _ := refused(t, "store: {retention: 999999d, size_limit: 99999999TiB}\n"+minimal, nil)
-	require.Equal(t, `config.yaml:1:20: store.retention: "999999d" is out of the range of any setting
-config.yaml:1:41: store.size_limit: "99999999TiB" is out of the range of any setting`, got)
+	require.Equal(t, `config.yaml:1:20: store.retention: "999999d" is out of range
+config.yaml:1:41: store.size_limit: "99999999TiB" is out of range`, got)
 }

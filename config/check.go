@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// check tells everything that cannot work, or should not.
-func (l *loading) check() {
+// check reports every value that cannot work, and warns of values that probably should not be used.
+func (l *loader) check() {
 	l.checkBounds()
 	l.checkMemory()
 	l.checkPublic()
@@ -15,22 +15,23 @@ func (l *loading) check() {
 	l.checkGateway()
 	l.checkStore()
 	l.checkReplica()
-	choose(l, "log.level", l.config.Log.Level, "debug", "info", "warn", "error")
-	choose(l, "log.format", l.config.Log.Format, FormatAuto, FormatJSON, FormatText)
+	checkOneOf(l, "log.level", l.config.Log.Level, "debug", "info", "warn", "error")
+	checkOneOf(l, "log.format", l.config.Log.Format, FormatAuto, FormatJSON, FormatText)
 	switch {
 	case len(l.config.Plans) > 0:
 	case l.source.name == "":
-		l.missing("no configuration was found: there is no "+defaultFile+" here, and neither --config nor $DLRLOOP_CONFIG names a file; "+
-			"copy config.example.yaml to start from, or set DLRLOOP_PLANS_0_ID and the like", "plans")
+		l.missing("no configuration found: there is no "+defaultFile+" in the working directory, "+
+			"and neither --config nor $DLRLOOP_CONFIG names a file; start from a copy of config.example.yaml, or set "+
+			"DLRLOOP_PLANS_0_ID and the like", "plans")
 	default:
-		l.missing("there is no plan; add your service plan under plans:, or set DLRLOOP_PLANS_0_ID and the like", "plans")
+		l.missing("no plan is set; add your service plan under plans:, or set DLRLOOP_PLANS_0_ID and the like", "plans")
 	}
 	for i := range l.config.Plans {
 		l.checkPlan(i)
 	}
 }
 
-func (l *loading) checkPublic() {
+func (l *loader) checkPublic() {
 	p := &l.config.Public
 	l.checkAddress("public.listen", p.Listen)
 	l.checkPublicURL()
@@ -38,7 +39,7 @@ func (l *loading) checkPublic() {
 		switch key := element("public.trusted_proxies", i); {
 		case isNetwork(proxy):
 		case strings.Contains(proxy, "%"):
-			l.problem(key, "%q has a zone; write the address without %% and what follows", proxy)
+			l.problem(key, "%q has an IPv6 zone; remove the %% and what follows", proxy)
 		default:
 			l.problem(key, "%q is neither an IP address nor a network; write 10.0.0.7 or 10.0.0.0/8", proxy)
 		}
@@ -46,7 +47,7 @@ func (l *loading) checkPublic() {
 	l.checkTLS("public.tls", p.TLS)
 }
 
-func (l *loading) checkPrivate() {
+func (l *loader) checkPrivate() {
 	p, public := l.config.Private, l.config.Public
 	for i, pair := range p.Credentials.Basic {
 		l.checkBasic(element("private.credentials.basic", i), pair)
@@ -54,29 +55,29 @@ func (l *loading) checkPrivate() {
 	if !l.checkAddress("private.listen", p.Listen) {
 		return
 	}
-	if clash(p.Listen, public.Listen) {
-		l.problem("private.listen", "%q takes the port of public.listen, %q; give one of them another port", p.Listen, public.Listen)
+	if conflict(p.Listen, public.Listen) {
+		l.problem("private.listen", "%q conflicts with public.listen, %q; change one of the ports", p.Listen, public.Listen)
 	}
 	if host, _, _ := net.SplitHostPort(p.Listen); !isLoopback(host) && !p.Credentials.Any() {
-		l.missing(fmt.Sprintf("%q can be reached from the network, and whoever reaches it may see and do everything; "+
+		l.missing(fmt.Sprintf("%q is reachable from the network, and without credentials everyone there has full access; "+
 			"set private.credentials, or listen on 127.0.0.1", p.Listen), "private.listen", "private.credentials")
 	}
 }
 
-func (l *loading) checkBasic(key string, b Basic) {
+func (l *loader) checkBasic(key string, b Basic) {
 	switch {
 	case b.Username == "":
-		l.missing("is not set; a pair is a user name and a password", below(key, "username"))
+		l.missing("is not set; an entry needs a username and a password", below(key, "username"))
 	case strings.Contains(b.Username, ":"):
-		l.problem(below(key, "username"), "contains a colon, which HTTP Basic cannot carry; choose another")
+		l.problem(below(key, "username"), "contains a colon, which HTTP Basic does not allow; choose another")
 	}
 	if b.Password == "" {
-		l.missing("there is no password; set password or password_file", below(key, "password"), below(key, "password_file"))
+		l.missing("no password is set; set password or password_file", below(key, "password"), below(key, "password_file"))
 	}
 }
 
-// choose refuses what is none of the choices.
-func choose[T ~string](l *loading, key string, value T, choices ...T) {
+// checkOneOf reports a value that is none of choices.
+func checkOneOf[T ~string](l *loader, key string, value T, choices ...T) {
 	words := make([]string, len(choices))
 	for i, c := range choices {
 		if value == c {
@@ -84,10 +85,10 @@ func choose[T ~string](l *loading, key string, value T, choices ...T) {
 		}
 		words[i] = string(c)
 	}
-	l.problem(key, "%q is not possible; choose %s", string(value), orList(words))
+	l.problem(key, "%q is not a valid value; use %s", string(value), orList(words))
 }
 
-// orList is: a, b or c.
+// orList joins words as "a, b or c".
 func orList(words []string) string {
 	last := len(words) - 1
 	if last == 0 {

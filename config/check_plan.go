@@ -11,11 +11,12 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-func (l *loading) checkPlan(i int) {
+func (l *loader) checkPlan(i int) {
 	p, key := &l.config.Plans[i], element("plans", i)
-	if maker, made := l.made[key]; made && p.ID == "" && !l.isFaulty(below(key, "id")) {
-		l.add(Problem{Variable: maker, Key: key, Message: fmt.Sprintf(
-			"there is no such plan: plans are counted from 0, and %s has no id; correct the number, or set $%s too", key, variable(below(key, "id")))})
+	if name, added := l.createdBy[key]; added && p.ID == "" && !l.isInvalid(below(key, "id")) {
+		l.add(Problem{Variable: name, Key: key, Message: fmt.Sprintf(
+			"there is no such plan: plans are numbered from 0, and %s has no id; correct the number, or also set $%s",
+			key, variable(below(key, "id")))})
 		return
 	}
 	l.checkID(below(key, "id"), p.ID, l.config.Plans[:i])
@@ -26,28 +27,28 @@ func (l *loading) checkPlan(i int) {
 	l.checkPlanGateway(key, *p)
 }
 
-func (l *loading) checkID(key, id string, before []Plan) {
+func (l *loader) checkID(key, id string, before []Plan) {
 	switch {
 	case id == "":
-		l.missing("is not set; it is the service plan id that Sinch's dashboard shows", key)
-	case !isSegment(id):
+		l.missing("is not set; copy the service plan id from Sinch's dashboard", key)
+	case !isPathSegment(id):
 		l.problem(key, "%q cannot be part of a URL's path; copy the service plan id from Sinch's dashboard", id)
 	}
 	for i := range before {
 		if id != "" && before[i].ID == id {
-			l.problem(key, "%q is the id of %s already; each plan has one entry", id, element("plans", i))
+			l.problem(key, "%q is already the id of %s; list each plan once", id, element("plans", i))
 			return
 		}
 	}
 }
 
-// isSegment reports whether a text can stand between two slashes of a path as it is.
-func isSegment(text string) bool {
+// isPathSegment reports whether text can be a path segment of a URL without escaping.
+func isPathSegment(text string) bool {
 	return text != "" && text != "." && text != ".." && url.PathEscape(text) == text
 }
 
-// checkCredentials wants one way to call Sinch: the token or the project's key.
-func (l *loading) checkCredentials(key string, p *Plan) {
+// checkCredentials requires either the API token or the project's access key. With feedback off neither is needed.
+func (l *loader) checkCredentials(key string, p *Plan) {
 	token, project := p.Token != "" || p.TokenFile != "", p.Project.Used()
 	if token && project {
 		token, project = l.either(
@@ -64,7 +65,7 @@ func (l *loading) checkCredentials(key string, p *Plan) {
 		p.Project = Project{}
 	}
 	if !token && !project && p.Feedback.On != store.OnOff {
-		l.missing("there are no credentials to send feedback with; set token_file, token or project, or feedback: {on: off}",
+		l.missing("no credentials for sending feedback are set; set token_file, token or project, or feedback: {on: off}",
 			below(key, "token"), below(key, "token_file"), below(key, "project"), below(key, "feedback.on"))
 	}
 	if project {
@@ -72,24 +73,24 @@ func (l *loading) checkCredentials(key string, p *Plan) {
 	}
 }
 
-func (l *loading) checkProject(key string, p Project) {
+func (l *loader) checkProject(key string, p Project) {
 	switch {
 	case p.ID == "":
 		l.missing("is not set; a project needs id, key_id and key_secret_file", below(key, "id"))
-	case !isSegment(p.ID):
+	case !isPathSegment(p.ID):
 		l.problem(below(key, "id"), "%q cannot be part of a URL's path; copy the project id from Sinch's dashboard", p.ID)
 	}
 	if p.KeyID == "" {
 		l.missing("is not set; a project needs id, key_id and key_secret_file", below(key, "key_id"))
 	}
 	if p.KeySecret == "" && p.KeySecretFile == "" {
-		l.missing("there is no secret of the access key; set key_secret_file or key_secret",
+		l.missing("no access key secret is set; set key_secret_file or key_secret",
 			below(key, "key_secret"), below(key, "key_secret_file"))
 	}
 }
 
-// checkOrigin wants to know where the plan is: the region or the origin itself.
-func (l *loading) checkOrigin(key string, p *Plan) {
+// checkOrigin requires either the region or the base URL of the plan.
+func (l *loader) checkOrigin(key string, p *Plan) {
 	region, base := below(key, "region"), below(key, "base_url")
 	if p.Region != "" && p.BaseURL != "" {
 		useRegion, useBase := l.either([]string{region}, []string{base})
@@ -109,14 +110,14 @@ func (l *loading) checkOrigin(key string, p *Plan) {
 	case p.Region == "":
 		l.missing("is not set; write the region of the service plan: us, eu, au, br or ca", region, base)
 	case p.Project.Used() && (p.Region == "au" || p.Region == "br" || p.Region == "ca"):
-		l.problem(region, "Sinch takes a project's access key in us and eu only; use the service plan's API token")
+		l.problem(region, "Sinch accepts a project's access key only in us and eu; use the service plan's API token")
 	default:
-		choose(l, region, p.Region, "us", "eu", "au", "br", "ca")
+		checkOneOf(l, region, p.Region, "us", "eu", "au", "br", "ca")
 	}
 }
 
-// checkBaseURL leaves of the URL what comes before the API's path.
-func (l *loading) checkBaseURL(key string, p *Plan) {
+// checkBaseURL checks the base URL and removes the API's path, /xms/v1 with or without the plan's id.
+func (l *loader) checkBaseURL(key string, p *Plan) {
 	p.BaseURL = l.checkURL(key, p.BaseURL)
 	id := p.ID
 	if p.Project.Used() {
@@ -125,20 +126,22 @@ func (l *loading) checkBaseURL(key string, p *Plan) {
 	base, err := sinch.ParseBaseURL(p.BaseURL, id)
 	if err != nil {
 		l.problem(key, "%s", err)
-		l.fault(key)
+		l.markInvalid(key)
 		return
 	}
 	p.BaseURL = base
 }
 
-func (l *loading) checkAuth(key string, a Auth) {
-	choose(l, below(key, "on_failure"), a.OnFailure, Retry, Reject)
+func (l *loader) checkAuth(key string, a Auth) {
+	checkOneOf(l, below(key, "on_failure"), a.OnFailure, Retry, Reject)
 	if a.None && a.Any() {
-		l.problem(below(key, "none"), "takes callbacks unverified, yet a way to verify them is set too; keep one of the two")
+		l.problem(below(key, "none"), "accepts callbacks unverified, but a method to verify them is also set; keep "+
+			"one of the two")
 	}
 	hmac, header, path := below(key, "hmac"), below(key, "header"), below(key, "path_token")
-	if !a.None && !a.Any() && !l.isWritten(hmac) && !l.isWritten(header) && !l.isWritten(path) {
-		l.missing("there is no way to verify callbacks; set hmac, basic, header or path_token, or none: true if only Sinch can reach the webhook", key)
+	if !a.None && !a.Any() && !l.isPresent(hmac) && !l.isPresent(header) && !l.isPresent(path) {
+		l.missing("no method to verify callbacks is set; set hmac, basic, header or path_token, "+
+			"or none: true if only Sinch can reach the webhook", key)
 	}
 	l.checkHMAC(hmac, a.HMAC)
 	for i, pair := range a.Basic {
@@ -148,45 +151,48 @@ func (l *loading) checkAuth(key string, a Auth) {
 	l.checkPathToken(path, a.PathToken)
 }
 
-// isWritten reports whether a key is there, whatever is below it.
-func (l *loading) isWritten(key string) bool {
+// isPresent reports whether the file or a variable sets key or a key below it, even without a value.
+func (l *loader) isPresent(key string) bool {
 	_, inFile := l.source.places[key]
-	return inFile || l.speaksOf(key) != ""
+	return inFile || l.firstVariable(key) != ""
 }
 
-func (l *loading) checkHMAC(key string, h HMAC) {
-	if l.isWritten(key) && len(h.Secrets)+len(h.SecretFiles) == 0 {
-		l.missing("there is no secret; set secret_files or secrets", below(key, "secrets"), below(key, "secret_files"))
+func (l *loader) checkHMAC(key string, h HMAC) {
+	if l.isPresent(key) && len(h.Secrets)+len(h.SecretFiles) == 0 {
+		l.missing("no secret is set; set secret_files or secrets", below(key, "secrets"), below(key, "secret_files"))
 	}
 	if h.MaxAge > 0 && h.MaxAge < Duration(24*time.Hour) {
-		l.warn(below(key, "max_age"), "%s is less than the day in which Sinch repeats a callback; if it does not sign its repeats anew, they will not verify", h.MaxAge)
+		l.warn(below(key, "max_age"), "%s is less than the day for which Sinch retries a callback; "+
+			"if retries keep their first signature, their verification fails", h.MaxAge)
 	}
 }
 
-func (l *loading) checkHeader(key string, h Header) {
+func (l *loader) checkHeader(key string, h Header) {
 	switch {
-	case !l.isWritten(key):
+	case !l.isPresent(key):
 		return
 	case h.Name == "":
-		l.missing("is not set; it is the header that Sinch was asked to send", below(key, "name"))
+		l.missing("is not set; name the header that Sinch is configured to send", below(key, "name"))
 	case !isToken(h.Name):
-		l.problem(below(key, "name"), "%q is not the name of a header; use letters, digits and -", h.Name)
-	case slices.Contains(connectionHeaders(), strings.ToLower(h.Name)):
-		l.problem(below(key, "name"), "%q belongs to HTTP itself and never holds a secret; choose another header", h.Name)
+		l.problem(below(key, "name"), "%q is not a valid header name; use letters, digits and -", h.Name)
+	case slices.Contains(reservedHeaders(), strings.ToLower(h.Name)):
+		l.problem(below(key, "name"), "%q is reserved by HTTP and cannot carry a secret; choose another header", h.Name)
 	}
 	if len(h.Values)+len(h.ValueFiles) == 0 {
-		l.missing("there is no value to accept; set value_files or values", below(key, "values"), below(key, "value_files"))
+		l.missing("no accepted value is set; set value_files or values", below(key, "values"), below(key, "value_files"))
 	}
 }
 
-// connectionHeaders are headers that net/http, or a proxy, takes out of a request before a handler sees it.
-func connectionHeaders() []string {
+// reservedHeaders lists the headers, in lower case, that net/http or a proxy removes before a handler sees the
+// request.
+func reservedHeaders() []string {
 	return []string{
-		"host", "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade", "expect",
+		"host", "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection", "te", "trailer",
+		"upgrade", "expect",
 	}
 }
 
-// isToken reports whether a text is a token of RFC 9110, which header names are.
+// isToken reports whether text is a token of RFC 9110, the syntax of header names.
 func isToken(text string) bool {
 	const special = "!#$%&'*+-.^_`|~"
 	return !strings.ContainsFunc(text, func(r rune) bool {
@@ -195,22 +201,23 @@ func isToken(text string) bool {
 	})
 }
 
-func (l *loading) checkPathToken(key string, t PathToken) {
-	if l.isWritten(key) && len(t.Values)+len(t.ValueFiles) == 0 {
-		l.missing("there is no token to accept; set value_files or values", below(key, "values"), below(key, "value_files"))
+func (l *loader) checkPathToken(key string, t PathToken) {
+	if l.isPresent(key) && len(t.Values)+len(t.ValueFiles) == 0 {
+		l.missing("no accepted token is set; set value_files or values", below(key, "values"), below(key, "value_files"))
 	}
 	for _, value := range t.Values {
-		if value != "" && !l.isFaulty(key) && !isSegment(value.Reveal()) {
-			l.problem(key, "a token cannot be part of a URL's path as it is; use letters, digits, - and _")
+		if value != "" && !l.isInvalid(key) && !isPathSegment(value.Reveal()) {
+			l.problem(key, "a token has characters that a URL's path does not allow; use letters, digits, - and _")
 			return
 		}
 	}
 }
 
-func (l *loading) checkFeedback(key string, f Feedback) {
-	choose(l, below(key, "on"), f.On, store.OnDelivered, store.OnConfirmed, store.OnBoth, store.OnOff)
-	choose(l, below(key, "batches"), f.Batches, KnownBatches, AllBatches)
+func (l *loader) checkFeedback(key string, f Feedback) {
+	checkOneOf(l, below(key, "on"), f.On, store.OnDelivered, store.OnConfirmed, store.OnBoth, store.OnOff)
+	checkOneOf(l, below(key, "batches"), f.Batches, KnownBatches, AllBatches)
 	if f.Backoff.Cap < f.Backoff.Base {
-		l.problem(below(key, "backoff.cap"), "%s is less than backoff.base, %s; the cap is the longest wait", f.Backoff.Cap, f.Backoff.Base)
+		l.problem(below(key, "backoff.cap"), "%s is less than backoff.base, %s; the cap is the longest wait", f.Backoff.Cap,
+			f.Backoff.Base)
 	}
 }

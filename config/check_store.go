@@ -7,39 +7,40 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-func (l *loading) checkStore() {
+func (l *loader) checkStore() {
 	s := l.config.Store
 	switch s.Driver {
 	case DriverBolt:
-		l.checkBolt(s)
+		l.checkBoltStore(s)
 	case DriverPostgres:
-		l.checkPostgres(s)
+		l.checkPostgresStore(s)
 	default:
-		choose(l, "store.driver", s.Driver, DriverBolt, DriverPostgres)
+		checkOneOf(l, "store.driver", s.Driver, DriverBolt, DriverPostgres)
 	}
 	l.checkRetention(s.Retention)
 }
 
-func (l *loading) checkBolt(s Store) {
+func (l *loader) checkBoltStore(s Store) {
 	if s.Path == "" {
-		l.missing("is empty; name the folder to keep everything in", "store.path")
+		l.missing("is empty; name the directory of the store", "store.path")
 	} else {
-		l.checkFolder("store.path", s.Path)
+		l.checkDir("store.path", s.Path)
 	}
 	key := "store.url"
 	if s.URLFile != "" {
 		key = "store.url_file"
 	}
 	if s.URL != "" || s.URLFile != "" {
-		l.problem(key, "is set, but store.driver is bolt, which keeps everything in a folder; set driver: postgres, or leave the URL out")
+		l.problem(key, "is set, but store.driver is bolt, which stores everything in a directory; "+
+			"set driver: postgres, or remove the URL")
 	}
 }
 
-func (l *loading) checkPostgres(s Store) {
-	choose(l, "store.dialect", s.Dialect, DialectPostgres, DialectCitus, DialectPortable)
+func (l *loader) checkPostgresStore(s Store) {
+	checkOneOf(l, "store.dialect", s.Dialect, DialectPostgres, DialectCitus, DialectPortable)
 	if s.URL == "" {
-		if s.URLFile == "" { // else it is known that it cannot be read
-			l.missing("is postgres, which needs to know the database; set url_file, or url", "store.driver", "store.url", "store.url_file")
+		if s.URLFile == "" { // otherwise readSecret has reported the problem
+			l.missing("is postgres, but no database is set; set url_file or url", "store.driver", "store.url", "store.url_file")
 		}
 		return
 	}
@@ -51,26 +52,28 @@ func (l *loading) checkPostgres(s Store) {
 	case err != nil:
 		l.problem(key, "%s", err)
 	case !d.Verified():
-		l.warn(key, "whoever is between here and the database can read or change everything; add sslmode=verify-full, and "+
-			"sslrootcert=FILE where the database's certificate is not from a public authority")
+		l.warn(key, "the database's certificate is not verified, so others on the network can read and change everything; "+
+			"add sslmode=verify-full, and sslrootcert=FILE if the certificate is not from a public authority")
 	}
 }
 
-// checkRetention refuses to forget a batch while its feedback may still be tried, or is only just dead.
-func (l *loading) checkRetention(kept Duration) {
+// checkRetention requires that a batch is kept for as long as its feedback may be retried, and a day longer if it is
+// dead.
+func (l *loader) checkRetention(kept Duration) {
 	const after = 24 * time.Hour
 	for i, p := range l.config.Plans {
 		if least := p.Feedback.GiveUp + Duration(after); p.Feedback.On != store.OnOff && kept > 0 && kept < least {
-			l.problem("store.retention", "%s is too short: feedback of %s is tried for %s (feedback.give_up), and a day must be left to look "+
-				"at what failed; keep at least %s", kept, element("plans", i), p.Feedback.GiveUp, least)
+			l.problem("store.retention", "%s is too short: feedback of %s is retried for %s (feedback.give_up), and dead "+
+				"feedback must be kept for a day; set at least %s", kept, element("plans", i), p.Feedback.GiveUp, least)
 			return
 		}
 	}
 }
 
-// checkReplica wants a name that logs, labels and queries carry as it is.
-func (l *loading) checkReplica() {
+// checkReplica requires a name that logs, labels and queries can carry without escaping.
+func (l *loader) checkReplica() {
 	if name := l.config.Replica; !regexp.MustCompile(`^[A-Za-z0-9._-]{0,64}$`).MatchString(name) {
-		l.problem("replica", "%q is not a name of a replica; use at most 64 letters, digits, dots, - and _, or leave it out", name)
+		l.problem("replica", "%q is not a valid name of a replica; use at most 64 letters, digits, dots, - and _, "+
+			"or remove the key", name)
 	}
 }

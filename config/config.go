@@ -1,174 +1,183 @@
-// Package config reads the configuration: one YAML file, the environment over it, and the files that hold the secrets.
-// Whatever is wrong with it is told at once, each problem with its place, its key and the way out.
+// Package config loads and checks the configuration: one YAML file, environment variables that override it, and the
+// files that hold the secrets. It reports all problems at once, each with its place, its key and what to do.
 package config
 
-// Config is the whole configuration, complete and checked: defaults are filled in, secrets are read from their files, and
-// every path can be opened as it stands.
+// Config is the whole configuration after Load: defaults are set, secrets are read from their files, and values are
+// checked. Store.Path and the TLS files are relative to the working directory, or absolute.
 type Config struct {
 	Public  Public  `yaml:"public"`
 	Private Private `yaml:"private"`
 	Gateway Gateway `yaml:"gateway"`
 	Store   Store   `yaml:"store"`
 	Memory  Memory  `yaml:"memory"`
-	// The name of this replica in logs, metrics and `/api/v1/stats` where several share a PostgreSQL, each its own. Empty: the host's
-	// name and a random suffix, such as `web-1-k3x9`. Letters, digits, `.`, `_` and `-`, at most 64.
+	// The name of this replica in logs, metrics and `/api/v1/stats`. Replicas that share a PostgreSQL database need
+	// different names. Empty: the host name and a random suffix, such as `web-1-k3x9`. Letters, digits, `.`, `_` and
+	// `-`, at most 64.
 	Replica string `yaml:"replica"`
 	Log     Log    `yaml:"log"`
-	// How long the process goes on serving after SIGTERM, with `/readyz` answering 503, so that load balancers turn away
+	// How long the process keeps serving after SIGTERM while `/readyz` answers 503. Load balancers can remove it
 	// before the listeners close.
 	ShutdownDelay Duration `yaml:"shutdown_delay" range:"0s..1h"`
-	// How long requests and feedback calls in flight may take to end once the listeners are closed. What has not ended by
-	// then is cut off; nothing acknowledged is lost.
+	// How long requests and feedback calls in flight may take after the listeners have closed. The rest is canceled;
+	// no acknowledged report is lost.
 	ShutdownTimeout Duration `yaml:"shutdown_timeout" range:"100ms..1h"`
 	// The Sinch service plans, at least one.
 	Plans []Plan `yaml:"plans"`
 
-	// File is the file that was read; empty when there is none and the environment says everything.
+	// File is the path of the loaded file. It is empty if the configuration comes from the environment alone.
 	File string `yaml:"-"`
-	// Warnings are what should be looked at but keeps nothing from working.
+	// Warnings are problems that do not stop dlrloop from working.
 	Warnings Problems `yaml:"-"`
 }
 
-// Public is the listener that Sinch calls. It serves the webhook and nothing else.
+// Public is the listener that Sinch calls. It serves the webhook and `/healthz`, nothing else.
 type Public struct {
-	// The address, `host:port`; without a host, all of the machine's addresses.
+	// The address, `host:port`. Without a host it listens on all addresses of the machine.
 	Listen string `yaml:"listen"`
-	// The URL under which Sinch reaches this listener, without a path of the webhook. It is shown to people; with `gateway.defaults`
-	// it becomes part of the `callback_url` of batches.
+	// The URL under which Sinch reaches this listener, without the path of the webhook. It is displayed to people,
+	// and `gateway.defaults` builds the `callback_url` of batches from it.
 	URL string `yaml:"url"`
-	// The largest callback taken; a larger one is answered 413 and lost. A full report to large groups is
-	// megabytes. At most a quarter of `memory`; with a small `memory.limit` the default is less.
+	// The largest callback body. A larger callback is answered 413 and its reports are lost; a full report to large
+	// groups is several megabytes. At most a quarter of `memory`. With a small `memory.limit` the default is lower.
 	MaxBody ByteSize `yaml:"max_body" range:"16KiB..256MiB"`
-	// The memory for the bodies of all callbacks in flight together, at least four times `max_body` and at most half of `memory.limit`.
-	// `0`: a quarter of `memory.limit`. When it is used up, callbacks are answered 503, which Sinch repeats.
+	// The memory for the bodies of all callbacks in flight, at least four times `max_body` and at most half of
+	// `memory.limit`. `0`: a quarter of `memory.limit`. When it is used up, callbacks are answered 503, and Sinch
+	// retries them.
 	Memory ByteSize `yaml:"memory" range:"0|64KiB..1TiB"`
-	// Answer 429 instead of 503 when there is more than can be taken. Sinch repeats both, and lowers its throughput after a 429.
+	// Answer 429 instead of 503 when overloaded. Sinch retries both, and lowers its throughput after a 429.
 	ShedWith429 bool `yaml:"shed_with_429"`
-	// The connections open at most. When there are more, the client with the most of them loses the one that has waited for a request
-	// longest. There are fewer where the process may open less than 256 files more than that.
+	// The maximum number of open connections. Beyond it, the client with the most connections loses the one that has
+	// been idle longest. The maximum is lower if the process's limit of open files leaves fewer than 256 for other
+	// uses.
 	MaxConnections int `yaml:"max_connections" range:"16..1000000"`
-	// Addresses or networks (`10.0.0.0/8`) of the proxies whose `X-Forwarded-For` is believed: in logs, and where clients that are not
-	// verified yet share memory and time. Without it a proxy and all that call through it are one client.
+	// IP addresses or networks (`10.0.0.0/8`) of the proxies whose `X-Forwarded-For` is trusted. The client address
+	// appears in logs, and requests that are not verified yet share memory and time by client. Without this key, a
+	// proxy and all its clients count as one client.
 	TrustedProxies []string `yaml:"trusted_proxies"`
 	TLS            TLS      `yaml:"tls"`
 }
 
-// TLS makes the listener speak HTTPS. It stays HTTP while both are empty. The files are read again within 10 seconds after
-// they change, and on SIGHUP.
+// TLS turns HTTPS on. While both files are empty, the listener serves HTTP. Changed files are read again within 10
+// seconds, and on SIGHUP.
 type TLS struct {
-	// The certificate with its chain, PEM.
+	// The certificate chain, PEM.
 	CertFile string `yaml:"cert_file"`
-	// Its private key, PEM.
+	// The private key of the certificate, PEM.
 	KeyFile string `yaml:"key_file"`
 }
 
-// Enabled reports whether the listener speaks HTTPS.
+// Enabled reports whether the listener serves HTTPS.
 func (t TLS) Enabled() bool { return t.CertFile != "" }
 
-// Private is the listener for people and programs of your own: API, metrics and health.
+// Private is the listener for operators and their programs: API, metrics and health.
 type Private struct {
-	// The address, `host:port`. Away from loopback it needs credentials.
+	// The address, `host:port`. An address other than loopback requires credentials.
 	Listen      string      `yaml:"listen"`
 	Credentials Credentials `yaml:"credentials"`
 }
 
-// Credentials open the private listener: any one of them does. Without any, whoever reaches the listener may use it.
+// Credentials protect the private listener: each request needs one of them. Without credentials, everyone who reaches
+// the listener has full access.
 type Credentials struct {
-	// User names with passwords, for browsers and Prometheus. A name may occur twice, while its password changes.
+	// User names and passwords, for browsers and Prometheus. A user name may occur twice, so that its password can be
+	// rotated.
 	Basic []Basic `yaml:"basic"`
 	// Bearer tokens.
 	Tokens []Secret `yaml:"tokens"`
-	// Files with a bearer token each.
+	// Files that hold one bearer token each.
 	TokenFiles []string `yaml:"token_files"`
 }
 
-// Any reports whether there are any credentials.
+// Any reports whether at least one credential is set.
 func (c Credentials) Any() bool { return len(c.Basic)+len(c.Tokens)+len(c.TokenFiles) > 0 }
 
-// Basic is one pair for HTTP Basic authentication.
+// Basic is one user name and password for HTTP Basic authentication.
 type Basic struct {
-	// The user name; it cannot contain a colon.
+	// The user name. It must not contain a colon.
 	Username string `yaml:"username"`
 	// The password.
 	Password Secret `yaml:"password"`
-	// A file with the password.
+	// A file that holds the password.
 	PasswordFile string `yaml:"password_file"`
 }
 
-// Gateway is Sinch's API for your applications: `/xms/v1/{plan}/…`. What passes through it is known here before its first report.
+// Gateway is a proxy for Sinch's API, `/xms/v1/{plan}/…`, for your applications. dlrloop records the batches sent
+// through it before their first report arrives.
 type Gateway struct {
-	// An address of its own, `host:port`, for applications on other machines. Empty: the gateway is on the private listener.
+	// A separate address, `host:port`, for applications on other machines. Empty: the private listener serves the
+	// gateway.
 	Listen string `yaml:"listen"`
 	TLS    TLS    `yaml:"tls"`
-	// Complete sends that leave things out: `delivery_report: per_recipient_final` where feedback is enabled, and as
-	// `callback_url`, where reports are asked for, this server's webhook. It needs `public.url`.
+	// Set members that a send leaves out: `delivery_report: per_recipient_final` if feedback is enabled, and this
+	// server's webhook as `callback_url` if the send requests reports. Requires `public.url`.
 	Defaults bool `yaml:"defaults"`
-	// The largest request taken; a larger one is answered 413 and Sinch is not called.
+	// The largest request body. A larger request is answered 413 and not forwarded to Sinch.
 	MaxBody ByteSize `yaml:"max_body" range:"16KiB..256MiB"`
 }
 
-// Store says where reports and feedback are kept.
+// Store configures where reports and feedback are stored.
 type Store struct {
-	// The kind of store: `bolt` keeps everything in one folder, for one process; `postgres` in a PostgreSQL database, which any
-	// number of replicas may share.
+	// The kind of store. `bolt` stores everything in one directory, for one process. `postgres` stores it in a
+	// PostgreSQL database, which several replicas can share.
 	Driver string `yaml:"driver"`
-	// With `bolt`: the folder, made when it is missing. It must be on a local disk.
+	// With `bolt`: the directory, created if it does not exist. It must be on a local disk.
 	Path string `yaml:"path"`
-	// With `postgres`: the database, as `postgres://user:password@host:5432/database?sslmode=verify-full`, or in keywords and values as
-	// libpq has them.
+	// With `postgres`: the database, as `postgres://user:password@host:5432/database?sslmode=verify-full`, or as
+	// keywords and values in the format of libpq.
 	URL Secret `yaml:"url"`
-	// A file with the URL.
+	// A file that holds the URL.
 	URLFile string `yaml:"url_file"`
-	// With `postgres`: the kind of database. `postgres`; `citus`, where tables are distributed; `portable`, for others that speak
-	// PostgreSQL's protocol.
+	// With `postgres`: the kind of database. `postgres`; `citus`, which distributes tables; `portable`, for other
+	// databases that speak PostgreSQL's protocol.
 	Dialect string `yaml:"dialect"`
-	// With `postgres`: the most connections of this replica. All replicas together need less than the database's
-	// `max_connections`.
+	// With `postgres`: the maximum number of connections of this replica. The connections of all replicas together
+	// must stay below the database's `max_connections`.
 	PoolSize int `yaml:"pool_size" range:"6..1000"`
-	// With `postgres`: into how many parts the batches are divided. It counts when the schema is made and never again.
+	// With `postgres`: the number of parts that the batches are divided into. It is fixed when the schema is created
+	// and ignored afterwards.
 	Slots int `yaml:"slots" range:"1..1024"`
-	// With `postgres`: bring the schema to this version at the start. `false`: refuse to start with another one; `dlrloop migrate`
-	// changes it.
+	// With `postgres`: migrate the schema to the version of this program at startup. `false`: refuse to start with
+	// another version; `dlrloop migrate` changes it.
 	Migrate bool `yaml:"migrate"`
-	// With `postgres`: the longest that one statement may take. The database ends it then.
+	// With `postgres`: the maximum run time of one statement. The database cancels a longer one.
 	StatementTimeout Duration `yaml:"statement_timeout" range:"1s..1h"`
-	// How long a batch is kept after its last news. What still owes feedback is kept longer.
+	// How long a batch is kept after its last change. A batch that still owes feedback is kept longer.
 	Retention Duration `yaml:"retention" range:"1h..18250d"`
-	// What the store may grow to on its disk; `0` says nothing of it. It changes nothing here: it is exported as
-	// `dlrloop_store_limit_bytes`, so that an alert can say days before that the disk will be full.
+	// The size to which the store may grow on its disk. `0`: no limit. It is not enforced: dlrloop exports it as
+	// `dlrloop_store_limit_bytes`, so that an alert can predict when the disk fills up.
 	SizeLimit ByteSize `yaml:"size_limit" range:"0|1MiB..1024TiB"`
 }
 
-// The kinds of store.
+// The values of Store.Driver.
 const (
 	DriverBolt     = "bolt"
 	DriverPostgres = "postgres"
 )
 
-// The kinds of database.
+// The values of Store.Dialect.
 const (
 	DialectPostgres = "postgres"
 	DialectCitus    = "citus"
 	DialectPortable = "portable"
 )
 
-// Memory is what the process may use of the machine's memory.
+// Memory limits the memory of the process.
 type Memory struct {
-	// The limit. Bodies, queues, the journal's tail and the fold have fixed shares of it, and Go's garbage collector keeps the process
-	// below it; the page cache is not part of it. `0`: the least of the limits of the process's control groups and its `RLIMIT_DATA` (less 160MiB that Go's runtime reserves), or
-	// `512MiB` without any.
+	// The limit. Bodies, queues, the journal's backlog and the fold have fixed shares of it, and Go's garbage
+	// collector keeps the process below it. The page cache is not part of it. `0`: the lowest limit of the process's
+	// control groups and its `RLIMIT_DATA` (less 160MiB that Go's runtime reserves), or `512MiB` if none is set.
 	Limit ByteSize `yaml:"limit" range:"0|64MiB..1TiB"`
 }
 
-// Log says what is logged, always on standard error.
+// Log configures logging. The output is standard error.
 type Log struct {
-	// The least level: `debug`, `info`, `warn` or `error`.
+	// The lowest level that is logged: `debug`, `info`, `warn` or `error`.
 	Level string `yaml:"level"`
-	// `json`, `text`, or `auto`: text on a terminal, else JSON.
+	// `json`, `text`, or `auto`: text on a terminal, otherwise JSON.
 	Format string `yaml:"format"`
 }
 
-// The log formats.
+// The values of Log.Format.
 const (
 	FormatAuto = "auto"
 	FormatJSON = "json"

@@ -10,58 +10,61 @@ import (
 	"strings"
 )
 
-// Database is where a database is, as far as everybody may know it.
+// Database describes which database a connection string names. It holds no secret.
 type Database struct {
-	Hosts   []string // host:port each, in the order in which they are tried; a folder is that of a socket
-	Name    string   // empty: that of the user
-	User    string   // empty: the user of the system
+	Hosts   []string // host:port each, in the order in which they are tried; a host that is a directory holds a socket
+	Name    string   // empty: the same as the user
+	User    string   // empty: the operating system's user
 	SSLMode string
 }
 
-// ReadDatabase reads where a database is, as PostgreSQL's own programs do: from a URL or keywords and values, and where these say nothing
-// from variables (PGHOST and the like) of environ. An error names the parameter that no connection can be made with; of the
-// text it holds no more than the name of a file, since any part of it may be a password that was written in the wrong place.
+// ReadDatabase parses a connection string of PostgreSQL: a URL or keywords and values. Variables in environ, PGHOST
+// and the like, set what text leaves out. An error names the parameter that prevents a connection. It quotes nothing
+// of text but file names, because any part of text may be a misplaced password.
 func ReadDatabase(text Secret, environ []string) (Database, error) {
-	s, understood := readSettings(text)
-	if !understood {
+	s, ok := readSettings(text)
+	if !ok {
 		return Database{}, errNoDatabase
 	}
-	s = s.over(libpqSettings(environ))
+	s = s.withFallback(environSettings(environ))
 	if err := s.check(); err != nil {
 		return Database{}, err
 	}
 	return Database{Hosts: s.addresses(), Name: s["dbname"], User: s["user"], SSLMode: s.sslmode()}, nil
 }
 
-var errNoDatabase = errors.New("does not say where a database is; write postgres://user:password@host:5432/database?sslmode=verify-full, " +
-	"with %40 for an @ in the password and the like, or host=… dbname=… user=… password=…")
+var errNoDatabase = errors.New("is not a connection string of PostgreSQL; " +
+	"write postgres://user:password@host:5432/database?sslmode=verify-full, " +
+	"with special characters of the password escaped (%40 for @), or host=… dbname=… user=… password=…")
 
-// Verified reports whether it is certain that it is the database that is spoken to: it is on this machine, or shows a certificate.
+// Verified reports whether the connection authenticates the database: the database is on this machine, or its
+// certificate is verified.
 func (d Database) Verified() bool {
-	return d.SSLMode == "verify-full" || d.SSLMode == "verify-ca" || !slices.ContainsFunc(d.Hosts, func(address string) bool {
-		host, _, _ := net.SplitHostPort(address)
-		return host != localSocket && !strings.HasPrefix(host, "/") && !strings.HasPrefix(host, "@") && !isLoopback(host)
-	})
+	return d.SSLMode == "verify-full" || d.SSLMode == "verify-ca" ||
+		!slices.ContainsFunc(d.Hosts, func(address string) bool {
+			host, _, _ := net.SplitHostPort(address)
+			return host != localSocket && !strings.HasPrefix(host, "/") && !strings.HasPrefix(host, "@") && !isLoopback(host)
+		})
 }
 
 const (
 	defaultPort = "5432"
-	localSocket = "local" // stands for a host that nothing names
+	localSocket = "local" // the host if none is set: libpq's default socket
 )
 
-// settings are the parameters of a connection by their names in libpq.
+// settings maps libpq's parameter names to their values.
 type settings map[string]string
 
-// over are s and, where s says nothing, others.
-func (s settings) over(others settings) settings {
+// withFallback adds the settings of s to others, replacing equal names, and returns others.
+func (s settings) withFallback(others settings) settings {
 	for name, value := range s {
 		others[name] = value
 	}
 	return others
 }
 
-// libpqSettings are those that variables set for all programs that use PostgreSQL.
-func libpqSettings(environ []string) settings {
+// environSettings returns the settings of the environment variables that all PostgreSQL programs share.
+func environSettings(environ []string) settings {
 	names := map[string]string{
 		"PGHOST": "host", "PGPORT": "port", "PGDATABASE": "dbname", "PGUSER": "user", "PGCONNECT_TIMEOUT": "connect_timeout",
 		"PGSSLMODE": "sslmode", "PGSSLROOTCERT": "sslrootcert", "PGSSLCERT": "sslcert", "PGSSLKEY": "sslkey",
@@ -81,7 +84,7 @@ func (s settings) hosts() []string { return strings.Split(s["host"], ",") }
 
 func (s settings) ports() []string { return strings.Split(s["port"], ",") }
 
-// addresses are the hosts with their ports. One port is that of all.
+// addresses returns the hosts as host:port. A single port applies to all hosts.
 func (s settings) addresses() []string {
 	hosts, ports := s.hosts(), s.ports()
 	for i, host := range hosts {
@@ -91,7 +94,7 @@ func (s settings) addresses() []string {
 	return hosts
 }
 
-// sslmode is the one that counts: a certificate to compare with makes others stricter.
+// sslmode returns the effective sslmode: a root certificate raises a weaker mode, as in libpq.
 func (s settings) sslmode() string {
 	mode := cmp.Or(s["sslmode"], "prefer")
 	switch root := s["sslrootcert"]; {
@@ -103,24 +106,25 @@ func (s settings) sslmode() string {
 	return mode
 }
 
-// check is an error for what no connection can be made with.
+// check returns an error if no connection can be made with the settings.
 func (s settings) check() error {
 	hosts, ports := s.hosts(), s.ports()
 	if len(ports) > 1 && len(ports) != len(hosts) {
-		return fmt.Errorf("port: there are %d of them for %d hosts; give one for all, or one for each", len(ports), len(hosts))
+		return fmt.Errorf("port: %d ports for %d hosts; set one port for all, or one for each", len(ports), len(hosts))
 	}
 	for _, port := range ports {
 		if n, err := strconv.ParseUint(cmp.Or(port, defaultPort), 10, 16); err != nil || n == 0 {
 			return errors.New("port: is not a number from 1 to 65535; for a / or ? in the password write %2F or %3F")
 		}
 	}
-	for _, p := range worded {
+	for _, p := range enumParameters {
 		if value, given := s[p.name]; given && !slices.Contains(p.words, value) {
-			return fmt.Errorf("%s: is not possible; choose %s", p.name, orList(slices.DeleteFunc(slices.Clone(p.words), func(w string) bool { return w == "" })))
+			words := slices.DeleteFunc(slices.Clone(p.words), func(w string) bool { return w == "" })
+			return fmt.Errorf("%s: is not a valid value; use %s", p.name, orList(words))
 		}
 	}
-	for _, p := range counted {
-		if value, given := s[p.name]; given && !p.right(value) {
+	for _, p := range numericParameters {
+		if value, given := s[p.name]; given && !p.valid(value) {
 			return fmt.Errorf("%s: is not %s", p.name, p.what)
 		}
 	}

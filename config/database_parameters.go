@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// worded are the parameters that have one of some words; an empty one stands for the default where it may be given.
-var worded = []struct {
+// enumParameters lists the parameters of pgx that accept only certain words. An empty word selects the default.
+var enumParameters = []struct {
 	name  string
 	words []string
 }{
@@ -24,22 +24,22 @@ var worded = []struct {
 	{"default_query_exec_mode", []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"}},
 }
 
-// counted are the parameters that have a number or a length of time.
-var counted = []struct {
+// numericParameters lists the parameters of pgx that accept a number or a duration.
+var numericParameters = []struct {
 	name, what string
-	right      func(string) bool
+	valid      func(string) bool
 }{
 	{"connect_timeout", "a number of seconds", isNumber},
 	{"statement_cache_capacity", "a number", isNumber},
 	{"description_cache_capacity", "a number", isNumber},
-	{"pool_max_conns", "a number from 1 on", func(s string) bool { return isNumber(s) && s != "0" }},
+	{"pool_max_conns", "a number of at least 1", func(s string) bool { return isNumber(s) && s != "0" }},
 	{"pool_min_conns", "a number", isNumber},
 	{"pool_min_idle_conns", "a number", isNumber},
-	{"pool_max_conn_lifetime", "a length of time, such as 1h", isLength},
-	{"pool_max_conn_lifetime_jitter", "a length of time, such as 6m", isLength},
-	{"pool_max_conn_idle_time", "a length of time, such as 30m", isLength},
-	{"pool_health_check_period", "a length of time, such as 1m", isLength},
-	{"pool_ping_timeout", "a length of time, such as 5s", isLength},
+	{"pool_max_conn_lifetime", "a duration, such as 1h", isLength},
+	{"pool_max_conn_lifetime_jitter", "a duration, such as 6m", isLength},
+	{"pool_max_conn_idle_time", "a duration, such as 30m", isLength},
+	{"pool_health_check_period", "a duration, such as 1m", isLength},
+	{"pool_ping_timeout", "a duration, such as 5s", isLength},
 }
 
 func isNumber(s string) bool {
@@ -52,10 +52,10 @@ func isLength(s string) bool {
 	return err == nil
 }
 
-// maxPEM is far more than all certificates of a system take.
+// maxPEM limits the size of a PEM file in bytes. It is far above the size of a system's certificate bundle.
 const maxPEM = 4 << 20
 
-// checkFiles reads the files with certificates and keys.
+// checkFiles returns an error if a certificate or key file is missing or unusable.
 func (s settings) checkFiles() error {
 	if root := s["sslrootcert"]; root != "" && root != "system" {
 		content, err := readPEM("sslrootcert", root)
@@ -63,7 +63,7 @@ func (s settings) checkFiles() error {
 			return err
 		}
 		if !x509.NewCertPool().AppendCertsFromPEM(content) {
-			return fmt.Errorf("sslrootcert: %s: holds no certificate in PEM", root)
+			return fmt.Errorf("sslrootcert: %s: contains no PEM certificate", root)
 		}
 	}
 	cert, key := s["sslcert"], s["sslkey"]
@@ -71,14 +71,14 @@ func (s settings) checkFiles() error {
 	case s["sslcertmode"] == "disable" || cert == "" && key == "":
 		return nil
 	case key == "":
-		return errors.New("sslkey: is not set, and sslcert is; both are needed")
+		return errors.New("sslkey: is not set, but sslcert is; set both or none")
 	case cert == "":
-		return errors.New("sslcert: is not set, and sslkey is; both are needed")
+		return errors.New("sslcert: is not set, but sslkey is; set both or none")
 	}
 	return checkPair(cert, key)
 }
 
-// checkPair is an error unless the files hold a certificate and its key. A key that has a password may be right.
+// checkPair returns an error unless the files hold a certificate and its key. An encrypted key is not checked.
 func checkPair(cert, key string) error {
 	keyPEM, err := readPEM("sslkey", key)
 	if err != nil {
@@ -92,7 +92,7 @@ func checkPair(cert, key string) error {
 		return nil
 	}
 	if _, err := tls.X509KeyPair(certPEM, keyPEM); err != nil {
-		return fmt.Errorf("sslcert: %s: no certificate of the key in %s: %w", cert, key, err)
+		return fmt.Errorf("sslcert: %s: does not match the key in %s: %w", cert, key, err)
 	}
 	return nil
 }
@@ -100,7 +100,7 @@ func checkPair(cert, key string) error {
 func readPEM(name, path string) ([]byte, error) {
 	content, _, err := readLimited(path, maxPEM)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %s: %s", name, path, unreadable(err, "put it there, or name another file"))
+		return nil, fmt.Errorf("%s: %s: %s", name, path, readError(err, "create it, or name another file"))
 	}
 	return content, nil
 }

@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// readSettings reads the two forms of text that libpq knows.
-func readSettings(text Secret) (s settings, understood bool) {
+// readSettings parses a URL or keywords and values, the two forms of a connection string in libpq. ok is false if
+// text is neither.
+func readSettings(text Secret) (s settings, ok bool) {
 	for _, scheme := range []string{"postgres://", "postgresql://"} {
 		if rest, found := strings.CutPrefix(text.Reveal(), scheme); found {
 			return readDatabaseURL(rest)
@@ -16,9 +17,9 @@ func readSettings(text Secret) (s settings, understood bool) {
 	return readKeywords(text.Reveal())
 }
 
-// readDatabaseURL reads user:password@host:port,host:port/name?parameters. It is no URL of net/url's: there can be several hosts.
-// It refuses an @ that is not where the user ends: what follows would be taken for a host or a name, and be part of a password.
-func readDatabaseURL(text string) (s settings, understood bool) {
+// readDatabaseURL parses user:password@host:port,host:port/name?parameters. It does not use net/url, because there
+// may be several hosts. It rejects a second @: the rest would be read as host or name, but may be part of a password.
+func readDatabaseURL(text string) (s settings, ok bool) {
 	before, query, _ := strings.Cut(text, "?")
 	authority, name, _ := strings.Cut(before, "/")
 	user, password := "", ""
@@ -29,12 +30,14 @@ func readDatabaseURL(text string) (s settings, understood bool) {
 	if strings.ContainsAny(before, " #") || strings.Contains(authority+name, "@") {
 		return nil, false
 	}
-	hosts, ports, understood := readHosts(authority)
-	if !understood {
+	hosts, ports, ok := readHosts(authority)
+	if !ok {
 		return nil, false
 	}
 	s = make(settings)
-	for member, written := range map[string]string{"user": user, "password": password, "host": hosts, "port": ports, "dbname": name} {
+	for member, written := range map[string]string{
+		"user": user, "password": password, "host": hosts, "port": ports, "dbname": name,
+	} {
 		value, err := url.PathUnescape(written)
 		if err != nil || strings.Contains(value, "\x00") {
 			return nil, false
@@ -46,8 +49,8 @@ func readDatabaseURL(text string) (s settings, understood bool) {
 	return s, s.readParameters(query)
 }
 
-// readHosts reads the hosts and the ports as the lists that libpq makes of them.
-func readHosts(authority string) (hosts, ports string, understood bool) {
+// readHosts parses host:port,host:port into libpq's two lists, the hosts and the ports.
+func readHosts(authority string) (hosts, ports string, ok bool) {
 	var names, numbers []string
 	for place := range strings.SplitSeq(authority, ",") {
 		host, port, found := strings.Cut(place, ":")
@@ -68,8 +71,8 @@ func readHosts(authority string) (hosts, ports string, understood bool) {
 	return strings.Join(names, ","), strings.Join(numbers, ","), true
 }
 
-// readParameters adds what stands behind the question mark.
-func (s settings) readParameters(query string) (understood bool) {
+// readParameters adds the parameters after the question mark.
+func (s settings) readParameters(query string) (ok bool) {
 	query = strings.TrimSuffix(query, "&")
 	if query == "" {
 		return true
@@ -100,10 +103,10 @@ func (s settings) set(name, value string) {
 	s[name] = value
 }
 
-// keyword is one keyword with its value, which may be quoted.
+// keyword matches one keyword with its value, which may be quoted.
 const keyword = `\s*([a-z_]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s'\\]|\\.)(?:[^\s\\]|\\.)*|))(?:\s+|$)`
 
-func readKeywords(text string) (s settings, understood bool) {
+func readKeywords(text string) (s settings, ok bool) {
 	if !regexp.MustCompile(`^(?:` + keyword + `)+$`).MatchString(text) {
 		return nil, false
 	}
@@ -111,7 +114,7 @@ func readKeywords(text string) (s settings, understood bool) {
 	for _, found := range regexp.MustCompile(keyword).FindAllStringSubmatch(text, -1) {
 		value := regexp.MustCompile(`\\(.)`).ReplaceAllString(found[2]+found[3], "$1")
 		if found[1] != "password" && strings.Contains(value, "://") {
-			return nil, false // a URL in the place of a name, with a password in it perhaps
+			return nil, false // a URL as the value of another keyword may contain a password
 		}
 		if found[1] != "user" || value != "" {
 			s.set(found[1], value)

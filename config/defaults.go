@@ -6,7 +6,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Default is what holds where neither file nor environment says otherwise. It has no plan, so it is not complete.
+// Default returns the configuration that applies where neither the file nor the environment sets a value. It is
+// incomplete, because it has no plan.
 func Default() *Config {
 	return &Config{
 		Public: Public{
@@ -31,7 +32,7 @@ func Default() *Config {
 	}
 }
 
-// DefaultPlan is the same for an entry of plans.
+// DefaultPlan returns the default values of an entry of plans.
 func DefaultPlan() Plan {
 	return Plan{
 		Webhook: Webhook{Auth: Auth{OnFailure: Retry}},

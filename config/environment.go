@@ -13,39 +13,39 @@ import (
 
 const prefix = "DLRLOOP"
 
-// variables picks ours out of an environment, and the file that $DLRLOOP_CONFIG names. A variable without a value counts
-// as not set, so that compose files and charts can leave one empty.
-func variables(environ []string) (ours map[string]string, file string) {
-	ours = make(map[string]string)
+// variables returns the DLRLOOP_ variables of environ and the value of DLRLOOP_CONFIG. An empty variable counts as
+// not set, so that compose files and charts can leave one empty.
+func variables(environ []string) (found map[string]string, file string) {
+	found = make(map[string]string)
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
 		switch {
 		case !strings.HasPrefix(name, prefix+"_") || value == "":
 		case name == prefix+"_CONFIG":
 			file = value
-		case name == prefix+"_LONG" || strings.HasPrefix(name, prefix+"_TEST_"): // tests of this project
+		case name == prefix+"_LONG" || strings.HasPrefix(name, prefix+"_TEST_"): // for the tests of this project
 		case isServiceLink(name):
 		default:
-			ours[name] = value
+			found[name] = value
 		}
 	}
-	return ours, file
+	return found, file
 }
 
-// isServiceLink recognizes what Kubernetes and Docker links put into every container's environment for a service that is
-// named like us, such as DLRLOOP_SERVICE_HOST and DLRLOOP_PORT_8080_TCP_ADDR.
+// isServiceLink reports whether name has the form of the variables that Kubernetes and Docker links set in every
+// container for a service named dlrloop, for example DLRLOOP_SERVICE_HOST and DLRLOOP_PORT_8080_TCP_ADDR.
 func isServiceLink(name string) bool {
-	return regexp.MustCompile(`_SERVICE_HOST$|_SERVICE_PORT(_[A-Z0-9_]+)?$|_PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$`).
-		MatchString(name)
+	const port = `_PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$`
+	return regexp.MustCompile(`_SERVICE_HOST$|_SERVICE_PORT(_[A-Z0-9_]+)?$|` + port).MatchString(name)
 }
 
-// variable is the environment variable of a key: plans[0].token is DLRLOOP_PLANS_0_TOKEN.
+// variable returns the environment variable of a key: DLRLOOP_PLANS_0_TOKEN for plans[0].token.
 func variable(key string) string {
 	return prefix + "_" + strings.ToUpper(strings.NewReplacer(".", "_", "[", "_", "]", "").Replace(key))
 }
 
-// environment takes the variables over what the file said, and refuses those that name no key.
-func (l *loading) environment() {
+// environment applies the variables to the configuration and reports those that belong to no key.
+func (l *loader) environment() {
 	known := make(map[string]bool)
 	l.override("", reflect.ValueOf(l.config).Elem(), known)
 	names := slices.Sorted(maps.Keys(known))
@@ -53,16 +53,17 @@ func (l *loading) environment() {
 		if known[name] {
 			continue
 		}
-		message := "no key has this variable; docs/configuration.md lists them, and a list is counted from 0 without gaps"
+		message := "unknown variable; docs/configuration.md lists all, and list entries are numbered from 0 without gaps"
 		if meant := nearest(name, names); meant != "" {
-			message = "no key has this variable; did you mean " + meant + "?"
+			message = "unknown variable; did you mean " + meant + "?"
 		}
 		l.add(Problem{Variable: name, Message: message})
 	}
 }
 
-// override sets every key whose variable is set, and makes the entries of lists that variables speak of.
-func (l *loading) override(key string, into reflect.Value, known map[string]bool) {
+// override applies the variables of key and of all keys below it, and appends list entries that only variables set.
+// It adds the name of every key's variable to known.
+func (l *loader) override(key string, into reflect.Value, known map[string]bool) {
 	switch {
 	case into.Kind() == reflect.Struct:
 		for i := range into.NumField() {
@@ -71,9 +72,9 @@ func (l *loading) override(key string, into reflect.Value, known map[string]bool
 			}
 		}
 	case into.Kind() == reflect.Slice && into.Type().Elem().Kind() == reflect.Struct:
-		for entry := element(key, into.Len()); l.speaksOf(entry) != ""; entry = element(key, into.Len()) {
-			l.made[entry] = l.speaksOf(entry)
-			grow(into)
+		for entry := element(key, into.Len()); l.firstVariable(entry) != ""; entry = element(key, into.Len()) {
+			l.createdBy[entry] = l.firstVariable(entry)
+			appendDefault(into)
 		}
 		for i := range into.Len() {
 			l.override(element(key, i), into.Index(i), known)
@@ -86,8 +87,9 @@ func (l *loading) override(key string, into reflect.Value, known map[string]bool
 	}
 }
 
-// speaksOf is the first variable that sets a key or something below it; empty if none does.
-func (l *loading) speaksOf(key string) string {
+// firstVariable returns the first variable, in alphabetical order, that sets key or a key below it; "" if there is
+// none.
+func (l *loader) firstVariable(key string) string {
 	name := variable(key)
 	for _, v := range slices.Sorted(maps.Keys(l.variables)) {
 		if rest, found := strings.CutPrefix(v, name); found && (rest == "" || rest[0] == '_') {
@@ -97,7 +99,7 @@ func (l *loading) speaksOf(key string) string {
 	return ""
 }
 
-func (l *loading) setVariable(key string, into reflect.Value, text string) {
+func (l *loader) setVariable(key string, into reflect.Value, text string) {
 	maps.DeleteFunc(l.source.places, func(k string, _ place) bool { return within(key, k) })
 	var err error
 	if into.Kind() == reflect.Slice {
@@ -107,11 +109,11 @@ func (l *loading) setVariable(key string, into reflect.Value, text string) {
 	}
 	if err != nil {
 		l.problem(key, "%s", err)
-		l.fault(key)
+		l.markInvalid(key)
 	}
 }
 
-// setList reads a list from one variable: in [ ] as YAML, else a single secret, or texts between commas.
+// setList parses a list from one variable: a YAML list in [ ], a single secret, or texts separated by commas.
 func setList(into reflect.Value, text string) error {
 	entries := []string{text}
 	switch {
@@ -121,14 +123,14 @@ func setList(into reflect.Value, text string) error {
 			err = yaml.Unmarshal([]byte(text), &entries)
 		}
 		if err != nil {
-			return fmt.Errorf(`is no list in YAML; write ["first", "second"]`)
+			return fmt.Errorf(`is not a YAML list; write ["first", "second"]`)
 		}
 	case into.Type().Elem() != reflect.TypeFor[Secret]():
 		entries = strings.Split(text, ",")
 	}
 	into.SetZero()
 	for i, entry := range entries {
-		grow(into)
+		appendDefault(into)
 		if err := set(into.Index(i), strings.TrimSpace(entry)); err != nil {
 			return err
 		}

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// nobody makes access checks of this goroutine those of a user without rights, if the test runs as root, who may write
-// everywhere. The kernel checks access for the real user id, and each thread has one of its own.
+// nobody makes access checks of this goroutine use an unprivileged user if the test runs as root, who may write
+// everywhere. The kernel checks access for the real user id, which each thread has separately.
 func nobody(t *testing.T) {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -28,8 +28,8 @@ func nobody(t *testing.T) {
 	})
 }
 
-func TestAStorePathThatCannotBeWrittenIsWarnedOf(t *testing.T) {
-	dir := folder(t, map[string]string{"config.yaml": minimal, "kept/x": "", "open/x": ""})
+func TestWarnsOfAStorePathThatCannotBeWritten(t *testing.T) {
+	dir := writeFiles(t, map[string]string{"config.yaml": minimal, "kept/x": "", "open/x": ""})
 	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755))
 	require.NoError(t, os.Chmod(filepath.Join(dir, "open"), 0o777))
 	require.NoError(t, os.Chmod(filepath.Join(dir, "kept"), 0o500))
@@ -43,20 +43,22 @@ func TestAStorePathThatCannotBeWrittenIsWarnedOf(t *testing.T) {
 			continue
 		}
 		require.Len(t, c.Warnings, 1)
-		require.Contains(t, c.Warnings[0].Error(), "this user cannot write in "+filepath.Join(dir, "kept"))
+		require.Contains(t, c.Warnings[0].Error(), "this user cannot write to "+filepath.Join(dir, "kept"))
 	}
 }
 
-// The file systems of the kernel take no folders. Root may write in them, as far as the kernel tells beforehand.
-func TestCheckRefusesAStoreInTheKernel(t *testing.T) {
-	dir := folder(t, map[string]string{"config.yaml": minimal})
+// TestCheckRejectsAStoreInAKernelFileSystem uses paths in which no directory can be created, although access(2) lets
+// root write there.
+func TestCheckRejectsAStoreInAKernelFileSystem(t *testing.T) {
+	dir := writeFiles(t, map[string]string{"config.yaml": minimal})
 	for root, want := range map[string]string{"/proc": "no such file or directory", "/sys": "operation not permitted"} {
 		c, err := Check(filepath.Join(dir, "config.yaml"), []string{"DLRLOOP_STORE_PATH=" + root + "/dlrloop/data"})
 		if !mayWrite(root) {
 			require.NoError(t, err)
-			require.Contains(t, c.Warnings[0].Error(), "this user cannot write in "+root)
+			require.Contains(t, c.Warnings[0].Error(), "this user cannot write to "+root)
 			continue
 		}
-		require.EqualError(t, err, "$DLRLOOP_STORE_PATH: store.path: no store can be kept there: "+want+"; name another folder")
+		require.EqualError(t, err, "$DLRLOOP_STORE_PATH: store.path: cannot create a store there: "+want+
+			"; name another directory")
 	}
 }

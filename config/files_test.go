@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pair makes the files of a certificate and its key.
+// pair creates a certificate and its key and returns the paths of the files.
 func pair(t *testing.T) (cert, key string) {
 	t.Helper()
 	return pairOf(t, &x509.Certificate{NotAfter: time.Now().Add(time.Hour)})
@@ -33,27 +33,29 @@ func pairOf(t *testing.T, template *x509.Certificate) (cert, key string) {
 	require.NoError(t, err)
 	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
 	require.NoError(t, err)
-	dir := folder(t, map[string]string{
+	dir := writeFiles(t, map[string]string{
 		"cert": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
 		"key":  string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})),
 	})
 	return filepath.Join(dir, "cert"), filepath.Join(dir, "key")
 }
 
-func TestACertificateThatCallersRefuseIsWarnedOf(t *testing.T) {
+func TestWarnsOfACertificateThatCallersReject(t *testing.T) {
 	day := func(year int) time.Time { return time.Date(year, 3, 1, 0, 0, 0, 0, time.UTC) }
 	for want, template := range map[string]*x509.Certificate{
 		"": {NotAfter: day(2199), DNSNames: []string{"*.acme.test"}},
-		"expired on 2020-03-01; callers refuse it": {NotAfter: day(2020), DNSNames: []string{"dlr.acme.test"}},
-		"is not valid before 2198-03-01; callers refuse it until then": {
+		"expired on 2020-03-01; callers reject it": {NotAfter: day(2020), DNSNames: []string{"dlr.acme.test"}},
+		"is not valid before 2198-03-01; callers reject it until then": {
 			NotBefore: day(2198), NotAfter: day(2199), DNSNames: []string{"dlr.acme.test"},
 		},
-		"is not a certificate for dlr.acme.test, the host of public.url; Sinch refuses it unless a proxy in front has another": {
+		"is not a certificate for dlr.acme.test, the host of public.url; Sinch rejects it unless a proxy in front " +
+			"has its own": {
 			NotAfter: day(2199), DNSNames: []string{"acme.test", "dlr.other.test"},
 		},
 	} {
 		cert, key := pairOf(t, template)
-		c, err := load(t, fmt.Sprintf("public: {url: https://dlr.acme.test, tls: {cert_file: %s, key_file: %s}}\n", cert, key)+minimal)
+		c, err := load(t, fmt.Sprintf("public: {url: https://dlr.acme.test, tls: {cert_file: %s, key_file: %s}}\n", cert,
+			key)+minimal)
 		require.NoError(t, err)
 		if want == "" {
 			require.Empty(t, c.Warnings)
@@ -65,16 +67,17 @@ func TestACertificateThatCallersRefuseIsWarnedOf(t *testing.T) {
 	}
 }
 
-func TestAStorePathThatCannotBecomeAFolderIsRefused(t *testing.T) {
+func TestAStorePathThatCannotBeADirectoryIsRejected(t *testing.T) {
 	for _, path := range []string{"file", "file/data", "file/a/../data"} {
 		got, _ := refused(t, "store: {path: "+path+"}\n"+minimal, map[string]string{"file": ""})
-		require.Equal(t, "config.yaml:1:15: store.path: file is a file; name a folder", got)
+		require.Equal(t, "config.yaml:1:15: store.path: file is a file; name a directory", got)
 	}
 }
 
-// Check finds out what a look at the path does not tell, as serve would, and leaves nothing behind.
-func TestCheckTriesTheFolderOfTheStore(t *testing.T) {
-	dir := folder(t, map[string]string{"config.yaml": minimal, "kept/x": ""})
+// TestCheckTestsTheStoreDirectory has paths for which only creating a directory fails, and checks that nothing is
+// left.
+func TestCheckTestsTheStoreDirectory(t *testing.T) {
+	dir := writeFiles(t, map[string]string{"config.yaml": minimal, "kept/x": ""})
 	require.NoError(t, os.Symlink("nowhere", filepath.Join(dir, "dangling")))
 	require.NoError(t, os.Symlink("loop", filepath.Join(dir, "loop")))
 	for path, want := range map[string]string{
@@ -91,7 +94,8 @@ func TestCheckTriesTheFolderOfTheStore(t *testing.T) {
 			require.NoError(t, err)
 			require.Empty(t, c.Warnings)
 		} else {
-			require.EqualError(t, err, "$DLRLOOP_STORE_PATH: store.path: no store can be kept there: "+want+"; name another folder", path)
+			require.EqualError(t, err, "$DLRLOOP_STORE_PATH: store.path: cannot create a store there: "+want+
+				"; name another directory", path)
 		}
 		var left []string
 		require.NoError(t, filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
@@ -101,5 +105,5 @@ func TestCheckTriesTheFolderOfTheStore(t *testing.T) {
 		require.Equal(t, []string{"", "/config.yaml", "/dangling", "/kept", "/kept/x", "/loop"}, left, path)
 	}
 	got, _ := refused(t, `store: {path: "a\0b"}`+"\n"+minimal, nil)
-	require.Equal(t, "config.yaml:1:15: store.path: character 2 is U+0000, which cannot be seen; remove it", got)
+	require.Equal(t, "config.yaml:1:15: store.path: character 2 is U+0000, which is invisible; remove it", got)
 }

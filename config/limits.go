@@ -7,37 +7,37 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// The bounds of a configuration in YAML are far above what one needs. The library's parser takes memory with the square of the
-// depth and of the keys of a block, so the tokens are looked at before it runs.
+// Limits of the YAML text, far above the needs of a real configuration. The memory of the library's parser grows with
+// the square of the depth and of the number of keys in a block, so checkYAML counts the tokens before the parser runs.
 const (
 	maxMarks    = 100_000 // characters that may begin or end a token
-	maxNesting  = 32      // blocks, lists, anchors and tags within each other
-	maxKeys     = 1000    // of one block
-	maxEntries  = 5000    // of one list
-	maxValues   = 200_000 // those that aliases repeat included
-	maxProblems = 100     // that are told
+	maxNesting  = 32      // nested blocks, lists, anchors and tags
+	maxKeys     = 1000    // in one block
+	maxEntries  = 5000    // in one list
+	maxValues   = 200_000 // including values that aliases repeat
+	maxProblems = 100     // reported by one Load
 )
 
-// checkYAML refuses what would take far more memory to parse than a configuration does. The error begins where, and the token is
-// nil for the whole text.
+// checkYAML returns an error if parsing text as YAML would take too much memory. The token is the place of the error,
+// or nil if it concerns the whole text.
 func checkYAML(text string) (*token.Token, error) {
 	if marks(text) > maxMarks {
-		return nil, fmt.Errorf("is too large to be a configuration: it has more than %d marks and lines", maxMarks)
+		return nil, fmt.Errorf("is too large: it has more than %d punctuation marks and line breaks", maxMarks)
 	}
 	var n nesting
 	for _, t := range lexer.Tokenize(text) {
 		n.take(t)
 		if len(n.blocks)+n.flow+n.properties > maxNesting {
-			return t, fmt.Errorf("is nested more than %d deep, which no configuration is", maxNesting)
+			return t, fmt.Errorf("is nested more than %d levels deep, the limit for a configuration", maxNesting)
 		}
 		if n.keys() > maxKeys {
-			return t, fmt.Errorf("is one block of more than %d keys, which no configuration has", maxKeys)
+			return t, fmt.Errorf("is a block of more than %d keys, the limit for a configuration", maxKeys)
 		}
 	}
 	return nil, nil
 }
 
-// marks counts the characters that may begin or end a token, which bounds the number of tokens.
+// marks counts the characters that may begin or end a token. The count bounds the number of tokens.
 func marks(text string) (n int) {
 	for i := range len(text) {
 		switch c := text[i]; {
@@ -50,14 +50,14 @@ func marks(text string) (n int) {
 	return n
 }
 
-// nesting is what a token stands in.
+// nesting tracks the blocks and lists that enclose a token.
 type nesting struct {
 	blocks     []column
-	flow       int // of [ ] and { }
-	properties int // anchors and tags in a row
+	flow       int // open [ and {
+	properties int // consecutive anchors and tags
 }
 
-// column is where the keys or the dashes of a block stand.
+// column is one open block: the column of its keys or dashes, and the number of its keys so far.
 type column struct{ at, keys int }
 
 func (n *nesting) take(t *token.Token) {
@@ -77,12 +77,12 @@ func (n *nesting) take(t *token.Token) {
 	switch {
 	case t.Type == token.AnchorType || t.Type == token.TagType:
 		n.properties++
-	case t.Prev == nil || t.Prev.Type != token.AnchorType: // else t is the anchor's name
+	case t.Prev == nil || t.Prev.Type != token.AnchorType: // otherwise t is the anchor's name
 		n.properties = 0
 	}
 }
 
-// block begins a block at a column, unless one is there already, and ends those further in.
+// block opens a block at a column, unless it is open already, and closes the blocks to the right of it.
 func (n *nesting) block(at int) {
 	for len(n.blocks) > 0 && n.blocks[len(n.blocks)-1].at > at {
 		n.blocks = n.blocks[:len(n.blocks)-1]
@@ -92,7 +92,7 @@ func (n *nesting) block(at int) {
 	}
 }
 
-// keys is how many the innermost block has so far.
+// keys returns the number of keys of the innermost block so far.
 func (n *nesting) keys() int {
 	if len(n.blocks) == 0 {
 		return 0

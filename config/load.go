@@ -17,30 +17,31 @@ const (
 	maxFile     = 1 << 20
 )
 
-// Load reads the configuration from the file at path; without a path from the file that $DLRLOOP_CONFIG names; without
-// that from config.yaml in the working directory, if there is one. Then it takes the variables of environ (as os.Environ
-// gives them) over it and reads the files with the secrets. A path in the file is relative to the file, one in a variable
-// to the working directory. Every error is of type Problems.
+// Load reads the configuration from the file at path. If path is empty it uses the file named by $DLRLOOP_CONFIG, or
+// else config.yaml in the working directory if that exists. Variables in environ, which has the format of os.Environ,
+// override the file. Then Load reads the files that hold secrets. A path in the file is relative to the file's
+// directory, a path in a variable to the working directory. Every error is of type Problems.
 func Load(path string, environ []string) (*Config, error) {
-	return newLoading(environ).load(path)
+	return newLoader(environ).load(path)
 }
 
-// Check is Load, and also tries whether the store can be kept where the configuration says. It leaves nothing there.
+// Check is Load and also tests whether a store can be created at store.path. It removes everything that the test
+// created.
 func Check(path string, environ []string) (*Config, error) {
-	l := newLoading(environ)
-	l.trying = true
+	l := newLoader(environ)
+	l.tryStore = true
 	return l.load(path)
 }
 
-// Reload is Load for a server that runs. It does not read the TLS files: the server reads them itself, and goes on with the last
-// pair of certificate and key that worked while one of them is half written.
+// Reload is Load for a running server. It does not read the TLS files: the server reads them itself and keeps the
+// last working certificate and key while a file is incomplete.
 func Reload(path string, environ []string) (*Config, error) {
-	l := newLoading(environ)
+	l := newLoader(environ)
 	l.reloading = true
 	return l.load(path)
 }
 
-func (l *loading) load(path string) (*Config, error) {
+func (l *loader) load(path string) (*Config, error) {
 	l.layers(path)
 	if !l.broken {
 		l.checkTexts()
@@ -58,46 +59,46 @@ func (l *loading) load(path string) (*Config, error) {
 	return l.config, nil
 }
 
-// finish puts problems in order, each with its line. Only now is it known which lines hold secrets.
-func (l *loading) finish(p Problems) {
+// finish sorts problems and adds the line of the file to each. It runs last, when all lines with secrets are known.
+func (l *loader) finish(p Problems) {
 	for i := range p {
 		p[i].Source = l.source.excerpt(p[i].Line)
 	}
 	p.sort()
 }
 
-// PrivateListen is the address of the private listener as Load would read it, also from a configuration that Load
-// refuses. It touches no secret.
+// PrivateListen returns private.listen as Load would read it, even if Load rejects the configuration. It reads no
+// secret files.
 func PrivateListen(path string, environ []string) string {
-	l := newLoading(environ)
+	l := newLoader(environ)
 	l.layers(path)
 	return l.config.Private.Listen
 }
 
-// loading is one run of Load.
-type loading struct {
+// loader holds the state of one Load.
+type loader struct {
 	config    *Config
 	source    source
 	variables map[string]string // DLRLOOP_ variables that are set and not empty
-	path      string            // $DLRLOOP_CONFIG
-	environ   []string          // all of it: that of a database's programs counts too
-	faulty    []string          // keys that could not be read: none need tell that they are missing
-	made      map[string]string // the entries of lists that the file does not have, with the variable that makes each
-	reloading bool              // a server runs
-	trying    bool              // the store's folder is tried
-	broken    bool              // the file cannot be read or is no YAML: there is nothing to check
+	path      string            // the value of DLRLOOP_CONFIG
+	environ   []string          // the whole environment; ReadDatabase needs PGHOST and the like
+	invalid   []string          // keys with an invalid value, which need no further problem
+	createdBy map[string]string // list entries added by variables, with the first variable of each
+	reloading bool              // called by Reload: TLS files are not read
+	tryStore  bool              // called by Check: store.path is tested
+	broken    bool              // the file cannot be read or parsed; the checks are skipped
 	problems  Problems
 	warnings  Problems
 }
 
-func newLoading(environ []string) *loading {
-	l := &loading{config: Default(), source: newSource("", nil), environ: environ, made: make(map[string]string)}
+func newLoader(environ []string) *loader {
+	l := &loader{config: Default(), source: newSource("", nil), environ: environ, createdBy: make(map[string]string)}
 	l.variables, l.path = variables(environ)
 	return l
 }
 
-// layers reads the file and then the environment into the configuration.
-func (l *loading) layers(path string) {
+// layers applies the file, then the environment, to the defaults.
+func (l *loader) layers(path string) {
 	l.file(path)
 	if l.broken {
 		return
@@ -105,8 +106,8 @@ func (l *loading) layers(path string) {
 	l.environment()
 }
 
-// file finds and reads the file. None is no problem when none was named.
-func (l *loading) file(path string) {
+// file finds, reads and decodes the file. It is not an error if the default file does not exist.
+func (l *loader) file(path string) {
 	name, named := path, true
 	switch {
 	case name != "":
@@ -122,16 +123,17 @@ func (l *loading) file(path string) {
 	l.source = newSource(name, content)
 	if err != nil {
 		l.broken = true
-		l.problem("", "%s", unreadable(err, "name another file, or copy config.example.yaml to start from"))
+		l.problem("", "%s", readError(err, "name another file, or start from a copy of config.example.yaml"))
 		return
 	}
 	l.yaml(content)
 	if l.source.secrets && mode.Perm()&0o004 != 0 {
-		l.warn("", "holds secrets and can be read by every user: chmod o= %s, or move the secrets to files of their own", name)
+		l.warn("", "contains secrets and is readable by every user; run chmod o= %s, "+
+			"or move the secrets to separate files", name)
 	}
 }
 
-// readLimited reads a file of at most limit bytes.
+// readLimited reads a file of at most limit bytes and returns its mode. A larger file is a tooLargeError.
 func readLimited(path string, limit int64) ([]byte, fs.FileMode, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -143,7 +145,7 @@ func readLimited(path string, limit int64) ([]byte, fs.FileMode, error) {
 	case err != nil:
 		return nil, 0, err
 	case info.IsDir():
-		return nil, 0, errIsFolder
+		return nil, 0, errIsDir
 	}
 	content, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err == nil && int64(len(content)) > limit {
@@ -152,28 +154,28 @@ func readLimited(path string, limit int64) ([]byte, fs.FileMode, error) {
 	return content, info.Mode(), err
 }
 
-var errIsFolder = errors.New("is a folder; name a file in it")
+var errIsDir = errors.New("is a directory; name a file")
 
-// tooLargeError is the limit of a file in bytes that a file exceeds.
+// tooLargeError reports that a file exceeds this limit in bytes.
 type tooLargeError int64
 
 func (e tooLargeError) Error() string {
-	return fmt.Sprintf("has more than %d KiB, the most that is read of such a file; name another file", int64(e)>>10)
+	return fmt.Sprintf("is larger than %d KiB, the limit for this file; name another file", int64(e)>>10)
 }
 
-// unreadable says in plain words why a file could not be read; hint is the way out when it is not there.
-func unreadable(err error, hint string) string {
+// readError describes why a file could not be read. fix is what to do if the file does not exist.
+func readError(err error, fix string) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "there is no such file; " + hint
+		return "there is no such file; " + fix
 	case errors.Is(err, fs.ErrPermission):
-		return "permission denied; let the user that runs dlrloop read it"
+		return "permission denied; grant the user that runs dlrloop read access"
 	default:
 		return withoutPath(err).Error()
 	}
 }
 
-// withoutPath is an error of a file without its path, which the message has already.
+// withoutPath returns the cause of a file error. The message names the path already.
 func withoutPath(err error) error {
 	if wrapped := errors.Unwrap(err); wrapped != nil {
 		return wrapped
@@ -181,37 +183,37 @@ func withoutPath(err error) error {
 	return err
 }
 
-// problem tells that the value of a key is wrong, unless that was told already.
-func (l *loading) problem(key, format string, args ...any) {
-	if slices.Contains(l.faulty, key) {
+// problem adds a problem of key at the place where key is set, unless the key is already marked invalid.
+func (l *loader) problem(key, format string, args ...any) {
+	if slices.Contains(l.invalid, key) {
 		return
 	}
 	l.add(l.at(key, fmt.Sprintf(format, args...)))
 }
 
-// add tells a problem. What comes after a hundred is for the next time.
-func (l *loading) add(p Problem) {
+// add appends a problem, unless there are maxProblems already.
+func (l *loader) add(p Problem) {
 	if !l.full() {
 		l.problems = append(l.problems, p)
 	}
 }
 
-func (l *loading) full() bool { return len(l.problems) >= maxProblems }
+func (l *loader) full() bool { return len(l.problems) >= maxProblems }
 
-// missing tells what the first key wants, because none of the others is set. It is silent when one of them all is known
-// to be wrong.
-func (l *loading) missing(message string, keys ...string) {
-	if !slices.ContainsFunc(keys, l.isFaulty) {
+// missing adds a problem of the first key, which is required because none of keys is set. It does nothing if one of
+// keys is marked invalid, because that problem is reported already.
+func (l *loader) missing(message string, keys ...string) {
+	if !slices.ContainsFunc(keys, l.isInvalid) {
 		l.add(l.at(keys[0], message))
 	}
 }
 
-func (l *loading) warn(key, format string, args ...any) {
+func (l *loader) warn(key, format string, args ...any) {
 	l.warnings = append(l.warnings, l.at(key, fmt.Sprintf(format, args...)))
 }
 
-// at is a problem with the place where the key was set, or where its nearest parent was.
-func (l *loading) at(key, message string) Problem {
+// at returns a Problem at the place where key or its nearest parent is set.
+func (l *loader) at(key, message string) Problem {
 	p := Problem{File: l.source.name, Key: key, Message: message}
 	for k := key; k != ""; k = parent(k) {
 		if _, set := l.variables[variable(k)]; set {
@@ -226,23 +228,23 @@ func (l *loading) at(key, message string) Problem {
 	return p
 }
 
-// fault marks a key as wrong.
-func (l *loading) fault(key string) { l.faulty = append(l.faulty, key) }
+// markInvalid marks key as invalid, which suppresses further problems of it.
+func (l *loader) markInvalid(key string) { l.invalid = append(l.invalid, key) }
 
-func (l *loading) isFaulty(key string) bool {
-	return slices.ContainsFunc(l.faulty, func(f string) bool { return within(f, key) || within(key, f) })
+func (l *loader) isInvalid(key string) bool {
+	return slices.ContainsFunc(l.invalid, func(f string) bool { return within(f, key) || within(key, f) })
 }
 
-// within reports whether key is outer or below it.
+// within reports whether key equals outer or lies below it.
 func within(outer, key string) bool {
 	rest, found := strings.CutPrefix(key, outer)
 	return found && (outer == "" || rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
-// parent is the key that holds this one; empty at the top.
+// parent returns the key of the enclosing block or list, or "" for a top-level key.
 func parent(key string) string { return key[:max(0, strings.LastIndexAny(key, ".["))] }
 
-// below is the key of a member.
+// below returns the key of a member of the block at key.
 func below(key, name string) string {
 	if key == "" {
 		return name
@@ -250,19 +252,19 @@ func below(key, name string) string {
 	return key + "." + name
 }
 
-// element is the key of an entry of a list.
+// element returns the key of entry i of the list at key.
 func element(key string, i int) string { return fmt.Sprintf("%s[%d]", key, i) }
 
-// resolve makes a path of the configuration one that can be opened.
-func (l *loading) resolve(key, path string) string {
+// resolve returns path relative to the working directory. A path from the file is relative to the file's directory.
+func (l *loader) resolve(key, path string) string {
 	if path == "" || filepath.IsAbs(path) || l.inEnvironment(strings.TrimRight(key, "[0123456789]")) {
 		return path
 	}
 	return filepath.Join(filepath.Dir(l.source.name), path)
 }
 
-// resolvePaths resolves what is not read at once.
-func (l *loading) resolvePaths() {
+// resolvePaths resolves the paths that Load does not read itself.
+func (l *loader) resolvePaths() {
 	c := l.config
 	c.Store.Path = l.resolve("store.path", c.Store.Path)
 	for key, tls := range map[string]*TLS{"public.tls": &c.Public.TLS, "gateway.tls": &c.Gateway.TLS} {
@@ -271,7 +273,7 @@ func (l *loading) resolvePaths() {
 	}
 }
 
-// keyOf is the key of a field in the file; empty for what is not read.
+// keyOf returns the key of a struct field in the file, or "" if the field is not part of the file.
 func keyOf(f reflect.StructField) string {
 	if key := f.Tag.Get("yaml"); key != "-" {
 		return key

@@ -12,7 +12,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// minimal is the least that works; more can be appended to its one plan.
+// minimal is the smallest valid configuration. More lines can be appended to its plan.
 const minimal = `plans:
   - id: plan-a
     region: eu
@@ -20,8 +20,8 @@ const minimal = `plans:
     webhook: {auth: {hmac: {secrets: [sec-a]}}}
 `
 
-// folder makes a folder with these files, for their owner only.
-func folder(t *testing.T, files map[string]string) string {
+// writeFiles creates these files in a temporary directory, readable by their owner only, and returns the directory.
+func writeFiles(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, content := range files {
@@ -32,14 +32,14 @@ func folder(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-// load loads content as config.yaml.
+// load loads a configuration with this content.
 func load(t *testing.T, content string, environ ...string) (*Config, error) {
 	t.Helper()
-	return Load(filepath.Join(folder(t, map[string]string{"config.yaml": content}), "config.yaml"), environ)
+	return Load(filepath.Join(writeFiles(t, map[string]string{"config.yaml": content}), "config.yaml"), environ)
 }
 
-func TestTheLeastNeedsOnlyAPlan(t *testing.T) {
-	dir := folder(t, map[string]string{"config.yaml": minimal})
+func TestTheMinimalConfigurationHasOnlyAPlan(t *testing.T) {
+	dir := writeFiles(t, map[string]string{"config.yaml": minimal})
 	c, err := Load(filepath.Join(dir, "config.yaml"), nil)
 	require.NoError(t, err)
 
@@ -54,7 +54,7 @@ func TestTheLeastNeedsOnlyAPlan(t *testing.T) {
 }
 
 func TestEveryKeyIsRead(t *testing.T) {
-	dir := folder(t, map[string]string{
+	dir := writeFiles(t, map[string]string{
 		"c/config.yaml": `
 public:
   listen: 10.0.0.1:80
@@ -89,7 +89,8 @@ plans:
         header: {name: X-Hook, values: [hv-1], value_files: [../secrets/hv-2]}
         path_token: {values: [pt-1], value_files: [../secrets/pt-2]}
         on_failure: reject
-    feedback: {on: off, batches: all, coalesce: 0s, workers: 8, rate: 0.5, give_up: 1d12h, backoff: {base: 2s, cap: 1m}, timeout: 5s}
+    feedback:
+      {on: off, batches: all, coalesce: 0s, workers: 8, rate: 0.5, give_up: 1d12h, backoff: {base: 2s, cap: 1m}, timeout: 5s}
     gateway: {token: plan}
     reconcile: {silence: 0s, grace: 5m, rate: 0.25}
   - id: plan-b
@@ -105,11 +106,15 @@ plans:
 	require.NoError(t, err)
 	require.Empty(t, c.Warnings)
 	require.Equal(t, Public{
-		Listen: "10.0.0.1:80", URL: "https://dlr.acme.test/sinch", MaxBody: 1 << 20, Memory: 64 << 20, ShedWith429: true, MaxConnections: 100,
+		Listen: "10.0.0.1:80", URL: "https://dlr.acme.test/sinch", MaxBody: 1 << 20, Memory: 64 << 20, ShedWith429: true,
+		MaxConnections: 100,
 		TrustedProxies: []string{"10.0.0.7", "10.1.0.0/16"},
 	}, c.Public)
 	require.Equal(t, Private{Listen: ":9000", Credentials: Credentials{
-		Basic:  []Basic{{Username: "ada", Password: "pw-ada"}, {Username: "ben", Password: "pw-ben", PasswordFile: "../secrets/ben"}},
+		Basic: []Basic{
+			{Username: "ada", Password: "pw-ada"},
+			{Username: "ben", Password: "pw-ben", PasswordFile: "../secrets/ben"},
+		},
 		Tokens: []Secret{"tok-1", "tok-2"}, TokenFiles: []string{"../secrets/tok-2"},
 	}}, c.Private)
 	require.Equal(t, Gateway{Listen: "127.0.0.1:8082", Defaults: true, MaxBody: 1 << 20}, c.Gateway)
@@ -125,7 +130,10 @@ plans:
 		ID: "plan-a", BaseURL: "http://127.0.0.1:9200",
 		Project: Project{ID: "proj", KeyID: "key", KeySecret: "key-secret", KeySecretFile: "../secrets/key"},
 		Webhook: Webhook{Auth: Auth{
-			HMAC:      HMAC{Secrets: []Secret{"sec-1", "sec-2"}, SecretFiles: []string{"../secrets/sec-2"}, MaxAge: Duration(48 * time.Hour)},
+			HMAC: HMAC{
+				Secrets: []Secret{"sec-1", "sec-2"}, SecretFiles: []string{"../secrets/sec-2"},
+				MaxAge: Duration(48 * time.Hour),
+			},
 			Basic:     []Basic{{Username: "sinch", Password: "pw-sinch"}},
 			Header:    Header{Name: "X-Hook", Values: []Secret{"hv-1", "hv-2"}, ValueFiles: []string{"../secrets/hv-2"}},
 			PathToken: PathToken{Values: []Secret{"pt-1", "pt-2"}, ValueFiles: []string{"../secrets/pt-2"}},
@@ -144,7 +152,7 @@ plans:
 	require.Equal(t, second, c.Plans[1])
 }
 
-func TestTextIsTakenAsItIsWritten(t *testing.T) {
+func TestScalarsOfTextSettingsStayUnchanged(t *testing.T) {
 	c, err := load(t, `plans:
   - id: 0123
     region: eu
@@ -165,7 +173,8 @@ func TestTextIsTakenAsItIsWritten(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "0123", c.Plans[0].ID)
 	require.Equal(t, Secret("0x1F"), c.Plans[0].Token)
-	require.Equal(t, []Secret{"yes", "1.50", "true", ".inf", "with: colon # and hash", "in a block", "007"}, c.Plans[0].Webhook.Auth.HMAC.Secrets)
+	require.Equal(t, []Secret{"yes", "1.50", "true", ".inf", "with: colon # and hash", "in a block", "007"},
+		c.Plans[0].Webhook.Auth.HMAC.Secrets)
 }
 
 func TestAnchorsAndMergeKeys(t *testing.T) {
@@ -190,15 +199,17 @@ func TestAnchorsAndMergeKeys(t *testing.T) {
 }
 
 func TestWindowsLineEnds(t *testing.T) {
-	c, err := load(t, "log: {level: warn}\r\nplans:\r\n  - id: plan-a\r\n    region: eu\r\n    token: tok\r\n    webhook: {auth: {none: true}}\r\n")
+	c, err := load(t, "log: {level: warn}\r\nplans:\r\n  - id: plan-a\r\n    region: eu\r\n    token: tok\r\n    "+
+		"webhook: {auth: {none: true}}\r\n")
 	require.NoError(t, err)
 	require.Equal(t, Secret("tok"), c.Plans[0].Token)
 	require.Equal(t, "warn", c.Log.Level)
 }
 
-func TestWhereTheFileIsLookedFor(t *testing.T) {
-	dir := folder(t, map[string]string{
-		"config.yaml": minimal + "log: {level: debug}\n", "named.yaml": minimal + "log: {level: warn}\n", "flag.yaml": minimal + "log: {level: error}\n",
+func TestWhichFileIsLoaded(t *testing.T) {
+	dir := writeFiles(t, map[string]string{
+		"config.yaml": minimal + "log: {level: debug}\n", "named.yaml": minimal + "log: {level: warn}\n",
+		"flag.yaml": minimal + "log: {level: error}\n",
 	})
 	t.Chdir(dir)
 	level := func(path string, environ ...string) string {
@@ -212,7 +223,8 @@ func TestWhereTheFileIsLookedFor(t *testing.T) {
 	require.NoError(t, os.Remove("config.yaml"))
 
 	c, err := Load("", []string{
-		"DLRLOOP_PLANS_0_ID=p", "DLRLOOP_PLANS_0_REGION=eu", "DLRLOOP_PLANS_0_TOKEN=t", "DLRLOOP_PLANS_0_WEBHOOK_AUTH_HMAC_SECRETS=s",
+		"DLRLOOP_PLANS_0_ID=p", "DLRLOOP_PLANS_0_REGION=eu", "DLRLOOP_PLANS_0_TOKEN=t",
+		"DLRLOOP_PLANS_0_WEBHOOK_AUTH_HMAC_SECRETS=s",
 	})
 	require.NoError(t, err)
 	require.Empty(t, c.File)
@@ -220,20 +232,24 @@ func TestWhereTheFileIsLookedFor(t *testing.T) {
 	require.Equal(t, DefaultPlan().Feedback, c.Plans[0].Feedback)
 
 	_, err = Load("", nil)
-	require.EqualError(t, err, "environment: plans: no configuration was found: there is no config.yaml here, and neither --config nor $DLRLOOP_CONFIG names a file; copy config.example.yaml to start from, or set DLRLOOP_PLANS_0_ID and the like")
+	require.EqualError(t, err, "environment: plans: no configuration found: there is no config.yaml in the "+
+		"working directory, and neither --config nor $DLRLOOP_CONFIG names a file; start from a copy of "+
+		"config.example.yaml, or set DLRLOOP_PLANS_0_ID and the like")
 	_, err = Load("", []string{"DLRLOOP_CONFIG=gone.yaml"})
-	require.EqualError(t, err, "gone.yaml: there is no such file; name another file, or copy config.example.yaml to start from")
+	require.EqualError(t, err, "gone.yaml: there is no such file; name another file, or start from a copy of "+
+		"config.example.yaml")
 	_, err = Load(".", nil)
-	require.EqualError(t, err, ".: is a folder; name a file in it")
+	require.EqualError(t, err, ".: is a directory; name a file")
 	require.NoError(t, os.WriteFile("large.yaml", make([]byte, maxFile+1), 0o600))
 	_, err = Load("large.yaml", nil)
-	require.EqualError(t, err, "large.yaml: has more than 1024 KiB, the most that is read of such a file; name another file")
+	require.EqualError(t, err, "large.yaml: is larger than 1024 KiB, the limit for this file; name another file")
 }
 
-func TestPathsAreRelativeToWhereTheyAreWritten(t *testing.T) {
-	dir := folder(t, map[string]string{
-		"etc/config.yaml": "plans: [{id: p, region: eu, token_file: token, webhook: {auth: {hmac: {secret_files: [secret]}}}}]",
-		"etc/token":       "tok-etc", "token": "tok-work", "etc/secret": "sec-etc", "secret": "sec-work",
+func TestPathsAreRelativeToTheFileOrTheWorkingDirectory(t *testing.T) {
+	dir := writeFiles(t, map[string]string{
+		"etc/config.yaml": "plans: [{id: p, region: eu, token_file: token, webhook: {auth: {hmac: {secret_files: " +
+			"[secret]}}}}]",
+		"etc/token": "tok-etc", "token": "tok-work", "etc/secret": "sec-etc", "secret": "sec-work",
 	})
 	t.Chdir(dir)
 	c, err := Load("etc/config.yaml", nil)
@@ -250,9 +266,10 @@ func TestPathsAreRelativeToWhereTheyAreWritten(t *testing.T) {
 	require.Equal(t, "var", c.Store.Path)
 }
 
-func TestSecretsThatEverybodyCanReadAreWarnedOf(t *testing.T) {
-	dir := folder(t, map[string]string{
-		"config.yaml": minimal + "  - {id: b, region: eu, token_file: token, webhook: {auth: {none: true}}}\n", "token": "tok",
+func TestWarnsOfSecretsThatEverybodyCanRead(t *testing.T) {
+	dir := writeFiles(t, map[string]string{
+		"config.yaml": minimal + "  - {id: b, region: eu, token_file: token, webhook: {auth: {none: true}}}\n",
+		"token":       "tok",
 	})
 	path := filepath.Join(dir, "config.yaml")
 	warnings := func(config, token fs.FileMode) string {
@@ -263,11 +280,14 @@ func TestSecretsThatEverybodyCanReadAreWarnedOf(t *testing.T) {
 		return c.Warnings.Error()
 	}
 	require.Empty(t, warnings(0o600, 0o640))
-	require.Equal(t, path+": holds secrets and can be read by every user: chmod o= "+path+", or move the secrets to files of their own", warnings(0o604, 0o600))
-	require.Equal(t, path+":6:37: plans[1].token_file: "+dir+"/token can be read by every user: chmod o= "+dir+"/token", warnings(0o600, 0o644))
+	require.Equal(t, path+": contains secrets and is readable by every user; run chmod o= "+path+
+		", or move the secrets to separate files", warnings(0o604, 0o600))
+	require.Equal(t, path+":6:37: plans[1].token_file: "+dir+"/token is readable by every user; run chmod o= "+dir+
+		"/token", warnings(0o600, 0o644))
 
-	require.NoError(t, os.WriteFile(path, []byte("plans: [{id: b, region: eu, token_file: token, webhook: {auth: {none: true}}}]"), 0o644))
-	require.Empty(t, warnings(0o644, 0o600), "a file without secrets may be read")
+	require.NoError(t, os.WriteFile(path, []byte("plans: [{id: b, region: eu, token_file: token, webhook: {auth: "+
+		"{none: true}}}]"), 0o644))
+	require.Empty(t, warnings(0o644, 0o600), "a file without secrets may be readable by all")
 }
 
 func TestOtherWarnings(t *testing.T) {
@@ -275,14 +295,16 @@ func TestOtherWarnings(t *testing.T) {
   - {id: a, base_url: "http://sinch.internal", token: tok, webhook: {auth: {hmac: {secrets: [s], max_age: 1h}}}}
 `)
 	require.NoError(t, err)
-	require.Equal(t, c.File+":2:23: plans[0].base_url: is not HTTPS: credentials and numbers cross the network in clear text\n"+
-		c.File+":2:107: plans[0].webhook.auth.hmac.max_age: 1h is less than the day in which Sinch repeats a callback; "+
-		"if it does not sign its repeats anew, they will not verify", c.Warnings.Error())
+	require.Equal(t, c.File+":2:23: plans[0].base_url: is not HTTPS: credentials and numbers cross the network in "+
+		"clear text\n"+
+		c.File+":2:107: plans[0].webhook.auth.hmac.max_age: 1h is less than the day for which Sinch retries a callback; "+
+		"if retries keep their first signature, their verification fails", c.Warnings.Error())
 }
 
 func TestPrivateListen(t *testing.T) {
-	path := filepath.Join(folder(t, map[string]string{"config.yaml": "private: {listen: \":9000\"}\nplans: [{token_file: gone}]"}), "config.yaml")
-	require.Equal(t, ":9000", PrivateListen(path, nil), "also when the rest is refused")
+	path := filepath.Join(writeFiles(t, map[string]string{"config.yaml": "private: {listen: \":9000\"}\nplans: " +
+		"[{token_file: gone}]"}), "config.yaml")
+	require.Equal(t, ":9000", PrivateListen(path, nil), "even if the configuration is rejected")
 	require.Equal(t, "127.0.0.1:7", PrivateListen(path, []string{"DLRLOOP_PRIVATE_LISTEN=127.0.0.1:7"}))
 	require.Equal(t, "127.0.0.1:8081", PrivateListen(path+".gone", nil))
 }

@@ -9,17 +9,18 @@ import (
 )
 
 const (
-	// UsualMemory is the limit where nothing but the machine limits the process: a program beside others.
+	// UsualMemory is the memory limit if only the machine's memory limits the process. It leaves room for other
+	// programs.
 	UsualMemory ByteSize = 512 << 20
-	// leastMemory is the smallest limit in which everything works.
-	leastMemory ByteSize = 64 << 20
+	// minMemory is the smallest supported memory limit.
+	minMemory ByteSize = 64 << 20
 )
 
-// fillMemory sets what follows from memory.limit.
-func (l *loading) fillMemory() {
+// fillMemory sets the memory limit and the values derived from it, unless they are set.
+func (l *loader) fillMemory() {
 	m, p := &l.config.Memory, &l.config.Public
 	if m.Limit == 0 {
-		m.Limit = systemMemory(machineMemory("/proc"), min(groupMemory("/proc"), dataLimit()))
+		m.Limit = systemMemory(machineMemory("/proc"), min(cgroupMemory("/proc"), dataLimit()))
 	}
 	if p.Memory != 0 {
 		return
@@ -30,32 +31,36 @@ func (l *loading) fillMemory() {
 	}
 }
 
-func (l *loading) checkMemory() {
+func (l *loader) checkMemory() {
 	limit, p := l.config.Memory.Limit, l.config.Public
 	switch {
-	case limit < leastMemory:
+	case limit < minMemory:
 		if !l.isSet("memory.limit") {
-			l.problem("memory.limit", "the process may use %s, which is too little; let it have %s at least", limit, leastMemory)
+			l.problem("memory.limit", "the process's memory limit is %s, which is too little; raise it to at least %s",
+				limit, minMemory)
 		}
 	case p.Memory > limit/2:
-		l.problem("public.memory", "%s is more than half of memory.limit, %s; raise that, or leave this out, and it is a quarter", p.Memory, limit)
+		l.problem("public.memory", "%s is more than half of memory.limit, %s; raise memory.limit, or remove this key "+
+			"to use a quarter of it", p.Memory, limit)
 	case p.Memory/4 >= p.MaxBody:
 	case p.Memory != limit/4:
-		l.problem("public.memory", "%s is not enough for one callback of public.max_body, %s, compressed and not; give it at least four times that", p.Memory, p.MaxBody)
+		l.problem("public.memory", "%s cannot hold a callback of public.max_body, %s, both compressed and decompressed; "+
+			"set at least four times public.max_body", p.Memory, p.MaxBody)
 	default:
-		l.problem("public.max_body", "%s is too much for memory.limit, %s; give at most %s, or a limit of %s",
+		l.problem("public.max_body", "%s is too much for memory.limit, %s; set at most %s, or raise memory.limit to %s",
 			p.MaxBody, limit, p.Memory/4, 16*p.MaxBody)
 	}
 }
 
-// isSet reports whether the file or the environment has a key.
-func (l *loading) isSet(key string) bool {
+// isSet reports whether the file or the environment sets key.
+func (l *loader) isSet(key string) bool {
 	_, variable := l.variables[variable(key)]
 	_, file := l.source.places[key]
 	return variable || file
 }
 
-// systemMemory is how much memory a process may use on a machine, with the least of the limits that it was given.
+// systemMemory returns the default of memory.limit. That is given, the lowest limit set for the process, if it is
+// below machine, the memory of the machine. Otherwise it is the smaller of UsualMemory and machine.
 func systemMemory(machine, given ByteSize) ByteSize {
 	if given < machine {
 		return given
@@ -63,7 +68,8 @@ func systemMemory(machine, given ByteSize) ByteSize {
 	return min(UsualMemory, machine)
 }
 
-// machineMemory is the memory of the machine.
+// machineMemory returns the memory of the machine from the proc file system mounted at proc, or MaxInt64 if it is
+// unknown.
 func machineMemory(proc string) ByteSize {
 	for line := range lines(filepath.Join(proc, "meminfo")) {
 		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "MemTotal:" {
@@ -75,8 +81,9 @@ func machineMemory(proc string) ByteSize {
 	return math.MaxInt64
 }
 
-// groupMemory is the least limit of the process's control groups, of version 1 or 2, and of those around them.
-func groupMemory(proc string) ByteSize {
+// cgroupMemory returns the lowest memory limit of the process's control groups, of version 1 or 2, and of their
+// ancestors. It returns MaxInt64 if none is set.
+func cgroupMemory(proc string) ByteSize {
 	least := ByteSize(math.MaxInt64)
 	for mount := range lines(filepath.Join(proc, "self", "mountinfo")) {
 		// 36 35 98:0 /root/of/mount /mount/point options - type source options
@@ -93,7 +100,7 @@ func groupMemory(proc string) ByteSize {
 		default:
 			continue
 		}
-		group := strings.TrimPrefix(groupOf(proc, controller), strings.TrimSuffix(where[3], "/"))
+		group := strings.TrimPrefix(cgroupOf(proc, controller), strings.TrimSuffix(where[3], "/"))
 		for dir := filepath.Clean("/" + group); ; dir = filepath.Dir(dir) {
 			for line := range lines(filepath.Join(where[4], dir, file)) {
 				if limit, err := strconv.ParseInt(line, 10, 64); err == nil && limit > 0 {
@@ -108,8 +115,9 @@ func groupMemory(proc string) ByteSize {
 	return least
 }
 
-// groupOf is the path of the process's control group, of the hierarchy with a controller or, without one, of version 2.
-func groupOf(proc, controller string) string {
+// cgroupOf returns the path of the process's control group in the version 1 hierarchy of controller, or in version 2
+// if controller is empty.
+func cgroupOf(proc, controller string) string {
 	for line := range lines(filepath.Join(proc, "self", "cgroup")) {
 		fields := strings.SplitN(line, ":", 3)
 		if len(fields) == 3 && (controller == "" && fields[1] == "" || controller != "" && listed(fields[1], controller)) {
@@ -119,7 +127,7 @@ func groupOf(proc, controller string) string {
 	return "/"
 }
 
-// listed reports whether a word is in a list with commas.
+// listed reports whether a comma-separated list contains word.
 func listed(list, word string) bool {
 	for w := range strings.SplitSeq(list, ",") {
 		if w == word {
@@ -129,7 +137,7 @@ func listed(list, word string) bool {
 	return false
 }
 
-// lines are the lines of a file of the kernel; none when it cannot be read.
+// lines iterates over the lines of a file. If the file cannot be read, it yields one empty line.
 func lines(path string) func(yield func(string) bool) {
 	content, _ := os.ReadFile(path)
 	return strings.SplitSeq(strings.TrimSuffix(string(content), "\n"), "\n")

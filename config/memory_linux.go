@@ -5,10 +5,11 @@ import (
 	"syscall"
 )
 
-// reserved is how much address space Go's runtime and its threads occupy that they never use. RLIMIT_DATA counts it.
+// reserved is the address space in bytes that Go's runtime and its threads map but never use. RLIMIT_DATA includes
+// it.
 const reserved ByteSize = 160 << 20
 
-// dataLimit is what RLIMIT_DATA lets the process use; the greatest number for no limit.
+// dataLimit returns the memory in bytes that RLIMIT_DATA allows, or MaxInt64 without a limit.
 func dataLimit() ByteSize {
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_DATA, &limit) != nil || limit.Cur > math.MaxInt64 {

@@ -10,10 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// defaultHere is what Load makes of Default on this machine.
+// defaultHere returns what Load makes of Default on this machine.
 func defaultHere() *Config {
 	c := Default()
-	c.Memory.Limit = systemMemory(machineMemory("/proc"), min(groupMemory("/proc"), dataLimit()))
+	c.Memory.Limit = systemMemory(machineMemory("/proc"), min(cgroupMemory("/proc"), dataLimit()))
 	c.Public.Memory = c.Memory.Limit / 4
 	c.Public.MaxBody = min(c.Public.MaxBody, c.Public.Memory/4)
 	return c
@@ -30,9 +30,10 @@ func TestMemoryFollowsTheLimit(t *testing.T) {
 		require.Equal(t, want.Memory, c.Public.Memory, limit)
 		require.Equal(t, want.MaxBody, c.Public.MaxBody, limit)
 	}
-	c, err := load(t, planWith("region: eu", "token: t", "webhook: {auth: {none: true}}")+"public: {max_body: 32MiB, memory: 128MiB}\nmemory: {limit: 256MiB}\n")
+	c, err := load(t, planWith("region: eu", "token: t", "webhook: {auth: {none: true}}")+
+		"public: {max_body: 32MiB, memory: 128MiB}\nmemory: {limit: 256MiB}\n")
 	require.NoError(t, err)
-	require.Equal(t, ByteSize(32<<20), c.Public.MaxBody, "half of the limit may be for bodies")
+	require.Equal(t, ByteSize(32<<20), c.Public.MaxBody, "bodies may take half of the limit")
 }
 
 func TestSystemMemory(t *testing.T) {
@@ -50,13 +51,13 @@ func TestSystemMemory(t *testing.T) {
 	require.Less(t, machineMemory("/proc"), ByteSize(math.MaxInt64))
 }
 
-// What the kernel shows of control groups, of version 1 and 2, seen from outside a container and from inside.
-func TestGroupMemory(t *testing.T) {
+// TestCgroupMemory has files of the kernel for control groups of version 1 and 2, outside and inside a container.
+func TestCgroupMemory(t *testing.T) {
 	const none = "max"
 	for name, c := range map[string]struct {
 		cgroup string
-		mounts string            // %s is where the files are
-		files  map[string]string // by their path there
+		mounts string            // %s is the directory of the files
+		files  map[string]string // by path below that directory
 		want   ByteSize
 	}{
 		"version 2": {
@@ -77,7 +78,10 @@ func TestGroupMemory(t *testing.T) {
 		"version 1": {
 			"3:cpu,cpuacct:/elsewhere\n2:memory:/docker/1f\n0::/other\n",
 			"31 23 0:27 / /nowhere rw - cgroup cgroup rw,cpu,cpuacct\n32 23 0:28 / %s rw - cgroup cgroup rw,memory\n",
-			map[string]string{"memory.limit_in_bytes": "9223372036854771712", "docker/memory.limit_in_bytes": "9223372036854771712", "docker/1f/memory.limit_in_bytes": "268435456"},
+			map[string]string{
+				"memory.limit_in_bytes":        "9223372036854771712",
+				"docker/memory.limit_in_bytes": "9223372036854771712", "docker/1f/memory.limit_in_bytes": "268435456",
+			},
 			256 << 20,
 		},
 		"version 1, inside a container": {
@@ -85,7 +89,11 @@ func TestGroupMemory(t *testing.T) {
 			map[string]string{"memory.limit_in_bytes": "268435456"},
 			256 << 20,
 		},
-		"no limit":  {"0::/\n", "30 23 0:26 / %s ro - cgroup2 cgroup rw\n", map[string]string{"memory.max": none}, math.MaxInt64},
+		"no limit": {
+			"0::/\n", "30 23 0:26 / %s ro - cgroup2 cgroup rw\n",
+			map[string]string{"memory.max": none},
+			math.MaxInt64,
+		},
 		"no groups": {"", "22 1 8:1 / / rw - ext4 /dev/sda1 rw\nnot a mount\n", nil, math.MaxInt64},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -101,7 +109,7 @@ func TestGroupMemory(t *testing.T) {
 				mounts = fmt.Sprintf(mounts, mounted)
 			}
 			require.NoError(t, os.WriteFile(filepath.Join(proc, "self", "mountinfo"), []byte(mounts), 0o600))
-			require.Equal(t, c.want, groupMemory(proc))
+			require.Equal(t, c.want, cgroupMemory(proc))
 		})
 	}
 }

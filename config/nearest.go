@@ -1,6 +1,6 @@
 package config
 
-// nearest is the word that was probably meant, or empty: one that needs few changes of a letter.
+// nearest returns the candidate that word most likely misspells, or "" if all differ in too many letters.
 func nearest(word string, among []string) string {
 	best, found := max(1, min(len(word)/3, 3))+1, ""
 	for _, candidate := range among {
@@ -11,7 +11,8 @@ func nearest(word string, among []string) string {
 	return found
 }
 
-// distance counts the letters to insert, drop, replace or swap with their neighbour to make b of a.
+// distance returns the optimal string alignment distance of a and b: the number of letters to insert, delete, replace
+// or swap with their neighbour.
 func distance(a, b string) int {
 	rows := make([][]int, len(a)+1)
 	for i := range rows {

@@ -7,25 +7,26 @@ import (
 	"strings"
 )
 
-// Problem is one thing that is wrong with the configuration. Printed, it is one line that never contains a secret.
+// Problem is one error or warning about the configuration. Error formats it as one line without secrets.
 type Problem struct {
-	// File and, where it is known, the line and column counted from 1; or the environment variable.
+	// The file with line and column, counted from 1 (0: unknown), or the environment variable.
 	File         string
 	Line, Column int
 	Variable     string
 
-	Key     string // such as plans[0].token; empty for what concerns the whole file
-	Message string // what is wrong, and what to do
-	Source  string // the line of the file for people to look at, secrets masked; may be empty
+	Key     string // for example plans[0].token; empty if the problem concerns the whole file
+	Message string // what is wrong and what to do
+	Source  string // the line of the file with its secrets masked; may be empty
 }
 
-// Error is the problem in one line.
+// Error returns the problem as one line: place, key, message.
 func (p Problem) Error() string {
 	parts := []string{p.Place(), p.Key, p.Message}
 	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ": ")
 }
 
-// Place says where the problem is, as editors and terminals understand it.
+// Place returns the place of the problem in the format that editors and terminals recognize: file:line:column. For a
+// variable it returns $NAME, and without file and variable "environment".
 func (p Problem) Place() string {
 	switch {
 	case p.Variable != "":
@@ -39,10 +40,10 @@ func (p Problem) Place() string {
 	}
 }
 
-// Problems are all that is wrong, in the order of the file; what comes from the environment is last.
+// Problems is a list of problems in the order of the file. Problems of environment variables come last.
 type Problems []Problem
 
-// Error is one line for each problem.
+// Error returns one line for each problem.
 func (p Problems) Error() string {
 	lines := make([]string, len(p))
 	for i := range p {

@@ -16,12 +16,12 @@ import (
 
 const (
 	referencePath = "../docs/configuration.md"
-	begin, end    = "<!-- begin of what the comments in config/ say -->\n", "<!-- end of it -->\n"
+	begin, end    = "<!-- begin: generated from the comments in config/ -->\n", "<!-- end: generated -->\n"
 )
 
-// TestTheReferenceSaysWhatTheCommentsSay fails when docs/configuration.md is older than the comments on Config. Write it
-// anew with: go test ./config -run Reference -update
-func TestTheReferenceSaysWhatTheCommentsSay(t *testing.T) {
+// TestTheReferenceMatchesTheComments fails if docs/configuration.md differs from the comments on Config. To update
+// the page, run: go test ./config -run Reference -update
+func TestTheReferenceMatchesTheComments(t *testing.T) {
 	page, err := os.ReadFile(referencePath)
 	require.NoError(t, err)
 	before, rest, found := strings.Cut(string(page), begin)
@@ -38,14 +38,15 @@ func TestTheReferenceSaysWhatTheCommentsSay(t *testing.T) {
 	require.Equal(t, want, string(page))
 }
 
-// comments are those on the types and their fields, by Type and Type.Field, each in one line.
+// comments returns the doc comments of the configuration's types and fields, each as one line, by Type and
+// Type.Field.
 func comments(t *testing.T) map[string]string {
 	t.Helper()
 	found := make(map[string]string)
 	for _, file := range []string{"config.go", "plan.go"} {
-		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+		textParser, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
 		require.NoError(t, err)
-		for _, d := range parsed.Decls {
+		for _, d := range textParser.Decls {
 			general, ok := d.(*ast.GenDecl)
 			if !ok || general.Tok != token.TYPE {
 				continue
@@ -64,16 +65,16 @@ func comments(t *testing.T) map[string]string {
 
 func oneLine(doc *ast.CommentGroup) string { return strings.Join(strings.Fields(doc.Text()), " ") }
 
-// reference is the page as it grows.
+// reference builds the generated part of the page.
 type reference struct {
 	strings.Builder
 	comments map[string]string
 }
 
-// section writes a heading, what the block is for, a table of its keys, and the sections of the blocks below it.
+// section writes a heading, the comment of the block, a table of its keys, and the sections of the blocks below it.
 func (r *reference) section(key, variable string, block reflect.Value) {
 	t := block.Type()
-	heading := "\n### At the top\n\n"
+	heading := "\n### Top level\n\n"
 	if key != "" {
 		about := strings.Replace(r.comments[t.Name()], t.Name(), "`"+key+"`", 1)
 		heading = fmt.Sprintf("\n### `%s`\n\n%s\n\n", key, about)
@@ -98,7 +99,7 @@ func (r *reference) section(key, variable string, block reflect.Value) {
 	}
 }
 
-// rows are the keys of a block that have a value of their own, and its lists.
+// rows returns the table rows of a block: its scalars and lists.
 func (r *reference) rows(variable string, block reflect.Value) string {
 	var rows strings.Builder
 	for i := range block.NumField() {
@@ -110,14 +111,15 @@ func (r *reference) rows(variable string, block reflect.Value) string {
 		if f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct {
 			name = "`" + strings.Trim(name, "`") + "_0_…`"
 		}
-		fmt.Fprintf(&rows, "| `%s` | %s | %s | %s |\n", keyOf(f), defaultOf(value), r.comments[block.Type().Name()+"."+f.Name]+rangeOf(f), name)
+		fmt.Fprintf(&rows, "| `%s` | %s | %s | %s |\n", keyOf(f), defaultOf(value),
+			r.comments[block.Type().Name()+"."+f.Name]+rangeOf(f), name)
 	}
 	return rows.String()
 }
 
-// rangeOf is a sentence that says which values the key may have; empty where it has no bounds.
+// rangeOf returns a sentence with the allowed values, or "" without bounds.
 func rangeOf(f reflect.StructField) string {
-	if !isMeasured(f.Type) {
+	if !isNumeric(f.Type) {
 		return ""
 	}
 	b, _ := boundsOf(f)
@@ -139,20 +141,20 @@ func defaultOf(v reflect.Value) string {
 	}
 }
 
-func TestEveryKeyIsExplained(t *testing.T) {
-	said := comments(t)
+func TestEveryKeyHasAComment(t *testing.T) {
+	documented := comments(t)
 	eachBlock("", reflect.TypeFor[Config](), func(_ string, block reflect.Type) {
-		require.NotEmpty(t, said[block.Name()], block.Name())
+		require.NotEmpty(t, documented[block.Name()], block.Name())
 		for i := range block.NumField() {
 			if f := block.Field(i); keyOf(f) != "" && f.Type.Kind() != reflect.Struct {
-				require.NotEmpty(t, said[block.Name()+"."+f.Name], "%s.%s", block.Name(), f.Name)
+				require.NotEmpty(t, documented[block.Name()+"."+f.Name], "%s.%s", block.Name(), f.Name)
 			}
 		}
 	})
 }
 
 func TestMain(m *testing.M) {
-	flag.Bool("update", false, "write docs/configuration.md anew")
+	flag.Bool("update", false, "update docs/configuration.md")
 	flag.Parse()
 	os.Exit(m.Run())
 }

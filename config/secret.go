@@ -6,22 +6,22 @@ import (
 	"log/slog"
 )
 
-// Secret is a text that must not be seen: however it is printed, logged or marshaled, it is ***. Only Reveal gives it away,
-// and encoding/json where it is the key of a map.
+// Secret is a text that must not be displayed: printing, logging and marshaling give ***. Only Reveal returns it.
+// encoding/json also writes it if it is the key of a map.
 type Secret string
 
 const masked = "***"
 
-// Reveal returns the text itself, to be compared or sent, never to be printed.
+// Reveal returns the secret, for comparing or sending. Never print the result.
 func (s Secret) Reveal() string { return string(s) }
 
 func (Secret) String() string { return masked }
 
-// Format prints *** for every verb, also for %x, %q and %#v.
+// Format prints *** for every verb, including %x, %q and %#v.
 func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, masked) }
 
-// MarshalText gives *** to JSON and YAML.
+// MarshalText returns *** for JSON and YAML.
 func (Secret) MarshalText() ([]byte, error) { return []byte(masked), nil }
 
-// LogValue gives *** to slog.
+// LogValue returns *** for slog.
 func (Secret) LogValue() slog.Value { return slog.StringValue(masked) }

@@ -18,7 +18,7 @@ import (
 
 const hush = "S3CR3T"
 
-// logged is what slog writes of a value, as JSON and as text.
+// logged returns what slog writes for a value, as JSON and as text.
 func logged(v any) string {
 	var out bytes.Buffer
 	slog.New(slog.NewJSONHandler(&out, nil)).Info("x", slog.Any("v", v))
@@ -26,10 +26,17 @@ func logged(v any) string {
 	return out.String()
 }
 
-func TestASecretIsNeverPrinted(t *testing.T) {
+func TestASecretPrintsAsStars(t *testing.T) {
 	s := Secret(hush)
 	require.Equal(t, hush, s.Reveal())
-	for _, v := range []any{s, &s, []Secret{s}, map[string]Secret{"a": s}, Basic{Password: s}, &Plan{Token: s}, errors.Join(fmt.Errorf("with %v", s))} {
+	for _, v := range []any{
+		s, &s,
+		[]Secret{s},
+		map[string]Secret{"a": s},
+		Basic{Password: s},
+		&Plan{Token: s},
+		errors.Join(fmt.Errorf("with %v", s)),
+	} {
 		var printed []string
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%10s"} {
 			printed = append(printed, fmt.Sprintf(verb, v))
@@ -52,14 +59,17 @@ func TestASecretIsNeverPrinted(t *testing.T) {
 	require.Contains(t, logged(s), `"v":"***"`)
 }
 
-// Whatever is wrong with a file, and however its secrets are written, nothing that is told of it contains one.
+// TestNoProblemShowsASecret checks that no problem of an invalid file contains a secret, however the secret is written.
 func TestNoProblemShowsASecret(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "config.yaml")
 	rapid.Check(t, func(t *rapid.T) {
 		content := mangled().Draw(t, "file")
 		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
-		_, err := Load(path, []string{"DLRLOOP_PLANS_0_FEEDBACK_RATE=fast", "DLRLOOP_PLANS_0_WEBHOOK_AUTH_PATH_TOKEN_VALUES=" + hush + "/"})
+		_, err := Load(path, []string{
+			"DLRLOOP_PLANS_0_FEEDBACK_RATE=fast",
+			"DLRLOOP_PLANS_0_WEBHOOK_AUTH_PATH_TOKEN_VALUES=" + hush + "/",
+		})
 		var problems Problems
 		require.ErrorAs(t, err, &problems)
 		for _, p := range problems {
@@ -68,20 +78,24 @@ func TestNoProblemShowsASecret(t *testing.T) {
 	})
 }
 
-// mangled is a file with secrets in it, written in different ways, and with mistakes around them.
+// mangled generates files with secrets in many notations, and with mistakes around them.
 func mangled() *rapid.Generator[string] {
 	return rapid.Custom(func(t *rapid.T) string {
 		secret := func(indent string) string {
 			return rapid.SampledFrom([]string{
-				hush, `"` + hush + `"`, "'" + hush + "'", "|\n" + indent + "  " + hush + "\n" + indent + "  " + hush, ">-\n" + indent + "  " + hush,
-				"\"a\n" + indent + "  " + hush + "\"", "[" + hush + "]", "{a: " + hush + "}", "!!str " + hush, "&x " + hush, "\n" + indent + "  " + hush,
-				"\"" + hush, "[" + hush, "{" + hush, "# " + hush, hush + ": " + hush, hush + " # c", "@" + hush, "\n" + indent + "  - " + hush + "\n" + indent + "  - {",
+				hush, `"` + hush + `"`, "'" + hush + "'", "|\n" + indent + "  " + hush + "\n" + indent + "  " + hush,
+				">-\n" + indent + "  " + hush,
+				"\"a\n" + indent + "  " + hush + "\"", "[" + hush + "]", "{a: " + hush + "}", "!!str " + hush, "&x " + hush,
+				"\n" + indent + "  " + hush,
+				"\"" + hush, "[" + hush, "{" + hush, "# " + hush, hush + ": " + hush, hush + " # c", "@" + hush,
+				"\n" + indent + "  - " + hush + "\n" + indent + "  - {",
 			}).Draw(t, "secret")
 		}
 		key := func(names ...string) string { return rapid.SampledFrom(names).Draw(t, "key") }
 		flow := func() string {
 			return rapid.SampledFrom([]string{
-				hush, `"` + hush + `"`, "\"a\n          " + hush + "\"", "[" + hush + ", a]", "", "{b: " + hush + "}", hush + ", usrname: u", "\"" + hush,
+				hush, `"` + hush + `"`, "\"a\n          " + hush + "\"", "[" + hush + ", a]", "", "{b: " + hush + "}",
+				hush + ", usrname: u", "\"" + hush,
 			}).Draw(t, "flow")
 		}
 		return "log: {level: loud}\nplans:\n  - id: a\n    " + key("region", "regoin") + ": " + key("eu", "mars") + "\n" +
@@ -94,7 +108,7 @@ func mangled() *rapid.Generator[string] {
 	})
 }
 
-func TestAnExcerptShowsWhatIsNoSecret(t *testing.T) {
+func TestExcerptsShowLinesWithoutSecrets(t *testing.T) {
 	_, problems := refused(t, `log: {level: loud}
 plans:
   - {id: a, region: mars, token: `+hush+`}

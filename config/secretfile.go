@@ -6,10 +6,11 @@ import (
 	"strings"
 )
 
+// maxSecret limits the size of a secret's file in bytes.
 const maxSecret = 64 << 10
 
-// readSecrets reads the files that hold secrets.
-func (l *loading) readSecrets() {
+// readSecrets reads and checks all secrets, including those in files.
+func (l *loader) readSecrets() {
 	c := &l.config.Private.Credentials
 	l.passwords("private.credentials.basic", c.Basic)
 	l.secrets("private.credentials.tokens", &c.Tokens, c.TokenFiles, l.checkToken)
@@ -26,14 +27,15 @@ func (l *loading) readSecrets() {
 	}
 }
 
-func (l *loading) passwords(key string, pairs []Basic) {
+func (l *loader) passwords(key string, pairs []Basic) {
 	for i := range pairs {
 		l.secret(below(element(key, i), "password"), &pairs[i].Password, pairs[i].PasswordFile, l.checkSecret)
 	}
 }
 
-// secret reads the one that is named KEY, or that the file named KEY_file holds, and checks it.
-func (l *loading) secret(key string, into *Secret, path string, check func(string, Secret)) {
+// secret reads the file at path, if that is set, into the secret at key, and calls check. The path has the key with
+// _file appended, for example token_file. It is a problem if both are set.
+func (l *loader) secret(key string, into *Secret, path string, check func(string, Secret)) {
 	file := key + "_file"
 	if *into != "" && path != "" {
 		if direct, _ := l.either([]string{key}, []string{file}); direct {
@@ -46,8 +48,9 @@ func (l *loading) secret(key string, into *Secret, path string, check func(strin
 	check(key, *into)
 }
 
-// secrets adds to those in the list KEYs those that the files of the list KEY_files hold, and checks them all.
-func (l *loading) secrets(key string, into *[]Secret, paths []string, check func(string, Secret)) {
+// secrets reads the files at paths, appends their secrets to the list at key, and calls check for every secret with
+// its key. The list of paths has the key of the list with _files instead of the final s, for example token_files.
+func (l *loader) secrets(key string, into *[]Secret, paths []string, check func(string, Secret)) {
 	for i, s := range *into {
 		if s == "" {
 			l.problem(element(key, i), "is empty; remove it, or write the secret")
@@ -63,8 +66,8 @@ func (l *loading) secrets(key string, into *[]Secret, paths []string, check func
 	}
 }
 
-// readSecret reads the secret that a file holds; empty if that is not possible, which is told.
-func (l *loading) readSecret(key, path string) Secret {
+// readSecret returns the secret in a file. If it cannot be read, readSecret reports the problem and returns "".
+func (l *loader) readSecret(key, path string) Secret {
 	written := path
 	path = l.resolve(key, path)
 	content, mode, err := readLimited(path, maxSecret)
@@ -73,36 +76,37 @@ func (l *loading) readSecret(key, path string) Secret {
 	switch {
 	case written == "":
 		wrong = "is empty; remove it, or name the file with the secret"
-	case errors.Is(err, fs.ErrNotExist) && looksSecret(written):
-		l.source.hidden[l.source.places[key].line] = true
-		wrong = "there is no such file, and it looks like the secret itself; write that without _file, or put it into a file"
+	case errors.Is(err, fs.ErrNotExist) && looksLikeSecret(written):
+		l.source.maskedLines[l.source.places[key].line] = true
+		wrong = "there is no such file, and the value looks like the secret itself; set the key without _file, " +
+			"or put the secret into a file"
 	case errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(path, "/run/credentials/"):
-		wrong = path + ": there is no such file; systemd puts it there only while the service runs"
+		wrong = path + ": there is no such file; systemd creates it only while the service runs"
 	case err != nil:
-		wrong = path + ": " + unreadable(err, "put the secret there, or name another file")
+		wrong = path + ": " + readError(err, "put the secret there, or name another file")
 	case unusable != nil:
 		wrong = path + ": " + unusable.Error()
 	case s == "":
 		wrong = path + ": the file is empty; put the secret there"
 	case mode.Perm()&0o004 != 0:
-		l.warn(key, "%s can be read by every user: chmod o= %s", path, path)
+		l.warn(key, "%s is readable by every user; run chmod o= %s", path, path)
 	}
 	if wrong != "" {
 		l.problem(key, "%s", wrong)
-		l.fault(key)
+		l.markInvalid(key)
 		return ""
 	}
 	return s
 }
 
-// looksSecret reports whether somebody may have written the secret where its file's name belongs.
-func looksSecret(name string) bool {
+// looksLikeSecret reports whether name may be a secret that was written in place of a file's name.
+func looksLikeSecret(name string) bool {
 	return len(name) >= 16 && !strings.ContainsAny(name, "./\\")
 }
 
-// either decides between keys that exclude each other. What the environment sets counts; when it sets none or both, two
-// are one too many.
-func (l *loading) either(a, b []string) (useA, useB bool) {
+// either decides between two groups of keys that exclude each other. A group that only the environment sets wins.
+// Otherwise either reports the conflict and returns true for both.
+func (l *loader) either(a, b []string) (useA, useB bool) {
 	switch inA, inB := l.inEnvironment(a...), l.inEnvironment(b...); {
 	case inA && !inB:
 		return true, false
@@ -113,8 +117,8 @@ func (l *loading) either(a, b []string) (useA, useB bool) {
 	return true, true
 }
 
-// inEnvironment reports whether a variable sets one of the keys.
-func (l *loading) inEnvironment(keys ...string) bool {
+// inEnvironment reports whether a variable sets one of keys.
+func (l *loader) inEnvironment(keys ...string) bool {
 	for _, key := range keys {
 		if _, set := l.variables[variable(key)]; set {
 			return true

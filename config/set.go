@@ -8,15 +8,16 @@ import (
 	"strconv"
 )
 
-// parsed is a type that reads its own text.
-type parsed interface{ parse(text string) error }
+// textParser is a type that parses its own text.
+type textParser interface{ parse(text string) error }
 
 // isScalar reports whether a type is written as a single value.
 func isScalar(t reflect.Type) bool { return t.Kind() != reflect.Struct && t.Kind() != reflect.Slice }
 
-// set reads a single value. Errors are for people and name the value, which is never a secret: every text is a Secret.
+// set parses text into a scalar. Its errors are for people and quote text. They contain no secret, because a Secret
+// is a string, which cannot fail to parse.
 func set(into reflect.Value, text string) error {
-	if p, ok := into.Addr().Interface().(parsed); ok {
+	if p, ok := into.Addr().Interface().(textParser); ok {
 		return p.parse(text)
 	}
 	switch into.Kind() {
@@ -29,7 +30,7 @@ func set(into reflect.Value, text string) error {
 	case reflect.Int:
 		n, err := strconv.Atoi(text)
 		if errors.Is(err, strconv.ErrRange) {
-			return fmt.Errorf("%q is out of the range of any setting", text)
+			return fmt.Errorf("%q is out of range", text)
 		}
 		if err != nil {
 			return fmt.Errorf("%q is not a whole number", text)
@@ -38,7 +39,7 @@ func set(into reflect.Value, text string) error {
 	case reflect.Float64:
 		f, err := strconv.ParseFloat(text, 64)
 		if errors.Is(err, strconv.ErrRange) {
-			return fmt.Errorf("%q is out of the range of any setting", text)
+			return fmt.Errorf("%q is out of range", text)
 		}
 		if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
 			return fmt.Errorf("%q is not a number", text)
@@ -50,8 +51,8 @@ func set(into reflect.Value, text string) error {
 	return nil
 }
 
-// grow adds an entry with its defaults to a list.
-func grow(list reflect.Value) {
+// appendDefault appends an entry with its default values to a list.
+func appendDefault(list reflect.Value) {
 	entry := reflect.New(list.Type().Elem()).Elem()
 	if plan, ok := entry.Addr().Interface().(*Plan); ok {
 		*plan = DefaultPlan()

@@ -15,17 +15,18 @@ const byteOrderMark = "\ufeff"
 
 var (
 	errUTF16   = errors.New("is UTF-16; save it as UTF-8")
-	errControl = errors.New("holds more than one line, or a control character; a secret is a single line of text")
-	errSpace   = errors.New("begins or ends with a space; take it away")
+	errControl = errors.New("contains a line break or a control character; a secret is a single line of text")
+	errSpace   = errors.New("begins or ends with a space; remove it")
 )
 
-// isUTF16 reports whether content begins with the byte order mark of UTF-16, as Windows writes it.
+// isUTF16 reports whether content begins with the byte order mark of UTF-16, as some Windows editors write it.
 func isUTF16(content []byte) bool {
 	return len(content) >= 2 && (content[0] == 0xff && content[1] == 0xfe || content[0] == 0xfe && content[1] == 0xff)
 }
 
-// ParseSecret reads a secret as editors and shells write it: without a byte order mark before it and line breaks after it.
-// What cannot be seen is refused, because no one meant it; the error tells its place, and nothing of the secret.
+// ParseSecret returns the secret in content without a leading byte order mark and trailing line breaks, which editors
+// and shells add. It rejects invisible characters, because nobody types them on purpose. An error gives the position
+// and nothing of the secret.
 func ParseSecret(content []byte) (Secret, error) {
 	if isUTF16(content) {
 		return "", errUTF16
@@ -43,7 +44,8 @@ func ParseSecret(content []byte) (Secret, error) {
 	return Secret(s), nil
 }
 
-// checkVisible refuses control characters, characters that cannot be seen or look like a space, and bytes that are no text.
+// checkVisible rejects control characters, other invisible characters, characters that look like a space, and invalid
+// UTF-8.
 func checkVisible(s string) error {
 	position := 0
 	for i, r := range s {
@@ -53,15 +55,15 @@ func checkVisible(s string) error {
 		case r == utf8.RuneError && size == 1:
 			return fmt.Errorf("character %d is not UTF-8; save the text as UTF-8", position)
 		case r == utf8.RuneError:
-			return fmt.Errorf("character %d is U+FFFD, which stands for one that was lost; write the text again", position)
+			return fmt.Errorf("character %d is U+FFFD, which replaces an undecodable character; write the text again", position)
 		case !isVisible(r):
-			return fmt.Errorf("character %d is %s, which cannot be seen; remove it", position, characterName(r))
+			return fmt.Errorf("character %d is %s, which is invisible; remove it", position, characterName(r))
 		}
 	}
 	return nil
 }
 
-// isVisible reports whether a person can see a character and tell it from a space.
+// isVisible reports whether a person can see a character and distinguish it from a space.
 func isVisible(r rune) bool {
 	const brailleBlank = '\u2800'
 	return r == ' ' || r != brailleBlank && !unicode.In(r, unicode.Cc, unicode.Cf, unicode.Z,
@@ -71,7 +73,8 @@ func isVisible(r rune) bool {
 func characterName(r rune) string {
 	names := map[rune]string{
 		'\ufeff': "byte order mark", '\u00a0': "no-break space", '\u202f': "narrow no-break space",
-		'\u200b': "zero width space", '\u200c': "zero width non-joiner", '\u200d': "zero width joiner", '\u00ad': "soft hyphen",
+		'\u200b': "zero width space", '\u200c': "zero width non-joiner", '\u200d': "zero width joiner",
+		'\u00ad': "soft hyphen",
 	}
 	if name, known := names[r]; known {
 		return fmt.Sprintf("U+%04X (%s)", r, name)
@@ -79,8 +82,9 @@ func characterName(r rune) string {
 	return fmt.Sprintf("U+%04X", r)
 }
 
-// checkTexts looks at every text of the configuration before anything is made of it.
-func (l *loading) checkTexts() {
+// checkTexts checks every string of the configuration for invisible characters and placeholders, and normalizes
+// secrets. It runs before the other checks.
+func (l *loader) checkTexts() {
 	eachValue("", reflect.ValueOf(l.config).Elem(), func(key string, f reflect.StructField, v reflect.Value) {
 		switch {
 		case v.Kind() == reflect.String:
@@ -93,32 +97,32 @@ func (l *loading) checkTexts() {
 	})
 }
 
-func (l *loading) checkText(key string, v reflect.Value) {
+func (l *loader) checkText(key string, v reflect.Value) {
 	written := v.String()
 	if v.Type() != reflect.TypeFor[Secret]() {
 		err := checkVisible(written)
 		if err == nil && isPlaceholder(written) {
-			err = fmt.Errorf("%q is the example's placeholder; write your own", written)
+			err = fmt.Errorf("%q is a placeholder; write your own value", written)
 		}
 		if err != nil {
 			l.problem(key, "%s", err)
-			l.fault(key)
+			l.markInvalid(key)
 		}
 		return
 	}
 	s, err := ParseSecret([]byte(written))
 	if err != nil {
 		l.problem(key, "%s", err)
-		l.fault(key)
+		l.markInvalid(key)
 		return
 	}
 	if strings.HasPrefix(written, byteOrderMark) {
-		l.warn(key, "begins with %s, which is left out", characterName('\ufeff'))
+		l.warn(key, "begins with %s, which is ignored", characterName('\ufeff'))
 	}
 	v.SetString(string(s))
 }
 
-// isPlaceholder reports whether a text stands in an example or a manual for one that the reader has to fill in.
+// isPlaceholder reports whether text is a placeholder of an example or manual that the reader has to replace.
 func isPlaceholder(text string) bool {
 	return strings.HasPrefix(text, "YOUR_") || strings.HasPrefix(text, "<") && strings.HasSuffix(text, ">") ||
 		text == "PROJECT_ID" || text == "KEY_ID"
@@ -126,8 +130,8 @@ func isPlaceholder(text string) bool {
 
 var errPlaceholder = errors.New("is a placeholder; write your own secret")
 
-// checkSecret warns of quotation marks that became part of a secret.
-func (l *loading) checkSecret(key string, s Secret) {
+// checkSecret rejects a placeholder, and warns if quotation marks have become part of the secret.
+func (l *loader) checkSecret(key string, s Secret) {
 	text := s.Reveal()
 	if isPlaceholder(text) {
 		l.problem(key, "%s", errPlaceholder)
@@ -137,8 +141,8 @@ func (l *loading) checkSecret(key string, s Secret) {
 	}
 }
 
-// checkToken refuses what cannot be sent as a bearer token.
-func (l *loading) checkToken(key string, s Secret) {
+// checkToken rejects a text that cannot be sent as a bearer token.
+func (l *loader) checkToken(key string, s Secret) {
 	err := sinch.CheckToken(sinch.Secret(s.Reveal()))
 	if isPlaceholder(s.Reveal()) {
 		err = errPlaceholder

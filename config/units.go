@@ -10,7 +10,7 @@ import (
 	"unicode"
 )
 
-// Duration is a length of time, never negative, written as 90s, 1h30m or 30d.
+// Duration is a time span that is never negative, written as 90s, 1h30m or 30d.
 type Duration time.Duration
 
 const day = 24 * time.Hour
@@ -18,7 +18,7 @@ const day = 24 * time.Hour
 var errNegative = errors.New("must not be negative")
 
 func (d *Duration) parse(text string) error {
-	wrong := fmt.Errorf("%q is not a length of time; write a number with its unit, such as 500ms, 10s, 5m, 12h or 30d", text)
+	wrong := fmt.Errorf("%q is not a duration; write a number with a unit, such as 500ms, 10s, 5m, 12h or 30d", text)
 	days, rest, found := strings.Cut(text, "d")
 	if !found {
 		days, rest = "0", text
@@ -37,7 +37,7 @@ func (d *Duration) parse(text string) error {
 	case n < 0 || clock < 0:
 		return errNegative
 	case n > int64((math.MaxInt64-clock)/day):
-		return fmt.Errorf("%q is out of the range of any setting", text)
+		return fmt.Errorf("%q is out of range", text)
 	}
 	*d = Duration(time.Duration(n)*day + clock)
 	return nil
@@ -58,10 +58,10 @@ func (d Duration) String() string {
 	return s
 }
 
-// MarshalText writes what can be read again.
+// MarshalText returns the text of String, which Load can parse.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// ByteSize is a number of bytes, never negative, written as 16MiB, 1GB or 65536.
+// ByteSize is a number of bytes that is never negative, written as 16MiB, 1GB or 65536.
 type ByteSize int64
 
 type unit struct {
@@ -69,7 +69,7 @@ type unit struct {
 	bytes int64
 }
 
-// binaryUnits are those that String uses, the largest first.
+// binaryUnits lists the units that String uses, the largest first.
 func binaryUnits() []unit {
 	return []unit{{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}}
 }
@@ -79,7 +79,9 @@ func units() []unit {
 }
 
 func (b *ByteSize) parse(text string) error {
-	wrong := fmt.Errorf("%q is not a size; write whole bytes with or without a unit, such as 65536, 512KiB, 16MiB or 1GB", text)
+	wrong := fmt.Errorf("%q is not a size; write a whole number with or without a unit, such as 65536, 512KiB, "+
+		"16MiB or 1GB",
+		text)
 	digits := text
 	if end := strings.IndexFunc(text, unicode.IsLetter); end >= 0 {
 		digits = text[:end]
@@ -97,7 +99,7 @@ func (b *ByteSize) parse(text string) error {
 			continue
 		}
 		if n > math.MaxInt64/u.bytes {
-			return fmt.Errorf("%q is out of the range of any setting", text)
+			return fmt.Errorf("%q is out of range", text)
 		}
 		*b = ByteSize(n * u.bytes)
 		return nil
@@ -114,5 +116,5 @@ func (b ByteSize) String() string {
 	return "0"
 }
 
-// MarshalText writes what can be read again.
+// MarshalText returns the text of String, which Load can parse.
 func (b ByteSize) MarshalText() ([]byte, error) { return []byte(b.String()), nil }

@@ -15,12 +15,12 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// maxDepth is deeper than the configuration goes; only aliases that contain themselves get there.
+// maxDepth exceeds the depth of the configuration. Only an alias that contains itself reaches it.
 const maxDepth = 16
 
-// yaml takes the content of the file into the configuration. The decoder of the library stops at the first problem; this
-// walks the syntax tree and tells all.
-func (l *loading) yaml(content []byte) {
+// yaml decodes the content of the file into the configuration. The library's decoder stops at the first problem; this
+// one walks the syntax tree and reports all.
+func (l *loader) yaml(content []byte) {
 	if isUTF16(content) {
 		l.broken, l.source.opaque = true, true
 		l.problem("", "%s", errUTF16)
@@ -41,14 +41,14 @@ func (l *loading) yaml(content []byte) {
 		l.syntax(err)
 		return
 	}
-	r := reading{loading: l, anchors: make(map[string]ast.Node), values: new(int)}
+	r := decoder{loader: l, anchors: make(map[string]ast.Node), values: new(int)}
 	for i, document := range file.Docs {
 		if document.Body == nil {
 			continue
 		}
 		if i > 0 {
-			l.source.hide(document.Body)
-			l.tell("", document.Body, "a second document begins here; put everything into the first")
+			l.source.maskLines(document.Body)
+			l.report("", document.Body, "a second document begins here; put everything into the first")
 			continue
 		}
 		ast.Walk(r, document.Body)
@@ -56,13 +56,13 @@ func (l *loading) yaml(content []byte) {
 	}
 }
 
-// syntax tells where the file stops being YAML.
-func (l *loading) syntax(err error) {
+// syntax reports the place where the file is not valid YAML.
+func (l *loader) syntax(err error) {
 	l.broken, l.source.opaque = true, true
 	p := l.at("", "is not YAML")
 	var known yaml.Error
 	if errors.As(err, &known) {
-		p.Message = "is not YAML: " + plainly(known.GetMessage())
+		p.Message = "is not YAML: " + explainSyntax(known.GetMessage())
 		if t := known.GetToken(); t != nil {
 			p.Line, p.Column = t.Position.Line, t.Position.Column
 		}
@@ -70,52 +70,52 @@ func (l *loading) syntax(err error) {
 	l.add(p)
 }
 
-// plainly says what to do about the mistakes in YAML that people make most. The library's own words say it of none.
-func plainly(message string) string {
+// explainSyntax says how to fix the most common YAML mistakes. Other messages of the library are returned unchanged.
+func explainSyntax(message string) string {
 	switch {
 	case strings.HasPrefix(message, "found character '\t'"):
-		return "a tab cannot indent; use spaces"
+		return "a tab is not allowed as indentation; use spaces"
 	case strings.HasPrefix(message, "mapping value is not allowed"):
-		return "a key begins where none can; begin the keys of one block in the same column, and put a text that contains \": \" " +
-			"into quotation marks"
+		return "a key is not allowed here; start all keys of a block in the same column, and put a text " +
+			"that contains \": \" into quotation marks"
 	case strings.HasPrefix(message, "value is not allowed"):
-		return "this line is indented like none above it; begin the keys of one block in the same column"
+		return "this indentation matches no line above; start all keys of a block in the same column"
 	default:
 		return message
 	}
 }
 
-// refuse tells that a node cannot be read as the value of a key, which is then known to be wrong.
-func (l *loading) refuse(key string, n ast.Node, message string) {
-	l.tell(key, n, message)
-	l.fault(key)
+// refuse reports that a node is not a valid value of key, and marks the key as invalid.
+func (l *loader) refuse(key string, n ast.Node, message string) {
+	l.report(key, n, message)
+	l.markInvalid(key)
 }
 
-// tell tells what is wrong with a node.
-func (l *loading) tell(key string, n ast.Node, message string) {
+// report adds a problem at the place of a node.
+func (l *loader) report(key string, n ast.Node, message string) {
 	at := placeOf(firstToken(n))
 	l.add(Problem{File: l.source.name, Line: at.line, Column: at.column, Key: key, Message: message})
 }
 
-// reading is one walk over the syntax tree.
-type reading struct {
-	*loading
+// decoder decodes one file from its syntax tree.
+type decoder struct {
+	*loader
 	anchors map[string]ast.Node
-	values  *int // read so far
+	values  *int // decoded so far
 }
 
-// Visit collects the anchors.
-func (r reading) Visit(n ast.Node) ast.Visitor {
+// Visit records the anchors.
+func (r decoder) Visit(n ast.Node) ast.Visitor {
 	if a, ok := n.(*ast.AnchorNode); ok {
 		r.anchors[a.Name.GetToken().Value] = a.Value
 	}
 	return r
 }
 
-// value reads a node into what the key stands for.
-func (r reading) value(key string, n ast.Node, into reflect.Value, depth int) {
+// value decodes a node into the field of key.
+func (r decoder) value(key string, n ast.Node, into reflect.Value, depth int) {
 	if *r.values++; *r.values > maxValues {
-		r.stop(n, fmt.Sprintf("the file and its aliases set more than %d values, which no configuration does", maxValues))
+		r.stop(n, fmt.Sprintf("the file and its aliases set more than %d values, the limit for a configuration", maxValues))
 	}
 	if r.broken || r.full() {
 		return
@@ -134,7 +134,7 @@ func (r reading) value(key string, n ast.Node, into reflect.Value, depth int) {
 	}
 	switch {
 	case depth > maxDepth:
-		if !r.isFaulty(key) {
+		if !r.isInvalid(key) {
 			r.refuse(key, n, "an alias contains itself")
 		}
 	case isScalar(into.Type()):
@@ -146,16 +146,16 @@ func (r reading) value(key string, n ast.Node, into reflect.Value, depth int) {
 	}
 }
 
-// stop ends the reading for a reason that makes everything else pointless.
-func (r reading) stop(n ast.Node, message string) {
+// stop reports a problem and ends the decoding.
+func (r decoder) stop(n ast.Node, message string) {
 	if !r.broken {
-		r.tell("", n, message)
+		r.report("", n, message)
 		r.broken = true
 	}
 }
 
-// follow looks through anchors, aliases and tags.
-func (r reading) follow(n ast.Node) ast.Node {
+// follow returns the node behind anchors, aliases and tags, or nil if there is none.
+func (r decoder) follow(n ast.Node) ast.Node {
 	for range maxDepth {
 		switch inner := n.(type) {
 		case *ast.AnchorNode:
@@ -171,17 +171,17 @@ func (r reading) follow(n ast.Node) ast.Node {
 	return nil
 }
 
-func (r reading) scalar(key string, n ast.Node, into reflect.Value) {
+func (r decoder) scalar(key string, n ast.Node, into reflect.Value) {
 	secret := into.Type() == reflect.TypeFor[Secret]()
 	text, ok := textOf(n)
 	if secret {
-		r.source.hide(n)
+		r.source.maskLines(n)
 		r.source.secrets = r.source.secrets || text != ""
 		text = strings.TrimRight(text, "\r\n")
 	}
 	r.source.places[key] = placeOf(firstToken(n))
 	if !ok {
-		r.source.hide(n)
+		r.source.maskLines(n)
 		r.refuse(key, n, "must be a single value, not a list or a block of keys")
 		return
 	}
@@ -190,28 +190,28 @@ func (r reading) scalar(key string, n ast.Node, into reflect.Value) {
 	}
 }
 
-func (r reading) list(key string, n ast.Node, into reflect.Value, depth int) {
+func (r decoder) list(key string, n ast.Node, into reflect.Value, depth int) {
 	sequence, ok := n.(*ast.SequenceNode)
 	if !ok {
-		r.source.hide(n)
+		r.source.maskLines(n)
 		r.refuse(key, n, "must be a list: each entry on a line of its own after \"- \", or all in [ ]")
 		return
 	}
 	into.SetZero()
 	if len(sequence.Values) > maxEntries {
-		r.refuse(key, n, fmt.Sprintf("has more than %d entries, which no configuration has", maxEntries))
+		r.refuse(key, n, fmt.Sprintf("has more than %d entries, the limit for a configuration", maxEntries))
 		return
 	}
 	for i, entry := range sequence.Values {
-		grow(into)
+		appendDefault(into)
 		r.value(element(key, i), entry, into.Index(i), depth+1)
 	}
 }
 
-func (r reading) block(key string, n ast.Node, into reflect.Value, depth int) {
+func (r decoder) block(key string, n ast.Node, into reflect.Value, depth int) {
 	block, ok := n.(ast.MapNode)
 	if !ok {
-		r.source.hide(n)
+		r.source.maskLines(n)
 		r.refuse(key, n, "must be a block of keys: "+strings.Join(keysOf(into.Type()), ", "))
 		return
 	}
@@ -225,8 +225,8 @@ func (r reading) block(key string, n ast.Node, into reflect.Value, depth int) {
 		case !field.IsValid():
 			r.unknown(key, name, m.KeyValue(), keysOf(into.Type()))
 		case twice:
-			r.source.hide(m.Value())
-			r.refuse(below(key, name), m.Key(), fmt.Sprintf("is set twice; line %d sets it first", first))
+			r.source.maskLines(m.Value())
+			r.refuse(below(key, name), m.Key(), fmt.Sprintf("is set twice; the first time on line %d", first))
 		default:
 			seen[name] = at.line
 			r.source.places[below(key, name)] = at
@@ -235,8 +235,8 @@ func (r reading) block(key string, n ast.Node, into reflect.Value, depth int) {
 	}
 }
 
-// merge reads what << takes over from another block, before the block's own keys. One << is enough.
-func (r reading) merge(key string, block ast.MapNode, into reflect.Value, depth int) {
+// merge decodes the block that << refers to, before the block's own keys. Only the first << counts.
+func (r decoder) merge(key string, block ast.MapNode, into reflect.Value, depth int) {
 	for m := block.MapRange(); m.Next(); {
 		if m.Key().IsMergeKey() {
 			r.value(key, m.Value(), into, depth+1)
@@ -245,7 +245,7 @@ func (r reading) merge(key string, block ast.MapNode, into reflect.Value, depth 
 	}
 }
 
-// fieldOf is the field of a key, or the zero Value.
+// fieldOf returns the field of a key, or the zero Value if there is none.
 func fieldOf(block reflect.Value, name string) reflect.Value {
 	for i := range block.NumField() {
 		if name != "" && keyOf(block.Type().Field(i)) == name {
@@ -255,25 +255,26 @@ func fieldOf(block reflect.Value, name string) reflect.Value {
 	return reflect.Value{}
 }
 
-// unknown refuses a key that there is not. Its value may be a secret, and so may be what was taken for its name.
-func (r reading) unknown(block, name string, n *ast.MappingValueNode, known []string) {
-	r.source.hide(n)
-	if !wordlike(strings.ToLower(name)) {
-		r.tell(block, n.Key, "this is not a key; write a key, a colon, a space and the value; known here: "+strings.Join(known, ", "))
+// unknown reports an unknown key. It masks the lines, because the value or even the supposed key may be a secret.
+func (r decoder) unknown(block, name string, n *ast.MappingValueNode, known []string) {
+	r.source.maskLines(n)
+	if !isKeyName(strings.ToLower(name)) {
+		r.report(block, n.Key, "this is not a key; write a key, a colon, a space and the value; known keys: "+
+			strings.Join(known, ", "))
 		return
 	}
-	message := "unknown key; known here: " + strings.Join(known, ", ")
-	if homes := homesOf(name); len(homes) > 0 {
-		message = "unknown key here; it belongs to " + orList(homes)
+	message := "unknown key; known keys: " + strings.Join(known, ", ")
+	if homes := blocksWith(name); len(homes) > 0 {
+		message = "unknown key here; it belongs in " + orList(homes)
 	} else if meant := nearest(name, known); meant != "" {
 		message = "unknown key; did you mean " + meant + "?"
-		r.fault(below(block, meant))
+		r.markInvalid(below(block, meant))
 	}
 	r.refuse(below(block, name), n.Key, message)
 }
 
-// homesOf are the blocks that have a key of this name.
-func homesOf(name string) []string {
+// blocksWith returns the keys of the blocks that have a member of this name.
+func blocksWith(name string) []string {
 	var homes []string
 	eachBlock("", reflect.TypeFor[Config](), func(under string, block reflect.Type) {
 		if slices.Contains(keysOf(block), name) {
@@ -283,7 +284,8 @@ func homesOf(name string) []string {
 	return homes
 }
 
-// eachBlock visits the type of every block with its key; that of an entry of a list ends in [].
+// eachBlock calls visit for the type of block and of every block below it, with its key. The key of a list's entry
+// ends in [].
 func eachBlock(under string, block reflect.Type, visit func(under string, block reflect.Type)) {
 	visit(under, block)
 	for i := range block.NumField() {
@@ -298,7 +300,7 @@ func eachBlock(under string, block reflect.Type, visit func(under string, block 
 	}
 }
 
-// keysOf are the keys of a block, in their order.
+// keysOf returns the keys of a block type in declaration order.
 func keysOf(t reflect.Type) []string {
 	var keys []string
 	for i := range t.NumField() {
@@ -307,7 +309,7 @@ func keysOf(t reflect.Type) []string {
 	return slices.DeleteFunc(keys, func(k string) bool { return k == "" })
 }
 
-// firstToken is where a node begins: for a block in block style, its first key.
+// firstToken returns the first token of a node. For a block in block style that is its first key.
 func firstToken(n ast.Node) *token.Token {
 	if m, ok := n.(*ast.MappingNode); ok && !m.IsFlowStyle && len(m.Values) > 0 {
 		return m.Values[0].Key.GetToken()
@@ -318,7 +320,7 @@ func firstToken(n ast.Node) *token.Token {
 	return n.GetToken()
 }
 
-// textOf is the text of a single value as it was written, without its quotation marks.
+// textOf returns the text of a scalar as written in the file, without quotation marks.
 func textOf(n ast.Node) (text string, ok bool) {
 	switch n := n.(type) {
 	case *ast.StringNode:

@@ -8,30 +8,32 @@ import (
 	"slices"
 )
 
-// checkFolder refuses a store's path that cannot become a folder, and warns of one that this user cannot write.
-func (l *loading) checkFolder(key, path string) {
+// checkDir reports an error if path cannot be a directory, and warns if this user cannot write to it. For Check it
+// also creates and removes a test directory.
+func (l *loader) checkDir(key, path string) {
 	for dir := filepath.Clean(path); ; dir = filepath.Dir(dir) {
 		info, err := os.Stat(dir)
 		switch {
 		case err != nil && !errors.Is(err, fs.ErrPermission) && dir != filepath.Dir(dir):
 			continue
 		case errors.Is(err, fs.ErrPermission):
-			l.warn(key, "this user cannot look into %s; let the user that runs dlrloop do", filepath.Dir(dir))
+			l.warn(key, "this user cannot access %s; grant the user that runs dlrloop access", filepath.Dir(dir))
 		case err == nil && !info.IsDir():
-			l.problem(key, "%s is a file; name a folder", dir)
+			l.problem(key, "%s is a file; name a directory", dir)
 		case err == nil && !mayWrite(dir):
-			l.warn(key, "this user cannot write in %s; let the user that runs dlrloop do", dir)
-		case l.trying:
-			if err := tryFolder(filepath.Clean(path)); err != nil {
-				l.problem(key, "no store can be kept there: %s; name another folder", withoutPath(err))
+			l.warn(key, "this user cannot write to %s; grant the user that runs dlrloop write access", dir)
+		case l.tryStore:
+			if err := tryDir(filepath.Clean(path)); err != nil {
+				l.problem(key, "cannot create a store there: %s; name another directory", withoutPath(err))
 			}
 		}
 		return
 	}
 }
 
-// tryFolder makes the folder of a store, with a folder and a file in it as a store has them, and removes what it made.
-func tryFolder(path string) error {
+// tryDir creates the directory of a store with a subdirectory and a file in it, as a store does, and removes
+// everything that it created.
+func tryDir(path string) error {
 	var missing []string // the deepest first
 	for dir := path; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
 		if _, err := os.Lstat(dir); err == nil {
@@ -43,7 +45,7 @@ func tryFolder(path string) error {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			return err
 		}
-		defer os.Remove(dir) // only what this call made, and only while it is empty
+		defer os.Remove(dir) // fails unless dir is empty, so files of others stay
 	}
 	journal, err := os.MkdirTemp(path, "journal-*")
 	if err != nil {

@@ -1,0 +1,26 @@
+package config
+
+import (
+	"crypto/tls"
+	"net/url"
+	"time"
+)
+
+// checkCertificate warns of a certificate that callers will reject.
+func (l *loader) checkCertificate(key string, pair tls.Certificate, now time.Time) {
+	leaf := pair.Leaf
+	switch {
+	case now.After(leaf.NotAfter):
+		l.warn(key, "expired on %s; callers reject it", leaf.NotAfter.UTC().Format(time.DateOnly))
+	case now.Before(leaf.NotBefore):
+		l.warn(key, "is not valid before %s; callers reject it until then", leaf.NotBefore.UTC().Format(time.DateOnly))
+	}
+	public, err := url.Parse(l.config.Public.URL)
+	if err != nil || public.Hostname() == "" || public.Scheme != "https" || parent(key) != "public.tls" {
+		return
+	}
+	if leaf.VerifyHostname(public.Hostname()) != nil {
+		l.warn(key, "is not a certificate for %s, the host of public.url; "+
+			"Sinch rejects it unless a proxy in front has its own", public.Hostname())
+	}
+}
