@@ -11,7 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// advised is an error with what to do about it.
+// advised is an error with advice for the user.
 type advised struct {
 	error
 	advice string
@@ -19,7 +19,8 @@ type advised struct {
 
 func (a advised) Unwrap() error { return a.error }
 
-// advise adds to an error of the client what to do about it.
+// advise adds advice to an error of the client. It turns an error in an id into a usageError and returns other errors
+// unchanged.
 func advise(err error) error {
 	if err == nil || errors.As(err, new(advised)) {
 		return err
@@ -34,10 +35,11 @@ func advise(err error) error {
 		return usageError{err}
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return advised{err, "try again, or give it more time with --timeout"}
+		return advised{err, "try again, or set a longer --timeout"}
 	}
 	if o, ok := errors.AsType[*net.OpError](err); ok && o.Op == "dial" {
-		return advised{err, "is the address right (--region, --base-url, the configuration), and can this machine reach it?"}
+		return advised{err, "check the address (--region, --base-url or the configuration), and that this machine " +
+			"can reach it"}
 	}
 	return err
 }
@@ -48,56 +50,59 @@ func adviceOn(e *sinch.Error) string {
 	}
 	switch {
 	case e.HTTPStatus == http.StatusUnauthorized && e.Operation == sinch.FetchToken:
-		return "the project's key id or secret is not right; the Sinch dashboard has the access keys"
+		return "the project's key id or secret is wrong; compare them with the access keys in the Sinch dashboard"
 	case e.HTTPStatus == http.StatusUnauthorized:
-		return "the API token is not that of this service plan; compare both with the Sinch dashboard"
+		return "the API token does not belong to this service plan; compare both with the Sinch dashboard"
 	case e.HTTPStatus == http.StatusForbidden:
-		return "Sinch understood and will not do it; ask its support if the text does not say why"
+		return "Sinch does not allow this call; if the error does not explain why, ask Sinch's support"
 	case e.HTTPStatus == http.StatusNotFound:
 		return notFoundAdvice(e.Operation)
 	case e.HTTPStatus == http.StatusTooManyRequests && e.RetryAfter > 0:
-		return fmt.Sprintf("too many calls at once: wait %s and try again", e.RetryAfter)
+		return fmt.Sprintf("too many calls: wait %s and try again", e.RetryAfter)
 	case e.HTTPStatus == http.StatusTooManyRequests:
-		return "too many calls at once: wait some seconds and try again"
+		return "too many calls: wait some seconds and try again"
 	case e.HTTPStatus >= http.StatusInternalServerError:
-		return "the fault is on the other side; try again later"
+		return "Sinch failed; try again later"
 	}
 	return ""
 }
 
-// codeAdvice is about those of Sinch's codes that a person can do something about.
+// codeAdvice returns advice on those error codes of Sinch that the user can fix, else "".
 func codeAdvice(code string) string {
 	switch code {
 	case "missing_callback_url":
-		return "give --callback-url, or have a default callback URL set for the plan in the Sinch dashboard"
+		return "set --callback-url, or a default callback URL of the plan in the Sinch dashboard"
 	case "unknown_group":
-		return "one of the entries of --to is neither a number nor a group of this plan"
+		return "an entry of --to is neither a number nor a group of this plan"
 	case "batch_already_dispatched":
-		return "the batch has left and cannot be changed; dlrloop batch cancel stops what has not gone out"
+		return "Sinch is already sending the batch, so it cannot be changed; dlrloop batch cancel stops the " +
+			"remaining messages"
 	case "blocked_account":
 		return "the account is blocked or out of credit; see the Sinch dashboard"
 	case "illegal_number_type", "llegal_number_type":
-		return "this region does not take a sender of this kind; try another --from"
+		return "this region does not accept this kind of sender; try another --from"
 	}
 	return ""
 }
 
 func notFoundAdvice(op sinch.Operation) string {
-	const place = "the id is not of this plan, or the batch is older than the 14 days that Sinch keeps one; a plan is known in its own region only"
+	const place = "the batch belongs to another plan, or is older than 14 days, after which Sinch deletes it; " +
+		"a plan exists only in its own region"
 	switch op {
 	case sinch.SendFeedback:
-		return "Sinch does not know the batch, or it was sent without feedback_enabled (dlrloop batch get tells which)"
+		return "the batch does not exist, or was sent without feedback_enabled; dlrloop batch get shows which"
 	case sinch.GetRecipientReport:
-		return "the number is no recipient of the batch, or " + place
+		return "the number is not a recipient of the batch, or " + place
 	case sinch.SendBatch, sinch.DryRunBatch, sinch.ListBatches, sinch.ListReports:
-		return "the service plan is not known there: compare its id, and its region or base URL"
+		return "the service plan does not exist there: check its id, and its region or base URL"
 	default:
 		return place
 	}
 }
 
-// mayBeSent adds to the failure of a send what follows from not knowing whether Sinch took the batch.
-func mayBeSent(err error, reference string) error {
+// adviseSend adds advice to an error of a send. If Sinch may have accepted the batch, it names the command that looks
+// for it.
+func adviseSend(err error, reference string) error {
 	if err == nil || !outcomeUnknown(err) {
 		return advise(err)
 	}
@@ -105,10 +110,12 @@ func mayBeSent(err error, reference string) error {
 	if reference != "" {
 		find = "dlrloop batch list --client-reference " + shellQuoted(reference)
 	}
-	return advised{err, "the batch may have been sent all the same. Sending again could send it twice: look first, with\n  " + find}
+	return advised{err, "the batch may have been sent nevertheless, and sending it again could send it twice. " +
+		"Look for it first:\n  " + find}
 }
 
-// outcomeUnknown reports whether Sinch may have done what failed: nothing says that it was not reached, or that it refused.
+// outcomeUnknown reports whether Sinch may have executed a failed call. It is false if the call did not reach Sinch
+// or Sinch rejected it.
 func outcomeUnknown(err error) bool {
 	if answer, ok := errors.AsType[*sinch.Error](err); ok {
 		refused := answer.HTTPStatus >= 400 && answer.HTTPStatus < 500
@@ -120,7 +127,7 @@ func outcomeUnknown(err error) bool {
 	return !errors.As(err, new(*sinch.InvalidError)) && !errors.Is(err, sinch.ErrID)
 }
 
-// shellQuoted is a text as one word of a shell.
+// shellQuoted returns a text quoted as one word for a shell.
 func shellQuoted(s string) string {
 	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@+=,", r))

@@ -20,29 +20,30 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// local is the private API of a running dlrloop that a command is about, as its flags name it.
+// local holds the flags that select the private API of a running dlrloop.
 type local struct {
-	path    *string // of the configuration
+	path    *string // --config
 	url     string
 	timeout time.Duration
 }
 
-const apiUsage = "`URL` of the private listener of a running dlrloop; default: the configuration's private.listen, on this machine"
+const apiUsage = "`URL` of the private listener of a running dlrloop (default: private.listen of the " +
+	"configuration, on this machine)"
 
-// localFlags adds to a command how it reaches a running dlrloop.
+// localFlags adds --config, --api and --timeout to a command and returns their values.
 func localFlags(c *cobra.Command) *local {
 	l := &local{path: configFlag(c)}
 	c.Flags().StringVar(&l.url, "api", "", apiUsage)
-	c.Flags().DurationVar(&l.timeout, "timeout", 30*time.Second, "how long one call may take")
+	c.Flags().DurationVar(&l.timeout, "timeout", 30*time.Second, "time limit of one call")
 	noFiles(c, "api")
 	return l
 }
 
-// api makes a client of the API. The configuration is nil if there is none, which is in order where --api says where to
-// go: the client then has no credentials.
+// api returns a client of the private API, and the configuration. With --api a configuration is optional: without one
+// it is nil, and the client has no credentials.
 func (l *local) api() (*api, *config.Config, error) {
 	if l.timeout <= 0 {
-		return nil, nil, usageError{errors.New("--timeout must be more than 0")}
+		return nil, nil, usageError{errors.New("--timeout must be greater than 0")}
 	}
 	if l.url != "" && !configured(*l.path) {
 		a, err := newAPI(l.url, l.timeout)
@@ -65,7 +66,7 @@ func (l *local) api() (*api, *config.Config, error) {
 	return a, loaded, nil
 }
 
-// api calls the private API of a running dlrloop.
+// api is a client of the private API of a running dlrloop. It may be used by several goroutines.
 type api struct {
 	base      string
 	authorize func(*http.Request)
@@ -74,27 +75,29 @@ type api struct {
 
 func newAPI(base string, timeout time.Duration) (*api, error) {
 	u, err := url.Parse(base)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, usageError{errors.New("--api: it must be an http:// or https:// URL without user name, ? and #, such as http://127.0.0.1:8081")}
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" ||
+		u.Fragment != "" {
+		return nil, usageError{errors.New("--api: must be an http:// or https:// URL without user name, ? and #, " +
+			"such as http://127.0.0.1:8081")}
 	}
 	return &api{
 		base:      strings.TrimRight(base, "/"),
 		authorize: func(*http.Request) {},
 		client: &http.Client{
-			Transport:     &http.Transport{MaxIdleConnsPerHost: apiLanes},
+			Transport:     &http.Transport{MaxIdleConnsPerHost: apiParallel},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 			Timeout:       timeout,
 		},
 	}, nil
 }
 
-// apiLanes is how many calls a command makes at once.
-const apiLanes = 8
+// apiParallel is the number of calls that a command makes at the same time.
+const apiParallel = 8
 
-// maxAPIAnswer is more than the largest page takes.
+// maxAPIAnswer limits the body of an answer in bytes. It exceeds the largest page.
 const maxAPIAnswer = 64 << 20
 
-// get reads what is at the path, which has its query.
+// get requests a path with its query and decodes the JSON answer into a value.
 func (a *api) get(ctx context.Context, path string, into any) error {
 	return a.call(ctx, http.MethodGet, path, "", nil, into)
 }
@@ -120,34 +123,35 @@ func (a *api) call(ctx context.Context, method, path, contentType string, body [
 	a.authorize(r)
 	response, err := a.client.Do(r)
 	if err != nil {
-		return a.unreached(err)
+		return a.connectionError(err)
 	}
 	defer response.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAPIAnswer))
 	if err != nil {
-		return a.unreached(err)
+		return a.connectionError(err)
 	}
 	if response.StatusCode < 200 || response.StatusCode > 299 {
-		return a.refused(response, answer)
+		return a.statusError(response, answer)
 	}
 	if err := dlr.UnmarshalExact(answer, into); err != nil {
-		return fmt.Errorf("%s answers what is not dlrloop's: %w", a.base, err)
+		return fmt.Errorf("%s does not answer as dlrloop does: %w", a.base, err)
 	}
 	return nil
 }
 
-func (a *api) unreached(err error) error {
+// connectionError returns the error of a call without a complete answer, with advice if the connection failed.
+func (a *api) connectionError(err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
-		err = u.Err // the URL is told without it
+		err = u.Err // the message already names the URL
 	}
-	told := fmt.Errorf("%s does not answer: %w", a.base, err)
+	err = fmt.Errorf("%s does not answer: %w", a.base, err)
 	if o, ok := errors.AsType[*net.OpError](err); ok && o.Op == "dial" {
-		return advised{told, "start it (dlrloop serve), or name where it runs with --api"}
+		return advised{err, "start it (dlrloop serve), or set --api to its URL"}
 	}
-	return told
+	return err
 }
 
-// apiError is an answer of the private API that is no success.
+// apiError is an answer of the private API with a status other than 2xx.
 type apiError struct {
 	base, status string
 	code         int
@@ -166,20 +170,21 @@ func (e *apiError) Error() string {
 	return s
 }
 
-func (a *api) refused(response *http.Response, answer []byte) error {
+// statusError returns the error of an answer that is not 2xx, with advice on some statuses.
+func (a *api) statusError(response *http.Response, answer []byte) error {
 	e := &apiError{}
-	_ = dlr.UnmarshalExact(answer, e) // what is no problem document has no detail
+	_ = dlr.UnmarshalExact(answer, e) // without a problem document there is no detail
 	e.base, e.status, e.code = a.base, response.Status, response.StatusCode
 	switch e.code {
 	case http.StatusUnauthorized:
-		return advised{e, "its private.credentials are needed: use its configuration (--config)"}
+		return advised{e, "the API needs private.credentials: name the configuration that has them with --config"}
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
-		return advised{e, "the same command will do later"}
+		return advised{e, "run the same command later"}
 	}
 	return e
 }
 
-// escaped is a path of these segments.
+// escaped returns the URL path of these segments.
 func escaped(segments ...string) string {
 	var path strings.Builder
 	for _, s := range segments {

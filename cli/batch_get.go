@@ -6,8 +6,8 @@ func batchGetCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "get ID",
 		Short: "Read one batch",
-		Long: `Get reads a batch as Sinch keeps it, for 14 days. What became of its messages, dlrloop report get tells. With --json the
-answer is Sinch's batch, one JSON document.
+		Long: `Get reads a batch from Sinch, which keeps it for 14 days. For delivery results use dlrloop report get. With
+--json the answer is the batch in Sinch's format, one JSON document.
 
 ` + exitCodes,
 		Example: `  dlrloop batch get 01JHFFHQ0P99JPPNQPJDV7JTBP
@@ -34,9 +34,10 @@ answer is Sinch's batch, one JSON document.
 func batchCancelCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "cancel ID",
-		Short: "Stop what has not left of a batch",
-		Long: `Cancel stops a batch. What has left already is delivered; its reports tell which messages were stopped (code 407). It
-may be repeated. With --json the answer is Sinch's batch, one JSON document.
+		Short: "Cancel the messages of a batch that are not sent yet",
+		Long: `Cancel cancels a batch. Messages that are already sent are still delivered; the reports of canceled messages
+have code 407. The command may be repeated. With --json the answer is the batch in Sinch's format, one JSON
+document.
 
 ` + exitCodes,
 		Example: `  dlrloop batch cancel 01JHFFHQ0P99JPPNQPJDV7JTBP`,

@@ -16,9 +16,9 @@ func batchListCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List batches, the newest first",
-		Long: `List reads the batches that were created since a time, 24 hours ago without one; Sinch keeps them for 14 days. With
---json each line is one of Sinch's batches (NDJSON), printed as the pages come in. Entries that cannot be read are named on
-standard error and skipped; the exit code is 1 then.
+		Long: `List prints the batches that were created since a time (default: 24 hours ago). Sinch keeps batches for 14
+days. With --json each line is a batch in Sinch's format (NDJSON), printed page by page. Entries that cannot
+be read are reported on standard error and skipped; the exit code is then 1.
 
 ` + exitCodes,
 		Example: `  dlrloop batch list --since 7d --limit 20
@@ -27,10 +27,10 @@ standard error and skipped; the exit code is 1 then.
 		Args: cobra.NoArgs,
 	}
 	r := remoteFlags(c)
-	since := agoFlag(c, "since", "created then or later (default 24h)")
-	until := agoFlag(c, "until", "created before")
-	c.Flags().StringSliceVar(&q.From, "from", nil, "only of these `SENDERS`, between commas; repeatable")
-	c.Flags().StringVar(&q.ClientReference, "client-reference", "", "only with exactly this `NAME`")
+	since := pastFlag(c, "since", "created at or after (default 24h)")
+	until := pastFlag(c, "until", "created before")
+	c.Flags().StringSliceVar(&q.From, "from", nil, "only these `SENDERS`, separated by commas; repeatable")
+	c.Flags().StringVar(&q.ClientReference, "client-reference", "", "only this exact `NAME`")
 	noFiles(c, "from", "client-reference")
 	limitFlag(c, &limit)
 	asJSON := jsonFlag(c, jsonList)
@@ -41,19 +41,19 @@ standard error and skipped; the exit code is 1 then.
 		}
 		q.Start, q.End, q.PageSize = *since, *until, pageSize(limit)
 		return printList(c, client.Batches(c.Context(), q), limit, *asJSON, listing[*sinch.Batch]{
-			table: batchTable, row: batchRow, none: "no batches in this time",
+			table: batchTable, row: batchRow, none: "no batches in this period",
 			document: func(w io.Writer, b *sinch.Batch) error { return printJSON(w, b) },
 		})
 	}
 	return c
 }
 
-// limitFlag adds --limit.
+// limitFlag adds --limit. Zero means no limit.
 func limitFlag(c *cobra.Command, limit *int) {
 	c.Flags().IntVar(limit, "limit", 0, "at most `N` entries (default all)")
 }
 
-// pageSize asks for no more than is wanted; zero is the largest there is.
+// pageSize returns the page size of a list request: limit if it is small, else 0, which is the largest page.
 func pageSize(limit int) int {
 	if limit > 0 && limit < 100 {
 		return limit
@@ -61,16 +61,16 @@ func pageSize(limit int) int {
 	return 0
 }
 
-// listing is how a list of entries is shown.
+// listing defines how a list of entries is printed.
 type listing[T any] struct {
 	table    func(io.Writer) *table
 	row      func(*table, T)
-	none     string                   // what is said where there are none
-	document func(io.Writer, T) error // writes one as JSON
+	none     string                   // printed instead of an empty table
+	document func(io.Writer, T) error // writes an entry as JSON
 }
 
-// printList shows up to limit entries; zero shows all. What came before an error is shown, too. Entries that cannot be read are
-// named on standard error, and make the command fail at the end.
+// printList prints up to limit entries; zero means all. After an error it prints the entries received before. Skipped
+// entries are reported on standard error and make the command fail at the end.
 func printList[T any](c *cobra.Command, entries iter.Seq2[T, error], limit int, asJSON bool, l listing[T]) error {
 	if limit < 0 {
 		return usageError{errors.New("--limit must not be negative")}
@@ -83,7 +83,7 @@ func printList[T any](c *cobra.Command, entries iter.Seq2[T, error], limit int, 
 			continue
 		}
 		if err != nil {
-			failed = advise(wrongFlag(err))
+			failed = advise(flagError(err))
 			break
 		}
 		if asJSON {

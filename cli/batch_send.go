@@ -14,19 +14,23 @@ func batchSendCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "send",
 		Short: "Send a message to up to 1000 numbers and groups",
-		Long: `Send sends one batch, once: it is never repeated by itself, since Sinch would send every message again. What is not
-right with it is told before anything is called. When no answer comes, or one that leaves it open, the batch may have been
-sent all the same; a --client-reference of its own finds it then (dlrloop batch list --client-reference).
+		Long: `Send sends one batch, once: it does not retry, because Sinch would send every message again. It validates the
+message before the call. If the answer is missing or unclear, the batch may have been sent nevertheless; a
+unique --client-reference then finds it (dlrloop batch list --client-reference).
 
-The message is made of the flags, or is the JSON body of Sinch's API from --file. With --json the answer is Sinch's batch,
-one JSON document.
+The flags define the message, or --file holds the JSON body of Sinch's API. With --json the answer is the
+batch in Sinch's format, one JSON document.
 
 ` + exitCodes,
-		Example: `  dlrloop batch send --to +447700900133,+447700900166 --from Acme --body 'Hello' --delivery-report per_recipient --feedback
-  dlrloop batch send --to +447700900133 --from Acme --body 'Hello ${name}' --param name:+447700900133=Ada --param name:default=you
-  dlrloop batch send --to GROUP_ID --from Acme --body 'Sale ends tonight' --send-at 2026-03-02T18:00:00Z --expire-at 2026-03-02T22:00:00Z
+		Example: `  dlrloop batch send --to +447700900133,+447700900166 --from Acme --body 'Hello' \
+    --delivery-report per_recipient --feedback
+  dlrloop batch send --to +447700900133 --from Acme --body 'Hello ${name}' \
+    --param name:+447700900133=Ada --param name:default=you
+  dlrloop batch send --to GROUP_ID --from Acme --body 'Sale ends tonight' \
+    --send-at 2026-03-02T18:00:00Z --expire-at 2026-03-02T22:00:00Z
   jq '.batch' order.json | dlrloop batch send --file -
-  DLRLOOP_TOKEN=... dlrloop batch send --plan demo-plan --base-url http://127.0.0.1:9200 --to 447700900133 --from Acme --body Hello --json`,
+  DLRLOOP_TOKEN=... dlrloop batch send --plan demo-plan --base-url http://127.0.0.1:9200 \
+    --to 447700900133 --from Acme --body Hello --json`,
 		Args: cobra.NoArgs,
 	}
 	r, m := remoteFlags(c), messageFlags(c)
@@ -43,7 +47,7 @@ one JSON document.
 		}
 		b, err := client.Send(c.Context(), message)
 		if err != nil {
-			return mayBeSent(err, message.Common().ClientReference)
+			return adviseSend(err, message.Common().ClientReference)
 		}
 		return showBatch(c.OutOrStdout(), b, *asJSON)
 	}
@@ -53,15 +57,16 @@ one JSON document.
 func batchReplaceCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "replace ID",
-		Short: "Put another message in place of a batch that has not left yet",
-		Long: `Replace puts a message in place of a batch that is scheduled for later. The batch keeps its id; whatever the new message
-leaves out falls back to its default, --delivery-report and --feedback included. To change single things, use update.
+		Short: "Replace the message of a batch that is not sent yet",
+		Long: `Replace replaces the message of a scheduled batch, which keeps its id. Everything that the new message leaves
+out gets its default, including --delivery-report and --feedback. Use update to change single members.
 
-The message is made of the flags, or is the JSON body of Sinch's API from --file. With --json the answer is Sinch's batch,
-one JSON document.
+The flags define the message, or --file holds the JSON body of Sinch's API. With --json the answer is the
+batch in Sinch's format, one JSON document.
 
 ` + exitCodes,
-		Example: `  dlrloop batch replace 01JHFFHQ0P99JPPNQPJDV7JTBP --to +447700900133 --from Acme --body 'Tomorrow, not today' --send-at 24h --feedback
+		Example: `  dlrloop batch replace 01JHFFHQ0P99JPPNQPJDV7JTBP --to +447700900133 --from Acme \
+    --body 'Tomorrow, not today' --send-at 24h --feedback
   dlrloop batch replace 01JHFFHQ0P99JPPNQPJDV7JTBP --file message.json`,
 		Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 	}
@@ -90,19 +95,21 @@ func batchDryRunCommand() *cobra.Command {
 	var q sinch.DryRunQuery
 	c := &cobra.Command{
 		Use:   "dry-run",
-		Short: "Tell how many messages a batch would be, without sending it",
-		Long: `Dry-run asks Sinch how many recipients a message would go to and how many parts that makes. Nothing is sent and nothing
-kept. With --json the answer is one JSON document.
+		Short: "Count the recipients and message parts of a batch without sending it",
+		Long: `Dry-run has Sinch count the recipients and the message parts of a batch. Nothing is sent or stored. With
+--json the answer is one JSON document.
 
 ` + exitCodes,
-		Example: `  dlrloop batch dry-run --to +447700900133 --from Acme --body 'Hello ${name}' --param name:default=you --per-recipient
+		Example: `  dlrloop batch dry-run --to +447700900133 --from Acme --body 'Hello ${name}' \
+    --param name:default=you --per-recipient
   dlrloop batch dry-run --file message.json --json`,
 		Args: cobra.NoArgs,
 	}
 	r, m := remoteFlags(c), messageFlags(c)
 	m.toFlag(c)
-	c.Flags().BoolVar(&q.PerRecipient, "per-recipient", false, "also tell each recipient's text, parts and encoding")
-	c.Flags().IntVar(&q.Recipients, "recipients", 0, "of how many `N` recipients --per-recipient tells, at most 1000 (default 100)")
+	c.Flags().BoolVar(&q.PerRecipient, "per-recipient", false, "also print each recipient's text, parts and encoding")
+	c.Flags().IntVar(&q.Recipients, "recipients", 0, "maximum number `N` of recipients that --per-recipient "+
+		"prints, up to 1000 (default 100)")
 	asJSON := jsonFlag(c, jsonOne)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		message, err := m.message(c.InOrStdin())
@@ -115,7 +122,7 @@ kept. With --json the answer is one JSON document.
 		}
 		d, err := client.DryRun(c.Context(), message, q)
 		if err != nil {
-			return advise(wrongFlag(err))
+			return advise(flagError(err))
 		}
 		if *asJSON {
 			return printJSON(c.OutOrStdout(), d)
@@ -138,7 +145,7 @@ func printDryRun(w io.Writer, d *sinch.DryRun) error {
 	return t.print("")
 }
 
-// showBatch prints a batch for a person or a program.
+// showBatch prints a batch, as JSON or for a person.
 func showBatch(w io.Writer, b *sinch.Batch, asJSON bool) error {
 	if asJSON {
 		return printJSON(w, b)

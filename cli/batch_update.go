@@ -5,12 +5,12 @@ import "github.com/spf13/cobra"
 func batchUpdateCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "update ID",
-		Short: "Change single things of a batch that has not left yet",
-		Long: `Update changes what the flags name of a batch that is scheduled for later, and leaves the rest as it is. --clear sets
-members back to their default. Sinch refuses to change a batch that has left.
+		Short: "Change single members of a batch that is not sent yet",
+		Long: `Update changes the given members of a scheduled batch and leaves the others unchanged. --clear resets members
+to their default. Sinch rejects changes of a batch that it is already sending.
 
-The change is made of the flags, or is the JSON body of Sinch's API from --file. With --json the answer is Sinch's batch,
-one JSON document.
+The flags define the change, or --file holds the JSON body of Sinch's API. With --json the answer is the batch
+in Sinch's format, one JSON document.
 
 ` + exitCodes,
 		Example: `  dlrloop batch update 01JHFFHQ0P99JPPNQPJDV7JTBP --body 'An hour later' --send-at 2026-03-02T19:00:00Z

@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// printBatch tells all that a person may want to know of a batch.
+// printBatch prints all members of a batch for a person.
 func printBatch(w io.Writer, b *sinch.Batch) error {
 	var d details
 	d.add("batch", b.ID)
@@ -33,7 +33,7 @@ func printBatch(w io.Writer, b *sinch.Batch) error {
 	return d.print(w)
 }
 
-// stateOf is what Sinch says of a batch's own state; what became of its messages is in the reports.
+// stateOf returns the state of a batch. The results of its messages are in the reports.
 func stateOf(b *sinch.Batch, now time.Time) string {
 	switch {
 	case b.Canceled:
@@ -45,7 +45,7 @@ func stateOf(b *sinch.Batch, now time.Time) string {
 	}
 }
 
-// shownEntries is how many numbers a person wants to look at.
+// shownEntries is the maximum number of recipients or batches that a person is shown.
 const shownEntries = 20
 
 func entries(to []string) string {
@@ -88,7 +88,7 @@ func feedbackOf(b *sinch.Batch) string {
 	return "not wanted"
 }
 
-// batchTable is for lists of batches.
+// batchTable returns a table for lists of batches.
 func batchTable(w io.Writer) *table {
 	return newTable(w, "BATCH", "CREATED", "STATE", "TYPE", "TO", "FROM", "REPORT", "FEEDBACK", "CLIENT REFERENCE")
 }

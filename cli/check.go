@@ -14,15 +14,15 @@ import (
 func checkCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check [FILE]",
-		Short: "Tell whether a configuration is right, and what it makes dlrloop do",
-		Long: `Check reads a configuration as serve would: the file, the DLRLOOP_ variables over it, and the files with the secrets. It
-tells everything that is wrong with it, each problem with its line, its key and the way out; or, if nothing is, what
-dlrloop would do. To try the store's folder it makes a file there, and removes it. It changes nothing else, calls nobody and
-prints no secret.
+		Short: "Validate a configuration and summarize it",
+		Long: `Check loads a configuration as serve does: the file, the DLRLOOP_ variables that override it, and the files
+that hold the secrets. It prints every problem with its line, its key and what to do, or a summary of the
+configuration if there is none. To test the directory of the store it creates a file there and removes it. It
+makes no other change and no network call, and prints no secret.
 
-Without FILE it reads $DLRLOOP_CONFIG, else config.yaml in the working directory.
+Without FILE it loads the file in $DLRLOOP_CONFIG, or else config.yaml in the working directory.
 
-Exit codes: 0 the configuration is right, 2 it is not.`,
+Exit codes: 0 the configuration is valid, 2 it is not.`,
 		Example: `  dlrloop check config.yaml
   DLRLOOP_LOG_LEVEL=debug dlrloop check`,
 		Args: cobra.MaximumNArgs(1),
@@ -38,21 +38,21 @@ Exit codes: 0 the configuration is right, 2 it is not.`,
 			var problems config.Problems
 			switch {
 			case errors.As(err, &problems):
-				tell(c.ErrOrStderr(), problems, "")
+				printProblems(c.ErrOrStderr(), problems, "")
 				fmt.Fprintf(c.ErrOrStderr(), "\n%s\n", count(len(problems), "problem"))
 				return exit(exitUsage)
 			case err != nil:
 				return err
 			}
 			summarize(c.OutOrStdout(), loaded)
-			tell(c.ErrOrStderr(), loaded.Warnings, "warning: ")
+			printProblems(c.ErrOrStderr(), loaded.Warnings, "warning: ")
 			return nil
 		},
 	}
 }
 
-// tell prints problems, each with the line of the file where it is.
-func tell(w io.Writer, problems config.Problems, prefix string) {
+// printProblems prints each problem with its line of the file and a marker at its column.
+func printProblems(w io.Writer, problems config.Problems, prefix string) {
 	for _, p := range problems {
 		fmt.Fprintf(w, "%s%s\n", prefix, p.Error())
 		if p.Source != "" {
@@ -61,7 +61,8 @@ func tell(w io.Writer, problems config.Problems, prefix string) {
 	}
 }
 
-// indent leads to the column of a problem, or to the end of a line that is cut short to hide a secret. Tabs stay tabs.
+// indent returns the white space up to the column of a problem. In a line that is cut to mask a secret, it ends with
+// the line. Tabs stay tabs.
 func indent(p config.Problem) string {
 	line := []rune(p.Source)
 	before := string(line[:min(max(p.Column-1, 0), len(line))])
@@ -73,7 +74,7 @@ func indent(p config.Problem) string {
 	}, before)
 }
 
-// count is the number with its noun, as in 1 secret or 2 secrets.
+// count returns a number with its noun: 1 secret, 2 secrets.
 func count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun

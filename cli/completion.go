@@ -6,24 +6,24 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// completed says how a shell completes a flag's value.
+// completed sets the shell completion of a flag's value.
 func completed(c *cobra.Command, name string, values cobra.CompletionFunc) {
-	_ = c.RegisterFlagCompletionFunc(name, values) // fails only for a flag that is not there, or for a second time
+	_ = c.RegisterFlagCompletionFunc(name, values) // fails only if the flag does not exist or has a completion
 }
 
-// choices completes a flag that has a closed set of values.
+// choices completes a flag with a fixed set of values.
 func choices(c *cobra.Command, name string, values ...string) {
 	completed(c, name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// noFiles keeps shells from offering files for the values of these flags.
+// noFiles stops shells from completing these flags with file names.
 func noFiles(c *cobra.Command, names ...string) {
 	for _, name := range names {
 		completed(c, name, cobra.NoFileCompletions)
 	}
 }
 
-// plans completes a flag with the plans of the configuration at path, if it can be read.
+// plans completes a flag with the plan ids of the configuration at path, if it can be loaded.
 func plans(c *cobra.Command, name string, path *string) {
 	completed(c, name, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		loaded, err := config.Load(*path, environ())

@@ -18,24 +18,26 @@ func copyCommand() *cobra.Command {
 	var from, to string
 	c := &cobra.Command{
 		Use:   "copy --from STORE --to STORE",
-		Short: "Move a store that nobody uses into another: from a folder to PostgreSQL, or back",
-		Long: `Copy takes everything that a store holds into another one, as it is: batches, recipients, the reports as they came, feedback owed,
-sent and dead, checks that are due, counts and quarantine. Then it reads the destination again and compares both, by counts
-and by checksums over every entry. The source is left as it is.
+		Short: "Copy a store that is not in use into another: from a directory to PostgreSQL, or back",
+		Long: `Copy copies the complete content of a store into another one: batches, recipients, raw reports, feedback owed,
+sent and dead, due times of missing reports, counts and quarantine. Then it reads the destination and compares
+both stores by counts and checksums over every entry. The source is not changed.
 
-A STORE is bolt:FOLDER, postgres:URL or postgres:@FILE, where FILE holds the URL: arguments can be seen by everybody on the machine, so
-a URL with a password belongs in a file. Nothing may use the source meanwhile: stop dlrloop, all replicas of it. The
-destination is a new or empty folder, or a database without a store.
+A STORE is bolt:DIRECTORY, postgres:URL or postgres:@FILE, where FILE holds the URL. All users of the machine
+can see arguments, so put a URL with a password into a file. Nothing may use the source during the copy: stop
+all replicas of dlrloop. The destination is a new or empty directory, or a database without a store.
 
-A copy that was interrupted, however, goes on where it was: give the same command again. Until a copy is finished and verified no
-dlrloop opens the destination.
+An interrupted copy continues where it stopped: run the same command again. dlrloop does not open a
+destination until its copy is complete and verified.
 
-With --config the journal of a folder whose dlrloop was killed is folded by the policies of its plans, which decide what a report
-earns; and a PostgreSQL store gets dialect, slots and store.migrate from there, if it is the driver.
+--config names the configuration of the store. It is needed for a directory whose dlrloop was killed: its
+plans decide which feedback the reports in the journal earn. For a PostgreSQL store it also sets dialect,
+slots and store.migrate.
 
-Progress goes to standard error: a bar on a terminal, else a line every ten seconds. With --json the sum is one JSON document.
+The progress goes to standard error: a bar on a terminal, otherwise a line every ten seconds. With --json the
+summary is one JSON document.
 
-Exit codes: 0 copied and verified, 1 something failed or was interrupted, 2 wrong use or configuration.`,
+Exit codes: 0 copied and verified, 1 the copy failed or was interrupted, 2 invalid arguments or configuration.`,
 		Example: `  dlrloop copy --from bolt:data --to postgres:@secrets/postgres-url
   dlrloop copy --from postgres:@secrets/postgres-url --to bolt:/var/lib/dlrloop --json
   dlrloop copy --from bolt:data --to postgres://dlrloop@db.example/dlrloop?sslmode=verify-full`,
@@ -44,122 +46,123 @@ Exit codes: 0 copied and verified, 1 something failed or was interrupted, 2 wron
 	c.Flags().StringVar(&from, "from", "", "the `STORE` to copy")
 	c.Flags().StringVar(&to, "to", "", "the `STORE` to fill")
 	noFiles(c, "from", "to")
-	path := c.Flags().StringP("config", "c", "", "configuration `FILE` of the store; none is read without")
-	_ = c.MarkFlagFilename("config", "yaml", "yml") // fails only for a flag that is not there
+	path := c.Flags().StringP("config", "c", "", "configuration `FILE` of the store (default none)")
+	_ = c.MarkFlagFilename("config", "yaml", "yml") // fails only if the flag does not exist
 	asJSON := jsonFlag(c, jsonOne)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		o, err := newCopyOrder(from, to, *path)
+		j, err := newCopyJob(from, to, *path)
 		if err != nil {
 			return err
 		}
-		begun := time.Now()
-		done, err := o.run(c.Context(), c.ErrOrStderr())
+		started := time.Now()
+		done, err := j.run(c.Context(), c.ErrOrStderr())
 		if err != nil {
 			return err
 		}
 		if *asJSON {
-			return printJSON(c.OutOrStdout(), o.told(done, time.Since(begun)))
+			return printJSON(c.OutOrStdout(), j.summary(done, time.Since(started)))
 		}
-		return o.tell(c.OutOrStdout(), done, time.Since(begun))
+		return j.print(c.OutOrStdout(), done, time.Since(started))
 	}
 	return c
 }
 
-// copyOrder is what is to be copied.
-type copyOrder struct {
-	from, to copyPlace
-	config   *config.Config // nil when none was given
+// copyJob is one copy from a store to another.
+type copyJob struct {
+	from, to location
+	config   *config.Config // nil without --config
 }
 
-func newCopyOrder(from, to, path string) (o copyOrder, err error) {
-	if o.from, err = parsePlace("--from", from); err != nil {
-		return o, err
+func newCopyJob(from, to, path string) (j copyJob, err error) {
+	if j.from, err = parseLocation("--from", from); err != nil {
+		return j, err
 	}
-	if o.to, err = parsePlace("--to", to); err != nil {
-		return o, err
+	if j.to, err = parseLocation("--to", to); err != nil {
+		return j, err
 	}
-	if o.from == o.to {
-		return o, usageError{errors.New("--from and --to are the same store")}
+	if j.from == j.to {
+		return j, usageError{errors.New("--from and --to are the same store")}
 	}
 	if path != "" {
-		o.config, err = config.Load(path, environ())
+		j.config, err = config.Load(path, environ())
 	}
-	return o, err
+	return j, err
 }
 
-func (o copyOrder) run(ctx context.Context, stderr io.Writer) (done copying.Summary, err error) {
-	from, err := o.from.source(ctx, o.config)
+func (j copyJob) run(ctx context.Context, stderr io.Writer) (done copying.Summary, err error) {
+	from, err := j.from.source(ctx, j.config)
 	if err != nil {
-		return done, copyAdvice(fmt.Errorf("%s: %w", o.from, err))
+		return done, copyAdvice(fmt.Errorf("%s: %w", j.from, err))
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
-	to, err := o.to.sink(ctx, o.config)
+	to, err := j.to.sink(ctx, j.config)
 	if err != nil {
-		return done, copyAdvice(fmt.Errorf("%s: %w", o.to, err))
+		return done, copyAdvice(fmt.Errorf("%s: %w", j.to, err))
 	}
 	defer func() { err = errors.Join(err, to.Close()) }()
 	bar := newBar(stderr, isTerminal(stderr))
 	done, err = copying.Run(ctx, from, to, bar.show)
 	bar.end()
 	if ctx.Err() != nil && err != nil {
-		err = errors.New("interrupted; what arrived is kept")
+		err = errors.New("interrupted; the destination keeps what was copied so far")
 	}
 	err = copyAdvice(err)
 	if err != nil && !errors.As(err, new(advised)) {
-		err = advised{err, "give the same command again: it goes on where it was"}
+		err = advised{err, "run the same command again: it continues where it stopped"}
 	}
 	return done, err
 }
 
-// copyAdvice adds to a refusal what to do about it.
+// copyAdvice adds advice to an error of package copying.
 func copyAdvice(err error) error {
 	if _, differs := errors.AsType[copying.MismatchError](err); differs {
-		return advised{err, "the destination is not used by any dlrloop. Empty it and copy anew, and let nobody use the source meanwhile"}
+		return advised{err, "no dlrloop opens this destination. Empty it and copy again while nothing uses the source"}
 	}
 	switch {
 	case errors.Is(err, copying.ErrOccupied):
-		return advised{err, "give a new folder, or a database without a store"}
+		return advised{err, "name a new directory, or a database without a store"}
 	case errors.Is(err, copying.ErrOtherSource):
-		return advised{err, "go on with the store that it was begun with, or empty the destination and copy anew"}
+		return advised{err, "continue with the source of the first copy, or empty the destination and copy again"}
 	case errors.Is(err, copying.ErrInUse):
-		return advised{err, "stop every dlrloop that uses it, and give the same command again"}
+		return advised{err, "stop every dlrloop that uses it, and run the same command again"}
 	}
 	return err
 }
 
-// copyTold is the summary as JSON.
-type copyTold struct {
-	From    string             `json:"from"`
-	To      string             `json:"to"`
-	Resumed bool               `json:"resumed"`
-	Seconds float64            `json:"seconds"`
-	Bytes   int64              `json:"bytes"`
-	Kinds   map[string]copySum `json:"kinds"`
+// copySummary is the result of a copy as JSON.
+type copySummary struct {
+	From    string                `json:"from"`
+	To      string                `json:"to"`
+	Resumed bool                  `json:"resumed"`
+	Seconds float64               `json:"seconds"`
+	Bytes   int64                 `json:"bytes"`
+	Kinds   map[string]copiedKind `json:"kinds"`
 }
 
-// copySum is what both stores have of a kind.
-type copySum struct {
+// copiedKind is the number of entries of a kind, equal in both stores, and the checksum over them.
+type copiedKind struct {
 	Count    int    `json:"count"`
 	Checksum string `json:"checksum"`
 }
 
-func (o copyOrder) told(done copying.Summary, took time.Duration) copyTold {
-	t := copyTold{
-		From: o.from.String(), To: o.to.String(), Resumed: done.Resumed, Seconds: took.Seconds(), Bytes: done.Moved.Bytes,
-		Kinds: make(map[string]copySum),
+func (j copyJob) summary(done copying.Summary, took time.Duration) copySummary {
+	t := copySummary{
+		From: j.from.String(), To: j.to.String(), Resumed: done.Resumed, Seconds: took.Seconds(), Bytes: done.Moved.Bytes,
+		Kinds: make(map[string]copiedKind),
 	}
 	for kind, sum := range done.Sums {
-		t.Kinds[string(kind)] = copySum{sum.Count, hex.EncodeToString(sum.Bytes())}
+		t.Kinds[string(kind)] = copiedKind{sum.Count, hex.EncodeToString(sum.Bytes())}
 	}
 	return t
 }
 
-func (o copyOrder) tell(w io.Writer, done copying.Summary, took time.Duration) error {
-	fmt.Fprintf(w, "copied and verified in %s: %s to %s\n", took.Round(time.Second/10), o.from, o.to)
+func (j copyJob) print(w io.Writer, done copying.Summary, took time.Duration) error {
+	fmt.Fprintf(w, "copied and verified in %s: %s to %s\n", took.Round(time.Second/10), j.from, j.to)
 	for _, kind := range copying.Kinds() {
 		sum := done.Sums[kind]
 		fmt.Fprintf(w, "  %-14s %10d   %x\n", kind, sum.Count, sum.Bytes()[:8])
 	}
-	_, err := fmt.Fprintln(w, "dlrloop can be started on the destination. The source is as it was; do not start dlrloop on both.")
+	_, err := fmt.Fprintln(w, "dlrloop can now be started on the destination. The source is unchanged; do not "+
+		"start dlrloop on both.")
 	return err
 }

@@ -16,43 +16,52 @@ import (
 	"github.com/dlrloop/dlrloop/store/copying"
 )
 
-func TestPlaces(t *testing.T) {
+func TestParseLocation(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "url")
 	require.NoError(t, os.WriteFile(file, []byte("postgres://ada:s3cret@db.example:5433/dlr?sslmode=require\n"), 0o600))
 	empty := filepath.Join(t.TempDir(), "empty")
 	require.NoError(t, os.WriteFile(empty, []byte("\n"), 0o600))
-	for given, want := range map[string]copyPlace{
-		"bolt:data":                        {folder: "data"},
-		"bolt:/var/lib/a:b":                {folder: "/var/lib/a:b"},
+	for given, want := range map[string]location{
+		"bolt:data":                        {dir: "data"},
+		"bolt:/var/lib/a:b":                {dir: "/var/lib/a:b"},
 		"postgres:@" + file:                {url: "postgres://ada:s3cret@db.example:5433/dlr?sslmode=require"},
 		"postgres://db.example/dlr":        {url: "postgres://db.example/dlr"},
 		"postgres:postgres://db/dlr":       {url: "postgres://db/dlr"},
 		"postgres:host=db.example user=me": {url: "host=db.example user=me"},
 	} {
-		got, err := parsePlace("--from", given)
+		got, err := parseLocation("--from", given)
 		require.NoError(t, err, given)
 		require.Equal(t, want, got)
 	}
-	for _, given := range []string{"", "data", "bolt:", "postgres:", "mysql:x", "postgres:@" + empty, "postgres:@" + file + "x"} {
-		_, err := parsePlace("--from", given)
+	for _, given := range []string{
+		"", "data", "bolt:", "postgres:", "mysql:x", "postgres:@" + empty,
+		"postgres:@" + file + "x",
+	} {
+		_, err := parseLocation("--from", given)
 		require.ErrorAs(t, err, new(usageError), given)
 		require.ErrorContains(t, err, "--from")
 	}
-	require.Equal(t, "postgres://db.example:5433/dlr", copyPlace{url: "postgres://ada:s3cret@db.example:5433/dlr?sslmode=require"}.String())
-	require.Equal(t, "the database", copyPlace{url: "host=db password=s3cret"}.String())
-	require.Equal(t, "bolt:data", copyPlace{folder: "data"}.String())
+	require.Equal(t, "postgres://db.example:5433/dlr",
+		location{url: "postgres://ada:s3cret@db.example:5433/dlr?sslmode=require"}.String())
+	require.Equal(t, "the database", location{url: "host=db password=s3cret"}.String())
+	require.Equal(t, "bolt:data", location{dir: "data"}.String())
 }
 
-func TestABarOnATerminal(t *testing.T) {
+func TestProgressOnATerminal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		b := newBar(&out, true)
 		total := copying.Size{Batches: 100, Recipients: 900}
 		b.show(copying.Progress{Phase: copying.Copying, Total: total})
 		time.Sleep(2 * time.Second)
-		b.show(copying.Progress{Phase: copying.Copying, Done: copying.Size{Batches: 25, Recipients: 225, Bytes: 1_500_000}, Total: total})
-		b.show(copying.Progress{Phase: copying.Copying, Done: copying.Size{Batches: 26, Recipients: 226}, Total: total}) // a moment later
-		require.Equal(t, "\r\x1b[Kcopying   [######------------------]  25%  25 of 100 batches, 225 recipients, 1.5 MB of reports, 125/s, 6s left", out.String())
+		b.show(copying.Progress{
+			Phase: copying.Copying, Done: copying.Size{Batches: 25, Recipients: 225, Bytes: 1_500_000},
+			Total: total,
+		})
+		// too soon to be printed
+		b.show(copying.Progress{Phase: copying.Copying, Done: copying.Size{Batches: 26, Recipients: 226}, Total: total})
+		require.Equal(t, "\r\x1b[Kcopying   [######------------------]  25%  25 of 100 batches, 225 recipients, 1.5 "+
+			"MB of reports, 125/s, 6s left", out.String())
 		out.Reset()
 		b.show(copying.Progress{Phase: copying.Verifying, Total: total})
 		require.Equal(t, 1, strings.Count(out.String(), "\n"))
@@ -62,7 +71,7 @@ func TestABarOnATerminal(t *testing.T) {
 	})
 }
 
-func TestLinesElsewhere(t *testing.T) {
+func TestProgressInAFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		b := newBar(&out, false)
@@ -77,20 +86,21 @@ func TestLinesElsewhere(t *testing.T) {
 	})
 }
 
-// Whoever interrupts a copy is told how it goes on, and it does.
-func TestAnInterruptedCopy(t *testing.T) {
-	folder := t.TempDir()
-	from := filepath.Join(folder, "from")
+// TestAnInterruptedCopyContinues checks that the error says how to continue, and that a second run completes the copy.
+func TestAnInterruptedCopyContinues(t *testing.T) {
+	dir := t.TempDir()
+	from := filepath.Join(dir, "from")
 	s, err := boltstore.Open(t.Context(), boltstore.Config{Path: from})
 	require.NoError(t, err)
 	require.NoError(t, s.Close())
-	args := []string{"copy", "--from", "bolt:" + from, "--to", "bolt:" + filepath.Join(folder, "to")}
+	args := []string{"copy", "--from", "bolt:" + from, "--to", "bolt:" + filepath.Join(dir, "to")}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var stdout, stderr bytes.Buffer
 	require.Equal(t, exitFailed, run(ctx, args, &stdout, &stderr))
 	require.Empty(t, stdout.String())
-	require.Equal(t, "dlrloop: interrupted; what arrived is kept\nWhat to do: give the same command again: it goes on where it was\n", stderr.String())
+	require.Equal(t, "dlrloop: interrupted; the destination keeps what was copied so far\n"+
+		"What to do: run the same command again: it continues where it stopped\n", stderr.String())
 	require.Zero(t, run(t.Context(), args, &stdout, &stderr))
 	require.Contains(t, stdout.String(), "copied and verified in ")
 }

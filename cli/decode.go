@@ -9,10 +9,10 @@ import (
 	"unicode/utf8"
 )
 
-var errHalfCharacter = errors.New("it is UTF-16 and ends in the middle of a character")
+var errHalfCharacter = errors.New("the UTF-16 text ends in the middle of a character")
 
-// decodeText reads a text as editors and spreadsheets save it: in UTF-8 or UTF-16, with or without a byte order mark, or else in ISO
-// 8859-1.
+// decodeText decodes a text as saved by editors and spreadsheets: UTF-8 or UTF-16, with or without a byte order mark.
+// Any other text is decoded as ISO 8859-1.
 func decodeText(content []byte) (string, error) {
 	content = bytes.TrimPrefix(content, []byte("\ufeff"))
 	if order := utf16Order(content); order != nil {
@@ -35,8 +35,8 @@ func decodeText(content []byte) (string, error) {
 	return string(runes), nil
 }
 
-// utf16Order is the order of the bytes of a UTF-16 text: by its mark, or because the first character is one of ASCII. It is nil for any
-// other text.
+// utf16Order returns the byte order of a UTF-16 text. It recognizes the byte order mark, or an ASCII character at the
+// start. For any other text it returns nil.
 func utf16Order(content []byte) binary.ByteOrder {
 	switch {
 	case len(content) < 2:

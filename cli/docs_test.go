@@ -14,21 +14,21 @@ import (
 
 const commandsPage = "../docs/commands.md"
 
-// TestTheCommandsPageSaysWhatTheHelpSays fails when docs/commands.md is older than the commands. Write it anew with:
+// TestTheCommandsPageMatchesTheHelp fails if docs/commands.md differs from the help texts. To update the page, run:
 // DLRLOOP_TEST_UPDATE=1 go test ./cli -run CommandsPage
-func TestTheCommandsPageSaysWhatTheHelpSays(t *testing.T) {
+func TestTheCommandsPageMatchesTheHelp(t *testing.T) {
 	root := rootCommand()
 	root.InitDefaultCompletionCmd()
 	var page strings.Builder
 	fmt.Fprintf(&page, `# Commands
 
-What `+"`dlrloop COMMAND --help`"+` says, of every command. This page is written from it: change the help in `+"`cli/`"+`.
+The output of `+"`dlrloop COMMAND --help`"+` for every command. This page is generated: change the help texts in `+"`cli/`"+`.
 
 %s
 
-Every command that prints a list or an answer has `+"`--json`"+`. Times are UTC. A flag stands over a variable, a variable over the
-configuration ([configuration.md](configuration.md)). All commands end with one of three exit codes: 0 done, 1 it failed, 2
-wrong use or configuration, which no repetition mends.
+Every command that prints a list or an answer has `+"`--json`"+`. Times are in UTC. A flag overrides a variable, and a variable
+overrides the configuration file ([configuration.md](configuration.md)). All commands have three exit codes: 0 done, 1 the
+command failed, 2 invalid arguments or configuration, which a retry does not fix.
 
 `, root.Long)
 	leaves := visible(root)
@@ -47,7 +47,7 @@ wrong use or configuration, which no repetition mends.
 	require.Equal(t, page.String(), string(kept))
 }
 
-// visible are the commands below c, each before its own.
+// visible returns all commands below c, each before its subcommands.
 func visible(c *cobra.Command) []*cobra.Command {
 	var all []*cobra.Command
 	for _, below := range c.Commands() {
@@ -58,7 +58,7 @@ func visible(c *cobra.Command) []*cobra.Command {
 	return all
 }
 
-// section writes a command as its help does.
+// section writes the help of a command as a section of the page.
 func section(page *strings.Builder, c *cobra.Command) {
 	about := c.Long
 	if about == "" {
@@ -80,19 +80,22 @@ func TestEveryCommandHasHelpWithAnExample(t *testing.T) {
 	for _, c := range visible(rootCommand()) {
 		assert.NotEmpty(t, c.Short, c.CommandPath())
 		if c.Name() == "version" {
-			continue // its first line says all
+			continue // its short help is complete
 		}
 		assert.Contains(t, c.Long, "\n", c.CommandPath())
 		assert.Contains(t, c.Example, c.CommandPath(), c.CommandPath())
-		assert.True(t, strings.Contains(c.Long, "Exit codes: ") || strings.Contains(c.Long, "It exits with") || strings.Contains(c.Long, "it exits with"),
-			"%s says how it exits", c.CommandPath())
+		assert.True(t, strings.Contains(c.Long, "Exit codes: ") || strings.Contains(c.Long, "It exits with") ||
+			strings.Contains(c.Long, "it exits with"),
+			"%s must document its exit codes", c.CommandPath())
 	}
 }
 
-// A flag that takes neither a file nor a number says what it takes, so that a shell does not offer files for it.
-func TestNoFlagOffersFilesWhereItTakesNone(t *testing.T) {
+// TestNoFlagCompletesFileNamesUnlessItTakesAFile checks that flags with other text values have a completion of their
+// own.
+func TestNoFlagCompletesFileNamesUnlessItTakesAFile(t *testing.T) {
 	for _, c := range visible(rootCommand()) {
-		if parent := c.Parent().Name(); parent != "batch" && parent != "feedback" && parent != "report" && c.Name() != "reconcile" {
+		if parent := c.Parent().Name(); parent != "batch" && parent != "feedback" && parent != "report" &&
+			c.Name() != "reconcile" {
 			continue
 		}
 		c.Flags().VisitAll(func(f *pflag.Flag) {

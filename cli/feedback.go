@@ -14,9 +14,9 @@ import (
 func feedbackCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "feedback",
-		Short: "Send delivery feedback, and look after what dlrloop owes",
-		Long: `Feedback send tells Sinch yourself who received a batch. List and requeue are about the feedback that a running dlrloop
-owes by itself: what waits, and what is dead since it could not be sent.
+		Short: "Send delivery feedback, and manage the feedback of a running dlrloop",
+		Long: `Feedback send sends delivery feedback for a batch directly to Sinch. List and requeue manage the feedback that
+a running dlrloop owes: pending feedback, and dead feedback that could not be sent.
 
 ` + exitCodes,
 		Example: `  dlrloop feedback send 01JHFFHQ0P99JPPNQPJDV7JTBP --recipient +447700900133
@@ -27,7 +27,7 @@ owes by itself: what waits, and what is dead since it could not be sent.
 	return c
 }
 
-// confirmation is who received a batch, as the flags say.
+// confirmation holds the flags that name the recipients of a batch.
 type confirmation struct {
 	recipients []string
 	file       string
@@ -38,15 +38,19 @@ func feedbackSendCommand() *cobra.Command {
 	var who confirmation
 	c := &cobra.Command{
 		Use:   "send ID",
-		Short: "Tell Sinch who received a batch",
-		Long: `Send tells Sinch that recipients of a batch received it. The batch must have been sent with --feedback
-(feedback_enabled). It may be repeated.
+		Short: "Send delivery feedback for a batch to Sinch",
+		Long: `Send confirms to Sinch that recipients received a batch. The batch must have been sent with --feedback
+(feedback_enabled). The command may be repeated.
 
-The recipients are named by --recipient, or by --file: one number a line, a table with one column of numbers (CSV, as spreadsheets
-export it), a JSON list, or the JSON body of Sinch's API. A number in a file has 7 to 15 digits with its country code. A heading
-is optional: the first line is one if a cell says phone, number, msisdn, recipient, mobile, to or the like. If any entry is not understood, its line is named and Sinch is not called.
-Sinch takes an empty list for everybody, so an empty list is refused; --everyone says that. More than 1000 recipients become several calls.
-With --json the answer is one JSON document: batch_id, recipients, everyone and calls.
+Name the recipients with --recipient or --file. A file holds one number a line, a table with one column of
+numbers (CSV, as spreadsheets export it), a JSON list, or the JSON body of Sinch's API. A number in a file has
+7 to 15 digits including the country code. A heading is optional: the first line is a heading if a cell is
+phone, number, msisdn, recipient, mobile, to or the like. If an entry is not a phone number, the error names
+its line and Sinch is not called.
+
+For Sinch an empty list means every recipient, so an empty list is an error; use --everyone instead. More than
+1000 recipients take several calls. With --json the answer is one JSON document: batch_id, recipients,
+everyone and calls.
 
 ` + exitCodes,
 		Example: `  dlrloop feedback send 01JHFFHQ0P99JPPNQPJDV7JTBP --recipient +447700900133,+447700900166
@@ -55,9 +59,10 @@ With --json the answer is one JSON document: batch_id, recipients, everyone and 
 		Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	r := remoteFlags(c)
-	c.Flags().StringSliceVar(&who.recipients, "recipient", nil, "`NUMBERS` that received it, between commas; repeatable")
+	c.Flags().StringSliceVar(&who.recipients, "recipient", nil,
+		"`NUMBERS` that received the batch, separated by commas; repeatable")
 	c.Flags().StringVarP(&who.file, "file", "f", "", "`FILE` with the numbers, or - for standard input")
-	c.Flags().BoolVar(&who.everyone, "everyone", false, "each recipient of the batch received it")
+	c.Flags().BoolVar(&who.everyone, "everyone", false, "every recipient received the batch")
 	noFiles(c, "recipient")
 	asJSON := jsonFlag(c, jsonOne)
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -68,47 +73,48 @@ With --json the answer is one JSON document: batch_id, recipients, everyone and 
 		if err != nil {
 			return err
 		}
-		told := feedbackTold{BatchID: args[0], Everyone: who.everyone}
+		sent := feedbackResult{BatchID: args[0], Everyone: who.everyone}
 		if who.everyone {
-			told.Calls = 1
+			sent.Calls = 1
 			err = client.FeedbackEveryone(c.Context(), args[0])
 		}
 		for chunk := range slices.Chunk(who.recipients, sinch.MaxRecipients) {
 			if err = client.Feedback(c.Context(), args[0], chunk); err != nil {
 				break
 			}
-			told.Recipients += len(chunk)
-			told.Calls++
+			sent.Recipients += len(chunk)
+			sent.Calls++
 		}
-		if err != nil && told.Recipients > 0 {
-			err = fmt.Errorf("%d of %d recipients were accepted before this: %w", told.Recipients, len(who.recipients), err)
+		if err != nil && sent.Recipients > 0 {
+			err = fmt.Errorf("%d of %d recipients were accepted before this error: %w", sent.Recipients, len(who.recipients),
+				err)
 		}
 		if err != nil {
 			return advise(err)
 		}
-		return told.print(c.OutOrStdout(), *asJSON)
+		return sent.print(c.OutOrStdout(), *asJSON)
 	}
 	return c
 }
 
-// read takes over the numbers of the file, and wants exactly one way to say who.
+// read reads the numbers of --file into recipients. It requires exactly one of the three flags.
 func (w *confirmation) read(c *cobra.Command) error {
-	ways := 0
+	set := 0
 	for _, name := range []string{"recipient", "file", "everyone"} {
 		if c.Flags().Changed(name) {
-			ways++
+			set++
 		}
 	}
-	if ways != 1 {
-		return errors.New("who received it? give one of --recipient, --file and --everyone")
+	if set != 1 {
+		return errors.New("set exactly one of --recipient, --file and --everyone")
 	}
 	if w.everyone {
 		return nil
 	}
-	named := "--recipient"
+	flag := "--recipient"
 	var err error
 	if w.file != "" {
-		named = "--file"
+		flag = "--file"
 		var content []byte
 		if content, err = readInput(w.file, c.InOrStdin()); err == nil {
 			w.recipients, err = parseRecipients(content)
@@ -117,16 +123,17 @@ func (w *confirmation) read(c *cobra.Command) error {
 		w.recipients, err = checkRecipients(w.recipients)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", named, err)
+		return fmt.Errorf("%s: %w", flag, err)
 	}
 	if len(w.recipients) == 0 {
-		return fmt.Errorf("%s has no number, and Sinch takes an empty list for everybody; say --everyone if that is meant", named)
+		return fmt.Errorf("%s has no number, and for Sinch an empty list means every recipient; use --everyone for that",
+			flag)
 	}
 	w.recipients = eachOnce(w.recipients)
 	return nil
 }
 
-// eachOnce drops what stands in a list before.
+// eachOnce returns numbers without duplicates, in order.
 func eachOnce(numbers []string) (once []string) {
 	seen := make(map[string]bool, len(numbers))
 	for _, number := range numbers {
@@ -137,15 +144,15 @@ func eachOnce(numbers []string) (once []string) {
 	return once
 }
 
-// feedbackTold is what was told to Sinch.
-type feedbackTold struct {
+// feedbackResult is the result of feedback send as JSON.
+type feedbackResult struct {
 	BatchID    string `json:"batch_id"`
 	Recipients int    `json:"recipients"`
 	Everyone   bool   `json:"everyone"`
 	Calls      int    `json:"calls"`
 }
 
-func (f feedbackTold) print(w io.Writer, asJSON bool) error {
+func (f feedbackResult) print(w io.Writer, asJSON bool) error {
 	if asJSON {
 		return printJSON(w, f)
 	}

@@ -15,15 +15,15 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// owed is a batch of the private API, as far as the lists here show it.
-type owed struct {
+// feedbackBatch is a batch of the private API with the members that the lists print.
+type feedbackBatch struct {
 	Plan     string `json:"plan"`
 	ID       string `json:"id"`
 	Feedback struct {
 		Owed int `json:"owed"`
 		Sent int `json:"sent"`
 		Dead int `json:"dead"`
-		// Everyone is where the word stands that everyone received the batch; empty without it.
+		// The state of the feedback that everyone received the batch, owed, sent or dead; empty if there is none.
 		Everyone string `json:"everyone"`
 		Task     *struct {
 			Due      time.Time `json:"due"`
@@ -46,9 +46,10 @@ func feedbackListCommand() *cobra.Command {
 	var limit int
 	c := &cobra.Command{
 		Use:   "list",
-		Short: "List the batches with feedback that dlrloop owes, or could not send",
-		Long: `List asks the private API of a running dlrloop for the batches whose feedback waits, those due first; with --dead for
-those with feedback that could not be sent, and why. With --json each line is a batch as the API has it (NDJSON).
+		Short: "List the batches with pending or dead feedback",
+		Long: `List prints the batches with pending feedback from the private API of a running dlrloop, in the order in which
+they are due. With --dead it prints the batches with dead feedback and the reason. With --json each line is a
+batch in the format of the API (NDJSON).
 
 ` + exitCodes,
 		Example: `  dlrloop feedback list
@@ -57,8 +58,8 @@ those with feedback that could not be sent, and why. With --json each line is a 
 		Args: cobra.NoArgs,
 	}
 	l := localFlags(c)
-	planFlag(c, &plan, l.path, "only of this service plan `ID` (default all)")
-	c.Flags().BoolVar(&dead, "dead", false, "what could not be sent")
+	planFlag(c, &plan, l.path, "only this service plan `ID` (default all)")
+	c.Flags().BoolVar(&dead, "dead", false, "dead feedback")
 	limitFlag(c, &limit)
 	asJSON := jsonFlag(c, jsonList)
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -66,13 +67,13 @@ those with feedback that could not be sent, and why. With --json each line is a 
 		if err != nil {
 			return err
 		}
-		show := listing[owed]{
-			table: pendingTable, row: pendingRow, none: "no feedback waits",
-			document: func(w io.Writer, o owed) error { return printRaw(w, o.raw) },
+		show := listing[feedbackBatch]{
+			table: pendingTable, row: pendingRow, none: "no pending feedback",
+			document: func(w io.Writer, o feedbackBatch) error { return printRaw(w, o.raw) },
 		}
 		query := url.Values{"state": {"pending"}}
 		if dead {
-			show.table, show.row, show.none = deadTable, deadRow, "no feedback is dead"
+			show.table, show.row, show.none = deadTable, deadRow, "no dead feedback"
 			query.Set("state", "dead")
 		}
 		if plan != "" {
@@ -83,22 +84,22 @@ those with feedback that could not be sent, and why. With --json each line is a 
 	return c
 }
 
-// feedback lists batches, page after page.
-func (a *api) feedback(ctx context.Context, query url.Values) iter.Seq2[owed, error] {
-	return func(yield func(owed, error) bool) {
+// feedback iterates over the batches of all pages.
+func (a *api) feedback(ctx context.Context, query url.Values) iter.Seq2[feedbackBatch, error] {
+	return func(yield func(feedbackBatch, error) bool) {
 		for {
 			var page struct {
 				Items []json.RawMessage `json:"items"`
 				Next  string            `json:"next_cursor"`
 			}
 			if err := a.get(ctx, "/api/v1/feedback?"+query.Encode(), &page); err != nil {
-				yield(owed{}, err)
+				yield(feedbackBatch{}, err)
 				return
 			}
 			for _, raw := range page.Items {
-				o := owed{raw: raw}
+				o := feedbackBatch{raw: raw}
 				if err := dlr.UnmarshalExact(raw, &o); err != nil {
-					yield(owed{}, fmt.Errorf("%s answers what is not dlrloop's: %w", a.base, err))
+					yield(feedbackBatch{}, fmt.Errorf("%s does not answer as dlrloop does: %w", a.base, err))
 					return
 				}
 				if !yield(o, nil) {
@@ -117,17 +118,18 @@ func pendingTable(w io.Writer) *table {
 	return newTable(w, "BATCH", "PLAN", "OWED", "SENT", "DUE", "ATTEMPTS", "LAST", "DETAIL")
 }
 
-func pendingRow(t *table, o owed) {
+func pendingRow(t *table, o feedbackBatch) {
 	f := o.Feedback
 	due, attempts, reason, detail := "", "", "", ""
 	if f.Task != nil {
 		due, attempts, reason, detail = clock(f.Task.Due), strconv.Itoa(f.Task.Attempts), f.Task.Reason, f.Task.Detail
 	}
-	t.row(o.ID, o.Plan, whom(f.Owed, f.Everyone == "owed"), strconv.Itoa(f.Sent), due, attempts, reason, shortened(detail, 80))
+	t.row(o.ID, o.Plan, recipientsCell(f.Owed, f.Everyone == "owed"), strconv.Itoa(f.Sent), due, attempts, reason,
+		shortened(detail, 80))
 }
 
-// whom is how many recipients feedback is about, and the word about everyone.
-func whom(recipients int, everyone bool) string {
+// recipientsCell returns the number of recipients for a table, with "everyone" if the feedback covers everyone.
+func recipientsCell(recipients int, everyone bool) string {
 	switch {
 	case !everyone:
 		return strconv.Itoa(recipients)
@@ -142,11 +144,12 @@ func deadTable(w io.Writer) *table {
 	return newTable(w, "BATCH", "PLAN", "DEAD", "SENT", "SINCE", "REASON", "DETAIL")
 }
 
-func deadRow(t *table, o owed) {
+func deadRow(t *table, o feedbackBatch) {
 	f := o.Feedback
 	since, reason, detail := "", "", ""
 	if f.Buried != nil {
 		since, reason, detail = clock(f.Buried.At), f.Buried.Reason, f.Buried.Detail
 	}
-	t.row(o.ID, o.Plan, whom(f.Dead, f.Everyone == "dead"), strconv.Itoa(f.Sent), since, reason, shortened(detail, 80))
+	t.row(o.ID, o.Plan, recipientsCell(f.Dead, f.Everyone == "dead"), strconv.Itoa(f.Sent), since, reason,
+		shortened(detail, 80))
 }

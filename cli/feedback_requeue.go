@@ -10,13 +10,14 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// requeue is the body of the call; requeued its answer.
+// requeue is the body of a requeue request.
 type requeue struct {
 	Plan    string `json:"plan,omitempty"`
 	BatchID string `json:"batch_id,omitempty"`
 	All     bool   `json:"all,omitempty"`
 }
 
+// requeued is the answer to a requeue request. More means that another request is needed.
 type requeued struct {
 	Batches    int  `json:"batches"`
 	Recipients int  `json:"recipients"`
@@ -28,11 +29,13 @@ func feedbackRequeueCommand() *cobra.Command {
 	var plan string
 	c := &cobra.Command{
 		Use:   "requeue ID | --all",
-		Short: "Have dlrloop send feedback now that is dead or waits",
-		Long: `Requeue asks the private API of a running dlrloop to send feedback now: that of one batch, or with --all everything,
-of one plan with --plan. Dead feedback is owed again. Feedback that waits for its next attempt is due now. A plan that
-is paused is tried now.
-With --json the answer is one JSON document: the batches that are due now, and the recipients that were dead.
+		Short: "Send dead and pending feedback now",
+		Long: `Requeue makes a running dlrloop send feedback now: of one batch, or with --all of all batches, or of one plan
+with --plan. Dead feedback is pending again. Pending feedback is due now, whatever it waits for. A paused plan
+is resumed.
+
+With --json the answer is one JSON document: the number of batches that are due now, and of recipients that
+were dead.
 
 ` + exitCodes,
 		Example: `  dlrloop feedback requeue 01JHFFHQ0P99JPPNQPJDV7JTBP
@@ -41,56 +44,57 @@ With --json the answer is one JSON document: the batches that are due now, and t
 		Args: cobra.MaximumNArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	l := localFlags(c)
-	planFlag(c, &plan, l.path, "service plan `ID`; of one batch: default the only one of the configuration")
-	c.Flags().BoolVar(&all, "all", false, "everything that is dead or waits")
+	planFlag(c, &plan, l.path, "service plan `ID` (default for one batch: the only plan of the configuration)")
+	c.Flags().BoolVar(&all, "all", false, "all dead and pending feedback")
 	c.Flags().BoolVar(&all, "all-dead", false, "the former name of --all")
 	_ = c.Flags().MarkHidden("all-dead") // the flag exists
 	asJSON := jsonFlag(c, jsonOne)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if all == (len(args) > 0) {
-			return usageError{errors.New("what is to be sent again? give the id of a batch, or --all")}
+			return usageError{errors.New("name a batch id, or set --all")}
 		}
 		a, loaded, err := l.api()
 		if err != nil {
 			return err
 		}
-		asked := requeue{Plan: plan, All: plan == ""}
+		request := requeue{Plan: plan, All: plan == ""}
 		if !all {
 			if plan, err = planOf(loaded, plan); err != nil {
 				return err
 			}
-			asked = requeue{Plan: plan, BatchID: args[0]}
+			request = requeue{Plan: plan, BatchID: args[0]}
 		}
-		total, err := a.requeue(c.Context(), asked)
+		total, err := a.requeue(c.Context(), request)
 		if err != nil {
 			return err
 		}
 		if *asJSON {
 			return printJSON(c.OutOrStdout(), total)
 		}
-		_, err = fmt.Fprintf(c.OutOrStdout(), "due now: %s; owed again: %s\n", countBatches(total.Batches), count(total.Recipients, "recipient"))
+		_, err = fmt.Fprintf(c.OutOrStdout(), "due now: %s; requeued: %s\n", countBatches(total.Batches),
+			count(total.Recipients, "recipient"))
 		return err
 	}
 	return c
 }
 
-// planOf is the plan that a batch is looked for in: the one named, or the only one of the configuration, if there is one.
+// planOf returns the plan of a batch: the one in --plan, or the only plan of the configuration.
 func planOf(c *config.Config, named string) (string, error) {
 	if named != "" {
 		return named, nil
 	}
 	if c == nil {
-		return "", usageError{errors.New("--plan is needed: there is no configuration to take it from")}
+		return "", usageError{errors.New("--plan is required without a configuration")}
 	}
 	p, err := choosePlan(c, "")
 	return p.ID, err
 }
 
-// requeue goes on until the server has done everything.
-func (a *api) requeue(ctx context.Context, asked requeue) (total requeued, err error) {
+// requeue repeats the request until the server has processed everything, and returns the sums.
+func (a *api) requeue(ctx context.Context, request requeue) (total requeued, err error) {
 	for {
 		var r requeued
-		if err := a.post(ctx, "/api/v1/feedback/requeue", asked, &r); err != nil {
+		if err := a.post(ctx, "/api/v1/feedback/requeue", request, &r); err != nil {
 			return total, err
 		}
 		total.Batches += r.Batches
@@ -101,7 +105,7 @@ func (a *api) requeue(ctx context.Context, asked requeue) (total requeued, err e
 	}
 }
 
-// countBatches is count for a noun with another plural.
+// countBatches is count for batches.
 func countBatches(n int) string {
 	if n == 1 {
 		return "1 batch"

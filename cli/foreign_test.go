@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// answering is a server that answers as a function says, by the request's path and query.
+// answering starts a server that answers each request with the result of answer, and returns its URL.
 func answering(t *testing.T, answer func(r *http.Request) (status int, body string)) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -29,7 +29,7 @@ func answering(t *testing.T, answer func(r *http.Request) (status int, body stri
 	return server.URL
 }
 
-// atSinch are the flags that lead to a plan there.
+// atSinch returns flags that select a plan at the given base URL.
 func atSinch(t *testing.T, url string) []string {
 	t.Helper()
 	token := filepath.Join(t.TempDir(), "token")
@@ -37,7 +37,7 @@ func atSinch(t *testing.T, url string) []string {
 	return []string{"--base-url", url, "--plan", "p", "--token-file", token}
 }
 
-func TestAListThatBreaksOffShowsWhatCame(t *testing.T) {
+func TestAnInterruptedListPrintsTheEntriesBefore(t *testing.T) {
 	sinch := answering(t, func(r *http.Request) (int, string) {
 		if r.URL.Query().Get("page") == "0" {
 			return http.StatusOK, `{"count": 2, "page": 0, "page_size": 1, "batches": [{"id": "FIRST", "to": ["447700900133"]}]}`
@@ -54,11 +54,12 @@ func TestAListThatBreaksOffShowsWhatCame(t *testing.T) {
 	}
 }
 
-func TestFeedbackIsListedPageByPage(t *testing.T) {
+func TestFeedbackListReadsAllPages(t *testing.T) {
 	api := answering(t, func(r *http.Request) (int, string) {
 		switch r.URL.Query().Get("cursor") {
 		case "":
-			return http.StatusOK, `{"items": [{"plan": "p", "id": "A", "feedback": {"owed": 1, "everyone": "owed"}}], "next_cursor": "x/y"}`
+			return http.StatusOK, `{"items": [{"plan": "p", "id": "A", "feedback": {"owed": 1, "everyone": "owed"}}], ` +
+				`"next_cursor": "x/y"}`
 		case "x/y":
 			return http.StatusOK, `{"items": [], "next_cursor": "z"}`
 		default:
@@ -71,27 +72,27 @@ func TestFeedbackIsListedPageByPage(t *testing.T) {
 	require.Regexp(t, `(?m)^B +p +everyone +0 +- `, stdout.String())
 }
 
-func TestWhatIsNotDlrloopIsSaid(t *testing.T) {
+func TestAnAnswerOfAnotherProgramIsAnError(t *testing.T) {
 	for _, body := range []string{"<html>", `{"items": [1]}`} {
 		api := answering(t, func(*http.Request) (int, string) { return http.StatusOK, body })
 		var stderr strings.Builder
 		require.Equal(t, exitFailed, run(t.Context(), []string{"feedback", "list", "--api", api}, io.Discard, &stderr))
-		require.Contains(t, stderr.String(), "answers what is not dlrloop's")
+		require.Contains(t, stderr.String(), "does not answer as dlrloop does")
 	}
 }
 
-func TestRequeueGoesOnUntilAllIsDone(t *testing.T) {
+func TestRequeueRepeatsUntilAllIsDone(t *testing.T) {
 	var calls atomic.Int32
 	api := answering(t, func(*http.Request) (int, string) {
 		return http.StatusOK, fmt.Sprintf(`{"batches": 2, "recipients": 3, "more": %t}`, calls.Add(1) < 3)
 	})
 	var stdout strings.Builder
 	require.Zero(t, run(t.Context(), []string{"feedback", "requeue", "--all-dead", "--api", api}, &stdout, io.Discard))
-	require.Equal(t, "due now: 6 batches; owed again: 9 recipients\n", stdout.String())
+	require.Equal(t, "due now: 6 batches; requeued: 9 recipients\n", stdout.String())
 }
 
-// Batches are registered in parts, each once though the pages of the list overlap, and none is looked at before it is there.
-func TestReconcileRegistersInParts(t *testing.T) {
+// TestReconcileRegistersInChunks checks that each batch is registered once, although the pages of the list overlap.
+func TestReconcileRegistersInChunks(t *testing.T) {
 	const batches = maxRegistration + 1
 	sinch := answering(t, func(r *http.Request) (int, string) {
 		var page, size int
@@ -99,9 +100,11 @@ func TestReconcileRegistersInParts(t *testing.T) {
 		_, _ = fmt.Sscan(r.URL.Query().Get("page_size"), &size)
 		var list []string
 		for i := page * size; i < min((page+1)*size, batches); i++ {
-			list = append(list, fmt.Sprintf(`{"id": "B%d", "to": ["447700900133"], "body": "private", "feedback_enabled": true}`, i))
+			list = append(list, fmt.Sprintf(`{"id": "B%d", "to": ["447700900133"], "body": "private", `+
+				`"feedback_enabled": true}`, i))
 		}
-		return http.StatusOK, fmt.Sprintf(`{"count": %d, "page": %d, "page_size": %d, "batches": [%s]}`, batches, page, len(list), strings.Join(list, ","))
+		return http.StatusOK, fmt.Sprintf(`{"count": %d, "page": %d, "page_size": %d, "batches": [%s]}`, batches, page,
+			len(list), strings.Join(list, ","))
 	})
 	var parts, lines, asked atomic.Int32
 	api := answering(t, func(r *http.Request) (int, string) {
@@ -116,7 +119,8 @@ func TestReconcileRegistersInParts(t *testing.T) {
 		default:
 			parts.Add(1)
 			lines.Add(int32(strings.Count(string(body), "\n")))
-			if strings.Contains(string(body), "private") || strings.Count(string(body), `"feedback_enabled":true`) != strings.Count(string(body), "\n") {
+			if strings.Contains(string(body), "private") ||
+				strings.Count(string(body), `"feedback_enabled":true`) != strings.Count(string(body), "\n") {
 				return http.StatusTeapot, ""
 			}
 		}
@@ -126,7 +130,8 @@ func TestReconcileRegistersInParts(t *testing.T) {
 		return http.StatusOK, `{"registered": 1}`
 	})
 	var stdout strings.Builder
-	code := run(t.Context(), append([]string{"reconcile", "--since", "1h", "--api", api, "--json"}, atSinch(t, sinch)...), &stdout, io.Discard)
+	code := run(t.Context(), append([]string{"reconcile", "--since", "1h", "--api", api, "--json"},
+		atSinch(t, sinch)...), &stdout, io.Discard)
 	require.Zero(t, code)
 	require.Regexp(t, `"batches":501,"skipped":0,"lacking":1,"lacking_batches":1\}`, stdout.String())
 	require.EqualValues(t, 2, parts.Load())
@@ -134,7 +139,7 @@ func TestReconcileRegistersInParts(t *testing.T) {
 	require.EqualValues(t, 1, asked.Load())
 }
 
-func TestReconcileCanBeStopped(t *testing.T) {
+func TestReconcileStopsOnInterrupt(t *testing.T) {
 	sinch := answering(t, func(*http.Request) (int, string) {
 		return http.StatusOK, `{"count": 1, "page": 0, "page_size": 1, "batches": [{"id": "A", "to": ["447700900133"]}]}`
 	})
@@ -150,24 +155,28 @@ func TestReconcileCanBeStopped(t *testing.T) {
 		return http.StatusOK, `{"lacking": 1, "counts": {}, "check": {"asked": 0}}`
 	})
 	var stderr strings.Builder
-	code := run(ctx, append([]string{"reconcile", "--since", "1h", "--wait", "1h", "--api", api}, atSinch(t, sinch)...), io.Discard, &stderr)
+	code := run(ctx, append([]string{"reconcile", "--since", "1h", "--wait", "1h", "--api", api}, atSinch(t, sinch)...),
+		io.Discard, &stderr)
 	require.Equal(t, exitFailed, code)
-	require.Contains(t, stderr.String(), "dlrloop goes on by itself")
+	require.Contains(t, stderr.String(), "dlrloop continues in the background")
 }
 
-// TestEntriesThatCannotBeReadAreSkipped gives each command a list with entries that no batch and no report is made of.
+// TestEntriesThatCannotBeReadAreSkipped gives each command a list with invalid entries.
 func TestEntriesThatCannotBeReadAreSkipped(t *testing.T) {
 	const good = `{"id":"%s","to":["447700900101"],"created_at":"2026-11-29T12:00:00Z","modified_at":"2026-11-29T12:00:00Z"}`
 	report := func(kind, batch string) string {
-		return `{` + kind + `"batch_id":"` + batch + `","recipient":"447700900101","code":0,"status":"Delivered","at":"2026-11-29T12:00:00Z"}`
+		return `{` + kind + `"batch_id":"` + batch +
+			`","recipient":"447700900101","code":0,"status":"Delivered","at":"2026-11-29T12:00:00Z"}`
 	}
 	sms := `"type":"recipient_delivery_report_sms",`
 	batches := strings.Join([]string{
-		fmt.Sprintf(good, "BR1"), `{"to":["447700900102"],"created_at":"2026-11-29T12:00:00Z"}`, `null`, `"BR2"`, `{"id":"BARE"}`,
+		fmt.Sprintf(good, "BR1"), `{"to":["447700900102"],"created_at":"2026-11-29T12:00:00Z"}`, `null`, `"BR2"`,
+		`{"id":"BARE"}`,
 		fmt.Sprintf(good, strings.Repeat("x", 256)), `{"id":".","to":["447700900101"]}`, fmt.Sprintf(good, "BR3"),
 	}, ",")
 	reports := strings.Join([]string{
-		report(sms, "B1"), report(`"type":"recipient_delivery_report_rcs",`, "B2"), `null`, `7`, report(sms, strings.Repeat("x", 256)), report("", "B3"),
+		report(sms, "B1"), report(`"type":"recipient_delivery_report_rcs",`, "B2"), `null`, `7`,
+		report(sms, strings.Repeat("x", 256)), report("", "B3"),
 	}, ",")
 	sinch := answering(t, func(r *http.Request) (int, string) {
 		if strings.HasSuffix(r.URL.Path, "/delivery_reports") {
@@ -205,7 +214,8 @@ func TestEntriesThatCannotBeReadAreSkipped(t *testing.T) {
 			code := run(t.Context(), append(c.args, atSinch(t, sinch)...), &stdout, &stderr)
 			require.Equal(t, exitFailed, code, stderr.String())
 			require.Equal(t, c.skipped, strings.Count(stderr.String(), "skipped: "), stderr.String())
-			require.Contains(t, stderr.String(), fmt.Sprintf("dlrloop: the list is incomplete: %d of its entries cannot be used, see above", c.skipped))
+			require.Contains(t, stderr.String(), fmt.Sprintf("dlrloop: the list is incomplete: %d of its entries were "+
+				"skipped, see above", c.skipped))
 			require.NotContains(t, stderr.String(), "447700900102")
 			require.Regexp(t, c.shown, stdout.String())
 		})
@@ -213,18 +223,21 @@ func TestEntriesThatCannotBeReadAreSkipped(t *testing.T) {
 	require.Equal(t, map[string]bool{"BR1": true, "BR3": true}, registered)
 }
 
-// Whatever Sinch and dlrloop's API answer, no document that a command prints has a member twice.
-func TestNoDocumentHasAMemberTwice(t *testing.T) {
+// TestNoDocumentRepeatsAMember has answers of Sinch and of dlrloop's API that repeat members.
+func TestNoDocumentRepeatsAMember(t *testing.T) {
 	const (
-		report = `{"type": null, "batch_id": "A", "batch_id": "B", "recipient": "1", "code": 0, "status": "x", "status": "Delivered", "x": {"y": 1, "y": 2}}`
-		batch  = `{"id": "A", "id": "B", "to": ["1"], "type": "mt_text", "type": "mt_text", "body": "b", "x": 1, "x": {"y": 1, "y": 2}}`
-		full   = `{"type": "", "batch_id": "B", "total_message_count": 1, "statuses": [{"code": 0, "code": 0, "status": "Delivered", "count": 1}]}`
-		owed   = `{"plan": "p", "plan": "p", "id": "B", "feedback": {"owed": 1, "owed": 1}}`
+		report = `{"type": null, "batch_id": "A", "batch_id": "B", "recipient": "1", "code": 0, "status": ` +
+			`"x", "status": "Delivered", "x": {"y": 1, "y": 2}}`
+		batch = `{"id": "A", "id": "B", "to": ["1"], "type": "mt_text", "type": "mt_text", "body": "b", "x": ` +
+			`1, "x": {"y": 1, "y": 2}}`
+		full = `{"type": "", "batch_id": "B", "total_message_count": 1, "statuses": [{"code": 0, "code": 0, ` +
+			`"status": "Delivered", "count": 1}]}`
+		feedbackBatch = `{"plan": "p", "plan": "p", "id": "B", "feedback": {"owed": 1, "owed": 1}}`
 	)
 	url := answering(t, func(r *http.Request) (int, string) {
 		switch path := r.URL.Path; {
 		case path == "/api/v1/feedback":
-			return http.StatusOK, `{"items": [` + owed + `]}`
+			return http.StatusOK, `{"items": [` + feedbackBatch + `]}`
 		case path == "/api/v1/feedback/requeue":
 			return http.StatusOK, `{"batches": 1, "batches": 2, "recipients": 0}`
 		case strings.HasSuffix(path, "/delivery_reports"):

@@ -19,9 +19,8 @@ func healthcheckCommand() *cobra.Command {
 	var timeout time.Duration
 	c := &cobra.Command{
 		Use:   "healthcheck",
-		Short: "Tell by the exit code whether a dlrloop on this machine lives, for containers",
-		Long: `Healthcheck asks /healthz of the private listener that the configuration names, or the URL it is given. It needs no
-credentials.
+		Short: "Report by the exit code whether dlrloop on this machine is alive, for containers",
+		Long: `Healthcheck requests /healthz from the configured private listener, or the given URL. It needs no credentials.
 
 Exit codes: 0 it answered 200, 1 it did not.`,
 		Example: `  dlrloop healthcheck
@@ -32,15 +31,15 @@ Exit codes: 0 it answered 200, 1 it did not.`,
 		Args: cobra.NoArgs,
 	}
 	path := configFlag(c)
-	c.Flags().StringVar(&url, "url", "", "`URL` to ask instead")
-	c.Flags().DurationVar(&timeout, "timeout", 3*time.Second, "how long the answer may take")
+	c.Flags().StringVar(&url, "url", "", "`URL` to request instead")
+	c.Flags().DurationVar(&timeout, "timeout", 3*time.Second, "maximum time for the answer")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if url == "" {
 			url = "http://" + reachable(config.PrivateListen(*path, environ())) + "/healthz"
 		}
 		ctx, cancel := context.WithTimeout(c.Context(), timeout)
 		defer cancel()
-		status, err := ask(ctx, url)
+		status, err := probe(ctx, url)
 		if err != nil {
 			return err
 		}
@@ -50,8 +49,9 @@ Exit codes: 0 it answered 200, 1 it did not.`,
 	return c
 }
 
-// ask returns the status of an answer of 200. It goes through no proxy and follows no redirect.
-func ask(ctx context.Context, url string) (string, error) {
+// probe requests url and returns the status line if it is 200, else an error. It uses no proxy and follows no
+// redirect.
+func probe(ctx context.Context, url string) (string, error) {
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -72,7 +72,7 @@ func ask(ctx context.Context, url string) (string, error) {
 	return response.Status, nil
 }
 
-// reachable is where a listener can be called from its own machine: one that listens everywhere, at loopback.
+// reachable returns the address at which this machine reaches a listener. For a wildcard address that is loopback.
 func reachable(listen string) string {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {

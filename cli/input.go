@@ -8,10 +8,12 @@ import (
 	"os"
 )
 
-// maxInput is more than the largest batch takes: a thousand recipients with parameters of their own.
+// maxInput limits an input in bytes. It exceeds the largest batch: a thousand recipients with parameters of their
+// own.
 const maxInput = 16 << 20
 
-// readInput reads a file, or in where its name is a dash.
+// readInput reads the file with this name, or in if the name is "-". It returns an error for more than maxInput
+// bytes.
 func readInput(name string, in io.Reader) ([]byte, error) {
 	if name != "-" {
 		return readFile(name)
@@ -34,7 +36,7 @@ func readFile(name string) ([]byte, error) {
 func readAll(in io.Reader, name string) ([]byte, error) {
 	content, err := io.ReadAll(io.LimitReader(in, maxInput+1))
 	if err == nil && len(content) > maxInput {
-		err = fmt.Errorf("%s is longer than %d MiB", name, maxInput>>20)
+		err = fmt.Errorf("%s is larger than %d MiB", name, maxInput>>20)
 	}
 	return content, err
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// build makes the message of the flags.
+// build returns the message that the flags define.
 func (m *message) build() (sinch.Message, error) {
 	parameters, err := m.parseParameters()
 	if err != nil {
@@ -27,24 +27,26 @@ func (m *message) build() (sinch.Message, error) {
 	switch t {
 	case sinch.TypeBinary:
 		body, udh, err := m.binary()
-		return &sinch.BinaryMessage{Options: common, Body: body, UDH: udh}, errors.Join(err, m.without("param", "media-url", "subject", "flash", "truncate", "max-parts"))
+		return &sinch.BinaryMessage{Options: common, Body: body, UDH: udh}, errors.Join(err,
+			m.rejectFlags("param", "media-url", "subject", "flash", "truncate", "max-parts"))
 	case sinch.TypeMedia:
 		media := sinch.Media{URL: m.mediaURL, Message: m.body, Subject: m.subject}
-		return &sinch.MediaMessage{Options: common, Body: media, Parameters: parameters}, m.without("udh", "flash", "truncate", "max-parts")
+		return &sinch.MediaMessage{Options: common, Body: media, Parameters: parameters}, m.rejectFlags("udh", "flash",
+			"truncate", "max-parts")
 	}
 	if !m.given("body") {
-		return nil, usageError{errors.New(`--body: it is missing; give the text, or --file`)}
+		return nil, usageError{errors.New("--body: is missing; set the text, or --file")}
 	}
 	if m.given("max-parts") && m.parts < 1 {
-		return nil, usageError{errors.New("--max-parts: it must be at least 1; leave it out for no limit")}
+		return nil, usageError{errors.New("--max-parts: must be at least 1; omit it for no limit")}
 	}
 	return &sinch.TextMessage{
 		Options: common, Body: m.body, Parameters: parameters,
 		FlashMessage: m.flash, TruncateConcat: m.truncate, MaxParts: m.parts,
-	}, m.without("udh", "media-url", "subject")
+	}, m.rejectFlags("udh", "media-url", "subject")
 }
 
-// messageType is the type of --type, in Sinch's spelling or without its mt_; empty where it is not given.
+// messageType returns the type in --type, with or without the prefix mt_. It returns "" if the flag is not set.
 func (m *message) messageType() (sinch.Type, error) {
 	switch t := sinch.Type("mt_" + strings.TrimPrefix(m.kind, "mt_")); {
 	case m.kind == "":
@@ -52,14 +54,14 @@ func (m *message) messageType() (sinch.Type, error) {
 	case t == sinch.TypeText, t == sinch.TypeBinary, t == sinch.TypeMedia:
 		return t, nil
 	}
-	return "", usageError{errors.New("--type: choose text, binary or media")}
+	return "", usageError{errors.New("--type: use text, binary or media")}
 }
 
-// without refuses flags that mean nothing for the type of message.
-func (m *message) without(names ...string) error {
+// rejectFlags returns an error if a flag is set that does not apply to the type of the message.
+func (m *message) rejectFlags(names ...string) error {
 	for _, name := range names {
 		if m.given(name) {
-			return usageError{fmt.Errorf("--%s does not go with a message of this --type", name)}
+			return usageError{fmt.Errorf("--%s does not apply to a message of this --type", name)}
 		}
 	}
 	return nil
@@ -67,10 +69,10 @@ func (m *message) without(names ...string) error {
 
 func (m *message) binary() (body, udh []byte, err error) {
 	if body, err = base64.StdEncoding.DecodeString(m.body); err != nil || !m.given("body") {
-		return nil, nil, usageError{errors.New("--body: a binary message needs its bytes, in base64")}
+		return nil, nil, usageError{errors.New("--body: a binary message needs its content in base64")}
 	}
 	if udh, err = hex.DecodeString(m.udh); err != nil || !m.given("udh") {
-		return nil, nil, usageError{errors.New("--udh: a binary message needs its user data header, in hexadecimal digits")}
+		return nil, nil, usageError{errors.New("--udh: a binary message needs a user data header in hexadecimal digits")}
 	}
 	return body, udh, nil
 }
@@ -81,7 +83,8 @@ func (m *message) parseParameters() (sinch.Parameters, error) {
 		name, value, valued := strings.Cut(text, "=")
 		key, number, targeted := strings.Cut(name, ":")
 		if !valued || !targeted {
-			return nil, usageError{errors.New("--param: write it KEY:NUMBER=VALUE, such as name:+447700900133=Ada or name:default=you")}
+			return nil, usageError{errors.New("--param: write KEY:NUMBER=VALUE, such as name:+447700900133=Ada or " +
+				"name:default=you")}
 		}
 		if p == nil {
 			p = sinch.Parameters{}

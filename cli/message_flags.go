@@ -14,10 +14,10 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// message is what the flags of a command say of a message, or of a change to one.
+// message holds the flags that define a message, or a change of a message.
 type message struct {
 	flags *pflag.FlagSet
-	own   []string // names of its flags
+	own   []string // names of these flags without --file
 	file  string
 
 	to, toAdd, toRemove []string
@@ -34,34 +34,39 @@ type message struct {
 	clear               []string
 }
 
-// messageFlags adds the flags that send, dry-run, replace and update have in common.
+// messageFlags adds the flags that send, dry-run, replace and update share.
 func messageFlags(c *cobra.Command) *message {
 	m := &message{flags: c.Flags()}
 	f := c.Flags()
 	before := map[string]bool{}
 	f.VisitAll(func(flag *pflag.Flag) { before[flag.Name] = true })
-	f.StringVar(&m.from, "from", "", "sender: a number, a short code or a `NAME`; the plan's default originator without it")
-	f.StringVar(&m.body, "body", "", "`TEXT`, with ${key} for parameters; base64 of a binary message; the text beside the media of a media message")
+	f.StringVar(&m.from, "from", "", "sender: a number, a short code or a `NAME` (default: the plan's default originator)")
+	f.StringVar(&m.body, "body", "", "`TEXT` of the message, with ${key} for parameters; base64 for a binary "+
+		"message; the text that accompanies media")
 	f.StringVar(&m.kind, "type", "", "`TYPE` of the message: text, binary or media (default text)")
-	f.StringVar(&m.report, "delivery-report", "", "`KIND` of reports that are called back: none, summary, full, per_recipient or per_recipient_final (default none)")
-	f.BoolVar(&m.feedback, "feedback", false, "announce that delivery feedback will be given (feedback_enabled)")
+	f.StringVar(&m.report, "delivery-report", "", "`KIND` of reports that Sinch sends to the webhook: none, "+
+		"summary, full, per_recipient or per_recipient_final (default none)")
+	f.BoolVar(&m.feedback, "feedback", false, "announce delivery feedback (feedback_enabled)")
 	f.StringVar(&m.callback, "callback-url", "", "`URL` for the reports of this batch, instead of the plan's")
-	f.StringVar(&m.reference, "client-reference", "", "your own `NAME` for the batch; it comes back in every report, and finds the batch again")
-	aheadFlag(c, &m.sendAt, "send-at", "send it later")
-	aheadFlag(c, &m.expireAt, "expire-at", "give up what is not delivered by then")
-	f.StringArrayVar(&m.parameters, "param", nil, "`KEY:NUMBER=VALUE` for ${key} in the body, NUMBER being a recipient or default; repeatable")
+	f.StringVar(&m.reference, "client-reference", "",
+		"your own `NAME` of the batch, which every report repeats and batch list finds")
+	futureFlag(c, &m.sendAt, "send-at", "time to send it")
+	futureFlag(c, &m.expireAt, "expire-at", "time after which undelivered messages expire")
+	f.StringArrayVar(&m.parameters, "param", nil, "`KEY:NUMBER=VALUE` for ${key} in the body, NUMBER being a "+
+		"recipient or default; repeatable")
 	f.StringVar(&m.udh, "udh", "", "user data header of a binary message, in `HEX`")
 	f.StringVar(&m.mediaURL, "media-url", "", "`URL` of the media of a media message")
 	f.StringVar(&m.subject, "subject", "", "subject `TEXT` of a media message")
-	f.BoolVar(&m.flash, "flash", false, "show the text at once and keep it nowhere")
-	f.BoolVar(&m.truncate, "truncate", false, "cut the text to one part")
-	f.IntVar(&m.parts, "max-parts", 0, "recipients whose text would take more than `N` parts get nothing")
+	f.BoolVar(&m.flash, "flash", false, "flash message: displayed at once and not saved")
+	f.BoolVar(&m.truncate, "truncate", false, "truncate the text to one part")
+	f.IntVar(&m.parts, "max-parts", 0, "send nothing to recipients whose text needs more than `N` parts")
 	f.VisitAll(func(flag *pflag.Flag) {
 		if !before[flag.Name] {
 			m.own = append(m.own, flag.Name)
 		}
 	})
-	f.StringVarP(&m.file, "file", "f", "", "`FILE` with the JSON body of Sinch's API, or - for standard input, instead of the flags of the message")
+	f.StringVarP(&m.file, "file", "f", "", "`FILE` with the JSON body of Sinch's API, or - for standard input; "+
+		"replaces the flags of the message")
 	choices(c, "type", "text", "binary", "media")
 	choices(c, "delivery-report", reportKinds()...)
 	noFiles(c, "from", "body", "callback-url", "client-reference", "param", "udh", "media-url", "subject")
@@ -77,33 +82,35 @@ func reportKinds() []string {
 
 // toFlag adds --to.
 func (m *message) toFlag(c *cobra.Command) {
-	c.Flags().StringSliceVar(&m.to, "to", nil, "`NUMBERS` and group ids, between commas; repeatable")
+	c.Flags().StringSliceVar(&m.to, "to", nil, "`NUMBERS` and group ids, separated by commas; repeatable")
 	noFiles(c, "to")
 	m.own = append(m.own, "to")
 }
 
-// changeFlags adds what only an update has.
+// changeFlags adds the flags that only update has.
 func (m *message) changeFlags(c *cobra.Command) {
 	f := c.Flags()
-	f.StringSliceVar(&m.toAdd, "to-add", nil, "`NUMBERS` and group ids to add, between commas; repeatable")
-	f.StringSliceVar(&m.toRemove, "to-remove", nil, "`NUMBERS` and group ids to take out, between commas; repeatable")
-	f.StringSliceVar(&m.clear, "clear", nil, "`MEMBERS` to set back to their default: delivery_report, send_at, expire_at, callback_url, parameters; repeatable")
+	f.StringSliceVar(&m.toAdd, "to-add", nil, "`NUMBERS` and group ids to add, separated by commas; repeatable")
+	f.StringSliceVar(&m.toRemove, "to-remove", nil, "`NUMBERS` and group ids to remove, separated by commas; repeatable")
+	f.StringSliceVar(&m.clear, "clear", nil, "`MEMBERS` to reset to their default: delivery_report, send_at, "+
+		"expire_at, callback_url, parameters; repeatable")
 	choices(c, "clear", "delivery_report", "send_at", "expire_at", "callback_url", "parameters")
 	noFiles(c, "to-add", "to-remove")
 	m.own = append(m.own, "to-add", "to-remove", "clear")
 }
 
-// given reports whether a flag was set, be it to its default.
+// given reports whether a flag was set, even to its default.
 func (m *message) given(name string) bool { return m.flags.Changed(name) }
 
-// read returns the content of --file; false if there is none.
+// read returns the content of --file, and false if the flag is not set.
 func (m *message) read(in io.Reader) ([]byte, bool, error) {
 	if m.file == "" {
 		return nil, false, nil
 	}
 	for _, name := range m.own {
 		if m.given(name) {
-			return nil, false, usageError{fmt.Errorf("--%s and --file: the file is the whole message; give only one of them", name)}
+			return nil, false, usageError{fmt.Errorf("--%s and --file: the file is the complete message; set only one of them",
+				name)}
 		}
 	}
 	content, err := readInput(m.file, in)
@@ -113,7 +120,7 @@ func (m *message) read(in io.Reader) ([]byte, bool, error) {
 	return content, true, nil
 }
 
-// message is the message as flags or file have it, checked as far as one can without Sinch.
+// message returns the message from the flags or from --file, validated as far as possible without Sinch.
 func (m *message) message(in io.Reader) (sinch.Message, error) {
 	content, found, err := m.read(in)
 	if err != nil {
@@ -128,16 +135,17 @@ func (m *message) message(in io.Reader) (sinch.Message, error) {
 	if err == nil {
 		err = built.Validate()
 	}
-	return built, m.wrong(err)
+	return built, m.inputError(err)
 }
 
-// wrong tells what the client refuses by the name under which it was given: the flag, or the member of the file.
-func (m *message) wrong(err error) error {
+// inputError returns a validation error of the client with the name of the input: the flag, or the file and its
+// member.
+func (m *message) inputError(err error) error {
 	if m.file == "" {
 		if invalid, ok := errors.AsType[*sinch.InvalidError](err); ok && slices.Contains(m.clear, invalid.Member) {
 			return usageError{fmt.Errorf("--clear: %w", invalid)}
 		}
-		return wrongFlag(err)
+		return flagError(err)
 	}
 	if err == nil || errors.As(err, new(usageError)) {
 		return err
@@ -149,8 +157,8 @@ func (m *message) wrong(err error) error {
 	return usageError{fmt.Errorf("%s: %w", name, err)}
 }
 
-// wrongFlag tells what the client refuses by the flag's name.
-func wrongFlag(err error) error {
+// flagError returns a validation error of the client with the name of the flag, and other errors unchanged.
+func flagError(err error) error {
 	invalid, ok := errors.AsType[*sinch.InvalidError](err)
 	if !ok {
 		return err
@@ -161,11 +169,12 @@ func wrongFlag(err error) error {
 	return usageError{fmt.Errorf("%s: %s", flagOf(invalid.Member), invalid.Reason)}
 }
 
-// flagOf is the flag that sets a member of Sinch's API.
+// flagOf returns the flag that sets a member of Sinch's API.
 func flagOf(member string) string {
 	of := map[string]string{
-		"body.url": "media-url", "parameters": "param", "feedback_enabled": "feedback", "max_number_of_message_parts": "max-parts",
-		"flash_message": "flash", "truncate_concat": "truncate", "number_of_recipients": "recipients",
+		"body.url": "media-url", "parameters": "param", "feedback_enabled": "feedback",
+		"max_number_of_message_parts": "max-parts",
+		"flash_message":               "flash", "truncate_concat": "truncate", "number_of_recipients": "recipients",
 		"start_date": "since", "end_date": "until",
 	}
 	if flag, found := of[member]; found {

@@ -7,7 +7,7 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// update is the change that flags or file have, checked as far as one can without Sinch.
+// update returns the change from the flags or from --file, validated as far as possible without Sinch.
 func (m *message) update(in io.Reader) (sinch.Update, error) {
 	content, found, err := m.read(in)
 	if err != nil {
@@ -22,7 +22,7 @@ func (m *message) update(in io.Reader) (sinch.Update, error) {
 	if err == nil {
 		err = u.Validate()
 	}
-	return u, m.wrong(err)
+	return u, m.inputError(err)
 }
 
 func (m *message) buildUpdate() (sinch.Update, error) {
@@ -50,7 +50,7 @@ func (m *message) buildUpdate() (sinch.Update, error) {
 	return u, m.updateBody(&u)
 }
 
-// updateBody sets the body in the form that its type has.
+// updateBody sets the body in the form that its type needs.
 func (m *message) updateBody(u *sinch.Update) (err error) {
 	media := slices.ContainsFunc([]string{"media-url", "subject"}, m.given)
 	switch {
@@ -64,7 +64,7 @@ func (m *message) updateBody(u *sinch.Update) (err error) {
 	return err
 }
 
-// whenGiven is nil for a flag that was not set.
+// whenGiven returns a pointer to value, or nil if the flag was not set.
 func whenGiven[T any](m *message, name string, value T) *T {
 	if !m.given(name) {
 		return nil

@@ -16,16 +16,17 @@ func migrateCommand() *cobra.Command {
 	var distribute bool
 	c := &cobra.Command{
 		Use:   "migrate",
-		Short: "Bring the schema of the PostgreSQL database to this version",
-		Long: `Migrate makes or changes the tables of the database that the configuration names, as serve does when it starts unless store.migrate
-is false. It is for those who let only a job, with a role of its own, change the schema. Replicas may run meanwhile: a schema
-works with the version before it, too. Of several that run at once one does it, and the others wait.
+		Short: "Migrate the schema of the PostgreSQL database to this version",
+		Long: `Migrate creates or changes the tables of the configured database, as serve does at startup unless
+store.migrate is false. Use it if only a job with a role of its own may change the schema. Replicas may keep
+running: the previous version works with the new schema. If several migrations run at once, one does the work
+and the others wait.
 
-With --distribute it then distributes the tables over the workers of a Citus cluster (store.dialect: citus). What is done already
-is not done again.
+With --distribute it then distributes the tables over the workers of a Citus cluster (store.dialect: citus).
+It skips steps that are already done.
 
-Exit codes: 0 the schema is of this version, 1 it is not, because something failed or because it is of a newer one, 2 the
-arguments or the configuration are wrong.`,
+Exit codes: 0 the schema has this version, 1 it does not (the migration failed, or the schema is newer), 2 the
+arguments or the configuration are invalid.`,
 		Example: `  dlrloop migrate --config /etc/dlrloop/config.yaml
 
   # with the URL of a role that may create tables
@@ -47,25 +48,25 @@ arguments or the configuration are wrong.`,
 func migrate(ctx context.Context, c *config.Config, distribute bool, stdout io.Writer) error {
 	switch {
 	case c.Store.Driver != config.DriverPostgres:
-		return usageError{fmt.Errorf("store.driver is %s, and only postgres has a schema", c.Store.Driver)}
+		return usageError{fmt.Errorf("store.driver is %s, but only postgres has a schema", c.Store.Driver)}
 	case distribute && c.Store.Dialect != config.DialectCitus:
-		return usageError{fmt.Errorf("--distribute is for store.dialect: citus, and it is %s", c.Store.Dialect)}
+		return usageError{fmt.Errorf("--distribute needs store.dialect: citus, but it is %s", c.Store.Dialect)}
 	}
 	from, to, err := server.Migrate(ctx, c, distribute)
 	switch {
 	case errors.Is(err, context.Canceled):
-		return errors.New("interrupted; run it again")
+		return errors.New("interrupted; run the command again")
 	case err != nil:
 		return err
 	case from == to:
-		fmt.Fprintf(stdout, "The schema is of version %d already.\n", to)
+		fmt.Fprintf(stdout, "The schema already has version %d.\n", to)
 	case from == 0:
-		fmt.Fprintf(stdout, "The schema was made, in version %d.\n", to)
+		fmt.Fprintf(stdout, "Created the schema, version %d.\n", to)
 	default:
-		fmt.Fprintf(stdout, "The schema was changed from version %d to %d.\n", from, to)
+		fmt.Fprintf(stdout, "Migrated the schema from version %d to %d.\n", from, to)
 	}
 	if distribute {
-		fmt.Fprintln(stdout, "Its tables are distributed.")
+		fmt.Fprintln(stdout, "The tables are distributed.")
 	}
 	return nil
 }

@@ -12,19 +12,19 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// numberTable is a list or a table of a spreadsheet: the rows that are not empty, and above them perhaps a heading.
+// numberTable is a list or a table of phone numbers: an optional heading and the rows that are not empty.
 type numberTable struct {
 	heading numberRow
 	rows    []numberRow
 }
 
-// numberRow is a row with its line, counted from 1.
+// numberRow is a row with its line in the file, counted from 1.
 type numberRow struct {
 	line  int
 	cells []string
 }
 
-// parseNumberTable reads lines of cells between commas, semicolons or tabs.
+// parseNumberTable parses rows of cells that are separated by commas, semicolons or tabs.
 func parseNumberTable(text string) (t numberTable, err error) {
 	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
 	skipped := 0
@@ -56,7 +56,7 @@ func parseNumberTable(text string) (t numberTable, err error) {
 	return t, nil
 }
 
-// delimiterOf is the one that stands in the most lines. A comma also divides nothing.
+// delimiterOf returns the delimiter that occurs in the most lines, or a comma if there is none.
 func delimiterOf(text string) rune {
 	best, most := ',', 0
 	for _, delimiter := range "\t;," {
@@ -73,24 +73,24 @@ func delimiterOf(text string) rune {
 	return best
 }
 
-// isHeading reports whether cells name columns: one of them is a word for phone numbers, and none may be a mistyped number.
-// Any other first row is an entry, since a masked number or a name that was taken for a heading would be left out unnoticed.
+// isHeading reports whether cells are a heading: one is a word for phone numbers, and none may be a mistyped number.
+// Every other first row counts as an entry, because a heading is skipped without an error.
 func isHeading(cells []string) bool {
 	return !slices.ContainsFunc(cells, isLikeNumber) && slices.ContainsFunc(cells, isNumberHeading)
 }
 
-// isLikeNumber reports whether a cell is a number, or was one before a spreadsheet or a person spoilt it.
+// isLikeNumber reports whether a cell is a phone number, or was one before a spreadsheet or a person changed it.
 func isLikeNumber(cell string) bool {
 	_, err := numberOf(cell, shortestNumber)
 	return err == nil || err == errRounded || err == errNational || err == errTrunk || err == errZero
 }
 
-// recipients returns the digits of all numbers.
+// recipients returns the digits of all numbers. An error names the line, and the column if there are several.
 func (t numberTable) recipients() ([]string, error) {
 	if err := t.refuseStatuses(); err != nil {
 		return nil, err
 	}
-	if len(t.rows) == 1 && t.heading.cells == nil { // all in one line
+	if len(t.rows) == 1 && t.heading.cells == nil { // all numbers in one line
 		t.rows = split(t.rows[0])
 	}
 	if err := t.refuseLongRows(); err != nil {
@@ -117,7 +117,7 @@ func (t numberTable) recipients() ([]string, error) {
 	return numbers, nil
 }
 
-// refuseLongRows refuses a row with a cell that no heading stands above, as commas within a number make it.
+// refuseLongRows returns an error for a row with more cells than the heading. Commas within a number cause such rows.
 func (t numberTable) refuseLongRows() error {
 	if t.heading.cells == nil {
 		return nil
@@ -125,14 +125,14 @@ func (t numberTable) refuseLongRows() error {
 	width := filledWidth(t.heading.cells)
 	for _, row := range t.rows {
 		if filledWidth(row.cells) > width {
-			return fmt.Errorf("line %d has more cells than the heading: column %d has none; put quotation marks around a cell with a delimiter "+
-				"in it, and write numbers without", row.line, width+1)
+			return fmt.Errorf("line %d has more cells than the heading: column %d has no heading; put quotation marks around "+
+				"a cell that contains a delimiter, and write numbers without delimiters", row.line, width+1)
 		}
 	}
 	return nil
 }
 
-// filledWidth is how many cells there are up to the last that is not empty.
+// filledWidth returns the number of cells up to the last that is not empty.
 func filledWidth(cells []string) int {
 	width := len(cells)
 	for width > 0 && cells[width-1] == "" {
@@ -141,7 +141,7 @@ func filledWidth(cells []string) int {
 	return width
 }
 
-// split makes a row of each cell that is not empty.
+// split returns one row for each cell that is not empty.
 func split(row numberRow) (rows []numberRow) {
 	for _, cell := range row.cells {
 		if cell != "" {
@@ -158,7 +158,7 @@ func (r numberRow) cell(column int) string {
 	return r.cells[column]
 }
 
-// column is the only one that holds the numbers.
+// column returns the index of the column that holds the phone numbers. It returns an error if that is ambiguous.
 func (t numberTable) column() (int, error) {
 	var filled, named, numeric []int
 	for column := range t.width() {
@@ -185,29 +185,34 @@ func (t numberTable) column() (int, error) {
 	if len(filled) == 0 {
 		return 0, nil
 	}
-	return 0, fmt.Errorf("line %d has several columns, and it is not certain which one has the numbers; "+
-		"keep that one alone, or write phone above it", t.line())
+	return 0, fmt.Errorf("line %d has several columns, and several or none may hold phone numbers; "+
+		"keep only that column, or write the heading phone above it", t.line())
 }
 
-// isNumberHeading reports whether a heading says that phone numbers stand below it, as "Phone 1 (E.164)" does.
+// isNumberHeading reports whether a heading names phone numbers, as "Phone 1 (E.164)" does.
 func isNumberHeading(heading string) bool {
 	word, _, _ := strings.Cut(heading, "(")
 	return slices.Contains(numberHeadings(), letters(word)) || isGeneric(heading)
 }
 
-// isGeneric reports whether a heading may as well stand above the numbers of orders.
+// isGeneric reports whether a heading may also name other numbers, such as order numbers.
 func isGeneric(heading string) bool {
 	return slices.Contains([]string{"number", "numbers", "nummer", "numero", "número", "numéro"}, letters(heading))
 }
 
 func numberHeadings() []string {
 	return []string{
-		"phone", "phones", "phonenumber", "phonenumbers", "phoneno", "msisdn", "msisdns", "recipient", "recipients", "recipientnumber", "mobile",
-		"mobiles", "mobilenumber", "mobileno", "mobilephone", "mobilephonenumber", "to", "tonumber", "telephone", "telephonenumber", "tel",
+		"phone", "phones", "phonenumber", "phonenumbers", "phoneno", "msisdn", "msisdns", "recipient", "recipients",
+		"recipientnumber", "mobile",
+		"mobiles", "mobilenumber", "mobileno", "mobilephone", "mobilephonenumber", "to", "tonumber", "telephone",
+		"telephonenumber", "tel",
 		"cell",
-		"cellphone", "cellnumber", "cellphonenumber", "contactnumber", "destination", "destinationnumber", "customerphone", "telefon",
-		"telefonnummer", "telefonnr", "rufnummer", "handy", "handynummer", "mobil", "mobilnummer", "mobiltelefon", "mobilnr", "empfänger",
-		"mottagare", "mobiltelefonnummer", "téléphone", "telefono", "teléfono", "telefone", "telefoon", "telefoonnummer", "portable", "móvil",
+		"cellphone", "cellnumber", "cellphonenumber", "contactnumber", "destination", "destinationnumber", "customerphone",
+		"telefon",
+		"telefonnummer", "telefonnr", "rufnummer", "handy", "handynummer", "mobil", "mobilnummer", "mobiltelefon",
+		"mobilnr", "empfänger",
+		"mottagare", "mobiltelefonnummer", "téléphone", "telefono", "teléfono", "telefone", "telefoon", "telefoonnummer",
+		"portable", "móvil",
 		"movil", "celular", "cellulare", "destinataire", "destinatario",
 	}
 }
@@ -228,7 +233,7 @@ func (t numberTable) cells(column int) []string {
 	return cells
 }
 
-// line is where the table begins.
+// line returns the first line of the table.
 func (t numberTable) line() int {
 	if t.heading.cells != nil || len(t.rows) == 0 {
 		return t.heading.line
@@ -236,7 +241,7 @@ func (t numberTable) line() int {
 	return t.rows[0].line
 }
 
-// letters is a heading without spaces, capitals and punctuation.
+// letters returns a heading in lower case without anything but letters.
 func letters(heading string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) {
@@ -246,7 +251,7 @@ func letters(heading string) string {
 	}, heading)
 }
 
-// refuseStatuses refuses a table that says of each number what became of it: not all of them received the batch.
+// refuseStatuses returns an error for a table with delivery statuses: not all of its numbers received the batch.
 func (t numberTable) refuseStatuses() error {
 	line := 0
 	isResult := func(cell string) bool {
@@ -264,7 +269,7 @@ func (t numberTable) refuseStatuses() error {
 		}
 	}
 	if line > 0 {
-		return fmt.Errorf("line %d says what became of the messages; keep only the numbers of those who received the batch", line)
+		return fmt.Errorf("line %d holds delivery statuses; keep only the numbers of those who received the batch", line)
 	}
 	return nil
 }

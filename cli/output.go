@@ -11,7 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// jsonFlag adds --json to a command: of one thing a document, of a list one document a line.
+// jsonFlag adds --json to a command.
 func jsonFlag(c *cobra.Command, usage string) *bool {
 	return c.Flags().Bool("json", false, usage)
 }
@@ -21,7 +21,7 @@ const (
 	jsonList = "print JSON, one document a line (NDJSON)"
 )
 
-// printJSON writes one document on one line. Phone numbers and texts stay as they are, without \u escapes for HTML.
+// printJSON writes v as one JSON document on one line. It does not escape characters for HTML.
 func printJSON(w io.Writer, v any) error {
 	var document bytes.Buffer
 	e := json.NewEncoder(&document)
@@ -29,14 +29,14 @@ func printJSON(w io.Writer, v any) error {
 	if err := e.Encode(v); err != nil {
 		return err
 	}
-	return printRaw(w, document.Bytes()) // what is passed on from Sinch may have a member twice
+	return printRaw(w, document.Bytes()) // raw JSON from Sinch may repeat a member
 }
 
-// printRaw writes a document as it came, without the spaces between its members, and each member once.
+// printRaw writes a JSON document on one line, without white space between members and without repeated members.
 func printRaw(w io.Writer, document []byte) error {
 	line, err := dlr.Unique(document)
 	if err != nil {
-		return fmt.Errorf("print answer: %w", err)
+		return fmt.Errorf("print the answer: %w", err)
 	}
 	_, err = w.Write(append(line, '\n'))
 	return err

@@ -12,30 +12,30 @@ import (
 
 const (
 	barWidth = 24
-	// How often progress is shown: on a terminal, and elsewhere.
+	// How often progress is written: on a terminal, and otherwise.
 	barEvery  = time.Second / 10
 	lineEvery = 10 * time.Second
 )
 
-// bar shows how far a copy is: one line that changes on a terminal, lines elsewhere.
+// bar writes the progress of a copy: one changing line on a terminal, otherwise one line every 10 seconds.
 type bar struct {
 	w        io.Writer
 	terminal bool
 	phase    copying.Phase
-	begun    time.Time // the phase
-	before   int       // rows that were done then
-	shown    time.Time
+	started  time.Time // start of the phase
+	before   int       // rows that were done at the start of the phase
+	shown    time.Time // time of the last line
 	last     copying.Progress
 }
 
 func newBar(w io.Writer, terminal bool) *bar { return &bar{w: w, terminal: terminal} }
 
-// show takes in how far the copy is and shows it, unless it did a moment ago.
+// show records the progress and writes it if the last line is old enough.
 func (b *bar) show(p copying.Progress) {
 	now := time.Now()
 	if p.Phase != b.phase {
 		b.finishPhase()
-		b.phase, b.begun, b.shown, b.before = p.Phase, now, now, rowsOf(p.Done)
+		b.phase, b.started, b.shown, b.before = p.Phase, now, now, rowsOf(p.Done)
 		if !b.terminal {
 			b.write(p, now)
 		}
@@ -51,7 +51,7 @@ func (b *bar) show(p copying.Progress) {
 	}
 }
 
-// finishPhase shows the last of a phase.
+// finishPhase writes the last line of a phase on a terminal.
 func (b *bar) finishPhase() {
 	if b.phase != "" && b.terminal {
 		b.write(b.last, time.Now())
@@ -59,11 +59,11 @@ func (b *bar) finishPhase() {
 	}
 }
 
-// end leaves the line.
+// end completes the output.
 func (b *bar) end() { b.finishPhase() }
 
 func (b *bar) write(p copying.Progress, now time.Time) {
-	line := b.line(p, now.Sub(b.begun))
+	line := b.line(p, now.Sub(b.started))
 	if b.terminal {
 		fmt.Fprintf(b.w, "\r\x1b[K%s", line)
 		return
@@ -85,7 +85,8 @@ func (b *bar) line(p copying.Progress, took time.Duration) string {
 		full := int(share * barWidth)
 		fmt.Fprintf(&line, "[%s%s] ", strings.Repeat("#", full), strings.Repeat("-", barWidth-full))
 	}
-	fmt.Fprintf(&line, "%3d%%  %d of %s, %s, %s", int(share*100), p.Done.Batches, countBatches(max(p.Total.Batches, p.Done.Batches)),
+	fmt.Fprintf(&line, "%3d%%  %d of %s, %s, %s", int(share*100), p.Done.Batches,
+		countBatches(max(p.Total.Batches, p.Done.Batches)),
 		count(p.Done.Recipients, "recipient"), megabytes(p.Done.Bytes))
 	if rate := float64(done-b.before) / cmp.Or(took.Seconds(), 1e-9); took >= time.Second && rate > 0 {
 		left := time.Duration(float64(total-done) / rate * float64(time.Second))

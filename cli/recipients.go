@@ -9,8 +9,9 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// parseRecipients reads the numbers of a file as people have them: one a line, a table as spreadsheets write it, or JSON. It returns
-// their digits. What it does not understand it names by its line, or in JSON by its entry, and returns no number at all.
+// parseRecipients returns the digits of the phone numbers in a file: one number a line, a table exported by a
+// spreadsheet, or JSON. If any entry is not a phone number it returns only an error, with the line, or in JSON the
+// entry.
 func parseRecipients(content []byte) ([]string, error) {
 	text, err := decodeText(content)
 	if err != nil {
@@ -26,7 +27,7 @@ func parseRecipients(content []byte) ([]string, error) {
 	return t.recipients()
 }
 
-// jsonRecipients reads the body of a feedback call, or its list alone.
+// jsonRecipients returns the digits of the numbers in the JSON body of a feedback call, or in its list.
 func jsonRecipients(text []byte) ([]string, error) {
 	var body struct {
 		Recipients []json.RawMessage `json:"recipients"`
@@ -55,40 +56,42 @@ func jsonRecipients(text []byte) ([]string, error) {
 	return numbers, nil
 }
 
-// cellError says why a cell is not a number and what to do about it. It does not contain the cell.
+// cellError is the reason why a cell is not a phone number, with advice. It does not quote the cell.
 type cellError struct{ reason, advice string }
 
 func (e *cellError) Error() string { return e.reason + "; " + e.advice }
 
-// in says in which column the cell is.
+// in returns the error with its column added. column is counted from 0, and from 1 in the text.
 func (e *cellError) in(column int) *cellError {
 	return &cellError{fmt.Sprintf("%s in column %d", e.reason, column+1), e.advice}
 }
 
 var (
-	errNotNumber = &cellError{"is not a phone number", "correct it or take it out"}
+	errNotNumber = &cellError{"is not a phone number", "correct or remove it"}
 	errFirst     = &cellError{`is not a phone number, nor a heading such as "phone"`, errNotNumber.advice}
-	errBlank     = &cellError{"has no number", "add it or take the entry out"}
+	errBlank     = &cellError{"has no number", "add it or remove the entry"}
 	errShort     = &cellError{errNotNumber.reason, "it has too few digits; " + errNotNumber.advice}
 	errDate      = &cellError{"is a date", errNotNumber.advice}
 	errDecimal   = &cellError{"is a decimal number", "format the column as text and export it again"}
 	errAddress   = &cellError{errNotNumber.reason, "it is an IP address; " + errNotNumber.advice}
-	errTrunk     = &cellError{"has (0) in it", "write the number without it, as it is dialled from abroad"}
+	errTrunk     = &cellError{"has (0) in it", "remove the 0, as when dialling from abroad"}
 	errZero      = &cellError{"has a 0 after the country code", errTrunk.advice}
 	errRounded   = &cellError{"was rounded by a spreadsheet, as in 4.47701E+11", errDecimal.advice}
 	errNational  = &cellError{"is a national number", "write it with + and its country code"}
 )
 
-// A file names subscribers. A short code is short enough to be something else, so it is named by a flag.
+// The minimum number of digits of a phone number. An entry of a file with fewer than 7 digits is probably not a phone
+// number, so short codes are only accepted from a flag.
 const (
 	shortestNumber    = 7
 	shortestShortCode = 5
 )
 
-// numberOf returns the digits, at least as many as given, of a number as people and spreadsheets write it.
+// numberOf returns the digits of a phone number as people and spreadsheets write it. It requires at least least
+// digits.
 func numberOf(cell string, least int) (string, *cellError) {
 	cell = strings.TrimFunc(cell, isBlank)
-	if inner, found := strings.CutPrefix(cell, `="`); found { // how a spreadsheet is told that digits are text
+	if inner, found := strings.CutPrefix(cell, `="`); found { // ="…" makes a spreadsheet treat digits as text
 		cell = strings.TrimSuffix(inner, `"`)
 	}
 	cell = withoutFraction(strings.TrimPrefix(cell, "'"))
@@ -101,7 +104,7 @@ func numberOf(cell string, least int) (string, *cellError) {
 	case !ok:
 		return "", errNotNumber
 	}
-	if err := misread(cell, digits); err != nil {
+	if err := checkShape(cell, digits); err != nil {
 		return "", err
 	}
 	switch {
@@ -120,10 +123,10 @@ func isRounded(text string) bool {
 		strings.ContainsAny(mantissa, "0123456789") && strings.Trim(exponent, "+-0123456789") == ""
 }
 
-// isBlank reports whether a character is white space or cannot be seen.
+// isBlank reports whether a character is white space or invisible.
 func isBlank(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) }
 
-// checkRecipients returns the digits of numbers that were given as a flag.
+// checkRecipients returns the digits of the numbers in a flag.
 func checkRecipients(given []string) ([]string, error) {
 	numbers := make([]string, len(given))
 	for i, number := range given {

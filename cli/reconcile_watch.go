@@ -17,26 +17,26 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// reconciliation is one run of reconcile.
+// reconciliation holds the state of one run of dlrloop reconcile.
 type reconciliation struct {
 	api     *api
 	plan    string
-	out     io.Writer // for a person who watches
-	told    reconciled
-	waiting []*lacking
+	out     io.Writer // progress for a person; discarded with --json
+	summary reconcileResult
+	waiting []*missingBatch // registered batches with missing reports
 	skipped skipped
 }
 
-// lacking is a batch that is registered, and later one of those that lacked reports then.
-type lacking struct {
+// missingBatch is a registered batch. Those without missing reports are dropped after registration.
+type missingBatch struct {
 	id            string
-	body          []byte // as it was registered
-	waits         bool   // it has not left yet
-	before, after standing
+	body          []byte // the registration; nil once it is sent
+	scheduled     bool   // Sinch has not sent it yet
+	before, after batchState
 }
 
-// standing is how a batch stands by the private API.
-type standing struct {
+// batchState is the state of a batch in the private API. Check is nil if no reports are missing.
+type batchState struct {
 	Lacking int                `json:"lacking"`
 	Counts  map[dlr.Status]int `json:"counts"`
 	Check   *struct {
@@ -46,8 +46,8 @@ type standing struct {
 	} `json:"check"`
 }
 
-// settled is how many messages have come to their end.
-func (s standing) settled() int {
+// final returns the number of messages in a final status.
+func (s batchState) final() int {
 	n := 0
 	for status, messages := range s.Counts {
 		if status.Final() {
@@ -57,16 +57,16 @@ func (s standing) settled() int {
 	return n
 }
 
-// A registration is bounded by the server, in lines and bytes; these are well below.
+// Limits of one registration request, in lines and bytes, well below the server's.
 const (
 	maxRegistration      = 500
 	maxRegistrationBytes = 8 << 20
 )
 
-// register registers the batches, some at a time, and has dlrloop ask after those that lack reports. That comes after they
-// were looked at, so that what it finds at once is not missed in the sum.
+// register registers the batches in chunks and makes dlrloop fetch the missing reports. It reads the states first, so
+// that the result includes reports that are fetched at once.
 func (r *reconciliation) register(ctx context.Context, batches iter.Seq2[*sinch.Batch, error]) error {
-	seen, chunk, size := map[string]bool{}, []*lacking(nil), 0
+	seen, chunk, size := map[string]bool{}, []*missingBatch(nil), 0
 	for b, err := range batches {
 		if r.skipped.take(err) {
 			continue
@@ -89,53 +89,58 @@ func (r *reconciliation) register(ctx context.Context, batches iter.Seq2[*sinch.
 			}
 			chunk, size = nil, 0
 		}
-		chunk, size = append(chunk, &lacking{id: b.ID, body: body, waits: b.SendAt.After(time.Now())}), size+len(body)
+		chunk, size = append(chunk, &missingBatch{
+			id: b.ID, body: body,
+			scheduled: b.SendAt.After(time.Now()),
+		}), size+len(body)
 	}
-	r.told.Skipped = r.skipped.count
+	r.summary.Skipped = r.skipped.count
 	return r.registerChunk(ctx, chunk)
 }
 
-// registrationOf is the body that registers a batch. An error says why the server would refuse it, and with it those that are sent
-// along.
+// registrationOf returns the registration of a batch. It returns an error if the server would reject it, and with it
+// the whole chunk.
 func registrationOf(b *sinch.Batch) ([]byte, error) {
 	if len(b.To) == 0 && b.CreatedAt.IsZero() {
-		return nil, errors.New("it has neither to nor created_at")
+		return nil, errors.New("the batch has neither to nor created_at")
 	}
-	body, err := registered(b).MarshalJSON()
+	body, err := stripped(b).MarshalJSON()
 	if err == nil && len(body) > maxRegistrationBytes/2 {
-		err = fmt.Errorf("it has more than %d MiB of recipients", maxRegistrationBytes>>21)
+		err = fmt.Errorf("the batch has more than %d MiB of recipients", maxRegistrationBytes>>21)
 	}
 	return body, err
 }
 
-// registered is what dlrloop keeps of a batch: neither its text nor its parameters, which can be megabytes.
-func registered(b *sinch.Batch) *sinch.Batch {
+// stripped returns the members of a batch that dlrloop stores. It leaves out text and parameters, which can be
+// megabytes.
+func stripped(b *sinch.Batch) *sinch.Batch {
 	return &sinch.Batch{
 		ID: b.ID, Type: b.Type, To: b.To, DeliveryReport: b.DeliveryReport, SendAt: b.SendAt, ExpireAt: b.ExpireAt,
-		CallbackURL: b.CallbackURL, ClientReference: b.ClientReference, FeedbackEnabled: b.FeedbackEnabled, Canceled: b.Canceled,
+		CallbackURL: b.CallbackURL, ClientReference: b.ClientReference, FeedbackEnabled: b.FeedbackEnabled,
+		Canceled:  b.Canceled,
 		CreatedAt: b.CreatedAt, ModifiedAt: b.ModifiedAt,
 	}
 }
 
-func (r *reconciliation) registerChunk(ctx context.Context, chunk []*lacking) error {
+func (r *reconciliation) registerChunk(ctx context.Context, chunk []*missingBatch) error {
 	if len(chunk) == 0 {
 		return nil
 	}
 	if err := r.post(ctx, "", chunk); err != nil {
 		return err
 	}
-	r.told.Batches += len(chunk)
-	if err := r.look(ctx, chunk, func(b *lacking) *standing { return &b.before }); err != nil {
+	r.summary.Batches += len(chunk)
+	if err := r.readStates(ctx, chunk, func(b *missingBatch) *batchState { return &b.before }); err != nil {
 		return err
 	}
-	chunk = slices.DeleteFunc(chunk, func(b *lacking) bool { return b.waits || b.before.Check == nil })
+	chunk = slices.DeleteFunc(chunk, func(b *missingBatch) bool { return b.scheduled || b.before.Check == nil })
 	if len(chunk) == 0 {
 		return nil
 	}
 	for _, b := range chunk {
-		r.told.Lacking += b.before.Lacking
+		r.summary.Lacking += b.before.Lacking
 	}
-	r.told.LackingBatches += len(chunk)
+	r.summary.LackingBatches += len(chunk)
 	if err := r.post(ctx, "?check=now", chunk); err != nil {
 		return err
 	}
@@ -146,7 +151,7 @@ func (r *reconciliation) registerChunk(ctx context.Context, chunk []*lacking) er
 	return nil
 }
 
-func (r *reconciliation) post(ctx context.Context, query string, chunk []*lacking) error {
+func (r *reconciliation) post(ctx context.Context, query string, chunk []*missingBatch) error {
 	var lines bytes.Buffer
 	for _, b := range chunk {
 		lines.Write(b.body)
@@ -159,13 +164,16 @@ func (r *reconciliation) post(ctx context.Context, query string, chunk []*lackin
 	return r.api.call(ctx, http.MethodPost, path, "application/x-ndjson", lines.Bytes(), &kept)
 }
 
-// look reads how each batch stands.
-func (r *reconciliation) look(ctx context.Context, batches []*lacking, into func(*lacking) *standing) error {
-	lanes, ctx := errgroup.WithContext(ctx)
-	lanes.SetLimit(apiLanes)
+// readStates reads the state of each batch from the private API, apiParallel at a time, and stores it where into
+// points.
+func (r *reconciliation) readStates(ctx context.Context, batches []*missingBatch,
+	into func(*missingBatch) *batchState,
+) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(apiParallel)
 	for _, b := range batches {
-		lanes.Go(func() error {
-			var s standing
+		group.Go(func() error {
+			var s batchState
 			if err := r.api.get(ctx, escaped("api", "v1", "plans", r.plan, "batches", b.id), &s); err != nil {
 				return err
 			}
@@ -173,33 +181,33 @@ func (r *reconciliation) look(ctx context.Context, batches []*lacking, into func
 			return nil
 		})
 	}
-	return lanes.Wait()
+	return group.Wait()
 }
 
-var errStopped = errors.New("stopped watching; what is registered stays so, and dlrloop goes on by itself")
+var errStopped = errors.New("stopped waiting; the batches stay registered, and dlrloop continues in the background")
 
-// watch looks again and again at the batches that lacked reports until Sinch was asked after all of them, or the time is
-// over.
-func (r *reconciliation) watch(ctx context.Context, patience time.Duration) error {
-	over := time.Now().Add(patience)
+// wait polls the batches with missing reports until their reports are fetched, or until the timeout. It returns
+// errStopped if ctx ends.
+func (r *reconciliation) wait(ctx context.Context, timeout time.Duration) error {
+	deadline := time.Now().Add(timeout)
 	left := slices.Clone(r.waiting)
 	for {
-		err := r.look(ctx, left, func(b *lacking) *standing { return &b.after })
+		err := r.readStates(ctx, left, func(b *missingBatch) *batchState { return &b.after })
 		if ctx.Err() != nil {
 			return errStopped
 		}
 		if err != nil {
 			return err
 		}
-		left = slices.DeleteFunc(left, func(b *lacking) bool {
-			dealt := b.dealtWith(over)
-			if dealt {
-				fmt.Fprintf(r.out, "%s: %s found, %d still lacking\n", printable(b.id), count(b.found(), "report"), b.after.Lacking)
+		left = slices.DeleteFunc(left, func(b *missingBatch) bool {
+			done := b.finished(deadline)
+			if done {
+				fmt.Fprintf(r.out, "%s: %s found, %d still missing\n", printable(b.id), count(b.found(), "report"), b.after.Lacking)
 			}
-			return dealt
+			return done
 		})
-		// Reading everything must not take longer than the pause.
-		pause := min(time.Second+time.Duration(len(left))*5*time.Millisecond, time.Until(over))
+		// The pause grows with the number of batches, because each round reads all of them.
+		pause := min(time.Second+time.Duration(len(left))*5*time.Millisecond, time.Until(deadline))
 		if len(left) == 0 || pause <= 0 {
 			break
 		}
@@ -209,31 +217,31 @@ func (r *reconciliation) watch(ctx context.Context, patience time.Duration) erro
 		case <-time.After(pause):
 		}
 	}
-	r.told.watched = r.sum(over)
+	r.summary.waitResult = r.sum(deadline)
 	return nil
 }
 
-func (r *reconciliation) sum(over time.Time) *watched {
-	w := &watched{In: []string{}}
+func (r *reconciliation) sum(deadline time.Time) *waitResult {
+	w := &waitResult{In: []string{}}
 	for _, b := range r.waiting {
 		w.Found += b.found()
 		if b.after.Check != nil {
 			w.StillLacking += b.after.Lacking
 			w.In = append(w.In, b.id)
 		}
-		if !b.dealtWith(over) {
+		if !b.finished(deadline) {
 			w.NotAsked++
 		}
 	}
 	return w
 }
 
-// found is how many messages have come to their end since the batch was registered.
-func (b *lacking) found() int { return max(b.after.settled()-b.before.settled(), 0) }
+// found returns the number of messages that reached a final status since the registration.
+func (b *missingBatch) found() int { return max(b.after.final()-b.before.final(), 0) }
 
-// dealtWith reports whether watching the batch until then can tell no more: it lacks nothing, or Sinch was asked after it
-// and is not asked again before.
-func (b *lacking) dealtWith(until time.Time) bool {
+// finished reports whether waiting until then is useless: no report is missing, or the reports were fetched and are
+// not fetched again before.
+func (b *missingBatch) finished(until time.Time) bool {
 	c := b.after.Check
 	return c == nil || c.Ended || c.Asked > 0 || c.Due.After(until)
 }

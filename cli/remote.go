@@ -15,17 +15,17 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// tokenVariable has the API token where there is no configuration.
+// tokenVariable is the environment variable of the API token for commands without a configuration.
 const tokenVariable = "DLRLOOP_TOKEN"
 
-// environ is the environment without tokenVariable, which is no key of the configuration.
+// environ returns the environment without tokenVariable, which config.Load would reject as an unknown variable.
 func environ() []string {
 	return slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, tokenVariable+"=") })
 }
 
-// remote is the service plan at Sinch that a command is about, as its flags name it.
+// remote holds the flags that select a service plan at Sinch.
 type remote struct {
-	path      *string // of the configuration
+	path      *string // --config
 	plan      string
 	region    string
 	baseURL   string
@@ -33,27 +33,29 @@ type remote struct {
 	timeout   time.Duration
 }
 
-// remoteFlags adds to a command how it reaches Sinch.
+// remoteFlags adds the flags that select a service plan at Sinch to a command and returns their values.
 func remoteFlags(c *cobra.Command) *remote {
 	r := &remote{path: configFlag(c)}
-	planFlag(c, &r.plan, r.path, "service plan `ID`; default: the only one of the configuration")
+	planFlag(c, &r.plan, r.path, "service plan `ID` (default: the only plan of the configuration)")
 	flags := c.Flags()
-	flags.StringVar(&r.region, "region", "", "`REGION` of the plan, us, eu, au, br or ca, instead of a configuration")
-	flags.StringVar(&r.baseURL, "base-url", "", "`URL` of the API, such as a simulator's or a gateway's, instead of a configuration")
-	flags.StringVar(&r.tokenFile, "token-file", "", "`FILE` with the API token, with --region or --base-url; else $"+tokenVariable)
-	flags.DurationVar(&r.timeout, "timeout", 30*time.Second, "how long one call may take")
+	flags.StringVar(&r.region, "region", "", "`REGION` of the plan: us, eu, au, br or ca; replaces the configuration")
+	flags.StringVar(&r.baseURL, "base-url", "", "base `URL` of the API, for example of a simulator or a gateway; "+
+		"replaces the configuration")
+	flags.StringVar(&r.tokenFile, "token-file", "", "`FILE` with the API token, for --region or --base-url (default $"+
+		tokenVariable+")")
+	flags.DurationVar(&r.timeout, "timeout", 30*time.Second, "time limit of one call")
 	choices(c, "region", "us", "eu", "au", "br", "ca")
 	noFiles(c, "base-url")
 	return r
 }
 
-// planFlag adds --plan, completed from the configuration.
+// planFlag adds --plan, which shells complete from the configuration.
 func planFlag(c *cobra.Command, plan, path *string, usage string) {
 	c.Flags().StringVar(plan, "plan", "", usage)
 	plans(c, "plan", path)
 }
 
-// client makes a client for the plan, and tells the plan's id.
+// client returns a client of the plan, and the plan's id.
 func (r *remote) client() (*sinch.Client, string, error) {
 	c, err := r.resolve()
 	if err != nil {
@@ -67,18 +69,21 @@ func (r *remote) client() (*sinch.Client, string, error) {
 	return client, c.Plan, nil
 }
 
+// resolve returns the client's configuration, from the flags or from the configuration file.
 func (r *remote) resolve() (sinch.Config, error) {
 	if r.timeout <= 0 {
-		return sinch.Config{}, usageError{errors.New("--timeout must be more than 0")}
+		return sinch.Config{}, usageError{errors.New("--timeout must be greater than 0")}
 	}
 	if r.region != "" || r.baseURL != "" {
 		return r.fromFlags()
 	}
 	if r.tokenFile != "" {
-		return sinch.Config{}, usageError{errors.New("--token-file goes with --region or --base-url; the configuration names its own token")}
+		return sinch.Config{}, usageError{errors.New("--token-file needs --region or --base-url; a configuration has " +
+			"its own token")}
 	}
 	if !configured(*r.path) {
-		return sinch.Config{}, usageError{errors.New("no configuration: name one with --config, or give --plan, --region (or --base-url) and --token-file")}
+		return sinch.Config{}, usageError{errors.New("no configuration: set --config, or --plan, --region (or " +
+			"--base-url) and --token-file")}
 	}
 	loaded, err := config.Load(*r.path, environ())
 	if err != nil {
@@ -90,23 +95,28 @@ func (r *remote) resolve() (sinch.Config, error) {
 	}
 	c := sinch.Config{Plan: p.ID, Region: p.Region, BaseURL: p.BaseURL, Token: sinch.Secret(p.Token.Reveal())}
 	if p.Project.Used() {
-		c.Project = sinch.Project{ID: p.Project.ID, KeyID: p.Project.KeyID, KeySecret: sinch.Secret(p.Project.KeySecret.Reveal())}
+		c.Project = sinch.Project{
+			ID: p.Project.ID, KeyID: p.Project.KeyID,
+			KeySecret: sinch.Secret(p.Project.KeySecret.Reveal()),
+		}
 	} else if p.Token == "" {
-		return sinch.Config{}, usageError{fmt.Errorf("plan %s has no credentials in the configuration: set token_file or project there", p.ID)}
+		return sinch.Config{}, usageError{fmt.Errorf("plan %s has no credentials in the configuration; set its "+
+			"token_file or project", p.ID)}
 	}
 	return c, nil
 }
 
-// fromFlags reads no configuration.
+// fromFlags returns the client's configuration from the flags alone.
 func (r *remote) fromFlags() (sinch.Config, error) {
 	c := sinch.Config{Plan: r.plan, Region: r.region, BaseURL: r.baseURL}
 	switch {
 	case r.region != "" && r.baseURL != "":
-		return c, usageError{errors.New("--region and --base-url: give only one of them")}
+		return c, usageError{errors.New("--region and --base-url exclude each other; set one of them")}
 	case *r.path != "":
-		return c, usageError{errors.New("--config goes without --region and --base-url: these stand instead of a configuration")}
+		return c, usageError{errors.New("--config cannot be combined with --region or --base-url, which replace the " +
+			"configuration")}
 	case r.plan == "":
-		return c, usageError{errors.New("--plan is needed with --region or --base-url")}
+		return c, usageError{errors.New("--plan is required with --region or --base-url")}
 	}
 	token, err := r.token()
 	if err != nil {
@@ -130,14 +140,14 @@ func (r *remote) token() (config.Secret, error) {
 	case err != nil:
 		return "", fmt.Errorf("%s: %w", source, err)
 	case token == "" && r.tokenFile == "":
-		return "", errors.New("no API token: name its file with --token-file, or set " + source)
+		return "", errors.New("no API token: set --token-file, or " + source)
 	case token == "":
 		return "", fmt.Errorf("%s is empty", source)
 	}
 	return token, nil
 }
 
-// configured reports whether there is a configuration to read, right or wrong: a file, or variables that name a plan.
+// configured reports whether there is a configuration to load, valid or not: a file, or variables that set a plan.
 func configured(path string) bool {
 	if path != "" || slices.ContainsFunc(os.Environ(), func(s string) bool {
 		name, value, _ := strings.Cut(s, "=")
@@ -157,7 +167,7 @@ func planIDs(c *config.Config) []string {
 	return ids
 }
 
-// choosePlan is the plan of this id, or the only one.
+// choosePlan returns the plan with this id. An empty id means the only plan.
 func choosePlan(c *config.Config, id string) (config.Plan, error) {
 	if id == "" && len(c.Plans) == 1 {
 		return c.Plans[0], nil
@@ -167,9 +177,9 @@ func choosePlan(c *config.Config, id string) (config.Plan, error) {
 			return p, nil
 		}
 	}
-	there := strings.Join(planIDs(c), ", ")
+	ids := strings.Join(planIDs(c), ", ")
 	if id == "" {
-		return config.Plan{}, usageError{fmt.Errorf("--plan: the configuration has several, name one: %s", there)}
+		return config.Plan{}, usageError{fmt.Errorf("--plan: the configuration has several plans; name one of %s", ids)}
 	}
-	return config.Plan{}, usageError{fmt.Errorf("--plan: the configuration has no %s; it has: %s", id, there)}
+	return config.Plan{}, usageError{fmt.Errorf("--plan: the configuration has no plan %s; it has %s", id, ids)}
 }

@@ -17,8 +17,9 @@ func reportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "report",
 		Short: "Read delivery reports from Sinch",
-		Long: `Report reads from Sinch what became of messages, whatever was called back. What dlrloop has recorded, its API tells. The
-commands go to the plan of the configuration (--plan picks one of several), or to the --plan at a --region or --base-url.
+		Long: `Report reads delivery reports from Sinch, including reports that never reached the webhook. The reports
+recorded by dlrloop are in its API. The commands use a plan of the configuration (--plan selects one of
+several), or --plan at --region or --base-url.
 
 ` + exitCodes,
 		Example: `  dlrloop report get 01JHFFHQ0P99JPPNQPJDV7JTBP --full
@@ -28,7 +29,7 @@ commands go to the plan of the configuration (--plan picks one of several), or t
 	return c
 }
 
-// states are the statuses and codes that a command asks for.
+// states holds the flags that select statuses and codes.
 type states struct {
 	statuses []string
 	codes    []int
@@ -36,8 +37,9 @@ type states struct {
 
 func statesFlags(c *cobra.Command) *states {
 	s := &states{}
-	c.Flags().StringSliceVar(&s.statuses, "status", nil, "only these `STATUSES`, in any case, between commas; repeatable")
-	c.Flags().IntSliceVar(&s.codes, "code", nil, "only these `CODES`, between commas; repeatable")
+	c.Flags().StringSliceVar(&s.statuses, "status", nil,
+		"only these `STATUSES`, in upper or lower case, separated by commas; repeatable")
+	c.Flags().IntSliceVar(&s.codes, "code", nil, "only these `CODES`, separated by commas; repeatable")
 	var names []string
 	for _, status := range dlr.Statuses() {
 		names = append(names, string(status))
@@ -47,7 +49,7 @@ func statesFlags(c *cobra.Command) *states {
 	return s
 }
 
-// wanted are the statuses in Sinch's spelling.
+// wanted returns the statuses in Sinch's spelling.
 func (s *states) wanted() []dlr.Status {
 	var wanted []dlr.Status
 	for _, status := range s.statuses {
@@ -62,9 +64,9 @@ func reportGetCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "get ID",
 		Short: "Read the report of a batch, or of one of its recipients",
-		Long: `Get reads the report of a batch as it stands: how many messages are in which status, with --full also who they went to;
-or the last report of one --recipient. Reports can be read for 14 days, whatever --delivery-report the batch was sent
-with. With --json the answer is Sinch's report as it came, one JSON document.
+		Long: `Get reads the current report of a batch: the number of messages in each status, with --full also the
+recipients; or the last report of one --recipient. Reports can be read for 14 days, with any --delivery-report
+of the batch. With --json the answer is Sinch's report unchanged, one JSON document.
 
 ` + exitCodes,
 		Example: `  dlrloop report get 01JHFFHQ0P99JPPNQPJDV7JTBP
@@ -73,13 +75,14 @@ with. With --json the answer is Sinch's report as it came, one JSON document.
 		Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	r, s := remoteFlags(c), statesFlags(c)
-	c.Flags().BoolVar(&full, "full", false, "name the recipients")
-	c.Flags().StringVar(&recipient, "recipient", "", "only the last report of this `NUMBER`")
+	c.Flags().BoolVar(&full, "full", false, "include the recipients")
+	c.Flags().StringVar(&recipient, "recipient", "", "the last report of this `NUMBER`")
 	noFiles(c, "recipient")
 	asJSON := jsonFlag(c, jsonOne)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if recipient != "" && (full || len(s.statuses)+len(s.codes) > 0) {
-			return usageError{errors.New("--recipient goes without --full, --status and --code: it is one report")}
+			return usageError{errors.New("--recipient cannot be combined with --full, --status or --code: it selects a " +
+				"single report")}
 		}
 		client, _, err := r.client()
 		if err != nil {
@@ -98,7 +101,7 @@ with. With --json the answer is Sinch's report as it came, one JSON document.
 			report, err = client.GetReport(c.Context(), args[0], q)
 		}
 		if err != nil {
-			return advise(wrongFlag(err))
+			return advise(flagError(err))
 		}
 		if *asJSON {
 			return printRaw(c.OutOrStdout(), report.Raw)
@@ -113,10 +116,10 @@ func reportListCommand() *cobra.Command {
 	var limit int
 	c := &cobra.Command{
 		Use:   "list",
-		Short: "List the reports of finished messages, of all batches",
-		Long: `List reads a report for each message that came to its end since a time, 24 hours ago without one. With --json each line
-is one of Sinch's recipient reports as it came (NDJSON), printed as the pages come in. Entries that cannot be read are named on
-standard error and skipped; the exit code is 1 then.
+		Short: "List the final reports of all batches",
+		Long: `List prints a report for each message that reached a final status since a time (default: 24 hours ago). With
+--json each line is a recipient report of Sinch, unchanged (NDJSON), printed page by page. Entries that cannot
+be read are reported on standard error and skipped; the exit code is then 1.
 
 ` + exitCodes,
 		Example: `  dlrloop report list --since 2h
@@ -125,9 +128,9 @@ standard error and skipped; the exit code is 1 then.
 		Args: cobra.NoArgs,
 	}
 	r, s := remoteFlags(c), statesFlags(c)
-	since := agoFlag(c, "since", "reported then or later (default 24h)")
-	until := agoFlag(c, "until", "reported before")
-	c.Flags().StringVar(&q.ClientReference, "client-reference", "", "only of batches with exactly this `NAME`")
+	since := pastFlag(c, "since", "reported at or after (default 24h)")
+	until := pastFlag(c, "until", "reported before")
+	c.Flags().StringVar(&q.ClientReference, "client-reference", "", "only batches with this exact `NAME`")
 	noFiles(c, "client-reference")
 	limitFlag(c, &limit)
 	asJSON := jsonFlag(c, jsonList)
@@ -139,7 +142,7 @@ standard error and skipped; the exit code is 1 then.
 		q.Start, q.End, q.PageSize = *since, *until, pageSize(limit)
 		q.Statuses, q.Codes = s.wanted(), s.codes
 		return printList(c, client.Reports(c.Context(), q), limit, *asJSON, listing[sinch.Report]{
-			table: reportTable, row: reportRow, none: "no reports in this time",
+			table: reportTable, row: reportRow, none: "no reports in this period",
 			document: func(w io.Writer, r sinch.Report) error { return printRaw(w, r.Raw) },
 		})
 	}
@@ -157,7 +160,7 @@ func reportRow(t *table, r sinch.Report) {
 	}
 }
 
-// code writes a code, and nothing for none.
+// code formats a code; dlr.NoCode gives "".
 func code(n int) string {
 	if n == dlr.NoCode {
 		return ""

@@ -1,4 +1,4 @@
-// Package cli is the commands: what a person or a supervisor starts, what it prints, and how it exits.
+// Package cli implements the commands of dlrloop: their flags, output and exit codes.
 package cli
 
 import (
@@ -17,13 +17,13 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// The exit codes. A supervisor need not start again what ended with exitUsage: no restart mends it.
+// Exit codes other than 0. After exitUsage a supervisor should not restart the process: it would fail again.
 const (
 	exitFailed = 1
-	exitUsage  = 2 // wrong arguments or configuration
+	exitUsage  = 2 // invalid arguments or configuration
 )
 
-// commands are all commands in the order of the alphabet.
+// commands returns all commands in alphabetical order.
 func commands() []*cobra.Command {
 	return []*cobra.Command{
 		batchCommand(),
@@ -41,8 +41,8 @@ func commands() []*cobra.Command {
 	}
 }
 
-// Main runs the command that the process was started with until it is done, or until SIGINT or SIGTERM ends it, and
-// returns the exit code. A second signal ends the process at once.
+// Main runs the command of the process's arguments and returns the exit code. It blocks until the command is done or
+// stopped by SIGINT or SIGTERM. A second signal ends the process at once.
 func Main() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -70,9 +70,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	switch {
 	case errors.As(err, &problems):
 		fmt.Fprintln(stderr, err)
-		fmt.Fprintln(stderr, `dlrloop: the configuration is wrong; "dlrloop check" shows the lines`)
+		fmt.Fprintln(stderr, `dlrloop: invalid configuration; "dlrloop check" shows the lines`)
 		return exitUsage
-	case errors.Is(err, pgstore.ErrURL): // what the check of the configuration does not know of
+	case errors.Is(err, pgstore.ErrURL): // pgx rejects what config.Load accepts
 		fmt.Fprintf(stderr, "dlrloop: %s\n", err)
 		return exitUsage
 	case !started || errors.As(err, new(usageError)):
@@ -87,23 +87,23 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 }
 
-// exit is an error that says no more than the exit code: the command has told the rest.
+// exit is an error that only carries the exit code: the command has already printed the reason.
 type exit int
 
 func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
-// usageError is an error in what the command was given.
+// usageError is an error in the arguments of a command.
 type usageError struct{ error }
 
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "dlrloop",
-		Short: "Delivery reports of the Sinch SMS REST API: received, kept, counted, answered with delivery feedback",
-		Long: `dlrloop stands at the webhook URL that Sinch calls with delivery reports. It answers only when a report is safely on disk,
-keeps the state of every batch and recipient, counts every status for Prometheus, and sends the delivery feedback on. From
-the command line it sends, reads and changes batches, and finds the reports that never arrived.`,
-		Example: `  dlrloop demo --once                    # see it work, without an account
-  dlrloop check config.yaml              # is the configuration right?
+		Short: "Receive, store and count delivery reports of the Sinch SMS REST API, and send delivery feedback",
+		Long: `dlrloop is the webhook that Sinch calls with delivery reports. It acknowledges a report only when the report
+is safely on disk, stores the state of every batch and recipient, counts every status for Prometheus, and
+sends delivery feedback. Its commands also send, read and change batches, and find reports that never arrived.`,
+		Example: `  dlrloop demo --once                    # try it without an account
+  dlrloop check config.yaml              # validate the configuration
   dlrloop serve --config config.yaml
   dlrloop batch send --to +447700900133 --from Acme --body Hello
   dlrloop reconcile --since 48h --wait 5m`,
@@ -116,8 +116,8 @@ the command line it sends, reads and changes batches, and finds the reports that
 	return root
 }
 
-// group makes c a command that only holds others. Unlike cobra, which would show the help and succeed, it refuses one that it
-// does not have.
+// group makes c a command that only holds subcommands. An unknown subcommand is an error; cobra itself would print
+// the help and succeed.
 func group(c *cobra.Command, commands ...*cobra.Command) {
 	c.AddCommand(commands...)
 	c.DisableFlagsInUseLine = true
@@ -126,18 +126,19 @@ func group(c *cobra.Command, commands ...*cobra.Command) {
 			return nil
 		}
 		c.SuggestionsMinimumDistance = 2
-		told := fmt.Errorf("unknown command %q for %q", args[0], c.CommandPath())
+		err := fmt.Errorf("unknown command %q for %q", args[0], c.CommandPath())
 		if meant := c.SuggestionsFor(args[0]); len(meant) > 0 {
-			told = fmt.Errorf("%w; did you mean %s?", told, strings.Join(meant, " or "))
+			err = fmt.Errorf("%w; did you mean %s?", err, strings.Join(meant, " or "))
 		}
-		return told
+		return err
 	}
 	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 }
 
-// configFlag adds --config to a command.
+// configFlag adds --config to a command and returns its value.
 func configFlag(c *cobra.Command) *string {
-	path := c.Flags().StringP("config", "c", "", "configuration `FILE`; else $DLRLOOP_CONFIG, else config.yaml here")
-	_ = c.MarkFlagFilename("config", "yaml", "yml") // fails only for a flag that is not there
+	path := c.Flags().StringP("config", "c", "", "configuration `FILE` (default $DLRLOOP_CONFIG, or config.yaml "+
+		"in the working directory)")
+	_ = c.MarkFlagFilename("config", "yaml", "yml") // fails only if the flag does not exist
 	return path
 }

@@ -21,12 +21,12 @@ func TestMain(m *testing.M) {
 
 var postgres pgtest.Shared
 
-// tests runs those of this package, and ends what they shared.
+// tests runs the tests of this package and stops the PostgreSQL server that they share.
 type tests struct{ m *testing.M }
 
 func (t tests) Run() int { return postgres.Run(t.m) }
 
-// TestScriptsOnPostgreSQL runs the scripts in testdata/postgres, each with an empty database of its own: $DATABASE is its URL.
+// TestScriptsOnPostgreSQL runs the scripts in testdata/postgres. Each has an empty database; $DATABASE is its URL.
 func TestScriptsOnPostgreSQL(t *testing.T) {
 	scripts, err := filepath.Glob("testdata/postgres/*.txtar")
 	require.NoError(t, err)
@@ -48,7 +48,7 @@ func TestScriptsOnPostgreSQL(t *testing.T) {
 	}
 }
 
-// TestScripts runs the commands as a shell would; the scripts are in testdata.
+// TestScripts runs the scripts in testdata.
 func TestScripts(t *testing.T) {
 	private := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -72,14 +72,14 @@ func TestScripts(t *testing.T) {
 			address := strings.TrimPrefix(private.URL, "http://")
 			e.Setenv("PRIVATE", address)
 			e.Setenv("PORT", address[strings.LastIndex(address, ":")+1:])
-			e.Setenv("GORACE", "atexit_sleep_ms=0") // with the race detector every command would end a second later
+			e.Setenv("GORACE", "atexit_sleep_ms=0") // the race detector would delay the exit of every command by a second
 			return newWorld(e)
 		},
 		Cmds: commandsOfScripts(),
 	})
 }
 
-// commandsOfScripts are what scripts have beside the program and testscript's own.
+// commandsOfScripts returns the commands that scripts have besides dlrloop and those of testscript.
 func commandsOfScripts() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"callbacks": callbacks, "calm": calm, "control": control, "exits": exits, "fill": fill, "keep": keep, "plain": plain,

@@ -23,20 +23,23 @@ import (
 	"github.com/dlrloop/dlrloop/simulator"
 )
 
-// world is what a script has around it: Sinch, simulated and calm, of its own.
+// world is the environment of a script: a simulated Sinch without faults, and possibly a running dlrloop.
 type world struct {
 	sinch *simulator.Simulator
-	stop  func() // ends the dlrloop that serves
+	stop  func() // stops the running dlrloop
 }
 
-// worldKey is what a script finds its world by.
+// worldKey is the key of a script's world in testscript's values.
 type worldKey struct{}
 
-// newWorld makes Sinch for a script: $SINCH is its API and $CONTROL its control listener.
+// newWorld starts a simulator for a script. $SINCH is the URL of its API and $CONTROL of its control listener.
 func newWorld(e *testscript.Env) error {
 	sinch, err := simulator.New(simulator.Config{
 		Plans: []simulator.Plan{
-			{ID: "plan-a", Token: "tok-a", Secret: "sec-a", Groups: map[string][]string{"dxCJTlfb1UsF": {"447700900101", "447700900102"}}},
+			{
+				ID: "plan-a", Token: "tok-a", Secret: "sec-a",
+				Groups: map[string][]string{"dxCJTlfb1UsF": {"447700900101", "447700900102"}},
+			},
 			{ID: "plan-b", Token: "tok-b"},
 		},
 		Calm: true, Pace: time.Millisecond, RetryUnit: 20 * time.Millisecond,
@@ -63,7 +66,7 @@ func newWorld(e *testscript.Env) error {
 	return nil
 }
 
-// fill FILE...: puts the script's variables into files that name them.
+// fill FILE... replaces variables in files by their values.
 func fill(s *testscript.TestScript, _ bool, args []string) {
 	for _, name := range args {
 		filled := os.Expand(s.ReadFile(name), s.Getenv)
@@ -71,12 +74,13 @@ func fill(s *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// serves FILE: has dlrloop serve by a configuration until the script ends. $API is its private listener; $WEBHOOK
-// is where it takes callbacks.
+// serves FILE runs dlrloop with a configuration until the script ends. $API is the URL of its private listener,
+// $WEBHOOK that of its webhook.
 func serves(s *testscript.TestScript, _ bool, args []string) {
 	c, err := config.Load(s.MkAbs(args[0]), nil)
 	s.Check(err)
-	running, err := server.Start(context.Background(), c, server.Options{Version: "test", Log: slog.New(slog.DiscardHandler)})
+	running, err := server.Start(context.Background(), c,
+		server.Options{Version: "test", Log: slog.New(slog.DiscardHandler)})
 	s.Check(err)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -91,15 +95,15 @@ func serves(s *testscript.TestScript, _ bool, args []string) {
 	s.Setenv("WEBHOOK", "http://"+running.PublicAddr().String()+"/webhooks/plan-a")
 }
 
-// stops: ends the dlrloop that serves, in order.
+// stops shuts the running dlrloop down.
 func stops(s *testscript.TestScript, _ bool, _ []string) { s.Value(worldKey{}).(*world).stop() }
 
-// callbacks [URL]: has Sinch call there for the batches of the plan that it is sent from now on, or nowhere.
+// callbacks [URL] sets the callback URL of plan-a, or removes it.
 func callbacks(s *testscript.TestScript, _ bool, args []string) {
 	s.Check(s.Value(worldKey{}).(*world).sinch.SetCallbackURL("plan-a", strings.Join(args, "")))
 }
 
-// control PATH JSON: tells Sinch what is to happen.
+// control PATH JSON sends a request to the simulator's control listener.
 func control(s *testscript.TestScript, _ bool, args []string) {
 	response, err := http.Post(s.Getenv("CONTROL")+args[0], "application/json", strings.NewReader(args[1]))
 	s.Check(err)
@@ -109,7 +113,7 @@ func control(s *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// sql STATEMENT: has the database of the script do it.
+// sql STATEMENT executes a statement in the script's database.
 func sql(s *testscript.TestScript, _ bool, args []string) {
 	connection, err := pgx.Connect(context.Background(), s.Getenv("DATABASE"))
 	s.Check(err)
@@ -118,12 +122,12 @@ func sql(s *testscript.TestScript, _ bool, args []string) {
 	s.Check(err)
 }
 
-// calm: Sinch goes wrong no more.
+// calm removes all faults of the simulator.
 func calm(s *testscript.TestScript, _ bool, _ []string) {
 	s.Value(worldKey{}).(*world).sinch.ClearFaults()
 }
 
-// keep NAME REGEXP: sets a variable to what the first group matches in stdout.
+// keep NAME REGEXP sets a variable to the first group of the match in stdout.
 func keep(s *testscript.TestScript, _ bool, args []string) {
 	found := regexp.MustCompile(args[1]).FindStringSubmatch(s.ReadFile("stdout"))
 	if found == nil {
@@ -132,7 +136,7 @@ func keep(s *testscript.TestScript, _ bool, args []string) {
 	s.Setenv(args[0], found[1])
 }
 
-// until REGEXP COMMAND...: runs a command again and again until its stdout matches.
+// until REGEXP COMMAND... repeats a command until its stdout matches.
 func until(s *testscript.TestScript, _ bool, args []string) {
 	wanted := regexp.MustCompile("(?m)" + args[0])
 	deadline := time.Now().Add(30 * time.Second)
@@ -142,20 +146,21 @@ func until(s *testscript.TestScript, _ bool, args []string) {
 			return
 		}
 		if time.Now().After(deadline) {
-			s.Fatalf("stdout never has %s (the command ended with %v)", args[0], err)
+			s.Fatalf("stdout never matched %s (the last run returned %v)", args[0], err)
 		}
 	}
 }
 
-// plain FILE: writes stdout to a file, in which every batch id and every time has the same stand-in.
+// plain FILE writes stdout to a file and replaces every batch id and every time by a constant.
 func plain(s *testscript.TestScript, _ bool, args []string) {
 	shown := s.ReadFile("stdout")
 	shown = regexp.MustCompile(`[0-9A-HJKMNP-TV-Z]{26}`).ReplaceAllString(shown, "BATCHBATCHBATCHBATCHBATCHB")
-	shown = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`).ReplaceAllString(shown, "2026-01-02T03:04:05.678Z")
+	shown = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`).ReplaceAllString(shown,
+		"2026-01-02T03:04:05.678Z")
 	s.Check(os.WriteFile(s.MkAbs(args[0]), []byte(shown), 0o600))
 }
 
-// exits CODE COMMAND...: runs a command and expects its exit code, and with --json documents that have each member once.
+// exits CODE COMMAND... runs a command and checks its exit code, and with --json its output.
 func exits(s *testscript.TestScript, _ bool, args []string) {
 	err := s.Exec(args[1], args[2:]...)
 	code := 0
@@ -174,12 +179,13 @@ func exits(s *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// checkDocuments returns an error if a line of an output with --json is not a JSON document, or has a member twice.
+// checkDocuments returns an error unless every line of stdout is a JSON document without repeated members and white
+// space.
 func checkDocuments(stdout string) error {
 	for line := range strings.Lines(stdout) {
 		once, err := dlr.Unique([]byte(line))
 		if err == nil && len(once) < len(strings.TrimSpace(line)) {
-			err = errors.New("it has a member twice, or white space between members")
+			err = errors.New("the document repeats a member, or has white space between members")
 		}
 		if err != nil {
 			return fmt.Errorf("%.300s: %w", line, err)

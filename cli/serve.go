@@ -18,16 +18,17 @@ import (
 func serveCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
-		Short: "Take callbacks, keep them, and send delivery feedback",
-		Long: `Serve takes Sinch's callbacks on the public listener, keeps them, sends the delivery feedback they earn, and serves API and
-metrics on the private listener.
+		Short: "Receive callbacks, store them, and send delivery feedback",
+		Long: `Serve receives Sinch's callbacks on the public listener, stores them, and sends the delivery feedback that
+they earn. The private listener serves API and metrics.
 
-SIGTERM and SIGINT end it in order: it turns not ready, goes on for the shutdown delay, lets requests and feedback calls in
-flight end, and closes the store. A second signal ends it at once; nothing acknowledged is lost by that. SIGHUP has it take
-over the webhooks' credentials from the configuration, and read the TLS files again, which it also does within 10 seconds after
-they change. Anything else that changed takes effect with the next start.
+SIGTERM and SIGINT stop it gracefully: it becomes not ready, keeps serving for the shutdown delay, finishes
+requests and feedback calls in flight, and closes the store. A second signal ends it at once, without losing
+an acknowledged report. SIGHUP reloads the credentials of the webhooks from the configuration, and the TLS
+files. Changed TLS files are also read within 10 seconds without a signal. Other changes of the configuration
+take effect at the next start.
 
-It exits with 0 after a signal, with 2 when the configuration is wrong, and with 1 when something failed.`,
+It exits with 0 after a signal, with 2 if the configuration is invalid, and with 1 after any other error.`,
 		Example: `  dlrloop serve
   dlrloop serve --config /etc/dlrloop/config.yaml
   DLRLOOP_PLANS_0_TOKEN=... dlrloop serve`,
@@ -46,7 +47,7 @@ func serve(ctx context.Context, path string, stderr io.Writer) error {
 	server.Tune(c)
 	log := newLogger(c.Log, stderr)
 	for _, w := range c.Warnings {
-		ofReplica(c, log).WarnContext(ctx, "configuration", slog.String("warning", w.Error()))
+		replicaLogger(c, log).WarnContext(ctx, "configuration", slog.String("warning", w.Error()))
 	}
 	reloads, stop := hangups(ctx)
 	defer stop()
@@ -64,16 +65,18 @@ func serve(ctx context.Context, path string, stderr io.Writer) error {
 	return s.Run(ctx)
 }
 
-// ofReplica is the log before the server is there, which then names the replica itself. A name that it is to draw is not known yet.
-func ofReplica(c *config.Config, log *slog.Logger) *slog.Logger {
+// replicaLogger returns log with the configured name of the replica, for lines before the server starts. The server
+// adds the name itself. A generated name is not known yet.
+func replicaLogger(c *config.Config, log *slog.Logger) *slog.Logger {
 	if c.Store.Driver != config.DriverPostgres || c.Replica == "" {
 		return log
 	}
 	return log.With(slog.String("replica", c.Replica))
 }
 
-// hangups gives a value for each SIGHUP until stop is called; several that come at once may be one.
-func hangups(ctx context.Context) (<-chan struct{}, func()) {
+// hangups returns a channel that receives a value after SIGHUP, until ctx ends or stop is called. Several signals may
+// give one value. stop waits for the goroutine.
+func hangups(ctx context.Context) (received <-chan struct{}, stop func()) {
 	signals, hangups := make(chan os.Signal, 1), make(chan struct{}, 1)
 	signal.Notify(signals, syscall.SIGHUP)
 	ctx, cancel := context.WithCancel(ctx)
@@ -99,24 +102,24 @@ func hangups(ctx context.Context) (<-chan struct{}, func()) {
 	}
 }
 
-// notify tells the supervisor, if systemd is it.
+// notify sends state to systemd if it supervises this process.
 func notify(log *slog.Logger, state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
 		log.Warn("supervisor not notified", slog.Any("error", err))
 	}
 }
 
-// newLogger writes to w what the configuration asks for: JSON, or text for a person at a terminal.
+// newLogger returns a logger that writes to w in the configured format. auto means text if w is a terminal.
 func newLogger(c config.Log, w io.Writer) *slog.Logger {
 	var level slog.Level
-	_ = level.UnmarshalText([]byte(c.Level)) // checked with the configuration
+	_ = level.UnmarshalText([]byte(c.Level)) // config.Load has validated the level
 	options := &slog.HandlerOptions{Level: level}
 	if c.Format == config.FormatText || c.Format == config.FormatAuto && isTerminal(w) {
 		return slog.New(slog.NewTextHandler(w, options))
 	}
 	options.ReplaceAttr = func(_ []string, a slog.Attr) slog.Attr {
 		if a.Value.Kind() == slog.KindDuration {
-			a.Value = slog.StringValue(a.Value.Duration().String()) // "1.5s", as in text, instead of nanoseconds
+			a.Value = slog.StringValue(a.Value.Duration().String()) // "1.5s", as in the text format, instead of nanoseconds
 		}
 		return a
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator"
 )
 
-// simulation is what simulate was asked for.
+// simulation holds the flags of simulate.
 type simulation struct {
 	listen, control string
 	plan, token     string
@@ -33,21 +33,24 @@ func simulateCommand() *cobra.Command {
 	var s simulation
 	c := &cobra.Command{
 		Use:   "simulate",
-		Short: "Be Sinch: take batches, call the webhook with delivery reports, take feedback, on good and bad days",
-		Long: `Simulate is Sinch's SMS REST API seen from outside, to try dlrloop or any other receiver on. It takes batches, lets their
-messages be delivered or fail, calls the webhook with the reports on Sinch's retry schedule, signs them, repeats and
-reorders some, and takes delivery feedback. Unless it is --calm it has bad days: refusals, errors, answers that never
-come. The seed decides them, so that a run can be had again.
+		Short: "Simulate Sinch: accept batches, send delivery reports to the webhook, accept feedback, with faults",
+		Long: `Simulate runs a simulator of Sinch's SMS REST API, for tests of dlrloop or any other receiver. It accepts
+batches, decides which messages are delivered or fail, calls the webhook with signed reports on Sinch's retry
+schedule, duplicates and reorders some, and accepts delivery feedback. Unless --calm is set it injects random
+faults: rejected calls, errors, and answers that never come. The same --seed gives the same faults.
 
-The control listener has a ledger of all that happened, and takes faults to be played; it asks for no credentials.
+The control listener serves a ledger of everything that happened, and accepts faults to inject. It needs no
+credentials.
 
-Exit codes: 0 after a signal, 1 something failed, 2 wrong use.`,
+Exit codes: 0 after a signal, 1 something failed, 2 invalid arguments.`,
 		Example: `  # in one terminal: Sinch, which calls dlrloop
   dlrloop simulate --callback http://127.0.0.1:8080/webhooks/demo-plan --secret webhook-secret
 
-  # in another: send a batch to two numbers, and see what became of it
-  curl http://127.0.0.1:9200/xms/v1/demo-plan/batches -H 'Authorization: Bearer demo-token' -H 'Content-Type: application/json' \
-    -d '{"to": ["447700900133", "447700900166"], "from": "dlrloop", "body": "hello", "delivery_report": "per_recipient", "feedback_enabled": true}'
+  # in another: send a batch to two numbers and read the ledger
+  curl http://127.0.0.1:9200/xms/v1/demo-plan/batches -H 'Authorization: Bearer demo-token' \
+    -H 'Content-Type: application/json' \
+    -d '{"to": ["447700900133", "447700900166"], "from": "dlrloop", "body": "hello",
+      "delivery_report": "per_recipient", "feedback_enabled": true}'
   curl http://127.0.0.1:9201/control/ledger
 
   # the next feedback call is answered 429
@@ -62,18 +65,19 @@ Exit codes: 0 after a signal, 1 something failed, 2 wrong use.`,
 	flags.StringVar(&s.control, "control", "127.0.0.1:9201", "`ADDRESS` of the control listener")
 	flags.StringVar(&s.plan, "plan", "demo-plan", "service plan `ID`")
 	flags.StringVar(&s.token, "token", "demo-token", "API `TOKEN` of the plan")
-	flags.StringVar(&s.callback, "callback", "", "`URL` called for batches without a callback_url of their own")
-	flags.StringVar(&s.secret, "secret", "", "`SECRET` to sign callbacks with; without it they are not signed")
-	flags.BoolVar(&s.calm, "calm", false, "no bad days: every message is delivered and every call succeeds")
-	flags.Uint64Var(&s.seed, "seed", 0, "what decides the bad days; 0 means a new one each time")
-	flags.Float64Var(&s.speed, "speed", 1, "how many times faster Sinch's own waits go by: send_at, expire_at, retries of callbacks")
-	flags.Float64Var(&s.rate, "rate", 0, "requests a second above which the plan is answered 429; 0 means no limit")
-	flags.StringSliceVar(&s.originators, "originators", nil, "`NUMBERS` of the default originator pool; without it every batch needs a from")
-	flags.BoolVar(&s.verbose, "verbose", false, "a line for each call and each callback")
+	flags.StringVar(&s.callback, "callback", "", "default callback `URL`, for batches without callback_url")
+	flags.StringVar(&s.secret, "secret", "", "`SECRET` that signs callbacks (default: not signed)")
+	flags.BoolVar(&s.calm, "calm", false, "no faults: every message is delivered and every call succeeds")
+	flags.Uint64Var(&s.seed, "seed", 0, "seed of the faults; 0 chooses a random one")
+	flags.Float64Var(&s.speed, "speed", 1, "factor that shortens Sinch's waits: send_at, expire_at, retries of callbacks")
+	flags.Float64Var(&s.rate, "rate", 0, "requests per second above which the answer is 429; 0 means no limit")
+	flags.StringSliceVar(&s.originators, "originators", nil,
+		"`NUMBERS` of the default originator pool; without it every batch needs from")
+	flags.BoolVar(&s.verbose, "verbose", false, "log each API call and each callback")
 	return c
 }
 
-// run serves until ctx ends.
+// run serves both listeners until ctx ends.
 func (s simulation) run(ctx context.Context, stdout, stderr io.Writer) error {
 	for s.seed == 0 {
 		s.seed = uint64(rand.Uint32())
@@ -83,7 +87,10 @@ func (s simulation) run(ctx context.Context, stdout, stderr io.Writer) error {
 		level = slog.LevelDebug
 	}
 	sinch, err := simulator.New(simulator.Config{
-		Plans:             []simulator.Plan{{ID: s.plan, Token: s.token, CallbackURL: s.callback, Secret: s.secret, Originators: s.originators}},
+		Plans: []simulator.Plan{{
+			ID: s.plan, Token: s.token, CallbackURL: s.callback, Secret: s.secret,
+			Originators: s.originators,
+		}},
 		Seed:              s.seed,
 		Calm:              s.calm,
 		Speed:             s.speed,
@@ -116,21 +123,21 @@ func (s simulation) announce(w io.Writer, api, control net.Addr) {
 	fmt.Fprintf(w, "API      http://%s/xms/v1/%s\ncontrol  http://%s/control/ledger\n", api, s.plan, control)
 	switch {
 	case s.callback == "":
-		fmt.Fprintln(w, "webhook  only where a batch has a callback_url; --callback gives one to the others")
+		fmt.Fprintln(w, "webhook  only the callback_url of each batch; --callback sets a default")
 	case s.secret == "":
 		fmt.Fprintf(w, "webhook  %s, not signed\n", s.callback)
 	default:
 		fmt.Fprintf(w, "webhook  %s, signed\n", s.callback)
 	}
 	if s.calm {
-		fmt.Fprintln(w, "days     calm")
+		fmt.Fprintln(w, "faults   none")
 	} else {
-		fmt.Fprintf(w, "days     good and bad, by --seed %d\n", s.seed)
+		fmt.Fprintf(w, "faults   random, --seed %d\n", s.seed)
 	}
-	fmt.Fprintln(w, "Ctrl-C ends it.")
+	fmt.Fprintln(w, "Press Ctrl-C to stop.")
 }
 
-// serveHTTP serves until ctx ends, then gives calls in flight a moment to end.
+// serveHTTP serves h on l until ctx ends. Requests in flight then have 2 seconds to finish.
 func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
 	const grace = 2 * time.Second
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute}

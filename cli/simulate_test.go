@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// started runs dlrloop with these arguments until the test ends, and returns the first lines that it printed.
+// started runs dlrloop with args until the test ends and returns the first lines of its output.
 func started(t *testing.T, lines int, args ...string) []string {
 	t.Helper()
 	out, in := io.Pipe()
@@ -30,22 +30,22 @@ func started(t *testing.T, lines int, args ...string) []string {
 	scanner := bufio.NewScanner(out)
 	printed := make([]string, lines)
 	for i := range printed {
-		require.True(t, scanner.Scan(), "it prints %d lines", lines)
+		require.True(t, scanner.Scan(), "%d lines of output", lines)
 		printed[i] = scanner.Text()
 	}
 	go io.Copy(io.Discard, out)
 	return printed
 }
 
-// after is what follows the first word of a line.
+// after returns the rest of a line that must begin with word.
 func after(t *testing.T, word, line string) string {
 	t.Helper()
 	rest, found := strings.CutPrefix(line, word)
-	require.True(t, found, "%q begins with %s", line, word)
+	require.True(t, found, "%q should begin with %s", line, word)
 	return strings.TrimSpace(rest)
 }
 
-func TestSimulateCallsTheWebhookOfWhatItWasSent(t *testing.T) {
+func TestSimulateSendsReportsToTheWebhook(t *testing.T) {
 	called := make(chan http.Header, 16)
 	webhook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		select {
@@ -54,12 +54,13 @@ func TestSimulateCallsTheWebhookOfWhatItWasSent(t *testing.T) {
 		}
 	}))
 	t.Cleanup(webhook.Close)
-	printed := started(t, 5, "simulate", "--calm", "--plan", "p", "--token", "t", "--callback", webhook.URL, "--secret", "s",
+	printed := started(t, 5, "simulate", "--calm", "--plan", "p", "--token", "t", "--callback", webhook.URL, "--secret",
+		"s",
 		"--listen", "127.0.0.1:0", "--control", "127.0.0.1:0")
 	api, ledger := after(t, "API", printed[0]), after(t, "control", printed[1])
 	require.Equal(t, webhook.URL+", signed", after(t, "webhook", printed[2]))
-	require.Equal(t, "calm", after(t, "days", printed[3]))
-	require.Equal(t, "Ctrl-C ends it.", printed[4])
+	require.Equal(t, "none", after(t, "faults", printed[3]))
+	require.Equal(t, "Press Ctrl-C to stop.", printed[4])
 
 	send, err := http.NewRequestWithContext(t.Context(), http.MethodPost, api+"/batches",
 		strings.NewReader(`{"to":["447700900133"],"from":"x","body":"hello","delivery_report":"per_recipient_final"}`))
@@ -76,25 +77,27 @@ func TestSimulateCallsTheWebhookOfWhatItWasSent(t *testing.T) {
 	read, err := http.Get(ledger)
 	require.NoError(t, err)
 	defer read.Body.Close()
-	var told map[string]any
-	require.NoError(t, json.NewDecoder(read.Body).Decode(&told))
-	require.NotEmpty(t, told)
+	var content map[string]any
+	require.NoError(t, json.NewDecoder(read.Body).Decode(&content))
+	require.NotEmpty(t, content)
 }
 
-func TestSimulateTellsTheSeedOfItsBadDays(t *testing.T) {
+func TestSimulatePrintsTheSeed(t *testing.T) {
 	arguments := []string{"simulate", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"}
 	printed := started(t, 5, arguments...)
-	require.Contains(t, printed[2], "only where a batch has a callback_url")
-	require.Regexp(t, `^days     good and bad, by --seed [1-9][0-9]*$`, printed[3])
-	require.Equal(t, "days     good and bad, by --seed 7", started(t, 5, append(arguments, "--seed", "7")...)[3])
-	require.Contains(t, started(t, 5, append(arguments, "--callback", "http://127.0.0.1:1")...)[2], "http://127.0.0.1:1, not signed")
+	require.Contains(t, printed[2], "only the callback_url of each batch")
+	require.Regexp(t, `^faults   random, --seed [1-9][0-9]*$`, printed[3])
+	require.Equal(t, "faults   random, --seed 7", started(t, 5, append(arguments, "--seed", "7")...)[3])
+	require.Contains(t, started(t, 5, append(arguments, "--callback", "http://127.0.0.1:1")...)[2],
+		"http://127.0.0.1:1, not signed")
 }
 
-func TestSimulateFailsWhenAnAddressIsTaken(t *testing.T) {
+func TestSimulateFailsIfAnAddressIsInUse(t *testing.T) {
 	taken := httptest.NewServer(nil)
 	t.Cleanup(taken.Close)
 	address := taken.Listener.Addr().String()
 	var stderr strings.Builder
-	require.Equal(t, exitFailed, run(t.Context(), []string{"simulate", "--listen", "127.0.0.1:0", "--control", address}, io.Discard, &stderr))
+	require.Equal(t, exitFailed, run(t.Context(), []string{"simulate", "--listen", "127.0.0.1:0", "--control", address},
+		io.Discard, &stderr))
 	require.Contains(t, stderr.String(), "dlrloop: control: listen tcp "+address)
 }

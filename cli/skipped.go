@@ -8,13 +8,13 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// skipped counts the entries of a list that are left out because they cannot be read, and names each where people look.
+// skipped counts the entries of a list that cannot be used, and prints the reason of each to out.
 type skipped struct {
 	out   io.Writer
 	count int
 }
 
-// take reports whether an error is about one entry alone, which then is left out.
+// take skips an entry if err is about this entry alone, and reports whether it is.
 func (s *skipped) take(err error) bool {
 	entry, ok := errors.AsType[*sinch.EntryError](err)
 	if ok {
@@ -23,16 +23,16 @@ func (s *skipped) take(err error) bool {
 	return ok
 }
 
-// add leaves out an entry for the reason given.
+// add skips an entry for the given reason.
 func (s *skipped) add(err error) {
 	s.count++
 	fmt.Fprintf(s.out, "skipped: %s\n", printable(err.Error()))
 }
 
-// err is nil if nothing was skipped.
+// err returns an error with the number of skipped entries, or nil if there are none.
 func (s *skipped) err() error {
 	if s.count == 0 {
 		return nil
 	}
-	return fmt.Errorf("the list is incomplete: %d of its entries cannot be used, see above", s.count)
+	return fmt.Errorf("the list is incomplete: %d of its entries were skipped, see above", s.count)
 }

@@ -10,13 +10,13 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// summarize tells in words what a configuration makes dlrloop do.
+// summarize prints a summary of the configuration for a person, without secrets.
 func summarize(w io.Writer, c *config.Config) {
-	fmt.Fprintf(w, "%s: right\n\n", cmp.Or(c.File, "the environment"))
+	fmt.Fprintf(w, "%s: OK\n\n", cmp.Or(c.File, "the environment"))
 	fmt.Fprintf(w, "public   %s\n", public(c.Public))
 	fmt.Fprintf(w, "private  %s\n", private(c.Private))
 	fmt.Fprintf(w, "gateway  %s\n", gateway(c.Gateway))
-	fmt.Fprintf(w, "store    %s; a batch is kept for %s after its last news\n", kept(c.Store), c.Store.Retention)
+	fmt.Fprintf(w, "store    %s; a batch is kept for %s after its last change\n", kept(c.Store), c.Store.Retention)
 	fmt.Fprintf(w, "memory   at most %s\n", c.Memory.Limit)
 	fmt.Fprintf(w, "log      %s, %s\n", c.Log.Level, c.Log.Format)
 	for _, p := range c.Plans {
@@ -40,7 +40,7 @@ func public(p config.Public) string {
 
 func private(p config.Private) string {
 	if !p.Credentials.Any() {
-		return fmt.Sprintf("HTTP on %s, without credentials: whoever is on this machine may use it", p.Listen)
+		return fmt.Sprintf("HTTP on %s, without credentials: every user of this machine has full access", p.Listen)
 	}
 	return fmt.Sprintf("HTTP on %s, with %s", p.Listen, joined(
 		some(len(p.Credentials.Basic), "user name"),
@@ -52,9 +52,9 @@ func kept(s config.Store) string {
 	if s.Driver != config.DriverPostgres {
 		return s.Driver + " in " + s.Path
 	}
-	how := "brings the schema to its version"
+	how := "migrates the schema"
 	if !s.Migrate {
-		how = "leaves changes of the schema to `dlrloop migrate`"
+		how = "leaves the schema to `dlrloop migrate`"
 	}
 	kind := ""
 	if s.Dialect != config.DialectPostgres {
@@ -63,13 +63,14 @@ func kept(s config.Store) string {
 	return fmt.Sprintf("postgres%s %s; up to %s; a start %s", kind, database(s.URL), count(s.PoolSize, "connection"), how)
 }
 
-// database tells where a database is, as db.example:5432/dlrloop. It was understood when it was loaded.
+// database describes a database without its password: host, name, user and sslmode. config.Load has validated the
+// URL.
 func database(url config.Secret) string {
 	d, err := config.ReadDatabase(url, environ())
 	if err != nil {
 		return err.Error()
 	}
-	as := cmp.Or(d.User, "the user of the system")
+	as := cmp.Or(d.User, "the operating system's user")
 	return fmt.Sprintf("at %s/%s as %s, sslmode %s", strings.Join(d.Hosts, ","), cmp.Or(d.Name, d.User), as, d.SSLMode)
 }
 
@@ -99,10 +100,10 @@ func webhookURL(public config.Public, p config.Plan) string {
 	return url
 }
 
-// verification tells how callbacks are verified and what becomes of those that do not verify.
+// verification describes how callbacks are verified and how failures are answered.
 func verification(a config.Auth) string {
 	if a.None {
-		return "not verified: whoever reaches the webhook is believed"
+		return "not verified: every caller is trusted"
 	}
 	ways := joined(
 		some(len(a.HMAC.Secrets), "HMAC secret"),
@@ -110,11 +111,11 @@ func verification(a config.Auth) string {
 		some(len(a.Header.Values), a.Header.Name+" header"),
 		some(len(a.PathToken.Values), "path token"),
 	)
-	answer := "503, so that Sinch repeats it"
+	answer := "503, and Sinch retries"
 	if a.OnFailure == config.Reject {
-		answer = "401, and is lost"
+		answer = "401, and Sinch does not retry"
 	}
-	return fmt.Sprintf("verified with %s; what does not verify is answered %s", ways, answer)
+	return fmt.Sprintf("verified with %s; a failure is answered %s", ways, answer)
 }
 
 func feedback(f config.Feedback) string {
@@ -123,24 +124,25 @@ func feedback(f config.Feedback) string {
 	case store.OnOff:
 		return "off"
 	case store.OnConfirmed:
-		who = "that the application confirms"
+		who = "confirmed by the application"
 	case store.OnBoth:
-		who = "that are reported Delivered or that the application confirms"
+		who = "reported Delivered or confirmed by the application"
 	default:
-		who = "that are reported Delivered"
+		who = "reported Delivered"
 	}
 	if f.Batches == config.AllBatches {
-		who += ", of every batch without asking Sinch"
+		who += ", in every batch (no lookup at Sinch)"
 	}
-	return fmt.Sprintf("for recipients %s; gathered for %s, %s at a time, up to %g calls a second, dead after %s",
+	return fmt.Sprintf("for recipients %s; collected for %s, %s at a time, up to %g calls per second, dead after %s",
 		who, f.Coalesce, countBatches(f.Workers), f.Rate, f.GiveUp)
 }
 
 func reconciling(p config.Plan) string {
 	if p.Reconcile.Silence == 0 || !p.Callable() {
-		return "off: reports that are never called back stay missing"
+		return "off: missing reports are not fetched"
 	}
-	return fmt.Sprintf("Sinch is asked after %s without a report that should come, up to %g a second", p.Reconcile.Silence, p.Reconcile.Rate)
+	return fmt.Sprintf("fetches missing reports after %s without a report, up to %g per second", p.Reconcile.Silence,
+		p.Reconcile.Rate)
 }
 
 func gateway(g config.Gateway) string {
@@ -153,7 +155,7 @@ func gateway(g config.Gateway) string {
 		where = scheme + " on " + g.Listen
 	}
 	if g.Defaults {
-		where += "; sends that leave out delivery_report or callback_url get them"
+		where += "; sets delivery_report and callback_url in sends that omit them"
 	}
 	return where
 }
@@ -165,7 +167,7 @@ func gatewayToken(g config.PlanGateway) string {
 	return "calls Sinch with the caller's token"
 }
 
-// some counts what there is; nothing gives the empty text.
+// some returns count, or "" for zero.
 func some(n int, noun string) string {
 	if n == 0 {
 		return ""
@@ -173,13 +175,13 @@ func some(n int, noun string) string {
 	return count(n, noun)
 }
 
-// joined are the texts that are not empty.
+// joined joins the texts that are not empty with " and ".
 func joined(texts ...string) string {
-	var there []string
+	var present []string
 	for _, t := range texts {
 		if t != "" {
-			there = append(there, t)
+			present = append(present, t)
 		}
 	}
-	return strings.Join(there, " and ")
+	return strings.Join(present, " and ")
 }

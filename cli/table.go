@@ -10,7 +10,7 @@ import (
 	"unicode"
 )
 
-// table is rows under a heading, aligned in columns. Nothing shows before print.
+// table collects rows under a heading and prints them in aligned columns.
 type table struct {
 	out  io.Writer
 	rows [][]string
@@ -30,10 +30,10 @@ func (t *table) row(cells ...string) {
 	t.rows = append(t.rows, shown)
 }
 
-// empty reports whether there is nothing but the heading.
+// empty reports whether the table has no rows but the heading.
 func (t *table) empty() bool { return len(t.rows) == 1 }
 
-// print writes the rows; none shows none, in words.
+// print writes the table, or none if it is empty.
 func (t *table) print(none string) error {
 	if t.empty() {
 		_, err := fmt.Fprintln(t.out, none)
@@ -42,7 +42,7 @@ func (t *table) print(none string) error {
 	return writeAligned(t.out, t.rows)
 }
 
-// details are named values, one a line. Those without a value are left out.
+// details is a list of names and values, printed one pair a line. add ignores an empty value.
 type details [][]string
 
 func (d *details) add(name, value string) {
@@ -56,12 +56,13 @@ func (d *details) print(out io.Writer) error { return writeAligned(out, *d) }
 func writeAligned(out io.Writer, rows [][]string) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, cells := range rows {
-		fmt.Fprintln(w, strings.Join(cells, "\t")) // Flush tells of what fails
+		fmt.Fprintln(w, strings.Join(cells, "\t")) // Flush returns write errors
 	}
 	return w.Flush()
 }
 
-// printable is a foreign text on one line, so that it can neither break a table nor speak to the terminal.
+// printable returns a text from outside on one line, with unprintable characters escaped. It can then neither break a
+// table nor send escape sequences to the terminal.
 func printable(s string) string {
 	if !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }) {
 		return s
@@ -70,7 +71,7 @@ func printable(s string) string {
 	return quoted[1 : len(quoted)-1]
 }
 
-// clock writes a time in UTC, as it can be given to a flag again; nothing for none.
+// clock formats a time in UTC as the time flags accept it. The zero time gives "".
 func clock(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -78,7 +79,7 @@ func clock(t time.Time) string {
 	return t.UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
-// yes writes a truth, and nothing for its contrary.
+// yes returns "yes" or "".
 func yes(is bool) string {
 	if is {
 		return "yes"
@@ -86,7 +87,7 @@ func yes(is bool) string {
 	return ""
 }
 
-// shortened is the beginning of a long text.
+// shortened returns s cut to at most limit characters.
 func shortened(s string, limit int) string {
 	if r := []rune(s); len(r) > limit {
 		return string(r[:limit-1]) + "…"

@@ -18,31 +18,31 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-func TestMoments(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // where it is midnight, 2000-01-01, UTC
+func TestTimeFlags(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // the bubble starts at 2000-01-01T00:00:00Z
 		for text, want := range map[string]string{
 			"90m": "1999-12-31T22:30:00.000Z", "7d": "1999-12-25T00:00:00.000Z", "0s": "2000-01-01T00:00:00.000Z",
 			"2026-03-02T10:00:00Z": "2026-03-02T10:00:00.000Z", "2026-03-02T10:00:00.5+01:00": "2026-03-02T09:00:00.500Z",
 			"2026-03-02T10:00": "2026-03-02T10:00:00.000Z", "2026-03-02": "2026-03-02T00:00:00.000Z",
 		} {
 			at := time.Time{}
-			require.NoError(t, (&moment{at: &at, toward: -1}).Set(text))
+			require.NoError(t, (&timeFlag{at: &at, sign: -1}).Set(text))
 			require.Equal(t, want, clock(at), text)
 		}
 		for text, want := range map[string]string{"90m": "2000-01-01T01:30:00.000Z", "2d": "2000-01-03T00:00:00.000Z"} {
 			at := time.Time{}
-			require.NoError(t, (&moment{at: &at, toward: 1}).Set(text))
+			require.NoError(t, (&timeFlag{at: &at, sign: 1}).Set(text))
 			require.Equal(t, want, clock(at), text)
 		}
 	})
 	for _, text := range []string{"", "soon", "-1h", "-1d", "1.5d", "99999d", "2026-13-01", "10:00"} {
 		at := time.Time{}
-		require.ErrorIs(t, (&moment{at: &at, toward: -1}).Set(text), errMoment, text)
+		require.ErrorIs(t, (&timeFlag{at: &at, sign: -1}).Set(text), errTime, text)
 		require.Zero(t, at)
 	}
 }
 
-func TestForeignTextStaysOnItsLine(t *testing.T) {
+func TestPrintableEscapesUnprintableCharacters(t *testing.T) {
 	for text, want := range map[string]string{
 		"plain, käse 東京 👍": "plain, käse 東京 👍", "two\nlines\tand": `two\nlines\tand`, "\x1b[31mred\a": `\x1b[31mred\a`,
 		"bro\xffken": `bro\xffken`, "say \"hi\"\n": `say \"hi\"\n`, "\u202eback": `\u202eback`,
@@ -66,7 +66,7 @@ func TestTablesAreAligned(t *testing.T) {
 		"a much longer one  x             y\n", shown.String())
 	full := newTable(closedFile(t), "A")
 	full.row("x")
-	require.Error(t, full.print(""), "a full disk or a closed pipe is told")
+	require.Error(t, full.print(""), "a write error must be returned")
 }
 
 func closedFile(t *testing.T) *os.File {
@@ -85,26 +85,28 @@ func TestShellQuoted(t *testing.T) {
 	}
 }
 
-func TestWhenItIsNotKnownWhetherABatchWasSent(t *testing.T) {
+func TestAdviceIfABatchMayHaveBeenSent(t *testing.T) {
 	answer := func(status int) error {
-		return fmt.Errorf("told: %w", &sinch.Error{Operation: sinch.SendBatch, HTTPStatus: status})
+		return fmt.Errorf("wrapped: %w", &sinch.Error{Operation: sinch.SendBatch, HTTPStatus: status})
 	}
 	for name, err := range map[string]error{
-		"a server's failure": answer(500), "not readable": answer(201), "time-out": context.DeadlineExceeded, "stopped": context.Canceled,
+		"a server's failure": answer(500), "not readable": answer(201), "time-out": context.DeadlineExceeded,
+		"stopped": context.Canceled,
 		"cut off": &net.OpError{Op: "read", Err: errors.New("reset")},
 	} {
-		require.Contains(t, mayBeSent(err, "").(advised).advice, "may have been sent", name)
+		require.Contains(t, adviseSend(err, "").(advised).advice, "may have been sent", name)
 	}
 	for name, err := range map[string]error{
-		"refused": answer(403), "too many": answer(429), "invalid": &sinch.InvalidError{Member: "to"}, "not reached": &net.OpError{Op: "dial", Err: errors.New("refused")},
-		"no token": &sinch.Error{Operation: sinch.FetchToken, HTTPStatus: 503},
+		"refused": answer(403), "too many": answer(429), "invalid": &sinch.InvalidError{Member: "to"},
+		"not reached": &net.OpError{Op: "dial", Err: errors.New("refused")},
+		"no token":    &sinch.Error{Operation: sinch.FetchToken, HTTPStatus: 503},
 	} {
 		require.False(t, outcomeUnknown(err), name)
 	}
-	require.NoError(t, mayBeSent(nil, ""))
+	require.NoError(t, adviseSend(nil, ""))
 }
 
-func TestEveryRefusalThatAPersonCanMendHasAdvice(t *testing.T) {
+func TestErrorsThatAPersonCanFixHaveAdvice(t *testing.T) {
 	for _, e := range []*sinch.Error{
 		{HTTPStatus: 401},
 		{HTTPStatus: 401, Operation: sinch.FetchToken},
@@ -121,7 +123,7 @@ func TestEveryRefusalThatAPersonCanMendHasAdvice(t *testing.T) {
 	} {
 		require.NotEmpty(t, adviceOn(e), "%d %s", e.HTTPStatus, e.Code)
 	}
-	require.Empty(t, adviceOn(&sinch.Error{HTTPStatus: 400, Text: "its text says it"}))
+	require.Empty(t, adviceOn(&sinch.Error{HTTPStatus: 400, Text: "the text explains it"}))
 	seen := map[string]bool{}
 	for _, op := range []sinch.Operation{sinch.SendBatch, sinch.SendFeedback, sinch.GetRecipientReport, sinch.GetBatch} {
 		advice := notFoundAdvice(op)
@@ -130,22 +132,22 @@ func TestEveryRefusalThatAPersonCanMendHasAdvice(t *testing.T) {
 	}
 }
 
-func TestWhenWatchingABatchCanTellNoMore(t *testing.T) {
-	over := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
-	for check, dealt := range map[string]bool{
+func TestABatchIsFinishedOnceWaitingIsUseless(t *testing.T) {
+	deadline := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
+	for check, finished := range map[string]bool{
 		`null`: true, `{"asked": 0, "ended": true}`: true, `{"asked": 1, "due": "2026-03-02T09:00:00Z"}`: true,
 		`{"asked": 0, "due": "2026-03-02T09:00:00Z"}`: false, `{"asked": 0, "due": "2026-03-02T10:00:00.001Z"}`: true,
 	} {
-		b := lacking{}
+		b := missingBatch{}
 		require.NoError(t, json.Unmarshal([]byte(`{"check": `+check+`}`), &b.after))
-		require.Equal(t, dealt, b.dealtWith(over), check)
+		require.Equal(t, finished, b.finished(deadline), check)
 	}
 }
 
-func TestFoundAreMessagesThatCameToTheirEnd(t *testing.T) {
-	b := lacking{
-		before: standing{Counts: map[dlr.Status]int{dlr.Dispatched: 5, dlr.Delivered: 1, "Invented": 3}},
-		after:  standing{Counts: map[dlr.Status]int{dlr.Delivered: 4, dlr.Failed: 2, dlr.Queued: 1}},
+func TestFoundCountsMessagesThatReachedAFinalStatus(t *testing.T) {
+	b := missingBatch{
+		before: batchState{Counts: map[dlr.Status]int{dlr.Dispatched: 5, dlr.Delivered: 1, "Invented": 3}},
+		after:  batchState{Counts: map[dlr.Status]int{dlr.Delivered: 4, dlr.Failed: 2, dlr.Queued: 1}},
 	}
 	require.Equal(t, 5, b.found())
 }

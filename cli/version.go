@@ -12,7 +12,7 @@ import (
 // version is set by the linker: -ldflags "-X github.com/dlrloop/dlrloop/cli.version=1.2.3".
 var version string
 
-// Version is the version of this build: the linker's, else the module's, else "dev".
+// Version returns the version of this build: set by the linker, else of the module, else "dev".
 func Version() string {
 	v, _ := built(version, buildInfo())
 	return v
@@ -26,7 +26,7 @@ func buildInfo() *debug.BuildInfo {
 	return info
 }
 
-// built tells a build's version, and its commit as far as it is known.
+// built returns the version of a build, and its commit or "unknown".
 func built(linked string, info *debug.BuildInfo) (version, commit string) {
 	version = linked
 	if version == "" && info.Main.Version != "(devel)" {
@@ -50,7 +50,7 @@ func built(linked string, info *debug.BuildInfo) (version, commit string) {
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Tell the version, the commit and the Go it was built with",
+		Short: "Print the version, the commit and the Go version of the build",
 		Args:  cobra.NoArgs,
 		Run: func(c *cobra.Command, _ []string) {
 			v, commit := built(version, buildInfo())

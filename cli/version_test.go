@@ -7,11 +7,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTheVersionIsTheLinkersElseTheModules(t *testing.T) {
+func TestVersionOfTheLinkerOrTheModule(t *testing.T) {
 	info := func(module string, settings ...debug.BuildSetting) *debug.BuildInfo {
 		return &debug.BuildInfo{Main: debug.Module{Version: module}, Settings: settings}
 	}
-	revision, changed := debug.BuildSetting{Key: "vcs.revision", Value: "abc123"}, debug.BuildSetting{Key: "vcs.modified", Value: "true"}
+	revision, changed := debug.BuildSetting{
+		Key:   "vcs.revision",
+		Value: "abc123",
+	}, debug.BuildSetting{Key: "vcs.modified", Value: "true"}
 	for _, c := range []struct {
 		linked          string
 		info            *debug.BuildInfo
@@ -30,8 +33,9 @@ func TestTheVersionIsTheLinkersElseTheModules(t *testing.T) {
 
 func TestReachable(t *testing.T) {
 	for listen, want := range map[string]string{
-		":8081": "127.0.0.1:8081", "0.0.0.0:8081": "127.0.0.1:8081", "[::]:8081": "[::1]:8081", "127.0.0.1:8081": "127.0.0.1:8081",
-		"10.0.0.7:80": "10.0.0.7:80", "localhost:1": "localhost:1", "nonsense": "nonsense",
+		":8081": "127.0.0.1:8081", "0.0.0.0:8081": "127.0.0.1:8081", "[::]:8081": "[::1]:8081",
+		"127.0.0.1:8081": "127.0.0.1:8081",
+		"10.0.0.7:80":    "10.0.0.7:80", "localhost:1": "localhost:1", "nonsense": "nonsense",
 	} {
 		require.Equal(t, want, reachable(listen))
 	}

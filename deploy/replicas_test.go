@@ -75,7 +75,8 @@ func TestReplicasAreAlike(t *testing.T) {
 	t.Setenv("DLRLOOP_STORE_URL_FILE", c.Secrets["postgres-url"].File)
 	said, err := dlrloop(t, "check", "compose/replica.yaml")
 	require.NoError(t, err, said)
-	require.Contains(t, said, "store    postgres at postgres:5432/dlrloop as dlrloop, sslmode disable; up to 12 connections; a start leaves changes of the schema to `dlrloop migrate`")
+	require.Contains(t, said, "store    postgres at postgres:5432/dlrloop as dlrloop, sslmode disable; up to 12 connections; "+
+		"a start leaves the schema to `dlrloop migrate`")
 	require.Contains(t, said, "plan example-plan")
 }
 

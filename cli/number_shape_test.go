@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestNumbersAsPeopleWriteThem(t *testing.T) {
+func TestPhoneNumbersInManyNotations(t *testing.T) {
 	for text, want := range map[string]string{
 		"+33 6 12 34 56 78": "33612345678", "33 6 12 34 56 78": "33612345678", "+33-6-12-34-56-78": "33612345678",
 		"+1 (202) 555-0143": "12025550143", "1-202-555-0143": "12025550143", "1.202.555.0143": "12025550143",
@@ -30,8 +30,8 @@ func TestNumbersAsPeopleWriteThem(t *testing.T) {
 	}
 }
 
-// Each has the digits of a phone number. None may be sent, since it is another number, several, or none.
-func TestWhatIsNotOneNumberIsNotSent(t *testing.T) {
+// TestWhatIsNotOnePhoneNumberIsRejected has cells with the digits of a phone number that are something else.
+func TestWhatIsNotOnePhoneNumberIsRejected(t *testing.T) {
 	for text, want := range map[string]string{
 		"1000000-1000009": "is not a phone number", "1000000–1000009": "is not a phone number",
 		"1000000/1000009": "is not a phone number",
@@ -67,7 +67,10 @@ func TestWhatIsNotOneNumberIsNotSent(t *testing.T) {
 		"49 0171 1234567": "has a 0 after the country code", "+49/0171/1234567": "has a 0 after the country code",
 		"00353 087 123 4567": "has a 0 after the country code", "+39 (0) 347 1234567": "has (0) in it",
 	} {
-		for _, file := range []string{text, "phone\n" + text + "\n", "447700900101\n" + text, `["` + text + `"]`, "name;phone\nEva;" + text} {
+		for _, file := range []string{
+			text, "phone\n" + text + "\n", "447700900101\n" + text, `["` + text + `"]`,
+			"name;phone\nEva;" + text,
+		} {
 			got, err := parseRecipients([]byte(file))
 			require.Empty(t, got, file)
 			require.ErrorContains(t, err, want, file)
@@ -78,8 +81,8 @@ func TestWhatIsNotOneNumberIsNotSent(t *testing.T) {
 	}
 }
 
-// A short code has no country code.
-func TestShortCodesAreTakenAsTheyAre(t *testing.T) {
+// Short codes have no country code to check.
+func TestShortCodesAreAccepted(t *testing.T) {
 	for _, code := range []string{"10123", "70123", "44000", "123456"} {
 		got, err := checkRecipients([]string{code})
 		require.NoError(t, err, code)

@@ -29,27 +29,28 @@ var (
 	abroadShape  = regexp.MustCompile(`^\(?(?:\+|00)`)
 )
 
-// otherShapes are those of what is not a phone number, or not one number.
+// otherShapes matches cells that are not exactly one phone number.
 var otherShapes = regexp.MustCompile(strings.Join([]string{
 	`^-\d`, `\d.*[+\n]`, `[-/]$`, // a negative number, two cells
 	`\d{10,}[^\d]+\d`, `\d{7,}[^\d]+\d{7,}`, `\.\.`, // a range, an extension
 	`(?:\d[^\d/]*){8,}/`, `/\d{1,3}$`, // 447700900/101
-	`\d\.\d+ +-?\d+\.\d`, // a place on the map
+	`\d\.\d+ +-?\d+\.\d`, // coordinates
 }, "|"))
 
-// otherLocalShapes are the same for cells without + or 00 at the beginning.
+// otherLocalShapes is like otherShapes for cells that do not begin with + or 00.
 var otherLocalShapes = regexp.MustCompile(strings.Join([]string{
-	`^\d{1,3}\. `, `^\(?[2-689]\)?[^\d]`, `\d[^\d]+\d{12,}$`, // the number of an entry stands before the phone number
+	`^\d{1,3}\. `, `^\(?[2-689]\)?[^\d]`, `\d[^\d]+\d{12,}$`, // an entry number before the phone number
 	`^[1-9]\d{0,2}(?:[ .]\d{3}){2}$`,                              // 1.234.567
-	`^\d{3}-\d\d-\d{4}$`, `^\d{5}-\d{4}$`, `^` + year + `-\d{3}$`, // numbers of insurances, post codes, days
-	`^\d{4}[- ]\d{6}[- ]\d{5}$`, `^\d\d-\d\d-\d\d \d{8}$`, // cards, accounts
-	`^97[89](?:[- ]?\d){10}$`, // books
+	`^\d{3}-\d\d-\d{4}$`, `^\d{5}-\d{4}$`, `^` + year + `-\d{3}$`, // social security numbers, post codes, days
+	`^\d{4}[- ]\d{6}[- ]\d{5}$`, `^\d\d-\d\d-\d\d \d{8}$`, // card and account numbers
+	`^97[89](?:[- ]?\d){10}$`, // ISBN
 }, "|"))
 
-// nationalShape is how numbers of North America and India are written without their country code.
+// nationalShape matches numbers of North America and India without a country code.
 var nationalShape = regexp.MustCompile(`^(?:\d{3}[-. ]|\(\d{3}\) ?)\d{3}[-. ]?\d{4}$|^\d{5}[- ]\d{5}$`)
 
-// withoutFraction takes the zeros from a number of a column of floating-point numbers, which hold this many digits exactly.
+// withoutFraction removes the zero fraction that a floating-point column adds to a number. Such a column holds 15
+// digits exactly.
 func withoutFraction(cell string) string {
 	if float := floatShape.FindStringSubmatch(cell); float != nil {
 		return float[1]
@@ -57,8 +58,8 @@ func withoutFraction(cell string) string {
 	return cell
 }
 
-// misread says what a cell is that has the digits of a phone number and is something else.
-func misread(cell, digits string) *cellError {
+// checkShape returns an error if a cell with the digits of a phone number has the form of something else.
+func checkShape(cell, digits string) *cellError {
 	cell = asciiForm(cell)
 	abroad := abroadShape.MatchString(cell)
 	switch {
@@ -76,11 +77,12 @@ func misread(cell, digits string) *cellError {
 	case !abroad && nationalShape.MatchString(cell):
 		return errNational
 	}
-	return misdialled(digits)
+	return checkCountryCode(digits)
 }
 
-// misdialled says what is wrong with a number for its country code. A shorter one is a short code, or refused as too short.
-func misdialled(digits string) *cellError {
+// checkCountryCode returns an error if the digits do not fit their country code. It does not check short codes, which
+// have none, and leaves digits that begin with 0 to numberOf.
+func checkCountryCode(digits string) *cellError {
 	if len(digits) < shortestNumber || digits[0] == '0' {
 		return nil
 	}
@@ -99,17 +101,18 @@ func misdialled(digits string) *cellError {
 	return nil
 }
 
-// zeroCountries are the codes of the countries whose numbers keep their 0 when they are dialled from abroad: Italy, Ivory
+// zeroCountries lists the country codes whose numbers keep their leading 0 when dialled from abroad: Italy, Ivory
 // Coast, Benin, Gabon, Congo and San Marino.
 func zeroCountries() []string { return []string{"39", "225", "229", "241", "242", "378"} }
 
-// countryCodeLength is how many digits the country code has that a number begins with, by ITU-T E.164.
+// countryCodeLength returns the number of digits of the country code at the start of digits, by ITU-T E.164.
 func countryCodeLength(digits string) int {
 	switch digits[0] {
 	case '1', '7':
 		return 1
 	}
-	const two = " 20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 86 " +
+	const two = " 20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 " +
+		"66 81 82 84 86 " +
 		"90 91 92 93 94 95 98 "
 	if strings.Contains(two, " "+digits[:2]+" ") {
 		return 2
@@ -117,7 +120,7 @@ func countryCodeLength(digits string) int {
 	return 3
 }
 
-// asciiForm writes dashes, brackets and spaces as ASCII has them, and drops what cannot be seen.
+// asciiForm replaces dashes, brackets and spaces by their ASCII forms and removes invisible characters.
 func asciiForm(cell string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -138,7 +141,8 @@ func asciiForm(cell string) string {
 	}, cell)
 }
 
-// isAddress reports whether a cell is an IPv4 address or a network. The groups of a phone number are seldom so small.
+// isAddress reports whether a cell is an IPv4 address or network. The groups of a phone number are rarely all below
+// 256.
 func isAddress(cell string) bool {
 	groups := addressShape.FindStringSubmatch(cell)
 	if groups == nil {

@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/dlrloop/dlrloop/config"
+	"github.com/dlrloop/dlrloop/server"
+	"github.com/dlrloop/dlrloop/store/boltstore"
+	"github.com/dlrloop/dlrloop/store/copying"
+	"github.com/dlrloop/dlrloop/store/pgstore"
+)
+
+// location names a store: either a directory or a PostgreSQL database.
+type location struct {
+	dir string
+	url string
+}
+
+// parseLocation parses the value of --from or --to.
+func parseLocation(flag, given string) (location, error) {
+	kind, where, found := strings.Cut(given, ":")
+	switch {
+	case given == "":
+		return location{}, usageError{fmt.Errorf("%s is required: bolt:DIRECTORY, postgres:URL or postgres:@FILE", flag)}
+	case found && kind == "bolt" && where != "":
+		return location{dir: where}, nil
+	case found && kind == "postgres" && strings.HasPrefix(where, "//"):
+		return databaseLocation(flag, given)
+	case found && kind == "postgres" && strings.HasPrefix(where, "@"):
+		content, err := readFile(where[1:])
+		if err != nil {
+			return location{}, usageError{fmt.Errorf("%s: %w", flag, err)}
+		}
+		where = strings.TrimSpace(string(content))
+		if where == "" {
+			return location{}, usageError{fmt.Errorf("%s: the file is empty", flag)}
+		}
+		return databaseLocation(flag, where)
+	case found && kind == "postgres" && where != "":
+		return databaseLocation(flag, where)
+	}
+	return location{}, usageError{fmt.Errorf("%s must be bolt:DIRECTORY, postgres:URL or postgres:@FILE", flag)}
+}
+
+func databaseLocation(flag, url string) (location, error) {
+	if _, err := config.ReadDatabase(config.Secret(url), environ()); err != nil {
+		return location{}, usageError{fmt.Errorf("%s: %w", flag, err)}
+	}
+	return location{url: url}, nil
+}
+
+// String returns the location without a password.
+func (p location) String() string {
+	if p.dir != "" {
+		return "bolt:" + p.dir
+	}
+	if u, err := url.Parse(p.url); err == nil && u.Host != "" {
+		return "postgres://" + u.Host + u.Path
+	}
+	return "the database"
+}
+
+func (p location) source(ctx context.Context, c *config.Config) (copying.Source, error) {
+	if p.dir == "" {
+		return pgstore.OpenSource(ctx, p.postgres(c))
+	}
+	of := boltstore.Config{Path: p.dir}
+	if c != nil {
+		of.Policies = server.Policies(c)
+	}
+	s, err := boltstore.OpenSource(ctx, of)
+	if errors.Is(err, boltstore.ErrUnfolded) && c == nil {
+		return nil, advised{err, "name the configuration of this store with --config, or start dlrloop on it and " +
+			"stop it gracefully"}
+	}
+	return s, err
+}
+
+func (p location) sink(ctx context.Context, c *config.Config) (copying.Sink, error) {
+	if p.dir == "" {
+		return pgstore.OpenSink(ctx, p.postgres(c))
+	}
+	return boltstore.OpenSink(boltstore.Config{Path: p.dir})
+}
+
+// postgres returns the options of the database. Dialect, slots and migration come from c if its driver is postgres.
+func (p location) postgres(c *config.Config) pgstore.Config {
+	of := pgstore.Config{URL: p.url, Replica: "copy"}
+	if c != nil && c.Store.Driver == config.DriverPostgres {
+		of.Dialect, of.Slots, of.NoMigrate = pgstore.Dialect(c.Store.Dialect), c.Store.Slots, !c.Store.Migrate
+	}
+	return of
+}
