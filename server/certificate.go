@@ -14,11 +14,11 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// certificateInterval is how often a running server reads its TLS files.
+// certificateInterval is the interval at which a running server reads its TLS files.
 const certificateInterval = 10 * time.Second
 
-// certificate is the pair of certificate and key that a listener uses: the last one that its files held together. Only one
-// goroutine calls read.
+// certificate holds the certificate and key of a listener: the last pair that its files held. Only one goroutine may
+// call read; handshakes may run concurrently.
 type certificate struct {
 	files  config.TLS
 	served atomic.Pointer[tls.Certificate]
@@ -31,8 +31,8 @@ func newCertificate(files config.TLS) (*certificate, error) {
 	return c, err
 }
 
-// read reads the files and reports whether they hold another certificate than before. After an error, for instance while one of
-// the files is half written, the listener goes on with the pair that it has.
+// read reads the files and reports whether the certificate has changed. After an error, for example while a file is
+// incomplete, the listener keeps its pair.
 func (c *certificate) read() (changed bool, err error) {
 	chain, err := readPEM(c.files.CertFile)
 	if err != nil {
@@ -50,8 +50,8 @@ func (c *certificate) read() (changed bool, err error) {
 	return old == nil || !slices.EqualFunc(old.Certificate, pair.Certificate, bytes.Equal), nil
 }
 
-// readPEM reads a file of whole PEM blocks. A chain that ends within a block would work, but without its intermediate
-// certificates.
+// readPEM reads a file of complete PEM blocks. tls.X509KeyPair would accept a chain that is cut within a block and
+// serve it without the intermediate certificates.
 func readPEM(path string) ([]byte, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {
@@ -62,12 +62,12 @@ func readPEM(path string) ([]byte, error) {
 		rest = more
 	}
 	if bytes.Contains(rest, []byte("-----BEGIN ")) {
-		return nil, fmt.Errorf("%s: ends within a PEM block", path)
+		return nil, fmt.Errorf("%s: the file ends within a PEM block", path)
 	}
 	return content, nil
 }
 
-// expiry is the time at which the first certificate of the chain expires.
+// expiry returns the earliest expiry time of the certificates in the chain.
 func (c *certificate) expiry() time.Time {
 	var first time.Time
 	for _, der := range c.served.Load().Certificate {
@@ -79,7 +79,7 @@ func (c *certificate) expiry() time.Time {
 	return first
 }
 
-// config is the TLS configuration of a listener. A handshake uses the pair of its moment.
+// config returns the TLS configuration of a listener. Each handshake uses the current pair.
 func (c *certificate) config() *tls.Config {
 	return &tls.Config{
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.served.Load(), nil },

@@ -19,7 +19,7 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// renewed is a server whose public listener has a certificate, while it looks for another.
+// renewed is a server whose public listener has a certificate and reads its files regularly.
 type renewed struct {
 	t        *testing.T
 	files    config.TLS
@@ -28,7 +28,7 @@ type renewed struct {
 	log      logText
 }
 
-// logText is a log that a test reads while it is written.
+// logText is a log that can be read while it is written.
 type logText struct {
 	mu sync.Mutex
 	b  bytes.Buffer // guarded by mu
@@ -46,7 +46,7 @@ func (l *logText) String() string {
 	return l.b.String()
 }
 
-// renewing runs f in a bubble with a server that looks for another certificate than first.
+// renewing runs f in a synctest bubble with a server that serves the pair first.
 func renewing(t *testing.T, first Pair, f func(r *renewed)) {
 	t.Helper()
 	dir := t.TempDir()
@@ -55,14 +55,17 @@ func renewing(t *testing.T, first Pair, f func(r *renewed)) {
 		c, err := newCertificate(r.files)
 		require.NoError(t, err)
 		log := slog.New(slog.NewTextHandler(&r.log, nil))
-		r.server = &Server{log: log, metrics: metrics.New(r.registry, metrics.Config{}), public: &listener{name: "public", certificate: c}}
+		r.server = &Server{
+			log: log, metrics: metrics.New(r.registry, metrics.Config{}),
+			public: &listener{name: "public", certificate: c},
+		}
 		go func() { _ = r.server.reload(t.Context()) }()
 		synctest.Wait()
 		f(r)
 	})
 }
 
-// later lets the server look once, and returns the certificate that it serves then.
+// later waits until the server has read the files once, and returns the certificate that it serves then.
 func (r *renewed) later() []byte {
 	r.t.Helper()
 	time.Sleep(certificateInterval)
@@ -76,7 +79,7 @@ func (r *renewed) exports(succeeded int, expiry time.Time) {
 	r.t.Helper()
 	got, err := testutil.GatherAndCount(r.registry, "dlrloop_tls_certificate_expiry_timestamp_seconds")
 	require.NoError(r.t, err)
-	require.Equal(r.t, 1, got, "of the listener that has one")
+	require.Equal(r.t, 1, got, "only the listener with a certificate")
 	families, err := r.registry.Gather()
 	require.NoError(r.t, err)
 	for _, f := range families {
@@ -89,7 +92,8 @@ func (r *renewed) exports(succeeded int, expiry time.Time) {
 	}
 }
 
-// TestACertificateIsRenewed writes another pair, in place and as Kubernetes does, by another target of a link.
+// TestACertificateIsRenewed replaces the files in place, and then as Kubernetes does, by changing the target of a
+// link.
 func TestACertificateIsRenewed(t *testing.T) {
 	first, second, third := NewPair(t, time.Hour), NewPair(t, 2*time.Hour), NewPair(t, time.Minute)
 	renewing(t, first, func(r *renewed) {
@@ -99,8 +103,8 @@ func TestACertificateIsRenewed(t *testing.T) {
 		require.Equal(r.t, second.Raw, r.later())
 		r.exports(1, second.NotAfter)
 
-		elsewhere := third.Write(r.t, r.t.TempDir())
-		for link, target := range map[string]string{r.files.CertFile: elsewhere.CertFile, r.files.KeyFile: elsewhere.KeyFile} {
+		leased := third.Write(r.t, r.t.TempDir())
+		for link, target := range map[string]string{r.files.CertFile: leased.CertFile, r.files.KeyFile: leased.KeyFile} {
 			require.NoError(r.t, os.Symlink(target, link+".new"))
 			require.NoError(r.t, os.Rename(link+".new", link))
 		}
@@ -111,8 +115,8 @@ func TestACertificateIsRenewed(t *testing.T) {
 	})
 }
 
-// TestAPairThatIsHalfWritten keeps the last good one for as long as the files are wrong.
-func TestAPairThatIsHalfWritten(t *testing.T) {
+// TestIncompleteFilesKeepTheOldPair checks that the last valid pair is served while the files are invalid.
+func TestIncompleteFilesKeepTheOldPair(t *testing.T) {
 	first, second, other := NewPair(t, time.Hour), NewPair(t, 2*time.Hour), NewPair(t, time.Hour)
 	chain := append(bytes.Clone(second.Chain), other.Chain...)
 	for name, c := range map[string]struct{ cert, key []byte }{
@@ -125,7 +129,7 @@ func TestAPairThatIsHalfWritten(t *testing.T) {
 		"the certificate is empty":                {nil, second.Key},
 		"the key is empty":                        {second.Chain, nil},
 		"both are swapped":                        {second.Key, second.Chain},
-		"it is no PEM":                            {[]byte("<html>"), second.Key},
+		"not PEM":                                 {[]byte("<html>"), second.Key},
 	} {
 		t.Run(name, func(t *testing.T) {
 			renewing(t, first, func(r *renewed) {

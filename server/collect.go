@@ -6,31 +6,31 @@ import (
 )
 
 const (
-	// smallHeap is how large the heap may grow before garbage is collected while less than half of it is in use, so that a process that
-	// takes recipient reports as fast as it can stays below 150 MB.
+	// smallHeap is the heap size in bytes up to which no collection is needed if less than half of it is live. With it, a
+	// process that receives recipient reports at full speed stays below 150 MB.
 	smallHeap = 128 << 20
-	// Bounds of GOGC: garbage in percent of what is in use.
-	leastGarbage, mostGarbage = 100, 400
+	// Bounds of GOGC, in percent of the live heap.
+	minGCPercent, maxGCPercent = 100, 400
 )
 
-// garbage returns the GOGC for a heap of which so many bytes are in use: the heap grows to the larger of small and twice what is in use,
-// but to five times at most. A fixed one would either collect often while little is in use, or let the heap grow to a multiple of a step
-// of the fold.
-func garbage(inUse, small uint64) int {
+// gcPercent returns the GOGC value for a live heap of inUse bytes: the heap grows to small or to twice the live heap,
+// whichever is larger, but at most to five times the live heap. A fixed value would either collect too often while
+// the live heap is small, or let the heap grow to a multiple of a fold step.
+func gcPercent(inUse, small uint64) int {
 	inUse = max(inUse, 1)
-	return int(min(max(leastGarbage*inUse, 100*(max(small, inUse)-inUse))/inUse, mostGarbage))
+	return int(min(max(minGCPercent*inUse, 100*(max(small, inUse)-inUse))/inUse, maxGCPercent))
 }
 
-// tuneCollections sets GOGC anew after each collection, by what that found in use.
-func tuneCollections(small uint64) {
-	eachCollection(func() { debug.SetGCPercent(garbage(readMetric("/gc/heap/live:bytes"), small)) })
+// tuneGC sets GOGC after each collection from the live heap. small is in bytes.
+func tuneGC(small uint64) {
+	afterEachGC(func() { debug.SetGCPercent(gcPercent(readMetric("/gc/heap/live:bytes"), small)) })
 }
 
-// eachCollection calls do after each collection of garbage, for as long as the process lives.
-func eachCollection(do func()) {
-	type found struct{ _ *found } // a pointer, so that it shares its memory with nothing
-	runtime.SetFinalizer(&found{}, func(*found) {
+// afterEachGC calls do after each garbage collection, until the process ends.
+func afterEachGC(do func()) {
+	type sentinel struct{ _ *sentinel } // has a pointer, so that the runtime does not combine it with other small objects
+	runtime.SetFinalizer(&sentinel{}, func(*sentinel) {
 		do()
-		eachCollection(do)
+		afterEachGC(do)
 	})
 }

@@ -11,41 +11,46 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// descriptorReserve is how many file descriptors the public listener leaves to the rest: the store's files, the private listener with its
-// health checks, and calls to Sinch.
+// descriptorReserve is the number of file descriptors that the public listener leaves for other uses: the store's
+// files, the private listener with its health checks, and calls to Sinch.
 const descriptorReserve = 256
 
-// connections bounds the open connections of a listener. Its watch is the ConnState of the server. When there are too many, the client with
-// the most connections loses the one that has waited for a request longest; if no connection waits for a request, the new one is closed.
+// connections limits the open connections of a listener. stateChanged is the ConnState hook of its http.Server. Above
+// the limit, the client with the most connections loses the one that has been idle longest; if none is idle, the new
+// connection is closed.
 type connections struct {
 	limit   int
 	metrics *metrics.Metrics
 
 	mu      sync.Mutex
 	open    map[net.Conn]*connection // guarded by mu, like all that follows
-	clients map[string]*list.List    // the *connection of each host, in the order in which they began to wait last
+	clients map[string]*list.List    // the *connection values of each host, the longest idle first
 }
 
+// connection is an open connection and its place in the list of its host.
 type connection struct {
 	net.Conn
 	host    string
-	place   *list.Element // among those of its host
-	serving bool          // a request, so it does not wait for one
+	place   *list.Element // in the list of its host
+	serving bool          // a request is being served, so the connection is not idle
 }
 
-// newConnections keeps within the descriptors that the process may have.
+// newConnections returns a limit of at most limit connections, fewer if the process may open too few files.
 func newConnections(limit int, m *metrics.Metrics, log *slog.Logger) *connections {
-	if most := max(descriptors()-descriptorReserve, descriptors()/2); limit > most {
-		log.Warn("fewer connections than public.max_connections: the process may open too few files; raise its limit (LimitNOFILE)",
+	if most := max(maxDescriptors()-descriptorReserve, maxDescriptors()/2); limit > most {
+		log.Warn("public.max_connections reduced: the process may open too few files; raise its limit (LimitNOFILE)",
 			slog.Int("connections", most), slog.Int("max_connections", limit))
 		limit = most
 	}
 	m.ConnectionLimit(limit)
-	return &connections{limit: limit, metrics: m, open: make(map[net.Conn]*connection), clients: make(map[string]*list.List)}
+	return &connections{
+		limit: limit, metrics: m, open: make(map[net.Conn]*connection),
+		clients: make(map[string]*list.List),
+	}
 }
 
-// watch takes note of what becomes of a connection. Each request changes its state twice, so that is cheap.
-func (c *connections) watch(conn net.Conn, state http.ConnState) {
+// stateChanged records the state of a connection. It is called twice for each request, so it must be cheap.
+func (c *connections) stateChanged(conn net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	known := c.open[conn]
@@ -64,17 +69,18 @@ func (c *connections) watch(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// add needs mu, like all that follows.
+// add records a new connection. At the limit it closes the longest idle connection, or the new one if none is idle.
+// The caller holds mu.
 func (c *connections) add(conn net.Conn) {
 	if len(c.open) >= c.limit {
 		c.metrics.ConnectionDropped()
-		victim := c.longestWaiting()
+		victim := c.longestIdle()
 		if victim == nil {
-			shut(conn)
+			closeNow(conn)
 			return
 		}
 		c.remove(victim)
-		shut(victim.Conn)
+		closeNow(victim.Conn)
 	}
 	added := &connection{Conn: conn, host: hostOf(conn)}
 	if c.clients[added.host] == nil {
@@ -85,6 +91,7 @@ func (c *connections) add(conn net.Conn) {
 	c.metrics.Connections(len(c.open))
 }
 
+// remove forgets a connection. The caller holds mu.
 func (c *connections) remove(known *connection) {
 	delete(c.open, known.Conn)
 	of := c.clients[known.host]
@@ -93,21 +100,22 @@ func (c *connections) remove(known *connection) {
 	}
 }
 
-// longestWaiting is nil if no connection waits for a request.
-func (c *connections) longestWaiting() (longest *connection) {
+// longestIdle returns the longest idle connection of a client. It chooses the client with the most connections among
+// those that have an idle one, and returns nil if none is idle. The caller holds mu.
+func (c *connections) longestIdle() (longest *connection) {
 	most := 0
 	for _, of := range c.clients {
 		if of.Len() <= most {
 			continue
 		}
-		if waiting := firstWaiting(of); waiting != nil {
-			longest, most = waiting, of.Len()
+		if idle := firstIdle(of); idle != nil {
+			longest, most = idle, of.Len()
 		}
 	}
 	return longest
 }
 
-func firstWaiting(of *list.List) *connection {
+func firstIdle(of *list.List) *connection {
 	for e := of.Front(); e != nil; e = e.Next() {
 		if c := e.Value.(*connection); !c.serving {
 			return c
@@ -124,8 +132,8 @@ func hostOf(conn net.Conn) string {
 	return host
 }
 
-// shut closes a connection without saying goodbye, which takes time in TLS.
-func shut(conn net.Conn) {
+// closeNow closes a connection without a TLS close message, which could block.
+func closeNow(conn net.Conn) {
 	if t, ok := conn.(*tls.Conn); ok {
 		conn = t.NetConn()
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// limited is a listener with few connections, and what its metrics say.
+// limited is a listener with few connections, and its metrics.
 type limited struct {
 	t        *testing.T
 	address  string
@@ -31,7 +31,7 @@ func newLimited(t *testing.T, limit int, h http.HandlerFunc) *limited {
 	require.NoError(t, err)
 	registry := prometheus.NewRegistry()
 	watched := newConnections(limit, metrics.New(registry, metrics.Config{}), quiet)
-	l.http.ConnState = watched.watch
+	l.http.ConnState = watched.stateChanged
 	ended := make(chan error, 1)
 	go func() { ended <- l.serve() }()
 	t.Cleanup(func() {
@@ -79,8 +79,8 @@ func answered(t *testing.T, c net.Conn) {
 	require.Equal(t, http.StatusOK, answer.StatusCode)
 }
 
-// Connections that wait for a request make room for new ones, the longest waiting first.
-func TestConnectionsAreBounded(t *testing.T) {
+// TestConnectionsAreLimited checks that a new connection closes the longest idle one.
+func TestConnectionsAreLimited(t *testing.T) {
 	l := newLimited(t, 3, func(http.ResponseWriter, *http.Request) {})
 	require.EqualValues(t, 3, l.gauge("dlrloop_connections_limit"))
 	first := l.dial()
@@ -88,7 +88,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	second := l.dial()
 	l.eventually("dlrloop_connections", 2)
 	answered(t, l.dial())
-	answered(t, first) // it waits anew
+	answered(t, first) // first is now the last to become idle
 	answered(t, l.dial())
 	_, err := second.Read(make([]byte, 1))
 	require.Error(t, err, "closed")
@@ -97,7 +97,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	require.EqualValues(t, 1, l.gauge("dlrloop_connections_dropped_total"))
 }
 
-// A connection whose request is served is not closed: a new one is, if there are no others.
+// TestABusyConnectionIsKept checks that a connection that serves a request is not closed for a new one.
 func TestABusyConnectionIsKept(t *testing.T) {
 	serving, end := make(chan struct{}), make(chan struct{})
 	l := newLimited(t, 1, func(http.ResponseWriter, *http.Request) {
@@ -123,7 +123,7 @@ func TestABusyConnectionIsKept(t *testing.T) {
 	require.Empty(t, l.watched.clients)
 }
 
-// from is a connection from somewhere.
+// from is a connection with a given remote address.
 type from struct {
 	net.Conn
 	address string
@@ -140,29 +140,31 @@ func (f *from) Close() error {
 	return nil
 }
 
-// The client with the most connections makes room, not the one whose connection has waited longest.
-func TestTheGreediestClientMakesRoom(t *testing.T) {
+// TestTheClientWithTheMostConnectionsLosesOne checks that a client with few connections keeps them, even if they have
+// been idle longer.
+func TestTheClientWithTheMostConnectionsLosesOne(t *testing.T) {
 	c := newConnections(4, metrics.New(prometheus.NewRegistry(), metrics.Config{}), slog.New(slog.DiscardHandler))
 	modest := &from{address: "192.0.2.1:1"}
-	c.watch(modest, http.StateNew)
+	c.stateChanged(modest, http.StateNew)
 	var greedy []*from
 	for i := range 6 {
 		greedy = append(greedy, &from{address: net.JoinHostPort("192.0.2.2", string(rune('1'+i)))})
-		c.watch(greedy[i], http.StateNew)
+		c.stateChanged(greedy[i], http.StateNew)
 	}
 	require.False(t, modest.closed)
 	for i, g := range greedy {
 		require.Equal(t, i < 3, g.closed, i)
 	}
 	another := &from{address: "192.0.2.3:1"}
-	c.watch(another, http.StateNew)
+	c.stateChanged(another, http.StateNew)
 	require.False(t, another.closed)
 	require.True(t, greedy[3].closed)
 }
 
 func TestDescriptorsAreReserved(t *testing.T) {
-	most := descriptors() - descriptorReserve
+	most := maxDescriptors() - descriptorReserve
 	c := newConnections(most+1000, metrics.New(prometheus.NewRegistry(), metrics.Config{}), slog.New(slog.DiscardHandler))
 	require.Equal(t, most, c.limit)
-	require.Equal(t, most-1, newConnections(most-1, metrics.New(prometheus.NewRegistry(), metrics.Config{}), slog.New(slog.DiscardHandler)).limit)
+	require.Equal(t, most-1, newConnections(most-1, metrics.New(prometheus.NewRegistry(), metrics.Config{}),
+		slog.New(slog.DiscardHandler)).limit)
 }

@@ -4,5 +4,5 @@ package server
 
 import "math"
 
-// descriptors is how many files the process may open: other systems set no limit.
-func descriptors() int { return math.MaxInt32 }
+// maxDescriptors returns the maximum number of open files. Systems other than Unix set none.
+func maxDescriptors() int { return math.MaxInt32 }

@@ -7,11 +7,12 @@ import (
 	"syscall"
 )
 
-// descriptors is how many file descriptors the process may have. Go has raised that to what the system allows.
-func descriptors() int {
+// maxDescriptors returns the maximum number of open files of the process. Go has already raised the soft limit to the
+// hard limit.
+func maxDescriptors() int {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return math.MaxInt32
 	}
-	return int(min(uint64(limit.Cur), math.MaxInt32)) //nolint:unconvert // it is signed on some systems
+	return int(min(uint64(limit.Cur), math.MaxInt32)) //nolint:unconvert // Cur is signed on some systems
 }

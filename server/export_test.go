@@ -1,7 +1,7 @@
 package server
 
-// NewReplica makes a replica's id of a host's name and random letters.
+// NewReplica returns a replica's name from a host name and random letters.
 var NewReplica = newReplica
 
-// ClosePublic closes the public listener's socket under a server.
+// ClosePublic closes the socket of the public listener.
 func ClosePublic(s *Server) error { return s.public.Close() }

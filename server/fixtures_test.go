@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// recipient is what the API says of a recipient.
+// recipient is a recipient in the format of the API.
 type recipient struct {
 	Number string
 	State  struct {
@@ -29,22 +29,43 @@ type recipient struct {
 	}
 }
 
-// TestRecipientReports posts each recipient report of the fixtures to a running dlrloop and asks the API what it made of it.
+// TestRecipientReports posts each recipient report of the fixtures and compares the recipient in the API.
 func TestRecipientReports(t *testing.T) {
 	w := newWorld(t, nil)
 	for _, c := range []struct {
-		file, batch, number string // as the API is asked
+		file, batch, number string // of the report, as in the API's path
 		status              string
 		code                int
 		at, operatorAt      string
 	}{
-		{"cb-rdr-sms-delivered.json", "01K2S9A1V5K3C8MEX7RQ0YBD4W", "447700900133", "Delivered", 0, "2025-08-18T10:02:19.531Z", "2025-08-18T10:02:00.000Z"},
-		{"cb-rdr-sms-delivered-all-fields.json", "01K2SAX0Q9F2T6N8H4ZVMB7JCE", "12025550171", "Delivered", 0, "2025-08-18T11:40:03.207Z", "2025-08-18T11:40:01.000Z"},
-		{"cb-rdr-sms-failed-code0-plus.json", "01K2SBD7W3Y0R5GQ8K1NCTE6XM", "12025550172", "Failed", 0, "2025-08-18T11:41:00.000Z", ""},
-		{"cb-rdr-sms-expired-offset.json", "01K2SC2M8JX4V6E9T0HBQZ7DKA", "46701740612", "Expired", 153, "2025-08-21T12:05:09.120Z", "2025-08-21T12:05:00.000Z"},
-		{"cb-rdr-sms-nanos.json", "01K2SCN6TEB1Z9Q4X7W0MK3VRH", "46701740613", "Failed", 60, "2025-08-18T12:00:00.123Z", "2025-08-18T11:59:58.999Z"},
-		{"cb-rdr-sms-new-status.json", "01K2SD0YK5P8M3C7E2ZTX9WQBJ", "12025550175", "Deferred", 4711, "2025-08-18T12:10:44.900Z", ""},
-		{"cb-rdr-mms-rejected.json", "01K2R5C8N4H7XEW2MZD0QJ9TVA", "12025550162", "Rejected", 415, "2025-08-18T12:30:18.005Z", "2025-08-18T12:30:15.000Z"},
+		{
+			"cb-rdr-sms-delivered.json", "01K2S9A1V5K3C8MEX7RQ0YBD4W", "447700900133", "Delivered", 0,
+			"2025-08-18T10:02:19.531Z", "2025-08-18T10:02:00.000Z",
+		},
+		{
+			"cb-rdr-sms-delivered-all-fields.json", "01K2SAX0Q9F2T6N8H4ZVMB7JCE", "12025550171", "Delivered", 0,
+			"2025-08-18T11:40:03.207Z", "2025-08-18T11:40:01.000Z",
+		},
+		{
+			"cb-rdr-sms-failed-code0-plus.json", "01K2SBD7W3Y0R5GQ8K1NCTE6XM", "12025550172", "Failed", 0,
+			"2025-08-18T11:41:00.000Z", "",
+		},
+		{
+			"cb-rdr-sms-expired-offset.json", "01K2SC2M8JX4V6E9T0HBQZ7DKA", "46701740612", "Expired", 153,
+			"2025-08-21T12:05:09.120Z", "2025-08-21T12:05:00.000Z",
+		},
+		{
+			"cb-rdr-sms-nanos.json", "01K2SCN6TEB1Z9Q4X7W0MK3VRH", "46701740613", "Failed", 60, "2025-08-18T12:00:00.123Z",
+			"2025-08-18T11:59:58.999Z",
+		},
+		{
+			"cb-rdr-sms-new-status.json", "01K2SD0YK5P8M3C7E2ZTX9WQBJ", "12025550175", "Deferred", 4711,
+			"2025-08-18T12:10:44.900Z", "",
+		},
+		{
+			"cb-rdr-mms-rejected.json", "01K2R5C8N4H7XEW2MZD0QJ9TVA", "12025550162", "Rejected", 415,
+			"2025-08-18T12:30:18.005Z", "2025-08-18T12:30:15.000Z",
+		},
 	} {
 		t.Run(c.file, func(t *testing.T) {
 			body := fixture(t, c.file)
@@ -64,7 +85,7 @@ func TestRecipientReports(t *testing.T) {
 	}
 }
 
-// TestBatchReports posts each batch report of the fixtures.
+// TestBatchReports posts each batch report of the fixtures twice and compares the batch in the API.
 func TestBatchReports(t *testing.T) {
 	w := newWorld(t, nil)
 	for _, c := range []struct {
@@ -73,20 +94,36 @@ func TestBatchReports(t *testing.T) {
 		counts      map[string]int
 		named       map[string]int
 	}{
-		{"cb-dr-sms-summary.json", "01K2QH7M3R8ZC5TNV0E4WXJ6AD", 5, map[string]int{"Delivered": 4, "Failed": 1}, map[string]int{}},
-		{"cb-dr-sms-full.json", "01K2QHBT0F9G2KSY7P3M1DQX8R", 4, map[string]int{"Delivered": 2, "Aborted": 1, "Cancelled": 1}, map[string]int{"Delivered": 2, "Aborted": 1, "Cancelled": 1}},
+		{
+			"cb-dr-sms-summary.json", "01K2QH7M3R8ZC5TNV0E4WXJ6AD", 5,
+			map[string]int{"Delivered": 4, "Failed": 1},
+			map[string]int{},
+		},
+		{
+			"cb-dr-sms-full.json", "01K2QHBT0F9G2KSY7P3M1DQX8R", 4,
+			map[string]int{"Delivered": 2, "Aborted": 1, "Cancelled": 1},
+			map[string]int{"Delivered": 2, "Aborted": 1, "Cancelled": 1},
+		},
 		{"cb-dr-sms-empty.json", "01K2R04WZ6E8J1CTANH5VB3M2P", 0, map[string]int{}, map[string]int{}},
-		{"cb-dr-sms-count-mismatch.json", "01K2R1PGV7Y3KD0M9XQ4S6T8FJ", 3, map[string]int{"Delivered": 3, "Failed": 1}, map[string]int{}},
+		{
+			"cb-dr-sms-count-mismatch.json", "01K2R1PGV7Y3KD0M9XQ4S6T8FJ", 3,
+			map[string]int{"Delivered": 3, "Failed": 1},
+			map[string]int{},
+		},
 		{
 			"cb-dr-sms-full-odd.json", "4T9xLm-Qw_82aZbK", 6,
 			map[string]int{"Rejected": 2, "Expired": 1, "Delivered": 1, "Quarantined": 1},
 			map[string]int{"Rejected": 2, "Delivered": 1, "Quarantined": 1},
 		},
-		{"cb-dr-mms-full.json", "01K2R5C8N4H7XEW2MZD0QJ9TVA", 2, map[string]int{"Delivered": 1, "Failed": 1}, map[string]int{"Delivered": 1, "Failed": 1}},
+		{
+			"cb-dr-mms-full.json", "01K2R5C8N4H7XEW2MZD0QJ9TVA", 2,
+			map[string]int{"Delivered": 1, "Failed": 1},
+			map[string]int{"Delivered": 1, "Failed": 1},
+		},
 	} {
 		t.Run(c.file, func(t *testing.T) {
 			require.Equal(t, http.StatusOK, w.callback(fixture(t, c.file)))
-			require.Equal(t, http.StatusOK, w.callback(fixture(t, c.file)), "a repeat")
+			require.Equal(t, http.StatusOK, w.callback(fixture(t, c.file)), "a duplicate")
 			b := w.batch(c.batch)
 			assert.Equal(t, c.total, b.Total)
 			assert.Equal(t, c.counts, b.Counts)
@@ -95,12 +132,12 @@ func TestBatchReports(t *testing.T) {
 	}
 }
 
-// TestOvertakenAndRepeated delivers Dispatched and Delivered of one recipient in either order, and each twice.
-func TestOvertakenAndRepeated(t *testing.T) {
+// TestReorderedAndDuplicateReports posts Dispatched and Delivered of one recipient in either order, each twice.
+func TestReorderedAndDuplicateReports(t *testing.T) {
 	const early, late = "cb-rdr-sms-dispatched.json", "cb-rdr-sms-delivered.json"
 	for name, order := range map[string][]string{
 		"in order":  {early, late, early, late},
-		"overtaken": {late, early, late, early},
+		"reordered": {late, early, late, early},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, nil)
@@ -125,9 +162,9 @@ func TestOvertakenAndRepeated(t *testing.T) {
 	}
 }
 
-// TestNoReports posts what is no report: messages from phones are acknowledged and kept nowhere, what is not understood is
-// quarantined as it came.
-func TestNoReports(t *testing.T) {
+// TestCallbacksThatAreNotReports posts inbound messages, which are acknowledged and not stored, and a callback of an
+// unknown type, which is quarantined unchanged.
+func TestCallbacksThatAreNotReports(t *testing.T) {
 	w := newWorld(t, nil)
 	for _, file := range []string{"cb-mo-text.json", "cb-mo-binary.json", "cb-mo-media.json", "cb-unknown-type.json"} {
 		require.Equal(t, http.StatusOK, w.callback(fixture(t, file)), file)
@@ -144,7 +181,7 @@ func TestNoReports(t *testing.T) {
 		`dlrloop_callbacks_total{outcome="inbound",plan="plan-a",type="mo_text"} 1`,
 		`dlrloop_callbacks_total{outcome="inbound",plan="plan-a",type="mo_binary"} 1`,
 		`dlrloop_callbacks_total{outcome="inbound",plan="plan-a",type="mo_media"} 1`,
-		`dlrloop_quarantine_entries 1`, // a gauge of the store, which may be some seconds old
+		`dlrloop_quarantine_entries 1`, // a gauge that may be some seconds old
 	} {
 		w.eventually(line, func() bool {
 			_, metrics := w.get("/metrics")
@@ -153,7 +190,7 @@ func TestNoReports(t *testing.T) {
 	}
 }
 
-// TestEveryFixture holds the tests above against the folder: a fixture that none of them posts is forgotten.
+// TestEveryFixture posts every fixture. It fails if a fixture was added without a case in the tests above.
 func TestEveryFixture(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "cb-*.json"))
 	require.NoError(t, err)

@@ -42,12 +42,15 @@ func newGateway(c *config.Config, s *Server) (*handlers.Gateway, error) {
 	return handlers.NewGateway(g, s.store, s.metrics, s.log)
 }
 
-// endpointOf is where Sinch has the plan. It needs none of its credentials.
+// endpointOf returns the URL of the plan's API at Sinch. It needs no credentials.
 func endpointOf(p config.Plan) (string, error) {
-	return sinch.Config{Plan: p.ID, Region: p.Region, BaseURL: p.BaseURL, Project: sinch.Project{ID: p.Project.ID}}.Endpoint()
+	return sinch.Config{
+		Plan: p.ID, Region: p.Region, BaseURL: p.BaseURL,
+		Project: sinch.Project{ID: p.Project.ID},
+	}.Endpoint()
 }
 
-// callbackURLs are the URLs of the webhooks, by plan. Of several tokens in the path any will do.
+// callbackURLs returns the webhook URL of each plan. If there are several path tokens, it uses the first.
 func callbackURLs(c *config.Config) map[string]string {
 	urls := make(map[string]string, len(c.Plans))
 	for _, p := range c.Plans {

@@ -23,18 +23,20 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// ask makes a call of Sinch's API through the gateway.
+// ask calls Sinch's API through the gateway.
 func (w *world) ask(method, tail, body string) (int, []byte) {
 	w.t.Helper()
-	r, err := http.NewRequest(method, "http://"+w.server.GatewayAddr().String()+"/xms/v1/"+plan+tail, strings.NewReader(body))
+	r, err := http.NewRequest(method, "http://"+w.server.GatewayAddr().String()+"/xms/v1/"+plan+tail,
+		strings.NewReader(body))
 	require.NoError(w.t, err)
 	r.Header.Set("Authorization", "Bearer "+token)
 	r.Header.Set("Content-Type", "application/json")
 	return do(w.t, r)
 }
 
-// TestTheLoopIsClosedByASendAlone sends a batch that only wants feedback: the gateway has it report, and here.
-func TestTheLoopIsClosedByASendAlone(t *testing.T) {
+// TestGatewayDefaultsCompleteASend sends a batch that only sets feedback_enabled: the gateway adds the report kind
+// and the callback URL, so that its feedback is sent.
+func TestGatewayDefaultsCompleteASend(t *testing.T) {
 	var w *world
 	front := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: w.server.PublicAddr().String()}).ServeHTTP(rw, r)
@@ -56,11 +58,13 @@ func TestTheLoopIsClosedByASendAlone(t *testing.T) {
 	w.eventually("feedback of both", func() bool { return w.batch(sent.ID).Feedback.Sent == 2 })
 	_, metrics := w.get("/metrics")
 	assert.Contains(t, string(metrics), `dlrloop_gateway_requests_total{operation="send",outcome="2xx"} 1`+"\n")
-	assert.Contains(t, string(metrics), `dlrloop_batch_lookups_total{plan="plan-a",result="found"} 0`+"\n", "it was known before its first report")
+	assert.Contains(t, string(metrics), `dlrloop_batch_lookups_total{plan="plan-a",result="found"} 0`+"\n",
+		"the gateway recorded the batch before its first report")
 }
 
-// TestOnlyWhatIsConfirmedIsFedBack confirms one of two recipients that were both delivered, and a batch as a whole.
-func TestOnlyWhatIsConfirmedIsFedBack(t *testing.T) {
+// TestOnlyConfirmedRecipientsGetFeedback confirms one of two delivered recipients of a batch, and another batch for
+// everyone.
+func TestOnlyConfirmedRecipientsGetFeedback(t *testing.T) {
 	w := newWorld(t, func(c *config.Config) { c.Plans[0].Feedback.On = store.OnConfirmed })
 	one := w.sendTo(w.gateway(), "per_recipient_final", true, number, "12025550144")
 	all := w.sendTo(w.gateway(), "per_recipient_final", true, number, "12025550144")
@@ -88,8 +92,8 @@ func TestOnlyWhatIsConfirmedIsFedBack(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, status)
 }
 
-// TestAGatewayOfItsOwn puts the gateway on a listener of its own, with HTTPS.
-func TestAGatewayOfItsOwn(t *testing.T) {
+// TestAGatewayListener serves the gateway on its own listener with HTTPS.
+func TestAGatewayListener(t *testing.T) {
 	pair := server.NewPair(t, time.Hour)
 	files := pair.Write(t, t.TempDir())
 	pool := x509.NewCertPool()
@@ -115,7 +119,7 @@ func TestAGatewayOfItsOwn(t *testing.T) {
 		require.Equal(t, http.StatusNotFound, get(path), path)
 	}
 	status, _ := w.get("/xms/v1/" + plan + "/batches")
-	require.Equal(t, http.StatusNotFound, status, "not on the private listener then")
+	require.Equal(t, http.StatusNotFound, status, "the private listener must not serve the gateway as well")
 
 	address := w.server.GatewayAddr().String()
 	require.NoError(t, w.end())
@@ -123,8 +127,8 @@ func TestAGatewayOfItsOwn(t *testing.T) {
 	require.Error(t, err)
 }
 
-// TestASendOutlivesTheShutdown ends dlrloop while Sinch has a send: the caller gets its answer, and the batch is known after.
-func TestASendOutlivesTheShutdown(t *testing.T) {
+// TestShutdownWaitsForASend stops dlrloop during a send: the caller gets the answer, and the batch is recorded.
+func TestShutdownWaitsForASend(t *testing.T) {
 	for name, listen := range map[string]string{"on the private listener": "", "on its own": "127.0.0.1:0"} {
 		t.Run(name, func(t *testing.T) {
 			arrived, goOn := make(chan struct{}), make(chan struct{})
@@ -133,7 +137,8 @@ func TestASendOutlivesTheShutdown(t *testing.T) {
 				close(arrived)
 				<-goOn
 				w.WriteHeader(http.StatusCreated)
-				_, _ = io.WriteString(w, `{"id":"01K2","to":["12025550144"],"created_at":"2025-08-18T10:00:00Z","delivery_report":"none"}`)
+				_, _ = io.WriteString(w,
+					`{"id":"01K2","to":["12025550144"],"created_at":"2025-08-18T10:00:00Z","delivery_report":"none"}`)
 			}))
 			t.Cleanup(slow.Close)
 			w := newWorld(t, func(c *config.Config) {
@@ -149,8 +154,8 @@ func TestASendOutlivesTheShutdown(t *testing.T) {
 			w.stop = nil
 			select {
 			case err := <-w.ended:
-				require.Fail(t, "a send was under way", "%v", err)
-			case <-time.After(50 * time.Millisecond): // long enough to fail when it does not wait, and never to fail when it does
+				require.Fail(t, "the server stopped during a send", "%v", err)
+			case <-time.After(50 * time.Millisecond): // a correct server never fails here; one that does not wait usually does
 			}
 			close(goOn)
 			require.Equal(t, http.StatusCreated, <-answered)
@@ -161,13 +166,13 @@ func TestASendOutlivesTheShutdown(t *testing.T) {
 	}
 }
 
-func TestWithThePlansTokenNoApplicationHasSinchs(t *testing.T) {
+func TestThePlansTokenReplacesTheCallersToken(t *testing.T) {
 	w := newWorld(t, func(c *config.Config) {
 		c.Private.Credentials.Tokens = []config.Secret{"of-the-application"}
 		c.Plans[0].Gateway.Token = config.PlanToken
 	})
 	status, _ := w.ask(http.MethodGet, "/batches", "")
-	require.Equal(t, http.StatusUnauthorized, status, "Sinch's own token opens nothing here")
+	require.Equal(t, http.StatusUnauthorized, status, "Sinch's token is not a credential of the gateway")
 	r, err := http.NewRequest(http.MethodGet, w.gateway()+"/xms/v1/"+plan+"/batches", nil)
 	require.NoError(t, err)
 	r.Header.Set("Authorization", "Bearer of-the-application")
@@ -175,7 +180,7 @@ func TestWithThePlansTokenNoApplicationHasSinchs(t *testing.T) {
 	require.Equal(t, http.StatusOK, status, "%s", answer)
 }
 
-func TestAGatewayThatCannotStart(t *testing.T) {
+func TestStartFailsWithAnInvalidGateway(t *testing.T) {
 	w := newWorld(t, nil)
 	require.NoError(t, w.end())
 	start := func(change func(*config.Config), why string) {
@@ -193,20 +198,24 @@ func TestAGatewayThatCannotStart(t *testing.T) {
 	}, "gateway listener")
 }
 
-// sinchAddress is an address that is taken.
+// sinchAddress returns an address that is in use.
 func (w *world) sinchAddress() string { return strings.TrimPrefix(w.origin, "http://") }
 
-// TestACallbacksPathTokenIsReloaded changes the token in the webhook's URL: sends name the new one from then on.
-func TestACallbacksPathTokenIsReloaded(t *testing.T) {
+// TestReloadChangesThePathTokenOfCallbackURLs checks that sends get the new token after a reload.
+func TestReloadChangesThePathTokenOfCallbackURLs(t *testing.T) {
 	w := newWorld(t, nil)
 	require.NoError(t, w.end())
 	reloads, next := make(chan struct{}), make(chan *config.Config, 1)
 	w.options.Reloads, w.options.Reload = reloads, func() (*config.Config, error) { return <-next, nil }
 	w.config.Public.URL, w.config.Gateway.Defaults = "https://dlr.example.com", true
-	w.config.Plans[0].Webhook.Auth = config.Auth{PathToken: config.PathToken{Values: []config.Secret{"first"}}, OnFailure: config.Retry}
+	w.config.Plans[0].Webhook.Auth = config.Auth{
+		PathToken: config.PathToken{Values: []config.Secret{"first"}},
+		OnFailure: config.Retry,
+	}
 	w.start()
 	callback := func() string {
-		_, answer := w.ask(http.MethodPost, "/batches", `{"from":"12025550100","to":["`+number+`"],"body":"x","delivery_report":"summary","send_at":"2999-01-01T00:00:00Z"}`)
+		_, answer := w.ask(http.MethodPost, "/batches", `{"from":"12025550100","to":["`+number+
+			`"],"body":"x","delivery_report":"summary","send_at":"2999-01-01T00:00:00Z"}`)
 		var sent struct {
 			CallbackURL string `json:"callback_url"`
 		}
@@ -219,24 +228,26 @@ func TestACallbacksPathTokenIsReloaded(t *testing.T) {
 	c.Plans[0].Webhook.Auth.PathToken.Values = []config.Secret{"second", "first"}
 	next <- &c
 	reloads <- struct{}{}
-	reloads <- struct{}{} // taken only once the first is done
+	reloads <- struct{}{} // received only after the first reload
 	require.Equal(t, "https://dlr.example.com/webhooks/"+plan+"/second", callback())
 	next <- &c
 }
 
-// TestNoCredentialsButAGateway has a plan whose applications bring their own token: dlrloop calls Sinch by itself for nothing.
-func TestNoCredentialsButAGateway(t *testing.T) {
+// TestAGatewayWithoutPlanCredentials has a plan whose applications have their own token. dlrloop makes no calls
+// itself.
+func TestAGatewayWithoutPlanCredentials(t *testing.T) {
 	w := newWorld(t, func(c *config.Config) { c.Plans[0].Token, c.Plans[0].Feedback.On = "", store.OnOff })
 	id := w.sendTo(w.gateway(), "per_recipient_final", false, number)
-	w.eventually("the report is here", func() bool { return w.batch(id).RecipientsByStatus["Delivered"] == 1 })
+	w.eventually("the report has arrived", func() bool { return w.batch(id).RecipientsByStatus["Delivered"] == 1 })
 }
 
-// TestNoListenerTraces asks all three listeners for the methods that would show a token or open a tunnel.
-func TestNoListenerTraces(t *testing.T) {
+// TestNoListenerAcceptsTraceOrConnect sends all listeners methods that would echo a token or open a tunnel.
+func TestNoListenerAcceptsTraceOrConnect(t *testing.T) {
 	w := newWorld(t, func(c *config.Config) { c.Gateway.Listen = "127.0.0.1:0" })
 	for _, address := range []net.Addr{w.server.PublicAddr(), w.server.PrivateAddr(), w.server.GatewayAddr()} {
 		for _, line := range []string{
-			"TRACE / ", "TRACE /healthz ", "TRACE /webhooks/" + plan + " ", "TRACE /xms/v1/" + plan + "/batches ", "TRACE /nowhere ",
+			"TRACE / ", "TRACE /healthz ", "TRACE /webhooks/" + plan + " ", "TRACE /xms/v1/" + plan + "/batches ",
+			"TRACE /nowhere ",
 			"CONNECT sinch.example.com:443 ", "CONNECT /xms/v1/" + plan + "/batches ", "CONNECT / ",
 		} {
 			c, err := net.Dial("tcp", address.String())

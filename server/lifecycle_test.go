@@ -18,7 +18,8 @@ import (
 	"github.com/dlrloop/dlrloop/server"
 )
 
-// TestDrains ends dlrloop with a shutdown delay: it turns not ready at once and goes on taking callbacks until the delay is over.
+// TestDrains stops a server with a shutdown delay: it is not ready at once and accepts callbacks until the delay is
+// over.
 func TestDrains(t *testing.T) {
 	w := newWorld(t, func(c *config.Config) { c.ShutdownDelay = config.Duration(2 * time.Second) })
 	status, _ := w.get("/readyz")
@@ -41,7 +42,7 @@ func TestDrains(t *testing.T) {
 	assert.Equal(t, map[string]int{"Delivered": 1}, w.batch("01K2S9A1V5K3C8MEX7RQ0YBD4W").Counts)
 }
 
-// TestReload changes a webhook's secret while callbacks come in, and refuses a configuration that is wrong.
+// TestReload changes a webhook's secret, and reloads an invalid configuration.
 func TestReload(t *testing.T) {
 	reloads, next := make(chan struct{}), make(chan func() (*config.Config, error), 1)
 	w := newWorld(t, nil)
@@ -60,13 +61,13 @@ func TestReload(t *testing.T) {
 	reload := func(load func() (*config.Config, error)) {
 		next <- load
 		reloads <- struct{}{}
-		reloads <- struct{}{} // taken only once the first is done
+		reloads <- struct{}{} // received only after the first reload
 		next <- load
 	}
 	body := fixture(t, "cb-rdr-sms-delivered.json")
 	require.Equal(t, http.StatusOK, w.callback(body))
 	reload(with("another secret"))
-	require.Equal(t, http.StatusServiceUnavailable, w.callback(body), "Sinch repeats it")
+	require.Equal(t, http.StatusServiceUnavailable, w.callback(body), "Sinch will retry")
 	reload(func() (*config.Config, error) { return nil, errors.New("wrong") })
 	_, metrics := w.get("/metrics")
 	assert.Contains(t, string(metrics), "dlrloop_config_last_reload_successful 0\n")
@@ -74,8 +75,8 @@ func TestReload(t *testing.T) {
 	require.Equal(t, http.StatusOK, w.callback(body))
 }
 
-// TestCannotStart refuses what it cannot serve with, and lets go of what it took.
-func TestCannotStart(t *testing.T) {
+// TestStartFails checks the errors of Start, and that a failed start releases its resources.
+func TestStartFails(t *testing.T) {
 	w := newWorld(t, nil)
 	require.NoError(t, w.end())
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -90,12 +91,12 @@ func TestCannotStart(t *testing.T) {
 	require.ErrorContains(t, err, "credentials")
 
 	w.config.Private.Listen = "127.0.0.1:0"
-	w.start() // the folder is free again
+	w.start() // the failed starts have released the directory
 	_, err = server.Start(t.Context(), w.config, w.options)
 	require.ErrorContains(t, err, "in use by another process")
 }
 
-// TestListenerFails ends all of dlrloop when one of its listeners is gone.
+// TestListenerFails checks that Run ends if a listener fails.
 func TestListenerFails(t *testing.T) {
 	w := newWorld(t, nil)
 	require.NoError(t, w.end())
@@ -105,7 +106,7 @@ func TestListenerFails(t *testing.T) {
 	require.ErrorContains(t, s.Run(context.Background()), "public listener")
 }
 
-// TestLastLine tells of an error only where there was one.
+// TestLastLine checks that the last log line has an error only if there was one.
 func TestLastLine(t *testing.T) {
 	var text bytes.Buffer
 	last := func() string { return text.String()[strings.LastIndex(strings.TrimSpace(text.String()), "\n")+1:] }

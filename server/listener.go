@@ -15,7 +15,8 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// Times of a connection. The webhook lets a body that keeps coming take longer.
+// Time limits of a connection, and the maximum header size in bytes. The webhook extends readTimeout while a body
+// arrives.
 const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 15 * time.Second
@@ -24,7 +25,7 @@ const (
 	maxHeader         = 16 << 10
 )
 
-// listener is a bound address and the server that will serve it.
+// listener is a bound address with the HTTP server that serves it.
 type listener struct {
 	net.Listener
 	name        string
@@ -32,8 +33,10 @@ type listener struct {
 	certificate *certificate // nil for plain HTTP
 }
 
-// listen binds address; files may be empty for plain HTTP.
-func listen(ctx context.Context, name, address string, files config.TLS, h http.Handler, log *slog.Logger) (*listener, error) {
+// listen binds address. Without TLS files it serves plain HTTP.
+func listen(ctx context.Context, name, address string, files config.TLS, h http.Handler, log *slog.Logger) (*listener,
+	error,
+) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("%s listener: %w", name, err)
@@ -57,8 +60,8 @@ func listen(ctx context.Context, name, address string, files config.TLS, h http.
 	return &listener{Listener: tls.NewListener(l, c.config()), name: name, http: s, certificate: c}, nil
 }
 
-// errorLog takes the lines that net/http logs. Any client can cause them, at will, but for one kind: where nothing can be
-// accepted, the machine is short of something, descriptors most often.
+// errorLog is the io.Writer behind http.Server.ErrorLog. Clients can cause most of these lines at will, so it logs
+// them at DEBUG. It logs a failing accept at WARN: the machine lacks a resource, usually file descriptors.
 type errorLog struct{ log *slog.Logger }
 
 func (e errorLog) Write(line []byte) (int, error) {
@@ -70,7 +73,7 @@ func (e errorLog) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// serve serves until shutdown.
+// serve blocks until shutdown or an error.
 func (l *listener) serve() error {
 	if err := l.http.Serve(l.Listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -78,9 +81,9 @@ func (l *listener) serve() error {
 	return nil
 }
 
-// shutdown lets requests in flight end, for at most patience; then it cuts them off.
-func (l *listener) shutdown(patience time.Duration) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+// shutdown closes the listener and waits up to timeout for requests in flight, which it then cancels.
+func (l *listener) shutdown(timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	err := l.http.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {

@@ -18,7 +18,7 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// exhausted is a listener whose first Accept finds no descriptor left.
+// exhausted is a listener whose first Accept fails because no file descriptor is left.
 type exhausted struct {
 	net.Listener
 	once bool
@@ -32,14 +32,15 @@ func (e *exhausted) Accept() (net.Conn, error) {
 	return e.Listener.Accept()
 }
 
-// TestWhatNetHTTPLogs tells at WARN that nothing can be accepted, and at DEBUG what a client can cause.
-func TestWhatNetHTTPLogs(t *testing.T) {
+// TestLevelsOfNetHTTPLogLines checks that a failing accept is logged at WARN and lines that clients cause at DEBUG.
+func TestLevelsOfNetHTTPLogLines(t *testing.T) {
 	var text bytes.Buffer
 	log := slog.New(slog.NewJSONHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	l, err := listen(t.Context(), "public", "127.0.0.1:0", config.TLS{}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusNoContent)
-		w.WriteHeader(http.StatusNoContent) // which net/http logs
-	}), log)
+	l, err := listen(t.Context(), "public", "127.0.0.1:0", config.TLS{},
+		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusNoContent)
+			w.WriteHeader(http.StatusNoContent) // net/http logs the second call
+		}), log)
 	require.NoError(t, err)
 	l.Listener = &exhausted{Listener: l.Listener}
 	ended := make(chan error, 1)

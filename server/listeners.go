@@ -40,7 +40,7 @@ func publicPlans(c *config.Config) []handlers.PublicPlan {
 func newPrivate(c *config.Config, s *Server, scrape http.Handler) (http.Handler, error) {
 	gateway := s.gateway
 	if c.Gateway.Listen != "" {
-		gateway = nil // it has a listener of its own
+		gateway = nil // the gateway has its own listener
 	}
 	p, err := handlers.NewPrivate(handlers.PrivateConfig{
 		Gateway:  gateway,

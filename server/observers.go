@@ -9,8 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// watch tells all of several observers.
-func watch(observers ...store.Observer) store.Observer {
+// combine returns an Observer that calls each of observers in order.
+func combine(observers ...store.Observer) store.Observer {
 	return store.Observer{
 		Committed: func(arrivals, bytes int, took time.Duration, err error) {
 			for _, o := range observers {
@@ -50,8 +50,8 @@ func watch(observers ...store.Observer) store.Observer {
 	}
 }
 
-// requeued tells the relay what a person requeued.
-func (s *Server) requeued() store.Observer {
+// relayObserver returns an Observer that passes requeued feedback to the relay.
+func (s *Server) relayObserver() store.Observer {
 	return store.Observer{Folded: func(c []store.Changes) {
 		if r := s.relay.Load(); r != nil {
 			r.Folded(c)
@@ -59,11 +59,12 @@ func (s *Server) requeued() store.Observer {
 	}}
 }
 
-// failedEvery is how often the failure of one operation is logged: a full disk fails them all. The metrics count every one.
-const failedEvery = 5 * time.Second
+// failureLogInterval is the minimum interval between two log lines about the same operation: a full disk fails every
+// call. The metrics count each failure.
+const failureLogInterval = 5 * time.Second
 
-// logged is what of the store's doings a person should read.
-func logged(log *slog.Logger) store.Observer {
+// logObserver returns an Observer that logs failures and deletions of the store.
+func logObserver(log *slog.Logger) store.Observer {
 	var (
 		mu   sync.Mutex
 		last = make(map[string]time.Time) // by operation
@@ -72,7 +73,7 @@ func logged(log *slog.Logger) store.Observer {
 		Failed: func(operation string, err error) {
 			mu.Lock()
 			defer mu.Unlock()
-			if time.Since(last[operation]) < failedEvery {
+			if time.Since(last[operation]) < failureLogInterval {
 				return
 			}
 			last[operation] = time.Now()
@@ -84,7 +85,7 @@ func logged(log *slog.Logger) store.Observer {
 		Expired: func(plan string, batches, dead int) {
 			level := slog.LevelInfo
 			if dead > 0 {
-				level = slog.LevelWarn // what was never sent is gone for good now
+				level = slog.LevelWarn // dead feedback was deleted unsent
 			}
 			log.Log(context.Background(), level, "old batches deleted", slog.String("plan", plan),
 				slog.Int("batches", batches), slog.Int("dead_recipients", dead))

@@ -10,14 +10,17 @@ import (
 	"github.com/dlrloop/dlrloop/simulator"
 )
 
-// nowhere is a URL at which nobody listens: the port is reserved.
+// nowhere is a URL without a listener: the port is reserved.
 const nowhere = "http://127.0.0.1:1"
 
-// The receiver is down through every retry of every callback: Sinch gives all of them up. Once it is back, the reconciler
-// finds what became of the batches, and what that earns reaches Sinch.
+// TestNothingIsMissingAfterAnOutage keeps the receiver down until Sinch has given up all callbacks. After a restart the
+// reconciler must fetch the missing reports, and their feedback must reach Sinch.
 func TestNothingIsMissingAfterAnOutage(t *testing.T) {
 	w := newWorldOf(t, 50*time.Microsecond, func(c *config.Config) {
-		c.Plans[0].Reconcile = config.Reconcile{Silence: config.Duration(300 * time.Millisecond), Grace: config.Duration(time.Second), Rate: 1000}
+		c.Plans[0].Reconcile = config.Reconcile{
+			Silence: config.Duration(300 * time.Millisecond),
+			Grace:   config.Duration(time.Second), Rate: 1000,
+		}
 	})
 	require.NoError(t, w.sinch.SetCallbackURL(plan, nowhere))
 	numbers := []string{number, "12025550144", "12025550145"}
@@ -25,7 +28,7 @@ func TestNothingIsMissingAfterAnOutage(t *testing.T) {
 	for _, kind := range []string{"per_recipient", "per_recipient_final", "full", "summary"} {
 		ids[w.sendTo(w.gateway(), kind, true, numbers...)] = kind
 	}
-	w.eventually("the gateway has told of all batches", func() bool {
+	w.eventually("the gateway has recorded all batches", func() bool {
 		for id := range ids {
 			if w.batch(id).Feedback.Flag != "wanted" {
 				return false
@@ -34,14 +37,14 @@ func TestNothingIsMissingAfterAnOutage(t *testing.T) {
 		return true
 	})
 	require.NoError(t, w.end())
-	w.eventually("Sinch has given all callbacks up", w.sinch.Settled)
+	w.eventually("Sinch has given up all callbacks", w.sinch.Settled)
 	for _, c := range w.sinch.Ledger().Callbacks {
 		require.Equal(t, simulator.GaveUp, c.Outcome)
 	}
 
 	w.start()
 	for id, kind := range ids {
-		w.eventually(kind+": all is known and told", func() bool {
+		w.eventually(kind+": all delivered and all feedback sent", func() bool {
 			b := w.batch(id)
 			return b.RecipientsByStatus["Delivered"] == len(numbers) && b.Feedback.Sent == len(numbers)
 		})

@@ -14,19 +14,19 @@ import (
 	"github.com/dlrloop/dlrloop/simulator"
 )
 
-// The rows of "Feedback outcomes", each from a batch that is sent to feedback that Sinch has, or that is parked.
+// Tests of the rows of "Feedback outcomes" in docs/architecture.md, from sending a batch to sent or dead feedback.
 
 const number = "12025550143"
 
-// applied is how often Sinch applied feedback for the number in a batch.
+// applied returns how often Sinch applied feedback for number in a batch.
 func (w *world) applied(id string) int {
 	return w.sinch.Ledger().AppliedFeedback()[simulator.BatchRecipient{Batch: id, Recipient: number}]
 }
 
-// calls is how many feedback calls Sinch got.
+// calls returns the number of feedback calls that Sinch received.
 func (w *world) calls() int { return len(w.sinch.Ledger().Feedback) }
 
-// counted is the value of a feedback call counter.
+// counted returns the value of the feedback call counter for a reason.
 func (w *world) counted(reason string) string {
 	_, page := w.get("/metrics")
 	prefix := fmt.Sprintf("dlrloop_feedback_calls_total{plan=%q,reason=%q} ", plan, reason)
@@ -47,8 +47,8 @@ func TestAccepted(t *testing.T) {
 	assert.NotEqual(t, "0", w.counted("accepted"))
 }
 
-// TestFailureThatPasses has the first two feedback calls fail in each way that is worth a retry.
-func TestFailureThatPasses(t *testing.T) {
+// TestTransientFailures makes the first two feedback calls fail with each kind of failure that is retried.
+func TestTransientFailures(t *testing.T) {
 	for reason, fault := range map[string]simulator.Fault{
 		"rate_limited": {Kind: simulator.FaultStatus, Status: http.StatusTooManyRequests, RetryAfter: "0"},
 		"server":       {Kind: simulator.FaultStatus, Status: http.StatusServiceUnavailable},
@@ -69,17 +69,20 @@ func TestFailureThatPasses(t *testing.T) {
 	}
 }
 
-// TestAppliedButFailed has a call applied and answered 500: it is made again, since nobody can know.
+// TestAppliedButFailed has Sinch apply a call and answer 500: dlrloop cannot tell and must repeat it.
 func TestAppliedButFailed(t *testing.T) {
 	w := newWorld(t, nil)
-	require.NoError(t, w.sinch.SetFault(simulator.Fault{Operation: simulator.OpFeedback, Kind: simulator.FaultAppliedBut500, Times: 1}))
+	require.NoError(t, w.sinch.SetFault(simulator.Fault{
+		Operation: simulator.OpFeedback,
+		Kind:      simulator.FaultAppliedBut500, Times: 1,
+	}))
 	id := w.send("per_recipient_final", true, number)
 	w.eventually("sent", func() bool { return w.sinch.Settled() && w.batch(id).Feedback.Sent == 1 })
 	assert.Equal(t, 2, w.applied(id))
 }
 
-// TestCredentialsRefused has Sinch refuse the token: the task waits as long as that takes.
-func TestCredentialsRefused(t *testing.T) {
+// TestRejectedCredentials has Sinch reject the token: the task is retried and never dead.
+func TestRejectedCredentials(t *testing.T) {
 	for status, body := range map[int]string{
 		http.StatusUnauthorized: "", http.StatusForbidden: `{"code":"blocked_account","text":"no"}`,
 	} {
@@ -89,7 +92,7 @@ func TestCredentialsRefused(t *testing.T) {
 				Operation: simulator.OpFeedback, Kind: simulator.FaultStatus, Status: status, Body: body,
 			}))
 			id := w.send("per_recipient_final", true, number)
-			w.eventually("refused three times", func() bool { return w.calls() >= 3 })
+			w.eventually("rejected three times", func() bool { return w.calls() >= 3 })
 			assert.Zero(t, w.batch(id).Feedback.Dead)
 			w.sinch.ClearFaults()
 			w.eventually("sent", func() bool { return w.batch(id).Feedback.Sent == 1 })
@@ -98,7 +101,7 @@ func TestCredentialsRefused(t *testing.T) {
 	}
 }
 
-// TestNotEnabled sends a batch without feedback_enabled: Sinch is asked once and told nothing.
+// TestNotEnabled sends a batch without feedback_enabled: dlrloop looks it up once and sends no feedback.
 func TestNotEnabled(t *testing.T) {
 	w := newWorld(t, nil)
 	id := w.send("per_recipient", false, number)
@@ -109,7 +112,8 @@ func TestNotEnabled(t *testing.T) {
 	assert.Zero(t, w.calls())
 }
 
-// TestUnknownBatch reports on a batch that Sinch does not know, of a plan that it knows: what the batch earned is dead.
+// TestUnknownBatch posts a report of a batch that does not exist at Sinch, in a plan that does: its feedback becomes
+// dead.
 func TestUnknownBatch(t *testing.T) {
 	w := newWorld(t, nil)
 	w.send("per_recipient_final", true, number)
@@ -122,7 +126,7 @@ func TestUnknownBatch(t *testing.T) {
 	assert.Zero(t, w.applied(id))
 }
 
-// TestRejected has Sinch refuse a call for good, and a person have it sent again.
+// TestRejected has Sinch reject a call permanently, and requeues the dead feedback.
 func TestRejected(t *testing.T) {
 	w := newWorld(t, nil)
 	require.NoError(t, w.sinch.SetFault(simulator.Fault{
@@ -148,10 +152,14 @@ func TestRejected(t *testing.T) {
 	assert.Zero(t, w.batch(id).Feedback.Dead)
 }
 
-// TestGivenBack ends dlrloop while a call hangs: the attempt does not count, and the next start sends it.
-func TestGivenBack(t *testing.T) {
+// TestShutdownReleasesATask stops dlrloop during a call: the attempt does not count, and the next start sends the
+// feedback.
+func TestShutdownReleasesATask(t *testing.T) {
 	w := newWorld(t, func(c *config.Config) { c.Plans[0].Feedback.Timeout = config.Duration(time.Minute) })
-	require.NoError(t, w.sinch.SetFault(simulator.Fault{Operation: simulator.OpFeedback, Kind: simulator.FaultHang, Times: 1}))
+	require.NoError(t, w.sinch.SetFault(simulator.Fault{
+		Operation: simulator.OpFeedback, Kind: simulator.FaultHang,
+		Times: 1,
+	}))
 	id := w.send("per_recipient_final", true, number)
 	w.eventually("in flight", func() bool { return w.sinch.Settled() && w.hanging() })
 	require.NoError(t, w.end())
@@ -160,7 +168,7 @@ func TestGivenBack(t *testing.T) {
 	assert.Equal(t, 1, w.applied(id))
 }
 
-// hanging reports whether Sinch has a feedback call without an answer.
+// hanging reports whether a feedback call to the simulator has no answer yet.
 func (w *world) hanging() bool {
 	for _, c := range w.sinch.Calls() {
 		if c.Operation == simulator.OpFeedback && c.Status == 0 {
@@ -170,7 +178,7 @@ func (w *world) hanging() bool {
 	return false
 }
 
-// TestSummaryCompleted has a summary, which names nobody, completed by the full report.
+// TestSummaryCompleted sends a summary, which names no recipients: dlrloop reads the full report.
 func TestSummaryCompleted(t *testing.T) {
 	w := newWorld(t, nil)
 	id := w.send("summary", true, number, "12025550144", "12025550145")

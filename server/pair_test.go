@@ -18,13 +18,13 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// Pair is a certificate for this machine and its key, also as PEM.
+// Pair is a certificate for 127.0.0.1 with its key, parsed and as PEM.
 type Pair struct {
 	*x509.Certificate
 	Chain, Key []byte
 }
 
-// NewPair makes a pair that expires after a time.
+// NewPair returns a self-signed pair that expires after the given time.
 func NewPair(t *testing.T, expires time.Duration) Pair {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -42,11 +42,12 @@ func NewPair(t *testing.T, expires time.Duration) Pair {
 	parsed, err := x509.ParseCertificate(der)
 	require.NoError(t, err)
 	return Pair{
-		parsed, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded}),
+		parsed, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded}),
 	}
 }
 
-// Write writes both files of a pair.
+// Write writes both files of the pair to dir.
 func (p Pair) Write(t *testing.T, dir string) config.TLS {
 	t.Helper()
 	files := config.TLS{CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}

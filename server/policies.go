@@ -5,5 +5,5 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Policies are how the plans of a configuration earn their feedback, for whoever opens a store without serving.
+// Policies returns the feedback policies of the plans, for opening a store without a server.
 func Policies(c *config.Config) store.Policies { return policiesOf(c) }

@@ -30,7 +30,7 @@ var postgres = pgtest.Shared{Config: pgtest.Config{Prepare: makeSchema}}
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if err := flag.Set("test.parallel", "4"); err != nil { // the tests wait more than they work
+	if err := flag.Set("test.parallel", "4"); err != nil { // the tests spend most of their time waiting
 		panic(err)
 	}
 	os.Exit(postgres.Run(m))
@@ -41,31 +41,32 @@ func makeSchema(ctx context.Context, url string) error {
 	return err
 }
 
-// TestOnPostgreSQL runs tests of this package once more: with what they start, they keep everything in PostgreSQL.
+// TestOnPostgreSQL repeats tests of this package with PostgreSQL as the store.
 func TestOnPostgreSQL(t *testing.T) {
 	for name, test := range map[string]func(*testing.T){
-		"RecipientReports":              TestRecipientReports,
-		"BatchReports":                  TestBatchReports,
-		"OvertakenAndRepeated":          TestOvertakenAndRepeated,
-		"NoReports":                     TestNoReports,
-		"EveryFixture":                  TestEveryFixture,
-		"Accepted":                      TestAccepted,
-		"FailureThatPasses":             TestFailureThatPasses,
-		"AppliedButFailed":              TestAppliedButFailed,
-		"CredentialsRefused":            TestCredentialsRefused,
-		"NotEnabled":                    TestNotEnabled,
-		"UnknownBatch":                  TestUnknownBatch,
-		"Rejected":                      TestRejected,
-		"GivenBack":                     TestGivenBack,
-		"SummaryCompleted":              TestSummaryCompleted,
-		"NothingIsMissingAfterAnOutage": TestNothingIsMissingAfterAnOutage,
-		"TheLoopIsClosedByASendAlone":   TestTheLoopIsClosedByASendAlone,
-		"OnlyWhatIsConfirmedIsFedBack":  TestOnlyWhatIsConfirmedIsFedBack,
-		"ASendOutlivesTheShutdown":      TestASendOutlivesTheShutdown,
-		"Drains":                        TestDrains,
+		"RecipientReports":                   TestRecipientReports,
+		"BatchReports":                       TestBatchReports,
+		"ReorderedAndDuplicate":              TestReorderedAndDuplicateReports,
+		"NotReports":                         TestCallbacksThatAreNotReports,
+		"EveryFixture":                       TestEveryFixture,
+		"Accepted":                           TestAccepted,
+		"TransientFailures":                  TestTransientFailures,
+		"AppliedButFailed":                   TestAppliedButFailed,
+		"RejectedCredentials":                TestRejectedCredentials,
+		"NotEnabled":                         TestNotEnabled,
+		"UnknownBatch":                       TestUnknownBatch,
+		"Rejected":                           TestRejected,
+		"ShutdownReleasesATask":              TestShutdownReleasesATask,
+		"SummaryCompleted":                   TestSummaryCompleted,
+		"NothingIsMissingAfterAnOutage":      TestNothingIsMissingAfterAnOutage,
+		"GatewayDefaultsCompleteASend":       TestGatewayDefaultsCompleteASend,
+		"OnlyConfirmedRecipientsGetFeedback": TestOnlyConfirmedRecipientsGetFeedback,
+		"ShutdownWaitsForASend":              TestShutdownWaitsForASend,
+		"Drains":                             TestDrains,
 	} {
 		t.Run(name, func(t *testing.T) {
-			if !slices.Contains([]string{"NothingIsMissingAfterAnOutage", "TheLoopIsClosedByASendAlone"}, name) { // a port has to stay closed
+			// these need a port that nobody else binds
+			if !slices.Contains([]string{"NothingIsMissingAfterAnOutage", "GatewayDefaultsCompleteASend"}, name) {
 				t.Parallel()
 			}
 			test(t)
@@ -73,7 +74,7 @@ func TestOnPostgreSQL(t *testing.T) {
 	}
 }
 
-// keepIn gives the configuration a new store: a folder, or below TestOnPostgreSQL a database.
+// keepIn sets a new store in the configuration: a directory, or below TestOnPostgreSQL a database.
 func keepIn(t *testing.T, c *config.Config) {
 	t.Helper()
 	if !strings.HasPrefix(t.Name(), "TestOnPostgreSQL/") {
@@ -87,7 +88,8 @@ func keepInDatabase(c *config.Config, url string) {
 	c.Store.Driver, c.Store.Path, c.Store.URL = config.DriverPostgres, "", config.Secret(url)
 }
 
-// beside starts another replica: on the same database, with the same Sinch, which calls it from then on.
+// beside starts a second replica on the same database and with the same Sinch, which calls the new replica from then
+// on.
 func (w *world) beside() *world {
 	w.t.Helper()
 	c := *w.config
@@ -97,29 +99,33 @@ func (w *world) beside() *world {
 	return second
 }
 
-// TestAnyReplicaAnswersTheSame has two replicas take the callbacks by turns, each of them by both, and asks both for everything.
-func TestAnyReplicaAnswersTheSame(t *testing.T) {
+// TestAllReplicasGiveTheSameAnswers sends each callback to both replicas and compares all their answers.
+func TestAllReplicasGiveTheSameAnswers(t *testing.T) {
 	database := postgres.Database(t)
 	a := newWorld(t, func(c *config.Config) { keepInDatabase(c, database) })
 	b := a.beside()
-	sent := []string{a.sendTo(a.gateway(), "per_recipient", true, number, "12025550144"), b.sendTo(b.gateway(), "summary", true, number)}
+	sent := []string{
+		a.sendTo(a.gateway(), "per_recipient", true, number, "12025550144"),
+		b.sendTo(b.gateway(), "summary", true, number),
+	}
 	files, err := filepath.Glob(filepath.Join("testdata", "cb-*.json"))
 	require.NoError(t, err)
 	replicas := []*world{a, b}
 	for i, file := range files {
 		body := fixture(t, filepath.Base(file))
 		require.Equal(t, http.StatusOK, replicas[i%2].callback(body), file)
-		require.Equal(t, http.StatusOK, replicas[(i+1)%2].callback(body), "%s, a repeat", file)
+		require.Equal(t, http.StatusOK, replicas[(i+1)%2].callback(body), "%s, a duplicate", file)
 	}
-	// What the fixtures earn is dead: Sinch does not know their batches.
+	// The feedback of the fixtures becomes dead, because their batches do not exist at Sinch.
 	a.eventually("nothing is owed", func() bool {
-		return a.sinch.Settled() && a.batch(sent[0]).Feedback.Sent == 2 && b.batch(sent[1]).Feedback.Sent == 1 && len(pages(a, "/api/v1/feedback?state=pending")) == 0
+		return a.sinch.Settled() && a.batch(sent[0]).Feedback.Sent == 2 && b.batch(sent[1]).Feedback.Sent == 1 &&
+			len(pages(a, "/api/v1/feedback?state=pending")) == 0
 	})
 	assert.Equal(t, 1, a.applied(sent[0]))
 	assert.Equal(t, 1, a.applied(sent[1]))
 
 	batches := pages(a, "/api/v1/batches?limit=3", b)
-	require.Len(t, batches, len(pages(b, "/api/v1/batches?limit=500")), "the pages are of both by turns")
+	require.Len(t, batches, len(pages(b, "/api/v1/batches?limit=500")), "the replicas answer alternate pages")
 	require.Greater(t, len(batches), 10)
 	paths := []string{
 		"/api/v1/batches?limit=500", "/api/v1/quarantine", "/api/v1/feedback?state=dead", "/api/v1/recipients/447700900133",
@@ -146,7 +152,7 @@ func TestAnyReplicaAnswersTheSame(t *testing.T) {
 	})
 }
 
-// pages are all items of a list, its pages read from the world and others by turns.
+// pages returns all items of a list. w and others answer the pages in turn.
 func pages(w *world, path string, others ...*world) []json.RawMessage {
 	w.t.Helper()
 	readers := append([]*world{w}, others...)
@@ -164,9 +170,9 @@ func pages(w *world, path string, others ...*world) []json.RawMessage {
 	}
 }
 
-// TestADatabaseThatIsAway has PostgreSQL crash and come back under a server: it is not ready meanwhile and takes nothing, and goes on
-// by itself.
-func TestADatabaseThatIsAway(t *testing.T) {
+// TestADatabaseOutage crashes and restarts PostgreSQL under a server, which is not ready and answers 503 during the
+// outage and then recovers by itself.
+func TestADatabaseOutage(t *testing.T) {
 	database := pgtest.Start(t, pgtest.Config{Durable: true})
 	url := database.Database(t)
 	w := newWorld(t, func(c *config.Config) { keepInDatabase(c, url) })
@@ -176,10 +182,10 @@ func TestADatabaseThatIsAway(t *testing.T) {
 	require.Equal(t, http.StatusOK, status)
 
 	database.Kill(t)
-	status, said := w.get("/readyz")
+	status, text := w.get("/readyz")
 	require.Equal(t, http.StatusServiceUnavailable, status)
-	assert.NotContains(t, string(said), url)
-	require.Equal(t, http.StatusServiceUnavailable, w.callback(late), "Sinch repeats it")
+	assert.NotContains(t, string(text), url)
+	require.Equal(t, http.StatusServiceUnavailable, w.callback(late), "Sinch will retry")
 	status, _ = w.get("/healthz")
 	require.Equal(t, http.StatusOK, status, "a restart would not help")
 
@@ -192,7 +198,7 @@ func TestADatabaseThatIsAway(t *testing.T) {
 	assert.Len(t, r.Reports, 2)
 }
 
-// lockedText is written by many goroutines.
+// lockedText is a buffer for concurrent writers.
 type lockedText struct {
 	mu   sync.Mutex
 	text bytes.Buffer // guarded by mu
@@ -210,56 +216,61 @@ func (l *lockedText) lines() []string {
 	return strings.Split(strings.TrimSpace(l.text.String()), "\n")
 }
 
-// TestEveryLineNamesTheReplica reads the log of a replica with a name and of one without.
-func TestEveryLineNamesTheReplica(t *testing.T) {
+// TestEveryLogLineNamesTheReplica reads the log of a replica with a configured name and of one with a generated name.
+func TestEveryLogLineNamesTheReplica(t *testing.T) {
 	host, err := os.Hostname()
 	require.NoError(t, err)
 	host, _, _ = strings.Cut(strings.ToLower(host), ".")
-	for what, c := range map[string]struct{ name, said string }{
-		"named":   {"web-1", ` replica=web-1( |$)`},
-		"nowhere": {"", fmt.Sprintf(` replica=%s-[a-z0-9]{4}( |$)`, host)},
+	for what, c := range map[string]struct{ name, text string }{
+		"configured": {"web-1", ` replica=web-1( |$)`},
+		"generated":  {"", fmt.Sprintf(` replica=%s-[a-z0-9]{4}( |$)`, host)},
 	} {
 		t.Run(what, func(t *testing.T) {
 			database := postgres.Database(t)
 			w := newWorld(t, func(c *config.Config) { keepInDatabase(c, database) })
 			require.NoError(t, w.end())
-			said := new(lockedText)
-			w.options.Log, w.config.Replica = slog.New(slog.NewTextHandler(said, nil)), c.name
+			text := new(lockedText)
+			w.options.Log, w.config.Replica = slog.New(slog.NewTextHandler(text, nil)), c.name
 			w.start()
-			require.NoError(t, w.sinch.SetFault(simulator.Fault{Operation: simulator.OpFeedback, Kind: simulator.FaultStatus, Status: 503, Times: 1}))
+			require.NoError(t, w.sinch.SetFault(simulator.Fault{
+				Operation: simulator.OpFeedback, Kind: simulator.FaultStatus,
+				Status: 503, Times: 1,
+			}))
 			id := w.send("per_recipient_final", true, number)
 			w.eventually("sent", func() bool { return w.batch(id).Feedback.Sent == 1 })
 			require.NoError(t, w.end())
-			require.Greater(t, len(said.lines()), 2)
-			for _, line := range said.lines() {
-				assert.Regexp(t, c.said, line)
+			require.Greater(t, len(text.lines()), 2)
+			for _, line := range text.lines() {
+				assert.Regexp(t, c.text, line)
 			}
 		})
 	}
 }
 
-func TestAReplicasDefaultName(t *testing.T) {
+func TestGeneratedReplicaNames(t *testing.T) {
 	long := strings.Repeat("x", 63)
 	for host, want := range map[string]string{
-		"web-1": "web-1-k3x9", "Web_1.example.com": "web_1-k3x9", "": "replica-k3x9", "ü": "replica-k3x9", "a b": "ab-k3x9", long: long[:40] + "-k3x9",
+		"web-1": "web-1-k3x9", "Web_1.example.com": "web_1-k3x9", "": "replica-k3x9", "ü": "replica-k3x9", "a b": "ab-k3x9",
+		long: long[:40] + "-k3x9",
 	} {
 		assert.Equal(t, want, server.NewReplica(host, "K3X9QQ"), host)
 	}
 }
 
-// TestEveryDialectIsKnown holds the configuration's words against the store's.
-func TestEveryDialectIsKnown(t *testing.T) {
+// TestTheDialectsOfConfigAndStoreAgree compares the constants of both packages.
+func TestTheDialectsOfConfigAndStoreAgree(t *testing.T) {
 	assert.EqualValues(t, pgstore.Postgres, config.DialectPostgres)
 	assert.EqualValues(t, pgstore.Citus, config.DialectCitus)
 	assert.EqualValues(t, pgstore.Portable, config.DialectPortable)
 }
 
-// TestADatabaseThatIsNotThere tells nobody the password.
-func TestADatabaseThatIsNotThere(t *testing.T) {
+// TestAnUnreachableDatabase checks that the error contains no password.
+func TestAnUnreachableDatabase(t *testing.T) {
 	w := newWorld(t, nil)
 	require.NoError(t, w.end())
 	for _, url := range []string{
-		"postgres://dlrloop:s3cret@127.0.0.1:1/dlrloop?connect_timeout=1", "postgres://dlrloop:s3cret@127.0.0.1:s3cret/dlrloop",
+		"postgres://dlrloop:s3cret@127.0.0.1:1/dlrloop?connect_timeout=1",
+		"postgres://dlrloop:s3cret@127.0.0.1:s3cret/dlrloop",
 	} {
 		keepInDatabase(w.config, url)
 		began := time.Now()

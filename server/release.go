@@ -8,31 +8,32 @@ import (
 )
 
 const (
-	// releaseEvery is how often the process is looked at.
+	// releaseEvery is the interval between two checks.
 	releaseEvery = 5 * time.Second
-	// idleBytes is how much memory an idle process allocates in that time, at most: scrapes and a few callbacks.
+	// idleBytes is the most that an idle process allocates in an interval, for scrapes and a few callbacks.
 	idleBytes = 8 << 20
-	// releaseBytes is how much memory a burst leaves that is worth giving back.
+	// releaseBytes is the least memory that is worth returning to the system.
 	releaseBytes = 32 << 20
 )
 
-// releases decides when to give memory back to the system: once after a burst, when nothing else happens. Go's runtime does it by
-// itself only after minutes, since an idle process makes no garbage that has to be collected.
-type releases struct {
-	allocated uint64 // in all, when the process was last looked at
-	least     uint64 // held since the last release
+// releaser decides when to return memory to the system: once after each burst, when the process is idle. Go's runtime
+// does so only after minutes, because an idle process makes too little garbage to start a collection.
+type releaser struct {
+	allocated uint64 // total bytes allocated at the last check
+	least     uint64 // lowest number of bytes held since the last release
 }
 
-// due reports whether a process that has allocated so many bytes in all and holds so many is idle and holds what a burst left.
-func (r *releases) due(allocated, held uint64) bool {
+// due reports whether the process is idle and holds memory that a burst left. allocated is the total number of bytes
+// allocated so far, held the number of bytes held now.
+func (r *releaser) due(allocated, held uint64) bool {
 	idle := allocated-r.allocated < idleBytes
 	r.allocated, r.least = allocated, min(r.least, held)
 	return idle && held > r.least+releaseBytes
 }
 
-// release gives memory back to the system after bursts, until ctx ends.
+// release returns memory to the system after bursts. It blocks until ctx ends.
 func (s *Server) release(ctx context.Context) error {
-	r := releases{least: heldMemory()}
+	r := releaser{least: heldMemory()}
 	ticker := time.NewTicker(releaseEvery)
 	defer ticker.Stop()
 	for {
@@ -48,7 +49,7 @@ func (s *Server) release(ctx context.Context) error {
 	}
 }
 
-// heldMemory is what Go's runtime has of the system's memory.
+// heldMemory returns the bytes that Go's runtime holds of the system's memory.
 func heldMemory() uint64 {
 	return readMetric("/memory/classes/total:bytes") - readMetric("/memory/classes/heap/released:bytes")
 }

@@ -9,13 +9,13 @@ import (
 
 func TestMemoryIsReleasedOnceAfterABurst(t *testing.T) {
 	const mega = 1 << 20
-	r := releases{least: 20 * mega}
-	require.False(t, r.due(1*mega, 21*mega), "nothing happened")
-	require.False(t, r.due(900*mega, 180*mega), "in the burst")
-	require.False(t, r.due(960*mega, 181*mega), "still in it")
+	r := releaser{least: 20 * mega}
+	require.False(t, r.due(1*mega, 21*mega), "idle")
+	require.False(t, r.due(900*mega, 180*mega), "during the burst")
+	require.False(t, r.due(960*mega, 181*mega), "still during the burst")
 	require.True(t, r.due(961*mega, 181*mega))
-	r.least = 40 * mega // what is left after the release
-	require.False(t, r.due(962*mega, 45*mega), "once")
+	r.least = 40 * mega // memory held after the release
+	require.False(t, r.due(962*mega, 45*mega), "already released")
 	require.False(t, r.due(963*mega, 30*mega))
 	require.True(t, r.due(964*mega, 70*mega))
 }

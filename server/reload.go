@@ -11,11 +11,11 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// reload takes over the webhooks' credentials from the configuration whenever it is asked to, so that a secret can be changed
-// without a callback refused. Everything else takes effect with the next start, and a configuration that is wrong changes
-// nothing. The TLS files are read again then, too, and every certificateInterval; neither depends on the other.
+// reload reloads the webhooks' credentials from the configuration on each value of Options.Reloads. An invalid
+// configuration changes nothing, and other settings take effect at the next start. It also reads the TLS files, then
+// and every certificateInterval, whether or not the configuration is valid. It blocks until ctx ends.
 func (s *Server) reload(ctx context.Context) error {
-	var failed error // of the configuration
+	var failed error // of the last reload of the configuration
 	ticker := time.NewTicker(certificateInterval)
 	defer ticker.Stop()
 	for {
@@ -33,11 +33,13 @@ func (s *Server) reload(ctx context.Context) error {
 	}
 }
 
+// reloadConfig reloads the configuration once and logs the result.
 func (s *Server) reloadConfig(ctx context.Context) error {
 	restart, err := s.reloadOnce()
 	switch {
 	case err != nil:
-		s.log.LogAttrs(ctx, slog.LevelError, "configuration not reloaded, the old one holds", slog.Any("error", err))
+		s.log.LogAttrs(ctx, slog.LevelError, "configuration not reloaded; the previous one stays in use",
+			slog.Any("error", err))
 	case restart:
 		s.log.LogAttrs(ctx, slog.LevelWarn, "webhook credentials reloaded; other changes need a restart")
 	default:
@@ -46,10 +48,10 @@ func (s *Server) reloadConfig(ctx context.Context) error {
 	return err
 }
 
-// reloadCertificates reads the TLS files of all listeners. It logs an error once.
+// reloadCertificates reads the TLS files of all listeners. It logs an error only when it changes.
 func (s *Server) reloadCertificates(ctx context.Context) error {
 	var errs []error
-	for _, l := range []*listener{s.public, s.private, s.apps} {
+	for _, l := range []*listener{s.public, s.private, s.gatewayOwn} {
 		if l == nil || l.certificate == nil {
 			continue
 		}
@@ -65,7 +67,8 @@ func (s *Server) reloadCertificates(ctx context.Context) error {
 			c.failed = ""
 		case c.failed != err.Error():
 			c.failed = err.Error()
-			s.log.LogAttrs(ctx, slog.LevelWarn, "certificate not reloaded, the old one holds until the files are right",
+			s.log.LogAttrs(ctx, slog.LevelWarn, "certificate not reloaded; the previous one stays in use until the "+
+				"files are valid",
 				listener, slog.Any("error", err), slog.Time("expires", expiry))
 		}
 		errs = append(errs, err)
@@ -73,14 +76,15 @@ func (s *Server) reloadCertificates(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// reloadOnce reports whether more changed than the webhooks' credentials.
+// reloadOnce applies the webhooks' credentials of a new configuration. restart reports whether other settings have
+// changed, which need a restart.
 func (s *Server) reloadOnce() (restart bool, err error) {
 	c, err := s.options.Reload()
 	if err != nil {
 		return false, err
 	}
 	if !reflect.DeepEqual(planIDs(c), planIDs(s.config)) {
-		return false, fmt.Errorf("the plans are others than at the start: restart to change them")
+		return false, fmt.Errorf("the list of plans has changed; restart dlrloop to apply it")
 	}
 	if err := s.webhook.SetPlans(publicPlans(c)); err != nil {
 		return false, err
@@ -89,7 +93,7 @@ func (s *Server) reloadOnce() (restart bool, err error) {
 	return !reflect.DeepEqual(withoutWebhooks(c), withoutWebhooks(s.config)), nil
 }
 
-// withoutWebhooks is what a reload does not take over.
+// withoutWebhooks returns the settings that a reload does not apply.
 func withoutWebhooks(c *config.Config) config.Config {
 	rest := *c
 	rest.File, rest.Warnings = "", nil

@@ -8,8 +8,8 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// replicaOf is the id of this replica: what the configuration says; else, where the store can be shared, the host's name and a suffix
-// that no other replica is likely to have; else none.
+// replicaOf returns the name of this replica. Without a configured name it generates one from the host name if the
+// store can be shared, and otherwise returns "".
 func replicaOf(c *config.Config) string {
 	if c.Store.Driver != config.DriverPostgres || c.Replica != "" {
 		return c.Replica
@@ -21,13 +21,14 @@ func replicaOf(c *config.Config) string {
 	return newReplica(host, rand.Text())
 }
 
-// The lengths of what a replica's id is made of.
+// Maximum lengths of the parts of a generated name.
 const (
 	hostLetters   = 40
 	suffixLetters = 4
 )
 
-// newReplica cuts the host's name at the first dot and to what logs and labels carry.
+// newReplica returns a name from the first label of the host name, reduced to characters that need no escaping in
+// logs and labels, and a random suffix.
 func newReplica(host, random string) string {
 	name, _, _ := strings.Cut(strings.ToLower(host), ".")
 	name = strings.Map(func(r rune) rune {

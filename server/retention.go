@@ -10,24 +10,25 @@ import (
 )
 
 const (
-	// retireEvery is how often old batches are looked for.
-	retireEvery = time.Minute
-	// retireStep is how many batches go before others get their turn.
-	retireStep = 100
-	// retireLease is for how long one replica does it at a time: when it dies another takes over so much later.
-	retireLease = 30 * time.Second
+	// retentionInterval is the interval between two rounds.
+	retentionInterval = time.Minute
+	// retentionStep is the number of batches that one call deletes, so that other work is not held up.
+	retentionStep = 100
+	// retentionLease is the leader lease of retention: after a crash, another replica takes over that much later.
+	retentionLease = 30 * time.Second
 )
 
-// retire deletes what is older than the retention, little by little, until ctx ends. Of the replicas that share a store one does it.
-func (s *Server) retire(ctx context.Context) error {
-	duty := &store.Duty{Store: s.store, Name: store.DutyRetire, Lease: retireLease}
-	ticker := time.NewTicker(retireLease / 6) // also to keep the duty between two rounds
+// runRetention deletes batches that are older than the retention. It blocks until ctx ends. Of the replicas that
+// share a store, one at a time holds the leader lease and deletes.
+func (s *Server) runRetention(ctx context.Context) error {
+	lease := &store.Duty{Store: s.store, Name: store.DutyRetire, Lease: retentionLease}
+	ticker := time.NewTicker(retentionLease / 6) // also renews the lease between two rounds
 	defer ticker.Stop()
 	var last time.Time
 	for {
-		round, err := s.retireOnce(ctx, duty, last)
+		round, err := s.retentionRound(ctx, lease, last)
 		if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrClosed) {
-			s.log.LogAttrs(ctx, slog.LevelWarn, "retention failed, will try again", slog.Any("error", err))
+			s.log.LogAttrs(ctx, slog.LevelWarn, "retention failed, will retry", slog.Any("error", err))
 		}
 		last = round
 		select {
@@ -38,16 +39,17 @@ func (s *Server) retire(ctx context.Context) error {
 	}
 }
 
-// retireOnce does a round if it is this replica's duty and time for one, and returns when the last round began.
-func (s *Server) retireOnce(ctx context.Context, duty *store.Duty, last time.Time) (time.Time, error) {
+// retentionRound deletes old batches if this replica holds the lease and the last round began at least
+// retentionInterval ago. It returns when the last round began.
+func (s *Server) retentionRound(ctx context.Context, lease *store.Duty, last time.Time) (time.Time, error) {
 	begin := time.Now()
 	before := begin.Add(-time.Duration(s.config.Store.Retention))
 	for more := true; more && ctx.Err() == nil; {
-		held, err := duty.Held(ctx, time.Now().UTC())
-		if !held || begin.Sub(last) < retireEvery {
+		held, err := lease.Held(ctx, time.Now().UTC())
+		if !held || begin.Sub(last) < retentionInterval {
 			return last, err
 		}
-		if _, more, err = s.store.Expire(ctx, before, retireStep); err != nil {
+		if _, more, err = s.store.Expire(ctx, before, retentionStep); err != nil {
 			return begin, err
 		}
 	}

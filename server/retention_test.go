@@ -16,45 +16,45 @@ import (
 	"github.com/dlrloop/dlrloop/store/storetest"
 )
 
-// elsewhere is a store whose duties another replica may have.
-type elsewhere struct {
+// leased is a store whose leader leases another replica may hold.
+type leased struct {
 	store.Store
-	taken atomic.Bool
+	elsewhere atomic.Bool
 }
 
-func (e *elsewhere) Hold(context.Context, string, time.Time, time.Time) (bool, error) {
-	return !e.taken.Load(), nil
+func (e *leased) Hold(context.Context, string, time.Time, time.Time) (bool, error) {
+	return !e.elsewhere.Load(), nil
 }
 
-func TestRetentionIsOneReplicasDuty(t *testing.T) {
+func TestOnlyTheLeaseHolderRunsRetention(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kept, err := boltstore.Open(t.Context(), boltstore.Config{Path: t.TempDir()})
 		require.NoError(t, err)
 		defer func() { require.NoError(t, kept.Close()) }()
-		other := &elsewhere{Store: kept}
-		other.taken.Store(true)
+		other := &leased{Store: kept}
+		other.elsewhere.Store(true)
 		failing := storetest.NewFailing(other)
 		s := &Server{config: &config.Config{}, log: slog.New(slog.DiscardHandler), store: failing}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- s.retire(ctx) }()
+		go func() { done <- s.runRetention(ctx) }()
 
-		time.Sleep(10*retireEvery + time.Second)
+		time.Sleep(10*retentionInterval + time.Second)
 		synctest.Wait()
 		require.Zero(t, failing.Calls(storetest.Expire))
-		require.InDelta(t, 60, failing.Calls(storetest.Hold), 2, "it asks whether that is still so")
+		require.InDelta(t, 60, failing.Calls(storetest.Hold), 2, "it keeps trying to acquire the lease")
 
-		other.taken.Store(false)
-		time.Sleep(10 * retireEvery)
+		other.elsewhere.Store(false)
+		time.Sleep(10 * retentionInterval)
 		synctest.Wait()
 		require.InDelta(t, 10, failing.Calls(storetest.Expire), 1)
-		require.InDelta(t, 120, failing.Calls(storetest.Hold), 4, "it keeps it also between two rounds")
+		require.InDelta(t, 120, failing.Calls(storetest.Hold), 4, "it renews the lease between two rounds")
 
 		expired := failing.Calls(storetest.Expire)
 		failing.Fail(storetest.Hold, storetest.NotApplied, nil, storetest.Always)
-		time.Sleep(10 * retireEvery)
+		time.Sleep(10 * retentionInterval)
 		synctest.Wait()
-		require.InDelta(t, expired, failing.Calls(storetest.Expire), 1, "what cannot be known is not done")
+		require.InDelta(t, expired, failing.Calls(storetest.Expire), 1, "without a confirmed lease nothing is deleted")
 		cancel()
 		require.NoError(t, <-done)
 	})

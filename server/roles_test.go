@@ -17,7 +17,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore/pgtest"
 )
 
-// statements are those of the SQL that docs/operations.md has after a mark.
+// statements returns the SQL statements in docs/operations.md after a mark.
 func statements(t *testing.T, mark string) []string {
 	t.Helper()
 	page, err := os.ReadFile("../docs/operations.md")
@@ -31,7 +31,7 @@ func statements(t *testing.T, mark string) []string {
 	return all
 }
 
-// execute runs statements as psql does, each by itself, and follows \connect.
+// execute runs statements as psql does, one at a time, including \connect.
 func execute(t *testing.T, server string, statements []string) {
 	t.Helper()
 	var connection *pgx.Conn
@@ -52,7 +52,7 @@ func execute(t *testing.T, server string, statements []string) {
 	}
 }
 
-// as is the server's URL for a role and a database.
+// as returns the server's URL for a role and a database.
 func as(t *testing.T, server, role, database string) string {
 	t.Helper()
 	u, err := url.Parse(server)
@@ -64,15 +64,15 @@ func as(t *testing.T, server, role, database string) string {
 	return u.String()
 }
 
-// TestTheOwnersRole has dlrloop do everything as the one role that docs/operations.md makes.
-func TestTheOwnersRole(t *testing.T) {
+// TestASingleRole runs dlrloop with the single role that docs/operations.md creates.
+func TestASingleRole(t *testing.T) {
 	admin := pgtest.Start(t, pgtest.Config{}).Database(t)
 	execute(t, admin, statements(t, "One role that owns the database will do:"))
 	w := newWorld(t, func(c *config.Config) { keepInDatabase(c, as(t, admin, "dlrloop", "dlrloop")) })
-	theLoopIsClosed(w)
+	sendsFeedback(w)
 }
 
-// TestTwoRoles has the schema made by one role, and everything done by another that may change no table.
+// TestTwoRoles creates the schema with one role and runs dlrloop with another, which must not change tables.
 func TestTwoRoles(t *testing.T) {
 	admin := pgtest.Start(t, pgtest.Config{}).Database(t)
 	execute(t, admin, statements(t, "<!-- two roles -->"))
@@ -90,18 +90,22 @@ func TestTwoRoles(t *testing.T) {
 		keepInDatabase(c, as(t, admin, "dlrloop", "dlrloop"))
 		c.Store.Migrate = false
 	})
-	theLoopIsClosed(w)
+	sendsFeedback(w)
 
 	connection, err := pgx.Connect(t.Context(), as(t, admin, "dlrloop", "dlrloop"))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = connection.Close(t.Context()) })
-	for _, forbidden := range []string{"CREATE TABLE mine (a int)", "DROP TABLE batch", "ALTER TABLE batch ADD COLUMN a int", "TRUNCATE batch"} {
+	for _, forbidden := range []string{
+		"CREATE TABLE mine (a int)", "DROP TABLE batch",
+		"ALTER TABLE batch ADD COLUMN a int", "TRUNCATE batch",
+	} {
 		_, err := connection.Exec(t.Context(), forbidden)
 		assert.ErrorContains(t, err, "SQLSTATE 42501", forbidden)
 	}
 }
 
-func theLoopIsClosed(w *world) {
+// sendsFeedback sends a batch and waits until its feedback is sent.
+func sendsFeedback(w *world) {
 	w.t.Helper()
 	id := w.sendTo(w.gateway(), "per_recipient", true, number)
 	w.eventually("sent", func() bool { return w.batch(id).Feedback.Sent == 1 })

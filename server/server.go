@@ -1,5 +1,5 @@
-// Package server is dlrloop as one running thing: it opens the store, listens, relays feedback, retires what is old, and ends
-// in the order in which nothing is lost. Tests and the demo start it in-process.
+// Package server runs a complete dlrloop: it opens the store, serves the listeners, relays feedback, deletes old
+// batches, and shuts down without losing a report. Tests and the demo start it in-process.
 package server
 
 import (
@@ -22,39 +22,39 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Options are what a server needs beside its configuration. Zero members get the defaults.
+// Options configures what the configuration file does not. The zero value is valid.
 type Options struct {
 	Version string
 	Log     *slog.Logger   // default: slog.Default()
-	Watch   store.Observer // told what the store does, beside the metrics
-	// Reload reads the configuration again when Run is told to; nil keeps the first for good.
+	Watch   store.Observer // called in addition to the metrics
+	// Reload loads the configuration again. With nil, Reloads does not reload the configuration.
 	Reload func() (*config.Config, error)
-	// Reloads asks for it: a SIGHUP, for instance.
+	// Each value of Reloads makes Run reload the configuration and the TLS files, for example after SIGHUP.
 	Reloads <-chan struct{}
-	// Serving is called once all listeners accept.
+	// Serving is called once, when all listeners accept connections; may be nil.
 	Serving func()
 }
 
-// Server is one replica. It is made by Start and ends with Run.
+// Server is one replica of dlrloop. Start creates it, and Run runs and closes it.
 type Server struct {
-	config   *config.Config
-	options  Options
-	replica  string // its id among those that share the store
-	log      *slog.Logger
-	store    store.Store
-	metrics  *metrics.Metrics
-	relay    atomic.Pointer[relay.Relay] // nil until the store is open, which folds before
-	reports  *relay.Reconciler
-	webhook  *handlers.Public
-	gateway  *handlers.Gateway
-	public   *listener
-	private  *listener
-	apps     *listener // the gateway's own; nil where it is on the private one
-	draining atomic.Bool
+	config     *config.Config
+	options    Options
+	replica    string // name among the replicas that share the store; "" without a shared store
+	log        *slog.Logger
+	store      store.Store
+	metrics    *metrics.Metrics
+	relay      atomic.Pointer[relay.Relay] // nil while the store opens, which already folds
+	reports    *relay.Reconciler
+	webhook    *handlers.Public
+	gateway    *handlers.Gateway
+	public     *listener
+	private    *listener
+	gatewayOwn *listener // nil if the private listener serves the gateway
+	draining   atomic.Bool
 }
 
-// Start opens the store and binds the listeners, but serves nothing yet: that is Run's. Whoever does not call Run closes
-// the server with Close.
+// Start opens the store and binds the listeners, but does not serve: Run does. A server that is not run must be
+// closed with Close.
 func Start(ctx context.Context, c *config.Config, o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
@@ -64,9 +64,13 @@ func Start(ctx context.Context, c *config.Config, o Options) (*Server, error) {
 		s.log = s.log.With(slog.String("replica", s.replica))
 	}
 	registry := prometheus.NewRegistry()
-	s.metrics = metrics.New(registry, metrics.Config{Plans: planIDs(c), Version: o.Version, StoreLimit: int64(c.Store.SizeLimit)})
+	s.metrics = metrics.New(registry, metrics.Config{
+		Plans: planIDs(c), Version: o.Version,
+		StoreLimit: int64(c.Store.SizeLimit),
+	})
 	var err error
-	if s.store, err = openStore(ctx, c, s.replica, watch(s.metrics.Observer(), logged(s.log), s.requeued(), o.Watch)); err != nil {
+	if s.store, err = openStore(ctx, c, s.replica, combine(s.metrics.Observer(), logObserver(s.log), s.relayObserver(),
+		o.Watch)); err != nil {
 		return nil, err
 	}
 	s.metrics.Store(s.store.Gauges)
@@ -76,23 +80,23 @@ func Start(ctx context.Context, c *config.Config, o Options) (*Server, error) {
 	return s, nil
 }
 
-// PublicAddr is where Sinch's callbacks are taken.
+// PublicAddr returns the address of the listener for Sinch's callbacks.
 func (s *Server) PublicAddr() net.Addr { return s.public.Addr() }
 
-// PrivateAddr is where the API and the metrics are.
+// PrivateAddr returns the address of the API and the metrics.
 func (s *Server) PrivateAddr() net.Addr { return s.private.Addr() }
 
-// GatewayAddr is where applications send: the gateway's own listener, or the private one.
+// GatewayAddr returns the address of the gateway: its own listener, or the private one.
 func (s *Server) GatewayAddr() net.Addr {
-	if s.apps == nil {
+	if s.gatewayOwn == nil {
 		return s.private.Addr()
 	}
-	return s.apps.Addr()
+	return s.gatewayOwn.Addr()
 }
 
-// Run serves until ctx ends and then ends everything in order: it turns not ready, goes on for the shutdown delay, lets requests in
-// flight end, lets the relay settle or give back its calls, and closes the store. An error says what ended it before its
-// time or what could not end well; ctx's own end is no error.
+// Run serves until ctx ends and then shuts down: it becomes not ready, keeps serving for the shutdown delay, waits
+// for requests in flight, lets the relay settle or release its calls, and closes the store. It returns an error if a
+// component failed or the shutdown was not clean, and nil after ctx ended.
 func (s *Server) Run(ctx context.Context) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
@@ -100,24 +104,24 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stopRelay()
 
 	var listeners, workers sync.WaitGroup
-	part := func(group *sync.WaitGroup, name string, run func() error) {
+	start := func(group *sync.WaitGroup, name string, run func() error) {
 		group.Go(func() {
 			if err := run(); err != nil {
 				fail(fmt.Errorf("%s: %w", name, err))
 			}
 		})
 	}
-	part(&listeners, "public listener", s.public.serve)
-	part(&listeners, "private listener", s.private.serve)
-	if s.apps != nil {
-		part(&listeners, "gateway listener", s.apps.serve)
+	start(&listeners, "public listener", s.public.serve)
+	start(&listeners, "private listener", s.private.serve)
+	if s.gatewayOwn != nil {
+		start(&listeners, "gateway listener", s.gatewayOwn.serve)
 	}
-	part(&workers, "relay", func() error { return s.relay.Load().Run(relaying) })
-	part(&workers, "reconciler", func() error { return s.reports.Run(relaying) })
-	part(&workers, "retention", func() error { return s.retire(relaying) })
-	part(&workers, "reload", func() error { return s.reload(relaying) })
-	part(&workers, "memory", func() error { return s.release(relaying) })
-	part(&workers, "store", func() error { return s.watchStore(relaying) })
+	start(&workers, "relay", func() error { return s.relay.Load().Run(relaying) })
+	start(&workers, "reconciler", func() error { return s.reports.Run(relaying) })
+	start(&workers, "retention", func() error { return s.runRetention(relaying) })
+	start(&workers, "reload", func() error { return s.reload(relaying) })
+	start(&workers, "memory", func() error { return s.release(relaying) })
+	start(&workers, "store", func() error { return s.watchStore(relaying) })
 
 	s.log.LogAttrs(ctx, slog.LevelInfo, "serving", slog.String("version", s.options.Version),
 		slog.String("public", s.public.Addr().String()), slog.String("private", s.private.Addr().String()),
@@ -144,38 +148,38 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
-// drain lets load balancers turn away and requests in flight end.
-func (s *Server) drain(orderly bool) error {
+// drain keeps serving for the shutdown delay if graceful, and then waits for requests in flight.
+func (s *Server) drain(graceful bool) error {
 	s.draining.Store(true)
-	if delay := time.Duration(s.config.ShutdownDelay); orderly && delay > 0 {
+	if delay := time.Duration(s.config.ShutdownDelay); graceful && delay > 0 {
 		s.log.Info("draining", slog.Duration("shutdown_delay", delay))
 		select {
 		case <-time.After(delay):
 		case <-s.store.Done():
 		}
 	}
-	patience := time.Duration(s.config.ShutdownTimeout)
+	timeout := time.Duration(s.config.ShutdownTimeout)
 	var sends errgroup.Group
-	sends.Go(func() error { return s.drainGateway(patience) })
-	return errors.Join(s.public.shutdown(patience), sends.Wait())
+	sends.Go(func() error { return s.drainGateway(timeout) })
+	return errors.Join(s.public.shutdown(timeout), sends.Wait())
 }
 
-// drainGateway lets calls to Sinch end, and what they taught be recorded.
-func (s *Server) drainGateway(patience time.Duration) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+// drainGateway waits for the gateway's calls to Sinch, and until the batches they returned are recorded.
+func (s *Server) drainGateway(timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	var err error
-	if s.apps != nil {
-		err = s.apps.shutdown(patience)
+	if s.gatewayOwn != nil {
+		err = s.gatewayOwn.shutdown(timeout)
 	}
 	s.gateway.Drain(ctx)
 	return err
 }
 
-// Close releases what Start took, without having served.
+// Close releases the resources of a server that was not run.
 func (s *Server) Close() error {
 	var errs []error
-	for _, l := range []*listener{s.public, s.private, s.apps} {
+	for _, l := range []*listener{s.public, s.private, s.gatewayOwn} {
 		if l != nil {
 			errs = append(errs, l.Close())
 		}
@@ -183,11 +187,11 @@ func (s *Server) Close() error {
 	return errors.Join(append(errs, s.store.Close())...)
 }
 
-// watchStore ends the server when the store has ended itself: only a start finds out what is on disk.
+// watchStore returns an error when the store has stopped itself: only the next start can find out what is on disk.
 func (s *Server) watchStore(ctx context.Context) error {
 	select {
 	case <-s.store.Done():
-		return fmt.Errorf("it ended itself; start dlrloop again: %w", s.store.Err())
+		return fmt.Errorf("stopped after a fatal error; restart dlrloop: %w", s.store.Err())
 	case <-ctx.Done():
 		return nil
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// openStore opens the store that the configuration chooses.
+// openStore opens the configured store. The store reports its commits, changes and failures to o.
 func openStore(ctx context.Context, c *config.Config, replica string, o store.Observer) (store.Store, error) {
 	if c.Store.Driver == config.DriverPostgres {
 		return pgstore.Open(ctx, postgresOf(c, replica, o))
@@ -40,7 +40,8 @@ func policiesOf(c *config.Config) store.Policies {
 	return func(plan string) store.Policy { return policies[plan] }
 }
 
-// policyOf says when feedback is earned and when reports are missing. Without credentials nobody could ask for those.
+// policyOf returns which reports earn feedback and when reports count as missing. Without credentials to fetch them,
+// reports never count as missing.
 func policyOf(p config.Plan) store.Policy {
 	policy := store.Policy{On: p.Feedback.On, Coalesce: time.Duration(p.Feedback.Coalesce)}
 	policy.MaxWait = max(time.Duration(p.Feedback.Backoff.Cap), store.MaxRetryAfter)
@@ -50,8 +51,9 @@ func policyOf(p config.Plan) store.Policy {
 	return policy
 }
 
-// Migrate brings the schema of the database to this version, whether or not a start may, and tells the versions before and after.
-// With distribute, the tables are then distributed over the workers of a Citus cluster. The configuration's store is PostgreSQL.
+// Migrate migrates the schema of the database to the version of this program, even if store.migrate is false, and
+// returns the versions before and after. With distribute it then distributes the tables over the workers of a Citus
+// cluster. The store of c must be PostgreSQL.
 func Migrate(ctx context.Context, c *config.Config, distribute bool) (from, to int64, err error) {
 	return pgstore.Migrate(ctx, postgresOf(c, replicaOf(c), store.Observer{}), distribute)
 }

@@ -8,14 +8,14 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// Tune sets what the Go runtime is to do with the machine, but for what the environment (GOMAXPROCS, GOGC, GOMEMLIMIT) says of it.
-// Call it once, when the process starts.
+// Tune sets the Go runtime's parameters for c, except those that the environment sets (GOMAXPROCS, GOGC, GOMEMLIMIT).
+// Call it once, at the start of the process.
 //
-// Go code runs on one thread more than there are processors. A thread that waits for a sync of the disk keeps its share of the
-// scheduler until the runtime takes it back, which may be long after the sync began. With two processors that is half of
-// all there is, several hundred times a second.
+// GOMAXPROCS becomes one more than the number of processors. A thread that waits for a disk sync keeps its processor
+// slot until the scheduler takes it back, possibly long after the sync began. With two processors that blocks half of
+// the slots, several hundred times per second.
 //
-// The runtime keeps below its share of memory.limit. Well below it, GOGC follows what is in use: see garbage.
+// The memory limit is the runtime's share of memory.limit. Below it, GOGC follows the live heap: see gcPercent.
 func Tune(c *config.Config) {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
@@ -24,6 +24,6 @@ func Tune(c *config.Config) {
 		debug.SetMemoryLimit(sharesOf(c).heap)
 	}
 	if os.Getenv("GOGC") == "" {
-		tuneCollections(min(uint64(sharesOf(c).heap/3), smallHeap))
+		tuneGC(min(uint64(sharesOf(c).heap/3), smallHeap))
 	}
 }

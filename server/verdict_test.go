@@ -18,8 +18,8 @@ import (
 	"github.com/dlrloop/dlrloop/server"
 )
 
-// TestCheckAndServeAgree holds that a configuration that Load accepts, and so `dlrloop check`, starts a server that listens.
-// The other direction needs no test, because serve loads the same way.
+// TestCheckAndServeAgree checks that a server starts with every configuration that Load, and so `dlrloop check`,
+// accepts. The other direction needs no test, because serve loads the configuration in the same way.
 func TestCheckAndServeAgree(t *testing.T) {
 	accepted, settings := 0, settingsOf(t)
 	rapid.Check(t, func(t *rapid.T) {
@@ -51,19 +51,19 @@ func TestCheckAndServeAgree(t *testing.T) {
 			err = s.Close()
 		}
 		if err != nil {
-			t.Fatalf("check accepts %q, and serve fails: %v", environ, err)
+			t.Fatalf("check accepts %q, but serve fails: %v", environ, err)
 		}
 	})
 	require.NotZero(t, accepted)
 }
 
-// setting is a setting by its variable, with values to try.
+// setting is an environment variable with values to try.
 type setting struct {
 	variable string
 	values   []string
 }
 
-// settingsOf are all settings, but for those that name what is outside the process: a database and files.
+// settingsOf returns all settings except those that name something outside the process: a database and files.
 func settingsOf(t *testing.T) (all []setting) {
 	t.Helper()
 	var walk func(variable string, block reflect.Type)
@@ -89,12 +89,13 @@ func settingsOf(t *testing.T) (all []setting) {
 	return all
 }
 
-// valuesOf are values that people, editors and fingers write for a setting of a kind.
+// valuesOf returns valid and invalid values for a setting of a kind.
 func valuesOf(key string, kind reflect.Type, bounds string) []string {
 	least, greatest, _ := strings.Cut(strings.TrimPrefix(bounds, "0|"), "..")
 	measures := []string{least, greatest, "0", "-1", "1e-9", "1000000000", "9223372036854775807", "NaN", "Inf", "1e308"}
 	texts := []string{
-		"a", "plan", "a b", " a", "\ufeffa", "a\u200bb", "a\u00a0b", "a\tb", "é", "\xff", "Bearer a", `"a"`, "a/b", "..", "%2e", "a%", "a:b", "<a>",
+		"a", "plan", "a b", " a", "\ufeffa", "a\u200bb", "a\u00a0b", "a\tb", "é", "\xff", "Bearer a", `"a"`, "a/b", "..",
+		"%2e", "a%", "a:b", "<a>",
 		strings.Repeat("a", 5000),
 	}
 	switch {
@@ -107,24 +108,29 @@ func valuesOf(key string, kind reflect.Type, bounds string) []string {
 	case kind.Kind() == reflect.Bool:
 		return []string{"true", "false", "yes"}
 	case key == "listen":
-		return append(texts, ":0", "127.0.0.1:0", "localhost:0", "127.0.0.1:00", "127.0.0.1:-0", "127.0.0.1:65536", "127.0.0.1", "256.0.0.1:0", "127.1:0",
+		return append(texts, ":0", "127.0.0.1:0", "localhost:0", "127.0.0.1:00", "127.0.0.1:-0", "127.0.0.1:65536",
+			"127.0.0.1", "256.0.0.1:0", "127.1:0",
 			"[::1%]:0", "[127.0.0.1]:0", "[::ffff:127.0.0.1]:0")
 	case key == "url" || key == "base_url":
-		return append(texts, "http://127.0.0.1:9/xms/v1", "http://127.0.0.1:9/xms/v1/plan-a/", "http://h?", "http://h#", "http://u@h", "http://h:", "http://h:0",
-			"http://h:99999", "http://:9", "HTTPS://H", "https://h//", "http://h/%zz", "http://h/../a", "http://[::1", "http://[fe80::1%25lo]/")
+		return append(texts, "http://127.0.0.1:9/xms/v1", "http://127.0.0.1:9/xms/v1/plan-a/", "http://h?", "http://h#",
+			"http://u@h", "http://h:", "http://h:0",
+			"http://h:99999", "http://:9", "HTTPS://H", "https://h//", "http://h/%zz", "http://h/../a",
+			"http://[::1", "http://[fe80::1%25lo]/")
 	case key == "trusted_proxies":
-		return append(texts, "fe80::1%lo", "fe80::%lo/64", "10.0.0.1", "10.0.0.0/33", "10.0.0.0/08", "::/0", "::ffff:10.0.0.0/104", "10.0.0.1,", "010.0.0.1", "[]")
+		return append(texts, "fe80::1%lo", "fe80::%lo/64", "10.0.0.1", "10.0.0.0/33", "10.0.0.0/08", "::/0",
+			"::ffff:10.0.0.0/104", "10.0.0.1,", "010.0.0.1", "[]")
 	}
 	for _, word := range []string{
-		"eu", "br", "mars", config.DialectCitus, "warn", config.FormatText, string(config.Reject), string(config.PlanToken), "delivered", "confirmed", "off",
+		"eu", "br", "mars", config.DialectCitus, "warn", config.FormatText, string(config.Reject), string(config.PlanToken),
+		"delivered", "confirmed", "off",
 	} {
 		texts = append(texts, word, strings.ToUpper(word))
 	}
 	return append(texts, strconv.Quote("a"), fmt.Sprintf("[%q, %q]", "a", "b"), "[]", "[a")
 }
 
-// TestARefusalNamesThePlace loads the cases that check accepted and serve refused once.
-func TestARefusalNamesThePlace(t *testing.T) {
+// TestRejectedValuesNameThePlace has values that an earlier check accepted although serve failed.
+func TestRejectedValuesNameThePlace(t *testing.T) {
 	for lines, want := range map[string]string{
 		"token: \"a b\"":                                        "config.yaml:4:12: plans[0].token",
 		"token: \"a\\u200b\"":                                   "config.yaml:4:12: plans[0].token",
@@ -135,7 +141,8 @@ func TestARefusalNamesThePlace(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		file := filepath.Join(dir, "config.yaml")
-		require.NoError(t, os.WriteFile(file, []byte("plans:\n  - id: plan-a\n    base_url: http://127.0.0.1:9\n    "+lines+"\n"), 0o600))
+		require.NoError(t, os.WriteFile(file, []byte("plans:\n  - id: plan-a\n    base_url: http://127.0.0.1:9\n    "+lines+
+			"\n"), 0o600))
 		_, err := config.Load(file, []string{"DLRLOOP_PLANS_0_WEBHOOK_AUTH_NONE=true"})
 		problems, ok := errors.AsType[config.Problems](err)
 		require.True(t, ok, lines)

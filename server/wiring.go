@@ -23,7 +23,7 @@ func planIDs(c *config.Config) []string {
 	return ids
 }
 
-// wire builds everything that stands on the store, and binds the listeners.
+// wire creates the components that use the store, and binds the listeners.
 func (s *Server) wire(registry *prometheus.Registry) (err error) {
 	c := s.config
 	feedback, reports, err := newRelay(c, s)
@@ -38,7 +38,10 @@ func (s *Server) wire(registry *prometheus.Registry) (err error) {
 	if s.gateway, err = newGateway(c, s); err != nil {
 		return err
 	}
-	scrape := promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry, ErrorHandling: promhttp.ContinueOnError})
+	scrape := promhttp.HandlerFor(registry, promhttp.HandlerOpts{
+		Registry:      registry,
+		ErrorHandling: promhttp.ContinueOnError,
+	})
 	private, err := newPrivate(c, s, scrape)
 	if err != nil {
 		return err
@@ -47,15 +50,16 @@ func (s *Server) wire(registry *prometheus.Registry) (err error) {
 	if s.public, err = listen(ctx, "public", c.Public.Listen, c.Public.TLS, s.webhook.Handler(), s.log); err != nil {
 		return err
 	}
-	s.public.http.ConnState = newConnections(c.Public.MaxConnections, s.metrics, s.log).watch
-	if s.private, err = listen(ctx, "private", c.Private.Listen, config.TLS{}, private, s.log); err != nil || c.Gateway.Listen == "" {
+	s.public.http.ConnState = newConnections(c.Public.MaxConnections, s.metrics, s.log).stateChanged
+	if s.private, err = listen(ctx, "private", c.Private.Listen, config.TLS{}, private, s.log); err != nil ||
+		c.Gateway.Listen == "" {
 		return err
 	}
-	s.apps, err = listen(ctx, "gateway", c.Gateway.Listen, c.Gateway.TLS, s.gateway.Handler(), s.log)
+	s.gatewayOwn, err = listen(ctx, "gateway", c.Gateway.Listen, c.Gateway.TLS, s.gateway.Handler(), s.log)
 	return err
 }
 
-// newRelay makes what talks to Sinch by itself: of each plan the relay of its feedback and the reconciler, with one client.
+// newRelay creates the feedback relay and the reconciler. Both use the same client of each plan.
 func newRelay(c *config.Config, s *Server) (*relay.Relay, *relay.Reconciler, error) {
 	var feedback []relay.Plan
 	var reconciled []relay.ReconciledPlan
@@ -71,8 +75,8 @@ func newRelay(c *config.Config, s *Server) (*relay.Relay, *relay.Reconciler, err
 		if p.Feedback.On != store.OnOff {
 			feedback = append(feedback, relay.Plan{
 				ID: p.ID, Client: client,
-				AllWanted: p.Feedback.Batches == config.AllBatches, Workers: p.Feedback.Workers, Rate: p.Feedback.Rate, GiveUp: time.Duration(p.Feedback.GiveUp),
-				Lease: 6 * time.Duration(p.Feedback.Timeout), Backoff: backoff,
+				AllWanted: p.Feedback.Batches == config.AllBatches, Workers: p.Feedback.Workers, Rate: p.Feedback.Rate,
+				GiveUp: time.Duration(p.Feedback.GiveUp), Lease: 6 * time.Duration(p.Feedback.Timeout), Backoff: backoff,
 			})
 		}
 		if p.Reconcile.Silence > 0 {
@@ -96,7 +100,10 @@ func newClient(p config.Plan, version string) (*sinch.Client, error) {
 		Timeout: time.Duration(p.Feedback.Timeout), UserAgent: strings.TrimSuffix("dlrloop/"+version, "/"),
 	}
 	if p.Project.Used() {
-		c.Project = sinch.Project{ID: p.Project.ID, KeyID: p.Project.KeyID, KeySecret: sinch.Secret(p.Project.KeySecret.Reveal())}
+		c.Project = sinch.Project{
+			ID: p.Project.ID, KeyID: p.Project.KeyID,
+			KeySecret: sinch.Secret(p.Project.KeySecret.Reveal()),
+		}
 	}
 	return sinch.New(c)
 }

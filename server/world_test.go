@@ -30,7 +30,7 @@ const (
 	secret = "plan-secret-example"
 )
 
-// world is a whole dlrloop and a calm simulated Sinch, on real sockets.
+// world is a complete dlrloop and a simulated Sinch without faults, connected by real sockets.
 type world struct {
 	t       *testing.T
 	sinch   *simulator.Simulator
@@ -42,13 +42,13 @@ type world struct {
 	ended   chan error
 }
 
-// newWorld starts both; change may change the configuration before.
+// newWorld starts both. change may modify the configuration before the start.
 func newWorld(t *testing.T, change func(*config.Config)) *world {
 	t.Helper()
 	return newWorldOf(t, 20*time.Millisecond, change)
 }
 
-// newWorldOf is newWorld with a Sinch that retries its callbacks after one, two, four … units.
+// newWorldOf is newWorld with a simulator that retries callbacks after 1, 2, 4, … units of retryUnit.
 func newWorldOf(t *testing.T, retryUnit time.Duration, change func(*config.Config)) *world {
 	t.Helper()
 	w := &world{t: t, options: server.Options{Version: "test", Log: slog.New(slog.DiscardHandler)}}
@@ -86,13 +86,16 @@ func (w *world) configure() *config.Config {
 	p.ID, p.BaseURL, p.Token = plan, w.origin, config.Secret(token)
 	p.Webhook.Auth.HMAC.Secrets = []config.Secret{secret}
 	p.Feedback.Coalesce = config.Duration(10 * time.Millisecond)
-	p.Feedback.Backoff = config.Backoff{Base: config.Duration(10 * time.Millisecond), Cap: config.Duration(100 * time.Millisecond)}
+	p.Feedback.Backoff = config.Backoff{
+		Base: config.Duration(10 * time.Millisecond),
+		Cap:  config.Duration(100 * time.Millisecond),
+	}
 	p.Feedback.Timeout = config.Duration(time.Second)
 	c.Plans = []config.Plan{p}
 	return c
 }
 
-// start starts dlrloop with the configuration as it is now.
+// start starts dlrloop with the current configuration.
 func (w *world) start() {
 	w.t.Helper()
 	var err error
@@ -104,7 +107,7 @@ func (w *world) start() {
 	require.NoError(w.t, w.sinch.SetCallbackURL(plan, w.webhook()))
 }
 
-// end ends dlrloop in order.
+// end stops dlrloop gracefully.
 func (w *world) end() error {
 	if w.stop == nil {
 		return nil
@@ -118,16 +121,16 @@ func (w *world) webhook() string {
 	return fmt.Sprintf("http://%s/webhooks/%s", w.server.PublicAddr(), plan)
 }
 
-// send sends a batch as an application does and returns its id.
+// send sends a batch directly to Sinch and returns its id.
 func (w *world) send(kind string, feedback bool, to ...string) string {
 	w.t.Helper()
 	return w.sendTo(w.origin, kind, feedback, to...)
 }
 
-// gateway is the origin of the Sinch API that dlrloop serves.
+// gateway returns the base URL of dlrloop's gateway.
 func (w *world) gateway() string { return "http://" + w.server.PrivateAddr().String() }
 
-// sendTo is send to another origin.
+// sendTo sends a batch to a base URL and returns its id.
 func (w *world) sendTo(origin, kind string, feedback bool, to ...string) string {
 	w.t.Helper()
 	body, err := json.Marshal(map[string]any{
@@ -145,14 +148,14 @@ func (w *world) sendTo(origin, kind string, feedback bool, to ...string) string 
 	return batch.ID
 }
 
-// callback calls the webhook as Sinch does, and returns the status of the answer.
+// callback posts a signed callback to the webhook and returns the status of the answer.
 func (w *world) callback(body []byte) int {
 	w.t.Helper()
 	status, _ := do(w.t, signed(w.t, w.webhook(), body))
 	return status
 }
 
-// signed is a callback as Sinch sends it, with the plan's secret.
+// signed returns a callback request with Sinch's signature headers.
 func signed(t *testing.T, url string, body []byte) *http.Request {
 	t.Helper()
 	const nonce, timestamp = "01K2S9AHX7ZC3M5V8EQR0WTB4D", "1755511339"
@@ -168,7 +171,7 @@ func signed(t *testing.T, url string, body []byte) *http.Request {
 	return r
 }
 
-// get reads a page of the private listener and returns its status.
+// get requests a path of the private listener.
 func (w *world) get(path string) (int, []byte) {
 	w.t.Helper()
 	r, err := http.NewRequest(http.MethodGet, "http://"+w.server.PrivateAddr().String()+path, nil)
@@ -176,7 +179,7 @@ func (w *world) get(path string) (int, []byte) {
 	return do(w.t, r)
 }
 
-// read reads an answer of the API into answer.
+// read decodes an answer of the API into answer.
 func (w *world) read(path string, answer any) {
 	w.t.Helper()
 	status, body := w.get(path)
@@ -194,7 +197,7 @@ func do(t *testing.T, r *http.Request) (int, []byte) {
 	return answer.StatusCode, body
 }
 
-// batch is what the API says of a batch.
+// batch is a batch in the format of the API.
 type batch struct {
 	Counts             map[string]int
 	RecipientsByStatus map[string]int `json:"recipients_by_status"`
@@ -211,7 +214,7 @@ type batch struct {
 	}
 }
 
-// batch reads a batch; the zero value as long as nothing was heard of it.
+// batch reads a batch from the API. It returns the zero value while the batch is unknown.
 func (w *world) batch(id string) (b batch) {
 	w.t.Helper()
 	status, answer := w.get("/api/v1/plans/" + plan + "/batches/" + id)
@@ -222,7 +225,7 @@ func (w *world) batch(id string) (b batch) {
 	return b
 }
 
-// eventually waits until done. It looks again and again; nothing depends on how fast that is.
+// eventually polls until done returns true. The limit of a minute does not depend on the machine's speed.
 func (w *world) eventually(what string, done func() bool) {
 	w.t.Helper()
 	limit := time.NewTimer(time.Minute)
@@ -238,7 +241,7 @@ func (w *world) eventually(what string, done func() bool) {
 	}
 }
 
-// fixture is a callback's body.
+// fixture returns the body of a callback in testdata.
 func fixture(t *testing.T, name string) []byte {
 	t.Helper()
 	body, err := os.ReadFile(filepath.Join("testdata", name))
