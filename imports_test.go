@@ -16,10 +16,14 @@ import (
 
 const module = "github.com/dlrloop/dlrloop"
 
-// imports is the table of docs/architecture.md: what each package may import of ours. Tests may import more.
+// imports is the table of docs/architecture.md: the packages of this module that each package may import. Tests may
+// import more.
 var imports = map[string][]string{
-	".":               {"cli"},
-	"cli":             {"config", "demo", "dlr", "server", "simulator", "sinch", "store", "store/boltstore", "store/copying", "store/pgstore"},
+	".": {"cli"},
+	"cli": {
+		"config", "demo", "dlr", "server", "simulator", "sinch", "store", "store/boltstore",
+		"store/copying", "store/pgstore",
+	},
 	"config":          {"sinch", "store"},
 	"demo":            {"config", "dlr", "server", "simulator", "store"},
 	"dlr":             {},
@@ -39,7 +43,7 @@ var imports = map[string][]string{
 	"store/pgstore/pgtest": {},
 }
 
-// owners are the libraries that only some packages know.
+// owners lists the packages that may import a library.
 var owners = map[string][]string{
 	"github.com/gin-gonic/gin":            {"handlers"},
 	"github.com/prometheus/client_golang": {"metrics", "server"},
@@ -50,26 +54,26 @@ var owners = map[string][]string{
 
 func TestImports(t *testing.T) {
 	seen := map[string]bool{}
-	eachImport(t, func(folder, imported string) {
-		allowed, known := imports[folder]
-		require.True(t, known, "package %s is not in the table", folder)
-		seen[folder] = true
+	eachImport(t, func(pkg, imported string) {
+		allowed, known := imports[pkg]
+		require.True(t, known, "package %s is not in the table", pkg)
+		seen[pkg] = true
 		if ours, found := strings.CutPrefix(imported, module+"/"); found {
-			assert.Contains(t, allowed, ours, "%s must not import it", folder)
+			assert.Contains(t, allowed, ours, "%s must not import this package", pkg)
 		}
-		for library, folders := range owners {
+		for library, pkgs := range owners {
 			if imported == library || strings.HasPrefix(imported, library+"/") {
-				assert.Contains(t, folders, folder, "only they may import %s", library)
+				assert.Contains(t, pkgs, pkg, "only these packages may import %s", library)
 			}
 		}
 	})
-	for folder := range imports {
-		assert.True(t, seen[folder], "package %s is in the table and nowhere else", folder)
+	for pkg := range imports {
+		assert.True(t, seen[pkg], "package %s is in the table but does not exist", pkg)
 	}
 }
 
-// eachImport visits every import of every file of this module that is no test.
-func eachImport(t *testing.T, visit func(folder, imported string)) {
+// eachImport calls visit for every import in every file of this module except tests.
+func eachImport(t *testing.T, visit func(pkg, imported string)) {
 	t.Helper()
 	err := filepath.WalkDir(".", func(file string, entry fs.DirEntry, err error) error {
 		if err != nil {

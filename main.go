@@ -1,4 +1,4 @@
-// Dlrloop takes the delivery reports of the Sinch SMS REST API durably and sends the delivery feedback on.
+// Dlrloop receives the delivery reports of the Sinch SMS REST API, stores them durably, and sends delivery feedback.
 package main
 
 import (

@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// batch is one that the demo sends.
+// batch is a batch of the scenario.
 type batch struct {
 	kind       string
 	recipients int
 	feedback   bool
 }
 
-// acts are the batches of the story, one of every report kind, and more of the kind that teams use.
-var acts = [...]batch{
+// scenario lists the batches to send: one of every report kind, and a second of the most common kind.
+var scenario = [...]batch{
 	{"per_recipient", 80, true},
 	{"per_recipient_final", 60, true},
 	{"summary", 40, true},
@@ -28,32 +28,33 @@ var acts = [...]batch{
 }
 
 const (
-	betweenActs  = 500 * time.Millisecond
-	betweenTales = 5 * time.Second
+	batchPause = 500 * time.Millisecond
+	roundPause = 5 * time.Second
 )
 
-// tell sends the batches. Once: it returns when all is quiet. Else it begins again and again, and returns when ctx ends.
-func (w *world) tell(ctx context.Context, once bool) error {
+// sendBatches sends the batches of the scenario. With once it returns when all feedback is sent; otherwise it repeats
+// the scenario and returns when ctx ends.
+func (w *world) sendBatches(ctx context.Context, once bool) error {
 	for number := 1; ; {
-		for _, b := range acts {
+		for _, b := range scenario {
 			if err := w.send(ctx, b, number); err != nil {
 				return ignoreEnd(ctx, err)
 			}
 			number++
-			if !sleep(ctx, betweenActs) {
+			if !sleep(ctx, batchPause) {
 				return nil
 			}
 		}
 		if once {
-			return w.settle(ctx)
+			return w.waitUntilIdle(ctx)
 		}
-		if !sleep(ctx, betweenTales) {
+		if !sleep(ctx, roundPause) {
 			return nil
 		}
 	}
 }
 
-// send sends a batch as any application would whose base URL is dlrloop's gateway.
+// send sends a batch through dlrloop's gateway, as an application would.
 func (w *world) send(ctx context.Context, b batch, number int) error {
 	to := make([]string, b.recipients)
 	for i := range to {
@@ -66,7 +67,8 @@ func (w *world) send(ctx context.Context, b batch, number int) error {
 	if err != nil {
 		return err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.private("/xms/v1/"+plan+"/batches"), bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.private("/xms/v1/"+plan+"/batches"),
+		bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -76,32 +78,33 @@ func (w *world) send(ctx context.Context, b batch, number int) error {
 	if err := call(r, &sent); err != nil {
 		return fmt.Errorf("send batch: %w", err)
 	}
-	w.story.sent(sent.ID, b)
+	w.printer.sent(sent.ID, b)
 	return nil
 }
 
-// settle waits until Sinch has nothing more to say and nothing is owed to it.
-func (w *world) settle(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+// waitUntilIdle waits until Sinch has no pending callbacks and dlrloop owes no feedback.
+func (w *world) waitUntilIdle(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, idleTimeout)
 	defer cancel()
 	for {
-		quiet := w.sinch.Settled() // first: what Sinch sends after this is not pending yet
+		settled := w.sinch.Settled() // checked first: later callbacks could create pending tasks
 		pending, err := w.pending(ctx)
 		if err != nil {
 			return err
 		}
 		expected, applied := w.feedback()
-		missing := without(expected, applied)
-		if quiet && pending == 0 && missing == 0 {
+		missing := countMissing(expected, applied)
+		if settled && pending == 0 && missing == 0 {
 			return nil
 		}
 		if !sleep(ctx, 100*time.Millisecond) {
-			return fmt.Errorf("not at rest after %s: %d feedback tasks are pending, %d recipients lack their feedback", patience, pending, missing)
+			return fmt.Errorf("not idle after %s: %d feedback tasks are pending, the feedback of %d recipients is missing",
+				idleTimeout, pending, missing)
 		}
 	}
 }
 
-// get reads a page of dlrloop's API.
+// get requests a path of dlrloop's API.
 func (w *world) get(ctx context.Context, path string, answer any) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, w.private(path), nil)
 	if err != nil {
@@ -126,7 +129,7 @@ func call(r *http.Request, answer any) error {
 	return json.Unmarshal(body, answer)
 }
 
-// sleep returns false when ctx ends first.
+// sleep waits for d. It returns false if ctx ends first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-ctx.Done():
@@ -136,7 +139,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// ignoreEnd drops an error that is only ctx's end.
+// ignoreEnd returns nil if ctx has ended, else err.
 func ignoreEnd(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil

@@ -1,5 +1,5 @@
-// Package demo tells the main job in a terminal: a simulated Sinch and dlrloop in one process, batches of every report kind, and
-// what becomes of them, as it happens.
+// Package demo runs dlrloop and a simulated Sinch in one process, sends batches of every report kind, and prints what
+// happens.
 package demo
 
 import (
@@ -12,53 +12,54 @@ import (
 	"time"
 )
 
-// Config says how the demo is told.
+// Config configures the demo.
 type Config struct {
 	Out     io.Writer
 	Color   bool
-	Once    bool   // tell the story once, to its end, and sum it up; else go on until ctx ends
-	JSON    bool   // with Once: the last line is the summary as one JSON object
-	Seed    uint64 // of the simulator
+	Once    bool   // run the scenario once and print a summary; otherwise repeat it until ctx ends
+	JSON    bool   // with Once: print the summary as a JSON object on the last line
+	Seed    uint64 // seed of the simulator's faults
 	Version string
 }
 
-// patience bounds a story that is told once.
-const patience = 60 * time.Second
+// idleTimeout limits the wait for the end of the scenario with Once.
+const idleTimeout = 60 * time.Second
 
-// Run tells the story. With Once it returns an error unless what Sinch accepted is exactly what it was owed.
+// Run runs the demo and blocks until it is done. With Once it returns an error unless Sinch accepted exactly the
+// feedback that was owed.
 func Run(ctx context.Context, c Config) (err error) {
-	folder, err := os.MkdirTemp("", "dlrloop-demo-")
+	dir, err := os.MkdirTemp("", "dlrloop-demo-")
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 
-	began := time.Now()
-	story := newStory(c.Out, c.Color, began)
-	w, err := newWorld(ctx, c, folder, story)
+	started := time.Now()
+	p := newPrinter(c.Out, c.Color, started)
+	w, err := newWorld(ctx, c, dir, p)
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	story.introduce(w)
+	p.printHeader(w)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)
 	go func() { ended <- w.run(ctx) }()
 
-	told := w.tell(ctx, c.Once)
+	err = w.sendBatches(ctx, c.Once)
 	var s Summary
-	if told == nil && c.Once {
-		s, told = w.sum(ctx, began)
+	if err == nil && c.Once {
+		s, err = w.summarize(ctx, started)
 	}
 	stop()
-	if err := errors.Join(told, <-ended); err != nil {
+	if err := errors.Join(err, <-ended); err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	story.end()
+	p.close()
 	if !c.Once {
 		return nil
 	}
-	story.sum(s)
+	p.printSummary(s)
 	if c.JSON {
 		line, err := json.Marshal(s)
 		if err != nil {

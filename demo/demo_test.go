@@ -13,14 +13,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestOnce tells the whole story and holds its summary against what happened.
+// TestOnce runs the complete scenario and checks its summary and lines.
 func TestOnce(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, Run(t.Context(), Config{Out: &out, Once: true, JSON: true, Seed: 1}))
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	var s Summary
 	require.NoError(t, json.Unmarshal([]byte(lines[len(lines)-1]), &s))
-	assert.Equal(t, len(acts), s.Batches)
+	assert.Equal(t, len(scenario), s.Batches)
 	assert.Greater(t, s.FeedbackRecipientsExpected, 100)
 	assert.Equal(t, s.FeedbackRecipientsExpected, s.FeedbackRecipientsAccepted)
 	assert.Positive(t, s.Duplicates)
@@ -28,13 +28,16 @@ func TestOnce(t *testing.T) {
 	assert.Positive(t, s.FoundMissing)
 	assert.Greater(t, s.CallbacksReceived, s.RecipientsDelivered/2)
 	assert.Zero(t, s.Dead)
-	for _, told := range []string{"→ sent", "← reports", "↺ repeat", "⤨ overtaken", "✗ upstream", "✓ feedback", "⇣ completed", "⇣ found", "The loop is closed"} {
-		assert.Contains(t, out.String(), told)
+	for _, line := range []string{
+		"→ sent", "← reports", "↺ duplicate", "⤨ late", "✗ upstream", "✓ feedback",
+		"⇣ completed", "⇣ found", "Done after",
+	} {
+		assert.Contains(t, out.String(), line)
 	}
-	assert.NotContains(t, out.String(), "\x1b", "colours are for terminals")
+	assert.NotContains(t, out.String(), "\x1b", "no escape sequences without Color")
 }
 
-// TestEnds ends the story that goes on, as Ctrl-C does.
+// TestEnds stops a demo without Once, as Ctrl-C does.
 func TestEnds(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	out := &signalling{text: "feedback wanted", seen: make(chan struct{})}
@@ -49,7 +52,7 @@ func TestEnds(t *testing.T) {
 	require.NoError(t, <-ended)
 }
 
-// signalling closes seen once text was written.
+// signalling is a writer that closes seen when text is written.
 type signalling struct {
 	mu   sync.Mutex
 	text string
@@ -66,10 +69,10 @@ func (s *signalling) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// TestVerdict fails a story in which Sinch has not exactly what it was owed.
+// TestVerdict checks that a difference between owed and accepted feedback is an error.
 func TestVerdict(t *testing.T) {
 	require.NoError(t, Summary{FeedbackRecipientsExpected: 3}.verdict())
-	require.Error(t, Summary{}.verdict(), "nothing was owed: the story proves nothing")
+	require.Error(t, Summary{}.verdict(), "no feedback was owed, so the run proves nothing")
 	require.Error(t, Summary{FeedbackRecipientsExpected: 3, missing: 1}.verdict())
-	require.Error(t, Summary{FeedbackRecipientsExpected: 3, unearned: 1}.verdict())
+	require.Error(t, Summary{FeedbackRecipientsExpected: 3, unexpected: 1}.verdict())
 }

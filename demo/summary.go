@@ -11,30 +11,30 @@ import (
 	"github.com/dlrloop/dlrloop/simulator"
 )
 
-// Summary is the end of a story told once, in figures from both sides.
+// Summary is the result of a run with Once, from dlrloop's API and the ledger of the simulated Sinch.
 type Summary struct {
 	Batches                    int     `json:"batches"`
-	CallbacksReceived          int     `json:"callbacks_received"` // calls of the webhook that dlrloop answered
+	CallbacksReceived          int     `json:"callbacks_received"` // webhook calls that dlrloop answered
 	Duplicates                 int     `json:"duplicates"`
 	RecipientsDelivered        int     `json:"recipients_delivered"`
-	FeedbackRecipientsExpected int     `json:"feedback_recipients_expected"` // owed, by Sinch's ledger
-	FeedbackRecipientsAccepted int     `json:"feedback_recipients_accepted"` // taken, by Sinch's ledger
-	FoundMissing               int     `json:"found_missing"`                // messages whose report was lost and read from Sinch
+	FeedbackRecipientsExpected int     `json:"feedback_recipients_expected"` // earned, by Sinch's ledger
+	FeedbackRecipientsAccepted int     `json:"feedback_recipients_accepted"` // accepted, by Sinch's ledger
+	FoundMissing               int     `json:"found_missing"`                // messages with a lost report that was read
 	FeedbackCalls              int     `json:"feedback_calls"`
 	Retries                    int     `json:"retries"` // feedback calls that failed
 	Dead                       int     `json:"dead"`
 	Seconds                    float64 `json:"seconds"`
 
-	missing, unearned int // recipients owed and not accepted, accepted and not owed
+	missing, unexpected int // recipients owed but not accepted, accepted but not owed
 }
 
-// pending is how many feedback tasks dlrloop still has.
+// pending returns the number of pending feedback tasks of dlrloop.
 func (w *world) pending(ctx context.Context) (int, error) {
 	t, err := w.totals(ctx)
 	return t.Feedback.PendingTasks, err
 }
 
-// totals are those of the demo's plan.
+// totals holds the figures of the demo's plan in the API.
 type totals struct {
 	Duplicates int
 	Messages   []struct {
@@ -55,13 +55,13 @@ func (w *world) totals(ctx context.Context) (totals, error) {
 	return stats.Plans[0], nil
 }
 
-// sum asks both sides how it went.
-func (w *world) sum(ctx context.Context, began time.Time) (s Summary, err error) {
+// summarize collects the figures from the API and the ledger.
+func (w *world) summarize(ctx context.Context, started time.Time) (s Summary, err error) {
 	t, err := w.totals(ctx)
 	if err != nil {
 		return s, err
 	}
-	s.Duplicates, s.Dead, s.FoundMissing = t.Duplicates, t.Feedback.Dead, w.story.foundMissing()
+	s.Duplicates, s.Dead, s.FoundMissing = t.Duplicates, t.Feedback.Dead, w.printer.foundMissing()
 	for _, m := range t.Messages {
 		if m.Status == "Delivered" {
 			s.RecipientsDelivered += m.Messages
@@ -84,13 +84,13 @@ func (w *world) sum(ctx context.Context, began time.Time) (s Summary, err error)
 	}
 	expected, applied := w.feedback()
 	s.FeedbackRecipientsExpected, s.FeedbackRecipientsAccepted = len(expected), len(applied)
-	s.missing, s.unearned = without(expected, applied), without(applied, expected)
-	s.Seconds = math.Round(time.Since(began).Seconds()*100) / 100
+	s.missing, s.unexpected = countMissing(expected, applied), countMissing(applied, expected)
+	s.Seconds = math.Round(time.Since(started).Seconds()*100) / 100
 	return s, nil
 }
 
-// feedback is which recipients Sinch is owed feedback for, and which it has taken. It is owed for whoever received a batch
-// that wants feedback, whether the report came or was lost.
+// feedback returns the recipients for whom feedback is owed, and those for whom Sinch applied it. It is owed for
+// every delivered recipient of a batch that wants feedback, even if the report was lost.
 func (w *world) feedback() (expected, applied map[simulator.BatchRecipient]bool) {
 	ledger := w.sinch.Ledger()
 	expected, applied = make(map[simulator.BatchRecipient]bool), make(map[simulator.BatchRecipient]bool)
@@ -107,8 +107,8 @@ func (w *world) feedback() (expected, applied map[simulator.BatchRecipient]bool)
 	return expected, applied
 }
 
-// without is how many of a are not in b.
-func without(a, b map[simulator.BatchRecipient]bool) (n int) {
+// countMissing returns the number of keys of a that b lacks.
+func countMissing(a, b map[simulator.BatchRecipient]bool) (n int) {
 	for r := range a {
 		if !b[r] {
 			n++
@@ -117,33 +117,33 @@ func without(a, b map[simulator.BatchRecipient]bool) (n int) {
 	return n
 }
 
-// verdict is nil when Sinch accepted exactly what it was owed.
+// verdict returns nil if Sinch accepted exactly the feedback that was owed.
 func (s Summary) verdict() error {
-	if s.missing > 0 || s.unearned > 0 || s.FeedbackRecipientsExpected == 0 {
+	if s.missing > 0 || s.unexpected > 0 || s.FeedbackRecipientsExpected == 0 {
 		return fmt.Errorf("demo: feedback for %d recipients was owed, %d of them never reached Sinch, and %d were not owed",
-			s.FeedbackRecipientsExpected, s.missing, s.unearned)
+			s.FeedbackRecipientsExpected, s.missing, s.unexpected)
 	}
 	return nil
 }
 
-// sum writes the summary.
-func (s *story) sum(t Summary) {
-	fmt.Fprintf(s.out, "\n%s\n", s.paint(bold, fmt.Sprintf("The loop is closed, after %.1f seconds.", t.Seconds)))
+// printSummary prints the summary.
+func (p *printer) printSummary(t Summary) {
+	fmt.Fprintf(p.out, "\n%s\n", p.paint(bold, fmt.Sprintf("Done after %.1f seconds.", t.Seconds)))
 	for _, l := range []struct {
 		figure int
 		text   string
 	}{
 		{t.Batches, "batches sent"},
 		{t.CallbacksReceived, "callbacks received"},
-		{t.Duplicates, "of them repeats, absorbed"},
+		{t.Duplicates, "of them duplicates"},
 		{t.RecipientsDelivered, "recipients delivered"},
-		{t.FoundMissing, "of them found by asking Sinch, their reports having been lost"},
-		{t.FeedbackRecipientsExpected, "recipients owed feedback"},
+		{t.FoundMissing, "of them read from Sinch because the report was lost"},
+		{t.FeedbackRecipientsExpected, "recipients with feedback owed"},
 		{t.FeedbackRecipientsAccepted, "recipients whose feedback Sinch accepted"},
 		{t.FeedbackCalls, "feedback calls"},
-		{t.Retries, "of them failed, and were tried again"},
-		{t.Dead, "recipients given up"},
+		{t.Retries, "of them failed and were retried"},
+		{t.Dead, "recipients with dead feedback"},
 	} {
-		fmt.Fprintf(s.out, "  %5d  %s\n", l.figure, l.text)
+		fmt.Fprintf(p.out, "  %5d  %s\n", l.figure, l.text)
 	}
 }

@@ -21,12 +21,12 @@ import (
 
 const plan = "demo"
 
-// lostNumber is a recipient of the second batch whose report never comes.
+// lostNumber is a recipient of the second batch. The simulator never sends its report.
 const lostNumber = "12025550233"
 
-// world is Sinch and dlrloop, each behind its own sockets on loopback.
+// world is a simulated Sinch and dlrloop, connected by loopback sockets.
 type world struct {
-	story   *story
+	printer *printer
 	token   string
 	sinch   *simulator.Simulator
 	api     *http.Server
@@ -34,23 +34,23 @@ type world struct {
 	server  *server.Server
 
 	apiListener, controlListener net.Listener
-	folder                       string
+	dir                          string // temporary directory
 }
 
-func newWorld(ctx context.Context, c Config, folder string, s *story) (w *world, err error) {
-	w = &world{story: s, token: rand.Text(), folder: folder}
+func newWorld(ctx context.Context, c Config, dir string, p *printer) (w *world, err error) {
+	w = &world{printer: p, token: rand.Text(), dir: dir}
 	secret := rand.Text()
 	w.sinch, err = simulator.New(simulator.Config{
 		Plans: []simulator.Plan{{ID: plan, Token: w.token, Secret: secret}},
 		Seed:  c.Seed,
 		Pace:  250 * time.Millisecond,
-		// Sinch's first retry comes after 5 s; nobody wants to wait that long for a story.
+		// Sinch's first retry comes after 5 s, which is too long for a demo.
 		RetryUnit: 500 * time.Millisecond,
 	})
 	if err != nil {
 		return nil, err
 	}
-	w.sinch.Observe(s.sinch)
+	w.sinch.Observe(p.sinchEvent)
 	if err := w.sinch.SetFate(lostNumber, simulator.Fate{Lost: true}); err != nil {
 		return nil, err
 	}
@@ -62,8 +62,8 @@ func newWorld(ctx context.Context, c Config, folder string, s *story) (w *world,
 	}
 	w.server, err = server.Start(ctx, w.config(secret), server.Options{
 		Version: c.Version,
-		Log:     slog.New(slog.DiscardHandler), // the story says it more pleasantly
-		Watch:   store.Observer{Folded: s.folded},
+		Log:     slog.New(slog.DiscardHandler), // the printer prints the same facts
+		Watch:   store.Observer{Folded: p.folded},
 	})
 	if err != nil {
 		return nil, errors.Join(err, w.apiListener.Close(), w.controlListener.Close())
@@ -71,18 +71,21 @@ func newWorld(ctx context.Context, c Config, folder string, s *story) (w *world,
 	return w, w.sinch.SetCallbackURL(plan, w.webhook())
 }
 
-// config is what a config.yaml would say.
+// config returns the configuration of the demo's dlrloop.
 func (w *world) config(secret string) *config.Config {
 	c := config.Default()
 	c.Public.Listen, c.Private.Listen = "127.0.0.1:0", "127.0.0.1:0"
-	c.Store.Path = filepath.Join(w.folder, "data")
+	c.Store.Path = filepath.Join(w.dir, "data")
 	p := config.DefaultPlan()
 	p.ID, p.BaseURL, p.Token = plan, w.origin(w.apiListener), config.Secret(w.token)
 	p.Webhook.Auth.HMAC.Secrets = []config.Secret{config.Secret(secret)}
 	p.Feedback.Coalesce = config.Duration(500 * time.Millisecond)
-	p.Feedback.Backoff = config.Backoff{Base: config.Duration(300 * time.Millisecond), Cap: config.Duration(2 * time.Second)}
+	p.Feedback.Backoff = config.Backoff{
+		Base: config.Duration(300 * time.Millisecond),
+		Cap:  config.Duration(2 * time.Second),
+	}
 	p.Feedback.Timeout = config.Duration(2 * time.Second)
-	// Nobody wants to wait an hour until a report counts as missing.
+	// The default of an hour until a report counts as missing is too long for a demo.
 	p.Reconcile.Silence, p.Reconcile.Rate = config.Duration(3*time.Second), 10
 	c.Plans = []config.Plan{p}
 	return c
@@ -93,7 +96,7 @@ func serve(ctx context.Context, h http.Handler) (net.Listener, *http.Server, err
 	return l, &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}, err
 }
 
-// run runs everything until ctx ends.
+// run runs all servers until ctx ends.
 func (w *world) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, s := range []struct {
@@ -107,12 +110,12 @@ func (w *world) run(ctx context.Context) error {
 			return nil
 		})
 	}
-	simulated, quiet := context.WithCancel(context.WithoutCancel(ctx))
+	simulated, stopSimulator := context.WithCancel(context.WithoutCancel(ctx))
 	g.Go(func() error { return w.sinch.Run(simulated) })
 	g.Go(func() error {
-		// dlrloop ends first, so that its last calls find Sinch there.
+		// dlrloop stops first, so that its last calls reach the simulator.
 		err := w.server.Run(ctx)
-		quiet()
+		stopSimulator()
 		return errors.Join(err, w.api.Close(), w.control.Close())
 	})
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {

@@ -1,0 +1,245 @@
+package demo
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/simulator"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+const (
+	// reportWindow is the period whose reports are printed as one line.
+	reportWindow = 300 * time.Millisecond
+	// minGap is the minimum time between two lines of the same kind about single reports.
+	minGap = 400 * time.Millisecond
+)
+
+// printer prints a line for each notable event. The simulator and the store call it concurrently.
+type printer struct {
+	out     io.Writer
+	color   bool
+	started time.Time
+
+	mu      sync.Mutex
+	reports map[dlr.Status]int    // reports for the next line; guarded by mu
+	timer   *time.Timer           // prints that line; guarded by mu
+	final   map[string]dlr.Status // final status by batch id and number; guarded by mu
+	failed  map[string]int        // failed feedback calls since the last success, by batch id; guarded by mu
+	last    map[string]time.Time  // time of the last line of a kind; guarded by mu
+	found   int                   // messages whose report was fetched from Sinch; guarded by mu
+	closed  bool                  // guarded by mu
+}
+
+func newPrinter(out io.Writer, color bool, started time.Time) *printer {
+	return &printer{
+		out: out, color: color, started: started, reports: make(map[dlr.Status]int),
+		final: make(map[string]dlr.Status), failed: make(map[string]int), last: make(map[string]time.Time),
+	}
+}
+
+// Terminal escape sequences.
+const (
+	plain  = ""
+	faint  = "\x1b[2m"
+	bold   = "\x1b[1m"
+	green  = "\x1b[32m"
+	yellow = "\x1b[33m"
+	blue   = "\x1b[34m"
+	violet = "\x1b[35m"
+	reset  = "\x1b[0m"
+)
+
+func (p *printer) paint(color, text string) string {
+	if !p.color || color == plain {
+		return text
+	}
+	return color + text + reset
+}
+
+// line prints a line. The caller holds mu.
+func (p *printer) line(color, sign, what, format string, args ...any) {
+	if p.closed {
+		return
+	}
+	at := p.paint(faint, fmt.Sprintf("%6.2fs", time.Since(p.started).Seconds()))
+	fmt.Fprintf(p.out, "%s  %s %s\n", at, p.paint(color, fmt.Sprintf("%s %-10s", sign, what)),
+		fmt.Sprintf(format, args...))
+}
+
+// due reports whether the last line of this kind is at least minGap old, and if so records a new one. The caller
+// holds mu.
+func (p *printer) due(kind string) bool {
+	now := time.Now()
+	if now.Sub(p.last[kind]) < minGap {
+		return false
+	}
+	p.last[kind] = now
+	return true
+}
+
+func (p *printer) printHeader(w *world) {
+	fmt.Fprintf(p.out, "%s  dlrloop and a simulated Sinch with faults, in one process. Press Ctrl-C to stop.\n\n",
+		p.paint(bold, "dlrloop demo"))
+	for _, l := range [][2]string{
+		{"gateway", w.private("/xms/v1/" + plan)},
+		{"webhook", w.webhook()},
+		{"API", w.private("/api/v1/batches")},
+		{"metrics", w.private("/metrics")},
+		{"simulator", w.origin(w.controlListener) + "/control/state"},
+	} {
+		fmt.Fprintf(p.out, "  %-13s %s\n", l[0], p.paint(blue, l[1]))
+	}
+	fmt.Fprintln(p.out)
+}
+
+// short returns the end of a batch id, which is enough to distinguish batches.
+func short(id string) string { return "…" + id[max(0, len(id)-6):] }
+
+func (p *printer) sent(id string, b batch) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	wanted := ""
+	if b.feedback {
+		wanted = ", feedback wanted"
+	}
+	p.line(bold, "→", "sent", "batch %s to %d recipients, reports: %s%s", short(id), b.recipients, b.kind, wanted)
+}
+
+// folded prints the changes that the fold made.
+func (p *printer) folded(changes []store.Changes) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range changes {
+		for _, t := range c.Taken {
+			p.addReport(c.BatchID, t)
+		}
+		if c.Duplicates > 0 && p.due("duplicate") {
+			p.line(violet, "↺", "duplicate", "%s of batch %s came again and changed nothing", reports(c.Duplicates),
+				short(c.BatchID))
+		}
+		switch found := finalByPolling(c); {
+		case found > 0:
+			p.found += found
+			p.line(blue, "⇣", "found", "%s of batch %s were missing: read from Sinch", reports(found), short(c.BatchID))
+		case c.Polled > 0:
+			p.line(blue, "⇣", "completed", "the summary of batch %s names no recipients: read the full report from Sinch",
+				short(c.BatchID))
+		}
+	}
+	if len(p.reports) > 0 && p.timer == nil {
+		p.timer = time.AfterFunc(reportWindow, p.printReports)
+	}
+}
+
+// foundMissing returns the number of messages whose missing report was fetched from Sinch.
+func (p *printer) foundMissing() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.found
+}
+
+// finalByPolling returns the number of messages that a fetched report brought to a final status.
+func finalByPolling(c store.Changes) (messages int) {
+	for _, t := range c.Taken {
+		if t.Source == store.FromPoll && t.Status.Final() {
+			messages += t.Messages
+		}
+	}
+	return messages
+}
+
+func reports(n int) string {
+	if n == 1 {
+		return "1 report"
+	}
+	return fmt.Sprintf("%d reports", n)
+}
+
+// addReport counts a report for the next line, or prints that it is late because a final one came before. The caller
+// holds mu.
+func (p *printer) addReport(batchID string, t store.Taken) {
+	if t.Messages > 0 {
+		p.reports[t.Status] += t.Messages
+	}
+	if t.Number == "" {
+		return
+	}
+	key := batchID + "/" + t.Number
+	switch final, known := p.final[key]; {
+	case t.Status.Final():
+		p.final[key] = t.Status
+	case known && p.due("late"):
+		p.line(yellow, "⤨", "late", "%s of %s came after %s: it stays %s", t.Status, dlr.Number(t.Number).Masked(), final,
+			final)
+	}
+}
+
+// printReports prints one line with the number of messages per status since the last such line.
+func (p *printer) printReports() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.timer = nil
+	total, parts := 0, []string{}
+	for _, status := range slices.Sorted(maps.Keys(p.reports)) {
+		total += p.reports[status]
+		parts = append(parts, fmt.Sprintf("%d %s", p.reports[status], status))
+	}
+	clear(p.reports)
+	p.line(plain, "←", "reports", "%3d on disk: %s", total, strings.Join(parts, ", "))
+}
+
+// sinchEvent prints the feedback calls that the simulator received.
+func (p *printer) sinchEvent(e simulator.Event) {
+	if e.Kind != simulator.FeedbackReceived {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if e.Answer != http.StatusAccepted {
+		p.failed[e.Batch]++
+		p.line(yellow, "✗", "upstream", "feedback for batch %s %s: will be retried", short(e.Batch), failure(e))
+		return
+	}
+	again := ""
+	if n := p.failed[e.Batch]; n > 0 {
+		again = fmt.Sprintf(", after %d failed calls", n)
+		delete(p.failed, e.Batch)
+	}
+	p.line(green, "✓", "feedback", "Sinch accepted %d recipients of batch %s%s", e.Count, short(e.Batch), again)
+}
+
+// failure describes how a feedback call failed, as its caller sees it: for example "was answered 503".
+func failure(e simulator.Event) string {
+	how := "got no answer"
+	if e.Answer != 0 {
+		how = fmt.Sprintf("was answered %d", e.Answer)
+	}
+	if e.Applied {
+		how += ", although Sinch applied it"
+	}
+	return how
+}
+
+// close prints pending reports. Nothing is printed after it.
+func (p *printer) close() {
+	p.mu.Lock()
+	pending := len(p.reports) > 0
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	p.mu.Unlock()
+	if pending {
+		p.printReports()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+}
