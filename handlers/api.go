@@ -15,18 +15,18 @@ import (
 )
 
 // ask is a request to read: its path and its query.
-type ask struct {
+type apiRequest struct {
 	*query
 	path gin.Params
 }
 
 // segment is a part of the path, decoded. Its escapes are right: net/http has read them.
-func (a *ask) segment(name string) string {
+func (a *apiRequest) segment(name string) string {
 	s, _ := url.PathUnescape(a.path.ByName(name))
 	return s
 }
 
-func (a *ask) batch() store.BatchKey {
+func (a *apiRequest) batch() store.BatchKey {
 	return store.BatchKey{Plan: a.segment("plan"), BatchID: a.segment("id")}
 }
 
@@ -53,11 +53,11 @@ func failedBatch(tried string, key store.BatchKey, err error) error {
 }
 
 // read answers what f returns as JSON. f has as long as the patience lasts.
-func (p *Private) read(f func(context.Context, *ask) (any, error)) gin.HandlerFunc {
+func (p *Private) read(f func(context.Context, *apiRequest) (any, error)) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		ctx, cancel := context.WithTimeout(c.Request.Context(), p.config.Patience)
 		defer cancel()
-		v, err := f(ctx, &ask{query: parseQuery(c.Request.URL.RawQuery), path: c.Params})
+		v, err := f(ctx, &apiRequest{query: parseQuery(c.Request.URL.RawQuery), path: c.Params})
 		if err == nil {
 			err = answerJSON(c, v)
 		}

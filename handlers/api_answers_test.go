@@ -59,7 +59,7 @@ func segment(s string) string {
 }
 
 func TestNumbersAreComparedOnTheirDigits(t *testing.T) {
-	s := serveWorld(t)
+	s := serveSample(t)
 	for _, number := range []string{bob, "+" + bob, "%2B" + bob, "00" + bob, "+44%207700%20900-134", "%2B44(7700)900134"} {
 		r := read[recipientReply](t, s.get(t, "/api/v1/plans/acme-eu/batches/"+batchOTP+"/recipients/"+number))
 		require.Equal(t, "+"+bob, r.Number, number)
@@ -106,7 +106,7 @@ type recipientReply struct {
 }
 
 func TestWhatIsNotKeptIsNotFound(t *testing.T) {
-	s := serveWorld(t)
+	s := serveSample(t)
 	for address, want := range map[string]string{
 		"/api/v1/plans/acme-eu/batches/none":                                "batch none of plan acme-eu is not kept here",
 		"/api/v1/plans/acme-us/batches/" + batchOTP:                         "batch " + batchOTP + " of plan acme-us is not kept here",
@@ -132,7 +132,7 @@ func TestWhatIsNotKeptIsNotFound(t *testing.T) {
 }
 
 func TestOtherMethodsAreNotAllowed(t *testing.T) {
-	s := serveWorld(t)
+	s := serveSample(t)
 	for address, allowed := range map[string][]string{
 		"/api/v1/batches": {"GET", "HEAD"}, "/healthz": {"GET", "HEAD"}, "/": {"GET", "HEAD"}, "/api/v1/feedback/requeue": {"POST"},
 	} {
@@ -144,7 +144,7 @@ func TestOtherMethodsAreNotAllowed(t *testing.T) {
 }
 
 func TestHeadIsGetWithoutABody(t *testing.T) {
-	s := serveWorld(t)
+	s := serveSample(t)
 	for _, address := range []string{"/", "/healthz", "/readyz", "/metrics", "/openapi.yaml", "/api/v1/batches", "/api/v1/plans/acme-eu/batches/" + batchOTP} {
 		want := s.get(t, address)
 		a := s.call(t, http.MethodHead, address, "", nil)
@@ -155,7 +155,7 @@ func TestHeadIsGetWithoutABody(t *testing.T) {
 }
 
 func TestAnswersAreNotKeptByCachesNorGuessedAt(t *testing.T) {
-	s := serveWorld(t)
+	s := serveSample(t)
 	for _, address := range []string{"/api/v1/batches", "/api/v1/batches?limit=0", "/", "/nowhere"} {
 		a := s.call(t, http.MethodGet, address, "", http.Header{"X-Request-Id": {"r-1"}})
 		require.Equal(t, "no-store", a.Header.Get("Cache-Control"), address)
@@ -241,13 +241,13 @@ type batchReply struct {
 // A summary counts everybody, the reports that named somebody count a few of them again.
 func TestCountsTakeWhateverToldMore(t *testing.T) {
 	st := openStore(t)
-	told := func(body string) { record(t, st, planEU, morning(0), called(t, body)) }
-	told(recipientBody("b", alice, "Delivered", 0, morning(0)))
-	told(recipientBody("b", bob, "Delivered", 0, morning(0)))
-	told(recipientBody("b", "447700900135", "Failed", 3, morning(0)))
-	told(recipientBody("b", "447700900136", "Failed", 5, morning(0)))
-	told(recipientBody("b", "447700900137", "Dispatched", 401, morning(0)))
-	told(`{"type":"delivery_report_sms","batch_id":"b","total_message_count":99,"statuses":[` +
+	add := func(body string) { record(t, st, planEU, morning(0), called(t, body)) }
+	add(recipientBody("b", alice, "Delivered", 0, morning(0)))
+	add(recipientBody("b", bob, "Delivered", 0, morning(0)))
+	add(recipientBody("b", "447700900135", "Failed", 3, morning(0)))
+	add(recipientBody("b", "447700900136", "Failed", 5, morning(0)))
+	add(recipientBody("b", "447700900137", "Dispatched", 401, morning(0)))
+	add(`{"type":"delivery_report_sms","batch_id":"b","total_message_count":99,"statuses":[` +
 		`{"code":0,"status":"Delivered","count":7},{"code":1,"status":"Delivered","count":2},{"code":3,"status":"Failed","count":1},` +
 		`{"code":14,"status":"Expired","count":4},{"code":401,"status":"Dispatched","count":50},{"code":1,"status":"Teleported","count":3}]}`)
 	s := servePrivate(t, PrivateConfig{}, st, quiet())
@@ -265,9 +265,9 @@ func TestCountsTakeWhateverToldMore(t *testing.T) {
 
 func TestFeedbackOfABatch(t *testing.T) {
 	st := openStore(t)
-	told := func(at time.Duration, news store.News) { record(t, st, planEU, morning(at), news) }
-	told(0, called(t, recipientBody("b", alice, "Delivered", 0, morning(0))))
-	told(0, called(t, `{"type":"delivery_report_sms","batch_id":"b","total_message_count":2,"statuses":[{"code":0,"status":"Delivered","count":2}]}`))
+	add := func(at time.Duration, news store.News) { record(t, st, planEU, morning(at), news) }
+	add(0, called(t, recipientBody("b", alice, "Delivered", 0, morning(0))))
+	add(0, called(t, `{"type":"delivery_report_sms","batch_id":"b","total_message_count":2,"statuses":[{"code":0,"status":"Delivered","count":2}]}`))
 	s := servePrivate(t, PrivateConfig{}, st, quiet())
 	batch := func() batchReply { return read[batchReply](t, s.get(t, "/api/v1/plans/acme-eu/batches/b")) }
 
@@ -277,7 +277,7 @@ func TestFeedbackOfABatch(t *testing.T) {
 	require.Equal(t, 1, b.Feedback.Owed)
 	require.True(t, b.Feedback.FullReportWanted)
 
-	told(time.Second, store.Settlement{
+	add(time.Second, store.Settlement{
 		BatchID: "b", Recipients: []string{alice}, Outcome: store.Retry,
 		Reason: store.ReasonServer, Detail: "502 from Sinch", Due: morning(time.Minute),
 	})
@@ -286,10 +286,10 @@ func TestFeedbackOfABatch(t *testing.T) {
 	require.Equal(t, "server", b.Feedback.Task.Reason)
 	require.Equal(t, "502 from Sinch", b.Feedback.Task.Detail)
 
-	told(2*time.Second, store.Settlement{
+	add(2*time.Second, store.Settlement{
 		BatchID: "b", Recipients: []string{alice}, Outcome: store.Buried, FullRead: true, Reason: store.ReasonNotEnabledOrUnknown,
 	})
-	told(2*time.Second, store.Facts{BatchID: "b", Missing: true, Source: store.FromPoll})
+	add(2*time.Second, store.Facts{BatchID: "b", Missing: true, Source: store.FromPoll})
 	b = batch()
 	require.Equal(t, 1, b.Feedback.Dead)
 	require.Nil(t, b.Feedback.Task)
@@ -297,8 +297,8 @@ func TestFeedbackOfABatch(t *testing.T) {
 	require.True(t, b.Feedback.Buried.FullReportUnread)
 	require.True(t, b.Facts.Missing)
 
-	told(3*time.Second, store.Requeue{BatchID: "b", Recipients: []string{alice}})
-	told(4*time.Second, store.Facts{BatchID: "b", ModifiedAt: morning(0), Source: store.FromRegistration})
+	add(3*time.Second, store.Requeue{BatchID: "b", Recipients: []string{alice}})
+	add(4*time.Second, store.Facts{BatchID: "b", ModifiedAt: morning(0), Source: store.FromRegistration})
 	b = batch()
 	require.Equal(t, "unwanted", b.Feedback.Flag)
 	require.Equal(t, 1, b.Feedback.Dropped)

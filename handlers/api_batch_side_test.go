@@ -93,8 +93,8 @@ func TestTheWordAboutEveryoneOfABatchThatWantsNoFeedback(t *testing.T) {
 func TestWhatABatchLacks(t *testing.T) {
 	st := openStore(t)
 	s := servePrivate(t, PrivateConfig{}, st, quiet())
-	told := func(at time.Duration, news store.News) { t.Helper(); record(t, st, planEU, morning(at), news) }
-	told(0, store.Facts{
+	add := func(at time.Duration, news store.News) { t.Helper(); record(t, st, planEU, morning(at), news) }
+	add(0, store.Facts{
 		BatchID: "b", ReportKind: "per_recipient", Recipients: 3, Groups: 1, Numbers: []string{alice, bob},
 		CreatedAt: morning(0), ModifiedAt: morning(0), ExpireAt: morning(24 * time.Hour), Source: store.FromGateway,
 	})
@@ -109,8 +109,8 @@ func TestWhatABatchLacks(t *testing.T) {
 
 	polled := called(t, recipientBody("b", alice, "Delivered", 0, morning(time.Minute)))
 	polled.Source = store.FromPoll
-	told(time.Hour, polled)
-	told(time.Hour, store.Checked{BatchID: "b"})
+	add(time.Hour, polled)
+	add(time.Hour, store.Checked{BatchID: "b"})
 	b = s.side(t, "b")
 	require.Equal(t, 1, b.Lacking)
 	require.Equal(t, 1, *b.Check.Asked)
@@ -118,13 +118,13 @@ func TestWhatABatchLacks(t *testing.T) {
 	r := read[struct{ Reports []struct{ Source string } }](t, s.get(t, "/api/v1/plans/acme-eu/batches/b/recipients/"+alice))
 	require.Equal(t, "polled", r.Reports[0].Source)
 
-	told(25*time.Hour, store.Checked{BatchID: "b"})
+	add(25*time.Hour, store.Checked{BatchID: "b"})
 	b = s.side(t, "b")
 	require.Empty(t, b.Check.Due)
 	require.Equal(t, 2, *b.Check.Asked)
 	require.True(t, *b.Check.Ended)
 
-	told(26*time.Hour, called(t, `{"type":"delivery_report_sms","batch_id":"b","total_message_count":2,"statuses":[{"code":0,"status":"Delivered","count":2}]}`))
+	add(26*time.Hour, called(t, `{"type":"delivery_report_sms","batch_id":"b","total_message_count":2,"statuses":[{"code":0,"status":"Delivered","count":2}]}`))
 	b = s.side(t, "b")
 	require.Zero(t, b.Lacking)
 	require.Nil(t, b.Check)

@@ -6,7 +6,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-func (p *Private) batches(ctx context.Context, a *ask) (any, error) {
+func (p *Private) batches(ctx context.Context, a *apiRequest) (any, error) {
 	q := store.BatchQuery{
 		Plan:            a.text("plan"),
 		Status:          a.status("status"),
@@ -26,7 +26,7 @@ func (p *Private) batches(ctx context.Context, a *ask) (any, error) {
 	return viewPage(page, viewBatch), nil
 }
 
-func (p *Private) batch(ctx context.Context, a *ask) (any, error) {
+func (p *Private) batch(ctx context.Context, a *apiRequest) (any, error) {
 	if err := a.err(); err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ type loggedView struct {
 	rawBytes
 }
 
-func (p *Private) reports(ctx context.Context, a *ask) (any, error) {
+func (p *Private) reports(ctx context.Context, a *apiRequest) (any, error) {
 	paging := a.paging()
 	if err := a.err(); err != nil {
 		return nil, err

@@ -23,7 +23,7 @@ const (
 	feedbackDead    = "dead"
 )
 
-func (p *Private) feedback(ctx context.Context, a *ask) (any, error) {
+func (p *Private) feedback(ctx context.Context, a *apiRequest) (any, error) {
 	q := store.TaskQuery{
 		Dead:   a.oneOf("state", feedbackPending, feedbackDead) == feedbackDead,
 		Plan:   a.text("plan"),
@@ -60,7 +60,7 @@ const maxRequeueBody = 16 << 10
 func (p *Private) requeue(c *gin.Context) {
 	ctx, cancel := context.WithTimeout(c.Request.Context(), p.config.Patience)
 	defer cancel()
-	v, err := p.requeueAsked(ctx, c)
+	v, err := p.doRequeue(ctx, c)
 	if err == nil {
 		err = answerJSON(c, v)
 	}
@@ -69,18 +69,18 @@ func (p *Private) requeue(c *gin.Context) {
 	}
 }
 
-func (p *Private) requeueAsked(ctx context.Context, c *gin.Context) (requeueView, error) {
+func (p *Private) doRequeue(ctx context.Context, c *gin.Context) (requeueView, error) {
 	if err := parseQuery(c.Request.URL.RawQuery).err(); err != nil {
 		return requeueView{}, err
 	}
-	asked, err := readRequeue(c)
+	request, err := readRequeue(c)
 	if err != nil {
 		return requeueView{}, err
 	}
-	if asked.BatchID != "" {
-		return p.requeueBatch(ctx, store.BatchKey{Plan: asked.Plan, BatchID: asked.BatchID})
+	if request.BatchID != "" {
+		return p.requeueBatch(ctx, store.BatchKey{Plan: request.Plan, BatchID: request.BatchID})
 	}
-	return p.requeuePlan(ctx, asked.Plan)
+	return p.requeuePlan(ctx, request.Plan)
 }
 
 func readRequeue(c *gin.Context) (requeueRequest, error) {
@@ -95,14 +95,14 @@ func readRequeue(c *gin.Context) (requeueRequest, error) {
 	if err != nil {
 		return requeueRequest{}, unread(err)
 	}
-	var asked requeueRequest
-	if err := dlr.UnmarshalStrict(body, &asked); err != nil {
+	var request requeueRequest
+	if err := dlr.UnmarshalStrict(body, &request); err != nil {
 		return requeueRequest{}, badBody(fmt.Sprintf("not readable: %v; wanted: %s", err, wanted))
 	}
-	if asked.All == (asked.Plan != "") || asked.BatchID != "" && asked.Plan == "" {
+	if request.All == (request.Plan != "") || request.BatchID != "" && request.Plan == "" {
 		return requeueRequest{}, badBody("neither a batch nor a plan nor all of them; wanted: " + wanted)
 	}
-	return asked, nil
+	return request, nil
 }
 
 // requeueBatch makes the dead recipients of one batch owed again, and a task that waits due. A batch that has neither is left
@@ -122,8 +122,8 @@ func (p *Private) requeueBatch(ctx context.Context, key store.BatchKey) (v reque
 	return requeueView{Batches: 1, Recipients: n}, nil
 }
 
-// requeueLanes is how many batches are requeued at once: they share the syncs of the store.
-const requeueLanes = 32
+// requeueWorkers is how many batches are requeued at once: they share the syncs of the store.
+const requeueWorkers = 32
 
 // requeuePlan makes the tasks of a plan due that wait, or of all plans when it is empty, ends the pauses of the plans, and makes
 // dead recipients owed again. These come last: a new task that fails at once would be requeued twice. It stops at a page's
@@ -196,10 +196,10 @@ func (r *requeuing) pages(ctx context.Context, q store.TaskQuery) error {
 		if err != nil {
 			return failed("list feedback", err)
 		}
-		lanes, each := errgroup.WithContext(ctx)
-		lanes.SetLimit(requeueLanes)
+		workers, each := errgroup.WithContext(ctx)
+		workers.SetLimit(requeueWorkers)
 		for _, b := range page.Items {
-			lanes.Go(func() error {
+			workers.Go(func() error {
 				found, err := r.batch(each, b.Key())
 				if found {
 					r.batches.Add(1)
@@ -207,7 +207,7 @@ func (r *requeuing) pages(ctx context.Context, q store.TaskQuery) error {
 				return err
 			})
 		}
-		if err := lanes.Wait(); err != nil {
+		if err := workers.Wait(); err != nil {
 			return err
 		}
 		if q.Cursor = page.Next; q.Cursor == "" {

@@ -20,8 +20,8 @@ import (
 
 const requeueAddress = "/api/v1/feedback/requeue"
 
-// tellDead keeps n batches of a plan with one dead recipient each.
-func tellDead(t *testing.T, s store.Store, plan string, n int) (ids []string) {
+// recordDead keeps n batches of a plan with one dead recipient each.
+func recordDead(t *testing.T, s store.Store, plan string, n int) (ids []string) {
 	t.Helper()
 	for i := range n {
 		id := fmt.Sprintf("%s-%03d", plan, i)
@@ -41,7 +41,7 @@ func (s privateServer) requeue(t *testing.T, body string) reply {
 
 func TestRequeueSendsWhatItNamesAgain(t *testing.T) {
 	st := openStore(t)
-	eu, us := tellDead(t, st, planEU, 5), tellDead(t, st, planUS, 3)
+	eu, us := recordDead(t, st, planEU, 5), recordDead(t, st, planUS, 3)
 	s := servePrivate(t, PrivateConfig{}, st, quiet())
 	dead := func() []string { return s.pages(t, "/api/v1/feedback?state=dead", "id", 3) }
 	require.Len(t, dead(), 8)
@@ -66,8 +66,8 @@ func TestRequeueSendsWhatItNamesAgain(t *testing.T) {
 		string(s.requeue(t, fmt.Sprintf(`{"plan": %q, "batch_id": %q}`, planEU, eu[2])).body), "a pending batch is tried at once")
 }
 
-// tellWaiting keeps n batches of a plan with one task each, which is tried again at due.
-func tellWaiting(t *testing.T, s store.Store, plan string, n int, due time.Time) {
+// recordWaiting keeps n batches of a plan with one task each, which is tried again at due.
+func recordWaiting(t *testing.T, s store.Store, plan string, n int, due time.Time) {
 	t.Helper()
 	for i := range n {
 		id := fmt.Sprintf("waiting-%03d", i)
@@ -84,8 +84,8 @@ func TestRequeueEndsTheWait(t *testing.T) {
 		`{"plan": "acme-eu", "batch_id": "waiting-000"}`: 1, `{"plan": "acme-eu"}`: 205, `{"all": true}`: 208,
 	} {
 		st, due := openStore(t), time.Now().UTC().Truncate(time.Second).Add(time.Hour)
-		tellWaiting(t, st, planEU, 205, due) // several pages
-		tellWaiting(t, st, planUS, 3, due)
+		recordWaiting(t, st, planEU, 205, due) // several pages
+		recordWaiting(t, st, planUS, 3, due)
 		s := servePrivate(t, PrivateConfig{}, st, quiet())
 		waiting := func() (n int) {
 			for _, plan := range []string{planEU, planUS} {
@@ -132,7 +132,7 @@ func TestRequeueEndsThePauseOfAPlan(t *testing.T) {
 
 func TestRequeueRefusesWhatItDoesNotUnderstand(t *testing.T) {
 	st := openStore(t)
-	tellDead(t, st, planEU, 2)
+	recordDead(t, st, planEU, 2)
 	s := servePrivate(t, PrivateConfig{}, st, quiet())
 	for body, want := range map[string]string{
 		``:                                       "not readable: unexpected end of JSON input",
@@ -180,7 +180,7 @@ func TestRequeueThatFailsMayBeRepeated(t *testing.T) {
 	for name, kind := range map[string]storetest.Kind{"not applied": storetest.NotApplied, "applied": storetest.Applied} {
 		t.Run(name, func(t *testing.T) {
 			st := openStore(t)
-			ids := tellDead(t, st, planEU, 5)
+			ids := recordDead(t, st, planEU, 5)
 			failing := storetest.NewFailing(st)
 			s := servePrivate(t, PrivateConfig{}, failing, quiet())
 			failing.Fail(storetest.Requeue, storetest.Works, nil, 2)
@@ -198,7 +198,7 @@ func TestRequeueThatFailsMayBeRepeated(t *testing.T) {
 
 func TestRequeuePassesOverWhatExpiredMeanwhile(t *testing.T) {
 	st := openStore(t)
-	tellDead(t, st, planEU, 3)
+	recordDead(t, st, planEU, 3)
 	failing := storetest.NewFailing(st)
 	s := servePrivate(t, PrivateConfig{}, failing, quiet())
 	failing.Fail(storetest.Requeue, storetest.NotApplied, store.ErrNotFound, 1)
@@ -212,7 +212,7 @@ func TestRequeueStopsInTime(t *testing.T) {
 		st, err := boltstore.Open(t.Context(), boltstore.Config{Path: t.TempDir()})
 		require.NoError(t, err)
 		defer func() { require.NoError(t, st.Close()) }()
-		tellDead(t, st, planEU, n)
+		recordDead(t, st, planEU, n)
 		failing := storetest.NewFailing(st)
 		p, err := NewPrivate(PrivateConfig{Listen: "127.0.0.1:0"}, failing, http.NotFoundHandler(), quiet())
 		require.NoError(t, err)
@@ -234,7 +234,7 @@ func TestRequeueStopsInTime(t *testing.T) {
 		require.JSONEq(t, `{"batches": 100, "recipients": 100, "more": true}`, requeue().Body.String())
 		require.JSONEq(t, `{"batches": 1, "recipients": 1, "more": false}`, requeue().Body.String())
 
-		tellDead(t, st, planUS, 1)
+		recordDead(t, st, planUS, 1)
 		failing.Fail(storetest.Requeue, storetest.Stuck, nil, 1)
 		require.Equal(t, http.StatusServiceUnavailable, requeue().Code, "a store that does not answer is not waited for longer")
 	})

@@ -44,9 +44,9 @@ func (s privateServer) pages(t *testing.T, address, member string, limit int) []
 	}
 }
 
-// tellMany keeps n batches of acme-eu, a second apart, in each of which alice has been delivered, and in the first also
+// recordMany keeps n batches of acme-eu, a second apart, in each of which alice has been delivered, and in the first also
 // n-1 others; b[i] is the (i+1)st.
-func tellMany(t *testing.T, s store.Store, n int) (batches, numbers []string) {
+func recordMany(t *testing.T, s store.Store, n int) (batches, numbers []string) {
 	t.Helper()
 	for i := range n {
 		id := fmt.Sprintf("b%03d", i)
@@ -72,7 +72,7 @@ func reversed(list []string) []string {
 
 func TestPagesHoldEverythingOnce(t *testing.T) {
 	st := openStore(t)
-	batches, numbers := tellMany(t, st, 11)
+	batches, numbers := recordMany(t, st, 11)
 	for i := range 11 {
 		record(t, st, fmt.Sprintf("plan-%02d", i), morning(0), store.Quarantined{Reason: dlr.NoType, Raw: []byte(`{}`)})
 	}
@@ -98,7 +98,7 @@ func TestPagesHoldEverythingOnce(t *testing.T) {
 }
 
 func TestFiltersOfBatches(t *testing.T) {
-	s := serveWorld(t)
+	s := serveSample(t)
 	for query, want := range map[string][]string{
 		"":                                 {batchDrop, batchSum, batchOTP, batchDead},
 		"plan=":                            {batchDrop, batchSum, batchOTP, batchDead},

@@ -17,7 +17,7 @@ import (
 // parameter that nobody asked for: a misspelt filter would else answer with everything.
 type query struct {
 	values url.Values
-	asked  []string
+	read   []string
 	fault  error
 }
 
@@ -39,7 +39,7 @@ func (q *query) fail(name, wrong string, allowed ...string) {
 
 // text is a parameter's value; empty when it is not there.
 func (q *query) text(name string) string {
-	q.asked = append(q.asked, name)
+	q.read = append(q.read, name)
 	given := q.values[name]
 	if len(given) == 0 {
 		return ""
@@ -128,10 +128,10 @@ func (q *query) paging() store.Paging {
 // err is the first fault, or nil.
 func (q *query) err() error {
 	for _, name := range slices.Sorted(maps.Keys(q.values)) {
-		if slices.Contains(q.asked, name) {
+		if slices.Contains(q.read, name) {
 			continue
 		}
-		allowed := q.asked
+		allowed := q.read
 		if len(allowed) == 0 {
 			allowed = []string{"none"}
 		}

@@ -77,7 +77,7 @@ func TestQueryStatus(t *testing.T) {
 }
 
 func TestQueryFaults(t *testing.T) {
-	s := serveWorld(t)
+	s := serveSample(t)
 	for address, want := range map[string]struct{ parameter, detail string }{
 		"/api/v1/batches?stauts=Failed":                                                 {"stauts", "stauts: no parameter of this address; allowed: plan, status, client_reference, from, to, cursor, limit"},
 		"/api/v1/batches?plan=a&plan=b":                                                 {"plan", "plan: given more than once; allowed: one value"},

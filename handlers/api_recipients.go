@@ -8,7 +8,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-func (p *Private) recipients(ctx context.Context, a *ask) (any, error) {
+func (p *Private) recipients(ctx context.Context, a *apiRequest) (any, error) {
 	key := a.batch()
 	q := store.RecipientQuery{Status: a.status("status"), Paging: a.paging()}
 	if err := a.err(); err != nil {
@@ -25,7 +25,7 @@ func (p *Private) recipients(ctx context.Context, a *ask) (any, error) {
 	return viewPage(page, func(r *store.Recipient) recipientView { return viewRecipient(key, b.Flag, r) }), nil
 }
 
-func (p *Private) recipient(ctx context.Context, a *ask) (any, error) {
+func (p *Private) recipient(ctx context.Context, a *apiRequest) (any, error) {
 	if err := a.err(); err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func (p *Private) recipient(ctx context.Context, a *ask) (any, error) {
 }
 
 // recipientBatches lists what is known of a number over all batches. Of a number never heard of that is nothing.
-func (p *Private) recipientBatches(ctx context.Context, a *ask) (any, error) {
+func (p *Private) recipientBatches(ctx context.Context, a *apiRequest) (any, error) {
 	paging := a.paging()
 	if err := a.err(); err != nil {
 		return nil, err

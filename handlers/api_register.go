@@ -27,8 +27,8 @@ const (
 	maxRegistration    = 64 << 20 // bytes of one request
 )
 
-// registrationLanes is how many batches are recorded at once: they share the syncs of the store.
-const registrationLanes = 32
+// registrationWorkers is how many batches are recorded at once: they share the syncs of the store.
+const registrationWorkers = 32
 
 // registeredView says how many batches are kept now.
 type registeredView struct {
@@ -37,7 +37,7 @@ type registeredView struct {
 
 // register keeps batches as Sinch answered them to the application that sent them: one in JSON, or one a line in NDJSON.
 func (p *Private) register(c *gin.Context) {
-	v, err := p.registerAsked(c)
+	v, err := p.doRegister(c)
 	if err == nil {
 		err = answerJSON(c, v)
 	}
@@ -46,8 +46,8 @@ func (p *Private) register(c *gin.Context) {
 	}
 }
 
-func (p *Private) registerAsked(c *gin.Context) (registeredView, error) {
-	a := &ask{query: parseQuery(c.Request.URL.RawQuery), path: c.Params}
+func (p *Private) doRegister(c *gin.Context) (registeredView, error) {
+	a := &apiRequest{query: parseQuery(c.Request.URL.RawQuery), path: c.Params}
 	checkNow := a.checkNow()
 	if err := a.err(); err != nil {
 		return registeredView{}, err
@@ -61,7 +61,7 @@ func (p *Private) registerAsked(c *gin.Context) (registeredView, error) {
 		return registeredView{}, err
 	}
 	r := &registration{Private: p, plan: plan, checkNow: checkNow, connection: http.NewResponseController(c.Writer)}
-	r.lanes.SetLimit(registrationLanes)
+	r.workers.SetLimit(registrationWorkers)
 	return r.ended(read(r, c))
 }
 
@@ -94,7 +94,7 @@ type registration struct {
 	plan       string
 	checkNow   bool
 	connection *http.ResponseController
-	lanes      errgroup.Group
+	workers    errgroup.Group
 	kept       atomic.Int64
 	failed     atomic.Bool // nothing more is read; what is on its way goes on
 }
@@ -165,7 +165,7 @@ func (r *registration) take(ctx context.Context, body []byte) error {
 	}
 	facts := factsOf(b, store.FromRegistration)
 	facts.CheckNow = r.checkNow
-	r.lanes.Go(func() error { return r.record(ctx, facts) })
+	r.workers.Go(func() error { return r.record(ctx, facts) })
 	return nil
 }
 
@@ -183,7 +183,7 @@ func (r *registration) record(ctx context.Context, facts store.Facts) error {
 // ended waits for what is on its way and says what became of the request; misread is why it was not read to its end. The store's
 // failure counts more: the same request will do later.
 func (r *registration) ended(misread error) (registeredView, error) {
-	failed := r.lanes.Wait()
+	failed := r.workers.Wait()
 	kept := int(r.kept.Load())
 	switch {
 	case failed != nil:
@@ -192,9 +192,9 @@ func (r *registration) ended(misread error) (registeredView, error) {
 			detail: fmt.Sprintf("%d registered; the same call will do later, it changes nothing about those", kept),
 		}
 	case misread != nil:
-		told := *problemOf(misread)
-		told.detail = fmt.Sprintf("%s (%d registered)", told.detail, kept)
-		return registeredView{}, &told
+		p := *problemOf(misread)
+		p.detail = fmt.Sprintf("%s (%d registered)", p.detail, kept)
+		return registeredView{}, &p
 	}
 	return registeredView{kept}, nil
 }
@@ -209,9 +209,9 @@ func kindOfFailure(err error) kind {
 
 // inLine says which line of a request is at fault.
 func inLine(n int, err error) error {
-	told := *problemOf(err)
-	told.detail = fmt.Sprintf("line %d: %s", n, told.detail)
-	return &told
+	p := *problemOf(err)
+	p.detail = fmt.Sprintf("line %d: %s", n, p.detail)
+	return &p
 }
 
 // unread says why a body could not be read to its end.

@@ -15,10 +15,10 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore"
 )
 
-// lineOf is a listener that has one connection.
-type lineOf chan net.Conn
+// singleListener is a listener that has one connection.
+type singleListener chan net.Conn
 
-func (l lineOf) Accept() (net.Conn, error) {
+func (l singleListener) Accept() (net.Conn, error) {
 	c, open := <-l
 	if !open {
 		return nil, net.ErrClosed
@@ -26,9 +26,9 @@ func (l lineOf) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-func (l lineOf) Close() error { close(l); return nil }
+func (l singleListener) Close() error { close(l); return nil }
 
-func (l lineOf) Addr() net.Addr { return &net.TCPAddr{} }
+func (l singleListener) Addr() net.Addr { return &net.TCPAddr{} }
 
 // registerSlowly has body write the lines of one registration, in a bubble, to a server with the time-outs of the real one.
 // It returns the answer and how long it took.
@@ -40,7 +40,7 @@ func registerSlowly(t *testing.T, body func(w io.Writer)) (a reply, took time.Du
 	p, err := NewPrivate(PrivateConfig{Listen: "127.0.0.1:0", Plans: []string{planEU}}, st, http.NotFoundHandler(), quiet())
 	require.NoError(t, err)
 	server := &http.Server{Handler: p.Handler(), ReadTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second}
-	listener, done := make(lineOf, 1), make(chan error, 1)
+	listener, done := make(singleListener, 1), make(chan error, 1)
 	go func() { done <- server.Serve(listener) }()
 	near, far := net.Pipe()
 	listener <- far

@@ -326,9 +326,9 @@ func TestRegistrationEndsWithTheFirstFailure(t *testing.T) {
 	failing := storetest.NewFailing(openStore(t))
 	failing.FailRecord(storetest.NotApplied, nil, storetest.Always)
 	s := serveRegistration(t, failing)
-	a := s.register(t, ndjson, strings.Repeat(sent("b", 0, "")+"\n", 10*registrationLanes))
+	a := s.register(t, ndjson, strings.Repeat(sent("b", 0, "")+"\n", 10*registrationWorkers))
 	require.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
-	require.LessOrEqual(t, failing.Calls(storetest.Record), registrationLanes+1)
+	require.LessOrEqual(t, failing.Calls(storetest.Record), registrationWorkers+1)
 }
 
 func TestLogsOfRegistrationShowNoNumbers(t *testing.T) {

@@ -37,7 +37,7 @@ type span struct {
 	step     time.Duration
 }
 
-func (p *Private) timeseries(ctx context.Context, a *ask) (any, error) {
+func (p *Private) timeseries(ctx context.Context, a *apiRequest) (any, error) {
 	plan, s := a.text("plan"), a.span()
 	if err := a.err(); err != nil {
 		return nil, err

@@ -30,8 +30,8 @@ func (r timeseriesReply) shown() []string {
 	return lines
 }
 
-// tellDays keeps reports over four days, some on the edges of steps.
-func tellDays(t *testing.T, s store.Store) {
+// recordDays keeps reports over four days, some on the edges of steps.
+func recordDays(t *testing.T, s store.Store) {
 	t.Helper()
 	midnight := morning(-10 * time.Hour)
 	for i, at := range []time.Duration{
@@ -47,7 +47,7 @@ func tellDays(t *testing.T, s store.Store) {
 
 func TestTimeseries(t *testing.T) {
 	st := openStore(t)
-	tellDays(t, st)
+	recordDays(t, st)
 	s := servePrivate(t, PrivateConfig{}, st, quiet())
 	for query, want := range map[string]struct {
 		from, to string

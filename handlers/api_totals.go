@@ -54,7 +54,7 @@ type storeSizeView struct {
 	Unfolded          int   `json:"unfolded"`
 }
 
-func (p *Private) stats(ctx context.Context, a *ask) (any, error) {
+func (p *Private) stats(ctx context.Context, a *apiRequest) (any, error) {
 	if err := a.err(); err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ type quarantineView struct {
 	rawBytes
 }
 
-func (p *Private) quarantine(ctx context.Context, a *ask) (any, error) {
+func (p *Private) quarantine(ctx context.Context, a *apiRequest) (any, error) {
 	paging := a.paging()
 	if err := a.err(); err != nil {
 		return nil, err

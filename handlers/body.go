@@ -29,9 +29,9 @@ type bodies struct {
 	shed       int           // status of the answer when there is no room
 }
 
-// intake is the reading of one body. What was read may be used after release: the budget bounds what is in flight, the
+// bodyReader is the reading of one body. What was read may be used after release: the budget bounds what is in flight, the
 // store bounds what it holds.
-type intake struct {
+type bodyReader struct {
 	*bodies
 	connection *http.ResponseController
 	begun      time.Time
@@ -43,18 +43,18 @@ type intake struct {
 }
 
 // drop makes read return, from any goroutine.
-func (in *intake) drop() {
+func (in *bodyReader) drop() {
 	in.dropped.Store(true)
 	_ = in.connection.SetReadDeadline(time.Unix(1, 0))
 }
 
 // speed is in bytes a second. Each body begins with a second's worth of the slowest that is fast enough.
-func (in *intake) speed(now time.Time) float64 {
+func (in *bodyReader) speed(now time.Time) float64 {
 	return float64(in.arrived.Load()+slowest) / (now.Sub(in.begun) + time.Second).Seconds()
 }
 
 // read reads a request's body whole.
-func (in *intake) read(r *http.Request) ([]byte, error) {
+func (in *bodyReader) read(r *http.Request) ([]byte, error) {
 	if r.ContentLength > in.limit {
 		return nil, tooLarge(in.limit)
 	}
@@ -99,7 +99,7 @@ func isGzip(body []byte) bool { return bytes.HasPrefix(body, []byte{0x1f, 0x8b})
 
 // unpack decompresses a body. A body that is not gzip, or broken gzip, is returned as it came: it will not be understood, and
 // kept for that.
-func (in *intake) unpack(ctx context.Context, sent []byte) ([]byte, error) {
+func (in *bodyReader) unpack(ctx context.Context, sent []byte) ([]byte, error) {
 	if !isGzip(sent) {
 		return sent, nil
 	}
@@ -120,7 +120,7 @@ func (in *intake) unpack(ctx context.Context, sent []byte) ([]byte, error) {
 
 // fill reads length bytes of r, or all where the length is unknown. moved is told how many came at a time while there may be
 // more; its error ends the reading.
-func (in *intake) fill(ctx context.Context, r io.Reader, length int64, moved func(n int) error) ([]byte, error) {
+func (in *bodyReader) fill(ctx context.Context, r io.Reader, length int64, moved func(n int) error) ([]byte, error) {
 	most := length
 	if length == unknown {
 		most = in.limit + 1 // the last byte tells that it is too large
@@ -157,7 +157,7 @@ func (in *intake) fill(ctx context.Context, r io.Reader, length int64, moved fun
 }
 
 // fit makes a body of unknown length as small as it turned out to be: the store keeps it for a while.
-func (in *intake) fit(ctx context.Context, buf []byte) ([]byte, error) {
+func (in *bodyReader) fit(ctx context.Context, buf []byte) ([]byte, error) {
 	if int64(len(buf)) > in.limit {
 		return nil, tooLarge(in.limit)
 	}
@@ -168,12 +168,12 @@ func (in *intake) fit(ctx context.Context, buf []byte) ([]byte, error) {
 }
 
 // resize returns a copy of buf that has room for size bytes.
-func (in *intake) resize(ctx context.Context, buf []byte, size int64) ([]byte, error) {
-	if err := in.hold(ctx, size); err != nil {
+func (in *bodyReader) resize(ctx context.Context, buf []byte, size int64) ([]byte, error) {
+	if err := in.acquire(ctx, size); err != nil {
 		return nil, err
 	}
 	resized := append(make([]byte, 0, size), buf...)
-	in.let(int64(cap(buf)))
+	in.releaseBuffer(int64(cap(buf)))
 	return resized, nil
 }
 

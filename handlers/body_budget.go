@@ -43,7 +43,7 @@ func (b *budget) share(size int64) int {
 var errNoRoom = errors.New("the memory for bodies in flight is used up; public.memory bounds it")
 
 // hold charges a buffer. Where there is no room for it, bodies make room whose callers are not verified.
-func (in *intake) hold(ctx context.Context, size int64) error {
+func (in *bodyReader) acquire(ctx context.Context, size int64) error {
 	i := in.budget.share(size)
 	if i < 0 {
 		return nil
@@ -65,7 +65,7 @@ const decodedSize = 3
 
 // decode waits for the memory that reading a body takes. It is charged apart from bodies: those that have arrived never wait
 // for each other. done gives it back.
-func (in *intake) decode(ctx context.Context, size int64) (done func(), err error) {
+func (in *bodyReader) decode(ctx context.Context, size int64) (done func(), err error) {
 	i := in.decoded.share(size)
 	if i < 0 {
 		return func() {}, nil
@@ -82,12 +82,12 @@ func (in *intake) decode(ctx context.Context, size int64) (done func(), err erro
 }
 
 // noRoom is the problem that a body had to be shed.
-func (in *intake) noRoom(cause error) error {
+func (in *bodyReader) noRoom(cause error) error {
 	return &problem{kind: kindShed, status: in.shed, detail: "the same call will do later", cause: cause}
 }
 
 // let gives back a buffer.
-func (in *intake) let(size int64) {
+func (in *bodyReader) releaseBuffer(size int64) {
 	if i := in.budget.share(size); i >= 0 {
 		in.budget.shares[i].Release(size)
 		in.held[i].Add(-size)
@@ -95,7 +95,7 @@ func (in *intake) let(size int64) {
 }
 
 // release gives back what is held.
-func (in *intake) release() {
+func (in *bodyReader) releaseAll() {
 	for i := range in.held {
 		in.budget.shares[i].Release(in.held[i].Swap(0))
 	}

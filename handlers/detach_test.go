@@ -57,7 +57,7 @@ func rawRequest(method, path, header, body string) string {
 // A caller that closes its sending side after the request gets what it would have got.
 func TestHalfClosedConnectionsGetTheirAnswer(t *testing.T) {
 	s := openStore(t)
-	tell(t, s)
+	recordSample(t, s)
 	failing := storetest.NewFailing(s)
 	m := metrics.New(prometheus.NewRegistry(), metrics.Config{})
 	public, err := NewPublic(PublicConfig{Plans: []PublicPlan{{ID: planEU, Auth: Auth{None: true}}}}, failing, m, quiet())
@@ -106,9 +106,9 @@ func TestHalfClosedConnectionsGetTheirAnswer(t *testing.T) {
 }
 
 func TestHalfClosedConfirmationsAreTaken(t *testing.T) {
-	h := newGatewayHouse(t, nil)
-	h.knows(true, 0)
-	h.sinchHas("")
+	h := newGatewayFixture(t, nil)
+	h.recordBatch(true, 0)
+	h.serveBatch("")
 	request := rawRequest("POST", "/xms/v1/"+gatewayPlanA+feedbackTail, "Authorization: "+callerToken+"\r\n", oneRecipient)
 	for _, op := range []storetest.Operation{storetest.Read, storetest.Record} {
 		status, body := halfClose(t, h.gateway.Handler(), h.store, op, request)

@@ -19,7 +19,7 @@ const guide = "../docs/api.md"
 func TestGuide(t *testing.T) {
 	text, err := os.ReadFile(guide)
 	require.NoError(t, err)
-	s := serveWorld(t)
+	s := serveSample(t)
 	shown := regexp.MustCompile("(?s)```console\n(.*?)```\n")
 	require.Greater(t, len(shown.FindAll(text, -1)), 10)
 	real := shown.ReplaceAllFunc(text, func(block []byte) []byte {

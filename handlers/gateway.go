@@ -75,10 +75,10 @@ type Gateway struct {
 	crossOrigin *http.CrossOriginProtection
 	transport   *http.Transport
 	buffers     *buffers
-	sparing     sparing
+	sampler     logSampler
 	tokens      *tokens
-	questions   singleflight.Group
-	lessons     *lessons
+	lookups     singleflight.Group
+	recorder    *recorder
 	traffic     *traffic
 }
 
@@ -97,21 +97,21 @@ func NewGateway(c GatewayConfig, s store.Store, m *metrics.Metrics, log *slog.Lo
 		crossOrigin: http.NewCrossOriginProtection(),
 		transport:   newGatewayTransport(c.Timeout), buffers: &buffers{}, tokens: newTokens(), traffic: newTraffic(),
 	}
-	g.lessons = newLessons(g)
+	g.recorder = newRecorder(g)
 	var err error
 	// Who can reach the listener is for the configuration: with its own token a caller is Sinch's to check.
 	if g.access, err = newAccess(PrivateConfig{Listen: "127.0.0.1:0", Basic: c.Basic, Bearer: c.Bearer}); err != nil {
 		return nil, err
 	}
 	g.checksHost = g.access.challenges == nil && loopback(c.Listen)
-	if err := g.enrol(c.Plans); err != nil {
+	if err := g.indexPlans(c.Plans); err != nil {
 		return nil, err
 	}
 	return g, nil
 }
 
-// enrol finds each plan by its id, and by its project's id where only one plan has it.
-func (g *Gateway) enrol(plans []GatewayPlan) error {
+// indexPlans finds each plan by its id, and by its project's id where only one plan has it.
+func (g *Gateway) indexPlans(plans []GatewayPlan) error {
 	g.plans = make(map[string]*gatewayPlan, len(plans))
 	projects := make(map[string][]*gatewayPlan)
 	for i, p := range plans {
@@ -165,7 +165,7 @@ func (g *Gateway) Handler() http.Handler {
 
 // ServeHTTP answers what isGateway says is its own.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	p := newPassage(g, w, r)
+	p := newProxiedRequest(g, w, r)
 	defer p.end()
 	if !g.traffic.begin() {
 		w.Header().Set("Connection", "close")
@@ -186,7 +186,7 @@ func (g *Gateway) Drain(ctx context.Context) {
 }
 
 // admit lets a request in that may use the plan. Where its own token goes to Sinch, Sinch decides.
-func (g *Gateway) admit(r *http.Request, plan *gatewayPlan) error {
+func (g *Gateway) authorize(r *http.Request, plan *gatewayPlan) error {
 	if g.checksHost {
 		if err := checkHost(r.Host); err != nil {
 			return err

@@ -27,7 +27,7 @@ func ownToken(t *testing.T) func(*GatewayConfig) {
 }
 
 func TestWithTheCallersTokenSinchDecides(t *testing.T) {
-	h := newGatewayHouse(t, func(c *GatewayConfig) { c.Bearer = []string{"private"} })
+	h := newGatewayFixture(t, func(c *GatewayConfig) { c.Bearer = []string{"private"} })
 	h.upstream.answers(http.StatusUnauthorized, "", "Www-Authenticate", `Bearer error="invalid_token", error_description="expired"`)
 	for _, authorization := range []string{callerToken, "Bearer wrong", "Basic eDp5"} {
 		r := h.request(http.MethodGet, "/batches", nil)
@@ -44,7 +44,7 @@ func TestWithTheCallersTokenSinchDecides(t *testing.T) {
 }
 
 func TestWithThePlansTokenACredentialIsNeeded(t *testing.T) {
-	h := newGatewayHouse(t, ownToken(t))
+	h := newGatewayFixture(t, ownToken(t))
 	for authorization, open := range map[string]bool{
 		"Bearer app-token":         true,
 		basicHeader("app:hush"):    true,
@@ -103,7 +103,7 @@ func authServer(t *testing.T) *httptest.Server {
 
 func TestAProjectsTokenIsFetchedAndRenewed(t *testing.T) {
 	auth := authServer(t)
-	h := newGatewayHouse(t, func(c *GatewayConfig) {
+	h := newGatewayFixture(t, func(c *GatewayConfig) {
 		ownToken(t)(c)
 		client, err := sinch.New(sinch.Config{
 			BaseURL: "http://127.0.0.1:1", Project: sinch.Project{ID: "project", KeyID: "key", KeySecret: "secret", AuthURL: auth.URL},
@@ -131,7 +131,7 @@ func TestAProjectsTokenIsFetchedAndRenewed(t *testing.T) {
 func TestNoProjectsToken(t *testing.T) {
 	auth := authServer(t)
 	auth.Close()
-	h := newGatewayHouse(t, func(c *GatewayConfig) {
+	h := newGatewayFixture(t, func(c *GatewayConfig) {
 		ownToken(t)(c)
 		client, err := sinch.New(sinch.Config{
 			BaseURL: "http://127.0.0.1:1", Project: sinch.Project{ID: "project", KeyID: "key", KeySecret: "secret", AuthURL: auth.URL},
@@ -149,7 +149,7 @@ func TestNoProjectsToken(t *testing.T) {
 }
 
 func TestPagesOfOtherSitesSendNothing(t *testing.T) {
-	h := newGatewayHouse(t, nil)
+	h := newGatewayFixture(t, nil)
 	for name, header := range map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example.com"} {
 		r := h.request(http.MethodPost, "/batches", strings.NewReader("{}"))
 		r.Header.Set(name, header)
@@ -166,7 +166,7 @@ func TestAGatewayForOtherMachinesHasAnyName(t *testing.T) {
 		"everywhere":       func(c *GatewayConfig) { c.Listen = ":8082" },
 		"with credentials": func(c *GatewayConfig) { c.Bearer = []string{"t"} },
 	} {
-		h := newGatewayHouse(t, change)
+		h := newGatewayFixture(t, change)
 		r := h.request(http.MethodGet, "/batches", nil)
 		r.Host = "dlrloop.internal:8082"
 		require.Equal(t, http.StatusOK, h.do(r).StatusCode, name)
@@ -175,7 +175,7 @@ func TestAGatewayForOtherMachinesHasAnyName(t *testing.T) {
 
 // TestTheGatewayOnThePrivateListener needs no credential there, and everything else still does.
 func TestTheGatewayOnThePrivateListener(t *testing.T) {
-	h := newGatewayHouse(t, func(c *GatewayConfig) { c.Bearer = []string{"private"} })
+	h := newGatewayFixture(t, func(c *GatewayConfig) { c.Bearer = []string{"private"} })
 	s := servePrivate(t, PrivateConfig{Bearer: []string{"private"}, Gateway: h.gateway}, h.store, quiet())
 	call := func(method, path string) int {
 		r, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, nil)

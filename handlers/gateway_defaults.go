@@ -10,7 +10,7 @@ import (
 
 // complete has a send say what and where to report, if it leaves that out and the plan is to have it completed. Only then the
 // body is read before Sinch is called.
-func (p *passage) complete() error {
+func (p *proxiedRequest) completeSend() error {
 	callback := *p.plan.callback.Load()
 	if callback == "" || p.operation != metrics.GatewaySend || p.r.ContentLength == 0 || p.r.Header.Get("Content-Encoding") != "" {
 		return nil

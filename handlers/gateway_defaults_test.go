@@ -118,7 +118,7 @@ func TestCompletionAddsMembersAndChangesNothingElse(t *testing.T) {
 func withDefaults(c *GatewayConfig) { c.Plans[0].Callback = callbackHere }
 
 func TestDefaultsOnTheirWay(t *testing.T) {
-	h := newGatewayHouse(t, withDefaults)
+	h := newGatewayFixture(t, withDefaults)
 	const body = `{"to":["12017777777"],"feedback_enabled":true}`
 	for name, r := range map[string]*http.Request{
 		"a length announced": h.request(http.MethodPost, "/batches", strings.NewReader(body)),
@@ -154,7 +154,7 @@ func TestDefaultsOnTheirWay(t *testing.T) {
 }
 
 func TestDefaultsAreOffByDefault(t *testing.T) {
-	h := newGatewayHouse(t, nil)
+	h := newGatewayFixture(t, nil)
 	h.gateway.SetCallbacks(map[string]string{gatewayPlanA: callbackHere})
 	const body = `{"to":["12017777777"],"feedback_enabled":true}`
 	h.call(http.MethodPost, "/batches", body)
@@ -162,7 +162,7 @@ func TestDefaultsAreOffByDefault(t *testing.T) {
 }
 
 func TestABodyToCompleteIsBounded(t *testing.T) {
-	h := newGatewayHouse(t, func(c *GatewayConfig) {
+	h := newGatewayFixture(t, func(c *GatewayConfig) {
 		withDefaults(c)
 		c.MaxBody = 100
 	})
@@ -184,7 +184,7 @@ func TestASendIsBufferedOnce(t *testing.T) {
 
 	var body []byte
 	taking := allocated(func() {
-		in := incoming{ReadCloser: io.NopCloser(bytes.NewReader(sent))}
+		in := requestBody{ReadCloser: io.NopCloser(bytes.NewReader(sent))}
 		body, err = in.whole(int64(len(sent)))
 	})
 	require.NoError(t, err)

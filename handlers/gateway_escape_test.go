@@ -11,7 +11,7 @@ import (
 
 // TestNoPathLeavesThePlan sends, with the plan's token, paths that some server resolves to one of another plan.
 func TestNoPathLeavesThePlan(t *testing.T) {
-	h := newGatewayHouse(t, ownToken(t))
+	h := newGatewayFixture(t, ownToken(t))
 	for _, tail := range []string{
 		"/..", "/.", "/../", "/./", "/../plan-b/batches", "/batches/../../plan-b/batches", "//../plan-b", "/batches/.",
 		"/%2e%2e/plan-b", "/%2E%2E/plan-b", "/.%2e/plan-b", "/%2e./plan-b", "/%2e/batches", // encoded
@@ -46,7 +46,7 @@ func TestConnectionRemovesNoMeaning(t *testing.T) {
 		"the plan's token":   {ownToken(t), "Bearer app-token", "Bearer token-of-the-plan"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newGatewayHouse(t, c.change)
+			h := newGatewayFixture(t, c.change)
 			for _, connection := range []string{
 				"Connection: close, Authorization, Content-Type, Content-Encoding, User-Agent, Accept, Accept-Encoding, X-Hop",
 				"Connection: close\nConnection: aUTHORIZATION,content-type , content-encoding\nconnection: user-agent,accept,accept-encoding,x-hop",
@@ -67,7 +67,7 @@ func TestConnectionRemovesNoMeaning(t *testing.T) {
 
 // TestNoHeaderLeavesThePlan sends the headers that some servers obey in place of the path or the method.
 func TestNoHeaderLeavesThePlan(t *testing.T) {
-	h := newGatewayHouse(t, ownToken(t))
+	h := newGatewayFixture(t, ownToken(t))
 	h.raw("POST /xms/v1/" + gatewayPlanA + "/batches HTTP/1.1\nHost: localhost\nAuthorization: Bearer app-token\n" +
 		"X-Original-URL: /xms/v1/plan-b/batches\nX-Rewrite-URL: /xms/v1/plan-b\nx-original-uri: /\nX-Forwarded-Prefix: /..\n" +
 		"X-Forwarded-Uri: /\nX-Forwarded-Path: /\nX-HTTP-Method-Override: TRACE\nX-HTTP-Method: TRACE\nX-Method-Override: TRACE\n" +
@@ -80,7 +80,7 @@ func TestNoHeaderLeavesThePlan(t *testing.T) {
 
 // TestABaseURLThatEndsInASlash is one slash too many at the beginning of each path.
 func TestABaseURLThatEndsInASlash(t *testing.T) {
-	h := newGatewayHouse(t, nil)
+	h := newGatewayFixture(t, nil)
 	private := servePrivate(t, PrivateConfig{Gateway: h.gateway}, h.store, quiet())
 	for _, base := range []string{h.server.URL + "/", h.server.URL + "//", private.URL + "/"} {
 		r := h.request(http.MethodGet, "/batches?page=1", nil)
@@ -94,7 +94,7 @@ func TestABaseURLThatEndsInASlash(t *testing.T) {
 
 // TestTraceAndConnectDoNotPass has an upstream that shows what it gets.
 func TestTraceAndConnectDoNotPass(t *testing.T) {
-	h := newGatewayHouse(t, ownToken(t))
+	h := newGatewayFixture(t, ownToken(t))
 	private := servePrivate(t, PrivateConfig{Gateway: h.gateway}, h.store, quiet())
 	h.upstream.does(func(w http.ResponseWriter, r *http.Request) {
 		h.upstream.record(r)

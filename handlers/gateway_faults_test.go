@@ -18,7 +18,7 @@ import (
 )
 
 func TestABodyOverTheLimit(t *testing.T) {
-	h := newGatewayHouse(t, func(c *GatewayConfig) { c.MaxBody = 100 })
+	h := newGatewayFixture(t, func(c *GatewayConfig) { c.MaxBody = 100 })
 	a := h.call(http.MethodPost, "/batches", strings.Repeat("x", 101))
 	require.Equal(t, "the limit is 100 bytes", h.problem(a, http.StatusRequestEntityTooLarge))
 	require.Empty(t, h.upstream.taken(), "Sinch was not called")
@@ -43,7 +43,7 @@ func TestABodyOverTheLimit(t *testing.T) {
 }
 
 func TestABodyThatDoesNotArrive(t *testing.T) {
-	h := newGatewayHouse(t, nil)
+	h := newGatewayFixture(t, nil)
 	c, err := net.Dial("tcp", h.server.Listener.Addr().String())
 	require.NoError(t, err)
 	defer c.Close()
@@ -56,7 +56,7 @@ func TestABodyThatDoesNotArrive(t *testing.T) {
 
 // TestNobodyThere has nobody listen where Sinch should be.
 func TestNobodyThere(t *testing.T) {
-	h := newGatewayHouse(t, nil)
+	h := newGatewayFixture(t, nil)
 	h.upstream.Close()
 	for _, method := range []string{http.MethodPost, http.MethodGet} {
 		a := h.call(method, "/batches", "")
@@ -69,7 +69,7 @@ func TestNobodyThere(t *testing.T) {
 
 // TestNoAnswer has the connection break when Sinch has the request.
 func TestNoAnswer(t *testing.T) {
-	h := newGatewayHouse(t, nil)
+	h := newGatewayFixture(t, nil)
 	h.upstream.does(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	for call, says := range map[[2]string]string{
 		{"POST", "/batches"}:                   "may have been sent: look for it before you send it again",
@@ -86,7 +86,7 @@ func TestNoAnswer(t *testing.T) {
 }
 
 func TestSinchIsTooSlow(t *testing.T) {
-	h := newGatewayHouse(t, func(c *GatewayConfig) { c.Timeout = time.Millisecond })
+	h := newGatewayFixture(t, func(c *GatewayConfig) { c.Timeout = time.Millisecond })
 	h.upstream.does(func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
@@ -97,7 +97,7 @@ func TestSinchIsTooSlow(t *testing.T) {
 
 // TestHalfAnAnswer has Sinch break off an answer that is passed on as it comes: the caller must not take a half for a whole.
 func TestHalfAnAnswer(t *testing.T) {
-	h := newGatewayHouse(t, nil)
+	h := newGatewayFixture(t, nil)
 	h.upstream.does(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"id":`)
 		_ = http.NewResponseController(w).Flush()
@@ -112,9 +112,9 @@ func TestHalfAnAnswer(t *testing.T) {
 
 func TestAnAnswerThatStandsStillEnds(t *testing.T) {
 	left := make(chan error, 1)
-	p := &passage{leave: func(cause error) { left <- cause }}
+	p := &proxiedRequest{leave: func(cause error) { left <- cause }}
 	reader, writer := io.Pipe()
-	f := &flow{
+	f := &answerBody{
 		ReadCloser: reader, connection: http.NewResponseController(httptest.NewRecorder()),
 		guard: time.AfterFunc(time.Hour, func() { p.leave(errStalled); _ = writer.CloseWithError(errStalled) }),
 	}
@@ -130,7 +130,7 @@ func TestAnAnswerThatStandsStillEnds(t *testing.T) {
 
 // TestAPanicIsAnswered has the store panic below a confirmation.
 func TestAPanicIsAnswered(t *testing.T) {
-	h := newGatewayHouse(t, nil)
+	h := newGatewayFixture(t, nil)
 	h.store.Fail(storetest.Read, storetest.Panics, nil, 1)
 	a := h.call(http.MethodPost, "/batches/B1/delivery_feedback", `{"recipients":["15551231234"]}`)
 	require.Equal(t, http.StatusInternalServerError, a.StatusCode)
@@ -139,7 +139,7 @@ func TestAPanicIsAnswered(t *testing.T) {
 }
 
 func TestDrainWaitsForWhatIsUnderWay(t *testing.T) {
-	h := newGatewayHouse(t, nil)
+	h := newGatewayFixture(t, nil)
 	arrived, goOn := make(chan struct{}), make(chan struct{})
 	h.upstream.does(func(w http.ResponseWriter, _ *http.Request) {
 		close(arrived)
@@ -157,7 +157,7 @@ func TestDrainWaitsForWhatIsUnderWay(t *testing.T) {
 	require.True(t, a.Close)
 	drained := make(chan struct{})
 	go func() {
-		h.rest()
+		h.drain()
 		close(drained)
 	}()
 	select {

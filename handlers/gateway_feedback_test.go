@@ -19,8 +19,8 @@ const (
 	oneRecipient = `{"recipients":["+12017777777"]}`
 )
 
-// knows has the store know the batch, as wanting feedback or not.
-func (h *gatewayHouse) knows(wanted bool, groups int) {
+// recordBatch has the store know the batch, as wanting feedback or not.
+func (h *gatewayFixture) recordBatch(wanted bool, groups int) {
 	h.t.Helper()
 	long := time.Date(2025, 8, 1, 0, 0, 0, 0, time.UTC) // ago, so that what Sinch says is newer
 	record(h.t, h.store, gatewayPlanA, morning(0), store.Facts{
@@ -28,8 +28,8 @@ func (h *gatewayHouse) knows(wanted bool, groups int) {
 	})
 }
 
-// sinchHas has the upstream know the plan's token and one batch.
-func (h *gatewayHouse) sinchHas(batch string) {
+// serveBatch has the upstream know the plan's token and one batch.
+func (h *gatewayFixture) serveBatch(batch string) {
 	h.upstream.does(func(w http.ResponseWriter, r *http.Request) {
 		h.upstream.record(r)
 		switch {
@@ -47,14 +47,14 @@ func (h *gatewayHouse) sinchHas(batch string) {
 }
 
 // feedbackOf is where the feedback of a recipient stands.
-func (h *gatewayHouse) feedbackOf(number string) store.FeedbackState {
+func (h *gatewayFixture) feedbackOf(number string) store.FeedbackState {
 	h.t.Helper()
 	r, err := h.store.Store.Recipient(h.t.Context(), store.BatchKey{Plan: gatewayPlanA, BatchID: batchSent}, number)
 	require.NoError(h.t, err)
 	return r.Feedback
 }
 
-func (h *gatewayHouse) wrongBody(a reply, code string) {
+func (h *gatewayFixture) invalidBody(a reply, code string) {
 	h.t.Helper()
 	require.Equal(h.t, http.StatusBadRequest, a.StatusCode, "%s", a.body)
 	require.Equal(h.t, "application/json", a.Header.Get("Content-Type"))
@@ -62,9 +62,9 @@ func (h *gatewayHouse) wrongBody(a reply, code string) {
 }
 
 func TestAConfirmationIsTakenOver(t *testing.T) {
-	h := newGatewayHouse(t, nil)
-	h.knows(true, 0)
-	h.sinchHas("")
+	h := newGatewayFixture(t, nil)
+	h.recordBatch(true, 0)
+	h.serveBatch("")
 	a := h.call(http.MethodPost, feedbackTail, oneRecipient)
 	require.Equal(t, http.StatusAccepted, a.StatusCode)
 	require.Empty(t, a.body)
@@ -84,7 +84,7 @@ func TestAConfirmationIsTakenOver(t *testing.T) {
 }
 
 func TestConfirmationsPassWhereThePlanTakesNone(t *testing.T) {
-	h := newGatewayHouse(t, func(c *GatewayConfig) { c.Plans[0].TakesFeedback = false })
+	h := newGatewayFixture(t, func(c *GatewayConfig) { c.Plans[0].TakesFeedback = false })
 	h.upstream.answers(http.StatusAccepted, "")
 	require.Equal(t, http.StatusAccepted, h.call(http.MethodPost, feedbackTail, `{"recipients":[]}`).StatusCode)
 	got := h.upstream.only(t)
@@ -95,9 +95,9 @@ func TestConfirmationsPassWhereThePlanTakesNone(t *testing.T) {
 
 func TestAConfirmationThatDoesNotConform(t *testing.T) {
 	many := `{"recipients":["12017777777"` + strings.Repeat(`,"12017777777"`, 1000) + `]}`
-	h := newGatewayHouse(t, nil)
-	h.knows(true, 0)
-	h.sinchHas("")
+	h := newGatewayFixture(t, nil)
+	h.recordBatch(true, 0)
+	h.serveBatch("")
 	for body, code := range map[string]string{
 		"":                                     "syntax_invalid_json",
 		"{":                                    "syntax_invalid_json",
@@ -120,7 +120,7 @@ func TestAConfirmationThatDoesNotConform(t *testing.T) {
 		`{"recipients":["1201+7777777"]}`:      "syntax_invalid_parameter_format",
 		`{"recipients":["` + strings.Repeat(" ", 60) + `12017777777"]}`: "syntax_invalid_parameter_format",
 	} {
-		h.wrongBody(h.call(http.MethodPost, feedbackTail, body), code)
+		h.invalidBody(h.call(http.MethodPost, feedbackTail, body), code)
 	}
 	require.Equal(t, 1, h.store.Calls(storetest.Record), "only what the test has recorded")
 	for _, number := range []string{"+1 (201) 777-7777", "0012017777777", "[1201] 777 7777", "123"} {
@@ -131,15 +131,15 @@ func TestAConfirmationThatDoesNotConform(t *testing.T) {
 }
 
 func TestEveryoneOfAGroupIsNobodyByName(t *testing.T) {
-	h := newGatewayHouse(t, nil)
-	h.knows(true, 1)
-	h.sinchHas("")
-	h.wrongBody(h.call(http.MethodPost, feedbackTail, `{"recipients":[]}`), "syntax_constraint_violation")
+	h := newGatewayFixture(t, nil)
+	h.recordBatch(true, 1)
+	h.serveBatch("")
+	h.invalidBody(h.call(http.MethodPost, feedbackTail, `{"recipients":[]}`), "syntax_constraint_violation")
 	require.Equal(t, store.FeedbackNone, h.batch(batchSent).Everyone)
 	require.Equal(t, http.StatusAccepted, h.call(http.MethodPost, feedbackTail, oneRecipient).StatusCode)
 }
 
-// TestWhetherTheBatchWantsFeedback asks Sinch unless the store knows that it does.
+// TestWhetherTheBatchWantsFeedback asks Sinch unless the store recordBatch that it does.
 func TestWhetherTheBatchWantsFeedback(t *testing.T) {
 	wants := batchJSON(batchSent, "")
 	wantsNot := strings.Replace(wants, `"feedback_enabled":true`, `"feedback_enabled":false`, 1)
@@ -158,10 +158,10 @@ func TestWhetherTheBatchWantsFeedback(t *testing.T) {
 		"wanted here, and long gone at Sinch": {new(true), "", http.StatusAccepted, store.FlagWanted},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newGatewayHouse(t, nil)
-			h.sinchHas(c.sinch)
+			h := newGatewayFixture(t, nil)
+			h.serveBatch(c.sinch)
 			if c.known != nil {
-				h.knows(*c.known, 0)
+				h.recordBatch(*c.known, 0)
 			}
 			a := h.call(http.MethodPost, feedbackTail, oneRecipient)
 			require.Equal(t, c.status, a.StatusCode)
@@ -182,8 +182,8 @@ func TestWhetherTheBatchWantsFeedback(t *testing.T) {
 
 func TestAnAnswerAboutAnotherBatchDecidesNothing(t *testing.T) {
 	for name, answer := range map[string]string{"another": batchJSON("B2", ""), "no batch": "<html>ok</html>", "no id": "{}"} {
-		h := newGatewayHouse(t, nil)
-		h.sinchHas(answer)
+		h := newGatewayFixture(t, nil)
+		h.serveBatch(answer)
 		h.problem(h.call(http.MethodPost, feedbackTail, oneRecipient), http.StatusBadGateway)
 		require.Nil(t, h.batch(batchSent), name)
 	}
@@ -191,8 +191,8 @@ func TestAnAnswerAboutAnotherBatchDecidesNothing(t *testing.T) {
 
 // TestIDsThatLeadElsewhere are no batches of the plan, whatever Sinch's paths make of them.
 func TestIDsThatLeadElsewhere(t *testing.T) {
-	h := newGatewayHouse(t, nil)
-	h.sinchHas("")
+	h := newGatewayFixture(t, nil)
+	h.serveBatch("")
 	for _, id := range []string{"..", ".", "%2e%2e", "a%2F..%2F..%2Fplan-b%2Fbatches", "a%5C..", strings.Repeat("x", 256)} {
 		a := h.raw("POST /xms/v1/plan-a/batches/" + id + "/delivery_feedback HTTP/1.1\nHost: localhost\nAuthorization: " + callerToken +
 			fmt.Sprintf("\nContent-Length: %d\n\n", len(oneRecipient)) + oneRecipient)
@@ -206,9 +206,9 @@ func TestIDsThatLeadElsewhere(t *testing.T) {
 func TestSinchDoesNotSay(t *testing.T) {
 	for name, known := range map[string]bool{"about the batch": false, "about the token": true} {
 		t.Run(name, func(t *testing.T) {
-			h := newGatewayHouse(t, nil)
+			h := newGatewayFixture(t, nil)
 			if known {
-				h.knows(true, 0)
+				h.recordBatch(true, 0)
 			}
 			for _, status := range []int{429, 500, 503, 403} {
 				h.upstream.answers(status, `{"code":"x","text":"y"}`, "Retry-After", "9", "X-Other", "z")
@@ -247,11 +247,11 @@ func TestTheStoreFailsUnderAConfirmation(t *testing.T) {
 	} {
 		for _, known := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, batch known %t", name, known), func(t *testing.T) {
-				h := newGatewayHouse(t, nil)
+				h := newGatewayFixture(t, nil)
 				if known {
-					h.knows(true, 0)
+					h.recordBatch(true, 0)
 				}
-				h.sinchHas(batchJSON(batchSent, ""))
+				h.serveBatch(batchJSON(batchSent, ""))
 				h.store.Fail(c.op, c.kind, c.err, 1)
 				a := h.call(http.MethodPost, feedbackTail, oneRecipient)
 				require.Contains(t, h.problem(a, http.StatusServiceUnavailable), "the same call will do later")
@@ -264,18 +264,18 @@ func TestTheStoreFailsUnderAConfirmation(t *testing.T) {
 }
 
 func TestAStoreThatHangsIsWaitedForOnlySoLong(t *testing.T) {
-	h := newGatewayHouse(t, func(c *GatewayConfig) { c.Patience = 10 * time.Millisecond })
-	h.knows(true, 0)
-	h.sinchHas("")
+	h := newGatewayFixture(t, func(c *GatewayConfig) { c.Patience = 10 * time.Millisecond })
+	h.recordBatch(true, 0)
+	h.serveBatch("")
 	h.call(http.MethodGet, "/batches", "") // the token is known then
 	h.store.FailRecord(storetest.Stuck, nil, storetest.Always)
 	require.Contains(t, h.problem(h.call(http.MethodPost, feedbackTail, oneRecipient), http.StatusServiceUnavailable), "later")
 }
 
 func TestAConfirmationsBodyIsBounded(t *testing.T) {
-	h := newGatewayHouse(t, func(c *GatewayConfig) { c.MaxBody = 200 })
-	h.knows(true, 0)
-	h.sinchHas("")
+	h := newGatewayFixture(t, func(c *GatewayConfig) { c.MaxBody = 200 })
+	h.recordBatch(true, 0)
+	h.serveBatch("")
 	h.problem(h.call(http.MethodPost, feedbackTail, strings.Repeat(" ", 201)), http.StatusRequestEntityTooLarge)
 	encoded := func(encoding, body string) reply {
 		r := h.request(http.MethodPost, feedbackTail, strings.NewReader(body))

@@ -17,13 +17,13 @@ import (
 )
 
 func TestATokenThatSinchRefuses(t *testing.T) {
-	for name, prepare := range map[string]func(*gatewayHouse){
-		"batch known":   func(h *gatewayHouse) { h.knows(true, 0) },
-		"batch unknown": func(*gatewayHouse) {},
+	for name, prepare := range map[string]func(*gatewayFixture){
+		"batch known":   func(h *gatewayFixture) { h.recordBatch(true, 0) },
+		"batch unknown": func(*gatewayFixture) {},
 	} {
-		h := newGatewayHouse(t, nil)
+		h := newGatewayFixture(t, nil)
 		prepare(h)
-		h.sinchHas(batchJSON(batchSent, ""))
+		h.serveBatch(batchJSON(batchSent, ""))
 		r := h.request(http.MethodPost, feedbackTail, strings.NewReader(oneRecipient))
 		r.Header.Set("Authorization", "Bearer wrong")
 		a := h.do(r)
@@ -40,9 +40,9 @@ func TestATokenThatSinchRefuses(t *testing.T) {
 }
 
 func TestATokenIsAskedAboutOnce(t *testing.T) {
-	h := newGatewayHouse(t, nil)
-	h.knows(true, 0)
-	h.sinchHas("")
+	h := newGatewayFixture(t, nil)
+	h.recordBatch(true, 0)
+	h.serveBatch("")
 	confirm := func() {
 		require.Equal(t, http.StatusAccepted, h.call(http.MethodPost, feedbackTail, oneRecipient).StatusCode)
 	}
@@ -53,12 +53,12 @@ func TestATokenIsAskedAboutOnce(t *testing.T) {
 	h.upstream.answers(http.StatusUnauthorized, "") // of any other call
 	h.call(http.MethodGet, "/groups", "")
 	h.upstream.taken()
-	h.sinchHas("")
+	h.serveBatch("")
 	confirm()
 	require.Len(t, h.upstream.taken(), 1, "a 401 has it forgotten")
 
-	other := newGatewayHouse(t, nil)
-	other.knows(true, 0)
+	other := newGatewayFixture(t, nil)
+	other.recordBatch(true, 0)
 	other.upstream.answers(http.StatusOK, "{}")
 	other.call(http.MethodGet, "/groups", "")
 	other.call(http.MethodGet, "/batches/..%2Fx", "")
@@ -66,8 +66,8 @@ func TestATokenIsAskedAboutOnce(t *testing.T) {
 	other.call(http.MethodPost, feedbackTail, oneRecipient)
 	require.Len(t, other.upstream.taken(), 1, "a success of any path proves nothing")
 
-	third := newGatewayHouse(t, nil)
-	third.knows(true, 0)
+	third := newGatewayFixture(t, nil)
+	third.recordBatch(true, 0)
 	third.upstream.answers(http.StatusOK, `{"batches":[]}`)
 	third.call(http.MethodGet, "/batches", "")
 	third.upstream.taken()
@@ -77,8 +77,8 @@ func TestATokenIsAskedAboutOnce(t *testing.T) {
 
 // TestOneQuestionForAllWhoAsk has many confirmations wait for one question about their token.
 func TestOneQuestionForAllWhoAsk(t *testing.T) {
-	h := newGatewayHouse(t, nil)
-	h.knows(true, 0)
+	h := newGatewayFixture(t, nil)
+	h.recordBatch(true, 0)
 	asked, goOn := make(chan struct{}, 100), make(chan struct{})
 	h.upstream.does(func(w http.ResponseWriter, r *http.Request) {
 		h.upstream.record(r)
@@ -127,7 +127,7 @@ func TestTokensAreForgottenInTime(t *testing.T) {
 }
 
 func TestConfirmationsWithThePlansToken(t *testing.T) {
-	h := newGatewayHouse(t, ownToken(t))
+	h := newGatewayFixture(t, ownToken(t))
 	h.upstream.does(func(w http.ResponseWriter, r *http.Request) {
 		h.upstream.record(r)
 		_, _ = io.WriteString(w, batchJSON(batchSent, ""))

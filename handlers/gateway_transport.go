@@ -51,7 +51,7 @@ func (b *buffers) Put(buf []byte) { b.pool.Put((*[bufferSize]byte)(buf)) }
 // traffic counts what is under way, so that an end can wait for it.
 type traffic struct {
 	mu       sync.Mutex
-	underWay int           // guarded by mu
+	inFlight int           // guarded by mu
 	draining bool          // guarded by mu
 	idle     chan struct{} // closed when draining and nothing is under way
 }
@@ -65,7 +65,7 @@ func (t *traffic) begin() bool {
 	if t.draining {
 		return false
 	}
-	t.underWay++
+	t.inFlight++
 	return true
 }
 
@@ -73,13 +73,13 @@ func (t *traffic) begin() bool {
 func (t *traffic) add() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.underWay++
+	t.inFlight++
 }
 
 func (t *traffic) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.underWay--; t.draining && t.underWay == 0 {
+	if t.inFlight--; t.draining && t.inFlight == 0 {
 		close(t.idle)
 	}
 }
@@ -89,7 +89,7 @@ func (t *traffic) drain(ctx context.Context) {
 	t.mu.Lock()
 	if !t.draining {
 		t.draining = true
-		if t.underWay == 0 {
+		if t.inFlight == 0 {
 			close(t.idle)
 		}
 	}

@@ -158,7 +158,7 @@ func TestDocumentAndClosedSetsAgree(t *testing.T) {
 
 // A refusal of an unknown parameter lists the known ones: they are those of the document.
 func TestDocumentAndParametersAgree(t *testing.T) {
-	s := serveWorld(t)
+	s := serveSample(t)
 	s.document.operations(func(method, path string, item *pathItem, o *operation) {
 		if !strings.HasPrefix(path, "/api/") {
 			return
@@ -194,7 +194,7 @@ func TestExamplesAreReal(t *testing.T) {
 			return
 		}
 		t.Run(method+" "+path, func(t *testing.T) {
-			s := serveWorld(t)
+			s := serveSample(t)
 			body := ""
 			if o.RequestBody != nil {
 				first, err := json.Marshal(o.RequestBody.Value.Content["application/json"].Examples["batch"].Value.Value)

@@ -100,7 +100,7 @@ func (p *Private) routes(a *access, scrape http.Handler) (*gin.Engine, error) {
 	e.UseEscapedPath, e.UnescapePathValues = true, false
 
 	guard := p.guard(a)
-	e.Use(dress)
+	e.Use(setHeaders)
 	e.NoRoute(guard, func(c *gin.Context) { p.failures.fail(c, notFound("this address")) })
 	e.NoMethod(guard, func(c *gin.Context) {
 		p.failures.fail(c, &problem{kind: kindMethod, detail: "allowed: " + c.Writer.Header().Get("Allow")})
@@ -136,8 +136,8 @@ func get(r gin.IRoutes, path string, h gin.HandlerFunc) {
 	r.HEAD(path, h)
 }
 
-// dress sets what every answer carries.
-func dress(c *gin.Context) {
+// setHeaders sets what every answer carries.
+func setHeaders(c *gin.Context) {
 	h := c.Writer.Header()
 	if id := requestID(c); id != "" {
 		h.Set("X-Request-Id", id)

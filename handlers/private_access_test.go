@@ -150,7 +150,7 @@ func TestWithoutCredentialsOnlyNamesThatNobodyCanTake(t *testing.T) {
 }
 
 func TestPagesOfOtherSitesChangeNothing(t *testing.T) {
-	s := serveWorld(t)
+	s := serveSample(t)
 	for name, header := range map[string]http.Header{
 		"a browser that says so": {"Sec-Fetch-Site": {"cross-site"}},
 		"another site":           {"Sec-Fetch-Site": {"same-site"}},

@@ -52,7 +52,7 @@ func reads() []string {
 
 func TestReadsOfAStoreThatFails(t *testing.T) {
 	st := openStore(t)
-	tell(t, st)
+	recordSample(t, st)
 	failing := storetest.NewFailing(st)
 	var log logged
 	s := servePrivate(t, PrivateConfig{Patience: 20 * time.Millisecond}, failing, log.debug())
@@ -94,7 +94,7 @@ func TestReadsOfAStoreThatFails(t *testing.T) {
 // Some addresses ask the store twice; the second answer may fail as well.
 func TestReadsWhoseSecondHalfFails(t *testing.T) {
 	st := openStore(t)
-	tell(t, st)
+	recordSample(t, st)
 	failing := storetest.NewFailing(st)
 	s := servePrivate(t, PrivateConfig{}, failing, quiet())
 	batch := "/api/v1/plans/acme-eu/batches/" + batchOTP
@@ -144,7 +144,7 @@ func TestAFaultOfOursIsNoneOfTheStore(t *testing.T) {
 // Whatever is asked for, the log never shows a whole number.
 func TestLogsShowNoNumbers(t *testing.T) {
 	st := openStore(t)
-	tell(t, st)
+	recordSample(t, st)
 	var log logged
 	s := servePrivate(t, PrivateConfig{}, st, log.debug())
 	for _, address := range []string{

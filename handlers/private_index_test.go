@@ -11,7 +11,7 @@ import (
 )
 
 func TestIndexLeadsEverywhere(t *testing.T) {
-	s := serveWorld(t)
+	s := serveSample(t)
 	a := s.get(t, "/")
 	require.Equal(t, http.StatusOK, a.StatusCode)
 	require.Equal(t, "text/html; charset=utf-8", a.Header.Get("Content-Type"))
@@ -24,7 +24,7 @@ func TestIndexLeadsEverywhere(t *testing.T) {
 
 // A browser takes the page's style, and nothing else: no script, no image, no frame around it.
 func TestIndexPolicyFitsThePage(t *testing.T) {
-	s := serveWorld(t)
+	s := serveSample(t)
 	a := s.get(t, "/")
 	styles := regexp.MustCompile(`(?s)<style>(.*?)</style>`).FindAllSubmatch(a.body, -1)
 	require.Len(t, styles, 1)
@@ -35,7 +35,7 @@ func TestIndexPolicyFitsThePage(t *testing.T) {
 }
 
 func TestMetricsAndDocumentAreServed(t *testing.T) {
-	s := serveWorld(t)
+	s := serveSample(t)
 	a := s.get(t, "/metrics")
 	require.Equal(t, "up 1\n", string(a.body))
 	a = s.get(t, "/openapi.yaml")

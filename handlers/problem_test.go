@@ -117,25 +117,25 @@ func TestAHandlerThatPanics(t *testing.T) {
 	require.NotContains(t, log.String(), "abort")
 }
 
-func TestSparingLogsEachKindOnceInAWhile(t *testing.T) {
+func TestEachKindIsLoggedOnceEveryInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var s sparing
-		unlogged, ok := s.log(kindBusy)
+		var s logSampler
+		unlogged, ok := s.allow(kindBusy)
 		require.True(t, ok)
 		require.Zero(t, unlogged)
 		for range 3 {
-			_, ok = s.log(kindBusy)
+			_, ok = s.allow(kindBusy)
 			require.False(t, ok)
 		}
-		_, ok = s.log(kindShed)
+		_, ok = s.allow(kindShed)
 		require.True(t, ok, "another kind")
 
 		time.Sleep(logEvery)
-		unlogged, ok = s.log(kindBusy)
+		unlogged, ok = s.allow(kindBusy)
 		require.True(t, ok)
 		require.EqualValues(t, 3, unlogged)
 		time.Sleep(logEvery)
-		unlogged, _ = s.log(kindBusy)
+		unlogged, _ = s.allow(kindBusy)
 		require.Zero(t, unlogged)
 	})
 }

@@ -80,8 +80,8 @@ type Public struct {
 	unpacking    unpacking
 	proxied      bool // some proxies are trusted
 	storeTimeout time.Duration
-	hooks        atomic.Pointer[map[string]*hook] // by plan
-	strangers    strangers
+	webhooks     atomic.Pointer[map[string]*webhook] // by plan
+	unknownPlans unknownPlans
 	engine       *gin.Engine
 }
 
@@ -120,22 +120,22 @@ func (p *Public) Handler() http.Handler { return withoutTrace(p.engine) }
 // SetPlans changes the plans and their credentials: callbacks that come in from now on are verified by them. On an error
 // nothing changes.
 func (p *Public) SetPlans(plans []PublicPlan) error {
-	hooks := make(map[string]*hook, len(plans))
+	webhooks := make(map[string]*webhook, len(plans))
 	for i, plan := range plans {
 		key := fmt.Sprintf("plans[%d]", i)
 		if plan.ID == "" || strings.Contains(plan.ID, "/") {
 			return fmt.Errorf("%s.id: %q: it must be one segment of a path: copy the service plan id as Sinch shows it", key, plan.ID)
 		}
-		if hooks[plan.ID] != nil {
+		if webhooks[plan.ID] != nil {
 			return fmt.Errorf("%s.id: %q is there twice: remove one of them", key, plan.ID)
 		}
-		h, err := newHook(key+".webhook.auth", plan, p.log)
+		h, err := newWebhook(key+".webhook.auth", plan, p.log)
 		if err != nil {
 			return err
 		}
-		hooks[plan.ID] = h
+		webhooks[plan.ID] = h
 	}
-	p.hooks.Store(&hooks)
+	p.webhooks.Store(&webhooks)
 	return nil
 }
 
@@ -153,6 +153,6 @@ func (p *Public) routes() {
 			p.callback(c, path)
 			return
 		}
-		p.stranger(c, "")
+		p.unknownPlan(c, "")
 	})
 }

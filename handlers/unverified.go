@@ -19,7 +19,7 @@ const (
 // slowest is dropped. So behind a proxy, where all callers are one client, slow bodies keep no other out.
 type unverified struct {
 	mu      sync.Mutex
-	bodies  []*intake      // guarded by mu, like all that follows
+	bodies  []*bodyReader  // guarded by mu, like all that follows
 	clients map[client]int // how many bodies each has
 }
 
@@ -30,14 +30,14 @@ var errDropped = errors.New("the body arrived slower than all others when there 
 	"public.memory bounds it")
 
 // enter adds a body, and drops the slowest if there are too many.
-func (u *unverified) enter(in *intake) {
+func (u *unverified) enter(in *bodyReader) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	switch now := time.Now(); {
 	case u.clients[in.client] >= maxUnverifiedClient:
-		u.drop(u.slowest(now, func(other *intake) bool { return other.client == in.client }))
+		u.drop(u.slowest(now, func(other *bodyReader) bool { return other.client == in.client }))
 	case len(u.bodies) >= maxUnverified:
-		u.drop(u.slowest(now, func(*intake) bool { return true }))
+		u.drop(u.slowest(now, func(*bodyReader) bool { return true }))
 	}
 	u.bodies = append(u.bodies, in)
 	in.place = len(u.bodies)
@@ -45,14 +45,14 @@ func (u *unverified) enter(in *intake) {
 }
 
 // leave removes a body that is there whole, or given up.
-func (u *unverified) leave(in *intake) {
+func (u *unverified) leave(in *bodyReader) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.remove(in)
 }
 
 // remove needs mu.
-func (u *unverified) remove(in *intake) {
+func (u *unverified) remove(in *bodyReader) {
 	if in.place == 0 {
 		return
 	}
@@ -67,11 +67,11 @@ func (u *unverified) remove(in *intake) {
 }
 
 // makeRoom drops the slowest bodies that hold memory of a share, until they held size bytes. Those that are faster than in stay.
-func (u *unverified) makeRoom(in *intake, share int, size int64) {
+func (u *unverified) makeRoom(in *bodyReader, share int, size int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for now := time.Now(); size > 0; {
-		slowest := u.slowest(now, func(other *intake) bool {
+		slowest := u.slowest(now, func(other *bodyReader) bool {
 			return other.held[share].Load() > 0 && (in.place == 0 || other.speed(now) <= in.speed(now))
 		})
 		if slowest == nil || slowest == in {
@@ -83,7 +83,7 @@ func (u *unverified) makeRoom(in *intake, share int, size int64) {
 }
 
 // slowest needs mu. It is nil if no body is one of those asked for.
-func (u *unverified) slowest(now time.Time, of func(*intake) bool) (slowest *intake) {
+func (u *unverified) slowest(now time.Time, of func(*bodyReader) bool) (slowest *bodyReader) {
 	for _, in := range u.bodies {
 		if of(in) && (slowest == nil || in.speed(now) < slowest.speed(now)) {
 			slowest = in
@@ -93,7 +93,7 @@ func (u *unverified) slowest(now time.Time, of func(*intake) bool) (slowest *int
 }
 
 // drop needs mu.
-func (u *unverified) drop(in *intake) {
+func (u *unverified) drop(in *bodyReader) {
 	u.remove(in)
 	in.drop()
 }

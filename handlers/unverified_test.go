@@ -12,8 +12,8 @@ import (
 )
 
 // arrive has a body arrive from a client, with so many bytes so far.
-func arrive(u *unverified, ip string, bytes int64) *intake {
-	in := &intake{connection: http.NewResponseController(httptest.NewRecorder()), begun: time.Now(), client: clientOf(ip)}
+func arrive(u *unverified, ip string, bytes int64) *bodyReader {
+	in := &bodyReader{connection: http.NewResponseController(httptest.NewRecorder()), begun: time.Now(), client: clientOf(ip)}
 	in.arrived.Store(bytes)
 	u.enter(in)
 	return in
@@ -24,7 +24,7 @@ func TestTheSlowestBodyOfAClientIsDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUnverified()
 		other := arrive(u, "192.0.2.2", 0)
-		var bodies []*intake
+		var bodies []*bodyReader
 		for i := range maxUnverifiedClient {
 			bodies = append(bodies, arrive(u, "192.0.2.1", 1000-int64(i)))
 		}
@@ -61,13 +61,13 @@ func TestTheSlowestBodyOfAllIsDropped(t *testing.T) {
 func TestTheSlowestBodiesMakeRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUnverified()
-		holding := func(held, arrived int64) *intake {
+		holding := func(held, arrived int64) *bodyReader {
 			in := arrive(u, "192.0.2.1", arrived)
 			in.held[1].Store(held)
 			return in
 		}
 		holdsNothing, slow, slower, fast := holding(0, 0), holding(100, 2), holding(100, 1), holding(100, 1<<20)
-		needs, verified := holding(0, 1<<10), &intake{}
+		needs, verified := holding(0, 1<<10), &bodyReader{}
 		time.Sleep(time.Second)
 
 		u.makeRoom(needs, 1, 100)

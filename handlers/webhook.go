@@ -17,21 +17,21 @@ import (
 )
 
 // hook is the webhook of one plan.
-type hook struct {
+type webhook struct {
 	plan      string
 	verifier  *verifier
 	onFailure OnFailure
 	failures  failures
-	sparing   sparing
+	sampler   logSampler
 }
 
-// newHook makes the webhook of a plan; key is where its credentials stand in the configuration.
-func newHook(key string, plan PublicPlan, log *slog.Logger) (*hook, error) {
+// newWebhook makes the webhook of a plan; key is where its credentials stand in the configuration.
+func newWebhook(key string, plan PublicPlan, log *slog.Logger) (*webhook, error) {
 	v, err := newVerifier(key, plan.Auth)
 	if err != nil {
 		return nil, err
 	}
-	h := &hook{plan: plan.ID, verifier: v, onFailure: plan.OnFailure, failures: failures{log.With("plan", plan.ID)}}
+	h := &webhook{plan: plan.ID, verifier: v, onFailure: plan.OnFailure, failures: failures{log.With("plan", plan.ID)}}
 	switch h.onFailure {
 	case RetryOnFailure, RejectOnFailure:
 	case "":
@@ -48,16 +48,16 @@ func (p *Public) callback(c *gin.Context, path string) {
 	begun := time.Now()
 	plan, token, _ := strings.Cut(strings.Trim(path, "/"), "/")
 	token = strings.TrimLeft(token, "/")
-	h := (*p.hooks.Load())[plan]
+	h := (*p.webhooks.Load())[plan]
 	if h == nil {
-		p.stranger(c, plan)
+		p.unknownPlan(c, plan)
 		return
 	}
 	var t dlr.Type
 	outcome := metrics.Failed // if the store panics
 	defer func() { p.metrics.Callback(h.plan, t, outcome, time.Since(begun)) }()
 
-	t, outcome, err := p.take(c, h, token)
+	t, outcome, err := p.receive(c, h, token)
 	if err != nil {
 		outcome = p.refuse(c, h, err)
 		return
@@ -73,12 +73,12 @@ func (p *Public) callback(c *gin.Context, path string) {
 }
 
 // take verifies a callback, reads it, and returns when it is durable. The outcome is that of a success.
-func (p *Public) take(c *gin.Context, h *hook, token string) (dlr.Type, metrics.Outcome, error) {
+func (p *Public) receive(c *gin.Context, h *webhook, token string) (dlr.Type, metrics.Outcome, error) {
 	if err := h.verifier.head(c.Request, token); err != nil {
 		return "", 0, h.unverified(c, err)
 	}
-	in := &intake{bodies: &p.bodies, connection: http.NewResponseController(c.Writer), begun: time.Now()}
-	defer in.release()
+	in := &bodyReader{bodies: &p.bodies, connection: http.NewResponseController(c.Writer), begun: time.Now()}
+	defer in.releaseAll()
 	if h.verifier.hmac != nil {
 		in.client = p.clientOf(c)
 		in.unverified.enter(in)
@@ -87,7 +87,7 @@ func (p *Public) take(c *gin.Context, h *hook, token string) (dlr.Type, metrics.
 	sent, err := in.read(c.Request)
 	in.unverified.leave(in)
 	if err != nil {
-		return "", 0, h.early(err)
+		return "", 0, h.asUnverified(err)
 	}
 	if s := h.verifier.hmac; s != nil && !s.verifies(c.Request.Header, sent) {
 		if err := p.verifyUnpacked(c, h, sent); err != nil {
@@ -103,11 +103,11 @@ func (p *Public) take(c *gin.Context, h *hook, token string) (dlr.Type, metrics.
 		return "", 0, err
 	}
 	defer done()
-	return p.keep(c.Request.Context(), h, body)
+	return p.record(c.Request.Context(), h, body)
 }
 
 // verifyUnpacked verifies a body that is not signed as it came: it may be signed as it decompresses.
-func (p *Public) verifyUnpacked(c *gin.Context, h *hook, sent []byte) error {
+func (p *Public) verifyUnpacked(c *gin.Context, h *webhook, sent []byte) error {
 	if !isGzip(sent) {
 		return h.unverified(c, errSignature)
 	}
@@ -116,7 +116,7 @@ func (p *Public) verifyUnpacked(c *gin.Context, h *hook, sent []byte) error {
 	case verified:
 		return nil
 	case own:
-		return h.early(err)
+		return h.asUnverified(err)
 	case err != nil:
 		return &problem{kind: kindShedUnverified, status: p.bodies.shed, detail: "the same call will do later", cause: err}
 	}
@@ -124,7 +124,7 @@ func (p *Public) verifyUnpacked(c *gin.Context, h *hook, sent []byte) error {
 }
 
 // keep makes a verified body durable, as a report if it is one.
-func (p *Public) keep(ctx context.Context, h *hook, body []byte) (dlr.Type, metrics.Outcome, error) {
+func (p *Public) record(ctx context.Context, h *webhook, body []byte) (dlr.Type, metrics.Outcome, error) {
 	callback, err := dlr.Parse(body)
 	outcome := metrics.Stored
 	var news store.News
@@ -144,15 +144,15 @@ func (p *Public) keep(ctx context.Context, h *hook, body []byte) (dlr.Type, metr
 }
 
 // quarantined tells of the first in a while; the API shows them all.
-func (h *hook) quarantined(ctx context.Context, err *dlr.ParseError) {
-	if unlogged, ok := h.sparing.log(kindBadBody); ok {
+func (h *webhook) quarantined(ctx context.Context, err *dlr.ParseError) {
+	if unlogged, ok := h.sampler.allow(kindBadBody); ok {
 		h.failures.log.LogAttrs(ctx, slog.LevelWarn, "callback not understood, kept in quarantine",
 			slog.String("reason", string(err.Reason)), slog.Any("error", err), slog.Int64("unlogged", unlogged))
 	}
 }
 
 // unverified is the answer to a callback whose credentials do not verify.
-func (h *hook) unverified(c *gin.Context, err error) error {
+func (h *webhook) unverified(c *gin.Context, err error) error {
 	cause := fmt.Errorf("%w; correct the plan's webhook.auth, or what Sinch was asked to send", err)
 	if h.onFailure == RetryOnFailure {
 		return &problem{kind: kindCredentials, detail: "the credentials do not verify", cause: cause}
@@ -165,7 +165,7 @@ func (h *hook) unverified(c *gin.Context, err error) error {
 
 // early is err where it ended a callback before its body was verified. What anybody can cause counts apart from what happens to
 // callbacks that the head of the request verifies.
-func (h *hook) early(err error) error {
+func (h *webhook) asUnverified(err error) error {
 	refused, ok := errors.AsType[*problem](err)
 	if !ok || h.verifier.hmac == nil {
 		return err
@@ -180,7 +180,7 @@ func (h *hook) early(err error) error {
 }
 
 // refuse answers and logs what went wrong with a callback, and says what to count it as.
-func (p *Public) refuse(c *gin.Context, h *hook, err error) metrics.Outcome {
+func (p *Public) refuse(c *gin.Context, h *webhook, err error) metrics.Outcome {
 	refused := problemOf(err)
 	switch refused.kind {
 	case kindCredentials, kindUnauthorized, kindTooLarge, kindTooLargeUnverified, kindIncomplete, kindShed, kindShedUnverified, kindBusy:
@@ -188,7 +188,7 @@ func (p *Public) refuse(c *gin.Context, h *hook, err error) metrics.Outcome {
 		refused = &problem{kind: kindUnavailable, detail: "the same call will do later", cause: err}
 	}
 	id := refused.answer(c)
-	if unlogged, ok := h.sparing.log(refused.kind); ok {
+	if unlogged, ok := h.sampler.allow(refused.kind); ok {
 		h.failures.report(c, refused, id, unlogged)
 	}
 	if refused.lossy() {

@@ -84,7 +84,7 @@ func TestNoFaultOfOursLosesWhatIsNotUnderstood(t *testing.T) {
 func TestWhatCallersDoIsAnsweredSo(t *testing.T) {
 	small := func(c *handlers.PublicConfig) { c.MaxBody = 1000 }
 	reject := func(c *handlers.PublicConfig) { c.Plans[0].OnFailure = handlers.RejectOnFailure }
-	stranger := http.Header{"X-Callback-Token": {"guess"}}
+	wrongSecret := http.Header{"X-Callback-Token": {"guess"}}
 	long := bytes.Repeat([]byte(" "), 1001)
 
 	for name, c := range map[string]struct {
@@ -107,8 +107,8 @@ func TestWhatCallersDoIsAnsweredSo(t *testing.T) {
 		"broken gzip":       {nil, callback{header: verified(), body: zipped(t, long)[:20]}, 200, "quarantined", "", 0, true},
 		"no gzip at all":    {nil, callback{header: verified(), body: []byte("\x1f\x8b?")}, 200, "quarantined", "", 0, true},
 		"other encoding":    {nil, callback{header: verified(), body: []byte("x\x9c\xab\xae\x05\x00")}, 200, "quarantined", "", 0, true},
-		"wrong secret":      {nil, callback{header: stranger, body: report("4").body}, 503, "unauthorized", "credentials", 0, false},
-		"wrong, reject":     {reject, callback{header: stranger, body: report("4").body}, 401, "unauthorized", "unauthorized", 0, false},
+		"wrong secret":      {nil, callback{header: wrongSecret, body: report("4").body}, 503, "unauthorized", "credentials", 0, false},
+		"wrong, reject":     {reject, callback{header: wrongSecret, body: report("4").body}, 401, "unauthorized", "unauthorized", 0, false},
 		"no secret":         {nil, callback{body: report("4").body}, 503, "unauthorized", "credentials", 0, false},
 		"too large":         {small, callback{header: verified(), body: long}, 413, "too_large", "too-large", 1, false},
 		"too large, hidden": {small, callback{header: verified(), body: long, length: -1}, 413, "too_large", "too-large", 1, false},
@@ -121,7 +121,7 @@ func TestWhatCallersDoIsAnsweredSo(t *testing.T) {
 		"slash too many":    {nil, callback{path: "/webhooks/" + plan + "/", header: verified(), body: report("4").body}, 200, "stored", "", 0, false},
 		"slashes before":    {nil, callback{path: "//webhooks/" + plan, header: verified(), body: report("4").body}, 200, "stored", "", 0, false},
 		"slashes anywhere":  {nil, callback{path: "///webhooks///" + plan + "//", header: verified(), body: report("4").body}, 200, "stored", "", 0, false},
-		"slashes, wrong":    {nil, callback{path: "//webhooks/" + plan, header: stranger, body: report("4").body}, 503, "unauthorized", "credentials", 0, false},
+		"slashes, wrong":    {nil, callback{path: "//webhooks/" + plan, header: wrongSecret, body: report("4").body}, 503, "unauthorized", "credentials", 0, false},
 		"slashes, unknown":  {nil, callback{path: "//webhooks//plan-b", header: verified(), body: report("4").body}, 503, "unknown_plan", "unknown-webhook", 0, false},
 		"dots":              {nil, callback{path: "/webhooks/../" + plan, header: verified(), body: report("4").body}, 503, "unknown_plan", "unknown-webhook", 0, false},
 		"segment too many":  {nil, callback{path: "/webhooks/" + plan + "/x/y", header: verified(), body: report("4").body}, 200, "stored", "", 0, false},

@@ -19,8 +19,8 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// passage is one request on its way through the gateway.
-type passage struct {
+// proxiedRequest is one request on its way through the gateway.
+type proxiedRequest struct {
 	*Gateway
 	gatewayRoute
 	plan       *gatewayPlan // nil where none is configured
@@ -29,7 +29,7 @@ type passage struct {
 	connection *http.ResponseController
 	begun      time.Time
 	token      digest // of the caller's Authorization
-	body       *incoming
+	body       *requestBody
 	connected  atomic.Bool // Sinch may have got something
 	answering  bool        // something may have been written
 	status     int         // of the answer, once there is one
@@ -38,8 +38,8 @@ type passage struct {
 	guard      *time.Timer             // does so when its time is over
 }
 
-func newPassage(g *Gateway, w http.ResponseWriter, r *http.Request) *passage {
-	p := &passage{
+func newProxiedRequest(g *Gateway, w http.ResponseWriter, r *http.Request) *proxiedRequest {
+	p := &proxiedRequest{
 		Gateway: g, gatewayRoute: routeOf(r), w: w, r: r,
 		connection: http.NewResponseController(w), begun: time.Now(), outcome: metrics.GatewayRefused,
 	}
@@ -48,8 +48,8 @@ func newPassage(g *Gateway, w http.ResponseWriter, r *http.Request) *passage {
 }
 
 // serve answers the request, or returns why it is refused.
-func (p *passage) serve() error {
-	if err := p.admit(p.r, p.plan); err != nil {
+func (p *proxiedRequest) serve() error {
+	if err := p.authorize(p.r, p.plan); err != nil {
 		return err
 	}
 	if p.plan == nil {
@@ -67,26 +67,26 @@ func (p *passage) serve() error {
 	ctx, leave := context.WithCancelCause(ctx)
 	defer leave(nil)
 	p.leave, p.r = leave, p.r.WithContext(ctx)
-	if err := p.bound(); err != nil {
+	if err := p.setLimits(); err != nil {
 		return err
 	}
 	defer p.guard.Stop()
 	if p.operation == metrics.GatewayFeedback && p.plan.TakesFeedback {
-		return p.takeFeedback()
+		return p.recordFeedback()
 	}
-	if err := p.complete(); err != nil {
+	if err := p.completeSend(); err != nil {
 		return err
 	}
-	return p.pass()
+	return p.proxy()
 }
 
 // bound limits the body, the time in which it must arrive, and the time in which Sinch must begin its answer. The server's own
 // times are too short for both.
-func (p *passage) bound() error {
+func (p *proxiedRequest) setLimits() error {
 	if p.r.ContentLength > p.config.MaxBody {
 		return &http.MaxBytesError{Limit: p.config.MaxBody}
 	}
-	p.body = &incoming{ReadCloser: http.MaxBytesReader(p.w, p.r.Body, p.config.MaxBody)}
+	p.body = &requestBody{ReadCloser: http.MaxBytesReader(p.w, p.r.Body, p.config.MaxBody)}
 	if p.r.ContentLength != 0 {
 		p.r.Body = p.body
 	}
@@ -99,7 +99,7 @@ func (p *passage) bound() error {
 }
 
 // pass has Sinch answer.
-func (p *passage) pass() error {
+func (p *proxiedRequest) proxy() error {
 	if p.plan.Client != nil {
 		// The caller's credential is ours, and nothing of it goes on.
 		p.r.Header.Del("Authorization")
@@ -123,7 +123,7 @@ func (p *passage) pass() error {
 }
 
 // rewrite sends a request to Sinch as it came, except for the headers that sanitize removes.
-func (p *passage) rewrite(r *httputil.ProxyRequest) {
+func (p *proxiedRequest) rewrite(r *httputil.ProxyRequest) {
 	to := *p.plan.endpoint
 	to.RawPath = strings.TrimRight(p.plan.endpoint.EscapedPath(), "/") + p.tail
 	to.Path = unescaped(to.RawPath)
@@ -134,15 +134,15 @@ func (p *passage) rewrite(r *httputil.ProxyRequest) {
 }
 
 // answered sees Sinch's answer before the caller does.
-func (p *passage) answered(a *http.Response) error {
+func (p *proxiedRequest) answered(a *http.Response) error {
 	if a.StatusCode == http.StatusSwitchingProtocols {
 		p.guard.Stop()
 		p.status, p.answering, p.outcome = a.StatusCode, true, outcomeOfStatus(a.StatusCode)
 		return nil
 	}
 	p.guard.Reset(gatewayStall)
-	p.seen(a)
-	if err := p.attend(a); err != nil {
+	p.updateTokens(a)
+	if err := p.observe(a); err != nil {
 		return err
 	}
 	p.status, p.answering, p.outcome = a.StatusCode, true, outcomeOfStatus(a.StatusCode)
@@ -151,12 +151,12 @@ func (p *passage) answered(a *http.Response) error {
 	}
 	// What has been answered may take longer to read than a request had to arrive.
 	_ = p.connection.SetReadDeadline(time.Time{})
-	a.Body = &flow{ReadCloser: a.Body, connection: p.connection, guard: p.guard}
+	a.Body = &answerBody{ReadCloser: a.Body, connection: p.connection, guard: p.guard}
 	return nil
 }
 
 // seen draws from an answer whether the caller's token is good.
-func (p *passage) seen(a *http.Response) {
+func (p *proxiedRequest) updateTokens(a *http.Response) {
 	switch {
 	case p.plan.Client != nil:
 		if a.StatusCode == http.StatusUnauthorized {
@@ -171,7 +171,7 @@ func (p *passage) seen(a *http.Response) {
 }
 
 // unanswered says why there was no answer of Sinch.
-func (p *passage) unanswered(err error) error {
+func (p *proxiedRequest) unanswered(err error) error {
 	if cause := p.body.failure(); cause != nil {
 		if _, tooLarge := errors.AsType[*http.MaxBytesError](cause); tooLarge || p.repeatable() || !p.body.begun.Load() {
 			return unreadBody(cause)
@@ -187,7 +187,7 @@ func (p *passage) unanswered(err error) error {
 }
 
 // repeatable reports whether a call that is made twice has the effect of one.
-func (p *passage) repeatable() bool {
+func (p *proxiedRequest) repeatable() bool {
 	switch p.operation {
 	case metrics.GatewaySend, metrics.GatewayUpdate:
 		return false
@@ -198,7 +198,7 @@ func (p *passage) repeatable() bool {
 }
 
 // upstream is the problem that Sinch did not answer.
-func (p *passage) upstream(err error) *problem {
+func (p *proxiedRequest) upstream(err error) *problem {
 	refused := &problem{kind: kindUpstream, cause: err}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() ||
 		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errStalled) {
@@ -218,7 +218,7 @@ func (p *passage) upstream(err error) *problem {
 }
 
 // noToken is the problem that the plan's own token could not be had.
-func (p *passage) noToken(err error) error {
+func (p *proxiedRequest) noToken(err error) error {
 	p.outcome = metrics.GatewayUnreachable
 	refused := p.upstream(err)
 	refused.detail = "the gateway could not get the project's token from Sinch, and made no call; the same call will do later"
@@ -226,14 +226,14 @@ func (p *passage) noToken(err error) error {
 }
 
 // refuse answers with a problem, and logs it unless the like was just logged.
-func (p *passage) refuse(err error) {
+func (p *proxiedRequest) refuse(err error) {
 	refused := problemOf(err)
 	if refused.kind == kindUnauthorized {
 		p.w.Header()["Www-Authenticate"] = p.access.challenges
 	}
 	p.status, p.answering = refused.statusCode(), true
 	id := refused.write(p.w, p.r)
-	if unlogged, ok := p.sparing.log(refused.kind); ok {
+	if unlogged, ok := p.sampler.allow(refused.kind); ok {
 		p.log.LogAttrs(p.r.Context(), kinds[refused.kind].level, "gateway request refused",
 			slog.Int("status", p.status), slog.String("problem", kinds[refused.kind].slug), slog.String("plan", p.planID()),
 			slog.String("operation", string(p.operation)), slog.String("request_id", id), slog.Any("error", refused),
@@ -242,7 +242,7 @@ func (p *passage) refuse(err error) {
 }
 
 // end counts the request, whatever became of it, and answers for a panic.
-func (p *passage) end() {
+func (p *proxiedRequest) end() {
 	cause := recover()
 	if cause != nil && cause != http.ErrAbortHandler { //nolint:errorlint // net/http compares it so, too
 		p.log.LogAttrs(p.r.Context(), slog.LevelError, "handler panicked",
@@ -263,7 +263,7 @@ func (p *passage) end() {
 }
 
 // panicked is the problem that a fault of our own ended the request.
-func (p *passage) panicked(err error) *problem {
+func (p *proxiedRequest) panicked(err error) *problem {
 	if p.connected.Load() && !p.repeatable() {
 		return p.upstream(err)
 	}
@@ -271,7 +271,7 @@ func (p *passage) panicked(err error) *problem {
 }
 
 // planID is empty for a plan that is not configured: anybody may make one up.
-func (p *passage) planID() string {
+func (p *proxiedRequest) planID() string {
 	if p.plan == nil {
 		return ""
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // raw sends a request as it is written and returns the answer.
-func (h *gatewayHouse) raw(request string) reply {
+func (h *gatewayFixture) raw(request string) reply {
 	h.t.Helper()
 	return rawTo(h.t, h.server.Listener.Addr().String(), request)
 }
@@ -34,7 +34,7 @@ func rawTo(t *testing.T, address, request string) reply {
 }
 
 func TestARequestPassesAsItIs(t *testing.T) {
-	h := newGatewayHouse(t, nil)
+	h := newGatewayFixture(t, nil)
 	for name, c := range map[string]struct{ method, tail string }{
 		"a query as Node writes it":          {"GET", "/batches?from=+1201,+1202&start_date=2024-06-06T09:22:14.304Z"},
 		"a query as .NET writes it":          {"GET", "/batches?from=%2B1201%2C%2b1202&page=0"},
@@ -61,7 +61,7 @@ func TestARequestPassesAsItIs(t *testing.T) {
 }
 
 func TestHeadersAndBodyPassAsTheyAre(t *testing.T) {
-	h := newGatewayHouse(t, nil)
+	h := newGatewayFixture(t, nil)
 	const body = "{ \"to\" : [\"+1201\"],\t\"x\":\"\\u00e9\" } "
 	h.raw(fmt.Sprintf(`POST /xms/v1/%s/batches/dry_run HTTP/1.1
 Host: dlrloop.localhost:8081
@@ -91,7 +91,7 @@ Proxy-Authorization: Basic x
 }
 
 func TestAnAnswerPassesAsItIs(t *testing.T) {
-	h := newGatewayHouse(t, nil)
+	h := newGatewayFixture(t, nil)
 	for status, body := range map[int]string{
 		200: "{ \"a\":1 }\n", 201: "", 202: "", 204: "", 301: "moved", 304: "", 400: `{"code":"x","text":"y"}`, 401: "<html>", 404: "",
 		429: "slow", 500: "", 503: "later", 299: "odd", 599: "odd",
@@ -117,7 +117,7 @@ func TestAnAnswerPassesAsItIs(t *testing.T) {
 }
 
 func TestAnInformationalAnswerPasses(t *testing.T) {
-	h := newGatewayHouse(t, nil)
+	h := newGatewayFixture(t, nil)
 	h.upstream.does(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Link", "</a>")
 		w.WriteHeader(http.StatusEarlyHints)
@@ -128,7 +128,7 @@ func TestAnInformationalAnswerPasses(t *testing.T) {
 }
 
 func TestAChangeOfProtocolPasses(t *testing.T) {
-	h := newGatewayHouse(t, nil)
+	h := newGatewayFixture(t, nil)
 	h.upstream.does(func(w http.ResponseWriter, _ *http.Request) {
 		c, _, err := http.NewResponseController(w).Hijack()
 		if assert.NoError(t, err) {
@@ -142,7 +142,7 @@ func TestAChangeOfProtocolPasses(t *testing.T) {
 
 // TestBothWaysAreStreams has each side wait for the other in the middle of a body.
 func TestBothWaysAreStreams(t *testing.T) {
-	h := newGatewayHouse(t, nil)
+	h := newGatewayFixture(t, nil)
 	half, goOn := make(chan string, 1), make(chan struct{})
 	h.upstream.does(func(w http.ResponseWriter, r *http.Request) {
 		first := make([]byte, 4)
@@ -184,7 +184,7 @@ func TestBothWaysAreStreams(t *testing.T) {
 }
 
 func TestAPlanThatIsNotConfigured(t *testing.T) {
-	h := newGatewayHouse(t, nil)
+	h := newGatewayFixture(t, nil)
 	for _, path := range []string{"/xms/v1/plan-b/batches", "/xms/v1/", "/xms/v1//batches", "/xms/v1/plan-a%2Fbatches"} {
 		a := h.raw("GET " + path + " HTTP/1.1\nHost: localhost\n\n")
 		require.Contains(t, h.problem(a, http.StatusNotFound), "no plan with the id", path)
@@ -195,7 +195,7 @@ func TestAPlanThatIsNotConfigured(t *testing.T) {
 }
 
 func TestAProjectsIDIsItsPlans(t *testing.T) {
-	h := newGatewayHouse(t, func(c *GatewayConfig) {
+	h := newGatewayFixture(t, func(c *GatewayConfig) {
 		endpoint := strings.TrimSuffix(c.Plans[0].Endpoint, gatewayPlanA)
 		c.Plans[0].Project, c.Plans[0].Endpoint = "project-1", endpoint+"project-1"
 		c.Plans = append(c.Plans,
@@ -211,7 +211,7 @@ func TestAProjectsIDIsItsPlans(t *testing.T) {
 }
 
 func TestAListenerOfItsOwnServesNothingElse(t *testing.T) {
-	h := newGatewayHouse(t, nil)
+	h := newGatewayFixture(t, nil)
 	get := func(path string) reply { return h.raw("GET " + path + " HTTP/1.1\nHost: localhost\n\n") }
 	health := get("/healthz")
 	require.Equal(t, http.StatusOK, health.StatusCode)

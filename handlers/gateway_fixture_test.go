@@ -109,8 +109,8 @@ func (l *logBook) String() string {
 	return l.b.String()
 }
 
-// gatewayHouse is a gateway between a client and an upstream, on real sockets.
-type gatewayHouse struct {
+// gatewayFixture is a gateway between a client and an upstream, on real sockets.
+type gatewayFixture struct {
 	t        *testing.T
 	upstream *upstream
 	store    *storetest.Failing
@@ -120,10 +120,10 @@ type gatewayHouse struct {
 	log      *logBook
 }
 
-// newGatewayHouse builds one of plan-a; change may change the configuration before.
-func newGatewayHouse(t *testing.T, change func(*GatewayConfig)) *gatewayHouse {
+// newGatewayFixture builds one of plan-a; change may change the configuration before.
+func newGatewayFixture(t *testing.T, change func(*GatewayConfig)) *gatewayFixture {
 	t.Helper()
-	h := &gatewayHouse{
+	h := &gatewayFixture{
 		t: t, upstream: newUpstream(t), store: storetest.NewFailing(openStore(t)),
 		registry: prometheus.NewRegistry(), log: &logBook{},
 	}
@@ -147,7 +147,7 @@ func newGatewayHouse(t *testing.T, change func(*GatewayConfig)) *gatewayHouse {
 }
 
 // request is a call of the plan's API, with the caller's token.
-func (h *gatewayHouse) request(method, tail string, body io.Reader) *http.Request {
+func (h *gatewayFixture) request(method, tail string, body io.Reader) *http.Request {
 	h.t.Helper()
 	r, err := http.NewRequestWithContext(h.t.Context(), method, h.server.URL+"/xms/v1/"+gatewayPlanA+tail, body)
 	require.NoError(h.t, err)
@@ -159,7 +159,7 @@ func (h *gatewayHouse) request(method, tail string, body io.Reader) *http.Reques
 }
 
 // do makes a call and reads its answer to the end. What is compressed stays so.
-func (h *gatewayHouse) do(r *http.Request) reply {
+func (h *gatewayFixture) do(r *http.Request) reply {
 	h.t.Helper()
 	answered, err := (&http.Transport{DisableCompression: true, DisableKeepAlives: true}).RoundTrip(r)
 	require.NoError(h.t, err)
@@ -170,7 +170,7 @@ func (h *gatewayHouse) do(r *http.Request) reply {
 }
 
 // call is do for a body in a string; empty for none.
-func (h *gatewayHouse) call(method, tail, body string) reply {
+func (h *gatewayFixture) call(method, tail, body string) reply {
 	h.t.Helper()
 	if body == "" {
 		return h.do(h.request(method, tail, nil))
@@ -179,7 +179,7 @@ func (h *gatewayHouse) call(method, tail, body string) reply {
 }
 
 // problem is the problem in an answer of this status.
-func (h *gatewayHouse) problem(a reply, status int) string {
+func (h *gatewayFixture) problem(a reply, status int) string {
 	h.t.Helper()
 	require.Equal(h.t, status, a.StatusCode, "%s", a.body)
 	require.Equal(h.t, "application/problem+json", a.Header.Get("Content-Type"))
@@ -187,7 +187,7 @@ func (h *gatewayHouse) problem(a reply, status int) string {
 }
 
 // batch is what the store has of a batch, nil for nothing.
-func (h *gatewayHouse) batch(id string) *store.Batch {
+func (h *gatewayFixture) batch(id string) *store.Batch {
 	h.t.Helper()
 	b, err := h.store.Store.Batch(h.t.Context(), store.BatchKey{Plan: gatewayPlanA, BatchID: id})
 	if err != nil {
@@ -198,7 +198,7 @@ func (h *gatewayHouse) batch(id string) *store.Batch {
 }
 
 // counted is the value of a series of plan-a, by its name and labels without the plan.
-func (h *gatewayHouse) counted(name string, labels ...string) float64 {
+func (h *gatewayFixture) counted(name string, labels ...string) float64 {
 	h.t.Helper()
 	families, err := h.registry.Gather()
 	require.NoError(h.t, err)
@@ -223,13 +223,13 @@ func (h *gatewayHouse) counted(name string, labels ...string) float64 {
 	return 0
 }
 
-func (h *gatewayHouse) requests(op, outcome string) float64 {
+func (h *gatewayFixture) requests(op, outcome string) float64 {
 	return h.counted("gateway_requests_total", "operation", op, "outcome", outcome)
 }
 
-func (h *gatewayHouse) learned(result string) float64 {
+func (h *gatewayFixture) learned(result string) float64 {
 	return h.counted("gateway_learned_total", "plan", gatewayPlanA, "result", result)
 }
 
-// rest waits until nothing is under way any more. Nothing is taken after that.
-func (h *gatewayHouse) rest() { h.gateway.Drain(h.t.Context()) }
+// drain waits until nothing is under way any more. Nothing is taken after that.
+func (h *gatewayFixture) drain() { h.gateway.Drain(h.t.Context()) }

@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// incoming is the body of a request. It remembers why it could not be read: a proxy tells only that the call failed.
-type incoming struct {
+// requestBody is the body of a request. It remembers why it could not be read: a proxy tells only that the call failed.
+type requestBody struct {
 	io.ReadCloser
 	begun  atomic.Bool // some of it was read
 	failed atomic.Pointer[error]
 }
 
-func (in *incoming) Read(b []byte) (int, error) {
+func (in *requestBody) Read(b []byte) (int, error) {
 	n, err := in.ReadCloser.Read(b)
 	if n > 0 {
 		in.begun.Store(true)
@@ -30,7 +30,7 @@ func (in *incoming) Read(b []byte) (int, error) {
 }
 
 // failure is why the body could not be read, if so.
-func (in *incoming) failure() error {
+func (in *requestBody) failure() error {
 	if err := in.failed.Load(); err != nil {
 		return *err
 	}
@@ -38,7 +38,7 @@ func (in *incoming) failure() error {
 }
 
 // whole reads the body to its end; length is what it announces, or less than 0.
-func (in *incoming) whole(length int64) ([]byte, error) {
+func (in *requestBody) whole(length int64) ([]byte, error) {
 	var body []byte
 	var err error
 	if length >= 0 {
@@ -65,23 +65,23 @@ func unreadBody(err error) error {
 var errStalled = errors.New("the call to Sinch made no progress")
 
 // flow is the body of an answer. It may take as long as it likes, while it moves.
-type flow struct {
+type answerBody struct {
 	io.ReadCloser
 	connection *http.ResponseController // to the caller
 	guard      *time.Timer              // ends the call; not of flow alone
 }
 
-func (f *flow) Read(b []byte) (int, error) {
-	f.guard.Reset(gatewayStall)
-	n, err := f.ReadCloser.Read(b)
-	f.guard.Stop() // now it is the caller's turn
-	_ = f.connection.SetWriteDeadline(time.Now().Add(gatewayStall))
+func (a *answerBody) Read(b []byte) (int, error) {
+	a.guard.Reset(gatewayStall)
+	n, err := a.ReadCloser.Read(b)
+	a.guard.Stop() // now it is the caller's turn
+	_ = a.connection.SetWriteDeadline(time.Now().Add(gatewayStall))
 	return n, err
 }
 
-func (f *flow) Close() error {
-	f.guard.Stop()
-	return f.ReadCloser.Close()
+func (a *answerBody) Close() error {
+	a.guard.Stop()
+	return a.ReadCloser.Close()
 }
 
 // proxyLog takes what ReverseProxy logs: answers that broke off, on either side.

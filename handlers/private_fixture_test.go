@@ -66,49 +66,49 @@ func recipientBody(batch, number, status string, code int, at time.Time) string 
 		batch, number, code, status, at.Format(time.RFC3339Nano))
 }
 
-// tell fills a store with a morning's news.
-func tell(t *testing.T, s store.Store) {
+// recordSample fills a store with a morning's news.
+func recordSample(t *testing.T, s store.Store) {
 	t.Helper()
-	told := func(plan string, at time.Duration, news store.News) { record(t, s, plan, morning(at), news) }
+	add := func(plan string, at time.Duration, news store.News) { record(t, s, plan, morning(at), news) }
 	seconds := func(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
 
-	told(planEU, seconds(-600), store.Facts{
+	add(planEU, seconds(-600), store.Facts{
 		BatchID: batchDead, FeedbackEnabled: true, ReportKind: "full", Recipients: 2,
 		CreatedAt: morning(seconds(-610)), ModifiedAt: morning(seconds(-610)), Source: store.FromPoll,
 	})
-	told(planEU, seconds(-599), called(t, `{"type":"delivery_report_sms","batch_id":"`+batchDead+
+	add(planEU, seconds(-599), called(t, `{"type":"delivery_report_sms","batch_id":"`+batchDead+
 		`","total_message_count":2,"statuses":[{"code":0,"status":"Delivered","count":2,"recipients":["447700900201","447700900202"]}]}`))
-	bury(t, s, planEU, batchDead, morning(seconds(-597)))
+	killTask(t, s, planEU, batchDead, morning(seconds(-597)))
 
-	told(planEU, seconds(0.12), store.Facts{
+	add(planEU, seconds(0.12), store.Facts{
 		BatchID: batchOTP, FeedbackEnabled: true, ReportKind: "per_recipient", ClientReference: "otp/8a02", Recipients: 2,
 		CreatedAt: morning(seconds(0.05)), ModifiedAt: morning(seconds(0.05)), Source: store.FromGateway,
 	})
 	dispatched := recipientBody(batchOTP, alice, "Dispatched", 401, morning(seconds(2.1)))
-	told(planEU, seconds(2.3), called(t, dispatched))
-	told(planEU, seconds(4.812), called(t, `{"type":"recipient_delivery_report_sms","batch_id":"`+batchOTP+`","recipient":"`+alice+
+	add(planEU, seconds(2.3), called(t, dispatched))
+	add(planEU, seconds(4.812), called(t, `{"type":"recipient_delivery_report_sms","batch_id":"`+batchOTP+`","recipient":"`+alice+
 		`","code":0,"status":"Delivered","at":"2026-03-02T10:00:04.531Z","operator_status_at":"2026-03-02T10:00:00Z","client_reference":"otp/8a02"}`))
-	told(planEU, seconds(5.1), called(t, dispatched))
-	told(planEU, seconds(6), called(t, recipientBody(batchOTP, alice, "Queued", 400, morning(seconds(1)))))
-	told(planEU, seconds(9), called(t, recipientBody(batchOTP, "+"+bob, "Failed", 153, morning(seconds(8.9)))))
+	add(planEU, seconds(5.1), called(t, dispatched))
+	add(planEU, seconds(6), called(t, recipientBody(batchOTP, alice, "Queued", 400, morning(seconds(1)))))
+	add(planEU, seconds(9), called(t, recipientBody(batchOTP, "+"+bob, "Failed", 153, morning(seconds(8.9)))))
 
-	told(planEU, seconds(60), called(t, `{"type":"delivery_report_sms","batch_id":"`+batchSum+
+	add(planEU, seconds(60), called(t, `{"type":"delivery_report_sms","batch_id":"`+batchSum+
 		`","total_message_count":42,"statuses":[{"code":0,"status":"Delivered","count":40},{"code":406,"status":"Aborted","count":2}]}`))
 
-	told(planUS, seconds(1200), store.Facts{
+	add(planUS, seconds(1200), store.Facts{
 		BatchID: batchDrop, FeedbackEnabled: false, ReportKind: "per_recipient_final", Recipients: 1,
 		CreatedAt: morning(seconds(1190)), ModifiedAt: morning(seconds(1190)), Source: store.FromPoll,
 	})
-	told(planUS, seconds(1201), called(t, recipientBody(batchDrop, alice, "Delivered", 0, morning(seconds(1200.5)))))
+	add(planUS, seconds(1201), called(t, recipientBody(batchDrop, alice, "Delivered", 0, morning(seconds(1200.5)))))
 
-	told(planEU, seconds(1500), store.Quarantined{
+	add(planEU, seconds(1500), store.Quarantined{
 		Reason: dlr.UnknownType, Type: "delivery_report_rcs", Raw: []byte(`{"type":"delivery_report_rcs","id":7}`),
 	})
-	told(planEU, seconds(1501), store.Quarantined{Reason: dlr.NotJSON, Raw: []byte("\xff not JSON")})
+	add(planEU, seconds(1501), store.Quarantined{Reason: dlr.NotJSON, Raw: []byte("\xff not JSON")})
 }
 
-// bury has the plan's next task, which is the batch's, end dead.
-func bury(t *testing.T, s store.Store, plan, id string, at time.Time) {
+// killTask has the plan's next task, which is the batch's, end dead.
+func killTask(t *testing.T, s store.Store, plan, id string, at time.Time) {
 	t.Helper()
 	_, err := s.Batch(t.Context(), store.BatchKey{Plan: plan, BatchID: id}) // a claim sees what is folded, as reads do
 	require.NoError(t, err)
@@ -148,11 +148,11 @@ func servePrivate(t *testing.T, c PrivateConfig, s store.Store, log *slog.Logger
 	return privateServer{server, loadDocument(t)}
 }
 
-// serveWorld serves the told world.
-func serveWorld(t *testing.T) privateServer {
+// serveSample serves the told world.
+func serveSample(t *testing.T) privateServer {
 	t.Helper()
 	s := openStore(t)
-	tell(t, s)
+	recordSample(t, s)
 	return servePrivate(t, PrivateConfig{Plans: []string{planEU, planUS}}, s, quiet())
 }
 

@@ -10,7 +10,7 @@ import (
 const logEvery = 5 * time.Second
 
 // sparing keeps a log readable when everything fails: of each kind it lets one line through in a while.
-type sparing struct {
+type logSampler struct {
 	kinds [len(kinds)]struct {
 		last     atomic.Int64 // Unix nanoseconds
 		unlogged atomic.Int64
@@ -18,7 +18,7 @@ type sparing struct {
 }
 
 // log reports whether to log a problem of this kind now, and how many were not logged since the last one.
-func (s *sparing) log(k kind) (unlogged int64, ok bool) {
+func (s *logSampler) allow(k kind) (unlogged int64, ok bool) {
 	of, now := &s.kinds[k], time.Now().UnixNano()
 	last := of.last.Load()
 	if now-last < int64(logEvery) || !of.last.CompareAndSwap(last, now) {

@@ -20,7 +20,7 @@ import (
 )
 
 // held has the upstream record a call and hold its answer until goOn is closed, and the gateway tell the contexts of its requests.
-func (h *gatewayHouse) held(status int, body string) (contexts chan context.Context, arrived, goOn chan struct{}) {
+func (h *gatewayFixture) held(status int, body string) (contexts chan context.Context, arrived, goOn chan struct{}) {
 	contexts, arrived, goOn = make(chan context.Context, 1), make(chan struct{}, 1), make(chan struct{})
 	h.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		contexts <- r.Context()
@@ -36,7 +36,7 @@ func (h *gatewayHouse) held(status int, body string) (contexts chan context.Cont
 	return contexts, arrived, goOn
 }
 
-func (h *gatewayHouse) dial(request string) *net.TCPConn {
+func (h *gatewayFixture) dial(request string) *net.TCPConn {
 	h.t.Helper()
 	c, err := net.Dial("tcp", h.server.Listener.Addr().String())
 	require.NoError(h.t, err)
@@ -65,7 +65,7 @@ func TestHalfClosedCallersGetSinchsAnswer(t *testing.T) {
 		"report":                 {"GET", "/batches/" + batchSent + "/delivery_report", "", "", 200, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newGatewayHouse(t, nil)
+			h := newGatewayFixture(t, nil)
 			contexts, arrived, goOn := h.held(c.status, batchJSON(batchSent, ""))
 			connection := h.dial(rawRequest(c.method, "/xms/v1/"+gatewayPlanA+c.tail, "Authorization: "+callerToken+"\r\n"+c.header, c.body))
 			<-arrived
@@ -77,7 +77,7 @@ func TestHalfClosedCallersGetSinchsAnswer(t *testing.T) {
 			require.Contains(t, string(answer), fmt.Sprintf("HTTP/1.1 %d ", c.status))
 			require.Contains(t, string(answer), batchJSON(batchSent, ""))
 			h.upstream.only(t)
-			h.rest()
+			h.drain()
 			require.Equal(t, c.records, h.batch(batchSent) != nil)
 		})
 	}
@@ -85,7 +85,7 @@ func TestHalfClosedCallersGetSinchsAnswer(t *testing.T) {
 
 // TestTheBatchOfACallerThatLeftIsRecorded resets the caller's connection while Sinch works.
 func TestTheBatchOfACallerThatLeftIsRecorded(t *testing.T) {
-	h := newGatewayHouse(t, nil)
+	h := newGatewayFixture(t, nil)
 	contexts, arrived, goOn := h.held(http.StatusCreated, batchJSON(batchSent, ""))
 	connection := h.dial(rawRequest("POST", "/xms/v1/"+gatewayPlanA+"/batches", "Authorization: "+callerToken+"\r\n", "{}"))
 	<-arrived
@@ -93,7 +93,7 @@ func TestTheBatchOfACallerThatLeftIsRecorded(t *testing.T) {
 	require.NoError(t, connection.Close())
 	<-(<-contexts).Done()
 	close(goOn)
-	h.rest()
+	h.drain()
 	require.NotNil(t, h.batch(batchSent))
 	require.Equal(t, 1.0, h.requests("send", "2xx"))
 }
@@ -108,7 +108,7 @@ func TestAnAnswerThatBreaksOff(t *testing.T) {
 		},
 	} {
 		for _, length := range []string{"", fmt.Sprint(len(batchJSON(batchSent, "")))} {
-			h := newGatewayHouse(t, nil)
+			h := newGatewayFixture(t, nil)
 			h.upstream.does(func(w http.ResponseWriter, r *http.Request) {
 				_, _ = io.Copy(io.Discard, r.Body)
 				if length != "" {
@@ -134,7 +134,7 @@ func TestAnAnswerThatBreaksOff(t *testing.T) {
 
 // TestABodyThatLacksItsEnd reaches an upstream that acts on what it has.
 func TestABodyThatLacksItsEnd(t *testing.T) {
-	h := newGatewayHouse(t, nil)
+	h := newGatewayFixture(t, nil)
 	arrived := make(chan struct{}, 1)
 	h.upstream.does(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.ReadFull(r.Body, make([]byte, 2))
@@ -162,7 +162,7 @@ func TestABodyThatLacksItsEnd(t *testing.T) {
 // TestNoSendIsRepeated has Sinch close a connection on which it has just got a send, as a reused one may be.
 func TestNoSendIsRepeated(t *testing.T) {
 	for _, header := range []string{"Idempotency-Key", "X-Idempotency-Key", "X-Own"} {
-		h := newGatewayHouse(t, func(c *GatewayConfig) { c.Plans[0].Callback = "https://dlr.example.com/webhooks/plan-a" })
+		h := newGatewayFixture(t, func(c *GatewayConfig) { c.Plans[0].Callback = "https://dlr.example.com/webhooks/plan-a" })
 		require.Equal(t, http.StatusOK, h.call(http.MethodGet, "/groups", "").StatusCode)
 		h.upstream.taken()
 		h.upstream.does(func(w http.ResponseWriter, r *http.Request) {
@@ -178,7 +178,7 @@ func TestNoSendIsRepeated(t *testing.T) {
 
 // TestAFaultOfOursAfterASend is not a reason to send again.
 func TestAFaultOfOursAfterASend(t *testing.T) {
-	h := newGatewayHouse(t, nil)
+	h := newGatewayFixture(t, nil)
 	h.gateway.tokens = nil
 	require.Contains(t, h.problem(h.call(http.MethodPost, "/batches", "{}"), http.StatusBadGateway), "may have been sent")
 	require.Contains(t, h.log.String(), "handler panicked")

@@ -55,10 +55,10 @@ func TestEachOperationTeaches(t *testing.T) {
 		"a HEAD":              {"HEAD", "/batches/" + batchSent, 200, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newGatewayHouse(t, nil)
+			h := newGatewayFixture(t, nil)
 			h.upstream.answers(c.status, batchJSON(batchSent, ""))
 			h.call(c.method, c.tail, "")
-			h.rest()
+			h.drain()
 			b := h.batch(batchSent)
 			if !c.teaches {
 				require.Nil(t, b)
@@ -81,7 +81,7 @@ func TestEachOperationTeaches(t *testing.T) {
 
 // TestKnownBeforeTheAnswerEnds has the store answer in time: the caller's next question finds the batch.
 func TestKnownBeforeTheAnswerEnds(t *testing.T) {
-	h := newGatewayHouse(t, nil)
+	h := newGatewayFixture(t, nil)
 	for i := range 20 {
 		id := fmt.Sprintf("%s%d", batchSent, i)
 		h.upstream.answers(http.StatusCreated, batchJSON(id, ""))
@@ -91,18 +91,18 @@ func TestKnownBeforeTheAnswerEnds(t *testing.T) {
 			require.NotNil(t, h.batch(id))
 		}
 	}
-	h.rest()
+	h.drain()
 	require.Equal(t, 20.0, h.learned("recorded")+h.learned("late"))
 }
 
 func TestAPageTeachesAllOnIt(t *testing.T) {
-	h := newGatewayHouse(t, nil)
+	h := newGatewayFixture(t, nil)
 	h.upstream.answers(http.StatusOK, `{"count":3,"page":0,"page_size":3,"batches":[`+batchJSON("B1", "")+","+batchJSON("B2", "")+`,{"id":""}],`+
 		`"Batches":[`+batchJSON("B3", "")+`]}`)
 	for range 3 {
 		h.call(http.MethodGet, "/batches?page=0", "")
 	}
-	h.rest()
+	h.drain()
 	require.NotNil(t, h.batch("B1"))
 	require.NotNil(t, h.batch("B2"))
 	require.Nil(t, h.batch("B3"), "a member of another name")
@@ -111,7 +111,7 @@ func TestAPageTeachesAllOnIt(t *testing.T) {
 }
 
 func TestACompressedAnswerTeachesAndPassesAsItIs(t *testing.T) {
-	h := newGatewayHouse(t, nil)
+	h := newGatewayFixture(t, nil)
 	body := compressed(t, batchJSON(batchSent, ""))
 	h.upstream.answers(http.StatusCreated, body, "Content-Encoding", "gzip")
 	r := h.request(http.MethodPost, "/batches", strings.NewReader("{}"))
@@ -120,12 +120,12 @@ func TestACompressedAnswerTeachesAndPassesAsItIs(t *testing.T) {
 	require.Equal(t, body, string(a.body))
 	require.Equal(t, "gzip", a.Header.Get("Content-Encoding"))
 	require.Equal(t, "gzip", h.upstream.only(t).header.Get("Accept-Encoding"))
-	h.rest()
+	h.drain()
 	require.NotNil(t, h.batch(batchSent))
 }
 
 func TestAnAnswerOfUnknownLengthTeaches(t *testing.T) {
-	h := newGatewayHouse(t, nil)
+	h := newGatewayFixture(t, nil)
 	h.upstream.does(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusCreated)
 		for _, c := range batchJSON(batchSent, "") {
@@ -134,12 +134,12 @@ func TestAnAnswerOfUnknownLengthTeaches(t *testing.T) {
 		}
 	})
 	require.Equal(t, batchJSON(batchSent, ""), string(h.call(http.MethodPost, "/batches", "{}").body))
-	h.rest()
+	h.drain()
 	require.NotNil(t, h.batch(batchSent))
 }
 
 func TestWhatCannotBeReadPassesAndIsCounted(t *testing.T) {
-	large := batchJSON(batchSent, `,"padding":"`+strings.Repeat("x", maxLesson)+`"`)
+	large := batchJSON(batchSent, `,"padding":"`+strings.Repeat("x", maxObserved)+`"`)
 	for name, c := range map[string]struct{ body, encoding, why string }{
 		"no JSON":               {"<html>", "", "the answer of Sinch is not a JSON object"},
 		"no object":             {"[1]", "", "the answer of Sinch is not a JSON object"},
@@ -147,25 +147,25 @@ func TestWhatCannotBeReadPassesAndIsCounted(t *testing.T) {
 		"an id too long":        {batchJSON(strings.Repeat("x", 256), ""), "", "has more than 255 bytes"},
 		"a bare id":             {`{"id":"` + batchSent + `"}`, "", "neither to nor created_at"},
 		"too large":             {large, "", "the answer of Sinch is larger than 1048576 bytes"},
-		"too large when plain":  {compressed(t, strings.Repeat(" ", maxLessonPlain+1)), "gzip", "too large"},
+		"too large when plain":  {compressed(t, strings.Repeat(" ", maxObservedPlain+1)), "gzip", "too large"},
 		"no gzip":               {"{}", "gzip", "gzip: "},
 		"a broken gzip":         {compressed(t, batchJSON(batchSent, ""))[:50], "gzip", "gzip: "},
 		"a coding nobody knows": {"{}", "br", "the Content-Encoding is not gzip"},
 		"an empty answer":       {"", "", "the answer of Sinch is not a JSON object"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newGatewayHouse(t, nil)
+			h := newGatewayFixture(t, nil)
 			h.upstream.answers(http.StatusCreated, c.body, "Content-Encoding", c.encoding)
 			a := h.call(http.MethodPost, "/batches", "{}")
 			require.Equal(t, c.body, string(a.body))
-			h.rest()
+			h.drain()
 			require.Equal(t, 1.0, h.learned("unreadable"))
 			require.Zero(t, h.store.Calls(storetest.Record))
 			require.Contains(t, h.log.String(), "looked up when needed")
 			require.Contains(t, h.log.String(), c.why)
 		})
 	}
-	h := newGatewayHouse(t, nil)
+	h := newGatewayFixture(t, nil)
 	h.upstream.answers(http.StatusOK, "[]")
 	h.call(http.MethodGet, "/batches", "")
 	require.Equal(t, 1.0, h.learned("unreadable"), "a page that is none")
@@ -173,13 +173,13 @@ func TestWhatCannotBeReadPassesAndIsCounted(t *testing.T) {
 
 // TestAStoreThatHangsHoldsNoSendUp has the store stuck until the answer is there.
 func TestAStoreThatHangsHoldsNoSendUp(t *testing.T) {
-	h := newGatewayHouse(t, nil)
+	h := newGatewayFixture(t, nil)
 	h.store.FailRecord(storetest.Stuck, nil, storetest.Always)
 	h.upstream.answers(http.StatusCreated, batchJSON(batchSent, ""))
 	require.Equal(t, http.StatusCreated, h.call(http.MethodPost, "/batches", "{}").StatusCode)
 	require.Nil(t, h.batch(batchSent))
 	h.store.Heal()
-	h.rest()
+	h.drain()
 	require.NotNil(t, h.batch(batchSent))
 	require.Equal(t, 1.0, h.learned("late"))
 }
@@ -187,14 +187,14 @@ func TestAStoreThatHangsHoldsNoSendUp(t *testing.T) {
 func TestAStoreThatFailsLosesOnlyTheLesson(t *testing.T) {
 	for name, kind := range map[string]storetest.Kind{"not applied": storetest.NotApplied, "applied": storetest.Applied, "panics": storetest.Panics} {
 		t.Run(name, func(t *testing.T) {
-			h := newGatewayHouse(t, nil)
+			h := newGatewayFixture(t, nil)
 			h.store.FailRecord(kind, nil, 1)
 			h.upstream.answers(http.StatusCreated, batchJSON(batchSent, ""))
 			a := h.call(http.MethodPost, "/batches", "{}")
 			require.Equal(t, http.StatusCreated, a.StatusCode)
 			require.Equal(t, batchJSON(batchSent, ""), string(a.body))
 			h.call(http.MethodPost, "/batches", "{}")
-			h.rest()
+			h.drain()
 			require.Equal(t, 1.0, h.learned("lost"))
 			require.NotNil(t, h.batch(batchSent), "the next answer teaches it")
 			require.Contains(t, h.log.String(), "batches not recorded")
@@ -204,10 +204,10 @@ func TestAStoreThatFailsLosesOnlyTheLesson(t *testing.T) {
 
 // TestTooManyLessonsAreLostNotQueued fills what may wait for a store that hangs.
 func TestTooManyLessonsAreLostNotQueued(t *testing.T) {
-	h := newGatewayHouse(t, nil)
+	h := newGatewayFixture(t, nil)
 	h.store.FailRecord(storetest.Stuck, nil, storetest.Always)
-	for range maxLessons {
-		h.gateway.lessons.room <- struct{}{}
+	for range maxRecording {
+		h.gateway.recorder.slots <- struct{}{}
 	}
 	h.upstream.answers(http.StatusCreated, batchJSON(batchSent, ""))
 	require.Equal(t, http.StatusCreated, h.call(http.MethodPost, "/batches", "{}").StatusCode)
@@ -216,16 +216,16 @@ func TestTooManyLessonsAreLostNotQueued(t *testing.T) {
 }
 
 func TestWhatIsTaughtIsBounded(t *testing.T) {
-	l := newLessons(nil)
-	for i := range maxTaught + 10 {
+	l := newRecorder(nil)
+	for i := range maxRemembered + 10 {
 		l.remember(store.BatchKey{BatchID: fmt.Sprint(i)}, digest{})
 	}
-	require.Len(t, l.taught, maxTaught)
+	require.Len(t, l.lastRecorded, maxRemembered)
 }
 
 // TestLogsTellNoSecret looks through everything that was logged at debug.
 func TestLogsTellNoSecret(t *testing.T) {
-	h := newGatewayHouse(t, nil)
+	h := newGatewayFixture(t, nil)
 	h.upstream.answers(http.StatusCreated, batchJSON(batchSent, ""))
 	h.call(http.MethodPost, "/batches", `{"to":["12017777777"],"body":"very private"}`)
 	h.upstream.answers(http.StatusOK, "not a batch of 12018888888")
@@ -234,7 +234,7 @@ func TestLogsTellNoSecret(t *testing.T) {
 	h.call(http.MethodPost, "/batches/"+batchSent+"/delivery_feedback", `{"recipients":["12017777777","nonsense 12018888888"]}`)
 	h.upstream.Close()
 	h.call(http.MethodGet, "/batches/"+batchSent+"/delivery_report/12018888888", "")
-	h.rest()
+	h.drain()
 	for _, secret := range []string{"12017777777", "12018888888", "private", "token-of-the-caller"} {
 		require.NotContains(t, h.log.String(), secret)
 	}

@@ -11,12 +11,12 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// maxAsked bounds the bytes read of an answer to a question of our own. A batch of 1000 recipients has some tens of thousands;
+// maxLookup bounds the bytes read of an answer to a question of our own. A batch of 1000 recipients has some tens of thousands;
 // parameters can make megabytes of it.
-const maxAsked = 4 << 20
+const maxLookup = 4 << 20
 
 // said is Sinch's answer to a question of our own.
-type said struct {
+type lookup struct {
 	status int
 	header http.Header
 	body   []byte
@@ -24,20 +24,20 @@ type said struct {
 
 // ask asks Sinch with the token that the caller's request would have been sent with. Those who ask the same at the same time
 // share one answer.
-func (p *passage) ask(tail string) (*said, error) {
+func (p *proxiedRequest) get(tail string) (*lookup, error) {
 	key := p.plan.ID + "\n" + string(p.token[:]) + "\n" + tail
-	answer, err, _ := p.questions.Do(key, func() (any, error) {
+	answer, err, _ := p.lookups.Do(key, func() (any, error) {
 		ctx, cancel := detach(p.r.Context(), p.config.Timeout)
 		defer cancel()
-		return p.askOnce(ctx, tail)
+		return p.getOnce(ctx, tail)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return answer.(*said), nil
+	return answer.(*lookup), nil
 }
 
-func (p *passage) askOnce(ctx context.Context, tail string) (*said, error) {
+func (p *proxiedRequest) getOnce(ctx context.Context, tail string) (*lookup, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.plan.endpoint.String()+tail, nil)
 	if err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func (p *passage) askOnce(ctx context.Context, tail string) (*said, error) {
 		return nil, err
 	}
 	defer a.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(a.Body, maxAsked))
+	body, err := io.ReadAll(io.LimitReader(a.Body, maxLookup))
 	if err != nil {
 		return nil, fmt.Errorf("read the answer: %w", err)
 	}
@@ -64,15 +64,15 @@ func (p *passage) askOnce(ctx context.Context, tail string) (*said, error) {
 	case a.StatusCode == http.StatusUnauthorized:
 		p.tokens.forget(p.plan.ID, p.token)
 	}
-	return &said{a.StatusCode, a.Header, body}, nil
+	return &lookup{a.StatusCode, a.Header, body}, nil
 }
 
-// askPlan asks whether the caller's token is good for the plan. An answer that is not nil says that it is not, or why Sinch
+// checkToken asks whether the caller's token is good for the plan. An answer that is not nil says that it is not, or why Sinch
 // does not say.
-func (p *passage) askPlan() (refusal *said, err error) {
-	answer, err := p.ask("/batches?page_size=1")
+func (p *proxiedRequest) checkToken() (refusal *lookup, err error) {
+	answer, err := p.get("/batches?page_size=1")
 	if err != nil {
-		return nil, p.unasked(err)
+		return nil, p.lookupFailed(err)
 	}
 	if answer.status != http.StatusOK {
 		return answer, nil
@@ -81,39 +81,39 @@ func (p *passage) askPlan() (refusal *said, err error) {
 	return nil, nil
 }
 
-// askBatch asks for the batch in the path. A refusal that is not nil is Sinch's answer other than a batch.
-func (p *passage) askBatch() (b *sinch.Batch, refusal *said, err error) {
-	answer, err := p.ask("/batches/" + url.PathEscape(p.batchID))
+// fetchBatch asks for the batch in the path. A refusal that is not nil is Sinch's answer other than a batch.
+func (p *proxiedRequest) fetchBatch() (b *sinch.Batch, refusal *lookup, err error) {
+	answer, err := p.get("/batches/" + url.PathEscape(p.batchID))
 	if err != nil {
-		return nil, nil, p.unasked(err)
+		return nil, nil, p.lookupFailed(err)
 	}
 	if answer.status != http.StatusOK {
 		return nil, answer, nil
 	}
 	if b, err = readBatch(answer.body, p.batchID); err != nil {
-		return nil, nil, p.unasked(fmt.Errorf("the answer of Sinch is not understood: %w", err))
+		return nil, nil, p.lookupFailed(fmt.Errorf("the answer of Sinch is not understood: %w", err))
 	}
 	p.accept()
 	return b, nil, nil
 }
 
 // accept remembers that Sinch took the caller's token.
-func (p *passage) accept() {
+func (p *proxiedRequest) accept() {
 	if p.plan.Client == nil {
 		p.tokens.accept(p.plan.ID, p.token)
 	}
 }
 
-// unasked is the problem that Sinch did not answer a question of our own.
-func (p *passage) unasked(err error) error {
+// lookupFailed is the problem that Sinch did not answer a question of our own.
+func (p *proxiedRequest) lookupFailed(err error) error {
 	p.outcome = metrics.GatewayUnreachable
 	refused := p.upstream(err)
 	refused.detail = "Sinch was asked about the batch and gave no answer; nothing was recorded, the same call will do later"
 	return refused
 }
 
-// passOn answers with what Sinch said to a question of our own.
-func (p *passage) passOn(a *said) {
+// forward answers with what Sinch said to a question of our own.
+func (p *proxiedRequest) forward(a *lookup) {
 	h := p.w.Header()
 	for _, name := range []string{"Content-Type", "Www-Authenticate", "Retry-After"} {
 		if values := a.header[name]; values != nil {
@@ -124,7 +124,7 @@ func (p *passage) passOn(a *said) {
 }
 
 // answer answers in Sinch's place.
-func (p *passage) answer(status int, body []byte) {
+func (p *proxiedRequest) answer(status int, body []byte) {
 	p.status, p.answering, p.outcome = status, true, outcomeOfStatus(status)
 	if len(body) == 0 {
 		p.w.Header().Set("Content-Length", "0")
