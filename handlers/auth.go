@@ -14,61 +14,61 @@ import (
 	"time"
 )
 
-// Auth says how the callbacks of a plan are verified. Every kind that is set must verify; of several secrets of one kind
-// any one does, so that a secret can be changed without a callback refused.
+// Auth configures how the callbacks of a plan are authenticated. A callback must pass every kind that is set. Several
+// secrets of one kind are alternatives, so a secret can be rotated without refusing a callback.
 type Auth struct {
 	HMAC       HMAC
 	Basic      []BasicCredential
 	Header     Header
-	PathTokens []string // /webhooks/{plan}/{token}
-	None       bool     // nothing is verified: whoever reaches the listener is believed. Nothing else may be set then
+	PathTokens []string // the token of /webhooks/{plan}/{token}
+	None       bool     // accept every caller without authentication; excludes all other members
 }
 
-// HMAC verifies Sinch's signature, which covers the body. Whether Sinch signs a compressed body before or after compressing it is
-// not known, so either is taken.
+// HMAC configures the verification of Sinch's signature, which covers the body. Sinch does not document whether it
+// signs a compressed body before or after compression, so either is accepted.
 type HMAC struct {
-	Secrets []string // as text, the way Sinch was given them
-	// MaxAge is how old a signature may be, or how far ahead; 0 is any age. Whether Sinch signs its repeats anew is not
-	// known: with less than a day they may be refused.
+	Secrets []string // as text, exactly as configured at Sinch
+	// MaxAge limits how far the signature's timestamp may lie before or after our clock; 0 is no limit. Sinch does not
+	// document whether it signs a repeated callback anew: with less than a day, repeats may be refused.
 	MaxAge time.Duration
 }
 
-// Header verifies a header that Sinch was asked to send.
+// Header configures a header that Sinch was asked to send, and its accepted values.
 type Header struct {
 	Name   string
 	Values []string
 }
 
-// Format prints *** for every verb.
+// Format prints *** for every verb, so no secret reaches a log.
 func (Auth) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 
-// MarshalText gives *** to encoders.
+// MarshalText returns ***, so no secret reaches an encoded text.
 func (Auth) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
-// The reasons why credentials do not verify. They are for the log: the other side is not told which.
+// Reasons why authentication failed. They go to the log only: the answer does not say which one applied.
 var (
 	errNoBasic       = errors.New("basic: the Authorization header is missing or is not Basic")
 	errBasic         = errors.New("basic: user name or password is wrong")
-	errHeader        = errors.New("header: its value is missing or wrong")
+	errHeader        = errors.New("header: the value is missing or wrong")
 	errPathToken     = errors.New("path_token: the last segment of the URL is missing or wrong")
-	errNoSignature   = errors.New("hmac: signature, nonce or timestamp is missing: is signing switched on for this plan at Sinch?")
+	errNoSignature   = errors.New("hmac: signature, nonce or timestamp is missing; does Sinch sign this plan?")
 	errAlgorithm     = errors.New("hmac: the algorithm is not HmacSHA256")
 	errNonce         = errors.New("hmac: the nonce has a character other than letters, digits, - and _")
 	errTimestamp     = errors.New("hmac: the timestamp is not a number of seconds")
-	errSignature     = errors.New("hmac: no secret verifies the signature")
-	errSignatureTime = errors.New("hmac: the timestamp is older than max_age, ahead of our clock by more, or out of range")
+	errSignature     = errors.New("hmac: the signature matches no configured secret")
+	errSignatureTime = errors.New("hmac: the timestamp is out of range, or further than max_age from our clock")
 )
 
-// verifier verifies the callbacks of one plan.
+// verifier authenticates the callbacks of one plan.
 type verifier struct {
-	hmac       *signatures // nil where none is asked for
+	hmac       *signatures // nil if no signature is required
 	basic      []digest
-	header     string // in canonical form; empty where none is asked for
+	header     string // canonical name; empty if no header is required
 	values     []digest
 	pathTokens []digest
 }
 
-// newVerifier makes a verifier, or says what is wrong with the member of a; key is where a stands in the configuration.
+// newVerifier returns the verifier for a. key is the configuration key of a; errors name it and the faulty member.
 func newVerifier(key string, a Auth) (*verifier, error) {
 	if err := a.validate(key); err != nil {
 		return nil, err
@@ -93,21 +93,21 @@ func (a Auth) validate(key string) error {
 	kinds := len(a.HMAC.Secrets) + len(a.Basic) + len(a.Header.Values) + len(a.PathTokens)
 	switch {
 	case a.None && (kinds > 0 || a.Header.Name != ""):
-		return fmt.Errorf("%s.none: it says that nothing is verified, yet credentials are set beside it: remove one of them", key)
+		return fmt.Errorf("%s.none: true turns authentication off, but credentials are set: remove one of them", key)
 	case a.Header.Name == "" && len(a.Header.Values) > 0:
 		return fmt.Errorf("%s.header.name: empty: name the header that carries the value", key)
 	case a.Header.Name != "" && len(a.Header.Values) == 0:
-		return fmt.Errorf("%s.header.values: none: set the value that Sinch sends", key)
+		return fmt.Errorf("%s.header.values: empty: set the value that Sinch sends", key)
 	case a.HMAC.MaxAge < 0:
-		return fmt.Errorf("%s.hmac.max_age: below zero: set how old a signature may be, or 0 for any age", key)
+		return fmt.Errorf("%s.hmac.max_age: negative: set the largest age of a signature, or 0 for no limit", key)
 	case a.HMAC.MaxAge > 0 && len(a.HMAC.Secrets) == 0:
-		return fmt.Errorf("%s.hmac.secrets: none: set the secret that Sinch signs with", key)
+		return fmt.Errorf("%s.hmac.secrets: empty: set the secret that Sinch signs with", key)
 	case !a.None && kinds == 0:
-		return fmt.Errorf("%s: empty: set hmac, basic, header or path_token, or none: true to believe everybody", key)
+		return fmt.Errorf("%s: empty: set hmac, basic, header or path_token, or none: true to accept every caller", key)
 	}
 	for i, b := range a.Basic {
 		if b.User == "" || strings.Contains(b.User, ":") || b.Password == "" {
-			return fmt.Errorf("%s.basic[%d]: it needs a user name without a colon, and a password", key, i)
+			return fmt.Errorf("%s.basic[%d]: set a user name without a colon, and a password", key, i)
 		}
 	}
 	return cmp.Or(
@@ -117,7 +117,7 @@ func (a Auth) validate(key string) error {
 	)
 }
 
-// noneEmpty refuses the empty secret: everybody knows it.
+// noneEmpty returns an error if a secret is empty: anybody could send that one.
 func noneEmpty(key string, secrets []string) error {
 	if i := slices.Index(secrets, ""); i >= 0 {
 		return fmt.Errorf("%s[%d]: empty: set it or remove it", key, i)
@@ -125,7 +125,8 @@ func noneEmpty(key string, secrets []string) error {
 	return nil
 }
 
-// head verifies what comes before the body, so that nobody without credentials has a body read; token is the path's.
+// head authenticates a request as far as its head allows, so that the bodies of callers without credentials are not
+// read. token is the last segment of the path.
 func (v *verifier) head(r *http.Request, token string) error {
 	if v.basic != nil {
 		user, password, ok := r.BasicAuth()
@@ -148,7 +149,8 @@ func (v *verifier) head(r *http.Request, token string) error {
 	return nil
 }
 
-// digest stands for a secret: all are of one length, so that comparing them tells nothing about it.
+// digest is the SHA-256 of a secret. All digests have the same length, so comparing them in constant time does not
+// reveal the length of a secret.
 type digest [sha256.Size]byte
 
 func digestOf(secret string) digest { return sha256.Sum256([]byte(secret)) }
@@ -161,7 +163,7 @@ func digestsOf(secrets []string) []digest {
 	return digests
 }
 
-// in reports whether d is one of the others, in the same time wherever it stands.
+// in reports whether others contains d. Its duration does not depend on the position of the match.
 func (d digest) in(others []digest) bool {
 	equal := 0
 	for i := range others {

@@ -5,17 +5,17 @@ import (
 	"io"
 )
 
-// BasicCredential is a user and password of HTTP Basic.
+// BasicCredential is a user name and a password for HTTP Basic authentication.
 type BasicCredential struct{ User, Password string }
 
-// Format prints *** for every verb.
+// Format prints *** for every verb, so no password reaches a log.
 func (BasicCredential) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 
-// MarshalText gives *** to encoders.
+// MarshalText returns ***, so no password reaches an encoded text.
 func (BasicCredential) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
-// digests are those of the pair as it may arrive. RFC 7617 names no encoding: Sinch's is not documented, and curl, browsers and
-// proxies differ between UTF-8 and ISO 8859-1.
+// digests returns the digests of user:password in UTF-8 and, if that differs, in ISO 8859-1. RFC 7617 leaves the
+// encoding open: Sinch does not document its own, and curl, browsers and proxies differ.
 func (b BasicCredential) digests() []digest {
 	pair := b.User + ":" + b.Password
 	found := []digest{digestOf(pair)}
@@ -25,7 +25,7 @@ func (b BasicCredential) digests() []digest {
 	return found
 }
 
-// latin1 is text in ISO 8859-1, which has the first 256 characters.
+// latin1 encodes text in ISO 8859-1. It reports false if the encoding lacks a character of text.
 func latin1(text string) (narrow string, possible bool) {
 	var bytes []byte
 	for _, r := range text {

@@ -13,17 +13,20 @@ import (
 	"time"
 )
 
-// Bounds of a decompression before the caller is verified. JSON compresses to a twentieth at best, zeros to a thousandth.
+// Limits of decompressing a body before its signature is verified. JSON compresses to a twentieth of its size at best,
+// zeros to a thousandth.
 const (
-	maxRatio     = 32       // decompressed bytes for each compressed one
-	freeOfRatio  = 64 << 10 // decompressed bytes at any ratio
+	maxRatio     = 32       // decompressed bytes per compressed byte
+	freeOfRatio  = 64 << 10 // decompressed bytes that are allowed at any ratio
 	gzipTime     = time.Second
 	turnPatience = time.Second
-	turnCost     = 4 // a decompression that verified nothing keeps its turn this many times as long: a quarter of a processor
+	// turnCost is how many times its own duration a decompression that verified nothing blocks its turn. So such bodies
+	// take at most a quarter of a CPU.
+	turnCost = 4
 )
 
-// unpacking verifies signatures that cover a decompressed body. It decompresses only into the HMAC, a few bodies at a time. Small
-// bodies do not wait for large ones.
+// unpacking verifies signatures that cover the decompressed body. It decompresses a few bodies at a time, as a stream
+// into the HMAC. Small and large bodies have separate queues, so that small ones do not wait for large ones.
 type unpacking struct{ small, large *turns }
 
 func newUnpacking() unpacking {
@@ -32,13 +35,15 @@ func newUnpacking() unpacking {
 }
 
 var (
-	errRatio = fmt.Errorf("the signature does not match the compressed body, and the body decompresses to more than %d times its size: "+
-		"it was not verified", maxRatio)
-	errGzipTime = fmt.Errorf("the signature does not match the compressed body, and decompressing it takes longer than %s: it was not verified", gzipTime)
+	errRatio = fmt.Errorf("the signature does not match the compressed body, which was not verified decompressed: "+
+		"it decompresses to more than %d times its size", maxRatio)
+	errGzipTime = fmt.Errorf("the signature does not match the compressed body, which was not verified decompressed: "+
+		"decompressing it takes longer than %s", gzipTime)
 )
 
-// verify reports whether the signature covers what sent decompresses to. An error says why that is not known: the request was
-// refused before it could be verified.
+// verify reports whether the signature in h covers the decompressed body; sent is the compressed one, limit the
+// largest decompressed size in bytes. It blocks up to turnPatience for a turn of client c. After an error it is
+// unknown whether the signature covers the body.
 func (u unpacking) verify(s *signatures, h http.Header, sent []byte, limit int64, c client) (bool, error) {
 	queue := u.small
 	if len(sent) > mediumBody {
@@ -61,7 +66,8 @@ func (u unpacking) verify(s *signatures, h http.Header, sent []byte, limit int64
 	return verified, err
 }
 
-// unpacked reports whether sent is one gzip member and the signature covers what it decompresses to.
+// unpacked reports whether sent is exactly one gzip member and the signature in h covers its decompressed content. It
+// fails with errGzipTime at until, and with errRatio above maxRatio.
 func (s *signatures) unpacked(h http.Header, sent []byte, limit int64, until time.Time) (bool, error) {
 	from := &untilReader{bytes.NewReader(sent), until}
 	z := unzipper(from)
@@ -69,7 +75,7 @@ func (s *signatures) unpacked(h http.Header, sent []byte, limit int64, until tim
 		return false, from.late()
 	}
 	defer z.putBack()
-	// Many empty members would cost time and decompress to nothing.
+	// Multistream is off, since many empty members would cost time and decompress to nothing.
 	z.Multistream(false)
 
 	most := min(limit, max(freeOfRatio, maxRatio*int64(len(sent))))
@@ -82,21 +88,22 @@ func (s *signatures) unpacked(h http.Header, sent []byte, limit int64, until tim
 	case err != nil:
 		return false, from.late()
 	}
-	// unpack reads all members, so what was verified must be all there is.
+	// body.go's unpack decompresses all members, so the verified member must be the only one.
 	_, behind := z.from.ReadByte()
 	return verified && errors.Is(behind, io.EOF), from.late()
 }
 
-// unzip is a gzip.Reader to be used again.
+// unzip is a reusable gzip.Reader.
 type unzip struct {
 	gzip.Reader
 	from *bufio.Reader
-	room []byte // to work in
+	room []byte // scratch buffer
 }
 
 var unzips = sync.Pool{New: func() any { return &unzip{from: bufio.NewReader(nil), room: make([]byte, 32<<10)} }}
 
-// unzipper returns nil if r does not begin as gzip does. Put it back when it is used.
+// unzipper takes an unzip from the pool. It returns nil if r does not begin with a gzip header. The caller returns it
+// with putBack.
 func unzipper(r io.Reader) *unzip {
 	z := unzips.Get().(*unzip)
 	z.from.Reset(r)
@@ -112,7 +119,7 @@ func (z *unzip) putBack() {
 	unzips.Put(z)
 }
 
-// untilReader reads until a time.
+// untilReader is a reader that fails with errGzipTime after until.
 type untilReader struct {
 	from  *bytes.Reader
 	until time.Time
@@ -125,7 +132,7 @@ func (r *untilReader) Read(b []byte) (int, error) {
 	return r.from.Read(b)
 }
 
-// late is nil before the time is over.
+// late returns errGzipTime after until, else nil.
 func (r *untilReader) late() error {
 	if time.Now().After(r.until) {
 		return errGzipTime

@@ -13,9 +13,10 @@ import (
 	"github.com/dlrloop/dlrloop/handlers"
 )
 
-// A body that is signed as it came may decompress to anything within the limit. One that is signed as it decompresses must be
-// decompressed to be verified, so that is bounded.
-func TestCompressedBodiesAreVerifiedWithinBounds(t *testing.T) {
+// A body whose signature covers the compressed bytes may decompress to anything within the size limit. If the
+// signature covers the decompressed bytes, the body must be decompressed before it is verified, so stricter limits
+// apply.
+func TestLimitsOfVerifyingCompressedBodies(t *testing.T) {
 	small := report("447700900133").body
 	padded := func(length int) []byte {
 		return append(bytes.Clone(small), bytes.Repeat([]byte(" "), length-len(small))...)
@@ -58,14 +59,14 @@ func TestCompressedBodiesAreVerifiedWithinBounds(t *testing.T) {
 	}
 }
 
-// Before a caller is verified, its body costs no more than its own bytes.
-func TestAnUnverifiedBombCostsNoMemory(t *testing.T) {
+// An unverified body needs no more memory than its own bytes.
+func TestAnUnverifiedBombIsNotDecompressedIntoMemory(t *testing.T) {
 	p := serveAuth(t, bySecrets("s"))
 	bomb, made := zipped(t, make([]byte, 16<<20)), sign("guess", nil, time.Now())
 	send := func() {
 		require.Equal(t, http.StatusServiceUnavailable, p.send(t, callback{header: made, body: bomb}).status)
 	}
-	send() // what is kept to be used again
+	send() // fills the pools
 	perCall := testing.Benchmark(func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// The headers of Sinch's signature, in canonical form.
+// Headers of Sinch's signature, in canonical form.
 const (
 	headerSignature = "X-Sinch-Webhook-Signature"
 	headerTimestamp = "X-Sinch-Webhook-Signature-Timestamp"
@@ -22,10 +22,10 @@ const (
 	headerAlgorithm = "X-Sinch-Webhook-Signature-Algorithm"
 )
 
-// signatures verifies Sinch's signature: base64 of HMAC-SHA256, keyed with the secret's text, over the body's bytes, a dot,
-// the nonce, a dot and the timestamp. The nonce has only letters, digits, - and _, the timestamp only digits: with a dot in
-// one of them, bytes of the body could move into it under the same signature. A repeated nonce is accepted: Sinch may repeat
-// the callback, and the store recognises repeats by their content.
+// signatures verifies Sinch's signature: the base64 of an HMAC-SHA256, keyed with the secret's text, over the body, a
+// dot, the nonce, a dot and the timestamp. The nonce may contain only letters, digits, - and _, the timestamp only
+// digits: a dot in one of them would allow moving bytes between body, nonce and timestamp under the same signature. A
+// nonce may be used again: Sinch may repeat the callback, and the store recognises repeats by their content.
 type signatures struct {
 	keys   []*signingKey
 	maxAge time.Duration
@@ -39,7 +39,7 @@ func newSignatures(h HMAC) *signatures {
 	return s
 }
 
-// head refuses what no body could make right.
+// head returns an error if the signature headers are invalid whatever the body is.
 func (s *signatures) head(h http.Header) error {
 	signature, nonce, timestamp := h.Get(headerSignature), h.Get(headerNonce), h.Get(headerTimestamp)
 	if signature == "" || nonce == "" || timestamp == "" {
@@ -68,7 +68,7 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 func isLetter(c byte) bool { return 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' }
 
-// verifies reports whether the signature covers body.
+// verifies reports whether the signature in h covers body.
 func (s *signatures) verifies(h http.Header, body []byte) bool {
 	for _, key := range s.keys {
 		m := key.begin()
@@ -82,7 +82,8 @@ func (s *signatures) verifies(h http.Header, body []byte) bool {
 	return false
 }
 
-// verifiesStream reports whether the signature covers what r reads, and how many bytes that is. buf is room to work in.
+// verifiesStream reads r to its end. It reports whether the signature in h covers what it read, and the number of
+// bytes; buf is a scratch buffer.
 func (s *signatures) verifiesStream(h http.Header, r io.Reader, buf []byte) (verified bool, n int64, err error) {
 	macs := make([]io.Writer, len(s.keys))
 	for i, key := range s.keys {
@@ -110,10 +111,10 @@ func (s *signatures) checkAge(timestamp string) error {
 	return nil
 }
 
-// signingKey is one secret.
+// signingKey pools the HMACs of one secret.
 type signingKey struct{ macs sync.Pool }
 
-// mac is an HMAC to be used again, with room to work in.
+// mac is a reusable HMAC with a scratch buffer.
 type mac struct {
 	hash.Hash
 	buf []byte
@@ -125,14 +126,15 @@ func newSigningKey(secret []byte) *signingKey {
 	return k
 }
 
-// begin returns an HMAC of nothing yet. Put it back when it is used.
+// begin returns a reset HMAC. The caller returns it with k.macs.Put.
 func (k *signingKey) begin() *mac {
 	m := k.macs.Get().(*mac)
 	m.Reset()
 	return m
 }
 
-// verifies adds nonce and timestamp and reports whether the signature is that of all that was written.
+// verifies writes the nonce and the timestamp of h, and reports whether the signature in h is the HMAC of all that was
+// written.
 func (m *mac) verifies(h http.Header) bool {
 	b := append(m.buf[:0], '.')
 	b = append(b, h.Get(headerNonce)...)

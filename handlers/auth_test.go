@@ -27,12 +27,12 @@ const (
 	algorithm = "X-Sinch-Webhook-Signature-Algorithm"
 )
 
-// sign signs body as Sinch does.
+// sign returns the headers of Sinch's signature of body.
 func sign(secret string, body []byte, at time.Time) http.Header {
 	return signAs(secret, body, "01K2S9AHX7ZC3M5V8EQR0WTB4D", strconv.FormatInt(at.Unix(), 10))
 }
 
-// signAs signs body with any nonce and timestamp.
+// signAs signs body with the given nonce and timestamp.
 func signAs(secret string, body []byte, once, seconds string) http.Header {
 	mac := hmac.New(sha256.New, []byte(secret))
 	fmt.Fprintf(mac, "%s.%s.%s", body, once, seconds)
@@ -51,8 +51,8 @@ func bySecrets(secrets ...string) handlers.Auth {
 	return handlers.Auth{HMAC: handlers.HMAC{Secrets: secrets}}
 }
 
-// The vector was accepted by one of Sinch's own clients.
-func TestSinchsSignatureVerifies(t *testing.T) {
+// The fixture was accepted by one of Sinch's own client libraries.
+func TestSinchsSignatureIsAccepted(t *testing.T) {
 	signed := readSigned(t)
 	genuine := func() callback {
 		c := callback{header: make(http.Header), body: []byte(signed.Body)}
@@ -70,15 +70,21 @@ func TestSinchsSignatureVerifies(t *testing.T) {
 		"algorithm in capital": {func(c *callback) { c.header.Set(algorithm, "HMACSHA256") }, 200},
 		"other algorithm":      {func(c *callback) { c.header.Set(algorithm, "HmacSHA1") }, 503},
 		"second value wrong":   {func(c *callback) { c.header.Add(signature, "x") }, 200},
-		"first value wrong":    {func(c *callback) { c.header[signature] = []string{"x", c.header.Get(signature)} }, 503},
-		"no signature":         {func(c *callback) { c.header.Del(signature) }, 503},
-		"no nonce":             {func(c *callback) { c.header.Del(nonce) }, 503},
-		"no timestamp":         {func(c *callback) { c.header.Del(timestamp) }, 503},
-		"other nonce":          {func(c *callback) { c.header.Set(nonce, "01K2S9AHX7ZC3M5V8EQR0WTB4E") }, 503},
-		"other timestamp":      {func(c *callback) { c.header.Set(timestamp, "1755511340") }, 503},
-		"newline added":        {func(c *callback) { c.body = append(c.body, '\n') }, 503},
-		"digit changed":        {func(c *callback) { c.body[len(c.body)/2]++ }, 503},
-		"not padded":           {func(c *callback) { c.header.Set(signature, strings.TrimRight(c.header.Get(signature), "=")) }, 503},
+		"first value wrong": {
+			func(c *callback) { c.header[signature] = []string{"x", c.header.Get(signature)} },
+			503,
+		},
+		"no signature":    {func(c *callback) { c.header.Del(signature) }, 503},
+		"no nonce":        {func(c *callback) { c.header.Del(nonce) }, 503},
+		"no timestamp":    {func(c *callback) { c.header.Del(timestamp) }, 503},
+		"other nonce":     {func(c *callback) { c.header.Set(nonce, "01K2S9AHX7ZC3M5V8EQR0WTB4E") }, 503},
+		"other timestamp": {func(c *callback) { c.header.Set(timestamp, "1755511340") }, 503},
+		"newline added":   {func(c *callback) { c.body = append(c.body, '\n') }, 503},
+		"digit changed":   {func(c *callback) { c.body[len(c.body)/2]++ }, 503},
+		"not padded": {func(c *callback) {
+			c.header.Set(signature,
+				strings.TrimRight(c.header.Get(signature), "="))
+		}, 503},
 		"shifted dot": {func(c *callback) {
 			c.header.Set(nonce, c.header.Get(nonce)+"."+c.header.Get(timestamp)[:1])
 			c.header.Set(timestamp, c.header.Get(timestamp)[1:])
@@ -95,11 +101,11 @@ func TestSinchsSignatureVerifies(t *testing.T) {
 	}
 }
 
-// TestNoByteMovesFromTheBodyToTheNonce takes a callback that was signed and moves the borders of its parts: one signature
-// covers only one body.
+// TestNoByteMovesFromTheBodyToTheNonce moves the boundaries between body, nonce and timestamp of a signed callback: a
+// signature must be valid for only one body.
 func TestNoByteMovesFromTheBodyToTheNonce(t *testing.T) {
-	body := []byte(`{"type":"recipient_delivery_report_sms","batch_id":"b1","recipient":"447700900133","code":0,"status":"Delivered",` +
-		`"at":"2026-01-31T12:00:00.123Z","operator":"a.b"}`)
+	body := []byte(`{"type":"recipient_delivery_report_sms","batch_id":"b1","recipient":"447700900133","code":0,` +
+		`"status":"Delivered","at":"2026-01-31T12:00:00.123Z","operator":"a.b"}`)
 	header := sign("s", body, time.Now())
 	signed := string(body) + "." + header.Get(nonce) + "." + header.Get(timestamp)
 	p := serveAuth(t, bySecrets("s"))
@@ -122,7 +128,7 @@ func TestNoByteMovesFromTheBodyToTheNonce(t *testing.T) {
 	require.Equal(t, 200, p.send(t, callback{header: header, body: body}).status)
 }
 
-func TestTheFormOfNonceAndTimestamp(t *testing.T) {
+func TestCharactersOfNonceAndTimestamp(t *testing.T) {
 	body := report("447700900133").body
 	p := serveAuth(t, bySecrets("s"))
 	for _, c := range []struct {
@@ -148,7 +154,8 @@ func TestTheFormOfNonceAndTimestamp(t *testing.T) {
 		{"n", "1_0", 503},
 		{"n", "١", 503},
 	} {
-		require.Equal(t, c.status, p.send(t, callback{header: signAs("s", body, c.nonce, c.timestamp), body: body}).status, c)
+		sent := callback{header: signAs("s", body, c.nonce, c.timestamp), body: body}
+		require.Equal(t, c.status, p.send(t, sent).status, c)
 	}
 }
 
@@ -162,7 +169,7 @@ func TestASignatureMayCoverTheBodyBeforeOrAfterCompression(t *testing.T) {
 	require.Equal(t, []string{string(plain)}, p.kept(t))
 }
 
-func TestASignatureCoversWhatIsQuarantined(t *testing.T) {
+func TestOnlySignedBodiesAreQuarantined(t *testing.T) {
 	p := serveAuth(t, bySecrets("s"))
 	odd := zipped(t, report("447700900133").body)[:30]
 	require.Equal(t, 503, p.send(t, callback{header: sign("t", odd, time.Now()), body: odd}).status)
@@ -170,7 +177,7 @@ func TestASignatureCoversWhatIsQuarantined(t *testing.T) {
 	require.Equal(t, []string{string(odd)}, p.quarantined(t))
 }
 
-func TestOldSignaturesAreRefusedWhereAsked(t *testing.T) {
+func TestMaxAgeOfSignatures(t *testing.T) {
 	body := report("447700900133").body
 	for name, c := range map[string]struct {
 		maxAge time.Duration
@@ -203,8 +210,12 @@ func TestEveryKindOfCredentials(t *testing.T) {
 		r.SetBasicAuth(user, password)
 		return r.Header
 	}
-	twoUsers := handlers.Auth{Basic: []handlers.BasicCredential{{User: "sinch", Password: "old"}, {User: "sinch", Password: "new:er"}}}
-	accented := handlers.Auth{Basic: []handlers.BasicCredential{{User: "jörg", Password: "pässwörd"}, {User: "eva", Password: "10€"}}}
+	twoUsers := handlers.Auth{Basic: []handlers.BasicCredential{
+		{User: "sinch", Password: "old"}, {User: "sinch", Password: "new:er"},
+	}}
+	accented := handlers.Auth{Basic: []handlers.BasicCredential{
+		{User: "jörg", Password: "pässwörd"}, {User: "eva", Password: "10€"},
+	}}
 	for name, c := range map[string]struct {
 		auth   handlers.Auth
 		header http.Header
@@ -245,7 +256,7 @@ func TestEveryKindOfCredentials(t *testing.T) {
 	}
 }
 
-// Of several kinds all must verify.
+// A callback must pass every configured kind.
 func TestCredentialsCombine(t *testing.T) {
 	body := report("447700900133").body
 	auth := handlers.Auth{
@@ -273,10 +284,11 @@ func TestCredentialsCombine(t *testing.T) {
 	}
 }
 
-func TestSecretsCanBeChangedWhileItRuns(t *testing.T) {
+func TestSetPlansReplacesSecretsWhileServing(t *testing.T) {
 	body := report("447700900133").body
 	p := serveAuth(t, bySecrets("old"))
-	old, fresh := callback{header: sign("old", body, time.Now()), body: body}, callback{header: sign("new", body, time.Now()), body: body}
+	old := callback{header: sign("old", body, time.Now()), body: body}
+	fresh := callback{header: sign("new", body, time.Now()), body: body}
 	require.Equal(t, 503, p.send(t, fresh).status)
 
 	require.NoError(t, p.SetPlans([]handlers.PublicPlan{{ID: plan, Auth: bySecrets("old", "new")}}))
@@ -288,10 +300,10 @@ func TestSecretsCanBeChangedWhileItRuns(t *testing.T) {
 	require.Equal(t, 200, p.send(t, fresh).status)
 
 	require.Error(t, p.SetPlans([]handlers.PublicPlan{{ID: plan, Auth: bySecrets("")}}))
-	require.Equal(t, 200, p.send(t, fresh).status, "nothing changed")
+	require.Equal(t, 200, p.send(t, fresh).status, "a refused SetPlans changes nothing")
 }
 
-func TestBasicAsksForCredentialsWhereItRejects(t *testing.T) {
+func TestRejectedBasicCallbacksGetAChallenge(t *testing.T) {
 	basic := handlers.Auth{Basic: []handlers.BasicCredential{{User: "u", Password: "p"}}}
 	p := servePublic(t, func(c *handlers.PublicConfig) {
 		c.Plans = []handlers.PublicPlan{{ID: plan, Auth: basic, OnFailure: handlers.RejectOnFailure}}
@@ -299,33 +311,46 @@ func TestBasicAsksForCredentialsWhereItRejects(t *testing.T) {
 	r := p.send(t, callback{})
 	require.Equal(t, http.StatusUnauthorized, r.status)
 	require.Contains(t, r.header.Get("WWW-Authenticate"), "Basic ")
-	require.Zero(t, p.count(t, "lossy_responses_total"), "nobody knows that it was authentic")
+	require.Zero(t, p.count(t, "lossy_responses_total"), "an unauthenticated callback does not count as lost")
 }
 
-func TestConfigurationsThatWouldLetAnybodyInAreRefused(t *testing.T) {
+func TestInvalidPublicConfigsAreRefused(t *testing.T) {
 	plans := func(p ...handlers.PublicPlan) handlers.PublicConfig { return handlers.PublicConfig{Plans: p} }
 	auth := func(a handlers.Auth) handlers.PublicConfig { return plans(handlers.PublicPlan{ID: "p", Auth: a}) }
 	good := handlers.PublicPlan{ID: "p", Auth: bySecrets("s")}
 	for want, c := range map[string]handlers.PublicConfig{
-		"plans[0].webhook.auth: empty":                         auth(handlers.Auth{}),
-		"plans[0].webhook.auth.none: ":                         auth(handlers.Auth{None: true, PathTokens: []string{"t"}}),
-		"plans[0].webhook.auth.hmac.secrets[1]: empty":         auth(bySecrets("s", "")),
-		"plans[0].webhook.auth.hmac.secrets: none":             auth(handlers.Auth{HMAC: handlers.HMAC{MaxAge: time.Hour}}),
-		"plans[0].webhook.auth.hmac.max_age: below zero":       auth(handlers.Auth{HMAC: handlers.HMAC{Secrets: []string{"s"}, MaxAge: -1}}),
-		"plans[0].webhook.auth.basic[0]: ":                     auth(handlers.Auth{Basic: []handlers.BasicCredential{{User: "u"}}}),
-		"plans[0].webhook.auth.basic[1]: ":                     auth(handlers.Auth{Basic: []handlers.BasicCredential{{User: "u", Password: "p"}, {User: "u:v", Password: "p"}}}),
-		"plans[0].webhook.auth.header.name: empty":             auth(handlers.Auth{Header: handlers.Header{Values: []string{"v"}}}),
-		"plans[0].webhook.auth.header.values: none":            auth(handlers.Auth{Header: handlers.Header{Name: "X-T"}}),
-		"plans[0].webhook.auth.header.values[0]: empty":        auth(byHeader("")),
-		"plans[0].webhook.auth.path_token.values[0]: empty":    auth(handlers.Auth{PathTokens: []string{""}}),
-		"plans[0].webhook.auth.on_failure: \"ignore\"":         plans(handlers.PublicPlan{ID: "p", Auth: bySecrets("s"), OnFailure: "ignore"}),
-		"plans[1].webhook.auth: empty":                         plans(good, handlers.PublicPlan{ID: "q"}),
-		"plans[1].id: \"p\" is there twice":                    plans(good, good),
-		"plans[0].id: \"\": ":                                  plans(handlers.PublicPlan{Auth: bySecrets("s")}),
-		"plans[0].id: \"a/b\": ":                               plans(handlers.PublicPlan{ID: "a/b", Auth: bySecrets("s")}),
+		"plans[0].webhook.auth: empty":                 auth(handlers.Auth{}),
+		"plans[0].webhook.auth.none: ":                 auth(handlers.Auth{None: true, PathTokens: []string{"t"}}),
+		"plans[0].webhook.auth.hmac.secrets[1]: empty": auth(bySecrets("s", "")),
+		"plans[0].webhook.auth.hmac.secrets: empty":    auth(handlers.Auth{HMAC: handlers.HMAC{MaxAge: time.Hour}}),
+		"plans[0].webhook.auth.hmac.max_age: negative": auth(handlers.Auth{HMAC: handlers.HMAC{
+			Secrets: []string{"s"},
+			MaxAge:  -1,
+		}}),
+		"plans[0].webhook.auth.basic[0]: ": auth(handlers.Auth{Basic: []handlers.BasicCredential{{User: "u"}}}),
+		"plans[0].webhook.auth.basic[1]: ": auth(handlers.Auth{
+			Basic: []handlers.BasicCredential{{User: "u", Password: "p"}, {User: "u:v", Password: "p"}},
+		}),
+		"plans[0].webhook.auth.header.name: empty": auth(handlers.Auth{
+			Header: handlers.Header{Values: []string{"v"}},
+		}),
+		"plans[0].webhook.auth.header.values: empty":        auth(handlers.Auth{Header: handlers.Header{Name: "X-T"}}),
+		"plans[0].webhook.auth.header.values[0]: empty":     auth(byHeader("")),
+		"plans[0].webhook.auth.path_token.values[0]: empty": auth(handlers.Auth{PathTokens: []string{""}}),
+		"plans[0].webhook.auth.on_failure: \"ignore\"": plans(handlers.PublicPlan{
+			ID:   "p",
+			Auth: bySecrets("s"), OnFailure: "ignore",
+		}),
+		"plans[1].webhook.auth: empty":           plans(good, handlers.PublicPlan{ID: "q"}),
+		"plans[1].id: \"p\" is configured twice": plans(good, good),
+		"plans[0].id: \"\": ":                    plans(handlers.PublicPlan{Auth: bySecrets("s")}),
+		"plans[0].id: \"a/b\": ": plans(handlers.PublicPlan{
+			ID:   "a/b",
+			Auth: bySecrets("s"),
+		}),
 		"public.max_body: -1 bytes":                            {MaxBody: -1},
-		"public.memory: 1000 bytes are not enough":             {MaxBody: 251, Memory: 1000},
-		"public: the time-outs must be above zero":             {ReadTimeout: -1},
+		"public.memory: 1000 bytes are too few":                {MaxBody: 251, Memory: 1000},
+		"public: the time-outs must be positive":               {ReadTimeout: -1},
 		"public.trusted_proxies: invalid IP address: proxy.in": {TrustedProxies: []string{"proxy.in"}},
 	} {
 		m := metrics.New(prometheus.NewRegistry(), metrics.Config{})
@@ -334,10 +359,11 @@ func TestConfigurationsThatWouldLetAnybodyInAreRefused(t *testing.T) {
 	}
 }
 
-func TestCredentialsArePrintedNowhere(t *testing.T) {
+func TestCredentialsAreNeverPrinted(t *testing.T) {
 	a := handlers.Auth{
-		HMAC: handlers.HMAC{Secrets: []string{"hidden"}}, PathTokens: []string{"hidden"}, Header: handlers.Header{Name: "X", Values: []string{"hidden"}},
-		Basic: []handlers.BasicCredential{{User: "u", Password: "hidden"}},
+		HMAC: handlers.HMAC{Secrets: []string{"hidden"}}, PathTokens: []string{"hidden"},
+		Header: handlers.Header{Name: "X", Values: []string{"hidden"}},
+		Basic:  []handlers.BasicCredential{{User: "u", Password: "hidden"}},
 	}
 	c := handlers.PublicConfig{Plans: []handlers.PublicPlan{{ID: "p", Auth: a}}}
 	encoded, err := json.Marshal(c)

@@ -12,67 +12,71 @@ import (
 )
 
 const (
-	unknown    = -1       // length of a body that announces none
-	firstStep  = 4 << 10  // first room for a body, at most: memory follows what arrives, not what is announced
-	mediumBody = 64 << 10 // larger ones have their own share of the memory, and wait for their own turns
-	slowest    = 16 << 10 // bytes a second; a body that moves slower uses up the time-out
+	unknown = -1 // length of a body without a Content-Length
+	// firstStep is the size of the first buffer, at most, in bytes: memory follows the bytes that arrive, not the
+	// announced length.
+	firstStep  = 4 << 10
+	mediumBody = 64 << 10 // bytes; larger bodies have their own share of the memory budget and their own queue
+	slowest    = 16 << 10 // bytes per second; a slower body uses up its time-out
 )
 
-// bodies reads the bodies of callbacks. All in flight share one budget of memory.
+// bodies reads the bodies of callbacks. All bodies in flight share one memory budget.
 type bodies struct {
 	limit      int64 // bytes of one body, also after decompression
 	budget     budget
-	decoded    budget // of what is read from bodies, until it is recorded
+	decoded    budget // memory of parsed bodies, until they are recorded
 	unverified *unverified
-	patience   time.Duration // how long a body waits for room
-	timeout    time.Duration // for a body to arrive, or to stand still; one that moves gets more
-	shed       int           // status of the answer when there is no room
+	patience   time.Duration // how long a body waits for memory
+	timeout    time.Duration // for a body to arrive, or to stall; a moving body gets more
+	shed       int           // status of the answer if the memory is used up; 0 is 503
 }
 
-// bodyReader is the reading of one body. What was read may be used after release: the budget bounds what is in flight, the
-// store bounds what it holds.
+// bodyReader reads one body. The body may be used after releaseAll: the budget covers only bodies in flight, the store
+// bounds the memory that it holds.
 type bodyReader struct {
 	*bodies
 	connection *http.ResponseController
 	begun      time.Time
-	client     client          // of one that arrives unverified
-	place      int             // among the unverified, from 1; 0 is none. They own it
+	client     client          // set for bodies in unverified
+	place      int             // position in unverified.bodies, from 1; 0 if absent. Guarded by unverified.mu
 	arrived    atomic.Int64    // bytes
-	held       [2]atomic.Int64 // of either share
+	held       [2]atomic.Int64 // bytes acquired from each share of the budget
 	dropped    atomic.Bool
 }
 
-// drop makes read return, from any goroutine.
+// drop makes read return errDropped. It may be called from any goroutine.
 func (in *bodyReader) drop() {
 	in.dropped.Store(true)
 	_ = in.connection.SetReadDeadline(time.Unix(1, 0))
 }
 
-// speed is in bytes a second. Each body begins with a second's worth of the slowest that is fast enough.
+// speed returns the body's bytes per second so far. Each body starts with a credit of one second at the speed slowest.
 func (in *bodyReader) speed(now time.Time) float64 {
 	return float64(in.arrived.Load()+slowest) / (now.Sub(in.begun) + time.Second).Seconds()
 }
 
-// read reads a request's body whole.
+// read reads the whole body of a request. It returns a problem if the body is too large, incomplete, too slow or
+// dropped.
 func (in *bodyReader) read(r *http.Request) ([]byte, error) {
 	if r.ContentLength > in.limit {
 		return nil, tooLarge(in.limit)
 	}
 	deadline := in.begun.Add(in.timeout)
-	// A connection that knows no deadlines is one of a test.
+	// Only connections of tests support no deadlines.
 	_ = in.connection.SetReadDeadline(deadline)
 	body, err := in.fill(r.Context(), r.Body, r.ContentLength, func(n int) error {
 		in.arrived.Add(int64(n))
-		// What came fast earns no right to stand still: never more than the time-out is left.
+		// A body may stall no longer than the time-out, however fast it was before.
 		deadline = earlier(deadline.Add(time.Duration(n)*time.Second/slowest), time.Now().Add(in.timeout))
 		_ = in.connection.SetReadDeadline(deadline)
-		if in.dropped.Load() { // before the deadline was moved
+		if in.dropped.Load() { // the drop may have come before the deadline was moved
 			return errDropped
 		}
 		return nil
 	})
 	if time.Since(in.begun) > time.Second {
-		// A server's time to write counts from the head of the request; the few bytes of an answer need none.
+		// The server's WriteTimeout counts from the head of the request, and a slow body may have used it up. The
+		// short answer needs no deadline.
 		_ = in.connection.SetWriteDeadline(time.Time{})
 	}
 	if err == nil {
@@ -94,11 +98,12 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// isGzip goes by the body, not by Content-Encoding, which proxies change: no JSON begins as gzip does.
+// isGzip reports whether body begins as gzip. Content-Encoding is not used, since proxies change it; JSON never begins
+// so.
 func isGzip(body []byte) bool { return bytes.HasPrefix(body, []byte{0x1f, 0x8b}) }
 
-// unpack decompresses a body. A body that is not gzip, or broken gzip, is returned as it came: it will not be understood, and
-// kept for that.
+// unpack decompresses a gzip body. Any other body, and damaged gzip, is returned as it came: it cannot be parsed, and
+// goes to the quarantine.
 func (in *bodyReader) unpack(ctx context.Context, sent []byte) ([]byte, error) {
 	if !isGzip(sent) {
 		return sent, nil
@@ -118,12 +123,12 @@ func (in *bodyReader) unpack(ctx context.Context, sent []byte) ([]byte, error) {
 	return sent, nil
 }
 
-// fill reads length bytes of r, or all where the length is unknown. moved is told how many came at a time while there may be
-// more; its error ends the reading.
+// fill reads length bytes from r, or up to EOF if the length is unknown. It calls moved with the number of bytes of
+// each read, except the last; an error of moved ends the reading and is returned.
 func (in *bodyReader) fill(ctx context.Context, r io.Reader, length int64, moved func(n int) error) ([]byte, error) {
 	most := length
 	if length == unknown {
-		most = in.limit + 1 // the last byte tells that it is too large
+		most = in.limit + 1 // one byte more shows that the body is too large
 	}
 	buf, err := in.resize(ctx, nil, min(firstStep, most))
 	if err != nil {
@@ -144,7 +149,7 @@ func (in *bodyReader) fill(ctx context.Context, r io.Reader, length int64, moved
 		n, err := r.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
 		switch {
-		case int64(len(buf)) == length: // whatever err says
+		case int64(len(buf)) == length: // complete, whatever err is
 		case err == io.EOF:
 			return in.fit(ctx, buf)
 		case err != nil:
@@ -156,7 +161,7 @@ func (in *bodyReader) fill(ctx context.Context, r io.Reader, length int64, moved
 	}
 }
 
-// fit makes a body of unknown length as small as it turned out to be: the store keeps it for a while.
+// fit shrinks the buffer of a body of unknown length, since the store keeps it for a while.
 func (in *bodyReader) fit(ctx context.Context, buf []byte) ([]byte, error) {
 	if int64(len(buf)) > in.limit {
 		return nil, tooLarge(in.limit)
@@ -167,7 +172,8 @@ func (in *bodyReader) fit(ctx context.Context, buf []byte) ([]byte, error) {
 	return in.resize(ctx, buf, int64(len(buf)))
 }
 
-// resize returns a copy of buf that has room for size bytes.
+// resize returns a copy of buf with a capacity of size bytes, and charges the budget for the new buffer instead of the
+// old one.
 func (in *bodyReader) resize(ctx context.Context, buf []byte, size int64) ([]byte, error) {
 	if err := in.acquire(ctx, size); err != nil {
 		return nil, err
@@ -180,6 +186,6 @@ func (in *bodyReader) resize(ctx context.Context, buf []byte, size int64) ([]byt
 func tooLarge(limit int64) error {
 	return &problem{
 		kind: kindTooLarge, detail: fmt.Sprintf("the limit is %d bytes", limit),
-		cause: errors.New("if Sinch sent it, it is lost: raise public.max_body"),
+		cause: errors.New("if Sinch sent this body, the callback is lost: raise public.max_body"),
 	}
 }

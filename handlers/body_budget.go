@@ -7,28 +7,29 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// budget is the memory for all bodies in flight, in two shares that never borrow from each other: buffers up to the border
-// have a quarter, larger ones the rest. So bodies that are large, or held up in the store, shut no ordinary callback out. The smallest
-// buffers are free: connections bound them.
+// budget limits the memory of all bodies in flight. Buffers up to border bytes share a quarter, larger ones the rest,
+// and neither borrows from the other: bodies that are large, or wait for the store, do not keep ordinary callbacks
+// out. Buffers up to free bytes are not charged: the number of connections limits them.
 type budget struct {
 	shares       [2]*semaphore.Weighted
 	free, border int64
 }
 
-// leastMemory is how many times the largest body public.memory must be. While a body is decompressed there are what came, the
-// buffer that is full and the one it is copied to: three of its size must fit into the share of the large.
+// leastMemory is the smallest allowed ratio of public.memory to public.max_body. Decompressing a body needs the
+// compressed body, the full buffer and the larger buffer that replaces it. All three must fit into the share of large
+// bodies, which is three quarters.
 const leastMemory = 4
 
 func newBudget(memory int64) budget {
 	quarter := memory / 4
-	border := min(mediumBody, quarter/4) // the quarter too must hold three of its largest
+	border := min(mediumBody, quarter/4) // the quarter must hold three of its largest bodies, too
 	return budget{
 		shares: [2]*semaphore.Weighted{semaphore.NewWeighted(quarter), semaphore.NewWeighted(memory - quarter)},
 		free:   border / 16, border: border,
 	}
 }
 
-// share is the index of the share that a buffer of this size is charged to; nothing is charged where it is below 0.
+// share returns the index of the share that a buffer of size bytes is charged to, or -1 if it is not charged.
 func (b *budget) share(size int64) int {
 	switch {
 	case size <= b.free:
@@ -39,10 +40,11 @@ func (b *budget) share(size int64) int {
 	return 1
 }
 
-// errNoRoom is the cause of a shed callback.
+// errNoRoom is the cause of a callback that is refused for lack of memory.
 var errNoRoom = errors.New("the memory for bodies in flight is used up; public.memory bounds it")
 
-// hold charges a buffer. Where there is no room for it, bodies make room whose callers are not verified.
+// acquire charges the budget for a buffer of size bytes. If memory is short it drops slow unverified bodies and blocks
+// up to in.patience; then it returns a kindShed problem.
 func (in *bodyReader) acquire(ctx context.Context, size int64) error {
 	i := in.budget.share(size)
 	if i < 0 {
@@ -60,11 +62,13 @@ func (in *bodyReader) acquire(ctx context.Context, size int64) error {
 	return nil
 }
 
-// decodedSize is how many times its size a body takes again once it is read: its numbers, and its copy for the journal.
+// decodedSize estimates the memory of a parsed body as a multiple of its size: the recipients' numbers, and the copy
+// for the journal.
 const decodedSize = 3
 
-// decode waits for the memory that reading a body takes. It is charged apart from bodies: those that have arrived never wait
-// for each other. done gives it back.
+// decode acquires the memory for parsing a body of size bytes, and blocks up to in.patience for it. The memory has a
+// budget of its own, so that bodies that have arrived never wait for those that are arriving. The caller releases it
+// with done.
 func (in *bodyReader) decode(ctx context.Context, size int64) (done func(), err error) {
 	i := in.decoded.share(size)
 	if i < 0 {
@@ -81,12 +85,12 @@ func (in *bodyReader) decode(ctx context.Context, size int64) (done func(), err 
 	return func() { share.Release(size) }, nil
 }
 
-// noRoom is the problem that a body had to be shed.
+// noRoom returns the problem for a body that is refused for lack of memory.
 func (in *bodyReader) noRoom(cause error) error {
-	return &problem{kind: kindShed, status: in.shed, detail: "the same call will do later", cause: cause}
+	return &problem{kind: kindShed, status: in.shed, detail: "retry later", cause: cause}
 }
 
-// let gives back a buffer.
+// releaseBuffer returns the memory of a buffer of size bytes to the budget.
 func (in *bodyReader) releaseBuffer(size int64) {
 	if i := in.budget.share(size); i >= 0 {
 		in.budget.shares[i].Release(size)
@@ -94,7 +98,7 @@ func (in *bodyReader) releaseBuffer(size int64) {
 	}
 }
 
-// release gives back what is held.
+// releaseAll returns all acquired memory to the budget.
 func (in *bodyReader) releaseAll() {
 	for i := range in.held {
 		in.budget.shares[i].Release(in.held[i].Swap(0))

@@ -17,7 +17,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/storetest"
 )
 
-// While the store holds some callbacks up, those for which there is no memory are refused at once, not piled up.
+// While the store blocks some callbacks, further ones that find no memory are refused at once instead of waiting.
 func TestMemoryForBodiesIsBounded(t *testing.T) {
 	for name, status := range map[string]int{"503": http.StatusServiceUnavailable, "429": http.StatusTooManyRequests} {
 		t.Run(name, func(t *testing.T) {
@@ -42,7 +42,8 @@ func TestMemoryForBodiesIsBounded(t *testing.T) {
 			require.Equal(t, 1, p.count(t, "callbacks_total", "outcome=shed"))
 			require.Zero(t, p.count(t, "lossy_responses_total"))
 
-			require.Equal(t, http.StatusOK, p.send(t, report("447700900139")).status, "small ones have room of their own")
+			require.Equal(t, http.StatusOK, p.send(t, report("447700900139")).status,
+				"small bodies have their own share")
 
 			p.store.Heal()
 			for range 3 {
@@ -54,8 +55,9 @@ func TestMemoryForBodiesIsBounded(t *testing.T) {
 	}
 }
 
-// What is read from a body is charged until it is recorded: three times its size, for which there is room three times.
-func TestWhatIsReadFromABodyFindsNoRoom(t *testing.T) {
+// The memory of a parsed body is charged until it is recorded: three times the body's size. Here it suffices for three
+// bodies.
+func TestParsedBodiesAreBounded(t *testing.T) {
 	p := servePublic(t, func(c *handlers.PublicConfig) { c.MaxBody, c.Memory = 200<<10, 2000<<10 })
 	large := append(report("447700900133").body, bytes.Repeat([]byte(" "), 150<<10)...)
 	p.store.FailRecord(storetest.Stuck, nil, 3)
@@ -64,7 +66,7 @@ func TestWhatIsReadFromABodyFindsNoRoom(t *testing.T) {
 		go func() { held <- p.send(t, callback{header: verified(), body: large}).status }()
 		p.store.AwaitWaiting(i + 1)
 	}
-	require.Equal(t, http.StatusOK, p.send(t, report("447700900134")).status, "there is room for a small one")
+	require.Equal(t, http.StatusOK, p.send(t, report("447700900134")).status, "small bodies have their own share")
 	for _, length := range []int64{0, -1} {
 		r := p.send(t, callback{header: verified(), body: large, length: length})
 		require.Equal(t, http.StatusServiceUnavailable, r.status)
@@ -76,12 +78,16 @@ func TestWhatIsReadFromABodyFindsNoRoom(t *testing.T) {
 	}
 }
 
-// Whatever becomes of a callback, its memory is given back.
-func TestMemoryIsGivenBack(t *testing.T) {
-	p := servePublic(t, func(c *handlers.PublicConfig) { c.MaxBody, c.Memory, c.StoreTimeout = 200<<10, 800<<10, aWhile })
+// Memory is released however a callback ends.
+func TestMemoryIsReleased(t *testing.T) {
+	p := servePublic(t,
+		func(c *handlers.PublicConfig) { c.MaxBody, c.Memory, c.StoreTimeout = 200<<10, 800<<10, aWhile })
 	large := append(report("447700900133").body, bytes.Repeat([]byte(" "), 150<<10)...)
 	for range 6 {
-		for _, kind := range []storetest.Kind{storetest.Works, storetest.NotApplied, storetest.Panics, storetest.Stuck} {
+		for _, kind := range []storetest.Kind{
+			storetest.Works, storetest.NotApplied, storetest.Panics,
+			storetest.Stuck,
+		} {
 			p.store.FailRecord(kind, nil, 1)
 			p.send(t, callback{header: verified(), body: large, length: -1})
 		}
@@ -94,8 +100,8 @@ func TestMemoryIsGivenBack(t *testing.T) {
 	require.Zero(t, p.count(t, "callbacks_total", "outcome=shed"))
 }
 
-// The least memory that is accepted lets the largest body through, also one that does not compress.
-func TestTheLargestBodyFindsRoomInTheLeastMemory(t *testing.T) {
+// The smallest accepted memory suffices for the largest body, even if the body does not compress.
+func TestTheLargestBodyFitsIntoTheSmallestMemory(t *testing.T) {
 	for _, limit := range []int{1000, 64 << 10, 100 << 10, 256 << 10} {
 		t.Run(fmt.Sprint(limit), func(t *testing.T) {
 			p := servePublic(t, func(c *handlers.PublicConfig) { c.MaxBody, c.Memory = int64(limit), int64(4*limit) })
@@ -119,7 +125,8 @@ func TestTheLargestBodyFindsRoomInTheLeastMemory(t *testing.T) {
 	}
 }
 
-// post sends a request with a body of the length announced, of which only this much comes, and returns how to await the status.
+// post sends a request that announces a body of length bytes but sends only body. The returned function waits for the
+// status.
 func post(connection net.Conn, header http.Header, length int, body []byte) (status func() string) {
 	var request bytes.Buffer
 	fmt.Fprintf(&request, "POST /webhooks/%s HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n", plan, length)
@@ -135,8 +142,9 @@ func post(connection net.Conn, header http.Header, length int, body []byte) (sta
 	}
 }
 
-// An invented signature gets a body read. Many such bodies that stall shut out no genuine callback.
-func TestStalledBodiesShutNoCallbackOut(t *testing.T) {
+// With an invented signature a caller gets its body read. Many such bodies that stall must not keep genuine callbacks
+// out.
+func TestStalledBodiesKeepNoCallbackOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dial := overPipes(t, handlers.PublicConfig{
 			Plans:   []handlers.PublicPlan{{ID: plan, Auth: bySecrets("s")}},
@@ -155,13 +163,13 @@ func TestStalledBodiesShutNoCallbackOut(t *testing.T) {
 				post(dial(), made, length, make([]byte, length-1))
 				synctest.Wait()
 			}
-			time.Sleep(300 * time.Millisecond) // those that wait for room are refused
+			time.Sleep(300 * time.Millisecond) // bodies that wait for memory are refused
 		}
 		stall(15, 256<<10)
-		for length := 128 << 10; length > 32; length /= 2 { // what is left, down to less than a report
+		for length := 128 << 10; length > 32; length /= 2 { // fills the remaining memory, down to less than a report
 			stall(3, length)
 		}
-		require.Equal(t, "200", genuine(large), "slower ones make room")
+		require.Equal(t, "200", genuine(large), "slower bodies are dropped")
 		for range 20 {
 			require.Equal(t, "200", genuine(small))
 		}

@@ -34,10 +34,11 @@ func (p *publicServer) dial(t *testing.T, text string) *net.TCPConn {
 }
 
 func head(length int) string {
-	return fmt.Sprintf("POST /webhooks/%s HTTP/1.1\r\nHost: h\r\nX-Callback-Token: token-of-sinch\r\nContent-Length: %d\r\n\r\n", plan, length)
+	return fmt.Sprintf("POST /webhooks/%s HTTP/1.1\r\nHost: h\r\nX-Callback-Token: token-of-sinch\r\n"+
+		"Content-Length: %d\r\n\r\n", plan, length)
 }
 
-func TestTheReportOfACallerThatLeftIsStored(t *testing.T) {
+func TestAReportIsStoredAfterItsCallerDisconnects(t *testing.T) {
 	p := servePublic(t, nil)
 	p.store.FailRecord(storetest.Stuck, nil, 1)
 	body := string(report("447700900133").body)
@@ -51,7 +52,7 @@ func TestTheReportOfACallerThatLeftIsStored(t *testing.T) {
 	require.Equal(t, 1, p.count(t, "callbacks_total", "outcome=stored"))
 }
 
-func TestABodyThatBreaksOffIsAskedForAgain(t *testing.T) {
+func TestAnIncompleteBodyIsAnswered503(t *testing.T) {
 	for name, sent := range map[string]string{
 		"short":      head(400) + `{"type":`,
 		"nothing":    head(400),
@@ -71,7 +72,7 @@ func TestABodyThatBreaksOffIsAskedForAgain(t *testing.T) {
 	}
 }
 
-func TestCredentialsAreAskedForBeforeTheBody(t *testing.T) {
+func TestTheHeadIsAuthenticatedBeforeTheBodyArrives(t *testing.T) {
 	signed := func(change func(http.Header)) http.Header {
 		h := sign("s", nil, time.Now())
 		change(h)
@@ -110,7 +111,8 @@ func TestLargeBodiesArriveWhole(t *testing.T) {
 	require.Len(t, p.kept(t), 1)
 }
 
-// recorder keeps the last arrival in memory. It is for bubbles, where a disk is slower than the clock.
+// recorder keeps the last arrival in memory. It replaces the store in synctest bubbles, whose clock does not wait for
+// a disk.
 type recorder struct {
 	store.Store
 	last store.Arrival
@@ -121,7 +123,7 @@ func (r *recorder) Record(_ context.Context, a store.Arrival) error {
 	return nil
 }
 
-// pipe is a listener without a network.
+// pipe is an in-memory net.Listener.
 type pipe struct {
 	connections chan net.Conn
 	closed      chan struct{}
@@ -143,13 +145,14 @@ func (p pipe) Close() error {
 
 func (p pipe) Addr() net.Addr { return &net.TCPAddr{} }
 
-// overPipe serves the public listener to one connection, whose other end it returns. It is for bubbles.
+// overPipe serves the public listener on one in-memory connection and returns the client's end. It works in synctest
+// bubbles.
 func overPipe(t *testing.T, c handlers.PublicConfig, s store.Store) net.Conn {
 	t.Helper()
 	return overPipes(t, c, s)()
 }
 
-// overPipes serves the public listener to connections that dial makes. It is for bubbles.
+// overPipes serves the public listener on in-memory connections that dial opens. It works in synctest bubbles.
 func overPipes(t *testing.T, c handlers.PublicConfig, s store.Store) (dial func() net.Conn) {
 	t.Helper()
 	m := metrics.New(prometheus.NewRegistry(), metrics.Config{Plans: []string{plan}})
@@ -166,7 +169,7 @@ func overPipes(t *testing.T, c handlers.PublicConfig, s store.Store) (dial func(
 		}
 		require.NoError(t, server.Close())
 		require.ErrorIs(t, <-done, http.ErrServerClosed)
-		time.Sleep(time.Second) // net/http lingers on a connection whose body it has not read
+		time.Sleep(time.Second) // net/http waits before it closes a connection with an unread body
 	})
 	return func() net.Conn {
 		near, far := net.Pipe()
@@ -190,7 +193,7 @@ func TestABodyThatMovesMayTakeLong(t *testing.T) {
 		}()
 		_, err := io.WriteString(connection, head(len(body)))
 		require.NoError(t, err)
-		for part := range chunks(body, 32<<10) { // 21 KiB a second: 50 seconds in all
+		for part := range chunks(body, 32<<10) { // 21 KiB per second for 50 seconds
 			time.Sleep(1500 * time.Millisecond)
 			_, err := connection.Write(part)
 			require.NoError(t, err)
@@ -201,7 +204,7 @@ func TestABodyThatMovesMayTakeLong(t *testing.T) {
 	})
 }
 
-func TestABodyThatStandsStillIsGivenUp(t *testing.T) {
+func TestAStalledBodyIsAnswered503(t *testing.T) {
 	most := strings.Repeat(" ", 16<<20-1)
 	for name, c := range map[string]struct {
 		sent  string
@@ -215,7 +218,10 @@ func TestABodyThatStandsStillIsGivenUp(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				config := handlers.PublicConfig{Plans: []handlers.PublicPlan{{ID: plan, Auth: byHeader("token-of-sinch")}}}
+				config := handlers.PublicConfig{Plans: []handlers.PublicPlan{{
+					ID:   plan,
+					Auth: byHeader("token-of-sinch"),
+				}}}
 				connection := overPipe(t, config, &recorder{})
 				begun := time.Now()
 				_, err := io.WriteString(connection, head(16<<20)+c.sent)
@@ -244,7 +250,7 @@ func drip(ctx context.Context, w io.Writer) {
 	}
 }
 
-// slow answers later, unless the caller leaves.
+// slow is a store whose Record takes a fixed time, unless ctx ends first.
 type slow struct {
 	recorder
 	takes time.Duration
@@ -259,8 +265,8 @@ func (s *slow) Record(ctx context.Context, a store.Arrival) error {
 	}
 }
 
-// What is left of the time for reading does not end the wait for the store.
-func TestASlowBodyLeavesTheStoreItsTime(t *testing.T) {
+// The time that remains for reading the body does not limit the store.
+func TestASlowBodyDoesNotShortenTheStoreTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := handlers.PublicConfig{Plans: []handlers.PublicPlan{{ID: plan, Auth: byHeader("token-of-sinch")}}}
 		connection := overPipe(t, c, &slow{takes: 9 * time.Second})

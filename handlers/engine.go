@@ -9,14 +9,14 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// newEngine makes the engine of one listener, whose handlers do not depend on the caller's connection: see detach. A panic in a handler
-// is logged and answered as a problem of the kind given.
+// newEngine returns the gin engine of one listener. Its handlers do not depend on the caller's connection (see
+// detach). If a handler panics, the panic is logged and answered as a problem of kind panics.
 func newEngine(f failures, panics kind, trustedProxies []string) (*gin.Engine, error) {
-	gin.SetMode(gin.ReleaseMode) // gin keeps it for the process; any other mode prints to stdout
+	gin.SetMode(gin.ReleaseMode) // a setting of the whole process; any other mode prints to stdout
 	e := gin.New()
 	e.HandleMethodNotAllowed = true
 	e.ContextWithFallback = true
-	e.RedirectTrailingSlash = false // what Sinch makes of a redirect is not documented
+	e.RedirectTrailingSlash = false // how Sinch handles a redirect is not documented
 	if err := e.SetTrustedProxies(trustedProxies); err != nil {
 		return nil, fmt.Errorf("trusted_proxies: %w", err)
 	}
@@ -27,8 +27,9 @@ func newEngine(f failures, panics kind, trustedProxies []string) (*gin.Engine, e
 	return e, nil
 }
 
-// recovery answers for a handler that panicked. A handler that aborts its connection on purpose is let through, and so is one that had begun to
-// answer: the other side must not take half an answer for a whole one.
+// recovery is a middleware that logs a handler's panic and answers it as a problem. It passes on http.ErrAbortHandler,
+// which a handler raises on purpose. It aborts the connection if the answer has begun, so that the caller does not
+// take a part for the whole.
 func recovery(f failures, as kind) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		defer func() {
@@ -36,7 +37,7 @@ func recovery(f failures, as kind) gin.HandlerFunc {
 			if cause == nil {
 				return
 			}
-			if cause == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so, too
+			if cause == http.ErrAbortHandler { //nolint:errorlint // net/http compares with == too
 				panic(cause)
 			}
 			f.log.LogAttrs(c.Request.Context(), slog.LevelError, "handler panicked",

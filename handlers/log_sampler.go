@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// logEvery is how often one kind of problem is logged. Callbacks come by the thousand, and all of them fail alike; the metrics
-// count every one.
+// logEvery is the shortest time between two log lines about the same kind of problem. In a failure thousands of
+// callbacks fail alike; the metrics count all of them.
 const logEvery = 5 * time.Second
 
-// sparing keeps a log readable when everything fails: of each kind it lets one line through in a while.
+// logSampler limits the log lines about problems: one per kind every logEvery.
 type logSampler struct {
 	kinds [len(kinds)]struct {
 		last     atomic.Int64 // Unix nanoseconds
@@ -17,7 +17,8 @@ type logSampler struct {
 	}
 }
 
-// log reports whether to log a problem of this kind now, and how many were not logged since the last one.
+// allow reports whether to log a problem of kind k now. If so, unlogged is the number of problems of this kind that
+// were not logged since the last one.
 func (s *logSampler) allow(k kind) (unlogged int64, ok bool) {
 	of, now := &s.kinds[k], time.Now().UnixNano()
 	last := of.last.Load()

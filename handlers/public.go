@@ -15,38 +15,45 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// PublicConfig says whose callbacks are taken, and bounds them. Zero members get the defaults.
+// PublicConfig configures the public listener: the plans whose callbacks are accepted, and its limits. Zero members
+// get the defaults.
 type PublicConfig struct {
 	Plans []PublicPlan
 
-	MaxBody      int64         // bytes of a body, compressed or not; default 16 MiB
-	Memory       int64         // bytes of all bodies in flight, at least four times MaxBody; a quarter is kept for small ones. Default 256 MiB
-	ReadTimeout  time.Duration // for a body to arrive, and longer while it moves; none stands still for longer. Default 15 s
-	StoreTimeout time.Duration // for the store to have made a callback durable; default 10 s
-	ShedWith429  bool          // answer 429, not 503, when Memory is used up: Sinch then lowers its throughput
-	// TrustedProxies are addresses and networks whose X-Forwarded-For is believed: in the log, and where clients share something
-	// evenly. None by default.
+	MaxBody int64 // bytes of a body, also after decompression; default 16 MiB
+	// Memory limits the bytes of all bodies in flight. It must be at least four times MaxBody, and a quarter is
+	// reserved for small bodies. Default 256 MiB.
+	Memory int64
+	// ReadTimeout limits the time for a body to arrive, and how long it may stall. A body that keeps moving gets more
+	// time. Default 15 s.
+	ReadTimeout  time.Duration
+	StoreTimeout time.Duration // for the store to make a callback durable; default 10 s
+	ShedWith429  bool          // answer 429 instead of 503 if Memory is used up: Sinch then lowers its throughput
+	// TrustedProxies are addresses and networks of proxies whose X-Forwarded-For is trusted. It decides the client in
+	// the log, and which callers share a client's limits. None by default.
 	TrustedProxies []string
 }
 
-// PublicPlan is a plan whose callbacks are taken.
+// PublicPlan configures a plan whose callbacks are accepted.
 type PublicPlan struct {
 	ID   string
 	Auth Auth
-	// OnFailure is what becomes of callbacks that do not verify; RetryOnFailure by default.
+	// OnFailure selects the answer to callbacks that fail authentication; default RetryOnFailure.
 	OnFailure OnFailure
 }
 
-// OnFailure says how a callback is answered whose credentials do not verify.
+// OnFailure selects the answer to a callback that fails authentication.
 type OnFailure string
 
-// The answers.
+// Values of OnFailure.
 const (
-	RetryOnFailure  OnFailure = "retry"  // 503: Sinch repeats it for about a day, so that a wrong secret of ours costs only time
-	RejectOnFailure OnFailure = "reject" // 401: Sinch never sends it again
+	// RetryOnFailure answers 503: Sinch repeats the callback for about a day, so a wrong secret of ours only delays it.
+	RetryOnFailure OnFailure = "retry"
+	// RejectOnFailure answers 401: Sinch never repeats the callback.
+	RejectOnFailure OnFailure = "reject"
 )
 
-// bodyPatience is how long a callback waits for memory before it is refused. Longer, and those that wait would pile up.
+// bodyPatience limits how long a callback waits for memory. If it were longer, waiting callbacks would pile up.
 const bodyPatience = 250 * time.Millisecond
 
 func (c PublicConfig) withDefaults() PublicConfig {
@@ -60,33 +67,35 @@ func (c PublicConfig) withDefaults() PublicConfig {
 func (c PublicConfig) validate() error {
 	switch {
 	case c.MaxBody < 0:
-		return fmt.Errorf("public.max_body: %d bytes: set it above zero", c.MaxBody)
+		return fmt.Errorf("public.max_body: %d bytes: set a positive number", c.MaxBody)
 	case c.Memory/leastMemory < c.MaxBody:
-		return fmt.Errorf("public.memory: %d bytes are not enough for one body of public.max_body, compressed and not: set at least %d",
+		return fmt.Errorf("public.memory: %d bytes are too few for a body of public.max_body, compressed and "+
+			"decompressed: set at least %d",
 			c.Memory, leastMemory*c.MaxBody)
 	case c.ReadTimeout < 0 || c.StoreTimeout < 0:
-		return fmt.Errorf("public: the time-outs must be above zero: %s to read, %s to store", c.ReadTimeout, c.StoreTimeout)
+		return fmt.Errorf("public: the time-outs must be positive: %s to read, %s to store",
+			c.ReadTimeout, c.StoreTimeout)
 	}
 	return nil
 }
 
-// Public is the listener that Sinch calls. It serves the webhook and /healthz, and answers so that no report is lost by a
-// fault of ours: docs/problems.md says what Sinch makes of each answer.
+// Public is the handler of the listener that Sinch calls. It serves only the webhook and /healthz. No fault of ours
+// makes Sinch drop a report: docs/problems.md describes what Sinch does after each answer.
 type Public struct {
 	store        store.Store
 	metrics      *metrics.Metrics
 	log          *slog.Logger
 	bodies       bodies
 	unpacking    unpacking
-	proxied      bool // some proxies are trusted
+	proxied      bool // trusted proxies are configured
 	storeTimeout time.Duration
 	webhooks     atomic.Pointer[map[string]*webhook] // by plan
 	unknownPlans unknownPlans
 	engine       *gin.Engine
 }
 
-// NewPublic returns the public listener over s. It refuses a configuration that would let anybody in who is not meant to be.
-// The http.Server that serves it should bound the reading of the head; the body is bounded here.
+// NewPublic returns the public listener's handler. It refuses a plan without authentication unless Auth.None is set.
+// The http.Server must limit the time to read the head of a request; Public limits the body.
 func NewPublic(c PublicConfig, s store.Store, m *metrics.Metrics, log *slog.Logger) (*Public, error) {
 	c = c.withDefaults()
 	if err := c.validate(); err != nil {
@@ -114,20 +123,21 @@ func NewPublic(c PublicConfig, s store.Store, m *metrics.Metrics, log *slog.Logg
 	return p, nil
 }
 
-// Handler is what the listener serves.
+// Handler returns the handler to serve.
 func (p *Public) Handler() http.Handler { return withoutTrace(p.engine) }
 
-// SetPlans changes the plans and their credentials: callbacks that come in from now on are verified by them. On an error
-// nothing changes.
+// SetPlans replaces the plans and their credentials for callbacks that arrive from now on. After an error nothing has
+// changed.
 func (p *Public) SetPlans(plans []PublicPlan) error {
 	webhooks := make(map[string]*webhook, len(plans))
 	for i, plan := range plans {
 		key := fmt.Sprintf("plans[%d]", i)
 		if plan.ID == "" || strings.Contains(plan.ID, "/") {
-			return fmt.Errorf("%s.id: %q: it must be one segment of a path: copy the service plan id as Sinch shows it", key, plan.ID)
+			return fmt.Errorf("%s.id: %q: it must be a single path segment: copy the service plan id from Sinch",
+				key, plan.ID)
 		}
 		if webhooks[plan.ID] != nil {
-			return fmt.Errorf("%s.id: %q is there twice: remove one of them", key, plan.ID)
+			return fmt.Errorf("%s.id: %q is configured twice: remove one of them", key, plan.ID)
 		}
 		h, err := newWebhook(key+".webhook.auth", plan, p.log)
 		if err != nil {
@@ -140,7 +150,7 @@ func (p *Public) SetPlans(plans []PublicPlan) error {
 }
 
 func (p *Public) routes() {
-	// One route for whatever follows: no callback shall be lost because its URL has a segment too many.
+	// The route matches any path, so that no callback is lost because its URL has an additional segment.
 	p.engine.POST("/webhooks/*path", func(c *gin.Context) { p.callback(c, c.Param("path")) })
 	get(p.engine, "/healthz", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
 	p.engine.NoRoute(func(c *gin.Context) {

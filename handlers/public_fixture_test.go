@@ -31,7 +31,7 @@ const (
 	token = "a-token-of-the-plan"
 )
 
-// publicServer is the public listener over a real store that can be made to fail.
+// publicServer is a public listener over a real store whose operations can be made to fail.
 type publicServer struct {
 	*handlers.Public
 	url      string
@@ -41,7 +41,7 @@ type publicServer struct {
 	log      *logged
 }
 
-// servePublic serves one plan that asks for a header; change may say otherwise.
+// servePublic serves one plan with header authentication; change, unless nil, may modify the configuration first.
 func servePublic(t *testing.T, change func(*handlers.PublicConfig)) *publicServer {
 	t.Helper()
 	kept, err := boltstore.Open(t.Context(), boltstore.Config{Path: t.TempDir()})
@@ -68,24 +68,25 @@ func byHeader(values ...string) handlers.Auth {
 	return handlers.Auth{Header: handlers.Header{Name: "X-Callback-Token", Values: values}}
 }
 
-// callback is one request to the webhook.
+// callback is a request to the webhook.
 type callback struct {
-	method string // POST by default
-	path   string // of the plan by default
+	method string // default POST
+	path   string // default: the webhook of plan
 	header http.Header
 	body   []byte
-	length int64 // announced; 0 is the body's, -1 none
+	length int64 // announced length; 0 is that of body, -1 announces none
 }
 
-// report is the callback of one recipient's report, with the credentials that servePublic asks for.
+// report returns the callback with one recipient's report and the credentials that servePublic requires.
 func report(number string) callback {
-	body := fmt.Appendf(nil, `{"type":"recipient_delivery_report_sms","batch_id":"b1","recipient":%q,"code":0,"status":"Delivered","at":"2026-01-31T12:00:00.123Z"}`, number)
+	body := fmt.Appendf(nil, `{"type":"recipient_delivery_report_sms","batch_id":"b1","recipient":%q,"code":0,`+
+		`"status":"Delivered","at":"2026-01-31T12:00:00.123Z"}`, number)
 	return callback{header: verified(), body: body}
 }
 
 func verified() http.Header { return http.Header{"X-Callback-Token": {"token-of-sinch"}} }
 
-// response is what was answered.
+// response is an answer with its whole body.
 type response struct {
 	status int
 	header http.Header
@@ -96,9 +97,10 @@ func (p *publicServer) send(t *testing.T, c callback) response {
 	t.Helper()
 	var body io.Reader = bytes.NewReader(c.body)
 	if c.length != 0 {
-		body = io.MultiReader(body) // hides its length
+		body = io.MultiReader(body) // hides the length
 	}
-	request, err := http.NewRequestWithContext(t.Context(), or(c.method, http.MethodPost), p.url+or(c.path, "/webhooks/"+plan), body)
+	path := or(c.path, "/webhooks/"+plan)
+	request, err := http.NewRequestWithContext(t.Context(), or(c.method, http.MethodPost), p.url+path, body)
 	require.NoError(t, err)
 	if c.length > 0 {
 		request.ContentLength = c.length
@@ -121,7 +123,7 @@ func or(s, fallback string) string {
 	return s
 }
 
-// problemOf decodes an answer that is no success.
+// problemOf decodes an answer that must be a problem.
 func problemOf(t *testing.T, r response) (problem struct {
 	Type, Title, Detail string
 	Status              int
@@ -136,7 +138,7 @@ func problemOf(t *testing.T, r response) (problem struct {
 	return problem
 }
 
-// count is the sum of a metric's series that have all these labels, written name=value.
+// count returns the sum of the metric's series that have all these labels, each written name=value.
 func (p *publicServer) count(t *testing.T, metric string, labels ...string) int {
 	t.Helper()
 	families, err := p.registry.Gather()
@@ -164,7 +166,7 @@ func (p *publicServer) count(t *testing.T, metric string, labels ...string) int 
 	return int(sum)
 }
 
-// kept are the reports of batch b1, as their bytes.
+// kept returns the stored report bodies of batch b1.
 func (p *publicServer) kept(t *testing.T) []string {
 	t.Helper()
 	var bodies []string
@@ -179,7 +181,7 @@ func (p *publicServer) kept(t *testing.T) []string {
 	return bodies
 }
 
-// quarantined are the bodies in quarantine.
+// quarantined returns the bodies in the quarantine.
 func (p *publicServer) quarantined(t *testing.T) []string {
 	t.Helper()
 	page, err := p.store.Quarantine(t.Context(), store.Paging{})
@@ -214,7 +216,7 @@ func (l *logged) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
-// lines are the lines that have all these parts.
+// lines returns the log lines that contain all these parts.
 func (l *logged) lines(parts ...string) []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -231,7 +233,7 @@ func (l *logged) lines(parts ...string) []string {
 	return found
 }
 
-// signedCallback is a callback with a signature that verifies.
+// signedCallback is a callback with a valid signature.
 type signedCallback struct {
 	Secret  string
 	Headers map[string]string

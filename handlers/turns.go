@@ -8,28 +8,28 @@ import (
 	"time"
 )
 
-// Bounds of turns.
+// Limits of turns.
 const (
 	maxWaiting       = 128 // callers that wait for a turn
-	maxWaitingClient = 32  // of one client
-	maxProven        = 256 // clients remembered as proven
+	maxWaitingClient = 32  // waiting callers of one client
+	maxProven        = 256 // clients in turns.proven
 )
 
-// turns bounds how many callers do something costly at the same time. Clients take turns, whatever number of connections each
-// has, and clients that have proven genuine come first. newTurns makes it.
+// turns is a semaphore for costly work that is fair between clients: waiting clients take turns, however many
+// connections each of them has. Clients that have sent a valid signature come first. Use newTurns.
 type turns struct {
 	mu      sync.Mutex
-	free    int                        // guarded by mu, like all that follows
-	clients map[client][]chan struct{} // callers that wait, the next one first
-	order   []client                   // clients that have waiting callers, the next one first
-	waiting int                        // callers in all
+	free    int                        // turns; guarded by mu, like all fields below
+	clients map[client][]chan struct{} // waiting callers, in the order of arrival
+	order   []client                   // clients with waiting callers, in the order of their turns
+	waiting int                        // number of waiting callers
 	proven  map[client]struct{}
 }
 
-// client is the network address that a request comes from; of IPv6 the /64 network, which one machine usually has for itself.
+// client is the network address of a caller. For IPv6 it is the /64 network, since one machine usually has all of it.
 type client = netip.Prefix
 
-// clientOf reads an address as gin's ClientIP returns it. Addresses that cannot be read are one client.
+// clientOf parses an address as gin's ClientIP returns it. All invalid addresses are the same client.
 func clientOf(ip string) client {
 	address, err := netip.ParseAddr(ip)
 	if err != nil {
@@ -49,10 +49,11 @@ func newTurns(atOnce int) *turns {
 	return &turns{free: atOnce, clients: make(map[client][]chan struct{}), proven: make(map[client]struct{})}
 }
 
-// errNoTurn means that too many callers wait for a turn, or that the turn did not come in time.
+// errNoTurn means that too many callers wait for a turn, or that no turn came in time.
 var errNoTurn = errors.New("too many compressed bodies wait to be verified")
 
-// take waits for a turn, at most for patience. The caller gives it back with end.
+// take blocks until c gets a turn, but no longer than patience; then it returns errNoTurn. The caller ends its turn
+// with end.
 func (t *turns) take(c client, patience time.Duration) error {
 	turn, err := t.queue(c)
 	if turn == nil {
@@ -68,7 +69,8 @@ func (t *turns) take(c client, patience time.Duration) error {
 	}
 }
 
-// queue returns nil for a turn that is free now, else what is closed when the turn comes.
+// queue acquires a free turn and returns nil, or queues the caller and returns a channel that is closed when its turn
+// comes.
 func (t *turns) queue(c client) (chan struct{}, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -88,7 +90,7 @@ func (t *turns) queue(c client) (chan struct{}, error) {
 	return turn, nil
 }
 
-// lineUp needs mu.
+// lineUp adds c to order: in front if it is proven, else at the end. The caller holds mu.
 func (t *turns) lineUp(c client) {
 	if _, proven := t.proven[c]; proven {
 		t.order = slices.Insert(t.order, 0, c)
@@ -97,7 +99,7 @@ func (t *turns) lineUp(c client) {
 	t.order = append(t.order, c)
 }
 
-// leave gives up waiting, unless the turn has just come.
+// leave removes a waiting caller and returns errNoTurn, or nil if its turn has come meanwhile.
 func (t *turns) leave(c client, turn chan struct{}) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -114,7 +116,7 @@ func (t *turns) leave(c client, turn chan struct{}) error {
 	return errNoTurn
 }
 
-// end gives a turn to the next caller.
+// end passes the turn on to the next waiting caller, or frees it.
 func (t *turns) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -134,7 +136,7 @@ func (t *turns) end() {
 	t.lineUp(c)
 }
 
-// prove remembers that a client is genuine.
+// prove records that c has sent a valid signature. If proven is full it replaces an arbitrary client.
 func (t *turns) prove(c client) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

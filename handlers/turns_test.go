@@ -18,7 +18,7 @@ func TestClientsAreNetworks(t *testing.T) {
 	}
 }
 
-// Whatever number of connections a client has, the others have their turn next.
+// A client with many connections gets no more turns than the others.
 func TestClientsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turns := newTurns(1)
@@ -52,7 +52,7 @@ func TestClientsTakeTurns(t *testing.T) {
 	})
 }
 
-func TestWhoWaitsForATurnIsBounded(t *testing.T) {
+func TestWaitingCallersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turns := newTurns(1)
 		require.NoError(t, turns.take(client{}, 0))

@@ -10,17 +10,18 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// maxUnknownPlans bounds how many unknown plans are logged of by name: anybody may make them up.
+// maxUnknownPlans limits how many unknown plans are logged by name, since callers may invent any number of names.
 const maxUnknownPlans = 100
 
-// strangers remembers the unknown plans that callbacks came for.
+// unknownPlans remembers the unknown plans that have been logged.
 type unknownPlans struct {
 	mu      sync.Mutex
 	plans   map[string]struct{} // guarded by mu
-	sampler logSampler          // when there are too many
+	sampler logSampler          // limits the log lines once plans is full
 }
 
-// log reports whether to log a callback for this plan.
+// allow reports whether to log a callback for this plan: the first callback of each plan is logged. Once plans is
+// full, new plans are logged at most once every logEvery.
 func (u *unknownPlans) allow(plan string) (unlogged int64, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -37,14 +38,15 @@ func (u *unknownPlans) allow(plan string) (unlogged int64, ok bool) {
 	return 0, true
 }
 
-// stranger answers a callback for a plan that is not configured, or at no webhook's path. It may be a plan's id misspelt, here or
-// in the URL that Sinch was given; so Sinch is asked to repeat it, which it does for long enough to correct that.
+// unknownPlan answers a callback for a plan that is not configured, or for a path outside of /webhooks/. The plan id
+// may be misspelt, in our configuration or in the callback URL at Sinch. So the answer is 503: Sinch repeats the
+// callback for long enough to correct that.
 func (p *Public) unknownPlan(c *gin.Context, plan string) {
 	begun := time.Now()
 	plan = plan[:min(len(plan), 64)]
 	refused := &problem{
-		kind: kindUnknownWebhook, detail: "no service plan is configured for this path",
-		cause: errors.New("add the plan under plans, or correct the callback URL at Sinch: it ends in /webhooks/ and the plan's id"),
+		kind: kindUnknownWebhook, detail: "no plan is configured for this path",
+		cause: errors.New("add the plan under plans, or correct the callback URL at Sinch: its path is /webhooks/PLAN"),
 	}
 	id := refused.answer(c)
 	if unlogged, ok := p.unknownPlans.allow(plan); ok {

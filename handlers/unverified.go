@@ -9,27 +9,29 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// Bounds of the bodies that arrive while their callers are not verified. A body of an ordinary callback arrives with its head.
+// Limits on the bodies that are arriving and not verified yet. The body of an ordinary callback arrives together with
+// its head.
 const (
 	maxUnverified       = 1024
 	maxUnverifiedClient = 256
 )
 
-// unverified are the bodies that arrive while their callers are not verified. When there are too many, or memory is short, the
-// slowest is dropped. So behind a proxy, where all callers are one client, slow bodies keep no other out.
+// unverified holds the bodies that are arriving and whose callers are not authenticated yet. If there are too many, or
+// memory is short, the slowest body is dropped. So slow bodies keep no others out, even behind a proxy, where all
+// callers look like one client.
 type unverified struct {
 	mu      sync.Mutex
-	bodies  []*bodyReader  // guarded by mu, like all that follows
-	clients map[client]int // how many bodies each has
+	bodies  []*bodyReader  // guarded by mu, like all fields below
+	clients map[client]int // number of bodies of each client
 }
 
 func newUnverified() *unverified { return &unverified{clients: make(map[client]int)} }
 
-// errDropped is the cause of a callback that was dropped on its way.
-var errDropped = errors.New("the body arrived slower than all others when there were too many, or too little memory for them; " +
-	"public.memory bounds it")
+// errDropped is the cause of a callback that was dropped while its body was arriving.
+var errDropped = errors.New("the body arrived more slowly than all others when there were too many bodies, " +
+	"or too little memory for them; public.memory bounds it")
 
-// enter adds a body, and drops the slowest if there are too many.
+// enter adds a body. It drops the slowest one first if there are too many.
 func (u *unverified) enter(in *bodyReader) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -44,14 +46,14 @@ func (u *unverified) enter(in *bodyReader) {
 	u.clients[in.client]++
 }
 
-// leave removes a body that is there whole, or given up.
+// leave removes a body that is complete or has failed. It does nothing if the body is absent.
 func (u *unverified) leave(in *bodyReader) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.remove(in)
 }
 
-// remove needs mu.
+// remove removes a body, if present. The caller holds mu.
 func (u *unverified) remove(in *bodyReader) {
 	if in.place == 0 {
 		return
@@ -66,7 +68,8 @@ func (u *unverified) remove(in *bodyReader) {
 	}
 }
 
-// makeRoom drops the slowest bodies that hold memory of a share, until they held size bytes. Those that are faster than in stay.
+// makeRoom frees size bytes of a share of the memory budget for in: it drops bodies that hold memory of that share,
+// slowest first. It drops no body that is faster than in, and may then free less.
 func (u *unverified) makeRoom(in *bodyReader, share int, size int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -82,7 +85,7 @@ func (u *unverified) makeRoom(in *bodyReader, share int, size int64) {
 	}
 }
 
-// slowest needs mu. It is nil if no body is one of those asked for.
+// slowest returns the slowest body for which of returns true, or nil. The caller holds mu.
 func (u *unverified) slowest(now time.Time, of func(*bodyReader) bool) (slowest *bodyReader) {
 	for _, in := range u.bodies {
 		if of(in) && (slowest == nil || in.speed(now) < slowest.speed(now)) {
@@ -92,13 +95,13 @@ func (u *unverified) slowest(now time.Time, of func(*bodyReader) bool) (slowest 
 	return slowest
 }
 
-// drop needs mu.
+// drop removes a body and makes its reader return errDropped. The caller holds mu.
 func (u *unverified) drop(in *bodyReader) {
 	u.remove(in)
 	in.drop()
 }
 
-// clientOf is the client that a callback comes from, by its X-Forwarded-For where the proxy is trusted.
+// clientOf returns the client of a callback. If trusted proxies are configured it evaluates X-Forwarded-For.
 func (p *Public) clientOf(c *gin.Context) client {
 	if !p.proxied {
 		if address, err := netip.ParseAddrPort(c.Request.RemoteAddr); err == nil {

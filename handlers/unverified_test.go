@@ -11,16 +11,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// arrive has a body arrive from a client, with so many bytes so far.
+// arrive adds a body of a client that has sent this many bytes so far.
 func arrive(u *unverified, ip string, bytes int64) *bodyReader {
-	in := &bodyReader{connection: http.NewResponseController(httptest.NewRecorder()), begun: time.Now(), client: clientOf(ip)}
+	in := &bodyReader{
+		connection: http.NewResponseController(httptest.NewRecorder()), begun: time.Now(),
+		client: clientOf(ip),
+	}
 	in.arrived.Store(bytes)
 	u.enter(in)
 	return in
 }
 
-// The slowest body of the client that has too many is dropped, never the newest.
-func TestTheSlowestBodyOfAClientIsDropped(t *testing.T) {
+// If a client has too many bodies its slowest one is dropped, even if another one is newer.
+func TestTooManyBodiesOfAClientDropItsSlowest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUnverified()
 		other := arrive(u, "192.0.2.2", 0)
@@ -43,7 +46,7 @@ func TestTheSlowestBodyOfAClientIsDropped(t *testing.T) {
 	})
 }
 
-func TestTheSlowestBodyOfAllIsDropped(t *testing.T) {
+func TestTooManyBodiesDropTheSlowest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUnverified()
 		slowest := arrive(u, "192.0.2.1", 0)
@@ -57,8 +60,8 @@ func TestTheSlowestBodyOfAllIsDropped(t *testing.T) {
 	})
 }
 
-// Only bodies that hold memory, and are slower than the one that needs it, make room.
-func TestTheSlowestBodiesMakeRoom(t *testing.T) {
+// Memory is taken only from bodies that hold some and are slower than the body that needs it.
+func TestTheSlowestBodiesAreDroppedForMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUnverified()
 		holding := func(held, arrived int64) *bodyReader {

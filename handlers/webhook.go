@@ -16,7 +16,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// hook is the webhook of one plan.
+// webhook authenticates, parses and records the callbacks of one plan.
 type webhook struct {
 	plan      string
 	verifier  *verifier
@@ -25,7 +25,7 @@ type webhook struct {
 	sampler   logSampler
 }
 
-// newWebhook makes the webhook of a plan; key is where its credentials stand in the configuration.
+// newWebhook returns the webhook of a plan. key is the configuration key of the plan's credentials; errors name it.
 func newWebhook(key string, plan PublicPlan, log *slog.Logger) (*webhook, error) {
 	v, err := newVerifier(key, plan.Auth)
 	if err != nil {
@@ -42,8 +42,8 @@ func newWebhook(key string, plan PublicPlan, log *slog.Logger) (*webhook, error)
 	return h, nil
 }
 
-// callback answers one callback; path is what follows /webhooks/. It never returns without an answer of its own: net/http
-// would send a 200.
+// callback answers one callback; path is the part of the URL's path after /webhooks/. It writes an answer in every
+// case: if a handler writes none, net/http sends 200, and Sinch would not repeat the callback.
 func (p *Public) callback(c *gin.Context, path string) {
 	begun := time.Now()
 	plan, token, _ := strings.Cut(strings.Trim(path, "/"), "/")
@@ -54,7 +54,7 @@ func (p *Public) callback(c *gin.Context, path string) {
 		return
 	}
 	var t dlr.Type
-	outcome := metrics.Failed // if the store panics
+	outcome := metrics.Failed // counted if the store panics
 	defer func() { p.metrics.Callback(h.plan, t, outcome, time.Since(begun)) }()
 
 	t, outcome, err := p.receive(c, h, token)
@@ -67,12 +67,13 @@ func (p *Public) callback(c *gin.Context, path string) {
 	}
 	c.Status(http.StatusOK)
 	if ctx := c.Request.Context(); h.failures.log.Enabled(ctx, slog.LevelDebug) {
-		h.failures.log.LogAttrs(ctx, slog.LevelDebug, "callback taken", slog.String("type", string(t)),
+		h.failures.log.LogAttrs(ctx, slog.LevelDebug, "callback accepted", slog.String("type", string(t)),
 			slog.String("outcome", outcome.String()), slog.Duration("took", time.Since(begun)))
 	}
 }
 
-// take verifies a callback, reads it, and returns when it is durable. The outcome is that of a success.
+// receive authenticates and parses a callback and blocks until it is durable. The returned outcome is valid only
+// without an error.
 func (p *Public) receive(c *gin.Context, h *webhook, token string) (dlr.Type, metrics.Outcome, error) {
 	if err := h.verifier.head(c.Request, token); err != nil {
 		return "", 0, h.unverified(c, err)
@@ -106,7 +107,8 @@ func (p *Public) receive(c *gin.Context, h *webhook, token string) (dlr.Type, me
 	return p.record(c.Request.Context(), h, body)
 }
 
-// verifyUnpacked verifies a body that is not signed as it came: it may be signed as it decompresses.
+// verifyUnpacked verifies a gzip body whose signature does not cover the compressed bytes: the signature may cover the
+// decompressed ones.
 func (p *Public) verifyUnpacked(c *gin.Context, h *webhook, sent []byte) error {
 	if !isGzip(sent) {
 		return h.unverified(c, errSignature)
@@ -118,12 +120,13 @@ func (p *Public) verifyUnpacked(c *gin.Context, h *webhook, sent []byte) error {
 	case own:
 		return h.asUnverified(err)
 	case err != nil:
-		return &problem{kind: kindShedUnverified, status: p.bodies.shed, detail: "the same call will do later", cause: err}
+		return &problem{kind: kindShedUnverified, status: p.bodies.shed, detail: "retry later", cause: err}
 	}
 	return h.unverified(c, errSignature)
 }
 
-// keep makes a verified body durable, as a report if it is one.
+// record parses an authenticated body and blocks until it is durable, as a report or, if it cannot be parsed, in the
+// quarantine. An inbound message is not stored.
 func (p *Public) record(ctx context.Context, h *webhook, body []byte) (dlr.Type, metrics.Outcome, error) {
 	callback, err := dlr.Parse(body)
 	outcome := metrics.Stored
@@ -143,28 +146,29 @@ func (p *Public) record(ctx context.Context, h *webhook, body []byte) (dlr.Type,
 	return callback.Type, outcome, p.store.Record(ctx, arrival)
 }
 
-// quarantined tells of the first in a while; the API shows them all.
+// quarantined logs that a callback could not be parsed, at most once every logEvery. The API lists all of them.
 func (h *webhook) quarantined(ctx context.Context, err *dlr.ParseError) {
 	if unlogged, ok := h.sampler.allow(kindBadBody); ok {
-		h.failures.log.LogAttrs(ctx, slog.LevelWarn, "callback not understood, kept in quarantine",
+		h.failures.log.LogAttrs(ctx, slog.LevelWarn, "callback could not be parsed, kept in quarantine",
 			slog.String("reason", string(err.Reason)), slog.Any("error", err), slog.Int64("unlogged", unlogged))
 	}
 }
 
-// unverified is the answer to a callback whose credentials do not verify.
+// unverified returns the problem for a callback that failed authentication with err: 503 or 401, as on_failure says.
 func (h *webhook) unverified(c *gin.Context, err error) error {
-	cause := fmt.Errorf("%w; correct the plan's webhook.auth, or what Sinch was asked to send", err)
+	cause := fmt.Errorf("%w; correct the plan's webhook.auth, or the credentials set at Sinch", err)
 	if h.onFailure == RetryOnFailure {
-		return &problem{kind: kindCredentials, detail: "the credentials do not verify", cause: cause}
+		return &problem{kind: kindCredentials, detail: "authentication failed", cause: cause}
 	}
 	if h.verifier.basic != nil {
 		c.Header("WWW-Authenticate", `Basic realm="dlrloop", charset="UTF-8"`)
 	}
-	return &problem{kind: kindUnauthorized, detail: "the credentials do not verify", cause: cause}
+	return &problem{kind: kindUnauthorized, detail: "authentication failed", cause: cause}
 }
 
-// early is err where it ended a callback before its body was verified. What anybody can cause counts apart from what happens to
-// callbacks that the head of the request verifies.
+// asUnverified changes the kind of an error that ended a callback before its signature was verified. Anybody can cause
+// such errors, so they are counted apart from those of authenticated callbacks. A plan without HMAC authenticates the
+// callback by its head, before the body is read; there the error stays as it is.
 func (h *webhook) asUnverified(err error) error {
 	refused, ok := errors.AsType[*problem](err)
 	if !ok || h.verifier.hmac == nil {
@@ -179,13 +183,14 @@ func (h *webhook) asUnverified(err error) error {
 	return refused
 }
 
-// refuse answers and logs what went wrong with a callback, and says what to count it as.
+// refuse answers a callback that failed with err, logs the failure, and returns the outcome to count.
 func (p *Public) refuse(c *gin.Context, h *webhook, err error) metrics.Outcome {
 	refused := problemOf(err)
 	switch refused.kind {
-	case kindCredentials, kindUnauthorized, kindTooLarge, kindTooLargeUnverified, kindIncomplete, kindShed, kindShedUnverified, kindBusy:
-	default: // whatever it means elsewhere: of a callback it is a fault of ours
-		refused = &problem{kind: kindUnavailable, detail: "the same call will do later", cause: err}
+	case kindCredentials, kindUnauthorized, kindTooLarge, kindTooLargeUnverified, kindIncomplete,
+		kindShed, kindShedUnverified, kindBusy:
+	default: // any other kind is a fault of ours: Sinch must repeat the callback
+		refused = &problem{kind: kindUnavailable, detail: "retry later", cause: err}
 	}
 	id := refused.answer(c)
 	if unlogged, ok := h.sampler.allow(refused.kind); ok {
@@ -197,8 +202,8 @@ func (p *Public) refuse(c *gin.Context, h *webhook, err error) metrics.Outcome {
 	return outcomeOf(refused.kind)
 }
 
-// lossy reports whether the answer loses a callback for good: Sinch repeats after 5xx and 429 only. A callback that was not
-// verified does not count: anybody could raise the alert.
+// lossy reports whether the answer loses a callback for good: Sinch repeats a callback only after 5xx and 429. A
+// callback that was not authenticated does not count, since anybody could raise the alert with one.
 func (p *problem) lossy() bool {
 	if p.kind == kindUnauthorized || p.kind == kindTooLargeUnverified {
 		return false

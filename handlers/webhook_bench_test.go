@@ -19,12 +19,12 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// nothing keeps nothing, at once.
+// nothing is a store that discards every arrival at once.
 type nothing struct{ store.Store }
 
 func (nothing) Record(context.Context, store.Arrival) error { return nil }
 
-// blank is a ResponseWriter that costs nothing.
+// blank is a ResponseWriter that discards everything.
 type blank struct{ header http.Header }
 
 func (b blank) Header() http.Header         { return b.header }
@@ -33,7 +33,7 @@ func (b blank) WriteHeader(int)             {}
 
 func (b blank) SetReadDeadline(time.Time) error { return nil }
 
-// again is a body that can be read again.
+// again is a request body that can be reset.
 type again struct{ bytes.Reader }
 
 func (*again) Close() error { return nil }
@@ -54,7 +54,7 @@ func benchmark(b *testing.B, h http.Handler, header map[string]string, body []by
 	}
 }
 
-// newBenchmarked is a public listener over nothing.
+// newBenchmarked returns a public listener over nothing.
 func newBenchmarked(b *testing.B, auth handlers.Auth) http.Handler {
 	m := metrics.New(prometheus.NewRegistry(), metrics.Config{Plans: []string{"p"}})
 	p, err := handlers.NewPublic(handlers.PublicConfig{Plans: []handlers.PublicPlan{{ID: "p", Auth: auth}}},
@@ -74,7 +74,7 @@ func BenchmarkIngest(b *testing.B) {
 	}
 }
 
-// BenchmarkBare is what a handler costs that only reads and parses.
+// BenchmarkBare measures a handler that only reads and parses, for comparison.
 func BenchmarkBare(b *testing.B) {
 	gin.SetMode(gin.ReleaseMode)
 	e := gin.New()

@@ -19,8 +19,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/storetest"
 )
 
-// The table of promise 2: what is answered to which fault. A fault of ours is never answered so that Sinch gives the
-// report up, and what was answered so that it comes again is stored once when it does.
+// For each fault of ours the answer makes Sinch repeat the callback, and the repeated report is stored exactly once
+// (promise 2 in docs/architecture.md).
 func TestNoFaultOfOursLosesAReport(t *testing.T) {
 	fails := func(kind storetest.Kind, err error) func(*publicServer) {
 		return func(p *publicServer) { p.store.FailRecord(kind, err, 1) }
@@ -34,7 +34,7 @@ func TestNoFaultOfOursLosesAReport(t *testing.T) {
 		"fails, yet applied": {fails(storetest.Applied, nil), "failed", true},
 		"odd error":          {fails(storetest.NotApplied, errors.New("disk on fire")), "failed", false},
 		"not found":          {fails(storetest.NotApplied, store.ErrNotFound), "failed", false},
-		"bad cursor":         {fails(storetest.NotApplied, store.ErrCursor), "failed", false},
+		"invalid cursor":     {fails(storetest.NotApplied, store.ErrCursor), "failed", false},
 		"busy":               {fails(storetest.NotApplied, store.ErrBusy), "busy", false},
 		"busy, wrapped":      {fails(storetest.NotApplied, fmt.Errorf("record: %w", store.ErrBusy)), "busy", false},
 		"closed":             {fails(storetest.NotApplied, store.ErrClosed), "busy", false},
@@ -55,14 +55,15 @@ func TestNoFaultOfOursLosesAReport(t *testing.T) {
 			require.Len(t, p.kept(t), map[bool]int{true: 1}[c.applied])
 
 			p.store.Heal()
-			require.Equal(t, http.StatusOK, p.send(t, report("447700900133")).status, "Sinch repeats")
+			require.Equal(t, http.StatusOK, p.send(t, report("447700900133")).status,
+				"the repeated callback is accepted")
 			require.Len(t, p.kept(t), 1)
 			require.Zero(t, p.count(t, "lossy_responses_total"))
 		})
 	}
 }
 
-func TestAStoreThatEndedItselfLosesNothing(t *testing.T) {
+func TestAnEndedStoreLosesNoReport(t *testing.T) {
 	p := servePublic(t, nil)
 	p.store.End(errors.New("fdatasync: input/output error"))
 	r := p.send(t, report("447700900133"))
@@ -70,8 +71,8 @@ func TestAStoreThatEndedItselfLosesNothing(t *testing.T) {
 	require.Zero(t, p.count(t, "lossy_responses_total"))
 }
 
-// A fault while something is quarantined is answered as one while a report is stored.
-func TestNoFaultOfOursLosesWhatIsNotUnderstood(t *testing.T) {
+// A store failure while a callback is quarantined is answered as for a report.
+func TestNoFaultOfOursLosesAnUnparsedCallback(t *testing.T) {
 	p := servePublic(t, nil)
 	c := callback{header: verified(), body: []byte(`{"type":"report_of_tomorrow"}`)}
 	p.store.FailRecord(storetest.NotApplied, nil, 1)
@@ -81,7 +82,7 @@ func TestNoFaultOfOursLosesWhatIsNotUnderstood(t *testing.T) {
 	require.Equal(t, []string{string(c.body)}, p.quarantined(t))
 }
 
-func TestWhatCallersDoIsAnsweredSo(t *testing.T) {
+func TestAnswersToCallbacks(t *testing.T) {
 	small := func(c *handlers.PublicConfig) { c.MaxBody = 1000 }
 	reject := func(c *handlers.PublicConfig) { c.Plans[0].OnFailure = handlers.RejectOnFailure }
 	wrongSecret := http.Header{"X-Callback-Token": {"guess"}}
@@ -96,35 +97,134 @@ func TestWhatCallersDoIsAnsweredSo(t *testing.T) {
 		lossy       int
 		quarantined bool
 	}{
-		"report":            {nil, report("447700900133"), 200, "stored", "", 0, false},
-		"no JSON":           {nil, callback{header: verified(), body: []byte("<xml>")}, 200, "quarantined", "", 0, true},
-		"cut JSON":          {nil, callback{header: verified(), body: report("4").body[:40]}, 200, "quarantined", "", 0, true},
-		"empty body":        {nil, callback{header: verified()}, 200, "quarantined", "", 0, false},
-		"unknown type":      {nil, callback{header: verified(), body: []byte(`{"type":"x"}`)}, 200, "quarantined", "", 0, true},
-		"no batch":          {nil, callback{header: verified(), body: []byte(`{"type":"delivery_report_sms","statuses":[]}`)}, 200, "quarantined", "", 0, true},
-		"inbound":           {nil, callback{header: verified(), body: []byte(`{"type":"mo_text","id":"m","body":"hi"}`)}, 200, "inbound", "", 0, false},
-		"gzip":              {nil, callback{header: verified(), body: zipped(t, report("447700900133").body)}, 200, "stored", "", 0, false},
-		"broken gzip":       {nil, callback{header: verified(), body: zipped(t, long)[:20]}, 200, "quarantined", "", 0, true},
-		"no gzip at all":    {nil, callback{header: verified(), body: []byte("\x1f\x8b?")}, 200, "quarantined", "", 0, true},
-		"other encoding":    {nil, callback{header: verified(), body: []byte("x\x9c\xab\xae\x05\x00")}, 200, "quarantined", "", 0, true},
-		"wrong secret":      {nil, callback{header: wrongSecret, body: report("4").body}, 503, "unauthorized", "credentials", 0, false},
-		"wrong, reject":     {reject, callback{header: wrongSecret, body: report("4").body}, 401, "unauthorized", "unauthorized", 0, false},
-		"no secret":         {nil, callback{body: report("4").body}, 503, "unauthorized", "credentials", 0, false},
-		"too large":         {small, callback{header: verified(), body: long}, 413, "too_large", "too-large", 1, false},
-		"too large, hidden": {small, callback{header: verified(), body: long, length: -1}, 413, "too_large", "too-large", 1, false},
-		"just fits":         {small, callback{header: verified(), body: long[1:]}, 200, "quarantined", "", 0, true},
-		"just fits, hidden": {small, callback{header: verified(), body: long[1:], length: -1}, 200, "quarantined", "", 0, true},
-		"gzip bomb":         {small, callback{header: verified(), body: zipped(t, make([]byte, 100_000))}, 413, "too_large", "too-large", 1, false},
-		"unknown plan":      {nil, callback{path: "/webhooks/plan-b", header: verified(), body: report("4").body}, 503, "unknown_plan", "unknown-webhook", 0, false},
-		"no plan":           {nil, callback{path: "/webhooks/", header: verified(), body: report("4").body}, 503, "unknown_plan", "unknown-webhook", 0, false},
-		"prefix lost":       {nil, callback{path: "/" + plan, header: verified(), body: report("4").body}, 503, "unknown_plan", "unknown-webhook", 0, false},
-		"slash too many":    {nil, callback{path: "/webhooks/" + plan + "/", header: verified(), body: report("4").body}, 200, "stored", "", 0, false},
-		"slashes before":    {nil, callback{path: "//webhooks/" + plan, header: verified(), body: report("4").body}, 200, "stored", "", 0, false},
-		"slashes anywhere":  {nil, callback{path: "///webhooks///" + plan + "//", header: verified(), body: report("4").body}, 200, "stored", "", 0, false},
-		"slashes, wrong":    {nil, callback{path: "//webhooks/" + plan, header: wrongSecret, body: report("4").body}, 503, "unauthorized", "credentials", 0, false},
-		"slashes, unknown":  {nil, callback{path: "//webhooks//plan-b", header: verified(), body: report("4").body}, 503, "unknown_plan", "unknown-webhook", 0, false},
-		"dots":              {nil, callback{path: "/webhooks/../" + plan, header: verified(), body: report("4").body}, 503, "unknown_plan", "unknown-webhook", 0, false},
-		"segment too many":  {nil, callback{path: "/webhooks/" + plan + "/x/y", header: verified(), body: report("4").body}, 200, "stored", "", 0, false},
+		"report": {nil, report("447700900133"), 200, "stored", "", 0, false},
+		"no JSON": {
+			nil,
+			callback{header: verified(), body: []byte("<xml>")},
+			200, "quarantined", "", 0,
+			true,
+		},
+		"cut JSON": {
+			nil,
+			callback{header: verified(), body: report("4").body[:40]},
+			200, "quarantined", "",
+			0, true,
+		},
+		"empty body": {nil, callback{header: verified()}, 200, "quarantined", "", 0, false},
+		"unknown type": {
+			nil,
+			callback{header: verified(), body: []byte(`{"type":"x"}`)},
+			200, "quarantined", "",
+			0, true,
+		},
+		"no batch": {nil, callback{
+			header: verified(),
+			body:   []byte(`{"type":"delivery_report_sms","statuses":[]}`),
+		}, 200, "quarantined", "", 0, true},
+		"inbound": {nil, callback{
+			header: verified(),
+			body:   []byte(`{"type":"mo_text","id":"m","body":"hi"}`),
+		}, 200, "inbound", "", 0, false},
+		"gzip": {
+			nil,
+			callback{header: verified(), body: zipped(t, report("447700900133").body)},
+			200,
+			"stored", "", 0, false,
+		},
+		"broken gzip": {
+			nil,
+			callback{header: verified(), body: zipped(t, long)[:20]},
+			200, "quarantined", "",
+			0, true,
+		},
+		"no gzip at all": {
+			nil,
+			callback{header: verified(), body: []byte("\x1f\x8b?")},
+			200, "quarantined", "", 0,
+			true,
+		},
+		"other encoding": {
+			nil,
+			callback{header: verified(), body: []byte("x\x9c\xab\xae\x05\x00")},
+			200,
+			"quarantined", "", 0, true,
+		},
+		"wrong secret": {
+			nil,
+			callback{header: wrongSecret, body: report("4").body},
+			503, "unauthorized",
+			"credentials", 0, false,
+		},
+		"wrong, reject": {
+			reject,
+			callback{header: wrongSecret, body: report("4").body},
+			401, "unauthorized",
+			"unauthorized", 0, false,
+		},
+		"no secret": {nil, callback{body: report("4").body}, 503, "unauthorized", "credentials", 0, false},
+		"too large": {small, callback{header: verified(), body: long}, 413, "too_large", "too-large", 1, false},
+		"too large, hidden": {
+			small, callback{header: verified(), body: long, length: -1}, 413, "too_large", "too-large", 1, false,
+		},
+		"just fits": {small, callback{header: verified(), body: long[1:]}, 200, "quarantined", "", 0, true},
+		"just fits, hidden": {
+			small, callback{header: verified(), body: long[1:], length: -1}, 200, "quarantined", "", 0, true,
+		},
+		"gzip bomb": {
+			small,
+			callback{header: verified(), body: zipped(t, make([]byte, 100_000))},
+			413,
+			"too_large", "too-large", 1, false,
+		},
+		"unknown plan": {
+			nil,
+			callback{path: "/webhooks/plan-b", header: verified(), body: report("4").body},
+			503, "unknown_plan", "unknown-webhook", 0, false,
+		},
+		"no plan": {
+			nil,
+			callback{path: "/webhooks/", header: verified(), body: report("4").body},
+			503,
+			"unknown_plan", "unknown-webhook", 0, false,
+		},
+		"prefix lost": {
+			nil,
+			callback{path: "/" + plan, header: verified(), body: report("4").body},
+			503,
+			"unknown_plan", "unknown-webhook", 0, false,
+		},
+		"slash too many": {nil, callback{
+			path: "/webhooks/" + plan + "/", header: verified(),
+			body: report("4").body,
+		}, 200, "stored", "", 0, false},
+		"slashes before": {
+			nil,
+			callback{path: "//webhooks/" + plan, header: verified(), body: report("4").body},
+			200, "stored", "", 0, false,
+		},
+		"slashes anywhere": {nil, callback{
+			path: "///webhooks///" + plan + "//", header: verified(),
+			body: report("4").body,
+		}, 200, "stored", "", 0, false},
+		"slashes, wrong": {
+			nil,
+			callback{path: "//webhooks/" + plan, header: wrongSecret, body: report("4").body},
+			503, "unauthorized", "credentials", 0, false,
+		},
+		"slashes, unknown": {
+			nil,
+			callback{path: "//webhooks//plan-b", header: verified(), body: report("4").body},
+			503, "unknown_plan", "unknown-webhook", 0, false,
+		},
+		"dots": {
+			nil,
+			callback{path: "/webhooks/../" + plan, header: verified(), body: report("4").body},
+			503, "unknown_plan", "unknown-webhook", 0, false,
+		},
+		"segment too many": {nil, callback{
+			path: "/webhooks/" + plan + "/x/y", header: verified(),
+			body: report("4").body,
+		}, 200, "stored", "", 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := servePublic(t, c.config)
@@ -140,16 +240,17 @@ func TestWhatCallersDoIsAnsweredSo(t *testing.T) {
 				require.Empty(t, r.body)
 				return
 			}
-			require.Equal(t, "https://github.com/dlrloop/dlrloop/blob/main/docs/problems.md#"+c.problem, problemOf(t, r).Type)
+			require.Equal(t, "https://github.com/dlrloop/dlrloop/blob/main/docs/problems.md#"+c.problem,
+				problemOf(t, r).Type)
 			require.Empty(t, p.kept(t))
 			require.Equal(t, c.status == 503, r.header.Get("Retry-After") != "")
-			require.Zero(t, p.store.Calls(storetest.Record), "nothing of it reached the store")
+			require.Zero(t, p.store.Calls(storetest.Record), "the store must not be called")
 		})
 	}
 }
 
-// A caller without the secret cannot raise the alert for lost callbacks.
-func TestNoUnverifiedCallbackCountsAsLost(t *testing.T) {
+// A caller without the secret cannot raise the alert about lost callbacks.
+func TestNoUnauthenticatedCallbackCountsAsLost(t *testing.T) {
 	guessed := sign("guess", nil, time.Now())
 	header := handlers.Auth{HMAC: bySecrets("s").HMAC, Header: byHeader("token-of-sinch").Header}
 	both := guessed.Clone()
@@ -166,7 +267,9 @@ func TestNoUnverifiedCallbackCountsAsLost(t *testing.T) {
 		"bomb":                 {bySecrets("s"), callback{header: guessed, body: zipped(t, make([]byte, 100_000))}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := servePublic(t, func(config *handlers.PublicConfig) { config.MaxBody, config.Plans[0].Auth = 1000, c.auth })
+			p := servePublic(t, func(config *handlers.PublicConfig) {
+				config.MaxBody, config.Plans[0].Auth = 1000, c.auth
+			})
 			if c.callback.length > 0 {
 				post(p.dial(t, ""), c.callback.header, int(c.callback.length), nil)()
 			} else {
@@ -186,7 +289,8 @@ func TestNothingElseIsServed(t *testing.T) {
 		require.Equal(t, http.StatusMethodNotAllowed, r.status, method)
 		require.Equal(t, "POST", r.header.Get("Allow"))
 	}
-	for _, path := range []string{"/", "/metrics", "/readyz", "/api/v1/batches", "/webhooks", "/xms/v1/" + plan + "/batches"} {
+	for _, path := range []string{"/", "/metrics", "/readyz", "/api/v1/batches", "/webhooks", "/xms/v1/" + plan +
+		"/batches"} {
 		r := p.send(t, callback{method: "GET", path: path})
 		require.Equal(t, http.StatusNotFound, r.status, path)
 	}
@@ -195,7 +299,7 @@ func TestNothingElseIsServed(t *testing.T) {
 	require.Equal(t, http.StatusOK, p.send(t, callback{method: "HEAD", path: "/healthz"}).status)
 }
 
-func TestEveryFixtureIsTaken(t *testing.T) {
+func TestEveryFixtureIsAccepted(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "cb-*.json"))
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
@@ -221,7 +325,7 @@ func TestEveryFixtureIsTaken(t *testing.T) {
 				require.Len(t, batches.Items, 1)
 				reports, err := p.store.Reports(t.Context(), batches.Items[0].Key(), store.Paging{})
 				require.NoError(t, err)
-				require.Len(t, reports.Items, 1, "the second is a repeat")
+				require.Len(t, reports.Items, 1, "the second callback is a repeat")
 				require.Equal(t, string(body), string(reports.Items[0].Raw))
 				require.Equal(t, store.FromCallback, reports.Items[0].Source)
 				require.Equal(t, 2, p.count(t, "callbacks_total", "outcome=stored"))
@@ -230,7 +334,7 @@ func TestEveryFixtureIsTaken(t *testing.T) {
 	}
 }
 
-func TestManyAtOnce(t *testing.T) {
+func TestConcurrentCallbacks(t *testing.T) {
 	p := servePublic(t, nil)
 	var senders errgroup.Group
 	senders.SetLimit(32)
@@ -254,7 +358,7 @@ func TestRequestIDIsEchoed(t *testing.T) {
 	p := servePublic(t, nil)
 	ok, wrong := report("447700900133"), callback{header: http.Header{}}
 	require.NotContains(t, p.send(t, ok).header, "X-Request-Id")
-	require.NotEmpty(t, problemOf(t, p.send(t, wrong)).RequestID, "one is made up")
+	require.NotEmpty(t, problemOf(t, p.send(t, wrong)).RequestID, "a missing id is generated")
 
 	ok.header.Set("X-Request-Id", "id-7")
 	wrong.header.Set("X-Request-Id", "id-8")
@@ -267,15 +371,18 @@ func TestRequestIDIsEchoed(t *testing.T) {
 	}
 }
 
-// The log tells what to do, once in a while, and neither numbers nor secrets.
-func TestTheLogStaysReadable(t *testing.T) {
+// The log names the remedy, limits repeated lines, and contains neither numbers nor secrets.
+func TestTheLogIsLimitedAndContainsNoSecret(t *testing.T) {
 	p := servePublic(t, nil)
 	p.store.FailRecord(storetest.Panics, nil, 1)
 	p.send(t, report("447700900133"))
 	p.store.FailRecord(storetest.NotApplied, nil, 10)
 	for range 10 {
 		p.send(t, report("447700900133"))
-		p.send(t, callback{path: "/webhooks/" + plan + "/" + token, header: http.Header{"X-Callback-Token": {"guess-7"}}, body: report("447700900133").body})
+		p.send(t, callback{
+			path:   "/webhooks/" + plan + "/" + token,
+			header: http.Header{"X-Callback-Token": {"guess-7"}}, body: report("447700900133").body,
+		})
 		p.send(t, callback{path: "/webhooks/plan-b/" + token, header: verified(), body: report("447700900133").body})
 		p.send(t, callback{header: verified(), body: []byte(`447700900133`)})
 	}
@@ -284,26 +391,27 @@ func TestTheLogStaysReadable(t *testing.T) {
 	require.Len(t, p.log.lines(`"level":"ERROR"`, "handler panicked", "stack"), 1)
 	require.Len(t, p.log.lines(`"level":"ERROR"`, `"problem":"unavailable"`, "injected failure", plan), 1)
 	require.Len(t, p.log.lines(`"level":"WARN"`, `"problem":"credentials"`, plan, "correct the plan's webhook.auth"), 1)
-	require.Len(t, p.log.lines(`"level":"WARN"`, `"problem":"unknown-webhook"`, "plan-b", "correct the callback URL"), 1)
+	require.Len(t, p.log.lines(`"level":"WARN"`, `"problem":"unknown-webhook"`, "plan-b", "correct the callback URL"),
+		1)
 	require.Len(t, p.log.lines(`"level":"WARN"`, "kept in quarantine", `"reason":"not_json"`), 1)
-	require.NotEmpty(t, p.log.lines(`"level":"DEBUG"`, "callback taken", `"outcome":"stored"`))
+	require.NotEmpty(t, p.log.lines(`"level":"DEBUG"`, "callback accepted", `"outcome":"stored"`))
 	for _, secret := range []string{"447700900133", "token-of-sinch", "guess-7", token} {
 		require.Empty(t, p.log.lines(secret))
 	}
 }
 
-func TestUnknownPlansAreNamedWithinBounds(t *testing.T) {
+func TestLoggedUnknownPlansAreBounded(t *testing.T) {
 	p := servePublic(t, nil)
 	p.send(t, callback{path: "/webhooks/made-up" + strings.Repeat("x", 5000)})
 	require.Len(t, p.log.lines("made-up"+strings.Repeat("x", 57)+`"`), 1)
 	for i := range 300 {
 		p.send(t, callback{path: fmt.Sprintf("/webhooks/made-up-%d", i)})
 	}
-	require.Len(t, p.log.lines("made-up"), 101, "a hundred by name, then one in a while")
+	require.Len(t, p.log.lines("made-up"), 101, "a hundred by name, then at most one per interval")
 	require.Equal(t, 301, p.count(t, "callbacks_total", "outcome=unknown_plan", "plan=other"))
 }
 
-func TestForwardedAddressesAreBelievedFromTrustedProxiesOnly(t *testing.T) {
+func TestForwardedAddressesAreUsedFromTrustedProxiesOnly(t *testing.T) {
 	for name, c := range map[string]struct {
 		trusted []string
 		want    string
