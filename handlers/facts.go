@@ -5,15 +5,15 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// What batches and recipients are filed under is bounded, in bytes, as dlr bounds it for reports: one key too long for a store
-// would block everything behind it. Nothing that Sinch sends comes near.
+// Limits in bytes on batch ids and numbers, which are keys of the store. They are the same as those of package dlr: a
+// key that is too long for a store would block every arrival behind it. Sinch's ids and numbers are far shorter.
 const (
 	maxBatchID = 255
 	maxNumber  = 64
 )
 
-// factsOf is what the store keeps of b, a batch as Sinch answered it: to the gateway, or to the application that registers it.
-// The caller has seen that b has an id of at most maxBatchID bytes.
+// factsOf returns the info that the store keeps about b, a batch as Sinch returned it to the gateway or to the
+// application that registers it. The caller has checked that the id of b has 1 to maxBatchID bytes.
 func factsOf(b *sinch.Batch, source store.Source) store.Facts {
 	numbers, groups := b.Numbers(), b.Groups()
 	return store.Facts{

@@ -40,14 +40,16 @@ func TestFactsOfABatch(t *testing.T) {
 		ExpireAt:        at("2025-08-21T05:30:00Z"),
 		Source:          store.FromGateway,
 	}, factsOf(parsed(t, `{
-		"id": "01K2QHBT0F9G2KSY7P3M1DQX8R", "to": ["447700900118", "01K2NDE5RPA0C7W3B9HYZK4T6M", "46701740607"], "from": "12025550100",
+		"id": "01K2QHBT0F9G2KSY7P3M1DQX8R", "to": ["447700900118", "01K2NDE5RPA0C7W3B9HYZK4T6M", "46701740607"],
+		"from": "12025550100",
 		"canceled": true, "body": "Hi", "type": "mt_text", "created_at": "2025-08-19T16:20:05.118Z",
-		"modified_at": "2025-08-19T16:21:05.118Z", "delivery_report": "per_recipient_final", "send_at": "2025-08-20T05:30:00.000Z",
-		"expire_at": "2025-08-21T05:30:00.000Z", "client_reference": "otp/8a02", "feedback_enabled": true, "flash_message": false
+		"modified_at": "2025-08-19T16:21:05.118Z", "delivery_report": "per_recipient_final",
+		"send_at": "2025-08-20T05:30:00.000Z", "expire_at": "2025-08-21T05:30:00.000Z", "client_reference": "otp/8a02",
+		"feedback_enabled": true, "flash_message": false
 	}`), store.FromGateway))
 }
 
-func TestAddresseesCountOnce(t *testing.T) {
+func TestEachRecipientCountsOnce(t *testing.T) {
 	long := strings.Repeat("4", maxNumber)
 	for to, want := range map[string]struct {
 		numbers []string

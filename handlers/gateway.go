@@ -19,39 +19,40 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// GatewayConfig says for which plans the gateway stands in for Sinch, and who may use it. Zero members get the defaults.
+// GatewayConfig configures the gateway: the plans it serves and who may call them. Zero members get the defaults.
 type GatewayConfig struct {
 	Plans []GatewayPlan
-	// Listen is the address it will be served on.
+	// Listen is the address that the gateway is served on. It decides whether the Host header is checked.
 	Listen string
-	// Basic and Bearer are the private listener's credentials: plans that the gateway calls with a token of its own need one.
+	// Basic and Bearer are the private listener's credentials. They are required if a plan has a Client.
 	Basic  []BasicCredential
 	Bearer []string
 
-	MaxBody  int64         // bytes of a request; default 2 MiB
+	MaxBody  int64         // bytes of a request body; default 2 MiB
 	Timeout  time.Duration // for Sinch to begin its answer; default 20 s
-	Patience time.Duration // for the store to have made a confirmation durable; default 10 s
+	Patience time.Duration // for the store to record a confirmation; default 10 s
 }
 
-// Format prints *** for every verb: there are secrets in it.
+// Format prints *** for every verb, since the configuration contains secrets.
 func (GatewayConfig) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 
-// MarshalText gives *** to encoders.
+// MarshalText returns ***, so no secret reaches an encoded text.
 func (GatewayConfig) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
-// GatewayPlan is a plan whose API the gateway offers. ID and Endpoint are required.
+// GatewayPlan configures a plan whose API the gateway serves. ID and Endpoint are required.
 type GatewayPlan struct {
 	ID string
-	// Project is the id by which callers with a project's access key call the plan; empty for none.
+	// Project is the id that callers with a project's access key use in place of the plan's id; empty for none.
 	Project string
-	// Endpoint is where Sinch has the plan (sinch.Config.Endpoint).
+	// Endpoint is the URL of the plan at Sinch (sinch.Config.Endpoint).
 	Endpoint string
-	// Client puts the plan's own token in the place of the caller's. Nil: the caller's own is passed on, and Sinch checks it.
+	// Client replaces the caller's token by the plan's own. If it is nil the caller's token is passed on, and Sinch
+	// checks it.
 	Client *sinch.Client
-	// TakesFeedback has confirmations recorded, for the relay to send, in place of passing them on.
+	// TakesFeedback makes the gateway record delivery feedback, for the relay to send, instead of passing it on.
 	TakesFeedback bool
-	// Callback is the URL of the plan's webhook: sends that leave out where and what to report are completed with it. Empty:
-	// sends stay as they are.
+	// Callback is the URL of the plan's webhook. Sends that lack delivery_report or callback_url are completed with
+	// it. If it is empty, sends are not changed.
 	Callback string
 }
 
@@ -62,14 +63,14 @@ func (c GatewayConfig) withDefaults() GatewayConfig {
 	return c
 }
 
-// Gateway is Sinch's API under /xms/v1/{plan}/…: what comes in goes out as it is, and so does what comes back. On its way the
-// store learns which batches there are.
+// Gateway serves Sinch's API under /xms/v1/{plan}/… as a reverse proxy: requests and answers pass unchanged. It
+// records in the store each batch that an answer of Sinch contains.
 type Gateway struct {
 	config      GatewayConfig
 	store       store.Store
 	metrics     *metrics.Metrics
 	log         *slog.Logger
-	plans       map[string]*gatewayPlan // by every id they are called by
+	plans       map[string]*gatewayPlan // by plan id and by project id
 	access      *access
 	checksHost  bool
 	crossOrigin *http.CrossOriginProtection
@@ -82,14 +83,15 @@ type Gateway struct {
 	traffic     *traffic
 }
 
-// gatewayPlan is a plan at work.
+// gatewayPlan is the runtime state of one plan.
 type gatewayPlan struct {
 	GatewayPlan
 	endpoint *url.URL
 	callback atomic.Pointer[string]
 }
 
-// NewGateway returns the gateway over s. It refuses a configuration that would let anybody send at the owner's cost.
+// NewGateway returns the gateway. It refuses a configuration that would let anybody send messages at the plan owner's
+// cost.
 func NewGateway(c GatewayConfig, s store.Store, m *metrics.Metrics, log *slog.Logger) (*Gateway, error) {
 	c = c.withDefaults()
 	g := &Gateway{
@@ -99,7 +101,8 @@ func NewGateway(c GatewayConfig, s store.Store, m *metrics.Metrics, log *slog.Lo
 	}
 	g.recorder = newRecorder(g)
 	var err error
-	// Who can reach the listener is for the configuration: with its own token a caller is Sinch's to check.
+	// newAccess must accept any address here: a caller with a token of its own is checked by Sinch, so the gateway may
+	// be reachable from other machines without private.credentials.
 	if g.access, err = newAccess(PrivateConfig{Listen: "127.0.0.1:0", Basic: c.Basic, Bearer: c.Bearer}); err != nil {
 		return nil, err
 	}
@@ -110,18 +113,18 @@ func NewGateway(c GatewayConfig, s store.Store, m *metrics.Metrics, log *slog.Lo
 	return g, nil
 }
 
-// indexPlans finds each plan by its id, and by its project's id where only one plan has it.
+// indexPlans fills g.plans: by plan id, and by project id if exactly one plan belongs to the project.
 func (g *Gateway) indexPlans(plans []GatewayPlan) error {
 	g.plans = make(map[string]*gatewayPlan, len(plans))
 	projects := make(map[string][]*gatewayPlan)
 	for i, p := range plans {
 		endpoint, err := url.Parse(p.Endpoint)
 		if err != nil || endpoint.Host == "" {
-			return fmt.Errorf("plans[%d]: the endpoint is no URL with a host", i)
+			return fmt.Errorf("plans[%d]: the endpoint must be a URL with a host", i)
 		}
 		if p.Client != nil && g.access.challenges == nil {
-			return fmt.Errorf("plans[%d].gateway.token: plan lets whoever reaches the gateway send at your cost: "+
-				"set private.credentials, which callers then need, or gateway: {token: caller}", i)
+			return fmt.Errorf("plans[%d].gateway.token: plan lets anybody who reaches the gateway send at your cost: "+
+				"set private.credentials, which callers then must present, or gateway: {token: caller}", i)
 		}
 		plan := &gatewayPlan{GatewayPlan: p, endpoint: endpoint}
 		plan.callback.Store(&p.Callback)
@@ -138,8 +141,8 @@ func (g *Gateway) indexPlans(plans []GatewayPlan) error {
 	return nil
 }
 
-// SetCallbacks changes the webhooks' URLs, by plan, for sends that come in from now on. It completes only what was completed
-// before.
+// SetCallbacks replaces the webhook URLs, by plan id, for sends that arrive from now on. A plan that NewGateway got
+// without a Callback is ignored: its sends stay unchanged.
 func (g *Gateway) SetCallbacks(urls map[string]string) {
 	for _, p := range g.plans {
 		if callback, given := urls[p.ID]; given && p.Callback != "" {
@@ -148,7 +151,7 @@ func (g *Gateway) SetCallbacks(urls map[string]string) {
 	}
 }
 
-// Handler serves the gateway and a health check alone: for a listener of its own.
+// Handler returns a handler for a listener that serves only the gateway and /healthz.
 func (g *Gateway) Handler() http.Handler {
 	return withoutTrace(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -163,13 +166,13 @@ func (g *Gateway) Handler() http.Handler {
 	}))
 }
 
-// ServeHTTP answers what isGateway says is its own.
+// ServeHTTP serves a request for which isGateway is true.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p := newProxiedRequest(g, w, r)
 	defer p.end()
 	if !g.traffic.begin() {
 		w.Header().Set("Connection", "close")
-		p.refuse(&problem{kind: kindBusy, detail: "the process is about to end; Sinch was not called, the same call will do later"})
+		p.refuse(&problem{kind: kindBusy, detail: "dlrloop is shutting down; Sinch was not called, retry later"})
 		return
 	}
 	defer g.traffic.end()
@@ -178,14 +181,15 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Drain refuses what comes in from now on and returns when nothing is under way any more, or when ctx ends: what is still to be
-// learned then ends with the store.
+// Drain refuses new requests and blocks until no request is in flight and every observed batch is recorded, or until
+// ctx ends. Closing the store ends what is then still being recorded.
 func (g *Gateway) Drain(ctx context.Context) {
 	g.traffic.drain(ctx)
 	g.transport.CloseIdleConnections()
 }
 
-// admit lets a request in that may use the plan. Where its own token goes to Sinch, Sinch decides.
+// authorize returns nil if the request may use the plan. A plan without a Client accepts every token, since Sinch
+// checks it.
 func (g *Gateway) authorize(r *http.Request, plan *gatewayPlan) error {
 	if g.checksHost {
 		if err := checkHost(r.Host); err != nil {
@@ -193,15 +197,15 @@ func (g *Gateway) authorize(r *http.Request, plan *gatewayPlan) error {
 		}
 	}
 	if g.crossOrigin.Check(r) != nil {
-		return forbidden(http.StatusForbidden, "a page of another site may not send anything here")
+		return forbidden(http.StatusForbidden, "requests from pages of other sites are refused")
 	}
 	if plan == nil || plan.Client == nil {
 		return nil
 	}
 	err := g.access.check(r)
 	if errors.Is(err, errCredentials) {
-		return unauthorized("for this plan the gateway has Sinch's token itself and needs one of private.credentials from you; " +
-			"the request has none or a wrong one")
+		return unauthorized("the gateway sends this plan's own token to Sinch, so it requires one of " +
+			"private.credentials; the request has none or a wrong one")
 	}
 	return err
 }

@@ -16,25 +16,30 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// ownToken has the gateway call Sinch with the plan's token, for callers with a credential.
+// ownToken configures a Client with the plan's token, and credentials for the gateway's callers.
 func ownToken(t *testing.T) func(*GatewayConfig) {
 	return func(c *GatewayConfig) {
-		client, err := sinch.New(sinch.Config{Plan: gatewayPlanA, BaseURL: "http://127.0.0.1:1", Token: "token-of-the-plan"})
+		client, err := sinch.New(sinch.Config{
+			Plan: gatewayPlanA, BaseURL: "http://127.0.0.1:1",
+			Token: "token-of-the-plan",
+		})
 		require.NoError(t, err)
 		c.Plans[0].Client = client
 		c.Basic, c.Bearer = []BasicCredential{{"app", "hush"}}, []string{"app-token"}
 	}
 }
 
-func TestWithTheCallersTokenSinchDecides(t *testing.T) {
+func TestSinchChecksTheCallersToken(t *testing.T) {
 	h := newGatewayFixture(t, func(c *GatewayConfig) { c.Bearer = []string{"private"} })
-	h.upstream.answers(http.StatusUnauthorized, "", "Www-Authenticate", `Bearer error="invalid_token", error_description="expired"`)
+	h.upstream.answers(http.StatusUnauthorized, "", "Www-Authenticate",
+		`Bearer error="invalid_token", error_description="expired"`)
 	for _, authorization := range []string{callerToken, "Bearer wrong", "Basic eDp5"} {
 		r := h.request(http.MethodGet, "/batches", nil)
 		r.Header.Set("Authorization", authorization)
 		a := h.do(r)
 		require.Equal(t, http.StatusUnauthorized, a.StatusCode)
-		require.Equal(t, []string{`Bearer error="invalid_token", error_description="expired"`}, a.Header.Values("WWW-Authenticate"))
+		require.Equal(t, []string{`Bearer error="invalid_token", error_description="expired"`},
+			a.Header.Values("WWW-Authenticate"))
 		require.Equal(t, authorization, h.upstream.only(t).header.Get("Authorization"))
 	}
 	r := h.request(http.MethodGet, "/batches", nil)
@@ -43,7 +48,7 @@ func TestWithTheCallersTokenSinchDecides(t *testing.T) {
 	require.NotContains(t, h.upstream.only(t).header, "Authorization")
 }
 
-func TestWithThePlansTokenACredentialIsNeeded(t *testing.T) {
+func TestAPlanWithItsOwnTokenRequiresACredential(t *testing.T) {
 	h := newGatewayFixture(t, ownToken(t))
 	for authorization, open := range map[string]bool{
 		"Bearer app-token":         true,
@@ -65,14 +70,15 @@ func TestWithThePlansTokenACredentialIsNeeded(t *testing.T) {
 			continue
 		}
 		require.Contains(t, h.problem(a, http.StatusUnauthorized), "one of private.credentials")
-		require.Equal(t, []string{`Basic realm="dlrloop", charset="UTF-8"`, `Bearer realm="dlrloop"`}, a.Header.Values("WWW-Authenticate"))
-		require.Empty(t, h.upstream.taken(), "nothing went to Sinch")
+		require.Equal(t, []string{`Basic realm="dlrloop", charset="UTF-8"`, `Bearer realm="dlrloop"`},
+			a.Header.Values("WWW-Authenticate"))
+		require.Empty(t, h.upstream.taken(), "Sinch must not be called")
 	}
 	require.NotContains(t, h.log.String(), "token-of")
 	require.NotContains(t, h.log.String(), "app-token")
 }
 
-func TestThePlansTokenWantsCredentials(t *testing.T) {
+func TestAPlanWithItsOwnTokenRequiresConfiguredCredentials(t *testing.T) {
 	c := GatewayConfig{Plans: []GatewayPlan{{ID: gatewayPlanA, Endpoint: "http://127.0.0.1:1/xms/v1/plan-a"}}}
 	ownToken(t)(&c)
 	c.Basic, c.Bearer = nil, nil
@@ -85,10 +91,10 @@ func TestThePlansTokenWantsCredentials(t *testing.T) {
 	require.ErrorContains(t, err, "private.credentials.tokens[0]")
 
 	_, err = NewGateway(GatewayConfig{Plans: []GatewayPlan{{ID: "p", Endpoint: "nowhere"}}}, nil, m, quiet())
-	require.ErrorContains(t, err, "no URL with a host")
+	require.ErrorContains(t, err, "must be a URL with a host")
 }
 
-// authServer hands out a project's tokens, one after the other.
+// authServer issues a project's access tokens: oauth-1, oauth-2 and so on.
 func authServer(t *testing.T) *httptest.Server {
 	t.Helper()
 	n := 0
@@ -106,7 +112,9 @@ func TestAProjectsTokenIsFetchedAndRenewed(t *testing.T) {
 	h := newGatewayFixture(t, func(c *GatewayConfig) {
 		ownToken(t)(c)
 		client, err := sinch.New(sinch.Config{
-			BaseURL: "http://127.0.0.1:1", Project: sinch.Project{ID: "project", KeyID: "key", KeySecret: "secret", AuthURL: auth.URL},
+			BaseURL: "http://127.0.0.1:1", Project: sinch.Project{
+				ID: "project", KeyID: "key", KeySecret: "secret", AuthURL: auth.URL,
+			},
 		})
 		require.NoError(t, err)
 		c.Plans[0].Client = client
@@ -122,19 +130,21 @@ func TestAProjectsTokenIsFetchedAndRenewed(t *testing.T) {
 
 	h.upstream.answers(http.StatusUnauthorized, "", "Www-Authenticate", `Bearer error_description="token expired"`)
 	status, token = call()
-	require.Equal(t, http.StatusUnauthorized, status, "a send cannot be repeated here; the next has another token")
+	require.Equal(t, http.StatusUnauthorized, status, "this call is not repeated, the next one has a new token")
 	require.Equal(t, "Bearer oauth-1", token)
 	_, token = call()
 	require.Equal(t, "Bearer oauth-2", token)
 }
 
-func TestNoProjectsToken(t *testing.T) {
+func TestAProjectsTokenIsUnavailable(t *testing.T) {
 	auth := authServer(t)
 	auth.Close()
 	h := newGatewayFixture(t, func(c *GatewayConfig) {
 		ownToken(t)(c)
 		client, err := sinch.New(sinch.Config{
-			BaseURL: "http://127.0.0.1:1", Project: sinch.Project{ID: "project", KeyID: "key", KeySecret: "secret", AuthURL: auth.URL},
+			BaseURL: "http://127.0.0.1:1", Project: sinch.Project{
+				ID: "project", KeyID: "key", KeySecret: "secret", AuthURL: auth.URL,
+			},
 		})
 		require.NoError(t, err)
 		c.Plans[0].Client = client
@@ -148,7 +158,7 @@ func TestNoProjectsToken(t *testing.T) {
 	require.NotContains(t, h.log.String(), "secret")
 }
 
-func TestPagesOfOtherSitesSendNothing(t *testing.T) {
+func TestRequestsOfOtherSitesAreRefused(t *testing.T) {
 	h := newGatewayFixture(t, nil)
 	for name, header := range map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example.com"} {
 		r := h.request(http.MethodPost, "/batches", strings.NewReader("{}"))
@@ -161,7 +171,7 @@ func TestPagesOfOtherSitesSendNothing(t *testing.T) {
 	require.Empty(t, h.upstream.taken())
 }
 
-func TestAGatewayForOtherMachinesHasAnyName(t *testing.T) {
+func TestAGatewayForOtherMachinesAcceptsAnyHost(t *testing.T) {
 	for name, change := range map[string]func(*GatewayConfig){
 		"everywhere":       func(c *GatewayConfig) { c.Listen = ":8082" },
 		"with credentials": func(c *GatewayConfig) { c.Bearer = []string{"t"} },
@@ -173,7 +183,8 @@ func TestAGatewayForOtherMachinesHasAnyName(t *testing.T) {
 	}
 }
 
-// TestTheGatewayOnThePrivateListener needs no credential there, and everything else still does.
+// TestTheGatewayOnThePrivateListener requires that gateway paths need no private credential, and that all other paths
+// do.
 func TestTheGatewayOnThePrivateListener(t *testing.T) {
 	h := newGatewayFixture(t, func(c *GatewayConfig) { c.Bearer = []string{"private"} })
 	s := servePrivate(t, PrivateConfig{Bearer: []string{"private"}, Gateway: h.gateway}, h.store, quiet())

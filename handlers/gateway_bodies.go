@@ -11,10 +11,11 @@ import (
 	"time"
 )
 
-// requestBody is the body of a request. It remembers why it could not be read: a proxy tells only that the call failed.
+// requestBody is the body of a request. It keeps the error that ended the reading, which httputil.ReverseProxy does
+// not report.
 type requestBody struct {
 	io.ReadCloser
-	begun  atomic.Bool // some of it was read
+	begun  atomic.Bool // at least one byte was read
 	failed atomic.Pointer[error]
 }
 
@@ -23,13 +24,13 @@ func (in *requestBody) Read(b []byte) (int, error) {
 	if n > 0 {
 		in.begun.Store(true)
 	}
-	if err != nil && err != io.EOF { //nolint:errorlint // a Reader returns it as it is
+	if err != nil && err != io.EOF { //nolint:errorlint // an io.Reader returns io.EOF unwrapped
 		in.failed.CompareAndSwap(nil, &err)
 	}
 	return n, err
 }
 
-// failure is why the body could not be read, if so.
+// failure returns the error that ended the reading, or nil.
 func (in *requestBody) failure() error {
 	if err := in.failed.Load(); err != nil {
 		return *err
@@ -37,7 +38,8 @@ func (in *requestBody) failure() error {
 	return nil
 }
 
-// whole reads the body to its end; length is what it announces, or less than 0.
+// whole reads the rest of the body; length is its Content-Length, or negative if unknown. It returns a problem if the
+// body does not arrive completely.
 func (in *requestBody) whole(length int64) ([]byte, error) {
 	var body []byte
 	var err error
@@ -53,28 +55,29 @@ func (in *requestBody) whole(length int64) ([]byte, error) {
 	return body, nil
 }
 
-// unreadBody is the problem that a request's body did not arrive.
+// unreadBody returns the problem for a body that did not arrive completely. A body that is too large stays an
+// *http.MaxBytesError.
 func unreadBody(err error) error {
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return err
 	}
-	return &problem{kind: kindIncomplete, detail: "the body did not arrive whole; the same call will do later", cause: err}
+	return &problem{kind: kindIncomplete, detail: "the body did not arrive completely; retry later", cause: err}
 }
 
-// errStalled ends a call that makes no progress: Sinch does not take the request, does not answer, or the answer stands still.
+// errStalled ends a call without progress: Sinch does not read the request, does not answer, or the answer stalls.
 var errStalled = errors.New("the call to Sinch made no progress")
 
-// flow is the body of an answer. It may take as long as it likes, while it moves.
+// answerBody is the body of Sinch's answer. Its total time is not limited, only the time without progress.
 type answerBody struct {
 	io.ReadCloser
 	connection *http.ResponseController // to the caller
-	guard      *time.Timer              // ends the call; not of flow alone
+	guard      *time.Timer              // ends the call when it fires; also reset elsewhere
 }
 
 func (a *answerBody) Read(b []byte) (int, error) {
 	a.guard.Reset(gatewayStall)
 	n, err := a.ReadCloser.Read(b)
-	a.guard.Stop() // now it is the caller's turn
+	a.guard.Stop() // from here the write deadline guards the caller's side
 	_ = a.connection.SetWriteDeadline(time.Now().Add(gatewayStall))
 	return n, err
 }
@@ -84,7 +87,7 @@ func (a *answerBody) Close() error {
 	return a.ReadCloser.Close()
 }
 
-// proxyLog takes what ReverseProxy logs: answers that broke off, on either side.
+// proxyLog logs what httputil.ReverseProxy reports, which is answers that broke off on either side, at level Debug.
 type proxyLog struct{ log *slog.Logger }
 
 func (l proxyLog) Write(line []byte) (int, error) {

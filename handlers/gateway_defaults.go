@@ -8,11 +8,12 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// complete has a send say what and where to report, if it leaves that out and the plan is to have it completed. Only then the
-// body is read before Sinch is called.
+// completeSend inserts missing members into the body of a send if the plan has a Callback: delivery_report if the
+// batch wants feedback, callback_url if it requests reports. Only then the body is read before Sinch is called.
 func (p *proxiedRequest) completeSend() error {
 	callback := *p.plan.callback.Load()
-	if callback == "" || p.operation != metrics.GatewaySend || p.r.ContentLength == 0 || p.r.Header.Get("Content-Encoding") != "" {
+	if callback == "" || p.operation != metrics.GatewaySend ||
+		p.r.ContentLength == 0 || p.r.Header.Get("Content-Encoding") != "" {
 		return nil
 	}
 	body, err := p.body.whole(p.r.ContentLength)
@@ -27,19 +28,20 @@ func (p *proxiedRequest) completeSend() error {
 	p.r.ContentLength, p.r.TransferEncoding = length, nil
 	p.r.Body = io.NopCloser(spliced(body, put))
 	if p.r.Header["Idempotency-Key"] != nil || p.r.Header["X-Idempotency-Key"] != nil {
-		return nil // net/http would repeat the call although Sinch may have got it: Sinch knows neither header
+		// With such a header net/http would repeat a call that Sinch may have received. Sinch knows neither header.
+		return nil
 	}
 	p.r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(spliced(body, put)), nil }
 	return nil
 }
 
-// insertion is a text to be put into a body at a place, instead of so many bytes.
+// insertion is a text that replaces the given number of bytes at an offset of a body.
 type insertion struct {
 	at, instead int
 	text        string
 }
 
-// spliced reads body with what is put into it, in the order of the places.
+// spliced returns a reader of body with the insertions applied. They must be sorted by offset.
 func spliced(body []byte, put []insertion) io.Reader {
 	var parts []io.Reader
 	from := 0
@@ -50,16 +52,18 @@ func spliced(body []byte, put []insertion) io.Reader {
 	return io.MultiReader(append(parts, bytes.NewReader(body[from:]))...)
 }
 
-// reportDefault is the kind of report of a batch that wants feedback: one for each recipient, of what became of it.
+// reportDefault is the delivery_report of a batch that wants feedback: one report per recipient, with its final
+// status.
 const reportDefault = "per_recipient_final"
 
-// completion is what completes a send, none for a body that is no JSON object. A member that is null counts as left out.
+// completion returns the insertions that complete a send; none if the body is not a JSON object. A null member counts
+// as missing.
 func completion(body []byte, callback string) []insertion {
 	start := len(body) - len(bytes.TrimLeft(body, " \t\r\n"))
 	if start == len(body) || body[start] != '{' || !json.Valid(body) {
 		return nil
 	}
-	var wanted, kind, url value // of several members of one name the last counts
+	var wanted, kind, url value // of several members with one name the last one counts
 	eachMember(body, start, func(name string, v value) {
 		switch name {
 		case "feedback_enabled":
@@ -72,12 +76,12 @@ func completion(body []byte, callback string) []insertion {
 	})
 	var put []insertion
 	add := func(name, text string, v value) {
-		quoted, _ := json.Marshal(text) // a text can be encoded
+		quoted, _ := json.Marshal(text) // a string can be encoded
 		if v.to > 0 {
 			put = append(put, insertion{at: v.from, instead: v.to - v.from, text: string(quoted)})
 			return
 		}
-		// The object is not empty: something in it made this necessary.
+		// The comma is valid: a member made this insertion necessary, so the object is not empty.
 		put = append([]insertion{{at: start + 1, text: `"` + name + `":` + string(quoted) + `,`}}, put...)
 	}
 	reports := !kind.absent(body) && reportsAsked(body[kind.from:kind.to])
@@ -94,24 +98,24 @@ func completion(body []byte, callback string) []insertion {
 	return put
 }
 
-// reportsAsked reports whether a delivery_report asks for reports.
+// reportsAsked reports whether the value of delivery_report requests reports.
 func reportsAsked(kind []byte) bool {
 	var s string
 	return json.Unmarshal(kind, &s) == nil && s != "none"
 }
 
-// value is where the value of a member begins and ends; zero where there is no such member.
+// value is the offset range of a member's value; zero if the member is missing.
 type value struct{ from, to int }
 
 func (v value) absent(body []byte) bool { return v.to == 0 || string(body[v.from:v.to]) == "null" }
 
-// eachMember visits the members of the object that begins at start. The body is known to be JSON.
+// eachMember calls visit for each member of the object that begins at start. The body must be valid JSON.
 func eachMember(body []byte, start int, visit func(name string, v value)) {
 	i := afterSpace(body, start+1)
 	for body[i] != '}' {
 		end := afterValue(body, i)
 		var name string
-		_ = json.Unmarshal(body[i:end], &name) // it is known to be a string
+		_ = json.Unmarshal(body[i:end], &name) // the name is a valid JSON string
 		from := afterSpace(body, afterSpace(body, end)+1)
 		to := afterValue(body, from)
 		visit(name, value{from, to})
@@ -128,7 +132,7 @@ func afterSpace(body []byte, i int) int {
 	return i
 }
 
-// afterValue is where the value that begins at i has ended.
+// afterValue returns the offset behind the value that begins at i.
 func afterValue(body []byte, i int) int {
 	depth := 0
 	for {
@@ -154,7 +158,7 @@ func afterValue(body []byte, i int) int {
 	}
 }
 
-// afterString is where the string that begins at i has ended.
+// afterString returns the offset behind the string that begins at i.
 func afterString(body []byte, i int) int {
 	for i++; body[i] != '"'; i++ {
 		if body[i] == '\\' {

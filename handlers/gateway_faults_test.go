@@ -21,7 +21,7 @@ func TestABodyOverTheLimit(t *testing.T) {
 	h := newGatewayFixture(t, func(c *GatewayConfig) { c.MaxBody = 100 })
 	a := h.call(http.MethodPost, "/batches", strings.Repeat("x", 101))
 	require.Equal(t, "the limit is 100 bytes", h.problem(a, http.StatusRequestEntityTooLarge))
-	require.Empty(t, h.upstream.taken(), "Sinch was not called")
+	require.Empty(t, h.upstream.taken(), "Sinch must not be called")
 	require.Equal(t, 1.0, h.requests("send", "refused"))
 
 	whole := make(chan error, 1)
@@ -29,13 +29,15 @@ func TestABodyOverTheLimit(t *testing.T) {
 		_, err := io.Copy(io.Discard, r.Body)
 		whole <- err
 	})
-	r := h.request(http.MethodPost, "/batches", io.MultiReader(strings.NewReader(strings.Repeat("x", 60)), strings.NewReader(strings.Repeat("x", 60))))
+	r := h.request(http.MethodPost, "/batches",
+		io.MultiReader(strings.NewReader(strings.Repeat("x", 60)), strings.NewReader(strings.Repeat("x", 60))))
 	a = h.do(r)
-	require.Equal(t, "the limit is 100 bytes", h.problem(a, http.StatusRequestEntityTooLarge), "of a body that announced no length, too")
+	require.Equal(t, "the limit is 100 bytes", h.problem(a, http.StatusRequestEntityTooLarge),
+		"the limit also applies without a Content-Length")
 	select {
 	case err := <-whole:
-		require.Error(t, err, "Sinch must not take what was cut off for a whole")
-	default: // it never got there
+		require.Error(t, err, "Sinch must see that the body is incomplete")
+	default: // Sinch never received it
 	}
 
 	h.upstream.answers(http.StatusOK, "")
@@ -47,39 +49,41 @@ func TestABodyThatDoesNotArrive(t *testing.T) {
 	c, err := net.Dial("tcp", h.server.Listener.Addr().String())
 	require.NoError(t, err)
 	defer c.Close()
-	_, err = fmt.Fprintf(c, "POST /xms/v1/%s/batches HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n", gatewayPlanA)
+	_, err = fmt.Fprintf(c, "POST /xms/v1/%s/batches HTTP/1.1\r\nHost: localhost\r\n"+
+		"Transfer-Encoding: chunked\r\n\r\nnonsense\r\n", gatewayPlanA)
 	require.NoError(t, err)
 	a, err := http.ReadResponse(bufio.NewReader(c), nil)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
 }
 
-// TestNobodyThere has nobody listen where Sinch should be.
-func TestNobodyThere(t *testing.T) {
+// TestSinchIsUnreachable calls a gateway whose upstream does not listen.
+func TestSinchIsUnreachable(t *testing.T) {
 	h := newGatewayFixture(t, nil)
 	h.upstream.Close()
 	for _, method := range []string{http.MethodPost, http.MethodGet} {
 		a := h.call(method, "/batches", "")
-		require.Equal(t, "Sinch could not be reached and got nothing; the same call will do later", h.problem(a, http.StatusBadGateway))
+		require.Equal(t, "Sinch could not be reached and received nothing; retry later",
+			h.problem(a, http.StatusBadGateway))
 	}
 	require.Equal(t, 1.0, h.requests("send", "unreachable"))
 	require.Equal(t, 1.0, h.requests("list", "unreachable"))
 	require.Contains(t, h.log.String(), "level=WARN msg=\"gateway request refused\"")
 }
 
-// TestNoAnswer has the connection break when Sinch has the request.
+// TestNoAnswer breaks the connection once Sinch has received the request.
 func TestNoAnswer(t *testing.T) {
 	h := newGatewayFixture(t, nil)
 	h.upstream.does(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	for call, says := range map[[2]string]string{
 		{"POST", "/batches"}:                   "may have been sent: look for it before you send it again",
-		{"POST", "/batches/B1"}:                "may have taken effect: look before you repeat it",
-		{"POST", "/groups"}:                    "may have taken effect: look before you repeat it",
-		{"PUT", "/batches/B1"}:                 "the same call will do later",
-		{"DELETE", "/batches/B1"}:              "the same call will do later",
-		{"POST", "/batches/dry_run"}:           "the same call will do later",
-		{"GET", "/batches/B1/delivery_report"}: "the same call will do later",
-		{"GET", "/delivery_reports"}:           "the same call will do later",
+		{"POST", "/batches/B1"}:                "may have taken effect: check that before you repeat it",
+		{"POST", "/groups"}:                    "may have taken effect: check that before you repeat it",
+		{"PUT", "/batches/B1"}:                 "retry later",
+		{"DELETE", "/batches/B1"}:              "retry later",
+		{"POST", "/batches/dry_run"}:           "retry later",
+		{"GET", "/batches/B1/delivery_report"}: "retry later",
+		{"GET", "/delivery_reports"}:           "retry later",
 	} {
 		require.Contains(t, h.problem(h.call(call[0], call[1], "{}"), http.StatusBadGateway), says, call)
 	}
@@ -95,8 +99,9 @@ func TestSinchIsTooSlow(t *testing.T) {
 	require.Contains(t, h.problem(a, http.StatusGatewayTimeout), "may have been sent")
 }
 
-// TestHalfAnAnswer has Sinch break off an answer that is passed on as it comes: the caller must not take a half for a whole.
-func TestHalfAnAnswer(t *testing.T) {
+// TestAnIncompleteAnswerIsAborted breaks off an answer that is streamed to the caller. The caller must see that it is
+// incomplete.
+func TestAnIncompleteAnswerIsAborted(t *testing.T) {
 	h := newGatewayFixture(t, nil)
 	h.upstream.does(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"id":`)
@@ -110,7 +115,7 @@ func TestHalfAnAnswer(t *testing.T) {
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 }
 
-func TestAnAnswerThatStandsStillEnds(t *testing.T) {
+func TestAStalledAnswerIsCanceled(t *testing.T) {
 	left := make(chan error, 1)
 	p := &proxiedRequest{leave: func(cause error) { left <- cause }}
 	reader, writer := io.Pipe()
@@ -128,7 +133,7 @@ func TestAnAnswerThatStandsStillEnds(t *testing.T) {
 	require.NoError(t, f.Close())
 }
 
-// TestAPanicIsAnswered has the store panic below a confirmation.
+// TestAPanicIsAnswered makes the store panic while a confirmation is handled.
 func TestAPanicIsAnswered(t *testing.T) {
 	h := newGatewayFixture(t, nil)
 	h.store.Fail(storetest.Read, storetest.Panics, nil, 1)
@@ -138,7 +143,7 @@ func TestAPanicIsAnswered(t *testing.T) {
 	require.Equal(t, 1.0, h.requests("feedback", "refused"))
 }
 
-func TestDrainWaitsForWhatIsUnderWay(t *testing.T) {
+func TestDrainWaitsForRequestsInFlight(t *testing.T) {
 	h := newGatewayFixture(t, nil)
 	arrived, goOn := make(chan struct{}), make(chan struct{})
 	h.upstream.does(func(w http.ResponseWriter, _ *http.Request) {
@@ -151,9 +156,9 @@ func TestDrainWaitsForWhatIsUnderWay(t *testing.T) {
 	<-arrived
 	ended, end := context.WithCancel(t.Context())
 	end()
-	h.gateway.Drain(ended) // returns although something is under way: its time is over
+	h.gateway.Drain(ended) // returns although a request is in flight, since ctx has ended
 	a := h.call(http.MethodPost, "/batches", "{}")
-	require.Contains(t, h.problem(a, http.StatusServiceUnavailable), "about to end; Sinch was not called")
+	require.Contains(t, h.problem(a, http.StatusServiceUnavailable), "shutting down; Sinch was not called")
 	require.True(t, a.Close)
 	drained := make(chan struct{})
 	go func() {
@@ -162,7 +167,7 @@ func TestDrainWaitsForWhatIsUnderWay(t *testing.T) {
 	}()
 	select {
 	case <-drained:
-		require.Fail(t, "a send was under way")
+		require.Fail(t, "Drain returned while a send was in flight")
 	default:
 	}
 	close(goOn)

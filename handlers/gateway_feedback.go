@@ -12,10 +12,10 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// recordFeedback takes a confirmation in Sinch's place: it answers as Sinch would, but 202 only when the confirmation is durable.
-// The relay sends it on.
+// recordFeedback records delivery feedback for the relay to send, instead of passing it on. It answers as Sinch would,
+// but 202 only when the confirmation is durable.
 func (p *proxiedRequest) recordFeedback() error {
-	said, wrong, err := p.readFeedback()
+	confirmation, invalid, err := p.readFeedback()
 	if err != nil {
 		return err
 	}
@@ -25,25 +25,25 @@ func (p *proxiedRequest) recordFeedback() error {
 	if err != nil {
 		return err
 	}
-	facts, refusal, err := p.feedbackBatch(ctx, known, wrong != nil)
+	facts, refusal, err := p.feedbackBatch(ctx, known, invalid != nil)
 	switch {
 	case err != nil:
 		return err
 	case refusal != nil:
 		p.forward(refusal)
-	case wrong != nil:
-		p.answerInvalid(wrong)
+	case invalid != nil:
+		p.answerInvalid(invalid)
 	case facts == nil || !facts.FeedbackEnabled:
 		p.answer(http.StatusNotFound, nil)
-	case said.Everyone && facts.Groups > 0:
+	case confirmation.Everyone && facts.Groups > 0:
 		p.answerInvalid(violation("recipients must name at least one recipient of a batch sent to a group"))
 	default:
-		return p.confirm(ctx, said)
+		return p.confirm(ctx, confirmation)
 	}
 	return nil
 }
 
-// knownBatch is what the store has of the batch, nil if that is nothing.
+// knownBatch returns the batch from the store, or nil if the store does not have it.
 func (p *proxiedRequest) knownBatch(ctx context.Context) (*store.Batch, error) {
 	b, err := p.store.Batch(ctx, store.BatchKey{Plan: p.plan.ID, BatchID: p.batchID})
 	if errors.Is(err, store.ErrNotFound) {
@@ -55,9 +55,12 @@ func (p *proxiedRequest) knownBatch(ctx context.Context) (*store.Batch, error) {
 	return b, nil
 }
 
-// wanting has Sinch asked what must be known before a confirmation is taken: whether the caller's token is good, and whether the
-// batch wants feedback, unless that is known. It returns the facts of the batch, nil for an unknown one, or Sinch's own refusal.
-func (p *proxiedRequest) feedbackBatch(ctx context.Context, known *store.Batch, tokenOnly bool) (*store.Facts, *lookup, error) {
+// feedbackBatch checks that Sinch accepts the caller's token, and returns the info of the batch. It fetches the batch
+// from Sinch unless the store already has it as wanting feedback, and records it. With tokenOnly it never fetches. It
+// returns nil for an unknown batch. A refusal that is not nil is Sinch's answer other than 200.
+func (p *proxiedRequest) feedbackBatch(ctx context.Context, known *store.Batch, tokenOnly bool) (
+	info *store.Facts, refusal *lookup, err error,
+) {
 	wanted := known != nil && known.Flag == store.FlagWanted && known.Facts != nil
 	if wanted || tokenOnly || !p.askable() {
 		if p.plan.Client == nil && !p.tokens.accepted(p.plan.ID, p.token) {
@@ -78,12 +81,13 @@ func (p *proxiedRequest) feedbackBatch(ctx context.Context, known *store.Batch, 
 	return &facts, nil, p.record(ctx, facts)
 }
 
-// askable reports whether the id of the batch can be that of a batch. An id with a slash would name another path.
+// askable reports whether the id in the path can be that of a batch. An id that is too long or contains a slash cannot:
+// the slash would change the path of the lookup.
 func (p *proxiedRequest) askable() bool {
 	return len(p.batchID) <= maxBatchID && !strings.Contains(p.batchID, "/")
 }
 
-// confirm makes a confirmation durable and answers as Sinch does.
+// confirm records a confirmation and answers 202.
 func (p *proxiedRequest) confirm(ctx context.Context, c store.Confirmation) error {
 	if err := p.record(ctx, c); err != nil {
 		return err
@@ -92,7 +96,7 @@ func (p *proxiedRequest) confirm(ctx context.Context, c store.Confirmation) erro
 	return nil
 }
 
-// keep makes news durable.
+// record blocks until n is durable.
 func (p *proxiedRequest) record(ctx context.Context, n store.News) error {
 	if err := p.store.Record(ctx, store.Arrival{Plan: p.plan.ID, At: now(), News: n}); err != nil {
 		return p.notRecorded("record", err)
@@ -100,9 +104,10 @@ func (p *proxiedRequest) record(ctx context.Context, n store.News) error {
 	return nil
 }
 
-// notRecorded is the problem that the store failed. Whether something was kept is not known; a repeat changes nothing.
+// notRecorded returns the problem that the store failed. It is unknown whether the store kept anything; a repeat
+// changes nothing.
 func (p *proxiedRequest) notRecorded(tried string, err error) error {
-	refused := &problem{kind: kindUnavailable, detail: "the confirmation is not known to be kept; the same call will do later"}
+	refused := &problem{kind: kindUnavailable, detail: "the confirmation may not be recorded; retry later"}
 	if problemOf(err).kind == kindBusy {
 		refused.kind = kindBusy
 	}
@@ -110,7 +115,7 @@ func (p *proxiedRequest) notRecorded(tried string, err error) error {
 	return refused
 }
 
-// invalidBody is what Sinch answers to a request that does not conform.
+// invalidBody is the JSON that Sinch answers to an invalid request.
 type invalidBody struct {
 	Code string `json:"code"`
 	Text string `json:"text"`
@@ -120,14 +125,15 @@ func violation(text string) *invalidBody {
 	return &invalidBody{Code: "syntax_constraint_violation", Text: text}
 }
 
-// wrong answers that the request does not conform, as Sinch does.
+// answerInvalid answers 400 with w as JSON, as Sinch does for an invalid request.
 func (p *proxiedRequest) answerInvalid(w *invalidBody) {
-	body, _ := json.Marshal(w) // two texts can be encoded
+	body, _ := json.Marshal(w) // two strings can be encoded
 	p.w.Header().Set("Content-Type", "application/json")
 	p.answer(http.StatusBadRequest, body)
 }
 
-// readFeedback reads what is confirmed. What Sinch would not accept is no error of ours.
+// readFeedback reads and parses the confirmation. If Sinch would refuse the body, readFeedback returns the answer to
+// send instead of an error.
 func (p *proxiedRequest) readFeedback() (store.Confirmation, *invalidBody, error) {
 	body, err := p.body.whole(p.r.ContentLength)
 	if err != nil {
@@ -139,19 +145,21 @@ func (p *proxiedRequest) readFeedback() (store.Confirmation, *invalidBody, error
 		return store.Confirmation{}, nil, err
 	case errors.Is(err, errEncoding):
 		return store.Confirmation{}, nil, &problem{
-			kind: kindBadBody, status: http.StatusUnsupportedMediaType, detail: "send the body as it is, or with Content-Encoding: gzip",
+			kind: kindBadBody, status: http.StatusUnsupportedMediaType,
+			detail: "send the body uncompressed, or with Content-Encoding: gzip",
 		}
 	case err != nil:
-		return store.Confirmation{}, nil, badBody("the body is no gzip, as its Content-Encoding says")
+		return store.Confirmation{}, nil, badBody("the body is not gzip, although its Content-Encoding is")
 	}
 	c, invalid := parseFeedback(body)
 	c.BatchID = p.batchID
 	return c, invalid, nil
 }
 
-// parseFeedback reads the body of a feedback call by Sinch's rules. The texts are our own.
+// parseFeedback parses the body of a feedback call by Sinch's rules. The error codes are Sinch's, the texts our own.
 func parseFeedback(body []byte) (store.Confirmation, *invalidBody) {
-	var members map[string]json.RawMessage // and no struct: the name must be exact, since an empty list says so much
+	// A struct would match the name in any case. It must be exact, since an empty list means every recipient.
+	var members map[string]json.RawMessage
 	var recipients []string
 	if err := json.Unmarshal(body, &members); err != nil || members == nil {
 		return store.Confirmation{}, &invalidBody{Code: "syntax_invalid_json", Text: "The body is not a JSON object"}
@@ -161,10 +169,13 @@ func parseFeedback(body []byte) (store.Confirmation, *invalidBody) {
 		return store.Confirmation{}, violation("recipients is missing")
 	}
 	if err := json.Unmarshal(named, &recipients); err != nil {
-		return store.Confirmation{}, &invalidBody{Code: "syntax_invalid_json", Text: "recipients is not a list of strings"}
+		return store.Confirmation{}, &invalidBody{
+			Code: "syntax_invalid_json", Text: "recipients is not a list of strings",
+		}
 	}
 	if len(recipients) > store.MaxRecipients {
-		return store.Confirmation{}, violation(fmt.Sprintf("recipients must have at most %d elements", store.MaxRecipients))
+		text := fmt.Sprintf("recipients must have at most %d elements", store.MaxRecipients)
+		return store.Confirmation{}, violation(text)
 	}
 	for i, recipient := range recipients {
 		if !isNumber(recipient) {
@@ -176,8 +187,8 @@ func parseFeedback(body []byte) (store.Confirmation, *invalidBody) {
 	return store.Confirmation{Recipients: recipients, Everyone: len(recipients) == 0}, nil
 }
 
-// isNumber reports whether Sinch takes a text for a phone number. One that it does not would have it refuse all those that are
-// sent with it.
+// isNumber reports whether Sinch accepts text as a phone number. For one invalid number Sinch would refuse the whole
+// call.
 func isNumber(text string) bool {
 	if len(text) > maxNumber || strings.Trim(text, "+0123456789 -()[]") != "" || strings.LastIndexByte(text, '+') > 0 {
 		return false

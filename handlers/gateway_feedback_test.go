@@ -19,16 +19,17 @@ const (
 	oneRecipient = `{"recipients":["+12017777777"]}`
 )
 
-// recordBatch has the store know the batch, as wanting feedback or not.
+// recordBatch records the batch, as wanting feedback or not, with a modification time before that of batchJSON.
 func (h *gatewayFixture) recordBatch(wanted bool, groups int) {
 	h.t.Helper()
-	long := time.Date(2025, 8, 1, 0, 0, 0, 0, time.UTC) // ago, so that what Sinch says is newer
+	long := time.Date(2025, 8, 1, 0, 0, 0, 0, time.UTC) // older than batchJSON's
 	record(h.t, h.store, gatewayPlanA, morning(0), store.Facts{
-		BatchID: batchSent, FeedbackEnabled: wanted, Recipients: 2 + groups, Groups: groups, CreatedAt: long, ModifiedAt: long,
+		BatchID: batchSent, FeedbackEnabled: wanted, Recipients: 2 + groups, Groups: groups, CreatedAt: long,
+		ModifiedAt: long,
 	})
 }
 
-// serveBatch has the upstream know the plan's token and one batch.
+// serveBatch makes the upstream accept callerToken and return one batch; if batch is empty it knows none.
 func (h *gatewayFixture) serveBatch(batch string) {
 	h.upstream.does(func(w http.ResponseWriter, r *http.Request) {
 		h.upstream.record(r)
@@ -46,7 +47,7 @@ func (h *gatewayFixture) serveBatch(batch string) {
 	})
 }
 
-// feedbackOf is where the feedback of a recipient stands.
+// feedbackOf returns the feedback state of a recipient.
 func (h *gatewayFixture) feedbackOf(number string) store.FeedbackState {
 	h.t.Helper()
 	r, err := h.store.Store.Recipient(h.t.Context(), store.BatchKey{Plan: gatewayPlanA, BatchID: batchSent}, number)
@@ -61,7 +62,7 @@ func (h *gatewayFixture) invalidBody(a reply, code string) {
 	require.Contains(h.t, string(a.body), `{"code":"`+code+`","text":"`)
 }
 
-func TestAConfirmationIsTakenOver(t *testing.T) {
+func TestAConfirmationIsRecorded(t *testing.T) {
 	h := newGatewayFixture(t, nil)
 	h.recordBatch(true, 0)
 	h.serveBatch("")
@@ -70,12 +71,13 @@ func TestAConfirmationIsTakenOver(t *testing.T) {
 	require.Empty(t, a.body)
 	require.EqualValues(t, 0, a.ContentLength)
 	require.Equal(t, store.FeedbackOwed, h.feedbackOf("12017777777"))
-	require.Equal(t, "/xms/v1/plan-a/batches?page_size=1", h.upstream.only(t).uri, "the token was asked about, nothing sent")
+	require.Equal(t, "/xms/v1/plan-a/batches?page_size=1", h.upstream.only(t).uri,
+		"the token is checked, no feedback is sent")
 	require.Equal(t, 1.0, h.requests("feedback", "2xx"))
 
 	require.Equal(t, http.StatusAccepted, h.call(http.MethodPost, feedbackTail, `{"recipients":[]}`).StatusCode)
 	require.Equal(t, store.FeedbackOwed, h.batch(batchSent).Everyone)
-	require.Empty(t, h.upstream.taken(), "the token is known")
+	require.Empty(t, h.upstream.taken(), "the token is remembered")
 
 	r := h.request(http.MethodPost, feedbackTail, strings.NewReader(compressed(t, `{"recipients":["12018888888"]}`)))
 	r.Header.Set("Content-Encoding", "gzip")
@@ -83,7 +85,7 @@ func TestAConfirmationIsTakenOver(t *testing.T) {
 	require.Equal(t, store.FeedbackOwed, h.feedbackOf("12018888888"))
 }
 
-func TestConfirmationsPassWhereThePlanTakesNone(t *testing.T) {
+func TestConfirmationsPassWithoutTakesFeedback(t *testing.T) {
 	h := newGatewayFixture(t, func(c *GatewayConfig) { c.Plans[0].TakesFeedback = false })
 	h.upstream.answers(http.StatusAccepted, "")
 	require.Equal(t, http.StatusAccepted, h.call(http.MethodPost, feedbackTail, `{"recipients":[]}`).StatusCode)
@@ -93,7 +95,7 @@ func TestConfirmationsPassWhereThePlanTakesNone(t *testing.T) {
 	require.Nil(t, h.batch(batchSent))
 }
 
-func TestAConfirmationThatDoesNotConform(t *testing.T) {
+func TestInvalidConfirmationsAreAnsweredAsBySinch(t *testing.T) {
 	many := `{"recipients":["12017777777"` + strings.Repeat(`,"12017777777"`, 1000) + `]}`
 	h := newGatewayFixture(t, nil)
 	h.recordBatch(true, 0)
@@ -122,15 +124,16 @@ func TestAConfirmationThatDoesNotConform(t *testing.T) {
 	} {
 		h.invalidBody(h.call(http.MethodPost, feedbackTail, body), code)
 	}
-	require.Equal(t, 1, h.store.Calls(storetest.Record), "only what the test has recorded")
+	require.Equal(t, 1, h.store.Calls(storetest.Record), "invalid confirmations must not be recorded")
 	for _, number := range []string{"+1 (201) 777-7777", "0012017777777", "[1201] 777 7777", "123"} {
-		require.Equal(t, http.StatusAccepted, h.call(http.MethodPost, feedbackTail, fmt.Sprintf(`{"recipients":[%q]}`, number)).StatusCode, number)
+		require.Equal(t, http.StatusAccepted,
+			h.call(http.MethodPost, feedbackTail, fmt.Sprintf(`{"recipients":[%q]}`, number)).StatusCode, number)
 	}
 	largest := `{"recipients":["12017777777"` + strings.Repeat(`,"12017777777"`, 999) + `]}`
 	require.Equal(t, http.StatusAccepted, h.call(http.MethodPost, feedbackTail, largest).StatusCode)
 }
 
-func TestEveryoneOfAGroupIsNobodyByName(t *testing.T) {
+func TestFeedbackForEveryoneOfAGroupIsRefused(t *testing.T) {
 	h := newGatewayFixture(t, nil)
 	h.recordBatch(true, 1)
 	h.serveBatch("")
@@ -139,7 +142,7 @@ func TestEveryoneOfAGroupIsNobodyByName(t *testing.T) {
 	require.Equal(t, http.StatusAccepted, h.call(http.MethodPost, feedbackTail, oneRecipient).StatusCode)
 }
 
-// TestWhetherTheBatchWantsFeedback asks Sinch unless the store recordBatch that it does.
+// TestWhetherTheBatchWantsFeedback requires a lookup at Sinch unless the store has the batch as wanting feedback.
 func TestWhetherTheBatchWantsFeedback(t *testing.T) {
 	wants := batchJSON(batchSent, "")
 	wantsNot := strings.Replace(wants, `"feedback_enabled":true`, `"feedback_enabled":false`, 1)
@@ -149,13 +152,13 @@ func TestWhetherTheBatchWantsFeedback(t *testing.T) {
 		status int
 		flag   store.Flag
 	}{
-		"unknown here, wanted":                {nil, wants, http.StatusAccepted, store.FlagWanted},
-		"unknown here, not wanted":            {nil, wantsNot, http.StatusNotFound, store.FlagUnwanted},
-		"unknown on both sides":               {nil, "", http.StatusNotFound, store.FlagUnknown},
-		"unwanted here, updated since":        {new(bool), wants, http.StatusAccepted, store.FlagWanted},
-		"unwanted here, and still":            {new(bool), wantsNot, http.StatusNotFound, store.FlagUnwanted},
-		"unwanted here, and gone":             {new(bool), "", http.StatusNotFound, store.FlagUnwanted},
-		"wanted here, and long gone at Sinch": {new(true), "", http.StatusAccepted, store.FlagWanted},
+		"unknown here, wanted":            {nil, wants, http.StatusAccepted, store.FlagWanted},
+		"unknown here, not wanted":        {nil, wantsNot, http.StatusNotFound, store.FlagUnwanted},
+		"unknown on both sides":           {nil, "", http.StatusNotFound, store.FlagUnknown},
+		"unwanted here, wanted at Sinch":  {new(bool), wants, http.StatusAccepted, store.FlagWanted},
+		"unwanted on both sides":          {new(bool), wantsNot, http.StatusNotFound, store.FlagUnwanted},
+		"unwanted here, unknown at Sinch": {new(bool), "", http.StatusNotFound, store.FlagUnwanted},
+		"wanted here, unknown at Sinch":   {new(true), "", http.StatusAccepted, store.FlagWanted},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newGatewayFixture(t, nil)
@@ -166,7 +169,7 @@ func TestWhetherTheBatchWantsFeedback(t *testing.T) {
 			a := h.call(http.MethodPost, feedbackTail, oneRecipient)
 			require.Equal(t, c.status, a.StatusCode)
 			require.Empty(t, a.body)
-			require.Len(t, h.upstream.taken(), 1, "one question")
+			require.Len(t, h.upstream.taken(), 1, "one lookup")
 			b := h.batch(batchSent)
 			switch c.flag {
 			case store.FlagUnknown:
@@ -180,8 +183,11 @@ func TestWhetherTheBatchWantsFeedback(t *testing.T) {
 	}
 }
 
-func TestAnAnswerAboutAnotherBatchDecidesNothing(t *testing.T) {
-	for name, answer := range map[string]string{"another": batchJSON("B2", ""), "no batch": "<html>ok</html>", "no id": "{}"} {
+func TestALookupThatReturnsNoSuchBatchIsAnError(t *testing.T) {
+	for name, answer := range map[string]string{
+		"another": batchJSON("B2", ""), "no batch": "<html>ok</html>",
+		"no id": "{}",
+	} {
 		h := newGatewayFixture(t, nil)
 		h.serveBatch(answer)
 		h.problem(h.call(http.MethodPost, feedbackTail, oneRecipient), http.StatusBadGateway)
@@ -189,12 +195,16 @@ func TestAnAnswerAboutAnotherBatchDecidesNothing(t *testing.T) {
 	}
 }
 
-// TestIDsThatLeadElsewhere are no batches of the plan, whatever Sinch's paths make of them.
+// TestIDsThatLeadElsewhere uses ids that Sinch might resolve to another path. They cannot be batches of the plan.
 func TestIDsThatLeadElsewhere(t *testing.T) {
 	h := newGatewayFixture(t, nil)
 	h.serveBatch("")
-	for _, id := range []string{"..", ".", "%2e%2e", "a%2F..%2F..%2Fplan-b%2Fbatches", "a%5C..", strings.Repeat("x", 256)} {
-		a := h.raw("POST /xms/v1/plan-a/batches/" + id + "/delivery_feedback HTTP/1.1\nHost: localhost\nAuthorization: " + callerToken +
+	for _, id := range []string{
+		"..", ".", "%2e%2e", "a%2F..%2F..%2Fplan-b%2Fbatches", "a%5C..",
+		strings.Repeat("x", 256),
+	} {
+		a := h.raw("POST /xms/v1/plan-a/batches/" + id +
+			"/delivery_feedback HTTP/1.1\nHost: localhost\nAuthorization: " + callerToken +
 			fmt.Sprintf("\nContent-Length: %d\n\n", len(oneRecipient)) + oneRecipient)
 		require.Equal(t, http.StatusNotFound, a.StatusCode, id)
 	}
@@ -203,7 +213,7 @@ func TestIDsThatLeadElsewhere(t *testing.T) {
 	}
 }
 
-func TestSinchDoesNotSay(t *testing.T) {
+func TestALookupFails(t *testing.T) {
 	for name, known := range map[string]bool{"about the batch": false, "about the token": true} {
 		t.Run(name, func(t *testing.T) {
 			h := newGatewayFixture(t, nil)
@@ -213,17 +223,19 @@ func TestSinchDoesNotSay(t *testing.T) {
 			for _, status := range []int{429, 500, 503, 403} {
 				h.upstream.answers(status, `{"code":"x","text":"y"}`, "Retry-After", "9", "X-Other", "z")
 				a := h.call(http.MethodPost, feedbackTail, oneRecipient)
-				require.Equal(t, status, a.StatusCode, "as Sinch says it")
+				require.Equal(t, status, a.StatusCode, "Sinch's refusal is forwarded")
 				require.Equal(t, `{"code":"x","text":"y"}`, string(a.body))
 				require.Equal(t, "9", a.Header.Get("Retry-After"))
 			}
 			h.upstream.does(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-			require.Contains(t, h.problem(h.call(http.MethodPost, feedbackTail, oneRecipient), http.StatusBadGateway), "nothing was recorded")
+			detail := h.problem(h.call(http.MethodPost, feedbackTail, oneRecipient), http.StatusBadGateway)
+			require.Contains(t, detail, "nothing was recorded")
 			h.upstream.does(func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Length", "100")
 				_, _ = io.WriteString(w, "{")
 			})
-			require.Contains(t, h.problem(h.call(http.MethodPost, feedbackTail, oneRecipient), http.StatusBadGateway), "nothing was recorded")
+			detail = h.problem(h.call(http.MethodPost, feedbackTail, oneRecipient), http.StatusBadGateway)
+			require.Contains(t, detail, "nothing was recorded")
 			require.Equal(t, 2.0, h.requests("feedback", "unreachable"))
 			if b := h.batch(batchSent); b != nil {
 				require.Zero(t, b.Feedback.Owed)
@@ -232,7 +244,8 @@ func TestSinchDoesNotSay(t *testing.T) {
 	}
 }
 
-// TestTheStoreFailsUnderAConfirmation fails each of its steps: never 202 for what is not durable, and a repeat does it.
+// TestTheStoreFailsUnderAConfirmation fails each operation of the store: the answer must not be 202, and a repeat must
+// succeed.
 func TestTheStoreFailsUnderAConfirmation(t *testing.T) {
 	for name, c := range map[string]struct {
 		op   storetest.Operation
@@ -254,7 +267,7 @@ func TestTheStoreFailsUnderAConfirmation(t *testing.T) {
 				h.serveBatch(batchJSON(batchSent, ""))
 				h.store.Fail(c.op, c.kind, c.err, 1)
 				a := h.call(http.MethodPost, feedbackTail, oneRecipient)
-				require.Contains(t, h.problem(a, http.StatusServiceUnavailable), "the same call will do later")
+				require.Contains(t, h.problem(a, http.StatusServiceUnavailable), "retry later")
 				require.NotEmpty(t, a.Header.Get("Retry-After"))
 				require.Equal(t, http.StatusAccepted, h.call(http.MethodPost, feedbackTail, oneRecipient).StatusCode)
 				require.Equal(t, 1, h.batch(batchSent).Feedback.Owed)
@@ -263,16 +276,17 @@ func TestTheStoreFailsUnderAConfirmation(t *testing.T) {
 	}
 }
 
-func TestAStoreThatHangsIsWaitedForOnlySoLong(t *testing.T) {
+func TestPatienceLimitsTheWaitForTheStore(t *testing.T) {
 	h := newGatewayFixture(t, func(c *GatewayConfig) { c.Patience = 10 * time.Millisecond })
 	h.recordBatch(true, 0)
 	h.serveBatch("")
-	h.call(http.MethodGet, "/batches", "") // the token is known then
+	h.call(http.MethodGet, "/batches", "") // makes the gateway remember the token
 	h.store.FailRecord(storetest.Stuck, nil, storetest.Always)
-	require.Contains(t, h.problem(h.call(http.MethodPost, feedbackTail, oneRecipient), http.StatusServiceUnavailable), "later")
+	require.Contains(t, h.problem(h.call(http.MethodPost, feedbackTail, oneRecipient), http.StatusServiceUnavailable),
+		"later")
 }
 
-func TestAConfirmationsBodyIsBounded(t *testing.T) {
+func TestAConfirmationsBodyIsLimited(t *testing.T) {
 	h := newGatewayFixture(t, func(c *GatewayConfig) { c.MaxBody = 200 })
 	h.recordBatch(true, 0)
 	h.serveBatch("")

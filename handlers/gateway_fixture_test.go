@@ -26,7 +26,7 @@ const (
 	batchSent    = "01K2S9A1V5K3C8MEX7RQ0YBD4W"
 )
 
-// recordedCall is a request as the upstream got it.
+// recordedCall is a request as the upstream received it.
 type recordedCall struct {
 	method, uri, host string
 	header            http.Header
@@ -35,7 +35,7 @@ type recordedCall struct {
 	body              []byte
 }
 
-// upstream stands for Sinch where a test says what it answers.
+// upstream replaces Sinch by a server with made-up answers.
 type upstream struct {
 	*httptest.Server
 	mu     sync.Mutex
@@ -46,16 +46,20 @@ type upstream struct {
 func newUpstream(t *testing.T) *upstream {
 	t.Helper()
 	u := &upstream{}
-	u.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*u.answer.Load())(w, r) }))
+	u.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request,
+	) {
+		(*u.answer.Load())(w, r)
+	}))
 	t.Cleanup(u.Close)
 	u.answers(http.StatusOK, "")
 	return u
 }
 
-// does has the upstream answer so, without recording.
+// does sets the upstream's handler. It does not record calls.
 func (u *upstream) does(f func(http.ResponseWriter, *http.Request)) { u.answer.Store(&f) }
 
-// answers has the upstream record a call and answer so.
+// answers makes the upstream record each call and send this answer; header holds names and values in turn.
 func (u *upstream) answers(status int, body string, header ...string) {
 	u.does(func(w http.ResponseWriter, r *http.Request) {
 		u.record(r)
@@ -71,10 +75,12 @@ func (u *upstream) record(r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.calls = append(u.calls, recordedCall{r.Method, r.RequestURI, r.Host, r.Header.Clone(), r.ContentLength, r.TransferEncoding, body})
+	u.calls = append(u.calls, recordedCall{
+		r.Method, r.RequestURI, r.Host, r.Header.Clone(), r.ContentLength, r.TransferEncoding, body,
+	})
 }
 
-// taken returns the calls since the last time.
+// taken returns the calls since the previous taken or only.
 func (u *upstream) taken() []recordedCall {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -83,7 +89,7 @@ func (u *upstream) taken() []recordedCall {
 	return calls
 }
 
-// only returns the one call since the last time.
+// only is taken for exactly one call.
 func (u *upstream) only(t *testing.T) recordedCall {
 	t.Helper()
 	calls := u.taken()
@@ -91,7 +97,7 @@ func (u *upstream) only(t *testing.T) recordedCall {
 	return calls[0]
 }
 
-// logBook is a log that a test reads.
+// logBook is a log that can be read while it is written.
 type logBook struct {
 	mu sync.Mutex
 	b  bytes.Buffer // guarded by mu
@@ -120,7 +126,7 @@ type gatewayFixture struct {
 	log      *logBook
 }
 
-// newGatewayFixture builds one of plan-a; change may change the configuration before.
+// newGatewayFixture starts a gateway with plan-a; change, unless nil, may modify its configuration first.
 func newGatewayFixture(t *testing.T, change func(*GatewayConfig)) *gatewayFixture {
 	t.Helper()
 	h := &gatewayFixture{
@@ -135,7 +141,8 @@ func newGatewayFixture(t *testing.T, change func(*GatewayConfig)) *gatewayFixtur
 	}
 	m := metrics.New(h.registry, metrics.Config{Plans: []string{gatewayPlanA}})
 	var err error
-	h.gateway, err = NewGateway(c, h.store, m, slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	log := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	h.gateway, err = NewGateway(c, h.store, m, log)
 	require.NoError(t, err)
 	h.server = httptest.NewServer(h.gateway.Handler())
 	t.Cleanup(func() {
@@ -146,7 +153,7 @@ func newGatewayFixture(t *testing.T, change func(*GatewayConfig)) *gatewayFixtur
 	return h
 }
 
-// request is a call of the plan's API, with the caller's token.
+// request returns a request for the plan's API with the caller's token.
 func (h *gatewayFixture) request(method, tail string, body io.Reader) *http.Request {
 	h.t.Helper()
 	r, err := http.NewRequestWithContext(h.t.Context(), method, h.server.URL+"/xms/v1/"+gatewayPlanA+tail, body)
@@ -158,7 +165,7 @@ func (h *gatewayFixture) request(method, tail string, body io.Reader) *http.Requ
 	return r
 }
 
-// do makes a call and reads its answer to the end. What is compressed stays so.
+// do sends r and reads the whole answer. A compressed answer is not decompressed.
 func (h *gatewayFixture) do(r *http.Request) reply {
 	h.t.Helper()
 	answered, err := (&http.Transport{DisableCompression: true, DisableKeepAlives: true}).RoundTrip(r)
@@ -169,7 +176,7 @@ func (h *gatewayFixture) do(r *http.Request) reply {
 	return reply{answered, got}
 }
 
-// call is do for a body in a string; empty for none.
+// call is do with a body as a string; "" is no body.
 func (h *gatewayFixture) call(method, tail, body string) reply {
 	h.t.Helper()
 	if body == "" {
@@ -178,7 +185,7 @@ func (h *gatewayFixture) call(method, tail, body string) reply {
 	return h.do(h.request(method, tail, strings.NewReader(body)))
 }
 
-// problem is the problem in an answer of this status.
+// problem requires an answer to be a problem with this status, and returns its detail.
 func (h *gatewayFixture) problem(a reply, status int) string {
 	h.t.Helper()
 	require.Equal(h.t, status, a.StatusCode, "%s", a.body)
@@ -186,7 +193,7 @@ func (h *gatewayFixture) problem(a reply, status int) string {
 	return decodeProblem(h.t, a).Detail
 }
 
-// batch is what the store has of a batch, nil for nothing.
+// batch returns a batch from the store, or nil if the store does not have it.
 func (h *gatewayFixture) batch(id string) *store.Batch {
 	h.t.Helper()
 	b, err := h.store.Store.Batch(h.t.Context(), store.BatchKey{Plan: gatewayPlanA, BatchID: id})
@@ -197,7 +204,7 @@ func (h *gatewayFixture) batch(id string) *store.Batch {
 	return b
 }
 
-// counted is the value of a series of plan-a, by its name and labels without the plan.
+// counted returns the value of a counter that has all these labels; labels holds names and values in turn.
 func (h *gatewayFixture) counted(name string, labels ...string) float64 {
 	h.t.Helper()
 	families, err := h.registry.Gather()
@@ -231,5 +238,5 @@ func (h *gatewayFixture) learned(result string) float64 {
 	return h.counted("gateway_learned_total", "plan", gatewayPlanA, "result", result)
 }
 
-// drain waits until nothing is under way any more. Nothing is taken after that.
+// drain blocks until no request or recording is in flight. The gateway refuses all later requests.
 func (h *gatewayFixture) drain() { h.gateway.Drain(h.t.Context()) }

@@ -11,19 +11,19 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// maxLookup bounds the bytes read of an answer to a question of our own. A batch of 1000 recipients has some tens of thousands;
-// parameters can make megabytes of it.
+// maxLookup limits the bytes that are read of Sinch's answer to a GET of our own. A batch of 1000 recipients has some
+// tens of thousands; its parameters may add megabytes.
 const maxLookup = 4 << 20
 
-// said is Sinch's answer to a question of our own.
+// lookup is Sinch's answer to a GET of our own.
 type lookup struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// ask asks Sinch with the token that the caller's request would have been sent with. Those who ask the same at the same time
-// share one answer.
+// get sends a GET to Sinch with the token that the caller's request would be sent with; tail follows the plan in the
+// path. Concurrent calls with the same plan, token and tail share one answer.
 func (p *proxiedRequest) get(tail string) (*lookup, error) {
 	key := p.plan.ID + "\n" + string(p.token[:]) + "\n" + tail
 	answer, err, _ := p.lookups.Do(key, func() (any, error) {
@@ -67,8 +67,8 @@ func (p *proxiedRequest) getOnce(ctx context.Context, tail string) (*lookup, err
 	return &lookup{a.StatusCode, a.Header, body}, nil
 }
 
-// checkToken asks whether the caller's token is good for the plan. An answer that is not nil says that it is not, or why Sinch
-// does not say.
+// checkToken finds out whether Sinch accepts the caller's token for the plan. A refusal that is not nil is Sinch's
+// answer other than 200.
 func (p *proxiedRequest) checkToken() (refusal *lookup, err error) {
 	answer, err := p.get("/batches?page_size=1")
 	if err != nil {
@@ -81,7 +81,7 @@ func (p *proxiedRequest) checkToken() (refusal *lookup, err error) {
 	return nil, nil
 }
 
-// fetchBatch asks for the batch in the path. A refusal that is not nil is Sinch's answer other than a batch.
+// fetchBatch fetches the batch in the path from Sinch. A refusal that is not nil is Sinch's answer other than 200.
 func (p *proxiedRequest) fetchBatch() (b *sinch.Batch, refusal *lookup, err error) {
 	answer, err := p.get("/batches/" + url.PathEscape(p.batchID))
 	if err != nil {
@@ -91,28 +91,28 @@ func (p *proxiedRequest) fetchBatch() (b *sinch.Batch, refusal *lookup, err erro
 		return nil, answer, nil
 	}
 	if b, err = readBatch(answer.body, p.batchID); err != nil {
-		return nil, nil, p.lookupFailed(fmt.Errorf("the answer of Sinch is not understood: %w", err))
+		return nil, nil, p.lookupFailed(fmt.Errorf("parse Sinch's answer: %w", err))
 	}
 	p.accept()
 	return b, nil, nil
 }
 
-// accept remembers that Sinch took the caller's token.
+// accept remembers the caller's token as accepted by Sinch. The plan's own token is not remembered.
 func (p *proxiedRequest) accept() {
 	if p.plan.Client == nil {
 		p.tokens.accept(p.plan.ID, p.token)
 	}
 }
 
-// lookupFailed is the problem that Sinch did not answer a question of our own.
+// lookupFailed returns the problem that a GET of our own got no valid answer.
 func (p *proxiedRequest) lookupFailed(err error) error {
 	p.outcome = metrics.GatewayUnreachable
 	refused := p.upstream(err)
-	refused.detail = "Sinch was asked about the batch and gave no answer; nothing was recorded, the same call will do later"
+	refused.detail = "the batch could not be looked up at Sinch; nothing was recorded, retry later"
 	return refused
 }
 
-// forward answers with what Sinch said to a question of our own.
+// forward answers the caller with Sinch's answer to a GET of our own.
 func (p *proxiedRequest) forward(a *lookup) {
 	h := p.w.Header()
 	for _, name := range []string{"Content-Type", "Www-Authenticate", "Retry-After"} {
@@ -123,12 +123,12 @@ func (p *proxiedRequest) forward(a *lookup) {
 	p.answer(a.status, a.body)
 }
 
-// answer answers in Sinch's place.
+// answer writes an answer of our own in place of Sinch's.
 func (p *proxiedRequest) answer(status int, body []byte) {
 	p.status, p.answering, p.outcome = status, true, outcomeOfStatus(status)
 	if len(body) == 0 {
 		p.w.Header().Set("Content-Length", "0")
 	}
 	p.w.WriteHeader(status)
-	_, _ = p.w.Write(body) // the caller may have left
+	_, _ = p.w.Write(body) // the caller may have closed the connection
 }

@@ -19,7 +19,8 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// held has the upstream record a call and hold its answer until goOn is closed, and the gateway tell the contexts of its requests.
+// held makes the upstream record a call and delay its answer until goOn is closed. contexts receives the contexts of
+// the gateway's requests, arrived a value for each call of the upstream.
 func (h *gatewayFixture) held(status int, body string) (contexts chan context.Context, arrived, goOn chan struct{}) {
 	contexts, arrived, goOn = make(chan context.Context, 1), make(chan struct{}, 1), make(chan struct{})
 	h.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -46,7 +47,7 @@ func (h *gatewayFixture) dial(request string) *net.TCPConn {
 	return c.(*net.TCPConn)
 }
 
-// TestHalfClosedCallersGetSinchsAnswer has callers close their sending side while Sinch works.
+// TestHalfClosedCallersGetSinchsAnswer lets callers close their sending side before Sinch answers.
 func TestHalfClosedCallersGetSinchsAnswer(t *testing.T) {
 	for name, c := range map[string]struct {
 		method, tail, body, header string
@@ -67,7 +68,8 @@ func TestHalfClosedCallersGetSinchsAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := newGatewayFixture(t, nil)
 			contexts, arrived, goOn := h.held(c.status, batchJSON(batchSent, ""))
-			connection := h.dial(rawRequest(c.method, "/xms/v1/"+gatewayPlanA+c.tail, "Authorization: "+callerToken+"\r\n"+c.header, c.body))
+			connection := h.dial(rawRequest(c.method, "/xms/v1/"+gatewayPlanA+c.tail,
+				"Authorization: "+callerToken+"\r\n"+c.header, c.body))
 			<-arrived
 			require.NoError(t, connection.CloseWrite())
 			<-(<-contexts).Done()
@@ -83,11 +85,12 @@ func TestHalfClosedCallersGetSinchsAnswer(t *testing.T) {
 	}
 }
 
-// TestTheBatchOfACallerThatLeftIsRecorded resets the caller's connection while Sinch works.
+// TestTheBatchOfACallerThatLeftIsRecorded resets the caller's connection before Sinch answers.
 func TestTheBatchOfACallerThatLeftIsRecorded(t *testing.T) {
 	h := newGatewayFixture(t, nil)
 	contexts, arrived, goOn := h.held(http.StatusCreated, batchJSON(batchSent, ""))
-	connection := h.dial(rawRequest("POST", "/xms/v1/"+gatewayPlanA+"/batches", "Authorization: "+callerToken+"\r\n", "{}"))
+	connection := h.dial(rawRequest("POST", "/xms/v1/"+gatewayPlanA+"/batches",
+		"Authorization: "+callerToken+"\r\n", "{}"))
 	<-arrived
 	require.NoError(t, connection.SetLinger(0))
 	require.NoError(t, connection.Close())
@@ -98,7 +101,7 @@ func TestTheBatchOfACallerThatLeftIsRecorded(t *testing.T) {
 	require.Equal(t, 1.0, h.requests("send", "2xx"))
 }
 
-// TestAnAnswerThatBreaksOff lets no caller take a send for failed, or a half for a whole.
+// TestAnAnswerThatBreaksOff requires an answer that tells the caller that the call may have taken effect.
 func TestAnAnswerThatBreaksOff(t *testing.T) {
 	for name, breaks := range map[string]func(w http.ResponseWriter){
 		"after its head": func(http.ResponseWriter) {},
@@ -121,18 +124,19 @@ func TestAnAnswerThatBreaksOff(t *testing.T) {
 			})
 			for call, says := range map[[2]string]string{
 				{"POST", "/batches"}:    "may have been sent: look for it before you send it again",
-				{"POST", "/batches/B1"}: "may have taken effect: look before you repeat it",
-				{"PUT", "/batches/B1"}:  "the same call will do later",
-				{"GET", "/batches/B1"}:  "the same call will do later",
+				{"POST", "/batches/B1"}: "may have taken effect: check that before you repeat it",
+				{"PUT", "/batches/B1"}:  "retry later",
+				{"GET", "/batches/B1"}:  "retry later",
 			} {
-				require.Contains(t, h.problem(h.call(call[0], call[1], "{}"), http.StatusBadGateway), says, "%s, length %q", name, length)
+				detail := h.problem(h.call(call[0], call[1], "{}"), http.StatusBadGateway)
+				require.Contains(t, detail, says, "%s, length %q", name, length)
 			}
 			require.Equal(t, 1.0, h.requests("send", "unreachable"))
 		}
 	}
 }
 
-// TestABodyThatLacksItsEnd reaches an upstream that acts on what it has.
+// TestABodyThatLacksItsEnd uses an upstream that acts on an incomplete body.
 func TestABodyThatLacksItsEnd(t *testing.T) {
 	h := newGatewayFixture(t, nil)
 	arrived := make(chan struct{}, 1)
@@ -147,9 +151,10 @@ func TestABodyThatLacksItsEnd(t *testing.T) {
 	}{
 		{"/batches", "may have been sent", http.StatusBadGateway},
 		{"/batches/B1", "may have taken effect", http.StatusBadGateway},
-		{"/batches/dry_run", "did not arrive whole", http.StatusServiceUnavailable},
+		{"/batches/dry_run", "did not arrive completely", http.StatusServiceUnavailable},
 	} {
-		connection := h.dial("POST /xms/v1/" + gatewayPlanA + c.path + " HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n")
+		connection := h.dial("POST /xms/v1/" + gatewayPlanA + c.path +
+			" HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n")
 		<-arrived
 		require.NoError(t, connection.CloseWrite())
 		answer, err := io.ReadAll(connection)
@@ -159,10 +164,12 @@ func TestABodyThatLacksItsEnd(t *testing.T) {
 	}
 }
 
-// TestNoSendIsRepeated has Sinch close a connection on which it has just got a send, as a reused one may be.
+// TestNoSendIsRepeated makes Sinch close a reused connection after it has received a send.
 func TestNoSendIsRepeated(t *testing.T) {
 	for _, header := range []string{"Idempotency-Key", "X-Idempotency-Key", "X-Own"} {
-		h := newGatewayFixture(t, func(c *GatewayConfig) { c.Plans[0].Callback = "https://dlr.example.com/webhooks/plan-a" })
+		h := newGatewayFixture(t, func(c *GatewayConfig) {
+			c.Plans[0].Callback = "https://dlr.example.com/webhooks/plan-a"
+		})
 		require.Equal(t, http.StatusOK, h.call(http.MethodGet, "/groups", "").StatusCode)
 		h.upstream.taken()
 		h.upstream.does(func(w http.ResponseWriter, r *http.Request) {
@@ -176,16 +183,17 @@ func TestNoSendIsRepeated(t *testing.T) {
 	}
 }
 
-// TestAFaultOfOursAfterASend is not a reason to send again.
+// TestAFaultOfOursAfterASend panics after Sinch has answered: the problem must warn against a second send.
 func TestAFaultOfOursAfterASend(t *testing.T) {
 	h := newGatewayFixture(t, nil)
 	h.gateway.tokens = nil
-	require.Contains(t, h.problem(h.call(http.MethodPost, "/batches", "{}"), http.StatusBadGateway), "may have been sent")
+	require.Contains(t, h.problem(h.call(http.MethodPost, "/batches", "{}"), http.StatusBadGateway),
+		"may have been sent")
 	require.Contains(t, h.log.String(), "handler panicked")
 	require.Equal(t, http.StatusInternalServerError, h.call(http.MethodGet, "/batches", "").StatusCode)
 }
 
-// pipes is a listener within a synctest bubble.
+// pipes is an in-memory net.Listener for synctest bubbles.
 type pipes struct {
 	connections chan net.Conn
 	closed      chan struct{}
@@ -216,15 +224,20 @@ func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
 	return near, nil
 }
 
-// TestACallThatMakesNoProgressEnds has Sinch stop at each point of a send. The caller learns in bounded time that the batch may
-// have been sent.
+// TestACallThatMakesNoProgressEnds makes Sinch stop at each point of a send. In bounded time the caller must learn
+// that the batch may have been sent.
 func TestACallThatMakesNoProgressEnds(t *testing.T) {
 	for name, c := range map[string]struct {
 		sinch func(w http.ResponseWriter, r *http.Request)
 		most  time.Duration
 	}{
-		"before it takes the body": {func(http.ResponseWriter, *http.Request) {}, gatewayBodyTime + gatewayDial + 30*time.Second},
-		"before it answers":        {func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }, 20 * time.Second},
+		"before it takes the body": {
+			func(http.ResponseWriter, *http.Request) {}, gatewayBodyTime + gatewayDial + 30*time.Second,
+		},
+		"before it answers": {func(_ http.ResponseWriter, r *http.Request) {
+			_,
+				_ = io.Copy(io.Discard, r.Body)
+		}, 20 * time.Second},
 		"after the head": {func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			w.WriteHeader(http.StatusCreated)
@@ -256,7 +269,8 @@ func TestACallThatMakesNoProgressEnds(t *testing.T) {
 				var serving sync.WaitGroup
 				serving.Go(func() { _ = upstream.Serve(sinch) })
 
-				r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1/xms/v1/"+gatewayPlanA+"/batches", strings.NewReader(strings.Repeat(" ", 1<<20)))
+				body := strings.NewReader(strings.Repeat(" ", 1<<20))
+				r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1/xms/v1/"+gatewayPlanA+"/batches", body)
 				begun, answer := time.Now(), httptest.NewRecorder()
 				g.ServeHTTP(answer, r)
 				require.Equal(t, http.StatusGatewayTimeout, answer.Code)
@@ -266,7 +280,7 @@ func TestACallThatMakesNoProgressEnds(t *testing.T) {
 				require.NoError(t, upstream.Close())
 				g.Drain(t.Context())
 				serving.Wait()
-				time.Sleep(time.Minute) // net/http's connections end by themselves
+				time.Sleep(time.Minute) // net/http closes idle connections by then
 			})
 		})
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// raw sends a request as it is written and returns the answer.
+// raw sends the bytes of a request, with each LF replaced by CRLF, and returns the answer.
 func (h *gatewayFixture) raw(request string) reply {
 	h.t.Helper()
 	return rawTo(h.t, h.server.Listener.Addr().String(), request)
@@ -33,13 +33,13 @@ func rawTo(t *testing.T, address, request string) reply {
 	return reply{a, body}
 }
 
-func TestARequestPassesAsItIs(t *testing.T) {
+func TestPathsAndMethodsPassUnchanged(t *testing.T) {
 	h := newGatewayFixture(t, nil)
 	for name, c := range map[string]struct{ method, tail string }{
 		"a query as Node writes it":          {"GET", "/batches?from=+1201,+1202&start_date=2024-06-06T09:22:14.304Z"},
 		"a query as .NET writes it":          {"GET", "/batches?from=%2B1201%2C%2b1202&page=0"},
-		"a query that is none":               {"GET", "/batches?a;b=%zz&&=&c"},
-		"a question mark and nothing":        {"GET", "/batches?"},
+		"an invalid query":                   {"GET", "/batches?a;b=%zz&&=&c"},
+		"an empty query":                     {"GET", "/batches?"},
 		"a literal + in the path":            {"GET", "/batches/B1/delivery_report/+12017777777"},
 		"an escaped + in the path":           {"GET", "/batches/B1/delivery_report/%2B12017777777"},
 		"an escaped slash":                   {"GET", "/batches/a%2Fb%20c"},
@@ -60,7 +60,7 @@ func TestARequestPassesAsItIs(t *testing.T) {
 	}
 }
 
-func TestHeadersAndBodyPassAsTheyAre(t *testing.T) {
+func TestHeadersAndBodyPassUnchanged(t *testing.T) {
 	h := newGatewayFixture(t, nil)
 	const body = "{ \"to\" : [\"+1201\"],\t\"x\":\"\\u00e9\" } "
 	h.raw(fmt.Sprintf(`POST /xms/v1/%s/batches/dry_run HTTP/1.1
@@ -87,23 +87,25 @@ Proxy-Authorization: Basic x
 		"Content-Type":   {"application/json; charset=utf-8"},
 		"Content-Length": {fmt.Sprint(len(body))},
 		"X-Own":          {"one", "two"},
-	}, got.header, "no User-Agent, no Accept-Encoding, no X-Forwarded-For, nothing that is for one hop")
+	}, got.header, "no User-Agent, no Accept-Encoding, no X-Forwarded-For, no hop-by-hop header")
 }
 
-func TestAnAnswerPassesAsItIs(t *testing.T) {
+func TestAnAnswerPassesUnchanged(t *testing.T) {
 	h := newGatewayFixture(t, nil)
 	for status, body := range map[int]string{
-		200: "{ \"a\":1 }\n", 201: "", 202: "", 204: "", 301: "moved", 304: "", 400: `{"code":"x","text":"y"}`, 401: "<html>", 404: "",
+		200: "{ \"a\":1 }\n", 201: "", 202: "", 204: "", 301: "moved", 304: "", 400: `{"code":"x","text":"y"}`,
+		401: "<html>", 404: "",
 		429: "slow", 500: "", 503: "later", 299: "odd", 599: "odd",
 	} {
-		h.upstream.answers(status, body, "Location", "http://127.0.0.1:1/", "X-Custom", "kept", "Retry-After", "7", "Www-Authenticate", `Bearer error="expired"`)
+		h.upstream.answers(status, body, "Location", "http://127.0.0.1:1/", "X-Custom", "kept",
+			"Retry-After", "7", "Www-Authenticate", `Bearer error="expired"`)
 		for _, tail := range []string{"/batches", "/tomorrow"} {
 			a := h.call(http.MethodGet, tail, "")
 			require.Equal(t, status, a.StatusCode)
 			require.Equal(t, body, string(a.body))
 			require.Equal(t, "kept", a.Header.Get("X-Custom"))
 			require.Equal(t, "7", a.Header.Get("Retry-After"))
-			require.Equal(t, "http://127.0.0.1:1/", a.Header.Get("Location"), "not followed")
+			require.Equal(t, "http://127.0.0.1:1/", a.Header.Get("Location"), "redirects are not followed")
 			require.Empty(t, a.Header.Values("X-Content-Type-Options"))
 			require.Empty(t, a.Header.Values("X-Request-Id"))
 		}
@@ -113,7 +115,7 @@ func TestAnAnswerPassesAsItIs(t *testing.T) {
 		w.Header()["Content-Type"] = nil
 		_, _ = io.WriteString(w, "<html>")
 	})
-	require.NotContains(t, h.call(http.MethodGet, "/batches", "").Header, "Content-Type", "nothing is guessed")
+	require.NotContains(t, h.call(http.MethodGet, "/batches", "").Header, "Content-Type", "no type is guessed")
 }
 
 func TestAnInformationalAnswerPasses(t *testing.T) {
@@ -132,15 +134,17 @@ func TestAChangeOfProtocolPasses(t *testing.T) {
 	h.upstream.does(func(w http.ResponseWriter, _ *http.Request) {
 		c, _, err := http.NewResponseController(w).Hijack()
 		if assert.NoError(t, err) {
-			_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhi")
+			_, _ = io.WriteString(c,
+				"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhi")
 			assert.NoError(t, c.Close())
 		}
 	})
-	a := h.raw("GET /xms/v1/" + gatewayPlanA + "/socket HTTP/1.1\nHost: localhost\nConnection: Upgrade\nUpgrade: echo\n\n")
+	a := h.raw("GET /xms/v1/" + gatewayPlanA +
+		"/socket HTTP/1.1\nHost: localhost\nConnection: Upgrade\nUpgrade: echo\n\n")
 	require.Equal(t, http.StatusSwitchingProtocols, a.StatusCode)
 }
 
-// TestBothWaysAreStreams has each side wait for the other in the middle of a body.
+// TestBothWaysAreStreams makes each side wait for the other in the middle of a body.
 func TestBothWaysAreStreams(t *testing.T) {
 	h := newGatewayFixture(t, nil)
 	half, goOn := make(chan string, 1), make(chan struct{})
@@ -166,7 +170,7 @@ func TestBothWaysAreStreams(t *testing.T) {
 	}()
 	_, err := io.WriteString(writer, "half")
 	require.NoError(t, err)
-	require.Equal(t, "half", <-half, "Sinch has the first half before there is a second")
+	require.Equal(t, "half", <-half, "Sinch gets the first half before the second is sent")
 	_, err = io.WriteString(writer, "rest")
 	require.NoError(t, err)
 	require.NoError(t, writer.Close())
@@ -176,7 +180,7 @@ func TestBothWaysAreStreams(t *testing.T) {
 	first := make([]byte, 5)
 	_, err = io.ReadFull(a.Body, first)
 	require.NoError(t, err)
-	require.Equal(t, "12345", string(first), "the caller has the first half before there is a second")
+	require.Equal(t, "12345", string(first), "the caller gets the first half before the second is sent")
 	close(goOn)
 	rest, err := io.ReadAll(a.Body)
 	require.NoError(t, err)
@@ -185,16 +189,19 @@ func TestBothWaysAreStreams(t *testing.T) {
 
 func TestAPlanThatIsNotConfigured(t *testing.T) {
 	h := newGatewayFixture(t, nil)
-	for _, path := range []string{"/xms/v1/plan-b/batches", "/xms/v1/", "/xms/v1//batches", "/xms/v1/plan-a%2Fbatches"} {
+	for _, path := range []string{
+		"/xms/v1/plan-b/batches", "/xms/v1/", "/xms/v1//batches",
+		"/xms/v1/plan-a%2Fbatches",
+	} {
 		a := h.raw("GET " + path + " HTTP/1.1\nHost: localhost\n\n")
-		require.Contains(t, h.problem(a, http.StatusNotFound), "no plan with the id", path)
+		require.Contains(t, h.problem(a, http.StatusNotFound), "is not configured here", path)
 	}
 	require.Empty(t, h.upstream.taken())
 	require.EqualValues(t, 4, h.counted("gateway_requests_total", "outcome", "refused", "operation", "list")+
 		h.counted("gateway_requests_total", "outcome", "refused", "operation", "other"))
 }
 
-func TestAProjectsIDIsItsPlans(t *testing.T) {
+func TestAProjectIDSelectsItsOnlyPlan(t *testing.T) {
 	h := newGatewayFixture(t, func(c *GatewayConfig) {
 		endpoint := strings.TrimSuffix(c.Plans[0].Endpoint, gatewayPlanA)
 		c.Plans[0].Project, c.Plans[0].Endpoint = "project-1", endpoint+"project-1"
@@ -207,10 +214,10 @@ func TestAProjectsIDIsItsPlans(t *testing.T) {
 		require.Equal(t, "/xms/v1/project-1/batches", h.upstream.only(t).uri)
 	}
 	a := h.raw("GET /xms/v1/project-2/batches HTTP/1.1\nHost: localhost\n\n")
-	require.Equal(t, http.StatusNotFound, a.StatusCode, "two plans have it")
+	require.Equal(t, http.StatusNotFound, a.StatusCode, "two plans belong to the project")
 }
 
-func TestAListenerOfItsOwnServesNothingElse(t *testing.T) {
+func TestTheGatewaysOwnListenerServesNothingElse(t *testing.T) {
 	h := newGatewayFixture(t, nil)
 	get := func(path string) reply { return h.raw("GET " + path + " HTTP/1.1\nHost: localhost\n\n") }
 	health := get("/healthz")
@@ -219,6 +226,7 @@ func TestAListenerOfItsOwnServesNothingElse(t *testing.T) {
 	for _, path := range []string{"/", "/metrics", "/api/v1/stats", "/readyz", "/xms", "/xms/v1", "/webhooks/plan-a"} {
 		require.Contains(t, h.problem(get(path), http.StatusNotFound), "this address", path)
 	}
-	require.Equal(t, http.StatusNotFound, h.raw("POST /healthz HTTP/1.1\nHost: localhost\nContent-Length: 0\n\n").StatusCode)
+	require.Equal(t, http.StatusNotFound,
+		h.raw("POST /healthz HTTP/1.1\nHost: localhost\nContent-Length: 0\n\n").StatusCode)
 	require.Empty(t, h.upstream.taken())
 }

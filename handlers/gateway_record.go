@@ -25,20 +25,21 @@ import (
 )
 
 const (
-	maxObserved      = 1 << 20                // bytes of an answer that is read for batches
+	maxObserved      = 1 << 20                // bytes of an answer that is searched for batches
 	maxObservedPlain = 4 << 20                // the same, decompressed
-	recordPatience   = 100 * time.Millisecond // how long a caller waits for the store
+	recordPatience   = 100 * time.Millisecond // how long the caller's answer waits for the store
 	recordTime       = 10 * time.Second       // how long the store has after that
-	maxRecording     = 64                     // answers being recorded at the same time
-	recordWorkers    = 32                     // batches of one answer recorded at the same time: they share the syncs of the store
-	maxRemembered    = 4096                   // batches remembered as they were last recorded
+	maxRecording     = 64                     // answers that are recorded concurrently
+	recordWorkers    = 32                     // batches of one answer that share the syncs of the store
+	maxRemembered    = 4096                   // batches whose last recorded content is remembered
 )
 
-// observe records the batches of an answer. It reads the answer to its end first, up to maxObserved bytes: an answer that breaks
-// off becomes an error, for which the caller gets a problem instead of half an answer.
+// observe records the batches in an answer of Sinch. It first reads the answer to its end, up to maxObserved bytes: if
+// the answer breaks off it returns an error, so that the caller gets a problem instead of half an answer.
 func (p *proxiedRequest) observe(a *http.Response) error {
 	switch p.operation {
-	case metrics.GatewaySend, metrics.GatewayUpdate, metrics.GatewayReplace, metrics.GatewayCancel, metrics.GatewayGet, metrics.GatewayList:
+	case metrics.GatewaySend, metrics.GatewayUpdate, metrics.GatewayReplace, metrics.GatewayCancel,
+		metrics.GatewayGet, metrics.GatewayList:
 	default:
 		return nil
 	}
@@ -51,7 +52,7 @@ func (p *proxiedRequest) observe(a *http.Response) error {
 	case err != nil:
 		unread = fmt.Errorf("the answer of Sinch was cut off after %d bytes: %w", len(body), err)
 	case len(body) > maxObserved:
-		unread = fmt.Errorf("the answer of Sinch is larger than %d bytes, the most that is searched for batches", maxObserved)
+		unread = fmt.Errorf("the answer of Sinch is larger than %d bytes, the limit for reading batches", maxObserved)
 	}
 	if a.StatusCode == http.StatusOK || a.StatusCode == http.StatusCreated {
 		p.recorder.record(p.observed(a.Header.Get("Content-Encoding"), body, unread))
@@ -66,16 +67,16 @@ func (p *proxiedRequest) observe(a *http.Response) error {
 	return nil
 }
 
-// lesson is what an answer says of the batches of a plan.
+// observed holds the batches that an answer contains.
 type observed struct {
 	plan    string
-	facts   []store.Facts
-	digests []digest // what each was read from
-	err     error    // why some or all could not be read
-	bad     int      // how many
+	facts   []store.Facts // one for each batch
+	digests []digest      // of the JSON of each batch
+	err     error         // the last reason why batches could not be parsed
+	bad     int           // number of batches that could not be parsed
 }
 
-// lesson reads an answer; unread is why the body is not all of it.
+// observed parses the batches of an answer. unread is the reason why body is incomplete, or nil.
 func (p *proxiedRequest) observed(encoding string, body []byte, unread error) *observed {
 	o := &observed{plan: p.plan.ID}
 	if unread != nil {
@@ -104,7 +105,7 @@ func (p *proxiedRequest) observed(encoding string, body []byte, unread error) *o
 	return o
 }
 
-// read reads a batch; id is the one that was asked for, if one was.
+// read parses a batch. id is the batch that was requested, or empty if the answer may be about any.
 func (o *observed) read(body []byte, id string) {
 	b, err := readBatch(body, id)
 	if err != nil {
@@ -119,8 +120,8 @@ func (o *observed) fail(err error) {
 	o.bad++
 }
 
-// readBatch reads an answer that must be about a batch: the one with this id, where that is not empty. Its error repeats
-// nothing of the answer.
+// readBatch parses an answer that must contain a batch; if id is not empty, the batch with this id. Its errors contain
+// no part of the answer.
 func readBatch(body []byte, id string) (*sinch.Batch, error) {
 	b, err := sinch.ParseBatch(body)
 	switch {
@@ -131,17 +132,19 @@ func readBatch(body []byte, id string) (*sinch.Batch, error) {
 	case len(b.ID) > maxBatchID:
 		return nil, fmt.Errorf("the id of the batch in Sinch's answer has more than %d bytes", maxBatchID)
 	case id != "" && b.ID != id:
-		return nil, errors.New("the answer of Sinch is about another batch than the one asked for")
+		return nil, errors.New("the answer of Sinch contains another batch than the requested one")
 	case len(b.To) == 0 && b.CreatedAt.IsZero():
-		return nil, errors.New("the batch in Sinch's answer has neither to nor created_at") // read as a batch, it would want no feedback
+		// Taken for a batch, such an answer would mean that no feedback is wanted.
+		return nil, errors.New("the batch in Sinch's answer has neither to nor created_at")
 	}
 	return b, nil
 }
 
-// errEncoding means that a body is in a content coding that is not known here.
+// errEncoding means that a body has a Content-Encoding other than gzip.
 var errEncoding = errors.New("the Content-Encoding is not gzip")
 
-// decompressed undoes a content coding, up to limit bytes.
+// decompressed decodes body by its Content-Encoding. It returns errEncoding for an unknown one, and an
+// *http.MaxBytesError for more than limit bytes.
 func decompressed(encoding string, body []byte, limit int64) ([]byte, error) {
 	switch strings.ToLower(encoding) {
 	case "", "identity":
@@ -164,24 +167,27 @@ func decompressed(encoding string, body []byte, limit int64) ([]byte, error) {
 	return plain, nil
 }
 
-// lessons records what was learned. A store that fails never holds an answer up for long.
+// recorder records observed batches. It delays no answer for longer than recordPatience, even if the store fails.
 type recorder struct {
 	*Gateway
 	slots chan struct{}
 
 	mu           sync.Mutex
-	lastRecorded map[store.BatchKey]digest // guarded by mu; what was last recorded
+	lastRecorded map[store.BatchKey]digest // guarded by mu; the digest last recorded for each batch
 }
 
 func newRecorder(g *Gateway) *recorder {
-	return &recorder{Gateway: g, slots: make(chan struct{}, maxRecording), lastRecorded: make(map[store.BatchKey]digest)}
+	return &recorder{
+		Gateway: g, slots: make(chan struct{}, maxRecording), lastRecorded: make(map[store.BatchKey]digest),
+	}
 }
 
-// take has a lesson recorded. It returns when that is done or the patience is over; then it goes on.
+// record records the batches. It blocks until they are durable, but no longer than recordPatience; after that the
+// recording goes on in the background.
 func (r *recorder) record(of *observed) {
 	if of.err != nil {
 		r.metrics.GatewayLearned(of.plan, metrics.LearnedUnreadable, of.bad)
-		r.warn(of, "answer not understood, its batches are looked up when needed", of.err)
+		r.warn(of, "answer of Sinch could not be parsed, its batches are looked up when needed", of.err)
 	}
 	if r.skipRecorded(of); len(of.facts) == 0 {
 		return
@@ -190,7 +196,8 @@ func (r *recorder) record(of *observed) {
 	case r.slots <- struct{}{}:
 	default:
 		r.metrics.GatewayLearned(of.plan, metrics.LearnedLost, len(of.facts))
-		r.warn(of, "batches not recorded, they are looked up when needed", errors.New("too many wait for the store"))
+		err := errors.New("too many answers wait for the store")
+		r.warn(of, "batches not recorded, they are looked up when needed", err)
 		return
 	}
 	var late atomic.Bool
@@ -211,9 +218,9 @@ func (r *recorder) record(of *observed) {
 	}
 }
 
-// record makes a lesson durable.
+// recordAll blocks until every batch is durable or has failed.
 func (r *recorder) recordAll(of *observed, late *atomic.Bool) {
-	// It goes on when the request has ended; a store that closes ends it, too.
+	// The recording goes on after the request has ended. It ends early if the store closes.
 	ctx, cancel := context.WithTimeout(context.Background(), recordPatience+recordTime)
 	defer cancel()
 	var workers errgroup.Group
@@ -239,7 +246,8 @@ func (r *recorder) recordAll(of *observed, late *atomic.Bool) {
 	}
 }
 
-// recordOne turns a panic of the store into an error: no request is there any more that it could end.
+// recordOne records one batch. It returns a panic of the store as an error, since it runs outside of the request's
+// recovery.
 func (r *recorder) recordOne(ctx context.Context, a store.Arrival) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -249,7 +257,8 @@ func (r *recorder) recordOne(ctx context.Context, a store.Arrival) (err error) {
 	return r.store.Record(ctx, a)
 }
 
-// skipRecorded takes out of a lesson what is recorded already in the same words: an application may ask again and again.
+// skipRecorded removes the batches that were last recorded with the same content: an application may fetch a batch
+// many times.
 func (r *recorder) skipRecorded(of *observed) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -275,9 +284,10 @@ func (r *recorder) remember(key store.BatchKey, as digest) {
 	r.lastRecorded[key] = as
 }
 
-// tell logs what was not learned, once in a while.
+// warn logs that batches were not recorded, at most once every logEvery.
 func (r *recorder) warn(of *observed, message string, err error) {
 	if unlogged, ok := r.sampler.allow(kindUnavailable); ok {
-		r.log.LogAttrs(context.Background(), slog.LevelWarn, message, slog.String("plan", of.plan), slog.Any("error", err), slog.Int64("unlogged", unlogged))
+		r.log.LogAttrs(context.Background(), slog.LevelWarn, message,
+			slog.String("plan", of.plan), slog.Any("error", err), slog.Int64("unlogged", unlogged))
 	}
 }

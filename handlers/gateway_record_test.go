@@ -16,11 +16,14 @@ import (
 	"github.com/dlrloop/dlrloop/store/storetest"
 )
 
-// batchJSON is a batch as Sinch answers it: to two numbers, one of them twice, and a group.
+// batchJSON returns a batch as Sinch answers it: to two numbers, one of them twice, and a group. more is appended to
+// its members.
 func batchJSON(id, more string) string {
-	return fmt.Sprintf(`{"id":%q,"to":["+12017777777","12018888888","12017777777","dxCJTlfb1UsF"],"from":"12025550100","canceled":false,`+
-		`"body":"hello","type":"mt_text","created_at":"2025-08-18T10:00:00.000Z","modified_at":"2025-08-18T10:00:00.000Z",`+
-		`"delivery_report":"per_recipient","expire_at":"2025-08-21T10:00:00.000Z","client_reference":"otp/1","feedback_enabled":true%s}`, id, more)
+	return fmt.Sprintf(`{"id":%q,"to":["+12017777777","12018888888","12017777777","dxCJTlfb1UsF"],`+
+		`"from":"12025550100","canceled":false,"body":"hello","type":"mt_text",`+
+		`"created_at":"2025-08-18T10:00:00.000Z","modified_at":"2025-08-18T10:00:00.000Z",`+
+		`"delivery_report":"per_recipient","expire_at":"2025-08-21T10:00:00.000Z",`+
+		`"client_reference":"otp/1","feedback_enabled":true%s}`, id, more)
 }
 
 func compressed(t *testing.T, plain string) string {
@@ -33,11 +36,11 @@ func compressed(t *testing.T, plain string) string {
 	return b.String()
 }
 
-func TestEachOperationTeaches(t *testing.T) {
+func TestBatchesAreRecordedFromEachOperation(t *testing.T) {
 	for name, c := range map[string]struct {
 		method, tail string
 		status       int
-		teaches      bool
+		recorded     bool
 	}{
 		"send":                {"POST", "/batches", 201, true},
 		"get":                 {"GET", "/batches/" + batchSent, 200, true},
@@ -60,7 +63,7 @@ func TestEachOperationTeaches(t *testing.T) {
 			h.call(c.method, c.tail, "")
 			h.drain()
 			b := h.batch(batchSent)
-			if !c.teaches {
+			if !c.recorded {
 				require.Nil(t, b)
 				require.Zero(t, h.learned("recorded")+h.learned("late"))
 				return
@@ -68,19 +71,22 @@ func TestEachOperationTeaches(t *testing.T) {
 			require.Equal(t, 1.0, h.learned("recorded")+h.learned("late"))
 			require.Equal(t, store.FlagWanted, b.Flag)
 			require.Equal(t, &store.Facts{
-				BatchID: batchSent, FeedbackEnabled: true, ReportKind: "per_recipient", ClientReference: "otp/1", Recipients: 3, Groups: 1,
-				CreatedAt: time.Date(2025, 8, 18, 10, 0, 0, 0, time.UTC), ModifiedAt: time.Date(2025, 8, 18, 10, 0, 0, 0, time.UTC),
+				BatchID: batchSent, FeedbackEnabled: true, ReportKind: "per_recipient", ClientReference: "otp/1",
+				Recipients: 3, Groups: 1,
+				CreatedAt: time.Date(2025, 8, 18, 10, 0, 0, 0, time.UTC), ModifiedAt: time.Date(2025, 8, 18, 10, 0, 0,
+					0, time.UTC),
 				ExpireAt: time.Date(2025, 8, 21, 10, 0, 0, 0, time.UTC), Source: store.FromGateway,
 			}, b.Facts)
 			page, err := h.store.Recipients(t.Context(), b.Key(), store.RecipientQuery{})
 			require.NoError(t, err)
-			require.Len(t, page.Items, 2, "the numbers by name")
+			require.Len(t, page.Items, 2, "one for each number")
 		})
 	}
 }
 
-// TestKnownBeforeTheAnswerEnds has the store answer in time: the caller's next question finds the batch.
-func TestKnownBeforeTheAnswerEnds(t *testing.T) {
+// TestABatchIsRecordedBeforeItsAnswerEnds requires that the batch is in the store when the caller has its answer,
+// unless the store is slow.
+func TestABatchIsRecordedBeforeItsAnswerEnds(t *testing.T) {
 	h := newGatewayFixture(t, nil)
 	for i := range 20 {
 		id := fmt.Sprintf("%s%d", batchSent, i)
@@ -95,22 +101,23 @@ func TestKnownBeforeTheAnswerEnds(t *testing.T) {
 	require.Equal(t, 20.0, h.learned("recorded")+h.learned("late"))
 }
 
-func TestAPageTeachesAllOnIt(t *testing.T) {
+func TestEveryBatchOfAListIsRecorded(t *testing.T) {
 	h := newGatewayFixture(t, nil)
-	h.upstream.answers(http.StatusOK, `{"count":3,"page":0,"page_size":3,"batches":[`+batchJSON("B1", "")+","+batchJSON("B2", "")+`,{"id":""}],`+
-		`"Batches":[`+batchJSON("B3", "")+`]}`)
+	h.upstream.answers(http.StatusOK,
+		`{"count":3,"page":0,"page_size":3,"batches":[`+batchJSON("B1", "")+","+batchJSON("B2", "")+`,{"id":""}],`+
+			`"Batches":[`+batchJSON("B3", "")+`]}`)
 	for range 3 {
 		h.call(http.MethodGet, "/batches?page=0", "")
 	}
 	h.drain()
 	require.NotNil(t, h.batch("B1"))
 	require.NotNil(t, h.batch("B2"))
-	require.Nil(t, h.batch("B3"), "a member of another name")
+	require.Nil(t, h.batch("B3"), "member names are case-sensitive")
 	require.Equal(t, 3.0, h.learned("unreadable"))
-	require.LessOrEqual(t, h.store.Calls(storetest.Record), 4, "what is known in the same words is not recorded again")
+	require.LessOrEqual(t, h.store.Calls(storetest.Record), 4, "unchanged batches are not recorded again")
 }
 
-func TestACompressedAnswerTeachesAndPassesAsItIs(t *testing.T) {
+func TestABatchIsRecordedFromACompressedAnswer(t *testing.T) {
 	h := newGatewayFixture(t, nil)
 	body := compressed(t, batchJSON(batchSent, ""))
 	h.upstream.answers(http.StatusCreated, body, "Content-Encoding", "gzip")
@@ -124,7 +131,7 @@ func TestACompressedAnswerTeachesAndPassesAsItIs(t *testing.T) {
 	require.NotNil(t, h.batch(batchSent))
 }
 
-func TestAnAnswerOfUnknownLengthTeaches(t *testing.T) {
+func TestABatchIsRecordedFromAnAnswerOfUnknownLength(t *testing.T) {
 	h := newGatewayFixture(t, nil)
 	h.upstream.does(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusCreated)
@@ -138,20 +145,20 @@ func TestAnAnswerOfUnknownLengthTeaches(t *testing.T) {
 	require.NotNil(t, h.batch(batchSent))
 }
 
-func TestWhatCannotBeReadPassesAndIsCounted(t *testing.T) {
+func TestUnreadableAnswersPassAndAreCounted(t *testing.T) {
 	large := batchJSON(batchSent, `,"padding":"`+strings.Repeat("x", maxObserved)+`"`)
 	for name, c := range map[string]struct{ body, encoding, why string }{
-		"no JSON":               {"<html>", "", "the answer of Sinch is not a JSON object"},
-		"no object":             {"[1]", "", "the answer of Sinch is not a JSON object"},
-		"no id":                 {`{"to":["12017777777"]}`, "", "the batch in Sinch's answer has no id"},
-		"an id too long":        {batchJSON(strings.Repeat("x", 256), ""), "", "has more than 255 bytes"},
-		"a bare id":             {`{"id":"` + batchSent + `"}`, "", "neither to nor created_at"},
-		"too large":             {large, "", "the answer of Sinch is larger than 1048576 bytes"},
-		"too large when plain":  {compressed(t, strings.Repeat(" ", maxObservedPlain+1)), "gzip", "too large"},
-		"no gzip":               {"{}", "gzip", "gzip: "},
-		"a broken gzip":         {compressed(t, batchJSON(batchSent, ""))[:50], "gzip", "gzip: "},
-		"a coding nobody knows": {"{}", "br", "the Content-Encoding is not gzip"},
-		"an empty answer":       {"", "", "the answer of Sinch is not a JSON object"},
+		"no JSON":              {"<html>", "", "the answer of Sinch is not a JSON object"},
+		"no object":            {"[1]", "", "the answer of Sinch is not a JSON object"},
+		"no id":                {`{"to":["12017777777"]}`, "", "the batch in Sinch's answer has no id"},
+		"an id too long":       {batchJSON(strings.Repeat("x", 256), ""), "", "has more than 255 bytes"},
+		"a bare id":            {`{"id":"` + batchSent + `"}`, "", "neither to nor created_at"},
+		"too large":            {large, "", "the answer of Sinch is larger than 1048576 bytes"},
+		"too large when plain": {compressed(t, strings.Repeat(" ", maxObservedPlain+1)), "gzip", "too large"},
+		"no gzip":              {"{}", "gzip", "gzip: "},
+		"a broken gzip":        {compressed(t, batchJSON(batchSent, ""))[:50], "gzip", "gzip: "},
+		"an unknown coding":    {"{}", "br", "the Content-Encoding is not gzip"},
+		"an empty answer":      {"", "", "the answer of Sinch is not a JSON object"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newGatewayFixture(t, nil)
@@ -168,11 +175,11 @@ func TestWhatCannotBeReadPassesAndIsCounted(t *testing.T) {
 	h := newGatewayFixture(t, nil)
 	h.upstream.answers(http.StatusOK, "[]")
 	h.call(http.MethodGet, "/batches", "")
-	require.Equal(t, 1.0, h.learned("unreadable"), "a page that is none")
+	require.Equal(t, 1.0, h.learned("unreadable"), "the answer is not a list")
 }
 
-// TestAStoreThatHangsHoldsNoSendUp has the store stuck until the answer is there.
-func TestAStoreThatHangsHoldsNoSendUp(t *testing.T) {
+// TestABlockedStoreDelaysNoSend blocks the store until the answer has arrived.
+func TestABlockedStoreDelaysNoSend(t *testing.T) {
 	h := newGatewayFixture(t, nil)
 	h.store.FailRecord(storetest.Stuck, nil, storetest.Always)
 	h.upstream.answers(http.StatusCreated, batchJSON(batchSent, ""))
@@ -184,8 +191,10 @@ func TestAStoreThatHangsHoldsNoSendUp(t *testing.T) {
 	require.Equal(t, 1.0, h.learned("late"))
 }
 
-func TestAStoreThatFailsLosesOnlyTheLesson(t *testing.T) {
-	for name, kind := range map[string]storetest.Kind{"not applied": storetest.NotApplied, "applied": storetest.Applied, "panics": storetest.Panics} {
+func TestAStoreFailureLosesOnlyTheBatchInfo(t *testing.T) {
+	for name, kind := range map[string]storetest.Kind{
+		"not applied": storetest.NotApplied, "applied": storetest.Applied, "panics": storetest.Panics,
+	} {
 		t.Run(name, func(t *testing.T) {
 			h := newGatewayFixture(t, nil)
 			h.store.FailRecord(kind, nil, 1)
@@ -196,14 +205,14 @@ func TestAStoreThatFailsLosesOnlyTheLesson(t *testing.T) {
 			h.call(http.MethodPost, "/batches", "{}")
 			h.drain()
 			require.Equal(t, 1.0, h.learned("lost"))
-			require.NotNil(t, h.batch(batchSent), "the next answer teaches it")
+			require.NotNil(t, h.batch(batchSent), "the next answer records it")
 			require.Contains(t, h.log.String(), "batches not recorded")
 		})
 	}
 }
 
-// TestTooManyLessonsAreLostNotQueued fills what may wait for a store that hangs.
-func TestTooManyLessonsAreLostNotQueued(t *testing.T) {
+// TestTooManyAnswersAreNotQueued occupies all slots with a blocked store.
+func TestTooManyAnswersAreNotQueued(t *testing.T) {
 	h := newGatewayFixture(t, nil)
 	h.store.FailRecord(storetest.Stuck, nil, storetest.Always)
 	for range maxRecording {
@@ -215,7 +224,7 @@ func TestTooManyLessonsAreLostNotQueued(t *testing.T) {
 	require.Zero(t, h.store.Calls(storetest.Record))
 }
 
-func TestWhatIsTaughtIsBounded(t *testing.T) {
+func TestRememberedBatchesAreBounded(t *testing.T) {
 	l := newRecorder(nil)
 	for i := range maxRemembered + 10 {
 		l.remember(store.BatchKey{BatchID: fmt.Sprint(i)}, digest{})
@@ -223,15 +232,16 @@ func TestWhatIsTaughtIsBounded(t *testing.T) {
 	require.Len(t, l.lastRecorded, maxRemembered)
 }
 
-// TestLogsTellNoSecret looks through everything that was logged at debug.
-func TestLogsTellNoSecret(t *testing.T) {
+// TestGatewayLogsContainNoSecret checks all log lines, down to level Debug.
+func TestGatewayLogsContainNoSecret(t *testing.T) {
 	h := newGatewayFixture(t, nil)
 	h.upstream.answers(http.StatusCreated, batchJSON(batchSent, ""))
 	h.call(http.MethodPost, "/batches", `{"to":["12017777777"],"body":"very private"}`)
 	h.upstream.answers(http.StatusOK, "not a batch of 12018888888")
 	h.call(http.MethodGet, "/batches/"+batchSent, "")
 	h.call(http.MethodGet, "/batches/"+batchSent+"/delivery_report/12018888888", "")
-	h.call(http.MethodPost, "/batches/"+batchSent+"/delivery_feedback", `{"recipients":["12017777777","nonsense 12018888888"]}`)
+	h.call(http.MethodPost, "/batches/"+batchSent+"/delivery_feedback",
+		`{"recipients":["12017777777","nonsense 12018888888"]}`)
 	h.upstream.Close()
 	h.call(http.MethodGet, "/batches/"+batchSent+"/delivery_report/12018888888", "")
 	h.drain()

@@ -19,23 +19,23 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// proxiedRequest is one request on its way through the gateway.
+// proxiedRequest is one request in the gateway.
 type proxiedRequest struct {
 	*Gateway
 	gatewayRoute
-	plan       *gatewayPlan // nil where none is configured
+	plan       *gatewayPlan // nil if no such plan is configured
 	w          http.ResponseWriter
 	r          *http.Request
 	connection *http.ResponseController
 	begun      time.Time
-	token      digest // of the caller's Authorization
+	token      digest // of the caller's Authorization header
 	body       *requestBody
-	connected  atomic.Bool // Sinch may have got something
-	answering  bool        // something may have been written
-	status     int         // of the answer, once there is one
+	connected  atomic.Bool // Sinch may have received a part of the request
+	answering  bool        // a part of the answer may have been written
+	status     int         // of the answer, once it is known
 	outcome    metrics.GatewayOutcome
-	leave      context.CancelCauseFunc // ends the call to Sinch
-	guard      *time.Timer             // does so when its time is over
+	leave      context.CancelCauseFunc // cancels the call to Sinch
+	guard      *time.Timer             // calls leave(errStalled) when it fires
 }
 
 func newProxiedRequest(g *Gateway, w http.ResponseWriter, r *http.Request) *proxiedRequest {
@@ -47,21 +47,22 @@ func newProxiedRequest(g *Gateway, w http.ResponseWriter, r *http.Request) *prox
 	return p
 }
 
-// serve answers the request, or returns why it is refused.
+// serve answers the request, or returns the error that refuses it.
 func (p *proxiedRequest) serve() error {
 	if err := p.authorize(p.r, p.plan); err != nil {
 		return err
 	}
 	if p.plan == nil {
-		return &problem{kind: kindNotFound, detail: fmt.Sprintf("no plan with the id %.64q is configured here: add it under plans, "+
-			"or correct the id that your client was given", p.gatewayRoute.plan)}
+		return &problem{kind: kindNotFound, detail: fmt.Sprintf("plan %.64q is not configured here: add it under "+
+			"plans, or correct the plan id of your client", p.gatewayRoute.plan)}
 	}
 	if !staysInPlan(p.tail) {
-		return &problem{kind: kindNotFound, detail: "the path could lead out of the plan, and Sinch was not called: remove segments of " +
-			"dots, backslashes, encoded percent signs, control characters and characters outside ASCII, encoded ones too"}
+		return &problem{kind: kindNotFound, detail: "the path could leave the plan, and Sinch was not called: remove " +
+			"segments of dots, backslashes, encoded percent signs, control characters and characters outside ASCII, " +
+			"also in encoded form"}
 	}
 	p.token = sha256.Sum256([]byte(strings.Join(p.r.Header["Authorization"], "\n")))
-	// A send that has reached Sinch is recorded whether or not the caller still waits.
+	// The call goes on after the caller has closed the connection, so that a send that has reached Sinch is recorded.
 	ctx, cancel := detach(p.r.Context(), maxRequestTime)
 	defer cancel()
 	ctx, leave := context.WithCancelCause(ctx)
@@ -80,8 +81,8 @@ func (p *proxiedRequest) serve() error {
 	return p.proxy()
 }
 
-// bound limits the body, the time in which it must arrive, and the time in which Sinch must begin its answer. The server's own
-// times are too short for both.
+// setLimits limits the size of the body, the time for it to arrive, and the time for Sinch to begin its answer. It
+// overrides the server's own time-outs, which are too short for both.
 func (p *proxiedRequest) setLimits() error {
 	if p.r.ContentLength > p.config.MaxBody {
 		return &http.MaxBytesError{Limit: p.config.MaxBody}
@@ -91,17 +92,18 @@ func (p *proxiedRequest) setLimits() error {
 		p.r.Body = p.body
 	}
 	most := p.begun.Add(gatewayBodyTime + gatewayDial + p.config.Timeout + p.config.Patience)
-	// A connection that knows no deadlines is one of a test.
+	// Only connections of tests support no deadlines.
 	_ = p.connection.SetReadDeadline(most)
 	_ = p.connection.SetWriteDeadline(most.Add(gatewayStall))
 	p.guard = time.AfterFunc(time.Until(most), func() { p.leave(errStalled) })
 	return nil
 }
 
-// pass has Sinch answer.
+// proxy passes the request on to Sinch and the answer on to the caller. It writes an answer in every case, or returns
+// the problem that the plan's token is not available.
 func (p *proxiedRequest) proxy() error {
 	if p.plan.Client != nil {
-		// The caller's credential is ours, and nothing of it goes on.
+		// The caller's credential is one of private.credentials: Sinch must not get it.
 		p.r.Header.Del("Authorization")
 		if err := p.plan.Client.Authorize(p.r.Context(), p.r); err != nil {
 			return p.noToken(err)
@@ -122,18 +124,19 @@ func (p *proxiedRequest) proxy() error {
 	return nil
 }
 
-// rewrite sends a request to Sinch as it came, except for the headers that sanitize removes.
+// rewrite sets the target of a request to Sinch. The rest of the request stays unchanged, except for the headers that
+// sanitize removes.
 func (p *proxiedRequest) rewrite(r *httputil.ProxyRequest) {
 	to := *p.plan.endpoint
 	to.RawPath = strings.TrimRight(p.plan.endpoint.EscapedPath(), "/") + p.tail
 	to.Path = unescaped(to.RawPath)
 	to.RawQuery, to.ForceQuery = r.In.URL.RawQuery, r.In.URL.ForceQuery
 	r.Out.URL = &to
-	r.Out.Host = "" // the upstream's
+	r.Out.Host = "" // net/http then sends the endpoint's host
 	sanitize(r)
 }
 
-// answered sees Sinch's answer before the caller does.
+// answered processes Sinch's answer before the caller gets it.
 func (p *proxiedRequest) answered(a *http.Response) error {
 	if a.StatusCode == http.StatusSwitchingProtocols {
 		p.guard.Stop()
@@ -147,15 +150,16 @@ func (p *proxiedRequest) answered(a *http.Response) error {
 	}
 	p.status, p.answering, p.outcome = a.StatusCode, true, outcomeOfStatus(a.StatusCode)
 	if a.Header["Content-Type"] == nil {
-		p.w.Header()["Content-Type"] = nil // else net/http would guess one
+		p.w.Header()["Content-Type"] = nil // net/http would guess a type
 	}
-	// What has been answered may take longer to read than a request had to arrive.
+	// The answer may take longer than the request's read deadline.
 	_ = p.connection.SetReadDeadline(time.Time{})
 	a.Body = &answerBody{ReadCloser: a.Body, connection: p.connection, guard: p.guard}
 	return nil
 }
 
-// seen draws from an answer whether the caller's token is good.
+// updateTokens evaluates the status of Sinch's answer: it remembers an accepted token of a caller, forgets a refused
+// one, and reports a refused token of the plan to its Client.
 func (p *proxiedRequest) updateTokens(a *http.Response) {
 	switch {
 	case p.plan.Client != nil:
@@ -165,18 +169,19 @@ func (p *proxiedRequest) updateTokens(a *http.Response) {
 	case a.StatusCode == http.StatusUnauthorized:
 		p.tokens.forget(p.plan.ID, p.token)
 	case a.StatusCode < 300 && (p.operation == metrics.GatewaySend || p.operation == metrics.GatewayList):
-		// Their paths are of this plan whatever Sinch makes of an escape.
+		// Their paths belong to this plan, however Sinch decodes escapes.
 		p.tokens.accept(p.plan.ID, p.token)
 	}
 }
 
-// unanswered says why there was no answer of Sinch.
+// unanswered returns the problem for a call to Sinch that failed with err.
 func (p *proxiedRequest) unanswered(err error) error {
 	if cause := p.body.failure(); cause != nil {
-		if _, tooLarge := errors.AsType[*http.MaxBytesError](cause); tooLarge || p.repeatable() || !p.body.begun.Load() {
+		_, tooLarge := errors.AsType[*http.MaxBytesError](cause)
+		if tooLarge || p.repeatable() || !p.body.begun.Load() {
 			return unreadBody(cause)
 		}
-		// A server may act on a body that lacks only its end.
+		// Sinch may act on a body of which only the end is missing, so the outcome is unknown.
 		err = cause
 	}
 	if cause := context.Cause(p.r.Context()); cause != nil {
@@ -186,7 +191,7 @@ func (p *proxiedRequest) unanswered(err error) error {
 	return p.upstream(err)
 }
 
-// repeatable reports whether a call that is made twice has the effect of one.
+// repeatable reports whether the caller may repeat the call without a further effect.
 func (p *proxiedRequest) repeatable() bool {
 	switch p.operation {
 	case metrics.GatewaySend, metrics.GatewayUpdate:
@@ -197,7 +202,7 @@ func (p *proxiedRequest) repeatable() bool {
 	return true
 }
 
-// upstream is the problem that Sinch did not answer.
+// upstream returns the problem that Sinch gave no complete answer. Its detail says whether the call may be repeated.
 func (p *proxiedRequest) upstream(err error) *problem {
 	refused := &problem{kind: kindUpstream, cause: err}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() ||
@@ -206,26 +211,28 @@ func (p *proxiedRequest) upstream(err error) *problem {
 	}
 	switch {
 	case !p.connected.Load():
-		refused.detail = "Sinch could not be reached and got nothing; the same call will do later"
+		refused.detail = "Sinch could not be reached and received nothing; retry later"
 	case p.operation == metrics.GatewaySend:
-		refused.detail = "Sinch gave no whole answer, and the batch may have been sent: look for it before you send it again"
+		refused.detail = "Sinch gave no complete answer, and the batch may have been sent: " +
+			"look for it before you send it again"
 	case !p.repeatable():
-		refused.detail = "Sinch gave no whole answer, and the call may have taken effect: look before you repeat it"
+		refused.detail = "Sinch gave no complete answer, and the call may have taken effect: " +
+			"check that before you repeat it"
 	default:
-		refused.detail = "Sinch gave no whole answer; the same call will do later"
+		refused.detail = "Sinch gave no complete answer; retry later"
 	}
 	return refused
 }
 
-// noToken is the problem that the plan's own token could not be had.
+// noToken returns the problem that the plan's access token could not be obtained.
 func (p *proxiedRequest) noToken(err error) error {
 	p.outcome = metrics.GatewayUnreachable
 	refused := p.upstream(err)
-	refused.detail = "the gateway could not get the project's token from Sinch, and made no call; the same call will do later"
+	refused.detail = "the gateway could not get an access token for the project, and Sinch was not called; retry later"
 	return refused
 }
 
-// refuse answers with a problem, and logs it unless the like was just logged.
+// refuse answers with the problem for err. It logs one problem of each kind every logEvery.
 func (p *proxiedRequest) refuse(err error) {
 	refused := problemOf(err)
 	if refused.kind == kindUnauthorized {
@@ -235,16 +242,17 @@ func (p *proxiedRequest) refuse(err error) {
 	id := refused.write(p.w, p.r)
 	if unlogged, ok := p.sampler.allow(refused.kind); ok {
 		p.log.LogAttrs(p.r.Context(), kinds[refused.kind].level, "gateway request refused",
-			slog.Int("status", p.status), slog.String("problem", kinds[refused.kind].slug), slog.String("plan", p.planID()),
-			slog.String("operation", string(p.operation)), slog.String("request_id", id), slog.Any("error", refused),
-			slog.Int64("unlogged", unlogged))
+			slog.Int("status", p.status), slog.String("problem", kinds[refused.kind].slug),
+			slog.String("plan", p.planID()), slog.String("operation", string(p.operation)),
+			slog.String("request_id", id), slog.Any("error", refused), slog.Int64("unlogged", unlogged))
 	}
 }
 
-// end counts the request, whatever became of it, and answers for a panic.
+// end counts and logs the request. If the handler panicked it answers with a problem, or aborts the connection if the
+// answer has begun.
 func (p *proxiedRequest) end() {
 	cause := recover()
-	if cause != nil && cause != http.ErrAbortHandler { //nolint:errorlint // net/http compares it so, too
+	if cause != nil && cause != http.ErrAbortHandler { //nolint:errorlint // net/http compares with == too
 		p.log.LogAttrs(p.r.Context(), slog.LevelError, "handler panicked",
 			slog.Any("panic", cause), slog.String("stack", string(debug.Stack())))
 		if !p.answering {
@@ -258,11 +266,12 @@ func (p *proxiedRequest) end() {
 		slog.String("plan", p.planID()), slog.String("operation", string(p.operation)),
 		slog.String("outcome", string(p.outcome)), slog.Int("status", p.status), slog.Duration("took", took))
 	if cause != nil {
-		panic(http.ErrAbortHandler) // half an answer must not look like a whole one
+		panic(http.ErrAbortHandler) // the caller must not take a part of an answer for the whole
 	}
 }
 
-// panicked is the problem that a fault of our own ended the request.
+// panicked returns the problem for a panic. If Sinch may have received a call that must not be repeated, the problem
+// warns of that.
 func (p *proxiedRequest) panicked(err error) *problem {
 	if p.connected.Load() && !p.repeatable() {
 		return p.upstream(err)
@@ -270,7 +279,7 @@ func (p *proxiedRequest) panicked(err error) *problem {
 	return &problem{kind: kindInternal, cause: err}
 }
 
-// planID is empty for a plan that is not configured: anybody may make one up.
+// planID returns the plan's id, or "" for a plan that is not configured, since callers may invent any number of ids.
 func (p *proxiedRequest) planID() string {
 	if p.plan == nil {
 		return ""

@@ -8,14 +8,14 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// gatewayPrefix begins every path of Sinch's API.
+// gatewayPrefix is the prefix of every path of Sinch's API.
 const gatewayPrefix = "/xms/v1/"
 
-// isGateway reports whether a request is for the gateway, whatever its method.
+// isGateway reports whether the gateway serves the request. The method does not matter.
 func isGateway(r *http.Request) bool { return strings.HasPrefix(gatewayPath(r), gatewayPrefix) }
 
-// gatewayPath returns the escaped path. Slashes side by side at its beginning count as one: a client whose base URL ends in
-// a slash sends two.
+// gatewayPath returns the escaped path of a request. Several slashes at its beginning count as one: a client whose
+// base URL ends in a slash sends two.
 func gatewayPath(r *http.Request) string {
 	path := r.URL.EscapedPath()
 	if strings.HasPrefix(path, "//") {
@@ -24,12 +24,12 @@ func gatewayPath(r *http.Request) string {
 	return path
 }
 
-// gatewayRoute is what a request asks for.
+// gatewayRoute is the parsed path and method of a gateway request.
 type gatewayRoute struct {
-	plan      string // the id in the path
-	tail      string // what follows it, escaped as it came
+	plan      string // first segment of the path, decoded: a plan's or project's id
+	tail      string // the path after it, still escaped as received
 	operation metrics.GatewayOperation
-	batchID   string // where the path names a batch
+	batchID   string // decoded; empty if the path names no batch
 }
 
 func routeOf(r *http.Request) gatewayRoute {
@@ -42,10 +42,10 @@ func routeOf(r *http.Request) gatewayRoute {
 	return to
 }
 
-// staysInPlan reports whether every server resolves the tail of a path to a path below the plan. Servers decode a path once
-// or more often, take a backslash for a slash, drop parameters behind a semicolon, cut at an encoded question mark or number
-// sign, and ignore spaces at the end of a segment. Some fold other alphabets into ASCII or end at a control character. Sinch's
-// paths need none of these.
+// staysInPlan reports whether every server resolves the tail to a path below the plan. Servers differ: some decode a
+// path more than once, treat a backslash as a slash, drop parameters after a semicolon, cut at an encoded question
+// mark or number sign, or ignore spaces at the end of a segment. Some fold other alphabets into ASCII or end at a
+// control character. Sinch's paths need none of these.
 func staysInPlan(tail string) bool {
 	path := unescaped(tail)
 	for i := range len(path) {
@@ -64,7 +64,7 @@ func staysInPlan(tail string) bool {
 	return true
 }
 
-// operationOf says what a call asks of Sinch, as far as that concerns us.
+// operationOf returns the operation of a call, and the id of the batch in its path, decoded.
 func operationOf(method, tail string) (op metrics.GatewayOperation, batchID string) {
 	path := strings.Split(strings.TrimPrefix(tail, "/"), "/")
 	for i := range path {
@@ -78,7 +78,7 @@ func operationOf(method, tail string) (op metrics.GatewayOperation, batchID stri
 	case len(path) < 2 || path[0] != "batches" || path[1] == "":
 		return metrics.GatewayOther, ""
 	case len(path) == 2 && path[1] == "dry_run" && method == http.MethodPost:
-		return metrics.GatewayDryRun, "" // it has the shape of an update
+		return metrics.GatewayDryRun, "" // the path looks like an update
 	case len(path) == 2:
 		return pick(method, operations{
 			http.MethodGet: metrics.GatewayGet, http.MethodPost: metrics.GatewayUpdate,
@@ -101,7 +101,7 @@ func pick(method string, of operations) metrics.GatewayOperation {
 	return metrics.GatewayOther
 }
 
-// unescaped is a segment of a path, decoded. Its escapes are right: net/http has read them.
+// unescaped decodes a segment of a path. The escapes are valid, since net/http has parsed them.
 func unescaped(segment string) string {
 	s, _ := url.PathUnescape(segment)
 	return s

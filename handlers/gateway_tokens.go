@@ -10,10 +10,11 @@ const (
 	maxTokens   = 1024
 )
 
-// tokens remembers the callers' tokens that Sinch accepted for a plan, by their digests.
+// tokens is a bounded cache of the callers' tokens that Sinch accepted, by plan and digest. An entry is valid for
+// tokenMemory.
 type tokens struct {
 	mu   sync.Mutex
-	good map[tokenKey]time.Time // guarded by mu; until when
+	good map[tokenKey]time.Time // time of expiry; guarded by mu
 }
 
 type tokenKey struct {
@@ -29,7 +30,7 @@ func (t *tokens) accepted(plan string, token digest) bool {
 	return time.Now().Before(t.good[tokenKey{plan, token}])
 }
 
-// accept remembers a token that Sinch has just accepted.
+// accept adds a token that Sinch has just accepted.
 func (t *tokens) accept(plan string, token digest) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -40,7 +41,7 @@ func (t *tokens) accept(plan string, token digest) {
 	t.good[key] = now.Add(tokenMemory)
 }
 
-// makeRoom forgets what is over, and if that is nothing, any one: it costs a call to ask again.
+// makeRoom deletes the expired entries; if none has expired, arbitrary ones. A lost entry costs one call to Sinch.
 func (t *tokens) makeRoom(now time.Time) {
 	for key, until := range t.good {
 		if !now.Before(until) {
@@ -55,7 +56,7 @@ func (t *tokens) makeRoom(now time.Time) {
 	}
 }
 
-// forget is for a token that Sinch has just refused.
+// forget deletes a token that Sinch has just refused.
 func (t *tokens) forget(plan string, token digest) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -32,14 +32,14 @@ func TestATokenThatSinchRefuses(t *testing.T) {
 		require.Len(t, h.upstream.taken(), 1)
 		r = h.request(http.MethodPost, feedbackTail, strings.NewReader("{"))
 		r.Header.Set("Authorization", "Bearer wrong")
-		require.Equal(t, http.StatusUnauthorized, h.do(r).StatusCode, "a stranger is told nothing else")
+		require.Equal(t, http.StatusUnauthorized, h.do(r).StatusCode, "without a valid token the body is not judged")
 		if b := h.batch(batchSent); b != nil {
 			require.Zero(t, b.Feedback.Owed)
 		}
 	}
 }
 
-func TestATokenIsAskedAboutOnce(t *testing.T) {
+func TestATokenIsCheckedOnce(t *testing.T) {
 	h := newGatewayFixture(t, nil)
 	h.recordBatch(true, 0)
 	h.serveBatch("")
@@ -50,12 +50,12 @@ func TestATokenIsAskedAboutOnce(t *testing.T) {
 	confirm()
 	require.Len(t, h.upstream.taken(), 1)
 
-	h.upstream.answers(http.StatusUnauthorized, "") // of any other call
+	h.upstream.answers(http.StatusUnauthorized, "") // of an unrelated call
 	h.call(http.MethodGet, "/groups", "")
 	h.upstream.taken()
 	h.serveBatch("")
 	confirm()
-	require.Len(t, h.upstream.taken(), 1, "a 401 has it forgotten")
+	require.Len(t, h.upstream.taken(), 1, "a 401 makes the gateway forget the token")
 
 	other := newGatewayFixture(t, nil)
 	other.recordBatch(true, 0)
@@ -64,7 +64,7 @@ func TestATokenIsAskedAboutOnce(t *testing.T) {
 	other.call(http.MethodGet, "/batches/..%2Fx", "")
 	other.upstream.taken()
 	other.call(http.MethodPost, feedbackTail, oneRecipient)
-	require.Len(t, other.upstream.taken(), 1, "a success of any path proves nothing")
+	require.Len(t, other.upstream.taken(), 1, "a success of another path does not prove the token")
 
 	third := newGatewayFixture(t, nil)
 	third.recordBatch(true, 0)
@@ -72,11 +72,11 @@ func TestATokenIsAskedAboutOnce(t *testing.T) {
 	third.call(http.MethodGet, "/batches", "")
 	third.upstream.taken()
 	third.call(http.MethodPost, feedbackTail, oneRecipient)
-	require.Empty(t, third.upstream.taken(), "that of a list does")
+	require.Empty(t, third.upstream.taken(), "a success of a list proves the token")
 }
 
-// TestOneQuestionForAllWhoAsk has many confirmations wait for one question about their token.
-func TestOneQuestionForAllWhoAsk(t *testing.T) {
+// TestConcurrentTokenChecksShareOneLookup makes many confirmations wait for one check of their token.
+func TestConcurrentTokenChecksShareOneLookup(t *testing.T) {
 	h := newGatewayFixture(t, nil)
 	h.recordBatch(true, 0)
 	asked, goOn := make(chan struct{}, 100), make(chan struct{})
@@ -94,13 +94,13 @@ func TestOneQuestionForAllWhoAsk(t *testing.T) {
 		})
 	}
 	<-asked
-	h.store.AwaitCalls(storetest.Read, callers) // the next they do is to ask
+	h.store.AwaitCalls(storetest.Read, callers) // each caller's next step is the lookup
 	close(goOn)
 	all.Wait()
 	require.Less(t, len(h.upstream.taken()), callers)
 }
 
-func TestTokensAreForgottenInTime(t *testing.T) {
+func TestTokensExpireAndAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		known := newTokens()
 		a, b := digestOf("a"), digestOf("b")
@@ -117,7 +117,7 @@ func TestTokensAreForgottenInTime(t *testing.T) {
 			known.accept("p", digestOf(fmt.Sprint(i)))
 		}
 		require.Len(t, known.good, maxTokens)
-		require.NotContains(t, known.good, tokenKey{"p", a}, "what is over goes first")
+		require.NotContains(t, known.good, tokenKey{"p", a}, "expired entries are deleted first")
 		time.Sleep(tokenMemory)
 		known.accept("p", b)
 		require.Len(t, known.good, 1)
@@ -144,5 +144,5 @@ func TestConfirmationsWithThePlansToken(t *testing.T) {
 	require.Equal(t, "Bearer token-of-the-plan", got.header.Get("Authorization"))
 	require.Equal(t, "/xms/v1/plan-a/batches/"+batchSent, got.uri)
 	require.Equal(t, http.StatusAccepted, confirm("Bearer app-token"))
-	require.Empty(t, h.upstream.taken(), "nothing is left to ask")
+	require.Empty(t, h.upstream.taken(), "no further lookup is needed")
 }

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// Times of a connection to Sinch, and of one to a caller.
+// Time-outs of the connections to Sinch and to callers.
 const (
 	gatewayDial     = 5 * time.Second
-	gatewayBodyTime = 15 * time.Second // for a request's body to arrive
-	gatewayStall    = 30 * time.Second // how long an answer may stand still, on either side
+	gatewayBodyTime = 15 * time.Second // for the body of a request to arrive
+	gatewayStall    = 30 * time.Second // without progress of an answer, on either side
 )
 
-// newGatewayTransport carries requests as they are: nothing is compressed, decompressed or redirected.
+// newGatewayTransport returns a transport that changes nothing: it does not compress, decompress or follow redirects.
 func newGatewayTransport(timeout time.Duration) *http.Transport {
 	dialer := &net.Dialer{Timeout: gatewayDial}
 	return &http.Transport{
@@ -27,14 +27,15 @@ func newGatewayTransport(timeout time.Duration) *http.Transport {
 		ExpectContinueTimeout:  time.Second,
 		DisableCompression:     true,
 		MaxIdleConnsPerHost:    64,
-		IdleConnTimeout:        45 * time.Second, // a send on a connection that Sinch has just closed is not repeated
 		MaxResponseHeaderBytes: 64 << 10,
-		// A connection that died without a word is found out before the next send is lost on it.
+		// Short, since a send on a connection that Sinch has just closed is not repeated.
+		IdleConnTimeout: 45 * time.Second,
+		// Pings detect a dead connection before the next send is lost on it.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
 	}
 }
 
-// buffers lends the memory through which answers are copied.
+// buffers is a pool of the buffers that answers are copied through. It implements httputil.BufferPool.
 type buffers struct{ pool sync.Pool }
 
 const bufferSize = 32 << 10
@@ -48,17 +49,17 @@ func (b *buffers) Get() []byte {
 
 func (b *buffers) Put(buf []byte) { b.pool.Put((*[bufferSize]byte)(buf)) }
 
-// traffic counts what is under way, so that an end can wait for it.
+// traffic counts requests in flight, so that drain can wait for them.
 type traffic struct {
 	mu       sync.Mutex
 	inFlight int           // guarded by mu
 	draining bool          // guarded by mu
-	idle     chan struct{} // closed when draining and nothing is under way
+	idle     chan struct{} // closed when draining and none is in flight
 }
 
 func newTraffic() *traffic { return &traffic{idle: make(chan struct{})} }
 
-// begin reports whether a request may be worked on; end must follow then.
+// begin counts a request and returns true, or returns false while draining. After true the caller must call end.
 func (t *traffic) begin() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -69,7 +70,7 @@ func (t *traffic) begin() bool {
 	return true
 }
 
-// add counts work that a request under way leaves behind; end must follow.
+// add counts background work of a request in flight. The caller must call end.
 func (t *traffic) add() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -84,7 +85,7 @@ func (t *traffic) end() {
 	}
 }
 
-// drain lets nothing begin any more and waits for what is under way, or for ctx to end.
+// drain makes begin return false, and blocks until nothing is in flight or ctx ends.
 func (t *traffic) drain(ctx context.Context) {
 	t.mu.Lock()
 	if !t.draining {
