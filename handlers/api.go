@@ -14,13 +14,13 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// ask is a request to read: its path and its query.
+// apiRequest is the decoded path and query of a GET request.
 type apiRequest struct {
 	*query
 	path gin.Params
 }
 
-// segment is a part of the path, decoded. Its escapes are right: net/http has read them.
+// segment returns a parameter of the path, decoded. The escapes are valid, since net/http has parsed them.
 func (a *apiRequest) segment(name string) string {
 	s, _ := url.PathUnescape(a.path.ByName(name))
 	return s
@@ -30,20 +30,21 @@ func (a *apiRequest) batch() store.BatchKey {
 	return store.BatchKey{Plan: a.segment("plan"), BatchID: a.segment("id")}
 }
 
-// failed says what was tried when the store failed: a fault of the store's, which passes, and none of this program's own. A cursor of no
-// earlier page is the caller's fault; it is not repeated, since it may hold somebody's number and errors are logged.
+// failed wraps a store error with the attempted operation; tried names it, such as "list batches". An error of an
+// unknown kind becomes kindUnavailable instead of kindInternal, since it is the store's fault. An invalid cursor
+// becomes kindBadParameter; it is not quoted, since it may contain a phone number and errors are logged.
 func failed(tried string, err error) error {
 	if errors.Is(err, store.ErrCursor) {
-		return badParameter("cursor", "not of an earlier page of this list", "its next_cursor")
+		return badParameter("cursor", "not from this list", "the next_cursor of its previous page")
 	}
 	tries := fmt.Errorf("%s: %w", tried, err)
 	if problemOf(tries).kind != kindInternal {
 		return tries
 	}
-	return &problem{kind: kindUnavailable, detail: "the store failed, the log says how; the same call will do later", cause: tries}
+	return &problem{kind: kindUnavailable, detail: "the store failed, see the log; retry later", cause: tries}
 }
 
-// failedBatch is failed for what was tried with one batch.
+// failedBatch is failed for an operation on one batch. It turns store.ErrNotFound into kindNotFound.
 func failedBatch(tried string, key store.BatchKey, err error) error {
 	batch := fmt.Sprintf("batch %s of plan %s", key.BatchID, key.Plan)
 	if errors.Is(err, store.ErrNotFound) {
@@ -52,7 +53,7 @@ func failedBatch(tried string, key store.BatchKey, err error) error {
 	return failed(tried+" "+batch, err)
 }
 
-// read answers what f returns as JSON. f has as long as the patience lasts.
+// read returns a handler that answers with f's result as JSON. The context of f ends after the configured Patience.
 func (p *Private) read(f func(context.Context, *apiRequest) (any, error)) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		ctx, cancel := context.WithTimeout(c.Request.Context(), p.config.Patience)
@@ -67,7 +68,7 @@ func (p *Private) read(f func(context.Context, *apiRequest) (any, error)) gin.Ha
 	}
 }
 
-// answerJSON writes v as JSON. The text of a callback stays as it came: no HTML escapes.
+// answerJSON writes v as JSON with status 200. It does not escape HTML, so that raw callbacks stay as they came.
 func answerJSON(c *gin.Context, v any) error {
 	var body bytes.Buffer
 	e := json.NewEncoder(&body)

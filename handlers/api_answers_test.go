@@ -14,7 +14,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// read decodes an answer that must be good.
+// read requires a 200 with JSON and decodes it.
 func read[T any](t *testing.T, a reply) T {
 	t.Helper()
 	require.Equal(t, http.StatusOK, a.StatusCode, "%s", a.body)
@@ -24,10 +24,11 @@ func read[T any](t *testing.T, a reply) T {
 	return v
 }
 
-func TestIdsAreOpaque(t *testing.T) {
+func TestIDsAreOpaque(t *testing.T) {
 	st := openStore(t)
 	ids := []string{
-		"plain", "a/b", "a+b", "a%2Fb", "a b", "ü☃", ".", "..", "a/../b", "a?b#c", "?", "%", "a;b", "a&b=c", "recipients", ":id", "*", `a"b\c`, "a//b", "/", " ",
+		"plain", "a/b", "a+b", "a%2Fb", "a b", "ü☃", ".", "..", "a/../b", "a?b#c", "?", "%", "a;b", "a&b=c",
+		"recipients", ":id", "*", `a"b\c`, "a//b", "/", " ",
 	}
 	for i, id := range ids {
 		plan := ids[len(ids)-1-i]
@@ -50,7 +51,7 @@ func TestIdsAreOpaque(t *testing.T) {
 	}
 }
 
-// segment escapes more than it must, so that a client may not take dots for a way up.
+// segment escapes an id for a path. It also escapes dots, which a client would otherwise resolve.
 func segment(s string) string {
 	if s == "." || s == ".." {
 		return url.PathEscape(s[1:]) + "%2E"
@@ -60,7 +61,10 @@ func segment(s string) string {
 
 func TestNumbersAreComparedOnTheirDigits(t *testing.T) {
 	s := serveSample(t)
-	for _, number := range []string{bob, "+" + bob, "%2B" + bob, "00" + bob, "+44%207700%20900-134", "%2B44(7700)900134"} {
+	for _, number := range []string{
+		bob, "+" + bob, "%2B" + bob, "00" + bob, "+44%207700%20900-134",
+		"%2B44(7700)900134",
+	} {
 		r := read[recipientReply](t, s.get(t, "/api/v1/plans/acme-eu/batches/"+batchOTP+"/recipients/"+number))
 		require.Equal(t, "+"+bob, r.Number, number)
 		require.Equal(t, []string{batchOTP}, s.pages(t, "/api/v1/recipients/"+number, "batch_id", 10), number)
@@ -69,7 +73,7 @@ func TestNumbersAreComparedOnTheirDigits(t *testing.T) {
 	require.JSONEq(t, `{"items": []}`, string(s.get(t, "/api/v1/recipients/15550100").body))
 }
 
-func TestATimeAheadOfItsArrivalIsShownWithTheOneThatCounts(t *testing.T) {
+func TestAReportWithATimeAheadOfItsArrivalShowsTheTimeThatCounts(t *testing.T) {
 	st := openStore(t)
 	for _, s := range []dlr.State{
 		{Status: dlr.Failed, Code: 34, At: morning(6 * time.Hour)},
@@ -77,7 +81,10 @@ func TestATimeAheadOfItsArrivalIsShownWithTheOneThatCounts(t *testing.T) {
 		{Status: dlr.Delivered, At: morning(time.Second)},
 	} {
 		record(t, st, planEU, morning(time.Second), store.Report{Report: &dlr.Report{
-			Type: dlr.RecipientSMS, BatchID: "b", Total: 1, Entries: []dlr.Entry{{State: s, Count: 1, Recipients: []string{alice}}},
+			Type: dlr.RecipientSMS, BatchID: "b", Total: 1, Entries: []dlr.Entry{{
+				State: s, Count: 1,
+				Recipients: []string{alice},
+			}},
 		}, Raw: []byte("{}")})
 	}
 	s := servePrivate(t, PrivateConfig{}, st, quiet())
@@ -86,7 +93,7 @@ func TestATimeAheadOfItsArrivalIsShownWithTheOneThatCounts(t *testing.T) {
 		Reports []map[string]any
 	}](t, s.get(t, "/api/v1/plans/acme-eu/batches/b/recipients/"+alice))
 	require.Equal(t, "Delivered", r.State.Status)
-	require.Equal(t, "2026-03-02T16:00:00.000Z", r.Reports[0]["at"], "as it came")
+	require.Equal(t, "2026-03-02T16:00:00.000Z", r.Reports[0]["at"], "the report's own time is unchanged")
 	require.Equal(t, "2026-03-02T10:00:01.000Z", r.Reports[0]["counted_at"])
 	require.Equal(t, "2026-03-02T18:00:00.000Z", r.Reports[1]["operator_at"])
 	require.Equal(t, "2026-03-02T10:00:01.000Z", r.Reports[1]["counted_at"])
@@ -105,23 +112,25 @@ type recipientReply struct {
 	}
 }
 
-func TestWhatIsNotKeptIsNotFound(t *testing.T) {
+func TestUnknownResourcesAreNotFound(t *testing.T) {
 	s := serveSample(t)
+	noBatch, noAddress := "batch none of plan acme-eu was not found", "this address was not found"
+	batches, inEU := "/api/v1/plans/acme-eu/batches/", "batch "+batchOTP+" of plan acme-eu was not found"
 	for address, want := range map[string]string{
-		"/api/v1/plans/acme-eu/batches/none":                                "batch none of plan acme-eu is not kept here",
-		"/api/v1/plans/acme-us/batches/" + batchOTP:                         "batch " + batchOTP + " of plan acme-us is not kept here",
-		"/api/v1/plans/acme-eu/batches/none/recipients":                     "batch none of plan acme-eu is not kept here",
-		"/api/v1/plans/acme-eu/batches/none/reports":                        "batch none of plan acme-eu is not kept here",
-		"/api/v1/plans/acme-eu/batches/none/recipients/" + alice:            "batch none of plan acme-eu is not kept here",
-		"/api/v1/plans/acme-eu/batches/" + batchOTP + "/recipients/1555010": "this recipient of batch " + batchOTP + " of plan acme-eu is not kept here",
-		"/api/v1/plans//batches/" + batchOTP:                                "batch " + batchOTP + " of plan  is not kept here",
-		"/nowhere":                                                          "this address is not kept here",
-		"/api/v1/batches/":                                                  "this address is not kept here",
-		"/API/v1/batches":                                                   "this address is not kept here",
-		"/api/v1/%62atches":                                                 "this address is not kept here",
-		"/webhooks/acme-eu":                                                 "this address is not kept here",
-		"//api/v1/batches":                                                  "this address is not kept here",
-		"/api/v1/../healthz":                                                "this address is not kept here",
+		batches + "none":                            noBatch,
+		batches + "none/recipients":                 noBatch,
+		batches + "none/reports":                    noBatch,
+		batches + "none/recipients/" + alice:        noBatch,
+		batches + batchOTP + "/recipients/1":        "the recipient in " + inEU,
+		"/api/v1/plans/acme-us/batches/" + batchOTP: "batch " + batchOTP + " of plan acme-us was not found",
+		"/api/v1/plans//batches/" + batchOTP:        "batch " + batchOTP + " of plan  was not found",
+		"/nowhere":                                  noAddress,
+		"/api/v1/batches/":                          noAddress,
+		"/API/v1/batches":                           noAddress,
+		"/api/v1/%62atches":                         noAddress,
+		"/webhooks/acme-eu":                         noAddress,
+		"//api/v1/batches":                          noAddress,
+		"/api/v1/../healthz":                        noAddress,
 	} {
 		a := s.get(t, address)
 		require.Equal(t, http.StatusNotFound, a.StatusCode, address)
@@ -134,7 +143,8 @@ func TestWhatIsNotKeptIsNotFound(t *testing.T) {
 func TestOtherMethodsAreNotAllowed(t *testing.T) {
 	s := serveSample(t)
 	for address, allowed := range map[string][]string{
-		"/api/v1/batches": {"GET", "HEAD"}, "/healthz": {"GET", "HEAD"}, "/": {"GET", "HEAD"}, "/api/v1/feedback/requeue": {"POST"},
+		"/api/v1/batches": {"GET", "HEAD"}, "/healthz": {"GET", "HEAD"}, "/": {"GET", "HEAD"},
+		"/api/v1/feedback/requeue": {"POST"},
 	} {
 		a := s.call(t, http.MethodDelete, address, "", nil)
 		require.Equal(t, http.StatusMethodNotAllowed, a.StatusCode, address)
@@ -145,7 +155,10 @@ func TestOtherMethodsAreNotAllowed(t *testing.T) {
 
 func TestHeadIsGetWithoutABody(t *testing.T) {
 	s := serveSample(t)
-	for _, address := range []string{"/", "/healthz", "/readyz", "/metrics", "/openapi.yaml", "/api/v1/batches", "/api/v1/plans/acme-eu/batches/" + batchOTP} {
+	for _, address := range []string{
+		"/", "/healthz", "/readyz", "/metrics", "/openapi.yaml", "/api/v1/batches",
+		"/api/v1/plans/acme-eu/batches/" + batchOTP,
+	} {
 		want := s.get(t, address)
 		a := s.call(t, http.MethodHead, address, "", nil)
 		require.Equal(t, http.StatusOK, a.StatusCode, address)
@@ -154,7 +167,7 @@ func TestHeadIsGetWithoutABody(t *testing.T) {
 	}
 }
 
-func TestAnswersAreNotKeptByCachesNorGuessedAt(t *testing.T) {
+func TestAnswersForbidCachingAndSniffing(t *testing.T) {
 	s := serveSample(t)
 	for _, address := range []string{"/api/v1/batches", "/api/v1/batches?limit=0", "/", "/nowhere"} {
 		a := s.call(t, http.MethodGet, address, "", http.Header{"X-Request-Id": {"r-1"}})
@@ -165,14 +178,16 @@ func TestAnswersAreNotKeptByCachesNorGuessedAt(t *testing.T) {
 	}
 }
 
-func TestReportsAreShownAsTheyCame(t *testing.T) {
+func TestReportsKeepTheirBytes(t *testing.T) {
 	st := openStore(t)
 	at := morning(0)
 	plain := recipientBody("b", alice, "Teleported", 7777, at)
 	bodies := []string{
 		plain,
-		`{"type":"recipient_delivery_report_sms","batch_id":"b","recipient":"` + alice + `","status":"Delivered","at":"2026-03-02T10:00:01Z","client_reference":"<b>&amp;` + "\u2028" + `</b>"}`,
-		"{\"type\":\"recipient_delivery_report_sms\",\"batch_id\":\"b\",\"recipient\":\"" + alice + "\",\"code\":1,\"status\":\"Failed\",\"operator\":\"\xff\"}",
+		`{"type":"recipient_delivery_report_sms","batch_id":"b","recipient":"` + alice + `","status":"Delivered",` +
+			`"at":"2026-03-02T10:00:01Z","client_reference":"<b>&amp;` + "\u2028" + `</b>"}`,
+		`{"type":"recipient_delivery_report_sms","batch_id":"b","recipient":"` + alice + `","code":1,` +
+			`"status":"Failed","operator":"` + "\xff" + `"}`,
 		"\xef\xbb\xbf" + recipientBody("b", alice, "Dispatched", 401, at.Add(-time.Minute)),
 	}
 	for i, body := range bodies {
@@ -238,8 +253,8 @@ type batchReply struct {
 	}
 }
 
-// A summary counts everybody, the reports that named somebody count a few of them again.
-func TestCountsTakeWhateverToldMore(t *testing.T) {
+// The batch report counts every recipient; some of them have reports of their own, too.
+func TestCountsAreTheLargerOfNamedAndClaimed(t *testing.T) {
 	st := openStore(t)
 	add := func(body string) { record(t, st, planEU, morning(0), called(t, body)) }
 	add(recipientBody("b", alice, "Delivered", 0, morning(0)))
@@ -248,8 +263,9 @@ func TestCountsTakeWhateverToldMore(t *testing.T) {
 	add(recipientBody("b", "447700900136", "Failed", 5, morning(0)))
 	add(recipientBody("b", "447700900137", "Dispatched", 401, morning(0)))
 	add(`{"type":"delivery_report_sms","batch_id":"b","total_message_count":99,"statuses":[` +
-		`{"code":0,"status":"Delivered","count":7},{"code":1,"status":"Delivered","count":2},{"code":3,"status":"Failed","count":1},` +
-		`{"code":14,"status":"Expired","count":4},{"code":401,"status":"Dispatched","count":50},{"code":1,"status":"Teleported","count":3}]}`)
+		`{"code":0,"status":"Delivered","count":7},{"code":1,"status":"Delivered","count":2},` +
+		`{"code":3,"status":"Failed","count":1},{"code":14,"status":"Expired","count":4},` +
+		`{"code":401,"status":"Dispatched","count":50},{"code":1,"status":"Teleported","count":3}]}`)
 	s := servePrivate(t, PrivateConfig{}, st, quiet())
 	b := read[batchReply](t, s.get(t, "/api/v1/plans/acme-eu/batches/b"))
 	require.Equal(t, map[string]int{"Delivered": 9, "Failed": 2, "Expired": 4, "Dispatched": 1}, b.Counts)
@@ -267,7 +283,8 @@ func TestFeedbackOfABatch(t *testing.T) {
 	st := openStore(t)
 	add := func(at time.Duration, news store.News) { record(t, st, planEU, morning(at), news) }
 	add(0, called(t, recipientBody("b", alice, "Delivered", 0, morning(0))))
-	add(0, called(t, `{"type":"delivery_report_sms","batch_id":"b","total_message_count":2,"statuses":[{"code":0,"status":"Delivered","count":2}]}`))
+	add(0, called(t, `{"type":"delivery_report_sms","batch_id":"b","total_message_count":2,"statuses":[`+
+		`{"code":0,"status":"Delivered","count":2}]}`))
 	s := servePrivate(t, PrivateConfig{}, st, quiet())
 	batch := func() batchReply { return read[batchReply](t, s.get(t, "/api/v1/plans/acme-eu/batches/b")) }
 
@@ -287,7 +304,8 @@ func TestFeedbackOfABatch(t *testing.T) {
 	require.Equal(t, "502 from Sinch", b.Feedback.Task.Detail)
 
 	add(2*time.Second, store.Settlement{
-		BatchID: "b", Recipients: []string{alice}, Outcome: store.Buried, FullRead: true, Reason: store.ReasonNotEnabledOrUnknown,
+		BatchID: "b", Recipients: []string{alice}, Outcome: store.Buried,
+		FullRead: true, Reason: store.ReasonNotEnabledOrUnknown,
 	})
 	add(2*time.Second, store.Facts{BatchID: "b", Missing: true, Source: store.FromPoll})
 	b = batch()
@@ -307,7 +325,8 @@ func TestFeedbackOfABatch(t *testing.T) {
 		page := read[struct{ Items []recipientReply }](t, s.get(t, address))
 		require.Equal(t, "dropped", page.Items[0].Feedback.State, address)
 	}
-	require.Equal(t, "dropped", read[recipientReply](t, s.get(t, "/api/v1/plans/acme-eu/batches/b/recipients/"+alice)).Feedback.State)
+	r := read[recipientReply](t, s.get(t, "/api/v1/plans/acme-eu/batches/b/recipients/"+alice))
+	require.Equal(t, "dropped", r.Feedback.State)
 }
 
 func TestARecipientThatNoReportNamed(t *testing.T) {
@@ -322,7 +341,8 @@ func TestARecipientThatNoReportNamed(t *testing.T) {
 func TestAnEmptyStoreAnswersEmptyLists(t *testing.T) {
 	s := servePrivate(t, PrivateConfig{}, openStore(t), quiet())
 	for _, address := range []string{
-		"/api/v1/batches", "/api/v1/feedback", "/api/v1/feedback?state=dead", "/api/v1/quarantine", "/api/v1/recipients/" + alice,
+		"/api/v1/batches", "/api/v1/feedback", "/api/v1/feedback?state=dead", "/api/v1/quarantine",
+		"/api/v1/recipients/" + alice,
 	} {
 		require.JSONEq(t, `{"items": []}`, string(s.get(t, address).body), address)
 	}
@@ -330,11 +350,11 @@ func TestAnEmptyStoreAnswersEmptyLists(t *testing.T) {
 	require.Equal(t, []any{}, stats.Plans)
 }
 
-func TestCountsOfAnUnknownStatusStayWithTheirRecipients(t *testing.T) {
+func TestAClaimedCountOfAnUnknownStatusIsIgnored(t *testing.T) {
 	b := &store.Batch{
 		States:   map[dlr.Status]int{"Teleported": 2, dlr.Queued: 0},
 		Reported: []store.Reported{{Status: "Teleported", Claimed: 9}},
 	}
 	require.Equal(t, map[dlr.Status]int{"Teleported": 2}, counts(b))
-	require.Equal(t, 2, b.States["Teleported"], "counting must not change the batch")
+	require.Equal(t, 2, b.States["Teleported"], "counts must not change the batch")
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// sideReply is what the API shows of the batch side of a batch.
+// sideReply is the part of the API's batch that does not come from reports.
 type sideReply struct {
 	Lacking  int
 	Feedback struct {
@@ -34,8 +34,9 @@ func (s privateServer) side(t *testing.T, id string) sideReply {
 	return read[sideReply](t, s.get(t, "/api/v1/plans/acme-eu/batches/"+id))
 }
 
-// The word about everyone is shown where it stands, and its batch is listed as pending or dead although no recipient is.
-func TestTheWordAboutEveryone(t *testing.T) {
+// Feedback for everyone (an empty recipient list) has a state of its own. Its batch is listed as pending or dead
+// although no recipient is.
+func TestFeedbackForEveryone(t *testing.T) {
 	st := openStore(t)
 	s := servePrivate(t, PrivateConfig{}, st, quiet())
 	lists := func(pending, dead []string) {
@@ -51,15 +52,19 @@ func TestTheWordAboutEveryone(t *testing.T) {
 	}
 	attempt := func(at time.Time, o store.Outcome, r store.Reason) {
 		t.Helper()
-		s.side(t, "b") // a claim sees what is folded, as reads do
+		s.side(t, "b") // waits for the fold, as Claim sees only folded arrivals
 		claims, err := st.Claim(t.Context(), planEU, at, time.Second, 1)
 		require.NoError(t, err)
 		require.Len(t, claims, 1)
 		require.True(t, claims[0].Everyone)
-		record(t, st, planEU, at, store.Settlement{BatchID: "b", Lease: claims[0].Lease, Everyone: true, Outcome: o, Reason: r})
+		record(t, st, planEU, at, store.Settlement{
+			BatchID: "b", Lease: claims[0].Lease, Everyone: true, Outcome: o, Reason: r,
+		})
 	}
 
-	record(t, st, planEU, morning(0), store.Facts{BatchID: "b", FeedbackEnabled: true, ModifiedAt: morning(0), Source: store.FromGateway})
+	record(t, st, planEU, morning(0), store.Facts{
+		BatchID: "b", FeedbackEnabled: true, ModifiedAt: morning(0), Source: store.FromGateway,
+	})
 	require.Nil(t, s.side(t, "b").Feedback.Everyone)
 	lists(nil, nil)
 
@@ -72,7 +77,8 @@ func TestTheWordAboutEveryone(t *testing.T) {
 	require.Equal(t, "rejected", s.side(t, "b").Feedback.Buried.Reason)
 	lists(nil, []string{"b"})
 
-	require.JSONEq(t, `{"batches": 1, "recipients": 0, "more": false}`, string(s.requeue(t, `{"plan": "acme-eu", "batch_id": "b"}`).body))
+	require.JSONEq(t, `{"batches": 1, "recipients": 0, "more": false}`,
+		string(s.requeue(t, `{"plan": "acme-eu", "batch_id": "b"}`).body))
 	require.Equal(t, "owed", everyone())
 	lists([]string{"b"}, nil)
 
@@ -81,7 +87,7 @@ func TestTheWordAboutEveryone(t *testing.T) {
 	lists(nil, nil)
 }
 
-func TestTheWordAboutEveryoneOfABatchThatWantsNoFeedback(t *testing.T) {
+func TestFeedbackForEveryoneOfAnUnwantedBatchIsDropped(t *testing.T) {
 	st := openStore(t)
 	s := servePrivate(t, PrivateConfig{}, st, quiet())
 	record(t, st, planEU, morning(0), store.Confirmation{BatchID: "b", Everyone: true})
@@ -90,7 +96,7 @@ func TestTheWordAboutEveryoneOfABatchThatWantsNoFeedback(t *testing.T) {
 	require.Empty(t, s.pages(t, "/api/v1/feedback", "id", 1))
 }
 
-func TestWhatABatchLacks(t *testing.T) {
+func TestMissingReportsOfABatch(t *testing.T) {
 	st := openStore(t)
 	s := servePrivate(t, PrivateConfig{}, st, quiet())
 	add := func(at time.Duration, news store.News) { t.Helper(); record(t, st, planEU, morning(at), news) }
@@ -99,7 +105,7 @@ func TestWhatABatchLacks(t *testing.T) {
 		CreatedAt: morning(0), ModifiedAt: morning(0), ExpireAt: morning(24 * time.Hour), Source: store.FromGateway,
 	})
 	b := s.side(t, "b")
-	require.Equal(t, 2, b.Lacking, "how many the group stands for is not known")
+	require.Equal(t, 2, b.Lacking, "the size of the group is unknown, so it does not count")
 	require.Equal(t, 3, b.Facts.Recipients)
 	require.Equal(t, 1, b.Facts.Groups)
 	require.Equal(t, "gateway", b.Facts.Source)
@@ -115,7 +121,8 @@ func TestWhatABatchLacks(t *testing.T) {
 	require.Equal(t, 1, b.Lacking)
 	require.Equal(t, 1, *b.Check.Asked)
 	require.Equal(t, "2026-03-02T13:00:00.000Z", b.Check.Due)
-	r := read[struct{ Reports []struct{ Source string } }](t, s.get(t, "/api/v1/plans/acme-eu/batches/b/recipients/"+alice))
+	r := read[struct{ Reports []struct{ Source string } }](t,
+		s.get(t, "/api/v1/plans/acme-eu/batches/b/recipients/"+alice))
 	require.Equal(t, "polled", r.Reports[0].Source)
 
 	add(25*time.Hour, store.Checked{BatchID: "b"})
@@ -124,22 +131,25 @@ func TestWhatABatchLacks(t *testing.T) {
 	require.Equal(t, 2, *b.Check.Asked)
 	require.True(t, *b.Check.Ended)
 
-	add(26*time.Hour, called(t, `{"type":"delivery_report_sms","batch_id":"b","total_message_count":2,"statuses":[{"code":0,"status":"Delivered","count":2}]}`))
+	add(26*time.Hour, called(t, `{"type":"delivery_report_sms","batch_id":"b","total_message_count":2,"statuses":[`+
+		`{"code":0,"status":"Delivered","count":2}]}`))
 	b = s.side(t, "b")
 	require.Zero(t, b.Lacking)
 	require.Nil(t, b.Check)
 }
 
-// A batch names its recipients before any report does: they are in no status.
-func TestRecipientsThatOnlyTheBatchNames(t *testing.T) {
+// The batch info names recipients before any report does. They have no status yet.
+func TestRecipientsWithoutReports(t *testing.T) {
 	st := openStore(t)
 	s := servePrivate(t, PrivateConfig{}, st, quiet())
 	record(t, st, planEU, morning(0), store.Facts{
-		BatchID: "b", ReportKind: "per_recipient", Recipients: 2, Numbers: []string{alice, bob}, ModifiedAt: morning(0), Source: store.FromGateway,
+		BatchID: "b", ReportKind: "per_recipient", Recipients: 2, Numbers: []string{alice, bob},
+		ModifiedAt: morning(0), Source: store.FromGateway,
 	})
 	record(t, st, planEU, morning(time.Second), called(t, recipientBody("b", bob, "Failed", 153, morning(0))))
 	batch := "/api/v1/plans/acme-eu/batches/b"
-	silent := `{"plan": "acme-eu", "batch_id": "b", "number": "` + alice + `", "feedback": {"state": "none"}, "reports": []}`
+	silent := `{"plan": "acme-eu", "batch_id": "b", "number": "` + alice + `",
+		"feedback": {"state": "none"}, "reports": []}`
 	require.JSONEq(t, silent, string(s.get(t, batch+"/recipients/+"+alice).body))
 	require.JSONEq(t, `{"items": [`+silent+`]}`, string(s.get(t, "/api/v1/recipients/"+alice).body))
 	page := read[struct{ Items []recipientReply }](t, s.get(t, batch+"/recipients"))

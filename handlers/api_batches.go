@@ -37,7 +37,7 @@ func (p *Private) batch(ctx context.Context, a *apiRequest) (any, error) {
 	return viewBatch(b), nil
 }
 
-// loggedView is one entry of a batch's report log.
+// loggedView is an entry of a batch's report log.
 type loggedView struct {
 	ReceivedAt instant `json:"received_at"`
 	Type       string  `json:"type"`

@@ -17,7 +17,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// The states that /feedback lists, the default first.
+// Values of the parameter state of /api/v1/feedback. The default is pending.
 const (
 	feedbackPending = "pending"
 	feedbackDead    = "dead"
@@ -39,22 +39,22 @@ func (p *Private) feedback(ctx context.Context, a *apiRequest) (any, error) {
 	return viewPage(page, viewBatch), nil
 }
 
-// requeueRequest says what to send now: one batch, all of a plan, or all there is.
+// requeueRequest selects the feedback to requeue: of one batch, of one plan, or all.
 type requeueRequest struct {
 	Plan    string `json:"plan"`
 	BatchID string `json:"batch_id"`
 	All     bool   `json:"all"`
 }
 
-// requeueView says how many batches are due now, and how many recipients were dead and are owed again. More means that the
-// time was not enough for everything: the same call goes on.
+// requeueView is the result of a requeue. Batches counts the batches whose feedback is due now, Recipients those whose
+// feedback was dead. More means that the time was too short for all: repeat the request for the rest.
 type requeueView struct {
 	Batches    int  `json:"batches"`
 	Recipients int  `json:"recipients"`
 	More       bool `json:"more"`
 }
 
-// maxRequeueBody is far more than the longest plan and batch id take.
+// maxRequeueBody is in bytes. It far exceeds the length of the longest plan and batch id.
 const maxRequeueBody = 16 << 10
 
 func (p *Private) requeue(c *gin.Context) {
@@ -84,7 +84,7 @@ func (p *Private) doRequeue(ctx context.Context, c *gin.Context) (requeueView, e
 }
 
 func readRequeue(c *gin.Context) (requeueRequest, error) {
-	const wanted = `{"plan": "P", "batch_id": "B"} for one batch, {"plan": "P"} for all of a plan, or {"all": true}`
+	const wanted = `{"plan": "P", "batch_id": "B"} for a batch, {"plan": "P"} for a plan, or {"all": true}`
 	if t, _, err := mime.ParseMediaType(c.Request.Header.Get("Content-Type")); err != nil || t != "application/json" {
 		return requeueRequest{}, &problem{
 			kind: kindBadBody, status: http.StatusUnsupportedMediaType,
@@ -97,16 +97,16 @@ func readRequeue(c *gin.Context) (requeueRequest, error) {
 	}
 	var request requeueRequest
 	if err := dlr.UnmarshalStrict(body, &request); err != nil {
-		return requeueRequest{}, badBody(fmt.Sprintf("not readable: %v; wanted: %s", err, wanted))
+		return requeueRequest{}, badBody(fmt.Sprintf("invalid body: %v; expected: %s", err, wanted))
 	}
 	if request.All == (request.Plan != "") || request.BatchID != "" && request.Plan == "" {
-		return requeueRequest{}, badBody("neither a batch nor a plan nor all of them; wanted: " + wanted)
+		return requeueRequest{}, badBody("the request selects nothing, or too much; expected: " + wanted)
 	}
 	return request, nil
 }
 
-// requeueBatch makes the dead recipients of one batch owed again, and a task that waits due. A batch that has neither is left
-// alone.
+// requeueBatch schedules the dead feedback of one batch again, and makes a waiting task due at once. For a batch that
+// has neither it does nothing and returns zeros.
 func (p *Private) requeueBatch(ctx context.Context, key store.BatchKey) (v requeueView, err error) {
 	b, err := p.store.Batch(ctx, key)
 	if err != nil {
@@ -122,12 +122,12 @@ func (p *Private) requeueBatch(ctx context.Context, key store.BatchKey) (v reque
 	return requeueView{Batches: 1, Recipients: n}, nil
 }
 
-// requeueWorkers is how many batches are requeued at once: they share the syncs of the store.
+// requeueWorkers is the number of batches that are requeued concurrently: they share the syncs of the store.
 const requeueWorkers = 32
 
-// requeuePlan makes the tasks of a plan due that wait, or of all plans when it is empty, ends the pauses of the plans, and makes
-// dead recipients owed again. These come last: a new task that fails at once would be requeued twice. It stops at a page's
-// end when half of its time is gone.
+// requeuePlan makes the waiting tasks of a plan due, ends the plan's pause, and schedules its dead feedback again. An
+// empty plan means all plans. Dead feedback comes last: its new tasks could fail at once, and would then be requeued a
+// second time as waiting ones. Once half of Patience has passed, requeuePlan stops after the current page.
 func (p *Private) requeuePlan(ctx context.Context, plan string) (requeueView, error) {
 	r := &requeuing{store: p.store, enough: time.Now().Add(p.config.Patience / 2)}
 	plans, err := []string{plan}, error(nil)
@@ -147,15 +147,15 @@ func (p *Private) requeuePlan(ctx context.Context, plan string) (requeueView, er
 	return requeueView{int(r.batches.Load()), int(r.recipients.Load()), r.more}, err
 }
 
-// requeuing is a requeue of many batches, and what it has done so far.
+// requeuing requeues the feedback of many batches and counts it.
 type requeuing struct {
 	store               store.Store
-	enough              time.Time // when to stop
+	enough              time.Time // no new page is started after it
 	recipients, batches atomic.Int64
-	more                bool // it stopped before the end
+	more                bool // it stopped before the last page
 }
 
-// pending returns the plans that have feedback pending.
+// pending returns the plans with pending feedback.
 func (r *requeuing) pending(ctx context.Context) (plans []string, err error) {
 	stats, err := r.store.Stats(ctx)
 	if err != nil {
@@ -169,8 +169,8 @@ func (r *requeuing) pending(ctx context.Context) (plans []string, err error) {
 	return plans, nil
 }
 
-// waiting makes the tasks of a plan due that wait. A plan may be paused while all of its tasks are due: then the requeue of
-// one task ends the pause.
+// waiting makes the waiting tasks of a plan due, which also ends the plan's pause. A plan may be paused although all
+// of its tasks are due: then waiting requeues one task to end the pause.
 func (r *requeuing) waiting(ctx context.Context, plan string) error {
 	before := r.batches.Load()
 	err := r.pages(ctx, store.TaskQuery{Plan: plan, Due: now().Add(time.Millisecond)})
@@ -189,7 +189,7 @@ func (r *requeuing) waiting(ctx context.Context, plan string) error {
 	return nil
 }
 
-// pages requeues what a query lists, a page at a time.
+// pages requeues all batches that q lists, one page at a time.
 func (r *requeuing) pages(ctx context.Context, q store.TaskQuery) error {
 	for {
 		page, err := r.store.Tasks(ctx, q)
@@ -219,7 +219,7 @@ func (r *requeuing) pages(ctx context.Context, q store.TaskQuery) error {
 	}
 }
 
-// batch requeues one batch; found is false if retention deleted the batch meanwhile.
+// batch requeues the feedback of one batch. It reports false if retention has deleted the batch meanwhile.
 func (r *requeuing) batch(ctx context.Context, key store.BatchKey) (found bool, err error) {
 	n, err := r.store.Requeue(ctx, key, now())
 	if errors.Is(err, store.ErrNotFound) {
@@ -232,5 +232,5 @@ func (r *requeuing) batch(ctx context.Context, key store.BatchKey) (found bool, 
 	return true, nil
 }
 
-// now is the time as a store takes it.
+// now returns the current time as the store requires it: in UTC, truncated to the millisecond.
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }

@@ -20,7 +20,7 @@ import (
 
 const requeueAddress = "/api/v1/feedback/requeue"
 
-// recordDead keeps n batches of a plan with one dead recipient each.
+// recordDead records n batches with one dead recipient each, and returns their ids.
 func recordDead(t *testing.T, s store.Store, plan string, n int) (ids []string) {
 	t.Helper()
 	for i := range n {
@@ -39,7 +39,7 @@ func (s privateServer) requeue(t *testing.T, body string) reply {
 	return s.call(t, http.MethodPost, requeueAddress, body, nil)
 }
 
-func TestRequeueSendsWhatItNamesAgain(t *testing.T) {
+func TestRequeueOfABatchAPlanAndAll(t *testing.T) {
 	st := openStore(t)
 	eu, us := recordDead(t, st, planEU, 5), recordDead(t, st, planUS, 3)
 	s := servePrivate(t, PrivateConfig{}, st, quiet())
@@ -51,7 +51,8 @@ func TestRequeueSendsWhatItNamesAgain(t *testing.T) {
 	require.ElementsMatch(t, append([]string{eu[0], eu[1], eu[3], eu[4]}, us...), dead())
 	require.Equal(t, []string{eu[2]}, s.pages(t, "/api/v1/feedback", "id", 3))
 
-	require.JSONEq(t, `{"batches": 4, "recipients": 4, "more": false}`, string(s.requeue(t, `{"plan": "acme-eu"}`).body))
+	require.JSONEq(t, `{"batches": 4, "recipients": 4, "more": false}`,
+		string(s.requeue(t, `{"plan": "acme-eu"}`).body))
 	require.ElementsMatch(t, us, dead())
 
 	require.JSONEq(t, `{"batches": 3, "recipients": 3, "more": false}`, string(s.requeue(t, `{"all": true}`).body))
@@ -63,10 +64,11 @@ func TestRequeueSendsWhatItNamesAgain(t *testing.T) {
 	require.JSONEq(t, nothing, string(s.requeue(t, `{"plan": "acme-eu"}`).body))
 	require.JSONEq(t, nothing, string(s.requeue(t, `{"plan": "nobody"}`).body))
 	require.JSONEq(t, `{"batches": 1, "recipients": 0, "more": false}`,
-		string(s.requeue(t, fmt.Sprintf(`{"plan": %q, "batch_id": %q}`, planEU, eu[2])).body), "a pending batch is tried at once")
+		string(s.requeue(t,
+			fmt.Sprintf(`{"plan": %q, "batch_id": %q}`, planEU, eu[2])).body), "a pending task becomes due")
 }
 
-// recordWaiting keeps n batches of a plan with one task each, which is tried again at due.
+// recordWaiting records n batches with one task each, whose next attempt is at due.
 func recordWaiting(t *testing.T, s store.Store, plan string, n int, due time.Time) {
 	t.Helper()
 	for i := range n {
@@ -78,8 +80,8 @@ func recordWaiting(t *testing.T, s store.Store, plan string, n int, due time.Tim
 	}
 }
 
-// A requeue of a batch, of its plan and of everything ends the wait for the next attempt.
-func TestRequeueEndsTheWait(t *testing.T) {
+// A requeue of a batch, of its plan or of all makes waiting tasks due.
+func TestRequeueMakesWaitingTasksDue(t *testing.T) {
 	for body, batches := range map[string]int{
 		`{"plan": "acme-eu", "batch_id": "waiting-000"}`: 1, `{"plan": "acme-eu"}`: 205, `{"all": true}`: 208,
 	} {
@@ -89,22 +91,27 @@ func TestRequeueEndsTheWait(t *testing.T) {
 		s := servePrivate(t, PrivateConfig{}, st, quiet())
 		waiting := func() (n int) {
 			for _, plan := range []string{planEU, planUS} {
-				page, err := st.Tasks(t.Context(), store.TaskQuery{Plan: plan, Due: due, Paging: store.Paging{Limit: 500}})
+				page, err := st.Tasks(t.Context(),
+					store.TaskQuery{Plan: plan, Due: due, Paging: store.Paging{Limit: 500}})
 				require.NoError(t, err)
 				n += len(page.Items)
 			}
 			return n
 		}
 		require.Equal(t, 208, waiting())
-		require.JSONEq(t, fmt.Sprintf(`{"batches": %d, "recipients": 0, "more": false}`, batches), string(s.requeue(t, body).body))
+		require.JSONEq(t, fmt.Sprintf(`{"batches": %d, "recipients": 0, "more": false}`, batches),
+			string(s.requeue(t, body).body))
 		require.Equal(t, 208-batches, waiting(), body)
 	}
 }
 
-// A plan may be paused while its tasks are due: a requeue ends the pause all the same, of that plan alone.
+// A plan may be paused although its tasks are due. A requeue ends this pause too, and only that of the named plan.
 func TestRequeueEndsThePauseOfAPlan(t *testing.T) {
 	for body, want := range map[string][]string{
-		`{"plan": "acme-eu", "batch_id": "b"}`: {planEU}, `{"plan": "acme-eu"}`: {planEU}, `{"all": true}`: {planEU, planUS},
+		`{"plan": "acme-eu", "batch_id": "b"}`: {planEU}, `{"plan": "acme-eu"}`: {planEU}, `{"all": true}`: {
+			planEU,
+			planUS,
+		},
 	} {
 		var mu sync.Mutex
 		var ended []string
@@ -130,54 +137,60 @@ func TestRequeueEndsThePauseOfAPlan(t *testing.T) {
 	}
 }
 
-func TestRequeueRefusesWhatItDoesNotUnderstand(t *testing.T) {
+func TestRequeueRefusesInvalidBodies(t *testing.T) {
 	st := openStore(t)
 	recordDead(t, st, planEU, 2)
 	s := servePrivate(t, PrivateConfig{}, st, quiet())
 	for body, want := range map[string]string{
-		``:                                       "not readable: unexpected end of JSON input",
-		`{`:                                      "not readable",
-		`null`:                                   "neither a batch nor a plan nor all of them",
-		`{}`:                                     "neither a batch nor a plan nor all of them",
-		`[]`:                                     "not readable",
-		`{"all": false}`:                         "neither a batch nor a plan nor all of them",
-		`{"all": "true"}`:                        "not readable",
-		`{"batch_id": "acme-eu-000"}`:            "neither a batch nor a plan nor all of them",
-		`{"all": true, "plan": "acme-eu"}`:       "neither a batch nor a plan nor all of them",
-		`{"all": true, "batch_id": "x"}`:         "neither a batch nor a plan nor all of them",
-		`{"plan": ""}`:                           "neither a batch nor a plan nor all of them",
+		``:                                       "invalid body: unexpected end of JSON input",
+		`{`:                                      "invalid body",
+		`null`:                                   "the request selects nothing, or too much",
+		`{}`:                                     "the request selects nothing, or too much",
+		`[]`:                                     "invalid body",
+		`{"all": false}`:                         "the request selects nothing, or too much",
+		`{"all": "true"}`:                        "invalid body",
+		`{"batch_id": "acme-eu-000"}`:            "the request selects nothing, or too much",
+		`{"all": true, "plan": "acme-eu"}`:       "the request selects nothing, or too much",
+		`{"all": true, "batch_id": "x"}`:         "the request selects nothing, or too much",
+		`{"plan": ""}`:                           "the request selects nothing, or too much",
 		`{"plan": "acme-eu", "batch": "x"}`:      `unknown member "batch"`,
 		`{"plan": "acme-eu", "Batch_ID": "x"}`:   `unknown member "Batch_ID"`,
 		`{"ALL": true}`:                          `unknown member "ALL"`,
 		`{"plan": "acme-eu", "\u017fall": true}`: `unknown member "ſall"`,
-		`{"plan": "acme-eu"} {"plan": "acme-u"}`: "not readable: invalid character",
+		`{"plan": "acme-eu"} {"plan": "acme-u"}`: "invalid body: invalid character",
 	} {
 		a := s.call(t, http.MethodPost, requeueAddress, body, http.Header{"Content-Type": {"application/json"}})
 		require.Equal(t, http.StatusBadRequest, a.StatusCode, body)
 		p := decodeProblem(t, a)
 		require.Contains(t, p.Detail, want, body)
-		require.Contains(t, p.Detail, `wanted: {"plan": "P", "batch_id": "B"} for one batch`, body)
+		require.Contains(t, p.Detail, `expected: {"plan": "P", "batch_id": "B"} for a batch`, body)
 	}
 	a := s.requeue(t, `{"plan": "acme-eu", "batch_id": "none"}`)
 	require.Equal(t, http.StatusNotFound, a.StatusCode)
 	a = s.call(t, http.MethodPost, requeueAddress+"?all=true", `{"all": true}`, nil)
 	require.Equal(t, http.StatusBadRequest, a.StatusCode)
 	require.Equal(t, "all", decodeProblem(t, a).Parameter)
-	for _, contentType := range []string{"", "text/plain", "application/x-www-form-urlencoded", "application/json;charset", "multipart/form-data"} {
+	for _, contentType := range []string{
+		"", "text/plain", "application/x-www-form-urlencoded", "application/json;charset", "multipart/form-data",
+	} {
 		a = s.call(t, http.MethodPost, requeueAddress, `{"all": true}`, http.Header{"Content-Type": {contentType}})
 		require.Equal(t, http.StatusUnsupportedMediaType, a.StatusCode, contentType)
 	}
 	a = s.requeue(t, `{"plan": "`+strings.Repeat("x", maxRequeueBody)+`"}`)
 	require.Equal(t, http.StatusRequestEntityTooLarge, a.StatusCode)
-	require.Len(t, s.pages(t, "/api/v1/feedback?state=dead", "id", 10), 2, "nothing was requeued")
+	require.Len(t, s.pages(t, "/api/v1/feedback?state=dead", "id", 10), 2, "nothing may be requeued")
 
-	a = s.call(t, http.MethodPost, requeueAddress, `{"all": true}`, http.Header{"Content-Type": {"Application/JSON; charset=utf-8"}})
+	header := http.Header{"Content-Type": {"Application/JSON; charset=utf-8"}}
+	a = s.call(t, http.MethodPost, requeueAddress, `{"all": true}`, header)
 	require.Equal(t, http.StatusOK, a.StatusCode)
 }
 
-// Failed requeues of both kinds are told, and the same call goes on from there.
-func TestRequeueThatFailsMayBeRepeated(t *testing.T) {
-	for name, kind := range map[string]storetest.Kind{"not applied": storetest.NotApplied, "applied": storetest.Applied} {
+// A requeue that fails, applied or not, is answered 503. Repeating the request does the rest.
+func TestAFailedRequeueMayBeRepeated(t *testing.T) {
+	for name, kind := range map[string]storetest.Kind{
+		"not applied": storetest.NotApplied,
+		"applied":     storetest.Applied,
+	} {
 		t.Run(name, func(t *testing.T) {
 			st := openStore(t)
 			ids := recordDead(t, st, planEU, 5)
@@ -196,7 +209,7 @@ func TestRequeueThatFailsMayBeRepeated(t *testing.T) {
 	}
 }
 
-func TestRequeuePassesOverWhatExpiredMeanwhile(t *testing.T) {
+func TestRequeueSkipsBatchesDeletedMeanwhile(t *testing.T) {
 	st := openStore(t)
 	recordDead(t, st, planEU, 3)
 	failing := storetest.NewFailing(st)
@@ -205,7 +218,7 @@ func TestRequeuePassesOverWhatExpiredMeanwhile(t *testing.T) {
 	require.JSONEq(t, `{"batches": 2, "recipients": 2, "more": false}`, string(s.requeue(t, `{"all": true}`).body))
 }
 
-// A call that has used up half of its time ends with the page it is at, and says that there is more.
+// A requeue that has used half of its time stops after the current page and answers more: true.
 func TestRequeueStopsInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = store.DefaultLimit + 1
@@ -236,6 +249,6 @@ func TestRequeueStopsInTime(t *testing.T) {
 
 		recordDead(t, st, planUS, 1)
 		failing.Fail(storetest.Requeue, storetest.Stuck, nil, 1)
-		require.Equal(t, http.StatusServiceUnavailable, requeue().Code, "a store that does not answer is not waited for longer")
+		require.Equal(t, http.StatusServiceUnavailable, requeue().Code, "Patience limits the wait for the store")
 	})
 }

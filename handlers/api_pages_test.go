@@ -15,8 +15,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// pages follows next_cursor to the end and returns the member of all entries that names them, in their order. Each page
-// holds at most limit.
+// pages reads a list page by page and returns the given member of each item, in order. It requires that no page has
+// more than limit items.
 func (s privateServer) pages(t *testing.T, address, member string, limit int) []string {
 	t.Helper()
 	var names []string
@@ -39,25 +39,27 @@ func (s privateServer) pages(t *testing.T, address, member string, limit int) []
 		if page.NextCursor == "" {
 			return names
 		}
-		require.NotEqual(t, cursor, page.NextCursor, "a cursor that leads nowhere")
+		require.NotEqual(t, cursor, page.NextCursor, "the cursor must advance")
 		cursor = page.NextCursor
 	}
 }
 
-// recordMany keeps n batches of acme-eu, a second apart, in each of which alice has been delivered, and in the first also
-// n-1 others; b[i] is the (i+1)st.
+// recordMany records n batches of acme-eu, one second apart, each with a delivered report for alice. The first batch
+// also has failed reports for n-1 other numbers. It returns the batch ids and all numbers.
 func recordMany(t *testing.T, s store.Store, n int) (batches, numbers []string) {
 	t.Helper()
 	for i := range n {
 		id := fmt.Sprintf("b%03d", i)
 		batches = append(batches, id)
-		record(t, s, planEU, morning(time.Duration(i)*time.Second), called(t, recipientBody(id, alice, "Delivered", 0, morning(0))))
+		report := called(t, recipientBody(id, alice, "Delivered", 0, morning(0)))
+		record(t, s, planEU, morning(time.Duration(i)*time.Second), report)
 	}
 	numbers = append(numbers, alice)
 	for i := range n - 1 {
 		number := fmt.Sprintf("4477009010%02d", i)
 		numbers = append(numbers, number)
-		record(t, s, planEU, morning(time.Duration(n+i)*time.Second), called(t, recipientBody(batches[0], number, "Failed", 1, morning(0))))
+		report := called(t, recipientBody(batches[0], number, "Failed", 1, morning(0)))
+		record(t, s, planEU, morning(time.Duration(n+i)*time.Second), report)
 	}
 	return batches, numbers
 }
@@ -70,7 +72,7 @@ func reversed(list []string) []string {
 	return r
 }
 
-func TestPagesHoldEverythingOnce(t *testing.T) {
+func TestPagesContainEachItemOnce(t *testing.T) {
 	st := openStore(t)
 	batches, numbers := recordMany(t, st, 11)
 	for i := range 11 {
@@ -81,7 +83,8 @@ func TestPagesHoldEverythingOnce(t *testing.T) {
 	for _, limit := range []int{1, 2, 3, 5, 10, 11, 12, 1000} {
 		t.Run(fmt.Sprint(limit), func(t *testing.T) {
 			require.Equal(t, reversed(batches), s.pages(t, "/api/v1/batches", "id", limit))
-			require.Equal(t, reversed(batches), s.pages(t, "/api/v1/batches?plan=acme-eu&status=delivered", "id", limit))
+			require.Equal(t, reversed(batches),
+				s.pages(t, "/api/v1/batches?plan=acme-eu&status=delivered", "id", limit))
 			require.Equal(t, batches[:1], s.pages(t, "/api/v1/batches?status=failed", "id", limit))
 			require.Equal(t, numbers, s.pages(t, batch+"/recipients", "number", limit))
 			require.Equal(t, numbers[:1], s.pages(t, batch+"/recipients?status=delivered", "number", limit))
@@ -91,7 +94,8 @@ func TestPagesHoldEverythingOnce(t *testing.T) {
 			require.Empty(t, s.pages(t, "/api/v1/feedback?state=dead", "id", limit))
 			require.Len(t, s.pages(t, batch+"/reports", "received_at", limit), 11)
 			require.ElementsMatch(t, []string{
-				"plan-00", "plan-01", "plan-02", "plan-03", "plan-04", "plan-05", "plan-06", "plan-07", "plan-08", "plan-09", "plan-10",
+				"plan-00", "plan-01", "plan-02", "plan-03", "plan-04", "plan-05",
+				"plan-06", "plan-07", "plan-08", "plan-09", "plan-10",
 			}, s.pages(t, "/api/v1/quarantine", "plan", limit))
 		})
 	}
@@ -104,9 +108,9 @@ func TestFiltersOfBatches(t *testing.T) {
 		"plan=":                            {batchDrop, batchSum, batchOTP, batchDead},
 		"plan=acme-us":                     {batchDrop},
 		"plan=acme":                        nil,
-		"status=aborted":                   {batchSum}, // nobody is named
+		"status=aborted":                   {batchSum}, // its report names no recipient
 		"status=Failed":                    {batchOTP},
-		"status=DISPATCHED":                nil, // nobody is in it any more
+		"status=DISPATCHED":                nil, // no recipient is in it any more
 		"client_reference=otp/8a02":        {batchOTP},
 		"client_reference=otp%2F8a02":      {batchOTP},
 		"client_reference=otp":             nil,

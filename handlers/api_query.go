@@ -13,11 +13,12 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// query reads a request's query. Each parameter is asked for once; err then tells the first fault, or complains of a
-// parameter that nobody asked for: a misspelt filter would else answer with everything.
+// query reads the parameters of a request. Its methods record the first fault instead of returning it; call err after
+// the last one. Each parameter may be read once. A parameter that was never read is a fault, too: a misspelt filter
+// would otherwise select everything.
 type query struct {
 	values url.Values
-	read   []string
+	read   []string // names of the parameters read
 	fault  error
 }
 
@@ -25,19 +26,19 @@ func parseQuery(raw string) *query {
 	values, err := url.ParseQuery(raw)
 	q := &query{values: values}
 	if err != nil {
-		q.fail("query", "not percent-encoded as it should be", "name=value pairs, separated by &")
+		q.fail("query", "not correctly percent-encoded", "name=value pairs, separated by &")
 	}
 	return q
 }
 
-// fail keeps the first fault. It never tells the value: that may be somebody's number, and errors are logged.
+// fail records the first fault. It never quotes the value, which may be a phone number: errors are logged.
 func (q *query) fail(name, wrong string, allowed ...string) {
 	if q.fault == nil {
 		q.fault = badParameter(name, wrong, strings.Join(allowed, ", "))
 	}
 }
 
-// text is a parameter's value; empty when it is not there.
+// text returns the value of a parameter, or "" if it is missing.
 func (q *query) text(name string) string {
 	q.read = append(q.read, name)
 	given := q.values[name]
@@ -50,25 +51,25 @@ func (q *query) text(name string) string {
 	return given[0]
 }
 
-// oneOf is a parameter with a closed set of values, the first of which is the default.
+// oneOf returns a parameter that must have one of the allowed values; the first is the default.
 func (q *query) oneOf(name string, allowed ...string) string {
 	s := q.text(name)
 	if s == "" {
 		return allowed[0]
 	}
 	if !slices.Contains(allowed, s) {
-		q.fail(name, "not a value it can have", allowed...)
+		q.fail(name, "not an allowed value", allowed...)
 	}
 	return s
 }
 
-// status takes any text: Sinch may send statuses that are not documented.
+// status accepts any text, since Sinch may add statuses.
 func (q *query) status(name string) dlr.Status { return dlr.ParseStatus(q.text(name)) }
 
-// latest is the last moment that RFC 3339 can write, in Unix seconds.
+// latest is the last second of year 9999, the last that RFC 3339 can express, in Unix seconds.
 const latest = 253402300799
 
-// time is a moment, cut to the millisecond; zero when it is not there.
+// time returns a time in UTC, truncated to the millisecond, or the zero time if the parameter is missing.
 func (q *query) time(name string) time.Time {
 	s := q.text(name)
 	if s == "" {
@@ -77,7 +78,7 @@ func (q *query) time(name string) time.Time {
 	if n, err := strconv.ParseInt(s, 10, 64); err == nil && n >= 0 && n <= latest {
 		return time.Unix(n, 0).UTC()
 	}
-	// The + of a zone that was not percent-encoded arrives as a space.
+	// A + that was not percent-encoded arrives as a space.
 	t, err := time.Parse(time.RFC3339, strings.ReplaceAll(s, " ", "+"))
 	if err != nil || t.Unix() < 0 || t.Unix() > latest {
 		q.fail(name, "not a time", "RFC 3339 (2026-01-31T15:04:05Z)", "Unix seconds (1769871845)")
@@ -86,14 +87,14 @@ func (q *query) time(name string) time.Time {
 	return t.UTC().Truncate(time.Millisecond)
 }
 
-// ordered wants a range to have something in it.
+// ordered records a fault unless from is before to. A zero time stands for no limit.
 func (q *query) ordered(from, to time.Time) {
 	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
 		q.fail("to", "not after from", "a time after from")
 	}
 }
 
-// step is a duration of whole minutes.
+// step returns a duration of whole minutes, from 1m to maxRange, or fallback if the parameter is missing.
 func (q *query) step(name string, fallback time.Duration) time.Duration {
 	s := q.text(name)
 	if s == "" {
@@ -104,13 +105,13 @@ func (q *query) step(name string, fallback time.Duration) time.Duration {
 		d, err = time.Duration(n)*time.Second, nil
 	}
 	if err != nil || d < time.Minute || d > maxRange || d%time.Minute != 0 {
-		q.fail(name, "not a length of whole minutes", "a duration (1m, 15m, 24h)", "seconds (60, 900, 86400)")
+		q.fail(name, "not a number of whole minutes", "a duration (1m, 15m, 24h)", "seconds (60, 900, 86400)")
 		return fallback
 	}
 	return d
 }
 
-// paging is the two parameters that every list has.
+// paging returns the parameters cursor and limit, which every list has.
 func (q *query) paging() store.Paging {
 	p := store.Paging{Cursor: q.text("cursor")}
 	s := q.text("limit")
@@ -119,13 +120,13 @@ func (q *query) paging() store.Paging {
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 || n > store.MaxLimit {
-		q.fail("limit", "not a number of entries", fmt.Sprintf("1 to %d", store.MaxLimit))
+		q.fail("limit", "not a valid number of entries", fmt.Sprintf("1 to %d", store.MaxLimit))
 	}
 	p.Limit = n
 	return p
 }
 
-// err is the first fault, or nil.
+// err returns the first fault, or nil. It must be called after all parameters have been read.
 func (q *query) err() error {
 	for _, name := range slices.Sorted(maps.Keys(q.values)) {
 		if slices.Contains(q.read, name) {
@@ -135,7 +136,7 @@ func (q *query) err() error {
 		if len(allowed) == 0 {
 			allowed = []string{"none"}
 		}
-		q.fail(fmt.Sprintf("%.40s", name), "no parameter of this address", allowed...)
+		q.fail(fmt.Sprintf("%.40s", name), "unknown query parameter", allowed...)
 	}
 	return q.fault
 }

@@ -36,7 +36,7 @@ func (p *Private) recipient(ctx context.Context, a *apiRequest) (any, error) {
 	}
 	r, err := p.store.Recipient(ctx, key, a.segment("number"))
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, notFound(fmt.Sprintf("this recipient of batch %s of plan %s", key.BatchID, key.Plan))
+		return nil, notFound(fmt.Sprintf("the recipient in batch %s of plan %s", key.BatchID, key.Plan))
 	}
 	if err != nil {
 		return nil, failedBatch("read a recipient of", key, err)
@@ -44,7 +44,7 @@ func (p *Private) recipient(ctx context.Context, a *apiRequest) (any, error) {
 	return viewRecipient(key, b.Flag, r), nil
 }
 
-// recipientBatches lists what is known of a number over all batches. Of a number never heard of that is nothing.
+// recipientBatches lists the batches that contain a number. The list is empty for an unknown number.
 func (p *Private) recipientBatches(ctx context.Context, a *apiRequest) (any, error) {
 	paging := a.paging()
 	if err := a.err(); err != nil {
@@ -65,14 +65,15 @@ func (p *Private) recipientBatches(ctx context.Context, a *apiRequest) (any, err
 	return pageView[recipientView]{Items: views, NextCursor: page.Next}, nil
 }
 
-// flag reads the flag of a recipient's batch where it makes a difference.
+// flag returns the feedback flag of a recipient's batch. It reads the batch from the store only if the recipient is
+// owed feedback; otherwise the answer does not depend on the flag, and FlagUnknown is returned.
 func (p *Private) flag(ctx context.Context, in store.RecipientInBatch) (store.Flag, error) {
 	if in.Recipient.Feedback != store.FeedbackOwed {
 		return store.FlagUnknown, nil
 	}
 	b, err := p.store.Batch(ctx, in.Key)
 	if errors.Is(err, store.ErrNotFound) {
-		return store.FlagUnknown, nil // expired since
+		return store.FlagUnknown, nil // deleted by retention since
 	}
 	if err != nil {
 		return store.FlagUnknown, failedBatch("read", in.Key, err)

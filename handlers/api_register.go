@@ -20,22 +20,23 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Bounds of one registration. The largest batch that Sinch takes has some megabytes of parameters.
+// Limits of a registration. Sinch's largest batch has some megabytes of parameters.
 const (
 	maxRegistered      = 4 << 20  // bytes of one batch
-	maxRegisteredLines = 10_000   // batches of one request
+	maxRegisteredLines = 10_000   // batches in one request
 	maxRegistration    = 64 << 20 // bytes of one request
 )
 
-// registrationWorkers is how many batches are recorded at once: they share the syncs of the store.
+// registrationWorkers is the number of batches that are recorded concurrently: they share the syncs of the store.
 const registrationWorkers = 32
 
-// registeredView says how many batches are kept now.
+// registeredView is the number of batches that were recorded.
 type registeredView struct {
 	Registered int `json:"registered"`
 }
 
-// register keeps batches as Sinch answered them to the application that sent them: one in JSON, or one a line in NDJSON.
+// register records batches that the application sent without the gateway. The body is Sinch's answer to the send as
+// JSON, or several answers as NDJSON.
 func (p *Private) register(c *gin.Context) {
 	v, err := p.doRegister(c)
 	if err == nil {
@@ -65,16 +66,16 @@ func (p *Private) doRegister(c *gin.Context) (registeredView, error) {
 	return r.ended(read(r, c))
 }
 
-// checkNow says whether Sinch is to be asked at once after what lacks reports.
+// checkNow returns the parameter check: whether missing reports of the batches are to be fetched from Sinch at once.
 func (q *query) checkNow() bool {
 	s := q.text("check")
 	if s != "" && s != "now" {
-		q.fail("check", "not a value it can have", "now")
+		q.fail("check", "not an allowed value", "now")
 	}
 	return s == "now"
 }
 
-// readerOf is how a body of the type is read.
+// readerOf returns the method that reads a body of the given Content-Type, or a 415 problem.
 func readerOf(contentType string) (func(*registration, *gin.Context) error, error) {
 	switch t, _, err := mime.ParseMediaType(contentType); {
 	case err == nil && t == "application/json":
@@ -88,7 +89,7 @@ func readerOf(contentType string) (func(*registration, *gin.Context) error, erro
 	}
 }
 
-// registration is one request's batches on their way into the store.
+// registration is the state of one registration request.
 type registration struct {
 	*Private
 	plan       string
@@ -96,10 +97,10 @@ type registration struct {
 	connection *http.ResponseController
 	workers    errgroup.Group
 	kept       atomic.Int64
-	failed     atomic.Bool // nothing more is read; what is on its way goes on
+	failed     atomic.Bool // set by the first store error: no more batches are read, those being recorded continue
 }
 
-// one reads a single batch.
+// one reads a body that is a single batch.
 func (r *registration) one(c *gin.Context) error {
 	defer r.moveDeadlines()
 	r.moveDeadlines()
@@ -110,11 +111,11 @@ func (r *registration) one(c *gin.Context) error {
 	return r.take(c.Request.Context(), body)
 }
 
-// lines reads a batch a line, as they come. Empty lines are passed over.
+// lines reads a body of one batch per line and records the batches while it arrives. It skips empty lines.
 func (r *registration) lines(c *gin.Context) error {
 	defer r.moveDeadlines()
 	lines := bufio.NewScanner(http.MaxBytesReader(c.Writer, c.Request.Body, maxRegistration))
-	lines.Buffer(nil, maxRegistered+1) // the line's end
+	lines.Buffer(nil, maxRegistered+1) // one byte more for the end of the line
 	n := 0
 	for r.moveDeadlines(); !r.failed.Load() && lines.Scan(); r.moveDeadlines() {
 		n++
@@ -127,41 +128,42 @@ func (r *registration) lines(c *gin.Context) error {
 		}
 		if err := r.take(c.Request.Context(), line); err != nil {
 			if lines.Err() != nil {
-				break // the body was cut short in it
+				break // the line is incomplete, since the body broke off
 			}
 			return inLine(n, err)
 		}
 	}
 	switch err := lines.Err(); {
 	case errors.Is(err, bufio.ErrTooLong):
-		return inLine(n+1, &problem{kind: kindTooLarge, detail: fmt.Sprintf("the limit of a line is %d bytes", maxRegistered)})
+		detail := fmt.Sprintf("a line is limited to %d bytes", maxRegistered)
+		return inLine(n+1, &problem{kind: kindTooLarge, detail: detail})
 	case err != nil:
 		return unread(err)
 	}
 	return nil
 }
 
-// moveDeadlines gives the next batch its time to arrive and to be recorded: a body that keeps coming may take longer than
-// the server has for one.
+// moveDeadlines gives the next batch its time to arrive and to be recorded. So a large body may take longer than the
+// server's time-outs, as long as it keeps arriving.
 func (r *registration) moveDeadlines() {
-	// A connection that knows no deadlines is one of a test.
+	// Only connections of tests support no deadlines.
 	_ = r.connection.SetReadDeadline(time.Now().Add(2 * r.config.Patience))
 	_ = r.connection.SetWriteDeadline(time.Now().Add(3 * r.config.Patience))
 }
 
-// take has a batch recorded, or says why it is none.
+// take parses a batch and starts to record it. It returns a kindBadBody problem if body is not a batch.
 func (r *registration) take(ctx context.Context, body []byte) error {
 	b, err := sinch.ParseBatch(body)
 	switch {
 	case err != nil:
-		return badBody(fmt.Sprintf("not readable: %v; wanted: a batch as Sinch returned it", err))
+		return badBody(fmt.Sprintf("invalid body: %v; expected: a batch as Sinch returned it", err))
 	case b.ID == "":
-		return badBody("no id; wanted: a batch as Sinch returned it")
+		return badBody("id is missing; expected: a batch as Sinch returned it")
 	case len(b.ID) > maxBatchID:
-		return badBody(fmt.Sprintf("an id of more than %d bytes; wanted: a batch as Sinch returned it", maxBatchID))
+		return badBody(fmt.Sprintf("id is longer than %d bytes; expected: a batch as Sinch returned it", maxBatchID))
 	case len(b.To) == 0 && b.CreatedAt.IsZero():
-		// Read as a batch, a bare id would say that no feedback is wanted.
-		return badBody("neither to nor created_at; wanted: a batch as Sinch returned it")
+		// Taken for a batch, a mere id would mean that no feedback is wanted.
+		return badBody("to and created_at are missing; expected: a batch as Sinch returned it")
 	}
 	facts := factsOf(b, store.FromRegistration)
 	facts.CheckNow = r.checkNow
@@ -180,8 +182,9 @@ func (r *registration) record(ctx context.Context, facts store.Facts) error {
 	return nil
 }
 
-// ended waits for what is on its way and says what became of the request; misread is why it was not read to its end. The store's
-// failure counts more: the same request will do later.
+// ended waits for the batches being recorded and returns the result of the request. misread is the reason why the body
+// was not read to its end, or nil. An error of the store takes precedence, since it allows a retry of the same
+// request.
 func (r *registration) ended(misread error) (registeredView, error) {
 	failed := r.workers.Wait()
 	kept := int(r.kept.Load())
@@ -189,7 +192,7 @@ func (r *registration) ended(misread error) (registeredView, error) {
 	case failed != nil:
 		return registeredView{}, &problem{
 			kind: kindOfFailure(failed), cause: failed,
-			detail: fmt.Sprintf("%d registered; the same call will do later, it changes nothing about those", kept),
+			detail: fmt.Sprintf("%d registered; retry the whole request later, which does not change those", kept),
 		}
 	case misread != nil:
 		p := *problemOf(misread)
@@ -199,7 +202,7 @@ func (r *registration) ended(misread error) (registeredView, error) {
 	return registeredView{kept}, nil
 }
 
-// kindOfFailure is the kind of 503 that a store's failure is.
+// kindOfFailure returns the kind for an error of the store: kindBusy or kindUnavailable, both answered 503.
 func kindOfFailure(err error) kind {
 	if k := problemOf(err).kind; k == kindBusy {
 		return k
@@ -207,17 +210,17 @@ func kindOfFailure(err error) kind {
 	return kindUnavailable
 }
 
-// inLine says which line of a request is at fault.
+// inLine adds the line number to the problem of err.
 func inLine(n int, err error) error {
 	p := *problemOf(err)
 	p.detail = fmt.Sprintf("line %d: %s", n, p.detail)
 	return &p
 }
 
-// unread says why a body could not be read to its end.
+// unread returns the problem for a body that could not be read to its end.
 func unread(err error) error {
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return err
 	}
-	return &problem{kind: kindIncomplete, detail: "the body did not arrive whole", cause: err}
+	return &problem{kind: kindIncomplete, detail: "the body did not arrive completely", cause: err}
 }

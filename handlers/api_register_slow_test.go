@@ -15,7 +15,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore"
 )
 
-// singleListener is a listener that has one connection.
+// singleListener is a net.Listener that returns the connections sent to it.
 type singleListener chan net.Conn
 
 func (l singleListener) Accept() (net.Conn, error) {
@@ -30,14 +30,15 @@ func (l singleListener) Close() error { close(l); return nil }
 
 func (l singleListener) Addr() net.Addr { return &net.TCPAddr{} }
 
-// registerSlowly has body write the lines of one registration, in a bubble, to a server with the time-outs of the real one.
-// It returns the answer and how long it took.
+// registerSlowly sends one registration to a server with the production time-outs, within a synctest bubble; body
+// writes its lines. It returns the answer and the time until it came.
 func registerSlowly(t *testing.T, body func(w io.Writer)) (a reply, took time.Duration) {
 	t.Helper()
 	st, err := boltstore.Open(t.Context(), boltstore.Config{Path: t.TempDir()})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, st.Close()) }()
-	p, err := NewPrivate(PrivateConfig{Listen: "127.0.0.1:0", Plans: []string{planEU}}, st, http.NotFoundHandler(), quiet())
+	p, err := NewPrivate(PrivateConfig{Listen: "127.0.0.1:0", Plans: []string{planEU}}, st, http.NotFoundHandler(),
+		quiet())
 	require.NoError(t, err)
 	server := &http.Server{Handler: p.Handler(), ReadTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second}
 	listener, done := make(singleListener, 1), make(chan error, 1)
@@ -48,7 +49,7 @@ func registerSlowly(t *testing.T, body func(w io.Writer)) (a reply, took time.Du
 		require.NoError(t, near.Close())
 		require.NoError(t, server.Close())
 		require.ErrorIs(t, <-done, http.ErrServerClosed)
-		time.Sleep(time.Second) // net/http lingers on a connection whose body it has not read
+		time.Sleep(time.Second) // net/http waits before it closes a connection with an unread body
 	}()
 
 	begun := time.Now()
@@ -65,10 +66,10 @@ func registerSlowly(t *testing.T, body func(w io.Writer)) (a reply, took time.Du
 	return reply{answered, got}, time.Since(begun)
 }
 
-// chunk writes text in a chunk of its own.
+// chunk writes text as one HTTP chunk.
 func chunk(w io.Writer, text string) { _, _ = fmt.Fprintf(w, "%x\r\n%s\r\n", len(text), text) }
 
-func TestALongRegistrationOutlastsTheServersTimeouts(t *testing.T) {
+func TestARegistrationMayTakeLongerThanTheServersTimeouts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, took := registerSlowly(t, func(w io.Writer) {
 			for i := range 10 {
@@ -82,11 +83,11 @@ func TestALongRegistrationOutlastsTheServersTimeouts(t *testing.T) {
 	})
 }
 
-func TestARegistrationThatStandsStillIsGivenUp(t *testing.T) {
+func TestAStalledRegistrationIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, took := registerSlowly(t, func(w io.Writer) { chunk(w, sent("b", 0, "")+"\n"+`{"id": "cut sh`) })
 		require.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
-		require.Equal(t, "the body did not arrive whole (1 registered)", decodeProblem(t, a).Detail)
+		require.Equal(t, "the body did not arrive completely (1 registered)", decodeProblem(t, a).Detail)
 		require.InDelta(t, 20, took.Seconds(), 1)
 	})
 }

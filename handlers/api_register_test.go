@@ -16,21 +16,22 @@ import (
 
 const registerAddress = "/api/v1/plans/acme-eu/batches"
 
-// sent is a batch to alice and bob as Sinch returns it, modified so long after the morning began.
+// sent returns a batch to alice and bob as Sinch returns it; modified is the time of its last change after morning(0).
 func sent(id string, modified time.Duration, members string) string {
-	return fmt.Sprintf(`{"id":%q,"to":["%s","%s"],"canceled":false,"type":"mt_text","body":"Hi","created_at":%q,"modified_at":%q%s}`,
+	return fmt.Sprintf(`{"id":%q,"to":["%s","%s"],"canceled":false,"type":"mt_text","body":"Hi",`+
+		`"created_at":%q,"modified_at":%q%s}`,
 		id, alice, bob, morning(0).Format(time.RFC3339Nano), morning(modified).Format(time.RFC3339Nano), members)
 }
 
 const wanted = `,"delivery_report":"per_recipient","feedback_enabled":true`
 
-// serveRegistration serves s for the plans of the told world.
+// serveRegistration serves s with the plans of the sample.
 func serveRegistration(t *testing.T, s store.Store) privateServer {
 	t.Helper()
 	return servePrivate(t, PrivateConfig{Plans: []string{planEU, planUS}}, s, quiet())
 }
 
-// register sends a body; lines are NDJSON.
+// register posts a body of the given Content-Type.
 func (s privateServer) register(t *testing.T, contentType, body string) reply {
 	t.Helper()
 	return s.call(t, http.MethodPost, registerAddress, body, http.Header{"Content-Type": {contentType}})
@@ -38,14 +39,14 @@ func (s privateServer) register(t *testing.T, contentType, body string) reply {
 
 const ndjson = "application/x-ndjson"
 
-// wantRegistered wants a good answer that says n.
+// wantRegistered requires a 200 that reports n registered batches.
 func wantRegistered(t *testing.T, n int, a reply) {
 	t.Helper()
 	require.Equal(t, http.StatusOK, a.StatusCode, "%s", a.body)
 	require.JSONEq(t, fmt.Sprintf(`{"registered": %d}`, n), string(a.body))
 }
 
-// without is a batch's view without the members named.
+// without returns the API's view of a batch without the named members.
 func (s privateServer) without(t *testing.T, id string, members ...string) map[string]any {
 	t.Helper()
 	view := read[map[string]any](t, s.get(t, registerAddress+"/"+id))
@@ -55,7 +56,7 @@ func (s privateServer) without(t *testing.T, id string, members ...string) map[s
 	return view
 }
 
-func TestARegisteredBatchIsKnownBeforeItsFirstReport(t *testing.T) {
+func TestARegisteredBatchIsStoredBeforeItsFirstReport(t *testing.T) {
 	st := openStore(t)
 	s := serveRegistration(t, st)
 	wantRegistered(t, 1, s.register(t, "application/json", sent("b", 0, wanted+`,"client_reference":"otp/1"`)))
@@ -67,7 +68,9 @@ func TestARegisteredBatchIsKnownBeforeItsFirstReport(t *testing.T) {
 	require.Equal(t, map[string]any{
 		"plan": planEU, "id": "b", "client_reference": "otp/1", "total": 0.0, "lacking": 2.0,
 		"counts": map[string]any{}, "recipients_by_status": map[string]any{}, "reported": []any{}, "reports": []any{},
-		"feedback": map[string]any{"flag": "wanted", "owed": 0.0, "sent": 0.0, "dead": 0.0, "dropped": 0.0, "full_report_wanted": false},
+		"feedback": map[string]any{
+			"flag": "wanted", "owed": 0.0, "sent": 0.0, "dead": 0.0, "dropped": 0.0, "full_report_wanted": false,
+		},
 		"facts": map[string]any{
 			"missing": false, "feedback_enabled": true, "delivery_report": "per_recipient", "client_reference": "otp/1",
 			"recipients": 2.0, "groups": 0.0, "canceled": false, "source": "registered",
@@ -80,26 +83,27 @@ func TestARegisteredBatchIsKnownBeforeItsFirstReport(t *testing.T) {
 	record(t, st, planEU, now(), called(t, recipientBody("b", alice, "Delivered", 0, morning(time.Second))))
 	view = s.without(t, "b")
 	require.Equal(t, 1.0, view["lacking"])
-	require.Equal(t, 1.0, view["feedback"].(map[string]any)["owed"], "nobody has to ask Sinch whether feedback is wanted")
+	require.Equal(t, 1.0, view["feedback"].(map[string]any)["owed"], "feedback is owed without a lookup at Sinch")
 }
 
-func TestTheSameBatchAgainChangesNothing(t *testing.T) {
+func TestRegisteringABatchAgainChangesNothing(t *testing.T) {
 	s := serveRegistration(t, openStore(t))
 	wantRegistered(t, 1, s.register(t, "application/json", sent("b", time.Minute, wanted)))
 	before := s.without(t, "b", "last_at")
 	wantRegistered(t, 1, s.register(t, "application/json", sent("b", time.Minute, wanted)))
 	require.Equal(t, before, s.without(t, "b", "last_at"))
 	wantRegistered(t, 1, s.register(t, "application/json", sent("b", time.Second, `,"canceled":true`)))
-	require.Equal(t, before, s.without(t, "b", "last_at"), "an older modification")
+	require.Equal(t, before, s.without(t, "b", "last_at"), "an older modification is ignored")
 	wantRegistered(t, 2, s.register(t, ndjson, sent("b", time.Hour, "")+"\n"+sent("b", time.Minute, wanted)))
-	require.Equal(t, "unwanted", s.without(t, "b")["feedback"].(map[string]any)["flag"], "a newer one")
+	require.Equal(t, "unwanted", s.without(t, "b")["feedback"].(map[string]any)["flag"],
+		"a newer modification is applied")
 	stats := read[struct {
 		Plans []struct{ Batches, Recipients int }
 	}](t, s.get(t, "/api/v1/stats"))
 	require.Equal(t, []struct{ Batches, Recipients int }{{1, 2}}, stats.Plans)
 }
 
-func TestBatchesAreRegisteredALine(t *testing.T) {
+func TestNDJSONRegistersOneBatchPerLine(t *testing.T) {
 	st := openStore(t)
 	s := serveRegistration(t, st)
 	var lines strings.Builder
@@ -114,11 +118,11 @@ func TestBatchesAreRegisteredALine(t *testing.T) {
 	wantRegistered(t, 0, s.register(t, ndjson, "\n\n"))
 }
 
-func TestCheckNowHasSinchAskedAtOnce(t *testing.T) {
+func TestCheckNowMakesMissingReportsDue(t *testing.T) {
 	st := openStore(t)
 	s := serveRegistration(t, st)
 	overdue := func() (ids []string) {
-		s.without(t, "later") // Overdue sees what is folded, as reads do
+		s.without(t, "later") // waits for the fold, as Overdue sees only folded arrivals
 		batches, err := st.Overdue(t.Context(), planEU, now(), 10)
 		require.NoError(t, err)
 		for _, b := range batches {
@@ -126,15 +130,17 @@ func TestCheckNowHasSinchAskedAtOnce(t *testing.T) {
 		}
 		return ids
 	}
-	wantRegistered(t, 1, s.register(t, "application/json", strings.ReplaceAll(sent("later", 0, wanted), "2026-03-02", now().Format(time.DateOnly))))
+	recent := strings.ReplaceAll(sent("later", 0, wanted), "2026-03-02", now().Format(time.DateOnly))
+	wantRegistered(t, 1, s.register(t, "application/json", recent))
 	require.Empty(t, overdue())
-	a := s.call(t, http.MethodPost, registerAddress+"?check=now", sent("now", 0, wanted)+"\n"+sent("none", 0, ""), http.Header{"Content-Type": {ndjson}})
+	lines := sent("now", 0, wanted) + "\n" + sent("none", 0, "")
+	a := s.call(t, http.MethodPost, registerAddress+"?check=now", lines, http.Header{"Content-Type": {ndjson}})
 	wantRegistered(t, 2, a)
-	require.Equal(t, []string{"now"}, overdue(), "what no report was asked for lacks none")
+	require.Equal(t, []string{"now"}, overdue(), "a batch without delivery_report misses no reports")
 }
 
-// A line is kept when it comes, not when the body has ended.
-func TestLinesAreKeptAsTheyCome(t *testing.T) {
+// A line is recorded when it arrives, before the body has ended.
+func TestLinesAreRecordedWhileTheBodyArrives(t *testing.T) {
 	st := openStore(t)
 	failing := storetest.NewFailing(st)
 	failing.FailRecord(storetest.Slow, nil, 1)
@@ -170,34 +176,34 @@ func TestLinesAreKeptAsTheyCome(t *testing.T) {
 	wantRegistered(t, 2, reply{a, got})
 }
 
-func TestRegistrationRefusesWhatIsNoBatch(t *testing.T) {
+func TestRegistrationRefusesInvalidBatches(t *testing.T) {
 	s := serveRegistration(t, openStore(t))
 	long := strings.Repeat("x", maxBatchID)
 	for body, want := range map[string]string{
-		``:                              "not readable: unexpected end of JSON input",
-		`{`:                             "not readable: unexpected end of JSON input",
-		`null`:                          "not readable: it is null, not a JSON object",
-		`[{"id": "b", "to": ["1"]}]`:    "not readable: it is not a JSON object",
-		`{}`:                            "no id",
-		`{"to": ["` + alice + `"]}`:     "no id",
-		`{"id": "", "to": ["1"]}`:       "no id",
-		`{"id": {}, "to": ["1"]}`:       "no id",
-		`{"id": "b"}`:                   "neither to nor created_at",
-		`{"id": "b", "to": []}`:         "neither to nor created_at",
-		`{"id": "b", "to": "1"}`:        "neither to nor created_at",
-		sent(long+"x", 0, ""):           "an id of more than 255 bytes",
-		sent("b", 0, "") + `{}`:         "not readable",
-		`{"id": "b", ` + alice + `: 1}`: "not readable",
+		``:                              "invalid body: unexpected end of JSON input",
+		`{`:                             "invalid body: unexpected end of JSON input",
+		`null`:                          "invalid body: it is null, not a JSON object",
+		`[{"id": "b", "to": ["1"]}]`:    "invalid body: it is not a JSON object",
+		`{}`:                            "id is missing",
+		`{"to": ["` + alice + `"]}`:     "id is missing",
+		`{"id": "", "to": ["1"]}`:       "id is missing",
+		`{"id": {}, "to": ["1"]}`:       "id is missing",
+		`{"id": "b"}`:                   "to and created_at are missing",
+		`{"id": "b", "to": []}`:         "to and created_at are missing",
+		`{"id": "b", "to": "1"}`:        "to and created_at are missing",
+		sent(long+"x", 0, ""):           "id is longer than 255 bytes",
+		sent("b", 0, "") + `{}`:         "invalid body",
+		`{"id": "b", ` + alice + `: 1}`: "invalid body",
 	} {
 		for _, contentType := range []string{"application/json", ndjson} {
 			if body == "" && contentType == ndjson {
-				continue // no batches, which is none too many
+				continue // an empty NDJSON body is valid: no batches
 			}
 			a := s.register(t, contentType, body)
 			require.Equal(t, http.StatusBadRequest, a.StatusCode, body)
 			p := decodeProblem(t, a)
 			require.Contains(t, p.Detail, want)
-			require.Contains(t, p.Detail, "wanted: a batch as Sinch returned it (0 registered)")
+			require.Contains(t, p.Detail, "expected: a batch as Sinch returned it (0 registered)")
 			require.Equal(t, contentType == ndjson, strings.HasPrefix(p.Detail, "line 1: "), p.Detail)
 		}
 	}
@@ -208,9 +214,11 @@ func TestRegistrationRefusesWhatIsNoBatch(t *testing.T) {
 	require.ElementsMatch(t, []string{long, "7"}, s.pages(t, "/api/v1/batches", "id", 10))
 }
 
-func TestRegistrationRefusesWhatIsNotMeantForIt(t *testing.T) {
+func TestRegistrationRefusesInvalidRequests(t *testing.T) {
 	s := serveRegistration(t, openStore(t))
-	for _, contentType := range []string{"", "text/plain", "application/x-www-form-urlencoded", "application/json;charset", "application/ndjson"} {
+	for _, contentType := range []string{
+		"", "text/plain", "application/x-www-form-urlencoded", "application/json;charset", "application/ndjson",
+	} {
 		a := s.register(t, contentType, sent("b", 0, ""))
 		require.Equal(t, http.StatusUnsupportedMediaType, a.StatusCode, contentType)
 	}
@@ -219,7 +227,10 @@ func TestRegistrationRefusesWhatIsNotMeantForIt(t *testing.T) {
 		require.Equal(t, http.StatusNotFound, a.StatusCode, plan)
 		require.Contains(t, decodeProblem(t, a).Detail, "is not configured")
 	}
-	for query, parameter := range map[string]string{"check=later": "check", "check=now&check=now": "check", "plan=x": "plan"} {
+	for query, parameter := range map[string]string{
+		"check=later": "check", "check=now&check=now": "check",
+		"plan=x": "plan",
+	} {
 		a := s.call(t, http.MethodPost, registerAddress+"?"+query, sent("b", 0, ""), nil)
 		require.Equal(t, http.StatusBadRequest, a.StatusCode, query)
 		require.Equal(t, parameter, decodeProblem(t, a).Parameter)
@@ -231,22 +242,25 @@ func TestRegistrationRefusesWhatIsNotMeantForIt(t *testing.T) {
 
 	closed := servePrivate(t, PrivateConfig{Plans: []string{planEU}, Bearer: []string{"secret"}}, openStore(t), quiet())
 	require.Equal(t, http.StatusUnauthorized, closed.register(t, "application/json", sent("b", 0, "")).StatusCode)
-	a = closed.call(t, http.MethodPost, registerAddress, sent("b", 0, ""), http.Header{"Authorization": {"Bearer secret"}})
+	a = closed.call(t, http.MethodPost, registerAddress, sent("b", 0, ""),
+		http.Header{"Authorization": {"Bearer secret"}})
 	wantRegistered(t, 1, a)
 }
 
-// What comes before a bad line is registered, what comes behind it is not.
-func TestABadLineIsNamed(t *testing.T) {
+// Lines before an invalid one are registered, lines after it are not.
+func TestAnInvalidLineIsReportedByItsNumber(t *testing.T) {
 	s := serveRegistration(t, openStore(t))
-	a := s.register(t, ndjson, sent("b1", 0, "")+"\n\n"+sent("b2", 0, "")+"\n{\"to\": [\""+alice+"\"]}\n"+sent("b3", 0, ""))
+	a := s.register(t, ndjson,
+		sent("b1", 0, "")+"\n\n"+sent("b2", 0, "")+"\n{\"to\": [\""+alice+"\"]}\n"+sent("b3", 0, ""))
 	require.Equal(t, http.StatusBadRequest, a.StatusCode)
-	require.Equal(t, "line 4: no id; wanted: a batch as Sinch returned it (2 registered)", decodeProblem(t, a).Detail)
+	require.Equal(t, "line 4: id is missing; expected: a batch as Sinch returned it (2 registered)",
+		decodeProblem(t, a).Detail)
 	require.ElementsMatch(t, []string{"b1", "b2"}, s.pages(t, "/api/v1/batches", "id", 10))
 }
 
 func TestRegistrationIsBounded(t *testing.T) {
 	s := serveRegistration(t, openStore(t))
-	// padded is a batch of so many bytes.
+	// padded returns a batch of the given size in bytes.
 	padded := func(id string, bytes int) string {
 		short := sent(id, 0, "")
 		return short + strings.Repeat(" ", bytes-len(short)-1) + "\t"
@@ -257,9 +271,10 @@ func TestRegistrationIsBounded(t *testing.T) {
 		require.Equal(t, want, decodeProblem(t, a).Detail)
 	}
 	wantRegistered(t, 1, s.register(t, "application/json", padded("one", maxRegistered)))
-	tooLarge("the limit is 4194304 bytes (0 registered)", s.register(t, "application/json", padded("no", maxRegistered+1)))
+	tooLarge("the limit is 4194304 bytes (0 registered)",
+		s.register(t, "application/json", padded("no", maxRegistered+1)))
 	wantRegistered(t, 2, s.register(t, ndjson, padded("two", maxRegistered)+"\n"+padded("three", maxRegistered)))
-	tooLarge("line 2: the limit of a line is 4194304 bytes (1 registered)",
+	tooLarge("line 2: a line is limited to 4194304 bytes (1 registered)",
 		s.register(t, ndjson, sent("four", 0, "")+"\n"+padded("no", maxRegistered+1)+"\n"))
 	blank := strings.Repeat(" ", maxRegistered-1) + "\n"
 	five := sent("five", 0, "") + "\n"
@@ -269,11 +284,13 @@ func TestRegistrationIsBounded(t *testing.T) {
 	tooLarge("the limit is 10000 lines (1 registered)",
 		s.register(t, ndjson, sent("six", 0, "")+strings.Repeat("\n", maxRegisteredLines)+sent("no", 0, "")))
 	wantRegistered(t, 1, s.register(t, ndjson, strings.Repeat("\n", maxRegisteredLines-1)+sent("seven", 0, "")))
-	require.ElementsMatch(t, []string{"one", "two", "three", "four", "five", "six", "seven"}, s.pages(t, "/api/v1/batches", "id", 10))
+	require.ElementsMatch(t, []string{"one", "two", "three", "four", "five", "six", "seven"},
+		s.pages(t, "/api/v1/batches", "id", 10))
 }
 
-// Failures of every kind are told, with what is registered all the same; the same call then does the rest.
-func TestRegistrationThatFailsMayBeRepeated(t *testing.T) {
+// A store failure of any kind is answered 503 with the number of registered batches. Repeating the request registers
+// the rest.
+func TestAFailedRegistrationMayBeRepeated(t *testing.T) {
 	lines := sent("b1", 0, wanted) + "\n" + sent("b2", 0, wanted) + "\n" + sent("b3", 0, wanted) + "\n"
 	for name, c := range map[string]struct {
 		kind storetest.Kind
@@ -288,7 +305,8 @@ func TestRegistrationThatFailsMayBeRepeated(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			failing := storetest.NewFailing(openStore(t))
-			s := servePrivate(t, PrivateConfig{Plans: []string{planEU}, Patience: 500 * time.Millisecond}, failing, quiet())
+			config := PrivateConfig{Plans: []string{planEU}, Patience: 500 * time.Millisecond}
+			s := servePrivate(t, config, failing, quiet())
 			for contentType, body := range map[string]string{"application/json": sent("b1", 0, wanted), ndjson: lines} {
 				failing.FailRecord(c.kind, c.err, storetest.Always)
 				a := s.register(t, contentType, body)
@@ -296,7 +314,7 @@ func TestRegistrationThatFailsMayBeRepeated(t *testing.T) {
 				require.NotEmpty(t, a.Header.Get("Retry-After"))
 				p := decodeProblem(t, a)
 				require.True(t, strings.HasSuffix(p.Type, "#"+c.slug), p.Type)
-				require.Contains(t, p.Detail, "0 registered; the same call will do later")
+				require.Contains(t, p.Detail, "0 registered; retry the whole request later")
 				failing.Heal()
 			}
 			s = serveRegistration(t, failing)
@@ -306,8 +324,8 @@ func TestRegistrationThatFailsMayBeRepeated(t *testing.T) {
 	}
 }
 
-// The store's failure counts for more than a bad line: only it tells that the lines before may not all be kept.
-func TestAFailureBeforeABadLineIsTold(t *testing.T) {
+// A store failure takes precedence over an invalid line: the caller must learn that earlier lines may be missing.
+func TestAStoreFailureBeforeAnInvalidLineIsReported(t *testing.T) {
 	failing := storetest.NewFailing(openStore(t))
 	failing.FailRecord(storetest.NotApplied, nil, 1)
 	s := serveRegistration(t, failing)
@@ -321,8 +339,8 @@ func TestAFailureBeforeABadLineIsTold(t *testing.T) {
 	require.Contains(t, decodeProblem(t, a).Detail, "1 registered")
 }
 
-// A store that fails is not asked for the rest of a request in vain.
-func TestRegistrationEndsWithTheFirstFailure(t *testing.T) {
+// After a store failure no further batches of the request are recorded.
+func TestRegistrationStopsAtTheFirstFailure(t *testing.T) {
 	failing := storetest.NewFailing(openStore(t))
 	failing.FailRecord(storetest.NotApplied, nil, storetest.Always)
 	s := serveRegistration(t, failing)
@@ -336,7 +354,10 @@ func TestLogsOfRegistrationShowNoNumbers(t *testing.T) {
 	var log logged
 	s := servePrivate(t, PrivateConfig{Plans: []string{planEU}}, failing, log.debug())
 	failing.FailRecord(storetest.NotApplied, nil, 1)
-	for _, body := range []string{sent("b", 0, ""), `{"to": ["` + alice + `"]}`, `{"to": ["` + alice + `], "id": ""}`, `{"` + bob + `": ` + alice + ` 1}`} {
+	for _, body := range []string{
+		sent("b", 0, ""), `{"to": ["` + alice + `"]}`, `{"to": ["` + alice + `], "id": ""}`,
+		`{"` + bob + `": ` + alice + ` 1}`,
+	} {
 		require.GreaterOrEqual(t, s.register(t, "application/json", body).StatusCode, 400)
 	}
 	require.Equal(t, 4, strings.Count(log.String(), "\n"))

@@ -9,7 +9,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// sharedStore says who shares it.
+// sharedStore is a store with made-up figures about its replicas.
 type sharedStore struct {
 	store.Store
 	figures store.Gauges
@@ -17,10 +17,10 @@ type sharedStore struct {
 
 func (s *sharedStore) Gauges() store.Gauges { return s.figures }
 
-func TestTheStatsSayWhoSharesTheStore(t *testing.T) {
+func TestStatsListTheReplicas(t *testing.T) {
 	shared := &sharedStore{Store: openStore(t)}
 	s := servePrivate(t, PrivateConfig{}, shared, quiet())
-	said := func() map[string]any {
+	replicas := func() map[string]any {
 		t.Helper()
 		var all map[string]any
 		require.NoError(t, json.Unmarshal(s.get(t, "/api/v1/stats").body, &all))
@@ -28,11 +28,14 @@ func TestTheStatsSayWhoSharesTheStore(t *testing.T) {
 		delete(all, "store")
 		return all
 	}
-	require.Empty(t, said(), "nobody can share it")
+	require.Empty(t, replicas(), "this store cannot be shared")
 	shared.figures = store.Gauges{Replica: "web-1", Replicas: []string{"web-1", "web-2"}, Duties: map[string]string{}}
-	require.Equal(t, map[string]any{"replica": "web-1", "replicas": []any{"web-1", "web-2"}, "duties": map[string]any{}}, said())
+	require.Equal(t, map[string]any{
+		"replica": "web-1", "replicas": []any{"web-1", "web-2"}, "duties": map[string]any{},
+	}, replicas())
 	for _, duty := range store.Duties() {
 		shared.figures.Duties[duty] = "web-2"
 	}
-	require.Equal(t, map[string]any{"reconcile": "web-2", "retire": "web-2"}, said()["duties"], "and the document knows every duty")
+	// The call also checks the answer against openapi.yaml.
+	require.Equal(t, map[string]any{"reconcile": "web-2", "retire": "web-2"}, replicas()["duties"])
 }

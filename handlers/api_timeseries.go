@@ -10,13 +10,14 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// Bounds of one answer.
+// Limits of one timeseries.
 const (
 	maxPoints = 10_000
 	maxRange  = 366 * 24 * time.Hour
 )
 
-// timeseriesView counts messages by the time they were reported, step by step. Series have a value for each of Times.
+// timeseriesView counts messages by the time of their reports, one count per step. Each series has one value for each
+// of Times.
 type timeseriesView struct {
 	From        instant      `json:"from"`
 	To          instant      `json:"to"`
@@ -31,7 +32,7 @@ type seriesView struct {
 	Messages []int      `json:"messages"`
 }
 
-// span is what a timeseries covers: from <= t < to, both multiples of step.
+// span is the time range of a series: from <= t < to. Both are multiples of step.
 type span struct {
 	from, to time.Time
 	step     time.Duration
@@ -56,7 +57,8 @@ func (p *Private) timeseries(ctx context.Context, a *apiRequest) (any, error) {
 	return v, nil
 }
 
-// span reads the range; by default the last hour with the minute that is not over. It is widened to whole steps.
+// span reads from, to and step. The default is the last hour, including the current minute. The range is widened to
+// whole steps.
 func (q *query) span() span {
 	s := span{from: q.time("from"), to: q.time("to"), step: q.step("step", time.Minute)}
 	if s.to.IsZero() {
@@ -70,7 +72,7 @@ func (q *query) span() span {
 	}
 	q.ordered(s.from, s.to)
 	if s.to.Sub(s.from) > maxRange {
-		q.fail("from", "too long before to", "366 days at most")
+		q.fail("from", "too far before to", "at most 366 days")
 		return s
 	}
 	s.from = s.from.Truncate(s.step)
@@ -85,8 +87,8 @@ func (q *query) span() span {
 
 func (s span) points() int { return int(s.to.Sub(s.from) / s.step) }
 
-// counted returns the series that have anything in the span, sorted by plan and status. It reads a day at a time, so that
-// a year need not fit in memory by the minute.
+// counted returns the series that have messages in the span, sorted by plan and status. It reads one day at a time,
+// since the minutes of a year need not fit into memory.
 func (p *Private) counted(ctx context.Context, plan string, s span) ([]seriesView, error) {
 	const atOnce = 24 * time.Hour
 	type key struct {

@@ -21,7 +21,7 @@ type timeseriesReply struct {
 	}
 }
 
-// shown is each series in a line.
+// shown returns one line per series.
 func (r timeseriesReply) shown() []string {
 	lines := make([]string, 0, len(r.Series))
 	for _, s := range r.Series {
@@ -30,7 +30,7 @@ func (r timeseriesReply) shown() []string {
 	return lines
 }
 
-// recordDays keeps reports over four days, some on the edges of steps.
+// recordDays records reports over four days, some at the edges of steps.
 func recordDays(t *testing.T, s store.Store) {
 	t.Helper()
 	midnight := morning(-10 * time.Hour)
@@ -42,7 +42,8 @@ func recordDays(t *testing.T, s store.Store) {
 		record(t, s, planEU, midnight.Add(at), called(t, recipientBody(id, alice, "Delivered", 0, midnight)))
 	}
 	record(t, s, planEU, midnight.Add(30*time.Minute), called(t, recipientBody("c", alice, "Teleported", 1, midnight)))
-	record(t, s, planUS, midnight.Add(72*time.Hour), called(t, `{"type":"delivery_report_sms","batch_id":"d","total_message_count":12,"statuses":[{"code":1,"status":"Failed","count":12}]}`))
+	record(t, s, planUS, midnight.Add(72*time.Hour), called(t, `{"type":"delivery_report_sms","batch_id":"d",`+
+		`"total_message_count":12,"statuses":[{"code":1,"status":"Failed","count":12}]}`))
 }
 
 func TestTimeseries(t *testing.T) {
@@ -61,7 +62,8 @@ func TestTimeseries(t *testing.T) {
 			"2026-03-02T00:00:00Z", "2026-03-02T00:02:00Z", 2, []string{"acme-eu Delivered [2 1]"},
 		},
 		"from=2026-03-02T00:20:00Z&to=2026-03-02T01:10:00Z&step=1800": {
-			"2026-03-02T00:00:00Z", "2026-03-02T01:30:00Z", 3, []string{"acme-eu Delivered [3 1 1]", "acme-eu other [0 1 0]"},
+			"2026-03-02T00:00:00Z", "2026-03-02T01:30:00Z", 3,
+			[]string{"acme-eu Delivered [3 1 1]", "acme-eu other [0 1 0]"},
 		},
 		"from=2026-03-02T00:00:00Z&to=2026-03-07T00:00:00Z&step=24h": {
 			"2026-03-02T00:00:00Z", "2026-03-07T00:00:00Z", 5,
@@ -71,7 +73,8 @@ func TestTimeseries(t *testing.T) {
 			"2026-03-01T12:00:00Z", "2026-03-06T00:00:00Z", 3, []string{"acme-us Failed [0 0 12]"},
 		},
 		"from=2025-03-06T00:00:00Z&to=2026-03-07T00:00:00Z&step=8784h": {
-			"2024-03-10T00:00:00Z", "2026-03-12T00:00:00Z", 2, []string{"acme-eu Delivered [0 10]", "acme-eu other [0 1]", "acme-us Failed [0 12]"},
+			"2024-03-10T00:00:00Z", "2026-03-12T00:00:00Z", 2,
+			[]string{"acme-eu Delivered [0 10]", "acme-eu other [0 1]", "acme-us Failed [0 12]"},
 		},
 		"from=2026-03-02T00:00:00Z&to=2026-03-08T22:40:00Z&plan=nobody": {
 			"2026-03-02T00:00:00Z", "2026-03-08T22:40:00Z", 10_000, []string{},
@@ -88,10 +91,10 @@ func TestTimeseries(t *testing.T) {
 		})
 	}
 	a := s.get(t, "/api/v1/timeseries?from=2026-03-02T00:00:00Z&to=2026-03-08T22:41:00Z")
-	require.Equal(t, http.StatusBadRequest, a.StatusCode, "10 001 points")
+	require.Equal(t, http.StatusBadRequest, a.StatusCode, "it has 10 001 points")
 }
 
-func TestTimeseriesIsOfTheLastHourByDefault(t *testing.T) {
+func TestTimeseriesDefaultsToTheLastHour(t *testing.T) {
 	st := openStore(t)
 	begun := now()
 	record(t, st, planEU, begun, called(t, recipientBody("b", alice, "Delivered", 0, begun)))
@@ -102,15 +105,17 @@ func TestTimeseriesIsOfTheLastHourByDefault(t *testing.T) {
 	require.InDelta(t, 60, len(r.Times), 1)
 	require.False(t, r.To.Before(begun))
 	require.False(t, r.To.After(now().Add(time.Minute)))
-	require.Len(t, r.Series, 1, "with the minute that is not over")
+	require.Len(t, r.Series, 1, "the current minute is included")
 	require.Equal(t, "Delivered", r.Series[0].Status)
 
 	r = read[timeseriesReply](t, s.get(t, "/api/v1/timeseries?to=2026-03-02T10:00:00Z&step=15m"))
 	require.Equal(t, "2026-03-02T09:00:00Z", r.From.Format(time.RFC3339))
 	require.Len(t, r.Times, 4)
-	r = read[timeseriesReply](t, s.get(t, fmt.Sprintf("/api/v1/timeseries?from=%d&step=1h", begun.Add(-3*time.Hour).Unix())))
+	from := begun.Add(-3 * time.Hour).Unix()
+	r = read[timeseriesReply](t, s.get(t, fmt.Sprintf("/api/v1/timeseries?from=%d&step=1h", from)))
 	require.Len(t, r.Series, 2)
-	r = read[timeseriesReply](t, s.get(t, fmt.Sprintf("/api/v1/timeseries?from=%d", begun.Add(48*time.Hour).Unix())))
+	from = begun.Add(48 * time.Hour).Unix()
+	r = read[timeseriesReply](t, s.get(t, fmt.Sprintf("/api/v1/timeseries?from=%d", from)))
 	require.Empty(t, r.Series)
 	require.InDelta(t, 60, len(r.Times), 1)
 }

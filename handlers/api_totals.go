@@ -7,12 +7,12 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// statsView is the totals of all plans, the store's figures, and who shares it.
+// statsView holds the totals of all plans, the store's sizes and, for a store that replicas can share, the replicas.
 type statsView struct {
 	Plans []planView    `json:"plans"`
 	Store storeSizeView `json:"store"`
 
-	// Of a store that can be shared.
+	// Only of a store that replicas can share; Duties maps each leader lease to the replica that holds it.
 	Replica  string            `json:"replica,omitempty"`
 	Replicas []string          `json:"replicas,omitempty"`
 	Duties   map[string]string `json:"duties,omitzero"`
@@ -46,7 +46,7 @@ type tallyView struct {
 	OldestDue    instant `json:"oldest_due,omitzero"`
 }
 
-// storeSizeView may be some seconds old.
+// storeSizeView holds the store's sizes. They may be some seconds old.
 type storeSizeView struct {
 	SizeBytes         int64 `json:"size_bytes"`
 	FreeBytes         int64 `json:"free_bytes"`
@@ -95,7 +95,7 @@ func viewPlan(s store.PlanStats, g store.PlanGauges) planView {
 	}
 }
 
-// quarantineView is a callback that was not understood.
+// quarantineView is a callback that could not be parsed.
 type quarantineView struct {
 	Plan       string     `json:"plan"`
 	ReceivedAt instant    `json:"received_at"`

@@ -5,7 +5,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// batchView is a batch as the API shows it.
+// batchView is a batch in an answer of the API.
 type batchView struct {
 	Plan            string  `json:"plan"`
 	ID              string  `json:"id"`
@@ -14,7 +14,7 @@ type batchView struct {
 	ClientReference string  `json:"client_reference,omitempty"`
 	Total           int     `json:"total"`
 	Lacking         int     `json:"lacking"`
-	// Counts are messages by status, from whatever told more: recipients known by name or batch reports.
+	// Counts holds messages by status: the number of recipients known by name, or that of the batch reports if larger.
 	Counts             map[dlr.Status]int `json:"counts"`
 	RecipientsByStatus map[dlr.Status]int `json:"recipients_by_status"`
 	Reported           []reportedView     `json:"reported"`
@@ -24,7 +24,7 @@ type batchView struct {
 	Reports            []batchReportView  `json:"reports"`
 }
 
-// codeView is a status with the code that came with it, if one did, and what is known of that code.
+// codeView is a status, its code if the report had one, and the documented name and class of the code.
 type codeView struct {
 	Status dlr.Status `json:"status"`
 	Code   *int       `json:"code,omitempty"`
@@ -81,7 +81,8 @@ type factsView struct {
 	Source          string  `json:"source"`
 }
 
-// checkView says when Sinch is asked after a batch that lacks reports. One that has come to its end is not asked after again.
+// checkView shows when the reconciler fetches the missing reports of a batch from Sinch. It fetches once more after
+// the batch's end, and then never again.
 type checkView struct {
 	Due   instant `json:"due,omitzero"`
 	Asked int     `json:"asked"`
@@ -114,8 +115,9 @@ func viewBatch(b *store.Batch) batchView {
 	}
 }
 
-// counts takes a final status from whatever told more: the recipients that are in it, or batch reports, which may name
-// nobody. An intermediate status is what recipients are in now: nobody takes back what a batch report once said of it.
+// counts returns messages by status. For a final status it is the larger of the recipients in it and the messages in
+// batch reports, which need not name recipients. For an intermediate status it is the recipients now in it: a batch
+// report's count of an intermediate status is never reduced later.
 func counts(b *store.Batch) map[dlr.Status]int {
 	counts := recipientsByStatus(b)
 	claimed := make(map[dlr.Status]int)
@@ -152,7 +154,9 @@ func viewCode(status dlr.Status, code int) codeView {
 }
 
 func viewReported(r store.Reported) reportedView {
-	return reportedView{codeView: viewCode(r.Status, r.Code), Named: r.Named, Claimed: r.Claimed, Messages: r.Messages()}
+	return reportedView{
+		codeView: viewCode(r.Status, r.Code), Named: r.Named, Claimed: r.Claimed, Messages: r.Messages(),
+	}
 }
 
 func viewFeedback(b *store.Batch) feedbackView {
@@ -168,7 +172,9 @@ func viewFeedback(b *store.Batch) feedbackView {
 		v.Owed, v.Dropped = 0, v.Owed
 	}
 	if t := b.Task; t != nil {
-		v.Task = &taskView{Due: instant{t.Due}, Since: instant{t.Since}, Attempts: t.Attempts, Reason: t.Reason, Detail: t.Detail}
+		v.Task = &taskView{
+			Due: instant{t.Due}, Since: instant{t.Since}, Attempts: t.Attempts, Reason: t.Reason, Detail: t.Detail,
+		}
 	}
 	if d := b.Dead; d != nil {
 		v.Buried = &deadView{At: instant{d.At}, Reason: d.Reason, Detail: d.Detail, FullReportUnread: d.Full}
@@ -204,5 +210,7 @@ func viewCheck(c *store.Check) *checkView {
 }
 
 func viewBatchReport(r store.BatchReport) batchReportView {
-	return batchReportView{Type: r.Type, ReceivedAt: instant{r.ReceivedAt}, Source: r.Source.String(), Repeats: r.Repeats}
+	return batchReportView{
+		Type: r.Type, ReceivedAt: instant{r.ReceivedAt}, Source: r.Source.String(), Repeats: r.Repeats,
+	}
 }

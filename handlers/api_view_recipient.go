@@ -5,8 +5,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// recipientView is one recipient of one batch as the API shows it; without State while no report has named it. Numbers are
-// whole here, and only here.
+// recipientView is one recipient of one batch in an answer of the API. State is nil until a report names the
+// recipient. Only here numbers are not masked.
 type recipientView struct {
 	Plan     string                `json:"plan"`
 	BatchID  string                `json:"batch_id"`
@@ -28,18 +28,20 @@ type recipientFeedbackView struct {
 	At    instant `json:"at,omitzero"`
 }
 
-// seenView is a report that named the recipient, and what it did to the state.
+// seenView is a report that named the recipient, and its effect on the state.
 type seenView struct {
 	stateView
-	ReceivedAt instant      `json:"received_at"`
-	CountedAt  instant      `json:"counted_at,omitzero"` // set if a time was too far ahead of ReceivedAt to count
-	Source     string       `json:"source"`
-	Repeats    int          `json:"repeats"`
-	Effect     store.Effect `json:"effect"`
+	ReceivedAt instant `json:"received_at"`
+	// CountedAt is the time that decided which report wins, if the report's own time was too far ahead of ReceivedAt.
+	CountedAt instant `json:"counted_at,omitzero"`
+
+	Source  string       `json:"source"`
+	Repeats int          `json:"repeats"`
+	Effect  store.Effect `json:"effect"`
 	rawBytes
 }
 
-// viewRecipient shows r. The flag is its batch's.
+// viewRecipient converts r. flag is the feedback flag of its batch.
 func viewRecipient(key store.BatchKey, flag store.Flag, r *store.Recipient) recipientView {
 	v := recipientView{
 		Plan:     key.Plan,
@@ -70,7 +72,7 @@ func viewRecipient(key store.BatchKey, flag store.Flag, r *store.Recipient) reci
 	return v
 }
 
-// feedbackState shows a state. What is owed in a batch that wants no feedback was dropped.
+// feedbackState returns the name of s. Owed feedback of a batch that does not want feedback is shown as dropped.
 func feedbackState(s store.FeedbackState, flag store.Flag) string {
 	if s == store.FeedbackOwed && flag == store.FlagUnwanted {
 		return "dropped"

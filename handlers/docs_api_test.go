@@ -14,8 +14,8 @@ import (
 
 const guide = "../docs/api.md"
 
-// TestGuide sends every request that docs/api.md shows, in its order, to a listener over the told world and wants the
-// answers to be those shown. With DLRLOOP_UPDATE=1 it writes them into the guide instead.
+// TestGuide sends every request in docs/api.md, in order, to a listener with the sample data, and requires the answers
+// in the guide. With DLRLOOP_UPDATE=1 it writes the answers into the guide instead.
 func TestGuide(t *testing.T) {
 	text, err := os.ReadFile(guide)
 	require.NoError(t, err)
@@ -30,20 +30,22 @@ func TestGuide(t *testing.T) {
 		require.NoError(t, os.WriteFile(guide, real, 0o644))
 		return
 	}
-	require.Equal(t, string(real), string(text), "docs/api.md is not what is answered; DLRLOOP_UPDATE=1 writes it anew")
+	require.Equal(t, string(real), string(text), "docs/api.md shows outdated answers; DLRLOOP_UPDATE=1 updates it")
 }
 
-// commandOf is the command of a block: its first line, and those that it goes on with behind a backslash or within quotes.
+// commandOf returns the command of a block: its first line and the lines that continue it, after a backslash or within
+// quotes.
 func commandOf(block string) string {
 	lines := strings.SplitAfter(block, "\n")
 	n := 1
-	for n < len(lines) && (strings.HasSuffix(lines[n-1], "\\\n") || strings.Count(strings.Join(lines[:n], ""), "'")%2 == 1) {
+	for n < len(lines) && (strings.HasSuffix(lines[n-1], "\\\n") ||
+		strings.Count(strings.Join(lines[:n], ""), "'")%2 == 1) {
 		n++
 	}
 	return strings.TrimSuffix(strings.Join(lines[:n], ""), "\n")
 }
 
-// run sends the request of a curl command and returns its answer, laid out for the page.
+// run sends the request of a curl command and returns the formatted answer.
 func (s privateServer) run(t *testing.T, command string) string {
 	t.Helper()
 	method, body, header := http.MethodGet, "", http.Header{}
@@ -62,7 +64,7 @@ func (s privateServer) run(t *testing.T, command string) string {
 			name, value, _ := strings.Cut(word(i), ": ")
 			header.Set(name, value)
 		default:
-			require.False(t, strings.HasPrefix(w, "-"), "an option that this test does not know: %s", w)
+			require.False(t, strings.HasPrefix(w, "-"), "this test does not support the option %s", w)
 			target = w
 		}
 	}
@@ -72,7 +74,7 @@ func (s privateServer) run(t *testing.T, command string) string {
 	return steady(fold(t, a.body, ""))
 }
 
-// fold lays JSON out in lines of at most 140 characters where that can be: what fits is not broken.
+// fold formats JSON in lines of at most 140 characters. A value that fits into one line is not broken.
 func fold(t *testing.T, value json.RawMessage, indent string) string {
 	t.Helper()
 	var line bytes.Buffer
@@ -97,10 +99,13 @@ func fold(t *testing.T, value json.RawMessage, indent string) string {
 		require.NoError(t, d.Decode(&member))
 		lines = append(lines, indent+"  "+key+fold(t, member, indent+"  "))
 	}
-	return short[:1] + "\n" + strings.Join(lines, ",\n") + "\n" + indent + map[string]string{"{": "}", "[": "]"}[short[:1]]
+	return short[:1] + "\n" + strings.Join(lines, ",\n") + "\n" + indent + map[string]string{
+		"{": "}",
+		"[": "]",
+	}[short[:1]]
 }
 
-// steady replaces what depends on how the store lays out its files.
+// steady replaces values that depend on the store's file layout.
 func steady(answer string) string {
 	answer = regexp.MustCompile(`("(?:size|free)_bytes": *)\d+`).ReplaceAllString(answer, "${1}131072")
 	return regexp.MustCompile(`("next_cursor": *)"[^"]+"`).ReplaceAllString(answer, `${1}"Gcrg_YgAAAA"`)

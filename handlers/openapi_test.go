@@ -19,7 +19,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// wildcard is a segment of a path's template.
+// wildcard matches a parameter in a path template.
 var wildcard = regexp.MustCompile(`\{(\w+)\}`)
 
 type (
@@ -27,7 +27,7 @@ type (
 	operation = openapi3.Operation
 )
 
-// document is openapi.yaml.
+// document is the parsed openapi.yaml.
 type document struct{ *openapi3.T }
 
 func loadDocument(t *testing.T) document {
@@ -37,7 +37,7 @@ func loadDocument(t *testing.T) document {
 	return document{d}
 }
 
-// find returns the place in the document that describes an address, if one does.
+// find returns the path template that matches an escaped path, or "" and an empty item.
 func (d document) find(escapedPath string) (template string, item *pathItem) {
 	for _, template := range d.Paths.InMatchingOrder() {
 		if ok, _ := regexp.MatchString("^"+wildcard.ReplaceAllString(template, "[^/]+")+"$", escapedPath); ok {
@@ -47,7 +47,7 @@ func (d document) find(escapedPath string) (template string, item *pathItem) {
 	return "", &pathItem{}
 }
 
-// check wants an answer to be as the document says. What has no place in the document must be a problem.
+// check requires an answer to match the document. An answer to an undocumented request must be a problem.
 func (d document) check(t *testing.T, a reply) {
 	t.Helper()
 	method := a.Request.Method
@@ -80,7 +80,7 @@ func (d document) check(t *testing.T, a reply) {
 	require.NoError(t, openapi3filter.ValidateResponse(t.Context(), in), "%s %s: %s", method, a.Request.URL, a.body)
 }
 
-// operations calls each with every operation of the document.
+// operations calls each for every operation of the document.
 func (d document) operations(each func(method, path string, item *pathItem, o *operation)) {
 	for _, path := range d.Paths.InMatchingOrder() {
 		item := d.Paths.Value(path)
@@ -90,7 +90,7 @@ func (d document) operations(each func(method, path string, item *pathItem, o *o
 	}
 }
 
-// parameters are the names of an operation's parameters in a place.
+// parameters returns the names of an operation's parameters in a location ("path", "query").
 func parameters(item *pathItem, o *operation, in string) []string {
 	names := []string{}
 	for _, p := range append(slices.Clone(item.Parameters), o.Parameters...) {
@@ -103,7 +103,8 @@ func parameters(item *pathItem, o *operation, in string) []string {
 
 func TestDocumentIsValid(t *testing.T) {
 	d := loadDocument(t)
-	require.NoError(t, d.Validate(t.Context(), openapi3.EnableExamplesValidation(), openapi3.EnableSchemaFormatValidation()))
+	require.NoError(t,
+		d.Validate(t.Context(), openapi3.EnableExamplesValidation(), openapi3.EnableSchemaFormatValidation()))
 }
 
 func TestDocumentAndRoutesAgree(t *testing.T) {
@@ -112,7 +113,7 @@ func TestDocumentAndRoutesAgree(t *testing.T) {
 	var served, documented []string
 	param := regexp.MustCompile(`:(\w+)`)
 	for _, r := range p.engine.Routes() {
-		if r.Method != http.MethodHead { // answered wherever GET is, and described with it
+		if r.Method != http.MethodHead { // HEAD is not documented separately
 			served = append(served, r.Method+" "+param.ReplaceAllString(r.Path, "{$1}"))
 		}
 	}
@@ -127,7 +128,7 @@ func TestDocumentAndRoutesAgree(t *testing.T) {
 	require.ElementsMatch(t, served, documented)
 }
 
-// The closed sets of the document are those of the program.
+// The enums of the document match the constants of the program.
 func TestDocumentAndClosedSetsAgree(t *testing.T) {
 	schemas := loadDocument(t).Components.Schemas
 	set := func(schema string, members ...string) []any {
@@ -146,17 +147,21 @@ func TestDocumentAndClosedSetsAgree(t *testing.T) {
 	}
 	reasons, misread := store.FeedbackReasons(), dlr.Reasons()
 	require.Equal(t, texts(len(reasons), func(i int) string { return string(reasons[i]) }), set("Reason"))
-	require.Equal(t, texts(len(misread), func(i int) string { return string(misread[i]) }), set("QuarantineEntry", "reason"))
+	require.Equal(t, texts(len(misread), func(i int) string { return string(misread[i]) }),
+		set("QuarantineEntry", "reason"))
 	require.Equal(t, texts(4, func(i int) string { return store.Source(i).String() }), set("Source"))
 	require.Equal(t, texts(3, func(i int) string { return store.Flag(i).String() }), set("BatchFeedback", "flag"))
 	states := append(texts(4, func(i int) string { return store.FeedbackState(i).String() }), "dropped")
 	require.Equal(t, states, set("Recipient", "feedback", "state"))
-	require.Equal(t, states[1:], set("BatchFeedback", "everyone"), "without the word there is no state")
-	effects := []any{string(store.Holds), string(store.Superseded), string(store.Intermediate), string(store.Older), string(store.Outranked)}
+	require.Equal(t, states[1:], set("BatchFeedback", "everyone"), "the state of everyone is never none")
+	effects := []any{
+		string(store.Holds), string(store.Superseded), string(store.Intermediate), string(store.Older),
+		string(store.Outranked),
+	}
 	require.Equal(t, effects, set("RecipientReport", "effect"))
 }
 
-// A refusal of an unknown parameter lists the known ones: they are those of the document.
+// The error for an unknown parameter lists the known ones, which must be those of the document.
 func TestDocumentAndParametersAgree(t *testing.T) {
 	s := serveSample(t)
 	s.document.operations(func(method, path string, item *pathItem, o *operation) {
@@ -173,12 +178,12 @@ func TestDocumentAndParametersAgree(t *testing.T) {
 			if len(names) > 0 {
 				allowed = strings.Join(names, ", ")
 			}
-			require.Equal(t, "stauts: no parameter of this address; allowed: "+allowed, p.Detail)
+			require.Equal(t, "stauts: unknown query parameter; allowed: "+allowed, p.Detail)
 		})
 	})
 }
 
-// example is a path with the examples of its segments.
+// example returns a path with the examples of its parameters.
 func example(path string, item *pathItem) string {
 	for _, p := range item.Parameters {
 		path = strings.ReplaceAll(path, "{"+p.Value.Name+"}", p.Value.Example.(string))
@@ -186,7 +191,7 @@ func example(path string, item *pathItem) string {
 	return path
 }
 
-// The examples of the document are the answers to the requests that its parameters' examples make.
+// The document's examples are the real answers to requests with the parameters' examples.
 func TestExamplesAreReal(t *testing.T) {
 	loadDocument(t).operations(func(method, path string, item *pathItem, o *operation) {
 		answer := o.Responses.Status(http.StatusOK).Value.Content["application/json"]
@@ -197,7 +202,8 @@ func TestExamplesAreReal(t *testing.T) {
 			s := serveSample(t)
 			body := ""
 			if o.RequestBody != nil {
-				first, err := json.Marshal(o.RequestBody.Value.Content["application/json"].Examples["batch"].Value.Value)
+				examples := o.RequestBody.Value.Content["application/json"].Examples
+				first, err := json.Marshal(examples["batch"].Value.Value)
 				require.NoError(t, err)
 				body = string(first)
 			}

@@ -14,34 +14,36 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// PrivateConfig says where the private listener stands, who may use it, and how long it works on a request.
+// PrivateConfig configures the private listener: its address, its callers' credentials and its time limits.
 type PrivateConfig struct {
-	// Listen is the address it will be served on. An address that others than this machine can reach needs credentials.
+	// Listen is the address that the listener is served on. An address that other machines can reach requires
+	// credentials.
 	Listen string
-	// Basic and Bearer are the credentials that open everything but the health checks; any of them will do. With none of
-	// either, everybody on this machine is let in.
+	// Basic and Bearer are alternative credentials for everything but the health checks. Without any, every caller on
+	// this machine is accepted.
 	Basic  []BasicCredential
 	Bearer []string
-	// Plans are the ids of the configured service plans: batches are registered for them alone.
+	// Plans are the ids of the configured service plans. Batches can be registered only for these.
 	Plans []string
-	// Gateway serves Sinch's API; nil where it has a listener of its own.
+	// Gateway serves Sinch's API on this listener, too. It is nil if the gateway has a listener of its own.
 	Gateway *Gateway
-	// Draining reports whether the process is about to end: it is not ready then. Nil means never.
+	// Draining reports whether the process is shutting down; /readyz then answers 503. Nil means never.
 	Draining func() bool
-	// Patience is how long one request may wait for the store; default 10 s.
+	// Patience limits how long a request waits for the store; default 10 s.
 	Patience time.Duration
 }
 
-// Format prints *** for every verb: there are secrets in it.
+// Format prints *** for every verb, since the configuration contains secrets.
 func (PrivateConfig) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 
-// MarshalText gives *** to encoders.
+// MarshalText returns ***, so no secret reaches an encoded text.
 func (PrivateConfig) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
-// defaultPatience is below the write time-out that a server has.
+// defaultPatience is shorter than the WriteTimeout of the http.Server.
 const defaultPatience = 10 * time.Second
 
-// Private serves the people and programs inside: the API, the metrics, the health checks. It shows whole phone numbers.
+// Private is the handler of the private listener: the API, the metrics and the health checks. Its answers contain
+// whole phone numbers.
 type Private struct {
 	config   PrivateConfig
 	store    store.Store
@@ -55,8 +57,8 @@ var openapiYAML []byte
 //go:embed private_index.html
 var privateIndex []byte
 
-// NewPrivate returns the private listener's handler over s; scrape answers /metrics. It refuses a configuration that would
-// let others in than those it names.
+// NewPrivate returns the private listener's handler; scrape answers /metrics. It refuses a configuration that other
+// machines can reach without credentials, and invalid credentials.
 func NewPrivate(c PrivateConfig, s store.Store, scrape http.Handler, log *slog.Logger) (*Private, error) {
 	a, err := newAccess(c)
 	if err != nil {
@@ -76,8 +78,8 @@ func NewPrivate(c PrivateConfig, s store.Store, scrape http.Handler, log *slog.L
 	return p, nil
 }
 
-// Handler is what the listener serves. The gateway lets in by rules of its own, and nothing may come between it and the
-// connection.
+// Handler returns the handler to serve. Gateway requests bypass gin and its middlewares: the gateway checks callers
+// itself and needs direct access to the connection.
 func (p *Private) Handler() http.Handler {
 	if p.config.Gateway == nil {
 		return withoutTrace(p.engine)
@@ -96,7 +98,7 @@ func (p *Private) routes(a *access, scrape http.Handler) (*gin.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Ids are opaque: an encoded slash in one does not end the segment, and a + in a number is no space.
+	// Ids are opaque: an encoded slash in an id does not end the segment, and a + in a number is not a space.
 	e.UseEscapedPath, e.UnescapePathValues = true, false
 
 	guard := p.guard(a)
@@ -130,13 +132,13 @@ func (p *Private) routes(a *access, scrape http.Handler) (*gin.Engine, error) {
 	return e, nil
 }
 
-// get answers HEAD too, as HTTP asks of whatever answers GET.
+// get registers h for GET and for HEAD.
 func get(r gin.IRoutes, path string, h gin.HandlerFunc) {
 	r.GET(path, h)
 	r.HEAD(path, h)
 }
 
-// setHeaders sets what every answer carries.
+// setHeaders is a middleware that sets the headers of every answer.
 func setHeaders(c *gin.Context) {
 	h := c.Writer.Header()
 	if id := requestID(c); id != "" {
@@ -148,7 +150,8 @@ func setHeaders(c *gin.Context) {
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 }
 
-// guard lets only those in who may, and no request that a page of another site has a browser send.
+// guard is a middleware that refuses callers without a valid credential, and requests that a page of another site
+// makes a browser send.
 func (p *Private) guard(a *access) gin.HandlerFunc {
 	crossOrigin := http.NewCrossOriginProtection()
 	return func(c *gin.Context) {
@@ -160,7 +163,7 @@ func (p *Private) guard(a *access) gin.HandlerFunc {
 		case err != nil:
 			p.failures.fail(c, err)
 		case crossOrigin.Check(c.Request) != nil:
-			p.failures.fail(c, forbidden(http.StatusForbidden, "a page of another site may not change anything here"))
+			p.failures.fail(c, forbidden(http.StatusForbidden, "requests from pages of other sites are refused"))
 		}
 	}
 }

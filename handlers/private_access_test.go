@@ -12,15 +12,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestPrivateListenerRefusesToStandOpen(t *testing.T) {
+func TestAReachablePrivateListenerRequiresCredentials(t *testing.T) {
 	credentials := PrivateConfig{Bearer: []string{"t"}}
 	for _, address := range []string{
-		"", ":8081", "0.0.0.0:8081", "[::]:8081", "10.0.0.7:8081", "[fe80::1%eth0]:8081", "dlr.example.com:8081", "localhost", "127.0.0.1",
+		"", ":8081", "0.0.0.0:8081", "[::]:8081", "10.0.0.7:8081", "[fe80::1%eth0]:8081", "dlr.example.com:8081",
+		"localhost", "127.0.0.1",
 		"localhost.example.com:80", "[::ffff:10.0.0.7]:8081",
 	} {
 		t.Run(address, func(t *testing.T) {
 			_, err := NewPrivate(PrivateConfig{Listen: address}, nil, http.NotFoundHandler(), quiet())
-			require.ErrorContains(t, err, fmt.Sprintf("private.listen: %q can be reached from other machines", address))
+			require.ErrorContains(t, err, fmt.Sprintf("private.listen: other machines can reach %q", address))
 			require.ErrorContains(t, err, "listen on loopback (127.0.0.1:8081), or set private.credentials")
 
 			credentials.Listen = address
@@ -28,19 +29,21 @@ func TestPrivateListenerRefusesToStandOpen(t *testing.T) {
 			require.NoError(t, err)
 		})
 	}
-	for _, address := range []string{"127.0.0.1:8081", "127.8.9.1:0", "localhost:8081", "LOCALHOST:8081", "[::1]:8081", "[::ffff:127.0.0.1]:8081"} {
+	for _, address := range []string{
+		"127.0.0.1:8081", "127.8.9.1:0", "localhost:8081", "LOCALHOST:8081", "[::1]:8081", "[::ffff:127.0.0.1]:8081",
+	} {
 		_, err := NewPrivate(PrivateConfig{Listen: address}, nil, http.NotFoundHandler(), quiet())
 		require.NoError(t, err, address)
 	}
 }
 
-func TestPrivateListenerRefusesEmptyCredentials(t *testing.T) {
+func TestInvalidPrivateCredentialsAreRefused(t *testing.T) {
 	for name, c := range map[string]PrivateConfig{
-		"basic[1]: it needs a user name": {Basic: []BasicCredential{{"a", "b"}, {"", "b"}}},
-		"basic[0]: it needs":             {Basic: []BasicCredential{{"a", ""}}},
-		"without a colon":                {Basic: []BasicCredential{{"a:b", "c"}}},
-		"tokens[1]: it must not be":      {Bearer: []string{"a", ""}},
-		"nor begin or end with a space":  {Bearer: []string{" a"}},
+		"basic[1]: set a user name":   {Basic: []BasicCredential{{"a", "b"}, {"", "b"}}},
+		"basic[0]: set a user":        {Basic: []BasicCredential{{"a", ""}}},
+		"without a colon":             {Basic: []BasicCredential{{"a:b", "c"}}},
+		"tokens[1]: empty":            {Bearer: []string{"a", ""}},
+		"begins or ends with a space": {Bearer: []string{" a"}},
 	} {
 		c.Listen = "127.0.0.1:0"
 		_, err := NewPrivate(c, nil, http.NotFoundHandler(), quiet())
@@ -52,10 +55,15 @@ func basicHeader(userAndPassword string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(userAndPassword))
 }
 
-func TestCredentialsOpenThePrivateListener(t *testing.T) {
+func TestCredentialsOfThePrivateListener(t *testing.T) {
 	s := servePrivate(t, PrivateConfig{
 		Listen: ":8081",
-		Basic:  []BasicCredential{{"ops", "old: secret"}, {"ops", "new"}, {"prometheus", "scrape"}, {"jörg", "pässwörd"}},
+		Basic: []BasicCredential{
+			{"ops", "old: secret"},
+			{"ops", "new"},
+			{"prometheus", "scrape"},
+			{"jörg", "pässwörd"},
+		},
 		Bearer: []string{"token-1", "token-2"},
 	}, openStore(t), quiet())
 	for authorization, open := range map[string]bool{
@@ -90,14 +98,15 @@ func TestCredentialsOpenThePrivateListener(t *testing.T) {
 					continue
 				}
 				require.Equal(t, http.StatusUnauthorized, a.StatusCode, address)
-				require.Equal(t, []string{`Basic realm="dlrloop", charset="UTF-8"`, `Bearer realm="dlrloop"`}, a.Header.Values("WWW-Authenticate"))
+				challenges := []string{`Basic realm="dlrloop", charset="UTF-8"`, `Bearer realm="dlrloop"`}
+				require.Equal(t, challenges, a.Header.Values("WWW-Authenticate"))
 				require.Contains(t, decodeProblem(t, a).Type, "#unauthorized")
 			}
 		})
 	}
 }
 
-func TestCredentialsGuardEverythingButHealth(t *testing.T) {
+func TestEverythingButHealthRequiresCredentials(t *testing.T) {
 	s := servePrivate(t, PrivateConfig{Bearer: []string{"token"}}, openStore(t), quiet())
 	for _, address := range []string{"/healthz", "/readyz"} {
 		require.Equal(t, http.StatusOK, s.get(t, address).StatusCode, address)
@@ -116,7 +125,7 @@ func TestCredentialsGuardEverythingButHealth(t *testing.T) {
 	closed(http.MethodDelete, "/api/v1/batches")
 }
 
-func TestWithoutCredentialsOnlyNamesThatNobodyCanTake(t *testing.T) {
+func TestHostsAcceptedWithoutCredentials(t *testing.T) {
 	s := servePrivate(t, PrivateConfig{}, openStore(t), quiet())
 	for host, open := range map[string]bool{
 		"localhost":              true,
@@ -141,26 +150,28 @@ func TestWithoutCredentialsOnlyNamesThatNobodyCanTake(t *testing.T) {
 			continue
 		}
 		require.Equal(t, http.StatusMisdirectedRequest, a.StatusCode, host)
-		require.Contains(t, decodeProblem(t, a).Detail, "answers only as localhost")
-		require.Equal(t, http.StatusOK, s.call(t, http.MethodGet, "/healthz", "", http.Header{"Host": {host}}).StatusCode)
+		require.Contains(t, decodeProblem(t, a).Detail, "accepts only localhost")
+		a = s.call(t, http.MethodGet, "/healthz", "", http.Header{"Host": {host}})
+		require.Equal(t, http.StatusOK, a.StatusCode)
 	}
 	guarded := servePrivate(t, PrivateConfig{Bearer: []string{"t"}}, openStore(t), quiet())
-	a := guarded.call(t, http.MethodGet, "/api/v1/stats", "", http.Header{"Host": {"dlr.example.com"}, "Authorization": {"Bearer t"}})
+	header := http.Header{"Host": {"dlr.example.com"}, "Authorization": {"Bearer t"}}
+	a := guarded.call(t, http.MethodGet, "/api/v1/stats", "", header)
 	require.Equal(t, http.StatusOK, a.StatusCode)
 }
 
-func TestPagesOfOtherSitesChangeNothing(t *testing.T) {
+func TestOtherSitesCannotRequeue(t *testing.T) {
 	s := serveSample(t)
 	for name, header := range map[string]http.Header{
-		"a browser that says so": {"Sec-Fetch-Site": {"cross-site"}},
-		"another site":           {"Sec-Fetch-Site": {"same-site"}},
-		"an older browser":       {"Origin": {"https://evil.example.com"}},
+		"a cross-site request":             {"Sec-Fetch-Site": {"cross-site"}},
+		"a same-site request":              {"Sec-Fetch-Site": {"same-site"}},
+		"a browser without Sec-Fetch-Site": {"Origin": {"https://evil.example.com"}},
 	} {
 		a := s.call(t, http.MethodPost, "/api/v1/feedback/requeue", `{"all": true}`, header)
 		require.Equal(t, http.StatusForbidden, a.StatusCode, name)
 	}
-	require.JSONEq(t, `{"batches": 1, "recipients": 2, "more": false}`,
-		string(s.call(t, http.MethodPost, "/api/v1/feedback/requeue", `{"all": true}`, http.Header{"Origin": {s.URL}}).body))
+	a := s.call(t, http.MethodPost, "/api/v1/feedback/requeue", `{"all": true}`, http.Header{"Origin": {s.URL}})
+	require.JSONEq(t, `{"batches": 1, "recipients": 2, "more": false}`, string(a.body))
 }
 
 func TestPrivateConfigHidesItsSecrets(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/storetest"
 )
 
-// logged is a log that a test may read while it is written.
+// logged is a log that can be read while it is written.
 type logged struct {
 	mu  sync.Mutex
 	buf bytes.Buffer // guarded by mu
@@ -36,16 +36,17 @@ func (l *logged) String() string {
 	return l.buf.String()
 }
 
-// debug writes all there is to log into l.
+// debug returns a logger that writes all levels to l.
 func (l *logged) debug() *slog.Logger {
 	return slog.New(slog.NewJSONHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-// reads are the addresses that ask the store.
+// reads returns the paths that read from the store.
 func reads() []string {
 	batch := "/api/v1/plans/acme-eu/batches/" + batchOTP
 	return []string{
-		"/api/v1/batches", batch, batch + "/recipients", batch + "/recipients/" + alice, batch + "/reports", "/api/v1/recipients/" + alice,
+		"/api/v1/batches", batch, batch + "/recipients", batch + "/recipients/" + alice, batch + "/reports",
+		"/api/v1/recipients/" + alice,
 		"/api/v1/feedback", "/api/v1/quarantine", "/api/v1/stats", "/api/v1/timeseries",
 	}
 }
@@ -62,7 +63,10 @@ func TestReadsOfAStoreThatFails(t *testing.T) {
 		status int
 		slug   string
 	}{
-		"failing":  {storetest.NotApplied, errors.New("input/output error on disk 7"), http.StatusServiceUnavailable, "unavailable"},
+		"failing": {
+			storetest.NotApplied, errors.New("input/output error on disk 7"), http.StatusServiceUnavailable,
+			"unavailable",
+		},
 		"busy":     {storetest.NotApplied, store.ErrBusy, http.StatusServiceUnavailable, "busy"},
 		"closed":   {storetest.NotApplied, store.ErrClosed, http.StatusServiceUnavailable, "busy"},
 		"stuck":    {storetest.Stuck, nil, http.StatusServiceUnavailable, "busy"},
@@ -91,14 +95,14 @@ func TestReadsOfAStoreThatFails(t *testing.T) {
 	}
 }
 
-// Some addresses ask the store twice; the second answer may fail as well.
-func TestReadsWhoseSecondHalfFails(t *testing.T) {
+// Some requests read from the store twice. The second read may fail as well.
+func TestTheSecondReadOfARequestFails(t *testing.T) {
 	st := openStore(t)
 	recordSample(t, st)
 	failing := storetest.NewFailing(st)
 	s := servePrivate(t, PrivateConfig{}, failing, quiet())
 	batch := "/api/v1/plans/acme-eu/batches/" + batchOTP
-	for address, gone := range map[string]int{ // what is answered when the batch has expired between both
+	for address, gone := range map[string]int{ // the status if retention deletes the batch between both reads
 		batch + "/recipients":          http.StatusNotFound,
 		batch + "/recipients/" + alice: http.StatusNotFound,
 		"/api/v1/recipients/" + alice:  http.StatusOK,
@@ -111,14 +115,16 @@ func TestReadsWhoseSecondHalfFails(t *testing.T) {
 		}
 		require.Equal(t, http.StatusOK, s.get(t, address).StatusCode, address)
 	}
-	// A day is read at a time.
+	// Timeseries are read one day at a time.
 	failing.Fail(storetest.Read, storetest.Works, nil, 1)
 	failing.Fail(storetest.Read, storetest.NotApplied, store.ErrBusy, 1)
 	a := s.get(t, "/api/v1/timeseries?step=1h&from=2026-03-01T00:00:00Z&to=2026-03-03T00:00:00Z")
 	require.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
 	failing.Heal()
 
-	for err, status := range map[error]int{store.ErrNotFound: http.StatusNotFound, store.ErrBusy: http.StatusServiceUnavailable} {
+	for err, status := range map[error]int{
+		store.ErrNotFound: http.StatusNotFound, store.ErrBusy: http.StatusServiceUnavailable,
+	} {
 		failing.Fail(storetest.Requeue, storetest.NotApplied, err, 1)
 		require.Equal(t, status, s.requeue(t, `{"plan": "acme-eu", "batch_id": "`+batchDead+`"}`).StatusCode)
 	}
@@ -133,16 +139,16 @@ func TestReadsWhoseSecondHalfFails(t *testing.T) {
 	}
 }
 
-// Not every error under a read is the store's: an answer that cannot be written is a fault of this program's.
-func TestAFaultOfOursIsNoneOfTheStore(t *testing.T) {
+// An answer that cannot be encoded is a fault of dlrloop, not of the store.
+func TestOnlyStoreErrorsAreUnavailable(t *testing.T) {
 	require.Equal(t, kindInternal, problemOf(fmt.Errorf("encode the answer: %w", errors.New("unsupported value"))).kind)
 	require.Equal(t, kindUnavailable, problemOf(failed("list", errors.New("no connection"))).kind)
 	require.Equal(t, kindBusy, problemOf(failed("list", context.DeadlineExceeded)).kind)
 	require.Equal(t, kindNotFound, problemOf(failed("list", store.ErrNotFound)).kind)
 }
 
-// Whatever is asked for, the log never shows a whole number.
-func TestLogsShowNoNumbers(t *testing.T) {
+// The log never contains a whole phone number, whatever the request is.
+func TestLogsContainNoNumbers(t *testing.T) {
 	st := openStore(t)
 	recordSample(t, st)
 	var log logged
@@ -166,7 +172,8 @@ func TestReadiness(t *testing.T) {
 	st := openStore(t)
 	failing := storetest.NewFailing(st)
 	draining := false
-	s := servePrivate(t, PrivateConfig{Draining: func() bool { return draining }, Patience: 20 * time.Millisecond}, failing, quiet())
+	s := servePrivate(t, PrivateConfig{Draining: func() bool { return draining }, Patience: 20 * time.Millisecond},
+		failing, quiet())
 	ready := func() int {
 		require.Equal(t, http.StatusOK, s.get(t, "/healthz").StatusCode)
 		return s.get(t, "/readyz").StatusCode
@@ -182,7 +189,7 @@ func TestReadiness(t *testing.T) {
 	draining = true
 	require.Equal(t, http.StatusServiceUnavailable, ready())
 	require.Contains(t, decodeProblem(t, s.get(t, "/readyz")).Detail, "draining")
-	require.Equal(t, http.StatusOK, s.get(t, "/api/v1/stats").StatusCode, "what is asked while draining is answered")
+	require.Equal(t, http.StatusOK, s.get(t, "/api/v1/stats").StatusCode, "the API answers while draining")
 	draining = false
 
 	require.NoError(t, st.Close())

@@ -17,19 +17,19 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore"
 )
 
-// The batches of the told world.
+// The sample data: plans, batches and recipients.
 const (
 	planEU    = "acme-eu"
 	planUS    = "acme-us"
-	batchOTP  = "01KJQ5Z3C0AAAA0000000000A1" // two recipients by name, one delivered and owed
-	batchSum  = "01KJQ5Z3C0BBBB0000000000B2" // a summary: nobody is named
-	batchDead = "01KJQ5Z3C0DEAD0000000000C3" // two delivered, their feedback dead
-	batchDrop = "3-mbA7z9wDKY76ag"           // wants no feedback
+	batchOTP  = "01KJQ5Z3C0AAAA0000000000A1" // two recipients in reports of their own; one delivered, its feedback owed
+	batchSum  = "01KJQ5Z3C0BBBB0000000000B2" // a batch report that names no recipient
+	batchDead = "01KJQ5Z3C0DEAD0000000000C3" // two recipients delivered, their feedback dead
+	batchDrop = "3-mbA7z9wDKY76ag"           // does not want feedback
 	alice     = "447700900133"
 	bob       = "447700900134"
 )
 
-// morning is when the told world begins.
+// morning returns the time d after the first report of the sample.
 func morning(d time.Duration) time.Time {
 	return time.Date(2026, time.March, 2, 10, 0, 0, 0, time.UTC).Add(d)
 }
@@ -39,7 +39,10 @@ func openStore(t *testing.T) *boltstore.Store {
 	s, err := boltstore.Open(t.Context(), boltstore.Config{
 		Path: t.TempDir(),
 		Policies: func(string) store.Policy {
-			return store.Policy{Coalesce: time.Second, Missing: store.Missing{Silence: time.Hour, Grace: 10 * time.Minute}}
+			return store.Policy{
+				Coalesce: time.Second,
+				Missing:  store.Missing{Silence: time.Hour, Grace: 10 * time.Minute},
+			}
 		},
 	})
 	require.NoError(t, err)
@@ -47,13 +50,13 @@ func openStore(t *testing.T) *boltstore.Store {
 	return s
 }
 
-// record keeps news as if it had come at the given time.
-func record(t *testing.T, s store.Store, plan string, at time.Time, news store.News) {
+// record records n as if it had arrived at the given time.
+func record(t *testing.T, s store.Store, plan string, at time.Time, n store.News) {
 	t.Helper()
-	require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: plan, At: at, News: news}))
+	require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: plan, At: at, News: n}))
 }
 
-// called is a report as the webhook takes it from a callback's body.
+// called returns the report that the webhook would record for a callback's body.
 func called(t *testing.T, body string) store.Report {
 	t.Helper()
 	c, err := dlr.Parse([]byte(body))
@@ -62,14 +65,15 @@ func called(t *testing.T, body string) store.Report {
 }
 
 func recipientBody(batch, number, status string, code int, at time.Time) string {
-	return fmt.Sprintf(`{"type":"recipient_delivery_report_sms","batch_id":%q,"recipient":%q,"code":%d,"status":%q,"at":%q}`,
+	return fmt.Sprintf(`{"type":"recipient_delivery_report_sms","batch_id":%q,"recipient":%q,`+
+		`"code":%d,"status":%q,"at":%q}`,
 		batch, number, code, status, at.Format(time.RFC3339Nano))
 }
 
-// recordSample fills a store with a morning's news.
+// recordSample records the sample data.
 func recordSample(t *testing.T, s store.Store) {
 	t.Helper()
-	add := func(plan string, at time.Duration, news store.News) { record(t, s, plan, morning(at), news) }
+	add := func(plan string, at time.Duration, n store.News) { record(t, s, plan, morning(at), n) }
 	seconds := func(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
 
 	add(planEU, seconds(-600), store.Facts{
@@ -77,23 +81,28 @@ func recordSample(t *testing.T, s store.Store) {
 		CreatedAt: morning(seconds(-610)), ModifiedAt: morning(seconds(-610)), Source: store.FromPoll,
 	})
 	add(planEU, seconds(-599), called(t, `{"type":"delivery_report_sms","batch_id":"`+batchDead+
-		`","total_message_count":2,"statuses":[{"code":0,"status":"Delivered","count":2,"recipients":["447700900201","447700900202"]}]}`))
+		`","total_message_count":2,"statuses":[{"code":0,"status":"Delivered","count":2,`+
+		`"recipients":["447700900201","447700900202"]}]}`))
 	killTask(t, s, planEU, batchDead, morning(seconds(-597)))
 
 	add(planEU, seconds(0.12), store.Facts{
-		BatchID: batchOTP, FeedbackEnabled: true, ReportKind: "per_recipient", ClientReference: "otp/8a02", Recipients: 2,
-		CreatedAt: morning(seconds(0.05)), ModifiedAt: morning(seconds(0.05)), Source: store.FromGateway,
+		BatchID: batchOTP, FeedbackEnabled: true, ReportKind: "per_recipient", ClientReference: "otp/8a02",
+		Recipients: 2,
+		CreatedAt:  morning(seconds(0.05)), ModifiedAt: morning(seconds(0.05)), Source: store.FromGateway,
 	})
 	dispatched := recipientBody(batchOTP, alice, "Dispatched", 401, morning(seconds(2.1)))
 	add(planEU, seconds(2.3), called(t, dispatched))
-	add(planEU, seconds(4.812), called(t, `{"type":"recipient_delivery_report_sms","batch_id":"`+batchOTP+`","recipient":"`+alice+
-		`","code":0,"status":"Delivered","at":"2026-03-02T10:00:04.531Z","operator_status_at":"2026-03-02T10:00:00Z","client_reference":"otp/8a02"}`))
+	add(planEU, seconds(4.812),
+		called(t, `{"type":"recipient_delivery_report_sms","batch_id":"`+batchOTP+`","recipient":"`+alice+
+			`","code":0,"status":"Delivered","at":"2026-03-02T10:00:04.531Z",`+
+			`"operator_status_at":"2026-03-02T10:00:00Z","client_reference":"otp/8a02"}`))
 	add(planEU, seconds(5.1), called(t, dispatched))
 	add(planEU, seconds(6), called(t, recipientBody(batchOTP, alice, "Queued", 400, morning(seconds(1)))))
 	add(planEU, seconds(9), called(t, recipientBody(batchOTP, "+"+bob, "Failed", 153, morning(seconds(8.9)))))
 
 	add(planEU, seconds(60), called(t, `{"type":"delivery_report_sms","batch_id":"`+batchSum+
-		`","total_message_count":42,"statuses":[{"code":0,"status":"Delivered","count":40},{"code":406,"status":"Aborted","count":2}]}`))
+		`","total_message_count":42,"statuses":[{"code":0,"status":"Delivered","count":40},`+
+		`{"code":406,"status":"Aborted","count":2}]}`))
 
 	add(planUS, seconds(1200), store.Facts{
 		BatchID: batchDrop, FeedbackEnabled: false, ReportKind: "per_recipient_final", Recipients: 1,
@@ -107,10 +116,11 @@ func recordSample(t *testing.T, s store.Store) {
 	add(planEU, seconds(1501), store.Quarantined{Reason: dlr.NotJSON, Raw: []byte("\xff not JSON")})
 }
 
-// killTask has the plan's next task, which is the batch's, end dead.
+// killTask claims the plan's next task, which must be that of the batch, and settles it as dead.
 func killTask(t *testing.T, s store.Store, plan, id string, at time.Time) {
 	t.Helper()
-	_, err := s.Batch(t.Context(), store.BatchKey{Plan: plan, BatchID: id}) // a claim sees what is folded, as reads do
+	// A read waits for the fold. Claim sees only folded arrivals.
+	_, err := s.Batch(t.Context(), store.BatchKey{Plan: plan, BatchID: id})
 	require.NoError(t, err)
 	claims, err := s.Claim(t.Context(), plan, at, time.Minute, 1)
 	require.NoError(t, err)
@@ -128,10 +138,10 @@ type privateServer struct {
 	document document
 }
 
-// quiet discards the log.
+// quiet returns a logger that discards everything.
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// servePrivate serves s as c says, on loopback.
+// servePrivate serves s with configuration c on loopback.
 func servePrivate(t *testing.T, c PrivateConfig, s store.Store, log *slog.Logger) privateServer {
 	t.Helper()
 	if c.Listen == "" {
@@ -148,7 +158,7 @@ func servePrivate(t *testing.T, c PrivateConfig, s store.Store, log *slog.Logger
 	return privateServer{server, loadDocument(t)}
 }
 
-// serveSample serves the told world.
+// serveSample serves a store with the sample data.
 func serveSample(t *testing.T) privateServer {
 	t.Helper()
 	s := openStore(t)
@@ -156,19 +166,19 @@ func serveSample(t *testing.T) privateServer {
 	return servePrivate(t, PrivateConfig{Plans: []string{planEU, planUS}}, s, quiet())
 }
 
-// reply is an answer, read to its end.
+// reply is an answer with its whole body.
 type reply struct {
 	*http.Response
 	body []byte
 }
 
-// get asks for an address. The answer agrees with the document.
+// get sends a GET and checks the answer against openapi.yaml.
 func (s privateServer) get(t *testing.T, address string) reply {
 	t.Helper()
 	return s.call(t, http.MethodGet, address, "", nil)
 }
 
-// call is get with any method, body and header. A body is sent as JSON unless the header says otherwise.
+// call is get with a method, a body and headers. The Content-Type is JSON unless header sets another one.
 func (s privateServer) call(t *testing.T, method, address, body string, header http.Header) reply {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, s.URL+address, strings.NewReader(body))

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestIndexLeadsEverywhere(t *testing.T) {
+func TestLinksOfTheIndexWork(t *testing.T) {
 	s := serveSample(t)
 	a := s.get(t, "/")
 	require.Equal(t, http.StatusOK, a.StatusCode)
@@ -22,8 +22,8 @@ func TestIndexLeadsEverywhere(t *testing.T) {
 	}
 }
 
-// A browser takes the page's style, and nothing else: no script, no image, no frame around it.
-func TestIndexPolicyFitsThePage(t *testing.T) {
+// The policy allows the page's own style, and no script, image or frame.
+func TestIndexPolicyMatchesThePage(t *testing.T) {
 	s := serveSample(t)
 	a := s.get(t, "/")
 	styles := regexp.MustCompile(`(?s)<style>(.*?)</style>`).FindAllSubmatch(a.body, -1)

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// problemReply is a problem as a client reads it.
+// problemReply is the problem that a client decodes.
 type problemReply struct {
 	Type      string `json:"type"`
 	Title     string `json:"title"`

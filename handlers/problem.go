@@ -16,7 +16,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// kind is which problem an answer is. Each has its section in docs/problems.md.
+// kind identifies a type of problem. Each has a section in docs/problems.md.
 type kind uint8
 
 const (
@@ -39,38 +39,47 @@ const (
 	kindUpstream
 )
 
-// kinds says of each kind its anchor in docs/problems.md, its title, its status, and how loud its log line is.
+// typePrefix, followed by the slug of a kind, is the type of a problem.
+const typePrefix = "https://github.com/dlrloop/dlrloop/blob/main/docs/problems.md#"
+
+// kinds lists the properties of each kind: its anchor in docs/problems.md, its title, its status, and the level of its
+// log line.
 var kinds = [...]struct {
 	slug, title string
 	status      int
 	level       slog.Level
 }{
-	kindInternal:           {"internal", "Internal error", http.StatusInternalServerError, slog.LevelError},
-	kindUnavailable:        {"unavailable", "Not available", http.StatusServiceUnavailable, slog.LevelError},
-	kindBusy:               {"busy", "Too busy", http.StatusServiceUnavailable, slog.LevelWarn},
-	kindNotFound:           {"not-found", "Not found", http.StatusNotFound, slog.LevelDebug},
-	kindBadParameter:       {"bad-parameter", "Bad query parameter", http.StatusBadRequest, slog.LevelDebug},
-	kindBadBody:            {"bad-body", "Bad request body", http.StatusBadRequest, slog.LevelDebug},
-	kindMethod:             {"method-not-allowed", "Method not allowed", http.StatusMethodNotAllowed, slog.LevelDebug},
-	kindUnauthorized:       {"unauthorized", "Credentials are missing or wrong", http.StatusUnauthorized, slog.LevelWarn},
-	kindForbidden:          {"forbidden", "Refused", http.StatusForbidden, slog.LevelWarn},
-	kindCredentials:        {"credentials", "Credentials do not verify", http.StatusServiceUnavailable, slog.LevelWarn},
-	kindUnknownWebhook:     {"unknown-webhook", "No such webhook", http.StatusServiceUnavailable, slog.LevelWarn},
-	kindTooLarge:           {"too-large", "Body too large", http.StatusRequestEntityTooLarge, slog.LevelError},
-	kindTooLargeUnverified: {"too-large-unverified", "Body too large", http.StatusRequestEntityTooLarge, slog.LevelWarn},
-	kindIncomplete:         {"incomplete", "The body did not arrive", http.StatusServiceUnavailable, slog.LevelWarn},
-	kindShed:               {"shed", "Too many bodies at once", http.StatusServiceUnavailable, slog.LevelWarn},
-	kindShedUnverified:     {"shed-unverified", "Too many unverified bodies at once", http.StatusServiceUnavailable, slog.LevelWarn},
-	kindUpstream:           {"upstream", "No answer from Sinch", http.StatusBadGateway, slog.LevelWarn},
+	kindInternal:       {"internal", "Internal error", http.StatusInternalServerError, slog.LevelError},
+	kindUnavailable:    {"unavailable", "Temporarily unavailable", http.StatusServiceUnavailable, slog.LevelError},
+	kindBusy:           {"busy", "Too busy", http.StatusServiceUnavailable, slog.LevelWarn},
+	kindNotFound:       {"not-found", "Not found", http.StatusNotFound, slog.LevelDebug},
+	kindBadParameter:   {"bad-parameter", "Bad query parameter", http.StatusBadRequest, slog.LevelDebug},
+	kindBadBody:        {"bad-body", "Bad request body", http.StatusBadRequest, slog.LevelDebug},
+	kindMethod:         {"method-not-allowed", "Method not allowed", http.StatusMethodNotAllowed, slog.LevelDebug},
+	kindUnauthorized:   {"unauthorized", "Missing or wrong credentials", http.StatusUnauthorized, slog.LevelWarn},
+	kindForbidden:      {"forbidden", "Refused", http.StatusForbidden, slog.LevelWarn},
+	kindCredentials:    {"credentials", "Authentication failed", http.StatusServiceUnavailable, slog.LevelWarn},
+	kindUnknownWebhook: {"unknown-webhook", "Unknown webhook", http.StatusServiceUnavailable, slog.LevelWarn},
+	kindTooLarge:       {"too-large", "Body too large", http.StatusRequestEntityTooLarge, slog.LevelError},
+	kindTooLargeUnverified: {
+		"too-large-unverified", "Body too large", http.StatusRequestEntityTooLarge, slog.LevelWarn,
+	},
+	kindIncomplete: {"incomplete", "Incomplete request body", http.StatusServiceUnavailable, slog.LevelWarn},
+	kindShed:       {"shed", "Too many bodies at once", http.StatusServiceUnavailable, slog.LevelWarn},
+	kindShedUnverified: {
+		"shed-unverified", "Too many unverified bodies", http.StatusServiceUnavailable, slog.LevelWarn,
+	},
+	kindUpstream: {"upstream", "No answer from Sinch", http.StatusBadGateway, slog.LevelWarn},
 }
 
-// problem is an error that knows its answer. Whatever else a handler returns becomes one in problemOf.
+// problem is an error with the properties of its answer. Every other error that a handler returns is converted by
+// problemOf.
 type problem struct {
 	kind      kind
-	status    int    // instead of the kind's own, where it is not 0
-	parameter string // the query parameter at fault
-	detail    string // for the caller: what happened and what to do; no secret in it
-	cause     error  // for the log alone
+	status    int    // overrides the status of the kind; 0 keeps it
+	parameter string // the faulty query parameter
+	detail    string // for the caller: what happened and what to do; contains no secret
+	cause     error  // for the log only
 }
 
 func (p *problem) Error() string {
@@ -92,23 +101,24 @@ func (p *problem) statusCode() int {
 	return kinds[p.kind].status
 }
 
-// notFound says what is not there: "batch X of plan Y".
+// notFound returns the problem that the named thing does not exist, such as "batch X of plan Y".
 func notFound(what string) error {
-	return &problem{kind: kindNotFound, detail: what + " is not kept here"}
+	return &problem{kind: kindNotFound, detail: what + " was not found"}
 }
 
-// badParameter names a query parameter, what is wrong with it and what it may be.
+// badParameter returns the problem of a query parameter: its name, what is wrong, and what is allowed.
 func badParameter(name, wrong, allowed string) error {
-	return &problem{kind: kindBadParameter, parameter: name, detail: fmt.Sprintf("%s: %s; allowed: %s", name, wrong, allowed)}
+	detail := fmt.Sprintf("%s: %s; allowed: %s", name, wrong, allowed)
+	return &problem{kind: kindBadParameter, parameter: name, detail: detail}
 }
 
-// badBody says what is wrong with a request's body and what it should be.
+// badBody returns the problem of a request body. wrong says what is wrong and what is expected.
 func badBody(wrong string) error { return &problem{kind: kindBadBody, detail: wrong} }
 
-// unauthorized asks for credentials. The caller has set WWW-Authenticate.
+// unauthorized returns the problem of a missing or wrong credential. The caller must set WWW-Authenticate.
 func unauthorized(detail string) error { return &problem{kind: kindUnauthorized, detail: detail} }
 
-// problemOf turns what a handler returned into its answer. An error that it does not know is ours.
+// problemOf converts the error of a handler. An error of unknown kind becomes kindInternal.
 func problemOf(err error) *problem {
 	if p, ok := errors.AsType[*problem](err); ok {
 		return p
@@ -120,34 +130,37 @@ func problemOf(err error) *problem {
 	case errors.Is(err, store.ErrNotFound):
 		return &problem{kind: kindNotFound, detail: err.Error()}
 	case errors.Is(err, store.ErrCursor):
-		return &problem{kind: kindBadParameter, parameter: "cursor", detail: "cursor: " + err.Error() + "; allowed: the next of the page before"}
+		return &problem{
+			kind: kindBadParameter, parameter: "cursor",
+			detail: "cursor: " + err.Error() + "; allowed: the next_cursor of the previous page",
+		}
 	case errors.Is(err, store.ErrBusy), errors.Is(err, store.ErrClosed),
 		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return &problem{kind: kindBusy, detail: "the same call will do later", cause: err}
+		return &problem{kind: kindBusy, detail: "retry later", cause: err}
 	}
-	return &problem{kind: kindInternal, detail: "the log says more under this request id", cause: err}
+	return &problem{kind: kindInternal, detail: "see the log for this request id", cause: err}
 }
 
-// retryAfter is what a caller who was refused is asked to wait. Sinch keeps its own times.
+// retryAfter is the value of Retry-After. Sinch ignores it.
 const retryAfter = 5 * time.Second
 
-// failures answers errors and logs them.
+// failures writes the answers to errors and logs them.
 type failures struct{ log *slog.Logger }
 
-// fail ends the request with the answer to err, and logs it.
+// fail ends the request with the problem for err and logs it.
 func (f failures) fail(c *gin.Context, err error) {
 	p := problemOf(err)
 	f.report(c, p, p.answer(c), 0)
 }
 
-// answer ends the request with p, and returns the id under which the caller may ask about it.
+// answer ends the request with p. It returns the request id, by which the log line can be found.
 func (p *problem) answer(c *gin.Context) (id string) {
 	c.Abort()
 	return p.write(c.Writer, c.Request)
 }
 
-// write writes p as the answer to r, and returns the id under which the caller may ask about it. Every answer of ours that is
-// no success comes from here.
+// write writes p as the answer to r. It returns the request id, by which the log line can be found. Every error that
+// dlrloop itself answers is written here.
 func (p *problem) write(w http.ResponseWriter, r *http.Request) (id string) {
 	if id = requestIDOf(r); id == "" {
 		id = rand.Text()
@@ -161,7 +174,7 @@ func (p *problem) write(w http.ResponseWriter, r *http.Request) (id string) {
 		Detail    string `json:"detail,omitempty"`
 		Parameter string `json:"parameter,omitempty"`
 		RequestID string `json:"request_id"`
-	}{"https://github.com/dlrloop/dlrloop/blob/main/docs/problems.md#" + k.slug, k.title, status, p.detail, p.parameter, id})
+	}{typePrefix + k.slug, k.title, status, p.detail, p.parameter, id})
 	h := w.Header()
 	h.Set("X-Request-Id", id)
 	h.Set("Content-Type", "application/problem+json")
@@ -170,11 +183,12 @@ func (p *problem) write(w http.ResponseWriter, r *http.Request) (id string) {
 		h.Set("Retry-After", strconv.Itoa(int(retryAfter.Seconds())))
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // the caller may have left
+	_, _ = w.Write(body) // the caller may have closed the connection
 	return id
 }
 
-// report logs that a request was answered with p, and how many of the like were not logged since the last.
+// report logs that a request was answered with p. unlogged is the number of problems of this kind that were not logged
+// before it.
 func (f failures) report(c *gin.Context, p *problem, id string, unlogged int64) {
 	ctx, level := c.Request.Context(), kinds[p.kind].level
 	if !f.log.Enabled(ctx, level) {
@@ -191,7 +205,7 @@ func (f failures) report(c *gin.Context, p *problem, id string, unlogged int64) 
 	f.log.LogAttrs(ctx, level, "request refused", attrs...)
 }
 
-// requestID is the caller's X-Request-Id, if it is fit to be logged and sent back.
+// requestID returns the caller's X-Request-Id, or "" if it is missing, too long, or not printable ASCII.
 func requestID(c *gin.Context) string { return requestIDOf(c.Request) }
 
 func requestIDOf(r *http.Request) string {

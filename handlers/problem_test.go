@@ -22,7 +22,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-func TestEveryErrorHasItsAnswer(t *testing.T) {
+func TestErrorsAreAnsweredAsProblems(t *testing.T) {
 	for name, c := range map[string]struct {
 		err       error
 		slug      string
@@ -30,20 +30,28 @@ func TestEveryErrorHasItsAnswer(t *testing.T) {
 		parameter string
 		detail    string
 	}{
-		"not found, by name":   {notFound("batch b of plan p"), "not-found", 404, "", "batch b of plan p is not kept here"},
-		"not found, by store":  {fmt.Errorf("batch b: %w", store.ErrNotFound), "not-found", 404, "", "batch b: not found"},
-		"bad parameter":        {badParameter("limit", "not a number", "1 to 1000"), "bad-parameter", 400, "limit", "limit: not a number; allowed: 1 to 1000"},
-		"bad cursor":           {fmt.Errorf("list: %w", store.ErrCursor), "bad-parameter", 400, "cursor", "cursor: list: cursor is not valid; allowed: the next of the page before"},
-		"bad body":             {badBody("no JSON"), "bad-body", 400, "", "no JSON"},
-		"unauthorized":         {unauthorized("who is it?"), "unauthorized", 401, "", "who is it?"},
-		"busy":                 {fmt.Errorf("record: %w", store.ErrBusy), "busy", 503, "", "the same call will do later"},
-		"closed":               {store.ErrClosed, "busy", 503, "", "the same call will do later"},
-		"too slow":             {context.DeadlineExceeded, "busy", 503, "", "the same call will do later"},
-		"left":                 {context.Canceled, "busy", 503, "", "the same call will do later"},
-		"too large":            {&http.MaxBytesError{Limit: 7}, "too-large", 413, "", "the limit is 7 bytes"},
-		"anything else":        {errors.New("secret path"), "internal", 500, "", "the log says more under this request id"},
-		"wrapped":              {fmt.Errorf("read: %w", badBody("no JSON")), "bad-body", 400, "", "no JSON"},
-		"with a status of its": {&problem{kind: kindShed, status: 429}, "shed", 429, "", ""},
+		"not found, by name": {notFound("batch b of plan p"), "not-found", 404, "", "batch b of plan p was not found"},
+		"not found, by store": {
+			fmt.Errorf("batch b: %w", store.ErrNotFound), "not-found", 404, "", "batch b: not found",
+		},
+		"bad parameter": {
+			badParameter("limit", "not a number", "1 to 1000"), "bad-parameter", 400, "limit",
+			"limit: not a number; allowed: 1 to 1000",
+		},
+		"bad cursor": {
+			fmt.Errorf("list: %w", store.ErrCursor), "bad-parameter", 400, "cursor",
+			"cursor: list: cursor is not valid; allowed: the next_cursor of the previous page",
+		},
+		"bad body":            {badBody("no JSON"), "bad-body", 400, "", "no JSON"},
+		"unauthorized":        {unauthorized("who is it?"), "unauthorized", 401, "", "who is it?"},
+		"busy":                {fmt.Errorf("record: %w", store.ErrBusy), "busy", 503, "", "retry later"},
+		"closed":              {store.ErrClosed, "busy", 503, "", "retry later"},
+		"too slow":            {context.DeadlineExceeded, "busy", 503, "", "retry later"},
+		"canceled":            {context.Canceled, "busy", 503, "", "retry later"},
+		"too large":           {&http.MaxBytesError{Limit: 7}, "too-large", 413, "", "the limit is 7 bytes"},
+		"anything else":       {errors.New("secret path"), "internal", 500, "", "see the log for this request id"},
+		"wrapped":             {fmt.Errorf("read: %w", badBody("no JSON")), "bad-body", 400, "", "no JSON"},
+		"with its own status": {&problem{kind: kindShed, status: 429}, "shed", 429, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := httptest.NewRecorder()
@@ -72,7 +80,7 @@ func TestEveryErrorHasItsAnswer(t *testing.T) {
 	}
 }
 
-func TestAProblemReadsWell(t *testing.T) {
+func TestTheTextOfAProblem(t *testing.T) {
 	cause := errors.New("disk full")
 	require.Equal(t, "later: disk full", (&problem{detail: "later", cause: cause}).Error())
 	require.Equal(t, "disk full", (&problem{cause: cause}).Error())
@@ -93,7 +101,7 @@ func TestEveryProblemIsDocumented(t *testing.T) {
 	require.ElementsMatch(t, known, documented)
 }
 
-func TestAHandlerThatPanics(t *testing.T) {
+func TestAPanicOfAHandlerIsAnswered(t *testing.T) {
 	var log strings.Builder
 	f := failures{slog.New(slog.NewTextHandler(&log, nil))}
 	engine, err := newEngine(f, kindUnavailable, nil)
@@ -111,7 +119,8 @@ func TestAHandlerThatPanics(t *testing.T) {
 	}
 	require.Equal(t, http.StatusServiceUnavailable, serve("/early").Code)
 	require.Contains(t, log.String(), "panic=early")
-	require.PanicsWithValue(t, http.ErrAbortHandler, func() { serve("/late") }, "half an answer must not look like a whole one")
+	require.PanicsWithValue(t, http.ErrAbortHandler, func() { serve("/late") },
+		"an incomplete answer must not look complete")
 	require.Contains(t, log.String(), "panic=late")
 	require.PanicsWithValue(t, http.ErrAbortHandler, func() { serve("/abort") })
 	require.NotContains(t, log.String(), "abort")
@@ -128,7 +137,7 @@ func TestEachKindIsLoggedOnceEveryInterval(t *testing.T) {
 			require.False(t, ok)
 		}
 		_, ok = s.allow(kindShed)
-		require.True(t, ok, "another kind")
+		require.True(t, ok, "each kind is limited separately")
 
 		time.Sleep(logEvery)
 		unlogged, ok = s.allow(kindBusy)

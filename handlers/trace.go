@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// withoutTrace answers TRACE and CONNECT with 405, and passes everything else to next. A server behind the gateway that
-// answers TRACE would show the caller the plan's token, and CONNECT would open a tunnel. TRACK is Microsoft's TRACE. Some
-// servers ignore the letter case of a method.
+// withoutTrace answers TRACE, TRACK and CONNECT with 405, and passes all other requests to next. A server behind the
+// gateway that answers TRACE would reveal the plan's token to the caller, and CONNECT would open a tunnel. TRACK is
+// Microsoft's TRACE. The case of the method is ignored, as some servers do.
 func withoutTrace(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !traces(r.Method) {
@@ -15,7 +15,7 @@ func withoutTrace(next http.Handler) http.Handler {
 			return
 		}
 		w.Header().Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
-		(&problem{kind: kindMethod, detail: "TRACE and CONNECT are not allowed at any address"}).write(w, r)
+		(&problem{kind: kindMethod, detail: "TRACE and CONNECT are not allowed"}).write(w, r)
 	})
 }
 
