@@ -7,15 +7,15 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// Arrival is one thing to keep: what came in, for which plan, and when. It is the unit that Record makes durable and the
-// fold takes into the state.
+// Arrival is one thing to store: what arrived, for which plan, and when. Record makes an arrival durable, and the
+// fold applies it to the state.
 type Arrival struct {
 	Plan string    // the service plan; never empty
-	At   time.Time // when it was taken in, UTC, cut to the millisecond
-	News News      // what it says; one of the types below
+	At   time.Time // time of arrival, UTC, truncated to the millisecond
+	News News      // the content: one of the types below
 }
 
-// Check returns an error for what no store could keep; a callback that the webhook let through never is such.
+// Check returns an error if the arrival is incomplete. A callback that the webhook accepted is always complete.
 func (a Arrival) Check() error {
 	if a.Plan == "" {
 		return errors.New("record: no plan")
@@ -32,75 +32,76 @@ func (a Arrival) Check() error {
 	return nil
 }
 
-// News is one of Report, Quarantined, Facts, Confirmation, Settlement, Requeue, Checked.
+// News is the content of an arrival: a Report, Quarantined, Facts, Confirmation, Settlement, Requeue or Checked.
 type News interface {
-	// Batch is the id of the batch that the news is about; empty for what belongs to none.
+	// Batch returns the batch id; empty if the content belongs to no batch.
 	Batch() string
 }
 
-// Source says how something became known.
+// Source is where a report or batch info came from.
 type Source uint8
 
 // The sources.
 const (
-	FromCallback     Source = iota // Sinch called the webhook
-	FromPoll                       // read from Sinch's API
-	FromGateway                    // an answer or call that passed the gateway
-	FromRegistration               // told by an application
+	FromCallback     Source = iota // a callback of the webhook
+	FromPoll                       // fetched from Sinch's API
+	FromGateway                    // observed in a request or an answer that the gateway proxied
+	FromRegistration               // registered by the application
 )
 
 func (s Source) String() string {
 	return [...]string{"callback", "polled", "gateway", "registered"}[s&3]
 }
 
-// Report is a delivery report with the bytes it was read from.
+// Report is a delivery report with its raw bytes.
 type Report struct {
 	*dlr.Report
 	Raw    []byte
 	Source Source // FromCallback or FromPoll
 
-	part *part // which part of its recipients the report holds; nil for the whole
+	part *part // the recipients this report is restricted to; nil for all
 }
 
-// Batch is the id of the report's batch.
+// Batch returns the id of the report's batch.
 func (r Report) Batch() string { return r.BatchID }
 
-// Quarantined is an authentic callback that was not understood, kept raw.
+// Quarantined is an authentic callback that was not understood. It is kept raw.
 type Quarantined struct {
 	Reason dlr.Reason
-	Type   dlr.Type // as it came; may be empty
+	Type   dlr.Type // as received; may be empty
 	Raw    []byte
 }
 
-// Batch is empty: what was not understood belongs to no batch.
+// Batch returns "": quarantined callbacks belong to no batch.
 func (Quarantined) Batch() string { return "" }
 
-// Facts are what Sinch says of a batch. Zero members are unknown or not set.
+// Facts is the batch info: the properties of a batch at Sinch. A zero member is unknown or not set.
 type Facts struct {
 	BatchID         string
-	Missing         bool // Sinch does not know the batch; nothing else is set then
+	Missing         bool // Sinch answered that the batch is unknown; only BatchID and Source are set then
 	FeedbackEnabled bool
 	ReportKind      string // none, summary, full, per_recipient, per_recipient_final
 	ClientReference string
-	Recipients      int // entries in to, each counted once: numbers and groups
-	Groups          int // entries in to that are groups: how many recipients they stand for is not known
-	// Numbers are those entries in to that are numbers, as far as they are known by name. They become recipients of the
-	// batch before any report names them; Batch.Facts does not hold them.
+	Recipients      int // distinct entries in the batch's to: numbers and groups
+	Groups          int // those of Recipients that are groups; the size of a group is unknown
+	// Numbers lists the entries in to that are numbers, if known. They become recipients of the batch before any
+	// report names them. Batch.Facts does not keep them.
 	Numbers    []string
 	Canceled   bool
 	CreatedAt  time.Time
-	ModifiedAt time.Time // facts of an older modification do not replace newer ones
+	ModifiedAt time.Time // older batch info never replaces newer
 	SendAt     time.Time
 	ExpireAt   time.Time
 	Source     Source
-	// CheckNow has a batch that was sent and lacks reports asked after at once, whatever its Check says.
+	// CheckNow makes a batch with missing reports due for a fetch at once, unless its SendAt is still ahead. It
+	// overrides Check.
 	CheckNow bool
 }
 
-// Batch is the id of the batch that the facts are about.
+// Batch returns the id of the batch that f describes.
 func (f Facts) Batch() string { return f.BatchID }
 
-// SentAt is when the batch left, as far as the facts tell: its send_at, else its creation.
+// SentAt returns when Sinch sent the batch: SendAt, or CreatedAt if that is later. It is zero if both are unknown.
 func (f Facts) SentAt() time.Time {
 	if f.SendAt.After(f.CreatedAt) {
 		return f.SendAt
@@ -108,75 +109,79 @@ func (f Facts) SentAt() time.Time {
 	return f.CreatedAt
 }
 
-// Confirmation is an application's word that these recipients received the batch. It names at least one, or is for
-// everyone.
+// Confirmation is the application's statement that recipients received the batch. It names at least one recipient or
+// sets Everyone.
 type Confirmation struct {
 	BatchID    string
-	Recipients []string // numbers as they came
-	// Everyone is the application's own word that each recipient received the batch: the empty list of Sinch's API. It is
-	// sent on as such, and nothing else ever leads to an empty list.
+	Recipients []string // numbers as received
+	// Everyone is set if the application sent an empty list, which in Sinch's API means that every recipient received
+	// the batch. Only then does dlrloop send an empty list to Sinch.
 	Everyone bool
 }
 
-// Batch is the id of the confirmed batch.
+// Batch returns the id of the confirmed batch.
 func (c Confirmation) Batch() string { return c.BatchID }
 
-// Settlement is what became of a claimed task's attempt.
+// Settlement is the result of an attempt at a claimed task.
 type Settlement struct {
 	BatchID    string
-	Lease      string   // of the claim that is settled
-	Recipients []string // those the attempt was about, as claimed
-	Everyone   bool     // the attempt was about everyone, as claimed
+	Lease      string   // from the claim
+	Recipients []string // the recipients of the attempt, as claimed
+	Everyone   bool     // the attempt was for the whole batch, as claimed
 	Outcome    Outcome
 	Reason     Reason
-	Detail     string    // a short excerpt for people: no whole number, no secret
-	Due        time.Time // Retry: when the task is due again
-	// FullRead says that the full report was read and recorded, or that it never will be: the task no longer asks for it.
+	Detail     string    // a short excerpt for people, without whole numbers or secrets
+	Due        time.Time // for Retry: when the task is due again
+	// FullRead is set if the full report was fetched and recorded, or will never be available: the task no longer
+	// needs it.
 	FullRead bool
 }
 
-// Batch is the id of the settled batch.
+// Batch returns the id of the settled batch.
 func (s Settlement) Batch() string { return s.BatchID }
 
-// Requeue makes dead recipients owed again, at a person's word.
+// Requeue makes dead recipients owed again. An operator requests it.
 type Requeue struct {
 	BatchID    string
 	Recipients []string
-	Everyone   bool // the word that everyone received the batch, too
+	Everyone   bool // also requeue the confirmation for the whole batch
 }
 
-// Batch is the id of the batch.
+// Batch returns the id of the requeued batch.
 func (r Requeue) Batch() string { return r.BatchID }
 
-// Checked says that Sinch was asked after a batch whose Check was due. What it said was recorded before, as a Report. It
-// counts once, however often it is recorded: a Check that is not due at its time stays as it is.
+// Checked records that the reconciler fetched the report of a batch whose Check was due. The report itself was
+// recorded before, as a Report. Recording a Checked again has no effect: a Check that is not due at the time of
+// arrival stays as it is.
 type Checked struct {
 	BatchID string
-	// Refused is why Sinch will not say anything, however often it is asked; empty otherwise.
+	// Refused is the reason why Sinch will never return a report for this batch; empty otherwise.
 	Refused string
 }
 
-// Batch is the id of the batch that was asked after.
+// Batch returns the id of the checked batch.
 func (c Checked) Batch() string { return c.BatchID }
 
-// Outcome is what a settlement does to the recipients it names.
+// Outcome is what a settlement does to its recipients.
 type Outcome uint8
 
 // The outcomes.
 const (
-	Progress  Outcome = iota // nothing was asked of Sinch for them; the task is due again at once (a look-up or read succeeded)
-	Accepted                 // Sinch accepted them: sent, never owed again
-	Retry                    // they stay owed; the attempt counts
-	Buried                   // they are dead until a person requeues them
-	GivenBack                // they stay owed and due; the attempt does not count
-	Split                    // Sinch refused a call that named several of them: they stay owed, and the next call names half as many
+	Progress  Outcome = iota // no feedback was sent, but a batch or report was fetched; the task is due again at once
+	Accepted                 // Sinch accepted the feedback: the recipients are sent, and never owed again
+	Retry                    // the recipients stay owed; the attempt counts
+	Buried                   // the recipients are dead until an operator requeues them
+	GivenBack                // the recipients stay owed and due; the attempt does not count
+	// Split means that Sinch refused a call with several recipients: they stay owed, and the next call names half as
+	// many.
+	Split
 )
 
 func (o Outcome) String() string {
 	return [...]string{"progress", "accepted", "retry", "buried", "given_back", "split"}[o]
 }
 
-// Reason says how an attempt ended. The set is closed: it decides the retry, labels the metric and shows on the page.
+// Reason is why an attempt ended as it did. The set is closed: the reason decides the retry and labels the metric.
 type Reason string
 
 // The reasons.
@@ -186,16 +191,16 @@ const (
 	ReasonServer              Reason = "server"
 	ReasonTimeout             Reason = "timeout"
 	ReasonNetwork             Reason = "network"
-	ReasonAuth                Reason = "auth"      // the whole plan
-	ReasonForbidden           Reason = "forbidden" // one batch
+	ReasonAuth                Reason = "auth"      // concerns the whole plan
+	ReasonForbidden           Reason = "forbidden" // concerns one batch
 	ReasonUnknownPlan         Reason = "unknown_plan"
 	ReasonNotEnabledOrUnknown Reason = "not_enabled_or_unknown"
 	ReasonRejected            Reason = "rejected"
 	ReasonCanceled            Reason = "canceled"
-	ReasonNotANumber          Reason = "not_a_number" // no call was made: Sinch takes numbers only
+	ReasonNotANumber          Reason = "not_a_number" // no call was made: the recipient is not a phone number
 )
 
-// FeedbackReasons returns the closed set.
+// FeedbackReasons returns all reasons.
 func FeedbackReasons() []Reason {
 	return []Reason{
 		ReasonAccepted, ReasonRateLimited, ReasonServer, ReasonTimeout, ReasonNetwork,

@@ -8,14 +8,14 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-func TestArrivalsThatNoStoreCouldKeep(t *testing.T) {
-	for says, a := range map[string]Arrival{
+func TestCheckRejectsIncompleteArrivals(t *testing.T) {
+	for want, a := range map[string]Arrival{
 		"record: no plan":     {News: Facts{BatchID: "batch"}},
 		"record: no news":     {Plan: "plan"},
 		"record: no report":   {Plan: "plan", News: Report{}},
 		"record: no batch id": {Plan: "plan", News: Facts{}},
 	} {
-		require.EqualError(t, a.Check(), says)
+		require.EqualError(t, a.Check(), want)
 	}
 	for _, n := range []News{Facts{BatchID: "batch"}, Report{Report: &dlr.Report{BatchID: "batch"}}, Quarantined{}} {
 		require.NoError(t, Arrival{Plan: "plan", News: n}.Check())

@@ -6,44 +6,44 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// Changes are what one run of Fold really changed. Metrics and totals count them, so a repeat counts once and what a
-// crash made the store fold again counts only when it is committed.
+// Changes lists what one call of Fold changed. Metrics and totals count only changes whose transaction was committed,
+// so they count repeated and refolded arrivals once.
 type Changes struct {
 	Plan, BatchID string
 	NewBatch      bool
 	NewRecipients int
-	Duplicates    int // reports that came again
-	Polled        int // new reports that were read from Sinch, not called back
+	Duplicates    int // repeated reports
+	Polled        int // new reports that were fetched from Sinch
 	Taken         []Taken
 
-	// Recipients whose feedback was earned, accepted by Sinch, buried, and made owed again.
+	// Numbers of recipients whose feedback was earned, accepted by Sinch, marked dead, and made owed again.
 	Earned, Accepted, Buried, Requeued int
-	// SendNow says that a person asked for the feedback to be tried at once, whatever it waits for.
+	// SendNow is set by a requeue: the relay must attempt the task at once and end the pause of its plan.
 	SendNow bool
 
 	Before, After Tally
 }
 
-// Taken is what a new report said of one recipient, or of several it does not name.
+// Taken is one state from a new report: of the recipient Number, or of recipients that the report does not name.
 type Taken struct {
-	dlr.State         // with its times as they count, see Seen.Counted
-	Number     string // digits; empty for recipients not named
-	Messages   int    // messages newly counted in this status and code; 0 when they were counted before
+	dlr.State         // with the times of Seen.Counted
+	Number     string // digits; empty if the report does not name the recipients
+	Messages   int    // newly counted in this status and code; 0 if counted before
 	ReceivedAt time.Time
-	SentAt     time.Time // when the batch left, if that is known
+	SentAt     time.Time // when the batch was sent; zero if unknown
 	Source     Source
 }
 
-// Tally is what a batch adds to the totals of its plan.
+// Tally is a batch's contribution to the totals of its plan.
 type Tally struct {
 	PendingTasks, DeadTasks   int
-	Owed, Dropped, Sent, Dead int // recipients by feedback state; owed ones are dropped while the batch wants no feedback
-	// Awaited are messages that no report has brought to a final status and that Sinch is still to be asked after; none of a
-	// batch that waited for its send_at when it was last heard of.
+	Owed, Dropped, Sent, Dead int // recipients by feedback state; Dropped instead of Owed if the flag is FlagUnwanted
+	// Awaited counts messages without a final status whose reports will still be fetched from Sinch. It is 0 for a
+	// batch whose SendAt was still ahead at its latest arrival.
 	Awaited int
 }
 
-// Tally is what the batch adds to the totals of its plan.
+// Tally returns the batch's contribution to the totals of its plan.
 func (b *Batch) Tally() Tally {
 	t := Tally{Owed: b.Feedback.Owed, Sent: b.Feedback.Sent, Dead: b.Feedback.Dead}
 	if b.Flag == FlagUnwanted {
@@ -64,7 +64,7 @@ func (b *Batch) Tally() Tally {
 // Add adds o to t.
 func (t *Tally) Add(o Tally) { t.add(o, +1) }
 
-// Sub takes o from t.
+// Sub subtracts o from t.
 func (t *Tally) Sub(o Tally) { t.add(o, -1) }
 
 func (t *Tally) add(o Tally, sign int) {

@@ -9,42 +9,42 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// CommitterConfig bounds a Committer. Zero members get the defaults.
+// CommitterConfig holds the limits of a Committer. A zero member selects the default.
 type CommitterConfig struct {
-	Queue      int           // arrivals that may wait; default 4096
-	QueueBytes int           // bytes that may wait; one arrival may have more when it waits alone; default 64 MiB
+	Queue      int           // most arrivals that wait for a commit; default 4096
+	QueueBytes int           // most bytes that wait; a larger arrival waits alone; default 64 MiB
 	Group      int           // most arrivals in one group; default 4096
-	Bytes      int           // a group closes once it holds that many bytes, whatever a single arrival has; default 8 MiB
-	Patience   time.Duration // how long Record waits for room in the queue before ErrBusy; default 3 s
+	Bytes      int           // a group is complete once it holds this many bytes; one arrival may hold more; default 8 MiB
+	Patience   time.Duration // how long Record waits for space in the queue before ErrBusy; default 3 s
 }
 
-// Committer makes what has queued durable in one go. One goroutine owns the commit: while it syncs a group, the next one
-// gathers, so the cost of a sync is shared by all who wait for it and nobody waits longer than two. T is an arrival in
-// whatever form the store wants it.
+// Committer makes queued arrivals durable in groups (group commit). One goroutine commits: while it syncs one group,
+// the next group queues. So all waiters share the cost of a sync, and an arrival waits for at most two syncs. T is
+// the store's form of an arrival.
 type Committer[T any] struct {
 	config CommitterConfig
 	size   func(T) int
 	commit func(group []T, results []error)
 
 	queue   chan *waiter[T]
-	room    *semaphore.Weighted // bytes of the queue; what is in it holds its share, so sending to it never waits
+	budget  *semaphore.Weighted // counts QueueBytes; queued entries hold their share, so queue never blocks its sender
 	closing chan struct{}
 	close   sync.Once
 	done    chan struct{}
-	senders sync.WaitGroup // Records that may still put something into the queue
-	gate    sync.RWMutex   // held for reading to join senders, for writing to close
+	senders sync.WaitGroup // Record calls that may still send to queue
+	gate    sync.RWMutex   // read-locked to join senders, locked to set closed
 	closed  bool           // guarded by gate
 }
 
 type waiter[T any] struct {
-	arrival T
-	share   int64       // of the room in the queue
-	result  chan error  // capacity 1: the owner never waits for a waiter that gave up
-	gone    atomic.Bool // it gave up
+	arrival  T
+	share    int64       // of the byte budget, see Committer.share
+	result   chan error  // capacity 1, so that the committer never blocks on a canceled waiter
+	canceled atomic.Bool // its context ended
 }
 
-// NewCommitter starts a Committer. commit is called from one goroutine; it makes the group durable and sets the result of
-// each arrival that is not. size tells an arrival's bytes.
+// NewCommitter starts a Committer. It calls commit from one goroutine; commit makes group durable and sets results[i]
+// to the error of group[i]. size returns the bytes of an arrival.
 func NewCommitter[T any](c CommitterConfig, size func(T) int, commit func(group []T, results []error)) *Committer[T] {
 	if c.Queue <= 0 {
 		c.Queue = 4096
@@ -63,16 +63,16 @@ func NewCommitter[T any](c CommitterConfig, size func(T) int, commit func(group 
 	}
 	m := &Committer[T]{
 		config: c, size: size, commit: commit,
-		queue: make(chan *waiter[T], c.Queue), room: semaphore.NewWeighted(int64(c.QueueBytes)),
+		queue: make(chan *waiter[T], c.Queue), budget: semaphore.NewWeighted(int64(c.QueueBytes)),
 		closing: make(chan struct{}), done: make(chan struct{}),
 	}
 	go m.run()
 	return m
 }
 
-// Record queues an arrival and waits for its result. It returns ErrBusy when there is no room for longer than the
-// patience, ErrClosed after Close, and the cause of ctx when that ends first: then the arrival may still be committed, unless
-// it is still in the queue.
+// Record queues an arrival and blocks until it is committed; it returns the error of the commit. It returns ErrBusy
+// if the queue stays full for Patience, and ErrClosed after Close. When ctx ends, it returns the cause; an arrival
+// that already left the queue may still become durable.
 func (m *Committer[T]) Record(ctx context.Context, arrival T) error {
 	w := &waiter[T]{arrival: arrival, share: m.share(arrival), result: make(chan error, 1)}
 	if err := m.enqueue(ctx, w); err != nil {
@@ -82,12 +82,13 @@ func (m *Committer[T]) Record(ctx context.Context, arrival T) error {
 	case err := <-w.result:
 		return err
 	case <-ctx.Done():
-		w.gone.Store(true)
+		w.canceled.Store(true)
 		return context.Cause(ctx)
 	}
 }
 
-// share is how much of the room in the queue an arrival takes: its bytes, and so much at least that no more arrivals wait than may.
+// share is the part of the byte budget that an arrival occupies: its size, but at least QueueBytes/Queue, so that one
+// semaphore also limits the number of waiting arrivals.
 func (m *Committer[T]) share(arrival T) int64 {
 	least := (m.config.QueueBytes + m.config.Queue - 1) / m.config.Queue
 	return int64(min(max(m.size(arrival), least), m.config.QueueBytes))
@@ -103,7 +104,7 @@ func (m *Committer[T]) enqueue(ctx context.Context, w *waiter[T]) error {
 	m.gate.RUnlock()
 	defer m.senders.Done()
 
-	if !m.room.TryAcquire(w.share) {
+	if !m.budget.TryAcquire(w.share) {
 		if err := m.wait(ctx, w.share); err != nil {
 			return err
 		}
@@ -112,7 +113,7 @@ func (m *Committer[T]) enqueue(ctx context.Context, w *waiter[T]) error {
 	return nil
 }
 
-// wait takes a share of the room in the queue once there is so much.
+// wait blocks until share bytes of the budget are free. After Patience it returns ErrBusy, after Close ErrClosed.
 func (m *Committer[T]) wait(ctx context.Context, share int64) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, m.config.Patience, ErrBusy)
 	defer cancel()
@@ -125,13 +126,13 @@ func (m *Committer[T]) wait(ctx context.Context, share int64) error {
 		case <-ctx.Done():
 		}
 	}()
-	if m.room.Acquire(ctx, share) != nil {
+	if m.budget.Acquire(ctx, share) != nil {
 		return context.Cause(ctx)
 	}
 	return nil
 }
 
-// Close commits what is queued and returns when the last waiter has its result.
+// Close commits what is queued and blocks until every waiter has its result.
 func (m *Committer[T]) Close() {
 	m.close.Do(func() {
 		m.gate.Lock()
@@ -163,17 +164,17 @@ func (m *Committer[T]) run() {
 		for i, w := range waiters {
 			w.result <- results[i]
 		}
-		clear(group) // the arrivals belong to the waiters again
+		clear(group) // drop references, so that the arrivals can be freed
 		clear(waiters)
 	}
 }
 
-// gather makes a group of the next waiter and those behind it in the queue, within the bounds of a group, but for those that
-// gave up.
+// gather appends next and the waiters queued behind it to group, up to the limits of a group. It skips canceled
+// waiters.
 func (m *Committer[T]) gather(group []*waiter[T], next *waiter[T]) []*waiter[T] {
 	for bytes := 0; ; {
-		m.room.Release(next.share)
-		if !next.gone.Load() {
+		m.budget.Release(next.share)
+		if !next.canceled.Load() {
 			group = append(group, next)
 			bytes += m.size(next.arrival)
 		}

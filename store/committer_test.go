@@ -13,10 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// disk stands for whatever makes groups durable: each commit waits until it is let go.
+// disk stands for the code that makes groups durable: each commit blocks until the test sends to turn.
 type disk struct {
-	groups chan []int // begun commits
-	turn   chan error // one for each commit: nil, or the result of odd arrivals
+	groups chan []int // the groups whose commit has begun
+	turn   chan error // ends one commit; a non-nil error is the result of its odd arrivals
 }
 
 func newDisk() *disk { return &disk{groups: make(chan []int, 100), turn: make(chan error)} }
@@ -35,7 +35,7 @@ func newCommitter(c CommitterConfig, d *disk) *Committer[int] {
 	return NewCommitter(c, func(arrival int) int { return arrival }, d.commit)
 }
 
-func TestCommitterGathers(t *testing.T) {
+func TestCommitterGroupsQueuedArrivals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
 		m := newCommitter(CommitterConfig{}, d)
@@ -47,23 +47,23 @@ func TestCommitterGathers(t *testing.T) {
 		}
 		record(0)
 		assert.Equal(t, []int{0}, <-d.groups)
-		for i := 1; i <= 5; i++ { // while the first is being made durable
+		for i := 1; i <= 5; i++ { // while the commit of the first is in progress
 			record(i)
 		}
 		odd := errors.New("odd")
 		d.turn <- nil
-		assert.Equal(t, []int{1, 2, 3, 4, 5}, <-d.groups, "all that queued, in their order, in one go")
+		assert.Equal(t, []int{1, 2, 3, 4, 5}, <-d.groups, "one group with all queued arrivals, in order")
 		d.turn <- odd
 		waiters.Wait()
-		assert.Equal(t, []error{nil, odd, nil, odd, nil, odd}, results, "each waiter has its own result")
+		assert.Equal(t, []error{nil, odd, nil, odd, nil, odd}, results, "each waiter gets its own result")
 		m.Close()
 	})
 }
 
-func TestCommitterBoundsGroups(t *testing.T) {
+func TestCommitterLimitsGroups(t *testing.T) {
 	for name, c := range map[string]CommitterConfig{
 		"by arrivals": {Group: 2},
-		"by bytes":    {Bytes: 12}, // 10 and what comes to 12 or more with it
+		"by bytes":    {Bytes: 12}, // 10 and 4 reach the limit
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -87,7 +87,7 @@ func TestCommitterBoundsGroups(t *testing.T) {
 	}
 }
 
-func TestWaiterThatGivesUp(t *testing.T) {
+func TestCanceledRecordMayStillBeCommitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
 		m := newCommitter(CommitterConfig{}, d)
@@ -98,17 +98,17 @@ func TestWaiterThatGivesUp(t *testing.T) {
 		assert.Equal(t, []int{7}, <-d.groups)
 		leave(gone)
 		require.ErrorIs(t, <-result, gone)
-		d.turn <- nil // it is committed all the same, and nobody waits for anybody
+		d.turn <- nil // the arrival is committed, and the committer does not block on the canceled waiter
 		m.Close()
 	})
 }
 
-func TestCommitterIsBusy(t *testing.T) {
+func TestRecordReturnsErrBusyWhileTheQueueIsFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
 		m := newCommitter(CommitterConfig{Queue: 1, Group: 1, Patience: 3 * time.Second}, d)
 		var waiters sync.WaitGroup
-		for range 2 { // one being committed, one in the queue
+		for range 2 { // one in commit, one in the queue
 			waiters.Go(func() { assert.NoError(t, m.Record(t.Context(), 0)) })
 			synctest.Wait()
 		}
@@ -120,7 +120,7 @@ func TestCommitterIsBusy(t *testing.T) {
 		defer leave()
 		require.ErrorIs(t, m.Record(ctx, 0), context.DeadlineExceeded)
 
-		waiters.Go(func() { assert.NoError(t, m.Record(t.Context(), 0), "there was room before the patience ended") })
+		waiters.Go(func() { assert.NoError(t, m.Record(t.Context(), 0), "space became free within Patience") })
 		synctest.Wait()
 		for range 3 {
 			d.turn <- nil
@@ -130,13 +130,13 @@ func TestCommitterIsBusy(t *testing.T) {
 	})
 }
 
-// However many may wait, their bytes have a bound. One that has more than that waits alone.
-func TestCommitterBoundsWhatWaits(t *testing.T) {
+// QueueBytes limits the queue even if Queue would allow more arrivals. A larger arrival waits alone.
+func TestCommitterLimitsQueuedBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
 		m := newCommitter(CommitterConfig{QueueBytes: 100, Bytes: 1}, d)
 		var waiters sync.WaitGroup
-		for _, size := range []int{0, 60, 40} { // one being committed, two in the queue
+		for _, size := range []int{0, 60, 40} { // one in commit, two in the queue
 			waiters.Go(func() { assert.NoError(t, m.Record(t.Context(), size)) })
 			synctest.Wait()
 		}
@@ -153,8 +153,8 @@ func TestCommitterBoundsWhatWaits(t *testing.T) {
 	})
 }
 
-// What nobody waits for any more makes room, and is not committed.
-func TestWaitersThatGiveUpInTheQueue(t *testing.T) {
+// A canceled arrival frees its bytes and is not committed.
+func TestCanceledArrivalsInTheQueueAreNotCommitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
 		m := newCommitter(CommitterConfig{}, d)
@@ -180,17 +180,17 @@ func TestWaitersThatGiveUpInTheQueue(t *testing.T) {
 		d.turn <- nil
 		waiters.Wait()
 		m.Close()
-		assert.Empty(t, d.groups, "a group of none is not committed")
+		assert.Empty(t, d.groups, "an empty group is not committed")
 	})
 }
 
-func TestCommitterCloses(t *testing.T) {
+func TestCloseRefusesNewArrivalsAndCommitsQueuedOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
 		m := newCommitter(CommitterConfig{Queue: 1, Group: 1}, d)
 		var waiters sync.WaitGroup
 		results := make(chan error, 3)
-		for range 3 { // being committed, in the queue, waiting for room
+		for range 3 { // one in commit, one in the queue, one waiting for space
 			waiters.Go(func() { results <- m.Record(t.Context(), 0) })
 			synctest.Wait()
 		}
@@ -199,7 +199,7 @@ func TestCommitterCloses(t *testing.T) {
 			defer close(closed)
 			m.Close()
 		}()
-		require.ErrorIs(t, <-results, ErrClosed, "what was not taken is refused at once")
+		require.ErrorIs(t, <-results, ErrClosed, "an arrival waiting for space is refused at once")
 		require.ErrorIs(t, m.Record(t.Context(), 0), ErrClosed)
 		d.turn <- nil
 		d.turn <- nil
@@ -207,11 +207,11 @@ func TestCommitterCloses(t *testing.T) {
 		require.NoError(t, <-results)
 		<-closed
 		waiters.Wait()
-		m.Close() // again is nothing
+		m.Close() // a second Close does nothing
 	})
 }
 
-func TestCommitterTakesTheLastGroupOfAClosedQueue(t *testing.T) {
+func TestCloseCommitsTheLastGroup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
 		m := newCommitter(CommitterConfig{}, d)

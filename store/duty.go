@@ -6,42 +6,43 @@ import (
 	"time"
 )
 
-// Duties by name. What they are is known to those who do them.
+// The names of the duties: background work that only one replica does at a time, under a leader lease.
 const (
-	DutyReconcile = "reconcile" // asking Sinch for missing reports
+	DutyReconcile = "reconcile" // fetching missing reports from Sinch
 	DutyRetire    = "retire"    // deleting what is older than the retention
 )
 
-// Duties are the names of all duties, sorted.
+// Duties returns the names of all duties, sorted.
 func Duties() []string { return []string{DutyReconcile, DutyRetire} }
 
-// Duty is what one of the replicas that share a store does for all. Whoever does it asks Held before each step. It is safe for
-// use by any number of goroutines.
+// Duty is the leader lease for background work that only one of the replicas sharing a store may do. Call Held before
+// each step of the work. A Duty is safe for concurrent use.
 type Duty struct {
 	Store Store
 	Name  string
-	Lease time.Duration // for how long it is held at a time; it is taken over that long after a replica died
+	Lease time.Duration // duration of a lease; after a holder dies, another replica takes over within this time
 
-	mu    sync.Mutex
-	asked time.Time // when the store was asked last; guarded by mu
-	held  bool      // what it said; guarded by mu
+	mu       sync.Mutex
+	calledAt time.Time // when Store.Hold was last called; zero after an error. Guarded by mu
+	held     bool      // its result; guarded by mu
 }
 
-// Held reports whether this replica has the duty at now. The store is asked anew after a third of the lease, so that a step begun
-// while it is held has a third of it at least: for so long, and while clocks differ by less, no other begins one. After an error
-// it is not held, and neither when it took a third of the lease to know.
+// Held reports whether this replica holds the leader lease at now. It renews the lease after a third of Lease and
+// otherwise returns the cached result. So a step that begins while the lease is held has at least a third of Lease
+// before another replica can begin one, minus the difference between their clocks. Held returns false after an error,
+// and if Store.Hold took a third of Lease or longer.
 func (d *Duty) Held(ctx context.Context, now time.Time) (bool, error) {
-	called := time.Now()
+	began := time.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if since := now.Sub(d.asked); !d.asked.IsZero() && since >= 0 && since < d.Lease/3 {
+	if since := now.Sub(d.calledAt); !d.calledAt.IsZero() && since >= 0 && since < d.Lease/3 {
 		return d.held, nil
 	}
 	held, err := d.Store.Hold(ctx, d.Name, now, now.Add(d.Lease))
-	if err != nil || time.Since(called) >= d.Lease/3 {
-		d.asked, d.held = time.Time{}, false
+	if err != nil || time.Since(began) >= d.Lease/3 {
+		d.calledAt, d.held = time.Time{}, false
 		return false, err
 	}
-	d.asked, d.held = now, held
+	d.calledAt, d.held = now, held
 	return held, nil
 }

@@ -12,12 +12,12 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// holder is a store of which only Hold is used.
+// holder is a store that implements only Hold.
 type holder struct {
 	store.Store
 	held  bool
 	err   error
-	until []time.Time // that it was asked for
+	until []time.Time // the until argument of each call
 }
 
 func (h *holder) Hold(_ context.Context, _ string, _, until time.Time) (bool, error) {
@@ -25,7 +25,7 @@ func (h *holder) Hold(_ context.Context, _ string, _, until time.Time) (bool, er
 	return h.held, h.err
 }
 
-// slow is a holder that takes its time.
+// slow is a holder whose Hold takes some time.
 type slow struct {
 	holder
 	takes time.Duration
@@ -36,8 +36,8 @@ func (s *slow) Hold(ctx context.Context, name string, now, until time.Time) (boo
 	return s.holder.Hold(ctx, name, now, until)
 }
 
-// An answer that comes when much of the lease is over says nothing any more.
-func TestADutyThatIsKnownTooLateIsNotHeld(t *testing.T) {
+// A Hold that took a third of the lease or longer proves nothing: too much of the lease is over.
+func TestDutyIsNotHeldAfterASlowHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &slow{holder: holder{held: true}, takes: 10 * time.Second}
 		d := &store.Duty{Store: s, Name: store.DutyRetire, Lease: 30 * time.Second}
@@ -51,7 +51,7 @@ func TestADutyThatIsKnownTooLateIsNotHeld(t *testing.T) {
 	})
 }
 
-func TestADutyIsAskedForEachThirdOfItsLease(t *testing.T) {
+func TestHeldRenewsTheLeaseAfterAThirdOfIt(t *testing.T) {
 	begin := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
 	h := &holder{held: true}
 	d := &store.Duty{Store: h, Name: store.DutyRetire, Lease: 30 * time.Second}

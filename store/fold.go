@@ -7,34 +7,34 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// MaxRecipients is how many recipients one feedback call may name. Sinch publishes no limit for it; 1000 is its limit for
-// the recipients of a batch.
+// MaxRecipients is the largest number of recipients in one feedback call. Sinch documents no limit; 1000 is its limit
+// for the recipients of a batch.
 const MaxRecipients = 1000
 
-// maxSeen bounds the reports kept with one recipient, and the batch reports kept with one batch. Sinch sends a handful;
-// more means that somebody invents them.
+// maxSeen limits the reports kept per recipient and the batch reports kept per batch. Sinch sends a handful; more are
+// probably forged.
 const maxSeen = 64
 
-// maxReported bounds the pairs of status and code that are counted apart in one batch, for the same reason: it is more than
-// there are documented ones.
+// maxReported limits the distinct pairs of status and code counted per batch, for the same reason. Sinch documents
+// fewer pairs.
 const maxReported = 512
 
-// Rows are the rows of one batch that a group of arrivals touches: loaded by the store, changed by Fold, written back by
-// the store.
+// Rows holds the rows of one batch that a group of arrivals needs. The store loads them, Fold changes them, and the
+// store writes them back.
 type Rows struct {
-	Batch      *Batch          // as stored, or with only Plan and ID when it is new
-	Recipients map[string]*Row // by digits; what is not in it is new
-	// Chunk is where the store will put Log; the refs that Fold gives out point into it.
+	Batch      *Batch          // as stored; a new batch has only Plan and ID set
+	Recipients map[string]*Row // by digits; a missing recipient is new
+	// Chunk is where the store will write Log; Fold puts it into each Ref.
 	Chunk uint64
-	// Log is what Fold wants kept in the report log: the reports that were new.
+	// Log collects the entries to append to the report log: the new reports.
 	Log []Logged
 }
 
-// Row is a recipient's row on its way through the fold.
+// Row is the row of a recipient during a fold.
 type Row struct {
 	Recipient
 	New     bool // not stored yet
-	Changed bool // to be written
+	Changed bool // must be written
 }
 
 // Logged is one entry of the report log.
@@ -45,7 +45,7 @@ type Logged struct {
 	Raw        []byte
 }
 
-// Touches calls each with the digits of every recipient whose row Fold needs for a.
+// Touches calls the function each with the digits of every recipient whose row Fold needs to apply a.
 func Touches(a Arrival, each func(digits string)) {
 	all := func(numbers []string) {
 		for _, n := range numbers {
@@ -68,31 +68,32 @@ func Touches(a Arrival, each func(digits string)) {
 	}
 }
 
-// Fold takes arrivals of one batch, in their order, into its rows, and says what changed. It is pure: the same rows and
-// arrivals always give the same result, whatever the clock says. It is the one place that decides what is a repeat, which
-// state holds, what is counted and what feedback is owed; every store uses it.
+// Fold applies arrivals of one batch to its rows, in the given order, and returns what changed. Fold is pure: the
+// same rows and arrivals always give the same result. It alone decides what is a duplicate, which state wins, what is
+// counted and which feedback is owed; every store uses it.
 func Fold(rows *Rows, arrivals []Arrival, p Policy) Changes {
 	f := folding{rows: rows, batch: rows.Batch, policy: p}
-	f.changes = Changes{Plan: rows.Batch.Plan, BatchID: rows.Batch.ID, NewBatch: rows.Batch.FirstAt.IsZero(), Before: rows.Batch.Tally()}
-	f.changes.Taken = make([]Taken, 0, len(arrivals)) // most are reports of one recipient
+	b := rows.Batch
+	f.changes = Changes{Plan: b.Plan, BatchID: b.ID, NewBatch: b.FirstAt.IsZero(), Before: b.Tally()}
+	f.changes.Taken = make([]Taken, 0, len(arrivals)) // usually one recipient per report
 	rows.Log = slices.Grow(rows.Log, len(arrivals))
 	for _, a := range arrivals {
-		f.take(a)
+		f.apply(a)
 	}
 	f.changes.After = rows.Batch.Tally()
 	return f.changes
 }
 
-// folding is one run of Fold.
+// folding is the state of one call of Fold. Its methods apply arrivals to the batch, its recipients and the changes.
 type folding struct {
 	rows    *Rows
 	batch   *Batch
 	policy  Policy
 	changes Changes
-	claims  map[kind]int // of the batch report in hand
+	claims  map[kind]int // counts in the current batch report
 }
 
-func (f *folding) take(a Arrival) {
+func (f *folding) apply(a Arrival) {
 	b := f.batch
 	if b.FirstAt.IsZero() {
 		b.FirstAt = a.At
@@ -113,11 +114,11 @@ func (f *folding) take(a Arrival) {
 		f.requeue(n, a.At)
 	}
 	f.schedule(a.At)
-	f.expect(a)
+	f.scheduleCheck(a)
 }
 
-// facts keeps what Sinch says of the batch, unless something newer is known. A modification known from a time more than
-// MaxAhead ahead of these facts' arrival is not newer: a clock was wrong.
+// facts replaces the batch info unless the known one has a later ModifiedAt. It ignores a known ModifiedAt that is
+// more than MaxAhead after the arrival of n, because it comes from a wrong clock.
 func (f *folding) facts(n Facts, at time.Time) {
 	b := f.batch
 	if n.Missing {
@@ -158,7 +159,7 @@ func (f *folding) confirm(n Confirmation, at time.Time) {
 	}
 }
 
-// row is the row of a number, made when it is new.
+// row returns the row of a number and adds it if necessary.
 func (f *folding) row(number string) *Row {
 	digits := dlr.Digits(number)
 	r := f.rows.Recipients[digits]
@@ -170,14 +171,14 @@ func (f *folding) row(number string) *Row {
 	return r
 }
 
-// move takes a recipient from one feedback state to another and keeps the batch's counts right.
+// move changes the feedback state of a recipient and updates the batch's counts.
 func (f *folding) move(r *Row, to FeedbackState, at time.Time) {
 	f.batch.Feedback.add(r.Feedback, -1)
 	f.batch.Feedback.add(to, +1)
 	r.Feedback, r.FeedbackAt, r.Changed = to, at, true
 }
 
-// Count adds a recipient in a state.
+// Count adds one recipient in state s.
 func (c *FeedbackCounts) Count(s FeedbackState) { c.add(s, 1) }
 
 func (c *FeedbackCounts) add(s FeedbackState, n int) {
@@ -192,7 +193,7 @@ func (c *FeedbackCounts) add(s FeedbackState, n int) {
 	}
 }
 
-// earn makes feedback owed for a recipient that never earned any before.
+// earn makes feedback owed for a recipient that has not earned any before.
 func (f *folding) earn(r *Row, at time.Time) {
 	if r.Feedback == FeedbackNone {
 		f.move(r, FeedbackOwed, at)
@@ -200,10 +201,10 @@ func (f *folding) earn(r *Row, at time.Time) {
 	}
 }
 
-// owes reports whether something is to be asked of Sinch for the feedback of the batch.
+// owes reports whether feedback must be sent for the batch or its full report fetched.
 func (b *Batch) owes() bool { return b.Feedback.Owed > 0 || b.WantFull || b.Everyone == FeedbackOwed }
 
-// schedule makes the task of a batch that has something to do, and ends the task of one that has not.
+// schedule creates the batch's task if there is work to do, and deletes it otherwise.
 func (f *folding) schedule(at time.Time) {
 	b := f.batch
 	switch wanted := b.Flag != FlagUnwanted && b.owes(); {

@@ -8,14 +8,15 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-func TestRepeatOfBatchReport(t *testing.T) {
+func TestDuplicateOfBatchReport(t *testing.T) {
 	l := newLedger(t, Policy{})
 	l.fold(arrives(0, whole(3, entry(dlr.Delivered, 0, 2, alice, bob), entry(dlr.Failed, 34, 1, carol))))
 	c := l.fold(
-		arrives(1, whole(3, entry(dlr.Failed, 34, 1, "+"+carol), entry(dlr.Delivered, 0, 2, bob, "+"+alice))), // another order
+		// The same content in another order.
+		arrives(1, whole(3, entry(dlr.Failed, 34, 1, "+"+carol), entry(dlr.Delivered, 0, 2, bob, "+"+alice))),
 		arrives(2, whole(3, entry(dlr.Delivered, 0, 2, alice, bob), entry(dlr.Failed, 34, 1, carol)).polled()),
 	)
-	require.Equal(t, 1, c.Duplicates, "what was asked for again is no duplicate")
+	require.Equal(t, 1, c.Duplicates, "a report that was fetched again is not a duplicate")
 	require.Zero(t, c.Polled)
 	require.Empty(t, c.Taken)
 	require.Len(t, l.batch.Reports, 1)
@@ -40,32 +41,32 @@ func TestSummaryThenFull(t *testing.T) {
 	require.Empty(t, l.recipients)
 	require.Equal(t, []int{2, 1}, []int{c.Taken[0].Messages, c.Taken[1].Messages})
 	require.Empty(t, c.Taken[0].Number)
-	require.Zero(t, c.Earned, "a summary names nobody, so nobody has earned")
+	require.Zero(t, c.Earned, "a summary names no recipient, so none earns feedback")
 	require.True(t, l.batch.WantFull)
-	require.NotNil(t, l.batch.Task, "the full report is to be read")
+	require.NotNil(t, l.batch.Task, "the full report must be fetched")
 
 	c = l.fold(arrives(1, whole(3, entry(dlr.Delivered, 0, 2, alice, bob), entry(dlr.Failed, 34, 1, carol)).polled()))
 	require.Zero(t, c.Duplicates)
 	require.Equal(t, 1, c.Polled)
 	for _, taken := range c.Taken {
-		require.Zero(t, taken.Messages, "the summary has counted them")
+		require.Zero(t, taken.Messages, "the summary counted these messages")
 	}
 	require.Equal(t, []string{alice, bob}, l.in(FeedbackOwed))
-	require.False(t, l.batch.WantFull, "everybody is known by name")
+	require.False(t, l.batch.WantFull, "all delivered recipients are named")
 	require.Equal(t, map[dlr.Status]int{dlr.Delivered: 2, dlr.Failed: 1}, l.batch.States)
 }
 
-func TestClaimedAndNamedCounts(t *testing.T) {
+func TestMessagesIsTheLargerOfClaimedAndNamed(t *testing.T) {
 	delivered := kind{dlr.Delivered, 0}
 	l := newLedger(t, Policy{})
 	l.fold(arrives(0, says(alice, dlr.Delivered, 0, at(0))))
 	require.Equal(t, 1, l.messages()[delivered])
 	l.fold(arrives(1, whole(5, entry(dlr.Delivered, 0, 2))))
-	require.Equal(t, 2, l.messages()[delivered], "alice is one of the two")
+	require.Equal(t, 2, l.messages()[delivered], "alice is one of the two claimed")
 	l.fold(arrives(2, whole(5, entry(dlr.Delivered, 0, 3))))
-	require.Equal(t, 3, l.messages()[delivered], "a report read later claims more")
+	require.Equal(t, 3, l.messages()[delivered], "a later report claims more")
 	l.fold(arrives(3, whole(5, entry(dlr.Delivered, 0, 1))))
-	require.Equal(t, 3, l.messages()[delivered], "one read before and taken later does not take back")
+	require.Equal(t, 3, l.messages()[delivered], "an older report that arrives late lowers no count")
 	l.fold(arrives(4, says(bob, dlr.Delivered, 0, at(0))), arrives(5, says(carol, dlr.Delivered, 0, at(0))))
 	require.Equal(t, 3, l.messages()[delivered])
 	l.fold(arrives(6, says("447700900004", dlr.Delivered, 0, at(0))))
@@ -73,7 +74,7 @@ func TestClaimedAndNamedCounts(t *testing.T) {
 	require.Equal(t, 5, l.batch.Total)
 }
 
-func TestCountsNeedNotMatch(t *testing.T) {
+func TestInconsistentCountsAreAccepted(t *testing.T) {
 	for name, r := range map[string]Report{
 		"sum over total":        whole(2, entry(dlr.Delivered, 0, 2, alice, bob), entry(dlr.Failed, 34, 1, carol)),
 		"count below the names": whole(3, entry(dlr.Delivered, 0, 1, alice, bob), entry(dlr.Failed, 34, 0, carol)),
@@ -92,7 +93,7 @@ func TestCountsNeedNotMatch(t *testing.T) {
 		l.fold(arrives(0, whole(3, entry(dlr.Delivered, 0, 3, alice, bob))))
 		require.Equal(t, 3, l.messages()[kind{dlr.Delivered, 0}])
 		require.Equal(t, []string{alice, bob}, l.in(FeedbackOwed))
-		require.True(t, l.batch.WantFull, "somebody was delivered who is not named")
+		require.True(t, l.batch.WantFull, "the report counts a delivery without naming the recipient")
 	})
 }
 
@@ -102,16 +103,17 @@ func TestOneCodeUnderTwoStatuses(t *testing.T) {
 	require.Equal(t, map[kind]int{{dlr.Expired, 14}: 1, {dlr.Rejected, 14}: 1}, l.messages())
 }
 
-func TestTwoEntriesOfOneStatusAndCodeAreOne(t *testing.T) {
+func TestEntriesOfTheSameStatusAndCodeAreAdded(t *testing.T) {
 	parted := whole(5, entry(dlr.Failed, 34, 2), entry(dlr.Delivered, 0, 1, alice), entry(dlr.Failed, 34, 2))
 	l := newLedger(t, Policy{})
 	l.fold(arrives(0, parted))
 	require.Equal(t, 4, l.messages()[kind{dlr.Failed, 34}])
-	require.Equal(t, 1, l.fold(arrives(1, whole(5, entry(dlr.Delivered, 0, 1, alice), entry(dlr.Failed, 34, 4)))).Duplicates)
+	merged := whole(5, entry(dlr.Delivered, 0, 1, alice), entry(dlr.Failed, 34, 4))
+	require.Equal(t, 1, l.fold(arrives(1, merged)).Duplicates)
 
 	l = newLedger(t, Policy{})
 	l.fold(arrives(0, parted), arrives(1, whole(6, parted.Entries...)))
-	require.Equal(t, 4, l.messages()[kind{dlr.Failed, 34}], "each report claims for itself")
+	require.Equal(t, 4, l.messages()[kind{dlr.Failed, 34}], "claims of different reports are not added")
 }
 
 func TestRecipientNamedTwiceInOneReport(t *testing.T) {
@@ -125,10 +127,10 @@ func TestRecipientNamedTwiceInOneReport(t *testing.T) {
 
 	l = newLedger(t, Policy{})
 	l.fold(arrives(0, whole(2, entry(dlr.Failed, 34, 1, alice), entry(dlr.Delivered, 0, 1, alice))))
-	require.Equal(t, map[dlr.Status]int{dlr.Delivered: 1}, l.batch.States, "of one report's two statuses Delivered holds")
+	require.Equal(t, map[dlr.Status]int{dlr.Delivered: 1}, l.batch.States, "Delivered wins within one report")
 }
 
-func TestDatedReportHoldsAgainstUndated(t *testing.T) {
+func TestReportWithATimeWinsOverOneWithout(t *testing.T) {
 	l := newLedger(t, Policy{On: OnOff})
 	l.fold(
 		arrives(0, whole(2, entry(dlr.Expired, 406, 1, alice), entry(dlr.Dispatched, 401, 1, bob))),
@@ -137,11 +139,15 @@ func TestDatedReportHoldsAgainstUndated(t *testing.T) {
 		arrives(3, whole(2, entry(dlr.Expired, 406, 2, alice, bob))),
 	)
 	require.Equal(t, dlr.Failed, l.held(alice).Status)
-	require.Equal(t, dlr.Delivered, l.held(bob).Status, "an undated report never undoes Delivered")
+	require.Equal(t, dlr.Delivered, l.held(bob).Status, "a report without a time never replaces Delivered")
 }
 
-func TestWhenTheFullReportIsWanted(t *testing.T) {
+func TestWhenTheFullReportMustBeFetched(t *testing.T) {
 	summary := whole(2, entry(dlr.Delivered, 0, 2), entry(dlr.Failed, 34, 1))
+	d := func(number string) Report { return says(number, dlr.Delivered, 0, at(0)) }
+	fullRead := Settlement{BatchID: "batch", Outcome: Progress, FullRead: true}
+	readFails := Settlement{BatchID: "batch", Outcome: Retry, Due: at(60)}
+	twoCodes := whole(2, entry(dlr.Delivered, 0, 1, alice), entry(dlr.Delivered, 401, 1))
 	for name, test := range map[string]struct {
 		on    On
 		after []News
@@ -151,18 +157,18 @@ func TestWhenTheFullReportIsWanted(t *testing.T) {
 		"on both":                   {on: OnBoth, after: []News{summary}, want: true},
 		"on confirmed":              {on: OnConfirmed, after: []News{summary}},
 		"off":                       {on: OnOff, after: []News{summary}},
-		"nobody delivered":          {after: []News{whole(2, entry(dlr.Failed, 34, 2))}},
+		"none delivered":            {after: []News{whole(2, entry(dlr.Failed, 34, 2))}},
 		"full":                      {after: []News{whole(2, entry(dlr.Delivered, 0, 2, alice, bob))}},
-		"failed ones not named":     {after: []News{whole(2, entry(dlr.Delivered, 0, 1, alice), entry(dlr.Failed, 34, 1))}},
+		"failed not named":          {after: []News{whole(2, entry(dlr.Delivered, 0, 1, alice), entry(dlr.Failed, 34, 1))}},
 		"polled":                    {after: []News{summary.polled()}},
-		"all known before":          {after: []News{says(alice, dlr.Delivered, 0, at(0)), says(bob, dlr.Delivered, 0, at(0)), summary}},
-		"all known after":           {after: []News{summary, says(alice, dlr.Delivered, 0, at(0)), says(bob, dlr.Delivered, 0, at(0))}},
-		"some known":                {after: []News{says(alice, dlr.Delivered, 0, at(0)), summary}, want: true},
+		"all named before":          {after: []News{d(alice), d(bob), summary}},
+		"all named after":           {after: []News{summary, d(alice), d(bob)}},
+		"some named":                {after: []News{d(alice), summary}, want: true},
 		"full follows":              {after: []News{summary, whole(2, entry(dlr.Delivered, 0, 2, alice, bob))}},
-		"read":                      {after: []News{summary, Settlement{BatchID: "batch", Outcome: Progress, FullRead: true}}},
-		"read, and repeated":        {after: []News{summary, Settlement{BatchID: "batch", Outcome: Progress, FullRead: true}, summary}},
-		"read fails":                {after: []News{summary, Settlement{BatchID: "batch", Outcome: Retry, Due: at(60)}}, want: true},
-		"delivered under two codes": {after: []News{whole(2, entry(dlr.Delivered, 0, 1, alice), entry(dlr.Delivered, 401, 1))}, want: true},
+		"fetched":                   {after: []News{summary, fullRead}},
+		"fetched, then repeated":    {after: []News{summary, fullRead, summary}},
+		"fetch fails":               {after: []News{summary, readFails}, want: true},
+		"delivered under two codes": {after: []News{twoCodes}, want: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLedger(t, Policy{On: test.on})
@@ -174,16 +180,16 @@ func TestWhenTheFullReportIsWanted(t *testing.T) {
 	}
 }
 
-func TestMoreBatchReportsThanABatchKeeps(t *testing.T) {
+func TestBatchKeepsALimitedNumberOfReports(t *testing.T) {
 	l := newLedger(t, Policy{})
 	for i := range 2 * maxSeen {
 		l.fold(arrives(i, whole(i, entry(dlr.Dispatched, 401, i))))
 	}
 	require.Len(t, l.batch.Reports, maxSeen)
-	require.Equal(t, at(2*maxSeen-1), l.batch.Reports[maxSeen-1].ReceivedAt, "the newest are kept")
+	require.Equal(t, at(2*maxSeen-1), l.batch.Reports[maxSeen-1].ReceivedAt, "the newest report is kept")
 	require.Equal(t, 2*maxSeen-1, l.messages()[kind{dlr.Dispatched, 401}])
 	require.Equal(t, 2*maxSeen-1, l.batch.Total)
 	require.Equal(t, 1, l.fold(arrives(999, whole(2*maxSeen-1, entry(dlr.Dispatched, 401, 2*maxSeen-1)))).Duplicates)
 	l.fold(arrives(1000, whole(0, entry(dlr.Dispatched, 401, 0))))
-	require.Equal(t, 2*maxSeen-1, l.messages()[kind{dlr.Dispatched, 401}], "one that was forgotten counts nothing when it comes again")
+	require.Equal(t, 2*maxSeen-1, l.messages()[kind{dlr.Dispatched, 401}], "the repeat of a dropped report adds nothing")
 }

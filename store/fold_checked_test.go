@@ -12,55 +12,58 @@ import (
 )
 
 func TestCheckedCountsOnce(t *testing.T) {
-	l := lacking(t, asking)
+	l := lacking(t, fetching)
 	for range 3 {
 		l.checks(60)
-		require.Equal(t, &Check{Due: at(180), Asked: 1}, l.batch.Check, "whoever records it again changes nothing")
+		require.Equal(t, &Check{Due: at(180), Asked: 1}, l.batch.Check, "recording it again changes nothing")
 	}
 	l.checks(179)
 	require.Equal(t, &Check{Due: at(180), Asked: 1}, l.batch.Check)
 }
 
-func TestCheckedAfterAReportThatCameMeanwhile(t *testing.T) {
-	l := lacking(t, asking)
-	l.fold(arrives(61, says(alice, dlr.Delivered, 0, at(1))), arrives(62, Checked{BatchID: "batch", Refused: "404 not_found"}))
+func TestCheckedIsIgnoredAfterANewerReport(t *testing.T) {
+	l := lacking(t, fetching)
+	l.fold(
+		arrives(61, says(alice, dlr.Delivered, 0, at(1))), arrives(62, Checked{BatchID: "batch", Refused: "404 not_found"}),
+	)
 	require.Equal(t, &Check{Due: at(121)}, l.batch.Check)
 }
 
-func TestRefusedIsTheEnd(t *testing.T) {
-	l := lacking(t, asking)
+func TestRefusedEndsTheChecks(t *testing.T) {
+	l := lacking(t, fetching)
 	l.fold(arrives(60, Checked{BatchID: "batch", Refused: "404 not_found"}))
 	require.Equal(t, &Check{Asked: 1}, l.batch.Check)
 	l.checks(61)
 	l.fold(arrives(62, sends(2)), arrives(63, says(alice, dlr.Delivered, 0, at(1)).polled()), arrives(64, settles(Retry)))
-	require.Equal(t, &Check{Asked: 1}, l.batch.Check, "nothing that is asked for changes it")
+	require.Equal(t, &Check{Asked: 1}, l.batch.Check, "fetched reports and batch info do not restart the checks")
 	l.fold(arrives(70, says(alice, dlr.Dispatched, 401, at(1))))
-	require.Equal(t, &Check{Due: at(130)}, l.batch.Check, "Sinch calls back: there is something to say")
+	require.Equal(t, &Check{Due: at(130)}, l.batch.Check, "a callback restarts the checks")
 }
 
 func TestCanceledBatch(t *testing.T) {
 	canceled := sends(2)
 	canceled.Canceled, canceled.ModifiedAt = true, at(1)
-	t.Run("that never left", func(t *testing.T) {
-		l := newLedger(t, asking)
+	t.Run("before it was sent", func(t *testing.T) {
+		l := newLedger(t, fetching)
 		l.fold(arrives(1, canceled), arrives(60, whole(0).polled()), arrives(61, Checked{BatchID: "batch"}))
-		require.Equal(t, &Check{Asked: 1}, l.batch.Check, "there are no reports of it")
+		require.Equal(t, &Check{Asked: 1}, l.batch.Check, "no reports will come")
 	})
-	t.Run("that was stopped midway", func(t *testing.T) {
-		l := newLedger(t, asking)
+	t.Run("while it was being sent", func(t *testing.T) {
+		l := newLedger(t, fetching)
 		l.fold(
-			arrives(1, canceled), arrives(60, whole(2, entry(dlr.Cancelled, 407, 1, alice), entry(dlr.Dispatched, 401, 1, bob)).polled()),
+			arrives(1, canceled),
+			arrives(60, whole(2, entry(dlr.Cancelled, 407, 1, alice), entry(dlr.Dispatched, 401, 1, bob)).polled()),
 			arrives(61, Checked{BatchID: "batch"}),
 		)
-		require.Equal(t, &Check{Due: at(181), Asked: 1}, l.batch.Check, "one is under way")
+		require.Equal(t, &Check{Due: at(181), Asked: 1}, l.batch.Check, "one message is not final yet")
 		l.fold(arrives(181, whole(2, entry(dlr.Cancelled, 407, 1, alice), entry(dlr.Delivered, 0, 1, bob)).polled()))
 		require.Nil(t, l.batch.Check)
 	})
 }
 
-// TestEveryCheckEnds follows what a reconciler does after any news of a batch that lacks reports: the batch is neither asked
-// after too often, nor for ever, nor forgotten. Its silence lasts minutes or hours, as its validity lasts days: with one of
-// seconds it would be asked after a thousand times.
+// TestEveryCheckEnds does what a reconciler does after any arrivals for a batch with missing reports: the batch is
+// checked neither too often nor forever, and never without an end. The silence lasts minutes or hours, because the
+// validity lasts days: with a silence of seconds there would be a thousand checks.
 func TestEveryCheckEnds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawPolicy(t)
@@ -72,13 +75,13 @@ func TestEveryCheckEnds(t *testing.T) {
 			l.fold(arrives(second, n))
 		}
 		if l.batch.Check == nil {
-			return // Sinch does not know it
+			return // Sinch does not know the batch
 		}
 		now, end := at(second), l.batch.end(p.Missing)
 		latest := end
 		for _, t := range []time.Time{now, l.batch.Facts.SentAt()} {
-			if t.Add(p.Missing.Silence << maxSilence).After(latest) {
-				latest = t.Add(p.Missing.Silence << maxSilence)
+			if t.Add(p.Missing.Silence << maxDoublings).After(latest) {
+				latest = t.Add(p.Missing.Silence << maxDoublings)
 			}
 		}
 		asked := l.batch.Check.Asked
@@ -95,14 +98,15 @@ func TestEveryCheckEnds(t *testing.T) {
 			if c.Due.IsZero() {
 				break
 			}
-			require.True(t, last.Before(end), "asked again after the end")
-			silent := c.Due.Sub(last) >= p.Missing.Silence<<min(asked, maxSilence)
-			require.True(t, silent || c.Due.Equal(end), "asked again too soon")
+			require.True(t, last.Before(end), "checked again after the end")
+			silent := c.Due.Sub(last) >= p.Missing.Silence<<min(asked, maxDoublings)
+			require.True(t, silent || c.Due.Equal(end), "checked again too soon")
 		}
 	})
 }
 
-// drawLacking draws facts of a batch to more numbers than the news names, newer than all other facts, and valid for hours or days.
+// drawLacking draws the info of a batch that has more recipients than the arrivals name. It is newer than
+// all others, and the batch is valid for hours or days.
 func drawLacking(t *rapid.T) Facts {
 	f := drawFacts(t)
 	f.Missing, f.ReportKind, f.Recipients, f.Groups, f.ModifiedAt = false, "full", 1000, 0, at(4)

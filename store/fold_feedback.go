@@ -7,18 +7,18 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// settle takes what became of an attempt. What Sinch accepted is sent whoever says so; everything else counts only while
-// there is a task.
+// settle applies the result of a feedback attempt. Accepted applies even after the lease expired or the task was
+// deleted; the other outcomes change only an existing task. FullRead clears WantFull unless the outcome is Buried.
 func (f *folding) settle(n Settlement, at time.Time) {
 	b := f.batch
 	if n.FullRead && n.Outcome != Buried {
-		f.fullRead()
+		f.clearWantFull()
 	}
 	switch n.Outcome {
 	case Accepted:
 		f.changes.Accepted += f.moveAll(n.Recipients, FeedbackSent, at, FeedbackOwed, FeedbackDead)
 		f.everyone(n.Everyone, FeedbackSent, FeedbackOwed, FeedbackDead)
-		f.revive()
+		f.clearDead()
 		f.succeeded(n, at)
 	case Progress:
 		if b.Task != nil {
@@ -36,14 +36,14 @@ func (f *folding) settle(n Settlement, at time.Time) {
 		}
 	case Buried:
 		if b.Task != nil {
-			f.bury(n, at)
+			f.markDead(n, at)
 		}
 	case GivenBack:
 	}
 }
 
-// succeeded starts the task anew. What is still owed is due at once when the call had no room for it or it fills the next
-// call; else the task gathers recipients again.
+// succeeded resets the task after an accepted call. The task is due at once if that call left recipients out, or if
+// the owed recipients fill another call. Otherwise it waits for Coalesce to gather more.
 func (f *folding) succeeded(n Settlement, at time.Time) {
 	t := f.batch.Task
 	if t == nil {
@@ -63,21 +63,22 @@ func (f *folding) succeeded(n Settlement, at time.Time) {
 	*t = next
 }
 
-// bury makes recipients dead, and the call for the full report when it will not be read.
-func (f *folding) bury(n Settlement, at time.Time) {
+// markDead marks the recipients of a settlement dead. If the settlement gives up on the full report, it sets
+// Dead.Full.
+func (f *folding) markDead(n Settlement, at time.Time) {
 	b := f.batch
 	unread := n.FullRead && b.WantFull
 	b.WantFull = b.WantFull && !unread
-	buried := f.moveAll(n.Recipients, FeedbackDead, at, FeedbackOwed)
-	f.changes.Buried += buried
+	dead := f.moveAll(n.Recipients, FeedbackDead, at, FeedbackOwed)
+	f.changes.Buried += dead
 	everyone := f.everyone(n.Everyone, FeedbackDead, FeedbackOwed)
-	if buried > 0 || unread || everyone {
+	if dead > 0 || unread || everyone {
 		b.Dead = &Dead{At: at, Reason: n.Reason, Detail: n.Detail, Full: unread || b.Dead != nil && b.Dead.Full}
 	}
 	*b.Task = Task{Due: at, Since: b.Task.Since, Limit: b.Task.Limit}
 }
 
-// requeue makes dead recipients owed, and the task due, whatever it waited for.
+// requeue makes dead recipients owed and the task due at once.
 func (f *folding) requeue(n Requeue, at time.Time) {
 	b := f.batch
 	f.changes.SendNow = true
@@ -94,7 +95,7 @@ func (f *folding) requeue(n Requeue, at time.Time) {
 		}
 		return
 	}
-	f.revive()
+	f.clearDead()
 	since := at
 	if b.Task != nil {
 		since = b.Task.Since
@@ -102,23 +103,24 @@ func (f *folding) requeue(n Requeue, at time.Time) {
 	b.Task = &Task{Due: at, Since: since}
 }
 
-// fullRead ends the call for the full report, dead or not.
-func (f *folding) fullRead() {
+// clearWantFull records that the full report is not needed any more, neither as pending work nor as dead.
+func (f *folding) clearWantFull() {
 	f.batch.WantFull = false
 	if f.batch.Dead != nil {
 		f.batch.Dead.Full = false
-		f.revive()
+		f.clearDead()
 	}
 }
 
-// revive forgets why recipients are dead once none is.
-func (f *folding) revive() {
+// clearDead clears Dead once nothing in the batch is dead.
+func (f *folding) clearDead() {
 	if b := f.batch; b.Dead != nil && b.Feedback.Dead == 0 && !b.Dead.Full && b.Everyone != FeedbackDead {
 		b.Dead = nil
 	}
 }
 
-// everyone moves the word that everyone received the batch, if it is meant and in one of the states from.
+// everyone changes the state of the confirmation for the whole batch if meant is set and the state is one of from. It
+// reports whether the state changed.
 func (f *folding) everyone(meant bool, to FeedbackState, from ...FeedbackState) bool {
 	if !meant || !slices.Contains(from, f.batch.Everyone) {
 		return false
@@ -127,7 +129,7 @@ func (f *folding) everyone(meant bool, to FeedbackState, from ...FeedbackState) 
 	return true
 }
 
-// moveAll moves those recipients that are in one of the states from, and returns how many they were.
+// moveAll changes the state of those recipients that are in one of the states from, and returns their number.
 func (f *folding) moveAll(numbers []string, to FeedbackState, at time.Time, from ...FeedbackState) int {
 	moved := 0
 	for _, number := range numbers {

@@ -15,20 +15,29 @@ func TestWhatEarnsFeedback(t *testing.T) {
 	confirmed := Confirmation{BatchID: "batch", Recipients: []string{"+" + alice}}
 	for name, test := range map[string]struct {
 		news    []News
-		earning []On // the policies under which alice, and only she, earns
+		earning []On // the policies under which alice, and only alice, earns feedback
 	}{
-		"report Delivered":        {[]News{delivered}, []On{"", OnDelivered, OnBoth}},
-		"named in a full report":  {[]News{whole(2, entry(dlr.Delivered, 0, 1, alice), entry(dlr.Failed, 34, 1, bob))}, []On{"", OnDelivered, OnBoth}},
-		"polled":                  {[]News{delivered.polled()}, []On{"", OnDelivered, OnBoth}},
-		"Delivered, then Failed":  {[]News{delivered, says(alice, dlr.Failed, 34, at(9))}, []On{"", OnDelivered, OnBoth}},
-		"Failed, then Delivered":  {[]News{says(alice, dlr.Failed, 34, at(9)), delivered}, []On{"", OnDelivered, OnBoth}},
-		"Delivered with any code": {[]News{says(alice, dlr.Delivered, 401, at(0))}, []On{"", OnDelivered, OnBoth}},
-		"code 0 without the word": {[]News{says(alice, dlr.Failed, 0, at(0))}, nil},
-		"Dispatched":              {[]News{says(alice, dlr.Dispatched, 401, at(0))}, nil},
-		"summary":                 {[]News{whole(1, entry(dlr.Delivered, 0, 1))}, nil},
-		"confirmed":               {[]News{confirmed}, []On{"", OnDelivered, OnConfirmed, OnBoth}},
-		"confirmed though Failed": {[]News{says(alice, dlr.Failed, 34, at(0)), confirmed}, []On{"", OnDelivered, OnConfirmed, OnBoth}},
-		"both":                    {[]News{delivered, confirmed, delivered, confirmed}, []On{"", OnDelivered, OnConfirmed, OnBoth}},
+		"report Delivered": {[]News{delivered}, []On{"", OnDelivered, OnBoth}},
+		"named in a full report": {
+			[]News{whole(2, entry(dlr.Delivered, 0, 1, alice), entry(dlr.Failed, 34, 1, bob))},
+			[]On{"", OnDelivered, OnBoth},
+		},
+		"polled":                   {[]News{delivered.polled()}, []On{"", OnDelivered, OnBoth}},
+		"Delivered, then Failed":   {[]News{delivered, says(alice, dlr.Failed, 34, at(9))}, []On{"", OnDelivered, OnBoth}},
+		"Failed, then Delivered":   {[]News{says(alice, dlr.Failed, 34, at(9)), delivered}, []On{"", OnDelivered, OnBoth}},
+		"Delivered with any code":  {[]News{says(alice, dlr.Delivered, 401, at(0))}, []On{"", OnDelivered, OnBoth}},
+		"code 0 without Delivered": {[]News{says(alice, dlr.Failed, 0, at(0))}, nil},
+		"Dispatched":               {[]News{says(alice, dlr.Dispatched, 401, at(0))}, nil},
+		"summary":                  {[]News{whole(1, entry(dlr.Delivered, 0, 1))}, nil},
+		"confirmed":                {[]News{confirmed}, []On{"", OnDelivered, OnConfirmed, OnBoth}},
+		"confirmed though Failed": {
+			[]News{says(alice, dlr.Failed, 34, at(0)), confirmed},
+			[]On{"", OnDelivered, OnConfirmed, OnBoth},
+		},
+		"both": {
+			[]News{delivered, confirmed, delivered, confirmed},
+			[]On{"", OnDelivered, OnConfirmed, OnBoth},
+		},
 	} {
 		for _, on := range []On{"", OnDelivered, OnConfirmed, OnBoth, OnOff} {
 			t.Run(fmt.Sprintf("%s/%s", name, on), func(t *testing.T) {
@@ -44,7 +53,7 @@ func TestWhatEarnsFeedback(t *testing.T) {
 					}
 				}
 				require.Equal(t, want, l.in(FeedbackOwed))
-				require.Equal(t, len(want), earned, "it is earned once")
+				require.Equal(t, len(want), earned, "feedback is earned once")
 			})
 		}
 	}
@@ -55,7 +64,7 @@ func TestConfirmationBeforeAnyReport(t *testing.T) {
 	c := l.fold(arrives(3, Confirmation{BatchID: "batch", Recipients: []string{"+" + alice, alice, bob}}))
 	require.True(t, c.NewBatch)
 	require.Equal(t, 2, c.NewRecipients)
-	require.Equal(t, 2, c.Earned, "a number given twice earns once")
+	require.Equal(t, 2, c.Earned, "a number listed twice earns once")
 	require.Empty(t, c.Taken)
 	require.Empty(t, l.log)
 	require.Equal(t, at(3), l.recipient(alice).FeedbackAt)
@@ -73,19 +82,19 @@ func TestConfirmationWhenFeedbackIsOff(t *testing.T) {
 	require.Empty(t, l.recipients)
 }
 
-func TestTaskGathersBeforeItIsDue(t *testing.T) {
+func TestTaskWaitsForCoalesceBeforeItIsDue(t *testing.T) {
 	l := newLedger(t, Policy{Coalesce: 5 * time.Second})
 	l.fold(arrives(10, says(alice, dlr.Delivered, 0, at(9))))
 	require.Equal(t, &Task{Due: at(15), Since: at(10)}, l.batch.Task)
 	l.fold(arrives(12, says(bob, dlr.Delivered, 0, at(9))))
-	require.Equal(t, &Task{Due: at(15), Since: at(10)}, l.batch.Task, "more recipients do not put it off")
+	require.Equal(t, &Task{Due: at(15), Since: at(10)}, l.batch.Task, "more recipients do not postpone the task")
 }
 
-func TestFlagDecidesWhetherThereIsATask(t *testing.T) {
+func TestFlagDecidesWhetherATaskExists(t *testing.T) {
 	l := newLedger(t, Policy{})
 	l.fold(arrives(0, says(alice, dlr.Delivered, 0, at(0))))
 	require.Equal(t, FlagUnknown, l.batch.Flag)
-	require.NotNil(t, l.batch.Task, "while nobody knows, the task waits")
+	require.NotNil(t, l.batch.Task, "the task waits while the flag is unknown")
 
 	c := l.fold(arrives(1, facts(false, at(1))))
 	require.Equal(t, FlagUnwanted, l.batch.Flag)
@@ -94,12 +103,12 @@ func TestFlagDecidesWhetherThereIsATask(t *testing.T) {
 	require.Equal(t, Tally{Dropped: 1}, c.After)
 
 	c = l.fold(arrives(2, says(bob, dlr.Delivered, 0, at(0))))
-	require.Equal(t, Tally{Dropped: 2}, c.After, "what is earned now is dropped too")
+	require.Equal(t, Tally{Dropped: 2}, c.After, "feedback earned now is dropped too")
 
 	c = l.fold(arrives(3, facts(true, at(2))))
 	require.Equal(t, FlagWanted, l.batch.Flag)
 	require.Equal(t, &Task{Due: at(3), Since: at(3)}, l.batch.Task)
-	require.Equal(t, Tally{PendingTasks: 1, Owed: 2}, c.After, "nothing that was dropped is forgotten")
+	require.Equal(t, Tally{PendingTasks: 1, Owed: 2}, c.After, "dropped feedback is owed again")
 }
 
 func TestOlderFactsNeverReplaceNewer(t *testing.T) {
@@ -122,19 +131,19 @@ func TestOlderFactsNeverReplaceNewer(t *testing.T) {
 	}
 }
 
-func TestFactsOfOneModificationAreTakenAnew(t *testing.T) {
+func TestLatestFactsWinAtTheSameModifiedAt(t *testing.T) {
 	l := newLedger(t, Policy{})
 	l.fold(arrives(0, Facts{BatchID: "batch", FeedbackEnabled: true, Source: FromRegistration}))
-	require.Equal(t, FlagWanted, l.batch.Flag, "a registration carries no time of modification")
+	require.Equal(t, FlagWanted, l.batch.Flag, "a registration has no ModifiedAt")
 	l.fold(arrives(1, Facts{BatchID: "batch", Source: FromRegistration}))
 	require.Equal(t, FlagUnwanted, l.batch.Flag)
 	l.fold(arrives(2, facts(true, at(0))))
-	require.Equal(t, FlagWanted, l.batch.Flag, "Sinch's own word replaces it")
+	require.Equal(t, FlagWanted, l.batch.Flag, "an answer from Sinch replaces the registration")
 	l.fold(arrives(3, Facts{BatchID: "batch", Source: FromRegistration}))
 	require.Equal(t, FlagWanted, l.batch.Flag)
 }
 
-func TestFactsKeepTheClientReferenceOfTheReports(t *testing.T) {
+func TestFactsWithoutClientReferenceKeepTheKnownOne(t *testing.T) {
 	l := newLedger(t, Policy{})
 	r := says(alice, dlr.Delivered, 0, at(0))
 	r.ClientReference = "order 7"
@@ -142,12 +151,12 @@ func TestFactsKeepTheClientReferenceOfTheReports(t *testing.T) {
 	require.Equal(t, "order 7", l.batch.ClientReference)
 }
 
-func TestMissingBatch(t *testing.T) {
+func TestBatchUnknownToSinch(t *testing.T) {
 	missing := Facts{BatchID: "batch", Missing: true, Source: FromPoll}
 	l := newLedger(t, Policy{})
 	l.fold(arrives(0, says(alice, dlr.Delivered, 0, at(0))), arrives(1, missing))
 	require.Equal(t, &missing, l.batch.Facts)
-	require.Equal(t, FlagUnknown, l.batch.Flag, "that Sinch does not know the batch says nothing of its flag")
+	require.Equal(t, FlagUnknown, l.batch.Flag, "the flag of a batch that Sinch does not know stays unknown")
 	require.NotNil(t, l.batch.Task)
 
 	known := facts(true, at(2))
@@ -155,13 +164,13 @@ func TestMissingBatch(t *testing.T) {
 	require.Equal(t, &known, l.batch.Facts)
 	l.fold(arrives(3, missing))
 	require.True(t, l.batch.Facts.Missing)
-	require.True(t, l.batch.Facts.FeedbackEnabled, "what was known is kept")
+	require.True(t, l.batch.Facts.FeedbackEnabled, "known batch info is kept")
 	require.Equal(t, FlagWanted, l.batch.Flag)
 	l.fold(arrives(4, known))
 	require.False(t, l.batch.Facts.Missing)
 }
 
-func TestFactsAloneMakeABatch(t *testing.T) {
+func TestFactsCreateABatch(t *testing.T) {
 	l := newLedger(t, Policy{})
 	c := l.fold(arrives(0, facts(true, at(0))))
 	require.True(t, c.NewBatch)

@@ -2,16 +2,16 @@ package store
 
 import "time"
 
-// longestValidity is how long Sinch tries to deliver a batch at most, and one without expire_at.
+// longestValidity is Sinch's longest and default validity of a batch.
 const longestValidity = 72 * time.Hour
 
-// maxSilence is how often the silence doubles.
-const maxSilence = 5
+// maxDoublings is how many times Missing.Silence doubles at most.
+const maxDoublings = 5
 
-// expect sets when Sinch is to be asked after the batch, in the light of a.
-func (f *folding) expect(a Arrival) {
+// scheduleCheck sets or clears the batch's Check after arrival a.
+func (f *folding) scheduleCheck(a Arrival) {
 	b, missing := f.batch, f.policy.Missing
-	if missing.Silence <= 0 || !b.lacksReports() {
+	if missing.Silence <= 0 || !b.reportsMissing() {
 		b.Check = nil
 		return
 	}
@@ -26,7 +26,7 @@ func (f *folding) expect(a Arrival) {
 	case Checked:
 		f.checked(n, a.At)
 	case Facts:
-		// The batch may leave, or end, sooner than was known. Facts that are read again never put the check off.
+		// Earlier times in new batch info bring the check forward. Batch info never postpones it.
 		if due := b.nextCheck(missing, b.Check.Asked, a.At); due.Before(b.Check.Due) {
 			b.Check.Due = due
 		}
@@ -36,8 +36,8 @@ func (f *folding) expect(a Arrival) {
 	}
 }
 
-// checked sets when Sinch is asked again, or that it is not. Nothing was asked of a check that is not due: the news comes
-// again, or a report came meanwhile.
+// checked schedules the next fetch, or none. It ignores a Checked when the check is not due: then the Checked is a
+// repeat, or a report has arrived since.
 func (f *folding) checked(n Checked, at time.Time) {
 	b, c, missing := f.batch, f.batch.Check, f.policy.Missing
 	if !b.CheckDue(missing, at) {
@@ -52,8 +52,8 @@ func (f *folding) checked(n Checked, at time.Time) {
 	c.Due = b.nextCheck(missing, c.Asked, at)
 }
 
-// CheckDue reports whether Sinch is to be asked after the batch now. A time further ahead than any silence allows was given
-// by a clock that has been set back since.
+// CheckDue reports whether missing reports must be fetched now. A check later than m.Horizon(now) is also due,
+// because its time came from a clock that has since been set back.
 func (b *Batch) CheckDue(m Missing, now time.Time) bool {
 	if b.Check == nil || b.Check.Due.IsZero() {
 		return false
@@ -67,21 +67,21 @@ func (b *Batch) CheckDue(m Missing, now time.Time) bool {
 	return b.Check.Due.After(m.Horizon(now))
 }
 
-// nextCheck is when to ask after news at a time: when the silence has lasted too long, or when the batch has come to its end
-// if that is before.
+// nextCheck returns when to fetch next after an arrival at time at: after Silence, doubled asked times, but no later
+// than the batch's end.
 func (b *Batch) nextCheck(m Missing, asked int, at time.Time) time.Time {
 	if sent := b.Facts.SentAt(); sent.After(at) {
-		at = sent // nothing is reported of a batch that waits
+		at = sent // no reports are expected before the batch is sent
 	}
-	due := at.Add(m.Silence << min(asked, maxSilence))
+	due := at.Add(m.Silence << min(asked, maxDoublings))
 	if end := b.end(m); at.Before(end) && end.Before(due) {
 		return end
 	}
 	return due
 }
 
-// end is when the last report of the batch should be there. A batch of which nobody said when it was made or left is taken
-// to have left when it was first heard of.
+// end returns when the last report of the batch should have arrived. If the batch's times are unknown, FirstAt counts
+// as the time of sending.
 func (b *Batch) end(m Missing) time.Time {
 	sent := b.Facts.SentAt()
 	if sent.IsZero() {
@@ -94,8 +94,8 @@ func (b *Batch) end(m Missing) time.Time {
 	return end.Add(m.Grace)
 }
 
-// lacksReports reports whether reports of the batch were asked of Sinch and have not all come.
-func (b *Batch) lacksReports() bool {
+// reportsMissing reports whether the batch requested delivery reports and some have not arrived.
+func (b *Batch) reportsMissing() bool {
 	f := b.Facts
 	if f == nil || f.Missing {
 		return false
@@ -105,12 +105,12 @@ func (b *Batch) lacksReports() bool {
 		return false
 	}
 	if b.Total == 0 && (f.Groups > 0 || f.Recipients == 0) {
-		return true // nobody knows how many are to come
+		return true // the number of recipients is unknown
 	}
 	return b.settled() < max(f.Recipients-f.Groups, b.Total)
 }
 
-// settled is how many messages of the batch are known to be in a final status.
+// settled returns how many messages of the batch are known to be in a final status.
 func (b *Batch) settled() int {
 	named, claimed := 0, 0
 	for s, n := range b.States {
@@ -126,7 +126,7 @@ func (b *Batch) settled() int {
 	return max(named, claimed)
 }
 
-// Lacking is how many messages of the batch no report has brought to a final status, as far as their number is known.
+// Lacking returns how many messages of the batch have no final status yet. It is 0 if their number is unknown.
 func (b *Batch) Lacking() int {
 	expected := b.Total
 	if f := b.Facts; f != nil && !f.Missing {

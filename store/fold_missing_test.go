@@ -9,15 +9,19 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// The silence of these tests is a minute, the grace half of one, and a batch is known at second 0 to be valid for 10 000.
-var asking = Policy{On: OnOff, Missing: Missing{Silence: time.Minute, Grace: 30 * time.Second}}
+// fetching is a policy that fetches missing reports after a silence of one minute, with a grace of 30 seconds. In
+// these tests a batch is valid until second 10 000.
+var fetching = Policy{On: OnOff, Missing: Missing{Silence: time.Minute, Grace: 30 * time.Second}}
 
-// sends is what is known of a batch that was sent to n numbers at second 0.
+// sends returns the info of a batch sent to n numbers at second 0.
 func sends(n int) Facts {
-	return Facts{BatchID: "batch", ReportKind: "per_recipient", Recipients: n, CreatedAt: at(0), ModifiedAt: at(0), ExpireAt: at(10_000)}
+	return Facts{
+		BatchID: "batch", ReportKind: "per_recipient", Recipients: n,
+		CreatedAt: at(0), ModifiedAt: at(0), ExpireAt: at(10_000),
+	}
 }
 
-// lacking is a batch that was sent to two numbers at second 0 and of which nothing was heard.
+// lacking returns a ledger with a batch sent to two numbers at second 0, without any report.
 func lacking(t *testing.T, p Policy) *ledger {
 	t.Helper()
 	l := newLedger(t, p)
@@ -26,10 +30,10 @@ func lacking(t *testing.T, p Policy) *ledger {
 	return l
 }
 
-// checks records that Sinch was asked at that second, in vain.
+// checks records a fetch at that second that brought nothing new.
 func (l *ledger) checks(second int) { l.fold(arrives(second, Checked{BatchID: "batch"})) }
 
-func TestWhichBatchesLackReports(t *testing.T) {
+func TestWhichBatchesHaveMissingReports(t *testing.T) {
 	sent := func(change func(*Facts)) Facts {
 		f := sends(2)
 		change(&f)
@@ -38,19 +42,19 @@ func TestWhichBatchesLackReports(t *testing.T) {
 	kind := func(k string) Facts { return sent(func(f *Facts) { f.ReportKind = k }) }
 	delivered, expired := says(alice, dlr.Delivered, 0, at(0)), says(bob, dlr.Expired, 406, at(0))
 	for name, test := range map[string]struct {
-		news  []News
-		lacks bool
-		count int // Lacking
+		news    []News
+		missing bool
+		lacking int
 	}{
-		"nothing known":                {[]News{delivered}, false, 0},
-		"nothing known but the total":  {[]News{whole(3, entry(dlr.Delivered, 0, 1))}, false, 2},
+		"batch info unknown":           {[]News{delivered}, false, 0},
+		"only the total known":         {[]News{whole(3, entry(dlr.Delivered, 0, 1))}, false, 2},
 		"kind not known":               {[]News{kind("")}, false, 2},
 		"none":                         {[]News{kind("none")}, false, 2},
 		"summary":                      {[]News{kind("summary")}, true, 2},
 		"full":                         {[]News{kind("full")}, true, 2},
 		"per_recipient":                {[]News{kind("per_recipient")}, true, 2},
 		"per_recipient_final":          {[]News{kind("per_recipient_final")}, true, 2},
-		"a kind of tomorrow":           {[]News{kind("per_region")}, true, 2},
+		"undocumented kind":            {[]News{kind("per_region")}, true, 2},
 		"not known to Sinch":           {[]News{Facts{BatchID: "batch", Missing: true}}, false, 0},
 		"no longer known to Sinch":     {[]News{sends(2), Facts{BatchID: "batch", Missing: true}}, false, 0},
 		"known again":                  {[]News{sends(2), Facts{BatchID: "batch", Missing: true}, sends(2)}, true, 2},
@@ -63,52 +67,76 @@ func TestWhichBatchesLackReports(t *testing.T) {
 		"not documented":               {[]News{sends(1), says(alice, "Teleported", 7, at(0))}, true, 1},
 		"late intermediate":            {[]News{sends(1), delivered, says(alice, dlr.Dispatched, 401, at(9))}, false, 0},
 		"one twice":                    {[]News{sends(2), delivered, says("+"+alice, dlr.Failed, 34, at(9))}, true, 1},
-		"summary of all":               {[]News{sends(2), whole(2, entry(dlr.Delivered, 0, 1), entry(dlr.Failed, 34, 1))}, false, 0},
-		"summary of a part":            {[]News{sends(2), whole(2, entry(dlr.Delivered, 0, 1), entry(dlr.Queued, 400, 1))}, true, 1},
-		"total over to":                {[]News{sends(2), whole(3, entry(dlr.Delivered, 0, 2, alice, bob), entry(dlr.Queued, 400, 1))}, true, 1},
-		"total over to, all final":     {[]News{sends(2), whole(3, entry(dlr.Delivered, 0, 3))}, false, 0},
-		"total under to":               {[]News{sends(2), whole(1, entry(dlr.Delivered, 0, 1))}, true, 1},
-		"empty report":                 {[]News{sends(2), whole(0)}, true, 2},
-		"group":                        {[]News{sent(func(f *Facts) { f.Recipients, f.Groups = 1, 1 })}, true, 0},
-		"group and numbers":            {[]News{sent(func(f *Facts) { f.Recipients, f.Groups = 3, 1 }), delivered, expired}, true, 0},
-		"group, total known":           {[]News{sent(func(f *Facts) { f.Recipients, f.Groups = 1, 1 }), whole(4, entry(dlr.Failed, 34, 3))}, true, 1},
-		"group, all final":             {[]News{sent(func(f *Facts) { f.Recipients, f.Groups = 1, 1 }), whole(4, entry(dlr.Failed, 34, 4))}, false, 0},
-		"recipients not known":         {[]News{sends(0)}, true, 0},
-		"recipients known in the end":  {[]News{sends(0), whole(1, entry(dlr.Failed, 34, 1))}, false, 0},
-		"named ones without a report":  {[]News{sent(func(f *Facts) { f.Numbers = []string{alice, bob} }), delivered}, true, 1},
-		"confirmed ones":               {[]News{sends(2), Confirmation{BatchID: "batch", Recipients: []string{alice, bob}}}, true, 2},
+		"summary of all": {
+			[]News{sends(2), whole(2, entry(dlr.Delivered, 0, 1), entry(dlr.Failed, 34, 1))},
+			false, 0,
+		},
+		"summary of a part": {
+			[]News{sends(2), whole(2, entry(dlr.Delivered, 0, 1), entry(dlr.Queued, 400, 1))},
+			true, 1,
+		},
+		"total over to": {
+			[]News{sends(2), whole(3, entry(dlr.Delivered, 0, 2, alice, bob), entry(dlr.Queued, 400, 1))},
+			true, 1,
+		},
+		"total over to, all final": {[]News{sends(2), whole(3, entry(dlr.Delivered, 0, 3))}, false, 0},
+		"total under to":           {[]News{sends(2), whole(1, entry(dlr.Delivered, 0, 1))}, true, 1},
+		"empty report":             {[]News{sends(2), whole(0)}, true, 2},
+		"group":                    {[]News{sent(func(f *Facts) { f.Recipients, f.Groups = 1, 1 })}, true, 0},
+		"group and numbers": {
+			[]News{sent(func(f *Facts) { f.Recipients, f.Groups = 3, 1 }), delivered, expired},
+			true, 0,
+		},
+		"group, total known": {
+			[]News{sent(func(f *Facts) { f.Recipients, f.Groups = 1, 1 }), whole(4, entry(dlr.Failed, 34, 3))},
+			true, 1,
+		},
+		"group, all final": {
+			[]News{sent(func(f *Facts) { f.Recipients, f.Groups = 1, 1 }), whole(4, entry(dlr.Failed, 34, 4))},
+			false, 0,
+		},
+		"recipients not known":        {[]News{sends(0)}, true, 0},
+		"recipients known in the end": {[]News{sends(0), whole(1, entry(dlr.Failed, 34, 1))}, false, 0},
+		"named without a report": {
+			[]News{sent(func(f *Facts) { f.Numbers = []string{alice, bob} }), delivered},
+			true, 1,
+		},
+		"confirmed": {
+			[]News{sends(2), Confirmation{BatchID: "batch", Recipients: []string{alice, bob}}},
+			true, 2,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLedger(t, asking)
+			l := newLedger(t, fetching)
 			for i, n := range test.news {
 				l.fold(arrives(i, n))
 			}
-			require.Equal(t, test.lacks, l.batch.Check != nil)
-			require.Equal(t, test.count, l.batch.Lacking())
+			require.Equal(t, test.missing, l.batch.Check != nil)
+			require.Equal(t, test.lacking, l.batch.Lacking())
 
 			l = newLedger(t, Policy{})
 			for i, n := range test.news {
 				l.fold(arrives(i, n))
 			}
-			require.Nil(t, l.batch.Check, "without a silence Sinch is never asked")
+			require.Nil(t, l.batch.Check, "nothing is fetched without a Silence")
 		})
 	}
 }
 
-func TestCheckGoesWhenThePlanNoLongerAsks(t *testing.T) {
-	l := lacking(t, asking)
+func TestCheckIsClearedWhenThePlanDisablesFetching(t *testing.T) {
+	l := lacking(t, fetching)
 	l.policy.Missing.Silence = 0
 	l.fold(arrives(1, sends(2)))
 	require.Nil(t, l.batch.Check)
 }
 
-func TestWhenABatchIsFirstAskedAfter(t *testing.T) {
+func TestWhenABatchIsFirstChecked(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(*Facts)
-		known  int // the second at which the facts come
+		known  int // the second at which the batch info arrives
 		due    int
 	}{
-		"sent just now":              {func(*Facts) {}, 0, 60},
+		"just sent":                  {func(*Facts) {}, 0, 60},
 		"known later":                {func(*Facts) {}, 500, 560},
 		"waits for its send_at":      {func(f *Facts) { f.SendAt = at(5000) }, 0, 5060},
 		"a past send_at":             {func(f *Facts) { f.SendAt = at(-5000) }, 0, 60},
@@ -118,12 +146,12 @@ func TestWhenABatchIsFirstAskedAfter(t *testing.T) {
 		"expires before its send_at": {func(f *Facts) { f.SendAt, f.ExpireAt = at(5000), at(10) }, 0, 5060},
 		"known after its end":        {func(f *Facts) { f.ExpireAt = at(20) }, 100, 160},
 		"known at its end":           {func(f *Facts) { f.ExpireAt = at(20) }, 50, 110},
-		"of no time at all":          {func(f *Facts) { f.CreatedAt, f.ExpireAt = time.Time{}, time.Time{} }, 0, 60},
+		"no times":                   {func(f *Facts) { f.CreatedAt, f.ExpireAt = time.Time{}, time.Time{} }, 0, 60},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := sends(2)
 			test.change(&f)
-			l := newLedger(t, asking)
+			l := newLedger(t, fetching)
 			l.fold(arrives(test.known, f))
 			require.Equal(t, &Check{Due: at(test.due)}, l.batch.Check)
 		})
@@ -131,7 +159,7 @@ func TestWhenABatchIsFirstAskedAfter(t *testing.T) {
 }
 
 func TestSilenceDoublesUpTo32Times(t *testing.T) {
-	l := lacking(t, asking)
+	l := lacking(t, fetching)
 	second := 60
 	for i, silence := range []int{120, 240, 480, 960, 1920, 1920, 1920} {
 		l.checks(second)
@@ -142,103 +170,106 @@ func TestSilenceDoublesUpTo32Times(t *testing.T) {
 	require.Equal(t, &Check{Due: at(second + 1920), Asked: 8}, l.batch.Check)
 	second += 1920
 	l.checks(second)
-	require.Equal(t, &Check{Due: at(10_030), Asked: 9}, l.batch.Check, "at the latest when the grace is over")
+	require.Equal(t, &Check{Due: at(10_030), Asked: 9}, l.batch.Check, "no later than the end of the grace")
 	l.checks(10_030)
-	require.Equal(t, &Check{Asked: 10}, l.batch.Check, "what has not come by then does not come")
+	require.Equal(t, &Check{Asked: 10}, l.batch.Check, "no report is expected after the end")
 }
 
-func TestEndOfABatch(t *testing.T) {
+func TestLastCheckOfABatch(t *testing.T) {
 	threeDays := int(longestValidity / time.Second)
 	for name, test := range map[string]struct {
 		change func(*Facts)
 		end    int
 	}{
-		"expire_at":                     {func(*Facts) {}, 10_030},
-		"72 h after its birth":          {func(f *Facts) { f.ExpireAt = time.Time{} }, threeDays + 30},
-		"72 h, whatever expire_at says": {func(f *Facts) { f.ExpireAt = at(10 * threeDays) }, threeDays + 30},
-		"72 h after send_at":            {func(f *Facts) { f.ExpireAt, f.SendAt = time.Time{}, at(50) }, threeDays + 50 + 30},
-		"72 h after it was first heard of": {func(f *Facts) {
+		"expire_at":                      {func(*Facts) {}, 10_030},
+		"72 h after created_at":          {func(f *Facts) { f.ExpireAt = time.Time{} }, threeDays + 30},
+		"72 h despite a later expire_at": {func(f *Facts) { f.ExpireAt = at(10 * threeDays) }, threeDays + 30},
+		"72 h after send_at":             {func(f *Facts) { f.ExpireAt, f.SendAt = time.Time{}, at(50) }, threeDays + 50 + 30},
+		"72 h after its first arrival": {func(f *Facts) {
 			f.ExpireAt, f.CreatedAt = time.Time{}, time.Time{}
 		}, threeDays + 5 + 30},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := sends(2)
 			test.change(&f)
-			l := newLedger(t, asking)
+			l := newLedger(t, fetching)
 			l.fold(arrives(5, f))
 			asked := 0
 			for ; !l.batch.Check.Due.IsZero(); asked++ {
 				l.fold(Arrival{Plan: "plan", At: l.batch.Check.Due, News: Checked{BatchID: "batch"}})
 			}
-			require.Equal(t, at(test.end), l.batch.LastAt, "asked for the last time")
+			require.Equal(t, at(test.end), l.batch.LastAt, "the last check")
 			require.Equal(t, &Check{Asked: asked}, l.batch.Check)
 		})
 	}
 }
 
-func TestWhatACallbackDoesToACheck(t *testing.T) {
+func TestCallbackRestartsTheCheck(t *testing.T) {
 	dispatched := says(alice, dlr.Dispatched, 401, at(1))
-	l := lacking(t, asking)
+	l := lacking(t, fetching)
 	l.checks(60)
 	require.Equal(t, &Check{Due: at(180), Asked: 1}, l.batch.Check)
 	l.fold(arrives(100, dispatched))
-	require.Equal(t, &Check{Due: at(160)}, l.batch.Check, "the silence is broken and begins anew")
+	require.Equal(t, &Check{Due: at(160)}, l.batch.Check, "the silence starts again")
 	l.fold(arrives(130, dispatched))
-	require.Equal(t, &Check{Due: at(190)}, l.batch.Check, "even by one that Sinch repeats")
+	require.Equal(t, &Check{Due: at(190)}, l.batch.Check, "also after a duplicate")
 	l.fold(arrives(9_990, says(alice, dlr.Delivered, 0, at(2))))
 	require.Equal(t, &Check{Due: at(10_030)}, l.batch.Check)
 	l.fold(arrives(10_100, says(bob, dlr.Dispatched, 401, at(2))))
-	require.Equal(t, &Check{Due: at(10_160)}, l.batch.Check, "late ones may be followed by others")
+	require.Equal(t, &Check{Due: at(10_160)}, l.batch.Check, "more reports may follow a late one")
 	l.fold(arrives(10_200, says(bob, dlr.Expired, 406, at(3))))
-	require.Nil(t, l.batch.Check, "all is final")
+	require.Nil(t, l.batch.Check, "all messages are final")
 	l.checks(10_201)
-	require.Nil(t, l.batch.Check, "an answer that comes too late changes nothing")
+	require.Nil(t, l.batch.Check, "a late Checked changes nothing")
 	l.fold(arrives(10_300, whole(3, entry(dlr.Expired, 406, 1))))
-	require.Equal(t, &Check{Due: at(10_360)}, l.batch.Check, "more are to come than anybody said")
+	require.Equal(t, &Check{Due: at(10_360)}, l.batch.Check, "the total is larger than the known number of recipients")
 }
 
-func TestWhatAPolledReportDoesToACheck(t *testing.T) {
-	l := lacking(t, asking)
+func TestFetchedReportDoesNotRestartTheCheck(t *testing.T) {
+	l := lacking(t, fetching)
 	l.checks(60)
 	l.fold(arrives(100, says(alice, dlr.Delivered, 0, at(1)).polled()))
-	require.Equal(t, &Check{Due: at(180), Asked: 1}, l.batch.Check, "Sinch has called nobody back")
+	require.Equal(t, &Check{Due: at(180), Asked: 1}, l.batch.Check, "a fetched report is not a callback")
 	l.fold(arrives(180, whole(2, entry(dlr.Delivered, 0, 2, alice, bob)).polled()))
 	require.Nil(t, l.batch.Check)
 
-	l = newLedger(t, asking)
-	l.fold(arrives(0, says(alice, dlr.Delivered, 0, at(1)).polled()), arrives(5, sends(2)), arrives(7, says(alice, dlr.Delivered, 0, at(1)).polled()))
+	l = newLedger(t, fetching)
+	fetched := says(alice, dlr.Delivered, 0, at(1)).polled()
+	l.fold(arrives(0, fetched), arrives(5, sends(2)), arrives(7, fetched))
 	require.Equal(t, &Check{Due: at(65)}, l.batch.Check)
 }
 
-func TestWhatFactsDoToACheck(t *testing.T) {
-	l := lacking(t, asking)
+func TestFactsOnlyBringTheCheckForward(t *testing.T) {
+	l := lacking(t, fetching)
 	l.fold(arrives(30, sends(2)))
-	require.Equal(t, &Check{Due: at(60)}, l.batch.Check, "facts that are read again do not put it off")
+	require.Equal(t, &Check{Due: at(60)}, l.batch.Check, "the same batch info does not postpone the check")
 	l.checks(60)
 	l.fold(arrives(179, sends(2)), arrives(500, sends(2)))
 	require.Equal(t, &Check{Due: at(180), Asked: 1}, l.batch.Check)
 
 	sooner := sends(2)
 	sooner.ExpireAt, sooner.ModifiedAt = at(100), at(1)
-	l = lacking(t, asking)
+	l = lacking(t, fetching)
 	l.checks(60)
 	l.fold(arrives(70, sooner))
-	require.Equal(t, &Check{Due: at(130), Asked: 1}, l.batch.Check, "it ends sooner than was known")
+	require.Equal(t, &Check{Due: at(130), Asked: 1}, l.batch.Check, "the batch expires earlier")
 
 	waits := sends(2)
 	waits.SendAt = at(5000)
-	l = newLedger(t, asking)
+	l = newLedger(t, fetching)
 	l.fold(arrives(0, waits))
 	sooner = sends(2)
 	sooner.ModifiedAt = at(1)
 	l.fold(arrives(10, sooner))
-	require.Equal(t, &Check{Due: at(70)}, l.batch.Check, "it leaves sooner than was known")
+	require.Equal(t, &Check{Due: at(70)}, l.batch.Check, "the batch is sent earlier")
 }
 
-func TestOtherNewsDoesNothingToACheck(t *testing.T) {
-	l := lacking(t, asking)
+func TestOtherArrivalsLeaveTheCheckUnchanged(t *testing.T) {
+	l := lacking(t, fetching)
 	for i, n := range []News{
-		Confirmation{BatchID: "batch", Recipients: []string{alice}}, settles(Accepted, alice), settles(Retry), Requeue{BatchID: "batch"},
+		Confirmation{BatchID: "batch", Recipients: []string{alice}},
+		settles(Accepted, alice), settles(Retry),
+		Requeue{BatchID: "batch"},
 	} {
 		l.fold(arrives(10+i, n))
 		require.Equal(t, &Check{Due: at(60)}, l.batch.Check, "%T", n)
@@ -248,51 +279,51 @@ func TestOtherNewsDoesNothingToACheck(t *testing.T) {
 func TestCheckNow(t *testing.T) {
 	now := sends(2)
 	now.CheckNow = true
-	t.Run("at once", func(t *testing.T) {
-		l := newLedger(t, asking)
+	t.Run("sets the check", func(t *testing.T) {
+		l := newLedger(t, fetching)
 		l.fold(arrives(5, now))
 		require.Equal(t, &Check{Due: at(5)}, l.batch.Check)
 	})
-	t.Run("whatever was asked", func(t *testing.T) {
-		l := lacking(t, asking)
+	t.Run("overrides earlier checks", func(t *testing.T) {
+		l := lacking(t, fetching)
 		l.checks(60)
 		l.fold(arrives(70, now))
 		require.Equal(t, &Check{Due: at(70)}, l.batch.Check)
 	})
-	t.Run("after its end", func(t *testing.T) {
-		l := lacking(t, asking)
+	t.Run("works after the end", func(t *testing.T) {
+		l := lacking(t, fetching)
 		l.checks(10_030)
 		require.Zero(t, l.batch.Check.Due)
 		l.fold(arrives(20_000, now))
 		require.Equal(t, &Check{Due: at(20_000)}, l.batch.Check)
 		l.checks(20_001)
-		require.Equal(t, &Check{Asked: 1}, l.batch.Check, "once more")
+		require.Equal(t, &Check{Asked: 1}, l.batch.Check, "one more check")
 	})
-	t.Run("with facts that are older than others", func(t *testing.T) {
+	t.Run("works with older batch info", func(t *testing.T) {
 		newer := sends(2)
 		newer.ModifiedAt = at(3)
-		l := newLedger(t, asking)
+		l := newLedger(t, fetching)
 		l.fold(arrives(4, newer), arrives(5, now))
 		require.Equal(t, &Check{Due: at(5)}, l.batch.Check)
 	})
-	t.Run("not before it is sent", func(t *testing.T) {
+	t.Run("waits for send_at", func(t *testing.T) {
 		waits := now
 		waits.SendAt = at(100)
-		l := newLedger(t, asking)
+		l := newLedger(t, fetching)
 		l.fold(arrives(5, waits))
 		require.Equal(t, &Check{Due: at(160)}, l.batch.Check)
 		l.fold(arrives(100, waits))
 		require.Equal(t, &Check{Due: at(100)}, l.batch.Check)
 	})
-	t.Run("not when nothing is missing", func(t *testing.T) {
+	t.Run("does nothing without missing reports", func(t *testing.T) {
 		one := now
 		one.Recipients = 1
-		l := newLedger(t, asking)
+		l := newLedger(t, fetching)
 		l.fold(arrives(0, says(alice, dlr.Delivered, 0, at(0))), arrives(5, one))
 		require.Nil(t, l.batch.Check)
 	})
-	t.Run("not when Sinch does not know the batch", func(t *testing.T) {
-		l := lacking(t, asking)
+	t.Run("does nothing if Sinch does not know the batch", func(t *testing.T) {
+		l := lacking(t, fetching)
 		l.fold(arrives(5, Facts{BatchID: "batch", Missing: true, CheckNow: true}))
 		require.Nil(t, l.batch.Check)
 	})

@@ -11,7 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// The properties draw from few numbers, statuses and times, so that reports meet.
+// The generators draw from few numbers, statuses and times, so that reports collide.
 
 func drawNumber(t *rapid.T) string {
 	return rapid.SampledFrom([]string{alice, "+" + alice, bob, "00" + bob, carol, "447700900004"}).Draw(t, "number")
@@ -19,7 +19,9 @@ func drawNumber(t *rapid.T) string {
 
 func drawState(t *rapid.T) dlr.State {
 	return dlr.State{
-		Status:     rapid.SampledFrom([]dlr.Status{dlr.Queued, dlr.Dispatched, dlr.Delivered, dlr.Delivered, dlr.Failed, dlr.Expired, "Teleported"}).Draw(t, "status"),
+		Status: rapid.SampledFrom([]dlr.Status{
+			dlr.Queued, dlr.Dispatched, dlr.Delivered, dlr.Delivered, dlr.Failed, dlr.Expired, "Teleported",
+		}).Draw(t, "status"),
 		Code:       rapid.SampledFrom([]int{0, 34}).Draw(t, "code"),
 		At:         drawTime(t, "at"),
 		OperatorAt: drawTime(t, "operator_at"),
@@ -54,7 +56,7 @@ func drawPolicy(t *rapid.T) Policy {
 	}
 }
 
-// drawGroups splits arrivals into groups, in their order.
+// drawGroups splits arrivals into groups and keeps their order.
 func drawGroups(t *rapid.T, arrivals []Arrival) [][]Arrival {
 	var groups [][]Arrival
 	for len(arrivals) > 0 {
@@ -65,7 +67,7 @@ func drawGroups(t *rapid.T, arrivals []Arrival) [][]Arrival {
 	return groups
 }
 
-// outcome is what must not depend on the order in which reports came, on how often, and on who came together.
+// outcome is the result that must not depend on the order, repetition and grouping of reports.
 type outcome struct {
 	States   map[dlr.Status]int
 	Messages map[kind]int
@@ -80,7 +82,8 @@ type outcome struct {
 
 func (l *ledger) outcome() outcome {
 	o := outcome{
-		States: l.batch.States, Messages: l.messages(), Totals: l.stats.Messages, Total: l.batch.Total, WantFull: l.batch.WantFull,
+		States: l.batch.States, Messages: l.messages(), Totals: l.stats.Messages,
+		Total: l.batch.Total, WantFull: l.batch.WantFull,
 		Held: map[string]dlr.State{}, Seen: map[string][]dlr.State{}, Owed: l.in(FeedbackOwed), Reports: []string{},
 	}
 	for digits, r := range l.recipients {
@@ -143,7 +146,7 @@ func TestGroupingDoesNotMatterToChanges(t *testing.T) {
 	})
 }
 
-// sums is all changes taken together.
+// sums returns the sum of all changes.
 func (l *ledger) sums() Changes {
 	sum := Changes{Plan: "plan", BatchID: "batch", Taken: []Taken{}}
 	for i, c := range l.changes {
@@ -172,7 +175,9 @@ func drawNews(t *rapid.T) News {
 	case 3:
 		return drawFacts(t)
 	case 4:
-		return Confirmation{BatchID: "batch", Recipients: numbers.Draw(t, "confirmed"), Everyone: rapid.Bool().Draw(t, "everyone")}
+		c := Confirmation{BatchID: "batch", Recipients: numbers.Draw(t, "confirmed")}
+		c.Everyone = rapid.Bool().Draw(t, "everyone")
+		return c
 	case 5, 6:
 		s := settles(rapid.SampledFrom([]Outcome{Progress, Accepted, Retry, Buried, Buried, GivenBack}).Draw(t, "outcome"),
 			numbers.Draw(t, "settled")...)
@@ -198,13 +203,13 @@ func drawFacts(t *rapid.T) Facts {
 	return f
 }
 
-// drawMoment draws a moment before, among or after the news, or none.
+// drawMoment draws a time before, during or after the arrivals, or the zero time.
 func drawMoment(t *rapid.T, label string) time.Time {
 	return rapid.SampledFrom([]time.Time{{}, at(-60), at(60), at(300), at(1000)}).Draw(t, label)
 }
 
-// TestWhateverHappens lets the ledger check after every fold what must always hold.
-func TestWhateverHappens(t *testing.T) {
+// TestInvariantsHoldForAnyArrivals relies on the ledger, which checks the invariants after every fold.
+func TestInvariantsHoldForAnyArrivals(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := newLedger(t, drawPolicy(t))
 		second := 0

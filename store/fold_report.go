@@ -6,7 +6,7 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// report takes a delivery report, or a part of one, or counts it as a repeat.
+// report applies a delivery report, or a part of one, or counts it as a duplicate.
 func (f *folding) report(n Report, at time.Time) {
 	b := f.batch
 	var held *BatchReport
@@ -31,26 +31,26 @@ func (f *folding) report(n Report, at time.Time) {
 	for _, e := range n.Entries {
 		f.entry(n, e, at, ref)
 	}
-	if n.part.last() { // only then its claims are counted
-		f.named()
+	if n.part.last() { // the last part applies the counts
+		f.clearWantFullIfNamed()
 	}
 	if held != nil {
-		held.reached(n.part)
+		held.setFolded(n.part)
 	}
 	if n.Source == FromPoll && n.part.last() {
 		f.changes.Polled++
 	}
 }
 
-// duplicate counts a report that Sinch sent again. What was asked for again is no duplicate.
+// duplicate counts a repeated callback. A report that dlrloop fetched again is not a duplicate.
 func (f *folding) duplicate(n Report) {
 	if n.Source == FromCallback {
 		f.changes.Duplicates++
 	}
 }
 
-// named ends the call for the full report once all who were reported Delivered are known by name, however that came.
-func (f *folding) named() {
+// clearWantFullIfNamed clears WantFull once every delivery that a batch report counted has a named recipient.
+func (f *folding) clearWantFullIfNamed() {
 	b := f.batch
 	if !b.WantFull && (b.Dead == nil || !b.Dead.Full) {
 		return
@@ -60,11 +60,11 @@ func (f *folding) named() {
 			return
 		}
 	}
-	f.fullRead()
+	f.clearWantFull()
 }
 
-// repeated reports whether the same recipient report was taken before, and counts the repeat with it. A repeat that adds
-// the operator's time is a repeat; that time is kept whichever came first, of two the later.
+// repeated reports whether the same recipient report was applied before, and counts the repeat. Only the operator's
+// time may differ: the row keeps the latest.
 func (f *folding) repeated(n Report) bool {
 	e := n.Entries[0]
 	r := f.rows.Recipients[dlr.Digits(e.Recipients[0])]
@@ -80,7 +80,7 @@ func (f *folding) repeated(n Report) bool {
 		if e.OperatorAt.After(s.OperatorAt) {
 			s.OperatorAt = e.OperatorAt
 		}
-		f.restate(held, r)
+		f.updateStatus(held, r)
 		s.Repeats++
 		r.Changed = true
 		return true
@@ -88,24 +88,24 @@ func (f *folding) repeated(n Report) bool {
 	return false
 }
 
-// log has the report's bytes kept and returns where.
+// log appends the report to the report log and returns its place.
 func (f *folding) log(n Report, at time.Time) Ref {
 	f.rows.Log = append(f.rows.Log, Logged{ReceivedAt: at, Type: n.Type, Source: n.Source, Raw: n.Raw})
 	return Ref{Chunk: f.rows.Chunk, Index: uint64(len(f.rows.Log) - 1)}
 }
 
-// entry takes what a report says of one status and code.
+// entry applies one entry of a report: its count and recipients in one status and code.
 func (f *folding) entry(n Report, e dlr.Entry, at time.Time, ref Ref) {
 	counted := f.reported(e.Status, e.Code)
 	for _, number := range e.Recipients {
 		r, before := f.row(number), counted.Messages()
-		if f.see(r, Seen{State: e.State, ReceivedAt: at, Source: n.Source, Ref: ref}) {
+		if f.addSeen(r, Seen{State: e.State, ReceivedAt: at, Source: n.Source, Ref: ref}) {
 			counted.Named++
 		}
 		if e.Status == dlr.Delivered && f.policy.earnsOnDelivered() {
 			f.earn(r, at)
 		}
-		f.taken(n, e.State, number, at, counted.Messages()-before)
+		f.addTaken(n, e.State, number, at, counted.Messages()-before)
 	}
 	if !n.Type.Batch() || !n.part.last() {
 		return
@@ -113,22 +113,24 @@ func (f *folding) entry(n Report, e dlr.Entry, at time.Time, ref Ref) {
 	before := counted.Messages()
 	counted.Claimed = max(counted.Claimed, f.claim(counted, e.Count))
 	if more := counted.Messages() - before; more > 0 {
-		f.taken(n, e.State, "", at, more)
+		f.addTaken(n, e.State, "", at, more)
 	}
-	// Somebody was delivered whom no report names: the full report does. What was read and still names nobody is not read again.
-	if e.Status == dlr.Delivered && n.Source != FromPoll && f.policy.earnsOnDelivered() && counted.Claimed > counted.Named {
+	// The report counts a delivery without naming the recipient, so the full report must be fetched. A fetched report
+	// that still does not name the recipient is not fetched again.
+	earns := e.Status == dlr.Delivered && f.policy.earnsOnDelivered()
+	if earns && n.Source != FromPoll && counted.Claimed > counted.Named {
 		f.batch.WantFull = true
 	}
 }
 
-// kind is a status and code.
+// kind is a pair of status and code.
 type kind struct {
 	status dlr.Status
 	code   int
 }
 
-// claim adds count to what the report in hand claims of a status and code: two entries of the same are as good as one with
-// the sum.
+// claim adds count to the current report's count of r's status and code and returns the sum. So two entries with the
+// same status and code count like one.
 func (f *folding) claim(r *Reported, count int) int {
 	if f.claims == nil {
 		f.claims = make(map[kind]int, 4)
@@ -138,7 +140,7 @@ func (f *folding) claim(r *Reported, count int) int {
 	return f.claims[k]
 }
 
-func (f *folding) taken(n Report, s dlr.State, number string, at time.Time, messages int) {
+func (f *folding) addTaken(n Report, s dlr.State, number string, at time.Time, messages int) {
 	t := Taken{State: counted(s, at), Number: dlr.Digits(number), Messages: messages, ReceivedAt: at, Source: n.Source}
 	if f.batch.Facts != nil {
 		t.SentAt = f.batch.Facts.SentAt()
@@ -146,8 +148,8 @@ func (f *folding) taken(n Report, s dlr.State, number string, at time.Time, mess
 	f.changes.Taken = append(f.changes.Taken, t)
 }
 
-// reported is the count of one status and code, made when it is new. The pointer holds until the next call. Beyond
-// maxReported the code is not told apart any more.
+// reported returns the counter of a status and code and adds it if necessary. The pointer is valid until the next
+// call. Once maxReported counters exist, new pairs are counted by status label, without a code.
 func (f *folding) reported(s dlr.Status, code int) *Reported {
 	if r := f.counted(s, code); r != nil {
 		return r
@@ -162,7 +164,7 @@ func (f *folding) reported(s dlr.Status, code int) *Reported {
 	return &f.batch.Reported[len(f.batch.Reported)-1]
 }
 
-// counted is the count of one status and code, or nil.
+// counted returns the counter of a status and code, or nil.
 func (f *folding) counted(s dlr.Status, code int) *Reported {
 	for i := range f.batch.Reported {
 		if r := &f.batch.Reported[i]; r.Code == code && r.Status == s {
@@ -172,37 +174,37 @@ func (f *folding) counted(s dlr.Status, code int) *Reported {
 	return nil
 }
 
-// see adds a report to a recipient's row and reports whether its status and code are new for the recipient.
-func (f *folding) see(r *Row, s Seen) bool {
+// addSeen adds a report to a recipient's row and reports whether its status and code are new for the recipient.
+func (f *folding) addSeen(r *Row, s Seen) bool {
 	fresh := true
 	for _, old := range r.Seen {
 		if old.SameReport(s.State) {
-			return false // named twice, or by an undated report whose news is known
+			return false // the report names the number twice, or repeats a known state without a time
 		}
 		fresh = fresh && (old.Status != s.Status || old.Code != s.Code)
 	}
 	held, had := r.State()
 	r.Seen = append(r.Seen, s)
 	if len(r.Seen) > maxSeen {
-		r.Seen = forget(&r.Recipient)
+		r.Seen = dropSeen(&r.Recipient)
 	}
 	r.Changed = true
 	if !had {
-		f.restated("", s.Status)
+		f.moveStatus("", s.Status)
 		return fresh
 	}
-	f.restate(held, r)
+	f.updateStatus(held, r)
 	return fresh
 }
 
-// restate moves a recipient from the status it held to the one it holds now in the batch's counts.
-func (f *folding) restate(held dlr.State, r *Row) {
+// updateStatus updates the batch's counts by status after the recipient's state changed from held.
+func (f *folding) updateStatus(held dlr.State, r *Row) {
 	if now, _ := r.State(); now.Status != held.Status {
-		f.restated(held.Status, now.Status)
+		f.moveStatus(held.Status, now.Status)
 	}
 }
 
-func (f *folding) restated(from, to dlr.Status) {
+func (f *folding) moveStatus(from, to dlr.Status) {
 	b := f.batch
 	if b.States == nil {
 		b.States = make(map[dlr.Status]int, 4)
@@ -216,9 +218,9 @@ func (f *folding) restated(from, to dlr.Status) {
 	}
 }
 
-// forget returns r.Seen without one report: the first that neither holds nor is the last of its status and code, else
-// the first that does not hold.
-func forget(r *Recipient) []Seen {
+// dropSeen returns the recipient's reports without one. It never drops the report that holds, and it first drops a
+// report whose status and code another report has too.
+func dropSeen(r *Recipient) []Seen {
 	effects := r.Effects()
 	drop := -1
 	for i, s := range r.Seen {
@@ -228,7 +230,7 @@ func forget(r *Recipient) []Seen {
 		if drop < 0 {
 			drop = i
 		}
-		if others(r.Seen, i, s.State) {
+		if hasOther(r.Seen, i, s.State) {
 			drop = i
 			break
 		}
@@ -236,9 +238,9 @@ func forget(r *Recipient) []Seen {
 	return append(r.Seen[:drop:drop], r.Seen[drop+1:]...)
 }
 
-func others(seen []Seen, but int, s dlr.State) bool {
+func hasOther(seen []Seen, except int, s dlr.State) bool {
 	for i, o := range seen {
-		if i != but && o.Status == s.Status && o.Code == s.Code {
+		if i != except && o.Status == s.Status && o.Code == s.Code {
 			return true
 		}
 	}

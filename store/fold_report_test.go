@@ -24,7 +24,7 @@ func TestFirstReportOfBatch(t *testing.T) {
 	require.Equal(t, at(5), l.batch.FirstAt)
 	require.Equal(t, at(5), l.batch.LastAt)
 	require.Equal(t, "order 7", l.batch.ClientReference)
-	require.Equal(t, "+"+alice, l.recipient(alice).Number, "a number is kept as it first came")
+	require.Equal(t, "+"+alice, l.recipient(alice).Number, "a number is kept as first received")
 	require.Equal(t, []Logged{{ReceivedAt: at(5), Type: dlr.RecipientSMS, Raw: r.Raw}}, l.log)
 	require.Equal(t, Ref{Chunk: 1, Index: 0}, l.recipient(alice).Seen[0].Ref)
 
@@ -41,7 +41,7 @@ func TestRefsPointIntoTheLog(t *testing.T) {
 		arrives(2, whole(2, entry(dlr.Delivered, 0, 2, alice, bob))),
 		arrives(3, says(bob, dlr.Delivered, 0, at(3))),
 	)
-	require.Len(t, l.log, 3, "a repeat is not logged")
+	require.Len(t, l.log, 3, "a duplicate is not logged")
 	require.Equal(t, Ref{1, 0}, l.recipient(alice).Seen[0].Ref)
 	require.Equal(t, Ref{1, 1}, l.recipient(alice).Seen[1].Ref)
 	require.Equal(t, Ref{1, 1}, l.recipient(bob).Seen[0].Ref)
@@ -49,7 +49,7 @@ func TestRefsPointIntoTheLog(t *testing.T) {
 	require.Equal(t, Ref{1, 2}, l.recipient(bob).Seen[1].Ref)
 }
 
-func TestRepeatOfRecipientReportIsCountedAndChangesNothing(t *testing.T) {
+func TestDuplicateOfRecipientReportChangesOnlyCounters(t *testing.T) {
 	for _, again := range []string{alice, "+" + alice, "00" + alice, "+44 7700 900-001"} {
 		t.Run(again, func(t *testing.T) {
 			l := newLedger(t, Policy{})
@@ -71,7 +71,7 @@ func TestRepeatOfRecipientReportIsCountedAndChangesNothing(t *testing.T) {
 	}
 }
 
-func TestRepeatWithinOneGroup(t *testing.T) {
+func TestDuplicatesWithinOneGroup(t *testing.T) {
 	l := newLedger(t, Policy{})
 	r := arrives(0, says(alice, dlr.Delivered, 0, at(0)))
 	c := l.fold(r, r, r)
@@ -80,7 +80,7 @@ func TestRepeatWithinOneGroup(t *testing.T) {
 	require.Equal(t, 2, l.recipient(alice).Seen[0].Repeats)
 }
 
-func TestWhatMakesRecipientReportsDiffer(t *testing.T) {
+func TestRecipientReportsThatAreNotDuplicates(t *testing.T) {
 	first := says(alice, dlr.Failed, 0, at(0))
 	for name, other := range map[string]Report{
 		"status":    says(alice, dlr.Rejected, 0, at(0)),
@@ -99,8 +99,8 @@ func TestWhatMakesRecipientReportsDiffer(t *testing.T) {
 	}
 }
 
-func TestOperatorTimeEnrichesRepeat(t *testing.T) {
-	// The carrier's time has minute precision, so it is mostly before Sinch's.
+func TestDuplicateAddsTheOperatorTime(t *testing.T) {
+	// The carrier's time has minute precision, so it is usually before Sinch's.
 	bare, early, late := says(alice, dlr.Delivered, 0, at(19)), at(0), at(60)
 	for name, test := range map[string]struct {
 		order []Report
@@ -123,7 +123,7 @@ func TestOperatorTimeEnrichesRepeat(t *testing.T) {
 	}
 }
 
-func TestOperatorTimeOfRepeatCanMoveTheState(t *testing.T) {
+func TestOperatorTimeOfADuplicateCanChangeTheState(t *testing.T) {
 	l := newLedger(t, Policy{On: OnOff})
 	l.fold(arrives(0, says(alice, dlr.Failed, 34, at(10))), arrives(1, says(alice, dlr.Expired, 406, at(20))))
 	require.Equal(t, map[dlr.Status]int{dlr.Expired: 1}, l.batch.States)
@@ -133,7 +133,7 @@ func TestOperatorTimeOfRepeatCanMoveTheState(t *testing.T) {
 	require.Equal(t, map[dlr.Status]int{dlr.Failed: 1}, l.batch.States)
 }
 
-func TestFinalIsNeverUndoneByIntermediate(t *testing.T) {
+func TestIntermediateNeverReplacesFinal(t *testing.T) {
 	dispatched, delivered := says(alice, dlr.Dispatched, 401, at(9)), says(alice, dlr.Delivered, 0, at(1))
 	for name, order := range map[string][]News{
 		"in order":     {dispatched, delivered},
@@ -149,7 +149,7 @@ func TestFinalIsNeverUndoneByIntermediate(t *testing.T) {
 			require.Equal(t, map[dlr.Status]int{dlr.Delivered: 1}, l.batch.States)
 			require.Equal(t, []string{alice}, l.in(FeedbackOwed))
 			require.Equal(t, map[kind]int{{dlr.Dispatched, 401}: 1, {dlr.Delivered, 0}: 1}, l.messages(),
-				"both statuses were reported, once each")
+				"both statuses count, once each")
 		})
 	}
 }
@@ -158,7 +158,7 @@ func TestRecipientIsCountedOncePerStatusAndCode(t *testing.T) {
 	l := newLedger(t, Policy{})
 	c := l.fold(
 		arrives(0, says(alice, dlr.Delivered, 0, at(0))),
-		arrives(1, says(alice, dlr.Delivered, 0, at(1))), // another report of the same news
+		arrives(1, says(alice, dlr.Delivered, 0, at(1))), // a different report with the same status
 		arrives(2, whole(1, entry(dlr.Delivered, 0, 1, alice))),
 	)
 	require.Zero(t, c.Duplicates)
@@ -174,7 +174,7 @@ func TestUnknownStatusIsKeptAndCountedAsOther(t *testing.T) {
 	require.Equal(t, map[dlr.Status]int{"Teleported": 1}, l.batch.States)
 	require.Equal(t, []StatusTotal{{dlr.Other, dlr.ClassOther, 1}}, l.stats.Messages)
 	l.fold(arrives(1, says(alice, dlr.Failed, 0, at(-5))))
-	require.Equal(t, dlr.Failed, l.held(alice).Status, "what is not documented never holds against a final status")
+	require.Equal(t, dlr.Failed, l.held(alice).Status, "an undocumented status never wins over a final one")
 }
 
 func TestPolledReports(t *testing.T) {
@@ -185,16 +185,17 @@ func TestPolledReports(t *testing.T) {
 		arrives(2, says(bob, dlr.Delivered, 0, at(0))),
 		arrives(3, says(bob, dlr.Delivered, 0, at(0)).polled()),
 	)
-	require.Equal(t, 1, c.Polled, "only what was new was worth the poll")
-	require.Zero(t, c.Duplicates, "what was asked for again is no duplicate")
-	require.Equal(t, 1, l.recipient(alice).Seen[0].Repeats, "though it stands with the report")
-	require.Equal(t, 1, l.fold(arrives(4, says(alice, dlr.Delivered, 0, at(0)))).Duplicates, "Sinch calls back what was polled before")
+	require.Equal(t, 1, c.Polled, "only new reports count as polled")
+	require.Zero(t, c.Duplicates, "a report that was fetched again is not a duplicate")
+	require.Equal(t, 1, l.recipient(alice).Seen[0].Repeats, "the report counts the repeat")
+	c = l.fold(arrives(4, says(alice, dlr.Delivered, 0, at(0))))
+	require.Equal(t, 1, c.Duplicates, "the callback repeats a report that was fetched before")
 	require.Equal(t, FromPoll, l.recipient(alice).Seen[0].Source)
 	require.Equal(t, FromPoll, l.log[0].Source)
 	require.Equal(t, FromCallback, l.recipient(bob).Seen[0].Source)
 }
 
-func TestSentAtIsToldOnceTheBatchIsKnown(t *testing.T) {
+func TestSentAtIsSetOnceTheBatchIsKnown(t *testing.T) {
 	l := newLedger(t, Policy{})
 	require.Zero(t, l.fold(arrives(0, says(alice, dlr.Dispatched, 401, at(0)))).Taken[0].SentAt)
 	l.fold(arrives(1, facts(true, at(0))))
@@ -205,7 +206,7 @@ func TestSentAtIsToldOnceTheBatchIsKnown(t *testing.T) {
 	require.Equal(t, at(-30), l.fold(arrives(4, says(bob, dlr.Delivered, 0, at(1)))).Taken[0].SentAt)
 }
 
-func TestMoreReportsThanARecipientKeeps(t *testing.T) {
+func TestRecipientKeepsALimitedNumberOfReports(t *testing.T) {
 	l := newLedger(t, Policy{})
 	l.fold(arrives(0, says(alice, dlr.Delivered, 0, at(0))), arrives(0, says(alice, dlr.Queued, 400, at(0))))
 	for i := range 3 * maxSeen {
@@ -213,15 +214,15 @@ func TestMoreReportsThanARecipientKeeps(t *testing.T) {
 	}
 	seen := l.recipient(alice).Seen
 	require.Len(t, seen, maxSeen)
-	require.Equal(t, dlr.Delivered, l.held(alice).Status, "what holds is kept")
-	require.Equal(t, dlr.Queued, seen[1].Status, "the last of its status and code is kept, so that none is counted twice")
-	require.Equal(t, at(3*maxSeen-1), seen[maxSeen-1].At, "the newest are kept")
+	require.Equal(t, dlr.Delivered, l.held(alice).Status, "the report that holds is kept")
+	require.Equal(t, dlr.Queued, seen[1].Status, "the only report of its status is kept, so that it counts once")
+	require.Equal(t, at(3*maxSeen-1), seen[maxSeen-1].At, "the newest report is kept")
 	require.Equal(t, map[kind]int{{dlr.Delivered, 0}: 1, {dlr.Queued, 400}: 1, {dlr.Dispatched, 401}: 1}, l.messages())
 	require.Equal(t, []string{alice}, l.in(FeedbackOwed))
-	require.Len(t, l.log, 2+3*maxSeen, "the log has them all")
+	require.Len(t, l.log, 2+3*maxSeen, "the log has all reports")
 }
 
-func TestMoreCodesThanARecipientKeeps(t *testing.T) {
+func TestRecipientWithMoreCodesThanItKeeps(t *testing.T) {
 	l := newLedger(t, Policy{})
 	l.fold(arrives(0, says(alice, dlr.Delivered, 0, at(0))))
 	for code := range 2 * maxSeen {
@@ -231,17 +232,19 @@ func TestMoreCodesThanARecipientKeeps(t *testing.T) {
 	require.Equal(t, dlr.Delivered, l.held(alice).Status)
 }
 
-func TestMoreCodesThanABatchCounts(t *testing.T) {
+func TestBatchWithMoreCodesThanItCounts(t *testing.T) {
 	l := newLedger(t, Policy{})
 	entries := make([]dlr.Entry, 2*maxReported)
 	for i := range entries {
 		entries[i] = entry(dlr.Failed, 10_000+i, 1)
 	}
-	c := Fold(&Rows{Batch: l.batch, Recipients: map[string]*Row{}}, []Arrival{arrives(0, whole(len(entries), entries...))}, l.policy)
+	rows := &Rows{Batch: l.batch, Recipients: map[string]*Row{}}
+	c := Fold(rows, []Arrival{arrives(0, whole(len(entries), entries...))}, l.policy)
 	require.LessOrEqual(t, len(l.batch.Reported), maxReported+1)
 	stats := PlanStats{}
 	stats.Apply(c)
-	require.Equal(t, []StatusTotal{{dlr.Failed, dlr.ClassOther, len(entries)}}, stats.Messages, "none is lost from the totals")
+	want := []StatusTotal{{dlr.Failed, dlr.ClassOther, len(entries)}}
+	require.Equal(t, want, stats.Messages, "the totals count every message")
 	last := l.batch.Reported[len(l.batch.Reported)-1]
 	require.Equal(t, Reported{Status: dlr.Failed, Code: dlr.NoCode, Claimed: maxReported}, last)
 }

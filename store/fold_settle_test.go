@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// owing is a batch that owes feedback for these numbers since second 0.
+// owing returns a ledger whose batch has owed feedback for these numbers since second 0.
 func owing(t *testing.T, numbers ...string) *ledger {
 	t.Helper()
 	l := newLedger(t, Policy{Coalesce: 5 * time.Second})
@@ -38,42 +38,42 @@ func TestAccepted(t *testing.T) {
 func TestAcceptedTwice(t *testing.T) {
 	l := owing(t, alice)
 	settled := arrives(7, settles(Accepted, alice, "+"+alice))
-	require.Equal(t, 1, l.fold(settled).Accepted, "a number given twice is accepted once")
+	require.Equal(t, 1, l.fold(settled).Accepted, "a number listed twice is accepted once")
 	require.Zero(t, l.fold(settled).Accepted)
 }
 
-func TestAcceptedIsTakenWhoeverSaysSo(t *testing.T) {
+func TestAcceptedAppliesWithoutATask(t *testing.T) {
 	l := owing(t, alice, bob)
 	l.fold(arrives(1, settles(Buried, alice)), arrives(2, facts(false, at(2))))
 	require.Nil(t, l.batch.Task)
 	c := l.fold(arrives(3, settles(Accepted, alice, bob, carol)))
-	require.Equal(t, 2, c.Accepted, "the dead and the dropped are sent; who never earned is not known")
+	require.Equal(t, 2, c.Accepted, "dead and dropped recipients are sent; a recipient that earned nothing has no row")
 	require.Nil(t, l.batch.Dead)
 	require.Equal(t, Tally{Sent: 2}, c.After)
 }
 
-func TestAcceptedOfAPart(t *testing.T) {
+func TestAcceptedForSomeRecipients(t *testing.T) {
 	l := owing(t, alice)
 	l.fold(arrives(3, settles(Retry)), arrives(6, says(bob, dlr.Delivered, 0, at(6))))
 	l.fold(arrives(7, settles(Accepted, alice)))
-	require.Equal(t, &Task{Due: at(12), Since: at(7)}, l.batch.Task, "who came meanwhile gathers, with no attempt counted")
+	require.Equal(t, &Task{Due: at(12), Since: at(7)}, l.batch.Task, "new recipients wait for Coalesce, without attempts")
 }
 
-func TestAcceptedOfAFullCall(t *testing.T) {
+func TestAcceptedForAFullCall(t *testing.T) {
 	numbers := make([]string, 2*MaxRecipients+1)
 	for i := range numbers {
 		numbers[i] = fmt.Sprintf("4477009%05d", i)
 	}
 	l := owing(t, numbers...)
 	l.fold(arrives(7, settles(Accepted, numbers[:MaxRecipients]...)))
-	require.Equal(t, &Task{Due: at(7), Since: at(0)}, l.batch.Task, "what a full call left behind has waited already")
+	require.Equal(t, &Task{Due: at(7), Since: at(0)}, l.batch.Task, "recipients beyond a full call are due at once")
 	l.fold(arrives(8, settles(Accepted, numbers[MaxRecipients:2*MaxRecipients]...)))
 	require.Equal(t, &Task{Due: at(8), Since: at(0)}, l.batch.Task)
 	l.fold(arrives(9, settles(Accepted, numbers[2*MaxRecipients])))
 	require.Nil(t, l.batch.Task)
 }
 
-func TestAcceptedWhileTheNextCallFilled(t *testing.T) {
+func TestAcceptedWhileTheNextCallIsFull(t *testing.T) {
 	l := owing(t, alice)
 	numbers := make([]string, MaxRecipients)
 	for i := range numbers {
@@ -89,10 +89,12 @@ func TestRetry(t *testing.T) {
 	failed := settles(Retry, alice)
 	failed.Due, failed.Detail = at(30), "503 from Sinch"
 	l.fold(arrives(7, failed))
-	require.Equal(t, &Task{Due: at(30), Since: at(0), Attempts: 1, Reason: ReasonServer, Detail: "503 from Sinch"}, l.batch.Task)
+	want := &Task{Due: at(30), Since: at(0), Attempts: 1, Reason: ReasonServer, Detail: "503 from Sinch"}
+	require.Equal(t, want, l.batch.Task)
 	failed.Due, failed.Reason = at(90), ReasonTimeout
 	l.fold(arrives(31, failed))
-	require.Equal(t, &Task{Due: at(90), Since: at(0), Attempts: 2, Reason: ReasonTimeout, Detail: "503 from Sinch"}, l.batch.Task)
+	want = &Task{Due: at(90), Since: at(0), Attempts: 2, Reason: ReasonTimeout, Detail: "503 from Sinch"}
+	require.Equal(t, want, l.batch.Task)
 	require.Equal(t, []string{alice}, l.in(FeedbackOwed))
 }
 
@@ -103,16 +105,16 @@ func TestSplit(t *testing.T) {
 	c := l.fold(arrives(7, refused), arrives(7, refused))
 	require.Equal(t, c.Before, c.After)
 	split := &Task{Due: at(7), Since: at(0), Reason: ReasonRejected, Detail: "400 from Sinch", Limit: 1}
-	require.Equal(t, split, l.batch.Task, "repeated, it splits once")
+	require.Equal(t, split, l.batch.Task, "a repeated Split splits once")
 
 	failed := settles(Retry, alice)
 	failed.Due = at(30)
 	l.fold(arrives(8, failed))
-	require.Equal(t, 1, l.batch.Task.Limit, "trouble does not undo it")
+	require.Equal(t, 1, l.batch.Task.Limit, "a failure keeps the limit")
 	l.fold(arrives(31, settles(Buried, alice)))
 	require.Equal(t, &Task{Due: at(31), Since: at(0), Limit: 1}, l.batch.Task)
 	l.fold(arrives(32, settles(Accepted, bob)))
-	require.Equal(t, &Task{Due: at(32), Since: at(0), Limit: 2}, l.batch.Task, "the rest is due at once, in larger calls")
+	require.Equal(t, &Task{Due: at(32), Since: at(0), Limit: 2}, l.batch.Task, "the limit grows")
 	l.fold(arrives(33, settles(Accepted, carol)))
 	require.Nil(t, l.batch.Task)
 	require.Equal(t, FeedbackCounts{Sent: 2, Dead: 1}, l.batch.Feedback)
@@ -143,50 +145,53 @@ func TestGivenBack(t *testing.T) {
 	given := settles(GivenBack, alice)
 	given.Reason, given.Due = ReasonCanceled, at(99)
 	c := l.fold(arrives(7, given))
-	require.Equal(t, &before, l.batch.Task, "it stays due, and the attempt does not count")
+	require.Equal(t, &before, l.batch.Task, "the task stays due, and the attempt does not count")
 	require.Equal(t, []string{alice}, l.in(FeedbackOwed))
 	require.Equal(t, c.Before, c.After)
 }
 
-func TestBuried(t *testing.T) {
+func TestDead(t *testing.T) {
 	l := owing(t, alice, bob)
 	buried := settles(Buried, alice, alice)
 	buried.Reason, buried.Detail = ReasonRejected, "400 syntax_constraint_violation"
 	c := l.fold(arrives(7, buried))
-	require.Equal(t, 1, c.Buried, "a number given twice is buried once")
+	require.Equal(t, 1, c.Buried, "a number listed twice counts once")
 	require.Equal(t, []string{alice}, l.in(FeedbackDead))
 	require.Equal(t, at(7), l.recipient(alice).FeedbackAt)
 	require.Equal(t, &Dead{At: at(7), Reason: ReasonRejected, Detail: "400 syntax_constraint_violation"}, l.batch.Dead)
-	require.Equal(t, &Task{Due: at(7), Since: at(0)}, l.batch.Task, "the others are due")
+	require.Equal(t, &Task{Due: at(7), Since: at(0)}, l.batch.Task, "the other recipients are due")
 
-	c = l.fold(arrives(8, says(alice, dlr.Delivered, 0, at(8))), arrives(9, Confirmation{BatchID: "batch", Recipients: []string{alice}}))
-	require.Zero(t, c.Earned, "dead until a person says otherwise")
+	c = l.fold(
+		arrives(8, says(alice, dlr.Delivered, 0, at(8))),
+		arrives(9, Confirmation{BatchID: "batch", Recipients: []string{alice}}),
+	)
+	require.Zero(t, c.Earned, "dead recipients need a requeue")
 
 	buried.Recipients, buried.Reason = []string{bob}, ReasonAuth
 	l.fold(arrives(10, buried))
-	require.Equal(t, ReasonAuth, l.batch.Dead.Reason, "of several reasons the last")
+	require.Equal(t, ReasonAuth, l.batch.Dead.Reason, "the last reason wins")
 	require.Nil(t, l.batch.Task)
 }
 
-func TestBuriedTooLate(t *testing.T) {
+func TestLateBuriedChangesNothing(t *testing.T) {
 	t.Run("sent", func(t *testing.T) {
 		l := owing(t, alice, bob)
 		l.fold(arrives(1, settles(Accepted, alice)))
-		require.Zero(t, l.fold(arrives(2, settles(Buried, alice))).Buried, "what Sinch accepted stays sent")
+		require.Zero(t, l.fold(arrives(2, settles(Buried, alice))).Buried, "accepted recipients stay sent")
 		require.Nil(t, l.batch.Dead)
 	})
 	t.Run("dropped", func(t *testing.T) {
 		l := owing(t, alice)
 		l.fold(arrives(1, facts(false, at(1))))
 		c := l.fold(arrives(2, settles(Buried, alice)))
-		require.Equal(t, Tally{Dropped: 1}, c.After, "what nobody wants is not dead")
+		require.Equal(t, Tally{Dropped: 1}, c.After, "unwanted feedback does not become dead")
 	})
 	t.Run("after another reason", func(t *testing.T) {
 		l := owing(t, alice, bob, carol)
 		rejected := settles(Buried, alice)
 		rejected.Reason = ReasonRejected
 		l.fold(arrives(1, rejected), arrives(2, settles(Accepted, bob)), arrives(3, settles(Buried, bob)))
-		require.Equal(t, ReasonRejected, l.batch.Dead.Reason, "a burial of nobody is no reason")
+		require.Equal(t, ReasonRejected, l.batch.Dead.Reason, "the reason stays if no recipient became dead")
 		require.Equal(t, at(1), l.batch.Dead.At)
 	})
 }
@@ -206,7 +211,7 @@ func TestSettlementsWithoutATaskChangeNothing(t *testing.T) {
 	}
 }
 
-func TestFullReportThatCannotBeRead(t *testing.T) {
+func TestFullReportThatCannotBeFetched(t *testing.T) {
 	unreadable := Settlement{BatchID: "batch", Outcome: Buried, Reason: ReasonNotEnabledOrUnknown, FullRead: true}
 	summary := whole(2, entry(dlr.Delivered, 0, 2))
 	dead := func(t *testing.T) *ledger {
@@ -219,7 +224,7 @@ func TestFullReportThatCannotBeRead(t *testing.T) {
 		return l
 	}
 	t.Run("is dead", func(t *testing.T) { dead(t) })
-	t.Run("stays dead when recipients are buried", func(t *testing.T) {
+	t.Run("stays dead when recipients become dead", func(t *testing.T) {
 		l := dead(t)
 		l.fold(arrives(2, says(alice, dlr.Delivered, 0, at(2))), arrives(3, settles(Buried, alice)))
 		require.True(t, l.batch.Dead.Full)
@@ -235,7 +240,7 @@ func TestFullReportThatCannotBeRead(t *testing.T) {
 		l.fold(arrives(2, says(alice, dlr.Delivered, 0, at(2))), arrives(3, settles(Accepted, alice)))
 		require.True(t, l.batch.Dead.Full)
 	})
-	t.Run("is wanted again at a person's word", func(t *testing.T) {
+	t.Run("is needed again after a requeue", func(t *testing.T) {
 		l := dead(t)
 		c := l.fold(arrives(2, Requeue{BatchID: "batch"}))
 		require.Equal(t, Tally{PendingTasks: 1}, c.After)
@@ -244,13 +249,13 @@ func TestFullReportThatCannotBeRead(t *testing.T) {
 		l.fold(arrives(3, Settlement{BatchID: "batch", Outcome: Progress, FullRead: true}))
 		require.Nil(t, l.batch.Task)
 	})
-	t.Run("is not missed once it came", func(t *testing.T) {
+	t.Run("is not needed once it was called back", func(t *testing.T) {
 		l := dead(t)
 		l.fold(arrives(2, whole(2, entry(dlr.Delivered, 0, 2, alice, bob))))
 		require.Nil(t, l.batch.Dead)
 		require.Equal(t, []string{alice, bob}, l.in(FeedbackOwed))
 	})
-	t.Run("is not missed once it was read", func(t *testing.T) {
+	t.Run("is not needed once it was fetched", func(t *testing.T) {
 		l := dead(t)
 		l.fold(arrives(2, whole(4, entry(dlr.Delivered, 0, 4))))
 		require.True(t, l.batch.WantFull)
@@ -258,18 +263,19 @@ func TestFullReportThatCannotBeRead(t *testing.T) {
 			arrives(4, Settlement{BatchID: "batch", Outcome: Progress, FullRead: true}))
 		require.Nil(t, l.batch.Dead)
 	})
-	t.Run("is not dead when it was read meanwhile", func(t *testing.T) {
+	t.Run("is not dead if it was fetched meanwhile", func(t *testing.T) {
 		l := newLedger(t, Policy{})
-		l.fold(arrives(0, summary), arrives(1, whole(2, entry(dlr.Delivered, 0, 2, alice, bob)).polled()), arrives(2, unreadable))
+		fetched := whole(2, entry(dlr.Delivered, 0, 2, alice, bob)).polled()
+		l.fold(arrives(0, summary), arrives(1, fetched), arrives(2, unreadable))
 		require.Nil(t, l.batch.Dead)
 		require.Equal(t, []string{alice, bob}, l.in(FeedbackOwed))
 	})
-	t.Run("is not dead when nobody wants it", func(t *testing.T) {
+	t.Run("is not dead if feedback is unwanted", func(t *testing.T) {
 		l := newLedger(t, Policy{})
 		l.fold(arrives(0, summary), arrives(1, facts(false, at(1))), arrives(2, unreadable))
 		require.Nil(t, l.batch.Dead)
 		l.fold(arrives(3, facts(true, at(2))))
-		require.NotNil(t, l.batch.Task, "nor forgotten, should the batch want feedback after all")
+		require.NotNil(t, l.batch.Task, "it is still needed if the batch wants feedback later")
 	})
 }
 
@@ -279,19 +285,19 @@ func TestRequeue(t *testing.T) {
 	require.Nil(t, l.batch.Task)
 
 	c := l.fold(arrives(8, Requeue{BatchID: "batch", Recipients: []string{alice, "+" + alice, carol}}))
-	require.Equal(t, 1, c.Requeued, "only who is dead, and once")
+	require.Equal(t, 1, c.Requeued, "only dead recipients, each once")
 	require.Equal(t, []string{alice}, l.in(FeedbackOwed))
 	require.Equal(t, []string{carol}, l.in(FeedbackSent))
 	require.Equal(t, &Task{Due: at(8), Since: at(8)}, l.batch.Task, "due at once")
-	require.NotNil(t, l.batch.Dead, "bob is dead still")
+	require.NotNil(t, l.batch.Dead, "bob is still dead")
 
 	l.fold(arrives(9, Requeue{BatchID: "batch", Recipients: []string{bob}}))
 	require.Nil(t, l.batch.Dead)
 	require.Equal(t, &Task{Due: at(9), Since: at(8)}, l.batch.Task)
 }
 
-// TestRequeueOfNobodyOnlyEndsTheWait requeues a batch with nobody dead: what it owes is due at once.
-func TestRequeueOfNobodyOnlyEndsTheWait(t *testing.T) {
+// TestRequeueWithoutDeadRecipientsEndsTheWait requeues a batch without dead recipients: its task is due at once.
+func TestRequeueWithoutDeadRecipientsEndsTheWait(t *testing.T) {
 	l := owing(t, alice)
 	failed := settles(Retry, alice)
 	failed.Due = at(600)
@@ -303,17 +309,17 @@ func TestRequeueOfNobodyOnlyEndsTheWait(t *testing.T) {
 	require.Equal(t, &before, l.batch.Task)
 }
 
-func TestRequeueOfABatchThatWantsNone(t *testing.T) {
+func TestRequeueOfABatchThatWantsNoFeedback(t *testing.T) {
 	l := owing(t, alice)
 	l.fold(arrives(1, settles(Buried, alice)), arrives(2, facts(false, at(2))))
 	c := l.fold(arrives(3, Requeue{BatchID: "batch", Recipients: []string{alice}}))
 	require.Equal(t, Tally{Dropped: 1}, c.After)
 }
 
-func TestDeadRecipientIsAcceptedLate(t *testing.T) {
+func TestDeadRecipientCanStillBeAccepted(t *testing.T) {
 	l := owing(t, alice, bob)
 	l.fold(arrives(1, settles(Buried, alice, bob)), arrives(2, settles(Accepted, alice)))
 	require.NotNil(t, l.batch.Dead)
 	l.fold(arrives(3, settles(Accepted, bob)))
-	require.Nil(t, l.batch.Dead, "nobody is dead any more")
+	require.Nil(t, l.batch.Dead, "no recipient is dead any more")
 }

@@ -11,21 +11,21 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// The numbers are from a range kept for fiction.
+// Phone numbers from a range reserved for fiction.
 const (
 	alice = "447700900001"
 	bob   = "447700900002"
 	carol = "447700900003"
 )
 
-// testingT is what require needs of testing.T, testing.F and rapid.T.
+// testingT is the part of testing.TB that require needs; rapid.T has it too.
 type testingT interface {
 	require.TestingT
 	Helper()
 }
 
-// ledger keeps one batch as a store does: it loads only the rows that the arrivals touch, folds copies of them, and writes
-// back only what the fold marks as changed. After every fold it checks what must always hold.
+// ledger stores one batch in memory as a store does: it loads only the rows that the arrivals touch, folds copies of
+// them, and writes back only rows that the fold marked as changed. After every fold it checks the invariants.
 type ledger struct {
 	t          testingT
 	policy     Policy
@@ -74,21 +74,21 @@ func (l *ledger) fold(arrivals ...Arrival) Changes {
 func (l *ledger) write(rows *Rows, touched map[string]bool) {
 	l.t.Helper()
 	for digits, row := range rows.Recipients {
-		require.True(l.t, touched[digits], "the fold changes a row that Touches does not name")
+		require.True(l.t, touched[digits], "Fold must change only rows that Touches names")
 		kept := l.recipients[digits]
 		require.Equal(l.t, kept == nil, row.New)
 		if !row.Changed {
-			require.Equal(l.t, *kept, row.Recipient, "a changed row that is not marked")
+			require.Equal(l.t, *kept, row.Recipient, "a row without Changed must be unchanged")
 			continue
 		}
 		if kept != nil && kept.Feedback == FeedbackSent {
-			require.Equal(l.t, FeedbackSent, row.Feedback, "sent is the end")
+			require.Equal(l.t, FeedbackSent, row.Feedback, "sent must stay sent")
 		}
 		l.recipients[digits] = &row.Recipient
 	}
 }
 
-// check compares what the batch's row counts with what its recipients' rows say.
+// check compares the counts in the batch's row with the recipients' rows.
 func (l *ledger) check(c Changes) {
 	l.t.Helper()
 	b := l.batch
@@ -110,26 +110,28 @@ func (l *ledger) check(c Changes) {
 	work := b.Feedback.Owed > 0 || b.WantFull || b.Everyone == FeedbackOwed
 	require.Equal(l.t, b.Flag != FlagUnwanted && work, b.Task != nil, "a task exists if and only if there is work")
 	dead := b.Feedback.Dead > 0 || b.Everyone == FeedbackDead || b.Dead != nil && b.Dead.Full
-	require.Equal(l.t, dead, b.Dead != nil, "what is dead has a reason")
+	require.Equal(l.t, dead, b.Dead != nil, "Dead is set if and only if something is dead")
 	l.checkMissing()
 	require.Equal(l.t, b.Tally(), c.After)
-	require.Equal(l.t, c.After, l.stats.Feedback, "the steps add up to the present tally")
+	require.Equal(l.t, c.After, l.stats.Feedback, "the changes must add up to the present tally")
 	require.Equal(l.t, 1, l.stats.Batches)
 	require.Equal(l.t, len(l.recipients), l.stats.Recipients)
-	require.Equal(l.t, l.messages(), l.taken(), "what was counted step by step is what the batch says")
+	require.Equal(l.t, l.messages(), l.taken(), "the changes must add up to the batch's counts")
 	require.Equal(l.t, feedback.Owed+feedback.Sent+feedback.Dead, l.sum(func(c Changes) int { return c.Earned }))
 	require.Equal(l.t, feedback.Sent, l.sum(func(c Changes) int { return c.Accepted }))
 }
 
-// checkMissing compares the batch's Check with what its recipients' rows say.
+// checkMissing compares the batch's Check with the recipients' rows.
 func (l *ledger) checkMissing() {
 	l.t.Helper()
 	b := l.batch
 	if b.Facts != nil {
-		require.Nil(l.t, b.Facts.Numbers, "who is in a batch stands in the recipients' rows")
+		require.Nil(l.t, b.Facts.Numbers, "Numbers must not be stored with the batch")
 		require.False(l.t, b.Facts.CheckNow)
 	}
-	if l.policy.Missing.Silence == 0 || b.Facts == nil || b.Facts.Missing || b.Facts.ReportKind == "" || b.Facts.ReportKind == "none" {
+	facts := b.Facts
+	known := facts != nil && !facts.Missing && facts.ReportKind != "" && facts.ReportKind != "none"
+	if l.policy.Missing.Silence == 0 || !known {
 		require.Nil(l.t, b.Check)
 		require.Zero(l.t, b.Tally().Awaited)
 		return
@@ -146,15 +148,15 @@ func (l *ledger) checkMissing() {
 		if b.Check != nil && !b.Check.Due.IsZero() && !b.Facts.SendAt.After(b.LastAt) {
 			awaited = max(expected-final, 0)
 		}
-		require.Equal(l.t, awaited, b.Tally().Awaited, "%d of %d have come", final, expected)
+		require.Equal(l.t, awaited, b.Tally().Awaited, "%d of %d messages are final", final, expected)
 	}
 	switch countless := b.Total == 0 && (b.Facts.Groups > 0 || b.Facts.Recipients == 0); {
 	case countless:
-		require.NotNil(l.t, b.Check, "nobody knows how many are to come")
+		require.NotNil(l.t, b.Check, "the number of messages is unknown")
 	case final >= expected:
-		require.Nil(l.t, b.Check, "all %d have come", expected)
+		require.Nil(l.t, b.Check, "all %d messages are final", expected)
 	case len(b.Reports) == 0:
-		require.NotNil(l.t, b.Check, "%d of %d have come", final, expected)
+		require.NotNil(l.t, b.Check, "%d of %d messages are final", final, expected)
 	}
 }
 
@@ -166,7 +168,7 @@ func (l *ledger) sum(of func(Changes) int) int {
 	return n
 }
 
-// messages is Reported without the pairs of which no message is known.
+// messages returns the message counts by status and code, without zero counts.
 func (l *ledger) messages() map[kind]int {
 	known := make(map[kind]int)
 	for _, r := range l.batch.Reported {
@@ -203,7 +205,7 @@ func (l *ledger) recipient(number string) *Recipient {
 	return r
 }
 
-// in returns the digits of those whose feedback is in the state, sorted.
+// in returns the digits of the recipients whose feedback is in state s, sorted.
 func (l *ledger) in(s FeedbackState) []string {
 	digits := []string{}
 	for d, r := range l.recipients {
@@ -247,13 +249,13 @@ func cloneRecipient(r *Recipient) Recipient {
 
 var start = time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
 
-// at is a moment, seconds after the start.
+// at returns the time that many seconds after start.
 func at(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
 
-// arrives is news taken in at that second.
+// arrives returns an arrival at that second.
 func arrives(second int, n News) Arrival { return Arrival{Plan: "plan", At: at(second), News: n} }
 
-// says is a recipient report.
+// says returns a recipient report.
 func says(number string, s dlr.Status, code int, when time.Time) Report {
 	return Report{
 		Report: &dlr.Report{
@@ -264,7 +266,7 @@ func says(number string, s dlr.Status, code int, when time.Time) Report {
 	}
 }
 
-// operatorAt is the report with the carrier's time.
+// operatorAt returns the report with the operator's time added.
 func (r Report) operatorAt(when time.Time) Report {
 	c := *r.Report
 	c.Entries = slices.Clone(c.Entries)
@@ -272,13 +274,13 @@ func (r Report) operatorAt(when time.Time) Report {
 	return Report{Report: &c, Raw: r.Raw, Source: r.Source}
 }
 
-// polled is the report as the reconciler reads it.
+// polled returns the report as fetched from Sinch.
 func (r Report) polled() Report {
 	r.Source = FromPoll
 	return r
 }
 
-// whole is a batch report.
+// whole returns a batch report.
 func whole(total int, entries ...dlr.Entry) Report {
 	return Report{
 		Report: &dlr.Report{Type: dlr.BatchSMS, BatchID: "batch", Total: total, Entries: entries},

@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// part says which recipients of a batch report are in hand: those from..to of all, in the order in which it names them.
+// part is a range of a batch report's recipients, in the order in which the report names them.
 type part struct {
 	from, to, all int
-	key           [16]byte // the content of the whole report
+	key           [16]byte // content key of the whole report
 }
 
-// first reports whether the report begins with the part; so does a whole report.
+// first reports whether the part starts at the first recipient. A nil part is the whole report.
 func (p *part) first() bool { return p == nil || p.from == 0 }
 
-// last reports whether the report ends with the part; so does a whole report.
+// last reports whether the part ends at the last recipient. A nil part is the whole report.
 func (p *part) last() bool { return p == nil || p.to == p.all }
 
-// key is the content of the report, also of one that is in hand in part.
+// key returns the content key of the whole report, even if r is a part.
 func (r Report) key() [16]byte {
 	if r.part != nil {
 		return r.part.key
@@ -25,7 +25,7 @@ func (r Report) key() [16]byte {
 	return r.ContentKey()
 }
 
-// Recipients is how many numbers a names, in the order of Touches. One that is named twice counts twice.
+// Recipients returns how many numbers a names, duplicates included. Their order is that of Touches.
 func (a Arrival) Recipients() int {
 	switch n := a.News.(type) {
 	case Report:
@@ -46,11 +46,11 @@ func (a Arrival) Recipients() int {
 	return 0
 }
 
-// Part returns the part of a that names recipients from..to, for Fold. An arrival with more than MaxRecipients may be
-// folded in parts, over any number of transactions: parts that cover all recipients in their order leave the rows that the
-// whole leaves. The first part of a batch report keeps its bytes and the last part takes its counts; between them
-// BatchReport.Folded says how far the report is folded. A report that was left unfinished is taken up where it was left
-// when it arrives again. Parts are made from the whole arrival, which remembers what they share.
+// Part returns the arrival restricted to the recipients from..to, for Fold. An arrival with more than MaxRecipients
+// may be folded in parts, over any number of transactions: consecutive parts that cover all recipients leave the same
+// rows as the whole arrival. The first part of a batch report logs its raw bytes, the last part applies its counts;
+// in between, BatchReport.Folded holds how many recipients are folded. If an unfinished report arrives again, folding
+// continues there. Call Part on the whole arrival only: it caches what its parts share.
 func (a *Arrival) Part(from, to int) Arrival {
 	p := *a
 	switch n := a.News.(type) {
@@ -84,11 +84,12 @@ func (a *Arrival) partOf(n Report, from, to int) Report {
 		e.Recipients = between(e.Recipients, from-begin, to-begin)
 		begin = end
 	}
-	return Report{Report: &whole, Raw: n.Raw, Source: n.Source, part: &part{from: from, to: to, all: n.part.all, key: n.part.key}}
+	p := &part{from: from, to: to, all: n.part.all, key: n.part.key}
+	return Report{Report: &whole, Raw: n.Raw, Source: n.Source, part: p}
 }
 
-// Folded returns how many of the recipients of a batch report b has folded already, in the order of the report: all of them if
-// the report is known whole. Of other arrivals a batch remembers nothing.
+// Folded returns how many recipients of a batch report are folded into b, in the order of the report; all of them if
+// the whole report is. It returns 0 for other arrivals, because a batch does not keep that for them.
 func (a *Arrival) Folded(b *Batch) int {
 	n, ok := a.News.(Report)
 	if !ok || !n.Type.Batch() {
@@ -107,13 +108,14 @@ func (a *Arrival) Folded(b *Batch) int {
 	return 0
 }
 
-// between is the part of numbers that from..to covers, which may begin before them and end behind them.
+// between returns the part of numbers inside from..to; the bounds may lie outside the slice.
 func between(numbers []string, from, to int) []string {
 	from, to = min(max(from, 0), len(numbers)), min(max(to, 0), len(numbers))
 	return numbers[from:to:to]
 }
 
-// begin finds what is kept of a batch report, or keeps it. It returns nil if the report, or the part of it, was folded before.
+// begin returns the batch's entry for a report and adds it if necessary. It returns nil if the report, or this part of
+// it, is already folded; a repeat of the whole report is counted.
 func (f *folding) begin(n Report, at time.Time) *BatchReport {
 	b, key := f.batch, n.key()
 	for i := range b.Reports {
@@ -132,23 +134,24 @@ func (f *folding) begin(n Report, at time.Time) *BatchReport {
 	}
 	b.Reports = append(b.Reports, BatchReport{Key: key, Type: n.Type, ReceivedAt: at, Source: n.Source, Ref: f.log(n, at)})
 	if len(b.Reports) > maxSeen {
-		b.Reports = forgetReport(b.Reports)
+		b.Reports = dropReport(b.Reports)
 	}
 	return &b.Reports[len(b.Reports)-1]
 }
 
-// reached notes how far the report is folded.
-func (r *BatchReport) reached(p *part) {
+// setFolded records how many recipients of the report are folded.
+func (r *BatchReport) setFolded(p *part) {
 	if r.Folded = 0; !p.last() {
 		r.Folded = p.to
 	}
 }
 
-// forgetReport returns reports without the first that is folded whole, else without the first.
-func forgetReport(reports []BatchReport) []BatchReport {
+// dropReport drops one report: the first that is completely folded, or else the first. It keeps the last one, which
+// is being folded.
+func dropReport(reports []BatchReport) []BatchReport {
 	drop := max(slices.IndexFunc(reports, func(r BatchReport) bool { return r.Folded == 0 }), 0)
 	if drop == len(reports)-1 {
-		drop = 0 // the last is the one in hand
+		drop = 0 // the last one is being folded
 	}
 	return append(reports[:drop:drop], reports[drop+1:]...)
 }

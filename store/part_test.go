@@ -11,7 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// drawParts divides an arrival at some of its recipients; one that no store divides stays whole.
+// drawParts splits an arrival into random parts. Settlements stay whole, because no store splits them.
 func drawParts(t *rapid.T, a Arrival) []Arrival {
 	_, settlement := a.News.(Settlement)
 	all := a.Recipients()
@@ -27,7 +27,7 @@ func drawParts(t *rapid.T, a Arrival) []Arrival {
 	return parts
 }
 
-// rows are the ledger's rows but for where the bytes of reports are, which depends on the grouping.
+// rows returns the ledger's rows without the Refs of reports, which depend on how arrivals were grouped.
 func (l *ledger) rows() (Batch, map[string]Recipient) {
 	batch, recipients := *cloneBatch(l.batch), make(map[string]Recipient)
 	for i := range batch.Reports {
@@ -43,7 +43,7 @@ func (l *ledger) rows() (Batch, map[string]Recipient) {
 	return batch, recipients
 }
 
-func TestPartsLeaveWhatTheWholeLeaves(t *testing.T) {
+func TestPartsGiveTheSameRowsAsTheWholeArrival(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		policy := drawPolicy(t)
 		whole, divided := newLedger(t, policy), newLedger(t, policy)
@@ -60,13 +60,13 @@ func TestPartsLeaveWhatTheWholeLeaves(t *testing.T) {
 		}
 		require.Equal(t, whole.stats, divided.stats)
 		require.Equal(t, whole.minutes, divided.minutes)
-		require.Equal(t, whole.log, divided.log, "the bytes are kept once")
+		require.Equal(t, whole.log, divided.log, "the raw bytes are logged once")
 	})
 }
 
-// TestUnfinishedPartsAreTakenUp folds some parts of a report and then all of its repeat, as a replica does after another one
-// was killed half-way.
-func TestUnfinishedPartsAreTakenUp(t *testing.T) {
+// TestUnfinishedReportContinuesWhenItArrivesAgain folds some parts of a report and then its repeat, as a replica does
+// after another one was killed half-way.
+func TestUnfinishedReportContinuesWhenItArrivesAgain(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		policy := drawPolicy(t)
 		a := arrives(0, rapid.Custom(drawReport).Draw(t, "report"))
@@ -89,7 +89,7 @@ func TestUnfinishedPartsAreTakenUp(t *testing.T) {
 	})
 }
 
-func TestTwoFoldTheSameReportSideBySide(t *testing.T) {
+func TestTwoReplicasFoldPartsOfTheSameReport(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		policy := drawPolicy(t)
 		report := rapid.Custom(drawReport).Draw(t, "report")
@@ -107,12 +107,12 @@ func TestTwoFoldTheSameReportSideBySide(t *testing.T) {
 		require.Equal(t, once.outcome(), both.outcome())
 		require.Equal(t, once.stats.Messages, both.stats.Messages)
 		for _, r := range both.batch.Reports {
-			require.Zero(t, r.Folded, "it is folded whole")
+			require.Zero(t, r.Folded, "all recipients are folded")
 		}
 	})
 }
 
-func TestAnUnfinishedReportIsNotForgotten(t *testing.T) {
+func TestUnfinishedReportIsNeverDropped(t *testing.T) {
 	l := newLedger(t, Policy{})
 	a := arrives(0, whole(3, entry(dlr.Delivered, 0, 3, alice, bob, carol)))
 	l.fold(a.Part(0, 1))
@@ -124,10 +124,11 @@ func TestAnUnfinishedReportIsNotForgotten(t *testing.T) {
 	require.Len(t, l.batch.Reports, maxSeen)
 	require.Zero(t, l.batch.Reports[0].Folded)
 	require.Equal(t, []string{alice, bob, carol}, l.in(FeedbackOwed))
-	require.Equal(t, 1, slices.IndexFunc(l.log, func(g Logged) bool { return string(g.Raw) == string(whole(10, entry(dlr.Failed, 0, 1)).Raw) }))
+	first := string(whole(10, entry(dlr.Failed, 0, 1)).Raw)
+	require.Equal(t, 1, slices.IndexFunc(l.log, func(g Logged) bool { return string(g.Raw) == first }))
 }
 
-func TestHowFarABatchHasFoldedAnArrival(t *testing.T) {
+func TestFoldedCountsTheFoldedRecipients(t *testing.T) {
 	l := newLedger(t, Policy{})
 	a := arrives(0, whole(3, entry(dlr.Delivered, 0, 3, alice, bob, carol)))
 	other := arrives(0, whole(4, entry(dlr.Failed, 1, 1, alice)))
@@ -135,17 +136,19 @@ func TestHowFarABatchHasFoldedAnArrival(t *testing.T) {
 		l.fold(a.Part(i, i+1))
 		require.Equal(t, want, a.Folded(l.batch))
 		again := arrives(9, a.News)
-		require.Equal(t, want, again.Folded(l.batch), "the repeat is the same report")
+		require.Equal(t, want, again.Folded(l.batch), "a repeat has the same content key")
 	}
 	require.Zero(t, other.Folded(l.batch))
-	for _, n := range []News{says(alice, dlr.Failed, 1, at(0)), Confirmation{BatchID: "batch", Recipients: []string{alice}}, Quarantined{}} {
+	for _, n := range []News{
+		says(alice, dlr.Failed, 1, at(0)), Confirmation{BatchID: "batch", Recipients: []string{alice}}, Quarantined{},
+	} {
 		a := arrives(0, n)
 		l.fold(a)
 		require.Zero(t, a.Folded(l.batch), "%T", n)
 	}
 }
 
-func TestRecipientsOfAnArrival(t *testing.T) {
+func TestRecipientsCountsAllNumbers(t *testing.T) {
 	for _, c := range []struct {
 		news News
 		want int
@@ -166,7 +169,7 @@ func TestRecipientsOfAnArrival(t *testing.T) {
 	}
 }
 
-// BenchmarkPart shows that a part costs what it names, not what the whole names.
+// BenchmarkPart shows that the cost of a part depends on its own size, not on that of the whole arrival.
 func BenchmarkPart(b *testing.B) {
 	numbers := make([]string, 200_000)
 	for i := range numbers {

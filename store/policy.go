@@ -2,55 +2,57 @@ package store
 
 import "time"
 
-// On says what earns a recipient its delivery feedback.
+// On selects what earns a recipient delivery feedback (feedback.on in the configuration).
 type On string
 
 // The policies.
 const (
-	OnDelivered On = "delivered" // its own report says Delivered, or the application confirms it
+	OnDelivered On = "delivered" // a report with status Delivered, or the application's confirmation
 	OnConfirmed On = "confirmed" // only the application's confirmation
-	OnBoth      On = "both"      // as delivered, said outright
+	OnBoth      On = "both"      // the same as OnDelivered
 	OnOff       On = "off"       // nothing
 )
 
-// Policy is how a plan's feedback is earned. The zero value is OnDelivered without waiting.
+// Policy holds the feedback and reconcile settings of a plan. The zero value is OnDelivered without waiting, and
+// nothing is fetched.
 type Policy struct {
 	On       On
-	Coalesce time.Duration // how long a task waits to gather recipients before it is due
-	// MaxWait is the longest that an attempt puts a task off. A task that is due later was given its time by a clock that
-	// has been set back since: it is due. Zero is no bound.
+	Coalesce time.Duration // how long a new task gathers recipients before it is due
+	// MaxWait is the longest delay between two attempts. A task due later than that is due now, because its time came
+	// from a clock that has since been set back. Zero means no limit.
 	MaxWait time.Duration
 	Missing Missing
 }
 
-// MaxRetryAfter is the longest Retry-After that is honoured with a 429.
+// MaxRetryAfter is the longest Retry-After that dlrloop honours in a 429.
 const MaxRetryAfter = time.Hour
 
-// Horizon is after every due time that a clock which shows now can have given to a task of the plan. It leaves MaxAhead for
-// what the clocks of replicas differ.
+// Horizon returns a time after every due time that a correct clock can have given to a task of the plan by now. It
+// adds MaxAhead for the difference between the replicas' clocks.
 func (p Policy) Horizon(now time.Time) time.Time {
 	if p.MaxWait <= 0 {
-		return never
+		return farFuture
 	}
 	return now.Add(max(p.MaxWait, p.Coalesce) + MaxAhead)
 }
 
-// never is a time that every store can keep and that does not come.
-var never = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+// farFuture is in the far future and inside the range of every store.
+var farFuture = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 
-// Horizon is after every time to ask after a batch that was sent before now.
-func (m Missing) Horizon(now time.Time) time.Time { return now.Add(m.Silence<<maxSilence + MaxAhead) }
+// Horizon returns a time after every due check that a correct clock can have set for a batch sent before now.
+func (m Missing) Horizon(now time.Time) time.Time { return now.Add(m.Silence<<maxDoublings + MaxAhead) }
 
-// Missing says when the reports of a batch count as missing, so that Sinch is asked after it.
+// Missing configures when the reports of a batch count as missing. They are then fetched from Sinch.
 type Missing struct {
-	// Silence is how long no report came; it doubles with each time that Sinch was asked in vain, up to 32 times. Zero: Sinch is never asked.
+	// Silence is how long no report may arrive before a fetch. It doubles after each fetch without a new report, up
+	// to 32 times its value. Zero disables fetching.
 	Silence time.Duration
-	// Grace is how long after its expiry the last reports of a batch may take.
+	// Grace is how long after the batch's expiry its last reports may arrive.
 	Grace time.Duration
 }
 
-// earnsOnDelivered reports whether a report that says Delivered earns feedback.
+// earnsOnDelivered reports whether a report with status Delivered earns feedback.
 func (p Policy) earnsOnDelivered() bool { return p.On == "" || p.On == OnDelivered || p.On == OnBoth }
 
-// Policies gives the policy of each plan. It must not change between two calls for the same arrivals.
+// Policies returns the policy of a plan. It must return the same policy while the same arrivals are folded.
 type Policies func(plan string) Policy

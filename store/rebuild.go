@@ -7,31 +7,31 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// FeedbackUnsettled is the feedback state of a recipient that is being rebuilt. A read must not show such a recipient;
-// Verdict.Settle gives it its state.
+// FeedbackUnsettled marks a recipient that is being rebuilt. A read must not return such a recipient; Verdict.Settle
+// replaces the mark.
 const FeedbackUnsettled = FeedbackDead + 1
 
-// Rebuild makes damaged rows of one batch again: those of recipients, and the batch's own. A store calls Take with
-// each report of the batch's log, in order; then Weigh with each recipient, Decide, and Verdict.Settle for each that
-// is unsettled; then Count with each recipient, and Finish. What a row says that was not damaged stays as it is.
+// Rebuild restores damaged rows of one batch, the batch's own row and those of recipients, from the report log. A
+// store calls Take with each report of the log, in order; then Weigh with each recipient; Decide; Verdict.Settle for
+// each unsettled recipient; Count with each recipient; and Finish. Undamaged recipient rows stay as they are.
 type Rebuild struct {
-	Batch  *Batch // as stored; only Plan, ID, FirstAt and LastAt if its row is lost
-	Lost   bool   // the batch's row is lost
-	Holes  bool   // a part of the report log is lost
+	Batch  *Batch // as stored; if Lost, only Plan, ID, FirstAt and LastAt are set
+	Lost   bool   // the batch's own row is lost
+	Holes  bool   // part of the report log is lost
 	Policy Policy
 
-	// Partial is the batch report that is folded in part, if the journal says so, and Done how many of its recipients
-	// are folded.
+	// Partial is the batch report whose folding is unfinished according to the journal; Done is how many of its
+	// recipients are folded.
 	Partial Arrival
 	Done    int
 
-	summary         bool // the last batch report that counts a delivery was called back, not read
+	summary         bool // the last batch report with a delivery count was a callback, not fetched
 	intact          FeedbackCounts
 	rebuilt, earned int
 	counts          *Batch
 }
 
-// Folded is how many recipients of a logged report are folded, in its order.
+// Folded returns how many recipients of a logged report are folded, in the order of the report.
 func (r *Rebuild) Folded(a *Arrival) int {
 	n, ok := a.News.(Report)
 	if !ok || !n.Type.Batch() {
@@ -46,8 +46,8 @@ func (r *Rebuild) Folded(a *Arrival) int {
 	return a.Recipients()
 }
 
-// Take applies a report of the log, or a part of one, to the recipients that are unsettled or not in rows, as Fold
-// did when it came. ref is its place in the log. Rows of other recipients stay as they are.
+// Take applies a logged report, or a part of one, to the recipients that are FeedbackUnsettled or missing in rows, as
+// Fold did when the report arrived. ref is the report's place in the log. Other rows stay as they are.
 func (r *Rebuild) Take(rows map[string]*Row, a Arrival, ref Ref) {
 	n, ok := a.News.(Report)
 	if !ok {
@@ -62,16 +62,16 @@ func (r *Rebuild) Take(rows map[string]*Row, a Arrival, ref Ref) {
 			}
 			row := f.row(number)
 			row.Feedback = FeedbackUnsettled
-			f.see(row, Seen{State: e.State, ReceivedAt: a.At, Source: n.Source, Ref: ref})
+			f.addSeen(row, Seen{State: e.State, ReceivedAt: a.At, Source: n.Source, Ref: ref})
 		}
 	}
 	if r.Lost {
-		r.collect(n, a.At, ref)
+		r.restoreBatch(n, a.At, ref)
 	}
 }
 
-// collect takes from a report what the batch's own row held of it.
-func (r *Rebuild) collect(n Report, at time.Time, ref Ref) {
+// restoreBatch restores from a logged report its contribution to the lost row of the batch.
+func (r *Rebuild) restoreBatch(n Report, at time.Time, ref Ref) {
 	b := r.Batch
 	f := folding{batch: b}
 	if at.After(b.LastAt) {
@@ -82,7 +82,7 @@ func (r *Rebuild) collect(n Report, at time.Time, ref Ref) {
 	}
 	if n.Type.Batch() {
 		b.Total = max(b.Total, n.Total)
-		r.remember(n, at, ref)
+		r.addReport(n, at, ref)
 	}
 	for _, e := range n.Entries {
 		counted := f.reported(e.Status, e.Code)
@@ -96,21 +96,21 @@ func (r *Rebuild) collect(n Report, at time.Time, ref Ref) {
 	}
 }
 
-// remember keeps a batch report with the batch, and how far it is folded.
-func (r *Rebuild) remember(n Report, at time.Time, ref Ref) {
+// addReport adds a batch report to the batch, with how many of its recipients are folded.
+func (r *Rebuild) addReport(n Report, at time.Time, ref Ref) {
 	b, key := r.Batch, n.key()
 	i := slices.IndexFunc(b.Reports, func(held BatchReport) bool { return held.Key == key })
 	if i < 0 {
 		i = len(b.Reports)
 		b.Reports = append(b.Reports, BatchReport{Key: key, Type: n.Type, ReceivedAt: at, Source: n.Source, Ref: ref})
 	}
-	b.Reports[i].reached(n.part)
+	b.Reports[i].setFolded(n.part)
 	if len(b.Reports) > maxSeen {
-		b.Reports = forgetReport(b.Reports)
+		b.Reports = dropReport(b.Reports)
 	}
 }
 
-// Weigh takes a recipient into what Decide decides on.
+// Weigh counts a recipient for Decide.
 func (r *Rebuild) Weigh(rec *Recipient) {
 	if rec.Feedback != FeedbackUnsettled {
 		r.intact.Count(rec.Feedback)
@@ -122,21 +122,21 @@ func (r *Rebuild) Weigh(rec *Recipient) {
 	}
 }
 
-// earned reports whether the reports of a recipient earned feedback.
+// earned reports whether the recipient's reports earned feedback under the policy.
 func (p Policy) earned(r *Recipient) bool {
 	return p.earnsOnDelivered() && slices.ContainsFunc(r.Seen, func(s Seen) bool { return s.Status == dlr.Delivered })
 }
 
-// Verdict says which feedback state unsettled recipients get: State if their reports earned feedback, or if Everyone
-// is set; else FeedbackNone.
+// Verdict is the feedback state for unsettled recipients. Those whose reports earned feedback get State, or all of
+// them if Everyone is set; the others get FeedbackNone.
 type Verdict struct {
 	Everyone bool
 	State    FeedbackState
 }
 
-// Decide compares the batch's feedback counts with those of its intact recipients. If the recipients that are missing
-// in them were all in one state, the unsettled ones get it. Otherwise their feedback is owed: Sinch may be told
-// twice, but is told.
+// Decide compares the batch's feedback counts with those of its undamaged recipients. If the difference is all in one
+// state, the unsettled recipients get that state. Otherwise their feedback is owed, because sending it twice is
+// better than not at all.
 func (r *Rebuild) Decide() Verdict {
 	if r.Lost {
 		return Verdict{State: FeedbackOwed}
@@ -151,7 +151,7 @@ func (r *Rebuild) Decide() Verdict {
 	}
 	v := Verdict{Everyone: n == r.rebuilt && !r.Holes, State: FeedbackOwed}
 	switch {
-	case n < r.earned: // the policy was another one
+	case n < r.earned: // the policy was different when the reports arrived
 	case n == left.Sent:
 		v.State = FeedbackSent
 	case n == left.Dead:
@@ -160,14 +160,14 @@ func (r *Rebuild) Decide() Verdict {
 	return v
 }
 
-// Settle gives an unsettled recipient its feedback state.
+// Settle sets the feedback state of an unsettled recipient.
 func (v Verdict) Settle(r *Recipient, p Policy, at time.Time) {
 	if r.Feedback, r.FeedbackAt = FeedbackNone, (time.Time{}); v.State != FeedbackNone && (v.Everyone || p.earned(r)) {
 		r.Feedback, r.FeedbackAt = v.State, at
 	}
 }
 
-// Count takes a settled recipient into the figures of the batch.
+// Count adds a settled recipient to the new figures of the batch.
 func (r *Rebuild) Count(rec *Recipient) {
 	if r.counts == nil {
 		r.counts = &Batch{Reported: slices.Clone(r.Batch.Reported)}
@@ -178,10 +178,10 @@ func (r *Rebuild) Count(rec *Recipient) {
 	f := folding{batch: r.counts}
 	f.batch.Feedback.Count(rec.Feedback)
 	if held, reported := rec.State(); reported {
-		f.restated("", held.Status)
+		f.moveStatus("", held.Status)
 	}
 	for i, s := range rec.Seen {
-		if !others(rec.Seen[:i], i, s.State) {
+		if !hasOther(rec.Seen[:i], i, s.State) {
 			f.reported(s.Status, s.Code).Named++
 		}
 	}
@@ -190,9 +190,9 @@ func (r *Rebuild) Count(rec *Recipient) {
 	}
 }
 
-// Finish gives the batch the figures that Count counted, and what follows from them. Messages of recipients that are
-// lost stay counted, as claimed: when they are reported again, nothing counts them twice. If that were deliveries,
-// the full report is read, which names them again.
+// Finish gives the batch the figures that Count collected and derives tasks and checks from them. Messages of lost
+// recipients stay counted as claimed, so that a later report does not count them twice. If they were deliveries, the
+// full report is fetched to name the recipients again.
 func (r *Rebuild) Finish() {
 	b, counts := r.Batch, r.counts
 	if counts == nil {
@@ -216,7 +216,7 @@ func (r *Rebuild) Finish() {
 	if b.Dead == nil && b.Feedback.Dead > 0 {
 		b.Dead = &Dead{At: b.LastAt, Reason: ReasonRejected, Detail: "the row that said why was damaged"}
 	}
-	f.revive()
+	f.clearDead()
 	f.schedule(b.LastAt)
-	f.expect(Arrival{At: b.LastAt, News: Confirmation{BatchID: b.ID}})
+	f.scheduleCheck(Arrival{At: b.LastAt, News: Confirmation{BatchID: b.ID}})
 }

@@ -15,7 +15,7 @@ type logged struct {
 	Ref
 }
 
-// foldLogged folds arrivals one by one and returns those that the log keeps.
+// foldLogged folds arrivals one by one and returns those that were logged.
 func (l *ledger) foldLogged(arrivals ...Arrival) (log []logged) {
 	l.t.Helper()
 	for _, a := range arrivals {
@@ -28,7 +28,7 @@ func (l *ledger) foldLogged(arrivals ...Arrival) (log []logged) {
 	return log
 }
 
-// rebuild rebuilds the recipients that are not in l any more, as a store does.
+// rebuild restores the recipients missing in l, as a store does.
 func (l *ledger) rebuild(r *Rebuild, log []logged) {
 	l.t.Helper()
 	r.Policy = l.policy
@@ -65,13 +65,13 @@ func (l *ledger) rebuild(r *Rebuild, log []logged) {
 	l.batch = r.Batch
 }
 
-// What is rebuilt from the log is what was there, whatever the reports were.
-func TestRebuiltRowsAreWhatTheyWere(t *testing.T) {
+// Rebuilding from the report log restores the original rows.
+func TestRebuildRestoresTheRows(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := newLedger(t, drawPolicy(t))
 		arrivals := []Arrival{}
 		for i, r := range rapid.SliceOfN(rapid.Custom(drawReport), 1, 12).Draw(t, "reports") {
-			for k := range r.Entries { // the operator's time of a repeat is not in the log
+			for k := range r.Entries { // the log lacks the operator's time of a duplicate
 				r.Entries[k].OperatorAt = at(0).AddDate(-10, 0, 0)
 			}
 			arrivals = append(arrivals, arrives(i, r))
@@ -130,10 +130,12 @@ func TestFeedbackOfRebuiltRecipients(t *testing.T) {
 		want            Verdict
 	}{
 		"all were sent": {
-			old: FeedbackCounts{Sent: 5}, intact: FeedbackCounts{Sent: 3}, rebuilt: 2, earned: 2, want: Verdict{true, FeedbackSent},
+			old: FeedbackCounts{Sent: 5}, intact: FeedbackCounts{Sent: 3}, rebuilt: 2, earned: 2,
+			want: Verdict{true, FeedbackSent},
 		},
 		"some were sent": {
-			old: FeedbackCounts{Sent: 5}, intact: FeedbackCounts{Sent: 3}, rebuilt: 4, earned: 2, want: Verdict{false, FeedbackSent},
+			old: FeedbackCounts{Sent: 5}, intact: FeedbackCounts{Sent: 3}, rebuilt: 4, earned: 2,
+			want: Verdict{false, FeedbackSent},
 		},
 		"all were dead": {
 			old: FeedbackCounts{Dead: 2}, rebuilt: 2, earned: 2, want: Verdict{true, FeedbackDead},
@@ -141,19 +143,20 @@ func TestFeedbackOfRebuiltRecipients(t *testing.T) {
 		"sent and owed": {
 			old: FeedbackCounts{Sent: 1, Owed: 1}, rebuilt: 3, earned: 2, want: Verdict{false, FeedbackOwed},
 		},
-		"all confirmed": {
+		"all were confirmed": {
 			on: OnConfirmed, old: FeedbackCounts{Sent: 1, Owed: 1}, rebuilt: 2, want: Verdict{true, FeedbackOwed},
 		},
-		"none earned any": {
-			old: FeedbackCounts{Sent: 1}, intact: FeedbackCounts{Sent: 1}, rebuilt: 2, earned: 1, want: Verdict{false, FeedbackNone},
+		"none earned feedback": {
+			old: FeedbackCounts{Sent: 1}, intact: FeedbackCounts{Sent: 1}, rebuilt: 2, earned: 1,
+			want: Verdict{false, FeedbackNone},
 		},
-		"fewer than earned it": {
+		"fewer than earned feedback": {
 			old: FeedbackCounts{Sent: 1}, rebuilt: 3, earned: 2, want: Verdict{false, FeedbackOwed},
 		},
-		"others are lost for good": {
+		"others are missing in the log": {
 			old: FeedbackCounts{Sent: 2}, rebuilt: 2, earned: 1, holes: true, want: Verdict{false, FeedbackSent},
 		},
-		"nobody knows what they earned": {
+		"the batch's row is lost": {
 			rebuilt: 2, earned: 1, lost: true, want: Verdict{false, FeedbackOwed},
 		},
 	} {
@@ -167,9 +170,9 @@ func TestFeedbackOfRebuiltRecipients(t *testing.T) {
 	}
 }
 
-// Recipients whose reports are lost with the log stay counted, so that nothing counts them again, and the full report
-// is read, which names them.
-func TestRecipientsThatAreLostForGood(t *testing.T) {
+// Recipients whose reports are lost from the log stay counted, so that nothing counts them again. The full report is
+// fetched to name them.
+func TestRecipientsMissingInTheLog(t *testing.T) {
 	l := newLedger(t, Policy{})
 	l.foldLogged(arrives(0, says(alice, dlr.Delivered, 0, at(0))), arrives(1, says(bob, dlr.Delivered, 0, at(1))))
 	delete(l.recipients, bob)
@@ -182,12 +185,12 @@ func TestRecipientsThatAreLostForGood(t *testing.T) {
 
 	rows := &Rows{Batch: l.batch, Recipients: map[string]*Row{}}
 	c := Fold(rows, []Arrival{arrives(2, says(bob, dlr.Delivered, 0, at(1)))}, l.policy)
-	require.Zero(t, c.Taken[0].Messages, "it was counted before")
+	require.Zero(t, c.Taken[0].Messages, "the message was counted before")
 	require.Equal(t, 1, c.Earned)
-	require.False(t, l.batch.WantFull, "all are known by name again")
+	require.False(t, l.batch.WantFull, "all recipients are named again")
 }
 
-func TestReportFoldedInPartIsRebuiltInPart(t *testing.T) {
+func TestPartlyFoldedReportIsRebuiltPartly(t *testing.T) {
 	a := arrives(0, whole(3, entry(dlr.Delivered, 0, 3, alice, bob, carol)))
 	for _, lost := range []bool{false, true} {
 		l := newLedger(t, Policy{})
@@ -207,7 +210,7 @@ func TestReportFoldedInPartIsRebuiltInPart(t *testing.T) {
 		c := Fold(rows, []Arrival{rest}, l.policy)
 		require.Len(t, c.Taken, 1)
 		require.Equal(t, 1, c.Taken[0].Messages)
-		require.Empty(t, rows.Log, "its bytes are kept already")
+		require.Empty(t, rows.Log, "the report is logged already")
 		require.Equal(t, []Reported{{Status: dlr.Delivered, Named: 3, Claimed: 3}}, l.batch.Reported)
 		require.Zero(t, l.batch.Reports[0].Folded)
 	}

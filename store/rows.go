@@ -6,13 +6,13 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// BatchKey names a batch. Both parts are opaque.
+// BatchKey identifies a batch. Both members are opaque.
 type BatchKey struct{ Plan, BatchID string }
 
-// Flag says whether a batch wants delivery feedback.
+// Flag is the batch's feedback_enabled: whether Sinch accepts delivery feedback for it.
 type Flag uint8
 
-// The flags. Unknown until Sinch has said it; it is never guessed.
+// The flags. A flag is FlagUnknown until Sinch, the gateway or the application has supplied it; it is never guessed.
 const (
 	FlagUnknown Flag = iota
 	FlagWanted
@@ -21,99 +21,98 @@ const (
 
 func (f Flag) String() string { return [...]string{"unknown", "wanted", "unwanted"}[f%3] }
 
-// Batch is the row of one batch: everything known of it but its recipients. The zero value is a batch never heard of.
+// Batch is the row of one batch, without its recipients. The zero value is a batch that has no arrival yet.
 type Batch struct {
 	Plan, ID        string
-	FirstAt, LastAt time.Time // first and last news
+	FirstAt, LastAt time.Time // time of the first and the latest arrival
 	ClientReference string
-	Total           int // the largest total_message_count reported
+	Total           int // the largest total_message_count in its reports
 	Flag            Flag
-	Facts           *Facts // nil until Sinch was asked or the batch passed the gateway
+	Facts           *Facts // the batch info; nil until it is known
 
-	// States counts the named recipients by their present status.
+	// States counts the named recipients by present status.
 	States map[dlr.Status]int
 	// Reported counts messages by every status and code they were ever reported in.
 	Reported []Reported
-	// Reports are the batch reports taken; recipient reports stand with their recipient.
+	// Reports are the batch reports applied; a recipient report is kept with its recipient.
 	Reports []BatchReport
 
 	Feedback FeedbackCounts
-	Everyone FeedbackState // of the application's word that everyone received the batch
-	Task     *Task         // feedback owed and due, or a summary to complete; nil when there is nothing to do
-	Dead     *Dead         // why recipients are dead; nil when none is
-	Check    *Check        // nil while no report is missing, and while nothing is known of the batch
-	WantFull bool          // a report that names nobody came, and nobody has read the full one yet
+	Everyone FeedbackState // feedback state of the application's confirmation for the whole batch
+	Task     *Task         // nil if no feedback is owed and no full report must be fetched
+	Dead     *Dead         // why feedback is dead; nil if none is
+	Check    *Check        // when to fetch missing reports; nil if none are missing or the batch info is unknown
+	WantFull bool          // reports count deliveries without naming recipients, and the full report is not fetched yet
 }
 
-// Key names the batch.
+// Key returns the key of the batch.
 func (b *Batch) Key() BatchKey { return BatchKey{b.Plan, b.ID} }
 
-// Messages is how many messages are known to have been reported in this status and code: those named one by one, or the
-// largest number a batch report claimed if that is more. Taking the larger makes a count that no order of arrival changes and that no
-// completion of a summary counts twice.
+// Messages returns how many messages were reported in this status and code: the larger of the recipients named one by
+// one and the largest count in a batch report. The maximum does not depend on the order of arrival, and a full report
+// that completes a summary counts nothing twice.
 func (r Reported) Messages() int { return max(r.Named, r.Claimed) }
 
-// Reported is how often one status and code was reported in a batch.
+// Reported counts the messages of a batch that were reported in one status and code.
 type Reported struct {
 	Status  dlr.Status
 	Code    int
-	Named   int // recipients known by name
-	Claimed int // the largest count a batch report gave
+	Named   int // recipients that reports named
+	Claimed int // the largest count in a batch report
 }
 
-// BatchReport is one batch report that was taken.
+// BatchReport records one batch report that was applied to a batch.
 type BatchReport struct {
-	Key        [16]byte // its content (dlr.Report.ContentKey)
+	Key        [16]byte // content key (dlr.Report.ContentKey)
 	Type       dlr.Type
 	ReceivedAt time.Time
 	Source     Source
 	Repeats    int
 	Ref        Ref
-	// Folded is how many of its recipients are folded, of a report that is folded in parts; 0 once all are. See
-	// Arrival.Part.
+	// Folded is how many recipients are folded while the report is folded in parts (see Arrival.Part); 0 once all are.
 	Folded int
 }
 
 // FeedbackCounts counts the recipients of a batch by their feedback state.
 type FeedbackCounts struct {
-	Owed int // earned, not yet accepted; dropped while the batch's flag says unwanted
+	Owed int // earned, not yet accepted by Sinch; shown as dropped while the batch's flag is FlagUnwanted
 	Sent int
 	Dead int
 }
 
-// Task is the work owed for one batch.
+// Task is the pending work of one batch: feedback to send or a full report to fetch.
 type Task struct {
 	Due      time.Time
-	Since    time.Time // when the oldest thing owed was earned
-	Attempts int       // counted ones since the last success
+	Since    time.Time // when the oldest pending work was earned
+	Attempts int       // counted attempts since the last success
 	Reason   Reason    // of the last attempt; empty before the first
 	Detail   string
 	// Limit is how many recipients the next call may name; 0 means MaxRecipients. Sinch refuses a call as a whole, so
-	// each refusal halves it until a refused recipient is alone, and each accepted call doubles it.
+	// each refusal halves the limit until a refused recipient is alone, and each accepted call doubles it.
 	Limit int
 }
 
-// Waits reports whether the batch has a task that is not due at now.
+// Waits reports whether the batch has a task that is not due yet at now.
 func (b *Batch) Waits(now time.Time) bool { return b.Task != nil && b.Task.Due.After(now) }
 
-// Check is when Sinch is to be asked after a batch, since reports that should have come by then are missing.
+// Check schedules when the reconciler fetches the missing reports of a batch from Sinch.
 type Check struct {
-	Due   time.Time // zero: Sinch has said all it will, and is not asked again unless it calls back once more
-	Asked int       // how often since the last callback
+	Due   time.Time // zero: no further fetch, unless Sinch calls back again
+	Asked int       // fetches since the last callback
 }
 
-// Dead says why the dead recipients of a batch are dead; of several reasons the last.
+// Dead holds why feedback of a batch is dead. If there are several reasons, the last one wins.
 type Dead struct {
 	At     time.Time
 	Reason Reason
 	Detail string
-	Full   bool // the full report that a summary called for could not be read, so who is owed is not known
+	Full   bool // a full report could not be fetched, so some recipients that earned feedback may be unknown
 }
 
-// FeedbackState is where a recipient's delivery feedback stands.
+// FeedbackState is the state of the delivery feedback of a recipient or of a whole batch.
 type FeedbackState uint8
 
-// The states. Owed is shown as dropped while the batch does not want feedback.
+// The states. FeedbackOwed is shown as dropped while the batch's flag is FlagUnwanted.
 const (
 	FeedbackNone FeedbackState = iota
 	FeedbackOwed
@@ -125,8 +124,8 @@ func (s FeedbackState) String() string { return [...]string{"none", "owed", "sen
 
 // Recipient is the row of one recipient of one batch.
 type Recipient struct {
-	Number     string // as it first came
-	Seen       []Seen // every report that named it, in the order they were taken
+	Number     string // as first received
+	Seen       []Seen // the reports that named it, in the order in which they were applied; at most maxSeen
 	Feedback   FeedbackState
 	FeedbackAt time.Time // when Feedback last changed; zero for FeedbackNone
 }
@@ -136,20 +135,20 @@ type Seen struct {
 	dlr.State
 	ReceivedAt time.Time
 	Source     Source
-	Repeats    int // how often it came again
+	Repeats    int // how often the same report came again
 	Ref        Ref
-	Raw        []byte // only where a read says so
+	Raw        []byte // nil unless the read that returned it fills it in
 }
 
-// Ref finds a report's bytes in the report log. Its meaning is the store's own; zero means not kept.
+// Ref locates a report's bytes in the report log. Each store defines its meaning; zero means not kept.
 type Ref struct{ Chunk, Index uint64 }
 
-// MaxAhead is how far a time in a report may be ahead of the report's arrival. A clock that is further ahead is wrong, and
-// must not decide which report holds.
+// MaxAhead is how far a report's time may lie after its arrival. A time further ahead comes from a wrong clock and
+// must not decide which report wins.
 const MaxAhead = 5 * time.Minute
 
-// Counted returns the report's state with its times as they count: the report's arrival counts in place of a time more than
-// MaxAhead after it. What came stays in s.
+// Counted returns the state with the times used for comparison: the arrival replaces each time more than MaxAhead
+// after it. s keeps the times as received.
 func (s Seen) Counted() dlr.State { return counted(s.State, s.ReceivedAt) }
 
 func counted(s dlr.State, receivedAt time.Time) dlr.State {
@@ -165,7 +164,7 @@ func counted(s dlr.State, receivedAt time.Time) dlr.State {
 	return s
 }
 
-// State is the state that holds, with its times as they count; false when no report has named the recipient.
+// State returns the recipient's present state with the times of Seen.Counted, and false if no report named it.
 func (r *Recipient) State() (dlr.State, bool) {
 	if len(r.Seen) == 0 {
 		return dlr.State{}, false
@@ -179,19 +178,19 @@ func (r *Recipient) State() (dlr.State, bool) {
 	return best, true
 }
 
-// Effect says what a report did to a recipient's state.
+// Effect is what a report did to the state of a recipient.
 type Effect string
 
 // The effects.
 const (
-	Holds        Effect = "holds"        // it is the state
-	Superseded   Effect = "superseded"   // it was the state until a report that wins came
+	Holds        Effect = "holds"        // the report is the present state
+	Superseded   Effect = "superseded"   // the report was the state until another one won
 	Intermediate Effect = "intermediate" // a final report was there already
-	Older        Effect = "older"        // one with a later time was there already
+	Older        Effect = "older"        // a report with a later time was there already
 	Outranked    Effect = "outranked"    // at the same time, a status that wins was there already
 )
 
-// Effects says what each of r.Seen did, in their order.
+// Effects returns the effect of each report in r.Seen, in the same order.
 func (r *Recipient) Effects() []Effect {
 	effects := make([]Effect, len(r.Seen))
 	holder := -1

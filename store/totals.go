@@ -8,26 +8,26 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// PlanStats are the totals of one plan since its store was made.
+// PlanStats holds the totals of one plan since its store was created.
 type PlanStats struct {
 	Plan        string
-	Batches     int // ever heard of; retention does not lower it
+	Batches     int // all batches ever; retention does not lower it
 	Recipients  int
 	Duplicates  int
 	Polled      int
 	Quarantined int
 	Messages    []StatusTotal // sorted by status, then class
-	Feedback    Tally         // and what is awaited: as of now, without what retention deleted
+	Feedback    Tally         // present state of the batches that retention has not deleted
 }
 
-// StatusTotal counts messages by status and class of code, both closed sets.
+// StatusTotal counts messages by status and class of code. Both are closed sets.
 type StatusTotal struct {
 	Status   dlr.Status
 	Class    dlr.Class
 	Messages int
 }
 
-// Apply adds what one fold changed.
+// Apply adds the changes of one call of Fold.
 func (s *PlanStats) Apply(c Changes) {
 	if c.NewBatch {
 		s.Batches++
@@ -44,7 +44,7 @@ func (s *PlanStats) Apply(c Changes) {
 	}
 }
 
-// AddBatch adds all that the row of a batch says, for totals that are counted anew.
+// AddBatch adds everything in the row of a batch, to recount the totals.
 func (s *PlanStats) AddBatch(b *Batch) {
 	s.Batches++
 	s.Feedback.Add(b.Tally())
@@ -62,23 +62,24 @@ func (s *PlanStats) AddBatch(b *Batch) {
 }
 
 func (s *PlanStats) count(status dlr.Status, class dlr.Class, n int) {
-	at, found := slices.BinarySearchFunc(s.Messages, StatusTotal{Status: status, Class: class}, func(a, b StatusTotal) int {
+	total := StatusTotal{Status: status, Class: class}
+	at, found := slices.BinarySearchFunc(s.Messages, total, func(a, b StatusTotal) int {
 		return cmp.Or(cmp.Compare(a.Status, b.Status), cmp.Compare(a.Class, b.Class))
 	})
 	if !found {
-		s.Messages = slices.Insert(s.Messages, at, StatusTotal{Status: status, Class: class})
+		s.Messages = slices.Insert(s.Messages, at, total)
 	}
 	s.Messages[at].Messages += n
 }
 
-// MinuteKey names one count of the timeseries.
+// MinuteKey identifies one count of the timeseries.
 type MinuteKey struct {
 	Minute time.Time
 	Plan   string
 	Status dlr.Status
 }
 
-// Minutes adds what one fold newly counted to counts.
+// Minutes adds the messages newly counted in c to counts.
 func (c Changes) Minutes(counts map[MinuteKey]int) {
 	for _, t := range c.Taken {
 		if t.Messages > 0 {

@@ -45,7 +45,7 @@ func TestMessagesAreSortedByStatusThenClass(t *testing.T) {
 func TestMinutes(t *testing.T) {
 	l := newLedger(t, Policy{})
 	l.fold(
-		arrives(0, says(alice, dlr.Delivered, 0, at(-500))), // counted when it was taken in
+		arrives(0, says(alice, dlr.Delivered, 0, at(-500))), // counted by time of arrival
 		arrives(59, says(bob, dlr.Delivered, 0, at(0))),
 		arrives(59, says(bob, dlr.Delivered, 0, at(0))),
 		arrives(60, says(carol, dlr.Delivered, 0, at(0))),
@@ -54,7 +54,8 @@ func TestMinutes(t *testing.T) {
 	)
 	first, second := start, start.Add(time.Minute)
 	require.Equal(t, map[MinuteKey]int{
-		{first, "plan", dlr.Delivered}: 2, {second, "plan", dlr.Delivered}: 1, {second, "plan", dlr.Other}: 1, {second, "plan", dlr.Failed}: 5,
+		{first, "plan", dlr.Delivered}: 2, {second, "plan", dlr.Delivered}: 1,
+		{second, "plan", dlr.Other}: 1, {second, "plan", dlr.Failed}: 5,
 	}, l.minutes)
 }
 
@@ -67,9 +68,9 @@ func TestTallyAddAndSub(t *testing.T) {
 	require.Equal(t, a, sum)
 }
 
-// A campaign that is scheduled for tonight is not awaited this morning.
-func TestAScheduledBatchIsNotAwaitedBeforeItLeaves(t *testing.T) {
-	l := newLedger(t, asking)
+// A batch with a later send_at is not awaited before it is sent.
+func TestScheduledBatchIsNotAwaitedBeforeItIsSent(t *testing.T) {
+	l := newLedger(t, fetching)
 	f := sends(2)
 	f.SendAt = at(100)
 	l.fold(arrives(5, f))
