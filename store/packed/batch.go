@@ -9,14 +9,14 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// batchFormat begins the row of a batch. Rows of format 1 end with the facts, those of format 2 with the groups among them.
-// Format 3 is for a batch with a report that is folded in part, or with a task whose calls are limited.
+// batchFormat is the latest format of a batch row. Format 1 ends with the batch's Facts; format 2 adds Facts.Groups;
+// format 3 adds BatchReport.Folded and Task.Limit, and is written only if one of them is set.
 const batchFormat = 3
 
-// EncodeBatch packs the row of a batch.
+// EncodeBatch returns the row of a batch.
 func EncodeBatch(b *store.Batch) []byte { return AppendBatch(make(Writer, 0, 256), b) }
 
-// AppendBatch packs the row of a batch behind what p has.
+// AppendBatch appends the row of a batch to p.
 func AppendBatch(p Writer, b *store.Batch) Writer {
 	format := formatOf(b)
 	p.Byte(format)
@@ -67,7 +67,8 @@ func AppendBatch(p Writer, b *store.Batch) Writer {
 	return p
 }
 
-// formatOf is the earliest format that holds b, so that a replica of an earlier version reads what it can.
+// formatOf returns the earliest format that can hold b, so that replicas of an earlier version can still read the
+// row.
 func formatOf(b *store.Batch) byte {
 	for _, r := range b.Reports {
 		if r.Folded > 0 {
@@ -80,7 +81,7 @@ func formatOf(b *store.Batch) byte {
 	return batchFormat - 1
 }
 
-// folded packs how far reports are folded.
+// folded appends how many recipients of each report are folded.
 func (p *Writer) folded(reports []store.BatchReport) {
 	for _, r := range reports {
 		p.Int(r.Folded)
@@ -93,12 +94,12 @@ func (u *Reader) folded(reports []store.BatchReport) {
 	}
 }
 
-// DecodeBatch reads the row of a batch, of this format or an earlier one.
+// DecodeBatch decodes the row of a batch in any format up to batchFormat.
 func DecodeBatch(row []byte) (*store.Batch, error) {
 	u := Reader{Rest: row}
 	format := u.Byte()
 	if (format < rowFormat || format > batchFormat) && u.Err == nil {
-		return nil, fmt.Errorf("batch: row has format %d, this version knows format %d", format, batchFormat)
+		return nil, fmt.Errorf("batch: row has format %d, this version reads %d to %d", format, rowFormat, batchFormat)
 	}
 	b := &store.Batch{
 		Plan: u.Text(), ID: u.Text(), FirstAt: u.Time(), LastAt: u.Time(),

@@ -1,5 +1,5 @@
-// Package packed is how rows of batches and recipients are written by every store: small, quick to read, and with their format
-// in the first byte, so that a later version reads what an earlier one wrote.
+// Package packed encodes the rows of batches and recipients for every store. A row is compact and starts with its
+// format number, so that a later version can decode rows of an earlier one.
 package packed
 
 import (
@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// ErrShort means that a row ends before all of it was read: it is damaged, or of another format.
-var ErrShort = errors.New("row is cut short")
+// ErrShort means that a row ends too early or contains an invalid value. It is damaged or has another format.
+var ErrShort = errors.New("row is truncated or damaged")
 
-// Writer appends values to a row. Integers are varints; strings and byte slices carry their length.
+// Writer appends values to a row. Integers are varints; strings and byte slices are prefixed with their length.
 type Writer []byte
 
 func (p *Writer) Byte(b byte)    { *p = append(*p, b) }
@@ -20,7 +20,7 @@ func (p *Writer) Int(v int)      { *p = binary.AppendVarint(*p, int64(v)) }
 func (p *Writer) Bytes(b []byte) { p.Uint(uint64(len(b))); *p = append(*p, b...) }
 func (p *Writer) Text(s string)  { p.Uint(uint64(len(s))); *p = append(*p, s...) }
 
-// Time packs milliseconds since 1970; the zero time is 0 and 1970 itself is not told from it.
+// Time appends t as Unix milliseconds. The zero time is 0, so the first millisecond of 1970 cannot be stored.
 func (p *Writer) Time(t time.Time) {
 	if t.IsZero() {
 		p.Int(0)
@@ -37,9 +37,10 @@ func (p *Writer) Bool(b bool) {
 	p.Byte(0)
 }
 
-// Reader reads what a Writer wrote. After the first failure every read gives zero and Err is set. Strings are copies.
+// Reader decodes what a Writer encoded. After the first error, Err is set and every method returns zero. Strings are
+// copies.
 type Reader struct {
-	Rest []byte
+	Rest []byte // not decoded yet
 	Err  error
 }
 
@@ -77,7 +78,7 @@ func (u *Reader) Int() int {
 	return int(v)
 }
 
-// View returns the next byte slice without copying it.
+// View returns the next byte slice without copying. It shares memory with Rest.
 func (u *Reader) View() []byte {
 	n := u.Uint()
 	if n > uint64(len(u.Rest)) {
@@ -92,7 +93,8 @@ func (u *Reader) View() []byte {
 func (u *Reader) Text() string { return string(u.View()) }
 func (u *Reader) Bool() bool   { return u.Byte() != 0 }
 
-// Length reads the length of a list whose entries take at least one byte each.
+// Length returns the length of a list whose entries take at least one byte each. It fails if Rest is too short for
+// it.
 func (u *Reader) Length() int {
 	n := u.Uint()
 	if n > uint64(len(u.Rest)) {

@@ -18,7 +18,7 @@ func anyRef() *rapid.Generator[store.Ref] {
 	})
 }
 
-func TestPackedValuesComeBack(t *testing.T) {
+func TestValuesRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		number, small, text := rapid.Uint64().Draw(t, "uint"), rapid.Int().Draw(t, "int"), storetest.AnyText().Draw(t, "text")
 		at, near := storetest.AnyTime().Draw(t, "time"), storetest.AnyTime().Draw(t, "near")
@@ -53,13 +53,13 @@ func TestPackedValuesComeBack(t *testing.T) {
 	})
 }
 
-func TestUnpackingFailsForGoodAtTheFirstFailure(t *testing.T) {
+func TestReaderReturnsZeroAfterTheFirstError(t *testing.T) {
 	for name, row := range map[string][]byte{
-		"nothing":                nil,
-		"a varint without end":   bytes.Repeat([]byte{0x80}, 9),
-		"a varint of 80 bits":    bytes.Repeat([]byte{0xff}, 12),
-		"a text longer than all": {5, 'a', 'b'},
-		"a text of 2^63 bytes":   append(appendUvarint(math.MaxInt64), 'a'),
+		"nothing":                    nil,
+		"an unterminated varint":     bytes.Repeat([]byte{0x80}, 9),
+		"a varint of 80 bits":        bytes.Repeat([]byte{0xff}, 12),
+		"a text longer than the row": {5, 'a', 'b'},
+		"a text of 2^63 bytes":       append(appendUvarint(math.MaxInt64), 'a'),
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := Reader{Rest: row}

@@ -8,11 +8,11 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// rowFormat begins the row of a recipient, and began that of a batch.
+// rowFormat is the format of a recipient row, and the earliest format of a batch row.
 const rowFormat = 1
 
-// packedStatuses gives the statuses their numbers in rows; they are part of the format. 0 stands for a status that is
-// spelled out.
+// packedStatuses maps a status to its number in a row. The numbers are part of the format. 0 means that the status
+// follows as text.
 var packedStatuses = [...]dlr.Status{
 	1: dlr.Queued, dlr.Dispatched, dlr.Delivered, dlr.Failed, dlr.Rejected,
 	dlr.Aborted, dlr.Expired, dlr.Cancelled, dlr.Deleted, dlr.Unknown,
@@ -48,20 +48,20 @@ func (p *Writer) ref(r store.Ref) {
 
 func (u *Reader) ref() store.Ref { return store.Ref{Chunk: u.Uint(), Index: u.Uint()} }
 
-// Forms of a recipient's number beside its digits, which are the key.
+// How a row stores a recipient's number. The key usually holds the digits.
 const (
 	numberBare byte = iota
 	numberPlus
 	numberOther
 )
 
-// EncodeRecipient packs the row of a recipient. digits are those that whoever reads the row will have from its key; empty if
-// its key does not hold them.
+// EncodeRecipient returns the row of a recipient. digits are those in the row's key, which DecodeRecipient needs
+// again; empty if the key does not hold them.
 func EncodeRecipient(r *store.Recipient, digits string) []byte {
 	return AppendRecipient(make(Writer, 0, 24+40*len(r.Seen)), r, digits)
 }
 
-// AppendRecipient packs the row of a recipient behind what p has.
+// AppendRecipient appends the row of a recipient to p.
 func AppendRecipient(p Writer, r *store.Recipient, digits string) Writer {
 	p.Byte(rowFormat)
 	p.Byte(byte(r.Feedback))
@@ -81,11 +81,12 @@ func AppendRecipient(p Writer, r *store.Recipient, digits string) Writer {
 	return p
 }
 
-// DecodeRecipient reads the row of a recipient. digits are those of its key; they do not matter if it was packed without.
+// DecodeRecipient decodes the row of a recipient. digits must be those that the row was encoded with; if those were
+// empty, digits is ignored.
 func DecodeRecipient(row []byte, digits string) (store.Recipient, error) {
 	u := Reader{Rest: row}
 	if format := u.Byte(); format != rowFormat && u.Err == nil {
-		return store.Recipient{}, fmt.Errorf("recipient: row has format %d, this version knows format %d", format, rowFormat)
+		return store.Recipient{}, fmt.Errorf("recipient: row has format %d, this version reads %d", format, rowFormat)
 	}
 	r := store.Recipient{Feedback: store.FeedbackState(u.Byte()), Number: u.number(digits), FeedbackAt: u.Time()}
 	n := u.Length()
@@ -129,7 +130,8 @@ func (u *Reader) number(digits string) string {
 	return u.Text()
 }
 
-// near packs a time as its distance from another, which is small: one more than the milliseconds, or 0 for no time.
+// near appends a time as its distance to another, which is usually short: 0 for no time, else milliseconds, where
+// those from 0 on are stored as one more.
 func (p *Writer) near(t, to time.Time) {
 	if t.IsZero() {
 		p.Int(0)

@@ -24,12 +24,20 @@ func anySeen() *rapid.Generator[store.Seen] {
 	return rapid.Custom(func(t *rapid.T) store.Seen {
 		return store.Seen{
 			State: anyState().Draw(t, "state"), ReceivedAt: storetest.AnyTime().Draw(t, "received"),
-			Source: storetest.AnySource().Draw(t, "source"), Repeats: storetest.AnyCount().Draw(t, "repeats"), Ref: anyRef().Draw(t, "ref"),
+			Source: storetest.AnySource().Draw(t, "source"), Repeats: storetest.AnyCount().Draw(t, "repeats"),
+			Ref: anyRef().Draw(t, "ref"),
 		}
 	})
 }
 
-// anyNumber draws a recipient as Sinch, a group or somebody who means harm would write it.
+// anyFeedback draws a feedback state.
+func anyFeedback() *rapid.Generator[store.FeedbackState] {
+	return rapid.SampledFrom([]store.FeedbackState{
+		store.FeedbackNone, store.FeedbackOwed, store.FeedbackSent, store.FeedbackDead,
+	})
+}
+
+// anyNumber draws a recipient as Sinch, a group or an attacker might write it.
 func anyNumber() *rapid.Generator[string] {
 	return rapid.OneOf(
 		rapid.StringMatching(`\+?[1-9][0-9]{5,14}`),
@@ -39,11 +47,11 @@ func anyNumber() *rapid.Generator[string] {
 	)
 }
 
-func TestRecipientRowComesBack(t *testing.T) {
+func TestRecipientRowRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := store.Recipient{
 			Number: anyNumber().Draw(t, "number"), Seen: rapid.SliceOfN(anySeen(), 0, 5).Draw(t, "seen"),
-			Feedback:   rapid.SampledFrom([]store.FeedbackState{store.FeedbackNone, store.FeedbackOwed, store.FeedbackSent, store.FeedbackDead}).Draw(t, "feedback"),
+			Feedback:   anyFeedback().Draw(t, "feedback"),
 			FeedbackAt: storetest.AnyTime().Draw(t, "feedback at"),
 		}
 		digits := dlr.Digits(r.Number)
@@ -54,7 +62,7 @@ func TestRecipientRowComesBack(t *testing.T) {
 		require.Equal(t, r.Seen, read.Seen)
 		require.Equal(t, r, read)
 
-		// A key may hold something in place of the digits.
+		// Some keys do not hold the digits.
 		row = EncodeRecipient(&r, "")
 		read, err = DecodeRecipient(row, "something")
 		require.NoError(t, err)
@@ -64,7 +72,7 @@ func TestRecipientRowComesBack(t *testing.T) {
 	})
 }
 
-func TestBatchRowComesBack(t *testing.T) {
+func TestBatchRowRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := anyBatch().Draw(t, "batch")
 		row := EncodeBatch(b)
@@ -82,10 +90,13 @@ func anyBatch() *rapid.Generator[*store.Batch] {
 			Plan: storetest.AnyText().Draw(t, "plan"), ID: storetest.AnyText().Draw(t, "id"),
 			FirstAt: storetest.AnyTime().Draw(t, "first"), LastAt: storetest.AnyTime().Draw(t, "last"),
 			ClientReference: storetest.AnyText().Draw(t, "reference"), Total: storetest.AnyCount().Draw(t, "total"),
-			Flag:     rapid.SampledFrom([]store.Flag{store.FlagUnknown, store.FlagWanted, store.FlagUnwanted}).Draw(t, "flag"),
-			Feedback: store.FeedbackCounts{Owed: storetest.AnyCount().Draw(t, "owed"), Sent: storetest.AnyCount().Draw(t, "sent"), Dead: storetest.AnyCount().Draw(t, "dead")},
+			Flag: rapid.SampledFrom([]store.Flag{store.FlagUnknown, store.FlagWanted, store.FlagUnwanted}).Draw(t, "flag"),
+			Feedback: store.FeedbackCounts{
+				Owed: storetest.AnyCount().Draw(t, "owed"), Sent: storetest.AnyCount().Draw(t, "sent"),
+				Dead: storetest.AnyCount().Draw(t, "dead"),
+			},
 			WantFull: rapid.Bool().Draw(t, "want full"),
-			Everyone: rapid.SampledFrom([]store.FeedbackState{store.FeedbackNone, store.FeedbackOwed, store.FeedbackSent, store.FeedbackDead}).Draw(t, "everyone"),
+			Everyone: anyFeedback().Draw(t, "everyone"),
 		}
 		if states := rapid.MapOfN(storetest.AnyStatus(), storetest.AnyCount(), 0, 4).Draw(t, "states"); len(states) > 0 {
 			b.States = states
@@ -98,7 +109,8 @@ func anyBatch() *rapid.Generator[*store.Batch] {
 		}
 		for range rapid.IntRange(0, 3).Draw(t, "reports") {
 			b.Reports = append(b.Reports, store.BatchReport{
-				Key: [16]byte(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "key")), Type: dlr.Type(storetest.AnyText().Draw(t, "type")),
+				Key:        [16]byte(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "key")),
+				Type:       dlr.Type(storetest.AnyText().Draw(t, "type")),
 				ReceivedAt: storetest.AnyTime().Draw(t, "received"), Source: storetest.AnySource().Draw(t, "source"),
 				Repeats: storetest.AnyCount().Draw(t, "repeats"), Ref: anyRef().Draw(t, "ref"),
 				Folded: rapid.SampledFrom([]int{0, 0, 0, 1, 1000, 400_000}).Draw(t, "folded"),
@@ -106,8 +118,9 @@ func anyBatch() *rapid.Generator[*store.Batch] {
 		}
 		if rapid.Bool().Draw(t, "has a task") {
 			b.Task = &store.Task{
-				Due: storetest.AnyTime().Draw(t, "due"), Since: storetest.AnyTime().Draw(t, "since"), Attempts: storetest.AnyCount().Draw(t, "attempts"),
-				Reason: store.Reason(storetest.AnyText().Draw(t, "reason")), Detail: storetest.AnyText().Draw(t, "detail"),
+				Due: storetest.AnyTime().Draw(t, "due"), Since: storetest.AnyTime().Draw(t, "since"),
+				Attempts: storetest.AnyCount().Draw(t, "attempts"),
+				Reason:   store.Reason(storetest.AnyText().Draw(t, "reason")), Detail: storetest.AnyText().Draw(t, "detail"),
 				Limit: rapid.IntRange(0, store.MaxRecipients).Draw(t, "limit"),
 			}
 		}
@@ -117,7 +130,7 @@ func anyBatch() *rapid.Generator[*store.Batch] {
 				Detail: storetest.AnyText().Draw(t, "dead detail"), Full: rapid.Bool().Draw(t, "dead full"),
 			}
 		}
-		if rapid.Bool().Draw(t, "is asked after") {
+		if rapid.Bool().Draw(t, "has a check") {
 			b.Check = &store.Check{Due: storetest.AnyTime().Draw(t, "check due"), Asked: storetest.AnyCount().Draw(t, "asked")}
 		}
 		if rapid.Bool().Draw(t, "has facts") {
@@ -127,11 +140,11 @@ func anyBatch() *rapid.Generator[*store.Batch] {
 	})
 }
 
-func TestRowsOfANewerFormatAreRefused(t *testing.T) {
+func TestRowsOfANewerFormatAreRejected(t *testing.T) {
 	row := []byte{batchFormat + 1, 0, 0, 0, 0, 0, 0, 0, 0}
 	_, err := DecodeBatch(row)
-	require.ErrorContains(t, err, "batch: row has format 4, this version knows format 3")
+	require.ErrorContains(t, err, "batch: row has format 4, this version reads 1 to 3")
 	row[0] = rowFormat + 1
 	_, err = DecodeRecipient(row, "1")
-	require.ErrorContains(t, err, "recipient: row has format 2")
+	require.ErrorContains(t, err, "recipient: row has format 2, this version reads 1")
 }
