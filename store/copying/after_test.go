@@ -12,9 +12,9 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// What comes after a copy is kept beside what was copied, and replaces nothing: neither in the report log, whose chunks go on, nor in
-// the totals.
-func TestLifeGoesOn(t *testing.T) {
+// Arrivals recorded after a copy are added to the copied data and replace nothing, neither in the report log, whose
+// chunk numbers continue, nor in the totals.
+func TestRecordingContinuesAfterACopy(t *testing.T) {
 	t.Parallel()
 	first, there, back := newFolder(t), newDatabase(t), newFolder(t)
 	s := first.open(t)
@@ -27,7 +27,8 @@ func TestLifeGoesOn(t *testing.T) {
 		h.s, h.now = s, h.now.Add(time.Hour)
 		for _, b := range before.Batches {
 			h.record(b.Plan, parsed(t, map[string]any{
-				"type": dlr.RecipientSMS, "batch_id": b.ID, "recipient": "447700900999", "status": dlr.Delivered, "code": 0, "at": h.now,
+				"type": dlr.RecipientSMS, "batch_id": b.ID, "recipient": "447700900999",
+				"status": dlr.Delivered, "code": 0, "at": h.now,
 			}))
 		}
 		after := look(t, s)
@@ -49,8 +50,8 @@ func TestLifeGoesOn(t *testing.T) {
 	}
 }
 
-// A replica that starts while its database is copied keeps nothing of what it is told, and says so.
-func TestASourceIsReadOnly(t *testing.T) {
+// A replica that starts while its database is the source of a copy acknowledges nothing: Record returns an error.
+func TestSourceIsReadOnly(t *testing.T) {
 	t.Parallel()
 	p := newDatabase(t)
 	s := p.open(t)
@@ -61,7 +62,7 @@ func TestASourceIsReadOnly(t *testing.T) {
 	c.StatementTimeout = 200 * time.Millisecond
 	late, err := pgstore.Open(t.Context(), c)
 	require.NoError(t, err)
-	defer late.Close() //nolint:errcheck // it never fails
+	defer late.Close() //nolint:errcheck // Close returns no error here
 	a := store.Arrival{Plan: "plan", At: noon, News: store.Confirmation{BatchID: "late", Everyone: true}}
 	require.Error(t, late.Record(t.Context(), a))
 	require.NoError(t, source.Close())

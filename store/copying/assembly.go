@@ -6,14 +6,14 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// What a piece holds at most, unless a single entry is larger: it is one transaction of the destination, and a few of
-// them are in memory.
+// The size of a piece, unless a single entry is larger. The destination imports a piece in one transaction, and a few
+// pieces are in memory at a time.
 const (
 	pieceEntries = 20_000
 	pieceBytes   = 8 << 20
 )
 
-// Assembly gathers what a store exports into pieces.
+// Assembly collects exported entries into pieces and passes them to Each.
 type Assembly struct {
 	Each  func(Piece) error
 	piece Piece
@@ -21,7 +21,7 @@ type Assembly struct {
 	bytes int
 }
 
-// part begins the part of a batch, or goes on with it if it was the last.
+// part returns the last part of the piece if it belongs to the batch, or else appends a new part.
 func (a *Assembly) part(key store.BatchKey, born time.Time) *Part {
 	if n := len(a.piece.Parts); n == 0 || a.piece.Parts[n-1].Key != key {
 		a.piece.Parts = append(a.piece.Parts, Part{Key: key, Born: born})
@@ -29,7 +29,7 @@ func (a *Assembly) part(key store.BatchKey, born time.Time) *Part {
 	return &a.piece.Parts[len(a.piece.Parts)-1]
 }
 
-// Batch adds the row of a batch and the last chunk of its report log.
+// Batch adds the row of a batch and the number of the last chunk of its report log.
 func (a *Assembly) Batch(b *store.Batch, born time.Time, chunk uint64) {
 	p := a.part(b.Key(), born)
 	p.Batch, p.Chunk = b, chunk
@@ -75,10 +75,10 @@ func (a *Assembly) count(bytes int) {
 	a.bytes += bytes
 }
 
-// Full reports whether the piece has all that it should hold: Flush is to be called.
+// Full reports whether the piece has reached its size, so that Flush should be called.
 func (a *Assembly) Full() bool { return a.size >= pieceEntries || a.bytes >= pieceBytes }
 
-// Flush gives the piece away, if there is anything in it. What is exported next stands at a position.
+// Flush passes the piece to Each, unless it is empty. next is the position after the piece.
 func (a *Assembly) Flush(next []byte) error {
 	if a.size == 0 {
 		return nil

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Phase is what a copy is doing.
+// Phase is a phase of a copy.
 type Phase string
 
 // The phases.
@@ -16,27 +16,28 @@ const (
 	Verifying Phase = "verifying"
 )
 
-// Progress is how far a phase is.
+// Progress is the progress of a phase.
 type Progress struct {
 	Phase Phase
 	Done  Size
-	Total Size // batches and recipients
+	Total Size // batches and recipients only
 }
 
-// Summary is what a copy did.
+// Summary is the result of a copy.
 type Summary struct {
-	Resumed bool // an earlier one had begun
-	Moved   Size // by this one
-	Sums    Sums // of what both stores hold
+	Resumed bool // continued an earlier copy
+	Moved   Size // entries copied by this run
+	Sums    Sums // sums of the destination, equal to those of the source
 }
 
-// ahead is how many pieces may wait to be imported.
+// ahead is how many exported pieces may wait for their import.
 const ahead = 1
 
-// Run copies from one store into the other until everything is there, compares both, and takes the mark away. Whatever ends it
-// before leaves a destination with which the next Run goes on. tell is told of every piece, from one goroutine at a time.
-func Run(ctx context.Context, from Source, to Sink, tell func(Progress)) (Summary, error) {
-	c := &run{from: from, to: to, tell: tell}
+// Run copies all contents of one store into the other, compares both, and marks the destination as finished. After an
+// error or a crash, another Run with the same stores continues the copy. Run calls progress after every piece, never
+// concurrently.
+func Run(ctx context.Context, from Source, to Sink, progress func(Progress)) (Summary, error) {
+	c := &run{from: from, to: to, progress: progress}
 	if err := c.begin(ctx); err != nil {
 		return c.done, err
 	}
@@ -54,15 +55,15 @@ func Run(ctx context.Context, from Source, to Sink, tell func(Progress)) (Summar
 	return c.done, nil
 }
 
-// run is one Run.
+// run is the state of one call of Run.
 type run struct {
-	from  Source
-	to    Sink
-	tell  func(Progress)
-	mark  Mark
-	total Size
-	left  Sums // of the source, once it was read from its beginning to its end
-	done  Summary
+	from     Source
+	to       Sink
+	progress func(Progress)
+	mark     Mark
+	total    Size
+	left     Sums // of the source; nil until it was read from beginning to end
+	done     Summary
 }
 
 func (c *run) begin(ctx context.Context) error {
@@ -80,7 +81,7 @@ func (c *run) begin(ctx context.Context) error {
 	return nil
 }
 
-// move exports and imports side by side. What was read from the beginning is summed up on the way.
+// move exports and imports concurrently. A run that starts at the beginning also computes the sums of the source.
 func (c *run) move(ctx context.Context) error {
 	sums := newSumming()
 	err := c.read(ctx, c.from, c.mark.Position, func(ctx context.Context, p Piece) error {
@@ -96,7 +97,7 @@ func (c *run) move(ctx context.Context) error {
 		}
 		c.mark = next
 		c.done.Moved.Add(size)
-		c.tell(Progress{Copying, c.mark.Done, c.total})
+		c.progress(Progress{Copying, c.mark.Done, c.total})
 		return nil
 	})
 	if err != nil {
@@ -112,8 +113,8 @@ func (c *run) move(ctx context.Context) error {
 	return nil
 }
 
-// verify reads the destination and compares it with the source. The source is read again if this run did not read all of
-// it: since the copy was begun somebody may have used it.
+// verify reads the destination and compares its sums with those of the source. It also reads the source again if this
+// run did not read all of it, because the source may have changed since the copy started.
 func (c *run) verify(ctx context.Context) (err error) {
 	total := c.total
 	if c.left == nil {
@@ -125,7 +126,7 @@ func (c *run) verify(ctx context.Context) (err error) {
 		err := c.read(ctx, s, nil, func(_ context.Context, p Piece) error {
 			sums.piece(p)
 			done.Add(p.Size())
-			c.tell(Progress{Verifying, done, total})
+			c.progress(Progress{Verifying, done, total})
 			return nil
 		})
 		return sums.result(), err
@@ -143,7 +144,7 @@ func (c *run) verify(ctx context.Context) (err error) {
 	return compare(c.left, came)
 }
 
-// read has take called with the pieces of a store while the next one is read.
+// read calls take with the pieces of a store, while the next piece is being exported.
 func (c *run) read(ctx context.Context, s Reader, position []byte, take func(context.Context, Piece) error) error {
 	pieces := make(chan Piece, ahead)
 	both, within := errgroup.WithContext(ctx)

@@ -1,9 +1,9 @@
-// Package copying moves what one store holds into another while nobody uses either: as it is, without folding anything
-// again. A copy that was cut goes on where it was; what arrived is read again and compared with what left, by counts and by sums
-// over every entry.
+// Package copying copies the contents of one store into another store, without folding anything again. Neither store
+// may be in use. An interrupted copy can be resumed. At the end Run reads the destination back and compares both
+// stores by counts and checksums over every entry.
 //
-// References into the report log keep their meaning: an entry is found in the destination by the same chunk and place.
-// Leases of claims are not moved: a task that somebody has claimed is due as it was.
+// References into the report log stay valid: an entry has the same chunk and index in both stores. Leases of feedback
+// tasks are not copied: a leased task is due in the destination as if it had not been claimed.
 package copying
 
 import (
@@ -16,85 +16,90 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Errors that callers tell apart.
+// Sentinel errors; compare with errors.Is.
 var (
-	// ErrUnfinished means that a store is being filled by a copy and is not whole: nothing else may use it.
-	ErrUnfinished = errors.New("the store is being filled by a copy that is not finished: go on with it (dlrloop copy, from the same source), or make it empty")
-	// ErrOccupied means that a destination holds something that is not of this copy.
+	// ErrUnfinished means that the store holds an unfinished copy. Only the copy may open it.
+	ErrUnfinished = errors.New("the store holds an unfinished copy: resume it (dlrloop copy with the same source), " +
+		"or empty the store")
+	// ErrOccupied means that the destination holds data that is not from this copy.
 	ErrOccupied = errors.New("the destination is not empty")
-	// ErrOtherSource means that a destination is being filled from another store, or that its source has changed since.
-	ErrOtherSource = errors.New("the destination is being filled from another source")
-	// ErrInUse means that somebody else uses a store.
+	// ErrOtherSource means that the destination holds an unfinished copy from another store, or that the source has
+	// changed since the copy started.
+	ErrOtherSource = errors.New("the destination holds an unfinished copy from another source")
+	// ErrInUse means that another process uses the store.
 	ErrInUse = errors.New("the store is in use")
 )
 
-// Reader is a store that is read as it is.
+// Reader reads the contents of a store.
 type Reader interface {
-	// Export gives everything that the store holds to each, piece by piece, from a position on that an earlier Export of the same
-	// state gave; an empty one is the beginning. A piece is each's own. An error of each ends it.
+	// Export calls each with all contents of the store, in pieces. It starts at a position from an earlier Export of
+	// the same state; an empty position is the beginning. The callee may keep the piece. Export stops at the first
+	// error of each and returns it.
 	Export(ctx context.Context, from []byte, each func(Piece) error) error
 	Close() error
 }
 
-// Source is a store that nobody else uses.
+// Source is the store to copy from. No other process uses it.
 type Source interface {
 	Reader
-	// Identity says which store it is and in which state.
+	// Identity returns the id of the store and of its present state.
 	Identity(ctx context.Context) (Identity, error)
-	// Size counts what tells how far a copy is. It may be slow.
+	// Size counts the batches and recipients, for progress reports. It may take long.
 	Size(ctx context.Context) (Size, error)
 }
 
-// Sink is a store that is being filled. What it holds can be read again.
+// Sink is the store to copy into. Its contents can be exported again to verify them.
 type Sink interface {
 	Reader
-	// Begin marks the store as being filled from a source, so that nothing else opens it, and returns how far an earlier copy came:
-	// the zero Mark but for its Source when there was none. ErrOccupied, ErrOtherSource and ErrInUse are its refusals.
+	// Begin marks the store as unfinished, so that nothing else opens it, and returns the mark of an earlier copy.
+	// Without one, only Source is set in the mark. Begin returns ErrOccupied, ErrOtherSource or ErrInUse if it cannot
+	// start.
 	Begin(ctx context.Context, from Identity) (Mark, error)
-	// Import keeps a piece together with the mark that says so: both, or neither.
+	// Import stores a piece and the new mark in one transaction.
 	Import(ctx context.Context, p Piece, m Mark) error
-	// Finish takes the mark away: the store is whole.
+	// Finish deletes the mark: the copy is complete and the store can be opened.
 	Finish(ctx context.Context) error
 }
 
-// Identity names a store and its state.
+// Identity identifies a store and its state.
 type Identity struct {
-	Store string `json:"store"` // never changes
-	State string `json:"state"` // changes with what it holds
+	Store string `json:"store"` // constant for the life of the store
+	State string `json:"state"` // changes whenever the contents change
 }
 
-// Mark is how far a copy came. A destination keeps it until the copy is verified.
+// Mark records the progress of a copy. The destination keeps it until the copy is verified.
 type Mark struct {
 	Source   Identity `json:"source"`
-	Position []byte   `json:"position,omitempty"` // where the next piece begins
+	Position []byte   `json:"position,omitempty"` // where the next piece starts
 	Done     Size     `json:"done"`
-	Whole    bool     `json:"whole,omitempty"` // everything arrived; it is still to be verified
+	Whole    bool     `json:"whole,omitempty"` // all pieces are imported; the destination is not verified yet
 }
 
-// Resume reads the mark that a destination keeps, and refuses it if it is of another source.
+// Resume decodes the mark stored in a destination. It returns ErrOtherSource if the mark belongs to another source or
+// to another state of the same source.
 func Resume(kept []byte, from Identity) (m Mark, err error) {
 	if err := json.Unmarshal(kept, &m); err != nil {
-		return m, fmt.Errorf("the mark of an earlier copy: %w", err)
+		return m, fmt.Errorf("read the mark of an earlier copy: %w", err)
 	}
 	switch {
 	case m.Source.Store != from.Store:
 		return m, ErrOtherSource
 	case m.Source.State != from.State:
-		return m, fmt.Errorf("%w: it is the same store, but somebody used it since the copy was begun", ErrOtherSource)
+		return m, fmt.Errorf("%w: it is the same store, but it has changed since the copy started", ErrOtherSource)
 	}
 	return m, nil
 }
 
-// Encode is what a destination keeps.
+// Encode returns the mark in the form that Resume decodes.
 func (m Mark) Encode() []byte {
 	kept, err := json.Marshal(m)
 	if err != nil {
-		panic(err) // it holds nothing that JSON lacks
+		panic(err) // cannot happen: every member has a JSON form
 	}
 	return kept
 }
 
-// Size is an amount of what is copied. Bytes and Reports are known only of what was read.
+// Size counts copied entries. Source.Size sets only Batches and Recipients.
 type Size struct {
 	Batches    int   `json:"batches"`
 	Recipients int   `json:"recipients"`
@@ -110,34 +115,34 @@ func (s *Size) Add(o Size) {
 	s.Bytes += o.Bytes
 }
 
-// Piece is a bounded part of what a store holds.
+// Piece is a part of a store's contents, limited in size. It is imported in one transaction.
 type Piece struct {
 	Parts      []Part
 	Minutes    []store.MinuteCount
-	Quarantine []store.QuarantineEntry // the oldest first
-	Totals     []store.PlanStats       // in the last pieces: whatever belongs to them came before
-	Next       []byte                  // the position behind it
+	Quarantine []store.QuarantineEntry // oldest first
+	Totals     []store.PlanStats       // in the last pieces, after all entries that they count
+	Next       []byte                  // the position after this piece
 }
 
-// Part is of one batch. Batches come in the order in which they were first heard of, the row of each before the rest of it.
+// Part belongs to one batch. Batches are exported in the order of Born, each row before its recipients and reports.
 type Part struct {
 	Key store.BatchKey
-	// Born is when the batch was first heard of; its microseconds tell the order of those of the same millisecond.
+	// Born is when the batch was first recorded. Its microseconds order the batches of the same millisecond.
 	Born time.Time
-	// Chunk is the last chunk of the batch's report log so far; only beside Batch.
+	// Chunk is the number of the batch's last report log chunk. It is set only together with Batch.
 	Chunk      uint64
-	Batch      *store.Batch // nil when it came before
+	Batch      *store.Batch // the row; nil if an earlier piece had it
 	Recipients []store.Recipient
 	Log        []Chunk
 }
 
-// Chunk is one chunk of a batch's report log, whole: its entries stand at the places 0, 1, 2 and so on.
+// Chunk is one complete chunk of a batch's report log. Reports[i] has the index i in its Ref.
 type Chunk struct {
 	Number  uint64
 	Reports []store.Logged
 }
 
-// Size is the amount of what is in the piece.
+// Size counts the entries in the piece.
 func (p Piece) Size() (s Size) {
 	for _, part := range p.Parts {
 		if part.Batch != nil {

@@ -18,7 +18,7 @@ import (
 
 var noon = time.Date(2026, 8, 30, 12, 0, 0, 0, time.UTC)
 
-// policies have plan "off" earn nothing.
+// policies returns OnOff for plan "off".
 func policies(plan string) store.Policy {
 	if plan == "off" {
 		return store.Policy{On: store.OnOff}
@@ -26,16 +26,17 @@ func policies(plan string) store.Policy {
 	return store.Policy{Coalesce: 700 * time.Millisecond, Missing: store.Missing{Silence: time.Minute, Grace: time.Minute}}
 }
 
-// odd are ids that a store might trip over.
-var odd = []string{
-	"a", "ab", "a/b", "..", "%00", "ä", "💥", "'", `"; --`, "\\", "a\tb", "\x01", "\x1a", "\x1aff", "\u00ffa", "zero\x00byte",
+// unusual holds unusual batch ids.
+var unusual = []string{
+	"a", "ab", "a/b", "..", "%00", "ä", "💥", "'", `"; --`, "\\", "a\tb",
+	"\x01", "\x1a", "\x1aff", "\u00ffa", "zero\x00byte",
 	strings.Repeat("x", 250) + "1", strings.Repeat("x", 250) + "2",
 }
 
-// plans of the history; the last is longer than a key takes.
+// plans are the plans of the history. The last is longer than a key may be.
 var plans = []string{"plan", "p", "plan/1", "off", "plän\x01", strings.Repeat("long ", 60)}
 
-// history records what a store sees in its life.
+// history records a random but reproducible mix of arrivals.
 type history struct {
 	t    testing.TB
 	s    store.Store
@@ -43,8 +44,8 @@ type history struct {
 	now  time.Time
 }
 
-// live fills a store: batches of all plans with reports of every sort, confirmations, facts, feedback sent, retried and buried, checks,
-// quarantine, and what retention left.
+// live fills a store with batches of all plans: all kinds of reports, confirmations, batch info, checks, quarantine,
+// feedback in every state, and batches that retention deleted.
 func live(t testing.TB, s store.Store, batches int) *history {
 	t.Helper()
 	h := &history{t: t, s: s, draw: rand.New(rand.NewPCG(1, 2)), now: noon.Add(-48 * time.Hour)}
@@ -56,12 +57,13 @@ func live(t testing.TB, s store.Store, batches int) *history {
 	h.now = noon
 	for i := range batches {
 		plan, id := plans[h.draw.IntN(len(plans))], fmt.Sprintf("01JHFFHQ0P99JPPNQPJDV%05d", batches-i)
-		if i < len(odd) {
-			id = odd[i]
+		if i < len(unusual) {
+			id = unusual[i]
 		}
 		h.batch(plan, id)
 		if i%5 == 0 {
-			h.record(plan, store.Quarantined{Reason: dlr.UnknownType, Type: "new\x00thing", Raw: []byte("{\xff\x00}" + fmt.Sprint(i))})
+			raw := []byte("{\xff\x00}" + fmt.Sprint(i))
+			h.record(plan, store.Quarantined{Reason: dlr.UnknownType, Type: "new\x00thing", Raw: raw})
 		}
 		if i%10 == 9 {
 			h.relay(plan)
@@ -72,7 +74,7 @@ func live(t testing.TB, s store.Store, batches int) *history {
 	return h
 }
 
-// owe leaves feedback that is dead and feedback that waits, whatever was drawn and in whichever order it was taken.
+// owe records one batch with dead and one with pending feedback, whatever the random part left.
 func (h *history) owe() {
 	const plan = "owing"
 	deliver := func(id string) {
@@ -97,23 +99,24 @@ func (h *history) record(plan string, n store.News) {
 	require.NoError(h.t, h.s.Record(h.t.Context(), store.Arrival{Plan: plan, At: h.now, News: n}))
 }
 
-// number is one of few, so that each is in many batches.
+// number returns one of a few numbers, so that each occurs in many batches.
 func (h *history) number() string {
 	return []string{"", "+", "00"}[h.draw.IntN(3)] + fmt.Sprintf("4477009%05d", h.draw.IntN(40))
 }
 
 func (h *history) batch(plan, id string) {
-	if h.draw.IntN(3) > 0 { // else it is heard of in the same millisecond as the one before
+	if h.draw.IntN(3) > 0 { // otherwise the batch arrives in the same millisecond as the previous one
 		h.now = h.now.Add(time.Duration(1+h.draw.IntN(5000)) * time.Millisecond)
 	}
 	if h.draw.IntN(2) == 0 {
 		h.record(plan, store.Facts{
-			BatchID: id, FeedbackEnabled: h.draw.IntN(3) > 0, ReportKind: "full", ClientReference: "order " + id, Recipients: 5, Groups: 1,
-			Numbers: []string{h.number(), h.number()}, CreatedAt: h.now.Add(-time.Second), ModifiedAt: h.now, SendAt: h.now,
+			BatchID: id, FeedbackEnabled: h.draw.IntN(3) > 0, ReportKind: "full", ClientReference: "order " + id,
+			Recipients: 5, Groups: 1, Numbers: []string{h.number(), h.number()},
+			CreatedAt: h.now.Add(-time.Second), ModifiedAt: h.now, SendAt: h.now,
 			ExpireAt: h.now.Add(time.Hour), Source: store.FromGateway,
 		})
 	}
-	var g errgroup.Group // groups of several reports in one chunk of the log
+	var g errgroup.Group // several reports in one chunk of the log
 	for range 1 + h.draw.IntN(12) {
 		n := h.report(id)
 		a := store.Arrival{Plan: plan, At: h.now, News: n}
@@ -143,7 +146,8 @@ func (h *history) report(id string) store.Report {
 	if h.draw.IntN(6) == 0 {
 		return parsed(h.t, map[string]any{
 			"type": dlr.BatchSMS, "batch_id": id, "total_message_count": 5, "statuses": []map[string]any{
-				{"status": status, "code": code, "count": 3}, {"status": dlr.Failed, "code": 34, "count": 2, "recipients": []string{h.number(), h.number()}},
+				{"status": status, "code": code, "count": 3},
+				{"status": dlr.Failed, "code": 34, "count": 2, "recipients": []string{h.number(), h.number()}},
 			},
 		})
 	}
@@ -165,7 +169,7 @@ func parsed(t testing.TB, body map[string]any) store.Report {
 	return store.Report{Report: c.Report, Raw: append(raw, bytes.Repeat([]byte(" "), len(raw)%7)...)}
 }
 
-// claim waits, as every read does, until what was recorded is folded: Claim itself gives what there is.
+// claim reads the totals first, because a read waits for the fold and Claim does not.
 func (h *history) claim(plan string, limit int) []store.Claim {
 	h.t.Helper()
 	_, err := h.s.Stats(h.t.Context())
@@ -175,13 +179,13 @@ func (h *history) claim(plan string, limit int) []store.Claim {
 	return claims
 }
 
-// relay claims and settles: accepts, retries, buries, reads in vain, and leaves some leased.
+// relay claims and settles tasks: accepted, dead and retried in turn; the fourth stays leased.
 func (h *history) relay(plan string) {
 	for i, c := range h.claim(plan, 4) {
 		s := store.Settlement{
 			BatchID: c.Key.BatchID, Lease: c.Lease, Recipients: c.Recipients, Everyone: c.Everyone,
-			Outcome: []store.Outcome{store.Accepted, store.Buried, store.Retry}[i%3], Reason: store.ReasonRejected, Detail: "400 no\x00thing",
-			Due: h.now.Add(time.Minute), FullRead: i%2 == 0,
+			Outcome: []store.Outcome{store.Accepted, store.Buried, store.Retry}[i%3], Reason: store.ReasonRejected,
+			Detail: "400 no\x00thing", Due: h.now.Add(time.Minute), FullRead: i%2 == 0,
 		}
 		if len(s.Recipients) > 1 {
 			s.Recipients = s.Recipients[:len(s.Recipients)-1]

@@ -15,10 +15,10 @@ import (
 	"github.com/dlrloop/dlrloop/store/copying"
 )
 
-// childVariable has the test's own program copy, and stop for ever after some pieces.
+// childVariable tells the test binary to copy some pieces and then block.
 const childVariable = "DLRLOOP_TEST_COPY"
 
-// stuck is a sink that says when it has kept its pieces, and then never returns.
+// stuck is a sink that prints a line and blocks forever after some pieces.
 type stuck struct {
 	copying.Sink
 	left int
@@ -33,19 +33,20 @@ func (s *stuck) Import(ctx context.Context, p copying.Piece, m copying.Mark) err
 	return s.Sink.Import(ctx, p, m)
 }
 
-// TestCopyUntilKilled is the child of TestResume; by itself it does nothing.
+// TestCopyUntilKilled is the child process of TestResume; without childVariable it does nothing.
 func TestCopyUntilKilled(t *testing.T) {
-	order := strings.Split(os.Getenv(childVariable), " ")
-	if len(order) != 3 {
+	args := strings.Split(os.Getenv(childVariable), " ")
+	if len(args) != 3 {
 		return
 	}
-	pieces, err := strconv.Atoi(order[2])
+	pieces, err := strconv.Atoi(args[2])
 	require.NoError(t, err)
-	_, err = copying.Run(t.Context(), parsePlace(order[0]).source(t), &stuck{parsePlace(order[1]).sink(t), pieces}, func(copying.Progress) {})
+	source, sink := parsePlace(args[0]).source(t), parsePlace(args[1]).sink(t)
+	_, err = copying.Run(t.Context(), source, &stuck{sink, pieces}, func(copying.Progress) {})
 	require.NoError(t, err)
 }
 
-// at tells where a store is.
+// at returns the path or the URL of a store.
 func at(p place) string {
 	if d, ok := p.(database); ok {
 		return d.url
@@ -53,7 +54,7 @@ func at(p place) string {
 	return p.(bolt).path
 }
 
-// parsePlace reads where a store is.
+// parsePlace parses a result of at.
 func parsePlace(at string) place {
 	if strings.HasPrefix(at, "postgres://") {
 		return database{url: at}
@@ -61,15 +62,15 @@ func parsePlace(at string) place {
 	return bolt{at}
 }
 
-// kill has a process copy so many pieces, and kills it with kill -9 before the next.
+// kill starts a process that copies that many pieces, and kills it with kill -9 before it stores the next.
 func kill(t *testing.T, from, to place, pieces int) {
 	t.Helper()
 	child := exec.Command(os.Args[0], "-test.run=^TestCopyUntilKilled$", "-test.timeout=60s")
 	child.Env = append(os.Environ(), fmt.Sprintf("%s=%s %s %d", childVariable, at(from), at(to), pieces))
-	said, err := child.StdoutPipe()
+	output, err := child.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, child.Start())
-	lines := bufio.NewScanner(said)
+	lines := bufio.NewScanner(output)
 	for lines.Scan() && lines.Text() != "stuck" {
 		t.Log(lines.Text())
 	}

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Kind is a kind of what is copied.
+// Kind is a kind of copied entries.
 type Kind string
 
 // The kinds.
@@ -24,14 +24,14 @@ const (
 	Totals     Kind = "totals"
 )
 
-// Kinds are all kinds.
+// Kinds returns all kinds.
 func Kinds() []Kind { return []Kind{Batches, Recipients, Reports, Minutes, Quarantine, Totals} }
 
-// Sum is how many entries of a kind there are, and the sum of their SHA-256 modulo 2^256: it does not depend on their order, and
-// an entry that is missing, changed or there twice changes it.
+// Sum is the number of entries of one kind and the sum of their SHA-256 hashes modulo 2^256. It does not depend on
+// the order of the entries. A missing, changed or duplicated entry changes it.
 type Sum struct {
 	Count int
-	Hash  [4]uint64 // the lowest first
+	Hash  [4]uint64 // least significant word first
 }
 
 func (s *Sum) add(entry []byte) {
@@ -43,7 +43,7 @@ func (s *Sum) add(entry []byte) {
 	s.Count++
 }
 
-// Bytes are the sum, the highest first.
+// Bytes returns Hash as 32 bytes in big-endian order.
 func (s Sum) Bytes() []byte {
 	b := make([]byte, 0, 32)
 	for i := len(s.Hash) - 1; i >= 0; i-- {
@@ -52,10 +52,10 @@ func (s Sum) Bytes() []byte {
 	return b
 }
 
-// Sums are the sums of all kinds.
+// Sums holds the sums of all kinds.
 type Sums map[Kind]Sum
 
-// summing sums up pieces.
+// summing computes the Sums of pieces.
 type summing struct {
 	sums map[Kind]*Sum
 	buf  []byte
@@ -77,7 +77,7 @@ func (s *summing) result() Sums {
 	return all
 }
 
-// entry adds one entry, told by all that it consists of.
+// entry adds one entry, given by all its members.
 func (s *summing) entry(k Kind, members ...any) {
 	s.buf = s.buf[:0]
 	for _, m := range members {
@@ -111,9 +111,9 @@ func (s *summing) piece(p Piece) {
 	}
 }
 
-// canonical appends a value so that different values differ and equal ones do not, whatever store they come from: times by
-// their milliseconds, an empty list or map as none at all, maps in the order of their keys. It knows every member by
-// itself, so that none that is added to a row is forgotten.
+// canonical appends an unambiguous encoding of a value, equal for equal values of any store: a time as milliseconds,
+// an empty list or map like nil, a map sorted by key. It encodes the members of a struct by reflection, so that it
+// covers a new member of a row without a change here.
 func canonical(buf []byte, v reflect.Value) []byte {
 	if t, ok := reflect.TypeAssert[time.Time](v); ok {
 		if t.IsZero() {
@@ -175,7 +175,7 @@ func entries(buf []byte, v reflect.Value) []byte {
 	return buf
 }
 
-// MismatchError says that what arrived is not what left.
+// MismatchError means that the destination differs from the source in entries of one kind.
 type MismatchError struct {
 	Kind       Kind
 	Left, Came Sum
@@ -183,12 +183,12 @@ type MismatchError struct {
 
 func (e MismatchError) Error() string {
 	if e.Left.Count != e.Came.Count {
-		return fmt.Sprintf("verify: %s: the source has %d, the destination %d", e.Kind, e.Left.Count, e.Came.Count)
+		return fmt.Sprintf("verify: %s: the source has %d entries, the destination %d", e.Kind, e.Left.Count, e.Came.Count)
 	}
-	return fmt.Sprintf("verify: %s: both have %d, but not the same ones", e.Kind, e.Left.Count)
+	return fmt.Sprintf("verify: %s: source and destination both have %d entries, but they differ", e.Kind, e.Left.Count)
 }
 
-// compare returns a MismatchError for the first kind in which two stores differ.
+// compare returns a MismatchError for the first kind whose sums differ.
 func compare(left, came Sums) error {
 	for _, k := range Kinds() {
 		if left[k] != came[k] {

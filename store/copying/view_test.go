@@ -13,10 +13,10 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// view is everything that a store says.
+// view holds the results of all reads of a store.
 type view struct {
 	Batches    []*store.Batch
-	Recipients map[store.BatchKey][]*store.Recipient // with the bytes of their reports
+	Recipients map[store.BatchKey][]*store.Recipient // with raw bytes
 	Listed     map[store.BatchKey][]*store.Recipient
 	Reports    map[store.BatchKey][]store.Logged
 	Pending    []*store.Batch
@@ -30,14 +30,15 @@ type view struct {
 	Plans      map[string]store.PlanGauges
 }
 
-// look reads everything.
+// look calls every read of the store.
 func look(t testing.TB, s store.Store) view {
 	t.Helper()
 	ctx := t.Context()
 	v := view{
 		Recipients: map[store.BatchKey][]*store.Recipient{}, Listed: map[store.BatchKey][]*store.Recipient{},
-		Reports: map[store.BatchKey][]store.Logged{}, Overdue: map[string][]*store.Batch{}, References: map[string][]*store.Batch{},
-		Numbers: map[string][]store.RecipientInBatch{}, Plans: map[string]store.PlanGauges{},
+		Reports: map[store.BatchKey][]store.Logged{}, Overdue: map[string][]*store.Batch{},
+		References: map[string][]*store.Batch{},
+		Numbers:    map[string][]store.RecipientInBatch{}, Plans: map[string]store.PlanGauges{},
 	}
 	v.Batches = pages(t, func(p store.Paging) (store.Page[*store.Batch], error) {
 		return s.Batches(ctx, store.BatchQuery{Paging: p})
@@ -71,9 +72,11 @@ func look(t testing.TB, s store.Store) view {
 	}
 	v.Pending = tasks(t, s, false)
 	v.Dead = tasks(t, s, true)
-	v.Quarantine = pages(t, func(p store.Paging) (store.Page[store.QuarantineEntry], error) { return s.Quarantine(ctx, p) })
+	v.Quarantine = pages(t, func(p store.Paging) (store.Page[store.QuarantineEntry], error) {
+		return s.Quarantine(ctx, p)
+	})
 	for i := range v.Quarantine {
-		v.Quarantine[i].Raw = slices.Concat([]byte("raw "), v.Quarantine[i].Raw) // none or empty
+		v.Quarantine[i].Raw = slices.Concat([]byte("raw "), v.Quarantine[i].Raw) // nil and empty are equal here
 	}
 	var err error
 	v.Stats, err = s.Stats(ctx)
@@ -89,7 +92,7 @@ func look(t testing.TB, s store.Store) view {
 	v.Minutes, err = s.Timeseries(ctx, "", noon.Add(-1000*time.Hour), noon.Add(1000*time.Hour))
 	require.NoError(t, err)
 	for i, m := range v.Minutes {
-		if strings.HasPrefix(m.Plan, "\xff") { // boltstore shows the hash of a plan that is longer than a key
+		if strings.HasPrefix(m.Plan, "\xff") { // boltstore returns the hash of a plan that is too long for a key
 			v.Minutes[i].Plan = plans[len(plans)-1]
 		}
 	}
@@ -102,7 +105,8 @@ func look(t testing.TB, s store.Store) view {
 	return v
 }
 
-// tasks are those of a store, in the order of their keys: each store has its own for those due at the same time.
+// tasks returns the tasks of a store, sorted by key, because stores may order tasks with the same due time
+// differently.
 func tasks(t testing.TB, s store.Store, dead bool) []*store.Batch {
 	all := pages(t, func(p store.Paging) (store.Page[*store.Batch], error) {
 		return s.Tasks(t.Context(), store.TaskQuery{Dead: dead, Paging: p})
@@ -117,7 +121,7 @@ func byKey(batches []*store.Batch) {
 	})
 }
 
-// pages reads all pages of a list.
+// pages returns all entries of a list, page by page.
 func pages[T any](t testing.TB, read func(store.Paging) (store.Page[T], error)) (all []T) {
 	t.Helper()
 	p := store.Paging{Limit: 70}
@@ -132,7 +136,7 @@ func pages[T any](t testing.TB, read func(store.Paging) (store.Page[T], error)) 
 	}
 }
 
-// owed is what a relay would claim of all plans at a time, by key.
+// owed returns what a relay would claim for all plans at that time, by batch.
 func owed(t testing.TB, s store.Store, now time.Time) map[store.BatchKey][]string {
 	t.Helper()
 	all := map[store.BatchKey][]string{}
@@ -147,7 +151,7 @@ func owed(t testing.TB, s store.Store, now time.Time) map[store.BatchKey][]strin
 	return all
 }
 
-// sameView compares what two stores say, entry by entry: a difference of everything would take minutes to show.
+// sameView compares two views entry by entry, because the diff of two whole views takes minutes to print.
 func sameView(t testing.TB, want, got view) {
 	t.Helper()
 	same(t, "batches", want.Batches, got.Batches)
