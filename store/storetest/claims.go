@@ -14,20 +14,20 @@ import (
 )
 
 var claiming = []behaviour{
-	{"the longest due come first", claimOrder},
-	{"what is not due is not claimed", claimWhenDue},
-	{"a claim says what it is about", claimContent},
-	{"a lease keeps others away until it ends", leaseEnds},
-	{"a task is not claimed again while its settlement is on its way", settlementOnItsWay},
-	{"among many claimers each task has one", leaseIsExclusive},
-	{"a late settlement does not end the next one's lease", lateSettlement},
-	{"a plan's claims leave other plans alone", claimsByPlan},
+	{"claims are made in order of due time", claimOrder},
+	{"a task is not claimed before it is due", claimWhenDue},
+	{"a claim holds the batch and its owed recipients", claimContent},
+	{"a leased task is not claimed until the lease ends", leaseEnds},
+	{"a task with a durable settlement is not claimed", claimAfterSettlement},
+	{"concurrent claims never share a task", leaseIsExclusive},
+	{"a late settlement does not end the next lease", lateSettlement},
+	{"each plan has its own claims", claimsByPlan},
 	{"a batch that wants no feedback is not claimed", unwantedIsNotClaimed},
-	{"a wish for the full report is a task", claimForFullReport},
-	{"more than one call holds is claimed in several", claimsOfManyRecipients},
-	{"what is earned during a claim is left for the next", earnedDuringClaim},
-	{"a restart loses no task", claimsAfterRestart},
-	{"a clock that is set back makes no task wait", claimsAfterSetback},
+	{"a full report to fetch is a task", claimForFullReport},
+	{"a claim holds at most MaxRecipients recipients", claimsOfManyRecipients},
+	{"recipients that become owed during a claim are left for the next", earnedDuringClaim},
+	{"tasks survive a restart", claimsAfterRestart},
+	{"a clock that is set back delays no task", claimsAfterSetback},
 	{"a clock that is set back hides no task from the gauges", oldestAfterSetback},
 }
 
@@ -59,7 +59,7 @@ func claimContent(t *testing.T, place Place) {
 	)
 	c := o.claimOne(plan, sec(3))
 	require.Equal(t, key("batch"), c.Key)
-	require.Equal(t, []string{"+" + alice, bob}, c.Recipients, "only who earned it, as their numbers came")
+	require.Equal(t, []string{"+" + alice, bob}, c.Recipients, "only owed recipients, with numbers as received")
 	require.Equal(t, o.batch(key("batch")), c.Batch)
 	retry := settlement(c, store.Retry)
 	retry.Due, retry.Reason, retry.Detail = sec(10), store.ReasonTimeout, "no answer in 10 s"
@@ -67,7 +67,10 @@ func claimContent(t *testing.T, place Place) {
 
 	again := o.claimOne(plan, sec(10))
 	require.NotEqual(t, c.Lease, again.Lease)
-	require.Equal(t, &store.Task{Due: sec(10), Since: sec(1), Attempts: 1, Reason: store.ReasonTimeout, Detail: "no answer in 10 s"}, again.Batch.Task)
+	want := &store.Task{
+		Due: sec(10), Since: sec(1), Attempts: 1, Reason: store.ReasonTimeout, Detail: "no answer in 10 s",
+	}
+	require.Equal(t, want, again.Batch.Task)
 }
 
 func leaseEnds(t *testing.T, place Place) {
@@ -82,9 +85,9 @@ func leaseEnds(t *testing.T, place Place) {
 	require.Empty(t, o.claim(plan, sec(0).Add(leaseTime+2*time.Millisecond), 10))
 }
 
-// settlementOnItsWay claims at the moment when a settlement is durable and a store may not have taken it into the state yet,
-// long after the lease has ended.
-func settlementOnItsWay(t *testing.T, place Place) {
+// claimAfterSettlement claims right after a settlement is durable, when a store may not have folded it yet, at a time
+// long after the end of the lease.
+func claimAfterSettlement(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	for i := range 30 {
 		id, now := fmt.Sprint(i), sec(0).Add(time.Duration(i)*time.Hour)
@@ -94,12 +97,12 @@ func settlementOnItsWay(t *testing.T, place Place) {
 		o.record(at(now, plan, s))
 		claims, err := o.Claim(t.Context(), plan, now.Add(2*leaseTime), leaseTime, 10)
 		require.NoError(t, err)
-		require.Empty(t, claims, "%s was settled before", s.Outcome)
+		require.Empty(t, claims, "the task was settled as %s before", s.Outcome)
 	}
 }
 
-// claimsAfterSetback sets the clock back by two days: what was due before, what waits for its next attempt, and what a lease
-// holds that nobody settles any more.
+// claimsAfterSetback sets the clock back by two days. It covers a task that was due, one that waits for a retry, and
+// one whose lease is never settled.
 func claimsAfterSetback(t *testing.T, place Place) {
 	const setback = -48 * time.Hour
 	o := open(t, place, Config{Policies: func(string) store.Policy { return store.Policy{MaxWait: time.Hour} }})
@@ -112,7 +115,7 @@ func claimsAfterSetback(t *testing.T, place Place) {
 		retry.Due = now.Add(map[string]time.Duration{"waits": time.Hour}[c.Key.BatchID])
 		o.record(at(now, plan, retry))
 	}
-	_ = o.stats(plan) // all are folded
+	_ = o.stats(plan) // wait until everything is folded
 	leased := o.claim(plan, now, 10)
 	require.Equal(t, []string{"due", "leased"}, claimed(leased))
 	o.settle(leased[0], now, store.GivenBack)
@@ -120,7 +123,7 @@ func claimsAfterSetback(t *testing.T, place Place) {
 
 	again := o.claim(plan, now.Add(setback), 10)
 	require.ElementsMatch(t, []string{"due", "leased", "waits"}, claimed(again))
-	require.Empty(t, o.claim(plan, now.Add(setback), 10), "the new leases hold")
+	require.Empty(t, o.claim(plan, now.Add(setback), 10), "the new leases must hold")
 	for _, c := range again {
 		o.settle(c, now.Add(setback), store.Accepted)
 	}
@@ -131,11 +134,11 @@ func claimsAfterSetback(t *testing.T, place Place) {
 	retry.Due = now.Add(setback + time.Hour)
 	o.record(at(now.Add(setback), plan, retry))
 	_ = o.stats(plan)
-	require.Empty(t, o.claim(plan, now.Add(setback+time.Hour-time.Millisecond), 1), "a wait that the plan allows")
+	require.Empty(t, o.claim(plan, now.Add(setback+time.Hour-time.Millisecond), 1), "a wait within MaxWait must hold")
 	require.Equal(t, []string{"later"}, claimed(o.claim(plan, now.Add(setback+time.Hour), 1)))
 }
 
-// A task that is due only by a clock that has been set back counts as due.
+// A task whose due time comes from a clock that was set back since counts as due.
 func oldestAfterSetback(t *testing.T, place Place) {
 	o := open(t, place, Config{Policies: func(string) store.Policy { return store.Policy{MaxWait: time.Hour} }})
 	begin := time.Now()
@@ -155,7 +158,7 @@ func leaseIsExclusive(t *testing.T, place Place) {
 		arrivals = append(arrivals, arrives(0, delivered(fmt.Sprint(i), alice)))
 	}
 	o.recordAll(arrivals)
-	_ = o.stats(plan) // all are folded
+	_ = o.stats(plan) // wait until everything is folded
 	var mu sync.Mutex
 	claims := make(map[string]int)
 	leases := make(map[string]bool)
@@ -184,7 +187,7 @@ func leaseIsExclusive(t *testing.T, place Place) {
 	}
 	require.NoError(t, g.Wait())
 	require.Len(t, claims, tasks)
-	require.Len(t, leases, tasks, "every claim has a lease of its own")
+	require.Len(t, leases, tasks, "every claim must have its own lease")
 }
 
 func lateSettlement(t *testing.T, place Place) {
@@ -197,7 +200,7 @@ func lateSettlement(t *testing.T, place Place) {
 			now := sec(0).Add(2 * leaseTime)
 			current := o.claimOne(plan, now)
 			o.settle(late, now, outcome)
-			require.Empty(t, o.claim(plan, now.Add(time.Second), 10), "the second claimer is at work")
+			require.Empty(t, o.claim(plan, now.Add(time.Second), 10), "the second lease still holds")
 			o.settle(current, now, store.Accepted)
 			require.Empty(t, o.claim(plan, now.Add(time.Hour), 10))
 			require.Equal(t, 1, o.batch(key(id)).Feedback.Sent)
@@ -227,10 +230,10 @@ func unwantedIsNotClaimed(t *testing.T, place Place) {
 
 	o.record(arrives(20, facts("batch", true, sec(2))))
 	c := o.claimOne(plan, sec(20))
-	require.Equal(t, []string{alice}, c.Recipients, "what was dropped is owed again")
+	require.Equal(t, []string{alice}, c.Recipients, "dropped feedback is owed again")
 
 	o.record(arrives(21, facts("batch", false, sec(1))))
-	require.Equal(t, store.FlagWanted, o.batch(key("batch")).Flag, "older facts change nothing")
+	require.Equal(t, store.FlagWanted, o.batch(key("batch")).Flag, "older batch info changes nothing")
 	o.record(arrives(22, facts("batch", false, sec(3))))
 	o.settle(c, sec(23), store.Buried)
 	require.Equal(t, store.Tally{Dropped: 1}, o.stats(plan).Feedback)
@@ -242,7 +245,7 @@ func claimForFullReport(t *testing.T, place Place) {
 	o.record(arrives(0, whole("batch", entry{Status: dlr.Delivered, Count: 2})))
 	c := o.claimOne(plan, sec(0))
 	require.True(t, c.Batch.WantFull)
-	require.Empty(t, c.Recipients, "a summary names nobody")
+	require.Empty(t, c.Recipients, "a summary names no recipients")
 
 	o.record(arrives(1, polled(allDelivered("batch", alice, bob))))
 	read := settlement(c, store.Progress)
@@ -261,9 +264,9 @@ func claimsOfManyRecipients(t *testing.T, place Place) {
 	for i, want := range []int{store.MaxRecipients, store.MaxRecipients, 500} {
 		c := o.claimOne(plan, sec(i))
 		require.Len(t, c.Recipients, want)
-		require.Empty(t, o.claim(plan, sec(i), 10), "one call of a batch at a time")
+		require.Empty(t, o.claim(plan, sec(i), 10), "a batch has one lease at a time")
 		for _, n := range c.Recipients {
-			require.False(t, sent[n], "claimed after it was sent")
+			require.False(t, sent[n], "a sent recipient must not be claimed")
 			sent[n] = true
 		}
 		o.settle(c, sec(i), store.Accepted)
@@ -290,8 +293,8 @@ func claimsAfterRestart(t *testing.T, place Place) {
 	require.Len(t, lost, 1)
 	o.reopen()
 	now := sec(1).Add(leaseTime + time.Millisecond)
-	require.Equal(t, []string{"first", "second"}, claimed(o.claim(plan, now, 10)), "one not settled is due again")
-	o.settle(lost[0], now, store.Accepted) // by one who outlived the restart
+	require.Equal(t, []string{"first", "second"}, claimed(o.claim(plan, now, 10)), "an unsettled task is due again")
+	o.settle(lost[0], now, store.Accepted) // from a process that survived the restart
 	require.Equal(t, 1, o.batch(key("first")).Feedback.Sent)
 	require.Empty(t, o.claim(plan, now.Add(-time.Second), 10))
 }

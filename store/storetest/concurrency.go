@@ -16,12 +16,12 @@ import (
 )
 
 var concurrency = []behaviour{
-	{"everybody gets the result of what they recorded", eachItsOwnResult},
-	{"of the same report from many one is taken", sameReportFromMany},
-	{"one batch takes reports from many", oneBatchFromMany},
-	{"who gives up undoes nothing", giveUp},
-	{"what was acknowledged before a close is kept", closeWhileRecording},
-	{"records, claims, reads and expiry go on together", allTogether},
+	{"each caller gets the result of its own arrival", eachItsOwnResult},
+	{"one of many concurrent copies of a report is applied", sameReportFromMany},
+	{"a batch accepts concurrent reports", oneBatchFromMany},
+	{"a canceled Record undoes nothing", cancelRecords},
+	{"arrivals acknowledged before Close are kept", closeWhileRecording},
+	{"Record, Claim, reads and Expire run concurrently", allTogether},
 }
 
 func eachItsOwnResult(t *testing.T, place Place) {
@@ -70,7 +70,8 @@ func oneBatchFromMany(t *testing.T, place Place) {
 	var arrivals []store.Arrival
 	for i := range recipients {
 		arrivals = append(arrivals,
-			arrives(0, delivered("batch", number(i))), arrives(0, says("batch", "+"+number(i), dlr.Dispatched, 401, sec(0))))
+			arrives(0, delivered("batch", number(i))),
+			arrives(0, says("batch", "+"+number(i), dlr.Dispatched, 401, sec(0))))
 	}
 	o.recordAll(arrivals)
 	b := o.batch(key("batch"))
@@ -80,7 +81,7 @@ func oneBatchFromMany(t *testing.T, place Place) {
 	require.Len(t, o.reports(key("batch")), 2*recipients)
 }
 
-func giveUp(t *testing.T, place Place) {
+func cancelRecords(t *testing.T, place Place) {
 	const many = 200
 	o := open(t, place, Config{})
 	kept := make([]bool, many)
@@ -106,11 +107,11 @@ func giveUp(t *testing.T, place Place) {
 	require.NoError(t, g.Wait())
 	for i := range many {
 		if kept[i] {
-			require.NotNil(t, o.recipient(key("batch"), number(i)), "acknowledged")
+			require.NotNil(t, o.recipient(key("batch"), number(i)), "an acknowledged report must be kept")
 		}
 	}
 	for i := range many {
-		o.record(arrives(0, delivered("batch", number(i)))) // as Sinch would
+		o.record(arrives(0, delivered("batch", number(i)))) // as Sinch repeats callbacks
 	}
 	stats := o.stats(plan)
 	require.Equal(t, many, stats.Recipients)
@@ -169,7 +170,8 @@ func allTogether(t *testing.T, place Place) {
 				if err := o.Record(t.Context(), arrives(i, delivered(id, number(w*each+i)))); err != nil {
 					return err
 				}
-				if err := o.Record(t.Context(), arrives(i, says("old "+id, number(i), dlr.Failed, 34, sec(w)))); err != nil {
+				failed := says("old "+id, number(i), dlr.Failed, 34, sec(w))
+				if err := o.Record(t.Context(), arrives(i, failed)); err != nil {
 					return err
 				}
 			}
@@ -181,7 +183,7 @@ func allTogether(t *testing.T, place Place) {
 	}
 	working.Go(func() error {
 		for !written.Load() {
-			if err := o.look(t.Context()); err != nil {
+			if err := o.readAndExpire(t.Context()); err != nil {
 				return err
 			}
 		}
@@ -204,7 +206,7 @@ func allTogether(t *testing.T, place Place) {
 	}
 }
 
-// relay claims and settles until all is written and nothing is left.
+// relay claims and settles until everything is written and no task is left.
 func (o *opened) relay(ctx context.Context, written *atomic.Bool) error {
 	for {
 		last := written.Load()
@@ -226,8 +228,8 @@ func (o *opened) relay(ctx context.Context, written *atomic.Bool) error {
 	}
 }
 
-// look reads and expires what others write.
-func (o *opened) look(ctx context.Context) error {
+// readAndExpire reads and expires concurrently with the writers.
+func (o *opened) readAndExpire(ctx context.Context) error {
 	page, err := o.Batches(ctx, store.BatchQuery{Paging: store.Paging{Limit: 5}})
 	if err != nil {
 		return err

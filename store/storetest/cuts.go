@@ -7,8 +7,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Cuts calls read with every beginning of row but row itself, each of which it must refuse, with rows in which one byte is
-// another, and with garbage after the formats there are or were, which must do no more than fail.
+// Cuts calls read, which decodes a row, with damaged rows: every proper prefix of row, which read must reject; rows
+// with one changed byte and garbage after a valid format byte, for which read must not panic.
 func Cuts(t *rapid.T, row []byte, read func(row []byte) error) {
 	for n := range row {
 		require.Error(t, read(row[:n:n]), "the first %d of %d bytes", n, len(row))

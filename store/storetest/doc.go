@@ -1,3 +1,3 @@
-// Package storetest holds the suite that every store must pass, written against the contract of package store alone, and a
-// store that fails on purpose.
+// Package storetest contains the test suite that every store must pass, based only on the contract of package store.
+// It also contains Failing, a store that injects faults.
 package storetest

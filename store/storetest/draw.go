@@ -9,7 +9,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// AnyTime draws a time as the store keeps it: UTC, whole milliseconds, after 1970, or zero.
+// AnyTime draws a time that every store can hold: UTC, whole milliseconds, after 1970 and before 10000, or zero.
 func AnyTime() *rapid.Generator[time.Time] {
 	return rapid.Custom(func(t *rapid.T) time.Time {
 		ms := rapid.Int64Range(0, 253402300799999).Draw(t, "milliseconds")
@@ -20,7 +20,7 @@ func AnyTime() *rapid.Generator[time.Time] {
 	})
 }
 
-// AnyText draws a text of any bytes, among them what keys treat apart.
+// AnyText draws arbitrary bytes, including those with a meaning in keys.
 func AnyText() *rapid.Generator[string] {
 	return rapid.OneOf(
 		rapid.StringN(0, 20, -1),
@@ -29,7 +29,7 @@ func AnyText() *rapid.Generator[string] {
 	)
 }
 
-// AnyStatus draws a documented status, or any text.
+// AnyStatus draws a documented status or arbitrary text.
 func AnyStatus() *rapid.Generator[dlr.Status] {
 	return rapid.OneOf(
 		rapid.SampledFrom(dlr.Statuses()),
@@ -37,28 +37,29 @@ func AnyStatus() *rapid.Generator[dlr.Status] {
 	)
 }
 
-// AnyOutcome draws what a settlement says.
+// AnyOutcome draws an outcome of a settlement.
 func AnyOutcome() *rapid.Generator[store.Outcome] {
 	return rapid.SampledFrom([]store.Outcome{
 		store.Progress, store.Accepted, store.Retry, store.Buried, store.GivenBack, store.Split,
 	})
 }
 
-// AnySource draws one of the sources.
+// AnySource draws a source.
 func AnySource() *rapid.Generator[store.Source] {
 	return rapid.SampledFrom([]store.Source{store.FromCallback, store.FromPoll, store.FromGateway, store.FromRegistration})
 }
 
-// AnyCount draws a count.
+// AnyCount draws a count up to 2^31.
 func AnyCount() *rapid.Generator[int] { return rapid.IntRange(0, 1<<31) }
 
-// AnyFacts draws facts of a batch with every member that its row keeps.
+// AnyFacts draws batch info with every member that its row stores.
 func AnyFacts(batchID string) *rapid.Generator[*store.Facts] {
 	return rapid.Custom(func(t *rapid.T) *store.Facts {
 		return &store.Facts{
 			BatchID: batchID, Missing: rapid.Bool().Draw(t, "missing"), FeedbackEnabled: rapid.Bool().Draw(t, "enabled"),
 			ReportKind: AnyText().Draw(t, "kind"), ClientReference: AnyText().Draw(t, "reference"),
-			Recipients: AnyCount().Draw(t, "recipients"), Groups: AnyCount().Draw(t, "groups"), Canceled: rapid.Bool().Draw(t, "canceled"),
+			Recipients: AnyCount().Draw(t, "recipients"), Groups: AnyCount().Draw(t, "groups"),
+			Canceled:  rapid.Bool().Draw(t, "canceled"),
 			CreatedAt: AnyTime().Draw(t, "created"), ModifiedAt: AnyTime().Draw(t, "modified"),
 			SendAt: AnyTime().Draw(t, "send"), ExpireAt: AnyTime().Draw(t, "expire"), Source: AnySource().Draw(t, "source"),
 		}

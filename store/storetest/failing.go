@@ -10,13 +10,13 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// ErrInjected is what a fault fails with when it names no error of its own.
+// ErrInjected is the error of a fault that has none of its own.
 var ErrInjected = errors.New("injected failure")
 
-// Operation is what a fault strikes.
+// Operation is a group of a store's methods that a fault applies to.
 type Operation string
 
-// The operations. Reads are all methods that take a context and are none of the others.
+// The operations. Read stands for every method with a context that has no operation of its own.
 const (
 	Record  Operation = "record"
 	Claim   Operation = "claim"
@@ -27,34 +27,34 @@ const (
 	Ready   Operation = "ready"
 )
 
-// Kind is how a struck call behaves.
+// Kind is the behaviour of a call that a fault applies to.
 type Kind uint8
 
 // The kinds.
 const (
-	Works      Kind = iota // nothing is wrong: lets calls pass that come before the next fault
-	NotApplied             // fails without having done anything
-	Applied                // fails although it was done; the caller cannot know
-	Stuck                  // waits; done when released, not done when its context ends first
-	Slow                   // done at once, but the answer waits until it is released or its context ends
-	Panics                 // panics without having done anything
+	Works      Kind = iota // the call succeeds: delays the next fault
+	NotApplied             // fails without any effect
+	Applied                // fails after taking effect; the caller cannot know
+	Stuck                  // blocks; takes effect when released, not if its context ends first
+	Slow                   // takes effect, then blocks until released or its context ends
+	Panics                 // panics without any effect
 )
 
-// Always is the times of a fault that ends only with Heal.
+// Always as the times of a fault makes it last until Heal.
 const Always = -1
 
-// Failing is a store that fails on purpose. Without faults it behaves as the store it wraps. It is safe for use by any number
-// of goroutines.
+// Failing wraps a store and injects faults. Without faults it behaves like the wrapped store. It is safe for
+// concurrent use.
 type Failing struct {
 	store.Store
 	ended chan struct{}
 
-	mu      sync.Mutex // guards what follows
-	changed *sync.Cond // waiting or calls changed
+	mu      sync.Mutex // guards the members below
+	changed *sync.Cond // signals changes of waiting and calls
 	faults  map[Operation][]*fault
 	calls   map[Operation]int
 	waiting int
-	release chan struct{} // closed, and made anew, by Release
+	release chan struct{} // closed and replaced by Release
 	err     error         // set by End
 }
 
@@ -62,10 +62,10 @@ type fault struct {
 	kind    Kind
 	err     error
 	times   int
-	release <-chan struct{} // of the call it strikes
+	release <-chan struct{} // set for the call that the fault is applied to
 }
 
-// NewFailing wraps s, which stays the caller's to close.
+// NewFailing wraps s. The caller still has to close s.
 func NewFailing(s store.Store) *Failing {
 	f := &Failing{
 		Store:   s,
@@ -78,9 +78,10 @@ func NewFailing(s store.Store) *Failing {
 	return f
 }
 
-// Fail strikes the next calls of op, as many as times says or Always; faults of the same operation strike one after the
-// other. err is what the calls return: for NotApplied and Applied nil means ErrInjected; for Stuck and Slow, once released,
-// nil means the true result. Busy and closed stores are NotApplied with store.ErrBusy and store.ErrClosed.
+// Fail applies a fault to the next calls of op, as many as times says, or until Heal if times is Always. Several
+// faults of an operation apply one after the other. err is the error of these calls. If err is nil, NotApplied and
+// Applied return ErrInjected, and Stuck and Slow return the true result once released. To simulate a busy or closed
+// store, use NotApplied with store.ErrBusy or store.ErrClosed.
 func (f *Failing) Fail(op Operation, kind Kind, err error, times int) {
 	if err == nil && (kind == NotApplied || kind == Applied) {
 		err = ErrInjected
@@ -90,10 +91,10 @@ func (f *Failing) Fail(op Operation, kind Kind, err error, times int) {
 	f.faults[op] = append(f.faults[op], &fault{kind: kind, err: err, times: times})
 }
 
-// FailRecord strikes the next calls of Record.
+// FailRecord applies a fault to the next calls of Record.
 func (f *Failing) FailRecord(kind Kind, err error, times int) { f.Fail(Record, kind, err, times) }
 
-// Heal ends all faults and releases the calls that wait.
+// Heal removes all faults and releases the blocked calls.
 func (f *Failing) Heal() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -101,7 +102,7 @@ func (f *Failing) Heal() {
 	f.releaseLocked()
 }
 
-// Release lets the calls go on that are stuck or slow now. Faults stay.
+// Release unblocks the calls that are blocked now. Faults remain.
 func (f *Failing) Release() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -113,7 +114,7 @@ func (f *Failing) releaseLocked() {
 	f.release = make(chan struct{})
 }
 
-// AwaitWaiting returns as soon as n calls, or more, are stuck or slow.
+// AwaitWaiting blocks until at least n calls are blocked in Stuck or Slow.
 func (f *Failing) AwaitWaiting(n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -122,7 +123,7 @@ func (f *Failing) AwaitWaiting(n int) {
 	}
 }
 
-// AwaitCalls returns as soon as op was called n times, or more, failed calls included.
+// AwaitCalls blocks until op was called at least n times, including failed calls.
 func (f *Failing) AwaitCalls(op Operation, n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -131,15 +132,15 @@ func (f *Failing) AwaitCalls(op Operation, n int) {
 	}
 }
 
-// Calls is how often op was called, failed calls included.
+// Calls returns how often op was called, including failed calls.
 func (f *Failing) Calls(op Operation) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.calls[op]
 }
 
-// End behaves as a store that ends itself after a failed sync: Done is closed, Err says err, every call returns
-// store.ErrClosed. A second End does nothing.
+// End simulates a store that shuts itself down after a failed sync: it closes Done, Err returns err, and every later
+// call returns store.ErrClosed. Only the first End has an effect.
 func (f *Failing) End(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -149,17 +150,17 @@ func (f *Failing) End(err error) {
 	}
 }
 
-// Done is closed by End, and only by it.
+// Done is closed by End.
 func (f *Failing) Done() <-chan struct{} { return f.ended }
 
-// Err is what End was given.
+// Err returns the error passed to End.
 func (f *Failing) Err() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.err
 }
 
-// next takes the fault that strikes this call of op.
+// next counts a call of op and returns the fault to apply to it.
 func (f *Failing) next(op Operation) fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -179,12 +180,12 @@ func (f *Failing) next(op Operation) fault {
 	if queue[0].times > 0 {
 		queue[0].times--
 	}
-	struck := *queue[0]
-	struck.release = f.release
-	return struck
+	hit := *queue[0]
+	hit.release = f.release
+	return hit
 }
 
-// wait returns nil when the call is released, else why its context ended.
+// wait blocks until the call is released and returns nil, or returns the cause when ctx ends.
 func (f *Failing) wait(ctx context.Context, release <-chan struct{}) error {
 	f.mu.Lock()
 	f.waiting++
@@ -203,31 +204,30 @@ func (f *Failing) wait(ctx context.Context, release <-chan struct{}) error {
 	}
 }
 
-// through makes a call, or lets the next fault of op strike it. A call that is struck and yet done is done whatever becomes of
-// ctx.
+// through makes a call, or applies the next fault of op to it. Applied and Slow take effect even if ctx has ended.
 func through[T any](ctx context.Context, f *Failing, op Operation, call func(context.Context) (T, error)) (T, error) {
 	var none T
-	switch struck := f.next(op); struck.kind {
+	switch hit := f.next(op); hit.kind {
 	case NotApplied:
-		return none, struck.err
+		return none, hit.err
 	case Applied:
 		_, err := call(context.WithoutCancel(ctx))
-		return none, errors.Join(struck.err, err)
+		return none, errors.Join(hit.err, err)
 	case Stuck:
-		if err := f.wait(ctx, struck.release); err != nil {
+		if err := f.wait(ctx, hit.release); err != nil {
 			return none, err
 		}
-		if struck.err != nil {
-			return none, struck.err
+		if hit.err != nil {
+			return none, hit.err
 		}
 		return call(ctx)
 	case Slow:
 		result, err := call(context.WithoutCancel(ctx))
-		if err := f.wait(ctx, struck.release); err != nil {
+		if err := f.wait(ctx, hit.release); err != nil {
 			return none, err
 		}
-		if struck.err != nil {
-			return none, struck.err
+		if hit.err != nil {
+			return none, hit.err
 		}
 		return result, err
 	case Panics:
@@ -237,7 +237,7 @@ func through[T any](ctx context.Context, f *Failing, op Operation, call func(con
 	return call(ctx)
 }
 
-// Record keeps an arrival, or fails on purpose.
+// Record calls Store.Record, or applies the next Record fault.
 func (f *Failing) Record(ctx context.Context, a store.Arrival) error {
 	_, err := through(ctx, f, Record, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, f.Store.Record(ctx, a)
@@ -245,26 +245,29 @@ func (f *Failing) Record(ctx context.Context, a store.Arrival) error {
 	return err
 }
 
-// Claim leases tasks, or fails on purpose: when it fails Applied the tasks are leased and nobody knows the lease.
-func (f *Failing) Claim(ctx context.Context, plan string, now time.Time, lease time.Duration, limit int) ([]store.Claim, error) {
+// Claim calls Store.Claim, or applies the next Claim fault. After Applied, the tasks are leased under an unknown
+// lease.
+func (f *Failing) Claim(
+	ctx context.Context, plan string, now time.Time, lease time.Duration, limit int,
+) ([]store.Claim, error) {
 	return through(ctx, f, Claim, func(ctx context.Context) ([]store.Claim, error) {
 		return f.Store.Claim(ctx, plan, now, lease, limit)
 	})
 }
 
-// Overdue reads batches to ask after, or fails on purpose.
+// Overdue calls Store.Overdue, or applies the next Read fault.
 func (f *Failing) Overdue(ctx context.Context, plan string, now time.Time, limit int) ([]*store.Batch, error) {
 	return through(ctx, f, Read, func(ctx context.Context) ([]*store.Batch, error) {
 		return f.Store.Overdue(ctx, plan, now, limit)
 	})
 }
 
-// Requeue makes dead recipients owed, or fails on purpose.
+// Requeue calls Store.Requeue, or applies the next Requeue fault.
 func (f *Failing) Requeue(ctx context.Context, key store.BatchKey, now time.Time) (int, error) {
 	return through(ctx, f, Requeue, func(ctx context.Context) (int, error) { return f.Store.Requeue(ctx, key, now) })
 }
 
-// Expire deletes what is old, or fails on purpose.
+// Expire calls Store.Expire, or applies the next Expire fault.
 func (f *Failing) Expire(ctx context.Context, before time.Time, limit int) (expired int, more bool, err error) {
 	_, err = through(ctx, f, Expire, func(ctx context.Context) (struct{}, error) {
 		n, m, err := f.Store.Expire(ctx, before, limit)
@@ -277,12 +280,12 @@ func (f *Failing) Expire(ctx context.Context, before time.Time, limit int) (expi
 	return expired, more, nil
 }
 
-// Hold takes a duty, or fails on purpose: when it fails Applied the duty is taken and nobody knows.
+// Hold calls Store.Hold, or applies the next Hold fault. After Applied, this replica holds the lease without knowing.
 func (f *Failing) Hold(ctx context.Context, duty string, now, until time.Time) (bool, error) {
 	return through(ctx, f, Hold, func(ctx context.Context) (bool, error) { return f.Store.Hold(ctx, duty, now, until) })
 }
 
-// Ready asks whether arrivals are accepted, or fails on purpose.
+// Ready calls Store.Ready, or applies the next Ready fault.
 func (f *Failing) Ready(ctx context.Context) error {
 	_, err := through(ctx, f, Ready, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, f.Store.Ready(ctx)

@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/storetest"
 )
 
-func TestReadsAreOneOperation(t *testing.T) {
+func TestAllReadsAreOneOperation(t *testing.T) {
 	f, _ := newFailing()
 	f.Fail(storetest.Read, storetest.NotApplied, nil, storetest.Always)
 	ctx, k := t.Context(), store.BatchKey{}

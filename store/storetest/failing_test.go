@@ -14,7 +14,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/storetest"
 )
 
-// counting counts what reaches it; that is all a store under Failing needs here.
+// counting is a store that only counts its calls.
 type counting struct {
 	store.Store
 	mu    sync.Mutex
@@ -69,7 +69,7 @@ func newFailing() (*storetest.Failing, *counting) {
 	return storetest.NewFailing(c), c
 }
 
-func TestFailingWithoutFaultsWorks(t *testing.T) {
+func TestFailingWithoutFaults(t *testing.T) {
 	f, c := newFailing()
 	ctx := t.Context()
 	require.NoError(t, f.Record(ctx, store.Arrival{}))
@@ -94,27 +94,29 @@ func TestFailingWithoutFaultsWorks(t *testing.T) {
 	require.True(t, held)
 	require.NoError(t, f.Ready(ctx))
 	require.NoError(t, f.Err())
-	require.Equal(t, map[string]int{"record": 1, "claim": 1, "overdue": 1, "read": 1, "requeue": 1, "expire": 1, "hold": 1}, c.calls)
+	require.Equal(t, map[string]int{
+		"record": 1, "claim": 1, "overdue": 1, "read": 1, "requeue": 1, "expire": 1, "hold": 1,
+	}, c.calls)
 	require.Equal(t, 1, f.Calls(storetest.Record))
 }
 
-func TestFailsNotApplied(t *testing.T) {
+func TestNotAppliedHasNoEffect(t *testing.T) {
 	f, c := newFailing()
 	f.FailRecord(storetest.NotApplied, store.ErrBusy, 2)
 	require.ErrorIs(t, f.Record(t.Context(), store.Arrival{}), store.ErrBusy)
 	require.ErrorIs(t, f.Record(t.Context(), store.Arrival{}), store.ErrBusy)
 	require.Zero(t, c.calls["record"])
-	require.NoError(t, f.Record(t.Context(), store.Arrival{}), "as many times as it was told")
+	require.NoError(t, f.Record(t.Context(), store.Arrival{}), "the fault applies exactly twice")
 	require.Equal(t, 3, f.Calls(storetest.Record))
 }
 
-func TestFailsButApplied(t *testing.T) {
+func TestAppliedTakesEffect(t *testing.T) {
 	f, c := newFailing()
 	f.FailRecord(storetest.Applied, nil, 1)
-	gaveUp, cancel := context.WithCancel(t.Context())
+	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorIs(t, f.Record(gaveUp, store.Arrival{}), storetest.ErrInjected)
-	require.Equal(t, 1, c.calls["record"], "it is done, whatever becomes of the caller")
+	require.ErrorIs(t, f.Record(canceled, store.Arrival{}), storetest.ErrInjected)
+	require.Equal(t, 1, c.calls["record"], "the call takes effect although its context has ended")
 
 	f.Fail(storetest.Claim, storetest.Applied, store.ErrClosed, 1)
 	claims, err := f.Claim(t.Context(), "plan", time.Time{}, 0, 1)
@@ -130,7 +132,7 @@ func TestFailsButApplied(t *testing.T) {
 	require.Equal(t, 1, c.calls["expire"])
 }
 
-func TestOverdueFailsAsAReadDoes(t *testing.T) {
+func TestOverdueIsARead(t *testing.T) {
 	f, c := newFailing()
 	f.Fail(storetest.Read, storetest.NotApplied, store.ErrBusy, 1)
 	f.Fail(storetest.Read, storetest.Applied, nil, 1)
@@ -143,7 +145,7 @@ func TestOverdueFailsAsAReadDoes(t *testing.T) {
 	require.Equal(t, 2, f.Calls(storetest.Read))
 }
 
-func TestFaultsStrikeInTurnAndOnlyTheirOperation(t *testing.T) {
+func TestFaultsApplyInTurnAndOnlyToTheirOperation(t *testing.T) {
 	f, _ := newFailing()
 	first, second := errors.New("first"), errors.New("second")
 	f.FailRecord(storetest.Works, nil, 1)
@@ -158,7 +160,7 @@ func TestFaultsStrikeInTurnAndOnlyTheirOperation(t *testing.T) {
 	require.NoError(t, f.Record(t.Context(), store.Arrival{}))
 }
 
-func TestStuckUntilReleased(t *testing.T) {
+func TestStuckBlocksUntilReleased(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, c := newFailing()
 		f.FailRecord(storetest.Stuck, nil, 2)
@@ -185,18 +187,18 @@ func TestStuckUntilReleased(t *testing.T) {
 	})
 }
 
-func TestStuckUntilItsContextEnds(t *testing.T) {
+func TestStuckBlocksUntilItsContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, c := newFailing()
 		f.FailRecord(storetest.Stuck, nil, 1)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		require.ErrorIs(t, f.Record(ctx, store.Arrival{}), context.DeadlineExceeded)
-		require.Zero(t, c.calls["record"], "nothing was done")
+		require.Zero(t, c.calls["record"], "the call must have no effect")
 	})
 }
 
-func TestSlowIsDoneAtOnce(t *testing.T) {
+func TestSlowTakesEffectAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, c := newFailing()
 		f.FailRecord(storetest.Slow, nil, 1)
@@ -205,7 +207,7 @@ func TestSlowIsDoneAtOnce(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		require.ErrorIs(t, f.Record(ctx, store.Arrival{}), context.DeadlineExceeded)
-		require.Equal(t, 1, c.calls["record"], "who gave up undid nothing")
+		require.Equal(t, 1, c.calls["record"], "the end of the context undoes nothing")
 
 		go func() {
 			f.AwaitWaiting(2)
@@ -235,7 +237,7 @@ func TestEnd(t *testing.T) {
 	f, c := newFailing()
 	select {
 	case <-f.Done():
-		t.Fatal("it has not ended")
+		t.Fatal("Done is closed before End")
 	default:
 	}
 	syncFailed := errors.New("sync failed")

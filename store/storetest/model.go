@@ -15,28 +15,28 @@ import (
 )
 
 var models = []behaviour{
-	{"whatever happens, states and feedback are those of a simple model", simpleModel},
-	{"rows are what the fold made of them", asFolded},
+	{"states and feedback agree with a simple model", simpleModel},
+	{"rows agree with the result of Fold", asFolded},
 }
 
-// modelBatch is a batch as simply as it can be told: what was said of whom, and where everybody's feedback stands.
+// modelBatch is a simple model of a batch: the reported statuses and the feedback states of its recipients.
 type modelBatch struct {
-	said      map[string]map[time.Time]dlr.Status // by digits; no two reports have the same time
+	reported  map[string]map[time.Time]dlr.Status // status by digits and report time; times are unique
 	feedback  map[string]store.FeedbackState
 	everyone  store.FeedbackState
-	named     map[string]bool // by facts
+	named     map[string]bool // digits listed in the batch info
 	checked   bool
 	unwanted  bool
 	modified  time.Time
-	notBefore time.Time // of a retry
+	notBefore time.Time // due time of the last retry
 	lease     string
 	until     time.Time
 }
 
-// status is the status that holds: the last final one, else the last.
+// status returns the present status: the latest final one, or else the latest.
 func (b *modelBatch) status(digits string) dlr.Status {
 	var last, final time.Time
-	for when, s := range b.said[digits] {
+	for when, s := range b.reported[digits] {
 		if when.After(last) {
 			last = when
 		}
@@ -47,7 +47,7 @@ func (b *modelBatch) status(digits string) dlr.Status {
 	if !final.IsZero() {
 		last = final
 	}
-	return b.said[digits][last]
+	return b.reported[digits][last]
 }
 
 func (b *modelBatch) in(s store.FeedbackState) []string {
@@ -65,12 +65,13 @@ func (b *modelBatch) pending() bool {
 	return !b.unwanted && (len(b.in(store.FeedbackOwed)) > 0 || b.everyone == store.FeedbackOwed)
 }
 
-// known reports whether anything was ever said of the batch.
+// known reports whether anything was recorded for the batch.
 func (b *modelBatch) known() bool {
-	return len(b.said)+len(b.feedback)+len(b.named) > 0 || b.everyone != store.FeedbackNone || !b.modified.IsZero() || b.checked
+	return len(b.reported)+len(b.feedback)+len(b.named) > 0 || b.everyone != store.FeedbackNone ||
+		!b.modified.IsZero() || b.checked
 }
 
-// move takes those who are in a state from into another.
+// move changes the state of those recipients that are in one of the states from.
 func (b *modelBatch) move(digits []string, to store.FeedbackState, from ...store.FeedbackState) {
 	for _, d := range digits {
 		if slices.Contains(from, b.feedback[d]) {
@@ -79,14 +80,14 @@ func (b *modelBatch) move(digits []string, to store.FeedbackState, from ...store
 	}
 }
 
-// machine drives a store and the model with the same news.
+// machine applies the same random arrivals to a store and to the model.
 type machine struct {
 	o       *opened
 	plan    string
 	now     time.Time
 	ticks   int
 	batches map[string]*modelBatch
-	claims  []store.Claim // made and not settled, late ones included
+	claims  []store.Claim // not settled yet, including expired ones
 	sent    []store.Arrival
 }
 
@@ -99,12 +100,13 @@ func simpleModel(t *testing.T, place Place) {
 		o.t = t
 		m := &machine{o: o, plan: fmt.Sprint("plan ", runs), now: epoch, batches: map[string]*modelBatch{}}
 		t.Repeat(map[string]func(*rapid.T){
-			"report": m.report, "another report": m.report, "repeat": m.repeat, "confirm": m.confirm, "confirm for everyone": m.confirmEveryone,
+			"report": m.report, "another report": m.report, "repeat": m.repeat,
+			"confirm": m.confirm, "confirm for everyone": m.confirmEveryone,
 			"facts": m.facts, "ask": m.ask,
 			"claim": m.claim, "settle": m.settle, "wait": m.wait, "requeue": m.requeue, "reopen": m.reopen,
-			"look": m.look,
+			"compare": m.compare,
 		})
-		m.look(t)
+		m.compare(t)
 	})
 	o.t = t
 }
@@ -121,12 +123,13 @@ func (m *machine) record(n store.News) {
 	m.sent = append(m.sent, a)
 }
 
-// draw picks a batch, known or not.
+// draw draws a batch, which may be new.
 func (m *machine) draw(t *rapid.T) (string, *modelBatch) {
 	id := rapid.SampledFrom([]string{"a", "ab", "b"}).Draw(t, "batch")
 	if m.batches[id] == nil {
 		m.batches[id] = &modelBatch{
-			said: map[string]map[time.Time]dlr.Status{}, feedback: map[string]store.FeedbackState{}, named: map[string]bool{},
+			reported: map[string]map[time.Time]dlr.Status{}, feedback: map[string]store.FeedbackState{},
+			named: map[string]bool{},
 		}
 	}
 	return id, m.batches[id]
@@ -142,17 +145,20 @@ func (m *machine) report(t *rapid.T) {
 	s := rapid.SampledFrom([]dlr.Status{dlr.Dispatched, dlr.Delivered, dlr.Failed}).Draw(t, "status")
 	m.record(says(id, n, s, 0, when))
 	d := dlr.Digits(n)
-	if b.said[d] == nil {
-		b.said[d] = map[time.Time]dlr.Status{}
+	if b.reported[d] == nil {
+		b.reported[d] = map[time.Time]dlr.Status{}
 	}
-	b.said[d][when] = s
+	b.reported[d][when] = s
 	if s == dlr.Delivered {
 		b.move([]string{d}, store.FeedbackOwed, store.FeedbackNone)
 	}
 }
 
 func (m *machine) repeat(t *rapid.T) {
-	reports := slices.DeleteFunc(slices.Clone(m.sent), func(a store.Arrival) bool { _, ok := a.News.(store.Report); return !ok })
+	reports := slices.DeleteFunc(slices.Clone(m.sent), func(a store.Arrival) bool {
+		_, ok := a.News.(store.Report)
+		return !ok
+	})
 	if len(reports) == 0 {
 		t.Skip("nothing to repeat")
 	}
@@ -176,7 +182,8 @@ func (m *machine) confirmEveryone(t *rapid.T) {
 
 func (m *machine) facts(t *rapid.T) {
 	id, b := m.draw(t)
-	f := facts(id, rapid.Bool().Draw(t, "wanted"), sec(rapid.IntRange(0, 1000).Draw(t, "modified")).Add(time.Duration(m.ticks)*time.Millisecond))
+	modified := sec(rapid.IntRange(0, 1000).Draw(t, "modified")).Add(time.Duration(m.ticks) * time.Millisecond)
+	f := facts(id, rapid.Bool().Draw(t, "wanted"), modified)
 	f.Numbers = rapid.SliceOfN(rapid.Custom(drawNumber), 0, 2).Draw(t, "numbers")
 	f.CheckNow = rapid.Bool().Draw(t, "check now")
 	m.record(f)
@@ -189,7 +196,7 @@ func (m *machine) facts(t *rapid.T) {
 	m.forgetRetries()
 }
 
-// forgetRetries: a task that is gone takes its back-off with it.
+// forgetRetries clears the retry time of batches without a task, because a deleted task loses its due time.
 func (m *machine) forgetRetries() {
 	for _, b := range m.batches {
 		if !b.pending() {
@@ -267,7 +274,7 @@ func (m *machine) settle(t *rapid.T) {
 	m.forgetRetries()
 }
 
-// ask asks after a batch as a reconciler does, or says so though nobody did.
+// ask records a Checked, whether or not a check is due.
 func (m *machine) ask(t *rapid.T) {
 	id, b := m.draw(t)
 	n := checked(id)
@@ -297,7 +304,8 @@ func (m *machine) requeue(t *rapid.T) {
 	b.notBefore = time.Time{}
 }
 
-// reopen also lets all leases end: whether they survive is the store's own affair. It is rare, for it takes long.
+// reopen reopens the store and lets all leases expire, because the contract leaves open whether leases survive. It is
+// rare because it takes long.
 func (m *machine) reopen(t *rapid.T) {
 	if rapid.IntRange(0, 4).Draw(t, "rarely") > 0 {
 		t.Skip("not now")

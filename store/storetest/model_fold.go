@@ -13,11 +13,12 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// asFolded records news with every member drawn and compares each row with what store.Fold makes of the same news in
-// memory: a member that a store's row forgets shows here.
+// asFolded records arrivals with random members and compares every row of the store with the result of store.Fold in
+// memory. It finds members that a store does not save.
 func asFolded(t *testing.T, place Place) {
 	policy := store.Policy{
-		Coalesce: 1500 * time.Millisecond, Missing: store.Missing{Silence: 1250 * time.Millisecond, Grace: 500 * time.Millisecond},
+		Coalesce: 1500 * time.Millisecond,
+		Missing:  store.Missing{Silence: 1250 * time.Millisecond, Grace: 500 * time.Millisecond},
 	}
 	o, runs := open(t, place, Config{Policies: func(string) store.Policy { return policy }}), 0
 	rapid.Check(t, func(t *rapid.T) {
@@ -26,7 +27,8 @@ func asFolded(t *testing.T, place Place) {
 		id := fmt.Sprint("batch ", runs)
 		rows := &store.Rows{Batch: &store.Batch{Plan: plan, ID: id}, Recipients: map[string]*store.Row{}}
 		var arrivals []store.Arrival
-		for i, n := range rapid.SliceOfN(rapid.Custom(func(t *rapid.T) store.News { return drawNews(t, id) }), 1, 10).Draw(t, "news") {
+		news := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) store.News { return drawNews(t, id) }), 1, 10)
+		for i, n := range news.Draw(t, "news") {
 			arrivals = append(arrivals, at(sec(i).Add(time.Duration(i)*time.Millisecond), plan, n))
 		}
 		reopened := rapid.IntRange(-10, len(arrivals)-1).Draw(t, "reopened")
@@ -41,7 +43,7 @@ func asFolded(t *testing.T, place Place) {
 		require.Equal(t, withoutRefs(rows.Batch), withoutRefs(o.batch(rows.Batch.Key())))
 		c := rows.Batch.Check
 		asked := slices.Contains(ids(o.overdue(plan, sec(1e7), 1e6)), id)
-		require.Equal(t, c != nil && !c.Due.IsZero(), asked, "among the overdue, and in its row: %+v", c)
+		require.Equal(t, c != nil && !c.Due.IsZero(), asked, "Overdue must agree with the batch's row: %+v", c)
 		listed := o.recipients(rows.Batch.Key(), store.RecipientQuery{})
 		require.Len(t, listed, len(rows.Recipients))
 		for _, r := range listed {
@@ -114,7 +116,8 @@ func drawTime(t *rapid.T, label string) time.Time {
 }
 
 func drawText(t *rapid.T, label string) string {
-	return rapid.SampledFrom([]string{"", "a", "order 7", "é💥", "with \"quotes\" and \\", "long " + fmt.Sprint(make([]byte, 200))}).Draw(t, label)
+	texts := []string{"", "a", "order 7", "é💥", "with \"quotes\" and \\", "long " + fmt.Sprint(make([]byte, 200))}
+	return rapid.SampledFrom(texts).Draw(t, label)
 }
 
 func drawSource(t *rapid.T) store.Source {
@@ -143,7 +146,10 @@ func drawRecipientReport(t *rapid.T, id string) store.Report {
 func drawBatchReport(t *rapid.T, id string) store.Report {
 	entries := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) entry {
 		status, code := drawState(t)
-		return entry{status, max(code, 0), rapid.IntRange(0, 5).Draw(t, "count"), rapid.SliceOfN(rapid.Custom(drawNumber), 0, 3).Draw(t, "numbers")}
+		return entry{
+			Status: status, Code: max(code, 0), Count: rapid.IntRange(0, 5).Draw(t, "count"),
+			Recipients: rapid.SliceOfN(rapid.Custom(drawNumber), 0, 3).Draw(t, "numbers"),
+		}
 	}), 0, 4).Draw(t, "entries")
 	r := withReference(whole(id, entries...), drawText(t, "reference"))
 	r.Source = drawSource(t)
@@ -155,13 +161,18 @@ func drawFacts(t *rapid.T, id string) store.Facts {
 		return store.Facts{BatchID: id, Missing: true, Source: store.FromPoll}
 	}
 	recipients := rapid.SampledFrom([]int{0, 1, 2, 3, 1000}).Draw(t, "recipients")
+	kinds := []string{"", "none", "summary", "full", "per_recipient", "per_recipient_final"}
 	return store.Facts{
 		BatchID: id, FeedbackEnabled: rapid.Bool().Draw(t, "wanted"), Canceled: rapid.Bool().Draw(t, "canceled"),
 		Recipients: recipients, Groups: rapid.IntRange(0, recipients).Draw(t, "groups"),
-		Numbers: rapid.SliceOfN(rapid.Custom(drawNumber), 0, 3).Draw(t, "numbers"), CheckNow: rapid.Bool().Draw(t, "check now"),
-		ReportKind:      rapid.SampledFrom([]string{"", "none", "summary", "full", "per_recipient", "per_recipient_final"}).Draw(t, "kind"),
+		Numbers:         rapid.SliceOfN(rapid.Custom(drawNumber), 0, 3).Draw(t, "numbers"),
+		CheckNow:        rapid.Bool().Draw(t, "check now"),
+		ReportKind:      rapid.SampledFrom(kinds).Draw(t, "kind"),
 		ClientReference: drawText(t, "reference"),
-		CreatedAt:       drawTime(t, "created"), ModifiedAt: drawTime(t, "modified"), SendAt: drawTime(t, "send"), ExpireAt: drawTime(t, "expire"),
-		Source: rapid.SampledFrom([]store.Source{store.FromCallback, store.FromPoll, store.FromGateway, store.FromRegistration}).Draw(t, "source"),
+		CreatedAt:       drawTime(t, "created"),
+		ModifiedAt:      drawTime(t, "modified"),
+		SendAt:          drawTime(t, "send"),
+		ExpireAt:        drawTime(t, "expire"),
+		Source:          AnySource().Draw(t, "source"),
 	}
 }

@@ -13,25 +13,25 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// opened is an open store and what it told its observer.
+// opened is an open store with everything that its observer received.
 type opened struct {
 	store.Store
-	t      testingT
-	host   *testing.T // the test that opened it
-	place  Place
-	config Config
-	told   *told
+	t        testingT
+	host     *testing.T // passed to Place
+	place    Place
+	config   Config
+	observed *observed
 }
 
-// testingT is what helpers need of a test, be it testing's or rapid's.
+// testingT is the part of testing.T and rapid.T that the helpers need.
 type testingT interface {
 	require.TestingT
 	Helper()
 }
 
-// told is what a store told its observer in all its lives.
-type told struct {
-	mu        sync.Mutex // guards what follows
+// observed collects the calls of a store's observer, across all reopens.
+type observed struct {
+	mu        sync.Mutex // guards the members below
 	changes   []store.Changes
 	committed int // arrivals
 	evicted   int
@@ -40,21 +40,21 @@ type told struct {
 
 func open(t *testing.T, place Place, c Config) *opened {
 	t.Helper()
-	o := &opened{t: t, host: t, place: place, config: c, told: &told{}}
-	o.config.Observer = o.told.observer()
+	o := &opened{t: t, host: t, place: place, config: c, observed: &observed{}}
+	o.config.Observer = o.observed.observer()
 	o.Store = place(t, o.config)
 	t.Cleanup(func() { require.NoError(t, o.Close()) })
 	return o
 }
 
-// reopen closes the store and opens it with what it had.
+// reopen closes the store and opens it again with its data.
 func (o *opened) reopen() {
 	o.t.Helper()
 	require.NoError(o.t, o.Close())
 	o.Store = o.place(o.host, o.config)
 }
 
-func (w *told) observer() store.Observer {
+func (w *observed) observer() store.Observer {
 	return store.Observer{
 		Committed: func(arrivals, _ int, _ time.Duration, err error) {
 			w.mu.Lock()
@@ -81,8 +81,8 @@ func (w *told) observer() store.Observer {
 	}
 }
 
-// stats are the totals that the changes told so far add up to, by plan.
-func (w *told) stats() map[string]*store.PlanStats {
+// stats returns the totals that result from all observed changes, by plan.
+func (w *observed) stats() map[string]*store.PlanStats {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	plans := make(map[string]*store.PlanStats)
@@ -103,7 +103,7 @@ func (o *opened) record(arrivals ...store.Arrival) {
 	}
 }
 
-// recordAll records the arrivals at once, in no order.
+// recordAll records the arrivals concurrently.
 func (o *opened) recordAll(arrivals []store.Arrival) {
 	o.t.Helper()
 	var g errgroup.Group
@@ -131,7 +131,7 @@ func (o *opened) recipient(k store.BatchKey, number string) *store.Recipient {
 	return r
 }
 
-// stats reads the totals of one plan.
+// stats returns the totals of one plan.
 func (o *opened) stats(plan string) store.PlanStats {
 	o.t.Helper()
 	all, err := o.Stats(context.Background())
@@ -141,11 +141,12 @@ func (o *opened) stats(plan string) store.PlanStats {
 	return all[at]
 }
 
-// leaseTime is no whole number of seconds: whether a lease holds at the very moment of its end is the store's own affair.
+// leaseTime is not a whole number of seconds: the contract leaves open whether a lease still holds at the instant
+// when it ends.
 const leaseTime = time.Minute + time.Second/2
 
-// claim leases for leaseTime. Claim itself may lag behind what was recorded; a read before it may not, so after one Claim
-// has caught up.
+// claim claims for leaseTime. It reads the totals first: a read waits until every arrival before it is folded, Claim
+// does not.
 func (o *opened) claim(plan string, now time.Time, limit int) []store.Claim {
 	o.t.Helper()
 	_, err := o.Stats(context.Background())
@@ -160,11 +161,11 @@ func (o *opened) claim(plan string, now time.Time, limit int) []store.Claim {
 		require.Equal(o.t, c.Key, c.Batch.Key())
 		require.NotNil(o.t, c.Batch.Task)
 		due := c.Batch.Task.Due
-		require.False(o.t, due.After(now) && !due.After(o.policy(plan).Horizon(now)), "a task that is not due")
+		require.False(o.t, due.After(now) && !due.After(o.policy(plan).Horizon(now)), "claimed a task that is not due")
 		require.LessOrEqual(o.t, len(c.Recipients), store.MaxRecipients)
 		require.Equal(o.t, c.Batch.Everyone == store.FeedbackOwed, c.Everyone)
 		if c.Everyone {
-			require.Empty(o.t, c.Recipients, "a call for everyone that names somebody")
+			require.Empty(o.t, c.Recipients, "a claim with Everyone must not name recipients")
 		}
 	}
 	return claims
@@ -177,7 +178,7 @@ func (o *opened) policy(plan string) store.Policy {
 	return o.config.Policies(plan)
 }
 
-// claimOne claims the one task of the plan that there is.
+// claimOne claims the only due task of the plan.
 func (o *opened) claimOne(plan string, now time.Time) store.Claim {
 	o.t.Helper()
 	claims := o.claim(plan, now, 10)
@@ -185,7 +186,7 @@ func (o *opened) claimOne(plan string, now time.Time) store.Claim {
 	return claims[0]
 }
 
-// settle records what became of all that a claim is about.
+// settle records the outcome of an attempt for all recipients of a claim.
 func (o *opened) settle(c store.Claim, now time.Time, outcome store.Outcome) {
 	o.t.Helper()
 	o.record(at(now, c.Key.Plan, settlement(c, outcome)))
@@ -193,11 +194,12 @@ func (o *opened) settle(c store.Claim, now time.Time, outcome store.Outcome) {
 
 func settlement(c store.Claim, outcome store.Outcome) store.Settlement {
 	return store.Settlement{
-		BatchID: c.Key.BatchID, Lease: c.Lease, Recipients: c.Recipients, Everyone: c.Everyone, Outcome: outcome, Reason: store.ReasonServer,
+		BatchID: c.Key.BatchID, Lease: c.Lease, Recipients: c.Recipients, Everyone: c.Everyone,
+		Outcome: outcome, Reason: store.ReasonServer,
 	}
 }
 
-// overdue lists what is to be asked after; as with claims, a read before it lets it catch up with what was recorded.
+// overdue calls Overdue. Like claim, it reads the totals first, so that every arrival before it is folded.
 func (o *opened) overdue(plan string, now time.Time, limit int) []*store.Batch {
 	o.t.Helper()
 	_, err := o.Stats(context.Background())
@@ -208,13 +210,13 @@ func (o *opened) overdue(plan string, now time.Time, limit int) []*store.Batch {
 	for _, b := range batches {
 		require.Equal(o.t, plan, b.Plan)
 		require.NotNil(o.t, b.Check)
-		require.NotZero(o.t, b.Check.Due, "a batch that is not asked after any more")
-		require.True(o.t, b.CheckDue(o.policy(plan).Missing, now), "a batch that is not due")
+		require.NotZero(o.t, b.Check.Due, "overdue although no fetch is scheduled")
+		require.True(o.t, b.CheckDue(o.policy(plan).Missing, now), "overdue although the check is not due")
 	}
 	return batches
 }
 
-// every reads a list to its end in pages of limit and returns all entries.
+// every returns all entries of a list, read in pages of limit.
 func every[T any](t testingT, limit int, read func(store.Paging) (store.Page[T], error)) []T {
 	t.Helper()
 	var all []T
@@ -226,7 +228,7 @@ func every[T any](t testingT, limit int, read func(store.Paging) (store.Page[T],
 		if page.Next == "" {
 			return all
 		}
-		require.NotEqual(t, p.Cursor, page.Next, "a list that does not end")
+		require.NotEqual(t, p.Cursor, page.Next, "a page returned its own cursor as Next")
 		p.Cursor = page.Next
 	}
 }
@@ -254,7 +256,7 @@ func (o *opened) recipients(k store.BatchKey, q store.RecipientQuery) []*store.R
 		page, err := o.Recipients(context.Background(), k, q)
 		for _, r := range page.Items {
 			if len(r.Seen) == 0 {
-				r.Seen = nil // which of the two it is says nothing
+				r.Seen = nil // nil and empty are equal here
 			}
 		}
 		return page, err
@@ -263,7 +265,9 @@ func (o *opened) recipients(k store.BatchKey, q store.RecipientQuery) []*store.R
 
 func (o *opened) reports(k store.BatchKey) []store.Logged {
 	o.t.Helper()
-	return every(o.t, 0, func(p store.Paging) (store.Page[store.Logged], error) { return o.Reports(context.Background(), k, p) })
+	return every(o.t, 0, func(p store.Paging) (store.Page[store.Logged], error) {
+		return o.Reports(context.Background(), k, p)
+	})
 }
 
 func (o *opened) recipientBatches(number string) []store.RecipientInBatch {
@@ -287,7 +291,7 @@ func (o *opened) timeseries(plan string, from, to time.Time) []store.MinuteCount
 	return counts
 }
 
-// ids are the ids of batches, in their order.
+// ids returns the ids of the batches, in their order.
 func ids(batches []*store.Batch) []string {
 	all := make([]string, len(batches))
 	for i, b := range batches {
@@ -296,7 +300,7 @@ func ids(batches []*store.Batch) []string {
 	return all
 }
 
-// claimed are the ids of claimed batches, in their order.
+// claimed returns the ids of the claimed batches, in their order.
 func claimed(claims []store.Claim) []string {
 	all := make([]string, len(claims))
 	for i, c := range claims {

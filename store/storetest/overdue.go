@@ -12,23 +12,23 @@ import (
 )
 
 var overdue = []behaviour{
-	{"the longest due come first", overdueOrder},
-	{"what is not due is not overdue", overdueWhenDue},
-	{"an overdue batch is as it is read", overdueContent},
-	{"a plan's overdue batches leave other plans alone", overdueByPlan},
-	{"a batch stays overdue until it was asked after", overdueUntilChecked},
-	{"a batch that Sinch says nothing more of is never overdue", overdueNeverAgain},
-	{"reports that come end it", overdueUntilReported},
-	{"a batch is asked after at once when that is wished", overdueAtOnce},
-	{"nothing is overdue in a plan that never asks", overdueNever},
-	{"many are read in parts", overdueOfMany},
-	{"a restart forgets none", overdueAfterRestart},
-	{"a clock that is set back makes no batch wait", overdueAfterSetback},
-	{"messages are awaited until they are reported, Sinch has said all, or their batch is deleted", awaitedUntilTheEnd},
+	{"overdue batches are sorted by due time", overdueOrder},
+	{"a batch is not overdue before its check is due", overdueWhenDue},
+	{"Overdue returns the same batch as Batch", overdueContent},
+	{"each plan has its own overdue batches", overdueByPlan},
+	{"a batch stays overdue until it is checked", overdueUntilChecked},
+	{"a batch is never overdue after its last check", overdueNeverAgain},
+	{"a batch is not overdue once all reports have arrived", overdueUntilReported},
+	{"CheckNow makes a batch overdue at once", overdueAtOnce},
+	{"no batch is overdue in a plan without Silence", overdueNever},
+	{"many overdue batches are returned in parts", overdueOfMany},
+	{"overdue batches survive a restart", overdueAfterRestart},
+	{"a clock that is set back delays no check", overdueAfterSetback},
+	{"messages are awaited until they are final, the checks end, or the batch is deleted", awaitedUntilTheEnd},
 }
 
-// asking has plans ask for missing reports after a minute.
-func asking() Config {
+// fetching returns a Config in which every plan fetches missing reports after a silence of a minute.
+func fetching() Config {
 	return Config{Policies: func(string) store.Policy {
 		return store.Policy{On: store.OnOff, Missing: store.Missing{Silence: time.Minute, Grace: 30 * time.Second}}
 	}}
@@ -37,24 +37,24 @@ func asking() Config {
 func checked(id string) store.Checked { return store.Checked{BatchID: id} }
 
 func overdueOrder(t *testing.T, place Place) {
-	o := open(t, place, asking())
+	o := open(t, place, fetching())
 	for i, second := range []int{5, 3, 9, 1, 7} {
 		o.record(arrives(second, sends(fmt.Sprint(i), 2, second)))
 	}
 	require.Empty(t, o.overdue(plan, sec(100), 0))
 	for range 2 {
-		require.Equal(t, []string{"3", "1"}, ids(o.overdue(plan, sec(100), 2)), "nobody leases them")
+		require.Equal(t, []string{"3", "1"}, ids(o.overdue(plan, sec(100), 2)), "Overdue does not lease")
 		require.Equal(t, []string{"3", "1", "0", "4", "2"}, ids(o.overdue(plan, sec(100), 10)))
 		require.Equal(t, []string{"3", "1", "0"}, ids(o.overdue(plan, sec(66), 10)))
 		o.reopen()
 	}
-	o.record(arrives(64, says("3", alice, dlr.Dispatched, 401, sec(1)))) // breaks the silence
+	o.record(arrives(64, says("3", alice, dlr.Dispatched, 401, sec(1)))) // restarts the silence
 	require.Equal(t, []string{"1", "0", "4", "2", "3"}, ids(o.overdue(plan, sec(1000), 10)))
 }
 
-// overdueAfterSetback sets the clock back by two days. A batch that waits for its send_at is left alone.
+// overdueAfterSetback sets the clock back by two days. The batch that waits for its send_at must not become overdue.
 func overdueAfterSetback(t *testing.T, place Place) {
-	o := open(t, place, asking())
+	o := open(t, place, fetching())
 	const day = 24 * 3600
 	batch, waits := sends("batch", 2, 0), sends("waits", 2, 0)
 	waits.SendAt = sec(3 * day)
@@ -64,14 +64,14 @@ func overdueAfterSetback(t *testing.T, place Place) {
 		o.reopen()
 	}
 	o.record(arrives(0, checked("batch")))
-	require.Equal(t, 1, o.batch(key("batch")).Check.Asked, "it counts")
+	require.Equal(t, 1, o.batch(key("batch")).Check.Asked, "the check counts")
 	require.Empty(t, o.overdue(plan, sec(0), 10))
 	require.Empty(t, o.overdue(plan, sec(120).Add(-time.Millisecond), 10))
 	require.Equal(t, []string{"batch"}, ids(o.overdue(plan, sec(120), 10)))
 }
 
 func overdueWhenDue(t *testing.T, place Place) {
-	o := open(t, place, asking())
+	o := open(t, place, fetching())
 	waits := sends("waits", 2, 0)
 	waits.SendAt = sec(500)
 	o.record(arrives(0, sends("batch", 2, 0)), arrives(0, waits))
@@ -82,7 +82,7 @@ func overdueWhenDue(t *testing.T, place Place) {
 }
 
 func overdueContent(t *testing.T, place Place) {
-	o := open(t, place, asking())
+	o := open(t, place, fetching())
 	f := sends("batch", 3, 0)
 	f.Groups, f.Numbers = 1, []string{alice, bob}
 	o.record(arrives(0, f), arrives(1, delivered("batch", alice)))
@@ -96,7 +96,7 @@ func overdueContent(t *testing.T, place Place) {
 }
 
 func overdueByPlan(t *testing.T, place Place) {
-	o := open(t, place, asking())
+	o := open(t, place, fetching())
 	plans := []string{"p", "pl", plan, "plan2"}
 	for i, p := range plans {
 		o.record(at(sec(i), p, sends("batch", 2, i)))
@@ -113,14 +113,15 @@ func overdueByPlan(t *testing.T, place Place) {
 }
 
 func overdueUntilChecked(t *testing.T, place Place) {
-	o := open(t, place, asking())
+	o := open(t, place, fetching())
 	o.record(arrives(0, sends("batch", 2, 0)))
 	due := 60
 	for asked := range 3 {
 		require.Empty(t, o.overdue(plan, sec(due).Add(-time.Millisecond), 10))
 		require.Len(t, o.overdue(plan, sec(due), 10), 1)
 		require.Len(t, o.overdue(plan, sec(due+30), 10), 1)
-		o.record(arrives(due+30, checked("batch")), arrives(due+30, checked("batch"))) // the second by one who did not know
+		// The second Checked repeats the first.
+		o.record(arrives(due+30, checked("batch")), arrives(due+30, checked("batch")))
 		require.Equal(t, asked+1, o.batch(key("batch")).Check.Asked)
 		o.reopen()
 		due += 30 + 60<<(asked+1)
@@ -128,7 +129,7 @@ func overdueUntilChecked(t *testing.T, place Place) {
 }
 
 func overdueNeverAgain(t *testing.T, place Place) {
-	o := open(t, place, asking())
+	o := open(t, place, fetching())
 	refused := checked("refused")
 	refused.Refused = "404 not_found"
 	canceled := sends("canceled", 2, 0)
@@ -145,11 +146,11 @@ func overdueNeverAgain(t *testing.T, place Place) {
 		o.reopen()
 	}
 	o.record(arrives(5000, delivered("expired", alice)))
-	require.Equal(t, []string{"expired"}, ids(o.overdue(plan, sec(1e7), 10)), "Sinch calls back after all")
+	require.Equal(t, []string{"expired"}, ids(o.overdue(plan, sec(1e7), 10)), "a callback restarts the checks")
 }
 
 func overdueUntilReported(t *testing.T, place Place) {
-	o := open(t, place, asking())
+	o := open(t, place, fetching())
 	for _, id := range []string{"called", "polled", "known"} {
 		o.record(arrives(0, sends(id, 2, 0)))
 	}
@@ -168,11 +169,11 @@ func overdueUntilReported(t *testing.T, place Place) {
 	}
 	require.Equal(t, 1, o.stats(plan).Polled)
 	o.record(arrives(62, polled(allDelivered("polled", alice, bob))), arrives(63, allDelivered("polled", alice, bob)))
-	require.Equal(t, 1, o.stats(plan).Duplicates, "only what Sinch sends again is a duplicate")
+	require.Equal(t, 1, o.stats(plan).Duplicates, "only a repeated callback is a duplicate")
 }
 
 func overdueAtOnce(t *testing.T, place Place) {
-	o := open(t, place, asking())
+	o := open(t, place, fetching())
 	now := sends("batch", 2, 0)
 	now.CheckNow = true
 	o.record(arrives(10, now))
@@ -188,7 +189,7 @@ func overdueNever(t *testing.T, place Place) {
 		if p == plan {
 			return store.Policy{}
 		}
-		return asking().Policies(p)
+		return fetching().Policies(p)
 	}})
 	o.record(arrives(0, sends("batch", 2, 0)), at(sec(0), "other", sends("batch", 2, 0)))
 	require.Empty(t, o.overdue(plan, sec(1e7), 10))
@@ -197,7 +198,7 @@ func overdueNever(t *testing.T, place Place) {
 
 func overdueOfMany(t *testing.T, place Place) {
 	const batches, each = 150, 40
-	o := open(t, place, asking())
+	o := open(t, place, fetching())
 	var arrivals []store.Arrival
 	for i := range batches {
 		arrivals = append(arrivals, arrives(i%7, sends(fmt.Sprint(i), 2, 0)))
@@ -210,7 +211,7 @@ func overdueOfMany(t *testing.T, place Place) {
 		require.Len(t, some, min(each, batches-len(asked)))
 		var last time.Time
 		for _, b := range some {
-			require.False(t, asked[b.ID], "asked after twice")
+			require.False(t, asked[b.ID], "overdue after its check")
 			require.False(t, b.Check.Due.Before(last))
 			asked[b.ID], last = true, b.Check.Due
 			o.record(at(now, plan, checked(b.ID)))
@@ -220,7 +221,7 @@ func overdueOfMany(t *testing.T, place Place) {
 }
 
 func overdueAfterRestart(t *testing.T, place Place) {
-	o := open(t, place, asking())
+	o := open(t, place, fetching())
 	for i := range 5 {
 		o.record(arrives(i, sends(fmt.Sprint(i), 2, i)))
 		o.reopen()
@@ -229,7 +230,7 @@ func overdueAfterRestart(t *testing.T, place Place) {
 }
 
 func awaitedUntilTheEnd(t *testing.T, place Place) {
-	o := open(t, place, asking())
+	o := open(t, place, fetching())
 	awaited := func(want int) {
 		t.Helper()
 		require.Equal(t, store.Tally{Awaited: want}, o.stats(plan).Feedback)
@@ -238,10 +239,16 @@ func awaitedUntilTheEnd(t *testing.T, place Place) {
 	refused := checked("refused")
 	refused.Refused = "404 not_found"
 	groups := sends("groups", 1, 0)
-	groups.Groups = 1 // nobody knows of how many
-	o.record(arrives(0, sends("reported", 2, 0)), arrives(0, sends("refused", 3, 0)), arrives(0, sends("deleted", 4, 0)), arrives(0, groups))
+	groups.Groups = 1 // of unknown size
+	o.record(
+		arrives(0, sends("reported", 2, 0)), arrives(0, sends("refused", 3, 0)),
+		arrives(0, sends("deleted", 4, 0)), arrives(0, groups),
+	)
 	awaited(9)
-	o.record(arrives(1, says("reported", alice, dlr.Dispatched, 401, sec(1))), arrives(2, delivered("reported", alice)), arrives(2, delivered("reported", alice)))
+	o.record(
+		arrives(1, says("reported", alice, dlr.Dispatched, 401, sec(1))),
+		arrives(2, delivered("reported", alice)), arrives(2, delivered("reported", alice)),
+	)
 	awaited(8)
 	o.record(arrives(3, says("reported", bob, dlr.Expired, 0, sec(3))))
 	awaited(7)

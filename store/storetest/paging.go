@@ -12,13 +12,13 @@ import (
 )
 
 var paging = []behaviour{
-	{"pages are complete and repeat nothing", pagesAreComplete},
+	{"pages together hold each entry once", pagesAreComplete},
 	{"pages stay complete while more is recorded", pagesAreStable},
-	{"a page is never larger than the limit", pageLimits},
-	{"a cursor that is none is refused", wrongCursors},
+	{"a page never exceeds its limit", pageLimits},
+	{"an invalid cursor is rejected", wrongCursors},
 }
 
-// list is one of the lists of a store; it reads a page as texts that name the entries.
+// list is one of a store's lists. read returns a page with a text for each entry that identifies it.
 type list struct {
 	name string
 	read func(*opened, store.Paging) (store.Page[string], error)
@@ -34,7 +34,8 @@ var lists = []list{
 		return named(page, err, func(b *store.Batch) string { return b.ID })
 	}},
 	{"Batches by status", func(o *opened, p store.Paging) (store.Page[string], error) {
-		page, err := o.Batches(context.Background(), store.BatchQuery{Plan: plan, Status: dlr.Delivered, From: epoch, Paging: p})
+		q := store.BatchQuery{Plan: plan, Status: dlr.Delivered, From: epoch, Paging: p}
+		page, err := o.Batches(context.Background(), q)
 		return named(page, err, func(b *store.Batch) string { return b.ID })
 	}},
 	{"Recipients", func(o *opened, p store.Paging) (store.Page[string], error) {
@@ -79,7 +80,7 @@ func named[T any](page store.Page[T], err error, name func(T) string) (store.Pag
 	return names, err
 }
 
-// fill records n entries for every list, from the first on.
+// fill records n entries for every list, numbered from first.
 func (o *opened) fill(first, n int) {
 	o.t.Helper()
 	var arrivals []store.Arrival
@@ -94,7 +95,9 @@ func (o *opened) fill(first, n int) {
 	}
 	o.record(arrivals...)
 	for i := first; i < first+n; i++ {
-		o.record(arrives(i, store.Settlement{BatchID: fmt.Sprintf("dead %d", i), Recipients: []string{bob}, Outcome: store.Buried}))
+		o.record(arrives(i, store.Settlement{
+			BatchID: fmt.Sprintf("dead %d", i), Recipients: []string{bob}, Outcome: store.Buried,
+		}))
 	}
 }
 
@@ -124,7 +127,7 @@ func pagesAreStable(t *testing.T, place Place) {
 		pages[l.name], cursors[l.name] = page.Items, page.Next
 	}
 	o.fill(12, 6)
-	o.reopen() // a cursor outlives the process
+	o.reopen() // a cursor stays valid after a restart
 	for _, l := range lists {
 		rest := every(t, 3, func(p store.Paging) (store.Page[string], error) {
 			if p.Cursor == "" {
@@ -171,7 +174,7 @@ func wrongCursors(t *testing.T, place Place) {
 			_, err := l.read(o, store.Paging{Cursor: cursor})
 			require.ErrorIs(t, err, store.ErrCursor, "%s with cursor %q", l.name, cursor)
 		}
-		for _, other := range lists { // a store may not notice, but must not break
+		for _, other := range lists { // a store may accept a cursor of another list, but must not fail otherwise
 			page, err := other.read(o, store.Paging{Limit: 2})
 			require.NoError(t, err)
 			if _, err = l.read(o, store.Paging{Cursor: page.Next}); err != nil {

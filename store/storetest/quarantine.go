@@ -21,7 +21,7 @@ func quarantineBounds(t *testing.T, place Place) {
 		}
 	}
 	var entries []store.QuarantineEntry
-	require.Eventually(t, func() bool { // no waiter waits for room to be made
+	require.Eventually(t, func() bool { // Record does not wait for the eviction
 		entries = o.quarantine()
 		return len(entries) <= 5
 	}, time.Minute, time.Millisecond)
@@ -30,9 +30,9 @@ func quarantineBounds(t *testing.T, place Place) {
 		require.Equal(t, fmt.Append(nil, 11-i), e.Raw)
 		require.Equal(t, sec(11-i), e.ReceivedAt)
 	}
-	require.Equal(t, 12, o.stats(plan).Quarantined, "the totals count those that had to go")
+	require.Equal(t, 12, o.stats(plan).Quarantined, "the totals include evicted entries")
 	require.NoError(t, o.Close())
-	require.Equal(t, 12-len(entries), o.told.evicted)
+	require.Equal(t, 12-len(entries), o.observed.evicted)
 }
 
 func quarantineBytes(t *testing.T, place Place) {
@@ -57,5 +57,5 @@ func quarantineBytes(t *testing.T, place Place) {
 		o.reopen()
 	}
 	require.Len(t, o.quarantine(), len(all))
-	require.Empty(t, o.batches(store.BatchQuery{}), "what was not understood belongs to no batch")
+	require.Empty(t, o.batches(store.BatchQuery{}), "quarantined callbacks belong to no batch")
 }

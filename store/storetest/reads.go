@@ -13,16 +13,16 @@ import (
 )
 
 var reading = []behaviour{
-	{"what is not kept is not found", notFound},
+	{"unknown keys are not found", notFound},
 	{"an empty store has empty lists", emptyLists},
-	{"a batch is what was folded of it", batchRow},
-	{"a recipient comes with the bytes of its reports", recipientRow},
-	{"a recipient that only the application named has no reports", confirmedOnly},
-	{"a recipient that only the batch named has no reports", namedOnly},
-	{"the log has every new report in its order", reportLog},
+	{"a batch row has everything that was folded", batchRow},
+	{"a recipient comes with the raw bytes of its reports", recipientRow},
+	{"a recipient named only by the application has no reports", confirmedOnly},
+	{"a recipient named only by the batch has no reports", namedOnly},
+	{"the log has every new report in order", reportLog},
 	{"totals are kept by plan", totals},
 	{"messages are counted by minute, plan and status", timeseries},
-	{"gauges follow", gauges},
+	{"gauges follow the state", gauges},
 }
 
 func notFound(t *testing.T, place Place) {
@@ -79,7 +79,9 @@ func batchRow(t *testing.T, place Place) {
 		Flag: store.FlagWanted, Facts: &known,
 		States: map[dlr.Status]int{dlr.Failed: 1},
 		Reported: []store.Reported{
-			{Status: dlr.Failed, Code: 0, Named: 1}, {Status: dlr.Delivered, Claimed: 4}, {Status: "Teleported", Code: 7777, Claimed: 1},
+			{Status: dlr.Failed, Code: 0, Named: 1},
+			{Status: dlr.Delivered, Claimed: 4},
+			{Status: "Teleported", Code: 7777, Claimed: 1},
 		},
 		Reports:  []store.BatchReport{{Key: summary.ContentKey(), Type: dlr.BatchSMS, ReceivedAt: sec(2), Repeats: 1}},
 		Task:     &store.Task{Due: sec(7), Since: sec(2)},
@@ -87,7 +89,7 @@ func batchRow(t *testing.T, place Place) {
 	}
 	for range 2 {
 		got := o.batch(key("batch"))
-		want.Reports[0].Ref = got.Reports[0].Ref // the store's own
+		want.Reports[0].Ref = got.Reports[0].Ref // each store has its own refs
 		require.Equal(t, want, got)
 		require.Equal(t, []*store.Batch{want}, o.batches(store.BatchQuery{}))
 		require.Equal(t, []*store.Batch{want}, o.tasks(store.TaskQuery{}))
@@ -109,8 +111,14 @@ func recipientRow(t *testing.T, place Place) {
 	o.settle(claim, sec(21), store.Accepted)
 
 	want := []store.Seen{
-		{State: dlr.State{Status: dlr.Dispatched, Code: 401, At: sec(1)}, ReceivedAt: sec(1), Repeats: 1, Raw: dispatched.Raw},
-		{State: dlr.State{Status: dlr.Delivered, At: sec(9).Add(531 * time.Millisecond), OperatorAt: sec(0)}, ReceivedAt: sec(10), Raw: operator.Raw},
+		{
+			State:      dlr.State{Status: dlr.Dispatched, Code: 401, At: sec(1)},
+			ReceivedAt: sec(1), Repeats: 1, Raw: dispatched.Raw,
+		},
+		{
+			State:      dlr.State{Status: dlr.Delivered, At: sec(9).Add(531 * time.Millisecond), OperatorAt: sec(0)},
+			ReceivedAt: sec(10), Raw: operator.Raw,
+		},
 		{State: dlr.State{Status: dlr.Delivered}, ReceivedAt: sec(11), Source: store.FromPoll, Raw: full.Raw},
 	}
 	for range 2 {
@@ -118,12 +126,13 @@ func recipientRow(t *testing.T, place Place) {
 		for i := range got.Seen {
 			want[i].Ref = got.Seen[i].Ref
 		}
-		require.Equal(t, &store.Recipient{Number: "+" + alice, Seen: want, Feedback: store.FeedbackSent, FeedbackAt: sec(21)}, got)
+		row := &store.Recipient{Number: "+" + alice, Seen: want, Feedback: store.FeedbackSent, FeedbackAt: sec(21)}
+		require.Equal(t, row, got)
 
 		listed := o.recipients(key("batch"), store.RecipientQuery{})
 		require.Len(t, listed, 2)
 		for i := range listed[0].Seen {
-			require.Empty(t, listed[0].Seen[i].Raw, "a list comes without the bytes")
+			require.Empty(t, listed[0].Seen[i].Raw, "a list omits the raw bytes")
 			listed[0].Seen[i].Raw = got.Seen[i].Raw
 		}
 		require.Equal(t, got, listed[0])
@@ -154,7 +163,7 @@ func namedOnly(t *testing.T, place Place) {
 		require.Empty(t, o.reports(key("batch")))
 		b := o.batch(key("batch"))
 		require.Empty(t, b.States)
-		require.Nil(t, b.Facts.Numbers, "they are the batch's recipients")
+		require.Nil(t, b.Facts.Numbers, "Numbers become recipients and are not stored with the batch")
 		o.reopen()
 	}
 	o.record(arrives(5, delivered("batch", alice)))
@@ -171,7 +180,10 @@ func reportLog(t *testing.T, place Place) {
 	}
 	var want []store.Logged
 	for i, r := range all {
-		o.record(arrives(i, r), arrives(i, r), arrives(i, delivered("another", number(i))), arrives(i, facts("batch", true, sec(i))))
+		o.record(
+			arrives(i, r), arrives(i, r),
+			arrives(i, delivered("another", number(i))), arrives(i, facts("batch", true, sec(i))),
+		)
 		want = append(want, store.Logged{ReceivedAt: sec(i), Type: r.Type, Source: r.Source, Raw: r.Raw})
 		if i == 2 {
 			o.reopen()
@@ -186,7 +198,8 @@ func totals(t *testing.T, place Place) {
 	o.record(
 		at(sec(0), "zz", delivered("batch", alice)),
 		at(sec(1), "b", says("batch", alice, dlr.Failed, 150, sec(0))),
-		at(sec(2), "aaa", polled(whole("batch", entry{Status: dlr.Delivered, Count: 7}, entry{"Teleported", 0, 1, []string{alice}}))),
+		at(sec(2), "aaa", polled(whole("batch",
+			entry{Status: dlr.Delivered, Count: 7}, entry{"Teleported", 0, 1, []string{alice}}))),
 		at(sec(3), "b", says("batch", alice, dlr.Failed, 150, sec(0))),
 		at(sec(4), "b", store.Quarantined{Reason: dlr.NotJSON}),
 		at(sec(5), "c", store.Quarantined{Reason: dlr.NotJSON}),
@@ -196,7 +209,10 @@ func totals(t *testing.T, place Place) {
 	want := []store.PlanStats{
 		{
 			Plan: "aaa", Batches: 1, Recipients: 1, Polled: 1, Feedback: store.Tally{PendingTasks: 0},
-			Messages: []store.StatusTotal{{Status: dlr.Delivered, Class: dlr.ClassNone, Messages: 7}, {Status: dlr.Other, Class: dlr.ClassNone, Messages: 1}},
+			Messages: []store.StatusTotal{
+				{Status: dlr.Delivered, Class: dlr.ClassNone, Messages: 7},
+				{Status: dlr.Other, Class: dlr.ClassNone, Messages: 1},
+			},
 		},
 		{
 			Plan: "b", Batches: 1, Recipients: 1, Duplicates: 1, Quarantined: 1,
@@ -221,7 +237,7 @@ func timeseries(t *testing.T, place Place) {
 	o.record(
 		at(sec(59), "zz", delivered("batch", alice)),
 		at(sec(60), "zz", delivered("batch", bob)),
-		at(sec(61), "zz", delivered("batch", bob)), // a repeat
+		at(sec(61), "zz", delivered("batch", bob)), // a duplicate
 		at(sec(119), "zz", delivered("batch", carol)),
 		at(sec(60), "b", says("batch", alice, dlr.Failed, 34, sec(0))),
 		at(sec(60), "b", says("batch", alice, dlr.Aborted, 403, sec(0))),
@@ -239,8 +255,8 @@ func timeseries(t *testing.T, place Place) {
 		{Minute: two, Plan: "aaa", Status: dlr.Delivered, Messages: 5},
 	}
 	for range 2 {
-		require.Equal(t, all, o.timeseries("", zero, sec(180)), "no plan means all")
-		require.Equal(t, all, o.timeseries("", time.Time{}, sec(180)), "no beginning")
+		require.Equal(t, all, o.timeseries("", zero, sec(180)), "an empty plan selects all")
+		require.Equal(t, all, o.timeseries("", time.Time{}, sec(180)), "a zero from selects everything before to")
 		require.Equal(t, all[1:5], o.timeseries("", sec(1), two), "from <= minute < to")
 		require.Equal(t, all[1:], o.timeseries("", one, two.Add(time.Millisecond)))
 		require.Equal(t, []store.MinuteCount{all[0], all[4]}, o.timeseries("zz", zero, sec(180)))
@@ -267,7 +283,7 @@ func gauges(t *testing.T, place Place) {
 		require.Eventually(t, func() bool {
 			g := o.Gauges()
 			return maps.Equal(want, g.Plans) && g.Unfolded == 0 && g.QuarantineEntries == 1
-		}, time.Minute, time.Millisecond, "figures may be old, but not for ever")
+		}, time.Minute, time.Millisecond, "gauges must become current")
 		require.Positive(t, o.Gauges().SizeBytes)
 		require.LessOrEqual(t, o.Gauges().FreeBytes, o.Gauges().SizeBytes)
 		o.reopen()

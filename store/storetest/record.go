@@ -16,19 +16,19 @@ import (
 )
 
 var recording = []behaviour{
-	{"a read sees what was recorded before", readYourWrites},
-	{"everything survives a reopen", everythingSurvives},
+	{"a read sees everything recorded before", readYourWrites},
+	{"everything survives a restart", everythingSurvives},
 	{"arrivals are folded once", foldedOnce},
-	{"arrivals are folded in their order", foldedInOrder},
-	{"a repeat changes nothing but counters", repeats},
-	{"a time ahead of its arrival does not win", timesAhead},
-	{"the bytes of a report are kept as they came", bytesAsTheyCame},
+	{"arrivals are folded in order", foldedInOrder},
+	{"a duplicate changes only counters", repeats},
+	{"a time too far after its arrival does not win", timesAhead},
+	{"the raw bytes of a report are kept", rawBytes},
 	{"ids are opaque", opaqueIDs},
-	{"recipients are told apart by their digits", digits},
+	{"recipients are compared by digits", digits},
 	{"an arrival may be large", largeArrivals},
 	{"a report of 100 000 recipients is one arrival", hugeReport},
-	{"the quarantine is bounded and lists the newest first", quarantineBounds},
-	{"the quarantine keeps any bytes", quarantineBytes},
+	{"the quarantine is limited and lists the newest first", quarantineBounds},
+	{"the quarantine keeps arbitrary bytes", quarantineBytes},
 }
 
 func readYourWrites(t *testing.T, place Place) {
@@ -41,7 +41,7 @@ func readYourWrites(t *testing.T, place Place) {
 	}
 }
 
-// view is what all reads say.
+// view holds the results of all reads.
 type view struct {
 	Batches    []*store.Batch
 	Recipients [][]*store.Recipient
@@ -58,7 +58,8 @@ type view struct {
 func (o *opened) view() view {
 	o.t.Helper()
 	v := view{
-		Batches: o.batches(store.BatchQuery{}), Pending: o.tasks(store.TaskQuery{}), Dead: o.tasks(store.TaskQuery{Dead: true}),
+		Batches: o.batches(store.BatchQuery{}),
+		Pending: o.tasks(store.TaskQuery{}), Dead: o.tasks(store.TaskQuery{Dead: true}),
 		Quarantine: o.quarantine(), Minutes: o.timeseries("", epoch, sec(86400)), Alice: o.recipientBatches(alice),
 	}
 	for _, b := range v.Batches {
@@ -109,7 +110,7 @@ func everythingSurvives(t *testing.T, place Place) {
 	o.reopen()
 	require.Equal(t, before, o.view())
 	o.reopen()
-	require.Equal(t, before, o.view(), "nothing is folded again")
+	require.Equal(t, before, o.view(), "no arrival is folded again")
 }
 
 func foldedOnce(t *testing.T, place Place) {
@@ -118,34 +119,36 @@ func foldedOnce(t *testing.T, place Place) {
 		for i := range 10 {
 			o.record(
 				arrives(life, says("batch", number(i), dlr.Dispatched, 401, sec(life))),
-				arrives(life, delivered("batch", number(i))), // a repeat in the second life
+				arrives(life, delivered("batch", number(i))), // a duplicate after the first restart
 				at(sec(life), "other", delivered(fmt.Sprint(life, i), alice)),
 			)
 		}
 		o.reopen()
 	}
 	require.NoError(t, o.Close())
-	want := o.told.stats()
+	want := o.observed.stats()
 	o.Store = o.place(t, o.config)
-	require.Equal(t, *want[plan], o.stats(plan), "the observer was told what the totals say")
+	require.Equal(t, *want[plan], o.stats(plan), "the observed changes must add up to the totals")
 	require.Equal(t, *want["other"], o.stats("other"))
 	require.Equal(t, 20, o.stats(plan).Duplicates)
 	require.Equal(t, 10, o.stats(plan).Recipients)
 	require.Equal(t, 30, o.stats("other").Batches)
-	require.Equal(t, 90, o.told.committed)
-	require.Empty(t, o.told.failures)
+	require.Equal(t, 90, o.observed.committed)
+	require.Empty(t, o.observed.failures)
 }
 
 func foldedInOrder(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	for i := range 50 {
 		wanted := i%3 == 0
-		o.record(arrives(0, store.Facts{BatchID: "batch", FeedbackEnabled: wanted, Recipients: i, Source: store.FromRegistration}))
+		o.record(arrives(0, store.Facts{
+			BatchID: "batch", FeedbackEnabled: wanted, Recipients: i, Source: store.FromRegistration,
+		}))
 		if i%7 == 0 {
 			require.Equal(t, i, o.batch(key("batch")).Facts.Recipients)
 		}
 	}
-	require.Equal(t, 49, o.batch(key("batch")).Facts.Recipients, "of facts with no time of modification the last recorded holds")
+	require.Equal(t, 49, o.batch(key("batch")).Facts.Recipients, "without ModifiedAt, the last recorded batch info wins")
 	require.Equal(t, store.FlagUnwanted, o.batch(key("batch")).Flag)
 	o.reopen()
 	require.Equal(t, 49, o.batch(key("batch")).Facts.Recipients)
@@ -153,7 +156,10 @@ func foldedInOrder(t *testing.T, place Place) {
 
 func repeats(t *testing.T, place Place) {
 	o := open(t, place, Config{})
-	o.record(arrives(0, delivered("batch", alice)), arrives(0, whole("batch", entry{Status: dlr.Failed, Code: 34, Count: 2})))
+	o.record(
+		arrives(0, delivered("batch", alice)),
+		arrives(0, whole("batch", entry{Status: dlr.Failed, Code: 34, Count: 2})),
+	)
 	before := o.batch(key("batch"))
 	o.reopen()
 	o.record(
@@ -171,14 +177,17 @@ func repeats(t *testing.T, place Place) {
 	require.Equal(t, 1, o.stats(plan).Recipients)
 }
 
-// timesAhead records a final report whose time is hours ahead of its arrival: it must not win over later ones.
+// timesAhead records final reports whose time is hours after their arrival: they must not win over later reports.
 func timesAhead(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	ahead := says("batch", alice, dlr.Failed, 34, sec(6*3600))
 	carrier := says("batch", bob, dlr.Failed, 34, sec(0))
 	carrier.Entries[0].OperatorAt = sec(8 * 3600)
 	o.record(arrives(0, ahead), arrives(0, carrier), arrives(1, ahead))
-	o.record(arrives(60, says("batch", alice, dlr.Delivered, 0, sec(59))), arrives(60, says("batch", bob, dlr.Delivered, 0, sec(59))))
+	o.record(
+		arrives(60, says("batch", alice, dlr.Delivered, 0, sec(59))),
+		arrives(60, says("batch", bob, dlr.Delivered, 0, sec(59))),
+	)
 	o.record(arrives(61, ahead), arrives(61, carrier))
 	for range 2 {
 		for _, number := range []string{alice, bob} {
@@ -188,9 +197,9 @@ func timesAhead(t *testing.T, place Place) {
 			require.Equal(t, []store.Effect{store.Superseded, store.Holds}, r.Effects())
 			require.Equal(t, sec(0), r.Seen[0].Counted().Time())
 		}
-		require.Equal(t, ahead.Entries[0].State, o.recipient(key("batch"), alice).Seen[0].State, "what came is kept")
+		require.Equal(t, ahead.Entries[0].State, o.recipient(key("batch"), alice).Seen[0].State, "times stay as received")
 		require.Equal(t, carrier.Entries[0].State, o.recipient(key("batch"), bob).Seen[0].State)
-		require.Equal(t, 2, o.recipient(key("batch"), alice).Seen[0].Repeats, "a repeat is known by what came")
+		require.Equal(t, 2, o.recipient(key("batch"), alice).Seen[0].Repeats, "duplicates are found by the times as received")
 		require.Equal(t, map[dlr.Status]int{dlr.Delivered: 2}, o.batch(key("batch")).States)
 		require.Len(t, o.recipients(key("batch"), store.RecipientQuery{Status: dlr.Delivered}), 2)
 		o.reopen()
@@ -198,8 +207,9 @@ func timesAhead(t *testing.T, place Place) {
 	require.Equal(t, 3, o.stats(plan).Duplicates)
 }
 
-func bytesAsTheyCame(t *testing.T, place Place) {
-	raw := []byte("{ \"type\":\"recipient_delivery_report_sms\",\r\n\t\"batch_id\" : \"batch\", \"recipient\":\"+" + alice +
+func rawBytes(t *testing.T, place Place) {
+	raw := []byte("{ \"type\":\"recipient_delivery_report_sms\",\r\n\t\"batch_id\" : \"batch\"," +
+		" \"recipient\":\"+" + alice +
 		"\", \"status\":\"DELIVERED\", \"code\":\"0\", \"price\": {\"amount\": 1e-3}, \"note\": \"\\u00e9\xff\" }\n\n")
 	c, err := dlr.Parse(raw)
 	require.NoError(t, err)
@@ -215,8 +225,9 @@ func bytesAsTheyCame(t *testing.T, place Place) {
 func opaqueIDs(t *testing.T, place Place) {
 	long := strings.Repeat("x", 1000)
 	all := []string{
-		"01JHFFHQ0P99JPPNQPJDV7JTBP", "01jhffhq0p99jppnqpjdv7jtbp", "3-mbA7z9wDKY76ag", "a", "ab", "abc", "a/b", "a/", "/", "//", "..", ".",
-		" ", "a b", "%2F", "a%00", "ä", "a\u0308", "💥", "'", `"; --`, "\\", "\t", "\n", "\x01", "\u2028", "null", "0", "00", "-1", "\u00ff", "\u00ffa",
+		"01JHFFHQ0P99JPPNQPJDV7JTBP", "01jhffhq0p99jppnqpjdv7jtbp", "3-mbA7z9wDKY76ag", "a", "ab", "abc",
+		"a/b", "a/", "/", "//", "..", ".", " ", "a b", "%2F", "a%00", "ä", "a\u0308", "💥", "'", `"; --`, "\\",
+		"\t", "\n", "\x01", "\u2028", "null", "0", "00", "-1", "\u00ff", "\u00ffa",
 		long + "1", long + "2", long[:255], long[:254],
 	}
 	plans := []string{"p", "pl", "plan", "plan/1", "plän", "p\x01", " "}
@@ -242,7 +253,8 @@ func opaqueIDs(t *testing.T, place Place) {
 		for i, p := range plans {
 			if p != plan {
 				require.Len(t, o.batches(store.BatchQuery{Plan: p}), 1, "%q", p)
-				require.Equal(t, number(1000+i), o.recipients(store.BatchKey{Plan: p, BatchID: "a"}, store.RecipientQuery{})[0].Number)
+				recipients := o.recipients(store.BatchKey{Plan: p, BatchID: "a"}, store.RecipientQuery{})
+				require.Equal(t, number(1000+i), recipients[0].Number)
 			}
 		}
 		require.Len(t, o.batches(store.BatchQuery{Plan: plan}), len(all))
@@ -263,7 +275,7 @@ func digits(t *testing.T, place Place) {
 	require.Equal(t, 5, o.stats(plan).Recipients)
 	for _, spelt := range []string{alice, "+" + alice, "00" + alice, "+44 (7700) 900001"} {
 		r := o.recipient(key("batch"), spelt)
-		require.Equal(t, "+"+alice, r.Number, "as it first came")
+		require.Equal(t, "+"+alice, r.Number, "as first received")
 		require.Len(t, r.Seen, 2)
 		require.Len(t, o.recipientBatches(spelt), 1)
 	}
@@ -272,10 +284,10 @@ func digits(t *testing.T, place Place) {
 	require.Equal(t, "54321", o.recipient(key("batch"), "54321").Number)
 	require.Equal(t, strings.Repeat("9", 300), o.recipient(key("batch"), strings.Repeat("9", 300)).Number)
 	require.ElementsMatch(t, []string{"+" + alice, "+44 7700 900-002", group, "54321", strings.Repeat("9", 300)},
-		o.claimOne(plan, sec(10)).Recipients, "feedback names numbers as they came")
+		o.claimOne(plan, sec(10)).Recipients, "feedback names numbers as received")
 }
 
-// mebibyte is a report, or a callback, is at most 16 of.
+// mebibyte is the unit of the largest body that a webhook accepts, 16 MiB.
 const mebibyte = 1 << 20
 
 func largeArrivals(t *testing.T, place Place) {
@@ -305,7 +317,7 @@ func hugeReport(t *testing.T, place Place) {
 	huge := arrives(0, allDelivered("huge", numbers(recipients)...))
 	go func() { done <- o.Record(context.Background(), huge) }()
 	for i := range 50 {
-		o.record(arrives(i, delivered("small", number(i)))) // others are acknowledged meanwhile
+		o.record(arrives(i, delivered("small", number(i)))) // other arrivals are acknowledged meanwhile
 	}
 	require.NoError(t, <-done)
 	b := o.batch(key("huge"))

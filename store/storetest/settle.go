@@ -13,17 +13,17 @@ import (
 )
 
 var settling = []behaviour{
-	{"accepted is the end", settleAccepted},
-	{"accepted in part leaves the others owed", settlePartly},
-	{"a retry is due when it says, not when the lease ends", settleRetry},
-	{"what is given back is due at once", settleGivenBack},
+	{"accepted is final", settleAccepted},
+	{"accepting some recipients leaves the others owed", settlePartly},
+	{"a retry is due at its own time, not at the end of the lease", settleRetry},
+	{"a task given back is due at once", settleGivenBack},
 	{"progress makes the task due at once", settleProgress},
-	{"what is buried stays until a person requeues it", settleBuried},
-	{"a requeue ends the wait of a pending task", settleParked},
-	{"a full report that cannot be read is dead and can be requeued", settleUnreadable},
+	{"dead recipients stay dead until a requeue", settleDead},
+	{"a requeue ends the wait of a pending task", settleWaiting},
+	{"a full report that cannot be fetched is dead and can be requeued", settleWithoutFullReport},
 	{"many dead recipients are requeued at once", requeueMany},
-	{"a settlement may come again", settleTwice},
-	{"a settlement whose recorder gave up does not block the task", settleAndGiveUp},
+	{"a repeated settlement changes nothing", settleTwice},
+	{"a canceled settlement does not block the task", settleAndCancel},
 }
 
 func settleAccepted(t *testing.T, place Place) {
@@ -39,7 +39,7 @@ func settleAccepted(t *testing.T, place Place) {
 		require.Empty(t, o.claim(plan, sec(10000), 10))
 
 		o.record(arrives(3, delivered("batch", alice)), arrives(3, confirms("batch", bob)))
-		require.Empty(t, o.claim(plan, sec(10000), 10), "sent is never owed again")
+		require.Empty(t, o.claim(plan, sec(10000), 10), "sent recipients are never owed again")
 		o.reopen()
 	}
 }
@@ -77,7 +77,7 @@ func settleGivenBack(t *testing.T, place Place) {
 	c := o.claimOne(plan, sec(1))
 	o.settle(c, sec(1), store.GivenBack)
 	again := o.claimOne(plan, sec(1))
-	require.Zero(t, again.Batch.Task.Attempts, "the attempt does not count")
+	require.Zero(t, again.Batch.Task.Attempts, "the attempt must not count")
 	require.Equal(t, c.Batch.Task, again.Batch.Task)
 	require.Equal(t, []string{alice}, again.Recipients)
 }
@@ -93,7 +93,7 @@ func settleProgress(t *testing.T, place Place) {
 	require.Equal(t, []string{alice}, again.Recipients)
 }
 
-func settleBuried(t *testing.T, place Place) {
+func settleDead(t *testing.T, place Place) {
 	ctx := context.Background()
 	o := open(t, place, Config{})
 	o.record(arrives(0, allDelivered("batch", alice, bob)))
@@ -102,7 +102,8 @@ func settleBuried(t *testing.T, place Place) {
 	o.record(arrives(2, buried))
 	for range 2 {
 		require.Equal(t, store.FeedbackCounts{Dead: 2}, o.batch(key("batch")).Feedback)
-		require.Equal(t, &store.Dead{At: sec(2), Reason: store.ReasonRejected, Detail: "400 syntax_constraint_violation"}, o.batch(key("batch")).Dead)
+		dead := &store.Dead{At: sec(2), Reason: store.ReasonRejected, Detail: "400 syntax_constraint_violation"}
+		require.Equal(t, dead, o.batch(key("batch")).Dead)
 		require.Equal(t, store.FeedbackDead, o.recipient(key("batch"), alice).Feedback)
 		require.Equal(t, store.Tally{DeadTasks: 1, Dead: 2}, o.stats(plan).Feedback)
 		require.Equal(t, []string{"batch"}, ids(o.tasks(store.TaskQuery{Dead: true})))
@@ -123,11 +124,11 @@ func settleBuried(t *testing.T, place Place) {
 
 	n, err = o.Requeue(ctx, key("batch"), sec(30))
 	require.NoError(t, err)
-	require.Zero(t, n, "nothing is dead, which is no error")
+	require.Zero(t, n, "a requeue without dead recipients is not an error")
 	require.Empty(t, o.tasks(store.TaskQuery{}))
 }
 
-func settleParked(t *testing.T, place Place) {
+func settleWaiting(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	o.record(arrives(0, allDelivered("batch", alice, bob)))
 	parked := settlement(o.claimOne(plan, sec(1)), store.Retry)
@@ -136,18 +137,18 @@ func settleParked(t *testing.T, place Place) {
 	require.Empty(t, o.claim(plan, sec(100), 10))
 	n, err := o.Requeue(context.Background(), key("batch"), sec(100))
 	require.NoError(t, err)
-	require.Zero(t, n, "none of them was dead")
+	require.Zero(t, n, "no recipient was dead")
 	require.Equal(t, sec(100), o.batch(key("batch")).Task.Due)
-	require.Equal(t, 1, o.batch(key("batch")).Task.Attempts, "what was tried still counts")
+	require.Equal(t, 1, o.batch(key("batch")).Task.Attempts, "earlier attempts still count")
 
-	// Its plan may be paused, so a requeue of a task that is due tells the relay too.
+	// The plan may be paused, so SendNow is also set if the task is due already.
 	_, err = o.Requeue(context.Background(), key("batch"), sec(100))
 	require.NoError(t, err)
 	sendNow := func() (n int) {
 		o.reopen()
-		o.told.mu.Lock()
-		defer o.told.mu.Unlock()
-		for _, c := range o.told.changes {
+		o.observed.mu.Lock()
+		defer o.observed.mu.Unlock()
+		for _, c := range o.observed.changes {
 			if c.SendNow {
 				n++
 			}
@@ -159,10 +160,10 @@ func settleParked(t *testing.T, place Place) {
 	require.Equal(t, store.Tally{Sent: 2}, o.stats(plan).Feedback)
 	_, err = o.Requeue(context.Background(), key("batch"), sec(102))
 	require.NoError(t, err)
-	require.Equal(t, 2, sendNow(), "nothing is owed")
+	require.Equal(t, 2, sendNow(), "SendNow is not set if no feedback is owed")
 }
 
-func settleUnreadable(t *testing.T, place Place) {
+func settleWithoutFullReport(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	o.record(arrives(0, whole("batch", entry{Status: dlr.Delivered, Count: 2})))
 	c := o.claimOne(plan, sec(0))
@@ -176,7 +177,7 @@ func settleUnreadable(t *testing.T, place Place) {
 
 	n, err := o.Requeue(t.Context(), key("batch"), sec(2))
 	require.NoError(t, err)
-	require.Zero(t, n, "no recipient is known to be dead")
+	require.Zero(t, n, "no recipient is dead")
 	require.Empty(t, o.tasks(store.TaskQuery{Dead: true}))
 	require.True(t, o.claimOne(plan, sec(2)).Batch.WantFull)
 }
@@ -204,23 +205,23 @@ func settleTwice(t *testing.T, place Place) {
 	o.settle(c, sec(2), store.Accepted)
 	next := o.claimOne(plan, sec(2))
 	o.settle(c, sec(2), store.Accepted)
-	require.Empty(t, o.claim(plan, sec(3), 10), "the repeat does not end the next lease")
+	require.Empty(t, o.claim(plan, sec(3), 10), "the repeat must not end the next lease")
 	o.settle(next, sec(3), store.Accepted)
 	require.Equal(t, store.Tally{Sent: 2}, o.stats(plan).Feedback)
 	require.NoError(t, o.Close())
-	o.told.mu.Lock()
-	defer o.told.mu.Unlock()
+	o.observed.mu.Lock()
+	defer o.observed.mu.Unlock()
 	accepted := 0
-	for _, c := range o.told.changes {
+	for _, c := range o.observed.changes {
 		accepted += c.Accepted
 	}
 	require.Equal(t, 2, accepted)
 }
 
-// settleAndGiveUp: a caller that gave up does not know whether its settlement is kept. Either it is, or the task is due
-// again when the lease ends.
-func settleAndGiveUp(t *testing.T, place Place) {
-	gaveUp, cancel := context.WithCancel(t.Context())
+// settleAndCancel cancels the Record of settlements, so that their result is unknown. Either the settlement is
+// stored, or the task is due again when its lease ends.
+func settleAndCancel(t *testing.T, place Place) {
+	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
 	o := open(t, place, Config{})
 	for i := range 20 {
@@ -228,8 +229,8 @@ func settleAndGiveUp(t *testing.T, place Place) {
 		now := sec(0).Add(time.Duration(i) * time.Hour)
 		o.record(at(now, plan, delivered(id, alice)))
 		c := o.claimOne(plan, now)
-		err := o.Record(gaveUp, at(now, plan, settlement(c, store.Accepted)))
-		o.record(at(now, plan, delivered(id, alice))) // behind it, so it is decided by now
+		err := o.Record(canceled, at(now, plan, settlement(c, store.Accepted)))
+		o.record(at(now, plan, delivered(id, alice))) // once this returns, the settlement is stored or lost
 		claims := o.claim(plan, now.Add(leaseTime+time.Millisecond), 10)
 		if err == nil {
 			require.Equal(t, 1, o.batch(key(id)).Feedback.Sent)

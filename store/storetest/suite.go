@@ -6,35 +6,35 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Config is what the suite asks of a store. Zero members mean the store's default.
+// Config configures the store under test. A zero member selects the store's default.
 type Config struct {
 	Policies          store.Policies
 	Observer          store.Observer
-	QuarantineEntries int // most entries kept
+	QuarantineEntries int // limit of the quarantine
 }
 
-// Place is where one store keeps its data. It opens the store there; after a Close it opens it again with what it had.
+// Place opens one store. After Close, it opens the same store again, with the data it had.
 type Place func(t *testing.T, c Config) store.Store
 
-// Run runs the suite. newPlace gives a place that nobody has used before, and cleans up after the test.
+// Run runs the suite. newPlace returns the place of a new, empty store and registers the cleanup with t.
 func Run(t *testing.T, newPlace func(t *testing.T) Place) {
 	for _, subject := range []struct {
 		name  string
 		tests []behaviour
 	}{
 		{"Record", recording},
-		{"Divided", dividing},
+		{"Parts", partial},
 		{"Reads", reading},
 		{"Lists", listing},
 		{"Paging", paging},
 		{"Claim", claiming},
 		{"Settle", settling},
-		{"Everyone", forEveryone},
+		{"WholeBatch", wholeBatch},
 		{"Overdue", overdue},
-		{"Expire", expiring},
+		{"Retention", retaining},
 		{"Concurrency", concurrency},
-		{"Duties", duties},
-		{"Life", life},
+		{"LeaderLeases", leaderLeases},
+		{"Lifecycle", lifecycle},
 		{"Model", models},
 	} {
 		t.Run(subject.name, func(t *testing.T) {
@@ -48,7 +48,7 @@ func Run(t *testing.T, newPlace func(t *testing.T) Place) {
 	}
 }
 
-// behaviour is one sentence of the contract and its test.
+// behaviour is one rule of the contract and its test.
 type behaviour struct {
 	name string
 	test func(*testing.T, Place)

@@ -12,8 +12,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// look compares all that the store says of the plan with the model.
-func (m *machine) look(t *rapid.T) {
+// compare compares the results of the store's reads with the model.
+func (m *machine) compare(t *rapid.T) {
 	var tally store.Tally
 	var pending, dead []string
 	messages := map[dlr.Status]int{}
@@ -27,14 +27,15 @@ func (m *machine) look(t *rapid.T) {
 		for _, r := range m.o.recipients(k, store.RecipientQuery{}) {
 			d := dlr.Digits(r.Number)
 			feedback[d] = r.Feedback
-			require.True(t, b.named[d] || len(b.said[d]) > 0 || b.feedback[d] != store.FeedbackNone, "a recipient whom nobody named")
+			known := b.named[d] || len(b.reported[d]) > 0 || b.feedback[d] != store.FeedbackNone
+			require.True(t, known, "a recipient that no arrival named")
 			held, _ := r.State()
 			require.Equal(t, b.status(d), held.Status)
-			require.Len(t, r.Seen, len(b.said[d]))
+			require.Len(t, r.Seen, len(b.reported[d]))
 			if held.Status != "" {
 				states[held.Status]++
 			}
-			for _, s := range distinctStatuses(b.said[d]) {
+			for _, s := range distinctStatuses(b.reported[d]) {
 				messages[s]++
 			}
 		}
@@ -68,7 +69,7 @@ func (m *machine) look(t *rapid.T) {
 	tally.PendingTasks, tally.DeadTasks = len(pending), len(dead)
 	require.ElementsMatch(t, pending, ids(m.o.tasks(store.TaskQuery{Plan: m.plan})))
 	require.ElementsMatch(t, dead, ids(m.o.tasks(store.TaskQuery{Plan: m.plan, Dead: true})))
-	m.lookOverdue(t)
+	m.compareOverdue(t)
 	if len(m.sent) == 0 {
 		return
 	}
@@ -81,20 +82,21 @@ func (m *machine) look(t *rapid.T) {
 	require.Equal(t, messages, counted)
 }
 
-func distinctStatuses(said map[time.Time]dlr.Status) []dlr.Status {
-	all := slices.Sorted(maps.Values(said))
+func distinctStatuses(reported map[time.Time]dlr.Status) []dlr.Status {
+	all := slices.Sorted(maps.Values(reported))
 	return slices.Compact(all)
 }
 
-// lookOverdue compares what is overdue with what the batches' rows say.
-func (m *machine) lookOverdue(t *rapid.T) {
+// compareOverdue compares the results of Overdue with the batches' rows.
+func (m *machine) compareOverdue(t *rapid.T) {
 	for _, now := range []time.Time{m.now, m.now.Add(time.Hour), sec(1e7)} {
 		var want []string
 		for id, b := range m.batches {
 			if !b.known() {
 				continue
 			}
-			if c := m.o.batch(store.BatchKey{Plan: m.plan, BatchID: id}).Check; c != nil && !c.Due.IsZero() && !c.Due.After(now) {
+			c := m.o.batch(store.BatchKey{Plan: m.plan, BatchID: id}).Check
+			if c != nil && !c.Due.IsZero() && !c.Due.After(now) {
 				want = append(want, id)
 			}
 		}

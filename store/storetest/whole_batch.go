@@ -8,13 +8,13 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-var forEveryone = []behaviour{
-	{"the word that everyone received a batch is claimed first and alone", everyoneFirst},
-	{"the word is claimed until Sinch took it", everyoneRetried},
-	{"the word is sent once, however often it is given", everyoneOnce},
-	{"a buried word stays until a person requeues it", everyoneBuried},
-	{"dead recipients and a dead word are requeued at once", everyoneRequeuedWithOthers},
-	{"a batch that owes the word stays", everyoneKeeps},
+var wholeBatch = []behaviour{
+	{"a confirmation for the whole batch is claimed first and alone", everyoneFirst},
+	{"the confirmation is claimed until Sinch accepts it", everyoneRetried},
+	{"a repeated confirmation is sent once", everyoneOnce},
+	{"a dead confirmation stays dead until a requeue", everyoneDead},
+	{"a requeue covers dead recipients and a dead confirmation", everyoneRequeuedWithOthers},
+	{"a batch that owes the confirmation is kept", everyoneKeeps},
 }
 
 func everyoneFirst(t *testing.T, place Place) {
@@ -24,7 +24,7 @@ func everyoneFirst(t *testing.T, place Place) {
 	c := o.claimOne(plan, sec(1))
 	require.True(t, c.Everyone)
 	require.Equal(t, o.batch(key("batch")), c.Batch)
-	require.Empty(t, o.claim(plan, sec(1), 10), "the named ones wait")
+	require.Empty(t, o.claim(plan, sec(1), 10), "named recipients wait")
 	o.settle(c, sec(2), store.Accepted)
 
 	for range 2 {
@@ -69,7 +69,7 @@ func everyoneOnce(t *testing.T, place Place) {
 	}
 }
 
-func everyoneBuried(t *testing.T, place Place) {
+func everyoneDead(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	o.record(arrives(0, forAll("batch")))
 	o.settle(o.claimOne(plan, sec(0)), sec(1), store.Buried)
@@ -91,7 +91,7 @@ func everyoneBuried(t *testing.T, place Place) {
 	n, err = o.Requeue(t.Context(), key("batch"), sec(30))
 	require.NoError(t, err)
 	require.Zero(t, n)
-	require.Empty(t, o.claim(plan, sec(10000), 10), "sent is never owed again")
+	require.Empty(t, o.claim(plan, sec(10000), 10), "a sent confirmation is never owed again")
 }
 
 func everyoneRequeuedWithOthers(t *testing.T, place Place) {

@@ -9,7 +9,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// The numbers are from a range kept for fiction.
+// Phone numbers from a range reserved for fiction.
 const (
 	alice = "447700900001"
 	bob   = "447700900002"
@@ -20,10 +20,10 @@ const plan = "plan"
 
 var epoch = time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
 
-// sec is a moment, seconds after the epoch.
+// sec returns the time that many seconds after epoch.
 func sec(n int) time.Time { return epoch.Add(time.Duration(n) * time.Second) }
 
-// number is the n-th of many numbers.
+// number returns the nth of many distinct numbers.
 func number(n int) string { return fmt.Sprintf("4477%08d", n) }
 
 func numbers(n int) []string {
@@ -36,15 +36,15 @@ func numbers(n int) []string {
 
 func key(id string) store.BatchKey { return store.BatchKey{Plan: plan, BatchID: id} }
 
-// at is news taken in at that moment.
+// at returns an arrival at that time.
 func at(when time.Time, plan string, n store.News) store.Arrival {
 	return store.Arrival{Plan: plan, At: when, News: n}
 }
 
-// arrives is news of the plan taken in at that second.
+// arrives returns an arrival of plan at that second.
 func arrives(second int, n store.News) store.Arrival { return at(sec(second), plan, n) }
 
-// parsed is a report with the bytes it was read from, as a store may read them again.
+// parsed returns the report in body together with its raw bytes, which a store may parse again.
 func parsed(body map[string]any) store.Report {
 	raw, err := json.Marshal(body)
 	if err != nil {
@@ -52,12 +52,12 @@ func parsed(body map[string]any) store.Report {
 	}
 	c, err := dlr.Parse(raw)
 	if err != nil {
-		panic(fmt.Sprintf("a report that dlr does not understand: %s: %v", raw, err))
+		panic(fmt.Sprintf("storetest: dlr cannot parse a report:  %s: %v", raw, err))
 	}
 	return store.Report{Report: c.Report, Raw: raw}
 }
 
-// says is a recipient report; no time means none.
+// says returns a recipient report; a zero when means that it has no time.
 func says(id, number string, s dlr.Status, code int, when time.Time) store.Report {
 	body := map[string]any{"type": dlr.RecipientSMS, "batch_id": id, "recipient": number, "status": s, "code": code}
 	if !when.IsZero() {
@@ -66,10 +66,10 @@ func says(id, number string, s dlr.Status, code int, when time.Time) store.Repor
 	return parsed(body)
 }
 
-// delivered is the report that a number was delivered.
+// delivered returns a recipient report with status Delivered.
 func delivered(id, number string) store.Report { return says(id, number, dlr.Delivered, 0, epoch) }
 
-// entry is what a batch report says of one status and code.
+// entry is the part of a batch report about one status and code.
 type entry struct {
 	Status     dlr.Status `json:"status"`
 	Code       int        `json:"code"`
@@ -77,7 +77,7 @@ type entry struct {
 	Recipients []string   `json:"recipients,omitempty"`
 }
 
-// whole is a batch report.
+// whole returns a batch report.
 func whole(id string, entries ...entry) store.Report {
 	total := 0
 	for _, e := range entries {
@@ -88,12 +88,12 @@ func whole(id string, entries ...entry) store.Report {
 	})
 }
 
-// allDelivered is a full report that these numbers were delivered.
+// allDelivered returns a full report in which these numbers are Delivered.
 func allDelivered(id string, numbers ...string) store.Report {
 	return whole(id, entry{Status: dlr.Delivered, Count: len(numbers), Recipients: numbers})
 }
 
-// polled is the report as it is read from Sinch.
+// polled returns the report as fetched from Sinch.
 func polled(r store.Report) store.Report {
 	r.Source = store.FromPoll
 	return r
@@ -110,15 +110,16 @@ func withReference(r store.Report, reference string) store.Report {
 
 func facts(id string, feedback bool, modified time.Time) store.Facts {
 	return store.Facts{
-		BatchID: id, FeedbackEnabled: feedback, ReportKind: "per_recipient", ClientReference: "reference of " + id, Recipients: 3,
-		CreatedAt: sec(-60), ModifiedAt: modified, SendAt: sec(-30), ExpireAt: sec(3600), Source: store.FromGateway,
+		BatchID: id, FeedbackEnabled: feedback, ReportKind: "per_recipient", ClientReference: "reference of " + id,
+		Recipients: 3,
+		CreatedAt:  sec(-60), ModifiedAt: modified, SendAt: sec(-30), ExpireAt: sec(3600), Source: store.FromGateway,
 	}
 }
 
-// forAll is the application's word that everyone received the batch.
+// forAll returns the application's confirmation for the whole batch.
 func forAll(id string) store.Confirmation { return store.Confirmation{BatchID: id, Everyone: true} }
 
-// sends is what is known of a batch that was sent to n numbers at that second and is valid for an hour.
+// sends returns the info of a batch that was sent to n numbers at that second and is valid for an hour.
 func sends(id string, n, second int) store.Facts {
 	return store.Facts{
 		BatchID: id, ReportKind: "per_recipient", Recipients: n, CreatedAt: sec(second), ModifiedAt: sec(second),

@@ -12,12 +12,12 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-var duties = []behaviour{
-	{"who is alone has every duty, for as long as it asks", everyDuty},
-	{"a close gives duties back", dutiesGivenBack},
-	{"a duty may be asked for by many at once", dutyAskedForAtOnce},
-	{"who is alone may do all that one may", wholeShare},
-	{"the figures say who shares the store if anybody can", sharers},
+var leaderLeases = []behaviour{
+	{"the only replica holds every duty", everyDuty},
+	{"Close releases duties", dutiesReleased},
+	{"Held may be called concurrently", dutyHeldConcurrently},
+	{"the only replica has the whole share", wholeShare},
+	{"gauges list the replicas of a shared store", listedReplicas},
 }
 
 func (o *opened) hold(duty string, now, until time.Time) bool {
@@ -31,13 +31,13 @@ func everyDuty(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	for _, duty := range append(store.Duties(), "another") {
 		require.True(t, o.hold(duty, sec(0), sec(30)))
-		require.True(t, o.hold(duty, sec(10), sec(40)), "it is kept")
-		require.True(t, o.hold(duty, sec(100), sec(130)), "also when its time was over")
-		require.True(t, o.hold(duty, sec(90), sec(120)), "whatever the clock does")
+		require.True(t, o.hold(duty, sec(10), sec(40)), "the lease is renewed")
+		require.True(t, o.hold(duty, sec(100), sec(130)), "the lease is acquired again after its end")
+		require.True(t, o.hold(duty, sec(90), sec(120)), "the clock was set back")
 	}
 }
 
-func dutiesGivenBack(t *testing.T, place Place) {
+func dutiesReleased(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	for range 3 {
 		require.True(t, o.hold(store.DutyRetire, sec(0), sec(30)))
@@ -45,7 +45,7 @@ func dutiesGivenBack(t *testing.T, place Place) {
 	}
 }
 
-func dutyAskedForAtOnce(t *testing.T, place Place) {
+func dutyHeldConcurrently(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	d := store.Duty{Store: o, Name: store.DutyReconcile, Lease: time.Minute}
 	var g errgroup.Group
@@ -65,10 +65,10 @@ func wholeShare(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	require.Equal(t, 1.0, o.Share())
 	o.reopen()
-	require.Equal(t, 1.0, o.Share(), "who was closed is missed by nobody")
+	require.Equal(t, 1.0, o.Share(), "a closed replica must not have a share")
 }
 
-func sharers(t *testing.T, place Place) {
+func listedReplicas(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	now := time.Now()
 	require.True(t, o.hold(store.DutyRetire, now, now.Add(time.Hour)))
@@ -79,5 +79,7 @@ func sharers(t *testing.T, place Place) {
 		return
 	}
 	require.Equal(t, []string{g.Replica}, g.Replicas)
-	require.Eventually(t, func() bool { return o.Gauges().Duties[store.DutyRetire] == g.Replica }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool {
+		return o.Gauges().Duties[store.DutyRetire] == g.Replica
+	}, time.Minute, time.Millisecond)
 }

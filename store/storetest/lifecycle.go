@@ -11,11 +11,11 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-var life = []behaviour{
+var lifecycle = []behaviour{
 	{"an open store is ready", readyWhileOpen},
-	{"after a close everything is refused", closedRefuses},
-	{"a close may come again, and from anywhere", closeTwice},
-	{"a close is no failure", closeIsNoFailure},
+	{"every call fails after Close", closedRefuses},
+	{"Close may be called again and concurrently", closeTwice},
+	{"Close is not a failure", closeIsNoFailure},
 }
 
 func readyWhileOpen(t *testing.T, place Place) {
@@ -57,9 +57,9 @@ func closedRefuses(t *testing.T, place Place) {
 	} {
 		require.ErrorIs(t, call(), store.ErrClosed, name)
 	}
-	_ = o.Gauges() // may be asked by a scrape at any time
+	_ = o.Gauges() // a scrape may call Gauges at any time
 	o.Store = o.place(t, o.config)
-	require.Len(t, o.recipients(key("batch"), store.RecipientQuery{}), 1, "what was refused is not kept")
+	require.Len(t, o.recipients(key("batch"), store.RecipientQuery{}), 1, "a refused arrival must not be stored")
 }
 
 func closeTwice(t *testing.T, place Place) {
@@ -80,7 +80,7 @@ func closeIsNoFailure(t *testing.T, place Place) {
 	require.NoError(t, o.Err())
 	select {
 	case <-o.Done():
-		t.Fatal("Done means that the store ended itself")
+		t.Fatal("Done must be closed only if the store shuts itself down")
 	default:
 	}
 }

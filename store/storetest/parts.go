@@ -13,14 +13,14 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-var dividing = []behaviour{
-	{"an arrival that a store divides leaves what a whole one leaves", dividedArrivals},
-	{"a report that a store divides is known as a repeat", dividedRepeats},
-	{"a report whose caller leaves is there after its repeat", dividedForNobody},
-	{"reports of the same batch may come while one is divided", dividedAmongOthers},
+var partial = []behaviour{
+	{"an arrival folded in parts gives the same rows as a whole one", dividedArrivals},
+	{"a repeat of a report folded in parts is a duplicate", dividedRepeats},
+	{"a report whose caller gave up is complete after its repeat", dividedWhileCanceled},
+	{"a batch accepts other reports while one is folded in parts", dividedAmongOthers},
 }
 
-// divided is more recipients than a store folds in one transaction.
+// divided is the number of recipients in an arrival that every store folds in parts.
 const divided = 10_000
 
 func dividedArrivals(t *testing.T, place Place) {
@@ -29,7 +29,8 @@ func dividedArrivals(t *testing.T, place Place) {
 	known := facts("batch", true, sec(0))
 	known.Recipients, known.Numbers = divided, all
 	half := whole("batch",
-		entry{dlr.Delivered, 0, divided / 2, all[:divided/2]}, entry{dlr.Failed, 150, divided/2 + 7, all[divided/2:]}, entry{Status: dlr.Expired, Count: 3})
+		entry{dlr.Delivered, 0, divided / 2, all[:divided/2]}, entry{dlr.Failed, 150, divided/2 + 7, all[divided/2:]},
+		entry{Status: dlr.Expired, Count: 3})
 	o.record(arrives(0, known), arrives(1, half), arrives(2, confirms("batch", all...)))
 	for range 2 {
 		b := o.batch(key("batch"))
@@ -44,7 +45,7 @@ func dividedArrivals(t *testing.T, place Place) {
 		require.Equal(t, store.FeedbackCounts{Owed: divided}, b.Feedback)
 		require.Len(t, b.Reports, 1)
 		require.Zero(t, b.Reports[0].Folded)
-		require.Len(t, o.reports(key("batch")), 1, "its bytes are kept once")
+		require.Len(t, o.reports(key("batch")), 1, "the raw bytes are logged once")
 		require.Equal(t, half.Raw, o.recipient(key("batch"), all[divided-1]).Seen[0].Raw)
 		recipients := o.recipients(key("batch"), store.RecipientQuery{})
 		require.Len(t, recipients, divided)
@@ -59,10 +60,10 @@ func dividedArrivals(t *testing.T, place Place) {
 		o.reopen()
 	}
 	require.NoError(t, o.Close())
-	told := *o.told.stats()[plan]
+	observed := *o.observed.stats()[plan]
 	o.Store = o.place(t, o.config)
-	require.Equal(t, told, o.stats(plan), "the observer was told what the totals say")
-	require.Equal(t, 3, o.told.committed)
+	require.Equal(t, observed, o.stats(plan), "the observed changes must add up to the totals")
+	require.Equal(t, 3, o.observed.committed)
 }
 
 func dividedRepeats(t *testing.T, place Place) {
@@ -82,8 +83,9 @@ func dividedRepeats(t *testing.T, place Place) {
 	require.Len(t, o.reports(key("batch")), 1)
 }
 
-// dividedForNobody has callers leave at any time, as a webhook does whose time is over, until one is answered.
-func dividedForNobody(t *testing.T, place Place) {
+// dividedWhileCanceled cancels Record after growing timeouts, as a webhook does at its deadline, until one call
+// succeeds.
+func dividedWhileCanceled(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	r := allDelivered("batch", numbers(divided)...)
 	for patience := time.Millisecond; ; patience *= 2 {

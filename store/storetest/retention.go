@@ -12,21 +12,21 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-var expiring = []behaviour{
-	{"an old batch goes with all that belongs to it", expireBatch},
-	{"totals stay, what is owed follows", expireTotals},
-	{"a batch that owes feedback stays", expireKeepsOwed},
-	{"a batch that lacks reports goes like any other", expireLacking},
-	{"any news keeps a batch", expireCountsFromLastNews},
-	{"an expired batch starts anew", expireThenAnew},
-	{"old counts and quarantine entries go", expireCounts},
+var retaining = []behaviour{
+	{"an old batch is deleted with its recipients and reports", expireBatch},
+	{"totals keep their counts, except for feedback", expireTotals},
+	{"a batch that owes feedback is kept", expireKeepsOwed},
+	{"a batch with missing reports is deleted like any other", expireWithMissingReports},
+	{"every arrival renews the age of a batch", expireCountsFromLastArrival},
+	{"a report after deletion starts a new batch", expireThenNewBatch},
+	{"old minute counts and quarantine entries are deleted", expireCounts},
 	{"a call deletes no more than its limit", expireInSteps},
-	{"a large batch goes whole", expireLargeBatch},
+	{"a large batch is deleted completely", expireLargeBatch},
 }
 
 const month = 30 * 24 * time.Hour
 
-// expireStep is one call of Expire. As with claims, a read before it lets it catch up with what was recorded.
+// expireStep calls Expire once. Like claim, it reads the totals first, so that every arrival before it is folded.
 func (o *opened) expireStep(before time.Time, limit int) (expired int, more bool) {
 	o.t.Helper()
 	_, err := o.Stats(context.Background())
@@ -37,7 +37,7 @@ func (o *opened) expireStep(before time.Time, limit int) (expired int, more bool
 	return expired, more
 }
 
-// expire deletes what is older than before, limit batches a call, and returns how many there were.
+// expire deletes what is older than before, up to limit batches per call, and returns the number of deleted batches.
 func (o *opened) expire(before time.Time, limit int) int {
 	o.t.Helper()
 	all := 0
@@ -66,7 +66,7 @@ func expireBatch(t *testing.T, place Place) {
 	)
 	o.settle(o.claimOne(plan, sec(10)), sec(10), store.Accepted)
 
-	require.Zero(t, o.expire(sec(0), 10), "nothing is older than its own beginning")
+	require.Zero(t, o.expire(sec(0), 10), "no batch is older than its first arrival")
 	require.Equal(t, 4, o.expire(now, 10))
 	for range 2 {
 		for _, id := range []string{"old", "sent", "unwanted", "known"} {
@@ -81,7 +81,7 @@ func expireBatch(t *testing.T, place Place) {
 			_, err = o.Requeue(ctx, key(id), now)
 			require.ErrorIs(t, err, store.ErrNotFound, id)
 		}
-		require.Equal(t, []string{"old", "young"}, ids(o.batches(store.BatchQuery{})), "the other plan's old is young")
+		require.Equal(t, []string{"old", "young"}, ids(o.batches(store.BatchQuery{})), "old is recent in the other plan")
 		require.Equal(t, []string{"young"}, ids(o.batches(store.BatchQuery{ClientReference: "order 7"})))
 		require.Len(t, o.recipientBatches(alice), 2)
 		require.Empty(t, o.recipientBatches(bob))
@@ -107,7 +107,7 @@ func expireTotals(t *testing.T, place Place) {
 		after := o.stats(plan)
 		require.Equal(t, store.Tally{PendingTasks: 1, Owed: 1}, after.Feedback)
 		after.Feedback = before.Feedback
-		require.Equal(t, before, after, "what was ever heard of does not get less")
+		require.Equal(t, before, after, "retention must not lower these totals")
 		o.reopen()
 	}
 }
@@ -130,11 +130,11 @@ func expireKeepsOwed(t *testing.T, place Place) {
 		s.FullRead = true
 		o.record(arrives(5, s))
 	}
-	require.Equal(t, 3, o.expire(later, 10), "once nothing is owed, they go")
+	require.Equal(t, 3, o.expire(later, 10), "batches that owe nothing are deleted")
 }
 
-func expireLacking(t *testing.T, place Place) {
-	o := open(t, place, asking())
+func expireWithMissingReports(t *testing.T, place Place) {
+	o := open(t, place, fetching())
 	later := sec(0).Add(month)
 	o.record(
 		arrives(0, sends("due", 2, 0)), arrives(1, sends("other", 2, 0)),
@@ -145,18 +145,19 @@ func expireLacking(t *testing.T, place Place) {
 	require.Equal(t, 3, o.expire(later, 10))
 	for range 2 {
 		require.Empty(t, o.overdue(plan, later, 10))
-		require.Equal(t, []string{"asked"}, ids(o.batches(store.BatchQuery{})), "to ask is news")
+		require.Equal(t, []string{"asked"}, ids(o.batches(store.BatchQuery{})), "a Checked renews the age")
 		o.reopen()
 	}
 	o.record(at(later, plan, sends("due", 2, 0)))
-	require.Equal(t, []string{"due"}, ids(o.overdue(plan, later.Add(time.Minute), 10)), "once, and as it is now")
+	require.Equal(t, []string{"due"}, ids(o.overdue(plan, later.Add(time.Minute), 10)), "the new batch is overdue once")
 }
 
-func expireCountsFromLastNews(t *testing.T, place Place) {
+func expireCountsFromLastArrival(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	failed := says("repeated", alice, dlr.Failed, 34, sec(0))
 	o.record(
-		arrives(0, failed), arrives(0, says("quiet", alice, dlr.Failed, 34, sec(0))), arrives(0, says("changed", alice, dlr.Failed, 34, sec(0))),
+		arrives(0, failed), arrives(0, says("quiet", alice, dlr.Failed, 34, sec(0))),
+		arrives(0, says("changed", alice, dlr.Failed, 34, sec(0))),
 		arrives(100, failed), arrives(100, facts("changed", true, sec(0))),
 	)
 	require.Equal(t, 1, o.expire(sec(100), 10))
@@ -164,7 +165,7 @@ func expireCountsFromLastNews(t *testing.T, place Place) {
 	require.Equal(t, 2, o.expire(sec(101), 10))
 }
 
-func expireThenAnew(t *testing.T, place Place) {
+func expireThenNewBatch(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	report := delivered("batch", alice)
 	o.record(arrives(0, report), arrives(0, says("batch", bob, dlr.Failed, 34, sec(0))))
@@ -198,7 +199,7 @@ func expireCounts(t *testing.T, place Place) {
 		)
 	}
 	require.Len(t, o.timeseries(plan, epoch, sec(3600)), 10)
-	require.Zero(t, o.expire(sec(7*60), 10), "the batch has newer news")
+	require.Zero(t, o.expire(sec(7*60), 10), "the batch has later arrivals")
 	for range 2 {
 		counts := o.timeseries(plan, epoch, sec(3600))
 		require.Len(t, counts, 3)
@@ -218,7 +219,10 @@ func expireCounts(t *testing.T, place Place) {
 func expireInSteps(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	for i := range 7 {
-		o.record(arrives(i, says(fmt.Sprint("old ", i), alice, dlr.Failed, 34, sec(0))), arrives(1000, delivered(fmt.Sprint("young ", i), alice)))
+		o.record(
+			arrives(i, says(fmt.Sprint("old ", i), alice, dlr.Failed, 34, sec(0))),
+			arrives(1000, delivered(fmt.Sprint("young ", i), alice)),
+		)
 	}
 	n, more := o.expireStep(sec(500), 3)
 	require.Equal(t, 3, n)
