@@ -11,7 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// Kinds of arrivals in the journal. Their numbers are part of the format.
+// Kinds of arrivals in the journal. The values are part of the journal format.
 const (
 	kindReport byte = iota + 1
 	kindQuarantined
@@ -22,8 +22,8 @@ const (
 	kindChecked
 )
 
-// encodeArrival packs an arrival for the journal: kind, plan, milliseconds, and the news. A report is its bytes as they
-// came, to be parsed again; what is rare is JSON.
+// encodeArrival encodes an arrival for the journal: kind, plan, milliseconds since 1970, content. The content of a
+// report is its raw bytes, which decodeArrival parses again; rare kinds are JSON.
 func encodeArrival(a store.Arrival) ([]byte, error) {
 	var p packed.Writer
 	head := func(kind byte, room int) {
@@ -63,12 +63,13 @@ func encodeArrival(a store.Arrival) ([]byte, error) {
 	case store.Checked:
 		err = asJSON(kindChecked)
 	default:
-		err = fmt.Errorf("encode arrival: no news of type %T is known", a.News)
+		err = fmt.Errorf("encode arrival: unknown type %T", a.News)
 	}
 	return p, err
 }
 
-// own returns a with its bytes in encoded: those it came with are the caller's again once it is recorded.
+// own returns a with its raw bytes replaced by those in encoded, because the caller of Record may reuse its bytes
+// after Record returns.
 func own(a store.Arrival, encoded []byte) store.Arrival {
 	switch n := a.News.(type) {
 	case store.Report:
@@ -81,8 +82,8 @@ func own(a store.Arrival, encoded []byte) store.Arrival {
 	return a
 }
 
-// decodeArrival reads what encodeArrival packed. The result holds on to b. A report that another version recorded and this
-// one does not understand is kept as such.
+// decodeArrival decodes the result of encodeArrival. The returned arrival aliases b. A report that this version cannot
+// parse, recorded by another version, becomes a store.Quarantined.
 func decodeArrival(b []byte) (store.Arrival, error) {
 	u := packed.Reader{Rest: b}
 	kind := u.Byte()
@@ -104,7 +105,7 @@ func decodeArrival(b []byte) (store.Arrival, error) {
 	case kindChecked:
 		a.News, err = fromJSON[store.Checked](u.Rest)
 	default:
-		err = fmt.Errorf("kind %d is not known", kind)
+		err = fmt.Errorf("unknown kind %d", kind)
 	}
 	if u.Err != nil {
 		err = u.Err
@@ -115,6 +116,7 @@ func decodeArrival(b []byte) (store.Arrival, error) {
 	return a, nil
 }
 
+// decodeReport parses raw. It returns a store.Quarantined if raw is not a report that this version understands.
 func decodeReport(source store.Source, raw []byte) store.News {
 	c, err := dlr.Parse(raw)
 	if err == nil && c.Report != nil {
@@ -133,7 +135,7 @@ func fromJSON[N store.News](text []byte) (store.News, error) {
 	return n, err
 }
 
-// encodeFrame lays arrivals out as a frame's body in buf.
+// encodeFrame replaces the content of buf by a frame with the given arrivals, not sealed yet.
 func encodeFrame(buf []byte, arrivals []recorded) []byte {
 	p := packed.Writer(beginFrame(buf))
 	for _, a := range arrivals {
@@ -144,7 +146,7 @@ func encodeFrame(buf []byte, arrivals []recorded) []byte {
 	return p
 }
 
-// decodeFrame reads the arrivals of a frame.
+// decodeFrame decodes all arrivals of a frame. They alias its body.
 func decodeFrame(f frame) ([]store.Arrival, error) {
 	u := packed.Reader{Rest: f.body}
 	arrivals := make([]store.Arrival, 0, f.arrivals)
@@ -161,8 +163,8 @@ func decodeFrame(f frame) ([]store.Arrival, error) {
 	return arrivals, nil
 }
 
-// cut brings an arrival's time to what a store keeps.
-func cut(a store.Arrival) store.Arrival {
+// truncateTime converts an arrival's time to the precision that stores keep: UTC, milliseconds.
+func truncateTime(a store.Arrival) store.Arrival {
 	a.At = a.At.UTC().Truncate(time.Millisecond)
 	return a
 }

@@ -179,11 +179,11 @@ func TestFrameOfArrivalsComesBack(t *testing.T) {
 func TestArrivalsThatCannotBeReadAreAnError(t *testing.T) {
 	type unknown struct{ store.Facts }
 	_, err := encodeArrival(store.Arrival{Plan: "plan", At: noon, News: unknown{}})
-	require.ErrorContains(t, err, "no news of type boltstore.unknown is known")
+	require.ErrorContains(t, err, "unknown type boltstore.unknown")
 	_, err = encodeArrival(store.Arrival{Plan: "plan", At: noon, News: store.Facts{BatchID: "1", SendAt: time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)}})
 	require.ErrorContains(t, err, "encode arrival")
 	_, err = decodeArrival([]byte{99, 0, 0})
-	require.ErrorContains(t, err, "kind 99 is not known")
+	require.ErrorContains(t, err, "unknown kind 99")
 	_, err = decodeArrival(nil)
 	require.ErrorIs(t, err, packed.ErrShort)
 }

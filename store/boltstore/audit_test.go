@@ -288,7 +288,7 @@ func (a *audit) indexes() {
 			for _, b := range batches {
 				n, err := find(tx, b.Key())
 				require.NoError(a.t, err)
-				place := placeOf(b, n)
+				place := indexKeysOf(b, n)
 				for name, key := range map[string][]byte{"due": place.due, "buried": place.buried, "checks": place.check} {
 					if key != nil {
 						want[name] = append(want[name], string(key))

@@ -7,55 +7,56 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// group is what one frame of the journal holds.
+// group is one journal frame in the backlog.
 type group struct {
-	placed
-	arrivals []store.Arrival // nil when they must be read back from the journal
-	bytes    int             // of memory that the backlog holds for arrivals
-	end      uint64          // backlog.added once the group was added
+	frameRef
+	arrivals []store.Arrival // nil if they must be read back from the journal
+	bytes    int             // estimated memory of arrivals; 0 if arrivals is nil
+	end      uint64          // value of backlog.added after this group
 }
 
-// backlog is what is durable and not folded. The committer adds, the fold takes, readers wait. Arrivals that do not fit into
-// its memory stay in the journal until their turn comes.
+// backlog is the queue of frames that are durable but not folded. The committer's goroutine adds frames, the fold
+// takes them, and readers wait for them. Arrivals that do not fit into its memory stay in the journal until the fold
+// reads them back.
 //
-// The counters added, folded and acknowledged count the rows that folding may write, in the order of the journal, since the
-// store was opened.
+// The counters added, folded and acknowledged count rows that folding may write, in journal order, since the store was
+// opened.
 type backlog struct {
-	memory int                                   // most bytes of arrivals that it holds
-	read   func(placed) ([]store.Arrival, error) // reads a frame's arrivals back
+	memory int                                     // maximum estimated bytes of arrivals in memory
+	read   func(frameRef) ([]store.Arrival, error) // reads a frame's arrivals back from the journal
 
-	mu           sync.Mutex
+	mu           sync.Mutex // guards the fields below
 	groups       []group
-	done         progress // of the first group
-	bytes        int      // of arrivals that it holds, those of the present step included
-	arrivals     int      // not folded
+	done         progress // how far the first group is folded
+	bytes        int      // memory of the arrivals in groups and in the fold's present step
+	arrivals     int      // number of arrivals that are not folded
 	added        uint64
 	folded       uint64
-	acknowledged uint64        // readers must see these
-	wanted       uint64        // somebody waits for these
-	allowance    uint64        // how many may be acknowledged and not folded
-	stalled      bool          // the fold fails: acknowledgements do not wait for it
-	ended        bool          // nothing is added any more
-	news         chan struct{} // capacity 1: something for the fold to look at
-	turned       chan struct{} // closed and replaced by turn
+	acknowledged uint64        // a read waits until folded reaches this
+	wanted       uint64        // a caller waits until folded reaches this
+	allowance    uint64        // maximum of rows acknowledged but not folded
+	stalled      bool          // the last fold step failed: acknowledge does not wait
+	ended        bool          // nothing will be added any more
+	wake         chan struct{} // capacity 1; wakes the fold
+	changed      chan struct{} // broadcast closes and replaces it
 }
 
-func newBacklog(memory int, read func(placed) ([]store.Arrival, error)) *backlog {
+func newBacklog(memory int, read func(frameRef) ([]store.Arrival, error)) *backlog {
 	return &backlog{
 		memory: memory, read: read, allowance: firstAllowance,
-		news: make(chan struct{}, 1), turned: make(chan struct{}),
+		wake: make(chan struct{}, 1), changed: make(chan struct{}),
 	}
 }
 
-// add adds a frame's arrivals, which occupy so many bytes of memory.
-func (b *backlog) add(p placed, arrivals []store.Arrival, bytes int) {
+// add appends the frame p. bytes is the estimated memory of its arrivals.
+func (b *backlog) add(p frameRef, arrivals []store.Arrival, bytes int) {
 	rows := 0
 	for _, a := range arrivals {
 		rows += rowsOf(a)
 	}
 	b.mu.Lock()
 	b.added += uint64(rows)
-	g := group{placed: p, end: b.added}
+	g := group{frameRef: p, end: b.added}
 	if b.bytes+bytes <= b.memory {
 		g.arrivals, g.bytes = arrivals, bytes
 		b.bytes += bytes
@@ -63,40 +64,41 @@ func (b *backlog) add(p placed, arrivals []store.Arrival, bytes int) {
 	b.groups = append(b.groups, g)
 	b.arrivals += p.arrivals
 	b.mu.Unlock()
-	b.poke()
+	b.signal()
 }
 
-// resume adds the frames that a start found, the first of them folded as far as done says. They do not count as rows: all
-// are folded before the store is open, and the fold hurries, since whoever opens the store waits.
-func (b *backlog) resume(tail []placed, done progress) {
+// resume adds the frames that Open found unfolded; done says how far the first of them is folded. They do not count in
+// added, because all are folded before Open returns. The fold does not pause for them.
+func (b *backlog) resume(tail []frameRef, done progress) {
 	if len(tail) > 0 {
 		b.wanted = 1
 	}
 	b.done = done
 	b.arrivals -= done.arrivals
 	for _, p := range tail {
-		b.groups = append(b.groups, group{placed: p})
+		b.groups = append(b.groups, group{frameRef: p})
 		b.arrivals += p.arrivals
 	}
 }
 
-func (b *backlog) poke() {
+// signal wakes the fold. It does not block.
+func (b *backlog) signal() {
 	select {
-	case b.news <- struct{}{}:
+	case b.wake <- struct{}{}:
 	default:
 	}
 }
 
-// turn wakes all who wait. The caller holds mu.
-func (b *backlog) turn() {
-	close(b.turned)
-	b.turned = make(chan struct{})
+// broadcast wakes all goroutines in waitChange. The caller holds mu.
+func (b *backlog) broadcast() {
+	close(b.changed)
+	b.changed = make(chan struct{})
 }
 
-// rowsOf is how many rows folding a may write.
+// rowsOf returns how many rows folding a may write: the batch and its recipients.
 func rowsOf(a store.Arrival) int { return 1 + a.Recipients() }
 
-// first is the first group and how far it is folded; false when there is none.
+// first returns the first group and how far it is folded, or false if the backlog is empty.
 func (b *backlog) first() (g group, done progress, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -106,8 +108,8 @@ func (b *backlog) first() (g group, done progress, ok bool) {
 	return b.groups[0], b.done, true
 }
 
-// take removes from the front what one step has room for: at least one arrival, or a part of one, if there is any. Only the
-// fold calls it.
+// take removes from the front as many arrivals as fit into one step, at least one arrival or a part of a large report.
+// w has no parts if the backlog is empty. Only the fold calls take.
 func (b *backlog) take(r room) (w work, err error) {
 	for {
 		g, done, ok := b.first()
@@ -121,9 +123,9 @@ func (b *backlog) take(r room) (w work, err error) {
 			if len(w.parts) > 0 && r.frames < g.body {
 				return w, nil
 			}
-			if g.arrivals, err = b.read(g.placed); err != nil {
+			if g.arrivals, err = b.read(g.frameRef); err != nil {
 				if len(w.parts) > 0 {
-					err = nil // the next step meets it again
+					err = nil // the next step returns it
 				}
 				return w, err
 			}
@@ -139,7 +141,8 @@ func (b *backlog) take(r room) (w work, err error) {
 	}
 }
 
-// advance adds to w what was taken of the first group. next is where the rest of the group begins.
+// advance moves what was taken of the first group to w. next is where the rest of the group begins; whole means that
+// there is none.
 func (b *backlog) advance(w *work, g group, taken []store.Arrival, next progress, whole bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -147,7 +150,7 @@ func (b *backlog) advance(w *work, g group, taken []store.Arrival, next progress
 		w.parts = append(w.parts, part{g.seq, b.done.arrivals, taken})
 	}
 	if whole {
-		b.groups[0] = group{} // its memory is the step's
+		b.groups[0] = group{} // the step owns its memory now
 		if b.groups = b.groups[1:]; len(b.groups) == 0 {
 			b.groups = nil
 		}
@@ -156,58 +159,60 @@ func (b *backlog) advance(w *work, g group, taken []store.Arrival, next progress
 	} else {
 		b.groups[0].arrivals, b.done = g.arrivals, next
 		if len(taken) > 0 {
-			w.to, w.end = position{seq: g.seq - 1, within: next}, g.end-min(g.end, next.rest(g.arrivals))
+			w.to, w.end = position{seq: g.seq - 1, within: next}, g.end-min(g.end, next.remaining(g.arrivals))
 		}
 	}
 }
 
-// reached says that w is folded, and how many rows may be acknowledged from now on before they are folded.
+// reached records that w is folded, and sets how many rows may from now on be acknowledged before they are folded.
 func (b *backlog) reached(w work, allowance int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.arrivals -= w.completed()
 	b.bytes -= w.bytes
 	b.folded, b.allowance, b.stalled = w.end, uint64(allowance), false
-	b.turn()
+	b.broadcast()
 }
 
-// stall says that the fold failed and tries again.
+// stall records that a fold step failed and will be retried, so that acknowledge does not wait for it.
 func (b *backlog) stall() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.stalled = true
-	b.turn()
+	b.broadcast()
 }
 
-// How much of the allowance, and of the memory, may be used before the fold hurries, in eighths.
+// How much of the allowance, and of the memory, may be in use before the fold stops pausing, in eighths.
 const (
-	idle    = 6 // while it waits to begin a step
-	folding = 7 // while it folds one
+	whileIdle    = 6 // between two steps
+	whileFolding = 7 // during a step
 )
 
-// state tells the fold whether it must hurry, since somebody waits or much is used, and whether nothing more comes.
-func (b *backlog) state(eighths uint64) (hurry, ended bool) {
+// state reports whether the fold must not pause (urgent): a caller waits, or more than eighths/8 of the allowance or
+// of the memory is in use. ended means that nothing will be added any more.
+func (b *backlog) state(eighths uint64) (urgent, ended bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	hurry = b.folded < b.wanted || 8*(b.added-b.folded) > eighths*b.allowance || 8*b.bytes > int(eighths)*b.memory
-	return hurry, b.ended
+	urgent = b.folded < b.wanted || 8*(b.added-b.folded) > eighths*b.allowance || 8*b.bytes > int(eighths)*b.memory
+	return urgent, b.ended
 }
 
-// unfolded is how many arrivals are not folded.
+// unfolded returns the number of arrivals that are durable but not folded.
 func (b *backlog) unfolded() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.arrivals
 }
 
-// acknowledge returns once so much is folded that a reader who sees all that was added before the call waits for no more than
-// the allowance. It does not wait while the fold fails: then the journal's size is the limit.
+// acknowledge blocks until at most allowance rows added before the call are unfolded. This limits how long a reader
+// waits for them. It does not wait while the fold fails (then the journal's size is the limit) or after end. If ctx
+// ends it returns the cause.
 func (b *backlog) acknowledge(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	target := b.added
 	for b.folded+b.allowance < target && !b.stalled && !b.ended {
-		if err := b.await(ctx, target-b.allowance); err != nil {
+		if err := b.waitChange(ctx, target-b.allowance); err != nil {
 			return err
 		}
 	}
@@ -215,13 +220,14 @@ func (b *backlog) acknowledge(ctx context.Context) error {
 	return nil
 }
 
-// wait returns when everything that is acknowledged now is folded.
+// wait blocks until everything acknowledged before the call is folded. It returns ErrClosed if that will not happen,
+// and the cause of ctx if ctx ends.
 func (b *backlog) wait(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	target := b.acknowledged
 	for b.folded < target && !b.ended {
-		if err := b.await(ctx, target); err != nil {
+		if err := b.waitChange(ctx, target); err != nil {
 			return err
 		}
 	}
@@ -231,26 +237,27 @@ func (b *backlog) wait(ctx context.Context) error {
 	return nil
 }
 
-// await has the fold hurry to fold up to target, and waits until something changes. The caller holds mu.
-func (b *backlog) await(ctx context.Context, target uint64) error {
+// waitChange asks the fold to fold up to target without pausing, and blocks until the next broadcast. The caller holds
+// mu, which is released meanwhile.
+func (b *backlog) waitChange(ctx context.Context, target uint64) error {
 	b.wanted = max(b.wanted, target)
-	turned := b.turned
+	changed := b.changed
 	b.mu.Unlock()
 	defer b.mu.Lock()
-	b.poke()
+	b.signal()
 	select {
-	case <-turned:
+	case <-changed:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
 
-// end says that nothing is added any more.
+// end records that nothing will be added any more.
 func (b *backlog) end() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.ended = true
-	b.turn()
-	b.poke()
+	b.broadcast()
+	b.signal()
 }

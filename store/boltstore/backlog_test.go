@@ -18,9 +18,9 @@ func ofRecipients(n int) store.Arrival {
 }
 
 // unread fails a test in which nothing is to be read back.
-func unread(t *testing.T) func(placed) ([]store.Arrival, error) {
+func unread(t *testing.T) func(frameRef) ([]store.Arrival, error) {
 	t.Helper()
-	return func(p placed) ([]store.Arrival, error) {
+	return func(p frameRef) ([]store.Arrival, error) {
 		require.Fail(t, "read back", "frame %d", p.seq)
 		return nil, nil
 	}
@@ -31,7 +31,7 @@ func roomFor(rows int) room { return room{rows: rows, bytes: rows, row: 1, frame
 
 // addTo adds a frame of one arrival.
 func addTo(b *backlog, seq uint64, a store.Arrival) {
-	b.add(placed{seq: seq, arrivals: 1, body: 100}, []store.Arrival{a}, 1)
+	b.add(frameRef{seq: seq, arrivals: 1, body: 100}, []store.Arrival{a}, 1)
 }
 
 func taken(t *testing.T, b *backlog, r room) work {
@@ -92,7 +92,7 @@ func TestBacklogReadsBackWhatItDoesNotHold(t *testing.T) {
 	var read []uint64
 	broken := errors.New("broken")
 	fails := false
-	b := newBacklog(2, func(p placed) ([]store.Arrival, error) {
+	b := newBacklog(2, func(p frameRef) ([]store.Arrival, error) {
 		if fails {
 			return nil, broken
 		}
@@ -133,7 +133,7 @@ func TestReadersWaitForWhatWasAcknowledged(t *testing.T) {
 		read := make(chan error, 1)
 		go func() { read <- b.wait(t.Context()) }()
 		synctest.Wait()
-		hurry, _ := b.state(folding)
+		hurry, _ := b.state(whileFolding)
 		require.True(t, hurry)
 		addTo(b, 3, ofRecipients(1))
 		b.reached(taken(t, b, roomFor(2)), 10)
@@ -142,7 +142,7 @@ func TestReadersWaitForWhatWasAcknowledged(t *testing.T) {
 		b.reached(taken(t, b, roomFor(2)), 10)
 		require.NoError(t, <-read, "frame 3 came later")
 		require.Equal(t, 1, b.unfolded())
-		hurry, _ = b.state(folding)
+		hurry, _ = b.state(whileFolding)
 		require.False(t, hurry)
 
 		require.NoError(t, b.acknowledge(t.Context()))
@@ -173,7 +173,7 @@ func TestAcknowledgementsWaitForTheFold(t *testing.T) {
 		go acknowledge(t.Context())
 		synctest.Wait()
 		require.Empty(t, acknowledged)
-		hurry, _ := b.state(folding)
+		hurry, _ := b.state(whileFolding)
 		require.True(t, hurry)
 		b.reached(taken(t, b, roomFor(9)), 8)
 		synctest.Wait()
@@ -220,10 +220,10 @@ func TestFoldDoesNotRestWhileSomebodyWaits(t *testing.T) {
 func TestTheFoldHurriesAtAStart(t *testing.T) {
 	b := newBacklog(1<<20, nil)
 	b.resume(nil, progress{})
-	hurry, _ := b.state(folding)
+	hurry, _ := b.state(whileFolding)
 	require.False(t, hurry, "there is nothing to fold")
 
-	b.resume([]placed{{seq: 1, arrivals: 1}}, progress{})
-	hurry, _ = b.state(folding)
+	b.resume([]frameRef{{seq: 1, arrivals: 1}}, progress{})
+	hurry, _ = b.state(whileFolding)
 	require.True(t, hurry, "who opens the store waits")
 }

@@ -12,16 +12,16 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// errBranch is why a bucket is damaged of which a branch page names a page by another key than its first. Searches may
-// miss rows then, and bbolt would damage more with the next write.
+// errBranch means that a branch page of a bucket names a page by a key that is not the page's first. Searches may then
+// miss rows, and the next write by bbolt would do more damage.
 var errBranch = errors.New("a branch page does not name a page by its first key")
 
-// pageReader reads pages as bbolt writes them: a header of id, flags, count and overflow, and elements that say where
-// their keys are. It fails if a page is reached twice, or is free: what a mend writes would damage more.
+// pageReader reads pages in bbolt's format: a header (id, flags, count, overflow), and elements that hold the offsets
+// of their keys. It fails if a page is free or is reached twice, because mending such a tree would do more damage.
 type pageReader struct {
 	tx      *bolt.Tx
 	file    *os.File
-	reached map[uint64]bool
+	reached map[uint64]bool // ids of the pages read so far
 }
 
 const (
@@ -30,7 +30,8 @@ const (
 	branchPage  = 1
 )
 
-// first returns the first key of a page and of all below it, and false if a branch names one of them by another key.
+// first returns the first key in the subtree of a page. ok is false if a branch page in it names a page by another key
+// than its first.
 func (p *pageReader) first(id uint64) (key []byte, ok bool, err error) {
 	info, err := p.tx.Page(int(id))
 	switch {
@@ -69,7 +70,8 @@ func (p *pageReader) first(id uint64) (key []byte, ok bool, err error) {
 	return key, ok, nil
 }
 
-// keyAt reads the key of an element, whose place and size are at sizes.
+// keyAt returns the key of a page element. element is the element's offset in the page. sizes is the offset of two
+// integers: the key's offset from the element, and its length.
 func keyAt(page []byte, element, sizes int) ([]byte, error) {
 	if len(page) >= element+pageElement {
 		at := element + int(binary.NativeEndian.Uint32(page[sizes:]))
@@ -77,16 +79,17 @@ func keyAt(page []byte, element, sizes int) ([]byte, error) {
 			return page[at:end], nil
 		}
 	}
-	return nil, fmt.Errorf("%w: a key lies outside of its page", store.ErrDamaged)
+	return nil, fmt.Errorf("%w: a key lies outside its page", store.ErrDamaged)
 }
 
-// branches verifies the pages of all buckets, and those that list the buckets: these cannot be made anew.
+// branches verifies the branch pages of all buckets, and of the tree that lists the buckets. A damaged bucket is
+// recorded to be copied; a damaged list of buckets cannot be mended and is an error.
 func (v *verifier) branches(tx *bolt.Tx) error {
 	file, err := os.Open(tx.DB().Path())
 	if err != nil {
 		return err
 	}
-	defer file.Close() //nolint:errcheck // it is only read
+	defer file.Close() //nolint:errcheck // opened only for reading
 	p := pageReader{tx: tx, file: file, reached: make(map[uint64]bool)}
 	if _, ok, err := p.first(uint64(tx.Cursor().Bucket().Root())); err != nil || !ok {
 		return errors.Join(err, fmt.Errorf("%w: the list of buckets: %w", store.ErrDamaged, errBranch))
@@ -94,7 +97,7 @@ func (v *verifier) branches(tx *bolt.Tx) error {
 	for _, name := range buckets {
 		root := uint64(tx.Bucket(name).Root())
 		if root == 0 {
-			continue // it is so small that it has no page
+			continue // an inline bucket, which has no page of its own
 		}
 		key, ok, err := p.first(root)
 		if err != nil {

@@ -13,22 +13,23 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// lease keeps a claimed task from being claimed again. Only this process can claim, so leases live in memory: a process
-// that ends gives all its tasks back.
+// lease prevents a claimed task from being claimed again. Leases are only in memory, because no other process can
+// claim: when the process ends, all its tasks become claimable.
 type lease struct {
 	token    string
 	until    time.Time
-	settling bool // its settlement is on its way: the lease holds until that is folded
+	settling bool // a settlement is being recorded: the lease holds until it is folded, even after until
 }
 
+// leases holds the leases of all claimed tasks. The zero value needs held to be set.
 type leases struct {
 	mu     sync.Mutex
-	held   map[number]lease // guarded by mu
-	tokens map[string]number
+	held   map[number]lease  // guarded by mu
+	tokens map[string]number // guarded by mu
 }
 
-// take leases a batch's task at now, unless somebody has it. A lease that ends later than the new one would was taken before
-// the clock was set back: it counts no more.
+// take acquires a lease on a batch's task, or returns false if another claim holds it. A lease that ends more than
+// MaxAhead later than the new one dates from before the clock was set back and is ignored. The caller holds mu.
 func (l *leases) take(n number, now, until time.Time) (token string, ok bool) {
 	if old, held := l.held[n]; held {
 		if old.settling || now.Before(old.until) && old.until.Sub(until) <= store.MaxAhead {
@@ -45,7 +46,8 @@ func (l *leases) take(n number, now, until time.Time) (token string, ok bool) {
 	return token, true
 }
 
-// settle says that the settlement of a lease is on its way, or did not make it.
+// settle marks a lease while its settlement is being recorded, or unmarks it after recording failed. It ignores an
+// unknown token.
 func (l *leases) settle(token string, settling bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -56,7 +58,7 @@ func (l *leases) settle(token string, settling bool) {
 	}
 }
 
-// folded ends the leases whose settlements are folded.
+// folded releases the leases whose settlements are folded.
 func (l *leases) folded(tokens []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -68,16 +70,19 @@ func (l *leases) folded(tokens []string) {
 	}
 }
 
-// Claim leases tasks of the plan that are due. It sees what is folded: a task may show up a moment after what made it
-// due was recorded, and a lease holds until its settlement is folded, so nothing is claimed again on old news.
-func (s *Store) Claim(_ context.Context, plan string, now time.Time, lease time.Duration, limit int) ([]store.Claim, error) {
+// Claim implements store.Store: it leases due tasks of a plan until now+lease. It does not wait for the fold, so a
+// task may appear shortly after the report that made it due was recorded. A task cannot be claimed again before its
+// settlement is folded, because its lease holds until then.
+func (s *Store) Claim(
+	_ context.Context, plan string, now time.Time, lease time.Duration, limit int,
+) ([]store.Claim, error) {
 	if s.closed.Load() {
-		return nil, s.ended()
+		return nil, s.closedError()
 	}
 	s.leases.mu.Lock()
 	defer s.leases.mu.Unlock()
 	var claims []store.Claim
-	err := s.look(func(tx *bolt.Tx) error {
+	err := s.viewFolded(func(tx *bolt.Tx) error {
 		for n := range due(tx.Bucket(bucketDue), plan, now, s.config.Policies(plan).Horizon(now)) {
 			if len(claims) >= limit {
 				return nil
@@ -95,13 +100,13 @@ func (s *Store) Claim(_ context.Context, plan string, now time.Time, lease time.
 		return nil
 	})
 	if err != nil && s.closed.Load() {
-		err = s.ended()
+		err = s.closedError()
 	}
 	return claims, err
 }
 
-// due yields the batches that an index of due times lists for a plan up to now, and then those after horizon, which were
-// listed before the clock was set back.
+// due yields the batches of a plan that an index lists up to now, and then those after horizon, which were listed
+// before the clock was set back.
 func due(index *bolt.Bucket, plan string, now, horizon time.Time) iter.Seq[number] {
 	return func(yield func(number) bool) {
 		prefix := appendPlan(nil, plan)
@@ -112,7 +117,8 @@ func due(index *bolt.Bucket, plan string, now, horizon time.Time) iter.Seq[numbe
 				return
 			}
 		}
-		for key, _ = c.Seek(dueKey(plan, horizon.Add(time.Millisecond), 0)); bytes.HasPrefix(key, prefix); key, _ = c.Next() {
+		key, _ = c.Seek(dueKey(plan, horizon.Add(time.Millisecond), 0))
+		for ; bytes.HasPrefix(key, prefix); key, _ = c.Next() {
 			if !yield(trailing(key)) {
 				return
 			}
@@ -120,6 +126,7 @@ func due(index *bolt.Bucket, plan string, now, horizon time.Time) iter.Seq[numbe
 	}
 }
 
+// claimOf reads the batch and up to MaxRecipients owed recipients.
 func claimOf(tx *bolt.Tx, n number, token string) (store.Claim, error) {
 	b, err := batchIn(n.key(), tx.Bucket(bucketBatches).Get(n.key()))
 	if err != nil {
@@ -133,8 +140,9 @@ func claimOf(tx *bolt.Tx, n number, token string) (store.Claim, error) {
 	return claim, err
 }
 
-// numbersIn reads up to most recipients of a batch that are in a feedback state, as their numbers came. An index of them
-// would cost a write with every report; the rows of one batch lie together and tell their state at a glance.
+// numbersIn returns up to most recipients of a batch in the given feedback state, as the numbers that the reports or
+// the application named. There is no index by state: it would cost a write for every report, while the rows of one
+// batch lie together and can be scanned quickly.
 func numbersIn(tx *bolt.Tx, state store.FeedbackState, n number, most int) (numbers []string, err error) {
 	prefix := n.key()
 	c := tx.Bucket(bucketRecipients).Cursor()
@@ -150,17 +158,18 @@ func numbersIn(tx *bolt.Tx, state store.FeedbackState, n number, most int) (numb
 	return numbers, nil
 }
 
-// maxWaiting bounds how many batches that wait for their send_at Overdue reads, in search of those whose time a clock gave
-// that has been set back since.
+// maxWaiting bounds how many batches that still wait for their send_at Overdue reads per call. They are read because a
+// clock that was set back since may have listed them too early.
 const maxWaiting = 1000
 
-// Overdue reads batches that are to be asked after. It sees what is folded.
+// Overdue implements store.Store: it returns batches whose missing reports must be fetched. It does not wait for the
+// fold.
 func (s *Store) Overdue(_ context.Context, plan string, now time.Time, limit int) (batches []*store.Batch, err error) {
 	if s.closed.Load() {
-		return nil, s.ended()
+		return nil, s.closedError()
 	}
 	missing := s.config.Policies(plan).Missing
-	err = s.look(func(tx *bolt.Tx) error {
+	err = s.viewFolded(func(tx *bolt.Tx) error {
 		waiting := 0
 		for n := range due(tx.Bucket(bucketChecks), plan, now, missing.Horizon(now)) {
 			if len(batches) >= limit || waiting == maxWaiting {
@@ -173,18 +182,18 @@ func (s *Store) Overdue(_ context.Context, plan string, now time.Time, limit int
 			case b.CheckDue(missing, now):
 				batches = append(batches, b)
 			default:
-				waiting++ // for its send_at
+				waiting++ // until its send_at
 			}
 		}
 		return nil
 	})
 	if err != nil && s.closed.Load() {
-		err = s.ended()
+		err = s.closedError()
 	}
 	return batches, err
 }
 
-// Tasks lists the batches whose feedback is pending or dead.
+// Tasks implements store.Store: it lists the batches with pending or dead feedback.
 func (s *Store) Tasks(ctx context.Context, q store.TaskQuery) (page store.Page[*store.Batch], err error) {
 	index := bucketDue
 	if q.Dead {
@@ -208,13 +217,14 @@ func (s *Store) Tasks(ctx context.Context, q store.TaskQuery) (page store.Page[*
 	return page, err
 }
 
-// Requeue makes the dead recipients of a batch owed again, and its task due.
+// Requeue implements store.Store: it makes dead feedback of a batch owed again and its task due. It records one
+// arrival for each MaxRecipients dead recipients, and returns their number.
 func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) (requeued int, err error) {
 	for first := true; ; first = false {
 		var (
 			dead     []string
 			everyone bool
-			due      bool // something else is to be made due
+			due      bool // a task that has no dead recipients must become due
 		)
 		err := s.view(ctx, func(tx *bolt.Tx) error {
 			n, err := find(tx, key)

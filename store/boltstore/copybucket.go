@@ -5,8 +5,8 @@ import (
 	"errors"
 )
 
-// copyBucket makes a bucket anew in the order of its keys. Rows of which a flipped bit is in the key get their right
-// one.
+// copyBucket rebuilds a bucket by inserting its rows in key order. Rows with one flipped bit in the key get the
+// correct key. It returns what was done about each damaged row.
 func (c *writeTx) copyBucket(name []byte) (found []finding, err error) {
 	type entry struct {
 		key, row  []byte
@@ -37,7 +37,7 @@ func (c *writeTx) copyBucket(name []byte) (found []finding, err error) {
 		if err := b.Put(e.key, e.row); err != nil {
 			return nil, err
 		}
-		if e.misplaced && len(others) == 0 { // else a neighbour with a damaged key hid it
+		if e.misplaced && len(others) == 0 { // otherwise a neighbor's damaged key explains why a search missed it
 			d, _ := errors.AsType[*damageError](damage(name, e.key, errMisplaced))
 			found = append(found, finding{d, isCopied})
 		}
@@ -53,7 +53,7 @@ func (c *writeTx) copyBucket(name []byte) (found []finding, err error) {
 	return found, nil
 }
 
-// putDamaged puts a damaged row into a new bucket, corrected if it can be, and mends it.
+// putDamaged puts a damaged row into the new bucket: corrected if possible, else mended like any damaged row.
 func (c *writeTx) putDamaged(bucket, key, row []byte) (done string, err error) {
 	rightKey, rightRow, ok := correct(bucket, key, row)
 	switch {

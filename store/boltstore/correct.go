@@ -9,10 +9,10 @@ import (
 	"math/bits"
 )
 
-// correct returns the key and row as they were written, if a single bit of the key, the content or the seal is
-// flipped. CRC-32C has a Hamming distance of 4 for up to 2^31 bits: each flipped bit has a syndrome of its own, and
-// two or three flipped bits never have that of one. Other damage has it by chance, with a probability of 8n/2^32 for
-// n bytes, so the caller must decode what it gets.
+// correct returns key and row as they were written, provided that a single bit of the key, the content or the seal has
+// flipped. CRC-32C has a Hamming distance of 4 for up to 2^31 bits: each single flipped bit has a syndrome of its own,
+// and two or three flipped bits never have the syndrome of one. Other damage has such a syndrome with a probability of
+// 8n/2^32 for n bytes, so the caller must also decode the result.
 func correct(bucket, key, row []byte) (rightKey, rightRow []byte, ok bool) {
 	if len(row) < sealSize || bits.OnesCount8(row[0]^sealMark) > 1 {
 		return nil, nil, false
@@ -42,9 +42,9 @@ func correct(bucket, key, row []byte) (rightKey, rightRow []byte, ok bool) {
 	return rightKey, rightRow, true
 }
 
-// flippedBit returns which of n bits is flipped if it alone gives the syndrome, else -1. The checksum takes the
-// lowest bit of a byte first. A flipped last bit leaves the polynomial in the register, and each bit after a flipped
-// one shifts it once.
+// flippedBit returns the index of the one bit, of n, whose flip produces the syndrome, or -1. The checksum processes
+// the lowest bit of a byte first. A flip of the last bit leaves the polynomial in the register, and each bit after a
+// flipped one shifts the register once.
 func flippedBit(syndrome uint32, n int) int {
 	register := uint32(crc32.Castagnoli)
 	for i := n - 1; i >= 0; i-- {
@@ -56,8 +56,8 @@ func flippedBit(syndrome uint32, n int) int {
 	return -1
 }
 
-// sound returns an error unless a row is what some version wrote: the seal holds, and the content decodes and is what
-// encoding it again gives.
+// sound returns nil if some version wrote the row: its seal matches and its content decodes. For batches and
+// recipients, encoding the content again must also yield the same row.
 func (s *Store) sound(bucket, key, row []byte) error {
 	var again []byte
 	switch {
@@ -88,11 +88,12 @@ func (s *Store) sound(bucket, key, row []byte) error {
 		return soundMeta(key, row)
 	}
 	if row[0] == sealMark && !bytes.Equal(row, again) {
-		return damage(bucket, key, errors.New("it is not what its content encodes to"))
+		return damage(bucket, key, errors.New("encoding its content again yields another row"))
 	}
 	return nil
 }
 
+// soundMeta does what sound does, for rows of bucket meta.
 func soundMeta(key, row []byte) error {
 	content, err := unseal(bucketMeta, key, row)
 	switch {
@@ -100,7 +101,7 @@ func soundMeta(key, row []byte) error {
 	case bytes.Equal(key, keyTotals) && !json.Valid(content):
 		err = damage(bucketMeta, key, errors.New("it is not JSON"))
 	case bytes.Equal(key, keyPosition) && len(content) != wholeLength && len(content) != wholeLength+16:
-		err = damage(bucketMeta, key, errors.New("it has a wrong length"))
+		err = damage(bucketMeta, key, errors.New("its length is wrong"))
 	}
 	return err
 }

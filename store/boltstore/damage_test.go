@@ -158,7 +158,7 @@ func TestFrameOutOfOrderIsNotFolded(t *testing.T) {
 		require.NoError(t, s.Record(t.Context(), delivered("batch", "447700900001")))
 		_, err := s.Stats(t.Context())
 		require.NoError(t, err)
-		s.backlog.add(placed{seq: seq, arrivals: 1}, []store.Arrival{delivered("batch", "447700900002")}, 0)
+		s.backlog.add(frameRef{seq: seq, arrivals: 1}, []store.Arrival{delivered("batch", "447700900002")}, 0)
 		<-s.Done()
 		require.ErrorContains(t, s.Err(), "does not follow frame 1")
 	}

@@ -17,11 +17,11 @@ import (
 	"github.com/dlrloop/dlrloop/store/copying"
 )
 
-// format is the format of the database. A newer one is refused, an older one upgraded. Format 1 knew nothing of checks,
-// format 2 nothing of seals; its rows are sealed when they are written again.
+// format is the version of the database format. Open refuses a newer one and upgrades an older one. Format 2 added
+// bucket checks, format 3 the seals; rows of format 2 are sealed when they are written again.
 const format = 3
 
-// remedy is what to do about a database that cannot be used.
+// remedy is the advice in errors about a database that cannot be used.
 const remedy = "restore it from a backup together with the journal, or move the folder away to begin anew"
 
 // Keys of bucket meta.
@@ -31,12 +31,12 @@ var (
 	keyTotals   = []byte("totals")
 )
 
-// openDatabase opens the bbolt file, or makes one, and says plainly what is wrong with one that cannot be used.
+// openDatabase opens or creates the bbolt file, checks it and upgrades it. Its errors name the file and the remedy.
 func openDatabase(path string, lockTimeout time.Duration) (*bolt.DB, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := makeDatabase(path, lockTimeout); err != nil {
-			return nil, fmt.Errorf("open store: make %s: %w", path, err)
+			return nil, fmt.Errorf("open store: create %s: %w", path, err)
 		}
 		info, err = os.Stat(path)
 	}
@@ -54,7 +54,7 @@ func openDatabase(path string, lockTimeout time.Duration) (*bolt.DB, error) {
 	case system:
 		return nil, fmt.Errorf("open store: %w", err)
 	case err != nil:
-		return nil, fmt.Errorf("open store: %s is damaged or no database of dlrloop (%w): %s", path, err, remedy)
+		return nil, fmt.Errorf("open store: %s is damaged or not a dlrloop database (%w): %s", path, err, remedy)
 	}
 	err = guarded(func() error {
 		if err := checkLength(db, path); err != nil {
@@ -75,6 +75,7 @@ func openDatabase(path string, lockTimeout time.Duration) (*bolt.DB, error) {
 	return db, nil
 }
 
+// openBolt opens a bbolt file. It waits up to lockTimeout for the lock of another process.
 func openBolt(path string, lockTimeout time.Duration) (db *bolt.DB, err error) {
 	err = guarded(func() error {
 		db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: lockTimeout, FreelistType: bolt.FreelistMapType})
@@ -83,8 +84,8 @@ func openBolt(path string, lockTimeout time.Duration) (db *bolt.DB, err error) {
 	return db, err
 }
 
-// guarded makes an error of what read cannot stand: bbolt panics over pages that make no sense, and touching a page
-// behind the end of the file is a fault.
+// guarded runs read and turns a panic into an ErrDamaged: bbolt panics on malformed pages, and reading a mapped page
+// beyond the end of the file is a fault.
 func guarded(read func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -95,8 +96,8 @@ func guarded(read func() error) (err error) {
 	return read()
 }
 
-// makeDatabase makes a database where there is none, whole or not at all: a start that is cut here leaves nothing that the
-// next one would take for damage. When several processes do it at once, all get the same database.
+// makeDatabase creates a database under a temporary name and then links it to path, so that a start that is killed
+// here leaves no partial database. If several processes do it at once, all use the same database.
 func makeDatabase(path string, lockTimeout time.Duration) error {
 	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.new")
 	if err != nil {
@@ -116,15 +117,15 @@ func makeDatabase(path string, lockTimeout time.Duration) error {
 	}
 	err = os.Link(temporary, path)
 	if err != nil && !errors.Is(err, fs.ErrExist) {
-		err = os.Rename(temporary, path) // a file system without links
+		err = os.Rename(temporary, path) // the file system has no hard links
 	}
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return syncFolder(filepath.Dir(path))
+	return syncDir(filepath.Dir(path))
 }
 
-// removeUnfinished removes what starts left that were cut while they made the database.
+// removeUnfinished deletes temporary files of starts that were killed in makeDatabase. Errors are ignored.
 func removeUnfinished(path string) {
 	leftover, _ := filepath.Glob(path + ".*.new")
 	for _, l := range leftover {
@@ -132,7 +133,7 @@ func removeUnfinished(path string) {
 	}
 }
 
-// prepare fills a new database.
+// prepare creates the buckets of a new database.
 func prepare(tx *bolt.Tx) error {
 	for _, name := range buckets {
 		if _, err := tx.CreateBucket(name); err != nil {
@@ -142,7 +143,7 @@ func prepare(tx *bolt.Tx) error {
 	return tx.Bucket(bucketMeta).Put(keyFormat, binary.BigEndian.AppendUint64(nil, format))
 }
 
-// checkLength refuses a file that was cut.
+// checkLength returns an error if the file is shorter than the database in it.
 func checkLength(db *bolt.DB, path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -150,30 +151,33 @@ func checkLength(db *bolt.DB, path string) error {
 	}
 	return db.View(func(tx *bolt.Tx) error {
 		if tx.Size() > info.Size() {
-			return fmt.Errorf("%s is damaged: it has %d bytes and should have %d: %s", path, info.Size(), tx.Size(), remedy)
+			return fmt.Errorf("%s is damaged: it has %d bytes and should have %d: %s",
+				path, info.Size(), tx.Size(), remedy)
 		}
 		return nil
 	})
 }
 
+// checkFormat returns an error if the file is not a dlrloop database or has a newer format.
 func checkFormat(db *bolt.DB, path string) error {
 	return db.View(func(tx *bolt.Tx) error {
 		meta := tx.Bucket(bucketMeta)
 		if meta == nil {
-			return fmt.Errorf("%s is no database of dlrloop", path)
+			return fmt.Errorf("%s is not a dlrloop database", path)
 		}
 		row := meta.Get(keyFormat)
 		if len(row) != 8 {
 			return fmt.Errorf("%s is damaged: its format is missing", path)
 		}
 		if found := binary.BigEndian.Uint64(row); found > format || found == 0 {
-			return fmt.Errorf("%s has format %d, this version knows format %d: use the version that wrote it, or a newer one", path, found, format)
+			return fmt.Errorf("%s has format %d, this version reads format %d: use the version that wrote it, "+
+				"or a newer one", path, found, format)
 		}
 		return nil
 	})
 }
 
-// upgrade brings a database of an older format to this one. What is in it stays as it is.
+// upgrade changes a database of an older format to this one. It does not rewrite any rows.
 func upgrade(db *bolt.DB) error {
 	current := false
 	err := db.View(func(tx *bolt.Tx) error {
@@ -191,9 +195,9 @@ func upgrade(db *bolt.DB) error {
 	})
 }
 
-// rewriteMetas writes the two pages again from which bbolt finds everything else, and syncs them. After a failed sync they
-// can be read back and yet not be on disk, and bbolt would write over what the pages on disk still point to. Whatever
-// they point to was synced before them.
+// rewriteMetas writes and syncs bbolt's two meta pages again. After a failed sync they may be readable without being
+// on disk; bbolt would then overwrite pages that the meta pages on disk still refer to. The pages that they refer to
+// were synced before them.
 func rewriteMetas(db *bolt.DB, path string) error {
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -209,7 +213,8 @@ func rewriteMetas(db *bolt.DB, path string) error {
 	return errors.Join(err, file.Close())
 }
 
-// load reads what the store keeps in memory and returns the journal position the database has reached.
+// load reads what the store keeps in memory (totals, last batch number, quarantine size), mending damaged rows on the
+// way. It returns the journal position that the database has reached.
 func (s *Store) load() (reached position, err error) {
 	read := func(tx *bolt.Tx) error {
 		if tx.Bucket(bucketMeta).Get(keyCopy) != nil {

@@ -164,9 +164,9 @@ func TestStoreOutlivesASegmentThatCannotBeMade(t *testing.T) {
 	news := large.News.(store.Report)
 	news.Raw = append(append(news.Raw[:len(news.Raw):len(news.Raw)], make([]byte, 300_000)...), '\n')
 	large.News = news
-	taken := filepath.Join(s.journal.folder, segmentName(2)+".new") // the name of the next one in the making
+	taken := filepath.Join(s.journal.dir, segmentName(2)+".new") // the name of the next one in the making
 	require.NoError(t, os.Mkdir(taken, 0o700))
-	require.ErrorContains(t, s.Record(t.Context(), large), "make journal segment: ")
+	require.ErrorContains(t, s.Record(t.Context(), large), "create journal segment: ")
 	require.NoError(t, s.Ready(t.Context()), "small ones go on")
 	require.NoError(t, os.RemoveAll(taken))
 	require.NoError(t, s.Record(t.Context(), large))

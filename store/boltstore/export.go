@@ -20,18 +20,18 @@ import (
 	"github.com/dlrloop/dlrloop/store/copying"
 )
 
-// Source is a store that is opened to be copied.
+// Source is a store that is opened for copying.
 type Source struct{ store *Store }
 
 var _ copying.Source = (*Source)(nil)
 
-// OpenSource opens the store in the folder to be copied. What a crash left in its journal is folded first, which takes the plans'
-// policies: without any, such a store is refused.
+// OpenSource opens the store in c.Path for copying. It folds what a crash left in the journal. That needs the plans'
+// policies: if c.Policies is nil and the journal has unfolded frames, OpenSource returns ErrUnfolded.
 func OpenSource(ctx context.Context, c Config) (*Source, error) {
 	if _, err := os.Stat(filepath.Join(c.Path, "dlrloop.db")); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("open store: there is none in %s", c.Path)
+		return nil, fmt.Errorf("open store: there is no store in %s", c.Path)
 	}
-	c.settled = c.Policies == nil
+	c.requireFolded = c.Policies == nil
 	s, err := Open(ctx, c)
 	if err != nil {
 		return nil, err
@@ -40,21 +40,25 @@ func OpenSource(ctx context.Context, c Config) (*Source, error) {
 }
 
 // ErrUnfolded means that the journal holds arrivals that are not folded.
-var ErrUnfolded = errors.New("its journal holds what a crash left: the policies of the plans decide what follows from it")
+var ErrUnfolded = errors.New("its journal holds reports that a crash left unfolded: folding them needs the " +
+	"policies of the plans")
 
-// Identity names the store by its journal, and its state by the last frame and transaction.
+// Identity implements copying.Source. The journal's salt identifies the store; the last frame and transaction identify
+// its state.
 func (s *Source) Identity(context.Context) (id copying.Identity, err error) {
 	err = s.store.db.View(func(tx *bolt.Tx) error {
 		reached, err := positionIn(tx)
 		id = copying.Identity{
-			Store: "bolt " + hex.EncodeToString(s.store.journal.salt[:]), State: fmt.Sprintf("frame %d, transaction %d", reached.seq, tx.ID()),
+			Store: "bolt " + hex.EncodeToString(s.store.journal.salt[:]),
+			State: fmt.Sprintf("frame %d, transaction %d", reached.seq, tx.ID()),
 		}
 		return err
 	})
 	return id, err
 }
 
-// Size counts batches and recipients.
+// Size implements copying.Source: it returns the numbers of batches and recipients. It reads all pages of their
+// buckets.
 func (s *Source) Size(context.Context) (size copying.Size, err error) {
 	err = guarded(func() error {
 		return s.store.db.View(func(tx *bolt.Tx) error {
@@ -66,12 +70,12 @@ func (s *Source) Size(context.Context) (size copying.Size, err error) {
 	return size, err
 }
 
-// Export reads everything.
+// Export implements copying.Source. It reads one consistent state of the whole store.
 func (s *Source) Export(ctx context.Context, from []byte, each func(copying.Piece) error) error {
 	return export(ctx, s.store.db, s.store.decoder, from, each)
 }
 
-// Close lets others have the folder.
+// Close closes the store and releases the directory.
 func (s *Source) Close() error { return s.store.Close() }
 
 // The sections of an export, in their order, and the parts of each batch.
@@ -88,25 +92,26 @@ const (
 	partLog
 )
 
-// stand is where an export stands: the first key that is not exported yet.
-type stand struct {
+// exportAt is a position in an export: the first key that is not exported yet.
+type exportAt struct {
 	Section int    `json:"section"`
-	Number  number `json:"number,omitempty"` // of the batch
+	Number  number `json:"number,omitempty"` // the batch's
 	Part    int    `json:"part,omitempty"`
 	Key     []byte `json:"key,omitempty"`
 }
 
-// exporter is one run of an export. It sees one state of the database.
+// exporter is one run of an export, in one read transaction.
 type exporter struct {
 	copying.Assembly
-	ctx     context.Context // of one call
+	ctx     context.Context // that of Export; an exporter lives only for one call
 	tx      *bolt.Tx
 	decoder *zstd.Decoder
 	totals  totals
 }
 
+// export passes everything after position from to each, in pieces. An empty from means the start.
 func export(ctx context.Context, db *bolt.DB, d *zstd.Decoder, from []byte, each func(copying.Piece) error) error {
-	var at stand
+	var at exportAt
 	if len(from) > 0 {
 		if err := json.Unmarshal(from, &at); err != nil {
 			return fmt.Errorf("position %.60q: %w", from, err)
@@ -123,37 +128,38 @@ func export(ctx context.Context, db *bolt.DB, d *zstd.Decoder, from []byte, each
 	})
 }
 
-func (e *exporter) run(at stand) error {
-	for section, read := range []func(stand) error{e.batches, e.minutes, e.quarantine, e.plans} {
+// run exports the sections from the position at.
+func (e *exporter) run(at exportAt) error {
+	for section, read := range []func(exportAt) error{e.batches, e.minutes, e.quarantine, e.plans} {
 		if section < at.Section {
 			continue
 		}
 		if section > at.Section {
-			at = stand{Section: section}
+			at = exportAt{Section: section}
 		}
 		if err := read(at); err != nil {
 			return err
 		}
 	}
-	return e.Flush(stand{Section: inTotals + 1}.encode())
+	return e.Flush(exportAt{Section: inTotals + 1}.encode())
 }
 
-func (p stand) encode() []byte {
+func (p exportAt) encode() []byte {
 	encoded, err := json.Marshal(p)
 	if err != nil {
-		panic(err) // it holds nothing that JSON lacks
+		panic(err) // impossible: all fields have a JSON form
 	}
 	return encoded
 }
 
-// behind is the stand behind a key.
-func (p stand) behind(key []byte) stand {
+// after returns the position after a key.
+func (p exportAt) after(key []byte) exportAt {
 	p.Key = append(bytes.Clone(key), 0)
 	return p
 }
 
-// reached gives the piece away when it is full.
-func (e *exporter) reached(next func() stand) error {
+// flushFull passes the piece on if it is full; next returns the position after it.
+func (e *exporter) flushFull(next func() exportAt) error {
 	if !e.Full() {
 		return nil
 	}
@@ -163,48 +169,49 @@ func (e *exporter) reached(next func() stand) error {
 	return e.Flush(next().encode())
 }
 
-func (e *exporter) batches(at stand) error {
+func (e *exporter) batches(at exportAt) error {
 	c := e.tx.Bucket(bucketBatches).Cursor()
 	for key, row := c.Seek(at.Number.key()); key != nil; key, row = c.Next() {
 		n := numberOf(key)
 		if n != at.Number {
-			at = stand{Number: n}
+			at = exportAt{Number: n}
 		}
 		b, err := batchIn(key, row)
 		if err != nil {
 			return err
 		}
-		born := bornOf(n, b.FirstAt)
+		firstSeen := firstSeenOf(n, b.FirstAt)
 		if at.Part == partRow {
-			e.Batch(b, born, e.lastChunk(n))
-			at = stand{Number: n, Part: partRecipients}
-			if err := e.reached(func() stand { return at }); err != nil {
+			e.Batch(b, firstSeen, e.lastChunk(n))
+			at = exportAt{Number: n, Part: partRecipients}
+			if err := e.flushFull(func() exportAt { return at }); err != nil {
 				return err
 			}
 		}
 		if at.Part == partRecipients {
-			if err := e.recipients(b.Key(), born, at); err != nil {
+			if err := e.recipients(b.Key(), firstSeen, at); err != nil {
 				return fmt.Errorf("batch %s: %w", b.ID, err)
 			}
-			at = stand{Number: n, Part: partLog}
+			at = exportAt{Number: n, Part: partLog}
 		}
-		if err := e.log(b.Key(), born, at); err != nil {
+		if err := e.log(b.Key(), firstSeen, at); err != nil {
 			return fmt.Errorf("batch %s: %w", b.ID, err)
 		}
 	}
 	return nil
 }
 
-// bornOf is when a batch was first heard of, with its place among those of the same millisecond.
-func bornOf(n number, first time.Time) time.Time {
-	place := number(999) // the clock was set back, or others of the same moment came first
+// firstSeenOf returns the time of a batch's first arrival. Its microseconds are the batch's rank among those of the
+// same millisecond.
+func firstSeenOf(n number, first time.Time) time.Time {
+	place := number(999) // if the clock was set back, or for more than 999 batches in the millisecond
 	if own := n - numberAt(first); n >= numberAt(first) && own < place {
 		place = own
 	}
 	return first.Add(time.Duration(place) * time.Microsecond)
 }
 
-// lastChunk is the last chunk of a batch's log; 0 when it has none.
+// lastChunk returns the number of the last chunk in a batch's log; 0 if there is none.
 func (e *exporter) lastChunk(n number) uint64 {
 	key, _ := begin(e.tx.Bucket(bucketLog).Cursor(), n.key(), nil, true)
 	if numberOf(key) != n {
@@ -213,7 +220,7 @@ func (e *exporter) lastChunk(n number) uint64 {
 	return binary.BigEndian.Uint64(key[8:])
 }
 
-func (e *exporter) recipients(key store.BatchKey, born time.Time, at stand) error {
+func (e *exporter) recipients(key store.BatchKey, firstSeen time.Time, at exportAt) error {
 	prefix := at.Number.key()
 	c := e.tx.Bucket(bucketRecipients).Cursor()
 	for found, row := c.Seek(append(prefix, at.Key...)); bytes.HasPrefix(found, prefix); found, row = c.Next() {
@@ -221,15 +228,15 @@ func (e *exporter) recipients(key store.BatchKey, born time.Time, at stand) erro
 		if err != nil {
 			return err
 		}
-		e.Recipient(key, born, r)
-		if err := e.reached(func() stand { return at.behind(found[8:]) }); err != nil {
+		e.Recipient(key, firstSeen, r)
+		if err := e.flushFull(func() exportAt { return at.after(found[8:]) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (e *exporter) log(key store.BatchKey, born time.Time, at stand) error {
+func (e *exporter) log(key store.BatchKey, firstSeen time.Time, at exportAt) error {
 	prefix := at.Number.key()
 	c := e.tx.Bucket(bucketLog).Cursor()
 	for found, row := c.Seek(append(prefix, at.Key...)); bytes.HasPrefix(found, prefix); found, row = c.Next() {
@@ -237,15 +244,15 @@ func (e *exporter) log(key store.BatchKey, born time.Time, at stand) error {
 		if err != nil {
 			return err
 		}
-		e.Log(key, born, copying.Chunk{Number: binary.BigEndian.Uint64(found[8:]), Reports: reports})
-		if err := e.reached(func() stand { return at.behind(found[8:]) }); err != nil {
+		e.Log(key, firstSeen, copying.Chunk{Number: binary.BigEndian.Uint64(found[8:]), Reports: reports})
+		if err := e.flushFull(func() exportAt { return at.after(found[8:]) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (e *exporter) minutes(at stand) error {
+func (e *exporter) minutes(at exportAt) error {
 	named := e.hashedPlans()
 	c := e.tx.Bucket(bucketMinutes).Cursor()
 	for key, row := c.Seek(at.Key); key != nil; key, row = c.Next() {
@@ -258,14 +265,14 @@ func (e *exporter) minutes(at stand) error {
 			k.Plan = plan
 		}
 		e.Minute(store.MinuteCount{Minute: k.Minute, Plan: k.Plan, Status: k.Status, Messages: n})
-		if err := e.reached(func() stand { return at.behind(key) }); err != nil {
+		if err := e.flushFull(func() exportAt { return at.after(key) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// hashedPlans are the plans that stand in keys as their hashes.
+// hashedPlans maps each plan as it appears in keys, which may be a hash, to the plan.
 func (e *exporter) hashedPlans() map[string]string {
 	named := make(map[string]string)
 	for plan := range e.totals {
@@ -275,7 +282,7 @@ func (e *exporter) hashedPlans() map[string]string {
 	return named
 }
 
-func (e *exporter) quarantine(at stand) error {
+func (e *exporter) quarantine(at exportAt) error {
 	c := e.tx.Bucket(bucketQuarantine).Cursor()
 	for key, row := c.Seek(at.Key); key != nil; key, row = c.Next() {
 		q, err := decodeQuarantined(key, row)
@@ -283,20 +290,20 @@ func (e *exporter) quarantine(at stand) error {
 			return err
 		}
 		e.Quarantined(q)
-		if err := e.reached(func() stand { return at.behind(key) }); err != nil {
+		if err := e.flushFull(func() exportAt { return at.after(key) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (e *exporter) plans(at stand) error {
+func (e *exporter) plans(at exportAt) error {
 	for _, t := range e.totals.sorted() {
 		if t.Plan < string(at.Key) {
 			continue
 		}
 		e.Total(t)
-		if err := e.reached(func() stand { return at.behind([]byte(t.Plan)) }); err != nil {
+		if err := e.flushFull(func() exportAt { return at.after([]byte(t.Plan)) }); err != nil {
 			return err
 		}
 	}

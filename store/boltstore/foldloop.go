@@ -6,82 +6,86 @@ import (
 )
 
 const (
-	// maxStep bounds the rows of one transaction, however fast the fold is.
+	// maxStep is the maximum number of rows of one step, however fast the fold is.
 	maxStep = 100_000
-	// busyStep is a step with so many rows that a larger one is worth waiting for.
+	// busyStep is the number of rows from which a step counts as large. After a large step the fold waits up to
+	// Config.FoldEvery, so that the next one is large too.
 	busyStep = 512
-	// rest is how many times its own duration the fold rests after a small step, so that it leaves the disk to the journal.
-	rest = 8
+	// idleFactor is how many times the duration of a small step the fold waits after it, to leave the disk to the
+	// journal.
+	idleFactor = 8
 )
 
-// foldLoop folds what is durable: at once when little comes, in larger steps under load, and at once when a reader waits.
+// foldLoop folds frames until the store ends or is closed: at once under low load or when a reader waits, in larger
+// steps under high load.
 func (s *Store) foldLoop() {
 	pause := time.Duration(0)
 	for {
-		s.pace(pause)
+		s.waitStep(pause)
 		var w work
-		taken := s.untilDone(func() (err error) {
+		taken := s.retryFold(func() (err error) {
 			w, err = s.backlog.take(s.measured.room(s.config.StepBytes))
 			return err
 		})
 		if !taken {
 			return
 		}
-		s.mendMet(w)
+		s.mendNoted(w)
 		if len(w.parts) == 0 {
-			if _, ended := s.backlog.state(idle); ended {
+			if _, ended := s.backlog.state(whileIdle); ended {
 				return
 			}
 			pause = 0
-			<-s.backlog.news
+			<-s.backlog.wake
 			continue
 		}
 		begin := time.Now()
-		if !s.untilDone(func() error { return s.foldMended(w) }) {
+		if !s.retryFold(func() error { return s.foldMended(w) }) {
 			return
 		}
-		if pause = rest * time.Since(begin); w.busy() {
+		if pause = idleFactor * time.Since(begin); w.busy() {
 			pause = s.config.FoldEvery - time.Since(begin)
 		}
 		pause = min(pause, s.config.FoldEvery)
 	}
 }
 
-// pace waits for d, but no longer than until a reader waits, enough for a step waits or the store ends.
-func (s *Store) pace(d time.Duration) {
+// waitStep blocks for d. It returns earlier if the fold must not pause (see backlog.state) or the backlog has ended.
+func (s *Store) waitStep(d time.Duration) {
 	if d <= 0 {
 		return
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	for {
-		if hurry, ended := s.backlog.state(idle); hurry || ended {
+		if urgent, ended := s.backlog.state(whileIdle); urgent || ended {
 			return
 		}
 		select {
 		case <-timer.C:
 			return
-		case <-s.backlog.news:
+		case <-s.backlog.wake:
 		}
 	}
 }
 
-// untilDone calls do until it succeeds, for instance while the disk is full. It returns false when the store has ended.
-func (s *Store) untilDone(do func() error) bool {
+// retryFold calls do until it succeeds, pausing between 100 ms and 5 s; the disk may be full, for example. It returns
+// false if the store ended, or if it is being closed and do failed.
+func (s *Store) retryFold(do func() error) bool {
 	var failures incident
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		err := do()
 		if err == nil {
 			return true
 		}
-		if failures.counts(time.Now()) || ends(err) {
-			s.trouble("fold", err)
+		if failures.shouldReport(time.Now()) || ends(err) {
+			s.reportFailure("fold", err)
 		}
 		if s.Err() != nil {
 			return false
 		}
 		s.backlog.stall()
-		if _, ended := s.backlog.state(idle); ended {
+		if _, ended := s.backlog.state(whileIdle); ended {
 			return false
 		}
 		select {
@@ -92,7 +96,7 @@ func (s *Store) untilDone(do func() error) bool {
 	}
 }
 
-// foldStep takes w into the database in one transaction.
+// foldStep folds w in one transaction. After an error that is not fatal, nothing of w is folded.
 func (s *Store) foldStep(w work) (err error) {
 	begin := time.Now()
 	s.writing.Lock()
@@ -102,16 +106,16 @@ func (s *Store) foldStep(w work) (err error) {
 		return fatal(fmt.Errorf("begin: %w", err))
 	}
 	st := newStep(s, tx)
-	// A page that is damaged makes bbolt panic.
+	// bbolt panics on a damaged page.
 	if err := guarded(func() error { return st.fold(w) }); err != nil {
 		return fatal(fmt.Errorf("fold: %w", joinRollback(tx, err)))
 	}
 	if err := guarded(tx.Commit); err != nil {
-		_ = tx.Rollback() // done already, unless bbolt panicked: then Close would wait for it
+		_ = tx.Rollback() // a no-op unless bbolt panicked; without it, Close would wait for the transaction
 		return fatal(fmt.Errorf("commit: %w", err))
 	}
-	st.keep()
-	s.measured.step(w.size, time.Since(begin)-st.stride.rested, tx.Stats())
+	st.install()
+	s.measured.step(w.size, time.Since(begin)-st.yielder.yielded, tx.Stats())
 	s.journal.fold(w.to.seq)
 	s.publish()
 	s.leases.folded(st.settled)

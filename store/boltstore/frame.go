@@ -5,30 +5,31 @@ import (
 	"hash/crc32"
 )
 
-// A segment is a file of a fixed size, written full of zeros before its first use so that a sync has no metadata to
-// write. It begins with a header of one sector:
+// A segment is a file of fixed size. It is filled with zeros before its first use, so that a later sync need not write
+// file metadata. It begins with a header of one sector:
 //
 //	 0  8  "dlrloopJ"
 //	 8  4  format, 1
 //	12  4  CRC-32C of the salt
 //	16  8  salt: random, the same in all segments of a journal
-//	24  4  size of the file, so that one that was cut is not taken for whole
+//	24  4  size of the file, to detect truncation
 //
 // Frames follow from offset 512, each at a multiple of 8. All integers are little-endian.
 //
 //	 0  4  "FRAM"
 //	 4  4  length of the body
-//	 8  8  sequence: one more than the frame's before, over all segments
-//	16  4  arrivals in the body
+//	 8  8  sequence: that of the previous frame plus one, over all segments
+//	16  4  number of arrivals in the body
 //	20  4  CRC-32C of salt and body
 //	24  4  zero
 //	28  4  CRC-32C of salt and the 28 bytes before
 //	32     body: for each arrival its length as a varint and its bytes
 //
-// A frame is written with one write and is durable after one sync; the next is written only after that. So the first frame
-// that does not verify is the end, a write that was cut and never acknowledged; unless a good frame of a later sequence
-// exists anywhere: then an acknowledged frame is damaged. Frames of lower sequences are left from an earlier use of
-// the segment. The salt keeps a body from passing for frames, whoever wrote it.
+// A frame is written with one write and is durable after one sync; only then is the next frame written. So the first
+// frame whose checksums do not match is the end of the journal: a torn write that was never acknowledged. If, however,
+// a valid frame with a later sequence exists in any segment, an acknowledged frame is damaged. Frames with lower
+// sequences are left from an earlier use of the segment. The salt, which no sender of reports knows, prevents bytes
+// inside a body from being taken for a frame.
 const (
 	segmentHeader = 512
 	frameHeader   = 32
@@ -41,30 +42,31 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
+// salt is a random value that identifies a journal. Every checksum in the journal includes it.
 type salt [8]byte
 
 func (s salt) sum(b []byte) uint32 {
 	return crc32.Update(crc32.Checksum(s[:], castagnoli), castagnoli, b)
 }
 
-// frame is a frame found in a segment.
+// frame is a frame read from a segment.
 type frame struct {
 	seq      uint64
-	arrivals int
-	offset   int
-	body     []byte
+	arrivals int    // number of arrivals in body
+	offset   int    // of the header, in the bytes that were read
+	body     []byte // aliases the bytes that were read
 }
 
 func (f frame) end() int { return align(f.offset + frameHeader + len(f.body)) }
 
 func align(n int) int { return (n + frameAlign - 1) &^ (frameAlign - 1) }
 
-// begin starts a frame in buf, to be followed by its body and seal.
+// beginFrame returns buf, emptied and extended by an empty header. The caller appends the body and calls sealFrame.
 func beginFrame(buf []byte) []byte {
 	return append(buf[:0], make([]byte, frameHeader)...)
 }
 
-// sealFrame fills in the header of a frame whose body is complete, and pads it.
+// sealFrame fills in the header of a frame whose body is complete, and pads the frame to a multiple of frameAlign.
 func sealFrame(buf []byte, s salt, seq uint64, arrivals int) []byte {
 	body := buf[frameHeader:]
 	binary.LittleEndian.PutUint32(buf[0:], frameMagic)
@@ -77,7 +79,7 @@ func sealFrame(buf []byte, s salt, seq uint64, arrivals int) []byte {
 	return append(buf, make([]byte, align(len(buf))-len(buf))...)
 }
 
-// readFrame returns the frame at offset; false when none verifies there.
+// readFrame returns the frame at offset. It returns false if there is none or a checksum does not match.
 func readFrame(segment []byte, offset int, s salt) (frame, bool) {
 	if offset+frameHeader > len(segment) {
 		return frame{}, false

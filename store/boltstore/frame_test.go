@@ -79,7 +79,7 @@ func TestSegmentIsWholeOrNotThere(t *testing.T) {
 	require.Equal(t, make([]byte, len(content)-segmentHeader), content[segmentHeader:], "written full of zeros")
 
 	_, err = createSegment(filepath.Join(folder, "no such folder", segmentName(1)), 1024, testSalt)
-	require.ErrorContains(t, err, "make journal segment")
+	require.ErrorContains(t, err, "create journal segment")
 	require.NoError(t, os.Mkdir(filepath.Join(folder, segmentName(2)), 0o700))
 	_, err = createSegment(filepath.Join(folder, segmentName(2)), 1024, testSalt)
 	require.Error(t, err)
@@ -89,13 +89,13 @@ func TestSegmentIsWholeOrNotThere(t *testing.T) {
 func TestFoldersAreMadeToTheRoot(t *testing.T) {
 	root := t.TempDir()
 	for _, path := range []string{"a/b/c", "a/b/c", "a/b/c/", "a", ".", "a/../d"} {
-		require.NoError(t, makeFolder(filepath.Join(root, path)+"/"))
+		require.NoError(t, makeDir(filepath.Join(root, path)+"/"))
 		require.DirExists(t, filepath.Join(root, path))
 	}
 	file := filepath.Join(root, "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	require.Error(t, makeFolder(file))
-	require.Error(t, makeFolder(filepath.Join(file, "below")))
+	require.Error(t, makeDir(file))
+	require.Error(t, makeDir(filepath.Join(file, "below")))
 	require.NoError(t, os.Symlink(filepath.Join(root, "a"), filepath.Join(root, "link")))
-	require.NoError(t, makeFolder(filepath.Join(root, "link")))
+	require.NoError(t, makeDir(filepath.Join(root, "link")))
 }

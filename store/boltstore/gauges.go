@@ -11,14 +11,15 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// published are the figures of the last fold, for scrapes that must not read the database.
+// published holds the gauges as of the last write transaction. A scrape reads them instead of the database.
 type published struct{ store.Gauges }
 
-// publish reads the figures once for all scrapes until the next fold. The caller holds writing, or is alone.
+// publish computes the gauges once for all scrapes until the next fold step. The caller holds writing, or no other
+// goroutine runs yet.
 func (s *Store) publish() {
 	g := store.Gauges{Plans: make(map[string]store.PlanGauges, len(s.totals)), QuarantineEntries: s.quarantine.entries}
 	now := time.Now().UTC().Truncate(time.Millisecond)
-	err := s.look(func(tx *bolt.Tx) error {
+	err := s.viewFolded(func(tx *bolt.Tx) error {
 		c := tx.Bucket(bucketDue).Cursor()
 		for plan, t := range s.totals {
 			figures := store.PlanGauges{Tally: t.Feedback}
@@ -29,15 +30,15 @@ func (s *Store) publish() {
 		return nil
 	})
 	if err != nil && !errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
-		s.trouble("read", err)
+		s.reportFailure("read", err)
 	}
 	stats := s.db.Stats()
 	g.FreeBytes = int64(stats.FreePageN+stats.PendingPageN) * int64(s.db.Info().PageSize)
 	s.published.Store(&published{g})
 }
 
-// oldestDue is since when the oldest task of a plan is due, or when its first one will be; zero for none. A task that a clock
-// gave its time that has been set back since is due from now on.
+// oldestDue returns when the oldest task of a plan became or becomes due; zero if the plan has no task. A task whose
+// due time was set before the clock was set back counts as due now.
 func (s *Store) oldestDue(c *bolt.Cursor, plan string, now time.Time) (oldest time.Time) {
 	prefix := appendPlan(nil, plan)
 	key, _ := c.Seek(prefix)
@@ -54,7 +55,7 @@ func (s *Store) oldestDue(c *bolt.Cursor, plan string, now time.Time) (oldest ti
 	return oldest
 }
 
-// Gauges returns the figures of the last fold.
+// Gauges implements store.Store: it returns figures for a scrape without reading the database.
 func (s *Store) Gauges() store.Gauges {
 	g := s.published.Load().Gauges
 	g.SizeBytes += s.journal.size()

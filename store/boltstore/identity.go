@@ -8,7 +8,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// identity finds the plan and id of a batch whose row is lost: in the indexes, and in its reports.
+// identity determines plan and id of a batch whose row is lost, from the indexes and its reports. It returns false if
+// one of them is unknown, or if another batch now has that plan and id.
 func (r *rebuilding) identity() (id store.BatchKey, ok bool) {
 	var planPart, idPart []byte
 	for _, key := range entriesTo(r.tx, bucketIDs, r.n) {
@@ -44,7 +45,7 @@ func (r *rebuilding) identity() (id store.BatchKey, ok bool) {
 	return id, taken == nil || numberOf(taken) == r.n || r.tx.Bucket(bucketBatches).Get(taken) == nil
 }
 
-// firstReport is the first report of a batch's log that can be read.
+// firstReport returns the first readable report in the batch's log, or nil.
 func (r *rebuilding) firstReport() *dlr.Report {
 	c := r.tx.Bucket(bucketLog).Cursor()
 	for key, row := c.Seek(r.n.key()); key != nil && numberOf(key) == r.n; key, row = c.Next() {
@@ -58,7 +59,7 @@ func (r *rebuilding) firstReport() *dlr.Report {
 	return nil
 }
 
-// planIn divides a key that begins with a plan; nil if it is not such a key.
+// planIn splits a key that begins with a plan into the plan and the rest. It returns nil if the key is too short.
 func planIn(key []byte) (plan, rest []byte) {
 	if len(key) == 0 || len(key) < 1+int(key[0]) {
 		return nil, nil
@@ -66,12 +67,12 @@ func planIn(key []byte) (plan, rest []byte) {
 	return key[1 : 1+int(key[0])], key[1+int(key[0]):]
 }
 
-// abandon gives up a batch of which nobody can know the plan or the id, or that a later one has replaced: what is
-// left of it goes to the trash, its damaged rows and its log are set aside, and later reports make a new batch.
+// abandon gives up a batch whose plan or id is unknown, or whose id belongs to a newer batch. It sets the damaged rows
+// and the log aside and lists the rest in bucket trash for deletion. Later reports create a new batch.
 func (r *rebuilding) abandon(row []byte) error {
 	why := "nothing of it is left"
 	if belongs(r.tx, r.n) {
-		why = "its plan or id is not known any more: it is set aside, and its later reports make a new batch"
+		why = "its plan or id is unknown: it is set aside, and later reports create a new batch"
 	}
 	if len(r.found) > 0 {
 		r.found[len(r.found)-1].done = why
@@ -93,14 +94,14 @@ func (r *rebuilding) abandon(row []byte) error {
 	return errors.Join(err, r.dropEntries(r.n), r.recountLater(), r.forget())
 }
 
-// abandonRecipients sets damaged rows aside. Their keys may be what is damaged, so the batch may never have been.
+// abandonRecipients sets damaged rows aside. If their keys are damaged, the batch may never have existed.
 func (r *rebuilding) abandonRecipients() (err error) {
 	var damaged [][]byte
 	recipients := r.tx.Bucket(bucketRecipients)
 	c := recipients.Cursor()
 	for key, row := c.Seek(r.n.key()); key != nil && numberOf(key) == r.n; key, row = c.Next() {
 		if _, cause := rebuiltIn(key, row); cause != nil {
-			r.lost(bucketRecipients, key, cause, isAside)
+			r.note(bucketRecipients, key, cause, isAside)
 			damaged = append(damaged, bytes.Clone(key))
 		}
 	}

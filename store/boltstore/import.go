@@ -18,12 +18,13 @@ import (
 	"github.com/dlrloop/dlrloop/store/copying"
 )
 
-// keyCopy holds, in bucket meta, the mark of a store that is being filled.
+// keyCopy is the key in bucket meta of the progress mark of an unfinished copy. It is deleted when the copy is
+// complete.
 var keyCopy = []byte("copy")
 
-// Sink is a folder that is being filled by a copy. Until it is whole it has no journal.
+// Sink is a directory that a copy fills. It has no journal until the copy is complete.
 type Sink struct {
-	folder     *folder
+	dir        *storeDir
 	db         *bolt.DB
 	config     Config
 	compressor *compressor
@@ -32,10 +33,10 @@ type Sink struct {
 
 var _ copying.Sink = (*Sink)(nil)
 
-// OpenSink opens a folder to be filled, or makes it.
+// OpenSink opens or creates the directory c.Path and locks it.
 func OpenSink(c Config) (_ *Sink, err error) {
 	s := &Sink{config: c.withDefaults()}
-	if err := makeFolder(c.Path); err != nil {
+	if err := makeDir(c.Path); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	if s.compressor, err = newCompressor(); err != nil {
@@ -44,25 +45,27 @@ func OpenSink(c Config) (_ *Sink, err error) {
 	if s.decoder, err = newDecompressor(); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	if s.folder, err = holdFolder(c.Path, s.config.LockTimeout); err != nil {
+	if s.dir, err = lockDir(c.Path, s.config.LockTimeout); err != nil {
 		return nil, err
 	}
 	if s.db, err = openDatabase(filepath.Join(c.Path, "dlrloop.db"), s.config.LockTimeout); err != nil {
-		return nil, errors.Join(err, s.folder.release())
+		return nil, errors.Join(err, s.dir.release())
 	}
 	return s, nil
 }
 
-// Close lets others have the folder.
+// Close closes the database and releases the directory.
 func (s *Sink) Close() error {
-	err := errors.Join(s.db.Close(), s.folder.release())
+	err := errors.Join(s.db.Close(), s.dir.release())
 	s.decoder.Close()
 	return err
 }
 
+// journal returns the path of the journal's directory.
 func (s *Sink) journal() string { return filepath.Join(s.config.Path, "journal") }
 
-// Begin marks the folder.
+// Begin implements copying.Sink. It stores the mark of a new copy, or returns the stored mark of a copy from the same
+// source.
 func (s *Sink) Begin(_ context.Context, from copying.Identity) (m copying.Mark, err error) {
 	err = s.db.Update(func(tx *bolt.Tx) error {
 		meta := tx.Bucket(bucketMeta)
@@ -79,7 +82,7 @@ func (s *Sink) Begin(_ context.Context, from copying.Identity) (m copying.Mark, 
 	return m, err
 }
 
-// empty refuses a folder with a store that was ever used.
+// empty returns ErrOccupied if the directory holds a store that was ever used.
 func (s *Sink) empty(tx *bolt.Tx) error {
 	for _, name := range buckets {
 		if key, _ := tx.Bucket(name).Cursor().First(); key != nil && !bytes.Equal(name, bucketMeta) {
@@ -93,12 +96,12 @@ func (s *Sink) empty(tx *bolt.Tx) error {
 	return nil
 }
 
-// Export reads everything.
+// Export implements copying.Sink: it reads what is imported so far.
 func (s *Sink) Export(ctx context.Context, from []byte, each func(copying.Piece) error) error {
 	return export(ctx, s.db, s.decoder, from, each)
 }
 
-// Import keeps a piece.
+// Import implements copying.Sink. It stores a piece and the mark in one transaction.
 func (s *Sink) Import(_ context.Context, p copying.Piece, m copying.Mark) error {
 	return s.db.Update(func(tx *bolt.Tx) error {
 		i := &importer{tx: tx, compressor: s.compressor, puts: make(map[string][]entry)}
@@ -113,8 +116,8 @@ func (s *Sink) Import(_ context.Context, p copying.Piece, m copying.Mark) error 
 type importer struct {
 	tx         *bolt.Tx
 	compressor *compressor
-	puts       map[string][]entry // by bucket
-	chunk      uint64             // the last of all
+	puts       map[string][]entry // rows to write, by bucket
+	chunk      uint64             // the highest chunk number imported so far
 }
 
 type entry struct{ key, row []byte }
@@ -146,8 +149,8 @@ func (i *importer) put(bucket, key, row []byte) {
 	i.puts[string(bucket)] = append(i.puts[string(bucket)], entry{key, row})
 }
 
-// write puts everything, in the order of the keys: see putSorted. Most of it comes in this order from piece to piece, too, so
-// pages can be full.
+// write puts all rows, sorted by key (see putSorted). Since pieces, too, mostly arrive in key order, it fills pages to
+// 90 %.
 func (i *importer) write() error {
 	for name, entries := range i.puts {
 		bucket := i.tx.Bucket([]byte(name))
@@ -165,7 +168,7 @@ func (i *importer) write() error {
 func (i *importer) parts(parts []copying.Part) error {
 	newest, _ := i.tx.Bucket(bucketBatches).Cursor().Last()
 	last, ids := numberOf(newest), i.tx.Bucket(bucketIDs)
-	fresh := make(map[store.BatchKey]number) // not in ids yet
+	fresh := make(map[store.BatchKey]number) // numbers of batches that are not in bucket ids yet
 	for _, p := range parts {
 		id := idKey(p.Key)
 		n := max(fresh[p.Key], numberOf(ids.Get(id)))
@@ -176,7 +179,7 @@ func (i *importer) parts(parts []copying.Part) error {
 			i.batch(n, p)
 		}
 		if n == 0 {
-			return fmt.Errorf("something of batch %s comes before its row", p.Key.BatchID)
+			return fmt.Errorf("recipients or reports of batch %s come before the batch itself", p.Key.BatchID)
 		}
 		i.recipients(n, p)
 		for _, c := range p.Log {
@@ -191,8 +194,10 @@ func (i *importer) parts(parts []copying.Part) error {
 func (i *importer) batch(n number, p copying.Part) {
 	i.chunk = max(i.chunk, p.Chunk)
 	i.put(bucketBatches, n.key(), sealBatch(n, p.Batch))
-	at := placeOf(p.Batch, n)
-	for _, index := range []struct{ bucket, key []byte }{{bucketDue, at.due}, {bucketBuried, at.buried}, {bucketChecks, at.check}} {
+	at := indexKeysOf(p.Batch, n)
+	for _, index := range []struct{ bucket, key []byte }{
+		{bucketDue, at.due}, {bucketBuried, at.buried}, {bucketChecks, at.check},
+	} {
 		if index.key != nil {
 			i.put(index.bucket, index.key, nil)
 		}
@@ -208,7 +213,7 @@ func (i *importer) recipients(n number, p copying.Part) {
 	}
 }
 
-// quarantine keeps entries in the order in which they come, before all that will ever come from a journal.
+// quarantine stores entries in the given order, with keys that sort before all keys made from journal frames.
 func (i *importer) quarantine(entries []store.QuarantineEntry) {
 	place := 0
 	if newest, _ := i.tx.Bucket(bucketQuarantine).Cursor().Last(); newest != nil {
@@ -216,7 +221,8 @@ func (i *importer) quarantine(entries []store.QuarantineEntry) {
 	}
 	for _, e := range entries {
 		key := quarantineKey(0, place)
-		i.put(bucketQuarantine, key, encodeQuarantined(key, store.Arrival{Plan: e.Plan, At: e.ReceivedAt}, e.Quarantined))
+		a := store.Arrival{Plan: e.Plan, At: e.ReceivedAt}
+		i.put(bucketQuarantine, key, encodeQuarantined(key, a, e.Quarantined))
 		place++
 	}
 }
@@ -235,7 +241,8 @@ func (i *importer) totals(plans []store.PlanStats) error {
 	return t.save(i.tx)
 }
 
-// Finish gives the store a journal whose frames come after all chunks of the log, and takes the mark away.
+// Finish implements copying.Sink. It creates a journal whose frames get higher numbers than all chunks of the log, and
+// deletes the mark.
 func (s *Sink) Finish(context.Context) error {
 	var reached position
 	err := s.db.View(func(tx *bolt.Tx) (err error) {
@@ -245,12 +252,12 @@ func (s *Sink) Finish(context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := os.RemoveAll(s.journal()); err != nil { // an earlier Finish was cut
-		return fmt.Errorf("make the journal: %w", err)
+	if err := os.RemoveAll(s.journal()); err != nil { // left by an interrupted Finish
+		return fmt.Errorf("create the journal: %w", err)
 	}
 	reached, err = makeJournal(s.journal(), reached.seq, s.config)
 	if err != nil {
-		return fmt.Errorf("make the journal: %w", err)
+		return fmt.Errorf("create the journal: %w", err)
 	}
 	return s.db.Update(func(tx *bolt.Tx) error {
 		meta := tx.Bucket(bucketMeta)
@@ -258,9 +265,10 @@ func (s *Sink) Finish(context.Context) error {
 	})
 }
 
-// makeJournal makes a journal in a folder that goes on after a frame, and returns where it stands.
-func makeJournal(folder string, after uint64, c Config) (position, error) {
-	j, _, err := openJournal(folder, position{}, c)
+// makeJournal creates a journal in dir whose first frame, an empty one, follows the frame after. It returns the
+// position of that frame.
+func makeJournal(dir string, after uint64, c Config) (position, error) {
+	j, _, err := openJournal(dir, position{}, c)
 	if err != nil {
 		return position{}, err
 	}

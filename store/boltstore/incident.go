@@ -3,29 +3,31 @@ package boltstore
 import "time"
 
 const (
-	// retryEvery is the pause after a commit that failed: a disk that is full would refuse thousands of groups a second.
+	// retryEvery is the pause after a failed commit: a full disk would otherwise refuse thousands of groups a second.
 	retryEvery = time.Second
-	// countEvery is how often an incident that lasts is counted and logged.
-	countEvery = time.Minute
+	// reportEvery is how often failures are reported while an incident lasts.
+	reportEvery = time.Minute
 )
 
-// incident is a run of failures of one operation, without a success between them. The zero value is none.
+// incident is a run of failures of one operation without a success in between. The zero value is no failure.
 type incident struct {
-	last, counted time.Time
+	last, reported time.Time
 }
 
-// counts adds a failure and reports whether it is to be counted: the first one, and then one every countEvery.
-func (i *incident) counts(now time.Time) bool {
+// shouldReport adds a failure at now and reports whether it must be logged and counted: the first one, and then one
+// every reportEvery.
+func (i *incident) shouldReport(now time.Time) bool {
 	i.last = now
-	if !i.counted.IsZero() && now.Sub(i.counted) < countEvery {
+	if !i.reported.IsZero() && now.Sub(i.reported) < reportEvery {
 		return false
 	}
-	i.counted = now
+	i.reported = now
 	return true
 }
 
-// rest waits until retryEvery after the commit that failed last, zero for none, or until the store ends.
-func (s *Store) rest(failed time.Time) {
+// waitRetry blocks until retryEvery after the last failed commit, or until the store ends. A zero time means that no
+// commit failed.
+func (s *Store) waitRetry(failed time.Time) {
 	if failed.IsZero() || s.closed.Load() {
 		return
 	}

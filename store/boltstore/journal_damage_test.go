@@ -65,7 +65,7 @@ func someFrames(t *testing.T, frames int) (files, *journal) {
 	for range frames {
 		appendTo(t, j, 100)
 	}
-	return readFiles(t, j.folder), j
+	return readFiles(t, j.dir), j
 }
 
 const frameOf100 = frameHeader + 100 + 4 // with its padding
@@ -92,7 +92,7 @@ func TestTornTailIsTheEnd(t *testing.T) {
 
 			// Its place is taken by another frame, which a start finds.
 			require.Equal(t, uint64(frames), appendTo(t, j, 50))
-			again, tail, err := readJournal(j.folder, made.at(uint64(frames)-1), smallJournal)
+			again, tail, err := readJournal(j.dir, made.at(uint64(frames)-1), smallJournal)
 			require.NoError(t, err, how)
 			require.Len(t, tail, 1, how)
 			require.Equal(t, bodyOf(uint64(frames), 50), tail[0].body, how)
@@ -153,19 +153,19 @@ func TestJournalThatDoesNotBelongIsRefused(t *testing.T) {
 		folded position
 		says   string
 	}{
-		{"older than the database", whole, made.at(8), "it ends with frame 7, and the database has folded frame 8"},
-		{"gone", files{}, made.at(8), "it ends with frame 0, and the database has folded frame 8"},
+		{"older than the database", whole, made.at(8), "it ends with frame 7, but the database has already folded frame 8"},
+		{"gone", files{}, made.at(8), "it ends with frame 0, but the database has already folded frame 8"},
 		{"of another database", whole, position{seq: 7, salt: salt{1}}, "belongs to another database"},
 		{"newer than the database by recycled segments", whole.without(segmentName(1)), position{}, "frame 1 is damaged or missing, and frame 4"},
 		{"without a segment in between", whole.without(segmentName(2)), made.at(2), "frame 4 is damaged or missing, and frame 7"},
-		{"with a segment of another", whole.with(segmentName(2), other[segmentName(2)]), position{}, "belongs to another journal than"},
-		{"with a segment twice", whole.with(segmentName(4), whole[segmentName(2)]), position{}, "is there twice"},
+		{"with a segment of another", whole.with(segmentName(2), other[segmentName(2)]), position{}, "belong to different journals"},
+		{"with a segment twice", whole.with(segmentName(4), whole[segmentName(2)]), position{}, "exists twice"},
 		{"with a segment cut short", whole.with(segmentName(2), whole[segmentName(2)][:segmentHeader+frameOf100+10]), position{}, "should have"},
-		{"with an empty segment", whole.with(segmentName(2), nil), position{}, segmentName(2) + " is damaged: it does not begin as a journal segment"},
-		{"of a newer version", whole.with(segmentName(2), newer), position{}, "has format 2, this version knows format 1: use the version that wrote it, or a newer one"},
-		{"with a foreign file", whole.with("notes.txt", []byte("!")), position{}, "notes.txt is no journal segment: move it out of the folder"},
-		{"with a copy", whole.with(segmentName(2)+".bak", whole[segmentName(2)]), position{}, "is no journal segment"},
-		{"with another name", whole.with("2.segment", whole[segmentName(2)]), position{}, "is no journal segment"},
+		{"with an empty segment", whole.with(segmentName(2), nil), position{}, segmentName(2) + " is damaged: it does not start with the header of a journal segment"},
+		{"of a newer version", whole.with(segmentName(2), newer), position{}, "has format 2, this version reads format 1: use the version that wrote it, or a newer one"},
+		{"with a foreign file", whole.with("notes.txt", []byte("!")), position{}, "notes.txt is not a journal segment: move it out of the folder"},
+		{"with a copy", whole.with(segmentName(2)+".bak", whole[segmentName(2)]), position{}, "is not a journal segment"},
+		{"with another name", whole.with("2.segment", whole[segmentName(2)]), position{}, "is not a journal segment"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, _, err := c.files.open(t, c.folded)
@@ -181,7 +181,7 @@ func TestUnfinishedSegmentIsRemoved(t *testing.T) {
 	j, tail, err := whole.with(segmentName(4)+".new", whole[segmentName(3)][:700]).open(t, position{})
 	require.NoError(t, err)
 	require.Len(t, tail, 7)
-	require.ElementsMatch(t, slices.Collect(maps.Keys(whole)), slices.Collect(maps.Keys(readFiles(t, j.folder))))
+	require.ElementsMatch(t, slices.Collect(maps.Keys(whole)), slices.Collect(maps.Keys(readFiles(t, j.dir))))
 }
 
 // A body may hold anything, a frame of this very journal included.
@@ -193,7 +193,7 @@ func TestBodyThatHoldsAFrameConfusesNobody(t *testing.T) {
 		_, _, err := j.append(append(beginFrame(nil), body...), 1)
 		require.NoError(t, err)
 	}
-	again, tail := openedJournal(t, j.folder, position{}, smallJournal)
+	again, tail := openedJournal(t, j.dir, position{}, smallJournal)
 	require.Len(t, tail, 2)
 	require.Equal(t, body, tail[1].body)
 	require.Equal(t, uint64(3), again.next)
@@ -203,7 +203,7 @@ func TestBodyThatHoldsAFrameConfusesNobody(t *testing.T) {
 	foreign := sealFrame(append(beginFrame(nil), "not recorded"...), salt{}, 3, 1)
 	_, _, err := j.append(append(beginFrame(nil), foreign...), 1)
 	require.NoError(t, err)
-	torn := readFiles(t, j.folder)
+	torn := readFiles(t, j.dir)
 	torn[segmentName(1)][j.offset-frameAlign-1] ^= 1
 	_, tail, err = torn.open(t, position{})
 	require.NoError(t, err)

@@ -72,7 +72,7 @@ func TestAppendedFramesComeBack(t *testing.T) {
 		require.Equal(t, seq, appendTo(t, j, 100))
 	}
 	for folded := range uint64(8) {
-		again, tail := openedJournal(t, j.folder, j.at(folded), smallJournal)
+		again, tail := openedJournal(t, j.dir, j.at(folded), smallJournal)
 		require.Len(t, tail, 7-int(folded))
 		for i, f := range tail {
 			require.Equal(t, folded+1+uint64(i), f.seq)
@@ -92,7 +92,7 @@ func TestFoldedSegmentsAreUsedAgain(t *testing.T) {
 	require.LessOrEqual(t, len(j.segments), 2)
 	require.Equal(t, int64(len(j.segments))*int64(smallJournal.Segment), j.size())
 
-	again, tail := openedJournal(t, j.folder, j.at(200), smallJournal)
+	again, tail := openedJournal(t, j.dir, j.at(200), smallJournal)
 	require.Empty(t, tail)
 	require.Equal(t, uint64(201), appendTo(t, again, 200))
 	require.NoError(t, again.close())
@@ -157,7 +157,7 @@ func TestOversizedFrameGetsASegmentOfItsOwn(t *testing.T) {
 	appendTo(t, j, 100_000)
 	require.Greater(t, j.size(), int64(100_000))
 
-	again, tail := openedJournal(t, j.folder, j.at(1), smallJournal)
+	again, tail := openedJournal(t, j.dir, j.at(1), smallJournal)
 	require.Equal(t, bodyOf(2, 100_000), tail[0].body)
 	require.NoError(t, again.close())
 
@@ -166,7 +166,7 @@ func TestOversizedFrameGetsASegmentOfItsOwn(t *testing.T) {
 	appendTo(t, j, 100)
 	j.fold(2)
 	require.Equal(t, int64(smallJournal.Segment), j.size())
-	again, tail = openedJournal(t, j.folder, j.at(2), smallJournal)
+	again, tail = openedJournal(t, j.dir, j.at(2), smallJournal)
 	require.Len(t, tail, 1)
 	require.NoError(t, again.close())
 }
@@ -189,11 +189,11 @@ func TestSegmentWithTheLastFrameIsKept(t *testing.T) {
 			j.fold(appendTo(t, j, 200))
 			appendTo(t, j, last)
 			j.fold(2)
-			require.NoError(t, j.turn(400))
-			require.NoError(t, j.turn(450))
-			require.NoError(t, j.turn(6_000))
+			require.NoError(t, j.switchSegment(400))
+			require.NoError(t, j.switchSegment(450))
+			require.NoError(t, j.switchSegment(6_000))
 			j.fold(2)
-			again, tail := openedJournal(t, j.folder, j.at(2), smallJournal)
+			again, tail := openedJournal(t, j.dir, j.at(2), smallJournal)
 			require.Empty(t, tail)
 			require.Equal(t, uint64(3), again.next)
 			require.NoError(t, again.close())
@@ -229,7 +229,7 @@ func TestJournalReopensInAnyState(t *testing.T) {
 			},
 			"turn": func(rt *rapid.T) { // as before a write that fails for want of room
 				j.limit = 1 << 30
-				require.NoError(rt, j.turn(rapid.IntRange(32, 2000).Draw(rt, "need")))
+				require.NoError(rt, j.switchSegment(rapid.IntRange(32, 2000).Draw(rt, "need")))
 			},
 			"open": func(rt *rapid.T) {
 				folded, next := j.at(j.folded), j.next
@@ -256,7 +256,7 @@ func TestOpeningAJournalNeedsTheMemoryOfOneSegment(t *testing.T) {
 	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	again, tail, err := openJournal(j.folder, position{}, c)
+	again, tail, err := openJournal(j.dir, position{}, c)
 	runtime.ReadMemStats(&after)
 	require.NoError(t, err)
 	require.NoError(t, again.close())

@@ -9,5 +9,5 @@ import (
 
 var errLocked = errors.New("locked")
 
-// lockFile does nothing where there is no flock; the database has a lock of its own.
+// lockFile does nothing: there is no flock on this system. bbolt locks the database.
 func lockFile(*os.File) error { return nil }

@@ -11,7 +11,7 @@ import (
 
 var errLocked = errors.New("locked")
 
-// lockFile locks f for this process, or returns errLocked at once. The lock ends with f.
+// lockFile locks f for this process, or returns errLocked at once. Closing f releases the lock.
 func lockFile(f *os.File) error {
 	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {

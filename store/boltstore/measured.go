@@ -7,54 +7,55 @@ import (
 )
 
 const (
-	// firstRate is how many rows a second the fold is expected to write before any step was measured.
+	// firstRate is the assumed fold rate in rows a second before any step was measured.
 	firstRate = 20_000
-	// leastRate keeps steps large enough for a disk whose syncs are slow: a smaller step would take as long, and make the next
-	// one smaller still.
-	leastRate = 16_000
-	// leastMeasured is how many rows make a step worth measuring: what does not depend on the rows is little then.
-	leastMeasured = 256
+	// minRate is the lowest rate that is assumed. On a disk with slow syncs a smaller step would take as long, and its
+	// measured rate would make the next step smaller still.
+	minRate = 16_000
+	// minMeasured is the least number of rows of a step that is measured. In smaller steps the fixed costs dominate.
+	minMeasured = 256
 
-	// The memory that a row of a step takes: the row itself, and pages, of which a large database has one or two for each.
-	leastRow = 1 << 9
-	mostRow  = 12 << 10
-	// nodeBytes is what bbolt holds of a page that it changes, beside the page.
+	// Bounds of the estimated memory of one row in a step: the row and the pages changed for it, which in a large
+	// database are one or two for each row.
+	minRow = 1 << 9
+	maxRow = 12 << 10
+	// nodeBytes is the memory that bbolt uses for a changed page, in addition to the page.
 	nodeBytes = 8 << 10
 
-	// lag is how long a reader may have to wait for what was acknowledged, at the measured rate. Larger steps cost less for each
-	// report, since they write each page and each batch less often.
+	// lag is how long a reader may have to wait for acknowledged arrivals, at the measured rate. Larger steps cost
+	// less per report, since they write each page and each batch less often.
 	lag = 800 * time.Millisecond
 )
 
-// firstAllowance is the allowance before any step was measured.
+// firstAllowance is the allowance in rows before any step was measured.
 const firstAllowance = firstRate * uint64(lag/time.Millisecond) / 1000
 
-// measured is what the last steps tell about the next. Only the fold uses it.
+// measured estimates the cost of the next step from earlier ones. Only the fold's goroutine uses it.
 type measured struct {
-	row  int     // bytes of memory for each row
-	rate float64 // rows a second
+	row  int     // memory per row in bytes
+	rate float64 // rows per second
 }
 
-func newMeasured() measured { return measured{mostRow, firstRate} }
+func newMeasured() measured { return measured{maxRow, firstRate} }
 
-// step takes a step's figures in: the rows it may have written, and how long it worked.
+// step updates the estimates with a step that wrote at most rows rows in the time worked, without pauses.
 func (m *measured) step(rows int, worked time.Duration, stats bolt.TxStats) {
-	if rows < leastMeasured {
+	if rows < minMeasured {
 		return
 	}
 	rate := float64(rows) / max(worked, time.Microsecond).Seconds()
-	m.rate = max(leastRate, (m.rate+rate)/2)
-	row := leastRow + int(stats.GetPageAlloc()+nodeBytes*stats.GetNodeCount())/rows
+	m.rate = max(minRate, (m.rate+rate)/2)
+	row := minRow + int(stats.GetPageAlloc()+nodeBytes*stats.GetNodeCount())/rows
 	if row < m.row {
-		row = (3*m.row + row) / 4 // less only after several steps
+		row = (3*m.row + row) / 4 // decreases only gradually
 	}
-	m.row = min(row, mostRow)
+	m.row = min(row, maxRow)
 }
 
-// allowance is how many rows may be acknowledged before they are folded.
+// allowance returns how many rows may be acknowledged before they are folded.
 func (m *measured) allowance() int { return int(m.rate * lag.Seconds()) }
 
-// room is that of the next step, which may take so many bytes of memory.
+// room returns the limits of the next step, which may use that many bytes of memory.
 func (m *measured) room(bytes int) room {
 	return room{rows: min(maxStep, m.allowance()), bytes: bytes, row: m.row, frames: bytes}
 }

@@ -9,63 +9,65 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// What was done about a damaged row.
+// What was done about a damaged row, for the log. The runbook explains each text (DlrloopStoreDamaged).
 const (
 	isCorrected = "one flipped bit is corrected"
 	isRebuilt   = "it is rebuilt from the reports of its batch"
-	isRecounted = "its figures are counted anew"
+	isRecounted = "its counts are computed again"
 	isAside     = "it is set aside in bucket damaged"
 	isIndexed   = "the index is corrected"
-	isCopied    = "its bucket is made anew"
-	isMisplaced = "its key is damaged: a start mends it if the database has at most 64 MiB"
+	isCopied    = "its bucket is rebuilt"
+	isMisplaced = "its key is damaged: restart dlrloop to mend it (databases of up to 64 MiB)"
 )
 
-// finding is a damaged row and what was done about it.
+// finding is a damaged row and what was done about it. done is empty if that is decided later.
 type finding struct {
 	*damageError
 	done string
 }
 
-// met notes damage that a read met. The fold mends it before its next step.
-func (s *Store) met(err error) {
+// noteDamaged records a damaged row that a read found. The fold's goroutine mends it before its next step. Other
+// damage is only reported; other errors are ignored.
+func (s *Store) noteDamaged(err error) {
 	d, isRow := errors.AsType[*damageError](err)
 	if !isRow {
 		if errors.Is(err, store.ErrDamaged) {
-			s.damaged(err, err)
+			s.reportDamaged(err, err)
 		}
 		return
 	}
-	if _, left := s.left.Load(d.id()); !left {
+	if _, skip := s.startOnly.Load(d.id()); !skip {
 		s.unmended.Store(d.id(), d)
-		s.backlog.poke()
+		s.backlog.signal()
 	}
 }
 
-// damaged tells of damage, of each row once.
-func (s *Store) damaged(row, err error) {
+// reportDamaged reports err, damage of a row, unless damage of that row was reported before.
+func (s *Store) reportDamaged(row, err error) {
 	id := row.Error()
 	if d, isRow := errors.AsType[*damageError](row); isRow {
-		id = d.id() // the text masks numbers, so two rows may have the same
+		id = d.id() // its text masks numbers, so two rows may have the same text
 	}
-	if _, told := s.told.LoadOrStore(id, true); !told {
-		s.trouble("damage", err)
+	if _, known := s.reported.LoadOrStore(id, true); !known {
+		s.reportFailure("damage", err)
 	}
 }
 
-func (s *Store) tell(found []finding) {
+// reportMended reports each finding whose outcome is known.
+func (s *Store) reportMended(found []finding) {
 	for _, f := range found {
 		if f.done == isMisplaced {
-			s.left.Store(f.id(), true)
+			s.startOnly.Store(f.id(), true)
 		}
 		if f.done != "" && !errors.Is(f.cause, errUnsettled) {
-			s.damaged(f.damageError, fmt.Errorf("%w: %s", f.damageError, f.done))
+			s.reportDamaged(f.damageError, fmt.Errorf("%w: %s", f.damageError, f.done))
 		}
 	}
 }
 
-// mendMet mends what reads have met. w is what the fold will fold next. A mend that fails ends nothing: the rows stay
-// as they are, and are mended when they are met again.
-func (s *Store) mendMet(w work) {
+// mendNoted mends the rows that reads have found damaged. w is the next step of the fold. If mending fails without a
+// fatal error, the rows stay as they are, and the next read that finds them tries again.
+func (s *Store) mendNoted(w work) {
 	var rows []*damageError
 	for key, d := range s.unmended.Range {
 		s.unmended.Delete(key)
@@ -78,22 +80,22 @@ func (s *Store) mendMet(w work) {
 	switch {
 	case err == nil:
 	case ends(err):
-		s.trouble("fold", err)
+		s.reportFailure("fold", err)
 	default:
 		for _, d := range rows {
-			s.damaged(d, fmt.Errorf("%w: mend: %w", d, err))
+			s.reportDamaged(d, fmt.Errorf("%w: mend: %w", d, err))
 		}
 	}
 }
 
-// tellUnmended tells of rows that a read met, and that were not mended before the store was closed.
-func (s *Store) tellUnmended() {
+// reportUnmended reports the rows that reads found damaged and that were not mended before Close.
+func (s *Store) reportUnmended() {
 	for _, d := range s.unmended.Range {
-		s.damaged(d.(*damageError), fmt.Errorf("%w: it is not mended yet", d.(*damageError)))
+		s.reportDamaged(d.(*damageError), fmt.Errorf("%w: it is not mended yet", d.(*damageError)))
 	}
 }
 
-// foldMended takes w into the database. A row that is found damaged is mended, and the step begins anew.
+// foldMended folds w. If the step fails because of a damaged row, foldMended mends the row and repeats the step.
 func (s *Store) foldMended(w work) error {
 	tried := make(map[string]bool)
 	for {
@@ -104,12 +106,12 @@ func (s *Store) foldMended(w work) error {
 		}
 		tried[d.id()] = true
 		if mendErr := s.mend([]*damageError{d}, w); mendErr != nil {
-			return fatal(fmt.Errorf("%v: mend: %w", d, mendErr)) // a full disk is waited for
+			return fatal(fmt.Errorf("%v: mend: %w", d, mendErr)) // not fatal if the disk is full: the fold retries
 		}
 	}
 }
 
-// mend mends damaged rows and what follows from them.
+// mend mends damaged rows and rebuilds the batches that depend on them.
 func (s *Store) mend(rows []*damageError, w work) error {
 	if err := s.mendRows(rows, nil); err != nil {
 		return err
@@ -117,9 +119,8 @@ func (s *Store) mend(rows []*damageError, w work) error {
 	return s.rebuildAll(w)
 }
 
-// mendRows corrects rows or sets them aside, and notes in bucket mending which batches are to be rebuilt. It copies
-// the buckets in copies first: bbolt finds a page by its first key, so a row with a damaged key must not be changed
-// in its place.
+// mendRows corrects rows or sets them aside, and marks in bucket mending the batches to rebuild. It first copies the
+// buckets in copies: bbolt finds a page by its first key, so a row with a damaged key must not be changed in place.
 func (s *Store) mendRows(rows []*damageError, copies map[string]bool) error {
 	var found []finding
 	err := s.update(func(c *writeTx) error {
@@ -134,11 +135,12 @@ func (s *Store) mendRows(rows []*damageError, copies map[string]bool) error {
 		}
 		for _, d := range rows {
 			damaged := func(f finding) bool { return bytes.Equal(f.bucket, d.bucket) && f.done != "" }
-			if errors.Is(d, errBranch) && !slices.ContainsFunc(found, damaged) { // else that row may be why
+			// A damaged key in the bucket explains a wrong branch page, so only a branch without one is reported.
+			if errors.Is(d, errBranch) && !slices.ContainsFunc(found, damaged) {
 				found = append(found, finding{d, isCopied})
 			}
 			if copies[string(d.bucket)] && !errors.Is(d, errCounts) && !errors.Is(d, errMissing) {
-				continue // the copy has mended it
+				continue // copyBucket has mended it
 			}
 			done, err := c.mendRow(d.bucket, d.key)
 			if err != nil {
@@ -149,7 +151,7 @@ func (s *Store) mendRows(rows []*damageError, copies map[string]bool) error {
 		return trimAside(c.tx)
 	})
 	if err == nil {
-		s.tell(found)
+		s.reportMended(found)
 	}
 	return err
 }

@@ -31,7 +31,7 @@ func TestTotalsThatAreLostAreCountedAnew(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 		require.Len(t, o.damage(), 1)
-		require.Contains(t, o.damage()[0], "the totals are counted anew")
+		require.Contains(t, o.damage()[0], "the totals are computed again")
 		require.NoError(t, s.Close())
 		requireSound(t, copied)
 	}
@@ -95,7 +95,7 @@ func TestABatchOfAHashedPlanIsRebuilt(t *testing.T) {
 				require.Equal(t, 1, b.Feedback.Owed)
 			} else {
 				require.ErrorIs(t, err, store.ErrNotFound)
-				require.Contains(t, strings.Join(o.damage(), "\n"), "its plan or id is not known any more")
+				require.Contains(t, strings.Join(o.damage(), "\n"), "its plan or id is unknown")
 				require.NoError(t, s.Record(t.Context(), a))
 				_, err = s.Recipient(t.Context(), key, "447700900001")
 				require.NoError(t, err, "a later report makes a new batch")

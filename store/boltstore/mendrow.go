@@ -8,7 +8,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// mendRow corrects a row, sets it aside, or has its batch rebuilt; then done is empty.
+// mendRow corrects a row, sets it aside, or marks its batch for rebuilding. done describes the outcome; it is empty if
+// the rebuild will decide it.
 func (c *writeTx) mendRow(bucket, key []byte) (done string, err error) {
 	if bytes.Equal(bucket, bucketIDs) {
 		return isIndexed, c.mendID(key)
@@ -21,7 +22,7 @@ func (c *writeTx) mendRow(bucket, key []byte) (done string, err error) {
 		return isMisplaced, nil
 	case c.s.sound(bucket, key, row) == nil:
 		if bytes.Equal(bucket, bucketBatches) {
-			err = c.rebuildLater(numberOf(key)) // it was found because of its figures
+			err = c.rebuildLater(numberOf(key)) // the row is sound, so its counts must be wrong
 		}
 		return "", err
 	}
@@ -50,8 +51,8 @@ func (c *writeTx) remove(bucket, key, row []byte) error {
 	return errors.Join(c.setAside(bucket, key, row), c.tx.Bucket(bucket).Delete(key))
 }
 
-// putRight puts a corrected row under its right key. If that has another row by now, a recipient is rebuilt from all
-// its reports; other rows stay as they are.
+// putRight stores a corrected row under its correct key. If another row has that key by now, a recipient is rebuilt
+// from all its reports; in other buckets that row is kept and the corrected one set aside.
 func (c *writeTx) putRight(bucket, key, row []byte) error {
 	b := c.tx.Bucket(bucket)
 	newer := b.Get(key)
@@ -64,25 +65,27 @@ func (c *writeTx) putRight(bucket, key, row []byte) error {
 	return c.setAside(bucket, key, row)
 }
 
-// mendMeta mends the totals, which are in memory once the store is open. The journal position is nowhere else.
+// mendMeta mends a row of bucket meta. The totals are written again from memory, or recomputed if they are not loaded.
+// The journal position exists nowhere else, so its loss is an error. Any other row is set aside.
 func (c *writeTx) mendMeta(key, row []byte) (done string, err error) {
 	switch {
 	case bytes.Equal(key, keyPosition):
 		return "", damage(bucketMeta, key, errors.New("it is the journal position: "+remedy))
 	case bytes.Equal(key, keyTotals) && c.s.loaded:
-		return "it is written anew", c.totals.save(c.tx)
+		return "it is written again", c.totals.save(c.tx)
 	case bytes.Equal(key, keyTotals):
 		err = errors.Join(c.remove(bucketMeta, key, row), c.later(keyTotals, recountAll))
-		return "the totals are counted anew", err
+		return "the totals are computed again", err
 	}
 	err = c.remove(bucketMeta, key, row)
 	if !c.s.loaded && c.tx.Bucket(bucketMeta).Get(keyTotals) == nil {
-		err = errors.Join(err, c.later(keyTotals, recountAll)) // it was their key
+		err = errors.Join(err, c.later(keyTotals, recountAll)) // it was the totals' row, under a damaged key
 	}
 	return isAside, err
 }
 
-// later notes what is to be mended in further transactions.
+// later notes in bucket mending that further transactions must mend key: a batch number, or keyTotals. how says what
+// to do.
 func (c *writeTx) later(key, how []byte) error {
 	mending, err := c.tx.CreateBucketIfNotExists(bucketMending)
 	if err != nil {
@@ -91,7 +94,7 @@ func (c *writeTx) later(key, how []byte) error {
 	return mending.Put(key, seal(bucketMending, key, append(unsealed(len(how)), how...)))
 }
 
-// rebuildLater has a batch rebuilt, unless it is being rebuilt.
+// rebuildLater marks a batch for rebuilding, unless it is marked already.
 func (c *writeTx) rebuildLater(n number) error {
 	if mendingOf(c.tx, n.key()) != nil {
 		return nil
@@ -99,7 +102,7 @@ func (c *writeTx) rebuildLater(n number) error {
 	return c.later(n.key(), nil)
 }
 
-// mendingOf is the note of later; nil if there is none.
+// mendingOf returns what later stored for a key: nil if nothing, empty if the entry itself is damaged.
 func mendingOf(tx *bolt.Tx, key []byte) []byte {
 	mending := tx.Bucket(bucketMending)
 	if mending == nil {
@@ -115,7 +118,7 @@ func mendingOf(tx *bolt.Tx, key []byte) []byte {
 	return []byte{}
 }
 
-// mendID has an entry of ids lead to its batch, or deletes it.
+// mendID corrects an entry of bucket ids, or deletes it if no batch has that plan and id.
 func (c *writeTx) mendID(id []byte) error {
 	n, err := batchWith(c.tx, id)
 	switch {
@@ -127,7 +130,7 @@ func (c *writeTx) mendID(id []byte) error {
 	return c.tx.Bucket(bucketIDs).Put(id, n.key())
 }
 
-// batchWith searches all batches for the one with this key in ids; 0 if there is none.
+// batchWith searches all batches for the one whose key in bucket ids is id. It returns 0 if there is none.
 func batchWith(tx *bolt.Tx, id []byte) (found number, err error) {
 	err = tx.Bucket(bucketBatches).ForEach(func(key, row []byte) error {
 		if b, err := batchIn(key, row); err == nil && bytes.Equal(idKey(b.Key()), id) {
@@ -138,7 +141,8 @@ func batchWith(tx *bolt.Tx, id []byte) (found number, err error) {
 	return found, err
 }
 
-// mendMissing mends what leads to a batch that has no row: the index if it is wrong, else the batch.
+// mendMissing mends index entries that point to a batch without a row. It corrects wrong entries; else it marks the
+// batch for rebuilding if it has recipients or a report log, or deletes the entries.
 func (c *writeTx) mendMissing(n number) (done string, err error) {
 	for _, id := range entriesTo(c.tx, bucketIDs, n) {
 		right, err := batchWith(c.tx, id)
@@ -163,7 +167,7 @@ func (c *writeTx) mendMissing(n number) (done string, err error) {
 	return done, errors.Join(err, c.dropEntries(n))
 }
 
-// belongs reports whether anything belongs to a batch.
+// belongs reports whether the batch has recipients or a report log.
 func belongs(tx *bolt.Tx, n number) bool {
 	for _, name := range [][]byte{bucketRecipients, bucketLog} {
 		if key, _ := tx.Bucket(name).Cursor().Seek(n.key()); key != nil && numberOf(key) == n {
@@ -173,7 +177,7 @@ func belongs(tx *bolt.Tx, n number) bool {
 	return false
 }
 
-// entriesTo are the entries of an index that lead to a batch.
+// entriesTo returns the keys of an index that point to a batch.
 func entriesTo(tx *bolt.Tx, index []byte, n number) (keys [][]byte) {
 	ids := bytes.Equal(index, bucketIDs)
 	c := tx.Bucket(index).Cursor()
@@ -185,8 +189,8 @@ func entriesTo(tx *bolt.Tx, index []byte, n number) (keys [][]byte) {
 	return keys
 }
 
-// dropEntries deletes the entries of a batch from the indexes of what is to be done. If a flipped bit has made an
-// entry of another batch one of them, that is put right.
+// dropEntries deletes the entries of a batch from the indexes due, buried and checks. An entry that belongs to another
+// batch, whose number differs in one flipped bit, is corrected.
 func (c *writeTx) dropEntries(n number) error {
 	for _, name := range [][]byte{bucketDue, bucketBuried, bucketChecks} {
 		for _, key := range entriesTo(c.tx, name, n) {
@@ -200,7 +204,7 @@ func (c *writeTx) dropEntries(n number) error {
 				if err != nil || b == nil {
 					continue
 				}
-				at := placeOf(b, other)
+				at := indexKeysOf(b, other)
 				if !bytes.Equal(right, at.due) && !bytes.Equal(right, at.buried) && !bytes.Equal(right, at.check) {
 					continue
 				}

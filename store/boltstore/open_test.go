@@ -129,7 +129,7 @@ func TestDatabaseThatCannotBeUsedIsRefused(t *testing.T) {
 			}
 		})
 	}
-	const damaged = "dlrloop.db is damaged or no database of dlrloop"
+	const damaged = "dlrloop.db is damaged or not a dlrloop database"
 	const remedy = "restore it from a backup together with the journal, or move the folder away to begin anew"
 	for _, c := range []struct {
 		name    string
@@ -200,8 +200,8 @@ func TestDatabaseOfAnotherFormatIsRefused(t *testing.T) {
 		key, row []byte
 		says     string
 	}{
-		{"newer", keyFormat, binary.BigEndian.AppendUint64(nil, 4), "has format 4, this version knows format 3: use the version that wrote it, or a newer one"},
-		{"of no format", keyFormat, binary.BigEndian.AppendUint64(nil, 0), "has format 0, this version knows format 3"},
+		{"newer", keyFormat, binary.BigEndian.AppendUint64(nil, 4), "has format 4, this version reads format 3: use the version that wrote it, or a newer one"},
+		{"of no format", keyFormat, binary.BigEndian.AppendUint64(nil, 0), "has format 0, this version reads format 3"},
 		{"without format", keyFormat, nil, "its format is missing"},
 		{"with a damaged position", keyPosition, []byte("?"), "its journal position is damaged"},
 		{"of another journal", keyPosition, position{seq: 200, salt: salt{1}}.encode(), "belongs to another database"},
@@ -224,14 +224,14 @@ func TestDatabaseOfAnotherProgramIsRefused(t *testing.T) {
 	require.NoError(t, db.Update(func(tx *bolt.Tx) error { _, err := tx.CreateBucket([]byte("theirs")); return err }))
 	require.NoError(t, db.Close())
 	_, err = Open(t.Context(), Config{Path: path})
-	require.ErrorContains(t, err, "dlrloop.db is no database of dlrloop")
+	require.ErrorContains(t, err, "dlrloop.db is not a dlrloop database")
 }
 
 func TestStoreWithoutItsJournalIsRefused(t *testing.T) {
 	path := filled(t)
 	require.NoError(t, os.RemoveAll(filepath.Join(path, "journal")))
 	_, err := Open(t.Context(), Config{Path: path})
-	require.ErrorContains(t, err, "journal and database are not of the same time. If a segment was moved, put it back; else "+wayOut)
+	require.ErrorContains(t, err, "journal and database were not copied at the same time. If a segment was moved, put it back; else "+journalRemedy)
 }
 
 // A journal that was never recycled has everything: without the database it is folded again from the first report on.

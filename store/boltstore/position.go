@@ -8,21 +8,21 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// position is where a database stands in its journal.
+// position is how far the database has folded the journal.
 type position struct {
-	seq    uint64   // the last frame that is folded whole; 0 for none
-	salt   salt     // of the journal it is in
+	seq    uint64   // the last frame that is folded completely; 0 for none
+	salt   salt     // of the journal
 	within progress // how far the frame after seq is folded
-	ends   uint64   // how many steps so far ended inside a frame
+	ends   uint64   // number of steps so far that ended inside a frame
 }
 
-// chunk is the number of the log chunk that the step beginning here writes: unique, and larger than those of earlier steps.
+// chunk returns the chunk number of the step that begins at p: unique, and larger than those of earlier steps.
 func (p position) chunk() uint64 { return p.seq + 1 + p.ends }
 
-// follows reports whether a step that begins at from begins here.
+// follows reports whether a step that begins at from continues at p.
 func (p position) follows(from position) bool { return p.seq == from.seq && p.within == from.within }
 
-// advance is the position after a step that ended at to.
+// advance returns the position that a step from p reaches. to is its end, without salt and ends.
 func (p position) advance(to position, s salt) position {
 	to.salt, to.ends = s, p.ends
 	if to.within != (progress{}) {
@@ -31,7 +31,7 @@ func (p position) advance(to position, s salt) position {
 	return to
 }
 
-// next names the place where the next step begins.
+// next describes where the next step begins, for error texts.
 func (p position) next() string {
 	if p.within == (progress{}) {
 		return fmt.Sprintf("frame %d", p.seq+1)
@@ -43,10 +43,11 @@ func (p position) String() string {
 	if p.within == (progress{}) {
 		return fmt.Sprintf("frame %d", p.seq)
 	}
-	return "what comes before " + p.next()
+	return "everything before " + p.next()
 }
 
-// wholeLength is the length of a position from which no step ever ended inside a frame, as all were written once.
+// wholeLength is the length of an encoded position if no step has ever ended inside a frame. Older versions wrote only
+// this form.
 const wholeLength = 8 + len(salt{})
 
 func (p position) encode() []byte {
@@ -59,12 +60,12 @@ func (p position) encode() []byte {
 	return binary.BigEndian.AppendUint64(row, p.ends)
 }
 
-// row is what is kept of the position.
+// row returns the sealed row of the position.
 func (p position) row() []byte {
 	return seal(bucketMeta, keyPosition, append(unsealed(wholeLength+16), p.encode()...))
 }
 
-// positionIn reads the journal position that the database has reached.
+// positionIn reads the journal position from the database; the zero position if there is none.
 func positionIn(tx *bolt.Tx) (position, error) {
 	var p position
 	row := tx.Bucket(bucketMeta).Get(keyPosition)

@@ -176,6 +176,6 @@ func TestPowerLossFindsAMissingSync(t *testing.T) {
 	require.Zero(t, r.trace(t, buildChild(t, "skipsync"), nil, "-reports", "60", "-abandon"))
 	p, err := r.losePower(t, 1, 1000)
 	require.Error(t, err, "nothing was lost: %s", p)
-	require.Regexp(t, "acknowledged|was accepted|was buried|are not of the same time|is damaged or missing", err.Error())
+	require.Regexp(t, "acknowledged|was accepted|was buried|were not copied at the same time|is damaged or missing", err.Error())
 	t.Logf("found after %s: %.300s", p, err)
 }

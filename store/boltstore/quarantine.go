@@ -11,10 +11,11 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// quarantined says how much the quarantine holds.
+// quarantined is the size of bucket quarantine.
 type quarantined struct{ entries, bytes int }
 
-// keepQuarantined stores the callbacks that were not understood; the oldest go when there are too many.
+// keepQuarantined stores the quarantined callbacks of a step, and evicts the oldest entries if the quarantine exceeds
+// its limits.
 func (st *step) keepQuarantined(parts []part) error {
 	bucket := st.tx.Bucket(bucketQuarantine)
 	for _, p := range parts {
@@ -36,6 +37,7 @@ func (st *step) keepQuarantined(parts []part) error {
 	return st.evict(bucket)
 }
 
+// evict deletes the oldest entries until the quarantine is within its limits.
 func (st *step) evict(bucket *bolt.Bucket) error {
 	c := bucket.Cursor()
 	for st.quarantine.entries > st.s.config.QuarantineEntries || st.quarantine.bytes > st.s.config.QuarantineBytes {
@@ -53,7 +55,7 @@ func (st *step) evict(bucket *bolt.Bucket) error {
 	return nil
 }
 
-// countQuarantined reads how much the quarantine holds.
+// countQuarantined returns the size of bucket quarantine. It reads the whole bucket.
 func countQuarantined(tx *bolt.Tx) (q quarantined) {
 	c := tx.Bucket(bucketQuarantine).Cursor()
 	for key, row := c.First(); key != nil; key, row = c.Next() {
@@ -63,7 +65,7 @@ func countQuarantined(tx *bolt.Tx) (q quarantined) {
 	return q
 }
 
-// quarantineFormat begins the row of a quarantined callback, so that a later one can be told apart.
+// quarantineFormat is the first byte of a quarantine row, so that a later version can change the format.
 const quarantineFormat = 1
 
 func encodeQuarantined(key []byte, a store.Arrival, q store.Quarantined) []byte {
@@ -84,7 +86,8 @@ func decodeQuarantined(key, row []byte) (store.QuarantineEntry, error) {
 	}
 	u := packed.Reader{Rest: content}
 	if format := u.Byte(); format != quarantineFormat && u.Err == nil {
-		return store.QuarantineEntry{}, damage(bucketQuarantine, key, fmt.Errorf("quarantine: row has format %d, this version knows format %d", format, quarantineFormat))
+		return store.QuarantineEntry{}, damage(bucketQuarantine, key,
+			fmt.Errorf("quarantine: row has format %d, this version reads format %d", format, quarantineFormat))
 	}
 	e := store.QuarantineEntry{Plan: u.Text(), ReceivedAt: u.Time()}
 	e.Reason, e.Type, e.Raw = dlr.Reason(u.Text()), dlr.Type(u.Text()), []byte(u.Text())
@@ -94,7 +97,8 @@ func decodeQuarantined(key, row []byte) (store.QuarantineEntry, error) {
 	return e, nil
 }
 
-// Quarantine lists callbacks that were not understood, the newest first.
+// Quarantine implements store.Store: it lists quarantined callbacks, newest first. A page ends at 16 MiB (pageBytes)
+// even if it has fewer entries than asked for.
 func (s *Store) Quarantine(ctx context.Context, p store.Paging) (page store.Page[store.QuarantineEntry], err error) {
 	size := 0
 	err = s.view(ctx, func(tx *bolt.Tx) error {

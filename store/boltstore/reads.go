@@ -22,7 +22,7 @@ func find(tx *bolt.Tx, key store.BatchKey) (number, error) {
 	return numberOf(found), nil
 }
 
-// batchOf reads the row of a batch; nil when retention has just deleted it.
+// batchOf reads a batch's row. It returns nil if there is none, because retention deleted it a moment ago.
 func batchOf(tx *bolt.Tx, n number) (*store.Batch, error) {
 	row := tx.Bucket(bucketBatches).Get(n.key())
 	if row == nil {
@@ -31,7 +31,7 @@ func batchOf(tx *bolt.Tx, n number) (*store.Batch, error) {
 	return batchIn(n.key(), row)
 }
 
-// Batch reads one batch.
+// Batch implements store.Store: it returns one batch, or ErrNotFound.
 func (s *Store) Batch(ctx context.Context, key store.BatchKey) (b *store.Batch, err error) {
 	err = s.view(ctx, func(tx *bolt.Tx) error {
 		n, err := find(tx, key)
@@ -44,7 +44,7 @@ func (s *Store) Batch(ctx context.Context, key store.BatchKey) (b *store.Batch, 
 	return b, err
 }
 
-// Batches lists batches, those first heard of last first.
+// Batches implements store.Store: it lists the batches that q selects, the newest first.
 func (s *Store) Batches(ctx context.Context, q store.BatchQuery) (page store.Page[*store.Batch], err error) {
 	err = s.view(ctx, func(tx *bolt.Tx) error {
 		return backward(tx.Bucket(bucketBatches), nil, q.Paging, func(key, row []byte) (bool, error) {
@@ -59,6 +59,7 @@ func (s *Store) Batches(ctx context.Context, q store.BatchQuery) (page store.Pag
 	return page, err
 }
 
+// matches reports whether q selects b.
 func matches(b *store.Batch, q store.BatchQuery) bool {
 	return (q.Plan == "" || b.Plan == q.Plan) &&
 		(q.ClientReference == "" || b.ClientReference == q.ClientReference) &&
@@ -69,7 +70,7 @@ func matches(b *store.Batch, q store.BatchQuery) bool {
 		}))
 }
 
-// Recipient reads one recipient with the bytes of its reports.
+// Recipient implements store.Store: it returns one recipient with the raw bytes of all its reports, or ErrNotFound.
 func (s *Store) Recipient(ctx context.Context, key store.BatchKey, number string) (r *store.Recipient, err error) {
 	digits := dlr.Digits(number)
 	err = s.view(ctx, func(tx *bolt.Tx) error {
@@ -90,6 +91,7 @@ func (s *Store) Recipient(ctx context.Context, key store.BatchKey, number string
 	return r, err
 }
 
+// recipientOf reads a recipient's row, or returns ErrNotFound.
 func recipientOf(tx *bolt.Tx, n number, digits string) (*store.Recipient, error) {
 	key := recipientKey(n, digits)
 	row := tx.Bucket(bucketRecipients).Get(key)
@@ -100,7 +102,7 @@ func recipientOf(tx *bolt.Tx, n number, digits string) (*store.Recipient, error)
 	return &r, err
 }
 
-// raw reads a report's bytes from the log.
+// raw reads the bytes of one report from the log. It returns nil if the log does not have them.
 func (s *Store) raw(tx *bolt.Tx, n number, ref store.Ref) ([]byte, error) {
 	key := logKey(n, ref.Chunk)
 	chunk := tx.Bucket(bucketLog).Get(key)
@@ -114,8 +116,10 @@ func (s *Store) raw(tx *bolt.Tx, n number, ref store.Ref) ([]byte, error) {
 	return reports[ref.Index].Raw, nil
 }
 
-// Recipients lists a batch's recipients by their digits.
-func (s *Store) Recipients(ctx context.Context, key store.BatchKey, q store.RecipientQuery) (page store.Page[*store.Recipient], err error) {
+// Recipients implements store.Store: it lists a batch's recipients, sorted by digits.
+func (s *Store) Recipients(
+	ctx context.Context, key store.BatchKey, q store.RecipientQuery,
+) (page store.Page[*store.Recipient], err error) {
 	err = s.view(ctx, func(tx *bolt.Tx) error {
 		n, err := find(tx, key)
 		if err != nil {
@@ -136,8 +140,10 @@ func (s *Store) Recipients(ctx context.Context, key store.BatchKey, q store.Reci
 	return page, err
 }
 
-// Reports lists a batch's report log.
-func (s *Store) Reports(ctx context.Context, key store.BatchKey, p store.Paging) (page store.Page[store.Logged], err error) {
+// Reports implements store.Store: it lists the raw reports of a batch in the order in which they were folded.
+func (s *Store) Reports(
+	ctx context.Context, key store.BatchKey, p store.Paging,
+) (page store.Page[store.Logged], err error) {
 	err = s.view(ctx, func(tx *bolt.Tx) error {
 		n, err := find(tx, key)
 		if err != nil {
@@ -149,10 +155,11 @@ func (s *Store) Reports(ctx context.Context, key store.BatchKey, p store.Paging)
 	return page, err
 }
 
-// Stats reads the totals of every plan.
+// Stats implements store.Store: it returns the totals of every plan, sorted by plan. It blocks while a fold step or
+// retention writes.
 func (s *Store) Stats(ctx context.Context) ([]store.PlanStats, error) {
 	if s.closed.Load() {
-		return nil, s.ended()
+		return nil, s.closedError()
 	}
 	if err := s.backlog.wait(ctx); err != nil {
 		return nil, err
@@ -162,8 +169,11 @@ func (s *Store) Stats(ctx context.Context) ([]store.PlanStats, error) {
 	return s.totals.sorted(), nil
 }
 
-// Timeseries reads messages by minute, plan and status.
-func (s *Store) Timeseries(ctx context.Context, plan string, from, to time.Time) (counts []store.MinuteCount, err error) {
+// Timeseries implements store.Store: it returns the number of messages by minute, plan and status, for from <= minute
+// < to.
+func (s *Store) Timeseries(
+	ctx context.Context, plan string, from, to time.Time,
+) (counts []store.MinuteCount, err error) {
 	first := store.MinuteKey{Minute: from.Add(time.Minute - 1).Truncate(time.Minute)}
 	err = s.view(ctx, func(tx *bolt.Tx) error {
 		c := tx.Bucket(bucketMinutes).Cursor()
@@ -183,8 +193,12 @@ func (s *Store) Timeseries(ctx context.Context, plan string, from, to time.Time)
 		}
 		return nil
 	})
-	slices.SortFunc(counts, func(a, b store.MinuteCount) int { // keys have the length of the plan before it
-		return cmp.Or(a.Minute.Compare(b.Minute), strings.Compare(a.Plan, b.Plan), strings.Compare(string(a.Status), string(b.Status)))
+	slices.SortFunc(counts, func(a, b store.MinuteCount) int { // keys sort by the plan's length first
+		return cmp.Or(
+			a.Minute.Compare(b.Minute),
+			strings.Compare(a.Plan, b.Plan),
+			strings.Compare(string(a.Status), string(b.Status)),
+		)
 	})
 	return counts, err
 }

@@ -11,10 +11,12 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// pageBytes ends a page of raw reports before it is full: a full report may be megabytes.
+// pageBytes ends a page of raw reports before it reaches its number of entries, because one full report may be
+// megabytes.
 const pageBytes = 16 << 20
 
-// pageOfLog reads one page of a batch's report log. Its cursor names the chunk and place of the next report.
+// pageOfLog reads one page of a batch's report log. The cursor holds the chunk of the next report and its index in the
+// chunk.
 func (s *Store) pageOfLog(tx *bolt.Tx, n number, p store.Paging) (page store.Page[store.Logged], err error) {
 	chunk, index, err := decodeLogCursor(p.Cursor)
 	if err != nil {

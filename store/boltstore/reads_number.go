@@ -14,9 +14,11 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// RecipientBatches lists what is known of one number in all batches: a look into each day's part of the index, from the
-// last day to the first. Its cursor is the number of the last batch shown.
-func (s *Store) RecipientBatches(ctx context.Context, recipient string, p store.Paging) (page store.Page[store.RecipientInBatch], err error) {
+// RecipientBatches implements store.Store: it lists the batches of one recipient, newest first. It seeks the number in
+// each day's part of bucket numbers. The cursor is the number of the last batch returned.
+func (s *Store) RecipientBatches(
+	ctx context.Context, recipient string, p store.Paging,
+) (page store.Page[store.RecipientInBatch], err error) {
 	before, err := decodeNumberCursor(p.Cursor)
 	if err != nil {
 		return page, err
@@ -45,8 +47,8 @@ func (s *Store) RecipientBatches(ctx context.Context, recipient string, p store.
 	return page, err
 }
 
-// eachNumber visits the numbers of batches that a recipient was in, the newest first and only those before a given one,
-// until visit returns false.
+// eachNumber calls visit with the numbers of the batches of a recipient, newest first and only those less than before,
+// until visit returns false or an error.
 func eachNumber(tx *bolt.Tx, digits string, before number, visit func(number) (bool, error)) error {
 	c := tx.Bucket(bucketNumbers).Cursor()
 	oldest, _ := c.First()

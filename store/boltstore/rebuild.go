@@ -11,24 +11,24 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// rebuildStep is how many rows a transaction of a rebuild writes.
+// rebuildStep is how many rows one transaction of a rebuild writes.
 const rebuildStep = 4096
 
-// rebuilding makes the damaged rows of one batch again, and those of recipients that its report log names and that
-// have none. It takes as many transactions as it needs. Bucket mending has the batch until the last one, so that a
-// start goes on after a crash: it begins anew, and finds what was rebuilt before by its feedback state.
+// rebuilding restores the damaged rows of one batch from its report log, and missing rows of recipients that the log
+// names. It takes as many transactions as necessary; bucket mending lists the batch until the last one. After a crash
+// Open starts the rebuild again, which recognizes recipients that are rebuilt already by their feedback state.
 type rebuilding struct {
 	store.Rebuild
 	*writeTx
-	n      number
-	room   int // rows that this transaction may still write
-	before store.Tally
-	counts string // figures of the batch, as stored
-	made   bool   // rows of recipients were made again, which may change the figures
-	found  []finding
+	n        number
+	room     int         // rows that the present transaction may still write
+	before   store.Tally // the batch's share of the totals, as stored
+	counts   string      // counts of the batch, as stored; see figuresOf
+	rowsMade bool        // rows of recipients were restored, which may change the counts
+	found    []finding   // to report after the commit
 }
 
-// rebuildAll rebuilds the batches in bucket mending, and counts the totals if their row is lost.
+// rebuildAll rebuilds the batches listed in bucket mending, and then computes the totals if they are listed.
 func (s *Store) rebuildAll(w work) error {
 	for {
 		n, totals, err := s.toRebuild()
@@ -37,7 +37,7 @@ func (s *Store) rebuildAll(w work) error {
 			return err
 		case n == 0 && !totals:
 			return nil
-		case s.config.settled:
+		case s.config.requireFolded:
 			return errUnmended
 		case n == 0:
 			return s.recount()
@@ -48,11 +48,11 @@ func (s *Store) rebuildAll(w work) error {
 	}
 }
 
-// errUnmended refuses a store that is opened to be copied.
+// errUnmended refuses to copy a store whose damaged rows can still be rebuilt.
 var errUnmended = errors.New("rows are damaged and can be rebuilt, but the policies of the plans decide " +
 	"what feedback is owed: start dlrloop on the folder first")
 
-// toRebuild is the first batch in bucket mending, and whether the totals are in it.
+// toRebuild returns the first batch in bucket mending, 0 if none, and whether the totals are listed there.
 func (s *Store) toRebuild() (n number, totals bool, err error) {
 	err = s.db.View(func(tx *bolt.Tx) error {
 		mending := tx.Bucket(bucketMending)
@@ -70,7 +70,8 @@ func (s *Store) toRebuild() (n number, totals bool, err error) {
 	return n, totals, err
 }
 
-// rebuild rebuilds one batch. The first arrival of w may be the rest of a report that is folded in part.
+// rebuild rebuilds one batch. w is the next step of the fold; its first arrival may be the rest of a partly folded
+// report of the batch.
 func (s *Store) rebuild(n number, w work) error {
 	c, err := s.begin()
 	if err != nil {
@@ -78,7 +79,7 @@ func (s *Store) rebuild(n number, w work) error {
 	}
 	r := &rebuilding{writeTx: c, n: n, room: rebuildStep}
 	err = guarded(func() error { return r.run(w) })
-	if r.writeTx != nil && errors.Is(err, errExpired) {
+	if r.writeTx != nil && errors.Is(err, errDeleted) {
 		err = r.forget()
 	}
 	switch {
@@ -93,12 +94,13 @@ func (s *Store) rebuild(n number, w work) error {
 	if err := r.commit(); err != nil {
 		return err
 	}
-	s.tell(r.found)
+	s.reportMended(r.found)
 	return nil
 }
 
+// run rebuilds the batch up to the last transaction, which the caller commits.
 func (r *rebuilding) run(w work) error {
-	if known, err := r.open(w); !known || err != nil {
+	if ok, err := r.open(w); !ok || err != nil {
 		return err
 	}
 	if err := r.replay(); err != nil {
@@ -110,7 +112,7 @@ func (r *rebuilding) run(w work) error {
 	return r.finish()
 }
 
-// wrote counts rows that were written, and begins a new transaction after enough of them.
+// wrote counts written rows, and commits and begins a new transaction after rebuildStep of them.
 func (r *rebuilding) wrote(rows int) error {
 	if r.room -= rows; r.room > 0 {
 		return nil
@@ -123,23 +125,23 @@ func (r *rebuilding) wrote(rows int) error {
 	if err := c.commit(); err != nil {
 		return err
 	}
-	s.tell(r.found)
+	s.reportMended(r.found)
 	r.found, r.room = nil, rebuildStep
 	var err error
 	if r.writeTx, err = s.begin(); err != nil {
 		return err
 	}
 	if !r.Lost && r.tx.Bucket(bucketBatches).Get(r.n.key()) == nil {
-		return errExpired
+		return errDeleted
 	}
 	return nil
 }
 
-// errExpired means that retention has deleted a batch while it was being rebuilt.
-var errExpired = errors.New("the batch has expired")
+// errDeleted means that retention deleted the batch during the rebuild.
+var errDeleted = errors.New("retention has deleted the batch")
 
-// lost notes a damaged row and what is done about it.
-func (r *rebuilding) lost(bucket, key []byte, err error, done string) {
+// note records a damaged row and what is done about it.
+func (r *rebuilding) note(bucket, key []byte, err error, done string) {
 	d, ok := errors.AsType[*damageError](err)
 	if !ok {
 		d = damage(bucket, key, err).(*damageError)
@@ -147,8 +149,8 @@ func (r *rebuilding) lost(bucket, key []byte, err error, done string) {
 	r.found = append(r.found, finding{d, done})
 }
 
-// open reads the batch's row, or begins it anew. It returns false if there is nothing to be rebuilt.
-func (r *rebuilding) open(w work) (known bool, err error) {
+// open reads the batch's row, or starts a new one if the row is lost. It returns false if there is nothing to rebuild.
+func (r *rebuilding) open(w work) (ok bool, err error) {
 	key := r.n.key()
 	if r.tx.Bucket(bucketTrash).Get(key) != nil {
 		return false, r.forget()
@@ -158,7 +160,7 @@ func (r *rebuilding) open(w work) (known bool, err error) {
 		if done, err := r.mendRow(bucketBatches, key); err != nil {
 			return false, err
 		} else if done != "" {
-			r.lost(bucketBatches, key, errors.New("its checksum does not match"), done)
+			r.note(bucketBatches, key, errors.New("its checksum does not match"), done)
 		}
 		row = r.tx.Bucket(bucketBatches).Get(key)
 	}
@@ -168,9 +170,9 @@ func (r *rebuilding) open(w work) (known bool, err error) {
 			r.Batch, r.before, r.counts = b, b.Tally(), figuresOf(b)
 			return true, r.plan(w)
 		}
-		r.lost(bucketBatches, key, err, isRebuilt)
+		r.note(bucketBatches, key, err, isRebuilt)
 	} else {
-		r.lost(bucketBatches, key, errMissing, isRebuilt)
+		r.note(bucketBatches, key, errMissing, isRebuilt)
 	}
 	id, ok := r.identity()
 	if !ok {
@@ -186,7 +188,7 @@ func (r *rebuilding) open(w work) (known bool, err error) {
 	return true, r.plan(w)
 }
 
-// plan sets what the batch's plan and the journal say.
+// plan sets the plan's policy, and the report of the batch that is folded only in part, if there is one.
 func (r *rebuilding) plan(w work) error {
 	r.Policy = r.s.config.Policies(r.Batch.Plan)
 	if w.from.within.recipients > 0 && len(w.parts) > 0 && len(w.parts[0].arrivals) > 0 {
@@ -198,10 +200,11 @@ func (r *rebuilding) plan(w work) error {
 	return nil
 }
 
-// figuresOf are the figures of a batch that its recipients give.
+// figuresOf returns the counts of a batch that are derived from its recipients, as text.
 func figuresOf(b *store.Batch) string { return fmt.Sprint(named(b.States), b.Feedback) }
 
-// each visits the batch's recipients in as many transactions as it takes. visit reports whether it wrote.
+// each calls visit for every recipient of the batch, in as many transactions as necessary. visit reports whether it
+// wrote.
 func (r *rebuilding) each(visit func(key, row []byte) (wrote bool, err error)) error {
 	for after := r.n.key(); ; {
 		c := r.tx.Bucket(bucketRecipients).Cursor()
@@ -209,7 +212,7 @@ func (r *rebuilding) each(visit func(key, row []byte) (wrote bool, err error)) e
 		key, row := c.Seek(after)
 		for ; key != nil && numberOf(key) == r.n && !wrote; key, row = c.Next() {
 			if bytes.Compare(key, after) < 0 {
-				continue // it stands at a wrong place
+				continue // a row with a damaged key, out of order
 			}
 			after = append(bytes.Clone(key), 0)
 			var err error
@@ -226,13 +229,13 @@ func (r *rebuilding) each(visit func(key, row []byte) (wrote bool, err error)) e
 	}
 }
 
-// settle decides what feedback the rebuilt recipients earned. The decision is kept, since it could not be made again
-// once some of them have it.
+// settle decides which feedback state the rebuilt recipients get. The decision is stored in bucket mending, because it
+// could not be repeated after some of them have the state.
 func (r *rebuilding) settle() error {
 	err := r.each(func(key, row []byte) (bool, error) {
 		rec, err := rebuiltIn(key, row)
 		if err != nil {
-			return true, r.unnamed(key, row, err)
+			return true, r.unreported(key, row, err)
 		}
 		r.Weigh(&rec)
 		return false, nil
@@ -267,18 +270,18 @@ func (r *rebuilding) settle() error {
 	})
 }
 
-// unnamed deals with a damaged row of a recipient that no report names. If the index of numbers has it too, its key
-// is not what is damaged: it is known by its number alone. Else it is deleted.
-func (r *rebuilding) unnamed(key, row []byte, cause error) error {
+// unreported handles a damaged row of a recipient that no report names. If bucket numbers lists the recipient, the key
+// is right: the row is replaced by one with only the number. Otherwise it is deleted.
+func (r *rebuilding) unreported(key, row []byte, cause error) error {
 	number := numberKeyOf(key)
 	found, _ := r.tx.Bucket(bucketNumbers).Cursor().Seek(number)
-	r.made = true
+	r.rowsMade = true
 	digits := string(key[8:])
 	if !bytes.Equal(found, number) || hashed(digits, maxDigits) {
-		r.lost(bucketRecipients, key, cause, isAside)
+		r.note(bucketRecipients, key, cause, isAside)
 		return r.remove(bucketRecipients, key, row)
 	}
-	r.lost(bucketRecipients, key, cause, "no report of its batch names it: its number is kept")
+	r.note(bucketRecipients, key, cause, "no report of its batch names it: its number is kept")
 	rec := store.Recipient{Number: digits, Feedback: store.FeedbackUnsettled}
 	r.Weigh(&rec)
 	return errors.Join(
@@ -287,17 +290,17 @@ func (r *rebuilding) unnamed(key, row []byte, cause error) error {
 	)
 }
 
-// finish writes the batch's row and what follows from it.
+// finish writes the batch's row, the totals and the index entries.
 func (r *rebuilding) finish() error {
-	old := place{}
+	old := indexKeys{}
 	if !r.Lost {
-		old = placeOf(r.Batch, r.n)
+		old = indexKeysOf(r.Batch, r.n)
 	} else if err := r.dropEntries(r.n); err != nil {
 		return err
 	}
 	r.Finish()
-	if !r.Lost && !r.made && figuresOf(r.Batch) != r.counts {
-		r.lost(bucketBatches, r.n.key(), errCounts, isRecounted)
+	if !r.Lost && !r.rowsMade && figuresOf(r.Batch) != r.counts {
+		r.note(bucketBatches, r.n.key(), errCounts, isRecounted)
 	}
 	if r.Lost {
 		if err := r.recountLater(); err != nil {
@@ -314,15 +317,15 @@ func (r *rebuilding) finish() error {
 	return errors.Join(
 		r.tx.Bucket(bucketBatches).Put(r.n.key(), sealBatch(r.n, r.Batch)),
 		r.tx.Bucket(bucketIDs).Put(idKey(r.Batch.Key()), r.n.key()),
-		move(r.tx, old, placeOf(r.Batch, r.n)),
+		reindex(r.tx, old, indexKeysOf(r.Batch, r.n)),
 		r.forget(),
 	)
 }
 
-// forget takes the batch out of bucket mending.
+// forget removes the batch from bucket mending.
 func (r *rebuilding) forget() error { return r.tx.Bucket(bucketMending).Delete(r.n.key()) }
 
-// rebuiltIn is recipientIn for a row that may be unsettled.
+// rebuiltIn decodes a row of bucket recipients like recipientIn, but accepts one whose feedback is not settled yet.
 func rebuiltIn(key, row []byte) (store.Recipient, error) {
 	rec, err := recipientIn(key, row)
 	if errors.Is(err, errUnsettled) {
@@ -331,5 +334,5 @@ func rebuiltIn(key, row []byte) (store.Recipient, error) {
 	return rec, err
 }
 
-// errCounts is why a batch is found damaged whose row is what was written.
-var errCounts = errors.New("it counts other recipients than are there")
+// errCounts means that a batch's row is unchanged but its counts do not match its recipients.
+var errCounts = errors.New("its counts do not match its recipients")

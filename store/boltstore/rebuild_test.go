@@ -201,7 +201,7 @@ func foldInPart(t *testing.T, path string, o store.Observer, recipients int) {
 	require.NoError(t, err)
 	folded, err := s.load()
 	require.NoError(t, err)
-	var tail []placed
+	var tail []frameRef
 	s.journal, tail, err = openJournal(filepath.Join(parted, "journal"), folded, s.config)
 	require.NoError(t, err)
 	require.Len(t, tail, 1)

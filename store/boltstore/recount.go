@@ -9,13 +9,13 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// How the totals are counted anew.
+// Values in bucket mending for the totals: what must be computed again.
 var (
 	recountAll      = []byte("all")
 	recountFeedback = []byte("feedback")
 )
 
-// recountLater has the feedback of all plans counted anew, since the figures of a lost row are not known.
+// recountLater marks the feedback totals of all plans for recomputation, because the counts of a lost row are unknown.
 func (c *writeTx) recountLater() error {
 	if mendingOf(c.tx, keyTotals) != nil {
 		return nil
@@ -23,7 +23,7 @@ func (c *writeTx) recountLater() error {
 	return c.later(keyTotals, recountFeedback)
 }
 
-// recount counts totals anew from what is kept. What retention deleted is not in it.
+// recount computes totals from the stored rows. They do not include what retention has deleted.
 func (s *Store) recount() error {
 	return s.update(func(c *writeTx) error {
 		if all := bytes.Equal(mendingOf(c.tx, keyTotals), recountAll); all {
@@ -37,6 +37,7 @@ func (s *Store) recount() error {
 	})
 }
 
+// countFeedback computes the feedback totals of all plans.
 func (c *writeTx) countFeedback() error {
 	for _, t := range c.totals {
 		t.Feedback = store.Tally{}
@@ -47,6 +48,7 @@ func (c *writeTx) countFeedback() error {
 	})
 }
 
+// countAll computes all totals.
 func (c *writeTx) countAll() error {
 	c.totals = make(totals)
 	recipients := c.tx.Bucket(bucketRecipients).Cursor()
@@ -73,7 +75,7 @@ func (c *writeTx) countAll() error {
 	})
 }
 
-// eachBatch visits the batches that can be read.
+// eachBatch calls visit for every batch whose row can be read.
 func eachBatch(tx *bolt.Tx, visit func(number, *store.Batch) error) error {
 	return tx.Bucket(bucketBatches).ForEach(func(key, row []byte) error {
 		b, err := batchIn(key, row)

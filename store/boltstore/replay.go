@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// replay takes the reports of the log.
+// replay applies the batch's report log to the recipients.
 func (r *rebuilding) replay() error {
 	for after := r.n.key(); ; {
 		key, row := r.tx.Bucket(bucketLog).Cursor().Seek(after)
@@ -24,7 +24,7 @@ func (r *rebuilding) replay() error {
 			if mendErr != nil {
 				return mendErr
 			}
-			r.lost(bucketLog, key, err, done)
+			r.note(bucketLog, key, err, done)
 			if done == isCorrected {
 				continue
 			}
@@ -44,7 +44,7 @@ func (r *rebuilding) replay() error {
 	}
 }
 
-// report takes one report, in parts if it names many recipients.
+// report applies one report, in parts if it names many recipients.
 func (r *rebuilding) report(a store.Arrival, ref store.Ref) error {
 	all, done := a.Recipients(), r.Folded(&a)
 	for from := 0; ; {
@@ -61,6 +61,8 @@ func (r *rebuilding) report(a store.Arrival, ref store.Ref) error {
 	}
 }
 
+// take applies a report, or a part of one, to the recipients it names, and restores the damaged or missing rows among
+// them.
 func (r *rebuilding) take(a store.Arrival, ref store.Ref) (err error) {
 	recipients, numbers := r.tx.Bucket(bucketRecipients), r.tx.Bucket(bucketNumbers)
 	rows := make(map[string]*store.Row)
@@ -78,9 +80,9 @@ func (r *rebuilding) take(a store.Arrival, ref store.Ref) (err error) {
 				damaged[digits] = cause
 				return
 			}
-			r.lost(bucketRecipients, key, cause, done)
+			r.note(bucketRecipients, key, cause, done)
 			if row = recipients.Get(key); row == nil {
-				return // it was another one's
+				return // the corrected key is that of another recipient
 			}
 			rec, cause = rebuiltIn(key, row)
 			err = errors.Join(err, cause)
@@ -105,8 +107,8 @@ func (r *rebuilding) take(a store.Arrival, ref store.Ref) (err error) {
 			} else if err := r.setAside(bucketRecipients, key, recipients.Get(key)); err != nil {
 				return err
 			}
-			r.lost(bucketRecipients, key, cause, isRebuilt)
-			r.made = true
+			r.note(bucketRecipients, key, cause, isRebuilt)
+			r.rowsMade = true
 		}
 		err := errors.Join(
 			recipients.Put(key, sealRecipient(key, &row.Recipient)),

@@ -10,26 +10,32 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// dictionary is what reports have in common, so that a chunk of a single one is small too. It is part of the format: a
-// chunk can be read only with the dictionary it was written with.
-const dictionary = `{"type":"delivery_report_sms","batch_id":"01","total_message_count":1000,"statuses":[{"code":0,"status":"Delivered","count":1,"recipients":["+1","447","461","491","331"]},` +
-	`{"code":407,"status":"Cancelled","count":1},{"code":402,"status":"Aborted"},{"code":400,"status":"Queued"},{"status":"Unknown"},{"status":"Deleted"}],"client_reference":"",` +
-	`{"type":"recipient_delivery_report_mms","batch_id":"01","recipient":"+1","code":401,"status":"Dispatched","at":"2026-01-01T00:00:00.000Z","client_reference":"",` +
-	`"applied_originator":"","encoding":"GSM","number_of_message_parts":1,"operator":"310260","status":"Failed","status":"Rejected","code":153,"status":"Expired",` +
-	`{"at":"2026-01-01T00:00:00.000Z","batch_id":"01","client_reference":"","code":0,"operator_status_at":"2026-01-01T00:00:00Z","recipient":"","status":"Delivered","type":"recipient_delivery_report_sms"}`
+// dictionary is text that reports have in common. It makes chunks of a single report small, too. It is part of the
+// format: a chunk can be read only with the dictionary it was written with.
+const dictionary = `{"type":"delivery_report_sms","batch_id":"01","total_message_count":1000,"statuses":[{"code":0,` +
+	`"status":"Delivered","count":1,"recipients":["+1","447","461","491","331"]},` +
+	`{"code":407,"status":"Cancelled","count":1},{"code":402,"status":"Aborted"},{"code":400,"status":"Queued"},` +
+	`{"status":"Unknown"},{"status":"Deleted"}],"client_reference":"",` +
+	`{"type":"recipient_delivery_report_mms","batch_id":"01","recipient":"+1","code":401,"status":"Dispatched",` +
+	`"at":"2026-01-01T00:00:00.000Z","client_reference":"",` +
+	`"applied_originator":"","encoding":"GSM","number_of_message_parts":1,"operator":"310260","status":"Failed",` +
+	`"status":"Rejected","code":153,"status":"Expired",` +
+	`{"at":"2026-01-01T00:00:00.000Z","batch_id":"01","client_reference":"","code":0,` +
+	`"operator_status_at":"2026-01-01T00:00:00Z","recipient":"","status":"Delivered",` +
+	`"type":"recipient_delivery_report_sms"}`
 
 const dictionaryID = 1
 
-// maxChunk bounds what a damaged chunk may unpack to.
+// maxChunk is the maximum size in bytes of a decompressed chunk. It bounds the memory that a damaged chunk may take.
 const maxChunk = 1 << 30
 
-// mostPlain bounds the room that is kept for the next chunk.
-const mostPlain = 1 << 20
+// maxPlain is the maximum size in bytes of the buffer that a compressor keeps for the next uncompressed chunk.
+const maxPlain = 1 << 20
 
-// compressor packs chunks of the report log. It is for one goroutine at a time.
+// compressor encodes and compresses chunks of the report log. It is not safe for concurrent use.
 type compressor struct {
 	*zstd.Encoder
-	plain packed.Writer // room for one chunk
+	plain packed.Writer // buffer for one chunk
 }
 
 func newCompressor() (*compressor, error) {
@@ -38,13 +44,13 @@ func newCompressor() (*compressor, error) {
 	return &compressor{Encoder: e}, err
 }
 
-// newDecompressor unpacks chunks; any number of goroutines may use it.
+// newDecompressor returns the decoder for chunks. It is safe for concurrent use.
 func newDecompressor() (*zstd.Decoder, error) {
 	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxChunk),
 		zstd.WithDecoderDictRaw(dictionaryID, []byte(dictionary)))
 }
 
-// pack lays a chunk's reports out and compresses them into the row of its key.
+// pack encodes and compresses a chunk and returns it as a sealed row for key.
 func (c *compressor) pack(key []byte, reports []store.Logged) []byte {
 	p := c.plain[:0]
 	p.Uint(uint64(len(reports)))
@@ -54,13 +60,13 @@ func (c *compressor) pack(key []byte, reports []store.Logged) []byte {
 		p.Byte(byte(r.Source))
 		p.Bytes(r.Raw)
 	}
-	if c.plain = p; cap(p) > mostPlain {
+	if c.plain = p; cap(p) > maxPlain {
 		c.plain = nil
 	}
 	return seal(bucketLog, key, c.EncodeAll(p, unsealed(len(p)/4+64)))
 }
 
-// unpackChunk reads a row of bucket log.
+// unpackChunk decodes a row of bucket log.
 func unpackChunk(d *zstd.Decoder, key, row []byte) ([]store.Logged, error) {
 	chunk, err := unseal(bucketLog, key, row)
 	if err != nil {
@@ -73,7 +79,9 @@ func unpackChunk(d *zstd.Decoder, key, row []byte) ([]store.Logged, error) {
 	u := packed.Reader{Rest: plain}
 	reports := make([]store.Logged, u.Length())
 	for i := range reports {
-		reports[i] = store.Logged{ReceivedAt: u.Time(), Type: dlr.Type(u.Text()), Source: store.Source(u.Byte()), Raw: u.View()}
+		reports[i] = store.Logged{
+			ReceivedAt: u.Time(), Type: dlr.Type(u.Text()), Source: store.Source(u.Byte()), Raw: u.View(),
+		}
 	}
 	if u.Err != nil {
 		return nil, damage(bucketLog, key, fmt.Errorf("report log: %w", u.Err))

@@ -12,48 +12,53 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// maxLooked bounds the rows that a read looks at for one page.
-const maxLooked = 20_000
+// maxScanned is the maximum number of rows that a read scans for one page.
+const maxScanned = 20_000
 
-// look runs read in a transaction, and tells of damage that it meets.
-func (s *Store) look(read func(*bolt.Tx) error) error {
+// viewFolded runs read in a read transaction, without waiting for the fold. It records damaged rows that read finds.
+func (s *Store) viewFolded(read func(*bolt.Tx) error) error {
 	err := guarded(func() error { return s.db.View(read) })
 	if err != nil {
-		s.met(err)
+		s.noteDamaged(err)
 	}
 	return err
 }
 
-// view runs read in a transaction that sees all that was acknowledged before.
+// view runs read in a read transaction that includes every arrival acknowledged before the call. It blocks until they
+// are folded.
 func (s *Store) view(ctx context.Context, read func(*bolt.Tx) error) error {
 	if s.closed.Load() {
-		return s.ended()
+		return s.closedError()
 	}
 	if err := s.backlog.wait(ctx); err != nil {
 		return err
 	}
-	err := s.look(read)
+	err := s.viewFolded(read)
 	if s.closed.Load() && err != nil {
-		return s.ended()
+		return s.closedError()
 	}
 	return err
 }
 
-// forward visits the keys with the prefix in their order, beginning behind the page's cursor, until visit took as many
-// as the page wants, and sets next to the cursor of the page after it.
-func forward(b *bolt.Bucket, prefix []byte, p store.Paging, visit func(key, row []byte) (took bool, err error), next *string) error {
+// visitor handles one row of a page. It reports whether it added the row to the page.
+type visitor func(key, row []byte) (took bool, err error)
+
+// forward calls visit for the keys with the prefix, in key order and starting after the page's cursor, until visit has
+// added as many items as the page may hold. It sets next to the cursor of the following page, if there is one.
+func forward(b *bolt.Bucket, prefix []byte, p store.Paging, visit visitor, next *string) error {
 	return scan(b.Cursor(), prefix, p, false, visit, next)
 }
 
-// backward is forward from the last key to the first.
-func backward(b *bolt.Bucket, prefix []byte, p store.Paging, visit func(key, row []byte) (took bool, err error), next *string) error {
+// backward does what forward does, in descending key order.
+func backward(b *bolt.Bucket, prefix []byte, p store.Paging, visit visitor, next *string) error {
 	return scan(b.Cursor(), prefix, p, true, visit, next)
 }
 
-// errPageFull ends a page with what was just taken, though there is room for more.
+// errPageFull is returned by a visitor that added its row and wants the page to end with it.
 var errPageFull = errors.New("the page is full")
 
-func scan(c *bolt.Cursor, prefix []byte, p store.Paging, backward bool, visit func(key, row []byte) (bool, error), next *string) error {
+// scan implements forward and backward.
+func scan(c *bolt.Cursor, prefix []byte, p store.Paging, backward bool, visit visitor, next *string) error {
 	after, err := decodeCursor(p.Cursor, prefix)
 	if err != nil {
 		return err
@@ -65,8 +70,8 @@ func scan(c *bolt.Cursor, prefix []byte, p store.Paging, backward bool, visit fu
 	}
 	var last []byte
 	full := false
-	for taken, looked := 0, 0; key != nil && bytes.HasPrefix(key, prefix); key, row = step() {
-		if full || taken == p.Size() || looked == maxLooked {
+	for taken, scanned := 0, 0; key != nil && bytes.HasPrefix(key, prefix); key, row = step() {
+		if full || taken == p.Size() || scanned == maxScanned {
 			*next = cursorOf(last, prefix)
 			return nil
 		}
@@ -77,13 +82,14 @@ func scan(c *bolt.Cursor, prefix []byte, p store.Paging, backward bool, visit fu
 		if took {
 			taken++
 		}
-		looked++
+		scanned++
 		last = key
 	}
 	return nil
 }
 
-// begin places the cursor on the first key behind after, or on the first of all with the prefix.
+// begin moves the cursor to the first key after the key after or, if that is nil, to the first key with the prefix. If
+// backward is set, it counts from the end.
 func begin(c *bolt.Cursor, prefix, after []byte, backward bool) (key, row []byte) {
 	if !backward {
 		if after == nil {
@@ -106,7 +112,7 @@ func begin(c *bolt.Cursor, prefix, after []byte, backward bool) (key, row []byte
 	return c.Prev()
 }
 
-// successor is the first key behind all with the prefix; nil when there is none.
+// successor returns the smallest key greater than all keys with the prefix; nil if there is none.
 func successor(prefix []byte) []byte {
 	for i := len(prefix) - 1; i >= 0; i-- {
 		if prefix[i] != 0xff {
@@ -118,12 +124,13 @@ func successor(prefix []byte) []byte {
 	return nil
 }
 
-// cursorOf is the cursor that stands for a key with the prefix.
+// cursorOf encodes a key, without its prefix, as a page cursor.
 func cursorOf(key, prefix []byte) string {
 	return base64.RawURLEncoding.EncodeToString(key[len(prefix):])
 }
 
-// decodeCursor returns the key a cursor stands for; nil for none.
+// decodeCursor returns the key that a page cursor encodes; nil for the empty cursor. It returns ErrCursor if the
+// cursor is malformed.
 func decodeCursor(cursor string, prefix []byte) ([]byte, error) {
 	if cursor == "" {
 		return nil, nil

@@ -13,18 +13,18 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// A row is sealed: a mark, the CRC-32C of its bucket, key and content, and the content. Format 2 had the content alone;
-// such a row is sealed when it is written again. No content of format 2 begins with the mark, and no flipped bit makes one
-// of the other.
+// A sealed row consists of a mark, the CRC-32C of bucket, key and content, and the content. Rows of format 2 have only
+// the content; they are sealed when they are written again. No content of format 2 begins with the mark, and a sealed
+// row whose mark has one flipped bit is recognized (see marked).
 const (
 	sealMark = 0xf3
 	sealSize = 1 + crc32.Size
 )
 
-// unsealed is a row to be: it has the room for a seal.
+// unsealed returns a buffer for a row: space for the seal, then the content to append, of about size bytes.
 func unsealed(size int) packed.Writer { return make(packed.Writer, sealSize, sealSize+size) }
 
-// seal completes a row, which begins with the room for it.
+// seal fills in the seal at the start of a row that unsealed began, and returns the row.
 func seal(bucket, key, row []byte) []byte {
 	row[0] = sealMark
 	binary.LittleEndian.PutUint32(row[1:], checksum(bucket, key, row[sealSize:]))
@@ -36,7 +36,8 @@ func checksum(bucket, key, content []byte) uint32 {
 	return crc32.Update(sum, castagnoli, content)
 }
 
-// unseal returns the content of a row. It fails if the row, or its key, is not what was written.
+// unseal returns the content of a row. It returns a *damageError if the row or its key was changed after it was
+// written.
 func unseal(bucket, key, row []byte) ([]byte, error) {
 	if len(row) < sealSize || row[0] != sealMark {
 		if marked(bucket, key, row) {
@@ -50,24 +51,25 @@ func unseal(bucket, key, row []byte) ([]byte, error) {
 	return row[sealSize:], nil
 }
 
-// marked reports whether a row without the mark is sealed: one bit of the mark is flipped. A count of format 2 could be read
-// into it.
+// marked reports whether a row is sealed although one bit of its mark is flipped. Without this check, such a row could
+// pass for a count of format 2.
 func marked(bucket, key, row []byte) bool {
 	return len(row) >= sealSize && bits.OnesCount8(row[0]^sealMark) == 1 &&
 		binary.LittleEndian.Uint32(row[1:]) == checksum(bucket, key, row[sealSize:])
 }
 
-// damageError says which row is not what was written.
+// damageError identifies a damaged row. Its text masks phone numbers.
 type damageError struct {
 	bucket, key []byte
 	cause       error
 }
 
+// damage returns a *damageError.
 func damage(bucket, key []byte, cause error) error {
 	return &damageError{bucket, bytes.Clone(key), cause}
 }
 
-// id makes out the damage: the row, and its cause.
+// id identifies the row and the cause.
 func (e *damageError) id() string { return fmt.Sprintf("%s\x00%s\x00%v", e.bucket, e.key, e.cause) }
 
 func (e *damageError) Error() string {
@@ -97,7 +99,7 @@ func sealBatch(n number, b *store.Batch) []byte {
 	return seal(bucketBatches, n.key(), packed.AppendBatch(unsealed(256), b))
 }
 
-// recipientIn decodes a row of bucket recipients.
+// recipientIn decodes a row of bucket recipients. A row that is still being rebuilt is an error; see rebuiltIn.
 func recipientIn(key, row []byte) (store.Recipient, error) {
 	content, err := unseal(bucketRecipients, key, row)
 	if err != nil {
@@ -116,13 +118,13 @@ func recipientIn(key, row []byte) (store.Recipient, error) {
 	return r, nil
 }
 
-// errUnsettled means that a recipient is being rebuilt: its row is not damaged, but not whole yet either.
+// errUnsettled means that a recipient is being rebuilt and its feedback state is not decided yet.
 var errUnsettled = errors.New("it is being rebuilt")
 
 func sealRecipient(key []byte, r *store.Recipient) []byte {
 	digits := dlr.Digits(r.Number)
 	if hashed(digits, maxDigits) {
-		digits = "" // the key does not have them
+		digits = "" // the key holds their hash
 	}
 	return seal(bucketRecipients, key, packed.AppendRecipient(unsealed(24+40*len(r.Seen)), r, digits))
 }
@@ -136,7 +138,7 @@ func countIn(key, row []byte) (int, error) {
 	u := packed.Reader{Rest: content}
 	n := int(u.Uint())
 	if u.Err == nil && len(u.Rest) > 0 {
-		u.Err = errors.New("something follows the count")
+		u.Err = errors.New("extra bytes follow the count")
 	}
 	if u.Err != nil {
 		return 0, damage(bucketMinutes, key, u.Err)

@@ -14,24 +14,25 @@ import (
 	"slices"
 )
 
-// segment is one file of the journal.
+// segment is one open file of the journal.
 type segment struct {
 	watched
 	file *os.File
 	size int    // bytes, header included
-	last uint64 // sequence of the last frame in it; 0 when it was never used
+	last uint64 // sequence of the last frame in it; 0 if it was never used
 }
 
-// createSegment writes a new file full of zeros under its name, or leaves nothing.
+// createSegment creates a segment full of zeros and syncs file and directory. After an error no file remains under
+// path.
 func createSegment(path string, size int, s salt) (_ *segment, err error) {
 	temporary := path + ".new"
 	file, err := os.OpenFile(temporary, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("make journal segment: %w", err)
+		return nil, fmt.Errorf("create journal segment: %w", err)
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(fmt.Errorf("make journal segment: %w", err), file.Close())
+			err = errors.Join(fmt.Errorf("create journal segment: %w", err), file.Close())
 			_ = os.Remove(temporary) // the next start removes it otherwise
 		}
 	}()
@@ -58,7 +59,7 @@ func createSegment(path string, size int, s salt) (_ *segment, err error) {
 	if err = os.Rename(temporary, path); err != nil {
 		return nil, err
 	}
-	if err = syncFolder(filepath.Dir(path)); err != nil {
+	if err = syncDir(filepath.Dir(path)); err != nil {
 		return nil, fatal(err)
 	}
 	info, err := file.Stat()
@@ -68,7 +69,8 @@ func createSegment(path string, size int, s salt) (_ *segment, err error) {
 	return &segment{watched: watched{path, info}, file: file, size: size}, nil
 }
 
-// openSegment opens a segment, checks its header and reads it whole, into buf if that has the room.
+// openSegment opens a segment, checks its header and reads the whole file. content uses the memory of buf if that is
+// large enough.
 func openSegment(path string, buf []byte) (_ *segment, content []byte, s salt, err error) {
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -80,17 +82,22 @@ func openSegment(path string, buf []byte) (_ *segment, content []byte, s salt, e
 		}
 	}()
 	header := make([]byte, segmentHeader)
-	if n, err := io.ReadFull(file, header); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+	n, err := io.ReadFull(file, header)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, nil, s, err
-	} else if n < segmentHeader || !bytes.HasPrefix(header, []byte(segmentMagic)) {
-		return nil, nil, s, fmt.Errorf("%s is damaged: it does not begin as a journal segment: %s", path, wayOut)
+	}
+	if n < segmentHeader || !bytes.HasPrefix(header, []byte(segmentMagic)) {
+		return nil, nil, s, fmt.Errorf("%s is damaged: it does not start with the header of a journal segment: %s",
+			path, journalRemedy)
 	}
 	if format := binary.LittleEndian.Uint32(header[8:]); format != segmentFormat {
-		return nil, nil, s, fmt.Errorf("%s has format %d, this version knows format %d: use the version that wrote it, or a newer one", path, format, segmentFormat)
+		return nil, nil, s, fmt.Errorf("%s has format %d, this version reads format %d: use the version that "+
+			"wrote it, or a newer one", path, format, segmentFormat)
 	}
 	copy(s[:], header[16:])
 	if crc32.Checksum(s[:], castagnoli) != binary.LittleEndian.Uint32(header[12:]) {
-		return nil, nil, s, fmt.Errorf("%s is damaged: its header does not verify: %s", path, wayOut)
+		return nil, nil, s, fmt.Errorf("%s is damaged: the checksum of its header does not match: %s",
+			path, journalRemedy)
 	}
 	info, err := file.Stat()
 	if err != nil {
@@ -98,7 +105,8 @@ func openSegment(path string, buf []byte) (_ *segment, content []byte, s salt, e
 	}
 	size := int(binary.LittleEndian.Uint32(header[24:]))
 	if int64(size) != info.Size() {
-		return nil, nil, s, fmt.Errorf("%s is damaged: it has %d bytes and should have %d: %s", path, info.Size(), size, wayOut)
+		return nil, nil, s, fmt.Errorf("%s is damaged: it has %d bytes and should have %d: %s",
+			path, info.Size(), size, journalRemedy)
 	}
 	content = slices.Grow(buf[:0], size)[:size]
 	if _, err := file.ReadAt(content, 0); err != nil {
@@ -112,31 +120,31 @@ func newSalt() (s salt) {
 	return s
 }
 
-// makeFolder makes a folder, and those above it that are not there, and makes their names durable.
-func makeFolder(path string) error {
+// makeDir creates a directory and its missing parents, and syncs the parents so that the names survive a power loss.
+func makeDir(path string) error {
 	path = filepath.Clean(path)
 	parent := filepath.Dir(path)
 	err := os.Mkdir(path, 0o700)
 	if errors.Is(err, fs.ErrNotExist) && parent != path {
-		if err = makeFolder(parent); err == nil {
+		if err = makeDir(parent); err == nil {
 			err = os.Mkdir(path, 0o700)
 		}
 	}
 	if err == nil {
-		return syncFolder(parent)
+		return syncDir(parent)
 	}
 	if info, statErr := os.Stat(path); statErr != nil || !info.IsDir() {
 		return err
 	}
-	_ = syncFolder(parent) // for a start that was cut before it; the parent need not be ours to sync
+	_ = syncDir(parent) // an earlier start may have been killed before this sync; the parent may belong to another user
 	return nil
 }
 
-// syncFolder makes the names in a folder durable.
-func syncFolder(path string) error {
-	folder, err := os.Open(path)
+// syncDir makes the names in a directory durable.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
 	if err != nil {
 		return err
 	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return errors.Join(dir.Sync(), dir.Close())
 }

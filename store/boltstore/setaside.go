@@ -9,14 +9,15 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// Bounds of bucket damaged.
+// Limits of bucket damaged; the oldest entries are deleted.
 const (
-	mostAside      = 1000
-	mostAsideBytes = 16 << 20
-	mostAsideRow   = 1 << 20 // of a longer row the rest is dropped
+	maxAside      = 1000
+	maxAsideBytes = 16 << 20
+	maxAsideRow   = 1 << 20 // longer rows are truncated
 )
 
-// setAside keeps the bytes of a damaged row, for people who want to know what is lost. It does not delete the row.
+// setAside copies a damaged row to bucket damaged, so that support can inspect what was lost. It does not delete the
+// row.
 func (c *writeTx) setAside(bucket, key, row []byte) error {
 	aside, err := c.tx.CreateBucketIfNotExists(bucketDamaged)
 	if err != nil {
@@ -26,7 +27,7 @@ func (c *writeTx) setAside(bucket, key, row []byte) error {
 	if err != nil {
 		return err
 	}
-	row = row[:min(len(row), mostAsideRow)]
+	row = row[:min(len(row), maxAsideRow)]
 	p := make(packed.Writer, 0, len(key)+len(row)+32)
 	p.Time(time.Now())
 	p.Bytes(bucket)
@@ -35,7 +36,7 @@ func (c *writeTx) setAside(bucket, key, row []byte) error {
 	return aside.Put(binary.BigEndian.AppendUint64(nil, next), p)
 }
 
-// trimAside deletes the oldest entries of bucket damaged until the others are within its bounds.
+// trimAside deletes the oldest entries of bucket damaged until the bucket is within its limits.
 func trimAside(tx *bolt.Tx) error {
 	aside := tx.Bucket(bucketDamaged)
 	if aside == nil {
@@ -46,7 +47,7 @@ func trimAside(tx *bolt.Tx) error {
 	c := aside.Cursor()
 	for key, row := c.Last(); key != nil; key, row = c.Prev() {
 		entries++
-		if bytes += len(row); entries > mostAside || bytes > mostAsideBytes {
+		if bytes += len(row); entries > maxAside || bytes > maxAsideBytes {
 			beyond = append(beyond, key)
 		}
 	}

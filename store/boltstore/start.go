@@ -10,7 +10,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// start reads what is in the database, folds the rest of the journal and begins to take arrivals.
+// start verifies and loads the database, opens the journal, folds its unfolded frames and starts the fold and the
+// committer.
 func (s *Store) start(ctx context.Context) error {
 	if info, err := os.Stat(s.db.Path()); err == nil && info.Size() <= s.config.verify {
 		if err := s.verify(); err != nil {
@@ -21,19 +22,19 @@ func (s *Store) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var tail []placed
+	var tail []frameRef
 	s.journal, tail, err = openJournal(filepath.Join(s.config.Path, "journal"), folded, s.config)
 	if err != nil {
 		return err
 	}
-	if s.config.settled && len(tail) > 0 {
+	if s.config.requireFolded && len(tail) > 0 {
 		return errors.Join(fmt.Errorf("open store: %s: %w", s.config.Path, ErrUnfolded), s.journal.close())
 	}
 	if err := s.recover(ctx, tail, folded.within); err != nil {
 		return errors.Join(err, s.journal.close())
 	}
 	if s.journal.current == nil {
-		if err := s.journal.turn(0); err != nil {
+		if err := s.journal.switchSegment(0); err != nil {
 			return errors.Join(err, s.journal.close())
 		}
 	}
@@ -43,8 +44,9 @@ func (s *Store) start(ctx context.Context) error {
 	return nil
 }
 
-// recover folds the frames that were acknowledged and not folded; the first of them is folded as far as done says.
-func (s *Store) recover(ctx context.Context, tail []placed, done progress) error {
+// recover folds the frames in tail; done says how far the first of them is folded. Before the first step it finishes
+// mends.
+func (s *Store) recover(ctx context.Context, tail []frameRef, done progress) error {
 	s.backlog.resume(tail, done)
 	for first := true; ; first = false {
 		w, err := s.backlog.take(s.measured.room(s.config.StepBytes))
@@ -63,8 +65,8 @@ func (s *Store) recover(ctx context.Context, tail []placed, done progress) error
 	}
 }
 
-// readBack reads a frame's arrivals back from the journal.
-func (s *Store) readBack(p placed) ([]store.Arrival, error) {
+// readBack reads a frame's arrivals from the journal.
+func (s *Store) readBack(p frameRef) ([]store.Arrival, error) {
 	f, err := s.journal.read(p)
 	if err != nil {
 		return nil, err

@@ -13,21 +13,22 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// step is one transaction of the fold.
+// step is one transaction of the fold. It works on copies of the store's totals, which install puts in place after the
+// commit.
 type step struct {
 	s  *Store
 	tx *bolt.Tx
 
 	last       number
-	numbers    [][]byte // keys for bucket numbers
-	stride     *stride
+	numbers    [][]byte // keys to add to bucket numbers
+	yielder    *yielder
 	totals     totals
 	minutes    map[store.MinuteKey]int
 	quarantine quarantined
 	evicted    int
 	changes    []store.Changes
-	settled    []string // leases whose settlement is in it
-	key        []byte   // room for one; bbolt copies it
+	settled    []string // leases of the settlements in this step
+	key        []byte   // buffer for one key; bbolt copies what it is given
 }
 
 func newStep(s *Store, tx *bolt.Tx) *step {
@@ -37,20 +38,20 @@ func newStep(s *Store, tx *bolt.Tx) *step {
 	}
 }
 
-// keep makes the step's figures the store's, once it is committed.
-func (st *step) keep() {
+// install makes the step's totals those of the store, after the commit.
+func (st *step) install() {
 	st.s.last, st.s.totals, st.s.quarantine = st.last, st.totals, st.quarantine
 }
 
-// batchArrivals are the arrivals of one batch in a step.
+// batchArrivals holds the arrivals of one batch in a step.
 type batchArrivals struct {
 	key      store.BatchKey
 	number   number
-	fresh    bool // the batch is new
+	isNew    bool // no row of the batch exists yet
 	arrivals []store.Arrival
 }
 
-// fold takes work into the database and notes the position it reaches.
+// fold folds w and stores the journal position reached.
 func (st *step) fold(w work) error {
 	reached, err := positionIn(st.tx)
 	if err != nil {
@@ -61,15 +62,15 @@ func (st *step) fold(w work) error {
 	}
 	chunk := reached.chunk()
 	batches := st.sort(w.parts)
-	if err := st.nameBatches(batches); err != nil {
+	if err := st.indexNewBatches(batches); err != nil {
 		return err
 	}
-	st.stride = newStride(st.s, w)
+	st.yielder = newYielder(st.s, w)
 	for _, b := range batches {
 		if err := st.foldBatch(b, chunk); err != nil {
 			return err
 		}
-		st.stride.rest()
+		st.yielder.yield()
 	}
 	if err := st.putSorted(st.tx.Bucket(bucketNumbers), st.numbers); err != nil {
 		return err
@@ -86,8 +87,8 @@ func (st *step) fold(w work) error {
 	return st.tx.Bucket(bucketMeta).Put(keyPosition, reached.advance(w.to, st.s.journal.salt).row())
 }
 
-// sort gathers the arrivals by batch, each batch's in their order, and the batches by their numbers, so that neighbours
-// in the file are written together.
+// sort groups the arrivals by batch, in their order, and gives new batches a number. It sorts the batches by number,
+// so that neighboring rows in the file are written together.
 func (st *step) sort(parts []part) []*batchArrivals {
 	byKey := make(map[store.BatchKey]*batchArrivals)
 	var all []*batchArrivals
@@ -109,7 +110,7 @@ func (st *step) sort(parts []part) []*batchArrivals {
 					b.number = numberOf(found)
 				} else {
 					st.last = max(st.last+1, numberAt(a.At))
-					b.number, b.fresh = st.last, true
+					b.number, b.isNew = st.last, true
 				}
 				byKey[key] = b
 				all = append(all, b)
@@ -121,11 +122,11 @@ func (st *step) sort(parts []part) []*batchArrivals {
 	return all
 }
 
-// nameBatches enters the ids of new batches.
-func (st *step) nameBatches(batches []*batchArrivals) error {
+// indexNewBatches adds the new batches to bucket ids.
+func (st *step) indexNewBatches(batches []*batchArrivals) error {
 	numbers := make(map[string]number)
 	for _, b := range batches {
-		if b.fresh {
+		if b.isNew {
 			numbers[string(idKey(b.key))] = b.number
 		}
 	}
@@ -138,8 +139,8 @@ func (st *step) nameBatches(batches []*batchArrivals) error {
 	return nil
 }
 
-// putSorted puts keys without rows. bbolt keeps what a transaction adds to a page in one slice until the commit: in any
-// other order every key would move half of those before it.
+// putSorted puts keys with empty rows, sorted. bbolt keeps what a transaction adds to a page in one slice until the
+// commit: in any other order, each key would move on average half of the keys before it.
 func (st *step) putSorted(b *bolt.Bucket, keys [][]byte) error {
 	slices.SortFunc(keys, bytes.Compare)
 	for i, key := range keys {
@@ -147,26 +148,26 @@ func (st *step) putSorted(b *bolt.Bucket, keys [][]byte) error {
 			return err
 		}
 		if i%64 == 63 {
-			st.stride.rest()
+			st.yielder.yield()
 		}
 	}
 	return nil
 }
 
-// foldBatch folds one batch's arrivals and writes what changed.
+// foldBatch folds the arrivals of one batch and writes the rows that changed.
 func (st *step) foldBatch(b *batchArrivals, chunk uint64) error {
 	policy := st.s.config.Policies(b.key.Plan)
 	rows := store.Rows{Batch: &store.Batch{Plan: b.key.Plan, ID: b.key.BatchID}, Chunk: chunk}
-	before := place{}
-	if !b.fresh {
+	before := indexKeys{}
+	if !b.isNew {
 		batch, err := batchIn(b.number.key(), st.tx.Bucket(bucketBatches).Get(b.number.key()))
 		if err == nil && batch.Key() != b.key {
-			err = damage(bucketIDs, idKey(b.key), errors.New("it leads to another batch"))
+			err = damage(bucketIDs, idKey(b.key), errors.New("it points to another batch"))
 		}
 		if err != nil {
 			return fmt.Errorf("batch %s: %w", b.key.BatchID, err)
 		}
-		rows.Batch, before = batch, placeOf(batch, b.number)
+		rows.Batch, before = batch, indexKeysOf(batch, b.number)
 	}
 	if err := st.loadRecipients(b, &rows); err != nil {
 		return fmt.Errorf("batch %s: %w", b.key.BatchID, err)
@@ -178,14 +179,15 @@ func (st *step) foldBatch(b *batchArrivals, chunk uint64) error {
 	return errors.Join(
 		st.saveRecipients(b.number, rows.Recipients),
 		st.tx.Bucket(bucketBatches).Put(b.number.key(), sealBatch(b.number, rows.Batch)),
-		move(st.tx, before, placeOf(rows.Batch, b.number)),
+		reindex(st.tx, before, indexKeysOf(rows.Batch, b.number)),
 		st.saveLog(b.number, chunk, rows.Log),
 	)
 }
 
+// loadRecipients reads the rows of all recipients that the arrivals name.
 func (st *step) loadRecipients(b *batchArrivals, rows *store.Rows) (err error) {
 	rows.Recipients = make(map[string]*store.Row, len(b.arrivals))
-	if b.fresh {
+	if b.isNew {
 		return nil
 	}
 	c := st.tx.Bucket(bucketRecipients).Cursor()
@@ -207,6 +209,7 @@ func (st *step) loadRecipients(b *batchArrivals, rows *store.Rows) (err error) {
 	return err
 }
 
+// saveRecipients writes the recipients that changed, and collects the keys of new ones for bucket numbers.
 func (st *step) saveRecipients(n number, rows map[string]*store.Row) error {
 	recipients := st.tx.Bucket(bucketRecipients)
 	for _, digits := range slices.Sorted(maps.Keys(rows)) { // see putSorted
@@ -225,10 +228,11 @@ func (st *step) saveRecipients(n number, rows map[string]*store.Row) error {
 	return nil
 }
 
-// place is where a batch stands in the indexes of what is to be done; nil keys where it does not.
-type place struct{ due, buried, check []byte }
+// indexKeys are the keys of one batch in the indexes due, buried and checks; nil where the batch is not listed.
+type indexKeys struct{ due, buried, check []byte }
 
-func placeOf(b *store.Batch, n number) (p place) {
+// indexKeysOf returns the keys under which b must be listed.
+func indexKeysOf(b *store.Batch, n number) (p indexKeys) {
 	if b.Task != nil {
 		p.due = dueKey(b.Plan, b.Task.Due, n)
 	}
@@ -241,8 +245,8 @@ func placeOf(b *store.Batch, n number) (p place) {
 	return p
 }
 
-// move takes a batch from one place to another.
-func move(tx *bolt.Tx, from, to place) error {
+// reindex deletes the keys in from from the indexes, and adds the keys in to.
+func reindex(tx *bolt.Tx, from, to indexKeys) error {
 	return errors.Join(
 		replace(tx.Bucket(bucketDue), from.due, to.due),
 		replace(tx.Bucket(bucketBuried), from.buried, to.buried),
@@ -250,6 +254,7 @@ func move(tx *bolt.Tx, from, to place) error {
 	)
 }
 
+// replace deletes the key from and puts the key to; nil means none.
 func replace(b *bolt.Bucket, from, to []byte) error {
 	if slices.Equal(from, to) {
 		return nil
@@ -265,6 +270,7 @@ func replace(b *bolt.Bucket, from, to []byte) error {
 	return nil
 }
 
+// saveLog writes the raw reports of a batch as one compressed chunk.
 func (st *step) saveLog(n number, chunk uint64, reports []store.Logged) error {
 	if len(reports) == 0 {
 		return nil
@@ -273,7 +279,7 @@ func (st *step) saveLog(n number, chunk uint64, reports []store.Logged) error {
 	return st.tx.Bucket(bucketLog).Put(key, st.s.compressor.pack(key, reports))
 }
 
-// addMinutes adds what was newly counted to the timeseries.
+// addMinutes adds the messages that the step has newly counted to the counts in bucket minutes.
 func (st *step) addMinutes() error {
 	bucket := st.tx.Bucket(bucketMinutes)
 	for k, n := range st.minutes {

@@ -15,26 +15,32 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Config says where and how a Store keeps things. Only Path is needed.
+// Config configures Open. Only Path is required; zero values select the defaults.
 type Config struct {
-	Path     string         // the folder; made when it is not there
-	Policies store.Policies // how plans earn feedback; nil gives every plan the zero Policy
+	Path     string         // the store's directory; Open creates it and its parents
+	Policies store.Policies // the feedback policy of each plan; nil means the zero Policy for every plan
 	Observer store.Observer
 
-	Committer    store.CommitterConfig
-	Segment      int           // bytes of a journal segment; default 8 MiB
-	JournalLimit int64         // bytes of all segments; default 64 MiB. What is not folded yet must fit
-	FoldEvery    time.Duration // the longest an arrival waits to be folded under load; default 2 s
-	LockTimeout  time.Duration // how long Open waits for another process to let go; default 1 s
+	Committer   store.CommitterConfig
+	Segment     int           // bytes of a journal segment; default 8 MiB
+	FoldEvery   time.Duration // longest time between two fold steps under load; default 2 s
+	LockTimeout time.Duration // how long Open waits for another process to release the lock; default 1 s
 
-	BacklogBytes int // most memory for arrivals that are not folded; default 32 MiB. The others are read back from the journal
-	StepBytes    int // most memory for a step of the fold, beside a frame; default 64 MiB
+	// JournalLimit is the maximum size of all segments in bytes; default 64 MiB. When unfolded frames occupy all of
+	// it, Record waits and then returns ErrBusy.
+	JournalLimit int64
 
-	QuarantineEntries int // most entries kept, default 10 000
-	QuarantineBytes   int // most bytes kept, default 64 MiB
+	// BacklogBytes limits the memory for arrivals that are not folded yet; default 32 MiB. The fold reads arrivals
+	// beyond it back from the journal.
+	BacklogBytes int
+	// StepBytes limits the memory of one fold step, without the journal frame it reads; default 64 MiB.
+	StepBytes int
 
-	settled bool  // refuse a store whose journal is not folded
-	verify  int64 // a start verifies a database of up to so many bytes; default verifySize
+	QuarantineEntries int // maximum number of entries; default 10 000. The oldest are evicted
+	QuarantineBytes   int // maximum bytes of all entries; default 64 MiB. The oldest are evicted
+
+	requireFolded bool  // refuse a store whose journal has unfolded frames
+	verify        int64 // Open verifies the whole database if it has at most this many bytes; default verifySize
 }
 
 func (c Config) withDefaults() Config {
@@ -77,65 +83,69 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Store keeps everything in one folder. See the package's documentation.
+// Store is a store.Store in one directory. The package comment describes its files.
 type Store struct {
 	config    Config
 	db        *bolt.DB
 	journal   *journal
 	committer *store.Committer[recorded]
-	buf       []byte   // of the committer's goroutine
-	commits   incident // of the committer's goroutine
-	folder    *folder
+	buf       []byte   // owned by the committer's goroutine
+	commits   incident // failed commits; owned by the committer's goroutine
+	dir       *storeDir
 	backlog   *backlog
-	measured  measured // of the fold's goroutine
+	measured  measured // owned by the fold's goroutine
 	folding   sync.WaitGroup
 	leases    leases
 	decoder   *zstd.Decoder
 
-	// writing is held by whoever writes to db outside of reads: a step of the fold or of expiry.
+	// writing is held during every write transaction of db: fold steps, retention and mends.
 	writing    sync.Mutex
 	compressor *compressor // guarded by writing
 	totals     totals      // guarded by writing
-	last       number      // of the newest batch; guarded by writing
+	last       number      // number of the newest batch; guarded by writing
 	quarantine quarantined // guarded by writing
 	published  atomic.Pointer[published]
 
-	told     sync.Map    // damage that was told of, by its id or text
-	unmended sync.Map    // damaged rows that a read met, by their ids
-	left     sync.Map    // those that only a start mends, by their ids
-	doubtful bool        // the start has found damage; of the start
-	loaded   bool        // the totals are read; set before any goroutine starts
-	failing  atomic.Bool // the last commit failed
-	failure  sync.Once
-	failed   chan struct{}
-	err      error // set before failed is closed
-	closing  sync.Once
-	closed   atomic.Bool
-	closeErr error
+	reported    sync.Map    // damage already reported to the Observer, by row id or text
+	unmended    sync.Map    // damaged rows that a read found and the fold has not mended yet, by row id
+	startOnly   sync.Map    // damaged rows that only Open can mend, by row id
+	damageFound bool        // verify found damage; used only during Open
+	loaded      bool        // totals are loaded; set before any goroutine starts
+	failing     atomic.Bool // the most recent commit failed
+	failure     sync.Once
+	failed      chan struct{}
+	err         error // why the store ended; set before failed is closed
+	closing     sync.Once
+	closed      atomic.Bool
+	closeErr    error
 }
 
 var _ store.Store = (*Store)(nil)
 
-// closeGrace is how long Close waits for room in the journal for what is queued; without room it was never acknowledged.
+// closeGrace is how long Close waits for journal space for queued arrivals. After that they fail; they were never
+// acknowledged.
 const closeGrace = 5 * time.Second
 
-// recorded is an arrival on its way into the journal; the zero value is none, for a commit that tries whether it works.
+// recorded is an arrival together with its journal encoding. The zero value carries no arrival: Ready uses it to test
+// whether a commit succeeds.
 type recorded struct {
 	arrival store.Arrival
 	encoded []byte
 }
 
-// bytes is about how much memory r takes: its bytes, and what was read from them.
+// bytes estimates the memory of r: the encoded bytes and the parsed report.
 func (r recorded) bytes() int { return len(r.encoded) + 512 + 32*r.arrival.Recipients() }
 
-// Open opens the store in the folder, or makes one, and folds what a crash left in its journal. A folder that another
-// process has open, or that is damaged or of a newer format, is an error. ctx bounds nothing but the start.
+// Open opens or creates the store in c.Path, mends damaged rows and folds the frames that a crash left in the journal.
+// It blocks until that is done; canceling ctx aborts the folding and has no effect after Open has returned. Open fails
+// if another process uses the directory, if the database or the journal is too damaged to be used, or if its format is
+// newer than this version.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	c = c.withDefaults()
 	if c.Path == "" {
 		return nil, errors.New("open store: no path given")
 	}
-	if err := makeFolder(c.Path); err != nil {
+	if err := makeDir(c.Path); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	s := &Store{config: c, measured: newMeasured(), failed: make(chan struct{})}
@@ -148,25 +158,25 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if s.decoder, err = newDecompressor(); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	if s.folder, err = holdFolder(c.Path, c.LockTimeout); err != nil {
+	if s.dir, err = lockDir(c.Path, c.LockTimeout); err != nil {
 		return nil, err
 	}
 	if s.db, err = openDatabase(filepath.Join(c.Path, "dlrloop.db"), c.LockTimeout); err != nil {
-		return nil, errors.Join(err, s.folder.release())
+		return nil, errors.Join(err, s.dir.release())
 	}
-	if err := s.folder.watch(s.db.Path()); err != nil {
-		return nil, errors.Join(err, s.db.Close(), s.folder.release())
+	if err := s.dir.watch(s.db.Path()); err != nil {
+		return nil, errors.Join(err, s.db.Close(), s.dir.release())
 	}
 	if err := s.start(ctx); err != nil {
-		return nil, errors.Join(err, s.db.Close(), s.folder.release())
+		return nil, errors.Join(err, s.db.Close(), s.dir.release())
 	}
 	return s, nil
 }
 
-// Record makes a durable. While the fold is behind it then waits, so that no read has to wait long for what is acknowledged; a
-// caller whose ctx ends meanwhile gets its cause as the error, and a is kept all the same.
+// Record makes a durable. If the fold is behind, Record then also waits for the fold, so that later reads need not
+// wait long for acknowledged arrivals. If ctx ends during that wait, Record returns its cause although a is durable.
 func (s *Store) Record(ctx context.Context, a store.Arrival) error {
-	a = cut(a)
+	a = truncateTime(a)
 	if err := a.Check(); err != nil {
 		return err
 	}
@@ -187,15 +197,16 @@ func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 	return s.backlog.acknowledge(ctx)
 }
 
-// probe is the room that a try of Ready asks for: that of many small arrivals.
+// probe is how many journal bytes Ready reserves to find out whether the disk has room: enough for many small
+// arrivals.
 const probe = 64 << 10
 
-// commit makes a group durable. It is the committer's.
+// commit makes a group durable and sets results. Only the committer's goroutine calls it.
 func (s *Store) commit(group []recorded, results []error) {
-	s.rest(s.commits.last)
+	s.waitRetry(s.commits.last)
 	begin := time.Now()
 	if s.Err() != nil {
-		spread(results, s.ended())
+		setAll(results, s.closedError())
 		return
 	}
 	arrivals, bytes := make([]store.Arrival, 0, len(group)), 0
@@ -205,14 +216,14 @@ func (s *Store) commit(group []recorded, results []error) {
 			bytes += r.bytes()
 		}
 	}
-	if err := s.folder.check(begin, s.journal); err != nil {
-		s.trouble("commit", err)
-		spread(results, s.ended())
+	if err := s.dir.check(begin, s.journal); err != nil {
+		s.reportFailure("commit", err)
+		setAll(results, s.closedError())
 		return
 	}
 	if len(arrivals) == 0 {
 		if err := s.journal.reserve(probe); err != nil {
-			s.refuse(results, err)
+			s.failGroup(results, err)
 			return
 		}
 	}
@@ -225,7 +236,7 @@ func (s *Store) commit(group []recorded, results []error) {
 		o(len(arrivals), len(buf), time.Since(begin), err)
 	}
 	if err != nil {
-		s.refuse(results, err)
+		s.failGroup(results, err)
 		return
 	}
 	s.failing.Store(false)
@@ -233,34 +244,34 @@ func (s *Store) commit(group []recorded, results []error) {
 	s.backlog.add(p, arrivals, bytes)
 }
 
-// refuse gives a group the result of a commit that failed with err.
-func (s *Store) refuse(results []error, err error) {
+// failGroup sets the results of a group whose commit failed with err, and reports the failure at most once a minute.
+func (s *Store) failGroup(results []error, err error) {
 	s.failing.Store(true)
-	if s.commits.counts(time.Now()) || ends(err) {
-		s.trouble("commit", err)
+	if s.commits.shouldReport(time.Now()) || ends(err) {
+		s.reportFailure("commit", err)
 	}
-	spread(results, s.refusal(err))
+	setAll(results, s.commitError(err))
 }
 
-// refusal is what callers are told of a commit that failed with err.
-func (s *Store) refusal(err error) error {
+// commitError returns the error that the callers of Record get when a commit fails with err.
+func (s *Store) commitError(err error) error {
 	switch {
 	case !errors.Is(err, errFull):
 		return err
 	case s.closed.Load():
-		return s.ended()
+		return s.closedError()
 	}
 	return store.ErrBusy
 }
 
-func spread(results []error, err error) {
+func setAll(results []error, err error) {
 	for i := range results {
 		results[i] = err
 	}
 }
 
-// trouble tells of a failure and ends the store when nobody can know any more what is on disk.
-func (s *Store) trouble(operation string, err error) {
+// reportFailure reports err to the Observer. If err is fatal (see fatalError) it also ends the store.
+func (s *Store) reportFailure(operation string, err error) {
 	if o := s.config.Observer.Failed; o != nil {
 		o(operation, err)
 	}
@@ -275,10 +286,10 @@ func (s *Store) trouble(operation string, err error) {
 	}
 }
 
-// Done is closed when the store has ended itself.
+// Done returns a channel that is closed when the store has ended itself after a fatal error.
 func (s *Store) Done() <-chan struct{} { return s.failed }
 
-// Err says why the store has ended itself; nil as long as it has not.
+// Err returns the fatal error that ended the store, or nil.
 func (s *Store) Err() error {
 	select {
 	case <-s.failed:
@@ -288,26 +299,28 @@ func (s *Store) Err() error {
 	}
 }
 
-// ended is the error of calls that come too late.
-func (s *Store) ended() error {
+// closedError returns ErrClosed, joined with the fatal error if one ended the store.
+func (s *Store) closedError() error {
 	if err := s.Err(); err != nil {
 		return fmt.Errorf("%w: %w", store.ErrClosed, err)
 	}
 	return store.ErrClosed
 }
 
-// Ready returns nil while arrivals are accepted. After a commit that failed it tries one.
+// Ready returns nil while the store accepts arrivals. If the most recent commit failed, Ready tries an empty commit
+// and returns its result.
 func (s *Store) Ready(ctx context.Context) error {
 	switch {
 	case s.closed.Load():
-		return s.ended()
+		return s.closedError()
 	case s.failing.Load():
 		return s.committer.Record(ctx, recorded{})
 	}
 	return nil
 }
 
-// Close makes durable what is queued, folds it, and releases the folder.
+// Close makes queued arrivals durable, folds them and releases the directory. If the journal is full it waits for at
+// most closeGrace. Further calls return the first result.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
 		s.closed.Store(true)
@@ -316,11 +329,11 @@ func (s *Store) Close() error {
 		stuck.Stop()
 		s.backlog.end()
 		s.folding.Wait()
-		s.tellUnmended()
+		s.reportUnmended()
 		s.writing.Lock()
 		defer s.writing.Unlock()
-		s.closeErr = errors.Join(s.db.Close(), s.journal.close(), s.folder.release())
-		s.decoder.Close() // reads use it, and the database has waited for them
+		s.closeErr = errors.Join(s.db.Close(), s.journal.close(), s.dir.release())
+		s.decoder.Close() // only now: reads use it, and db.Close waits for them
 	})
 	return s.closeErr
 }

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// datasync makes what was written to f survive a power loss.
+// datasync makes all completed writes to f survive a power loss. It does not sync metadata such as the times.
 func datasync(f *os.File) error {
 	for {
 		err := unix.Fdatasync(int(f.Fd()))

@@ -4,5 +4,5 @@ package boltstore
 
 import "os"
 
-// datasync makes what was written to f survive a power loss.
+// datasync makes all completed writes to f survive a power loss.
 func datasync(f *os.File) error { return f.Sync() }

@@ -9,8 +9,8 @@ import (
 
 var syncs atomic.Uint64
 
-// datasync leaves out every second sync. This build exists to show that the power-loss test finds it; it must never
-// serve.
+// datasync skips every second sync. This build exists only to show that the power-loss test detects a missing sync;
+// never use it in production.
 func datasync(f *os.File) error {
 	if syncs.Add(1)%2 == 0 {
 		return nil

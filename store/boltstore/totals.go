@@ -12,9 +12,10 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// totals are the totals of every plan.
+// totals holds the totals of every plan, by plan.
 type totals map[string]*store.PlanStats
 
+// plan returns the totals of a plan. It adds the plan if it is new.
 func (t totals) plan(plan string) *store.PlanStats {
 	p := t[plan]
 	if p == nil {
@@ -24,8 +25,10 @@ func (t totals) plan(plan string) *store.PlanStats {
 	return p
 }
 
+// apply adds the changes of a fold to the totals.
 func (t totals) apply(c store.Changes) { t.plan(c.Plan).Apply(c) }
 
+// clone returns a deep copy.
 func (t totals) clone() totals {
 	c := make(totals, len(t))
 	for plan, p := range t {
@@ -36,7 +39,7 @@ func (t totals) clone() totals {
 	return c
 }
 
-// sorted returns copies in the order of the plans.
+// sorted returns copies of the totals, sorted by plan.
 func (t totals) sorted() []store.PlanStats {
 	all := make([]store.PlanStats, 0, len(t))
 	for _, p := range t.clone() {
@@ -46,6 +49,7 @@ func (t totals) sorted() []store.PlanStats {
 	return all
 }
 
+// save writes the totals to bucket meta.
 func (t totals) save(tx *bolt.Tx) error {
 	encoded, err := json.Marshal(t)
 	if err != nil {
@@ -55,8 +59,8 @@ func (t totals) save(tx *bolt.Tx) error {
 	return tx.Bucket(bucketMeta).Put(keyTotals, seal(bucketMeta, keyTotals, row))
 }
 
-// loadTotals reads the totals. What an older version wrote says nothing of what is awaited: that is then counted anew, and
-// written with the next fold.
+// loadTotals reads the totals. Totals of older versions lack the number of awaited reports; it is computed from the
+// batches and written with the next fold step.
 func loadTotals(tx *bolt.Tx) (totals, error) {
 	t := make(totals)
 	row := tx.Bucket(bucketMeta).Get(keyTotals)
@@ -72,7 +76,7 @@ func loadTotals(tx *bolt.Tx) (totals, error) {
 	return t, nil
 }
 
-// load reads the totals as they were saved; none leave t empty.
+// load reads the stored totals into t. If there are none, t does not change.
 func (t *totals) load(tx *bolt.Tx) error {
 	row := tx.Bucket(bucketMeta).Get(keyTotals)
 	if row == nil {
@@ -90,7 +94,7 @@ func (t *totals) load(tx *bolt.Tx) error {
 	return nil
 }
 
-// countAwaited counts what is awaited from the batches that Sinch is to be asked after; no others have any.
+// countAwaited computes the number of awaited reports from the batches in bucket checks. No other batch awaits any.
 func (t totals) countAwaited(tx *bolt.Tx) error {
 	batches := tx.Bucket(bucketBatches)
 	return tx.Bucket(bucketChecks).ForEach(func(key, _ []byte) error {

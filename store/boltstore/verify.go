@@ -13,54 +13,54 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// verifySize is how large a database a start verifies whole: so much is read in about a second. Rows of a larger one are
-// verified as they are read.
+// verifySize is the largest database in bytes that Open verifies as a whole, which takes about a second. Rows of a
+// larger database are verified when they are read.
 const verifySize = 64 << 20
 
-// verify reads the whole database and tells of what is not as it was written. Indexes that do not list what the rows say
-// are made anew from them. An error means that the database may not be written to.
+// verify reads the whole database, mends damaged rows and reports them, and rebuilds each index that does not match
+// the rows. After an error nothing may be written to the database.
 func (s *Store) verify() error {
 	var v *verifier
 	for round := 0; ; round++ {
 		v = newVerifier()
 		if err := guarded(func() error { return s.db.View(v.run) }); err != nil {
 			for _, d := range v.damaged {
-				s.damaged(d, d)
+				s.reportDamaged(d, d)
 			}
 			return fmt.Errorf("open store: %s is damaged: %w: %s", s.db.Path(), err, remedy)
 		}
 		if len(v.damaged) == 0 {
 			break
 		}
-		if round == mostRounds {
+		if round == maxRounds {
 			for _, d := range v.damaged {
-				s.damaged(d, fmt.Errorf("%w: it cannot be mended", d))
+				s.reportDamaged(d, fmt.Errorf("%w: it cannot be mended", d))
 			}
 			return nil
 		}
 		if err := s.mendRows(v.damaged, v.copy); err != nil {
 			return fmt.Errorf("open store: %s: %w", s.db.Path(), err)
 		}
-		s.doubtful = true
+		s.damageFound = true
 	}
 	wrong := v.wrongIndexes()
 	if len(wrong) == 0 || len(v.mending) > 0 {
-		return nil // what is being rebuilt says nothing of its indexes
+		return nil // the indexes of batches that are not rebuilt yet cannot be compared
 	}
 	for _, name := range wrong {
-		err := fmt.Errorf("%w: index %s did not list what the rows say and is made anew", store.ErrDamaged, name)
-		s.damaged(err, err)
+		err := fmt.Errorf("%w: index %s did not match the rows and is rebuilt", store.ErrDamaged, name)
+		s.reportDamaged(err, err)
 	}
-	return guarded(func() error { return s.db.Update(func(tx *bolt.Tx) error { return remakeIndexes(tx, wrong) }) })
+	return guarded(func() error { return s.db.Update(func(tx *bolt.Tx) error { return rebuildIndexes(tx, wrong) }) })
 }
 
-// mostRounds is how often a start reads the whole database to mend it.
-const mostRounds = 4
+// maxRounds is how many times Open reads the whole database to mend it.
+const maxRounds = 4
 
-// mendAtStart rebuilds what the start, or a mend that a crash has cut, has found damaged, and verifies what it wrote. w is
-// what is folded first.
+// mendAtStart rebuilds the batches that verify, or a mend interrupted by a crash, has marked, and verifies the result.
+// w is the first step that will be folded.
 func (s *Store) mendAtStart(w work) error {
-	if err := s.rebuildAll(w); err != nil || !s.doubtful {
+	if err := s.rebuildAll(w); err != nil || !s.damageFound {
 		return err
 	}
 	if err := s.verify(); err != nil {
@@ -69,17 +69,17 @@ func (s *Store) mendAtStart(w work) error {
 	return s.rebuildAll(w)
 }
 
-// indexes are the buckets that follow from rows.
+// indexes are the buckets that can be computed from other rows.
 var indexes = [][]byte{bucketIDs, bucketDue, bucketBuried, bucketChecks, bucketNumbers}
 
-// verifier is one reading of the whole database. It compares each index with what the rows call for by sums over hashes of
-// their entries, which need no memory and no order.
+// verifier is one pass over the whole database. It compares each index with the entries that the rows require by
+// summing hashes of the entries; that needs no memory and no order.
 type verifier struct {
 	seed        maphash.Seed
-	want, found map[string]uint64
+	want, found map[string]uint64 // per index: sum of the hashes of required and of present entries
 	damaged     []*damageError
-	copy        map[string]bool // buckets with rows whose keys may be damaged
-	mending     map[number]bool // batches that are to be rebuilt: it is known that they are damaged
+	copy        map[string]bool // buckets that must be copied, since a key in them may be damaged
+	mending     map[number]bool // batches already marked for rebuilding; their damage is not reported again
 }
 
 func newVerifier() *verifier {
@@ -89,13 +89,14 @@ func newVerifier() *verifier {
 	}
 }
 
-// add adds damage of a row.
+// add records err if it is a damaged row.
 func (v *verifier) add(err error) {
 	if d, ok := errors.AsType[*damageError](err); ok {
 		v.damaged = append(v.damaged, d)
 	}
 }
 
+// run reads the whole database and records what is damaged. It returns an error if the database cannot be read.
 func (v *verifier) run(tx *bolt.Tx) error {
 	if mending := tx.Bucket(bucketMending); mending != nil {
 		err := mending.ForEach(func(key, _ []byte) error {
@@ -119,8 +120,8 @@ func (v *verifier) run(tx *bolt.Tx) error {
 	return v.batches(tx)
 }
 
-// bucket verifies that every row of a bucket is what was written and is found where it is. (bbolt's own check panics in a
-// goroutine of its own.)
+// bucket verifies that every row of a bucket is unchanged and that a search for its key finds it. (bbolt's own check
+// is not usable: it panics in a goroutine of its own.)
 func (v *verifier) bucket(tx *bolt.Tx, name []byte) error {
 	index := slices.ContainsFunc(indexes, func(i []byte) bool { return bytes.Equal(i, name) })
 	b, last := tx.Bucket(name), []byte(nil)
@@ -131,7 +132,7 @@ func (v *verifier) bucket(tx *bolt.Tx, name []byte) error {
 			v.add(damage(name, key, errMisplaced))
 		}
 		if last = key; index && !found {
-			return nil // it is not counted, so the index is made anew
+			return nil // not added to found, so the index is rebuilt
 		}
 		if bytes.Equal(name, bucketIDs) && tx.Bucket(bucketBatches).Get(row) == nil && !v.mending[numberOf(row)] {
 			v.add(damage(bucketBatches, row, errMissing))
@@ -148,17 +149,18 @@ func (v *verifier) bucket(tx *bolt.Tx, name []byte) error {
 	})
 }
 
-// rebuilds reports whether a row is one of a batch that is to be rebuilt.
+// rebuilds reports whether a row belongs to a batch that is already marked for rebuilding.
 func (v *verifier) rebuilds(bucket, key []byte) bool {
 	return v.mending[numberOf(key)] && (bytes.Equal(bucket, bucketBatches) || bytes.Equal(bucket, bucketRecipients))
 }
 
-// errMisplaced is why a row is damaged that a search does not find.
-var errMisplaced = errors.New("it is not found where it is")
+// errMisplaced means that a search for a row's key does not find the row.
+var errMisplaced = errors.New("a search for its key does not find it")
 
-// errMissing is why the row of a batch is damaged that is not there, though something else of the batch is.
+// errMissing means that a batch has recipients or index entries but no row.
 var errMissing = errors.New("it is missing")
 
+// hash returns a hash of one index entry.
 func (v *verifier) hash(key, row []byte) uint64 {
 	var h maphash.Hash
 	h.SetSeed(v.seed)
@@ -168,7 +170,7 @@ func (v *verifier) hash(key, row []byte) uint64 {
 	return h.Sum64()
 }
 
-// batches compares each batch with what belongs to it.
+// batches compares each batch's counts with its recipients, and adds to want the index entries that the rows require.
 func (v *verifier) batches(tx *bolt.Tx) error {
 	recipients, trash := tx.Bucket(bucketRecipients).Cursor(), tx.Bucket(bucketTrash)
 	digits, row := recipients.First()
@@ -185,7 +187,7 @@ func (v *verifier) batches(tx *bolt.Tx) error {
 		orphans(n)
 		b, err := batchIn(key, encoded)
 		if err != nil {
-			b = &store.Batch{} // it is in the list already, unless its seal holds
+			b = &store.Batch{} // bucket has recorded the damage already, unless only the content does not decode
 			if !v.mending[n] {
 				v.add(err)
 			}
@@ -215,8 +217,8 @@ func (v *verifier) batches(tx *bolt.Tx) error {
 	return err
 }
 
-// named is how many recipients are in any state. What an older version wrote may count another state for a recipient, but
-// as many recipients.
+// named returns how many recipients have any state. Rows of older versions may count a recipient under another state,
+// but the sum is the same.
 func named(states map[dlr.Status]int) (n int) {
 	for _, count := range states {
 		n += count
@@ -224,20 +226,23 @@ func named(states map[dlr.Status]int) (n int) {
 	return n
 }
 
-// list adds what the indexes should list of a batch.
+// list adds to want the index entries of a batch, except those of its recipients.
 func (v *verifier) list(n number, b *store.Batch) {
 	for _, e := range entriesOf(n, b) {
 		v.want[string(e.bucket)] += v.hash(e.key, e.row)
 	}
 }
 
+// listed is one index entry.
 type listed struct{ bucket, key, row []byte }
 
-// entriesOf is what the indexes list of a batch, but for its recipients.
+// entriesOf returns the index entries of a batch, except those of its recipients.
 func entriesOf(n number, b *store.Batch) []listed {
 	entries := []listed{{bucketIDs, idKey(b.Key()), n.key()}}
-	at := placeOf(b, n)
-	for _, e := range []listed{{bucketDue, at.due, nil}, {bucketBuried, at.buried, nil}, {bucketChecks, at.check, nil}} {
+	at := indexKeysOf(b, n)
+	for _, e := range []listed{
+		{bucketDue, at.due, nil}, {bucketBuried, at.buried, nil}, {bucketChecks, at.check, nil},
+	} {
 		if e.key != nil {
 			entries = append(entries, e)
 		}
@@ -245,12 +250,13 @@ func entriesOf(n number, b *store.Batch) []listed {
 	return entries
 }
 
-// numberKeyOf is the entry of bucket numbers for a key of bucket recipients.
+// numberKeyOf returns the key in bucket numbers for a key of bucket recipients.
 func numberKeyOf(recipient []byte) []byte {
 	n := numberOf(recipient)
 	return append(numberPrefixOf(n, recipient), n.key()...)
 }
 
+// wrongIndexes returns the names of the indexes that do not match the rows.
 func (v *verifier) wrongIndexes() (wrong []string) {
 	for _, name := range indexes {
 		if v.want[string(name)] != v.found[string(name)] {
@@ -260,8 +266,8 @@ func (v *verifier) wrongIndexes() (wrong []string) {
 	return wrong
 }
 
-// remakeIndexes makes indexes anew from the rows.
-func remakeIndexes(tx *bolt.Tx, names []string) error {
+// rebuildIndexes deletes the named indexes and fills them from the rows.
+func rebuildIndexes(tx *bolt.Tx, names []string) error {
 	for _, name := range names {
 		if err := tx.DeleteBucket([]byte(name)); err != nil {
 			return err

@@ -6,26 +6,26 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// work is what one step folds: frames and parts of frames that follow each other in the journal.
+// work is the input of one step: frames, and parts of frames, that follow each other in the journal.
 type work struct {
-	from, to position // without salt and extra
+	from, to position // before and after the step; without salt and ends
 	parts    []part
-	size     int    // rows that it may write
-	end      uint64 // backlog.added up to its end
-	bytes    int    // of memory that the backlog holds for frames that end in it
+	size     int    // maximum number of rows that the step writes
+	end      uint64 // value of backlog.added up to this end
+	bytes    int    // backlog memory of the frames that end in this step
 }
 
-// part is what a step folds of one frame.
+// part is the part of one frame that a step folds.
 type part struct {
 	seq      uint64
-	first    int             // the place in the frame of the first arrival
-	arrivals []store.Arrival // the first and the last may be a part of one
+	first    int             // index in the frame of the first arrival
+	arrivals []store.Arrival // the first and the last may be parts of reports
 }
 
-// busy reports whether w is so large that the next step is worth waiting for.
+// busy reports whether the step is large (see busyStep).
 func (w work) busy() bool { return w.size >= busyStep }
 
-// completed is how many arrivals are folded whole at the end of w and were not before.
+// completed returns the number of arrivals whose folding the step completes.
 func (w work) completed() int {
 	completed := 0
 	for _, p := range w.parts {
@@ -37,11 +37,12 @@ func (w work) completed() int {
 	return completed
 }
 
-// progress is how far a frame is folded: the arrivals folded whole, and how many recipients of the one after them.
+// progress is how far a frame is folded: the number of arrivals folded completely, and the number of folded recipients
+// of the next one.
 type progress struct{ arrivals, recipients int }
 
-// rest is how many rows folding the rest of a frame may write.
-func (p progress) rest(arrivals []store.Arrival) (rows uint64) {
+// remaining returns how many rows folding the rest of a frame may write.
+func (p progress) remaining(arrivals []store.Arrival) (rows uint64) {
 	for _, a := range arrivals[p.arrivals:] {
 		rows += uint64(rowsOf(a))
 	}
@@ -50,26 +51,29 @@ func (p progress) rest(arrivals []store.Arrival) (rows uint64) {
 
 // room is what one step may still write and hold in memory.
 type room struct {
-	rows   int // to write
-	bytes  int // of memory for rows and raw reports
-	row    int // bytes that each row takes
-	frames int // bytes of frames to read back
+	rows   int // rows that may still be written
+	bytes  int // memory left for rows and raw reports
+	row    int // estimated memory of one row in bytes
+	frames int // bytes of frames that may still be read back from the journal
 }
 
-// rawCopies is how often a step holds the bytes of a raw report: as they came, packed or compressed, and in a page.
+// rawCopies is how many copies of a raw report a step holds: the original, one packed or compressed, and one in a
+// page.
 const rawCopies = 3
 
-// most is how many rows fit beside raw bytes.
+// most returns how many rows fit in addition to a raw report of that many bytes.
 func (r room) most(raw int) int { return min(r.rows, (r.bytes-rawCopies*raw)/r.row) }
 
-// divide takes as much of a frame as there is room for, beginning at done, and returns where the rest begins; whole says that
-// there is none. At least the next arrival is taken if it must, or MaxRecipients of its recipients.
-func (r *room) divide(arrivals []store.Arrival, done progress, must bool) (taken []store.Arrival, next progress, whole bool) {
+// divide takes as much of a frame as fits into r, beginning at done. next is where the rest begins; whole means that
+// nothing is left. If must is set, it takes at least the next arrival, or MaxRecipients of its recipients.
+func (r *room) divide(
+	arrivals []store.Arrival, done progress, must bool,
+) (taken []store.Arrival, next progress, whole bool) {
 	next = done
 	taken = arrivals[min(done.arrivals, len(arrivals)):]
 	for i, a := range taken {
 		from, names := next.recipients, a.Recipients()
-		from = min(from, names) // another version may have written the position, which reads another number of them
+		from = min(from, names) // the version that wrote the position may have read more recipients in the report
 		raw := 0
 		if from == 0 {
 			raw = rawOf(a)
@@ -87,7 +91,8 @@ func (r *room) divide(arrivals []store.Arrival, done progress, must bool) (taken
 		}
 		if from > 0 || to < names {
 			taken = slices.Clone(taken)
-			taken[i] = arrivals[next.arrivals].Part(from, to) // which remembers what the parts share
+			// Part is called on the backlog's element, because it caches there what all parts share.
+			taken[i] = arrivals[next.arrivals].Part(from, to)
 		}
 		r.rows -= to - from + 1
 		r.bytes -= (to-from+1)*r.row + rawCopies*raw
@@ -100,7 +105,7 @@ func (r *room) divide(arrivals []store.Arrival, done progress, must bool) (taken
 	return taken, progress{}, true
 }
 
-// rawOf is how many bytes of an arrival a step writes as they came.
+// rawOf returns how many raw bytes of an arrival a step stores.
 func rawOf(a store.Arrival) int {
 	switch n := a.News.(type) {
 	case store.Report:

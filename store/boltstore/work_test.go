@@ -12,7 +12,7 @@ import (
 
 func TestLargeArrivalsAreDivided(t *testing.T) {
 	b := newBacklog(1<<20, unread(t))
-	b.add(placed{seq: 1, arrivals: 3}, []store.Arrival{ofRecipients(10), ofRecipients(4000), ofRecipients(10)}, 1)
+	b.add(frameRef{seq: 1, arrivals: 3}, []store.Arrival{ofRecipients(10), ofRecipients(4000), ofRecipients(10)}, 1)
 	for _, want := range []struct {
 		step            []int // recipients of each arrival
 		from, to        progress
@@ -43,7 +43,7 @@ func TestDividedFramesAreFoldedWhole(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		b := newBacklog(rapid.IntRange(0, 3).Draw(rt, "memory"), nil)
 		frames := make(map[uint64][]store.Arrival)
-		b.read = func(p placed) ([]store.Arrival, error) { return frames[p.seq], nil }
+		b.read = func(p frameRef) ([]store.Arrival, error) { return frames[p.seq], nil }
 		var want []string
 		for seq := range uint64(rapid.IntRange(1, 4).Draw(rt, "frames")) {
 			sizes := rapid.SliceOfN(rapid.SampledFrom([]int{0, 1, 5, 999, 1000, 1001, 2500}), 0, 4).Draw(rt, "recipients")
@@ -56,7 +56,7 @@ func TestDividedFramesAreFoldedWhole(t *testing.T) {
 				want = append(want, e[1].Recipients...)
 				frames[seq+1] = append(frames[seq+1], a)
 			}
-			b.add(placed{seq: seq + 1, arrivals: len(sizes), body: 50}, frames[seq+1], 1)
+			b.add(frameRef{seq: seq + 1, arrivals: len(sizes), body: 50}, frames[seq+1], 1)
 		}
 		var got []string
 		at := position{}

@@ -8,21 +8,21 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// figures are those of the store that change with what is neither folded nor read.
+// figures are the parts of the store's state in memory that write transactions change.
 type figures struct {
 	totals     totals
 	quarantine quarantined
 }
 
-// writeTx is a write transaction of expiry or of a mend. Its figures are copies, which become the store's once it is
-// committed.
+// writeTx is a write transaction of retention or of a mend. It works on copies of the store's figures, which commit
+// puts in place.
 type writeTx struct {
 	s  *Store
 	tx *bolt.Tx
 	figures
 }
 
-// begin begins a write transaction. Nothing else writes until it is committed or undone.
+// begin starts a write transaction. It blocks while another one runs. The caller must call commit or undo.
 func (s *Store) begin() (*writeTx, error) {
 	s.writing.Lock()
 	tx, err := s.db.Begin(true)
@@ -33,10 +33,11 @@ func (s *Store) begin() (*writeTx, error) {
 	return &writeTx{s, tx, figures{s.totals.clone(), s.quarantine}}, nil
 }
 
+// commit commits the transaction and publishes its figures. A failed commit is a fatal error unless the disk is full.
 func (c *writeTx) commit() error {
 	defer c.s.writing.Unlock()
 	if err := guarded(c.tx.Commit); err != nil {
-		_ = c.tx.Rollback() // done already, unless bbolt panicked
+		_ = c.tx.Rollback() // a no-op unless bbolt panicked
 		return fatal(err)
 	}
 	c.s.totals, c.s.quarantine = c.totals, c.quarantine
@@ -46,13 +47,13 @@ func (c *writeTx) commit() error {
 	return nil
 }
 
-// undo rolls it back and returns err.
+// undo rolls the transaction back and returns err.
 func (c *writeTx) undo(err error) error {
 	defer c.s.writing.Unlock()
 	return joinRollback(c.tx, err)
 }
 
-// update runs a write transaction.
+// update calls run in a write transaction. It commits, or rolls back if run returns an error or panics.
 func (s *Store) update(run func(*writeTx) error) error {
 	c, err := s.begin()
 	if err != nil {
@@ -64,7 +65,7 @@ func (s *Store) update(run func(*writeTx) error) error {
 	return c.commit()
 }
 
-// write runs a write transaction of expiry.
+// write calls run in a write transaction of retention, like update. It returns ErrClosed after Close.
 func (s *Store) write(run func(*writeTx) error) error {
 	return s.update(func(c *writeTx) error {
 		if s.closed.Load() {

@@ -283,6 +283,6 @@ func TestUnfoldedJournalNeedsPolicies(t *testing.T) {
 func TestMissingSource(t *testing.T) {
 	p := newFolder(t)
 	_, err := boltstore.OpenSource(t.Context(), boltstore.Config{Path: p.path})
-	require.ErrorContains(t, err, "there is none in "+p.path)
+	require.ErrorContains(t, err, "there is no store in "+p.path)
 	require.NoDirExists(t, p.path)
 }

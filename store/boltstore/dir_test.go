@@ -44,11 +44,11 @@ func TestStoreEndsWhenItIsNoLongerThere(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := opened(t, Config{Path: filepath.Join(t.TempDir(), "store")})
 			require.NoError(t, s.Record(t.Context(), delivered("batch", "447700900001")))
-			s.folder.looked = time.Time{} // the committer is idle
+			s.dir.checkedAt = time.Time{} // the committer is idle
 			require.NoError(t, change(s.config.Path))
 			require.ErrorIs(t, s.Record(t.Context(), delivered("batch", "447700900001")), store.ErrClosed)
 			<-s.Done()
-			require.Regexp(t, "was (deleted or replaced|cut to [0-9]+ bytes) while it was in use", s.Err().Error())
+			require.Regexp(t, "was (deleted or replaced|truncated from [0-9]+ to [0-9]+ bytes) while it was in use", s.Err().Error())
 		})
 	}
 }
@@ -67,7 +67,7 @@ func TestWhatIsAcknowledgedIsFoldedWhenTheJournalIsGone(t *testing.T) {
 	for i := 0; s.Err() == nil; i++ {
 		if i == 100 {
 			require.NoError(t, os.RemoveAll(filepath.Join(path, "journal")))
-			s.folder.looked = time.Time{}
+			s.dir.checkedAt = time.Time{}
 		}
 		if s.Record(t.Context(), delivered("batch", fmt.Sprint(447700900000+i))) == nil {
 			acknowledged++
@@ -120,12 +120,12 @@ func TestAFullDiskIsOneIncident(t *testing.T) {
 			j.mu.Lock() // the fold looks at the segments too
 			current, segments := j.current, j.segments
 			j.current, j.segments = nil, nil
-			j.failed, j.why = begin.Add(time.Hour), &os.PathError{Op: "write", Err: syscall.ENOSPC}
+			j.createFailed, j.createErr = begin.Add(time.Hour), &os.PathError{Op: "write", Err: syscall.ENOSPC}
 			j.mu.Unlock()
 			defer func() {
 				j.mu.Lock()
 				defer j.mu.Unlock()
-				j.current, j.segments, j.why = current, segments, nil
+				j.current, j.segments, j.createErr = current, segments, nil
 			}()
 			for i := range groups {
 				require.ErrorIs(t, s.Record(t.Context(), delivered("batch", fmt.Sprint(447700900000+i))), syscall.ENOSPC)
@@ -143,7 +143,7 @@ func TestAFullDiskIsOneIncident(t *testing.T) {
 
 func TestFolderIsLookedAtOnceASecond(t *testing.T) {
 	path := t.TempDir()
-	held, err := holdFolder(path, 0)
+	held, err := lockDir(path, 0)
 	require.NoError(t, err)
 	now := time.Now()
 	require.NoError(t, held.check(now, &journal{}))
@@ -158,15 +158,15 @@ func TestFolderIsLookedAtOnceASecond(t *testing.T) {
 
 func TestFolderIsHeldByOne(t *testing.T) {
 	path := t.TempDir()
-	held, err := holdFolder(path, 0)
+	held, err := lockDir(path, 0)
 	require.NoError(t, err)
-	_, err = holdFolder(path, time.Millisecond)
+	_, err = lockDir(path, time.Millisecond)
 	require.ErrorContains(t, err, path+" is in use by another process")
 	require.NoError(t, held.release())
-	held, err = holdFolder(path, 0)
+	held, err = lockDir(path, 0)
 	require.NoError(t, err)
 	require.NoError(t, held.release())
-	_, err = holdFolder(filepath.Join(path, "none"), 0)
+	_, err = lockDir(filepath.Join(path, "none"), 0)
 	require.ErrorContains(t, err, "open store: ")
 }
 
@@ -175,7 +175,7 @@ func TestFullDiskIsTriedOnceASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := newJournal(t, smallJournal)
 		full := &os.PathError{Op: "write", Path: "segment", Err: syscall.ENOSPC}
-		j.failed, j.why = time.Now(), full
+		j.createFailed, j.createErr = time.Now(), full
 		_, _, err := j.append(append(beginFrame(nil), "report"...), 1)
 		require.ErrorIs(t, err, full)
 		require.False(t, ends(err))

@@ -1,0 +1,213 @@
+package boltstore
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/dlrloop/dlrloop/store"
+)
+
+const (
+	// retentionStep is the maximum number of keys that one transaction of retention deletes, so that the fold waits
+	// only briefly for it.
+	retentionStep = 2000
+	// retentionYoung is how many consecutive batches with a first arrival within the retention end the search. Batches
+	// are sorted by their first arrival, except for a few after the clock was set.
+	retentionYoung = 100
+)
+
+// Expire implements store.Store: it deletes up to limit batches whose last arrival is earlier than the time before.
+// One small transaction removes them from all indexes, so that no read finds them. Further transactions delete their
+// recipients and log; if a crash interrupts them, the next call continues.
+func (s *Store) Expire(ctx context.Context, before time.Time, limit int) (deleted int, more bool, err error) {
+	if s.closed.Load() {
+		return 0, false, s.closedError()
+	}
+	deleted, more, err = s.unindex(before, limit)
+	for emptied := false; err == nil && !emptied && ctx.Err() == nil; {
+		err = s.write(func(c *writeTx) error {
+			emptied, err = purge(c.tx, &c.figures, before)
+			return err
+		})
+	}
+	if errors.Is(err, store.ErrClosed) || errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
+		return deleted, false, s.closedError()
+	}
+	if err != nil {
+		s.noteDamaged(err)
+		s.reportFailure("expire", err)
+		return deleted, false, fmt.Errorf("expire: %w", err)
+	}
+	return deleted, more, ctx.Err()
+}
+
+// unindex removes up to limit batches whose last arrival is earlier than the time before from all indexes, and lists
+// them in bucket trash for deletion.
+func (s *Store) unindex(before time.Time, limit int) (deleted int, more bool, err error) {
+	var old []*store.Batch
+	var numbers []number
+	if old, numbers, err = s.findOld(before, limit); err != nil || len(old) == 0 {
+		return 0, false, err
+	}
+	var perPlan map[string]removed
+	err = s.write(func(c *writeTx) error {
+		tx := c.tx
+		deleted, perPlan = 0, make(map[string]removed)
+		for i, b := range old {
+			n := numbers[i]
+			// An arrival may have changed it since findOld.
+			now, err := batchOf(tx, n)
+			if err != nil || now == nil || !pastRetention(now, before) {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+			c.totals.plan(b.Plan).Feedback.Sub(now.Tally())
+			err = errors.Join(
+				tx.Bucket(bucketIDs).Delete(idKey(b.Key())),
+				tx.Bucket(bucketBatches).Delete(n.key()),
+				reindex(tx, indexKeysOf(now, n), indexKeys{}),
+				tx.Bucket(bucketTrash).Put(n.key(), nil),
+			)
+			if err != nil {
+				return err
+			}
+			deleted++
+			perPlan[b.Plan] = removed{perPlan[b.Plan].batches + 1, perPlan[b.Plan].dead + now.Feedback.Dead}
+		}
+		return c.totals.save(tx)
+	})
+	if err != nil {
+		return 0, false, err
+	}
+	if report := s.config.Observer.Expired; report != nil {
+		for plan, e := range perPlan {
+			report(plan, e.batches, e.dead)
+		}
+	}
+	return deleted, len(old) == limit, nil
+}
+
+// removed counts the removed batches of one plan and the dead recipients in them.
+type removed struct{ batches, dead int }
+
+// pastRetention reports whether retention may delete a batch: its last arrival is earlier than the time before, and it
+// has no task. Dead feedback is deleted too; it was listed for that long, and is counted on deletion.
+func pastRetention(b *store.Batch, before time.Time) bool {
+	return b.LastAt.Before(before) && b.Task == nil
+}
+
+// findOld returns up to limit batches that retention may delete, and their numbers.
+func (s *Store) findOld(before time.Time, limit int) (old []*store.Batch, numbers []number, err error) {
+	err = s.viewFolded(func(tx *bolt.Tx) error {
+		c := tx.Bucket(bucketBatches).Cursor()
+		young := 0
+		for key, row := c.First(); key != nil && len(old) < limit && young < retentionYoung; key, row = c.Next() {
+			b, err := batchIn(key, row)
+			if err != nil {
+				return err
+			}
+			if pastRetention(b, before) {
+				old, numbers = append(old, b), append(numbers, numberOf(key))
+			}
+			if young++; b.FirstAt.Before(before) {
+				young = 0
+			}
+		}
+		return nil
+	})
+	return old, numbers, err
+}
+
+// purge deletes up to retentionStep keys: content of batches in bucket trash, and minute counts and quarantine entries
+// older than the time before. It returns true if nothing is left to delete.
+func purge(tx *bolt.Tx, f *figures, before time.Time) (emptied bool, err error) {
+	room := retentionStep
+	trash := tx.Bucket(bucketTrash)
+	for key, _ := trash.Cursor().First(); key != nil && room > 0; key, _ = trash.Cursor().First() {
+		n := numberOf(key)
+		if err := deleteWhile(tx.Bucket(bucketLog), n.key(), &room, nil); err != nil {
+			return false, err
+		}
+		numbers := tx.Bucket(bucketNumbers)
+		err := deleteWhile(tx.Bucket(bucketRecipients), n.key(), &room, func(key []byte) error {
+			return numbers.Delete(append(numberPrefixOf(n, key), n.key()...))
+		})
+		if err != nil {
+			return false, err
+		}
+		if room > 0 {
+			if err := trash.Delete(n.key()); err != nil {
+				return false, err
+			}
+		}
+	}
+	if err := purgeMinutes(tx, before, &room); err != nil {
+		return false, err
+	}
+	err = purgeQuarantine(tx, &f.quarantine, before, &room)
+	return room > 0, err
+}
+
+// deleteWhile deletes keys with the prefix while room is left. It calls each, if not nil, before each deletion.
+func deleteWhile(b *bolt.Bucket, prefix []byte, room *int, each func(key []byte) error) error {
+	c := b.Cursor()
+	for key, _ := c.Seek(prefix); bytes.HasPrefix(key, prefix) && *room > 0; key, _ = c.Seek(prefix) {
+		if each != nil {
+			if err := each(key); err != nil {
+				return err
+			}
+		}
+		if err := c.Delete(); err != nil {
+			return err
+		}
+		*room--
+	}
+	return nil
+}
+
+// numberPrefixOf returns what numberPrefix returns, for the recipient with this key of bucket recipients.
+func numberPrefixOf(n number, recipient []byte) []byte {
+	return append(append(binary.BigEndian.AppendUint32(nil, n.day()), recipient[8:]...), 0)
+}
+
+// purgeMinutes deletes minute counts older than the time before while room is left.
+func purgeMinutes(tx *bolt.Tx, before time.Time, room *int) error {
+	c := tx.Bucket(bucketMinutes).Cursor()
+	for key, _ := c.First(); key != nil && *room > 0 && minuteOf(key).Minute.Before(before); key, _ = c.First() {
+		if err := c.Delete(); err != nil {
+			return err
+		}
+		*room--
+	}
+	return nil
+}
+
+// purgeQuarantine deletes quarantine entries older than the time before while room is left.
+func purgeQuarantine(tx *bolt.Tx, left *quarantined, before time.Time, room *int) error {
+	c := tx.Bucket(bucketQuarantine).Cursor()
+	for key, row := c.First(); key != nil && *room > 0; key, row = c.First() {
+		e, err := decodeQuarantined(key, row)
+		if err != nil {
+			return err
+		}
+		if !e.ReceivedAt.Before(before) {
+			break
+		}
+		left.entries--
+		left.bytes -= len(row)
+		*room--
+		if err := c.Delete(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,42 @@
+package boltstore
+
+import "time"
+
+const (
+	// yieldAfter is how long a large step works before it yields.
+	yieldAfter = 100 * time.Microsecond
+	// yieldFactor is how many times the time worked a large step then sleeps.
+	yieldFactor = 3
+)
+
+// yielder spreads the CPU work of a large step over the time until the next one. Otherwise the fold would delay
+// answers to callbacks noticeably once a second. It does not sleep while the fold must not pause (see backlog.state).
+type yielder struct {
+	backlog *backlog
+	until   time.Time     // no sleeping from then on; zero for a small step, which never sleeps
+	begun   time.Time     // since when the step works without a sleep
+	yielded time.Duration // time slept so far
+}
+
+// newYielder returns the yielder of one step.
+func newYielder(s *Store, w work) *yielder {
+	y := &yielder{backlog: s.backlog, begun: time.Now()}
+	if w.busy() {
+		y.until = y.begun.Add(s.config.FoldEvery * 3 / 4)
+	}
+	return y
+}
+
+// yield sleeps if the step has worked for yieldAfter since the last sleep.
+func (y *yielder) yield() {
+	now := time.Now()
+	worked := now.Sub(y.begun)
+	if worked < yieldAfter || now.After(y.until) {
+		return
+	}
+	if urgent, ended := y.backlog.state(whileFolding); !urgent && !ended {
+		time.Sleep(yieldFactor * worked)
+		y.yielded += time.Since(now)
+	}
+	y.begun = time.Now()
+}
