@@ -18,7 +18,7 @@ import (
 
 var noon = time.Date(2026, 8, 30, 12, 0, 0, 0, time.UTC)
 
-// parsed is the report in raw, as the webhook records it.
+// parsed returns the report in raw as the webhook records it.
 func parsed(t require.TestingT, raw []byte) store.Report {
 	c, err := dlr.Parse(raw)
 	require.NoError(t, err)
@@ -26,6 +26,7 @@ func parsed(t require.TestingT, raw []byte) store.Report {
 	return store.Report{Report: c.Report, Raw: raw}
 }
 
+// asRecorded encodes an arrival as Record does.
 func asRecorded(t require.TestingT, a store.Arrival) recorded {
 	encoded, err := encodeArrival(a)
 	require.NoError(t, err)
@@ -42,8 +43,9 @@ func anyArrival() *rapid.Generator[store.Arrival] {
 		switch id := text.Draw(t, "id"); rapid.IntRange(0, 5).Draw(t, "kind") {
 		case 0:
 			a.News = store.Quarantined{
-				Reason: rapid.SampledFrom(dlr.Reasons()).Draw(t, "reason"), Type: dlr.Type(storetest.AnyText().Draw(t, "type")),
-				Raw: rapid.SliceOfN(rapid.Byte(), 0, 100).Draw(t, "raw"),
+				Reason: rapid.SampledFrom(dlr.Reasons()).Draw(t, "reason"),
+				Type:   dlr.Type(storetest.AnyText().Draw(t, "type")),
+				Raw:    rapid.SliceOfN(rapid.Byte(), 0, 100).Draw(t, "raw"),
 			}
 		case 1:
 			f := storetest.AnyFacts(id).Draw(t, "facts")
@@ -51,16 +53,21 @@ func anyArrival() *rapid.Generator[store.Arrival] {
 			f.Numbers, f.CheckNow = recipients.Draw(t, "numbers"), rapid.Bool().Draw(t, "check now")
 			a.News = *f
 		case 2:
-			a.News = store.Confirmation{BatchID: id, Recipients: recipients.Draw(t, "recipients"), Everyone: rapid.Bool().Draw(t, "everyone")}
+			a.News = store.Confirmation{
+				BatchID: id, Recipients: recipients.Draw(t, "recipients"), Everyone: rapid.Bool().Draw(t, "everyone"),
+			}
 		case 3:
 			a.News = store.Settlement{
-				BatchID: id, Lease: text.Draw(t, "lease"), Recipients: recipients.Draw(t, "recipients"), Everyone: rapid.Bool().Draw(t, "everyone"),
+				BatchID: id, Lease: text.Draw(t, "lease"),
+				Recipients: recipients.Draw(t, "recipients"), Everyone: rapid.Bool().Draw(t, "everyone"),
 				Outcome: storetest.AnyOutcome().Draw(t, "outcome"),
 				Reason:  rapid.SampledFrom(store.FeedbackReasons()).Draw(t, "reason"), Detail: text.Draw(t, "detail"),
 				Due: storetest.AnyTime().Draw(t, "due"), FullRead: rapid.Bool().Draw(t, "full"),
 			}
 		case 4:
-			a.News = store.Requeue{BatchID: id, Recipients: recipients.Draw(t, "recipients"), Everyone: rapid.Bool().Draw(t, "everyone")}
+			a.News = store.Requeue{
+				BatchID: id, Recipients: recipients.Draw(t, "recipients"), Everyone: rapid.Bool().Draw(t, "everyone"),
+			}
 		case 5:
 			a.News = store.Checked{BatchID: id, Refused: text.Draw(t, "refused")}
 		}
@@ -68,7 +75,7 @@ func anyArrival() *rapid.Generator[store.Arrival] {
 	})
 }
 
-func TestArrivalComesBack(t *testing.T) {
+func TestArrivalRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a := anyArrival().Draw(t, "arrival")
 		encoded, err := encodeArrival(a)
@@ -84,7 +91,7 @@ func TestArrivalComesBack(t *testing.T) {
 	})
 }
 
-func TestReportsComeBackAsTheyWereRecorded(t *testing.T) {
+func TestReportRoundTrip(t *testing.T) {
 	files, err := filepath.Glob("../../dlr/testdata/cb-*dr-*.json")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
@@ -104,9 +111,9 @@ func TestReportsComeBackAsTheyWereRecorded(t *testing.T) {
 	}
 }
 
-// The empty list of recipients means everybody to Sinch: a word that names nobody must stay one, and one that names somebody
-// must never become it.
-func TestWordForEveryoneComesBackAsSuch(t *testing.T) {
+// Sinch reads an empty list of recipients as every recipient. So Everyone must survive the journal, and arrivals
+// without it must not get it.
+func TestEveryoneRoundTrip(t *testing.T) {
 	for _, news := range []store.News{
 		store.Confirmation{BatchID: "1", Everyone: true},
 		store.Confirmation{BatchID: "1", Recipients: []string{"447700900001"}},
@@ -122,8 +129,8 @@ func TestWordForEveryoneComesBackAsSuch(t *testing.T) {
 	}
 }
 
-// What the version before this one put into its journal is for nobody but those it names.
-func TestNewsOfAnOlderJournalIsNotForEveryone(t *testing.T) {
+// Arrivals in a journal of the previous version have no Everyone member.
+func TestArrivalOfOlderVersionIsNotForEveryone(t *testing.T) {
 	for kind, news := range map[byte]store.News{
 		kindConfirmation: store.Confirmation{BatchID: "1", Recipients: []string{"447700900001"}},
 		kindSettlement:   store.Settlement{BatchID: "1", Recipients: []string{"447700900001"}},
@@ -138,15 +145,16 @@ func TestNewsOfAnOlderJournalIsNotForEveryone(t *testing.T) {
 	}
 }
 
-// A later version may read reports more strictly, or less; the journal of the one before it must not keep it from starting.
-func TestReportNoLongerUnderstoodIsKeptRaw(t *testing.T) {
+// A version may reject a report that the previous version recorded. That must not prevent Open.
+func TestReportThatNoLongerParsesIsQuarantined(t *testing.T) {
 	for raw, reason := range map[string]dlr.Reason{
 		`{"type":"delivery_report_rcs","batch_id":"1"}`:           dlr.UnknownType,
 		`{"type":"mo_text"}`:                                      dlr.UnknownType,
 		`{"type":"recipient_delivery_report_sms","batch_id":"1"}`: dlr.NoRecipient,
 		`[]`: dlr.NotJSON,
 	} {
-		a := store.Arrival{Plan: "plan", At: noon, News: store.Report{Report: &dlr.Report{BatchID: "1"}, Raw: []byte(raw)}}
+		report := store.Report{Report: &dlr.Report{BatchID: "1"}, Raw: []byte(raw)}
+		a := store.Arrival{Plan: "plan", At: noon, News: report}
 		read, err := decodeArrival(asRecorded(t, a).encoded)
 		require.NoError(t, err)
 		q, ok := read.News.(store.Quarantined)
@@ -156,10 +164,10 @@ func TestReportNoLongerUnderstoodIsKeptRaw(t *testing.T) {
 	}
 }
 
-func TestFrameOfArrivalsComesBack(t *testing.T) {
+func TestFrameOfArrivalsRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		arrivals := rapid.SliceOfN(anyArrival(), 0, 6).Draw(t, "arrivals")
-		group := []recorded{{}} // one that only tries
+		group := []recorded{{}} // the empty arrival that Ready records
 		for _, a := range arrivals {
 			group = append(group, asRecorded(t, a))
 		}
@@ -176,11 +184,12 @@ func TestFrameOfArrivalsComesBack(t *testing.T) {
 	})
 }
 
-func TestArrivalsThatCannotBeReadAreAnError(t *testing.T) {
+func TestArrivalThatCannotBeEncodedOrDecoded(t *testing.T) {
 	type unknown struct{ store.Facts }
 	_, err := encodeArrival(store.Arrival{Plan: "plan", At: noon, News: unknown{}})
-	require.ErrorContains(t, err, "unknown type boltstore.unknown")
-	_, err = encodeArrival(store.Arrival{Plan: "plan", At: noon, News: store.Facts{BatchID: "1", SendAt: time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)}})
+	require.ErrorContains(t, err, "encode arrival: unknown type boltstore.unknown")
+	notJSON := store.Facts{BatchID: "1", SendAt: time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)}
+	_, err = encodeArrival(store.Arrival{Plan: "plan", At: noon, News: notJSON})
 	require.ErrorContains(t, err, "encode arrival")
 	_, err = decodeArrival([]byte{99, 0, 0})
 	require.ErrorContains(t, err, "unknown kind 99")
@@ -188,13 +197,14 @@ func TestArrivalsThatCannotBeReadAreAnError(t *testing.T) {
 	require.ErrorIs(t, err, packed.ErrShort)
 }
 
-// Record's caller may use its buffer again at once: the handlers have a pool of them.
-func TestRecordedBytesAreTheStoresOwn(t *testing.T) {
+// The handlers reuse their buffers as soon as Record returns.
+func TestRecordCopiesTheCallersBytes(t *testing.T) {
 	for _, news := range []func(raw []byte) store.News{
 		func(raw []byte) store.News { return parsed(t, raw) },
 		func(raw []byte) store.News { return store.Quarantined{Reason: dlr.NotJSON, Raw: raw} },
 	} {
-		raw := []byte(`{"type":"recipient_delivery_report_sms","batch_id":"1","recipient":"447700900001","status":"Delivered"}`)
+		raw := []byte(`{"type":"recipient_delivery_report_sms","batch_id":"1","recipient":"447700900001",` +
+			`"status":"Delivered"}`)
 		want := bytes.Clone(raw)
 		r := asRecorded(t, store.Arrival{Plan: "plan", At: noon, News: news(raw)})
 		clear(raw)

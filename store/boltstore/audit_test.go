@@ -15,21 +15,21 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// audit compares everything that a store shows with what was recorded, and one part of what it shows with the others. It
-// computes what should follow from the report log by itself.
+// audit compares everything that a store returns with what was recorded, and its parts with each other. It computes
+// the expected state from the report log, independently of the fold.
 type audit struct {
 	t       require.TestingT
 	ctx     context.Context
 	s       *Store
-	w       *witness
+	w       *transcript
 	batches map[string][]*store.Batch // by plan
-	names   map[string]int            // of the reports in the log, how often
-	repeats map[string]int            // by plan
-	tally   map[string]store.Tally    // by plan
+	names   map[string]int            // reports in the log, by plan and name, with their number
+	repeats map[string]int            // repeated reports, by plan
+	tally   map[string]store.Tally    // sum over the batches, by plan
 }
 
-// auditStore checks s against what its children said.
-func auditStore(ctx context.Context, t require.TestingT, s *Store, w *witness) {
+// auditStore compares s with the output of the children that used it.
+func auditStore(ctx context.Context, t require.TestingT, s *Store, w *transcript) {
 	a := &audit{
 		t: t, ctx: ctx, s: s, w: w, batches: make(map[string][]*store.Batch), names: make(map[string]int),
 		repeats: make(map[string]int), tally: make(map[string]store.Tally),
@@ -61,7 +61,7 @@ func pages[T any](t require.TestingT, read func(store.Paging) (store.Page[T], er
 	}
 }
 
-// batch checks one batch and its recipients against its report log.
+// batch compares one batch and its recipients with its report log.
 func (a *audit) batch(b *store.Batch) {
 	t, key := a.t, b.Key()
 	reported := a.log(key)
@@ -79,11 +79,13 @@ func (a *audit) batch(b *store.Batch) {
 			a.repeats[b.Plan] += s.Repeats
 			named[fmt.Sprint(s.Status, s.Code)]++
 		}
-		require.ElementsMatch(t, reported[digits], seen, "batch %s, recipient %s: what was reported, and what its row has", b.ID, digits)
+		require.ElementsMatch(t, reported[digits], seen,
+			"batch %s, recipient %s: states in the log and in the row", b.ID, digits)
 		held, _ := r.State()
 		states[held.Status]++
 		earned := slices.ContainsFunc(seen, func(s dlr.State) bool { return s.Status == dlr.Delivered })
-		require.Equal(t, earned, r.Feedback != store.FeedbackNone, "batch %s, recipient %s: feedback %s", b.ID, digits, r.Feedback)
+		require.Equal(t, earned, r.Feedback != store.FeedbackNone,
+			"batch %s, recipient %s: feedback %s", b.ID, digits, r.Feedback)
 		switch r.Feedback {
 		case store.FeedbackOwed:
 			feedback.Owed++
@@ -101,12 +103,14 @@ func (a *audit) batch(b *store.Batch) {
 		require.Equal(t, n, b.States[status], "batch %s: recipients in %s", b.ID, status)
 	}
 	for _, r := range b.Reported {
-		require.Equal(t, named[fmt.Sprint(r.Status, r.Code)], r.Named, "batch %s: named in %s %d", b.ID, r.Status, r.Code)
+		require.Equal(t, named[fmt.Sprint(r.Status, r.Code)], r.Named,
+			"batch %s: recipients named with %s %d", b.ID, r.Status, r.Code)
 	}
 	for _, r := range b.Reports {
 		a.repeats[b.Plan] += r.Repeats
 	}
-	require.Equal(t, b.Feedback.Owed > 0 || b.WantFull, b.Task != nil, "batch %s: a task exists if and only if there is work", b.ID)
+	require.Equal(t, b.Feedback.Owed > 0 || b.WantFull, b.Task != nil,
+		"batch %s: it must have a task if and only if feedback is owed or the full report is wanted", b.ID)
 	tally := a.tally[b.Plan]
 	tally.Add(b.Tally())
 	a.tally[b.Plan] = tally
@@ -115,10 +119,12 @@ func (a *audit) batch(b *store.Batch) {
 	}
 }
 
-// log reads the batch's reports and returns what they say of each recipient.
+// log reads the batch's report log and returns the reported states of each recipient.
 func (a *audit) log(key store.BatchKey) map[string][]dlr.State {
 	reported := make(map[string][]dlr.State)
-	for _, l := range pages(a.t, func(p store.Paging) (store.Page[store.Logged], error) { return a.s.Reports(a.ctx, key, p) }) {
+	for _, l := range pages(a.t, func(p store.Paging) (store.Page[store.Logged], error) {
+		return a.s.Reports(a.ctx, key, p)
+	}) {
 		r := a.w.parsed(a.t, l.Raw)
 		require.Equal(a.t, key.BatchID, r.BatchID)
 		a.names[key.Plan+" "+r.ClientReference]++
@@ -132,27 +138,30 @@ func (a *audit) log(key store.BatchKey) map[string][]dlr.State {
 	return reported
 }
 
-// settled checks that what was accepted or buried is so, and nothing else is.
+// settled checks that a recipient's feedback is sent or dead if its settlement was acknowledged, and only if its
+// settlement was recorded.
 func (a *audit) settled(b *store.Batch, r *store.Recipient) {
 	if b.Plan != "live" {
 		return
 	}
 	who := b.ID + "/" + r.Number
 	if a.w.settled("done", store.Accepted)[who] {
-		require.Equal(a.t, store.FeedbackSent, r.Feedback, "%s was accepted", who)
+		require.Equal(a.t, store.FeedbackSent, r.Feedback,
+			"%s: its settlement as accepted was acknowledged", who)
 	}
 	if a.w.settled("done", store.Buried)[who] {
-		require.Contains(a.t, []store.FeedbackState{store.FeedbackDead, store.FeedbackSent}, r.Feedback, "%s was buried", who)
+		require.Contains(a.t, []store.FeedbackState{store.FeedbackDead, store.FeedbackSent}, r.Feedback,
+			"%s: its settlement as dead was acknowledged", who)
 	}
 	if r.Feedback == store.FeedbackSent {
-		require.True(a.t, a.w.settled("begun", store.Accepted)[who], "%s is sent, and nobody said so", who)
+		require.True(a.t, a.w.settled("begun", store.Accepted)[who], "%s is sent without a settlement", who)
 	}
 	if r.Feedback == store.FeedbackDead {
-		require.True(a.t, a.w.settled("begun", store.Buried)[who], "%s is dead, and nobody said so", who)
+		require.True(a.t, a.w.settled("begun", store.Buried)[who], "%s is dead without a settlement", who)
 	}
 }
 
-// recipient checks that a recipient is found by its number, with the bytes of its reports.
+// recipient checks that a recipient can be read by its number, with the raw bytes of its reports.
 func (a *audit) recipient(key store.BatchKey, listed *store.Recipient) {
 	r, err := a.s.Recipient(a.ctx, key, "+"+listed.Number)
 	require.NoError(a.t, err)
@@ -165,7 +174,7 @@ func (a *audit) recipient(key store.BatchKey, listed *store.Recipient) {
 	require.True(a.t, slices.ContainsFunc(page.Items, func(r store.RecipientInBatch) bool { return r.Key == key }))
 }
 
-// reports checks that what was acknowledged is there once, and nothing is there that was not begun.
+// reports checks that each acknowledged report is in the log once, and that no other reports are.
 func (a *audit) reports() {
 	for what := range a.w.done {
 		kind, name, _ := strings.Cut(what, " ")
@@ -173,12 +182,12 @@ func (a *audit) reports() {
 		case "report":
 			require.Equal(a.t, 1, a.names["live "+name], "acknowledged report %s", name)
 		case "old":
-			if !a.w.exposed[what] {
-				require.Equal(a.t, 1, a.names["old "+name], "acknowledged old report %s", name)
+			if !a.w.deletable[what] {
+				require.Equal(a.t, 1, a.names["old "+name], "acknowledged report %s of plan old", name)
 			}
 		case "facts":
 			at := slices.IndexFunc(a.batches["live"], func(b *store.Batch) bool { return b.ID == name })
-			require.GreaterOrEqual(a.t, at, 0, "batch %s, whose facts were acknowledged", name)
+			require.GreaterOrEqual(a.t, at, 0, "batch %s does not exist; its facts were acknowledged", name)
 			require.NotNil(a.t, a.batches["live"][at].Facts, "acknowledged facts of %s", name)
 			require.Equal(a.t, store.FlagWanted, a.batches["live"][at].Flag)
 		}
@@ -186,19 +195,22 @@ func (a *audit) reports() {
 	for what, n := range a.names {
 		begun := strings.Replace(what, "live ", "report ", 1)
 		require.True(a.t, a.w.begun[begun], "%s was never recorded", begun)
-		require.Equal(a.t, 1, n, "how often %s is in the log", begun)
+		require.Equal(a.t, 1, n, "number of times that %s is in the log", begun)
 	}
 }
 
+// quarantine checks that each acknowledged quarantined callback is stored once, and that no others are.
 func (a *audit) quarantine() {
 	kept := make(map[string]int)
-	for _, e := range pages(a.t, func(p store.Paging) (store.Page[store.QuarantineEntry], error) { return a.s.Quarantine(a.ctx, p) }) {
+	for _, e := range pages(a.t, func(p store.Paging) (store.Page[store.QuarantineEntry], error) {
+		return a.s.Quarantine(a.ctx, p)
+	}) {
 		name := strings.Replace(string(e.Raw), "not understood", "quarantined", 1)
 		kept[name]++
 		require.True(a.t, a.w.begun[name], "%s was never recorded", name)
 	}
 	for name, n := range kept {
-		require.Equal(a.t, 1, n, "how often %s is kept", name)
+		require.Equal(a.t, 1, n, "number of times that %s is in the quarantine", name)
 	}
 	for name := range with(a.w.done, "quarantined") {
 		require.Equal(a.t, 1, kept["quarantined "+name], "acknowledged %s", name)
@@ -206,7 +218,7 @@ func (a *audit) quarantine() {
 	require.Equal(a.t, len(kept), a.s.Gauges().QuarantineEntries)
 }
 
-// totals checks the totals of the plans against the batches.
+// totals compares the totals of the plans with the batches.
 func (a *audit) totals() {
 	stats, err := a.s.Stats(a.ctx)
 	require.NoError(a.t, err)
@@ -215,7 +227,7 @@ func (a *audit) totals() {
 	for _, p := range stats {
 		require.Equal(a.t, a.tally[p.Plan], p.Feedback, "feedback of plan %s", p.Plan)
 		if p.Plan != "live" {
-			continue // retention takes batches and leaves totals
+			continue // retention deletes its batches and keeps their totals
 		}
 		recipients, messages := 0, 0
 		for _, b := range a.batches["live"] {
@@ -232,18 +244,19 @@ func (a *audit) totals() {
 		for _, m := range p.Messages {
 			counted += m.Messages
 		}
-		require.Equal(a.t, messages, counted, "messages in the totals")
+		require.Equal(a.t, messages, counted, "sum of the messages in the totals")
 		counted = 0
 		for _, m := range minutes {
 			counted += m.Messages
 		}
-		require.Equal(a.t, messages, counted, "messages by minute")
-		require.Equal(a.t, a.repeats["live"], p.Duplicates, "repeats in the totals, and with the reports")
+		require.Equal(a.t, messages, counted, "sum of the messages by minute")
+		require.Equal(a.t, a.repeats["live"], p.Duplicates, "duplicates in the totals, and repeats in the rows")
 		require.GreaterOrEqual(a.t, p.Duplicates, len(with(a.w.done, "again")))
 		require.LessOrEqual(a.t, p.Duplicates, len(with(a.w.begun, "again")))
 	}
 }
 
+// tasks checks that Tasks lists exactly the batches with pending or dead feedback.
 func (a *audit) tasks() {
 	pending := pages(a.t, func(p store.Paging) (store.Page[*store.Batch], error) {
 		return a.s.Tasks(a.ctx, store.TaskQuery{Paging: p})
@@ -253,20 +266,22 @@ func (a *audit) tasks() {
 	})
 	for _, b := range slices.Concat(slices.Collect(maps.Values(a.batches))...) {
 		same := func(listed *store.Batch) bool { return listed.Key() == b.Key() }
-		require.Equal(a.t, b.Task != nil, slices.ContainsFunc(pending, same), "batch %s among the pending", b.ID)
-		require.Equal(a.t, b.Dead != nil, slices.ContainsFunc(dead, same), "batch %s among the dead", b.ID)
+		require.Equal(a.t, b.Task != nil, slices.ContainsFunc(pending, same), "batch %s is listed as pending", b.ID)
+		require.Equal(a.t, b.Dead != nil, slices.ContainsFunc(dead, same), "batch %s is listed as dead", b.ID)
 	}
 }
 
-// indexes checks the indexes of what is to be done against the batches' rows, key by key, and what is overdue.
+// indexes compares the indexes due, buried and checks with the batches, key by key, and Overdue with the batches'
+// checks.
 func (a *audit) indexes() {
 	want := map[string][]string{}
 	for plan, batches := range a.batches {
-		var asked []string
+		var due []string
 		for _, b := range batches {
-			require.Equal(a.t, b.Facts != nil, b.Check != nil, "batch %s: reports are missing of every batch that is known", b.ID)
+			require.Equal(a.t, b.Facts != nil, b.Check != nil,
+				"batch %s: a batch with facts must have a check, since its reports are never complete", b.ID)
 			if b.Check != nil && !b.Check.Due.IsZero() {
-				asked = append(asked, b.ID)
+				due = append(due, b.ID)
 			}
 		}
 		overdue, err := a.s.Overdue(a.ctx, plan, noon.AddDate(1, 0, 0), 1000)
@@ -275,7 +290,7 @@ func (a *audit) indexes() {
 		for _, b := range overdue {
 			listed = append(listed, b.ID)
 		}
-		require.ElementsMatch(a.t, asked, listed, "overdue in plan %s", plan)
+		require.ElementsMatch(a.t, due, listed, "batches that Overdue returns for plan %s", plan)
 	}
 	require.NoError(a.t, a.s.db.View(func(tx *bolt.Tx) error {
 		found := map[string][]string{}
@@ -288,8 +303,10 @@ func (a *audit) indexes() {
 			for _, b := range batches {
 				n, err := find(tx, b.Key())
 				require.NoError(a.t, err)
-				place := indexKeysOf(b, n)
-				for name, key := range map[string][]byte{"due": place.due, "buried": place.buried, "checks": place.check} {
+				keys := indexKeysOf(b, n)
+				for name, key := range map[string][]byte{
+					"due": keys.due, "buried": keys.buried, "checks": keys.check,
+				} {
 					if key != nil {
 						want[name] = append(want[name], string(key))
 					}
@@ -297,16 +314,17 @@ func (a *audit) indexes() {
 			}
 		}
 		for name := range want {
-			require.ElementsMatch(a.t, want[name], found[name], "index %s, and the rows", name)
+			require.ElementsMatch(a.t, want[name], found[name],
+				"keys of index %s that the rows require, and those present", name)
 		}
 		for name := range found {
-			require.Len(a.t, found[name], len(want[name]), "index %s", name)
+			require.Len(a.t, found[name], len(want[name]), "keys of index %s", name)
 		}
 		return nil
 	}))
 }
 
-// keysOf are the keys of a bucket.
+// keysOf yields the keys of a bucket.
 func keysOf(b *bolt.Bucket) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		c := b.Cursor()

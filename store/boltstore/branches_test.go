@@ -12,12 +12,12 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// A flipped bit in a key of a branch page is found by the start, which makes the bucket anew. bbolt would damage more with
-// the next write otherwise.
-func TestAFlippedBitInABranchIsMended(t *testing.T) {
-	path := varied(t)
-	s := opened(t, Config{Path: path, Policies: asking})
-	all, err := everything(t, s)
+// Open must find a flipped bit in a key of a branch page and rebuild the bucket; otherwise the next write by bbolt
+// would do more damage.
+func TestFlippedBitInABranchPageIsMended(t *testing.T) {
+	path := variedStore(t)
+	s := opened(t, Config{Path: path, Policies: testPolicy})
+	all, err := readAll(t, s)
 	require.NoError(t, err)
 	want, err := json.Marshal(all)
 	require.NoError(t, err)
@@ -25,8 +25,8 @@ func TestAFlippedBitInABranchIsMended(t *testing.T) {
 	file := filepath.Join(path, "dlrloop.db")
 	whole, err := os.ReadFile(file)
 	require.NoError(t, err)
-	var keys [][2]int // place and size of the keys in branch pages
-	edited(t, path, func(tx *bolt.Tx) error {
+	var keys [][2]int // offset and length of each key in a branch page
+	editDatabase(t, path, func(tx *bolt.Tx) error {
 		size := tx.DB().Info().PageSize
 		for id := range len(whole) / size {
 			info, err := tx.Page(id)
@@ -53,25 +53,26 @@ func TestAFlippedBitInABranchIsMended(t *testing.T) {
 		whole[at] ^= 1 << bit
 		require.NoError(t, os.WriteFile(filepath.Join(copied, "dlrloop.db"), whole, 0o600))
 		whole[at] ^= 1 << bit
-		var o told
-		s, err := Open(t.Context(), Config{Path: copied, Segment: smallSegment, Policies: asking, Observer: o.observer()})
+		var o failures
+		c := Config{Path: copied, Segment: smallSegment, Policies: testPolicy, Observer: o.observer()}
+		s, err := Open(t.Context(), c)
 		if err != nil {
 			require.ErrorContains(t, err, "the list of buckets")
 			require.ErrorContains(t, err, remedy)
 			continue
 		}
 		mended++
-		got, err := everything(t, s)
+		got, err := readAll(t, s)
 		require.NoError(t, err)
-		said, err := json.Marshal(got)
+		answers, err := json.Marshal(got)
 		require.NoError(t, err)
-		require.Equal(t, string(want), string(said), "byte %d bit %d: %v", at, bit, o.damage())
+		require.Equal(t, string(want), string(answers), "byte %d bit %d: %v", at, bit, o.damage())
 		require.NotEmpty(t, o.damage())
-		for i := range 20 { // writes everywhere
+		for i := range 20 { // write to every bucket
 			require.NoError(t, s.Record(t.Context(), delivered("batch "+string(rune('0'+i)), "447700900777")))
 		}
 		require.NoError(t, s.Close())
-		edited(t, copied, func(tx *bolt.Tx) error {
+		editDatabase(t, copied, func(tx *bolt.Tx) error {
 			for err := range tx.Check() {
 				require.NoError(t, err)
 			}

@@ -17,7 +17,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// long makes tests that sample larger by a factor, when asked for.
+// long returns factor if DLRLOOP_LONG is set, else 1. Tests that sample multiply their number of samples by it.
 func long(factor int) int {
 	if os.Getenv("DLRLOOP_LONG") != "" {
 		return factor
@@ -25,8 +25,8 @@ func long(factor int) int {
 	return 1
 }
 
-// asking is the children's policy. Whoever opens what they left needs the same.
-func asking(string) store.Policy {
+// testPolicy is the policy of the child in testdata. A test that opens a child's store must use the same policy.
+func testPolicy(string) store.Policy {
 	return store.Policy{Missing: store.Missing{Silence: time.Hour}}
 }
 
@@ -34,31 +34,33 @@ func asking(string) store.Policy {
 func buildChild(t *testing.T, tags string) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "child")
-	output, err := exec.CommandContext(t.Context(), "go", "build", "-tags", tags, "-o", binary, "./testdata/child").CombinedOutput()
+	build := exec.CommandContext(t.Context(), "go", "build", "-tags", tags, "-o", binary, "./testdata/child")
+	output, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", output)
 	return binary
 }
 
-// needStrace skips the test where there is no strace, or none that may trace.
-func needStrace(t *testing.T) {
+// requireStrace skips the test if strace is missing or not permitted to trace.
+func requireStrace(t *testing.T) {
 	t.Helper()
-	if output, err := exec.CommandContext(t.Context(), "strace", "-o", os.DevNull, "true").CombinedOutput(); err != nil {
+	output, err := exec.CommandContext(t.Context(), "strace", "-o", os.DevNull, "true").CombinedOutput()
+	if err != nil {
 		t.Skipf("no working strace: %v %s", err, output)
 	}
 }
 
-// memory is a new folder in memory where there is such a thing, else on disk: for tests in which no disk can fail.
+// memory returns a new directory in /dev/shm, else on disk. It is for tests that must not depend on a real disk.
 func memory(t *testing.T) string {
 	t.Helper()
-	folder, err := os.MkdirTemp("/dev/shm", "dlrloop-test-")
+	dir, err := os.MkdirTemp("/dev/shm", "dlrloop-test-")
 	if err != nil {
 		return t.TempDir()
 	}
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(folder)) })
-	return folder
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	return dir
 }
 
-// childProcess is a child that runs.
+// childProcess is a running child.
 type childProcess struct {
 	t     *testing.T
 	cmd   *exec.Cmd
@@ -66,11 +68,11 @@ type childProcess struct {
 	err   bytes.Buffer
 }
 
-// startChild starts a command that is the child, or runs it.
+// startChild starts a command: the child, or a program such as strace that runs the child.
 func startChild(t *testing.T, command ...string) *childProcess {
 	t.Helper()
 	c := &childProcess{t: t, cmd: exec.CommandContext(t.Context(), command[0], command[1:]...)}
-	stdin, err := c.cmd.StdinPipe() // whose end a child that holds waits for
+	stdin, err := c.cmd.StdinPipe() // a child with -hold runs until its standard input is closed
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = stdin.Close() })
 	stdout, err := c.cmd.StdoutPipe()
@@ -82,7 +84,7 @@ func startChild(t *testing.T, command ...string) *childProcess {
 	return c
 }
 
-// await reads what the child says until it says this.
+// await reads the child's output up to the given line.
 func (c *childProcess) await(line string) {
 	c.t.Helper()
 	for c.lines.Scan() {
@@ -90,7 +92,7 @@ func (c *childProcess) await(line string) {
 			return
 		}
 	}
-	c.t.Fatalf("the child ended without saying %q: %s", line, &c.err)
+	c.t.Fatalf("the child exited without the output line %q: %s", line, &c.err)
 }
 
 func (c *childProcess) kill() {
@@ -99,65 +101,67 @@ func (c *childProcess) kill() {
 	_ = c.cmd.Wait() // it was killed
 }
 
-// said waits for the child's end and returns what it said, and its exit code: -1 when it was killed.
-func (c *childProcess) said() (w *witness, exit int) {
+// wait waits for the child's exit. It returns its output and its exit code, -1 if the child was killed.
+func (c *childProcess) wait() (w *transcript, exit int) {
 	c.t.Helper()
-	w = newWitness()
+	w = newTranscript()
 	for c.lines.Scan() {
-		w.hear(c.lines.Text())
+		w.add(c.lines.Text())
 	}
 	require.NoError(c.t, c.lines.Err())
-	_ = c.cmd.Wait() // the exit code says all
+	_ = c.cmd.Wait() // the exit code is checked below
 	exit = c.cmd.ProcessState.ExitCode()
 	require.Contains(c.t, []int{-1, 0, 3, 4, 137}, exit, "%s", &c.err)
 	return w, exit
 }
 
-// witness is what children on one folder have said until some moment.
-type witness struct {
+// transcript is the parsed output of the children that used one store, up to some moment.
+type transcript struct {
 	lines       []string
-	begun, done map[string]bool
-	exposed     map[string]bool // arrivals that retention may have deleted
-	expiring    bool
-	reports     map[string]*dlr.Report // that were parsed, by their bytes: many stores with the same are checked
-	// settlements are the recipients that settlements name, by how far these came and their outcome, as batch/number.
+	begun, done map[string]bool // arrivals that were begun, and that were acknowledged
+	deletable   map[string]bool // arrivals that retention may have deleted
+	retaining   bool            // a call of Expire is running
+	// reports caches parsed reports by their bytes, because many stores with the same reports are checked.
+	reports map[string]*dlr.Report
+	// settlements holds the recipients of settlements as batch/number. The key is "begun" or "done" and the outcome.
 	settlements map[string]map[string]bool
 }
 
-func newWitness() *witness {
-	return &witness{
-		begun: make(map[string]bool), done: make(map[string]bool), exposed: make(map[string]bool),
+func newTranscript() *transcript {
+	return &transcript{
+		begun: make(map[string]bool), done: make(map[string]bool), deletable: make(map[string]bool),
 		settlements: make(map[string]map[string]bool), reports: make(map[string]*dlr.Report),
 	}
 }
 
-func (w *witness) hear(line string) {
+// add parses one line of a child's output.
+func (w *transcript) add(line string) {
 	w.lines = append(w.lines, line)
 	verb, what, _ := strings.Cut(line, " ")
 	switch {
 	case verb == "begin":
 		w.begun[what] = true
 		w.settles("begun", what)
-		if w.expiring && strings.HasPrefix(what, "old ") {
-			w.exposed[what] = true
+		if w.retaining && strings.HasPrefix(what, "old ") {
+			w.deletable[what] = true
 		}
 	case verb == "done":
 		w.done[what] = true
 		w.settles("done", what)
 	case line == "ready", line == "expire ends":
-		w.expiring = false
+		w.retaining = false
 	case line == "expire begins":
-		w.expiring = true
+		w.retaining = true
 		for what := range w.begun {
 			if strings.HasPrefix(what, "old ") {
-				w.exposed[what] = true
+				w.deletable[what] = true
 			}
 		}
 	}
 }
 
-// parsed is the report in raw.
-func (w *witness) parsed(t require.TestingT, raw []byte) *dlr.Report {
+// parsed returns the report in raw.
+func (w *transcript) parsed(t require.TestingT, raw []byte) *dlr.Report {
 	if w.reports[string(raw)] == nil {
 		c, err := dlr.Parse(raw)
 		require.NoError(t, err)
@@ -166,7 +170,8 @@ func (w *witness) parsed(t require.TestingT, raw []byte) *dlr.Report {
 	return w.reports[string(raw)]
 }
 
-func (w *witness) settles(far, what string) {
+// settles records the recipients if what is a settlement.
+func (w *transcript) settles(far, what string) {
 	words := strings.Fields(what)
 	if len(words) < 3 || words[0] != store.Accepted.String() && words[0] != store.Buried.String() {
 		return
@@ -180,12 +185,12 @@ func (w *witness) settles(far, what string) {
 	}
 }
 
-// settled returns the recipients whose settlement with this outcome came so far: begun or done.
-func (w *witness) settled(far string, outcome store.Outcome) map[string]bool {
+// settled returns the recipients whose settlement with this outcome has reached the stage far: begun or done.
+func (w *transcript) settled(far string, outcome store.Outcome) map[string]bool {
 	return w.settlements[far+" "+outcome.String()]
 }
 
-// with returns the arrivals of a kind in set, without that word.
+// with returns the elements of set that begin with the word kind, without that word.
 func with(set map[string]bool, kind string) map[string]bool {
 	found := make(map[string]bool)
 	for what := range set {
@@ -196,14 +201,14 @@ func with(set map[string]bool, kind string) map[string]bool {
 	return found
 }
 
-// failure is a test that only collects why it failed.
+// failure is a require.TestingT that collects messages. FailNow panics.
 type failure struct{ text string }
 
 func (f *failure) Errorf(format string, args ...any) { f.text += fmt.Sprintf(format, args...) }
 
 func (f *failure) FailNow() { panic(f) }
 
-// attempt runs check and returns why it failed.
+// attempt runs check and returns its failure as an error.
 func attempt(check func(t require.TestingT)) (err error) {
 	var f failure
 	defer func() {

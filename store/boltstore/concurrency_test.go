@@ -18,41 +18,41 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// crowd is everybody who uses a store at the same time. They say what children say.
-type crowd struct {
-	t     *testing.T
-	s     *Store
-	mu    sync.Mutex // guards heard
-	heard *witness
-	clock atomic.Int64
+// clients are the goroutines that use one store at the same time. They log the same lines as the child in testdata.
+type clients struct {
+	t          *testing.T
+	s          *Store
+	mu         sync.Mutex // guards transcript
+	transcript *transcript
+	clock      atomic.Int64
 }
 
-func (c *crowd) say(format string, args ...any) {
+func (c *clients) note(format string, args ...any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.heard.hear(fmt.Sprintf(format, args...))
+	c.transcript.add(fmt.Sprintf(format, args...))
 }
 
-// record returns false once the store is closed.
-func (c *crowd) record(what string, a store.Arrival) bool {
+// record returns false after the store is closed.
+func (c *clients) record(what string, a store.Arrival) bool {
 	a.At = a.At.Add(time.Duration(c.clock.Add(1)) * time.Millisecond)
-	c.say("begin %s", what)
+	c.note("begin %s", what)
 	err := c.s.Record(c.t.Context(), a)
 	if err == nil {
-		c.say("done %s", what)
+		c.note("done %s", what)
 	}
-	return c.goesOn(err)
+	return c.open(err)
 }
 
-// goesOn requires that err is none, or says that the store is closed.
-func (c *crowd) goesOn(err error) bool {
+// open returns true if err is nil. Otherwise it requires that the error is ErrClosed.
+func (c *clients) open(err error) bool {
 	if err != nil {
 		assert.ErrorIs(c.t, err, store.ErrClosed)
 	}
 	return err == nil
 }
 
-func (c *crowd) load(loader int) {
+func (c *clients) load(loader int) {
 	for n := 0; ; n++ {
 		name, number := fmt.Sprintf("%d-%d", loader, n), fmt.Sprintf("4479%02d%07d", loader, n)
 		batch, status, a := fmt.Sprintf("batch-%d", n%4), "Delivered", store.Arrival{Plan: "live", At: noon}
@@ -60,11 +60,15 @@ func (c *crowd) load(loader int) {
 		if n%5 == 0 {
 			a.Plan, a.At, what, status = "old", noon.AddDate(-6, 0, 0), "old "+name, "Failed"
 		}
-		raw := fmt.Appendf(nil, `{"type":"recipient_delivery_report_sms","batch_id":%q,"recipient":%q,"code":0,"status":%q,"client_reference":%q}`, batch, number, status, name)
+		raw := fmt.Appendf(nil, `{"type":"recipient_delivery_report_sms","batch_id":%q,"recipient":%q,"code":0,`+
+			`"status":%q,"client_reference":%q}`, batch, number, status, name)
 		a.News = parsed(c.t, raw)
 		if n%50 == 2 {
 			what = "facts " + batch
-			a.News = store.Facts{BatchID: batch, FeedbackEnabled: true, ReportKind: "full", Recipients: 1_000_000, CreatedAt: noon, ModifiedAt: noon}
+			a.News = store.Facts{
+				BatchID: batch, FeedbackEnabled: true, ReportKind: "full", Recipients: 1_000_000,
+				CreatedAt: noon, ModifiedAt: noon,
+			}
 		}
 		if !c.record(what, a) {
 			return
@@ -72,29 +76,33 @@ func (c *crowd) load(loader int) {
 	}
 }
 
-func (c *crowd) relay() {
+func (c *clients) relay() {
 	for n := 0; ; n++ {
 		claims, err := c.s.Claim(c.t.Context(), "live", noon.Add(time.Hour), 12*time.Hour, 3)
-		if !c.goesOn(err) {
+		if !c.open(err) {
 			return
 		}
 		for _, claim := range claims {
-			s := store.Settlement{BatchID: claim.Key.BatchID, Lease: claim.Lease, Recipients: claim.Recipients, Outcome: store.Accepted, Reason: store.ReasonAccepted}
+			s := store.Settlement{
+				BatchID: claim.Key.BatchID, Lease: claim.Lease, Recipients: claim.Recipients,
+				Outcome: store.Accepted, Reason: store.ReasonAccepted,
+			}
 			if n%4 == 0 {
 				s.Outcome, s.Reason = store.Buried, store.ReasonRejected
 			}
-			if !c.record(fmt.Sprintf("%s %s %s", s.Outcome, claim.Key.BatchID, strings.Join(claim.Recipients, " ")), store.Arrival{Plan: "live", At: noon, News: s}) {
+			what := fmt.Sprintf("%s %s %s", s.Outcome, claim.Key.BatchID, strings.Join(claim.Recipients, " "))
+			if !c.record(what, store.Arrival{Plan: "live", At: noon, News: s}) {
 				return
 			}
 		}
 	}
 }
 
-func (c *crowd) reconcile() {
+func (c *clients) reconcile() {
 	later := noon.Add(2 * time.Hour)
 	for {
 		batches, err := c.s.Overdue(c.t.Context(), "live", later, 3)
-		if !c.goesOn(err) {
+		if !c.open(err) {
 			return
 		}
 		for _, b := range batches {
@@ -105,18 +113,18 @@ func (c *crowd) reconcile() {
 	}
 }
 
-func (c *crowd) expire() {
+func (c *clients) expire() {
 	for {
-		c.say("expire begins")
+		c.note("expire begins")
 		_, _, err := c.s.Expire(c.t.Context(), noon.AddDate(-5, 0, 0), 2)
-		c.say("expire ends")
-		if !c.goesOn(err) {
+		c.note("expire ends")
+		if !c.open(err) {
 			return
 		}
 	}
 }
 
-func (c *crowd) read() {
+func (c *clients) read() {
 	ctx := c.t.Context()
 	for n := 0; ; n++ {
 		key := store.BatchKey{Plan: []string{"live", "old"}[n%2], BatchID: fmt.Sprintf("batch-%d", n%4)}
@@ -132,7 +140,7 @@ func (c *crowd) read() {
 				}
 			}
 		}
-		if errors.Is(err, store.ErrNotFound) { // not yet, or expired
+		if errors.Is(err, store.ErrNotFound) { // not recorded yet, or deleted by retention
 			err = nil
 		}
 		_ = c.s.Gauges()
@@ -140,16 +148,19 @@ func (c *crowd) read() {
 		if err == nil {
 			err = statsErr
 		}
-		if !c.goesOn(err) {
+		if !c.open(err) {
 			return
 		}
 	}
 }
 
-func TestEverythingAtOnce(t *testing.T) {
+func TestConcurrentUse(t *testing.T) {
 	for round := range 3 * long(20) {
-		c := &crowd{t: t, heard: newWitness()}
-		c.s = opened(t, Config{Path: t.TempDir(), Segment: 16 << 10, JournalLimit: 128 << 10, FoldEvery: 5 * time.Millisecond, Policies: asking})
+		c := &clients{t: t, transcript: newTranscript()}
+		c.s = opened(t, Config{
+			Path: t.TempDir(), Segment: 16 << 10, JournalLimit: 128 << 10, FoldEvery: 5 * time.Millisecond,
+			Policies: testPolicy,
+		})
 		var all sync.WaitGroup
 		for loader := range 4 {
 			all.Go(func() { c.load(loader) })
@@ -165,13 +176,13 @@ func TestEverythingAtOnce(t *testing.T) {
 		all.Wait()
 		require.NoError(t, c.s.Err())
 
-		s := opened(t, Config{Path: c.s.config.Path, Policies: asking})
-		auditStore(t.Context(), t, s, c.heard)
+		s := opened(t, Config{Path: c.s.config.Path, Policies: testPolicy})
+		auditStore(t.Context(), t, s, c.transcript)
 		require.NoError(t, s.Close())
 	}
 }
 
-// Close lets reads that have begun come to their end.
+// Close must not fail reads that have begun.
 func TestCloseWaitsForReaders(t *testing.T) {
 	s := opened(t, Config{Path: t.TempDir()})
 	require.NoError(t, s.Record(t.Context(), delivered("batch", "447700900001")))
@@ -179,10 +190,10 @@ func TestCloseWaitsForReaders(t *testing.T) {
 	require.NoError(t, err)
 	reading, err := s.db.Begin(false)
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = reading.Rollback() }) // when the test fails
+	t.Cleanup(func() { _ = reading.Rollback() }) // in case the test fails
 	closed := make(chan error, 1)
 	go func() { closed <- s.Close() }()
-	require.Eventually(t, func() bool { // Close has all others out of its way
+	require.Eventually(t, func() bool { // until Close waits only for this read
 		if s.writing.TryLock() {
 			s.writing.Unlock()
 			return false
@@ -199,7 +210,7 @@ func TestCloseWaitsForReaders(t *testing.T) {
 	require.NoError(t, <-closed)
 }
 
-// While feedback is dead and requeued by several people, every recipient is owed, sent or dead, and at the end none is lost.
+// While several goroutines make feedback dead and requeue it, each recipient is owed, sent or dead, and none is lost.
 func TestRequeueAgainstTheRelay(t *testing.T) {
 	s := opened(t, Config{Path: t.TempDir(), FoldEvery: 5 * time.Millisecond})
 	key := store.BatchKey{Plan: "plan", BatchID: "batch"}
@@ -212,12 +223,13 @@ func TestRequeueAgainstTheRelay(t *testing.T) {
 		assert.NoError(t, err)
 		for _, claim := range claims {
 			some := claim.Recipients[:min(len(claim.Recipients), 7)]
-			assert.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, News: store.Settlement{BatchID: "batch", Lease: claim.Lease, Recipients: some, Outcome: outcome}}))
+			settlement := store.Settlement{BatchID: "batch", Lease: claim.Lease, Recipients: some, Outcome: outcome}
+			assert.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, News: settlement}))
 		}
 	}
-	var people sync.WaitGroup
+	var operators sync.WaitGroup
 	for range 3 {
-		people.Go(func() {
+		operators.Go(func() {
 			for n := range 20 {
 				settle([]store.Outcome{store.Buried, store.Accepted}[n%2])
 				_, err := s.Requeue(t.Context(), key, noon)
@@ -225,7 +237,7 @@ func TestRequeueAgainstTheRelay(t *testing.T) {
 			}
 		})
 	}
-	people.Wait()
+	operators.Wait()
 	_, err := s.Requeue(t.Context(), key, noon)
 	require.NoError(t, err)
 	b, err := s.Batch(t.Context(), key)
@@ -237,14 +249,14 @@ func TestRequeueAgainstTheRelay(t *testing.T) {
 	require.ErrorIs(t, err, store.ErrNotFound)
 }
 
-// A caller that gives up learns so at once; what it recorded is there or not, whole.
-func TestWhoGivesUpUndoesNothing(t *testing.T) {
+// A canceled Record returns at once with the cause.
+func TestCanceledRecordIsKeptWholeOrNotAtAll(t *testing.T) {
 	s := opened(t, Config{Path: t.TempDir()})
 	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(errors.New("gone"))
+	cancel(errors.New("the caller canceled"))
 	for n := range 50 {
 		if err := s.Record(ctx, delivered("batch", fmt.Sprint(447700900000+n))); err != nil {
-			require.EqualError(t, err, "gone")
+			require.EqualError(t, err, "the caller canceled")
 		}
 	}
 	require.NoError(t, s.Record(t.Context(), delivered("batch", "447700900999")))
@@ -253,22 +265,25 @@ func TestWhoGivesUpUndoesNothing(t *testing.T) {
 	require.Equal(t, b.Feedback.Owed, b.States[dlr.Delivered])
 }
 
-// A full report is one arrival. Others are acknowledged beside it, and its feedback goes out in calls of 1000.
+// A full report is one arrival. Other arrivals are acknowledged meanwhile, and its feedback is claimed in parts of
+// 1000.
 func TestLargeReportAmongOthers(t *testing.T) {
 	s := opened(t, Config{Path: t.TempDir()})
-	recipients := 20_000 * long(5) // the suite has one of 100 000
+	recipients := 20_000 * long(5) // storetest has a test with 100 000
 	numbers := make([]string, recipients)
 	for n := range numbers {
 		numbers[n] = fmt.Sprintf(`"4479%08d"`, n)
 	}
-	raw := fmt.Appendf(nil, `{"type":"delivery_report_sms","batch_id":"large","total_message_count":%d,"statuses":[{"code":0,"status":"Delivered","count":%d,"recipients":[%s]}]}`,
+	raw := fmt.Appendf(nil, `{"type":"delivery_report_sms","batch_id":"large","total_message_count":%d,`+
+		`"statuses":[{"code":0,"status":"Delivered","count":%d,"recipients":[%s]}]}`,
 		recipients, recipients, strings.Join(numbers, ","))
 	large := parsed(t, raw)
 	var all sync.WaitGroup
 	for loader := range 4 {
 		all.Go(func() {
 			for n := range 100 {
-				assert.NoError(t, s.Record(t.Context(), delivered(fmt.Sprint("small ", loader), fmt.Sprint(447700900000+n))))
+				a := delivered(fmt.Sprint("small ", loader), fmt.Sprint(447700900000+n))
+				assert.NoError(t, s.Record(t.Context(), a))
 			}
 		})
 	}
@@ -288,7 +303,7 @@ func TestLargeReportAmongOthers(t *testing.T) {
 		require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, News: store.Settlement{
 			BatchID: "large", Lease: claims[at].Lease, Recipients: claims[at].Recipients, Outcome: store.Accepted,
 		}}))
-		_, err = s.Stats(t.Context()) // Claim sees what is folded
+		_, err = s.Stats(t.Context()) // waits for the fold, because Claim does not
 		require.NoError(t, err)
 	}
 	require.NoError(t, s.Close())
@@ -296,7 +311,8 @@ func TestLargeReportAmongOthers(t *testing.T) {
 	s = opened(t, Config{Path: s.config.Path})
 	b, err = s.Batch(t.Context(), b.Key())
 	require.NoError(t, err)
-	require.Equal(t, store.FeedbackCounts{Owed: recipients - 10*store.MaxRecipients, Sent: 10 * store.MaxRecipients}, b.Feedback)
+	sent := 10 * store.MaxRecipients
+	require.Equal(t, store.FeedbackCounts{Owed: recipients - sent, Sent: sent}, b.Feedback)
 	stats, err := s.Stats(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, recipients+400, stats[0].Recipients)

@@ -10,16 +10,16 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// sealedBuckets are those whose rows are sealed.
+// sealedBuckets are the buckets whose rows are sealed.
 var sealedBuckets = [][]byte{bucketMeta, bucketBatches, bucketRecipients, bucketLog, bucketMinutes, bucketQuarantine}
 
-// sealedRow is a row of a store, or a copy of one.
+// sealedRow is a copy of a row.
 type sealedRow struct{ bucket, key, row []byte }
 
-// sealedRows are up to most rows of each bucket with sealed rows.
+// sealedRows returns up to most rows of each bucket with sealed rows.
 func sealedRows(t *testing.T, path string, most int) (rows []sealedRow) {
 	t.Helper()
-	edited(t, path, func(tx *bolt.Tx) error {
+	editDatabase(t, path, func(tx *bolt.Tx) error {
 		for _, name := range sealedBuckets {
 			left := most
 			err := tx.Bucket(name).ForEach(func(key, row []byte) error {
@@ -37,8 +37,8 @@ func sealedRows(t *testing.T, path string, most int) (rows []sealedRow) {
 	return rows
 }
 
-// edited runs edit on the database in a folder that nobody has open.
-func edited(t *testing.T, path string, edit func(tx *bolt.Tx) error) {
+// editDatabase runs edit on the database of a store that is not open.
+func editDatabase(t *testing.T, path string, edit func(tx *bolt.Tx) error) {
 	t.Helper()
 	db, err := bolt.Open(filepath.Join(path, "dlrloop.db"), 0o600, nil)
 	require.NoError(t, err)
@@ -46,7 +46,8 @@ func edited(t *testing.T, path string, edit func(tx *bolt.Tx) error) {
 	require.NoError(t, db.Close())
 }
 
-// flip returns the row with bits flipped, those of the key first.
+// flip returns the row with the given bits flipped. Bits are counted from the start of the key and continue in the
+// row.
 func (r sealedRow) flip(flipped ...int) sealedRow {
 	both := append(bytes.Clone(r.key), r.row...)
 	for _, bit := range flipped {
@@ -55,10 +56,10 @@ func (r sealedRow) flip(flipped ...int) sealedRow {
 	return sealedRow{r.bucket, both[:len(r.key):len(r.key)], both[len(r.key):]}
 }
 
-func TestEachFlippedBitOfARowIsCorrected(t *testing.T) {
-	path := varied(t)
+func TestEveryFlippedBitOfARowIsCorrected(t *testing.T) {
+	path := variedStore(t)
 	rows := sealedRows(t, path, 3)
-	s := opened(t, Config{Path: path, Policies: asking})
+	s := opened(t, Config{Path: path, Policies: testPolicy})
 	for _, r := range rows {
 		for bit := range 8 * (len(r.key) + len(r.row)) {
 			f := r.flip(bit)
@@ -73,7 +74,7 @@ func TestEachFlippedBitOfARowIsCorrected(t *testing.T) {
 
 func TestTwoFlippedBitsAreNotCorrected(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	for _, r := range sealedRows(t, varied(t), 2) {
+	for _, r := range sealedRows(t, variedStore(t), 2) {
 		n := 8 * (len(r.key) + len(r.row))
 		for range 2000 {
 			first, second := random.IntN(n), random.IntN(n)
@@ -87,8 +88,8 @@ func TestTwoFlippedBitsAreNotCorrected(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotDamagedIsNotCorrected(t *testing.T) {
-	for _, r := range sealedRows(t, varied(t), 2) {
+func TestUndamagedRowIsNotCorrected(t *testing.T) {
+	for _, r := range sealedRows(t, variedStore(t), 2) {
 		_, _, ok := correct(r.bucket, r.key, r.row)
 		require.False(t, ok)
 	}

@@ -16,23 +16,24 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// twoBatches is the folder of a store with two batches, the first of which is the first in every bucket, and a quarantined
-// callback.
+// twoBatches returns the directory of a store with two batches, "bad" and "good", and a quarantined callback. The rows
+// of "bad" come first in every bucket.
 func twoBatches(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "store")
 	s := opened(t, Config{Path: path})
 	require.NoError(t, s.Record(t.Context(), delivered("bad", "447700900001")))
-	_, err := s.Stats(t.Context()) // folds
+	_, err := s.Stats(t.Context()) // waits for the fold
 	require.NoError(t, err)
 	require.NoError(t, s.Record(t.Context(), delivered("good", "447700900002")))
-	require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, News: store.Quarantined{Reason: dlr.NotJSON, Raw: []byte("?")}}))
+	quarantined := store.Quarantined{Reason: dlr.NotJSON, Raw: []byte("?")}
+	require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, News: quarantined}))
 	require.NoError(t, s.Close())
 	return path
 }
 
-// spoil overwrites the first row of a bucket.
-func spoil(t *testing.T, db *bolt.DB, bucket, row []byte) {
+// overwriteFirst overwrites the first row of a bucket.
+func overwriteFirst(t *testing.T, db *bolt.DB, bucket, row []byte) {
 	t.Helper()
 	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
 		key, _ := tx.Bucket(bucket).Cursor().First()
@@ -40,7 +41,7 @@ func spoil(t *testing.T, db *bolt.DB, bucket, row []byte) {
 	}))
 }
 
-// A read that meets a damaged row fails, and no other does. Then the row is mended, and the read works.
+// A read of a damaged row fails; other reads do not. After the row is mended, the read succeeds.
 func TestDamagedRowIsAnErrorUntilItIsMended(t *testing.T) {
 	bad, good := store.BatchKey{Plan: "plan", BatchID: "bad"}, store.BatchKey{Plan: "plan", BatchID: "good"}
 	numbers := map[store.BatchKey]string{bad: "447700900001", good: "447700900002"}
@@ -99,29 +100,30 @@ func TestDamagedRowIsAnErrorUntilItIsMended(t *testing.T) {
 		})},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := new(told)
+			o := new(failures)
 			s := opened(t, Config{Path: twoBatches(t), Observer: o.observer()})
-			spoil(t, s.db, c.bucket, []byte{9, 0})
+			overwriteFirst(t, s.db, c.bucket, []byte{9, 0})
 			require.ErrorContains(t, c.reads(s, bad), c.says)
 			require.NoError(t, c.reads(s, good))
 			o.awaitDamage(t, 1)
 			require.NoError(t, c.reads(s, bad))
 			require.NoError(t, s.Ready(t.Context()))
-			require.NoError(t, s.Err(), "reading it ends nothing")
-			require.Len(t, o.damage(), 1, "it is told once")
+			require.NoError(t, s.Err(), "a damaged row does not end the store")
+			require.Len(t, o.damage(), 1, "the damage is reported once")
 		})
 	}
 }
 
 func TestDamagedRowOfAnOverdueBatchIsAnErrorUntilItIsMended(t *testing.T) {
-	path, o := filepath.Join(t.TempDir(), "store"), new(told)
-	s := opened(t, Config{Path: path, Policies: asking, Observer: o.observer()})
-	require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, News: store.Facts{BatchID: "bad", ReportKind: "full", Recipients: 1}}))
+	path, o := filepath.Join(t.TempDir(), "store"), new(failures)
+	s := opened(t, Config{Path: path, Policies: testPolicy, Observer: o.observer()})
+	facts := store.Facts{BatchID: "bad", ReportKind: "full", Recipients: 1}
+	require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, News: facts}))
 	_, err := s.Stats(t.Context())
 	require.NoError(t, err)
-	spoil(t, s.db, bucketBatches, []byte{9})
+	overwriteFirst(t, s.db, bucketBatches, []byte{9})
 	_, err = s.Overdue(t.Context(), "plan", noon, 1)
-	require.NoError(t, err, "it is not due")
+	require.NoError(t, err, "the damaged batch is not due, so it is not read")
 	_, err = s.Overdue(t.Context(), "plan", noon.Add(time.Hour), 1)
 	require.ErrorContains(t, err, "batch: row has format 9")
 	o.awaitDamage(t, 1)
@@ -129,7 +131,7 @@ func TestDamagedRowOfAnOverdueBatchIsAnErrorUntilItIsMended(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// Damage that makes bbolt panic ends the store like any other: it says so, and Close comes to its end.
+// Pages that make bbolt panic end the store with an error, and Close still returns.
 func TestDamagedPagesEndTheStore(t *testing.T) {
 	s := opened(t, Config{Path: t.TempDir()})
 	for n := range 300 {
@@ -145,13 +147,13 @@ func TestDamagedPagesEndTheStore(t *testing.T) {
 	_, err = file.WriteAt(bytes.Repeat([]byte{0x5a}, int(info.Size()-2*page)), 2*page)
 	require.NoError(t, errors.Join(err, file.Close()))
 
-	require.NoError(t, s.Record(t.Context(), delivered("batch", "447700900999")), "it is in the journal")
+	require.NoError(t, s.Record(t.Context(), delivered("batch", "447700900999")), "the journal is undamaged")
 	<-s.Done()
 	require.ErrorContains(t, s.Err(), "it cannot be read: ")
 	require.NoError(t, s.Close())
 }
 
-// Every frame is folded once, in its order, whatever the memory of a process says.
+// The database's position decides which frame is next, so that no frame is folded twice or skipped.
 func TestFrameOutOfOrderIsNotFolded(t *testing.T) {
 	for _, seq := range []uint64{1, 3} {
 		s := opened(t, Config{Path: t.TempDir()})

@@ -18,37 +18,43 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Somebody deletes or moves what is in use: writes go on to succeed, and no start would find them.
-func TestStoreEndsWhenItIsNoLongerThere(t *testing.T) {
+// Writes to a file that was deleted or moved succeed, but the next start would not find them.
+func TestStoreEndsWhenItsFilesAreMovedOrDeleted(t *testing.T) {
+	segment := func(path string) string { return filepath.Join(path, "journal", segmentName(1)) }
 	for name, change := range map[string]func(path string) error{
 		"the database deleted":  func(path string) error { return os.Remove(filepath.Join(path, "dlrloop.db")) },
 		"the database replaced": func(path string) error { return replaceFile(filepath.Join(path, "dlrloop.db")) },
-		"the segment deleted":   func(path string) error { return os.Remove(filepath.Join(path, "journal", segmentName(1))) },
-		"the segment replaced":  func(path string) error { return replaceFile(filepath.Join(path, "journal", segmentName(1))) },
+		"the segment deleted":   func(path string) error { return os.Remove(segment(path)) },
+		"the segment replaced":  func(path string) error { return replaceFile(segment(path)) },
 		"the segment renamed": func(path string) error {
-			return os.Rename(filepath.Join(path, "journal", segmentName(1)), filepath.Join(path, "journal", segmentName(2)))
+			return os.Rename(segment(path), filepath.Join(path, "journal", segmentName(2)))
 		},
-		"the segment cut": func(path string) error { return os.Truncate(filepath.Join(path, "journal", segmentName(1)), 0) },
-		"the segment cut by a byte": func(path string) error {
-			return os.Truncate(filepath.Join(path, "journal", segmentName(1)), 8<<20-1)
+		"the segment truncated": func(path string) error { return os.Truncate(segment(path), 0) },
+		"the segment truncated by a byte": func(path string) error {
+			return os.Truncate(segment(path), 8<<20-1)
 		},
-		"the journal moved":    func(path string) error { return os.Rename(filepath.Join(path, "journal"), path+" moved") },
-		"the journal deleted":  func(path string) error { return os.RemoveAll(filepath.Join(path, "journal")) },
-		"the folder moved":     func(path string) error { return os.Rename(path, path+" moved") },
-		"all of it deleted":    os.RemoveAll,
-		"the folder made anew": func(path string) error { return errors.Join(os.Rename(path, path+" moved"), os.Mkdir(path, 0o700)) },
-		"the folder hidden away": func(path string) error {
+		"the journal moved": func(path string) error {
+			return os.Rename(filepath.Join(path, "journal"), path+" moved")
+		},
+		"the journal deleted": func(path string) error { return os.RemoveAll(filepath.Join(path, "journal")) },
+		"the directory moved": func(path string) error { return os.Rename(path, path+" moved") },
+		"all of it deleted":   os.RemoveAll,
+		"the directory recreated": func(path string) error {
+			return errors.Join(os.Rename(path, path+" moved"), os.Mkdir(path, 0o700))
+		},
+		"the directory replaced by a file": func(path string) error {
 			return errors.Join(os.Rename(path, path+" moved"), os.WriteFile(path, nil, 0o600))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := opened(t, Config{Path: filepath.Join(t.TempDir(), "store")})
 			require.NoError(t, s.Record(t.Context(), delivered("batch", "447700900001")))
-			s.dir.checkedAt = time.Time{} // the committer is idle
+			s.dir.checkedAt = time.Time{} // no race: the committer is idle
 			require.NoError(t, change(s.config.Path))
 			require.ErrorIs(t, s.Record(t.Context(), delivered("batch", "447700900001")), store.ErrClosed)
 			<-s.Done()
-			require.Regexp(t, "was (deleted or replaced|truncated from [0-9]+ to [0-9]+ bytes) while it was in use", s.Err().Error())
+			const want = "was (deleted or replaced|truncated from [0-9]+ to [0-9]+ bytes) while it was in use"
+			require.Regexp(t, want, s.Err().Error())
 		})
 	}
 }
@@ -58,9 +64,8 @@ func replaceFile(path string) error {
 	return errors.Join(err, os.WriteFile(path+".copy", content, 0o600), os.Rename(path+".copy", path))
 }
 
-// TestWhatIsAcknowledgedIsFoldedWhenTheJournalIsGone deletes the segment in use: the database is whole, and gets what is in
-// memory.
-func TestWhatIsAcknowledgedIsFoldedWhenTheJournalIsGone(t *testing.T) {
+// The test deletes the segment in use. The database is intact, so the arrivals still in memory must be folded.
+func TestAcknowledgedArrivalsAreFoldedAfterTheJournalIsDeleted(t *testing.T) {
 	path := t.TempDir()
 	s := opened(t, Config{Path: path})
 	acknowledged := 0
@@ -83,7 +88,7 @@ func TestWhatIsAcknowledgedIsFoldedWhenTheJournalIsGone(t *testing.T) {
 	}))
 }
 
-func TestOnlyWhatIsNoLongerThereWasReplaced(t *testing.T) {
+func TestReplacedIgnoresUnrelatedErrors(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(path, nil, 0o600))
 	opened, err := os.Stat(path)
@@ -107,8 +112,8 @@ func TestOnlyWhatIsNoLongerThereWasReplaced(t *testing.T) {
 	}
 }
 
-// TestAFullDiskIsOneIncident has a disk without room refuse group after group.
-func TestAFullDiskIsOneIncident(t *testing.T) {
+// A full disk fails group after group.
+func TestFullDiskIsReportedOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		counted := 0
 		s := opened(t, Config{Path: t.TempDir(), Observer: store.Observer{Failed: func(operation string, _ error) {
@@ -117,7 +122,7 @@ func TestAFullDiskIsOneIncident(t *testing.T) {
 		}}})
 		refuse := func(groups int) time.Duration {
 			begin, j := time.Now(), s.journal
-			j.mu.Lock() // the fold looks at the segments too
+			j.mu.Lock() // the fold reads the segments, too
 			current, segments := j.current, j.segments
 			j.current, j.segments = nil, nil
 			j.createFailed, j.createErr = begin.Add(time.Hour), &os.PathError{Op: "write", Err: syscall.ENOSPC}
@@ -128,20 +133,21 @@ func TestAFullDiskIsOneIncident(t *testing.T) {
 				j.current, j.segments, j.createErr = current, segments, nil
 			}()
 			for i := range groups {
-				require.ErrorIs(t, s.Record(t.Context(), delivered("batch", fmt.Sprint(447700900000+i))), syscall.ENOSPC)
+				err := s.Record(t.Context(), delivered("batch", fmt.Sprint(447700900000+i)))
+				require.ErrorIs(t, err, syscall.ENOSPC)
 			}
 			return time.Since(begin)
 		}
-		require.Equal(t, 90*time.Second, refuse(91), "a group a second")
-		require.Equal(t, 2, counted, "once, and again after a minute")
+		require.Equal(t, 90*time.Second, refuse(91), "one group a second is tried")
+		require.Equal(t, 2, counted, "reported at once and again after a minute")
 		require.NoError(t, s.Record(t.Context(), delivered("batch", "447700900001")))
-		require.Zero(t, refuse(1), "the first after a success is refused at once")
-		require.Equal(t, 3, counted, "another incident")
+		require.Zero(t, refuse(1), "the first failure after a success returns at once")
+		require.Equal(t, 3, counted, "the next incident is reported")
 		require.NoError(t, s.Close())
 	})
 }
 
-func TestFolderIsLookedAtOnceASecond(t *testing.T) {
+func TestDirIsCheckedOnceASecond(t *testing.T) {
 	path := t.TempDir()
 	held, err := lockDir(path, 0)
 	require.NoError(t, err)
@@ -151,12 +157,13 @@ func TestFolderIsLookedAtOnceASecond(t *testing.T) {
 	require.NoError(t, held.check(now.Add(checkEvery-1), &journal{}))
 	err = held.check(now.Add(checkEvery), &journal{})
 	require.ErrorContains(t, err, path+" was deleted or replaced")
-	require.ErrorContains(t, err, "If it was moved, put it back and start again; if it is lost, restore the folder from a backup")
+	require.ErrorContains(t, err,
+		"If it was moved, put it back and start again; if it is lost, restore the folder from a backup")
 	require.True(t, ends(err))
 	require.NoError(t, held.release())
 }
 
-func TestFolderIsHeldByOne(t *testing.T) {
+func TestDirLockIsExclusive(t *testing.T) {
 	path := t.TempDir()
 	held, err := lockDir(path, 0)
 	require.NoError(t, err)
@@ -170,8 +177,8 @@ func TestFolderIsHeldByOne(t *testing.T) {
 	require.ErrorContains(t, err, "open store: ")
 }
 
-// Each try to make a segment fills what is left of a disk that is full.
-func TestFullDiskIsTriedOnceASecond(t *testing.T) {
+// Each attempt to create a segment fills the remaining space of a full disk.
+func TestSegmentIsCreatedAtMostOnceASecondOnAFullDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := newJournal(t, smallJournal)
 		full := &os.PathError{Op: "write", Path: "segment", Err: syscall.ENOSPC}
@@ -184,8 +191,8 @@ func TestFullDiskIsTriedOnceASecond(t *testing.T) {
 	})
 }
 
-// A page of the report log ends early when its reports are large, and loses none.
-func TestPagesOfLargeReportsEndEarly(t *testing.T) {
+// A page of the report log ends early if its reports are large. The pages together have all reports.
+func TestPageOfLargeReportsEndsEarly(t *testing.T) {
 	s := opened(t, Config{Path: t.TempDir()})
 	const reports = 5
 	for n := range reports {

@@ -14,16 +14,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// sector is what a disk writes whole or not at all.
+// sector is the number of bytes that a disk writes atomically.
 const sector = 512
 
-// disk knows what a power loss may leave of a folder: all that was synced, and any part of what was not.
+// disk models what a power loss may leave of a directory: everything that was synced, and any part of what was not.
 type disk struct {
-	base string // the folder's path
+	base string // path of the directory
 	root *node
-	// Of the process that runs: its descriptors, and its calls that have not returned.
+	// State of the running process.
 	open     map[int]*descriptor
-	inFlight map[*call]bool
+	inFlight map[*call]bool // system calls that have not returned
 }
 
 type descriptor struct {
@@ -31,34 +31,37 @@ type descriptor struct {
 	offset int64
 }
 
-// node is a file or a folder.
+// node is a file or a directory.
 type node struct {
-	content []byte    // of a file, as synced
-	changes []*change // of a file, not synced, in their order
+	// Of a file.
+	content []byte    // the synced content
+	changes []*change // not synced, in order
 
-	names map[string]*node   // of a folder, as processes see it; nil for a file
-	kept  map[string]*node   // of a folder, as synced
-	moves []map[string]*node // of a folder, not synced, in their order: names that come or, when nil, go at once
+	// Of a directory. All maps are nil for a file.
+	names map[string]*node   // as processes see it
+	kept  map[string]*node   // as synced
+	moves []map[string]*node // not synced, in order. Each maps names added to nodes, names removed to nil; it is atomic
 }
 
-// change is a write, or sets the size.
+// change is a write to a file or a change of its size.
 type change struct {
 	offset  int64
 	content []byte
-	resize  bool // to offset
+	resize  bool // sets the size to offset
 	done    bool // the system call has returned
 }
 
 func (c *change) end() int64 { return c.offset + int64(len(c.content)) }
 
 func newDisk(base string) *disk {
-	d := &disk{base: base, root: newFolder()}
+	d := &disk{base: base, root: newDirNode()}
 	d.nextProcess(false)
 	return d
 }
 
-// nextProcess ends the process that runs. The writes it was in may have done nothing. When the disk failed them, the kernel
-// has forgotten everything that was not synced, and yet shows it to the next process.
+// nextProcess ends the running process. Writes in flight may have had no effect. If failed is set, a sync has failed:
+// the kernel drops all unsynced writes, although the next process still reads them from its cache. It returns the
+// number of dropped writes.
 func (d *disk) nextProcess(failed bool) (forgotten int) {
 	for c := range d.inFlight {
 		if c.node != nil && strings.Contains(c.name, "write") {
@@ -80,12 +83,13 @@ func (n *node) forgetAll() (forgotten int) {
 	return forgotten
 }
 
-func newFolder() *node {
+func newDirNode() *node {
 	return &node{names: make(map[string]*node), kept: make(map[string]*node)}
 }
 
-// find returns the folder in which a path is, its name there, and what has that name; all zero for a path outside.
-func (d *disk) find(path string) (folder *node, name string, found *node) {
+// find returns the directory that contains path, its name there, and the node with that name. All are zero for a path
+// outside the disk.
+func (d *disk) find(path string) (dir *node, name string, found *node) {
 	rest, ok := strings.CutPrefix(path, d.base)
 	if !ok {
 		return nil, "", nil
@@ -93,18 +97,18 @@ func (d *disk) find(path string) (folder *node, name string, found *node) {
 	if rest = strings.Trim(rest, "/"); rest == "" {
 		return nil, "", d.root
 	}
-	folder = d.root
+	dir = d.root
 	parts := strings.Split(rest, "/")
 	for _, part := range parts[:len(parts)-1] {
-		if folder = folder.names[part]; folder == nil {
+		if dir = dir.names[part]; dir == nil {
 			return nil, "", nil
 		}
 	}
 	name = parts[len(parts)-1]
-	return folder, name, folder.names[name]
+	return dir, name, dir.names[name]
 }
 
-// move changes names of a folder, all at once.
+// move adds and removes names of a directory atomically.
 func (n *node) move(names map[string]*node) {
 	apply(n.names, names)
 	n.moves = append(n.moves, names)
@@ -118,7 +122,7 @@ func apply(names, moves map[string]*node) {
 	}
 }
 
-// sync makes durable what was done before it began: changes, or the first moves of a folder.
+// sync makes durable what was done before the sync began: changes, or the first moves of a directory.
 func (n *node) sync(changes []*change, moves int) {
 	for _, c := range changes {
 		n.content = c.apply(n.content)
@@ -130,7 +134,7 @@ func (n *node) sync(changes []*change, moves int) {
 	n.moves = n.moves[moves:]
 }
 
-// forget takes changes off the list of those that may still reach the disk.
+// forget removes changes from those that may still reach the disk.
 func (n *node) forget(changes []*change) {
 	n.changes = slices.DeleteFunc(n.changes, func(c *change) bool { return slices.Contains(changes, c) })
 }
@@ -152,19 +156,24 @@ func resized(content []byte, size int64) []byte {
 	return append(content, make([]byte, size-int64(len(content)))...)
 }
 
-// loss decides what a power loss leaves of what was not synced.
+// loss decides what a power loss leaves of unsynced changes.
 type loss struct {
-	name    string
-	sectors func(changes int) func(change int, sector int64) bool // of a file with so many changes: whether one reached a sector
-	prefix  func(n int) int                                       // how many of n moves or sizes did
+	name string
+	// sectors takes the number of changes of a file. The result reports whether a change reached a sector.
+	sectors func(changes int) func(change int, sector int64) bool
+	// prefix takes a number of moves or size changes and returns how many of them, from the first, reached the disk.
+	prefix func(n int) int
 }
 
-// losses are all kinds of them.
+// losses returns one loss of each kind.
 func losses(r *rand.Rand) []loss {
 	some := func(n int) int { return r.IntN(n + 1) }
+	always := func(reached bool) func(int) func(int, int64) bool {
+		return func(int) func(int, int64) bool { return func(int, int64) bool { return reached } }
+	}
 	return []loss{
-		{"nothing", func(int) func(int, int64) bool { return func(int, int64) bool { return false } }, func(int) int { return 0 }},
-		{"everything", func(int) func(int, int64) bool { return func(int, int64) bool { return true } }, func(n int) int { return n }},
+		{"nothing", always(false), func(int) int { return 0 }},
+		{"everything", always(true), func(n int) int { return n }},
 		{"the first writes", func(changes int) func(int, int64) bool {
 			first := some(changes)
 			return func(change int, _ int64) bool { return change < first }
@@ -178,27 +187,29 @@ func losses(r *rand.Rand) []loss {
 				return kept[change]
 			}
 		}, some},
-		{"some sectors", func(int) func(int, int64) bool { return func(int, int64) bool { return r.IntN(2) == 0 } }, some},
+		{"some sectors", func(int) func(int, int64) bool {
+			return func(int, int64) bool { return r.IntN(2) == 0 }
+		}, some},
 	}
 }
 
-// image is what a loss leaves of a folder, in its order: a folder before what is in it.
+// image is the content of a directory after a loss; a directory comes before the files in it.
 type image []file
 
 type file struct {
 	path    string
-	folder  bool
+	dir     bool
 	content []byte
 }
 
-// image is what a loss leaves.
+// image returns the content of the disk after a loss.
 func (d *disk) image(l loss) image { return d.root.image(nil, "", l) }
 
 func (n *node) image(i image, path string, l loss) image {
 	if n.names == nil {
 		return append(i, file{path: path, content: n.left(l)})
 	}
-	i = append(i, file{path: path, folder: true})
+	i = append(i, file{path: path, dir: true})
 	names := maps.Clone(n.kept)
 	for _, m := range n.moves[:l.prefix(len(n.moves))] {
 		apply(names, m)
@@ -209,22 +220,22 @@ func (n *node) image(i image, path string, l loss) image {
 	return i
 }
 
-// sum is the same for equal images.
+// sum returns a hash of the image.
 func (i image) sum() [sha256.Size]byte {
 	h := sha256.New()
 	for _, f := range i {
-		_, _ = fmt.Fprintf(h, "%q %t %d ", f.path, f.folder, len(f.content))
+		_, _ = fmt.Fprintf(h, "%q %t %d ", f.path, f.dir, len(f.content))
 		_, _ = h.Write(f.content)
 	}
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// write writes the image to a new folder.
-func (i image) write(t *testing.T, folder string) {
+// write writes the image to a new directory.
+func (i image) write(t *testing.T, dir string) {
 	t.Helper()
 	for _, f := range i {
-		path := filepath.Join(folder, f.path)
-		if f.folder {
+		path := filepath.Join(dir, f.path)
+		if f.dir {
 			require.NoError(t, os.Mkdir(path, 0o700))
 			continue
 		}
@@ -232,11 +243,11 @@ func (i image) write(t *testing.T, folder string) {
 	}
 }
 
-// left is what a loss leaves of a file. A sector that was reached by a write has all earlier ones too: memory, from which it
-// is written, had them.
+// left returns the content of a file after a loss. If a write reached a sector, all earlier writes to it did, too,
+// because the sector is written from the page cache, which has them.
 func (n *node) left(l loss) []byte {
 	sizes := []int64{int64(len(n.content))}
-	touched := make(map[int64][]int) // the changes of each sector
+	touched := make(map[int64][]int) // indexes of the changes, by sector
 	for i, c := range n.changes {
 		size := max(sizes[i], c.end())
 		if c.resize {
@@ -265,7 +276,7 @@ func (n *node) left(l loss) []byte {
 	return content[:sizes[l.prefix(len(n.changes))]]
 }
 
-// applyIn applies the part of a write that is in a sector.
+// applyIn applies the part of a write that is in sector s.
 func (c *change) applyIn(content []byte, s int64) {
 	from, to := max(c.offset, s*sector), min(c.end(), (s+1)*sector)
 	copy(content[from:to], c.content[from-c.offset:to-c.offset])

@@ -17,7 +17,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// requireEnded requires that every method of s says that it is closed, and why.
+// requireEnded requires that every method of s returns ErrClosed and the cause.
 func requireEnded(t *testing.T, s *Store, cause string) {
 	t.Helper()
 	ctx, key := t.Context(), store.BatchKey{Plan: "plan", BatchID: "batch"}
@@ -46,18 +46,19 @@ func requireEnded(t *testing.T, s *Store, cause string) {
 	_ = s.Gauges()
 }
 
-func TestClosedStoreSaysSo(t *testing.T) {
+func TestClosedStoreReturnsErrClosed(t *testing.T) {
 	s := opened(t, Config{Path: t.TempDir()})
 	require.NoError(t, s.Ready(t.Context()))
 	require.NoError(t, s.Close())
 	requireEnded(t, s, "")
-	require.NoError(t, s.Err(), "it was closed, it did not end itself")
+	require.NoError(t, s.Err(), "Err is nil after Close")
 	require.NoError(t, s.Close())
 }
 
 func TestStoreEndsWhenTheJournalFails(t *testing.T) {
 	var failed []string
-	s := opened(t, Config{Path: t.TempDir(), Observer: store.Observer{Failed: func(operation string, _ error) { failed = append(failed, operation) }}})
+	observer := store.Observer{Failed: func(operation string, _ error) { failed = append(failed, operation) }}
+	s := opened(t, Config{Path: t.TempDir(), Observer: observer})
 	require.NoError(t, s.Record(t.Context(), delivered("batch", "447700900001")))
 	require.NoError(t, s.journal.current.file.Close())
 
@@ -72,16 +73,16 @@ func TestStoreEndsWhenTheJournalFails(t *testing.T) {
 func TestStoreEndsWhenTheDatabaseFails(t *testing.T) {
 	s := opened(t, Config{Path: t.TempDir()})
 	require.NoError(t, s.db.Close())
-	require.NoError(t, s.Record(t.Context(), delivered("batch", "447700900001")), "it is in the journal")
+	require.NoError(t, s.Record(t.Context(), delivered("batch", "447700900001")), "the journal works")
 	<-s.Done()
 	require.ErrorContains(t, s.Err(), "database not open")
 	requireEnded(t, s, "database not open")
 }
 
-// Who waits for a report to be folded is told that it never will be.
-func TestReadsEndWithTheStore(t *testing.T) {
+// Reads that wait for the fold return when the store ends.
+func TestWaitingReadsReturnWhenTheStoreEnds(t *testing.T) {
 	s := opened(t, Config{Path: t.TempDir()})
-	s.writing.Lock() // nothing is folded
+	s.writing.Lock() // stops the fold
 	require.NoError(t, s.Record(t.Context(), delivered("batch", "447700900001")))
 	var readers sync.WaitGroup
 	for range 5 {
@@ -95,7 +96,7 @@ func TestReadsEndWithTheStore(t *testing.T) {
 	readers.Wait()
 }
 
-func TestOnlyWritesWithoutRoomAreNoEnd(t *testing.T) {
+func TestOnlyWriteErrorsOfAFullDiskAreNotFatal(t *testing.T) {
 	full := &fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}
 	for _, c := range []struct {
 		err  error
@@ -108,28 +109,28 @@ func TestOnlyWritesWithoutRoomAreNoEnd(t *testing.T) {
 		{&fs.PathError{Op: "truncate", Path: "x", Err: syscall.ENOSPC}, true},
 		{os.NewSyscallError("fdatasync", syscall.ENOSPC), true},
 		{syscall.ENOSPC, true},
-		{errors.New("whatever else"), true},
+		{errors.New("another error"), true},
 	} {
 		require.Equal(t, c.ends, ends(fatal(c.err)), "%v", c.err)
-		require.Equal(t, c.ends, ends(errors.Join(fatal(c.err), errors.New("and more"))), "%v", c.err)
+		require.Equal(t, c.ends, ends(errors.Join(fatal(c.err), errors.New("a second error"))), "%v", c.err)
 		require.ErrorIs(t, fatal(c.err), c.err)
 	}
 	require.False(t, ends(full))
 	require.False(t, ends(nil))
 }
 
-// While the fold is stuck, arrivals are taken until the journal is full; then they are refused within the patience, and the
-// store is not ready. When the fold goes on, so does everything.
-func TestFullJournalIsBusy(t *testing.T) {
+// While the fold is blocked, arrivals are accepted until the journal is full. Then Record and Ready return ErrBusy
+// after Patience, until the fold continues.
+func TestFullJournalReturnsErrBusy(t *testing.T) {
 	s := opened(t, Config{
 		Path: t.TempDir(), Segment: 4096, JournalLimit: 16384,
 		Committer: store.CommitterConfig{Patience: 20 * time.Millisecond},
 	})
 	s.writing.Lock()
-	goOn := sync.OnceFunc(s.writing.Unlock)
-	defer goOn()
+	unblock := sync.OnceFunc(s.writing.Unlock)
+	defer unblock()
 	recorded, busy := 0, false
-	for s.Ready(t.Context()) == nil { // after a report that was refused there may be room for Ready to try with nothing
+	for s.Ready(t.Context()) == nil { // ends only when the empty commit of Ready fails, too
 		switch err := s.Record(t.Context(), delivered("batch", fmt.Sprint(447700900000+recorded))); {
 		case err == nil:
 			recorded++
@@ -142,7 +143,7 @@ func TestFullJournalIsBusy(t *testing.T) {
 	require.ErrorIs(t, s.Ready(t.Context()), store.ErrBusy)
 	require.NoError(t, s.Err())
 	require.Equal(t, recorded, s.Gauges().Unfolded)
-	goOn()
+	unblock()
 
 	require.Eventually(t, func() bool { return s.Ready(t.Context()) == nil }, time.Minute, time.Millisecond)
 	require.NoError(t, s.Record(t.Context(), delivered("batch", "441")))
@@ -154,27 +155,27 @@ func TestFullJournalIsBusy(t *testing.T) {
 	again := opened(t, Config{Path: s.config.Path})
 	stats, err := again.Stats(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, recorded+1, stats[0].Recipients, "attempts of Ready leave nothing")
+	require.Equal(t, recorded+1, stats[0].Recipients, "the empty commits of Ready add nothing")
 }
 
-// A segment that cannot be made refuses arrivals, and no more than that.
-func TestStoreOutlivesASegmentThatCannotBeMade(t *testing.T) {
+// An arrival that needs a new segment is refused; smaller ones are accepted.
+func TestStoreContinuesWhenASegmentCannotBeCreated(t *testing.T) {
 	s := opened(t, Config{Path: t.TempDir(), Segment: 256 << 10})
 	large := delivered("batch", "447700900001")
 	news := large.News.(store.Report)
 	news.Raw = append(append(news.Raw[:len(news.Raw):len(news.Raw)], make([]byte, 300_000)...), '\n')
 	large.News = news
-	taken := filepath.Join(s.journal.dir, segmentName(2)+".new") // the name of the next one in the making
+	taken := filepath.Join(s.journal.dir, segmentName(2)+".new") // the temporary name of the next segment
 	require.NoError(t, os.Mkdir(taken, 0o700))
 	require.ErrorContains(t, s.Record(t.Context(), large), "create journal segment: ")
-	require.NoError(t, s.Ready(t.Context()), "small ones go on")
+	require.NoError(t, s.Ready(t.Context()), "small arrivals are still accepted")
 	require.NoError(t, os.RemoveAll(taken))
 	require.NoError(t, s.Record(t.Context(), large))
 	require.NoError(t, s.Record(t.Context(), delivered("batch", "447700900002")))
 	require.NoError(t, s.Err())
 }
 
-func TestArrivalsThatNoStoreCouldKeepAreRefused(t *testing.T) {
+func TestInvalidArrivalIsRefused(t *testing.T) {
 	s := opened(t, Config{Path: t.TempDir()})
 	for says, a := range map[string]store.Arrival{
 		"record: no plan":     {News: store.Facts{BatchID: "1"}},

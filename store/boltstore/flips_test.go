@@ -19,14 +19,15 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// flips is how many flipped bits the test draws; five times as many in the long form.
+// flips is how many single bits are flipped in turn in the whole database. A third as many are flipped in rows. With
+// DLRLOOP_LONG both are 500.
 const flips = 100
 
-// varied is the folder of a store with something in every bucket.
-func varied(t *testing.T) string {
+// variedStore returns the directory of a closed store with rows in every bucket.
+func variedStore(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "store")
-	s := opened(t, Config{Path: path, Policies: asking})
+	s := opened(t, Config{Path: path, Policies: testPolicy})
 	record := func(at time.Time, news ...store.News) {
 		for _, n := range news {
 			require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: at, News: n}))
@@ -36,20 +37,22 @@ func varied(t *testing.T) string {
 		id, at := fmt.Sprintf("batch %d", i), noon.Add(time.Duration(i)*time.Minute)
 		if i%3 != 0 {
 			record(at, store.Facts{
-				BatchID: id, FeedbackEnabled: i%2 == 0, ReportKind: "per_recipient", Recipients: 10, CreatedAt: at, ClientReference: id,
-				Numbers: []string{"447700900001", fmt.Sprintf("44770090%04d", i)},
+				BatchID: id, FeedbackEnabled: i%2 == 0, ReportKind: "per_recipient", Recipients: 10, CreatedAt: at,
+				ClientReference: id,
+				Numbers:         []string{"447700900001", fmt.Sprintf("44770090%04d", i)},
 			})
 		}
 		for k := range 1 + i%9 {
 			record(at, delivered(id, fmt.Sprintf("44770090%04d", 100*(i%7)+k)).News)
 		}
 		if i%4 == 0 {
-			record(at, parsed(t, fmt.Appendf(nil, `{"type":"delivery_report_sms","batch_id":%q,"total_message_count":5,"statuses":[`+
-				`{"code":402,"status":"Failed","count":3,"recipients":["447700900501","447700900502"]}]}`, id)))
+			record(at, parsed(t, fmt.Appendf(nil, `{"type":"delivery_report_sms","batch_id":%q,`+
+				`"total_message_count":5,"statuses":[{"code":402,"status":"Failed","count":3,`+
+				`"recipients":["447700900501","447700900502"]}]}`, id)))
 		}
 		if i%10 == 0 {
 			record(at, store.Quarantined{Reason: dlr.NotJSON, Raw: []byte(id)})
-			_, err := s.Stats(t.Context()) // folds
+			_, err := s.Stats(t.Context()) // waits for the fold
 			require.NoError(t, err)
 		}
 	}
@@ -57,7 +60,8 @@ func varied(t *testing.T) string {
 	require.NoError(t, err)
 	for i, c := range claims {
 		record(noon.Add(time.Hour), store.Settlement{
-			BatchID: c.Key.BatchID, Lease: c.Lease, Recipients: c.Recipients, Reason: store.ReasonRejected, Detail: "no",
+			BatchID: c.Key.BatchID, Lease: c.Lease, Recipients: c.Recipients,
+			Reason: store.ReasonRejected, Detail: "no",
 			Outcome: []store.Outcome{store.Accepted, store.Buried}[i%2],
 		})
 	}
@@ -65,8 +69,8 @@ func varied(t *testing.T) string {
 	return path
 }
 
-// everything is all that a store answers, or the first error.
-func everything(t *testing.T, s *Store) (all []any, err error) {
+// readAll returns the results of all reads of a store, and their joined errors.
+func readAll(t *testing.T, s *Store) (all []any, err error) {
 	t.Helper()
 	ctx := t.Context()
 	keep := func(v any, e error) {
@@ -120,12 +124,12 @@ func everything(t *testing.T, s *Store) (all []any, err error) {
 	return all, err
 }
 
-// TestNoFlippedBitChangesAnAnswerSilently flips one bit of the database at a time. Then a start refuses it, a read fails,
-// damage is reported, or every answer is as before.
+// The test flips one bit of the database at a time. Then Open fails, a read fails, damage is reported, or every answer
+// is unchanged.
 func TestNoFlippedBitChangesAnAnswerSilently(t *testing.T) {
-	path := varied(t)
-	s := opened(t, Config{Path: path, Policies: asking})
-	all, err := everything(t, s)
+	path := variedStore(t)
+	s := opened(t, Config{Path: path, Policies: testPolicy})
+	all, err := readAll(t, s)
 	require.NoError(t, err)
 	want, err := json.Marshal(all)
 	require.NoError(t, err)
@@ -143,7 +147,7 @@ func TestNoFlippedBitChangesAnAnswerSilently(t *testing.T) {
 		whole[bit/8] ^= 1 << (bit % 8)
 		require.NoError(t, os.WriteFile(filepath.Join(copied, "dlrloop.db"), whole, 0o600))
 		whole[bit/8] ^= 1 << (bit % 8)
-		result := flipped(t, copied, want)
+		result := answersAfterFlip(t, copied, want)
 		if result == "silent" {
 			t.Logf("bit %d: page %d byte %d", bit, bit/8/os.Getpagesize(), bit/8%os.Getpagesize())
 		}
@@ -154,12 +158,12 @@ func TestNoFlippedBitChangesAnAnswerSilently(t *testing.T) {
 	require.Zero(t, results["silent"])
 }
 
-// TestAFlippedBitInARowIsCorrected flips one bit at a time in the key or content of a row. A start corrects it, and every answer
-// is as before.
-func TestAFlippedBitInARowIsCorrected(t *testing.T) {
-	path := varied(t)
-	s := opened(t, Config{Path: path, Policies: asking})
-	all, err := everything(t, s)
+// The test flips one bit at a time in the key or the content of a row. Open corrects it, and every answer is
+// unchanged.
+func TestFlippedBitInARowIsCorrectedByOpen(t *testing.T) {
+	path := variedStore(t)
+	s := opened(t, Config{Path: path, Policies: testPolicy})
+	all, err := readAll(t, s)
 	require.NoError(t, err)
 	want, err := json.Marshal(all)
 	require.NoError(t, err)
@@ -195,14 +199,15 @@ func TestAFlippedBitInARowIsCorrected(t *testing.T) {
 		whole[at] ^= 1 << bit
 		require.NoError(t, os.WriteFile(filepath.Join(copied, "dlrloop.db"), whole, 0o600))
 		whole[at] ^= 1 << bit
-		var o told
-		s, err := Open(t.Context(), Config{Path: copied, Segment: smallSegment, Policies: asking, Observer: o.observer()})
+		var o failures
+		c := Config{Path: copied, Segment: smallSegment, Policies: testPolicy, Observer: o.observer()}
+		s, err := Open(t.Context(), c)
 		require.NoError(t, err, "byte %d bit %d", at, bit)
-		got, err := everything(t, s)
+		got, err := readAll(t, s)
 		require.NoError(t, err, "byte %d bit %d", at, bit)
-		said, err := json.Marshal(got)
+		answers, err := json.Marshal(got)
 		require.NoError(t, err)
-		require.True(t, bytes.Equal(want, said), "byte %d bit %d: %v", at, bit, o.damage())
+		require.True(t, bytes.Equal(want, answers), "byte %d bit %d: %v", at, bit, o.damage())
 		require.Len(t, o.damage(), 1, "%v", o.damage())
 		require.Contains(t, o.damage()[0], isCorrected)
 		require.NoError(t, s.Close())
@@ -211,25 +216,28 @@ func TestAFlippedBitInARowIsCorrected(t *testing.T) {
 	}
 }
 
-func flipped(t *testing.T, path string, want []byte) string {
-	told := false
-	s, err := Open(t.Context(), Config{Path: path, Segment: smallSegment, Policies: asking, Observer: store.Observer{
-		Failed: func(operation string, _ error) { told = told || operation == "damage" },
-	}})
+// answersAfterFlip opens the store and returns what became of the flipped bit: refused, error, reported, silent (an
+// answer changed) or same.
+func answersAfterFlip(t *testing.T, path string, want []byte) string {
+	reported := false
+	observer := store.Observer{Failed: func(operation string, _ error) {
+		reported = reported || operation == "damage"
+	}}
+	s, err := Open(t.Context(), Config{Path: path, Segment: smallSegment, Policies: testPolicy, Observer: observer})
 	if err != nil {
 		return "refused"
 	}
 	defer s.Close()
 	var got []any
-	if got, err = everything(t, s); err != nil {
+	if got, err = readAll(t, s); err != nil {
 		return "error"
 	}
-	if told {
-		return "told"
+	if reported {
+		return "reported"
 	}
-	said, err := json.Marshal(got)
+	answers, err := json.Marshal(got)
 	require.NoError(t, err)
-	if !bytes.Equal(want, said) {
+	if !bytes.Equal(want, answers) {
 		return "silent"
 	}
 	return "same"

@@ -12,12 +12,12 @@ import (
 
 var testSalt = salt{1, 2, 3, 4, 5, 6, 7, 8}
 
-// sealed is a frame with this body, as it stands in a segment.
+// sealed returns a frame with this body as it is stored in a segment.
 func sealed(seq uint64, arrivals int, body []byte) []byte {
 	return sealFrame(append(beginFrame(nil), body...), testSalt, seq, arrivals)
 }
 
-func TestFrameComesBack(t *testing.T) {
+func TestFrameRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		seq, arrivals := rapid.Uint64().Draw(t, "seq"), int(rapid.Uint32().Draw(t, "arrivals"))
 		body := rapid.SliceOfN(rapid.Byte(), 0, 200).Draw(t, "body")
@@ -32,13 +32,13 @@ func TestFrameComesBack(t *testing.T) {
 		require.Zero(t, f.end()%frameAlign)
 
 		_, ok = readFrame(segment, len(before), salt{9})
-		require.False(t, ok, "of another journal")
+		require.False(t, ok, "salt of another journal")
 		_, ok = readFrame(segment[:len(before)+frameHeader+len(body)-1], len(before), testSalt)
-		require.False(t, ok, "cut")
+		require.False(t, ok, "truncated")
 	})
 }
 
-func TestFrameWithAnyByteFlippedIsNone(t *testing.T) {
+func TestDamagedFrameIsNotRead(t *testing.T) {
 	body := []byte("what was acknowledged")
 	whole := sealed(7, 1, body)
 	for place := range frameHeader + len(body) {
@@ -51,21 +51,22 @@ func TestFrameWithAnyByteFlippedIsNone(t *testing.T) {
 	}
 }
 
-func TestZerosAndGarbageAreNoFrame(t *testing.T) {
+func TestZerosAndGarbageAreNotFrames(t *testing.T) {
 	_, ok := readFrame(make([]byte, 4096), 512, testSalt)
 	require.False(t, ok)
 	_, ok = readFrame(nil, 0, testSalt)
 	require.False(t, ok)
 	rapid.Check(t, func(t *rapid.T) {
-		garbage := append(bytes.Clone(sealed(1, 1, nil)[:4]), rapid.SliceOfN(rapid.Byte(), 0, 100).Draw(t, "garbage")...)
+		magic := bytes.Clone(sealed(1, 1, nil)[:4])
+		garbage := append(magic, rapid.SliceOfN(rapid.Byte(), 0, 100).Draw(t, "garbage")...)
 		_, ok := readFrame(garbage, 0, testSalt)
 		require.False(t, ok)
 	})
 }
 
-func TestSegmentIsWholeOrNotThere(t *testing.T) {
-	folder := t.TempDir()
-	path := filepath.Join(folder, segmentName(1))
+func TestSegmentIsCreatedWholeOrNotAtAll(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, segmentName(1))
 	s, err := createSegment(path, 3<<20+8, testSalt)
 	require.NoError(t, err)
 	require.NoError(t, s.file.Close())
@@ -76,17 +77,18 @@ func TestSegmentIsWholeOrNotThere(t *testing.T) {
 	require.Equal(t, testSalt, salt)
 	require.Len(t, content, 3<<20+8)
 	require.Equal(t, len(content), s.size)
-	require.Equal(t, make([]byte, len(content)-segmentHeader), content[segmentHeader:], "written full of zeros")
+	zeros := make([]byte, len(content)-segmentHeader)
+	require.Equal(t, zeros, content[segmentHeader:], "a new segment is full of zeros")
 
-	_, err = createSegment(filepath.Join(folder, "no such folder", segmentName(1)), 1024, testSalt)
+	_, err = createSegment(filepath.Join(dir, "no such dir", segmentName(1)), 1024, testSalt)
 	require.ErrorContains(t, err, "create journal segment")
-	require.NoError(t, os.Mkdir(filepath.Join(folder, segmentName(2)), 0o700))
-	_, err = createSegment(filepath.Join(folder, segmentName(2)), 1024, testSalt)
+	require.NoError(t, os.Mkdir(filepath.Join(dir, segmentName(2)), 0o700))
+	_, err = createSegment(filepath.Join(dir, segmentName(2)), 1024, testSalt)
 	require.Error(t, err)
-	require.NoFileExists(t, filepath.Join(folder, segmentName(2)+".new"))
+	require.NoFileExists(t, filepath.Join(dir, segmentName(2)+".new"))
 }
 
-func TestFoldersAreMadeToTheRoot(t *testing.T) {
+func TestMakeDirCreatesParents(t *testing.T) {
 	root := t.TempDir()
 	for _, path := range []string{"a/b/c", "a/b/c", "a/b/c/", "a", ".", "a/../d"} {
 		require.NoError(t, makeDir(filepath.Join(root, path)+"/"))

@@ -13,50 +13,52 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// files is a journal's folder: the content of its files by name.
+// files is the content of a journal's directory, by file name.
 type files map[string][]byte
 
-func readFiles(t *testing.T, folder string) files {
+// readFiles reads all files of a directory.
+func readFiles(t *testing.T, dir string) files {
 	t.Helper()
-	entries, err := os.ReadDir(folder)
+	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	f := make(files)
 	for _, e := range entries {
-		f[e.Name()], err = os.ReadFile(filepath.Join(folder, e.Name()))
+		f[e.Name()], err = os.ReadFile(filepath.Join(dir, e.Name()))
 		require.NoError(t, err)
 	}
 	return f
 }
 
-// with is f with one file more, or another in its place.
+// with returns a copy of f with a file added or replaced.
 func (f files) with(name string, content []byte) files {
 	changed := maps.Clone(f)
 	changed[name] = content
 	return changed
 }
 
+// without returns a copy of f without a file.
 func (f files) without(name string) files {
 	changed := maps.Clone(f)
 	delete(changed, name)
 	return changed
 }
 
-// open opens a journal made of f, in a new folder.
+// open writes f to a new directory and opens the journal there.
 func (f files) open(t *testing.T, folded position) (*journal, []frame, error) {
 	t.Helper()
-	folder, err := os.MkdirTemp(t.TempDir(), "")
+	dir, err := os.MkdirTemp(t.TempDir(), "")
 	require.NoError(t, err)
 	for name, content := range f {
-		require.NoError(t, os.WriteFile(filepath.Join(folder, name), content, 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), content, 0o600))
 	}
-	j, tail, err := readJournal(folder, folded, smallJournal)
+	j, tail, err := readJournal(dir, folded, smallJournal)
 	if err == nil {
 		t.Cleanup(func() { require.NoError(t, j.close()) })
 	}
 	return j, tail, err
 }
 
-// someFrames is a journal of frames of 100 bytes, three in each segment.
+// someFrames returns a journal with frames of 100 bytes, three in each segment.
 func someFrames(t *testing.T, frames int) (files, *journal) {
 	t.Helper()
 	c := smallJournal
@@ -68,21 +70,21 @@ func someFrames(t *testing.T, frames int) (files, *journal) {
 	return readFiles(t, j.dir), j
 }
 
-const frameOf100 = frameHeader + 100 + 4 // with its padding
+const frameOf100 = frameHeader + 100 + 4 // size of such a frame, with padding
 
-func TestTornTailIsTheEnd(t *testing.T) {
-	for _, frames := range []int{2, 3, 4} { // the last in a segment, its last, the first in the next
+func TestTornLastFrameIsDropped(t *testing.T) {
+	for _, frames := range []int{2, 3, 4} { // the torn frame is in the middle, at the end, at the start of a segment
 		whole, made := someFrames(t, frames)
 		name := segmentName((frames + 2) / 3)
 		begin := segmentHeader + (frames-1)%3*frameOf100
 		torn := map[string][]byte{}
 		for n := range frameHeader + 100 {
-			cut := bytes.Clone(whole[name])
-			clear(cut[begin+n : begin+frameOf100])
-			torn[fmt.Sprintf("cut at byte %d", n)] = cut
-			garbled := bytes.Clone(whole[name])
-			garbled[begin+n] ^= 0x40
-			torn[fmt.Sprintf("garbled at byte %d", n)] = garbled
+			zeroed := bytes.Clone(whole[name])
+			clear(zeroed[begin+n : begin+frameOf100])
+			torn[fmt.Sprintf("zeros from byte %d", n)] = zeroed
+			changed := bytes.Clone(whole[name])
+			changed[begin+n] ^= 0x40
+			torn[fmt.Sprintf("flipped bit in byte %d", n)] = changed
 		}
 		for how, content := range torn {
 			j, tail, err := whole.with(name, content).open(t, position{})
@@ -90,7 +92,7 @@ func TestTornTailIsTheEnd(t *testing.T) {
 			require.Len(t, tail, frames-1, how)
 			require.Equal(t, uint64(frames), j.next, how)
 
-			// Its place is taken by another frame, which a start finds.
+			// The next frame takes its place, and the next open finds it.
 			require.Equal(t, uint64(frames), appendTo(t, j, 50))
 			again, tail, err := readJournal(j.dir, made.at(uint64(frames)-1), smallJournal)
 			require.NoError(t, err, how)
@@ -109,7 +111,8 @@ func TestDamagedAcknowledgedFrameIsRefused(t *testing.T) {
 			damaged := bytes.Clone(whole[name])
 			damaged[begin+place] ^= 0x10
 			_, _, err := whole.with(name, damaged).open(t, position{})
-			require.ErrorContains(t, err, fmt.Sprintf("frame %d is damaged or missing, and frame %d, written after it, is in ", seq, seq+1), "byte %d", place)
+			want := fmt.Sprintf("frame %d is damaged or missing, and frame %d, written after it, is in ", seq, seq+1)
+			require.ErrorContains(t, err, want, "byte %d", place)
 			require.ErrorContains(t, err, "Acknowledged reports are in between")
 		}
 	}
@@ -128,8 +131,8 @@ func TestDamagedHeaderOfASegmentIsRefused(t *testing.T) {
 	}
 }
 
-// What is folded is in the database: damage to it loses nothing and must not keep the store from starting.
-func TestDamageToWhatIsFoldedIsNoMatter(t *testing.T) {
+// The content of a folded frame is in the database, so damage to it must not prevent Open.
+func TestDamagedFoldedFrameIsIgnored(t *testing.T) {
 	whole, made := someFrames(t, 7)
 	for seq := 1; seq <= 5; seq++ {
 		name := segmentName((seq + 2) / 3)
@@ -142,36 +145,67 @@ func TestDamageToWhatIsFoldedIsNoMatter(t *testing.T) {
 	}
 }
 
-func TestJournalThatDoesNotBelongIsRefused(t *testing.T) {
+func TestWrongJournalIsRefused(t *testing.T) {
 	whole, made := someFrames(t, 7)
 	other, _ := someFrames(t, 7)
 	newer := bytes.Clone(whole[segmentName(2)])
 	binary.LittleEndian.PutUint32(newer[8:], segmentFormat+1)
+	truncated := whole[segmentName(2)][:segmentHeader+frameOf100+10]
 	for _, c := range []struct {
 		name   string
 		files  files
 		folded position
-		says   string
+		want   string
 	}{
-		{"older than the database", whole, made.at(8), "it ends with frame 7, but the database has already folded frame 8"},
-		{"gone", files{}, made.at(8), "it ends with frame 0, but the database has already folded frame 8"},
+		{
+			"older than the database", whole, made.at(8),
+			"it ends with frame 7, but the database has already folded frame 8",
+		},
+		{"empty", files{}, made.at(8), "it ends with frame 0, but the database has already folded frame 8"},
 		{"of another database", whole, position{seq: 7, salt: salt{1}}, "belongs to another database"},
-		{"newer than the database by recycled segments", whole.without(segmentName(1)), position{}, "frame 1 is damaged or missing, and frame 4"},
-		{"without a segment in between", whole.without(segmentName(2)), made.at(2), "frame 4 is damaged or missing, and frame 7"},
-		{"with a segment of another", whole.with(segmentName(2), other[segmentName(2)]), position{}, "belong to different journals"},
+		{
+			"newer than the database, with recycled segments", whole.without(segmentName(1)),
+			position{},
+			"frame 1 is damaged or missing, and frame 4",
+		},
+		{
+			"with a missing segment", whole.without(segmentName(2)), made.at(2),
+			"frame 4 is damaged or missing, and frame 7",
+		},
+		{
+			"with a segment of another journal", whole.with(segmentName(2), other[segmentName(2)]),
+			position{},
+			"belong to different journals",
+		},
 		{"with a segment twice", whole.with(segmentName(4), whole[segmentName(2)]), position{}, "exists twice"},
-		{"with a segment cut short", whole.with(segmentName(2), whole[segmentName(2)][:segmentHeader+frameOf100+10]), position{}, "should have"},
-		{"with an empty segment", whole.with(segmentName(2), nil), position{}, segmentName(2) + " is damaged: it does not start with the header of a journal segment"},
-		{"of a newer version", whole.with(segmentName(2), newer), position{}, "has format 2, this version reads format 1: use the version that wrote it, or a newer one"},
-		{"with a foreign file", whole.with("notes.txt", []byte("!")), position{}, "notes.txt is not a journal segment: move it out of the folder"},
-		{"with a copy", whole.with(segmentName(2)+".bak", whole[segmentName(2)]), position{}, "is not a journal segment"},
-		{"with another name", whole.with("2.segment", whole[segmentName(2)]), position{}, "is not a journal segment"},
+		{"with a truncated segment", whole.with(segmentName(2), truncated), position{}, "should have"},
+		{
+			"with an empty segment", whole.with(segmentName(2), nil),
+			position{},
+			segmentName(2) + " is damaged: it does not start with the header of a journal segment",
+		},
+		{
+			"of a newer version", whole.with(segmentName(2), newer),
+			position{},
+			"has format 2, this version reads format 1: use the version that wrote it, or a newer one",
+		},
+		{
+			"with a foreign file", whole.with("notes.txt", []byte("!")),
+			position{},
+			"notes.txt is not a journal segment: move it out of the folder",
+		},
+		{
+			"with a backup", whole.with(segmentName(2)+".bak", whole[segmentName(2)]),
+			position{},
+			"is not a journal segment",
+		},
+		{"with a wrong name", whole.with("2.segment", whole[segmentName(2)]), position{}, "is not a journal segment"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, _, err := c.files.open(t, c.folded)
 			require.ErrorContains(t, err, "open journal: ")
-			require.ErrorContains(t, err, c.says)
-			require.Regexp(t, "restore|out of the folder|use the version", err.Error(), "the way out")
+			require.ErrorContains(t, err, c.want)
+			require.Regexp(t, "restore|out of the folder|use the version", err.Error(), "the error says what to do")
 		})
 	}
 }
@@ -184,8 +218,8 @@ func TestUnfinishedSegmentIsRemoved(t *testing.T) {
 	require.ElementsMatch(t, slices.Collect(maps.Keys(whole)), slices.Collect(maps.Keys(readFiles(t, j.dir))))
 }
 
-// A body may hold anything, a frame of this very journal included.
-func TestBodyThatHoldsAFrameConfusesNobody(t *testing.T) {
+// A body may contain any bytes, even a frame of this journal.
+func TestFrameInsideABodyIsNotAFrame(t *testing.T) {
 	j := newJournal(t, Config{Segment: 4096, JournalLimit: 1 << 20})
 	image := sealFrame(append(beginFrame(nil), "not recorded"...), j.salt, 3, 1)
 	body := append(make([]byte, frameAlign), image...)
@@ -199,7 +233,8 @@ func TestBodyThatHoldsAFrameConfusesNobody(t *testing.T) {
 	require.Equal(t, uint64(3), again.next)
 	require.NoError(t, again.close())
 
-	// Nobody outside knows the salt: what was made without it passes for a frame not even when the frame around it is torn.
+	// A sender does not know the salt. A frame made without it is not taken for a frame even if the frame around it is
+	// torn.
 	foreign := sealFrame(append(beginFrame(nil), "not recorded"...), salt{}, 3, 1)
 	_, _, err := j.append(append(beginFrame(nil), foreign...), 1)
 	require.NoError(t, err)

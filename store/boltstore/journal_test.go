@@ -16,22 +16,22 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// smallJournal has segments that hold a few small frames.
+// smallJournal configures segments that hold a few small frames.
 var smallJournal = Config{
 	Segment: segmentHeader + 512, JournalLimit: 3 * (segmentHeader + 512),
 	Committer: store.CommitterConfig{Patience: 3 * time.Second},
 }
 
-// openedJournal opens a journal that the test closes itself when it needs to.
-func openedJournal(t require.TestingT, folder string, folded position, c Config) (*journal, []frame) {
-	j, tail, err := readJournal(folder, folded, c)
+// openedJournal opens a journal; the test must close it.
+func openedJournal(t require.TestingT, dir string, folded position, c Config) (*journal, []frame) {
+	j, tail, err := readJournal(dir, folded, c)
 	require.NoError(t, err)
 	return j, tail
 }
 
-// readJournal opens a journal and reads the frames that are not folded.
-func readJournal(folder string, folded position, c Config) (*journal, []frame, error) {
-	j, tail, err := openJournal(folder, folded, c)
+// readJournal opens a journal and reads its unfolded frames.
+func readJournal(dir string, folded position, c Config) (*journal, []frame, error) {
+	j, tail, err := openJournal(dir, folded, c)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -44,6 +44,7 @@ func readJournal(folder string, folded position, c Config) (*journal, []frame, e
 	return j, frames, nil
 }
 
+// newJournal returns an empty journal, closed by the test's cleanup.
 func newJournal(t *testing.T, c Config) *journal {
 	t.Helper()
 	j, tail := openedJournal(t, filepath.Join(t.TempDir(), "journal"), position{}, c)
@@ -52,21 +53,22 @@ func newJournal(t *testing.T, c Config) *journal {
 	return j
 }
 
-// bodyOf is the body of frame seq in these tests: bytes that are not zero.
+// bodyOf returns the body of frame seq in these tests: bytes that are not zero.
 func bodyOf(seq uint64, size int) []byte {
 	return bytes.Repeat([]byte{byte(seq%250) + 1}, size)
 }
 
-// appendTo appends one frame.
+// appendTo appends one frame with a body of size bytes and returns its sequence.
 func appendTo(t require.TestingT, j *journal, size int) uint64 {
 	p, _, err := j.append(append(beginFrame(nil), bodyOf(j.next, size)...), 1)
 	require.NoError(t, err)
 	return p.seq
 }
 
+// at returns the position after frame seq.
 func (j *journal) at(seq uint64) position { return position{seq: seq, salt: j.salt} }
 
-func TestAppendedFramesComeBack(t *testing.T) {
+func TestAppendedFramesAreFoundByOpen(t *testing.T) {
 	j := newJournal(t, smallJournal)
 	for seq := uint64(1); seq <= 7; seq++ {
 		require.Equal(t, seq, appendTo(t, j, 100))
@@ -84,7 +86,7 @@ func TestAppendedFramesComeBack(t *testing.T) {
 	}
 }
 
-func TestFoldedSegmentsAreUsedAgain(t *testing.T) {
+func TestFoldedSegmentsAreReused(t *testing.T) {
 	j := newJournal(t, smallJournal)
 	for range 200 {
 		j.fold(appendTo(t, j, 200))
@@ -124,11 +126,11 @@ func TestFullJournalWaitsForTheFold(t *testing.T) {
 		require.Equal(t, 3*time.Second, time.Since(begin))
 		_, _, err = j.append(append(beginFrame(nil), bodyOf(9, 200)...), 1)
 		require.ErrorIs(t, err, errFull)
-		require.Equal(t, 3*time.Second, time.Since(begin), "the patience is spent until something is folded")
+		require.Equal(t, 3*time.Second, time.Since(begin), "the patience is used up until a frame is folded")
 		require.False(t, ends(err))
 
 		j.fold(4)
-		require.Equal(t, uint64(9), appendTo(t, j, 200), "a refused frame leaves no gap")
+		require.Equal(t, uint64(9), appendTo(t, j, 200), "a refused frame leaves no gap in the sequences")
 	})
 }
 
@@ -162,7 +164,7 @@ func TestOversizedFrameGetsASegmentOfItsOwn(t *testing.T) {
 	require.NoError(t, again.close())
 
 	j.fold(2)
-	require.Greater(t, j.size(), int64(100_000), "its frame is the journal's last: the start compares it with the database")
+	require.Greater(t, j.size(), int64(100_000), "the segment with the journal's last frame is kept")
 	appendTo(t, j, 100)
 	j.fold(2)
 	require.Equal(t, int64(smallJournal.Segment), j.size())
@@ -171,7 +173,7 @@ func TestOversizedFrameGetsASegmentOfItsOwn(t *testing.T) {
 	require.NoError(t, again.close())
 }
 
-// A frame that is larger than the whole limit is still taken, once everything before it is folded.
+// A frame larger than JournalLimit is accepted after everything before it is folded.
 func TestFrameLargerThanTheLimitIsTaken(t *testing.T) {
 	j := newJournal(t, smallJournal)
 	j.fold(appendTo(t, j, 100))
@@ -180,8 +182,8 @@ func TestFrameLargerThanTheLimitIsTaken(t *testing.T) {
 	require.Equal(t, uint64(3), appendTo(t, j, 60_000))
 }
 
-// Between turning to a segment and the sync of the frame in it, the journal's end is still in another one; and it stays there
-// when the disk is full.
+// After switchSegment the journal's last frame is in another segment than the current one, until the next frame is
+// synced; longer if the disk is full. That segment must be kept.
 func TestSegmentWithTheLastFrameIsKept(t *testing.T) {
 	for _, last := range []int{200, 5_000} {
 		t.Run(fmt.Sprintf("of %d bytes", last), func(t *testing.T) {
@@ -202,11 +204,11 @@ func TestSegmentWithTheLastFrameIsKept(t *testing.T) {
 	}
 }
 
-// Whatever was appended, folded and opened before, a start finds exactly what is not folded.
+// Open finds exactly the unfolded frames after any sequence of appends, folds and reopens.
 func TestJournalReopensInAnyState(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		folder := filepath.Join(t.TempDir(), "journal")
-		j, _ := openedJournal(rt, folder, position{}, smallJournal)
+		dir := filepath.Join(t.TempDir(), "journal")
+		j, _ := openedJournal(rt, dir, position{}, smallJournal)
 		defer func() { require.NoError(rt, j.close()) }()
 		bodies := make(map[uint64][]byte)
 		rt.Repeat(map[string]func(*rapid.T){
@@ -216,18 +218,18 @@ func TestJournalReopensInAnyState(t *testing.T) {
 				}
 				size := rapid.OneOf(rapid.IntRange(0, 500), rapid.IntRange(500, 3000)).Draw(rt, "size")
 				body := bodyOf(j.next, size)
-				j.limit = 1 << 30 // nothing folds meanwhile
+				j.limit = 1 << 30 // so that append does not wait for a fold
 				p, _, err := j.append(append(beginFrame(nil), body...), 1)
 				require.NoError(rt, err)
 				bodies[p.seq] = body
 			},
 			"fold": func(rt *rapid.T) {
 				if j.folded+1 == j.next {
-					rt.Skip("all is folded")
+					rt.Skip("everything is folded")
 				}
 				j.fold(rapid.Uint64Range(j.folded+1, j.next-1).Draw(rt, "up to"))
 			},
-			"turn": func(rt *rapid.T) { // as before a write that fails for want of room
+			"switch": func(rt *rapid.T) { // as before a write that fails because the disk is full
 				j.limit = 1 << 30
 				require.NoError(rt, j.switchSegment(rapid.IntRange(32, 2000).Draw(rt, "need")))
 			},
@@ -235,7 +237,7 @@ func TestJournalReopensInAnyState(t *testing.T) {
 				folded, next := j.at(j.folded), j.next
 				require.NoError(rt, j.close())
 				var tail []frame
-				j, tail = openedJournal(rt, folder, folded, smallJournal)
+				j, tail = openedJournal(rt, dir, folded, smallJournal)
 				require.Equal(rt, next, j.next)
 				require.Len(rt, tail, int(next-1-folded.seq))
 				for i, f := range tail {
@@ -247,8 +249,8 @@ func TestJournalReopensInAnyState(t *testing.T) {
 	})
 }
 
-// A start needs the memory of one segment, however much the journal holds.
-func TestOpeningAJournalNeedsTheMemoryOfOneSegment(t *testing.T) {
+// Open must not need more memory for a larger journal.
+func TestOpenJournalNeedsTheMemoryOfOneSegment(t *testing.T) {
 	c := Config{Segment: 1 << 20, JournalLimit: 64 << 20}
 	j := newJournal(t, c)
 	for range 48 {
@@ -261,5 +263,5 @@ func TestOpeningAJournalNeedsTheMemoryOfOneSegment(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, again.close())
 	require.Len(t, tail, 48)
-	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(4*c.Segment), "48 segments")
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(4*c.Segment), "bytes allocated for opening 48 segments")
 }

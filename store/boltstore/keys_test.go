@@ -14,17 +14,18 @@ import (
 	"github.com/dlrloop/dlrloop/store/storetest"
 )
 
-// anyPart draws a plan, batch id or number: opaque, sometimes long, with what keys end parts with.
+// anyPart draws a plan, batch id or number: opaque, sometimes long, and with bytes that end parts of keys.
 func anyPart() *rapid.Generator[string] {
 	return rapid.OneOf(
 		storetest.AnyText(),
 		rapid.Custom(func(t *rapid.T) string {
-			return strings.Repeat(rapid.SampledFrom([]string{"a", "\x00", "\xff", "é"}).Draw(t, "letter"), rapid.IntRange(1, 600).Draw(t, "times"))
+			letter := rapid.SampledFrom([]string{"a", "\x00", "\xff", "é"}).Draw(t, "letter")
+			return strings.Repeat(letter, rapid.IntRange(1, 600).Draw(t, "times"))
 		}),
 	)
 }
 
-func TestKeysOfDifferentThingsDiffer(t *testing.T) {
+func TestKeysAreUnique(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		plan, other := anyPart().Draw(t, "plan"), anyPart().Draw(t, "other plan")
 		id, otherID := anyPart().Draw(t, "id"), anyPart().Draw(t, "other id")
@@ -33,13 +34,13 @@ func TestKeysOfDifferentThingsDiffer(t *testing.T) {
 		require.Equal(t, id == otherID, bytes.Equal(recipientKey(1, id), recipientKey(1, otherID)))
 		require.Equal(t, id == otherID, bytes.Equal(numberKey(1, id), numberKey(1, otherID)))
 		for _, key := range [][]byte{idKey(a), recipientKey(1, id), numberKey(1, id), dueKey(plan, time.Time{}, 1)} {
-			require.LessOrEqual(t, len(key), 800, "bbolt takes keys of up to 32 KiB")
+			require.LessOrEqual(t, len(key), 800, "bbolt's limit for a key is 32 KiB")
 		}
 	})
 }
 
-// What one plan's or recipient's keys begin with must not begin those of another.
-func TestPrefixesAreFree(t *testing.T) {
+// The key prefix of one plan or recipient must not be a prefix of a key of another.
+func TestPrefixOfOneIsNotAPrefixOfAnother(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		plan, other := anyPart().Draw(t, "plan"), anyPart().Draw(t, "other plan")
 		n := number(rapid.Uint64().Draw(t, "number"))
@@ -52,14 +53,14 @@ func TestPrefixesAreFree(t *testing.T) {
 	})
 }
 
-func TestPartsStandForThemselvesUntilTheyCannot(t *testing.T) {
+func TestAppendPartHashesOnlyWhenNecessary(t *testing.T) {
 	for _, c := range []struct {
 		name, part string
 		hashed     bool
 	}{
 		{"empty", "", false},
 		{"plain", "01FC66621XXXXX119Z8PMV1QPQ", false},
-		{"as long as it may be", strings.Repeat("x", 64), false},
+		{"of the maximum length", strings.Repeat("x", 64), false},
 		{"too long", strings.Repeat("x", 65), true},
 		{"with a zero byte", "a\x00b", true},
 		{"like a hash", "\xffdeadbeef", true},
@@ -76,12 +77,13 @@ func TestPartsStandForThemselvesUntilTheyCannot(t *testing.T) {
 			require.Equal(t, byte(0xff), part[0])
 			require.NotContains(t, string(part), "\x00")
 			require.Equal(t, part, appendPart(nil, c.part, 64))
-			require.NotEqual(t, part, appendPart(nil, string(part), 64), "a text that looks like the hash of another")
+			require.NotEqual(t, part, appendPart(nil, string(part), 64),
+				"a text that looks like a hash is hashed itself")
 		})
 	}
 }
 
-func TestOrderOfKeysIsOrderOfTime(t *testing.T) {
+func TestKeysSortByTime(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		early, late := storetest.AnyTime().Draw(t, "early"), storetest.AnyTime().Draw(t, "late")
 		if late.Before(early) {
@@ -100,7 +102,7 @@ func TestOrderOfKeysIsOrderOfTime(t *testing.T) {
 	})
 }
 
-func TestKeysTellWhatIsInThem(t *testing.T) {
+func TestKeyRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := number(rapid.Uint64().Draw(t, "number"))
 		plan := rapid.StringN(0, 40, 200).Draw(t, "plan")
@@ -112,19 +114,21 @@ func TestKeysTellWhatIsInThem(t *testing.T) {
 		require.Equal(t, n, trailing(numberKey(n, plan)))
 		require.Equal(t, numberKey(n, plan), append(numberPrefixOf(n, recipientKey(n, plan)), n.key()...))
 
-		k := store.MinuteKey{Minute: due.Truncate(time.Minute), Plan: plan, Status: rapid.SampledFrom(dlr.Statuses()).Draw(t, "status")}
+		status := rapid.SampledFrom(dlr.Statuses()).Draw(t, "status")
+		k := store.MinuteKey{Minute: due.Truncate(time.Minute), Plan: plan, Status: status}
 		if hashed(plan, 200) {
-			return // a plan of the configuration never is
+			return // a configured plan is never that long
 		}
 		require.Equal(t, k, minuteOf(minuteKey(k)))
 	})
 }
 
-func TestKeysOfNoTime(t *testing.T) {
+func TestKeysOfZeroTime(t *testing.T) {
 	require.Equal(t, number(0), numberAt(time.Time{}))
 	require.Equal(t, uint32(0), numberAt(time.Time{}).day())
 	require.Equal(t, time.UnixMilli(0).UTC(), dueOf(dueKey("plan", time.Time{}, 1)))
-	require.Equal(t, time.UnixMilli(0).UTC(), minuteOf(minuteKey(store.MinuteKey{})).Minute, "a timeseries from no time begins at the first")
+	require.Equal(t, time.UnixMilli(0).UTC(), minuteOf(minuteKey(store.MinuteKey{})).Minute,
+		"a timeseries without a start begins at the first minute")
 	require.Equal(t, number(0), numberOf([]byte("short")))
 	require.Equal(t, number(0), trailing(nil))
 }

@@ -10,23 +10,24 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// TestTotalsThatAreLostAreCountedAnew overwrites the totals.
-func TestTotalsThatAreLostAreCountedAnew(t *testing.T) {
-	path := varied(t)
-	s := opened(t, Config{Path: path, Policies: asking})
+// The test damages the totals' row beyond correction. Open recomputes them, whether it verifies the database or not
+// (verify: -1).
+func TestLostTotalsAreRecomputed(t *testing.T) {
+	path := variedStore(t)
+	s := opened(t, Config{Path: path, Policies: testPolicy})
 	want, err := s.Stats(t.Context())
 	require.NoError(t, err)
 	require.NoError(t, s.Close())
 	for _, verified := range []int64{0, -1} {
 		copied := copied(t, path)
-		edited(t, copied, func(tx *bolt.Tx) error {
+		editDatabase(t, copied, func(tx *bolt.Tx) error {
 			meta := tx.Bucket(bucketMeta)
 			row := append([]byte(nil), meta.Get(keyTotals)...)
 			row[20], row[30] = row[20]^3, row[30]^5
 			return meta.Put(keyTotals, row)
 		})
-		var o told
-		s = opened(t, Config{Path: copied, Policies: asking, Observer: o.observer(), verify: verified})
+		var o failures
+		s = opened(t, Config{Path: copied, Policies: testPolicy, Observer: o.observer(), verify: verified})
 		got, err := s.Stats(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, want, got)
@@ -37,12 +38,12 @@ func TestTotalsThatAreLostAreCountedAnew(t *testing.T) {
 	}
 }
 
-// The journal position stands nowhere else. If one bit is flipped it is corrected, else the start refuses.
-func TestAPositionThatIsLostIsRefused(t *testing.T) {
+// The journal position is stored only once. One flipped bit in it is corrected; otherwise Open fails.
+func TestLostPositionIsRefused(t *testing.T) {
 	for _, verified := range []int64{0, -1} {
 		for flipped, refused := range map[byte]bool{1: false, 3: true} {
 			path := twoBatches(t)
-			edited(t, path, func(tx *bolt.Tx) error {
+			editDatabase(t, path, func(tx *bolt.Tx) error {
 				meta := tx.Bucket(bucketMeta)
 				row := append([]byte(nil), meta.Get(keyPosition)...)
 				row[len(row)-1] ^= flipped
@@ -61,11 +62,11 @@ func TestAPositionThatIsLostIsRefused(t *testing.T) {
 	}
 }
 
-// A plan that stands in keys as its hash is found in the totals.
-func TestABatchOfAHashedPlanIsRebuilt(t *testing.T) {
+// A plan that is hashed in keys is found in the totals.
+func TestBatchOfAHashedPlanIsRebuilt(t *testing.T) {
 	plan, id := strings.Repeat("p", 300), "batch"
 	for name, c := range map[string]struct {
-		also      []byte // what else is lost of meta
+		also      []byte // key of a row of bucket meta that is lost, too
 		abandoned bool
 	}{
 		"plan known from the totals": {},
@@ -78,14 +79,14 @@ func TestABatchOfAHashedPlanIsRebuilt(t *testing.T) {
 			a.Plan = plan
 			require.NoError(t, s.Record(t.Context(), a))
 			require.NoError(t, s.Close())
-			garbage(t, path, bucketBatches, func(int) bool { return true })
-			edited(t, path, func(tx *bolt.Tx) error {
+			scramble(t, path, bucketBatches, func(int) bool { return true })
+			editDatabase(t, path, func(tx *bolt.Tx) error {
 				if c.also == nil {
 					return nil
 				}
 				return tx.Bucket(bucketMeta).Put(c.also, []byte("{"))
 			})
-			var o told
+			var o failures
 			s = opened(t, Config{Path: path, Observer: o.observer()})
 			key := store.BatchKey{Plan: plan, BatchID: id}
 			b, err := s.Batch(t.Context(), key)
@@ -98,7 +99,7 @@ func TestABatchOfAHashedPlanIsRebuilt(t *testing.T) {
 				require.Contains(t, strings.Join(o.damage(), "\n"), "its plan or id is unknown")
 				require.NoError(t, s.Record(t.Context(), a))
 				_, err = s.Recipient(t.Context(), key, "447700900001")
-				require.NoError(t, err, "a later report makes a new batch")
+				require.NoError(t, err, "a later report creates a new batch")
 				_, _, err = s.Expire(t.Context(), noon, 1)
 				require.NoError(t, err)
 			}
@@ -108,18 +109,18 @@ func TestABatchOfAHashedPlanIsRebuilt(t *testing.T) {
 	}
 }
 
-// An index that leads to another batch is put right by the fold that meets it.
-func TestAnIndexThatLeadsToAnotherBatchIsPutRight(t *testing.T) {
+// The fold corrects an entry of bucket ids that points to another batch, or to none.
+func TestIndexEntryForAnotherBatchIsCorrected(t *testing.T) {
 	path := twoBatches(t)
-	var o told
+	var o failures
 	s := opened(t, Config{Path: path, Observer: o.observer()})
 	bad, good := store.BatchKey{Plan: "plan", BatchID: "bad"}, store.BatchKey{Plan: "plan", BatchID: "good"}
-	for _, leadsTo := range []func(tx *bolt.Tx) []byte{
+	for _, target := range []func(tx *bolt.Tx) []byte{
 		func(tx *bolt.Tx) []byte { return append([]byte(nil), tx.Bucket(bucketIDs).Get(idKey(good))...) },
 		func(*bolt.Tx) []byte { return number(12345).key() },
 	} {
 		require.NoError(t, s.db.Update(func(tx *bolt.Tx) error {
-			return tx.Bucket(bucketIDs).Put(idKey(bad), leadsTo(tx))
+			return tx.Bucket(bucketIDs).Put(idKey(bad), target(tx))
 		}))
 		require.NoError(t, s.Record(t.Context(), delivered("bad", "447700900001")))
 		b, err := s.Batch(t.Context(), bad)
@@ -135,10 +136,10 @@ func TestAnIndexThatLeadsToAnotherBatchIsPutRight(t *testing.T) {
 	requireSound(t, path)
 }
 
-// An entry of an index of which a bit is flipped leads nowhere: it is corrected when a claim meets it.
-func TestAnEntryThatLeadsNowhereIsPutRight(t *testing.T) {
+// An entry of bucket due with a flipped bit points to no batch. It is corrected after a claim has read it.
+func TestIndexEntryForNoBatchIsCorrected(t *testing.T) {
 	path := twoBatches(t)
-	var o told
+	var o failures
 	s := opened(t, Config{Path: path, Observer: o.observer()})
 	require.NoError(t, s.db.Update(func(tx *bolt.Tx) error {
 		due := tx.Bucket(bucketDue)
@@ -158,10 +159,10 @@ func TestAnEntryThatLeadsNowhereIsPutRight(t *testing.T) {
 	requireSound(t, path)
 }
 
-// A row with a damaged key is left to a start: changing it in its place would make bbolt damage more.
-func TestADamagedKeyIsLeftToAStart(t *testing.T) {
+// A row with a damaged key must not be changed in place, because bbolt would then do more damage. Only Open mends it.
+func TestDamagedKeyIsMendedOnlyByOpen(t *testing.T) {
 	path := twoBatches(t)
-	var o told
+	var o failures
 	s := opened(t, Config{Path: path, Observer: o.observer(), verify: -1})
 	bad := store.BatchKey{Plan: "plan", BatchID: "bad"}
 	require.NoError(t, s.db.Update(func(tx *bolt.Tx) error {

@@ -18,14 +18,14 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// told collects what an observer is told.
-type told struct {
+// failures collects the calls of Observer.Failed.
+type failures struct {
 	mu    sync.Mutex
 	lines []string
-	more  chan struct{} // capacity 1
+	more  chan struct{} // capacity 1; signals new lines
 }
 
-func (o *told) observer() store.Observer {
+func (o *failures) observer() store.Observer {
 	o.more = make(chan struct{}, 1)
 	return store.Observer{Failed: func(operation string, err error) {
 		o.mu.Lock()
@@ -38,8 +38,8 @@ func (o *told) observer() store.Observer {
 	}}
 }
 
-// damage is what was told of damage.
-func (o *told) damage() (lines []string) {
+// damage returns the reports of damage.
+func (o *failures) damage() (lines []string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, line := range o.lines {
@@ -50,8 +50,8 @@ func (o *told) damage() (lines []string) {
 	return lines
 }
 
-// awaitDamage waits until the damage of so many rows was told.
-func (o *told) awaitDamage(t *testing.T, rows int) {
+// awaitDamage waits until the damage of so many rows is reported.
+func (o *failures) awaitDamage(t *testing.T, rows int) {
 	t.Helper()
 	for len(o.damage()) < rows {
 		select {
@@ -62,6 +62,7 @@ func (o *told) awaitDamage(t *testing.T, rows int) {
 	}
 }
 
+// copied returns a copy of a store's directory.
 func copied(t *testing.T, path string) string {
 	t.Helper()
 	to := filepath.Join(t.TempDir(), "store")
@@ -69,17 +70,18 @@ func copied(t *testing.T, path string) string {
 	return to
 }
 
-// garbage overwrites the content of rows of a bucket.
-func garbage(t *testing.T, path string, bucket []byte, which func(i int) bool) (rows int) {
+// scramble overwrites with random bytes the content of the rows that which selects by their index. It returns their
+// number.
+func scramble(t *testing.T, path string, bucket []byte, which func(i int) bool) (rows int) {
 	t.Helper()
-	edited(t, path, func(tx *bolt.Tx) (err error) {
-		rows, err = garbageIn(tx, bucket, which)
+	editDatabase(t, path, func(tx *bolt.Tx) (err error) {
+		rows, err = scrambleIn(tx, bucket, which)
 		return err
 	})
 	return rows
 }
 
-func garbageIn(tx *bolt.Tx, bucket []byte, which func(i int) bool) (rows int, err error) {
+func scrambleIn(tx *bolt.Tx, bucket []byte, which func(i int) bool) (rows int, err error) {
 	random := rand.New(rand.NewPCG(5, 6))
 	var keys [][]byte
 	i := 0
@@ -100,21 +102,21 @@ func garbageIn(tx *bolt.Tx, bucket []byte, which func(i int) bool) (rows int, er
 	return len(keys), err
 }
 
-// Rows that are overwritten while the store is open are mended once reads have met them.
-func TestReadsMendOverwrittenRows(t *testing.T) {
+// The rows are overwritten while the store is open.
+func TestRowsThatReadsFindDamagedAreMended(t *testing.T) {
 	for _, bucket := range [][]byte{bucketBatches, bucketRecipients} {
 		t.Run(string(bucket), func(t *testing.T) {
-			path := varied(t)
-			s := opened(t, Config{Path: path, Policies: asking})
+			path := variedStore(t)
+			s := opened(t, Config{Path: path, Policies: testPolicy})
 			want := states(t, s)
 			rows := 0
 			require.NoError(t, s.db.Update(func(tx *bolt.Tx) (err error) {
-				rows, err = garbageIn(tx, bucket, func(i int) bool { return i%9 == 4 })
+				rows, err = scrambleIn(tx, bucket, func(i int) bool { return i%9 == 4 })
 				return err
 			}))
 			require.Positive(t, rows)
 			for failed := true; failed; {
-				_, err := everything(t, s)
+				_, err := readAll(t, s)
 				failed = err != nil
 			}
 			requireMended(t, want, states(t, s))
@@ -125,7 +127,7 @@ func TestReadsMendOverwrittenRows(t *testing.T) {
 	}
 }
 
-// state is what a mended store must have kept of a batch.
+// state is the part of a batch that mending must preserve.
 type state struct {
 	Messages map[string]int
 	States   map[dlr.Status]int
@@ -134,7 +136,7 @@ type state struct {
 	Owed     map[string]bool
 }
 
-// states reads every batch of a store.
+// states returns the state of every batch, by id.
 func states(t *testing.T, s *Store) map[string]state {
 	t.Helper()
 	all := make(map[string]state)
@@ -170,7 +172,8 @@ func states(t *testing.T, s *Store) map[string]state {
 	}
 }
 
-// requireMended compares a mended store with its undamaged twin. What is owed may be more: Sinch may be told twice.
+// requireMended compares a mended store with an undamaged copy. More feedback may be owed, because Sinch may be told
+// twice.
 func requireMended(t *testing.T, want, got map[string]state) {
 	t.Helper()
 	require.Len(t, got, len(want))
@@ -180,21 +183,21 @@ func requireMended(t *testing.T, want, got map[string]state) {
 		require.Equal(t, len(w.States), len(g.States), id)
 		require.Equal(t, w.Messages, g.Messages, id)
 		for number := range w.Owed {
-			require.True(t, g.Owed[number], "%s owes %s nothing", id, number)
+			require.True(t, g.Owed[number], "batch %s: feedback for %s is not owed", id, number)
 		}
 		sum := func(c store.FeedbackCounts) int { return c.Owed + c.Sent + c.Dead }
 		require.Equal(t, sum(w.Feedback), sum(g.Feedback), id)
 	}
 }
 
-// requireSound requires that a start finds no damage any more.
+// requireSound requires that Open finds no damage and no unfinished mend.
 func requireSound(t *testing.T, path string) {
 	t.Helper()
-	var o told
-	s := opened(t, Config{Path: path, Policies: asking, Observer: o.observer()})
+	var o failures
+	s := opened(t, Config{Path: path, Policies: testPolicy, Observer: o.observer()})
 	require.Empty(t, o.damage())
 	require.NoError(t, s.Close())
-	edited(t, path, func(tx *bolt.Tx) error {
+	editDatabase(t, path, func(tx *bolt.Tx) error {
 		if mending := tx.Bucket(bucketMending); mending != nil {
 			key, _ := mending.Cursor().First()
 			require.Nil(t, key)
@@ -203,10 +206,10 @@ func requireSound(t *testing.T, path string) {
 	})
 }
 
-// Rows that are overwritten are rebuilt by the start, from the reports of their batches.
-func TestAStartMendsOverwrittenRows(t *testing.T) {
-	whole := varied(t)
-	s := opened(t, Config{Path: whole, Policies: asking})
+// Open rebuilds overwritten rows from the reports of their batches.
+func TestOpenMendsOverwrittenRows(t *testing.T) {
+	whole := variedStore(t)
+	s := opened(t, Config{Path: whole, Policies: testPolicy})
 	want := states(t, s)
 	stats, err := s.Stats(t.Context())
 	require.NoError(t, err)
@@ -224,11 +227,11 @@ func TestAStartMendsOverwrittenRows(t *testing.T) {
 	} {
 		t.Run(string(c.bucket), func(t *testing.T) {
 			path := copied(t, whole)
-			rows := garbage(t, path, c.bucket, c.which)
-			var o told
-			s := opened(t, Config{Path: path, Policies: asking, Observer: o.observer()})
-			said := strings.Join(o.damage(), "\n")
-			require.Equal(t, rows, len(o.damage()), said)
+			rows := scramble(t, path, c.bucket, c.which)
+			var o failures
+			s := opened(t, Config{Path: path, Policies: testPolicy, Observer: o.observer()})
+			damage := strings.Join(o.damage(), "\n")
+			require.Equal(t, rows, len(o.damage()), damage)
 			requireMended(t, want, states(t, s))
 			after, err := s.Stats(t.Context())
 			require.NoError(t, err)
@@ -240,21 +243,21 @@ func TestAStartMendsOverwrittenRows(t *testing.T) {
 			for _, b := range page.Items {
 				sum.Add(b.Tally())
 			}
-			require.Equal(t, sum, after[0].Feedback, "the totals follow")
+			require.Equal(t, sum, after[0].Feedback, "totals equal the sum over the batches")
 			require.NoError(t, s.Close())
 			requireSound(t, path)
 		})
 	}
 }
 
-// A report for a damaged batch is folded: the batch is mended first. So it is while the store runs, at a start that
-// verifies the database, and at one that does not.
-func TestAReportForADamagedBatchMendsIt(t *testing.T) {
+// The fold mends a damaged batch before it folds a report for it: while the store runs, and in Open with and without
+// verification.
+func TestReportForADamagedBatchMendsIt(t *testing.T) {
 	for _, bucket := range [][]byte{bucketBatches, bucketRecipients} {
 		for _, verified := range []int64{0, -1} {
 			for _, atStart := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s, verified %d, at start %v", bucket, verified, atStart), func(t *testing.T) {
-					var o told
+					var o failures
 					path := twoBatches(t)
 					c := Config{Path: path, Observer: o.observer(), verify: verified}
 					s := opened(t, c)
@@ -265,13 +268,13 @@ func TestAReportForADamagedBatchMendsIt(t *testing.T) {
 						folded, err := os.ReadFile(filepath.Join(before, "dlrloop.db"))
 						require.NoError(t, err)
 						require.NoError(t, os.WriteFile(filepath.Join(path, "dlrloop.db"), folded, 0o600))
-						edited(t, path, func(tx *bolt.Tx) error {
+						editDatabase(t, path, func(tx *bolt.Tx) error {
 							key, _ := tx.Bucket(bucket).Cursor().First()
 							return tx.Bucket(bucket).Put(key, []byte{9})
 						})
 						s = opened(t, c)
 					} else {
-						spoil(t, s.db, bucket, []byte{9})
+						overwriteFirst(t, s.db, bucket, []byte{9})
 						require.NoError(t, s.Record(t.Context(), delivered("bad", "447700900001")))
 						require.NoError(t, s.Record(t.Context(), delivered("bad", "447700900009")))
 					}
@@ -284,7 +287,7 @@ func TestAReportForADamagedBatchMendsIt(t *testing.T) {
 					if !atStart || verified == 0 || bytes.Equal(bucket, bucketBatches) {
 						require.Len(t, o.damage(), 1)
 						require.Contains(t, o.damage()[0], isRebuilt)
-					} else { // nothing reads that row
+					} else { // no fold or verification has read that row
 						_, err = s.Recipient(t.Context(), key, "447700900001")
 						require.ErrorContains(t, err, "row has format 9")
 						o.awaitDamage(t, 1)

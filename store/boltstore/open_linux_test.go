@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestFolderThatCannotBeWrittenIsRefused(t *testing.T) {
-	path := filled(t)
+func TestDirThatCannotBeWrittenIsRefused(t *testing.T) {
+	path := filledStore(t)
 	shared := filepath.Dir(path)
 	require.NoError(t, os.Chmod(filepath.Dir(shared), 0o755))
 	require.NoError(t, os.Chmod(path, 0o000))
@@ -20,13 +20,13 @@ func TestFolderThatCannotBeWrittenIsRefused(t *testing.T) {
 	require.NoError(t, os.Mkdir(readOnly, 0o555))
 	file := filepath.Join(shared, "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o644))
-	asNobody(t, func() {
+	asUnprivileged(t, func() {
 		for name, path := range map[string]string{
-			"to be made in one that cannot be written": filepath.Join(readOnly, "store"),
-			"that cannot be written":                   readOnly,
-			"of another user":                          path,
-			"below a file":                             filepath.Join(file, "store"),
-			"that is a file":                           file,
+			"below a read-only directory": filepath.Join(readOnly, "store"),
+			"read-only":                   readOnly,
+			"of another user":             path,
+			"below a file":                filepath.Join(file, "store"),
+			"that is a file":              file,
 		} {
 			_, err := Open(t.Context(), Config{Path: path})
 			require.ErrorContains(t, err, "open store: ", name)
@@ -35,8 +35,8 @@ func TestFolderThatCannotBeWrittenIsRefused(t *testing.T) {
 	})
 }
 
-// asNobody runs do without root's right to write everywhere.
-func asNobody(t *testing.T, do func()) {
+// asUnprivileged runs do without root's permission to write everywhere.
+func asUnprivileged(t *testing.T, do func()) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		do()

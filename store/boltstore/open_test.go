@@ -16,11 +16,11 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// smallSegment is a size of segments that costs little to write and to read through, which every start does.
+// smallSegment is a segment size that is cheap to write and to read, because each Open reads all segments.
 const smallSegment = 128 << 10
 
-// opened opens a store that the test closes itself when it needs to; a second Close is no error. Segments are small unless
-// the test says otherwise.
+// opened opens a store with small segments, unless c says otherwise. The cleanup closes it; the test may close it
+// earlier.
 func opened(t *testing.T, c Config) *Store {
 	t.Helper()
 	if c.Segment == 0 {
@@ -32,9 +32,10 @@ func opened(t *testing.T, c Config) *Store {
 	return s
 }
 
-// delivered is the news that a recipient of a batch got its message.
+// delivered returns a recipient report with the status Delivered.
 func delivered(batch, number string) store.Arrival {
-	raw := fmt.Appendf(nil, `{"type":"recipient_delivery_report_sms","batch_id":%q,"recipient":%q,"code":0,"status":"Delivered","at":"2026-08-30T08:16:08.930Z"}`, batch, number)
+	raw := fmt.Appendf(nil, `{"type":"recipient_delivery_report_sms","batch_id":%q,"recipient":%q,"code":0,`+
+		`"status":"Delivered","at":"2026-08-30T08:16:08.930Z"}`, batch, number)
 	c, err := dlr.Parse(raw)
 	if err != nil {
 		panic(err)
@@ -42,8 +43,8 @@ func delivered(batch, number string) store.Arrival {
 	return store.Arrival{Plan: "plan", At: noon, News: store.Report{Report: c.Report, Raw: raw}}
 }
 
-// filled is the folder of a store that was filled and closed.
-func filled(t *testing.T) string {
+// filledStore returns the directory of a closed store with 200 reports.
+func filledStore(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "store")
 	s := opened(t, Config{Path: path, Segment: 64 << 10})
@@ -54,8 +55,8 @@ func filled(t *testing.T) string {
 	return path
 }
 
-func TestStoreOpensAgain(t *testing.T) {
-	path := filled(t)
+func TestReopen(t *testing.T) {
+	path := filledStore(t)
 	for range 3 {
 		s := opened(t, Config{Path: path})
 		stats, err := s.Stats(t.Context())
@@ -66,14 +67,14 @@ func TestStoreOpensAgain(t *testing.T) {
 	}
 }
 
-func TestOpenNeedsAPath(t *testing.T) {
+func TestOpenRequiresAPath(t *testing.T) {
 	_, err := Open(t.Context(), Config{})
 	require.EqualError(t, err, "open store: no path given")
 }
 
-// The content of a store is not for everybody on the machine.
-func TestFilesAreTheOwnersAlone(t *testing.T) {
-	path := filled(t)
+// Other users of the machine must not read the reports.
+func TestFilesAreAccessibleOnlyToTheirOwner(t *testing.T) {
+	path := filledStore(t)
 	require.NoError(t, filepath.Walk(path, func(path string, info os.FileInfo, err error) error {
 		require.NoError(t, err)
 		require.Zero(t, info.Mode().Perm()&0o077, path)
@@ -81,12 +82,13 @@ func TestFilesAreTheOwnersAlone(t *testing.T) {
 	}))
 }
 
-func TestOnlyOneProcessHasTheStoreOpen(t *testing.T) {
-	path := filled(t)
+func TestOnlyOneProcessCanOpenTheStore(t *testing.T) {
+	path := filledStore(t)
 	holder := startChild(t, buildChild(t, ""), "-path", path, "-hold")
 	holder.await("ready")
 	_, err := Open(t.Context(), Config{Path: path, LockTimeout: time.Millisecond})
-	require.ErrorContains(t, err, "open store: "+path+" is in use by another process: only one dlrloop can have it open")
+	require.ErrorContains(t, err,
+		"open store: "+path+" is in use by another process: only one dlrloop can have it open")
 	holder.kill()
 
 	s := opened(t, Config{Path: path})
@@ -96,9 +98,9 @@ func TestOnlyOneProcessHasTheStoreOpen(t *testing.T) {
 	require.NoError(t, opened(t, Config{Path: path}).Close())
 }
 
-// Whoever waits for another to let go gets the store.
-func TestOpenWaitsForTheOneBefore(t *testing.T) {
-	path := filled(t)
+// Open waits up to LockTimeout for another process to release the lock.
+func TestOpenWaitsForTheLock(t *testing.T) {
+	path := filledStore(t)
 	s := opened(t, Config{Path: path})
 	second := make(chan error)
 	go func() {
@@ -112,8 +114,8 @@ func TestOpenWaitsForTheOneBefore(t *testing.T) {
 	require.NoError(t, <-second)
 }
 
-func TestDatabaseThatCannotBeUsedIsRefused(t *testing.T) {
-	path := filled(t)
+func TestUnusableDatabaseIsRefused(t *testing.T) {
+	path := filledStore(t)
 	whole, err := os.ReadFile(filepath.Join(path, "dlrloop.db"))
 	require.NoError(t, err)
 	page := os.Getpagesize()
@@ -122,47 +124,51 @@ func TestDatabaseThatCannotBeUsedIsRefused(t *testing.T) {
 		change(db)
 		return db
 	}
-	garbled := func(from, to int) []byte {
+	scrambled := func(from, to int) []byte {
 		return changed(func(db []byte) {
 			for i := from; i < to; i++ {
 				db[i] ^= 0x5a
 			}
 		})
 	}
+	const restore = "restore it from a backup together with the journal"
 	const damaged = "dlrloop.db is damaged or not a dlrloop database"
 	const remedy = "restore it from a backup together with the journal, or move the folder away to begin anew"
 	for _, c := range []struct {
 		name    string
 		content []byte
-		says    []string
+		want    []string
 	}{
-		{"both metas of another program", garbled(16, 20+page), []string{damaged, remedy}},
+		{"both metas of another program", scrambled(16, 20+page), []string{damaged, remedy}},
 		{"both metas broken", changed(func(db []byte) { db[40] ^= 1; db[page+40] ^= 1 }), []string{damaged, remedy}},
 		{"text", bytes.Repeat([]byte("no database\n"), 2000), []string{damaged, remedy}},
 		{"empty", nil, []string{"dlrloop.db is damaged: it is empty", remedy}},
 		{"a few bytes", whole[:100], []string{damaged, remedy}},
-		{"cut in the first meta", whole[:page/2], []string{damaged, remedy}},
-		{"cut after the first meta", whole[:page], []string{damaged, remedy}},
-		{"cut after the metas", whole[:2*page], []string{"is damaged", "restore it from a backup together with the journal"}},
-		{"cut to a quarter", whole[:len(whole)/4/page*page], []string{"is damaged", "restore it from a backup together with the journal"}},
-		{"every page but the metas garbled", garbled(2*page, len(whole)), []string{damaged, "it cannot be read", remedy}},
+		{"truncated in the first meta", whole[:page/2], []string{damaged, remedy}},
+		{"truncated after the first meta", whole[:page], []string{damaged, remedy}},
+		{"truncated after the metas", whole[:2*page], []string{"is damaged", restore}},
+		{"truncated to a quarter", whole[:len(whole)/4/page*page], []string{"is damaged", restore}},
+		{
+			"every page but the metas scrambled", scrambled(2*page, len(whole)),
+			[]string{damaged, "it cannot be read", remedy},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			folder := t.TempDir()
-			require.NoError(t, os.CopyFS(folder, os.DirFS(path)))
-			require.NoError(t, os.WriteFile(filepath.Join(folder, "dlrloop.db"), c.content, 0o600))
-			_, err := Open(t.Context(), Config{Path: folder})
+			dir := t.TempDir()
+			require.NoError(t, os.CopyFS(dir, os.DirFS(path)))
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "dlrloop.db"), c.content, 0o600))
+			_, err := Open(t.Context(), Config{Path: dir})
 			require.Error(t, err)
-			for _, says := range c.says {
-				require.ErrorContains(t, err, says)
+			for _, want := range c.want {
+				require.ErrorContains(t, err, want)
 			}
 		})
 	}
 }
 
-// One meta may be torn by a power loss: the other is whole.
+// A power loss may tear one of bbolt's two meta pages; the other is intact.
 func TestDatabaseWithOneTornMetaOpens(t *testing.T) {
-	path := filled(t)
+	path := filledStore(t)
 	file := filepath.Join(path, "dlrloop.db")
 	whole, err := os.ReadFile(file)
 	require.NoError(t, err)
@@ -176,12 +182,12 @@ func TestDatabaseWithOneTornMetaOpens(t *testing.T) {
 	s := opened(t, Config{Path: path})
 	stats, err := s.Stats(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, 200, stats[0].Recipients, "what the torn meta stood for is folded from the journal again")
+	require.Equal(t, 200, stats[0].Recipients, "the transaction of the torn meta is folded again from the journal")
 	require.NoError(t, s.Close())
 }
 
-// meta changes what the database says of itself.
-func meta(t *testing.T, path string, key, row []byte) {
+// putMeta puts a row into bucket meta of a closed store, or deletes it if row is nil.
+func putMeta(t *testing.T, path string, key, row []byte) {
 	t.Helper()
 	db, err := bolt.Open(filepath.Join(path, "dlrloop.db"), 0o600, nil)
 	require.NoError(t, err)
@@ -198,21 +204,27 @@ func TestDatabaseOfAnotherFormatIsRefused(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		key, row []byte
-		says     string
+		want     string
 	}{
-		{"newer", keyFormat, binary.BigEndian.AppendUint64(nil, 4), "has format 4, this version reads format 3: use the version that wrote it, or a newer one"},
+		{
+			"newer", keyFormat, binary.BigEndian.AppendUint64(nil, 4),
+			"has format 4, this version reads format 3: use the version that wrote it, or a newer one",
+		},
 		{"of no format", keyFormat, binary.BigEndian.AppendUint64(nil, 0), "has format 0, this version reads format 3"},
 		{"without format", keyFormat, nil, "its format is missing"},
 		{"with a damaged position", keyPosition, []byte("?"), "its journal position is damaged"},
 		{"of another journal", keyPosition, position{seq: 200, salt: salt{1}}.encode(), "belongs to another database"},
-		{"newer than the journal", keyPosition, position{seq: 5000, salt: salt{1}}.encode(), "belongs to another database"},
+		{
+			"newer than the journal", keyPosition, position{seq: 5000, salt: salt{1}}.encode(),
+			"belongs to another database",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			path := filled(t)
-			meta(t, path, c.key, c.row)
+			path := filledStore(t)
+			putMeta(t, path, c.key, c.row)
 			_, err := Open(t.Context(), Config{Path: path})
 			require.ErrorContains(t, err, "open ")
-			require.ErrorContains(t, err, c.says)
+			require.ErrorContains(t, err, c.want)
 		})
 	}
 }
@@ -228,15 +240,17 @@ func TestDatabaseOfAnotherProgramIsRefused(t *testing.T) {
 }
 
 func TestStoreWithoutItsJournalIsRefused(t *testing.T) {
-	path := filled(t)
+	path := filledStore(t)
 	require.NoError(t, os.RemoveAll(filepath.Join(path, "journal")))
 	_, err := Open(t.Context(), Config{Path: path})
-	require.ErrorContains(t, err, "journal and database were not copied at the same time. If a segment was moved, put it back; else "+journalRemedy)
+	require.ErrorContains(t, err,
+		"journal and database were not copied at the same time. If a segment was moved, put it back; "+
+			"else "+journalRemedy)
 }
 
-// A journal that was never recycled has everything: without the database it is folded again from the first report on.
-func TestStoreIsMadeAgainFromItsJournal(t *testing.T) {
-	path := filled(t)
+// A journal without recycled segments has all reports. If the database is missing, Open folds them again.
+func TestDatabaseIsRecreatedFromTheJournal(t *testing.T) {
+	path := filledStore(t)
 	require.NoError(t, os.Remove(filepath.Join(path, "dlrloop.db")))
 	s := opened(t, Config{Path: path})
 	stats, err := s.Stats(t.Context())
@@ -245,7 +259,7 @@ func TestStoreIsMadeAgainFromItsJournal(t *testing.T) {
 	require.Zero(t, stats[0].Duplicates)
 }
 
-func TestUnfinishedDatabaseIsNoMatter(t *testing.T) {
+func TestUnfinishedDatabaseIsRemoved(t *testing.T) {
 	path := t.TempDir()
 	leftover := filepath.Join(path, "dlrloop.db.123.new")
 	require.NoError(t, os.WriteFile(leftover, []byte("torn"), 0o600))

@@ -13,27 +13,31 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// run is a store's life as it was traced, over one or more processes.
+// run is the traced system calls of one or more processes that used one store in turn.
 type run struct {
 	base   string
-	traces [][]event // of each process
-	failed bool      // each process but the last ends because the disk fails it
-	// delicate is how many events of each process, in which it makes its files or finds them again, are all tried.
-	delicate int
+	traces [][]event // by process
+	failed bool      // each process but the last ends because of a disk error
+	// dense is the number of first events of each process after which a power loss is always tried. In them the
+	// process creates or opens its files.
+	dense int
 }
 
-// trace runs the child on the store in base under strace.
+// trace runs the child on the store in base under strace and returns its exit code.
 func (r *run) trace(t *testing.T, child string, strace []string, args ...string) (exit int) {
 	t.Helper()
 	log := filepath.Join(t.TempDir(), "strace")
-	command := append([]string{"strace", "-f", "-y", "-xx", "-s", "4194304", "-o", log, "-e", "signal=none", "-e", "trace=" + tracedCalls}, strace...)
-	command = append(command, child, "-path", filepath.Join(r.base, "store"), "-generation", fmt.Sprint(len(r.traces)+1))
-	_, exit = startChild(t, append(command, args...)...).said()
+	command := append([]string{
+		"strace", "-f", "-y", "-xx", "-s", "4194304", "-o", log, "-e", "signal=none", "-e", "trace=" + tracedCalls,
+	}, strace...)
+	command = append(command, child,
+		"-path", filepath.Join(r.base, "store"), "-generation", fmt.Sprint(len(r.traces)+1))
+	_, exit = startChild(t, append(command, args...)...).wait()
 	r.traces = append(r.traces, readTrace(t, log))
 	return exit
 }
 
-// powerLosses counts what was done to a run.
+// powerLosses counts what losePower did with a run.
 type powerLosses struct {
 	writes, syncs, losses, images, acknowledged, forgotten int
 }
@@ -43,10 +47,9 @@ func (p powerLosses) String() string {
 		p.writes, p.syncs, p.acknowledged, p.losses, p.images)
 }
 
-// losePower replays a run and lets the power fail at moments all over it, about as many times as wanted says: around
-// syncs, when something was just acknowledged, and in between. Each image that may then be on disk must open and have
-// everything. It returns the first that does not. Many losses leave the same: as long as the child says nothing more, an
-// image is opened once.
+// losePower replays a run and simulates about wanted power losses, spread over all its events. Each possible content
+// of the disk must open as a store with every acknowledged arrival; losePower returns the first failure. Images
+// repeat: an image is opened again only after the child has printed a further line.
 func (r *run) losePower(t *testing.T, seed uint64, wanted int) (p powerLosses, err error) {
 	t.Helper()
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -54,22 +57,22 @@ func (r *run) losePower(t *testing.T, seed uint64, wanted int) (p powerLosses, e
 	for _, trace := range r.traces {
 		moments += len(trace)
 	}
-	d, w := newDisk(r.base), newWitness()
-	folder := filepath.Join(memory(t), "image")
-	opened, said := make(map[[sha256.Size]byte]bool), 0
+	d, w := newDisk(r.base), newTranscript()
+	dir := filepath.Join(memory(t), "image")
+	opened, lines := make(map[[sha256.Size]byte]bool), 0
 	for generation, trace := range r.traces {
 		p.forgotten += d.nextProcess(r.failed)
 		for i, e := range trace {
 			d.replay(t, e, w)
 			if !e.begins {
 				p.count(e.call)
-				continue // nothing was lost or said since it began but what the next event shows
+				continue // the next begin event shows the same state
 			}
-			if i > r.delicate && random.IntN(moments) >= wanted*2/5 {
+			if i > r.dense && random.IntN(moments) >= wanted*2/5 {
 				continue
 			}
-			if len(w.lines) > said {
-				said = len(w.lines)
+			if len(w.lines) > lines {
+				lines = len(w.lines)
 				clear(opened)
 			}
 			for _, l := range losses(random) {
@@ -81,14 +84,15 @@ func (r *run) losePower(t *testing.T, seed uint64, wanted int) (p powerLosses, e
 				}
 				opened[sum] = true
 				p.images++
-				why := fmt.Sprintf("power loss in process %d as event %d of %d begins (%s), of what was not synced %s is left",
+				why := fmt.Sprintf("power loss in process %d at the begin of event %d of %d (%s), "+
+					"%s of the unsynced changes is left",
 					generation+1, i, len(trace), e.name, l.name)
-				image.write(t, folder)
-				if err := attempt(func(t2 require.TestingT) { checkImage(t, t2, folder, w) }); err != nil {
+				image.write(t, dir)
+				if err := attempt(func(t2 require.TestingT) { checkImage(t, t2, dir, w) }); err != nil {
 					p.acknowledged = len(w.done)
-					return p, fmt.Errorf("%s; %w; the child said:\n%s", why, err, strings.Join(w.lines, "\n"))
+					return p, fmt.Errorf("%s; %w; the child's output:\n%s", why, err, strings.Join(w.lines, "\n"))
 				}
-				require.NoError(t, os.RemoveAll(folder))
+				require.NoError(t, os.RemoveAll(dir))
 			}
 		}
 	}
@@ -106,20 +110,22 @@ func (p *powerLosses) count(c *call) {
 	}
 }
 
-// checkImage opens what a power loss left and compares it with what was said until then.
-func checkImage(t *testing.T, t2 require.TestingT, image string, w *witness) {
-	s, err := Open(t.Context(), Config{Path: filepath.Join(image, "store"), Segment: 16 << 10, JournalLimit: 128 << 10, Policies: asking})
+// checkImage opens the store in an image and compares it with the child's output up to the power loss.
+func checkImage(t *testing.T, t2 require.TestingT, image string, w *transcript) {
+	s, err := Open(t.Context(), Config{
+		Path: filepath.Join(image, "store"), Segment: 16 << 10, JournalLimit: 128 << 10, Policies: testPolicy,
+	})
 	require.NoError(t2, err)
 	defer func() { require.NoError(t2, s.Close()) }()
 	auditStore(t.Context(), t2, s, w)
 }
 
 func TestPowerLoss(t *testing.T) {
-	needStrace(t)
+	requireStrace(t)
 	t.Parallel()
-	r := run{base: memory(t), delicate: 100}
+	r := run{base: memory(t), dense: 100}
 	child := buildChild(t, "")
-	slow := []string{"-e", "inject=fdatasync:delay_enter=1000"} // so that more happens at the same time
+	slow := []string{"-e", "inject=fdatasync:delay_enter=1000"} // so that more calls overlap
 	require.Zero(t, r.trace(t, child, slow, "-reports", fmt.Sprint(60*long(5)), "-abandon"))
 	require.Zero(t, r.trace(t, child, nil, "-reports", fmt.Sprint(40*long(5))))
 	seed := uint64(time.Now().UnixNano())
@@ -129,18 +135,18 @@ func TestPowerLoss(t *testing.T) {
 	t.Log(p)
 }
 
-// After a failed sync the kernel may have forgotten what it did not write, and the next process still reads it. What that
-// process builds on it must be on disk. Slow syncs see to it that the first process ends in the middle of some.
+// After a failed sync the kernel may drop unwritten pages although the next process still reads them. Whatever that
+// process relies on must be on disk. Slow syncs make the first process end during some of them.
 func TestPowerLossAfterAFailedSync(t *testing.T) {
-	needStrace(t)
+	requireStrace(t)
 	t.Parallel()
 	child := buildChild(t, "")
 	seed := uint64(time.Now().UnixNano())
 	var all powerLosses
 	for n := range 3 * long(30) {
-		r := run{base: memory(t), delicate: 70, failed: true}
+		r := run{base: memory(t), dense: 70, failed: true}
 		slow := []string{"-e", "inject=fdatasync:delay_enter=10000"}
-		require.Zero(t, r.trace(t, child, slow, "-gone-after", fmt.Sprint(5+7*n%40), "-seed", fmt.Sprint(n)))
+		require.Zero(t, r.trace(t, child, slow, "-exit-after", fmt.Sprint(5+7*n%40), "-seed", fmt.Sprint(n)))
 		require.Zero(t, r.trace(t, child, nil, "-reports", "10"))
 		p, err := r.losePower(t, seed, 5*long(10))
 		require.NoError(t, err, "seed %d, run %d", seed, n)
@@ -150,9 +156,9 @@ func TestPowerLossAfterAFailedSync(t *testing.T) {
 	t.Logf("%d images opened, %d writes forgotten", all.images, all.forgotten)
 }
 
-// What a killed process named and did not sync, the next one uses.
+// A process that is killed may leave file names that are not durable, which the next process uses.
 func TestPowerLossAfterAKill(t *testing.T) {
-	needStrace(t)
+	requireStrace(t)
 	t.Parallel()
 	child := buildChild(t, "")
 	seed := uint64(time.Now().UnixNano())
@@ -168,14 +174,14 @@ func TestPowerLossAfterAKill(t *testing.T) {
 	t.Logf("%d images opened", all.images)
 }
 
-// The proof that TestPowerLoss can fail: a store that leaves out every second sync of its journal loses reports.
+// This test shows that TestPowerLoss can fail: a store that skips every second sync of its journal loses reports.
 func TestPowerLossFindsAMissingSync(t *testing.T) {
-	needStrace(t)
+	requireStrace(t)
 	t.Parallel()
-	r := run{base: memory(t), delicate: 120}
+	r := run{base: memory(t), dense: 120}
 	require.Zero(t, r.trace(t, buildChild(t, "skipsync"), nil, "-reports", "60", "-abandon"))
 	p, err := r.losePower(t, 1, 1000)
 	require.Error(t, err, "nothing was lost: %s", p)
-	require.Regexp(t, "acknowledged|was accepted|was buried|were not copied at the same time|is damaged or missing", err.Error())
+	require.Regexp(t, "acknowledged|were not copied at the same time|is damaged or missing", err.Error())
 	t.Logf("found after %s: %.300s", p, err)
 }

@@ -10,12 +10,13 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// A page of large callbacks ends before it takes much memory, and the next one goes on where it ended.
-func TestPagesOfTheQuarantineAreBoundedInBytes(t *testing.T) {
+// A page of large callbacks ends early, and the next page continues there.
+func TestPageOfTheQuarantineIsLimitedInBytes(t *testing.T) {
 	s := opened(t, Config{Path: t.TempDir()})
 	for n := range byte(5) {
 		raw := bytes.Repeat([]byte{'a' + n}, pageBytes/2)
-		require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, News: store.Quarantined{Reason: dlr.NotJSON, Raw: raw}}))
+		quarantined := store.Quarantined{Reason: dlr.NotJSON, Raw: raw}
+		require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, News: quarantined}))
 	}
 	var sizes []int
 	var newest []byte

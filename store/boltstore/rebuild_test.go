@@ -18,7 +18,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// fullReport says that n numbers got a batch.
+// fullReport returns a full report of a batch with n recipients, all delivered.
 func fullReport(t *testing.T, batch string, n int) store.Arrival {
 	t.Helper()
 	numbers := make([]string, n)
@@ -33,9 +33,9 @@ func fullReport(t *testing.T, batch string, n int) store.Arrival {
 		batch, n, n, listed))}
 }
 
-// ofMany is the folder of a store with a batch of many recipients. Feedback was sent for the first so many, and is owed
-// for the others.
-func ofMany(t *testing.T, many, sent int) string {
+// largeBatch returns the directory of a store with one batch of many recipients. Feedback is sent for the first sent
+// of them and owed for the others.
+func largeBatch(t *testing.T, many, sent int) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "store")
 	s := opened(t, Config{Path: path, Segment: 8 << 20})
@@ -43,7 +43,9 @@ func ofMany(t *testing.T, many, sent int) string {
 	require.NoError(t, s.Record(t.Context(), a))
 	numbers := a.News.(store.Report).Entries[0].Recipients
 	for part := range slices.Chunk(numbers[:sent], store.MaxRecipients) {
-		settled := store.Settlement{BatchID: "batch", Recipients: part, Outcome: store.Accepted, Reason: store.ReasonAccepted}
+		settled := store.Settlement{
+			BatchID: "batch", Recipients: part, Outcome: store.Accepted, Reason: store.ReasonAccepted,
+		}
 		require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, News: settled}))
 	}
 	_, err := s.Stats(t.Context())
@@ -52,33 +54,33 @@ func ofMany(t *testing.T, many, sent int) string {
 	return path
 }
 
-// A mend of many rows takes many transactions. It is cut after each of them, as by a kill: the next start completes
-// it.
-func TestAMendOfManyRowsGoesOnAfterAKill(t *testing.T) {
+// A rebuild of many rows takes several transactions. The test copies the store after each of them, as a kill would
+// leave it; Open must complete each copy.
+func TestRebuildOfManyRowsContinuesAfterAKill(t *testing.T) {
 	const many = 26_000
-	path := ofMany(t, many, many/2)
+	path := largeBatch(t, many, many/2)
 	lost := many/3 + 1
-	require.Equal(t, lost, garbage(t, path, bucketRecipients, func(i int) bool { return i%3 == 0 }))
+	require.Equal(t, lost, scramble(t, path, bucketRecipients, func(i int) bool { return i%3 == 0 }))
 
-	var cuts []string
+	var copies []string
 	before, rows := 0, 0
 	observer := store.Observer{Failed: func(operation string, err error) {
-		if rows++; rows > before+rebuildStep { // the first of a transaction that was just committed
+		if rows++; rows > before+rebuildStep { // the first row of a transaction that was just committed
 			before = rows
-			cuts = append(cuts, copied(t, path))
+			copies = append(copies, copied(t, path))
 		}
 	}}
 	s := opened(t, Config{Path: path, Segment: 8 << 20, Observer: observer})
 	require.Equal(t, lost, rows)
 	want, err := s.Batch(t.Context(), store.BatchKey{Plan: "plan", BatchID: "batch"})
 	require.NoError(t, err)
-	again := many/2/3 + 1 // nobody knows any more that it was sent
+	again := many/2/3 + 1 // recipients of which it is unknown that their feedback was sent
 	require.Equal(t, store.FeedbackCounts{Owed: many/2 + again, Sent: many/2 - again}, want.Feedback)
 	require.Equal(t, map[dlr.Status]int{dlr.Delivered: many}, want.States)
 	require.NoError(t, s.Close())
 
-	require.NotEmpty(t, cuts)
-	for _, cut := range cuts {
+	require.NotEmpty(t, copies)
+	for _, cut := range copies {
 		s := opened(t, Config{Path: cut, Segment: 8 << 20})
 		got, err := s.Batch(t.Context(), want.Key())
 		require.NoError(t, err)
@@ -92,9 +94,9 @@ func TestAMendOfManyRowsGoesOnAfterAKill(t *testing.T) {
 	}
 }
 
-// The memory of a mend does not grow with the rows that it mends.
-func TestAMendOfManyRowsIsBounded(t *testing.T) {
-	path := ofMany(t, 100_000, 0)
+// The memory of a rebuild must not grow with the number of rows.
+func TestMemoryOfARebuildIsBounded(t *testing.T) {
+	path := largeBatch(t, 100_000, 0)
 	s := opened(t, Config{Path: path, Segment: 8 << 20, verify: -1})
 	key := store.BatchKey{Plan: "plan", BatchID: "batch"}
 	b, err := s.Batch(t.Context(), key)
@@ -124,15 +126,15 @@ func TestAMendOfManyRowsIsBounded(t *testing.T) {
 			most = max(most, m.HeapAlloc)
 		}
 	}
-	t.Logf("%d MiB before, %d MiB at most", first>>20, most>>20)
+	t.Logf("heap: %d MiB before, %d MiB at most", first>>20, most>>20)
 	require.Less(t, most, first+(64<<20))
 	after, err := s.Batch(t.Context(), key)
 	require.NoError(t, err)
 	require.Equal(t, b, after)
 }
 
-// A report that is folded in part is rebuilt in part: what follows is counted when it is folded.
-func TestAReportFoldedInPartIsRebuiltInPart(t *testing.T) {
+// The rebuild applies only the folded part of a report. The fold counts the rest later.
+func TestPartlyFoldedReportIsRebuiltInPart(t *testing.T) {
 	for _, bucket := range [][]byte{bucketBatches, bucketRecipients} {
 		t.Run(string(bucket), func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "store")
@@ -157,19 +159,19 @@ func TestAReportFoldedInPartIsRebuiltInPart(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, os.WriteFile(filepath.Join(path, "dlrloop.db"), database, 0o600))
 
-			// Fold 2000 of its recipients, damage what is there, and go on.
+			// Fold 2000 of its recipients, damage the rows, and fold the rest.
 			foldInPart(t, path, observer, 2000)
-			require.Equal(t, 1999, messages, "one was known")
+			require.Equal(t, 1999, messages, "one of the 2000 was counted before")
 			if bytes.Equal(bucket, bucketBatches) {
-				garbage(t, path, bucket, func(int) bool { return true })
+				scramble(t, path, bucket, func(int) bool { return true })
 			} else {
-				garbage(t, path, bucket, func(i int) bool { return i%2 == 1 })
+				scramble(t, path, bucket, func(i int) bool { return i%2 == 1 })
 			}
-			var o told
+			var o failures
 			watching := o.observer()
 			watching.Folded = observer.Folded
 			s = opened(t, Config{Path: path, Segment: 8 << 20, Observer: watching})
-			require.Equal(t, 4999, messages, "each is counted once")
+			require.Equal(t, 4999, messages, "each message is counted once")
 			b, err := s.Batch(t.Context(), store.BatchKey{Plan: "plan", BatchID: "batch"})
 			require.NoError(t, err)
 			require.Equal(t, map[dlr.Status]int{dlr.Delivered: 5000}, b.States)
@@ -183,8 +185,8 @@ func TestAReportFoldedInPartIsRebuiltInPart(t *testing.T) {
 	}
 }
 
-// foldInPart opens the store in a folder, folds so many recipients of the first arrival in its journal, and ends as a
-// kill does.
+// foldInPart folds so many recipients of the first arrival in the journal of a closed store, and leaves the store as a
+// kill would.
 func foldInPart(t *testing.T, path string, o store.Observer, recipients int) {
 	t.Helper()
 	parted := filepath.Join(t.TempDir(), "store")
@@ -218,11 +220,12 @@ func foldInPart(t *testing.T, path string, o store.Observer, recipients int) {
 }
 
 // Retention may delete a batch between two transactions of its rebuild.
-func TestABatchThatExpiresWhileItIsRebuilt(t *testing.T) {
+func TestRetentionDuringARebuild(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "store")
 	var s *Store
 	expired := 0
-	c := Config{Path: path, Segment: 8 << 20, Policies: func(string) store.Policy { return store.Policy{On: store.OnOff} }}
+	off := func(string) store.Policy { return store.Policy{On: store.OnOff} }
+	c := Config{Path: path, Segment: 8 << 20, Policies: off}
 	c.Observer.Failed = func(string, error) {
 		if expired == 0 {
 			expired, _, _ = s.Expire(t.Context(), noon.AddDate(1, 0, 0), 10)
@@ -251,9 +254,9 @@ func TestABatchThatExpiresWhileItIsRebuilt(t *testing.T) {
 	requireSound(t, path)
 }
 
-// A kill between two transactions that settle feedback leaves some recipients with what was decided. The others get it,
-// too, though the batch's counts would now say something else of them.
-func TestADecisionAboutFeedbackHoldsAfterAKill(t *testing.T) {
+// After a kill during settle, some recipients already have the decided feedback state, which changes the batch's
+// counts. The remaining recipients must get the stored decision.
+func TestFeedbackDecisionOfARebuildSurvivesAKill(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "store")
 	s := opened(t, Config{Path: path})
 	a := fullReport(t, "batch", 4)
@@ -263,7 +266,7 @@ func TestADecisionAboutFeedbackHoldsAfterAKill(t *testing.T) {
 		Outcome: store.Accepted, Reason: store.ReasonAccepted,
 	}}))
 	require.NoError(t, s.Close())
-	edited(t, path, func(tx *bolt.Tx) error {
+	editDatabase(t, path, func(tx *bolt.Tx) error {
 		n, _ := tx.Bucket(bucketBatches).Cursor().First()
 		mending, err := tx.CreateBucket(bucketMending)
 		require.NoError(t, err)

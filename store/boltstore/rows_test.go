@@ -12,10 +12,11 @@ import (
 	"github.com/dlrloop/dlrloop/store/storetest"
 )
 
-// Lists know the key alone. It has a hash of digits that it cannot have as they are; then the row has them.
-func TestRecipientRowComesBackByItsKey(t *testing.T) {
+// The digits come from the key, or from the row if the key holds only their hash.
+func TestRecipientRowRoundTrip(t *testing.T) {
 	for _, number := range []string{
-		"+447700900001", "00 44 7700-900001", strings.Repeat("9", maxDigits), strings.Repeat("9", maxDigits+1), "", "group", "a\x00b", "\xffdeadbeef",
+		"+447700900001", "00 44 7700-900001", strings.Repeat("9", maxDigits), strings.Repeat("9", maxDigits+1),
+		"", "group", "a\x00b", "\xffdeadbeef",
 	} {
 		r := store.Recipient{Number: number, Seen: []store.Seen{}}
 		key := recipientKey(7, dlr.Digits(number))
@@ -25,11 +26,12 @@ func TestRecipientRowComesBackByItsKey(t *testing.T) {
 	}
 }
 
-func TestQuarantineRowComesBack(t *testing.T) {
+func TestQuarantineRowRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		q := store.Quarantined{
-			Reason: rapid.SampledFrom(dlr.Reasons()).Draw(t, "reason"), Type: dlr.Type(storetest.AnyText().Draw(t, "type")),
-			Raw: rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "raw"),
+			Reason: rapid.SampledFrom(dlr.Reasons()).Draw(t, "reason"),
+			Type:   dlr.Type(storetest.AnyText().Draw(t, "type")),
+			Raw:    rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "raw"),
 		}
 		a := store.Arrival{Plan: storetest.AnyText().Draw(t, "plan"), At: storetest.AnyTime().Draw(t, "at"), News: q}
 		key := quarantineKey(1, 2)
@@ -41,12 +43,12 @@ func TestQuarantineRowComesBack(t *testing.T) {
 	})
 }
 
-func TestAQuarantinedCallbackOfANewerFormatIsRefused(t *testing.T) {
+func TestQuarantineRowOfNewerFormatIsRefused(t *testing.T) {
 	_, err := decodeQuarantined(quarantineKey(1, 2), []byte{quarantineFormat + 1, 0, 0, 0, 0})
 	require.ErrorContains(t, err, "quarantine: row has format 2")
 }
 
-func TestChunkComesBack(t *testing.T) {
+func TestChunkRoundTrip(t *testing.T) {
 	compressor, err := newCompressor()
 	require.NoError(t, err)
 	decoder, err := newDecompressor()
@@ -55,8 +57,10 @@ func TestChunkComesBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		reports := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) store.Logged {
 			return store.Logged{
-				ReceivedAt: storetest.AnyTime().Draw(t, "received"), Type: dlr.Type(storetest.AnyText().Draw(t, "type")),
-				Source: storetest.AnySource().Draw(t, "source"), Raw: rapid.SliceOfN(rapid.Byte(), 1, 300).Draw(t, "raw"),
+				ReceivedAt: storetest.AnyTime().Draw(t, "received"),
+				Type:       dlr.Type(storetest.AnyText().Draw(t, "type")),
+				Source:     storetest.AnySource().Draw(t, "source"),
+				Raw:        rapid.SliceOfN(rapid.Byte(), 1, 300).Draw(t, "raw"),
 			}
 		}), 1, 8).Draw(t, "reports")
 		key := logKey(7, 1)
@@ -71,7 +75,9 @@ func TestChunkComesBack(t *testing.T) {
 func TestChunkOfOneReportIsSmall(t *testing.T) {
 	compressor, err := newCompressor()
 	require.NoError(t, err)
-	raw := []byte(`{"type":"recipient_delivery_report_sms","batch_id":"01FC66621XXXXX119Z8PMV1QPQ","recipient":"447700900001","code":0,` +
-		`"status":"Delivered","at":"2026-08-30T08:16:08.930Z","operator_status_at":"2026-08-30T08:16:00Z"}`)
-	require.Less(t, len(compressor.pack(logKey(7, 1), []store.Logged{{Type: dlr.RecipientSMS, Raw: raw}})), len(raw)*2/3)
+	raw := []byte(`{"type":"recipient_delivery_report_sms","batch_id":"01FC66621XXXXX119Z8PMV1QPQ",` +
+		`"recipient":"447700900001","code":0,"status":"Delivered","at":"2026-08-30T08:16:08.930Z",` +
+		`"operator_status_at":"2026-08-30T08:16:00Z"}`)
+	chunk := compressor.pack(logKey(7, 1), []store.Logged{{Type: dlr.RecipientSMS, Raw: raw}})
+	require.Less(t, len(chunk), len(raw)*2/3)
 }

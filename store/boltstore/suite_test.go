@@ -17,7 +17,8 @@ func TestStore(t *testing.T) {
 			t.Helper()
 			s, err := boltstore.Open(t.Context(), boltstore.Config{
 				Path: path, Policies: c.Policies, Observer: c.Observer, QuarantineEntries: c.QuarantineEntries,
-				Segment: 128 << 10, // small: the suite opens hundreds of times, and each reads all segments through
+				// Small, because the suite opens hundreds of stores and each Open reads all segments.
+				Segment: 128 << 10,
 			})
 			require.NoError(t, err)
 			return s

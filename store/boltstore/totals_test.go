@@ -13,13 +13,14 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// sentTo is what is known of a batch that was sent to n numbers.
-func sentTo(id string, n int) store.Facts {
+// factsOf returns the facts of a batch that was sent to n numbers.
+func factsOf(id string, n int) store.Facts {
 	return store.Facts{BatchID: id, ReportKind: "per_recipient", Recipients: n, CreatedAt: noon, ModifiedAt: noon}
 }
 
-// older makes the totals in a folder what a version wrote that knew nothing of what is awaited.
-func older(t *testing.T, path string) {
+// removeAwaited removes the number of awaited reports from the totals of a closed store, as an older version wrote
+// them.
+func removeAwaited(t *testing.T, path string) {
 	t.Helper()
 	db, err := bolt.Open(filepath.Join(path, "dlrloop.db"), 0o600, nil)
 	require.NoError(t, err)
@@ -40,17 +41,17 @@ func older(t *testing.T, path string) {
 	require.NoError(t, db.Close())
 }
 
-func TestWhatIsAwaitedIsCountedAnewAfterAnOlderVersion(t *testing.T) {
+func TestAwaitedReportsAreRecomputedAfterAnUpgrade(t *testing.T) {
 	path, ctx := t.TempDir(), t.Context()
-	quiet := `a plan named "Awaited":` // stands in the totals, too
-	s := opened(t, Config{Path: path, Policies: asking})
+	quiet := `a plan named "Awaited":` // the name is in the totals' row, too
+	s := opened(t, Config{Path: path, Policies: testPolicy})
 	for _, a := range []store.Arrival{
-		{Plan: "plan", At: noon, News: sentTo("a", 3)},
-		{Plan: "plan", At: noon, News: sentTo("b", 4)},
-		{Plan: "plan", At: noon, News: sentTo("refused", 5)},
+		{Plan: "plan", At: noon, News: factsOf("a", 3)},
+		{Plan: "plan", At: noon, News: factsOf("b", 4)},
+		{Plan: "plan", At: noon, News: factsOf("refused", 5)},
 		{Plan: "plan", At: noon.AddDate(0, 0, 1), News: store.Checked{BatchID: "refused", Refused: "404"}},
-		{Plan: "other plan", At: noon, News: sentTo("a", 6)},
-		{Plan: quiet, At: noon, News: sentTo("a", 0)},
+		{Plan: "other plan", At: noon, News: factsOf("a", 6)},
+		{Plan: quiet, At: noon, News: factsOf("a", 0)},
 		delivered("a", "447700900001"),
 	} {
 		require.NoError(t, s.Record(ctx, a))
@@ -60,20 +61,20 @@ func TestWhatIsAwaitedIsCountedAnewAfterAnOlderVersion(t *testing.T) {
 	require.Equal(t, map[string]int{"plan": 6, "other plan": 6, quiet: 0}, awaited(ctx, t, s))
 	require.NoError(t, s.Close())
 
-	for range 2 { // also when nothing was folded since, so that nothing was written
-		older(t, path)
-		s = opened(t, Config{Path: path, Policies: asking})
+	for range 2 { // the second time without a fold in between
+		removeAwaited(t, path)
+		s = opened(t, Config{Path: path, Policies: testPolicy})
 		after, err := s.Stats(ctx)
 		require.NoError(t, err)
 		require.Equal(t, before, after)
 		require.Equal(t, 6, s.Gauges().Plans["plan"].Awaited)
-		require.NoError(t, s.Record(ctx, delivered("unheard of", "447700900002"))) // has the totals written
+		require.NoError(t, s.Record(ctx, delivered("unknown", "447700900002"))) // makes the fold write the totals
 		before, err = s.Stats(ctx)
 		require.NoError(t, err)
 		require.NoError(t, s.Close())
 	}
 
-	s = opened(t, Config{Path: path, Policies: asking})
+	s = opened(t, Config{Path: path, Policies: testPolicy})
 	for _, number := range []string{"447700900002", "447700900003"} {
 		require.NoError(t, s.Record(ctx, delivered("a", number)))
 	}
@@ -81,22 +82,24 @@ func TestWhatIsAwaitedIsCountedAnewAfterAnOlderVersion(t *testing.T) {
 	require.NoError(t, s.Close())
 }
 
-// Nothing is awaited of a batch of which nothing is left.
-func TestABatchThatIsGoneIsNotAwaited(t *testing.T) {
+// A batch whose row is lost, and of which nothing else is stored, must not count as awaiting reports.
+func TestLostBatchAwaitsNoReports(t *testing.T) {
 	path := t.TempDir()
-	s := opened(t, Config{Path: path, Policies: asking})
-	require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon.Add(time.Second), News: sentTo("a", 3)}))
+	s := opened(t, Config{Path: path, Policies: testPolicy})
+	require.NoError(t, s.Record(t.Context(), store.Arrival{
+		Plan: "plan", At: noon.Add(time.Second), News: factsOf("a", 3),
+	}))
 	require.Equal(t, map[string]int{"plan": 3}, awaited(t.Context(), t, s))
 	require.NoError(t, s.Close())
-	older(t, path)
-	edited(t, path, func(tx *bolt.Tx) error {
+	removeAwaited(t, path)
+	editDatabase(t, path, func(tx *bolt.Tx) error {
 		n, _ := tx.Bucket(bucketBatches).Cursor().First()
 		return tx.Bucket(bucketBatches).Delete(n)
 	})
 	for _, verified := range []int64{0, -1} {
 		copied := copied(t, path)
-		var o told
-		s = opened(t, Config{Path: copied, Policies: asking, Observer: o.observer(), verify: verified})
+		var o failures
+		s = opened(t, Config{Path: copied, Policies: testPolicy, Observer: o.observer(), verify: verified})
 		require.Zero(t, awaited(t.Context(), t, s)["plan"])
 		require.Len(t, o.damage(), 1)
 		_, err := s.Batch(t.Context(), store.BatchKey{Plan: "plan", BatchID: "a"})
@@ -106,7 +109,7 @@ func TestABatchThatIsGoneIsNotAwaited(t *testing.T) {
 	}
 }
 
-// awaited is what is awaited by plan.
+// awaited returns the number of awaited reports by plan.
 func awaited(ctx context.Context, t *testing.T, s *Store) map[string]int {
 	t.Helper()
 	stats, err := s.Stats(ctx)

@@ -14,28 +14,28 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// tracedCalls are the system calls by which the child changes files, or speaks.
-const tracedCalls = "openat,write,pwrite64,ftruncate,fallocate,fdatasync,fsync,renameat,renameat2,unlinkat,mkdirat,linkat," +
-	"open,creat,rename,unlink,mkdir,link,pwritev,writev,truncate"
+// tracedCalls are the system calls with which the child changes files or writes its output.
+const tracedCalls = "openat,write,pwrite64,ftruncate,fallocate,fdatasync,fsync,renameat,renameat2,unlinkat," +
+	"mkdirat,linkat,open,creat,rename,unlink,mkdir,link,pwritev,writev,truncate"
 
 // call is a traced system call.
 type call struct {
 	name   string
 	args   []string
-	result int64 // -1 when it failed
+	result int64 // -1 if it failed
 
-	node    *node     // what it is about
-	changes []*change // of a write or truncation: what it does; of a sync: what it makes durable
-	moves   int       // of a sync of a folder
+	node    *node     // the file or directory
+	changes []*change // of a write or truncation: its changes; of a sync: those it makes durable
+	moves   int       // of a sync of a directory: the number of moves it makes durable
 }
 
-// event is the begin or the end of a call.
+// event is the begin or the end of a system call.
 type event struct {
 	*call
 	begins bool
 }
 
-// readTrace reads what strace -f -y -xx wrote, in its order.
+// readTrace parses the output of strace -f -y -xx.
 func readTrace(t *testing.T, path string) (events []event) {
 	t.Helper()
 	file, err := os.Open(path)
@@ -55,7 +55,8 @@ func readTrace(t *testing.T, path string) (events []event) {
 		thread, text, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		text = strings.TrimLeft(text, " ")
 		switch {
-		case strings.HasPrefix(text, "+++"), strings.HasPrefix(text, "---"), strings.Contains(text, " resumed> <unfinished ...>"):
+		case strings.HasPrefix(text, "+++"), strings.HasPrefix(text, "---"),
+			strings.Contains(text, " resumed> <unfinished ...>"):
 		case strings.HasSuffix(text, "<unfinished ...>"):
 			text = strings.TrimSuffix(text, "<unfinished ...>")
 			c := parseCall(t, text)
@@ -78,16 +79,17 @@ func readTrace(t *testing.T, path string) (events []event) {
 	}
 }
 
-// parseCall reads a call's name and those arguments that are there when it begins.
+// parseCall parses a call's name and the arguments that are known when it begins.
 func parseCall(t *testing.T, text string) *call {
 	t.Helper()
 	name, args, ok := strings.Cut(text, "(")
 	require.True(t, ok, "%.200s", text)
 	args, _, _ = strings.Cut(args, ")")
-	return &call{name: name, args: strings.Split(strings.TrimRight(args, " "), ", ")} // texts are in hexadecimal: neither comma nor bracket is in them
+	// Texts are hexadecimal, so they contain no comma or bracket.
+	return &call{name: name, args: strings.Split(strings.TrimRight(args, " "), ", ")}
 }
 
-// ended reads a call's result; false when the process ended in it.
+// ended parses a call's result. It returns false if the process ended during the call.
 func (c *call) ended(t *testing.T, text string) bool {
 	t.Helper()
 	text = text[max(0, len(text)-300):]
@@ -107,14 +109,14 @@ func number64(t *testing.T, text string) int64 {
 	return n
 }
 
-// descriptor is the file descriptor in an argument like 3<path>.
+// descriptor returns the file descriptor in an argument like 3<path>.
 func (c *call) descriptor(t *testing.T, argument int) int {
 	t.Helper()
 	text, _, _ := strings.Cut(c.args[argument], "<")
 	return int(number64(t, text))
 }
 
-// text is an argument like "\x61\x62".
+// text decodes an argument like "\x61\x62".
 func (c *call) text(t *testing.T, argument int) string {
 	t.Helper()
 	quoted := c.args[argument]
@@ -129,8 +131,8 @@ func decoded(t *testing.T, text string) string {
 	return string(decoded)
 }
 
-// replay takes an event into the disk, and what the child says into w.
-func (d *disk) replay(t *testing.T, e event, w *witness) {
+// replay applies an event to the disk, and the child's output to w.
+func (d *disk) replay(t *testing.T, e event, w *transcript) {
 	t.Helper()
 	if e.begins {
 		d.inFlight[e.call] = true
@@ -141,12 +143,12 @@ func (d *disk) replay(t *testing.T, e event, w *witness) {
 	d.end(t, e.call)
 }
 
-func (d *disk) begin(t *testing.T, c *call, w *witness) {
+func (d *disk) begin(t *testing.T, c *call, w *transcript) {
 	t.Helper()
 	switch c.name {
 	case "write":
 		if c.descriptor(t, 0) == 1 {
-			w.hear(strings.TrimSuffix(c.text(t, 1), "\n"))
+			w.add(strings.TrimSuffix(c.text(t, 1), "\n"))
 			return
 		}
 		if f := d.open[c.descriptor(t, 0)]; f != nil {
@@ -159,7 +161,7 @@ func (d *disk) begin(t *testing.T, c *call, w *witness) {
 		}
 	case "fsync", "fdatasync":
 		f := d.open[c.descriptor(t, 0)]
-		require.NotNil(t, f, "a sync of a file that nobody opened")
+		require.NotNil(t, f, "sync of a file that is not open")
 		c.node, c.moves = f.node, len(f.node.moves)
 		for _, change := range f.node.changes {
 			if change.done {
@@ -169,7 +171,7 @@ func (d *disk) begin(t *testing.T, c *call, w *witness) {
 	}
 }
 
-// writes notes that a write to n begins: from now on any part of it may be on disk.
+// writes records the begin of a write to n: from now on any part of it may be on disk.
 func (c *call) writes(t *testing.T, n *node, offset int64) {
 	t.Helper()
 	c.node, c.changes = n, []*change{{offset: offset, content: []byte(c.text(t, 1))}}
@@ -179,7 +181,7 @@ func (c *call) writes(t *testing.T, n *node, offset int64) {
 func (d *disk) end(t *testing.T, c *call) {
 	t.Helper()
 	if c.result < 0 {
-		// The kernel may forget what a failed sync should have written, and what a failed write did is its own affair.
+		// After a failed sync the kernel may drop the changes, and the effect of a failed write is undefined.
 		if c.node != nil {
 			c.node.forget(c.changes)
 		}
@@ -200,34 +202,34 @@ func (d *disk) end(t *testing.T, c *call) {
 	case "fsync", "fdatasync":
 		c.node.sync(c.changes, c.moves)
 	case "mkdirat":
-		if folder, name, _ := d.find(c.text(t, 1)); folder != nil {
-			folder.move(map[string]*node{name: newFolder()})
+		if dir, name, _ := d.find(c.text(t, 1)); dir != nil {
+			dir.move(map[string]*node{name: newDirNode()})
 		}
 	case "unlinkat":
-		if folder, name, _ := d.find(c.text(t, 1)); folder != nil {
-			folder.move(map[string]*node{name: nil})
+		if dir, name, _ := d.find(c.text(t, 1)); dir != nil {
+			dir.move(map[string]*node{name: nil})
 		}
 	case "renameat", "linkat":
 		from, oldName, moved := d.find(c.text(t, 1))
 		to, newName, _ := d.find(c.text(t, 3))
-		require.True(t, from != nil && from == to, "files are renamed in their folder only")
+		require.True(t, from != nil && from == to, "a file is renamed only within its directory")
 		names := map[string]*node{newName: moved}
 		if c.name == "renameat" {
 			names[oldName] = nil
 		}
 		from.move(names)
 	default:
-		require.Fail(t, "the replay does not know this call", c.name)
+		require.Fail(t, "replay does not support this system call", c.name)
 	}
 }
 
 func (d *disk) opened(t *testing.T, c *call) {
 	t.Helper()
 	delete(d.open, int(c.result))
-	folder, name, found := d.find(c.text(t, 1))
-	if found == nil && folder != nil && strings.Contains(c.args[2], "O_CREAT") {
+	dir, name, found := d.find(c.text(t, 1))
+	if found == nil && dir != nil && strings.Contains(c.args[2], "O_CREAT") {
 		found = &node{}
-		folder.move(map[string]*node{name: found})
+		dir.move(map[string]*node{name: found})
 	}
 	if found == nil {
 		return

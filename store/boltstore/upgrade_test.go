@@ -15,10 +15,10 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// ofFormat1 is the folder of a store that the last version of format 1 wrote and left without closing it: batches whose
-// feedback is sent, dead and pending, one that lacks reports, a quarantined callback, and two reports that are in the
-// journal alone.
-func ofFormat1(t *testing.T) string {
+// format1Store returns the directory of a store that the last version with format 1 wrote and did not close: batches
+// with sent, dead and pending feedback, one with missing reports, a quarantined callback, and two reports that are
+// only in the journal.
+func format1Store(t *testing.T) string {
 	t.Helper()
 	z, err := zip.OpenReader(filepath.Join("testdata", "format1.zip"))
 	require.NoError(t, err)
@@ -29,7 +29,7 @@ func ofFormat1(t *testing.T) string {
 	return path
 }
 
-// formatOf is the format of the database in a folder that nobody has open.
+// formatOf returns the format of the database of a closed store.
 func formatOf(t *testing.T, path string) (found uint64) {
 	t.Helper()
 	db, err := bolt.Open(filepath.Join(path, "dlrloop.db"), 0o600, nil)
@@ -45,15 +45,16 @@ func formatOf(t *testing.T, path string) (found uint64) {
 	return found
 }
 
-// hasAll opens a store that was of format 1 and requires that everything is there.
-func hasAll(t *testing.T, path string) *Store {
+// openUpgraded opens a store of format1Store and requires that everything is there.
+func openUpgraded(t *testing.T, path string) *Store {
 	t.Helper()
 	ctx := t.Context()
-	s := opened(t, Config{Path: path, Policies: asking})
+	s := opened(t, Config{Path: path, Policies: testPolicy})
 	stats, err := s.Stats(ctx)
 	require.NoError(t, err)
 	require.Len(t, stats, 1)
-	require.Equal(t, store.Tally{PendingTasks: 1, DeadTasks: 1, Owed: 1, Sent: 1, Dead: 1, Awaited: 2}, stats[0].Feedback)
+	want := store.Tally{PendingTasks: 1, DeadTasks: 1, Owed: 1, Sent: 1, Dead: 1, Awaited: 2}
+	require.Equal(t, want, stats[0].Feedback)
 	require.Equal(t, []int{4, 5, 1}, []int{stats[0].Batches, stats[0].Recipients, stats[0].Quarantined})
 	batches := make(map[string]*store.Batch)
 	for _, id := range []string{"sent", "dead", "lacking", "pending"} {
@@ -63,7 +64,7 @@ func hasAll(t *testing.T, path string) *Store {
 		batches[id] = b
 	}
 	require.Equal(t, "order of sent", batches["sent"].Facts.ClientReference)
-	require.Nil(t, batches["sent"].Check, "no news came since that could have set it")
+	require.Nil(t, batches["sent"].Check, "no arrival since the upgrade has set it")
 	require.Equal(t, "400 syntax_constraint_violation", batches["dead"].Dead.Detail)
 	require.NotNil(t, batches["pending"].Task)
 	require.Equal(t, map[dlr.Status]int{dlr.Dispatched: 1, dlr.Failed: 1}, batches["lacking"].States)
@@ -76,7 +77,7 @@ func hasAll(t *testing.T, path string) *Store {
 	return s
 }
 
-// TestStoreOfFormat2IsUpgraded opens a store whose rows have no seals; a row gets one when it is written again.
+// Rows of format 2 have no seals. A row gets one when it is written again.
 func TestStoreOfFormat2IsUpgraded(t *testing.T) {
 	z, err := zip.OpenReader(filepath.Join("testdata", "format2.zip"))
 	require.NoError(t, err)
@@ -84,8 +85,8 @@ func TestStoreOfFormat2IsUpgraded(t *testing.T) {
 	require.NoError(t, os.CopyFS(path, z))
 	require.NoError(t, z.Close())
 	require.EqualValues(t, 2, formatOf(t, path))
-	s := opened(t, Config{Path: path, Policies: asking})
-	_, err = everything(t, s)
+	s := opened(t, Config{Path: path, Policies: testPolicy})
+	_, err = readAll(t, s)
 	require.NoError(t, err)
 	b, err := s.Batch(t.Context(), store.BatchKey{Plan: "plan", BatchID: "lacking"})
 	require.NoError(t, err)
@@ -100,45 +101,46 @@ func TestStoreOfFormat2IsUpgraded(t *testing.T) {
 	}
 	require.False(t, sealed())
 	require.NoError(t, s.Record(t.Context(), delivered("lacking", "447700900123")))
-	_, err = everything(t, s)
+	_, err = readAll(t, s)
 	require.NoError(t, err)
 	require.True(t, sealed())
 	require.NoError(t, s.Close())
 	require.EqualValues(t, format, formatOf(t, path))
-	_, err = everything(t, opened(t, Config{Path: path, Policies: asking}))
+	_, err = readAll(t, opened(t, Config{Path: path, Policies: testPolicy}))
 	require.NoError(t, err)
 }
 
 func TestStoreOfFormat1IsUpgraded(t *testing.T) {
-	ctx, path := t.Context(), ofFormat1(t)
+	ctx, path := t.Context(), format1Store(t)
 	for range 2 {
-		s := hasAll(t, path)
+		s := openUpgraded(t, path)
 		overdue, err := s.Overdue(ctx, "plan", noon.AddDate(0, 0, 1), 10)
 		require.NoError(t, err)
 		require.Len(t, overdue, 1)
-		require.Equal(t, "lacking", overdue[0].ID, "a report of it was in the journal")
+		require.Equal(t, "lacking", overdue[0].ID, "the journal has a report of it")
 		require.NoError(t, s.Close())
 		require.EqualValues(t, format, formatOf(t, path))
 	}
-	s := hasAll(t, path)
+	s := openUpgraded(t, path)
 	now, key := noon.Add(time.Hour), store.BatchKey{Plan: "plan", BatchID: "dead"}
 	requeued, err := s.Requeue(ctx, key, now)
 	require.NoError(t, err)
 	require.Equal(t, 1, requeued)
-	require.NoError(t, s.Record(ctx, store.Arrival{Plan: "plan", At: now, News: store.Confirmation{BatchID: "sent", Everyone: true}}))
+	everyone := store.Confirmation{BatchID: "sent", Everyone: true}
+	require.NoError(t, s.Record(ctx, store.Arrival{Plan: "plan", At: now, News: everyone}))
 	b, err := s.Batch(ctx, store.BatchKey{Plan: "plan", BatchID: "sent"})
 	require.NoError(t, err)
 	require.Equal(t, store.FeedbackOwed, b.Everyone)
 	require.Equal(t, 2, b.Lacking())
-	require.Equal(t, &store.Check{Due: now.Add(time.Hour)}, b.Check, "any news sets it")
+	require.Equal(t, &store.Check{Due: now.Add(time.Hour)}, b.Check, "any arrival of the batch sets it")
 	claims, err := s.Claim(ctx, "plan", now.Add(time.Hour), time.Hour, 10)
 	require.NoError(t, err)
 	require.Len(t, claims, 3)
 }
 
-// The upgrade is one transaction: what of it is on disk without the pages that point to it is not there.
-func TestUpgradeCutByACrashBeginsAgain(t *testing.T) {
-	path := ofFormat1(t)
+// The upgrade is one transaction. If its meta page is not on disk, the database is still in the old format.
+func TestInterruptedUpgradeIsRepeated(t *testing.T) {
+	path := format1Store(t)
 	file := filepath.Join(path, "dlrloop.db")
 	before, err := os.ReadFile(file)
 	require.NoError(t, err)
@@ -153,6 +155,6 @@ func TestUpgradeCutByACrashBeginsAgain(t *testing.T) {
 	copy(after[:metas], before[:metas])
 	require.NoError(t, os.WriteFile(file, after, 0o600))
 	require.EqualValues(t, 1, formatOf(t, path))
-	require.NoError(t, hasAll(t, path).Close())
+	require.NoError(t, openUpgraded(t, path).Close())
 	require.EqualValues(t, format, formatOf(t, path))
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-func TestLargeArrivalsAreDivided(t *testing.T) {
-	b := newBacklog(1<<20, unread(t))
+func TestLargeReportsAreDivided(t *testing.T) {
+	b := newBacklog(1<<20, noReadBack(t))
 	b.add(frameRef{seq: 1, arrivals: 3}, []store.Arrival{ofRecipients(10), ofRecipients(4000), ofRecipients(10)}, 1)
 	for _, want := range []struct {
 		step            []int // recipients of each arrival
@@ -22,7 +22,7 @@ func TestLargeArrivalsAreDivided(t *testing.T) {
 		{[]int{1499}, progress{1, 1488}, progress{1, 2987}, 0, 2},
 		{[]int{1013, 10}, progress{1, 2987}, progress{}, 2, 0},
 	} {
-		w := taken(t, b, roomFor(1500))
+		w := take(t, b, roomForRows(1500))
 		var step []int
 		for _, a := range w.parts[0].arrivals {
 			step = append(step, a.Recipients())
@@ -38,15 +38,16 @@ func TestLargeArrivalsAreDivided(t *testing.T) {
 	require.Equal(t, b.added, b.folded)
 }
 
-// However small the room, all of a frame is taken once, in its order, and rows add up.
-func TestDividedFramesAreFoldedWhole(t *testing.T) {
+// However small the room, each recipient of a frame is taken exactly once and in order, and the row counters match.
+func TestDividedFramesAreFoldedCompletely(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		b := newBacklog(rapid.IntRange(0, 3).Draw(rt, "memory"), nil)
 		frames := make(map[uint64][]store.Arrival)
 		b.read = func(p frameRef) ([]store.Arrival, error) { return frames[p.seq], nil }
 		var want []string
 		for seq := range uint64(rapid.IntRange(1, 4).Draw(rt, "frames")) {
-			sizes := rapid.SliceOfN(rapid.SampledFrom([]int{0, 1, 5, 999, 1000, 1001, 2500}), 0, 4).Draw(rt, "recipients")
+			size := rapid.SampledFrom([]int{0, 1, 5, 999, 1000, 1001, 2500})
+			sizes := rapid.SliceOfN(size, 0, 4).Draw(rt, "recipients")
 			for i, recipients := range sizes {
 				a := ofRecipients(recipients)
 				e := a.News.(store.Report).Entries
@@ -62,8 +63,9 @@ func TestDividedFramesAreFoldedWhole(t *testing.T) {
 		at := position{}
 		for {
 			r := room{
-				rows: rapid.IntRange(1, 3000).Draw(rt, "rows"), bytes: rapid.IntRange(1, 3000).Draw(rt, "bytes"), row: 1,
-				frames: rapid.IntRange(0, 100).Draw(rt, "frame bytes"),
+				rows:  rapid.IntRange(1, 3000).Draw(rt, "rows"),
+				bytes: rapid.IntRange(1, 3000).Draw(rt, "bytes"),
+				row:   1, frames: rapid.IntRange(0, 100).Draw(rt, "frame bytes"),
 			}
 			w, err := b.take(r)
 			require.NoError(rt, err)
@@ -92,7 +94,7 @@ func TestDividedFramesAreFoldedWhole(t *testing.T) {
 	})
 }
 
-// over is how many rows more w writes than the whole would: the batch's, once for each part but the last.
+// over returns how many rows a partial step writes in addition: the batch's row, which the next step writes again.
 func over(w work) uint64 {
 	if w.to.within.recipients > 0 {
 		return 1
@@ -100,10 +102,12 @@ func over(w work) uint64 {
 	return 0
 }
 
-func TestPositionComesBack(t *testing.T) {
+func TestPositionRoundTrip(t *testing.T) {
 	whole := position{seq: 7, salt: salt{1}}
-	require.Len(t, whole.encode(), 16, "as it always was")
-	for _, p := range []position{whole, {seq: 7, salt: salt{2}, within: progress{3, 2000}, ends: 9}, {seq: 8, salt: salt{3}, ends: 9}} {
+	require.Len(t, whole.encode(), 16, "same length as in older versions")
+	for _, p := range []position{
+		whole, {seq: 7, salt: salt{2}, within: progress{3, 2000}, ends: 9}, {seq: 8, salt: salt{3}, ends: 9},
+	} {
 		s := opened(t, Config{Path: t.TempDir()})
 		tx, err := s.db.Begin(true)
 		require.NoError(t, err)
@@ -116,11 +120,18 @@ func TestPositionComesBack(t *testing.T) {
 	}
 }
 
-// The chunks of one batch's log have numbers of their own, in the order of the steps, also of steps that begin in the same frame.
-func TestChunksOfStepsDiffer(t *testing.T) {
+// Each step writes larger chunk numbers than the last, even if it begins in the same frame.
+func TestStepsHaveRisingChunkNumbers(t *testing.T) {
 	p, last := position{}, uint64(0)
 	for _, to := range []position{
-		{within: progress{0, 1000}}, {within: progress{0, 2000}}, {seq: 1}, {seq: 1, within: progress{2, 0}}, {seq: 3}, {seq: 4}, {seq: 4, within: progress{0, 1000}}, {seq: 9},
+		{within: progress{0, 1000}},
+		{within: progress{0, 2000}},
+		{seq: 1},
+		{seq: 1, within: progress{2, 0}},
+		{seq: 3},
+		{seq: 4},
+		{seq: 4, within: progress{0, 1000}},
+		{seq: 9},
 	} {
 		require.Greater(t, p.chunk(), last)
 		last = p.chunk()

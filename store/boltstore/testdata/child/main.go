@@ -1,6 +1,6 @@
-// Child loads a store from several goroutines while it is traced, struck by failing system calls or killed. It says on its
-// standard output what it begins and what was acknowledged, each with one write, so that a trace has these words between
-// the store's own writes. boltstore's tests build it.
+// Child uses a store from several goroutines while it is traced, killed, or given failing system calls. It prints
+// which arrivals it begins to record and which are acknowledged, each line with one write, so that the trace shows
+// these lines between the store's own writes. The tests of boltstore build and run it.
 package main
 
 import (
@@ -26,33 +26,33 @@ var noon = time.Date(2026, 8, 30, 12, 0, 0, 0, time.UTC)
 type child struct {
 	store      *boltstore.Store
 	generation int
-	reports    int // of each goroutine
+	reports    int // reports recorded by each goroutine
 	batches    int
-	recipients int          // of each full report
-	goneAfter  int          // arrivals; 0 for never
-	clock      atomic.Int64 // milliseconds after noon
-	done       atomic.Int64 // arrivals acknowledged
+	recipients int          // recipients of each full report
+	exitAfter  int          // exit abruptly after so many acknowledged arrivals; 0 for never
+	clock      atomic.Int64 // time of the last arrival, milliseconds after noon
+	done       atomic.Int64 // number of acknowledged arrivals
 }
 
 func main() {
 	var (
 		c       child
 		config  boltstore.Config
-		seed    = flag.Uint64("seed", 1, "of what is random")
-		hold    = flag.Bool("hold", false, "only open, and wait to be killed")
-		abandon = flag.Bool("abandon", false, "end with arrivals that are not folded")
-		loaders = flag.Int("loaders", 3, "goroutines that record")
+		seed    = flag.Uint64("seed", 1, "of the random numbers")
+		hold    = flag.Bool("hold", false, "only open the store, and wait for a kill")
+		abandon = flag.Bool("abandon", false, "exit without waiting for the fold")
+		loaders = flag.Int("loaders", 3, "number of goroutines that record")
 	)
-	flag.StringVar(&config.Path, "path", "", "the store's folder")
-	flag.IntVar(&config.Segment, "segment", 16<<10, "bytes")
-	flag.Int64Var(&config.JournalLimit, "limit", 128<<10, "bytes")
-	flag.DurationVar(&config.FoldEvery, "fold-every", 20*time.Millisecond, "")
-	flag.IntVar(&c.generation, "generation", 1, "of runs on the same folder")
-	flag.IntVar(&c.reports, "reports", 40, "that each goroutine records")
-	flag.IntVar(&c.batches, "batches", 5, "that the reports are about")
-	flag.IntVar(&c.recipients, "recipients", 20, "of each full report")
-	flag.IntVar(&config.StepBytes, "step-bytes", 0, "of memory for a step of the fold")
-	flag.IntVar(&c.goneAfter, "gone-after", 0, "arrivals acknowledged, end amid everything")
+	flag.StringVar(&config.Path, "path", "", "the store's directory")
+	flag.IntVar(&config.Segment, "segment", 16<<10, "bytes of a journal segment")
+	flag.Int64Var(&config.JournalLimit, "limit", 128<<10, "bytes of the journal")
+	flag.DurationVar(&config.FoldEvery, "fold-every", 20*time.Millisecond, "longest time between fold steps")
+	flag.IntVar(&c.generation, "generation", 1, "number of this run on the same directory")
+	flag.IntVar(&c.reports, "reports", 40, "number of reports that each goroutine records")
+	flag.IntVar(&c.batches, "batches", 5, "number of batches")
+	flag.IntVar(&c.recipients, "recipients", 20, "recipients of each full report")
+	flag.IntVar(&config.StepBytes, "step-bytes", 0, "memory of a fold step in bytes")
+	flag.IntVar(&c.exitAfter, "exit-after", 0, "exit abruptly after so many acknowledged arrivals")
 	flag.Parse()
 	config.Committer.Patience = 500 * time.Millisecond
 	config.Policies = func(string) store.Policy { return store.Policy{Missing: store.Missing{Silence: time.Hour}} }
@@ -80,18 +80,18 @@ func main() {
 	stop()
 	others.Wait()
 	if !*abandon {
-		_, _ = s.Stats(context.Background()) // when all is folded nothing can fail any more
+		_, _ = s.Stats(context.Background()) // waits for the fold; afterwards nothing can fail
 	}
 	if err := s.Err(); err != nil {
 		say("ended %v", err)
-		c.sayWhatIsOpen(context.Background())
+		c.printNotClosed(context.Background())
 		os.Exit(4)
 	}
-	say("finished") // and gone without Close, as if killed
+	say("finished") // exits without Close, as if killed
 }
 
-// sayWhatIsOpen names the methods that do not tell of the end.
-func (c *child) sayWhatIsOpen(ctx context.Context) {
+// printNotClosed prints the methods that do not return ErrClosed.
+func (c *child) printNotClosed(ctx context.Context) {
 	key := store.BatchKey{Plan: "live", BatchID: "batch-0"}
 	closed := make(map[string]error)
 	closed["Record"] = c.store.Record(ctx, store.Arrival{Plan: "live", At: noon, News: store.Facts{BatchID: "x"}})
@@ -118,7 +118,7 @@ func say(format string, args ...any) {
 	_, _ = io.WriteString(os.Stdout, fmt.Sprintf(format+"\n", args...))
 }
 
-// record says that an arrival begins, records it, and says whether it was acknowledged.
+// record prints that it begins, records an arrival, and prints and returns whether it was acknowledged.
 func (c *child) record(what string, a store.Arrival) (done bool) {
 	a.At = a.At.Add(time.Duration(c.clock.Add(1)) * time.Millisecond)
 	say("begin %s", what)
@@ -127,13 +127,13 @@ func (c *child) record(what string, a store.Arrival) (done bool) {
 		return false
 	}
 	say("done %s", what)
-	if c.done.Add(1) == int64(c.goneAfter) {
+	if c.done.Add(1) == int64(c.exitAfter) {
 		time.AfterFunc(rand.N(10*time.Millisecond), func() { os.Exit(0) })
 	}
 	return true
 }
 
-// load records reports of all kinds. Each has its name in client_reference and is about a recipient of its own.
+// load records reports of all kinds. Each has a unique name in client_reference and a recipient of its own.
 func (c *child) load(loader int, r *rand.Rand) {
 	for i := range c.reports {
 		name := fmt.Sprintf("%d-%d-%d", c.generation, loader, i)
@@ -145,23 +145,27 @@ func (c *child) load(loader int, r *rand.Rand) {
 		case i == 0:
 			a.News = store.Facts{
 				BatchID: batch, FeedbackEnabled: true, CreatedAt: noon, ModifiedAt: noon, ClientReference: name,
-				ReportKind: "per_recipient", Recipients: 1_000_000, // reports are always missing
+				// So many recipients never report, so reports are always missing.
+				ReportKind: "per_recipient", Recipients: 1_000_000,
 			}
 			name = "facts " + batch
 		case kind == 0:
 			a.News = store.Quarantined{Reason: dlr.NotJSON, Raw: []byte("not understood " + name)}
 			name = "quarantined " + name
-		case kind == 1: // a full report of many
+		case kind == 1: // a full report
 			var all []string
 			for n := range c.recipients {
 				all = append(all, fmt.Sprintf(`"4478%d%02d%03d%04d"`, c.generation, loader, i, n))
 			}
 			got := c.recipients * 3 / 5
-			a.News = report(`{"type":"delivery_report_sms","batch_id":%q,"total_message_count":%d,"client_reference":%q,`+
-				`"statuses":[{"code":0,"status":"Delivered","count":%d,"recipients":[%s]},{"code":402,"status":"Failed","count":%d,"recipients":[%s]}]}`,
-				batch, c.recipients, name, got, strings.Join(all[:got], ","), c.recipients-got, strings.Join(all[got:], ","))
+			a.News = report(`{"type":"delivery_report_sms","batch_id":%q,"total_message_count":%d,`+
+				`"client_reference":%q,`+
+				`"statuses":[{"code":0,"status":"Delivered","count":%d,"recipients":[%s]},`+
+				`{"code":402,"status":"Failed","count":%d,"recipients":[%s]}]}`,
+				batch, c.recipients, name, got, strings.Join(all[:got], ","),
+				c.recipients-got, strings.Join(all[got:], ","))
 			name = "report " + name
-		case kind == 2: // what retention deletes
+		case kind == 2: // for retention to delete
 			a.Plan, a.At = "old", noon.AddDate(-6, 0, 0)
 			a.News = recipientReport(batch, number, "Failed", name, 0)
 			name = "old " + name
@@ -182,8 +186,9 @@ func (c *child) load(loader int, r *rand.Rand) {
 }
 
 func recipientReport(batch, number, status, name string, padding int) store.Report {
-	return report(`{"type":"recipient_delivery_report_sms","batch_id":%q,"recipient":%q,"code":0,"status":%q,"at":"2026-08-30T08:16:08.930Z",`+
-		`"client_reference":%q,"padding":%q}`, batch, number, status, name, strings.Repeat("x", padding))
+	return report(`{"type":"recipient_delivery_report_sms","batch_id":%q,"recipient":%q,"code":0,"status":%q,`+
+		`"at":"2026-08-30T08:16:08.930Z","client_reference":%q,"padding":%q}`,
+		batch, number, status, name, strings.Repeat("x", padding))
 }
 
 func report(format string, args ...any) store.Report {
@@ -195,7 +200,7 @@ func report(format string, args ...any) store.Report {
 	return store.Report{Report: callback.Report, Raw: raw}
 }
 
-// relay settles what is owed until ctx ends: most of it accepted, some buried.
+// relay settles owed feedback until ctx ends: most of it as accepted, some as dead.
 func (c *child) relay(ctx context.Context) {
 	for n := 0; ctx.Err() == nil; n++ {
 		claims, err := c.store.Claim(ctx, "live", noon.Add(time.Hour), 12*time.Hour, 3)
@@ -203,7 +208,10 @@ func (c *child) relay(ctx context.Context) {
 			return
 		}
 		for _, claim := range claims {
-			s := store.Settlement{BatchID: claim.Key.BatchID, Lease: claim.Lease, Recipients: claim.Recipients, Outcome: store.Accepted, Reason: store.ReasonAccepted}
+			s := store.Settlement{
+				BatchID: claim.Key.BatchID, Lease: claim.Lease, Recipients: claim.Recipients,
+				Outcome: store.Accepted, Reason: store.ReasonAccepted,
+			}
 			if n%7 == 0 {
 				s.Outcome, s.Reason = store.Buried, store.ReasonRejected
 			}
@@ -214,7 +222,7 @@ func (c *child) relay(ctx context.Context) {
 	}
 }
 
-// reconcile asks after what is overdue until ctx ends. A callback makes it overdue again.
+// reconcile records a Checked for each overdue batch until ctx ends. A later callback makes the batch overdue again.
 func (c *child) reconcile(ctx context.Context) {
 	later := noon.Add(2 * time.Hour)
 	for ctx.Err() == nil {
@@ -229,7 +237,7 @@ func (c *child) reconcile(ctx context.Context) {
 	}
 }
 
-// expire deletes what is old until ctx ends.
+// expire applies retention until ctx ends.
 func (c *child) expire(ctx context.Context) {
 	for ctx.Err() == nil {
 		wait(ctx, 30*time.Millisecond)
