@@ -67,7 +67,7 @@ func drive(ctx context.Context, address string, reports *requests, l load) (*mea
 	return m, nil
 }
 
-// driver distributes the reports among the connections.
+// driver distributes the reports among the client's connections.
 type driver struct {
 	reports     *requests
 	next        atomic.Int64

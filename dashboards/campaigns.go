@@ -22,7 +22,7 @@ func campaigns() board {
 	}
 }
 
-// endedIn returns the share of the final messages of the time range that have the given status.
+// endedIn returns a query for the share of the final messages of the time range that have the given status.
 func endedIn(status string) query {
 	return query{expr: share(
 		`sum(increase(dlrloop_messages_total{<plan>, status="`+status+`"}[$__range]))`,

@@ -143,7 +143,7 @@ const (
 	columnMessages  = "Messages"
 )
 
-// bar returns an override that draws a column of shares as bars in the colour of the status.
+// bar returns an override that draws the shares in a table column as bars in the colour of the status.
 func bar(column string) dashboard.DashboardFieldConfigSourceOverrides {
 	return override(column,
 		dashboard.DynamicConfigValue{Id: "unit", Value: units.PercentUnit},

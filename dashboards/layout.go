@@ -12,7 +12,7 @@ const columns = 24
 // skyline holds the filled height of each column.
 type skyline [columns]uint32
 
-// put fills and returns the highest position where a panel fits; of several, the leftmost.
+// put places a panel at the highest free position, the leftmost of several, and returns the position.
 func (s *skyline) put(width, height uint32) dashboard.GridPos {
 	best := dashboard.GridPos{W: width, H: height, Y: ^uint32(0)}
 	for x := range columns - width + 1 {
@@ -24,7 +24,7 @@ func (s *skyline) put(width, height uint32) dashboard.GridPos {
 	return best
 }
 
-// row fills and returns a row of full width and height 1 below everything else.
+// row places a heading of full width below all panels and returns its position.
 func (s *skyline) row() dashboard.GridPos {
 	y := slices.Max(s[:])
 	s.fill(0, columns, y+1)

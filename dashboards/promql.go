@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// restarts is above zero where an instance was restarted.
+// restarts is PromQL whose value is above zero where an instance was restarted.
 const restarts = `changes(process_start_time_seconds{<process>}[$__rate_interval]) > 0`
 
 // query is one PromQL expression of a panel. It may have placeholders:
@@ -35,11 +35,11 @@ func expand(expr string) string {
 	).Replace(expr)
 }
 
-// share divides part by whole. It gives no result, instead of NaN, while whole is zero.
+// share returns PromQL that divides part by whole. Its result is empty, instead of NaN, while whole is zero.
 func share(part, whole string) string { return part + " / (" + whole + " > 0)" }
 
-// countryShare gives the share of each country's messages that have a result. A series exists only after its first
-// message, so a missing one counts as 0.
+// countryShare returns PromQL for the share of each country's messages that have a result. A series exists only after
+// its first message, so a missing one counts as 0.
 func countryShare(result, window string) string {
 	all := "sum by (country) (" + counted(window) + "(dlrloop_route_messages_total{<process>}[" + window + "]))"
 	part := "sum by (country) (" + counted(window) + `(dlrloop_route_messages_total{<process>,` +
@@ -47,8 +47,8 @@ func countryShare(result, window string) string {
 	return share("("+part+" or 0 * "+all+")", all)
 }
 
-// quantile computes a quantile of a classic histogram over window, by labels if given. Without observations it gives
-// no result instead of NaN.
+// quantile returns PromQL for a quantile of a classic histogram over window, by labels if given. Without observations
+// its result is empty instead of NaN.
 func quantile(q float64, histogram, matchers, window string, labels ...string) string {
 	by := strings.Join(append([]string{"le"}, labels...), ", ")
 	return fmt.Sprintf("histogram_quantile(%g, sum by (%s) (%s(%s_bucket{%s}[%s]))) >= 0",
@@ -61,7 +61,7 @@ const (
 	wholeRange = "$__range"
 )
 
-// counted returns the function for a window: increase for the whole time range, else rate.
+// counted returns the PromQL function for a window: increase for the whole time range, else rate.
 func counted(window string) string {
 	if window == wholeRange {
 		return "increase"
@@ -69,7 +69,7 @@ func counted(window string) string {
 	return "rate"
 }
 
-// quantiles returns p50, p95 and p99 of a histogram.
+// quantiles returns the queries for p50, p95 and p99 of a histogram.
 func quantiles(histogram, matchers string) []query {
 	return []query{
 		{expr: quantile(.5, histogram, matchers, step), legend: "p50"},

@@ -43,7 +43,7 @@ func WriteQueries(out io.Writer) error {
 	return nil
 }
 
-// fill replaces every variable by a value. Grafana's intervals come first; no other variable begins with $__range.
+// fill replaces the placeholders and Grafana's variables in expr by values that Prometheus can evaluate.
 func fill(expr string) string {
 	return strings.NewReplacer(
 		step, "1m", wholeRange, "5m", "$job", ".*", "$instance", ".*", "$plan", ".*",

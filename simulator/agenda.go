@@ -19,7 +19,7 @@ type entry struct {
 	target          *target
 }
 
-// agenda is a heap of entries, earliest first.
+// agenda is a heap (container/heap) of entries, earliest first.
 type agenda []entry
 
 func (a agenda) Len() int { return len(a) }
@@ -56,7 +56,7 @@ func (s *Simulator) schedule(e entry) {
 	}
 }
 
-// due removes and returns the first entry if it is due.
+// due removes and returns the earliest agenda entry if its time has come. Otherwise it returns false.
 func (s *Simulator) due(now time.Time) (entry, bool) {
 	if len(s.agenda) == 0 || s.agenda[0].due.After(now) {
 		return entry{}, false

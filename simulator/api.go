@@ -53,8 +53,8 @@ type call struct {
 
 func (c *call) batchID() string { return c.PathValue("batch") }
 
-// route is one operation. handle returns the value that is written as JSON with the success status (nil: no body), or
-// an *apiError.
+// route is one API operation. handle returns the value that is written as JSON with the success status (nil: no
+// body), or an *apiError.
 type route struct {
 	pattern   string
 	operation Operation

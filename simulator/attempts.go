@@ -49,7 +49,7 @@ func (s *Simulator) work(ctx context.Context, c *callback) {
 	}
 }
 
-// post makes one attempt of c. It returns the HTTP status, or 0 and the failure.
+// post makes one attempt of callback c at url. It returns the HTTP status of the answer, or 0 and the failure.
 func (s *Simulator) post(ctx context.Context, c *callback, url, nonce string, now time.Time) (int16, failure) {
 	limited, cancel := context.WithTimeout(ctx, s.config.CallbackTimeout)
 	defer cancel()
@@ -111,7 +111,7 @@ func (s *Simulator) finishAttempt(ctx context.Context, c *callback, made attempt
 	return s.next(p, now)
 }
 
-// acknowledge ends c. After the first acknowledgement, the anomaly repeated makes Sinch send c once more.
+// acknowledge ends callback c. After the first acknowledgement, the anomaly repeated may send c once more.
 func (s *Simulator) acknowledge(c *callback, now time.Time) {
 	first := c.outcome == Pending
 	if first {
@@ -127,7 +127,8 @@ func (s *Simulator) acknowledge(c *callback, now time.Time) {
 	s.unsettled--
 }
 
-// retry schedules the next attempt of c: 1, 2, 4 … units after its first failure.
+// retry schedules the next attempt of callback c: 1, 2, 4 … times Config.RetryUnit after its first failure. After
+// maxRetries it gives c up.
 func (s *Simulator) retry(ctx context.Context, c *callback, now time.Time) {
 	if c.retries == maxRetries {
 		s.giveUp(ctx, c)

@@ -26,9 +26,10 @@ func (s *Simulator) faultFor(c *call) callFault {
 	return callFault{Fault: s.upstreamFault(c)}
 }
 
-// upstreamFault returns the anomaly, if any, of c. It depends on how many calls of the operation came before for the
-// batch, or for the plan if the call names no batch. The first two feedback calls for each of the first three batches
-// with feedback enabled go through all six failures.
+// upstreamFault returns the fault that BadDays.Upstream causes for call c, or the zero Fault. The decision depends on
+// the seed and on the number of earlier calls of the same operation for the batch, or for the plan if c names no
+// batch. The first two feedback calls for each of the first three batches with feedback enabled go through all six
+// failures.
 func (s *Simulator) upstreamFault(c *call) Fault {
 	days := s.config.BadDays
 	if days.Upstream == 0 || !c.operation.mayFail() {

@@ -15,8 +15,9 @@ type draft struct {
 	expires  time.Time // when messages that are not final expire, shortened by Speed
 }
 
-// draft makes a draft from checked members. created is when the batch was created. It returns an *apiError if the
-// plan does not permit the members: no sender, an unknown group, no callback URL, or expire_at before send_at.
+// draft makes a draft of a batch of plan p from checked members. created is when the batch was created. It returns an
+// *apiError if p does not permit the members: no sender, an unknown group, no callback URL, or expire_at before
+// send_at.
 func (s *Simulator) draft(p *plan, m members, created, now time.Time) (draft, error) {
 	d := draft{members: m, kind: reportKind(*m.DeliveryReport)}
 	if m.From == nil && len(p.originators) == 0 {

@@ -60,7 +60,7 @@ func (change groupChange) check() error {
 	return err
 }
 
-// name returns the new name. It returns nil if the change has no name or removes it.
+// name returns the new name of the group. It returns nil if the change removes the name or does not contain it.
 func (change groupChange) name() (name *string, err error) {
 	if change.Name != nil {
 		err = decode(change.Name, &name)

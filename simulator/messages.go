@@ -67,8 +67,8 @@ func (m *message) expired() Fate {
 	return Fate{Status: statusAborted, Code: codeInternalExpiry, Lost: m.fate.Lost}
 }
 
-// changeAt returns when message i of b reaches stage st: one Pace after the stage before, varied by ±50 % unless Calm
-// is set.
+// changeAt returns the time when message i of batch b reaches stage st: one Config.Pace after the stage before,
+// varied by ±50 % unless Calm is set.
 func (s *Simulator) changeAt(b *batch, i int, st stage) time.Time {
 	at := b.starts
 	for step := dispatched; step <= st; step++ {
@@ -81,7 +81,7 @@ func (s *Simulator) changeAt(b *batch, i int, st stage) time.Time {
 	return at
 }
 
-// advance moves message i of b to stage st, unless it is final already.
+// advance moves message i of batch b to stage st. It does nothing if the message is already final.
 func (s *Simulator) advance(b *batch, i int, st stage, at time.Time) {
 	m := &b.recipients[i]
 	switch {

@@ -60,7 +60,7 @@ func (a alphabet) parts(text string) int {
 	return parts
 }
 
-// first returns the beginning of text that fits into a message of one part.
+// first returns the beginning of text that fits into a single SMS.
 func (a alphabet) first(text string) string {
 	filled := 0
 	for at, r := range text {

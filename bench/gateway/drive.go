@@ -18,7 +18,7 @@ import (
 // answered.
 type load struct{ recipients, connections, sends int }
 
-// times are the latencies of the sends of one round.
+// times are percentiles of the latencies of the sends in one round.
 type times struct{ p50, p99 time.Duration }
 
 // compare measures direct sends and sends through the gateway alternately, so that both meet similar conditions of
@@ -39,7 +39,8 @@ func (w *setup) compare(ctx context.Context, rounds int, l load) (direct, throug
 	return direct, through, nil
 }
 
-// drive sends the load to an origin, after a tenth of it as a warm-up that is not measured.
+// drive sends the batches of l to the API at origin and returns their latencies. It first sends a tenth of them as a
+// warm-up, which is not measured.
 func drive(ctx context.Context, origin string, l load) (times, error) {
 	to := make([]string, l.recipients)
 	for i := range to {

@@ -18,7 +18,7 @@ const (
 // Status is the status in a recipient report.
 type Status uint8
 
-// The statuses, and Statuses, their number.
+// The values of Status. Statuses is their number.
 const (
 	Dispatched Status = iota
 	Delivered
