@@ -10,20 +10,20 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// attempt takes the next step that the claim's batch needs. ctx bounds its calls.
+// attempt takes the next step that the claimed batch needs. ctx bounds the calls of the step.
 func (l *lane) attempt(ctx context.Context, c store.Claim) outcome {
 	switch b := c.Batch; {
 	case b.Flag == store.FlagUnknown && !l.plan.AllWanted:
 		return l.lookUp(ctx, c)
 	case b.Flag == store.FlagUnwanted:
-		return l.nothing(c, unwanted)
+		return l.nothingToDo(c, unwanted)
 	case b.WantFull:
 		return l.readFull(ctx, c)
 	case len(c.Recipients) == 0 && !c.Everyone:
-		return l.nothing(c, nobody)
+		return l.nothingToDo(c, noRecipients)
 	}
-	if numbers, others := dialable(c.Recipients); len(others) > 0 {
-		return l.leaveOut(others, len(numbers))
+	if numbers, others := numbersAndOthers(c.Recipients); len(others) > 0 {
+		return l.nonNumbersDead(others, len(numbers))
 	}
 	if limit := c.Batch.Task.Limit; limit > 0 && limit < len(c.Recipients) {
 		c.Recipients = c.Recipients[:limit]
@@ -31,8 +31,9 @@ func (l *lane) attempt(ctx context.Context, c store.Claim) outcome {
 	return l.send(ctx, c)
 }
 
-// dialable divides recipients into those that Sinch can take and those that are not numbers, as they came.
-func dialable(recipients []string) (numbers, others []string) {
+// numbersAndOthers splits recipients into those that are numbers (dlr.MSISDN) and all others. Both keep their spelling
+// and order.
+func numbersAndOthers(recipients []string) (numbers, others []string) {
 	for _, r := range recipients {
 		if _, ok := dlr.MSISDN(r); ok {
 			numbers = append(numbers, r)
@@ -43,56 +44,59 @@ func dialable(recipients []string) (numbers, others []string) {
 	return numbers, others
 }
 
-// leaveOut makes recipients dead that are not numbers: Sinch would refuse every call that names one of them. It makes no
-// call; the numbers left are due at once.
-func (l *lane) leaveOut(others []string, numbers int) outcome {
+// nonNumbersDead makes the recipients in others dead, because Sinch would refuse every call that names one of them. It
+// makes no call. The remaining numbers, whose count is numbers, are due at once.
+func (l *lane) nonNumbersDead(others []string, numbers int) outcome {
 	l.metrics.FeedbackLeftOut(l.plan.ID)
-	return outcome{step: stepLeaveOut, asked: len(others), settlement: store.Settlement{
+	return outcome{step: stepNonNumbers, named: len(others), settlement: store.Settlement{
 		Outcome: store.Buried, Recipients: others, Reason: store.ReasonNotANumber,
-		Detail: fmt.Sprintf("%d of %d recipients are not numbers, and Sinch takes only numbers", len(others), len(others)+numbers),
+		Detail: fmt.Sprintf("%d of %d recipients are not numbers; Sinch accepts only numbers",
+			len(others), len(others)+numbers),
 	}}
 }
 
-// What is said to people where no answer says it.
+// Details of settlements that no answer of Sinch provides.
 const (
-	unwanted = "the batch wants no feedback"
-	nobody   = "nobody is owed feedback"
-	unheard  = "Sinch does not know the batch"
-	enabled  = "Sinch answers 404 although it says that the batch wants feedback"
+	unwanted        = "the batch does not want feedback"
+	noRecipients    = "the batch owes feedback for no recipient"
+	unknownToSinch  = "Sinch does not know the batch"
+	enabledAfterAll = "Sinch answers 404 although the batch wants feedback"
 )
 
-// nothing is the outcome of a claim that there is nothing to do for. The fold ends such a task by itself; should a claim
-// show one all the same, it comes back later rather than at once.
-func (l *lane) nothing(c store.Claim, why string) outcome {
+// nothingToDo returns the outcome of a claim that has nothing to send, with why as its detail. The fold ends such a
+// task by itself, so a claim normally does not contain one. If it does, the task is retried after the backoff, not at
+// once.
+func (l *lane) nothingToDo(c store.Claim, why string) outcome {
 	o := outcome{step: stepNone, settlement: store.Settlement{Detail: why}}
-	return l.later(o, c, now())
+	return l.retryLater(o, c, now())
 }
 
-// lookUp asks Sinch whether the batch wants feedback, and goes on at once if it does: otherwise all look-ups that wait would
-// go before the first feedback. The answer is kept with the batch, so that Sinch is asked once.
+// lookUp fetches the batch from Sinch to find out whether it wants feedback. If it does, lookUp continues with the next
+// step in the same claim; otherwise all pending look-ups would run before the first feedback. The store keeps the
+// answer with the batch, so that each batch is looked up once.
 func (l *lane) lookUp(ctx context.Context, c store.Claim) outcome {
-	facts, err := l.facts(ctx, c.Key.BatchID)
+	facts, err := l.fetchBatch(ctx, c.Key.BatchID)
 	switch {
 	case err == nil:
 		l.succeeded(stepLookUp)
 		if !facts.FeedbackEnabled {
 			return progressed(stepLookUp, facts)
 		}
-		l.pace.spend(time.Now())
+		l.limiter.spend(time.Now())
 		known := *c.Batch
 		known.Flag = store.FlagWanted
 		c.Batch = &known
 		o := l.attempt(ctx, c)
-		o.lookedUp, o.learnt = true, append([]store.News{facts}, o.learnt...)
+		o.lookedUp, o.entries = true, append([]store.News{facts}, o.entries...)
 		return o
-	case missing(err):
-		return l.unknown(stepLookUp, c)
+	case isNotFound(err):
+		return l.unknownBatch(stepLookUp, c)
 	}
 	return l.failed(stepLookUp, c, now(), err)
 }
 
-// readFull reads who was delivered, which a summary does not say. It comes when all messages are final, so the report is
-// complete.
+// readFull fetches the full report, which names the recipients that a summary only counts. The store asks for it once
+// all messages are final, so the report is complete.
 func (l *lane) readFull(ctx context.Context, c store.Claim) outcome {
 	var report sinch.Report
 	err := l.call(func() (err error) {
@@ -100,7 +104,7 @@ func (l *lane) readFull(ctx context.Context, c store.Claim) outcome {
 		return err
 	})
 	switch {
-	case missing(err):
+	case isNotFound(err):
 		return l.notFound(ctx, stepReadFull, c)
 	case err != nil:
 		return l.failed(stepReadFull, c, now(), err)
@@ -111,7 +115,7 @@ func (l *lane) readFull(ctx context.Context, c store.Claim) outcome {
 	return o
 }
 
-// send tells Sinch who received the batch.
+// send posts the feedback for the claimed recipients, or for the whole batch if c.Everyone is set.
 func (l *lane) send(ctx context.Context, c store.Claim) (o outcome) {
 	began := time.Now()
 	err := l.call(func() error {
@@ -120,14 +124,14 @@ func (l *lane) send(ctx context.Context, c store.Claim) (o outcome) {
 		}
 		return l.plan.Client.Feedback(ctx, c.Key.BatchID, c.Recipients)
 	})
-	if !refused(err) {
-		l.metrics.FeedbackCall(l.plan.ID, l.judge(stepSend, c.Key.BatchID, err), time.Since(began))
+	if !circuitRefused(err) {
+		l.metrics.FeedbackCall(l.plan.ID, l.reasonFor(stepSend, c.Key.BatchID, err), time.Since(began))
 	}
-	defer func() { o.asked = len(c.Recipients) }()
+	defer func() { o.named = len(c.Recipients) }()
 	switch {
-	case missing(err):
+	case isNotFound(err):
 		return l.notFound(ctx, stepSend, c)
-	case divisible(err) && len(c.Recipients) > 1:
+	case splittable(err) && len(c.Recipients) > 1:
 		return outcome{step: stepSend, reason: store.ReasonRejected, settlement: store.Settlement{
 			Outcome: store.Split, Reason: store.ReasonRejected, Detail: detail(err), Recipients: c.Recipients,
 		}}
@@ -140,68 +144,70 @@ func (l *lane) send(ctx context.Context, c store.Claim) (o outcome) {
 	}}
 }
 
-// notFound finds out what a 404 meant: that the batch wants no feedback, that there is no such batch, or neither.
+// notFound handles a 404 by fetching the batch again: the batch does not want feedback, Sinch does not know the batch,
+// or neither, in which case the step is retried until it is given up.
 func (l *lane) notFound(ctx context.Context, s step, c store.Claim) outcome {
-	l.pace.spend(time.Now())
-	facts, err := l.facts(ctx, c.Key.BatchID)
+	l.limiter.spend(time.Now())
+	facts, err := l.fetchBatch(ctx, c.Key.BatchID)
 	switch {
-	case missing(err):
-		return l.unknown(s, c)
+	case isNotFound(err):
+		return l.unknownBatch(s, c)
 	case err != nil:
 		return l.failed(s, c, now(), err)
 	}
-	o := outcome{step: s, learnt: []store.News{facts}, reason: store.ReasonNotEnabledOrUnknown}
-	o.settlement = store.Settlement{Reason: o.reason, Detail: enabled}
+	o := outcome{step: s, entries: []store.News{facts}, reason: store.ReasonNotEnabledOrUnknown}
+	o.settlement = store.Settlement{Reason: o.reason, Detail: enabledAfterAll}
 	if !facts.FeedbackEnabled {
-		// The fold drops the task. Should it know something newer, the task is tried again instead.
+		// The fold drops the task. If the store has newer batch info that wants feedback, the task is retried instead.
 		o.settlement.Detail = unwanted
-		return l.later(o, c, now())
+		return l.retryLater(o, c, now())
 	}
 	if l.givenUp(c, now()) {
-		return o.buried(c)
+		return o.dead(c)
 	}
-	return l.later(o, c, now())
+	return l.retryLater(o, c, now())
 }
 
-// unknown buries what is owed to a batch that Sinch does not know. Nothing caches that: a person who has it sent again wants
-// Sinch to be asked again.
-func (l *lane) unknown(s step, c store.Claim) outcome {
+// unknownBatch makes everything dead that is owed to a batch that Sinch does not know. The answer is not cached: after
+// an operator requeues the task, Sinch is asked again.
+func (l *lane) unknownBatch(s step, c store.Claim) outcome {
 	o := outcome{step: s, reason: store.ReasonNotEnabledOrUnknown}
-	o.learnt = []store.News{store.Facts{BatchID: c.Key.BatchID, Missing: true, Source: store.FromPoll}}
+	o.entries = []store.News{store.Facts{BatchID: c.Key.BatchID, Missing: true, Source: store.FromPoll}}
 	o.settlement = store.Settlement{
-		Outcome: store.Buried, Reason: o.reason, Detail: unheard,
+		Outcome: store.Buried, Reason: o.reason, Detail: unknownToSinch,
 		Recipients: c.Recipients, Everyone: c.Everyone, FullRead: c.Batch.WantFull,
 	}
 	return o
 }
 
-// succeeded notes that Sinch accepted a step.
+// succeeded records that Sinch accepted a step: the plan is known and a streak of 403 answers ends.
 func (l *lane) succeeded(s step) {
-	l.proof.succeed()
+	l.planCheck.succeeded()
 	l.forbidden[s].succeed()
 }
 
-// facts looks a batch up. A 404 is returned as such only if Sinch knows the plan.
-func (l *lane) facts(ctx context.Context, batchID string) (store.Facts, error) {
+// fetchBatch gets the batch from Sinch. It returns a 404 as such only if Sinch knows the plan; otherwise it returns the
+// error of check404.
+func (l *lane) fetchBatch(ctx context.Context, batchID string) (store.Facts, error) {
 	var batch *sinch.Batch
 	err := l.call(func() (err error) {
 		batch, err = l.plan.Client.GetBatch(ctx, batchID)
 		return err
 	})
-	if missing(err) {
-		if fault := l.proof.missing(ctx, batchID, l.call); fault != nil {
+	if isNotFound(err) {
+		if fault := l.planCheck.check404(ctx, batchID, l.call); fault != nil {
 			err = fault
 		}
 	}
 	switch {
 	case err == nil:
-		l.proof.succeed()
+		l.planCheck.succeeded()
 		l.metrics.BatchLookup(l.plan.ID, "found")
-	case missing(err):
+	case isNotFound(err):
 		l.metrics.BatchLookup(l.plan.ID, "missing")
-	case unproven(err):
+	case unknownPlan(err):
 		l.metrics.BatchLookup(l.plan.ID, "unknown_plan")
-	case !refused(err):
+	case !circuitRefused(err):
 		l.metrics.BatchLookup(l.plan.ID, "failed")
 	}
 	if err != nil {
@@ -225,11 +231,11 @@ func (l *lane) facts(ctx context.Context, batchID string) (store.Facts, error) {
 	}, nil
 }
 
-// call makes a call through the circuit.
+// call runs do through the circuit breaker. If the circuit is open it returns an error without calling do.
 func (l *lane) call(do func() error) error {
 	_, err := l.circuit.Execute(func() (struct{}, error) { return struct{}{}, do() })
 	return err
 }
 
-// now is the time as stores keep it.
+// now returns the current time as stores keep it: UTC, truncated to the millisecond.
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }

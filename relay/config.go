@@ -9,46 +9,48 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// Config says which plans are relayed.
+// Config lists the plans whose feedback is relayed.
 type Config struct {
 	Plans []Plan
-	// Rand gives numbers in [0, 1) that spread the retries, to any number of goroutines. Nil means math/rand/v2.
+	// Rand returns random numbers in [0, 1) for the retry jitter. It must be safe for concurrent use. Nil means
+	// math/rand/v2.
 	Rand func() float64
 }
 
-// Plan is how the feedback of one plan is relayed. ID and Client are required; zero members get the defaults.
+// Plan configures the feedback of one plan. ID and Client are required; a zero field means its default.
 type Plan struct {
 	ID     string
 	Client *sinch.Client
 
-	// AllWanted says that every batch of the plan wants feedback unless it is known not to: no batch is looked up before its
-	// feedback is sent.
+	// AllWanted treats a batch whose feedback flag is unknown as wanting feedback, so that it is not looked up before
+	// its feedback is sent.
 	AllWanted bool
-	Workers   int // most tasks in work of one replica; default 64
-	// Rate is the most calls a second, of all replicas that share the store; default 2000. The rate starts there, halves when
-	// Sinch answers 429 or 5xx or in no time, and recovers.
+	Workers   int // most tasks in progress on this replica; default 64
+	// Rate is the most calls per second, over all replicas that share the store; default 2000. The rate starts at this
+	// ceiling, halves when Sinch answers 429 or 5xx or times out, and recovers.
 	Rate         float64
-	PollInterval time.Duration // how often the store is asked for due tasks; default 250 ms
-	// Lease is how long a claimed task belongs to its worker; default 60 s. Calls get three quarters of it, the rest is for
-	// settling.
+	PollInterval time.Duration // how often the store is polled for due tasks; default 250 ms
+	// Lease is how long a claimed task belongs to its worker; default 60 s. Calls may use three quarters of it; the
+	// rest is left for settling the task.
 	Lease     time.Duration
-	CallGrace time.Duration // what a call in flight gets when the relay stops; default 5 s
-	GiveUp    time.Duration // a task that fails is dead once the oldest thing it owes is older; default 72 h
+	CallGrace time.Duration // how long a call in flight may continue after Run's context ends; default 5 s
+	GiveUp    time.Duration // a failing task is dead once its oldest owed feedback is this old; default 72 h
 	Backoff   Backoff
 	Circuit   Circuit
 }
 
-// Backoff spaces the attempts of one task: after n failures it waits a random time of up to Base·2ⁿ, at most Cap. Cap is
-// also how long a plan pauses when Sinch refuses its credentials.
+// Backoff spaces the attempts of one task: after n failures the task waits a random time of up to Base·2ⁿ, but at most
+// Cap. A plan whose credentials Sinch refuses pauses for Cap.
 type Backoff struct {
 	Base time.Duration // default 1 s
 	Cap  time.Duration // default 10 min
 }
 
-// Circuit stops the calls of a plan while Sinch cannot be reached: no task is claimed, so none spends attempts.
+// Circuit configures the circuit breaker of a plan. While the circuit is open because Sinch is unreachable, no task is
+// claimed, so no task uses up attempts.
 type Circuit struct {
-	Failures int           // consecutive ones that open it; default 5
-	Open     time.Duration // how long it stays open before one call may try again; default 30 s
+	Failures int           // number of consecutive failures that open the circuit; default 5
+	Open     time.Duration // how long the circuit stays open before one call may probe Sinch; default 30 s
 }
 
 func (p Plan) check() error {
@@ -60,7 +62,7 @@ func (p Plan) check() error {
 	case p.Workers < 0:
 		return fmt.Errorf("workers: %d is negative", p.Workers)
 	case !(p.Rate >= 0) || p.Rate > maxRate:
-		return fmt.Errorf("rate: %g calls a second; use a number up to %g", p.Rate, float64(maxRate))
+		return fmt.Errorf("rate: %g calls per second; use a number from 0 to %g", p.Rate, float64(maxRate))
 	case p.Circuit.Failures < 0:
 		return fmt.Errorf("circuit failures: %d is negative", p.Circuit.Failures)
 	}
@@ -86,11 +88,11 @@ func (p Plan) check() error {
 	return nil
 }
 
-// maxRate is more calls than any plan has.
+// maxRate is the largest Rate accepted, in calls per second: far more than any plan is allowed.
 const maxRate = 10_000
 
 func (p Plan) withDefaults() Plan {
-	// Enough for 1000 calls a second to a Sinch that answers in some milliseconds.
+	// 64 workers are enough for 1000 calls per second if Sinch answers within a few milliseconds.
 	p.Workers = cmp.Or(p.Workers, 64)
 	p.Rate = cmp.Or(p.Rate, 2000)
 	p.PollInterval = cmp.Or(p.PollInterval, 250*time.Millisecond)

@@ -1,9 +1,11 @@
-// Package relay brings delivery feedback to Sinch: every task ends sent, dropped because the batch wants none, or dead.
+// Package relay sends delivery feedback to Sinch. Every feedback task ends sent, dropped because the batch does not
+// want feedback, or dead.
 //
-// Nothing calls it and it calls no handler: it polls the store for tasks that are due, makes one call for each, and settles
-// the task by what Sinch answered. What a task needs is asked one step a claim, so that each step is durable before the
-// next: first whether the batch wants feedback at all, then the full report if a summary said Delivered without naming
-// anybody, then the feedback itself.
+// The package is driven by polling: each plan claims the due tasks from the store, takes one step for each, and settles
+// the task with the result. One claim takes one step, so that each result is durable before the next step: first it
+// looks up whether the batch wants feedback, then it reads the full report if a summary counted deliveries without
+// naming the recipients, then it sends the feedback.
 //
-// Every plan has a lane of its own: its loop, workers, rate, circuit and pauses. What goes wrong in one lane delays no other.
+// Every plan has a lane of its own, with its own loop, workers, rate limit, circuit breaker and pauses. A failure in
+// one lane does not delay another.
 package relay

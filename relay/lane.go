@@ -15,36 +15,39 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// lane relays the feedback of one plan. One loop claims tasks, as many as workers, rate, circuit and pauses leave room for,
-// and starts a goroutine for each; what became of them comes back to the loop, which owns all that is not shared.
+// lane relays the feedback of one plan. One loop claims tasks, as many as workers, rate, circuit and pauses allow, and
+// starts a goroutine for each. The goroutines send their outcomes back to the loop. Only the loop uses the fields below
+// "Owned by the loop"; the fields above are shared with the workers.
 type lane struct {
-	plan    Plan
-	store   store.Store
-	metrics *metrics.Metrics
-	log     *slog.Logger
-	random  func() float64
-	circuit *gobreaker.CircuitBreaker[struct{}]
-	pace    *pace
-	proof   *proof
-	// forbidden are the batches that Sinch answered 403, by step.
+	plan      Plan
+	store     store.Store
+	metrics   *metrics.Metrics
+	log       *slog.Logger
+	random    func() float64
+	circuit   *gobreaker.CircuitBreaker[struct{}]
+	limiter   *rateLimiter
+	planCheck *planCheck
+	// forbidden holds the batches that Sinch answered with 403, by step.
 	forbidden map[step]*streak
 
-	finished chan outcome  // of the workers; holds one for each
-	sendNow  chan struct{} // holds one element once a person asked for feedback to be sent now
+	// outcomes of the workers; its capacity is the number of workers, so sending never blocks
+	finished chan outcome
+	sendNow  chan struct{} // holds one element after a requeue, until the loop has ended its pause
 	workers  sync.WaitGroup
 
-	// Of the loop.
-	inFlight int
-	until    time.Time // no claims before
-	paused   time.Time // since when Sinch refuses the plan; zero while it accepts it
-	blind    bool      // the last claim failed
+	// Owned by the loop.
+	inFlight     int
+	holdUntil    time.Time // no claims before this time
+	pausedSince  time.Time // when Sinch began to refuse the plan; zero while Sinch accepts it
+	claimFailing bool      // the last claim failed
 }
 
 func newLane(p Plan, s store.Store, m *metrics.Metrics, log *slog.Logger, random func() float64) *lane {
 	l := &lane{
 		plan: p, store: s, metrics: m, log: log, random: random,
-		pace:     newPace(p.Rate, p.Workers, s.Share()),
-		finished: make(chan outcome, p.Workers), sendNow: make(chan struct{}, 1), proof: &proof{client: p.Client}, forbidden: make(map[step]*streak),
+		limiter:  newRateLimiter(p.Rate, p.Workers, s.Share()),
+		finished: make(chan outcome, p.Workers), sendNow: make(chan struct{}, 1),
+		planCheck: &planCheck{client: p.Client}, forbidden: make(map[step]*streak),
 	}
 	for _, s := range []step{stepLookUp, stepReadFull, stepSend} {
 		l.forbidden[s] = &streak{}
@@ -54,18 +57,18 @@ func newLane(p Plan, s store.Store, m *metrics.Metrics, log *slog.Logger, random
 		ReadyToTrip:   func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= uint32(p.Circuit.Failures) },
 		IsSuccessful:  func(err error) bool { return !outage(reasonOf(err)) },
 		IsExcluded:    func(err error) bool { return reasonOf(err) == store.ReasonCanceled },
-		OnStateChange: l.turned,
+		OnStateChange: l.logCircuit,
 	})
 	m.Circuit(p.ID, circuitName(gobreaker.StateClosed))
-	l.tellPace()
+	l.exportRate()
 	return l
 }
 
-// circuitName is the state's label.
+// circuitName returns the label value of a circuit state.
 func circuitName(s gobreaker.State) string { return strings.ReplaceAll(s.String(), "-", "_") }
 
-// turned tells that the circuit changed its state.
-func (l *lane) turned(_ string, from, to gobreaker.State) {
+// logCircuit exports and logs a change of the circuit's state.
+func (l *lane) logCircuit(_ string, from, to gobreaker.State) {
 	l.metrics.Circuit(l.plan.ID, circuitName(to))
 	level := slog.LevelInfo
 	if to == gobreaker.StateOpen {
@@ -74,7 +77,8 @@ func (l *lane) turned(_ string, from, to gobreaker.State) {
 	l.log.Log(context.Background(), level, "feedback circuit", "from", circuitName(from), "to", circuitName(to))
 }
 
-// run claims and starts what is due until ctx ends, and then waits for what is in flight.
+// run claims due tasks and starts workers for them until ctx ends. It then waits for the workers; CallGrace after ctx
+// ended it cancels their calls.
 func (l *lane) run(ctx context.Context) error {
 	calls, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -95,34 +99,36 @@ func (l *lane) loop(ctx, calls context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case o := <-l.finished:
-			l.take(ctx, o)
-			l.takeOthers(ctx)
+			l.applyOutcome(ctx, o)
+			l.drainFinished(ctx)
 		case <-l.sendNow:
-			l.until = time.Time{}
+			l.holdUntil = time.Time{}
 		case <-time.After(wait):
 		}
 	}
 }
 
-// takeOthers takes what else has finished, so that one claim fills the room of all.
-func (l *lane) takeOthers(ctx context.Context) {
+// drainFinished applies all outcomes that are already waiting, so that one claim can fill every free worker.
+func (l *lane) drainFinished(ctx context.Context) {
 	for {
 		select {
 		case o := <-l.finished:
-			l.take(ctx, o)
+			l.applyOutcome(ctx, o)
 		default:
 			return
 		}
 	}
 }
 
-// claimRetry is how long the lane waits after a claim that failed.
+// claimRetry is how long the loop waits after a failed claim.
 const claimRetry = time.Second
 
-// claim starts what is due and there is room for. It returns how long to wait for more unless a worker finishes before.
+// claim claims as many due tasks as capacity allows and starts a worker for each. It returns how long the loop waits
+// before the next claim, unless a worker finishes first. A store error is logged and retried; only store.ErrClosed is
+// returned.
 func (l *lane) claim(ctx, calls context.Context) (wait time.Duration, err error) {
 	begin := now()
-	room, wait := l.room(begin)
+	room, wait := l.capacity(begin)
 	if room == 0 || ctx.Err() != nil {
 		return wait, nil
 	}
@@ -133,17 +139,17 @@ func (l *lane) claim(ctx, calls context.Context) (wait time.Duration, err error)
 	case err != nil && ctx.Err() != nil:
 		return 0, nil
 	case err != nil:
-		if !l.blind {
+		if !l.claimFailing {
 			l.log.WarnContext(ctx, "feedback tasks cannot be claimed", "error", err)
 		}
-		l.blind = true
+		l.claimFailing = true
 		return claimRetry, nil
-	case l.blind:
+	case l.claimFailing:
 		l.log.InfoContext(ctx, "feedback tasks can be claimed again")
-		l.blind = false
+		l.claimFailing = false
 	}
 	for _, c := range claims {
-		l.pace.spend(begin)
+		l.limiter.spend(begin)
 		l.inFlight++
 		l.workers.Go(func() { l.finished <- l.work(ctx, calls, c, begin) })
 	}
@@ -153,92 +159,94 @@ func (l *lane) claim(ctx, calls context.Context) (wait time.Duration, err error)
 	return l.plan.PollInterval, nil
 }
 
-// room is how many tasks may be claimed now, and how long to wait if none may.
-func (l *lane) room(at time.Time) (int, time.Duration) {
+// capacity returns how many tasks may be claimed at the given time and, if that is zero, how long to wait.
+func (l *lane) capacity(at time.Time) (int, time.Duration) {
 	share := l.store.Share()
-	if l.pace.take(share, at) {
-		l.tellPace()
+	if l.limiter.setShare(share, at) {
+		l.exportRate()
 	}
 	if share == 0 {
 		return 0, l.plan.PollInterval
 	}
 	room := l.plan.Workers - l.inFlight
-	if left := l.held(at); left > 0 {
+	if left := l.holdLeft(at); left > 0 {
 		return 0, left
 	}
 	switch l.circuit.State() {
 	case gobreaker.StateOpen:
 		return 0, l.plan.PollInterval
 	case gobreaker.StateHalfOpen:
-		room = min(room, 1-l.inFlight) // one call tells whether Sinch is back
+		room = min(room, 1-l.inFlight) // one call probes whether Sinch is back
 	case gobreaker.StateClosed:
 	}
-	if !l.paused.IsZero() {
-		room = min(room, 1-l.inFlight) // one call tells whether Sinch accepts the plan again
+	if !l.pausedSince.IsZero() {
+		room = min(room, 1-l.inFlight) // one call probes whether Sinch accepts the plan again
 	}
 	if room <= 0 {
 		return 0, l.plan.PollInterval
 	}
-	if room = min(room, l.pace.room(at)); room == 0 {
-		return 0, l.pace.next(at)
+	if room = min(room, l.limiter.available(at)); room == 0 {
+		return 0, l.limiter.untilNext(at)
 	}
 	return room, 0
 }
 
-// take draws from what became of a claim what concerns the whole plan.
-func (l *lane) take(ctx context.Context, o outcome) {
+// applyOutcome updates the state of the whole plan from the outcome of one claim: pause, hold, rate and resume.
+func (l *lane) applyOutcome(ctx context.Context, o outcome) {
 	l.inFlight--
 	at := now()
 	switch {
 	case o.reason == store.ReasonCanceled, o.reason == "":
-	case ofThePlan(o.reason):
+	case pausesPlan(o.reason):
 		l.pause(ctx, at, o)
 	case o.reason == store.ReasonRateLimited, outage(o.reason):
-		if o.reason != store.ReasonNetwork && l.pace.drop(at) {
-			l.tellPace()
+		if o.reason != store.ReasonNetwork && l.limiter.decrease(at) {
+			l.exportRate()
 		}
 		l.hold(at, o.retryAfter)
 	default:
-		if l.pace.raise(at) {
-			l.tellPace()
+		if l.limiter.increase(at) {
+			l.exportRate()
 		}
 		l.resume(ctx, at)
 	}
 }
 
-// tellPace exports the rate.
-func (l *lane) tellPace() {
-	l.metrics.FeedbackRate(l.plan.ID, l.pace.rate*l.pace.share, l.pace.ceiling*l.pace.share)
+// exportRate sets the gauges of this replica's rate and ceiling.
+func (l *lane) exportRate() {
+	l.metrics.FeedbackRate(l.plan.ID, l.limiter.rate*l.limiter.share, l.limiter.ceiling*l.limiter.share)
 }
 
-// hold makes no claims for d.
+// hold stops claims for d after at. It never shortens an earlier hold.
 func (l *lane) hold(at time.Time, d time.Duration) {
-	if d > l.held(at) {
-		l.until = at.Add(d)
+	if d > l.holdLeft(at) {
+		l.holdUntil = at.Add(d)
 	}
 }
 
-// held is how long no claims are made. More than any hold lasts means that the clock was set back: nothing is left of it.
-func (l *lane) held(at time.Time) time.Duration {
-	left := l.until.Sub(at)
+// holdLeft returns how much of the hold remains at the given time. A remainder longer than any hold means that the
+// clock was set back; it counts as zero.
+func (l *lane) holdLeft(at time.Time) time.Duration {
+	left := l.holdUntil.Sub(at)
 	if left > max(l.plan.Backoff.Cap, store.MaxRetryAfter) {
 		return 0
 	}
 	return max(left, 0)
 }
 
-// What pauses a plan, in words.
+// Log messages for a paused plan.
 const (
-	refusesPlan   = "plan paused: Sinch refuses all its calls; correct the plan's token, or ask Sinch about the account"
-	unknownToPlan = "plan paused: Sinch knows no batch of the plan; check its id, region and base_url, and restart after a change"
+	refusesPlan   = "plan paused: Sinch refuses all calls; correct the plan's token, or ask Sinch about the account"
+	unknownToPlan = "plan paused: Sinch does not know any batch of it; correct its id, region or base_url and restart"
 )
 
-// pause stops the plan after Sinch refused it as a whole. Refusals of calls that were in flight together are one pause.
+// pause pauses the plan for Backoff.Cap after Sinch refused it as a whole. Refusals of calls that were in flight
+// together cause one pause and one log line.
 func (l *lane) pause(ctx context.Context, at time.Time, o outcome) {
 	switch {
-	case l.paused.IsZero():
-		l.paused = at
-	case l.held(at) > 0:
+	case l.pausedSince.IsZero():
+		l.pausedSince = at
+	case l.holdLeft(at) > 0:
 		return
 	}
 	l.hold(at, l.plan.Backoff.Cap)
@@ -246,14 +254,14 @@ func (l *lane) pause(ctx context.Context, at time.Time, o outcome) {
 	if o.reason == store.ReasonUnknownPlan {
 		message = unknownToPlan
 	}
-	l.log.ErrorContext(ctx, message, "since", l.paused, "until", l.until, "detail", o.settlement.Detail)
+	l.log.ErrorContext(ctx, message, "since", l.pausedSince, "until", l.holdUntil, "detail", o.settlement.Detail)
 }
 
-// resume ends a pause, but for an answer to a call that was made before it.
+// resume ends the pause. It ignores answers that arrive before the pause is over, because those calls began before it.
 func (l *lane) resume(ctx context.Context, at time.Time) {
-	if l.paused.IsZero() || l.held(at) > 0 {
+	if l.pausedSince.IsZero() || l.holdLeft(at) > 0 {
 		return
 	}
-	l.log.InfoContext(ctx, "plan resumed: Sinch accepts it again", "after", at.Sub(l.paused))
-	l.paused = time.Time{}
+	l.log.InfoContext(ctx, "plan resumed: Sinch accepts it again", "after", at.Sub(l.pausedSince))
+	l.pausedSince = time.Time{}
 }

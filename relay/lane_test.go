@@ -14,18 +14,18 @@ import (
 
 const planB = "plan-b"
 
-// manyBatches makes n batches of a plan owe feedback that is due at once.
-func (h *house) manyBatches(plan string, n int) {
+// oweFeedback records n batches of a plan that owe feedback, due at once.
+func (h *harness) oweFeedback(plan string, n int) {
 	h.t.Helper()
 	for i := range n {
 		id := fmt.Sprintf("%s-batch-%d", plan, i)
-		h.upstream.knows(id, true)
-		h.flagged(plan, id, true)
-		h.delivered(plan, id, ada)
+		h.upstream.addBatch(id, true)
+		h.recordFlag(plan, id, true)
+		h.recordDelivered(plan, id, ada)
 	}
 }
 
-func (h *house) sent(plan string) int {
+func (h *harness) sent(plan string) int {
 	h.t.Helper()
 	stats, err := h.store.Stats(h.t.Context())
 	require.NoError(h.t, err)
@@ -37,24 +37,24 @@ func (h *house) sent(plan string) int {
 	return 0
 }
 
-func TestOnePlansTroubleDelaysNoOther(t *testing.T) {
+func TestAFailingPlanDoesNotDelayOthers(t *testing.T) {
 	plans := func(c *Config) {
 		c.Plans = []Plan{{ID: planA, Workers: 2}, {ID: planB, Workers: 2}}
 	}
 	for name, answer := range map[string]http.HandlerFunc{
-		"hangs":   hangs(time.Hour, says(202, "")),
-		"refuses": says(401, ""),
-		"limits":  says(429, "", "Retry-After", "3600"),
-		"fails":   says(500, ""),
+		"hangs":   respondAfter(time.Hour, respond(202, "")),
+		"refuses": respond(401, ""),
+		"limits":  respond(429, "", "Retry-After", "3600"),
+		"fails":   respond(500, ""),
 		"drops":   nil,
 	} {
 		t.Run(name, func(t *testing.T) {
-			inHouse(t, plans, func(t *testing.T, h *house) {
+			inBubble(t, plans, func(t *testing.T, h *harness) {
 				h.upstream.failPlan(planA, postFeedback, answer)
-				h.manyBatches(planA, 20)
-				h.pass(5 * time.Second)
-				h.manyBatches(planB, 20)
-				h.pass(2500 * time.Millisecond) // 1 s to gather, 20 calls at 20 a second, and a poll
+				h.oweFeedback(planA, 20)
+				h.advance(5 * time.Second)
+				h.oweFeedback(planB, 20)
+				h.advance(2500 * time.Millisecond) // 1 s to coalesce, 20 calls at 20 per second, and one poll
 				require.Equal(t, 20, h.sent(planB))
 				require.Zero(t, h.sent(planA))
 			})
@@ -62,23 +62,23 @@ func TestOnePlansTroubleDelaysNoOther(t *testing.T) {
 	}
 }
 
-func TestWorkersBoundTheCallsInFlight(t *testing.T) {
+func TestWorkersLimitTheCallsInFlight(t *testing.T) {
 	workers := func(c *Config) { c.Plans[0].Workers, c.Plans[0].Rate = 3, 1000 }
-	inHouse(t, workers, func(t *testing.T, h *house) {
-		h.upstream.fail(postFeedback, 1<<20, hangs(time.Second, says(202, "")))
-		h.manyBatches(planA, 30)
-		h.pass(12 * time.Second)
-		require.Equal(t, 30, h.sent(planA), "and all three work")
+	inBubble(t, workers, func(t *testing.T, h *harness) {
+		h.upstream.fail(postFeedback, 1<<20, respondAfter(time.Second, respond(202, "")))
+		h.oweFeedback(planA, 30)
+		h.advance(12 * time.Second)
+		require.Equal(t, 30, h.sent(planA), "all three workers are busy")
 		require.Equal(t, 3, h.upstream.mostInFlight())
 	})
 }
 
-func TestCallsKeepToTheRate(t *testing.T) {
+func TestCallsStayWithinTheRate(t *testing.T) {
 	slow := func(c *Config) { c.Plans[0].Rate, c.Plans[0].Workers = 5, 2 }
-	inHouse(t, slow, func(t *testing.T, h *house) {
-		h.manyBatches(planA, 40)
-		h.pass(10 * time.Second)
-		calls := h.upstream.asked(postFeedback)
+	inBubble(t, slow, func(t *testing.T, h *harness) {
+		h.oweFeedback(planA, 40)
+		h.advance(10 * time.Second)
+		calls := h.upstream.requests(postFeedback)
 		require.Len(t, calls, 40)
 		for i := range calls {
 			within := 0
@@ -89,111 +89,111 @@ func TestCallsKeepToTheRate(t *testing.T) {
 			}
 			assert.LessOrEqual(t, within, 5+2, "calls in the second from %s", calls[i].at)
 		}
-		require.InDelta(t, 7.6, calls[39].at.Sub(calls[0].at).Seconds(), 0.5, "and use it")
+		require.InDelta(t, 7.6, calls[39].at.Sub(calls[0].at).Seconds(), 0.5, "the calls use the whole rate")
 	})
 }
 
-// A look-up that follows a 404 is a call like any other, though it does not wait for its turn.
+// A look-up that follows a 404 counts as a call, although it does not wait for the rate limiter.
 func TestLookUpsCountForTheRate(t *testing.T) {
 	slow := func(c *Config) { c.Plans[0].Rate = 10 }
-	inHouse(t, slow, func(t *testing.T, h *house) {
-		h.upstream.fail(postFeedback, 20, says(404, ""))
-		h.manyBatches(planA, 20)
-		h.pass(10 * time.Second)
+	inBubble(t, slow, func(t *testing.T, h *harness) {
+		h.upstream.fail(postFeedback, 20, respond(404, ""))
+		h.oweFeedback(planA, 20)
+		h.advance(10 * time.Second)
 		for i, c := range h.upstream.calls {
-			least := time.Duration(i-2*4) * 100 * time.Millisecond // two calls for each worker ahead of the rate
+			least := time.Duration(i-2*4) * 100 * time.Millisecond // each worker may be two calls ahead of the rate
 			require.GreaterOrEqual(t, c.at.Sub(h.upstream.calls[0].at), least, "call %d", i)
 		}
 		require.Equal(t, 20, h.sent(planA))
 	})
 }
 
-// Answers of 429 slow the whole plan down, and it recovers.
+// An answer of 429 or 5xx halves the rate of the whole plan, which then recovers.
 func TestTheRateDropsAndRecovers(t *testing.T) {
-	for name, trouble := range map[string]http.HandlerFunc{"429": says(429, ""), "500": says(500, ""), "503": says(503, "")} {
-		t.Run(name, func(t *testing.T) {
-			inHouse(t, circuitOff, func(t *testing.T, h *house) {
-				require.Equal(t, 2000.0, h.counted("feedback_rate", "plan", planA), "it starts at the ceiling")
-				require.Equal(t, 2000.0, h.counted("feedback_rate_ceiling", "plan", planA))
-				h.upstream.fail(postFeedback, 1, trouble)
-				h.manyBatches(planA, 1)
-				h.pass(time.Second + 300*time.Millisecond)
-				require.Len(t, h.upstream.asked(postFeedback), 1)
-				require.Equal(t, 1000.0, h.counted("feedback_rate", "plan", planA))
-				h.pass(5 * time.Second)
+	for _, status := range []int{429, 500, 503} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			inBubble(t, circuitOff, func(t *testing.T, h *harness) {
+				require.Equal(t, 2000.0, h.metric("feedback_rate", "plan", planA), "the rate starts at the ceiling")
+				require.Equal(t, 2000.0, h.metric("feedback_rate_ceiling", "plan", planA))
+				h.upstream.fail(postFeedback, 1, respond(status, ""))
+				h.oweFeedback(planA, 1)
+				h.advance(time.Second + 300*time.Millisecond)
+				require.Len(t, h.upstream.requests(postFeedback), 1)
+				require.Equal(t, 1000.0, h.metric("feedback_rate", "plan", planA))
+				h.advance(5 * time.Second)
 				require.Equal(t, 1, h.sent(planA))
-				require.Greater(t, h.counted("feedback_rate", "plan", planA), 1000.0)
-				h.pass(2 * time.Minute)
-				h.manyBatches(planA, 2)
-				h.pass(5 * time.Second)
-				require.Equal(t, 2000.0, h.counted("feedback_rate", "plan", planA))
+				require.Greater(t, h.metric("feedback_rate", "plan", planA), 1000.0)
+				h.advance(2 * time.Minute)
+				h.oweFeedback(planA, 2)
+				h.advance(5 * time.Second)
+				require.Equal(t, 2000.0, h.metric("feedback_rate", "plan", planA))
 			})
 		})
 	}
 }
 
-// Look-ups and calls take turns: the first feedback does not wait until all batches are looked up.
-func TestLookUpsDoNotGoFirst(t *testing.T) {
+// Look-ups and feedback calls alternate: the first feedback does not wait until all batches are looked up.
+func TestLookUpsDoNotPrecedeAllFeedback(t *testing.T) {
 	slow := func(c *Config) { c.Plans[0].Rate = 20 }
-	inHouse(t, slow, func(t *testing.T, h *house) {
+	inBubble(t, slow, func(t *testing.T, h *harness) {
 		for i := range 200 {
 			id := fmt.Sprint("batch-", i)
-			h.upstream.knows(id, true)
-			h.delivered(planA, id, ada)
+			h.upstream.addBatch(id, true)
+			h.recordDelivered(planA, id, ada)
 		}
 		begin := now()
-		h.pass(time.Minute)
-		require.Equal(t, 200, h.sent(planA), "in 400 calls at 20 a second, and a few seconds")
-		require.Less(t, h.upstream.asked(postFeedback)[0].at.Sub(begin), 2*time.Second)
-		require.Len(t, h.upstream.asked(getBatch), 200)
+		h.advance(time.Minute)
+		require.Equal(t, 200, h.sent(planA), "400 calls at 20 per second, and a few seconds")
+		require.Less(t, h.upstream.requests(postFeedback)[0].at.Sub(begin), 2*time.Second)
+		require.Len(t, h.upstream.requests(getBatch), 200)
 	})
 }
 
-// A team that states that every batch wants feedback pays for no look-up, and what is known otherwise still counts.
+// With AllWanted no batch is looked up, but a batch that is known not to want feedback still gets none.
 func TestAllBatchesWantFeedback(t *testing.T) {
 	all := func(c *Config) { c.Plans[0].AllWanted = true }
-	inHouse(t, all, func(t *testing.T, h *house) {
+	inBubble(t, all, func(t *testing.T, h *harness) {
 		for i := range 50 {
 			id := fmt.Sprint("batch-", i)
-			h.upstream.knows(id, true)
-			h.delivered(planA, id, ada)
+			h.upstream.addBatch(id, true)
+			h.recordDelivered(planA, id, ada)
 		}
-		h.upstream.knows("without", false)
-		h.flagged(planA, "without", false)
-		h.delivered(planA, "without", ada)
-		h.pass(10 * time.Second)
+		h.upstream.addBatch("without", false)
+		h.recordFlag(planA, "without", false)
+		h.recordDelivered(planA, "without", ada)
+		h.advance(10 * time.Second)
 		require.Equal(t, 50, h.sent(planA))
-		require.Empty(t, h.upstream.asked(getBatch))
-		require.Len(t, h.upstream.asked(postFeedback), 50)
+		require.Empty(t, h.upstream.requests(getBatch))
+		require.Len(t, h.upstream.requests(postFeedback), 50)
 
-		h.upstream.knows(batch1, false) // sent without the flag, against what the team states
-		h.delivered(planA, batch1, ada)
-		h.pass(10 * time.Second)
+		h.upstream.addBatch(batch1, false) // sent without the flag, although AllWanted is set
+		h.recordDelivered(planA, batch1, ada)
+		h.advance(10 * time.Second)
 		require.Equal(t, store.FlagUnwanted, h.batch(planA, batch1).Flag)
-		require.Len(t, h.upstream.asked(getBatch), 1, "only a 404 is looked into")
+		require.Len(t, h.upstream.requests(getBatch), 1, "only a 404 causes a look-up")
 
-		h.upstream.knows("summary", true)
-		h.upstream.reportsFull("summary", batchReport("summary", true, ada, bob))
-		h.report(planA, batchReport("summary", false, ada, bob))
-		h.pass(10 * time.Second)
+		h.upstream.addBatch("summary", true)
+		h.upstream.addFullReport("summary", batchReport("summary", true, ada, bob))
+		h.recordReport(planA, batchReport("summary", false, ada, bob))
+		h.advance(10 * time.Second)
 		require.Equal(t, 2, h.batch(planA, "summary").Feedback.Sent)
 	})
 }
 
-// While Sinch is down few calls are made and no task spends its attempts.
+// While Sinch is down, few calls are made and no task uses up its attempts.
 func TestTheCircuitOpensAndCloses(t *testing.T) {
 	one := func(c *Config) { c.Plans[0].Workers = 1 }
-	inHouse(t, one, func(t *testing.T, h *house) {
-		h.upstream.fail(postFeedback, 1<<20, says(500, ""))
-		require.Equal(t, 1.0, h.counted("feedback_circuit_state", "plan", planA, "state", "closed"))
-		h.manyBatches(planA, 20)
-		h.pass(20 * time.Second)
-		require.Len(t, h.upstream.asked(postFeedback), 5)
-		require.Equal(t, 1.0, h.counted("feedback_circuit_state", "plan", planA, "state", "open"))
-		require.Equal(t, 0.0, h.counted("feedback_circuit_state", "plan", planA, "state", "closed"))
+	inBubble(t, one, func(t *testing.T, h *harness) {
+		h.upstream.fail(postFeedback, 1<<20, respond(500, ""))
+		require.Equal(t, 1.0, h.metric("feedback_circuit_state", "plan", planA, "state", "closed"))
+		h.oweFeedback(planA, 20)
+		h.advance(20 * time.Second)
+		require.Len(t, h.upstream.requests(postFeedback), 5)
+		require.Equal(t, 1.0, h.metric("feedback_circuit_state", "plan", planA, "state", "open"))
+		require.Equal(t, 0.0, h.metric("feedback_circuit_state", "plan", planA, "state", "closed"))
 
-		h.pass(30 * time.Second)
-		require.Len(t, h.upstream.asked(postFeedback), 6, "one call tries")
+		h.advance(30 * time.Second)
+		require.Len(t, h.upstream.requests(postFeedback), 6, "one call probes Sinch")
 
 		attempts := 0
 		for i := range 20 {
@@ -202,11 +202,11 @@ func TestTheCircuitOpensAndCloses(t *testing.T) {
 		require.Equal(t, 6, attempts)
 
 		h.upstream.heal()
-		h.pass(time.Minute)
+		h.advance(time.Minute)
 		require.Equal(t, 20, h.sent(planA))
-		require.Equal(t, 1.0, h.counted("feedback_circuit_state", "plan", planA, "state", "closed"))
+		require.Equal(t, 1.0, h.metric("feedback_circuit_state", "plan", planA, "state", "closed"))
 		for _, e := range h.log.with(t, "feedback attempt") {
-			require.NotEqual(t, "given_back", e["outcome"], "nothing is claimed in vain")
+			require.NotEqual(t, "given_back", e["outcome"], "no claim is released without a call")
 		}
 		moves := h.log.with(t, "feedback circuit")
 		require.Equal(t, "open", moves[0]["to"])
@@ -214,57 +214,58 @@ func TestTheCircuitOpensAndCloses(t *testing.T) {
 	})
 }
 
-// One call tells whether Sinch is back, however many workers there are; one that is cancelled tells nothing.
-func TestOneCallTriesAfterAnOutage(t *testing.T) {
+// After an outage one call probes Sinch, however many workers there are. A canceled call does not change the circuit.
+func TestOneCallProbesAfterAnOutage(t *testing.T) {
 	four := func(c *Config) { c.Plans[0].Workers, c.Plans[0].Rate = 4, 20 }
-	inHouse(t, four, func(t *testing.T, h *house) {
-		h.upstream.fail(postFeedback, 5, says(500, ""))
-		h.upstream.fail(postFeedback, 1<<20, hangs(8*time.Second, says(500, "")))
-		h.manyBatches(planA, 20)
-		h.pass(2 * time.Second)
-		require.Len(t, h.upstream.asked(postFeedback), 5)
-		h.pass(32 * time.Second)
-		require.Len(t, h.upstream.asked(postFeedback), 6)
-		require.Equal(t, 1.0, h.counted("feedback_circuit_state", "plan", planA, "state", "half_open"))
+	inBubble(t, four, func(t *testing.T, h *harness) {
+		h.upstream.fail(postFeedback, 5, respond(500, ""))
+		h.upstream.fail(postFeedback, 1<<20, respondAfter(8*time.Second, respond(500, "")))
+		h.oweFeedback(planA, 20)
+		h.advance(2 * time.Second)
+		require.Len(t, h.upstream.requests(postFeedback), 5)
+		h.advance(32 * time.Second)
+		require.Len(t, h.upstream.requests(postFeedback), 6)
+		require.Equal(t, 1.0, h.metric("feedback_circuit_state", "plan", planA, "state", "half_open"))
 		h.stop()
-		require.Equal(t, 1.0, h.counted("feedback_circuit_state", "plan", planA, "state", "half_open"))
-		given := 0
+		require.Equal(t, 1.0, h.metric("feedback_circuit_state", "plan", planA, "state", "half_open"))
+		released := 0
 		for _, e := range h.log.with(t, "feedback attempt") {
 			if e["outcome"] == "given_back" {
-				given++
+				released++
 			}
 		}
-		require.Equal(t, 1, given, "the one that was cancelled")
+		require.Equal(t, 1, released, "the canceled one")
 	})
 }
 
-// Answers that say no come from a Sinch that works.
+// A refusal is not an outage: Sinch works.
 func TestRefusalsDoNotOpenTheCircuit(t *testing.T) {
 	for _, status := range []int{400, 404, 429} {
-		inHouse(t, nil, func(t *testing.T, h *house) {
-			h.upstream.fail(postFeedback, 12, says(status, ""))
-			h.manyBatches(planA, 12)
-			h.pass(10 * time.Second)
-			require.GreaterOrEqual(t, len(h.upstream.asked(postFeedback)), 12)
-			require.Equal(t, 1.0, h.counted("feedback_circuit_state", "plan", planA, "state", "closed"))
+		inBubble(t, nil, func(t *testing.T, h *harness) {
+			h.upstream.fail(postFeedback, 12, respond(status, ""))
+			h.oweFeedback(planA, 12)
+			h.advance(10 * time.Second)
+			require.GreaterOrEqual(t, len(h.upstream.requests(postFeedback)), 12)
+			require.Equal(t, 1.0, h.metric("feedback_circuit_state", "plan", planA, "state", "closed"))
 			require.Empty(t, h.log.with(t, "feedback circuit"))
 		})
 	}
 }
 
-func TestEveryAttemptIsOneLineWithItsStory(t *testing.T) {
-	inHouse(t, nil, func(t *testing.T, h *house) {
-		h.upstream.knows(batch1, true)
-		h.upstream.fail(postFeedback, 1, says(503, `{"text":"busy with `+ada+`"}`))
-		h.delivered(planA, batch1, ada, bob)
-		h.pass(time.Minute)
+func TestEachAttemptIsLoggedInOneLine(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, h *harness) {
+		h.upstream.addBatch(batch1, true)
+		h.upstream.fail(postFeedback, 1, respond(503, `{"text":"busy with `+ada+`"}`))
+		h.recordDelivered(planA, batch1, ada, bob)
+		h.advance(time.Minute)
 
 		var steps []string
 		for _, e := range h.log.with(t, "feedback attempt") {
 			require.Equal(t, planA, e["plan"])
 			require.Equal(t, batch1, e["batch_id"])
 			require.Contains(t, e, "took")
-			steps = append(steps, fmt.Sprint(e["level"], " ", e["looked_up"], " ", e["step"], " ", e["recipients"], " ", e["attempt"], " ", e["outcome"], " ", e["reason"]))
+			steps = append(steps, fmt.Sprint(e["level"], " ", e["looked_up"], " ", e["step"], " ", e["recipients"], " ",
+				e["attempt"], " ", e["outcome"], " ", e["reason"]))
 		}
 		require.Equal(t, []string{
 			"WARN true send feedback 2 1 retry server",
@@ -278,16 +279,16 @@ func TestEveryAttemptIsOneLineWithItsStory(t *testing.T) {
 	})
 }
 
-// A claim may be a moment behind. Nothing is sent on what it says of a batch that wants none, and nothing to nobody.
+// A claim may be stale. If its batch does not want feedback or has no recipients to name, no call is made.
 func TestClaimsWithNothingToDo(t *testing.T) {
 	for name, test := range map[string]struct {
 		flag store.Flag
 		want string
 	}{
-		"unwanted": {store.FlagUnwanted, unwanted},
-		"nobody":   {store.FlagWanted, nobody},
+		"unwanted":      {store.FlagUnwanted, unwanted},
+		"no recipients": {store.FlagWanted, noRecipients},
 	} {
-		inHouse(t, nil, func(t *testing.T, h *house) {
+		inBubble(t, nil, func(t *testing.T, h *harness) {
 			l := h.relay.lanes[0]
 			c := store.Claim{Key: store.BatchKey{Plan: planA, BatchID: batch1}, Batch: &store.Batch{
 				Plan: planA, ID: batch1, Flag: test.flag, Task: &store.Task{},
@@ -299,7 +300,7 @@ func TestClaimsWithNothingToDo(t *testing.T) {
 			require.Equal(t, stepNone, o.step)
 			require.Equal(t, store.Retry, o.settlement.Outcome)
 			require.Equal(t, test.want, o.settlement.Detail)
-			require.True(t, o.settlement.Due.After(now()), "it does not come back at once")
+			require.True(t, o.settlement.Due.After(now()), "the task is not due again at once")
 			require.Empty(t, h.upstream.calls)
 		})
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Sinch documents bare digits, + and 00, spaces, dashes and brackets. Everything else that the fold reads as the same number
-// is sent as its digits too.
+// Sinch documents bare digits, + and 00, spaces, dashes and brackets. Every other spelling that the fold reads as the
+// same number is also sent as its digits.
 func TestFeedbackNamesDigits(t *testing.T) {
 	spellings := map[string]string{
 		"+447700900101": "447700900101", "00447700900102": "447700900102", "+44 7700 900-103": "447700900103",
@@ -19,18 +19,18 @@ func TestFeedbackNamesDigits(t *testing.T) {
 		"(44) [7700] 900107": "447700900107", "\u202a+447700900108\u202c": "447700900108", "54321": "54321", "7": "7",
 		"447700900109123": "447700900109123",
 	}
-	var came []string
+	var spelled []string
 	for number := range spellings {
-		came = append(came, number)
+		spelled = append(spelled, number)
 	}
-	inHouse(t, nil, func(t *testing.T, h *house) {
-		h.upstream.knows(batch1, true)
-		h.flagged(planA, batch1, true)
-		h.report(planA, batchReport(batch1, true, came...))
-		h.pass(time.Minute)
-		calls := h.upstream.asked(postFeedback)
+	inBubble(t, nil, func(t *testing.T, h *harness) {
+		h.upstream.addBatch(batch1, true)
+		h.recordFlag(planA, batch1, true)
+		h.recordReport(planA, batchReport(batch1, true, spelled...))
+		h.advance(time.Minute)
+		calls := h.upstream.requests(postFeedback)
 		require.Len(t, calls, 1)
-		for _, number := range came {
+		for _, number := range spelled {
 			require.Contains(t, calls[0].recipients, spellings[number])
 			require.Equal(t, store.FeedbackSent, h.feedback(number), "%q", number)
 		}
@@ -38,8 +38,8 @@ func TestFeedbackNamesDigits(t *testing.T) {
 	})
 }
 
-// What is not a number never reaches Sinch, which would refuse the whole call for it.
-func TestWhatIsNotANumberIsLeftOut(t *testing.T) {
+// A recipient that is not a number is never sent: Sinch would refuse the whole call.
+func TestNonNumbersAreDeadWithoutACall(t *testing.T) {
 	for name, wrong := range map[string][]string{
 		"masked":       {"4477009001**"},
 		"a word":       {"anonymous"},
@@ -52,19 +52,19 @@ func TestWhatIsNotANumberIsLeftOut(t *testing.T) {
 		"a lone digit": {"4477009001٠1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inHouse(t, nil, func(t *testing.T, h *house) {
-				h.upstream.knows(batch1, true)
-				h.flagged(planA, batch1, true)
+			inBubble(t, nil, func(t *testing.T, h *harness) {
+				h.upstream.addBatch(batch1, true)
+				h.recordFlag(planA, batch1, true)
 				good := []string{ada, bob}
 				if name == "only wrong" {
 					good = nil
 				}
-				h.report(planA, batchReport(batch1, true, append(wrong, good...)...))
-				h.pass(time.Minute)
+				h.recordReport(planA, batchReport(batch1, true, append(wrong, good...)...))
+				h.advance(time.Minute)
 
-				calls := h.upstream.asked(postFeedback)
+				calls := h.upstream.requests(postFeedback)
 				if good == nil {
-					require.Empty(t, calls, "an empty list would mean everybody")
+					require.Empty(t, calls, "an empty list would mean all recipients")
 				} else {
 					require.Len(t, calls, 1)
 					require.ElementsMatch(t, good, calls[0].recipients)
@@ -74,14 +74,14 @@ func TestWhatIsNotANumberIsLeftOut(t *testing.T) {
 				require.Equal(t, store.FeedbackCounts{Sent: len(good), Dead: len(wrong)}, b.Feedback)
 				require.Equal(t, store.ReasonNotANumber, b.Dead.Reason)
 				require.Equal(t, store.FeedbackDead, h.feedback(wrong[0]))
-				require.NotZero(t, h.counted("feedback_calls_total", "plan", planA, "reason", "not_a_number"))
+				require.NotZero(t, h.metric("feedback_calls_total", "plan", planA, "reason", "not_a_number"))
 
-				// Requeued, it is left out again.
+				// After a requeue it is dead again.
 				n, err := h.store.Requeue(t.Context(), b.Key(), now())
 				require.NoError(t, err)
 				require.Equal(t, len(wrong), n)
-				h.pass(time.Minute)
-				require.Len(t, h.upstream.asked(postFeedback), len(calls))
+				h.advance(time.Minute)
+				require.Len(t, h.upstream.requests(postFeedback), len(calls))
 				require.Equal(t, store.FeedbackDead, h.feedback(wrong[0]))
 			})
 		})
@@ -114,9 +114,9 @@ func TestARefusedCallIsSplit(t *testing.T) {
 		"the middle few": {1000, func(i int) bool { return i >= 490 && i < 500 }, 60},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inHouse(t, nil, func(t *testing.T, h *house) {
-				h.upstream.knows(batch1, true)
-				h.flagged(planA, batch1, true)
+			inBubble(t, nil, func(t *testing.T, h *harness) {
+				h.upstream.addBatch(batch1, true)
+				h.recordFlag(planA, batch1, true)
 				numbers := numbered("4477009%05d", test.recipients)
 				var refused []string
 				for i, n := range numbers {
@@ -124,9 +124,9 @@ func TestARefusedCallIsSplit(t *testing.T) {
 						refused = append(refused, n)
 					}
 				}
-				h.upstream.refuses(refused...)
-				h.report(planA, batchReport(batch1, true, numbers...))
-				h.pass(10 * time.Minute)
+				h.upstream.rejectNumbers(refused...)
+				h.recordReport(planA, batchReport(batch1, true, numbers...))
+				h.advance(10 * time.Minute)
 
 				b := h.batch(planA, batch1)
 				require.Nil(t, b.Task)
@@ -135,7 +135,7 @@ func TestARefusedCallIsSplit(t *testing.T) {
 				for _, n := range refused {
 					require.Equal(t, store.FeedbackDead, h.feedback(n))
 				}
-				calls := h.upstream.asked(postFeedback)
+				calls := h.upstream.requests(postFeedback)
 				require.LessOrEqual(t, len(calls), test.most)
 				told := make(map[string]int)
 				for _, c := range calls {
@@ -155,46 +155,46 @@ func TestARefusedCallIsSplit(t *testing.T) {
 	}
 }
 
-// Trouble while a call is split costs nobody the feedback, and what Sinch refused before is not sent to it as a whole again.
-func TestASplitCallOutlivesTroubleAndRestarts(t *testing.T) {
-	inHouse(t, nil, func(t *testing.T, h *house) {
-		h.upstream.knows(batch1, true)
-		h.flagged(planA, batch1, true)
+// Failures and a restart while a call is split lose no feedback, and a call that Sinch refused is not repeated whole.
+func TestASplitCallSurvivesFailuresAndRestarts(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, h *harness) {
+		h.upstream.addBatch(batch1, true)
+		h.recordFlag(planA, batch1, true)
 		numbers := numbered("4477009%05d", 1000)
-		h.upstream.refuses(numbers[10])
-		h.report(planA, batchReport(batch1, true, numbers...))
-		for len(h.upstream.asked(postFeedback)) < 4 {
-			h.pass(10 * time.Millisecond)
+		h.upstream.rejectNumbers(numbers[10])
+		h.recordReport(planA, batchReport(batch1, true, numbers...))
+		for len(h.upstream.requests(postFeedback)) < 4 {
+			h.advance(10 * time.Millisecond)
 		}
-		h.upstream.fail(postFeedback, 3, says(503, ""))
+		h.upstream.fail(postFeedback, 3, respond(503, ""))
 		for h.batch(planA, batch1).Task.Reason != store.ReasonServer {
-			h.pass(10 * time.Millisecond)
+			h.advance(10 * time.Millisecond)
 		}
 		require.LessOrEqual(t, h.batch(planA, batch1).Task.Limit, 125)
 
 		h.stop()
-		before := len(h.upstream.asked(postFeedback))
-		again := newHouseOn(t, h, nil)
+		before := len(h.upstream.requests(postFeedback))
+		again := newHarnessOn(t, h, nil)
 		again.start()
-		h.pass(10 * time.Minute)
+		h.advance(10 * time.Minute)
 
-		require.LessOrEqual(t, len(h.upstream.asked(postFeedback)[before].recipients), 125)
+		require.LessOrEqual(t, len(h.upstream.requests(postFeedback)[before].recipients), 125)
 		require.Equal(t, store.FeedbackCounts{Sent: 999, Dead: 1}, h.batch(planA, batch1).Feedback)
 		require.Equal(t, store.FeedbackDead, h.feedback(numbers[10]))
-		require.LessOrEqual(t, len(h.upstream.asked(postFeedback)), 35)
+		require.LessOrEqual(t, len(h.upstream.requests(postFeedback)), 35)
 	})
 }
 
-// A call that Sinch refuses for another reason than its recipients is not split.
+// A call that Sinch refuses for a reason other than its recipients is not split.
 func TestOtherRefusalsAreNotSplit(t *testing.T) {
 	for status, calls := range map[int]int{400: 3, 413: 3, 422: 3, 405: 1, 409: 1, 415: 1} {
-		inHouse(t, nil, func(t *testing.T, h *house) {
-			h.upstream.knows(batch1, true)
-			h.upstream.fail(postFeedback, 1<<20, says(status, `{"code":"x","text":"no"}`))
-			h.flagged(planA, batch1, true)
-			h.delivered(planA, batch1, ada, bob)
-			h.pass(time.Minute)
-			require.Len(t, h.upstream.asked(postFeedback), calls, "%d", status)
+		inBubble(t, nil, func(t *testing.T, h *harness) {
+			h.upstream.addBatch(batch1, true)
+			h.upstream.fail(postFeedback, 1<<20, respond(status, `{"code":"x","text":"no"}`))
+			h.recordFlag(planA, batch1, true)
+			h.recordDelivered(planA, batch1, ada, bob)
+			h.advance(time.Minute)
+			require.Len(t, h.upstream.requests(postFeedback), calls, "%d", status)
 			require.Equal(t, store.FeedbackCounts{Dead: 2}, h.batch(planA, batch1).Feedback)
 		})
 	}

@@ -11,52 +11,52 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// One test for each row of what an answer to feedback means.
+// One test for each row of the table "Feedback outcomes" in docs/architecture.md.
 
 func TestAcceptedFeedbackIsSent(t *testing.T) {
-	inHouse(t, nil, func(t *testing.T, h *house) {
-		h.upstream.knows(batch1, true)
-		h.flagged(planA, batch1, true)
-		h.delivered(planA, batch1, "+"+ada, bob)
-		h.pass(5 * time.Second)
+	inBubble(t, nil, func(t *testing.T, h *harness) {
+		h.upstream.addBatch(batch1, true)
+		h.recordFlag(planA, batch1, true)
+		h.recordDelivered(planA, batch1, "+"+ada, bob)
+		h.advance(5 * time.Second)
 
-		calls := h.upstream.asked(postFeedback)
+		calls := h.upstream.requests(postFeedback)
 		require.Len(t, calls, 1)
 		require.Equal(t, []string{ada, bob}, calls[0].recipients)
 		require.Equal(t, store.FeedbackSent, h.feedback(ada))
 		require.Equal(t, store.FeedbackSent, h.feedback(bob))
 		require.Nil(t, h.batch(planA, batch1).Task)
-		require.Equal(t, 1.0, h.counted("feedback_calls_total", "plan", planA, "reason", "accepted"))
+		require.Equal(t, 1.0, h.metric("feedback_calls_total", "plan", planA, "reason", "accepted"))
 
-		h.pass(time.Hour)
-		require.Len(t, h.upstream.asked(postFeedback), 1, "sent is never sent again")
-		require.Empty(t, h.upstream.asked(getBatch), "what the gateway told is not asked")
+		h.advance(time.Hour)
+		require.Len(t, h.upstream.requests(postFeedback), 1, "sent feedback is not sent again")
+		require.Empty(t, h.upstream.requests(getBatch), "a batch known from the gateway is not looked up")
 	})
 }
 
-// What does not last is tried again: with what the attempt left on the task, and until it succeeds.
-func TestTroubleIsTriedAgain(t *testing.T) {
+// A temporary failure is retried until it succeeds, and the task shows the reason of the last attempt.
+func TestTemporaryFailuresAreRetried(t *testing.T) {
 	for name, test := range map[string]struct {
 		answer http.HandlerFunc
 		reason store.Reason
 		detail string
 	}{
-		"500":               {says(500, "oops"), store.ReasonServer, "500 Internal Server Error: oops"},
-		"503":               {says(503, `{"error":"down"}`), store.ReasonServer, "503 Service Unavailable: down"},
-		"408":               {says(408, ""), store.ReasonTimeout, "408 Request Timeout"},
-		"302":               {says(302, "", "Location", "/login"), store.ReasonNetwork, "302 Found"},
-		"no answer in time": {hangs(time.Minute, says(202, "")), store.ReasonTimeout, "deadline exceeded"},
+		"500":               {respond(500, "oops"), store.ReasonServer, "500 Internal Server Error: oops"},
+		"503":               {respond(503, `{"error":"down"}`), store.ReasonServer, "503 Service Unavailable: down"},
+		"408":               {respond(408, ""), store.ReasonTimeout, "408 Request Timeout"},
+		"302":               {respond(302, "", "Location", "/login"), store.ReasonNetwork, "302 Found"},
+		"no answer in time": {respondAfter(time.Minute, respond(202, "")), store.ReasonTimeout, "deadline exceeded"},
 		"no answer":         {nil, store.ReasonNetwork, "EOF"},
-		"429":               {says(429, ""), store.ReasonRateLimited, "429 Too Many Requests"},
+		"429":               {respond(429, ""), store.ReasonRateLimited, "429 Too Many Requests"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inHouse(t, nil, func(t *testing.T, h *house) {
-				h.upstream.knows(batch1, true)
+			inBubble(t, nil, func(t *testing.T, h *harness) {
+				h.upstream.addBatch(batch1, true)
 				h.upstream.fail(postFeedback, 2, test.answer)
-				h.flagged(planA, batch1, true)
-				h.delivered(planA, batch1, ada)
+				h.recordFlag(planA, batch1, true)
+				h.recordDelivered(planA, batch1, ada)
 				for h.batch(planA, batch1).Task.Attempts < 1 {
-					h.pass(100 * time.Millisecond)
+					h.advance(100 * time.Millisecond)
 				}
 				task := h.batch(planA, batch1).Task
 				assert.Equal(t, 1, task.Attempts)
@@ -64,36 +64,37 @@ func TestTroubleIsTriedAgain(t *testing.T) {
 				assert.Contains(t, task.Detail, test.detail)
 				assert.Equal(t, store.FeedbackOwed, h.feedback(ada))
 
-				h.pass(time.Minute)
+				h.advance(time.Minute)
 				require.Equal(t, store.FeedbackSent, h.feedback(ada))
-				require.Len(t, h.upstream.asked(postFeedback), 3)
-				require.Equal(t, 2.0, h.counted("feedback_calls_total", "plan", planA, "reason", string(test.reason)))
-				require.Equal(t, 1.0, h.counted("feedback_calls_total", "plan", planA, "reason", "accepted"))
+				require.Len(t, h.upstream.requests(postFeedback), 3)
+				require.Equal(t, 2.0, h.metric("feedback_calls_total", "plan", planA, "reason", string(test.reason)))
+				require.Equal(t, 1.0, h.metric("feedback_calls_total", "plan", planA, "reason", "accepted"))
 			})
 		})
 	}
 }
 
-func TestNobodyListensIsTriedAgain(t *testing.T) {
-	inHouse(t, nil, func(t *testing.T, h *house) {
-		h.flagged(planA, batch1, true)
+func TestARefusedConnectionIsRetried(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, h *harness) {
+		h.recordFlag(planA, batch1, true)
 		require.NoError(t, h.upstream.server.Close())
-		h.delivered(planA, batch1, ada)
-		h.pass(3 * time.Second)
+		h.recordDelivered(planA, batch1, ada)
+		h.advance(3 * time.Second)
 		require.Equal(t, store.ReasonNetwork, h.batch(planA, batch1).Task.Reason)
 		require.Equal(t, store.FeedbackOwed, h.feedback(ada))
 	})
 }
 
-// Attempts are spaced by full jitter: with 0.5 for every random number, half of 1 s, 2 s, 4 s and so on.
-func TestAttemptsAreSpaced(t *testing.T) {
-	inHouse(t, circuitOff, func(t *testing.T, h *house) {
-		h.upstream.knows(batch1, true)
-		h.upstream.fail(postFeedback, 12, says(500, ""))
-		h.flagged(planA, batch1, true)
-		h.delivered(planA, batch1, ada)
-		h.pass(2 * time.Hour)
-		calls := h.upstream.asked(postFeedback)
+// Attempts are spaced with full jitter. Every random number is 0.5 here, so the delays are half of 1 s, 2 s, 4 s and so
+// on.
+func TestAttemptsBackOff(t *testing.T) {
+	inBubble(t, circuitOff, func(t *testing.T, h *harness) {
+		h.upstream.addBatch(batch1, true)
+		h.upstream.fail(postFeedback, 12, respond(500, ""))
+		h.recordFlag(planA, batch1, true)
+		h.recordDelivered(planA, batch1, ada)
+		h.advance(2 * time.Hour)
+		calls := h.upstream.requests(postFeedback)
 		require.Len(t, calls, 13)
 		for i := range 12 {
 			planned := min(time.Second<<i, 10*time.Minute) / 2
@@ -105,93 +106,94 @@ func TestAttemptsAreSpaced(t *testing.T) {
 }
 
 func TestNotFoundAndDisabledIsDropped(t *testing.T) {
-	inHouse(t, nil, func(t *testing.T, h *house) {
-		h.upstream.knows(batch1, false)
-		h.flagged(planA, batch1, true) // the gateway saw it sent with the flag; a replace took it away
-		h.delivered(planA, batch1, ada)
-		h.pass(time.Minute)
+	inBubble(t, nil, func(t *testing.T, h *harness) {
+		h.upstream.addBatch(batch1, false)
+		h.recordFlag(planA, batch1, true) // sent through the gateway with the flag; a later replace removed it
+		h.recordDelivered(planA, batch1, ada)
+		h.advance(time.Minute)
 
 		b := h.batch(planA, batch1)
 		require.Equal(t, store.FlagUnwanted, b.Flag)
 		require.Nil(t, b.Task)
 		require.Nil(t, b.Dead)
-		require.Equal(t, store.FeedbackOwed, h.feedback(ada), "owed, and shown as dropped")
+		require.Equal(t, store.FeedbackOwed, h.feedback(ada), "owed; shown as dropped")
 		require.Equal(t, unwanted, h.log.with(t, "feedback attempt")[0]["detail"])
-		require.Len(t, h.upstream.asked(postFeedback), 1)
-		require.Len(t, h.upstream.asked(getBatch), 1)
+		require.Len(t, h.upstream.requests(postFeedback), 1)
+		require.Len(t, h.upstream.requests(getBatch), 1)
 
-		h.delivered(planA, batch1, bob)
-		h.pass(time.Hour)
-		require.Len(t, h.upstream.asked(postFeedback), 1, "it is remembered")
-		require.Len(t, h.upstream.asked(getBatch), 1)
+		h.recordDelivered(planA, batch1, bob)
+		h.advance(time.Hour)
+		require.Len(t, h.upstream.requests(postFeedback), 1, "the flag is stored")
+		require.Len(t, h.upstream.requests(getBatch), 1)
 	})
 }
 
 func TestNotFoundAndUnknownIsDead(t *testing.T) {
-	inHouse(t, nil, func(t *testing.T, h *house) {
-		h.upstream.knows("another", true)
-		h.flagged(planA, batch1, true)
-		h.delivered(planA, batch1, ada)
-		h.pass(time.Minute)
+	inBubble(t, nil, func(t *testing.T, h *harness) {
+		h.upstream.addBatch("another", true)
+		h.recordFlag(planA, batch1, true)
+		h.recordDelivered(planA, batch1, ada)
+		h.advance(time.Minute)
 
 		b := h.batch(planA, batch1)
 		require.True(t, b.Facts.Missing)
 		require.Nil(t, b.Task)
 		require.Equal(t, store.ReasonNotEnabledOrUnknown, b.Dead.Reason)
-		require.Equal(t, unheard, b.Dead.Detail)
+		require.Equal(t, unknownToSinch, b.Dead.Detail)
 		require.Equal(t, store.FeedbackDead, h.feedback(ada))
-		require.Equal(t, 1.0, h.counted("batch_lookups_total", "plan", planA, "result", "missing"))
-		require.Equal(t, 1.0, h.counted("feedback_calls_total", "plan", planA, "reason", "not_enabled_or_unknown"))
+		require.Equal(t, 1.0, h.metric("batch_lookups_total", "plan", planA, "result", "missing"))
+		require.Equal(t, 1.0, h.metric("feedback_calls_total", "plan", planA, "reason", "not_enabled_or_unknown"))
 	})
 }
 
-func TestNotFoundAndEnabledIsTriedAgain(t *testing.T) {
-	inHouse(t, nil, func(t *testing.T, h *house) {
-		h.upstream.knows(batch1, true)
-		h.upstream.fail(postFeedback, 2, says(404, ""))
-		h.flagged(planA, batch1, true)
-		h.delivered(planA, batch1, ada)
-		h.pass(time.Minute)
+func TestNotFoundAndEnabledIsRetried(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, h *harness) {
+		h.upstream.addBatch(batch1, true)
+		h.upstream.fail(postFeedback, 2, respond(404, ""))
+		h.recordFlag(planA, batch1, true)
+		h.recordDelivered(planA, batch1, ada)
+		h.advance(time.Minute)
 		require.Equal(t, store.FeedbackSent, h.feedback(ada))
-		require.Len(t, h.upstream.asked(postFeedback), 3)
-		require.Len(t, h.upstream.asked(getBatch), 2)
+		require.Len(t, h.upstream.requests(postFeedback), 3)
+		require.Len(t, h.upstream.requests(getBatch), 2)
 	})
 
-	inHouse(t, patient, func(t *testing.T, h *house) {
-		h.upstream.knows(batch1, true)
-		h.upstream.fail(postFeedback, 1<<20, says(404, ""))
-		h.flagged(planA, batch1, true)
-		h.delivered(planA, batch1, ada)
-		h.pass(71 * time.Hour)
+	inBubble(t, patient, func(t *testing.T, h *harness) {
+		h.upstream.addBatch(batch1, true)
+		h.upstream.fail(postFeedback, 1<<20, respond(404, ""))
+		h.recordFlag(planA, batch1, true)
+		h.recordDelivered(planA, batch1, ada)
+		h.advance(71 * time.Hour)
 		require.Equal(t, store.FeedbackOwed, h.feedback(ada))
-		h.pass(2 * time.Hour)
+		h.advance(2 * time.Hour)
 		require.Equal(t, store.FeedbackDead, h.feedback(ada))
-		require.Equal(t, enabled, h.batch(planA, batch1).Dead.Detail)
+		require.Equal(t, enabledAfterAll, h.batch(planA, batch1).Dead.Detail)
 	})
 }
 
-// When it cannot be found out what a 404 meant, nothing is decided by it.
-func TestNotFoundAndNoAnswerIsTriedAgain(t *testing.T) {
-	inHouse(t, nil, func(t *testing.T, h *house) {
-		h.upstream.fail(getBatch, 1, says(500, ""))
-		h.upstream.fail(postFeedback, 1, says(404, ""))
-		h.upstream.knows(batch1, true)
-		h.flagged(planA, batch1, true)
-		h.delivered(planA, batch1, ada)
-		h.pass(time.Minute)
+// If the look-up after a 404 fails, the task is retried.
+func TestNotFoundAndNoAnswerIsRetried(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, h *harness) {
+		h.upstream.fail(getBatch, 1, respond(500, ""))
+		h.upstream.fail(postFeedback, 1, respond(404, ""))
+		h.upstream.addBatch(batch1, true)
+		h.recordFlag(planA, batch1, true)
+		h.recordDelivered(planA, batch1, ada)
+		h.advance(time.Minute)
 		require.Equal(t, store.FeedbackSent, h.feedback(ada))
-		require.Equal(t, 1.0, h.counted("batch_lookups_total", "plan", planA, "result", "failed"))
+		require.Equal(t, 1.0, h.metric("batch_lookups_total", "plan", planA, "result", "failed"))
 	})
 }
 
 func TestRejectedFeedbackIsDead(t *testing.T) {
 	for _, status := range []int{400, 405, 413, 415, 422} {
-		inHouse(t, nil, func(t *testing.T, h *house) {
-			h.upstream.knows(batch1, true)
-			h.upstream.fail(postFeedback, 1, says(status, `{"code":"syntax_constraint_violation","text":"`+ada+` is no member"}`))
-			h.flagged(planA, batch1, true)
-			h.delivered(planA, batch1, ada)
-			h.pass(time.Hour)
+		inBubble(t, nil, func(t *testing.T, h *harness) {
+			h.upstream.addBatch(batch1, true)
+			h.upstream.fail(postFeedback, 1,
+				respond(status, `{"code":"syntax_constraint_violation","text":"`+ada+` is no member"}`))
+			h.recordFlag(planA, batch1, true)
+			h.recordDelivered(planA, batch1, ada)
+			h.advance(time.Hour)
 
 			b := h.batch(planA, batch1)
 			require.Nil(t, b.Task)
@@ -199,28 +201,28 @@ func TestRejectedFeedbackIsDead(t *testing.T) {
 			require.Contains(t, b.Dead.Detail, "syntax_constraint_violation: 447*******18 is no member")
 			require.NotContains(t, b.Dead.Detail, ada)
 			require.Equal(t, store.FeedbackDead, h.feedback(ada))
-			require.Len(t, h.upstream.asked(postFeedback), 1)
+			require.Len(t, h.upstream.requests(postFeedback), 1)
 
-			// A person had a look.
+			// An operator requeues it.
 			n, err := h.store.Requeue(t.Context(), b.Key(), now())
 			require.NoError(t, err)
 			require.Equal(t, 1, n)
-			h.pass(time.Minute)
+			h.advance(time.Minute)
 			require.Equal(t, store.FeedbackSent, h.feedback(ada))
 			require.Nil(t, h.batch(planA, batch1).Dead)
 		})
 	}
 }
 
-func TestWhatFailsForThreeDaysIsDead(t *testing.T) {
-	inHouse(t, patient, func(t *testing.T, h *house) {
-		h.upstream.knows(batch1, true)
-		h.upstream.fail(postFeedback, 1<<20, says(500, "still down"))
-		h.flagged(planA, batch1, true)
-		h.delivered(planA, batch1, ada)
-		h.pass(71 * time.Hour)
+func TestATaskThatFailsForThreeDaysIsDead(t *testing.T) {
+	inBubble(t, patient, func(t *testing.T, h *harness) {
+		h.upstream.addBatch(batch1, true)
+		h.upstream.fail(postFeedback, 1<<20, respond(500, "still down"))
+		h.recordFlag(planA, batch1, true)
+		h.recordDelivered(planA, batch1, ada)
+		h.advance(71 * time.Hour)
 		require.Equal(t, store.FeedbackOwed, h.feedback(ada))
-		h.pass(90 * time.Minute)
+		h.advance(90 * time.Minute)
 		b := h.batch(planA, batch1)
 		require.Nil(t, b.Task)
 		require.Equal(t, store.FeedbackDead, h.feedback(ada))
@@ -231,7 +233,7 @@ func TestWhatFailsForThreeDaysIsDead(t *testing.T) {
 	})
 }
 
-// patient polls seldom and has no circuit, for tests that let days go by.
+// patient polls rarely and disables the circuit breaker, for tests that span days.
 func patient(c *Config) {
 	circuitOff(c)
 	c.Plans[0].PollInterval = 5 * time.Minute

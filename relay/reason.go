@@ -13,7 +13,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// reasonOf says how a call ended, by the error it returned.
+// reasonOf classifies the error of a call. A nil error means accepted.
 func reasonOf(err error) store.Reason {
 	if err == nil {
 		return store.ReasonAccepted
@@ -22,12 +22,12 @@ func reasonOf(err error) store.Reason {
 		return reasonOfAnswer(answer)
 	}
 	switch timeout, ok := errors.AsType[net.Error](err); {
-	case errors.Is(err, context.Canceled), refused(err):
+	case errors.Is(err, context.Canceled), circuitRefused(err):
 		return store.ReasonCanceled
-	case unproven(err):
+	case unknownPlan(err):
 		return store.ReasonUnknownPlan
 	case errors.Is(err, sinch.ErrID), errors.Is(err, sinch.ErrRecipients):
-		return store.ReasonRejected // no call was made, and none ever can be
+		return store.ReasonRejected // the client refused the arguments, so no call was made
 	case errors.Is(err, context.DeadlineExceeded), ok && timeout.Timeout():
 		return store.ReasonTimeout
 	}
@@ -53,13 +53,14 @@ func reasonOfAnswer(e *sinch.Error) store.Reason {
 	case status >= 400:
 		return store.ReasonRejected
 	}
-	return store.ReasonServer // a success that cannot be read
+	return store.ReasonServer // a 2xx answer that cannot be decoded
 }
 
-// blockedAccount is Sinch's code for a plan that may do nothing any more.
+// blockedAccount is Sinch's error code for a blocked account or plan.
 const blockedAccount = "blocked_account"
 
-// notSinch reports whether something between dlrloop and Sinch gave the answer: a captive portal, a proxy, a web server.
+// notSinch reports whether the answer came from something between dlrloop and Sinch: a captive portal, a proxy or a web
+// server.
 func notSinch(e *sinch.Error) bool {
 	switch status := e.HTTPStatus; {
 	case e.Page, status >= 300 && status < 400:
@@ -69,11 +70,13 @@ func notSinch(e *sinch.Error) bool {
 	}
 }
 
-// ofThePlan reports whether a reason is about the whole plan. It pauses the plan, and no task dies of it.
-func ofThePlan(r store.Reason) bool { return r == store.ReasonAuth || r == store.ReasonUnknownPlan }
+// pausesPlan reports whether a reason concerns the whole plan. Such a failure pauses the plan and never makes a task
+// dead.
+func pausesPlan(r store.Reason) bool { return r == store.ReasonAuth || r == store.ReasonUnknownPlan }
 
-// divisible reports whether Sinch refused a call for what it names, so that a call that names less may succeed.
-func divisible(err error) bool {
+// splittable reports whether Sinch refused a call because of the recipients it names, so that a call with fewer may
+// succeed.
+func splittable(err error) bool {
 	answer, ok := errors.AsType[*sinch.Error](err)
 	if !ok || reasonOf(err) != store.ReasonRejected {
 		return false
@@ -85,21 +88,22 @@ func divisible(err error) bool {
 	return false
 }
 
-// refused reports whether the circuit let no call be made.
-func refused(err error) bool {
+// circuitRefused reports whether the circuit breaker refused the call, so that no request was made.
+func circuitRefused(err error) bool {
 	return errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests)
 }
 
-// outage reports whether a reason means that Sinch could not be reached or did not work. An answer that says no shows
-// that it does.
+// outage reports whether a reason means that Sinch was unreachable or failed. A refusal is not an outage.
 func outage(r store.Reason) bool {
 	return r == store.ReasonServer || r == store.ReasonTimeout || r == store.ReasonNetwork
 }
 
-// missing reports whether Sinch does not know what was asked for.
-func missing(err error) bool { return err != nil && reasonOf(err) == store.ReasonNotEnabledOrUnknown }
+// isNotFound reports whether Sinch answered 404.
+func isNotFound(err error) bool {
+	return err != nil && reasonOf(err) == store.ReasonNotEnabledOrUnknown
+}
 
-// retryAfter is how long the answer asks to wait; 0 if it does not.
+// retryAfter returns the Retry-After of Sinch's answer, or 0 if there is none.
 func retryAfter(err error) time.Duration {
 	if answer, ok := errors.AsType[*sinch.Error](err); ok {
 		return answer.RetryAfter

@@ -18,44 +18,46 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// ReconcilerConfig says for which plans missing reports are asked for.
+// ReconcilerConfig lists the plans whose missing reports are fetched.
 type ReconcilerConfig struct {
 	Plans []ReconciledPlan
-	// Rand is as in Config.
+	// Rand returns random numbers in [0, 1) for the retry jitter, as in Config.
 	Rand func() float64
 }
 
-// ReconciledPlan is how missing reports of one plan are asked for. ID and Client are required; zero members get the
-// defaults. When a report counts as missing is the store's to know (store.Policy).
+// ReconciledPlan configures how missing reports of one plan are fetched. ID and Client are required; a zero field means
+// its default. The store decides when reports count as missing (store.Policy).
 type ReconciledPlan struct {
 	ID     string
 	Client *sinch.Client
 
-	Rate         float64       // most reads a second; default 1. One replica reads at a time
-	PollInterval time.Duration // how often the store is asked for batches that lack reports; default 5 s
-	Backoff      Backoff       // while Sinch cannot be reached or refuses; as for feedback
+	Rate         float64       // most reads per second; default 1. Only one replica reads at a time
+	PollInterval time.Duration // how often the store is polled for batches with missing reports; default 5 s
+	Backoff      Backoff       // delay while Sinch is unreachable or refuses; as in Plan
 }
 
-// Reconciler asks Sinch after batches that lack reports, and has what it says recorded as if it had been called back. What was
-// called back while nobody listened, for longer than Sinch repeats it, is found so.
+// Reconciler fetches the full report of batches with missing reports and records it as if a callback had brought it.
+// This recovers reports that Sinch gave up retrying while dlrloop was down.
 //
-// Of the replicas that share a store one does it for all, while it has store.DutyReconcile.
+// Of the replicas that share a store, only the one that holds the leader lease store.DutyReconcile reconciles.
 type Reconciler struct {
-	rounds []*round
+	plans []*planReconciler
 }
 
-// dutyLease is for how long one replica reconciles at a time: when it dies another takes over so much later.
-const dutyLease = 30 * time.Second
+// reconcileLease is the length of the leader lease. If the replica that holds it dies, another one takes over after at
+// most this time.
+const reconcileLease = 30 * time.Second
 
-// NewReconciler makes a reconciler. An error names the plan and the member of its configuration that is wrong.
+// NewReconciler returns a Reconciler. It starts nothing; Run does. It returns an error if a plan is configured wrongly;
+// the error names the plan and the field.
 func NewReconciler(c ReconcilerConfig, s store.Store, m *metrics.Metrics, log *slog.Logger) (*Reconciler, error) {
 	random := c.Rand
 	if random == nil {
 		random = rand.Float64
 	}
-	r, duty := &Reconciler{}, &store.Duty{Store: s, Name: store.DutyReconcile, Lease: dutyLease}
+	r, lease := &Reconciler{}, &store.Duty{Store: s, Name: store.DutyReconcile, Lease: reconcileLease}
 	for i, p := range c.Plans {
-		// What the two have in common is checked by the same rules.
+		// The settings that both configurations share follow the same rules.
 		as := Plan{ID: p.ID, Client: p.Client, Rate: p.Rate, PollInterval: p.PollInterval, Backoff: p.Backoff}
 		if err := as.check(); err != nil {
 			return nil, fmt.Errorf("reconciler: plan %q (number %d): %w", p.ID, i+1, err)
@@ -63,49 +65,52 @@ func NewReconciler(c ReconcilerConfig, s store.Store, m *metrics.Metrics, log *s
 		p.Rate = cmp.Or(p.Rate, 1)
 		p.PollInterval = cmp.Or(p.PollInterval, 5*time.Second)
 		p.Backoff = as.withDefaults().Backoff
-		r.rounds = append(r.rounds, &round{
-			plan: p, store: s, duty: duty, metrics: m, log: log.With("plan", p.ID), random: random,
-			limiter: rate.NewLimiter(rate.Limit(p.Rate), 1), proof: &proof{client: p.Client},
+		r.plans = append(r.plans, &planReconciler{
+			plan: p, store: s, lease: lease, metrics: m, log: log.With("plan", p.ID), random: random,
+			limiter: rate.NewLimiter(rate.Limit(p.Rate), 1), planCheck: &planCheck{client: p.Client},
 		})
 	}
 	return r, nil
 }
 
-// Run reconciles until ctx ends, and returns nil then. A store that was closed ends it with store.ErrClosed.
+// Run reconciles until ctx ends and then returns nil. If the store is closed, Run returns an error that wraps
+// store.ErrClosed.
 func (r *Reconciler) Run(ctx context.Context) error {
-	rounds, ctx := errgroup.WithContext(ctx)
-	for _, o := range r.rounds {
-		rounds.Go(func() error { return o.run(ctx) })
+	group, ctx := errgroup.WithContext(ctx)
+	for _, p := range r.plans {
+		group.Go(func() error { return p.run(ctx) })
 	}
-	return rounds.Wait()
+	return group.Wait()
 }
 
-// round asks after the batches of one plan, again and again. Its loop owns everything in it.
-type round struct {
+// planReconciler repeatedly fetches the missing reports of one plan. Only the goroutine in run uses its fields, except
+// lease.
+type planReconciler struct {
 	plan    ReconciledPlan
 	store   store.Store
-	duty    *store.Duty // of all rounds
+	lease   *store.Duty // shared by all plans
 	metrics *metrics.Metrics
 	log     *slog.Logger
 	random  func() float64
 	limiter *rate.Limiter
 
-	proof     *proof
+	planCheck *planCheck
 	forbidden streak
 
-	failures int  // of Sinch or the store, in a row
-	blind    bool // the store could not be read when it was tried last, and that was told
-	// asked are the checks that were dealt with: the store may still show them for a moment.
-	asked map[string]store.Check
-	// vain is how often asking after a batch failed: those that fail more often come later, so that one that always fails keeps no
-	// other waiting.
-	vain map[string]int
+	failures     int  // consecutive failures of Sinch or the store
+	storeFailing bool // the last access to the store failed, which is already logged
+	// recorded holds the checks whose results are already recorded, by batch id: the store may list them for a moment
+	// longer.
+	recorded map[string]store.Check
+	// failed counts how often the read of a batch failed, by batch id. Batches with fewer failures are read first, so
+	// that one that always fails does not block the others.
+	failed map[string]int
 }
 
 // pageSize is how many batches are read from the store at a time.
 const pageSize = 50
 
-func (r *round) run(ctx context.Context) error {
+func (r *planReconciler) run(ctx context.Context) error {
 	for {
 		wait, err := r.pass(ctx)
 		if errors.Is(err, store.ErrClosed) {
@@ -119,69 +124,69 @@ func (r *round) run(ctx context.Context) error {
 	}
 }
 
-// holds reports whether this replica is the one that reconciles.
-func (r *round) holds(ctx context.Context) (bool, error) {
-	held, err := r.duty.Held(ctx, now())
-	r.fails(ctx, "whether it is this replica that reconciles cannot be known", err)
+// holdsLease reports whether this replica holds the leader lease.
+func (r *planReconciler) holdsLease(ctx context.Context) (bool, error) {
+	held, err := r.lease.Held(ctx, now())
+	r.logStoreError(ctx, "the leader lease of the reconciler cannot be read", err)
 	return held, err
 }
 
-// overdue reads what is to be asked after: nothing where another replica does it.
-func (r *round) overdue(ctx context.Context) (overdue []*store.Batch, err error) {
-	held, err := r.holds(ctx)
+// due returns the batches whose reports must be fetched now, or nothing if another replica holds the lease.
+func (r *planReconciler) due(ctx context.Context) (due []*store.Batch, err error) {
+	held, err := r.holdsLease(ctx)
 	if held {
-		overdue, err = r.store.Overdue(ctx, r.plan.ID, now(), pageSize)
-		r.fails(ctx, "batches that lack reports cannot be read", err)
+		due, err = r.store.Overdue(ctx, r.plan.ID, now(), pageSize)
+		r.logStoreError(ctx, "batches with missing reports cannot be read", err)
 	}
-	if err == nil && r.blind {
-		r.log.InfoContext(ctx, "batches that lack reports can be asked for again")
-		r.blind = false
+	if err == nil && r.storeFailing {
+		r.log.InfoContext(ctx, "batches with missing reports can be read again")
+		r.storeFailing = false
 	}
-	return overdue, err
+	return due, err
 }
 
-// fails tells of the first error of the store until it can be read again.
-func (r *round) fails(ctx context.Context, failure string, err error) {
+// logStoreError logs only the first of consecutive store errors.
+func (r *planReconciler) logStoreError(ctx context.Context, failure string, err error) {
 	if err == nil || ctx.Err() != nil || errors.Is(err, store.ErrClosed) {
 		return
 	}
-	if !r.blind {
+	if !r.storeFailing {
 		r.log.WarnContext(ctx, failure, "error", err)
 	}
-	r.blind = true
+	r.storeFailing = true
 }
 
-// pass asks after the batches that are overdue, and returns how long to wait for the next pass.
-func (r *round) pass(ctx context.Context) (wait time.Duration, err error) {
-	overdue, err := r.overdue(ctx)
-	shown, vain, news := make(map[string]store.Check, len(overdue)), make(map[string]int), 0
-	slices.SortStableFunc(overdue, func(a, b *store.Batch) int { return cmp.Compare(r.vain[a.ID], r.vain[b.ID]) })
-	for _, b := range overdue {
-		if n := r.vain[b.ID]; n > 0 {
-			vain[b.ID] = n
+// pass fetches the reports of the batches that are due and returns how long to wait before the next pass.
+func (r *planReconciler) pass(ctx context.Context) (wait time.Duration, err error) {
+	due, err := r.due(ctx)
+	stillListed, failed, read := make(map[string]store.Check, len(due)), make(map[string]int), 0
+	slices.SortStableFunc(due, func(a, b *store.Batch) int { return cmp.Compare(r.failed[a.ID], r.failed[b.ID]) })
+	for _, b := range due {
+		if n := r.failed[b.ID]; n > 0 {
+			failed[b.ID] = n
 		}
 	}
-	for _, b := range overdue {
-		if dealt, found := r.asked[b.ID]; found && dealt == *b.Check {
-			shown[b.ID] = dealt
+	for _, b := range due {
+		if check, found := r.recorded[b.ID]; found && check == *b.Check {
+			stillListed[b.ID] = check
 			continue
 		}
 		if r.limiter.Wait(ctx) != nil {
 			return 0, nil
 		}
 		var held bool
-		if held, err = r.holds(ctx); !held { // it may have waited for long
+		if held, err = r.holdsLease(ctx); !held { // the limiter may have waited longer than the lease
 			break
 		}
-		if wait, err = r.ask(ctx, b); err != nil {
-			vain[b.ID]++
+		if wait, err = r.fetch(ctx, b); err != nil {
+			failed[b.ID]++
 			break
 		}
-		delete(vain, b.ID)
-		shown[b.ID] = *b.Check
-		news++
+		delete(failed, b.ID)
+		stillListed[b.ID] = *b.Check
+		read++
 	}
-	r.asked, r.vain = shown, vain
+	r.recorded, r.failed = stillListed, failed
 	switch {
 	case ctx.Err() != nil:
 		return 0, nil
@@ -190,18 +195,18 @@ func (r *round) pass(ctx context.Context) (wait time.Duration, err error) {
 		return wait + r.plan.Backoff.delay(min(r.failures, 32), 0, r.random()), err
 	}
 	r.failures = 0
-	if news > 0 && len(overdue) == pageSize {
+	if read > 0 && len(due) == pageSize {
 		return 0, nil
 	}
 	return r.plan.PollInterval, nil
 }
 
-// ask asks Sinch after one batch and records what it says. An error means that nothing was learnt: it is asked again, no sooner than
-// after wait.
-func (r *round) ask(ctx context.Context, b *store.Batch) (wait time.Duration, err error) {
+// fetch reads the full report of one batch and records the result. An error means that nothing was recorded: the batch
+// is read again, no sooner than after wait.
+func (r *planReconciler) fetch(ctx context.Context, b *store.Batch) (wait time.Duration, err error) {
 	report, err := r.plan.Client.GetReport(ctx, b.ID, sinch.ReportQuery{Kind: sinch.Full})
-	if missing(err) {
-		if fault := r.proof.missing(ctx, b.ID, func(call func() error) error { return call() }); fault != nil {
+	if isNotFound(err) {
+		if fault := r.planCheck.check404(ctx, b.ID, func(call func() error) error { return call() }); fault != nil {
 			err = fault
 		}
 	}
@@ -211,43 +216,43 @@ func (r *round) ask(ctx context.Context, b *store.Batch) (wait time.Duration, er
 	}
 	r.metrics.ReconcileRead(r.plan.ID, reason)
 	if reason != store.ReasonCanceled {
-		r.tell(ctx, b, reason, err)
+		r.logRead(ctx, b, reason, err)
 	}
 	switch {
 	case err == nil:
-		r.proof.succeed()
+		r.planCheck.succeeded()
 		r.forbidden.succeed()
-		said := store.Report{Report: report.Report, Raw: report.Raw, Source: store.FromPoll}
-		return 0, r.learn(ctx, b.ID, said, store.Checked{BatchID: b.ID})
-	case missing(err):
-		return 0, r.learn(ctx, b.ID, store.Facts{BatchID: b.ID, Missing: true, Source: store.FromPoll})
+		full := store.Report{Report: report.Report, Raw: report.Raw, Source: store.FromPoll}
+		return 0, r.record(ctx, b.ID, full, store.Checked{BatchID: b.ID})
+	case isNotFound(err):
+		return 0, r.record(ctx, b.ID, store.Facts{BatchID: b.ID, Missing: true, Source: store.FromPoll})
 	case reason == store.ReasonForbidden:
-		return 0, r.learn(ctx, b.ID, store.Checked{BatchID: b.ID}) // this batch alone is asked after later
+		return 0, r.record(ctx, b.ID, store.Checked{BatchID: b.ID}) // only this batch is postponed
 	case reason == store.ReasonRejected:
-		return 0, r.learn(ctx, b.ID, store.Checked{BatchID: b.ID, Refused: detail(err)})
-	case ofThePlan(reason):
+		return 0, r.record(ctx, b.ID, store.Checked{BatchID: b.ID, Refused: detail(err)})
+	case pausesPlan(reason):
 		return r.plan.Backoff.Cap, err
 	}
-	return r.plan.Backoff.honoured(reason, retryAfter(err)), err
+	return r.plan.Backoff.capRetryAfter(reason, retryAfter(err)), err
 }
 
-// learn records what Sinch said, in its order.
-func (r *round) learn(ctx context.Context, batchID string, said ...store.News) error {
-	for _, news := range said {
-		if err := r.store.Record(ctx, store.Arrival{Plan: r.plan.ID, At: now(), News: news}); err != nil {
+// record records entries in their order. It stops at the first error.
+func (r *planReconciler) record(ctx context.Context, batchID string, entries ...store.News) error {
+	for _, entry := range entries {
+		if err := r.store.Record(ctx, store.Arrival{Plan: r.plan.ID, At: now(), News: entry}); err != nil {
 			if ctx.Err() == nil {
-				r.log.WarnContext(ctx, "what was asked for could not be recorded", "batch_id", batchID, "error", err)
+				r.log.WarnContext(ctx, "fetched report could not be recorded", "batch_id", batchID, "error", err)
 			}
-			return fmt.Errorf("record what Sinch says of batch %s: %w", batchID, err)
+			return fmt.Errorf("record the answer for batch %s: %w", batchID, err)
 		}
 	}
 	return nil
 }
 
-// tell writes the one line of a read.
-func (r *round) tell(ctx context.Context, b *store.Batch, reason store.Reason, err error) {
+// logRead writes the one log line of a read. It is a warning if the read failed.
+func (r *planReconciler) logRead(ctx context.Context, b *store.Batch, reason store.Reason, err error) {
 	attributes := []slog.Attr{
-		slog.String("batch_id", b.ID), slog.Int("lacking", b.Lacking()), slog.Int("asked", b.Check.Asked+1),
+		slog.String("batch_id", b.ID), slog.Int("missing", b.Lacking()), slog.Int("reads", b.Check.Asked+1),
 		slog.Time("due", b.Check.Due), slog.String("reason", string(reason)),
 	}
 	level := slog.LevelInfo
@@ -255,5 +260,5 @@ func (r *round) tell(ctx context.Context, b *store.Batch, reason store.Reason, e
 		level = slog.LevelWarn
 		attributes = append(attributes, slog.String("detail", detail(err)))
 	}
-	r.log.LogAttrs(ctx, level, "missing reports asked for", attributes...)
+	r.log.LogAttrs(ctx, level, "reconcile attempt", attributes...)
 }

@@ -12,12 +12,13 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Relay relays the feedback of all plans.
+// Relay sends the delivery feedback of all configured plans.
 type Relay struct {
 	lanes []*lane
 }
 
-// New makes a relay. An error names the plan and the member of its configuration that is wrong.
+// New returns a Relay that reads its tasks from s. It starts nothing; Run does. It returns an error if a plan is
+// configured wrongly or twice; the error names the plan and the field.
 func New(c Config, s store.Store, m *metrics.Metrics, log *slog.Logger) (*Relay, error) {
 	random := c.Rand
 	if random == nil {
@@ -30,7 +31,7 @@ func New(c Config, s store.Store, m *metrics.Metrics, log *slog.Logger) (*Relay,
 			return nil, fmt.Errorf("relay: plan %q (number %d): %w", p.ID, i+1, err)
 		}
 		if seen[p.ID] {
-			return nil, fmt.Errorf("relay: plan %q (number %d): it is there twice", p.ID, i+1)
+			return nil, fmt.Errorf("relay: plan %q (number %d): it is configured twice", p.ID, i+1)
 		}
 		seen[p.ID] = true
 		r.lanes = append(r.lanes, newLane(p.withDefaults(), s, m, log.With("plan", p.ID), random))
@@ -38,7 +39,8 @@ func New(c Config, s store.Store, m *metrics.Metrics, log *slog.Logger) (*Relay,
 	return r, nil
 }
 
-// Folded is an observer of the store (store.Observer): a requeue ends the pause of its plan on the replica that folds it.
+// Folded is the store.Observer callback of the relay. If changes contains a requeue (SendNow), Folded ends the pause of
+// that plan on this replica. It does not block.
 func (r *Relay) Folded(changes []store.Changes) {
 	for _, c := range changes {
 		if !c.SendNow {
@@ -50,16 +52,16 @@ func (r *Relay) Folded(changes []store.Changes) {
 			}
 			select {
 			case l.sendNow <- struct{}{}:
-			default: // it is told already
+			default: // the signal is already pending
 			}
 		}
 	}
 }
 
-// Run relays until ctx ends, and returns nil then: once no call is in flight and every claim is settled. Calls in flight
-// get CallGrace to finish, so that an answer already on its way is not lost; what is not finished then is given back.
-// Settling takes as long as the store needs, but no longer than Lease. A store that was closed ends Run with
-// store.ErrClosed.
+// Run relays until ctx ends and then returns nil, once no call is in flight and every claim is settled. Calls in flight
+// get CallGrace to finish, so that an answer on its way is not lost; Run cancels the rest and releases their tasks.
+// Settling a task is retried while the store fails, for at most the rest of its lease (Lease). If the store is closed,
+// Run returns an error that wraps store.ErrClosed.
 func (r *Relay) Run(ctx context.Context) error {
 	lanes, ctx := errgroup.WithContext(ctx)
 	lanes.Go(func() error {

@@ -58,12 +58,13 @@ func TestReasonOfErrors(t *testing.T) {
 		{&sinch.Error{HTTPStatus: 200, Operation: sinch.FetchToken}, store.ReasonAuth},
 		{&sinch.Error{HTTPStatus: 429, Operation: sinch.FetchToken}, store.ReasonRateLimited},
 		{&sinch.Error{HTTPStatus: 502, Operation: sinch.FetchToken}, store.ReasonServer},
-		// A cause inside an answer does not hide the answer.
+		// The wrapped cause of an answer does not change its reason.
 		{&sinch.Error{HTTPStatus: 503, Err: context.Canceled}, store.ReasonServer},
 	} {
 		assert.Equal(t, test.want, reasonOf(test.err), "%v", test.err)
 		if test.err != nil {
-			assert.Equal(t, test.want, reasonOf(fmt.Errorf("sinch: send delivery feedback: %w", test.err)), "%v, wrapped", test.err)
+			wrapped := fmt.Errorf("sinch: send delivery feedback: %w", test.err)
+			assert.Equal(t, test.want, reasonOf(wrapped), "%v, wrapped", test.err)
 		}
 	}
 }
@@ -74,9 +75,9 @@ func (timeoutError) Error() string   { return "i/o timeout" }
 func (timeoutError) Timeout() bool   { return true }
 func (timeoutError) Temporary() bool { return true }
 
-// Whatever Sinch answers, the task ends up where its status says: dead only for what can never succeed, or for what failed
-// too long; never dead for credentials; and never due at once, nor later than the plan or Sinch asked for.
-func TestWhatFollowsAnAnswer(t *testing.T) {
+// The status of an answer decides the outcome. A task is dead only if it can never succeed or failed for too long, and
+// never because of the credentials. A retry is never due at once, nor later than the backoff or Retry-After allows.
+func TestOutcomeOfEachStatus(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		at := time.Date(2025, 8, 19, 16, 0, 0, 0, time.UTC)
 		l := &lane{plan: Plan{}.withDefaults(), random: func() float64 { return 0.999 }}
@@ -95,14 +96,14 @@ func TestWhatFollowsAnAnswer(t *testing.T) {
 		require.Contains(t, store.FeedbackReasons(), o.reason)
 		require.Equal(t, o.reason, o.settlement.Reason)
 		auth := status == 401
-		passing := status < 400 || status == 403 || status == 404 || status == 407 || status == 421 || status == 408 || status == 429 || status >= 500
+		temporary := status < 400 || status >= 500 || slices.Contains([]int{403, 404, 407, 408, 421, 429}, status)
 		old := age >= 72*time.Hour && attempts > 0 && before != store.ReasonAuth && before != store.ReasonUnknownPlan
 		switch {
 		case auth:
 			require.Equal(t, store.ReasonAuth, o.reason)
 			require.Equal(t, store.Retry, o.settlement.Outcome)
 			require.Equal(t, at.Add(10*time.Minute), o.settlement.Due)
-		case !passing, old:
+		case !temporary, old:
 			require.Equal(t, store.Buried, o.settlement.Outcome)
 			require.Equal(t, c.Recipients, o.settlement.Recipients)
 		default:
@@ -142,87 +143,97 @@ func TestDelayIsFullJitterWithinBounds(t *testing.T) {
 	})
 }
 
-func TestPace(t *testing.T) {
+func TestRateLimiter(t *testing.T) {
 	at := time.Date(2025, 8, 19, 16, 0, 0, 0, time.UTC)
-	p := newPace(16, 4, 1)
-	require.Equal(t, 1, p.room(at), "a tenth of a second is saved up")
+	p := newRateLimiter(16, 4, 1)
+	require.Equal(t, 1, p.available(at), "the calls of a tenth of a second accumulate")
 	p.spend(at)
-	require.Equal(t, 0, p.room(at))
-	require.Equal(t, 63*time.Millisecond+500*time.Microsecond, p.next(at))
-	require.Equal(t, 1, p.room(at.Add(p.next(at))))
-	require.Zero(t, p.next(at.Add(time.Second)))
+	require.Equal(t, 0, p.available(at))
+	require.Equal(t, 63*time.Millisecond+500*time.Microsecond, p.untilNext(at))
+	require.Equal(t, 1, p.available(at.Add(p.untilNext(at))))
+	require.Zero(t, p.untilNext(at.Add(time.Second)))
 
-	// A look-up that could not wait makes the next call wait.
+	// A call beyond the rate delays the next one.
 	p.spend(at)
-	require.Equal(t, 0, p.room(at.Add(63*time.Millisecond)))
+	require.Equal(t, 0, p.available(at.Add(63*time.Millisecond)))
 
-	p.drop(at)
-	require.InDelta(t, 8, float64(p.limiter.Limit()), 1e-9)
-	p.drop(at.Add(999 * time.Millisecond))
-	require.InDelta(t, 8, float64(p.limiter.Limit()), 1e-9, "calls in flight together drop it once")
-	p.raise(at.Add(30 * time.Second))
-	require.InDelta(t, 16, float64(p.limiter.Limit()), 1e-9)
+	p.decrease(at)
+	require.InDelta(t, 8, float64(p.tokens.Limit()), 1e-9)
+	p.decrease(at.Add(999 * time.Millisecond))
+	require.InDelta(t, 8, float64(p.tokens.Limit()), 1e-9, "failures within decreaseInterval count once")
+	p.increase(at.Add(30 * time.Second))
+	require.InDelta(t, 16, float64(p.tokens.Limit()), 1e-9)
 
 	for i := range 20 {
-		p.drop(at.Add(time.Minute + time.Duration(i)*time.Second))
+		p.decrease(at.Add(time.Minute + time.Duration(i)*time.Second))
 	}
-	require.InDelta(t, 1, float64(p.limiter.Limit()), 1e-9, "it never stops for good")
-	p.raise(at.Add(time.Minute + 19*time.Second + 15*time.Second))
-	require.InDelta(t, 1+4, float64(p.limiter.Limit()), 1e-9, "one trouble, however long: it recovers to where it was in a minute")
-	p.raise(at.Add(time.Hour))
-	require.InDelta(t, 16, float64(p.limiter.Limit()), 1e-9, "nor goes beyond the ceiling")
+	require.InDelta(t, 1, float64(p.tokens.Limit()), 1e-9, "the rate never drops to zero")
+	p.increase(at.Add(time.Minute + 19*time.Second + 15*time.Second))
+	require.InDelta(t, 1+4, float64(p.tokens.Limit()), 1e-9, "the rate returns to the threshold within a minute")
+	p.increase(at.Add(time.Hour))
+	require.InDelta(t, 16, float64(p.tokens.Limit()), 1e-9, "the rate never exceeds the ceiling")
 
-	require.Equal(t, 64, newPace(2000, 64, 1).room(at), "no more than can be worked at")
-	require.InDelta(t, 0.01/16, func() float64 { slow := newPace(0.01, 1, 1); drops(slow, at, 9); return slow.rate }(), 1e-9)
+	require.Equal(t, 64, newRateLimiter(2000, 64, 1).available(at), "the burst is limited to the workers")
+	slow := newRateLimiter(0.01, 1, 1)
+	decreases(slow, at, 9)
+	require.InDelta(t, 0.01/16, slow.rate, 1e-9)
 }
 
-// drops is trouble once in two seconds, with a success in between.
-func drops(p *pace, at time.Time, times int) {
+// decreases halves the rate once in two seconds, without a success in between.
+func decreases(p *rateLimiter, at time.Time, times int) {
 	for i := range times {
-		p.drop(at.Add(time.Duration(2*i) * time.Second))
+		p.decrease(at.Add(time.Duration(2*i) * time.Second))
 	}
 }
 
-// A Sinch that takes 10 calls a second gets about as many, and seldom more, though the ceiling is far above.
-func TestPaceFindsALimit(t *testing.T) {
+// If Sinch accepts 10 calls per second, the limiter makes about as many and is rarely refused, although the ceiling is
+// 2000.
+func TestRateLimiterFindsSinchsLimit(t *testing.T) {
 	at := time.Date(2025, 8, 19, 16, 0, 0, 0, time.UTC)
-	p, taken, limited := newPace(2000, 64, 1), 0, 0
+	p, succeeded, limited := newRateLimiter(2000, 64, 1), 0, 0
 	allowed := 10.0
 	step := 10 * time.Millisecond
 	for elapsed := time.Duration(0); elapsed < 20*time.Minute; elapsed += step {
 		now := at.Add(elapsed)
 		allowed = min(allowed+10*step.Seconds(), 10)
-		for range p.room(now) {
+		for range p.available(now) {
 			p.spend(now)
 			if allowed >= 1 {
 				allowed--
-				p.raise(now)
-				taken++
+				p.increase(now)
+				succeeded++
 				continue
 			}
-			p.drop(now)
+			p.decrease(now)
 			limited++
 		}
 	}
-	require.Greater(t, taken, 20*60*10/2, "at least half of what Sinch takes")
-	require.Less(t, limited, taken/4, "few calls are refused")
+	require.Greater(t, succeeded, 20*60*10/2, "at least half of what Sinch accepts")
+	require.Less(t, limited, succeeded/4, "few calls are refused")
 }
 
-func TestNewSaysWhatIsWrong(t *testing.T) {
+func TestNewReportsBadConfiguration(t *testing.T) {
 	client := &sinch.Client{}
+	one := func(p Plan) []Plan {
+		p.ID, p.Client = "a", client
+		return []Plan{p}
+	}
 	for want, plans := range map[string][]Plan{
-		`plan "" (number 1): id: it is empty`:                {{Client: client}},
-		`plan "a" (number 1): client: it is not set`:         {{ID: "a"}},
-		`plan "a" (number 2): it is there twice`:             {{ID: "a", Client: client}, {ID: "a", Client: client}},
-		`workers: -1 is negative`:                            {{ID: "a", Client: client, Workers: -1}},
-		`rate: -1 calls a second; use a number up to 10000`:  {{ID: "a", Client: client, Rate: -1}},
-		`rate: NaN calls a second; use a number up to 10000`: {{ID: "a", Client: client, Rate: math.NaN()}},
-		`circuit failures: -1 is negative`:                   {{ID: "a", Client: client, Circuit: Circuit{Failures: -1}}},
-		`lease: -1s is negative`:                             {{ID: "a", Client: client, Lease: -time.Second}},
-		`backoff cap: 1s is less than the base 2s`:           {{ID: "a", Client: client, Backoff: Backoff{Base: 2 * time.Second, Cap: time.Second}}},
-		`backoff cap: 500ms is less than the base 1s`:        {{ID: "a", Client: client, Backoff: Backoff{Cap: 500 * time.Millisecond}}},
+		`plan "" (number 1): id: it is empty`:                      {{Client: client}},
+		`plan "a" (number 1): client: it is not set`:               {{ID: "a"}},
+		`plan "a" (number 2): it is configured twice`:              {{ID: "a", Client: client}, {ID: "a", Client: client}},
+		`workers: -1 is negative`:                                  one(Plan{Workers: -1}),
+		`rate: -1 calls per second; use a number from 0 to 10000`:  one(Plan{Rate: -1}),
+		`rate: NaN calls per second; use a number from 0 to 10000`: one(Plan{Rate: math.NaN()}),
+		`circuit failures: -1 is negative`:                         one(Plan{Circuit: Circuit{Failures: -1}}),
+		`lease: -1s is negative`:                                   one(Plan{Lease: -time.Second}),
+		`backoff cap: 1s is less than the base 2s`: one(Plan{Backoff: Backoff{
+			Base: 2 * time.Second, Cap: time.Second,
+		}}),
+		`backoff cap: 500ms is less than the base 1s`: one(Plan{Backoff: Backoff{Cap: 500 * time.Millisecond}}),
 	} {
-		_, err := New(Config{Plans: plans}, new(replicas).join(nil, "a", 1), metrics.New(prometheus.NewRegistry(), metrics.Config{}), slog.Default())
+		m := metrics.New(prometheus.NewRegistry(), metrics.Config{})
+		_, err := New(Config{Plans: plans}, new(replicas).join(nil, "a", 1), m, slog.Default())
 		require.ErrorContains(t, err, want)
 	}
 }
@@ -230,5 +241,5 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 func TestDetailsAreBounded(t *testing.T) {
 	long := errors.New(string(slices.Repeat([]byte("é"), 5000)))
 	require.LessOrEqual(t, len([]rune(detail(long))), maxDetail)
-	require.Equal(t, "the circuit is open", detail(fmt.Errorf("x: %w", gobreaker.ErrOpenState)))
+	require.Equal(t, "the circuit breaker is open", detail(fmt.Errorf("x: %w", gobreaker.ErrOpenState)))
 }

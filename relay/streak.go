@@ -3,46 +3,48 @@ package relay
 import "sync"
 
 const (
-	// several is how many batches Sinch must refuse in a row, and accept none, for the plan to be at fault.
-	several = 5
-	// maxAlone bounds the batches that are remembered as refused alone.
-	maxAlone = 10_000
+	// refusalLimit is how many different batches Sinch must refuse in a row, without accepting one, for the plan to be
+	// at fault.
+	refusalLimit = 5
+	// maxExempt bounds how many exempt batches are remembered.
+	maxExempt = 10_000
 )
 
-// streak tells a batch that Sinch refuses from a plan that it refuses: refusals of several batches in a row, with no success
-// between them, are about the plan. A batch that was refused while others succeeded is at fault itself, and never counts
-// again. The zero value is an empty streak.
+// streak distinguishes single batches that Sinch refuses from a plan that Sinch refuses. Refusals of refusalLimit
+// different batches without a success between them concern the plan. A batch that was refused while others succeeded is
+// at fault itself: it is exempt and never counts again. The zero value is an empty streak. A streak is safe for
+// concurrent use.
 type streak struct {
 	mu      sync.Mutex
-	refused map[string]struct{} // since the last success, at most several; guarded by mu
-	alone   map[string]struct{} // guarded by mu
+	refused map[string]struct{} // batches since the last success, at most refusalLimit; guarded by mu
+	exempt  map[string]struct{} // batches that no longer count; guarded by mu
 }
 
-// refuse notes that Sinch refused a batch, and reports whether the plan is at fault.
+// refuse records that Sinch refused a batch and reports whether the plan is at fault.
 func (s *streak) refuse(batchID string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, alone := s.alone[batchID]; !alone && len(s.refused) < several {
+	if _, exempt := s.exempt[batchID]; !exempt && len(s.refused) < refusalLimit {
 		if s.refused == nil {
-			s.refused = make(map[string]struct{}, several)
+			s.refused = make(map[string]struct{}, refusalLimit)
 		}
 		s.refused[batchID] = struct{}{}
 	}
-	return len(s.refused) >= several
+	return len(s.refused) >= refusalLimit
 }
 
-// succeed ends the streak.
+// succeed ends the streak and exempts its batches.
 func (s *streak) succeed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.refused) == 0 {
 		return
 	}
-	if s.alone == nil || len(s.alone) >= maxAlone {
-		s.alone = make(map[string]struct{})
+	if s.exempt == nil || len(s.exempt) >= maxExempt {
+		s.exempt = make(map[string]struct{})
 	}
 	for id := range s.refused {
-		s.alone[id] = struct{}{}
+		s.exempt[id] = struct{}{}
 	}
 	clear(s.refused)
 }

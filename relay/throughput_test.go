@@ -22,8 +22,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore"
 )
 
-// BenchmarkFeedback has batches of one message owe feedback to a Sinch that answers in 5 ms, with the default configuration, and
-// tells how long all of them took and how many calls a second that was: looked up first (known), or not (all).
+// BenchmarkFeedback sends the feedback of b.N batches of one message to a Sinch that answers in 5 ms, with the default
+// configuration. It reports the total time and the calls per second: "known" looks each batch up first, "all" does not.
 //
 //	go test ./relay -run - -bench Feedback -benchtime 20000x
 func BenchmarkFeedback(b *testing.B) {
@@ -32,7 +32,9 @@ func BenchmarkFeedback(b *testing.B) {
 			var calls, accepted atomic.Int64
 			client := slowSinch(b, &calls, &accepted)
 			policy := store.Policy{Coalesce: time.Second}
-			s, err := boltstore.Open(b.Context(), boltstore.Config{Path: b.TempDir(), Policies: func(string) store.Policy { return policy }})
+			s, err := boltstore.Open(b.Context(), boltstore.Config{
+				Path: b.TempDir(), Policies: func(string) store.Policy { return policy },
+			})
 			require.NoError(b, err)
 			b.Cleanup(func() { require.NoError(b, s.Close()) })
 			r, err := New(Config{Plans: []Plan{{ID: planA, Client: client, AllWanted: all}}}, s,
@@ -57,17 +59,17 @@ func BenchmarkFeedback(b *testing.B) {
 	}
 }
 
-// reportAll takes the report of one message of each of n batches.
+// reportAll records the report of one message for each of n batches.
 func reportAll(b *testing.B, s store.Store, n int) {
 	b.Helper()
-	const lanes = 64
-	done := make(chan error, lanes)
-	for lane := range lanes {
+	const writers = 64
+	done := make(chan error, writers)
+	for writer := range writers {
 		go func() {
 			var err error
-			for i := lane; i < n && err == nil; i += lanes {
-				body := fmt.Appendf(nil, `{"type":"recipient_delivery_report_sms","batch_id":"batch-%d","recipient":"447700900118",`+
-					`"code":0,"status":"Delivered","at":"2025-08-19T16:21:00.000Z"}`, i)
+			for i := writer; i < n && err == nil; i += writers {
+				body := fmt.Appendf(nil, `{"type":"recipient_delivery_report_sms","batch_id":"batch-%d",`+
+					`"recipient":"447700900118","code":0,"status":"Delivered","at":"2025-08-19T16:21:00.000Z"}`, i)
 				var c dlr.Callback
 				if c, err = dlr.Parse(body); err == nil {
 					err = s.Record(b.Context(), store.Arrival{Plan: planA, At: now(), News: store.Report{Report: c.Report, Raw: body}})
@@ -76,17 +78,18 @@ func reportAll(b *testing.B, s store.Store, n int) {
 			done <- err
 		}()
 	}
-	for range lanes {
+	for range writers {
 		require.NoError(b, <-done)
 	}
 }
 
-// slowSinch knows every batch, and answers after 5 ms.
+// slowSinch starts a Sinch that knows every batch and answers after 5 ms, and returns a client for it.
 func slowSinch(b *testing.B, calls, accepted *atomic.Int64) *sinch.Client {
 	b.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(b, err)
-	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := &http.Server{ReadHeaderTimeout: time.Minute}
+	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		calls.Add(1)
 		_, _ = io.Copy(io.Discard, r.Body)
 		<-time.After(5 * time.Millisecond)
@@ -96,8 +99,9 @@ func slowSinch(b *testing.B, calls, accepted *atomic.Int64) *sinch.Client {
 			return
 		}
 		id := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
-		_, _ = fmt.Fprintf(w, `{"id":%q,"to":["447700900118"],"feedback_enabled":true,"created_at":"2025-08-19T16:20:05.118Z"}`, id)
-	})}
+		_, _ = fmt.Fprintf(w, `{"id":%q,"to":["447700900118"],"feedback_enabled":true,`+
+			`"created_at":"2025-08-19T16:20:05.118Z"}`, id)
+	})
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
 	b.Cleanup(func() {

@@ -15,37 +15,37 @@ import (
 	"time"
 )
 
-// upstream stands where Sinch does: a real HTTP server, reached over net.Pipe so that it lives in a synctest bubble. It
-// knows the batches a test gives it, and keeps what it was asked.
+// upstream stands in for Sinch: a real HTTP server, reached over net.Pipe so that it works in a synctest bubble. It
+// knows the batches that a test adds and keeps the requests it received.
 type upstream struct {
 	server    *http.Server
 	listening chan net.Conn
 	down      chan struct{}
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	batches  map[string]string
 	reports  map[string]string
-	troubles []trouble
-	forbade  map[string]bool // batches whose feedback is answered 403
-	refused  map[string]bool // numbers that make the upstream refuse a call
+	faults   []fault
+	forbade  map[string]bool // batches whose feedback is answered with 403
+	refused  map[string]bool // recipients that make the upstream refuse a call
 	calls    []call
 	inFlight int
-	most     int // of inFlight
+	most     int // maximum of inFlight
 }
 
-// call is one request as it came over the wire.
+// call is one request as received.
 type call struct {
 	at         time.Time
 	plan       string
-	operation  string // GET batch, GET report, POST feedback
+	operation  string // listBatches, getBatch, getReport or postFeedback
 	batchID    string
-	recipients []string // nil when the body had none, empty when it had an empty list
-	accepted   bool     // a feedback that was answered 202
+	recipients []string // nil if the body had no list, empty if the list was empty
+	accepted   bool     // feedback that was answered with 202
 }
 
-// trouble is a bad answer to requests of one operation, instead of the true one.
-type trouble struct {
-	plan      string // empty for all
+// fault replaces the answers to requests of one operation.
+type fault struct {
+	plan      string // empty: every plan
 	operation string
 	answer    http.HandlerFunc // nil drops the connection
 	times     int
@@ -74,7 +74,7 @@ func newUpstream(t *testing.T) *upstream {
 	return u
 }
 
-// transport reaches the upstream and nothing else.
+// transport returns a transport that reaches only the upstream.
 func (u *upstream) transport(t *testing.T) *http.Transport {
 	transport := &http.Transport{DialContext: u.dial, MaxIdleConnsPerHost: 16}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -87,13 +87,13 @@ func (u *upstream) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	case u.listening <- theirs:
 		return ours, nil
 	case <-u.down:
-		return nil, &net.OpError{Op: "dial", Net: "pipe", Err: net.UnknownNetworkError("nobody listens")}
+		return nil, &net.OpError{Op: "dial", Net: "pipe", Err: net.UnknownNetworkError("connection refused")}
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
 }
 
-// Accept, Close and Addr make the upstream its own listener.
+// Accept, Close and Addr implement net.Listener.
 func (u *upstream) Accept() (net.Conn, error) {
 	select {
 	case c := <-u.listening:
@@ -110,8 +110,8 @@ func (u *upstream) Close() error {
 
 func (u *upstream) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "pipe"} }
 
-// knows makes the upstream know a batch.
-func (u *upstream) knows(batchID string, feedbackEnabled bool) {
+// addBatch makes the upstream know a batch.
+func (u *upstream) addBatch(batchID string, feedbackEnabled bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	b, _ := json.Marshal(map[string]any{
@@ -122,44 +122,46 @@ func (u *upstream) knows(batchID string, feedbackEnabled bool) {
 	u.batches[batchID] = string(b)
 }
 
-// knowsTo makes the upstream know a batch that wants feedback and is sent to these.
-func (u *upstream) knowsTo(batchID string, to ...string) {
+// addBatchTo makes the upstream know a batch to these recipients that wants feedback.
+func (u *upstream) addBatchTo(batchID string, to ...string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	b, _ := json.Marshal(map[string]any{"id": batchID, "to": to, "feedback_enabled": true, "created_at": "2025-08-19T16:20:05.118Z"})
+	b, _ := json.Marshal(map[string]any{
+		"id": batchID, "to": to, "feedback_enabled": true, "created_at": "2025-08-19T16:20:05.118Z",
+	})
 	u.batches[batchID] = string(b)
 }
 
-// reportsFull makes the upstream answer a full report.
-func (u *upstream) reportsFull(batchID string, body []byte) {
+// addFullReport sets the full report of a batch.
+func (u *upstream) addFullReport(batchID string, body []byte) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.reports[batchID] = string(body)
 }
 
-// fail answers the next requests of an operation, as many as times says, with something else.
+// fail replaces the answers to the next requests of an operation; times is their number.
 func (u *upstream) fail(operation string, times int, answer http.HandlerFunc) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.troubles = append(u.troubles, trouble{operation: operation, answer: answer, times: times})
+	u.faults = append(u.faults, fault{operation: operation, answer: answer, times: times})
 }
 
-// failAll answers all requests with something else.
+// failAll replaces the answers to all requests.
 func (u *upstream) failAll(answer http.HandlerFunc) {
 	for _, operation := range []string{listBatches, getBatch, getReport, postFeedback} {
 		u.fail(operation, 1<<30, answer)
 	}
 }
 
-// failPlan answers all requests of a plan with something else.
+// failPlan replaces the answers to all requests of one plan and operation.
 func (u *upstream) failPlan(plan, operation string, answer http.HandlerFunc) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.troubles = append(u.troubles, trouble{plan: plan, operation: operation, answer: answer, times: 1 << 30})
+	u.faults = append(u.faults, fault{plan: plan, operation: operation, answer: answer, times: 1 << 30})
 }
 
-// refuses makes the upstream refuse every call that names one of these numbers.
-func (u *upstream) refuses(numbers ...string) {
+// rejectNumbers makes the upstream refuse every call that names one of these numbers.
+func (u *upstream) rejectNumbers(numbers ...string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.refused = make(map[string]bool)
@@ -168,9 +170,9 @@ func (u *upstream) refuses(numbers ...string) {
 	}
 }
 
-// forbids makes the upstream know a batch and answer its feedback with 403.
-func (u *upstream) forbids(batchID string) {
-	u.knows(batchID, true)
+// forbid makes the upstream know a batch and answer its feedback with 403.
+func (u *upstream) forbid(batchID string) {
+	u.addBatch(batchID, true)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.forbade == nil {
@@ -179,9 +181,9 @@ func (u *upstream) forbids(batchID string) {
 	u.forbade[batchID] = true
 }
 
-// accepted is how many feedback calls were accepted.
+// accepted returns how many feedback calls were accepted.
 func (u *upstream) accepted() (n int) {
-	for _, c := range u.asked(postFeedback) {
+	for _, c := range u.requests(postFeedback) {
 		if c.accepted {
 			n++
 		}
@@ -189,22 +191,22 @@ func (u *upstream) accepted() (n int) {
 	return n
 }
 
-// wrong reports whether the upstream refuses a list of recipients: it takes bare digits only.
-func (u *upstream) wrong(recipients []string) bool {
+// rejects reports whether the upstream refuses these recipients: it accepts only bare digits.
+func (u *upstream) rejects(recipients []string) bool {
 	return slices.ContainsFunc(recipients, func(r string) bool {
 		return u.refused[r] || r == "" || len(r) > 15 || strings.Trim(r, "0123456789") != ""
 	})
 }
 
-// heal ends all troubles.
+// heal ends all faults.
 func (u *upstream) heal() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.troubles = nil
+	u.faults = nil
 }
 
-// asked are the requests of an operation so far.
-func (u *upstream) asked(operation string) []call {
+// requests returns the requests of an operation so far.
+func (u *upstream) requests(operation string) []call {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	var calls []call
@@ -252,15 +254,15 @@ func parseCall(r *http.Request) call {
 	return c
 }
 
-// begin notes a request and finds its answer.
+// begin records a request and returns its answer.
 func (u *upstream) begin(c call) http.HandlerFunc {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.calls = append(u.calls, c)
 	u.inFlight++
 	u.most = max(u.most, u.inFlight)
-	for i := range u.troubles {
-		if t := &u.troubles[i]; t.operation == c.operation && t.times > 0 && (t.plan == "" || t.plan == c.plan) {
+	for i := range u.faults {
+		if t := &u.faults[i]; t.operation == c.operation && t.times > 0 && (t.plan == "" || t.plan == c.plan) {
 			t.times--
 			if t.answer == nil {
 				return func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
@@ -272,22 +274,22 @@ func (u *upstream) begin(c call) http.HandlerFunc {
 	switch {
 	case c.operation == listBatches:
 		batches := slices.Collect(maps.Values(u.batches))
-		return says(http.StatusOK, fmt.Sprintf(`{"count":%d,"batches":[%s]}`, len(batches), strings.Join(batches, ",")))
+		return respond(http.StatusOK, fmt.Sprintf(`{"count":%d,"batches":[%s]}`, len(batches), strings.Join(batches, ",")))
 	case !known:
-		return says(http.StatusNotFound, "")
+		return respond(http.StatusNotFound, "")
 	case c.operation == getBatch:
-		return says(http.StatusOK, batch)
+		return respond(http.StatusOK, batch)
 	case c.operation == getReport && u.reports[c.batchID] != "":
-		return says(http.StatusOK, u.reports[c.batchID])
+		return respond(http.StatusOK, u.reports[c.batchID])
 	case c.operation == postFeedback && u.forbade[c.batchID]:
-		return says(http.StatusForbidden, `{"code":"conflict","text":"cannot be done for this batch"}`)
-	case c.operation == postFeedback && u.wrong(c.recipients):
-		return says(http.StatusBadRequest, `{"code":"syntax_invalid_parameter_format","text":"'x' is not a valid number"}`)
+		return respond(http.StatusForbidden, `{"code":"conflict","text":"cannot be done for this batch"}`)
+	case c.operation == postFeedback && u.rejects(c.recipients):
+		return respond(http.StatusBadRequest, `{"code":"syntax_invalid_parameter_format","text":"'x' is not a valid number"}`)
 	case c.operation == postFeedback && strings.Contains(batch, `"feedback_enabled":true`):
 		u.calls[len(u.calls)-1].accepted = true
-		return says(http.StatusAccepted, "")
+		return respond(http.StatusAccepted, "")
 	}
-	return says(http.StatusNotFound, "")
+	return respond(http.StatusNotFound, "")
 }
 
 func (u *upstream) end() {
@@ -296,8 +298,8 @@ func (u *upstream) end() {
 	u.inFlight--
 }
 
-// says answers with a status, a body and headers given as name, value, name, value.
-func says(status int, body string, headers ...string) http.HandlerFunc {
+// respond returns a handler that answers with a status, a body and headers, given as name, value pairs.
+func respond(status int, body string, headers ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		for i := 0; i < len(headers); i += 2 {
 			w.Header().Set(headers[i], headers[i+1])
@@ -307,8 +309,8 @@ func says(status int, body string, headers ...string) http.HandlerFunc {
 	}
 }
 
-// hangs answers with what then says after d, or not at all when the caller leaves before.
-func hangs(d time.Duration, then http.HandlerFunc) http.HandlerFunc {
+// respondAfter returns a handler that calls then after d, or does not answer if the caller leaves first.
+func respondAfter(d time.Duration, then http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-time.After(d):

@@ -10,27 +10,29 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// work takes a claim to its settlement. ctx ends when the relay is to stop, calls when it has to.
+// work takes one step for a claim and settles it. No step begins after ctx ended; calls ends CallGrace later and
+// cancels a call in flight.
 func (l *lane) work(ctx, calls context.Context, c store.Claim, claimed time.Time) outcome {
 	calls, cancel := context.WithDeadline(calls, claimed.Add(l.plan.Lease*3/4))
 	defer cancel()
 	began := time.Now()
 	var o outcome
 	if ctx.Err() != nil {
-		o = l.failed(stepNone, c, now(), context.Canceled) // nothing is begun any more
+		o = l.failed(stepNone, c, now(), context.Canceled) // the relay stops, so no call begins
 	} else {
 		o = l.attempt(calls, c)
 	}
 	o.took = time.Since(began)
 	err := l.settle(ctx, c, o, claimed.Add(l.plan.Lease))
-	l.tell(ctx, c, o, err)
+	l.logAttempt(ctx, c, o, err)
 	return o
 }
 
-// settle records what an attempt brought. What was learnt comes first: without it the settlement would leave a hole.
+// settle records what an attempt found out and then its settlement. The entries come first: a settlement without them
+// would end the step but lose its result.
 func (l *lane) settle(ctx context.Context, c store.Claim, o outcome, until time.Time) error {
-	for _, news := range o.learnt {
-		if err := l.record(ctx, news, until); err != nil {
+	for _, entry := range o.entries {
+		if err := l.record(ctx, entry, until); err != nil {
 			return err
 		}
 	}
@@ -44,13 +46,13 @@ const (
 	lastRecordRetry  = 2 * time.Second
 )
 
-// record keeps news, trying for as long as the lease lasts: nothing else prevents that a call which succeeded is made again.
-// It outlives ctx, since a call that was made must be settled also when the relay stops.
-func (l *lane) record(ctx context.Context, news store.News, until time.Time) error {
+// record records entry, and retries until the lease ends at until: if a successful call is not recorded, it is made
+// again. record ignores the end of ctx, since a call that was made must be settled even while the relay stops.
+func (l *lane) record(ctx context.Context, entry store.News, until time.Time) error {
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), until)
 	defer cancel()
 	for wait := firstRecordRetry; ; wait = min(2*wait, lastRecordRetry) {
-		err := l.store.Record(ctx, store.Arrival{Plan: l.plan.ID, At: now(), News: news})
+		err := l.store.Record(ctx, store.Arrival{Plan: l.plan.ID, At: now(), News: entry})
 		if err == nil || errors.Is(err, store.ErrClosed) {
 			return err
 		}
@@ -62,14 +64,14 @@ func (l *lane) record(ctx context.Context, news store.News, until time.Time) err
 	}
 }
 
-// tell writes the one line of an attempt.
-func (l *lane) tell(ctx context.Context, c store.Claim, o outcome, err error) {
+// logAttempt writes the one log line of an attempt.
+func (l *lane) logAttempt(ctx context.Context, c store.Claim, o outcome, err error) {
 	s := o.settlement
 	attributes := []slog.Attr{
 		slog.String("batch_id", c.Key.BatchID),
 		slog.String("step", string(o.step)),
 		slog.Bool("looked_up", o.lookedUp),
-		slog.Int("recipients", o.asked),
+		slog.Int("recipients", o.named),
 		slog.Int("attempt", c.Batch.Task.Attempts+1),
 		slog.String("outcome", s.Outcome.String()),
 		slog.String("reason", string(cmp.Or(o.reason, s.Reason))),
@@ -83,14 +85,14 @@ func (l *lane) tell(ctx context.Context, c store.Claim, o outcome, err error) {
 	}
 	message, level := "feedback attempt", levelOf(s.Outcome)
 	if err != nil {
-		// The lease ends, and the same is done again.
+		// After the lease the task is claimed again and the step is repeated.
 		message, level = "feedback attempt could not be recorded", slog.LevelError
 		attributes = append(attributes, slog.Any("error", err))
 	}
 	l.log.LogAttrs(ctx, level, message, attributes...)
 }
 
-// levelOf is how much a person has to care.
+// levelOf returns the log level of an outcome: Error if a person must act, Warn if the task will be retried.
 func levelOf(o store.Outcome) slog.Level {
 	switch o {
 	case store.Retry, store.Split:

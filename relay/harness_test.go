@@ -34,36 +34,36 @@ const (
 	bob    = "447700900119"
 )
 
-// house is a relay with all that stands around it: a real store, and an upstream to which it speaks real HTTP.
-type house struct {
+// harness is a relay with a real store and an upstream that it calls over real HTTP.
+type harness struct {
 	t        *testing.T
 	upstream *upstream
 	store    *storetest.Failing
 	registry *prometheus.Registry
 	metrics  *metrics.Metrics
 	relay    *Relay
-	told     atomic.Pointer[Relay] // relay, for the store
+	observer atomic.Pointer[Relay] // the relay, read by the store's observer
 	log      *lines
 	stop     func() // ends Run and waits for it
 }
 
-// inHouse runs a test in a synctest bubble with a relay for plan A; change may alter its configuration.
-func inHouse(t *testing.T, change func(*Config), test func(t *testing.T, h *house)) {
+// inBubble runs a test in a synctest bubble with a relay for plan A; change may alter its configuration.
+func inBubble(t *testing.T, change func(*Config), test func(t *testing.T, h *harness)) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, change)
+		h := newHarness(t, change)
 		h.start()
 		test(t, h)
 	})
 }
 
-func newHouse(t *testing.T, change func(*Config)) *house {
+func newHarness(t *testing.T, change func(*Config)) *harness {
 	t.Helper()
-	h := &house{t: t, upstream: newUpstream(t), registry: prometheus.NewRegistry(), log: &lines{}}
+	h := &harness{t: t, upstream: newUpstream(t), registry: prometheus.NewRegistry(), log: &lines{}}
 	policy := store.Policy{Coalesce: time.Second, Missing: store.Missing{Silence: time.Hour, Grace: 10 * time.Minute}}
 	s, err := boltstore.Open(t.Context(), boltstore.Config{
 		Path: t.TempDir(), Policies: func(string) store.Policy { return policy },
 		Observer: store.Observer{Folded: func(c []store.Changes) {
-			if r := h.told.Load(); r != nil {
+			if r := h.observer.Load(); r != nil {
 				r.Folded(c)
 			}
 		}},
@@ -71,18 +71,18 @@ func newHouse(t *testing.T, change func(*Config)) *house {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	h.store = storetest.NewFailing(s)
-	return h.relays(change)
+	return h.buildRelay(change)
 }
 
-// newHouseOn is another relay in front of the upstream and store of h, as after a restart.
-func newHouseOn(t *testing.T, h *house, change func(*Config)) *house {
+// newHarnessOn returns a second relay with the upstream and store of h, as after a restart.
+func newHarnessOn(t *testing.T, h *harness, change func(*Config)) *harness {
 	t.Helper()
-	again := &house{t: t, upstream: h.upstream, store: h.store, registry: prometheus.NewRegistry(), log: h.log}
-	return again.relays(change)
+	again := &harness{t: t, upstream: h.upstream, store: h.store, registry: prometheus.NewRegistry(), log: h.log}
+	return again.buildRelay(change)
 }
 
-// relays makes the relay of h; change may alter its configuration.
-func (h *house) relays(change func(*Config)) *house {
+// buildRelay creates the relay of h; change may alter its configuration.
+func (h *harness) buildRelay(change func(*Config)) *harness {
 	h.t.Helper()
 	c := Config{Plans: []Plan{{ID: planA}}, Rand: func() float64 { return 0.5 }}
 	if change != nil {
@@ -97,13 +97,14 @@ func (h *house) relays(change func(*Config)) *house {
 	}
 	h.metrics = metrics.New(h.registry, metrics.Config{Plans: names})
 	var err error
-	h.relay, err = New(c, h.store, h.metrics, slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	log := slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	h.relay, err = New(c, h.store, h.metrics, log)
 	require.NoError(h.t, err)
-	h.told.Store(h.relay)
+	h.observer.Store(h.relay)
 	return h
 }
 
-func (h *house) client(plan string) *sinch.Client {
+func (h *harness) client(plan string) *sinch.Client {
 	h.t.Helper()
 	c, err := sinch.New(sinch.Config{
 		Plan: plan, BaseURL: "http://sinch.test", Token: "a3f0c9d1e5b74c2f", Transport: h.upstream.transport(h.t),
@@ -113,7 +114,7 @@ func (h *house) client(plan string) *sinch.Client {
 }
 
 // start runs the relay until stop or the end of the test.
-func (h *house) start() {
+func (h *harness) start() {
 	ctx, cancel := context.WithCancel(h.t.Context())
 	done := make(chan error, 1)
 	go func() { done <- h.relay.Run(ctx) }()
@@ -124,35 +125,35 @@ func (h *house) start() {
 	h.t.Cleanup(h.stop)
 }
 
-// pass lets d go by, and everything happen that happens in it.
-func (h *house) pass(d time.Duration) {
+// advance moves the bubble's clock forward by d and waits until every goroutine is blocked.
+func (h *harness) advance(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
 
-func (h *house) record(plan string, news store.News) {
+func (h *harness) record(plan string, entry store.News) {
 	h.t.Helper()
-	require.NoError(h.t, h.store.Record(h.t.Context(), store.Arrival{Plan: plan, At: now(), News: news}))
+	require.NoError(h.t, h.store.Record(h.t.Context(), store.Arrival{Plan: plan, At: now(), News: entry}))
 }
 
-// delivered takes recipient reports that say Delivered.
-func (h *house) delivered(plan, batchID string, numbers ...string) {
+// recordDelivered records one recipient report with status Delivered for each number.
+func (h *harness) recordDelivered(plan, batchID string, numbers ...string) {
 	h.t.Helper()
 	for _, n := range numbers {
-		h.report(plan, []byte(fmt.Sprintf(
-			`{"type":"recipient_delivery_report_sms","batch_id":%q,"recipient":%q,"code":0,"status":"Delivered","at":"2025-08-19T16:21:00.000Z"}`,
-			batchID, n)))
+		h.recordReport(plan, []byte(fmt.Sprintf(
+			`{"type":"recipient_delivery_report_sms","batch_id":%q,"recipient":%q,`+
+				`"code":0,"status":"Delivered","at":"2025-08-19T16:21:00.000Z"}`, batchID, n)))
 	}
 }
 
-func (h *house) report(plan string, body []byte) {
+func (h *harness) recordReport(plan string, body []byte) {
 	h.t.Helper()
 	c, err := dlr.Parse(body)
 	require.NoError(h.t, err)
 	h.record(plan, store.Report{Report: c.Report, Raw: body, Source: store.FromCallback})
 }
 
-// batchReport is a batch report that says Delivered of these numbers, or of as many without naming them.
+// batchReport returns a batch report with status Delivered for the numbers. Unless named is set it only counts them.
 func batchReport(batchID string, named bool, numbers ...string) []byte {
 	entry := map[string]any{"code": 0, "status": "Delivered", "count": len(numbers)}
 	if named {
@@ -164,29 +165,29 @@ func batchReport(batchID string, named bool, numbers ...string) []byte {
 	return b
 }
 
-// flagged tells that the batch wants feedback, or that it does not, as a gateway would.
-func (h *house) flagged(plan, batchID string, wanted bool) {
+// recordFlag records, as a gateway would, whether the batch wants feedback.
+func (h *harness) recordFlag(plan, batchID string, wanted bool) {
 	h.t.Helper()
 	h.record(plan, store.Facts{BatchID: batchID, FeedbackEnabled: wanted, CreatedAt: now(), Source: store.FromGateway})
 }
 
-func (h *house) batch(plan, batchID string) *store.Batch {
+func (h *harness) batch(plan, batchID string) *store.Batch {
 	h.t.Helper()
 	b, err := h.store.Batch(h.t.Context(), store.BatchKey{Plan: plan, BatchID: batchID})
 	require.NoError(h.t, err)
 	return b
 }
 
-// feedback is where the feedback of one recipient of batch 1 stands.
-func (h *house) feedback(number string) store.FeedbackState {
+// feedback returns the feedback state of one recipient of batch1.
+func (h *harness) feedback(number string) store.FeedbackState {
 	h.t.Helper()
 	r, err := h.store.Recipient(h.t.Context(), store.BatchKey{Plan: planA, BatchID: batch1}, number)
 	require.NoError(h.t, err)
 	return r.Feedback
 }
 
-// counted is the value of a series, named as in the exposition format but without its prefix.
-func (h *house) counted(name string, labels ...string) float64 {
+// metric returns the value of a series. The name has no dlrloop_ prefix; labels are name, value pairs.
+func (h *harness) metric(name string, labels ...string) float64 {
 	h.t.Helper()
 	families, err := h.registry.Gather()
 	require.NoError(h.t, err)
@@ -212,9 +213,9 @@ func (h *house) counted(name string, labels ...string) float64 {
 	return 0
 }
 
-// lines is a log that can be read while it is written.
+// lines is a JSON log that tests can read while it is written.
 type lines struct {
-	mu   sync.Mutex // guards what follows
+	mu   sync.Mutex // guards text
 	text bytes.Buffer
 }
 
@@ -224,7 +225,7 @@ func (l *lines) Write(b []byte) (int, error) {
 	return l.text.Write(b)
 }
 
-// with returns the entries that have this message.
+// with returns the log entries that have this message.
 func (l *lines) with(t *testing.T, message string) []map[string]any {
 	t.Helper()
 	l.mu.Lock()

@@ -1,0 +1,119 @@
+package relay
+
+import (
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+const (
+	// minRate is the lowest rate that failures can reduce a plan to, in calls per second, or a sixteenth of the ceiling
+	// if that is less.
+	minRate = 1.0
+	// recovery is how long the rate takes to grow from zero to the ceiling.
+	recovery = time.Minute
+	// decreaseInterval is the minimum time between two decreases: failures until then belong to calls made before the
+	// first.
+	decreaseInterval = time.Second
+	// burst limits how many unused calls accumulate: those of this period.
+	burst = 100 * time.Millisecond
+)
+
+// rateLimiter limits the calls of one plan. Sinch publishes no limit, so the limiter searches for it (AIMD): the rate
+// starts at the ceiling, halves when Sinch answers 429 or 5xx or times out, and grows linearly while calls succeed:
+// slowly up to the rate at which the failures began, then to the ceiling within a minute. A call is counted when its
+// task is claimed, so that no lease runs while a task waits for the limiter. The lane's loop owns the limiter; only
+// spend is safe for concurrent use.
+//
+// Rates are those of all replicas together. This replica uses its quota share of them.
+type rateLimiter struct {
+	tokens      *rate.Limiter
+	ceiling     float64   // highest rate of all replicas, in calls per second
+	workers     int       // maximum burst
+	share       float64   // this replica's quota share, 0 to 1
+	rate        float64   // current rate of all replicas, in calls per second
+	threshold   float64   // the rate at which the last failures began
+	accepted    bool      // Sinch accepted a call since the last decrease
+	decreasedAt time.Time // time of the last decrease
+	changedAt   time.Time // time of the last decrease or increase
+}
+
+func newRateLimiter(ceiling float64, workers int, share float64) *rateLimiter {
+	r := &rateLimiter{ceiling: ceiling, workers: workers, share: share, rate: ceiling, threshold: ceiling, accepted: true}
+	r.tokens = rate.NewLimiter(r.limit(), r.maxTokens())
+	return r
+}
+
+// limit returns the rate of this replica.
+func (r *rateLimiter) limit() rate.Limit { return rate.Limit(r.rate * r.share) }
+
+// maxTokens returns how many unused calls may accumulate. A replica with any share has at least one, so that it can
+// call.
+func (r *rateLimiter) maxTokens() int {
+	if r.share == 0 {
+		return 0
+	}
+	return max(min(int(float64(r.limit())*burst.Seconds()), r.workers), 1)
+}
+
+// apply copies rate and burst to the token bucket.
+func (r *rateLimiter) apply(now time.Time) {
+	r.tokens.SetLimitAt(now, r.limit())
+	r.tokens.SetBurstAt(now, r.maxTokens())
+}
+
+// setShare sets this replica's quota share and reports whether it changed. Accumulated calls beyond the new burst are
+// dropped. With share 0 no call may begin.
+func (r *rateLimiter) setShare(share float64, now time.Time) bool {
+	if share == r.share {
+		return false
+	}
+	r.share = share
+	r.apply(now)
+	return true
+}
+
+// available returns how many calls may begin at now.
+func (r *rateLimiter) available(now time.Time) int { return max(int(r.tokens.TokensAt(now)), 0) }
+
+// untilNext returns how long after now the next call may begin. The share must not be zero.
+func (r *rateLimiter) untilNext(now time.Time) time.Duration {
+	short := 1 - r.tokens.TokensAt(now)
+	if short <= 0 {
+		return 0
+	}
+	return time.Duration(short/float64(r.tokens.Limit())*float64(time.Second)) + time.Millisecond
+}
+
+// spend counts one call. It never blocks: a call beyond the rate delays later ones.
+func (r *rateLimiter) spend(now time.Time) { r.tokens.ReserveN(now, 1) }
+
+// decrease halves the rate and reports whether it did. Failures within decreaseInterval count as one.
+func (r *rateLimiter) decrease(now time.Time) bool {
+	if now.Sub(r.decreasedAt) < decreaseInterval {
+		return false
+	}
+	if r.accepted {
+		r.threshold, r.accepted = r.rate, false
+	}
+	r.rate = max(r.rate/2, min(minRate, r.ceiling/16))
+	r.decreasedAt, r.changedAt = now, now
+	r.apply(now)
+	return true
+}
+
+// increase raises the rate for the time since its last change and reports whether it did.
+func (r *rateLimiter) increase(now time.Time) bool {
+	r.accepted = true
+	if r.rate >= r.ceiling {
+		return false
+	}
+	step := r.ceiling
+	if r.rate < r.threshold {
+		step = r.threshold
+	}
+	r.rate = min(r.rate+step*now.Sub(r.changedAt).Seconds()/recovery.Seconds(), r.ceiling)
+	r.changedAt = now
+	r.apply(now)
+	return true
+}
