@@ -12,17 +12,17 @@ import (
 	"golang.org/x/oauth2/clientcredentials"
 )
 
-// credentials give the bearer token of a call.
+// credentials provide the bearer token of a call.
 type credentials interface {
 	token(ctx context.Context) (string, error)
-	// renew reports whether a call that was refused with that token should be repeated with another.
+	// renew reports whether a call that was refused with that token should be repeated with a new one.
 	renew(ctx context.Context, refused string, answer *http.Response) bool
 }
 
 func (c Config) credentials(client *http.Client) (credentials, error) {
 	if c.Project == (Project{}) {
 		if c.Token == "" {
-			return nil, errors.New("token: it must be set, or project instead")
+			return nil, errors.New("token: it is empty; set token or project")
 		}
 		if err := CheckToken(c.Token); err != nil {
 			return nil, fmt.Errorf("token: %w", err)
@@ -30,7 +30,7 @@ func (c Config) credentials(client *http.Client) (credentials, error) {
 		return planToken(c.Token), nil
 	}
 	if c.Token != "" {
-		return nil, errors.New("token and project: give only one of them")
+		return nil, errors.New("token and project: set only one of them")
 	}
 	if c.Project.KeyID == "" || c.Project.KeySecret == "" {
 		return nil, errors.New("project: key_id and key_secret must be set")
@@ -47,12 +47,12 @@ func (c Config) credentials(client *http.Client) (credentials, error) {
 			TokenURL:     authURL,
 			AuthStyle:    oauth2.AuthStyleInHeader,
 		},
-		turn: make(chan struct{}, 1),
+		lock: make(chan struct{}, 1),
 	}, nil
 }
 
-// CheckToken returns an error for a text that cannot follow "Bearer " in a header, or that brings along what stood around the
-// token where it was copied from. The error does not contain the token.
+// CheckToken returns an error if t cannot be sent in an Authorization header, or contains something that was copied
+// along with it, such as quotation marks or "Bearer ". The error does not contain the token.
 func CheckToken(t Secret) error {
 	s := string(t)
 	switch {
@@ -66,26 +66,27 @@ func CheckToken(t Secret) error {
 	return nil
 }
 
-// planToken is a service plan's API token. It does not expire.
+// planToken is the API token of a service plan. It does not expire.
 type planToken string
 
 func (t planToken) token(context.Context) (string, error) { return string(t), nil }
 
 func (planToken) renew(context.Context, string, *http.Response) bool { return false }
 
-// projectTokens fetches a project's tokens. One caller fetches; those who come meanwhile wait for it.
+// projectTokens fetches and caches the OAuth2 token of a project. One caller fetches; concurrent callers wait for the
+// result.
 type projectTokens struct {
 	client *http.Client
 	config clientcredentials.Config
-	turn   chan struct{} // holds one element while somebody has the right to use current
-	// current is the token in use; nil before the first and after one was refused.
+	lock   chan struct{} // a mutex that a context can interrupt; guards current
+	// current is the token in use. It is nil before the first fetch and after a refusal.
 	current *oauth2.Token
 }
 
 func (p *projectTokens) token(ctx context.Context) (string, error) {
 	select {
-	case p.turn <- struct{}{}:
-		defer func() { <-p.turn }()
+	case p.lock <- struct{}{}:
+		defer func() { <-p.lock }()
 	case <-ctx.Done():
 		return "", failed(FetchToken, context.Cause(ctx))
 	}
@@ -103,15 +104,15 @@ func (p *projectTokens) token(ctx context.Context) (string, error) {
 	return t.AccessToken, nil
 }
 
-// renew forgets the token that was refused because it has expired. A token that somebody fetched since stays.
+// renew drops the cached token if Sinch refused it as expired. A token that another caller has fetched since is kept.
 func (p *projectTokens) renew(ctx context.Context, refused string, answer *http.Response) bool {
 	if answer.StatusCode != http.StatusUnauthorized ||
 		!strings.Contains(strings.ToLower(strings.Join(answer.Header.Values("WWW-Authenticate"), ",")), "expired") {
 		return false
 	}
 	select {
-	case p.turn <- struct{}{}:
-		defer func() { <-p.turn }()
+	case p.lock <- struct{}{}:
+		defer func() { <-p.lock }()
 	case <-ctx.Done():
 		return false
 	}

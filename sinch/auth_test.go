@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// project makes a client of a project whose token endpoint is the upstream's /oauth2/token.
+// project returns a client of a project whose token endpoint is /oauth2/token of the upstream.
 func (u *upstream) project(t *testing.T) *Client {
 	t.Helper()
 	return u.client(t, func(c *Config) {
@@ -25,12 +25,13 @@ func (u *upstream) project(t *testing.T) *Client {
 
 const tokenPath = "/oauth2/token"
 
-// issuing answers the token endpoint with token-1, token-2 and so on, and everything else with calls.
-func issuing(calls http.HandlerFunc) http.HandlerFunc {
+// issueTokens answers the token endpoint with token-1, token-2 and so on, and all other requests with calls.
+func issueTokens(calls http.HandlerFunc) http.HandlerFunc {
 	var issued atomic.Int64
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == tokenPath {
-			says(http.StatusOK, `{"access_token":"token-`+strconv.FormatInt(issued.Add(1), 10)+`","expires_in":3599,"token_type":"bearer"}`)(w, r)
+			n := strconv.FormatInt(issued.Add(1), 10)
+			respond(http.StatusOK, `{"access_token":"token-`+n+`","expires_in":3599,"token_type":"bearer"}`)(w, r)
 			return
 		}
 		calls(w, r)
@@ -50,8 +51,8 @@ const (
 	basicKey1       = "Basic a2V5LTE6aHVzaA==" // key-1:hush
 )
 
-func TestProjectFetchesItsTokenOnce(t *testing.T) {
-	u := newUpstream(t, issuing(says(http.StatusAccepted, "")))
+func TestAProjectsTokenIsFetchedOnce(t *testing.T) {
+	u := newUpstream(t, issueTokens(respond(http.StatusAccepted, "")))
 	c := u.project(t)
 	var callers sync.WaitGroup
 	for range 8 {
@@ -74,12 +75,12 @@ func TestProjectFetchesItsTokenOnce(t *testing.T) {
 	require.Equal(t, 1, fetched)
 }
 
-func TestProjectRenewsAnExpiredTokenOnce(t *testing.T) {
+func TestAnExpiredProjectTokenIsRenewedOnce(t *testing.T) {
 	expired := func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token", error_description="Token Expired"`)
 		w.WriteHeader(http.StatusUnauthorized)
 	}
-	u := newUpstream(t, issuing(func(w http.ResponseWriter, r *http.Request) {
+	u := newUpstream(t, issueTokens(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") == "Bearer token-1" {
 			expired(w, r)
 			return
@@ -93,12 +94,12 @@ func TestProjectRenewsAnExpiredTokenOnce(t *testing.T) {
 	}, u.paths())
 	require.Equal(t, u.requests()[1].Body, u.requests()[3].Body)
 
-	u = newUpstream(t, issuing(expired))
+	u = newUpstream(t, issueTokens(expired))
 	err := u.project(t).Feedback(t.Context(), testBatch, []string{"1"})
 	e, ok := errors.AsType[*Error](err)
 	require.True(t, ok, err)
 	require.Equal(t, http.StatusUnauthorized, e.HTTPStatus)
-	require.Len(t, u.requests(), 4, "the second refusal stands")
+	require.Len(t, u.requests(), 4, "a second refusal is not retried")
 }
 
 func TestOtherRefusalsAreNotRepeated(t *testing.T) {
@@ -107,7 +108,7 @@ func TestOtherRefusalsAreNotRepeated(t *testing.T) {
 		`Bearer error_description="expired"`: http.StatusForbidden,
 		"":                                   http.StatusUnauthorized,
 	} {
-		u := newUpstream(t, issuing(func(w http.ResponseWriter, _ *http.Request) {
+		u := newUpstream(t, issueTokens(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("WWW-Authenticate", challenge)
 			w.WriteHeader(status)
 		}))
@@ -115,7 +116,7 @@ func TestOtherRefusalsAreNotRepeated(t *testing.T) {
 		require.Len(t, u.requests(), 2)
 	}
 
-	// A plan's token has no successor.
+	// A plan's token cannot be renewed.
 	u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("WWW-Authenticate", `Bearer error_description="expired"`)
 		w.WriteHeader(http.StatusUnauthorized)
@@ -124,10 +125,10 @@ func TestOtherRefusalsAreNotRepeated(t *testing.T) {
 	require.Len(t, u.requests(), 1)
 }
 
-func TestRefusedKeysAreATokenError(t *testing.T) {
+func TestARefusedProjectKeyIsATokenError(t *testing.T) {
 	u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "3")
-		says(http.StatusBadRequest, `{"error":"invalid_client","error_description":"hush is wrong"}`)(w, nil)
+		respond(http.StatusBadRequest, `{"error":"invalid_client","error_description":"hush is wrong"}`)(w, nil)
 	})
 	err := u.project(t).Feedback(t.Context(), testBatch, []string{"1"})
 	e, ok := errors.AsType[*Error](err)
@@ -138,11 +139,11 @@ func TestRefusedKeysAreATokenError(t *testing.T) {
 	require.Equal(t, "*** is wrong", e.Text)
 	require.NotContains(t, e.Excerpt, "hush")
 	require.NotZero(t, e.RetryAfter)
-	require.Len(t, u.requests(), 1, "nothing is called without a token")
+	require.Len(t, u.requests(), 1, "no call is made without a token")
 }
 
-func TestATokenThatCannotBeFetched(t *testing.T) {
-	u := newUpstream(t, says(http.StatusOK, `{}`))
+func TestATokenFetchThatFails(t *testing.T) {
+	u := newUpstream(t, respond(http.StatusOK, `{}`))
 	require.ErrorContains(t, u.project(t).Feedback(t.Context(), testBatch, []string{"1"}), "sinch: fetch token: ")
 
 	release := make(chan struct{})
@@ -156,9 +157,9 @@ func TestATokenThatCannotBeFetched(t *testing.T) {
 	require.NotContains(t, err.Error(), u.URL)
 }
 
-func TestAWaiterForTheTokenCanGiveUp(t *testing.T) {
+func TestACallerCanStopWaitingForTheToken(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
-	u := newUpstream(t, issuing(says(http.StatusAccepted, "")))
+	u := newUpstream(t, issueTokens(respond(http.StatusAccepted, "")))
 	inner := u.Config.Handler
 	u.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == tokenPath {
@@ -178,9 +179,9 @@ func TestAWaiterForTheTokenCanGiveUp(t *testing.T) {
 	require.NoError(t, <-first)
 }
 
-// Who makes a call of its own to Sinch does so with the client's credentials.
-func TestAuthorizeForACallOfOnesOwn(t *testing.T) {
-	u := newUpstream(t, issuing(says(http.StatusAccepted, "")))
+// A caller that makes its own request to Sinch uses the client's credentials.
+func TestAuthorizeTheCallersRequest(t *testing.T) {
+	u := newUpstream(t, issueTokens(respond(http.StatusAccepted, "")))
 	c := u.project(t)
 	own := func() *http.Request {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, u.URL, nil)
@@ -191,16 +192,16 @@ func TestAuthorizeForACallOfOnesOwn(t *testing.T) {
 	}
 	first := own()
 	require.Equal(t, []string{"Bearer token-1"}, first.Header.Values("Authorization"))
-	require.Equal(t, "Bearer token-1", own().Header.Get("Authorization"), "it is fetched once")
+	require.Equal(t, "Bearer token-1", own().Header.Get("Authorization"), "the token is fetched once")
 
 	answer := &http.Response{StatusCode: http.StatusUnauthorized, Header: http.Header{}}
 	c.Refused(t.Context(), first, answer)
-	require.Equal(t, "Bearer token-1", own().Header.Get("Authorization"), "that it expired has not been said")
+	require.Equal(t, "Bearer token-1", own().Header.Get("Authorization"), "the refusal does not mention expiry")
 	answer.Header.Set("WWW-Authenticate", `Bearer error_description="expired"`)
 	c.Refused(t.Context(), first, answer)
 	require.Equal(t, "Bearer token-2", own().Header.Get("Authorization"))
 	c.Refused(t.Context(), first, answer)
-	require.Equal(t, "Bearer token-2", own().Header.Get("Authorization"), "one that was fetched since stays")
+	require.Equal(t, "Bearer token-2", own().Header.Get("Authorization"), "the newer token is kept")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// Endpoint is where the plan's API is: the origin and the path up to and with the plan's segment, without a slash at the end.
+// Endpoint returns the URL of the plan's API: origin and path including the plan's segment, without a trailing slash.
 // It needs no credentials.
 func (c Config) Endpoint() (string, error) { return c.base() }
 
-// Authorize gives r the client's own credentials in place of any it has. A project's token may have to be fetched first; an
-// error is like that of any operation.
+// Authorize replaces the Authorization header of r with the client's own credentials. It may have to fetch a project's
+// token first; its errors are those of FetchToken.
 func (c *Client) Authorize(ctx context.Context, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -23,7 +23,8 @@ func (c *Client) Authorize(ctx context.Context, r *http.Request) error {
 	return nil
 }
 
-// Refused tells the client how a request was answered that it authorized. A token that had expired is not used again.
+// Refused reports to the client how Sinch answered a request that Authorize authorized. If the answer says that the
+// token has expired, the client fetches a new one for its next call.
 func (c *Client) Refused(ctx context.Context, r *http.Request, answer *http.Response) {
 	token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 	c.credentials.renew(ctx, token, answer)

@@ -23,7 +23,7 @@ func TestEndpointNeedsNoCredentials(t *testing.T) {
 	require.ErrorContains(t, err, "region")
 }
 
-func TestAuthorizeReplacesTheCallersCredentials(t *testing.T) {
+func TestAuthorizeReplacesCredentials(t *testing.T) {
 	c, err := sinch.New(sinch.Config{Plan: "plan", Region: "eu", Token: "of-the-plan"})
 	require.NoError(t, err)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1", nil)
@@ -31,7 +31,7 @@ func TestAuthorizeReplacesTheCallersCredentials(t *testing.T) {
 	r.Header.Set("Authorization", "Basic of-the-caller")
 	require.NoError(t, c.Authorize(t.Context(), r))
 	require.Equal(t, []string{"Bearer of-the-plan"}, r.Header.Values("Authorization"))
-	c.Refused(t.Context(), r, &http.Response{StatusCode: http.StatusUnauthorized}) // a plan's token is not renewed
+	c.Refused(t.Context(), r, &http.Response{StatusCode: http.StatusUnauthorized}) // a plan's token cannot be renewed
 	require.NoError(t, c.Authorize(t.Context(), r))
 	require.Equal(t, []string{"Bearer of-the-plan"}, r.Header.Values("Authorization"))
 }

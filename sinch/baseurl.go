@@ -9,37 +9,38 @@ import (
 	"unicode"
 )
 
-// apiPath is where the API begins at an origin; the plan's segment follows.
+// apiPath is the path of the API below an origin. The plan's segment follows.
 const apiPath = "/xms/v1/"
 
 var (
-	errURL    = errors.New("is not an http or https URL; write scheme and host, such as https://dlr.example.com")
-	errExtra  = errors.New("has more than scheme, host and path; leave out user name, password, ? and #")
-	errPort   = errors.New("has a port that is not a number from 1 to 65535")
-	errSteps  = errors.New("has . or .. in its path; write the path without them")
-	errBeyond = errors.New("has xms in its path, but does not end in /xms/v1; leave out xms and what follows, dlrloop adds /xms/v1 and the plan's id")
+	errURL          = errors.New("is not an http or https URL; write scheme and host, such as https://dlr.example.com")
+	errExtraParts   = errors.New("has more than scheme, host and path; leave out user name, password, ? and #")
+	errPort         = errors.New("has a port that is not a number from 1 to 65535")
+	errDotSegments  = errors.New("has . or .. in its path; write the path without them")
+	errWrongAPIPath = errors.New("has xms in its path, but does not end in /xms/v1; leave out xms and what follows, " +
+		"dlrloop adds /xms/v1 and the plan's id")
 )
 
-// ParseURL reads an http or https URL to which a path can be added, and returns it without a slash at its end. The error does
-// not contain the URL, which may hold a password.
+// ParseURL checks that text is an http or https URL to which a path can be appended, and returns it without trailing
+// slashes. Its errors do not contain the URL, which may include a password.
 func ParseURL(text string) (string, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
 		return "", errURL
 	case u.User != nil || strings.ContainsAny(text, "?#"):
-		return "", errExtra
+		return "", errExtraParts
 	case !portIsValid(u):
 		return "", errPort
-	case slices.ContainsFunc(strings.Split(u.EscapedPath(), "/"), isStep):
-		return "", errSteps
+	case slices.ContainsFunc(strings.Split(u.EscapedPath(), "/"), isDotSegment):
+		return "", errDotSegments
 	}
 	return strings.TrimRight(u.Scheme+"://"+u.Host+u.EscapedPath(), "/"), nil
 }
 
-// ParseBaseURL reads a base URL for the plan or project with this id and returns the part to which /xms/v1 is added, without a
-// slash at its end. People copy whole addresses, so /xms/v1 at its end is cut off, alone or with the id. Any other URL with a
-// segment xms is an error, because no API is there.
+// ParseBaseURL checks a base URL for the plan or project with this id and returns it without a trailing slash, ready
+// for /xms/v1 to be appended. Users often copy a whole address, so a trailing /xms/v1, with or without the id, is
+// removed. Any other URL with a path segment xms is an error, because it does not lead to the API.
 func ParseBaseURL(text, id string) (string, error) {
 	base, err := ParseURL(text)
 	if err != nil {
@@ -49,21 +50,22 @@ func ParseBaseURL(text, id string) (string, error) {
 	segments := strings.Split(rest, "/") // the first is the host
 	at := slices.IndexFunc(segments[1:], func(s string) bool { return strings.EqualFold(s, "xms") })
 	switch {
-	case at < 0 && slices.ContainsFunc(segments[1:], hidesAPI):
-		return "", errBeyond
+	case at < 0 && slices.ContainsFunc(segments[1:], containsXMS):
+		return "", errWrongAPIPath
 	case at < 0:
 		return base, nil
 	}
 	before, after := segments[:at+1], slices.DeleteFunc(segments[at+2:], func(s string) bool { return s == "" })
-	if len(after) == 0 || len(after) > 2 || !strings.EqualFold(after[0], "v1") || len(after) == 2 && after[1] != url.PathEscape(id) {
-		return "", errBeyond
+	if len(after) == 0 || len(after) > 2 || !strings.EqualFold(after[0], "v1") ||
+		len(after) == 2 && after[1] != url.PathEscape(id) {
+		return "", errWrongAPIPath
 	}
 	return scheme + "://" + strings.TrimRight(strings.Join(before, "/"), "/"), nil
 }
 
-// hidesAPI reports whether a segment holds xms behind an escape, such as xms%2Fv1, or beside a parameter. A server may take it
-// for the API's path, to which another would be added.
-func hidesAPI(segment string) bool {
+// containsXMS reports whether a segment contains xms in an escaped form, such as xms%2Fv1, or next to a parameter. A
+// server may treat such a segment as the API's path, and dlrloop would append that path again.
+func containsXMS(segment string) bool {
 	for strings.Contains(segment, "%") {
 		plain, err := url.PathUnescape(segment)
 		if err != nil {
@@ -85,8 +87,9 @@ func portIsValid(u *url.URL) bool {
 	return err == nil && port > 0
 }
 
-// isStep reports whether a segment of a path is . or .., escaped or not: a proxy that normalises the path takes it for a step.
-func isStep(segment string) bool {
+// isDotSegment reports whether a path segment is . or .., escaped or not. A proxy that normalises the path would
+// resolve it.
+func isDotSegment(segment string) bool {
 	plain, err := url.PathUnescape(segment)
 	return err != nil || plain == "." || plain == ".."
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestABaseURLThatContainsTheAPIsPathIsNeverDoubled(t *testing.T) {
+func TestTheAPIPathOfABaseURLIsNotDoubled(t *testing.T) {
 	const want = "http://127.0.0.1:9200/xms/v1/plan-1"
 	for _, base := range []string{
 		"http://127.0.0.1:9200", "http://127.0.0.1:9200/", "http://127.0.0.1:9200//", "HTTP://127.0.0.1:9200",
@@ -35,28 +35,28 @@ func TestABaseURLThatContainsTheAPIsPathIsNeverDoubled(t *testing.T) {
 	assert.Equal(t, "http://h/xms/v1/pro%201", got)
 }
 
-func TestABaseURLThatReachesNoAPIIsRefused(t *testing.T) {
+func TestABaseURLThatDoesNotLeadToTheAPIIsRefused(t *testing.T) {
 	for base, want := range map[string]error{
-		"http://h/xms":                   errBeyond,
-		"http://h/xms/v2":                errBeyond,
-		"http://h/xms/v1/plan-2":         errBeyond,
-		"http://h/xms/v1/PLAN-1":         errBeyond,
-		"http://h/xms/v1/plan-1/x":       errBeyond,
-		"http://h/xms/v1/plan-1/batches": errBeyond,
-		"http://h/xms/v1/xms/v1":         errBeyond,
-		"http://h/xms%2Fv1":              errBeyond,
-		"http://h/xms%2fv1/":             errBeyond,
-		"http://h/a/XMS%2FV1/plan-1":     errBeyond,
-		"http://h/%2Fxms%2Fv1":           errBeyond,
-		"http://h/xms%252Fv1":            errBeyond,
-		"http://h/%78ms/v1":              errBeyond,
-		"http://h/xms%5Cv1":              errBeyond,
-		"http://h/xms%20/v1":             errBeyond,
-		"http://h/xms;a=b/v1":            errBeyond,
-		"http://h?":                      errExtra,
-		"http://h#":                      errExtra,
-		"http://h/#a":                    errExtra,
-		"http://u@h":                     errExtra,
+		"http://h/xms":                   errWrongAPIPath,
+		"http://h/xms/v2":                errWrongAPIPath,
+		"http://h/xms/v1/plan-2":         errWrongAPIPath,
+		"http://h/xms/v1/PLAN-1":         errWrongAPIPath,
+		"http://h/xms/v1/plan-1/x":       errWrongAPIPath,
+		"http://h/xms/v1/plan-1/batches": errWrongAPIPath,
+		"http://h/xms/v1/xms/v1":         errWrongAPIPath,
+		"http://h/xms%2Fv1":              errWrongAPIPath,
+		"http://h/xms%2fv1/":             errWrongAPIPath,
+		"http://h/a/XMS%2FV1/plan-1":     errWrongAPIPath,
+		"http://h/%2Fxms%2Fv1":           errWrongAPIPath,
+		"http://h/xms%252Fv1":            errWrongAPIPath,
+		"http://h/%78ms/v1":              errWrongAPIPath,
+		"http://h/xms%5Cv1":              errWrongAPIPath,
+		"http://h/xms%20/v1":             errWrongAPIPath,
+		"http://h/xms;a=b/v1":            errWrongAPIPath,
+		"http://h?":                      errExtraParts,
+		"http://h#":                      errExtraParts,
+		"http://h/#a":                    errExtraParts,
+		"http://u@h":                     errExtraParts,
 		"http://h:0":                     errPort,
 		"http://h:99999":                 errPort,
 		"http://h:":                      errPort,
@@ -65,22 +65,23 @@ func TestABaseURLThatReachesNoAPIIsRefused(t *testing.T) {
 		"http://h h":                     errURL,
 		"h:9200":                         errURL,
 		"//h":                            errURL,
-		"http://h/a/../b":                errSteps,
-		"http://h/%2e%2E":                errSteps,
-		"http://h/.":                     errSteps,
+		"http://h/a/../b":                errDotSegments,
+		"http://h/%2e%2E":                errDotSegments,
+		"http://h/.":                     errDotSegments,
 	} {
 		_, err := Config{Plan: "plan-1", BaseURL: base}.Endpoint()
 		require.ErrorIs(t, err, want, base)
 	}
 }
 
-func TestATokenThatNoHeaderCanCarryIsRefused(t *testing.T) {
+func TestATokenThatDoesNotFitAHeaderIsRefused(t *testing.T) {
 	require.NoError(t, CheckToken("0123456789abcdefABCDEF-._~+/="))
 	for token, want := range map[Secret]string{
 		"Bearer hush": `begins with "Bearer "`, "bearer hush": `begins with "Bearer "`,
 		`"hush"`: "quotation mark", "'hush'": "quotation mark",
-		"hu sh": "contains a space", "\ufeffhush": "another character", "hush\u200b": "another character", "hu\u00a0sh": "another character",
-		"hüsh": "another character", "hush\n": "another character",
+		"hu sh": "contains a space", "\ufeffhush": "another character", "hush\u200b": "another character",
+		"hu\u00a0sh": "another character",
+		"hüsh":       "another character", "hush\n": "another character",
 	} {
 		err := CheckToken(token)
 		require.ErrorContains(t, err, want)

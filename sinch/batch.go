@@ -9,11 +9,13 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// Batch is what Sinch says of a batch. Zero members were not set or not readable; times are UTC, cut to the millisecond.
+// Batch is a batch as Sinch describes it. A zero field was absent or not readable. Times are UTC, truncated to the
+// millisecond.
 type Batch struct {
-	ID              string // opaque, case-sensitive
-	Type            Type
-	To              []string // numbers and group ids, as Sinch gives them: mostly bare digits, whatever was sent
+	ID   string // opaque, case-sensitive
+	Type Type
+	// numbers and group ids as Sinch returns them: mostly bare digits, however they were sent
+	To              []string
 	From            string
 	Body            json.RawMessage // a string for text, base64 in a string for binary, an object for media
 	UDH             string          // hexadecimal
@@ -35,27 +37,29 @@ type Batch struct {
 	FromTON          *int
 	FromNPI          *int
 
-	// Unknown are the members that this package has no field for, and those that it could not read into theirs. They are
-	// written again as they came, unless a field says otherwise.
+	// Unknown holds members without a field in Batch, and members whose value does not fit their field. MarshalJSON
+	// writes them unchanged, unless a field with that name is set.
 	Unknown map[string]json.RawMessage
 }
 
-// maxNumber is the longest entry of To that counts as a number, in bytes: as dlr bounds the recipient of a report.
+// maxNumber is the longest entry of To, in bytes, that counts as a number. The limit is that of a report's recipient in
+// dlr.
 const maxNumber = 64
 
-// Numbers returns those entries of To that are numbers of at most 64 bytes, as they are there, each number once. To compare
-// numbers, take dlr.Digits of them.
+// Numbers returns the entries of To that are numbers of at most 64 bytes, in their original spelling and without
+// duplicates. Use dlr.Digits to compare them.
 func (b *Batch) Numbers() []string {
 	return b.entries(isNumber, dlr.Digits)
 }
 
-// Groups returns how many groups are in To; an entry too long to be a number counts as one. Who is in a group, Sinch does not say with the batch.
+// Groups returns the number of different groups in To. An entry longer than a number counts as a group. Sinch does not
+// return the members of a group with the batch.
 func (b *Batch) Groups() int {
 	groups := b.entries(func(entry string) bool { return !isNumber(entry) }, func(entry string) string { return entry })
 	return len(groups)
 }
 
-// entries returns those entries of To that are wanted, but for those that are the same as one before.
+// entries returns the entries of To that wanted accepts, without those whose key, as returned by same, occurred before.
 func (b *Batch) entries(wanted func(string) bool, same func(string) string) (found []string) {
 	seen := make(map[string]bool, len(b.To))
 	for _, entry := range b.To {
@@ -80,7 +84,7 @@ func isNumber(entry string) bool {
 	return digits != ""
 }
 
-// Text returns the body of a text; empty for other types.
+// Text returns the body of a text message. It returns "" for every other type.
 func (b *Batch) Text() string {
 	var s string
 	if (b.Type != "" && b.Type != TypeText) || json.Unmarshal(b.Body, &s) != nil {
@@ -89,8 +93,8 @@ func (b *Batch) Text() string {
 	return s
 }
 
-// ParseBatch reads a batch as Sinch answers with it, tolerantly: only what is no JSON object at all is an error. Whether it
-// is about a batch, its ID tells.
+// ParseBatch decodes a batch from Sinch's answer, tolerantly: the only error is a body that is not a JSON object. The
+// caller must check ID, which is empty if the object is not a batch.
 func ParseBatch(body []byte) (*Batch, error) {
 	b := &Batch{}
 	if err := b.UnmarshalJSON(body); err != nil {
@@ -99,7 +103,7 @@ func ParseBatch(body []byte) (*Batch, error) {
 	return b, nil
 }
 
-// UnmarshalJSON is as tolerant as ParseBatch.
+// UnmarshalJSON decodes as tolerantly as ParseBatch.
 func (b *Batch) UnmarshalJSON(body []byte) error {
 	m, err := parseMembers(body)
 	if err != nil {
@@ -133,7 +137,7 @@ func (b *Batch) UnmarshalJSON(body []byte) error {
 	return nil
 }
 
-// MarshalJSON writes the batch as Sinch does: what is not set is left out, except canceled.
+// MarshalJSON encodes the batch as Sinch does. Unset members are omitted, except canceled.
 func (b Batch) MarshalJSON() ([]byte, error) {
 	w := wire{
 		ID: b.ID, Type: b.Type, To: b.To, From: set(b.From), UDH: set(b.UDH), Parameters: b.Parameters,
@@ -153,11 +157,11 @@ func (b Batch) MarshalJSON() ([]byte, error) {
 	return w.encode(b.Unknown)
 }
 
-// errOtherBatch guards against whoever answers 200 to everything: read as a batch, such an answer would say that no
-// feedback is wanted.
-var errOtherBatch = errors.New("it is not about the batch asked for")
+// errOtherBatch rejects an answer about another batch. A server that answers 200 to everything would otherwise look
+// like a batch that does not want feedback.
+var errOtherBatch = errors.New("the answer is about another batch")
 
-// batchPath is the path of a batch and what follows it, which is escaped already.
+// batchPath returns the path of a batch followed by rest, which must already be escaped.
 func batchPath(batchID, rest string) (string, error) {
 	segment, err := escape(batchID)
 	if err != nil {

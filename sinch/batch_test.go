@@ -13,7 +13,7 @@ import (
 )
 
 func TestGetBatch(t *testing.T) {
-	u := newUpstream(t, says(http.StatusOK, fixture(t, "res-send-text-201.json")))
+	u := newUpstream(t, respond(http.StatusOK, fixture(t, "res-send-text-201.json")))
 	b, err := u.client(t).GetBatch(t.Context(), testBatch)
 	require.NoError(t, err)
 	require.Equal(t, &Batch{
@@ -50,31 +50,45 @@ func TestGetBatchReadsTolerantly(t *testing.T) {
 		"only an id": {`{"id":"b"}`, Batch{ID: "b"}},
 		"unknown members": {
 			`{"id":"b","tags":["x"],"to":[1,"2",{"a":1}],"more":{},"ID":"c"}`,
-			Batch{ID: "b", To: []string{"1", "2"}, Unknown: raws("tags", `["x"]`, "more", `{}`, "ID", `"c"`)},
+			Batch{ID: "b", To: []string{"1", "2"}, Unknown: rawMembers("tags", `["x"]`, "more", `{}`, "ID", `"c"`)},
 		},
-		"numeric id": {`{"id":12,"client_reference":7,"from":12025550100}`, Batch{ID: "12", ClientReference: "7", From: "12025550100"}},
+		"numeric id": {
+			`{"id":12,"client_reference":7,"from":12025550100}`,
+			Batch{ID: "12", ClientReference: "7", From: "12025550100"},
+		},
 		"texts for numbers": {
-			`{"id":"b","from_ton":"1","from_npi":18,"max_number_of_message_parts":" 3 ","canceled":"true","flash_message":"false"}`,
+			`{"id":"b","from_ton":"1","from_npi":18,"max_number_of_message_parts":" 3 ","canceled":"true",` +
+				`"flash_message":"false"}`,
 			Batch{ID: "b", FromTON: new(1), FromNPI: new(18), MaxParts: 3, Canceled: true},
 		},
 		"numbers for texts": {
 			`{"id":"b","parameters":{"n":{"default":5}},"udh":"00","truncate_concat":true,"strict_validation":true}`,
-			Batch{ID: "b", Parameters: Parameters{"n": {"default": "5"}}, UDH: "00", TruncateConcat: true, StrictValidation: true},
+			Batch{
+				ID: "b", Parameters: Parameters{"n": {"default": "5"}}, UDH: "00", TruncateConcat: true,
+				StrictValidation: true,
+			},
 		},
 		"other types": {
 			`{"to":"x","id":"b","type":{},"client_reference":[1],"created_at":5,"canceled":1,"feedback_enabled":"True",` +
 				`"parameters":{"n":{"default":[]}},"from_ton":"x","send_at":"soon"}`,
-			Batch{ID: "b", FeedbackEnabled: true, Unknown: raws(
+			Batch{ID: "b", FeedbackEnabled: true, Unknown: rawMembers(
 				"to", `"x"`, "type", `{}`, "client_reference", `[1]`, "created_at", `5`, "canceled", `1`,
 				"parameters", `{"n":{"default":[]}}`, "from_ton", `"x"`, "send_at", `"soon"`,
 			)},
 		},
-		"nulls":              {`{"id":"b","to":null,"feedback_enabled":null,"send_at":null,"more":null}`, Batch{ID: "b"}},
-		"NUL":                {`{"id":"b","client_reference":"a\u0000b"}`, Batch{ID: "b", ClientReference: "a\ufffdb"}},
-		"a reference to cut": {`{"id":"b","client_reference":"` + strings.Repeat("é", 3000) + `"}`, Batch{ID: "b", ClientReference: strings.Repeat("é", 2048)}},
+		"nulls": {
+			`{"id":"b","to":null,"feedback_enabled":null,"send_at":null,"more":null}`, Batch{ID: "b"},
+		},
+		"NUL": {
+			`{"id":"b","client_reference":"a\u0000b"}`, Batch{ID: "b", ClientReference: "a\ufffdb"},
+		},
+		"a reference over the limit": {
+			`{"id":"b","client_reference":"` + strings.Repeat("é", 3000) + `"}`,
+			Batch{ID: "b", ClientReference: strings.Repeat("é", 2048)},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u := newUpstream(t, says(http.StatusOK, test.body))
+			u := newUpstream(t, respond(http.StatusOK, test.body))
 			b, err := u.client(t).GetBatch(t.Context(), test.want.ID)
 			require.NoError(t, err)
 			require.Equal(t, &test.want, b)
@@ -82,8 +96,8 @@ func TestGetBatchReadsTolerantly(t *testing.T) {
 	}
 }
 
-// Whoever answers 200 to everything must not be taken to say that no feedback is wanted.
-func TestGetBatchBelievesOnlyTheBatchAskedFor(t *testing.T) {
+// A server that answers 200 to everything must not make a batch look as if it did not want feedback.
+func TestGetBatchRejectsAnswersAboutAnotherBatch(t *testing.T) {
 	for name, body := range map[string]string{
 		"nothing":       ``,
 		"an empty one":  `{}`,
@@ -93,7 +107,7 @@ func TestGetBatchBelievesOnlyTheBatchAskedFor(t *testing.T) {
 		"a list":        `[{"id":"` + testBatch + `"}]`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			u := newUpstream(t, says(http.StatusOK, body))
+			u := newUpstream(t, respond(http.StatusOK, body))
 			_, err := u.client(t).GetBatch(t.Context(), testBatch)
 			e, ok := errors.AsType[*Error](err)
 			require.True(t, ok, err)
@@ -115,22 +129,25 @@ func TestParseBatchNeedsAnObject(t *testing.T) {
 	require.Equal(t, &Batch{}, b)
 }
 
-func TestBatchTellsNumbersFromGroups(t *testing.T) {
+func TestNumbersAndGroupsOfABatch(t *testing.T) {
 	numbers := []string{"447700900118", "0046701740607", "54321"}
-	b := &Batch{To: append([]string{"01K2NDE5RPA0C7W3B9HYZK4T6M", "dxCJTlfb1UsF", "", "+", "dxCJTlfb1UsF"}, append(numbers, "+44 (7700) 900-118")...)}
+	b := &Batch{
+		To: append([]string{"01K2NDE5RPA0C7W3B9HYZK4T6M", "dxCJTlfb1UsF", "", "+", "dxCJTlfb1UsF"},
+			append(numbers, "+44 (7700) 900-118")...),
+	}
 	require.Equal(t, numbers, b.Numbers())
-	require.Equal(t, 4, b.Groups(), "each once")
+	require.Equal(t, 4, b.Groups(), "each group counts once")
 }
 
-func TestOnlyATextHasText(t *testing.T) {
+func TestOnlyTextMessagesHaveText(t *testing.T) {
 	require.Equal(t, "a", (&Batch{Body: json.RawMessage(`"a"`)}).Text())
 	require.Empty(t, (&Batch{Type: TypeBinary, Body: json.RawMessage(`"a"`)}).Text())
 	require.Empty(t, (&Batch{Type: TypeText, Body: json.RawMessage(`{}`)}).Text())
 	require.Empty(t, (&Batch{}).Text())
 }
 
-// raws makes members of names and JSON values in turn.
-func raws(pairs ...string) map[string]json.RawMessage {
+// rawMembers returns members from alternating names and JSON values.
+func rawMembers(pairs ...string) map[string]json.RawMessage {
 	m := map[string]json.RawMessage{}
 	for i := 0; i < len(pairs); i += 2 {
 		m[pairs[i]] = json.RawMessage(pairs[i+1])

@@ -13,38 +13,38 @@ import (
 	"time"
 )
 
-// Config says whom the client speaks for, and to which host. Plan, one of Region and BaseURL, and one of Token and
-// Project are required.
+// Config selects the plan or project, the host and the credentials of a Client. Required are Plan (or Project.ID), one
+// of Region and BaseURL, and one of Token and Project.
 type Config struct {
-	// Plan is the service plan id. It is the first segment of every path, unless Project is set.
+	// Plan is the service plan id. It is the first path segment of every call, unless Project is set.
 	Plan string
-	// Region is us, eu, au, br or ca; with Project only us or eu. A plan of one region is unknown in every other.
+	// Region is us, eu, au, br or ca; with Project only us or eu. Sinch knows a plan in one region only.
 	Region string
-	// BaseURL replaces the region's host: scheme, host and, if need be, a path before /xms/v1. /xms/v1 and /xms/v1/ with the
-	// plan's segment at its end change nothing.
+	// BaseURL replaces the host of the region. It has a scheme, a host and optionally a path before /xms/v1. A trailing
+	// /xms/v1, with or without the plan, is ignored.
 	BaseURL string
 
 	Token   Secret  // the service plan's API token
-	Project Project // instead of Token
+	Project Project // set instead of Token
 
-	// Transport carries the calls; nil means one of the client's own, which heeds the usual proxy variables.
+	// Transport sends the requests. Nil means a transport of the client's own, which uses the proxy of the environment.
 	Transport http.RoundTripper
-	// Timeout bounds one operation from its first byte to its last, the fetching of a token included. Default 10 s.
+	// Timeout limits one operation as a whole, including the fetch of a token. Zero means 10 s.
 	Timeout time.Duration
-	// MaxAnswer bounds the bytes read of one answer. Default 16 MiB: a full report to large groups is megabytes.
+	// MaxAnswer limits the bytes read of one answer. Zero means 16 MiB: a full report to large groups has megabytes.
 	MaxAnswer int64
-	// MaxRequest bounds the bytes of a request's body. Default 4 MiB.
+	// MaxRequest limits the bytes of a request body. Zero means 4 MiB.
 	MaxRequest int64
-	// UserAgent defaults to "dlrloop".
+	// UserAgent is the User-Agent header; empty means "dlrloop".
 	UserAgent string
 }
 
-// Project is a project's access key, to be exchanged for OAuth2 tokens.
+// Project is a project's access key, which the client exchanges for OAuth2 tokens.
 type Project struct {
-	ID        string // takes the plan's place in every path
+	ID        string // replaces the plan in every path
 	KeyID     string
 	KeySecret Secret
-	AuthURL   string // of the token endpoint; default https://auth.sinch.com/oauth2/token
+	AuthURL   string // URL of the token endpoint; default https://auth.sinch.com/oauth2/token
 }
 
 const (
@@ -54,19 +54,19 @@ const (
 	defaultAuthURL    = "https://auth.sinch.com/oauth2/token"
 )
 
-// Client calls Sinch for one service plan or project. It is safe for use by any number of goroutines.
+// Client calls Sinch for one service plan or project. It is safe for concurrent use.
 type Client struct {
 	http        *http.Client
-	base        string // up to and with the plan's segment, without a slash at the end
+	base        string // URL including the plan's segment, without a trailing slash
 	credentials credentials
-	secrets     []string // never to appear in an error
+	secrets     []string // masked in every error
 	timeout     time.Duration
 	maxAnswer   int64
 	maxRequest  int64
 	userAgent   string
 }
 
-// New makes a client. It calls nobody; an error names the member that is wrong.
+// New returns a Client. It makes no call. An error names the field that is wrong.
 func New(c Config) (*Client, error) {
 	base, err := c.base()
 	if err != nil {
@@ -97,10 +97,10 @@ func New(c Config) (*Client, error) {
 	return client, nil
 }
 
-// CloseIdleConnections closes connections that no call uses.
+// CloseIdleConnections closes the connections that no call is using.
 func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
 
-// maxIdle is how many connections are kept for the next calls: as many as calls are usually in flight.
+// maxIdle is how many idle connections are kept: as many as calls are usually in flight.
 const maxIdle = 128
 
 func newTransport() *http.Transport {
@@ -116,7 +116,7 @@ func newTransport() *http.Transport {
 	}
 }
 
-// hosts returns the origins by region for the credential model in use.
+// hosts returns the origin of each region for the configured kind of credentials.
 func (c Config) hosts() map[string]string {
 	if c.Project != (Project{}) {
 		return map[string]string{
@@ -149,7 +149,7 @@ func (c Config) base() (string, error) {
 	return origin + apiPath + segment, nil
 }
 
-// segment is the id that follows /xms/v1/ in every path.
+// segment returns the id that follows /xms/v1/ in every path.
 func (c Config) segment() string {
 	if c.Project != (Project{}) {
 		return c.Project.ID
@@ -164,10 +164,10 @@ func (c Config) origin() (string, error) {
 			return host, nil
 		}
 		known := strings.Join(slices.Sorted(maps.Keys(hosts)), ", ")
-		return "", fmt.Errorf("region %q: use one of %s, or give a base_url", c.Region, known)
+		return "", fmt.Errorf("region %q: use one of %s, or set base_url", c.Region, known)
 	}
 	if c.Region != "" {
-		return "", errors.New("region and base_url: give only one of them")
+		return "", errors.New("region and base_url: set only one of them")
 	}
 	base, err := ParseBaseURL(c.BaseURL, c.segment())
 	if err != nil {
@@ -176,11 +176,11 @@ func (c Config) origin() (string, error) {
 	return base, nil
 }
 
-// ErrID means that an id cannot stand in a path: it is empty, "." or "..".
+// ErrID means that an id cannot be a path segment: it is empty, "." or "..". No call was made.
 var ErrID = errors.New(`an id must not be empty, "." or ".."`)
 
-// escape makes an opaque id one segment of a path. "." and ".." cannot be: whoever normalises a path takes them, escaped or
-// not, for steps.
+// escape returns an opaque id as one path segment. "." and ".." are errors: a server or proxy that normalises the path
+// would resolve them, escaped or not.
 func escape(id string) (string, error) {
 	if id == "" || id == "." || id == ".." {
 		return "", ErrID

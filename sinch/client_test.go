@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestNewPicksTheHost(t *testing.T) {
+func TestNewSelectsTheHost(t *testing.T) {
 	project := Project{ID: "project/1", KeyID: "id", KeySecret: "secret"}
 	for want, c := range map[string]Config{
 		"https://us.sms.api.sinch.com/xms/v1/p":              {Region: "us", Plan: "p", Token: "t"},
@@ -24,7 +24,9 @@ func TestNewPicksTheHost(t *testing.T) {
 		"https://zt.us.sms.api.sinch.com/xms/v1/project%2F1": {Region: "us", Plan: "p", Project: project},
 		"https://zt.eu.sms.api.sinch.com/xms/v1/project%2F1": {Region: "eu", Plan: "p", Project: project},
 		"http://127.0.0.1:9200/xms/v1/p":                     {BaseURL: "http://127.0.0.1:9200/", Plan: "p", Token: "t"},
-		"https://proxy.example.com/sinch/xms/v1/p":           {BaseURL: "https://proxy.example.com/sinch", Plan: "p", Token: "t"},
+		"https://proxy.example.com/sinch/xms/v1/p": {
+			BaseURL: "https://proxy.example.com/sinch", Plan: "p", Token: "t",
+		},
 	} {
 		client, err := New(c)
 		require.NoError(t, err, want)
@@ -32,28 +34,41 @@ func TestNewPicksTheHost(t *testing.T) {
 	}
 }
 
-func TestNewSaysWhatIsWrong(t *testing.T) {
+func TestNewReportsBadConfiguration(t *testing.T) {
 	good := Config{Plan: "p", Region: "eu", Token: "t"}
 	project := Project{ID: "i", KeyID: "k", KeySecret: "s"}
 	for name, test := range map[string]struct {
 		change func(*Config)
 		want   string
 	}{
-		"no plan":              {func(c *Config) { c.Plan = "" }, "plan: an id must not be empty"},
-		"a plan that climbs":   {func(c *Config) { c.Plan = ".." }, "plan: an id must not be"},
-		"no host":              {func(c *Config) { c.Region = "" }, `region "": use one of au, br, ca, eu, us, or give a base_url`},
-		"unknown region":       {func(c *Config) { c.Region = "de" }, `region "de": use one of`},
-		"project out of range": {func(c *Config) { c.Region, c.Token, c.Project = "br", "", project }, `region "br": use one of eu, us,`},
-		"two hosts":            {func(c *Config) { c.BaseURL = "http://h" }, "region and base_url: give only one"},
-		"no scheme":            {func(c *Config) { c.Region, c.BaseURL = "", "127.0.0.1:9200" }, "base_url: is not an http or https URL"},
-		"other scheme":         {func(c *Config) { c.Region, c.BaseURL = "", "ftp://h" }, "base_url: is not an http or https URL"},
-		"user in URL":          {func(c *Config) { c.Region, c.BaseURL = "", "http://u:p@h" }, "base_url: has more"},
-		"query in URL":         {func(c *Config) { c.Region, c.BaseURL = "", "http://h/?a=b" }, "base_url: has more"},
-		"no token":             {func(c *Config) { c.Token = "" }, "token: it must be set"},
-		"token with line end":  {func(c *Config) { c.Token = "t\n" }, "token: contains a space"},
-		"both credentials":     {func(c *Config) { c.Project = project }, "token and project: give only one"},
-		"project without id":   {func(c *Config) { c.Token, c.Project = "", Project{KeyID: "k", KeySecret: "s"} }, "project id: an id"},
-		"project without key":  {func(c *Config) { c.Token, c.Project = "", Project{ID: "i", KeyID: "k"} }, "key_id and key_secret must be set"},
+		"no plan":        {func(c *Config) { c.Plan = "" }, "plan: an id must not be empty"},
+		"a plan of dots": {func(c *Config) { c.Plan = ".." }, "plan: an id must not be"},
+		"no host": {
+			func(c *Config) { c.Region = "" }, `region "": use one of au, br, ca, eu, us, or set base_url`,
+		},
+		"unknown region": {func(c *Config) { c.Region = "de" }, `region "de": use one of`},
+		"project region": {
+			func(c *Config) { c.Region, c.Token, c.Project = "br", "", project }, `region "br": use one of eu, us,`,
+		},
+		"two hosts": {func(c *Config) { c.BaseURL = "http://h" }, "region and base_url: set only one"},
+		"no scheme": {
+			func(c *Config) { c.Region, c.BaseURL = "", "127.0.0.1:9200" }, "base_url: is not an http or https URL",
+		},
+		"other scheme": {
+			func(c *Config) { c.Region, c.BaseURL = "", "ftp://h" }, "base_url: is not an http or https URL",
+		},
+		"user in URL":         {func(c *Config) { c.Region, c.BaseURL = "", "http://u:p@h" }, "base_url: has more"},
+		"query in URL":        {func(c *Config) { c.Region, c.BaseURL = "", "http://h/?a=b" }, "base_url: has more"},
+		"no token":            {func(c *Config) { c.Token = "" }, "token: it is empty"},
+		"token with line end": {func(c *Config) { c.Token = "t\n" }, "token: contains a space"},
+		"both credentials":    {func(c *Config) { c.Project = project }, "token and project: set only one"},
+		"project without id": {
+			func(c *Config) { c.Token, c.Project = "", Project{KeyID: "k", KeySecret: "s"} }, "project id: an id",
+		},
+		"project without key": {
+			func(c *Config) { c.Token, c.Project = "", Project{ID: "i", KeyID: "k"} },
+			"key_id and key_secret must be set",
+		},
 		"bad auth URL": {func(c *Config) {
 			c.Token, c.Project = "", project
 			c.Project.AuthURL = "auth.example.com"
@@ -69,7 +84,7 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 }
 
 func TestEveryCallCarriesTheHeaders(t *testing.T) {
-	u := newUpstream(t, says(http.StatusAccepted, ""))
+	u := newUpstream(t, respond(http.StatusAccepted, ""))
 	c := u.client(t, func(c *Config) { c.UserAgent = "dlrloop/1.2.3" })
 	require.NoError(t, c.Feedback(t.Context(), testBatch, []string{"447700900118"}))
 	_, _ = c.GetBatch(t.Context(), testBatch)
@@ -82,9 +97,9 @@ func TestEveryCallCarriesTheHeaders(t *testing.T) {
 	require.Len(t, u.requests(), 2)
 }
 
-// An id is opaque: whatever is in it, it stays one segment of the path.
+// An id is opaque: whatever it contains, it is one segment of the path.
 func TestIDsCannotChangeThePath(t *testing.T) {
-	u := newUpstream(t, says(http.StatusNotFound, ""))
+	u := newUpstream(t, respond(http.StatusNotFound, ""))
 	c := u.client(t)
 	for id, segment := range map[string]string{
 		"../x":               "..%2Fx",
@@ -111,8 +126,8 @@ func TestIDsCannotChangeThePath(t *testing.T) {
 	}
 }
 
-func TestIDsThatNoPathCanHoldAreRefused(t *testing.T) {
-	u := newUpstream(t, says(http.StatusOK, ""))
+func TestIDsThatCannotBeAPathSegmentAreRefused(t *testing.T) {
+	u := newUpstream(t, respond(http.StatusOK, ""))
 	c := u.client(t)
 	for _, id := range []string{"", ".", ".."} {
 		_, err := c.GetBatch(t.Context(), id)
@@ -139,11 +154,11 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	require.Len(t, u.requests(), 1)
 }
 
-func TestTimeoutsCanBeTold(t *testing.T) {
+func TestTimeoutsAreRecognisable(t *testing.T) {
 	release := make(chan struct{})
 	u := newUpstream(t, func(w http.ResponseWriter, r *http.Request) { <-release })
 	t.Cleanup(func() { close(release) })
-	_, err := u.client(t, within(1)).GetBatch(t.Context(), testBatch)
+	_, err := u.client(t, withTimeout(1)).GetBatch(t.Context(), testBatch)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.NotContains(t, err.Error(), u.URL)
 
@@ -154,7 +169,7 @@ func TestTimeoutsCanBeTold(t *testing.T) {
 }
 
 func TestNetworkErrorsStayWrapped(t *testing.T) {
-	u := newUpstream(t, says(http.StatusOK, ""))
+	u := newUpstream(t, respond(http.StatusOK, ""))
 	c := u.client(t)
 	u.Close()
 	err := c.Feedback(t.Context(), testBatch, []string{"447700900118"})
@@ -162,28 +177,28 @@ func TestNetworkErrorsStayWrapped(t *testing.T) {
 	_, isAnswer := errors.AsType[*Error](err)
 	require.False(t, isAnswer)
 	_, isURL := errors.AsType[*url.Error](err)
-	require.False(t, isURL, "the URL adds nothing")
+	require.False(t, isURL, "the error does not contain the URL")
 	require.ErrorContains(t, err, "sinch: send delivery feedback: dial tcp")
 }
 
-// The upstream sends one byte more than the bound and then nothing: who reads on waits for good.
+// The upstream sends one byte more than the limit and then stalls: a client that reads on would block forever.
 func TestAnswersAreReadWithinBounds(t *testing.T) {
 	u := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte(strings.Repeat(" ", 1<<20+1)))
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	})
-	c := u.client(t, within(time.Hour), func(c *Config) { c.MaxAnswer = 1 << 20 })
+	c := u.client(t, withTimeout(time.Hour), func(c *Config) { c.MaxAnswer = 1 << 20 })
 	_, err := c.GetReport(t.Context(), testBatch, ReportQuery{Kind: Full})
 	e, ok := errors.AsType[*Error](err)
 	require.True(t, ok, err)
 	require.Equal(t, http.StatusOK, e.HTTPStatus)
-	require.Equal(t, "it is longer than the configured bound", e.Text)
+	require.Equal(t, "the answer is longer than the configured limit", e.Text)
 
-	require.NoError(t, c.Feedback(t.Context(), testBatch, []string{"1"}), "a success needs no body")
+	require.NoError(t, c.Feedback(t.Context(), testBatch, []string{"1"}), "a success does not need a body")
 }
 
-func TestACutAnswerIsTheNetworksFault(t *testing.T) {
+func TestACutAnswerIsANetworkFailure(t *testing.T) {
 	u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "1000")
 		w.WriteHeader(http.StatusOK)
@@ -194,5 +209,5 @@ func TestACutAnswerIsTheNetworksFault(t *testing.T) {
 	_, isAnswer := errors.AsType[*Error](err)
 	require.False(t, isAnswer)
 
-	require.NoError(t, u.client(t).Feedback(t.Context(), testBatch, []string{"1"}), "the status has said it")
+	require.NoError(t, u.client(t).Feedback(t.Context(), testBatch, []string{"1"}), "the status is enough")
 }

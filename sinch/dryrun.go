@@ -9,20 +9,20 @@ import (
 	"strconv"
 )
 
-// DryRunQuery says how much a dry run is to tell.
+// DryRunQuery selects the detail of a dry run.
 type DryRunQuery struct {
-	PerRecipient bool
-	Recipients   int // of how many recipients it tells, at most 1000; zero is Sinch's default, 100
+	PerRecipient bool // include DryRun.PerRecipient
+	Recipients   int  // most recipients in PerRecipient, up to 1000; zero means 100, Sinch's default
 }
 
-// DryRun is what sending a message would come to.
+// DryRun is the result of a dry run: what sending the message would produce.
 type DryRun struct {
 	Recipients   int               `json:"number_of_recipients"`
-	Messages     int               `json:"number_of_messages"` // parts, over all recipients
+	Messages     int               `json:"number_of_messages"` // message parts, over all recipients
 	PerRecipient []DryRunRecipient `json:"per_recipient,omitempty"`
 }
 
-// DryRunRecipient is the message to one recipient.
+// DryRunRecipient is the message as one recipient would get it.
 type DryRunRecipient struct {
 	Recipient string `json:"recipient"`
 	Parts     int    `json:"number_of_parts"`
@@ -30,10 +30,10 @@ type DryRunRecipient struct {
 	Encoding  string `json:"encoding"` // text or unicode
 }
 
-// DryRun asks Sinch what a message would come to, without sending it. It may be repeated.
+// DryRun returns how many messages Sinch would send, without sending them. The call can be repeated.
 func (c *Client) DryRun(ctx context.Context, m Message, q DryRunQuery) (*DryRun, error) {
 	query, err := q.values()
-	if err = firstOf(validate(m), err); err != nil {
+	if err = firstError(validate(m), err); err != nil {
 		return nil, failed(DryRunBatch, err)
 	}
 	a, err := c.read(ctx, call{
@@ -44,7 +44,7 @@ func (c *Client) DryRun(ctx context.Context, m Message, q DryRunQuery) (*DryRun,
 	}
 	d, err := parseDryRun(a.body)
 	if err != nil {
-		return nil, c.unreadable(DryRunBatch, a, err)
+		return nil, c.decodeError(DryRunBatch, a, err)
 	}
 	return d, nil
 }
@@ -60,7 +60,7 @@ func (q DryRunQuery) values() (url.Values, error) {
 	return v, rangeRule("number_of_recipients", &q.Recipients, 0, maxDryRun)
 }
 
-var errNoDryRun = errors.New("it does not say how many messages there would be")
+var errNoDryRun = errors.New("the answer has no message count")
 
 func parseDryRun(body []byte) (*DryRun, error) {
 	m, err := parseMembers(body)
@@ -78,9 +78,9 @@ func parseDryRun(body []byte) (*DryRun, error) {
 	return d, nil
 }
 
-// parseDryRunRecipient knows the count under its older name, too.
+// parseDryRunRecipient also accepts message_part, the older name of number_of_parts.
 func parseDryRunRecipient(raw json.RawMessage) DryRunRecipient {
-	m, _ := parseMembers(raw) // what is no object says nothing
+	m, _ := parseMembers(raw) // anything but an object gives zero values
 	parts := m.integer("number_of_parts")
 	if parts == nil {
 		parts = m.integer("message_part")

@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// EntryError says that one entry of a list cannot be read. The list goes on after it.
+// EntryError reports that one entry of a list cannot be decoded. The list continues after it.
 type EntryError struct {
 	Operation Operation
-	Page      int    // counted from 1
-	Index     int    // within the page, counted from 1
-	BatchID   string // of the batch that it is about, cut to 64 characters; empty where it names none
+	Page      int    // from 1
+	Index     int    // within the page, from 1
+	BatchID   string // the entry's batch, at most 64 characters; empty if the entry names none
 	Err       error
 }
 
@@ -26,7 +26,7 @@ func (e *EntryError) Error() string {
 
 func (e *EntryError) Unwrap() error { return e.Err }
 
-// batchOf is the id of the batch that an entry is about, as people may see it.
+// batchOf returns the batch id of an entry, cleaned for display.
 func (c *Client) batchOf(raw json.RawMessage) string {
 	m, err := parseMembers(raw)
 	if err != nil {
@@ -40,15 +40,15 @@ func (c *Client) batchOf(raw json.RawMessage) string {
 	return ""
 }
 
-// maxBatchID bounds the id of a listed batch, in bytes, as dlr bounds that of a report.
+// maxBatchID limits the id of a listed batch, in bytes, as dlr limits that of a report.
 const maxBatchID = 255
 
 var (
-	errNoID   = errors.New("it has no id")
-	errLongID = fmt.Errorf("its id has more than %d bytes", maxBatchID)
+	errNoID   = errors.New("the entry has no id")
+	errLongID = fmt.Errorf("the id has more than %d bytes", maxBatchID)
 )
 
-// checkID refuses an id that nothing can be asked about.
+// checkID returns an error for an id that cannot be used in a call.
 func checkID(id string) error {
 	if strings.TrimSpace(id) == "" {
 		return errNoID

@@ -14,7 +14,7 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// Operation names what was tried.
+// Operation names the operation that failed.
 type Operation string
 
 // The operations.
@@ -33,29 +33,29 @@ const (
 	FetchToken         Operation = "fetch token" // of a project; part of every other operation
 )
 
-// Error is an answer of Sinch that is no success, or a success that could not be read. Decide by HTTPStatus: the rest is
-// for people, bounded in length, with numbers masked and the client's secrets taken out.
+// Error is an answer of Sinch that is not a success, or a success that cannot be decoded. Decide by HTTPStatus. The
+// other fields are for people: their length is limited, phone numbers are masked and the client's secrets are removed.
 //
-// What goes wrong before there is an answer is not an Error but wraps its cause: a time-out is a context.DeadlineExceeded
-// or a net.Error that says so.
+// A failure before the answer is not an Error but wraps its cause: a timeout is context.DeadlineExceeded or a net.Error
+// whose Timeout method returns true.
 type Error struct {
 	Operation  Operation
 	HTTPStatus int
-	Code       string        // Sinch's, such as syntax_constraint_violation; empty where the answer has none
-	Text       string        // what the answer says, or what is wrong with it; empty if it is not understood
-	Excerpt    string        // the beginning of the answer's body
-	Page       bool          // the body is a web page: something between the client and Sinch answered
-	RetryAfter time.Duration // how long the answer asks to wait; 0 if it does not
-	Err        error         // why a successful answer could not be read, where there is a cause
+	Code       string        // Sinch's error code, such as syntax_constraint_violation; empty if the answer has none
+	Text       string        // text of the answer, or what is wrong with it; empty if the body is not understood
+	Excerpt    string        // beginning of the body
+	Page       bool          // the body is a web page, so something between the client and Sinch answered
+	RetryAfter time.Duration // from the Retry-After header; 0 if absent
+	Err        error         // why a successful answer cannot be decoded; may be nil
 }
 
 func (e *Error) Error() string {
 	s := fmt.Sprintf("sinch: %s: %d %s", e.Operation, e.HTTPStatus, http.StatusText(e.HTTPStatus))
-	said := e.Text
-	if said == "" {
-		said = e.Excerpt
+	text := e.Text
+	if text == "" {
+		text = e.Excerpt
 	}
-	for _, part := range []string{e.Code, said} {
+	for _, part := range []string{e.Code, text} {
 		if part != "" {
 			s += ": " + part
 		}
@@ -65,8 +65,8 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// failed wraps the cause of an operation that got no answer. The URL that net/http puts into its errors goes: the operation
-// says enough.
+// failed wraps the error of an operation that got no answer. It removes the URL that net/http adds, which the operation
+// already implies.
 func failed(op Operation, err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
@@ -74,70 +74,71 @@ func failed(op Operation, err error) error {
 	return fmt.Errorf("sinch: %s: %w", op, err)
 }
 
-// How much of an answer is kept, in characters.
+// Limits of the text kept from an answer, in characters.
 const (
 	maxCode    = 64
 	maxText    = 256
 	maxExcerpt = 256
 )
 
-// maxUnderstood is how many bytes of an error's body are looked at.
-const maxUnderstood = 64 << 10
+// maxErrorBody is how many bytes of an error's body are read.
+const maxErrorBody = 64 << 10
 
 func newError(op Operation, answer *http.Response, body []byte, secrets []string) *Error {
 	e := &Error{
 		Operation:  op,
 		HTTPStatus: answer.StatusCode,
-		Excerpt:    clean(string(body[:min(len(body), maxUnderstood)]), maxExcerpt, secrets),
+		Excerpt:    clean(string(body[:min(len(body), maxErrorBody)]), maxExcerpt, secrets),
 		Page:       isPage(answer, body),
 		RetryAfter: retryAfter(answer.Header, time.Now()),
 	}
-	code, said := "", ""
-	if len(body) <= maxUnderstood {
-		code, said = understand(body)
+	code, text := "", ""
+	if len(body) <= maxErrorBody {
+		code, text = parseErrorBody(body)
 	}
-	e.Code, e.Text = clean(code, maxCode, secrets), clean(said, maxText, secrets)
+	e.Code, e.Text = clean(code, maxCode, secrets), clean(text, maxText, secrets)
 	return e
 }
 
-// understand finds the code and text in whichever shape an error's body has: Sinch's {code, text}; {error: {code, message,
-// status}} as of Google; an RFC 9457 problem; Spring's and OAuth2's {error, …}. Both are empty for anything else.
-func understand(body []byte) (code, said string) {
+// parseErrorBody returns the code and text of an error's body. It understands Sinch's {code, text}, Google's {error:
+// {code, message, status}}, an RFC 9457 problem, and {error, …} of Spring and OAuth2. Both results are empty for
+// anything else.
+func parseErrorBody(body []byte) (code, text string) {
 	var w struct {
-		Code        onlyText        `json:"code"`
-		Text        onlyText        `json:"text"`
-		Message     onlyText        `json:"message"`
-		Title       onlyText        `json:"title"`
-		Detail      onlyText        `json:"detail"`
+		Code        stringOrEmpty   `json:"code"`
+		Text        stringOrEmpty   `json:"text"`
+		Message     stringOrEmpty   `json:"message"`
+		Title       stringOrEmpty   `json:"title"`
+		Detail      stringOrEmpty   `json:"detail"`
 		Error       json.RawMessage `json:"error"`
-		Description onlyText        `json:"error_description"`
+		Description stringOrEmpty   `json:"error_description"`
 	}
 	if dlr.UnmarshalExact(body, &w) != nil {
 		return "", ""
 	}
 	code = string(w.Code)
-	said = string(cmp.Or(w.Text, w.Detail, w.Message, w.Description, w.Title))
+	text = string(cmp.Or(w.Text, w.Detail, w.Message, w.Description, w.Title))
 	var nested struct {
-		Status  onlyText `json:"status"`
-		Message onlyText `json:"message"`
+		Status  stringOrEmpty `json:"status"`
+		Message stringOrEmpty `json:"message"`
 	}
-	var plain onlyText
+	var plain stringOrEmpty
 	switch {
 	case dlr.UnmarshalExact(w.Error, &nested) == nil:
-		code, said = cmp.Or(code, string(nested.Status)), cmp.Or(said, string(nested.Message))
-	case json.Unmarshal(w.Error, &plain) == nil && said == "":
-		said = string(plain)
+		code, text = cmp.Or(code, string(nested.Status)), cmp.Or(text, string(nested.Message))
+	case json.Unmarshal(w.Error, &plain) == nil && text == "":
+		text = string(plain)
 	case json.Unmarshal(w.Error, &plain) == nil:
 		code = cmp.Or(code, string(plain))
 	}
-	return code, said
+	return code, text
 }
 
-// maxRetryAfter is where Retry-After is cut: no answer can ask for silence for good.
+// maxRetryAfter limits Retry-After, so that an answer cannot stop the client for good.
 const maxRetryAfter = 24 * time.Hour
 
-// retryAfter reads Retry-After in both of its forms (RFC 9110, 10.2.3). A date counts from the answer's own, so that a
-// wrong clock on either side does not matter.
+// retryAfter parses both forms of Retry-After (RFC 9110, 10.2.3). A date is compared with the answer's own Date header,
+// so that a wrong clock on either side does not matter.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	value := strings.TrimSpace(h.Get("Retry-After"))
 	if seconds, err := strconv.ParseUint(value, 10, 64); err == nil {

@@ -24,7 +24,8 @@ func TestErrorShapes(t *testing.T) {
 		"constraint": {
 			400, fixture(t, "err-400-constraint.json"),
 			"syntax_constraint_violation", "The body does not satisfy a constraint: to must have between 1 and 1000 elements",
-			"sinch: send delivery feedback: 400 Bad Request: syntax_constraint_violation: The body does not satisfy a constraint: to must have between 1 and 1000 elements",
+			"sinch: send delivery feedback: 400 Bad Request: syntax_constraint_violation: The body does not " +
+				"satisfy a constraint: to must have between 1 and 1000 elements",
 		},
 		"Spring": {
 			400, fixture(t, "err-400-spring.json"), "", "Bad Request",
@@ -39,7 +40,8 @@ func TestErrorShapes(t *testing.T) {
 			"sinch: send delivery feedback: 403 Forbidden: batch_already_dispatched: The batch has left the queue",
 		},
 		"Google": {
-			404, `{"error":{"code":404,"message":"No such batch","status":"NOT_FOUND","details":[]}}`, "NOT_FOUND", "No such batch",
+			404, `{"error":{"code":404,"message":"No such batch","status":"NOT_FOUND","details":[]}}`, "NOT_FOUND",
+			"No such batch",
 			"sinch: send delivery feedback: 404 Not Found: NOT_FOUND: No such batch",
 		},
 		"problem": {
@@ -51,17 +53,24 @@ func TestErrorShapes(t *testing.T) {
 			"sinch: send delivery feedback: 401 Unauthorized: invalid_client: unknown key",
 		},
 		"other letter case": {
-			404, `{"code":"unknown_batch","Code":"x","text":"No such batch","TEXT":"y","Detail":"z"}`, "unknown_batch", "No such batch",
+			404, `{"code":"unknown_batch","Code":"x","text":"No such batch","TEXT":"y","Detail":"z"}`,
+			"unknown_batch", "No such batch",
 			"sinch: send delivery feedback: 404 Not Found: unknown_batch: No such batch",
 		},
-		"not strings": {400, `{"code":400,"text":["a"],"message":null}`, "", "", `sinch: send delivery feedback: 400 Bad Request: {"code":400,"text":["a"],"message":null}`},
-		"empty":       {404, ``, "", "", "sinch: send delivery feedback: 404 Not Found"},
-		"HTML":        {502, "<html>\r\n\t<h1>Bad\x00 gateway</h1>\n", "", "", "sinch: send delivery feedback: 502 Bad Gateway: <html> <h1>Bad gateway</h1>"},
-		"not UTF-8":   {500, "\xff\xfe", "", "", "sinch: send delivery feedback: 500 Internal Server Error: \ufffd"},
-		"a list":      {500, `[1]`, "", "", "sinch: send delivery feedback: 500 Internal Server Error: [1]"},
+		"not strings": {
+			400, `{"code":400,"text":["a"],"message":null}`, "", "",
+			`sinch: send delivery feedback: 400 Bad Request: {"code":400,"text":["a"],"message":null}`,
+		},
+		"empty": {404, ``, "", "", "sinch: send delivery feedback: 404 Not Found"},
+		"HTML": {
+			502, "<html>\r\n\t<h1>Bad\x00 gateway</h1>\n", "", "",
+			"sinch: send delivery feedback: 502 Bad Gateway: <html> <h1>Bad gateway</h1>",
+		},
+		"not UTF-8": {500, "\xff\xfe", "", "", "sinch: send delivery feedback: 500 Internal Server Error: \ufffd"},
+		"a list":    {500, `[1]`, "", "", "sinch: send delivery feedback: 500 Internal Server Error: [1]"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u := newUpstream(t, says(test.status, test.body))
+			u := newUpstream(t, respond(test.status, test.body))
 			err := u.client(t).Feedback(t.Context(), testBatch, []string{"1"})
 			e, ok := errors.AsType[*Error](err)
 			require.True(t, ok, err)
@@ -77,7 +86,7 @@ func TestErrorShapes(t *testing.T) {
 
 func TestErrorsHoldNoSecretsAndNoWholeNumbers(t *testing.T) {
 	body := `{"code":"x","text":"token ` + testToken + ` may not name +44 7700 900118, (202) 555-0143 or 12025550162"}`
-	u := newUpstream(t, says(http.StatusBadRequest, body))
+	u := newUpstream(t, respond(http.StatusBadRequest, body))
 	err := u.client(t).Feedback(t.Context(), testBatch, []string{"1"})
 	e, ok := errors.AsType[*Error](err)
 	require.True(t, ok, err)
@@ -88,7 +97,7 @@ func TestErrorsHoldNoSecretsAndNoWholeNumbers(t *testing.T) {
 
 func TestErrorsAreBounded(t *testing.T) {
 	long := strings.Repeat("é", 1<<20)
-	u := newUpstream(t, says(http.StatusBadRequest, `{"code":"`+long+`","text":"`+long+`"}`))
+	u := newUpstream(t, respond(http.StatusBadRequest, `{"code":"`+long+`","text":"`+long+`"}`))
 	err := u.client(t).Feedback(t.Context(), testBatch, []string{"1"})
 	e, ok := errors.AsType[*Error](err)
 	require.True(t, ok, err)
@@ -140,7 +149,7 @@ func TestRetryAfterComesWithTheError(t *testing.T) {
 	require.Equal(t, 42*time.Second, e.RetryAfter)
 }
 
-// Whatever number stands in whatever text, no whole one comes out, and what comes out is fit to be shown.
+// For any input, the cleaned text contains no whole phone number and is fit for display.
 func TestCleanedTextHasNoWholeNumber(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		number := rapid.StringMatching(`\+?[1-9][0-9]{7,14}`).Draw(t, "number")

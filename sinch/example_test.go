@@ -13,8 +13,8 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// answering stands in for Sinch: it gives every call the same answer.
-func answering(status int, body string) *httptest.Server {
+// respondWith starts a stand-in for Sinch that gives every call the same answer.
+func respondWith(status int, body string) *httptest.Server {
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if status == http.StatusTooManyRequests {
 			w.Header().Set("Retry-After", "30")
@@ -24,8 +24,8 @@ func answering(status int, body string) *httptest.Server {
 	}))
 }
 
-// at makes a client of a service plan. A real one has a Region in place of the BaseURL.
-func at(upstream *httptest.Server) *sinch.Client {
+// newClient returns a client of a service plan. A real one sets Region instead of BaseURL.
+func newClient(upstream *httptest.Server) *sinch.Client {
 	client, err := sinch.New(sinch.Config{Plan: "YOUR_SERVICE_PLAN_ID", BaseURL: upstream.URL, Token: "YOUR_API_TOKEN"})
 	if err != nil {
 		panic(err)
@@ -33,21 +33,22 @@ func at(upstream *httptest.Server) *sinch.Client {
 	return client
 }
 
-// A project's key is exchanged for tokens by the client.
+// The client exchanges a project's key for tokens.
 func ExampleNew() {
 	_, err := sinch.New(sinch.Config{
 		Region:  "br",
 		Project: sinch.Project{ID: "YOUR_PROJECT_ID", KeyID: "YOUR_KEY_ID", KeySecret: "YOUR_KEY_SECRET"},
 	})
 	fmt.Println(err)
-	// Output: region "br": use one of eu, us, or give a base_url
+	// Output: region "br": use one of eu, us, or set base_url
 }
 
-// A message says what all its recipients get, with parameters for what differs.
+// A message has one body for all recipients; parameters replace what differs.
 func ExampleClient_Send() {
-	upstream := answering(http.StatusCreated, `{"id":"01K2QHBT0F9G2KSY7P3M1DQX8R","to":["447700900118","01K2NDE5RPA0C7W3B9HYZK4T6M"],"type":"mt_text"}`)
+	upstream := respondWith(http.StatusCreated,
+		`{"id":"01K2QHBT0F9G2KSY7P3M1DQX8R","to":["447700900118","01K2NDE5RPA0C7W3B9HYZK4T6M"],"type":"mt_text"}`)
 	defer upstream.Close()
-	client := at(upstream)
+	client := newClient(upstream)
 	defer client.CloseIdleConnections()
 
 	batch, err := client.Send(context.Background(), &sinch.TextMessage{
@@ -68,7 +69,7 @@ func ExampleClient_Send() {
 	// Output: 01K2QHBT0F9G2KSY7P3M1DQX8R 1 1
 }
 
-// What breaks a rule of Sinch's is refused before any call, by an error that names the member.
+// A message that breaks a rule of Sinch's is refused before any call. The error names the member.
 func ExampleInvalidError() {
 	message := &sinch.TextMessage{Body: "To whom?"}
 	err := message.Validate()
@@ -81,11 +82,12 @@ func ExampleInvalidError() {
 	// to: it is empty; name at least one number or group
 }
 
-// After a send whose outcome is not known, a look at the list says whether there is anything to send again.
+// After a send with unknown outcome, the list of batches shows whether it must be sent again.
 func ExampleClient_Batches() {
-	upstream := answering(http.StatusOK, `{"count":1,"page":0,"page_size":1,"batches":[{"id":"01K2QHBT0F9G2KSY7P3M1DQX8R","client_reference":"otp/8a02"}]}`)
+	upstream := respondWith(http.StatusOK,
+		`{"count":1,"page":0,"page_size":1,"batches":[{"id":"01K2QHBT0F9G2KSY7P3M1DQX8R","client_reference":"otp/8a02"}]}`)
 	defer upstream.Close()
-	client := at(upstream)
+	client := newClient(upstream)
 	defer client.CloseIdleConnections()
 
 	query := sinch.BatchesQuery{ClientReference: "otp/8a02", Start: time.Now().Add(-time.Hour)}
@@ -99,11 +101,11 @@ func ExampleClient_Batches() {
 	// Output: already sent: 01K2QHBT0F9G2KSY7P3M1DQX8R
 }
 
-// Feedback names who received a batch. It cannot name nobody, which Sinch takes for everybody.
+// Feedback names recipients that received a batch. It refuses an empty list, which to Sinch means all recipients.
 func ExampleClient_Feedback() {
-	upstream := answering(http.StatusAccepted, "")
+	upstream := respondWith(http.StatusAccepted, "")
 	defer upstream.Close()
-	client := at(upstream)
+	client := newClient(upstream)
 	defer client.CloseIdleConnections()
 
 	ctx := context.Background()
@@ -111,18 +113,22 @@ func ExampleClient_Feedback() {
 	fmt.Println(client.Feedback(ctx, "01K2QHBT0F9G2KSY7P3M1DQX8R", nil))
 	// Output:
 	// <nil>
-	// sinch: send delivery feedback: feedback must name between 1 and 1000 recipients by numbers of 1 to 15 digits
+	// sinch: send delivery feedback: feedback must name 1 to 1000 recipients, each a number of 1 to 15 digits
 }
 
 // A full report names the recipients of each status.
 func ExampleClient_GetReport() {
-	upstream := answering(http.StatusOK, `{"type":"delivery_report_sms","batch_id":"01K2QHBT0F9G2KSY7P3M1DQX8R","total_message_count":3,
-		"statuses":[{"code":0,"status":"Delivered","count":2,"recipients":["447700900118","12025550143"]},{"code":401,"status":"Dispatched","count":1}]}`)
+	upstream := respondWith(http.StatusOK, `{
+		"type":"delivery_report_sms","batch_id":"01K2QHBT0F9G2KSY7P3M1DQX8R","total_message_count":3,
+		"statuses":[{"code":0,"status":"Delivered","count":2,"recipients":["447700900118","12025550143"]},
+			{"code":401,"status":"Dispatched","count":1}]}`)
 	defer upstream.Close()
-	client := at(upstream)
+	client := newClient(upstream)
 	defer client.CloseIdleConnections()
 
-	report, err := client.GetReport(context.Background(), "01K2QHBT0F9G2KSY7P3M1DQX8R", sinch.ReportQuery{Kind: sinch.Full})
+	report, err := client.GetReport(context.Background(), "01K2QHBT0F9G2KSY7P3M1DQX8R", sinch.ReportQuery{
+		Kind: sinch.Full,
+	})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -135,15 +141,17 @@ func ExampleClient_GetReport() {
 	// Dispatched false 1 0
 }
 
-// The reports of all batches come as one list, whatever pages Sinch gives them in.
+// Reports lists the reports of all batches and hides Sinch's paging.
 func ExampleClient_Reports() {
-	upstream := answering(http.StatusOK, `{"count":1,"page":0,"page_size":1,"delivery_reports":[{"type":"recipient_delivery_report_sms",
-		"batch_id":"01K2QHBT0F9G2KSY7P3M1DQX8R","recipient":"447700900118","code":0,"status":"Delivered","at":"2025-08-18T10:02:19.531Z"}]}`)
+	upstream := respondWith(http.StatusOK, `{"count":1,"page":0,"page_size":1,"delivery_reports":[
+		{"type":"recipient_delivery_report_sms","batch_id":"01K2QHBT0F9G2KSY7P3M1DQX8R",
+		"recipient":"447700900118","code":0,"status":"Delivered","at":"2025-08-18T10:02:19.531Z"}]}`)
 	defer upstream.Close()
-	client := at(upstream)
+	client := newClient(upstream)
 	defer client.CloseIdleConnections()
 
-	for report, err := range client.Reports(context.Background(), sinch.ReportsQuery{Statuses: []dlr.Status{dlr.Delivered}}) {
+	query := sinch.ReportsQuery{Statuses: []dlr.Status{dlr.Delivered}}
+	for report, err := range client.Reports(context.Background(), query) {
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -153,11 +161,11 @@ func ExampleClient_Reports() {
 	// Output: 01K2QHBT0F9G2KSY7P3M1DQX8R 2025-08-18 10:02:19.531 +0000 UTC
 }
 
-// What Sinch says against a call is an Error, told apart by its HTTP status.
+// A refusal of Sinch is an Error; decide by its HTTP status.
 func ExampleError() {
-	upstream := answering(http.StatusTooManyRequests, `{"code":"busy","text":"Slow down"}`)
+	upstream := respondWith(http.StatusTooManyRequests, `{"code":"busy","text":"Slow down"}`)
 	defer upstream.Close()
-	client := at(upstream)
+	client := newClient(upstream)
 	defer client.CloseIdleConnections()
 
 	_, err := client.Cancel(context.Background(), "01K2QHBT0F9G2KSY7P3M1DQX8R")

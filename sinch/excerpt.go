@@ -8,8 +8,8 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// clean makes foreign text fit for logs and pages: valid UTF-8 on one line, without secrets and whole numbers, and of no
-// more than limit characters.
+// clean makes text from outside fit for logs and pages: one line of valid UTF-8, at most limit characters, without
+// secrets and with phone numbers masked.
 func clean(s string, limit int, secrets []string) string {
 	s = strings.ToValidUTF8(s, "\ufffd")
 	for _, secret := range secrets {
@@ -23,10 +23,10 @@ func clean(s string, limit int, secrets []string) string {
 	return s
 }
 
-// minNumber is the fewest digits that count as a number to mask.
+// minNumber is the least number of digits that is masked as a phone number.
 const minNumber = 7
 
-// maskNumbers masks every run of digits that could be a phone number, written with or without separators.
+// maskNumbers masks every run of digits that could be a phone number, with or without separators.
 func maskNumbers(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); {
@@ -45,8 +45,8 @@ func maskNumbers(s string) string {
 	return b.String()
 }
 
-// numberAt returns where the number that begins at i ends, and its digits; there may be one or two separators between two
-// of them.
+// numberAt returns the end of the number that begins at i, and how many digits it has. One or two separators are
+// allowed between two digits.
 func numberAt(s string, i int) (end, digits int) {
 	gap := 0
 	for end = i; i < len(s) && gap <= 2; i++ {
@@ -63,10 +63,10 @@ func numberAt(s string, i int) (end, digits int) {
 	return end, digits
 }
 
-// onlyText is a JSON string; every other value reads as empty.
-type onlyText string
+// stringOrEmpty decodes a JSON string. Every other JSON value decodes as "".
+type stringOrEmpty string
 
-func (t *onlyText) UnmarshalJSON(b []byte) error {
+func (t *stringOrEmpty) UnmarshalJSON(b []byte) error {
 	if b[0] == '"' {
 		return json.Unmarshal(b, (*string)(t))
 	}

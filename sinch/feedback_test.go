@@ -11,7 +11,7 @@ import (
 )
 
 func TestFeedback(t *testing.T) {
-	u := newUpstream(t, says(http.StatusAccepted, ""))
+	u := newUpstream(t, respond(http.StatusAccepted, ""))
 	require.NoError(t, u.client(t).Feedback(t.Context(), testBatch, []string{"+447700900118", "12025550143"}))
 	r := u.requests()
 	require.Len(t, r, 1)
@@ -20,26 +20,26 @@ func TestFeedback(t *testing.T) {
 	require.JSONEq(t, `{"recipients":["447700900118","12025550143"]}`, r[0].Body)
 }
 
-// A number is sent as its digits, and once however it is spelt.
+// A number is sent as its digits, and once whatever its spellings.
 func TestFeedbackSendsDigitsOnce(t *testing.T) {
-	u := newUpstream(t, says(http.StatusAccepted, ""))
+	u := newUpstream(t, respond(http.StatusAccepted, ""))
 	numbers := []string{"+447700900118", "0044 7700 900118", "44–7700.900118", "54321", "(44) 7700 900119"}
 	require.NoError(t, u.client(t).Feedback(t.Context(), testBatch, numbers))
 	require.JSONEq(t, `{"recipients":["447700900118","54321","447700900119"]}`, u.requests()[0].Body)
 }
 
-func TestFeedbackTakesEverySuccess(t *testing.T) {
+func TestFeedbackAcceptsEverySuccess(t *testing.T) {
 	for _, status := range []int{200, 201, 202, 204} {
-		u := newUpstream(t, says(status, ""))
+		u := newUpstream(t, respond(status, ""))
 		require.NoError(t, u.client(t).Feedback(t.Context(), testBatch, []string{"1"}))
 	}
 	for _, body := range []string{"{}", "OK", `{"accepted":"<b>1</b>"}`, " \n", "[]"} {
-		u := newUpstream(t, says(http.StatusAccepted, body))
+		u := newUpstream(t, respond(http.StatusAccepted, body))
 		require.NoError(t, u.client(t).Feedback(t.Context(), testBatch, []string{"1"}), "%q", body)
 	}
 }
 
-// A web page is no answer of the API, whatever its status.
+// A web page is not an answer of the API, whatever its status.
 func TestWebPagesAreNotAnswers(t *testing.T) {
 	for body, kind := range map[string]string{
 		"<html><body>Please sign in</body></html>":        "text/html",
@@ -52,21 +52,21 @@ func TestWebPagesAreNotAnswers(t *testing.T) {
 		"<Error><Code>AccessDenied</Code></Error>":        "application/xml",
 		"<html>" + strings.Repeat("x", 2<<20) + "</html>": "text/html",
 
-		"\ufeff<html>":                      "",
-		" \n\ufeff\n<!-- a --><html>":       "",
-		"\ufeff<?xml version='1.0'?><html>": "",
-		wide("\ufeff<html>", 2, false):      "",
-		wide("\ufeff<html>", 2, true):       "",
-		wide("<html>", 2, false):            "",
-		wide("<html>", 2, true):             "application/json",
-		wide("\r\n <!doctype>", 2, false):   "",
-		wide("\r\n <!doctype>", 2, true):    "",
-		wide("\ufeff\r\n<?xml?>", 4, true):  "",
-		wide("<html>", 4, false):            "",
-		wide("Please sign in", 2, true):     "text/html; charset=utf-16",
+		"\ufeff<html>":                           "",
+		" \n\ufeff\n<!-- a --><html>":            "",
+		"\ufeff<?xml version='1.0'?><html>":      "",
+		encodeWide("\ufeff<html>", 2, false):     "",
+		encodeWide("\ufeff<html>", 2, true):      "",
+		encodeWide("<html>", 2, false):           "",
+		encodeWide("<html>", 2, true):            "application/json",
+		encodeWide("\r\n <!doctype>", 2, false):  "",
+		encodeWide("\r\n <!doctype>", 2, true):   "",
+		encodeWide("\ufeff\r\n<?xml?>", 4, true): "",
+		encodeWide("<html>", 4, false):           "",
+		encodeWide("Please sign in", 2, true):    "text/html; charset=utf-16",
 	} {
 		for _, status := range []int{200, 202, 400, 401, 403, 404, 421} {
-			u := newUpstream(t, says(status, body, "Content-Type", kind))
+			u := newUpstream(t, respond(status, body, "Content-Type", kind))
 			err := u.client(t).Feedback(t.Context(), testBatch, []string{"1"})
 			answer, ok := errors.AsType[*Error](err)
 			require.True(t, ok, "%d %.40q", status, body)
@@ -74,16 +74,17 @@ func TestWebPagesAreNotAnswers(t *testing.T) {
 			require.Equal(t, status, answer.HTTPStatus)
 		}
 	}
-	u := newUpstream(t, says(401, "<html>no</html>", "Content-Type", "text/html", "WWW-Authenticate", `Bearer error="invalid_token"`))
+	u := newUpstream(t,
+		respond(401, "<html>no</html>", "Content-Type", "text/html", "WWW-Authenticate", `Bearer error="invalid_token"`))
 	answer, _ := errors.AsType[*Error](u.client(t).Feedback(t.Context(), testBatch, []string{"1"}))
 	require.False(t, answer.Page, "Sinch itself refuses the token")
-	_, err := newUpstream(t, says(200, "<html>no</html>")).client(t).GetBatch(t.Context(), testBatch)
+	_, err := newUpstream(t, respond(200, "<html>no</html>")).client(t).GetBatch(t.Context(), testBatch)
 	answer, _ = errors.AsType[*Error](err)
 	require.True(t, answer.Page)
 }
 
-// wide writes a text in UTF-16 (size 2) or UTF-32 (size 4).
-func wide(text string, size int, bigEndian bool) string {
+// encodeWide encodes a text as UTF-16 (size 2) or UTF-32 (size 4).
+func encodeWide(text string, size int, bigEndian bool) string {
 	var b []byte
 	for _, r := range text {
 		character := make([]byte, size)
@@ -99,12 +100,15 @@ func wide(text string, size int, bigEndian bool) string {
 	return string(b)
 }
 
-// JSON in another encoding is not a web page. The status of a feedback says all; what must be read is an error.
+// JSON in another encoding is not a web page. For feedback the status is enough; an answer that must be decoded is an
+// error.
 func TestJSONInAnotherEncoding(t *testing.T) {
 	for _, text := range []string{`{"id": "` + testBatch + `"}`, "\ufeff{}", " \n[]", "\ufeff \ufeff{}"} {
-		for _, body := range []string{text, wide(text, 2, false), wide(text, 2, true), wide(text, 4, false), wide(text, 4, true)} {
+		for _, body := range []string{
+			text, encodeWide(text, 2, false), encodeWide(text, 2, true), encodeWide(text, 4, false), encodeWide(text, 4, true),
+		} {
 			for _, kind := range []string{"", "application/json; charset=utf-16", "text/html"} {
-				u := newUpstream(t, says(200, body, "Content-Type", kind))
+				u := newUpstream(t, respond(200, body, "Content-Type", kind))
 				require.NoError(t, u.client(t).Feedback(t.Context(), testBatch, []string{"1"}), "%q", body)
 				_, err := u.client(t).GetBatch(t.Context(), testBatch)
 				if text == body && strings.Contains(text, testBatch) {
@@ -119,25 +123,27 @@ func TestJSONInAnotherEncoding(t *testing.T) {
 	}
 }
 
-// An empty list tells Sinch that everybody received the batch.
-func TestFeedbackNeverNamesNobody(t *testing.T) {
-	u := newUpstream(t, says(http.StatusAccepted, ""))
+// To Sinch an empty list means that all recipients received the batch.
+func TestFeedbackRefusesAnEmptyList(t *testing.T) {
+	u := newUpstream(t, respond(http.StatusAccepted, ""))
 	c := u.client(t)
 	many := make([]string, MaxRecipients+1)
 	for i := range many {
 		many[i] = fmt.Sprintf("4477009%05d", i)
 	}
-	for _, recipients := range [][]string{nil, {}, {""}, {"447700900118", " "}, {"447700900118", "4477009001**"}, {"anonymous"}, {"1234567890123456"}, many} {
+	for _, recipients := range [][]string{
+		nil, {}, {""}, {"447700900118", " "}, {"447700900118", "4477009001**"}, {"anonymous"}, {"1234567890123456"}, many,
+	} {
 		require.ErrorIs(t, c.Feedback(t.Context(), testBatch, recipients), ErrRecipients)
 	}
 	require.Empty(t, u.requests())
 	require.NoError(t, c.Feedback(t.Context(), testBatch, many[:MaxRecipients]))
 }
 
-// Tries are the caller's to count: one call is one request, whatever the answer.
-func TestFeedbackIsTriedOnce(t *testing.T) {
+// Retries are up to the caller: one call makes one request, whatever the answer.
+func TestFeedbackMakesOneRequest(t *testing.T) {
 	for _, status := range []int{401, 404, 408, 429, 500, 503} {
-		u := newUpstream(t, says(status, ""))
+		u := newUpstream(t, respond(status, ""))
 		require.Error(t, u.client(t).Feedback(t.Context(), testBatch, []string{"1"}))
 		require.Len(t, u.requests(), 1)
 	}

@@ -2,10 +2,11 @@ package sinch
 
 import "fmt"
 
-// InvalidError means that what was to be sent is against a rule of Sinch's, so that nothing was called. It shows no whole
-// number.
+// InvalidError means that a request breaks a rule of Sinch's, so that no call was made. Its text contains no whole
+// phone number.
 type InvalidError struct {
-	Member string // in Sinch's spelling, such as expire_at, to[3] or body.url; empty if it is about the whole
+	// in Sinch's spelling, such as expire_at, to[3] or body.url; empty if the whole request is at fault
+	Member string
 	Reason string // what is wrong and what to do
 }
 
@@ -20,8 +21,8 @@ func invalid(member, format string, values ...any) error {
 	return &InvalidError{Member: member, Reason: fmt.Sprintf(format, values...)}
 }
 
-// firstOf returns the first error there is.
-func firstOf(errs ...error) error {
+// firstError returns the first error that is not nil.
+func firstError(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {
 			return err

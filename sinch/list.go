@@ -10,20 +10,21 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// BatchesQuery says which batches are wanted.
+// BatchesQuery selects the batches to list. The zero value selects the last 24 hours.
 type BatchesQuery struct {
-	PageSize        int       // entries asked for with one call, 1 to 100; zero is 100
-	From            []string  // senders; none: any
-	Start           time.Time // not created before; zero: 24 hours ago
-	End             time.Time // created before; zero: no limit
-	ClientReference string    // exactly this
+	PageSize        int       // entries per call, 1 to 100; zero means 100
+	From            []string  // senders; empty means any
+	Start           time.Time // created at or after; zero means 24 hours ago
+	End             time.Time // created before; zero means no limit
+	ClientReference string    // exact match; empty means any
 }
 
-// Batches lists batches, newest first, a page for each call as the loop goes on. Sinch keeps them for 14 days. An
-// *EntryError is about one entry, and the list goes on; any other error ends it. A batch that is sent meanwhile may be missed.
+// Batches lists batches, newest first, and fetches each page when the loop reaches it. Sinch keeps a batch for 14 days.
+// An *EntryError concerns one entry, and the list continues; any other error ends the list. A batch that is sent during
+// the loop may be missed.
 func (c *Client) Batches(ctx context.Context, q BatchesQuery) iter.Seq2[*Batch, error] {
 	query := url.Values{}
-	err := firstOf(
+	err := firstError(
 		setWindow(query, q.PageSize, q.Start, q.End),
 		setTexts(query, "from", q.From),
 		setReference(query, q.ClientReference),
@@ -45,21 +46,21 @@ func parseListedBatch(raw json.RawMessage) (*Batch, string, error) {
 	return b, b.ID, nil
 }
 
-// ReportsQuery says which recipient reports are wanted.
+// ReportsQuery selects the recipient reports to list. The zero value selects the last 24 hours.
 type ReportsQuery struct {
-	PageSize        int          // entries asked for with one call, 1 to 100; zero is 100
-	Start           time.Time    // not before; zero: 24 hours ago
-	End             time.Time    // before; zero: no limit
-	Statuses        []dlr.Status // none: any
-	Codes           []int        // none: any
-	ClientReference string       // exactly this
+	PageSize        int          // entries per call, 1 to 100; zero means 100
+	Start           time.Time    // at or after; zero means 24 hours ago
+	End             time.Time    // before; zero means no limit
+	Statuses        []dlr.Status // empty means any
+	Codes           []int        // empty means any
+	ClientReference string       // exact match; empty means any
 }
 
-// Reports lists the recipient reports of finished messages, SMS and MMS, of all batches, a page for each call as the loop goes
-// on. An *EntryError is about one report, and the list goes on; any other error ends it.
+// Reports lists the recipient reports of finished SMS and MMS messages of all batches, and fetches each page when the
+// loop reaches it. An *EntryError concerns one report, and the list continues; any other error ends the list.
 func (c *Client) Reports(ctx context.Context, q ReportsQuery) iter.Seq2[Report, error] {
 	query := url.Values{}
-	err := firstOf(
+	err := firstError(
 		setWindow(query, q.PageSize, q.Start, q.End),
 		setStates(query, q.Statuses, q.Codes),
 		setReference(query, q.ClientReference),

@@ -17,10 +17,11 @@ import (
 )
 
 func TestBatchesQuery(t *testing.T) {
-	u := newUpstream(t, says(http.StatusOK, fixture(t, "res-list-200.json")))
+	u := newUpstream(t, respond(http.StatusOK, fixture(t, "res-list-200.json")))
 	query := BatchesQuery{
 		PageSize: 100, From: []string{"+12025550100", "My Shop"}, ClientReference: "a&b=c+d é",
-		Start: time.Date(2025, 8, 19, 18, 0, 0, 123456789, time.FixedZone("", 7200)), End: time.Date(2025, 8, 20, 0, 0, 0, 0, time.UTC),
+		Start: time.Date(2025, 8, 19, 18, 0, 0, 123456789, time.FixedZone("", 7200)),
+		End:   time.Date(2025, 8, 20, 0, 0, 0, 0, time.UTC),
 	}
 	var first *Batch
 	for b, err := range u.client(t).Batches(t.Context(), query) {
@@ -29,21 +30,24 @@ func TestBatchesQuery(t *testing.T) {
 		break
 	}
 	require.Equal(t, testBatch, first.ID)
-	require.Equal(t, "/xms/v1/"+testPlan+"/batches?client_reference=a%26b%3Dc%2Bd+%C3%A9&end_date=2025-08-20T00%3A00%3A00.000Z"+
+	require.Equal(t, "/xms/v1/"+testPlan+"/batches?client_reference=a%26b%3Dc%2Bd+%C3%A9"+
+		"&end_date=2025-08-20T00%3A00%3A00.000Z"+
 		"&from=%2B12025550100%2CMy+Shop&page=0&page_size=100&start_date=2025-08-19T16%3A00%3A00.123Z", u.requests()[0].URI)
 }
 
 func TestReports(t *testing.T) {
-	u := newUpstream(t, says(http.StatusOK, fixture(t, "res-delivery-report-list-200.json")))
+	u := newUpstream(t, respond(http.StatusOK, fixture(t, "res-delivery-report-list-200.json")))
 	var reports []Report
 	for r, err := range u.client(t).Reports(t.Context(), ReportsQuery{
-		PageSize: 30, Start: noon, End: noon.Add(time.Hour), Statuses: []dlr.Status{dlr.Delivered, dlr.Rejected}, Codes: []int{0, 415},
+		PageSize: 30, Start: noon, End: noon.Add(time.Hour),
+		Statuses: []dlr.Status{dlr.Delivered, dlr.Rejected}, Codes: []int{0, 415},
 		ClientReference: "otp/8a02",
 	}) {
 		require.NoError(t, err)
 		reports = append(reports, r)
 	}
-	require.Equal(t, "/xms/v1/"+testPlan+"/delivery_reports?client_reference=otp%2F8a02&code=0%2C415&end_date=2025-08-20T13%3A00%3A00.000Z"+
+	require.Equal(t, "/xms/v1/"+testPlan+"/delivery_reports?client_reference=otp%2F8a02&code=0%2C415"+
+		"&end_date=2025-08-20T13%3A00%3A00.000Z"+
 		"&page=0&page_size=30&start_date=2025-08-20T12%3A00%3A00.000Z&status=Delivered%2CRejected", u.requests()[0].URI)
 	require.Len(t, reports, 2)
 	for i, want := range []string{"01K2S9A1V5K3C8MEX7RQ0YBD4W", "01K2R5C8N4H7XEW2MZD0QJ9TVA"} {
@@ -55,13 +59,14 @@ func TestReports(t *testing.T) {
 }
 
 // One recipient may have two reports that differ in a single member.
-func TestReportsAreToldApartByAllTheySay(t *testing.T) {
+func TestReportsThatDifferInOneMemberAreBothListed(t *testing.T) {
 	report := func(code int) string {
-		return fmt.Sprintf(`{"type":"recipient_delivery_report_sms","batch_id":"b","recipient":"1","status":"Failed","code":%d}`, code)
+		return fmt.Sprintf(`{"type":"recipient_delivery_report_sms","batch_id":"b","recipient":"1",`+
+			`"status":"Failed","code":%d}`, code)
 	}
 	u := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		page, _ := strconv.Atoi(r.URL.Query().Get("page"))
-		says(http.StatusOK, fmt.Sprintf(`{"count":3,"delivery_reports":[%s]}`, report(page)))(w, r)
+		respond(http.StatusOK, fmt.Sprintf(`{"count":3,"delivery_reports":[%s]}`, report(page)))(w, r)
 	})
 	var codes []int
 	for r, err := range u.client(t).Reports(t.Context(), ReportsQuery{PageSize: 1}) {
@@ -71,21 +76,26 @@ func TestReportsAreToldApartByAllTheySay(t *testing.T) {
 	require.Equal(t, []int{0, 1, 2}, codes)
 }
 
-func TestReportsThatAreNone(t *testing.T) {
+func TestInvalidReportsOfAList(t *testing.T) {
 	good := func(batch string) string {
-		return `{"type":"recipient_delivery_report_sms","batch_id":"` + batch + `","recipient":"447700900101","code":0,"status":"Delivered"}`
+		return `{"type":"recipient_delivery_report_sms","batch_id":"` + batch + `","recipient":"447700900101",` +
+			`"code":0,"status":"Delivered"}`
 	}
 	for odd, want := range map[string]string{
 		`{}`: "no batch id",
-		`{"type":"delivery_report_sms","batch_id":"b","statuses":[]}`:                    " (batch b): it is another kind of report",
-		`{"type":"recipient_delivery_report_rcs","batch_id":"b"}`:                        ` (batch b): unknown type "recipient_delivery_report_rcs"`,
-		`{"type":"mo_text","id":"x"}`:                                                    " (batch x): it is another kind of report",
-		`{"type":"recipient_delivery_report_sms","recipient":"1"}`:                       "no batch id",
-		strings.Replace(good("b"), `"447700900101"`, `"`+strings.Repeat("1", 65)+`"`, 1): " (batch b): recipient_delivery_report_sms: no recipient",
-		good(strings.Repeat("b", 256)):                                                   "the batch id has more than 255 bytes",
-		`7`:                                                                              "not a JSON object", `null`: "it is null", `"text"`: "not a JSON object", `[]`: "not a JSON object",
+		`{"type":"delivery_report_sms","batch_id":"b","statuses":[]}`: " (batch b): " + errOtherKind.Error(),
+		`{"type":"recipient_delivery_report_rcs","batch_id":"b"}`: " (batch b): " +
+			`unknown type "recipient_delivery_report_rcs"`,
+		`{"type":"mo_text","id":"x"}`:                              " (batch x): " + errOtherKind.Error(),
+		`{"type":"recipient_delivery_report_sms","recipient":"1"}`: "no batch id",
+		strings.Replace(good("b"), `"447700900101"`, `"`+strings.Repeat("1", 65)+`"`, 1): " (batch b): " +
+			"recipient_delivery_report_sms: no recipient",
+		good(strings.Repeat("b", 256)): "the batch id has more than 255 bytes",
+		`7`:                            "not a JSON object",
+		`null`:                         "it is null", `"text"`: "not a JSON object", `[]`: "not a JSON object",
 	} {
-		u := newUpstream(t, says(http.StatusOK, `{"count":3,"delivery_reports":[`+good("first")+`,`+odd+`,`+good("last")+`]}`))
+		u := newUpstream(t,
+			respond(http.StatusOK, `{"count":3,"delivery_reports":[`+good("first")+`,`+odd+`,`+good("last")+`]}`))
 		var batches []string
 		var unreadable []error
 		for r, err := range u.client(t).Reports(t.Context(), ReportsQuery{}) {
@@ -106,13 +116,15 @@ func TestReportsThatAreNone(t *testing.T) {
 	}
 }
 
-func TestBatchesThatAreNone(t *testing.T) {
+func TestInvalidBatchesOfAList(t *testing.T) {
 	for odd, want := range map[string]string{
-		`null`: "it is null", `"b"`: "it is not a JSON object", `7`: "it is not a JSON object", `[]`: "it is not a JSON object",
-		`{"to":["447700900101"]}`: "it has no id", `{"id":null}`: "it has no id", `{"id":" "}`: "it has no id", `{"id":{}}`: "it has no id",
-		`{"id":"` + strings.Repeat("b", 256) + `"}`: "its id has more than 255 bytes", `{"id":".."}`: "an id must not be",
+		`null`: "it is null", `"b"`: "it is not a JSON object",
+		`7`: "it is not a JSON object", `[]`: "it is not a JSON object",
+		`{"to":["447700900101"]}`: "the entry has no id", `{"id":null}`: "the entry has no id",
+		`{"id":"` + strings.Repeat("b", 256) + `"}`: "the id has more than 255 bytes", `{"id":".."}`: "an id must not be",
 	} {
-		u := newUpstream(t, says(http.StatusOK, `{"count":4,"page":0,"batches":[{"id":"BR1"},`+odd+`,`+odd+`,{"id":"BR3"}]}`))
+		u := newUpstream(t,
+			respond(http.StatusOK, `{"count":4,"page":0,"batches":[{"id":"BR1"},`+odd+`,`+odd+`,{"id":"BR3"}]}`))
 		got, _ := ids(u.client(t).Batches(t.Context(), BatchesQuery{}))
 		require.Equal(t, []string{"BR1", "!", "!", "BR3"}, got, odd)
 		for _, err := range u.client(t).Batches(t.Context(), BatchesQuery{}) {
@@ -121,12 +133,12 @@ func TestBatchesThatAreNone(t *testing.T) {
 				require.ErrorContains(t, err, want)
 			}
 		}
-		require.Len(t, u.requests(), 2, "no page is asked for again")
+		require.Len(t, u.requests(), 2, "no page is fetched twice")
 	}
 }
 
 func TestGetReportWithFilters(t *testing.T) {
-	u := newUpstream(t, says(http.StatusOK, `{"type":"delivery_report_sms","batch_id":"`+testBatch+`","statuses":[]}`))
+	u := newUpstream(t, respond(http.StatusOK, `{"type":"delivery_report_sms","batch_id":"`+testBatch+`","statuses":[]}`))
 	_, err := u.client(t).GetReport(t.Context(), testBatch, ReportQuery{
 		Kind: Full, Statuses: []dlr.Status{"Delivered", "Not & yet"}, Codes: []int{0, 405},
 	})
@@ -137,7 +149,7 @@ func TestGetReportWithFilters(t *testing.T) {
 }
 
 func TestQueriesThatBreakARule(t *testing.T) {
-	u := newUpstream(t, says(http.StatusOK, `{}`))
+	u := newUpstream(t, respond(http.StatusOK, `{}`))
 	c := u.client(t)
 	hello := text(func(*TextMessage) {})
 	batches := func(q BatchesQuery) error { return drain(c.Batches(t.Context(), q)) }
@@ -152,7 +164,7 @@ func TestQueriesThatBreakARule(t *testing.T) {
 		{batches(BatchesQuery{PageSize: -1}), "page_size: it must be between"},
 		{batches(BatchesQuery{Start: noon, End: noon}), "start_date: it must be before end_date"},
 		{batches(BatchesQuery{From: []string{"a", " "}}), "from[1]: it must not be blank"},
-		{batches(BatchesQuery{From: []string{"a,b"}}), "from[0]: it must not be blank or have a comma"},
+		{batches(BatchesQuery{From: []string{"a,b"}}), "from[0]: it must not be blank or contain a comma"},
 		{batches(BatchesQuery{ClientReference: strings.Repeat("x", 2049)}), "client_reference: it is longer"},
 		{reports(ReportsQuery{PageSize: 101}), "sinch: list delivery reports: page_size: it must be"},
 		{reports(ReportsQuery{Statuses: []dlr.Status{""}}), "status[0]: it must not be blank"},
@@ -168,12 +180,12 @@ func TestQueriesThatBreakARule(t *testing.T) {
 	require.Empty(t, u.requests())
 }
 
-func TestListedBatchesAreWhole(t *testing.T) {
-	u := newUpstream(t, says(http.StatusOK, fixture(t, "res-list-200.json")))
+func TestListedBatchesAreComplete(t *testing.T) {
+	u := newUpstream(t, respond(http.StatusOK, fixture(t, "res-list-200.json")))
 	var types []Type
 	for b, err := range u.client(t).Batches(t.Context(), BatchesQuery{PageSize: 2}) {
 		if err != nil { // the fixture is page 0 of two
-			require.Equal(t, "it is not the page asked for", requireError(t, err).Text)
+			require.Equal(t, "the answer is not the requested page", requireError(t, err).Text)
 			break
 		}
 		types = append(types, b.Type)

@@ -11,8 +11,8 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// members are those of a JSON object that are still to be read. They are read tolerantly: what cannot be read gives a zero
-// value and stays among them, what can is taken out. A null reads as if the member were missing.
+// members are the members of a JSON object that are not decoded yet. Decoding is tolerant: a member that fits is
+// removed; one that does not gives a zero value and stays. A null counts as absent.
 type members map[string]json.RawMessage
 
 var (
@@ -40,7 +40,7 @@ func parseMembers(body []byte) (members, error) {
 	return m, nil
 }
 
-// rest returns what was not read; nil for nothing.
+// rest returns the members that are not decoded, or nil if there are none.
 func (m members) rest() map[string]json.RawMessage {
 	if len(m) == 0 {
 		return nil
@@ -48,7 +48,7 @@ func (m members) rest() map[string]json.RawMessage {
 	return m
 }
 
-// read takes a member out if the function given can read it.
+// read decodes a member with parse and, if that succeeds, removes the member.
 func read[T any](m members, name string, parse func(json.RawMessage) (T, bool)) T {
 	var zero T
 	raw, found := m[name]
@@ -75,7 +75,7 @@ func (m members) moment(name string) time.Time       { return read(m, name, loos
 func (m members) parameters(name string) Parameters  { return read(m, name, looseParameters) }
 func (m members) list(name string) []json.RawMessage { return read(m, name, as[[]json.RawMessage]) }
 
-// looseText reads a string, or a number as it is written. The text has no NUL, which PostgreSQL could not keep.
+// looseText decodes a string, or a number in its original spelling. It replaces NUL, which PostgreSQL cannot store.
 func looseText(raw json.RawMessage) (string, bool) {
 	if c := raw[0]; c == '-' || c >= '0' && c <= '9' {
 		return string(raw), true
@@ -84,7 +84,7 @@ func looseText(raw json.RawMessage) (string, bool) {
 	return strings.ReplaceAll(s, "\x00", "\ufffd"), ok
 }
 
-// looseTexts drops the elements that are neither string nor number.
+// looseTexts decodes a list of strings and numbers and drops all other elements.
 func looseTexts(raw json.RawMessage) ([]string, bool) {
 	list, ok := as[[]json.RawMessage](raw)
 	var texts []string
@@ -96,27 +96,27 @@ func looseTexts(raw json.RawMessage) ([]string, bool) {
 	return texts, ok
 }
 
-// looseFlag reads true and false, or a string that says so.
+// looseFlag decodes true and false, also as strings.
 func looseFlag(raw json.RawMessage) (value, ok bool) {
 	word := bytes.Trim(raw, `"`)
 	value = bytes.EqualFold(word, []byte("true"))
 	return value, value || bytes.EqualFold(word, []byte("false"))
 }
 
-// looseInteger reads an integer, or a string that holds one.
+// looseInteger decodes an integer, also as a string.
 func looseInteger(raw json.RawMessage) (*int, bool) {
 	s, _ := looseText(raw)
 	i, err := strconv.Atoi(strings.TrimSpace(s))
 	return &i, err == nil
 }
 
-// looseMoment reads a timestamp as dlr does.
+// looseMoment decodes a timestamp in the forms that dlr.ParseTime accepts.
 func looseMoment(raw json.RawMessage) (time.Time, bool) {
 	s, _ := looseText(raw)
 	return dlr.ParseTime(s)
 }
 
-// looseParameters takes values that are numbers for strings.
+// looseParameters decodes parameters whose values are strings or numbers.
 func looseParameters(raw json.RawMessage) (Parameters, bool) {
 	keys, ok := as[map[string]map[string]json.RawMessage](raw)
 	p := make(Parameters, len(keys))

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Message is what is to be sent to up to 1000 numbers and groups: a *TextMessage, a *BinaryMessage or a *MediaMessage.
+// Message is a message to up to 1000 numbers and groups: a *TextMessage, a *BinaryMessage or a *MediaMessage.
 type Message interface {
-	// Type is Sinch's word for the kind of message.
+	// Type returns the value of the member "type".
 	Type() Type
-	// Common returns what all kinds of message have; changing it changes the message.
+	// Common returns the options that all kinds of message have. Changing them changes the message.
 	Common() *Options
-	// Validate returns an *InvalidError for the first rule of Sinch's that the message breaks, as far as one can know
-	// without Sinch. Send, DryRun and Replace ask it before they call.
+	// Validate returns an *InvalidError for the first rule of Sinch's that the message breaks, as far as it can be
+	// checked without Sinch. Send, DryRun and Replace call it first.
 	Validate() error
 	json.Marshaler
 
@@ -33,31 +33,31 @@ func (t Type) known() bool { return t == TypeText || t == TypeBinary || t == Typ
 
 const unknownType = "use mt_text, mt_binary or mt_media"
 
-// DeliveryReport says which delivery reports Sinch is to call back with.
+// DeliveryReport selects which delivery reports Sinch calls back.
 type DeliveryReport string
 
-// The kinds of delivery report. Any but none needs a callback URL, the batch's or the plan's.
+// The kinds of delivery report. Every kind except none needs a callback URL, of the batch or of the plan.
 const (
-	ReportNone              DeliveryReport = "none"                // also when it is left out
-	ReportSummary           DeliveryReport = "summary"             // one of the batch, with counts
-	ReportFull              DeliveryReport = "full"                // one of the batch, with counts and recipients
-	ReportPerRecipient      DeliveryReport = "per_recipient"       // one at every change of a recipient's status
-	ReportPerRecipientFinal DeliveryReport = "per_recipient_final" // one of each recipient
+	ReportNone              DeliveryReport = "none"                // the default
+	ReportSummary           DeliveryReport = "summary"             // one per batch, with counts
+	ReportFull              DeliveryReport = "full"                // one per batch, with counts and recipients
+	ReportPerRecipient      DeliveryReport = "per_recipient"       // one for each change of a recipient's status
+	ReportPerRecipientFinal DeliveryReport = "per_recipient_final" // one per recipient, with its final status
 )
 
-// Options are what all kinds of message have in common. Only To is required; From is too, unless the plan has
-// default originators.
+// Options are the members that all kinds of message have. To is required; From is required unless the plan has default
+// originators.
 type Options struct {
 	To              []string // 1 to 1000 numbers and group ids
 	From            string   // a number, a short code or an alphanumeric sender
 	DeliveryReport  DeliveryReport
-	SendAt          time.Time // zero, or gone by: at once
-	ExpireAt        time.Time // zero: 3 days after it is sent, which is also the longest
-	CallbackURL     string    // instead of the plan's
-	ClientReference string    // comes back in batches and reports; nothing personal belongs there
-	// FeedbackEnabled announces that delivery feedback will be given.
+	SendAt          time.Time // zero or past means at once
+	ExpireAt        time.Time // zero means 3 days after SendAt, which is also the maximum
+	CallbackURL     string    // replaces the plan's
+	ClientReference string    // returned in batches and reports; must not contain personal data
+	// FeedbackEnabled announces that delivery feedback will be sent for the batch.
 	FeedbackEnabled bool
-	// Unknown are members that this package has no field for. They are sent as they are, unless a field says otherwise.
+	// Unknown holds members without a field. They are sent unchanged, unless a field with that name is set.
 	Unknown map[string]json.RawMessage
 }
 
@@ -65,7 +65,7 @@ type Options struct {
 func (o *Options) Common() *Options { return o }
 
 func (o *Options) validate() error {
-	return firstOf(
+	return firstError(
 		toRule(o.To),
 		kindRule(o.DeliveryReport),
 		validityRule(o.SendAt, o.ExpireAt),
@@ -75,7 +75,7 @@ func (o *Options) validate() error {
 	)
 }
 
-// members returns those that every kind of message has.
+// members returns the wire form of the common members.
 func (o *Options) members(t Type) wire {
 	return wire{
 		Type:            t,
@@ -90,13 +90,13 @@ func (o *Options) members(t Type) wire {
 	}
 }
 
-// Parameters are the values that stand in a body for ${key}: key, then recipient's number or "default", then value. Keys
-// have 1 to 16 of the characters A–Z a–z 0–9 . - _.
+// Parameters replace ${key} in a message body: key, then recipient's number or "default", then value. A key has 1 to 16
+// of the characters A–Z a–z 0–9 . - _.
 type Parameters map[string]map[string]string
 
-// ParseMessage reads the body of a request that sends, tries or replaces a batch. It is strict about JSON and the
-// types of members, and says by an *InvalidError which member is at fault; a null reads as if the member were missing. Members
-// that it does not know go to Unknown. Whether the message keeps to Sinch's rules is Validate's to say.
+// ParseMessage decodes the body of a request that sends, dry-runs or replaces a batch. It is strict: bad JSON or a
+// member of the wrong type is an *InvalidError that names the member. A null counts as absent. Unknown members are kept
+// in Unknown. ParseMessage does not check Sinch's other rules; Validate does.
 func ParseMessage(body []byte) (Message, error) {
 	o, err := parseObject(body)
 	if err != nil {
@@ -110,7 +110,7 @@ func ParseMessage(body []byte) (Message, error) {
 	case TypeMedia:
 		m = parseMedia(o)
 	default:
-		m = parseText(o) // as Sinch does for a message without a type
+		m = parseText(o) // Sinch treats a message without a type as text
 	}
 	if o.fault != nil {
 		return nil, o.fault

@@ -1,23 +1,23 @@
 package sinch
 
-// BinaryMessage is an SMS of bytes. Body and UDH, its user data header, have at most 140 bytes together.
+// BinaryMessage is an SMS of bytes. Body and UDH together have at most 140 bytes.
 type BinaryMessage struct {
 	Options
 	Body    []byte
-	UDH     []byte
-	FromTON *int // type of number of From, 0 to 6; nil: Sinch finds out
-	FromNPI *int // numbering plan of From, 0 to 18; nil: Sinch finds out
+	UDH     []byte // user data header
+	FromTON *int   // type of number of From, 0 to 6; nil: Sinch decides
+	FromNPI *int   // numbering plan of From, 0 to 18; nil: Sinch decides
 }
 
 // Type returns TypeBinary.
 func (*BinaryMessage) Type() Type { return TypeBinary }
 
-// Validate is described at Message.
+// Validate implements Message.
 func (m *BinaryMessage) Validate() error {
-	return firstOf(m.validate(), binaryRule(m.Body, m.UDH), senderRule(m.FromTON, m.FromNPI))
+	return firstError(m.validate(), binaryRule(m.Body, m.UDH), senderRule(m.FromTON, m.FromNPI))
 }
 
-// MarshalJSON writes the message as Sinch reads it.
+// MarshalJSON encodes the message as Sinch expects it.
 func (m BinaryMessage) MarshalJSON() ([]byte, error) { return m.wire().encode(m.Unknown) }
 
 func (m BinaryMessage) wire() wire {

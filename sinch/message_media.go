@@ -2,32 +2,32 @@ package sinch
 
 import "encoding/json"
 
-// MediaMessage is an MMS. Sinch offers it in the United States, Canada, Australia and Puerto Rico.
+// MediaMessage is an MMS. Sinch offers MMS in the United States, Canada, Australia and Puerto Rico.
 type MediaMessage struct {
 	Options
 	Body             Media
 	Parameters       Parameters
-	StrictValidation bool // have Sinch check the media against best practice
+	StrictValidation bool // Sinch checks the media against best practice
 }
 
 // Media is the body of a MediaMessage.
 type Media struct {
-	URL     string // where Sinch fetches the media; required
+	URL     string // from which Sinch fetches the media; required
 	Message string
 	Subject string
-	// Unknown are members that this package has no field for.
+	// Unknown holds members without a field.
 	Unknown map[string]json.RawMessage
 }
 
 // Type returns TypeMedia.
 func (*MediaMessage) Type() Type { return TypeMedia }
 
-// Validate is described at Message.
+// Validate implements Message.
 func (m *MediaMessage) Validate() error {
-	return firstOf(m.validate(), mediaRule(m.Body), parametersRule(m.Parameters))
+	return firstError(m.validate(), mediaRule(m.Body), parametersRule(m.Parameters))
 }
 
-// MarshalJSON writes the message as Sinch reads it.
+// MarshalJSON encodes the message as Sinch expects it.
 func (m MediaMessage) MarshalJSON() ([]byte, error) { return m.wire().encode(m.Unknown) }
 
 func (m MediaMessage) wire() wire {
@@ -38,7 +38,7 @@ func (m MediaMessage) wire() wire {
 	return w
 }
 
-// MarshalJSON writes the media as Sinch reads it.
+// MarshalJSON encodes the media as Sinch expects them.
 func (m Media) MarshalJSON() ([]byte, error) {
 	return encode(struct {
 		URL     string `json:"url"`
@@ -47,7 +47,7 @@ func (m Media) MarshalJSON() ([]byte, error) {
 	}{m.URL, m.Message, m.Subject}, m.Unknown)
 }
 
-// UnmarshalJSON reads what Sinch says of the media, as tolerantly as a Batch is read.
+// UnmarshalJSON decodes the media from Sinch's answer, as tolerantly as ParseBatch.
 func (m *Media) UnmarshalJSON(body []byte) error {
 	left, err := parseMembers(body)
 	if err != nil {

@@ -34,42 +34,47 @@ func TestParseMessage(t *testing.T) {
 	require.NoError(t, m.Validate())
 }
 
-// messages is one message of each type with every member set, and the JSON it stands for.
+// messages returns one message of each type with every member set, by its JSON.
 func messages() map[string]Message {
 	options := func() Options {
 		return Options{
 			To: []string{"12025550143"}, From: "Shop", DeliveryReport: ReportFull,
-			SendAt: time.Date(2025, 8, 20, 7, 30, 0, 5e6, time.FixedZone("", 7200)), ExpireAt: time.Date(2025, 8, 21, 0, 0, 0, 0, time.UTC),
+			SendAt: time.Date(2025, 8, 20, 7, 30, 0, 5e6, time.FixedZone("", 7200)), ExpireAt: time.Date(2025, 8, 21,
+				0, 0, 0, 0, time.UTC),
 			CallbackURL: "https://h.example.com", ClientReference: "r", FeedbackEnabled: true,
-			Unknown: raws("dlt_template_id", `"7"`, "to", `["9"]`),
+			Unknown: rawMembers("dlt_template_id", `"7"`, "to", `["9"]`),
 		}
 	}
 	const common = `"to":["12025550143"],"from":"Shop","delivery_report":"full","send_at":"2025-08-20T05:30:00.005Z",` +
-		`"expire_at":"2025-08-21T00:00:00.000Z","callback_url":"https://h.example.com","client_reference":"r","feedback_enabled":true,"dlt_template_id":"7"`
+		`"expire_at":"2025-08-21T00:00:00.000Z","callback_url":"https://h.example.com","client_reference":"r",` +
+		`"feedback_enabled":true,"dlt_template_id":"7"`
 	return map[string]Message{
-		`{"type":"mt_text","body":"Hi ${n}","parameters":{"n":{"default":"you"}},"flash_message":true,"truncate_concat":true,` +
+		`{"type":"mt_text","body":"Hi ${n}","parameters":{"n":{"default":"you"}},"flash_message":true,` +
+			`"truncate_concat":true,` +
 			`"max_number_of_message_parts":2,"from_ton":0,"from_npi":18,` + common + `}`: &TextMessage{
 			Options: options(), Body: "Hi ${n}", Parameters: Parameters{"n": {"default": "you"}}, FlashMessage: true,
 			TruncateConcat: true, MaxParts: 2, FromTON: new(0), FromNPI: new(18),
 		},
-		`{"type":"mt_binary","body":"AGZvbwD/","udh":"0605040b8423f0","from_ton":6,"from_npi":0,` + common + `}`: &BinaryMessage{
-			Options: options(), Body: []byte("\x00foo\x00\xff"), UDH: []byte{6, 5, 4, 0x0b, 0x84, 0x23, 0xf0}, FromTON: new(6), FromNPI: new(0),
+		`{"type":"mt_binary","body":"AGZvbwD/","udh":"0605040b8423f0","from_ton":6,` +
+			`"from_npi":0,` + common + `}`: &BinaryMessage{
+			Options: options(), Body: []byte("\x00foo\x00\xff"), UDH: []byte{6, 5, 4, 0x0b, 0x84, 0x23, 0xf0},
+			FromTON: new(6), FromNPI: new(0),
 		},
 		`{"type":"mt_media","body":{"url":"https://m.example.com/a.png","message":"m","subject":"s","alt":[1]},` +
 			`"parameters":{"n":{"default":"you"}},"strict_validation":true,` + common + `}`: &MediaMessage{
 			Options: options(), StrictValidation: true, Parameters: Parameters{"n": {"default": "you"}},
-			Body: Media{URL: "https://m.example.com/a.png", Message: "m", Subject: "s", Unknown: raws("alt", `[1]`)},
+			Body: Media{URL: "https://m.example.com/a.png", Message: "m", Subject: "s", Unknown: rawMembers("alt", `[1]`)},
 		},
 	}
 }
 
-func TestMessagesAreWrittenAndReadBack(t *testing.T) {
+func TestMessagesAreEncodedAndDecoded(t *testing.T) {
 	for want, m := range messages() {
 		t.Run(string(m.Type()), func(t *testing.T) {
 			require.NoError(t, m.Validate())
 			b, err := json.Marshal(m)
 			require.NoError(t, err)
-			require.JSONEq(t, want, string(b), "a member that has a field is not written twice")
+			require.JSONEq(t, want, string(b), "a member with a field is written once")
 
 			back, err := ParseMessage(b)
 			require.NoError(t, err)
@@ -80,15 +85,17 @@ func TestMessagesAreWrittenAndReadBack(t *testing.T) {
 	}
 }
 
-// What is not set is not said, so that Sinch's defaults hold; the body always is.
-func TestOnlyWhatIsSetIsWritten(t *testing.T) {
+// Unset members are omitted, so that Sinch's defaults apply. The body is always written.
+func TestUnsetMembersAreOmitted(t *testing.T) {
 	for want, m := range map[string]any{
 		`{"type":"mt_text","to":["1"],"body":""}`:            &TextMessage{Options: Options{To: []string{"1"}}},
 		`{"type":"mt_text","to":["2"],"body":""}`:            TextMessage{Options: Options{To: []string{"2"}}},
 		`{"type":"mt_binary","to":["1"],"body":"","udh":""}`: &BinaryMessage{Options: Options{To: []string{"1"}}},
-		`{"type":"mt_media","to":["1"],"body":{"url":"u"}}`:  &MediaMessage{Options: Options{To: []string{"1"}}, Body: Media{URL: "u"}},
+		`{"type":"mt_media","to":["1"],"body":{"url":"u"}}`: &MediaMessage{
+			Options: Options{To: []string{"1"}}, Body: Media{URL: "u"},
+		},
 		`{"type":"mt_media","to":["1"],"body":{"url":"","a":1}}`: MediaMessage{
-			Options: Options{To: []string{"1"}}, Body: Media{Unknown: raws("a", "1", "url", "2")},
+			Options: Options{To: []string{"1"}}, Body: Media{Unknown: rawMembers("a", "1", "url", "2")},
 		},
 	} {
 		b, err := json.Marshal(m)
@@ -98,17 +105,19 @@ func TestOnlyWhatIsSetIsWritten(t *testing.T) {
 }
 
 func TestParseMessageIsTolerantOfNullsAndNewMembers(t *testing.T) {
-	m, err := ParseMessage([]byte(`{"to":["1"],"body":"x","type":null,"parameters":null,"send_at":null,"new":{"a":[1]},"Body":"y","udh":null}`))
+	m, err := ParseMessage([]byte(`{"to":["1"],"body":"x","type":null,"parameters":null,"send_at":null,` +
+		`"new":{"a":[1]},"Body":"y","udh":null}`))
 	require.NoError(t, err)
 	require.Equal(t, &TextMessage{
-		Options: Options{To: []string{"1"}, Unknown: raws("new", `{"a":[1]}`, "Body", `"y"`)}, Body: "x",
+		Options: Options{To: []string{"1"}, Unknown: rawMembers("new", `{"a":[1]}`, "Body", `"y"`)}, Body: "x",
 	}, m)
 }
 
 func TestParseMessageNamesTheMember(t *testing.T) {
 	for body, want := range map[string]string{
-		``:                            "it is not JSON: unexpected end of JSON input, at byte 0",
-		`{"to":["447700900118"],}`:    "it is not JSON: invalid character '}' looking for beginning of object key string, at byte 24",
+		``: "it is not JSON: unexpected end of JSON input, at byte 0",
+		`{"to":["447700900118"],}`: "it is not JSON: invalid character '}' looking for beginning of object key " +
+			"string, at byte 24",
 		`{} {}`:                       "it is not JSON: invalid character '{' after top-level value, at byte 4",
 		"{\"body\":\"\xff\"}":         "it is not JSON: it must be UTF-8",
 		`null`:                        "it must be a JSON object",
@@ -160,14 +169,14 @@ func TestParseMessageNamesTheMember(t *testing.T) {
 	}
 }
 
-func TestMediaIsReadTolerantly(t *testing.T) {
+func TestMediaIsDecodedTolerantly(t *testing.T) {
 	var m Media
 	require.NoError(t, json.Unmarshal([]byte(`{"url":"u","message":5,"subject":null,"unknown":{},"URL":"v"}`), &m))
-	require.Equal(t, Media{URL: "u", Message: "5", Unknown: raws("unknown", `{}`, "URL", `"v"`)}, m)
+	require.Equal(t, Media{URL: "u", Message: "5", Unknown: rawMembers("unknown", `{}`, "URL", `"v"`)}, m)
 	require.ErrorIs(t, json.Unmarshal([]byte(`"https://m.example.com"`), &m), errNoObject)
 }
 
 func TestUnknownMembersMustBeJSON(t *testing.T) {
-	_, err := json.Marshal(text(func(m *TextMessage) { m.Unknown = raws("x", `{`) }))
+	_, err := json.Marshal(text(func(m *TextMessage) { m.Unknown = rawMembers("x", `{`) }))
 	require.Error(t, err)
 }

@@ -1,24 +1,24 @@
 package sinch
 
-// TextMessage is an SMS of text. Sinch splits it into parts of 160 (or 153) characters, or of 70 (or 67) if one of its
-// characters is not of GSM 7-bit.
+// TextMessage is an SMS of text. Sinch splits it into parts of 160 characters (153 if there are several), or of 70 (67)
+// if a character is not in the GSM 7-bit alphabet.
 type TextMessage struct {
 	Options
 	Body           string // at most 2000 characters; ${key} stands for a parameter
 	Parameters     Parameters
-	FlashMessage   bool // shown at once and not kept
-	TruncateConcat bool // cut to one part
-	MaxParts       int  // recipients who would need more parts get nothing; zero is no limit
-	FromTON        *int // type of number of From, 0 to 6; nil: Sinch finds out
-	FromNPI        *int // numbering plan of From, 0 to 18; nil: Sinch finds out
+	FlashMessage   bool // shown at once and not stored on the phone
+	TruncateConcat bool // truncated to one part
+	MaxParts       int  // recipients who would need more parts get no message; zero means no limit
+	FromTON        *int // type of number of From, 0 to 6; nil: Sinch decides
+	FromNPI        *int // numbering plan of From, 0 to 18; nil: Sinch decides
 }
 
 // Type returns TypeText.
 func (*TextMessage) Type() Type { return TypeText }
 
-// Validate is described at Message.
+// Validate implements Message.
 func (m *TextMessage) Validate() error {
-	err := firstOf(
+	err := firstError(
 		m.validate(),
 		lengthRule("body", m.Body, maxBody),
 		parametersRule(m.Parameters),
@@ -30,7 +30,7 @@ func (m *TextMessage) Validate() error {
 	return err
 }
 
-// MarshalJSON writes the message as Sinch reads it.
+// MarshalJSON encodes the message as Sinch expects it.
 func (m TextMessage) MarshalJSON() ([]byte, error) { return m.wire().encode(m.Unknown) }
 
 func (m TextMessage) wire() wire {
@@ -55,7 +55,7 @@ func parseText(o *object) *TextMessage {
 	}
 	if parts := o.integer("max_number_of_message_parts"); parts != nil {
 		m.MaxParts = *parts
-		o.note(partsRule(*parts)) // zero would read as no limit
+		o.note(partsRule(*parts)) // checked here because zero means no limit in MaxParts
 	}
 	return m
 }

@@ -11,10 +11,10 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// object is a JSON object that is taken apart member by member, strictly. Names are compared exactly.
+// object is a JSON object whose members are decoded one by one, strictly. Member names are case-sensitive.
 type object struct {
-	left  map[string]json.RawMessage // what nobody has taken yet
-	fault error                      // the first thing that was wrong
+	unread map[string]json.RawMessage // members not decoded yet
+	fault  error                      // the first error
 }
 
 func parseObject(body []byte) (*object, error) {
@@ -22,17 +22,17 @@ func parseObject(body []byte) (*object, error) {
 		return nil, invalid("", "it is not JSON: it must be UTF-8")
 	}
 	o := &object{}
-	err := json.Unmarshal(body, &o.left)
+	err := json.Unmarshal(body, &o.unread)
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return nil, invalid("", "it is not JSON: %v, at byte %d", syntax, syntax.Offset)
 	}
-	if err != nil || o.left == nil {
+	if err != nil || o.unread == nil {
 		return nil, invalid("", "it must be a JSON object")
 	}
 	return o, nil
 }
 
-// note keeps the first error.
+// note keeps err if it is the first error.
 func (o *object) note(err error) {
 	if o.fault == nil {
 		o.fault = err
@@ -43,37 +43,38 @@ func (o *object) fail(member, reason string) { o.note(invalid(member, "%s", reas
 
 func (o *object) require(members ...string) {
 	for _, member := range members {
-		if _, found := o.left[member]; !found {
+		if _, found := o.unread[member]; !found {
 			o.fail(member, "it is missing; a message of this type needs it")
 		}
 	}
 }
 
-// rest returns what nobody has taken; nil for nothing.
+// rest returns the members that are not decoded, or nil if there are none.
 func (o *object) rest() map[string]json.RawMessage {
-	if len(o.left) == 0 {
+	if len(o.unread) == 0 {
 		return nil
 	}
-	return o.left
+	return o.unread
 }
 
 func isNull(raw json.RawMessage) bool { return string(raw) == "null" }
 
 func (o *object) dropNulls() {
-	for member, raw := range o.left {
+	for member, raw := range o.unread {
 		if isNull(raw) {
-			delete(o.left, member)
+			delete(o.unread, member)
 		}
 	}
 }
 
-// take reads a member with the function given; nil if there is none or it cannot be read, which is then a fault.
+// take decodes a member with read and removes it. It returns nil if the member is absent or read fails, which is noted
+// as an error.
 func take[T any](o *object, member, expected string, read func(json.RawMessage) (T, bool)) *T {
-	raw, found := o.left[member]
+	raw, found := o.unread[member]
 	if !found {
 		return nil
 	}
-	delete(o.left, member)
+	delete(o.unread, member)
 	v, ok := read(raw)
 	if !ok {
 		o.fail(member, "it must be "+expected)
@@ -82,7 +83,7 @@ func take[T any](o *object, member, expected string, read func(json.RawMessage) 
 	return &v
 }
 
-// as reads a JSON value that is not null.
+// as decodes a JSON value. A null fails.
 func as[T any](raw json.RawMessage) (v T, ok bool) {
 	return v, !isNull(raw) && json.Unmarshal(raw, &v) == nil
 }
@@ -95,7 +96,7 @@ func (o *object) hex(member string) []byte {
 	return value(take(o, member, "hexadecimal digits", asHex))
 }
 
-// messageType reads the member type; empty if there is none.
+// messageType decodes the member "type". It returns "" if there is none.
 func (o *object) messageType() Type {
 	raw := o.text("type")
 	if raw != nil && !Type(*raw).known() {
@@ -116,15 +117,17 @@ func (o *object) parameters(member string) Parameters {
 	return value(take(o, member, `an object of objects: key, then number or "default", then a string`, asParameters))
 }
 
-// media reads the body of a media message. The members in it are named as parts of it.
+// media decodes the body of a media message. An error names the member within the body, such as body.url.
 func (o *object) media(member string) *Media {
 	raw := take(o, member, "an object with a url", as[map[string]json.RawMessage])
 	if raw == nil {
 		return nil
 	}
-	inner := &object{left: *raw}
+	inner := &object{unread: *raw}
 	inner.dropNulls()
-	m := &Media{URL: value(inner.text("url")), Message: value(inner.text("message")), Subject: value(inner.text("subject"))}
+	m := &Media{
+		URL: value(inner.text("url")), Message: value(inner.text("message")), Subject: value(inner.text("subject")),
+	}
 	m.Unknown = inner.rest()
 	if e, ok := errors.AsType[*InvalidError](inner.fault); ok {
 		o.fail(member+"."+e.Member, e.Reason)

@@ -12,12 +12,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// operation is one of the API's, as a caller makes it and as Sinch sees it.
+// operation is one operation of the API: the call of the client and the request that Sinch receives.
 type operation struct {
 	name    Operation
 	make    func(context.Context, *Client) error
 	method  string
-	path    string // after the plan's or project's segment, with its query
+	path    string // below the plan's or project's segment, with the query
 	body    string
 	success int
 	answer  string
@@ -42,13 +42,15 @@ func operations(t *testing.T) []operation {
 			DryRunBatch, func(ctx context.Context, c *Client) error {
 				return discard(c.DryRun(ctx, hello, DryRunQuery{PerRecipient: true, Recipients: 7}))
 			},
-			http.MethodPost, "/batches/dry_run?number_of_recipients=7&per_recipient=true", helloJSON, 200, fixture(t, "res-dry-run-200.json"),
+			http.MethodPost, "/batches/dry_run?number_of_recipients=7&per_recipient=true", helloJSON, 200, fixture(t,
+				"res-dry-run-200.json"),
 		},
 		{
 			ListBatches, func(ctx context.Context, c *Client) error {
 				return drain(c.Batches(ctx, BatchesQuery{}))
 			},
-			http.MethodGet, "/batches?page=0&page_size=100", "", 200, `{"count":1,"page":0,"page_size":1,"batches":[` + batch + `]}`,
+			http.MethodGet, "/batches?page=0&page_size=100", "", 200,
+			`{"count":1,"page":0,"page_size":1,"batches":[` + batch + `]}`,
 		},
 		{
 			GetBatch, func(ctx context.Context, c *Client) error { return discard(c.GetBatch(ctx, testBatch)) },
@@ -69,7 +71,9 @@ func operations(t *testing.T) []operation {
 			http.MethodDelete, batchPath, "", 200, batch,
 		},
 		{
-			SendFeedback, func(ctx context.Context, c *Client) error { return c.Feedback(ctx, testBatch, []string{"12025550143"}) },
+			SendFeedback, func(ctx context.Context, c *Client) error {
+				return c.Feedback(ctx, testBatch, []string{"12025550143"})
+			},
 			http.MethodPost, batchPath + "/delivery_feedback", `{"recipients":["12025550143"]}`, 202, "",
 		},
 		{
@@ -94,7 +98,7 @@ func operations(t *testing.T) []operation {
 	}
 }
 
-func (o operation) require(t *testing.T, r asked) {
+func (o operation) require(t *testing.T, r request) {
 	t.Helper()
 	require.Equal(t, o.method, r.Method)
 	if o.body == "" {
@@ -104,8 +108,8 @@ func (o operation) require(t *testing.T, r asked) {
 	require.JSONEq(t, o.body, r.Body)
 }
 
-// each runs a test for every operation.
-func each(t *testing.T, test func(t *testing.T, o operation)) {
+// forEachOperation runs a test for every operation.
+func forEachOperation(t *testing.T, test func(t *testing.T, o operation)) {
 	t.Helper()
 	for i, o := range operations(t) {
 		t.Run(strconv.Itoa(i)+" "+string(o.name), func(t *testing.T) { test(t, o) })
@@ -113,8 +117,8 @@ func each(t *testing.T, test func(t *testing.T, o operation)) {
 }
 
 func TestOperationsOnTheWire(t *testing.T) {
-	each(t, func(t *testing.T, o operation) {
-		u := newUpstream(t, says(o.success, o.answer))
+	forEachOperation(t, func(t *testing.T, o operation) {
+		u := newUpstream(t, respond(o.success, o.answer))
 		require.NoError(t, o.make(t.Context(), u.client(t)))
 		require.Len(t, u.requests(), 1)
 		r := u.requests()[0]
@@ -126,16 +130,16 @@ func TestOperationsOnTheWire(t *testing.T) {
 	})
 }
 
-// An expired token is the one reason to repeat a call, sends included: the 401 says that nothing was taken.
+// An expired token is the only reason to repeat a call, even a send: the 401 means that Sinch did not accept it.
 func TestOperationsWithAProject(t *testing.T) {
-	each(t, func(t *testing.T, o operation) {
-		u := newUpstream(t, issuing(func(w http.ResponseWriter, r *http.Request) {
+	forEachOperation(t, func(t *testing.T, o operation) {
+		u := newUpstream(t, issueTokens(func(w http.ResponseWriter, r *http.Request) {
 			if r.Header.Get("Authorization") == "Bearer token-1" {
 				w.Header().Set("WWW-Authenticate", `Bearer error_description="expired"`)
-				says(http.StatusUnauthorized, "")(w, r)
+				respond(http.StatusUnauthorized, "")(w, r)
 				return
 			}
-			says(o.success, o.answer)(w, r)
+			respond(o.success, o.answer)(w, r)
 		}))
 		require.NoError(t, o.make(t.Context(), u.project(t)))
 		const base = "/xms/v1/project-1"
@@ -149,9 +153,9 @@ func TestOperationsWithAProject(t *testing.T) {
 }
 
 func TestNoOperationIsRepeated(t *testing.T) {
-	each(t, func(t *testing.T, o operation) {
+	forEachOperation(t, func(t *testing.T, o operation) {
 		for _, status := range []int{302, 400, 401, 403, 404, 405, 408, 415, 429, 500, 503} {
-			u := newUpstream(t, says(status, `{"code":"c","text":"t"}`))
+			u := newUpstream(t, respond(status, `{"code":"c","text":"t"}`))
 			e := requireError(t, o.make(t.Context(), u.client(t)))
 			require.Equal(t, Error{Operation: o.name, HTTPStatus: status, Code: "c", Text: "t", Excerpt: e.Excerpt}, *e)
 			require.Len(t, u.requests(), 1)
@@ -167,16 +171,19 @@ func requireError(t *testing.T, err error) *Error {
 }
 
 func TestOperationsSurviveEveryErrorShape(t *testing.T) {
-	each(t, func(t *testing.T, o operation) {
+	forEachOperation(t, func(t *testing.T, o operation) {
 		for body, want := range map[string][2]string{
-			fixture(t, "err-400-constraint.json"):                                     {"syntax_constraint_violation", "The body does not satisfy a constraint: to must have between 1 and 1000 elements"},
+			fixture(t, "err-400-constraint.json"): {
+				"syntax_constraint_violation",
+				"The body does not satisfy a constraint: to must have between 1 and 1000 elements",
+			},
 			fixture(t, "err-400-spring.json"):                                         {"", "Bad Request"},
 			`{"error":{"code":404,"message":"No","status":"NOT_FOUND","details":[]}}`: {"NOT_FOUND", "No"},
 			`{"type":"about:blank","title":"Bad","status":400,"detail":"worse"}`:      {"", "worse"},
 			``:       {"", ""},
 			`<html>`: {"", ""},
 		} {
-			u := newUpstream(t, says(http.StatusBadRequest, body))
+			u := newUpstream(t, respond(http.StatusBadRequest, body))
 			e := requireError(t, o.make(t.Context(), u.client(t)))
 			assert.Equal(t, want, [2]string{e.Code, e.Text})
 			assert.Equal(t, o.name, e.Operation)
@@ -184,11 +191,13 @@ func TestOperationsSurviveEveryErrorShape(t *testing.T) {
 	})
 }
 
-// All but the feedbacks, whose status says it all unless a web page comes with it, must not take just anything for a success.
-func TestOperationsDoNotBelieveAnySuccess(t *testing.T) {
-	each(t, func(t *testing.T, o operation) {
-		for _, body := range []string{``, `{}`, `null`, `[]`, `<html>`, `{"id":`, `{"id":null,"batches":null,"delivery_reports":{}}`} {
-			u := newUpstream(t, says(o.success, body))
+// Except for feedback, whose status is enough unless the body is a web page, a success with an unexpected body is an
+// error.
+func TestOperationsCheckTheBodyOfASuccess(t *testing.T) {
+	forEachOperation(t, func(t *testing.T, o operation) {
+		for _, body := range []string{``, `{}`, `null`, `[]`, `<html>`, `{"id":`, `{"id":null,"batches":null,` +
+			`"delivery_reports":{}}`} {
+			u := newUpstream(t, respond(o.success, body))
 			err := o.make(t.Context(), u.client(t))
 			if o.name == SendFeedback && body != "<html>" {
 				require.NoError(t, err)
@@ -203,16 +212,16 @@ func TestOperationsDoNotBelieveAnySuccess(t *testing.T) {
 	})
 }
 
-// Whoever sends a byte more than the bound, and then nothing, is not waited for.
+// The client does not wait for a server that sends one byte over the limit and then stalls.
 func TestOperationsReadWithinBounds(t *testing.T) {
-	each(t, func(t *testing.T, o operation) {
+	forEachOperation(t, func(t *testing.T, o operation) {
 		u := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(o.success)
-			_, _ = w.Write(make([]byte, maxUnderstood+1))
+			_, _ = w.Write(make([]byte, maxErrorBody+1))
 			_ = http.NewResponseController(w).Flush()
 			<-r.Context().Done()
 		})
-		err := o.make(t.Context(), u.client(t, within(time.Hour), func(c *Config) { c.MaxAnswer = maxUnderstood }))
+		err := o.make(t.Context(), u.client(t, withTimeout(time.Hour), func(c *Config) { c.MaxAnswer = maxErrorBody }))
 		if o.name == SendFeedback {
 			require.NoError(t, err)
 			return
@@ -222,13 +231,13 @@ func TestOperationsReadWithinBounds(t *testing.T) {
 }
 
 func TestOperationsEndWithTheirContext(t *testing.T) {
-	each(t, func(t *testing.T, o operation) {
+	forEachOperation(t, func(t *testing.T, o operation) {
 		ctx, cancel := context.WithCancel(t.Context())
 		u := newUpstream(t, func(_ http.ResponseWriter, r *http.Request) {
 			cancel()
 			<-r.Context().Done()
 		})
-		err := o.make(ctx, u.client(t, within(time.Hour)))
+		err := o.make(ctx, u.client(t, withTimeout(time.Hour)))
 		require.ErrorIs(t, err, context.Canceled)
 		require.ErrorContains(t, err, "sinch: "+string(o.name)+": ")
 		require.Len(t, u.requests(), 1)
@@ -236,17 +245,17 @@ func TestOperationsEndWithTheirContext(t *testing.T) {
 }
 
 func TestOperationsTimeOut(t *testing.T) {
-	each(t, func(t *testing.T, o operation) {
+	forEachOperation(t, func(t *testing.T, o operation) {
 		u := newUpstream(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-		err := o.make(t.Context(), u.client(t, within(1)))
+		err := o.make(t.Context(), u.client(t, withTimeout(1)))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.LessOrEqual(t, len(u.requests()), 1)
 	})
 }
 
-// An id is opaque and stays one segment of the path; what cannot be one is refused.
+// A batch id is opaque and stays one segment of the path. An id that cannot be a segment is refused.
 func TestOperationsEscapeTheirBatch(t *testing.T) {
-	u := newUpstream(t, says(http.StatusNotFound, ""))
+	u := newUpstream(t, respond(http.StatusNotFound, ""))
 	c := u.client(t)
 	for _, about := range []func(id string) error{
 		func(id string) error { _, err := c.Update(t.Context(), id, Update{From: new("x")}); return err },

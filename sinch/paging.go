@@ -13,19 +13,20 @@ import (
 	"strconv"
 )
 
-// listing is a list that comes in pages.
+// listing is a list that Sinch returns in pages.
 type listing[T any] struct {
 	operation Operation
 	path      string
 	query     url.Values
-	size      int    // of a page; zero is the largest
-	invalid   error  // why there must be no call
-	member    string // which has the entries
-	// parse reads an entry and what it is known by.
+	size      int    // entries per page; zero means the largest
+	invalid   error  // if set, the arguments are invalid and no call is made
+	member    string // name of the member that holds the entries
+	// parse decodes an entry and returns its key, by which repeated entries are recognised.
 	parse func(json.RawMessage) (T, string, error)
 }
 
-// all yields the entries of all pages, an *EntryError for each that cannot be read, and the error that ended the list, if any.
+// all yields the entries of all pages, an *EntryError for each entry that cannot be decoded, and at the end the error
+// that ended the list, if any.
 func all[T any](ctx context.Context, c *Client, l listing[T]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		if err := l.walk(ctx, c, yield); err != nil {
@@ -35,31 +36,31 @@ func all[T any](ctx context.Context, c *Client, l listing[T]) iter.Seq2[T, error
 	}
 }
 
-// maxRepeats is how many pages in a row may bring nothing new. What is added while one reads moves the rest on to
-// later pages, so that one or the other such page is in order.
-const maxRepeats = 3
+// maxRepeatedPages is how many consecutive pages may contain no new entry. New batches move older ones to later pages
+// while a loop runs, so a few such pages are normal.
+const maxRepeatedPages = 3
 
-// walk yields what a page does not share with the one before. It ends when it has had as many entries as there are by the
-// latest answer's count (or, where that has none, with a page that is not full), and at an empty page.
+// walk yields the entries of each page that were not on the previous page. The list ends after as many entries as the
+// latest answer counts (or, without a count, after a page that is not full), and at an empty page.
 func (l listing[T]) walk(ctx context.Context, c *Client, yield func(T, error) bool) error {
 	if l.invalid != nil {
 		return failed(l.operation, l.invalid)
 	}
-	l.size, l.query = cmp.Or(l.size, maxPageSize), maps.Clone(l.query) // each walk has its own
-	var before []string
-	received, repeats := 0, 0
+	l.size, l.query = cmp.Or(l.size, maxPageSize), maps.Clone(l.query) // concurrent walks must not share the query
+	var previous []string
+	received, repeated := 0, 0
 	for number := 0; ; number++ {
 		p, err := l.page(ctx, c, number)
 		if err != nil || len(p.keys) == 0 {
 			return err
 		}
-		fresh := 0
+		added := 0
 		for i, e := range p.entries {
-			if e.err == nil && slices.Contains(before, p.keys[i]) {
+			if e.err == nil && slices.Contains(previous, p.keys[i]) {
 				continue
 			}
-			if e.err == nil || !slices.Equal(before, p.keys) {
-				fresh++
+			if e.err == nil || !slices.Equal(previous, p.keys) {
+				added++
 			}
 			if !yield(e.value, e.err) {
 				return nil
@@ -67,28 +68,28 @@ func (l listing[T]) walk(ctx context.Context, c *Client, yield func(T, error) bo
 		}
 		received += len(p.keys)
 		last := p.last(received, l.size)
-		if repeats++; fresh > 0 {
-			repeats = 0
+		if repeated++; added > 0 {
+			repeated = 0
 		}
 		switch {
-		case repeats > maxRepeats, repeats > 0 && last:
-			return c.unreadable(l.operation, p.answer, errRepeats)
+		case repeated > maxRepeatedPages, repeated > 0 && last:
+			return c.decodeError(l.operation, p.answer, errRepeatedPages)
 		case last:
 			return nil
 		}
-		before = p.keys
+		previous = p.keys
 	}
 }
 
-// page is one answer of a list.
+// page is one page of a list.
 type page[T any] struct {
 	answer  answer
-	count   *int     // of the entries of all pages
-	keys    []string // what the entries are known by; for one that cannot be read, its JSON
+	count   *int     // entries of all pages; nil if the answer has no count
+	keys    []string // keys of the entries; for an entry that cannot be decoded, its JSON
 	entries []entry[T]
 }
 
-// entry is one of a list. err is an *EntryError where it cannot be read.
+// entry is one entry of a list. err is an *EntryError if the entry cannot be decoded.
 type entry[T any] struct {
 	value T
 	err   error
@@ -102,12 +103,12 @@ func (p page[T]) last(received, size int) bool {
 }
 
 var (
-	errRepeats   = errors.New("the pages repeat themselves")
-	errOtherPage = errors.New("it is not the page asked for")
-	errNoList    = errors.New("it has no list of entries")
+	errRepeatedPages = errors.New("the pages repeat themselves")
+	errOtherPage     = errors.New("the answer is not the requested page")
+	errNoList        = errors.New("the answer has no list of entries")
 )
 
-// page reads a page by its number, from 0.
+// page fetches a page. The first number is 0.
 func (l listing[T]) page(ctx context.Context, c *Client, number int) (page[T], error) {
 	l.query.Set("page", strconv.Itoa(number))
 	l.query.Set("page_size", strconv.Itoa(l.size))
@@ -117,7 +118,7 @@ func (l listing[T]) page(ctx context.Context, c *Client, number int) (page[T], e
 	}
 	p, err := l.parsePage(c, a.body, number)
 	if err != nil {
-		return p, c.unreadable(l.operation, a, err)
+		return p, c.decodeError(l.operation, a, err)
 	}
 	p.answer = a
 	return p, nil

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// drain reads a list to its end and returns the error that ended it.
+// drain iterates a list to its end and returns the last error.
 func drain[T any](list iter.Seq2[T, error]) (last error) {
 	for _, err := range list {
 		last = err
@@ -21,7 +21,7 @@ func drain[T any](list iter.Seq2[T, error]) (last error) {
 	return last
 }
 
-// ids are those of a list's batches, with "!" for an error.
+// ids returns the ids of a list's batches, with "!" for an error, and the last error.
 func ids(list iter.Seq2[*Batch, error]) (seen []string, last error) {
 	for b, err := range list {
 		if last = err; err != nil {
@@ -35,17 +35,17 @@ func ids(list iter.Seq2[*Batch, error]) (seen []string, last error) {
 
 func batchID(i int) string { return fmt.Sprintf("b%03d", i) }
 
-// catalogue answers a list of batches as Sinch does, from ids that a test may change.
-type catalogue struct {
+// batchServer lists batches as Sinch does. A test may change ids.
+type batchServer struct {
 	ids  []string
-	most int // entries in an answer, whatever is asked for; 0: no limit
-	// form writes an answer; nil is as Sinch does.
+	most int // most entries per page, whatever page_size is; 0: no limit
+	// form returns the body of an answer; nil means Sinch's form.
 	form func(count, page int, batches []string) string
-	// after is called when an answer has been made.
+	// after is called after each answer.
 	after func(page int)
 }
 
-func (c *catalogue) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (c *batchServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	page, _ := strconv.Atoi(q.Get("page"))
 	size, _ := strconv.Atoi(q.Get("page_size"))
@@ -60,17 +60,18 @@ func (c *catalogue) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	form := c.form
 	if form == nil {
 		form = func(count, page int, batches []string) string {
-			return fmt.Sprintf(`{"count":%d,"page":%d,"page_size":%d,"batches":[%s]}`, count, page, len(batches), strings.Join(batches, ","))
+			return fmt.Sprintf(`{"count":%d,"page":%d,"page_size":%d,"batches":[%s]}`, count, page, len(batches),
+				strings.Join(batches, ","))
 		}
 	}
-	says(http.StatusOK, form(len(c.ids), page, batches))(w, r)
+	respond(http.StatusOK, form(len(c.ids), page, batches))(w, r)
 	if c.after != nil {
 		c.after(page)
 	}
 }
 
-func newCatalogue(n int) *catalogue {
-	c := &catalogue{}
+func newBatchServer(n int) *batchServer {
+	c := &batchServer{}
 	for i := range n {
 		c.ids = append(c.ids, batchID(i))
 	}
@@ -80,11 +81,11 @@ func newCatalogue(n int) *catalogue {
 func TestBatchesOverAllPages(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 3, 4, 7, 30} {
 		for _, size := range []int{1, 2, 3, 30, 100, 0} {
-			catalogue := newCatalogue(n)
-			u := newUpstream(t, catalogue.ServeHTTP)
+			batchServer := newBatchServer(n)
+			u := newUpstream(t, batchServer.ServeHTTP)
 			got, err := ids(u.client(t).Batches(t.Context(), BatchesQuery{PageSize: size}))
 			require.NoError(t, err)
-			require.Equal(t, catalogue.ids, got)
+			require.Equal(t, batchServer.ids, got)
 			if size == 0 {
 				size = 100
 			}
@@ -93,8 +94,8 @@ func TestBatchesOverAllPages(t *testing.T) {
 	}
 }
 
-// Servers differ in what they say beside the entries.
-func TestBatchesOfServersThatSayLess(t *testing.T) {
+// Servers may omit or vary the members beside the entries.
+func TestListsWithMissingOrOddMembers(t *testing.T) {
 	for name, form := range map[string]func(count, page int, batches []string) string{
 		"no count": func(_, page int, b []string) string {
 			return fmt.Sprintf(`{"page":%d,"batches":[%s]}`, page, strings.Join(b, ","))
@@ -103,7 +104,7 @@ func TestBatchesOfServersThatSayLess(t *testing.T) {
 		"texts": func(n, page int, b []string) string {
 			return fmt.Sprintf(`{"count":"%d","page":"%d","batches":[%s]}`, n, page, strings.Join(b, ","))
 		},
-		"a count of more": func(n, page int, b []string) string {
+		"a count too high": func(n, page int, b []string) string {
 			return fmt.Sprintf(`{"count":%d,"page":%d,"batches":[%s]}`, n+2, page, strings.Join(b, ","))
 		},
 		"a null count": func(_, page int, b []string) string {
@@ -112,36 +113,36 @@ func TestBatchesOfServersThatSayLess(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, n := range []int{0, 3, 4} {
-				catalogue := newCatalogue(n)
-				catalogue.form = form
-				got, err := ids(newUpstream(t, catalogue.ServeHTTP).client(t).Batches(t.Context(), BatchesQuery{PageSize: 2}))
+				batchServer := newBatchServer(n)
+				batchServer.form = form
+				got, err := ids(newUpstream(t, batchServer.ServeHTTP).client(t).Batches(t.Context(), BatchesQuery{PageSize: 2}))
 				require.NoError(t, err)
-				require.Equal(t, catalogue.ids, got)
+				require.Equal(t, batchServer.ids, got)
 			}
 		})
 	}
 }
 
-// A server may answer with fewer entries than asked for.
-func TestBatchesInSmallerPagesThanAskedFor(t *testing.T) {
-	catalogue := newCatalogue(7)
-	catalogue.most = 2
-	got, err := ids(newUpstream(t, catalogue.ServeHTTP).client(t).Batches(t.Context(), BatchesQuery{}))
+// A server may return fewer entries than page_size.
+func TestPagesSmallerThanRequested(t *testing.T) {
+	batchServer := newBatchServer(7)
+	batchServer.most = 2
+	got, err := ids(newUpstream(t, batchServer.ServeHTTP).client(t).Batches(t.Context(), BatchesQuery{}))
 	require.NoError(t, err)
-	require.Equal(t, catalogue.ids, got)
+	require.Equal(t, batchServer.ids, got)
 }
 
-// What is sent while one reads comes first and moves the rest on, so that pages overlap.
+// A batch sent during the loop comes first and moves the others to later positions, so that pages overlap.
 func TestBatchesWhileOthersAreSent(t *testing.T) {
 	for size := 1; size <= 4; size++ {
-		catalogue := newCatalogue(9)
-		old := append([]string(nil), catalogue.ids...)
-		catalogue.after = func(page int) {
+		batchServer := newBatchServer(9)
+		old := append([]string(nil), batchServer.ids...)
+		batchServer.after = func(page int) {
 			if page%2 == 0 && page < 4 {
-				catalogue.ids = append([]string{fmt.Sprintf("new%d", page)}, catalogue.ids...)
+				batchServer.ids = append([]string{fmt.Sprintf("new%d", page)}, batchServer.ids...)
 			}
 		}
-		got, err := ids(newUpstream(t, catalogue.ServeHTTP).client(t).Batches(t.Context(), BatchesQuery{PageSize: size}))
+		got, err := ids(newUpstream(t, batchServer.ServeHTTP).client(t).Batches(t.Context(), BatchesQuery{PageSize: size}))
 		require.NoError(t, err)
 		require.Equal(t, old, got, "each once, in pages of %d", size)
 	}
@@ -154,15 +155,25 @@ func TestListsThatDoNotEnd(t *testing.T) {
 		want  string
 		calls int
 	}{
-		"the same page for ever":        {func(int) string { return `{"count":1000,"batches":` + same + `}` }, "the pages repeat themselves", 5},
-		"the same page, no count":       {func(int) string { return `{"batches":` + same + `}` }, "the pages repeat themselves", 5},
-		"the same page up to a count":   {func(page int) string { return fmt.Sprintf(`{"count":3,"page":%d,"batches":%s}`, page, same) }, "the pages repeat themselves", 2},
-		"the first page, which it says": {func(int) string { return `{"count":1000,"page":0,"batches":` + same + `}` }, "it is not the page asked for", 2},
+		"the same page for ever": {
+			func(int) string { return `{"count":1000,"batches":` + same + `}` }, "the pages repeat themselves", 5,
+		},
+		"the same page, no count": {
+			func(int) string { return `{"batches":` + same + `}` }, "the pages repeat themselves", 5,
+		},
+		"the same page up to a count": {
+			func(page int) string { return fmt.Sprintf(`{"count":3,"page":%d,"batches":%s}`, page, same) },
+			"the pages repeat themselves", 2,
+		},
+		"always page 0": {
+			func(int) string { return `{"count":1000,"page":0,"batches":` + same + `}` },
+			"the answer is not the requested page", 2,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 				page, _ := strconv.Atoi(r.URL.Query().Get("page"))
-				says(http.StatusOK, test.form(page))(w, r)
+				respond(http.StatusOK, test.form(page))(w, r)
 			})
 			got, err := ids(u.client(t).Batches(t.Context(), BatchesQuery{PageSize: 2}))
 			require.Equal(t, []string{"a", "b", "!"}, got)
@@ -172,11 +183,11 @@ func TestListsThatDoNotEnd(t *testing.T) {
 	}
 }
 
-func TestAListIsReadNoFurtherThanTheLoop(t *testing.T) {
-	catalogue := newCatalogue(10)
-	u := newUpstream(t, catalogue.ServeHTTP)
+func TestPagesAreFetchedAsTheLoopNeedsThem(t *testing.T) {
+	batchServer := newBatchServer(10)
+	u := newUpstream(t, batchServer.ServeHTTP)
 	list := u.client(t).Batches(t.Context(), BatchesQuery{PageSize: 2})
-	require.Empty(t, u.requests(), "nothing is called before the loop")
+	require.Empty(t, u.requests(), "no call is made before the loop")
 	for b, err := range list {
 		require.NoError(t, err)
 		if b.ID == batchID(2) {
@@ -187,33 +198,33 @@ func TestAListIsReadNoFurtherThanTheLoop(t *testing.T) {
 
 	again, err := ids(list)
 	require.NoError(t, err)
-	require.Equal(t, catalogue.ids, again, "a second loop begins anew")
+	require.Equal(t, batchServer.ids, again, "a second loop begins at the first page")
 }
 
-// A list is only a question: any number of loops can put it at a time.
-func TestAListCanBeReadByMany(t *testing.T) {
-	catalogue := newCatalogue(10)
-	list := newUpstream(t, catalogue.ServeHTTP).client(t).Batches(t.Context(), BatchesQuery{PageSize: 2})
+// A list is safe for concurrent loops.
+func TestConcurrentLoopsOverOneList(t *testing.T) {
+	batchServer := newBatchServer(10)
+	list := newUpstream(t, batchServer.ServeHTTP).client(t).Batches(t.Context(), BatchesQuery{PageSize: 2})
 	var readers sync.WaitGroup
 	for range 4 {
 		readers.Go(func() {
 			got, err := ids(list)
 			assert.NoError(t, err)
-			assert.Equal(t, catalogue.ids, got)
+			assert.Equal(t, batchServer.ids, got)
 		})
 	}
 	readers.Wait()
 }
 
-// What came before the error is not lost, and the error comes once.
+// An error comes once, after all entries before it.
 func TestAnErrorEndsAList(t *testing.T) {
-	catalogue := newCatalogue(10)
+	batchServer := newBatchServer(10)
 	u := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("page") == "2" {
-			says(http.StatusServiceUnavailable, "")(w, r)
+			respond(http.StatusServiceUnavailable, "")(w, r)
 			return
 		}
-		catalogue.ServeHTTP(w, r)
+		batchServer.ServeHTTP(w, r)
 	})
 	got, err := ids(u.client(t).Batches(t.Context(), BatchesQuery{PageSize: 2}))
 	require.Equal(t, []string{batchID(0), batchID(1), batchID(2), batchID(3), "!"}, got)

@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// withQuery adds a query to a path.
+// withQuery appends a query to a path.
 func withQuery(path string, query url.Values) string {
 	if len(query) == 0 {
 		return path
@@ -18,7 +18,7 @@ func withQuery(path string, query url.Values) string {
 	return path + "?" + query.Encode()
 }
 
-// setTexts joins values with commas, which none of them may have.
+// setTexts joins values with commas. A blank value, or one that contains a comma, is an error.
 func setTexts[T ~string](query url.Values, name string, values []T) error {
 	if len(values) == 0 {
 		return nil
@@ -26,7 +26,7 @@ func setTexts[T ~string](query url.Values, name string, values []T) error {
 	var joined []string
 	for i, v := range values {
 		if strings.TrimSpace(string(v)) == "" || strings.Contains(string(v), ",") {
-			return invalid(fmt.Sprintf("%s[%d]", name, i), "it must not be blank or have a comma in it")
+			return invalid(fmt.Sprintf("%s[%d]", name, i), "it must not be blank or contain a comma")
 		}
 		joined = append(joined, string(v))
 	}
@@ -34,16 +34,16 @@ func setTexts[T ~string](query url.Values, name string, values []T) error {
 	return nil
 }
 
-// setStates filters by status and code.
+// setStates sets the filters for status and code.
 func setStates(query url.Values, statuses []dlr.Status, codes []int) error {
 	var joined []string
 	for _, code := range codes {
 		joined = append(joined, strconv.Itoa(code))
 	}
-	return firstOf(setTexts(query, "status", statuses), setTexts(query, "code", joined))
+	return firstError(setTexts(query, "status", statuses), setTexts(query, "code", joined))
 }
 
-// setWindow limits a list to a page size and a time.
+// setWindow sets the page size limit and the time range.
 func setWindow(query url.Values, pageSize int, start, end time.Time) error {
 	if pageSize < 0 || pageSize > maxPageSize {
 		return invalid("page_size", "it must be between 1 and %d; leave it out for %d", maxPageSize, maxPageSize)

@@ -11,31 +11,31 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// ReportKind says how much a batch's report is to tell.
+// ReportKind selects the detail of a batch report.
 type ReportKind string
 
-// The kinds.
+// The kinds of batch report.
 const (
 	Summary ReportKind = "summary" // counts by status and code
-	Full    ReportKind = "full"    // with the recipients of each
+	Full    ReportKind = "full"    // with the recipients of each status and code
 )
 
-// ReportQuery says what of a batch's report is wanted.
+// ReportQuery selects the kind and the entries of a batch report. The zero value is a summary of all statuses.
 type ReportQuery struct {
-	Kind     ReportKind   // empty is Summary
-	Statuses []dlr.Status // none: all
-	Codes    []int        // none: all
+	Kind     ReportKind   // empty means Summary
+	Statuses []dlr.Status // empty means all
+	Codes    []int        // empty means all
 }
 
-// Report is a delivery report with the bytes it was read from. Where Sinch's answer has no type, they have one, so that they can
-// be read again.
+// Report is a delivery report with the bytes it was decoded from. If Sinch's answer has no member "type", Raw includes
+// one, so that Raw can be decoded again.
 type Report struct {
 	*dlr.Report
 	Raw []byte
 }
 
-// GetReport reads a batch's delivery report as it stands, whatever kind of report the batch was sent with. Statuses in it
-// may be intermediate. A batch that Sinch does not know is an Error of status 404.
+// GetReport returns the current delivery report of a batch, whatever kind of report the batch was sent with. It may
+// contain intermediate statuses. For a batch that Sinch does not know the error is an *Error with HTTPStatus 404.
 func (c *Client) GetReport(ctx context.Context, batchID string, q ReportQuery) (Report, error) {
 	query, err := q.values()
 	if err != nil {
@@ -60,8 +60,8 @@ func (q ReportQuery) values() (url.Values, error) {
 	return v, setStates(v, q.Statuses, q.Codes)
 }
 
-// GetRecipientReport reads the last report of one recipient. A batch that Sinch does not know, and a number that is no
-// recipient of it, are an Error of status 404.
+// GetRecipientReport returns the last report of one recipient. If Sinch does not know the batch, or the batch has no
+// such recipient, the error is an *Error with HTTPStatus 404.
 func (c *Client) GetRecipientReport(ctx context.Context, batchID, recipient string) (Report, error) {
 	segment, err := escape(dlr.Digits(recipient))
 	if err != nil {
@@ -74,32 +74,33 @@ func (c *Client) GetRecipientReport(ctx context.Context, batchID, recipient stri
 	return c.report(ctx, GetRecipientReport, path, batchID, dlr.RecipientSMS)
 }
 
-func (c *Client) report(ctx context.Context, op Operation, path, batchID string, asked dlr.Type) (Report, error) {
+func (c *Client) report(ctx context.Context, op Operation, path, batchID string, want dlr.Type) (Report, error) {
 	a, err := c.read(ctx, call{operation: op, method: http.MethodGet, path: path})
 	if err != nil {
 		return Report{}, err
 	}
-	r, err := parseReport(a.body, asked)
+	r, err := parseReport(a.body, want)
 	if err == nil && r.BatchID != batchID {
 		err = errOtherBatch
 	}
 	if err != nil {
-		return Report{}, c.unreadable(op, a, err)
+		return Report{}, c.decodeError(op, a, err)
 	}
 	return r, nil
 }
 
-var errOtherKind = errors.New("it is another kind of report than the one asked for")
+var errOtherKind = errors.New("the answer is not the requested kind of report")
 
-// parseReport reads an answer to a question for reports of a type. A report without a type is of that one.
-func parseReport(body []byte, asked dlr.Type) (Report, error) {
+// parseReport decodes an answer that should contain a report of type want. A report without a type is taken to be of
+// that type.
+func parseReport(body []byte, want dlr.Type) (Report, error) {
 	parsed, err := dlr.Parse(body)
 	if e, ok := errors.AsType[*dlr.ParseError](err); ok && e.Reason == dlr.NoType {
-		if body, err = withType(body, asked); err == nil {
+		if body, err = withType(body, want); err == nil {
 			parsed, err = dlr.Parse(body)
 		}
 	}
-	if err == nil && (parsed.Type.Batch() != asked.Batch() || parsed.Type.Recipient() != asked.Recipient()) {
+	if err == nil && (parsed.Type.Batch() != want.Batch() || parsed.Type.Recipient() != want.Recipient()) {
 		err = errOtherKind
 	}
 	if err != nil {
@@ -108,7 +109,7 @@ func parseReport(body []byte, asked dlr.Type) (Report, error) {
 	return Report{Report: parsed.Report, Raw: body}, nil
 }
 
-// withType adds the type to a JSON object, in place of one that is there, such as null.
+// withType sets the member "type" of a JSON object and replaces a type that is already there, such as null.
 func withType(body []byte, t dlr.Type) ([]byte, error) {
 	end := bytes.LastIndexByte(body, '}')
 	if end < 0 {

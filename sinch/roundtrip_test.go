@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// knownMembers are those that Batch has fields for.
+// knownMembers returns the members that Batch has fields for.
 func knownMembers() []string {
 	return []string{
 		"id", "type", "to", "from", "body", "udh", "parameters", "delivery_report", "send_at", "expire_at", "callback_url",
@@ -20,14 +20,17 @@ func knownMembers() []string {
 	}
 }
 
-// anyJSON is a JSON value of any shape but null.
+// anyJSON generates JSON values of any kind except null.
 func anyJSON() *rapid.Generator[json.RawMessage] {
 	return rapid.Map(rapid.Deferred(func() *rapid.Generator[any] {
 		scalar := rapid.OneOf(
 			rapid.Map(rapid.String(), func(s string) any { return strings.ToValidUTF8(s, "") }),
 			rapid.Map(rapid.Int32(), func(i int32) any { return i }),
 			rapid.Map(rapid.Bool(), func(b bool) any { return b }),
-			rapid.SampledFrom([]any{"true", "5", "2025-08-20T05:30:00.000Z", "mt_text", -0.5, map[string]any{"n": map[string]any{"default": "x"}}}),
+			rapid.SampledFrom([]any{
+				"true", "5", "2025-08-20T05:30:00.000Z", "mt_text", -0.5,
+				map[string]any{"n": map[string]any{"default": "x"}},
+			}),
 		)
 		return rapid.OneOf(
 			scalar,
@@ -44,12 +47,13 @@ func anyJSON() *rapid.Generator[json.RawMessage] {
 }
 
 func memberName() *rapid.Generator[string] {
-	return rapid.OneOf(rapid.SampledFrom(knownMembers()), rapid.SampledFrom([]string{"tags", "ID", "To", "total", "é", ""}), rapid.StringN(0, 12, -1))
+	return rapid.OneOf(rapid.SampledFrom(knownMembers()),
+		rapid.SampledFrom([]string{"tags", "ID", "To", "total", "é", ""}), rapid.StringN(0, 12, -1))
 }
 
-// Whatever Sinch says of a batch, what this package does not understand of it is not lost, and nothing changes by being
-// read and written again.
-func TestBatchesSurviveBeingReadAndWritten(t *testing.T) {
+// For any JSON object, decoding and encoding a batch keeps the members that this package does not understand, and
+// repeating both changes nothing.
+func TestBatchesSurviveDecodingAndEncoding(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		sent := rapid.MapOf(memberName(), anyJSON()).Draw(t, "members")
 		b, err := json.Marshal(sent)
@@ -77,7 +81,7 @@ func TestBatchesSurviveBeingReadAndWritten(t *testing.T) {
 	})
 }
 
-// canonical is b with the bytes of its raw members brought to one form.
+// canonical returns b with its raw members in canonical JSON.
 func canonical(t *rapid.T, b *Batch) Batch {
 	c := *b
 	c.Unknown = maps.Clone(c.Unknown)
@@ -125,8 +129,8 @@ func drawOptions(t *rapid.T) Options {
 	return o
 }
 
-// Every message is read back as the one that was written, whatever its texts have in them.
-func TestMessagesSurviveBeingWrittenAndRead(t *testing.T) {
+// Every message is decoded from its encoding unchanged, whatever its strings contain.
+func TestMessagesSurviveEncodingAndDecoding(t *testing.T) {
 	small := rapid.Ptr(rapid.IntRange(0, 18), true)
 	bytes := rapid.SliceOfN(rapid.Byte(), 0, 140)
 	parameters := rapid.Custom(func(t *rapid.T) Parameters {
@@ -152,8 +156,12 @@ func TestMessagesSurviveBeingWrittenAndRead(t *testing.T) {
 			}
 		default:
 			m = &MediaMessage{
-				Options: drawOptions(t), Parameters: parameters.Draw(t, "parameters"), StrictValidation: rapid.Bool().Draw(t, "strict"),
-				Body: Media{URL: rapid.String().Draw(t, "url"), Message: rapid.String().Draw(t, "message"), Subject: rapid.String().Draw(t, "subject")},
+				Options: drawOptions(t), Parameters: parameters.Draw(t, "parameters"), StrictValidation: rapid.Bool().Draw(t,
+					"strict"),
+				Body: Media{
+					URL: rapid.String().Draw(t, "url"), Message: rapid.String().Draw(t, "message"),
+					Subject: rapid.String().Draw(t, "subject"),
+				},
 			}
 		}
 		written, err := json.Marshal(m)
@@ -167,8 +175,8 @@ func TestMessagesSurviveBeingWrittenAndRead(t *testing.T) {
 	})
 }
 
-// Whatever comes as a request, it is understood or refused by an InvalidError that shows no whole number.
-func TestAnyRequestIsReadOrRefused(t *testing.T) {
+// Any request body is either decoded or refused by an InvalidError without a whole phone number.
+func TestAnyRequestIsDecodedOrRefused(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b, err := json.Marshal(rapid.MapOf(memberName(), anyJSON()).Draw(t, "members"))
 		require.NoError(t, err)

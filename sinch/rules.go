@@ -11,25 +11,25 @@ import (
 	"unicode/utf8"
 )
 
-// Sinch's limits. Lengths are in characters where it says nothing else.
+// Sinch's documented limits. Lengths are in characters unless noted.
 const (
-	maxTo        = 1000
+	maxEntries   = 1000
 	maxBody      = 2000
 	maxBinary    = 140 // bytes of body and udh together
 	maxURL       = 2048
 	maxReference = 2048
-	maxKey       = 16 // of a parameter
+	maxKey       = 16 // of a parameter key
 	maxValidity  = 3 * 24 * time.Hour
 	maxTON       = 6
 	maxNPI       = 18
 	maxPageSize  = 100
-	maxDryRun    = 1000 // recipients that a dry run tells about
+	maxDryRun    = 1000 // recipients in the details of a dry run
 )
 
-// entriesRule is that of to, to_add and to_remove.
+// entriesRule checks to, to_add and to_remove.
 func entriesRule(member string, to []string) error {
-	if len(to) > maxTo {
-		return invalid(member, "it has more than %d entries; divide them among several batches", maxTo)
+	if len(to) > maxEntries {
+		return invalid(member, "it has more than %d entries; divide them among several batches", maxEntries)
 	}
 	for i, entry := range to {
 		if strings.TrimSpace(entry) == "" {
@@ -54,7 +54,7 @@ func kindRule(k DeliveryReport) error {
 	return invalid("delivery_report", "use none, summary, full, per_recipient or per_recipient_final")
 }
 
-// validityRule can only compare the two where both are given: what Sinch takes for the other is its own clock's.
+// validityRule compares the two times only if both are set: Sinch derives a missing one from its own clock.
 func validityRule(sendAt, expireAt time.Time) error {
 	if sendAt.IsZero() || expireAt.IsZero() {
 		return nil
@@ -75,7 +75,7 @@ func lengthRule(member, s string, limit int) error {
 	return nil
 }
 
-// urlRule leaves an empty one alone.
+// urlRule accepts an empty URL, which means unset.
 func urlRule(member, s string) error {
 	if s == "" {
 		return nil
@@ -91,7 +91,7 @@ func parametersRule(p Parameters) error {
 	for _, key := range slices.Sorted(maps.Keys(p)) {
 		member := "parameters." + clean(key, maxKey+1, nil)
 		if key == "" || len(key) > maxKey || strings.ContainsFunc(key, notOfKeys) {
-			return invalid(member, "a key has 1 to %d of the characters A–Z a–z 0–9 . - _; rename it", maxKey)
+			return invalid(member, "a key must have 1 to %d of the characters A–Z a–z 0–9 . - _; rename it", maxKey)
 		}
 		for number := range p[key] {
 			if strings.TrimSpace(number) == "" {
@@ -106,7 +106,7 @@ func notOfKeys(r rune) bool {
 	return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '.' && r != '-' && r != '_'
 }
 
-// rangeRule leaves what is not set alone.
+// rangeRule accepts nil, which means unset.
 func rangeRule(member string, v *int, lowest, highest int) error {
 	if v != nil && (*v < lowest || *v > highest) {
 		return invalid(member, "it must be between %d and %d", lowest, highest)
@@ -115,7 +115,7 @@ func rangeRule(member string, v *int, lowest, highest int) error {
 }
 
 func senderRule(ton, npi *int) error {
-	return firstOf(rangeRule("from_ton", ton, 0, maxTON), rangeRule("from_npi", npi, 0, maxNPI))
+	return firstError(rangeRule("from_ton", ton, 0, maxTON), rangeRule("from_npi", npi, 0, maxNPI))
 }
 
 func partsRule(parts int) error {
@@ -127,19 +127,19 @@ func partsRule(parts int) error {
 
 func binaryRule(body, udh []byte) error {
 	if len(body)+len(udh) > maxBinary {
-		return invalid("body", "it has, together with udh, more than %d bytes; divide it among several batches", maxBinary)
+		return invalid("body", "it has more than %d bytes together with udh; divide it among several batches", maxBinary)
 	}
 	return nil
 }
 
 func mediaRule(m Media) error {
 	if m.URL == "" {
-		return invalid("body.url", "it is missing; say where the media is to be fetched")
+		return invalid("body.url", "it is missing; set the URL of the media")
 	}
-	return firstOf(urlRule("body.url", m.URL), unknownRule("body.", m.Unknown))
+	return firstError(urlRule("body.url", m.URL), unknownRule("body.", m.Unknown))
 }
 
-// unknownRule is that of the members that are sent as they are.
+// unknownRule checks the members that are sent unchanged.
 func unknownRule(prefix string, unknown map[string]json.RawMessage) error {
 	for _, name := range slices.Sorted(maps.Keys(unknown)) {
 		if !json.Valid(unknown[name]) {

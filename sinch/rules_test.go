@@ -41,7 +41,7 @@ func numbers(n int) []string {
 	return to
 }
 
-// longURL has n characters.
+// longURL returns a URL of n characters.
 func longURL(n int) string {
 	const start = "https://h.example.com/"
 	return start + strings.Repeat("a", n-len(start))
@@ -49,35 +49,71 @@ func longURL(n int) string {
 
 func TestMessagesThatBreakARule(t *testing.T) {
 	for want, m := range map[string]Message{
-		"there is no message":                                                  nil,
-		"to: it is empty; name at least one number or group":                   text(func(m *TextMessage) { m.To = nil }),
-		"to: it has more than 1000 entries; divide them":                       text(func(m *TextMessage) { m.To = numbers(1001) }),
-		"to[1]: it is blank":                                                   binary(func(m *BinaryMessage) { m.To = []string{"447700900118", "\t "} }),
-		"delivery_report: use none, summary, full, per_recipient or per_recip": media(func(m *MediaMessage) { m.DeliveryReport = "everything" }),
-		"expire_at: it must be after send_at":                                  text(func(m *TextMessage) { m.SendAt, m.ExpireAt = noon, noon }),
+		"the message is missing":                             nil,
+		"to: it is empty; name at least one number or group": text(func(m *TextMessage) { m.To = nil }),
+		"to: it has more than 1000 entries; divide them": text(func(m *TextMessage) {
+			m.To = numbers(1001)
+		}),
+		"to[1]: it is blank": binary(func(m *BinaryMessage) {
+			m.To = []string{"447700900118", "\t "}
+		}),
+		"delivery_report: use none, summary, full, per_recipient or per_recip": media(func(m *MediaMessage) {
+			m.DeliveryReport = "everything"
+		}),
+		"expire_at: it must be after send_at": text(func(m *TextMessage) {
+			m.SendAt, m.ExpireAt = noon, noon
+		}),
 		"expire_at: it is more than 3 days after send_at": text(func(m *TextMessage) {
 			m.SendAt, m.ExpireAt = noon, noon.Add(72*time.Hour+time.Millisecond)
 		}),
-		"callback_url: it must be an http:// or https:// URL with a host": text(func(m *TextMessage) { m.CallbackURL = "hooks.example.com/447700900118" }),
-		"callback_url: it is longer than 2048 characters":                 text(func(m *TextMessage) { m.CallbackURL = longURL(2049) }),
-		"client_reference: it is longer than 2048 characters":             text(func(m *TextMessage) { m.ClientReference = strings.Repeat("é", 2049) }),
-		"brand: it is not JSON":                                           text(func(m *TextMessage) { m.Unknown = raws("brand", `{`) }),
-		"120******62: it is not JSON":                                     text(func(m *TextMessage) { m.Unknown = raws("12025550162", ``) }),
-		"body: it is longer than 2000 characters":                         text(func(m *TextMessage) { m.Body = strings.Repeat("é", 2001) }),
-		"parameters.: a key has 1 to 16":                                  text(func(m *TextMessage) { m.Parameters = Parameters{"": {}} }),
-		"parameters.a b: a key has 1 to 16 of the characters":             text(func(m *TextMessage) { m.Parameters = Parameters{"a b": {}, "ok": {}} }),
-		"parameters.123************67: a key has 1 to 16":                 text(func(m *TextMessage) { m.Parameters = Parameters{"12345678901234567": {}} }),
-		"parameters.name: a value is given for a blank recipient":         media(func(m *MediaMessage) { m.Parameters = Parameters{"name": {" ": "x"}} }),
-		"max_number_of_message_parts: it must be at least 1":              text(func(m *TextMessage) { m.MaxParts = -1 }),
-		"from_ton: it must be between 0 and 6":                            text(func(m *TextMessage) { m.FromTON = new(7) }),
-		"from_npi: it must be between 0 and 18":                           binary(func(m *BinaryMessage) { m.FromNPI = new(-1) }),
-		"body: it has, together with udh, more than 140 bytes":            binary(func(m *BinaryMessage) { m.Body, m.UDH = make([]byte, 135), make([]byte, 6) }),
-		"body.url: it is missing":                                         media(func(m *MediaMessage) { m.Body.URL = "" }),
-		"body.url: it must be an http:// or https:// URL":                 media(func(m *MediaMessage) { m.Body.URL = "file:///a.png" }),
-		"body.alt: it is not JSON":                                        media(func(m *MediaMessage) { m.Body.Unknown = raws("alt", `x`) }),
+		"callback_url: it must be an http:// or https:// URL with a host": text(func(m *TextMessage) {
+			m.CallbackURL = "hooks.example.com/447700900118"
+		}),
+		"callback_url: it is longer than 2048 characters": text(func(m *TextMessage) {
+			m.CallbackURL = longURL(2049)
+		}),
+		"client_reference: it is longer than 2048 characters": text(func(m *TextMessage) {
+			m.ClientReference = strings.Repeat("é", 2049)
+		}),
+		"brand: it is not JSON": text(func(m *TextMessage) {
+			m.Unknown = rawMembers("brand", `{`)
+		}),
+		"120******62: it is not JSON": text(func(m *TextMessage) {
+			m.Unknown = rawMembers("12025550162", ``)
+		}),
+		"body: it is longer than 2000 characters": text(func(m *TextMessage) {
+			m.Body = strings.Repeat("é", 2001)
+		}),
+		"parameters.: a key must have 1 to 16": text(func(m *TextMessage) {
+			m.Parameters = Parameters{"": {}}
+		}),
+		"parameters.a b: a key must have 1 to 16 of the characters": text(func(m *TextMessage) {
+			m.Parameters = Parameters{"a b": {}, "ok": {}}
+		}),
+		"parameters.123************67: a key must have 1 to 16": text(func(m *TextMessage) {
+			m.Parameters = Parameters{"12345678901234567": {}}
+		}),
+		"parameters.name: a value is given for a blank recipient": media(func(m *MediaMessage) {
+			m.Parameters = Parameters{"name": {" ": "x"}}
+		}),
+		"max_number_of_message_parts: it must be at least 1": text(func(m *TextMessage) { m.MaxParts = -1 }),
+		"from_ton: it must be between 0 and 6":               text(func(m *TextMessage) { m.FromTON = new(7) }),
+		"from_npi: it must be between 0 and 18": binary(func(m *BinaryMessage) {
+			m.FromNPI = new(-1)
+		}),
+		"body: it has more than 140 bytes together with udh": binary(func(m *BinaryMessage) {
+			m.Body, m.UDH = make([]byte, 135), make([]byte, 6)
+		}),
+		"body.url: it is missing": media(func(m *MediaMessage) { m.Body.URL = "" }),
+		"body.url: it must be an http:// or https:// URL": media(func(m *MediaMessage) {
+			m.Body.URL = "file:///a.png"
+		}),
+		"body.alt: it is not JSON": media(func(m *MediaMessage) {
+			m.Body.Unknown = rawMembers("alt", `x`)
+		}),
 	} {
 		t.Run(want, func(t *testing.T) {
-			u := newUpstream(t, says(http.StatusCreated, `{"id":"b"}`))
+			u := newUpstream(t, respond(http.StatusCreated, `{"id":"b"}`))
 			c := u.client(t)
 			_, sent := c.Send(t.Context(), m)
 			_, tried := c.DryRun(t.Context(), m, DryRunQuery{})
@@ -86,7 +122,7 @@ func TestMessagesThatBreakARule(t *testing.T) {
 				requireInvalid(t, err, want)
 				assert.ErrorContains(t, err, "sinch: "+string(operation)+": "+want)
 			}
-			require.Empty(t, u.requests(), "nothing was called")
+			require.Empty(t, u.requests(), "no call was made")
 		})
 	}
 }
@@ -120,9 +156,9 @@ func TestMessagesAtTheirLimits(t *testing.T) {
 	}
 }
 
-// A request whose members are all within their limits can still be too much.
+// A request can be too large although each member is within its limit.
 func TestRequestsAreBounded(t *testing.T) {
-	u := newUpstream(t, says(http.StatusCreated, `{"id":"b"}`))
+	u := newUpstream(t, respond(http.StatusCreated, `{"id":"b"}`))
 	c := u.client(t, func(c *Config) { c.MaxRequest = 100 })
 	m := text(func(m *TextMessage) { m.Body = "" })
 	_, err := c.Send(t.Context(), m)

@@ -2,18 +2,18 @@ package sinch
 
 import "log/slog"
 
-// Secret is a text that shows as *** wherever it is printed, logged or marshalled.
+// Secret is a string that prints, logs and marshals as ***. Convert it to string to use its value.
 type Secret string
 
 const hidden = "***"
 
 func (Secret) String() string { return hidden }
 
-// GoString hides the text from %#v.
+// GoString hides the value from %#v.
 func (Secret) GoString() string { return hidden }
 
-// LogValue hides the text from logs.
+// LogValue hides the value from log/slog.
 func (Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
 
-// MarshalText hides the text from JSON and YAML.
+// MarshalText hides the value from JSON and YAML.
 func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }

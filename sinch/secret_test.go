@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestSecretsDoNotShow(t *testing.T) {
+func TestSecretsAreNotPrinted(t *testing.T) {
 	b, err := json.Marshal(Config{Plan: "p", Token: testToken, Project: Project{KeySecret: testToken}})
 	require.NoError(t, err)
 	require.NotContains(t, string(b), testToken)
@@ -19,7 +19,7 @@ func TestSecretsDoNotShow(t *testing.T) {
 	}
 }
 
-// printed is c in the ways that a program prints a value.
+// printed returns c as the ways of printing a value show it.
 func printed(c Config) []string {
 	var log bytes.Buffer
 	slog.New(slog.NewTextHandler(&log, nil)).Info("m", "token", c.Token, "config", c)

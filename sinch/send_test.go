@@ -10,7 +10,7 @@ import (
 )
 
 func TestSend(t *testing.T) {
-	u := newUpstream(t, says(http.StatusCreated, fixture(t, "res-send-text-201.json")))
+	u := newUpstream(t, respond(http.StatusCreated, fixture(t, "res-send-text-201.json")))
 	request := fixture(t, "req-send-text-feedback-group.json")
 	m, err := ParseMessage([]byte(request))
 	require.NoError(t, err)
@@ -26,7 +26,7 @@ func TestSend(t *testing.T) {
 	require.Equal(t, m, sent)
 }
 
-// Whether Sinch took a batch cannot be known from such answers, and the client does not find out by sending again.
+// After such answers the outcome of a send is unknown. The client does not send again.
 func TestASendOfUnknownOutcome(t *testing.T) {
 	hello := text(func(*TextMessage) {})
 	u := newUpstream(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -50,14 +50,14 @@ func TestASendOfUnknownOutcome(t *testing.T) {
 	require.Error(t, err)
 	require.Len(t, u.requests(), 1)
 
-	u = newUpstream(t, says(http.StatusCreated, `{"to":["447700900118"]}`))
+	u = newUpstream(t, respond(http.StatusCreated, `{"to":["447700900118"]}`))
 	_, err = u.client(t).Send(t.Context(), hello)
 	require.ErrorIs(t, requireError(t, err), errNoBatch)
 	require.Equal(t, http.StatusCreated, requireError(t, err).HTTPStatus)
 }
 
 func TestCancel(t *testing.T) {
-	u := newUpstream(t, says(http.StatusOK, fixture(t, "res-cancel-200.json")))
+	u := newUpstream(t, respond(http.StatusOK, fixture(t, "res-cancel-200.json")))
 	b, err := u.client(t).Cancel(t.Context(), "01K2R04WZ6E8J1CTANH5VB3M2P")
 	require.NoError(t, err)
 	require.True(t, b.Canceled)
@@ -66,7 +66,7 @@ func TestCancel(t *testing.T) {
 }
 
 func TestReplace(t *testing.T) {
-	u := newUpstream(t, says(http.StatusOK, fixture(t, "res-send-text-201.json")))
+	u := newUpstream(t, respond(http.StatusOK, fixture(t, "res-send-text-201.json")))
 	m, err := ParseMessage([]byte(fixture(t, "req-replace.json")))
 	require.NoError(t, err)
 	_, err = u.client(t).Replace(t.Context(), testBatch, m)
@@ -75,8 +75,8 @@ func TestReplace(t *testing.T) {
 		`"send_at":"2025-08-20T06:15:00.000Z","feedback_enabled":true}`, u.requests()[0].Body)
 }
 
-func TestChangesBelieveOnlyTheBatchAskedFor(t *testing.T) {
-	u := newUpstream(t, says(http.StatusOK, `{"id":"other","canceled":true}`))
+func TestChangesRejectAnswersAboutAnotherBatch(t *testing.T) {
+	u := newUpstream(t, respond(http.StatusOK, `{"id":"other","canceled":true}`))
 	c := u.client(t)
 	_, updated := c.Update(t.Context(), testBatch, Update{From: new("x")})
 	_, replaced := c.Replace(t.Context(), testBatch, text(func(*TextMessage) {}))
@@ -88,14 +88,14 @@ func TestChangesBelieveOnlyTheBatchAskedFor(t *testing.T) {
 	}
 }
 
-func TestAnUpdateThatComesTooLate(t *testing.T) {
-	u := newUpstream(t, says(http.StatusForbidden, fixture(t, "err-403-dispatched.json")))
+func TestUpdateAfterDispatch(t *testing.T) {
+	u := newUpstream(t, respond(http.StatusForbidden, fixture(t, "err-403-dispatched.json")))
 	_, err := u.client(t).Update(t.Context(), testBatch, Update{Text: new("x")})
 	require.Equal(t, "batch_already_dispatched", requireError(t, err).Code)
 }
 
 func TestFeedbackEveryone(t *testing.T) {
-	u := newUpstream(t, says(http.StatusAccepted, ""))
+	u := newUpstream(t, respond(http.StatusAccepted, ""))
 	require.NoError(t, u.client(t).FeedbackEveryone(t.Context(), testBatch))
 	require.JSONEq(t, fixture(t, "req-feedback-all.json"), u.requests()[0].Body)
 }
@@ -117,12 +117,24 @@ func TestDryRun(t *testing.T) {
 				{Recipient: "447700900118", Body: "Hi there! 15% off today", Parts: 1, Encoding: "text"},
 			}},
 		},
-		"counts":       {DryRunQuery{}, "", `{"number_of_recipients":200,"number_of_messages":300}`, DryRun{Recipients: 200, Messages: 300}},
-		"none at all":  {DryRunQuery{}, "", `{"number_of_recipients":0,"number_of_messages":"0","per_recipient":[]}`, DryRun{}},
-		"an older one": {DryRunQuery{}, "", `{"number_of_recipients":"1","number_of_messages":1,"per_recipient":[{"recipient":12025550143,"message_part":"2"},7]}`, DryRun{Recipients: 1, Messages: 1, PerRecipient: []DryRunRecipient{{Recipient: "12025550143", Parts: 2}, {}}}},
+		"counts": {
+			DryRunQuery{},
+			"", `{"number_of_recipients":200,"number_of_messages":300}`,
+			DryRun{Recipients: 200, Messages: 300},
+		},
+		"no recipients": {
+			DryRunQuery{}, "", `{"number_of_recipients":0,"number_of_messages":"0","per_recipient":[]}`, DryRun{},
+		},
+		"the older member": {
+			DryRunQuery{},
+			"",
+			`{"number_of_recipients":"1","number_of_messages":1,"per_recipient":[{"recipient":12025550143,` +
+				`"message_part":"2"},7]}`,
+			DryRun{Recipients: 1, Messages: 1, PerRecipient: []DryRunRecipient{{Recipient: "12025550143", Parts: 2}, {}}},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u := newUpstream(t, says(http.StatusOK, test.body))
+			u := newUpstream(t, respond(http.StatusOK, test.body))
 			got, err := u.client(t).DryRun(t.Context(), m, test.query)
 			require.NoError(t, err)
 			require.Equal(t, &test.want, got)

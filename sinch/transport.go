@@ -9,25 +9,25 @@ import (
 	"net/http"
 )
 
-// call is one operation on its way to Sinch.
+// call is one operation to perform.
 type call struct {
 	operation Operation
 	method    string
-	path      string // after the plan's segment, escaped, with its query
-	body      any    // marshalled as JSON; nil for none
-	read      bool   // a success says something worth reading
+	path      string // below the plan's segment; escaped, with the query
+	body      any    // marshalled as JSON; nil means no body
+	read      bool   // the body of a success is needed
 }
 
-// answer is what Sinch said, read as far as the bound allows.
+// answer is Sinch's answer. Its body is read up to the limit.
 type answer struct {
 	*http.Response
 	body []byte
-	err  error // why body is not whole
+	err  error // why body is incomplete; nil if it is complete
 }
 
 func (a answer) success() bool { return a.StatusCode >= 200 && a.StatusCode <= 299 }
 
-// do makes the call and returns its answer, which is a success of Sinch's API. Anything else is an error.
+// do performs the call. It returns an answer only if that is a success of Sinch's API; anything else is an error.
 func (c *Client) do(ctx context.Context, k call) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -65,7 +65,7 @@ func (c *Client) do(ctx context.Context, k call) (answer, error) {
 	return answer{}, e
 }
 
-// exchange sends one request and reads its answer.
+// exchange sends one request and reads the answer.
 func (c *Client) exchange(ctx context.Context, k call, body []byte, token string) (answer, error) {
 	r, err := http.NewRequestWithContext(ctx, k.method, c.base+k.path, bytes.NewReader(body))
 	if err != nil {
@@ -83,13 +83,13 @@ func (c *Client) exchange(ctx context.Context, k call, body []byte, token string
 	a := answer{Response: response}
 	limit := c.maxAnswer
 	if !k.read || !a.success() {
-		limit = min(limit, maxUnderstood)
+		limit = min(limit, maxErrorBody)
 	}
 	a.body, a.err = readBounded(response.Body, limit)
 	return a, nil
 }
 
-var errTooLong = errors.New("it is longer than the configured bound")
+var errTooLong = errors.New("the answer is longer than the configured limit")
 
 func readBounded(r io.Reader, limit int64) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r, limit+1))
@@ -99,8 +99,8 @@ func readBounded(r io.Reader, limit int64) ([]byte, error) {
 	return body, err
 }
 
-// read makes a call whose answer is meant to have a body. A cut connection is a failure on the way; an answer that is too
-// long is Sinch's.
+// read performs a call whose answer must have a complete body. A cut connection is a network failure; an answer over
+// the limit is an *Error.
 func (c *Client) read(ctx context.Context, k call) (answer, error) {
 	k.read = true
 	a, err := c.do(ctx, k)
@@ -108,7 +108,7 @@ func (c *Client) read(ctx context.Context, k call) (answer, error) {
 		return answer{}, err
 	}
 	if errors.Is(a.err, errTooLong) {
-		return answer{}, c.unreadable(k.operation, a, a.err)
+		return answer{}, c.decodeError(k.operation, a, a.err)
 	}
 	if a.err != nil {
 		return answer{}, failed(k.operation, a.err)
@@ -116,8 +116,8 @@ func (c *Client) read(ctx context.Context, k call) (answer, error) {
 	return a, nil
 }
 
-// unreadable is the error for a success that does not say what it should.
-func (c *Client) unreadable(op Operation, a answer, err error) *Error {
+// decodeError returns the *Error for a success that cannot be decoded, for the reason err.
+func (c *Client) decodeError(op Operation, a answer, err error) *Error {
 	e := newError(op, a.Response, a.body, c.secrets)
 	e.Code, e.Text, e.Err = "", clean(err.Error(), maxText, c.secrets), err
 	return e

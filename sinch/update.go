@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// Update says what of a batch is to change; what is nil stays as it is.
+// Update lists the changes to a batch. A nil field stays unchanged.
 type Update struct {
-	// Type is the kind of the batch's message. Left empty, Sinch takes the batch for a text, unless Binary, UDH or Media say
-	// otherwise.
+	// Type is the kind of the batch's message. If it is empty, it follows from Binary, UDH or Media; without them Sinch
+	// assumes a text message.
 	Type             Type
 	ToAdd            []string // numbers and group ids
 	ToRemove         []string
 	From             *string
-	Text             *string // the body of a text
-	Binary           []byte  // the body of a binary message
-	UDH              []byte  // of a binary message
-	Media            *Media  // the body of a media message
+	Text             *string // body of a text message
+	Binary           []byte  // body of a binary message
+	UDH              []byte  // user data header of a binary message
+	Media            *Media  // body of a media message
 	Parameters       Parameters
 	DeliveryReport   *DeliveryReport
 	SendAt           *time.Time
@@ -34,22 +34,22 @@ type Update struct {
 	FromTON          *int
 	FromNPI          *int
 
-	// Clear names members to be set back to what they are in a batch that was sent without them: delivery_report, send_at,
-	// expire_at, callback_url and parameters can be.
+	// Clear names members that return to their default, as if the batch had been sent without them. Only
+	// delivery_report, send_at, expire_at, callback_url and parameters can be cleared.
 	Clear []string
-	// Unknown are members that this package has no field for. They are sent as they are, unless a field says otherwise.
+	// Unknown holds members without a field. They are sent unchanged, unless a field with that name is set.
 	Unknown map[string]json.RawMessage
 }
 
-// clearable are the members for which Sinch takes a null.
+// clearable returns the members that Sinch accepts as null.
 func clearable() []string {
 	return []string{"callback_url", "delivery_report", "expire_at", "parameters", "send_at"}
 }
 
-// Validate returns an *InvalidError for the first rule of Sinch's that the update breaks, as far as one can know without
-// Sinch and the batch. Client.Update asks it before it calls.
+// Validate returns an *InvalidError for the first rule of Sinch's that the update breaks, as far as it can be checked
+// without Sinch and the batch. Client.Update calls it first.
 func (u Update) Validate() error {
-	return firstOf(
+	return firstError(
 		unknownRule("", u.Unknown),
 		u.mediaRule(),
 		u.timesRule(),
@@ -70,7 +70,7 @@ func (u Update) Validate() error {
 	)
 }
 
-// emptyRule refuses an update that names nothing but a type.
+// emptyRule rejects an update that sets nothing but the type.
 func (u Update) emptyRule() error {
 	u.Type = ""
 	if b, err := u.MarshalJSON(); err != nil || string(b) != "{}" {
@@ -79,7 +79,7 @@ func (u Update) emptyRule() error {
 	return invalid("", "the update is empty; set what is to change")
 }
 
-// typeRule holds one update to one kind of message.
+// typeRule requires that all set bodies are of one type, and that Type matches it.
 func (u Update) typeRule() error {
 	types := u.bodyTypes()
 	switch t := u.kind(); {
@@ -88,12 +88,12 @@ func (u Update) typeRule() error {
 	case t != "" && !t.known():
 		return invalid("type", unknownType)
 	case len(types) == 1 && t != types[0]:
-		return invalid("type", "it is not that of the body, which is %s", types[0])
+		return invalid("type", "it does not match the body, which is %s", types[0])
 	}
 	return nil
 }
 
-// bodyTypes are the types of those bodies that are set.
+// bodyTypes returns the types of the bodies that are set.
 func (u Update) bodyTypes() []Type {
 	var types []Type
 	if u.Text != nil {
@@ -108,7 +108,7 @@ func (u Update) bodyTypes() []Type {
 	return types
 }
 
-// kind is Type, or what the body says of it.
+// kind returns Type, or the type of the body if Type is empty.
 func (u Update) kind() Type {
 	if types := u.bodyTypes(); u.Type == "" && len(types) > 0 {
 		return types[0]
@@ -116,7 +116,7 @@ func (u Update) kind() Type {
 	return u.Type
 }
 
-// emptiedRule refuses what is set to nothing, which is not how Sinch clears a member.
+// emptiedRule rejects members that are set to an empty value: Sinch clears a member only by null.
 func (u Update) emptiedRule() error {
 	switch {
 	case u.DeliveryReport != nil && *u.DeliveryReport == "":
@@ -128,17 +128,17 @@ func (u Update) emptiedRule() error {
 }
 
 func (u Update) timesRule() error {
-	return firstOf(
+	return firstError(
 		timeRule("send_at", u.SendAt),
 		timeRule("expire_at", u.ExpireAt),
 		validityRule(value(u.SendAt), value(u.ExpireAt)),
 	)
 }
 
-// timeRule refuses a time that is set to zero, which JSON has no form for.
+// timeRule rejects the zero time, which JSON cannot express.
 func timeRule(member string, t *time.Time) error {
 	if t != nil && t.IsZero() {
-		return invalid(member, "it is no time; clear it instead")
+		return invalid(member, "the zero time cannot be sent; clear it instead")
 	}
 	return nil
 }
@@ -177,7 +177,7 @@ func (u Update) clearRule() error {
 	return err
 }
 
-// MarshalJSON writes the update as Sinch reads it.
+// MarshalJSON encodes the update as Sinch expects it.
 func (u Update) MarshalJSON() ([]byte, error) {
 	others := u.Unknown
 	if len(u.Clear) > 0 {
@@ -215,8 +215,8 @@ func (u Update) wire() wire {
 	return w
 }
 
-// ParseUpdate reads the body of a request that updates a batch, as strictly as ParseMessage. A member that is null goes
-// to Clear if Sinch takes a null for it, and reads as if it were missing otherwise, as far as it is known.
+// ParseUpdate decodes the body of a request that updates a batch, as strictly as ParseMessage. A null is added to Clear
+// if the member can be cleared. Any other null of a known member counts as absent.
 func ParseUpdate(body []byte) (Update, error) {
 	o, err := parseObject(body)
 	if err != nil {
@@ -258,11 +258,11 @@ func ParseUpdate(body []byte) (Update, error) {
 	return u, nil
 }
 
-// takeCleared takes every null, and returns which of them mean something.
+// takeCleared removes every null and returns the members that it clears.
 func (o *object) takeCleared() []string {
 	var cleared []string
 	for _, member := range clearable() {
-		if isNull(o.left[member]) {
+		if isNull(o.unread[member]) {
 			cleared = append(cleared, member)
 		}
 	}

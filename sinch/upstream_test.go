@@ -22,16 +22,16 @@ const (
 	testBatch = "01K2QHBT0F9G2KSY7P3M1DQX8R"
 )
 
-// upstream stands where Sinch does: it keeps what it was asked and answers what a test says.
+// upstream stands in for Sinch. It keeps the requests it receives and answers as a test tells it to.
 type upstream struct {
 	*httptest.Server
 
-	mu    sync.Mutex // guards asked
-	asked []asked
+	mu       sync.Mutex // guards received
+	received []request
 }
 
-// asked is one request as it came over the wire.
-type asked struct {
+// request is one request as received.
+type request struct {
 	Method, URI, Body string
 	Header            http.Header
 }
@@ -42,7 +42,7 @@ func newUpstream(t *testing.T, answer http.HandlerFunc) *upstream {
 	u.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		u.mu.Lock()
-		u.asked = append(u.asked, asked{r.Method, r.RequestURI, string(body), r.Header})
+		u.received = append(u.received, request{r.Method, r.RequestURI, string(body), r.Header})
 		u.mu.Unlock()
 		answer(w, r)
 	}))
@@ -50,13 +50,13 @@ func newUpstream(t *testing.T, answer http.HandlerFunc) *upstream {
 	return u
 }
 
-func (u *upstream) requests() []asked {
+func (u *upstream) requests() []request {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return append([]asked(nil), u.asked...)
+	return append([]request(nil), u.received...)
 }
 
-// client is a client of the upstream, changed by what the test wants different.
+// client returns a client of the upstream. The change functions alter its configuration.
 func (u *upstream) client(t *testing.T, change ...func(*Config)) *Client {
 	t.Helper()
 	config := Config{Plan: testPlan, BaseURL: u.URL, Token: testToken}
@@ -69,11 +69,10 @@ func (u *upstream) client(t *testing.T, change ...func(*Config)) *Client {
 	return c
 }
 
-func within(d time.Duration) func(*Config) { return func(c *Config) { c.Timeout = d } }
+func withTimeout(d time.Duration) func(*Config) { return func(c *Config) { c.Timeout = d } }
 
-// says answers with a status and a body.
-// Headers are given as name, value, name, value.
-func says(status int, body string, headers ...string) http.HandlerFunc {
+// respond returns a handler that answers with a status, a body and headers, given as name, value pairs.
+func respond(status int, body string, headers ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		for i := 0; i < len(headers); i += 2 {

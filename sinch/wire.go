@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// wire has the members of messages, updates and batches as they are written; what is nil or empty is left out.
+// wire holds the members of messages, updates and batches in their encoded form. Nil and empty members are omitted.
 type wire struct {
 	ID               string          `json:"id,omitempty"`
 	Type             Type            `json:"type,omitempty"`
@@ -40,7 +40,7 @@ type wire struct {
 
 func (w wire) encode(unknown map[string]json.RawMessage) ([]byte, error) { return encode(w, unknown) }
 
-// encode writes v, a struct, and after its members those of unknown that v has not written.
+// encode encodes the struct v, followed by the members of unknown that v does not contain.
 func encode(v any, unknown map[string]json.RawMessage) ([]byte, error) {
 	known, err := json.Marshal(v)
 	if err != nil || len(unknown) == 0 {
@@ -68,7 +68,7 @@ func encode(v any, unknown map[string]json.RawMessage) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// set returns nil for a zero value.
+// set returns a pointer to v, or nil for the zero value.
 func set[T comparable](v T) *T {
 	var zero T
 	if v == zero {
@@ -77,7 +77,7 @@ func set[T comparable](v T) *T {
 	return &v
 }
 
-// value returns the zero value for nil.
+// value returns *p, or the zero value for nil.
 func value[T any](p *T) (v T) {
 	if p != nil {
 		v = *p
@@ -85,7 +85,7 @@ func value[T any](p *T) (v T) {
 	return v
 }
 
-// timestampLayout is the form in which times are sent, in UTC.
+// timestampLayout is the format of the times that are sent, in UTC.
 const timestampLayout = "2006-01-02T15:04:05.000Z"
 
 func timestamp(t time.Time) *string {
