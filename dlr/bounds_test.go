@@ -9,13 +9,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// batchBody is a batch report of n entries that are all the same.
+// batchBody returns a batch report of n identical entries.
 func batchBody(n int, entry string) []byte {
 	list := strings.TrimSuffix(strings.Repeat(entry+",", n), ",")
 	return []byte(`{"type":"delivery_report_sms","statuses":[` + list + `],"batch_id":"x"}`)
 }
 
-// allocated returns how many bytes f asks for, also those it lets go of.
+// allocated returns how many bytes f allocates, including memory it frees.
 func allocated(f func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -24,7 +24,7 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-func TestEntriesThatCannotBeKeptAreNotBuilt(t *testing.T) {
+func TestRejectedEntriesAreNotAllocated(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		body   []byte
@@ -32,8 +32,8 @@ func TestEntriesThatCannotBeKeptAreNotBuilt(t *testing.T) {
 		most   uint64 // bytes
 	}{
 		{"empty entries", batchBody(100_000, `{}`), NoStatus, 64 << 10},
-		{"entries that are no objects", batchBody(100_000, `[]`), NoStatus, 64 << 10},
-		{"sound entries", batchBody(50_000, `{"status":"Failed"}`), TooManyStatuses, 8 << 20},
+		{"entries that are not objects", batchBody(100_000, `[]`), NoStatus, 64 << 10},
+		{"valid entries", batchBody(50_000, `{"status":"Failed"}`), TooManyStatuses, 8 << 20},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var err error
@@ -47,7 +47,7 @@ func TestEntriesThatCannotBeKeptAreNotBuilt(t *testing.T) {
 	}
 }
 
-func TestHowManyEntriesAReportMayHave(t *testing.T) {
+func TestTheNumberOfEntriesIsLimited(t *testing.T) {
 	got, err := Parse(batchBody(maxStatuses, `{"status":"Failed"}`))
 	require.NoError(t, err)
 	require.Len(t, got.Report.Entries, maxStatuses)
@@ -56,7 +56,7 @@ func TestHowManyEntriesAReportMayHave(t *testing.T) {
 	require.EqualError(t, err, "delivery_report_sms: too many statuses")
 
 	got, err = Parse([]byte(strings.Replace(string(batchBody(5000, `{}`)), "delivery_report_sms", "mo_text", 1)))
-	require.NoError(t, err, "an inbound message has no statuses, whatever the member holds")
+	require.NoError(t, err, "the statuses of an inbound message are ignored")
 	require.Equal(t, Callback{Type: MOText}, got)
 }
 
@@ -74,7 +74,7 @@ func numbersBody(n int, number string) []byte {
 	return batchBody(1, `{"status":"Delivered","recipients":[`+strings.TrimSuffix(strings.Repeat(number+",", n), ",")+`]}`)
 }
 
-func TestManyRecipientsTakeLittleMoreThanTheirText(t *testing.T) {
+func TestManyRecipientsUseLittleMoreThanTheirText(t *testing.T) {
 	body := numbersBody(20_000, `"447700900101"`)
 	var got Callback
 	spent := allocated(func() { got, _ = Parse(body) })
@@ -82,7 +82,7 @@ func TestManyRecipientsTakeLittleMoreThanTheirText(t *testing.T) {
 	require.Less(t, spent, uint64(len(body)+20_000*17), "a copy of the text and a string header for each number")
 }
 
-func TestElementsThatAreNoNumbersTakeNoRoom(t *testing.T) {
+func TestElementsThatAreNotNumbersUseNoMemory(t *testing.T) {
 	body := numbersBody(100_000, `{}`)
 	require.Less(t, allocated(func() { _, _ = Parse(body) }), uint64(2*len(body)))
 
@@ -92,7 +92,7 @@ func TestElementsThatAreNoNumbersTakeNoRoom(t *testing.T) {
 	require.Equal(t, 1, cap(got.Report.Entries[0].Recipients))
 }
 
-func TestHowManyRecipientsAReportMayName(t *testing.T) {
+func TestTheNumberOfRecipientsIsLimited(t *testing.T) {
 	const most = 4
 	for statuses, want := range map[string]Reason{
 		`[{"status":"Failed","recipients":["1","2","3","4"]}]`:                                         "",
@@ -105,7 +105,8 @@ func TestHowManyRecipientsAReportMayName(t *testing.T) {
 		require.Equal(t, want, reason, statuses)
 		require.Equal(t, want == "", entries != nil)
 	}
-	require.EqualError(t, &ParseError{Reason: TooManyRecipients, Type: BatchSMS}, "delivery_report_sms: too many recipients")
+	require.EqualError(t, &ParseError{Reason: TooManyRecipients, Type: BatchSMS},
+		"delivery_report_sms: too many recipients")
 }
 
 func TestElementsOfAList(t *testing.T) {
@@ -128,10 +129,14 @@ func TestElementsOfAList(t *testing.T) {
 	}
 }
 
-func TestOfAMemberGivenTwiceTheLastListCounts(t *testing.T) {
+func TestTheLastOfTwoListsCounts(t *testing.T) {
 	for body, want := range map[string][]Entry{
-		`"statuses":[{}],"statuses":[{"status":"Failed"}]`:                                     {{State: State{Status: Failed, Code: NoCode}}},
-		`"statuses":[{"status":"Failed","code":3,"count":2}],"statuses":[{"status":"Failed"}]`: {{State: State{Status: Failed, Code: NoCode}}},
+		`"statuses":[{}],"statuses":[{"status":"Failed"}]`: {
+			{State: State{Status: Failed, Code: NoCode}},
+		},
+		`"statuses":[{"status":"Failed","code":3,"count":2}],"statuses":[{"status":"Failed"}]`: {
+			{State: State{Status: Failed, Code: NoCode}},
+		},
 		`"statuses":[{"status":"Failed","recipients":["1","2"],"recipients":["3"]}]`: {
 			{State: State{Status: Failed, Code: NoCode}, Count: 1, Recipients: []string{"3"}},
 		},

@@ -2,27 +2,27 @@ package dlr
 
 import "sort"
 
-// Class is the part of the way to the phone on which a code was given. The set is closed: it labels metrics.
+// Class is the network element or stage that a code comes from. The set is closed, since it labels metrics.
 type Class string
 
 // The classes.
 const (
-	ClassNone         Class = "none"          // no error, or none that is known
-	ClassQueue        Class = "queue"         // on its way, nothing wrong
-	ClassREST         Class = "rest"          // stopped by the REST API, before any SMSC
-	ClassRouting      Class = "routing"       // no way to the destination
+	ClassNone         Class = "none"          // no error, or an unknown one
+	ClassQueue        Class = "queue"         // accepted and on its way
+	ClassREST         Class = "rest"          // stopped by the REST API before any SMSC
+	ClassRouting      Class = "routing"       // no route to the destination
 	ClassScreening    Class = "screening"     // blocked by a rule, a quota or the subscriber
-	ClassInternal     Class = "internal"      // a fault at Sinch
-	ClassESME         Class = "esme"          // a fault at Sinch's side of an SMPP connection
+	ClassInternal     Class = "internal"      // failure at Sinch
+	ClassESME         Class = "esme"          // failure on Sinch's side of an SMPP connection
 	ClassESMEExternal Class = "esme_external" // refused by the other side of an SMPP connection
 	ClassSMSC         Class = "smsc"          // from the carrier's SMS centre
-	ClassHLR          Class = "hlr"           // from the carrier's home register: does the subscriber exist, is it reachable
+	ClassHLR          Class = "hlr"           // from the carrier's home register: subscriber unknown or unreachable
 	ClassMSC          Class = "msc"           // from the switch that serves the phone
-	ClassMMS          Class = "mms"           // of multimedia messages only
+	ClassMMS          Class = "mms"           // multimedia messages only
 	ClassOther        Class = "other"         // not documented
 )
 
-// Classes returns the closed set.
+// Classes returns all classes.
 func Classes() []Class {
 	return []Class{
 		ClassNone, ClassQueue, ClassREST, ClassRouting, ClassScreening, ClassInternal, ClassESME, ClassESMEExternal,
@@ -30,27 +30,27 @@ func Classes() []Class {
 	}
 }
 
-// Permanence says whether the same message to the same recipient can get through later.
+// Permanence reports whether the same message to the same recipient may succeed later.
 type Permanence string
 
-// The permanences.
+// The values of Permanence.
 const (
 	Permanent Permanence = "permanent"
 	Temporary Permanence = "temporary"
-	Unset     Permanence = "unset" // Sinch does not say
+	Unset     Permanence = "unset" // not documented
 )
 
-// Code is what is known of a code's number. It explains a report and decides nothing: what became of the message is the
-// status alone (0 comes with Failed too).
+// Code describes the numeric code of a report. It explains a report but never decides the result, which is the status
+// alone: Sinch sends code 0 with Failed, too.
 type Code struct {
 	Number     int
-	Name       string // Sinch's name of a REST code (Message unroutable), a description of others (absent subscriber)
+	Name       string // Sinch's name of a REST code (Message unroutable), or a description (absent subscriber)
 	Class      Class
 	Permanence Permanence
 }
 
-// LookupCode returns what is known of code n. It never fails: Sinch adds codes without notice, and one that is not
-// documented, like NoCode, is of ClassOther.
+// LookupCode returns the description of code n. It never fails: Sinch adds codes without notice, so an undocumented
+// code, like NoCode, has ClassOther.
 func LookupCode(n int) Code {
 	if n >= 0 && n < len(codes) && codes[n].name != "" {
 		return codes[n].code(n)

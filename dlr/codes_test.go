@@ -31,7 +31,7 @@ func TestLookupCode(t *testing.T) {
 	}
 }
 
-// documented is the published table by range: class, and which codes of it are temporary.
+// documented is the published table by range: the class, and the temporary codes.
 var documented = []struct {
 	from, to  int
 	class     Class
@@ -59,7 +59,7 @@ var documented = []struct {
 	{from: 350, to: 399, class: ClassESMEExternal, all: true, missing: between(350, 399, 350, 360, 361, 362, 370, 399)},
 }
 
-// between lists the numbers from first to last less those named.
+// between returns the numbers from first to last except those in but.
 func between(first, last int, but ...int) []int {
 	var list []int
 	for n := first; n <= last; n++ {
@@ -70,7 +70,7 @@ func between(first, last int, but ...int) []int {
 	return list
 }
 
-func TestSMPPCodesAreThePublishedTable(t *testing.T) {
+func TestSMPPCodesMatchThePublishedTable(t *testing.T) {
 	known := map[int]bool{0: true}
 	for _, r := range documented {
 		for n := r.from; n <= r.to; n++ {
@@ -106,7 +106,8 @@ func TestRESTCodes(t *testing.T) {
 }
 
 func TestLookupCodeNeverFails(t *testing.T) {
-	unknown := append(between(419, 999), 20, 41, 115, 1001, 1999, 2600, 2999, 4711, 65535, math.MaxInt, -2, -400, math.MinInt)
+	unknown := append(between(419, 999), 20, 41, 115, 1001, 1999, 2600, 2999, 4711, 65535, math.MaxInt, -2, -400,
+		math.MinInt)
 	for _, n := range unknown {
 		require.Equal(t, Code{n, "undocumented code", ClassOther, Unset}, LookupCode(n))
 	}
@@ -119,13 +120,13 @@ func TestLookupCodeNeverFails(t *testing.T) {
 	}
 }
 
-func TestMMSCodesAreFoundInTheirTable(t *testing.T) {
+func TestMMSCodesAreOrdered(t *testing.T) {
 	for _, row := range mmsCodes {
 		require.Equal(t, row.code(row.number), LookupCode(row.number), "the table is ordered")
 	}
 }
 
-func TestEveryClassIsInUseAndFitForALabel(t *testing.T) {
+func TestEveryClassIsUsedAndAValidLabel(t *testing.T) {
 	used := map[Class]bool{}
 	for n := -1; n < 5000; n++ {
 		used[LookupCode(n).Class] = true

@@ -1,7 +1,7 @@
-// Package dlr is what a delivery report is: how a callback's body is read, which statuses and codes exist, when two
-// reports are the same, and which of two states of a recipient wins.
+// Package dlr defines the delivery report: it decodes the body of a callback, lists the documented statuses and codes,
+// decides when two reports are the same, and orders the states of a recipient.
 //
-// It reads tolerantly, since a report that is refused is lost for good: numbers as strings, times of any precision,
-// unknown members, statuses and codes are all taken. It never derives the status from the code: Sinch sends code 0 with
-// statuses other than Delivered.
+// Decoding is tolerant, because a refused report is lost for good: numbers as strings, times of any precision, and
+// unknown members, statuses and codes are accepted. The status is never derived from the code, since Sinch sends code 0
+// also with statuses other than Delivered.
 package dlr

@@ -8,19 +8,21 @@ import (
 	"strings"
 )
 
-// UnmarshalExact is json.Unmarshal with the rule that holds for all JSON: names of members are compared exactly, and of
-// several members with one name only the last counts, whatever its value. By itself encoding/json also fills the field
-// "status" from "Status" and "\u017ftatus", and merges objects of one name.
-func UnmarshalExact(body []byte, into any) error { return exactly{}.unmarshal(body, into) }
+// UnmarshalExact is json.Unmarshal with stricter member names: they are case-sensitive, and of several members with the
+// same name only the last counts, whatever its value. json.Unmarshal alone would also fill the field "status" from
+// "Status" and "\u017ftatus", and would merge objects of the same name.
+func UnmarshalExact(body []byte, into any) error { return exactDecoder{}.unmarshal(body, into) }
 
-// UnmarshalStrict is UnmarshalExact and refuses members that into does not have.
-func UnmarshalStrict(body []byte, into any) error { return exactly{strict: true}.unmarshal(body, into) }
+// UnmarshalStrict is UnmarshalExact, but returns an error for a member that into does not have.
+func UnmarshalStrict(body []byte, into any) error {
+	return exactDecoder{strict: true}.unmarshal(body, into)
+}
 
-// exactly rewrites JSON so that json.Unmarshal can take it: every object that a struct is to hold has the struct's own
+// exactDecoder rewrites JSON for json.Unmarshal: an object that decodes into a struct keeps only the struct's own
 // members, each once.
-type exactly struct{ strict bool }
+type exactDecoder struct{ strict bool }
 
-func (e exactly) unmarshal(body []byte, into any) error {
+func (e exactDecoder) unmarshal(body []byte, into any) error {
 	exact, err := e.value(body, reflect.TypeOf(into).Elem())
 	if err != nil {
 		return err
@@ -30,8 +32,8 @@ func (e exactly) unmarshal(body []byte, into any) error {
 
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
 
-// value rewrites what a t is to hold. What is of another JSON type stays, for json.Unmarshal to judge.
-func (e exactly) value(raw json.RawMessage, t reflect.Type) (json.RawMessage, error) {
+// value rewrites raw, which decodes into a t. A value of another JSON type is left for json.Unmarshal to reject.
+func (e exactDecoder) value(raw json.RawMessage, t reflect.Type) (json.RawMessage, error) {
 	if reflect.PointerTo(t).Implements(unmarshaler) {
 		return raw, nil
 	}
@@ -49,7 +51,7 @@ func (e exactly) value(raw json.RawMessage, t reflect.Type) (json.RawMessage, er
 	return raw, nil
 }
 
-func (e exactly) list(raw json.RawMessage, element reflect.Type) (json.RawMessage, error) {
+func (e exactDecoder) list(raw json.RawMessage, element reflect.Type) (json.RawMessage, error) {
 	var elements []json.RawMessage
 	if json.Unmarshal(raw, &elements) != nil || elements == nil {
 		return raw, nil //nolint:nilerr // json.Unmarshal of the whole returns it
@@ -64,7 +66,7 @@ func (e exactly) list(raw json.RawMessage, element reflect.Type) (json.RawMessag
 	return joined('[', elements, ']'), nil
 }
 
-func (e exactly) object(raw json.RawMessage, of func(name string) (reflect.Type, bool)) (json.RawMessage, error) {
+func (e exactDecoder) object(raw json.RawMessage, of func(name string) (reflect.Type, bool)) (json.RawMessage, error) {
 	var object map[string]json.RawMessage
 	if json.Unmarshal(raw, &object) != nil || object == nil {
 		return raw, nil //nolint:nilerr // json.Unmarshal of the whole returns it
@@ -103,7 +105,7 @@ func joined(first byte, parts []json.RawMessage, last byte) json.RawMessage {
 	return append(b, last)
 }
 
-// fieldsOf returns the types of a struct's fields by their names in JSON, those of embedded structs too.
+// fieldsOf returns the types of a struct's fields by their JSON names, including the fields of embedded structs.
 func fieldsOf(t reflect.Type) map[string]reflect.Type {
 	fields := make(map[string]reflect.Type)
 	for _, f := range reflect.VisibleFields(t) {

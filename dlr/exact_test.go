@@ -8,13 +8,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// recipientBody is a recipient report of Failed with these members added behind its own.
+// recipientBody returns a recipient report with status Failed, followed by the added members.
 func recipientBody(added string) []byte {
 	return []byte(`{"type":"recipient_delivery_report_sms","batch_id":"FOLD1","recipient":"447700900101","code":153,` +
 		`"status":"Failed","at":"2026-11-29T12:00:00.000Z"` + added + `}`)
 }
 
-func TestNamesOfMembersAreCaseSensitive(t *testing.T) {
+func TestMemberNamesAreCaseSensitive(t *testing.T) {
 	want, err := Parse(recipientBody(""))
 	require.NoError(t, err)
 	require.Equal(t, Failed, want.Report.Entries[0].Status)
@@ -29,7 +29,8 @@ func TestNamesOfMembersAreCaseSensitive(t *testing.T) {
 		require.Equal(t, want, got, added)
 	}
 	got, err := Parse([]byte(`{"type":"delivery_report_sms","batch_id":"b","total_message_count":1,"statuses":[` +
-		`{"code":0,"Code":1,"status":"Failed","Status":"Delivered","count":1,"COUNT":9,"recipients":["1"],"Recipients":["2"]}]}`))
+		`{"code":0,"Code":1,"status":"Failed","Status":"Delivered","count":1,"COUNT":9,"recipients":["1"],` +
+		`"Recipients":["2"]}]}`))
 	require.NoError(t, err)
 	require.Equal(t, []Entry{{State: State{Status: Failed}, Count: 1, Recipients: []string{"1"}}}, got.Report.Entries)
 	for body, reason := range map[string]Reason{
@@ -47,9 +48,10 @@ func TestNamesOfMembersAreCaseSensitive(t *testing.T) {
 	}
 }
 
-func TestOfMembersWithOneNameTheLastCounts(t *testing.T) {
+func TestTheLastMemberOfANameCounts(t *testing.T) {
 	for added, status := range map[string]Status{
-		`,"status":"Delivered"`: Delivered, `,"\u0073tatus":"Delivered"`: Delivered, `,"status":"Delivered","status":"Expired"`: Expired,
+		`,"status":"Delivered"`: Delivered, `,"\u0073tatus":"Delivered"`: Delivered,
+		`,"status":"Delivered","status":"Expired"`: Expired,
 		`,"status":null`: "", `,"status":{}`: "", `,"status":""`: "",
 	} {
 		got, err := Parse(recipientBody(added))
@@ -83,26 +85,32 @@ type exactOuter struct {
 
 func TestUnmarshalExact(t *testing.T) {
 	for body, want := range map[string]exactOuter{
-		`{"name":"a","Name":"b","NAME":"c"}`:                                   {Name: "a"},
-		`{"Name":"b"}`:                                                         {},
-		`{"name":"a","name":"b"}`:                                              {Name: "b"},
-		`{"name":"a","name":null}`:                                             {},
-		`{"one":{"status":"x","count":1},"one":{"count":2}}`:                   {One: exactInner{Count: 2}},
-		`{"one":{"Status":"x","count":1,"\u0063ount":3}}`:                      {One: exactInner{Count: 3}},
-		`{"maybe":{"status":"x","Status":"y"}}`:                                {Maybe: &exactInner{Status: "x"}},
-		`{"maybe":null,"list":null,"by_key":null}`:                             {},
-		`{"list":[{"Status":"y"},{"status":"z"}]}`:                             {List: []exactInner{{}, {Status: "z"}}},
-		`{"by_key":{"A":{"STATUS":"y","count":1},"a":{"status":"z"}}}`:         {ByKey: map[string]exactInner{"A": {Count: 1}, "a": {Status: "z"}}},
-		`{"raw": {"Status": 1, "status": 2}, "RAW": 3}`:                        {Raw: json.RawMessage(`{"Status": 1, "status": 2}`)},
+		`{"name":"a","Name":"b","NAME":"c"}`:                 {Name: "a"},
+		`{"Name":"b"}`:                                       {},
+		`{"name":"a","name":"b"}`:                            {Name: "b"},
+		`{"name":"a","name":null}`:                           {},
+		`{"one":{"status":"x","count":1},"one":{"count":2}}`: {One: exactInner{Count: 2}},
+		`{"one":{"Status":"x","count":1,"\u0063ount":3}}`:    {One: exactInner{Count: 3}},
+		`{"maybe":{"status":"x","Status":"y"}}`:              {Maybe: &exactInner{Status: "x"}},
+		`{"maybe":null,"list":null,"by_key":null}`:           {},
+		`{"list":[{"Status":"y"},{"status":"z"}]}`:           {List: []exactInner{{}, {Status: "z"}}},
+		`{"by_key":{"A":{"STATUS":"y","count":1},"a":{"status":"z"}}}`: {
+			ByKey: map[string]exactInner{"A": {Count: 1}, "a": {Status: "z"}},
+		},
+		`{"raw": {"Status": 1, "status": 2}, "RAW": 3}`: {
+			Raw: json.RawMessage(`{"Status": 1, "status": 2}`),
+		},
 		`{"at":"2026-11-29T12:00:00Z","AT":"2027-11-29T12:00:00Z","kept":"x"}`: {At: at("2026-11-29 12:00:00.000")},
-		`{"Plain":"x","plain":"y"}`:                                            {Plain: "x"},
-		`null`:                                                                 {},
+		`{"Plain":"x","plain":"y"}`: {Plain: "x"},
+		`null`:                      {},
 	} {
 		var got exactOuter
 		require.NoError(t, UnmarshalExact([]byte(body), &got), body)
 		require.Equal(t, want, got, body)
 	}
-	for _, body := range []string{``, `{`, `[]`, `"x"`, `{"name":1}`, `{"list":{}}`, `{"list":[1]}`, `{"name":"a"} {}`, `{"one":[]}`} {
+	for _, body := range []string{
+		``, `{`, `[]`, `"x"`, `{"name":1}`, `{"list":{}}`, `{"list":[1]}`, `{"name":"a"} {}`, `{"one":[]}`,
+	} {
 		var direct, exact exactOuter
 		require.Equal(t, json.Unmarshal([]byte(body), &direct), UnmarshalExact([]byte(body), &exact), body)
 	}
@@ -112,7 +120,8 @@ func TestUnmarshalStrict(t *testing.T) {
 	var got exactOuter
 	require.NoError(t, UnmarshalStrict([]byte(`{"name":"a","one":{"count":1},"by_key":{"any":{}}}`), &got))
 	for body, name := range map[string]string{
-		`{"Name":"b"}`: `"Name"`, `{"one":{"Count":1}}`: `"Count"`, `{"list":[{},{"other":1}]}`: `"other"`, `{"kept":"x"}`: `"kept"`,
+		`{"Name":"b"}`: `"Name"`, `{"one":{"Count":1}}`: `"Count"`, `{"list":[{},{"other":1}]}`: `"other"`,
+		`{"kept":"x"}`:                    `"kept"`,
 		`{"by_key":{"A":{"STATUS":"y"}}}`: `"STATUS"`,
 	} {
 		require.EqualError(t, UnmarshalStrict([]byte(body), &got), "unknown member "+name, body)

@@ -19,7 +19,7 @@ func fixture(t testing.TB, name string) []byte {
 	return body
 }
 
-// at reads the one form that needs no ParseTime.
+// at parses a UTC time such as 2025-08-19 16:21:00.000, without using ParseTime.
 func at(s string) time.Time {
 	t, err := time.ParseInLocation("2006-01-02 15:04:05.000", s, time.UTC)
 	if err != nil {
@@ -125,7 +125,7 @@ func TestParseFixtures(t *testing.T) {
 		{name: "cb-unknown-type.json", typ: "batch_price_report_sms", reason: UnknownType},
 		{name: "req-send-text-feedback-group.json", typ: "mt_text", reason: UnknownType},
 	}
-	// What else Sinch's API knows is no callback: it has no type.
+	// The other bodies of Sinch's API are not callbacks: they have no type.
 	for _, name := range []string{
 		"err-400-constraint.json", "err-400-spring.json", "err-403-dispatched.json", "err-403-unknown-group.json",
 		"req-dry-run.json", "req-feedback-all.json", "req-feedback.json", "req-replace.json", "req-update.json",
@@ -167,7 +167,7 @@ func deliveredFixture() *Report {
 	}
 }
 
-// signedBody is a recipient report as Sinch sends it, without white space.
+// signedBody returns a recipient report as Sinch sends it, without white space.
 func signedBody(t testing.TB) []byte {
 	t.Helper()
 	var signed struct{ Body string }
@@ -181,7 +181,7 @@ func TestTheSignedBodyIsTheDeliveredReport(t *testing.T) {
 	require.Equal(t, deliveredFixture(), got.Report)
 }
 
-func TestReportsOfAListAreReadAsCallbacks(t *testing.T) {
+func TestListedReportsAreParsedLikeCallbacks(t *testing.T) {
 	var page struct {
 		Reports []json.RawMessage `json:"delivery_reports"`
 	}
@@ -200,7 +200,7 @@ func TestReportsOfAListAreReadAsCallbacks(t *testing.T) {
 	}
 }
 
-func TestEveryCutOfAFixtureIsQuarantinedAsNoJSON(t *testing.T) {
+func TestEveryTruncatedFixtureIsNotJSON(t *testing.T) {
 	body := bytes.TrimSpace(fixture(t, "cb-dr-sms-full-odd.json"))
 	for n := range body {
 		_, err := Parse(body[:n])

@@ -13,7 +13,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// checkParse states what holds of any answer of Parse.
+// checkParse checks what must hold for every result of Parse.
 func checkParse(t testing.TB, body []byte) {
 	got, err := Parse(body)
 	again, _ := Parse(body)
@@ -82,9 +82,11 @@ func FuzzParse(f *testing.F) {
 		f.Add(body)
 	}
 	for _, seed := range []string{
-		"", "null", "[]", "{}", `{"type":5}`, "\xef\xbb\xbf{}", `{"type":"delivery_report_sms","batch_id":"a","statuses":null}`,
+		"", "null", "[]", "{}", `{"type":5}`, "\xef\xbb\xbf{}",
+		`{"type":"delivery_report_sms","batch_id":"a","statuses":null}`,
 		`{"type":"delivery_report_sms","batch_id":"a","statuses":[{"status":"x","code":1e3,"recipients":[1.5e10,null,{}]}]}`,
-		`{"type":"recipient_delivery_report_sms","batch_id":1,"recipient":"\u0000\ud800","status":" \u0130 ","code":-9,"at":"0000-01-01"}`,
+		`{"type":"recipient_delivery_report_sms","batch_id":1,"recipient":"\u0000\ud800","status":" \u0130 ",` +
+			`"code":-9,"at":"0000-01-01"}`,
 		`{"type":"delivery_report_mms","batch_id":"a","statuses":[{"status":"x"}],"STATUSES":[{}],"statuses":{}}`,
 	} {
 		f.Add([]byte(seed))
@@ -92,7 +94,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) { checkParse(t, body) })
 }
 
-// written is s as one of the JSON values that mean it.
+// written returns s as one of the JSON values that mean the same.
 func written(t *rapid.T, s string, number bool) json.RawMessage {
 	quoted, err := json.Marshal(s)
 	require.NoError(t, err)
@@ -111,7 +113,7 @@ func hexByte(c byte) string {
 	return string([]byte{digits[c>>4], digits[c&15]})
 }
 
-func TestAnyWritingOfARecipientReportReadsTheSame(t *testing.T) {
+func TestEveryEncodingOfARecipientReportParsesTheSame(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		state := drawState(t)
 		state.Code = rapid.IntRange(0, 5000).Draw(t, "code")
@@ -136,18 +138,21 @@ func jsonText(v any) string {
 	return string(b)
 }
 
-// anyCase changes the case of documented statuses only: others are kept as they come.
+// anyCase changes the case of documented statuses only, because others are kept as received.
 func anyCase(t *rapid.T, status string) string {
 	if !Status(status).Known() {
 		return status
 	}
-	return rapid.SampledFrom([]func(string) string{strings.ToUpper, strings.ToLower, strings.Clone}).Draw(t, "case")(status)
+	forms := []func(string) string{strings.ToUpper, strings.ToLower, strings.Clone}
+	return rapid.SampledFrom(forms).Draw(t, "case")(status)
 }
 
 func stamp(t *rapid.T, moment time.Time) any {
 	if moment.IsZero() {
 		return rapid.SampledFrom([]any{nil, "", "soon", 0, "0001-01-01T00:00:00Z"}).Draw(t, "no time")
 	}
-	form := rapid.SampledFrom([]string{time.RFC3339Nano, "2006-01-02T15:04:05.0000000-0700", "2006-01-02 15:04:05.000"}).Draw(t, "time")
+	form := rapid.SampledFrom([]string{
+		time.RFC3339Nano, "2006-01-02T15:04:05.0000000-0700", "2006-01-02 15:04:05.000",
+	}).Draw(t, "time")
 	return moment.Format(form)
 }

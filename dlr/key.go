@@ -7,13 +7,13 @@ import (
 	"slices"
 )
 
-// ContentKey is the same for a report and its repeats, whatever order Sinch wrote them in, and differs for any other
-// report: the reports carry no id of their own. It covers
+// ContentKey returns a hash of the report's content. It is equal for a report and its repeats, in whatever order Sinch
+// wrote them, and differs for any other report. Sinch's reports have no id of their own. The key covers
 //
 //   - of a recipient report: batch, recipient's digits, status, code and Sinch's time;
 //   - of a batch report: type, batch, total and, for each status and code, the count and the recipients' digits.
 //
-// Stores keep these keys: what goes into one, and how, must not change.
+// Stores keep these keys, so the hashed content and its encoding must not change.
 func (r *Report) ContentKey() [16]byte {
 	content := make([]byte, 0, 256)
 	if r.Type.Recipient() && len(r.Entries) == 1 && len(r.Entries[0].Recipients) == 1 {
@@ -56,7 +56,7 @@ func compareKind(a, b Entry) int {
 	return cmp.Or(cmp.Compare(a.Status, b.Status), cmp.Compare(a.Code, b.Code))
 }
 
-// appendEntries appends entries of one status and code as if they were one.
+// appendEntries appends entries of the same status and code as if they were one entry.
 func appendEntries(b []byte, entries []Entry) []byte {
 	var count, listed int
 	for _, e := range entries {
@@ -82,7 +82,7 @@ func appendEntries(b []byte, entries []Entry) []byte {
 	return b
 }
 
-// appendText appends s with its length before it, so that no two lists of texts look the same.
+// appendText appends the length of s and s, so that different lists of strings never have the same encoding.
 func appendText(b []byte, s string) []byte {
 	b = binary.AppendUvarint(b, uint64(len(s)))
 	return append(b, s...)

@@ -12,8 +12,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Stores keep these keys: a change here makes every kept report look new.
-func TestContentKeysArePinned(t *testing.T) {
+// Stores keep these keys: if one changes, every stored report looks new.
+func TestContentKeysDoNotChange(t *testing.T) {
 	for name, want := range map[string]string{
 		"cb-rdr-sms-delivered.json": "954366a3dd0bacf5176e1168d614b203",
 		"cb-rdr-mms-rejected.json":  "abbb628016aa56e09c3266f0ac27c3be",
@@ -29,7 +29,7 @@ func TestContentKeysArePinned(t *testing.T) {
 	}
 }
 
-// drawBatch draws from so few values that two draws are often the same report in another form.
+// drawBatch draws from few values, so that two draws are often the same report in different form.
 func drawBatch(t *rapid.T) *Report {
 	r := &Report{
 		Type:            rapid.SampledFrom([]Type{BatchSMS, BatchMMS}).Draw(t, "type"),
@@ -50,7 +50,7 @@ func drawBatch(t *rapid.T) *Report {
 	return r
 }
 
-// canonical says in words what a batch report says, written apart from ContentKey.
+// canonical returns the content of a batch report as text, independently of ContentKey.
 func canonical(r *Report) string {
 	type kind struct {
 		status Status
@@ -83,7 +83,7 @@ func TestBatchKeysAreEqualExactlyForTheSameContent(t *testing.T) {
 	})
 }
 
-// rewritten is r as Sinch could write it another time.
+// rewritten returns r in another form with the same content.
 func rewritten(t *rapid.T, r *Report) *Report {
 	other := *r
 	other.ClientReference, other.Operator, other.Parts = "another", "310260", 4
@@ -125,14 +125,14 @@ func drawRealisticBatch(t *rapid.T) *Report {
 	return r
 }
 
-func TestABatchKeyDoesNotChangeWithTheWriting(t *testing.T) {
+func TestABatchKeyDoesNotDependOnTheForm(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := drawRealisticBatch(t)
 		require.Equal(t, r.ContentKey(), rewritten(t, r).ContentKey())
 	})
 }
 
-func TestContentKeyLeavesTheReportAlone(t *testing.T) {
+func TestContentKeyDoesNotChangeTheReport(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := drawBatch(t)
 		before := fmt.Sprintf("%#v", r)
@@ -141,7 +141,7 @@ func TestContentKeyLeavesTheReportAlone(t *testing.T) {
 	})
 }
 
-func TestABatchKeyChangesWithAnythingThatMatters(t *testing.T) {
+func TestABatchKeyChangesWithTheContent(t *testing.T) {
 	fresh := func() *Report {
 		r, err := Parse(fixture(t, "cb-dr-sms-full.json"))
 		require.NoError(t, err)
@@ -149,22 +149,26 @@ func TestABatchKeyChangesWithAnythingThatMatters(t *testing.T) {
 	}
 	seen := map[[16]byte]string{fresh().ContentKey(): "none"}
 	for name, change := range map[string]func(*Report){
-		"type":                    func(r *Report) { r.Type = BatchMMS },
-		"batch":                   func(r *Report) { r.BatchID = "01k2QHBT0F9G2KSY7P3M1DQX8R" },
-		"total":                   func(r *Report) { r.Total++ },
-		"count":                   func(r *Report) { r.Entries[0].Count++ },
-		"status":                  func(r *Report) { r.Entries[0].Status = Unknown },
-		"code":                    func(r *Report) { r.Entries[0].Code = 1 },
-		"no code":                 func(r *Report) { r.Entries[0].Code = NoCode },
-		"a recipient":             func(r *Report) { r.Entries[0].Recipients[0] = "12025550144" },
-		"a recipient more":        func(r *Report) { r.Entries[0].Recipients = append(r.Entries[0].Recipients, "12025550144") },
+		"type":        func(r *Report) { r.Type = BatchMMS },
+		"batch":       func(r *Report) { r.BatchID = "01k2QHBT0F9G2KSY7P3M1DQX8R" },
+		"total":       func(r *Report) { r.Total++ },
+		"count":       func(r *Report) { r.Entries[0].Count++ },
+		"status":      func(r *Report) { r.Entries[0].Status = Unknown },
+		"code":        func(r *Report) { r.Entries[0].Code = 1 },
+		"no code":     func(r *Report) { r.Entries[0].Code = NoCode },
+		"a recipient": func(r *Report) { r.Entries[0].Recipients[0] = "12025550144" },
+		"a recipient more": func(r *Report) {
+			r.Entries[0].Recipients = append(r.Entries[0].Recipients, "12025550144")
+		},
 		"a recipient less":        func(r *Report) { r.Entries[0].Recipients = r.Entries[0].Recipients[:1] },
 		"recipients change place": func(r *Report) { swap(&r.Entries[0].Recipients[0], &r.Entries[1].Recipients[0]) },
 		"two numbers run on":      func(r *Report) { r.Entries[0].Recipients = []string{"12025550143447700900118"} },
 		"no recipients":           func(r *Report) { r.Entries[0].Recipients = nil },
 		"an entry less":           func(r *Report) { r.Entries = r.Entries[1:] },
-		"an entry more":           func(r *Report) { r.Entries = append(r.Entries, Entry{State: State{Status: Failed}, Count: 1}) },
-		"no entries":              func(r *Report) { r.Entries = nil },
+		"an entry more": func(r *Report) {
+			r.Entries = append(r.Entries, Entry{State: State{Status: Failed}, Count: 1})
+		},
+		"no entries": func(r *Report) { r.Entries = nil },
 	} {
 		r := fresh()
 		change(r)
@@ -206,7 +210,7 @@ func TestARecipientKeyCoversTheMillisecond(t *testing.T) {
 	require.Equal(t, a.ContentKey(), b.ContentKey())
 }
 
-func TestARecipientReportMadeByHandHasAKeyToo(t *testing.T) {
+func TestARecipientReportBuiltInCodeHasAKey(t *testing.T) {
 	empty := (&Report{Type: RecipientSMS}).ContentKey()
 	none := (&Report{Type: RecipientSMS, Entries: make([]Entry, 1)}).ContentKey()
 	require.NotEqual(t, empty, none)

@@ -11,11 +11,11 @@ import (
 	"unicode/utf8"
 )
 
-// The functions in this file read JSON that is known to be valid, and never fail: an odd member must not cost a report. A
-// null, and nil for a member that is missing, read as not set.
+// The functions in this file decode JSON that is known to be valid, and never fail: an invalid member must not make a
+// report unreadable. A null counts as absent, and so does nil, which stands for an absent member.
 
-// text is a JSON string, or the text of a JSON number; any other value reads as empty. It is valid UTF-8 without NUL,
-// which PostgreSQL could not keep.
+// text is a JSON string, or a JSON number in its original spelling; any other value decodes as "". It is valid UTF-8
+// without NUL, which PostgreSQL cannot store.
 type text string
 
 func readText(value []byte) text {
@@ -26,7 +26,7 @@ func readText(value []byte) text {
 	case c == '"':
 		return text(unquote(value))
 	case c == '-' || c >= '0' && c <= '9':
-		return text(whole(string(value)))
+		return text(wholeNumber(string(value)))
 	}
 	return ""
 }
@@ -36,11 +36,11 @@ func unquote(b []byte) string {
 		return string(plain)
 	}
 	var s string
-	_ = json.Unmarshal(b, &s) // b was found to be a JSON string before
+	_ = json.Unmarshal(b, &s) // b is known to be a valid JSON string
 	return strings.ReplaceAll(s, "\x00", "\ufffd")
 }
 
-// cut returns t, or its first characters where it is too long.
+// cut returns the first maxText characters of t.
 func (t text) cut() string {
 	if len(t) <= maxText || utf8.RuneCountInString(string(t)) <= maxText {
 		return string(t)
@@ -48,7 +48,8 @@ func (t text) cut() string {
 	return string([]rune(t)[:maxText])
 }
 
-// plainText returns the inside of a JSON string; false for any other value and for a string that does not stand for itself.
+// plainText returns the content of a JSON string, without copying. It returns false for any other value, and for a
+// string with escapes or characters outside printable ASCII.
 func plainText(b []byte) (inside []byte, ok bool) {
 	if len(b) < 2 || b[0] != '"' {
 		return nil, false
@@ -57,7 +58,7 @@ func plainText(b []byte) (inside []byte, ok bool) {
 	return inside, isPlain(inside)
 }
 
-// isPlain reports whether the inside of a JSON string stands for itself: printable ASCII without escapes.
+// isPlain reports whether the content of a JSON string needs no decoding: it is printable ASCII without escapes.
 func isPlain(b []byte) bool {
 	for _, c := range b {
 		if c < 0x20 || c >= 0x7f || c == '\\' {
@@ -67,9 +68,9 @@ func isPlain(b []byte) bool {
 	return true
 }
 
-// whole writes 3.0 and 1.2e10 as integers, for a sender that has only floating point. Beyond 2^53 they stand for no one
-// number. Anything else is returned as it is.
-func whole(s string) string {
+// wholeNumber returns 3.0 and 1.2e10 as integers, for senders that only have floating point. It returns anything else
+// unchanged, including numbers from 2^53, which floating point does not represent exactly.
+func wholeNumber(s string) string {
 	if !strings.ContainsAny(s, ".eE") || strings.Trim(s, "+-.0123456789eE") != "" {
 		return s
 	}
@@ -80,8 +81,8 @@ func whole(s string) string {
 	return strconv.FormatInt(int64(f), 10)
 }
 
-// membersOf visits the members of a JSON object in their order: each name without its quotes and escapes, valid until the
-// next one is visited, and its value.
+// membersOf yields the members of a JSON object in order: the unquoted name, valid until the next iteration, and the
+// value.
 func membersOf(object []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(name, value []byte) bool) {
 		for _, element := range elements(object) {
@@ -98,7 +99,7 @@ func membersOf(object []byte) iter.Seq2[[]byte, []byte] {
 	}
 }
 
-// stringEnd returns where the JSON string ends that b begins with.
+// stringEnd returns the index after the JSON string at the start of b.
 func stringEnd(b []byte) int {
 	for i := 1; ; i++ {
 		switch b[i] {
@@ -110,15 +111,15 @@ func stringEnd(b []byte) int {
 	}
 }
 
-// elements yields what stands between the commas of a JSON list or object, each without the space around it, and where
-// each begins in the list.
+// elements yields the comma-separated elements of a JSON list or object: the index of each in list, and its bytes
+// without white space around it.
 func elements(list []byte) iter.Seq2[int, []byte] {
 	return func(yield func(int, []byte) bool) {
 		rest := bytes.TrimSpace(list[1 : len(list)-1])
 		for len(rest) > 0 {
 			end := elementEnd(rest)
 			element := bytes.TrimLeft(rest[:end], jsonSpace)
-			start := cap(list) - cap(element) // both end where the list's memory does
+			start := cap(list) - cap(element) // both slices end at the end of the list's memory
 			if !yield(start, bytes.TrimRight(element, jsonSpace)) {
 				return
 			}
@@ -127,10 +128,10 @@ func elements(list []byte) iter.Seq2[int, []byte] {
 	}
 }
 
-// jsonSpace is what JSON allows between values.
+// jsonSpace lists the white space that JSON allows between values.
 const jsonSpace = " \t\r\n"
 
-// elementEnd is where the first element ends: at the comma after it, or where the list ends.
+// elementEnd returns the index of the comma after the first element, or the length of list.
 func elementEnd(list []byte) int {
 	depth, quoted := 0, false
 	for i := 0; i < len(list); i++ {
@@ -151,8 +152,8 @@ func elementEnd(list []byte) int {
 	return len(list)
 }
 
-// integer is a JSON integer of 32 bits or a string that holds one; anything else reads as not set. No code and no count
-// is larger, and no store need fear one.
+// integer is a 32-bit JSON integer, or a string that holds one; anything else is unset. No documented code or count is
+// larger.
 type integer struct {
 	value int
 	set   bool
@@ -164,7 +165,7 @@ func readInteger(value []byte) integer {
 	}
 	v, err := strconv.ParseInt(string(value), 10, 32)
 	if err != nil {
-		v, err = strconv.ParseInt(whole(strings.TrimSpace(string(readText(value)))), 10, 32)
+		v, err = strconv.ParseInt(wholeNumber(strings.TrimSpace(string(readText(value)))), 10, 32)
 	}
 	return integer{value: int(v), set: err == nil}
 }
@@ -176,8 +177,8 @@ func (i integer) or(fallback int) int {
 	return fallback
 }
 
-// readMoment reads a timestamp as ParseTime does; anything else reads as zero.
-func readMoment(value []byte) time.Time {
+// readTime decodes a timestamp as ParseTime does. Anything else is the zero time.
+func readTime(value []byte) time.Time {
 	t, _ := ParseTime(string(readText(value)))
 	return t
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// One odd optional member costs that member, never the report.
-func TestAnOddOptionalMemberCostsOnlyItself(t *testing.T) {
+// An invalid optional member is dropped; the report is kept.
+func TestAnInvalidOptionalMemberIsDropped(t *testing.T) {
 	forget := map[string]func(*Report){
 		"code":                    func(r *Report) { r.Entries[0].Code = NoCode },
 		"at":                      func(r *Report) { r.Entries[0].At = time.Time{} },
@@ -25,7 +25,7 @@ func TestAnOddOptionalMemberCostsOnlyItself(t *testing.T) {
 		"encoding":                func(r *Report) { r.Encoding = "" },
 		"operator":                func(r *Report) { r.Operator = "" },
 		"number_of_message_parts": func(r *Report) { r.Parts = 0 },
-		"statuses":                func(*Report) {}, // of no meaning in a recipient report
+		"statuses":                func(*Report) {}, // ignored in a recipient report
 		"total_message_count":     func(*Report) {},
 		"price":                   func(*Report) {},
 		"carrier":                 func(*Report) {},
@@ -53,8 +53,9 @@ func TestIntegers(t *testing.T) {
 		`2147483648`: NoCode, `-2147483649`: NoCode, `9223372036854775807`: NoCode, `18446744073709551621`: NoCode,
 		`"99999999999999999999999"`: NoCode, `1e400`: NoCode, `1e15`: NoCode, `9007199254740993.0`: NoCode,
 		`-1`: NoCode, `-7`: NoCode, `-2147483648`: NoCode, `4.5`: NoCode, `"4.5"`: NoCode, `""`: NoCode, `" "`: NoCode,
-		`"0x10"`: NoCode, `"0x1.8p1"`: NoCode, `"1_0"`: NoCode, `"1e"`: NoCode, `"NaN"`: NoCode, `"inf"`: NoCode, `"407x"`: NoCode,
-		`"٤"`: NoCode, `true`: NoCode, `null`: NoCode, `[407]`: NoCode, `{"code":407}`: NoCode,
+		`"0x10"`: NoCode, `"0x1.8p1"`: NoCode, `"1_0"`: NoCode, `"1e"`: NoCode, `"NaN"`: NoCode, `"inf"`: NoCode,
+		`"407x"`: NoCode,
+		`"٤"`:    NoCode, `true`: NoCode, `null`: NoCode, `[407]`: NoCode, `{"code":407}`: NoCode,
 	} {
 		t.Run(value, func(t *testing.T) {
 			require.Equal(t, want, recipientMembers().with("code", raw(value)).report(t).Entries[0].Code)
@@ -71,13 +72,16 @@ func TestIntegers(t *testing.T) {
 func TestTexts(t *testing.T) {
 	for value, want := range map[string]string{
 		`"otp/8a02"`: "otp/8a02", `""`: "", `" a "`: " a ", `"a\"b\\c\/d\n"`: "a\"b\\c/d\n", `"λ \u03bb"`: "λ λ",
-		`"\ud83d\udc4b"`: "👋", `"\ud83d"`: "\ufffd", `"a\u0000b"`: "a\ufffdb", "\"a\xffb\"": "a\ufffdb", `"\u007f"`: "\x7f",
+		`"\ud83d\udc4b"`: "👋", `"\ud83d"`: "\ufffd", `"a\u0000b"`: "a\ufffdb",
+		"\"a\xffb\"": "a\ufffdb", `"\u007f"`: "\x7f",
 		`31101`: "31101", `-5`: "-5", `1.202555014e10`: "12025550140", `12025550143.0`: "12025550143", `1.5`: "1.5",
-		`1e400`: "1e400", `9007199254740993.0`: "9007199254740993.0", `123456789012345678901234567890`: "123456789012345678901234567890",
-		`true`: "", `null`: "", `["x"]`: "", `{"x":"y"}`: "",
+		`1e400`: "1e400", `9007199254740993.0`: "9007199254740993.0",
+		`123456789012345678901234567890`: "123456789012345678901234567890",
+		`true`:                           "", `null`: "", `["x"]`: "", `{"x":"y"}`: "",
 	} {
 		t.Run(fmt.Sprintf("%q", value), func(t *testing.T) {
-			body := bytes.Replace(recipientMembers().with("client_reference", "REFERENCE").json(t), []byte(`"REFERENCE"`), []byte(value), 1)
+			body := bytes.Replace(recipientMembers().with("client_reference", "REFERENCE").json(t),
+				[]byte(`"REFERENCE"`), []byte(value), 1)
 			got, err := Parse(body)
 			require.NoError(t, err)
 			require.Equal(t, want, got.Report.ClientReference)
@@ -110,7 +114,7 @@ func TestIDsAreOpaque(t *testing.T) {
 	require.Equal(t, "4711", recipientMembers().with("batch_id", 4711).report(t).BatchID)
 }
 
-func TestARecipientStaysAsItCame(t *testing.T) {
+func TestARecipientKeepsItsSpelling(t *testing.T) {
 	for value, want := range map[string]string{
 		`"447700900133"`: "447700900133", `"+447700900133"`: "+447700900133", `"00447700900133"`: "00447700900133",
 		`"+44 (7700) 900-133"`: "+44 (7700) 900-133", `"54321"`: "54321", `447700900133`: "447700900133",
@@ -144,7 +148,7 @@ func TestRecipientsOfAnEntry(t *testing.T) {
 	}
 }
 
-func TestABodyWithByteOrderMarkOrSpaceAround(t *testing.T) {
+func TestAByteOrderMarkAndWhiteSpaceAreIgnored(t *testing.T) {
 	body := string(recipientMembers().json(t))
 	for _, b := range []string{"\xef\xbb\xbf" + body, "\n\t " + body + "\r\n", "\xef\xbb\xbf \n" + body} {
 		got, err := Parse([]byte(b))
@@ -158,7 +162,7 @@ func TestDeepUnknownMembersAreSkipped(t *testing.T) {
 	require.Equal(t, recipientMembers().report(t), recipientMembers().with("x", raw(deep)).report(t))
 }
 
-func TestAReportKeepsNothingOfTheBody(t *testing.T) {
+func TestAReportDoesNotShareMemoryWithTheBody(t *testing.T) {
 	body := recipientMembers().json(t)
 	got, err := Parse(body)
 	require.NoError(t, err)

@@ -6,9 +6,9 @@ import (
 	"unicode"
 )
 
-// Digits returns the form in which numbers are compared: without +, leading 00, spaces, dashes, dots, slashes and
-// brackets, since Sinch shows the same recipient with and without them. What has anything else in it is no number (a
-// group id, say) and stays itself. Digits of digits are the same digits.
+// Digits returns the form in which numbers are compared: without +, leading 00, white space, dashes, dots, slashes and
+// brackets, because Sinch writes the same recipient with and without them. Text that contains anything else is not a
+// number (for example a group id) and is returned unchanged. Digits is idempotent.
 func Digits(number string) string {
 	if bare := strings.TrimPrefix(number, "+"); isDigits(bare) && !strings.HasPrefix(bare, "00") {
 		return bare
@@ -23,11 +23,11 @@ func Digits(number string) string {
 	return digits
 }
 
-// maxMSISDN is the longest number of ITU-T E.164, in digits.
+// maxMSISDN is the maximum length of a number (ITU-T E.164), in digits.
 const maxMSISDN = 15
 
-// MSISDN returns the digits of a number as Sinch takes it, and whether there are any: 1 to 15 digits, so that short codes
-// count. A masked number, a word and a sender's name do not.
+// MSISDN returns the digits of a number in the form that Sinch accepts, and whether it has 1 to 15 digits; a short code
+// has. A masked number, a word and an alphanumeric sender are not numbers.
 func MSISDN(number string) (digits string, ok bool) {
 	digits = Digits(number)
 	return digits, digits != "" && len(digits) <= maxMSISDN && isDigits(digits)
@@ -38,7 +38,7 @@ func dropSeparator(r rune) rune {
 	case '+', '-', '.', '/', '(', ')':
 		return -1
 	}
-	// Cf are the invisible marks that come along when a number is copied from a text.
+	// Cf are invisible characters that are often copied along with a number.
 	if unicode.IsSpace(r) || unicode.In(r, unicode.Pd, unicode.Ps, unicode.Pe, unicode.Cf) {
 		return -1
 	}
@@ -54,14 +54,14 @@ func isDigits(s string) bool {
 	return true
 }
 
-// Number is a recipient's number as it came. It masks itself when it is the value of a log attribute.
+// Number is a recipient's number in its original spelling. It is masked when it is logged as a slog value.
 type Number string
 
 // Digits returns the form in which numbers are compared.
 func (n Number) Digits() string { return Digits(string(n)) }
 
-// Masked shows at most the first three and the last two digits: enough to recognise a number one knows. Of a short
-// number, and of what is no number, it shows nothing.
+// Masked returns the number with all but its first three and last two digits hidden, which is enough to recognise a
+// known number. It returns *** for fewer than 8 digits and for text that is not a number.
 func (n Number) Masked() string {
 	d := n.Digits()
 	if len(d) < 8 || !isDigits(d) {
@@ -70,5 +70,5 @@ func (n Number) Masked() string {
 	return d[:3] + strings.Repeat("*", len(d)-5) + d[len(d)-2:]
 }
 
-// LogValue masks the number.
+// LogValue returns the masked number.
 func (n Number) LogValue() slog.Value { return slog.StringValue(n.Masked()) }

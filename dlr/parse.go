@@ -8,13 +8,14 @@ import (
 	"strings"
 )
 
-// Callback is what one call to the webhook brought. Report is nil for an inbound message, which is no report.
+// Callback is the decoded body of one callback. Report is nil for an inbound message.
 type Callback struct {
-	Type   Type
+	Type   Type // as received, at most 64 bytes; empty if absent
 	Report *Report
 }
 
-// Reason says why a body was not understood. The set is closed: it labels quarantined callbacks.
+// Reason classifies why a body could not be decoded as a report. The set is closed, since it labels quarantined
+// callbacks.
 type Reason string
 
 // The reasons.
@@ -30,13 +31,13 @@ const (
 	TooManyRecipients Reason = "too_many_recipients"
 )
 
-// Reasons returns the closed set.
+// Reasons returns all reasons.
 func Reasons() []Reason {
 	return []Reason{NotJSON, NoType, UnknownType, NoBatchID, NoRecipient, NoStatus, TooManyStatuses, TooManyRecipients}
 }
 
-// ParseError says why a body could not be taken for a report. Of the body it holds the type and, where that is no JSON, the
-// character at fault; so it may be logged.
+// ParseError reports why a body could not be decoded as a report. It contains no more of the body than the type and, if
+// the body is not JSON, the offending character, so it may be logged.
 type ParseError struct {
 	Reason Reason
 	Type   Type // as it came, at most 64 bytes of it; empty if there was none
@@ -60,8 +61,8 @@ func (e *ParseError) Error() string {
 
 func (e *ParseError) Unwrap() error { return e.Err }
 
-// What a report is filed under is bounded, in bytes: one key too long for a store would block every report behind it.
-// Nothing that Sinch sends comes near. What is longer counts as missing.
+// Limits, in bytes, of the values that stores use as keys: one key too long for a store would block every report
+// behind it. Sinch's own values are far shorter. A longer value counts as missing.
 const (
 	maxType    = 64
 	maxBatchID = 255
@@ -69,23 +70,24 @@ const (
 	maxStatus  = 64
 )
 
-// maxStatuses is how many entries a batch report may have. Sinch makes one for each status and code that occurs, of which
-// there are hundreds.
+// maxStatuses is the most entries of a batch report. Sinch makes one entry for each status and code that occurs; there
+// are hundreds of codes.
 const maxStatuses = 4096
 
-// maxRecipients is how many recipients a batch report may name. Sinch addresses at most 1000 numbers or groups with a batch;
-// a report of as many recipients has about 16 MB, the default limit of a callback's body.
+// maxRecipients is the most recipients of a batch report. Sinch sends a batch to at most 1000 numbers or groups. A
+// report of this many recipients has about 16 MB, the default limit of a callback's body.
 const maxRecipients = 1 << 20
 
-// maxText is where other texts are cut, in characters: Sinch's own limit for a client_reference.
+// maxText is the length to which other strings are truncated, in characters. It is Sinch's limit for a
+// client_reference.
 const maxText = 2048
 
-// Parse reads the body of one callback. What it does not understand comes back as a *ParseError: such a body is worth
-// keeping, never worth refusing. Members that are missing, of another JSON type or unreadable become the zero value (a
-// code becomes NoCode), as long as there is a batch, and a recipient with a status or a list of statuses. Names of members
-// are case-sensitive; of several members with one name only the last counts, whatever its value. An entry without a status
-// makes the whole report a ParseError: its recipients would be lost otherwise. So do more than 4096 entries,
-// or more than 1 048 576 recipients.
+// Parse decodes the body of one callback. A body that it does not understand is a *ParseError; the caller must keep
+// such a body, not refuse it. A member that is absent, of another JSON type or unreadable becomes the zero value (a
+// code becomes NoCode), but a report needs a batch id, and either a recipient with a status or a list of statuses.
+// Member names are case-sensitive, and of several members with the same name only the last counts, whatever its value.
+// An entry without a status makes the whole report a ParseError, because its recipients would otherwise be lost; so do
+// more than 4096 entries or 1 048 576 recipients.
 func Parse(body []byte) (Callback, error) {
 	object, err := objectOf(body)
 	if err != nil {
@@ -131,10 +133,10 @@ var errLongBatchID = fmt.Errorf("the batch id has more than %d bytes", maxBatchI
 
 const bom = "\xef\xbb\xbf"
 
-// nullObject is what a body of null is read as.
+// nullObject replaces a body of null.
 var nullObject = []byte("{}")
 
-// objectOf returns the JSON object that is the body, or why it is none.
+// objectOf returns the JSON object of the body, or an error that describes what the body is instead.
 func objectOf(body []byte) ([]byte, error) {
 	body = bytes.TrimPrefix(body, []byte(bom))
 	if !json.Valid(body) {
@@ -147,11 +149,11 @@ func objectOf(body []byte) ([]byte, error) {
 	case 'n':
 		return nullObject, nil
 	case '[':
-		return nil, errors.New("it is of type array")
+		return nil, errors.New("it is an array")
 	case '"':
-		return nil, errors.New("it is of type string")
+		return nil, errors.New("it is a string")
 	case 't', 'f':
-		return nil, errors.New("it is of type bool")
+		return nil, errors.New("it is a boolean")
 	}
-	return nil, errors.New("it is of type number")
+	return nil, errors.New("it is a number")
 }

@@ -10,10 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// members is a report's JSON object in the making.
+// members is the JSON object of a report under construction.
 type members map[string]any
 
-// raw is a member's value as JSON text.
+// raw returns a member's value from JSON text.
 func raw(s string) json.RawMessage { return json.RawMessage(s) }
 
 func recipientMembers() members {
@@ -26,10 +26,12 @@ func recipientMembers() members {
 }
 
 func batchMembers(entries ...any) members {
-	return members{"type": BatchSMS, "batch_id": "01K2QH7M3R8ZC5TNV0E4WXJ6AD", "total_message_count": 5, "statuses": entries}
+	return members{
+		"type": BatchSMS, "batch_id": "01K2QH7M3R8ZC5TNV0E4WXJ6AD", "total_message_count": 5, "statuses": entries,
+	}
 }
 
-// with returns m with one member replaced.
+// with returns a copy of m with one member replaced.
 func (m members) with(name string, value any) members {
 	changed := members{name: value}
 	for n, v := range m {
@@ -40,7 +42,7 @@ func (m members) with(name string, value any) members {
 	return changed
 }
 
-// without returns m less one member.
+// without returns a copy of m without one member.
 func (m members) without(name string) members {
 	changed := m.with(name, nil)
 	delete(changed, name)
@@ -68,7 +70,7 @@ func (m members) fault(t require.TestingT) *ParseError {
 	return fault
 }
 
-func TestBodiesThatAreNoJSONObject(t *testing.T) {
+func TestBodiesThatAreNotAJSONObject(t *testing.T) {
 	for _, body := range []string{
 		"", " ", "\xef\xbb\xbf", "[]", `[{"type":"delivery_report_sms"}]`, `"text"`, "12025550143", "true", "{", `{"type":}`,
 		`{"type":"mo_text"} {}`, `{'type':'mo_text'}`, "<html>", "type=mo_text", "\x00", "{\"type\":\"mo_text\"}\x00",
@@ -79,7 +81,7 @@ func TestBodiesThatAreNoJSONObject(t *testing.T) {
 			var fault *ParseError
 			require.ErrorAs(t, err, &fault)
 			require.Equal(t, NotJSON, fault.Reason)
-			require.ErrorIs(t, err, fault.Err, "the cause can be reached")
+			require.ErrorIs(t, err, fault.Err, "the cause is wrapped")
 			require.Zero(t, got)
 			require.True(t, strings.HasPrefix(err.Error(), "not a JSON object: "), err.Error())
 			require.NotContains(t, err.Error(), "12025550143")
@@ -87,7 +89,7 @@ func TestBodiesThatAreNoJSONObject(t *testing.T) {
 	}
 }
 
-func TestMissingEssentials(t *testing.T) {
+func TestMissingRequiredMembers(t *testing.T) {
 	long := strings.Repeat("7", 300)
 	entry := members{"status": "Failed", "code": 1, "count": 1}
 	cases := []struct {
@@ -106,7 +108,9 @@ func TestMissingEssentials(t *testing.T) {
 		{"empty batch", batchMembers().with("batch_id", ""), NoBatchID, ""},
 		{"blank batch", batchMembers().with("batch_id", " \t"), NoBatchID, ""},
 		{"null batch", batchMembers().with("batch_id", nil), NoBatchID, ""},
-		{"batch id that no store could keep", batchMembers().with("batch_id", long), NoBatchID, "delivery_report_sms: the batch id has more than 255 bytes"},
+		{"batch id that no store " +
+			"could keep", batchMembers().with("batch_id", long), NoBatchID, "delivery_report_sms: the batch id " +
+			"has more than 255 bytes"},
 		{"no recipient", recipientMembers().without("recipient"), NoRecipient, "recipient_delivery_report_sms: no recipient"},
 		{"recipient of separators only", recipientMembers().with("recipient", "+ (-)"), NoRecipient, ""},
 		{"null recipient", recipientMembers().with("recipient", nil), NoRecipient, ""},
@@ -144,10 +148,10 @@ func TestAnUnknownTypeIsBounded(t *testing.T) {
 	require.Equal(t, got.Type, m.fault(t).Type)
 
 	got, _ = Parse(members{"type": "x" + strings.Repeat("é", 50)}.json(t))
-	require.True(t, utf8.ValidString(string(got.Type)), "no half character")
+	require.True(t, utf8.ValidString(string(got.Type)), "no truncated character")
 }
 
-func TestAnInboundMessageIsNoReport(t *testing.T) {
+func TestAnInboundMessageIsNotAReport(t *testing.T) {
 	for _, typ := range []Type{MOText, MOBinary, MOMedia} {
 		got, err := Parse(members{"type": typ, "batch_id": 5, "statuses": "x", "body": members{"media": nil}}.json(t))
 		require.NoError(t, err)
@@ -170,7 +174,8 @@ func BenchmarkParseFullReport(b *testing.B) {
 	for i := range recipients {
 		recipients[i] = fmt.Sprintf("44770%07d", i)
 	}
-	body := batchMembers(members{"code": 0, "status": "Delivered", "count": len(recipients), "recipients": recipients}).json(b)
+	entry := members{"code": 0, "status": "Delivered", "count": len(recipients), "recipients": recipients}
+	body := batchMembers(entry).json(b)
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {

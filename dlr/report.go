@@ -2,31 +2,32 @@ package dlr
 
 import "time"
 
-// Report is one delivery report of either shape: a recipient report has one entry with one recipient, a batch report an
-// entry for each status and code, with or without its recipients.
+// Report is one delivery report. A recipient report has one entry with one recipient. A batch report has one entry for
+// each status and code, with or without the recipients.
 type Report struct {
 	Type            Type
 	BatchID         string // opaque, case-sensitive, never empty, at most 255 bytes
 	ClientReference string
-	// Total is the total_message_count of a batch report; it need not be the sum of the counts. 1 for a recipient report.
+	// Total is the total_message_count of a batch report, which may differ from the sum of the counts. It is 1 for a
+	// recipient report.
 	Total   int
 	Entries []Entry
 
-	// Of a recipient report only; empty or zero where Sinch sent none.
+	// Set only in recipient reports; empty or zero if absent.
 	AppliedOriginator string
 	Encoding          string
 	Operator          string // MCC and MNC
 	Parts             int
 }
 
-// Entry is what a report says of all recipients that share a status and code.
+// Entry is the part of a report about all recipients with the same status and code.
 type Entry struct {
 	State
-	Count      int      // messages; at least len(Recipients) in a sound report, which is not enforced
-	Recipients []string // as they came, at most 64 bytes each; nil in a summary
+	Count      int      // number of messages; normally at least len(Recipients), but not checked
+	Recipients []string // original spelling, at most 64 bytes each; nil in a summary
 }
 
-// At is when Sinch made the report; zero for a batch report, which carries no time.
+// At returns when Sinch made the report. It is zero for a batch report, which has no time.
 func (r *Report) At() time.Time {
 	if len(r.Entries) == 0 {
 		return time.Time{}
@@ -34,7 +35,7 @@ func (r *Report) At() time.Time {
 	return r.Entries[0].At
 }
 
-// Type is the discriminator of a callback as Sinch sent it.
+// Type is the member "type" of a callback, as received.
 type Type string
 
 // The documented types.
@@ -53,13 +54,13 @@ func Types() []Type {
 	return []Type{BatchSMS, BatchMMS, RecipientSMS, RecipientMMS, MOText, MOBinary, MOMedia}
 }
 
-// Batch reports whether t is a report of a whole batch.
+// Batch reports whether t is the type of a batch report.
 func (t Type) Batch() bool { return t == BatchSMS || t == BatchMMS }
 
-// Recipient reports whether t is a report of one recipient.
+// Recipient reports whether t is the type of a recipient report.
 func (t Type) Recipient() bool { return t == RecipientSMS || t == RecipientMMS }
 
-// Inbound reports whether t is a message from a phone (MO), not a report.
+// Inbound reports whether t is the type of an inbound message (MO).
 func (t Type) Inbound() bool { return t == MOText || t == MOBinary || t == MOMedia }
 
 // Known reports whether t is a documented type.

@@ -5,20 +5,19 @@ import (
 	"time"
 )
 
-// NoCode stands for a code that the report did not carry or that was no integer.
+// NoCode is the code of a report without a code, or with one that is not an integer.
 const NoCode = -1
 
-// State is what one report says of one recipient. Times are UTC, cut to the millisecond; zero means that the report had
-// none, as every batch report.
+// State is the state of one recipient according to one report. Times are UTC, truncated to the millisecond. They are
+// zero if the report has none, as in every batch report.
 type State struct {
 	Status     Status
-	Code       int       // NoCode when there was none
+	Code       int       // NoCode if absent
 	At         time.Time // when Sinch made the report
-	OperatorAt time.Time // the time in the carrier's receipt
+	OperatorAt time.Time // the time in the carrier's delivery receipt
 }
 
-// Time is the moment the state speaks of: the operator's time where there is one, else Sinch's. Zero for a state without
-// any.
+// Time returns the time that the state refers to: the operator's time if set, else Sinch's. It is zero if both are.
 func (s State) Time() time.Time {
 	if s.OperatorAt.IsZero() {
 		return s.At
@@ -26,19 +25,21 @@ func (s State) Time() time.Time {
 	return s.OperatorAt
 }
 
-// SameReport reports whether s and t come from the same report or from repeats of it: Sinch's reports have no id, so
-// status, code and time make one out.
+// SameReport reports whether s and t come from the same report or its repeats. Sinch's reports have no id, so status,
+// code and Sinch's time identify them.
 func (s State) SameReport(t State) bool {
 	return s.Status == t.Status && s.Code == t.Code && s.At.Equal(t.At)
 }
 
-// Compare orders states by which one holds: above zero when s wins over t, below when t wins over s, and zero only when
-// they are equal. The order is total, so that the same reports in any order, repeated at will, end in the same state:
+// Compare decides which of two states of a recipient wins. It returns a positive number if s wins, a negative one if t
+// wins, and zero only if they are equal. The order is total, so the same reports in any order and repetition end in the
+// same state:
 //
-//   - final wins over intermediate (Sinch promises no order, and Delivered is seen before Dispatched);
-//   - the later Time wins, and any time over none;
-//   - at the same time Delivered wins over other final statuses, so an undated report never undoes it;
-//   - what is left (status, Sinch's time, operator's time, code) only makes the choice the same for everybody.
+//   - a final status wins over an intermediate one (Sinch guarantees no order, and Delivered may arrive before
+//     Dispatched);
+//   - the later Time wins, and any time wins over none;
+//   - at the same time Delivered wins over other final statuses, so that an undated report cannot undo it;
+//   - the remaining fields (status, Sinch's time, operator's time, code) only make the order total.
 func (s State) Compare(t State) int {
 	if s.Status.Final() != t.Status.Final() {
 		if s.Status.Final() {

@@ -13,7 +13,7 @@ var (
 	finals = Statuses()[2:]
 )
 
-// drawState takes times and codes from few, so that draws tie.
+// drawState draws times and codes from few values, so that two draws often tie.
 func drawState(t *rapid.T) State {
 	return State{
 		Status:     rapid.SampledFrom(append(Statuses(), "Deferred", "Buffered")).Draw(t, "status"),
@@ -23,8 +23,8 @@ func drawState(t *rapid.T) State {
 	}
 }
 
-// drawNear draws a state that differs from s in one member, or in none: most pairs that differ in more never reach the
-// last members of a comparison.
+// drawNear draws a state that differs from s in at most one member. Independent draws rarely reach the last members of
+// a comparison.
 func drawNear(t *rapid.T, s State) State {
 	other := drawState(t)
 	switch rapid.IntRange(0, 3).Draw(t, "member") {
@@ -50,7 +50,7 @@ func drawTime(t *rapid.T, label string) time.Time {
 
 func drawFinal(t *rapid.T, label string) Status { return rapid.SampledFrom(finals).Draw(t, label) }
 
-// last is what a recipient is left with after these reports.
+// last returns the state of a recipient after these reports.
 func last(states []State) State {
 	held := states[0]
 	for _, s := range states[1:] {
@@ -85,7 +85,7 @@ func TestCompareIsATotalOrder(t *testing.T) {
 	})
 }
 
-func TestTheSameMomentInAnotherZoneIsTheSameState(t *testing.T) {
+func TestTheSameTimeInAnotherZoneIsTheSameState(t *testing.T) {
 	zone := time.FixedZone("", 7200)
 	a := State{Status: Failed, Code: 1, At: noon, OperatorAt: noon}
 	b := State{Status: Failed, Code: 1, At: noon.In(zone), OperatorAt: noon.In(zone)}
@@ -193,7 +193,7 @@ func TestSameReport(t *testing.T) {
 	})
 }
 
-func TestDispatchedAfterDeliveredChangesNothing(t *testing.T) {
+func TestDispatchedDoesNotReplaceDelivered(t *testing.T) {
 	read := func(name string) State {
 		got, err := Parse(fixture(t, name))
 		require.NoError(t, err)

@@ -2,8 +2,7 @@ package dlr
 
 import "strings"
 
-// Status is a message's status in Sinch's spelling (Delivered). A status that this package does not know is kept as it
-// came.
+// Status is the status of a message in Sinch's spelling, such as Delivered. An undocumented status is kept as received.
 type Status string
 
 // The documented statuses. Queued and Dispatched are intermediate, all others final.
@@ -20,19 +19,21 @@ const (
 	Unknown    Status = "Unknown"
 )
 
-// Other is the name under which metrics and counts hold every status that is not documented.
+// Other is the name under which metrics and counts record every undocumented status.
 const Other Status = "other"
 
-// statuses is ordered by rank: of two reports that agree in everything else, the later entry's status wins.
-var statuses = [...]Status{Queued, Dispatched, Unknown, Expired, Deleted, Cancelled, Aborted, Rejected, Failed, Delivered}
+// statuses is ordered by rank: if two states differ only in the status, the one later in the list wins.
+var statuses = [...]Status{
+	Queued, Dispatched, Unknown, Expired, Deleted, Cancelled, Aborted, Rejected, Failed, Delivered,
+}
 
-// Statuses returns the documented statuses, intermediate ones first. The slice is the caller's.
+// Statuses returns the documented statuses, intermediate ones first. The caller owns the slice.
 func Statuses() []Status {
 	return append([]Status(nil), statuses[:]...)
 }
 
-// ParseStatus returns the documented status that s spells in any case, with one l or two in Cancelled; anything else is
-// returned as it came, without surrounding space.
+// ParseStatus returns the documented status that s spells in any case, with one or two l in Cancelled. Anything else is
+// returned as received, without surrounding white space.
 func ParseStatus(s string) Status {
 	switch Status(s) {
 	case Delivered:
@@ -55,11 +56,11 @@ func ParseStatus(s string) Status {
 // Known reports whether s is a documented status.
 func (s Status) Known() bool { return s.rank() > 0 }
 
-// Final reports whether Sinch documents s as the end of a message. An undocumented status counts as intermediate: it can
-// then never undo a final one.
+// Final reports whether Sinch documents s as a final status. An undocumented status counts as intermediate, so that it
+// cannot replace a final one.
 func (s Status) Final() bool { return s.rank() > 2 }
 
-// Label returns s, or Other for a status that is not documented: a closed set, fit for a metric's label.
+// Label returns s if it is documented, else Other. The results are a closed set, suitable as a metric label.
 func (s Status) Label() Status {
 	if s.Known() {
 		return s
@@ -67,7 +68,7 @@ func (s Status) Label() Status {
 	return Other
 }
 
-// rank is the place of s in statuses, from 1; 0 for an undocumented status.
+// rank returns the position of s in statuses, from 1, or 0 for an undocumented status.
 func (s Status) rank() int {
 	for i, known := range statuses {
 		if s == known {

@@ -13,19 +13,20 @@ func TestStatuses(t *testing.T) {
 	}, Statuses())
 	require.Equal(t, []Status{Queued, Dispatched}, Statuses()[:2])
 	Statuses()[0] = "mine"
-	require.Equal(t, Queued, Statuses()[0], "the slice is the caller's")
+	require.Equal(t, Queued, Statuses()[0], "the caller owns the slice")
 
 	for _, s := range Statuses() {
 		require.True(t, s.Known(), s)
 		require.Equal(t, s != Queued && s != Dispatched, s.Final(), s)
 		require.Equal(t, s, s.Label())
-		for _, spelling := range []string{string(s), strings.ToUpper(string(s)), strings.ToLower(string(s)), " " + string(s) + "\n"} {
+		text := string(s)
+		for _, spelling := range []string{text, strings.ToUpper(text), strings.ToLower(text), " " + text + "\n"} {
 			require.Equal(t, s, ParseStatus(spelling))
 		}
 	}
 }
 
-func TestCancelledIsSpeltWithOneLOrTwo(t *testing.T) {
+func TestCanceledIsCancelled(t *testing.T) {
 	for _, spelling := range []string{"Cancelled", "cancelled", "canceled", "Canceled", "CANCELED"} {
 		require.Equal(t, Cancelled, ParseStatus(spelling))
 	}
@@ -38,7 +39,7 @@ func TestAnUndocumentedStatusIsKept(t *testing.T) {
 	require.False(t, s.Final())
 	require.Equal(t, Other, s.Label())
 	require.Equal(t, Other, Status("").Label())
-	require.Equal(t, Other, Status("delivered").Label(), "only ParseStatus reads other spellings")
+	require.Equal(t, Other, Status("delivered").Label(), "only ParseStatus accepts other spellings")
 	require.Empty(t, ParseStatus(" \t"))
 }
 

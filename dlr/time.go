@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// layouts are tried in turn after the text was brought to one shape; Go's parser takes any number of fraction digits
-// after the seconds by itself.
+// layouts are tried in order on the normalised text. time.Parse accepts any number of fraction digits after the seconds
+// without a layout of its own.
 var layouts = [...]string{
 	"2006-01-02T15:04:05Z07:00",
 	"2006-01-02T15:04:05Z0700",
@@ -19,19 +19,19 @@ var layouts = [...]string{
 	"2006-01-02",
 }
 
-// maxTime is more than any timestamp is long.
+// maxTime is longer than any valid timestamp, in bytes.
 const maxTime = 64
 
-// ParseTime reads a timestamp as Sinch and its clients write it: ISO 8601 with seconds or only minutes, any number of
-// fraction digits, Z, z, ±hh:mm, ±hhmm, ±hh or no zone (then UTC), or a date alone. The result is UTC, cut to the
-// millisecond; false means that s is none of these, or not after 1970-01-01T00:00Z and before the year 10000 in UTC:
-// earlier times are placeholders for none, later ones cannot be written as JSON.
+// ParseTime parses a timestamp as Sinch and its clients write it: ISO 8601 with or without seconds, any number of
+// fraction digits, and Z, z, ±hh:mm, ±hhmm, ±hh or no zone (which means UTC), or only a date. The result is UTC,
+// truncated to the millisecond. It returns false for anything else, for times up to 1970-01-01T00:00Z, which are
+// placeholders, and for times from the year 10000 on, which JSON cannot express.
 func ParseTime(s string) (time.Time, bool) {
 	if len(s) > maxTime {
 		return time.Time{}, false
 	}
 	if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
-		return plausible(t)
+		return inRange(t)
 	}
 	s = strings.ToUpper(strings.TrimSpace(s))
 	if len(s) > len("2006-01-02") && s[len("2006-01-02")] == ' ' {
@@ -39,15 +39,15 @@ func ParseTime(s string) (time.Time, bool) {
 	}
 	for _, layout := range layouts {
 		if t, err := time.Parse(layout, s); err == nil {
-			return plausible(t)
+			return inRange(t)
 		}
 	}
 	return time.Time{}, false
 }
 
-const year10000 = 253402300800000 // its start in Unix milliseconds
+const year10000 = 253402300800000 // start of the year 10000 in Unix milliseconds
 
-func plausible(t time.Time) (time.Time, bool) {
+func inRange(t time.Time) (time.Time, bool) {
 	t = t.UTC().Truncate(time.Millisecond)
 	if ms := t.UnixMilli(); ms <= 0 || ms >= year10000 {
 		return time.Time{}, false

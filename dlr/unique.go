@@ -6,8 +6,9 @@ import (
 	"slices"
 )
 
-// Unique returns a JSON document without white space in which no object has a member twice: of several members with one name
-// the last stays, which is the one that counts. All else stays as it came.
+// Unique returns a JSON document without white space and without duplicate members: of several members with the same
+// name in an object only the last is kept, which is the one that counts. Everything else is unchanged. It returns an
+// error if document is not JSON.
 func Unique(document []byte) ([]byte, error) {
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, document); err != nil {
@@ -19,7 +20,7 @@ func Unique(document []byte) ([]byte, error) {
 	var once []byte
 	at := 0
 	for _, s := range repeated {
-		if s.from >= at { // else it is part of one that was left out
+		if s.from >= at { // otherwise s lies within a removed member
 			once = append(once, whole[at:s.from]...)
 			at = s.to
 		}
@@ -27,15 +28,16 @@ func Unique(document []byte) ([]byte, error) {
 	return append(once, whole[at:]...), nil
 }
 
-// span is a part of a document, in bytes.
+// span is a range of a document, in bytes.
 type span struct{ from, to int }
 
-// repeatedMembers finds the members of a compact document that another of the same name follows, each with the comma after it.
+// repeatedMembers returns the members of a compact document that are followed by another of the same name, including
+// the comma after each.
 func repeatedMembers(whole []byte) (repeated []span) {
 	type object struct {
 		last map[string]span // by name; nil in a list
-		name string          // of the member that is being read
-		from int             // where that begins; 0 between members
+		name string          // of the member being read
+		from int             // start of that member; 0 between members
 	}
 	var open []*object
 	decoder := json.NewDecoder(bytes.NewReader(whole))
@@ -43,7 +45,7 @@ func repeatedMembers(whole []byte) (repeated []span) {
 		from := int(decoder.InputOffset())
 		token, err := decoder.Token()
 		if err != nil {
-			return repeated // the end: the document was read before
+			return repeated // the end: document is known to be valid
 		}
 		delimiter, _ := token.(json.Delim)
 		switch delimiter {

@@ -34,7 +34,7 @@ func TestUnique(t *testing.T) {
 	}
 }
 
-// Nesting makes it no slower: each byte is read a fixed number of times.
+// Nesting must not make Unique slower: each byte is read a fixed number of times.
 func TestUniqueOfADeepDocument(t *testing.T) {
 	const depth = 9000
 	document := strings.Repeat(`{"a":0,"a":`, depth) + "1" + strings.Repeat("}", depth)
@@ -43,7 +43,7 @@ func TestUniqueOfADeepDocument(t *testing.T) {
 	require.Equal(t, strings.Repeat(`{"a":`, depth)+"1"+strings.Repeat("}", depth), string(got))
 }
 
-// What encoding/json reads stays the same.
+// Unique does not change what encoding/json decodes.
 func TestUniqueChangesNoValue(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var draw func(depth int) string

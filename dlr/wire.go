@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// wireCallback holds the members of every report type as they came; one that is missing is nil. Of several members with
-// one name only the last counts, whatever its value.
+// wireCallback holds the undecoded members of every report type. An absent member is nil. Of several members with the
+// same name only the last counts, whatever its value.
 type wireCallback struct {
 	kind, batchID, clientReference, total, statuses, recipient, code, status, at, operatorAt []byte
 
@@ -23,7 +23,7 @@ func readCallback(object []byte) *wireCallback {
 	return w
 }
 
-// member returns where the member of this name is held; nil for any other name.
+// member returns the field for the member of this name, or nil for an unknown name.
 func (w *wireCallback) member(name []byte) *[]byte {
 	switch string(name) {
 	case "type":
@@ -58,7 +58,7 @@ func (w *wireCallback) member(name []byte) *[]byte {
 	return nil
 }
 
-// entries returns what the callback says of its recipients, or the reason why it says nothing.
+// entries returns the entries of the report, or the reason why it has none.
 func (w *wireCallback) entries(t Type) ([]Entry, Reason) {
 	if t.Recipient() {
 		return w.recipientEntry()
@@ -75,12 +75,13 @@ func (w *wireCallback) recipientEntry() ([]Entry, Reason) {
 	if s == "" {
 		return nil, NoStatus
 	}
-	state := State{Status: s, Code: readInteger(w.code).code(), At: readMoment(w.at), OperatorAt: readMoment(w.operatorAt)}
+	state := State{Status: s, Code: readInteger(w.code).code(), At: readTime(w.at), OperatorAt: readTime(w.operatorAt)}
 	return []Entry{{State: state, Count: 1, Recipients: []string{string(recipient)}}}, ""
 }
 
-// readEntries reads a JSON list of entries that name at most most recipients, or returns the reason why none of them counts.
-// It builds no more than it returns: a few megabytes of entries that say nothing must not take a hundred times that.
+// readEntries decodes a list of entries that name at most most recipients in total, or returns the reason why the list
+// is rejected. It allocates no more than it returns: a few megabytes of empty entries must not use a hundred times
+// that.
 func readEntries(list []byte, most int) ([]Entry, Reason) {
 	if len(list) == 0 || list[0] != '[' {
 		return nil, NoStatus
@@ -102,7 +103,7 @@ func readEntries(list []byte, most int) ([]Entry, Reason) {
 	return entries, ""
 }
 
-// readEntry reads one entry of a batch report. Its Status is empty if element is not an object or has none.
+// readEntry decodes one entry of a batch report. Status is empty if element is not an object or has no status.
 func readEntry(element []byte, most int) Entry {
 	if element[0] != '{' {
 		return Entry{}
@@ -132,9 +133,9 @@ func readEntry(element []byte, most int) Entry {
 	}
 }
 
-// readNumbers returns the elements of a JSON list that can be a recipient, and no more than one above most; nil if none
-// can, or if list is not a list. Numbers written without escapes are parts of one string: a list of 200 000 takes one
-// copy of its text and 16 bytes a number.
+// readNumbers returns the elements of a JSON list that can be recipients, but at most most+1 of them. It returns nil if
+// there are none or list is not a list. Numbers without escapes share one copy of the list's text, so that 200 000
+// numbers use one copy and 16 bytes each.
 func readNumbers(list []byte, most int) []string {
 	if len(list) == 0 || list[0] != '[' {
 		return nil
@@ -159,7 +160,7 @@ func readNumbers(list []byte, most int) []string {
 			break
 		}
 	}
-	if cap(numbers) > 2*len(numbers) { // most of the elements were no numbers
+	if cap(numbers) > 2*len(numbers) { // most elements were not numbers
 		numbers = slices.Clone(numbers)
 	}
 	return numbers
@@ -167,7 +168,7 @@ func readNumbers(list []byte, most int) []string {
 
 func (t text) isNumber() bool { return len(t) <= maxNumber && Digits(string(t)) != "" }
 
-// status returns "" for what cannot be a status.
+// status returns "" if t cannot be a status.
 func (t text) status() Status {
 	s := ParseStatus(string(t))
 	if len(s) > maxStatus {
