@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// GatewayOperation is what a request to the gateway asks of Sinch.
+// GatewayOperation is the operation of a request to the gateway.
 type GatewayOperation string
 
 // The operations.
@@ -23,27 +23,27 @@ const (
 	GatewayOther    GatewayOperation = other
 )
 
-// GatewayOutcome says how a request to the gateway ended.
+// GatewayOutcome is the result of a request to the gateway.
 type GatewayOutcome string
 
-// The outcomes. The first three are answers of Sinch, or of the gateway in Sinch's place.
+// The outcomes. The first three are classes of the answer, which Sinch or the gateway in its place gave.
 const (
 	GatewaySucceeded   GatewayOutcome = "2xx" // or 3xx
 	GatewayRejected    GatewayOutcome = "4xx"
 	GatewayFailed      GatewayOutcome = "5xx"
-	GatewayUnreachable GatewayOutcome = "unreachable" // Sinch was called and gave no whole answer
+	GatewayUnreachable GatewayOutcome = "unreachable" // Sinch was called but gave no complete answer
 	GatewayRefused     GatewayOutcome = "refused"     // Sinch was not called
 )
 
-// Learned says what became of a batch that an answer in the gateway spoke of.
+// Learned is the result of recording a batch that the gateway found in an answer of Sinch.
 type Learned string
 
-// What becomes of it.
+// The results.
 const (
-	LearnedRecorded   Learned = "recorded"   // durable before the caller had its answer
-	LearnedLate       Learned = "late"       // durable after
-	LearnedLost       Learned = "lost"       // not recorded: the store failed, or too much waited for it
-	LearnedUnreadable Learned = "unreadable" // the answer could not be read as batches
+	LearnedRecorded   Learned = "recorded"   // durable before the caller got the answer
+	LearnedLate       Learned = "late"       // durable, but only after that
+	LearnedLost       Learned = "lost"       // not recorded: the store failed, or its queue was full
+	LearnedUnreadable Learned = "unreadable" // the answer could not be decoded
 )
 
 func gatewayOperations() []GatewayOperation {
@@ -63,19 +63,19 @@ func learnedResults() []Learned {
 	return []Learned{LearnedRecorded, LearnedLate, LearnedLost, LearnedUnreadable}
 }
 
-// timed are the operations whose duration is told apart; the rest count as other.
-func timed() []GatewayOperation {
+// timedOperations returns the operations whose duration has a label value of its own; the rest count as other.
+func timedOperations() []GatewayOperation {
 	return []GatewayOperation{GatewaySend, GatewayFeedback, GatewayOther}
 }
 
-func (m *Metrics) gateway() {
+func (m *Metrics) registerGateway() {
 	operations, outcomes := gatewayOperations(), gatewayOutcomes()
 	m.gatewayOperations, m.gatewayOutcomes = indexOf(operations), indexOf(outcomes)
 	requests := m.counters("gateway_requests_total",
-		"Requests to the gateway by how they ended: the class of Sinch's answer, unreachable (there was no whole answer; "+
-			"a send may have been sent) or refused (Sinch was not called).",
+		"Requests to the gateway by result: the class of Sinch's answer, unreachable (no complete answer; "+
+			"a batch may have been sent) or refused (Sinch was not called).",
 		"operation", "outcome")
-	m.gatewayRequests = newGrid(len(operations), len(outcomes), func(op, o int) prometheus.Counter {
+	m.gatewayRequests = newByTwoLabels(len(operations), len(outcomes), func(op, o int) prometheus.Counter {
 		return requests.WithLabelValues(string(operations[op]), string(outcomes[o]))
 	})
 	for op := range operations {
@@ -86,18 +86,20 @@ func (m *Metrics) gateway() {
 		}
 	}
 	seconds := m.histograms("gateway_duration_seconds",
-		"Time from when a request's head was read to the last byte of its answer, Sinch's share included; other is every operation but send and feedback.",
+		"Time from reading a request's header to the last byte of its answer, including Sinch's time. other "+
+			"stands for every operation except send and feedback.",
 		[]string{"operation"}, .025, .1, .25, .5, 1, 5, 20)
 	m.gatewaySeconds = make(map[GatewayOperation]prometheus.Observer)
-	for _, op := range timed() {
+	for _, op := range timedOperations() {
 		m.gatewaySeconds[op] = seconds.WithLabelValues(string(op))
 	}
 	m.gatewayLearned = m.counters("gateway_learned_total",
-		"Batches that answers in the gateway spoke of: recorded before the caller had the answer, late (recorded after), lost (not recorded) or unreadable.",
+		"Batches found in Sinch's answers to the gateway: recorded before the caller got the answer, late "+
+			"(recorded after it), lost (not recorded) or unreadable.",
 		"plan", "result")
 }
 
-// GatewayRequest counts a request to the gateway, and the time it took.
+// GatewayRequest counts a request to the gateway and observes its duration.
 func (m *Metrics) GatewayRequest(op GatewayOperation, o GatewayOutcome, took time.Duration) {
 	m.gatewayRequests.at(m.gatewayOperations.of(op), m.gatewayOutcomes.of(o)).Inc()
 	seconds := m.gatewaySeconds[op]
@@ -107,7 +109,7 @@ func (m *Metrics) GatewayRequest(op GatewayOperation, o GatewayOutcome, took tim
 	seconds.Observe(took.Seconds())
 }
 
-// GatewayLearned counts batches that an answer in the gateway spoke of.
+// GatewayLearned counts batches found in an answer to the gateway.
 func (m *Metrics) GatewayLearned(plan string, l Learned, batches int) {
 	m.plan(plan).learned.of(l).Add(float64(batches))
 }

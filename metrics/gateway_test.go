@@ -12,7 +12,9 @@ import (
 func TestGatewayCounts(t *testing.T) {
 	m, r := newMetrics(t, "p")
 	for _, outcome := range []string{"2xx", "4xx", "5xx", "unreachable", "refused"} {
-		for _, op := range []string{"send", "dry_run", "list", "get", "update", "replace", "cancel", "feedback", "report", "other"} {
+		for _, op := range []string{
+			"send", "dry_run", "list", "get", "update", "replace", "cancel", "feedback", "report", "other",
+		} {
 			require.Contains(t, exported(t, r), "gateway_requests_total{operation="+op+",outcome="+outcome+"}")
 		}
 	}

@@ -8,35 +8,41 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// sameEverywhere ends the help of what every replica on the same store exports alike.
+// sameEverywhere is appended to the help of gauges that have the same value on all replicas of a store.
 const sameEverywhere = " Replicas that share a store export the same: aggregate with max."
 
-// Store registers the figures of a store, which read is asked for at each scrape. It may be called once.
+// Store registers the gauges of a store. Each scrape calls read once. Store panics if it is called twice.
 func (m *Metrics) Store(read func() store.Gauges) {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help+sameEverywhere, labels, nil)
 	}
 	m.registerer.MustRegister(&storeCollector{
 		read: read, plans: m.names,
-		tasks: desc("feedback_tasks", "Batches whose delivery feedback is owed (pending) or was given up (dead).", "plan", "state"),
+		tasks: desc("feedback_tasks", "Batches whose delivery feedback is owed (pending) or was given up (dead).",
+			"plan", "state"),
 		recipients: desc("feedback_task_recipients",
-			"Recipients whose delivery feedback is owed (pending), was given up (dead), or is not wanted by their batch (dropped).", "plan", "state"),
-		oldestDue: desc("feedback_oldest_due_seconds", "How long the plan's oldest due task has been due; 0 when none is.", "plan"),
+			"Recipients whose delivery feedback is owed (pending), was given up (dead), or is not wanted by the "+
+				"batch (dropped).", "plan", "state"),
+		oldestDue: desc("feedback_oldest_due_seconds",
+			"How long the oldest due task of the plan has been due; 0 if no task is due.", "plan"),
 		awaited: desc("messages_awaited",
-			"Messages whose final status is still expected: those of batches that are known to have reports asked for, as far as their number is known, until Sinch has said all it will.", "plan"),
-		size:     desc("store_size_bytes", "Size of the store."),
-		free:     desc("store_free_bytes", "What of the store's size is free and will be used again. PostgreSQL does not say: there it is 0."),
-		entries:  desc("quarantine_entries", "Callbacks in quarantine: authentic, not understood, kept raw."),
-		unfolded: desc("store_unfolded_arrivals", "Arrivals that are durable and not yet part of the state."),
-		replicas: desc("store_replicas", "Replicas that share the store now. Only of a store that can be shared."),
+			"Messages whose final status is still expected. Only batches that requested delivery reports and whose "+
+				"number of messages is known count, until Sinch has no more reports for them.", "plan"),
+		size: desc("store_size_bytes", "Size of the store."),
+		free: desc("store_free_bytes",
+			"Free space within the store's size, which will be reused. Always 0 for PostgreSQL, which does not report it."),
+		entries:  desc("quarantine_entries", "Callbacks in quarantine: authentic but not understood, kept raw."),
+		unfolded: desc("store_unfolded_arrivals", "Arrivals that are durable but not yet applied to the state."),
+		replicas: desc("store_replicas", "Replicas that currently share the store. Only for a store that can be shared."),
 		replica: prometheus.NewDesc(prometheus.BuildFQName(namespace, "", "replica_info"),
-			"Always 1; the label says which of the replicas that share a store this is. Only of a store that can be shared.", []string{"replica"}, nil),
+			"Always 1; the label identifies this replica. Only for a store that can be shared.", []string{"replica"}, nil),
 		duty: prometheus.NewDesc(prometheus.BuildFQName(namespace, "", "duty_held"),
-			"1 while this replica does for all that share the store what one does for all, else 0. Only of a store that can be shared.", []string{"duty"}, nil),
+			"1 while this replica holds the duty named by the label, else 0. Only for a store that can be shared.",
+			[]string{"duty"}, nil),
 	})
 }
 
-// storeCollector asks a store for its figures at each scrape.
+// storeCollector reads the gauges of a store at each scrape.
 type storeCollector struct {
 	read                          func() store.Gauges
 	plans                         []string
@@ -46,7 +52,7 @@ type storeCollector struct {
 	replicas, replica, duty       *prometheus.Desc
 }
 
-// Describe sends what Collect can send.
+// Describe implements prometheus.Collector.
 func (s *storeCollector) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		s.tasks, s.recipients, s.oldestDue, s.awaited, s.size, s.free, s.entries, s.unfolded, s.replicas, s.replica, s.duty,
@@ -55,7 +61,7 @@ func (s *storeCollector) Describe(descs chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect sends the figures as of now.
+// Collect implements prometheus.Collector.
 func (s *storeCollector) Collect(metrics chan<- prometheus.Metric) {
 	send := func(d *prometheus.Desc, value float64, labels ...string) {
 		metrics <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
@@ -92,7 +98,8 @@ func (s *storeCollector) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
-// byPlan has every configured plan, and other with the sum of all that are not configured any more.
+// byPlan returns the gauges of every configured plan, and under other the sum of all plans that are no longer
+// configured, if they have any.
 func (s *storeCollector) byPlan(g store.Gauges) map[string]store.PlanGauges {
 	plans := make(map[string]store.PlanGauges, len(s.plans)+1)
 	for _, name := range s.plans {

@@ -11,7 +11,10 @@ import (
 
 func TestReplicasAndDuties(t *testing.T) {
 	m, r := newMetrics(t, "p")
-	g := store.Gauges{Replica: "web-1", Replicas: []string{"web-1", "web-2"}, Duties: map[string]string{store.DutyReconcile: "web-2"}}
+	g := store.Gauges{
+		Replica: "web-1", Replicas: []string{"web-1", "web-2"},
+		Duties: map[string]string{store.DutyReconcile: "web-2"},
+	}
 	m.Store(func() store.Gauges { return g })
 	shared := func() map[string]float64 {
 		found := make(map[string]float64)
@@ -32,5 +35,6 @@ func TestReplicasAndDuties(t *testing.T) {
 	require.Equal(t, want, shared())
 
 	g = store.Gauges{}
-	require.Equal(t, map[string]float64{"store_errors_total{operation=replica}": 0}, shared(), "nobody shares a store on a disk")
+	require.Equal(t, map[string]float64{"store_errors_total{operation=replica}": 0}, shared(),
+		"a store on disk is not shared")
 }

@@ -7,26 +7,26 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// other is the value under which every label counts what is outside its closed set.
+// other is the label value for everything outside a label's closed set.
 const other = "other"
 
-// Outcome says what became of a callback.
+// Outcome is how a callback was answered.
 type Outcome uint8
 
-// The outcomes. Only the first three are answered 200.
+// The outcomes. Only the first three mean an answer of 200.
 const (
 	Stored             Outcome = iota // the report is durable
-	Inbound                           // a message from a phone: none of ours, acknowledged
-	Quarantined                       // authentic, not understood, kept raw
+	Inbound                           // an inbound message (MO), acknowledged but not kept
+	Quarantined                       // authentic but not understood; kept raw
 	Busy                              // the store was full, closing or too slow
-	Failed                            // the store, or we, failed
+	Failed                            // the store, or dlrloop itself, failed
 	Unauthorized                      // the credentials did not verify
-	TooLarge                          // the body of a verified caller is over the limit
-	TooLargeUnverified                // so is the body of a caller that was not verified yet: anybody can cause it
-	Shed                              // no memory was left for the body of a verified caller
-	ShedUnverified                    // none was left for a caller that was not verified yet: anybody can cause it
+	TooLarge                          // verified, but the body is over the limit
+	TooLargeUnverified                // the same before verification; anybody can cause it
+	Shed                              // verified, but there was no memory for the body
+	ShedUnverified                    // the same before verification; anybody can cause it
 	Incomplete                        // the body did not arrive
-	UnknownPlan                       // the path names no plan that is configured
+	UnknownPlan                       // the path names no configured plan
 	outcomes
 )
 
@@ -37,11 +37,11 @@ func (o Outcome) String() string {
 	}[o]
 }
 
-// typed reports whether callbacks with the outcome are told apart by their type: those that were answered 200.
-func (o Outcome) typed() bool { return o <= Quarantined }
+// hasType reports whether callbacks with this outcome are counted by type. Those answered 200 are.
+func (o Outcome) hasType() bool { return o <= Quarantined }
 
-// possible reports whether a callback of type t is counted with the outcome; other is the type of what is not told apart or
-// was never parsed.
+// possible reports whether a callback of type t can have the outcome. Type other stands for callbacks that are not
+// counted by type or were never parsed.
 func (o Outcome) possible(t dlr.Type) bool {
 	switch o {
 	case Stored:
@@ -51,15 +51,15 @@ func (o Outcome) possible(t dlr.Type) bool {
 	case Quarantined:
 		return !t.Inbound()
 	case UnknownPlan:
-		return false // of a configured plan
+		return false // never counted for a configured plan
 	}
 	return t == other
 }
 
-// usual lists the pairs of status and code class that exist at zero for every plan: those that Sinch's tables and
-// test data hold. What comes in any other pair counts under the status and the class other, from its first message on: all pairs of every plan
-// would be most of what a replica exports.
-func usual() map[dlr.Status][]dlr.Class {
+// expectedPairs returns the pairs of status and code class that exist at zero for every plan: those in Sinch's
+// documentation and test data. Any other pair counts under its status and the class other, from its first message on.
+// All pairs of every plan would be most of what a replica exports.
+func expectedPairs() map[dlr.Status][]dlr.Class {
 	network := []dlr.Class{dlr.ClassSMSC, dlr.ClassHLR, dlr.ClassMSC}
 	return map[dlr.Status][]dlr.Class{
 		dlr.Queued:     {dlr.ClassQueue},
@@ -83,18 +83,18 @@ func statusLabels() []dlr.Status { return append(dlr.Statuses(), dlr.Other) }
 
 func typeLabels() []dlr.Type { return append(dlr.Types(), other) }
 
-// callReasons are the reasons with which an attempt to send feedback can end.
-func callReasons() []store.Reason { return reasonsBut(store.ReasonUnknownPlan) }
+// callReasons returns the reasons with which a feedback attempt can end.
+func callReasons() []store.Reason { return reasonsExcept(store.ReasonUnknownPlan) }
 
-// readReasons are the reasons with which a read of the reconciler can end.
-func readReasons() []store.Reason { return reasonsBut(store.ReasonNotANumber) }
+// readReasons returns the reasons with which a read of the reconciler can end.
+func readReasons() []store.Reason { return reasonsExcept(store.ReasonNotANumber) }
 
-func reasonsBut(one store.Reason) []store.Reason {
+func reasonsExcept(one store.Reason) []store.Reason {
 	reasons := append(store.FeedbackReasons(), other)
 	return slices.DeleteFunc(reasons, func(r store.Reason) bool { return r == one })
 }
 
-// latencyLabel is a final status that the network gives; what people, Sinch or nobody gave is other.
+// latencyLabel returns the label value of a final status: the status itself if the network decides it, else other.
 func latencyLabel(s dlr.Status) string {
 	switch s {
 	case dlr.Delivered, dlr.Failed, dlr.Rejected, dlr.Expired:
@@ -103,12 +103,12 @@ func latencyLabel(s dlr.Status) string {
 	return other
 }
 
-// The other closed sets.
+// operationLabels returns the store operations that can fail.
 func operationLabels() []string {
 	return []string{"commit", "fold", "read", "expire", "replica", "damage", other}
 }
 
-// What becomes of a recipient's feedback.
+// Changes of a recipient's feedback.
 const (
 	resultEarned   = "earned"
 	resultAccepted = "accepted"

@@ -12,19 +12,19 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Config says for whom is counted.
+// Config lists the plans that have a label value of their own; all others count as "other".
 type Config struct {
-	Plans      []string // the configured plans; every other plan counts as other
-	Version    string   // of this program
-	StoreLimit int64    // bytes that the store may grow to; 0: nobody has said
+	Plans      []string // the configured plans
+	Version    string   // version of this program
+	StoreLimit int64    // maximum size of the store, in bytes; 0 if not configured
 }
 
-// Metrics counts. It is safe for use by any number of goroutines.
+// Metrics holds the series of the process. It is safe for concurrent use.
 type Metrics struct {
 	registerer prometheus.Registerer
-	names      []string // of the plans
+	names      []string // names of the configured plans
 	plans      map[string]*plan
-	others     func() *plan // of what belongs to no configured plan; not exported before it is used
+	others     func() *plan // series of all plans that are not configured; created at first use
 
 	types    index[dlr.Type]
 	statuses index[dlr.Status]
@@ -33,9 +33,9 @@ type Metrics struct {
 	ingest, callSeconds        prometheus.Observer
 	commitSize, commitSeconds  prometheus.Observer
 	lag, operatorLag           prometheus.Observer
-	finals                     []*final // by status's number; nil for those that are not final
+	finals                     []*final // by number of the status; nil for intermediate statuses
 	routes                     *routes
-	errors                     *choice[string, prometheus.Counter] // by operation
+	errors                     *byLabel[string, prometheus.Counter] // by operation
 	evicted                    prometheus.Counter
 	reloaded                   prometheus.Gauge
 	connections                prometheus.Gauge
@@ -50,13 +50,13 @@ type Metrics struct {
 
 	gatewayOperations index[GatewayOperation]
 	gatewayOutcomes   index[GatewayOutcome]
-	gatewayRequests   *grid[prometheus.Counter] // operation, outcome
+	gatewayRequests   *byTwoLabels[prometheus.Counter] // operation, outcome
 	gatewayLearned    *prometheus.CounterVec
 	gatewaySeconds    map[GatewayOperation]prometheus.Observer
 }
 
-// New makes the metrics and registers them, with those of the Go runtime and of the process, in r, which must not have them
-// yet.
+// New creates the series and registers them in r, together with those of the Go runtime and of the process. It panics
+// if r already contains any of them.
 func New(r prometheus.Registerer, c Config) *Metrics {
 	m := &Metrics{
 		registerer: r, names: c.Plans, plans: make(map[string]*plan, len(c.Plans)),
@@ -64,60 +64,66 @@ func New(r prometheus.Registerer, c Config) *Metrics {
 	}
 	m.others = sync.OnceValue(func() *plan { return m.newPlan(other) })
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	m.ingestion()
-	m.results()
-	m.feedback()
-	m.gateway()
-	m.process(c)
+	m.registerCallbacks()
+	m.registerReports()
+	m.registerFeedback()
+	m.registerGateway()
+	m.registerProcess(c)
 	for _, name := range c.Plans {
 		m.plans[name] = m.newPlan(name)
-		m.exist(m.plans[name])
+		m.createSeries(m.plans[name])
 	}
 	return m
 }
 
-func (m *Metrics) ingestion() {
+func (m *Metrics) registerCallbacks() {
 	m.callbacks = m.counters("callbacks_total",
-		"Callbacks by what became of them. Only stored, inbound and quarantined were answered 200, and only those have a type; of all others it is other.",
+		"Callbacks by outcome. Only stored, inbound and quarantined were answered 200. Only these are counted by "+
+			"type; the others have type other.",
 		"plan", "type", "outcome")
 	m.callbacks.WithLabelValues(other, other, UnknownPlan.String())
 	m.lossy = m.counters("lossy_responses_total",
-		"Answers to verified callbacks after which Sinch never sends the report again. Anything but 0 is a loss.", "plan")
+		"Answers to verified callbacks after which Sinch never sends the report again. Each one is a lost report.", "plan")
 	m.ingest = m.histogram("ingest_duration_seconds",
-		"Time from when a callback's head was read to its answer, whatever that was.",
+		"Time from reading a callback's header to its answer, for every outcome.",
 		.001, .0025, .005, .01, .025, .05, .1, .25, 1, 2.5, 10)
 	m.connections = m.gauge("connections", "Open connections of the public listener.")
 	m.connectionLimit = m.gauge("connections_limit",
-		"Connections that the public listener opens at most: public.max_connections, or what the descriptors of the process leave.")
+		"Maximum number of open connections of the public listener: public.max_connections, or less if the "+
+			"process has too few file descriptors.")
 	m.connectionsDropped = m.counter("connections_dropped_total",
-		"Connections of the public listener that were closed because there were too many, those first that waited for a request longest.")
-	m.commitSize = m.histogram("commit_size", "Arrivals that one commit made durable.",
+		"Connections of the public listener that were closed to stay within the limit. Those idle longest are closed first.")
+	m.commitSize = m.histogram("commit_size", "Arrivals made durable by one commit.",
 		1, 4, 16, 64, 256, 1024, 4096)
-	m.commitSeconds = m.histogram("commit_duration_seconds", "Time that one commit took until its arrivals were durable.",
+	m.commitSeconds = m.histogram("commit_duration_seconds", "Duration of one commit, until its arrivals were durable.",
 		.0005, .001, .0025, .005, .01, .025, .1, .5, 2.5)
-	m.errors = newChoice(operationLabels(), m.counters("store_errors_total",
-		"Operations of the store that failed. On one disk commits and folds that go on failing count once a minute.",
+	m.errors = newByLabel(operationLabels(), m.counters("store_errors_total",
+		"Failed operations of the store. In the store on one disk, commits and folds that keep failing count once a minute.",
 		"operation").WithLabelValues)
-	m.errors.exist()
-	m.evicted = m.counter("quarantine_evicted_total", "Quarantined callbacks that were deleted to make room for newer ones.")
+	m.errors.createAll()
+	m.evicted = m.counter("quarantine_evicted_total", "Quarantined callbacks deleted to make room for newer ones.")
 }
 
-func (m *Metrics) results() {
+func (m *Metrics) registerReports() {
 	m.messages = m.counters("messages_total",
-		"Messages newly reported in a status and class of code. Repeats count nothing; a message is counted once in each status and code it goes through. A pair that Sinch's tables and test data do not hold counts under the class other.",
+		"Messages by status and code class. A message counts once for each status and code it is reported in; "+
+			"repeats do not count. A pair that Sinch does not document counts under the class other.",
 		"plan", "status", "code_class")
-	m.duplicates = m.counters("duplicates_total", "Reports that had been taken before and changed nothing.", "plan")
-	m.polled = m.counters("reconciled_total", "Messages whose final status was read from Sinch because no callback had told it: they would be missing.", "plan")
-	m.reads = m.counters("reconcile_reads_total", "Reads of a report from Sinch because callbacks of its batch are missing, by how they ended.", "plan", "reason")
+	m.duplicates = m.counters("duplicates_total", "Repeated reports, which change nothing.", "plan")
+	m.polled = m.counters("reconciled_total",
+		"Messages whose final status was fetched from Sinch because no callback reported it.", "plan")
+	m.reads = m.counters("reconcile_reads_total",
+		"Reports fetched from Sinch because callbacks of the batch are missing, by result.", "plan", "reason")
 	m.lag = m.histogram("callback_lag_seconds",
-		"Time from when Sinch made a recipient report to when its callback was taken in; repeats do not count.",
+		"Time from the creation of a recipient report at Sinch to the receipt of its callback. Repeats do not count.",
 		.1, .5, 1, 5, 10, 30, 60, 300, 900, 3600, 21600, 86400)
 	m.operatorLag = m.histogram("operator_lag_seconds",
-		"Time from the operator's own time of a status to when Sinch made the report; only of reports that have both times.",
+		"Time from the operator's time of a status to the creation of the report at Sinch. Only reports with both "+
+			"times count.",
 		1, 5, 10, 30, 60, 300, 900, 3600, 21600, 86400)
 	latency := m.histograms("delivery_latency_seconds",
-		"Time from when a batch left to when Sinch made the first report of a recipient's final status; other is Aborted, Cancelled, Deleted and Unknown. "+
-			"Only for batches whose facts are known.",
+		"Time from the sending of a batch to the first report of a recipient's final status. other stands for "+
+			"Aborted, Cancelled, Deleted and Unknown. Only batches whose sending time is known count.",
 		[]string{"status"}, 1, 2.5, 5, 10, 30, 60, 300, 900, 7200, 86400)
 	m.finals = make([]*final, len(m.statuses))
 	for s, number := range m.statuses {
@@ -128,42 +134,55 @@ func (m *Metrics) results() {
 	m.routes = m.newRoutes()
 }
 
-// final is what is counted of a final status.
+// final holds what is counted for one final status.
 type final struct {
 	result  result
 	latency prometheus.Observer
 }
 
-func (m *Metrics) feedback() {
+func (m *Metrics) registerFeedback() {
 	m.recipients = m.counters("feedback_recipients_total",
-		"Recipients whose delivery feedback was earned, accepted by Sinch, given up (dead), made owed again by a person (requeued), or deleted by retention while dead (expired).",
+		"Recipients whose delivery feedback was earned, accepted by Sinch, given up (dead), requeued by an "+
+			"operator, or deleted by retention while dead (expired).",
 		"plan", "result")
-	m.calls = m.counters("feedback_calls_total", "Delivery feedback calls to Sinch by how they ended; not_a_number counts attempts that made no call because recipients are not numbers.", "plan", "reason")
-	m.callSeconds = m.histogram("feedback_call_duration_seconds", "Time of one delivery feedback call to Sinch, whatever the answer.",
+	m.calls = m.counters("feedback_calls_total",
+		"Delivery feedback calls to Sinch by result. not_a_number counts attempts without a call, because "+
+			"recipients are not numbers.",
+		"plan", "reason")
+	m.callSeconds = m.histogram("feedback_call_duration_seconds",
+		"Duration of one delivery feedback call to Sinch, for every answer.",
 		.05, .1, .25, .5, 1, 2.5, 10, 30)
-	m.circuit = m.gauges("feedback_circuit_state", "1 for the state that the plan's circuit towards Sinch is in, 0 for the others.",
+	m.circuit = m.gauges("feedback_circuit_state",
+		"1 for the current state of the plan's circuit breaker, 0 for the other states.",
 		"plan", "state")
-	m.rate = m.gauges("feedback_rate", "Calls to Sinch a second that this replica may make for the plan's feedback now. It halves when Sinch answers 429 or 5xx, or in no time, and recovers.", "plan")
-	m.rateCeiling = m.gauges("feedback_rate_ceiling", "What feedback_rate is without trouble: this replica's share of feedback.rate.", "plan")
-	m.lookups = m.counters("batch_lookups_total", "Batches looked up at Sinch to learn whether they want delivery feedback. missing: Sinch does not know the batch; unknown_plan: it does not know the plan.",
+	m.rate = m.gauges("feedback_rate",
+		"Calls per second to Sinch that this replica currently allows itself for the plan's feedback. The rate "+
+			"halves when Sinch answers 429 or 5xx or times out, and recovers.",
+		"plan")
+	m.rateCeiling = m.gauges("feedback_rate_ceiling",
+		"Maximum of feedback_rate: this replica's share of the configured feedback.rate.", "plan")
+	m.lookups = m.counters("batch_lookups_total", "Look-ups of batches at Sinch, which show whether a batch wants "+
+		"delivery feedback. missing: Sinch does not know the batch; unknown_plan: Sinch does not know the plan.",
 		"plan", "result")
 }
 
-func (m *Metrics) process(c Config) {
-	m.reloaded = m.gauge("config_last_reload_successful", "1 while the last reading of the configuration and of the TLS files succeeded, else 0.")
+func (m *Metrics) registerProcess(c Config) {
+	m.reloaded = m.gauge("config_last_reload_successful",
+		"1 if the last load of the configuration and the TLS files succeeded, else 0.")
 	m.reloaded.Set(1)
 	m.expiry = m.gauges("tls_certificate_expiry_timestamp_seconds",
-		"Unix time at which the first certificate expires in the chain that the listener serves. Only of listeners with TLS.", "listener")
-	m.gauges("build_info", "Always 1; the labels say which build runs.", "version", "goversion").
+		"Unix time at which the first certificate of the listener's chain expires. Only for listeners with TLS.", "listener")
+	m.gauges("build_info", "Always 1; the labels identify the running build.", "version", "goversion").
 		WithLabelValues(c.Version, runtime.Version()).Set(1)
-	m.gauge("store_limit_bytes", "What the store may grow to, as the configuration says (store.size_limit); 0 when it does not say. Nothing ends there: it is for an alert that sees the disk's filling come.").
+	m.gauge("store_limit_bytes", "Configured size limit of the store (store.size_limit); 0 if not configured. Not "+
+		"enforced; it lets an alert predict when the disk fills up.").
 		Set(float64(c.StoreLimit))
 }
 
-// Callback counts a callback, and the time since its head was read. t is as it came, and empty when the body was not read
-// that far.
+// Callback counts a callback and observes took, the time since its header was read. t is the type as received; it is
+// empty if the body was not parsed that far.
 func (m *Metrics) Callback(plan string, t dlr.Type, o Outcome, took time.Duration) {
-	if !o.typed() {
+	if !o.hasType() {
 		t = other
 	}
 	m.plan(plan).callbacks.at(m.types.of(t), int(o)).Inc()
@@ -173,50 +192,50 @@ func (m *Metrics) Callback(plan string, t dlr.Type, o Outcome, took time.Duratio
 // Lossy counts an answer after which Sinch never sends the report again.
 func (m *Metrics) Lossy(plan string) { m.plan(plan).lossy.Inc() }
 
-// Connections says how many connections of the public listener are open.
+// Connections sets the number of open connections of the public listener.
 func (m *Metrics) Connections(open int) { m.connections.Set(float64(open)) }
 
-// ConnectionLimit says how many may be open.
+// ConnectionLimit sets the maximum number of open connections.
 func (m *Metrics) ConnectionLimit(most int) { m.connectionLimit.Set(float64(most)) }
 
-// ConnectionDropped counts a connection that was closed because there were too many.
+// ConnectionDropped counts a connection that was closed to stay within the limit.
 func (m *Metrics) ConnectionDropped() { m.connectionsDropped.Inc() }
 
-// FeedbackCall counts one feedback call to Sinch.
+// FeedbackCall counts one feedback call to Sinch and observes its duration.
 func (m *Metrics) FeedbackCall(plan string, r store.Reason, took time.Duration) {
 	m.plan(plan).calls.of(r).Inc()
 	m.callSeconds.Observe(took.Seconds())
 }
 
-// FeedbackRate tells how many calls a second this replica may make for the plan, and how many without trouble.
+// FeedbackRate sets the current rate of this replica for the plan and the ceiling of that rate, in calls per second.
 func (m *Metrics) FeedbackRate(plan string, now, ceiling float64) {
 	p := m.plan(plan)
 	p.rate.Set(now)
 	p.rateCeiling.Set(ceiling)
 }
 
-// FeedbackLeftOut counts an attempt that made no call because recipients are not numbers.
+// FeedbackLeftOut counts a feedback attempt that made no call because recipients are not numbers.
 func (m *Metrics) FeedbackLeftOut(plan string) { m.plan(plan).calls.of(store.ReasonNotANumber).Inc() }
 
-// Circuit says which state the plan's circuit is in: closed, half_open or open.
+// Circuit sets the state of the plan's circuit breaker: closed, half_open or open.
 func (m *Metrics) Circuit(plan, state string) {
 	p := m.plan(plan)
-	p.circuit.existing(func(g prometheus.Gauge) { g.Set(0) })
+	p.circuit.forEach(func(g prometheus.Gauge) { g.Set(0) })
 	p.circuit.of(state).Set(1)
 }
 
-// BatchLookup counts one look-up of a batch at Sinch: found, missing or failed.
+// BatchLookup counts one look-up of a batch at Sinch. The result is found, missing, unknown_plan or failed.
 func (m *Metrics) BatchLookup(plan, result string) { m.plan(plan).lookups.of(result).Inc() }
 
-// ReconcileRead counts one read of a report that was missing, by how it ended.
+// ReconcileRead counts one read of a missing report, by result.
 func (m *Metrics) ReconcileRead(plan string, r store.Reason) { m.plan(plan).reads.of(r).Inc() }
 
-// CertificateExpires sets the time at which the certificate of a listener expires: public or gateway.
+// CertificateExpires sets when the certificate of a listener (public or gateway) expires.
 func (m *Metrics) CertificateExpires(listener string, at time.Time) {
 	m.expiry.WithLabelValues(listener).Set(float64(at.Unix()))
 }
 
-// ConfigReloaded says whether the configuration and the TLS files could be read again.
+// ConfigReloaded sets whether the last reload of the configuration and the TLS files succeeded.
 func (m *Metrics) ConfigReloaded(ok bool) {
 	if ok {
 		m.reloaded.Set(1)

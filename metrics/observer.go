@@ -7,7 +7,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Observer returns what a store tells its doings to.
+// Observer returns the callbacks through which a store updates the metrics.
 func (m *Metrics) Observer() store.Observer {
 	return store.Observer{
 		Committed: func(arrivals, _ int, took time.Duration, err error) {
@@ -18,35 +18,35 @@ func (m *Metrics) Observer() store.Observer {
 		},
 		Folded: func(changes []store.Changes) {
 			for i := range changes {
-				m.folded(&changes[i])
+				m.countChanges(&changes[i])
 			}
 		},
 		Failed:  func(operation string, _ error) { m.errors.of(operation).Inc() },
 		Evicted: func(entries int) { m.evicted.Add(float64(entries)) },
-		Expired: func(plan string, _, dead int) { m.plan(plan).feedback(resultExpired, dead) },
+		Expired: func(plan string, _, dead int) { m.plan(plan).countFeedback(resultExpired, dead) },
 	}
 }
 
-func (m *Metrics) folded(c *store.Changes) {
+func (m *Metrics) countChanges(c *store.Changes) {
 	p := m.plan(c.Plan)
 	p.duplicates.Add(float64(c.Duplicates))
-	p.feedback(resultEarned, c.Earned)
-	p.feedback(resultAccepted, c.Accepted)
-	p.feedback(resultDead, c.Buried)
-	p.feedback(resultRequeued, c.Requeued)
+	p.countFeedback(resultEarned, c.Earned)
+	p.countFeedback(resultAccepted, c.Accepted)
+	p.countFeedback(resultDead, c.Buried)
+	p.countFeedback(resultRequeued, c.Requeued)
 	for i := range c.Taken {
-		m.taken(p, &c.Taken[i])
+		m.countTaken(p, &c.Taken[i])
 	}
 }
 
-// feedback counts recipients by what became of their feedback.
-func (p *plan) feedback(result string, recipients int) {
+// countFeedback counts recipients whose feedback changed to result.
+func (p *plan) countFeedback(result string, recipients int) {
 	if recipients > 0 {
 		p.recipients.of(result).Add(float64(recipients))
 	}
 }
 
-func (m *Metrics) taken(p *plan, t *store.Taken) {
+func (m *Metrics) countTaken(p *plan, t *store.Taken) {
 	status := m.statuses.of(t.Status)
 	final := m.finals[status]
 	if t.Messages > 0 {
@@ -61,7 +61,7 @@ func (m *Metrics) taken(p *plan, t *store.Taken) {
 		}
 	}
 	if t.At.IsZero() {
-		return // a batch report says nothing of when
+		return // a batch report has no time
 	}
 	if t.Source == store.FromCallback {
 		m.lag.Observe(since(t.At, t.ReceivedAt))
@@ -74,5 +74,5 @@ func (m *Metrics) taken(p *plan, t *store.Taken) {
 	}
 }
 
-// since is the time from a to b in seconds. It is never below zero: the two may come from different clocks.
+// since returns the seconds from a to b, but at least 0, because the two times may come from different clocks.
 func since(a, b time.Time) float64 { return max(b.Sub(a).Seconds(), 0) }

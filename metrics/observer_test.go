@@ -21,17 +21,19 @@ func recipientReport(number string, status dlr.Status, code int, at time.Time) *
 	}}}
 }
 
-// fold folds news of one batch, each taken in a second after the one before.
-func fold(plan string, news ...store.News) []store.Changes {
-	arrivals := make([]store.Arrival, 0, len(news))
-	for i, n := range news {
-		arrivals = append(arrivals, store.Arrival{Plan: plan, At: sent.Add(time.Minute + time.Duration(i)*time.Second), News: n})
+// fold returns the changes of folding entries of one batch, each received a second after the one before.
+func fold(plan string, entries ...store.News) []store.Changes {
+	arrivals := make([]store.Arrival, 0, len(entries))
+	for i, n := range entries {
+		arrivals = append(arrivals, store.Arrival{
+			Plan: plan, At: sent.Add(time.Minute + time.Duration(i)*time.Second), News: n,
+		})
 	}
 	rows := &store.Rows{Batch: &store.Batch{Plan: plan, ID: "b"}, Recipients: make(map[string]*store.Row)}
 	return []store.Changes{store.Fold(rows, arrivals, store.Policy{})}
 }
 
-func TestFoldedCountsWhatReallyChanged(t *testing.T) {
+func TestFoldedCountsOnlyChanges(t *testing.T) {
 	m, r := newMetrics(t, "p")
 	delivered := recipientReport("447700900133", dlr.Delivered, 0, sent.Add(50*time.Second))
 	m.Observer().Folded(fold("p",
@@ -40,7 +42,10 @@ func TestFoldedCountsWhatReallyChanged(t *testing.T) {
 		store.Report{Report: delivered},
 		store.Report{Report: delivered}, // a repeat
 		store.Report{Report: recipientReport("447700900133", dlr.Delivered, 0, sent.Add(52*time.Second))},
-		store.Report{Report: recipientReport("447700900134", dlr.Failed, 153, sent.Add(55*time.Second)), Source: store.FromPoll},
+		store.Report{
+			Report: recipientReport("447700900134", dlr.Failed, 153, sent.Add(55*time.Second)),
+			Source: store.FromPoll,
+		},
 		store.Settlement{BatchID: "b", Recipients: []string{"447700900133"}, Outcome: store.Accepted},
 	))
 	series := exported(t, r)
@@ -51,8 +56,8 @@ func TestFoldedCountsWhatReallyChanged(t *testing.T) {
 	require.Equal(t, 1.0, series["reconciled_total{plan=p}"])
 	require.Equal(t, 1.0, series["feedback_recipients_total{plan=p,result=earned}"])
 	require.Equal(t, 1.0, series["feedback_recipients_total{plan=p,result=accepted}"])
-	require.Equal(t, 3.0, series["callback_lag_seconds"], "the repeat and the polled report are none")
-	require.Equal(t, 1.0, series["delivery_latency_seconds{status=Delivered}"], "the first report of it")
+	require.Equal(t, 3.0, series["callback_lag_seconds"], "the repeat and the fetched report do not count")
+	require.Equal(t, 1.0, series["delivery_latency_seconds{status=Delivered}"], "only the first report counts")
 	require.Equal(t, 1.0, series["delivery_latency_seconds{status=Failed}"])
 	require.Equal(t, 50.0, sum(t, r, "dlrloop_delivery_latency_seconds", "Delivered"))
 	require.Equal(t, 51.0+12.0+12.0, sum(t, r, "dlrloop_callback_lag_seconds", ""))
@@ -62,7 +67,9 @@ func TestFoldedCountsDeadAndRequeued(t *testing.T) {
 	m, r := newMetrics(t, "p")
 	m.Observer().Folded(fold("p",
 		store.Report{Report: recipientReport("447700900133", dlr.Delivered, 0, sent)},
-		store.Settlement{BatchID: "b", Recipients: []string{"447700900133"}, Outcome: store.Buried, Reason: store.ReasonRejected},
+		store.Settlement{
+			BatchID: "b", Recipients: []string{"447700900133"}, Outcome: store.Buried, Reason: store.ReasonRejected,
+		},
 		store.Requeue{BatchID: "b", Recipients: []string{"447700900133"}},
 	))
 	series := exported(t, r)
@@ -70,13 +77,15 @@ func TestFoldedCountsDeadAndRequeued(t *testing.T) {
 	require.Equal(t, 1.0, series["feedback_recipients_total{plan=p,result=requeued}"])
 }
 
-// A summary counts all its messages in one step, and has no time that could be a lag or a latency.
+// A summary counts all its messages at once. It has no time from which to observe a lag or a latency.
 func TestFoldedCountsASummary(t *testing.T) {
 	m, r := newMetrics(t, "p")
 	m.Observer().Folded(fold("p",
 		store.Facts{BatchID: "b", CreatedAt: sent},
 		store.Report{Report: &dlr.Report{Type: dlr.BatchSMS, BatchID: "b", Total: 40, Entries: []dlr.Entry{
-			{State: dlr.State{Status: dlr.Delivered}, Count: 38}, {State: dlr.State{Status: dlr.Status("Bounced"), Code: 9999}, Count: 2},
+			{State: dlr.State{Status: dlr.Delivered}, Count: 38}, {
+				State: dlr.State{Status: dlr.Status("Bounced"), Code: 9999}, Count: 2,
+			},
 		}}}))
 	series := exported(t, r)
 	require.Equal(t, 38.0, series["messages_total{code_class=none,plan=p,status=Delivered}"])
@@ -85,14 +94,15 @@ func TestFoldedCountsASummary(t *testing.T) {
 	require.Zero(t, series["delivery_latency_seconds{status=Delivered}"])
 }
 
-func TestAClockThatIsBehindMakesNoNegativeTimes(t *testing.T) {
+func TestClockSkewGivesNoNegativeTimes(t *testing.T) {
 	m, r := newMetrics(t, "p")
 	m.Observer().Folded(fold("p",
 		store.Facts{BatchID: "b", CreatedAt: sent},
 		store.Report{Report: recipientReport("447700900133", dlr.Delivered, 0, sent.Add(-time.Hour))},
 		store.Report{Report: recipientReport("447700900134", dlr.Delivered, 0, sent.Add(time.Hour))},
 	))
-	require.Equal(t, 62.0, sum(t, r, "dlrloop_delivery_latency_seconds", "Delivered"), "of a time an hour ahead the arrival counts")
+	require.Equal(t, 62.0, sum(t, r, "dlrloop_delivery_latency_seconds", "Delivered"),
+		"a time an hour ahead is replaced by the arrival")
 	require.Equal(t, 3600.0+61.0, sum(t, r, "dlrloop_callback_lag_seconds", ""))
 }
 
@@ -120,7 +130,10 @@ func TestStoreFiguresAreReadAtTheScrape(t *testing.T) {
 			return store.Gauges{
 				SizeBytes: 4096, FreeBytes: 1024, QuarantineEntries: 2, Unfolded: 7,
 				Plans: map[string]store.PlanGauges{
-					"p":      {Tally: store.Tally{PendingTasks: 3, DeadTasks: 1, Owed: 30, Dropped: 4, Sent: 99, Dead: 5, Awaited: 70}, OldestDue: now},
+					"p": {
+						Tally:     store.Tally{PendingTasks: 3, DeadTasks: 1, Owed: 30, Dropped: 4, Sent: 99, Dead: 5, Awaited: 70},
+						OldestDue: now,
+					},
 					"gone":   {Tally: store.Tally{PendingTasks: 1, Awaited: 8}, OldestDue: now.Add(10 * time.Second)},
 					"gone2":  {Tally: store.Tally{PendingTasks: 1}, OldestDue: now.Add(5 * time.Second)},
 					"gone3":  {Tally: store.Tally{DeadTasks: 1, Awaited: 2}},
@@ -151,7 +164,7 @@ func TestStoreFiguresAreReadAtTheScrape(t *testing.T) {
 	})
 }
 
-func TestATaskThatIsNotDueYetHasNoAge(t *testing.T) {
+func TestATaskThatIsNotDueHasNoAge(t *testing.T) {
 	m, r := newMetrics(t, "p")
 	m.Store(func() store.Gauges {
 		return store.Gauges{Plans: map[string]store.PlanGauges{"p": {OldestDue: time.Now().Add(time.Hour)}}}
@@ -160,7 +173,7 @@ func TestATaskThatIsNotDueYetHasNoAge(t *testing.T) {
 	require.Zero(t, exported(t, r)["feedback_oldest_due_seconds{plan=p}"])
 }
 
-// sum is the sum of a histogram; status selects one where there are several.
+// sum returns the sum of a histogram. status selects one of several.
 func sum(t *testing.T, r prometheus.Gatherer, name, status string) float64 {
 	t.Helper()
 	for _, f := range gather(t, r) {

@@ -9,29 +9,29 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// plan has the series of one plan, found once: counting a report hashes no label.
+// plan holds the series of one plan, so that counting a report looks up no label.
 type plan struct {
-	callbacks *grid[prometheus.Counter] // type, outcome
-	messages  *grid[prometheus.Counter] // status, code class
+	callbacks *byTwoLabels[prometheus.Counter] // type, outcome
+	messages  *byTwoLabels[prometheus.Counter] // status, code class
 
 	duplicates, polled, lossy prometheus.Counter
 
-	recipients *choice[string, prometheus.Counter] // by what became of their feedback
-	calls      *choice[store.Reason, prometheus.Counter]
-	reads      *choice[store.Reason, prometheus.Counter]
-	lookups    *choice[string, prometheus.Counter]
-	circuit    *choice[string, prometheus.Gauge]
+	recipients *byLabel[string, prometheus.Counter] // by change of their feedback
+	calls      *byLabel[store.Reason, prometheus.Counter]
+	reads      *byLabel[store.Reason, prometheus.Counter]
+	lookups    *byLabel[string, prometheus.Counter]
+	circuit    *byLabel[string, prometheus.Gauge]
 
 	rate, rateCeiling prometheus.Gauge
 
-	learned *choice[Learned, prometheus.Counter]
+	learned *byLabel[Learned, prometheus.Counter]
 }
 
 func (m *Metrics) newPlan(name string) *plan {
 	types := typeLabels()
 	of := prometheus.Labels{"plan": name}
 	return &plan{
-		callbacks: newGrid(len(types), int(outcomes), func(t, o int) prometheus.Counter {
+		callbacks: newByTwoLabels(len(types), int(outcomes), func(t, o int) prometheus.Counter {
 			return m.callbacks.WithLabelValues(name, string(types[t]), Outcome(o).String())
 		}),
 		messages: m.newMessages(name),
@@ -39,20 +39,20 @@ func (m *Metrics) newPlan(name string) *plan {
 		duplicates: m.duplicates.WithLabelValues(name),
 		polled:     m.polled.WithLabelValues(name),
 		lossy:      m.lossy.WithLabelValues(name),
-		recipients: newChoice(resultLabels(), m.recipients.MustCurryWith(of).WithLabelValues),
-		calls:      newChoice(callReasons(), m.calls.MustCurryWith(of).WithLabelValues),
-		reads:      newChoice(readReasons(), m.reads.MustCurryWith(of).WithLabelValues),
-		lookups:    newChoice(lookupLabels(), m.lookups.MustCurryWith(of).WithLabelValues),
-		circuit:    newChoice(circuitLabels(), m.circuit.MustCurryWith(of).WithLabelValues),
-		learned:    newChoice(learnedResults(), m.gatewayLearned.MustCurryWith(of).WithLabelValues),
+		recipients: newByLabel(resultLabels(), m.recipients.MustCurryWith(of).WithLabelValues),
+		calls:      newByLabel(callReasons(), m.calls.MustCurryWith(of).WithLabelValues),
+		reads:      newByLabel(readReasons(), m.reads.MustCurryWith(of).WithLabelValues),
+		lookups:    newByLabel(lookupLabels(), m.lookups.MustCurryWith(of).WithLabelValues),
+		circuit:    newByLabel(circuitLabels(), m.circuit.MustCurryWith(of).WithLabelValues),
+		learned:    newByLabel(learnedResults(), m.gatewayLearned.MustCurryWith(of).WithLabelValues),
 	}
 }
 
-// newMessages counts pairs of status and class that Sinch's tables do not hold under the class other.
-func (m *Metrics) newMessages(name string) *grid[prometheus.Counter] {
+// newMessages returns the message counters of a plan. Pairs outside expectedPairs share the class other.
+func (m *Metrics) newMessages(name string) *byTwoLabels[prometheus.Counter] {
 	statuses, classes := statusLabels(), dlr.Classes()
-	pairs := usual()
-	return newGrid(len(statuses), len(classes), func(s, c int) prometheus.Counter {
+	pairs := expectedPairs()
+	return newByTwoLabels(len(statuses), len(classes), func(s, c int) prometheus.Counter {
 		class := classes[c]
 		if !slices.Contains(pairs[statuses[s]], class) {
 			class = dlr.ClassOther
@@ -61,8 +61,8 @@ func (m *Metrics) newMessages(name string) *grid[prometheus.Counter] {
 	})
 }
 
-// exist makes what is possible of p exist at zero.
-func (m *Metrics) exist(p *plan) {
+// createSeries creates the series of p that can occur, at zero.
+func (m *Metrics) createSeries(p *plan) {
 	for t, i := range m.types {
 		for o := range outcomes {
 			if o.possible(t) {
@@ -70,16 +70,16 @@ func (m *Metrics) exist(p *plan) {
 			}
 		}
 	}
-	for status, classes := range usual() {
+	for status, classes := range expectedPairs() {
 		for _, class := range classes {
 			p.messages.at(m.statuses.of(status), m.classes.of(class))
 		}
 	}
-	p.recipients.exist()
-	p.calls.exist()
-	p.reads.exist()
-	p.lookups.exist()
-	p.circuit.exist()
+	p.recipients.createAll()
+	p.calls.createAll()
+	p.reads.createAll()
+	p.lookups.createAll()
+	p.circuit.createAll()
 	p.circuit.of("closed").Set(1)
-	p.learned.exist()
+	p.learned.createAll()
 }

@@ -8,17 +8,17 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// maxCountries is how many countries have series of their own. There is no end of countries that somebody who sends to
-// everywhere, or invents numbers, could reach; the first that come are those that the plans send to.
+// maxCountries is how many countries have series of their own. It bounds the series of a sender that sends everywhere
+// or invents numbers; the first countries are likely to be those the plans send to.
 const maxCountries = 45
 
 // routes counts final messages by the country of their recipient.
 type routes struct {
 	countries *countries
-	series    cells[route] // by country
+	series    lazySeries[route] // by country
 }
 
-// result is how a message ended, for its route.
+// result is how a message ended, as a label value.
 type result uint8
 
 const (
@@ -30,7 +30,7 @@ const (
 
 func (r result) String() string { return [...]string{"delivered", "undelivered", "unknown"}[r] }
 
-// resultOf is the result that a final status stands for.
+// resultOf returns the result of a final status.
 func resultOf(s dlr.Status) result {
 	switch s {
 	case dlr.Delivered:
@@ -41,17 +41,18 @@ func resultOf(s dlr.Status) result {
 	return undelivered
 }
 
-// route has the series of one country, by result.
+// route holds the counters of one country, by result.
 type route [routeResults]prometheus.Counter
 
 func (m *Metrics) newRoutes() *routes {
 	counters := m.counters("route_messages_total", fmt.Sprintf(
-		"Messages newly reported in a final status, by the country of the recipient's calling code (ISO 3166): delivered, unknown (status Unknown) or "+
-			"undelivered (every other). Only recipients whom a report names. The first %d countries that a process meets have series of their own, "+
+		"Messages in a final status, by the country of the recipient's calling code (ISO 3166) and result: "+
+			"delivered, unknown (status Unknown) or undelivered (any other). Only recipients named in a report count. "+
+			"The first %d countries of a process have series of their own; "+
 			"later ones count as other.", maxCountries), "country", "result")
 	r := &routes{countries: newCountries()}
 	room, others := maxCountries, (*route)(nil)
-	r.series = newCells(len(r.countries.names), func(country int) route {
+	r.series = newLazySeries(len(r.countries.names), func(country int) route {
 		switch {
 		case country == 0:
 		case room == 0:
@@ -69,7 +70,7 @@ func (m *Metrics) newRoutes() *routes {
 	return r
 }
 
-// count counts messages to a number that ended so.
+// count counts messages to a number that ended with a result.
 func (r *routes) count(number string, ended result, messages int) {
 	r.series.at(r.countries.of(number))[ended].Add(float64(messages))
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// ended is a batch's changes in which messages to the number ended in the status.
+// ended returns changes in which messages to the number ended with the status.
 func ended(number string, s dlr.Status, messages int) []store.Changes {
 	return []store.Changes{{Plan: "p", Taken: []store.Taken{{
 		State: dlr.State{Status: s, At: sent}, Number: number, Messages: messages, ReceivedAt: sent.Add(time.Second),
@@ -26,14 +26,14 @@ func TestRoutesCountFinalMessagesByCountry(t *testing.T) {
 		store.Report{Report: recipientReport("447700900133", dlr.Dispatched, 401, sent)}, // not final
 		store.Report{Report: again},
 		store.Report{Report: again}, // a repeat
-		store.Report{Report: recipientReport("447700900133", dlr.Delivered, 0, sent.Add(51*time.Second))}, // said before
+		store.Report{Report: recipientReport("447700900133", dlr.Delivered, 0, sent.Add(51*time.Second))}, // already reported
 		store.Report{Report: recipientReport("447700900134", dlr.Failed, 153, sent)},
 		store.Report{Report: recipientReport("447700900135", dlr.Unknown, 0, sent)},
 		store.Report{Report: recipientReport("12025550100", dlr.Expired, 0, sent), Source: store.FromPoll},
 		store.Report{Report: recipientReport("14165550100", dlr.Rejected, 60, sent)},
-		store.Report{Report: recipientReport("14165550101", "Teleported", 0, sent)}, // nobody knows that it is final
+		store.Report{Report: recipientReport("14165550101", "Teleported", 0, sent)}, // not documented as final
 		store.Report{Report: recipientReport("88212345678", dlr.Delivered, 0, sent)},
-		store.Report{Report: &dlr.Report{Type: dlr.BatchSMS, BatchID: "b", Total: 40, Entries: []dlr.Entry{ // names nobody
+		store.Report{Report: &dlr.Report{Type: dlr.BatchSMS, BatchID: "b", Total: 40, Entries: []dlr.Entry{ // a summary
 			{State: dlr.State{Status: dlr.Delivered}, Count: 40},
 		}}},
 	))
@@ -51,8 +51,8 @@ func TestRoutesCountFinalMessagesByCountry(t *testing.T) {
 	}, counted)
 }
 
-// Traffic to every country makes series for the first 45 countries only.
-func TestRoutesOfTheFirstCountriesAlone(t *testing.T) {
+// Messages to every country create series for the first 45 countries only.
+func TestOnlyTheFirstCountriesHaveSeries(t *testing.T) {
 	m, r := newMetrics(t, "p")
 	folded := m.Observer().Folded
 	for range 2 {
@@ -78,10 +78,11 @@ func TestRoutesOfTheFirstCountriesAlone(t *testing.T) {
 	folded(ended("12025550100", dlr.Delivered, 1))
 	folded(ended("998901234567", dlr.Delivered, 1))
 	series := exported(t, r)
-	require.Equal(t, others+1, series["route_messages_total{country=other,result=delivered}"], "the first keeps its series, the last gets none")
+	require.Equal(t, others+1, series["route_messages_total{country=other,result=delivered}"],
+		"the first country keeps its series, the last has none")
 }
 
-func TestCountingAReportAllocatesNothing(t *testing.T) {
+func TestCountingAReportDoesNotAllocate(t *testing.T) {
 	m, _ := newMetrics(t, "p")
 	folded, changes := m.Observer().Folded, ended("447700900133", dlr.Delivered, 1)
 	require.Zero(t, testing.AllocsPerRun(100, func() { folded(changes) }))
@@ -95,10 +96,12 @@ func TestOperatorLag(t *testing.T) {
 		return store.Report{Report: report}
 	}
 	m.Observer().Folded(fold("p",
-		with("447700900133", sent.Add(10*time.Second)), with("447700900133", sent.Add(10*time.Second)), // the second is a repeat
+		with("447700900133", sent.Add(10*time.Second)),
+		with("447700900133", sent.Add(10*time.Second)), // a repeat
 		with("447700900134", time.Time{}),
-		with("447700900135", sent.Add(40*time.Second)), // its clock is fast
-		store.Report{Report: &dlr.Report{Type: dlr.BatchSMS, BatchID: "b", Total: 1, Entries: []dlr.Entry{ // Sinch says not when
+		with("447700900135", sent.Add(40*time.Second)), // the operator's clock is ahead
+		// without Sinch's time
+		store.Report{Report: &dlr.Report{Type: dlr.BatchSMS, BatchID: "b", Total: 1, Entries: []dlr.Entry{
 			{State: dlr.State{Status: dlr.Failed, OperatorAt: sent}, Count: 1},
 		}}},
 	))

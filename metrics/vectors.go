@@ -8,14 +8,15 @@ import (
 
 const namespace = "dlrloop"
 
-// The methods in this file make one metric each and register it.
+// The methods in this file each create and register one metric. They panic if it is registered already.
 
 func (m *Metrics) counter(name, help string) prometheus.Counter {
 	return register(m, prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}))
 }
 
 func (m *Metrics) counters(name, help string, labels ...string) *prometheus.CounterVec {
-	return register(m, prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels))
+	opts := prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}
+	return register(m, prometheus.NewCounterVec(opts, labels))
 }
 
 func (m *Metrics) gauge(name, help string) prometheus.Gauge {
@@ -34,7 +35,7 @@ func (m *Metrics) histograms(name, help string, labels []string, buckets ...floa
 	return register(m, prometheus.NewHistogramVec(histogramOpts(name, help, buckets), labels))
 }
 
-// histogramOpts asks for classic buckets, and for native ones where the scraper understands them.
+// histogramOpts returns options for classic buckets, plus native histograms for scrapers that support them.
 func histogramOpts(name, help string, buckets []float64) prometheus.HistogramOpts {
 	return prometheus.HistogramOpts{
 		Namespace: namespace, Name: name, Help: help, Buckets: buckets,
