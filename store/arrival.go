@@ -41,7 +41,7 @@ type News interface {
 // Source is where a report or batch info came from.
 type Source uint8
 
-// The sources.
+// The sources of a report or of batch info.
 const (
 	FromCallback     Source = iota // a callback of the webhook
 	FromPoll                       // fetched from Sinch's API
@@ -165,7 +165,7 @@ func (c Checked) Batch() string { return c.BatchID }
 // Outcome is what a settlement does to its recipients.
 type Outcome uint8
 
-// The outcomes.
+// The outcomes of an attempt, with their effect on the recipients of the settlement.
 const (
 	Progress  Outcome = iota // no feedback was sent, but a batch or report was fetched; the task is due again at once
 	Accepted                 // Sinch accepted the feedback: the recipients are sent, and never owed again
@@ -184,7 +184,7 @@ func (o Outcome) String() string {
 // Reason is why an attempt ended as it did. The set is closed: the reason decides the retry and labels the metric.
 type Reason string
 
-// The reasons.
+// The reasons. Each is also the value of a metric label.
 const (
 	ReasonAccepted            Reason = "accepted"
 	ReasonRateLimited         Reason = "rate_limited"

@@ -11,8 +11,8 @@ import (
 // for the recipients of a batch.
 const MaxRecipients = 1000
 
-// maxSeen limits the reports kept per recipient and the batch reports kept per batch. Sinch sends a handful; more are
-// probably forged.
+// maxSeen limits the reports kept per recipient and the batch reports kept per batch. Sinch sends only a few; many
+// more are probably forged.
 const maxSeen = 64
 
 // maxReported limits the distinct pairs of status and code counted per batch, for the same reason. Sinch documents
@@ -45,7 +45,8 @@ type Logged struct {
 	Raw        []byte
 }
 
-// Touches calls the function each with the digits of every recipient whose row Fold needs to apply a.
+// Touches calls each once per recipient number in a, with the digits of the number. Fold needs the rows of these
+// recipients to apply a.
 func Touches(a Arrival, each func(digits string)) {
 	all := func(numbers []string) {
 		for _, n := range numbers {

@@ -5,7 +5,7 @@ import "time"
 // On selects what earns a recipient delivery feedback (feedback.on in the configuration).
 type On string
 
-// The policies.
+// The values of On.
 const (
 	OnDelivered On = "delivered" // a report with status Delivered, or the application's confirmation
 	OnConfirmed On = "confirmed" // only the application's confirmation

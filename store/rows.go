@@ -112,7 +112,7 @@ type Dead struct {
 // FeedbackState is the state of the delivery feedback of a recipient or of a whole batch.
 type FeedbackState uint8
 
-// The states. FeedbackOwed is shown as dropped while the batch's flag is FlagUnwanted.
+// The feedback states. FeedbackOwed is shown as dropped while the batch's flag is FlagUnwanted.
 const (
 	FeedbackNone FeedbackState = iota
 	FeedbackOwed
@@ -181,7 +181,7 @@ func (r *Recipient) State() (dlr.State, bool) {
 // Effect is what a report did to the state of a recipient.
 type Effect string
 
-// The effects.
+// The effects of a report on the state of a recipient.
 const (
 	Holds        Effect = "holds"        // the report is the present state
 	Superseded   Effect = "superseded"   // the report was the state until another one won

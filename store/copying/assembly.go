@@ -75,7 +75,7 @@ func (a *Assembly) count(bytes int) {
 	a.bytes += bytes
 }
 
-// Full reports whether the piece has reached its size, so that Flush should be called.
+// Full reports whether the piece has reached its maximum size, so that Flush should be called.
 func (a *Assembly) Full() bool { return a.size >= pieceEntries || a.bytes >= pieceBytes }
 
 // Flush passes the piece to Each, unless it is empty. next is the position after the piece.

@@ -10,7 +10,7 @@ import (
 // Phase is a phase of a copy.
 type Phase string
 
-// The phases.
+// The phases of a copy, in order.
 const (
 	Copying   Phase = "copying"
 	Verifying Phase = "verifying"

@@ -14,7 +14,7 @@ import (
 // Kind is a kind of copied entries.
 type Kind string
 
-// The kinds.
+// The kinds of entries.
 const (
 	Batches    Kind = "batches"
 	Recipients Kind = "recipients"

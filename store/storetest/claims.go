@@ -85,8 +85,8 @@ func leaseEnds(t *testing.T, place Place) {
 	require.Empty(t, o.claim(plan, sec(0).Add(leaseTime+2*time.Millisecond), 10))
 }
 
-// claimAfterSettlement claims right after a settlement is durable, when a store may not have folded it yet, at a time
-// long after the end of the lease.
+// claimAfterSettlement calls Claim right after a settlement is durable, with a now long after the end of the lease.
+// The store may not have folded the settlement yet, but must not lease the task again.
 func claimAfterSettlement(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	for i := range 30 {

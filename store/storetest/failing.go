@@ -30,7 +30,7 @@ const (
 // Kind is the behaviour of a call that a fault applies to.
 type Kind uint8
 
-// The kinds.
+// The kinds of faults.
 const (
 	Works      Kind = iota // the call succeeds: delays the next fault
 	NotApplied             // fails without any effect

@@ -141,8 +141,8 @@ func (o *opened) stats(plan string) store.PlanStats {
 	return all[at]
 }
 
-// leaseTime is not a whole number of seconds: the contract leaves open whether a lease still holds at the instant
-// when it ends.
+// leaseTime is the length of leases in the suite. It is not a whole number of seconds, because the contract leaves
+// open whether a lease still holds at the instant of its end.
 const leaseTime = time.Minute + time.Second/2
 
 // claim claims for leaseTime. It reads the totals first: a read waits until every arrival before it is folded, Claim

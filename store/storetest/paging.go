@@ -18,7 +18,7 @@ var paging = []behaviour{
 	{"an invalid cursor is rejected", wrongCursors},
 }
 
-// list is one of a store's lists. read returns a page with a text for each entry that identifies it.
+// list is one of a store's lists. read returns one page of it, with a text that identifies each entry.
 type list struct {
 	name string
 	read func(*opened, store.Paging) (store.Page[string], error)
