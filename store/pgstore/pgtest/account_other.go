@@ -7,18 +7,19 @@ import (
 	"syscall"
 )
 
-// account is whom PostgreSQL runs as.
+// account is the operating system user that PostgreSQL runs as. It is not supported on this system.
 type account struct{}
 
 func newAccount() (account, error) {
-	return account{}, fmt.Errorf("%w: a throwaway server needs Unix; set %s to the URL of a server on which databases may be made",
+	return account{}, fmt.Errorf("%w: a throwaway server requires Unix; "+
+		"set %s to the URL of a server on which databases may be created",
 		ErrNotFound, Variable)
 }
 
-func (account) own(string) error { return nil }
+func (account) chown(string) error { return nil }
 
 func (account) attributes() *syscall.SysProcAttr { return nil }
 
-func apart() *syscall.SysProcAttr { return nil }
+func ownGroup() *syscall.SysProcAttr { return nil }
 
-const immediately = syscall.SIGKILL
+const immediateShutdown = syscall.SIGKILL

@@ -10,9 +10,9 @@ import (
 	"syscall"
 )
 
-// account is whom PostgreSQL runs as: not as root, which it refuses.
+// account is the operating system user that PostgreSQL runs as. PostgreSQL refuses to run as root.
 type account struct {
-	credential *syscall.Credential // nil: who we are
+	credential *syscall.Credential // nil: the user of this process
 }
 
 func newAccount() (account, error) {
@@ -22,7 +22,8 @@ func newAccount() (account, error) {
 	found, err := user.Lookup("postgres")
 	if err != nil {
 		if found, err = user.Lookup("nobody"); err != nil {
-			return account{}, fmt.Errorf("PostgreSQL does not run as root, and there is neither a user postgres nor nobody: %w", err)
+			return account{}, fmt.Errorf("PostgreSQL refuses to run as root, and there is no user "+
+				"postgres or nobody to run it as: %w", err)
 		}
 	}
 	uid, err := strconv.ParseUint(found.Uid, 10, 32)
@@ -36,21 +37,22 @@ func newAccount() (account, error) {
 	return account{&syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
 }
 
-// own gives the account the folder.
-func (a account) own(folder string) error {
+// chown makes the account the owner of dir.
+func (a account) chown(dir string) error {
 	if a.credential == nil {
 		return nil
 	}
-	return os.Chown(folder, int(a.credential.Uid), int(a.credential.Gid))
+	return os.Chown(dir, int(a.credential.Uid), int(a.credential.Gid))
 }
 
-// attributes are of a process that runs as the account, in a group of its own: what a terminal interrupts is the test.
+// attributes returns the attributes of a process that runs as the account, in a process group of its own, so that an
+// interrupt from the terminal reaches only the test.
 func (a account) attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Credential: a.credential, Setpgid: true}
 }
 
-// apart are the attributes of a process that runs as we do, in a group of its own.
-func apart() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+// ownGroup returns the attributes of a process that runs as the current user, in a process group of its own.
+func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
-// immediately has a PostgreSQL server end without a checkpoint.
-const immediately = syscall.SIGQUIT
+// immediateShutdown is the signal that makes a PostgreSQL server exit without a checkpoint.
+const immediateShutdown = syscall.SIGQUIT

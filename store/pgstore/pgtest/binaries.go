@@ -12,11 +12,11 @@ import (
 	"strings"
 )
 
-// ErrNotFound means that no PostgreSQL is installed; the error says what to install.
+// ErrNotFound means that PostgreSQL is not installed. The text of the wrapping error lists what to install.
 var ErrNotFound = errors.New("no PostgreSQL found")
 
-// places are where PostgreSQL's programs usually are when PATH does not have them.
-func places() []string {
+// binDirs returns patterns of the usual directories of PostgreSQL's programs, in case PATH does not contain them.
+func binDirs() []string {
 	return []string{
 		"/usr/lib/postgresql/*/bin", // Debian
 		"/usr/pgsql-*/bin",          // Red Hat
@@ -26,21 +26,24 @@ func places() []string {
 	}
 }
 
-// find returns the folder with postgres and initdb: the first in path, a list like PATH, else in the first place that
-// has one, the newest of that place.
-func find(path string, places []string) (string, error) {
-	folders := filepath.SplitList(path)
-	for _, place := range places {
-		matches, err := filepath.Glob(place)
+// find returns the directory that contains postgres and initdb. It searches path, a list like PATH, and then the
+// patterns in binDirs; of several matches of a pattern it prefers the highest version.
+func find(path string, binDirs []string) (string, error) {
+	dirs := filepath.SplitList(path)
+	for _, pattern := range binDirs {
+		matches, err := filepath.Glob(pattern)
 		if err != nil {
 			return "", err
 		}
-		slices.SortStableFunc(matches, func(a, b string) int { return slices.CompareFunc(version(b), version(a), cmp.Compare) })
-		folders = append(folders, matches...)
+		slices.SortStableFunc(matches, func(a, b string) int {
+			return slices.CompareFunc(version(b), version(a), cmp.Compare)
+		})
+		dirs = append(dirs, matches...)
 	}
-	for _, folder := range folders {
-		// A link in PATH may be to one program alone; the others lie beside what it points to.
-		postgres, err := filepath.EvalSymlinks(filepath.Join(folder, "postgres"))
+	for _, dir := range dirs {
+		// A directory in PATH may contain a symbolic link to one program only; the target's directory contains the
+		// others.
+		postgres, err := filepath.EvalSymlinks(filepath.Join(dir, "postgres"))
 		if err != nil || !filepath.IsAbs(postgres) {
 			continue
 		}
@@ -48,9 +51,10 @@ func find(path string, places []string) (string, error) {
 			return filepath.Dir(postgres), nil
 		}
 	}
-	return "", fmt.Errorf("%w in PATH, %s: install it (Debian and Ubuntu: apt-get install postgresql; Fedora: dnf install "+
-		"postgresql-server; Alpine: apk add postgresql; macOS: brew install postgresql), or set %s to the URL of a server on "+
-		"which databases may be made", ErrNotFound, strings.Join(places, ", "), Variable)
+	return "", fmt.Errorf("%w in PATH, %s: install it (Debian and Ubuntu: apt-get install postgresql; "+
+		"Fedora: dnf install postgresql-server; Alpine: apk add postgresql; macOS: brew install postgresql), "+
+		"or set %s to the URL of a server on which databases may be created",
+		ErrNotFound, strings.Join(binDirs, ", "), Variable)
 }
 
 func runs(file string) bool {
@@ -58,13 +62,13 @@ func runs(file string) bool {
 	return err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0
 }
 
-// version is the numbers in a path.
+// version returns the numbers in a path.
 func version(path string) []int {
 	var numbers []int
 	for _, digits := range regexp.MustCompile(`\d+`).FindAllString(path, -1) {
 		number, err := strconv.Atoi(digits)
 		if err != nil {
-			return nil // no version has that many digits
+			return nil // no version number is that long
 		}
 		numbers = append(numbers, number)
 	}

@@ -9,18 +9,18 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// programs makes empty programs in a folder below root and returns that folder.
-func programs(t *testing.T, root, folder string, names ...string) string {
+// programs creates executable files in root/dir and returns that directory.
+func programs(t *testing.T, root, dir string, names ...string) string {
 	t.Helper()
-	folder = filepath.Join(root, folder)
-	require.NoError(t, os.MkdirAll(folder, 0o700))
+	dir = filepath.Join(root, dir)
+	require.NoError(t, os.MkdirAll(dir, 0o700))
 	for _, name := range names {
-		require.NoError(t, os.WriteFile(filepath.Join(folder, name), nil, 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o700))
 	}
-	return folder
+	return dir
 }
 
-// newRoot is a folder without a link in its path.
+// newRoot returns a temporary directory whose path contains no symbolic link.
 func newRoot(t *testing.T) string {
 	t.Helper()
 	root, err := filepath.EvalSymlinks(t.TempDir())
@@ -28,11 +28,11 @@ func newRoot(t *testing.T) string {
 	return root
 }
 
-func TestFindTakesTheNewest(t *testing.T) {
+func TestFindReturnsHighestVersion(t *testing.T) {
 	root := newRoot(t)
 	programs(t, root, "pg/9.6/bin", "postgres", "initdb")
 	newest := programs(t, root, "pg/15/bin", "postgres", "initdb")
-	programs(t, root, "pg/17/bin", "postgres") // only a part of it is installed
+	programs(t, root, "pg/17/bin", "postgres") // incomplete installation: no initdb
 	programs(t, root, "other", "postgres", "initdb")
 	found, err := find("", []string{filepath.Join(root, "pg/*/bin"), filepath.Join(root, "other")})
 	require.NoError(t, err)
@@ -51,7 +51,7 @@ func TestFindPrefersPath(t *testing.T) {
 	assert.Equal(t, chosen, found)
 }
 
-func TestNothingFoundSaysWhatToInstall(t *testing.T) {
+func TestErrNotFoundListsWhatToInstall(t *testing.T) {
 	root := newRoot(t)
 	programs(t, root, "client", "psql")
 	_, err := find(filepath.Join(root, "client"), []string{filepath.Join(root, "pg/*/bin")})

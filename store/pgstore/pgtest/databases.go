@@ -14,38 +14,40 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// databases makes and drops databases of one server.
+// databases creates and drops databases of one server.
 type databases struct {
-	admin    url.URL           // of a database to connect to for it
-	settings map[string]string // of every database; those of a server of ours are the server's
+	admin url.URL // the database to connect to for CREATE and DROP DATABASE
+	// set for every database; empty for a throwaway server, which has them in its configuration
+	settings map[string]string
 	prepare  func(ctx context.Context, url string) error
 
 	once     sync.Once
-	template string // the URL of the prepared one, empty when there is none
+	template string // URL of the prepared database; empty if there is none
 	err      error
 }
 
-// create makes a copy of the prepared database, or an empty one, and returns its URL.
+// create creates a database and returns its URL. The database is a copy of the prepared one, or empty without
+// Prepare.
 func (d *databases) create(ctx context.Context) (string, error) {
 	if d.prepare == nil {
 		return d.make(ctx, "")
 	}
-	d.once.Do(func() { d.err = d.fill(ctx) })
+	d.once.Do(func() { d.err = d.createTemplate(ctx) })
 	if d.err != nil {
 		return "", d.err
 	}
 	return d.make(ctx, d.template)
 }
 
-// fill makes the database that the others are copies of.
-func (d *databases) fill(ctx context.Context) error {
+// createTemplate creates and prepares the database that is copied for every test.
+func (d *databases) createTemplate(ctx context.Context) error {
 	address, err := d.make(ctx, "")
 	if err != nil {
 		return err
 	}
 	d.template = address
 	if err := d.prepare(ctx, address); err != nil {
-		return fmt.Errorf("prepare the database to copy: %w", err)
+		return fmt.Errorf("prepare the template database: %w", err)
 	}
 	return nil
 }
@@ -70,7 +72,7 @@ func (d *databases) make(ctx context.Context, template string) (string, error) {
 			fmt.Sprintf("ALTER DATABASE %s SET %s = '%s'", name, pgx.Identifier{setting}.Sanitize(), value))
 	}
 	if err := d.execute(ctx, statements...); err != nil {
-		return "", fmt.Errorf("make a test's database: %w", err)
+		return "", fmt.Errorf("create a test database: %w", err)
 	}
 	return address.String(), nil
 }
@@ -81,7 +83,7 @@ func (d *databases) drop(ctx context.Context, address string) error {
 		return err
 	}
 	if err := d.execute(ctx, "DROP DATABASE IF EXISTS "+quoted(*of)+" WITH (FORCE)"); err != nil {
-		return fmt.Errorf("drop a test's database: %w", err)
+		return fmt.Errorf("drop a test database: %w", err)
 	}
 	return nil
 }
@@ -94,7 +96,7 @@ func (d *databases) close(ctx context.Context) error {
 	return d.drop(ctx, d.template)
 }
 
-// execute has a connection of its own, so that none is open while nothing is made.
+// execute runs statements on a connection of its own, so that no connection stays open in between.
 func (d *databases) execute(ctx context.Context, statements ...string) (err error) {
 	connection, err := pgx.Connect(ctx, d.admin.String())
 	if err != nil {
@@ -109,7 +111,7 @@ func (d *databases) execute(ctx context.Context, statements ...string) (err erro
 	return nil
 }
 
-// quoted is the name of the URL's database as SQL writes it.
+// quoted returns the name of the URL's database as a quoted SQL identifier.
 func quoted(address url.URL) string {
 	return pgx.Identifier{strings.TrimPrefix(address.Path, "/")}.Sanitize()
 }

@@ -2,6 +2,6 @@
 
 package pgtest
 
-const room = 0
+const minFree = 0
 
-func memory(uint64) string { return "" }
+func memoryDir(uint64) string { return "" }

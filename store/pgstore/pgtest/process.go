@@ -10,23 +10,24 @@ import (
 	"time"
 )
 
-// patience is how long anything of PostgreSQL's may take before it counts as stuck.
-const patience = 2 * time.Minute
+// timeout is how long any operation of PostgreSQL may take in a test.
+const timeout = 2 * time.Minute
 
-// process is a program of PostgreSQL's that runs, with its children.
+// process is a running program of PostgreSQL and its child processes.
 type process struct {
-	cmd   *exec.Cmd
-	said  tail
-	ended chan struct{} // closed when it has ended, and its children too
-	err   error         // how it ended, once it has
+	cmd    *exec.Cmd
+	output tail
+	ended  chan struct{} // closed after the process and its children have exited
+	err    error         // the result of Wait; valid after ended is closed
 }
 
-// launch starts the command and has the watchdog end it with us.
+// launch starts the command. The watchdog will stop it if this process ends first.
 func launch(cmd *exec.Cmd, w *watchdog) (*process, error) {
 	p := &process{cmd: cmd, ended: make(chan struct{})}
-	// A pipe, not a file: Wait then returns when the last child has closed it, and a server can be started again.
-	cmd.Stdout, cmd.Stderr = &p.said, &p.said
-	cmd.WaitDelay = patience
+	// Use a pipe, not a file: Wait then blocks until the last child has closed the pipe, and the server can be
+	// restarted.
+	cmd.Stdout, cmd.Stderr = &p.output, &p.output
+	cmd.WaitDelay = timeout
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -40,22 +41,22 @@ func launch(cmd *exec.Cmd, w *watchdog) (*process, error) {
 	return p, nil
 }
 
-// end signals the process and waits for its end and that of its children.
+// end sends the signal and blocks until the process and its children have exited.
 func (p *process) end(signal os.Signal, w *watchdog) error {
 	if err := p.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
 	<-p.ended
-	if err := w.forget(); err != nil {
+	if err := w.unwatch(); err != nil {
 		return err
 	}
 	if errors.Is(p.err, exec.ErrWaitDelay) {
-		return fmt.Errorf("processes of PostgreSQL outlived it by %s", patience)
+		return fmt.Errorf("child processes of PostgreSQL were still running %s after it exited", timeout)
 	}
-	return nil // that it ended by a signal is no news
+	return nil // p.err is not an error here: the signal caused it
 }
 
-// tail keeps the end of what is written.
+// tail is a writer that keeps the last tailSize bytes.
 type tail struct {
 	mu   sync.Mutex // guards text
 	text []byte

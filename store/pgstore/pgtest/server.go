@@ -18,36 +18,36 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Server is a throwaway PostgreSQL server. It ends with the process that started it, however that ends. One goroutine
-// at a time may use it.
+// Server is a throwaway PostgreSQL server. It is stopped when the process that started it ends, even if that process
+// crashes. It is not safe for concurrent use.
 type Server struct {
 	config    Config
 	account   account
 	binaries  string
-	folder    string // of the socket, and of data
+	dir       string // contains the socket and the data directory
 	watchdog  *watchdog
-	process   *process // nil while it does not run
+	process   *process // nil while the server is not running
 	databases *databases
 }
 
-// Start starts a server of the test's own, ended and removed with the test. It never uses the one that
-// DLRLOOP_TEST_POSTGRES names. Where there is no PostgreSQL it skips the test and says what to install. If the test
-// fails, what the server last said is logged.
+// Start starts a server for one test and stops and removes it when the test ends. It always starts a new server, even
+// if DLRLOOP_TEST_POSTGRES is set. If PostgreSQL is not installed, Start skips the test and reports what to install.
+// If the test fails, Start logs the end of the server's output.
 func Start(t testing.TB, config Config) *Server {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
 	s, err := boot(ctx, config)
-	need(t, err)
+	requireFound(t, err)
 	t.Cleanup(func() {
 		if t.Failed() && s.process != nil {
-			t.Logf("PostgreSQL said:\n%s", &s.process.said)
+			t.Logf("PostgreSQL output:\n%s", &s.process.output)
 		}
 		require.NoError(t, s.close(ctx))
 	})
 	return s
 }
 
-// Database returns the URL of a new database. It goes with the server.
+// Database creates a database and returns its URL. The database is removed with the server.
 func (s *Server) Database(t testing.TB) string {
 	t.Helper()
 	address, err := s.databases.create(t.Context())
@@ -55,51 +55,51 @@ func (s *Server) Database(t testing.TB) string {
 	return address
 }
 
-// Kill ends the server as a crash does, by SIGKILL, and returns when no process of it is left.
+// Kill stops the server with SIGKILL, like a crash, and blocks until all its processes have exited.
 func (s *Server) Kill(t testing.TB) {
 	t.Helper()
 	require.NoError(t, s.end(os.Kill))
 }
 
-// Restart starts a killed server again, on the same data and with the same URLs, and returns when it accepts
-// connections: it has recovered.
+// Restart starts the server again after Kill, with the same data and URLs. It blocks until recovery is complete and
+// the server accepts connections.
 func (s *Server) Restart(t testing.TB) {
 	t.Helper()
-	require.Nil(t, s.process, "the server runs")
+	require.Nil(t, s.process, "the server is still running")
 	require.NoError(t, s.run(context.WithoutCancel(t.Context())))
 }
 
-// Boot starts a server for a program that is no test. Whoever starts it closes it.
+// Boot starts a server for a program that is not a test. The caller must call Close.
 func Boot(ctx context.Context, config Config) (*Server, error) { return boot(ctx, config) }
 
-// Close ends the server and removes all that is left of it.
+// Close stops the server and removes its files.
 func (s *Server) Close(ctx context.Context) error { return s.close(ctx) }
 
-// URL is that of a database that is always there, for making others.
+// URL returns the URL of the maintenance database "postgres", which always exists.
 func (s *Server) URL() string { return s.databases.admin.String() }
 
-// PID is the process that all others of the running server descend from.
+// PID returns the process id of the server's main process. The server must be running.
 func (s *Server) PID() int { return s.process.cmd.Process.Pid }
 
-// boot makes a cluster and starts its server.
+// boot initializes a data directory and starts a server on it.
 func boot(ctx context.Context, config Config) (*Server, error) {
 	account, err := newAccount()
 	if err != nil {
 		return nil, err
 	}
-	binaries, err := find(os.Getenv("PATH"), places())
+	binaries, err := find(os.Getenv("PATH"), binDirs())
 	if err != nil {
 		return nil, err
 	}
-	folder, err := newFolder(config.place(), account)
+	dir, err := newDir(config.parentDir(), account)
 	if err != nil {
-		return nil, fmt.Errorf("make the server's folder: %w", err)
+		return nil, fmt.Errorf("create the server's directory: %w", err)
 	}
-	w, err := newWatchdog(folder)
+	w, err := newWatchdog(dir)
 	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(folder))
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	s := &Server{config: config, account: account, binaries: binaries, folder: folder, watchdog: w}
+	s := &Server{config: config, account: account, binaries: binaries, dir: dir, watchdog: w}
 	s.databases = &databases{admin: s.admin(), prepare: config.Prepare}
 	if err := s.initialize(); err != nil {
 		return nil, errors.Join(err, w.close())
@@ -110,20 +110,20 @@ func boot(ctx context.Context, config Config) (*Server, error) {
 	return s, nil
 }
 
-// place is where the server's folder is made.
-func (c Config) place() string {
+// parentDir returns the directory in which the server's directory is created.
+func (c Config) parentDir() string {
 	if c.Folder != "" {
 		return c.Folder
 	}
-	if folder := memory(room); folder != "" && !c.Durable {
-		return folder
+	if dir := memoryDir(minFree); dir != "" && !c.Durable {
+		return dir
 	}
 	return os.TempDir()
 }
 
-// newFolder makes a folder for the account alone, whose path is short enough for a socket in it.
-func newFolder(in string, a account) (string, error) {
-	const longest = 80 // of the 103 bytes that macOS allows, the socket's name needs 14
+// newDir creates a directory that only the account can access. Its path is short enough for a socket in it.
+func newDir(in string, a account) (string, error) {
+	const longest = 80 // macOS allows 103 bytes; the socket's name needs 14
 	in, err := filepath.Abs(in)
 	if err != nil {
 		return "", err
@@ -131,45 +131,46 @@ func newFolder(in string, a account) (string, error) {
 	if len(in) > longest-len("/dlrloop-pg-0123456789") {
 		in = "/tmp"
 	}
-	folder, err := os.MkdirTemp(in, "dlrloop-pg-")
+	dir, err := os.MkdirTemp(in, "dlrloop-pg-")
 	if err != nil {
 		return "", err
 	}
-	if err := a.own(folder); err != nil {
-		return "", errors.Join(err, os.RemoveAll(folder))
+	if err := a.chown(dir); err != nil {
+		return "", errors.Join(err, os.RemoveAll(dir))
 	}
-	return folder, nil
+	return dir, nil
 }
 
 func (s *Server) initialize() error {
-	p, err := s.launch("initdb", "--pgdata="+s.data(), "--username=postgres", "--auth=trust",
+	p, err := s.launch("initdb", "--pgdata="+s.dataDir(), "--username=postgres", "--auth=trust",
 		"--encoding=UTF8", "--locale=C", "--no-sync")
 	if err != nil {
 		return err
 	}
 	<-p.ended
-	if err := s.watchdog.forget(); err != nil {
+	if err := s.watchdog.unwatch(); err != nil {
 		return err
 	}
 	if p.err != nil {
-		return fmt.Errorf("initdb: %w: %s", p.err, &p.said)
+		return fmt.Errorf("initdb: %w: %s", p.err, &p.output)
 	}
 	return nil
 }
 
-// run starts the server and waits until it accepts connections.
+// run starts the server and blocks until it accepts connections.
 func (s *Server) run(ctx context.Context) error {
 	settings := map[string]string{
-		"listen_addresses":           "", // only the socket
-		"unix_socket_directories":    s.folder,
-		"max_connections":            "300",  // tests run side by side, each with a pool
-		"dynamic_shared_memory_type": "mmap", // files in the folder: a killed server leaves none elsewhere
+		"listen_addresses":        "", // no TCP, only the Unix socket
+		"unix_socket_directories": s.dir,
+		"max_connections":         "300", // tests run in parallel, each with a pool
+		// files in the data directory, so that a killed server leaves nothing elsewhere
+		"dynamic_shared_memory_type": "mmap",
 	}
 	if !s.config.Durable {
 		settings["fsync"], settings["synchronous_commit"], settings["full_page_writes"] = "off", "off", "off"
 	}
 	maps.Copy(settings, s.config.Settings)
-	arguments := []string{"-D", s.data()}
+	arguments := []string{"-D", s.dataDir()}
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		arguments = append(arguments, "-c", name+"="+settings[name])
 	}
@@ -179,35 +180,35 @@ func (s *Server) run(ctx context.Context) error {
 	}
 	s.process = p
 	if err := s.accepts(ctx); err != nil {
-		return errors.Join(err, s.end(immediately))
+		return errors.Join(err, s.end(immediateShutdown))
 	}
 	return nil
 }
 
-// accepts waits until the server accepts connections.
+// accepts blocks until the server accepts connections.
 func (s *Server) accepts(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	again := time.NewTicker(20 * time.Millisecond)
-	defer again.Stop()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
 	for {
 		connection, err := pgx.Connect(ctx, s.databases.admin.String())
 		if err == nil {
 			return connection.Close(ctx)
 		}
 		select {
-		case <-again.C:
+		case <-ticker.C:
 		case <-s.process.ended:
-			return fmt.Errorf("postgres ended: %w: %s", s.process.err, &s.process.said)
+			return fmt.Errorf("postgres ended: %w: %s", s.process.err, &s.process.output)
 		case <-ctx.Done():
-			return fmt.Errorf("postgres accepts no connection: %w: %s", err, &s.process.said)
+			return fmt.Errorf("postgres does not accept connections: %w: %s", err, &s.process.output)
 		}
 	}
 }
 
 func (s *Server) launch(program string, arguments ...string) (*process, error) {
 	cmd := exec.Command(filepath.Join(s.binaries, program), arguments...)
-	cmd.Dir = s.folder // the account may not be allowed where we are
+	cmd.Dir = s.dir // the account may lack access to the current directory
 	cmd.SysProcAttr = s.account.attributes()
 	for _, entry := range os.Environ() {
 		if !strings.HasPrefix(entry, "PG") && !strings.HasPrefix(entry, "LC_") {
@@ -222,7 +223,7 @@ func (s *Server) launch(program string, arguments ...string) (*process, error) {
 	return p, nil
 }
 
-// end ends the server if it runs.
+// end stops the server with the signal, if it is running.
 func (s *Server) end(signal os.Signal) error {
 	if s.process == nil {
 		return nil
@@ -232,20 +233,21 @@ func (s *Server) end(signal os.Signal) error {
 	return p.end(signal, s.watchdog)
 }
 
-// close ends the server and removes its folder. A killed server runs once more before: only then is its shared memory,
-// of which a machine has few segments, given back.
+// close stops the server and removes its directory. A killed server is started once more first, because only that
+// frees its System V shared memory segment, of which a system has few.
 func (s *Server) close(ctx context.Context) error {
 	var err error
 	if s.process == nil {
 		err = s.run(ctx)
 	}
-	return errors.Join(err, s.end(immediately), s.watchdog.close())
+	return errors.Join(err, s.end(immediateShutdown), s.watchdog.close())
 }
 
-func (s *Server) data() string { return filepath.Join(s.folder, "data") }
+func (s *Server) dataDir() string { return filepath.Join(s.dir, "data") }
 
-// admin is the URL of the database that initdb makes. It leaves nothing to the environment's PG variables.
+// admin returns the URL of the database that initdb creates. It sets every parameter that the PG environment
+// variables could change.
 func (s *Server) admin() url.URL {
-	query := url.Values{"host": {s.folder}, "port": {"5432"}, "sslmode": {"disable"}}
+	query := url.Values{"host": {s.dir}, "port": {"5432"}, "sslmode": {"disable"}}
 	return url.URL{Scheme: "postgres", User: url.User("postgres"), Path: "/postgres", RawQuery: query.Encode()}
 }

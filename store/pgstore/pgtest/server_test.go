@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestKilledServerKeepsWhatWasCommitted(t *testing.T) {
+func TestKilledServerKeepsCommits(t *testing.T) {
 	s := Start(t, Config{Durable: true})
 	url := s.Database(t)
 	before := connect(t, url)
@@ -40,31 +40,33 @@ func TestKilledServerKeepsWhatWasCommitted(t *testing.T) {
 	s.Restart(t)
 	after := connect(t, url)
 	assert.Equal(t, "committed", one[string](t, after, `SELECT string_agg(text, ',') FROM note`))
-	assert.True(t, one[time.Time](t, after, `SELECT pg_postmaster_start_time()`).After(start), "it is another server")
-	assert.Contains(t, s.process.said.String(), "automatic recovery in progress", "it was killed, not ended")
+	assert.True(t, one[time.Time](t, after, `SELECT pg_postmaster_start_time()`).After(start),
+		"the server was not restarted")
+	assert.Contains(t, s.process.output.String(), "automatic recovery in progress",
+		"the server was shut down instead of killed")
 }
 
-func TestKilledServerLeavesNothing(t *testing.T) {
+func TestKilledServerIsCleanedUp(t *testing.T) {
 	needPostgreSQL(t)
-	var folder, segment string
+	var dir, segment string
 	t.Run("use", func(t *testing.T) {
 		s := Start(t, Config{})
-		folder, segment = s.folder, sharedMemory(t, s)
+		dir, segment = s.dir, sharedMemory(t, s)
 		s.Kill(t)
 	})
-	assert.NoDirExists(t, folder)
+	assert.NoDirExists(t, dir)
 	assert.NotContains(t, segments(t), segment)
 }
 
-// sharedMemory is the id of the server's System V segment, as it is in the system's list.
+// sharedMemory returns the id of the server's System V shared memory segment.
 func sharedMemory(t *testing.T, s *Server) string {
 	t.Helper()
-	lock, err := os.ReadFile(filepath.Join(s.data(), "postmaster.pid"))
+	lock, err := os.ReadFile(filepath.Join(s.dataDir(), "postmaster.pid"))
 	require.NoError(t, err)
 	lines := strings.Split(string(lock), "\n")
 	require.Greater(t, len(lines), 6)
 	segment := strings.Fields(lines[6])
-	require.Len(t, segment, 2, "a key and an id")
+	require.Len(t, segment, 2, "line 7 of postmaster.pid must hold the key and the id of the segment")
 	require.Contains(t, segments(t), segment[1])
 	return segment[1]
 }
@@ -73,7 +75,7 @@ func segments(t *testing.T) []string {
 	t.Helper()
 	list, err := os.ReadFile("/proc/sysvipc/shm")
 	if err != nil {
-		t.Skip("this system does not list its shared memory:", err)
+		t.Skip("this system does not list its shared memory segments:", err)
 	}
 	var ids []string
 	for line := range strings.Lines(string(list)) {
@@ -82,13 +84,13 @@ func segments(t *testing.T) []string {
 	return ids
 }
 
-func TestOnlyWhatMayBeLostIsInMemory(t *testing.T) {
-	assert.Equal(t, cmp.Or(memory(room), os.TempDir()), Config{}.place())
-	assert.Equal(t, os.TempDir(), Config{Durable: true}.place())
-	assert.Equal(t, "/chosen", Config{Folder: "/chosen"}.place())
+func TestDurableServerIsNotInMemory(t *testing.T) {
+	assert.Equal(t, cmp.Or(memoryDir(minFree), os.TempDir()), Config{}.parentDir())
+	assert.Equal(t, os.TempDir(), Config{Durable: true}.parentDir())
+	assert.Equal(t, "/chosen", Config{Folder: "/chosen"}.parentDir())
 }
 
-func TestTooLittleMemoryIsNotUsed(t *testing.T) { assert.Empty(t, memory(1<<62)) }
+func TestMemoryDirWithoutEnoughSpace(t *testing.T) { assert.Empty(t, memoryDir(1<<62)) }
 
 func TestSettings(t *testing.T) {
 	s := Start(t, Config{Settings: map[string]string{"default_transaction_isolation": "serializable", "work_mem": "5MB"}})
@@ -98,12 +100,12 @@ func TestSettings(t *testing.T) {
 	assert.Equal(t, "off", one[string](t, connection, `SHOW fsync`))
 }
 
-func TestServerThatDoesNotStartSaysWhy(t *testing.T) {
+func TestFailedStartReportsServerOutput(t *testing.T) {
 	needPostgreSQL(t)
 	temporary, err := os.MkdirTemp("", "dlrloop-pgtest-")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(temporary)) })
-	require.NoError(t, os.Chmod(temporary, 0o711)) // root's server runs as another user
+	require.NoError(t, os.Chmod(temporary, 0o711)) // if the test runs as root, the server runs as another user
 	_, err = boot(t.Context(), Config{Folder: temporary, Settings: map[string]string{"max_connections": "many"}})
 	require.ErrorContains(t, err, "postgres ended")
 	assert.ErrorContains(t, err, `invalid value for parameter "max_connections": "many"`)
@@ -112,23 +114,23 @@ func TestServerThatDoesNotStartSaysWhy(t *testing.T) {
 	assert.Empty(t, left)
 }
 
-// orphan is set for the process that is killed with its server running.
+// orphan is the environment variable that makes the test program call runOrphan.
 const orphan = "DLRLOOP_PGTEST_ORPHAN"
 
-// beOrphaned starts a server, says where it is, and waits to be killed.
-func beOrphaned() int {
+// runOrphan starts a server, prints its directory and URL, and blocks until its process is killed.
+func runOrphan() int {
 	s, err := boot(context.Background(), Config{})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	fmt.Println(s.folder)
+	fmt.Println(s.dir)
 	fmt.Println(s.databases.admin.String())
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	return 0
 }
 
-func TestServerGoesWithAKilledTest(t *testing.T) {
+func TestServerStopsWhenTestIsKilled(t *testing.T) {
 	needPostgreSQL(t)
 	program, err := os.Executable()
 	require.NoError(t, err)
@@ -143,42 +145,42 @@ func TestServerGoesWithAKilledTest(t *testing.T) {
 	require.NoError(t, test.Start())
 	lines := bufio.NewScanner(stdout)
 	require.True(t, lines.Scan())
-	folder := lines.Text()
+	dir := lines.Text()
 	require.True(t, lines.Scan())
 	url := lines.Text()
-	require.DirExists(t, folder)
+	require.DirExists(t, dir)
 	connection := connect(t, url)
 
 	require.NoError(t, test.Process.Kill())
 	require.Error(t, test.Wait())
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
-	_, err = connection.WaitForNotification(ctx) // returns when the server ends
+	_, err = connection.WaitForNotification(ctx) // blocks until the server ends
 	require.Error(t, err)
-	require.NoError(t, ctx.Err(), "the server outlives the test")
+	require.NoError(t, ctx.Err(), "the server still runs although the test was killed")
 	require.Eventually(t, func() bool {
-		_, err := os.Stat(folder)
+		_, err := os.Stat(dir)
 		return os.IsNotExist(err)
-	}, patience, 20*time.Millisecond)
+	}, timeout, 20*time.Millisecond)
 }
 
-// TestAProgramMayStartAServer has no test but this one know of it.
-func TestAProgramMayStartAServer(t *testing.T) {
+// TestBoot does not register the server with a test, as a program that is not a test would use it.
+func TestBoot(t *testing.T) {
 	needPostgreSQL(t)
-	folder, err := os.MkdirTemp("", "dlrloop-pgtest-")
+	dir, err := os.MkdirTemp("", "dlrloop-pgtest-")
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(folder)) })
-	require.NoError(t, os.Chmod(folder, 0o711)) // root's server runs as another user
-	s, err := Boot(t.Context(), Config{Durable: true, Folder: folder})
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	require.NoError(t, os.Chmod(dir, 0o711)) // if the test runs as root, the server runs as another user
+	s, err := Boot(t.Context(), Config{Durable: true, Folder: dir})
 	require.NoError(t, err)
-	assert.Equal(t, folder, filepath.Dir(s.folder))
+	assert.Equal(t, dir, filepath.Dir(s.dir))
 	connection := connect(t, s.URL())
 	assert.Equal(t, "on", one[string](t, connection, "SHOW fsync"))
 	process, err := os.FindProcess(s.PID())
 	require.NoError(t, err)
 	require.NoError(t, process.Signal(syscall.Signal(0)))
 	require.NoError(t, s.Close(t.Context()))
-	left, err := os.ReadDir(folder)
+	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	assert.Empty(t, left)
 	assert.Error(t, process.Signal(syscall.Signal(0)))

@@ -1,5 +1,6 @@
-// Package pgtest gives tests real PostgreSQL databases: of a throwaway server that listens on a Unix socket in a
-// temporary folder, or of one that DLRLOOP_TEST_POSTGRES names. It needs PostgreSQL 13 or newer.
+// Package pgtest provides real PostgreSQL databases for tests. They are on a throwaway server that listens on a Unix
+// socket in a temporary directory, or on the server whose URL is in DLRLOOP_TEST_POSTGRES. It requires PostgreSQL 13
+// or newer.
 //
 //	var postgres pgtest.Shared
 //
@@ -23,55 +24,55 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Variable is the environment variable with the URL of a server to use instead of a throwaway one. Its user must be
-// allowed to make databases there.
+// Variable is the environment variable that holds the URL of a server to use instead of a throwaway one. The user in
+// the URL must be allowed to create databases.
 const Variable = "DLRLOOP_TEST_POSTGRES"
 
-// Config is what a server is like. The zero value is quick and loses its last commits when it is killed.
+// Config configures a server. The zero value is a fast server that loses its last commits in a crash.
 type Config struct {
-	// Durable has a commit wait for the disk, as in production: for tests that kill the server. It says nothing to
-	// the server that DLRLOOP_TEST_POSTGRES names.
+	// Durable makes commits wait for the disk, as in production. Tests that kill the server need it. It has no effect
+	// on the server in DLRLOOP_TEST_POSTGRES.
 	Durable bool
-	// Folder is where the server's folder is made; default memory, where the system has a folder with room that is kept there and
-	// Durable is not asked for, else the system's for temporary files. When the path is too long for a socket it is /tmp. The
-	// account that PostgreSQL runs as must be allowed to reach it.
+	// Folder is the directory in which the server's directory is created. The user that PostgreSQL runs as must be
+	// able to access it. The default is /dev/shm if that has 2 GiB free and Durable is not set, else the directory
+	// for temporary files. If the path is too long for a Unix socket, /tmp is used.
 	Folder string
-	// Settings are more of postgresql.conf, by name. On a server that DLRLOOP_TEST_POSTGRES names they are set for
-	// each database, which only a session's settings can be.
+	// Settings are additional settings for postgresql.conf, by name. On the server in DLRLOOP_TEST_POSTGRES they are
+	// set for each database, so only settings that a session can change are possible there.
 	Settings map[string]string
-	// Prepare fills, once, the database that all others are copies of: for migrations. It must close its connections.
-	// Without it databases are empty.
+	// Prepare is called once with the URL of an empty database, for example to run migrations. All other databases
+	// are copies of it. Prepare must close its connections. If it is nil, databases are empty.
 	Prepare func(ctx context.Context, url string) error
 }
 
-// Shared is one server for all tests of a package. It starts when the first of them asks for a database. Tests may
-// ask at the same time.
+// Shared is one server for all tests of a package. It starts at the first call of Database. It is safe for concurrent
+// use.
 type Shared struct {
 	Config Config
 
 	once      sync.Once
-	server    *Server // nil when DLRLOOP_TEST_POSTGRES names another
+	server    *Server // nil if DLRLOOP_TEST_POSTGRES is set
 	databases *databases
 	err       error
 }
 
-// Run runs the tests, ends the server and returns the code to exit with.
+// Run runs the tests, stops the server and returns the exit code.
 func (s *Shared) Run(m *testing.M) int {
 	code := m.Run()
 	if err := s.close(); err != nil {
-		fmt.Fprintln(os.Stderr, "end the tests' PostgreSQL:", err)
+		fmt.Fprintln(os.Stderr, "stop the test PostgreSQL:", err)
 		return max(code, 1)
 	}
 	return code
 }
 
-// Database returns the URL of a new database, dropped when the test ends, with those who are still connected. Where
-// there is no PostgreSQL it skips the test and says what to install.
+// Database creates a database and returns its URL. The database is dropped when the test ends, even if clients are
+// still connected. If PostgreSQL is not installed, Database skips the test and reports what to install.
 func (s *Shared) Database(t testing.TB) string {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
 	s.once.Do(func() { s.err = s.open(ctx) })
-	need(t, s.err)
+	requireFound(t, s.err)
 	address, err := s.databases.create(ctx)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.databases.drop(ctx, address)) })
@@ -90,7 +91,7 @@ func (s *Shared) open(ctx context.Context) error {
 	}
 	admin, err := url.Parse(named)
 	if err != nil || admin.Scheme != "postgres" && admin.Scheme != "postgresql" {
-		return errors.New(Variable + " is not a URL: write postgres://user:password@host:5432/postgres")
+		return errors.New(Variable + " is not a URL: use the form postgres://user:password@host:5432/postgres")
 	}
 	s.databases = &databases{admin: *admin, settings: s.Config.Settings, prepare: s.Config.Prepare}
 	return nil
@@ -106,8 +107,8 @@ func (s *Shared) close() error {
 	return nil
 }
 
-// need skips the test when there is no PostgreSQL, and fails it on every other error.
-func need(t testing.TB, err error) {
+// requireFound skips the test if PostgreSQL is not installed, and fails it on any other error.
+func requireFound(t testing.TB, err error) {
 	t.Helper()
 	if errors.Is(err, ErrNotFound) {
 		t.Skip(err)

@@ -13,19 +13,19 @@ import (
 
 func TestMain(m *testing.M) {
 	if os.Getenv(orphan) != "" {
-		os.Exit(beOrphaned())
+		os.Exit(runOrphan())
 	}
 	os.Exit(m.Run())
 }
 
-// needPostgreSQL skips a test that would else only skip the one within it.
+// needPostgreSQL skips the test if PostgreSQL is not installed. Otherwise only its subtest would be skipped.
 func needPostgreSQL(t *testing.T) {
 	t.Helper()
-	_, err := find(os.Getenv("PATH"), places())
-	need(t, err)
+	_, err := find(os.Getenv("PATH"), binDirs())
+	requireFound(t, err)
 }
 
-// shared is a server for the tests within a test, ended with it.
+// shared returns a Shared for the subtests of a test. It is closed when the test ends.
 func shared(t *testing.T, config Config) *Shared {
 	t.Helper()
 	needPostgreSQL(t)
@@ -38,7 +38,7 @@ func connect(t *testing.T, url string) *pgx.Conn {
 	t.Helper()
 	connection, err := pgx.Connect(t.Context(), url)
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = connection.Close(context.Background()) }) // some tests have ended it
+	t.Cleanup(func() { _ = connection.Close(context.Background()) }) // fails if the test has ended the connection
 	return connection
 }
 
@@ -48,7 +48,7 @@ func execute(t *testing.T, connection *pgx.Conn, statement string) {
 	require.NoError(t, err)
 }
 
-// one is the value that the query returns.
+// one returns the single value that the query returns.
 func one[V any](t *testing.T, connection *pgx.Conn, query string) V {
 	t.Helper()
 	var value V
@@ -58,7 +58,7 @@ func one[V any](t *testing.T, connection *pgx.Conn, query string) V {
 
 const ours = `SELECT count(*) FROM pg_database WHERE datname LIKE 'dlrloop\_test\_%'`
 
-func TestDatabasesAreApart(t *testing.T) {
+func TestDatabasesAreSeparate(t *testing.T) {
 	t.Setenv(Variable, "")
 	s := shared(t, Config{})
 	t.Run("use", func(t *testing.T) {
@@ -73,10 +73,10 @@ func TestDatabasesAreApart(t *testing.T) {
 		assert.Empty(t, one[string](t, a, `SHOW listen_addresses`))
 	})
 	admin := connect(t, s.databases.admin.String())
-	assert.Equal(t, 0, one[int](t, admin, ours), "dropped with the test")
+	assert.Equal(t, 0, one[int](t, admin, ours), "the databases were not dropped when the test ended")
 }
 
-func TestDatabaseIsDroppedWithThoseConnected(t *testing.T) {
+func TestDatabaseIsDroppedDespiteConnections(t *testing.T) {
 	t.Setenv(Variable, "")
 	s := shared(t, Config{})
 	var left *pgx.Conn
@@ -89,7 +89,7 @@ func TestDatabaseIsDroppedWithThoseConnected(t *testing.T) {
 	require.NoError(t, left.Close(t.Context()))
 }
 
-func TestDatabasesForTestsSideBySide(t *testing.T) {
+func TestDatabasesInParallel(t *testing.T) {
 	t.Setenv(Variable, "")
 	prepared := 0
 	s := shared(t, Config{Prepare: func(ctx context.Context, url string) error {
@@ -118,11 +118,11 @@ func TestFailedPreparationFailsEveryDatabase(t *testing.T) {
 	s := Start(t, Config{Prepare: func(context.Context, string) error { return errors.New("no such column") }})
 	for range 2 {
 		_, err := s.databases.create(t.Context())
-		assert.ErrorContains(t, err, "prepare the database to copy: no such column")
+		assert.ErrorContains(t, err, "prepare the template database: no such column")
 	}
 }
 
-func TestNamedServer(t *testing.T) {
+func TestServerFromEnvironment(t *testing.T) {
 	named := Start(t, Config{})
 	admin := named.databases.admin
 	t.Setenv(Variable, admin.String())
@@ -135,12 +135,12 @@ func TestNamedServer(t *testing.T) {
 		assert.Nil(t, s.server)
 		assert.Equal(t, "serializable", one[string](t, connection, `SHOW default_transaction_isolation`))
 		assert.Equal(t, "it's", one[string](t, connection, `SHOW application_name`))
-		assert.Equal(t, 2, one[int](t, connection, ours), "the test's and the prepared one")
+		assert.Equal(t, 2, one[int](t, connection, ours), "expected the test's database and the prepared one")
 	})
-	assert.Equal(t, 0, one[int](t, connect(t, admin.String()), ours), "nothing is left on it")
+	assert.Equal(t, 0, one[int](t, connect(t, admin.String()), ours), "databases were left on the server")
 }
 
-func TestNamedServerIsAURL(t *testing.T) {
+func TestServerURLIsChecked(t *testing.T) {
 	for _, named := range []string{"host=db password=secret", "postgres://user:secret@db:port/"} {
 		t.Setenv(Variable, named)
 		err := new(Shared).open(t.Context())

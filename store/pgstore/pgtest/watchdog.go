@@ -7,8 +7,9 @@ import (
 	"os/exec"
 )
 
-// script reads which process runs, a line each time that changes and an empty one for none. When the pipe ends, as it
-// does when the test's process does, however it ends, it ends the process and removes the folder.
+// script reads the pid of the running process from standard input: a line each time it changes, empty if there is
+// none. Standard input ends when the test's process ends, even if that crashes. Then the script stops the running
+// process and removes the directory in $1.
 const script = `
 pid=
 while read -r line; do pid=$line; done
@@ -21,16 +22,16 @@ fi 2>/dev/null
 rm -rf "$1"
 `
 
-// watchdog is a shell that outlives the test's process to clean up after it.
+// watchdog is a shell process that outlives the test's process to clean up after it.
 type watchdog struct {
 	cmd  *exec.Cmd
 	pipe io.WriteCloser
 }
 
-func newWatchdog(folder string) (*watchdog, error) {
-	cmd := exec.Command("/bin/sh", "-c", script, "watchdog", folder)
+func newWatchdog(dir string) (*watchdog, error) {
+	cmd := exec.Command("/bin/sh", "-c", script, "watchdog", dir)
 	cmd.Dir = "/"
-	cmd.SysProcAttr = apart()
+	cmd.SysProcAttr = ownGroup()
 	pipe, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, fmt.Errorf("start the watchdog: %w", err)
@@ -41,26 +42,26 @@ func newWatchdog(folder string) (*watchdog, error) {
 	return &watchdog{cmd, pipe}, nil
 }
 
-// watch says which process to end with us.
+// watch makes the watchdog stop process pid when the test's process ends.
 func (w *watchdog) watch(pid int) error {
 	if _, err := fmt.Fprintln(w.pipe, pid); err != nil {
-		return fmt.Errorf("tell the watchdog of a process: %w", err)
+		return fmt.Errorf("pass a pid to the watchdog: %w", err)
 	}
 	return nil
 }
 
-// forget says that no process is left to end.
-func (w *watchdog) forget() error {
+// unwatch makes the watchdog stop no process.
+func (w *watchdog) unwatch() error {
 	if _, err := fmt.Fprintln(w.pipe); err != nil {
-		return fmt.Errorf("tell the watchdog of a process's end: %w", err)
+		return fmt.Errorf("clear the watchdog's pid: %w", err)
 	}
 	return nil
 }
 
-// close returns when the watchdog has removed the folder.
+// close ends the watchdog and blocks until it has removed the directory.
 func (w *watchdog) close() error {
 	if err := errors.Join(w.pipe.Close(), w.cmd.Wait()); err != nil {
-		return fmt.Errorf("remove the server's folder: %w", err)
+		return fmt.Errorf("remove the server's directory: %w", err)
 	}
 	return nil
 }
