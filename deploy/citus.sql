@@ -1,10 +1,12 @@
--- Distributes dlrloop's tables over the workers of a Citus cluster, by their slot: `dlrloop migrate --distribute` runs it on the
--- coordinator after the schema. It may be run again: what is distributed already stays as it is.
+-- Distributes dlrloop's tables over the workers of a Citus cluster, by slot. `dlrloop migrate --distribute` runs this
+-- script on the coordinator after creating the schema. It may be run again: it skips tables that are already
+-- distributed.
 --
--- It has been run against stand-ins for Citus' functions only, not on a Citus cluster: try it on one of yours first.
+-- The script was tested with stand-ins for the functions of Citus, not on a Citus cluster: try it on a test cluster
+-- first.
 --
--- The tables are colocated, so that a transaction of one slot stays on one worker. goose's tables stay local to the
--- coordinator: the schema is changed there.
+-- The tables are colocated, so that a transaction in one slot stays on one worker. The tables of goose stay local to
+-- the coordinator, because migrations run there.
 
 SELECT create_distributed_table('batch', 'slot', shard_count => (SELECT slots FROM meta), colocate_with => 'none')
 WHERE NOT EXISTS (SELECT 1 FROM pg_dist_partition WHERE logicalrelid = 'batch'::regclass);

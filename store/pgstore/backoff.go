@@ -9,25 +9,25 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// The pace of what fails: the first pause is up to paceFirst, each after it up to twice as long, none more than paceMost.
+// The first delay is at most firstBackoff. The maximum doubles with each failure, up to maxBackoff.
 const (
-	paceFirst = 50 * time.Millisecond
-	paceMost  = 2 * time.Second
+	firstBackoff = 50 * time.Millisecond
+	maxBackoff   = 2 * time.Second
 )
 
-// pace spaces out attempts at what fails, so that many replicas neither hurry nor march in step. It is safe for use by any number
-// of goroutines.
-type pace struct {
+// backoff delays attempts after failures, with jitter so that replicas do not retry in step. The zero value delays
+// nothing. It is safe for concurrent use.
+type backoff struct {
 	mu       sync.Mutex
-	failures int       // in a row; guarded by mu
-	until    time.Time // no attempt before; guarded by mu
+	failures int       // consecutive failures; guarded by mu
+	until    time.Time // no attempt before this time; guarded by mu
 }
 
-// wait returns when an attempt may be made, or early when done is closed.
-func (p *pace) wait(done <-chan struct{}) {
-	p.mu.Lock()
-	left := time.Until(p.until)
-	p.mu.Unlock()
+// wait blocks until the next attempt is allowed or done is closed.
+func (b *backoff) wait(done <-chan struct{}) {
+	b.mu.Lock()
+	left := time.Until(b.until)
+	b.mu.Unlock()
 	if left <= 0 {
 		return
 	}
@@ -39,43 +39,44 @@ func (p *pace) wait(done <-chan struct{}) {
 	}
 }
 
-// ended tells how an attempt ended. The pause after a failure is between the half and the whole of what its number allows.
-func (p *pace) ended(err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// ended records the result of an attempt. After a failure the delay is between half and all of its maximum.
+func (b *backoff) ended(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if err == nil {
-		p.failures, p.until = 0, time.Time{}
+		b.failures, b.until = 0, time.Time{}
 		return
 	}
-	most := paceMost
-	if p.failures < 10 {
-		most = min(paceFirst<<p.failures, paceMost)
+	most := maxBackoff
+	if b.failures < 10 {
+		most = min(firstBackoff<<b.failures, maxBackoff)
 	}
-	p.failures++
-	p.until = time.Now().Add(most/2 + rand.N(most/2))
+	b.failures++
+	b.until = time.Now().Add(most/2 + rand.N(most/2))
 }
 
-// at is how many attempts in a row have failed.
-func (p *pace) at() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.failures
+// failureCount returns the number of consecutive failures.
+func (b *backoff) failureCount() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.failures
 }
 
-// gate lets one connection be made at a time, at a pace while that fails. Who finds one being made waits for how that ends: a
-// failure is everybody's, after a success the next one goes.
+// gate lets one goroutine connect at a time, with a backoff while connecting fails. The others wait for its result:
+// if it failed they get the same error, else the next one connects.
 type gate struct {
-	pace pace
-	mu   sync.Mutex
-	now  *attempt // guarded by mu; nil when none is made
+	backoff backoff
+	mu      sync.Mutex
+	now     *attempt // guarded by mu; nil if no goroutine is connecting
 }
 
 type attempt struct {
 	ended chan struct{}
-	err   error // once ended
+	err   error // valid after ended is closed
 }
 
-// enter returns nil when the caller is to connect and then to call leave.
+// enter blocks until the caller may connect and then returns nil; the caller must call leave afterwards. If another
+// goroutine's attempt fails meanwhile, enter returns its error. If ctx ends, it returns the error of ctx.
 func (g *gate) enter(ctx context.Context) error {
 	for {
 		g.mu.Lock()
@@ -85,7 +86,7 @@ func (g *gate) enter(ctx context.Context) error {
 		}
 		g.mu.Unlock()
 		if other == nil {
-			g.pace.wait(ctx.Done())
+			g.backoff.wait(ctx.Done())
 			if err := ctx.Err(); err != nil {
 				g.end(err)
 				return err
@@ -103,9 +104,9 @@ func (g *gate) enter(ctx context.Context) error {
 	}
 }
 
-// leave tells how connecting ended.
+// leave records the result of the caller's attempt to connect.
 func (g *gate) leave(err error) {
-	g.pace.ended(err)
+	g.backoff.ended(err)
 	g.end(err)
 }
 
@@ -118,22 +119,23 @@ func (g *gate) end(err error) {
 	close(made.ended)
 }
 
-// idle reports whether no connection is being made, and none failed to be made last.
+// idle reports whether no goroutine is connecting and the last attempt succeeded.
 func (g *gate) idle() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.now == nil && g.pace.at() == 0
+	return g.now == nil && g.backoff.failureCount() == 0
 }
 
-// gateTracer marks the contexts of making connections, and leaves the gate, if it has one, when one could not be made.
+// gateTracer marks the contexts in which pgx connects, and leaves the gate, if it has one, after a failed attempt.
+// After a successful one newPool does it.
 type gateTracer struct{ *gate }
 
 var _ pgx.ConnectTracer = gateTracer{}
 
 type connectKey struct{}
 
-// connects reports whether a context is that of making a connection.
-func connects(ctx context.Context) bool { return ctx.Value(connectKey{}) != nil }
+// isConnecting reports whether pgx passed ctx for connecting.
+func isConnecting(ctx context.Context) bool { return ctx.Value(connectKey{}) != nil }
 
 func (gateTracer) TraceConnectStart(ctx context.Context, _ pgx.TraceConnectStartData) context.Context {
 	return context.WithValue(ctx, connectKey{}, true)

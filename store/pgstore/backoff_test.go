@@ -13,9 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestPaceOfFailures(t *testing.T) {
+func TestBackoffDelays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var p pace
+		var p backoff
 		for _, most := range []time.Duration{50, 100, 200, 400, 800, 1600, 2000, 2000, 2000, 2000, 2000, 2000} {
 			most *= time.Millisecond
 			p.ended(errors.New("refused"))
@@ -33,11 +33,11 @@ func TestPaceOfFailures(t *testing.T) {
 		done := make(chan struct{})
 		close(done)
 		p.wait(done)
-		assert.Zero(t, time.Since(begin), "it ends early")
+		assert.Zero(t, time.Since(begin), "wait must return when done is closed")
 	})
 }
 
-func TestGateLetsOneConnectAtATime(t *testing.T) {
+func TestGateAdmitsOneAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var (
 			g          gate
@@ -60,7 +60,7 @@ func TestGateLetsOneConnectAtATime(t *testing.T) {
 	})
 }
 
-func TestGateSharesAFailure(t *testing.T) {
+func TestGateSharesFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var (
 			g        gate
@@ -89,7 +89,7 @@ func TestGateSharesAFailure(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		require.ErrorIs(t, g.enter(ctx), context.Canceled)
-		require.NoError(t, g.enter(t.Context()), "who gave up is not in the way")
+		require.NoError(t, g.enter(t.Context()), "a canceled call must not block the gate")
 		g.leave(nil)
 		assert.True(t, g.idle())
 	})

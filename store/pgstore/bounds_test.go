@@ -14,12 +14,13 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// TestClaimsOfALargeBatchBeginWhereTheLastOneDid: those before are sent. Who comes to be owed before them is claimed in the end.
-func TestClaimsOfALargeBatchBeginWhereTheLastOneDid(t *testing.T) {
+// TestNextClaimSkipsSentRecipients checks that each claim of a large batch starts at the first recipient of the
+// previous claim. A recipient that becomes owed before that position is still claimed in the end.
+func TestNextClaimSkipsSentRecipients(t *testing.T) {
 	t.Parallel()
 	const recipients, first = 3500, "1"
-	w := newWire()
-	s := newStore(t, pgstore.Config{URL: w.before(t, postgres.Database(t))})
+	w := newRecorder()
+	s := newStore(t, pgstore.Config{URL: w.intercept(t, postgres.Database(t))})
 	require.NoError(t, s.Record(t.Context(), allDelivered(t, "large", recipients)))
 	var claimed []string
 	begins := func() (digits []string) {
@@ -46,17 +47,19 @@ func TestClaimsOfALargeBatchBeginWhereTheLastOneDid(t *testing.T) {
 			require.Equal(t, []string{number((i - 1) * 1000)}, begins())
 		}
 		claimed = append(claimed, claims[0].Recipients...)
-		a := arrives(store.Settlement{BatchID: "large", Lease: claims[0].Lease, Recipients: claims[0].Recipients, Outcome: store.Accepted})
+		a := arrives(store.Settlement{
+			BatchID: "large", Lease: claims[0].Lease, Recipients: claims[0].Recipients, Outcome: store.Accepted,
+		})
 		a.At = epoch.Add(time.Hour)
 		require.NoError(t, s.Record(t.Context(), a))
 	}
-	require.Len(t, claimed, recipients+1, "each once")
+	require.Len(t, claimed, recipients+1, "every recipient must be claimed exactly once")
 	require.True(t, slices.Contains(claimed, first))
-	require.Zero(t, state(t, s).Feedback.Owed)
+	require.Zero(t, totalsOf(t, s).Feedback.Owed)
 }
 
-// TestRequeueOfALargeBatch requeues more recipients than one transaction changes.
-func TestRequeueOfALargeBatch(t *testing.T) {
+// TestRequeueLargeBatch requeues more recipients than one transaction changes.
+func TestRequeueLargeBatch(t *testing.T) {
 	t.Parallel()
 	const recipients = 9000
 	address := postgres.Database(t)
@@ -66,19 +69,21 @@ func TestRequeueOfALargeBatch(t *testing.T) {
 		claims, err := s.Claim(t.Context(), "plan", epoch.Add(time.Hour), time.Minute, 1)
 		require.NoError(t, err)
 		require.NoError(t, s.Record(t.Context(), arrives(store.Settlement{
-			BatchID: "large", Lease: claims[0].Lease, Recipients: claims[0].Recipients, Outcome: store.Buried, Reason: store.ReasonServer,
+			BatchID: "large", Lease: claims[0].Lease, Recipients: claims[0].Recipients,
+			Outcome: store.Buried, Reason: store.ReasonServer,
 		})))
 	}
-	require.Equal(t, recipients, state(t, s).Feedback.Dead)
+	require.Equal(t, recipients, totalsOf(t, s).Feedback.Dead)
 	n, err := s.Requeue(t.Context(), key("large"), epoch)
 	require.NoError(t, err)
 	require.Equal(t, recipients, n)
-	require.Equal(t, store.Tally{PendingTasks: 1, Owed: recipients}, state(t, s).Feedback)
-	require.LessOrEqual(t, ask[int](t, address, `SELECT max(n)::int FROM (SELECT count(*) AS n FROM recipient GROUP BY xmin::text) t`), 4000)
+	require.Equal(t, store.Tally{PendingTasks: 1, Owed: recipients}, totalsOf(t, s).Feedback)
+	require.LessOrEqual(t, queryOne[int](t, address,
+		`SELECT max(n)::int FROM (SELECT count(*) AS n FROM recipient GROUP BY xmin::text) t`), 4000)
 }
 
-// TestARecipientOfManyLargeReports is read with the bytes of the last ones.
-func TestARecipientOfManyLargeReports(t *testing.T) {
+// TestRecipientWithManyLargeReports checks that Recipient returns the raw bytes of the last reports only.
+func TestRecipientWithManyLargeReports(t *testing.T) {
 	t.Parallel()
 	const size, reports = 6 << 20, 5
 	s := newStore(t, pgstore.Config{URL: postgres.Database(t)})

@@ -18,8 +18,9 @@ import (
 )
 
 var (
-	// Due times after $5, and leases that end after $6, were given before the clock was set back.
-	findDue = slotted{
+	// A due time after $5, or a lease that ends after $6, is later than any wait allows: it was set before the clock
+	// was set back, and counts as due or ended.
+	findDue = slotQuery{
 		`slot, plan, batch_id, due`,
 		`((SELECT slot, plan, batch_id, due FROM batch WHERE slot = $1 AND plan = $2 AND due <= $3
     AND (lease_until IS NULL OR lease_until <= $3 OR lease_until > $6) ORDER BY due, batch_id LIMIT $4)
@@ -27,8 +28,8 @@ var (
     AND (lease_until IS NULL OR lease_until <= $3 OR lease_until > $6) ORDER BY due, batch_id LIMIT $4)) b`,
 		`ORDER BY due, batch_id LIMIT $4`,
 	}
-	// So were times after $5, unless the batch waits for its send_at: its row says so.
-	findOverdue = slotted{
+	// The same holds for times after $5, unless the batch waits for its send_at, which CheckDue finds in the row.
+	findMissing = slotQuery{
 		`slot, plan, batch_id, check_due`,
 		`((SELECT slot, plan, batch_id, check_due FROM batch WHERE slot = $1 AND plan = $2 AND check_minute <= $3 AND check_due <= $3
     ORDER BY check_minute, check_due, batch_id LIMIT $4)
@@ -39,8 +40,8 @@ var (
 )
 
 const (
-	// A batch that somebody has locked is being claimed, settled or reported of: it is left for the next time.
-	takeDue = `
+	// SKIP LOCKED: a locked batch is being claimed, settled or reported, so the next claim may get it.
+	leaseDue = `
 UPDATE batch b SET lease = k.lease, lease_until = $6
 FROM (
     SELECT l.slot, l.plan, l.batch_id, k.lease
@@ -52,8 +53,8 @@ FROM (
 WHERE b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id
 RETURNING b.lease, b.row`
 
-	// Of two who claim the same, the one that has to wait for the other finds that the lease is not free any more.
-	takeDuePortably = `
+	// If two replicas claim the same task, the second waits for the first and then finds the lease taken.
+	leaseDuePortably = `
 UPDATE batch b SET lease = k.lease, lease_until = $6
 FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (slot, plan, batch_id, lease)
 WHERE b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id
@@ -65,23 +66,25 @@ SELECT row, digits FROM recipient
 WHERE slot = $1 AND plan = $2 AND batch_id = $3 AND feedback = $4 AND digits >= $5 ORDER BY digits LIMIT $6`
 )
 
-// claimTries is how often a claim looks again when others were faster with what it found.
+// claimTries is how often Claim searches again after other replicas leased some of the tasks it had found.
 const claimTries = 3
 
-// Claim leases tasks of the plan that are due. The lease is in the batch's row: it holds for all replicas, until it ends,
-// its settlement is folded, or the Store that took it is closed.
-func (s *Store) Claim(ctx context.Context, plan string, now time.Time, lease time.Duration, limit int) (claims []store.Claim, err error) {
+// Claim leases up to limit due tasks of the plan, the earliest due first. The lease is stored in the batch's row and
+// holds for all replicas until it ends, its settlement is folded, or the Store that acquired it is closed.
+func (s *Store) Claim(ctx context.Context, plan string, now time.Time, lease time.Duration, limit int,
+) (claims []store.Claim, err error) {
 	horizon := s.config.Policies(plan).Horizon(now)
 	for try := 0; err == nil && try < claimTries && len(claims) < limit; try++ {
 		var due []entry
 		n := limit - len(claims)
-		if due, err = s.find(ctx, n, earliest, findDue, text(plan), now, n, horizon, now.Add(lease+store.MaxAhead)); err != nil || len(due) == 0 {
+		due, err = s.find(ctx, n, earliest, findDue, escape(plan), now, n, horizon, now.Add(lease+store.MaxAhead))
+		if err != nil || len(due) == 0 {
 			break
 		}
 		before := len(claims)
 		for _, part := range s.config.Dialect.transactions(due) {
 			var taken []store.Claim
-			if taken, err = s.take(ctx, part, now, now.Add(lease), horizon); err != nil {
+			if taken, err = s.leaseTasks(ctx, part, now, now.Add(lease), horizon); err != nil {
 				break
 			}
 			claims = append(claims, taken...)
@@ -91,7 +94,7 @@ func (s *Store) Claim(ctx context.Context, plan string, now time.Time, lease tim
 		}
 	}
 	if len(claims) > 0 {
-		err = nil // whoever claims again meets it again
+		err = nil // the next Claim will report it
 	}
 	slices.SortFunc(claims, func(a, b store.Claim) int {
 		return cmp.Or(a.Batch.Task.Due.Compare(b.Batch.Task.Due), strings.Compare(a.Key.BatchID, b.Key.BatchID))
@@ -99,17 +102,18 @@ func (s *Store) Claim(ctx context.Context, plan string, now time.Time, lease tim
 	return claims, s.readError(err)
 }
 
-// take leases those that nobody else has leased meanwhile, and reads what the claims are about while they are locked.
-func (s *Store) take(ctx context.Context, due []entry, now, until, horizon time.Time) (claims []store.Claim, err error) {
-	statement := takeDue
+// leaseTasks leases those of the tasks that are still free, and reads their recipients while the batches are locked.
+func (s *Store) leaseTasks(ctx context.Context, due []entry, now, until, horizon time.Time,
+) (claims []store.Claim, err error) {
+	statement := leaseDue
 	if s.config.Dialect == Portable {
-		statement = takeDuePortably
+		statement = leaseDuePortably
 	}
 	k, leases := keysOf(due), make([]string, len(due))
 	for i := range leases {
 		leases[i] = rand.Text()
 	}
-	s.leases.taking(due, leases, now, until) // how the transaction ends may not be heard
+	s.leases.add(due, leases, now, until) // before the commit, because its result may be lost
 	err = s.writing(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, statement, k.slots, k.plans, k.ids, leases, now, until, horizon, until.Add(store.MaxAhead))
 		if err != nil {
@@ -121,18 +125,18 @@ func (s *Store) take(ctx context.Context, due []entry, now, until, horizon time.
 		return s.readOwed(ctx, tx, claims)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("claim: %w", err)
+		return nil, fmt.Errorf("claim tasks: %w", err)
 	}
-	s.owed.note(claims)
+	s.firstOwed.record(claims)
 	return claims, nil
 }
 
-// readOwed adds to claims the recipients that they are about: those from where the first were owed when the batch was last
-// claimed, and from the beginning if these are not enough.
+// readOwed adds to each claim the recipients that it covers. It starts at the first owed recipient of the batch's
+// previous claim, and at the beginning if that gives too few.
 func (s *Store) readOwed(ctx context.Context, tx pgx.Tx, claims []store.Claim) error {
 	var queue, rest pgx.Batch
 	for i := range claims {
-		s.queueOwed(&queue, &claims[i], s.owed.from(claims[i].Key))
+		s.queueOwed(&queue, &claims[i], s.firstOwed.from(claims[i].Key))
 	}
 	if err := tx.SendBatch(ctx, &queue).Close(); err != nil {
 		return err
@@ -160,7 +164,7 @@ func claimOf(row pgx.CollectableRow) (c store.Claim, err error) {
 	return c, nil
 }
 
-// owedOf is how many recipients a claim is about.
+// owedOf returns the number of recipients that a claim covers.
 func owedOf(c *store.Claim) int {
 	if c.Everyone {
 		return 0
@@ -168,38 +172,39 @@ func owedOf(c *store.Claim) int {
 	return min(c.Batch.Feedback.Owed, store.MaxRecipients)
 }
 
-// queueOwed reads the recipients that a claim is about, beginning with these digits.
+// queueOwed reads the recipients that a claim covers, starting at the digits from.
 func (s *Store) queueOwed(queue *pgx.Batch, c *store.Claim, from string) {
 	n := owedOf(c)
 	if n == 0 {
 		return
 	}
-	queue.Queue(findInState, s.slotOf(c.Key), text(c.Key.Plan), text(c.Key.BatchID), int16(store.FeedbackOwed), from, n).
+	queue.Queue(findInState, s.slotOf(c.Key), escape(c.Key.Plan), escape(c.Key.BatchID),
+		int16(store.FeedbackOwed), from, n).
 		Query(func(rows pgx.Rows) (err error) {
 			c.Recipients, err = pgx.CollectRows(rows, numberOf)
 			return err
 		})
 }
 
-// mostOwed bounds the batches of owed.
-const mostOwed = 1 << 10
+// maxFirstOwed is the maximum number of batches in a firstOwed.
+const maxFirstOwed = 1 << 10
 
-// owed are the digits of the first owed recipient of batches that have more than one claim is about, when they were last claimed.
-// Those before them need not be read again and again. It may be wrong, then a claim reads from the beginning. The zero value
-// knows none.
-type owed struct {
+// firstOwed remembers, for batches with more owed recipients than one claim covers, the first recipient of the last
+// claim. The next claim starts there and skips the recipients already sent. An entry may be stale: a claim that finds
+// too few recipients reads from the beginning. The zero value is empty.
+type firstOwed struct {
 	mu     sync.Mutex
-	digits map[store.BatchKey]string // as they are kept; guarded by mu
+	digits map[store.BatchKey]string // escaped; guarded by mu
 }
 
-func (o *owed) from(key store.BatchKey) string {
+func (o *firstOwed) from(key store.BatchKey) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.digits[key]
 }
 
-// note notes where the recipients of claims begin.
-func (o *owed) note(claims []store.Claim) {
+// record stores the first recipient of each full claim.
+func (o *firstOwed) record(claims []store.Claim) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, c := range claims {
@@ -207,14 +212,14 @@ func (o *owed) note(claims []store.Claim) {
 		if len(c.Recipients) < store.MaxRecipients {
 			continue
 		}
-		if o.digits == nil || len(o.digits) >= mostOwed {
+		if o.digits == nil || len(o.digits) >= maxFirstOwed {
 			o.digits = make(map[store.BatchKey]string)
 		}
-		o.digits[c.Key] = text(dlr.Digits(c.Recipients[0]))
+		o.digits[c.Key] = escape(dlr.Digits(c.Recipients[0]))
 	}
 }
 
-// numberOf is the number of a recipient as it came.
+// numberOf returns the number of a recipient in its original spelling.
 func numberOf(row pgx.CollectableRow) (string, error) {
 	var (
 		encoded []byte
@@ -227,15 +232,15 @@ func numberOf(row pgx.CollectableRow) (string, error) {
 	return r.Number, err
 }
 
-// Overdue reads batches that are to be asked after.
+// Overdue returns up to limit batches that are due to be polled for missing reports, the earliest due first.
 func (s *Store) Overdue(ctx context.Context, plan string, now time.Time, limit int) ([]*store.Batch, error) {
 	missing := s.config.Policies(plan).Missing
-	found, err := s.find(ctx, limit, earliest, findOverdue, text(plan), now, max(limit, 0), missing.Horizon(now))
+	found, err := s.find(ctx, limit, earliest, findMissing, escape(plan), now, max(limit, 0), missing.Horizon(now))
 	if err != nil {
 		return nil, s.readError(err)
 	}
 	batches, err := s.batchesOf(ctx, found)
 	return slices.DeleteFunc(batches, func(b *store.Batch) bool {
-		return b == nil || !b.CheckDue(missing, now) // news came since it was found, or it waits for its send_at
+		return b == nil || !b.CheckDue(missing, now) // a report arrived meanwhile, or the batch waits for its send_at
 	}), s.readError(err)
 }

@@ -10,17 +10,18 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// recorded is an arrival on its way to be committed.
+// recorded is an arrival on its way from Record to its commit.
 type recorded struct {
 	arrival    store.Arrival
 	slot       int16
 	size       int
-	recipients int  // that it names
-	slow       bool // it is in the slow lane
-	unfinished bool // it is a part of an arrival, and not the last
+	recipients int  // number of recipients in the arrival
+	slow       bool // handled by the slow lane
+	unfinished bool // a part of an arrival, but not the last
 }
 
-// Record makes a durable and folds it.
+// Record commits an arrival and folds it in the same transaction. It blocks until the commit is durable; see
+// store.Store for its errors.
 func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 	if s.closed.Load() {
 		return store.ErrClosed
@@ -33,13 +34,13 @@ func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 	if err := checkKeys(a, longest); err != nil {
 		return err
 	}
-	a = own(a)
+	a = cloneBytes(a)
 	slot := s.slotOf(store.BatchKey{Plan: a.Plan, BatchID: a.News.Batch()})
 	return s.record(ctx, recorded{arrival: a, slot: slot, size: size, recipients: a.Recipients()})
 }
 
-// own copies the bytes that a caller who gave up might use again.
-func own(a store.Arrival) store.Arrival {
+// cloneBytes copies the raw bytes of a, because the caller may reuse them when it stops waiting before the commit.
+func cloneBytes(a store.Arrival) store.Arrival {
 	switch n := a.News.(type) {
 	case store.Report:
 		n.Raw = slices.Clone(n.Raw)
@@ -51,7 +52,8 @@ func own(a store.Arrival) store.Arrival {
 	return a
 }
 
-// sizeOf is about how many bytes an arrival takes while it waits, and how many the longest digits that it names.
+// sizeOf returns the approximate memory in bytes of a queued arrival, and the length in bytes of its longest
+// recipient.
 func sizeOf(a store.Arrival) (size, longest int) {
 	size = 256
 	switch n := a.News.(type) {
@@ -67,51 +69,52 @@ func sizeOf(a store.Arrival) (size, longest int) {
 	return size, longest
 }
 
-// commit makes a group durable and folded. It is a committer's.
+// commit makes the arrivals of a group durable and folds them. It sets one result for each arrival. The committer of
+// a lane calls it.
 func (s *Store) commit(group []recorded, results []error) {
 	if !s.config.Dialect.oneSlot() {
 		s.commitAtOnce(group, results)
 		return
 	}
-	places := make([]int, len(group))
-	for i := range places {
-		places[i] = i
+	indexes := make([]int, len(group))
+	for i := range indexes {
+		indexes[i] = i
 	}
-	for _, part := range split(s.config.Dialect, places, func(i int) int16 { return group[i].slot }) {
+	for _, part := range split(s.config.Dialect, indexes, func(i int) int16 { return group[i].slot }) {
 		s.commitSome(group, results, part)
 	}
 }
 
-// commitSome commits the arrivals of a group at these places.
-func (s *Store) commitSome(group []recorded, results []error, places []int) {
-	arrivals, failed := make([]recorded, len(places)), make([]error, len(places))
-	for i, place := range places {
-		arrivals[i] = group[place]
+// commitSome commits the arrivals at these indexes of the group, in one transaction.
+func (s *Store) commitSome(group []recorded, results []error, indexes []int) {
+	arrivals, failed := make([]recorded, len(indexes)), make([]error, len(indexes))
+	for i, index := range indexes {
+		arrivals[i] = group[index]
 	}
 	s.commitAtOnce(arrivals, failed)
-	for i, place := range places {
-		results[place] = failed[i]
+	for i, index := range indexes {
+		results[index] = failed[i]
 	}
 }
 
-// commitAtOnce folds a group in one transaction. When there is something in it that cannot be kept, the halves are committed apart,
-// so that it fails alone.
+// commitAtOnce commits a group in one transaction. If the database refuses a value in it, the halves are committed
+// separately, so that only the arrival with that value fails.
 func (s *Store) commitAtOnce(group []recorded, results []error) {
 	st, err := s.commitGroup(group)
 	if err == nil {
 		return
 	}
 	if errors.Is(err, errSlow) {
-		deleted, others := withoutGone(group, st.gone)
-		for _, place := range deleted {
-			results[place] = errSlow
+		deleted, others := splitHidden(group, st.hidden)
+		for _, index := range deleted {
+			results[index] = errSlow
 		}
 		if len(others) > 0 {
 			s.commitSome(group, results, others)
 		}
 		return
 	}
-	if half := len(group) / 2; half > 0 && unfit(err) {
+	if half := len(group) / 2; half > 0 && isDataError(err) {
 		s.commitAtOnce(group[:half], results[:half])
 		s.commitAtOnce(group[half:], results[half:])
 		return
@@ -121,8 +124,9 @@ func (s *Store) commitAtOnce(group []recorded, results []error) {
 	}
 }
 
-// commitGroup folds a group in one transaction, and tells the observer. Its error is errSlow if retention is deleting batches of
-// the group, which is not the slow lane's: the step has these.
+// commitGroup commits a group in one transaction and reports it to the observer. If retention is deleting batches of
+// the group, it returns errSlow and a step whose field hidden lists these batches. In the slow lane it completes
+// their deletion instead.
 func (s *Store) commitGroup(group []recorded) (*step, error) {
 	begin, size, arrivals := time.Now(), 0, 0
 	for _, r := range group {
@@ -131,30 +135,31 @@ func (s *Store) commitGroup(group []recorded) (*step, error) {
 			arrivals++
 		}
 	}
-	s.commits.wait(s.stopping)
+	s.commitBackoff.wait(s.stopping)
 	underway := s.progress.begin(group)
 	st, err := s.transact(group)
 	s.progress.ended(underway, err)
 	if errors.Is(err, errSlow) {
 		return st, err
 	}
-	if !unfit(err) {
-		s.commits.ended(err)
+	if !isDataError(err) {
+		s.commitBackoff.ended(err)
 	}
 	if o := s.config.Observer.Committed; o != nil {
 		o(arrivals, size, time.Since(begin), err)
 	}
 	if err != nil {
-		s.trouble("commit", err)
+		s.reportFailure("commit", err)
 		return nil, err
 	}
 	s.report(st)
 	return st, nil
 }
 
-// report reports what was committed. Waiters are answered after it, so it waits for nothing.
+// report passes a committed step to the observer. It must not block, because the callers of Record are answered after
+// it.
 func (s *Store) report(st *step) {
-	s.leases.settled(st.batches)
+	s.leases.removeSettled(st.batches)
 	if o := s.config.Observer.Folded; o != nil && len(st.changes) > 0 {
 		o(st.changes)
 	}

@@ -23,7 +23,7 @@ func key(id string) store.BatchKey { return store.BatchKey{Plan: "plan", BatchID
 
 func arrives(n store.News) store.Arrival { return store.Arrival{Plan: "plan", At: epoch, News: n} }
 
-// delivered is the arrival of the report that a number was delivered.
+// delivered returns an arrival with a report that the number was delivered.
 func delivered(id, number string) store.Arrival {
 	raw, err := json.Marshal(map[string]any{
 		"type": dlr.RecipientSMS, "batch_id": id, "recipient": number, "status": dlr.Delivered, "code": 0, "at": epoch,
@@ -40,9 +40,9 @@ func delivered(id, number string) store.Arrival {
 
 func number(n int) string { return fmt.Sprintf("4477%08d", n) }
 
-// TestWhatCannotBeKeptFailsAlone has the database refuse one recipient. Nothing is known that it refuses by itself: see
-// TestWhatIsTakenIsKept.
-func TestWhatCannotBeKeptFailsAlone(t *testing.T) {
+// TestRefusedRowFailsOnlyItsArrival makes the database refuse one recipient. Without such a constraint no refusal is
+// known; see TestRecordedArrivalIsReadable.
+func TestRefusedRowFailsOnlyItsArrival(t *testing.T) {
 	t.Parallel()
 	address := postgres.Database(t)
 	execute(t, address, `ALTER TABLE recipient ADD CHECK (digits <> 'group')`)
@@ -65,12 +65,13 @@ func TestWhatCannotBeKeptFailsAlone(t *testing.T) {
 	require.ErrorIs(t, err, store.ErrNotFound)
 }
 
-func TestTextsThatPostgreSQLDoesNotTakeAreKept(t *testing.T) {
+func TestInvalidTextIsEscaped(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, pgstore.Config{URL: postgres.Database(t)})
 	odd := []string{"\x00", "a\x00b", "\xff", "\x1a", "\x1a00", "a\x1a", "a\xc3"}
 	for _, id := range odd {
-		require.NoError(t, s.Record(t.Context(), arrives(store.Confirmation{BatchID: id, Recipients: []string{"group " + id}})))
+		confirmed := store.Confirmation{BatchID: id, Recipients: []string{"group " + id}}
+		require.NoError(t, s.Record(t.Context(), arrives(confirmed)))
 	}
 	for _, id := range odd {
 		_, err := s.Recipient(t.Context(), key(id), "group "+id)
@@ -84,8 +85,9 @@ func TestTextsThatPostgreSQLDoesNotTakeAreKept(t *testing.T) {
 	require.ErrorIs(t, err, store.ErrNotFound)
 }
 
-// TestReplicasShareBatches has several stores record of the same batches, with settlements, claims and expiry between.
-func TestReplicasShareBatches(t *testing.T) {
+// TestReplicasRecordSameBatches records the same batches on several replicas, with settlements, claims and retention
+// in between.
+func TestReplicasRecordSameBatches(t *testing.T) {
 	t.Parallel()
 	const replicas, batches, each = 3, 5, 40
 	url := postgres.Database(t)
@@ -96,7 +98,7 @@ func TestReplicasShareBatches(t *testing.T) {
 	var g errgroup.Group
 	g.SetLimit(64)
 	for i := range batches * each {
-		for _, s := range all { // each report is called back to every replica
+		for _, s := range all { // every replica receives the callback
 			g.Go(func() error { return s.Record(t.Context(), delivered(fmt.Sprint(i%batches), number(i))) })
 		}
 		if i%20 == 0 {
@@ -124,14 +126,16 @@ func TestReplicasShareBatches(t *testing.T) {
 		claimed += len(claims)
 		for _, c := range claims {
 			require.Len(t, c.Recipients, each)
-			settled := store.Settlement{BatchID: c.Key.BatchID, Lease: c.Lease, Recipients: c.Recipients, Outcome: store.Accepted}
-			require.NoError(t, all[0].Record(t.Context(), arrives(settled)), "whoever records it")
+			settled := store.Settlement{
+				BatchID: c.Key.BatchID, Lease: c.Lease, Recipients: c.Recipients, Outcome: store.Accepted,
+			}
+			require.NoError(t, all[0].Record(t.Context(), arrives(settled)), "another replica must be able to settle the claim")
 		}
 	}
 	require.Equal(t, batches, claimed)
 }
 
-func TestAKilledServerLosesNothingAcknowledged(t *testing.T) {
+func TestKilledServerKeepsAcknowledgedReports(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Start(t, pgtest.Config{Durable: true})
 	s := newStore(t, pgstore.Config{URL: server.Database(t)})

@@ -16,36 +16,41 @@ import (
 )
 
 const (
-	// connectTime is how long making a connection to one host may take, unless the URL says so.
+	// connectTime is the time limit for connecting to one host, unless the URL sets connect_timeout.
 	connectTime = 5 * time.Second
-	// idleTime is how long a transaction may wait for us. One that a replica left open by vanishing then releases its rows.
+	// idleTime is how long the server lets a transaction idle before it ends the session. This frees the rows that a
+	// vanished replica has locked.
 	idleTime = 15 * time.Second
-	// silence is how long a host may leave what was sent to it unconfirmed, or be silent when it is asked for a sign of life.
-	silence = 15 * time.Second
-	// pingTime is how long a connection that was idle may take to show that it is alive.
+	// peerTimeout is how long a host may leave sent data or keep-alive probes unacknowledged before the connection
+	// fails.
+	peerTimeout = 15 * time.Second
+	// pingTime is the time limit for the ping that checks an idle connection before use.
 	pingTime = 5 * time.Second
-	// migrationLockTime is how long a change of the schema may wait for a table: all that comes after it waits too.
+	// migrationLockTime is how long a migration waits for a table lock. Later statements queue behind that wait, so
+	// it is short.
 	migrationLockTime = 10 * time.Second
 )
 
-// ErrURL means that no connection can be made with what the URL says.
-var ErrURL = errors.New("the URL is not understood")
+// ErrURL means that the connection URL could not be parsed.
+var ErrURL = errors.New("cannot parse the URL")
 
 var (
-	errReadOnly     = errors.New("the database is read-only")
-	errWaitCutShort = errors.New("the wait for other servers was cut short")
-	// errNotNow is for pgx alone, which dials for every connection that it lost to have its statement canceled.
-	errNotNow = errors.New("not while the database cannot be reached")
+	errReadOnly                = errors.New("the database is read-only")
+	errReplicationWaitCanceled = errors.New("the wait for synchronous replication was canceled")
+	// errBackingOff refuses the extra connections that pgx dials to cancel the statements of lost connections. Only
+	// pgx sees it.
+	errBackingOff = errors.New("no connection while the database is unreachable")
 )
 
-// newPool is a pool of connections for c. It connects when the first one is asked for, at the gate's pace.
+// newPool returns a connection pool for c. It connects lazily. The gate makes it connect to one server at a time,
+// with a backoff while connecting fails.
 func newPool(ctx context.Context, c Config, g *gate) (*pgxpool.Pool, error) {
 	if c.URL == "" {
-		return nil, errors.New("no URL given")
+		return nil, errors.New("no URL configured")
 	}
 	pc, err := pgxpool.ParseConfig(c.URL)
 	if err != nil {
-		return nil, notUnderstood(err)
+		return nil, urlError(err)
 	}
 	pc.MaxConns = int32(c.PoolSize)
 	pc.MaxConnLifetimeJitter = cmp.Or(pc.MaxConnLifetimeJitter, pc.MaxConnLifetime/10)
@@ -53,25 +58,26 @@ func newPool(ctx context.Context, c Config, g *gate) (*pgxpool.Pool, error) {
 	pc.BeforeConnect = func(ctx context.Context, _ *pgx.ConnConfig) error { return g.enter(ctx) }
 	pc.ConnConfig.ConnectTimeout = cmp.Or(pc.ConnConfig.ConnectTimeout, connectTime)
 	pc.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-		ctx, cancel := context.WithTimeout(ctx, pc.ConnConfig.ConnectTimeout) // others wait for how it ends
+		ctx, cancel := context.WithTimeout(ctx, pc.ConnConfig.ConnectTimeout) // other connections wait for this one
 		defer cancel()
-		err := c.greet(ctx, conn)
+		err := c.initConn(ctx, conn)
 		g.leave(err)
 		return err
 	}
 	pc.ConnConfig.Tracer = gateTracer{g}
-	pc.ConnConfig.OnNotice = noteWaits
+	pc.ConnConfig.OnNotice = noteCanceledWait
 	if pc.ConnConfig.ValidateConnect == nil {
-		// Of several hosts the one that takes writes is used, and a connection to one that takes none any more is not.
-		pc.ConnConfig.ValidateConnect = takesWrites
+		// Of several hosts, use the one that accepts writes; discard a connection to a server that has become
+		// read-only.
+		pc.ConnConfig.ValidateConnect = validateWritable
 	}
 	dialer := net.Dialer{
-		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: silence / 3, Interval: silence / 3, Count: 2},
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: peerTimeout / 3, Interval: peerTimeout / 3, Count: 2},
 		Control:         controlSocket,
 	}
 	pc.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
-		if !connects(ctx) && !g.idle() {
-			return nil, errNotNow
+		if !isConnecting(ctx) && !g.idle() {
+			return nil, errBackingOff
 		}
 		return dialer.DialContext(ctx, network, address)
 	}
@@ -83,15 +89,16 @@ func newPool(ctx context.Context, c Config, g *gate) (*pgxpool.Pool, error) {
 	return pgxpool.NewWithConfig(ctx, pc)
 }
 
-// notUnderstood is ErrURL with the file that could not be read, if that is why: all else that pgx says may hold the password.
-func notUnderstood(err error) error {
+// urlError returns ErrURL, with the name of a file that could not be read if that was the reason. Every other message
+// of pgx may contain the password, so it is dropped.
+func urlError(err error) error {
 	if file, ok := errors.AsType[*fs.PathError](err); ok {
 		return fmt.Errorf("%w: %w", ErrURL, file)
 	}
 	return ErrURL
 }
 
-func takesWrites(ctx context.Context, conn *pgconn.PgConn) error {
+func validateWritable(ctx context.Context, conn *pgconn.PgConn) error {
 	err := pgconn.ValidateConnectTargetSessionAttrsReadWrite(ctx, conn)
 	if errors.Is(err, pgconn.ErrReadOnlyConnection) {
 		return errReadOnly
@@ -99,7 +106,7 @@ func takesWrites(ctx context.Context, conn *pgconn.PgConn) error {
 	return err
 }
 
-// settings are those of every session, unless the URL has others.
+// settings returns the run-time parameters of every session. Parameters in the URL take precedence.
 func (c Config) settings() map[string]string {
 	name := "dlrloop"
 	if c.Replica != "" {
@@ -111,16 +118,17 @@ func (c Config) settings() map[string]string {
 		"idle_in_transaction_session_timeout": milliseconds(idleTime),
 	}
 	if c.Dialect != Portable {
-		settings["jit"] = "off" // statements are short, compiling them is not
+		settings["jit"] = "off" // the statements are too short to be worth compiling
 	}
 	return settings
 }
 
-// milliseconds is how PostgreSQL's settings have a time.
+// milliseconds formats d for a PostgreSQL setting.
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
-// migrating are the settings of connections that change the schema: building an index may take as long as it takes.
-func migrating(c *pgx.ConnConfig) *pgx.ConnConfig {
+// migrationConfig returns c with the settings of a connection that changes the schema: building an index may take any
+// time, so there are no timeouts except for locks.
+func migrationConfig(c *pgx.ConnConfig) *pgx.ConnConfig {
 	c = c.Copy()
 	c.Tracer = gateTracer{}
 	c.RuntimeParams["statement_timeout"] = "0"
@@ -130,59 +138,65 @@ func migrating(c *pgx.ConnConfig) *pgx.ConnConfig {
 }
 
 const (
-	// What a server or role has set for speed would lose what was acknowledged. It is set whatever it is, so that a session has it
-	// also when the server's configuration changes.
-	waitForDisk = `SELECT set_config('synchronous_commit', coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), false)`
-	// A plan that was made while a table was small is kept while it grows, until its next ANALYZE. So that none of them reads it from end
-	// to end, all look for their few rows by an index from the start. What they look for makes no other plan better, so none is
-	// made anew for each group. It is set here since poolers refuse what they do not know.
-	seekByIndex = `
+	// forceSynchronousCommit replaces synchronous_commit = off, which would lose acknowledged reports in a crash, by
+	// on. It also sets the other values explicitly, so that a reload of the server's configuration does not change
+	// the session.
+	forceSynchronousCommit = `SELECT set_config('synchronous_commit', coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), false)`
+	// forceIndexes disables plans that read whole tables. A generic plan made while a table is small is kept until
+	// the next ANALYZE, even when the table has grown, so it must use an index from the start. Custom plans would not
+	// be better, and planning costs time for every group. The settings are made by a statement because poolers reject
+	// them as startup parameters.
+	forceIndexes = `
 SELECT set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false),
     set_config('plan_cache_mode', 'force_generic_plan', false)`
-	askTimeline = `SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8) FROM pg_control_checkpoint()`
+	readTimeline = `SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8) FROM pg_control_checkpoint()`
 )
 
-// What a connection has beside it.
+// The keys of a connection's CustomData.
 const (
-	// timelineKey is where the timeline of its server's log is, if the role may ask all that finding out a commit's outcome takes.
+	// timelineKey holds the timeline of the server's write-ahead log, if the role may call the functions that
+	// commitOutcome needs.
 	timelineKey = "timeline"
-	// waitCutShortKey is there when a commit was answered before the servers that it was to wait for had it.
-	waitCutShortKey = "wait cut short"
+	// waitCanceledKey is set if a commit was answered before the synchronous standbys confirmed it.
+	waitCanceledKey = "wait canceled"
 )
 
-// noteWaits takes note of the warning that tells a commit from others: an administrator has ended its wait for synchronous
-// replication. Its text is in the server's language; the name of what gave it is not.
-func noteWaits(conn *pgconn.PgConn, n *pgconn.Notice) {
+// noteCanceledWait records the warning that the server sends with a commit whose wait for synchronous replication was
+// canceled, by an administrator or by statement_timeout. It compares the name of the server routine, because the text
+// of the warning depends on the server's language.
+func noteCanceledWait(conn *pgconn.PgConn, n *pgconn.Notice) {
 	if n.Routine == "SyncRepWaitForLSN" {
-		conn.CustomData()[waitCutShortKey] = true
+		conn.CustomData()[waitCanceledKey] = true
 	}
 }
 
-// greet looks at a new connection.
-func (c Config) greet(ctx context.Context, conn *pgx.Conn) error {
+// initConn checks the database encoding and applies the settings of a new connection.
+func (c Config) initConn(ctx context.Context, conn *pgx.Conn) error {
 	if encoding := conn.PgConn().ParameterStatus("server_encoding"); encoding != "" && encoding != "UTF8" {
-		return fmt.Errorf("the database keeps text as %s: make one with ENCODING 'UTF8'", encoding)
+		return fmt.Errorf("the database encoding is %s: create the database with ENCODING 'UTF8'", encoding)
 	}
 	if c.Dialect == Portable {
 		return nil
 	}
-	if _, err := conn.Exec(ctx, waitForDisk); err != nil {
-		return fmt.Errorf("have commits wait for the disk: %w", err)
+	if _, err := conn.Exec(ctx, forceSynchronousCommit); err != nil {
+		return fmt.Errorf("set synchronous_commit: %w", err)
 	}
-	if _, err := conn.Exec(ctx, seekByIndex); err != nil {
-		return fmt.Errorf("have statements use indexes: %w", err)
+	if _, err := conn.Exec(ctx, forceIndexes); err != nil {
+		return fmt.Errorf("set planner options: %w", err)
 	}
 	var timeline string
-	if err := conn.QueryRow(ctx, askTimeline).Scan(&timeline); err == nil {
-		conn.PgConn().CustomData()[timelineKey] = timeline // without it, what became of a commit is not found out
+	if err := conn.QueryRow(ctx, readTimeline).Scan(&timeline); err == nil {
+		// without the timeline, commitOutcome cannot resolve a lost commit
+		conn.PgConn().CustomData()[timelineKey] = timeline
 	}
 	return nil
 }
 
-// wayOut adds to the error of a start what to do about it.
-func wayOut(err error) error {
+// withPgBouncerHint adds the needed PgBouncer setting to err if PgBouncer rejected the startup parameters.
+func withPgBouncerHint(err error) error {
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == "08P01" {
-		return fmt.Errorf("%w: PgBouncer needs `ignore_startup_parameters = statement_timeout, idle_in_transaction_session_timeout, jit`", err)
+		return fmt.Errorf("%w: PgBouncer needs "+
+			"`ignore_startup_parameters = statement_timeout, idle_in_transaction_session_timeout, jit`", err)
 	}
 	return err
 }

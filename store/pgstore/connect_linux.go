@@ -5,17 +5,18 @@ import (
 	"syscall"
 )
 
-// tcpUserTimeout is TCP_USER_TIMEOUT, which package syscall does not name.
+// tcpUserTimeout is the socket option TCP_USER_TIMEOUT, which package syscall does not define.
 const tcpUserTimeout = 0x12
 
-// controlSocket has a connection fail when what was sent stays unconfirmed: without it a vanished host is noticed after minutes.
+// controlSocket sets TCP_USER_TIMEOUT to peerTimeout, so that a connection fails if sent data stays unacknowledged.
+// Without the option the kernel takes minutes to notice that a host has vanished.
 func controlSocket(network, _ string, c syscall.RawConn) error {
 	if len(network) < 3 || network[:3] != "tcp" {
 		return nil
 	}
 	var set error
 	err := c.Control(func(socket uintptr) {
-		set = syscall.SetsockoptInt(int(socket), syscall.IPPROTO_TCP, tcpUserTimeout, int(silence.Milliseconds()))
+		set = syscall.SetsockoptInt(int(socket), syscall.IPPROTO_TCP, tcpUserTimeout, int(peerTimeout.Milliseconds()))
 	})
 	return errors.Join(err, set)
 }

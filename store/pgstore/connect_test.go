@@ -16,8 +16,9 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// TestNoMoreConnections has a server that takes no new connection. Those that are there go on.
-func TestNoMoreConnections(t *testing.T) {
+// TestServerRefusesNewConnections checks that existing connections continue to work while the server refuses new
+// ones.
+func TestServerRefusesNewConnections(t *testing.T) {
 	t.Parallel()
 	address := postgres.Database(t)
 	limited := newRole(t, address, `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public`)
@@ -36,7 +37,8 @@ func TestNoMoreConnections(t *testing.T) {
 		var readers errgroup.Group
 		for range 20 {
 			readers.Go(func() error {
-				_, _ = s.Batches(t.Context(), store.BatchQuery{}) // more at a time than there are connections: some may fail
+				// more concurrent reads than connections, so some may fail
+				_, _ = s.Batches(t.Context(), store.BatchQuery{})
 				return nil
 			})
 		}
@@ -47,12 +49,14 @@ func TestNoMoreConnections(t *testing.T) {
 		default:
 		}
 	}
-	require.Eventually(t, func() bool { return s.Record(t.Context(), delivered("batch", number(2))) == nil }, patience, time.Millisecond)
+	require.Eventually(t, func() bool {
+		return s.Record(t.Context(), delivered("batch", number(2))) == nil
+	}, timeout, time.Millisecond)
 }
 
-// TestAConnectionThatFallsSilent has a new connection fall silent before it is ready, as one does whose server hangs or whose way has
-// a proxy that goes on confirming. Those after it are made all the same.
-func TestAConnectionThatFallsSilent(t *testing.T) {
+// TestNewConnectionHangs makes a new connection hang during its initialization, while its TCP peer still
+// acknowledges. Later connections must succeed.
+func TestNewConnectionHangs(t *testing.T) {
 	t.Parallel()
 	p, address := newProxy(t, postgres.Database(t))
 	s := newStore(t, pgstore.Config{URL: address + steady + "&connect_timeout=1"})
@@ -63,15 +67,18 @@ func TestAConnectionThatFallsSilent(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		return s.Record(ctx, delivered("batch", number(2))) == nil
-	}, patience, time.Millisecond)
+	}, timeout, time.Millisecond)
 	require.True(t, p.silenced())
 }
 
-// TestCloseOfAServerThatHangs has many groups wait, each a transaction of its own. Close gives up all at once.
-func TestCloseOfAServerThatHangs(t *testing.T) {
+// TestCloseWhileServerHangs queues many groups, each in a transaction of its own. Close must cancel all of them
+// together.
+func TestCloseWhileServerHangs(t *testing.T) {
 	t.Parallel()
 	p, address := newProxy(t, postgres.Database(t))
-	s, err := pgstore.Open(t.Context(), pgstore.Config{URL: address, StatementTimeout: 10 * time.Minute, Dialect: pgstore.Portable})
+	s, err := pgstore.Open(t.Context(), pgstore.Config{
+		URL: address, StatementTimeout: 10 * time.Minute, Dialect: pgstore.Portable,
+	})
 	require.NoError(t, err)
 	require.NoError(t, s.Record(t.Context(), delivered("batch", number(1))))
 	p.freeze()
@@ -84,8 +91,8 @@ func TestCloseOfAServerThatHangs(t *testing.T) {
 	select {
 	case err := <-closed:
 		require.NoError(t, err)
-	case <-time.After(2 * patience): // one after another they take five minutes
-		require.Fail(t, "Close waits for each")
+	case <-time.After(2 * timeout): // one after the other they would take five minutes
+		require.Fail(t, "Close waits for each group in turn")
 	}
 	require.Error(t, waiting.Wait())
 }

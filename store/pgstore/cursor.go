@@ -13,29 +13,30 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// recipientsList is the list whose cursors have an id as it is kept: never with a NUL.
+// recipientsList names the list of a batch's recipients. Its cursors contain the digits in escaped form, without NUL.
 const recipientsList = "recipients"
 
-// place is where a page ended: the key of its last entry in the order of its list.
-type place struct {
+// position is the content of a page cursor: the key of the last entry of the page, in the order of the list.
+type position struct {
 	List  string     `json:"l"`
 	At    *time.Time `json:"t,omitempty"`
 	Plan  string     `json:"p,omitempty"`
-	ID    string     `json:"i,omitempty"` // of the batch, the digits or the quarantine entry
+	ID    string     `json:"i,omitempty"` // batch id, recipient digits or id of the quarantine entry
 	Chunk int64      `json:"c,omitempty"`
 	Place int64      `json:"n,omitempty"`
 }
 
-func (p place) encode() string {
+func (p position) encode() string {
 	encoded, err := json.Marshal(p)
 	if err != nil {
-		return "" // a time that no row has
+		return "" // the time is out of range, which no stored time is
 	}
 	return base64.RawURLEncoding.EncodeToString(encoded)
 }
 
-// decodePlace reads the cursor of a list; none is the place before all.
-func decodePlace(list, cursor string) (p place, err error) {
+// decodeCursor decodes the cursor of the named list. An empty cursor is the zero position, the start of the list. An
+// invalid cursor, or one of another list, is store.ErrCursor.
+func decodeCursor(list, cursor string) (p position, err error) {
 	if cursor == "" {
 		return p, nil
 	}
@@ -51,13 +52,14 @@ func decodePlace(list, cursor string) (p place, err error) {
 	return p, nil
 }
 
-// before is the time of the place in a list of the latest first.
-func (p place) before() pgtype.Timestamptz { return p.time(pgtype.Infinity) }
+// before returns the time of the position for a list with the latest entry first; infinity at the start of the list.
+func (p position) before() pgtype.Timestamptz { return p.time(pgtype.Infinity) }
 
-// after is the time of the place in a list of the earliest first.
-func (p place) after() pgtype.Timestamptz { return p.time(pgtype.NegativeInfinity) }
+// after returns the time of the position for a list with the earliest entry first; -infinity at the start of the
+// list.
+func (p position) after() pgtype.Timestamptz { return p.time(pgtype.NegativeInfinity) }
 
-func (p place) time(none pgtype.InfinityModifier) pgtype.Timestamptz {
+func (p position) time(none pgtype.InfinityModifier) pgtype.Timestamptz {
 	if p.At == nil {
 		return pgtype.Timestamptz{InfinityModifier: none, Valid: true}
 	}

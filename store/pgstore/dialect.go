@@ -11,17 +11,18 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Dialect says what kind of database it is.
+// Dialect names the kind of database behind the PostgreSQL protocol.
 type Dialect string
 
-// The dialects.
+// The dialects. The zero value of Config.Dialect means Postgres.
 const (
-	Postgres Dialect = "postgres" // PostgreSQL
-	Citus    Dialect = "citus"    // PostgreSQL distributed by Citus: a transaction stays in one slot
-	Portable Dialect = "portable" // the same without SKIP LOCKED, for databases that speak PostgreSQL's protocol
+	Postgres Dialect = "postgres" // PostgreSQL on one server
+	Citus    Dialect = "citus"    // PostgreSQL distributed by Citus: every transaction stays in one slot
+	Portable Dialect = "portable" // other databases with PostgreSQL's protocol: like Citus, but without SKIP LOCKED
 )
 
-// distribution distributes the tables over the workers of a Citus cluster. What is distributed already stays as it is.
+// distribution is the SQL script that distributes the tables over the workers of a Citus cluster. It skips tables
+// that are already distributed.
 //
 //go:embed citus.sql
 var distribution string
@@ -31,14 +32,14 @@ func (d Dialect) check() error {
 	case Postgres, Citus, Portable:
 		return nil
 	}
-	return fmt.Errorf("dialect %q is not known: it is %s, %s or %s", string(d), Postgres, Citus, Portable)
+	return fmt.Errorf("unknown dialect %q: use %s, %s or %s", string(d), Postgres, Citus, Portable)
 }
 
-// oneSlot reports whether a transaction must not leave its slot: another one may lie on another machine.
+// oneSlot reports whether every transaction must stay in one slot, because other slots may be on other machines.
 func (d Dialect) oneSlot() bool { return d == Citus || d == Portable }
 
-// options are those of transactions that change rows. Each of their statements has to see what those before it waited for, or to
-// fail. Serializable does for that, too, and some databases have nothing else.
+// options returns the options of transactions that change rows. After waiting for a lock, a statement must see the
+// other transaction's changes (read committed) or fail (serializable, the only level of some databases).
 func (d Dialect) options() pgx.TxOptions {
 	if d == Portable {
 		return pgx.TxOptions{}
@@ -46,7 +47,7 @@ func (d Dialect) options() pgx.TxOptions {
 	return pgx.TxOptions{IsoLevel: pgx.ReadCommitted}
 }
 
-// begin begins one of them.
+// begin returns the statement that begins such a transaction.
 func (d Dialect) begin() string {
 	if d == Portable {
 		return `BEGIN`
@@ -54,7 +55,7 @@ func (d Dialect) begin() string {
 	return `BEGIN ISOLATION LEVEL READ COMMITTED`
 }
 
-// within is a transaction as the dialect needs it.
+// within wraps tx so that its statements suit the dialect.
 func (d Dialect) within(tx pgx.Tx) pgx.Tx {
 	if d.oneSlot() {
 		return slotTx{tx}
@@ -62,33 +63,33 @@ func (d Dialect) within(tx pgx.Tx) pgx.Tx {
 	return tx
 }
 
-// slotTx is a transaction of one slot. Its statements name the slot as a plain parameter, so that a distributed database knows
-// which shard to ask before it has read anything.
+// slotTx is a transaction whose statements all concern one slot. It passes the slot as a plain parameter, from which
+// a distributed database derives the shard while planning.
 type slotTx struct{ pgx.Tx }
 
 func (t slotTx) SendBatch(ctx context.Context, queue *pgx.Batch) pgx.BatchResults {
-	narrow(queue)
+	useOneSlot(queue)
 	return t.Tx.SendBatch(ctx, queue)
 }
 
 func (t slotTx) Query(ctx context.Context, sql string, arguments ...any) (pgx.Rows, error) {
-	return t.Tx.Query(ctx, ofOneSlot(sql, arguments), arguments...)
+	return t.Tx.Query(ctx, oneSlotSQL(sql, arguments), arguments...)
 }
 
 func (t slotTx) Exec(ctx context.Context, sql string, arguments ...any) (pgconn.CommandTag, error) {
-	return t.Tx.Exec(ctx, ofOneSlot(sql, arguments), arguments...)
+	return t.Tx.Exec(ctx, oneSlotSQL(sql, arguments), arguments...)
 }
 
-// narrow has each statement of a queue, whose rows have one slot, name it as a plain parameter.
-func narrow(queue *pgx.Batch) {
+// useOneSlot rewrites the statements of a queue with oneSlotSQL.
+func useOneSlot(queue *pgx.Batch) {
 	for _, q := range queue.QueuedQueries {
-		q.SQL = ofOneSlot(q.SQL, q.Arguments)
+		q.SQL = oneSlotSQL(q.SQL, q.Arguments)
 	}
 }
 
-// ofOneSlot is a statement for rows of one slot, when it is one whose first argument are the slots of rows that come from an
-// unnest: the argument becomes the slot.
-func ofOneSlot(sql string, arguments []any) string {
+// oneSlotSQL rewrites a statement that reads its keys from unnest, with the slots as first argument, if all slots are
+// equal: the first argument becomes that one slot. It returns all other statements unchanged.
+func oneSlotSQL(sql string, arguments []any) string {
 	if len(arguments) == 0 {
 		return sql
 	}

@@ -19,8 +19,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// standIn gives a database what dlrloop asks of Citus, and has it say that the tables are distributed.
-func standIn(t *testing.T, url string) {
+// installCitusStandIns installs the stand-ins for Citus in a database and distributes the tables.
+func installCitusStandIns(t *testing.T, url string) {
 	t.Helper()
 	statements, err := os.ReadFile("testdata/citus_stand_ins.sql")
 	require.NoError(t, err)
@@ -29,19 +29,20 @@ func standIn(t *testing.T, url string) {
 	require.NoError(t, err)
 }
 
-func TestAnUnknownDialectIsRefused(t *testing.T) {
+func TestUnknownDialect(t *testing.T) {
 	_, err := pgstore.Open(t.Context(), pgstore.Config{URL: "postgres://127.0.0.1:1/none", Dialect: "oracle"})
-	require.EqualError(t, err, `open store: dialect "oracle" is not known: it is postgres, citus or portable`)
+	require.EqualError(t, err, `open store: unknown dialect "oracle": use postgres, citus or portable`)
 }
 
-// TestTwoClaimAtOnce has two replicas claim the same tasks: each is claimed once.
-func TestTwoClaimAtOnce(t *testing.T) {
+// TestConcurrentClaims checks that two replicas that claim concurrently claim each task once.
+func TestConcurrentClaims(t *testing.T) {
 	t.Parallel()
 	for name, isolation := range map[string]string{"read committed": "read committed", "serializable": "serializable"} {
 		t.Run(name, func(t *testing.T) {
 			const batches = 60
 			url := with(t, postgres.Database(t), "default_transaction_isolation", isolation)
-			one, other := newStore(t, pgstore.Config{URL: url, Dialect: pgstore.Portable}), newStore(t, pgstore.Config{URL: url, Dialect: pgstore.Portable})
+			one := newStore(t, pgstore.Config{URL: url, Dialect: pgstore.Portable})
+			other := newStore(t, pgstore.Config{URL: url, Dialect: pgstore.Portable})
 			for i := range batches {
 				require.NoError(t, one.Record(t.Context(), delivered(fmt.Sprint(i), number(i))))
 			}
@@ -79,8 +80,8 @@ func TestTwoClaimAtOnce(t *testing.T) {
 	}
 }
 
-// TestTheQuarantineIsBoundedOverAllSlots fills it from many plans, whose entries lie in different slots.
-func TestTheQuarantineIsBoundedOverAllSlots(t *testing.T) {
+// TestQuarantineBoundsCoverAllSlots fills the quarantine from many plans, whose entries are in different slots.
+func TestQuarantineBoundsCoverAllSlots(t *testing.T) {
 	t.Parallel()
 	for _, d := range []pgstore.Dialect{pgstore.Postgres, pgstore.Portable} {
 		t.Run(string(d), func(t *testing.T) {
@@ -98,12 +99,13 @@ func TestTheQuarantineIsBoundedOverAllSlots(t *testing.T) {
 					page, err := s.Quarantine(context.Background(), store.Paging{})
 					require.NoError(t, err)
 					require.LessOrEqual(t, len(page.Items), most)
-					require.GreaterOrEqual(t, len(page.Items), min(i+1, most-most/8), "no more go than have to, and a few")
+					require.GreaterOrEqual(t, len(page.Items), min(i+1, most-most/8),
+						"only the necessary entries and a few more may be evicted")
 					for n, e := range page.Items {
-						require.Equal(t, fmt.Sprintf("%0*d", size, i-n), string(e.Raw), "the newest stay")
+						require.Equal(t, fmt.Sprintf("%0*d", size, i-n), string(e.Raw), "the newest entries must remain")
 					}
 					require.Equal(t, int64(i+1-len(page.Items)), evicted.Load())
-				}, patience, time.Millisecond)
+				}, timeout, time.Millisecond)
 			}
 		})
 	}
@@ -112,15 +114,16 @@ func TestTheQuarantineIsBoundedOverAllSlots(t *testing.T) {
 func TestEveryTableIsDistributedOnce(t *testing.T) {
 	t.Parallel()
 	url := postgres.Database(t)
-	standIn(t, url)
+	installCitusStandIns(t, url)
 	_, _, err := pgstore.Migrate(t.Context(), pgstore.Config{URL: url, Dialect: pgstore.Citus}, true)
-	require.NoError(t, err, "again")
+	require.NoError(t, err, "distributing again must skip distributed tables")
 	slotted := `SELECT table_name FROM information_schema.columns WHERE table_schema = 'public' AND column_name = 'slot'`
 	others := `SELECT table_name FROM information_schema.tables
 		WHERE table_schema = 'public' AND table_name NOT LIKE 'goose%' AND table_name <> 'pg_dist_partition' EXCEPT ` + slotted
 	distributed := `SELECT logicalrelid::text AS table_name FROM pg_dist_partition WHERE distributed_by `
 	list := func(tables string) string {
-		return ask[string](t, url, `SELECT coalesce(string_agg(table_name::text, ' ' ORDER BY table_name::text), '') FROM (`+tables+`) t`)
+		return queryOne[string](t, url,
+			`SELECT coalesce(string_agg(table_name::text, ' ' ORDER BY table_name::text), '') FROM (`+tables+`) t`)
 	}
 	require.NotEmpty(t, list(slotted))
 	require.Equal(t, list(slotted), list(distributed+`= 'slot'`))
@@ -128,10 +131,11 @@ func TestEveryTableIsDistributedOnce(t *testing.T) {
 	require.Equal(t, "batch", list(distributed+`= 'slot' AND colocated_with IS NULL`))
 }
 
-func TestTheDeployedStatementsAreThoseOfTheProgram(t *testing.T) {
+func TestDeployedCitusScriptIsCurrent(t *testing.T) {
 	embedded, err := os.ReadFile("citus.sql")
 	require.NoError(t, err)
 	deployed, err := os.ReadFile("../../deploy/citus.sql")
 	require.NoError(t, err)
-	require.True(t, slices.Equal(embedded, deployed), "to mend: cp store/pgstore/citus.sql deploy/citus.sql")
+	require.True(t, slices.Equal(embedded, deployed),
+		"the copies differ; run: cp store/pgstore/citus.sql deploy/citus.sql")
 }

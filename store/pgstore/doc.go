@@ -1,17 +1,18 @@
 // Package pgstore keeps delivery reports and their feedback in PostgreSQL, for any number of replicas at a time.
 //
-// There is no journal: a group of arrivals is folded in the transaction that makes it durable. The rows of the batches that
-// it touches are locked in the order of their keys, folded in memory by store.Fold, and written back with few statements.
-// Groups of different lanes are committed side by side; the arrivals of one batch always take the same lane.
+// There is no journal: the transaction that makes a group of arrivals durable also folds them into the state. It
+// locks the rows of the batches involved, in the order of their keys, applies store.Fold in memory and writes the
+// changed rows back with a few statements. Several lanes commit groups concurrently; the arrivals of one batch always
+// take the same lane. A separate slow lane takes arrivals that need many transactions.
 //
-// Every row carries a slot, a stable hash of its plan and batch id, which leads every key and index. How many slots there
-// are is fixed when the schema is made. In a database that is distributed by slot (dialects Citus and Portable) a transaction stays in one:
-// a group is committed slot by slot, and what is asked of all slots is asked of each, and merged here. On plain PostgreSQL
-// the same read is one statement over all.
+// Every row has a slot, a stable hash of its plan and batch id. The slot leads every key and index. The number of
+// slots is fixed when the schema is created. With the dialects Citus and Portable the tables may be distributed by
+// slot, so a transaction stays in one slot: a group is committed slot by slot, and a read over all slots runs one
+// statement for each slot and merges the results. On plain PostgreSQL such a read is one statement.
 //
-// Retention takes a batch out of sight first (column gone) and deletes what belongs to it in steps. News of it meanwhile ends
-// that first and then starts it anew.
+// Retention first hides a batch (column gone) and then deletes its rows in several transactions. An arrival for a
+// hidden batch waits until all these rows are deleted, and then starts the batch anew.
 //
-// What is asked of the database (what is due, dead, to be checked, or by which number) are columns; the rest of a row is
-// its store.Batch or store.Recipient in the form of package packed.
+// The values that queries select or sort by (due tasks, dead feedback, missing reports, numbers) have columns of
+// their own. Column row holds the complete store.Batch or store.Recipient, encoded by package packed.
 package pgstore

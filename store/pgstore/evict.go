@@ -14,13 +14,14 @@ import (
 )
 
 var (
-	// How many entries a slot may have is what all may have, so a bounded number of keys is read however far the quarantine grew.
-	weighQuarantine = slotted{
+	// The limit for one slot is that for all slots together, so the number of keys read stays bounded however large
+	// the quarantine is.
+	measureQuarantine = slotQuery{
 		`slot, received_at, id, size`,
 		`quarantine WHERE slot = $1`,
 		`ORDER BY received_at DESC, id DESC LIMIT $2`,
 	}
-	findEvicted = slotted{
+	findEvicted = slotQuery{
 		`slot`,
 		`(SELECT slot FROM quarantine WHERE slot = $1 AND (received_at, id) <= ($2, $3) ORDER BY received_at LIMIT 1) q`,
 		``,
@@ -33,39 +34,39 @@ DELETE FROM quarantine WHERE slot = $1 AND (received_at, id) <= ($2, $3) AND rec
         SELECT received_at FROM quarantine WHERE slot = $1 AND (received_at, id) <= ($2, $3) ORDER BY received_at, id LIMIT $4) o)`
 
 const (
-	// evictShare is the part of its bounds that the quarantine may grow by before it is weighed again, since weighing reads all
-	// its keys. Replicas do not know what the others have added since.
-	evictShare = 16
-	// evictPause is how long after a failure it is weighed again.
+	// evictFraction: the quarantine may grow by 1/evictFraction of its bounds before it is measured again, because
+	// measuring reads all its keys. A replica does not know what others added since.
+	evictFraction = 16
+	// evictPause is the delay after a failure before the quarantine is measured again.
 	evictPause = 5 * time.Second
 )
 
-// weight is how much of the quarantine's bounds is used.
-type weight struct{ entries, bytes int }
+// usage is an amount of entries and of bytes in the quarantine.
+type usage struct{ entries, bytes int }
 
-func (w weight) within(most weight) bool { return w.entries <= most.entries && w.bytes <= most.bytes }
+func (u usage) within(most usage) bool { return u.entries <= most.entries && u.bytes <= most.bytes }
 
-func (w weight) plus(o weight) weight { return weight{w.entries + o.entries, w.bytes + o.bytes} }
+func (u usage) plus(o usage) usage { return usage{u.entries + o.entries, u.bytes + o.bytes} }
 
-// bounds keeps the quarantine within what it may hold.
+// bounds tracks how full the quarantine is, to keep it within its bounds.
 type bounds struct {
-	grown chan struct{} // capacity 1: added has changed
+	grown chan struct{} // capacity 1: signals that added has changed
 
 	mu    sync.Mutex
-	added weight // by this replica since the quarantine was weighed; guarded by mu
+	added usage // by this replica since the last measurement; guarded by mu
 
-	weighed bool   // owned by the goroutine that evicts
-	kept    weight // when it was weighed; owned by the goroutine that evicts
+	measured bool  // whether kept is valid; owned by the goroutine of runEviction
+	kept     usage // size at the last measurement; owned by the goroutine of runEviction
 }
 
-// add notes entries that were committed. It never waits: those whose commits are answered next do not wait for an eviction.
+// add counts committed entries. It does not block, because callers of Record wait for it.
 func (b *bounds) add(entries []recorded) {
 	if len(entries) == 0 {
 		return
 	}
 	b.mu.Lock()
 	for _, r := range entries {
-		b.added = b.added.plus(weight{1, len(r.arrival.News.(store.Quarantined).Raw)})
+		b.added = b.added.plus(usage{1, len(r.arrival.News.(store.Quarantined).Raw)})
 	}
 	b.mu.Unlock()
 	select {
@@ -74,65 +75,66 @@ func (b *bounds) add(entries []recorded) {
 	}
 }
 
-// since is what was added since the quarantine was weighed.
-func (b *bounds) since() weight {
+// since returns the amount added since the last measurement.
+func (b *bounds) since() usage {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.added
 }
 
-// weighedAt notes what the quarantine holds, which includes what had been added before.
-func (b *bounds) weighedAt(kept, before weight) {
+// recordMeasured stores the result of a measurement. before is the amount added until it began, which kept includes.
+func (b *bounds) recordMeasured(kept, before usage) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.weighed, b.kept = true, kept
-	b.added = weight{b.added.entries - before.entries, b.added.bytes - before.bytes}
+	b.measured, b.kept = true, kept
+	b.added = usage{b.added.entries - before.entries, b.added.bytes - before.bytes}
 }
 
-// evicting keeps the quarantine within its bounds until ctx ends.
-func (s *Store) evicting(ctx context.Context) {
+// runEviction keeps the quarantine within its bounds until ctx ends.
+func (s *Store) runEviction(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-s.bounds.grown:
 		}
-		for err := s.bound(ctx); err != nil; err = s.bound(ctx) {
+		for err := s.enforceBounds(ctx); err != nil; err = s.enforceBounds(ctx) {
 			if ctx.Err() != nil || errors.Is(err, store.ErrClosed) {
 				return
 			}
-			s.trouble("expire", fmt.Errorf("bound the quarantine: %w", err))
+			s.reportFailure("expire", fmt.Errorf("evict quarantine entries: %w", err))
 			pause(ctx, evictPause)
 		}
 	}
 }
 
-// bound evicts the oldest entries, some more than have to go, once the quarantine may hold more than its bounds.
-func (s *Store) bound(ctx context.Context) error {
+// enforceBounds measures the quarantine if it may exceed its bounds. If it does, enforceBounds evicts the oldest
+// entries, and 1/evictFraction of the bounds beyond what is necessary.
+func (s *Store) enforceBounds(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*s.config.StatementTimeout)
 	defer cancel()
 	b := &s.bounds
-	most := weight{s.config.QuarantineEntries, s.config.QuarantineBytes}
-	share := weight{most.entries / evictShare, most.bytes / evictShare}
+	most := usage{s.config.QuarantineEntries, s.config.QuarantineBytes}
+	slack := usage{most.entries / evictFraction, most.bytes / evictFraction}
 	added := b.since()
-	if b.weighed && added.within(share) && b.kept.plus(added).within(most) {
+	if b.measured && added.within(slack) && b.kept.plus(added).within(most) {
 		return nil
 	}
-	all, err := overSlots(ctx, s, pgx.RowToStructByPos[suspect], weighQuarantine, most.entries+1)
+	all, err := overSlots(ctx, s, pgx.RowToStructByPos[quarantineKey], measureQuarantine, most.entries+1)
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(all, youngest)
-	var sum, room weight
+	slices.SortFunc(all, newestFirst)
+	var sum, room usage
 	for _, e := range all {
-		sum = sum.plus(weight{1, e.Size})
+		sum = sum.plus(usage{1, e.Size})
 	}
 	if room = sum; !sum.within(most) {
-		room = weight{most.entries - share.entries, most.bytes - share.bytes}
+		room = usage{most.entries - slack.entries, most.bytes - slack.bytes}
 	}
-	kept, n := weight{}, 0
+	kept, n := usage{}, 0
 	for _, e := range all {
-		next := kept.plus(weight{1, e.Size})
+		next := kept.plus(usage{1, e.Size})
 		if !next.within(room) {
 			break
 		}
@@ -143,12 +145,12 @@ func (s *Store) bound(ctx context.Context) error {
 			return err
 		}
 	}
-	b.weighedAt(kept, added)
+	b.recordMeasured(kept, added)
 	return nil
 }
 
-// evict deletes an entry and all older ones, a bounded number in a transaction.
-func (s *Store) evict(ctx context.Context, newest suspect) error {
+// evict deletes an entry and all older ones, a limited number per transaction.
+func (s *Store) evict(ctx context.Context, newest quarantineKey) error {
 	evicted, err := s.deleteOld(ctx, findEvicted, evictQuarantine, newest.At, newest.ID)
 	if report := s.config.Observer.Evicted; report != nil && evicted > 0 {
 		report(evicted)

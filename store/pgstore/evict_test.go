@@ -13,12 +13,14 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// TestNoAnswerWaitsForAnEviction locks the entries that have to go. Meanwhile all lanes answer.
-func TestNoAnswerWaitsForAnEviction(t *testing.T) {
+// TestRecordDoesNotWaitForEviction locks the entries to evict. Meanwhile all lanes must answer.
+func TestRecordDoesNotWaitForEviction(t *testing.T) {
 	t.Parallel()
 	address := postgres.Database(t)
-	var told trouble
-	s := newStore(t, pgstore.Config{URL: address, QuarantineEntries: 1, StatementTimeout: time.Hour, Observer: told.observer()})
+	var observed failureLog
+	s := newStore(t, pgstore.Config{
+		URL: address, QuarantineEntries: 1, StatementTimeout: time.Hour, Observer: observed.observer(),
+	})
 	suspect := func(i int) store.Arrival {
 		a := arrives(store.Quarantined{Reason: dlr.NotJSON, Raw: []byte("{")})
 		a.At = epoch.Add(time.Duration(i) * time.Second)
@@ -33,27 +35,28 @@ func TestNoAnswerWaitsForAnEviction(t *testing.T) {
 	_, err = tx.Exec(t.Context(), `SELECT FROM quarantine FOR UPDATE`)
 	require.NoError(t, err)
 
-	const entries, waiting = `SELECT count(*) FROM quarantine`, `SELECT coalesce(max(query_start)::text, '') FROM pg_stat_activity
+	const entries = `SELECT count(*) FROM quarantine`
+	const waiting = `SELECT coalesce(max(query_start)::text, '') FROM pg_stat_activity
 		WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%DELETE FROM quarantine%'`
 	require.NoError(t, s.Record(t.Context(), suspect(1)))
 	var since string
 	require.Eventually(t, func() bool {
-		since = ask[string](t, address, waiting)
+		since = queryOne[string](t, address, waiting)
 		return since != ""
-	}, patience, time.Millisecond)
+	}, timeout, time.Millisecond)
 	for i := range 8 {
 		require.NoError(t, s.Record(t.Context(), suspect(2+i)))
 		require.NoError(t, s.Record(t.Context(), delivered("batch", number(i))))
 	}
-	require.Equal(t, since, ask[string](t, address, waiting), "the answers waited for it")
-	require.Equal(t, 10, ask[int](t, address, entries))
+	require.Equal(t, since, queryOne[string](t, address, waiting), "the eviction ended before the answers")
+	require.Equal(t, 10, queryOne[int](t, address, entries))
 	require.NoError(t, tx.Rollback(t.Context()))
-	require.Eventually(t, func() bool { return ask[int](t, address, entries) == 1 }, patience, time.Millisecond)
-	require.Empty(t, told.all("expire"))
+	require.Eventually(t, func() bool { return queryOne[int](t, address, entries) == 1 }, timeout, time.Millisecond)
+	require.Empty(t, observed.all("expire"))
 }
 
-// TestAQuarantineThatGrewIsEvictedInSteps opens a store on many more entries than it may keep.
-func TestAQuarantineThatGrewIsEvictedInSteps(t *testing.T) {
+// TestOverfullQuarantineIsEvictedInSteps opens a store on a quarantine with many more entries than allowed.
+func TestOverfullQuarantineIsEvictedInSteps(t *testing.T) {
 	t.Parallel()
 	address := postgres.Database(t)
 	execute(t, address, `INSERT INTO quarantine (slot, received_at, id, plan, reason, type, size, raw)
@@ -65,8 +68,8 @@ func TestAQuarantineThatGrewIsEvictedInSteps(t *testing.T) {
 		REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION note()`)
 	newStore(t, pgstore.Config{URL: address, QuarantineEntries: 32})
 	require.Eventually(t, func() bool {
-		return ask[int](t, address, `SELECT count(*) FROM quarantine`) == 30
-	}, patience, time.Millisecond)
-	require.Equal(t, "10000", ask[string](t, address, `SELECT max(id::int)::text FROM quarantine`))
-	require.LessOrEqual(t, ask[int](t, address, `SELECT last_value::int FROM most`), 1001)
+		return queryOne[int](t, address, `SELECT count(*) FROM quarantine`) == 30
+	}, timeout, time.Millisecond)
+	require.Equal(t, "10000", queryOne[string](t, address, `SELECT max(id::int)::text FROM quarantine`))
+	require.LessOrEqual(t, queryOne[int](t, address, `SELECT last_value::int FROM most`), 1001)
 }

@@ -20,26 +20,26 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// growing are the tables that no statement may read from one end to the other.
-var growing = []string{"batch", "recipient", "report_log", "minute_count", "quarantine"}
+// largeTables are the tables that no statement may scan sequentially.
+var largeTables = []string{"batch", "recipient", "report_log", "minute_count", "quarantine"}
 
-// TestNoStatementReadsAWholeTable sends every statement to tables with many rows and asks the planner about each: with the
-// parameters it had, and as it is planned once it has come often.
-func TestNoStatementReadsAWholeTable(t *testing.T) {
+// TestNoSequentialScans runs every statement on tables with many rows and checks the query plans: the custom plan for
+// the parameters used, and the generic plan.
+func TestNoSequentialScans(t *testing.T) {
 	t.Parallel()
 	address := postgres.Database(t)
-	grow(t, address)
+	fillTables(t, address)
 	for _, d := range []pgstore.Dialect{pgstore.Postgres, pgstore.Portable} {
 		t.Run(string(d), func(t *testing.T) {
-			w := newWire()
-			sendAll(t, w.before(t, address), d)
+			w := newRecorder()
+			runEveryStatement(t, w.intercept(t, address), d)
 			explain(t, address, w)
 		})
 	}
 }
 
-// grow fills the tables: rows of a few batches that a store recorded are copied, each copy into a slot of its own.
-func grow(t *testing.T, address string) {
+// fillTables copies the rows of a few recorded batches many times, into all slots.
+func fillTables(t *testing.T, address string) {
 	t.Helper()
 	s, err := pgstore.Open(t.Context(), pgstore.Config{URL: address})
 	require.NoError(t, err)
@@ -59,12 +59,13 @@ FROM (SELECT r FROM %[1]s r LIMIT 4) x (r) CROSS JOIN generate_series(1, %[3]d) 
 	execute(t, address, `ANALYZE`)
 }
 
-// record records one of everything.
+// record records an arrival of every kind.
 func record(t *testing.T, s *pgstore.Store, id string) {
 	t.Helper()
 	wanted := store.Facts{
 		BatchID: id, FeedbackEnabled: true, ReportKind: "per_recipient", ClientReference: "order 7",
-		Recipients: 3, Numbers: []string{number(1), number(2), number(3)}, CreatedAt: epoch, SendAt: epoch, ExpireAt: epoch.Add(time.Hour),
+		Recipients: 3, Numbers: []string{number(1), number(2), number(3)},
+		CreatedAt: epoch, SendAt: epoch, ExpireAt: epoch.Add(time.Hour),
 	}
 	for _, n := range []store.News{
 		wanted, delivered(id, number(1)).News, delivered(id, number(2)).News,
@@ -75,8 +76,8 @@ func record(t *testing.T, s *pgstore.Store, id string) {
 	}
 }
 
-// sendAll has a store send every statement that it has.
-func sendAll(t *testing.T, address string, d pgstore.Dialect) {
+// runEveryStatement makes a store run each of its statements.
+func runEveryStatement(t *testing.T, address string, d pgstore.Dialect) {
 	t.Helper()
 	s := newStore(t, pgstore.Config{URL: address, Dialect: d, Policies: func(string) store.Policy {
 		return store.Policy{Missing: store.Missing{Silence: time.Minute, Grace: time.Minute}}
@@ -89,7 +90,10 @@ func sendAll(t *testing.T, address string, d pgstore.Dialect) {
 			if err != nil || len(claims) == 0 {
 				return fmt.Errorf("%d claims: %w", len(claims), err)
 			}
-			settled := store.Settlement{BatchID: claims[0].Key.BatchID, Lease: claims[0].Lease, Recipients: claims[0].Recipients, Outcome: store.Buried}
+			c := claims[0]
+			settled := store.Settlement{
+				BatchID: c.Key.BatchID, Lease: c.Lease, Recipients: c.Recipients, Outcome: store.Buried,
+			}
 			return s.Record(ctx, arrives(settled))
 		},
 		"Overdue":   func() error { _, err := s.Overdue(ctx, "plan", late, 5); return err },
@@ -122,16 +126,19 @@ func sendAll(t *testing.T, address string, d pgstore.Dialect) {
 	} {
 		require.NoError(t, read(), list)
 	}
-	require.Eventually(t, func() bool { return ask[int](t, address, `SELECT count(*) FROM quarantine`) <= 10_000 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool {
+		return queryOne[int](t, address, `SELECT count(*) FROM quarantine`) <= 10_000
+	}, timeout, time.Millisecond)
 	require.NoError(t, s.Close())
 }
 
-// readsAll are statements that may read one of the tables as a whole: a count once a second of a table that is kept small, and
-// its weighing.
-var readsAll = regexp.MustCompile(`^\s*SELECT count\(\*\) FROM quarantine|FROM quarantine WHERE slot = (\$1|s\.n) ORDER BY`)
+// readsAll matches the statements that may scan quarantine, which is kept small: its count, once a second, and its
+// measurement.
+var readsAll = regexp.MustCompile(
+	`^\s*SELECT count\(\*\) FROM quarantine|FROM quarantine WHERE slot = (\$1|s\.n) ORDER BY`)
 
-// explain finds fault with the plans of what was sent.
-func explain(t *testing.T, address string, w *wire) {
+// explain requires that no plan of the recorded statements scans a large table.
+func explain(t *testing.T, address string, w *recorder) {
 	t.Helper()
 	ctx := t.Context()
 	c, err := pgx.Connect(ctx, address)
@@ -141,7 +148,8 @@ func explain(t *testing.T, address string, w *wire) {
 	require.NoError(t, err)
 	explained := 0
 	for statement, sent := range w.sent {
-		if readsAll.MatchString(statement) || !slices.ContainsFunc(growing, func(table string) bool { return strings.Contains(statement, table) }) {
+		named := func(table string) bool { return strings.Contains(statement, table) }
+		if readsAll.MatchString(statement) || !slices.ContainsFunc(largeTables, named) {
 			continue
 		}
 		explained++
@@ -156,7 +164,8 @@ func explain(t *testing.T, address string, w *wire) {
 			nulls = "(" + nulls + ")"
 		}
 		var generic []byte
-		require.NoError(t, c.QueryRow(ctx, `EXPLAIN (FORMAT JSON) EXECUTE it`+nulls, pgx.QueryExecModeSimpleProtocol).Scan(&generic), statement)
+		err = c.QueryRow(ctx, `EXPLAIN (FORMAT JSON) EXECUTE it`+nulls, pgx.QueryExecModeSimpleProtocol).Scan(&generic)
+		require.NoError(t, err, statement)
 		requireIndexes(t, generic, "generic: "+statement)
 		_, err = c.Exec(ctx, `DEALLOCATE it`)
 		require.NoError(t, err)
@@ -164,7 +173,7 @@ func explain(t *testing.T, address string, w *wire) {
 	require.Greater(t, explained, 25)
 }
 
-// parameters is how many a statement has.
+// parameters returns the number of parameters of a statement.
 func parameters(statement string) (most int) {
 	for _, p := range regexp.MustCompile(`\$(\d+)`).FindAllStringSubmatch(statement, -1) {
 		n, _ := strconv.Atoi(p[1])
@@ -173,7 +182,7 @@ func parameters(statement string) (most int) {
 	return most
 }
 
-// planned is a node of a plan.
+// planned is a node of a query plan.
 type planned struct {
 	Type  string    `json:"Node Type"`
 	Table string    `json:"Relation Name"`
@@ -188,6 +197,7 @@ func requireIndexes(t *testing.T, plan []byte, statement string) {
 	for len(nodes) > 0 {
 		n := nodes[0]
 		nodes = append(nodes[1:], n.Plans...)
-		assert.False(t, n.Type == "Seq Scan" && slices.Contains(growing, n.Table), "%s is read as a whole:\n%s\n%s", n.Table, statement, plan)
+		assert.False(t, n.Type == "Seq Scan" && slices.Contains(largeTables, n.Table),
+			"sequential scan of %s:\n%s\n%s", n.Table, statement, plan)
 	}
 }

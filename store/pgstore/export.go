@@ -14,7 +14,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/copying"
 )
 
-// Source is a database that is opened to be copied. What it reads is one state of the database.
+// Source is a database opened as the source of a copy. All its reads see the same state.
 type Source struct {
 	store *Store
 	tx    pgx.Tx
@@ -23,19 +23,20 @@ type Source struct {
 var _ copying.Source = (*Source)(nil)
 
 const (
-	// Who would write waits, and is refused in the end: a replica that starts while its database is copied.
-	holdBatches = `LOCK TABLE batch IN SHARE MODE`
-	lockAtMost  = `SET LOCAL lock_timeout = 10000`
+	// Blocks writers until the export ends: a replica that starts meanwhile waits, and finally fails.
+	lockBatchTable = `LOCK TABLE batch IN SHARE MODE`
+	limitLockWait  = `SET LOCAL lock_timeout = 10000`
 
 	countBatches = `SELECT count(*), coalesce(max(last_at), '-infinity')::text FROM batch WHERE first_at IS NOT NULL`
 	countAll     = `SELECT (SELECT count(*) FROM batch WHERE first_at IS NOT NULL), (SELECT count(*) FROM recipient)`
 )
 
-// errNoStore means that a database to be copied was never served.
-var errNoStore = errors.New("there is no store in this database, and a source is left as it is: give the URL of a database that dlrloop has served")
+// errNoStore means that the source database has no dlrloop schema, or an incomplete one.
+var errNoStore = errors.New("the database has no dlrloop store: give the URL of a database that dlrloop has used")
 
-// OpenSource opens a database to be copied, and changes nothing there: one without a store is refused, and one whose schema is older.
-// One that a replica uses is refused with copying.ErrInUse.
+// OpenSource opens a database as the source of a copy. It changes nothing there. It returns an error if the database
+// has no store, an older schema or an unfinished copy, and copying.ErrInUse if a replica runs. Finding that out may
+// take about 10 seconds.
 func OpenSource(ctx context.Context, c Config) (*Source, error) {
 	s, err := connectBare(ctx, c)
 	if err != nil {
@@ -53,7 +54,7 @@ func OpenSource(ctx context.Context, c Config) (*Source, error) {
 	return source, nil
 }
 
-// connectBare makes a Store that does nothing beside what it is asked for.
+// connectBare returns a Store with a pool of two connections, but without lanes and background goroutines.
 func connectBare(ctx context.Context, c Config) (*Store, error) {
 	c = c.withDefaults()
 	c.Lanes, c.PoolSize = 0, 2
@@ -64,7 +65,7 @@ func connectBare(ctx context.Context, c Config) (*Store, error) {
 	return &Store{config: c, pool: pool}, nil
 }
 
-// openBare is connectBare for a database whose schema is brought to this version, unless c.NoMigrate forbids it.
+// openBare is connectBare followed by a migration of the schema, or by a check if c.NoMigrate is set.
 func openBare(ctx context.Context, c Config) (*Store, error) {
 	s, err := connectBare(ctx, c)
 	if err != nil {
@@ -85,7 +86,8 @@ func openBare(ctx context.Context, c Config) (*Store, error) {
 	return s, nil
 }
 
-// refuseOlder refuses a database whose schema is not of this version, and reads what was fixed when it was made.
+// refuseOlder returns an error unless the schema has this program's version. It also reads the number of slots and
+// the salt.
 func (s *Store) refuseOlder(ctx context.Context) error {
 	kept, known, err := versions(ctx, s.pool)
 	switch {
@@ -94,71 +96,76 @@ func (s *Store) refuseOlder(ctx context.Context) error {
 	case kept == 0:
 		return errNoStore
 	case kept < known:
-		return fmt.Errorf("the database has schema version %d, this dlrloop copies version %d, and a source is left as it is: run `dlrloop migrate` on it first",
+		return fmt.Errorf("the database has schema version %d, this dlrloop copies version %d, and a copy never changes "+
+			"its source: run `dlrloop migrate` on the source first",
 			kept, known)
 	}
 	var made bool
 	if err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM meta WHERE id = 1)`).Scan(&made); err != nil {
-		return fmt.Errorf("look for a store: %w", err)
+		return fmt.Errorf("read the number of slots: %w", err)
 	}
 	if !made {
-		return errNoStore // whoever made the tables got no further
+		return errNoStore // a migration created the tables, but Open or Migrate did not finish
 	}
 	s.slots, s.salt, err = readMeta(ctx, s.pool, s.config.Slots)
 	return err
 }
 
-// refuseUsed refuses a database that a replica uses. What one left that ended without a word is told from one that lives by
-// looking for as long as a beat may be late.
+// refuseUsed returns copying.ErrInUse if a replica runs. A row may also be left by a crashed replica, so it watches
+// the heartbeats for stoppedAfter.
 func (s *Store) refuseUsed(ctx context.Context) error {
 	var seen map[string]int64
-	for deadline := time.Now().Add(goneAfter); ; {
-		beats, id, err := s.beats(ctx, seen)
+	for deadline := time.Now().Add(stoppedAfter); ; {
+		heartbeats, id, err := s.heartbeats(ctx, seen)
 		switch {
 		case err != nil:
-			return fmt.Errorf("look for replicas: %w", err)
+			return fmt.Errorf("read replicas: %w", err)
 		case id != "":
-			return fmt.Errorf("%w: replica %s runs", copying.ErrInUse, id)
-		case len(beats) == 0 || time.Now().After(deadline):
+			return fmt.Errorf("%w: replica %s is running", copying.ErrInUse, id)
+		case len(heartbeats) == 0 || time.Now().After(deadline):
 			return nil
 		}
-		seen = beats
-		pause(ctx, beatEvery/2)
+		seen = heartbeats
+		pause(ctx, heartbeatEvery/2)
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 	}
 }
 
-// beats reads the beats of all replicas, and the id of one that has beaten since they were seen.
-func (s *Store) beats(ctx context.Context, seen map[string]int64) (beats map[string]int64, alive string, err error) {
+// heartbeats reads the heartbeats of all replicas by token. alive is the id of a replica whose heartbeat differs from
+// that in seen; it is empty if seen is nil.
+func (s *Store) heartbeats(ctx context.Context, seen map[string]int64,
+) (heartbeats map[string]int64, alive string, err error) {
 	rows, err := s.pool.Query(ctx, readReplicas)
 	if err != nil {
 		return nil, "", err
 	}
 	var r replica
-	beats = make(map[string]int64)
-	_, err = pgx.ForEachRow(rows, []any{&r.token, &r.id, &r.beat}, func() error {
+	heartbeats = make(map[string]int64)
+	_, err = pgx.ForEachRow(rows, []any{&r.token, &r.id, &r.heartbeat}, func() error {
 		before, known := seen[r.token]
-		if seen != nil && (!known || before != r.beat) {
-			alive = plain(r.id)
+		if seen != nil && (!known || before != r.heartbeat) {
+			alive = unescape(r.id)
 		}
-		beats[r.token] = r.beat
+		heartbeats[r.token] = r.heartbeat
 		return nil
 	})
-	return beats, alive, err
+	return heartbeats, alive, err
 }
 
-// beginExport begins the transaction of an export, and if asked keeps everybody from writing until it ends.
-func (s *Store) beginExport(ctx context.Context, alone bool) (pgx.Tx, error) {
+// beginExport begins the transaction of an export. If exclusive is set, it blocks all writers until the transaction
+// ends; with Citus and Portable it does not.
+func (s *Store) beginExport(ctx context.Context, exclusive bool) (pgx.Tx, error) {
 	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
 		return nil, err
 	}
 	statements := []string{unlimited}
-	if alone && !s.config.Dialect.oneSlot() {
-		// The first statement that reads decides what is seen: who writes until the lock is there is seen too.
-		statements = []string{lockAtMost, holdBatches, unlimited}
+	if exclusive && !s.config.Dialect.oneSlot() {
+		// The snapshot is taken by the first statement after the lock, so it includes what writers committed while
+		// the lock was awaited.
+		statements = []string{limitLockWait, lockBatchTable, unlimited}
 	}
 	for _, statement := range statements {
 		if _, err := tx.Exec(ctx, statement); err != nil {
@@ -168,7 +175,8 @@ func (s *Store) beginExport(ctx context.Context, alone bool) (pgx.Tx, error) {
 	return tx, nil
 }
 
-// Identity names the store by what was drawn when its schema was made, and its state by its totals and last news.
+// Identity returns the salt of the schema as the identity of the store, and its totals and the time of its last
+// arrival as its state.
 func (s *Source) Identity(ctx context.Context) (copying.Identity, error) {
 	var batches int
 	var last string
@@ -179,11 +187,11 @@ func (s *Source) Identity(ctx context.Context) (copying.Identity, error) {
 	if err != nil {
 		return copying.Identity{}, err
 	}
-	told, err := json.Marshal(totals)
+	encoded, err := json.Marshal(totals)
 	if err != nil {
 		return copying.Identity{}, err
 	}
-	sum := sha256.Sum256(told)
+	sum := sha256.Sum256(encoded)
 	return copying.Identity{
 		Store: "postgres " + hex.EncodeToString(s.store.salt),
 		State: fmt.Sprintf("%d batches, last news %s, totals %x", batches, last, sum[:8]),
@@ -196,21 +204,21 @@ func (s *Source) Size(ctx context.Context) (size copying.Size, err error) {
 	return size, err
 }
 
-// Export reads everything.
+// Export passes everything that the database holds to each, starting after position from.
 func (s *Source) Export(ctx context.Context, from []byte, each func(copying.Piece) error) error {
 	return s.store.export(ctx, s.tx, from, each)
 }
 
-// Close ends the transaction and all connections.
+// Close ends the transaction and closes all connections. It always returns nil.
 func (s *Source) Close() error {
 	if s.tx != nil {
-		_ = s.tx.Rollback(context.Background()) // it only read, and a connection that cannot is closed
+		_ = s.tx.Rollback(context.Background()) // the transaction only read; if this fails, pgx closes the connection
 	}
 	s.store.pool.Close()
 	return nil
 }
 
-// The sections of an export, in their order, and the parts of a page of batches.
+// The sections of an export in their order, and the parts of a page of batches.
 const (
 	inBatches = iota
 	inMinutes
@@ -224,20 +232,20 @@ const (
 	partLog
 )
 
-// stand is where an export stands.
-type stand struct {
-	Section int    `json:"section"`
-	After   place  `json:"after"`            // the last batch of the page before, or the last entry of another section
-	Part    int    `json:"part,omitempty"`   // of the page
-	Batch   int    `json:"batch,omitempty"`  // its number in the page
-	Digits  string `json:"digits,omitempty"` // of the next recipient
-	Chunk   int64  `json:"chunk,omitempty"`  // the next
+// exportPosition is a position in an export. Its JSON form is stored in the mark of a copy.
+type exportPosition struct {
+	Section int      `json:"section"`
+	After   position `json:"after"`            // last batch of the previous page, or last entry of another section
+	Part    int      `json:"part,omitempty"`   // part of the page
+	Batch   int      `json:"batch,omitempty"`  // index of the batch in the page
+	Digits  string   `json:"digits,omitempty"` // first recipient to read
+	Chunk   int64    `json:"chunk,omitempty"`  // first chunk to read
 }
 
-func (p stand) encode() []byte {
+func (p exportPosition) encode() []byte {
 	encoded, err := json.Marshal(p)
 	if err != nil {
-		panic(err) // every time in it comes from a row
+		panic(err) // cannot happen: every time in it comes from a row
 	}
 	return encoded
 }
@@ -245,36 +253,39 @@ func (p stand) encode() []byte {
 // exporter is one run of an export.
 type exporter struct {
 	copying.Assembly
-	ctx     context.Context // of one call
+	ctx     context.Context // of the call that created the exporter
 	tx      pgx.Tx
 	slots   int
-	oneSlot bool // statements are of one slot
+	oneSlot bool // every statement must stay in one slot
 }
 
 func (s *Store) export(ctx context.Context, tx pgx.Tx, from []byte, each func(copying.Piece) error) error {
-	var at stand
+	var at exportPosition
 	if len(from) > 0 {
 		if err := json.Unmarshal(from, &at); err != nil {
 			return fmt.Errorf("position %.60q: %w", from, err)
 		}
 	}
-	e := &exporter{Assembly: copying.Assembly{Each: each}, ctx: ctx, tx: tx, slots: s.slots, oneSlot: s.config.Dialect.oneSlot()}
-	for section, read := range []func(stand) error{e.batches, e.minutes, e.quarantine, e.plans} {
+	e := &exporter{
+		Assembly: copying.Assembly{Each: each}, ctx: ctx,
+		tx: tx, slots: s.slots, oneSlot: s.config.Dialect.oneSlot(),
+	}
+	for section, read := range []func(exportPosition) error{e.batches, e.minutes, e.quarantine, e.plans} {
 		if section < at.Section {
 			continue
 		}
 		if section > at.Section {
-			at = stand{Section: section}
+			at = exportPosition{Section: section}
 		}
 		if err := read(at); err != nil {
 			return err
 		}
 	}
-	return e.Flush(stand{Section: inTotals + 1}.encode())
+	return e.Flush(exportPosition{Section: inTotals + 1}.encode())
 }
 
-// reached gives the piece away when it is full.
-func (e *exporter) reached(at stand) error {
+// flushIfFull hands over the collected piece if it is full. at is the position after it.
+func (e *exporter) flushIfFull(at exportPosition) error {
 	if !e.Full() {
 		return nil
 	}

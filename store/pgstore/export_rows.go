@@ -13,18 +13,18 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// exportPage is how many batches an export reads together.
+// exportPage is the number of batches that an export reads together.
 const exportPage = 256
 
-// exportBatches finds the batches of a page, as listBatches does, from the first to the last.
-var exportBatches = slotted{
+// exportBatches finds the batches of a page, in the reverse order of listBatches.
+var exportBatches = slotQuery{
 	`slot, plan, batch_id, first_at`,
 	`batch WHERE slot = $1 AND (first_at, plan, batch_id) > ($2, $3, $4)`,
 	`ORDER BY first_at, plan, batch_id LIMIT $5`,
 }
 
-// What belongs to a batch is read by its key, in the order of the keys: a batch of any size streams. The bounds are the first
-// entry to read.
+// The rows of a batch are read in the order of their keys, so that a batch of any size can be streamed. The last
+// parameter is the first key to read.
 const (
 	exportRow = `SELECT chunk, row FROM batch WHERE slot = $1 AND plan = $2 AND batch_id = $3`
 
@@ -47,46 +47,47 @@ ORDER BY received_at, id, slot`
 
 // exported is a batch of a page.
 type exported struct {
-	entry // its key, as it is kept
+	entry // the key; texts are escaped
 	named store.BatchKey
 }
 
-// batches exports page by page: the rows of a page, then its recipients, then its report log.
-func (e *exporter) batches(at stand) error {
+// batches exports the batches page by page: first the batch rows of a page, then its recipients, then its report
+// logs.
+func (e *exporter) batches(at exportPosition) error {
 	for {
 		page, err := e.page(at.After)
 		if err != nil || len(page) == 0 {
 			return err
 		}
-		for ; at.Part <= partLog; at = (stand{After: at.After, Part: at.Part + 1}) {
+		for ; at.Part <= partLog; at = (exportPosition{After: at.After, Part: at.Part + 1}) {
 			if err := e.part(page, at); err != nil {
 				return err
 			}
 		}
 		last := page[len(page)-1]
-		at = stand{After: place{At: &last.at, Plan: last.plan, ID: last.id}}
-		if err := e.reached(at); err != nil {
+		at = exportPosition{After: position{At: &last.at, Plan: last.plan, ID: last.id}}
+		if err := e.flushIfFull(at); err != nil {
 			return err
 		}
 	}
 }
 
-// page finds the batches of the page after a place.
-func (e *exporter) page(after place) (page []exported, err error) {
+// page returns the batches of the page that follows a position.
+func (e *exporter) page(after position) (page []exported, err error) {
 	var queue pgx.Batch
 	found := func(rows pgx.Rows) error {
 		entries, err := pgx.CollectRows(rows, entryOf)
 		for _, k := range entries {
-			page = append(page, exported{k, store.BatchKey{Plan: plain(k.plan), BatchID: plain(k.id)}})
+			page = append(page, exported{k, store.BatchKey{Plan: unescape(k.plan), BatchID: unescape(k.id)}})
 		}
 		return err
 	}
 	if e.oneSlot {
 		for slot := range e.slots {
-			queue.Queue(exportBatches.ofOne(), slot, after.after(), after.Plan, after.ID, exportPage).Query(found)
+			queue.Queue(exportBatches.forOneSlot(), slot, after.after(), after.Plan, after.ID, exportPage).Query(found)
 		}
 	} else {
-		queue.Queue(exportBatches.ofAll(), e.slots, after.after(), after.Plan, after.ID, exportPage).Query(found)
+		queue.Queue(exportBatches.forAllSlots(), e.slots, after.after(), after.Plan, after.ID, exportPage).Query(found)
 	}
 	err = e.tx.SendBatch(e.ctx, &queue).Close()
 	slices.SortFunc(page, func(a, b exported) int {
@@ -95,20 +96,21 @@ func (e *exporter) page(after place) (page []exported, err error) {
 	return page[:min(len(page), exportPage)], err
 }
 
-// part exports one part of the batches of a page, beginning with the one where the export stands, in one round trip.
-func (e *exporter) part(page []exported, at stand) error {
+// part exports one part of the batches of a page in one round trip, starting at the given position.
+func (e *exporter) part(page []exported, at exportPosition) error {
 	var queue pgx.Batch
 	for i := at.Batch; i < len(page); i++ {
 		b := page[i]
 		if i > at.Batch {
 			at.Digits, at.Chunk = "", 0
 		}
-		on := stand{After: at.After, Part: at.Part, Batch: i}
+		on := exportPosition{After: at.After, Part: at.Part, Batch: i}
 		switch at.Part {
 		case partRows:
 			queue.Queue(exportRow, b.slot, b.plan, b.id).Query(func(rows pgx.Rows) error { return e.row(b, rows) })
 		case partRecipients:
-			queue.Queue(exportRecipients, b.slot, b.plan, b.id, at.Digits).Query(func(rows pgx.Rows) error { return e.recipients(b, on, rows) })
+			queue.Queue(exportRecipients, b.slot, b.plan, b.id, at.Digits).
+				Query(func(rows pgx.Rows) error { return e.recipients(b, on, rows) })
 		case partLog:
 			queue.Queue(exportLog, b.slot, b.plan, b.id, at.Chunk).Query(func(rows pgx.Rows) error { return e.log(b, on, rows) })
 		}
@@ -131,7 +133,7 @@ func (e *exporter) row(b exported, rows pgx.Rows) error {
 	return err
 }
 
-func (e *exporter) recipients(b exported, on stand, rows pgx.Rows) error {
+func (e *exporter) recipients(b exported, on exportPosition, rows pgx.Rows) error {
 	var (
 		digits string
 		row    []byte
@@ -142,14 +144,14 @@ func (e *exporter) recipients(b exported, on stand, rows pgx.Rows) error {
 			return err
 		}
 		e.Recipient(b.named, b.at, *r)
-		on.Digits = digits + "\x01" // the next: no text that PostgreSQL keeps is in between
-		return e.reached(on)
+		on.Digits = digits + "\x01" // the next possible digits: stored texts contain no NUL
+		return e.flushIfFull(on)
 	})
 	return err
 }
 
-// log exports the report log of a batch. A chunk is whole when the next one begins.
-func (e *exporter) log(b exported, on stand, rows pgx.Rows) error {
+// log exports the report log of a batch. A chunk is complete when the next one begins.
+func (e *exporter) log(b exported, on exportPosition, rows pgx.Rows) error {
 	var (
 		chunk, next int64
 		l           store.Logged
@@ -161,7 +163,7 @@ func (e *exporter) log(b exported, on stand, rows pgx.Rows) error {
 		}
 		e.Log(b.named, b.at, copying.Chunk{Number: uint64(chunk), Reports: reports})
 		reports, on.Chunk = nil, chunk+1
-		return e.reached(on)
+		return e.flushIfFull(on)
 	}
 	_, err := pgx.ForEachRow(rows, []any{&next, &l.ReceivedAt, &l.Type, &l.Source, &l.Raw}, func() error {
 		if next != chunk {
@@ -170,7 +172,7 @@ func (e *exporter) log(b exported, on stand, rows pgx.Rows) error {
 			}
 			chunk = next
 		}
-		l.ReceivedAt, l.Type = l.ReceivedAt.UTC(), dlr.Type(plain(string(l.Type)))
+		l.ReceivedAt, l.Type = l.ReceivedAt.UTC(), dlr.Type(unescape(string(l.Type)))
 		reports = append(reports, l)
 		return nil
 	})
@@ -180,7 +182,7 @@ func (e *exporter) log(b exported, on stand, rows pgx.Rows) error {
 	return whole()
 }
 
-func (e *exporter) minutes(at stand) error {
+func (e *exporter) minutes(at exportPosition) error {
 	rows, err := e.query(exportMinutes, at.After.after(), at.After.Plan, at.After.ID)
 	if err != nil {
 		return err
@@ -190,15 +192,15 @@ func (e *exporter) minutes(at stand) error {
 		plan, status string
 	)
 	_, err = pgx.ForEachRow(rows, []any{&m.Minute, &plan, &status, &m.Messages}, func() error {
-		m.Minute, m.Plan, m.Status = m.Minute.UTC(), plain(plan), dlr.Status(status)
+		m.Minute, m.Plan, m.Status = m.Minute.UTC(), unescape(plan), dlr.Status(status)
 		e.Minute(m)
-		at.After = place{At: &m.Minute, Plan: plan, ID: status}
-		return e.reached(at)
+		at.After = position{At: &m.Minute, Plan: plan, ID: status}
+		return e.flushIfFull(at)
 	})
 	return err
 }
 
-func (e *exporter) quarantine(at stand) error {
+func (e *exporter) quarantine(at exportPosition) error {
 	rows, err := e.query(exportQuarantine, at.After.after(), at.After.ID, at.After.Place)
 	if err != nil {
 		return err
@@ -210,17 +212,17 @@ func (e *exporter) quarantine(at stand) error {
 	)
 	_, err = pgx.ForEachRow(rows, []any{&q.ReceivedAt, &id, &slot, &plan, &reason, &kind, &q.Raw}, func() error {
 		received := q.ReceivedAt
-		q.ReceivedAt, q.Plan = q.ReceivedAt.UTC(), plain(plan)
-		q.Reason, q.Type = dlr.Reason(plain(reason)), dlr.Type(plain(kind))
+		q.ReceivedAt, q.Plan = q.ReceivedAt.UTC(), unescape(plan)
+		q.Reason, q.Type = dlr.Reason(unescape(reason)), dlr.Type(unescape(kind))
 		e.Quarantined(q)
-		at.After = place{At: &received, ID: id, Place: slot}
-		return e.reached(at)
+		at.After = position{At: &received, ID: id, Place: slot}
+		return e.flushIfFull(at)
 	})
 	return err
 }
 
-// plans exports the totals, all in one piece: there are as many as plans.
-func (e *exporter) plans(stand) error {
+// plans exports the totals of all plans in one piece.
+func (e *exporter) plans(exportPosition) error {
 	totals, err := totalsIn(e.ctx, e.tx)
 	for _, t := range totals {
 		e.Total(t)

@@ -20,8 +20,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore/pgtest"
 )
 
-// writable has a server take writes, or not any more.
-func writable(t *testing.T, address string, writes bool) {
+// setWritable makes a server accept or refuse writes.
+func setWritable(t *testing.T, address string, writes bool) {
 	t.Helper()
 	value := "on"
 	if writes {
@@ -29,11 +29,13 @@ func writable(t *testing.T, address string, writes bool) {
 	}
 	execute(t, address, `ALTER SYSTEM SET default_transaction_read_only = `+value)
 	execute(t, address, `SELECT pg_reload_conf()`)
-	require.Eventually(t, func() bool { return ask[string](t, address, `SHOW default_transaction_read_only`) == value }, patience, 1)
+	require.Eventually(t, func() bool {
+		return queryOne[string](t, address, `SHOW default_transaction_read_only`) == value
+	}, timeout, 1)
 }
 
-// TestAnotherServerTakesOver has the first of two hosts stop taking writes, and the second begin to.
-func TestAnotherServerTakesOver(t *testing.T) {
+// TestFailoverToSecondHost makes the first of two hosts read-only, and then the second one writable.
+func TestFailoverToSecondHost(t *testing.T) {
 	t.Parallel()
 	var hosts, ports, addresses []string
 	for range 2 {
@@ -47,38 +49,43 @@ func TestAnotherServerTakesOver(t *testing.T) {
 	}
 	both, err := url.Parse(addresses[0])
 	require.NoError(t, err)
-	both.RawQuery = url.Values{"host": {strings.Join(hosts, ",")}, "port": {strings.Join(ports, ",")}, "sslmode": {"disable"}}.Encode()
+	both.RawQuery = url.Values{
+		"host": {strings.Join(hosts, ",")}, "port": {strings.Join(ports, ",")}, "sslmode": {"disable"},
+	}.Encode()
 
-	writable(t, addresses[1], false)
-	s := newStore(t, pgstore.Config{URL: both.String(), PoolSize: 1}) // of several, one may be another server's by chance
+	setWritable(t, addresses[1], false)
+	// with more connections, one might already be to the other server
+	s := newStore(t, pgstore.Config{URL: both.String(), PoolSize: 1})
 	require.NoError(t, s.Record(t.Context(), delivered("before", number(1))))
-	writable(t, addresses[0], false)
-	require.Eventually(t, func() bool { return s.Ready(t.Context()) != nil }, patience, 1)
+	setWritable(t, addresses[0], false)
+	require.Eventually(t, func() bool { return s.Ready(t.Context()) != nil }, timeout, 1)
 	require.ErrorContains(t, s.Record(t.Context(), delivered("between", number(1))), "read-only")
-	writable(t, addresses[1], true)
-	require.Eventually(t, func() bool { return s.Ready(t.Context()) == nil }, patience, 1)
+	setWritable(t, addresses[1], true)
+	require.Eventually(t, func() bool { return s.Ready(t.Context()) == nil }, timeout, 1)
 	require.NoError(t, s.Record(t.Context(), delivered("after", number(1))))
 
-	require.Equal(t, "before", ask[string](t, addresses[0], `SELECT string_agg(batch_id, ',') FROM batch`))
-	require.Equal(t, "after", ask[string](t, addresses[1], `SELECT string_agg(batch_id, ',') FROM batch`))
+	require.Equal(t, "before", queryOne[string](t, addresses[0], `SELECT string_agg(batch_id, ',') FROM batch`))
+	require.Equal(t, "after", queryOne[string](t, addresses[1], `SELECT string_agg(batch_id, ',') FROM batch`))
 }
 
-// TestAllSessionsGoWithOne has one session of several find that its server is not the one to use any more: whoever meets it, the others go too.
-func TestAllSessionsGoWithOne(t *testing.T) {
+// TestOneFailedSessionResetsPool makes one of several sessions fail in a way that shows that its server must not be
+// used any more. All others must be closed too, whatever the session was doing.
+func TestOneFailedSessionResetsPool(t *testing.T) {
 	t.Parallel()
 	const (
 		readOnly = `IF nextval('met') <= %d THEN RAISE EXCEPTION 'forced' USING ERRCODE = '25006'; END IF`
 		ended    = `IF nextval('met') <= %d THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF`
 	)
 	for name, c := range map[string]struct {
-		table, trouble string
-		times          int
-		dialect        pgstore.Dialect // with Portable nobody asks what became of a commit, which would have them go too
-		says           string
+		table, fault string
+		times        int
+		// Portable does not ask for the outcome of a commit, which would reset the pool too
+		dialect pgstore.Dialect
+		err     string
 	}{
-		"a commit, read-only": {"report_log", readOnly, 1, pgstore.Postgres, ""},
-		"a commit, ended":     {"report_log", ended, 1, pgstore.Portable, "no answer to the commit"},
-		"a beat, read-only":   {"replica", readOnly, 1_000_000, pgstore.Postgres, ""}, // some tries are without consequence
+		"a commit, read-only":    {"report_log", readOnly, 1, pgstore.Postgres, ""},
+		"a commit, ended":        {"report_log", ended, 1, pgstore.Portable, "commit not confirmed"},
+		"a heartbeat, read-only": {"replica", readOnly, 1_000_000, pgstore.Postgres, ""}, // some failures are ignored
 	} {
 		t.Run(name, func(t *testing.T) {
 			address := postgres.Database(t)
@@ -86,22 +93,23 @@ func TestAllSessionsGoWithOne(t *testing.T) {
 			before := openSessions(t, s, address, 4)
 			execute(t, address, `CREATE SEQUENCE met`)
 			execute(t, address, `CREATE FUNCTION meet() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN `+
-				fmt.Sprintf(c.trouble, c.times)+`; RETURN NEW; END $$`)
-			execute(t, address, `CREATE TRIGGER meet BEFORE INSERT OR UPDATE ON `+c.table+` FOR EACH ROW EXECUTE FUNCTION meet()`)
-			if err := s.Record(t.Context(), delivered("batch", number(1))); c.says != "" {
-				require.ErrorContains(t, err, c.says)
+				fmt.Sprintf(c.fault, c.times)+`; RETURN NEW; END $$`)
+			execute(t, address, `CREATE TRIGGER meet BEFORE INSERT OR UPDATE ON `+c.table+
+				` FOR EACH ROW EXECUTE FUNCTION meet()`)
+			if err := s.Record(t.Context(), delivered("batch", number(1))); c.err != "" {
+				require.ErrorContains(t, err, c.err)
 			} else {
 				require.NoError(t, err)
 			}
 			require.Eventually(t, func() bool {
-				return ask[int](t, address, `SELECT count(*) FROM pg_stat_activity WHERE pid = ANY($1)`, before) == 0
-			}, patience, 10*time.Millisecond)
+				return queryOne[int](t, address, `SELECT count(*) FROM pg_stat_activity WHERE pid = ANY($1)`, before) == 0
+			}, timeout, 10*time.Millisecond)
 			require.NoError(t, s.Record(t.Context(), delivered("batch", number(2))))
 		})
 	}
 }
 
-// openSessions has a store need at least so many at once, and returns the processes of those it has then.
+// openSessions makes the store open at least least sessions and returns the process ids of all its sessions.
 func openSessions(t *testing.T, s *pgstore.Store, address string, least int) (pids []int32) {
 	t.Helper()
 	const ours = ` FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'dlrloop%'`
@@ -122,22 +130,22 @@ func openSessions(t *testing.T, s *pgstore.Store, address string, least int) (pi
 		})
 	}
 	require.Eventually(t, func() bool {
-		return ask[int](t, address, `SELECT count(*)`+ours+` AND wait_event_type = 'Lock'`) >= least
-	}, patience, time.Millisecond)
-	pids = ask[[]int32](t, address, `SELECT array_agg(pid)`+ours)
+		return queryOne[int](t, address, `SELECT count(*)`+ours+` AND wait_event_type = 'Lock'`) >= least
+	}, timeout, time.Millisecond)
+	pids = queryOne[[]int32](t, address, `SELECT array_agg(pid)`+ours)
 	require.NoError(t, tx.Rollback(t.Context()))
 	require.NoError(t, g.Wait())
 	return pids
 }
 
-// TestAPasswordThatIsWrong is refused with a clear error that does not have it.
-func TestAPasswordThatIsWrong(t *testing.T) {
+// TestWrongPassword checks that the error names the cause and does not contain the password.
+func TestWrongPassword(t *testing.T) {
 	t.Parallel()
-	folder, err := os.MkdirTemp("", "dlrloop-hba-") // PostgreSQL runs as another user, who may not read t.TempDir
+	dir, err := os.MkdirTemp("", "dlrloop-hba-") // PostgreSQL runs as another user, which cannot read t.TempDir
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(folder)) })
-	require.NoError(t, os.Chmod(folder, 0o755))
-	rules := filepath.Join(folder, "pg_hba.conf")
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	require.NoError(t, os.Chmod(dir, 0o755))
+	rules := filepath.Join(dir, "pg_hba.conf")
 	require.NoError(t, os.WriteFile(rules, []byte("local all postgres trust\nlocal all all scram-sha-256\n"), 0o644))
 	address := pgtest.Start(t, pgtest.Config{Settings: map[string]string{"hba_file": rules}}).Database(t)
 	newStore(t, pgstore.Config{URL: address})
@@ -149,8 +157,9 @@ func TestAPasswordThatIsWrong(t *testing.T) {
 	require.NotContains(t, err.Error(), "mistaken")
 }
 
-// TestTooManyConnections has a role that may have fewer than the pool. What waits is taken in turn.
-func TestTooManyConnections(t *testing.T) {
+// TestRoleWithConnectionLimit uses a role that may have fewer connections than the pool. Queued groups must share
+// them.
+func TestRoleWithConnectionLimit(t *testing.T) {
 	t.Parallel()
 	address := postgres.Database(t)
 	limited := newRole(t, address, `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public`)
@@ -159,12 +168,13 @@ func TestTooManyConnections(t *testing.T) {
 	execute(t, address, fmt.Sprintf(`ALTER ROLE %s CONNECTION LIMIT 2`, u.User.Username()))
 	s := newStore(t, pgstore.Config{URL: limited})
 	l := newLoad(t, s, 16)
-	l.waitTaken(t, 200)
+	l.waitRecorded(t, 200)
 	requireKept(t, s, l.end())
 }
 
-// TestEveryWayToRunStatements does everything in each of the ways that pgx has, for poolers that do not allow prepared statements.
-func TestEveryWayToRunStatements(t *testing.T) {
+// TestQueryExecModes uses the store in each query execution mode of pgx. Some poolers do not allow prepared
+// statements.
+func TestQueryExecModes(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {
 		t.Run(mode, func(t *testing.T) {
@@ -174,8 +184,9 @@ func TestEveryWayToRunStatements(t *testing.T) {
 	}
 }
 
-// TestACommitThatIsNotFoundOut has an unknown outcome where it cannot be asked for. What is repeated then changes nothing.
-func TestACommitThatIsNotFoundOut(t *testing.T) {
+// TestRepeatAfterUnknownCommit loses the answers of commits with a dialect that cannot ask for their outcome.
+// Recording the same arrivals again must change nothing.
+func TestRepeatAfterUnknownCommit(t *testing.T) {
 	t.Parallel()
 	p, address := newProxy(t, postgres.Database(t))
 	s := newStore(t, pgstore.Config{URL: address + steady, Lanes: 1, Dialect: pgstore.Portable})
@@ -205,23 +216,24 @@ func TestACommitThatIsNotFoundOut(t *testing.T) {
 		n := arrives(news())
 		t.Logf("%T", n.News)
 		p.loseAnswer()
-		require.ErrorContains(t, s.Record(t.Context(), n), "no answer to the commit")
-		done := state(t, s)
+		require.ErrorContains(t, s.Record(t.Context(), n), "commit not confirmed")
+		done := totalsOf(t, s)
 		require.NoError(t, s.Record(t.Context(), n))
-		require.Equal(t, done, state(t, s))
+		require.Equal(t, done, totalsOf(t, s))
 	}
-	require.Equal(t, 2, state(t, s).Feedback.Sent)
+	require.Equal(t, 2, totalsOf(t, s).Feedback.Sent)
 }
 
-// state is the totals but for the repeats, which are counted. A read may meet a connection that was cut while it was idle.
-func state(t *testing.T, s *pgstore.Store) store.PlanStats {
+// totalsOf returns the totals without the duplicates. It retries, because a read may get a connection that was cut
+// while idle.
+func totalsOf(t *testing.T, s *pgstore.Store) store.PlanStats {
 	t.Helper()
 	var stats []store.PlanStats
 	require.Eventually(t, func() (read bool) {
 		var err error
 		stats, err = s.Stats(context.WithoutCancel(t.Context()))
 		return err == nil
-	}, patience, time.Millisecond)
+	}, timeout, time.Millisecond)
 	require.Len(t, stats, 1)
 	stats[0].Duplicates = 0
 	return stats[0]

@@ -17,17 +17,17 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore/pgtest"
 )
 
-const patience = time.Minute
+const timeout = time.Minute
 
-// load records reports from several goroutines until it is stopped, each of a number of its own.
+// load records reports from several goroutines until end is called. Each report has a number of its own.
 type load struct {
 	stop  chan struct{}
 	done  sync.WaitGroup
 	begun atomic.Int64
 
-	mu    sync.Mutex
-	taken []int // numbers whose Record returned nil; guarded by mu
-	err   error // the last that was returned; guarded by mu
+	mu       sync.Mutex
+	recorded []int // numbers whose Record returned nil; guarded by mu
+	err      error // the last error of Record; guarded by mu
 }
 
 func newLoad(t *testing.T, s *pgstore.Store, goroutines int) *load {
@@ -44,7 +44,7 @@ func newLoad(t *testing.T, s *pgstore.Store, goroutines int) *load {
 				err := s.Record(context.WithoutCancel(t.Context()), delivered(fmt.Sprint("batch", n%7), number(n)))
 				l.mu.Lock()
 				if l.err = err; err == nil {
-					l.taken = append(l.taken, n)
+					l.recorded = append(l.recorded, n)
 				}
 				l.mu.Unlock()
 			}
@@ -53,25 +53,25 @@ func newLoad(t *testing.T, s *pgstore.Store, goroutines int) *load {
 	return l
 }
 
-// waitTaken waits until that many more are taken.
-func (l *load) waitTaken(t *testing.T, more int) {
+// waitRecorded blocks until that many more reports are recorded.
+func (l *load) waitRecorded(t *testing.T, more int) {
 	t.Helper()
 	count := func() int {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		return len(l.taken)
+		return len(l.recorded)
 	}
 	want := count() + more
-	require.Eventually(t, func() bool { return count() >= want }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return count() >= want }, timeout, time.Millisecond)
 }
 
 func (l *load) end() []int {
 	close(l.stop)
 	l.done.Wait()
-	return l.taken
+	return l.recorded
 }
 
-// requireKept requires that every report that was taken is there.
+// requireKept requires that all these reports are stored.
 func requireKept(t *testing.T, s *pgstore.Store, taken []int) {
 	t.Helper()
 	for _, n := range taken {
@@ -81,87 +81,92 @@ func requireKept(t *testing.T, s *pgstore.Store, taken []int) {
 	}
 }
 
-func TestAServerThatCrashesUnderLoad(t *testing.T) {
+func TestServerCrashesUnderLoad(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Start(t, pgtest.Config{Durable: true})
 	s := newStore(t, pgstore.Config{URL: server.Database(t)})
 	l := newLoad(t, s, 8)
 	for range 3 {
-		l.waitTaken(t, 50)
+		l.waitRecorded(t, 50)
 		server.Kill(t)
 		server.Restart(t)
 	}
-	l.waitTaken(t, 50)
+	l.waitRecorded(t, 50)
 	requireKept(t, s, l.end())
 	require.NoError(t, s.Ready(t.Context()))
 }
 
-// TestSessionsThatAreEnded has an administrator end all sessions again and again. Nobody is told of it, and nothing is counted twice. As
-// TestAConnectionLostAnywhere it runs alone.
-func TestSessionsThatAreEnded(t *testing.T) {
+// TestTerminatedSessions terminates all sessions repeatedly, like an administrator. Record must return no error and
+// count nothing twice. It does not run in parallel, for the same reason as TestConnectionLostDuringRecord.
+func TestTerminatedSessions(t *testing.T) {
 	address := postgres.Database(t)
-	var told folded
-	s := newStore(t, pgstore.Config{URL: address, Observer: told.observer()})
+	var observed foldedStats
+	s := newStore(t, pgstore.Config{URL: address, Observer: observed.observer()})
 	l := newLoad(t, s, 8)
 	for range 10 {
-		l.waitTaken(t, 20)
+		l.waitRecorded(t, 20)
 		execute(t, address, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 			WHERE datname = current_database() AND pid <> pg_backend_pid()`)
 	}
 	taken := l.end()
-	require.Len(t, taken, int(l.begun.Load()), "some were refused")
+	require.Len(t, taken, int(l.begun.Load()), "some reports were refused")
 	requireKept(t, s, taken)
-	require.Zero(t, told.requireTold(t, s).Duplicates)
+	require.Zero(t, observed.requireEqualStats(t, s).Duplicates)
 }
 
-func TestAServerThatHangs(t *testing.T) {
+func TestServerHangs(t *testing.T) {
 	t.Parallel()
 	p, address := newProxy(t, postgres.Database(t))
 	s := newStore(t, pgstore.Config{URL: address, StatementTimeout: time.Second})
 	require.NoError(t, s.Record(t.Context(), delivered("batch", number(1))))
 	p.freeze()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	require.Error(t, s.Record(ctx, delivered("batch", number(2))))
 	require.Error(t, s.Ready(ctx))
-	require.NoError(t, ctx.Err(), "they did not end by themselves")
+	require.NoError(t, ctx.Err(), "Record and Ready must fail before the context ends")
 	p.thaw()
-	require.Eventually(t, func() bool { return s.Ready(t.Context()) == nil }, patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return s.Ready(t.Context()) == nil }, timeout, 10*time.Millisecond)
 	require.NoError(t, s.Record(t.Context(), delivered("batch", number(2))))
 }
 
-// TestNoStormOnReconnect floods a store whose server closes every connection, and counts how often it is asked for one.
-func TestNoStormOnReconnect(t *testing.T) {
+// TestReconnectsAreLimited floods a store whose server closes every connection, and counts the attempts to connect.
+func TestReconnectsAreLimited(t *testing.T) {
 	t.Parallel()
 	const lanes, pool = 4, 6
 	p, address := newProxy(t, postgres.Database(t))
 	var failed atomic.Int64
-	s := newStore(t, pgstore.Config{URL: address, Lanes: lanes, PoolSize: pool, Observer: store.Observer{Failed: func(operation string, _ error) {
+	countFailedCommits := store.Observer{Failed: func(operation string, _ error) {
 		if operation == "commit" {
 			failed.Add(1)
 		}
-	}}})
+	}}
+	s := newStore(t, pgstore.Config{URL: address, Lanes: lanes, PoolSize: pool, Observer: countFailedCommits})
 	l := newLoad(t, s, 64)
-	l.waitTaken(t, 100)
+	l.waitRecorded(t, 100)
 
 	p.refuse(true)
 	begin, before := time.Now(), p.connections()
-	require.Eventually(t, func() bool { return time.Since(begin) > 4*time.Second && failed.Load() > 0 }, patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool {
+		return time.Since(begin) > 4*time.Second && failed.Load() > 0
+	}, timeout, 10*time.Millisecond)
 	asked, took := p.connections()-before, time.Since(begin)
-	most := 1 + pool // of those that were lost, and attempts for which there was time, when each pause was as short as it may be
+	// the lost connections, and the attempts that fit into the time if every delay is as short as possible
+	most := 1 + pool
 	for pause := 25 * time.Millisecond; took > 0; pause = min(2*pause, time.Second) {
 		took -= pause
 		most++
 	}
 	require.LessOrEqual(t, asked, most)
-	require.LessOrEqual(t, failed.Load(), int64(lanes*most), "each group that fails has waited for an attempt")
+	require.LessOrEqual(t, failed.Load(), int64(lanes*most), "each failed group must have waited for an attempt")
 
 	p.refuse(false)
-	l.waitTaken(t, 100)
+	l.waitRecorded(t, 100)
 	requireKept(t, s, l.end())
 }
 
-// refuse has the database refuse to keep reports with an SQLSTATE, that many times; the count is not undone with the transaction.
+// refuse makes the database refuse the given number of inserts into report_log with an SQLSTATE. A rollback does not
+// reset the count.
 func refuse(t *testing.T, address, sqlstate string, times int) {
 	t.Helper()
 	execute(t, address, `CREATE SEQUENCE refused`)
@@ -171,22 +176,22 @@ func refuse(t *testing.T, address, sqlstate string, times int) {
 	execute(t, address, `CREATE TRIGGER refuse BEFORE INSERT ON report_log FOR EACH ROW EXECUTE FUNCTION refuse()`)
 }
 
-func TestWhatTheDatabaseUndoesIsDoneAgain(t *testing.T) {
+func TestRolledBackCommitIsRetried(t *testing.T) {
 	t.Parallel()
 	for _, sqlstate := range []string{"40001", "40P01", "25006"} {
 		t.Run(sqlstate, func(t *testing.T) {
 			address := postgres.Database(t)
 			refuse(t, address, sqlstate, 3)
-			var told folded
-			s := newStore(t, pgstore.Config{URL: address, Observer: told.observer()})
+			var observed foldedStats
+			s := newStore(t, pgstore.Config{URL: address, Observer: observed.observer()})
 			require.NoError(t, s.Record(t.Context(), delivered("batch", number(1))))
-			require.Equal(t, 4, ask[int](t, address, `SELECT last_value::int FROM refused`))
-			require.Equal(t, 1, told.requireTold(t, s).Recipients)
+			require.Equal(t, 4, queryOne[int](t, address, `SELECT last_value::int FROM refused`))
+			require.Equal(t, 1, observed.requireEqualStats(t, s).Recipients)
 		})
 	}
 }
 
-func TestAFullDisk(t *testing.T) {
+func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	address := postgres.Database(t)
 	refuse(t, address, "53100", 1_000_000)
@@ -195,13 +200,13 @@ func TestAFullDisk(t *testing.T) {
 	for i := range 6 {
 		require.ErrorContains(t, s.Record(t.Context(), delivered("batch", number(i))), "53100")
 	}
-	require.GreaterOrEqual(t, time.Since(begin), (25+50+100+200+400)*time.Millisecond, "groups that fail are paced")
+	require.GreaterOrEqual(t, time.Since(begin), (25+50+100+200+400)*time.Millisecond, "failing groups must be delayed")
 	execute(t, address, `DROP TRIGGER refuse ON report_log`)
 	require.NoError(t, s.Record(t.Context(), delivered("batch", number(0))))
 }
 
-// TestADeadlock has another session lock the rows of a commit in the other order.
-func TestADeadlock(t *testing.T) {
+// TestDeadlock lets another session lock the rows of a commit in the opposite order.
+func TestDeadlock(t *testing.T) {
 	t.Parallel()
 	address := postgres.Database(t)
 	s := newStore(t, pgstore.Config{URL: address + "&deadlock_timeout=5000&statement_timeout=0"})
@@ -217,18 +222,19 @@ func TestADeadlock(t *testing.T) {
 	var g errgroup.Group
 	g.Go(func() error { return s.Record(t.Context(), delivered("batch", number(2))) })
 	require.Eventually(t, func() bool {
-		return ask[bool](t, address, `SELECT EXISTS (SELECT FROM pg_stat_activity
+		return queryOne[bool](t, address, `SELECT EXISTS (SELECT FROM pg_stat_activity
 			WHERE datname = current_database() AND application_name LIKE 'dlrloop%' AND wait_event_type = 'Lock')`)
-	}, patience, time.Millisecond)
+	}, timeout, time.Millisecond)
 	_, err = tx.Exec(t.Context(), `SELECT FROM batch FOR UPDATE`)
-	require.NoError(t, err, "the store gives way")
+	require.NoError(t, err, "the server must resolve the deadlock by aborting the store's transaction")
 	require.NoError(t, tx.Commit(t.Context()))
 	require.NoError(t, g.Wait())
-	require.Positive(t, ask[int](t, address, `SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()`))
+	require.Positive(t, queryOne[int](t, address,
+		`SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()`))
 }
 
-// TestAStatementThatTakesTooLong has a row locked for longer than the store waits for it.
-func TestAStatementThatTakesTooLong(t *testing.T) {
+// TestStatementTimeout locks a row for longer than the store waits for it.
+func TestStatementTimeout(t *testing.T) {
 	t.Parallel()
 	address := postgres.Database(t)
 	for name, c := range map[string]pgstore.Config{

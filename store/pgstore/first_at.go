@@ -5,20 +5,20 @@ import (
 	"time"
 )
 
-// births tell batches apart that were first heard of in the same millisecond. Lists of batches go by them: column first_at
-// is the row's FirstAt and, in its microseconds, how many were before it in that millisecond, as far as this process knows.
-type births struct {
+// firstAtClock makes the values of column first_at unique within this process. Lists of batches are ordered by
+// first_at. Its milliseconds are the batch's FirstAt; its microseconds number the batches with the same millisecond.
+type firstAtClock struct {
 	mu   sync.Mutex
-	last time.Time // guarded by mu
+	last time.Time // the last value returned; guarded by mu
 }
 
-// next is the birth of a batch that was first heard of at a time.
-func (b *births) next(at time.Time) time.Time {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if later := b.last.Add(time.Microsecond); at.Equal(later.Truncate(time.Millisecond)) {
+// next returns the first_at of a batch whose FirstAt is at, which must be in whole milliseconds.
+func (c *firstAtClock) next(at time.Time) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if later := c.last.Add(time.Microsecond); at.Equal(later.Truncate(time.Millisecond)) {
 		at = later
 	}
-	b.last = at
+	c.last = at
 	return at
 }

@@ -27,7 +27,7 @@ FROM total GROUP BY plan`
 SELECT plan, status, class, sum(messages)::bigint FROM message_total GROUP BY plan, status, class
 HAVING sum(messages) <> 0 ORDER BY plan, status, class`
 
-	// What of the totals is a gauge.
+	// The totals that can also decrease.
 	readTallies = `
 SELECT plan, sum(pending_tasks)::bigint, sum(dead_tasks)::bigint, sum(owed)::bigint, sum(dropped)::bigint, sum(sent)::bigint,
     sum(dead)::bigint, sum(awaited)::bigint
@@ -40,15 +40,16 @@ SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c J
 WHERE n.nspname = current_schema() AND c.relkind = 'r'
     AND c.relname IN ('batch', 'recipient', 'report_log', 'minute_count', 'total', 'message_total', 'quarantine', 'meta', 'replica', 'duty')`
 
-	// The tables themselves are empty there: the rows are in their shards.
+	// With Citus the tables themselves are empty; the rows are in their shards.
 	readSizeOfShards = `
 SELECT coalesce(sum(citus_total_relation_size(p.logicalrelid)), 0)::bigint
 FROM pg_dist_partition p JOIN pg_class c ON c.oid = p.logicalrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = current_schema()`
 )
 
-// In each slot it asks for every one of these plans: a plan's totals need not lie where its batches do.
-var readOldest = slotted{
+// The inner query visits every plan in every slot, because the totals of a plan may be in other slots than its
+// batches.
+var readOldest = slotQuery{
 	`plan, min(due) AS due, max(latest) AS latest`,
 	`(SELECT p.plan, (SELECT min(b.due) FROM batch b WHERE b.slot = $1 AND b.plan = p.plan AND b.due IS NOT NULL) AS due,
     (SELECT max(b.due) FROM batch b WHERE b.slot = $1 AND b.plan = p.plan AND b.due IS NOT NULL) AS latest
@@ -57,14 +58,16 @@ var readOldest = slotted{
 }
 
 const (
-	// refreshEvery is how old the figures of Gauges may be.
+	// refreshEvery is the maximum age of the gauges, other than the size.
 	refreshEvery = time.Second
-	// sizeEvery is how many refreshes share one reading of the size, which asks the file system after every file.
+	// sizeEvery is the number of refreshes per reading of the size, which makes the server stat every file of every
+	// table.
 	sizeEvery = 10
 )
 
-// Gauges returns figures of the last second, and a size of the last ten. FreeBytes is 0: PostgreSQL knows what of its files it can use
-// again, but says so only where an extension is installed (pg_freespacemap), and what it says without is off by more than it is worth.
+// Gauges returns values that are about a second old, with a size that is about ten seconds old. It does not block.
+// FreeBytes is always 0: PostgreSQL reports reusable space only through the extension pg_freespacemap, and estimates
+// without it are too inaccurate.
 func (s *Store) Gauges() store.Gauges {
 	g := *s.published.Load()
 	g.Plans = maps.Clone(g.Plans)
@@ -72,8 +75,8 @@ func (s *Store) Gauges() store.Gauges {
 	return g
 }
 
-// refreshing refreshes the figures until ctx ends.
-func (s *Store) refreshing(ctx context.Context) {
+// runRefresh refreshes the gauges every refreshEvery until ctx ends.
+func (s *Store) runRefresh(ctx context.Context) {
 	ticker := time.NewTicker(refreshEvery)
 	defer ticker.Stop()
 	for n := 1; ; n++ {
@@ -83,31 +86,32 @@ func (s *Store) refreshing(ctx context.Context) {
 		case <-ticker.C:
 		}
 		within, done := context.WithTimeout(ctx, 10*refreshEvery)
-		err := again(within, func() error { return s.refreshTallies(within) })
+		err := retry(within, func() error { return s.refreshTallies(within) })
 		if n%sizeEvery == 0 {
-			err = errors.Join(err, again(within, func() error { return s.refreshSize(within) }))
+			err = errors.Join(err, retry(within, func() error { return s.refreshSize(within) }))
 		}
 		if err != nil && ctx.Err() == nil {
-			s.trouble("read", err)
+			s.reportFailure("read", err)
 		}
 		done()
 	}
 }
 
-// refresh reads all figures and publishes them.
+// refresh reads all gauges and publishes them.
 func (s *Store) refresh(ctx context.Context) error {
 	s.published.CompareAndSwap(nil, &store.Gauges{})
 	return errors.Join(s.refreshTallies(ctx), s.refreshSize(ctx))
 }
 
-// refreshTallies reads what changes with every report. Each figure is true of some moment of the reading, not all of the same one.
+// refreshTallies reads all gauges but the size. The values are read one after the other, so they may be of slightly
+// different times.
 func (s *Store) refreshTallies(ctx context.Context) error {
-	s.gauging.Lock()
-	defer s.gauging.Unlock()
+	s.gaugesMu.Lock()
+	defer s.gaugesMu.Unlock()
 	g := *s.published.Load()
 	var err error
 	if g.Plans, err = s.tallies(ctx); err != nil {
-		return fmt.Errorf("read the tallies: %w", err)
+		return fmt.Errorf("read the totals: %w", err)
 	}
 	if err := s.addOldest(ctx, g.Plans); err != nil {
 		return fmt.Errorf("read the oldest tasks: %w", err)
@@ -119,7 +123,7 @@ func (s *Store) refreshTallies(ctx context.Context) error {
 	return nil
 }
 
-// tallies reads what every plan owes.
+// tallies reads the task and recipient gauges of every plan.
 func (s *Store) tallies(ctx context.Context) (map[string]store.PlanGauges, error) {
 	rows, err := s.pool.Query(ctx, readTallies)
 	if err != nil {
@@ -130,19 +134,20 @@ func (s *Store) tallies(ctx context.Context) (map[string]store.PlanGauges, error
 		plan  string
 		p     store.PlanGauges
 	)
-	_, err = pgx.ForEachRow(rows, []any{&plan, &p.PendingTasks, &p.DeadTasks, &p.Owed, &p.Dropped, &p.Sent, &p.Dead, &p.Awaited}, func() error {
-		plans[plain(plan)] = p
+	columns := []any{&plan, &p.PendingTasks, &p.DeadTasks, &p.Owed, &p.Dropped, &p.Sent, &p.Dead, &p.Awaited}
+	_, err = pgx.ForEachRow(rows, columns, func() error {
+		plans[unescape(plan)] = p
 		return nil
 	})
 	return plans, err
 }
 
-// addOldest adds to plans since when their oldest task is due.
+// addOldest sets OldestDue of the plans that have pending tasks.
 func (s *Store) addOldest(ctx context.Context, plans map[string]store.PlanGauges) error {
 	var pending []string
 	for plan, p := range plans {
 		if p.PendingTasks > 0 {
-			pending = append(pending, text(plan))
+			pending = append(pending, escape(plan))
 		}
 	}
 	if len(pending) == 0 {
@@ -155,19 +160,19 @@ func (s *Store) addOldest(ctx context.Context, plans map[string]store.PlanGauges
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	all, err := overSlots(ctx, s, pgx.RowToStructByPos[oldest], readOldest, pending)
 	for _, o := range all {
-		p := plans[plain(o.Plan)]
-		if o.Due.After(now) && o.Latest.After(s.config.Policies(plain(o.Plan)).Horizon(now)) {
-			o.Due = now // a clock gave its time that has been set back since: it is due from now on
+		p := plans[unescape(o.Plan)]
+		if o.Due.After(now) && o.Latest.After(s.config.Policies(unescape(o.Plan)).Horizon(now)) {
+			o.Due = now // this due time was set before the clock was set back: the task is due now
 		}
 		if p.OldestDue.IsZero() || o.Due.Before(p.OldestDue) {
 			p.OldestDue = o.Due.UTC()
 		}
-		plans[plain(o.Plan)] = p
+		plans[unescape(o.Plan)] = p
 	}
 	return err
 }
 
-// refreshSize reads how large everything is. A database that cannot say it has size 0.
+// refreshSize reads the size of the database in bytes. It is 0 if a Portable database cannot report it.
 func (s *Store) refreshSize(ctx context.Context) error {
 	query := readSize
 	if s.config.Dialect == Citus {
@@ -176,26 +181,26 @@ func (s *Store) refreshSize(ctx context.Context) error {
 	var size int64
 	err := s.pool.QueryRow(ctx, query).Scan(&size)
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == "42883" && s.config.Dialect == Portable {
-		err = nil // it has no such function
+		err = nil // the database does not have the function
 	}
 	if err != nil {
 		return fmt.Errorf("read the size: %w", err)
 	}
-	s.gauging.Lock()
-	defer s.gauging.Unlock()
+	s.gaugesMu.Lock()
+	defer s.gaugesMu.Unlock()
 	g := *s.published.Load()
 	g.SizeBytes = size
 	s.published.Store(&g)
 	return nil
 }
 
-// Stats reads the totals of every plan, and lets Gauges know of them.
+// Stats returns the totals of every plan, sorted by plan, and publishes their gauges.
 func (s *Store) Stats(ctx context.Context) (stats []store.PlanStats, err error) {
 	if s.closed.Load() {
 		return nil, store.ErrClosed
 	}
-	s.gauging.Lock()
-	defer s.gauging.Unlock()
+	s.gaugesMu.Lock()
+	defer s.gaugesMu.Unlock()
 	err = s.snapshot(ctx, func(tx pgx.Tx) error {
 		stats, err = totalsIn(ctx, tx)
 		return err
@@ -206,17 +211,17 @@ func (s *Store) Stats(ctx context.Context) (stats []store.PlanStats, err error) 
 	g := *s.published.Load()
 	g.Plans = maps.Clone(g.Plans)
 	for _, p := range stats {
-		known := g.Plans[p.Plan]
-		if known.Tally = p.Feedback; known.PendingTasks == 0 {
-			known.OldestDue = time.Time{}
+		gauges := g.Plans[p.Plan]
+		if gauges.Tally = p.Feedback; gauges.PendingTasks == 0 {
+			gauges.OldestDue = time.Time{}
 		}
-		g.Plans[p.Plan] = known
+		g.Plans[p.Plan] = gauges
 	}
 	s.published.Store(&g)
 	return stats, nil
 }
 
-// snapshot runs reads that see the same state.
+// snapshot runs read in a transaction whose statements all see the same state.
 func (s *Store) snapshot(ctx context.Context, read func(pgx.Tx) error) error {
 	return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, read)
 }
@@ -233,7 +238,7 @@ func totalsIn(ctx context.Context, tx pgx.Tx) (stats []store.PlanStats, err erro
 			into = append(into, figure)
 		}
 		err = row.Scan(into...)
-		p.Plan = plain(p.Plan)
+		p.Plan = unescape(p.Plan)
 		return p, err
 	})
 	if err != nil {
@@ -248,7 +253,8 @@ func totalsIn(ctx context.Context, tx pgx.Tx) (stats []store.PlanStats, err erro
 		n                   int
 	)
 	_, err = pgx.ForEachRow(rows, []any{&plan, &status, &class, &n}, func() error {
-		messages[plain(plan)] = append(messages[plain(plan)], store.StatusTotal{Status: dlr.Status(status), Class: dlr.Class(class), Messages: n})
+		total := store.StatusTotal{Status: dlr.Status(status), Class: dlr.Class(class), Messages: n}
+		messages[unescape(plan)] = append(messages[unescape(plan)], total)
 		return nil
 	})
 	for i := range stats {

@@ -13,13 +13,13 @@ import (
 	"github.com/dlrloop/dlrloop/store/copying"
 )
 
-// Sink is a database that is being filled by a copy.
+// Sink is a database that a copy is filling.
 type Sink struct{ store *Store }
 
 var _ copying.Sink = (*Sink)(nil)
 
 const (
-	// What moves much at a time may take long.
+	// Statements of a copy may take long.
 	unlimited = `SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)`
 
 	readMark  = `SELECT mark FROM copy_mark WHERE id = 1`
@@ -33,7 +33,7 @@ SELECT EXISTS (SELECT 1 FROM batch) OR EXISTS (SELECT 1 FROM recipient) OR EXIST
     OR EXISTS (SELECT 1 FROM minute_count) OR EXISTS (SELECT 1 FROM total) OR EXISTS (SELECT 1 FROM quarantine)`
 )
 
-// refuseUnfinished refuses a database that a copy is filling.
+// refuseUnfinished returns copying.ErrUnfinished if the database contains an unfinished copy.
 func (s *Store) refuseUnfinished(ctx context.Context) error {
 	var mark []byte
 	err := s.pool.QueryRow(ctx, readMark).Scan(&mark)
@@ -41,12 +41,12 @@ func (s *Store) refuseUnfinished(ctx context.Context) error {
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil
 	case err != nil:
-		return fmt.Errorf("look for an unfinished copy: %w", err)
+		return fmt.Errorf("read the mark of a copy: %w", err)
 	}
 	return copying.ErrUnfinished
 }
 
-// OpenSink opens a database to be filled, and makes its schema if it has none.
+// OpenSink opens a database as the target of a copy. It migrates the schema unless c.NoMigrate is set.
 func OpenSink(ctx context.Context, c Config) (*Sink, error) {
 	s, err := openBare(ctx, c)
 	if err != nil {
@@ -55,13 +55,15 @@ func OpenSink(ctx context.Context, c Config) (*Sink, error) {
 	return &Sink{s}, nil
 }
 
-// Close closes all connections.
+// Close closes all connections. It always returns nil.
 func (s *Sink) Close() error {
 	s.store.pool.Close()
 	return nil
 }
 
-// Begin marks the database. It looks for replicas before and after: one that starts in between sees the mark, or is seen.
+// Begin marks the database as being filled, or resumes the copy whose mark it finds. It checks for running replicas
+// before and after, so a replica that starts in between either sees the mark or is seen. It returns copying.ErrInUse
+// if a replica runs.
 func (s *Sink) Begin(ctx context.Context, from copying.Identity) (m copying.Mark, err error) {
 	if err := s.store.refuseUsed(ctx); err != nil {
 		return m, err
@@ -81,7 +83,7 @@ func (s *Sink) Begin(ctx context.Context, from copying.Identity) (m copying.Mark
 	return m, err
 }
 
-// begin reads the mark of an earlier copy from the source, or makes a fresh one.
+// begin returns the mark of an unfinished copy from the same source, or writes a new mark into an empty database.
 func begin(ctx context.Context, tx pgx.Tx, from copying.Identity) (m copying.Mark, fresh bool, err error) {
 	var kept []byte
 	err = tx.QueryRow(ctx, readMark).Scan(&kept)
@@ -104,7 +106,7 @@ func begin(ctx context.Context, tx pgx.Tx, from copying.Identity) (m copying.Mar
 	return m, true, err
 }
 
-// Export reads everything.
+// Export passes everything that the database holds to each, starting after position from.
 func (s *Sink) Export(ctx context.Context, from []byte, each func(copying.Piece) error) error {
 	tx, err := s.store.beginExport(ctx, false)
 	if err != nil {
@@ -114,7 +116,7 @@ func (s *Sink) Export(ctx context.Context, from []byte, each func(copying.Piece)
 	return s.store.export(ctx, tx, from, each)
 }
 
-// Import keeps a piece in one transaction.
+// Import writes a piece and the mark in one transaction.
 func (s *Sink) Import(ctx context.Context, p copying.Piece, m copying.Mark) error {
 	return s.store.write(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, unlimited); err != nil {
@@ -135,29 +137,29 @@ func (s *Sink) Import(ctx context.Context, p copying.Piece, m copying.Mark) erro
 	})
 }
 
-// Finish takes the mark away.
+// Finish deletes the mark: the copy is complete.
 func (s *Sink) Finish(ctx context.Context) error {
 	_, err := s.store.pool.Exec(ctx, clearMark)
 	return err
 }
 
-// queuePiece writes what a piece holds as the fold would.
+// queuePiece writes the rows of a piece in the form that a commit writes them.
 func (s *Store) queuePiece(queue *pgx.Batch, p copying.Piece) error {
 	rows, all := newStep(s, nil), newStep(s, nil)
-	var named keys
+	var inserted keys
 	for _, part := range p.Parts {
 		b := s.imported(part)
 		all.batches = append(all.batches, b)
 		if part.Batch != nil {
 			rows.batches = append(rows.batches, b)
-			named.add(b.slot, b.key)
+			inserted.add(b.slot, b.key)
 			stats := rows.total(b.slot, b.key.Plan)
 			stats.Batches++
 			stats.Feedback.Add(part.Batch.Tally())
 		}
 	}
 	if len(rows.batches) > 0 {
-		queue.Queue(nameBatches, named.slots, named.plans, named.ids)
+		queue.Queue(insertBatches, inserted.slots, inserted.plans, inserted.ids)
 		rows.queueBatches(queue)
 	}
 	all.queueRecipients(queue)
@@ -171,17 +173,18 @@ func (s *Store) queuePiece(queue *pgx.Batch, p copying.Piece) error {
 	return nil
 }
 
-// imported is a part as the fold has batches.
+// imported returns a part in the form that the fold uses.
 func (s *Store) imported(part copying.Part) *batchArrivals {
-	b := &batchArrivals{key: part.Key, slot: s.slotOf(part.Key), born: part.Born}
-	b.rows = store.Rows{Batch: part.Batch, Chunk: part.Chunk + 1, Recipients: make(map[string]*store.Row, len(part.Recipients))}
+	b := &batchArrivals{key: part.Key, slot: s.slotOf(part.Key), firstAt: part.Born}
+	recipients := make(map[string]*store.Row, len(part.Recipients))
+	b.rows = store.Rows{Batch: part.Batch, Chunk: part.Chunk + 1, Recipients: recipients}
 	for _, r := range part.Recipients {
 		b.rows.Recipients[dlr.Digits(r.Number)] = &store.Row{Recipient: r, New: true, Changed: true}
 	}
 	return b
 }
 
-// queueLog writes chunks of report logs.
+// queueLog writes the chunks of report logs.
 func (s *Store) queueLog(queue *pgx.Batch, parts []copying.Part) {
 	chunks := newStep(s, nil)
 	for _, part := range parts {
@@ -194,7 +197,7 @@ func (s *Store) queueLog(queue *pgx.Batch, parts []copying.Part) {
 	chunks.queueReports(queue)
 }
 
-// importQuarantine writes entries of the quarantine. Their ids keep the order in which those of the same millisecond come.
+// importQuarantine writes quarantine entries. Their ids preserve the order of entries with the same millisecond.
 func (s *Store) importQuarantine(ctx context.Context, tx pgx.Tx, entries []store.QuarantineEntry) error {
 	if len(entries) == 0 {
 		return nil
@@ -211,16 +214,16 @@ func (s *Store) importQuarantine(ctx context.Context, tx pgx.Tx, entries []store
 	)
 	for i, e := range entries {
 		slots, received = append(slots, s.slotOf(store.BatchKey{Plan: e.Plan})), append(received, e.ReceivedAt)
-		ids, plans = append(ids, fmt.Sprintf("%012d", before+i)), append(plans, text(e.Plan))
-		reasons, types = append(reasons, text(string(e.Reason))), append(types, text(string(e.Type)))
+		ids, plans = append(ids, fmt.Sprintf("%012d", before+i)), append(plans, escape(e.Plan))
+		reasons, types = append(reasons, escape(string(e.Reason))), append(types, escape(string(e.Type)))
 		raws = append(raws, notNull(e.Raw))
 	}
 	_, err := tx.Exec(ctx, saveQuarantined, slots, received, ids, plans, reasons, types, raws)
 	return err
 }
 
-// importTotals makes the totals of plans what they were. Batches have added what stands with them, slot by slot, since they do not
-// leave it; the rest goes where news of no batch would.
+// importTotals makes the totals of each plan equal to those of the source. The imported batches have already added
+// their own figures, each in its slot. The difference goes to the slot that the plan has with an empty batch id.
 func (s *Store) importTotals(ctx context.Context, tx pgx.Tx, plans []store.PlanStats) error {
 	if len(plans) == 0 {
 		return nil

@@ -9,19 +9,21 @@ import (
 )
 
 const (
-	// foldBytes is about how many bytes of memory it takes to load, fold and save one recipient.
+	// foldBytes is the approximate memory in bytes to load, fold and save one recipient.
 	foldBytes = 3 << 10
-	// mostPart bounds the recipients of a part: its batch is locked for as long as they are folded.
-	mostPart = 4000
+	// maxPartSize is the maximum number of recipients in one part of an arrival. The batch stays locked while a part
+	// is folded.
+	maxPartSize = 4000
 )
 
-// errSlow means that an arrival belongs in the slow lane, since retention is deleting its batch.
-var errSlow = errors.New("the batch is expiring")
+// errSlow means that the arrival must go to the slow lane because retention is deleting its batch.
+var errSlow = errors.New("retention is deleting the batch")
 
-// openLanes starts the lanes. Half of a lane's share of the memory is for what waits in it, half for the group that is committed.
+// openLanes starts the lanes. Each lane gets an equal part of Config.Memory: one half for queued arrivals, the other
+// for the group being committed.
 func (s *Store) openLanes() {
 	half := s.config.Memory / (s.config.Lanes + 1) / 2
-	s.part = max(min(half/foldBytes, mostPart), store.MaxRecipients)
+	s.maxPart = max(min(half/foldBytes, maxPartSize), store.MaxRecipients)
 	c := store.CommitterConfig{QueueBytes: half, Bytes: half}
 	s.lanes = make([]*store.Committer[recorded], s.config.Lanes)
 	for i := range s.lanes {
@@ -38,10 +40,10 @@ func (s *Store) closeLanes() {
 	s.slow.Close()
 }
 
-// record has an arrival committed by its lane. What takes many transactions goes to the slow lane, so that nothing small waits
-// behind it.
+// record queues r in its lane and blocks until it is committed. Arrivals that take many transactions go to the slow
+// lane, so that small arrivals do not wait behind them.
 func (s *Store) record(ctx context.Context, r recorded) error {
-	if r.recipients <= s.part {
+	if r.recipients <= s.maxPart {
 		if err := s.lanes[int(r.slot)%len(s.lanes)].Record(ctx, r); !errors.Is(err, errSlow) {
 			return err
 		}
@@ -50,21 +52,22 @@ func (s *Store) record(ctx context.Context, r recorded) error {
 	return s.slow.Record(ctx, r)
 }
 
-// commitSlow commits arrivals one by one, each in as many transactions as it takes. It is the slow lane's.
+// commitSlow commits arrivals one at a time, each in as many transactions as needed. The committer of the slow lane
+// calls it.
 func (s *Store) commitSlow(group []recorded, results []error) {
 	for i := range group {
 		results[i] = s.commitParts(&group[i])
 	}
 }
 
-// commitParts commits an arrival part by part, from where an earlier try or another replica left it. It goes on when the caller
-// has gone: what it does is not done again.
+// commitParts commits an arrival in parts. It starts where an earlier attempt, here or on another replica, stopped.
+// It does not stop when the caller of Record gives up: a repeat of the callback continues after the committed parts.
 func (s *Store) commitParts(r *recorded) error {
 	all := max(r.recipients, 1)
 	for from := 0; from < all; {
-		to := min(from+s.part, all)
+		to := min(from+s.maxPart, all)
 		part := *r
-		if r.recipients > s.part {
+		if r.recipients > s.maxPart {
 			part.arrival = r.arrival.Part(from, to)
 		}
 		part.unfinished = to < all
@@ -78,15 +81,15 @@ func (s *Store) commitParts(r *recorded) error {
 	return nil
 }
 
-// withoutGone divides the arrivals of a group into those of batches that retention is deleting and the others, by their places.
-func withoutGone(group []recorded, gone []entry) (deleted, others []int) {
-	expiring := make(map[[2]string]bool, len(gone))
-	for _, e := range gone {
-		expiring[[2]string{e.plan, e.id}] = true
+// splitHidden returns the indexes of the arrivals whose batches are in hidden, and the indexes of all others.
+func splitHidden(group []recorded, hidden []entry) (deleted, others []int) {
+	hiddenKeys := make(map[[2]string]bool, len(hidden))
+	for _, e := range hidden {
+		hiddenKeys[[2]string{e.plan, e.id}] = true
 	}
 	for i, r := range group {
 		_, quarantined := r.arrival.News.(store.Quarantined)
-		if !quarantined && expiring[[2]string{text(r.arrival.Plan), text(r.arrival.News.Batch())}] {
+		if !quarantined && hiddenKeys[[2]string{escape(r.arrival.Plan), escape(r.arrival.News.Batch())}] {
 			deleted = append(deleted, i)
 			continue
 		}

@@ -16,7 +16,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// large is more recipients than one transaction folds: as many as the largest groups have, in the long form.
+// large returns a number of recipients greater than one transaction folds; in the long form, that of the largest
+// groups.
 func large() int {
 	if os.Getenv("DLRLOOP_LONG") != "" {
 		return 400_000
@@ -24,7 +25,7 @@ func large() int {
 	return 20_000
 }
 
-// allDelivered is the arrival of the full report that n numbers were delivered.
+// allDelivered returns an arrival with a full report that n numbers were delivered.
 func allDelivered(t *testing.T, id string, n int) store.Arrival {
 	t.Helper()
 	numbers := make([]string, n)
@@ -41,7 +42,7 @@ func allDelivered(t *testing.T, id string, n int) store.Arrival {
 	return arrives(store.Report{Report: c.Report, Raw: raw})
 }
 
-// requireFolded requires that the report of n recipients is folded, whole and once.
+// requireFolded requires that a full report of n recipients is folded completely and once.
 func requireFolded(t *testing.T, s *pgstore.Store, address, id string, n int) {
 	t.Helper()
 	b, err := s.Batch(t.Context(), key(id))
@@ -51,31 +52,33 @@ func requireFolded(t *testing.T, s *pgstore.Store, address, id string, n int) {
 	require.Equal(t, store.FeedbackCounts{Owed: n}, b.Feedback)
 	require.Len(t, b.Reports, 1)
 	require.Zero(t, b.Reports[0].Folded)
-	require.Equal(t, n, ask[int](t, address, `SELECT count(*) FROM recipient WHERE batch_id = '`+id+`' AND feedback = 1 AND status = 'Delivered'`))
-	require.Equal(t, 1, ask[int](t, address, `SELECT count(*) FROM report_log WHERE batch_id = '`+id+`'`))
+	require.Equal(t, n, queryOne[int](t, address,
+		`SELECT count(*) FROM recipient WHERE batch_id = '`+id+`' AND feedback = 1 AND status = 'Delivered'`))
+	require.Equal(t, 1, queryOne[int](t, address, `SELECT count(*) FROM report_log WHERE batch_id = '`+id+`'`))
 }
 
-// TestALargeReportIsFoldedInParts records one in a bounded time with a bounded number of rows in each transaction.
-func TestALargeReportIsFoldedInParts(t *testing.T) {
+// TestLargeReportIsFoldedInParts checks that each transaction of a large report writes a limited number of rows.
+func TestLargeReportIsFoldedInParts(t *testing.T) {
 	address := postgres.Database(t)
-	var told folded
-	s := newStore(t, pgstore.Config{URL: address, Observer: told.observer()})
+	var observed foldedStats
+	s := newStore(t, pgstore.Config{URL: address, Observer: observed.observer()})
 	report := allDelivered(t, "large", large())
 	begin := time.Now()
 	require.NoError(t, s.Record(t.Context(), report))
 	t.Logf("%d recipients took %s", large(), time.Since(begin))
-	require.LessOrEqual(t, ask[int](t, address, `SELECT max(n)::int FROM (SELECT count(*) AS n FROM recipient GROUP BY xmin::text) t`), 4000)
+	require.LessOrEqual(t, queryOne[int](t, address,
+		`SELECT max(n)::int FROM (SELECT count(*) AS n FROM recipient GROUP BY xmin::text) t`), 4000)
 	requireFolded(t, s, address, "large", large())
-	require.Equal(t, large(), told.requireTold(t, s).Recipients)
+	require.Equal(t, large(), observed.requireEqualStats(t, s).Recipients)
 
 	begin = time.Now()
 	require.NoError(t, s.Record(t.Context(), report))
 	t.Logf("its repeat took %s", time.Since(begin))
-	require.Equal(t, 1, told.requireTold(t, s).Duplicates)
+	require.Equal(t, 1, observed.requireEqualStats(t, s).Duplicates)
 }
 
-// TestSmallReportsPassALargeOne has a large report wait for its batch. What else comes is answered meanwhile, by every lane.
-func TestSmallReportsPassALargeOne(t *testing.T) {
+// TestSmallReportsDoNotWaitForLargeOne makes a large report wait for its batch. Meanwhile every lane must answer.
+func TestSmallReportsDoNotWaitForLargeOne(t *testing.T) {
 	t.Parallel()
 	address := postgres.Database(t)
 	s := newStore(t, pgstore.Config{URL: address, StatementTimeout: time.Hour})
@@ -84,9 +87,10 @@ func TestSmallReportsPassALargeOne(t *testing.T) {
 	var g errgroup.Group
 	g.Go(func() error { return s.Record(context.WithoutCancel(t.Context()), allDelivered(t, "large", 20_000)) })
 	waiting := func() bool {
-		return ask[bool](t, address, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`)
+		return queryOne[bool](t, address,
+			`SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`)
 	}
-	require.Eventually(t, waiting, patience, time.Millisecond)
+	require.Eventually(t, waiting, timeout, time.Millisecond)
 	for i := range 16 {
 		require.NoError(t, s.Record(t.Context(), delivered("small "+number(i), number(i))))
 	}
@@ -95,8 +99,9 @@ func TestSmallReportsPassALargeOne(t *testing.T) {
 	require.NoError(t, g.Wait())
 }
 
-// TestNewsOfABatchThatExpiresHoldsUpNobody has what belongs to an expiring batch be locked. Its news waits, others' does not.
-func TestNewsOfABatchThatExpiresHoldsUpNobody(t *testing.T) {
+// TestArrivalsForHiddenBatchDelayNoOthers locks the rows of a hidden batch. Arrivals for it must wait, and others
+// must not.
+func TestArrivalsForHiddenBatchDelayNoOthers(t *testing.T) {
 	t.Parallel()
 	for _, d := range []pgstore.Dialect{pgstore.Postgres, pgstore.Portable} {
 		t.Run(string(d), func(t *testing.T) {
@@ -110,10 +115,10 @@ func TestNewsOfABatchThatExpiresHoldsUpNobody(t *testing.T) {
 				g.Go(func() error { return s.Record(context.WithoutCancel(t.Context()), delivered("old", number(i))) })
 			}
 			waiting := func() bool {
-				return ask[bool](t, address, `SELECT EXISTS (SELECT FROM pg_stat_activity
+				return queryOne[bool](t, address, `SELECT EXISTS (SELECT FROM pg_stat_activity
 					WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%DELETE FROM report_log%')`)
 			}
-			require.Eventually(t, waiting, patience, time.Millisecond)
+			require.Eventually(t, waiting, timeout, time.Millisecond)
 			for i := range 8 {
 				require.NoError(t, s.Record(t.Context(), delivered("other", number(i))))
 			}
@@ -127,8 +132,8 @@ func TestNewsOfABatchThatExpiresHoldsUpNobody(t *testing.T) {
 	}
 }
 
-// TestReplicasFoldTheSameReport has it called back to all of them at once.
-func TestReplicasFoldTheSameReport(t *testing.T) {
+// TestReplicasFoldSameLargeReport records the same large report on several replicas concurrently.
+func TestReplicasFoldSameLargeReport(t *testing.T) {
 	t.Parallel()
 	address := postgres.Database(t)
 	var g errgroup.Group
@@ -140,14 +145,15 @@ func TestReplicasFoldTheSameReport(t *testing.T) {
 	}
 	require.NoError(t, g.Wait())
 	requireFolded(t, all[0], address, "large", 20_000)
-	stats := state(t, all[0])
+	stats := totalsOf(t, all[0])
 	require.Equal(t, 20_000, stats.Recipients)
-	require.Equal(t, []store.StatusTotal{{Status: dlr.Delivered, Class: dlr.LookupCode(0).Class, Messages: 20_000}}, stats.Messages)
+	delivered := store.StatusTotal{Status: dlr.Delivered, Class: dlr.LookupCode(0).Class, Messages: 20_000}
+	require.Equal(t, []store.StatusTotal{delivered}, stats.Messages)
 }
 
-// TestAReplicaKilledHalfWay cuts a replica off, for good, in the middle of a report. Another one finishes it; so does the
-// replica itself when it is started again.
-func TestAReplicaKilledHalfWay(t *testing.T) {
+// TestReplicaKilledDuringLargeReport cuts a replica off in the middle of a large report. A new replica must continue
+// the report, and a third must complete it.
+func TestReplicaKilledDuringLargeReport(t *testing.T) {
 	t.Parallel()
 	address := postgres.Database(t)
 	p, through := newProxy(t, address)
@@ -156,16 +162,16 @@ func TestAReplicaKilledHalfWay(t *testing.T) {
 	measured := newStore(t, pgstore.Config{URL: through})
 	require.NoError(t, measured.Record(t.Context(), allDelivered(t, "measured", 20_000)))
 	whole := p.passedNow()[toServer] - before[toServer]
-	for range 2 { // each gets at most two parts further, of five: there is more to send than what is cut after
+	for range 2 { // a replica commits at most two of five parts before the cut
 		killed := newStore(t, pgstore.Config{URL: through})
 		var g errgroup.Group
 		cuts := p.timesCut()
 		p.cutAfter(toServer, whole*2/5)
 		p.closeWithNextCut()
 		g.Go(func() error { return killed.Record(context.WithoutCancel(t.Context()), report) })
-		require.Eventually(t, func() bool { return p.timesCut() > cuts }, patience, time.Millisecond)
+		require.Eventually(t, func() bool { return p.timesCut() > cuts }, timeout, time.Millisecond)
 		require.Error(t, g.Wait())
-		folded := ask[int](t, address, `SELECT count(*) FROM recipient WHERE batch_id = 'large'`)
+		folded := queryOne[int](t, address, `SELECT count(*) FROM recipient WHERE batch_id = 'large'`)
 		t.Logf("%d recipients were folded", folded)
 		require.Positive(t, folded)
 		require.Less(t, folded, 20_000)
@@ -174,23 +180,26 @@ func TestAReplicaKilledHalfWay(t *testing.T) {
 	other := newStore(t, pgstore.Config{URL: address})
 	require.NoError(t, other.Record(t.Context(), report))
 	requireFolded(t, other, address, "large", 20_000)
-	require.Equal(t, 40_000, state(t, other).Recipients)
+	require.Equal(t, 40_000, totalsOf(t, other).Recipients)
 }
 
-// TestALargeReportGoesOnWithoutItsCaller: the repeat finds it, or takes it up.
-func TestALargeReportGoesOnWithoutItsCaller(t *testing.T) {
+// TestLargeReportContinuesWithoutCaller cancels the context of Record. The report must be folded completely, and a
+// repeat must find it or continue it.
+func TestLargeReportContinuesWithoutCaller(t *testing.T) {
 	t.Parallel()
 	address := postgres.Database(t)
 	s := newStore(t, pgstore.Config{URL: address})
 	ctx, leave := context.WithCancel(t.Context())
 	var recording sync.WaitGroup
 	recording.Go(func() { _ = s.Record(ctx, allDelivered(t, "large", large())) })
-	require.Eventually(t, func() bool { return ask[bool](t, address, `SELECT EXISTS (SELECT FROM recipient)`) }, patience, time.Millisecond)
+	require.Eventually(t, func() bool {
+		return queryOne[bool](t, address, `SELECT EXISTS (SELECT FROM recipient)`)
+	}, timeout, time.Millisecond)
 	leave()
 	recording.Wait()
 	require.Eventually(t, func() bool {
-		return ask[int](t, address, `SELECT count(*) FROM recipient`) == large()
-	}, patience, 10*time.Millisecond)
+		return queryOne[int](t, address, `SELECT count(*) FROM recipient`) == large()
+	}, timeout, 10*time.Millisecond)
 	require.NoError(t, s.Record(t.Context(), allDelivered(t, "large", large())))
 	requireFolded(t, s, address, "large", large())
 }

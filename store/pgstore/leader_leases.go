@@ -11,56 +11,57 @@ import (
 )
 
 const (
-	// Who has a duty keeps it; who has not gets it when its time is over.
-	holdDuty = `
+	// The holder keeps the lease; another process gets it when it has ended.
+	holdLeaderLease = `
 INSERT INTO duty (name, token, replica, held_until) VALUES ($1, $2, $3, $5)
 ON CONFLICT (name) DO UPDATE SET token = excluded.token, replica = excluded.replica, held_until = excluded.held_until
 WHERE duty.token = excluded.token OR duty.held_until <= $4`
 
-	readDuties = `SELECT name, replica, held_until FROM duty`
+	readLeaderLeases = `SELECT name, replica, held_until FROM duty`
 )
 
-// duty is a row: who has a duty, until when.
-type duty struct {
+// leaderLease is a row of table duty: a replica holds the leader lease of that name until the given time.
+type leaderLease struct {
 	name, replica string
 	until         time.Time
 }
 
-// Hold takes or keeps a duty. It is this process's: another with the same id does not get it.
+// Hold acquires or renews a leader lease until the given time and reports whether this process holds it. Another
+// process with the same replica id does not share the lease.
 func (s *Store) Hold(ctx context.Context, name string, now, until time.Time) (held bool, err error) {
 	if s.closed.Load() {
 		return false, store.ErrClosed
 	}
 	self := &s.replicas.self
 	err = s.writing(ctx, func(tx pgx.Tx) error {
-		done, err := tx.Exec(ctx, holdDuty, text(name), self.token, self.id, now, until)
+		done, err := tx.Exec(ctx, holdLeaderLease, escape(name), self.token, self.id, now, until)
 		held = done.RowsAffected() > 0
 		return err
 	})
 	if err != nil {
-		return false, s.readError(fmt.Errorf("hold duty %s: %w", name, err))
+		return false, s.readError(fmt.Errorf("acquire leader lease %s: %w", name, err))
 	}
 	return held, nil
 }
 
-// readDuties publishes who has which duty.
-func (s *Store) readDuties(ctx context.Context) error {
-	var duties []duty
-	err := again(ctx, func() error {
-		rows, err := s.pool.Query(ctx, readDuties)
+// readLeaderLeases reads all leader leases and publishes them for Gauges.
+func (s *Store) readLeaderLeases(ctx context.Context) error {
+	var leases []leaderLease
+	err := retry(ctx, func() error {
+		rows, err := s.pool.Query(ctx, readLeaderLeases)
 		if err != nil {
 			return err
 		}
-		duties, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (d duty, err error) {
-			err = row.Scan(&d.name, &d.replica, &d.until)
-			d.name = plain(d.name)
-			return d, err
+		leases, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (l leaderLease, err error) {
+			err = row.Scan(&l.name, &l.replica, &l.until)
+			l.name = unescape(l.name)
+			return l, err
 		})
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("read the duties: %w", err)
+		return fmt.Errorf("read leader leases: %w", err)
 	}
-	s.replicas.duties.Store(&duties)
+	s.replicas.leaderLeases.Store(&leases)
 	return nil
 }

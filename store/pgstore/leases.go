@@ -13,27 +13,28 @@ import (
 )
 
 const (
-	// The claim of a lease may be committing still, after whoever wanted it gave up: its rows are locked until that is done.
+	// The commit of a claim may still be running after its caller gave up. Its rows are locked until it ends, so lock
+	// them first.
 	lockLeased = `
 SELECT b.batch_id FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (slot, plan, batch_id)
 JOIN batch b ON b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id
 ORDER BY b.slot, b.plan, b.batch_id FOR UPDATE OF b`
 
-	giveBackLeases = `
+	releaseLeased = `
 UPDATE batch b SET lease = NULL, lease_until = NULL
 FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (slot, plan, batch_id, lease)
 WHERE b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id AND b.lease = k.lease`
 )
 
-// closeTime is how long Close tries to commit what is queued, and then to give leases back. Those that it cannot give back
-// end by themselves.
+// closeTime is how long Close waits for queued arrivals to be committed, and then for leases to be released. Leases
+// that are not released in time end by themselves.
 const closeTime = 5 * time.Second
 
-// leases are those that this process took, or may have taken, and that are not settled, so that one that ends in order gives
-// them back.
+// leases holds the unsettled leases that this process acquired, or may have acquired if a commit was not confirmed.
+// Close releases them.
 type leases struct {
 	mu   sync.Mutex
-	held map[string]held // by token; guarded by mu
+	held map[string]held // by lease token; guarded by mu
 }
 
 type held struct {
@@ -41,8 +42,8 @@ type held struct {
 	until time.Time
 }
 
-// taking notes the tokens with which entries are about to be leased until a time, and forgets those that have ended at now.
-func (l *leases) taking(entries []entry, tokens []string, now, until time.Time) {
+// add records leases that are about to be acquired until the given time, and drops those that have ended at now.
+func (l *leases) add(entries []entry, tokens []string, now, until time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for token, h := range l.held {
@@ -58,8 +59,8 @@ func (l *leases) taking(entries []entry, tokens []string, now, until time.Time) 
 	}
 }
 
-// settled forgets the leases whose settlement is folded.
-func (l *leases) settled(batches []*batchArrivals) {
+// removeSettled drops the leases whose settlements were folded.
+func (l *leases) removeSettled(batches []*batchArrivals) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, b := range batches {
@@ -71,8 +72,8 @@ func (l *leases) settled(batches []*batchArrivals) {
 	}
 }
 
-// giveBack ends the leases that are held still.
-func (s *Store) giveBack() {
+// releaseLeases releases all leases still held.
+func (s *Store) releaseLeases() {
 	s.leases.mu.Lock()
 	defer s.leases.mu.Unlock()
 	if len(s.leases.held) == 0 {
@@ -87,7 +88,7 @@ func (s *Store) giveBack() {
 	defer cancel()
 	for _, part := range split(s.config.Dialect, leased, func(l lease) int16 { return l.slot }) {
 		if err := s.endLeases(ctx, part); err != nil {
-			s.trouble("commit", fmt.Errorf("give back leases: %w", err))
+			s.reportFailure("commit", fmt.Errorf("release leases: %w", err))
 			return
 		}
 	}
@@ -109,7 +110,7 @@ func (s *Store) endLeases(ctx context.Context, leased []lease) error {
 		if _, err := tx.Exec(ctx, lockLeased, k.slots, k.plans, k.ids); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, giveBackLeases, k.slots, k.plans, k.ids, tokens)
+		_, err := tx.Exec(ctx, releaseLeased, k.slots, k.plans, k.ids, tokens)
 		return err
 	})
 }

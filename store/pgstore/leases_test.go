@@ -11,7 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-func TestALeaseHoldsForEveryReplica(t *testing.T) {
+func TestLeaseHoldsForAllReplicas(t *testing.T) {
 	t.Parallel()
 	url := postgres.Database(t)
 	one, other := newStore(t, pgstore.Config{URL: url}), newStore(t, pgstore.Config{URL: url})
@@ -25,22 +25,22 @@ func TestALeaseHoldsForEveryReplica(t *testing.T) {
 	require.Len(t, claim(one, epoch), 1)
 	require.Empty(t, claim(other, epoch.Add(time.Minute-time.Millisecond)))
 	late := epoch.Add(2 * time.Minute)
-	require.Len(t, claim(other, late), 1, "the first did not settle in time")
+	require.Len(t, claim(other, late), 1, "a task must be due again when its lease ends")
 
 	require.NoError(t, one.Close())
-	require.Empty(t, claim(other, late), "a close gives back only what is its own")
+	require.Empty(t, claim(other, late), "Close must not release leases of other replicas")
 	require.NoError(t, other.Close())
 	third := newStore(t, pgstore.Config{URL: url})
-	require.Len(t, claim(third, late), 1, "a close gives back what was claimed")
+	require.Len(t, claim(third, late), 1, "Close must release the store's own leases")
 }
 
-// A replica that hangs comes back after others took over what it had claimed.
-func TestALateSettlementDoesNotDisturbWhoTookOver(t *testing.T) {
+// The first replica settles its claim only after the lease ended and another replica claimed the task.
+func TestLateSettlementKeepsNewLease(t *testing.T) {
 	t.Parallel()
 	for name, late := range map[string]store.Settlement{
-		"given back": {Outcome: store.GivenBack},
-		"retry":      {Outcome: store.Retry, Reason: store.ReasonServer, Due: epoch},
-		"accepted":   {Outcome: store.Accepted},
+		"released": {Outcome: store.GivenBack},
+		"retry":    {Outcome: store.Retry, Reason: store.ReasonServer, Due: epoch},
+		"accepted": {Outcome: store.Accepted},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -68,20 +68,22 @@ func TestALateSettlementDoesNotDisturbWhoTookOver(t *testing.T) {
 
 			late.BatchID, late.Lease, late.Recipients = "batch", first[0].Lease, first[0].Recipients
 			require.NoError(t, hung.Record(t.Context(), arrives(late)))
-			require.Empty(t, claim(hung, at), "it is the other's until its lease ends")
+			require.Empty(t, claim(hung, at), "a late settlement must not end the new lease")
 			if late.Outcome == store.Accepted {
-				require.Equal(t, 1, sent(), "what Sinch took is known, whoever says so")
+				require.Equal(t, 1, sent(), "an accepted attempt counts even after its lease ended")
 			}
-			done := store.Settlement{BatchID: "batch", Lease: second[0].Lease, Recipients: second[0].Recipients, Outcome: store.Accepted}
+			done := store.Settlement{
+				BatchID: "batch", Lease: second[0].Lease, Recipients: second[0].Recipients, Outcome: store.Accepted,
+			}
 			require.NoError(t, other.Record(t.Context(), arrives(done)))
 			require.Equal(t, 1, sent())
-			require.Empty(t, claim(hung, at.Add(time.Hour)), "nothing is left to do")
+			require.Empty(t, claim(hung, at.Add(time.Hour)), "no feedback must be left")
 		})
 	}
 }
 
-// A claim whose COMMIT is on its way while the replica ends is given back too.
-func TestALeaseThatIsBeingTakenIsGivenBack(t *testing.T) {
+// Close also releases the lease of a claim whose COMMIT is still running.
+func TestCloseReleasesLeaseBeingCommitted(t *testing.T) {
 	t.Parallel()
 	for _, d := range []pgstore.Dialect{pgstore.Postgres, pgstore.Portable} {
 		t.Run(string(d), func(t *testing.T) {
@@ -107,9 +109,9 @@ func TestALeaseThatIsBeingTakenIsGivenBack(t *testing.T) {
 			require.ErrorIs(t, <-claimed, context.Canceled)
 			go func() { closed <- s.Close() }()
 			require.Eventually(t, func() bool {
-				return ask[bool](t, address, `SELECT EXISTS (SELECT FROM given) OR
+				return queryOne[bool](t, address, `SELECT EXISTS (SELECT FROM given) OR
 					EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`)
-			}, patience, time.Millisecond)
+			}, timeout, time.Millisecond)
 			close(let)
 			require.NoError(t, <-closed)
 			next := newStore(t, pgstore.Config{URL: address})

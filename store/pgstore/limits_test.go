@@ -14,11 +14,14 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// opaque draws a text of nothing that compresses, of any length up to more than an index takes.
+// opaque draws a text that does not compress, up to longer than an index row.
 func opaque(t *rapid.T, name string) string {
-	n := rapid.OneOf(rapid.IntRange(1, 64), rapid.IntRange(400, 1400), rapid.IntRange(2560, 2720), rapid.IntRange(1, 9000)).Draw(t, name+" length")
+	n := rapid.OneOf(
+		rapid.IntRange(1, 64), rapid.IntRange(400, 1400), rapid.IntRange(2560, 2720), rapid.IntRange(1, 9000),
+	).Draw(t, name+" length")
 	alphabet := rapid.SampledFrom([]string{
-		"0123456789", "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", "\x00\x01\x1a\x7f\x80\xc3\xff", "äöüß€💥",
+		"0123456789", "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
+		"\x00\x01\x1a\x7f\x80\xc3\xff", "äöüß€💥",
 	}).Draw(t, name+" alphabet")
 	random := rand.New(rand.NewPCG(1, rapid.Uint64().Draw(t, name+" seed")))
 	var b strings.Builder
@@ -28,12 +31,12 @@ func opaque(t *rapid.T, name string) string {
 	return b.String()
 }
 
-// TestWhatIsTakenIsKept draws plans, ids and numbers, at least one of them short. What Record refuses it refuses before a commit; all
-// else is there.
-func TestWhatIsTakenIsKept(t *testing.T) {
+// TestRecordedArrivalIsReadable draws plans, batch ids and numbers, at least one of them short. Record must either
+// refuse an arrival before a commit, or store it so that it can be read.
+func TestRecordedArrivalIsReadable(t *testing.T) {
 	address := postgres.Database(t)
-	var told trouble
-	s := newStore(t, pgstore.Config{URL: address, Observer: told.observer()})
+	var observed failureLog
+	s := newStore(t, pgstore.Config{URL: address, Observer: observed.observer()})
 	rapid.Check(t, func(t *rapid.T) {
 		plan, id, number := opaque(t, "plan"), opaque(t, "id"), opaque(t, "number")
 		for _, short := range rapid.SliceOfN(rapid.SampledFrom([]*string{&plan, &id, &number}), 1, 2).Draw(t, "short") {
@@ -51,9 +54,9 @@ func TestWhatIsTakenIsKept(t *testing.T) {
 			store.Confirmation{BatchID: id, Recipients: []string{number}},
 			store.Quarantined{Reason: dlr.NotJSON, Type: dlr.Type(reference), Raw: []byte(number)},
 		}).Draw(t, "news")
-		failures := len(told.all("commit"))
+		failures := len(observed.all("commit"))
 		err := s.Record(t.Context(), store.Arrival{Plan: plan, At: epoch, News: news})
-		require.Len(t, told.all("commit"), failures)
+		require.Len(t, observed.all("commit"), failures)
 		if _, ok := news.(store.Quarantined); ok || err != nil {
 			return
 		}
@@ -65,8 +68,8 @@ func TestWhatIsTakenIsKept(t *testing.T) {
 	})
 }
 
-// TestKeysUpToTheBoundAreKept: what comes from Sinch is far below it.
-func TestKeysUpToTheBoundAreKept(t *testing.T) {
+// TestMaximumKeyLength tests keys around the limit. Keys from Sinch are far shorter.
+func TestMaximumKeyLength(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, pgstore.Config{URL: postgres.Database(t)})
 	random := rand.New(rand.NewPCG(1, 2))
@@ -81,20 +84,21 @@ func TestKeysUpToTheBoundAreKept(t *testing.T) {
 		plan, id, number int
 		kept             bool
 	}{
-		"all of it in the plan":     {2598, 1, 1, true},
-		"all of it in the id":       {1, 2598, 1, true},
-		"all of it in the number":   {1, 1, 2598, true},
-		"a third each":              {866, 867, 867, true},
-		"a plan that is too long":   {2599, 1, 1, false},
-		"an id that is too long":    {1, 2600, 1, false},
-		"a number that is too long": {1, 1, 2599, false},
-		"all too long":              {9000, 9000, 9000, false},
+		"longest plan":      {2598, 1, 1, true},
+		"longest batch id":  {1, 2598, 1, true},
+		"longest number":    {1, 1, 2598, true},
+		"equal thirds":      {866, 867, 867, true},
+		"plan too long":     {2599, 1, 1, false},
+		"batch id too long": {1, 2600, 1, false},
+		"number too long":   {1, 1, 2599, false},
+		"all too long":      {9000, 9000, 9000, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			plan, id, number := text(c.plan), text(c.id), "x"+text(c.number-1)
-			err := s.Record(t.Context(), store.Arrival{Plan: plan, At: epoch, News: store.Confirmation{BatchID: id, Recipients: []string{number}}})
+			confirmed := store.Confirmation{BatchID: id, Recipients: []string{number}}
+			err := s.Record(t.Context(), store.Arrival{Plan: plan, At: epoch, News: confirmed})
 			if !c.kept {
-				require.ErrorContains(t, err, "of at most 2600")
+				require.ErrorContains(t, err, "at most 2600 are allowed")
 				return
 			}
 			require.NoError(t, err)

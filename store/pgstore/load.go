@@ -11,20 +11,20 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// keys are columns of an unnest.
+// keys holds the keys of batches by column, as arguments of unnest.
 type keys struct {
 	slots      []int16
 	plans, ids []string
 }
 
 func (k *keys) add(slot int16, key store.BatchKey) {
-	k.slots, k.plans, k.ids = append(k.slots, slot), append(k.plans, text(key.Plan)), append(k.ids, text(key.BatchID))
+	k.slots, k.plans, k.ids = append(k.slots, slot), append(k.plans, escape(key.Plan)), append(k.ids, escape(key.BatchID))
 }
 
-// Naming comes first and locking second, both in the order of the keys: while it names, a transaction holds only rows that
-// no other can see, so none waits for it that it might wait for.
+// First insert missing rows, then lock all rows, both in the order of their keys. While it inserts, a transaction
+// holds only rows that no other transaction can see, so this order cannot deadlock.
 const (
-	nameBatches = `
+	insertBatches = `
 INSERT INTO batch (slot, plan, batch_id)
 SELECT slot, plan, batch_id FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (slot, plan, batch_id)
 ON CONFLICT (slot, plan, batch_id) DO NOTHING`
@@ -35,40 +35,41 @@ FROM unnest($1::smallint[], $2::text[], $3::text[]) WITH ORDINALITY AS k (slot, 
 JOIN batch b ON b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id
 ORDER BY b.slot, b.plan, b.batch_id FOR UPDATE OF b`
 
-	// A recipient is written only by who has locked its batch.
+	// Only a transaction that has locked the batch writes its recipients, so they need no locks.
 	loadRecipients = `
 SELECT k.n, k.digits, r.row
 FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[]) AS k (slot, plan, batch_id, digits, n)
 JOIN recipient r ON r.slot = k.slot AND r.plan = k.plan AND r.batch_id = k.batch_id AND r.digits = k.digits`
 )
 
-// load begins the transaction, and reads and locks the rows that the step needs, in one round trip.
+// load begins the transaction, locks the batches of the step and reads their rows and recipients, in one round trip.
 func (st *step) load(ctx context.Context, conn *pgx.Conn) error {
-	var unnamed, batches, recipients keys
+	var uncached, batches, recipients keys
 	var digits []string
-	var places []int64
+	var numbers []int64
 	for i, b := range st.batches {
-		if !st.s.known.has(b.key) {
-			unnamed.add(b.slot, b.key)
+		if !st.s.rowCache.has(b.key) {
+			uncached.add(b.slot, b.key)
 		}
 		batches.add(b.slot, b.key)
 		b.rows.Recipients = make(map[string]*store.Row, len(b.arrivals))
 		for d := range b.touched() {
 			recipients.add(b.slot, b.key)
-			digits, places = append(digits, text(d)), append(places, int64(i+1))
+			digits, numbers = append(digits, escape(d)), append(numbers, int64(i+1))
 		}
 	}
 	var queue pgx.Batch
 	queue.Queue(st.s.config.Dialect.begin())
-	if len(unnamed.slots) > 0 {
-		queue.Queue(nameBatches, unnamed.slots, unnamed.plans, unnamed.ids)
+	if len(uncached.slots) > 0 {
+		queue.Queue(insertBatches, uncached.slots, uncached.plans, uncached.ids)
 	}
 	if len(st.batches) > 0 {
-		queue.Queue(lockBatches, batches.slots, batches.plans, batches.ids).Query(st.takeBatches)
+		queue.Queue(lockBatches, batches.slots, batches.plans, batches.ids).Query(st.scanBatches)
 	}
-	st.queueMark(&queue, conn)
+	st.queueCommitMarker(&queue, conn)
 	if len(digits) > 0 {
-		queue.Queue(loadRecipients, recipients.slots, recipients.plans, recipients.ids, digits, places).Query(st.takeRecipients)
+		queue.Queue(loadRecipients, recipients.slots, recipients.plans, recipients.ids, digits, numbers).
+			Query(st.scanRecipients)
 	}
 	if err := st.send(ctx, conn, &queue); err != nil {
 		return fmt.Errorf("load: %w", err)
@@ -76,18 +77,19 @@ func (st *step) load(ctx context.Context, conn *pgx.Conn) error {
 	return st.complete()
 }
 
-// complete returns errGone unless all rows of batches were found.
+// complete returns errHidden unless every batch of the step has a locked row. It removes the others from the row
+// cache.
 func (st *step) complete() (err error) {
 	for _, b := range st.batches {
 		if !b.found {
-			st.s.known.forget(b.key)
-			err = errGone
+			st.s.rowCache.remove(b.key)
+			err = errHidden
 		}
 	}
 	return err
 }
 
-// touched are the digits of the recipients whose rows the fold needs.
+// touched returns the digits of the recipients whose rows the fold needs.
 func (b *batchArrivals) touched() map[string]struct{} {
 	digits := make(map[string]struct{}, len(b.arrivals))
 	for _, a := range b.arrivals {
@@ -96,30 +98,30 @@ func (b *batchArrivals) touched() map[string]struct{} {
 	return digits
 }
 
-func (st *step) takeBatches(rows pgx.Rows) error {
+func (st *step) scanBatches(rows pgx.Rows) error {
 	for rows.Next() {
 		var (
-			place, chunk int64
-			born         *time.Time
-			lease        string
-			row          []byte
-			gone         bool
+			number, chunk int64
+			firstAt       *time.Time
+			lease         string
+			row           []byte
+			hidden        bool
 		)
-		if err := rows.Scan(&place, &chunk, &born, &lease, &row, &gone); err != nil {
+		if err := rows.Scan(&number, &chunk, &firstAt, &lease, &row, &hidden); err != nil {
 			return err
 		}
-		b := st.batches[place-1]
-		if gone {
-			st.gone = append(st.gone, entry{slot: b.slot, plan: text(b.key.Plan), id: text(b.key.BatchID)})
+		b := st.batches[number-1]
+		if hidden {
+			st.hidden = append(st.hidden, entry{slot: b.slot, plan: escape(b.key.Plan), id: escape(b.key.BatchID)})
 			continue
 		}
 		b.found, b.lease = true, lease
 		b.rows.Chunk = uint64(chunk) + 1
 		b.rows.Batch = &store.Batch{Plan: b.key.Plan, ID: b.key.BatchID}
-		if born == nil {
+		if firstAt == nil {
 			continue
 		}
-		b.born = born.UTC()
+		b.firstAt = firstAt.UTC()
 		var err error
 		if b.rows.Batch, err = packed.DecodeBatch(row); err != nil {
 			return err
@@ -128,21 +130,21 @@ func (st *step) takeBatches(rows pgx.Rows) error {
 	return rows.Err()
 }
 
-func (st *step) takeRecipients(rows pgx.Rows) error {
+func (st *step) scanRecipients(rows pgx.Rows) error {
 	for rows.Next() {
 		var (
-			place  int64
+			number int64
 			digits string
 			row    []byte
 		)
-		if err := rows.Scan(&place, &digits, &row); err != nil {
+		if err := rows.Scan(&number, &digits, &row); err != nil {
 			return err
 		}
 		r, err := decodeRecipient(row, digits)
 		if err != nil {
 			return err
 		}
-		st.batches[place-1].rows.Recipients[plain(digits)] = &store.Row{Recipient: *r}
+		st.batches[number-1].rows.Recipients[unescape(digits)] = &store.Row{Recipient: *r}
 	}
 	return rows.Err()
 }

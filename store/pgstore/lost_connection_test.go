@@ -11,13 +11,13 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// folded sums up what an observer was told.
-type folded struct {
+// foldedStats adds up the changes that the observer received.
+type foldedStats struct {
 	mu    sync.Mutex
 	stats store.PlanStats // guarded by mu
 }
 
-func (f *folded) observer() store.Observer {
+func (f *foldedStats) observer() store.Observer {
 	return store.Observer{Folded: func(changes []store.Changes) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -28,8 +28,8 @@ func (f *folded) observer() store.Observer {
 	}}
 }
 
-// requireTold requires that what was told is what is in the database.
-func (f *folded) requireTold(t *testing.T, s *pgstore.Store) store.PlanStats {
+// requireEqualStats requires that the observed changes add up to the stored totals, and returns these.
+func (f *foldedStats) requireEqualStats(t *testing.T, s *pgstore.Store) store.PlanStats {
 	t.Helper()
 	stats, err := s.Stats(t.Context())
 	require.NoError(t, err)
@@ -40,11 +40,12 @@ func (f *folded) requireTold(t *testing.T, s *pgstore.Store) store.PlanStats {
 	return stats[0]
 }
 
-// steady has every statement take as many bytes each time.
+// steady makes every execution of a statement send the same number of bytes.
 const steady = "&default_query_exec_mode=exec"
 
-// points are where to cut what has a number of bytes: everywhere around its end, where the commit is, and here and there before.
-func points(total int) (at []int) {
+// cutPoints returns the byte counts after which to cut an exchange of total bytes: all around its end, where the
+// commit is, and some before.
+func cutPoints(total int) (at []int) {
 	for k := range total + 4 {
 		if k%97 == 0 || k > total-40 {
 			at = append(at, k)
@@ -53,13 +54,14 @@ func points(total int) (at []int) {
 	return at
 }
 
-// TestAConnectionLostAnywhere cuts the connection at points of recording a report. Each is recorded once, is told of as recorded, and is
-// there: also when the answer to its commit was lost. It does not run beside tests that drop databases: each makes the server take a
-// checkpoint, after which the store does not trust what the server says of the commit.
-func TestAConnectionLostAnywhere(t *testing.T) {
+// TestConnectionLostDuringRecord cuts the connection after various numbers of bytes while reports are recorded, also
+// between a commit and its answer. Each report must be stored and observed exactly once. The test does not run in
+// parallel with tests that drop databases: that makes the server take a checkpoint, after which the store does not
+// trust the server's answer about a commit.
+func TestConnectionLostDuringRecord(t *testing.T) {
 	p, address := newProxy(t, postgres.Database(t))
-	var told folded
-	s := newStore(t, pgstore.Config{URL: address + steady, Lanes: 1, Observer: told.observer()})
+	var observed foldedStats
+	s := newStore(t, pgstore.Config{URL: address + steady, Lanes: 1, Observer: observed.observer()})
 	recorded := 0
 	record := func() {
 		recorded++
@@ -69,25 +71,26 @@ func TestAConnectionLostAnywhere(t *testing.T) {
 	bytes := p.measure(record)
 	for direction, total := range bytes {
 		require.Greater(t, total, 100)
-		for _, k := range points(total) {
+		for _, k := range cutPoints(total) {
 			p.cutAfter(direction, k)
 			cuts := p.timesCut()
-			for p.timesCut() == cuts { // the points after the end are within the next one
+			for p.timesCut() == cuts { // a point after the end of this exchange is reached during the next one
 				record()
 			}
 		}
 	}
-	stats := told.requireTold(t, s)
+	stats := observed.requireEqualStats(t, s)
 	require.Equal(t, recorded, stats.Recipients)
 	require.Equal(t, recorded, stats.Feedback.Owed)
 	require.Zero(t, stats.Duplicates)
 }
 
-// TestASettlementWithoutAnswer loses the connection around the commit of settlements. Each counts once. As the test above it runs alone.
-func TestASettlementWithoutAnswer(t *testing.T) {
+// TestConnectionLostDuringSettlement cuts the connection around the commits of settlements. Each must count exactly
+// once. It does not run in parallel, for the same reason as TestConnectionLostDuringRecord.
+func TestConnectionLostDuringSettlement(t *testing.T) {
 	p, address := newProxy(t, postgres.Database(t))
-	var told folded
-	s := newStore(t, pgstore.Config{URL: address + steady, Lanes: 1, Observer: told.observer()})
+	var observed foldedStats
+	s := newStore(t, pgstore.Config{URL: address + steady, Lanes: 1, Observer: observed.observer()})
 	sent := 0
 	settle := func(cut func()) {
 		sent++
@@ -97,7 +100,9 @@ func TestASettlementWithoutAnswer(t *testing.T) {
 		require.Len(t, claims, 1)
 		require.Equal(t, []string{number(sent)}, claims[0].Recipients)
 		cut()
-		settled := store.Settlement{BatchID: "batch", Lease: claims[0].Lease, Recipients: claims[0].Recipients, Outcome: store.Accepted}
+		settled := store.Settlement{
+			BatchID: "batch", Lease: claims[0].Lease, Recipients: claims[0].Recipients, Outcome: store.Accepted,
+		}
 		require.NoError(t, s.Record(t.Context(), arrives(settled)))
 	}
 	var bytes [2]int
@@ -112,7 +117,7 @@ func TestASettlementWithoutAnswer(t *testing.T) {
 			settle(func() { p.cutAfter(direction, k) })
 		}
 	}
-	stats := told.requireTold(t, s)
+	stats := observed.requireEqualStats(t, s)
 	require.Equal(t, sent, stats.Feedback.Sent)
 	require.Zero(t, stats.Feedback.Owed)
 	require.Greater(t, p.timesCut(), 30)

@@ -5,104 +5,110 @@ import (
 	"time"
 )
 
-// A replica beats, which is to change its row, and then looks at the rows of all, about every beatEvery. From that follows who is
-// alive and which share each has. Only spans on one clock are compared, so it does not matter what time the machines believe it is.
+// About every heartbeatEvery a replica writes a heartbeat, a counter in its row of table replica, and then reads the
+// rows of all replicas. From these it derives which replicas are alive and its own quota share, the part of a shared
+// limit (such as the feedback rate of a plan) that it may use. It compares only durations on its own clock, so the
+// clocks of the machines may differ.
 //
-// The shares of all never add up to more than 1:
-//   - What a look showed holds for heldFor from when the look began. Whoever cannot beat and look for longer has no share, and is
-//     new when it can again.
-//   - One whose beat has not changed for goneAfter, which is longer, is gone: it has had no share for a while.
-//   - One that is new has no share for goneAfter from its first beat. By then the others have seen it, or have no share
-//     themselves. It need not wait if it is the only one alive: whoever comes after it sees it, and waits.
+// The quota shares of all replicas never add up to more than 1:
+//   - The result of a heartbeat is valid for quotaValidFor from the start of that heartbeat. A replica whose
+//     heartbeats fail for longer has share 0, and counts as new when they succeed again.
+//   - A replica whose counter has not changed for stoppedAfter counts as stopped. Since stoppedAfter is longer than
+//     quotaValidFor, its share is 0 by then.
+//   - A new replica has share 0 for stoppedAfter from its first heartbeat. By then all others have seen it, or their
+//     own results are no longer valid. It does not wait if it is the only replica alive: any later replica sees it
+//     and waits.
 const (
-	beatEvery = time.Second
-	heldFor   = 8 * time.Second
-	goneAfter = 10 * time.Second
-	// forgetAfter is when the row of one that is gone is deleted.
-	forgetAfter = 10 * time.Minute
+	heartbeatEvery = time.Second
+	quotaValidFor  = 8 * time.Second
+	stoppedAfter   = 10 * time.Second
+	// A stopped replica's row is deleted after deleteAfter.
+	deleteAfter = 10 * time.Minute
 )
 
-// replica is a row: one process that uses the database.
+// replica is a row of table replica: one process that uses the database.
 type replica struct {
-	token string // of the process
-	id    string
-	beat  int64 // changes while it lives
+	token     string // random, unique per process
+	id        string
+	heartbeat int64 // changes with every heartbeat
 }
 
-// members are those that share the database, as one of them has seen them. Its owner is the goroutine that looks.
+// members holds the replicas that this replica has seen. It is owned by the goroutine that runs the heartbeats.
 type members struct {
-	self   replica
-	looked time.Time // when the last look that succeeded began; zero before the first
-	from   time.Time // when there is a share again, if no look fails
-	others map[string]other
+	self      replica
+	began     time.Time // start of the last successful heartbeat; zero before the first
+	quotaFrom time.Time // from then on the quota share is positive, if no heartbeat fails
+	peers     map[string]peer
 }
 
-// other is another replica as it was seen last.
-type other struct {
+// peer is another replica as last seen.
+type peer struct {
 	replica
-	since   time.Time // when its beat was seen first
-	changed bool      // its beat was seen to change
+	since   time.Time // when this value of its heartbeat was first seen
+	changed bool      // its heartbeat has changed since it was first seen
 }
 
-// view is what one look showed.
+// view is the result of one heartbeat.
 type view struct {
-	looked, from time.Time
-	ids          []string  // of those alive, this one's too, sorted
-	namesake     bool      // another that is alive has the same id
-	forgotten    []replica // gone for so long that their rows may go
+	began, quotaFrom time.Time
+	ids              []string  // of the replicas alive, including this one; sorted
+	duplicateID      bool      // another live replica has the same id
+	stopped          []replica // not seen alive for deleteAfter: their rows may be deleted
 }
 
-// look takes in what a look showed: it began, then the own beat was durable, then the rows were read.
-func (m *members) look(began, beaten, read time.Time, rows []replica) view {
-	if m.looked.IsZero() || elapsed(m.looked, beaten) >= heldFor {
-		m.from = beaten.Add(goneAfter)
+// update applies the result of a heartbeat. The heartbeat started at began, its row was durable at written, and rows
+// were read at read.
+func (m *members) update(began, written, read time.Time, rows []replica) view {
+	if m.began.IsZero() || elapsed(m.began, written) >= quotaValidFor {
+		m.quotaFrom = written.Add(stoppedAfter)
 	}
-	m.looked = began
-	m.see(read, rows)
-	v := view{looked: began, ids: []string{m.self.id}}
-	for _, o := range m.others {
-		// The rows were asked for after the beat and say what was true then.
-		switch silent := beaten.Sub(o.since); {
-		case silent >= forgetAfter:
-			v.forgotten = append(v.forgotten, o.replica)
-		case silent < goneAfter:
+	m.began = began
+	m.observe(read, rows)
+	v := view{began: began, ids: []string{m.self.id}}
+	for _, o := range m.peers {
+		// The rows were read after written, so they were current then.
+		switch silent := written.Sub(o.since); {
+		case silent >= deleteAfter:
+			v.stopped = append(v.stopped, o.replica)
+		case silent < stoppedAfter:
 			v.ids = append(v.ids, o.id)
-			v.namesake = v.namesake || o.changed && o.id == m.self.id
+			v.duplicateID = v.duplicateID || o.changed && o.id == m.self.id
 		}
 	}
-	if len(v.ids) == 1 && beaten.Before(m.from) {
-		m.from = beaten
+	if len(v.ids) == 1 && written.Before(m.quotaFrom) {
+		m.quotaFrom = written
 	}
-	v.from = m.from
+	v.quotaFrom = m.quotaFrom
 	slices.Sort(v.ids)
 	return v
 }
 
-// see notes whose beats have changed.
-func (m *members) see(read time.Time, rows []replica) {
-	seen := make(map[string]other, len(rows))
+// observe records which peers' heartbeats have changed. read is the time of the reading.
+func (m *members) observe(read time.Time, rows []replica) {
+	seen := make(map[string]peer, len(rows))
 	for _, r := range rows {
 		if r.token == m.self.token {
 			continue
 		}
-		o, known := m.others[r.token]
-		if !known || o.beat != r.beat {
-			o = other{replica: r, since: read, changed: known}
+		o, known := m.peers[r.token]
+		if !known || o.heartbeat != r.heartbeat {
+			o = peer{replica: r, since: read, changed: known}
 		}
 		seen[r.token] = o
 	}
-	m.others = seen
+	m.peers = seen
 }
 
-// share is the part of what all may do that this one may do at now.
-func (v *view) share(now time.Time) float64 {
-	if now.Before(v.from) || elapsed(v.looked, now) >= heldFor {
+// quotaShare returns the part of a shared limit that this replica may use at now: 0 to 1.
+func (v *view) quotaShare(now time.Time) float64 {
+	if now.Before(v.quotaFrom) || elapsed(v.began, now) >= quotaValidFor {
 		return 0
 	}
 	return 1 / float64(len(v.ids))
 }
 
-// elapsed is how much time has passed by whichever clock says more: while a machine sleeps, the monotonic one may stand still.
+// elapsed returns the time between from and to by the monotonic or the wall clock, whichever shows more. While a
+// machine sleeps, the monotonic clock may stand still.
 func elapsed(from, to time.Time) time.Duration {
 	return max(to.Sub(from), to.Round(0).Sub(from.Round(0)))
 }

@@ -16,24 +16,36 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Config says where and how a Store keeps things. Only URL is needed.
+// Config configures a Store. Only URL is required.
 type Config struct {
-	URL      string         // postgres://…, or keywords and values as libpq has them. It may hold a password
-	Policies store.Policies // how plans earn feedback; nil gives every plan the zero Policy
+	// URL is postgres://… or libpq keywords and values. It may contain a password.
+	URL string
+	// Policies returns the feedback policy of a plan; nil means the zero Policy for every plan.
+	Policies store.Policies
 	Observer store.Observer
 
-	Memory   int     // bytes that arrivals may take from Record until they are committed; default 96 MiB
-	Lanes    int     // groups that are committed side by side; default 2
-	PoolSize int     // most connections; default Lanes + 8. What the URL says of it does not count
-	Slots    int     // fixed when the schema is made, at most 1024; default 32
-	Dialect  Dialect // default Postgres
-	Replica  string  // the id of this replica among those that share the database; default a random one
+	// Memory is the byte limit for arrivals that are queued or being committed; default 96 MiB.
+	Memory int
+	// Lanes is the number of goroutines that commit groups concurrently; default 2.
+	Lanes int
+	// PoolSize is the maximum number of connections; default Lanes + 8. It overrides pool_max_conns in the URL.
+	PoolSize int
+	// Slots is the number of slots, at most 1024; default 32. It takes effect only when the schema is created.
+	Slots int
+	// Dialect is the kind of database; default Postgres.
+	Dialect Dialect
+	// Replica is the id shown for this process among those that share the database; default a random id.
+	Replica string
 
-	NoMigrate        bool          // refuse a database whose schema is of another version, instead of bringing it to this one
-	StatementTimeout time.Duration // the longest that one statement may take; default 30 s
+	// NoMigrate makes Open fail if the schema has an older version, instead of migrating it.
+	NoMigrate bool
+	// StatementTimeout is the longest that one statement may run; default 30 s.
+	StatementTimeout time.Duration
 
-	QuarantineEntries int // most entries kept, default 10 000
-	QuarantineBytes   int // most bytes kept, default 64 MiB
+	// QuarantineEntries is the maximum number of entries in the quarantine; default 10 000.
+	QuarantineEntries int
+	// QuarantineBytes is the maximum total size of the raw bodies in the quarantine; default 64 MiB.
+	QuarantineBytes int
 }
 
 func (c Config) withDefaults() Config {
@@ -67,44 +79,45 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Store keeps everything in one database. See the package's documentation.
+// Store implements store.Store on one PostgreSQL database. See the package documentation.
 type Store struct {
-	config Config
-	pool   *pgxpool.Pool
-	slots  int
-	spread int // where the lanes of this process begin to count
-	salt   []byte
-	lanes  []*store.Committer[recorded]
-	slow   *store.Committer[recorded] // the lane of what takes many transactions
-	part   int                        // most recipients that one transaction folds of one arrival
-	leases leases
-	births births
-	known  known
-	owed   owed
-	bounds bounds // of the quarantine
+	config         Config
+	pool           *pgxpool.Pool
+	slots          int
+	firstCountSlot int // random per process; see countsOf
+	salt           []byte
+	lanes          []*store.Committer[recorded]
+	slow           *store.Committer[recorded] // runs arrivals that take many transactions
+	maxPart        int                        // maximum recipients of one arrival that one transaction folds
+	leases         leases
+	firstAtClock   firstAtClock
+	rowCache       rowCache
+	firstOwed      firstOwed
+	bounds         bounds // of the quarantine
 
 	replicas membership
 
-	gauging   sync.Mutex // held by whoever reads figures and publishes them: older ones never replace newer ones
-	published atomic.Pointer[store.Gauges]
-	refreshed sync.WaitGroup // what runs beside the lanes
+	gaugesMu   sync.Mutex // held while gauges are read and published, so that older values never replace newer ones
+	published  atomic.Pointer[store.Gauges]
+	background sync.WaitGroup // the goroutines other than the lanes
 
-	progress   progress           // of commits
-	commits    pace               // of commits while they fail
-	committing context.Context    // of all commits: Close waits no longer than closeTime for them
-	giveUp     context.CancelFunc // ends committing
+	progress      progress           // of the running commits
+	commitBackoff backoff            // delays commits while they fail
+	commitCtx     context.Context    // the context of every commit; Close cancels it after closeTime
+	cancelCommits context.CancelFunc // cancels commitCtx
 
 	closing  sync.Once
 	closed   atomic.Bool
-	stop     context.CancelFunc // of what runs beside the lanes
+	stop     context.CancelFunc // stops the background goroutines
 	stopping <-chan struct{}    // closed by stop
-	ended    chan struct{}      // never closed: what is in the database is known whatever becomes of a connection
+	done     chan struct{}      // never closed: see Done
 }
 
 var _ store.Store = (*Store)(nil)
 
-// Open connects to the database and brings its schema to this version, unless c.NoMigrate forbids it: then an older schema is
-// an error. A schema that a newer version has changed always is. ctx bounds nothing but the start.
+// Open connects to the database and migrates its schema to this version. If c.NoMigrate is set and the schema is
+// older, Open returns an error instead. A newer schema is always an error. ctx limits only Open itself, not the
+// returned Store.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	c = c.withDefaults()
 	if err := c.Dialect.check(); err != nil {
@@ -115,7 +128,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	s := &Store{
-		config: c, pool: pool, ended: make(chan struct{}),
+		config: c, pool: pool, done: make(chan struct{}),
 		bounds:   bounds{grown: make(chan struct{}, 1)},
 		progress: progress{underway: make(map[*inFlight]struct{}), trying: make(chan struct{}, 1)},
 	}
@@ -139,29 +152,30 @@ func (s *Store) start(ctx context.Context) error {
 	if s.slots, s.salt, err = readMeta(ctx, s.pool, s.config.Slots); err != nil {
 		return err
 	}
-	s.spread = rand.IntN(s.slots)
+	s.firstCountSlot = rand.IntN(s.slots)
 	if err := s.refresh(ctx); err != nil {
 		return err
 	}
-	if err := s.join(ctx); err != nil {
+	if err := s.register(ctx); err != nil {
 		return err
 	}
 	if err := s.refuseUnfinished(ctx); err != nil {
-		s.leave()
+		s.unregister()
 		return err
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop, s.stopping = stop, running.Done()
-	s.committing, s.giveUp = context.WithCancel(context.WithoutCancel(ctx))
+	s.commitCtx, s.cancelCommits = context.WithCancel(context.WithoutCancel(ctx))
 	s.openLanes()
-	s.refreshed.Go(func() { s.refreshing(running) })
-	s.refreshed.Go(func() { s.beating(running) })
-	s.bounds.grown <- struct{}{} // the bounds may be lower than before
-	s.refreshed.Go(func() { s.evicting(running) })
+	s.background.Go(func() { s.runRefresh(running) })
+	s.background.Go(func() { s.runHeartbeats(running) })
+	s.bounds.grown <- struct{}{} // measure once at the start: the configured bounds may be lower than before
+	s.background.Go(func() { s.runEviction(running) })
 	return nil
 }
 
-// slotOf is the slot of a batch. It is part of the format.
+// slotOf returns the slot of a batch: a salted hash of plan and batch id, modulo the number of slots. The result is
+// stored in every row, so the function must never change.
 func (s *Store) slotOf(key store.BatchKey) int16 {
 	h := sha256.New()
 	h.Write(s.salt)
@@ -171,29 +185,32 @@ func (s *Store) slotOf(key store.BatchKey) int16 {
 	return int16(binary.BigEndian.Uint64(h.Sum(nil)) % uint64(s.slots))
 }
 
-// Done is never closed: a Store of this kind does not end itself.
-func (s *Store) Done() <-chan struct{} { return s.ended }
+// Done returns a channel that is never closed: a lost connection never makes the content of the database uncertain,
+// so a Store on PostgreSQL never ends by itself.
+func (s *Store) Done() <-chan struct{} { return s.done }
 
-// Err is nil: see Done.
+// Err always returns nil: see Done.
 func (s *Store) Err() error { return nil }
 
-// Close commits what is queued, gives back the tasks that were claimed and not settled, and closes all connections.
+// Close commits what is queued, releases the leases of unsettled tasks and closes all connections. It blocks for at
+// most about 10 seconds and always returns nil.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
 		s.closed.Store(true)
 		s.stop()
-		defer s.giveUp()
-		late := time.AfterFunc(closeTime, s.giveUp)
+		defer s.cancelCommits()
+		late := time.AfterFunc(closeTime, s.cancelCommits)
 		defer late.Stop()
 		s.closeLanes()
-		s.giveBack()
-		s.refreshed.Wait()
+		s.releaseLeases()
+		s.background.Wait()
 		s.pool.Close()
 	})
 	return nil
 }
 
-// readError is what a caller is told of a statement that failed with err.
+// readError converts the error of a read into the error that the caller gets. It reports database failures to the
+// observer, but not ErrNotFound, ErrCursor or a canceled context.
 func (s *Store) readError(err error) error {
 	switch {
 	case err == nil:
@@ -205,13 +222,14 @@ func (s *Store) readError(err error) error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("read: %w", err)
 	}
-	s.trouble("read", err)
+	s.reportFailure("read", err)
 	return fmt.Errorf("read: %w", err)
 }
 
-// trouble tells of a failure, and sees to it that it is not met again on other connections.
-func (s *Store) trouble(operation string, err error) {
-	s.renew(err)
+// reportFailure passes err to Observer.Failed. It also resets the connection pool if err shows that the server is
+// gone or read-only.
+func (s *Store) reportFailure(operation string, err error) {
+	s.resetPool(err)
 	if o := s.config.Observer.Failed; o != nil {
 		o(operation, err)
 	}

@@ -32,7 +32,7 @@ func execute(t *testing.T, url, statement string, arguments ...any) {
 	require.NoError(t, err)
 }
 
-func ask[V any](t *testing.T, url, query string, arguments ...any) V {
+func queryOne[V any](t *testing.T, url, query string, arguments ...any) V {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
 	c, err := pgx.Connect(ctx, url)
@@ -45,7 +45,7 @@ func ask[V any](t *testing.T, url, query string, arguments ...any) V {
 	return v
 }
 
-func TestReplicasThatStartTogetherMakeTheSchemaOnce(t *testing.T) {
+func TestConcurrentOpensMigrateOnce(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Start(t, pgtest.Config{}).Database(t)
 	var g errgroup.Group
@@ -59,23 +59,23 @@ func TestReplicasThatStartTogetherMakeTheSchemaOnce(t *testing.T) {
 		})
 	}
 	require.NoError(t, g.Wait())
-	require.Equal(t, 7, ask[int](t, url, `SELECT slots FROM meta`))
-	require.Equal(t, 1, ask[int](t, url, `SELECT count(*) FROM batch`))
-	require.Equal(t, 7, ask[int](t, url, `SELECT sum(duplicates)::int FROM total`))
+	require.Equal(t, 7, queryOne[int](t, url, `SELECT slots FROM meta`))
+	require.Equal(t, 1, queryOne[int](t, url, `SELECT count(*) FROM batch`))
+	require.Equal(t, 7, queryOne[int](t, url, `SELECT sum(duplicates)::int FROM total`))
 }
 
-func TestTheNumberOfSlotsIsFixedWhenTheSchemaIsMade(t *testing.T) {
+func TestSlotsAreFixedBySchema(t *testing.T) {
 	t.Parallel()
 	url := postgres.Database(t)
 	for _, slots := range []int{7, 9} {
 		s := newStore(t, pgstore.Config{URL: url, Slots: slots})
 		require.NoError(t, s.Record(t.Context(), delivered("batch", number(1))))
 	}
-	require.Equal(t, 32, ask[int](t, url, `SELECT slots FROM meta`))
-	require.Equal(t, 1, ask[int](t, url, `SELECT count(*) FROM batch`), "in the same slot")
+	require.Equal(t, 32, queryOne[int](t, url, `SELECT slots FROM meta`))
+	require.Equal(t, 1, queryOne[int](t, url, `SELECT count(*) FROM batch`), "both stores must use the same slot")
 }
 
-func TestAnURLThatIsNoneIsNotRepeated(t *testing.T) {
+func TestInvalidURLIsNotInError(t *testing.T) {
 	_, err := pgstore.Open(t.Context(), pgstore.Config{URL: "postgres://user:secret@host:port/db"})
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), "secret")
@@ -83,18 +83,19 @@ func TestAnURLThatIsNoneIsNotRepeated(t *testing.T) {
 	require.ErrorContains(t, err, "no URL")
 }
 
-func TestReadyOnlyWhileWritable(t *testing.T) {
+func TestOpenRefusesReadOnlyDatabase(t *testing.T) {
 	t.Parallel()
 	url := postgres.Database(t)
 	s := newStore(t, pgstore.Config{URL: url})
 	require.NoError(t, s.Ready(t.Context()))
-	execute(t, url, `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$`)
+	execute(t, url,
+		`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$`)
 	require.NoError(t, s.Close())
 	_, err := pgstore.Open(t.Context(), pgstore.Config{URL: url})
 	require.ErrorContains(t, err, "read-only")
 }
 
-func TestCloseLeavesNothingRunning(t *testing.T) {
+func TestCloseStopsGoroutines(t *testing.T) {
 	url := postgres.Database(t)
 	before := goleak.IgnoreCurrent()
 	s, err := pgstore.Open(t.Context(), pgstore.Config{URL: url})

@@ -10,62 +10,69 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// mark is what a transaction is found again by. The zero value is that of one that cannot be.
-type mark struct {
-	id string // empty when it is not known
-	// checkpoint is the last one when the transaction was named. A server that crashes forgets the ids of transactions that were not
-	// on disk, and gives them to others once it is up again; before that, it makes a checkpoint.
+// commitMarker identifies a transaction, so that commitOutcome can ask the server whether it was committed. The zero
+// value means that the server cannot be asked.
+type commitMarker struct {
+	id string // transaction id; empty if unknown
+	// checkpoint is the position of the last checkpoint when the marker was read. A server that crashes forgets
+	// transaction ids that were not on disk and assigns them again after recovery. Recovery ends with a checkpoint,
+	// so an unchanged position proves that the id was not reused.
 	checkpoint string
-	timeline   string // of the server's log. A server that took over without the last commits gives their ids to others, on another timeline
+	// timeline of the server's write-ahead log. After a failover that lost commits, their ids are reused on another
+	// timeline.
+	timeline string
 }
 
 const (
-	nameTransaction = `SELECT pg_current_xact_id()::text, checkpoint_lsn::text FROM pg_control_checkpoint()`
+	readCommitMarker = `SELECT pg_current_xact_id()::text, checkpoint_lsn::text FROM pg_control_checkpoint()`
 
-	askOutcome = `
+	readOutcome = `
 SELECT coalesce(pg_xact_status($1::text::xid8), ''), left(pg_walfile_name(pg_current_wal_lsn()), 8), checkpoint_lsn::text
 FROM pg_control_checkpoint()`
 
 	confirmCommits = `UPDATE replica SET beat = beat WHERE token = $1`
 )
 
-// outcomeTime is how long a commit without an answer is asked after. The session that it was in may still be at it.
-const outcomeTime = 5 * time.Second
+// outcomeTimeout is how long commitOutcome tries to get an answer. The session of the lost commit may still be
+// committing.
+const outcomeTimeout = 5 * time.Second
 
-// queueMark has the server name the transaction. It costs no round trip of its own.
-func (st *step) queueMark(queue *pgx.Batch, conn *pgx.Conn) {
+// queueCommitMarker adds a statement that reads the commit marker. It shares a round trip with the other statements
+// of queue.
+func (st *step) queueCommitMarker(queue *pgx.Batch, conn *pgx.Conn) {
 	timeline, known := conn.PgConn().CustomData()[timelineKey].(string)
 	if !known || st.s.config.Dialect != Postgres {
 		return
 	}
-	queue.Queue(nameTransaction).QueryRow(func(row pgx.Row) error {
-		st.mark.timeline = timeline
-		return row.Scan(&st.mark.id, &st.mark.checkpoint)
+	queue.Queue(readCommitMarker).QueryRow(func(row pgx.Row) error {
+		st.marker.timeline = timeline
+		return row.Scan(&st.marker.id, &st.marker.checkpoint)
 	})
 }
 
-// findOut is nil when the transaction was committed, a lostError when it was not, and err when that cannot be known.
-func (s *Store) findOut(m mark, err error) error {
+// commitOutcome asks the server whether the transaction of m was committed. It returns nil if it was, a lostError if
+// it was not, and err with a reason if that cannot be determined.
+func (s *Store) commitOutcome(m commitMarker, err error) error {
 	if m.id == "" {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(s.committing, outcomeTime)
+	ctx, cancel := context.WithTimeout(s.commitCtx, outcomeTimeout)
 	defer cancel()
-	s.pool.Reset() // what the connection was lost of may concern all
-	for ; ctx.Err() == nil; pause(ctx, paceFirst) {
+	s.pool.Reset() // what broke this connection may have broken all of them
+	for ; ctx.Err() == nil; pause(ctx, firstBackoff) {
 		var outcome, timeline, checkpoint string
-		asked := s.pool.QueryRow(ctx, askOutcome, m.id).Scan(&outcome, &timeline, &checkpoint)
+		asked := s.pool.QueryRow(ctx, readOutcome, m.id).Scan(&outcome, &timeline, &checkpoint)
 		refused, answered := errors.AsType[*pgconn.PgError](asked)
 		switch {
-		case answered && !ended(refused):
-			return fmt.Errorf("%w; what became of it: %w", err, asked)
+		case answered && !endsSession(refused):
+			return fmt.Errorf("%w; outcome: %w", err, asked)
 		case asked != nil:
 		case timeline != m.timeline:
 			return fmt.Errorf("%w; another server has taken over", err)
 		case outcome == "committed" && checkpoint != m.checkpoint:
 			return fmt.Errorf("%w; the server may have crashed since", err)
 		case outcome == "committed":
-			return s.confirm(ctx, err)
+			return s.confirmDurable(ctx, err)
 		case outcome == "aborted":
 			return lostError{err}
 		}
@@ -73,10 +80,11 @@ func (s *Store) findOut(m mark, err error) error {
 	return err
 }
 
-// confirm is nil once a commit that was made is where commits are waited for: on disk, and on the servers of
-// synchronous_standby_names. A session may have ended in that wait, or been told to end it. A change that is committed later is
-// later in the server's log and answered when both are there. err is the error of the commit's lost answer.
-func (s *Store) confirm(ctx context.Context, err error) error {
+// confirmDurable returns nil once an existing commit is as durable as synchronous_commit demands: on disk, and on the
+// servers of synchronous_standby_names. The session may have ended, or been told to end, while it waited for that.
+// confirmDurable makes another commit, which is later in the write-ahead log and therefore confirmed later. err is
+// the error of the unconfirmed commit.
+func (s *Store) confirmDurable(ctx context.Context, err error) error {
 	var changed pgconn.CommandTag
 	failed := s.write(ctx, func(tx pgx.Tx) (err error) {
 		changed, err = tx.Exec(ctx, confirmCommits, s.replicas.self.token)
@@ -86,7 +94,7 @@ func (s *Store) confirm(ctx context.Context, err error) error {
 		failed = errors.New("this replica has no row")
 	}
 	if failed != nil {
-		return fmt.Errorf("%w; it was made, but is not known to be safe: %w", err, failed)
+		return fmt.Errorf("%w; it is committed, but may not be durable: %w", err, failed)
 	}
 	return nil
 }

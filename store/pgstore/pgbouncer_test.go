@@ -20,9 +20,9 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// newBouncer starts PgBouncer in transaction mode before the server of a URL, and returns the URL for its clients. Where there is
-// none it skips the test.
-func newBouncer(t *testing.T, address string, settings ...string) string {
+// newPgBouncer starts PgBouncer in transaction mode in front of the server of a URL, and returns the URL for clients.
+// It skips the test if PgBouncer is not installed.
+func newPgBouncer(t *testing.T, address string, settings ...string) string {
 	t.Helper()
 	program, err := exec.LookPath("pgbouncer")
 	if err != nil {
@@ -36,11 +36,11 @@ func newBouncer(t *testing.T, address string, settings ...string) string {
 	port := strconv.Itoa(free.Addr().(*net.TCPAddr).Port)
 	require.NoError(t, free.Close())
 
-	folder, err := os.MkdirTemp("", "dlrloop-bouncer-") // PgBouncer may run as another user, who may not read t.TempDir
+	dir, err := os.MkdirTemp("", "dlrloop-bouncer-") // PgBouncer may run as another user, which cannot read t.TempDir
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(folder)) })
-	require.NoError(t, os.Chmod(folder, 0o755))
-	ini := filepath.Join(folder, "pgbouncer.ini")
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	require.NoError(t, os.Chmod(dir, 0o755))
+	ini := filepath.Join(dir, "pgbouncer.ini")
 	lines := append([]string{
 		"[databases]",
 		fmt.Sprintf("* = host=%s port=%s", q.Get("host"), q.Get("port")),
@@ -51,9 +51,9 @@ func newBouncer(t *testing.T, address string, settings ...string) string {
 	require.NoError(t, os.WriteFile(ini, []byte(strings.Join(lines, "\n")+"\n"), 0o644))
 
 	cmd := exec.Command(program, "-q", ini)
-	cmd.Dir = folder
-	if os.Geteuid() == 0 { // which it refuses
-		account, err := user.Lookup("postgres") // as the server, whose socket is its own
+	cmd.Dir = dir
+	if os.Geteuid() == 0 { // PgBouncer refuses to run as root
+		account, err := user.Lookup("postgres") // the user of the server, which owns the socket
 		require.NoError(t, err)
 		uid, err := strconv.ParseUint(account.Uid, 10, 32)
 		require.NoError(t, err)
@@ -65,7 +65,7 @@ func newBouncer(t *testing.T, address string, settings ...string) string {
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // killed
+		_ = cmd.Wait() // returns an error because the process was killed
 	})
 	q.Set("host", "127.0.0.1")
 	q.Set("port", port)
@@ -76,7 +76,7 @@ func newBouncer(t *testing.T, address string, settings ...string) string {
 			err = c.Close(context.WithoutCancel(t.Context()))
 		}
 		return err == nil
-	}, patience, 1)
+	}, timeout, 1)
 	return u.String()
 }
 
@@ -84,12 +84,12 @@ func TestBehindPgBouncer(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"cache_describe", "exec", "simple_protocol"} {
 		t.Run(mode, func(t *testing.T) {
-			address := newBouncer(t, postgres.Database(t),
+			address := newPgBouncer(t, postgres.Database(t),
 				"ignore_startup_parameters = statement_timeout, idle_in_transaction_session_timeout, jit")
 			s := newStore(t, pgstore.Config{URL: address + "&default_query_exec_mode=" + mode})
 			useAll(t, s)
 			l := newLoad(t, s, 8)
-			l.waitTaken(t, 100)
+			l.waitRecorded(t, 100)
 			taken := l.end()
 			require.Len(t, taken, int(l.begun.Load()))
 			requireKept(t, s, taken)
@@ -97,9 +97,10 @@ func TestBehindPgBouncer(t *testing.T) {
 	}
 }
 
-func TestAPoolerThatRefusesSettings(t *testing.T) {
+func TestPgBouncerRejectsSettings(t *testing.T) {
 	t.Parallel()
-	address := newBouncer(t, postgres.Database(t))
+	address := newPgBouncer(t, postgres.Database(t))
 	_, err := pgstore.Open(t.Context(), pgstore.Config{URL: address + "&default_query_exec_mode=exec"})
-	require.ErrorContains(t, err, "ignore_startup_parameters = statement_timeout, idle_in_transaction_session_timeout, jit")
+	require.ErrorContains(t, err,
+		"ignore_startup_parameters = statement_timeout, idle_in_transaction_session_timeout, jit")
 }

@@ -3,31 +3,30 @@ package pgstore_test
 import (
 	"bytes"
 	"net"
-	"slices"
 )
 
-// mute is a client that is not heard any more from a text on that it sends.
+// mute selects the client whose bytes are dropped.
 type mute struct {
-	text   []byte   // not nil until a client sends it
-	client net.Conn // that sent it
+	text   []byte   // nil once a client has sent it
+	client net.Conn // the client that has sent text
 }
 
-// hold is a client whose next COMMIT after a text that it sends is held back.
+// hold selects the client whose next COMMIT is held back.
 type hold struct {
-	text   []byte   // not nil until a client sends it
-	client net.Conn // that sent it; nil once its COMMIT is held
+	text   []byte   // nil once a client has sent it
+	client net.Conn // the client that has sent text; nil once its COMMIT is held back
 	held   chan struct{}
 	let    chan struct{}
 }
 
-// silence has the next client that sends a text be heard no more from there on, while its connection stays.
+// silence drops all further bytes of the next client that sends text, and keeps its connection open.
 func (p *proxy) silence(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.mute = mute{text: []byte(text)}
 }
 
-// muted reports whether what a client sends is lost. It returns late when it is held back.
+// muted reports whether to drop the bytes that client sends. It blocks while they are held back.
 func (p *proxy) muted(client net.Conn, sent []byte) bool {
 	p.mu.Lock()
 	if p.mute.text != nil && bytes.Contains(sent, p.mute.text) {
@@ -37,7 +36,7 @@ func (p *proxy) muted(client net.Conn, sent []byte) bool {
 	switch {
 	case h.text != nil && bytes.Contains(sent, h.text):
 		p.hold.text, p.hold.client = nil, client
-	case h.client == client && slices.ContainsFunc(commits(), func(c []byte) bool { return bytes.Contains(sent, c) }):
+	case h.client == client && isCommit(sent):
 		p.hold.client = nil
 		p.mu.Unlock()
 		close(h.held)
@@ -48,8 +47,8 @@ func (p *proxy) muted(client net.Conn, sent []byte) bool {
 	return lost
 }
 
-// holdCommit holds back the COMMIT of the next transaction in which a client sends a text. held is closed when it is held, let
-// is to be closed for it to go on.
+// holdCommit holds back the COMMIT of the next transaction in which a client sends text. held is closed when the
+// COMMIT is held back; the caller closes let to release it.
 func (p *proxy) holdCommit(text string) (held <-chan struct{}, let chan<- struct{}) {
 	h := hold{text: []byte(text), held: make(chan struct{}), let: make(chan struct{})}
 	p.mu.Lock()
@@ -58,7 +57,7 @@ func (p *proxy) holdCommit(text string) (held <-chan struct{}, let chan<- struct
 	return h.held, h.let
 }
 
-// silenced reports whether a client was silenced.
+// silenced reports whether the bytes of a client are being dropped.
 func (p *proxy) silenced() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

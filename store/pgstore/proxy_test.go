@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -16,46 +15,47 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// proxy stands between a store and its server, and is the network on its bad days. Bytes are counted over all connections.
+// proxy is a TCP proxy between a store and its server that simulates network faults. It counts bytes over all
+// connections.
 type proxy struct {
 	listener net.Listener
 	network  string
 	server   string
 
 	mu       sync.Mutex
-	open     map[net.Conn]bool // guarded by mu, as all below
+	open     map[net.Conn]bool // guarded by mu, as all fields below
 	ended    bool
 	accepted int
-	passed   [2]int        // bytes, by direction
-	left     [2]int        // bytes that may pass before all is cut, when armed
+	passed   [2]int        // number of bytes, by direction
+	left     [2]int        // bytes until all connections are cut, if armed
 	armed    [2]bool       // by direction
-	cuts     int           // how often that was done
-	losing   bool          // all is cut when the server has answered a COMMIT, without the answer
-	closing  bool          // when that is done, new connections are refused
-	awaited  net.Conn      // the client that it is the answer for; not nil once COMMIT was sent
-	refusing bool          // new connections are closed at once
-	frozen   chan struct{} // not nil while nothing passes; closed to go on
+	cuts     int           // number of cuts by cutAfter and loseAnswer
+	losing   bool          // cut all connections instead of passing the next answer to a COMMIT
+	closing  bool          // after that cut, refuse new connections
+	awaited  net.Conn      // the client that has sent that COMMIT; nil before
+	refusing bool          // close new connections at once
+	frozen   chan struct{} // not nil while no bytes pass; closed to continue
 	mute     mute
 	hold     hold
 
 	running sync.WaitGroup
 }
 
-// Directions.
+// The directions.
 const (
 	toServer = iota
 	toClient
 )
 
-// newProxy stands before the server of a URL, and returns the URL for its clients.
+// newProxy starts a proxy in front of the server of a URL, and returns the URL for clients.
 func newProxy(t *testing.T, address string) (*proxy, string) {
 	t.Helper()
 	u, err := url.Parse(address)
 	require.NoError(t, err)
 	q := u.Query()
 	p := &proxy{network: "tcp", server: u.Host, open: make(map[net.Conn]bool)}
-	if folder := q.Get("host"); folder != "" {
-		p.network, p.server = "unix", filepath.Join(folder, ".s.PGSQL."+q.Get("port"))
+	if dir := q.Get("host"); dir != "" {
+		p.network, p.server = "unix", filepath.Join(dir, ".s.PGSQL."+q.Get("port"))
 	}
 	p.listener, err = net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -108,7 +108,7 @@ func (p *proxy) accept() {
 	}
 }
 
-// pass copies one direction of a connection, until it is cut.
+// pass copies one direction of a connection until it is cut.
 func (p *proxy) pass(direction int, to, from net.Conn) {
 	defer func() {
 		_, _ = to.Close(), from.Close()
@@ -138,7 +138,7 @@ func (p *proxy) pass(direction int, to, from net.Conn) {
 	}
 }
 
-// may is how many of n bytes may pass, and whether all is cut after them.
+// may returns how many of n bytes to pass, and whether to cut all connections after them.
 func (p *proxy) may(direction, n int) (int, bool) {
 	p.mu.Lock()
 	for p.frozen != nil {
@@ -162,20 +162,22 @@ func (p *proxy) may(direction, n int) (int, bool) {
 	return p.left[direction], true
 }
 
-// commits are what a message that commits has in it: the text, or the name that pgx gives the prepared statement.
-func commits() [][]byte {
+// isCommit reports whether a client's bytes contain COMMIT: its text, or the name that pgx gives the prepared
+// statement.
+func isCommit(sent []byte) bool {
 	name := sha256.Sum256([]byte("COMMIT"))
-	return [][]byte{[]byte("commit\x00"), []byte("COMMIT\x00"), []byte("stmtcache_" + hex.EncodeToString(name[:24]))}
+	return bytes.Contains(sent, []byte("commit\x00")) || bytes.Contains(sent, []byte("COMMIT\x00")) ||
+		bytes.Contains(sent, []byte("stmtcache_"+hex.EncodeToString(name[:24])))
 }
 
-// loses reports whether the bytes are the answer that loseAnswer is to lose.
+// loses reports whether the bytes are the answer that loseAnswer drops.
 func (p *proxy) loses(direction int, passing []byte, to, from net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case !p.losing:
 		return false
-	case direction == toServer && slices.ContainsFunc(commits(), func(c []byte) bool { return bytes.Contains(passing, c) }):
+	case direction == toServer && isCommit(passing):
 		p.awaited = from
 		return false
 	case direction == toClient && p.awaited == to:
@@ -187,28 +189,28 @@ func (p *proxy) loses(direction int, passing []byte, to, from net.Conn) bool {
 	return false
 }
 
-// loseAnswer cuts all connections when the next COMMIT is answered.
+// loseAnswer cuts all connections when the server answers the next COMMIT, and drops the answer.
 func (p *proxy) loseAnswer() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.losing, p.closing = true, false
 }
 
-// loseAnswerAndClose does so, and refuses new connections from then on.
+// loseAnswerAndClose is loseAnswer, and refuses new connections after the cut.
 func (p *proxy) loseAnswerAndClose() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.losing, p.closing = true, true
 }
 
-// closeWithNextCut has new connections be refused from the next cut on.
+// closeWithNextCut refuses new connections after the next cut.
 func (p *proxy) closeWithNextCut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closing = true
 }
 
-// cut ends all connections.
+// cut closes all connections.
 func (p *proxy) cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -217,14 +219,14 @@ func (p *proxy) cut() {
 	}
 }
 
-// cutAfter cuts all connections when n more bytes have passed in a direction.
+// cutAfter cuts all connections after n more bytes in a direction.
 func (p *proxy) cutAfter(direction, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.armed[direction], p.left[direction] = true, n
 }
 
-// refuse closes what is open, and, from now on, new connections at once; or no longer.
+// refuse sets whether new connections are refused. If they are, it also cuts the open ones.
 func (p *proxy) refuse(refusing bool) {
 	p.mu.Lock()
 	p.refusing = refusing
@@ -234,7 +236,7 @@ func (p *proxy) refuse(refusing bool) {
 	}
 }
 
-// freeze holds all bytes back, as a server does that hangs or a host that vanished.
+// freeze holds all bytes back, like a server that hangs or a host that has vanished.
 func (p *proxy) freeze() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -250,29 +252,29 @@ func (p *proxy) thaw() {
 	}
 }
 
-// connections is how many were asked for.
+// connections returns the number of accepted connections.
 func (p *proxy) connections() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.accepted
 }
 
-// timesCut is how often cutAfter and loseAnswer have cut.
+// timesCut returns the number of cuts by cutAfter and loseAnswer.
 func (p *proxy) timesCut() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.cuts
 }
 
-// passedNow is how many bytes have passed in each direction.
+// passedNow returns the number of bytes passed in each direction.
 func (p *proxy) passedNow() [2]int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.passed
 }
 
-// measure returns how many bytes pass in each direction while something is done. What else passes meanwhile counts too: it is
-// done thrice, and the least counts.
+// measure returns the number of bytes that do sends in each direction. It takes the minimum of three runs, because
+// other traffic is counted too.
 func (p *proxy) measure(do func()) (least [2]int) {
 	for i := range 3 {
 		before := p.passedNow()

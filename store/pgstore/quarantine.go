@@ -28,13 +28,13 @@ FROM unnest($1::smallint[], $2::timestamptz[], $3::text[]) AS k (slot, received_
 JOIN quarantine q ON q.slot = k.slot AND q.received_at = k.received_at AND q.id = k.id`
 )
 
-var listQuarantine = slotted{
+var listQuarantine = slotQuery{
 	`slot, received_at, id, size`,
 	`quarantine WHERE slot = $1 AND (received_at, id) < ($2, $3)`,
 	`ORDER BY received_at DESC, id DESC LIMIT $4`,
 }
 
-// queueQuarantined keeps the callbacks that were not understood.
+// queueQuarantined inserts the quarantined callbacks of the step.
 func (st *step) queueQuarantined(queue *pgx.Batch) {
 	if len(st.quarantined) == 0 {
 		return
@@ -49,59 +49,62 @@ func (st *step) queueQuarantined(queue *pgx.Batch) {
 	for i, r := range st.quarantined {
 		n := r.arrival.News.(store.Quarantined)
 		slots, received = append(slots, r.slot), append(received, r.arrival.At)
-		ids, plans = append(ids, fmt.Sprintf("%s %06d", group, i)), append(plans, text(r.arrival.Plan))
-		reasons, types = append(reasons, text(string(n.Reason))), append(types, text(string(n.Type)))
+		ids, plans = append(ids, fmt.Sprintf("%s %06d", group, i)), append(plans, escape(r.arrival.Plan))
+		reasons, types = append(reasons, escape(string(n.Reason))), append(types, escape(string(n.Type)))
 		raws = append(raws, notNull(n.Raw))
 	}
 	queue.Queue(saveQuarantined, slots, received, ids, plans, reasons, types, raws)
 }
 
-// pageBytes ends a page of raw reports before it is full: a full report may be megabytes.
+// pageBytes is the size at which a page of raw reports ends early: a full report may have megabytes.
 const pageBytes = 16 << 20
 
-// suspect is an entry of the quarantine without its bytes.
-type suspect struct {
+// quarantineKey is a quarantine entry without its raw body.
+type quarantineKey struct {
 	Slot int16
 	At   time.Time
 	ID   string
 	Size int
 }
 
-func youngest(a, b suspect) int { return cmp.Or(b.At.Compare(a.At), strings.Compare(b.ID, a.ID)) }
+func newestFirst(a, b quarantineKey) int {
+	return cmp.Or(b.At.Compare(a.At), strings.Compare(b.ID, a.ID))
+}
 
-// Quarantine lists callbacks that were not understood, the newest first.
+// Quarantine lists the quarantined callbacks, the newest first. A page also ends when it holds 16 MiB.
 func (s *Store) Quarantine(ctx context.Context, p store.Paging) (page store.Page[store.QuarantineEntry], err error) {
 	defer func() { err = s.readError(err) }()
-	after, err := decodePlace("quarantine", p.Cursor)
+	after, err := decodeCursor("quarantine", p.Cursor)
 	if err != nil {
 		return page, err
 	}
-	found, err := overSlots(ctx, s, pgx.RowToStructByPos[suspect], listQuarantine, after.before(), text(after.ID), p.Size()+1)
+	found, err := overSlots(ctx, s, pgx.RowToStructByPos[quarantineKey],
+		listQuarantine, after.before(), escape(after.ID), p.Size()+1)
 	if err != nil {
 		return page, err
 	}
-	slices.SortFunc(found, youngest)
+	slices.SortFunc(found, newestFirst)
 	shown, bytes := 0, 0
 	for shown < min(p.Size(), len(found)) && bytes < pageBytes {
 		bytes += found[shown].Size
 		shown++
 	}
 	if shown < len(found) {
-		page.Next = place{List: "quarantine", At: &found[shown-1].At, ID: found[shown-1].ID}.encode()
+		page.Next = position{List: "quarantine", At: &found[shown-1].At, ID: found[shown-1].ID}.encode()
 	}
 	page.Items, err = s.quarantineOf(ctx, found[:shown])
 	return page, err
 }
 
-// quarantineOf reads those of the entries that are there still.
-func (s *Store) quarantineOf(ctx context.Context, wanted []suspect) (entries []store.QuarantineEntry, err error) {
+// quarantineOf reads the entries, newest first, and skips those deleted meanwhile.
+func (s *Store) quarantineOf(ctx context.Context, wanted []quarantineKey) (entries []store.QuarantineEntry, err error) {
 	type row struct {
 		At                     time.Time
 		ID, Plan, Reason, Type string
 		Raw                    []byte
 	}
 	var queue pgx.Batch
-	for _, part := range split(s.config.Dialect, wanted, func(e suspect) int16 { return e.Slot }) {
+	for _, part := range split(s.config.Dialect, wanted, func(e quarantineKey) int16 { return e.Slot }) {
 		var slots []int16
 		var received []time.Time
 		var ids []string
@@ -111,14 +114,14 @@ func (s *Store) quarantineOf(ctx context.Context, wanted []suspect) (entries []s
 		queue.Queue(readQuarantine, slots, received, ids)
 	}
 	if s.config.Dialect.oneSlot() {
-		narrow(&queue)
+		useOneSlot(&queue)
 	}
 	rows, err := collectQueue(ctx, s, pgx.RowToStructByPos[row], &queue)
 	slices.SortFunc(rows, func(a, b row) int { return cmp.Or(b.At.Compare(a.At), strings.Compare(b.ID, a.ID)) })
 	for _, r := range rows {
 		entries = append(entries, store.QuarantineEntry{
-			Plan: plain(r.Plan), ReceivedAt: r.At.UTC(),
-			Quarantined: store.Quarantined{Reason: dlr.Reason(plain(r.Reason)), Type: dlr.Type(plain(r.Type)), Raw: r.Raw},
+			Plan: unescape(r.Plan), ReceivedAt: r.At.UTC(),
+			Quarantined: store.Quarantined{Reason: dlr.Reason(unescape(r.Reason)), Type: dlr.Type(unescape(r.Type)), Raw: r.Raw},
 		})
 	}
 	return entries, err

@@ -11,16 +11,17 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// reading runs a read, again when the database has undone it for others' sake.
+// reading runs read and retries it after retryable failures. After Close it returns store.ErrClosed.
 func (s *Store) reading(ctx context.Context, read func() error) error {
 	if s.closed.Load() {
 		return store.ErrClosed
 	}
-	return again(ctx, read)
+	return retry(ctx, read)
 }
 
-// collect reads what a statement returns.
-func collect[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], sql string, arguments ...any) (all []E, err error) {
+// collect returns the rows of a statement.
+func collect[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], sql string, arguments ...any,
+) (all []E, err error) {
 	err = s.reading(ctx, func() error {
 		rows, err := s.pool.Query(ctx, sql, arguments...)
 		if err != nil {
@@ -32,11 +33,11 @@ func collect[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], sql st
 	return all, err
 }
 
-// collectQueue reads what the statements of a queue return, one after the other.
+// collectQueue returns the rows of all statements of a queue, in the order of the statements.
 func collectQueue[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], queue *pgx.Batch) (all []E, err error) {
 	err = s.reading(ctx, func() error {
 		all = nil
-		var sent pgx.Batch // a queue that was sent keeps what it knows of its connection
+		var sent pgx.Batch // a new batch for each try, because pgx stores connection state in a sent batch
 		for _, q := range queue.QueuedQueries {
 			sent.Queue(q.SQL, q.Arguments...).Query(func(rows pgx.Rows) (err error) {
 				all, err = pgx.AppendRows(all, rows, scan)
@@ -48,7 +49,7 @@ func collectQueue[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], q
 	return all, err
 }
 
-// one reads the only row that a statement returns, or ErrNotFound.
+// one returns the only row of a statement, or store.ErrNotFound.
 func one[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], sql string, arguments ...any) (e E, err error) {
 	all, err := collect(ctx, s, scan, sql, arguments...)
 	if err == nil && len(all) == 0 {
@@ -60,10 +61,10 @@ func one[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], sql string
 	return all[0], nil
 }
 
-// Batch reads one batch.
+// Batch returns one batch, or store.ErrNotFound.
 func (s *Store) Batch(ctx context.Context, key store.BatchKey) (*store.Batch, error) {
 	b, err := one(ctx, s, batchOf, `SELECT row FROM batch WHERE slot = $1 AND plan = $2 AND batch_id = $3 AND NOT gone`,
-		s.slotOf(key), text(key.Plan), text(key.BatchID))
+		s.slotOf(key), escape(key.Plan), escape(key.BatchID))
 	return b, s.readError(err)
 }
 
@@ -75,22 +76,23 @@ func batchOf(row pgx.CollectableRow) (*store.Batch, error) {
 	return packed.DecodeBatch(encoded)
 }
 
-// exists returns ErrNotFound when there is no such batch.
+// exists returns store.ErrNotFound if the batch does not exist or is hidden.
 func (s *Store) exists(ctx context.Context, key store.BatchKey) error {
-	_, err := one(ctx, s, pgx.RowTo[int], `SELECT 1 FROM batch WHERE slot = $1 AND plan = $2 AND batch_id = $3 AND NOT gone`,
-		s.slotOf(key), text(key.Plan), text(key.BatchID))
+	_, err := one(ctx, s, pgx.RowTo[int],
+		`SELECT 1 FROM batch WHERE slot = $1 AND plan = $2 AND batch_id = $3 AND NOT gone`,
+		s.slotOf(key), escape(key.Plan), escape(key.BatchID))
 	return err
 }
 
 const (
 	readRecipient = `
-SELECT r.row, r.digits FROM recipient r WHERE r.slot = $1 AND r.plan = $2 AND r.batch_id = $3 AND r.digits = $4` + notGone
+SELECT r.row, r.digits FROM recipient r WHERE r.slot = $1 AND r.plan = $2 AND r.batch_id = $3 AND r.digits = $4` + notHidden
 
-	// What belongs to a batch that is gone stays for a while.
-	notGone = `
+	// The recipients of a hidden batch remain until retention deletes them.
+	notHidden = `
     AND NOT EXISTS (SELECT 1 FROM batch b WHERE b.slot = $1 AND b.plan = r.plan AND b.batch_id = r.batch_id AND b.gone)`
 
-	// A number may be in many full reports, of megabytes each.
+	// A number may occur in many full reports of megabytes each, so the size is limited.
 	readRaws = `
 WITH n AS (
     SELECT DISTINCT l.chunk, l.place, octet_length(l.raw) AS size FROM unnest($4::bigint[], $5::bigint[]) AS k (chunk, place)
@@ -105,7 +107,7 @@ WHERE z.before < $6`
 	listRecipients = `
 SELECT row, digits FROM recipient WHERE slot = $1 AND plan = $2 AND batch_id = $3 AND digits > $4 ORDER BY digits LIMIT $5`
 
-	// A page looks at a bounded number of recipients, however few are in the status.
+	// A page scans a limited number of recipients, however few of them have the status.
 	listInStatus = `
 WITH looked AS (
     SELECT digits, status FROM recipient
@@ -120,14 +122,15 @@ SELECT NULL, NULL, count(*), coalesce(max(digits), '') FROM looked
 ORDER BY 2 NULLS LAST`
 )
 
-// maxLooked bounds the recipients that a read looks at for one page.
-const maxLooked = 20_000
+// maxScan is the maximum number of recipients that one page scans.
+const maxScan = 20_000
 
-// Recipient reads one recipient with the bytes of its reports: of the last ones, if they are more than pageBytes.
+// Recipient returns one recipient with the raw bytes of its reports. It omits the bytes of older reports once the
+// newer ones have 16 MiB.
 func (s *Store) Recipient(ctx context.Context, key store.BatchKey, number string) (r *store.Recipient, err error) {
 	defer func() { err = s.readError(err) }()
-	slot, plan, id := s.slotOf(key), text(key.Plan), text(key.BatchID)
-	r, err = one(ctx, s, recipientOf, readRecipient, slot, plan, id, text(dlr.Digits(number)))
+	slot, plan, id := s.slotOf(key), escape(key.Plan), escape(key.BatchID)
+	r, err = one(ctx, s, recipientOf, readRecipient, slot, plan, id, escape(dlr.Digits(number)))
 	if err != nil {
 		return nil, err
 	}
@@ -163,10 +166,11 @@ func recipientOf(row pgx.CollectableRow) (*store.Recipient, error) {
 	return decodeRecipient(encoded, digits)
 }
 
-// Recipients lists a batch's recipients by their digits.
-func (s *Store) Recipients(ctx context.Context, key store.BatchKey, q store.RecipientQuery) (page store.Page[*store.Recipient], err error) {
+// Recipients lists a batch's recipients in the order of their digits.
+func (s *Store) Recipients(ctx context.Context, key store.BatchKey, q store.RecipientQuery,
+) (page store.Page[*store.Recipient], err error) {
 	defer func() { err = s.readError(err) }()
-	after, err := decodePlace(recipientsList, q.Cursor)
+	after, err := decodeCursor(recipientsList, q.Cursor)
 	if err != nil {
 		return page, err
 	}
@@ -181,13 +185,13 @@ func (s *Store) Recipients(ctx context.Context, key store.BatchKey, q store.Reci
 		Digits string
 	}
 	all, err := collect(ctx, s, pgx.RowToStructByPos[found], listRecipients,
-		s.slotOf(key), text(key.Plan), text(key.BatchID), after.ID, q.Size()+1)
+		s.slotOf(key), escape(key.Plan), escape(key.BatchID), after.ID, q.Size()+1)
 	if err != nil {
 		return page, err
 	}
 	for i, f := range all {
 		if i == q.Size() {
-			page.Next = place{List: recipientsList, ID: all[i-1].Digits}.encode()
+			page.Next = position{List: recipientsList, ID: all[i-1].Digits}.encode()
 			break
 		}
 		r, err := decodeRecipient(f.Row, f.Digits)
@@ -199,25 +203,26 @@ func (s *Store) Recipients(ctx context.Context, key store.BatchKey, q store.Reci
 	return page, nil
 }
 
-func (s *Store) inStatus(ctx context.Context, key store.BatchKey, q store.RecipientQuery, after place) (page store.Page[*store.Recipient], err error) {
+func (s *Store) inStatus(ctx context.Context, key store.BatchKey, q store.RecipientQuery, after position,
+) (page store.Page[*store.Recipient], err error) {
 	type found struct {
-		Row     []byte // nil in the last, which says how far the read looked
+		Row     []byte // nil in the last row, which reports how far the scan got
 		Digits  *string
-		Looked  int
+		Scanned int
 		Reached string
 	}
 	all, err := collect(ctx, s, pgx.RowToStructByPos[found], listInStatus,
-		s.slotOf(key), text(key.Plan), text(key.BatchID), after.ID, maxLooked, text(string(q.Status)), q.Size()+1)
+		s.slotOf(key), escape(key.Plan), escape(key.BatchID), after.ID, maxScan, escape(string(q.Status)), q.Size()+1)
 	if err != nil {
 		return page, err
 	}
-	chosen, looked := all[:len(all)-1], all[len(all)-1]
-	if looked.Looked == maxLooked {
-		page.Next = place{List: recipientsList, ID: looked.Reached}.encode()
+	chosen, last := all[:len(all)-1], all[len(all)-1]
+	if last.Scanned == maxScan {
+		page.Next = position{List: recipientsList, ID: last.Reached}.encode()
 	}
 	for i, f := range chosen {
 		if i == q.Size() {
-			page.Next = place{List: recipientsList, ID: *chosen[i-1].Digits}.encode()
+			page.Next = position{List: recipientsList, ID: *chosen[i-1].Digits}.encode()
 			break
 		}
 		r, err := decodeRecipient(f.Row, *f.Digits)

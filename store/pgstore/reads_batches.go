@@ -16,9 +16,9 @@ import (
 
 // listing is a list of batches over all slots.
 type listing struct {
-	name  string // that its cursors carry
+	name  string // the name in its cursors
 	order func(a, b entry) int
-	slotted
+	slotQuery
 }
 
 var (
@@ -31,8 +31,9 @@ var (
 	listDead          = dead("")
 	listDeadOfPlan    = dead(" AND plan = $5")
 
-	// A slot's index has its days apart. Which there are is found by going from one to the one before it.
-	listNumber = slotted{
+	// The index recipient_number groups a slot's rows by day. The recursive query finds the existing days, each from
+	// the previous one.
+	listNumber = slotQuery{
 		`row, plan, batch_id, first_at`,
 		`(
     WITH RECURSIVE days (day) AS (
@@ -42,46 +43,47 @@ var (
     )
     SELECT r.row, r.plan, r.batch_id, r.first_at
     FROM days d JOIN recipient r ON r.slot = $1 AND r.day = d.day AND r.hash = $7 AND r.digits = $2 AND (r.first_at, r.plan, r.batch_id) < ($3, $4, $5)
-    WHERE true` + notGone + `
+    WHERE true` + notHidden + `
 ) n`,
 		`ORDER BY first_at DESC, plan DESC, batch_id DESC LIMIT $6`,
 	}
 )
 
-// newest lists batches, those first heard of last first.
+// newest lists batches by first_at, the latest first.
 func newest(which string) listing {
-	return listing{"batches", latest, slotted{
+	return listing{"batches", latest, slotQuery{
 		`slot, plan, batch_id, first_at`,
 		`batch WHERE slot = $1 AND first_at >= $2 AND first_at < $3 AND (first_at, plan, batch_id) < ($4, $5, $6)` + which,
 		`ORDER BY first_at DESC, plan DESC, batch_id DESC LIMIT $7`,
 	}}
 }
 
-// pending lists batches by when their tasks are due, plan by plan.
+// pending lists batches with a pending task by plan and due time.
 func pending(which string) listing {
-	return listing{"pending", byPlan, slotted{
+	return listing{"pending", byPlan, slotQuery{
 		`slot, plan, batch_id, due`,
 		`batch WHERE slot = $1 AND due IS NOT NULL AND (plan, due, batch_id) > ($2, $3, $4)` + which,
 		`ORDER BY plan, due, batch_id LIMIT $5`,
 	}}
 }
 
-// dead lists batches with dead recipients.
+// dead lists batches with dead recipients by plan and id.
 func dead(which string) listing {
-	return listing{"dead", byPlan, slotted{
+	return listing{"dead", byPlan, slotQuery{
 		`slot, plan, batch_id, NULL::timestamptz`,
 		`batch WHERE slot = $1 AND dead AND (plan, batch_id) > ($2, $3)` + which,
 		`ORDER BY plan, batch_id LIMIT $4`,
 	}}
 }
 
-// batchesLooked bounds the batches that a page looks at for few that are asked for.
-const batchesLooked = 1000
+// minScan is the minimum number of batches that a page scans if the index does not cover all its conditions.
+const minScan = 1000
 
-// Batches lists batches, those first heard of last first.
+// Batches lists batches by the time they were first seen, the latest first. A page may be short or empty although
+// more follow: only an empty Next marks the end.
 func (s *Store) Batches(ctx context.Context, q store.BatchQuery) (page store.Page[*store.Batch], err error) {
 	defer func() { err = s.readError(err) }()
-	after, err := decodePlace("batches", q.Cursor)
+	after, err := decodeCursor("batches", q.Cursor)
 	if err != nil {
 		return page, err
 	}
@@ -89,24 +91,24 @@ func (s *Store) Batches(ctx context.Context, q store.BatchQuery) (page store.Pag
 	if !q.To.IsZero() {
 		to = pgtype.Timestamptz{Time: q.To, Valid: true}
 	}
-	look := q.Size() + 1
+	scan := q.Size() + 1
 	if q.Status != "" || q.Plan != "" && q.ClientReference != "" {
-		look = max(look, batchesLooked)
+		scan = max(scan, minScan)
 	}
-	list, arguments := listBatches, []any{q.From, to, after.before(), text(after.Plan), text(after.ID), look}
+	list, arguments := listBatches, []any{q.From, to, after.before(), escape(after.Plan), escape(after.ID), scan}
 	switch {
 	case q.ClientReference != "":
 		list, arguments = listReference, append(arguments, referenceOf(q.ClientReference))
 	case q.Plan != "":
-		list, arguments = listOfPlan, append(arguments, text(q.Plan))
+		list, arguments = listOfPlan, append(arguments, escape(q.Plan))
 	}
-	return s.page(ctx, list, q.Size(), look, func(b *store.Batch) bool { return matches(b, q) }, arguments...)
+	return s.page(ctx, list, q.Size(), scan, func(b *store.Batch) bool { return matches(b, q) }, arguments...)
 }
 
-// page reads a page of batches: of the first that the list has, those that match still.
-func (s *Store) page(ctx context.Context, l listing, size, look int, match func(*store.Batch) bool, arguments ...any,
+// page reads up to scan batches of the list and returns up to size of them that still match.
+func (s *Store) page(ctx context.Context, l listing, size, scan int, match func(*store.Batch) bool, arguments ...any,
 ) (page store.Page[*store.Batch], err error) {
-	found, err := s.find(ctx, look, l.order, l.slotted, arguments...)
+	found, err := s.find(ctx, scan, l.order, l.slotQuery, arguments...)
 	if err != nil {
 		return page, err
 	}
@@ -116,15 +118,15 @@ func (s *Store) page(ctx context.Context, l listing, size, look int, match func(
 	}
 	for i, b := range batches {
 		if len(page.Items) == size {
-			page.Next = found[i-1].place(l.name).encode()
+			page.Next = found[i-1].position(l.name).encode()
 			return page, nil
 		}
 		if b != nil && match(b) {
 			page.Items = append(page.Items, b)
 		}
 	}
-	if len(found) == look {
-		page.Next = found[look-1].place(l.name).encode()
+	if len(found) == scan {
+		page.Next = found[scan-1].position(l.name).encode()
 	}
 	return page, nil
 }
@@ -137,35 +139,36 @@ func matches(b *store.Batch, q store.BatchQuery) bool {
 		}))
 }
 
-// Tasks lists the batches whose feedback is pending or dead.
+// Tasks lists the batches whose feedback is pending, by plan and due time, or dead, by plan and id.
 func (s *Store) Tasks(ctx context.Context, q store.TaskQuery) (page store.Page[*store.Batch], err error) {
 	defer func() { err = s.readError(err) }()
 	list, ofPlan, match := listPending, listPendingOfPlan, func(b *store.Batch) bool { return b.Task != nil }
 	if q.Dead {
 		list, ofPlan, match = listDead, listDeadOfPlan, func(b *store.Batch) bool { return b.Dead != nil }
 	}
-	after, err := decodePlace(list.name, q.Cursor)
+	after, err := decodeCursor(list.name, q.Cursor)
 	if err != nil {
 		return page, err
 	}
 	if !q.Due.IsZero() && q.Plan != "" && q.Cursor == "" {
 		after.Plan, after.At = q.Plan, &q.Due
 	}
-	look := q.Size() + 1
-	arguments := []any{text(after.Plan), after.after(), text(after.ID), look}
+	scan := q.Size() + 1
+	arguments := []any{escape(after.Plan), after.after(), escape(after.ID), scan}
 	if q.Dead {
 		arguments = slices.Delete(arguments, 1, 2)
 	}
 	if q.Plan != "" {
-		list, arguments = ofPlan, append(arguments, text(q.Plan))
+		list, arguments = ofPlan, append(arguments, escape(q.Plan))
 	}
-	return s.page(ctx, list, q.Size(), look, match, arguments...)
+	return s.page(ctx, list, q.Size(), scan, match, arguments...)
 }
 
-// RecipientBatches lists what is known of one number in all batches, the newest batch first.
-func (s *Store) RecipientBatches(ctx context.Context, number string, p store.Paging) (page store.Page[store.RecipientInBatch], err error) {
+// RecipientBatches lists the batches that contain a number, with its state in each, the newest batch first.
+func (s *Store) RecipientBatches(ctx context.Context, number string, p store.Paging,
+) (page store.Page[store.RecipientInBatch], err error) {
 	defer func() { err = s.readError(err) }()
-	after, err := decodePlace("number", p.Cursor)
+	after, err := decodeCursor("number", p.Cursor)
 	if err != nil {
 		return page, err
 	}
@@ -174,9 +177,9 @@ func (s *Store) RecipientBatches(ctx context.Context, number string, p store.Pag
 		Plan, ID string
 		At       time.Time
 	}
-	digits := text(dlr.Digits(number))
+	digits := escape(dlr.Digits(number))
 	all, err := overSlots(ctx, s, pgx.RowToStructByPos[found], listNumber,
-		digits, after.before(), text(after.Plan), text(after.ID), p.Size()+1, hashOf(digits))
+		digits, after.before(), escape(after.Plan), escape(after.ID), p.Size()+1, hashOf(digits))
 	if err != nil {
 		return page, err
 	}
@@ -186,14 +189,15 @@ func (s *Store) RecipientBatches(ctx context.Context, number string, p store.Pag
 	for i, f := range all {
 		if i == p.Size() {
 			last := all[i-1]
-			page.Next = entry{plan: last.Plan, id: last.ID, at: last.At}.place("number").encode()
+			page.Next = entry{plan: last.Plan, id: last.ID, at: last.At}.position("number").encode()
 			break
 		}
 		r, err := decodeRecipient(f.Row, digits)
 		if err != nil {
 			return page, err
 		}
-		page.Items = append(page.Items, store.RecipientInBatch{Key: store.BatchKey{Plan: plain(f.Plan), BatchID: plain(f.ID)}, Recipient: r})
+		key := store.BatchKey{Plan: unescape(f.Plan), BatchID: unescape(f.ID)}
+		page.Items = append(page.Items, store.RecipientInBatch{Key: key, Recipient: r})
 	}
 	return page, nil
 }

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// The size of a report is known without reading it, so a page costs what it holds.
+	// The size of a report is known without reading it, so a page reads only the reports that it returns.
 	listReports = `
 WITH n AS (
     SELECT chunk, place, octet_length(raw) AS size FROM report_log
@@ -27,16 +27,17 @@ FROM sized z JOIN report_log l ON l.slot = $1 AND l.plan = $2 AND l.batch_id = $
 WHERE z.before < $7 ORDER BY l.chunk, l.place`
 )
 
-var readMinutes = slotted{
+var readMinutes = slotQuery{
 	`minute, plan, status, sum(messages)::bigint AS messages`,
 	`minute_count WHERE slot = $1 AND minute >= $2 AND minute < $3 AND ($4::text = '' OR plan = $4)`,
 	`GROUP BY minute, plan, status`,
 }
 
-// Reports lists a batch's report log.
-func (s *Store) Reports(ctx context.Context, key store.BatchKey, p store.Paging) (page store.Page[store.Logged], err error) {
+// Reports lists a batch's report log in the order of commits. A page also ends when it holds 16 MiB.
+func (s *Store) Reports(ctx context.Context, key store.BatchKey, p store.Paging,
+) (page store.Page[store.Logged], err error) {
 	defer func() { err = s.readError(err) }()
-	after, err := decodePlace("reports", p.Cursor)
+	after, err := decodeCursor("reports", p.Cursor)
 	if err != nil {
 		return page, err
 	}
@@ -55,7 +56,7 @@ func (s *Store) Reports(ctx context.Context, key store.BatchKey, p store.Paging)
 		All          int
 	}
 	all, err := collect(ctx, s, pgx.RowToStructByPos[found], listReports,
-		s.slotOf(key), text(key.Plan), text(key.BatchID), after.Chunk, after.Place, p.Size()+1, pageBytes)
+		s.slotOf(key), escape(key.Plan), escape(key.BatchID), after.Chunk, after.Place, p.Size()+1, pageBytes)
 	if err != nil {
 		return page, err
 	}
@@ -65,26 +66,27 @@ func (s *Store) Reports(ctx context.Context, key store.BatchKey, p store.Paging)
 	shown := all[:min(p.Size(), len(all))]
 	for _, f := range shown {
 		page.Items = append(page.Items, store.Logged{
-			ReceivedAt: f.ReceivedAt.UTC(), Type: dlr.Type(plain(f.Type)), Source: f.Source, Raw: f.Raw,
+			ReceivedAt: f.ReceivedAt.UTC(), Type: dlr.Type(unescape(f.Type)), Source: f.Source, Raw: f.Raw,
 		})
 	}
 	if last := shown[len(shown)-1]; len(shown) < last.All {
-		page.Next = place{List: "reports", Chunk: last.Chunk, Place: last.Place}.encode()
+		page.Next = position{List: "reports", Chunk: last.Chunk, Place: last.Place}.encode()
 	}
 	return page, nil
 }
 
-// Timeseries reads messages by minute, plan and status.
+// Timeseries returns the message counts per minute, plan and status, for minutes in [from, to). An empty plan means
+// all plans.
 func (s *Store) Timeseries(ctx context.Context, plan string, from, to time.Time) ([]store.MinuteCount, error) {
 	if plan != "" {
-		plan = text(plan)
+		plan = escape(plan)
 	}
 	found, err := overSlots(ctx, s, pgx.RowToStructByPos[store.MinuteCount], readMinutes, from, to, plan)
 	if err != nil {
 		return nil, s.readError(err)
 	}
 	for i := range found {
-		found[i].Minute, found[i].Plan = found[i].Minute.UTC(), plain(found[i].Plan)
+		found[i].Minute, found[i].Plan = found[i].Minute.UTC(), unescape(found[i].Plan)
 	}
 	order := func(a, b store.MinuteCount) int {
 		return cmp.Or(a.Minute.Compare(b.Minute), strings.Compare(a.Plan, b.Plan), cmp.Compare(a.Status, b.Status))
@@ -92,7 +94,7 @@ func (s *Store) Timeseries(ctx context.Context, plan string, from, to time.Time)
 	slices.SortFunc(found, order)
 	var counts []store.MinuteCount
 	for _, c := range found {
-		if last := len(counts) - 1; last >= 0 && order(counts[last], c) == 0 { // of two slots
+		if last := len(counts) - 1; last >= 0 && order(counts[last], c) == 0 { // the same key in two slots
 			counts[last].Messages += c.Messages
 			continue
 		}

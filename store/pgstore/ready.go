@@ -14,32 +14,33 @@ import (
 )
 
 const (
-	// readyTime bounds one call of Ready.
-	readyTime = 3 * time.Second
-	// doubtAfter is how long a commit may take, while no other succeeds, before Ready finds out whether commits succeed.
-	doubtAfter = 3 * time.Second
-	// verdictAge is how long what a trial showed holds, so that many callers of Ready share one.
-	verdictAge = time.Second
+	// readyTimeout is the time limit for one call of Ready.
+	readyTimeout = 3 * time.Second
+	// lateAfter is how long a commit may run, with no other commit succeeding, before Ready makes a trial commit.
+	lateAfter = 3 * time.Second
+	// trialValidFor is how long the result of a trial commit is reused, so that concurrent callers of Ready share
+	// one.
+	trialValidFor = time.Second
 )
 
-// progress tells whether commits succeed. It is safe for use by any number of goroutines.
+// progress records running and successful commits. It is safe for concurrent use.
 type progress struct {
 	mu       sync.Mutex
 	underway map[*inFlight]struct{} // guarded by mu
-	last     time.Time              // when a commit last succeeded; guarded by mu
+	last     time.Time              // time of the last successful commit; guarded by mu
 
-	trying chan struct{} // capacity 1: held for a trial
-	tried  time.Time     // when the last trial ended; guarded by trying
-	failed error         // of the last trial; guarded by trying
+	trying chan struct{} // capacity 1: a semaphore for trial commits
+	tried  time.Time     // end of the last trial commit; guarded by trying
+	failed error         // result of the last trial commit; guarded by trying
 }
 
-// inFlight is a commit that is under way.
+// inFlight is a running commit.
 type inFlight struct {
 	begun time.Time
 	group []recorded
 }
 
-// begin notes that the commit of a group begins. The group must not change before ended.
+// begin records that the commit of a group begins. The group must not change until ended.
 func (p *progress) begin(group []recorded) *inFlight {
 	a := &inFlight{time.Now(), group}
 	p.mu.Lock()
@@ -57,23 +58,23 @@ func (p *progress) ended(a *inFlight, err error) {
 	}
 }
 
-// late reports whether a commit has taken longer than doubtAfter and none has succeeded for as long.
+// late reports whether a commit has been running for lateAfter while no commit succeeded.
 func (p *progress) late(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if now.Sub(p.last) < doubtAfter {
+	if now.Sub(p.last) < lateAfter {
 		return false
 	}
 	for a := range p.underway {
-		if now.Sub(a.begun) >= doubtAfter {
+		if now.Sub(a.begun) >= lateAfter {
 			return true
 		}
 	}
 	return false
 }
 
-// awaited are the totals that the commits under way add to.
-func (p *progress) awaited(countsOf func(slot int16) int16) map[slotPlan]bool {
+// pendingTotals returns the keys of the totals that the running commits add to.
+func (p *progress) pendingTotals(countsOf func(slot int16) int16) map[slotPlan]bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	totals := make(map[slotPlan]bool)
@@ -85,10 +86,10 @@ func (p *progress) awaited(countsOf func(slot int16) int16) map[slotPlan]bool {
 	return totals
 }
 
-// Ready returns nil while the database takes writes and commits succeed. Once the last commit has failed, or commits wait and
-// none has succeeded for a few seconds, it tries one.
+// Ready returns nil if the database accepts writes and commits succeed. If the last commit failed, or commits have
+// been running for 3 seconds without success, Ready makes a trial commit. It blocks for at most 3 seconds.
 func (s *Store) Ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readyTime)
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	var readOnly string
 	if err := s.pool.QueryRow(ctx, `SELECT current_setting('transaction_read_only')`).Scan(&readOnly); err != nil {
@@ -97,14 +98,14 @@ func (s *Store) Ready(ctx context.Context) error {
 	if readOnly == "on" {
 		return errReadOnly
 	}
-	if s.commits.at() == 0 && !s.progress.late(time.Now()) {
+	if s.commitBackoff.failureCount() == 0 && !s.progress.late(time.Now()) {
 		return nil
 	}
-	return s.try(ctx)
+	return s.tryCommit(ctx)
 }
 
-// try finds out whether a commit succeeds.
-func (s *Store) try(ctx context.Context) error {
+// tryCommit makes a trial commit and returns its error.
+func (s *Store) tryCommit(ctx context.Context) error {
 	p := &s.progress
 	select {
 	case p.trying <- struct{}{}:
@@ -112,24 +113,25 @@ func (s *Store) try(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if time.Since(p.tried) < verdictAge {
+	if time.Since(p.tried) < trialValidFor {
 		return p.failed
 	}
-	err := again(ctx, func() error { return s.runStep(ctx, s.newTrial()) })
+	err := retry(ctx, func() error { return s.runStep(ctx, s.newTrial()) })
 	if errors.Is(context.Cause(ctx), context.Canceled) {
-		return context.Cause(ctx) // the caller left, which says nothing about the database
+		return context.Cause(ctx) // the caller gave up, which says nothing about the database
 	}
 	if err == nil {
-		s.commits.ended(nil)
+		s.commitBackoff.ended(nil)
 	} else {
-		err = fmt.Errorf("try a commit: %w", err)
+		err = fmt.Errorf("trial commit: %w", err)
 	}
 	p.tried, p.failed = time.Now(), err
 	return err
 }
 
-// newTrial is a step like any, of a report and a callback in quarantine, whose rows are deleted before the commit. Its plan has
-// no name, which no other arrival's may. It waits for the totals that the commits under way wait for.
+// newTrial returns a step that writes a report and a quarantined callback like any other, and deletes the rows again
+// before the commit. Its plan is empty, which the plan of a real arrival never is. It also locks the totals that the
+// running commits add to, so that it blocks if they do.
 func (s *Store) newTrial() *step {
 	key := store.BatchKey{BatchID: s.replicas.self.token}
 	slot := s.slotOf(key)
@@ -142,8 +144,8 @@ func (s *Store) newTrial() *step {
 		{arrival: store.Arrival{At: trialAt, News: store.Report{Report: report}}, slot: slot},
 		{arrival: store.Arrival{At: trialAt, News: store.Quarantined{}}, slot: slot},
 	})
-	st.trial, st.batches[0].born = true, trialAt
-	for k := range s.progress.awaited(s.countsOf) {
+	st.trial, st.batches[0].firstAt = true, trialAt
+	for k := range s.progress.pendingTotals(s.countsOf) {
 		if !s.config.Dialect.oneSlot() || k.slot == st.counts {
 			st.total(k.slot, k.plan)
 		}
@@ -151,10 +153,11 @@ func (s *Store) newTrial() *step {
 	return st
 }
 
-// trialAt is the time of a trial: older than all that is kept, so that no index has its rows among those of others.
+// trialAt is the time in trial rows: before all real ones, so that their index entries are apart from those of real
+// rows.
 var trialAt = time.Unix(0, 0).UTC()
 
-// Statements that delete what a trial has written.
+// Statements that delete the rows of a trial.
 var (
 	deleteTrial = []string{
 		`DELETE FROM batch WHERE slot = $1 AND plan = '' AND batch_id = $2`,
@@ -171,11 +174,11 @@ var (
 	}
 )
 
-// queueDeletion deletes what a trial has written.
+// queueDeletion deletes the rows of a trial.
 func (st *step) queueDeletion(queue *pgx.Batch) {
 	b := st.batches[0]
 	for _, statement := range deleteTrial {
-		queue.Queue(statement, b.slot, text(b.key.BatchID))
+		queue.Queue(statement, b.slot, escape(b.key.BatchID))
 	}
 	queue.Queue(deleteTrialCounts[0], st.counts, trialAt)
 	queue.Queue(deleteTrialCounts[1], b.slot, trialAt)

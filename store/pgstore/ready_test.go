@@ -14,7 +14,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// lock runs a statement in a transaction of another session, and returns how to end it.
+// lock runs a statement in a transaction of another session, and returns a function that ends it.
 func lock(t *testing.T, address, statement string) (unlock func()) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
@@ -29,8 +29,9 @@ func lock(t *testing.T, address, statement string) (unlock func()) {
 	return unlock
 }
 
-// everywhere records a new report in each of many batches and a callback in quarantine, and returns how to wait for them.
-func everywhere(t *testing.T, s *pgstore.Store, digits int) (wait func()) {
+// recordMany starts recording a new report in each of several batches and a quarantined callback. It returns a
+// function that waits for them.
+func recordMany(t *testing.T, s *pgstore.Store, digits int) (wait func()) {
 	var recording sync.WaitGroup
 	arrivals := []store.Arrival{arrives(store.Quarantined{Reason: dlr.NotJSON, Raw: []byte("{")})}
 	for i := range 8 {
@@ -42,7 +43,7 @@ func everywhere(t *testing.T, s *pgstore.Store, digits int) (wait func()) {
 	return recording.Wait
 }
 
-func TestReadyMeansThatCommitsSucceed(t *testing.T) {
+func TestReadyFailsWhileCommitsBlock(t *testing.T) {
 	t.Parallel()
 	for name, statement := range map[string]string{
 		"batches locked":     `LOCK TABLE batch IN ACCESS EXCLUSIVE MODE`,
@@ -58,24 +59,24 @@ func TestReadyMeansThatCommitsSucceed(t *testing.T) {
 			t.Parallel()
 			address := postgres.Database(t)
 			s := newStore(t, pgstore.Config{URL: address, StatementTimeout: time.Hour})
-			everywhere(t, s, 1)()
+			recordMany(t, s, 1)()
 			require.NoError(t, s.Ready(t.Context()))
 			unlock := lock(t, address, statement)
-			wait := everywhere(t, s, 2)
+			wait := recordMany(t, s, 2)
 			ready := func() bool { return s.Ready(context.WithoutCancel(t.Context())) == nil }
-			require.Eventually(t, func() bool { return !ready() }, patience, 10*time.Millisecond)
+			require.Eventually(t, func() bool { return !ready() }, timeout, 10*time.Millisecond)
 			unlock()
 			wait()
-			require.Eventually(t, ready, patience, 10*time.Millisecond)
-			for _, table := range []string{"batch", "recipient", "report_log", "minute_count", "total", "message_total", "quarantine"} {
-				require.Zero(t, ask[int](t, address, `SELECT count(*) FROM `+table+` WHERE plan = ''`), table)
+			require.Eventually(t, ready, timeout, 10*time.Millisecond)
+			for _, table := range slotTables {
+				require.Zero(t, queryOne[int](t, address, `SELECT count(*) FROM `+table+` WHERE plan = ''`), table)
 			}
 		})
 	}
 }
 
-// TestReadyFailsWhileCommitsFail has the database refuse what a commit writes. No commit has to come for the store to be ready
-// again: a balancer sends none.
+// TestReadyFailsWhileCommitsFail makes the database refuse commits. When that ends the store must become ready
+// without another arrival, because a load balancer sends none to a store that is not ready.
 func TestReadyFailsWhileCommitsFail(t *testing.T) {
 	t.Parallel()
 	for name, do := range map[string]struct{ fault, mend string }{
@@ -100,21 +101,21 @@ func TestReadyFailsWhileCommitsFail(t *testing.T) {
 				require.NoError(t, s.Record(t.Context(), delivered("batch", number(1))))
 				execute(t, address, do.fault)
 				require.Error(t, s.Record(t.Context(), delivered("batch", number(2))))
-				require.ErrorContains(t, s.Ready(t.Context()), "try a commit")
-				before := ask[int](t, address, `SELECT sum(recipients)::int FROM total`)
+				require.ErrorContains(t, s.Ready(t.Context()), "trial commit")
+				before := queryOne[int](t, address, `SELECT sum(recipients)::int FROM total`)
 				execute(t, address, do.mend)
 				require.Eventually(t, func() bool {
 					return s.Ready(context.WithoutCancel(t.Context())) == nil
-				}, patience, 10*time.Millisecond)
-				require.Equal(t, before, ask[int](t, address, `SELECT sum(recipients)::int FROM total`))
+				}, timeout, 10*time.Millisecond)
+				require.Equal(t, before, queryOne[int](t, address, `SELECT sum(recipients)::int FROM total`))
 				require.NoError(t, s.Record(t.Context(), delivered("batch", number(2))))
 			})
 		}
 	}
 }
 
-// TestOneLockedBatchLeavesTheStoreReady: the commit of another batch succeeds.
-func TestOneLockedBatchLeavesTheStoreReady(t *testing.T) {
+// TestReadyDespiteOneLockedBatch checks that the store stays ready while commits of other batches succeed.
+func TestReadyDespiteOneLockedBatch(t *testing.T) {
 	t.Parallel()
 	address := postgres.Database(t)
 	s := newStore(t, pgstore.Config{URL: address, StatementTimeout: 5 * time.Second})

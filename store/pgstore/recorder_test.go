@@ -17,30 +17,30 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// wire stands between a store and its server and notes every statement, as the server gets it.
-type wire struct {
-	mu       sync.Mutex
-	sent     map[string]sent // by statement, with the parameters of the last time; guarded by mu
-	straying []string        // statements that left the slot of their transaction; guarded by mu
+// recorder is a proxy between a store and its server that records every statement.
+type recorder struct {
+	mu        sync.Mutex
+	sent      map[string]sent // by statement, with the parameters of its last execution; guarded by mu
+	crossSlot []string        // statements that left the slot of their transaction; guarded by mu
 }
 
-// sent is a statement's parameters as they were encoded.
+// sent holds the encoded parameters of a statement.
 type sent struct {
 	values  [][]byte
 	formats []int16
 }
 
-func newWire() *wire { return &wire{sent: make(map[string]sent)} }
+func newRecorder() *recorder { return &recorder{sent: make(map[string]sent)} }
 
-// before stands before the server of a URL until the test ends, and returns the URL for a store.
-func (w *wire) before(t *testing.T, address string) string {
+// intercept starts a proxy in front of the server of a URL until the test ends, and returns the URL for the store.
+func (w *recorder) intercept(t *testing.T, address string) string {
 	t.Helper()
 	u, err := url.Parse(address)
 	require.NoError(t, err)
 	q := u.Query()
 	network, server := "tcp", u.Host
-	if folder := q.Get("host"); folder != "" {
-		network, server = "unix", filepath.Join(folder, ".s.PGSQL."+q.Get("port"))
+	if dir := q.Get("host"); dir != "" {
+		network, server = "unix", filepath.Join(dir, ".s.PGSQL."+q.Get("port"))
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -56,7 +56,7 @@ func (w *wire) before(t *testing.T, address string) string {
 	})
 	t.Cleanup(func() {
 		require.NoError(t, listener.Close())
-		running.Wait() // until the store and the server have hung up
+		running.Wait() // until the store and the server have closed their connections
 	})
 	here := listener.Addr().(*net.TCPAddr)
 	u.Host = ""
@@ -67,8 +67,8 @@ func (w *wire) before(t *testing.T, address string) string {
 	return u.String()
 }
 
-// pass passes one connection on.
-func (w *wire) pass(client net.Conn, network, server string) {
+// pass forwards one connection.
+func (w *recorder) pass(client net.Conn, network, server string) {
 	defer client.Close()
 	there, err := net.Dial(network, server)
 	if err != nil {
@@ -79,14 +79,14 @@ func (w *wire) pass(client net.Conn, network, server string) {
 		_, _ = io.Copy(client, there)
 		_ = client.Close()
 	})
-	_ = w.listen(bufio.NewReaderSize(client, 1<<16), there)
+	_ = w.forward(bufio.NewReaderSize(client, 1<<16), there)
 	_ = there.Close()
 	answering.Wait()
 }
 
-// listen passes on what a client says: its first message has no type.
-func (w *wire) listen(client *bufio.Reader, server io.Writer) error {
-	s := session{wire: w, prepared: make(map[string]string)}
+// forward forwards the messages of a client. The first message has no type byte.
+func (w *recorder) forward(client *bufio.Reader, server io.Writer) error {
+	s := session{recorder: w, prepared: make(map[string]string)}
 	for head := 4; ; head = 5 {
 		message := make([]byte, head)
 		if _, err := io.ReadFull(client, message); err != nil {
@@ -98,7 +98,7 @@ func (w *wire) listen(client *bufio.Reader, server io.Writer) error {
 			return err
 		}
 		if head == 5 {
-			s.note(message[0], message[5:])
+			s.record(message[0], message[5:])
 		}
 		if _, err := server.Write(message); err != nil {
 			return err
@@ -106,35 +106,36 @@ func (w *wire) listen(client *bufio.Reader, server io.Writer) error {
 	}
 }
 
-// session is what is known of one connection.
+// session is the state of one connection.
 type session struct {
-	*wire
-	prepared map[string]string // statements by their names
-	within   bool              // a transaction
-	slot     string            // of the transaction; empty before its first
+	*recorder
+	prepared map[string]string // statements by name
+	within   bool              // in a transaction
+	slot     string            // slot of the transaction; empty before its first statement
 }
 
-// note takes down a message of the extended protocol or a plain query. See "Message Formats" in PostgreSQL's manual.
-func (s *session) note(kind byte, body []byte) {
+// record records a message of the extended protocol or a simple query. See "Message Formats" in the PostgreSQL
+// manual.
+func (s *session) record(kind byte, body []byte) {
 	switch kind {
 	case 'P':
 		name, rest := text(body)
 		s.prepared[name], _ = text(rest)
 	case 'Q':
 		statement, _ := text(body)
-		s.wire.mu.Lock()
-		s.wire.sent[statement] = sent{}
-		s.wire.mu.Unlock()
+		s.recorder.mu.Lock()
+		s.recorder.sent[statement] = sent{}
+		s.recorder.mu.Unlock()
 		s.slot, s.within = "", strings.HasPrefix(strings.ToLower(statement), "begin")
 	case 'B':
 		_, rest := text(body)
 		name, rest := text(rest)
-		s.bound(s.prepared[name], rest)
+		s.recordBound(s.prepared[name], rest)
 	}
 }
 
-// bound notes a statement with its parameters.
-func (s *session) bound(statement string, rest []byte) {
+// recordBound records a statement with its parameters.
+func (s *session) recordBound(statement string, rest []byte) {
 	number := func() int {
 		n := binary.BigEndian.Uint16(rest)
 		rest = rest[2:]
@@ -153,20 +154,20 @@ func (s *session) bound(statement string, rest []byte) {
 		}
 		now.values = append(now.values, value)
 	}
-	s.wire.mu.Lock()
-	defer s.wire.mu.Unlock()
-	s.wire.sent[statement] = now
+	s.recorder.mu.Lock()
+	defer s.recorder.mu.Unlock()
+	s.recorder.sent[statement] = now
 	if !s.within || !strings.Contains(statement, "slot") || len(now.values) == 0 || len(now.values[0]) != 2 {
 		return
 	}
 	slot := fmt.Sprint(binary.BigEndian.Uint16(now.values[0]))
 	if s.slot != "" && s.slot != slot {
-		s.wire.straying = append(s.wire.straying, statement)
+		s.recorder.crossSlot = append(s.recorder.crossSlot, statement)
 	}
 	s.slot = slot
 }
 
-// text is a text that ends with a zero, and what follows it.
+// text splits b after a zero-terminated string.
 func text(b []byte) (string, []byte) {
 	before, after, _ := bytes.Cut(b, []byte{0})
 	return string(before), after

@@ -14,88 +14,91 @@ import (
 )
 
 const (
-	beatRow = `
+	writeHeartbeat = `
 INSERT INTO replica (token, id, beat) VALUES ($1, $2, $3)
 ON CONFLICT (token) DO UPDATE SET id = excluded.id, beat = excluded.beat`
 
 	readReplicas = `SELECT token, id, beat FROM replica`
 
-	// One that beats again since it was seen keeps its row.
-	forgetReplica = `DELETE FROM replica WHERE token = $1 AND beat = $2`
-	leaveReplicas = `DELETE FROM replica WHERE token = $1`
-	leaveDuties   = `DELETE FROM duty WHERE token = $1`
+	// A replica that has sent a heartbeat since it was read keeps its row.
+	deleteStoppedReplica = `DELETE FROM replica WHERE token = $1 AND beat = $2`
+	deleteReplica        = `DELETE FROM replica WHERE token = $1`
+	deleteLeaderLeases   = `DELETE FROM duty WHERE token = $1`
 )
 
-// lookTime is how long a look may take: one that gets no answer leaves time for another before the share ends.
-const lookTime = 3 * time.Second
+// heartbeatTimeout is the time limit for one heartbeat. After a timeout there is time for another heartbeat before
+// the quota share ends.
+const heartbeatTimeout = 3 * time.Second
 
-// membership is this replica among those that share the database.
+// membership holds what this replica knows about the replicas that share the database.
 type membership struct {
-	members                      // of the goroutine that looks
-	view    atomic.Pointer[view] // what the last look showed
-	duties  atomic.Pointer[[]duty]
+	members                           // owned by the heartbeat goroutine
+	view         atomic.Pointer[view] // result of the last successful heartbeat
+	leaderLeases atomic.Pointer[[]leaderLease]
 }
 
 func (m *membership) init(id string) {
-	m.self = replica{token: rand.Text(), id: text(id)}
+	m.self = replica{token: rand.Text(), id: escape(id)}
 	if id == "" {
 		m.self.id = "replica-" + m.self.token[:6]
 	}
 }
 
-// Share is 1 divided by the replicas that are alive. It is 0 while others may not know of this one: for goneAfter after a start that
-// finds others, or rows of others that ended without a word, and after the database was out of reach for longer than heldFor.
+// Share returns the part of a shared limit that this replica may use: 1 divided by the number of live replicas. It
+// returns 0 while no heartbeat has succeeded for 8 seconds. It also returns 0 while others may not know this replica:
+// for 10 seconds after such an outage or a start, if there are rows of other replicas, even of crashed ones.
 func (s *Store) Share() float64 {
 	if s.closed.Load() {
 		return 0
 	}
-	return s.replicas.view.Load().share(time.Now())
+	return s.replicas.view.Load().quotaShare(time.Now())
 }
 
-// join makes this replica one of those that share the database.
-func (s *Store) join(ctx context.Context) error {
+// register makes this replica known to the others by a first heartbeat.
+func (s *Store) register(ctx context.Context) error {
 	s.replicas.init(s.config.Replica)
-	return s.look(ctx)
+	return s.heartbeat(ctx)
 }
 
-// beating beats and looks until ctx ends, and then leaves.
-func (s *Store) beating(ctx context.Context) {
-	ticker := time.NewTicker(beatEvery)
+// runHeartbeats sends a heartbeat every heartbeatEvery until ctx ends, then unregisters this replica.
+func (s *Store) runHeartbeats(ctx context.Context) {
+	ticker := time.NewTicker(heartbeatEvery)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			s.leave()
+			s.unregister()
 			return
 		case <-ticker.C:
 		}
-		within, done := context.WithTimeout(ctx, lookTime)
-		if err := s.look(within); err != nil && ctx.Err() == nil {
-			s.trouble("replica", err)
+		within, done := context.WithTimeout(ctx, heartbeatTimeout)
+		if err := s.heartbeat(within); err != nil && ctx.Err() == nil {
+			s.reportFailure("replica", err)
 		}
 		done()
 	}
 }
 
-// look beats once, reads who else does, and publishes what follows. The beat has to be durable before others' are read: of two
-// that start together at least one sees the other.
-func (s *Store) look(ctx context.Context) error {
+// heartbeat writes this replica's heartbeat, reads those of all replicas and publishes the result. The write must be
+// durable before the read, so that of two replicas that start together at least one sees the other.
+func (s *Store) heartbeat(ctx context.Context) error {
 	m, began := &s.replicas, time.Now()
-	m.self.beat++
-	if err := s.run(ctx, beatRow, m.self.token, m.self.id, m.self.beat); err != nil {
-		return fmt.Errorf("beat: %w", err)
+	m.self.heartbeat++
+	if err := s.run(ctx, writeHeartbeat, m.self.token, m.self.id, m.self.heartbeat); err != nil {
+		return fmt.Errorf("write heartbeat: %w", err)
 	}
-	beaten := time.Now()
+	written := time.Now()
 	all, err := s.readReplicas(ctx)
 	if err != nil {
-		return fmt.Errorf("look for other replicas: %w", err)
+		return fmt.Errorf("read replicas: %w", err)
 	}
-	v := m.look(began, beaten, time.Now(), all)
+	v := m.update(began, written, time.Now(), all)
 	m.view.Store(&v)
-	if v.namesake {
-		s.trouble("replica", fmt.Errorf("another replica that runs is called %s too: give each an id of its own", m.self.id))
+	if v.duplicateID {
+		s.reportFailure("replica",
+			fmt.Errorf("another running replica also has the id %s: give every replica its own id", m.self.id))
 	}
-	return errors.Join(s.forget(ctx, v.forgotten), s.readDuties(ctx))
+	return errors.Join(s.deleteStopped(ctx, v.stopped), s.readLeaderLeases(ctx))
 }
 
 // run runs one statement that changes rows.
@@ -107,13 +110,13 @@ func (s *Store) run(ctx context.Context, statement string, arguments ...any) err
 }
 
 func (s *Store) readReplicas(ctx context.Context) (all []replica, err error) {
-	err = again(ctx, func() error {
+	err = retry(ctx, func() error {
 		rows, err := s.pool.Query(ctx, readReplicas)
 		if err != nil {
 			return err
 		}
 		all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (r replica, err error) {
-			err = row.Scan(&r.token, &r.id, &r.beat)
+			err = row.Scan(&r.token, &r.id, &r.heartbeat)
 			return r, err
 		})
 		return err
@@ -121,40 +124,40 @@ func (s *Store) readReplicas(ctx context.Context) (all []replica, err error) {
 	return all, err
 }
 
-// forget deletes the rows of replicas that ended without a word long ago, and what duties they had.
-func (s *Store) forget(ctx context.Context, forgotten []replica) error {
-	for _, r := range forgotten {
-		if err := s.run(ctx, forgetReplica, r.token, r.beat); err != nil {
-			return fmt.Errorf("forget replica %s: %w", r.id, err)
+// deleteStopped deletes the rows of replicas that stopped long ago, and their leader leases.
+func (s *Store) deleteStopped(ctx context.Context, stopped []replica) error {
+	for _, r := range stopped {
+		if err := s.run(ctx, deleteStoppedReplica, r.token, r.heartbeat); err != nil {
+			return fmt.Errorf("delete the row of stopped replica %s: %w", r.id, err)
 		}
-		if err := s.run(ctx, leaveDuties, r.token); err != nil {
-			return fmt.Errorf("take the duties of replica %s: %w", r.id, err)
+		if err := s.run(ctx, deleteLeaderLeases, r.token); err != nil {
+			return fmt.Errorf("delete the leader leases of stopped replica %s: %w", r.id, err)
 		}
 	}
 	return nil
 }
 
-// leave says that this replica ends, so that the others need not wait for its beat or for the end of its duties.
-func (s *Store) leave() {
+// unregister deletes this replica's row and leader leases, so that others take over at once.
+func (s *Store) unregister() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
-	for _, statement := range []string{leaveDuties, leaveReplicas} {
+	for _, statement := range []string{deleteLeaderLeases, deleteReplica} {
 		if err := s.run(ctx, statement, s.replicas.self.token); err != nil {
-			s.trouble("replica", fmt.Errorf("leave: %w", err))
+			s.reportFailure("replica", fmt.Errorf("unregister: %w", err))
 			return
 		}
 	}
 }
 
-// gauges adds to g who shares the database and who has which duty.
+// gauges adds the live replicas and the holders of the leader leases to g.
 func (m *membership) gauges(g *store.Gauges, now time.Time) {
-	g.Replica, g.Replicas, g.Duties = plain(m.self.id), make([]string, 0, 4), make(map[string]string)
+	g.Replica, g.Replicas, g.Duties = unescape(m.self.id), make([]string, 0, 4), make(map[string]string)
 	for _, id := range m.view.Load().ids {
-		g.Replicas = append(g.Replicas, plain(id))
+		g.Replicas = append(g.Replicas, unescape(id))
 	}
-	for _, d := range *m.duties.Load() {
-		if now.Before(d.until) {
-			g.Duties[d.name] = plain(d.replica)
+	for _, l := range *m.leaderLeases.Load() {
+		if now.Before(l.until) {
+			g.Duties[l.name] = unescape(l.replica)
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore/pgtest"
 )
 
-// soon is time enough for what a replica does every second.
+// soon is a time limit for what a replica does every second.
 const soon = time.Minute
 
 func newReplicas(t *testing.T, url string, ids ...string) []*pgstore.Store {
@@ -28,8 +28,8 @@ func newReplicas(t *testing.T, url string, ids ...string) []*pgstore.Store {
 	return all
 }
 
-// knowEachOther waits until all say that these share the database.
-func knowEachOther(t *testing.T, all []*pgstore.Store, ids ...string) {
+// waitForReplicas waits until each of the stores reports these replicas.
+func waitForReplicas(t *testing.T, all []*pgstore.Store, ids ...string) {
 	t.Helper()
 	require.EventuallyWithT(t, func(t *assert.CollectT) {
 		for _, s := range all {
@@ -38,14 +38,14 @@ func knowEachOther(t *testing.T, all []*pgstore.Store, ids ...string) {
 	}, soon, 10*time.Millisecond)
 }
 
-func TestReplicasShareWhatOneMayDo(t *testing.T) {
+func TestQuotaShareOfReplicas(t *testing.T) {
 	t.Parallel()
 	url := postgres.Database(t)
 	all := newReplicas(t, url, "a")
 	require.Equal(t, 1.0, all[0].Share())
 	all = append(all, newReplicas(t, url, "c", "b")...)
-	require.Zero(t, all[1].Share(), "the first may not have seen it yet")
-	knowEachOther(t, all, "a", "b", "c")
+	require.Zero(t, all[1].Share(), "the first replica may not have seen the new one yet")
+	waitForReplicas(t, all, "a", "b", "c")
 	require.Equal(t, "b", all[2].Gauges().Replica)
 	require.EventuallyWithT(t, func(t *assert.CollectT) {
 		for _, s := range all {
@@ -55,36 +55,36 @@ func TestReplicasShareWhatOneMayDo(t *testing.T) {
 
 	require.NoError(t, all[1].Close())
 	require.Zero(t, all[1].Share())
-	require.Equal(t, 2, ask[int](t, url, `SELECT count(*) FROM replica`))
-	knowEachOther(t, []*pgstore.Store{all[0], all[2]}, "a", "b")
+	require.Equal(t, 2, queryOne[int](t, url, `SELECT count(*) FROM replica`))
+	waitForReplicas(t, []*pgstore.Store{all[0], all[2]}, "a", "b")
 	require.Equal(t, .5, all[0].Share())
 }
 
-// The row of a replica that was killed stays, and with it what it may still do.
-func TestAfterAKillTheSameIDStartsAtOnce(t *testing.T) {
+// The row of a killed replica remains, and others must assume that it may still be alive.
+func TestSameIDStartsAfterKill(t *testing.T) {
 	t.Parallel()
 	url := postgres.Database(t)
 	execute(t, url, `INSERT INTO replica (token, id, beat) VALUES ('of the one killed', 'web-1', 7)`)
-	var told trouble
-	s := newStore(t, pgstore.Config{URL: url, Replica: "web-1", Observer: told.observer()})
+	var observed failureLog
+	s := newStore(t, pgstore.Config{URL: url, Replica: "web-1", Observer: observed.observer()})
 	require.NoError(t, s.Record(t.Context(), delivered("batch", number(1))))
 	require.Equal(t, []string{"web-1", "web-1"}, s.Gauges().Replicas)
-	require.Zero(t, s.Share(), "it may be alive")
+	require.Zero(t, s.Share(), "the replica of the old row may be alive")
 	require.EventuallyWithT(t, func(t *assert.CollectT) {
 		require.Equal(t, 1.0, s.Share())
 		require.Equal(t, []string{"web-1"}, s.Gauges().Replicas)
 	}, soon, 100*time.Millisecond)
-	require.Empty(t, told.all("replica"))
+	require.Empty(t, observed.all("replica"))
 }
 
-func TestTwoOfOneIDAreToldLoudlyAndWork(t *testing.T) {
+func TestDuplicateIDIsReported(t *testing.T) {
 	t.Parallel()
 	url := postgres.Database(t)
-	var told trouble
-	one := newStore(t, pgstore.Config{URL: url, Replica: "web-1", Observer: told.observer()})
+	var observed failureLog
+	one := newStore(t, pgstore.Config{URL: url, Replica: "web-1", Observer: observed.observer()})
 	other := newStore(t, pgstore.Config{URL: url, Replica: "web-1"})
-	require.Eventually(t, func() bool { return len(told.all("replica")) > 0 }, soon, 10*time.Millisecond)
-	require.ErrorContains(t, told.all("replica")[0], "web-1")
+	require.Eventually(t, func() bool { return len(observed.all("replica")) > 0 }, soon, 10*time.Millisecond)
+	require.ErrorContains(t, observed.all("replica")[0], "web-1")
 	require.Equal(t, []string{"web-1", "web-1"}, one.Gauges().Replicas)
 
 	held, err := one.Hold(t.Context(), store.DutyRetire, epoch, epoch.Add(time.Minute))
@@ -92,10 +92,10 @@ func TestTwoOfOneIDAreToldLoudlyAndWork(t *testing.T) {
 	require.True(t, held)
 	held, err = other.Hold(t.Context(), store.DutyRetire, epoch, epoch.Add(time.Minute))
 	require.NoError(t, err)
-	require.False(t, held, "a duty is of one process")
+	require.False(t, held, "a leader lease belongs to one process")
 }
 
-func TestOneReplicaHasADuty(t *testing.T) {
+func TestOneReplicaHoldsLeaderLease(t *testing.T) {
 	t.Parallel()
 	url := postgres.Database(t)
 	all := newReplicas(t, url, "a", "b", "c")
@@ -129,19 +129,19 @@ func TestOneReplicaHasADuty(t *testing.T) {
 	last := epoch.Add(9 * 20 * time.Second)
 	execute(t, url, `UPDATE duty SET token = 'of one killed'`)
 	require.Empty(t, holders(last.Add(30*time.Second-time.Millisecond)))
-	require.Len(t, holders(last.Add(30*time.Second)), 1, "it is taken over by one")
+	require.Len(t, holders(last.Add(30*time.Second)), 1, "one replica must acquire the ended lease")
 
 	held, err = all[0].Hold(t.Context(), store.DutyRetire, epoch, epoch.Add(time.Hour))
 	require.NoError(t, err)
-	require.True(t, held, "another duty is another's")
+	require.True(t, held, "leader leases are independent")
 	require.NoError(t, all[0].Close())
 	held, err = all[2].Hold(t.Context(), store.DutyRetire, epoch, epoch.Add(time.Hour))
 	require.NoError(t, err)
-	require.True(t, held, "who closes gives its duties back")
+	require.True(t, held, "Close must release the leader leases")
 }
 
-// Many replicas start and end at once, and ask for the same duty all the time: never do two have it.
-func TestADutyIsHeldOnce(t *testing.T) {
+// Several replicas start, stop and acquire the same leader lease concurrently. No two may hold it at a time.
+func TestLeaderLeaseIsExclusive(t *testing.T) {
 	t.Parallel()
 	url := postgres.Database(t)
 	var (
@@ -160,10 +160,10 @@ func TestADutyIsHeldOnce(t *testing.T) {
 			case err != nil:
 				return err
 			case ok && holding.CompareAndSwap(nil, s):
-				defer holding.Store(nil) // before the close, which gives it back
+				defer holding.Store(nil) // before Close, which releases the lease
 				held.Add(1)
 			case ok != (holding.Load() == s):
-				return errors.New("two have the duty, or nobody who had it")
+				return errors.New("two replicas hold the leader lease, or the holder lost it")
 			}
 		}
 		return nil
@@ -176,13 +176,15 @@ func TestADutyIsHeldOnce(t *testing.T) {
 	require.Positive(t, held.Load())
 }
 
-func TestTheFiguresForgetADutyThatEnded(t *testing.T) {
+func TestGaugesOmitEndedLeaderLease(t *testing.T) {
 	t.Parallel()
 	url := postgres.Database(t)
 	s := newStore(t, pgstore.Config{URL: url, Replica: "a"})
 	now := time.Now()
-	for duty, until := range map[string]time.Time{store.DutyRetire: now.Add(time.Hour), store.DutyReconcile: now.Add(-time.Hour)} {
-		held, err := s.Hold(t.Context(), duty, now, until)
+	for lease, until := range map[string]time.Time{
+		store.DutyRetire: now.Add(time.Hour), store.DutyReconcile: now.Add(-time.Hour),
+	} {
+		held, err := s.Hold(t.Context(), lease, now, until)
 		require.NoError(t, err)
 		require.True(t, held)
 	}
@@ -190,13 +192,13 @@ func TestTheFiguresForgetADutyThatEnded(t *testing.T) {
 	require.Equal(t, map[string]string{store.DutyRetire: "a"}, s.Gauges().Duties)
 }
 
-// trouble is what an observer was told of failures.
-type trouble struct {
+// failureLog collects the errors that an observer received.
+type failureLog struct {
 	mu   sync.Mutex
 	errs map[string][]error // by operation; guarded by mu
 }
 
-func (r *trouble) observer() store.Observer {
+func (r *failureLog) observer() store.Observer {
 	return store.Observer{Failed: func(operation string, err error) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -207,22 +209,22 @@ func (r *trouble) observer() store.Observer {
 	}}
 }
 
-func (r *trouble) all(operation string) []error {
+func (r *failureLog) all(operation string) []error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.errs[operation]
 }
 
-// Who cannot say that it lives does nothing that others may do by now.
-func TestWithoutTheDatabaseThereIsNoShare(t *testing.T) {
+// A replica that cannot write heartbeats must not use a quota that other replicas may use by then.
+func TestNoQuotaShareWithoutDatabase(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Start(t, pgtest.Config{})
-	var told trouble
-	s := newStore(t, pgstore.Config{URL: server.Database(t), Observer: told.observer()})
+	var observed failureLog
+	s := newStore(t, pgstore.Config{URL: server.Database(t), Observer: observed.observer()})
 	require.Equal(t, 1.0, s.Share())
 	server.Kill(t)
 	require.Eventually(t, func() bool { return s.Share() == 0 }, soon, 10*time.Millisecond)
-	require.NotEmpty(t, told.all("replica"))
+	require.NotEmpty(t, observed.all("replica"))
 	_, err := s.Hold(t.Context(), store.DutyRetire, epoch, epoch.Add(time.Minute))
 	require.Error(t, err)
 	server.Restart(t)

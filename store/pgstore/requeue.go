@@ -8,7 +8,9 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Requeue makes the dead recipients of a batch owed again, a part of them in a transaction, in the order of their digits.
+// Requeue makes the dead recipients of a batch owed again and returns their number. It also makes a waiting task of
+// the batch due. It works through a large batch in several transactions, in the order of the digits; after an error,
+// those already committed stay requeued.
 func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) (requeued int, err error) {
 	for from, first := "", true; ; first = false {
 		b, err := s.Batch(ctx, key)
@@ -27,14 +29,15 @@ func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) 
 		}
 		requeued += len(dead)
 		if len(dead) > 0 {
-			from = text(dlr.Digits(dead[len(dead)-1])) + "\x01" // the next: no text that PostgreSQL keeps is in between
+			// the next possible digits: stored texts contain no NUL
+			from = escape(dlr.Digits(dead[len(dead)-1])) + "\x01"
 		}
 	}
 }
 
-// dead reads some of a batch's dead recipients, beginning with these digits: numbers as they came.
+// dead returns some of a batch's dead recipients in their original spelling, starting at the digits from.
 func (s *Store) dead(ctx context.Context, b *store.Batch, from string) ([]string, error) {
 	numbers, err := collect(ctx, s, numberOf, findInState,
-		s.slotOf(b.Key()), text(b.Plan), text(b.ID), int16(store.FeedbackDead), from, min(b.Feedback.Dead, s.part))
+		s.slotOf(b.Key()), escape(b.Plan), escape(b.ID), int16(store.FeedbackDead), from, min(b.Feedback.Dead, s.maxPart))
 	return numbers, s.readError(err)
 }

@@ -13,23 +13,31 @@ import (
 )
 
 var (
-	// last_at is never before first_at, which the index has.
-	findOld = slotted{
+	// The index has first_at but not last_at. That suffices, since last_at is never before first_at.
+	findOld = slotQuery{
 		`slot, plan, batch_id, first_at`,
 		`batch WHERE slot = $1 AND first_at < $2 AND last_at < $2 AND due IS NULL`,
 		`ORDER BY first_at, batch_id LIMIT $3`,
 	}
-	findGone = slotted{
+	findHidden = slotQuery{
 		`slot, plan, batch_id, NULL::timestamptz`,
 		`batch WHERE slot = $1 AND gone`,
 		`ORDER BY plan, batch_id LIMIT $2`,
 	}
-	findOldMinutes     = slotted{`slot`, `(SELECT slot FROM minute_count WHERE slot = $1 AND minute < $2 ORDER BY minute LIMIT 1) m`, ``}
-	findOldQuarantined = slotted{`slot`, `(SELECT slot FROM quarantine WHERE slot = $1 AND received_at < $2 ORDER BY received_at LIMIT 1) q`, ``}
+	findOldMinutes = slotQuery{
+		`slot`,
+		`(SELECT slot FROM minute_count WHERE slot = $1 AND minute < $2 ORDER BY minute LIMIT 1) m`,
+		``,
+	}
+	findOldQuarantined = slotQuery{
+		`slot`,
+		`(SELECT slot FROM quarantine WHERE slot = $1 AND received_at < $2 ORDER BY received_at LIMIT 1) q`,
+		``,
+	}
 )
 
 const (
-	// News may have come since it was found old.
+	// An arrival may have come since the batch was found old, so check again under the lock.
 	lockOld = `
 SELECT b.slot, b.row
 FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (slot, plan, batch_id)
@@ -43,7 +51,7 @@ UPDATE batch b SET gone = true, first_at = NULL, last_at = NULL, reference = NUL
 FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (slot, plan, batch_id)
 WHERE b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id`
 
-	lockGone = `
+	lockHidden = `
 SELECT b.slot, b.plan, b.batch_id, NULL::timestamptz
 FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (slot, plan, batch_id)
 JOIN batch b ON b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id
@@ -77,26 +85,28 @@ DELETE FROM quarantine WHERE slot = $1 AND received_at <= (
 )
 
 const (
-	expireStep = 16   // batches of one transaction
-	sweepStep  = 1000 // about how many rows of a batch and table, or counts, or quarantine entries, go in one transaction
+	hideStep   = 16   // batches hidden per transaction
+	deleteStep = 1000 // approximate number of rows deleted per table, batch and transaction
 )
 
-// Expire deletes old batches. A batch first goes out of sight, with a few others in one transaction. What belongs to it goes in
-// further ones, which a crash postpones to the next call.
+// Expire deletes up to limit batches whose last arrival was before the given time and that have no pending task, and
+// minute counts and quarantine entries from before that time. It first hides the batches and then deletes their rows,
+// both in several transactions. After a crash the next call continues. It returns how many batches it hid, and
+// whether there may be more.
 func (s *Store) Expire(ctx context.Context, before time.Time, limit int) (expired int, more bool, err error) {
 	if s.closed.Load() {
 		return 0, false, store.ErrClosed
 	}
 	old, err := s.find(ctx, limit, earliest, findOld, before, max(limit, 0))
 	for _, part := range s.config.Dialect.transactions(old) {
-		for at := 0; err == nil && at < len(part); at += expireStep {
+		for at := 0; err == nil && at < len(part); at += hideStep {
 			var n int
-			n, err = s.hide(ctx, part[at:min(at+expireStep, len(part))], before)
+			n, err = s.hide(ctx, part[at:min(at+hideStep, len(part))], before)
 			expired += n
 		}
 	}
 	if err == nil {
-		err = s.empty(ctx, before)
+		err = s.deleteExpired(ctx, before)
 	}
 	switch {
 	case err == nil:
@@ -104,18 +114,18 @@ func (s *Store) Expire(ctx context.Context, before time.Time, limit int) (expire
 	case s.closed.Load():
 		return expired, false, store.ErrClosed
 	case ctx.Err() == nil:
-		s.trouble("expire", err)
+		s.reportFailure("expire", err)
 	}
-	return expired, false, fmt.Errorf("expire: %w", err)
+	return expired, false, fmt.Errorf("delete old batches: %w", err)
 }
 
-// gone counts what went of one plan.
-type gone struct{ batches, dead int }
+// hiddenCounts counts hidden batches and their dead recipients.
+type hiddenCounts struct{ batches, dead int }
 
-// hide takes those of the batches that are still old out of all reads and totals. Dead feedback goes with them, it was shown for as
-// long.
+// hide hides those of the batches that are still old: reads do not find them and gauges do not count them any more.
+// Their dead feedback is dropped too, since it was shown for the whole retention time.
 func (s *Store) hide(ctx context.Context, old []entry, before time.Time) (hidden int, err error) {
-	var byPlan map[string]gone
+	var byPlan map[string]hiddenCounts
 	k := keysOf(old)
 	err = s.writing(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, lockOld, k.slots, k.plans, k.ids, before)
@@ -128,7 +138,7 @@ func (s *Store) hide(ctx context.Context, old []entry, before time.Time) (hidden
 			locked keys
 			totals = make(map[slotPlan]*store.PlanStats)
 		)
-		byPlan = make(map[string]gone)
+		byPlan = make(map[string]hiddenCounts)
 		_, err = pgx.ForEachRow(rows, []any{&slot, &row}, func() error {
 			b, err := packed.DecodeBatch(row)
 			if err != nil {
@@ -140,7 +150,7 @@ func (s *Store) hide(ctx context.Context, old []entry, before time.Time) (hidden
 				totals[k] = &store.PlanStats{Plan: b.Plan}
 			}
 			totals[k].Feedback.Sub(b.Tally())
-			byPlan[b.Plan] = gone{byPlan[b.Plan].batches + 1, byPlan[b.Plan].dead + b.Feedback.Dead}
+			byPlan[b.Plan] = hiddenCounts{byPlan[b.Plan].batches + 1, byPlan[b.Plan].dead + b.Feedback.Dead}
 			return nil
 		})
 		if hidden = len(locked.slots); err != nil || hidden == 0 {
@@ -154,21 +164,22 @@ func (s *Store) hide(ctx context.Context, old []entry, before time.Time) (hidden
 	if err != nil {
 		return 0, err
 	}
-	if tell := s.config.Observer.Expired; tell != nil {
+	if report := s.config.Observer.Expired; report != nil {
 		for plan, g := range byPlan {
-			tell(plan, g.batches, g.dead)
+			report(plan, g.batches, g.dead)
 		}
 	}
 	return hidden, nil
 }
 
-// empty deletes what belongs to batches that are out of sight, and counts and quarantine entries that are old.
-func (s *Store) empty(ctx context.Context, before time.Time) error {
+// deleteExpired deletes the rows of all hidden batches, and minute counts and quarantine entries from before the
+// given time.
+func (s *Store) deleteExpired(ctx context.Context, before time.Time) error {
 	const atOnce = 100
 	for {
-		found, err := s.find(ctx, atOnce, byKey, findGone, atOnce)
+		found, err := s.find(ctx, atOnce, byKey, findHidden, atOnce)
 		if err == nil {
-			err = s.sweep(ctx, found)
+			err = s.deleteHidden(ctx, found)
 		}
 		if err != nil {
 			return err
@@ -184,13 +195,13 @@ func (s *Store) empty(ctx context.Context, before time.Time) error {
 	return err
 }
 
-// sweep deletes batches that are out of sight, with all that belongs to them. It may be asked by several at a time.
-func (s *Store) sweep(ctx context.Context, hidden []entry) error {
+// deleteHidden deletes hidden batches with all their rows. Several goroutines and replicas may call it concurrently.
+func (s *Store) deleteHidden(ctx context.Context, hidden []entry) error {
 	for _, part := range s.config.Dialect.transactions(hidden) {
-		for at := 0; at < len(part); at += expireStep {
-			for left := part[at:min(at+expireStep, len(part))]; len(left) > 0; {
+		for at := 0; at < len(part); at += hideStep {
+			for left := part[at:min(at+hideStep, len(part))]; len(left) > 0; {
 				var err error
-				if left, err = s.sweepStep(ctx, left); err != nil {
+				if left, err = s.deleteRows(ctx, left); err != nil {
 					return err
 				}
 			}
@@ -199,12 +210,12 @@ func (s *Store) sweep(ctx context.Context, hidden []entry) error {
 	return nil
 }
 
-// sweepStep deletes some of what belongs to each of the batches and returns those that have more. Whoever has locked a batch that is out of
-// sight may delete what belongs to it: nothing new does before its row has gone.
-func (s *Store) sweepStep(ctx context.Context, hidden []entry) (left []entry, err error) {
+// deleteRows deletes some rows of each hidden batch and returns the batches that have more. Locking a hidden batch
+// suffices: until its row is deleted no transaction adds rows to it.
+func (s *Store) deleteRows(ctx context.Context, hidden []entry) (left []entry, err error) {
 	k := keysOf(hidden)
 	err = s.writing(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, lockGone, k.slots, k.plans, k.ids)
+		rows, err := tx.Query(ctx, lockHidden, k.slots, k.plans, k.ids)
 		if err != nil {
 			return err
 		}
@@ -215,8 +226,8 @@ func (s *Store) sweepStep(ctx context.Context, hidden []entry) (left []entry, er
 		left = nil
 		var queue pgx.Batch
 		for _, e := range locked {
-			queue.Queue(deleteReports, e.slot, e.plan, e.id, sweepStep)
-			queue.Queue(deleteRecipients, e.slot, e.plan, e.id, sweepStep)
+			queue.Queue(deleteReports, e.slot, e.plan, e.id, deleteStep)
+			queue.Queue(deleteRecipients, e.slot, e.plan, e.id, deleteStep)
 			queue.Queue(deleteBatch, e.slot, e.plan, e.id).Exec(func(done pgconn.CommandTag) error {
 				if done.RowsAffected() == 0 {
 					left = append(left, e)
@@ -229,13 +240,14 @@ func (s *Store) sweepStep(ctx context.Context, hidden []entry) (left []entry, er
 	return left, err
 }
 
-// deleteOld deletes what is not newer than bound, slot by slot, about sweepStep rows in a transaction, and returns how many rows it
-// deleted.
-func (s *Store) deleteOld(ctx context.Context, find slotted, statement string, bound ...any) (deleted int, err error) {
+// deleteOld runs statement until it has deleted all rows up to bound in every slot that find returns, about
+// deleteStep rows per transaction. It returns the number of deleted rows.
+func (s *Store) deleteOld(ctx context.Context, find slotQuery, statement string, bound ...any,
+) (deleted int, err error) {
 	slots, err := overSlots(ctx, s, pgx.RowTo[int16], find, bound...)
 	for _, slot := range slots {
-		arguments := append(append([]any{slot}, bound...), sweepStep)
-		for step := sweepStep; err == nil && step >= sweepStep; deleted += step {
+		arguments := append(append([]any{slot}, bound...), deleteStep)
+		for step := deleteStep; err == nil && step >= deleteStep; deleted += step {
 			step = 0
 			err = s.writing(ctx, func(tx pgx.Tx) error {
 				done, err := tx.Exec(ctx, statement, arguments...)

@@ -15,9 +15,9 @@ import (
 
 func off(string) store.Policy { return store.Policy{On: store.OnOff} }
 
-// TestExpiryAndNewsAtOnce has news come of batches that retention is deleting: each is either kept with its batch or
-// starts it anew.
-func TestExpiryAndNewsAtOnce(t *testing.T) {
+// TestArrivalsDuringRetention records arrivals for batches that retention is deleting. Each must either keep its
+// batch or start it anew.
+func TestArrivalsDuringRetention(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, pgstore.Config{URL: postgres.Database(t), Policies: off})
 	var g errgroup.Group
@@ -46,11 +46,12 @@ func TestExpiryAndNewsAtOnce(t *testing.T) {
 	stats, err := s.Stats(t.Context())
 	require.NoError(t, err)
 	require.Zero(t, stats[0].Feedback)
-	require.Equal(t, 480, stats[0].Recipients+stats[0].Duplicates, "each counted once: as new or as a repeat")
+	require.Equal(t, 480, stats[0].Recipients+stats[0].Duplicates, "each report must count once, as new or as a duplicate")
 }
 
-// TestNewsKeepsABatchThatWasFoundOld: whether the news comes before the deletion or after it, the batch is there then.
-func TestNewsKeepsABatchThatWasFoundOld(t *testing.T) {
+// TestArrivalKeepsOldBatch records an arrival for a batch while retention deletes it. The batch must exist
+// afterwards, whichever came first.
+func TestArrivalKeepsOldBatch(t *testing.T) {
 	t.Parallel()
 	const batches = 200
 	s := newStore(t, pgstore.Config{URL: postgres.Database(t), Policies: off})
@@ -80,15 +81,15 @@ func TestNewsKeepsABatchThatWasFoundOld(t *testing.T) {
 	}
 }
 
-// TestABatchOutOfSight ends an expiry after its first transaction, as a crash would: what belongs to the batches is still there and
-// must not be seen, nor be taken for what comes anew.
-func TestABatchOutOfSight(t *testing.T) {
+// TestHiddenBatch makes retention fail after its first transaction, like a crash. The remaining rows of the batches
+// must not be visible, and not be mixed up with new arrivals.
+func TestHiddenBatch(t *testing.T) {
 	t.Parallel()
 	for _, d := range []pgstore.Dialect{pgstore.Postgres, pgstore.Portable} {
 		t.Run(string(d), func(t *testing.T) {
 			url := postgres.Database(t)
 			s := newStore(t, pgstore.Config{URL: url, Dialect: d, Policies: off})
-			const recipients = 1500 // more than one step
+			const recipients = 1500 // more than retention deletes in one transaction
 			all := make([]string, recipients)
 			for i := range all {
 				all[i] = number(i)
@@ -102,7 +103,7 @@ func TestABatchOutOfSight(t *testing.T) {
 			expired, _, err := s.Expire(t.Context(), epoch.Add(time.Hour), 10)
 			require.ErrorContains(t, err, "not now")
 			require.Equal(t, 2, expired)
-			require.Equal(t, 2*recipients, ask[int](t, url, `SELECT count(*) FROM recipient`))
+			require.Equal(t, 2*recipients, queryOne[int](t, url, `SELECT count(*) FROM recipient`))
 
 			for _, id := range []string{"anew", "left"} {
 				_, err = s.Batch(t.Context(), key(id))
@@ -124,7 +125,7 @@ func TestABatchOutOfSight(t *testing.T) {
 			require.NoError(t, err)
 			require.Zero(t, stats[0].Feedback)
 
-			require.Error(t, s.Record(t.Context(), delivered("anew", number(1))), "it would be taken for a repeat")
+			require.Error(t, s.Record(t.Context(), delivered("anew", number(1))), "the report would count as a duplicate")
 			execute(t, url, `DROP TRIGGER refuse ON report_log`)
 			require.NoError(t, s.Record(t.Context(), delivered("anew", number(1))))
 			b, err := s.Batch(t.Context(), key("anew"))
@@ -133,12 +134,12 @@ func TestABatchOutOfSight(t *testing.T) {
 			r, err := s.Recipient(t.Context(), key("anew"), number(1))
 			require.NoError(t, err)
 			require.Zero(t, r.Seen[0].Repeats)
-			require.Equal(t, recipients+1, ask[int](t, url, `SELECT count(*) FROM recipient`))
+			require.Equal(t, recipients+1, queryOne[int](t, url, `SELECT count(*) FROM recipient`))
 
 			_, _, err = s.Expire(t.Context(), epoch.Add(-time.Hour), 10)
 			require.NoError(t, err)
-			require.Equal(t, 1, ask[int](t, url, `SELECT count(*) FROM recipient`), "the next call ends what was begun")
-			require.Equal(t, 1, ask[int](t, url, `SELECT count(*) FROM batch`))
+			require.Equal(t, 1, queryOne[int](t, url, `SELECT count(*) FROM recipient`), "the next call must delete the rest")
+			require.Equal(t, 1, queryOne[int](t, url, `SELECT count(*) FROM batch`))
 		})
 	}
 }

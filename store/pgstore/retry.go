@@ -8,21 +8,24 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// again does what the database may undo for others' sake until it is done.
-func again(ctx context.Context, do func() error) error {
+// retry calls do until it succeeds, fails for good, has failed maxTries times, or ctx ends. It repeats only retryable
+// failures: those after which nothing is committed, such as a deadlock.
+func retry(ctx context.Context, do func() error) error {
 	for try := 1; ; try++ {
 		err := do()
-		if !undone(err) || try == tries || ctx.Err() != nil {
+		if !retryable(err) || try == maxTries || ctx.Err() != nil {
 			return err
 		}
-		pause(ctx, backoff(try))
+		pause(ctx, retryDelay(try))
 	}
 }
 
-// backoff is how long to wait after a try: none knows of the others that it meets.
-func backoff(try int) time.Duration { return rand.N(time.Millisecond << min(try, 8)) }
+// retryDelay returns a random delay after a failed try, up to 256 ms. It is random so that the transactions that
+// conflicted do not meet again.
+func retryDelay(try int) time.Duration { return rand.N(time.Millisecond << min(try, 8)) }
 
-// writing runs a transaction that changes rows, again when it was undone. What change fills it fills anew each time.
+// writing runs change in a transaction and retries it after retryable failures. change may run several times and must
+// overwrite its results each time.
 func (s *Store) writing(ctx context.Context, change func(pgx.Tx) error) error {
-	return again(ctx, func() error { return s.write(ctx, change) })
+	return retry(ctx, func() error { return s.write(ctx, change) })
 }

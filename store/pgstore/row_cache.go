@@ -6,51 +6,53 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// mostKnown bounds either half of known.
-const mostKnown = 1 << 14
+// rowCacheHalf is the maximum number of batches in either generation of a rowCache.
+const rowCacheHalf = 1 << 14
 
-// known are batches whose rows were there a while ago, so that they are not named again with each group. It may be wrong: retention,
-// of another replica too, deletes rows. The zero value knows none.
-type known struct {
-	mu            sync.Mutex
-	recent, older map[store.BatchKey]struct{} // guarded by mu. What is not asked for while recent fills goes
+// rowCache remembers which batches had a row recently, so that a commit does not try to insert the row again. An
+// entry may be stale, since retention on any replica deletes rows: load then finds no row, removes the entry and
+// retries. The zero value is empty.
+type rowCache struct {
+	mu sync.Mutex
+	// two generations; a full recent becomes older, and the previous older is dropped; guarded by mu
+	recent, older map[store.BatchKey]struct{}
 }
 
-// has reports whether the row of a batch was there.
-func (k *known) has(key store.BatchKey) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if _, ok := k.recent[key]; ok {
+// has reports whether the batch was seen to have a row.
+func (c *rowCache) has(key store.BatchKey) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.recent[key]; ok {
 		return true
 	}
-	_, ok := k.older[key]
+	_, ok := c.older[key]
 	if ok {
-		k.put(key)
+		c.put(key)
 	}
 	return ok
 }
 
-// add notes batches whose rows were committed.
-func (k *known) add(batches []*batchArrivals) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+// add records batches whose rows were committed.
+func (c *rowCache) add(batches []*batchArrivals) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, b := range batches {
-		k.put(b.key)
+		c.put(b.key)
 	}
 }
 
-// put notes a batch. mu is held.
-func (k *known) put(key store.BatchKey) {
-	if k.recent == nil || len(k.recent) >= mostKnown {
-		k.recent, k.older = make(map[store.BatchKey]struct{}), k.recent
+// put records a batch. The caller holds mu.
+func (c *rowCache) put(key store.BatchKey) {
+	if c.recent == nil || len(c.recent) >= rowCacheHalf {
+		c.recent, c.older = make(map[store.BatchKey]struct{}), c.recent
 	}
-	k.recent[key] = struct{}{}
+	c.recent[key] = struct{}{}
 }
 
-// forget notes that a batch is gone.
-func (k *known) forget(key store.BatchKey) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	delete(k.recent, key)
-	delete(k.older, key)
+// remove removes a batch that turned out to have no row.
+func (c *rowCache) remove(key store.BatchKey) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.recent, key)
+	delete(c.older, key)
 }

@@ -9,12 +9,13 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// TestABatchThatAnotherReplicaDeleted is taken as new by one that has seen it before.
-func TestABatchThatAnotherReplicaDeleted(t *testing.T) {
+// A replica has a batch in its row cache that another replica deleted. The next report must create the batch again.
+func TestBatchDeletedByAnotherReplica(t *testing.T) {
 	t.Parallel()
 	off := func(string) store.Policy { return store.Policy{On: store.OnOff} }
 	url := postgres.Database(t)
-	one, other := newStore(t, pgstore.Config{URL: url, Policies: off}), newStore(t, pgstore.Config{URL: url, Policies: off})
+	c := pgstore.Config{URL: url, Policies: off}
+	one, other := newStore(t, c), newStore(t, c)
 	for range 2 {
 		require.NoError(t, one.Record(t.Context(), delivered("batch", number(1))))
 		require.NoError(t, one.Record(t.Context(), delivered("batch", number(2))))

@@ -5,8 +5,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// decodeRecipient reads the row of a recipient whose key has these digits, as they are kept.
+// decodeRecipient decodes column row of a recipient. digits is its escaped key.
 func decodeRecipient(row []byte, digits string) (*store.Recipient, error) {
-	r, err := packed.DecodeRecipient(row, plain(digits))
+	r, err := packed.DecodeRecipient(row, unescape(digits))
 	return &r, err
 }

@@ -27,7 +27,8 @@ FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[], $5::timestampt
     AS k (slot, plan, batch_id, chunk, first_at, last_at, reference, due, dead, check_due, lease, row)
 WHERE b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id`
 
-	// Whether a recipient is there is known since its batch was locked. Inserting what may be there costs half as much again.
+	// Which recipients have a row is known since their batch was locked, so new ones need a plain INSERT. INSERT … ON
+	// CONFLICT costs half as much again.
 	addRecipients = `
 INSERT INTO recipient (slot, plan, batch_id, digits, first_at, day, hash, feedback, status, row)
 SELECT slot, plan, batch_id, digits, first_at, day, hash, feedback, status, row
@@ -48,8 +49,8 @@ FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], 
     AS k (slot, plan, batch_id, chunk, place, received_at, type, source, raw)`
 )
 
-// save writes what the fold made of the rows and commits it, in one round trip. When a statement fails, those after it are not run,
-// COMMIT neither.
+// save writes the folded rows and commits, in one round trip. If a statement fails, the server skips the following
+// ones, including COMMIT.
 func (st *step) save(ctx context.Context, conn *pgx.Conn) error {
 	var queue pgx.Batch
 	if len(st.batches) > 0 {
@@ -59,11 +60,11 @@ func (st *step) save(ctx context.Context, conn *pgx.Conn) error {
 	}
 	st.queueMinutes(&queue)
 	st.queueQuarantined(&queue)
-	queueTotals(&queue, st.totals) // last: they are what other transactions wait for
+	queueTotals(&queue, st.totals) // last, because concurrent commits wait for the locks on these rows
 	if st.trial {
 		st.queueDeletion(&queue)
 	}
-	committed := errors.New("the connection was lost")
+	committed := errors.New("connection lost")
 	queue.Queue(`COMMIT`).Exec(func(done pgconn.CommandTag) error {
 		if committed = nil; done.String() != "COMMIT" {
 			committed = pgx.ErrTxCommitRollback
@@ -79,10 +80,10 @@ func (st *step) save(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// send sends the statements of a queue in one go and waits for all their answers.
+// send sends the statements of queue in one round trip and waits for all results.
 func (st *step) send(ctx context.Context, conn *pgx.Conn, queue *pgx.Batch) error {
 	if st.s.config.Dialect.oneSlot() {
-		narrow(queue)
+		useOneSlot(queue)
 	}
 	return conn.SendBatch(ctx, queue).Close()
 }
@@ -104,7 +105,7 @@ func (st *step) queueBatches(queue *pgx.Batch) {
 		}
 		k.add(b.slot, b.key)
 		chunks = append(chunks, int64(chunk))
-		first, last = append(first, b.born), append(last, batch.LastAt)
+		first, last = append(first, b.firstAt), append(last, batch.LastAt)
 		references = append(references, referenceOf(batch.ClientReference))
 		due = append(due, dueOf(batch))
 		dead = append(dead, batch.Dead != nil)
@@ -115,7 +116,8 @@ func (st *step) queueBatches(queue *pgx.Batch) {
 	queue.Queue(saveBatches, k.slots, k.plans, k.ids, chunks, first, last, references, due, dead, checks, leases, rows)
 }
 
-// referenceOf is what a client reference is found by: the text may be longer than an index takes.
+// referenceOf returns the indexed form of a client reference, 16 bytes of its SHA-256, because the text may be too
+// long for an index row. It returns nil for an empty reference.
 func referenceOf(reference string) []byte {
 	if reference == "" {
 		return nil
@@ -150,7 +152,7 @@ func (st *step) queueRecipients(queue *pgx.Batch) {
 			switch {
 			case r.New:
 				added.add(b, d, &r.Recipient)
-				first, days, hashes = append(first, b.born), append(days, dayOf(b.born)), append(hashes, hashOf(text(d)))
+				first, days, hashes = append(first, b.firstAt), append(days, dayOf(b.firstAt)), append(hashes, hashOf(escape(d)))
 			case r.Changed:
 				changed.add(b, d, &r.Recipient)
 			}
@@ -164,7 +166,7 @@ func (st *step) queueRecipients(queue *pgx.Batch) {
 	}
 }
 
-// recipients are columns of an unnest.
+// recipients holds rows of table recipient by column, as arguments of unnest.
 type recipients struct {
 	keys
 	digits, statuses []string
@@ -175,7 +177,7 @@ type recipients struct {
 func (k *recipients) add(b *batchArrivals, digits string, r *store.Recipient) {
 	held, _ := r.State()
 	k.keys.add(b.slot, b.key)
-	k.digits, k.statuses = append(k.digits, text(digits)), append(k.statuses, text(string(held.Status)))
+	k.digits, k.statuses = append(k.digits, escape(digits)), append(k.statuses, escape(string(held.Status)))
 	k.feedback = append(k.feedback, int16(r.Feedback))
 	k.rows = append(k.rows, packed.EncodeRecipient(r, digits))
 }
@@ -184,13 +186,13 @@ func (k *recipients) columns() []any {
 	return []any{k.slots, k.plans, k.ids, k.digits, k.feedback, k.statuses, k.rows}
 }
 
-// hashOf is what the recipients of all batches are found by, from their digits as they are kept.
+// hashOf returns the value of column hash, by which a number is found across batches. digits are escaped.
 func hashOf(digits string) int32 {
 	sum := sha256.Sum256([]byte(digits))
 	return int32(binary.BigEndian.Uint32(sum[:]))
 }
 
-// dayOf is the number of a day, in UTC.
+// dayOf returns the number of days from 1970-01-01 to t, in UTC.
 func dayOf(t time.Time) int32 {
 	const day = 24 * 60 * 60
 	seconds := t.Unix()
@@ -211,7 +213,7 @@ func (st *step) queueReports(queue *pgx.Batch) {
 			k.add(b.slot, b.key)
 			chunks, places = append(chunks, int64(b.rows.Chunk)), append(places, int64(i))
 			received = append(received, l.ReceivedAt)
-			types = append(types, text(string(l.Type)))
+			types = append(types, escape(string(l.Type)))
 			sources = append(sources, int16(l.Source))
 			raws = append(raws, notNull(l.Raw))
 		}
@@ -221,7 +223,7 @@ func (st *step) queueReports(queue *pgx.Batch) {
 	}
 }
 
-// notNull is b, empty instead of nil.
+// notNull returns b, or an empty slice if b is nil, because pgx encodes nil as NULL.
 func notNull(b []byte) []byte {
 	if b == nil {
 		return []byte{}

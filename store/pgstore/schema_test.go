@@ -13,7 +13,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// newEmpty is the URL of a database without a schema of ours.
+// newEmpty returns the URL of a database without a dlrloop schema.
 func newEmpty(t *testing.T) string {
 	t.Helper()
 	address := postgres.Database(t)
@@ -21,56 +21,56 @@ func newEmpty(t *testing.T) string {
 	return address
 }
 
-// newVersion is the version that this program makes.
+// newVersion returns the schema version that this program creates.
 func newVersion(t *testing.T, address string) int64 {
 	t.Helper()
-	return ask[int64](t, address, `SELECT max(version_id) FROM goose_db_version`)
+	return queryOne[int64](t, address, `SELECT max(version_id) FROM goose_db_version`)
 }
 
-func TestMigrateMakesTheSchemaOnce(t *testing.T) {
+func TestMigrateTwice(t *testing.T) {
 	t.Parallel()
 	address := newEmpty(t)
 	from, to, err := pgstore.Migrate(t.Context(), pgstore.Config{URL: address, Slots: 7, NoMigrate: true}, false)
 	require.NoError(t, err)
 	require.Zero(t, from)
 	require.Equal(t, newVersion(t, address), to)
-	require.Equal(t, 7, ask[int](t, address, `SELECT slots FROM meta`))
+	require.Equal(t, 7, queryOne[int](t, address, `SELECT slots FROM meta`))
 
 	again, still, err := pgstore.Migrate(t.Context(), pgstore.Config{URL: address, Slots: 9}, false)
 	require.NoError(t, err)
 	require.Equal(t, []int64{to, to}, []int64{again, still})
-	require.Equal(t, 7, ask[int](t, address, `SELECT slots FROM meta`))
+	require.Equal(t, 7, queryOne[int](t, address, `SELECT slots FROM meta`))
 }
 
-func TestANewerSchemaIsRefused(t *testing.T) {
+func TestNewerSchemaIsRefused(t *testing.T) {
 	t.Parallel()
 	address := postgres.Database(t)
 	execute(t, address, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)`)
 	for _, c := range []pgstore.Config{{URL: address}, {URL: address, NoMigrate: true}} {
 		_, err := pgstore.Open(t.Context(), c)
 		require.ErrorContains(t, err, "the database has schema version 9999")
-		require.ErrorContains(t, err, "run the newer one")
+		require.ErrorContains(t, err, "run the newer dlrloop")
 	}
 	from, to, err := pgstore.Migrate(t.Context(), pgstore.Config{URL: address}, false)
-	require.ErrorContains(t, err, "run the newer one")
+	require.ErrorContains(t, err, "run the newer dlrloop")
 	require.Equal(t, []int64{9999, 9999}, []int64{from, to})
 }
 
-func TestAnOlderSchemaIsLeftAloneOnDemand(t *testing.T) {
+func TestNoMigrateRefusesOlderSchema(t *testing.T) {
 	t.Parallel()
 	address := newEmpty(t)
 	_, err := pgstore.Open(t.Context(), pgstore.Config{URL: address, NoMigrate: true})
 	require.ErrorContains(t, err, "the database has schema version 0")
 	require.ErrorContains(t, err, "run `dlrloop migrate`")
-	require.Zero(t, ask[int](t, address, `SELECT count(*) FROM pg_tables WHERE schemaname = 'public'`))
+	require.Zero(t, queryOne[int](t, address, `SELECT count(*) FROM pg_tables WHERE schemaname = 'public'`))
 
 	_, _, err = pgstore.Migrate(t.Context(), pgstore.Config{URL: address}, false)
 	require.NoError(t, err)
 	newStore(t, pgstore.Config{URL: address, NoMigrate: true})
 }
 
-// TestAFailedMigrationChangesNothing has a table in the way of the last that the first version makes.
-func TestAFailedMigrationChangesNothing(t *testing.T) {
+// TestFailedMigrationChangesNothing makes the last table of the first version exist already.
+func TestFailedMigrationChangesNothing(t *testing.T) {
 	t.Parallel()
 	address := newEmpty(t)
 	execute(t, address, `CREATE TABLE quarantine (notes text)`)
@@ -78,27 +78,27 @@ func TestAFailedMigrationChangesNothing(t *testing.T) {
 	require.ErrorContains(t, err, "change the schema from version 0 to ")
 	require.ErrorContains(t, err, `"quarantine" already exists`)
 	require.Equal(t, []int64{0, 0}, []int64{from, to})
-	require.Equal(t, "quarantine", ask[string](t, address,
+	require.Equal(t, "quarantine", queryOne[string](t, address,
 		`SELECT string_agg(tablename, ',') FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE 'goose%'`))
 
 	execute(t, address, `DROP TABLE quarantine`)
-	newStore(t, pgstore.Config{URL: address}) // the lock was released
+	newStore(t, pgstore.Config{URL: address}) // the migration lock was released
 }
 
-// TestALockOfADeadStarterExpires has the lock of the migrations as somebody leaves it who is killed.
-func TestALockOfADeadStarterExpires(t *testing.T) {
+// TestMigrationLockOfKilledProcessExpires starts with the migration lock of a process that was killed.
+func TestMigrationLockOfKilledProcessExpires(t *testing.T) {
 	t.Parallel()
 	address := newEmpty(t)
 	execute(t, address, `CREATE TABLE goose_lock (lock_id bigint PRIMARY KEY, locked boolean NOT NULL, locked_at timestamptz, locked_by text,
 		lease_expires_at timestamptz, updated_at timestamptz)`)
 	execute(t, address, `INSERT INTO goose_lock VALUES (4097083626, true, now(), 'killed', now() + '2 seconds', now())`)
-	until := ask[time.Time](t, address, `SELECT lease_expires_at FROM goose_lock`)
+	until := queryOne[time.Time](t, address, `SELECT lease_expires_at FROM goose_lock`)
 	newStore(t, pgstore.Config{URL: address})
-	require.True(t, ask[bool](t, address, `SELECT now() >= $1`, until))
-	require.False(t, ask[bool](t, address, `SELECT locked FROM goose_lock`))
+	require.True(t, queryOne[bool](t, address, `SELECT now() >= $1`, until))
+	require.False(t, queryOne[bool](t, address, `SELECT locked FROM goose_lock`))
 }
 
-// newRole makes a role that may do no more than grants say, and returns the URL for it.
+// newRole creates a role with these rights only, and returns the URL for it.
 func newRole(t *testing.T, address string, grants ...string) string {
 	t.Helper()
 	role := "dlrloop_test_" + strings.ToLower(rand.Text())
@@ -113,11 +113,12 @@ func newRole(t *testing.T, address string, grants ...string) string {
 	return parsed.String()
 }
 
-func TestARoleThatMayNotChangeTheSchema(t *testing.T) {
+func TestRoleWithoutSchemaRights(t *testing.T) {
 	t.Parallel()
 	address := postgres.Database(t)
 	execute(t, address, `REVOKE CREATE ON SCHEMA public FROM PUBLIC`)
-	limited := newRole(t, address, `GRANT USAGE ON SCHEMA public`, `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public`)
+	limited := newRole(t, address, `GRANT USAGE ON SCHEMA public`,
+		`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public`)
 	for _, noMigrate := range []bool{true, false} {
 		s, err := pgstore.Open(t.Context(), pgstore.Config{URL: limited, NoMigrate: noMigrate})
 		require.NoError(t, err)
@@ -129,7 +130,7 @@ func TestARoleThatMayNotChangeTheSchema(t *testing.T) {
 	require.ErrorContains(t, err, "run `dlrloop migrate` with a role that may create tables")
 }
 
-// useAll does everything that a store does once.
+// useAll uses every method of a store once.
 func useAll(t *testing.T, s *pgstore.Store) {
 	t.Helper()
 	ctx := t.Context()
@@ -140,7 +141,9 @@ func useAll(t *testing.T, s *pgstore.Store) {
 	require.NoError(t, err)
 	require.Len(t, claims, 1)
 	require.Equal(t, []string{number(1)}, claims[0].Recipients)
-	refused := store.Settlement{BatchID: id, Lease: claims[0].Lease, Recipients: claims[0].Recipients, Outcome: store.Buried}
+	refused := store.Settlement{
+		BatchID: id, Lease: claims[0].Lease, Recipients: claims[0].Recipients, Outcome: store.Buried,
+	}
 	require.NoError(t, s.Record(ctx, arrives(refused)))
 	requeued, err := s.Requeue(ctx, key(id), epoch)
 	require.NoError(t, err)
@@ -148,8 +151,10 @@ func useAll(t *testing.T, s *pgstore.Store) {
 	claims, err = s.Claim(ctx, "plan", epoch.Add(time.Hour), time.Minute, 10)
 	require.NoError(t, err)
 	require.Len(t, claims, 1)
-	taken := store.Settlement{BatchID: id, Lease: claims[0].Lease, Recipients: claims[0].Recipients, Outcome: store.Accepted}
-	require.NoError(t, s.Record(ctx, arrives(taken)))
+	accepted := store.Settlement{
+		BatchID: id, Lease: claims[0].Lease, Recipients: claims[0].Recipients, Outcome: store.Accepted,
+	}
+	require.NoError(t, s.Record(ctx, arrives(accepted)))
 
 	r, err := s.Recipient(ctx, key(id), number(1))
 	require.NoError(t, err)

@@ -13,30 +13,33 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// slotted is a read over all slots, written for one: its slot is $1, and from says so for every table. What end does to what one
-// slot has, as to order and to cut it, does for what all of them have, too.
-type slotted struct{ columns, from, end string }
+// slotQuery holds the parts of a SELECT over all slots, written for one slot: from restricts the slot of every table
+// to $1. end is applied twice, to the rows of each slot and to the rows of all slots together; it contains ORDER BY,
+// GROUP BY and LIMIT.
+type slotQuery struct{ columns, from, end string }
 
-// ofOne is the statement for slot $1.
-func (q slotted) ofOne() string {
+// forOneSlot returns the statement for slot $1.
+func (q slotQuery) forOneSlot() string {
 	return "SELECT " + q.columns + " FROM " + q.from + " " + q.end
 }
 
-// ofAll is the statement for the slots below $1.
-func (q slotted) ofAll() string {
+// forAllSlots returns the statement for the slots 0 to $1 - 1.
+func (q slotQuery) forAllSlots() string {
 	return "SELECT " + q.columns + " FROM generate_series(0, $1::int - 1) AS s (n) CROSS JOIN LATERAL (\n" +
-		strings.ReplaceAll(q.ofOne(), "slot = $1", "slot = s.n") + "\n) e " + q.end
+		strings.ReplaceAll(q.forOneSlot(), "slot = $1", "slot = s.n") + "\n) e " + q.end
 }
 
-// overSlots reads what q finds in all slots: by one statement where all lie in one database, else by one for each slot, one slot's
-// after the other's.
-func overSlots[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], q slotted, arguments ...any) ([]E, error) {
+// overSlots returns the rows of q in all slots. It runs one statement, or with Citus and Portable one statement for
+// each slot. In the latter case the rows of each slot follow those of the previous one: the caller must sort, merge
+// and limit them.
+func overSlots[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], q slotQuery, arguments ...any,
+) ([]E, error) {
 	if !s.config.Dialect.oneSlot() {
-		return collect(ctx, s, scan, q.ofAll(), append([]any{s.slots}, arguments...)...)
+		return collect(ctx, s, scan, q.forAllSlots(), append([]any{s.slots}, arguments...)...)
 	}
 	var (
 		queue     pgx.Batch
-		statement = q.ofOne()
+		statement = q.forOneSlot()
 	)
 	for slot := range s.slots {
 		queue.Queue(statement, append([]any{slot}, arguments...)...)
@@ -44,11 +47,11 @@ func overSlots[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], q sl
 	return collectQueue(ctx, s, scan, &queue)
 }
 
-// entry is a batch, or what else a read over slots found, by its key: texts are as they are kept.
+// entry is the key of a batch, or of another row that a slotQuery found. The texts are escaped.
 type entry struct {
 	slot     int16
 	plan, id string
-	at       time.Time // by which it is listed; zero for none
+	at       time.Time // the time that orders the list; zero if the list has none
 }
 
 func entryOf(row pgx.CollectableRow) (e entry, err error) {
@@ -59,16 +62,16 @@ func entryOf(row pgx.CollectableRow) (e entry, err error) {
 	return e, err
 }
 
-// place is where a page ends that ends with e.
-func (e entry) place(list string) place {
-	p := place{List: list, Plan: plain(e.plan), ID: plain(e.id)}
+// position returns the cursor position after e in the named list.
+func (e entry) position(list string) position {
+	p := position{List: list, Plan: unescape(e.plan), ID: unescape(e.id)}
 	if !e.at.IsZero() {
 		p.At = &e.at
 	}
 	return p
 }
 
-// The orders of entries.
+// Orders of entries in lists.
 func earliest(a, b entry) int { return cmp.Or(a.at.Compare(b.at), strings.Compare(a.id, b.id)) }
 
 func latest(a, b entry) int {
@@ -79,36 +82,39 @@ func byKey(a, b entry) int {
 	return cmp.Or(cmp.Compare(a.slot, b.slot), strings.Compare(a.plan, b.plan), strings.Compare(a.id, b.id))
 }
 
-// find reads the first n entries of all slots in their order.
-func (s *Store) find(ctx context.Context, n int, order func(a, b entry) int, q slotted, arguments ...any) ([]entry, error) {
+// find returns the first n entries of all slots, in the given order.
+func (s *Store) find(ctx context.Context, n int, order func(a, b entry) int, q slotQuery, arguments ...any,
+) ([]entry, error) {
 	found, err := overSlots(ctx, s, entryOf, q, arguments...)
 	slices.SortFunc(found, order)
 	return found[:min(max(n, 0), len(found))], err
 }
 
-// split divides what a statement is about into what one transaction may be about, each in the order it has.
+// split divides the items of a statement into those that may share a transaction: all of them, or with Citus and
+// Portable those of one slot. It keeps the order within each part.
 func split[E any](d Dialect, all []E, slot func(E) int16) (parts [][]E) {
 	if !d.oneSlot() && len(all) > 0 {
 		return [][]E{all}
 	}
-	places := make(map[int16]int)
+	index := make(map[int16]int)
 	for _, e := range all {
-		at, known := places[slot(e)]
+		at, known := index[slot(e)]
 		if !known {
 			at = len(parts)
-			places[slot(e)], parts = at, append(parts, nil)
+			index[slot(e)], parts = at, append(parts, nil)
 		}
 		parts[at] = append(parts[at], e)
 	}
 	return parts
 }
 
-// transactions divides entries into those that one transaction may be about, in the order in which all transactions lock them.
+// transactions divides entries into those that may share a transaction. Each part is sorted by key, the order in
+// which all transactions lock batches.
 func (d Dialect) transactions(entries []entry) [][]entry {
 	return split(d, slices.SortedFunc(slices.Values(entries), byKey), func(e entry) int16 { return e.slot })
 }
 
-// keysOf are the keys of entries.
+// keysOf returns the keys of entries by column.
 func keysOf(entries []entry) (k keys) {
 	for _, e := range entries {
 		k.slots, k.plans, k.ids = append(k.slots, e.slot), append(k.plans, e.plan), append(k.ids, e.id)
@@ -121,7 +127,8 @@ SELECT b.plan, b.batch_id, b.row FROM unnest($1::smallint[], $2::text[], $3::tex
 JOIN batch b ON b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id
 WHERE NOT b.gone`
 
-// batchesOf reads the batches of entries in the order of these; nil stands for one that is gone meanwhile.
+// batchesOf reads the batches of entries and returns them in the same order, with nil for a batch that no longer
+// exists.
 func (s *Store) batchesOf(ctx context.Context, entries []entry) ([]*store.Batch, error) {
 	type row struct {
 		Plan, ID string
@@ -133,7 +140,7 @@ func (s *Store) batchesOf(ctx context.Context, entries []entry) ([]*store.Batch,
 		queue.Queue(readBatches, k.slots, k.plans, k.ids)
 	}
 	if s.config.Dialect.oneSlot() {
-		narrow(&queue)
+		useOneSlot(&queue)
 	}
 	found, err := collectQueue(ctx, s, pgx.RowToStructByPos[row], &queue)
 	if err != nil {

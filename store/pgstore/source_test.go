@@ -11,8 +11,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// TestASourceHasWhatIsCommittedBeforeItsLock has a copy begin while somebody who was not seen writes still.
-func TestASourceHasWhatIsCommittedBeforeItsLock(t *testing.T) {
+// TestSourceIncludesCommitsBeforeItsLock starts a copy while an unregistered writer has an open transaction.
+func TestSourceIncludesCommitsBeforeItsLock(t *testing.T) {
 	t.Parallel()
 	address := postgres.Database(t)
 	s := newStore(t, pgstore.Config{URL: address})
@@ -35,9 +35,9 @@ INSERT INTO batch (slot, plan, batch_id, first_at, last_at, row) SELECT slot, pl
 		opened <- err
 	}()
 	require.Eventually(t, func() bool {
-		return len(opened) > 0 || ask[bool](t, address,
+		return len(opened) > 0 || queryOne[bool](t, address,
 			`SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`)
-	}, patience, time.Millisecond)
+	}, timeout, time.Millisecond)
 	require.NoError(t, tx.Commit(t.Context()))
 	require.NoError(t, <-opened)
 	size, err := source.Size(t.Context())

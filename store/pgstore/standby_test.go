@@ -10,18 +10,18 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore/pgtest"
 )
 
-// TestWithoutTheStandbyNothingIsAcknowledged has commits wait for a standby that is not there. However that wait ends, the commit
-// is on one server alone.
-func TestWithoutTheStandbyNothingIsAcknowledged(t *testing.T) {
+// TestNoAcknowledgementWithoutStandby makes commits wait for a standby that does not exist. However the wait ends,
+// the commit is only on one server, so Record must return an error.
+func TestNoAcknowledgementWithoutStandby(t *testing.T) {
 	t.Parallel()
 	const waiting = `pg_stat_activity WHERE wait_event = 'SyncRep'`
 	for name, c := range map[string]struct {
 		timeout time.Duration
-		end     string // what an administrator does to the sessions that wait
+		end     string // statement by which an administrator ends the wait; empty for a timeout
 	}{
-		"the time is over":      {timeout: time.Second},
-		"the session is ended":  {end: `SELECT count(pg_terminate_backend(pid)) FROM ` + waiting},
-		"the wait is cut short": {end: `SELECT count(pg_cancel_backend(pid)) FROM ` + waiting},
+		"timeout":            {timeout: time.Second},
+		"session terminated": {end: `SELECT count(pg_terminate_backend(pid)) FROM ` + waiting},
+		"wait canceled":      {end: `SELECT count(pg_cancel_backend(pid)) FROM ` + waiting},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -30,27 +30,29 @@ func TestWithoutTheStandbyNothingIsAcknowledged(t *testing.T) {
 			require.NoError(t, s.Record(t.Context(), delivered("batch", number(1))))
 			execute(t, address, `ALTER SYSTEM SET synchronous_standby_names = 'nobody'`)
 			execute(t, address, `SELECT pg_reload_conf()`)
-			require.Eventually(t, func() bool { // the beats of the replica wait
-				return ask[bool](t, address, `SELECT EXISTS (SELECT FROM `+waiting+`)`)
-			}, patience, time.Millisecond)
+			require.Eventually(t, func() bool { // the heartbeats of the replica wait
+				return queryOne[bool](t, address, `SELECT EXISTS (SELECT FROM `+waiting+`)`)
+			}, timeout, time.Millisecond)
 			answer := make(chan error, 1)
 			go func() { answer <- s.Record(t.Context(), delivered("batch", number(2))) }()
 			for len(answer) == 0 {
 				if c.end == "" {
 					break
 				}
-				ask[int](t, address, c.end)
+				queryOne[int](t, address, c.end)
 			}
 			require.Error(t, <-answer)
 			execute(t, address, `ALTER SYSTEM RESET synchronous_standby_names`)
 			execute(t, address, `SELECT pg_reload_conf()`)
-			require.Eventually(t, func() bool { return s.Record(t.Context(), delivered("batch", number(2))) == nil }, patience, time.Millisecond)
-			require.Equal(t, 2, state(t, s).Recipients)
+			require.Eventually(t, func() bool {
+				return s.Record(t.Context(), delivered("batch", number(2))) == nil
+			}, timeout, time.Millisecond)
+			require.Equal(t, 2, totalsOf(t, s).Recipients)
 		})
 	}
 }
 
-// TestSynchronousCommitStaysOn changes the server's configuration under sessions that are there.
+// TestSynchronousCommitStaysOn changes the server's configuration while sessions are open.
 func TestSynchronousCommitStaysOn(t *testing.T) {
 	t.Parallel()
 	address := pgtest.Start(t, pgtest.Config{Durable: true}).Database(t)
@@ -65,11 +67,11 @@ func TestSynchronousCommitStaysOn(t *testing.T) {
 	} {
 		execute(t, address, statement)
 	}
-	for n := 1; ; n++ { // as long as a session may take to hear of it
+	for n := 1; ; n++ { // until the sessions have certainly reloaded the configuration
 		require.NoError(t, s.Record(t.Context(), delivered("batch", number(n))))
-		if n > 20 && ask[string](t, address, `SHOW synchronous_commit`) == "off" {
+		if n > 20 && queryOne[string](t, address, `SHOW synchronous_commit`) == "off" {
 			break
 		}
 	}
-	require.Equal(t, "on", ask[string](t, address, `SELECT string_agg(DISTINCT setting, ' ') FROM seen`))
+	require.Equal(t, "on", queryOne[string](t, address, `SELECT string_agg(DISTINCT setting, ' ') FROM seen`))
 }

@@ -9,30 +9,30 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// step is one try of one transaction of a lane.
+// step is one attempt to commit a group, the arrivals that a lane commits together, in one transaction.
 type step struct {
 	s           *Store
-	batches     []*batchArrivals // in the order of their keys, in which all transactions lock them
+	batches     []*batchArrivals // ordered by key: all transactions lock batches in this order
 	quarantined []recorded
-	gone        []entry // batches among them that retention is deleting: nothing is saved
-	counts      int16   // the slot that counts are added in
-	trial       bool    // what it writes is deleted before the commit
+	hidden      []entry // batches of the step that retention is deleting; if there are any, nothing is saved
+	counts      int16   // the slot of the totals and minute counts that this step adds to
+	trial       bool    // the rows written are deleted again before the commit; see newTrial
 
-	totals  map[slotPlan]*store.PlanStats // what is to be added
+	totals  map[slotPlan]*store.PlanStats // additions to tables total and message_total
 	minutes map[slotMinute]int
 	changes []store.Changes
-	mark    mark // what the transaction is found again by
+	marker  commitMarker // identifies the transaction; see commitOutcome
 }
 
-// batchArrivals are the arrivals of one batch in a step, and its rows.
+// batchArrivals holds the arrivals of one batch in a step and the rows of that batch.
 type batchArrivals struct {
 	key      store.BatchKey
 	slot     int16
 	arrivals []store.Arrival
 	rows     store.Rows
-	found    bool      // its row is there and locked
-	born     time.Time // zero while it is new
-	lease    string    // that the row has; empty for none
+	found    bool      // the batch has a row, which is locked now
+	firstAt  time.Time // zero until a new batch is folded
+	lease    string    // lease token in the row; empty if there is none
 }
 
 type slotPlan struct {
@@ -66,7 +66,8 @@ func newStep(s *Store, group []recorded) *step {
 		b.arrivals = append(b.arrivals, r.arrival)
 	}
 	slices.SortFunc(st.batches, func(a, b *batchArrivals) int {
-		return cmp.Or(cmp.Compare(a.slot, b.slot), strings.Compare(text(a.key.Plan), text(b.key.Plan)), strings.Compare(text(a.key.BatchID), text(b.key.BatchID)))
+		return cmp.Or(cmp.Compare(a.slot, b.slot), strings.Compare(escape(a.key.Plan), escape(b.key.Plan)),
+			strings.Compare(escape(a.key.BatchID), escape(b.key.BatchID)))
 	})
 	return st
 }
@@ -81,8 +82,8 @@ func (st *step) fold() {
 		for k, n := range counts {
 			st.minutes[slotMinute{st.counts, k}] += n
 		}
-		if b.born.IsZero() {
-			b.born = st.s.births.next(b.rows.Batch.FirstAt)
+		if b.firstAt.IsZero() {
+			b.firstAt = st.s.firstAtClock.next(b.rows.Batch.FirstAt)
 		}
 		b.endLease()
 	}
@@ -91,7 +92,8 @@ func (st *step) fold() {
 	}
 }
 
-// endLease ends the lease whose settlement was folded. A settlement of an earlier lease leaves the present one alone.
+// endLease clears the lease if one of the folded arrivals is its settlement. A late settlement of an earlier lease
+// does not affect it.
 func (b *batchArrivals) endLease() {
 	for _, a := range b.arrivals {
 		if n, ok := a.News.(store.Settlement); ok && b.lease != "" && n.Lease == b.lease {
@@ -100,7 +102,7 @@ func (b *batchArrivals) endLease() {
 	}
 }
 
-// total is what the step adds to the totals of a slot and plan.
+// total returns the additions to the totals of a plan in a slot.
 func (st *step) total(slot int16, plan string) *store.PlanStats {
 	k := slotPlan{slot, plan}
 	t := st.totals[k]

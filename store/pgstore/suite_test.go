@@ -20,7 +20,7 @@ var postgres = pgtest.Shared{Config: pgtest.Config{Prepare: makeSchema}}
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if err := flag.Set("test.parallel", "4"); err != nil { // many tests wait more than they work
+	if err := flag.Set("test.parallel", "4"); err != nil { // many tests mostly wait
 		panic(err)
 	}
 	os.Exit(postgres.Run(m))
@@ -31,38 +31,39 @@ func makeSchema(ctx context.Context, url string) error {
 	return err
 }
 
-// TestStore runs the whole suite. Left to the long form are that of Citus, whose statements are those of Portable but for the claim, and three
-// quarters of the model's histories: each is hundreds of transactions, and boltstore runs them all.
+// TestStore runs the whole suite. Two parts run only in the long form: the dialect Citus, whose statements are those
+// of Portable except for the claim, and three quarters of the random histories, because each takes hundreds of
+// transactions and boltstore runs all of them.
 func TestStore(t *testing.T) {
 	t.Parallel()
 	dialects := []pgstore.Dialect{pgstore.Postgres, pgstore.Portable}
 	if os.Getenv("DLRLOOP_LONG") != "" {
 		dialects = append(dialects, pgstore.Citus)
-	} else { // no other test that draws runs beside this one
+	} else { // no other test with random input runs in parallel
 		checks := flag.Lookup("rapid.checks").Value.String()
 		require.NoError(t, flag.Set("rapid.checks", "25"))
 		t.Cleanup(func() { require.NoError(t, flag.Set("rapid.checks", checks)) })
 	}
 	for _, d := range dialects {
 		t.Run(string(d), func(t *testing.T) {
-			w := newWire()
+			w := newRecorder()
 			storetest.Run(t, func(t *testing.T) storetest.Place { return newPlace(t, w, d) })
 			checkStatements(t, w, d)
 		})
 	}
 }
 
-// newPlace is a database of the dialect: of Citus, one that has as much of it as its statements need; of Portable, one whose
-// transactions are serializable.
-func newPlace(t *testing.T, w *wire, d pgstore.Dialect) storetest.Place {
+// newPlace creates a database for the dialect: for Citus with stand-ins for its functions, for Portable with
+// serializable transactions.
+func newPlace(t *testing.T, w *recorder, d pgstore.Dialect) storetest.Place {
 	address := postgres.Database(t)
 	switch d {
 	case pgstore.Citus:
-		standIn(t, address)
+		installCitusStandIns(t, address)
 	case pgstore.Portable:
 		address = with(t, address, "default_transaction_isolation", "serializable")
 	}
-	address = w.before(t, address)
+	address = w.intercept(t, address)
 	return func(t *testing.T, c storetest.Config) store.Store {
 		t.Helper()
 		s, err := pgstore.Open(t.Context(), pgstore.Config{
@@ -73,13 +74,13 @@ func newPlace(t *testing.T, w *wire, d pgstore.Dialect) storetest.Place {
 	}
 }
 
-// with is the URL with a setting.
+// with returns the URL with a parameter added.
 func with(t *testing.T, address, setting, value string) string {
 	t.Helper()
 	u, err := url.Parse(address)
 	require.NoError(t, err)
 	q := u.Query()
 	q.Set(setting, value)
-	u.RawQuery = strings.ReplaceAll(q.Encode(), "+", "%20") // pgx takes a plus for a plus
+	u.RawQuery = strings.ReplaceAll(q.Encode(), "+", "%20") // pgx does not decode a plus as a space
 	return u.String()
 }

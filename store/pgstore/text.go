@@ -6,20 +6,21 @@ import (
 	"unicode/utf8"
 )
 
-// escaped begins a text that PostgreSQL could not keep as it is; what begins with it by itself is escaped, too.
-const escaped = "\x1a"
+// escapePrefix marks an escaped text. A text that starts with it is escaped as well.
+const escapePrefix = "\x1a"
 
-// text is how an opaque text is kept: as it is, unless it holds NUL or is no UTF-8. Different texts stay different.
-func text(s string) string {
-	if utf8.ValidString(s) && !strings.Contains(s, "\x00") && !strings.HasPrefix(s, escaped) {
+// escape returns s in a form that a PostgreSQL text column accepts: s itself, or escapePrefix and the hex digits of s
+// if s contains NUL, is not valid UTF-8 or starts with escapePrefix. Different texts have different results.
+func escape(s string) string {
+	if utf8.ValidString(s) && !strings.Contains(s, "\x00") && !strings.HasPrefix(s, escapePrefix) {
 		return s
 	}
-	return escaped + hex.EncodeToString([]byte(s))
+	return escapePrefix + hex.EncodeToString([]byte(s))
 }
 
-// plain is the text that was kept.
-func plain(kept string) string {
-	rest, found := strings.CutPrefix(kept, escaped)
+// unescape returns the text from which escape made kept.
+func unescape(kept string) string {
+	rest, found := strings.CutPrefix(kept, escapePrefix)
 	if !found {
 		return kept
 	}

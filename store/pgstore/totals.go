@@ -41,17 +41,17 @@ FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[]) AS
 ON CONFLICT (slot, plan, status, class) DO UPDATE SET messages = message_total.messages + excluded.messages`
 )
 
-// countsOf is the slot in which a group counts whose first arrival is in slot. Counts are only ever summed over all slots, and
-// whoever adds to one has it locked until the commit is on disk: where a group may span slots, each lane of each replica
-// counts in a slot of its own, as far as there are enough, so that lanes do not wait for each other.
+// countsOf returns the slot to which a group adds its counts; slot is that of its first arrival. Counts are only read
+// as sums over all slots. A counter row stays locked until its commit is durable. So, if a group may span slots, each
+// lane of each replica counts in its own slot as far as possible, and lanes do not wait for each other.
 func (s *Store) countsOf(slot int16) int16 {
 	if s.config.Dialect != Postgres {
 		return slot
 	}
-	return int16((s.spread + int(slot)%len(s.lanes)) % s.slots)
+	return int16((s.firstCountSlot + int(slot)%len(s.lanes)) % s.slots)
 }
 
-// queueMinutes adds what was newly counted to the timeseries.
+// queueMinutes adds the counts of the step to table minute_count.
 func (st *step) queueMinutes(queue *pgx.Batch) {
 	var (
 		slots           []int16
@@ -60,11 +60,12 @@ func (st *step) queueMinutes(queue *pgx.Batch) {
 		messages        []int64
 	)
 	sorted := slices.SortedFunc(maps.Keys(st.minutes), func(a, b slotMinute) int {
-		return cmp.Or(cmp.Compare(a.slot, b.slot), a.Minute.Compare(b.Minute), strings.Compare(a.Plan, b.Plan), cmp.Compare(a.Status, b.Status))
+		return cmp.Or(cmp.Compare(a.slot, b.slot), a.Minute.Compare(b.Minute),
+			strings.Compare(a.Plan, b.Plan), cmp.Compare(a.Status, b.Status))
 	})
 	for _, k := range sorted {
 		slots, minutes = append(slots, k.slot), append(minutes, k.Minute)
-		plans, statuses = append(plans, text(k.Plan)), append(statuses, string(k.Status))
+		plans, statuses = append(plans, escape(k.Plan)), append(statuses, string(k.Status))
 		messages = append(messages, int64(st.minutes[k]))
 	}
 	if len(slots) > 0 {
@@ -72,7 +73,7 @@ func (st *step) queueMinutes(queue *pgx.Batch) {
 	}
 }
 
-// queueTotals adds to the totals of slots and plans.
+// queueTotals adds totals to the tables total and message_total.
 func queueTotals(queue *pgx.Batch, totals map[slotPlan]*store.PlanStats) {
 	var (
 		slots   []int16
@@ -89,12 +90,12 @@ func queueTotals(queue *pgx.Batch, totals map[slotPlan]*store.PlanStats) {
 	})
 	for _, k := range sorted {
 		t := totals[k]
-		slots, plans = append(slots, k.slot), append(plans, text(k.plan))
+		slots, plans = append(slots, k.slot), append(plans, escape(k.plan))
 		for i, n := range columnsOf(t) {
 			columns[i] = append(columns[i], int64(*n))
 		}
 		for _, m := range t.Messages {
-			messageSlots, messagePlans = append(messageSlots, k.slot), append(messagePlans, text(k.plan))
+			messageSlots, messagePlans = append(messageSlots, k.slot), append(messagePlans, escape(k.plan))
 			messageStatuses, classes = append(messageStatuses, string(m.Status)), append(classes, string(m.Class))
 			messages = append(messages, int64(m.Messages))
 		}
@@ -111,7 +112,7 @@ func queueTotals(queue *pgx.Batch, totals map[slotPlan]*store.PlanStats) {
 	}
 }
 
-// columnsOf are the figures of table total in its order.
+// columnsOf returns the figures of t in the column order of table total.
 func columnsOf(t *store.PlanStats) [12]*int {
 	f := &t.Feedback
 	return [12]*int{

@@ -12,73 +12,75 @@ import (
 )
 
 const (
-	// tries is how often a transaction that was surely undone is begun.
-	tries = 20
-	// patience is how long a group waits for a database that cannot be reached: most restarts and fail-overs take no longer. Only
-	// the first waits: when it has failed, those after it make one attempt each.
-	patience = 3 * time.Second
+	// maxTries is how often a transaction is run if each run fails and is certainly rolled back.
+	maxTries = 20
+	// reconnectTimeout is how long a group waits for an unreachable database: longer than most restarts and
+	// failovers. Only the first group waits; once it has failed, each later group makes one attempt until a commit
+	// succeeds.
+	reconnectTimeout = 3 * time.Second
 )
 
-// errGone means that retention is deleting a batch, or did so between its being named and being locked.
-var errGone = errors.New("the batch is expiring")
+// errHidden means that retention is deleting a batch of the transaction, or deleted it after its row was inserted and
+// before the row was locked.
+var errHidden = errors.New("retention is deleting the batch")
 
-// unreachableError means that there was no connection to be had.
+// unreachableError means that no connection could be acquired. Nothing was committed.
 type unreachableError struct{ error }
 
 func (e unreachableError) Unwrap() error { return e.error }
 
-// lostError means that the connection was lost while nothing was committed yet.
+// lostError means that the connection was lost and the transaction is certainly rolled back.
 type lostError struct{ error }
 
 func (e lostError) Unwrap() error { return e.error }
 
-// unknownError means that the answer to a COMMIT was lost: it may have been done.
+// unknownError means that COMMIT was sent and not confirmed: the transaction may be committed.
 type unknownError struct{ error }
 
 func (e unknownError) Unwrap() error { return e.error }
 
-func (e unknownError) Error() string { return "no answer to the commit: " + e.error.Error() }
+func (e unknownError) Error() string { return "commit not confirmed: " + e.error.Error() }
 
-// transact runs the transaction of a group, again when it was surely undone and that may end. When the answer to its COMMIT was lost it finds
-// out what became of it. What is not known to be done after twice the time of a statement is answered as failed.
+// transact runs the transaction of a group and retries it while it is certainly rolled back. If COMMIT is not
+// confirmed, it asks the server for the outcome. After twice StatementTimeout it gives up and returns the last error.
 func (s *Store) transact(group []recorded) (*step, error) {
-	begin, failing := time.Now(), s.commits.at() > 0
-	ctx, cancel := context.WithTimeout(s.committing, 2*s.config.StatementTimeout)
+	begin, failing := time.Now(), s.commitBackoff.failureCount() > 0
+	ctx, cancel := context.WithTimeout(s.commitCtx, 2*s.config.StatementTimeout)
 	defer cancel()
 	for try := 1; ; {
 		st := newStep(s, group)
 		err := s.runStep(ctx, st)
 		if _, unknown := errors.AsType[unknownError](err); unknown {
-			err = s.findOut(st.mark, err)
+			err = s.commitOutcome(st.marker, err)
 		}
 		if err == nil {
 			return st, nil
 		}
-		if errors.Is(err, errGone) && len(st.gone) > 0 {
+		if errors.Is(err, errHidden) && len(st.hidden) > 0 {
 			if !group[0].slow {
 				return st, errSlow
 			}
-			if err := s.sweep(ctx, st.gone); err != nil {
+			if err := s.deleteHidden(ctx, st.hidden); err != nil {
 				return nil, err
 			}
 		}
-		s.renew(err)
+		s.resetPool(err)
 		if _, unreachable := errors.AsType[unreachableError](err); unreachable {
-			if failing || time.Since(begin) > patience || ctx.Err() != nil {
+			if failing || time.Since(begin) > reconnectTimeout || ctx.Err() != nil {
 				return nil, err
 			}
-			continue // at the gate's pace
+			continue // the gate of the pool delays the next attempt
 		}
-		if !undone(err) || try == tries || ctx.Err() != nil {
+		if !retryable(err) || try == maxTries || ctx.Err() != nil {
 			return nil, err
 		}
-		pause(ctx, backoff(try))
+		pause(ctx, retryDelay(try))
 		try++
 	}
 }
 
-// runStep runs the transaction of a step in two round trips: it begins with what it reads and is committed with what it writes. Its error
-// is one that write may return.
+// runStep runs the transaction of a step in two round trips: BEGIN with the reads, then the writes with COMMIT. It
+// returns the kinds of errors that write returns.
 func (s *Store) runStep(ctx context.Context, st *step) error {
 	pooled, err := s.pool.Acquire(ctx)
 	if err != nil {
@@ -90,26 +92,26 @@ func (s *Store) runStep(ctx context.Context, st *step) error {
 		st.fold()
 		if err = st.save(ctx, conn); err == nil {
 			if !st.trial {
-				s.known.add(st.batches)
+				s.rowCache.add(st.batches)
 			}
-			return waited(conn)
+			return replicationError(conn)
 		}
-		if conn.IsClosed() || conn.PgConn().TxStatus() == outside {
-			return committing(err)
+		if conn.IsClosed() || conn.PgConn().TxStatus() == txIdle {
+			return commitError(err)
 		}
 	}
-	_, _ = conn.Exec(ctx, `ROLLBACK`) // a connection that cannot is closed
+	_, _ = conn.Exec(ctx, `ROLLBACK`) // if this fails, pgx closes the connection
 	if conn.IsClosed() {
 		return lostError{cmp.Or(err, pgconn.ErrConnClosed)}
 	}
 	return err
 }
 
-// outside is how the server says that a session is in no transaction.
-const outside = 'I'
+// txIdle is the transaction status that the server reports for a session outside a transaction.
+const txIdle = 'I'
 
-// write runs a transaction that changes rows. Its error is an
-// unreachableError, a lostError, an unknownError, or says by itself that nothing was done.
+// write runs change in a transaction. It returns an unreachableError, a lostError, an unknownError, or another error
+// after which the transaction is rolled back.
 func (s *Store) write(ctx context.Context, change func(pgx.Tx) error) error {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
@@ -119,9 +121,9 @@ func (s *Store) write(ctx context.Context, change func(pgx.Tx) error) error {
 	tx, err := conn.BeginTx(ctx, s.config.Dialect.options())
 	if err == nil {
 		if err = change(s.config.Dialect.within(tx)); err == nil && !conn.Conn().IsClosed() {
-			return cmp.Or(committing(tx.Commit(ctx)), waited(conn.Conn()))
+			return cmp.Or(commitError(tx.Commit(ctx)), replicationError(conn.Conn()))
 		}
-		_ = tx.Rollback(ctx) // a connection that cannot is closed
+		_ = tx.Rollback(ctx) // if this fails, pgx closes the connection
 	}
 	if conn.Conn().IsClosed() {
 		return lostError{cmp.Or(err, pgconn.ErrConnClosed)}
@@ -129,70 +131,74 @@ func (s *Store) write(ctx context.Context, change func(pgx.Tx) error) error {
 	return err
 }
 
-// committing is what the error of COMMIT, or of statements that were sent together with it, says. Only one that the server gives
-// for a statement says that it was not done: a server that ends the session may have done it before. What pgx calls safe to retry
-// is not always: a reader that meets a lost connection twice gets an error that says so.
-func committing(err error) error {
+// commitError classifies err, the error of COMMIT or of a batch that includes COMMIT. The transaction is certainly
+// rolled back only if the server reported an error for a statement. A server that ends the session may have committed
+// before. pgconn.SafeToRetry is not reliable here: if a second read fails on the lost connection, it reports true
+// although COMMIT was sent.
+func commitError(err error) error {
 	refused, answered := errors.AsType[*pgconn.PgError](err)
-	if err == nil || answered && !ended(refused) || errors.Is(err, pgx.ErrTxCommitRollback) {
+	if err == nil || answered && !endsSession(refused) || errors.Is(err, pgx.ErrTxCommitRollback) {
 		return err
 	}
 	return unknownError{err}
 }
 
-// waited is an unknownError when a commit on the connection is answered although the servers that it was to wait for may not
-// have it.
-func waited(conn *pgx.Conn) error {
-	if _, short := conn.PgConn().CustomData()[waitCutShortKey]; !short {
+// replicationError returns an unknownError if the last commit on conn was answered before the synchronous standbys
+// confirmed it, else nil.
+func replicationError(conn *pgx.Conn) error {
+	if _, short := conn.PgConn().CustomData()[waitCanceledKey]; !short {
 		return nil
 	}
-	delete(conn.PgConn().CustomData(), waitCutShortKey)
-	return unknownError{errWaitCutShort}
+	delete(conn.PgConn().CustomData(), waitCanceledKey)
+	return unknownError{errReplicationWaitCanceled}
 }
 
-// ended reports whether an error of the server was the last of its session.
-func ended(refused *pgconn.PgError) bool {
+// endsSession reports whether the server ended the session with this error.
+func endsSession(refused *pgconn.PgError) bool {
 	return refused.SeverityUnlocalized != "ERROR" && refused.Severity != "ERROR"
 }
 
-// undoneCodes are: serialization failure, deadlock, read-only transaction (the next one is another server's).
-var undoneCodes = []string{"40001", "40P01", readOnlyCode}
+// retryableCodes are serialization failure, deadlock and read-only transaction. After the last, the retry goes to the
+// new primary server.
+var retryableCodes = []string{"40001", "40P01", readOnlyCode}
 
 const readOnlyCode = "25006"
 
-// undone reports whether a transaction was surely undone and may do when it is begun again.
-func undone(err error) bool {
-	if _, lost := errors.AsType[lostError](err); lost || errors.Is(err, errGone) {
+// retryable reports whether the transaction was certainly rolled back and may succeed if it is run again.
+func retryable(err error) bool {
+	if _, lost := errors.AsType[lostError](err); lost || errors.Is(err, errHidden) {
 		return true
 	}
 	refused, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && slices.Contains(undoneCodes, refused.Code)
+	return ok && slices.Contains(retryableCodes, refused.Code)
 }
 
-// unfit reports whether a transaction failed for what was to be written, not for the database's state.
-func unfit(err error) bool {
+// isDataError reports whether the database refused the values of a transaction, so that the same values will fail
+// again.
+func isDataError(err error) bool {
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch refused.Code[:2] {
-		case "22", "23", "54": // data exception, integrity constraint, program limit exceeded
+		case "22", "23", "54": // data exception, integrity constraint violation, program limit exceeded
 			return true
 		}
 	}
 	return false
 }
 
-// renew replaces all connections after one of them has shown that its server is not the one to use any more: it went, or it
-// takes no writes since another took over. That a new one cannot be made says nothing of those that are there.
-func (s *Store) renew(err error) {
+// resetPool closes all pooled connections if err shows that their server is gone, or has become read-only because
+// another one is the primary now. A failed attempt to connect does not count: it says nothing about the open
+// connections.
+func (s *Store) resetPool(err error) {
 	if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting {
 		return
 	}
 	refused, ok := errors.AsType[*pgconn.PgError](err)
-	if _, lost := errors.AsType[lostError](err); lost || ok && (ended(refused) || refused.Code == readOnlyCode) {
+	if _, lost := errors.AsType[lostError](err); lost || ok && (endsSession(refused) || refused.Code == readOnlyCode) {
 		s.pool.Reset()
 	}
 }
 
-// pause waits, unless ctx ends.
+// pause blocks for d or until ctx ends.
 func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

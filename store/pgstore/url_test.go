@@ -9,19 +9,20 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// What is wrong with a URL is told as far as it cannot hold the password.
-func TestAURLThatIsNotUnderstood(t *testing.T) {
+// The error for an invalid URL contains as much as cannot reveal the password.
+func TestInvalidURL(t *testing.T) {
 	t.Parallel()
 	for parameters, why := range map[string]string{
-		"sslrootcert=/missing.pem": "open store: the URL is not understood: open /missing.pem: no such file or directory",
-		"sslmode=verify_full":      "open store: the URL is not understood",
-		"port=notaport":            "open store: the URL is not understood",
+		"sslrootcert=/missing.pem": "open store: cannot parse the URL: open /missing.pem: no such file or directory",
+		"sslmode=verify_full":      "open store: cannot parse the URL",
+		"port=notaport":            "open store: cannot parse the URL",
 	} {
 		_, err := pgstore.Open(t.Context(), pgstore.Config{URL: "postgres://dlrloop:s3cret@db.example/dlrloop?" + parameters})
 		require.ErrorIs(t, err, pgstore.ErrURL)
 		require.EqualError(t, err, why)
 	}
-	_, err := pgstore.OpenSource(t.Context(), pgstore.Config{URL: "host=db.example password=s3cret sslkey=/gone sslcert=/gone"})
+	keywords := "host=db.example password=s3cret sslkey=/gone sslcert=/gone"
+	_, err := pgstore.OpenSource(t.Context(), pgstore.Config{URL: keywords})
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	require.NotContains(t, err.Error(), "s3cret")
 }

@@ -1,7 +1,8 @@
--- Every table is led by the slot: a stable hash of plan and batch id, modulo meta.slots. What belongs to one batch lies in
--- one slot, so a commit of one slot never leaves it. Every index but the primary key has a condition that only those statements
--- meet which it is for: a plan made while a table was small, and kept, could take any index that the slot leads for one row's key.
--- Keys compare by their bytes. Times are given by the program, in UTC.
+-- The slot is the first column of every key: a stable hash of plan and batch id, modulo meta.slots. All rows of a
+-- batch are in one slot, so a commit of one batch stays in that slot. Every index except the primary key is partial,
+-- so that only the statements it is meant for can use it: otherwise a plan made while the table was small, and kept,
+-- could look up a primary key in any index that starts with the slot. Keys are compared by bytes. The program passes
+-- all times, in UTC.
 
 -- +goose Up
 CREATE TABLE meta (
@@ -10,9 +11,10 @@ CREATE TABLE meta (
     salt  bytea NOT NULL
 );
 
--- A batch without first_at was only just named, by the transaction that fills it, or is gone: retention is deleting what belongs to it,
--- and it has to be gone for good before it may come again. The microseconds of first_at tell those
--- apart that were first heard of in the same millisecond. reference is the start of the SHA-256 of the client reference.
+-- first_at is NULL in a row that a running transaction has just inserted and not yet filled, and in a hidden batch
+-- (gone): retention is deleting its rows, and new arrivals wait until they are deleted. The microseconds of first_at
+-- order batches that were first seen in the same millisecond. reference is the first 16 bytes of the SHA-256 of the
+-- client reference.
 CREATE TABLE batch (
     slot        smallint NOT NULL,
     plan        text COLLATE "C" NOT NULL,
@@ -24,7 +26,7 @@ CREATE TABLE batch (
     due         timestamptz,
     dead        boolean NOT NULL DEFAULT false,
     check_due   timestamptz,
-    check_minute timestamptz, -- of check_due, which moves with each report: the index, and so the update, has only its minute
+    check_minute timestamptz, -- check_due cut to the minute; indexed, as check_due changes with each report
     lease       text,
     lease_until timestamptz,
     gone        boolean NOT NULL DEFAULT false,
@@ -39,9 +41,9 @@ CREATE INDEX batch_dead ON batch (slot, plan, batch_id) WHERE dead;
 CREATE INDEX batch_check ON batch (slot, plan, check_minute) WHERE check_minute IS NOT NULL;
 CREATE INDEX batch_gone ON batch (slot, plan, batch_id) WHERE gone;
 
--- first_at is the batch's: a number's batches are listed by it. day is its day, counted from 1970 in UTC. It leads the index, so that what
--- comes in touches one part of it, and what expires leaves whole pages. Who looks for a number asks each day. hash is the start of
--- the SHA-256 of the digits.
+-- first_at is that of the batch; it orders the batches of a number. day is the number of days from 1970-01-01 to
+-- first_at, in UTC. It leads the index, so that inserts touch one part of the index and retention empties whole
+-- pages. A search for a number visits each day. hash is the first 4 bytes of the SHA-256 of the digits.
 CREATE TABLE recipient (
     slot     smallint NOT NULL,
     plan     text COLLATE "C" NOT NULL,

@@ -1,5 +1,6 @@
--- Who shares the database, and which of them does what one does for all. Both tables hold a few rows and have no slot: a
--- database that is distributed keeps them whole. A token is of one process; ids are given by people and may be given twice.
+-- replica: the processes that share the database. duty: the leader leases, for tasks that one replica does for all.
+-- Both tables have few rows and no slot; a distributed database replicates them. token is unique per process.
+-- Operators choose the ids, so an id may be used twice.
 
 -- +goose Up
 CREATE TABLE replica (

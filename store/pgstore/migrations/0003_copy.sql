@@ -1,5 +1,5 @@
--- How far a copy that fills the database came, as long as it is not finished: one row, or none. Nothing else may use the
--- database while there is one. Like meta, it has no slot.
+-- The progress of an unfinished copy into this database: one row, or none. While there is a row, only the copy may
+-- use the database. Like meta, the table has no slot.
 
 -- +goose Up
 CREATE TABLE copy_mark (

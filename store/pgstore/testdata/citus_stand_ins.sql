@@ -1,11 +1,12 @@
--- What dlrloop asks of Citus, on a PostgreSQL without it: enough to run its statements, not to distribute anything.
+-- Stand-ins for the functions and tables of Citus that dlrloop uses. They let its statements run, but distribute
+-- nothing.
 CREATE TABLE pg_dist_partition (logicalrelid regclass PRIMARY KEY, distributed_by text, colocated_with regclass);
 
 CREATE FUNCTION create_distributed_table(tab regclass, col text, shard_count int DEFAULT NULL, colocate_with text DEFAULT 'default')
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF (shard_count IS NULL) = (colocate_with = 'none') THEN
-        RAISE 'the number of shards is asked for once, of the table that the others are colocated with';
+        RAISE 'shard_count must be given exactly once: for the table with which the others are colocated';
     END IF;
     INSERT INTO pg_dist_partition VALUES (tab, col, nullif(colocate_with, 'none')::regclass);
 END $$;
