@@ -22,13 +22,14 @@ func TestTheCommandsPageMatchesTheHelp(t *testing.T) {
 	var page strings.Builder
 	fmt.Fprintf(&page, `# Commands
 
-The output of `+"`dlrloop COMMAND --help`"+` for every command. This page is generated: change the help texts in `+"`cli/`"+`.
+The output of `+"`dlrloop COMMAND --help`"+` for every command. This page is generated: change the help texts
+in `+"`cli/`"+`.
 
 %s
 
-Every command that prints a list or an answer has `+"`--json`"+`. Times are in UTC. A flag overrides a variable, and a variable
-overrides the configuration file ([configuration.md](configuration.md)). All commands have three exit codes: 0 done, 1 the
-command failed, 2 invalid arguments or configuration, which a retry does not fix.
+Every command that prints a list or an answer has `+"`--json`"+`. Times are in UTC. A flag overrides a variable,
+and a variable overrides the configuration file ([configuration.md](configuration.md)). All commands have
+three exit codes: 0 done, 1 the command failed, 2 invalid arguments or configuration, which a retry does not fix.
 
 `, root.Long)
 	leaves := visible(root)

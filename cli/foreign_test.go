@@ -163,7 +163,8 @@ func TestReconcileStopsOnInterrupt(t *testing.T) {
 
 // TestEntriesThatCannotBeReadAreSkipped gives each command a list with invalid entries.
 func TestEntriesThatCannotBeReadAreSkipped(t *testing.T) {
-	const good = `{"id":"%s","to":["447700900101"],"created_at":"2026-11-29T12:00:00Z","modified_at":"2026-11-29T12:00:00Z"}`
+	const good = `{"id":"%s","to":["447700900101"],` +
+		`"created_at":"2026-11-29T12:00:00Z","modified_at":"2026-11-29T12:00:00Z"}`
 	report := func(kind, batch string) string {
 		return `{` + kind + `"batch_id":"` + batch +
 			`","recipient":"447700900101","code":0,"status":"Delivered","at":"2026-11-29T12:00:00Z"}`
@@ -232,12 +233,12 @@ func TestNoDocumentRepeatsAMember(t *testing.T) {
 			`1, "x": {"y": 1, "y": 2}}`
 		full = `{"type": "", "batch_id": "B", "total_message_count": 1, "statuses": [{"code": 0, "code": 0, ` +
 			`"status": "Delivered", "count": 1}]}`
-		feedbackBatch = `{"plan": "p", "plan": "p", "id": "B", "feedback": {"owed": 1, "owed": 1}}`
+		owed = `{"plan": "p", "plan": "p", "id": "B", "feedback": {"owed": 1, "owed": 1}}`
 	)
 	url := answering(t, func(r *http.Request) (int, string) {
 		switch path := r.URL.Path; {
 		case path == "/api/v1/feedback":
-			return http.StatusOK, `{"items": [` + feedbackBatch + `]}`
+			return http.StatusOK, `{"items": [` + owed + `]}`
 		case path == "/api/v1/feedback/requeue":
 			return http.StatusOK, `{"batches": 1, "batches": 2, "recipients": 0}`
 		case strings.HasSuffix(path, "/delivery_reports"):

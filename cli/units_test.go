@@ -44,7 +44,8 @@ func TestTimeFlags(t *testing.T) {
 
 func TestPrintableEscapesUnprintableCharacters(t *testing.T) {
 	for text, want := range map[string]string{
-		"plain, käse 東京 👍": "plain, käse 東京 👍", "two\nlines\tand": `two\nlines\tand`, "\x1b[31mred\a": `\x1b[31mred\a`,
+		"plain, käse 東京 👍": "plain, käse 東京 👍",
+		"two\nlines\tand":  `two\nlines\tand`, "\x1b[31mred\a": `\x1b[31mred\a`,
 		"bro\xffken": `bro\xffken`, "say \"hi\"\n": `say \"hi\"\n`, "\u202eback": `\u202eback`,
 	} {
 		require.Equal(t, want, printable(text))

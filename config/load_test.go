@@ -90,7 +90,8 @@ plans:
         path_token: {values: [pt-1], value_files: [../secrets/pt-2]}
         on_failure: reject
     feedback:
-      {on: off, batches: all, coalesce: 0s, workers: 8, rate: 0.5, give_up: 1d12h, backoff: {base: 2s, cap: 1m}, timeout: 5s}
+      {on: off, batches: all, coalesce: 0s, workers: 8, rate: 0.5, give_up: 1d12h,
+       backoff: {base: 2s, cap: 1m}, timeout: 5s}
     gateway: {token: plan}
     reconcile: {silence: 0s, grace: 5m, rate: 0.25}
   - id: plan-b

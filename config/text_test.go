@@ -90,15 +90,18 @@ func TestInvisibleCharactersInSecretsAreRejected(t *testing.T) {
 	}
 	got, _ := refused(t, strings.Replace(minimal, "tok-a", `"hu\u200bsh"`, 1), nil,
 		"DLRLOOP_PLANS_0_WEBHOOK_AUTH_HMAC_SECRETS=hu\u00a0sh")
-	require.Equal(t, `config.yaml:4:12: plans[0].token: character 3 is U+200B (zero width space), which is invisible; remove it
-$DLRLOOP_PLANS_0_WEBHOOK_AUTH_HMAC_SECRETS: plans[0].webhook.auth.hmac.secrets[0]: character 3 is U+00A0 (no-break space), which is invisible; remove it`, got)
+	require.Equal(t, "config.yaml:4:12: plans[0].token: character 3 is U+200B (zero width space), "+
+		"which is invisible; remove it\n"+
+		"$DLRLOOP_PLANS_0_WEBHOOK_AUTH_HMAC_SECRETS: plans[0].webhook.auth.hmac.secrets[0]: "+
+		"character 3 is U+00A0 (no-break space), which is invisible; remove it", got)
 }
 
 func TestInvisibleCharactersInOtherTextsAreRejected(t *testing.T) {
 	got, _ := refused(t, "public: {listen: \"127.0.0.1:80\\u200b\", url: \"\\ufeffhttps://dlr.acme.test\", "+
 		"trusted_proxies: [\"10.0.0.1\\u00a0\"]}\n"+
 		"store: {path: \"da\\0ta\"}\n"+strings.Replace(minimal, "plan-a", `"plan-a\u200d"`, 1), nil)
-	require.Equal(t, `config.yaml:1:18: public.listen: character 13 is U+200B (zero width space), which is invisible; remove it
+	require.Equal(t,
+		`config.yaml:1:18: public.listen: character 13 is U+200B (zero width space), which is invisible; remove it
 config.yaml:1:45: public.url: character 1 is U+FEFF (byte order mark), which is invisible; remove it
 config.yaml:1:94: public.trusted_proxies[0]: character 9 is U+00A0 (no-break space), which is invisible; remove it
 config.yaml:2:15: store.path: character 3 is U+0000, which is invisible; remove it

@@ -103,8 +103,10 @@ func TestACertificateIsRenewed(t *testing.T) {
 		require.Equal(r.t, second.Raw, r.later())
 		r.exports(1, second.NotAfter)
 
-		leased := third.Write(r.t, r.t.TempDir())
-		for link, target := range map[string]string{r.files.CertFile: leased.CertFile, r.files.KeyFile: leased.KeyFile} {
+		elsewhere := third.Write(r.t, r.t.TempDir())
+		for link, target := range map[string]string{
+			r.files.CertFile: elsewhere.CertFile, r.files.KeyFile: elsewhere.KeyFile,
+		} {
 			require.NoError(r.t, os.Symlink(target, link+".new"))
 			require.NoError(r.t, os.Rename(link+".new", link))
 		}
