@@ -67,7 +67,7 @@ func as(t *testing.T, server, role, database string) string {
 // TestASingleRole runs dlrloop with the single role that docs/operations.md creates.
 func TestASingleRole(t *testing.T) {
 	admin := pgtest.Start(t, pgtest.Config{}).Database(t)
-	execute(t, admin, statements(t, "One role that owns the database will do:"))
+	execute(t, admin, statements(t, "<!-- one role -->"))
 	w := newWorld(t, func(c *config.Config) { keepInDatabase(c, as(t, admin, "dlrloop", "dlrloop")) })
 	sendsFeedback(w)
 }
