@@ -14,17 +14,18 @@ RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache
 FROM scratch
 ARG VERSION=dev REVISION=
 LABEL org.opencontainers.image.title="dlrloop" \
-      org.opencontainers.image.description="Takes Sinch SMS delivery reports durably and sends the delivery feedback on" \
+      org.opencontainers.image.description="Stores Sinch SMS delivery reports durably and sends delivery feedback" \
       org.opencontainers.image.source="https://github.com/dlrloop/dlrloop" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version=$VERSION \
       org.opencontainers.image.revision=$REVISION
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /out/dlrloop /dlrloop
-# A new volume takes its owner from this folder. Everything else may be read-only.
+# A new volume gets its owner from this directory. Everything else may be read-only.
 COPY --from=build --chown=65532:65532 /out/data /data
 USER 65532:65532
-# The configuration is /config.yaml, or wherever $DLRLOOP_CONFIG says. The store is the volume, whatever the configuration says.
+# The configuration is /config.yaml, or the file that $DLRLOOP_CONFIG names. The store is always in the volume; this
+# overrides store.path.
 WORKDIR /
 ENV DLRLOOP_STORE_PATH=/data
 VOLUME /data

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Sends a batch every few seconds: to numbers of several countries, with each kind of report in turn. It needs $GATEWAY (the URL of a
-# service plan), $TOKEN, and no more than busybox has.
+# Sends a batch every few seconds to numbers of several countries, with each kind of report in turn. It needs $GATEWAY
+# (the URL of a service plan), $TOKEN, and only the commands of busybox.
 set -eu
 
 batch=0
@@ -21,11 +21,11 @@ send() {
 		--post-data "$body" "$GATEWAY/batches"; then
 		touch /tmp/taken
 	else
-		echo "batch $batch was not taken" >&2
+		echo "batch $batch was not accepted" >&2
 	fi
 }
 
-# numbers are five of each country: other ones in each batch.
+# numbers prints five numbers of each country, different ones for each batch.
 numbers() {
 	comma=
 	for prefix in 4477009 12025 491511 336390 346000 467001 5511912 919812 614915 353851; do
