@@ -189,9 +189,9 @@ func (s *Store) queueOwed(queue *pgx.Batch, c *store.Claim, from string) {
 // maxFirstOwed is the maximum number of batches in a firstOwed.
 const maxFirstOwed = 1 << 10
 
-// firstOwed remembers, for batches with more owed recipients than one claim covers, the first recipient of the last
-// claim. The next claim starts there and skips the recipients already sent. An entry may be stale: a claim that finds
-// too few recipients reads from the beginning. The zero value is empty.
+// firstOwed remembers the first recipient of the last claim of each batch that has more owed recipients than one
+// claim covers. The next claim of the batch starts there and skips the recipients already sent. An entry may be
+// stale: a claim that finds too few recipients reads from the beginning. The zero value is empty.
 type firstOwed struct {
 	mu     sync.Mutex
 	digits map[store.BatchKey]string // escaped; guarded by mu

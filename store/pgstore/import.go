@@ -223,7 +223,8 @@ func (s *Store) importQuarantine(ctx context.Context, tx pgx.Tx, entries []store
 }
 
 // importTotals makes the totals of each plan equal to those of the source. The imported batches have already added
-// their own figures, each in its slot. The difference goes to the slot that the plan has with an empty batch id.
+// their own figures, each in its slot. importTotals adds the difference in one slot for each plan: that of the plan
+// and an empty batch id.
 func (s *Store) importTotals(ctx context.Context, tx pgx.Tx, plans []store.PlanStats) error {
 	if len(plans) == 0 {
 		return nil

@@ -80,10 +80,10 @@ func (s *Store) commitOutcome(m commitMarker, err error) error {
 	return err
 }
 
-// confirmDurable returns nil once an existing commit is as durable as synchronous_commit demands: on disk, and on the
-// servers of synchronous_standby_names. The session may have ended, or been told to end, while it waited for that.
-// confirmDurable makes another commit, which is later in the write-ahead log and therefore confirmed later. err is
-// the error of the unconfirmed commit.
+// confirmDurable makes another commit and returns nil if that succeeds. It is called for a transaction that is
+// committed but was not confirmed, so it may not be on disk or on the servers of synchronous_standby_names yet. The
+// new commit is later in the write-ahead log, so the server confirms it only when both are there. err is the error of
+// the unconfirmed commit; confirmDurable wraps it if the new commit fails.
 func (s *Store) confirmDurable(ctx context.Context, err error) error {
 	var changed pgconn.CommandTag
 	failed := s.write(ctx, func(tx pgx.Tx) (err error) {

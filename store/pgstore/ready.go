@@ -73,7 +73,7 @@ func (p *progress) late(now time.Time) bool {
 	return false
 }
 
-// pendingTotals returns the keys of the totals that the running commits add to.
+// pendingTotals returns the keys of the rows of table total that the running commits add to.
 func (p *progress) pendingTotals(countsOf func(slot int16) int16) map[slotPlan]bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

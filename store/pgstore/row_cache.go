@@ -6,7 +6,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// rowCacheHalf is the maximum number of batches in either generation of a rowCache.
+// rowCacheHalf is the maximum number of batches in either half of a rowCache, recent and older.
 const rowCacheHalf = 1 << 14
 
 // rowCache remembers which batches had a row recently, so that a commit does not try to insert the row again. An

@@ -80,7 +80,7 @@ func (s *Store) transact(group []recorded) (*step, error) {
 }
 
 // runStep runs the transaction of a step in two round trips: BEGIN with the reads, then the writes with COMMIT. It
-// returns the kinds of errors that write returns.
+// returns the same kinds of errors as write.
 func (s *Store) runStep(ctx context.Context, st *step) error {
 	pooled, err := s.pool.Acquire(ctx)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// account is the operating system user that PostgreSQL runs as. It is not supported on this system.
+// account stands for the operating system user that PostgreSQL runs as. On this system newAccount always fails.
 type account struct{}
 
 func newAccount() (account, error) {
