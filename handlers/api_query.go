@@ -51,7 +51,7 @@ func (q *query) text(name string) string {
 	return given[0]
 }
 
-// oneOf returns a parameter that must have one of the allowed values; the first is the default.
+// oneOf returns a parameter that may only have one of the given values. If it is missing, oneOf returns the first.
 func (q *query) oneOf(name string, allowed ...string) string {
 	s := q.text(name)
 	if s == "" {

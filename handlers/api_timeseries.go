@@ -88,7 +88,7 @@ func (q *query) span() span {
 func (s span) points() int { return int(s.to.Sub(s.from) / s.step) }
 
 // counted returns the series that have messages in the span, sorted by plan and status. It reads one day at a time,
-// since the minutes of a year need not fit into memory.
+// since the minutes of a whole year might not fit into memory.
 func (p *Private) counted(ctx context.Context, plan string, s span) ([]seriesView, error) {
 	const atOnce = 24 * time.Hour
 	type key struct {

@@ -31,8 +31,8 @@ type bodies struct {
 	shed       int           // status of the answer if the memory is used up; 0 is 503
 }
 
-// bodyReader reads one body. The body may be used after releaseAll: the budget covers only bodies in flight, the store
-// bounds the memory that it holds.
+// bodyReader reads one body and charges its memory to the budget. The body may still be used after releaseAll: the
+// budget covers only bodies in flight, and the store limits its own memory.
 type bodyReader struct {
 	*bodies
 	connection *http.ResponseController

@@ -55,9 +55,10 @@ func (p *proxiedRequest) knownBatch(ctx context.Context) (*store.Batch, error) {
 	return b, nil
 }
 
-// feedbackBatch checks that Sinch accepts the caller's token, and returns the info of the batch. It fetches the batch
-// from Sinch unless the store already has it as wanting feedback, and records it. With tokenOnly it never fetches. It
-// returns nil for an unknown batch. A refusal that is not nil is Sinch's answer other than 200.
+// feedbackBatch returns what is known about the batch, or nil if the batch is unknown, after Sinch has accepted the
+// caller's token. Unless the store already has the batch as wanting feedback, it fetches the batch from Sinch and
+// records it; with tokenOnly it only checks the token. If Sinch answers other than 200, that answer is returned as
+// refusal, for the caller.
 func (p *proxiedRequest) feedbackBatch(ctx context.Context, known *store.Batch, tokenOnly bool) (
 	info *store.Facts, refusal *lookup, err error,
 ) {

@@ -67,8 +67,8 @@ func (p *proxiedRequest) getOnce(ctx context.Context, tail string) (*lookup, err
 	return &lookup{a.StatusCode, a.Header, body}, nil
 }
 
-// checkToken finds out whether Sinch accepts the caller's token for the plan. A refusal that is not nil is Sinch's
-// answer other than 200.
+// checkToken finds out whether Sinch accepts the caller's token for the plan. If Sinch answers other than 200, that
+// answer is returned as refusal, for the caller.
 func (p *proxiedRequest) checkToken() (refusal *lookup, err error) {
 	answer, err := p.get("/batches?page_size=1")
 	if err != nil {
@@ -81,7 +81,8 @@ func (p *proxiedRequest) checkToken() (refusal *lookup, err error) {
 	return nil, nil
 }
 
-// fetchBatch fetches the batch in the path from Sinch. A refusal that is not nil is Sinch's answer other than 200.
+// fetchBatch fetches the batch in the path from Sinch. If Sinch answers other than 200, that answer is returned as
+// refusal, for the caller.
 func (p *proxiedRequest) fetchBatch() (b *sinch.Batch, refusal *lookup, err error) {
 	answer, err := p.get("/batches/" + url.PathEscape(p.batchID))
 	if err != nil {

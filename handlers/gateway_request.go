@@ -202,7 +202,8 @@ func (p *proxiedRequest) repeatable() bool {
 	return true
 }
 
-// upstream returns the problem that Sinch gave no complete answer. Its detail says whether the call may be repeated.
+// upstream returns the problem for a call to which Sinch gave no complete answer. Its detail tells the caller whether
+// to repeat the call.
 func (p *proxiedRequest) upstream(err error) *problem {
 	refused := &problem{kind: kindUpstream, cause: err}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() ||
@@ -232,7 +233,7 @@ func (p *proxiedRequest) noToken(err error) error {
 	return refused
 }
 
-// refuse answers with the problem for err. It logs one problem of each kind every logEvery.
+// refuse answers the request with the problem for err. It logs each kind of problem at most once every logEvery.
 func (p *proxiedRequest) refuse(err error) {
 	refused := problemOf(err)
 	if refused.kind == kindUnauthorized {

@@ -31,7 +31,7 @@ func newUnverified() *unverified { return &unverified{clients: make(map[client]i
 var errDropped = errors.New("the body arrived more slowly than all others when there were too many bodies, " +
 	"or too little memory for them; public.memory bounds it")
 
-// enter adds a body. It drops the slowest one first if there are too many.
+// enter adds in. If there are too many bodies it first drops the slowest one.
 func (u *unverified) enter(in *bodyReader) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -46,14 +46,14 @@ func (u *unverified) enter(in *bodyReader) {
 	u.clients[in.client]++
 }
 
-// leave removes a body that is complete or has failed. It does nothing if the body is absent.
+// leave removes in, whose body is complete or has failed. It does nothing if in was dropped before.
 func (u *unverified) leave(in *bodyReader) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.remove(in)
 }
 
-// remove removes a body, if present. The caller holds mu.
+// remove removes in from bodies. It does nothing if in is not there. The caller holds mu.
 func (u *unverified) remove(in *bodyReader) {
 	if in.place == 0 {
 		return
