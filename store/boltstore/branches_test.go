@@ -46,7 +46,7 @@ func TestFlippedBitInABranchPageIsMended(t *testing.T) {
 
 	mended := 0
 	random := rand.New(rand.NewPCG(8, 9))
-	for range 15 * long(10) {
+	for range 8 * long(20) {
 		key := keys[random.IntN(len(keys))]
 		at, bit := key[0]+random.IntN(key[1]), random.IntN(8)
 		copied := copied(t, path)

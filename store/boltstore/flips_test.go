@@ -19,9 +19,9 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// flips is how many single bits are flipped in turn in the whole database. A third as many are flipped in rows. With
+// flips is how many single bits are flipped in turn in the whole database. Half as many are flipped in rows. With
 // DLRLOOP_LONG both are 500.
-const flips = 100
+const flips = 50
 
 // variedStore returns the directory of a closed store with rows in every bucket.
 func variedStore(t *testing.T) string {
@@ -140,7 +140,7 @@ func TestNoFlippedBitChangesAnAnswerSilently(t *testing.T) {
 
 	random := rand.New(rand.NewPCG(29, 11))
 	results := map[string]int{}
-	for range flips * long(5) {
+	for range flips * long(10) {
 		bit := random.IntN(8 * len(whole))
 		copied := filepath.Join(t.TempDir(), "store")
 		require.NoError(t, os.CopyFS(copied, os.DirFS(path)))
@@ -191,7 +191,7 @@ func TestFlippedBitInARowIsCorrectedByOpen(t *testing.T) {
 	require.NoError(t, err)
 
 	random := rand.New(rand.NewPCG(3, 4))
-	for range flips / 3 * long(15) {
+	for range flips / 2 * long(20) {
 		place := places[random.IntN(len(places))]
 		at, bit := place[0]+random.IntN(place[1]-place[0]+1), random.IntN(8)
 		copied := filepath.Join(t.TempDir(), "store")
