@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestContributingNamesExist checks the table "How a report travels" in CONTRIBUTING.md: each file declares its functions.
+// TestContributingNamesExist checks that each file in the table "How a report travels" of CONTRIBUTING.md declares the
+// functions that the table names.
 func TestContributingNamesExist(t *testing.T) {
 	page, err := os.ReadFile("CONTRIBUTING.md")
 	require.NoError(t, err)

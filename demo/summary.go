@@ -89,8 +89,8 @@ func (w *world) summarize(ctx context.Context, started time.Time) (s Summary, er
 	return s, nil
 }
 
-// feedback returns the recipients for whom feedback is owed, and those for whom Sinch applied it. It is owed for
-// every delivered recipient of a batch that wants feedback, even if the report was lost.
+// feedback returns two sets of recipients. expected holds every delivered recipient of a batch that wants feedback, even
+// if its report was lost. applied holds the recipients whose feedback Sinch accepted.
 func (w *world) feedback() (expected, applied map[simulator.BatchRecipient]bool) {
 	ledger := w.sinch.Ledger()
 	expected, applied = make(map[simulator.BatchRecipient]bool), make(map[simulator.BatchRecipient]bool)

@@ -70,8 +70,7 @@ func copied(t *testing.T, path string) string {
 	return to
 }
 
-// scramble overwrites with random bytes the content of the rows that which selects by their index. It returns their
-// number.
+// scramble overwrites rows of a bucket with random bytes and returns how many. which selects rows by their index.
 func scramble(t *testing.T, path string, bucket []byte, which func(i int) bool) (rows int) {
 	t.Helper()
 	editDatabase(t, path, func(tx *bolt.Tx) (err error) {
