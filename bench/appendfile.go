@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/commit"
 )
 
 // discardStore discards all arrivals.
@@ -27,7 +28,7 @@ type flat struct {
 	file      *os.File
 	offset    int
 	buf       []byte
-	committer *store.Committer[[]byte]
+	committer *commit.Committer[[]byte]
 }
 
 func newFlat(dir string) (*flat, error) {
@@ -45,7 +46,7 @@ func newFlat(dir string) (*flat, error) {
 		return nil, err
 	}
 	f := &flat{file: file}
-	f.committer = store.NewCommitter(store.CommitterConfig{}, func(body []byte) int { return len(body) }, f.commit)
+	f.committer = commit.New(commit.Config{}, func(body []byte) int { return len(body) }, f.commit)
 	return f, nil
 }
 

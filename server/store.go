@@ -7,6 +7,7 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/boltstore"
+	"github.com/dlrloop/dlrloop/store/commit"
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
@@ -18,7 +19,7 @@ func openStore(ctx context.Context, c *config.Config, replica string, o store.Ob
 	m := sharesOf(c)
 	return boltstore.Open(ctx, boltstore.Config{
 		Path: c.Store.Path, Policies: policiesOf(c), Observer: o,
-		Committer: store.CommitterConfig{QueueBytes: m.queue}, BacklogBytes: m.backlog, StepBytes: m.step,
+		Committer: commit.Config{QueueBytes: m.queue}, BacklogBytes: m.backlog, StepBytes: m.step,
 	})
 }
 

@@ -1,6 +1,5 @@
-// Package store defines the contract of a store of delivery reports and delivery feedback. It also holds what both
-// implementations share: the Committer, which makes queued arrivals durable in groups, and Fold, which applies
-// arrivals to the state.
+// Package store defines the contract of a store of delivery reports and delivery feedback. It also holds Fold, which
+// applies arrivals to the state for both implementations.
 //
 // # Contract
 //

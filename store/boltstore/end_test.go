@@ -15,6 +15,7 @@ import (
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/commit"
 )
 
 // requireEnded requires that every method of s returns ErrClosed and the cause.
@@ -124,7 +125,7 @@ func TestOnlyWriteErrorsOfAFullDiskAreNotFatal(t *testing.T) {
 func TestFullJournalReturnsErrBusy(t *testing.T) {
 	s := opened(t, Config{
 		Path: t.TempDir(), Segment: 4096, JournalLimit: 16384,
-		Committer: store.CommitterConfig{Patience: 20 * time.Millisecond},
+		Committer: commit.Config{Patience: 20 * time.Millisecond},
 	})
 	s.writing.Lock()
 	unblock := sync.OnceFunc(s.writing.Unlock)

@@ -13,13 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/commit"
 )
 
 // smallJournal configures segments that hold a few small frames.
 var smallJournal = Config{
 	Segment: segmentHeader + 512, JournalLimit: 3 * (segmentHeader + 512),
-	Committer: store.CommitterConfig{Patience: 3 * time.Second},
+	Committer: commit.Config{Patience: 3 * time.Second},
 }
 
 // openedJournal opens a journal; the test must close it.

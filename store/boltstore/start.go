@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/commit"
 )
 
 // start verifies and loads the database, opens the journal, folds its unfolded frames and starts the fold and the
@@ -40,7 +41,7 @@ func (s *Store) start(ctx context.Context) error {
 	}
 	s.publish()
 	s.folding.Go(s.foldLoop)
-	s.committer = store.NewCommitter(s.config.Committer, func(r recorded) int { return len(r.encoded) }, s.commit)
+	s.committer = commit.New(s.config.Committer, func(r recorded) int { return len(r.encoded) }, s.commit)
 	return nil
 }
 

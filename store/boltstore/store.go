@@ -13,6 +13,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/commit"
 )
 
 // Config configures Open. Only Path is required; zero values select the defaults.
@@ -21,7 +22,7 @@ type Config struct {
 	Policies store.Policies // the feedback policy of each plan; nil means the zero Policy for every plan
 	Observer store.Observer
 
-	Committer   store.CommitterConfig
+	Committer   commit.Config
 	Segment     int           // bytes of a journal segment; default 8 MiB
 	FoldEvery   time.Duration // longest time between two fold steps under load; default 2 s
 	LockTimeout time.Duration // how long Open waits for another process to release the lock; default 1 s
@@ -88,7 +89,7 @@ type Store struct {
 	config    Config
 	db        *bolt.DB
 	journal   *journal
-	committer *store.Committer[recorded]
+	committer *commit.Committer[recorded]
 	buf       []byte   // owned by the committer's goroutine
 	commits   incident // failed commits; owned by the committer's goroutine
 	dir       *storeDir

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/commit"
 )
 
 const (
@@ -24,13 +25,13 @@ var errSlow = errors.New("retention is deleting the batch")
 func (s *Store) openLanes() {
 	half := s.config.Memory / (s.config.Lanes + 1) / 2
 	s.maxPart = max(min(half/foldBytes, maxPartSize), store.MaxRecipients)
-	c := store.CommitterConfig{QueueBytes: half, Bytes: half}
-	s.lanes = make([]*store.Committer[recorded], s.config.Lanes)
+	c := commit.Config{QueueBytes: half, Bytes: half}
+	s.lanes = make([]*commit.Committer[recorded], s.config.Lanes)
 	for i := range s.lanes {
-		s.lanes[i] = store.NewCommitter(c, func(r recorded) int { return r.size + r.recipients*foldBytes }, s.commit)
+		s.lanes[i] = commit.New(c, func(r recorded) int { return r.size + r.recipients*foldBytes }, s.commit)
 	}
 	c.Group = 1
-	s.slow = store.NewCommitter(c, func(r recorded) int { return r.size }, s.commitSlow)
+	s.slow = commit.New(c, func(r recorded) int { return r.size }, s.commitSlow)
 }
 
 func (s *Store) closeLanes() {

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/commit"
 )
 
 // Config configures a Store. Only URL is required.
@@ -86,9 +87,9 @@ type Store struct {
 	slots          int
 	firstCountSlot int // random per process; see countsOf
 	salt           []byte
-	lanes          []*store.Committer[recorded]
-	slow           *store.Committer[recorded] // runs arrivals that take many transactions
-	maxPart        int                        // maximum recipients of one arrival that one transaction folds
+	lanes          []*commit.Committer[recorded]
+	slow           *commit.Committer[recorded] // runs arrivals that take many transactions
+	maxPart        int                         // maximum recipients of one arrival that one transaction folds
 	leases         leases
 	firstAtClock   firstAtClock
 	rowCache       rowCache

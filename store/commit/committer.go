@@ -1,4 +1,4 @@
-package store
+package commit
 
 import (
 	"context"
@@ -7,10 +7,12 @@ import (
 	"time"
 
 	"golang.org/x/sync/semaphore"
+
+	"github.com/dlrloop/dlrloop/store"
 )
 
-// CommitterConfig holds the limits of a Committer. A zero member selects the default.
-type CommitterConfig struct {
+// Config holds the limits of a Committer. A zero member selects the default.
+type Config struct {
 	Queue      int           // most arrivals that wait for a commit; default 4096
 	QueueBytes int           // most bytes that wait; a larger arrival waits alone; default 64 MiB
 	Group      int           // most arrivals in one group; default 4096
@@ -22,7 +24,7 @@ type CommitterConfig struct {
 // the next group queues. So all waiters share the cost of a sync, and an arrival waits for at most two syncs. T is
 // the store's form of an arrival.
 type Committer[T any] struct {
-	config CommitterConfig
+	config Config
 	size   func(T) int
 	commit func(group []T, results []error)
 
@@ -43,9 +45,9 @@ type waiter[T any] struct {
 	canceled atomic.Bool // its context ended
 }
 
-// NewCommitter starts a Committer. It calls commit from one goroutine; commit makes group durable and sets results[i]
-// to the error of group[i]. size returns the bytes of an arrival.
-func NewCommitter[T any](c CommitterConfig, size func(T) int, commit func(group []T, results []error)) *Committer[T] {
+// New starts a Committer. It calls commit from one goroutine; commit makes group durable and sets results[i] to the
+// error of group[i]. size returns the bytes of an arrival.
+func New[T any](c Config, size func(T) int, commit func(group []T, results []error)) *Committer[T] {
 	if c.Queue <= 0 {
 		c.Queue = 4096
 	}
@@ -70,9 +72,9 @@ func NewCommitter[T any](c CommitterConfig, size func(T) int, commit func(group 
 	return m
 }
 
-// Record queues an arrival and blocks until it is committed; it returns the error of the commit. It returns ErrBusy
-// if the queue stays full for Patience, and ErrClosed after Close. When ctx ends, it returns the cause; an arrival
-// that already left the queue may still become durable.
+// Record queues an arrival and blocks until it is committed; it returns the error of the commit. It returns
+// store.ErrBusy if the queue stays full for Patience, and store.ErrClosed after Close. When ctx ends, it returns the
+// cause; an arrival that already left the queue may still become durable.
 func (m *Committer[T]) Record(ctx context.Context, arrival T) error {
 	w := &waiter[T]{arrival: arrival, share: m.share(arrival), result: make(chan error, 1)}
 	if err := m.enqueue(ctx, w); err != nil {
@@ -98,7 +100,7 @@ func (m *Committer[T]) enqueue(ctx context.Context, w *waiter[T]) error {
 	m.gate.RLock()
 	if m.closed {
 		m.gate.RUnlock()
-		return ErrClosed
+		return store.ErrClosed
 	}
 	m.senders.Add(1)
 	m.gate.RUnlock()
@@ -113,16 +115,17 @@ func (m *Committer[T]) enqueue(ctx context.Context, w *waiter[T]) error {
 	return nil
 }
 
-// wait blocks until share bytes of the budget are free. After Patience it returns ErrBusy, after Close ErrClosed.
+// wait blocks until share bytes of the budget are free. After Patience it returns store.ErrBusy, after Close
+// store.ErrClosed.
 func (m *Committer[T]) wait(ctx context.Context, share int64) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, m.config.Patience, ErrBusy)
+	ctx, cancel := context.WithTimeoutCause(ctx, m.config.Patience, store.ErrBusy)
 	defer cancel()
 	ctx, refuse := context.WithCancelCause(ctx)
 	defer refuse(nil)
 	go func() {
 		select {
 		case <-m.closing:
-			refuse(ErrClosed)
+			refuse(store.ErrClosed)
 		case <-ctx.Done():
 		}
 	}()

@@ -1,4 +1,4 @@
-package store
+package commit
 
 import (
 	"context"
@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/store"
 )
 
 // disk stands for the code that makes groups durable: each commit blocks until the test sends to turn.
@@ -31,14 +33,14 @@ func (d *disk) commit(group []int, results []error) {
 	}
 }
 
-func newCommitter(c CommitterConfig, d *disk) *Committer[int] {
-	return NewCommitter(c, func(arrival int) int { return arrival }, d.commit)
+func newCommitter(c Config, d *disk) *Committer[int] {
+	return New(c, func(arrival int) int { return arrival }, d.commit)
 }
 
 func TestCommitterGroupsQueuedArrivals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
-		m := newCommitter(CommitterConfig{}, d)
+		m := newCommitter(Config{}, d)
 		var waiters sync.WaitGroup
 		results := make([]error, 6)
 		record := func(i int) {
@@ -61,7 +63,7 @@ func TestCommitterGroupsQueuedArrivals(t *testing.T) {
 }
 
 func TestCommitterLimitsGroups(t *testing.T) {
-	for name, c := range map[string]CommitterConfig{
+	for name, c := range map[string]Config{
 		"by arrivals": {Group: 2},
 		"by bytes":    {Bytes: 12}, // 10 and 4 reach the limit
 	} {
@@ -90,7 +92,7 @@ func TestCommitterLimitsGroups(t *testing.T) {
 func TestCanceledRecordMayStillBeCommitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
-		m := newCommitter(CommitterConfig{}, d)
+		m := newCommitter(Config{}, d)
 		gone := errors.New("gone")
 		ctx, leave := context.WithCancelCause(t.Context())
 		result := make(chan error, 1)
@@ -106,14 +108,14 @@ func TestCanceledRecordMayStillBeCommitted(t *testing.T) {
 func TestRecordReturnsErrBusyWhileTheQueueIsFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
-		m := newCommitter(CommitterConfig{Queue: 1, Group: 1, Patience: 3 * time.Second}, d)
+		m := newCommitter(Config{Queue: 1, Group: 1, Patience: 3 * time.Second}, d)
 		var waiters sync.WaitGroup
 		for range 2 { // one in commit, one in the queue
 			waiters.Go(func() { assert.NoError(t, m.Record(t.Context(), 0)) })
 			synctest.Wait()
 		}
 		begun := time.Now()
-		require.ErrorIs(t, m.Record(t.Context(), 0), ErrBusy)
+		require.ErrorIs(t, m.Record(t.Context(), 0), store.ErrBusy)
 		assert.Equal(t, 3*time.Second, time.Since(begun))
 
 		ctx, leave := context.WithTimeout(t.Context(), time.Second)
@@ -134,13 +136,13 @@ func TestRecordReturnsErrBusyWhileTheQueueIsFull(t *testing.T) {
 func TestCommitterLimitsQueuedBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
-		m := newCommitter(CommitterConfig{QueueBytes: 100, Bytes: 1}, d)
+		m := newCommitter(Config{QueueBytes: 100, Bytes: 1}, d)
 		var waiters sync.WaitGroup
 		for _, size := range []int{0, 60, 40} { // one in commit, two in the queue
 			waiters.Go(func() { assert.NoError(t, m.Record(t.Context(), size)) })
 			synctest.Wait()
 		}
-		require.ErrorIs(t, m.Record(t.Context(), 2), ErrBusy)
+		require.ErrorIs(t, m.Record(t.Context(), 2), store.ErrBusy)
 		waiters.Go(func() { assert.NoError(t, m.Record(t.Context(), 1000)) })
 		synctest.Wait()
 		for _, size := range []int{0, 60, 40, 1000} {
@@ -157,7 +159,7 @@ func TestCommitterLimitsQueuedBytes(t *testing.T) {
 func TestCanceledArrivalsInTheQueueAreNotCommitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
-		m := newCommitter(CommitterConfig{}, d)
+		m := newCommitter(Config{}, d)
 		var waiters sync.WaitGroup
 		waiters.Go(func() { assert.NoError(t, m.Record(t.Context(), 2)) })
 		synctest.Wait()
@@ -187,7 +189,7 @@ func TestCanceledArrivalsInTheQueueAreNotCommitted(t *testing.T) {
 func TestCloseRefusesNewArrivalsAndCommitsQueuedOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
-		m := newCommitter(CommitterConfig{Queue: 1, Group: 1}, d)
+		m := newCommitter(Config{Queue: 1, Group: 1}, d)
 		var waiters sync.WaitGroup
 		results := make(chan error, 3)
 		for range 3 { // one in commit, one in the queue, one waiting for space
@@ -199,8 +201,8 @@ func TestCloseRefusesNewArrivalsAndCommitsQueuedOnes(t *testing.T) {
 			defer close(closed)
 			m.Close()
 		}()
-		require.ErrorIs(t, <-results, ErrClosed, "an arrival waiting for space is refused at once")
-		require.ErrorIs(t, m.Record(t.Context(), 0), ErrClosed)
+		require.ErrorIs(t, <-results, store.ErrClosed, "an arrival waiting for space is refused at once")
+		require.ErrorIs(t, m.Record(t.Context(), 0), store.ErrClosed)
 		d.turn <- nil
 		d.turn <- nil
 		require.NoError(t, <-results)
@@ -214,7 +216,7 @@ func TestCloseRefusesNewArrivalsAndCommitsQueuedOnes(t *testing.T) {
 func TestCloseCommitsTheLastGroup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDisk()
-		m := newCommitter(CommitterConfig{}, d)
+		m := newCommitter(Config{}, d)
 		var waiters sync.WaitGroup
 		for arrival := range 3 {
 			waiters.Go(func() { assert.NoError(t, m.Record(t.Context(), arrival)) })
