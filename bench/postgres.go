@@ -33,7 +33,7 @@ type cluster struct {
 
 // newCluster starts a server in dir. If recipients is not 0, it also creates the database with stored recipients.
 func newCluster(ctx context.Context, dir string, recipients int, progress func(string)) (_ *cluster, err error) {
-	server, err := pgtest.Boot(ctx, pgtest.Config{Durable: true, Folder: dir, Settings: settings()})
+	server, err := pgtest.StartProgram(ctx, pgtest.Config{Durable: true, Dir: dir, Settings: settings()})
 	if err != nil {
 		return nil, err
 	}

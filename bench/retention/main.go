@@ -53,7 +53,7 @@ func bench(ctx context.Context, arguments []string) (err error) {
 	if err := os.MkdirAll(o.dir, 0o711); err != nil {
 		return err
 	}
-	server, err := pgtest.Boot(ctx, pgtest.Config{Durable: true, Folder: o.dir, Settings: settings()})
+	server, err := pgtest.StartProgram(ctx, pgtest.Config{Durable: true, Dir: o.dir, Settings: settings()})
 	if err != nil {
 		return err
 	}

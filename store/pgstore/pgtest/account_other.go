@@ -13,7 +13,7 @@ type account struct{}
 func newAccount() (account, error) {
 	return account{}, fmt.Errorf("%w: a throwaway server requires Unix; "+
 		"set %s to the URL of a server on which databases may be created",
-		ErrNotFound, Variable)
+		ErrNotFound, URLVariable)
 }
 
 func (account) chown(string) error { return nil }

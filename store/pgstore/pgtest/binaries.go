@@ -54,7 +54,7 @@ func find(path string, binDirs []string) (string, error) {
 	return "", fmt.Errorf("%w in PATH, %s: install it (Debian and Ubuntu: apt-get install postgresql; "+
 		"Fedora: dnf install postgresql-server; Alpine: apk add postgresql; macOS: brew install postgresql), "+
 		"or set %s to the URL of a server on which databases may be created",
-		ErrNotFound, strings.Join(binDirs, ", "), Variable)
+		ErrNotFound, strings.Join(binDirs, ", "), URLVariable)
 }
 
 func runs(file string) bool {

@@ -36,13 +36,13 @@ type Server struct {
 func Start(t testing.TB, config Config) *Server {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
-	s, err := boot(ctx, config)
+	s, err := StartProgram(ctx, config)
 	requireFound(t, err)
 	t.Cleanup(func() {
 		if t.Failed() && s.process != nil {
 			t.Logf("PostgreSQL output:\n%s", &s.process.output)
 		}
-		require.NoError(t, s.close(ctx))
+		require.NoError(t, s.Close(ctx))
 	})
 	return s
 }
@@ -69,20 +69,14 @@ func (s *Server) Restart(t testing.TB) {
 	require.NoError(t, s.run(context.WithoutCancel(t.Context())))
 }
 
-// Boot starts a server for a program that is not a test. The caller must call Close.
-func Boot(ctx context.Context, config Config) (*Server, error) { return boot(ctx, config) }
-
-// Close stops the server and removes its files.
-func (s *Server) Close(ctx context.Context) error { return s.close(ctx) }
-
 // URL returns the URL of the maintenance database "postgres", which always exists.
 func (s *Server) URL() string { return s.databases.admin.String() }
 
 // PID returns the process id of the server's main process. The server must be running.
 func (s *Server) PID() int { return s.process.cmd.Process.Pid }
 
-// boot initializes a data directory and starts a server on it.
-func boot(ctx context.Context, config Config) (*Server, error) {
+// StartProgram starts a server for a program that is not a test. The caller must call Close.
+func StartProgram(ctx context.Context, config Config) (*Server, error) {
 	account, err := newAccount()
 	if err != nil {
 		return nil, err
@@ -112,8 +106,8 @@ func boot(ctx context.Context, config Config) (*Server, error) {
 
 // parentDir returns the directory in which the server's directory is created.
 func (c Config) parentDir() string {
-	if c.Folder != "" {
-		return c.Folder
+	if c.Dir != "" {
+		return c.Dir
 	}
 	if dir := memoryDir(minFree); dir != "" && !c.Durable {
 		return dir
@@ -233,9 +227,9 @@ func (s *Server) end(signal os.Signal) error {
 	return p.end(signal, s.watchdog)
 }
 
-// close stops the server and removes its directory. A killed server is started once more first, because only that
+// Close stops the server and removes its directory. A killed server is started once more first, because only that
 // frees its System V shared memory segment, of which a system has few.
-func (s *Server) close(ctx context.Context) error {
+func (s *Server) Close(ctx context.Context) error {
 	var err error
 	if s.process == nil {
 		err = s.run(ctx)

@@ -87,7 +87,7 @@ func segments(t *testing.T) []string {
 func TestDurableServerIsNotInMemory(t *testing.T) {
 	assert.Equal(t, cmp.Or(memoryDir(minFree), os.TempDir()), Config{}.parentDir())
 	assert.Equal(t, os.TempDir(), Config{Durable: true}.parentDir())
-	assert.Equal(t, "/chosen", Config{Folder: "/chosen"}.parentDir())
+	assert.Equal(t, "/chosen", Config{Dir: "/chosen"}.parentDir())
 }
 
 func TestMemoryDirWithoutEnoughSpace(t *testing.T) { assert.Empty(t, memoryDir(1<<62)) }
@@ -106,7 +106,7 @@ func TestFailedStartReportsServerOutput(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(temporary)) })
 	require.NoError(t, os.Chmod(temporary, 0o711)) // if the test runs as root, the server runs as another user
-	_, err = boot(t.Context(), Config{Folder: temporary, Settings: map[string]string{"max_connections": "many"}})
+	_, err = StartProgram(t.Context(), Config{Dir: temporary, Settings: map[string]string{"max_connections": "many"}})
 	require.ErrorContains(t, err, "postgres ended")
 	assert.ErrorContains(t, err, `invalid value for parameter "max_connections": "many"`)
 	left, err := os.ReadDir(temporary)
@@ -119,7 +119,7 @@ const orphan = "DLRLOOP_PGTEST_ORPHAN"
 
 // runOrphan starts a server, prints its directory and URL, and blocks until its process is killed.
 func runOrphan() int {
-	s, err := boot(context.Background(), Config{})
+	s, err := StartProgram(context.Background(), Config{})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -164,14 +164,14 @@ func TestServerStopsWhenTestIsKilled(t *testing.T) {
 	}, timeout, 20*time.Millisecond)
 }
 
-// TestBoot does not register the server with a test, as a program that is not a test would use it.
-func TestBoot(t *testing.T) {
+// TestStartProgram does not register the server with a test, as a program that is not a test would use it.
+func TestStartProgram(t *testing.T) {
 	needPostgreSQL(t)
 	dir, err := os.MkdirTemp("", "dlrloop-pgtest-")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	require.NoError(t, os.Chmod(dir, 0o711)) // if the test runs as root, the server runs as another user
-	s, err := Boot(t.Context(), Config{Durable: true, Folder: dir})
+	s, err := StartProgram(t.Context(), Config{Durable: true, Dir: dir})
 	require.NoError(t, err)
 	assert.Equal(t, dir, filepath.Dir(s.dir))
 	connection := connect(t, s.URL())

@@ -24,19 +24,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Variable is the environment variable that holds the URL of a server to use instead of a throwaway one. The user in
+// URLVariable is the environment variable that holds the URL of a server to use instead of a throwaway one. The user in
 // the URL must be allowed to create databases.
-const Variable = "DLRLOOP_TEST_POSTGRES"
+const URLVariable = "DLRLOOP_TEST_POSTGRES"
 
 // Config configures a server. The zero value is a fast server that loses its last commits in a crash.
 type Config struct {
 	// Durable makes commits wait for the disk, as in production. Tests that kill the server need it. It has no effect
 	// on the server in DLRLOOP_TEST_POSTGRES.
 	Durable bool
-	// Folder is the directory in which the server's directory is created. The user that PostgreSQL runs as must be
+	// Dir is the directory in which the server's directory is created. The user that PostgreSQL runs as must be
 	// able to access it. The default is /dev/shm if that has 2 GiB free and Durable is not set, else the directory
 	// for temporary files. If the path is too long for a Unix socket, /tmp is used.
-	Folder string
+	Dir string
 	// Settings are additional settings for postgresql.conf, by name. On the server in DLRLOOP_TEST_POSTGRES they are
 	// set for each database, so only settings that a session can change are possible there.
 	Settings map[string]string
@@ -80,9 +80,9 @@ func (s *Shared) Database(t testing.TB) string {
 }
 
 func (s *Shared) open(ctx context.Context) error {
-	named := os.Getenv(Variable)
+	named := os.Getenv(URLVariable)
 	if named == "" {
-		server, err := boot(ctx, s.Config)
+		server, err := StartProgram(ctx, s.Config)
 		if err != nil {
 			return err
 		}
@@ -91,7 +91,7 @@ func (s *Shared) open(ctx context.Context) error {
 	}
 	admin, err := url.Parse(named)
 	if err != nil || admin.Scheme != "postgres" && admin.Scheme != "postgresql" {
-		return errors.New(Variable + " is not a URL: use the form postgres://user:password@host:5432/postgres")
+		return errors.New(URLVariable + " is not a URL: use the form postgres://user:password@host:5432/postgres")
 	}
 	s.databases = &databases{admin: *admin, settings: s.Config.Settings, prepare: s.Config.Prepare}
 	return nil
@@ -100,7 +100,7 @@ func (s *Shared) open(ctx context.Context) error {
 func (s *Shared) close() error {
 	switch {
 	case s.server != nil:
-		return s.server.close(context.Background())
+		return s.server.Close(context.Background())
 	case s.databases != nil:
 		return s.databases.close(context.Background())
 	}

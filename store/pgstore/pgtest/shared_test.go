@@ -59,7 +59,7 @@ func one[V any](t *testing.T, connection *pgx.Conn, query string) V {
 const ours = `SELECT count(*) FROM pg_database WHERE datname LIKE 'dlrloop\_test\_%'`
 
 func TestDatabasesAreSeparate(t *testing.T) {
-	t.Setenv(Variable, "")
+	t.Setenv(URLVariable, "")
 	s := shared(t, Config{})
 	t.Run("use", func(t *testing.T) {
 		a, b := connect(t, s.Database(t)), connect(t, s.Database(t))
@@ -77,7 +77,7 @@ func TestDatabasesAreSeparate(t *testing.T) {
 }
 
 func TestDatabaseIsDroppedDespiteConnections(t *testing.T) {
-	t.Setenv(Variable, "")
+	t.Setenv(URLVariable, "")
 	s := shared(t, Config{})
 	var left *pgx.Conn
 	t.Run("use", func(t *testing.T) {
@@ -90,7 +90,7 @@ func TestDatabaseIsDroppedDespiteConnections(t *testing.T) {
 }
 
 func TestDatabasesInParallel(t *testing.T) {
-	t.Setenv(Variable, "")
+	t.Setenv(URLVariable, "")
 	prepared := 0
 	s := shared(t, Config{Prepare: func(ctx context.Context, url string) error {
 		prepared++
@@ -125,7 +125,7 @@ func TestFailedPreparationFailsEveryDatabase(t *testing.T) {
 func TestServerFromEnvironment(t *testing.T) {
 	named := Start(t, Config{})
 	admin := named.databases.admin
-	t.Setenv(Variable, admin.String())
+	t.Setenv(URLVariable, admin.String())
 	t.Run("use", func(t *testing.T) {
 		s := shared(t, Config{
 			Settings: map[string]string{"default_transaction_isolation": "serializable", "application_name": "it's"},
@@ -142,7 +142,7 @@ func TestServerFromEnvironment(t *testing.T) {
 
 func TestServerURLIsChecked(t *testing.T) {
 	for _, named := range []string{"host=db password=secret", "postgres://user:secret@db:port/"} {
-		t.Setenv(Variable, named)
+		t.Setenv(URLVariable, named)
 		err := new(Shared).open(t.Context())
 		require.ErrorContains(t, err, "DLRLOOP_TEST_POSTGRES is not a URL")
 		assert.NotContains(t, err.Error(), "secret")
