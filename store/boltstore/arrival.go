@@ -8,6 +8,7 @@ import (
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/journal"
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
@@ -137,7 +138,7 @@ func fromJSON[N store.News](text []byte) (store.News, error) {
 
 // encodeFrame replaces the content of buf by a frame with the given arrivals, not sealed yet.
 func encodeFrame(buf []byte, arrivals []recorded) []byte {
-	p := packed.Writer(beginFrame(buf))
+	p := packed.Writer(journal.Begin(buf))
 	for _, a := range arrivals {
 		if a.encoded != nil {
 			p.Bytes(a.encoded)
@@ -146,19 +147,19 @@ func encodeFrame(buf []byte, arrivals []recorded) []byte {
 	return p
 }
 
-// decodeFrame decodes all arrivals of a frame. They alias its body.
-func decodeFrame(f frame) ([]store.Arrival, error) {
-	u := packed.Reader{Rest: f.body}
-	arrivals := make([]store.Arrival, 0, f.arrivals)
+// decodeFrame decodes all arrivals in the body of the frame p. They alias body.
+func decodeFrame(p journal.Ref, body []byte) ([]store.Arrival, error) {
+	u := packed.Reader{Rest: body}
+	arrivals := make([]store.Arrival, 0, p.Arrivals)
 	for len(u.Rest) > 0 && u.Err == nil {
 		a, err := decodeArrival(u.View())
 		if err != nil {
-			return nil, fmt.Errorf("journal frame %d: %w", f.seq, err)
+			return nil, fmt.Errorf("journal frame %d: %w", p.Seq, err)
 		}
 		arrivals = append(arrivals, a)
 	}
-	if u.Err != nil || len(arrivals) != f.arrivals {
-		return nil, fmt.Errorf("journal frame %d holds %d arrivals, not %d", f.seq, len(arrivals), f.arrivals)
+	if u.Err != nil || len(arrivals) != p.Arrivals {
+		return nil, fmt.Errorf("journal frame %d holds %d arrivals, not %d", p.Seq, len(arrivals), p.Arrivals)
 	}
 	return arrivals, nil
 }

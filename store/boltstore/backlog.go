@@ -5,11 +5,12 @@ import (
 	"sync"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/journal"
 )
 
 // group is one journal frame in the backlog.
 type group struct {
-	frameRef
+	journal.Ref
 	arrivals []store.Arrival // nil if they must be read back from the journal
 	bytes    int             // estimated memory of arrivals; 0 if arrivals is nil
 	end      uint64          // value of backlog.added after this group
@@ -22,8 +23,8 @@ type group struct {
 // The counters added, folded and acknowledged count rows that folding may write, in journal order, since the store was
 // opened.
 type backlog struct {
-	memory int                                     // maximum estimated bytes of arrivals in memory
-	read   func(frameRef) ([]store.Arrival, error) // reads a frame's arrivals back from the journal
+	memory int                                        // maximum estimated bytes of arrivals in memory
+	read   func(journal.Ref) ([]store.Arrival, error) // reads a frame's arrivals back from the journal
 
 	mu           sync.Mutex // guards the fields below
 	groups       []group
@@ -41,7 +42,7 @@ type backlog struct {
 	changed      chan struct{} // broadcast closes and replaces it
 }
 
-func newBacklog(memory int, read func(frameRef) ([]store.Arrival, error)) *backlog {
+func newBacklog(memory int, read func(journal.Ref) ([]store.Arrival, error)) *backlog {
 	return &backlog{
 		memory: memory, read: read, allowance: firstAllowance,
 		wake: make(chan struct{}, 1), changed: make(chan struct{}),
@@ -49,35 +50,35 @@ func newBacklog(memory int, read func(frameRef) ([]store.Arrival, error)) *backl
 }
 
 // add appends the frame p. bytes is the estimated memory of its arrivals.
-func (b *backlog) add(p frameRef, arrivals []store.Arrival, bytes int) {
+func (b *backlog) add(p journal.Ref, arrivals []store.Arrival, bytes int) {
 	rows := 0
 	for _, a := range arrivals {
 		rows += rowsOf(a)
 	}
 	b.mu.Lock()
 	b.added += uint64(rows)
-	g := group{frameRef: p, end: b.added}
+	g := group{Ref: p, end: b.added}
 	if b.bytes+bytes <= b.memory {
 		g.arrivals, g.bytes = arrivals, bytes
 		b.bytes += bytes
 	}
 	b.groups = append(b.groups, g)
-	b.arrivals += p.arrivals
+	b.arrivals += p.Arrivals
 	b.mu.Unlock()
 	b.signal()
 }
 
 // resume adds the frames that Open found unfolded; done says how far the first of them is folded. They do not count in
 // added, because all are folded before Open returns. The fold does not pause for them.
-func (b *backlog) resume(tail []frameRef, done progress) {
+func (b *backlog) resume(tail []journal.Ref, done progress) {
 	if len(tail) > 0 {
 		b.wanted = 1
 	}
 	b.done = done
 	b.arrivals -= done.arrivals
 	for _, p := range tail {
-		b.groups = append(b.groups, group{frameRef: p})
-		b.arrivals += p.arrivals
+		b.groups = append(b.groups, group{Ref: p})
+		b.arrivals += p.Arrivals
 	}
 }
 
@@ -117,19 +118,19 @@ func (b *backlog) take(r room) (w work, err error) {
 			return w, nil
 		}
 		if len(w.parts) == 0 {
-			w.from = position{seq: g.seq - 1, within: done}
+			w.from = position{seq: g.Seq - 1, within: done}
 		}
 		if g.arrivals == nil {
-			if len(w.parts) > 0 && r.frames < g.body {
+			if len(w.parts) > 0 && r.frames < g.Body {
 				return w, nil
 			}
-			if g.arrivals, err = b.read(g.frameRef); err != nil {
+			if g.arrivals, err = b.read(g.Ref); err != nil {
 				if len(w.parts) > 0 {
 					err = nil // the next step returns it
 				}
 				return w, err
 			}
-			r.frames -= g.body
+			r.frames -= g.Body
 		}
 		before := r.rows
 		arrivals, next, whole := r.divide(g.arrivals, done, len(w.parts) == 0)
@@ -147,7 +148,7 @@ func (b *backlog) advance(w *work, g group, taken []store.Arrival, next progress
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(taken) > 0 || whole {
-		w.parts = append(w.parts, part{g.seq, b.done.arrivals, taken})
+		w.parts = append(w.parts, part{g.Seq, b.done.arrivals, taken})
 	}
 	if whole {
 		b.groups[0] = group{} // the step owns its memory now
@@ -155,11 +156,11 @@ func (b *backlog) advance(w *work, g group, taken []store.Arrival, next progress
 			b.groups = nil
 		}
 		b.done = progress{}
-		w.to, w.end, w.bytes = position{seq: g.seq}, g.end, w.bytes+g.bytes
+		w.to, w.end, w.bytes = position{seq: g.Seq}, g.end, w.bytes+g.bytes
 	} else {
 		b.groups[0].arrivals, b.done = g.arrivals, next
 		if len(taken) > 0 {
-			w.to, w.end = position{seq: g.seq - 1, within: next}, g.end-min(g.end, next.remaining(g.arrivals))
+			w.to, w.end = position{seq: g.Seq - 1, within: next}, g.end-min(g.end, next.remaining(g.arrivals))
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/journal"
 )
 
 // ofRecipients returns a report with n recipients.
@@ -20,10 +21,10 @@ func ofRecipients(n int) store.Arrival {
 }
 
 // noReadBack returns a read function for a test in which no frame may be read back from the journal.
-func noReadBack(t *testing.T) func(frameRef) ([]store.Arrival, error) {
+func noReadBack(t *testing.T) func(journal.Ref) ([]store.Arrival, error) {
 	t.Helper()
-	return func(p frameRef) ([]store.Arrival, error) {
-		require.Fail(t, "unexpected read from the journal", "frame %d", p.seq)
+	return func(p journal.Ref) ([]store.Arrival, error) {
+		require.Fail(t, "unexpected read from the journal", "frame %d", p.Seq)
 		return nil, nil
 	}
 }
@@ -33,7 +34,7 @@ func roomForRows(rows int) room { return room{rows: rows, bytes: rows, row: 1, f
 
 // addTo adds a frame with one arrival.
 func addTo(b *backlog, seq uint64, a store.Arrival) {
-	b.add(frameRef{seq: seq, arrivals: 1, body: 100}, []store.Arrival{a}, 1)
+	b.add(journal.Ref{Seq: seq, Arrivals: 1, Body: 100}, []store.Arrival{a}, 1)
 }
 
 func take(t *testing.T, b *backlog, r room) work {
@@ -107,11 +108,11 @@ func TestBacklogReadsBackArrivalsBeyondItsMemory(t *testing.T) {
 	var read []uint64
 	broken := errors.New("broken")
 	fails := false
-	b := newBacklog(2, func(p frameRef) ([]store.Arrival, error) {
+	b := newBacklog(2, func(p journal.Ref) ([]store.Arrival, error) {
 		if fails {
 			return nil, broken
 		}
-		read = append(read, p.seq)
+		read = append(read, p.Seq)
 		return []store.Arrival{ofRecipients(1)}, nil
 	})
 	for seq := range uint64(6) {
@@ -239,7 +240,7 @@ func TestFoldDoesNotPauseDuringOpen(t *testing.T) {
 	urgent, _ := b.state(whileFolding)
 	require.False(t, urgent, "nothing to fold")
 
-	b.resume([]frameRef{{seq: 1, arrivals: 1}}, progress{})
+	b.resume([]journal.Ref{{Seq: 1, Arrivals: 1}}, progress{})
 	urgent, _ = b.state(whileFolding)
 	require.True(t, urgent, "the caller of Open waits")
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/journal"
 )
 
 // twoBatches returns the directory of a store with two batches, "bad" and "good", and a quarantined callback. The rows
@@ -160,7 +161,7 @@ func TestFrameOutOfOrderIsNotFolded(t *testing.T) {
 		require.NoError(t, s.Record(t.Context(), delivered("batch", "447700900001")))
 		_, err := s.Stats(t.Context())
 		require.NoError(t, err)
-		s.backlog.add(frameRef{seq: seq, arrivals: 1}, []store.Arrival{delivered("batch", "447700900002")}, 0)
+		s.backlog.add(journal.Ref{Seq: seq, Arrivals: 1}, []store.Arrival{delivered("batch", "447700900002")}, 0)
 		<-s.Done()
 		require.ErrorContains(t, s.Err(), "does not follow frame 1")
 	}

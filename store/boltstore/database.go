@@ -15,6 +15,7 @@ import (
 
 	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/copying"
+	"github.com/dlrloop/dlrloop/store/disk"
 )
 
 // format is the version of the database format. Open refuses a newer one and upgrades an older one. Format 2 added
@@ -122,7 +123,7 @@ func makeDatabase(path string, lockTimeout time.Duration) error {
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return disk.SyncDir(filepath.Dir(path))
 }
 
 // removeUnfinished deletes temporary files of starts that were killed in makeDatabase. Errors are ignored.
@@ -208,7 +209,7 @@ func rewriteMetas(db *bolt.DB, path string) error {
 		_, err = file.WriteAt(metas, 0)
 	}
 	if err == nil {
-		err = datasync(file)
+		err = disk.Datasync(file)
 	}
 	return errors.Join(err, file.Close())
 }

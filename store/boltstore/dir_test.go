@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,18 +14,20 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/disk"
+	"github.com/dlrloop/dlrloop/store/journal"
 )
 
 // Writes to a file that was deleted or moved succeed, but the next start would not find them.
 func TestStoreEndsWhenItsFilesAreMovedOrDeleted(t *testing.T) {
-	segment := func(path string) string { return filepath.Join(path, "journal", segmentName(1)) }
+	segment := func(path string) string { return segmentPath(path, 1) }
 	for name, change := range map[string]func(path string) error{
 		"the database deleted":  func(path string) error { return os.Remove(filepath.Join(path, "dlrloop.db")) },
 		"the database replaced": func(path string) error { return replaceFile(filepath.Join(path, "dlrloop.db")) },
 		"the segment deleted":   func(path string) error { return os.Remove(segment(path)) },
 		"the segment replaced":  func(path string) error { return replaceFile(segment(path)) },
 		"the segment renamed": func(path string) error {
-			return os.Rename(segment(path), filepath.Join(path, "journal", segmentName(2)))
+			return os.Rename(segment(path), segmentPath(path, 2))
 		},
 		"the segment truncated": func(path string) error { return os.Truncate(segment(path), 0) },
 		"the segment truncated by a byte": func(path string) error {
@@ -59,6 +59,11 @@ func TestStoreEndsWhenItsFilesAreMovedOrDeleted(t *testing.T) {
 	}
 }
 
+// segmentPath returns the path of a segment of the journal of the store in dir.
+func segmentPath(dir string, number int) string {
+	return filepath.Join(dir, "journal", fmt.Sprintf("%08d.segment", number))
+}
+
 func replaceFile(path string) error {
 	content, err := os.ReadFile(path)
 	return errors.Join(err, os.WriteFile(path+".copy", content, 0o600), os.Rename(path+".copy", path))
@@ -88,60 +93,34 @@ func TestAcknowledgedArrivalsAreFoldedAfterTheJournalIsDeleted(t *testing.T) {
 	}))
 }
 
-func TestReplacedIgnoresUnrelatedErrors(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "file")
-	require.NoError(t, os.WriteFile(path, nil, 0o600))
-	opened, err := os.Stat(path)
-	require.NoError(t, err)
-	other, err := os.Stat(filepath.Dir(path))
-	require.NoError(t, err)
-	for _, c := range []struct {
-		info os.FileInfo
-		err  error
-		want bool
-	}{
-		{opened, nil, false},
-		{other, nil, true},
-		{nil, &fs.PathError{Op: "stat", Err: syscall.ENOENT}, true},
-		{nil, &fs.PathError{Op: "stat", Err: syscall.ENOTDIR}, true},
-		{nil, &fs.PathError{Op: "stat", Err: syscall.EIO}, false},
-		{nil, &fs.PathError{Op: "stat", Err: syscall.EACCES}, false},
-		{nil, &fs.PathError{Op: "stat", Err: syscall.EMFILE}, false},
-	} {
-		require.Equal(t, c.want, replaced(opened, c.info, c.err), "%v", c.err)
-	}
-}
-
 // A full disk fails group after group.
 func TestFullDiskIsReportedOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		counted := 0
-		s := opened(t, Config{Path: t.TempDir(), Observer: store.Observer{Failed: func(operation string, _ error) {
+		observer := store.Observer{Failed: func(operation string, _ error) {
 			require.Equal(t, "commit", operation)
 			counted++
-		}}})
-		refuse := func(groups int) time.Duration {
-			begin, j := time.Now(), s.journal
-			j.mu.Lock() // the fold reads the segments, too
-			current, segments := j.current, j.segments
-			j.current, j.segments = nil, nil
-			j.createFailed, j.createErr = begin.Add(time.Hour), &os.PathError{Op: "write", Err: syscall.ENOSPC}
-			j.mu.Unlock()
-			defer func() {
-				j.mu.Lock()
-				defer j.mu.Unlock()
-				j.current, j.segments, j.createErr = current, segments, nil
-			}()
-			for i := range groups {
-				err := s.Record(t.Context(), delivered("batch", fmt.Sprint(447700900000+i)))
-				require.ErrorIs(t, err, syscall.ENOSPC)
+		}}
+		s := opened(t, Config{Path: t.TempDir(), Segment: 4096, Observer: observer})
+		large := delivered("batch", "447700900000")
+		news := large.News.(store.Report)
+		news.Raw = append(append([]byte{}, news.Raw...), bytes.Repeat([]byte(" "), 64<<10)...)
+		large.News = news
+		// refuse records groups that need a new segment while none can be created.
+		refuse := func(groups, segment int) time.Duration {
+			begin := time.Now()
+			taken := segmentPath(s.config.Path, segment) + ".new" // its temporary name
+			require.NoError(t, os.Mkdir(taken, 0o700))
+			defer func() { require.NoError(t, os.Remove(taken)) }()
+			for range groups {
+				require.ErrorContains(t, s.Record(t.Context(), large), "create journal segment: ")
 			}
 			return time.Since(begin)
 		}
-		require.Equal(t, 90*time.Second, refuse(91), "one group a second is tried")
+		require.Equal(t, 90*time.Second, refuse(91, 2), "one group a second is tried")
 		require.Equal(t, 2, counted, "reported at once and again after a minute")
 		require.NoError(t, s.Record(t.Context(), delivered("batch", "447700900001")))
-		require.Zero(t, refuse(1), "the first failure after a success returns at once")
+		require.Zero(t, refuse(1, 2), "the first failure after a success returns at once")
 		require.Equal(t, 3, counted, "the next incident is reported")
 		require.NoError(t, s.Close())
 	})
@@ -152,14 +131,14 @@ func TestDirIsCheckedOnceASecond(t *testing.T) {
 	held, err := lockDir(path, 0)
 	require.NoError(t, err)
 	now := time.Now()
-	require.NoError(t, held.check(now, &journal{}))
+	require.NoError(t, held.check(now, &journal.Journal{}))
 	require.NoError(t, os.Remove(path))
-	require.NoError(t, held.check(now.Add(checkEvery-1), &journal{}))
-	err = held.check(now.Add(checkEvery), &journal{})
+	require.NoError(t, held.check(now.Add(disk.CheckEvery-1), &journal.Journal{}))
+	err = held.check(now.Add(disk.CheckEvery), &journal.Journal{})
 	require.ErrorContains(t, err, path+" was deleted or replaced")
 	require.ErrorContains(t, err,
 		"If it was moved, put it back and start again; if it is lost, restore the folder from a backup")
-	require.True(t, ends(err))
+	require.True(t, disk.IsFatal(err))
 	require.NoError(t, held.release())
 }
 
@@ -175,20 +154,6 @@ func TestDirLockIsExclusive(t *testing.T) {
 	require.NoError(t, held.release())
 	_, err = lockDir(filepath.Join(path, "none"), 0)
 	require.ErrorContains(t, err, "open store: ")
-}
-
-// Each attempt to create a segment fills the remaining space of a full disk.
-func TestSegmentIsCreatedAtMostOnceASecondOnAFullDisk(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		j := newJournal(t, smallJournal)
-		full := &os.PathError{Op: "write", Path: "segment", Err: syscall.ENOSPC}
-		j.createFailed, j.createErr = time.Now(), full
-		_, _, err := j.append(append(beginFrame(nil), "report"...), 1)
-		require.ErrorIs(t, err, full)
-		require.False(t, ends(err))
-		time.Sleep(createEvery)
-		require.Equal(t, uint64(1), appendTo(t, j, 100))
-	})
 }
 
 // A page of the report log ends early if its reports are large. The pages together have all reports.

@@ -17,8 +17,9 @@ import (
 // sector is the number of bytes that a disk writes atomically.
 const sector = 512
 
-// disk models what a power loss may leave of a directory: everything that was synced, and any part of what was not.
-type disk struct {
+// diskModel models what a power loss may leave of a directory: everything that was synced, and any part of what was
+// not.
+type diskModel struct {
 	base string // path of the directory
 	root *node
 	// State of the running process.
@@ -53,8 +54,8 @@ type change struct {
 
 func (c *change) end() int64 { return c.offset + int64(len(c.content)) }
 
-func newDisk(base string) *disk {
-	d := &disk{base: base, root: newDirNode()}
+func newDisk(base string) *diskModel {
+	d := &diskModel{base: base, root: newDirNode()}
 	d.nextProcess(false)
 	return d
 }
@@ -62,7 +63,7 @@ func newDisk(base string) *disk {
 // nextProcess ends the running process. Writes in flight may have had no effect. If failed is set, a sync has failed:
 // the kernel drops all unsynced writes, although the next process still reads them from its cache. It returns the
 // number of dropped writes.
-func (d *disk) nextProcess(failed bool) (forgotten int) {
+func (d *diskModel) nextProcess(failed bool) (forgotten int) {
 	for c := range d.inFlight {
 		if c.node != nil && strings.Contains(c.name, "write") {
 			c.node.forget(c.changes)
@@ -89,7 +90,7 @@ func newDirNode() *node {
 
 // find returns the directory that contains path, its name there, and the node with that name. All are zero for a path
 // outside the disk.
-func (d *disk) find(path string) (dir *node, name string, found *node) {
+func (d *diskModel) find(path string) (dir *node, name string, found *node) {
 	rest, ok := strings.CutPrefix(path, d.base)
 	if !ok {
 		return nil, "", nil
@@ -203,7 +204,7 @@ type file struct {
 }
 
 // image returns the content of the disk after a loss.
-func (d *disk) image(l loss) image { return d.root.image(nil, "", l) }
+func (d *diskModel) image(l loss) image { return d.root.image(nil, "", l) }
 
 func (n *node) image(i image, path string, l loss) image {
 	if n.names == nil {

@@ -38,7 +38,7 @@
 //	log         batch number, chunk              → compressed raw reports; chunk numbers rise with every fold step
 //	minutes     minute, plan length, plan, status → messages
 //	quarantine  frame, arrival's index in it     → callback
-//	trash       batch number                     → empty: batches deleted by retention that still have recipients or log
+//	trash       batch number                     → empty: batches deleted by retention that still have rows
 //	damaged     sequence                         → time, bucket, key and bytes of a damaged row; created when needed
 //	mending     batch number, or "totals"        → state of an unfinished mend; created when needed
 package boltstore

@@ -1,13 +1,9 @@
 package boltstore
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -61,7 +57,7 @@ func TestStoreEndsWhenTheJournalFails(t *testing.T) {
 	observer := store.Observer{Failed: func(operation string, _ error) { failed = append(failed, operation) }}
 	s := opened(t, Config{Path: t.TempDir(), Observer: observer})
 	require.NoError(t, s.Record(t.Context(), delivered("batch", "447700900001")))
-	require.NoError(t, s.journal.current.file.Close())
+	require.NoError(t, s.journal.Close())
 
 	err := s.Record(t.Context(), delivered("batch", "447700900002"))
 	require.ErrorContains(t, err, "write journal: ")
@@ -95,29 +91,6 @@ func TestWaitingReadsReturnWhenTheStoreEnds(t *testing.T) {
 	require.NoError(t, s.db.Close())
 	s.writing.Unlock()
 	readers.Wait()
-}
-
-func TestOnlyWriteErrorsOfAFullDiskAreNotFatal(t *testing.T) {
-	full := &fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}
-	for _, c := range []struct {
-		err  error
-		ends bool
-	}{
-		{full, false},
-		{&fs.PathError{Op: "write", Path: "x", Err: syscall.EDQUOT}, false},
-		{&fs.PathError{Op: "write", Path: "x", Err: syscall.EIO}, true},
-		{&fs.PathError{Op: "sync", Path: "x", Err: syscall.ENOSPC}, true},
-		{&fs.PathError{Op: "truncate", Path: "x", Err: syscall.ENOSPC}, true},
-		{os.NewSyscallError("fdatasync", syscall.ENOSPC), true},
-		{syscall.ENOSPC, true},
-		{errors.New("another error"), true},
-	} {
-		require.Equal(t, c.ends, ends(fatal(c.err)), "%v", c.err)
-		require.Equal(t, c.ends, ends(errors.Join(fatal(c.err), errors.New("a second error"))), "%v", c.err)
-		require.ErrorIs(t, fatal(c.err), c.err)
-	}
-	require.False(t, ends(full))
-	require.False(t, ends(nil))
 }
 
 // While the fold is blocked, arrivals are accepted until the journal is full. Then Record and Ready return ErrBusy
@@ -166,7 +139,7 @@ func TestStoreContinuesWhenASegmentCannotBeCreated(t *testing.T) {
 	news := large.News.(store.Report)
 	news.Raw = append(append(news.Raw[:len(news.Raw):len(news.Raw)], make([]byte, 300_000)...), '\n')
 	large.News = news
-	taken := filepath.Join(s.journal.dir, segmentName(2)+".new") // the temporary name of the next segment
+	taken := segmentPath(s.config.Path, 2) + ".new" // the temporary name of the next segment
 	require.NoError(t, os.Mkdir(taken, 0o700))
 	require.ErrorContains(t, s.Record(t.Context(), large), "create journal segment: ")
 	require.NoError(t, s.Ready(t.Context()), "small arrivals are still accepted")

@@ -46,10 +46,11 @@ var ErrUnfolded = errors.New("its journal holds reports that a crash left unfold
 // Identity implements copying.Source. The journal's salt identifies the store; the last frame and transaction identify
 // its state.
 func (s *Source) Identity(context.Context) (id copying.Identity, err error) {
+	salt := s.store.journal.Salt()
 	err = s.store.db.View(func(tx *bolt.Tx) error {
 		reached, err := positionIn(tx)
 		id = copying.Identity{
-			Store: "bolt " + hex.EncodeToString(s.store.journal.salt[:]),
+			Store: "bolt " + hex.EncodeToString(salt[:]),
 			State: fmt.Sprintf("frame %d, transaction %d", reached.seq, tx.ID()),
 		}
 		return err

@@ -3,6 +3,8 @@ package boltstore
 import (
 	"fmt"
 	"time"
+
+	"github.com/dlrloop/dlrloop/store/disk"
 )
 
 const (
@@ -78,7 +80,7 @@ func (s *Store) retryFold(do func() error) bool {
 		if err == nil {
 			return true
 		}
-		if failures.shouldReport(time.Now()) || ends(err) {
+		if failures.shouldReport(time.Now()) || disk.IsFatal(err) {
 			s.reportFailure("fold", err)
 		}
 		if s.Err() != nil {
@@ -103,20 +105,20 @@ func (s *Store) foldStep(w work) (err error) {
 	defer s.writing.Unlock()
 	tx, err := s.db.Begin(true)
 	if err != nil {
-		return fatal(fmt.Errorf("begin: %w", err))
+		return disk.Fatal(fmt.Errorf("begin: %w", err))
 	}
 	st := newStep(s, tx)
 	// bbolt panics on a damaged page.
 	if err := guarded(func() error { return st.fold(w) }); err != nil {
-		return fatal(fmt.Errorf("fold: %w", joinRollback(tx, err)))
+		return disk.Fatal(fmt.Errorf("fold: %w", joinRollback(tx, err)))
 	}
 	if err := guarded(tx.Commit); err != nil {
 		_ = tx.Rollback() // a no-op unless bbolt panicked; without it, Close would wait for the transaction
-		return fatal(fmt.Errorf("commit: %w", err))
+		return disk.Fatal(fmt.Errorf("commit: %w", err))
 	}
 	st.install()
 	s.measured.step(w.size, time.Since(begin)-st.yielder.yielded, tx.Stats())
-	s.journal.fold(w.to.seq)
+	s.journal.Release(w.to.seq)
 	s.publish()
 	s.leases.folded(st.settled)
 	s.backlog.reached(w, s.measured.allowance())

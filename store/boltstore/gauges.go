@@ -58,7 +58,7 @@ func (s *Store) oldestDue(c *bolt.Cursor, plan string, now time.Time) (oldest ti
 // Gauges implements store.Store: it returns figures for a scrape without reading the database.
 func (s *Store) Gauges() store.Gauges {
 	g := s.published.Load().Gauges
-	g.SizeBytes += s.journal.size()
+	g.SizeBytes += s.journal.Size()
 	g.Unfolded = s.backlog.unfolded()
 	return g
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/copying"
+	"github.com/dlrloop/dlrloop/store/disk"
+	"github.com/dlrloop/dlrloop/store/journal"
 )
 
 // keyCopy is the key in bucket meta of the progress mark of an unfinished copy. It is deleted when the copy is
@@ -36,7 +38,7 @@ var _ copying.Sink = (*Sink)(nil)
 // OpenSink opens or creates the directory c.Path and locks it.
 func OpenSink(c Config) (_ *Sink, err error) {
 	s := &Sink{config: c.withDefaults()}
-	if err := makeDir(c.Path); err != nil {
+	if err := disk.MakeDir(c.Path); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	if s.compressor, err = newCompressor(); err != nil {
@@ -255,24 +257,13 @@ func (s *Sink) Finish(context.Context) error {
 	if err := os.RemoveAll(s.journal()); err != nil { // left by an interrupted Finish
 		return fmt.Errorf("create the journal: %w", err)
 	}
-	reached, err = makeJournal(s.journal(), reached.seq, s.config)
+	created, err := journal.Create(s.journal(), reached.seq, s.config.journal())
 	if err != nil {
 		return fmt.Errorf("create the journal: %w", err)
 	}
+	reached = position{seq: created.Seq, salt: created.Salt}
 	return s.db.Update(func(tx *bolt.Tx) error {
 		meta := tx.Bucket(bucketMeta)
 		return errors.Join(meta.Put(keyPosition, reached.row()), meta.Delete(keyCopy))
 	})
-}
-
-// makeJournal creates a journal in dir whose first frame, an empty one, follows the frame after. It returns the
-// position of that frame.
-func makeJournal(dir string, after uint64, c Config) (position, error) {
-	j, _, err := openJournal(dir, position{}, c)
-	if err != nil {
-		return position{}, err
-	}
-	j.next, j.synced, j.folded = after+1, after, after
-	p, _, err := j.append(beginFrame(nil), 0)
-	return position{seq: p.seq, salt: j.salt}, errors.Join(err, j.close())
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/disk"
 )
 
 // What was done about a damaged row, for the log. The runbook explains each text (DlrloopStoreDamaged).
@@ -79,7 +80,7 @@ func (s *Store) mendNoted(w work) {
 	err := s.mend(rows, w)
 	switch {
 	case err == nil:
-	case ends(err):
+	case disk.IsFatal(err):
 		s.reportFailure("fold", err)
 	default:
 		for _, d := range rows {
@@ -106,7 +107,7 @@ func (s *Store) foldMended(w work) error {
 		}
 		tried[d.id()] = true
 		if mendErr := s.mend([]*damageError{d}, w); mendErr != nil {
-			return fatal(fmt.Errorf("%v: mend: %w", d, mendErr)) // not fatal if the disk is full: the fold retries
+			return disk.Fatal(fmt.Errorf("%v: mend: %w", d, mendErr)) // not fatal if the disk is full: the fold retries
 		}
 	}
 }

@@ -14,6 +14,8 @@ import (
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/disk"
+	"github.com/dlrloop/dlrloop/store/journal"
 )
 
 // smallSegment is a segment size that is cheap to write and to read, because each Open reads all segments.
@@ -213,9 +215,12 @@ func TestDatabaseOfAnotherFormatIsRefused(t *testing.T) {
 		{"of no format", keyFormat, binary.BigEndian.AppendUint64(nil, 0), "has format 0, this version reads format 3"},
 		{"without format", keyFormat, nil, "its format is missing"},
 		{"with a damaged position", keyPosition, []byte("?"), "its journal position is damaged"},
-		{"of another journal", keyPosition, position{seq: 200, salt: salt{1}}.encode(), "belongs to another database"},
 		{
-			"newer than the journal", keyPosition, position{seq: 5000, salt: salt{1}}.encode(),
+			"of another journal", keyPosition, position{seq: 200, salt: journal.Salt{1}}.encode(),
+			"belongs to another database",
+		},
+		{
+			"newer than the journal", keyPosition, position{seq: 5000, salt: journal.Salt{1}}.encode(),
 			"belongs to another database",
 		},
 	} {
@@ -245,7 +250,7 @@ func TestStoreWithoutItsJournalIsRefused(t *testing.T) {
 	_, err := Open(t.Context(), Config{Path: path})
 	require.ErrorContains(t, err,
 		"journal and database were not copied at the same time. If a segment was moved, put it back; "+
-			"else "+journalRemedy)
+			"else "+disk.Remedy)
 }
 
 // A journal without recycled segments has all reports. If the database is missing, Open folds them again.

@@ -6,15 +6,20 @@ import (
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/dlrloop/dlrloop/store/journal"
 )
 
 // position is how far the database has folded the journal.
 type position struct {
-	seq    uint64   // the last frame that is folded completely; 0 for none
-	salt   salt     // of the journal
-	within progress // how far the frame after seq is folded
-	ends   uint64   // number of steps so far that ended inside a frame
+	seq    uint64       // the last frame that is folded completely; 0 for none
+	salt   journal.Salt // of the journal
+	within progress     // how far the frame after seq is folded
+	ends   uint64       // number of steps so far that ended inside a frame
 }
+
+// inJournal returns the part of p that the journal knows: whole frames.
+func (p position) inJournal() journal.Position { return journal.Position{Seq: p.seq, Salt: p.salt} }
 
 // chunk returns the chunk number of the step that begins at p: unique, and larger than those of earlier steps.
 func (p position) chunk() uint64 { return p.seq + 1 + p.ends }
@@ -23,7 +28,7 @@ func (p position) chunk() uint64 { return p.seq + 1 + p.ends }
 func (p position) follows(from position) bool { return p.seq == from.seq && p.within == from.within }
 
 // advance returns the position that a step from p reaches. to is its end, without salt and ends.
-func (p position) advance(to position, s salt) position {
+func (p position) advance(to position, s journal.Salt) position {
 	to.salt, to.ends = s, p.ends
 	if to.within != (progress{}) {
 		to.ends++
@@ -48,7 +53,7 @@ func (p position) String() string {
 
 // wholeLength is the length of an encoded position if no step has ever ended inside a frame. Older versions wrote only
 // this form.
-const wholeLength = 8 + len(salt{})
+const wholeLength = 8 + len(journal.Salt{})
 
 func (p position) encode() []byte {
 	row := append(binary.BigEndian.AppendUint64(nil, p.seq), p.salt[:]...)

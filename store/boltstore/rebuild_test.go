@@ -16,6 +16,7 @@ import (
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/journal"
 )
 
 // fullReport returns a full report of a batch with n recipients, all delivered.
@@ -203,8 +204,8 @@ func foldInPart(t *testing.T, path string, o store.Observer, recipients int) {
 	require.NoError(t, err)
 	folded, err := s.load()
 	require.NoError(t, err)
-	var tail []frameRef
-	s.journal, tail, err = openJournal(filepath.Join(parted, "journal"), folded, s.config)
+	var tail []journal.Ref
+	s.journal, tail, err = journal.Open(filepath.Join(parted, "journal"), folded.inJournal(), s.config.journal())
 	require.NoError(t, err)
 	require.Len(t, tail, 1)
 	s.backlog.resume(tail, folded.within)
@@ -215,7 +216,7 @@ func foldInPart(t *testing.T, path string, o store.Observer, recipients int) {
 	require.NoError(t, db.Close())
 	database, err := os.ReadFile(filepath.Join(parted, "dlrloop.db"))
 	require.NoError(t, err)
-	require.NoError(t, s.journal.close())
+	require.NoError(t, s.journal.Close())
 	require.NoError(t, os.WriteFile(filepath.Join(path, "dlrloop.db"), database, 0o600))
 }
 

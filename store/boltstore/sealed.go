@@ -21,6 +21,8 @@ const (
 	sealSize = 1 + crc32.Size
 )
 
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
 // unsealed returns a buffer for a row: space for the seal, then the content to append, of about size bytes.
 func unsealed(size int) packed.Writer { return make(packed.Writer, sealSize, sealSize+size) }
 

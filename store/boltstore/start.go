@@ -9,6 +9,7 @@ import (
 
 	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/commit"
+	"github.com/dlrloop/dlrloop/store/journal"
 )
 
 // start verifies and loads the database, opens the journal, folds its unfolded frames and starts the fold and the
@@ -23,21 +24,19 @@ func (s *Store) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var tail []frameRef
-	s.journal, tail, err = openJournal(filepath.Join(s.config.Path, "journal"), folded, s.config)
+	var tail []journal.Ref
+	s.journal, tail, err = journal.Open(filepath.Join(s.config.Path, "journal"), folded.inJournal(), s.config.journal())
 	if err != nil {
 		return err
 	}
 	if s.config.requireFolded && len(tail) > 0 {
-		return errors.Join(fmt.Errorf("open store: %s: %w", s.config.Path, ErrUnfolded), s.journal.close())
+		return errors.Join(fmt.Errorf("open store: %s: %w", s.config.Path, ErrUnfolded), s.journal.Close())
 	}
 	if err := s.recover(ctx, tail, folded.within); err != nil {
-		return errors.Join(err, s.journal.close())
+		return errors.Join(err, s.journal.Close())
 	}
-	if s.journal.current == nil {
-		if err := s.journal.switchSegment(0); err != nil {
-			return errors.Join(err, s.journal.close())
-		}
+	if err := s.journal.Reserve(0); err != nil {
+		return errors.Join(err, s.journal.Close())
 	}
 	s.publish()
 	s.folding.Go(s.foldLoop)
@@ -47,7 +46,7 @@ func (s *Store) start(ctx context.Context) error {
 
 // recover folds the frames in tail; done says how far the first of them is folded. Before the first step it finishes
 // mends.
-func (s *Store) recover(ctx context.Context, tail []frameRef, done progress) error {
+func (s *Store) recover(ctx context.Context, tail []journal.Ref, done progress) error {
 	s.backlog.resume(tail, done)
 	for first := true; ; first = false {
 		w, err := s.backlog.take(s.measured.room(s.config.StepBytes))
@@ -67,10 +66,10 @@ func (s *Store) recover(ctx context.Context, tail []frameRef, done progress) err
 }
 
 // readBack reads a frame's arrivals from the journal.
-func (s *Store) readBack(p frameRef) ([]store.Arrival, error) {
-	f, err := s.journal.read(p)
+func (s *Store) readBack(p journal.Ref) ([]store.Arrival, error) {
+	body, err := s.journal.Read(p)
 	if err != nil {
 		return nil, err
 	}
-	return decodeFrame(f)
+	return decodeFrame(p, body)
 }

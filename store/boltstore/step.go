@@ -84,7 +84,7 @@ func (st *step) fold(w work) error {
 	if err := st.totals.save(st.tx); err != nil {
 		return err
 	}
-	return st.tx.Bucket(bucketMeta).Put(keyPosition, reached.advance(w.to, st.s.journal.salt).row())
+	return st.tx.Bucket(bucketMeta).Put(keyPosition, reached.advance(w.to, st.s.journal.Salt()).row())
 }
 
 // sort groups the arrivals by batch, in their order, and gives new batches a number. It sorts the batches by number,

@@ -14,6 +14,8 @@ import (
 
 	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/commit"
+	"github.com/dlrloop/dlrloop/store/disk"
+	"github.com/dlrloop/dlrloop/store/journal"
 )
 
 // Config configures Open. Only Path is required; zero values select the defaults.
@@ -84,11 +86,16 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// journal returns the configuration of the journal.
+func (c Config) journal() journal.Config {
+	return journal.Config{Segment: c.Segment, Limit: c.JournalLimit, Patience: c.Committer.Patience}
+}
+
 // Store is a store.Store in one directory. The package comment describes its files.
 type Store struct {
 	config    Config
 	db        *bolt.DB
-	journal   *journal
+	journal   *journal.Journal
 	committer *commit.Committer[recorded]
 	buf       []byte   // owned by the committer's goroutine
 	commits   incident // failed commits; owned by the committer's goroutine
@@ -146,7 +153,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Path == "" {
 		return nil, errors.New("open store: no path given")
 	}
-	if err := makeDir(c.Path); err != nil {
+	if err := disk.MakeDir(c.Path); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	s := &Store{config: c, measured: newMeasured(), failed: make(chan struct{})}
@@ -223,13 +230,13 @@ func (s *Store) commit(group []recorded, results []error) {
 		return
 	}
 	if len(arrivals) == 0 {
-		if err := s.journal.reserve(probe); err != nil {
+		if err := s.journal.Reserve(probe); err != nil {
 			s.failGroup(results, err)
 			return
 		}
 	}
 	s.buf = encodeFrame(s.buf, group)
-	p, buf, err := s.journal.append(s.buf, len(arrivals))
+	p, buf, err := s.journal.Append(s.buf, len(arrivals))
 	if s.buf = buf; cap(s.buf) > 4*s.config.Committer.Bytes {
 		s.buf = nil
 	}
@@ -248,7 +255,7 @@ func (s *Store) commit(group []recorded, results []error) {
 // failGroup sets the results of a group whose commit failed with err, and reports the failure at most once a minute.
 func (s *Store) failGroup(results []error, err error) {
 	s.failing.Store(true)
-	if s.commits.shouldReport(time.Now()) || ends(err) {
+	if s.commits.shouldReport(time.Now()) || disk.IsFatal(err) {
 		s.reportFailure("commit", err)
 	}
 	setAll(results, s.commitError(err))
@@ -257,7 +264,7 @@ func (s *Store) failGroup(results []error, err error) {
 // commitError returns the error that the callers of Record get when a commit fails with err.
 func (s *Store) commitError(err error) error {
 	switch {
-	case !errors.Is(err, errFull):
+	case !errors.Is(err, journal.ErrFull):
 		return err
 	case s.closed.Load():
 		return s.closedError()
@@ -271,17 +278,17 @@ func setAll(results []error, err error) {
 	}
 }
 
-// reportFailure reports err to the Observer. If err is fatal (see fatalError) it also ends the store.
+// reportFailure reports err to the Observer. If err is fatal (see disk.Fatal) it also ends the store.
 func (s *Store) reportFailure(operation string, err error) {
 	if o := s.config.Observer.Failed; o != nil {
 		o(operation, err)
 	}
-	if ends(err) {
+	if disk.IsFatal(err) {
 		s.failure.Do(func() {
 			s.err = err
 			s.closed.Store(true)
 			s.backlog.end()
-			s.journal.stop()
+			s.journal.Stop()
 			close(s.failed)
 		})
 	}
@@ -325,7 +332,7 @@ func (s *Store) Ready(ctx context.Context) error {
 func (s *Store) Close() error {
 	s.closing.Do(func() {
 		s.closed.Store(true)
-		stuck := time.AfterFunc(closeGrace, s.journal.stop)
+		stuck := time.AfterFunc(closeGrace, s.journal.Stop)
 		s.committer.Close()
 		stuck.Stop()
 		s.backlog.end()
@@ -333,7 +340,7 @@ func (s *Store) Close() error {
 		s.reportUnmended()
 		s.writing.Lock()
 		defer s.writing.Unlock()
-		s.closeErr = errors.Join(s.db.Close(), s.journal.close(), s.dir.release())
+		s.closeErr = errors.Join(s.db.Close(), s.journal.Close(), s.dir.release())
 		s.decoder.Close() // only now: reads use it, and db.Close waits for them
 	})
 	return s.closeErr

@@ -132,7 +132,7 @@ func decoded(t *testing.T, text string) string {
 }
 
 // replay applies an event to the disk, and the child's output to w.
-func (d *disk) replay(t *testing.T, e event, w *transcript) {
+func (d *diskModel) replay(t *testing.T, e event, w *transcript) {
 	t.Helper()
 	if e.begins {
 		d.inFlight[e.call] = true
@@ -143,7 +143,7 @@ func (d *disk) replay(t *testing.T, e event, w *transcript) {
 	d.end(t, e.call)
 }
 
-func (d *disk) begin(t *testing.T, c *call, w *transcript) {
+func (d *diskModel) begin(t *testing.T, c *call, w *transcript) {
 	t.Helper()
 	switch c.name {
 	case "write":
@@ -178,7 +178,7 @@ func (c *call) writes(t *testing.T, n *node, offset int64) {
 	n.changes = append(n.changes, c.changes...)
 }
 
-func (d *disk) end(t *testing.T, c *call) {
+func (d *diskModel) end(t *testing.T, c *call) {
 	t.Helper()
 	if c.result < 0 {
 		// After a failed sync the kernel may drop the changes, and the effect of a failed write is undefined.
@@ -223,7 +223,7 @@ func (d *disk) end(t *testing.T, c *call) {
 	}
 }
 
-func (d *disk) opened(t *testing.T, c *call) {
+func (d *diskModel) opened(t *testing.T, c *call) {
 	t.Helper()
 	delete(d.open, int(c.result))
 	dir, name, found := d.find(c.text(t, 1))

@@ -8,11 +8,12 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/journal"
 )
 
 func TestLargeReportsAreDivided(t *testing.T) {
 	b := newBacklog(1<<20, noReadBack(t))
-	b.add(frameRef{seq: 1, arrivals: 3}, []store.Arrival{ofRecipients(10), ofRecipients(4000), ofRecipients(10)}, 1)
+	b.add(journal.Ref{Seq: 1, Arrivals: 3}, []store.Arrival{ofRecipients(10), ofRecipients(4000), ofRecipients(10)}, 1)
 	for _, want := range []struct {
 		step            []int // recipients of each arrival
 		from, to        progress
@@ -43,7 +44,7 @@ func TestDividedFramesAreFoldedCompletely(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		b := newBacklog(rapid.IntRange(0, 3).Draw(rt, "memory"), nil)
 		frames := make(map[uint64][]store.Arrival)
-		b.read = func(p frameRef) ([]store.Arrival, error) { return frames[p.seq], nil }
+		b.read = func(p journal.Ref) ([]store.Arrival, error) { return frames[p.Seq], nil }
 		var want []string
 		for seq := range uint64(rapid.IntRange(1, 4).Draw(rt, "frames")) {
 			size := rapid.SampledFrom([]int{0, 1, 5, 999, 1000, 1001, 2500})
@@ -57,7 +58,7 @@ func TestDividedFramesAreFoldedCompletely(t *testing.T) {
 				want = append(want, e[1].Recipients...)
 				frames[seq+1] = append(frames[seq+1], a)
 			}
-			b.add(frameRef{seq: seq + 1, arrivals: len(sizes), body: 50}, frames[seq+1], 1)
+			b.add(journal.Ref{Seq: seq + 1, Arrivals: len(sizes), Body: 50}, frames[seq+1], 1)
 		}
 		var got []string
 		at := position{}
@@ -103,10 +104,10 @@ func over(w work) uint64 {
 }
 
 func TestPositionRoundTrip(t *testing.T) {
-	whole := position{seq: 7, salt: salt{1}}
+	whole := position{seq: 7, salt: journal.Salt{1}}
 	require.Len(t, whole.encode(), 16, "same length as in older versions")
 	for _, p := range []position{
-		whole, {seq: 7, salt: salt{2}, within: progress{3, 2000}, ends: 9}, {seq: 8, salt: salt{3}, ends: 9},
+		whole, {seq: 7, salt: journal.Salt{2}, within: progress{3, 2000}, ends: 9}, {seq: 8, salt: journal.Salt{3}, ends: 9},
 	} {
 		s := opened(t, Config{Path: t.TempDir()})
 		tx, err := s.db.Begin(true)
@@ -135,7 +136,7 @@ func TestStepsHaveRisingChunkNumbers(t *testing.T) {
 	} {
 		require.Greater(t, p.chunk(), last)
 		last = p.chunk()
-		p = p.advance(to, salt{1})
+		p = p.advance(to, journal.Salt{1})
 	}
 	require.Greater(t, p.chunk(), last)
 }

@@ -6,6 +6,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/disk"
 )
 
 // figures are the parts of the store's state in memory that write transactions change.
@@ -38,7 +39,7 @@ func (c *writeTx) commit() error {
 	defer c.s.writing.Unlock()
 	if err := guarded(c.tx.Commit); err != nil {
 		_ = c.tx.Rollback() // a no-op unless bbolt panicked
-		return fatal(err)
+		return disk.Fatal(err)
 	}
 	c.s.totals, c.s.quarantine = c.totals, c.quarantine
 	if c.s.loaded {

@@ -1,6 +1,6 @@
 //go:build skipsync
 
-package boltstore
+package disk
 
 import (
 	"os"
@@ -9,9 +9,9 @@ import (
 
 var syncs atomic.Uint64
 
-// datasync skips every second sync. This build exists only to show that the power-loss test detects a missing sync;
+// Datasync skips every second sync. This build exists only to show that the power-loss test detects a missing sync;
 // never use it in production.
-func datasync(f *os.File) error {
+func Datasync(f *os.File) error {
 	if syncs.Add(1)%2 == 0 {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package boltstore
+package journal
 
 import (
 	"encoding/binary"
@@ -42,10 +42,10 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// salt is a random value that identifies a journal. Every checksum in the journal includes it.
-type salt [8]byte
+// Salt is a random value that identifies a journal. Every checksum in the journal includes it.
+type Salt [8]byte
 
-func (s salt) sum(b []byte) uint32 {
+func (s Salt) sum(b []byte) uint32 {
 	return crc32.Update(crc32.Checksum(s[:], castagnoli), castagnoli, b)
 }
 
@@ -61,13 +61,13 @@ func (f frame) end() int { return align(f.offset + frameHeader + len(f.body)) }
 
 func align(n int) int { return (n + frameAlign - 1) &^ (frameAlign - 1) }
 
-// beginFrame returns buf, emptied and extended by an empty header. The caller appends the body and calls sealFrame.
-func beginFrame(buf []byte) []byte {
+// Begin returns buf, emptied and extended by an empty header. The caller appends the body and calls Append.
+func Begin(buf []byte) []byte {
 	return append(buf[:0], make([]byte, frameHeader)...)
 }
 
 // sealFrame fills in the header of a frame whose body is complete, and pads the frame to a multiple of frameAlign.
-func sealFrame(buf []byte, s salt, seq uint64, arrivals int) []byte {
+func sealFrame(buf []byte, s Salt, seq uint64, arrivals int) []byte {
 	body := buf[frameHeader:]
 	binary.LittleEndian.PutUint32(buf[0:], frameMagic)
 	binary.LittleEndian.PutUint32(buf[4:], uint32(len(body)))
@@ -80,7 +80,7 @@ func sealFrame(buf []byte, s salt, seq uint64, arrivals int) []byte {
 }
 
 // readFrame returns the frame at offset. It returns false if there is none or a checksum does not match.
-func readFrame(segment []byte, offset int, s salt) (frame, bool) {
+func readFrame(segment []byte, offset int, s Salt) (frame, bool) {
 	if offset+frameHeader > len(segment) {
 		return frame{}, false
 	}

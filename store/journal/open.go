@@ -1,4 +1,4 @@
-package boltstore
+package journal
 
 import (
 	"cmp"
@@ -10,52 +10,68 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
+
+	"github.com/dlrloop/dlrloop/store/disk"
 )
 
-// frameRef locates a durable frame in the journal.
-type frameRef struct {
-	seq      uint64
-	arrivals int
-	segment  *segment
-	offset   int // of the frame's header in the segment
-	body     int // length of the body in bytes
+// Config configures Open. All fields are required.
+type Config struct {
+	Segment  int           // bytes of a new segment
+	Limit    int64         // maximum bytes of all segments; a single larger frame may exceed it
+	Patience time.Duration // how long the journal may be full before Append returns ErrFull
 }
 
-func (p frameRef) end() int { return align(p.offset + frameHeader + p.body) }
+// Position is how far a database has folded a journal.
+type Position struct {
+	Seq  uint64 // the last frame that is folded completely; 0 for none
+	Salt Salt   // of the journal
+}
 
-// openJournal opens or creates the journal in dir and returns the frames after position folded, in order. They are
-// durable and not folded. It reads one segment at a time and keeps no frame in memory; journal.read reads a frame. It
+// Ref locates a durable frame in the journal.
+type Ref struct {
+	Seq      uint64
+	Arrivals int
+	Body     int // length of the body in bytes
+	segment  *segment
+	offset   int // of the frame's header in the segment
+}
+
+func (p Ref) end() int { return align(p.offset + frameHeader + p.Body) }
+
+// Open opens or creates the journal in dir and returns the frames after position folded, in order. They are
+// durable and not folded. It reads one segment at a time and keeps no frame in memory; Read reads a frame. It
 // fails if the journal ends before folded, lacks one of these frames or belongs to another database.
-func openJournal(dir string, folded position, c Config) (*journal, []frameRef, error) {
-	j := &journal{
-		dir: dir, salt: newSalt(), segment: c.Segment, limit: c.JournalLimit, patience: c.Committer.Patience,
-		folded: folded.seq, synced: folded.seq, next: folded.seq + 1,
+func Open(dir string, folded Position, c Config) (*Journal, []Ref, error) {
+	j := &Journal{
+		config: c, dir: dir, salt: newSalt(),
+		folded: folded.Seq, synced: folded.Seq, next: folded.Seq + 1,
 	}
 	j.freed = sync.NewCond(&j.mu)
 	// A process that was killed may have left names that are not durable yet.
-	if err := errors.Join(makeDir(dir), syncDir(dir)); err != nil {
+	if err := errors.Join(disk.MakeDir(dir), disk.SyncDir(dir)); err != nil {
 		return nil, nil, fmt.Errorf("open journal: %w", err)
 	}
 	found, err := j.scan(folded)
-	var tail []frameRef
+	var tail []Ref
 	if err == nil {
-		tail, err = j.resume(found, folded.seq)
+		tail, err = j.resume(found, folded.Seq)
 	}
 	if err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("open journal: %w", err), j.close())
+		return nil, nil, errors.Join(fmt.Errorf("open journal: %w", err), j.Close())
 	}
 	return j, tail, nil
 }
 
 // scan opens all segments and returns the frames after folded, in no order, and the newest of the earlier frames.
-func (j *journal) scan(folded position) ([]frameRef, error) {
+func (j *Journal) scan(folded Position) ([]Ref, error) {
 	entries, err := os.ReadDir(j.dir)
 	if err != nil {
 		return nil, err
 	}
 	var (
-		found  []frameRef
-		newest frameRef
+		found  []Ref
+		newest Ref
 		buf    []byte // content of one segment
 	)
 	for _, e := range entries {
@@ -77,21 +93,21 @@ func (j *journal) scan(folded position) ([]frameRef, error) {
 		buf = content
 		j.segments = append(j.segments, s)
 		switch {
-		case folded.seq > 0 && salt != folded.salt:
+		case folded.Seq > 0 && salt != folded.Salt:
 			return nil, fmt.Errorf("%s belongs to another database: restore both from the same backup", path)
 		case len(j.segments) > 1 && salt != j.salt:
 			return nil, fmt.Errorf("%s and %s belong to different journals: move the one that is not yours "+
 				"out of the folder",
-				j.segments[0].path, path)
+				j.segments[0].Path, path)
 		}
 		j.salt = salt
 		j.lastName = max(j.lastName, number)
 		j.bytes += int64(s.size)
 		for p := range framesOf(s, content, salt) {
 			switch {
-			case p.seq > folded.seq:
+			case p.Seq > folded.Seq:
 				found = append(found, p)
-			case p.seq >= newest.seq:
+			case p.Seq >= newest.Seq:
 				newest = p
 			}
 		}
@@ -104,8 +120,8 @@ func (j *journal) scan(folded position) ([]frameRef, error) {
 
 // framesOf yields the frames in a segment whose checksums match: those of its present use and those left from earlier
 // uses.
-func framesOf(s *segment, content []byte, salt salt) iter.Seq[frameRef] {
-	return func(yield func(frameRef) bool) {
+func framesOf(s *segment, content []byte, salt Salt) iter.Seq[Ref] {
+	return func(yield func(Ref) bool) {
 		for offset := segmentHeader; offset+frameHeader <= len(content); {
 			f, ok := readFrame(content, offset, salt)
 			if !ok {
@@ -114,7 +130,7 @@ func framesOf(s *segment, content []byte, salt salt) iter.Seq[frameRef] {
 			}
 			s.last = max(s.last, f.seq)
 			offset = f.end()
-			if !yield(frameRef{f.seq, f.arrivals, s, f.offset, len(f.body)}) {
+			if !yield(Ref{f.seq, f.arrivals, len(f.body), s, f.offset}) {
 				return
 			}
 		}
@@ -123,44 +139,44 @@ func framesOf(s *segment, content []byte, salt salt) iter.Seq[frameRef] {
 
 // resume checks that the frames after folded are complete, places the next append after the last frame, and returns
 // the frames after folded in order.
-func (j *journal) resume(found []frameRef, folded uint64) (tail []frameRef, err error) {
+func (j *Journal) resume(found []Ref, folded uint64) (tail []Ref, err error) {
 	if len(found) == 0 && folded == 0 {
 		return nil, nil
 	}
-	slices.SortFunc(found, func(a, b frameRef) int { return cmp.Compare(a.seq, b.seq) })
+	slices.SortFunc(found, func(a, b Ref) int { return cmp.Compare(a.Seq, b.Seq) })
 	expected := folded + 1
 	for _, f := range found {
 		switch {
-		case f.seq <= folded:
+		case f.Seq <= folded:
 			continue
-		case f.seq < expected:
+		case f.Seq < expected:
 			return nil, fmt.Errorf("frame %d exists twice, the second time in %s: move the segment that does not "+
-				"belong here out of the folder", f.seq, f.segment.path)
-		case f.seq > expected:
+				"belong here out of the folder", f.Seq, f.segment.Path)
+		case f.Seq > expected:
 			return nil, fmt.Errorf("frame %d is damaged or missing, and frame %d, written after it, is in %s. "+
-				"Acknowledged reports are in between: %s", expected, f.seq, f.segment.path, journalRemedy)
+				"Acknowledged reports are in between: %s", expected, f.Seq, f.segment.Path, disk.Remedy)
 		}
 		tail = append(tail, f)
 		expected++
 	}
 	newest := uint64(0)
 	if len(found) > 0 {
-		newest = found[len(found)-1].seq
+		newest = found[len(found)-1].Seq
 	}
 	if newest < folded {
 		return nil, fmt.Errorf("it ends with frame %d, but the database has already folded frame %d: a segment is "+
 			"missing, or journal and database were not copied at the same time. If a segment was moved, put it back; "+
-			"else %s", newest, folded, journalRemedy)
+			"else %s", newest, folded, disk.Remedy)
 	}
 	last := found[len(found)-1]
-	j.next, j.synced = last.seq+1, last.seq
+	j.next, j.synced = last.Seq+1, last.Seq
 	j.current, j.offset = last.segment, last.end()
 	return tail, j.rewrite(last)
 }
 
 // rewrite writes a frame again in its place and syncs it. After a failed sync, a frame may be readable from the page
 // cache without being on disk; nothing may rely on it before it is.
-func (j *journal) rewrite(p frameRef) error {
+func (j *Journal) rewrite(p Ref) error {
 	whole, _, err := j.readWhole(p)
 	if err != nil {
 		return err
@@ -168,25 +184,37 @@ func (j *journal) rewrite(p frameRef) error {
 	if _, err := p.segment.file.WriteAt(whole, int64(p.offset)); err != nil {
 		return fmt.Errorf("write journal: %w", err)
 	}
-	return datasync(p.segment.file)
+	return disk.Datasync(p.segment.file)
 }
 
-// read reads an unfolded frame and verifies its checksums. A mismatch is a fatal error.
-func (j *journal) read(p frameRef) (frame, error) {
+// Read reads the body of an unfolded frame and verifies its checksums. A mismatch is a fatal error.
+func (j *Journal) Read(p Ref) (body []byte, err error) {
 	_, f, err := j.readWhole(p)
-	return f, err
+	return f.body, err
 }
 
-// readWhole does what read does, and also returns the frame's bytes including the padding.
-func (j *journal) readWhole(p frameRef) ([]byte, frame, error) {
+// readWhole does what Read does, and also returns the frame's bytes including the padding.
+func (j *Journal) readWhole(p Ref) ([]byte, frame, error) {
 	whole := make([]byte, p.end()-p.offset)
 	if _, err := p.segment.file.ReadAt(whole, int64(p.offset)); err != nil {
 		return nil, frame{}, fmt.Errorf("read journal: %w", err)
 	}
 	f, ok := readFrame(whole, 0, j.salt)
-	if !ok || f.seq != p.seq {
-		return nil, frame{}, fatalError{fmt.Errorf("frame %d in %s is damaged: its checksum matched when it "+
-			"was written", p.seq, p.segment.path)}
+	if !ok || f.seq != p.Seq {
+		return nil, frame{}, disk.Fatal(fmt.Errorf("frame %d in %s is damaged: its checksum matched when it "+
+			"was written", p.Seq, p.segment.Path))
 	}
 	return whole, f, nil
+}
+
+// Create creates a journal in dir whose first frame, an empty one, follows the frame after. It returns the
+// position of that frame.
+func Create(dir string, after uint64, c Config) (Position, error) {
+	j, _, err := Open(dir, Position{}, c)
+	if err != nil {
+		return Position{}, err
+	}
+	j.next, j.synced, j.folded = after+1, after, after
+	p, _, err := j.Append(Begin(nil), 0)
+	return Position{p.Seq, j.salt}, errors.Join(err, j.Close())
 }

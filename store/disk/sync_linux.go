@@ -1,6 +1,6 @@
 //go:build linux && !skipsync
 
-package boltstore
+package disk
 
 import (
 	"os"
@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// datasync makes all completed writes to f survive a power loss. It does not sync metadata such as the times.
-func datasync(f *os.File) error {
+// Datasync makes all completed writes to f survive a power loss. It does not sync metadata such as the times.
+func Datasync(f *os.File) error {
 	for {
 		err := unix.Fdatasync(int(f.Fd()))
 		if err != unix.EINTR {

@@ -1,4 +1,4 @@
-package boltstore
+package journal
 
 import (
 	"bytes"
@@ -44,7 +44,7 @@ func (f files) without(name string) files {
 }
 
 // open writes f to a new directory and opens the journal there.
-func (f files) open(t *testing.T, folded position) (*journal, []frame, error) {
+func (f files) open(t *testing.T, folded Position) (*Journal, []frame, error) {
 	t.Helper()
 	dir, err := os.MkdirTemp(t.TempDir(), "")
 	require.NoError(t, err)
@@ -53,16 +53,16 @@ func (f files) open(t *testing.T, folded position) (*journal, []frame, error) {
 	}
 	j, tail, err := readJournal(dir, folded, smallJournal)
 	if err == nil {
-		t.Cleanup(func() { require.NoError(t, j.close()) })
+		t.Cleanup(func() { require.NoError(t, j.Close()) })
 	}
 	return j, tail, err
 }
 
 // someFrames returns a journal with frames of 100 bytes, three in each segment.
-func someFrames(t *testing.T, frames int) (files, *journal) {
+func someFrames(t *testing.T, frames int) (files, *Journal) {
 	t.Helper()
 	c := smallJournal
-	c.JournalLimit = 1 << 20
+	c.Limit = 1 << 20
 	j := newJournal(t, c)
 	for range frames {
 		appendTo(t, j, 100)
@@ -87,7 +87,7 @@ func TestTornLastFrameIsDropped(t *testing.T) {
 			torn[fmt.Sprintf("flipped bit in byte %d", n)] = changed
 		}
 		for how, content := range torn {
-			j, tail, err := whole.with(name, content).open(t, position{})
+			j, tail, err := whole.with(name, content).open(t, Position{})
 			require.NoError(t, err, how)
 			require.Len(t, tail, frames-1, how)
 			require.Equal(t, uint64(frames), j.next, how)
@@ -98,7 +98,7 @@ func TestTornLastFrameIsDropped(t *testing.T) {
 			require.NoError(t, err, how)
 			require.Len(t, tail, 1, how)
 			require.Equal(t, bodyOf(uint64(frames), 50), tail[0].body, how)
-			require.NoError(t, again.close())
+			require.NoError(t, again.Close())
 		}
 	}
 }
@@ -110,7 +110,7 @@ func TestDamagedAcknowledgedFrameIsRefused(t *testing.T) {
 		for place := range frameHeader + 100 {
 			damaged := bytes.Clone(whole[name])
 			damaged[begin+place] ^= 0x10
-			_, _, err := whole.with(name, damaged).open(t, position{})
+			_, _, err := whole.with(name, damaged).open(t, Position{})
 			want := fmt.Sprintf("frame %d is damaged or missing, and frame %d, written after it, is in ", seq, seq+1)
 			require.ErrorContains(t, err, want, "byte %d", place)
 			require.ErrorContains(t, err, "Acknowledged reports are in between")
@@ -124,7 +124,7 @@ func TestDamagedHeaderOfASegmentIsRefused(t *testing.T) {
 		for place := range 24 {
 			damaged := bytes.Clone(whole[segmentName(number)])
 			damaged[place] ^= 0x10
-			_, _, err := whole.with(segmentName(number), damaged).open(t, position{})
+			_, _, err := whole.with(segmentName(number), damaged).open(t, Position{})
 			require.ErrorContains(t, err, segmentName(number))
 			require.Regexp(t, "is damaged|has format", err)
 		}
@@ -154,7 +154,7 @@ func TestWrongJournalIsRefused(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		files  files
-		folded position
+		folded Position
 		want   string
 	}{
 		{
@@ -162,10 +162,10 @@ func TestWrongJournalIsRefused(t *testing.T) {
 			"it ends with frame 7, but the database has already folded frame 8",
 		},
 		{"empty", files{}, made.at(8), "it ends with frame 0, but the database has already folded frame 8"},
-		{"of another database", whole, position{seq: 7, salt: salt{1}}, "belongs to another database"},
+		{"of another database", whole, Position{7, Salt{1}}, "belongs to another database"},
 		{
 			"newer than the database, with recycled segments", whole.without(segmentName(1)),
-			position{},
+			Position{},
 			"frame 1 is damaged or missing, and frame 4",
 		},
 		{
@@ -174,32 +174,32 @@ func TestWrongJournalIsRefused(t *testing.T) {
 		},
 		{
 			"with a segment of another journal", whole.with(segmentName(2), other[segmentName(2)]),
-			position{},
+			Position{},
 			"belong to different journals",
 		},
-		{"with a segment twice", whole.with(segmentName(4), whole[segmentName(2)]), position{}, "exists twice"},
-		{"with a truncated segment", whole.with(segmentName(2), truncated), position{}, "should have"},
+		{"with a segment twice", whole.with(segmentName(4), whole[segmentName(2)]), Position{}, "exists twice"},
+		{"with a truncated segment", whole.with(segmentName(2), truncated), Position{}, "should have"},
 		{
 			"with an empty segment", whole.with(segmentName(2), nil),
-			position{},
+			Position{},
 			segmentName(2) + " is damaged: it does not start with the header of a journal segment",
 		},
 		{
 			"of a newer version", whole.with(segmentName(2), newer),
-			position{},
+			Position{},
 			"has format 2, this version reads format 1: use the version that wrote it, or a newer one",
 		},
 		{
 			"with a foreign file", whole.with("notes.txt", []byte("!")),
-			position{},
+			Position{},
 			"notes.txt is not a journal segment: move it out of the folder",
 		},
 		{
 			"with a backup", whole.with(segmentName(2)+".bak", whole[segmentName(2)]),
-			position{},
+			Position{},
 			"is not a journal segment",
 		},
-		{"with a wrong name", whole.with("2.segment", whole[segmentName(2)]), position{}, "is not a journal segment"},
+		{"with a wrong name", whole.with("2.segment", whole[segmentName(2)]), Position{}, "is not a journal segment"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, _, err := c.files.open(t, c.folded)
@@ -212,7 +212,7 @@ func TestWrongJournalIsRefused(t *testing.T) {
 
 func TestUnfinishedSegmentIsRemoved(t *testing.T) {
 	whole, _ := someFrames(t, 7)
-	j, tail, err := whole.with(segmentName(4)+".new", whole[segmentName(3)][:700]).open(t, position{})
+	j, tail, err := whole.with(segmentName(4)+".new", whole[segmentName(3)][:700]).open(t, Position{})
 	require.NoError(t, err)
 	require.Len(t, tail, 7)
 	require.ElementsMatch(t, slices.Collect(maps.Keys(whole)), slices.Collect(maps.Keys(readFiles(t, j.dir))))
@@ -220,27 +220,27 @@ func TestUnfinishedSegmentIsRemoved(t *testing.T) {
 
 // A body may contain any bytes, even a frame of this journal.
 func TestFrameInsideABodyIsNotAFrame(t *testing.T) {
-	j := newJournal(t, Config{Segment: 4096, JournalLimit: 1 << 20})
-	image := sealFrame(append(beginFrame(nil), "not recorded"...), j.salt, 3, 1)
+	j := newJournal(t, Config{Segment: 4096, Limit: 1 << 20})
+	image := sealFrame(append(Begin(nil), "not recorded"...), j.salt, 3, 1)
 	body := append(make([]byte, frameAlign), image...)
 	for range 2 {
-		_, _, err := j.append(append(beginFrame(nil), body...), 1)
+		_, _, err := j.Append(append(Begin(nil), body...), 1)
 		require.NoError(t, err)
 	}
-	again, tail := openedJournal(t, j.dir, position{}, smallJournal)
+	again, tail := openedJournal(t, j.dir, Position{}, smallJournal)
 	require.Len(t, tail, 2)
 	require.Equal(t, body, tail[1].body)
 	require.Equal(t, uint64(3), again.next)
-	require.NoError(t, again.close())
+	require.NoError(t, again.Close())
 
 	// A sender does not know the salt. A frame made without it is not taken for a frame even if the frame around it is
 	// torn.
-	foreign := sealFrame(append(beginFrame(nil), "not recorded"...), salt{}, 3, 1)
-	_, _, err := j.append(append(beginFrame(nil), foreign...), 1)
+	foreign := sealFrame(append(Begin(nil), "not recorded"...), Salt{}, 3, 1)
+	_, _, err := j.Append(append(Begin(nil), foreign...), 1)
 	require.NoError(t, err)
 	torn := readFiles(t, j.dir)
 	torn[segmentName(1)][j.offset-frameAlign-1] ^= 1
-	_, tail, err = torn.open(t, position{})
+	_, tail, err = torn.open(t, Position{})
 	require.NoError(t, err)
 	require.Len(t, tail, 2)
 }

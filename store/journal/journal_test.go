@@ -1,11 +1,13 @@
-package boltstore
+package journal
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,43 +15,42 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/dlrloop/dlrloop/store/commit"
+	"github.com/dlrloop/dlrloop/store/disk"
 )
 
 // smallJournal configures segments that hold a few small frames.
 var smallJournal = Config{
-	Segment: segmentHeader + 512, JournalLimit: 3 * (segmentHeader + 512),
-	Committer: commit.Config{Patience: 3 * time.Second},
+	Segment: segmentHeader + 512, Limit: 3 * (segmentHeader + 512), Patience: 3 * time.Second,
 }
 
 // openedJournal opens a journal; the test must close it.
-func openedJournal(t require.TestingT, dir string, folded position, c Config) (*journal, []frame) {
+func openedJournal(t require.TestingT, dir string, folded Position, c Config) (*Journal, []frame) {
 	j, tail, err := readJournal(dir, folded, c)
 	require.NoError(t, err)
 	return j, tail
 }
 
 // readJournal opens a journal and reads its unfolded frames.
-func readJournal(dir string, folded position, c Config) (*journal, []frame, error) {
-	j, tail, err := openJournal(dir, folded, c)
+func readJournal(dir string, folded Position, c Config) (*Journal, []frame, error) {
+	j, tail, err := Open(dir, folded, c)
 	if err != nil {
 		return nil, nil, err
 	}
 	frames := make([]frame, len(tail))
 	for i, p := range tail {
-		if frames[i], err = j.read(p); err != nil {
-			return nil, nil, errors.Join(err, j.close())
+		if _, frames[i], err = j.readWhole(p); err != nil {
+			return nil, nil, errors.Join(err, j.Close())
 		}
 	}
 	return j, frames, nil
 }
 
 // newJournal returns an empty journal, closed by the test's cleanup.
-func newJournal(t *testing.T, c Config) *journal {
+func newJournal(t *testing.T, c Config) *Journal {
 	t.Helper()
-	j, tail := openedJournal(t, filepath.Join(t.TempDir(), "journal"), position{}, c)
+	j, tail := openedJournal(t, filepath.Join(t.TempDir(), "journal"), Position{}, c)
 	require.Empty(t, tail)
-	t.Cleanup(func() { require.NoError(t, j.close()) })
+	t.Cleanup(func() { require.NoError(t, j.Close()) })
 	return j
 }
 
@@ -59,14 +60,14 @@ func bodyOf(seq uint64, size int) []byte {
 }
 
 // appendTo appends one frame with a body of size bytes and returns its sequence.
-func appendTo(t require.TestingT, j *journal, size int) uint64 {
-	p, _, err := j.append(append(beginFrame(nil), bodyOf(j.next, size)...), 1)
+func appendTo(t require.TestingT, j *Journal, size int) uint64 {
+	p, _, err := j.Append(append(Begin(nil), bodyOf(j.next, size)...), 1)
 	require.NoError(t, err)
-	return p.seq
+	return p.Seq
 }
 
 // at returns the position after frame seq.
-func (j *journal) at(seq uint64) position { return position{seq: seq, salt: j.salt} }
+func (j *Journal) at(seq uint64) Position { return Position{seq, j.salt} }
 
 func TestAppendedFramesAreFoundByOpen(t *testing.T) {
 	j := newJournal(t, smallJournal)
@@ -82,22 +83,22 @@ func TestAppendedFramesAreFoundByOpen(t *testing.T) {
 			require.Equal(t, 1, f.arrivals)
 		}
 		require.Equal(t, uint64(8), again.next)
-		require.NoError(t, again.close())
+		require.NoError(t, again.Close())
 	}
 }
 
 func TestFoldedSegmentsAreReused(t *testing.T) {
 	j := newJournal(t, smallJournal)
 	for range 200 {
-		j.fold(appendTo(t, j, 200))
+		j.Release(appendTo(t, j, 200))
 	}
 	require.LessOrEqual(t, len(j.segments), 2)
-	require.Equal(t, int64(len(j.segments))*int64(smallJournal.Segment), j.size())
+	require.Equal(t, int64(len(j.segments))*int64(smallJournal.Segment), j.Size())
 
 	again, tail := openedJournal(t, j.dir, j.at(200), smallJournal)
 	require.Empty(t, tail)
 	require.Equal(t, uint64(201), appendTo(t, again, 200))
-	require.NoError(t, again.close())
+	require.NoError(t, again.Close())
 }
 
 func TestFullJournalWaitsForTheFold(t *testing.T) {
@@ -108,28 +109,28 @@ func TestFullJournalWaitsForTheFold(t *testing.T) {
 		}
 		appended := make(chan error)
 		go func() {
-			_, _, err := j.append(append(beginFrame(nil), bodyOf(7, 200)...), 1)
+			_, _, err := j.Append(append(Begin(nil), bodyOf(7, 200)...), 1)
 			appended <- err
 		}()
 		synctest.Wait()
-		j.fold(1)
+		j.Release(1)
 		synctest.Wait()
 		require.Empty(t, appended, "frame 2 is in the same segment and not folded")
-		j.fold(2)
+		j.Release(2)
 		require.NoError(t, <-appended)
-		require.Equal(t, int64(3*smallJournal.Segment), j.size())
+		require.Equal(t, int64(3*smallJournal.Segment), j.Size())
 		appendTo(t, j, 200)
 
 		begin := time.Now()
-		_, _, err := j.append(append(beginFrame(nil), bodyOf(9, 200)...), 1)
-		require.ErrorIs(t, err, errFull)
+		_, _, err := j.Append(append(Begin(nil), bodyOf(9, 200)...), 1)
+		require.ErrorIs(t, err, ErrFull)
 		require.Equal(t, 3*time.Second, time.Since(begin))
-		_, _, err = j.append(append(beginFrame(nil), bodyOf(9, 200)...), 1)
-		require.ErrorIs(t, err, errFull)
+		_, _, err = j.Append(append(Begin(nil), bodyOf(9, 200)...), 1)
+		require.ErrorIs(t, err, ErrFull)
 		require.Equal(t, 3*time.Second, time.Since(begin), "the patience is used up until a frame is folded")
-		require.False(t, ends(err))
+		require.False(t, disk.IsFatal(err))
 
-		j.fold(4)
+		j.Release(4)
 		require.Equal(t, uint64(9), appendTo(t, j, 200), "a refused frame leaves no gap in the sequences")
 	})
 }
@@ -142,43 +143,43 @@ func TestStoppedJournalDoesNotWait(t *testing.T) {
 		}
 		stopped := make(chan error)
 		go func() {
-			_, _, err := j.append(append(beginFrame(nil), bodyOf(7, 200)...), 1)
+			_, _, err := j.Append(append(Begin(nil), bodyOf(7, 200)...), 1)
 			stopped <- err
 		}()
 		synctest.Wait()
 		begin := time.Now()
-		j.stop()
-		require.ErrorIs(t, <-stopped, errFull)
+		j.Stop()
+		require.ErrorIs(t, <-stopped, ErrFull)
 		require.Zero(t, time.Since(begin))
 	})
 }
 
 func TestOversizedFrameGetsASegmentOfItsOwn(t *testing.T) {
 	j := newJournal(t, smallJournal)
-	j.fold(appendTo(t, j, 100))
+	j.Release(appendTo(t, j, 100))
 	appendTo(t, j, 100_000)
-	require.Greater(t, j.size(), int64(100_000))
+	require.Greater(t, j.Size(), int64(100_000))
 
 	again, tail := openedJournal(t, j.dir, j.at(1), smallJournal)
 	require.Equal(t, bodyOf(2, 100_000), tail[0].body)
-	require.NoError(t, again.close())
+	require.NoError(t, again.Close())
 
-	j.fold(2)
-	require.Greater(t, j.size(), int64(100_000), "the segment with the journal's last frame is kept")
+	j.Release(2)
+	require.Greater(t, j.Size(), int64(100_000), "the segment with the journal's last frame is kept")
 	appendTo(t, j, 100)
-	j.fold(2)
-	require.Equal(t, int64(smallJournal.Segment), j.size())
+	j.Release(2)
+	require.Equal(t, int64(smallJournal.Segment), j.Size())
 	again, tail = openedJournal(t, j.dir, j.at(2), smallJournal)
 	require.Len(t, tail, 1)
-	require.NoError(t, again.close())
+	require.NoError(t, again.Close())
 }
 
-// A frame larger than JournalLimit is accepted after everything before it is folded.
+// A frame larger than Limit is accepted after everything before it is folded.
 func TestFrameLargerThanTheLimitIsTaken(t *testing.T) {
 	j := newJournal(t, smallJournal)
-	j.fold(appendTo(t, j, 100))
+	j.Release(appendTo(t, j, 100))
 	require.Equal(t, uint64(2), appendTo(t, j, 50_000))
-	j.fold(2)
+	j.Release(2)
 	require.Equal(t, uint64(3), appendTo(t, j, 60_000))
 }
 
@@ -188,17 +189,17 @@ func TestSegmentWithTheLastFrameIsKept(t *testing.T) {
 	for _, last := range []int{200, 5_000} {
 		t.Run(fmt.Sprintf("of %d bytes", last), func(t *testing.T) {
 			j := newJournal(t, smallJournal)
-			j.fold(appendTo(t, j, 200))
+			j.Release(appendTo(t, j, 200))
 			appendTo(t, j, last)
-			j.fold(2)
+			j.Release(2)
 			require.NoError(t, j.switchSegment(400))
 			require.NoError(t, j.switchSegment(450))
 			require.NoError(t, j.switchSegment(6_000))
-			j.fold(2)
+			j.Release(2)
 			again, tail := openedJournal(t, j.dir, j.at(2), smallJournal)
 			require.Empty(t, tail)
 			require.Equal(t, uint64(3), again.next)
-			require.NoError(t, again.close())
+			require.NoError(t, again.Close())
 			require.Equal(t, uint64(3), appendTo(t, j, 200))
 		})
 	}
@@ -208,40 +209,40 @@ func TestSegmentWithTheLastFrameIsKept(t *testing.T) {
 func TestJournalReopensInAnyState(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		dir := filepath.Join(t.TempDir(), "journal")
-		j, _ := openedJournal(rt, dir, position{}, smallJournal)
-		defer func() { require.NoError(rt, j.close()) }()
+		j, _ := openedJournal(rt, dir, Position{}, smallJournal)
+		defer func() { require.NoError(rt, j.Close()) }()
 		bodies := make(map[uint64][]byte)
 		rt.Repeat(map[string]func(*rapid.T){
 			"append": func(rt *rapid.T) {
-				if j.size() > 1<<20 {
+				if j.Size() > 1<<20 {
 					rt.Skip("full")
 				}
 				size := rapid.OneOf(rapid.IntRange(0, 500), rapid.IntRange(500, 3000)).Draw(rt, "size")
 				body := bodyOf(j.next, size)
-				j.limit = 1 << 30 // so that append does not wait for a fold
-				p, _, err := j.append(append(beginFrame(nil), body...), 1)
+				j.config.Limit = 1 << 30 // so that append does not wait for a fold
+				p, _, err := j.Append(append(Begin(nil), body...), 1)
 				require.NoError(rt, err)
-				bodies[p.seq] = body
+				bodies[p.Seq] = body
 			},
 			"fold": func(rt *rapid.T) {
 				if j.folded+1 == j.next {
 					rt.Skip("everything is folded")
 				}
-				j.fold(rapid.Uint64Range(j.folded+1, j.next-1).Draw(rt, "up to"))
+				j.Release(rapid.Uint64Range(j.folded+1, j.next-1).Draw(rt, "up to"))
 			},
 			"switch": func(rt *rapid.T) { // as before a write that fails because the disk is full
-				j.limit = 1 << 30
+				j.config.Limit = 1 << 30
 				require.NoError(rt, j.switchSegment(rapid.IntRange(32, 2000).Draw(rt, "need")))
 			},
 			"open": func(rt *rapid.T) {
 				folded, next := j.at(j.folded), j.next
-				require.NoError(rt, j.close())
+				require.NoError(rt, j.Close())
 				var tail []frame
 				j, tail = openedJournal(rt, dir, folded, smallJournal)
 				require.Equal(rt, next, j.next)
-				require.Len(rt, tail, int(next-1-folded.seq))
+				require.Len(rt, tail, int(next-1-folded.Seq))
 				for i, f := range tail {
-					require.Equal(rt, folded.seq+1+uint64(i), f.seq)
+					require.Equal(rt, folded.Seq+1+uint64(i), f.seq)
 					require.True(rt, bytes.Equal(bodies[f.seq], f.body))
 				}
 			},
@@ -251,17 +252,31 @@ func TestJournalReopensInAnyState(t *testing.T) {
 
 // Open must not need more memory for a larger journal.
 func TestOpenJournalNeedsTheMemoryOfOneSegment(t *testing.T) {
-	c := Config{Segment: 1 << 20, JournalLimit: 64 << 20}
+	c := Config{Segment: 1 << 20, Limit: 64 << 20}
 	j := newJournal(t, c)
 	for range 48 {
 		appendTo(t, j, c.Segment*2/3)
 	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	again, tail, err := openJournal(j.dir, position{}, c)
+	again, tail, err := Open(j.dir, Position{}, c)
 	runtime.ReadMemStats(&after)
 	require.NoError(t, err)
-	require.NoError(t, again.close())
+	require.NoError(t, again.Close())
 	require.Len(t, tail, 48)
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(4*c.Segment), "bytes allocated for opening 48 segments")
+}
+
+// Each attempt to create a segment fills the remaining space of a full disk.
+func TestSegmentIsCreatedAtMostOnceASecondOnAFullDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := newJournal(t, smallJournal)
+		full := &os.PathError{Op: "write", Path: "segment", Err: syscall.ENOSPC}
+		j.createFailed, j.createErr = time.Now(), full
+		_, _, err := j.Append(append(Begin(nil), "report"...), 1)
+		require.ErrorIs(t, err, full)
+		require.False(t, disk.IsFatal(err))
+		time.Sleep(createEvery)
+		require.Equal(t, uint64(1), appendTo(t, j, 100))
+	})
 }

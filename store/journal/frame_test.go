@@ -1,4 +1,4 @@
-package boltstore
+package journal
 
 import (
 	"bytes"
@@ -10,11 +10,11 @@ import (
 	"pgregory.net/rapid"
 )
 
-var testSalt = salt{1, 2, 3, 4, 5, 6, 7, 8}
+var testSalt = Salt{1, 2, 3, 4, 5, 6, 7, 8}
 
 // sealed returns a frame with this body as it is stored in a segment.
 func sealed(seq uint64, arrivals int, body []byte) []byte {
-	return sealFrame(append(beginFrame(nil), body...), testSalt, seq, arrivals)
+	return sealFrame(append(Begin(nil), body...), testSalt, seq, arrivals)
 }
 
 func TestFrameRoundTrip(t *testing.T) {
@@ -31,7 +31,7 @@ func TestFrameRoundTrip(t *testing.T) {
 		require.Equal(t, len(segment)-1, f.end())
 		require.Zero(t, f.end()%frameAlign)
 
-		_, ok = readFrame(segment, len(before), salt{9})
+		_, ok = readFrame(segment, len(before), Salt{9})
 		require.False(t, ok, "salt of another journal")
 		_, ok = readFrame(segment[:len(before)+frameHeader+len(body)-1], len(before), testSalt)
 		require.False(t, ok, "truncated")
@@ -86,18 +86,4 @@ func TestSegmentIsCreatedWholeOrNotAtAll(t *testing.T) {
 	_, err = createSegment(filepath.Join(dir, segmentName(2)), 1024, testSalt)
 	require.Error(t, err)
 	require.NoFileExists(t, filepath.Join(dir, segmentName(2)+".new"))
-}
-
-func TestMakeDirCreatesParents(t *testing.T) {
-	root := t.TempDir()
-	for _, path := range []string{"a/b/c", "a/b/c", "a/b/c/", "a", ".", "a/../d"} {
-		require.NoError(t, makeDir(filepath.Join(root, path)+"/"))
-		require.DirExists(t, filepath.Join(root, path))
-	}
-	file := filepath.Join(root, "file")
-	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	require.Error(t, makeDir(file))
-	require.Error(t, makeDir(filepath.Join(file, "below")))
-	require.NoError(t, os.Symlink(filepath.Join(root, "a"), filepath.Join(root, "link")))
-	require.NoError(t, makeDir(filepath.Join(root, "link")))
 }
