@@ -24,7 +24,7 @@ var imports = map[string][]string{
 		"config", "demo", "dlr", "server", "simulator", "sinch", "store", "store/boltstore",
 		"store/copying", "store/pgstore",
 	},
-	"config":   {"sinch", "store"},
+	"config":   {"sinch", "store", "store/pgstore"}, // their rules hold for the settings that it reads for them
 	"demo":     {"config", "dlr", "server", "simulator", "store"},
 	"dlr":      {},
 	"handlers": {"dlr", "metrics", "sinch", "store"},

@@ -47,7 +47,7 @@ func parseLocation(flag, given string) (location, error) {
 }
 
 func databaseLocation(flag, url string) (location, error) {
-	if _, err := config.ReadDatabase(config.Secret(url), environ()); err != nil {
+	if _, err := pgstore.ParseURL(url); err != nil {
 		return location{}, usageError{fmt.Errorf("%s: %w", flag, err)}
 	}
 	return location{url: url}, nil

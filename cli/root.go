@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dlrloop/dlrloop/config"
-	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
 // Exit codes other than 0. After exitUsage a supervisor should not restart the process: it would fail again.
@@ -71,9 +70,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case errors.As(err, &problems):
 		fmt.Fprintln(stderr, err)
 		fmt.Fprintln(stderr, `dlrloop: invalid configuration; "dlrloop check" shows the lines`)
-		return exitUsage
-	case errors.Is(err, pgstore.ErrURL): // pgx rejects what config.Load accepts
-		fmt.Fprintf(stderr, "dlrloop: %s\n", err)
 		return exitUsage
 	case !started || errors.As(err, new(usageError)):
 		fmt.Fprintf(stderr, "dlrloop: %s\nSee \"%s --help\".\n", err, command.CommandPath())

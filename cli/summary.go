@@ -8,6 +8,7 @@ import (
 
 	"github.com/dlrloop/dlrloop/config"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
 // summarize prints a summary of the configuration for a person, without secrets.
@@ -66,7 +67,7 @@ func kept(s config.Store) string {
 // database describes a database without its password: host, name, user and sslmode. config.Load has validated the
 // URL.
 func database(url config.Secret) string {
-	d, err := config.ReadDatabase(url, environ())
+	d, err := pgstore.ParseURL(url.Reveal())
 	if err != nil {
 		return err.Error()
 	}

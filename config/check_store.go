@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
 func (l *loader) checkStore() {
@@ -48,10 +49,10 @@ func (l *loader) checkPostgresStore(s Store) {
 	if s.URLFile != "" && !l.inEnvironment(key) {
 		key = "store.url_file"
 	}
-	switch d, err := ReadDatabase(s.URL, l.environ); {
+	switch d, err := pgstore.ParseURL(s.URL.Reveal()); {
 	case err != nil:
 		l.problem(key, "%s", err)
-	case !d.Verified():
+	case !d.Verified:
 		l.warn(key, "the database's certificate is not verified, so others on the network can read and change everything; "+
 			"add sslmode=verify-full, and sslrootcert=FILE if the certificate is not from a public authority")
 	}

@@ -81,7 +81,6 @@ type loader struct {
 	source    source
 	variables map[string]string // DLRLOOP_ variables that are set and not empty
 	path      string            // the value of DLRLOOP_CONFIG
-	environ   []string          // the whole environment; ReadDatabase needs PGHOST and the like
 	invalid   []string          // keys with an invalid value, which need no further problem
 	createdBy map[string]string // list entries added by variables, with the first variable of each
 	reloading bool              // called by Reload: TLS files are not read
@@ -92,7 +91,7 @@ type loader struct {
 }
 
 func newLoader(environ []string) *loader {
-	l := &loader{config: Default(), source: newSource("", nil), environ: environ, createdBy: make(map[string]string)}
+	l := &loader{config: Default(), source: newSource("", nil), createdBy: make(map[string]string)}
 	l.variables, l.path = variables(environ)
 	return l
 }

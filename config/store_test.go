@@ -125,35 +125,17 @@ func TestReplicaNames(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestConnectionStrings has connection strings with the password s3cret, which no problem may contain.
+// TestConnectionStrings has connection strings with the password s3cret, which no problem may contain. The tests of
+// pgstore.ParseURL have more.
 func TestConnectionStrings(t *testing.T) {
-	const refused, unverified, valid = "refused", "open", "right"
+	const refused, unverified, valid = "refused", "unverified", "valid"
 	for text, want := range map[string]string{
-		"postgres://u:s3cret@db.example/d":                                unverified,
-		"postgres://u:s3cret@db.example/d?sslmode=require":                unverified,
-		"postgresql://u:s3cret@db.example:5432/d?sslmode=verify-full":     valid,
-		"postgres://u:s3cret@a.example:1,b.example:2/d?sslmode=verify-ca": valid,
-		"postgres://u:s3cret@127.0.0.1:1,b.example:2/d":                   unverified,
-		"postgres://u:s3cret@localhost/d":                                 valid,
-		"postgres://u:s3cret@[::1]:5432/d":                                valid,
-		"postgres://u:s3cret@[2001:db8::1]:5432/d":                        unverified,
-		"postgres://u:s3cret@/d?host=/run/postgresql":                     valid,
-		"postgres://u:s3cret@/d?host=db.example":                          unverified,
-		"postgres://u:s3%20cret@db.example/d?sslmode=verify-full":         valid,
-		"postgres://u:s3 cret@db.example/d":                               refused,
-		"postgres://u:s3#cret@db.example/d":                               refused,
-		"postgres://u:s3cret@db.example/d?sslmode=%zz":                    refused,
-		"host=db.example password=s3cret":                                 unverified,
-		"host=db.example password='s3 cret' sslmode = verify-full":        valid,
-		`host = 'db.example' password = 's3\'cret' sslmode='verify-full'`: valid,
-		`password=s3\ cret dbname=d`:                                      valid,
-		"host=/run/postgresql password=s3cret":                            valid,
-		"host= password=s3cret":                                           unverified,
-		"u:s3cret@db.example/d":                                           refused,
-		"db.example s3cret":                                               refused,
-		"host=db.example s3cret":                                          refused,
-		"host=db.example password='s3cret":                                refused,
-		"https://u:s3cret@db.example/d?x=1":                               refused,
+		"postgres://u:s3cret@db.example/d":                        unverified,
+		"postgres://u:s3cret@db.example:5432/d?sslmode=verify-ca": valid,
+		"host=db.example password=s3cret":                         unverified,
+		"host=/run/postgresql password=s3cret":                    valid,
+		"postgres://u:s3 cret@db.example/d":                       refused,
+		"host=db.example s3cret":                                  refused,
 	} {
 		c, err := load(t, minimal+"store: {driver: postgres}\n", "DLRLOOP_STORE_URL="+text)
 		got := valid

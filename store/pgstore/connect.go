@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"strconv"
 	"time"
@@ -45,12 +44,9 @@ var (
 // newPool returns a connection pool for c. It connects lazily. The gate makes it connect to one server at a time,
 // with a backoff while connecting fails.
 func newPool(ctx context.Context, c Config, g *gate) (*pgxpool.Pool, error) {
-	if c.URL == "" {
-		return nil, errors.New("no URL configured")
-	}
-	pc, err := pgxpool.ParseConfig(c.URL)
+	pc, err := parseURL(c.URL)
 	if err != nil {
-		return nil, urlError(err)
+		return nil, fmt.Errorf("%w: %w", ErrURL, err)
 	}
 	pc.MaxConns = int32(c.PoolSize)
 	pc.MaxConnLifetimeJitter = cmp.Or(pc.MaxConnLifetimeJitter, pc.MaxConnLifetime/10)
@@ -87,15 +83,6 @@ func newPool(ctx context.Context, c Config, g *gate) (*pgxpool.Pool, error) {
 		}
 	}
 	return pgxpool.NewWithConfig(ctx, pc)
-}
-
-// urlError returns ErrURL, with the name of a file that could not be read if that was the reason. Every other message
-// of pgx may contain the password, so it is dropped.
-func urlError(err error) error {
-	if file, ok := errors.AsType[*fs.PathError](err); ok {
-		return fmt.Errorf("%w: %w", ErrURL, file)
-	}
-	return ErrURL
 }
 
 func validateWritable(ctx context.Context, conn *pgconn.PgConn) error {

@@ -80,7 +80,7 @@ func TestInvalidURLIsNotInError(t *testing.T) {
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), "secret")
 	_, err = pgstore.Open(t.Context(), pgstore.Config{})
-	require.ErrorContains(t, err, "no URL")
+	require.ErrorIs(t, err, pgstore.ErrURL)
 }
 
 func TestOpenRefusesReadOnlyDatabase(t *testing.T) {
