@@ -29,13 +29,20 @@ var imports = map[string][]string{
 	"dlr":      {},
 	"handlers": {"dlr", "metrics", "sinch", "store"},
 	"metrics":  {"dlr", "store"},
-	"relay":    {"dlr", "metrics", "sinch", "store"},
+
+	"relay":           {"sinch", "store"},
+	"relay/feedback":  {"dlr", "metrics", "relay", "sinch", "store"},
+	"relay/reconcile": {"metrics", "relay", "sinch", "store"},
+	"relay/relaytest": {"dlr", "metrics", "sinch", "store", "store/boltstore", "store/storetest"},
+
 	"server": {
-		"config", "handlers", "metrics", "relay", "sinch", "store", "store/boltstore", "store/commit", "store/pgstore",
+		"config", "handlers", "metrics", "relay", "relay/feedback", "relay/reconcile", "sinch", "store",
+		"store/boltstore", "store/commit", "store/pgstore",
 	},
 	"simulator": {},
 	"sinch":     {"dlr"},
-	"store":     {"dlr"},
+
+	"store": {"dlr"},
 	"store/boltstore": {
 		"dlr", "store", "store/commit", "store/copying", "store/disk", "store/journal", "store/packed",
 	},
@@ -53,7 +60,7 @@ var imports = map[string][]string{
 // owners lists the packages that may import a library.
 var owners = map[string][]string{
 	"github.com/gin-gonic/gin":            {"handlers"},
-	"github.com/prometheus/client_golang": {"metrics", "server"},
+	"github.com/prometheus/client_golang": {"metrics", "relay/relaytest", "server"},
 	"go.etcd.io/bbolt":                    {"store/boltstore"},
 	"github.com/jackc/pgx/v5":             {"store/pgstore", "store/pgstore/pgtest"},
 	"github.com/pressly/goose/v3":         {"store/pgstore"},

@@ -1,11 +1,8 @@
-// Package relay sends delivery feedback to Sinch. Every feedback task ends sent, dropped because the batch does not
-// want feedback, or dead.
+// Package relay holds the rules that its two packages share: feedback sends delivery feedback to Sinch, and reconcile
+// fetches missing reports from Sinch.
 //
-// The package is driven by polling: each plan claims the due tasks from the store, takes one step for each, and settles
-// the task with the result. One claim takes one step, so that each result is durable before the next step: first it
-// looks up whether the batch wants feedback, then it reads the full report if a summary counted deliveries without
-// naming the recipients, then it sends the feedback.
+// ReasonOf classifies the error of a call to Sinch. Backoff spaces the attempts. A PlanCheck finds out whether a 404
+// concerns the batch or the plan, and a Streak whether a 403 does.
 //
-// Every plan has a lane of its own, with its own loop, workers, rate limit, circuit breaker and pauses. A failure in
-// one lane does not delay another.
+// Only packages below relay import it, and server for the configuration.
 package relay

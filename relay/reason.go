@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sony/gobreaker/v2"
 
@@ -13,8 +14,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// reasonOf classifies the error of a call. A nil error means accepted.
-func reasonOf(err error) store.Reason {
+// ReasonOf classifies the error of a call. A nil error means accepted.
+func ReasonOf(err error) store.Reason {
 	if err == nil {
 		return store.ReasonAccepted
 	}
@@ -22,9 +23,9 @@ func reasonOf(err error) store.Reason {
 		return reasonOfAnswer(answer)
 	}
 	switch timeout, ok := errors.AsType[net.Error](err); {
-	case errors.Is(err, context.Canceled), circuitRefused(err):
+	case errors.Is(err, context.Canceled), CircuitRefused(err):
 		return store.ReasonCanceled
-	case unknownPlan(err):
+	case UnknownPlan(err):
 		return store.ReasonUnknownPlan
 	case errors.Is(err, sinch.ErrID), errors.Is(err, sinch.ErrRecipients):
 		return store.ReasonRejected // the client refused the arguments, so no call was made
@@ -70,43 +71,40 @@ func notSinch(e *sinch.Error) bool {
 	}
 }
 
-// pausesPlan reports whether a reason concerns the whole plan. Such a failure pauses the plan and never makes a task
+// PausesPlan reports whether a reason concerns the whole plan. Such a failure pauses the plan and never makes a task
 // dead.
-func pausesPlan(r store.Reason) bool { return r == store.ReasonAuth || r == store.ReasonUnknownPlan }
+func PausesPlan(r store.Reason) bool { return r == store.ReasonAuth || r == store.ReasonUnknownPlan }
 
-// splittable reports whether Sinch refused a call because of the recipients it names, so that a call with fewer may
-// succeed.
-func splittable(err error) bool {
-	answer, ok := errors.AsType[*sinch.Error](err)
-	if !ok || reasonOf(err) != store.ReasonRejected {
-		return false
-	}
-	switch answer.HTTPStatus {
-	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
-		return true
-	}
-	return false
-}
-
-// circuitRefused reports whether the circuit breaker refused the call, so that no request was made.
-func circuitRefused(err error) bool {
+// CircuitRefused reports whether the circuit breaker refused the call, so that no request was made.
+func CircuitRefused(err error) bool {
 	return errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests)
 }
 
-// outage reports whether a reason means that Sinch was unreachable or failed. A refusal is not an outage.
-func outage(r store.Reason) bool {
-	return r == store.ReasonServer || r == store.ReasonTimeout || r == store.ReasonNetwork
+// IsNotFound reports whether Sinch answered 404.
+func IsNotFound(err error) bool {
+	return err != nil && ReasonOf(err) == store.ReasonNotEnabledOrUnknown
 }
 
-// isNotFound reports whether Sinch answered 404.
-func isNotFound(err error) bool {
-	return err != nil && reasonOf(err) == store.ReasonNotEnabledOrUnknown
-}
-
-// retryAfter returns the Retry-After of Sinch's answer, or 0 if there is none.
-func retryAfter(err error) time.Duration {
+// RetryAfter returns the Retry-After of Sinch's answer, or 0 if there is none.
+func RetryAfter(err error) time.Duration {
 	if answer, ok := errors.AsType[*sinch.Error](err); ok {
 		return answer.RetryAfter
 	}
 	return 0
+}
+
+// maxDetail is the maximum length of a detail, in characters.
+const maxDetail = 400
+
+// Detail returns the text of err for the log and the store, at most maxDetail characters. A sinch.Error is already free
+// of secrets, masked and bounded.
+func Detail(err error) string {
+	s := err.Error()
+	if CircuitRefused(err) {
+		s = "the circuit breaker is open"
+	}
+	if _, ok := errors.AsType[*sinch.Error](err); ok || utf8.RuneCountInString(s) <= maxDetail {
+		return s
+	}
+	return string([]rune(s)[:maxDetail])
 }

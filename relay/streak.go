@@ -10,18 +10,18 @@ const (
 	maxExempt = 10_000
 )
 
-// streak distinguishes single batches that Sinch refuses from a plan that Sinch refuses. Refusals of refusalLimit
+// Streak distinguishes single batches that Sinch refuses from a plan that Sinch refuses. Refusals of refusalLimit
 // different batches without a success between them concern the plan. A batch that was refused while others succeeded is
 // at fault itself: it is exempt and never counts again. The zero value is an empty streak. A streak is safe for
 // concurrent use.
-type streak struct {
+type Streak struct {
 	mu      sync.Mutex
 	refused map[string]struct{} // batches since the last success, at most refusalLimit; guarded by mu
 	exempt  map[string]struct{} // batches that no longer count; guarded by mu
 }
 
-// refuse records that Sinch refused a batch and reports whether the plan is at fault.
-func (s *streak) refuse(batchID string) bool {
+// Refuse records that Sinch refused a batch and reports whether the plan is at fault.
+func (s *Streak) Refuse(batchID string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, exempt := s.exempt[batchID]; !exempt && len(s.refused) < refusalLimit {
@@ -33,8 +33,8 @@ func (s *streak) refuse(batchID string) bool {
 	return len(s.refused) >= refusalLimit
 }
 
-// succeed ends the streak and exempts its batches.
-func (s *streak) succeed() {
+// Succeed ends the streak and exempts its batches.
+func (s *Streak) Succeed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.refused) == 0 {

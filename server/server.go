@@ -18,7 +18,8 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 	"github.com/dlrloop/dlrloop/handlers"
 	"github.com/dlrloop/dlrloop/metrics"
-	"github.com/dlrloop/dlrloop/relay"
+	"github.com/dlrloop/dlrloop/relay/feedback"
+	"github.com/dlrloop/dlrloop/relay/reconcile"
 	"github.com/dlrloop/dlrloop/store"
 )
 
@@ -43,8 +44,8 @@ type Server struct {
 	log        *slog.Logger
 	store      store.Store
 	metrics    *metrics.Metrics
-	relay      atomic.Pointer[relay.Relay] // nil while the store opens, which already folds
-	reports    *relay.Reconciler
+	relay      atomic.Pointer[feedback.Relay] // nil while the store opens, which already folds
+	reports    *reconcile.Reconciler
 	webhook    *handlers.Public
 	gateway    *handlers.Gateway
 	public     *listener

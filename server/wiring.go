@@ -11,6 +11,8 @@ import (
 
 	"github.com/dlrloop/dlrloop/config"
 	"github.com/dlrloop/dlrloop/relay"
+	"github.com/dlrloop/dlrloop/relay/feedback"
+	"github.com/dlrloop/dlrloop/relay/reconcile"
 	"github.com/dlrloop/dlrloop/sinch"
 	"github.com/dlrloop/dlrloop/store"
 )
@@ -26,11 +28,11 @@ func planIDs(c *config.Config) []string {
 // wire creates the components that use the store, and binds the listeners.
 func (s *Server) wire(registry *prometheus.Registry) (err error) {
 	c := s.config
-	feedback, reports, err := newRelay(c, s)
+	sender, reports, err := newRelay(c, s)
 	if err != nil {
 		return err
 	}
-	s.relay.Store(feedback)
+	s.relay.Store(sender)
 	s.reports = reports
 	if s.webhook, err = newWebhook(c, s); err != nil {
 		return err
@@ -60,9 +62,9 @@ func (s *Server) wire(registry *prometheus.Registry) (err error) {
 }
 
 // newRelay creates the feedback relay and the reconciler. Both use the same client of each plan.
-func newRelay(c *config.Config, s *Server) (*relay.Relay, *relay.Reconciler, error) {
-	var feedback []relay.Plan
-	var reconciled []relay.ReconciledPlan
+func newRelay(c *config.Config, s *Server) (*feedback.Relay, *reconcile.Reconciler, error) {
+	var relayed []feedback.Plan
+	var reconciled []reconcile.Plan
 	for _, p := range c.Plans {
 		if !p.Callable() {
 			continue
@@ -73,24 +75,24 @@ func newRelay(c *config.Config, s *Server) (*relay.Relay, *relay.Reconciler, err
 		}
 		backoff := relay.Backoff{Base: time.Duration(p.Feedback.Backoff.Base), Cap: time.Duration(p.Feedback.Backoff.Cap)}
 		if p.Feedback.On != store.OnOff {
-			feedback = append(feedback, relay.Plan{
+			relayed = append(relayed, feedback.Plan{
 				ID: p.ID, Client: client,
 				AllWanted: p.Feedback.Batches == config.AllBatches, Workers: p.Feedback.Workers, Rate: p.Feedback.Rate,
 				GiveUp: time.Duration(p.Feedback.GiveUp), Lease: 6 * time.Duration(p.Feedback.Timeout), Backoff: backoff,
 			})
 		}
 		if p.Reconcile.Silence > 0 {
-			reconciled = append(reconciled, relay.ReconciledPlan{
+			reconciled = append(reconciled, reconcile.Plan{
 				ID: p.ID, Client: client, Rate: p.Reconcile.Rate, Backoff: backoff,
 				PollInterval: min(5*time.Second, time.Duration(p.Reconcile.Silence)/4),
 			})
 		}
 	}
-	r, err := relay.New(relay.Config{Plans: feedback}, s.store, s.metrics, s.log)
+	r, err := feedback.New(feedback.Config{Plans: relayed}, s.store, s.metrics, s.log)
 	if err != nil {
 		return nil, nil, err
 	}
-	reports, err := relay.NewReconciler(relay.ReconcilerConfig{Plans: reconciled}, s.store, s.metrics, s.log)
+	reports, err := reconcile.New(reconcile.Config{Plans: reconciled}, s.store, s.metrics, s.log)
 	return r, reports, err
 }
 

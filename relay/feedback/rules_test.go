@@ -1,79 +1,21 @@
-package relay
+package feedback
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"math"
-	"net"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/sony/gobreaker/v2"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
 	"github.com/dlrloop/dlrloop/metrics"
+	"github.com/dlrloop/dlrloop/relay"
 	"github.com/dlrloop/dlrloop/sinch"
 	"github.com/dlrloop/dlrloop/store"
 )
-
-func TestReasonOfErrors(t *testing.T) {
-	for _, test := range []struct {
-		err  error
-		want store.Reason
-	}{
-		{nil, store.ReasonAccepted},
-		{context.DeadlineExceeded, store.ReasonTimeout},
-		{&net.OpError{Op: "read", Err: timeoutError{}}, store.ReasonTimeout},
-		{&net.DNSError{Err: "no such host", Name: "eu.sms.api.sinch.com", IsNotFound: true}, store.ReasonNetwork},
-		{&net.DNSError{Err: "i/o timeout", IsTimeout: true}, store.ReasonTimeout},
-		{errors.New("connection reset by peer"), store.ReasonNetwork},
-		{context.Canceled, store.ReasonCanceled},
-		{gobreaker.ErrOpenState, store.ReasonCanceled},
-		{gobreaker.ErrTooManyRequests, store.ReasonCanceled},
-		{sinch.ErrID, store.ReasonRejected},
-		{sinch.ErrRecipients, store.ReasonRejected},
-		{&sinch.Error{HTTPStatus: 200}, store.ReasonServer},
-		{&sinch.Error{HTTPStatus: 307}, store.ReasonNetwork},
-		{&sinch.Error{HTTPStatus: 200, Page: true}, store.ReasonNetwork},
-		{&sinch.Error{HTTPStatus: 400, Page: true}, store.ReasonNetwork},
-		{&sinch.Error{HTTPStatus: 401, Page: true}, store.ReasonNetwork},
-		{&sinch.Error{HTTPStatus: 403, Page: true}, store.ReasonNetwork},
-		{&sinch.Error{HTTPStatus: 404, Page: true}, store.ReasonNetwork},
-		{&sinch.Error{HTTPStatus: 429, Page: true}, store.ReasonRateLimited},
-		{&sinch.Error{HTTPStatus: 502, Page: true}, store.ReasonServer},
-		{&sinch.Error{HTTPStatus: 407}, store.ReasonNetwork},
-		{&sinch.Error{HTTPStatus: 421}, store.ReasonNetwork},
-		{&sinch.Error{HTTPStatus: 401}, store.ReasonAuth},
-		{&sinch.Error{HTTPStatus: 403, Code: "conflict"}, store.ReasonForbidden},
-		{&sinch.Error{HTTPStatus: 403, Code: "blocked_account"}, store.ReasonAuth},
-		{errUnknownPlan, store.ReasonUnknownPlan},
-		{&sinch.Error{HTTPStatus: 200, Page: true, Operation: sinch.FetchToken}, store.ReasonNetwork},
-		{&sinch.Error{HTTPStatus: 400, Operation: sinch.FetchToken}, store.ReasonAuth},
-		{&sinch.Error{HTTPStatus: 200, Operation: sinch.FetchToken}, store.ReasonAuth},
-		{&sinch.Error{HTTPStatus: 429, Operation: sinch.FetchToken}, store.ReasonRateLimited},
-		{&sinch.Error{HTTPStatus: 502, Operation: sinch.FetchToken}, store.ReasonServer},
-		// The wrapped cause of an answer does not change its reason.
-		{&sinch.Error{HTTPStatus: 503, Err: context.Canceled}, store.ReasonServer},
-	} {
-		assert.Equal(t, test.want, reasonOf(test.err), "%v", test.err)
-		if test.err != nil {
-			wrapped := fmt.Errorf("sinch: send delivery feedback: %w", test.err)
-			assert.Equal(t, test.want, reasonOf(wrapped), "%v, wrapped", test.err)
-		}
-	}
-}
-
-type timeoutError struct{}
-
-func (timeoutError) Error() string   { return "i/o timeout" }
-func (timeoutError) Timeout() bool   { return true }
-func (timeoutError) Temporary() bool { return true }
 
 // The status of an answer decides the outcome. A task is dead only if it can never succeed or failed for too long, and
 // never because of the credentials. A retry is never due at once, nor later than the backoff or Retry-After allows.
@@ -81,7 +23,7 @@ func TestOutcomeOfEachStatus(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		at := time.Date(2025, 8, 19, 16, 0, 0, 0, time.UTC)
 		l := &lane{plan: Plan{}.withDefaults(), random: func() float64 { return 0.999 }}
-		l.forbidden = map[step]*streak{stepSend: {}}
+		l.forbidden = map[step]*relay.Streak{stepSend: {}}
 		status := rapid.IntRange(300, 599).Draw(t, "status")
 		age := time.Duration(rapid.Int64Range(0, int64(100*time.Hour)).Draw(t, "age"))
 		asked := time.Duration(rapid.Int64Range(0, int64(24*time.Hour)).Draw(t, "retry after"))
@@ -118,28 +60,6 @@ func TestOutcomeOfEachStatus(t *testing.T) {
 			require.Positive(t, wait)
 			require.LessOrEqual(t, wait, max(min(asked, longest), 10*time.Minute))
 		}
-	})
-}
-
-func TestDelayIsFullJitterWithinBounds(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		b := Backoff{
-			Base: time.Duration(rapid.Int64Range(1, int64(time.Minute)).Draw(t, "base")),
-			Cap:  time.Duration(rapid.Int64Range(int64(time.Minute), int64(24*time.Hour)).Draw(t, "cap")),
-		}
-		attempts := rapid.IntRange(0, math.MaxInt32).Draw(t, "attempts")
-		random := rapid.Float64Range(0, 0.999999).Draw(t, "random")
-		asked := time.Duration(rapid.Int64Range(0, int64(48*time.Hour)).Draw(t, "retry after"))
-
-		most := b.Cap
-		if attempts < 40 && b.Base < b.Cap>>attempts {
-			most = b.Base << attempts
-		}
-		d := b.delay(attempts, 0, random)
-		require.GreaterOrEqual(t, d, time.Duration(0))
-		require.LessOrEqual(t, d, most)
-		require.InDelta(t, random*float64(most), float64(d), 1+1e-9*float64(most))
-		require.Equal(t, max(d, asked), b.delay(attempts, asked, random))
 	})
 }
 
@@ -227,19 +147,13 @@ func TestNewReportsBadConfiguration(t *testing.T) {
 		`rate: NaN calls per second; use a number from 0 to 10000`: one(Plan{Rate: math.NaN()}),
 		`circuit failures: -1 is negative`:                         one(Plan{Circuit: Circuit{Failures: -1}}),
 		`lease: -1s is negative`:                                   one(Plan{Lease: -time.Second}),
-		`backoff cap: 1s is less than the base 2s`: one(Plan{Backoff: Backoff{
+		`backoff cap: 1s is less than the base 2s`: one(Plan{Backoff: relay.Backoff{
 			Base: 2 * time.Second, Cap: time.Second,
 		}}),
-		`backoff cap: 500ms is less than the base 1s`: one(Plan{Backoff: Backoff{Cap: 500 * time.Millisecond}}),
+		`backoff cap: 500ms is less than the base 1s`: one(Plan{Backoff: relay.Backoff{Cap: 500 * time.Millisecond}}),
 	} {
 		m := metrics.New(prometheus.NewRegistry(), metrics.Config{})
-		_, err := New(Config{Plans: plans}, new(replicas).join(nil, "a", 1), m, slog.Default())
+		_, err := New(Config{Plans: plans}, newReplica(nil, 1), m, slog.Default())
 		require.ErrorContains(t, err, want)
 	}
-}
-
-func TestDetailsAreBounded(t *testing.T) {
-	long := errors.New(string(slices.Repeat([]byte("é"), 5000)))
-	require.LessOrEqual(t, len([]rune(detail(long))), maxDetail)
-	require.Equal(t, "the circuit breaker is open", detail(fmt.Errorf("x: %w", gobreaker.ErrOpenState)))
 }

@@ -1,4 +1,4 @@
-package relay
+package feedback
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"github.com/sony/gobreaker/v2"
 
 	"github.com/dlrloop/dlrloop/metrics"
+	"github.com/dlrloop/dlrloop/relay"
 	"github.com/dlrloop/dlrloop/store"
 )
 
@@ -26,9 +27,9 @@ type lane struct {
 	random    func() float64
 	circuit   *gobreaker.CircuitBreaker[struct{}]
 	limiter   *rateLimiter
-	planCheck *planCheck
+	planCheck *relay.PlanCheck
 	// forbidden holds the batches that Sinch answered with 403, by step.
-	forbidden map[step]*streak
+	forbidden map[step]*relay.Streak
 
 	// outcomes of the workers; its capacity is the number of workers, so sending never blocks
 	finished chan outcome
@@ -47,16 +48,16 @@ func newLane(p Plan, s store.Store, m *metrics.Metrics, log *slog.Logger, random
 		plan: p, store: s, metrics: m, log: log, random: random,
 		limiter:  newRateLimiter(p.Rate, p.Workers, s.Share()),
 		finished: make(chan outcome, p.Workers), sendNow: make(chan struct{}, 1),
-		planCheck: &planCheck{client: p.Client}, forbidden: make(map[step]*streak),
+		planCheck: &relay.PlanCheck{Client: p.Client}, forbidden: make(map[step]*relay.Streak),
 	}
 	for _, s := range []step{stepLookUp, stepReadFull, stepSend} {
-		l.forbidden[s] = &streak{}
+		l.forbidden[s] = &relay.Streak{}
 	}
 	l.circuit = gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 		Timeout:       p.Circuit.Open,
 		ReadyToTrip:   func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= uint32(p.Circuit.Failures) },
-		IsSuccessful:  func(err error) bool { return !outage(reasonOf(err)) },
-		IsExcluded:    func(err error) bool { return reasonOf(err) == store.ReasonCanceled },
+		IsSuccessful:  func(err error) bool { return !outage(relay.ReasonOf(err)) },
+		IsExcluded:    func(err error) bool { return relay.ReasonOf(err) == store.ReasonCanceled },
 		OnStateChange: l.logCircuit,
 	})
 	m.Circuit(p.ID, circuitName(gobreaker.StateClosed))
@@ -127,7 +128,7 @@ const claimRetry = time.Second
 // before the next claim, unless a worker finishes first. A store error is logged and retried; only store.ErrClosed is
 // returned.
 func (l *lane) claim(ctx, calls context.Context) (wait time.Duration, err error) {
-	begin := now()
+	begin := store.Now()
 	room, wait := l.capacity(begin)
 	if room == 0 || ctx.Err() != nil {
 		return wait, nil
@@ -194,10 +195,10 @@ func (l *lane) capacity(at time.Time) (int, time.Duration) {
 // applyOutcome updates the state of the whole plan from the outcome of one claim: pause, hold, rate and resume.
 func (l *lane) applyOutcome(ctx context.Context, o outcome) {
 	l.inFlight--
-	at := now()
+	at := store.Now()
 	switch {
 	case o.reason == store.ReasonCanceled, o.reason == "":
-	case pausesPlan(o.reason):
+	case relay.PausesPlan(o.reason):
 		l.pause(ctx, at, o)
 	case o.reason == store.ReasonRateLimited, outage(o.reason):
 		if o.reason != store.ReasonNetwork && l.limiter.decrease(at) {

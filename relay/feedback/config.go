@@ -1,11 +1,11 @@
-package relay
+package feedback
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"time"
 
+	"github.com/dlrloop/dlrloop/relay"
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
@@ -35,15 +35,8 @@ type Plan struct {
 	Lease     time.Duration
 	CallGrace time.Duration // how long a call in flight may continue after Run's context ends; default 5 s
 	GiveUp    time.Duration // a failing task is dead once its oldest owed feedback is this old; default 72 h
-	Backoff   Backoff
+	Backoff   relay.Backoff
 	Circuit   Circuit
-}
-
-// Backoff spaces the attempts of one task: after n failures the task waits a random time of up to Base·2ⁿ, but at most
-// Cap. A plan whose credentials Sinch refuses pauses for Cap.
-type Backoff struct {
-	Base time.Duration // default 1 s
-	Cap  time.Duration // default 10 min
 }
 
 // Circuit configures the circuit breaker of a plan. While the circuit is open because Sinch is unreachable, no task is
@@ -54,42 +47,23 @@ type Circuit struct {
 }
 
 func (p Plan) check() error {
+	if err := relay.CheckPlan(p.ID, p.Client, p.Rate, p.Backoff); err != nil {
+		return err
+	}
 	switch {
-	case p.ID == "":
-		return errors.New("id: it is empty")
-	case p.Client == nil:
-		return errors.New("client: it is not set")
 	case p.Workers < 0:
 		return fmt.Errorf("workers: %d is negative", p.Workers)
-	case !(p.Rate >= 0) || p.Rate > maxRate:
-		return fmt.Errorf("rate: %g calls per second; use a number from 0 to %g", p.Rate, float64(maxRate))
 	case p.Circuit.Failures < 0:
 		return fmt.Errorf("circuit failures: %d is negative", p.Circuit.Failures)
 	}
-	for _, d := range []struct {
-		name  string
-		value time.Duration
-	}{
-		{"poll interval", p.PollInterval},
-		{"lease", p.Lease},
-		{"call grace", p.CallGrace},
-		{"give up", p.GiveUp},
-		{"backoff base", p.Backoff.Base},
-		{"backoff cap", p.Backoff.Cap},
-		{"circuit open", p.Circuit.Open},
-	} {
-		if d.value < 0 {
-			return fmt.Errorf("%s: %s is negative", d.name, d.value)
-		}
-	}
-	if p = p.withDefaults(); p.Backoff.Cap < p.Backoff.Base {
-		return fmt.Errorf("backoff cap: %s is less than the base %s", p.Backoff.Cap, p.Backoff.Base)
-	}
-	return nil
+	return relay.CheckDurations(
+		relay.Duration{Name: "poll interval", Value: p.PollInterval},
+		relay.Duration{Name: "lease", Value: p.Lease},
+		relay.Duration{Name: "call grace", Value: p.CallGrace},
+		relay.Duration{Name: "give up", Value: p.GiveUp},
+		relay.Duration{Name: "circuit open", Value: p.Circuit.Open},
+	)
 }
-
-// maxRate is the largest Rate accepted, in calls per second: far more than any plan is allowed.
-const maxRate = 10_000
 
 func (p Plan) withDefaults() Plan {
 	// 64 workers are enough for 1000 calls per second if Sinch answers within a few milliseconds.
@@ -99,8 +73,7 @@ func (p Plan) withDefaults() Plan {
 	p.Lease = cmp.Or(p.Lease, time.Minute)
 	p.CallGrace = cmp.Or(p.CallGrace, 5*time.Second)
 	p.GiveUp = cmp.Or(p.GiveUp, 72*time.Hour)
-	p.Backoff.Base = cmp.Or(p.Backoff.Base, time.Second)
-	p.Backoff.Cap = cmp.Or(p.Backoff.Cap, 10*time.Minute)
+	p.Backoff = p.Backoff.WithDefaults()
 	p.Circuit.Failures = cmp.Or(p.Circuit.Failures, 5)
 	p.Circuit.Open = cmp.Or(p.Circuit.Open, 30*time.Second)
 	return p

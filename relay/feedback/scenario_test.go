@@ -1,4 +1,4 @@
-package relay
+package feedback
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dlrloop/dlrloop/relay/relaytest"
 	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/storetest"
 )
@@ -55,51 +56,51 @@ func (s *scenario) run() {
 		s.batches = append(s.batches, b)
 		numbers := []string{ada, bob, "12025550143"}[:1+s.random.IntN(3)]
 		if b.known {
-			s.h.upstream.addBatch(b.id, b.enabled)
-			s.h.upstream.addFullReport(b.id, batchReport(b.id, true, numbers...))
+			s.h.Upstream.AddBatch(b.id, b.enabled)
+			s.h.Upstream.AddFullReport(b.id, relaytest.BatchReport(b.id, true, numbers...))
 		}
 		if b.recorded {
-			s.h.recordFlag(planA, b.id, true)
+			s.h.RecordFlag(planA, b.id, true)
 		}
 		switch s.random.IntN(3) {
 		case 0:
-			s.h.recordDelivered(planA, b.id, numbers...)
+			s.h.RecordDelivered(planA, b.id, numbers...)
 		case 1:
-			s.h.recordReport(planA, batchReport(b.id, true, numbers...))
+			s.h.RecordReport(planA, relaytest.BatchReport(b.id, true, numbers...))
 		case 2:
-			s.h.recordReport(planA, batchReport(b.id, false, numbers...))
+			s.h.RecordReport(planA, relaytest.BatchReport(b.id, false, numbers...))
 		}
 		if s.chance(1, 2) {
 			s.addFault()
 		}
 		if s.chance(1, 6) {
 			kind := []storetest.Kind{storetest.NotApplied, storetest.Applied}[s.random.IntN(2)]
-			s.h.store.FailRecord(kind, store.ErrBusy, 1+s.random.IntN(5))
-			s.h.advance(20 * time.Second) // longer than the faults last, so that the next Record succeeds
-			s.h.store.Heal()
+			s.h.Store.FailRecord(kind, store.ErrBusy, 1+s.random.IntN(5))
+			s.h.Advance(20 * time.Second) // longer than the faults last, so that the next Record succeeds
+			s.h.Store.Heal()
 		}
 		if s.chance(1, 6) {
 			s.h.stop()
 			s.h.start()
 		}
-		s.h.advance(time.Duration(s.random.IntN(30)) * time.Second)
+		s.h.Advance(time.Duration(s.random.IntN(30)) * time.Second)
 	}
-	s.h.advance(24 * time.Hour)
+	s.h.Advance(24 * time.Hour)
 }
 
 func (s *scenario) addFault() {
 	answers := []http.HandlerFunc{
 		nil,
-		respond(400, `{"code":"syntax_constraint_violation"}`),
-		respond(401, ""), respond(403, ""), respond(404, ""), respond(408, ""),
-		respond(429, ""), respond(429, "", "Retry-After", "100"),
-		respond(500, ""), respond(503, "", "Retry-After", "7"),
-		respond(200, "<html>"), respond(302, ""),
-		respondAfter(time.Minute, respond(202, "")),
-		respondAfter(3*time.Second, respond(500, "")),
+		relaytest.Respond(400, `{"code":"syntax_constraint_violation"}`),
+		relaytest.Respond(401, ""), relaytest.Respond(403, ""), relaytest.Respond(404, ""), relaytest.Respond(408, ""),
+		relaytest.Respond(429, ""), relaytest.Respond(429, "", "Retry-After", "100"),
+		relaytest.Respond(500, ""), relaytest.Respond(503, "", "Retry-After", "7"),
+		relaytest.Respond(200, "<html>"), relaytest.Respond(302, ""),
+		relaytest.RespondAfter(time.Minute, relaytest.Respond(202, "")),
+		relaytest.RespondAfter(3*time.Second, relaytest.Respond(500, "")),
 	}
-	operations := []string{getBatch, getReport, postFeedback, postFeedback}
-	s.h.upstream.fail(operations[s.random.IntN(len(operations))], 1+s.random.IntN(6), answers[s.random.IntN(len(answers))])
+	operations := []string{relaytest.GetBatch, relaytest.GetReport, relaytest.PostFeedback, relaytest.PostFeedback}
+	s.h.Upstream.Fail(operations[s.random.IntN(len(operations))], 1+s.random.IntN(6), answers[s.random.IntN(len(answers))])
 }
 
 func (s *scenario) chance(n, of int) bool { return s.random.IntN(of) < n }
@@ -111,16 +112,16 @@ func (s *scenario) check(t *testing.T) {
 	for _, b := range s.batches {
 		recorded[b.id] = b.recorded
 	}
-	for _, c := range s.h.upstream.calls {
-		switch c.operation {
-		case getBatch:
-			lookedUp[c.batchID] = true
-		case postFeedback:
-			require.NotEmpty(t, c.recipients)
-			require.True(t, recorded[c.batchID] || lookedUp[c.batchID], "feedback for a batch whose flag is unknown")
-			if c.accepted {
-				for _, r := range c.recipients {
-					accepted[c.batchID+" "+r]++
+	for _, c := range s.h.Upstream.Requests("") {
+		switch c.Operation {
+		case relaytest.GetBatch:
+			lookedUp[c.BatchID] = true
+		case relaytest.PostFeedback:
+			require.NotEmpty(t, c.Recipients)
+			require.True(t, recorded[c.BatchID] || lookedUp[c.BatchID], "feedback for a batch whose flag is unknown")
+			if c.Accepted {
+				for _, r := range c.Recipients {
+					accepted[c.BatchID+" "+r]++
 				}
 			}
 		}
@@ -129,7 +130,7 @@ func (s *scenario) check(t *testing.T) {
 		require.Equal(t, 1, times, recipient)
 	}
 	for _, b := range s.batches {
-		kept := s.h.batch(planA, b.id)
+		kept := s.h.Batch(planA, b.id)
 		require.Nil(t, kept.Task, "%+v", b)
 		require.False(t, kept.WantFull && kept.Flag != store.FlagUnwanted)
 		if kept.Flag == store.FlagWanted {

@@ -1,4 +1,4 @@
-package relay
+package feedback
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/relay"
 	"github.com/dlrloop/dlrloop/sinch"
 	"github.com/dlrloop/dlrloop/store"
 )
@@ -68,7 +69,7 @@ const (
 // once.
 func (l *lane) nothingToDo(c store.Claim, why string) outcome {
 	o := outcome{step: stepNone, settlement: store.Settlement{Detail: why}}
-	return l.retryLater(o, c, now())
+	return l.retryLater(o, c, store.Now())
 }
 
 // lookUp fetches the batch from Sinch to find out whether it wants feedback. If it does, lookUp continues with the next
@@ -89,10 +90,10 @@ func (l *lane) lookUp(ctx context.Context, c store.Claim) outcome {
 		o := l.attempt(ctx, c)
 		o.lookedUp, o.entries = true, append([]store.News{facts}, o.entries...)
 		return o
-	case isNotFound(err):
+	case relay.IsNotFound(err):
 		return l.unknownBatch(stepLookUp, c)
 	}
-	return l.failed(stepLookUp, c, now(), err)
+	return l.failed(stepLookUp, c, store.Now(), err)
 }
 
 // readFull fetches the full report, which names the recipients that a summary only counts. The store asks for it once
@@ -104,10 +105,10 @@ func (l *lane) readFull(ctx context.Context, c store.Claim) outcome {
 		return err
 	})
 	switch {
-	case isNotFound(err):
+	case relay.IsNotFound(err):
 		return l.notFound(ctx, stepReadFull, c)
 	case err != nil:
-		return l.failed(stepReadFull, c, now(), err)
+		return l.failed(stepReadFull, c, store.Now(), err)
 	}
 	l.succeeded(stepReadFull)
 	o := progressed(stepReadFull, store.Report{Report: report.Report, Raw: report.Raw, Source: store.FromPoll})
@@ -124,19 +125,19 @@ func (l *lane) send(ctx context.Context, c store.Claim) (o outcome) {
 		}
 		return l.plan.Client.Feedback(ctx, c.Key.BatchID, c.Recipients)
 	})
-	if !circuitRefused(err) {
+	if !relay.CircuitRefused(err) {
 		l.metrics.FeedbackCall(l.plan.ID, l.reasonFor(stepSend, c.Key.BatchID, err), time.Since(began))
 	}
 	defer func() { o.named = len(c.Recipients) }()
 	switch {
-	case isNotFound(err):
+	case relay.IsNotFound(err):
 		return l.notFound(ctx, stepSend, c)
 	case splittable(err) && len(c.Recipients) > 1:
 		return outcome{step: stepSend, reason: store.ReasonRejected, settlement: store.Settlement{
-			Outcome: store.Split, Reason: store.ReasonRejected, Detail: detail(err), Recipients: c.Recipients,
+			Outcome: store.Split, Reason: store.ReasonRejected, Detail: relay.Detail(err), Recipients: c.Recipients,
 		}}
 	case err != nil:
-		return l.failed(stepSend, c, now(), err)
+		return l.failed(stepSend, c, store.Now(), err)
 	}
 	l.succeeded(stepSend)
 	return outcome{step: stepSend, reason: store.ReasonAccepted, settlement: store.Settlement{
@@ -150,22 +151,22 @@ func (l *lane) notFound(ctx context.Context, s step, c store.Claim) outcome {
 	l.limiter.spend(time.Now())
 	facts, err := l.fetchBatch(ctx, c.Key.BatchID)
 	switch {
-	case isNotFound(err):
+	case relay.IsNotFound(err):
 		return l.unknownBatch(s, c)
 	case err != nil:
-		return l.failed(s, c, now(), err)
+		return l.failed(s, c, store.Now(), err)
 	}
 	o := outcome{step: s, entries: []store.News{facts}, reason: store.ReasonNotEnabledOrUnknown}
 	o.settlement = store.Settlement{Reason: o.reason, Detail: enabledAfterAll}
 	if !facts.FeedbackEnabled {
 		// The fold drops the task. If the store has newer batch info that wants feedback, the task is retried instead.
 		o.settlement.Detail = unwanted
-		return l.retryLater(o, c, now())
+		return l.retryLater(o, c, store.Now())
 	}
-	if l.givenUp(c, now()) {
+	if l.givenUp(c, store.Now()) {
 		return o.dead(c)
 	}
-	return l.retryLater(o, c, now())
+	return l.retryLater(o, c, store.Now())
 }
 
 // unknownBatch makes everything dead that is owed to a batch that Sinch does not know. The answer is not cached: after
@@ -182,32 +183,32 @@ func (l *lane) unknownBatch(s step, c store.Claim) outcome {
 
 // succeeded records that Sinch accepted a step: the plan is known and a streak of 403 answers ends.
 func (l *lane) succeeded(s step) {
-	l.planCheck.succeeded()
-	l.forbidden[s].succeed()
+	l.planCheck.Succeeded()
+	l.forbidden[s].Succeed()
 }
 
 // fetchBatch gets the batch from Sinch. It returns a 404 as such only if Sinch knows the plan; otherwise it returns the
-// error of check404.
+// error of Check404.
 func (l *lane) fetchBatch(ctx context.Context, batchID string) (store.Facts, error) {
 	var batch *sinch.Batch
 	err := l.call(func() (err error) {
 		batch, err = l.plan.Client.GetBatch(ctx, batchID)
 		return err
 	})
-	if isNotFound(err) {
-		if fault := l.planCheck.check404(ctx, batchID, l.call); fault != nil {
+	if relay.IsNotFound(err) {
+		if fault := l.planCheck.Check404(ctx, batchID, l.call); fault != nil {
 			err = fault
 		}
 	}
 	switch {
 	case err == nil:
-		l.planCheck.succeeded()
+		l.planCheck.Succeeded()
 		l.metrics.BatchLookup(l.plan.ID, "found")
-	case isNotFound(err):
+	case relay.IsNotFound(err):
 		l.metrics.BatchLookup(l.plan.ID, "missing")
-	case unknownPlan(err):
+	case relay.UnknownPlan(err):
 		l.metrics.BatchLookup(l.plan.ID, "unknown_plan")
-	case !circuitRefused(err):
+	case !relay.CircuitRefused(err):
 		l.metrics.BatchLookup(l.plan.ID, "failed")
 	}
 	if err != nil {
@@ -236,6 +237,3 @@ func (l *lane) call(do func() error) error {
 	_, err := l.circuit.Execute(func() (struct{}, error) { return struct{}{}, do() })
 	return err
 }
-
-// now returns the current time as stores keep it: UTC, truncated to the millisecond.
-func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }

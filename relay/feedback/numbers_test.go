@@ -1,4 +1,4 @@
-package relay
+package feedback
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dlrloop/dlrloop/relay/relaytest"
 	"github.com/dlrloop/dlrloop/store"
 )
 
@@ -24,17 +25,17 @@ func TestFeedbackNamesDigits(t *testing.T) {
 		spelled = append(spelled, number)
 	}
 	inBubble(t, nil, func(t *testing.T, h *harness) {
-		h.upstream.addBatch(batch1, true)
-		h.recordFlag(planA, batch1, true)
-		h.recordReport(planA, batchReport(batch1, true, spelled...))
-		h.advance(time.Minute)
-		calls := h.upstream.requests(postFeedback)
+		h.Upstream.AddBatch(batch1, true)
+		h.RecordFlag(planA, batch1, true)
+		h.RecordReport(planA, relaytest.BatchReport(batch1, true, spelled...))
+		h.Advance(time.Minute)
+		calls := h.Upstream.Requests(relaytest.PostFeedback)
 		require.Len(t, calls, 1)
 		for _, number := range spelled {
-			require.Contains(t, calls[0].recipients, spellings[number])
-			require.Equal(t, store.FeedbackSent, h.feedback(number), "%q", number)
+			require.Contains(t, calls[0].Recipients, spellings[number])
+			require.Equal(t, store.FeedbackSent, h.Feedback(number), "%q", number)
 		}
-		require.Len(t, calls[0].recipients, len(spellings))
+		require.Len(t, calls[0].Recipients, len(spellings))
 	})
 }
 
@@ -53,36 +54,36 @@ func TestNonNumbersAreDeadWithoutACall(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, nil, func(t *testing.T, h *harness) {
-				h.upstream.addBatch(batch1, true)
-				h.recordFlag(planA, batch1, true)
+				h.Upstream.AddBatch(batch1, true)
+				h.RecordFlag(planA, batch1, true)
 				good := []string{ada, bob}
 				if name == "only wrong" {
 					good = nil
 				}
-				h.recordReport(planA, batchReport(batch1, true, append(wrong, good...)...))
-				h.advance(time.Minute)
+				h.RecordReport(planA, relaytest.BatchReport(batch1, true, append(wrong, good...)...))
+				h.Advance(time.Minute)
 
-				calls := h.upstream.requests(postFeedback)
+				calls := h.Upstream.Requests(relaytest.PostFeedback)
 				if good == nil {
 					require.Empty(t, calls, "an empty list would mean all recipients")
 				} else {
 					require.Len(t, calls, 1)
-					require.ElementsMatch(t, good, calls[0].recipients)
+					require.ElementsMatch(t, good, calls[0].Recipients)
 				}
-				b := h.batch(planA, batch1)
+				b := h.Batch(planA, batch1)
 				require.Nil(t, b.Task)
 				require.Equal(t, store.FeedbackCounts{Sent: len(good), Dead: len(wrong)}, b.Feedback)
 				require.Equal(t, store.ReasonNotANumber, b.Dead.Reason)
-				require.Equal(t, store.FeedbackDead, h.feedback(wrong[0]))
-				require.NotZero(t, h.metric("feedback_calls_total", "plan", planA, "reason", "not_a_number"))
+				require.Equal(t, store.FeedbackDead, h.Feedback(wrong[0]))
+				require.NotZero(t, h.Metric("feedback_calls_total", "plan", planA, "reason", "not_a_number"))
 
 				// After a requeue it is dead again.
-				n, err := h.store.Requeue(t.Context(), b.Key(), now())
+				n, err := h.Store.Requeue(t.Context(), b.Key(), store.Now())
 				require.NoError(t, err)
 				require.Equal(t, len(wrong), n)
-				h.advance(time.Minute)
-				require.Len(t, h.upstream.requests(postFeedback), len(calls))
-				require.Equal(t, store.FeedbackDead, h.feedback(wrong[0]))
+				h.Advance(time.Minute)
+				require.Len(t, h.Upstream.Requests(relaytest.PostFeedback), len(calls))
+				require.Equal(t, store.FeedbackDead, h.Feedback(wrong[0]))
 			})
 		})
 	}
@@ -115,8 +116,8 @@ func TestARefusedCallIsSplit(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, nil, func(t *testing.T, h *harness) {
-				h.upstream.addBatch(batch1, true)
-				h.recordFlag(planA, batch1, true)
+				h.Upstream.AddBatch(batch1, true)
+				h.RecordFlag(planA, batch1, true)
 				numbers := numbered("4477009%05d", test.recipients)
 				var refused []string
 				for i, n := range numbers {
@@ -124,24 +125,24 @@ func TestARefusedCallIsSplit(t *testing.T) {
 						refused = append(refused, n)
 					}
 				}
-				h.upstream.rejectNumbers(refused...)
-				h.recordReport(planA, batchReport(batch1, true, numbers...))
-				h.advance(10 * time.Minute)
+				h.Upstream.RejectNumbers(refused...)
+				h.RecordReport(planA, relaytest.BatchReport(batch1, true, numbers...))
+				h.Advance(10 * time.Minute)
 
-				b := h.batch(planA, batch1)
+				b := h.Batch(planA, batch1)
 				require.Nil(t, b.Task)
 				require.Equal(t, store.FeedbackCounts{Sent: test.recipients - len(refused), Dead: len(refused)}, b.Feedback)
 				require.Equal(t, store.ReasonRejected, b.Dead.Reason)
 				for _, n := range refused {
-					require.Equal(t, store.FeedbackDead, h.feedback(n))
+					require.Equal(t, store.FeedbackDead, h.Feedback(n))
 				}
-				calls := h.upstream.requests(postFeedback)
+				calls := h.Upstream.Requests(relaytest.PostFeedback)
 				require.LessOrEqual(t, len(calls), test.most)
 				told := make(map[string]int)
 				for _, c := range calls {
-					require.NotEmpty(t, c.recipients)
-					for _, r := range c.recipients {
-						if c.accepted {
+					require.NotEmpty(t, c.Recipients)
+					for _, r := range c.Recipients {
+						if c.Accepted {
 							told[r]++
 						}
 					}
@@ -158,30 +159,30 @@ func TestARefusedCallIsSplit(t *testing.T) {
 // Failures and a restart while a call is split lose no feedback, and a call that Sinch refused is not repeated whole.
 func TestASplitCallSurvivesFailuresAndRestarts(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, h *harness) {
-		h.upstream.addBatch(batch1, true)
-		h.recordFlag(planA, batch1, true)
+		h.Upstream.AddBatch(batch1, true)
+		h.RecordFlag(planA, batch1, true)
 		numbers := numbered("4477009%05d", 1000)
-		h.upstream.rejectNumbers(numbers[10])
-		h.recordReport(planA, batchReport(batch1, true, numbers...))
-		for len(h.upstream.requests(postFeedback)) < 4 {
-			h.advance(10 * time.Millisecond)
+		h.Upstream.RejectNumbers(numbers[10])
+		h.RecordReport(planA, relaytest.BatchReport(batch1, true, numbers...))
+		for len(h.Upstream.Requests(relaytest.PostFeedback)) < 4 {
+			h.Advance(10 * time.Millisecond)
 		}
-		h.upstream.fail(postFeedback, 3, respond(503, ""))
-		for h.batch(planA, batch1).Task.Reason != store.ReasonServer {
-			h.advance(10 * time.Millisecond)
+		h.Upstream.Fail(relaytest.PostFeedback, 3, relaytest.Respond(503, ""))
+		for h.Batch(planA, batch1).Task.Reason != store.ReasonServer {
+			h.Advance(10 * time.Millisecond)
 		}
-		require.LessOrEqual(t, h.batch(planA, batch1).Task.Limit, 125)
+		require.LessOrEqual(t, h.Batch(planA, batch1).Task.Limit, 125)
 
 		h.stop()
-		before := len(h.upstream.requests(postFeedback))
-		again := newHarnessOn(t, h, nil)
+		before := len(h.Upstream.Requests(relaytest.PostFeedback))
+		again := newHarnessOn(h.Harness, nil)
 		again.start()
-		h.advance(10 * time.Minute)
+		h.Advance(10 * time.Minute)
 
-		require.LessOrEqual(t, len(h.upstream.requests(postFeedback)[before].recipients), 125)
-		require.Equal(t, store.FeedbackCounts{Sent: 999, Dead: 1}, h.batch(planA, batch1).Feedback)
-		require.Equal(t, store.FeedbackDead, h.feedback(numbers[10]))
-		require.LessOrEqual(t, len(h.upstream.requests(postFeedback)), 35)
+		require.LessOrEqual(t, len(h.Upstream.Requests(relaytest.PostFeedback)[before].Recipients), 125)
+		require.Equal(t, store.FeedbackCounts{Sent: 999, Dead: 1}, h.Batch(planA, batch1).Feedback)
+		require.Equal(t, store.FeedbackDead, h.Feedback(numbers[10]))
+		require.LessOrEqual(t, len(h.Upstream.Requests(relaytest.PostFeedback)), 35)
 	})
 }
 
@@ -189,13 +190,13 @@ func TestASplitCallSurvivesFailuresAndRestarts(t *testing.T) {
 func TestOtherRefusalsAreNotSplit(t *testing.T) {
 	for status, calls := range map[int]int{400: 3, 413: 3, 422: 3, 405: 1, 409: 1, 415: 1} {
 		inBubble(t, nil, func(t *testing.T, h *harness) {
-			h.upstream.addBatch(batch1, true)
-			h.upstream.fail(postFeedback, 1<<20, respond(status, `{"code":"x","text":"no"}`))
-			h.recordFlag(planA, batch1, true)
-			h.recordDelivered(planA, batch1, ada, bob)
-			h.advance(time.Minute)
-			require.Len(t, h.upstream.requests(postFeedback), calls, "%d", status)
-			require.Equal(t, store.FeedbackCounts{Dead: 2}, h.batch(planA, batch1).Feedback)
+			h.Upstream.AddBatch(batch1, true)
+			h.Upstream.Fail(relaytest.PostFeedback, 1<<20, relaytest.Respond(status, `{"code":"x","text":"no"}`))
+			h.RecordFlag(planA, batch1, true)
+			h.RecordDelivered(planA, batch1, ada, bob)
+			h.Advance(time.Minute)
+			require.Len(t, h.Upstream.Requests(relaytest.PostFeedback), calls, "%d", status)
+			require.Equal(t, store.FeedbackCounts{Dead: 2}, h.Batch(planA, batch1).Feedback)
 		})
 	}
 }

@@ -1,10 +1,11 @@
-package relay
+package feedback
 
 import (
 	"errors"
+	"net/http"
 	"time"
-	"unicode/utf8"
 
+	"github.com/dlrloop/dlrloop/relay"
 	"github.com/dlrloop/dlrloop/sinch"
 	"github.com/dlrloop/dlrloop/store"
 )
@@ -27,7 +28,7 @@ type outcome struct {
 	entries    []store.News     // recorded before the settlement, in order
 	settlement store.Settlement // BatchID and Lease are set from the claim later
 	reason     store.Reason     // result of the last call; empty if no call was made
-	retryAfter time.Duration    // Retry-After of the answer, after capRetryAfter
+	retryAfter time.Duration    // Retry-After of the answer, after CapRetryAfter
 	named      int              // number of recipients that the feedback call named
 	took       time.Duration
 }
@@ -43,8 +44,8 @@ func progressed(s step, entries ...store.News) outcome {
 // reasonFor classifies the result of a step. A 403 concerns its batch alone, unless so many batches in a row are
 // refused that the plan itself must be at fault; then it counts as auth.
 func (l *lane) reasonFor(s step, batchID string, err error) store.Reason {
-	reason := reasonOf(err)
-	if reason == store.ReasonForbidden && l.forbidden[s].refuse(batchID) {
+	reason := relay.ReasonOf(err)
+	if reason == store.ReasonForbidden && l.forbidden[s].Refuse(batchID) {
 		return store.ReasonAuth
 	}
 	return reason
@@ -55,13 +56,13 @@ func (l *lane) reasonFor(s step, batchID string, err error) store.Reason {
 // attempt.
 func (l *lane) failed(s step, c store.Claim, now time.Time, err error) outcome {
 	o := outcome{step: s, reason: l.reasonFor(s, c.Key.BatchID, err)}
-	o.retryAfter = l.plan.Backoff.capRetryAfter(o.reason, retryAfter(err))
-	o.settlement = store.Settlement{Reason: o.reason, Detail: detail(err)}
+	o.retryAfter = l.plan.Backoff.CapRetryAfter(o.reason, relay.RetryAfter(err))
+	o.settlement = store.Settlement{Reason: o.reason, Detail: relay.Detail(err)}
 	switch {
 	case o.reason == store.ReasonCanceled:
 		o.settlement.Outcome = store.GivenBack
 		return o
-	case pausesPlan(o.reason):
+	case relay.PausesPlan(o.reason):
 		// The plan is at fault, not the task: the task waits until the configuration is corrected, without a limit.
 		o.settlement.Outcome, o.settlement.Due = store.Retry, now.Add(l.plan.Backoff.Cap)
 		return o
@@ -75,12 +76,12 @@ func (l *lane) failed(s step, c store.Claim, now time.Time, err error) outcome {
 // needed that concerned the task and not the plan, so that an outage of ours or a paused plan does not kill old tasks.
 func (l *lane) givenUp(c store.Claim, now time.Time) bool {
 	t := c.Batch.Task
-	return t.Attempts > 0 && !pausesPlan(t.Reason) && now.Sub(t.Since) >= l.plan.GiveUp
+	return t.Attempts > 0 && !relay.PausesPlan(t.Reason) && now.Sub(t.Since) >= l.plan.GiveUp
 }
 
 // retryLater schedules the next attempt of the task after the backoff delay or Retry-After, whichever is longer.
 func (l *lane) retryLater(o outcome, c store.Claim, now time.Time) outcome {
-	wait := l.plan.Backoff.delay(c.Batch.Task.Attempts, o.retryAfter, l.random())
+	wait := l.plan.Backoff.Delay(c.Batch.Task.Attempts, o.retryAfter, l.random())
 	o.settlement.Outcome, o.settlement.Due = store.Retry, now.Add(wait)
 	return o
 }
@@ -95,18 +96,21 @@ func (o outcome) dead(c store.Claim) outcome {
 	return o
 }
 
-// maxDetail is the maximum length of a detail, in characters.
-const maxDetail = 400
+// splittable reports whether Sinch refused a call because of the recipients it names, so that a call with fewer may
+// succeed.
+func splittable(err error) bool {
+	answer, ok := errors.AsType[*sinch.Error](err)
+	if !ok || relay.ReasonOf(err) != store.ReasonRejected {
+		return false
+	}
+	switch answer.HTTPStatus {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		return true
+	}
+	return false
+}
 
-// detail returns the text of err for the log and the store, at most maxDetail characters. A sinch.Error is already free
-// of secrets, masked and bounded.
-func detail(err error) string {
-	s := err.Error()
-	if circuitRefused(err) {
-		s = "the circuit breaker is open"
-	}
-	if _, ok := errors.AsType[*sinch.Error](err); ok || utf8.RuneCountInString(s) <= maxDetail {
-		return s
-	}
-	return string([]rune(s)[:maxDetail])
+// outage reports whether a reason means that Sinch was unreachable or failed. A refusal is not an outage.
+func outage(r store.Reason) bool {
+	return r == store.ReasonServer || r == store.ReasonTimeout || r == store.ReasonNetwork
 }

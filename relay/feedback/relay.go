@@ -1,4 +1,4 @@
-package relay
+package feedback
 
 import (
 	"context"
@@ -28,10 +28,10 @@ func New(c Config, s store.Store, m *metrics.Metrics, log *slog.Logger) (*Relay,
 	seen := make(map[string]bool)
 	for i, p := range c.Plans {
 		if err := p.check(); err != nil {
-			return nil, fmt.Errorf("relay: plan %q (number %d): %w", p.ID, i+1, err)
+			return nil, fmt.Errorf("feedback: plan %q (number %d): %w", p.ID, i+1, err)
 		}
 		if seen[p.ID] {
-			return nil, fmt.Errorf("relay: plan %q (number %d): it is configured twice", p.ID, i+1)
+			return nil, fmt.Errorf("feedback: plan %q (number %d): it is configured twice", p.ID, i+1)
 		}
 		seen[p.ID] = true
 		r.lanes = append(r.lanes, newLane(p.withDefaults(), s, m, log.With("plan", p.ID), random))

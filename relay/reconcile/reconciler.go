@@ -1,4 +1,4 @@
-package relay
+package reconcile
 
 import (
 	"cmp"
@@ -14,26 +14,35 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/dlrloop/dlrloop/metrics"
+	"github.com/dlrloop/dlrloop/relay"
 	"github.com/dlrloop/dlrloop/sinch"
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// ReconcilerConfig lists the plans whose missing reports are fetched.
-type ReconcilerConfig struct {
-	Plans []ReconciledPlan
-	// Rand returns random numbers in [0, 1) for the retry jitter, as in Config.
+// Config lists the plans whose missing reports are fetched.
+type Config struct {
+	Plans []Plan
+	// Rand returns random numbers in [0, 1) for the retry jitter. It must be safe for concurrent use. Nil means
+	// math/rand/v2.
 	Rand func() float64
 }
 
-// ReconciledPlan configures how missing reports of one plan are fetched. ID and Client are required; a zero field means
+// Plan configures how missing reports of one plan are fetched. ID and Client are required; a zero field means
 // its default. The store decides when reports count as missing (store.Policy).
-type ReconciledPlan struct {
+type Plan struct {
 	ID     string
 	Client *sinch.Client
 
 	Rate         float64       // most reads per second; default 1. Only one replica reads at a time
 	PollInterval time.Duration // how often the store is polled for batches with missing reports; default 5 s
-	Backoff      Backoff       // delay while Sinch is unreachable or refuses; as in Plan
+	Backoff      relay.Backoff // delay while Sinch is unreachable or refuses
+}
+
+func (p Plan) check() error {
+	if err := relay.CheckPlan(p.ID, p.Client, p.Rate, p.Backoff); err != nil {
+		return err
+	}
+	return relay.CheckDurations(relay.Duration{Name: "poll interval", Value: p.PollInterval})
 }
 
 // Reconciler fetches the full report of batches with missing reports and records it as if a callback had brought it.
@@ -48,26 +57,24 @@ type Reconciler struct {
 // most this time.
 const reconcileLease = 30 * time.Second
 
-// NewReconciler returns a Reconciler. It starts nothing; Run does. It returns an error if a plan is configured wrongly;
+// New returns a Reconciler. It starts nothing; Run does. It returns an error if a plan is configured wrongly;
 // the error names the plan and the field.
-func NewReconciler(c ReconcilerConfig, s store.Store, m *metrics.Metrics, log *slog.Logger) (*Reconciler, error) {
+func New(c Config, s store.Store, m *metrics.Metrics, log *slog.Logger) (*Reconciler, error) {
 	random := c.Rand
 	if random == nil {
 		random = rand.Float64
 	}
 	r, lease := &Reconciler{}, &store.Duty{Store: s, Name: store.DutyReconcile, Lease: reconcileLease}
 	for i, p := range c.Plans {
-		// The settings that both configurations share follow the same rules.
-		as := Plan{ID: p.ID, Client: p.Client, Rate: p.Rate, PollInterval: p.PollInterval, Backoff: p.Backoff}
-		if err := as.check(); err != nil {
+		if err := p.check(); err != nil {
 			return nil, fmt.Errorf("reconciler: plan %q (number %d): %w", p.ID, i+1, err)
 		}
 		p.Rate = cmp.Or(p.Rate, 1)
 		p.PollInterval = cmp.Or(p.PollInterval, 5*time.Second)
-		p.Backoff = as.withDefaults().Backoff
+		p.Backoff = p.Backoff.WithDefaults()
 		r.plans = append(r.plans, &planReconciler{
 			plan: p, store: s, lease: lease, metrics: m, log: log.With("plan", p.ID), random: random,
-			limiter: rate.NewLimiter(rate.Limit(p.Rate), 1), planCheck: &planCheck{client: p.Client},
+			limiter: rate.NewLimiter(rate.Limit(p.Rate), 1), planCheck: &relay.PlanCheck{Client: p.Client},
 		})
 	}
 	return r, nil
@@ -86,7 +93,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 // planReconciler repeatedly fetches the missing reports of one plan. Only the goroutine in run uses its fields, except
 // lease.
 type planReconciler struct {
-	plan    ReconciledPlan
+	plan    Plan
 	store   store.Store
 	lease   *store.Duty // shared by all plans
 	metrics *metrics.Metrics
@@ -94,8 +101,8 @@ type planReconciler struct {
 	random  func() float64
 	limiter *rate.Limiter
 
-	planCheck *planCheck
-	forbidden streak
+	planCheck *relay.PlanCheck
+	forbidden relay.Streak
 
 	failures     int  // consecutive failures of Sinch or the store
 	storeFailing bool // the last access to the store failed, which is already logged
@@ -126,7 +133,7 @@ func (r *planReconciler) run(ctx context.Context) error {
 
 // holdsLease reports whether this replica holds the leader lease.
 func (r *planReconciler) holdsLease(ctx context.Context) (bool, error) {
-	held, err := r.lease.Held(ctx, now())
+	held, err := r.lease.Held(ctx, store.Now())
 	r.logStoreError(ctx, "the leader lease of the reconciler cannot be read", err)
 	return held, err
 }
@@ -135,7 +142,7 @@ func (r *planReconciler) holdsLease(ctx context.Context) (bool, error) {
 func (r *planReconciler) due(ctx context.Context) (due []*store.Batch, err error) {
 	held, err := r.holdsLease(ctx)
 	if held {
-		due, err = r.store.Overdue(ctx, r.plan.ID, now(), pageSize)
+		due, err = r.store.Overdue(ctx, r.plan.ID, store.Now(), pageSize)
 		r.logStoreError(ctx, "batches with missing reports cannot be read", err)
 	}
 	if err == nil && r.storeFailing {
@@ -192,7 +199,7 @@ func (r *planReconciler) pass(ctx context.Context) (wait time.Duration, err erro
 		return 0, nil
 	case err != nil:
 		r.failures++
-		return wait + r.plan.Backoff.delay(min(r.failures, 32), 0, r.random()), err
+		return wait + r.plan.Backoff.Delay(min(r.failures, 32), 0, r.random()), err
 	}
 	r.failures = 0
 	if read > 0 && len(due) == pageSize {
@@ -205,13 +212,13 @@ func (r *planReconciler) pass(ctx context.Context) (wait time.Duration, err erro
 // is read again, no sooner than after wait.
 func (r *planReconciler) fetch(ctx context.Context, b *store.Batch) (wait time.Duration, err error) {
 	report, err := r.plan.Client.GetReport(ctx, b.ID, sinch.ReportQuery{Kind: sinch.Full})
-	if isNotFound(err) {
-		if fault := r.planCheck.check404(ctx, b.ID, func(call func() error) error { return call() }); fault != nil {
+	if relay.IsNotFound(err) {
+		if fault := r.planCheck.Check404(ctx, b.ID, func(call func() error) error { return call() }); fault != nil {
 			err = fault
 		}
 	}
-	reason := reasonOf(err)
-	if reason == store.ReasonForbidden && r.forbidden.refuse(b.ID) {
+	reason := relay.ReasonOf(err)
+	if reason == store.ReasonForbidden && r.forbidden.Refuse(b.ID) {
 		reason = store.ReasonAuth
 	}
 	r.metrics.ReconcileRead(r.plan.ID, reason)
@@ -220,26 +227,26 @@ func (r *planReconciler) fetch(ctx context.Context, b *store.Batch) (wait time.D
 	}
 	switch {
 	case err == nil:
-		r.planCheck.succeeded()
-		r.forbidden.succeed()
+		r.planCheck.Succeeded()
+		r.forbidden.Succeed()
 		full := store.Report{Report: report.Report, Raw: report.Raw, Source: store.FromPoll}
 		return 0, r.record(ctx, b.ID, full, store.Checked{BatchID: b.ID})
-	case isNotFound(err):
+	case relay.IsNotFound(err):
 		return 0, r.record(ctx, b.ID, store.Facts{BatchID: b.ID, Missing: true, Source: store.FromPoll})
 	case reason == store.ReasonForbidden:
 		return 0, r.record(ctx, b.ID, store.Checked{BatchID: b.ID}) // only this batch is postponed
 	case reason == store.ReasonRejected:
-		return 0, r.record(ctx, b.ID, store.Checked{BatchID: b.ID, Refused: detail(err)})
-	case pausesPlan(reason):
+		return 0, r.record(ctx, b.ID, store.Checked{BatchID: b.ID, Refused: relay.Detail(err)})
+	case relay.PausesPlan(reason):
 		return r.plan.Backoff.Cap, err
 	}
-	return r.plan.Backoff.capRetryAfter(reason, retryAfter(err)), err
+	return r.plan.Backoff.CapRetryAfter(reason, relay.RetryAfter(err)), err
 }
 
 // record records entries in their order. It stops at the first error.
 func (r *planReconciler) record(ctx context.Context, batchID string, entries ...store.News) error {
 	for _, entry := range entries {
-		if err := r.store.Record(ctx, store.Arrival{Plan: r.plan.ID, At: now(), News: entry}); err != nil {
+		if err := r.store.Record(ctx, store.Arrival{Plan: r.plan.ID, At: store.Now(), News: entry}); err != nil {
 			if ctx.Err() == nil {
 				r.log.WarnContext(ctx, "fetched report could not be recorded", "batch_id", batchID, "error", err)
 			}
@@ -258,7 +265,7 @@ func (r *planReconciler) logRead(ctx context.Context, b *store.Batch, reason sto
 	level := slog.LevelInfo
 	if err != nil {
 		level = slog.LevelWarn
-		attributes = append(attributes, slog.String("detail", detail(err)))
+		attributes = append(attributes, slog.String("detail", relay.Detail(err)))
 	}
 	r.log.LogAttrs(ctx, level, "reconcile attempt", attributes...)
 }

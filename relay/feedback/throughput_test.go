@@ -1,4 +1,4 @@
-package relay
+package feedback
 
 import (
 	"context"
@@ -25,7 +25,7 @@ import (
 // BenchmarkFeedback sends the feedback of b.N batches of one message to a Sinch that answers in 5 ms, with the default
 // configuration. It reports the total time and the calls per second: "known" looks each batch up first, "all" does not.
 //
-//	go test ./relay -run - -bench Feedback -benchtime 20000x
+//	go test ./relay/feedback -run - -bench Feedback -benchtime 20000x
 func BenchmarkFeedback(b *testing.B) {
 	for name, all := range map[string]bool{"known": false, "all": true} {
 		b.Run(name, func(b *testing.B) {
@@ -72,7 +72,8 @@ func reportAll(b *testing.B, s store.Store, n int) {
 					`"recipient":"447700900118","code":0,"status":"Delivered","at":"2025-08-19T16:21:00.000Z"}`, i)
 				var c dlr.Callback
 				if c, err = dlr.Parse(body); err == nil {
-					err = s.Record(b.Context(), store.Arrival{Plan: planA, At: now(), News: store.Report{Report: c.Report, Raw: body}})
+					report := store.Report{Report: c.Report, Raw: body}
+					err = s.Record(b.Context(), store.Arrival{Plan: planA, At: store.Now(), News: report})
 				}
 			}
 			done <- err

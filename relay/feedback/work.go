@@ -1,4 +1,4 @@
-package relay
+package feedback
 
 import (
 	"cmp"
@@ -18,7 +18,7 @@ func (l *lane) work(ctx, calls context.Context, c store.Claim, claimed time.Time
 	began := time.Now()
 	var o outcome
 	if ctx.Err() != nil {
-		o = l.failed(stepNone, c, now(), context.Canceled) // the relay stops, so no call begins
+		o = l.failed(stepNone, c, store.Now(), context.Canceled) // the relay stops, so no call begins
 	} else {
 		o = l.attempt(calls, c)
 	}
@@ -52,7 +52,7 @@ func (l *lane) record(ctx context.Context, entry store.News, until time.Time) er
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), until)
 	defer cancel()
 	for wait := firstRecordRetry; ; wait = min(2*wait, lastRecordRetry) {
-		err := l.store.Record(ctx, store.Arrival{Plan: l.plan.ID, At: now(), News: entry})
+		err := l.store.Record(ctx, store.Arrival{Plan: l.plan.ID, At: store.Now(), News: entry})
 		if err == nil || errors.Is(err, store.ErrClosed) {
 			return err
 		}

@@ -1,0 +1,133 @@
+package feedback
+
+import (
+	"log/slog"
+	"math"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/relay/relaytest"
+	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/storetest"
+)
+
+// replica is the store as one of several replicas sees it, with a quota share of its own.
+type replica struct {
+	store.Store
+	share atomic.Uint64 // the bits of a float64
+}
+
+func newReplica(s store.Store, share float64) *replica {
+	r := &replica{Store: s}
+	r.setShare(share)
+	return r
+}
+
+func (r *replica) setShare(share float64) { r.share.Store(math.Float64bits(share)) }
+
+func (r *replica) Share() float64 { return math.Float64frombits(r.share.Load()) }
+
+// relayOf runs a relay on the store of one replica.
+func (h *harness) relayOf(s store.Store, p Plan) (stop func()) {
+	h.T.Helper()
+	p.Client = h.Client(p.ID)
+	c := Config{Plans: []Plan{p}, Rand: relaytest.Random}
+	r, err := New(c, s, h.Metrics, slog.New(slog.DiscardHandler))
+	require.NoError(h.T, err)
+	return h.Run(r.Run)
+}
+
+func TestRateLimiterFollowsTheQuotaShare(t *testing.T) {
+	at := time.Date(2025, 8, 19, 16, 0, 0, 0, time.UTC)
+	after := func(d time.Duration) time.Time { return at.Add(d) }
+	p := newRateLimiter(160, 40, 0)
+	require.True(t, p.setShare(.25, at))
+	require.False(t, p.setShare(.25, at))
+	require.Equal(t, 0, p.available(at), "no calls accumulated")
+	require.Equal(t, 1, p.available(after(time.Second/40)), "40 per second")
+	require.Equal(t, 4, p.available(after(time.Hour)), "all replicas together accumulate 16 calls")
+	p.setShare(1, after(time.Hour))
+	require.Equal(t, 4, p.available(after(time.Hour)))
+	require.Equal(t, 16, p.available(after(2*time.Hour)))
+
+	p.decrease(after(2 * time.Hour))
+	require.InDelta(t, 80, float64(p.tokens.Limit()), 1e-9)
+	p.setShare(.5, after(2*time.Hour))
+	require.InDelta(t, 40, float64(p.tokens.Limit()), 1e-9, "half of the rate after the 429")
+	require.Equal(t, 4, p.available(after(2*time.Hour)))
+	p.increase(after(3 * time.Hour))
+	require.InDelta(t, 80, float64(p.tokens.Limit()), 1e-9)
+
+	p.setShare(.001, after(4*time.Hour))
+	require.Equal(t, 1, p.available(after(5*time.Hour)), "any share permits a call")
+	p.setShare(0, after(5*time.Hour))
+	require.Equal(t, 0, p.available(after(6*time.Hour)))
+	p.setShare(1, after(6*time.Hour))
+	require.Equal(t, 0, p.available(after(6*time.Hour)), "accumulated calls are dropped")
+}
+
+func TestNothingIsClaimedWithoutAQuotaShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, nil)
+		s := newReplica(h.Store, 0)
+		h.relayOf(s, Plan{ID: planA, Rate: 10})
+		h.oweFeedback(planA, 60)
+		h.Advance(10 * time.Second)
+		require.Zero(t, h.Store.Calls(storetest.Claim))
+		s.setShare(.5)
+		h.Advance(10 * time.Second)
+		require.InDelta(t, 50, h.sent(planA), 2)
+	})
+}
+
+// While replicas come and go, together they never exceed the rate of one.
+func TestReplicasTogetherStayWithinTheRate(t *testing.T) {
+	const rate, workers, count = 20, 6, 3
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, nil)
+		var all []*replica
+		var stops []func()
+		for range count {
+			s := newReplica(h.Store, 0)
+			all, stops = append(all, s), append(stops, h.relayOf(s, Plan{ID: planA, Rate: rate, Workers: workers}))
+		}
+		h.oweFeedback(planA, 1000)
+		h.Advance(time.Second)
+		for i, shares := range [][]float64{
+			{1, 0, 0},
+			{.5, 0, 0},
+			{.5, .5, 0},
+			{1. / 3, 1. / 3, 0},
+			{1. / 3, 1. / 3, 1. / 3},
+			{0, 1. / 3, 1. / 3},
+			{0, .5, .5},
+			{0, 0, 1},
+			{.5, 0, .5},
+		} {
+			for n, share := range shares {
+				all[n].setShare(share)
+			}
+			if i == 6 {
+				stops[0]()
+			}
+			h.Advance(4 * time.Second)
+		}
+		calls := h.Upstream.Requests(relaytest.PostFeedback)
+		require.Greater(t, len(calls), 20*rate, "the replicas use the rate")
+		for i := range calls {
+			for j := i; j < len(calls); j++ {
+				most := rate*calls[j].At.Sub(calls[i].At).Seconds() + workers + count + 1
+				require.LessOrEqual(t, float64(j-i+1), most, "calls from %s to %s", calls[i].At, calls[j].At)
+			}
+		}
+		seen := make(map[string]bool)
+		for _, c := range calls {
+			require.False(t, seen[c.BatchID], "two replicas sent feedback for one batch")
+			seen[c.BatchID] = true
+		}
+	})
+}

@@ -1,0 +1,41 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/dlrloop/dlrloop/sinch"
+)
+
+// maxRate is the largest rate accepted, in calls per second: far more than any plan is allowed.
+const maxRate = 10_000
+
+// Duration is a setting with its name.
+type Duration struct {
+	Name  string
+	Value time.Duration
+}
+
+// CheckPlan returns an error that names the first invalid setting of a plan. rate is in calls per second.
+func CheckPlan(id string, client *sinch.Client, rate float64, b Backoff) error {
+	switch {
+	case id == "":
+		return errors.New("id: it is empty")
+	case client == nil:
+		return errors.New("client: it is not set")
+	case !(rate >= 0) || rate > maxRate:
+		return fmt.Errorf("rate: %g calls per second; use a number from 0 to %g", rate, float64(maxRate))
+	}
+	return b.check()
+}
+
+// CheckDurations returns an error that names the first negative setting.
+func CheckDurations(settings ...Duration) error {
+	for _, d := range settings {
+		if d.Value < 0 {
+			return fmt.Errorf("%s: %s is negative", d.Name, d.Value)
+		}
+	}
+	return nil
+}

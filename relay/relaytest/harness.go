@@ -1,0 +1,243 @@
+package relaytest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/metrics"
+	"github.com/dlrloop/dlrloop/sinch"
+	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore"
+	"github.com/dlrloop/dlrloop/store/storetest"
+)
+
+// What most tests use: a plan, a batch and two recipients.
+const (
+	PlanA  = "plan-a"
+	Batch1 = "01K2QHBT0F9G2KSY7P3M1DQX8R"
+	Ada    = "447700900118"
+	Bob    = "447700900119"
+)
+
+// Harness is a real store with an upstream that is called over real HTTP.
+type Harness struct {
+	T        *testing.T
+	Upstream *Upstream
+	Store    *storetest.Failing
+	Metrics  *metrics.Metrics // of PlanA
+	Lines    *Lines
+	Log      *slog.Logger // writes to Lines
+	// Folded is called with the changes of each fold, unless it is nil.
+	Folded atomic.Pointer[func([]store.Changes)]
+
+	registry *prometheus.Registry
+}
+
+// New returns a harness, whose store and upstream the end of the test closes. The feedback of a batch is due after 1 s,
+// and its reports are missing after 1 h.
+func New(t *testing.T) *Harness {
+	t.Helper()
+	h := &Harness{T: t, Upstream: NewUpstream(t), registry: prometheus.NewRegistry(), Lines: &Lines{}}
+	policy := store.Policy{Coalesce: time.Second, Missing: store.Missing{Silence: time.Hour, Grace: 10 * time.Minute}}
+	s, err := boltstore.Open(t.Context(), boltstore.Config{
+		Path: t.TempDir(), Policies: func(string) store.Policy { return policy },
+		Observer: store.Observer{Folded: func(c []store.Changes) {
+			if folded := h.Folded.Load(); folded != nil {
+				(*folded)(c)
+			}
+		}},
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	h.Store = storetest.NewFailing(s)
+	h.Metrics = metrics.New(h.registry, metrics.Config{Plans: []string{PlanA}})
+	h.Log = slog.New(slog.NewJSONHandler(h.Lines, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	return h
+}
+
+// Random stands in for a source of random numbers.
+func Random() float64 { return 0.5 }
+
+// Client returns a client of the upstream.
+func (h *Harness) Client(plan string) *sinch.Client {
+	h.T.Helper()
+	c, err := sinch.New(sinch.Config{
+		Plan: plan, BaseURL: "http://sinch.test", Token: "a3f0c9d1e5b74c2f", Transport: h.Upstream.transport(h.T),
+	})
+	require.NoError(h.T, err)
+	return c
+}
+
+// Advance moves the bubble's clock forward by d and waits until every goroutine is blocked.
+func (h *Harness) Advance(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// Record records an entry of a plan.
+func (h *Harness) Record(plan string, entry store.News) {
+	h.T.Helper()
+	require.NoError(h.T, h.Store.Record(h.T.Context(), store.Arrival{Plan: plan, At: store.Now(), News: entry}))
+}
+
+// RecordDelivered records one recipient report with status Delivered for each number.
+func (h *Harness) RecordDelivered(plan, batchID string, numbers ...string) {
+	h.T.Helper()
+	for _, n := range numbers {
+		h.RecordReport(plan, []byte(fmt.Sprintf(
+			`{"type":"recipient_delivery_report_sms","batch_id":%q,"recipient":%q,`+
+				`"code":0,"status":"Delivered","at":"2025-08-19T16:21:00.000Z"}`, batchID, n)))
+	}
+}
+
+// RecordReport records the report with this body as if a callback had brought it.
+func (h *Harness) RecordReport(plan string, body []byte) {
+	h.T.Helper()
+	c, err := dlr.Parse(body)
+	require.NoError(h.T, err)
+	h.Record(plan, store.Report{Report: c.Report, Raw: body, Source: store.FromCallback})
+}
+
+// BatchReport returns a batch report with status Delivered for the numbers. Unless named is set it only counts them.
+func BatchReport(batchID string, named bool, numbers ...string) []byte {
+	entry := map[string]any{"code": 0, "status": "Delivered", "count": len(numbers)}
+	if named {
+		entry["recipients"] = numbers
+	}
+	b, _ := json.Marshal(map[string]any{
+		"type": "delivery_report_sms", "batch_id": batchID, "total_message_count": len(numbers), "statuses": []any{entry},
+	})
+	return b
+}
+
+// RecordFlag records, as a gateway would, whether the batch wants feedback.
+func (h *Harness) RecordFlag(plan, batchID string, wanted bool) {
+	h.T.Helper()
+	h.Record(plan, store.Facts{
+		BatchID: batchID, FeedbackEnabled: wanted, CreatedAt: store.Now(), Source: store.FromGateway,
+	})
+}
+
+// Batch returns a batch of the store.
+func (h *Harness) Batch(plan, batchID string) *store.Batch {
+	h.T.Helper()
+	b, err := h.Store.Batch(h.T.Context(), store.BatchKey{Plan: plan, BatchID: batchID})
+	require.NoError(h.T, err)
+	return b
+}
+
+// Recipient returns one recipient of Batch1.
+func (h *Harness) Recipient(number string) *store.Recipient {
+	h.T.Helper()
+	r, err := h.Store.Recipient(h.T.Context(), store.BatchKey{Plan: PlanA, BatchID: Batch1}, number)
+	require.NoError(h.T, err)
+	return r
+}
+
+// Feedback returns the feedback state of one recipient of Batch1.
+func (h *Harness) Feedback(number string) store.FeedbackState { return h.Recipient(number).Feedback }
+
+// Stats returns the totals of a plan.
+func (h *Harness) Stats(plan string) store.PlanStats {
+	h.T.Helper()
+	stats, err := h.Store.Stats(h.T.Context())
+	require.NoError(h.T, err)
+	for _, s := range stats {
+		if s.Plan == plan {
+			return s
+		}
+	}
+	return store.PlanStats{Plan: plan}
+}
+
+// Metric returns the value of a series. The name has no dlrloop_ prefix; labels are name, value pairs.
+func (h *Harness) Metric(name string, labels ...string) float64 {
+	h.T.Helper()
+	families, err := h.registry.Gather()
+	require.NoError(h.T, err)
+	for _, f := range families {
+		if f.GetName() != "dlrloop_"+name {
+			continue
+		}
+	series:
+		for _, m := range f.GetMetric() {
+			have := make(map[string]string)
+			for _, l := range m.GetLabel() {
+				have[l.GetName()] = l.GetValue()
+			}
+			for i := 0; i < len(labels); i += 2 {
+				if have[labels[i]] != labels[i+1] {
+					continue series
+				}
+			}
+			return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	h.T.Fatalf("no series %s %v", name, labels)
+	return 0
+}
+
+// Run calls run in the background, until stop is called or the test ends. run must then return nil.
+func (h *Harness) Run(run func(context.Context) error) (stop func()) {
+	ctx, cancel := context.WithCancel(h.T.Context())
+	done := make(chan error, 1)
+	go func() { done <- run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		require.NoError(h.T, <-done)
+	})
+	h.T.Cleanup(stop)
+	return stop
+}
+
+// Lines is a JSON log that tests can read while it is written.
+type Lines struct {
+	mu   sync.Mutex // guards text
+	text bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (l *Lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+// String returns the whole log.
+func (l *Lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// With returns the log entries that have this message.
+func (l *Lines) With(t *testing.T, message string) []map[string]any {
+	t.Helper()
+	var found []map[string]any
+	d := json.NewDecoder(strings.NewReader(l.String()))
+	for {
+		var entry map[string]any
+		if err := d.Decode(&entry); err == io.EOF {
+			return found
+		} else {
+			require.NoError(t, err)
+		}
+		if entry["msg"] == message {
+			found = append(found, entry)
+		}
+	}
+}

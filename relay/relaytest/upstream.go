@@ -1,0 +1,341 @@
+package relaytest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Upstream stands in for Sinch: a real HTTP server, reached over net.Pipe so that it works in a synctest bubble. It
+// knows the batches that a test adds and keeps the requests it received.
+type Upstream struct {
+	server    *http.Server
+	listening chan net.Conn
+	down      chan struct{}
+
+	mu       sync.Mutex // guards the fields below
+	batches  map[string]string
+	reports  map[string]string
+	faults   []fault
+	forbade  map[string]bool // batches whose feedback is answered with 403
+	refused  map[string]bool // recipients that make the upstream refuse a call
+	calls    []Call
+	inFlight int
+	most     int // maximum of inFlight
+}
+
+// Call is one request as received.
+type Call struct {
+	At         time.Time
+	Plan       string
+	Operation  string // ListBatches, GetBatch, GetReport or PostFeedback
+	BatchID    string
+	Recipients []string // nil if the body had no list, empty if the list was empty
+	Accepted   bool     // feedback that was answered with 202
+}
+
+// fault replaces the answers to requests of one operation.
+type fault struct {
+	plan      string // empty: every plan
+	operation string
+	answer    http.HandlerFunc // nil drops the connection
+	times     int
+}
+
+// The operations of a Call.
+const (
+	ListBatches  = "GET batches"
+	GetBatch     = "GET batch"
+	GetReport    = "GET report"
+	PostFeedback = "POST feedback"
+)
+
+// NewUpstream starts an upstream, which the end of the test stops.
+func NewUpstream(t *testing.T) *Upstream {
+	t.Helper()
+	u := &Upstream{
+		listening: make(chan net.Conn), down: make(chan struct{}),
+		batches: make(map[string]string), reports: make(map[string]string),
+	}
+	u.server = &http.Server{Handler: u}
+	done := make(chan error, 1)
+	go func() { done <- u.server.Serve(u) }()
+	t.Cleanup(func() {
+		_ = u.server.Close()
+		<-done
+	})
+	return u
+}
+
+// transport returns a transport that reaches only the upstream.
+func (u *Upstream) transport(t *testing.T) *http.Transport {
+	transport := &http.Transport{DialContext: u.dial, MaxIdleConnsPerHost: 16}
+	t.Cleanup(transport.CloseIdleConnections)
+	return transport
+}
+
+func (u *Upstream) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	select {
+	case u.listening <- theirs:
+		return ours, nil
+	case <-u.down:
+		return nil, &net.OpError{Op: "dial", Net: "pipe", Err: net.UnknownNetworkError("connection refused")}
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// Accept implements net.Listener.
+func (u *Upstream) Accept() (net.Conn, error) {
+	select {
+	case c := <-u.listening:
+		return c, nil
+	case <-u.down:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (u *Upstream) Close() error {
+	close(u.down)
+	return nil
+}
+
+// Addr implements net.Listener.
+func (u *Upstream) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "pipe"} }
+
+// AddBatch makes the upstream know a batch.
+func (u *Upstream) AddBatch(batchID string, feedbackEnabled bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	b, _ := json.Marshal(map[string]any{
+		"id": batchID, "to": []string{"447700900118", "447700900119"}, "feedback_enabled": feedbackEnabled,
+		"delivery_report": "per_recipient_final", "client_reference": "otp/8a02", "canceled": false,
+		"created_at": "2025-08-19T16:20:05.118Z", "modified_at": "2025-08-19T16:20:05.118Z",
+	})
+	u.batches[batchID] = string(b)
+}
+
+// AddBatchTo makes the upstream know a batch to these recipients that wants feedback.
+func (u *Upstream) AddBatchTo(batchID string, to ...string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	b, _ := json.Marshal(map[string]any{
+		"id": batchID, "to": to, "feedback_enabled": true, "created_at": "2025-08-19T16:20:05.118Z",
+	})
+	u.batches[batchID] = string(b)
+}
+
+// AddFullReport sets the full report of a batch.
+func (u *Upstream) AddFullReport(batchID string, body []byte) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.reports[batchID] = string(body)
+}
+
+// Fail replaces the answers to the next requests of an operation; times is their number.
+func (u *Upstream) Fail(operation string, times int, answer http.HandlerFunc) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.faults = append(u.faults, fault{operation: operation, answer: answer, times: times})
+}
+
+// FailAll replaces the answers to all requests.
+func (u *Upstream) FailAll(answer http.HandlerFunc) {
+	for _, operation := range []string{ListBatches, GetBatch, GetReport, PostFeedback} {
+		u.Fail(operation, 1<<30, answer)
+	}
+}
+
+// FailPlan replaces the answers to all requests of one plan and operation.
+func (u *Upstream) FailPlan(plan, operation string, answer http.HandlerFunc) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.faults = append(u.faults, fault{plan: plan, operation: operation, answer: answer, times: 1 << 30})
+}
+
+// RejectNumbers makes the upstream refuse every call that names one of these numbers.
+func (u *Upstream) RejectNumbers(numbers ...string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.refused = make(map[string]bool)
+	for _, n := range numbers {
+		u.refused[n] = true
+	}
+}
+
+// Forbid makes the upstream know a batch and answer its feedback with 403.
+func (u *Upstream) Forbid(batchID string) {
+	u.AddBatch(batchID, true)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.forbade == nil {
+		u.forbade = make(map[string]bool)
+	}
+	u.forbade[batchID] = true
+}
+
+// Accepted returns how many feedback calls were accepted.
+func (u *Upstream) Accepted() (n int) {
+	for _, c := range u.Requests(PostFeedback) {
+		if c.Accepted {
+			n++
+		}
+	}
+	return n
+}
+
+// rejects reports whether the upstream refuses these recipients: it accepts only bare digits.
+func (u *Upstream) rejects(recipients []string) bool {
+	return slices.ContainsFunc(recipients, func(r string) bool {
+		return u.refused[r] || r == "" || len(r) > 15 || strings.Trim(r, "0123456789") != ""
+	})
+}
+
+// RefuseConnections makes the upstream refuse all further connections.
+func (u *Upstream) RefuseConnections() { _ = u.server.Close() }
+
+// Heal ends all faults.
+func (u *Upstream) Heal() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.faults = nil
+}
+
+// Requests returns the requests of an operation so far; an empty operation selects all requests.
+func (u *Upstream) Requests(operation string) []Call {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	var calls []Call
+	for _, c := range u.calls {
+		if operation == "" || c.Operation == operation {
+			calls = append(calls, c)
+		}
+	}
+	return calls
+}
+
+// MostInFlight returns the largest number of requests that were in progress at the same time.
+func (u *Upstream) MostInFlight() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.most
+}
+
+// ServeHTTP implements http.Handler.
+func (u *Upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := parseCall(r)
+	answer := u.begin(c)
+	defer u.end()
+	answer(w, r)
+}
+
+func parseCall(r *http.Request) Call {
+	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/xms/v1/"), "/")
+	if len(parts) == 2 {
+		return Call{At: time.Now(), Plan: parts[0], Operation: ListBatches}
+	}
+	c := Call{At: time.Now(), Plan: parts[0], BatchID: parts[2]}
+	switch {
+	case len(parts) == 3:
+		c.Operation = GetBatch
+	case parts[3] == "delivery_report" && r.URL.Query().Get("type") == "full":
+		c.Operation = GetReport
+	case parts[3] == "delivery_feedback" && r.Method == http.MethodPost:
+		c.Operation = PostFeedback
+		var body struct {
+			Recipients []string `json:"recipients"`
+		}
+		b, _ := io.ReadAll(r.Body)
+		_ = json.Unmarshal(b, &body)
+		c.Recipients = body.Recipients
+	}
+	return c
+}
+
+// begin records a request and returns its answer.
+func (u *Upstream) begin(c Call) http.HandlerFunc {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.calls = append(u.calls, c)
+	u.inFlight++
+	u.most = max(u.most, u.inFlight)
+	for i := range u.faults {
+		if t := &u.faults[i]; t.operation == c.Operation && t.times > 0 && (t.plan == "" || t.plan == c.Plan) {
+			t.times--
+			if t.answer == nil {
+				return func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+			}
+			return t.answer
+		}
+	}
+	batch, known := u.batches[c.BatchID]
+	switch {
+	case c.Operation == ListBatches:
+		batches := slices.Collect(maps.Values(u.batches))
+		return Respond(http.StatusOK, fmt.Sprintf(`{"count":%d,"batches":[%s]}`, len(batches), strings.Join(batches, ",")))
+	case !known:
+		return Respond(http.StatusNotFound, "")
+	case c.Operation == GetBatch:
+		return Respond(http.StatusOK, batch)
+	case c.Operation == GetReport && u.reports[c.BatchID] != "":
+		return Respond(http.StatusOK, u.reports[c.BatchID])
+	case c.Operation == PostFeedback && u.forbade[c.BatchID]:
+		return Respond(http.StatusForbidden, `{"code":"conflict","text":"cannot be done for this batch"}`)
+	case c.Operation == PostFeedback && u.rejects(c.Recipients):
+		return Respond(http.StatusBadRequest, `{"code":"syntax_invalid_parameter_format","text":"'x' is not a valid number"}`)
+	case c.Operation == PostFeedback && strings.Contains(batch, `"feedback_enabled":true`):
+		u.calls[len(u.calls)-1].Accepted = true
+		return Respond(http.StatusAccepted, "")
+	}
+	return Respond(http.StatusNotFound, "")
+}
+
+func (u *Upstream) end() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.inFlight--
+}
+
+// Respond returns a handler that answers with a status, a body and headers, given as name, value pairs.
+func Respond(status int, body string, headers ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		for i := 0; i < len(headers); i += 2 {
+			w.Header().Set(headers[i], headers[i+1])
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+// RespondAfter returns a handler that calls then after d, or does not answer if the caller leaves first.
+func RespondAfter(d time.Duration, then http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-time.After(d):
+			then(w, r)
+		case <-r.Context().Done():
+		}
+	}
+}
+
+// ListingsWithoutProof lists answers to a listing that do not prove that the plan is right: it may be of another region,
+// or another plan of the account.
+var ListingsWithoutProof = map[string]http.HandlerFunc{
+	"empty":       Respond(200, `{"count":0,"page":0,"page_size":0,"batches":[]}`),
+	"no list":     Respond(200, `{}`),
+	"not JSON":    Respond(200, `ok`),
+	"no batch id": Respond(200, `{"count":1,"batches":[{"to":["447700900118"]}]}`),
+	"refused":     Respond(400, `{"code":"syntax_invalid_parameter_format"}`),
+	"gone":        Respond(410, ""),
+}
