@@ -39,8 +39,7 @@ var imports = map[string][]string{
 		"config", "handlers", "metrics", "relay", "relay/feedback", "relay/reconcile", "sinch", "store",
 		"store/boltstore", "store/commit", "store/pgstore",
 	},
-	"simulator": {},
-	"sinch":     {"dlr"},
+	"sinch": {"dlr"},
 
 	"store": {"dlr"},
 	"store/boltstore": {
@@ -55,6 +54,12 @@ var imports = map[string][]string{
 	"store/storetest": {"dlr", "store"},
 
 	"store/pgstore/pgtest": {},
+
+	"simulator":        {"simulator/fault", "simulator/groups", "simulator/xms"},
+	"simulator/fault":  {"simulator/xms"},
+	"simulator/groups": {"simulator/xms"},
+	"simulator/text":   {},
+	"simulator/xms":    {"simulator/text"},
 }
 
 // owners lists the packages that may import a library.

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dlrloop/dlrloop/simulator"
+	"github.com/dlrloop/dlrloop/simulator/fault"
 )
 
 const (
@@ -88,8 +89,8 @@ func newSinch(t *testing.T, seed uint64) (*simulator.Simulator, string) {
 	})
 	// The latency ensures that some calls are in flight at every kill.
 	require.NoError(t,
-		sinch.SetFault(simulator.Fault{
-			Operation: simulator.OpFeedback, Kind: simulator.FaultLatency,
+		sinch.SetFault(fault.Fault{
+			Operation: fault.OpFeedback, Kind: fault.Latency,
 			Latency: 20 * time.Millisecond,
 		}))
 	return sinch, api.URL

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/dlrloop/dlrloop/simulator"
+	"github.com/dlrloop/dlrloop/simulator/fault"
 )
 
 // TestReplicasRate gives three replicas more feedback to send than the plan's rate permits, and kills and restarts
@@ -40,7 +40,7 @@ func TestReplicasRate(t *testing.T) {
 
 	var calls []time.Time
 	for _, call := range sinch.Calls() {
-		if call.Operation != simulator.OpSend {
+		if call.Operation != fault.OpSend {
 			calls = append(calls, call.At)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dlrloop/dlrloop/config"
 	"github.com/dlrloop/dlrloop/simulator"
+	"github.com/dlrloop/dlrloop/simulator/fault"
 )
 
 // Tests of the rows of "Feedback outcomes" in docs/architecture.md, from sending a batch to sent or dead feedback.
@@ -49,17 +50,17 @@ func TestAccepted(t *testing.T) {
 
 // TestTransientFailures makes the first two feedback calls fail with each kind of failure that is retried.
 func TestTransientFailures(t *testing.T) {
-	for reason, fault := range map[string]simulator.Fault{
-		"rate_limited": {Kind: simulator.FaultStatus, Status: http.StatusTooManyRequests, RetryAfter: "0"},
-		"server":       {Kind: simulator.FaultStatus, Status: http.StatusServiceUnavailable},
-		"timeout":      {Kind: simulator.FaultHang},
-		"network":      {Kind: simulator.FaultReset},
+	for reason, f := range map[string]fault.Fault{
+		"rate_limited": {Kind: fault.Status, Status: http.StatusTooManyRequests, RetryAfter: "0"},
+		"server":       {Kind: fault.Status, Status: http.StatusServiceUnavailable},
+		"timeout":      {Kind: fault.Hang},
+		"network":      {Kind: fault.Reset},
 	} {
 		t.Run(reason, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, nil)
-			fault.Operation, fault.Times = simulator.OpFeedback, 2
-			require.NoError(t, w.sinch.SetFault(fault))
+			f.Operation, f.Times = fault.OpFeedback, 2
+			require.NoError(t, w.sinch.SetFault(f))
 			id := w.send("per_recipient_final", true, number)
 			w.eventually("sent", func() bool { return w.sinch.Settled() && w.batch(id).Feedback.Sent == 1 })
 			assert.Equal(t, 1, w.applied(id))
@@ -72,9 +73,9 @@ func TestTransientFailures(t *testing.T) {
 // TestAppliedButFailed has Sinch apply a call and answer 500: dlrloop cannot tell and must repeat it.
 func TestAppliedButFailed(t *testing.T) {
 	w := newWorld(t, nil)
-	require.NoError(t, w.sinch.SetFault(simulator.Fault{
-		Operation: simulator.OpFeedback,
-		Kind:      simulator.FaultAppliedBut500, Times: 1,
+	require.NoError(t, w.sinch.SetFault(fault.Fault{
+		Operation: fault.OpFeedback,
+		Kind:      fault.AppliedBut500, Times: 1,
 	}))
 	id := w.send("per_recipient_final", true, number)
 	w.eventually("sent", func() bool { return w.sinch.Settled() && w.batch(id).Feedback.Sent == 1 })
@@ -88,8 +89,8 @@ func TestRejectedCredentials(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			w := newWorld(t, func(c *config.Config) { c.Plans[0].Feedback.GiveUp = config.Duration(time.Millisecond) })
-			require.NoError(t, w.sinch.SetFault(simulator.Fault{
-				Operation: simulator.OpFeedback, Kind: simulator.FaultStatus, Status: status, Body: body,
+			require.NoError(t, w.sinch.SetFault(fault.Fault{
+				Operation: fault.OpFeedback, Kind: fault.Status, Status: status, Body: body,
 			}))
 			id := w.send("per_recipient_final", true, number)
 			w.eventually("rejected three times", func() bool { return w.calls() >= 3 })
@@ -129,8 +130,8 @@ func TestUnknownBatch(t *testing.T) {
 // TestRejected has Sinch reject a call permanently, and requeues the dead feedback.
 func TestRejected(t *testing.T) {
 	w := newWorld(t, nil)
-	require.NoError(t, w.sinch.SetFault(simulator.Fault{
-		Operation: simulator.OpFeedback, Kind: simulator.FaultStatus, Status: http.StatusBadRequest, Times: 1,
+	require.NoError(t, w.sinch.SetFault(fault.Fault{
+		Operation: fault.OpFeedback, Kind: fault.Status, Status: http.StatusBadRequest, Times: 1,
 		Body: `{"code":"syntax_constraint_violation","text":"no such thing"}`,
 	}))
 	id := w.send("per_recipient_final", true, number)
@@ -156,8 +157,8 @@ func TestRejected(t *testing.T) {
 // feedback.
 func TestShutdownReleasesATask(t *testing.T) {
 	w := newWorld(t, func(c *config.Config) { c.Plans[0].Feedback.Timeout = config.Duration(time.Minute) })
-	require.NoError(t, w.sinch.SetFault(simulator.Fault{
-		Operation: simulator.OpFeedback, Kind: simulator.FaultHang,
+	require.NoError(t, w.sinch.SetFault(fault.Fault{
+		Operation: fault.OpFeedback, Kind: fault.Hang,
 		Times: 1,
 	}))
 	id := w.send("per_recipient_final", true, number)
@@ -171,7 +172,7 @@ func TestShutdownReleasesATask(t *testing.T) {
 // hanging reports whether a feedback call to the simulator has no answer yet.
 func (w *world) hanging() bool {
 	for _, c := range w.sinch.Calls() {
-		if c.Operation == simulator.OpFeedback && c.Status == 0 {
+		if c.Operation == fault.OpFeedback && c.Status == 0 {
 			return true
 		}
 	}

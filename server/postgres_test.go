@@ -21,7 +21,7 @@ import (
 
 	"github.com/dlrloop/dlrloop/config"
 	"github.com/dlrloop/dlrloop/server"
-	"github.com/dlrloop/dlrloop/simulator"
+	"github.com/dlrloop/dlrloop/simulator/fault"
 	"github.com/dlrloop/dlrloop/store/pgstore"
 	"github.com/dlrloop/dlrloop/store/pgstore/pgtest"
 )
@@ -232,8 +232,8 @@ func TestEveryLogLineNamesTheReplica(t *testing.T) {
 			text := new(lockedText)
 			w.options.Log, w.config.Replica = slog.New(slog.NewTextHandler(text, nil)), c.name
 			w.start()
-			require.NoError(t, w.sinch.SetFault(simulator.Fault{
-				Operation: simulator.OpFeedback, Kind: simulator.FaultStatus,
+			require.NoError(t, w.sinch.SetFault(fault.Fault{
+				Operation: fault.OpFeedback, Kind: fault.Status,
 				Status: 503, Times: 1,
 			}))
 			id := w.send("per_recipient_final", true, number)

@@ -12,12 +12,17 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/simulator/fault"
+	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
 // TestAnomaliesOfEachOperation makes every call fail that anomalies may affect. Calls that change something must not
 // fail.
 func TestAnomaliesOfEachOperation(t *testing.T) {
-	mayFail := map[Operation]bool{OpDryRun: true, OpList: true, OpBatch: true, OpReport: true, OpFeedback: true}
+	mayFail := map[fault.Operation]bool{
+		fault.OpDryRun: true, fault.OpList: true, fault.OpBatch: true, fault.OpReport: true, fault.OpFeedback: true,
+	}
 	for _, c := range goodCalls() {
 		t.Run(c.method+" "+c.path, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -25,7 +30,7 @@ func TestAnomaliesOfEachOperation(t *testing.T) {
 				const n = 30
 				id := u.waiting()
 				for range n {
-					if c.operation == OpCancel {
+					if c.operation == fault.OpCancel {
 						id = u.waiting()
 					}
 					h, err := u.try(t.Context(), c.method, strings.ReplaceAll(c.path, "{id}", id), c.body)
@@ -34,17 +39,17 @@ func TestAnomaliesOfEachOperation(t *testing.T) {
 						require.Less(t, h.status, 300)
 					}
 				}
-				ways := map[FaultKind]bool{}
+				ways := map[fault.Kind]bool{}
 				for _, call := range u.sim.Calls() {
 					if call.Operation == c.operation {
 						ways[call.Fault] = true
 					}
 				}
-				want := map[FaultKind]bool{"": true}
+				want := map[fault.Kind]bool{"": true}
 				if mayFail[c.operation] {
-					want = map[FaultKind]bool{
-						FaultStatus: true, FaultAppliedBut500: true, FaultReset: true,
-						FaultLatency: true,
+					want = map[fault.Kind]bool{
+						fault.Status: true, fault.AppliedBut500: true, fault.Reset: true,
+						fault.Latency: true,
 					}
 				}
 				require.Equal(t, want, ways)
@@ -72,52 +77,52 @@ func TestSeedDecidesWhichListsFail(t *testing.T) {
 // failed but applied.
 func TestFaultsOfChanges(t *testing.T) {
 	for _, c := range []struct {
-		operation          Operation
+		operation          fault.Operation
 		method, path, body string
 		took               func(u *customer, id string) bool
 	}{
 		{
-			OpSend, "POST", "/batches", goodBatch,
+			fault.OpSend, "POST", "/batches", goodBatch,
 			func(u *customer, _ string) bool { return len(u.sim.Ledger().Batches) == 2 },
 		},
 		{
-			OpUpdate, "POST", "/batches/{id}", `{"body":"ho"}`,
+			fault.OpUpdate, "POST", "/batches/{id}", `{"body":"ho"}`,
 			func(u *customer, id string) bool { return u.get(id)["body"] == "ho" },
 		},
 		{
-			OpReplace, "PUT", "/batches/{id}", goodBatch,
+			fault.OpReplace, "PUT", "/batches/{id}", goodBatch,
 			func(u *customer, id string) bool { return u.get(id)["from"] == "ACME" },
 		},
 		{
-			OpCancel, "DELETE", "/batches/{id}", "",
+			fault.OpCancel, "DELETE", "/batches/{id}", "",
 			func(u *customer, id string) bool { return u.get(id)["canceled"] == true },
 		},
 		{
-			OpFeedback, "POST", "/batches/{id}/delivery_feedback", goodFeedback,
+			fault.OpFeedback, "POST", "/batches/{id}/delivery_feedback", goodFeedback,
 			func(u *customer, _ string) bool { return len(u.sim.Ledger().AppliedFeedback()) == 1 },
 		},
-		{OpGroup, "POST", "/groups", `{}`, func(u *customer, _ string) bool {
+		{fault.OpGroup, "POST", "/groups", `{}`, func(u *customer, _ string) bool {
 			return u.object(u.call(http.MethodGet, "/groups", ""), 200)["count"] == 1.0
 		}},
 	} {
-		for kind, applied := range map[FaultKind]bool{
-			FaultStatus: false, FaultReset: false, FaultAppliedBut500: true, FaultAppliedButReset: true,
-			FaultLatency: true,
+		for kind, applied := range map[fault.Kind]bool{
+			fault.Status: false, fault.Reset: false, fault.AppliedBut500: true, fault.AppliedButReset: true,
+			fault.Latency: true,
 		} {
 			t.Run(fmt.Sprint(c.operation, " ", kind), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					u := newCustomer(t, Config{Calm: true})
 					id := u.waiting()
-					f := Fault{Operation: c.operation, Kind: kind, Times: 1}
+					f := fault.Fault{Operation: c.operation, Kind: kind, Times: 1}
 					switch kind {
-					case FaultStatus:
+					case fault.Status:
 						f.Status = 503
-					case FaultLatency:
+					case fault.Latency:
 						f.Latency = time.Second
 					}
 					require.NoError(t, u.sim.SetFault(f))
 					h, _ := u.try(t.Context(), c.method, strings.ReplaceAll(c.path, "{id}", id), c.body)
-					require.Equal(t, kind == FaultLatency, h.status >= 200 && h.status < 300)
+					require.Equal(t, kind == fault.Latency, h.status >= 200 && h.status < 300)
 					require.Equal(t, kind, u.sim.Calls()[len(u.sim.Calls())-1].Fault)
 					require.Equal(t, applied, c.took(u, id))
 				})
@@ -140,7 +145,7 @@ func TestControlAcceptsEveryOperation(t *testing.T) {
 				strings.NewReader(`{"operation":"`+operation+`","kind":"reset"}`)))
 		require.Equal(t, http.StatusNoContent, w.Code, operation)
 	}
-	require.Len(t, s.activeFaults(), 10)
+	require.Len(t, s.faults.Active(), 10)
 }
 
 // TestConcurrentChanges sends, reads, changes and cancels batches from several goroutines while Run sends callbacks.
@@ -166,7 +171,7 @@ func TestConcurrentChanges(t *testing.T) {
 		customers.Go(func() {
 			for range 10 {
 				// At this speed ten seconds take ten milliseconds, so some batches are dispatched before the next call.
-				given := encode(map[string]any{
+				given := xms.Encode(map[string]any{
 					"to": append(numbers(20),
 						group), "body": "x ${a}", "parameters": map[string]any{"a": map[string]any{"default": "b"}},
 					"max_number_of_message_parts": 1, "delivery_report": "per_recipient",

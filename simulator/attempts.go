@@ -8,6 +8,8 @@ import (
 	"maps"
 	"net/http"
 	"time"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
 // maxRetries is the number of retries of a callback. The last is sent 2^14 units after the first failure.
@@ -163,7 +165,7 @@ func (s *Simulator) emitAttempt(ctx context.Context, c *callback, made attempt) 
 	}
 	s.config.Logger.DebugContext(ctx, "callback attempted", slog.Int("callback", c.ordinal),
 		slog.String("type", h.Type), slog.String("plan", h.Plan), slog.String("batch_id", h.Batch),
-		slog.Any("recipient", masked(h.Recipient)), slog.String("status", h.Status), slog.Int("attempt", h.Attempt),
+		slog.Any("recipient", xms.Masked(h.Recipient)), slog.String("status", h.Status), slog.Int("attempt", h.Attempt),
 		slog.Int("answer", h.Answer), slog.String("failure", h.Failure))
 }
 

@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/simulator/fault"
+	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
 // anomalies returns BadDays in which only the anomalies set by change occur.
@@ -192,7 +195,7 @@ func TestOvertakenAndLateCallbacks(t *testing.T) {
 		require.Len(t, u.received(), 21)
 		for _, p := range u.received() {
 			if p.report.At != "" {
-				at, ok := parseTime(p.report.At)
+				at, ok := xms.ParseTime(p.report.At)
 				require.True(t, ok)
 				require.InDelta(t, time.Hour, p.at.Sub(at), float64(time.Millisecond))
 			}
@@ -239,7 +242,7 @@ func TestThreeBatchesShowEveryFeedbackFailure(t *testing.T) {
 		u := newCustomer(t, Config{BadDays: BadDays{Upstream: 1e-9}})
 		type seen struct {
 			status  int
-			kind    FaultKind
+			kind    fault.Kind
 			applied bool
 		}
 		var all []seen
@@ -260,14 +263,14 @@ func TestThreeBatchesShowEveryFeedbackFailure(t *testing.T) {
 		}
 		fine := seen{202, "", true}
 		require.Equal(t, []seen{
-			{429, FaultStatus, false},
-			{500, FaultStatus, false},
+			{429, fault.Status, false},
+			{500, fault.Status, false},
 			fine,
-			{500, FaultAppliedBut500, true},
-			{429, FaultStatus, false},
+			{500, fault.AppliedBut500, true},
+			{429, fault.Status, false},
 			fine,
-			{0, FaultReset, false},
-			{202, FaultLatency, true},
+			{0, fault.Reset, false},
+			{202, fault.Latency, true},
 			fine,
 		}, all)
 	})

@@ -3,17 +3,9 @@ package simulator
 import (
 	"net/http"
 	"time"
-)
 
-// reportKind is the delivery_report member of a batch.
-type reportKind string
-
-const (
-	none              reportKind = "none"
-	summary           reportKind = "summary"
-	full              reportKind = "full"
-	perRecipient      reportKind = "per_recipient"
-	perRecipientFinal reportKind = "per_recipient_final"
+	"github.com/dlrloop/dlrloop/simulator/fault"
+	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
 // retention is how long after its dispatch a batch can be read.
@@ -35,7 +27,7 @@ type batch struct {
 	replaced        int                  // number of replacements
 	open            int                  // number of messages that are not final
 	certain         *[anomalyKinds]int32 // recipient index per anomaly; nil for a small batch
-	callCounts      map[Operation]int
+	callCounts      map[fault.Operation]int
 }
 
 // subject returns the dice subject for recipient i of b, or for the whole batch if i is allRecipients.
@@ -47,31 +39,10 @@ func (b *batch) subject(i, turn int) subject {
 	return of
 }
 
-// callbackURL returns the batch's own callback_url, or "" if the batch uses the plan's URL.
-func (b *batch) callbackURL() string {
-	if b.members.CallbackURL == nil {
-		return ""
-	}
-	return *b.members.CallbackURL
-}
-
-// wantsFeedback reports whether feedback is enabled now.
-func (b *batch) wantsFeedback() bool {
-	return b.members.FeedbackEnabled != nil && *b.members.FeedbackEnabled
-}
-
-// reportType returns the type member of the batch's reports, with prefix prepended.
-func (b *batch) reportType(prefix string) string {
-	if *b.members.Type == typeMedia {
-		return prefix + "delivery_report_mms"
-	}
-	return prefix + "delivery_report_sms"
-}
-
 // addBatch stores a new batch made from d.
 func (s *Simulator) addBatch(p *plan, d draft, created time.Time) *batch {
 	p.lastBatch++
-	b := &batch{plan: p, ordinal: p.lastBatch, created: created, callCounts: map[Operation]int{}}
+	b := &batch{plan: p, ordinal: p.lastBatch, created: created, callCounts: map[fault.Operation]int{}}
 	b.id = s.dice.id("batch", b.created, b.subject(allRecipients, 0))
 	s.batches = append(s.batches, b)
 	s.batchByID[batchKey{p.ID, b.id}] = b
@@ -85,7 +56,7 @@ func (s *Simulator) applyDraft(b *batch, d draft, now time.Time) {
 	s.counts.Recipients += len(d.recipients) - len(b.recipients)
 	d.copyFeedback(b.recipientList)
 	b.draft, b.modified = d, now
-	if b.feedbackOrdinal == 0 && b.wantsFeedback() {
+	if b.feedbackOrdinal == 0 && b.request.WantsFeedback() {
 		b.plan.lastFeedback++
 		b.feedbackOrdinal = b.plan.lastFeedback
 	}
@@ -95,16 +66,16 @@ func (s *Simulator) applyDraft(b *batch, d draft, now time.Time) {
 // batchView is the JSON form of a batch in API answers.
 type batchView struct {
 	ID string `json:"id"`
-	members
-	Canceled   bool      `json:"canceled"`
-	CreatedAt  timestamp `json:"created_at"`
-	ModifiedAt timestamp `json:"modified_at"`
+	xms.Batch
+	Canceled   bool          `json:"canceled"`
+	CreatedAt  xms.Timestamp `json:"created_at"`
+	ModifiedAt xms.Timestamp `json:"modified_at"`
 }
 
 func (b *batch) view() batchView {
 	v := batchView{
-		ID: b.id, members: b.members, Canceled: b.canceled, CreatedAt: timestamp{b.created},
-		ModifiedAt: timestamp{b.modified},
+		ID: b.id, Batch: b.request, Canceled: b.canceled, CreatedAt: xms.Timestamp{Time: b.created},
+		ModifiedAt: xms.Timestamp{Time: b.modified},
 	}
 	expireAt := b.expireAt // a copy, since the view is encoded after mu is unlocked
 	v.ExpireAt = &expireAt
@@ -115,7 +86,7 @@ func (b *batch) view() batchView {
 func (s *Simulator) find(c *call) (*batch, error) {
 	b := s.batchByID[batchKey{c.plan.ID, c.batchID()}]
 	if b == nil || !b.kept(c.started) {
-		return nil, withoutBody(http.StatusNotFound)
+		return nil, xms.WithoutBody(http.StatusNotFound)
 	}
 	return b, nil
 }
@@ -134,11 +105,11 @@ func (s *Simulator) getBatch(c *call) (any, error) {
 }
 
 func (s *Simulator) send(c *call) (any, error) {
-	m, err := readMembers(c.body)
+	m, err := xms.ReadBatch(c.body)
 	if err != nil {
 		return nil, err
 	}
-	now := stamp(time.Now()).Time
+	now := xms.Stamp(time.Now()).Time
 	s.mu.Lock()
 	defer s.unlock()
 	d, err := s.draft(c.plan, m, now, now)
@@ -146,13 +117,4 @@ func (s *Simulator) send(c *call) (any, error) {
 		return nil, err
 	}
 	return s.addBatch(c.plan, d, now).view(), nil
-}
-
-// readMembers parses and checks the body of a send, a dry run or a replace.
-func readMembers(body []byte) (members, error) {
-	var m members
-	if err := decode(body, &m); err != nil {
-		return m, err
-	}
-	return m, m.check()
 }

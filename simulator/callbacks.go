@@ -1,9 +1,9 @@
 package simulator
 
 import (
-	"encoding/json"
-	"fmt"
 	"time"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
 // Outcome is the state of a callback.
@@ -52,8 +52,8 @@ type target struct {
 func (s *Simulator) scheduleReport(b *batch, i int, st stage, at, due time.Time) *callback {
 	m := &b.recipients[i]
 	c := &callback{
-		batch: b, recipient: int32(i), stage: st, at: stamp(at).Time,
-		target:   b.plan.target(b.callbackURL()),
+		batch: b, recipient: int32(i), stage: st, at: xms.Stamp(at).Time,
+		target:   b.plan.target(b.request.OwnCallbackURL()),
 		plus:     s.occurs(plus, b, i, st),
 		operator: st == final && m.fate.reachesSMSC(),
 	}
@@ -65,9 +65,9 @@ func (s *Simulator) scheduleReport(b *batch, i int, st stage, at, due time.Time)
 // scheduleBatchReport creates the batch report of b and schedules its callback at due.
 func (s *Simulator) scheduleBatchReport(b *batch, due time.Time) *callback {
 	c := &callback{
-		batch: b, recipient: allRecipients, stage: final, at: stamp(due).Time,
-		target: b.plan.target(b.callbackURL()),
-		body:   encode(s.summarise(b, b.kind == full, nil)),
+		batch: b, recipient: allRecipients, stage: final, at: xms.Stamp(due).Time,
+		target: b.plan.target(b.request.OwnCallbackURL()),
+		body:   xms.Encode(s.summarise(b, b.kind == xms.ReportFull, xms.Filter{})),
 	}
 	s.addCallback(c, s.occurs(lost, b, allRecipients, final), due)
 	return c
@@ -94,14 +94,14 @@ func (s *Simulator) content(c *callback) []byte {
 		return c.body
 	}
 	r := s.baseReport(c.batch, int(c.recipient), c.stage)
-	r.At = timestamp{c.at}
+	r.At = xms.Timestamp{Time: c.at}
 	if c.plus {
 		r.Recipient = "+" + r.Recipient
 	}
 	if c.operator {
-		r.OperatorStatusAt = c.at.Format(operatorTime)
+		r.OperatorStatusAt = xms.OperatorTime(c.at)
 	}
-	return encode(r)
+	return xms.Encode(r)
 }
 
 // kind returns the type member of c.
@@ -110,9 +110,9 @@ func (c *callback) kind() string {
 	case c.inbound != nil:
 		return c.inbound.Type
 	case c.recipient == allRecipients:
-		return c.batch.reportType("")
+		return c.batch.request.ReportType("")
 	default:
-		return c.batch.reportType("recipient_")
+		return c.batch.request.ReportType("recipient_")
 	}
 }
 
@@ -157,13 +157,4 @@ func (c *callback) event(kind EventKind) Event {
 		Kind: kind, Plan: c.target.plan.ID, Batch: c.batchID(), Type: c.kind(), Callback: c.ordinal,
 		Recipient: c.number(), Status: status, Code: code,
 	}
-}
-
-// encode returns v as JSON. It panics on failure, since v is always a value of this package.
-func encode(v any) []byte {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic(fmt.Sprintf("simulator: encode %T: %v", v, err))
-	}
-	return b
 }

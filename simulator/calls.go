@@ -1,21 +1,25 @@
 package simulator
 
-import "time"
+import (
+	"time"
+
+	"github.com/dlrloop/dlrloop/simulator/fault"
+)
 
 // callHistory is the number of calls that are kept.
 const callHistory = 4096
 
 // Call is one API call and its answer.
 type Call struct {
-	Ordinal   int       `json:"ordinal"` // from 1
-	At        time.Time `json:"at"`
-	Method    string    `json:"method"`
-	Path      string    `json:"path"`
-	Plan      string    `json:"plan"`
-	Operation Operation `json:"operation"`
-	Batch     string    `json:"batch,omitempty"`
-	Status    int       `json:"status"` // HTTP status of the answer; 0 if there was none
-	Fault     FaultKind `json:"fault,omitempty"`
+	Ordinal   int             `json:"ordinal"` // from 1
+	At        time.Time       `json:"at"`
+	Method    string          `json:"method"`
+	Path      string          `json:"path"`
+	Plan      string          `json:"plan"`
+	Operation fault.Operation `json:"operation"`
+	Batch     string          `json:"batch,omitempty"`
+	Status    int             `json:"status"` // HTTP status of the answer; 0 if there was none
+	Fault     fault.Kind      `json:"fault,omitempty"`
 }
 
 // ring holds the last callHistory calls.

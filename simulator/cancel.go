@@ -1,11 +1,15 @@
 package simulator
 
-import "time"
+import (
+	"time"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
+)
 
 // cancel ends the messages of a batch that have not reached the SMSC. It is permitted at any time. Cancelling again
 // changes nothing.
 func (s *Simulator) cancel(c *call) (any, error) {
-	now := stamp(time.Now()).Time
+	now := xms.Stamp(time.Now()).Time
 	s.mu.Lock()
 	defer s.unlock()
 	b, err := s.find(c)

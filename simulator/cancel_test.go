@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
 func (u *customer) cancel(batch string) map[string]any {
@@ -47,10 +49,10 @@ func TestCancelBeforeSendAtEmptiesReport(t *testing.T) {
 			require.True(t, u.sim.Settled())
 			want := u.object(response{status: 200, body: string(example)}, 200)
 			want["batch_id"] = id
-			require.JSONEq(t, string(encode(want)), u.report(id))
+			require.JSONEq(t, string(xms.Encode(want)), u.report(id))
 			require.Len(t, u.received(), callbacks, kind)
 			for _, p := range u.received() {
-				require.JSONEq(t, string(encode(want)), string(p.body))
+				require.JSONEq(t, string(xms.Encode(want)), string(p.body))
 			}
 			require.Equal(t, 404, u.call(http.MethodGet, "/batches/"+id+"/delivery_report/12025550000", "").status)
 			b := u.sim.Ledger().Batches[0]

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/simulator/fault"
 )
 
 const (
@@ -20,29 +22,29 @@ const (
 
 // goodCall is a call that succeeds. "{id}" in path stands for the id of a batch that waits for its send_at.
 type goodCall struct {
-	operation          Operation
+	operation          fault.Operation
 	method, path, body string
 }
 
 // goodCalls returns one call of each operation and of each way to read reports.
 func goodCalls() []goodCall {
 	return []goodCall{
-		{OpSend, "POST", "/batches", goodBatch},
-		{OpDryRun, "POST", "/batches/dry_run", goodBatch},
-		{OpList, "GET", "/batches", ""},
-		{OpBatch, "GET", "/batches/{id}", ""},
-		{OpUpdate, "POST", "/batches/{id}", `{"body":"ho"}`},
+		{fault.OpSend, "POST", "/batches", goodBatch},
+		{fault.OpDryRun, "POST", "/batches/dry_run", goodBatch},
+		{fault.OpList, "GET", "/batches", ""},
+		{fault.OpBatch, "GET", "/batches/{id}", ""},
+		{fault.OpUpdate, "POST", "/batches/{id}", `{"body":"ho"}`},
 		{
-			OpReplace, "PUT", "/batches/{id}",
+			fault.OpReplace, "PUT", "/batches/{id}",
 			`{"to":["12025550143"],"from":"ACME","body":"ha","send_at":"2000-01-02","feedback_enabled":true}`,
 		},
-		{OpFeedback, "POST", "/batches/{id}/delivery_feedback", goodFeedback},
-		{OpReport, "GET", "/batches/{id}/delivery_report", ""},
-		{OpReport, "GET", "/batches/{id}/delivery_report/12025550143", ""},
-		{OpReport, "GET", "/delivery_reports", ""},
-		{OpGroup, "GET", "/groups", ""},
-		{OpGroup, "POST", "/groups", `{}`},
-		{OpCancel, "DELETE", "/batches/{id}", ""},
+		{fault.OpFeedback, "POST", "/batches/{id}/delivery_feedback", goodFeedback},
+		{fault.OpReport, "GET", "/batches/{id}/delivery_report", ""},
+		{fault.OpReport, "GET", "/batches/{id}/delivery_report/12025550143", ""},
+		{fault.OpReport, "GET", "/delivery_reports", ""},
+		{fault.OpGroup, "GET", "/groups", ""},
+		{fault.OpGroup, "POST", "/groups", `{}`},
+		{fault.OpCancel, "DELETE", "/batches/{id}", ""},
 	}
 }
 
@@ -125,7 +127,7 @@ func TestEveryStatusOfEveryOperation(t *testing.T) {
 				}
 				for _, status := range []int{429, 500, 503} {
 					require.NoError(t,
-						u.sim.SetFault(Fault{Operation: c.operation, Kind: FaultStatus, Status: status, Times: 1}))
+						u.sim.SetFault(fault.Fault{Operation: c.operation, Kind: fault.Status, Status: status, Times: 1}))
 					h := u.call(c.method, path, c.body)
 					require.Equal(t, status, h.status)
 					require.Empty(t, h.body)
@@ -246,8 +248,8 @@ func TestCodesByFault(t *testing.T) {
 			"illegal_number_type", "blocked_account", "conflict_send_at",
 			"unknown_campaign",
 		} {
-			require.NoError(t, u.sim.SetFault(Fault{
-				Operation: OpSend, Kind: FaultStatus, Status: 403, Body: `{"code":"` + code + `","text":"no"}`,
+			require.NoError(t, u.sim.SetFault(fault.Fault{
+				Operation: fault.OpSend, Kind: fault.Status, Status: 403, Body: `{"code":"` + code + `","text":"no"}`,
 				Times: 1,
 			}))
 			h := u.call(http.MethodPost, "/batches", goodBatch)

@@ -6,9 +6,10 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
 // Config lists the service plans of a Simulator and sets its anomalies, speed and limits. Only Plans is required.
@@ -84,8 +85,6 @@ const (
 	defaultInFlight        = 32
 
 	maxRequestsPerSecond = 1_000_000
-
-	callbackURLRule = "must be an absolute http or https URL of at most 2048 characters"
 )
 
 // resolve validates c and returns it with defaults filled in and waiting times divided by Speed.
@@ -143,8 +142,8 @@ func (p Plan) validate() error {
 		return errors.New("id: must be one non-empty path segment")
 	case p.Token == "":
 		return errors.New("token: must not be empty")
-	case p.CallbackURL != "" && !isCallbackURL(p.CallbackURL):
-		return errors.New("callback url " + callbackURLRule)
+	case p.CallbackURL != "" && !xms.IsCallbackURL(p.CallbackURL):
+		return errors.New("callback url " + xms.CallbackURLRule)
 	}
 	for _, sender := range p.Originators {
 		if sender == "" {
@@ -152,21 +151,16 @@ func (p Plan) validate() error {
 		}
 	}
 	for id, members := range p.Groups {
-		if _, isNumber := digits(id); isNumber || id == "" {
+		if _, isNumber := xms.Digits(id); isNumber || id == "" {
 			return fmt.Errorf("group %q: an id must not look like a number", id)
 		}
 		for _, number := range members {
-			if _, ok := digits(number); !ok {
+			if _, ok := xms.Digits(number); !ok {
 				return fmt.Errorf("group %q: every member must be a phone number", id)
 			}
 		}
 	}
 	return nil
-}
-
-func isCallbackURL(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && len(s) <= 2048 && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }
 
 func orDefault[T comparable](v, fallback T) T {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
 func TestMissingParameterValueAbortsOnlyItsRecipient(t *testing.T) {
@@ -201,7 +203,7 @@ func TestSeedSelectsOriginators(t *testing.T) {
 			u := newCustomer(t, Config{Calm: true, Seed: seed, Plans: []Plan{{
 				ID: testPlan, Token: testToken, CallbackURL: hooks, Originators: []string{"11111", "22222", "33333"},
 			}}}).run()
-			body := string(encode(map[string]any{
+			body := string(xms.Encode(map[string]any{
 				"to": numbers(50), "body": "x", "delivery_report": "per_recipient",
 				"send_at": time.Now().Add(time.Hour),
 			}))

@@ -1,10 +1,10 @@
 package simulator
 
 import (
-	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
+
+	"github.com/dlrloop/dlrloop/simulator/fault"
+	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
 // maxControl is the size limit of a control request body in bytes.
@@ -21,8 +21,8 @@ func (s *Simulator) Control() http.Handler {
 	mux.HandleFunc("GET /control/state",
 		func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.State()) })
 	mux.HandleFunc("GET /control/faults",
-		func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.activeFaults()) })
-	mux.HandleFunc("POST /control/faults", controlHandler(func(f Fault) (any, error) { return nil, s.SetFault(f) }))
+		func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.faults.Active()) })
+	mux.HandleFunc("POST /control/faults", controlHandler(func(f fault.Fault) (any, error) { return nil, s.SetFault(f) }))
 	mux.HandleFunc("DELETE /control/faults", func(w http.ResponseWriter, _ *http.Request) {
 		s.ClearFaults()
 		w.WriteHeader(http.StatusNoContent)
@@ -47,7 +47,7 @@ type numberedFate struct {
 func controlHandler[T any](do func(T) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var read T
-		err := decodeStrictly(http.MaxBytesReader(w, r.Body, maxControl), &read)
+		err := xms.DecodeStrictly(http.MaxBytesReader(w, r.Body, maxControl), &read)
 		var result any
 		if err == nil {
 			result, err = do(read)
@@ -63,21 +63,8 @@ func controlHandler[T any](do func(T) (any, error)) http.HandlerFunc {
 	}
 }
 
-// decodeStrictly decodes exactly one JSON value. Unknown members and anything after the value are errors.
-func decodeStrictly(from io.Reader, into any) error {
-	d := json.NewDecoder(from)
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("unexpected content after the JSON value")
-	}
-	return nil
-}
-
 func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(encode(body)) // fails only if the caller has disconnected
+	_, _ = w.Write(xms.Encode(body)) // fails only if the caller has disconnected
 }

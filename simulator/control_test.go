@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
 // controlClient returns a function that calls the control listener of s and returns the status and the body.
@@ -42,7 +44,7 @@ func TestControlReturnsTheSameAsTheMethods(t *testing.T) {
 		} {
 			status, body := control("GET", path, "")
 			require.Equal(t, 200, status)
-			require.Equal(t, string(encode(want)), body)
+			require.Equal(t, string(xms.Encode(want)), body)
 		}
 		_, body := control("GET", "state", "")
 		require.JSONEq(t, `{"batches":1,"recipients":2,"callbacks":1,"callbacks_pending":0,"callbacks_acknowledged":1,

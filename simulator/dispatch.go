@@ -1,6 +1,10 @@
 package simulator
 
-import "time"
+import (
+	"time"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
+)
 
 // scheduleDispatch dispatches batch b if its start time has come. Otherwise it schedules the dispatch and invalidates
 // the ones scheduled before.
@@ -36,7 +40,7 @@ func (s *Simulator) cancelDispatch(b *batch) {
 // dispatch expands the groups of b to their present members and schedules the first status change of every message.
 func (s *Simulator) dispatch(b *batch) {
 	if b.waits && b.grouped {
-		now := b.plan.expandRecipients(b.members.To)
+		now := b.plan.expandRecipients(b.request.To)
 		now.copyFeedback(b.recipientList)
 		s.counts.Recipients += len(now.recipients) - len(b.recipients)
 		b.recipientList = now
@@ -50,7 +54,7 @@ func (s *Simulator) dispatch(b *batch) {
 		b.recipients[i].fate = s.fate(b, i)
 		s.unsettled++
 		s.scheduleNext(b, i)
-		if b.kind == perRecipient && s.occurs(queuedToo, b, i, queued) {
+		if b.kind == xms.ReportPerRecipient && s.occurs(queuedToo, b, i, queued) {
 			s.scheduleReport(b, i, queued, b.starts, b.starts)
 		}
 	}

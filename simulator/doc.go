@@ -1,7 +1,7 @@
 // Package simulator imitates Sinch's SMS REST API for tests and demonstrations. It accepts batches and delivery
 // feedback, calls back a report for each message, and keeps a ledger of everything, against which a customer's
-// software can be checked. It imports no other package of this module, so that a parser error in dlrloop cannot hide
-// in the simulator too.
+// software can be checked. It imports no package of this module outside its own directory, so that a parser error in
+// dlrloop cannot hide in the simulator too.
 //
 // # Behaviour
 //

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
 // defaultDryRun is how many recipients a dry run lists if number_of_recipients is missing.
@@ -25,29 +27,29 @@ type dryRunOfOne struct {
 
 // dryRun answers the same errors as send, and stores nothing.
 func (s *Simulator) dryRun(c *call) (any, error) {
-	named, err := readDryRun(query(c.Request))
+	named, err := readDryRun(xms.Query(c.Request))
 	if err != nil {
 		return nil, err
 	}
-	m, err := readMembers(c.body)
+	m, err := xms.ReadBatch(c.body)
 	if err != nil {
 		return nil, err
 	}
-	now := stamp(time.Now()).Time
+	now := xms.Stamp(time.Now()).Time
 	s.mu.Lock()
 	d, err := s.draft(c.plan, m, now, now)
 	s.unlock()
 	if err != nil {
 		return nil, err
 	}
-	content := d.members.content()
+	template := d.request.Template()
 	result := dryRunResult{Recipients: len(d.recipients)}
 	for i := range d.recipients {
 		number := d.recipients[i].digits
-		w := content.renderFor(number)
-		result.Messages += w.parts
+		r := template.For(number)
+		result.Messages += r.Parts
 		if i < named {
-			result.PerRecipient = append(result.PerRecipient, dryRunOfOne{number, w.parts, w.text, w.alphabet.dryRun})
+			result.PerRecipient = append(result.PerRecipient, dryRunOfOne{number, r.Parts, r.Text, r.Encoding.DryRunName})
 		}
 	}
 	return result, nil
@@ -59,10 +61,10 @@ func readDryRun(query url.Values) (int, error) {
 	if text := query.Get("per_recipient"); text != "" {
 		var err error
 		if wanted, err = strconv.ParseBool(text); err != nil {
-			return 0, invalidFormat(text, "per_recipient")
+			return 0, xms.InvalidFormat(text, "per_recipient")
 		}
 	}
-	if err := readNumber(query, "number_of_recipients", &named, 0, maxRecipients); err != nil || !wanted {
+	if err := xms.ReadInteger(query, "number_of_recipients", &named, 0, xms.MaxRecipients); err != nil || !wanted {
 		return 0, err
 	}
 	return named, nil

@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
 // TestEveryDryRun checks each documented property of the dry run.
@@ -107,7 +109,7 @@ func TestEveryDryRun(t *testing.T) {
 				for k, v := range c.given {
 					request[k] = v
 				}
-				h := u.call(http.MethodPost, "/batches/dry_run"+c.query, string(encode(request)))
+				h := u.call(http.MethodPost, "/batches/dry_run"+c.query, string(xms.Encode(request)))
 				require.Equal(t, http.StatusOK, h.status, h.body)
 				require.JSONEq(t, c.want, h.body)
 				require.Empty(t, u.sim.Ledger().Batches, "a dry run must not store a batch")
@@ -120,7 +122,7 @@ func TestEveryDryRun(t *testing.T) {
 func TestDryRunListsHundredRecipientsByDefault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
-		body := string(encode(map[string]any{"to": numbers(150), "from": "ACME", "body": "x"}))
+		body := string(xms.Encode(map[string]any{"to": numbers(150), "from": "ACME", "body": "x"}))
 		for query, named := range map[string]int{"": 100, "&number_of_recipients=1000": 150} {
 			h := u.call(http.MethodPost, "/batches/dry_run?per_recipient=true"+query, body)
 			require.Len(t, u.object(h, 200)["per_recipient"], named)

@@ -3,6 +3,8 @@ package simulator
 import (
 	"errors"
 	"strings"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
 // Fate is the planned outcome of a message.
@@ -52,7 +54,7 @@ var undeliveredFates = []Fate{
 // SetFate sets the fate of messages that are sent to number from now on, in every plan. It returns an error for an
 // invalid number, for a negative code, and for Queued and Dispatched, which are not final.
 func (s *Simulator) SetFate(number string, f Fate) error {
-	key, ok := digits(number)
+	key, ok := xms.Digits(number)
 	if !ok {
 		return errors.New("simulator: fate: number must have 3 to 15 digits")
 	}

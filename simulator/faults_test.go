@@ -13,41 +13,43 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/simulator/fault"
 )
 
 func TestFaultKinds(t *testing.T) {
 	// The customer waits for ten seconds.
 	for name, c := range map[string]struct {
-		fault   Fault
+		fault   fault.Fault
 		status  int // 0: the call fails
 		took    time.Duration
 		applied bool
 		ledger  int // status in the ledger
 	}{
-		"no matching fault": {Fault{Operation: OpBatch, Kind: FaultReset}, 202, 0, true, 202},
+		"no matching fault": {fault.Fault{Operation: fault.OpBatch, Kind: fault.Reset}, 202, 0, true, 202},
 		"latency": {
-			Fault{Kind: FaultLatency, Latency: 3 * time.Second},
+			fault.Fault{Kind: fault.Latency, Latency: 3 * time.Second},
 			202, 3 * time.Second, true,
 			202,
 		},
 		"latency beyond the customer's timeout": {
-			Fault{Kind: FaultLatency, Latency: time.Minute},
+			fault.Fault{Kind: fault.Latency, Latency: time.Minute},
 			0, 10 * time.Second,
 			false, 0,
 		},
-		"status": {Fault{Kind: FaultStatus, Status: 503}, 503, 0, false, 503},
+		"status": {fault.Fault{Kind: fault.Status, Status: 503}, 503, 0, false, 503},
 		"status after a latency": {
-			Fault{Kind: FaultStatus, Status: 503, Latency: time.Second},
+			fault.Fault{Kind: fault.Status, Status: 503, Latency: time.Second},
 			503, time.Second, false,
 			503,
 		},
-		"hang":                   {Fault{Kind: FaultHang}, 0, 10 * time.Second, false, 0},
-		"hang with a latency":    {Fault{Kind: FaultHang, Latency: 2 * time.Second}, 0, 2 * time.Second, false, 0},
-		"reset":                  {Fault{Kind: FaultReset}, 0, 0, false, 0},
-		"applied_but_500":        {Fault{Kind: FaultAppliedBut500}, 500, 0, true, 500},
-		"applied_but_500 as 502": {Fault{Kind: FaultAppliedBut500, Status: 502}, 502, 0, true, 502},
-		"applied_but_hang":       {Fault{Kind: FaultAppliedButHang}, 0, 10 * time.Second, true, 0},
-		"applied_but_reset":      {Fault{Kind: FaultAppliedButReset}, 0, 0, true, 0},
+		"hang":                   {fault.Fault{Kind: fault.Hang}, 0, 10 * time.Second, false, 0},
+		"hang with a latency":    {fault.Fault{Kind: fault.Hang, Latency: 2 * time.Second}, 0, 2 * time.Second, false, 0},
+		"reset":                  {fault.Fault{Kind: fault.Reset}, 0, 0, false, 0},
+		"applied_but_500":        {fault.Fault{Kind: fault.AppliedBut500}, 500, 0, true, 500},
+		"applied_but_500 as 502": {fault.Fault{Kind: fault.AppliedBut500, Status: 502}, 502, 0, true, 502},
+		"applied_but_hang":       {fault.Fault{Kind: fault.AppliedButHang}, 0, 10 * time.Second, true, 0},
+		"applied_but_reset":      {fault.Fault{Kind: fault.AppliedButReset}, 0, 0, true, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -86,8 +88,8 @@ func TestFaultKinds(t *testing.T) {
 func TestAppliedSendCreatesABatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
-		require.NoError(t, u.sim.SetFault(Fault{Operation: OpSend, Kind: FaultStatus, Status: 500, Times: 1}))
-		require.NoError(t, u.sim.SetFault(Fault{Operation: OpSend, Kind: FaultAppliedBut500, Times: 1}))
+		require.NoError(t, u.sim.SetFault(fault.Fault{Operation: fault.OpSend, Kind: fault.Status, Status: 500, Times: 1}))
+		require.NoError(t, u.sim.SetFault(fault.Fault{Operation: fault.OpSend, Kind: fault.AppliedBut500, Times: 1}))
 		require.Equal(t, 500,
 			u.call(http.MethodPost, "/batches", `{"to":["12025550143"],"from":"ACME","body":"x"}`).status)
 		require.Empty(t, u.sim.Ledger().Batches)
@@ -103,12 +105,14 @@ func TestFaultsHitMatchingCalls(t *testing.T) {
 		a := u.send(map[string]any{"to": numbers(1), "feedback_enabled": true})
 		b := u.send(map[string]any{"to": numbers(1), "feedback_enabled": true})
 		require.NoError(t,
-			u.sim.SetFault(Fault{
-				Plan: testPlan, Operation: OpFeedback, BatchID: a, Kind: FaultStatus, Status: 429,
+			u.sim.SetFault(fault.Fault{
+				Plan: testPlan, Operation: fault.OpFeedback, BatchID: a, Kind: fault.Status, Status: 429,
 				RetryAfter: "7", Times: 2,
 			}))
 		require.NoError(t,
-			u.sim.SetFault(Fault{Operation: OpReport, Kind: FaultStatus, Status: 502, Body: "<h1>Bad gateway</h1>"}))
+			u.sim.SetFault(fault.Fault{
+				Operation: fault.OpReport, Kind: fault.Status, Status: 502, Body: "<h1>Bad gateway</h1>",
+			}))
 
 		require.Equal(t, 202, u.feedback(b).status)
 		for range 2 {
@@ -134,7 +138,7 @@ func TestFaultsHitMatchingCalls(t *testing.T) {
 func TestClearFaultsEndsHangingCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
-		require.NoError(t, u.sim.SetFault(Fault{Kind: FaultHang, Times: 1}))
+		require.NoError(t, u.sim.SetFault(fault.Fault{Kind: fault.Hang, Times: 1}))
 		go func() {
 			time.Sleep(time.Hour)
 			u.sim.ClearFaults()
@@ -149,20 +153,20 @@ func TestClearFaultsEndsHangingCalls(t *testing.T) {
 func TestFaultsAreChecked(t *testing.T) {
 	s, err := New(Config{Plans: []Plan{{ID: "p", Token: "t"}}})
 	require.NoError(t, err)
-	for text, f := range map[string]Fault{
+	for text, f := range map[string]fault.Fault{
 		`unknown kind ""; use one of latency, status`: {},
 		`unknown kind "smoke"`:                        {Kind: "smoke"},
-		`unknown operation "smoke"; use one of send`:  {Kind: FaultReset, Operation: "smoke"},
-		`requires a status`:                           {Kind: FaultStatus},
-		`status 99 must be between`:                   {Kind: FaultStatus, Status: 99},
-		`kind reset does not take a status`:           {Kind: FaultReset, Status: 500},
-		`requires a latency`:                          {Kind: FaultLatency},
-		`must not be negative`:                        {Kind: FaultReset, Times: -1},
-		`plan "q" does not exist`:                     {Kind: FaultReset, Plan: "q"},
+		`unknown operation "smoke"; use one of send`:  {Kind: fault.Reset, Operation: "smoke"},
+		`requires a status`:                           {Kind: fault.Status},
+		`status 99 must be between`:                   {Kind: fault.Status, Status: 99},
+		`kind reset does not take a status`:           {Kind: fault.Reset, Status: 500},
+		`requires a latency`:                          {Kind: fault.Latency},
+		`must not be negative`:                        {Kind: fault.Reset, Times: -1},
+		`plan "q" does not exist`:                     {Kind: fault.Reset, Plan: "q"},
 	} {
 		require.ErrorContains(t, s.SetFault(f), text)
 	}
-	require.Empty(t, s.activeFaults())
+	require.Empty(t, s.faults.Active())
 }
 
 func TestResetIsATCPReset(t *testing.T) {
@@ -170,7 +174,7 @@ func TestResetIsATCPReset(t *testing.T) {
 	require.NoError(t, err)
 	server := httptest.NewServer(s.API())
 	t.Cleanup(server.Close)
-	require.NoError(t, s.SetFault(Fault{Kind: FaultReset}))
+	require.NoError(t, s.SetFault(fault.Fault{Kind: fault.Reset}))
 
 	conn, err := net.Dial("tcp", strings.TrimPrefix(server.URL, "http://"))
 	require.NoError(t, err)
@@ -182,8 +186,8 @@ func TestResetIsATCPReset(t *testing.T) {
 }
 
 func TestFaultsAsJSON(t *testing.T) {
-	f := Fault{
-		Plan: "p", Operation: OpFeedback, BatchID: "b", Kind: FaultAppliedBut500, Status: 503, RetryAfter: "1",
+	f := fault.Fault{
+		Plan: "p", Operation: fault.OpFeedback, BatchID: "b", Kind: fault.AppliedBut500, Status: 503, RetryAfter: "1",
 		Body: "x", Latency: 1500 * time.Millisecond, Times: 2,
 	}
 	text, err := json.Marshal(f)
@@ -191,7 +195,7 @@ func TestFaultsAsJSON(t *testing.T) {
 	require.JSONEq(t,
 		`{"plan":"p","operation":"feedback","batch_id":"b","kind":"applied_but_500","status":503,"retry_after":"1",`+
 			`"body":"x","latency":"1.5s","times":2}`, string(text))
-	var read Fault
+	var read fault.Fault
 	require.NoError(t, json.Unmarshal(text, &read))
 	require.Equal(t, f, read)
 	require.ErrorContains(t, json.Unmarshal([]byte(`{"kind":"reset","time":1}`), &read), `unknown field "time"`)

@@ -7,15 +7,18 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/simulator/fault"
+	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
 // TestEveryRuleOfFeedback checks each rule of delivery feedback. Unless sent changes it, the batch has the recipients
 // 12025550000 to 12025550002 and feedback enabled.
 func TestEveryRuleOfFeedback(t *testing.T) {
 	const group = "dxCJTlfb1UsF"
-	fault := func(status int) func(*customer, string) {
+	answering := func(status int) func(*customer, string) {
 		return func(u *customer, _ string) {
-			require.NoError(u.t, u.sim.SetFault(Fault{Operation: OpFeedback, Kind: FaultStatus, Status: status}))
+			require.NoError(u.t, u.sim.SetFault(fault.Fault{Operation: fault.OpFeedback, Kind: fault.Status, Status: status}))
 		}
 	}
 	type applied = map[string]int
@@ -98,10 +101,10 @@ func TestEveryRuleOfFeedback(t *testing.T) {
 			"maximum length: 1000",
 			map[string]any{"to": numbers(1000)},
 			nil,
-			string(encode(map[string]any{"recipients": numbers(1000)})), 202, "", thousand,
+			string(xms.Encode(map[string]any{"recipients": numbers(1000)})), 202, "", thousand,
 		},
 		{
-			"maximum length: 1001", nil, nil, string(encode(map[string]any{"recipients": numbers(1001)})), 400,
+			"maximum length: 1001", nil, nil, string(xms.Encode(map[string]any{"recipients": numbers(1001)})), 400,
 			"syntax_constraint_violation",
 			applied{},
 		},
@@ -157,9 +160,9 @@ func TestEveryRuleOfFeedback(t *testing.T) {
 			}, `{"recipients":["12025550001"]}`, 202, "",
 			applied{"12025550001": 1},
 		},
-		{"429", nil, fault(429), `{"recipients":["12025550001"]}`, 429, "", applied{}},
-		{"500", nil, fault(500), `{"recipients":["12025550001"]}`, 500, "", applied{}},
-		{"503", nil, fault(503), `{"recipients":["12025550001"]}`, 503, "", applied{}},
+		{"429", nil, answering(429), `{"recipients":["12025550001"]}`, 429, "", applied{}},
+		{"500", nil, answering(500), `{"recipients":["12025550001"]}`, 500, "", applied{}},
+		{"503", nil, answering(503), `{"recipients":["12025550001"]}`, 503, "", applied{}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -213,7 +216,7 @@ func TestFeedbackIsOwedByTheFlagAtDispatch(t *testing.T) {
 				})
 				require.Equal(t, c.sent, u.sim.Ledger().Batches[0].FeedbackEnabled)
 				u.object(u.call(http.MethodPost, "/batches/"+id,
-					string(encode(map[string]any{"feedback_enabled": c.update}))), 200)
+					string(xms.Encode(map[string]any{"feedback_enabled": c.update}))), 200)
 				u.settle()
 				l := u.sim.Ledger()
 				require.Equal(t, c.update, l.Batches[0].FeedbackEnabled)

@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
 func TestFeedbackIsAppliedToNamedRecipients(t *testing.T) {
@@ -86,7 +88,7 @@ func TestInvalidFeedbackIsRefused(t *testing.T) {
 			{"other letter case", enabled, `{"Recipients":["12025550000"]}`, 400, "syntax_constraint_violation"},
 			{"a word", enabled, `{"recipients":["12025550000","me"]}`, 400, "syntax_invalid_parameter_format"},
 			{
-				"1001 recipients", enabled, string(encode(map[string]any{"recipients": numbers(1001)})), 400,
+				"1001 recipients", enabled, string(xms.Encode(map[string]any{"recipients": numbers(1001)})), 400,
 				"syntax_constraint_violation",
 			},
 		}

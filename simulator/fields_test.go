@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
 // TestEveryField sends every member of a request with each batch type, beside the required members. An answer is the
@@ -158,7 +160,7 @@ func TestEveryField(t *testing.T) {
 						request[key] = value
 					}
 					request[row.member] = row.given
-					body := string(encode(request))
+					body := string(xms.Encode(request))
 					h := u.call(http.MethodPost, "/batches", body)
 					dry := u.call(http.MethodPost, "/batches/dry_run", body)
 					code, _ := row.answers[i].(string)
@@ -259,7 +261,7 @@ func TestBatchMembersInAnswers(t *testing.T) {
 			require.Len(t, sent["id"], 26, row.name)
 			require.Equal(t, sent, u.get(sent["id"].(string)), row.name)
 			delete(sent, "id")
-			require.JSONEq(t, row.want, string(encode(sent)), row.name)
+			require.JSONEq(t, row.want, string(xms.Encode(sent)), row.name)
 		}
 	})
 }

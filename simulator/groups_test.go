@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
 func (u *customer) group(given string) string {
@@ -128,7 +130,7 @@ func TestEveryRuleOfGroups(t *testing.T) {
 		for i := range list {
 			list[i] = fmt.Sprintf("1202%07d", i)
 		}
-		return string(encode(list))
+		return string(xms.Encode(list))
 	}
 	for _, row := range []struct {
 		name, method, given string

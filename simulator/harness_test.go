@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
 const (
@@ -215,7 +217,7 @@ func (u *customer) send(request map[string]any) string {
 	if request["from"] == nil {
 		request["from"] = "12025550100"
 	}
-	h := u.call(http.MethodPost, "/batches", string(encode(request)))
+	h := u.call(http.MethodPost, "/batches", string(xms.Encode(request)))
 	require.Equal(u.t, http.StatusCreated, h.status, h.body)
 	var sent struct{ ID string }
 	require.NoError(u.t, json.Unmarshal([]byte(h.body), &sent))
@@ -226,7 +228,7 @@ func (u *customer) send(request map[string]any) string {
 func (u *customer) feedback(batch string, recipients ...string) response {
 	u.t.Helper()
 	return u.call(http.MethodPost, "/batches/"+batch+"/delivery_feedback",
-		string(encode(map[string]any{"recipients": append([]string{}, recipients...)})))
+		string(xms.Encode(map[string]any{"recipients": append([]string{}, recipients...)})))
 }
 
 // numbers returns n phone numbers from a range reserved for fiction.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
 // Inbound is an inbound message (MO): one sent from a phone to the plan.
@@ -27,8 +29,8 @@ type inbound struct {
 	From            string          `json:"from"`
 	ID              string          `json:"id"`
 	OperatorID      string          `json:"operator_id,omitempty"`
-	ReceivedAt      timestamp       `json:"received_at"`
-	SentAt          *timestamp      `json:"sent_at,omitempty"`
+	ReceivedAt      xms.Timestamp   `json:"received_at"`
+	SentAt          *xms.Timestamp  `json:"sent_at,omitempty"`
 	To              string          `json:"to"`
 	Type            string          `json:"type"`
 	UDH             string          `json:"udh,omitempty"`
@@ -59,17 +61,17 @@ func (s *Simulator) Receive(m Inbound) (string, error) {
 	now := time.Now()
 	p.inbounds++
 	in := &inbound{
-		Body: m.Body, ClientReference: m.ClientReference, From: from, OperatorID: m.OperatorID, ReceivedAt: stamp(now),
+		Body: m.Body, ClientReference: m.ClientReference, From: from, OperatorID: m.OperatorID, ReceivedAt: xms.Stamp(now),
 		To: m.To, Type: m.Type, UDH: m.UDH,
 		ID: s.dice.id("inbound", now, subject{plan: p.ID, turn: p.inbounds}),
 	}
 	if m.SentAt != nil {
-		sent := stamp(*m.SentAt)
+		sent := xms.Stamp(*m.SentAt)
 		in.SentAt = &sent
 	}
 	s.addCallback(&callback{
 		target: p.home, inbound: in, recipient: allRecipients, at: in.ReceivedAt.Time,
-		body: encode(in),
+		body: xms.Encode(in),
 	}, false, now)
 	return in.ID, nil
 }
@@ -93,7 +95,7 @@ func (m Inbound) check() (string, error) {
 	default:
 		return "", fmt.Errorf("unknown type %q; use one of mo_text, mo_binary, mo_media", m.Type)
 	}
-	from, ok := digits(m.From)
+	from, ok := xms.Digits(m.From)
 	if !ok {
 		return "", errors.New("from must have 3 to 15 digits")
 	}

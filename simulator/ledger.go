@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
 // Ledger records everything that was sent, called back and fed back. Tests compare a customer's software with it.
@@ -83,12 +85,12 @@ func (s *Simulator) Ledger() Ledger {
 
 func (b *batch) ledger() LedgerBatch {
 	l := LedgerBatch{
-		Plan: b.plan.ID, ID: b.id, FeedbackEnabled: b.wantsFeedback(), Report: string(b.kind),
+		Plan: b.plan.ID, ID: b.id, FeedbackEnabled: b.request.WantsFeedback(), Report: string(b.kind),
 		Waiting: b.waits, Canceled: b.canceled, Updated: b.updated, Replaced: b.replaced,
 		Recipients: make([]LedgerRecipient, len(b.recipients)),
 	}
-	if b.members.ClientReference != nil {
-		l.ClientReference = *b.members.ClientReference
+	if b.request.ClientReference != nil {
+		l.ClientReference = *b.request.ClientReference
 	}
 	for i := range b.recipients {
 		m := &b.recipients[i]
@@ -107,7 +109,7 @@ func (c *callback) ledger() LedgerCallback {
 	switch {
 	case c.number() != "":
 		l.Recipients = []string{c.number()}
-	case c.batch != nil && c.batch.kind == full:
+	case c.batch != nil && c.batch.kind == xms.ReportFull:
 		for i := range c.batch.recipients {
 			l.Recipients = append(l.Recipients, c.batch.recipients[i].digits)
 		}

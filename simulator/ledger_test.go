@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/simulator/fault"
+	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
 func TestOwedFeedback(t *testing.T) {
@@ -71,7 +74,7 @@ func TestLedgerIsASnapshotAndRoundTripsThroughJSON(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true}).run()
 		empty := u.sim.Ledger()
-		require.JSONEq(t, `{"batches":[],"callbacks":[],"feedback":[]}`, string(encode(empty)))
+		require.JSONEq(t, `{"batches":[],"callbacks":[],"feedback":[]}`, string(xms.Encode(empty)))
 		id := u.send(map[string]any{
 			"to": numbers(2), "delivery_report": "full", "feedback_enabled": true,
 			"client_reference": "r",
@@ -96,7 +99,7 @@ func TestLedgerIsASnapshotAndRoundTripsThroughJSON(t *testing.T) {
 			Attempts: []LedgerAttempt{{At: time.Date(2000, 1, 1, 0, 0, 0, 6e8, time.UTC), Status: 200}},
 		}}, l.Callbacks)
 		var read Ledger
-		require.NoError(t, json.Unmarshal(encode(l), &read))
+		require.NoError(t, json.Unmarshal(xms.Encode(l), &read))
 		require.Equal(t, l, read)
 	})
 }
@@ -111,7 +114,7 @@ func TestCallHistory(t *testing.T) {
 		require.Len(t, calls, 3)
 		require.Equal(t, Call{
 			Ordinal: 3, At: time.Date(2000, 1, 1, 0, 0, 0, 0,
-				time.UTC), Method: "POST", Plan: testPlan, Operation: OpFeedback,
+				time.UTC), Method: "POST", Plan: testPlan, Operation: fault.OpFeedback,
 			Path: "/xms/v1/" + testPlan + "/batches/" + id + "/delivery_feedback", Batch: id, Status: 202,
 		}, calls[2])
 		require.Equal(t, 404, calls[1].Status)

@@ -1,6 +1,10 @@
 package simulator
 
-import "time"
+import (
+	"time"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
+)
 
 // stage is the progress of a message.
 type stage uint8
@@ -89,7 +93,7 @@ func (s *Simulator) advance(b *batch, i int, st stage, at time.Time) {
 	case st == final:
 		s.finish(b, i, at)
 	default:
-		m.stage, m.at = st, stamp(at).Time
+		m.stage, m.at = st, xms.Stamp(at).Time
 		s.scheduleNext(b, i)
 		s.reportDispatched(b, i, at)
 	}
@@ -99,7 +103,7 @@ func (s *Simulator) advance(b *batch, i int, st stage, at time.Time) {
 // anomaly overtaken delays it until after the final status; skipped omits it.
 func (s *Simulator) reportDispatched(b *batch, i int, at time.Time) {
 	overtaken := s.isOvertaken(b, i)
-	if b.kind != perRecipient || !overtaken && s.occurs(skipped, b, i, dispatched) {
+	if b.kind != xms.ReportPerRecipient || !overtaken && s.occurs(skipped, b, i, dispatched) {
 		return
 	}
 	due := at
@@ -112,16 +116,16 @@ func (s *Simulator) reportDispatched(b *batch, i int, at time.Time) {
 }
 
 func (s *Simulator) isOvertaken(b *batch, i int) bool {
-	return b.kind == perRecipient && b.recipients[i].fate.dispatches() && s.occurs(overtaken, b, i, dispatched)
+	return b.kind == xms.ReportPerRecipient && b.recipients[i].fate.dispatches() && s.occurs(overtaken, b, i, dispatched)
 }
 
 // finish gives message i of b its final status at the given time and schedules the callbacks that follow from it.
 func (s *Simulator) finish(b *batch, i int, at time.Time) {
 	m := &b.recipients[i]
-	m.stage, m.at = final, stamp(at).Time
+	m.stage, m.at = final, xms.Stamp(at).Time
 	s.unsettled--
 	b.open--
-	if b.kind == perRecipient || b.kind == perRecipientFinal {
+	if b.kind == xms.ReportPerRecipient || b.kind == xms.ReportPerRecipientFinal {
 		due := at
 		if !s.isOvertaken(b, i) && s.occurs(late, b, i, final) {
 			due = at.Add(s.config.BadDays.LateBy)
@@ -137,7 +141,7 @@ func (s *Simulator) finish(b *batch, i int, at time.Time) {
 
 // finishBatch schedules the one callback of a summary or full batch after its last message has become final.
 func (s *Simulator) finishBatch(b *batch, at time.Time) {
-	if b.kind != summary && b.kind != full {
+	if b.kind != xms.ReportSummary && b.kind != xms.ReportFull {
 		return
 	}
 	due := at

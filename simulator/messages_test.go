@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
 func TestReportKinds(t *testing.T) {
@@ -187,7 +189,7 @@ func TestEmptyGroupHasAnEmptyReport(t *testing.T) {
 		u.send(map[string]any{"to": []string{"emptyGroup01"}, "delivery_report": "full"})
 		u.settle()
 		require.Len(t, u.received(), 1)
-		require.JSONEq(t, `[]`, string(encode(u.received()[0].report.Statuses)))
+		require.JSONEq(t, `[]`, string(xms.Encode(u.received()[0].report.Statuses)))
 		require.Contains(t, string(u.received()[0].body), `"statuses":[]`)
 	})
 }

@@ -1,6 +1,10 @@
 package simulator
 
-import "time"
+import (
+	"time"
+
+	"github.com/dlrloop/dlrloop/simulator/fault"
+)
 
 // EventKind is the kind of an Event.
 type EventKind string
@@ -26,16 +30,16 @@ type Event struct {
 	Kind      EventKind
 	Plan      string
 	Batch     string
-	Operation Operation // of the call
-	Type      string    // type member of the callback
-	Callback  int       // ordinal in the ledger
-	Recipient string    // digits; empty for batch reports and API calls
-	Status    string    // delivery status in the callback
+	Operation fault.Operation // of the call
+	Type      string          // type member of the callback
+	Callback  int             // ordinal in the ledger
+	Recipient string          // digits; empty for batch reports and API calls
+	Status    string          // delivery status in the callback
 	Code      int
 	Attempt   int    // from 1
 	Answer    int    // HTTP status of the answer; 0 if there was none
 	Failure   string // why a callback had no answer
-	Fault     FaultKind
+	Fault     fault.Kind
 	Count     int  // number of recipients of the batch or the feedback call
 	Applied   bool // the feedback took effect, whatever the answer
 }

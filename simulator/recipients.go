@@ -1,5 +1,9 @@
 package simulator
 
+import (
+	"github.com/dlrloop/dlrloop/simulator/xms"
+)
+
 // recipientList holds the messages of a batch: one for each number in to, named directly or through a group.
 type recipientList struct {
 	recipients []message
@@ -12,12 +16,12 @@ type recipientList struct {
 func (p *plan) expandRecipients(to []string) recipientList {
 	r := recipientList{index: make(map[string]int32, len(to))}
 	for _, entry := range to {
-		if _, ok := digits(entry); ok {
+		if _, ok := xms.Digits(entry); ok {
 			r.add(entry)
 			continue
 		}
 		r.grouped = true
-		p.groups.visit(entry, map[string]bool{}, r.add)
+		p.groups.Visit(entry, r.add)
 	}
 	return r
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
 func TestBatchReportCanBeReadAtAnyTime(t *testing.T) {
@@ -151,15 +153,15 @@ func TestParseTimeAcceptsEveryForm(t *testing.T) {
 		"2023-08-16T05:14+0200", "2023-08-16T01:14:00-02:00", "2023-08-16t03:14:00z", "2023-08-16T03:14:00",
 		"2023-08-16T03:14",
 	} {
-		got, ok := parseTime(text)
+		got, ok := xms.ParseTime(text)
 		require.True(t, ok, text)
 		require.Equal(t, want, got, text)
 	}
-	got, ok := parseTime("2014-06-23")
+	got, ok := xms.ParseTime("2014-06-23")
 	require.True(t, ok)
 	require.Equal(t, time.Date(2014, 6, 23, 0, 0, 0, 0, time.UTC), got)
 	for _, text := range []string{"", "now", "2023-13-01", "2023-08-16 03:14", "1692155640"} {
-		_, ok := parseTime(text)
+		_, ok := xms.ParseTime(text)
 		require.False(t, ok, text)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
 // scheduled sends a text batch with every possible member and a send_at in one hour. It returns its id and the
@@ -152,7 +154,7 @@ func TestUpdateChangesOnlyNamedMembers(t *testing.T) {
 }
 
 func TestUpdateErrors(t *testing.T) {
-	list := func(n int) string { return string(encode(numbers(n))) }
+	list := func(n int) string { return string(xms.Encode(numbers(n))) }
 	for given, want := range map[string]struct {
 		status int
 		code   string
@@ -279,7 +281,7 @@ func TestUpdateCannotExceedThousandRecipients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
 		id := u.send(map[string]any{"to": numbers(1000)[:901], "send_at": "2000-01-02"})
-		add := string(encode(map[string]any{"to_add": numbers(1000)[900:]}))
+		add := string(xms.Encode(map[string]any{"to_add": numbers(1000)[900:]}))
 		u.object(u.call(http.MethodPost, "/batches/"+id, add), 200)
 		u.refused(u.call(http.MethodPost, "/batches/"+id, `{"to_add":["447700900118"]}`), 400,
 			"syntax_constraint_violation")

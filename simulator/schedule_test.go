@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
 func TestWaitingBatchIsQueued(t *testing.T) {
@@ -164,7 +166,7 @@ func TestUpdateKeepsDispatchTime(t *testing.T) {
 		passed := u.send(map[string]any{"to": numbers(1), "send_at": time.Now().Add(time.Hour)})
 		time.Sleep(30 * time.Second)
 		u.object(u.call(http.MethodPost, "/batches/"+passed,
-			string(encode(map[string]any{"send_at": time.Now().Add(time.Second)}))), 200)
+			string(xms.Encode(map[string]any{"send_at": time.Now().Add(time.Second)}))), 200)
 		require.False(t, u.sim.Ledger().Batches[1].Waiting, "by the batch's faster clock this send_at has passed")
 	})
 }
@@ -180,7 +182,7 @@ func TestUpdateMovesSendAt(t *testing.T) {
 			later: start.Add(2 * time.Hour), earlier: start.Add(30 * time.Minute),
 			now: nil,
 		} {
-			u.object(u.call(http.MethodPost, "/batches/"+id, string(encode(map[string]any{"send_at": given}))), 200)
+			u.object(u.call(http.MethodPost, "/batches/"+id, string(xms.Encode(map[string]any{"send_at": given}))), 200)
 		}
 		u.settle()
 		for i, wait := range []time.Duration{2 * time.Hour, 30 * time.Minute, 0} {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
 func TestSendAnswersTheStoredBatch(t *testing.T) {
@@ -77,7 +79,7 @@ func TestSendErrors(t *testing.T) {
 		"no to":                 {`{"body":"hi"}`, "syntax_constraint_violation", 400},
 		"an empty to":           {`{"to":[],"body":"hi"}`, "syntax_constraint_violation", 400},
 		"1001 recipients": {
-			string(encode(map[string]any{"to": numbers(1001), "body": "hi"})),
+			string(xms.Encode(map[string]any{"to": numbers(1001), "body": "hi"})),
 			"syntax_constraint_violation", 400,
 		},
 		"a word as a recipient": {`{"to":["foo"],"body":"hi"}`, "syntax_invalid_parameter_format", 400},
@@ -178,7 +180,7 @@ func TestSendAcceptsEveryTypeAndTheLimits(t *testing.T) {
 				for k, v := range members {
 					request[k] = v
 				}
-				h := u.call(http.MethodPost, "/batches", string(encode(request)))
+				h := u.call(http.MethodPost, "/batches", string(xms.Encode(request)))
 				require.Equal(t, http.StatusCreated, h.status, h.body)
 				require.Contains(t, h.body, `"expire_at":"2000-01-04T00:00:00.000Z"`,
 					"expiry must be three days, the default and the maximum")
@@ -239,7 +241,7 @@ func TestDigits(t *testing.T) {
 		"[1]202": "1202", "54321": "54321", "+0012345": "0012345",
 		"": "", "+": "", "12": "", "1234567890123456": "", "12a4": "", "++123": "", "١٢٣٤": "",
 	} {
-		got, ok := digits(written)
+		got, ok := xms.Digits(written)
 		require.Equal(t, want, got, written)
 		require.Equal(t, want != "", ok, written)
 	}

@@ -2,15 +2,17 @@ package simulator
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"net/http"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/dlrloop/dlrloop/simulator/fault"
+	"github.com/dlrloop/dlrloop/simulator/groups"
+	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
 // Simulator imitates Sinch's SMS REST API. API and Control serve calls as soon as New returns; statuses change and
@@ -20,6 +22,7 @@ type Simulator struct {
 	dice      dice
 	transport http.RoundTripper
 	running   atomic.Bool
+	faults    fault.Set
 	wake      chan struct{} // capacity 1; signals a new earliest agenda entry to Run
 
 	mu        sync.Mutex // guards the fields below and everything they point to
@@ -30,7 +33,6 @@ type Simulator struct {
 	callbacks []*callback
 	feedback  []FeedbackCall
 	calls     ring
-	faults    []*installedFault
 	fates     map[string]Fate
 	agenda    agenda
 	sequence  uint64
@@ -49,11 +51,11 @@ type plan struct {
 	ready        queue[*target]     // targets with waiting callbacks that their throttle does not hold back
 	inFlight     int
 	requests     *rate.Limiter // nil: no limit
-	groups       groups
-	callCounts   map[Operation]int // number of calls without a batch in their path
-	lastBatch    uint64            // ordinal of the last batch
-	lastFeedback uint64            // ordinal of the last batch that had feedback enabled
-	inbounds     int               // number of inbound messages
+	groups       *groups.Groups
+	callCounts   map[fault.Operation]int // number of calls without a batch in their path
+	lastBatch    uint64                  // ordinal of the last batch
+	lastFeedback uint64                  // ordinal of the last batch that had feedback enabled
+	inbounds     int                     // number of inbound messages
 }
 
 type batchKey struct{ plan, id string }
@@ -88,10 +90,10 @@ func New(c Config) (*Simulator, error) {
 
 // add creates a plan.
 func (s *Simulator) add(described Plan) {
-	p := &plan{Plan: described, targets: map[string]*target{}, callCounts: map[Operation]int{}}
+	p := &plan{Plan: described, targets: map[string]*target{}, callCounts: map[fault.Operation]int{}}
 	p.home = &target{plan: p, url: described.CallbackURL}
 	for _, sender := range described.Originators {
-		if number, ok := digits(sender); ok {
+		if number, ok := xms.Digits(sender); ok {
 			sender = number
 		}
 		p.originators = append(p.originators, sender)
@@ -99,22 +101,34 @@ func (s *Simulator) add(described Plan) {
 	if limit := s.config.RequestsPerSecond; limit > 0 {
 		p.requests = rate.NewLimiter(rate.Limit(limit), int(math.Ceil(limit)))
 	}
-	now := stamp(time.Now()).Time
-	for _, id := range slices.Sorted(maps.Keys(described.Groups)) {
-		g := &group{id: id, created: now, modified: now}
-		g.add(described.Groups[id])
-		p.groups.put(g)
-	}
+	p.groups = groups.New(described.Groups, func(ordinal int, created time.Time) string {
+		return s.dice.id("group", created, subject{plan: p.ID, turn: ordinal})
+	})
 	s.plans[p.ID] = p
 	s.planOrder = append(s.planOrder, p)
 }
+
+// SetFault makes matching API calls fail from now on. If several faults match a call, only the oldest applies. It
+// returns an error if f is invalid or its plan does not exist.
+func (s *Simulator) SetFault(f fault.Fault) error {
+	if f.Plan != "" && s.plans[f.Plan] == nil { // plans are fixed by New
+		return fmt.Errorf("simulator: fault: plan %q does not exist", f.Plan)
+	}
+	if err := s.faults.Add(f); err != nil {
+		return fmt.Errorf("simulator: %w", err)
+	}
+	return nil
+}
+
+// ClearFaults removes all faults added by SetFault. It closes the connections of calls that hang because of them.
+func (s *Simulator) ClearFaults() { s.faults.Clear() }
 
 // SetCallbackURL replaces the default callback URL of a plan. Waiting and retried callbacks then go to the new URL;
 // batches with their own callback_url are not affected. An empty url removes the default. It returns an error if the
 // plan does not exist or the URL is invalid.
 func (s *Simulator) SetCallbackURL(planID, url string) error {
-	if url != "" && !isCallbackURL(url) {
-		return fmt.Errorf("simulator: plan %s: callback url %s", planID, callbackURLRule)
+	if url != "" && !xms.IsCallbackURL(url) {
+		return fmt.Errorf("simulator: plan %s: callback url %s", planID, xms.CallbackURLRule)
 	}
 	s.mu.Lock()
 	defer s.unlock()

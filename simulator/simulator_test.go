@@ -17,6 +17,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/dlrloop/dlrloop/simulator/fault"
+	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
 func TestNewErrors(t *testing.T) {
@@ -92,7 +95,7 @@ func TestObserversReceiveEvents(t *testing.T) {
 			"feedback_enabled": true,
 		})
 		u.settle()
-		require.NoError(t, u.sim.SetFault(Fault{Kind: FaultAppliedBut500}))
+		require.NoError(t, u.sim.SetFault(fault.Fault{Kind: fault.AppliedBut500}))
 		u.feedback(id, numbers(1)...)
 		mu.Lock()
 		defer mu.Unlock()
@@ -109,12 +112,12 @@ func TestObserversReceiveEvents(t *testing.T) {
 			{Kind: BatchSent, Plan: testPlan, Batch: id, Count: 1},
 			first, second, gaveUp,
 			{
-				Kind: FaultInjected, Plan: testPlan, Batch: id, Operation: OpFeedback, Answer: 500,
-				Fault: FaultAppliedBut500,
+				Kind: FaultInjected, Plan: testPlan, Batch: id, Operation: fault.OpFeedback, Answer: 500,
+				Fault: fault.AppliedBut500,
 			},
 			{
-				Kind: FeedbackReceived, Plan: testPlan, Batch: id, Operation: OpFeedback, Answer: 500,
-				Fault: FaultAppliedBut500, Count: 1, Applied: true,
+				Kind: FeedbackReceived, Plan: testPlan, Batch: id, Operation: fault.OpFeedback, Answer: 500,
+				Fault: fault.AppliedBut500, Count: 1, Applied: true,
 			},
 		}
 		for i := range events {
@@ -152,7 +155,7 @@ func TestOverRealSockets(t *testing.T) {
 	go func() { done <- s.Run(ctx) }()
 
 	var senders sync.WaitGroup
-	body := string(encode(map[string]any{
+	body := string(xms.Encode(map[string]any{
 		"to": numbers(250), "from": "ACME", "body": "x",
 		"delivery_report": "per_recipient",
 	}))
@@ -206,18 +209,16 @@ func BenchmarkCallbacks(b *testing.B) {
 		Plans: []Plan{{ID: "a", Token: "t", CallbackURL: receiver.URL, Secret: "s"}},
 	})
 	require.NoError(b, err)
-	m := members{
-		To: numbers(1000), From: pointerOr[string](nil, "ACME"), Body: []byte(`"x"`),
-		DeliveryReport: pointerOr[string](nil, "per_recipient_final"),
-	}
-	require.NoError(b, m.check())
+	body := xms.Encode(map[string]any{
+		"to": numbers(1000), "from": "ACME", "body": "x", "delivery_report": "per_recipient_final",
+	})
 	for range batches {
-		s.mu.Lock()
-		now := time.Now()
-		d, err := s.draft(s.plans["a"], m, now, now)
-		require.NoError(b, err)
-		s.addBatch(s.plans["a"], d, now)
-		s.unlock()
+		r := httptest.NewRequest(http.MethodPost, "/xms/v1/a/batches", bytes.NewReader(body))
+		r.Header.Set("Authorization", "Bearer t")
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		s.API().ServeHTTP(w, r)
+		require.Equal(b, http.StatusCreated, w.Code)
 	}
 	ctx, stop := context.WithCancel(b.Context())
 	done := make(chan error, 1)

@@ -1,4 +1,4 @@
-package simulator
+package text
 
 import (
 	"strings"
@@ -57,9 +57,9 @@ func TestParts(t *testing.T) {
 		"capital Greek letters are in GSM-7":          {"ΔΦΓΛΩΠΨΣΘΞ", 1, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			in := alphabetOf(c.text)
-			require.Equal(t, c.unicode, in.dryRun == "unicode")
-			require.Equal(t, c.parts, in.parts(c.text))
+			in := encodingOf(c.text)
+			require.Equal(t, c.unicode, in.DryRunName == "unicode")
+			require.Equal(t, c.parts, in.countParts(c.text))
 		})
 	}
 }
@@ -72,7 +72,7 @@ func TestFirstPart(t *testing.T) {
 		{strings.Repeat("你", 71), strings.Repeat("你", 70)},
 		{strings.Repeat("你", 69) + "👋", strings.Repeat("你", 69)},
 	} {
-		require.Equal(t, c.first, alphabetOf(c.text).first(c.text))
+		require.Equal(t, c.first, encodingOf(c.text).firstPart(c.text))
 	}
 }
 

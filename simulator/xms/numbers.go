@@ -1,13 +1,13 @@
-package simulator
+package xms
 
 import (
 	"log/slog"
 	"strings"
 )
 
-// digits normalises a phone number as Sinch does: it drops spaces, dashes, brackets and a leading + or 00. It reports
-// false unless 3 to 15 digits remain. Numbers are compared by their digits.
-func digits(number string) (string, bool) {
+// Digits normalises a phone number as Sinch does: it drops spaces, dashes, brackets and a leading + or 00. The result
+// is false unless 3 to 15 digits remain. Numbers are compared by their digits.
+func Digits(number string) (string, bool) {
 	bare := number
 	if strings.ContainsAny(bare, " -()[]") {
 		bare = strings.Map(func(r rune) rune {
@@ -28,10 +28,10 @@ func digits(number string) (string, bool) {
 	return bare, true
 }
 
-// masked is a phone number of which logs show only the last two digits.
-type masked string
+// Masked is a phone number of which logs show only the last two digits.
+type Masked string
 
-func (m masked) LogValue() slog.Value {
+func (m Masked) LogValue() slog.Value {
 	tail := max(0, len(m)-2)
 	return slog.StringValue(strings.Repeat("*", tail) + string(m[tail:]))
 }

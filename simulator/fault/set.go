@@ -1,0 +1,135 @@
+package fault
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Set holds the faults that were added and not cleared. The zero Set is empty. All methods are safe for concurrent use.
+type Set struct {
+	mu     sync.Mutex // guards faults and everything they point to
+	faults []*added   // oldest first
+}
+
+// added is a fault in a Set.
+type added struct {
+	Fault
+	hits    int
+	cleared chan struct{} // closed by Clear
+}
+
+// Call describes an API call. Set.Find compares a call with the faults.
+type Call struct {
+	Plan      string
+	Operation Operation
+	BatchID   string // empty if the call names no batch
+}
+
+// Hit is a fault that hits one call. The zero Hit means no fault.
+type Hit struct {
+	Fault
+	cleared <-chan struct{} // closed by Clear; nil for a Hit that no Set has returned
+}
+
+// Add adds a fault. If several faults match a call, only the oldest applies. It returns an error if f is invalid.
+func (s *Set) Add(f Fault) error {
+	if err := f.check(); err != nil {
+		return fmt.Errorf("fault: %w", err)
+	}
+	if f.Kind == AppliedBut500 && f.Status == 0 {
+		f.Status = http.StatusInternalServerError
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = append(s.faults, &added{Fault: f, cleared: make(chan struct{})})
+	return nil
+}
+
+// Clear removes all faults. It ends the Hang of each call that a removed fault has hit.
+func (s *Set) Clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.faults {
+		close(f.cleared)
+	}
+	s.faults = nil
+}
+
+// Find returns the oldest fault that matches c, and counts the hit. It returns false if no fault matches.
+func (s *Set) Find(c Call) (Hit, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.faults {
+		if f.matches(c) {
+			f.hits++
+			return Hit{f.Fault, f.cleared}, true
+		}
+	}
+	return Hit{}, false
+}
+
+// Active is a fault that can still hit a call, as the control listener shows it.
+type Active struct {
+	Fault Fault `json:"fault"`
+	Hits  int   `json:"hits"` // number of calls that the fault has hit
+}
+
+// Active returns the faults that can still hit a call, oldest first. The result is never nil.
+func (s *Set) Active() []Active {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	active := []Active{}
+	for _, f := range s.faults {
+		if !f.spent() {
+			active = append(active, Active{f.Fault, f.hits})
+		}
+	}
+	return active
+}
+
+// spent reports whether f has hit Times calls. A spent fault stays in the Set, so that Clear can end the calls that
+// hang because of it.
+func (f *added) spent() bool { return f.Times > 0 && f.hits >= f.Times }
+
+func (f *added) matches(c Call) bool {
+	return !f.spent() &&
+		(f.Plan == "" || f.Plan == c.Plan) &&
+		(f.Operation == "" || f.Operation == c.Operation) &&
+		(f.BatchID == "" || f.BatchID == c.BatchID)
+}
+
+// Delay blocks for Latency if the kind of h is Latency. It returns false if ctx, the context of the call, ends before.
+func (h Hit) Delay(ctx context.Context) bool {
+	if h.Latency == 0 || h.Kind.hangs() {
+		return true
+	}
+	timer := time.NewTimer(h.Latency)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// Hang blocks, if h is a hang, until ctx, the context of the call, ends, Latency has passed or the Set is cleared.
+func (h Hit) Hang(ctx context.Context) {
+	if !h.Kind.hangs() {
+		return
+	}
+	var over <-chan time.Time
+	if h.Latency > 0 {
+		timer := time.NewTimer(h.Latency)
+		defer timer.Stop()
+		over = timer.C
+	}
+	select {
+	case <-ctx.Done():
+	case <-h.cleared:
+	case <-over:
+	}
+}

@@ -1,0 +1,62 @@
+package groups
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
+)
+
+// group is a list of numbers. A batch can be sent to its id.
+type group struct {
+	id         string
+	name       *string
+	members    []string // digits, without duplicates, in the order of adding
+	children   []string // ids of groups that a batch to this group also goes to; deleted ones are ignored
+	autoUpdate json.RawMessage
+	created    time.Time
+	modified   time.Time
+}
+
+// add appends the numbers that are not members yet.
+func (g *group) add(numbers []string) {
+	known := make(map[string]bool, len(g.members)+len(numbers))
+	for _, number := range g.members {
+		known[number] = true
+	}
+	for _, written := range numbers {
+		if number, ok := xms.Digits(written); ok && !known[number] {
+			known[number] = true
+			g.members = append(g.members, number)
+		}
+	}
+}
+
+// remove removes numbers from the members.
+func (g *group) remove(numbers []string) {
+	removed := make(map[string]bool, len(numbers))
+	for _, written := range numbers {
+		number, _ := xms.Digits(written)
+		removed[number] = true
+	}
+	g.members = slices.DeleteFunc(slices.Clone(g.members), func(number string) bool { return removed[number] })
+}
+
+// view is the JSON form of a group in API answers.
+type view struct {
+	ID          string          `json:"id"`
+	Name        *string         `json:"name,omitempty"`
+	Size        int             `json:"size"` // members, without those of child groups
+	CreatedAt   xms.Timestamp   `json:"created_at"`
+	ModifiedAt  xms.Timestamp   `json:"modified_at"`
+	ChildGroups []string        `json:"child_groups,omitempty"`
+	AutoUpdate  json.RawMessage `json:"auto_update,omitempty"`
+}
+
+func (g *group) view() view {
+	return view{
+		ID: g.id, Name: g.name, Size: len(g.members), CreatedAt: xms.Timestamp{Time: g.created},
+		ModifiedAt: xms.Timestamp{Time: g.modified}, ChildGroups: g.children, AutoUpdate: g.autoUpdate,
+	}
+}

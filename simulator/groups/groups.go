@@ -1,0 +1,88 @@
+package groups
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
+)
+
+// Groups holds the groups of one plan. All methods are safe for concurrent use.
+type Groups struct {
+	newID func(ordinal int, created time.Time) string
+
+	mu      sync.Mutex // guards the fields below and everything they point to
+	ordered []*group   // in the order of creation
+	byID    map[string]*group
+	created int // number of groups that Create has created
+}
+
+// New returns the groups of a plan. initial maps the ids of the groups that exist at the start to the numbers of their
+// members. newID returns the id of each later group; ordinal counts those groups from 1.
+func New(initial map[string][]string, newID func(ordinal int, created time.Time) string) *Groups {
+	gs := &Groups{newID: newID, byID: map[string]*group{}}
+	now := xms.Stamp(time.Now()).Time
+	for _, id := range slices.Sorted(maps.Keys(initial)) {
+		g := &group{id: id, created: now, modified: now}
+		g.add(initial[id])
+		gs.insert(g)
+	}
+	return gs
+}
+
+// Exists reports whether a group has the given id.
+func (gs *Groups) Exists(id string) bool {
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
+	return gs.byID[id] != nil
+}
+
+// Visit calls yield with the digits of each member of a group and of its child groups; a number may come several
+// times. A group that does not exist has no members. yield must not call methods of gs.
+func (gs *Groups) Visit(id string, yield func(number string)) {
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
+	gs.visit(id, map[string]bool{}, yield)
+}
+
+// visit skips the groups in visited and adds the visited groups to the set. The caller holds mu.
+func (gs *Groups) visit(id string, visited map[string]bool, yield func(number string)) {
+	g := gs.byID[id]
+	if g == nil || visited[id] {
+		return
+	}
+	visited[id] = true
+	for _, number := range g.members {
+		yield(number)
+	}
+	for _, child := range g.children {
+		gs.visit(child, visited, yield)
+	}
+}
+
+// find returns a group, or a 404. The caller holds mu.
+func (gs *Groups) find(id string) (*group, error) {
+	if g := gs.byID[id]; g != nil {
+		return g, nil
+	}
+	return nil, xms.WithoutBody(http.StatusNotFound)
+}
+
+// insert adds g. The caller holds mu.
+func (gs *Groups) insert(g *group) {
+	gs.ordered = append(gs.ordered, g)
+	gs.byID[g.id] = g
+}
+
+// findByName returns the group with the given name, or nil. The caller holds mu.
+func (gs *Groups) findByName(name string) *group {
+	for _, g := range gs.ordered {
+		if g.name != nil && *g.name == name {
+			return g
+		}
+	}
+	return nil
+}

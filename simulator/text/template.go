@@ -1,0 +1,110 @@
+package text
+
+import "strings"
+
+// DefaultValue is the parameter key whose value is used for numbers without a value of their own.
+const DefaultValue = "default"
+
+// Values holds the values of parameters: by parameter key, then by the digits of a number or DefaultValue.
+type Values map[string]map[string]string
+
+// Template is the text of a batch before parameters are replaced. New makes a Template.
+type Template struct {
+	text   string
+	same   *Rendered // set if the text has no parameters and is the same for all numbers
+	limits Limits
+	values Values
+}
+
+// Limits says how a text is fitted into SMS.
+type Limits struct {
+	OnePart  bool // the message counts as one part, whatever its length; for binary and media messages
+	Truncate bool // a text that is longer than one part is cut; ignored if OnePart is set
+}
+
+// Rendered is the text for one number.
+type Rendered struct {
+	Text      string
+	Encoding  Encoding
+	Parts     int
+	Unmatched bool // a parameter has no value and was left in the text
+}
+
+// New returns the template of a text in which each ${key} is a parameter with one of values. Pass nil values for a
+// text in which ${key} has no meaning, as in a binary message.
+func New(text string, values Values, limits Limits) Template {
+	t := Template{text: text, limits: limits, values: values}
+	if !strings.Contains(text, "${") || values == nil {
+		same := t.render(text)
+		t.same = &same
+	}
+	return t
+}
+
+// SameForAll reports whether every number gets the same text.
+func (t Template) SameForAll() bool { return t.same != nil }
+
+// For returns the text for a number. Pass the digits of the number.
+func (t Template) For(number string) Rendered {
+	if t.same != nil {
+		return *t.same
+	}
+	filled, unmatched := fill(t.text, func(key string) (string, bool) {
+		if value, ok := t.values[key][number]; ok {
+			return value, true
+		}
+		value, ok := t.values[key][DefaultValue]
+		return value, ok
+	})
+	r := t.render(filled)
+	r.Unmatched = unmatched
+	return r
+}
+
+func (t Template) render(text string) Rendered {
+	r := Rendered{Text: text, Encoding: encodingOf(text), Parts: 1}
+	switch {
+	case t.limits.OnePart:
+	case t.limits.Truncate:
+		r.Text = r.Encoding.firstPart(text)
+	default:
+		r.Parts = r.Encoding.countParts(text)
+	}
+	return r
+}
+
+// fill replaces each ${key} in text by its value. It reports whether a key had no value. Anything that is not a valid
+// ${key} stays in the text.
+func fill(text string, value func(key string) (string, bool)) (filled string, unmatched bool) {
+	var b strings.Builder
+	for {
+		before, rest, begins := strings.Cut(text, "${")
+		b.WriteString(before)
+		if !begins {
+			return b.String(), unmatched
+		}
+		key, after, ends := strings.Cut(rest, "}")
+		if !ends || !IsKey(key) {
+			b.WriteString("${")
+			text = rest
+			continue
+		}
+		replacement, ok := value(key)
+		if !ok {
+			replacement, unmatched = "${"+key+"}", true
+		}
+		b.WriteString(replacement)
+		text = after
+	}
+}
+
+// IsKey reports whether key is a valid parameter key: 1 to 16 letters, digits, dashes, underscores and dots.
+func IsKey(key string) bool {
+	return key != "" && len(key) <= 16 && !strings.ContainsFunc(key,
+		func(r rune) bool { return !IsWord(r) && r != '.' })
+}
+
+// IsWord reports whether r is an ASCII letter, a digit, a dash or an underscore.
+func IsWord(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
+}

@@ -1,0 +1,116 @@
+package xms
+
+import (
+	"encoding/json"
+
+	"github.com/dlrloop/dlrloop/simulator/text"
+)
+
+// The types of a batch.
+const (
+	TypeText   = "mt_text"
+	TypeBinary = "mt_binary"
+	TypeMedia  = "mt_media"
+)
+
+// ReportKind is the delivery_report member of a batch. It decides which reports are called back.
+type ReportKind string
+
+// The kinds of delivery reports.
+const (
+	ReportNone              ReportKind = "none"
+	ReportSummary           ReportKind = "summary"
+	ReportFull              ReportKind = "full"
+	ReportPerRecipient      ReportKind = "per_recipient"
+	ReportPerRecipientFinal ReportKind = "per_recipient_final"
+)
+
+// Batch holds the JSON members of a batch that requests set and answers repeat. Absent members are nil. ReadBatch and
+// Update.ApplyTo return checked batches, in which To, Type, DeliveryReport and Body are set and numbers are digits.
+type Batch struct {
+	To              []string                     `json:"to"`
+	From            *string                      `json:"from,omitempty"`
+	Parameters      map[string]map[string]string `json:"parameters,omitempty"`
+	Body            json.RawMessage              `json:"body"`
+	UDH             *string                      `json:"udh,omitempty"`
+	Type            *string                      `json:"type"`
+	DeliveryReport  *string                      `json:"delivery_report"`
+	SendAt          *Timestamp                   `json:"send_at,omitempty"`
+	ExpireAt        *Timestamp                   `json:"expire_at,omitempty"`
+	CallbackURL     *string                      `json:"callback_url,omitempty"`
+	ClientReference *string                      `json:"client_reference,omitempty"`
+	FeedbackEnabled *bool                        `json:"feedback_enabled,omitempty"`
+	FlashMessage    *bool                        `json:"flash_message,omitempty"`
+	TruncateConcat  *bool                        `json:"truncate_concat,omitempty"`
+	MaxParts        *int                         `json:"max_number_of_message_parts,omitempty"`
+	FromTon         *int                         `json:"from_ton,omitempty"`
+	FromNpi         *int                         `json:"from_npi,omitempty"`
+	Strict          *bool                        `json:"strict_validation,omitempty"`
+	DLTPrincipal    *string                      `json:"dlt_principal_entity_id,omitempty"`
+	DLTTemplate     *string                      `json:"dlt_template_id,omitempty"`
+}
+
+// ReadBatch parses and checks the body of a send, a dry run or a replace. It returns an *Error if the body is invalid.
+func ReadBatch(body []byte) (Batch, error) {
+	var b Batch
+	if err := Decode(body, &b); err != nil {
+		return b, err
+	}
+	return b, b.check()
+}
+
+// Kind returns the kind of delivery report of a checked batch.
+func (b *Batch) Kind() ReportKind { return ReportKind(*b.DeliveryReport) }
+
+// OwnCallbackURL returns the batch's callback_url, or "" if the batch has none.
+func (b *Batch) OwnCallbackURL() string {
+	if b.CallbackURL == nil {
+		return ""
+	}
+	return *b.CallbackURL
+}
+
+// WantsFeedback reports whether delivery feedback is enabled.
+func (b *Batch) WantsFeedback() bool { return b.FeedbackEnabled != nil && *b.FeedbackEnabled }
+
+// ReportType returns the type member of the reports of a checked batch. Pass "" for a batch report and "recipient_"
+// for a recipient report.
+func (b *Batch) ReportType(prefix string) string {
+	if *b.Type == TypeMedia {
+		return prefix + "delivery_report_mms"
+	}
+	return prefix + "delivery_report_sms"
+}
+
+// Template returns the text of a checked batch.
+func (b *Batch) Template() text.Template {
+	limits := text.Limits{OnePart: *b.Type != TypeText, Truncate: b.TruncateConcat != nil && *b.TruncateConcat}
+	if *b.Type == TypeMedia {
+		var media struct {
+			Message string `json:"message"`
+		}
+		_ = Decode(b.Body, &media) // already checked
+		return text.New(media.Message, b.values(), limits)
+	}
+	var body string
+	_ = json.Unmarshal(b.Body, &body) // already checked
+	if *b.Type == TypeBinary {
+		return text.New(body, nil, limits)
+	}
+	return text.New(body, b.values(), limits)
+}
+
+// values returns the values of the parameters by the digits of each number.
+func (b *Batch) values() text.Values {
+	values := make(text.Values, len(b.Parameters))
+	for key, byNumber := range b.Parameters {
+		values[key] = make(map[string]string, len(byNumber))
+		for number, value := range byNumber {
+			if bare, ok := Digits(number); ok {
+				number = bare
+			}
+			values[key][number] = value
+		}
+	}
+	return values
+}

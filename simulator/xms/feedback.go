@@ -1,0 +1,35 @@
+package xms
+
+// maxFeedback is the largest number of recipients in one feedback call. Sinch documents no limit; this is the limit
+// of to.
+const maxFeedback = 1000
+
+// ReadFeedback parses the body of a delivery feedback call. It returns the digits of the recipients, each once, in the
+// order of the call. No recipients mean every recipient of the batch. It returns an *Error if the body is invalid.
+func ReadFeedback(body []byte) ([]string, error) {
+	var request struct {
+		Recipients *[]string `json:"recipients"`
+	}
+	if err := Decode(body, &request); err != nil {
+		return nil, err
+	}
+	if request.Recipients == nil {
+		return nil, Violation("recipients is missing")
+	}
+	if len(*request.Recipients) > maxFeedback {
+		return nil, Violation("recipients must have at most %d elements", maxFeedback)
+	}
+	seen := make(map[string]bool, len(*request.Recipients))
+	var numbers []string
+	for _, written := range *request.Recipients {
+		number, ok := Digits(written)
+		if !ok {
+			return nil, InvalidFormat(written, "number")
+		}
+		if !seen[number] {
+			seen[number] = true
+			numbers = append(numbers, number)
+		}
+	}
+	return numbers, nil
+}

@@ -1,0 +1,132 @@
+package xms
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	defaultPageSize = 30
+	maxPageSize     = 100
+	defaultWindow   = 24 * time.Hour // from start_date to now, if start_date is missing
+)
+
+// Page is the part of a list that a query selects.
+type Page struct {
+	Number    int // from 0
+	size      int
+	start     time.Time // inclusive
+	end       time.Time // exclusive; zero: unlimited
+	reference string    // client_reference; empty: any
+}
+
+// ReadPage parses the parameters page, page_size, start_date, end_date and client_reference of a query. Without a
+// start_date the list starts 24 hours before now. It returns an *Error if a parameter is invalid.
+func ReadPage(query url.Values, now time.Time) (Page, error) {
+	p, err := ReadPageNumber(query)
+	if err != nil {
+		return p, err
+	}
+	p.start, p.reference = now.Add(-defaultWindow), query.Get("client_reference")
+	for _, date := range []struct {
+		key  string
+		into *time.Time
+	}{
+		{"start_date", &p.start},
+		{"end_date", &p.end},
+	} {
+		text := query.Get(date.key)
+		if text == "" {
+			continue
+		}
+		// Some clients do not escape the plus of an offset, which then reads as a space.
+		at, ok := ParseTime(strings.ReplaceAll(text, " ", "+"))
+		if !ok {
+			return p, InvalidFormat(text, date.key)
+		}
+		*date.into = at
+	}
+	return p, nil
+}
+
+// ReadPageNumber parses the parameters page and page_size of a query. It returns an *Error if one of them is invalid.
+func ReadPageNumber(query url.Values) (Page, error) {
+	p := Page{size: defaultPageSize}
+	return p, errors.Join(
+		ReadInteger(query, "page", &p.Number, 0, 1<<30),
+		ReadInteger(query, "page_size", &p.size, 1, maxPageSize),
+	)
+}
+
+// ReadInteger parses the optional parameter key of a query into *into. If the parameter is missing, it leaves *into
+// unchanged. It returns an *Error if the value is not an integer between least and most.
+func ReadInteger(query url.Values, key string, into *int, least, most int) error {
+	text := query.Get(key)
+	if text == "" {
+		return nil
+	}
+	value, err := strconv.Atoi(strings.TrimSpace(text)) // an unescaped plus sign arrives as a space
+	if err != nil {
+		return InvalidFormat(text, key)
+	}
+	if value < least || value > most {
+		return Violation("%s must be between %d and %d", key, least, most)
+	}
+	*into = value
+	return nil
+}
+
+// Query parses the query of r. A value with an invalid escape is used literally, since some clients do not escape.
+func Query(r *http.Request) url.Values {
+	values := url.Values{}
+	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
+		key, value, _ := strings.Cut(pair, "=")
+		if plain, err := url.QueryUnescape(value); err == nil {
+			value = plain
+		}
+		values.Add(key, value)
+	}
+	return values
+}
+
+// Matches reports whether b has the client_reference of the query, if the query has one.
+func (p Page) Matches(b *Batch) bool {
+	return p.reference == "" || b.ClientReference != nil && *b.ClientReference == p.reference
+}
+
+// Includes reports whether at lies between start_date and end_date.
+func (p Page) Includes(at time.Time) bool {
+	return !at.Before(p.start) && (p.end.IsZero() || at.Before(p.end))
+}
+
+// Bounds returns the index range of the page in a list of n elements.
+func (p Page) Bounds(n int) (from, to int) {
+	from = min(p.Number*p.size, n)
+	return from, min(from+p.size, n)
+}
+
+// Senders is the list of senders by which a query filters batches. An empty list matches every batch.
+type Senders []string
+
+// ReadSenders parses the comma-separated parameter from of a query. Numbers are compared by their digits, since an
+// unescaped plus sign arrives as a space.
+func ReadSenders(query url.Values) Senders {
+	var senders Senders
+	for sender := range strings.SplitSeq(query.Get("from"), ",") {
+		if sender = strings.TrimSpace(sender); sender == "" {
+			continue
+		}
+		senders = append(senders, normaliseSender(sender))
+	}
+	return senders
+}
+
+// Match reports whether b was sent from one of s.
+func (s Senders) Match(b *Batch) bool {
+	return len(s) == 0 || b.From != nil && slices.Contains(s, *b.From)
+}

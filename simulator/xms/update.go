@@ -1,0 +1,70 @@
+package xms
+
+import (
+	"encoding/json"
+	"slices"
+)
+
+// maxChanges is the largest number of entries in to_add and in to_remove.
+const maxChanges = 100
+
+// Update is the parsed body of an update of a batch.
+type Update struct {
+	named       map[string]json.RawMessage // all members but to, to_add and to_remove; null removes a member
+	add, remove []string                   // numbers as digits, or group ids
+}
+
+// ReadUpdate parses the body of an update. It returns an *Error if the body is invalid.
+func ReadUpdate(body []byte) (Update, error) {
+	var u Update
+	if err := Decode(body, &u.named); err != nil {
+		return u, err
+	}
+	if u.named == nil {
+		return u, InvalidJSON("the body is not JSON of the expected structure")
+	}
+	for _, change := range []struct {
+		key  string
+		into *[]string
+	}{{"to_add", &u.add}, {"to_remove", &u.remove}} {
+		value, ok := u.named[change.key]
+		delete(u.named, change.key)
+		if !ok || string(value) == "null" {
+			continue
+		}
+		if err := Decode(value, change.into); err != nil {
+			return u, err
+		}
+		if n := len(*change.into); n < 1 || n > maxChanges {
+			return u, Violation("%s must have between 1 and %d elements", change.key, maxChanges)
+		}
+		if err := normalise(*change.into); err != nil {
+			return u, err
+		}
+	}
+	delete(u.named, "to")
+	return u, nil
+}
+
+// ApplyTo returns a copy of b with the changes of u. It applies to_add before to_remove. It returns an *Error if the
+// changed batch is invalid.
+func (u Update) ApplyTo(b Batch) (Batch, error) {
+	var merged map[string]json.RawMessage
+	if err := json.Unmarshal(Encode(b), &merged); err != nil {
+		return b, err
+	}
+	for key, value := range u.named {
+		merged[key] = value
+	}
+	var changed Batch
+	if err := Decode(Encode(merged), &changed); err != nil {
+		return b, err
+	}
+	for _, entry := range u.add {
+		if !slices.Contains(changed.To, entry) {
+			changed.To = append(changed.To, entry)
+		}
+	}
+	changed.To = slices.DeleteFunc(changed.To, func(entry string) bool { return slices.Contains(u.remove, entry) })
+	return changed, changed.check()
+}
