@@ -53,6 +53,7 @@ var imports = map[string][]string{
 	"store/pgstore":   {"dlr", "store", "store/commit", "store/copying", "store/packed"},
 	"store/storetest": {"dlr", "store"},
 
+	"dlr/fixtures":         {},
 	"store/pgstore/pgtest": {},
 
 	"simulator":        {"simulator/fault", "simulator/groups", "simulator/xms"},

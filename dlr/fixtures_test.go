@@ -4,20 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-)
 
-func fixture(t testing.TB, name string) []byte {
-	t.Helper()
-	body, err := os.ReadFile(filepath.Join("testdata", name))
-	require.NoError(t, err)
-	return body
-}
+	"github.com/dlrloop/dlrloop/dlr/fixtures"
+)
 
 // at parses a UTC time such as 2025-08-19 16:21:00.000, without using ParseTime.
 func at(s string) time.Time {
@@ -141,7 +134,7 @@ func TestParseFixtures(t *testing.T) {
 	for _, c := range cases {
 		tested[c.name] = true
 		t.Run(c.name, func(t *testing.T) {
-			got, err := Parse(fixture(t, c.name))
+			got, err := Parse(fixtures.Read(t, c.name))
 			if c.reason == "" {
 				require.NoError(t, err)
 			} else {
@@ -153,9 +146,7 @@ func TestParseFixtures(t *testing.T) {
 			require.Equal(t, Callback{Type: c.typ, Report: c.report}, got)
 		})
 	}
-	files, err := filepath.Glob("testdata/*.json")
-	require.NoError(t, err)
-	require.Len(t, tested, len(files), "every fixture is in the table")
+	require.Len(t, tested, len(fixtures.Names(t, "*.json")), "every fixture is in the table")
 }
 
 func deliveredFixture() *Report {
@@ -171,7 +162,7 @@ func deliveredFixture() *Report {
 func signedBody(t testing.TB) []byte {
 	t.Helper()
 	var signed struct{ Body string }
-	require.NoError(t, json.Unmarshal(fixture(t, "sig-example.json"), &signed))
+	require.NoError(t, json.Unmarshal(fixtures.Read(t, "sig-example.json"), &signed))
 	return []byte(signed.Body)
 }
 
@@ -185,7 +176,7 @@ func TestListedReportsAreParsedLikeCallbacks(t *testing.T) {
 	var page struct {
 		Reports []json.RawMessage `json:"delivery_reports"`
 	}
-	require.NoError(t, json.Unmarshal(fixture(t, "res-delivery-report-list-200.json"), &page))
+	require.NoError(t, json.Unmarshal(fixtures.Read(t, "res-delivery-report-list-200.json"), &page))
 	require.Len(t, page.Reports, 2)
 	for i, want := range []*Report{
 		deliveredFixture(),
@@ -201,7 +192,7 @@ func TestListedReportsAreParsedLikeCallbacks(t *testing.T) {
 }
 
 func TestEveryTruncatedFixtureIsNotJSON(t *testing.T) {
-	body := bytes.TrimSpace(fixture(t, "cb-dr-sms-full-odd.json"))
+	body := bytes.TrimSpace(fixtures.Read(t, "cb-dr-sms-full-odd.json"))
 	for n := range body {
 		_, err := Parse(body[:n])
 		var fault *ParseError

@@ -2,8 +2,6 @@ package dlr
 
 import (
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/dlrloop/dlrloop/dlr/fixtures"
 )
 
 // checkParse checks what must hold for every result of Parse.
@@ -74,12 +74,8 @@ func requireStorable(t testing.TB, s string) {
 }
 
 func FuzzParse(f *testing.F) {
-	files, err := filepath.Glob("testdata/*.json")
-	require.NoError(f, err)
-	for _, file := range files {
-		body, err := os.ReadFile(file)
-		require.NoError(f, err)
-		f.Add(body)
+	for _, name := range fixtures.Names(f, "*.json") {
+		f.Add(fixtures.Read(f, name))
 	}
 	for _, seed := range []string{
 		"", "null", "[]", "{}", `{"type":5}`, "\xef\xbb\xbf{}",

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/dlrloop/dlrloop/dlr/fixtures"
 )
 
 // Stores keep these keys: if one changes, every stored report looks new.
@@ -22,7 +24,7 @@ func TestContentKeysDoNotChange(t *testing.T) {
 		"cb-dr-sms-summary.json":    "bc4ee1fefd5ffd95bb2e0412bc507314",
 		"cb-dr-sms-empty.json":      "4d064360ff253e05c5359a33d208e06e",
 	} {
-		got, err := Parse(fixture(t, name))
+		got, err := Parse(fixtures.Read(t, name))
 		require.NoError(t, err)
 		key := got.Report.ContentKey()
 		require.Equal(t, want, hex.EncodeToString(key[:]), name)
@@ -143,7 +145,7 @@ func TestContentKeyDoesNotChangeTheReport(t *testing.T) {
 
 func TestABatchKeyChangesWithTheContent(t *testing.T) {
 	fresh := func() *Report {
-		r, err := Parse(fixture(t, "cb-dr-sms-full.json"))
+		r, err := Parse(fixtures.Read(t, "cb-dr-sms-full.json"))
 		require.NoError(t, err)
 		return r.Report
 	}

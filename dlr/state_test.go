@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/dlrloop/dlrloop/dlr/fixtures"
 )
 
 var (
@@ -195,7 +197,7 @@ func TestSameReport(t *testing.T) {
 
 func TestDispatchedDoesNotReplaceDelivered(t *testing.T) {
 	read := func(name string) State {
-		got, err := Parse(fixture(t, name))
+		got, err := Parse(fixtures.Read(t, name))
 		require.NoError(t, err)
 		return got.Report.Entries[0].State
 	}

@@ -3,13 +3,14 @@ package server_test
 import (
 	"encoding/json"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/dlr/fixtures"
 )
 
 // recipient is a recipient in the format of the API.
@@ -68,7 +69,7 @@ func TestRecipientReports(t *testing.T) {
 		},
 	} {
 		t.Run(c.file, func(t *testing.T) {
-			body := fixture(t, c.file)
+			body := fixtures.Read(t, c.file)
 			require.Equal(t, http.StatusOK, w.callback(body))
 			for _, asked := range []string{c.number, "+" + c.number, "%2B" + c.number} {
 				var r recipient
@@ -122,8 +123,8 @@ func TestBatchReports(t *testing.T) {
 		},
 	} {
 		t.Run(c.file, func(t *testing.T) {
-			require.Equal(t, http.StatusOK, w.callback(fixture(t, c.file)))
-			require.Equal(t, http.StatusOK, w.callback(fixture(t, c.file)), "a duplicate")
+			require.Equal(t, http.StatusOK, w.callback(fixtures.Read(t, c.file)))
+			require.Equal(t, http.StatusOK, w.callback(fixtures.Read(t, c.file)), "a duplicate")
 			b := w.batch(c.batch)
 			assert.Equal(t, c.total, b.Total)
 			assert.Equal(t, c.counts, b.Counts)
@@ -142,7 +143,7 @@ func TestReorderedAndDuplicateReports(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, nil)
 			for _, file := range order {
-				require.Equal(t, http.StatusOK, w.callback(fixture(t, file)))
+				require.Equal(t, http.StatusOK, w.callback(fixtures.Read(t, file)))
 			}
 			var r recipient
 			w.read("/api/v1/plans/"+plan+"/batches/01K2S9A1V5K3C8MEX7RQ0YBD4W/recipients/447700900133", &r)
@@ -167,7 +168,7 @@ func TestReorderedAndDuplicateReports(t *testing.T) {
 func TestCallbacksThatAreNotReports(t *testing.T) {
 	w := newWorld(t, nil)
 	for _, file := range []string{"cb-mo-text.json", "cb-mo-binary.json", "cb-mo-media.json", "cb-unknown-type.json"} {
-		require.Equal(t, http.StatusOK, w.callback(fixture(t, file)), file)
+		require.Equal(t, http.StatusOK, w.callback(fixtures.Read(t, file)), file)
 	}
 	var batches, quarantine struct {
 		Items []struct{ Raw json.RawMessage }
@@ -176,7 +177,7 @@ func TestCallbacksThatAreNotReports(t *testing.T) {
 	assert.Empty(t, batches.Items)
 	w.read("/api/v1/quarantine", &quarantine)
 	require.Len(t, quarantine.Items, 1)
-	assert.JSONEq(t, string(fixture(t, "cb-unknown-type.json")), string(quarantine.Items[0].Raw))
+	assert.JSONEq(t, string(fixtures.Read(t, "cb-unknown-type.json")), string(quarantine.Items[0].Raw))
 	for _, line := range []string{
 		`dlrloop_callbacks_total{outcome="inbound",plan="plan-a",type="mo_text"} 1`,
 		`dlrloop_callbacks_total{outcome="inbound",plan="plan-a",type="mo_binary"} 1`,
@@ -192,11 +193,10 @@ func TestCallbacksThatAreNotReports(t *testing.T) {
 
 // TestEveryFixture posts every fixture. It fails if a fixture was added without a case in the tests above.
 func TestEveryFixture(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join("testdata", "cb-*.json"))
-	require.NoError(t, err)
+	files := fixtures.Names(t, "cb-*.json")
 	w := newWorld(t, nil)
 	for _, file := range files {
-		assert.Equal(t, http.StatusOK, w.callback(fixture(t, filepath.Base(file))), file)
+		assert.Equal(t, http.StatusOK, w.callback(fixtures.Read(t, file)), file)
 	}
 	assert.Len(t, slices.DeleteFunc(files, func(f string) bool { return strings.Contains(f, "cb-mo-") }), 15)
 }

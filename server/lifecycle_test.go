@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dlrloop/dlrloop/config"
+	"github.com/dlrloop/dlrloop/dlr/fixtures"
 	"github.com/dlrloop/dlrloop/server"
 )
 
@@ -29,7 +30,7 @@ func TestDrains(t *testing.T) {
 		status, _ := w.get("/readyz")
 		return status == http.StatusServiceUnavailable
 	})
-	assert.Equal(t, http.StatusOK, w.callback(fixture(t, "cb-rdr-sms-delivered.json")))
+	assert.Equal(t, http.StatusOK, w.callback(fixtures.Read(t, "cb-rdr-sms-delivered.json")))
 	status, _ = w.get("/healthz")
 	assert.Equal(t, http.StatusOK, status)
 	require.NoError(t, <-w.ended)
@@ -64,7 +65,7 @@ func TestReload(t *testing.T) {
 		reloads <- struct{}{} // received only after the first reload
 		next <- load
 	}
-	body := fixture(t, "cb-rdr-sms-delivered.json")
+	body := fixtures.Read(t, "cb-rdr-sms-delivered.json")
 	require.Equal(t, http.StatusOK, w.callback(body))
 	reload(with("another secret"))
 	require.Equal(t, http.StatusServiceUnavailable, w.callback(body), "Sinch will retry")

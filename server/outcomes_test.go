@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dlrloop/dlrloop/config"
+	"github.com/dlrloop/dlrloop/dlr/fixtures"
 	"github.com/dlrloop/dlrloop/simulator"
 	"github.com/dlrloop/dlrloop/simulator/fault"
 )
@@ -118,7 +119,7 @@ func TestNotEnabled(t *testing.T) {
 func TestUnknownBatch(t *testing.T) {
 	w := newWorld(t, nil)
 	w.send("per_recipient_final", true, number)
-	require.Equal(t, http.StatusOK, w.callback(fixture(t, "cb-rdr-sms-delivered.json")))
+	require.Equal(t, http.StatusOK, w.callback(fixtures.Read(t, "cb-rdr-sms-delivered.json")))
 	const id = "01K2S9A1V5K3C8MEX7RQ0YBD4W"
 	w.eventually("dead", func() bool { return w.batch(id).Feedback.Dead == 1 })
 	b := w.batch(id)

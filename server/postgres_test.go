@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -20,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dlrloop/dlrloop/config"
+	"github.com/dlrloop/dlrloop/dlr/fixtures"
 	"github.com/dlrloop/dlrloop/server"
 	"github.com/dlrloop/dlrloop/simulator/fault"
 	"github.com/dlrloop/dlrloop/store/pgstore"
@@ -108,11 +108,10 @@ func TestAllReplicasGiveTheSameAnswers(t *testing.T) {
 		a.sendTo(a.gateway(), "per_recipient", true, number, "12025550144"),
 		b.sendTo(b.gateway(), "summary", true, number),
 	}
-	files, err := filepath.Glob(filepath.Join("testdata", "cb-*.json"))
-	require.NoError(t, err)
+	files := fixtures.Names(t, "cb-*.json")
 	replicas := []*world{a, b}
 	for i, file := range files {
-		body := fixture(t, filepath.Base(file))
+		body := fixtures.Read(t, file)
 		require.Equal(t, http.StatusOK, replicas[i%2].callback(body), file)
 		require.Equal(t, http.StatusOK, replicas[(i+1)%2].callback(body), "%s, a duplicate", file)
 	}
@@ -176,7 +175,7 @@ func TestADatabaseOutage(t *testing.T) {
 	database := pgtest.Start(t, pgtest.Config{Durable: true})
 	url := database.Database(t)
 	w := newWorld(t, func(c *config.Config) { keepInDatabase(c, url) })
-	early, late := fixture(t, "cb-rdr-sms-dispatched.json"), fixture(t, "cb-rdr-sms-delivered.json")
+	early, late := fixtures.Read(t, "cb-rdr-sms-dispatched.json"), fixtures.Read(t, "cb-rdr-sms-delivered.json")
 	require.Equal(t, http.StatusOK, w.callback(early))
 	status, _ := w.get("/readyz")
 	require.Equal(t, http.StatusOK, status)

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dlrloop/dlrloop/config"
+	"github.com/dlrloop/dlrloop/dlr/fixtures"
 	"github.com/dlrloop/dlrloop/server"
 	"github.com/dlrloop/dlrloop/store/pgstore/pgtest"
 )
@@ -109,7 +110,7 @@ func sendsFeedback(w *world) {
 	w.t.Helper()
 	id := w.sendTo(w.gateway(), "per_recipient", true, number)
 	w.eventually("sent", func() bool { return w.batch(id).Feedback.Sent == 1 })
-	require.Equal(w.t, http.StatusOK, w.callback(fixture(w.t, "cb-unknown-type.json")))
+	require.Equal(w.t, http.StatusOK, w.callback(fixtures.Read(w.t, "cb-unknown-type.json")))
 	w.eventually("in the gauges", func() bool {
 		_, metrics := w.get("/metrics")
 		return strings.Contains(string(metrics), "dlrloop_quarantine_entries 1\n")

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dlrloop/dlrloop/config"
+	"github.com/dlrloop/dlrloop/dlr/fixtures"
 	"github.com/dlrloop/dlrloop/server"
 )
 
@@ -50,7 +51,8 @@ func TestReloadsReadCertificatesAndSecrets(t *testing.T) {
 	w.options.Reloads, w.options.Reload = reloads, func() (*config.Config, error) { return config.Reload(file, nil) }
 	w.start()
 	callback := func() int {
-		r := signed(t, "https://"+w.server.PublicAddr().String()+"/webhooks/"+plan, fixture(t, "cb-rdr-sms-delivered.json"))
+		r := signed(t, "https://"+w.server.PublicAddr().String()+"/webhooks/"+plan,
+			fixtures.Read(t, "cb-rdr-sms-delivered.json"))
 		//nolint:gosec // as in served
 		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 		defer client.CloseIdleConnections()

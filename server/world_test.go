@@ -12,8 +12,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -239,12 +237,4 @@ func (w *world) eventually(what string, done func() bool) {
 			require.FailNow(w.t, "stuck", "%s: not after a minute", what)
 		}
 	}
-}
-
-// fixture returns the body of a callback in testdata.
-func fixture(t *testing.T, name string) []byte {
-	t.Helper()
-	body, err := os.ReadFile(filepath.Join("testdata", name))
-	require.NoError(t, err)
-	return body
 }

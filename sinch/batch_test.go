@@ -10,10 +10,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/dlr/fixtures"
 )
 
 func TestGetBatch(t *testing.T) {
-	u := newUpstream(t, respond(http.StatusOK, fixture(t, "res-send-text-201.json")))
+	u := newUpstream(t, respond(http.StatusOK, fixtures.Text(t, "res-send-text-201.json")))
 	b, err := u.client(t).GetBatch(t.Context(), testBatch)
 	require.NoError(t, err)
 	require.Equal(t, &Batch{

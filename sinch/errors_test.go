@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/dlr/fixtures"
 )
 
 func TestErrorShapes(t *testing.T) {
@@ -22,21 +23,22 @@ func TestErrorShapes(t *testing.T) {
 		shown            string
 	}{
 		"constraint": {
-			400, fixture(t, "err-400-constraint.json"),
+			400, fixtures.Text(t, "err-400-constraint.json"),
 			"syntax_constraint_violation", "The body does not satisfy a constraint: to must have between 1 and 1000 elements",
 			"sinch: send delivery feedback: 400 Bad Request: syntax_constraint_violation: The body does not " +
 				"satisfy a constraint: to must have between 1 and 1000 elements",
 		},
 		"Spring": {
-			400, fixture(t, "err-400-spring.json"), "", "Bad Request",
+			400, fixtures.Text(t, "err-400-spring.json"), "", "Bad Request",
 			"sinch: send delivery feedback: 400 Bad Request: Bad Request",
 		},
 		"unknown group": {
-			403, fixture(t, "err-403-unknown-group.json"), "unknown_group", "Group 01K2NDE5RPA0C7W3B9HYZK4T6M does not exist",
+			403, fixtures.Text(t, "err-403-unknown-group.json"), "unknown_group",
+			"Group 01K2NDE5RPA0C7W3B9HYZK4T6M does not exist",
 			"sinch: send delivery feedback: 403 Forbidden: unknown_group: Group 01K2NDE5RPA0C7W3B9HYZK4T6M does not exist",
 		},
 		"dispatched": {
-			403, fixture(t, "err-403-dispatched.json"), "batch_already_dispatched", "The batch has left the queue",
+			403, fixtures.Text(t, "err-403-dispatched.json"), "batch_already_dispatched", "The batch has left the queue",
 			"sinch: send delivery feedback: 403 Forbidden: batch_already_dispatched: The batch has left the queue",
 		},
 		"Google": {

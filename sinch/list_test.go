@@ -14,10 +14,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/dlr/fixtures"
 )
 
 func TestBatchesQuery(t *testing.T) {
-	u := newUpstream(t, respond(http.StatusOK, fixture(t, "res-list-200.json")))
+	u := newUpstream(t, respond(http.StatusOK, fixtures.Text(t, "res-list-200.json")))
 	query := BatchesQuery{
 		PageSize: 100, From: []string{"+12025550100", "My Shop"}, ClientReference: "a&b=c+d é",
 		Start: time.Date(2025, 8, 19, 18, 0, 0, 123456789, time.FixedZone("", 7200)),
@@ -36,7 +37,7 @@ func TestBatchesQuery(t *testing.T) {
 }
 
 func TestReports(t *testing.T) {
-	u := newUpstream(t, respond(http.StatusOK, fixture(t, "res-delivery-report-list-200.json")))
+	u := newUpstream(t, respond(http.StatusOK, fixtures.Text(t, "res-delivery-report-list-200.json")))
 	var reports []Report
 	for r, err := range u.client(t).Reports(t.Context(), ReportsQuery{
 		PageSize: 30, Start: noon, End: noon.Add(time.Hour),
@@ -181,7 +182,7 @@ func TestQueriesThatBreakARule(t *testing.T) {
 }
 
 func TestListedBatchesAreComplete(t *testing.T) {
-	u := newUpstream(t, respond(http.StatusOK, fixture(t, "res-list-200.json")))
+	u := newUpstream(t, respond(http.StatusOK, fixtures.Text(t, "res-list-200.json")))
 	var types []Type
 	for b, err := range u.client(t).Batches(t.Context(), BatchesQuery{PageSize: 2}) {
 		if err != nil { // the fixture is page 0 of two

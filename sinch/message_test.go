@@ -9,10 +9,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/dlr/fixtures"
 )
 
 func TestParseMessage(t *testing.T) {
-	m, err := ParseMessage([]byte(fixture(t, "req-send-text-feedback-group.json")))
+	m, err := ParseMessage(fixtures.Read(t, "req-send-text-feedback-group.json"))
 	require.NoError(t, err)
 	require.Equal(t, &TextMessage{
 		Options: Options{

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/dlr/fixtures"
 )
 
 // operation is one operation of the API: the call of the client and the request that Sinch receives.
@@ -36,13 +38,13 @@ func operations(t *testing.T) []operation {
 	return []operation{
 		{
 			SendBatch, func(ctx context.Context, c *Client) error { return discard(c.Send(ctx, hello)) },
-			http.MethodPost, "/batches", helloJSON, 201, fixture(t, "res-send-text-201.json"),
+			http.MethodPost, "/batches", helloJSON, 201, fixtures.Text(t, "res-send-text-201.json"),
 		},
 		{
 			DryRunBatch, func(ctx context.Context, c *Client) error {
 				return discard(c.DryRun(ctx, hello, DryRunQuery{PerRecipient: true, Recipients: 7}))
 			},
-			http.MethodPost, "/batches/dry_run?number_of_recipients=7&per_recipient=true", helloJSON, 200, fixture(t,
+			http.MethodPost, "/batches/dry_run?number_of_recipients=7&per_recipient=true", helloJSON, 200, fixtures.Text(t,
 				"res-dry-run-200.json"),
 		},
 		{
@@ -93,7 +95,8 @@ func operations(t *testing.T) []operation {
 		},
 		{
 			ListReports, func(ctx context.Context, c *Client) error { return drain(c.Reports(ctx, ReportsQuery{})) },
-			http.MethodGet, "/delivery_reports?page=0&page_size=100", "", 200, fixture(t, "res-delivery-report-list-200.json"),
+			http.MethodGet, "/delivery_reports?page=0&page_size=100", "", 200,
+			fixtures.Text(t, "res-delivery-report-list-200.json"),
 		},
 	}
 }
@@ -173,11 +176,11 @@ func requireError(t *testing.T, err error) *Error {
 func TestOperationsSurviveEveryErrorShape(t *testing.T) {
 	forEachOperation(t, func(t *testing.T, o operation) {
 		for body, want := range map[string][2]string{
-			fixture(t, "err-400-constraint.json"): {
+			fixtures.Text(t, "err-400-constraint.json"): {
 				"syntax_constraint_violation",
 				"The body does not satisfy a constraint: to must have between 1 and 1000 elements",
 			},
-			fixture(t, "err-400-spring.json"):                                         {"", "Bad Request"},
+			fixtures.Text(t, "err-400-spring.json"):                                   {"", "Bad Request"},
 			`{"error":{"code":404,"message":"No","status":"NOT_FOUND","details":[]}}`: {"NOT_FOUND", "No"},
 			`{"type":"about:blank","title":"Bad","status":400,"detail":"worse"}`:      {"", "worse"},
 			``:       {"", ""},

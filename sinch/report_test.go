@@ -10,10 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/dlr/fixtures"
 )
 
 func TestGetReport(t *testing.T) {
-	body := fixture(t, "cb-dr-sms-full.json")
+	body := fixtures.Text(t, "cb-dr-sms-full.json")
 	u := newUpstream(t, respond(http.StatusOK, body))
 	want, err := dlr.Parse([]byte(body))
 	require.NoError(t, err)
@@ -30,7 +31,7 @@ func TestGetReport(t *testing.T) {
 }
 
 func TestGetRecipientReport(t *testing.T) {
-	body := fixture(t, "cb-rdr-sms-delivered.json")
+	body := fixtures.Text(t, "cb-rdr-sms-delivered.json")
 	u := newUpstream(t, respond(http.StatusOK, body))
 	want, err := dlr.Parse([]byte(body))
 	require.NoError(t, err)

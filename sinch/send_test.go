@@ -7,11 +7,13 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/dlr/fixtures"
 )
 
 func TestSend(t *testing.T) {
-	u := newUpstream(t, respond(http.StatusCreated, fixture(t, "res-send-text-201.json")))
-	request := fixture(t, "req-send-text-feedback-group.json")
+	u := newUpstream(t, respond(http.StatusCreated, fixtures.Text(t, "res-send-text-201.json")))
+	request := fixtures.Text(t, "req-send-text-feedback-group.json")
 	m, err := ParseMessage([]byte(request))
 	require.NoError(t, err)
 	b, err := u.client(t).Send(t.Context(), m)
@@ -57,7 +59,7 @@ func TestASendOfUnknownOutcome(t *testing.T) {
 }
 
 func TestCancel(t *testing.T) {
-	u := newUpstream(t, respond(http.StatusOK, fixture(t, "res-cancel-200.json")))
+	u := newUpstream(t, respond(http.StatusOK, fixtures.Text(t, "res-cancel-200.json")))
 	b, err := u.client(t).Cancel(t.Context(), "01K2R04WZ6E8J1CTANH5VB3M2P")
 	require.NoError(t, err)
 	require.True(t, b.Canceled)
@@ -66,8 +68,8 @@ func TestCancel(t *testing.T) {
 }
 
 func TestReplace(t *testing.T) {
-	u := newUpstream(t, respond(http.StatusOK, fixture(t, "res-send-text-201.json")))
-	m, err := ParseMessage([]byte(fixture(t, "req-replace.json")))
+	u := newUpstream(t, respond(http.StatusOK, fixtures.Text(t, "res-send-text-201.json")))
+	m, err := ParseMessage(fixtures.Read(t, "req-replace.json"))
 	require.NoError(t, err)
 	_, err = u.client(t).Replace(t.Context(), testBatch, m)
 	require.NoError(t, err)
@@ -89,7 +91,7 @@ func TestChangesRejectAnswersAboutAnotherBatch(t *testing.T) {
 }
 
 func TestUpdateAfterDispatch(t *testing.T) {
-	u := newUpstream(t, respond(http.StatusForbidden, fixture(t, "err-403-dispatched.json")))
+	u := newUpstream(t, respond(http.StatusForbidden, fixtures.Text(t, "err-403-dispatched.json")))
 	_, err := u.client(t).Update(t.Context(), testBatch, Update{Text: new("x")})
 	require.Equal(t, "batch_already_dispatched", requireError(t, err).Code)
 }
@@ -97,11 +99,11 @@ func TestUpdateAfterDispatch(t *testing.T) {
 func TestFeedbackEveryone(t *testing.T) {
 	u := newUpstream(t, respond(http.StatusAccepted, ""))
 	require.NoError(t, u.client(t).FeedbackEveryone(t.Context(), testBatch))
-	require.JSONEq(t, fixture(t, "req-feedback-all.json"), u.requests()[0].Body)
+	require.JSONEq(t, fixtures.Text(t, "req-feedback-all.json"), u.requests()[0].Body)
 }
 
 func TestDryRun(t *testing.T) {
-	m, err := ParseMessage([]byte(fixture(t, "req-dry-run.json")))
+	m, err := ParseMessage(fixtures.Read(t, "req-dry-run.json"))
 	require.NoError(t, err)
 	for name, test := range map[string]struct {
 		query DryRunQuery
@@ -111,7 +113,7 @@ func TestDryRun(t *testing.T) {
 	}{
 		"all": {
 			DryRunQuery{PerRecipient: true, Recipients: 1000},
-			"?number_of_recipients=1000&per_recipient=true", fixture(t, "res-dry-run-200.json"),
+			"?number_of_recipients=1000&per_recipient=true", fixtures.Text(t, "res-dry-run-200.json"),
 			DryRun{Recipients: 2, Messages: 2, PerRecipient: []DryRunRecipient{
 				{Recipient: "12025550143", Body: "Hi Zoë Żak! 15% off today", Parts: 1, Encoding: "unicode"},
 				{Recipient: "447700900118", Body: "Hi there! 15% off today", Parts: 1, Encoding: "text"},

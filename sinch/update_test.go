@@ -8,11 +8,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/dlr/fixtures"
 )
 
 func TestUpdatesAreEncodedAndDecoded(t *testing.T) {
 	for want, u := range map[string]Update{
-		fixture(t, "req-update.json"): {
+		fixtures.Text(t, "req-update.json"): {
 			ToAdd: []string{"12025550190", "01K2NDE5RPA0C7W3B9HYZK4T6M"}, ToRemove: []string{"447700900118"},
 			DeliveryReport: new(ReportFull), SendAt: new(time.Date(2025, 8, 20, 6, 0, 0, 0, time.UTC)),
 		},

@@ -2,8 +2,6 @@ package boltstore
 
 import (
 	"bytes"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -11,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/dlr/fixtures"
 	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/journal"
 	"github.com/dlrloop/dlrloop/store/packed"
@@ -93,13 +92,11 @@ func TestArrivalRoundTrip(t *testing.T) {
 }
 
 func TestReportRoundTrip(t *testing.T) {
-	files, err := filepath.Glob("../../dlr/testdata/cb-*dr-*.json")
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			raw, err := os.ReadFile(file)
-			require.NoError(t, err)
+	names := fixtures.Names(t, "cb-*dr-*.json")
+	require.NotEmpty(t, names)
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			raw := fixtures.Read(t, name)
 			for _, source := range []store.Source{store.FromCallback, store.FromPoll} {
 				report := parsed(t, raw)
 				report.Source = source
