@@ -43,8 +43,11 @@ var imports = map[string][]string{
 
 	"store": {"dlr"},
 	"store/boltstore": {
-		"dlr", "store", "store/commit", "store/copying", "store/disk", "store/journal", "store/packed",
+		"dlr", "store", "store/boltstore/internal/schema", "store/commit", "store/copying", "store/disk",
+		"store/journal", "store/packed",
 	},
+	"store/boltstore/internal/schema": {"dlr", "store", "store/journal", "store/packed"},
+
 	"store/commit":    {"store"},
 	"store/copying":   {"store"},
 	"store/disk":      {},
@@ -67,7 +70,7 @@ var imports = map[string][]string{
 var owners = map[string][]string{
 	"github.com/gin-gonic/gin":            {"handlers"},
 	"github.com/prometheus/client_golang": {"metrics", "relay/relaytest", "server"},
-	"go.etcd.io/bbolt":                    {"store/boltstore"},
+	"go.etcd.io/bbolt":                    {"store/boltstore", "store/boltstore/internal/schema"},
 	"github.com/jackc/pgx/v5":             {"store/pgstore", "store/pgstore/pgtest"},
 	"github.com/pressly/goose/v3":         {"store/pgstore"},
 }

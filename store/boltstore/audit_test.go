@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
 
@@ -294,7 +296,7 @@ func (a *audit) indexes() {
 	}
 	require.NoError(a.t, a.s.db.View(func(tx *bolt.Tx) error {
 		found := map[string][]string{}
-		for _, name := range [][]byte{bucketDue, bucketBuried, bucketChecks} {
+		for _, name := range [][]byte{schema.BucketDue, schema.BucketBuried, schema.BucketChecks} {
 			for key := range keysOf(tx.Bucket(name)) {
 				found[string(name)] = append(found[string(name)], key)
 			}
@@ -303,9 +305,9 @@ func (a *audit) indexes() {
 			for _, b := range batches {
 				n, err := find(tx, b.Key())
 				require.NoError(a.t, err)
-				keys := indexKeysOf(b, n)
+				keys := schema.IndexKeysOf(b, n)
 				for name, key := range map[string][]byte{
-					"due": keys.due, "buried": keys.buried, "checks": keys.check,
+					"due": keys.Due, "buried": keys.Buried, "checks": keys.Check,
 				} {
 					if key != nil {
 						want[name] = append(want[name], string(key))

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/journal"
 )
@@ -28,9 +30,9 @@ type backlog struct {
 
 	mu           sync.Mutex // guards the fields below
 	groups       []group
-	done         progress // how far the first group is folded
-	bytes        int      // memory of the arrivals in groups and in the fold's present step
-	arrivals     int      // number of arrivals that are not folded
+	done         schema.Progress // how far the first group is folded
+	bytes        int             // memory of the arrivals in groups and in the fold's present step
+	arrivals     int             // number of arrivals that are not folded
 	added        uint64
 	folded       uint64
 	acknowledged uint64        // a read waits until folded reaches this
@@ -70,12 +72,12 @@ func (b *backlog) add(p journal.Ref, arrivals []store.Arrival, bytes int) {
 
 // resume adds the frames that Open found unfolded; done says how far the first of them is folded. They do not count in
 // added, because all are folded before Open returns. The fold does not pause for them.
-func (b *backlog) resume(tail []journal.Ref, done progress) {
+func (b *backlog) resume(tail []journal.Ref, done schema.Progress) {
 	if len(tail) > 0 {
 		b.wanted = 1
 	}
 	b.done = done
-	b.arrivals -= done.arrivals
+	b.arrivals -= done.Arrivals
 	for _, p := range tail {
 		b.groups = append(b.groups, group{Ref: p})
 		b.arrivals += p.Arrivals
@@ -100,11 +102,11 @@ func (b *backlog) broadcast() {
 func rowsOf(a store.Arrival) int { return 1 + a.Recipients() }
 
 // first returns the first group and how far it is folded, or false if the backlog is empty.
-func (b *backlog) first() (g group, done progress, ok bool) {
+func (b *backlog) first() (g group, done schema.Progress, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.groups) == 0 {
-		return group{}, progress{}, false
+		return group{}, schema.Progress{}, false
 	}
 	return b.groups[0], b.done, true
 }
@@ -118,7 +120,7 @@ func (b *backlog) take(r room) (w work, err error) {
 			return w, nil
 		}
 		if len(w.parts) == 0 {
-			w.from = position{seq: g.Seq - 1, within: done}
+			w.from = schema.Position{Seq: g.Seq - 1, Within: done}
 		}
 		if g.arrivals == nil {
 			if len(w.parts) > 0 && r.frames < g.Body {
@@ -144,23 +146,23 @@ func (b *backlog) take(r room) (w work, err error) {
 
 // advance moves what was taken of the first group to w. next is where the rest of the group begins; whole means that
 // there is none.
-func (b *backlog) advance(w *work, g group, taken []store.Arrival, next progress, whole bool) {
+func (b *backlog) advance(w *work, g group, taken []store.Arrival, next schema.Progress, whole bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(taken) > 0 || whole {
-		w.parts = append(w.parts, part{g.Seq, b.done.arrivals, taken})
+		w.parts = append(w.parts, part{g.Seq, b.done.Arrivals, taken})
 	}
 	if whole {
 		b.groups[0] = group{} // the step owns its memory now
 		if b.groups = b.groups[1:]; len(b.groups) == 0 {
 			b.groups = nil
 		}
-		b.done = progress{}
-		w.to, w.end, w.bytes = position{seq: g.Seq}, g.end, w.bytes+g.bytes
+		b.done = schema.Progress{}
+		w.to, w.end, w.bytes = schema.Position{Seq: g.Seq}, g.end, w.bytes+g.bytes
 	} else {
 		b.groups[0].arrivals, b.done = g.arrivals, next
 		if len(taken) > 0 {
-			w.to, w.end = position{seq: g.Seq - 1, within: next}, g.end-min(g.end, next.remaining(g.arrivals))
+			w.to, w.end = schema.Position{Seq: g.Seq - 1, Within: next}, g.end-min(g.end, remaining(next, g.arrivals))
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/dlrloop/dlrloop/dlr"
@@ -236,11 +238,11 @@ func TestFoldDoesNotPauseWhileAReaderWaits(t *testing.T) {
 
 func TestFoldDoesNotPauseDuringOpen(t *testing.T) {
 	b := newBacklog(1<<20, nil)
-	b.resume(nil, progress{})
+	b.resume(nil, schema.Progress{})
 	urgent, _ := b.state(whileFolding)
 	require.False(t, urgent, "nothing to fold")
 
-	b.resume([]journal.Ref{{Seq: 1, Arrivals: 1}}, progress{})
+	b.resume([]journal.Ref{{Seq: 1, Arrivals: 1}}, schema.Progress{})
 	urgent, _ = b.state(whileFolding)
 	require.True(t, urgent, "the caller of Open waits")
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store"
@@ -94,7 +96,7 @@ func (v *verifier) branches(tx *bolt.Tx) error {
 	if _, ok, err := p.first(uint64(tx.Cursor().Bucket().Root())); err != nil || !ok {
 		return errors.Join(err, fmt.Errorf("%w: the list of buckets: %w", store.ErrDamaged, errBranch))
 	}
-	for _, name := range buckets {
+	for _, name := range schema.Buckets {
 		root := uint64(tx.Bucket(name).Root())
 		if root == 0 {
 			continue // an inline bucket, which has no page of its own
@@ -105,7 +107,7 @@ func (v *verifier) branches(tx *bolt.Tx) error {
 		}
 		if !ok {
 			v.copy[string(name)] = true
-			v.add(damage(name, key, errBranch))
+			v.add(schema.Damage(name, key, errBranch))
 		}
 	}
 	return nil

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store"
@@ -24,13 +26,13 @@ type lease struct {
 // leases holds the leases of all claimed tasks. The zero value needs held to be set.
 type leases struct {
 	mu     sync.Mutex
-	held   map[number]lease  // guarded by mu
-	tokens map[string]number // guarded by mu
+	held   map[schema.Number]lease  // guarded by mu
+	tokens map[string]schema.Number // guarded by mu
 }
 
 // take acquires a lease on a batch's task, or returns false if another claim holds it. A lease that ends more than
 // MaxAhead later than the new one dates from before the clock was set back and is ignored. The caller holds mu.
-func (l *leases) take(n number, now, until time.Time) (token string, ok bool) {
+func (l *leases) take(n schema.Number, now, until time.Time) (token string, ok bool) {
 	if old, held := l.held[n]; held {
 		if old.settling || now.Before(old.until) && old.until.Sub(until) <= store.MaxAhead {
 			return "", false
@@ -39,7 +41,7 @@ func (l *leases) take(n number, now, until time.Time) (token string, ok bool) {
 	}
 	token = rand.Text()
 	if l.tokens == nil {
-		l.tokens = make(map[string]number)
+		l.tokens = make(map[string]schema.Number)
 	}
 	l.held[n] = lease{token: token, until: until}
 	l.tokens[token] = n
@@ -83,7 +85,7 @@ func (s *Store) Claim(
 	defer s.leases.mu.Unlock()
 	var claims []store.Claim
 	err := s.viewFolded(func(tx *bolt.Tx) error {
-		for n := range due(tx.Bucket(bucketDue), plan, now, s.config.Policies(plan).Horizon(now)) {
+		for n := range due(tx.Bucket(schema.BucketDue), plan, now, s.config.Policies(plan).Horizon(now)) {
 			if len(claims) >= limit {
 				return nil
 			}
@@ -107,19 +109,19 @@ func (s *Store) Claim(
 
 // due yields the batches of a plan that an index lists up to now, and then those after horizon, which were listed
 // before the clock was set back.
-func due(index *bolt.Bucket, plan string, now, horizon time.Time) iter.Seq[number] {
-	return func(yield func(number) bool) {
-		prefix := appendPlan(nil, plan)
+func due(index *bolt.Bucket, plan string, now, horizon time.Time) iter.Seq[schema.Number] {
+	return func(yield func(schema.Number) bool) {
+		prefix := schema.AppendPlan(nil, plan)
 		c := index.Cursor()
 		key, _ := c.Seek(prefix)
-		for ; bytes.HasPrefix(key, prefix) && !dueOf(key).After(now); key, _ = c.Next() {
-			if !yield(trailing(key)) {
+		for ; bytes.HasPrefix(key, prefix) && !schema.DueOf(key).After(now); key, _ = c.Next() {
+			if !yield(schema.TrailingNumber(key)) {
 				return
 			}
 		}
-		key, _ = c.Seek(dueKey(plan, horizon.Add(time.Millisecond), 0))
+		key, _ = c.Seek(schema.DueKey(plan, horizon.Add(time.Millisecond), 0))
 		for ; bytes.HasPrefix(key, prefix); key, _ = c.Next() {
-			if !yield(trailing(key)) {
+			if !yield(schema.TrailingNumber(key)) {
 				return
 			}
 		}
@@ -127,8 +129,8 @@ func due(index *bolt.Bucket, plan string, now, horizon time.Time) iter.Seq[numbe
 }
 
 // claimOf reads the batch and up to MaxRecipients owed recipients.
-func claimOf(tx *bolt.Tx, n number, token string) (store.Claim, error) {
-	b, err := batchIn(n.key(), tx.Bucket(bucketBatches).Get(n.key()))
+func claimOf(tx *bolt.Tx, n schema.Number, token string) (store.Claim, error) {
+	b, err := schema.DecodeBatch(n.Key(), tx.Bucket(schema.BucketBatches).Get(n.Key()))
 	if err != nil {
 		return store.Claim{}, err
 	}
@@ -143,11 +145,11 @@ func claimOf(tx *bolt.Tx, n number, token string) (store.Claim, error) {
 // numbersIn returns up to most recipients of a batch in the given feedback state, as the numbers that the reports or
 // the application named. There is no index by state: it would cost a write for every report, while the rows of one
 // batch lie together and can be scanned quickly.
-func numbersIn(tx *bolt.Tx, state store.FeedbackState, n number, most int) (numbers []string, err error) {
-	prefix := n.key()
-	c := tx.Bucket(bucketRecipients).Cursor()
+func numbersIn(tx *bolt.Tx, state store.FeedbackState, n schema.Number, most int) (numbers []string, err error) {
+	prefix := n.Key()
+	c := tx.Bucket(schema.BucketRecipients).Cursor()
 	for key, row := c.Seek(prefix); len(numbers) < most && bytes.HasPrefix(key, prefix); key, row = c.Next() {
-		r, err := recipientIn(key, row)
+		r, err := schema.DecodeRecipient(key, row)
 		if err != nil {
 			return nil, err
 		}
@@ -171,11 +173,11 @@ func (s *Store) Overdue(_ context.Context, plan string, now time.Time, limit int
 	missing := s.config.Policies(plan).Missing
 	err = s.viewFolded(func(tx *bolt.Tx) error {
 		waiting := 0
-		for n := range due(tx.Bucket(bucketChecks), plan, now, missing.Horizon(now)) {
+		for n := range due(tx.Bucket(schema.BucketChecks), plan, now, missing.Horizon(now)) {
 			if len(batches) >= limit || waiting == maxWaiting {
 				return nil
 			}
-			b, err := batchIn(n.key(), tx.Bucket(bucketBatches).Get(n.key()))
+			b, err := schema.DecodeBatch(n.Key(), tx.Bucket(schema.BucketBatches).Get(n.Key()))
 			switch {
 			case err != nil:
 				return err
@@ -195,21 +197,21 @@ func (s *Store) Overdue(_ context.Context, plan string, now time.Time, limit int
 
 // Tasks implements store.Store: it lists the batches with pending or dead feedback.
 func (s *Store) Tasks(ctx context.Context, q store.TaskQuery) (page store.Page[*store.Batch], err error) {
-	index := bucketDue
+	index := schema.BucketDue
 	if q.Dead {
-		index = bucketBuried
+		index = schema.BucketBuried
 	}
 	var prefix []byte
 	if q.Plan != "" {
-		prefix = appendPlan(nil, q.Plan)
+		prefix = schema.AppendPlan(nil, q.Plan)
 	}
 	if !q.Due.IsZero() && !q.Dead && q.Plan != "" && q.Cursor == "" {
-		q.Cursor = cursorOf(dueKey(q.Plan, q.Due, 0), prefix)
+		q.Cursor = cursorOf(schema.DueKey(q.Plan, q.Due, 0), prefix)
 	}
 	err = s.view(ctx, func(tx *bolt.Tx) error {
 		return forward(tx.Bucket(index), prefix, q.Paging, func(key, _ []byte) (bool, error) {
-			n := trailing(key).key()
-			b, err := batchIn(n, tx.Bucket(bucketBatches).Get(n))
+			n := schema.TrailingNumber(key).Key()
+			b, err := schema.DecodeBatch(n, tx.Bucket(schema.BucketBatches).Get(n))
 			page.Items = append(page.Items, b)
 			return err == nil, err
 		}, &page.Next)
@@ -231,7 +233,7 @@ func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) 
 			if err != nil {
 				return err
 			}
-			b, err := batchOf(tx, n)
+			b, err := schema.ReadBatch(tx, n)
 			if err != nil || b == nil {
 				return err
 			}

@@ -3,6 +3,8 @@ package boltstore
 import (
 	"bytes"
 	"errors"
+
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
 // copyBucket rebuilds a bucket by inserting its rows in key order. Rows with one flipped bit in the key get the
@@ -12,12 +14,12 @@ func (c *writeTx) copyBucket(name []byte) (found []finding, err error) {
 		key, row  []byte
 		misplaced bool
 	}
-	var sound, others []entry
+	var intact, others []entry
 	old := c.tx.Bucket(name)
 	err = old.ForEach(func(key, row []byte) error {
 		e := entry{bytes.Clone(key), bytes.Clone(row), old.Get(key) == nil}
-		if c.s.sound(name, key, row) == nil {
-			sound = append(sound, e)
+		if schema.Sound(c.s.decoder, name, key, row) == nil {
+			intact = append(intact, e)
 		} else {
 			others = append(others, e)
 		}
@@ -33,12 +35,12 @@ func (c *writeTx) copyBucket(name []byte) (found []finding, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, e := range sound {
+	for _, e := range intact {
 		if err := b.Put(e.key, e.row); err != nil {
 			return nil, err
 		}
 		if e.misplaced && len(others) == 0 { // otherwise a neighbor's damaged key explains why a search missed it
-			d, _ := errors.AsType[*damageError](damage(name, e.key, errMisplaced))
+			d, _ := errors.AsType[*schema.DamageError](schema.Damage(name, e.key, errMisplaced))
 			found = append(found, finding{d, isCopied})
 		}
 	}
@@ -47,7 +49,7 @@ func (c *writeTx) copyBucket(name []byte) (found []finding, err error) {
 		if err != nil {
 			return nil, err
 		}
-		d, _ := errors.AsType[*damageError](c.s.sound(name, e.key, e.row))
+		d, _ := errors.AsType[*schema.DamageError](schema.Sound(c.s.decoder, name, e.key, e.row))
 		found = append(found, finding{d, done})
 	}
 	return found, nil
@@ -55,9 +57,9 @@ func (c *writeTx) copyBucket(name []byte) (found []finding, err error) {
 
 // putDamaged puts a damaged row into the new bucket: corrected if possible, else mended like any damaged row.
 func (c *writeTx) putDamaged(bucket, key, row []byte) (done string, err error) {
-	rightKey, rightRow, ok := correct(bucket, key, row)
+	rightKey, rightRow, ok := schema.Correct(bucket, key, row)
 	switch {
-	case ok && c.s.sound(bucket, rightKey, rightRow) == nil:
+	case ok && schema.Sound(c.s.decoder, bucket, rightKey, rightRow) == nil:
 		return isCorrected, c.putRight(bucket, rightKey, rightRow)
 	case c.tx.Bucket(bucket).Get(key) != nil:
 		return isAside, c.setAside(bucket, key, row)

@@ -6,12 +6,17 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
 )
 
 // sealedBuckets are the buckets whose rows are sealed.
-var sealedBuckets = [][]byte{bucketMeta, bucketBatches, bucketRecipients, bucketLog, bucketMinutes, bucketQuarantine}
+var sealedBuckets = [][]byte{
+	schema.BucketMeta, schema.BucketBatches, schema.BucketRecipients, schema.BucketLog, schema.BucketMinutes,
+	schema.BucketQuarantine,
+}
 
 // sealedRow is a copy of a row.
 type sealedRow struct{ bucket, key, row []byte }
@@ -23,7 +28,7 @@ func sealedRows(t *testing.T, path string, most int) (rows []sealedRow) {
 		for _, name := range sealedBuckets {
 			left := most
 			err := tx.Bucket(name).ForEach(func(key, row []byte) error {
-				if left > 0 && row[0] == sealMark {
+				if left > 0 && row[0] == schema.SealMark {
 					rows = append(rows, sealedRow{name, bytes.Clone(key), bytes.Clone(row)})
 					left--
 				}
@@ -63,11 +68,11 @@ func TestEveryFlippedBitOfARowIsCorrected(t *testing.T) {
 	for _, r := range rows {
 		for bit := range 8 * (len(r.key) + len(r.row)) {
 			f := r.flip(bit)
-			require.Error(t, s.sound(r.bucket, f.key, f.row), "bit %d of %x in %s", bit, r.key, r.bucket)
-			key, row, ok := correct(r.bucket, f.key, f.row)
+			require.Error(t, schema.Sound(s.decoder, r.bucket, f.key, f.row), "bit %d of %x in %s", bit, r.key, r.bucket)
+			key, row, ok := schema.Correct(r.bucket, f.key, f.row)
 			require.True(t, ok, "bit %d of %x in %s", bit, r.key, r.bucket)
 			require.Equal(t, r, sealedRow{r.bucket, key, row})
-			require.NoError(t, s.sound(r.bucket, key, row))
+			require.NoError(t, schema.Sound(s.decoder, r.bucket, key, row))
 		}
 	}
 }
@@ -82,7 +87,7 @@ func TestTwoFlippedBitsAreNotCorrected(t *testing.T) {
 				continue
 			}
 			f := r.flip(first, second)
-			_, _, ok := correct(r.bucket, f.key, f.row)
+			_, _, ok := schema.Correct(r.bucket, f.key, f.row)
 			require.False(t, ok, "bits %d and %d of %x in %s", first, second, r.key, r.bucket)
 		}
 	}
@@ -90,11 +95,11 @@ func TestTwoFlippedBitsAreNotCorrected(t *testing.T) {
 
 func TestUndamagedRowIsNotCorrected(t *testing.T) {
 	for _, r := range sealedRows(t, variedStore(t), 2) {
-		_, _, ok := correct(r.bucket, r.key, r.row)
+		_, _, ok := schema.Correct(r.bucket, r.key, r.row)
 		require.False(t, ok)
 	}
-	_, _, ok := correct(bucketMinutes, []byte("key"), []byte{1})
+	_, _, ok := schema.Correct(schema.BucketMinutes, []byte("key"), []byte{1})
 	require.False(t, ok)
-	_, _, ok = correct(bucketMinutes, nil, nil)
+	_, _, ok = schema.Correct(schema.BucketMinutes, nil, nil)
 	require.False(t, ok)
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
 
@@ -59,43 +61,43 @@ func TestDamagedRowIsAnErrorUntilItIsMended(t *testing.T) {
 		says   string
 		reads  func(s *Store, key store.BatchKey) error
 	}{
-		"batch": {bucketBatches, "batch: row has format 9", func(s *Store, key store.BatchKey) error {
+		"batch": {schema.BucketBatches, "batch: row has format 9", func(s *Store, key store.BatchKey) error {
 			_, err := s.Batch(t.Context(), key)
 			return err
 		}},
-		"recipients": {bucketRecipients, "recipient: row has format 9", func(s *Store, key store.BatchKey) error {
+		"recipients": {schema.BucketRecipients, "recipient: row has format 9", func(s *Store, key store.BatchKey) error {
 			_, err := s.Recipients(t.Context(), key, store.RecipientQuery{})
 			return err
 		}},
-		"number": {bucketRecipients, "recipient: row has format 9", func(s *Store, key store.BatchKey) error {
+		"number": {schema.BucketRecipients, "recipient: row has format 9", func(s *Store, key store.BatchKey) error {
 			_, err := s.RecipientBatches(t.Context(), numbers[key], store.Paging{})
 			return err
 		}},
-		"log": {bucketLog, "report log: ", func(s *Store, key store.BatchKey) error {
+		"log": {schema.BucketLog, "report log: ", func(s *Store, key store.BatchKey) error {
 			_, err := s.Reports(t.Context(), key, store.Paging{})
 			return err
 		}},
-		"recipient": {bucketLog, "report log: ", func(s *Store, key store.BatchKey) error {
+		"recipient": {schema.BucketLog, "report log: ", func(s *Store, key store.BatchKey) error {
 			_, err := s.Recipient(t.Context(), key, numbers[key])
 			return err
 		}},
-		"quarantine": {bucketQuarantine, "quarantine: row has format 9", batches(func(s *Store) error {
+		"quarantine": {schema.BucketQuarantine, "quarantine: row has format 9", batches(func(s *Store) error {
 			_, err := s.Quarantine(t.Context(), store.Paging{})
 			return err
 		})},
-		"batches": {bucketBatches, "batch: row has format 9", batches(func(s *Store) error {
+		"batches": {schema.BucketBatches, "batch: row has format 9", batches(func(s *Store) error {
 			_, err := s.Batches(t.Context(), store.BatchQuery{})
 			return err
 		})},
-		"tasks": {bucketBatches, "batch: row has format 9", batches(func(s *Store) error {
+		"tasks": {schema.BucketBatches, "batch: row has format 9", batches(func(s *Store) error {
 			_, err := s.Tasks(t.Context(), store.TaskQuery{})
 			return err
 		})},
-		"claim": {bucketBatches, "batch: row has format 9", batches(func(s *Store) error {
+		"claim": {schema.BucketBatches, "batch: row has format 9", batches(func(s *Store) error {
 			_, err := s.Claim(t.Context(), "plan", noon.Add(time.Hour), time.Hour, 9)
 			return err
 		})},
-		"expire": {bucketBatches, "batch: row has format 9", batches(func(s *Store) error {
+		"expire": {schema.BucketBatches, "batch: row has format 9", batches(func(s *Store) error {
 			_, _, err := s.Expire(t.Context(), noon.AddDate(1, 0, 0), 9)
 			return err
 		})},
@@ -122,7 +124,7 @@ func TestDamagedRowOfAnOverdueBatchIsAnErrorUntilItIsMended(t *testing.T) {
 	require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, News: facts}))
 	_, err := s.Stats(t.Context())
 	require.NoError(t, err)
-	overwriteFirst(t, s.db, bucketBatches, []byte{9})
+	overwriteFirst(t, s.db, schema.BucketBatches, []byte{9})
 	_, err = s.Overdue(t.Context(), "plan", noon, 1)
 	require.NoError(t, err, "the damaged batch is not due, so it is not read")
 	_, err = s.Overdue(t.Context(), "plan", noon.Add(time.Hour), 1)

@@ -10,6 +10,8 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
@@ -24,13 +26,6 @@ const format = 3
 
 // remedy is the advice in errors about a database that cannot be used.
 const remedy = "restore it from a backup together with the journal, or move the folder away to begin anew"
-
-// Keys of bucket meta.
-var (
-	keyFormat   = []byte("format")
-	keyPosition = []byte("position")
-	keyTotals   = []byte("totals")
-)
 
 // openDatabase opens or creates the bbolt file, checks it and upgrades it. Its errors name the file and the remedy.
 func openDatabase(path string, lockTimeout time.Duration) (*bolt.DB, error) {
@@ -136,12 +131,12 @@ func removeUnfinished(path string) {
 
 // prepare creates the buckets of a new database.
 func prepare(tx *bolt.Tx) error {
-	for _, name := range buckets {
+	for _, name := range schema.Buckets {
 		if _, err := tx.CreateBucket(name); err != nil {
 			return err
 		}
 	}
-	return tx.Bucket(bucketMeta).Put(keyFormat, binary.BigEndian.AppendUint64(nil, format))
+	return tx.Bucket(schema.BucketMeta).Put(schema.KeyFormat, binary.BigEndian.AppendUint64(nil, format))
 }
 
 // checkLength returns an error if the file is shorter than the database in it.
@@ -162,11 +157,11 @@ func checkLength(db *bolt.DB, path string) error {
 // checkFormat returns an error if the file is not a dlrloop database or has a newer format.
 func checkFormat(db *bolt.DB, path string) error {
 	return db.View(func(tx *bolt.Tx) error {
-		meta := tx.Bucket(bucketMeta)
+		meta := tx.Bucket(schema.BucketMeta)
 		if meta == nil {
 			return fmt.Errorf("%s is not a dlrloop database", path)
 		}
-		row := meta.Get(keyFormat)
+		row := meta.Get(schema.KeyFormat)
 		if len(row) != 8 {
 			return fmt.Errorf("%s is damaged: its format is missing", path)
 		}
@@ -182,17 +177,17 @@ func checkFormat(db *bolt.DB, path string) error {
 func upgrade(db *bolt.DB) error {
 	current := false
 	err := db.View(func(tx *bolt.Tx) error {
-		current = binary.BigEndian.Uint64(tx.Bucket(bucketMeta).Get(keyFormat)) == format
+		current = binary.BigEndian.Uint64(tx.Bucket(schema.BucketMeta).Get(schema.KeyFormat)) == format
 		return nil
 	})
 	if err != nil || current {
 		return err
 	}
 	return db.Update(func(tx *bolt.Tx) error {
-		if _, err := tx.CreateBucketIfNotExists(bucketChecks); err != nil {
+		if _, err := tx.CreateBucketIfNotExists(schema.BucketChecks); err != nil {
 			return err
 		}
-		return tx.Bucket(bucketMeta).Put(keyFormat, binary.BigEndian.AppendUint64(nil, format))
+		return tx.Bucket(schema.BucketMeta).Put(schema.KeyFormat, binary.BigEndian.AppendUint64(nil, format))
 	})
 }
 
@@ -216,29 +211,29 @@ func rewriteMetas(db *bolt.DB, path string) error {
 
 // load reads what the store keeps in memory (totals, last batch number, quarantine size), mending damaged rows on the
 // way. It returns the journal position that the database has reached.
-func (s *Store) load() (reached position, err error) {
+func (s *Store) load() (reached schema.Position, err error) {
 	read := func(tx *bolt.Tx) error {
-		if tx.Bucket(bucketMeta).Get(keyCopy) != nil {
+		if tx.Bucket(schema.BucketMeta).Get(schema.KeyCopy) != nil {
 			return copying.ErrUnfinished
 		}
-		if reached, err = positionIn(tx); err != nil {
+		if reached, err = schema.ReadPosition(tx); err != nil {
 			return err
 		}
-		newest, _ := tx.Bucket(bucketBatches).Cursor().Last()
-		if newest != nil && tx.Bucket(bucketMeta).Get(keyPosition) == nil {
+		newest, _ := tx.Bucket(schema.BucketBatches).Cursor().Last()
+		if newest != nil && tx.Bucket(schema.BucketMeta).Get(schema.KeyPosition) == nil {
 			return errors.New("its journal position is missing: " + remedy)
 		}
-		trash, _ := tx.Bucket(bucketTrash).Cursor().Last()
-		s.last = max(numberOf(newest), numberOf(trash))
+		trash, _ := tx.Bucket(schema.BucketTrash).Cursor().Last()
+		s.last = max(schema.NumberOf(newest), schema.NumberOf(trash))
 		s.quarantine = countQuarantined(tx)
-		s.totals, err = loadTotals(tx)
+		s.totals, err = schema.LoadTotals(tx)
 		return err
 	}
-	var tried *damageError
+	var tried *schema.DamageError
 	for {
 		err := guarded(func() error { return s.db.View(read) })
-		if d, isRow := errors.AsType[*damageError](err); isRow && (tried == nil || tried.id() != d.id()) {
-			if tried, err = d, s.mendRows([]*damageError{d}, nil); err == nil {
+		if d, isRow := errors.AsType[*schema.DamageError](err); isRow && (tried == nil || tried.Id() != d.Id()) {
+			if tried, err = d, s.mendRows([]*schema.DamageError{d}, nil); err == nil {
 				continue
 			}
 		}

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
 
@@ -88,7 +90,7 @@ func TestAcknowledgedArrivalsAreFoldedAfterTheJournalIsDeleted(t *testing.T) {
 	require.NoError(t, err)
 	defer db.Close()
 	require.NoError(t, db.View(func(tx *bolt.Tx) error {
-		require.Equal(t, acknowledged, tx.Bucket(bucketRecipients).Stats().KeyN)
+		require.Equal(t, acknowledged, tx.Bucket(schema.BucketRecipients).Stats().KeyN)
 		return nil
 	}))
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
 
@@ -40,8 +42,8 @@ func inside(t *testing.T, path string) (inside bool) {
 	db, err := bolt.Open(filepath.Join(path, "dlrloop.db"), 0o600, &bolt.Options{ReadOnly: true, Timeout: time.Second})
 	require.NoError(t, err)
 	require.NoError(t, db.View(func(tx *bolt.Tx) error {
-		reached, err := positionIn(tx)
-		inside = reached.within.recipients > 0
+		reached, err := schema.ReadPosition(tx)
+		inside = reached.Within.Recipients > 0
 		return err
 	}))
 	require.NoError(t, db.Close())

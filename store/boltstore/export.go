@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	"github.com/klauspost/compress/zstd"
 	bolt "go.etcd.io/bbolt"
 
@@ -48,10 +50,10 @@ var ErrUnfolded = errors.New("its journal holds reports that a crash left unfold
 func (s *Source) Identity(context.Context) (id copying.Identity, err error) {
 	salt := s.store.journal.Salt()
 	err = s.store.db.View(func(tx *bolt.Tx) error {
-		reached, err := positionIn(tx)
+		reached, err := schema.ReadPosition(tx)
 		id = copying.Identity{
 			Store: "bolt " + hex.EncodeToString(salt[:]),
-			State: fmt.Sprintf("frame %d, transaction %d", reached.seq, tx.ID()),
+			State: fmt.Sprintf("frame %d, transaction %d", reached.Seq, tx.ID()),
 		}
 		return err
 	})
@@ -63,8 +65,8 @@ func (s *Source) Identity(context.Context) (id copying.Identity, err error) {
 func (s *Source) Size(context.Context) (size copying.Size, err error) {
 	err = guarded(func() error {
 		return s.store.db.View(func(tx *bolt.Tx) error {
-			size.Batches = tx.Bucket(bucketBatches).Stats().KeyN
-			size.Recipients = tx.Bucket(bucketRecipients).Stats().KeyN
+			size.Batches = tx.Bucket(schema.BucketBatches).Stats().KeyN
+			size.Recipients = tx.Bucket(schema.BucketRecipients).Stats().KeyN
 			return nil
 		})
 	})
@@ -95,10 +97,10 @@ const (
 
 // exportAt is a position in an export: the first key that is not exported yet.
 type exportAt struct {
-	Section int    `json:"section"`
-	Number  number `json:"number,omitempty"` // the batch's
-	Part    int    `json:"part,omitempty"`
-	Key     []byte `json:"key,omitempty"`
+	Section int           `json:"section"`
+	Number  schema.Number `json:"number,omitempty"` // the batch's
+	Part    int           `json:"part,omitempty"`
+	Key     []byte        `json:"key,omitempty"`
 }
 
 // exporter is one run of an export, in one read transaction.
@@ -107,7 +109,7 @@ type exporter struct {
 	ctx     context.Context // that of Export; an exporter lives only for one call
 	tx      *bolt.Tx
 	decoder *zstd.Decoder
-	totals  totals
+	totals  schema.Totals
 }
 
 // export passes everything after position from to each, in pieces. An empty from means the start.
@@ -121,7 +123,7 @@ func export(ctx context.Context, db *bolt.DB, d *zstd.Decoder, from []byte, each
 	return guarded(func() error {
 		return db.View(func(tx *bolt.Tx) (err error) {
 			e := &exporter{Assembly: copying.Assembly{Each: each}, ctx: ctx, tx: tx, decoder: d}
-			if e.totals, err = loadTotals(tx); err != nil {
+			if e.totals, err = schema.LoadTotals(tx); err != nil {
 				return err
 			}
 			return e.run(at)
@@ -171,13 +173,13 @@ func (e *exporter) flushFull(next func() exportAt) error {
 }
 
 func (e *exporter) batches(at exportAt) error {
-	c := e.tx.Bucket(bucketBatches).Cursor()
-	for key, row := c.Seek(at.Number.key()); key != nil; key, row = c.Next() {
-		n := numberOf(key)
+	c := e.tx.Bucket(schema.BucketBatches).Cursor()
+	for key, row := c.Seek(at.Number.Key()); key != nil; key, row = c.Next() {
+		n := schema.NumberOf(key)
 		if n != at.Number {
 			at = exportAt{Number: n}
 		}
-		b, err := batchIn(key, row)
+		b, err := schema.DecodeBatch(key, row)
 		if err != nil {
 			return err
 		}
@@ -204,28 +206,28 @@ func (e *exporter) batches(at exportAt) error {
 
 // firstSeenOf returns the time of a batch's first arrival. Its microseconds are the batch's rank among those of the
 // same millisecond.
-func firstSeenOf(n number, first time.Time) time.Time {
-	place := number(999) // if the clock was set back, or for more than 999 batches in the millisecond
-	if own := n - numberAt(first); n >= numberAt(first) && own < place {
+func firstSeenOf(n schema.Number, first time.Time) time.Time {
+	place := schema.Number(999) // if the clock was set back, or for more than 999 batches in the millisecond
+	if own := n - schema.NumberAt(first); n >= schema.NumberAt(first) && own < place {
 		place = own
 	}
 	return first.Add(time.Duration(place) * time.Microsecond)
 }
 
 // lastChunk returns the number of the last chunk in a batch's log; 0 if there is none.
-func (e *exporter) lastChunk(n number) uint64 {
-	key, _ := begin(e.tx.Bucket(bucketLog).Cursor(), n.key(), nil, true)
-	if numberOf(key) != n {
+func (e *exporter) lastChunk(n schema.Number) uint64 {
+	key, _ := begin(e.tx.Bucket(schema.BucketLog).Cursor(), n.Key(), nil, true)
+	if schema.NumberOf(key) != n {
 		return 0
 	}
 	return binary.BigEndian.Uint64(key[8:])
 }
 
 func (e *exporter) recipients(key store.BatchKey, firstSeen time.Time, at exportAt) error {
-	prefix := at.Number.key()
-	c := e.tx.Bucket(bucketRecipients).Cursor()
+	prefix := at.Number.Key()
+	c := e.tx.Bucket(schema.BucketRecipients).Cursor()
 	for found, row := c.Seek(append(prefix, at.Key...)); bytes.HasPrefix(found, prefix); found, row = c.Next() {
-		r, err := recipientIn(found, row)
+		r, err := schema.DecodeRecipient(found, row)
 		if err != nil {
 			return err
 		}
@@ -238,10 +240,10 @@ func (e *exporter) recipients(key store.BatchKey, firstSeen time.Time, at export
 }
 
 func (e *exporter) log(key store.BatchKey, firstSeen time.Time, at exportAt) error {
-	prefix := at.Number.key()
-	c := e.tx.Bucket(bucketLog).Cursor()
+	prefix := at.Number.Key()
+	c := e.tx.Bucket(schema.BucketLog).Cursor()
 	for found, row := c.Seek(append(prefix, at.Key...)); bytes.HasPrefix(found, prefix); found, row = c.Next() {
-		reports, err := unpackChunk(e.decoder, found, row)
+		reports, err := schema.Unpack(e.decoder, found, row)
 		if err != nil {
 			return err
 		}
@@ -255,10 +257,10 @@ func (e *exporter) log(key store.BatchKey, firstSeen time.Time, at exportAt) err
 
 func (e *exporter) minutes(at exportAt) error {
 	named := e.hashedPlans()
-	c := e.tx.Bucket(bucketMinutes).Cursor()
+	c := e.tx.Bucket(schema.BucketMinutes).Cursor()
 	for key, row := c.Seek(at.Key); key != nil; key, row = c.Next() {
-		k := minuteOf(key)
-		n, err := countIn(key, row)
+		k := schema.MinuteOf(key)
+		n, err := schema.DecodeCount(key, row)
 		if err != nil {
 			return err
 		}
@@ -277,16 +279,16 @@ func (e *exporter) minutes(at exportAt) error {
 func (e *exporter) hashedPlans() map[string]string {
 	named := make(map[string]string)
 	for plan := range e.totals {
-		key := appendPlan(nil, plan)
+		key := schema.AppendPlan(nil, plan)
 		named[string(key[1:])] = plan
 	}
 	return named
 }
 
 func (e *exporter) quarantine(at exportAt) error {
-	c := e.tx.Bucket(bucketQuarantine).Cursor()
+	c := e.tx.Bucket(schema.BucketQuarantine).Cursor()
 	for key, row := c.Seek(at.Key); key != nil; key, row = c.Next() {
-		q, err := decodeQuarantined(key, row)
+		q, err := schema.DecodeQuarantined(key, row)
 		if err != nil {
 			return err
 		}
@@ -299,7 +301,7 @@ func (e *exporter) quarantine(at exportAt) error {
 }
 
 func (e *exporter) plans(at exportAt) error {
-	for _, t := range e.totals.sorted() {
+	for _, t := range e.totals.Sorted() {
 		if t.Plan < string(at.Key) {
 			continue
 		}

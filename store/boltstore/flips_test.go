@@ -12,6 +12,8 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
 
@@ -171,7 +173,7 @@ func TestFlippedBitInARowIsCorrectedByOpen(t *testing.T) {
 	require.NoError(t, s.db.View(func(tx *bolt.Tx) error {
 		for _, name := range sealedBuckets {
 			err := tx.Bucket(name).ForEach(func(key, row []byte) error {
-				if row[0] == sealMark {
+				if row[0] == schema.SealMark {
 					for _, b := range [][]byte{key, row} {
 						first := int(uintptr(unsafe.Pointer(unsafe.SliceData(b))) - s.db.Info().Data)
 						if first > 0 && first < int(tx.Size()) { // bbolt copies small buckets

@@ -118,7 +118,7 @@ func (s *Store) foldStep(w work) (err error) {
 	}
 	st.install()
 	s.measured.step(w.size, time.Since(begin)-st.yielder.yielded, tx.Stats())
-	s.journal.Release(w.to.seq)
+	s.journal.Release(w.to.Seq)
 	s.publish()
 	s.leases.folded(st.settled)
 	s.backlog.reached(w, s.measured.allowance())

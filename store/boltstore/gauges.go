@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
@@ -20,7 +22,7 @@ func (s *Store) publish() {
 	g := store.Gauges{Plans: make(map[string]store.PlanGauges, len(s.totals)), QuarantineEntries: s.quarantine.entries}
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	err := s.viewFolded(func(tx *bolt.Tx) error {
-		c := tx.Bucket(bucketDue).Cursor()
+		c := tx.Bucket(schema.BucketDue).Cursor()
 		for plan, t := range s.totals {
 			figures := store.PlanGauges{Tally: t.Feedback}
 			figures.OldestDue = s.oldestDue(c, plan, now)
@@ -40,15 +42,15 @@ func (s *Store) publish() {
 // oldestDue returns when the oldest task of a plan became or becomes due; zero if the plan has no task. A task whose
 // due time was set before the clock was set back counts as due now.
 func (s *Store) oldestDue(c *bolt.Cursor, plan string, now time.Time) (oldest time.Time) {
-	prefix := appendPlan(nil, plan)
+	prefix := schema.AppendPlan(nil, plan)
 	key, _ := c.Seek(prefix)
 	if !bytes.HasPrefix(key, prefix) {
 		return time.Time{}
 	}
-	if oldest = dueOf(key); !oldest.After(now) {
+	if oldest = schema.DueOf(key); !oldest.After(now) {
 		return oldest
 	}
-	key, _ = c.Seek(dueKey(plan, s.config.Policies(plan).Horizon(now).Add(time.Millisecond), 0))
+	key, _ = c.Seek(schema.DueKey(plan, s.config.Policies(plan).Horizon(now).Add(time.Millisecond), 0))
 	if bytes.HasPrefix(key, prefix) {
 		return now
 	}

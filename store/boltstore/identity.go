@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
 )
@@ -12,10 +14,10 @@ import (
 // one of them is unknown, or if another batch now has that plan and id.
 func (r *rebuilding) identity() (id store.BatchKey, ok bool) {
 	var planPart, idPart []byte
-	for _, key := range entriesTo(r.tx, bucketIDs, r.n) {
+	for _, key := range entriesTo(r.tx, schema.BucketIDs, r.n) {
 		planPart, idPart = planIn(key)
 	}
-	for _, name := range [][]byte{bucketDue, bucketChecks, bucketBuried} {
+	for _, name := range [][]byte{schema.BucketDue, schema.BucketChecks, schema.BucketBuried} {
 		for _, key := range entriesTo(r.tx, name, r.n) {
 			if planPart == nil {
 				planPart, _ = planIn(key)
@@ -23,17 +25,17 @@ func (r *rebuilding) identity() (id store.BatchKey, ok bool) {
 		}
 	}
 	id.BatchID = string(idPart)
-	if idPart == nil || hashed(id.BatchID, 512) {
+	if idPart == nil || schema.Hashed(id.BatchID, 512) {
 		first := r.firstReport()
-		if first == nil || idPart != nil && !bytes.Equal(appendPart(nil, first.BatchID, 512), idPart) {
+		if first == nil || idPart != nil && !bytes.Equal(schema.AppendPart(nil, first.BatchID, 512), idPart) {
 			return id, false
 		}
 		id.BatchID = first.BatchID
 	}
-	if id.Plan = string(planPart); planPart == nil || hashed(id.Plan, 200) {
+	if id.Plan = string(planPart); planPart == nil || schema.Hashed(id.Plan, 200) {
 		id.Plan = ""
 		for plan := range r.totals {
-			if planPart == nil && len(r.totals) == 1 || bytes.Equal(appendPart(nil, plan, 200), planPart) {
+			if planPart == nil && len(r.totals) == 1 || bytes.Equal(schema.AppendPart(nil, plan, 200), planPart) {
 				id.Plan = plan
 			}
 		}
@@ -41,15 +43,15 @@ func (r *rebuilding) identity() (id store.BatchKey, ok bool) {
 	if id.Plan == "" || id.BatchID == "" {
 		return id, false
 	}
-	taken := r.tx.Bucket(bucketIDs).Get(idKey(id))
-	return id, taken == nil || numberOf(taken) == r.n || r.tx.Bucket(bucketBatches).Get(taken) == nil
+	taken := r.tx.Bucket(schema.BucketIDs).Get(schema.IdKey(id))
+	return id, taken == nil || schema.NumberOf(taken) == r.n || r.tx.Bucket(schema.BucketBatches).Get(taken) == nil
 }
 
 // firstReport returns the first readable report in the batch's log, or nil.
 func (r *rebuilding) firstReport() *dlr.Report {
-	c := r.tx.Bucket(bucketLog).Cursor()
-	for key, row := c.Seek(r.n.key()); key != nil && numberOf(key) == r.n; key, row = c.Next() {
-		reports, _ := unpackChunk(r.s.decoder, key, row)
+	c := r.tx.Bucket(schema.BucketLog).Cursor()
+	for key, row := c.Seek(r.n.Key()); key != nil && schema.NumberOf(key) == r.n; key, row = c.Next() {
+		reports, _ := schema.Unpack(r.s.decoder, key, row)
 		for _, logged := range reports {
 			if report, ok := decodeReport(logged.Source, logged.Raw).(store.Report); ok {
 				return report.Report
@@ -79,17 +81,17 @@ func (r *rebuilding) abandon(row []byte) error {
 	}
 	err := r.abandonRecipients()
 	if row != nil {
-		err = errors.Join(err, r.remove(bucketBatches, r.n.key(), row))
+		err = errors.Join(err, r.remove(schema.BucketBatches, r.n.Key(), row))
 	}
-	for _, id := range entriesTo(r.tx, bucketIDs, r.n) {
-		err = errors.Join(err, r.remove(bucketIDs, id, r.n.key()))
+	for _, id := range entriesTo(r.tx, schema.BucketIDs, r.n) {
+		err = errors.Join(err, r.remove(schema.BucketIDs, id, r.n.Key()))
 	}
-	c := r.tx.Bucket(bucketLog).Cursor()
-	for key, chunk := c.Seek(r.n.key()); key != nil && numberOf(key) == r.n; key, chunk = c.Next() {
-		err = errors.Join(err, r.setAside(bucketLog, key, chunk))
+	c := r.tx.Bucket(schema.BucketLog).Cursor()
+	for key, chunk := c.Seek(r.n.Key()); key != nil && schema.NumberOf(key) == r.n; key, chunk = c.Next() {
+		err = errors.Join(err, r.setAside(schema.BucketLog, key, chunk))
 	}
 	if belongs(r.tx, r.n) {
-		err = errors.Join(err, r.tx.Bucket(bucketTrash).Put(r.n.key(), nil))
+		err = errors.Join(err, r.tx.Bucket(schema.BucketTrash).Put(r.n.Key(), nil))
 	}
 	return errors.Join(err, r.dropEntries(r.n), r.recountLater(), r.forget())
 }
@@ -97,16 +99,16 @@ func (r *rebuilding) abandon(row []byte) error {
 // abandonRecipients sets damaged rows aside. If their keys are damaged, the batch may never have existed.
 func (r *rebuilding) abandonRecipients() (err error) {
 	var damaged [][]byte
-	recipients := r.tx.Bucket(bucketRecipients)
+	recipients := r.tx.Bucket(schema.BucketRecipients)
 	c := recipients.Cursor()
-	for key, row := c.Seek(r.n.key()); key != nil && numberOf(key) == r.n; key, row = c.Next() {
+	for key, row := c.Seek(r.n.Key()); key != nil && schema.NumberOf(key) == r.n; key, row = c.Next() {
 		if _, cause := rebuiltIn(key, row); cause != nil {
-			r.note(bucketRecipients, key, cause, isAside)
+			r.note(schema.BucketRecipients, key, cause, isAside)
 			damaged = append(damaged, bytes.Clone(key))
 		}
 	}
 	for _, key := range damaged {
-		err = errors.Join(err, r.remove(bucketRecipients, key, recipients.Get(key)))
+		err = errors.Join(err, r.remove(schema.BucketRecipients, key, recipients.Get(key)))
 	}
 	return err
 }

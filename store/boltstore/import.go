@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	"github.com/klauspost/compress/zstd"
 	bolt "go.etcd.io/bbolt"
 
@@ -20,16 +22,12 @@ import (
 	"github.com/dlrloop/dlrloop/store/journal"
 )
 
-// keyCopy is the key in bucket meta of the progress mark of an unfinished copy. It is deleted when the copy is
-// complete.
-var keyCopy = []byte("copy")
-
 // Sink is a directory that a copy fills. It has no journal until the copy is complete.
 type Sink struct {
 	dir        *storeDir
 	db         *bolt.DB
 	config     Config
-	compressor *compressor
+	compressor *schema.Compressor
 	decoder    *zstd.Decoder
 }
 
@@ -41,10 +39,10 @@ func OpenSink(c Config) (_ *Sink, err error) {
 	if err := disk.MakeDir(c.Path); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	if s.compressor, err = newCompressor(); err != nil {
+	if s.compressor, err = schema.NewCompressor(); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	if s.decoder, err = newDecompressor(); err != nil {
+	if s.decoder, err = schema.NewDecompressor(); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	if s.dir, err = lockDir(c.Path, s.config.LockTimeout); err != nil {
@@ -70,8 +68,8 @@ func (s *Sink) journal() string { return filepath.Join(s.config.Path, "journal")
 // source.
 func (s *Sink) Begin(_ context.Context, from copying.Identity) (m copying.Mark, err error) {
 	err = s.db.Update(func(tx *bolt.Tx) error {
-		meta := tx.Bucket(bucketMeta)
-		if kept := meta.Get(keyCopy); kept != nil {
+		meta := tx.Bucket(schema.BucketMeta)
+		if kept := meta.Get(schema.KeyCopy); kept != nil {
 			m, err = copying.Resume(kept, from)
 			return err
 		}
@@ -79,20 +77,20 @@ func (s *Sink) Begin(_ context.Context, from copying.Identity) (m copying.Mark, 
 			return err
 		}
 		m = copying.Mark{Source: from}
-		return meta.Put(keyCopy, m.Encode())
+		return meta.Put(schema.KeyCopy, m.Encode())
 	})
 	return m, err
 }
 
 // empty returns ErrOccupied if the directory holds a store that was ever used.
 func (s *Sink) empty(tx *bolt.Tx) error {
-	for _, name := range buckets {
-		if key, _ := tx.Bucket(name).Cursor().First(); key != nil && !bytes.Equal(name, bucketMeta) {
+	for _, name := range schema.Buckets {
+		if key, _ := tx.Bucket(name).Cursor().First(); key != nil && !bytes.Equal(name, schema.BucketMeta) {
 			return fmt.Errorf("%w: %s holds a store", copying.ErrOccupied, s.config.Path)
 		}
 	}
 	journal, err := os.ReadDir(s.journal())
-	if err == nil && len(journal) > 0 || tx.Bucket(bucketMeta).Get(keyPosition) != nil {
+	if err == nil && len(journal) > 0 || tx.Bucket(schema.BucketMeta).Get(schema.KeyPosition) != nil {
 		return fmt.Errorf("%w: %s holds a store that was in use", copying.ErrOccupied, s.config.Path)
 	}
 	return nil
@@ -110,14 +108,14 @@ func (s *Sink) Import(_ context.Context, p copying.Piece, m copying.Mark) error 
 		if err := i.piece(p); err != nil {
 			return err
 		}
-		return tx.Bucket(bucketMeta).Put(keyCopy, m.Encode())
+		return tx.Bucket(schema.BucketMeta).Put(schema.KeyCopy, m.Encode())
 	})
 }
 
 // importer is one transaction of an import.
 type importer struct {
 	tx         *bolt.Tx
-	compressor *compressor
+	compressor *schema.Compressor
 	puts       map[string][]entry // rows to write, by bucket
 	chunk      uint64             // the highest chunk number imported so far
 }
@@ -125,17 +123,17 @@ type importer struct {
 type entry struct{ key, row []byte }
 
 func (i *importer) piece(p copying.Piece) error {
-	reached, err := positionIn(i.tx)
+	reached, err := schema.ReadPosition(i.tx)
 	if err != nil {
 		return err
 	}
-	i.chunk = reached.seq
+	i.chunk = reached.Seq
 	if err := i.parts(p.Parts); err != nil {
 		return err
 	}
 	for _, m := range p.Minutes {
-		key := minuteKey(store.MinuteKey{Minute: m.Minute, Plan: m.Plan, Status: m.Status})
-		i.put(bucketMinutes, key, sealCount(key, m.Messages))
+		key := schema.MinuteKey(store.MinuteKey{Minute: m.Minute, Plan: m.Plan, Status: m.Status})
+		i.put(schema.BucketMinutes, key, schema.SealCount(key, m.Messages))
 	}
 	i.quarantine(p.Quarantine)
 	if err := i.write(); err != nil {
@@ -144,7 +142,7 @@ func (i *importer) piece(p copying.Piece) error {
 	if err := i.totals(p.Totals); err != nil {
 		return err
 	}
-	return i.tx.Bucket(bucketMeta).Put(keyPosition, position{seq: i.chunk}.row())
+	return i.tx.Bucket(schema.BucketMeta).Put(schema.KeyPosition, schema.Position{Seq: i.chunk}.Row())
 }
 
 func (i *importer) put(bucket, key, row []byte) {
@@ -168,16 +166,16 @@ func (i *importer) write() error {
 }
 
 func (i *importer) parts(parts []copying.Part) error {
-	newest, _ := i.tx.Bucket(bucketBatches).Cursor().Last()
-	last, ids := numberOf(newest), i.tx.Bucket(bucketIDs)
-	fresh := make(map[store.BatchKey]number) // numbers of batches that are not in bucket ids yet
+	newest, _ := i.tx.Bucket(schema.BucketBatches).Cursor().Last()
+	last, ids := schema.NumberOf(newest), i.tx.Bucket(schema.BucketIDs)
+	fresh := make(map[store.BatchKey]schema.Number) // numbers of batches that are not in bucket ids yet
 	for _, p := range parts {
-		id := idKey(p.Key)
-		n := max(fresh[p.Key], numberOf(ids.Get(id)))
+		id := schema.IdKey(p.Key)
+		n := max(fresh[p.Key], schema.NumberOf(ids.Get(id)))
 		if p.Batch != nil {
-			n = max(last+1, numberAt(p.Born)+number(p.Born.Nanosecond()/1000%1000))
+			n = max(last+1, schema.NumberAt(p.Born)+schema.Number(p.Born.Nanosecond()/1000%1000))
 			last, fresh[p.Key] = n, n
-			i.put(bucketIDs, id, n.key())
+			i.put(schema.BucketIDs, id, n.Key())
 			i.batch(n, p)
 		}
 		if n == 0 {
@@ -186,19 +184,19 @@ func (i *importer) parts(parts []copying.Part) error {
 		i.recipients(n, p)
 		for _, c := range p.Log {
 			i.chunk = max(i.chunk, c.Number)
-			key := logKey(n, c.Number)
-			i.put(bucketLog, key, i.compressor.pack(key, c.Reports))
+			key := schema.LogKey(n, c.Number)
+			i.put(schema.BucketLog, key, i.compressor.Pack(key, c.Reports))
 		}
 	}
 	return nil
 }
 
-func (i *importer) batch(n number, p copying.Part) {
+func (i *importer) batch(n schema.Number, p copying.Part) {
 	i.chunk = max(i.chunk, p.Chunk)
-	i.put(bucketBatches, n.key(), sealBatch(n, p.Batch))
-	at := indexKeysOf(p.Batch, n)
+	i.put(schema.BucketBatches, n.Key(), schema.SealBatch(n, p.Batch))
+	at := schema.IndexKeysOf(p.Batch, n)
 	for _, index := range []struct{ bucket, key []byte }{
-		{bucketDue, at.due}, {bucketBuried, at.buried}, {bucketChecks, at.check},
+		{schema.BucketDue, at.Due}, {schema.BucketBuried, at.Buried}, {schema.BucketChecks, at.Check},
 	} {
 		if index.key != nil {
 			i.put(index.bucket, index.key, nil)
@@ -206,25 +204,25 @@ func (i *importer) batch(n number, p copying.Part) {
 	}
 }
 
-func (i *importer) recipients(n number, p copying.Part) {
+func (i *importer) recipients(n schema.Number, p copying.Part) {
 	for k := range p.Recipients {
 		digits := dlr.Digits(p.Recipients[k].Number)
-		key := recipientKey(n, digits)
-		i.put(bucketRecipients, key, sealRecipient(key, &p.Recipients[k]))
-		i.put(bucketNumbers, numberKey(n, digits), nil)
+		key := schema.RecipientKey(n, digits)
+		i.put(schema.BucketRecipients, key, schema.SealRecipient(key, &p.Recipients[k]))
+		i.put(schema.BucketNumbers, schema.NumberKey(n, digits), nil)
 	}
 }
 
 // quarantine stores entries in the given order, with keys that sort before all keys made from journal frames.
 func (i *importer) quarantine(entries []store.QuarantineEntry) {
 	place := 0
-	if newest, _ := i.tx.Bucket(bucketQuarantine).Cursor().Last(); newest != nil {
+	if newest, _ := i.tx.Bucket(schema.BucketQuarantine).Cursor().Last(); newest != nil {
 		place = int(binary.BigEndian.Uint32(newest[8:])) + 1
 	}
 	for _, e := range entries {
-		key := quarantineKey(0, place)
+		key := schema.QuarantineKey(0, place)
 		a := store.Arrival{Plan: e.Plan, At: e.ReceivedAt}
-		i.put(bucketQuarantine, key, encodeQuarantined(key, a, e.Quarantined))
+		i.put(schema.BucketQuarantine, key, schema.SealQuarantined(key, a, e.Quarantined))
 		place++
 	}
 }
@@ -233,22 +231,22 @@ func (i *importer) totals(plans []store.PlanStats) error {
 	if len(plans) == 0 {
 		return nil
 	}
-	t := make(totals)
-	if err := t.load(i.tx); err != nil {
+	t := make(schema.Totals)
+	if err := t.Load(i.tx); err != nil {
 		return err
 	}
 	for k := range plans {
 		t[plans[k].Plan] = &plans[k]
 	}
-	return t.save(i.tx)
+	return t.Save(i.tx)
 }
 
 // Finish implements copying.Sink. It creates a journal whose frames get higher numbers than all chunks of the log, and
 // deletes the mark.
 func (s *Sink) Finish(context.Context) error {
-	var reached position
+	var reached schema.Position
 	err := s.db.View(func(tx *bolt.Tx) (err error) {
-		reached, err = positionIn(tx)
+		reached, err = schema.ReadPosition(tx)
 		return err
 	})
 	if err != nil {
@@ -257,13 +255,13 @@ func (s *Sink) Finish(context.Context) error {
 	if err := os.RemoveAll(s.journal()); err != nil { // left by an interrupted Finish
 		return fmt.Errorf("create the journal: %w", err)
 	}
-	created, err := journal.Create(s.journal(), reached.seq, s.config.journal())
+	created, err := journal.Create(s.journal(), reached.Seq, s.config.journal())
 	if err != nil {
 		return fmt.Errorf("create the journal: %w", err)
 	}
-	reached = position{seq: created.Seq, salt: created.Salt}
+	reached = schema.Position{Seq: created.Seq, Salt: created.Salt}
 	return s.db.Update(func(tx *bolt.Tx) error {
-		meta := tx.Bucket(bucketMeta)
-		return errors.Join(meta.Put(keyPosition, reached.row()), meta.Delete(keyCopy))
+		meta := tx.Bucket(schema.BucketMeta)
+		return errors.Join(meta.Put(schema.KeyPosition, reached.Row()), meta.Delete(schema.KeyCopy))
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/disk"
 )
@@ -23,22 +25,22 @@ const (
 
 // finding is a damaged row and what was done about it. done is empty if that is decided later.
 type finding struct {
-	*damageError
+	*schema.DamageError
 	done string
 }
 
 // noteDamaged records a damaged row that a read found. The fold's goroutine mends it before its next step. Other
 // damage is only reported; other errors are ignored.
 func (s *Store) noteDamaged(err error) {
-	d, isRow := errors.AsType[*damageError](err)
+	d, isRow := errors.AsType[*schema.DamageError](err)
 	if !isRow {
 		if errors.Is(err, store.ErrDamaged) {
 			s.reportDamaged(err, err)
 		}
 		return
 	}
-	if _, skip := s.startOnly.Load(d.id()); !skip {
-		s.unmended.Store(d.id(), d)
+	if _, skip := s.startOnly.Load(d.Id()); !skip {
+		s.unmended.Store(d.Id(), d)
 		s.backlog.signal()
 	}
 }
@@ -46,8 +48,8 @@ func (s *Store) noteDamaged(err error) {
 // reportDamaged reports err, damage of a row, unless damage of that row was reported before.
 func (s *Store) reportDamaged(row, err error) {
 	id := row.Error()
-	if d, isRow := errors.AsType[*damageError](row); isRow {
-		id = d.id() // its text masks numbers, so two rows may have the same text
+	if d, isRow := errors.AsType[*schema.DamageError](row); isRow {
+		id = d.Id() // its text masks numbers, so two rows may have the same text
 	}
 	if _, known := s.reported.LoadOrStore(id, true); !known {
 		s.reportFailure("damage", err)
@@ -58,10 +60,10 @@ func (s *Store) reportDamaged(row, err error) {
 func (s *Store) reportMended(found []finding) {
 	for _, f := range found {
 		if f.done == isMisplaced {
-			s.startOnly.Store(f.id(), true)
+			s.startOnly.Store(f.Id(), true)
 		}
-		if f.done != "" && !errors.Is(f.cause, errUnsettled) {
-			s.reportDamaged(f.damageError, fmt.Errorf("%w: %s", f.damageError, f.done))
+		if f.done != "" && !errors.Is(f.Cause, schema.ErrUnsettled) {
+			s.reportDamaged(f.DamageError, fmt.Errorf("%w: %s", f.DamageError, f.done))
 		}
 	}
 }
@@ -69,10 +71,10 @@ func (s *Store) reportMended(found []finding) {
 // mendNoted mends the rows that reads have found damaged. w is the next step of the fold. If mending fails without a
 // fatal error, the rows stay as they are, and the next read that finds them tries again.
 func (s *Store) mendNoted(w work) {
-	var rows []*damageError
+	var rows []*schema.DamageError
 	for key, d := range s.unmended.Range {
 		s.unmended.Delete(key)
-		rows = append(rows, d.(*damageError))
+		rows = append(rows, d.(*schema.DamageError))
 	}
 	if len(rows) == 0 {
 		return
@@ -92,7 +94,7 @@ func (s *Store) mendNoted(w work) {
 // reportUnmended reports the rows that reads found damaged and that were not mended before Close.
 func (s *Store) reportUnmended() {
 	for _, d := range s.unmended.Range {
-		s.reportDamaged(d.(*damageError), fmt.Errorf("%w: it is not mended yet", d.(*damageError)))
+		s.reportDamaged(d.(*schema.DamageError), fmt.Errorf("%w: it is not mended yet", d.(*schema.DamageError)))
 	}
 }
 
@@ -101,19 +103,19 @@ func (s *Store) foldMended(w work) error {
 	tried := make(map[string]bool)
 	for {
 		err := s.foldStep(w)
-		d, isRow := errors.AsType[*damageError](err)
-		if !isRow || tried[d.id()] {
+		d, isRow := errors.AsType[*schema.DamageError](err)
+		if !isRow || tried[d.Id()] {
 			return err
 		}
-		tried[d.id()] = true
-		if mendErr := s.mend([]*damageError{d}, w); mendErr != nil {
+		tried[d.Id()] = true
+		if mendErr := s.mend([]*schema.DamageError{d}, w); mendErr != nil {
 			return disk.Fatal(fmt.Errorf("%v: mend: %w", d, mendErr)) // not fatal if the disk is full: the fold retries
 		}
 	}
 }
 
 // mend mends damaged rows and rebuilds the batches that depend on them.
-func (s *Store) mend(rows []*damageError, w work) error {
+func (s *Store) mend(rows []*schema.DamageError, w work) error {
 	if err := s.mendRows(rows, nil); err != nil {
 		return err
 	}
@@ -122,11 +124,11 @@ func (s *Store) mend(rows []*damageError, w work) error {
 
 // mendRows corrects rows or sets them aside, and marks in bucket mending the batches to rebuild. It first copies the
 // buckets in copies: bbolt finds a page by its first key, so a row with a damaged key must not be changed in place.
-func (s *Store) mendRows(rows []*damageError, copies map[string]bool) error {
+func (s *Store) mendRows(rows []*schema.DamageError, copies map[string]bool) error {
 	var found []finding
 	err := s.update(func(c *writeTx) error {
 		found = nil
-		for _, name := range buckets {
+		for _, name := range schema.Buckets {
 			if copies[string(name)] {
 				copied, err := c.copyBucket(name)
 				if found = append(found, copied...); err != nil {
@@ -135,15 +137,15 @@ func (s *Store) mendRows(rows []*damageError, copies map[string]bool) error {
 			}
 		}
 		for _, d := range rows {
-			damaged := func(f finding) bool { return bytes.Equal(f.bucket, d.bucket) && f.done != "" }
+			damaged := func(f finding) bool { return bytes.Equal(f.Bucket, d.Bucket) && f.done != "" }
 			// A damaged key in the bucket explains a wrong branch page, so only a branch without one is reported.
 			if errors.Is(d, errBranch) && !slices.ContainsFunc(found, damaged) {
 				found = append(found, finding{d, isCopied})
 			}
-			if copies[string(d.bucket)] && !errors.Is(d, errCounts) && !errors.Is(d, errMissing) {
+			if copies[string(d.Bucket)] && !errors.Is(d, errCounts) && !errors.Is(d, errMissing) {
 				continue // copyBucket has mended it
 			}
-			done, err := c.mendRow(d.bucket, d.key)
+			done, err := c.mendRow(d.Bucket, d.Key)
 			if err != nil {
 				return err
 			}

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
 
@@ -21,10 +23,10 @@ func TestLostTotalsAreRecomputed(t *testing.T) {
 	for _, verified := range []int64{0, -1} {
 		copied := copied(t, path)
 		editDatabase(t, copied, func(tx *bolt.Tx) error {
-			meta := tx.Bucket(bucketMeta)
-			row := append([]byte(nil), meta.Get(keyTotals)...)
+			meta := tx.Bucket(schema.BucketMeta)
+			row := append([]byte(nil), meta.Get(schema.KeyTotals)...)
 			row[20], row[30] = row[20]^3, row[30]^5
-			return meta.Put(keyTotals, row)
+			return meta.Put(schema.KeyTotals, row)
 		})
 		var o failures
 		s = opened(t, Config{Path: copied, Policies: testPolicy, Observer: o.observer(), verify: verified})
@@ -44,10 +46,10 @@ func TestLostPositionIsRefused(t *testing.T) {
 		for flipped, refused := range map[byte]bool{1: false, 3: true} {
 			path := twoBatches(t)
 			editDatabase(t, path, func(tx *bolt.Tx) error {
-				meta := tx.Bucket(bucketMeta)
-				row := append([]byte(nil), meta.Get(keyPosition)...)
+				meta := tx.Bucket(schema.BucketMeta)
+				row := append([]byte(nil), meta.Get(schema.KeyPosition)...)
 				row[len(row)-1] ^= flipped
-				return meta.Put(keyPosition, row)
+				return meta.Put(schema.KeyPosition, row)
 			})
 			s, err := Open(t.Context(), Config{Path: path, Segment: smallSegment, verify: verified})
 			if refused {
@@ -70,7 +72,7 @@ func TestBatchOfAHashedPlanIsRebuilt(t *testing.T) {
 		abandoned bool
 	}{
 		"plan known from the totals": {},
-		"plan lost":                  {keyTotals, true},
+		"plan lost":                  {schema.KeyTotals, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := t.TempDir()
@@ -79,12 +81,12 @@ func TestBatchOfAHashedPlanIsRebuilt(t *testing.T) {
 			a.Plan = plan
 			require.NoError(t, s.Record(t.Context(), a))
 			require.NoError(t, s.Close())
-			scramble(t, path, bucketBatches, func(int) bool { return true })
+			scramble(t, path, schema.BucketBatches, func(int) bool { return true })
 			editDatabase(t, path, func(tx *bolt.Tx) error {
 				if c.also == nil {
 					return nil
 				}
-				return tx.Bucket(bucketMeta).Put(c.also, []byte("{"))
+				return tx.Bucket(schema.BucketMeta).Put(c.also, []byte("{"))
 			})
 			var o failures
 			s = opened(t, Config{Path: path, Observer: o.observer()})
@@ -116,11 +118,13 @@ func TestIndexEntryForAnotherBatchIsCorrected(t *testing.T) {
 	s := opened(t, Config{Path: path, Observer: o.observer()})
 	bad, good := store.BatchKey{Plan: "plan", BatchID: "bad"}, store.BatchKey{Plan: "plan", BatchID: "good"}
 	for _, target := range []func(tx *bolt.Tx) []byte{
-		func(tx *bolt.Tx) []byte { return append([]byte(nil), tx.Bucket(bucketIDs).Get(idKey(good))...) },
-		func(*bolt.Tx) []byte { return number(12345).key() },
+		func(tx *bolt.Tx) []byte {
+			return append([]byte(nil), tx.Bucket(schema.BucketIDs).Get(schema.IdKey(good))...)
+		},
+		func(*bolt.Tx) []byte { return schema.Number(12345).Key() },
 	} {
 		require.NoError(t, s.db.Update(func(tx *bolt.Tx) error {
-			return tx.Bucket(bucketIDs).Put(idKey(bad), target(tx))
+			return tx.Bucket(schema.BucketIDs).Put(schema.IdKey(bad), target(tx))
 		}))
 		require.NoError(t, s.Record(t.Context(), delivered("bad", "447700900001")))
 		b, err := s.Batch(t.Context(), bad)
@@ -142,7 +146,7 @@ func TestIndexEntryForNoBatchIsCorrected(t *testing.T) {
 	var o failures
 	s := opened(t, Config{Path: path, Observer: o.observer()})
 	require.NoError(t, s.db.Update(func(tx *bolt.Tx) error {
-		due := tx.Bucket(bucketDue)
+		due := tx.Bucket(schema.BucketDue)
 		key, _ := due.Cursor().First()
 		wrong := append([]byte(nil), key...)
 		wrong[len(wrong)-2] ^= 16
@@ -166,7 +170,7 @@ func TestDamagedKeyIsMendedOnlyByOpen(t *testing.T) {
 	s := opened(t, Config{Path: path, Observer: o.observer(), verify: -1})
 	bad := store.BatchKey{Plan: "plan", BatchID: "bad"}
 	require.NoError(t, s.db.Update(func(tx *bolt.Tx) error {
-		recipients := tx.Bucket(bucketRecipients)
+		recipients := tx.Bucket(schema.BucketRecipients)
 		key, row := recipients.Cursor().First()
 		wrong, row := append([]byte(nil), key...), append([]byte(nil), row...)
 		wrong[len(wrong)-1] ^= 2

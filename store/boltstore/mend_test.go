@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
 
@@ -93,7 +95,7 @@ func scrambleIn(tx *bolt.Tx, bucket []byte, which func(i int) bool) (rows int, e
 	})
 	for _, key := range keys {
 		row := append([]byte(nil), tx.Bucket(bucket).Get(key)...)
-		for k := sealSize; k < len(row); k++ {
+		for k := schema.SealSize; k < len(row); k++ {
 			row[k] = byte(random.Uint32())
 		}
 		err = errors.Join(err, tx.Bucket(bucket).Put(key, row))
@@ -103,7 +105,7 @@ func scrambleIn(tx *bolt.Tx, bucket []byte, which func(i int) bool) (rows int, e
 
 // The rows are overwritten while the store is open.
 func TestRowsThatReadsFindDamagedAreMended(t *testing.T) {
-	for _, bucket := range [][]byte{bucketBatches, bucketRecipients} {
+	for _, bucket := range [][]byte{schema.BucketBatches, schema.BucketRecipients} {
 		t.Run(string(bucket), func(t *testing.T) {
 			path := variedStore(t)
 			s := opened(t, Config{Path: path, Policies: testPolicy})
@@ -197,7 +199,7 @@ func requireSound(t *testing.T, path string) {
 	require.Empty(t, o.damage())
 	require.NoError(t, s.Close())
 	editDatabase(t, path, func(tx *bolt.Tx) error {
-		if mending := tx.Bucket(bucketMending); mending != nil {
+		if mending := tx.Bucket(schema.BucketMending); mending != nil {
 			key, _ := mending.Cursor().First()
 			require.Nil(t, key)
 		}
@@ -217,12 +219,12 @@ func TestOpenMendsOverwrittenRows(t *testing.T) {
 		bucket []byte
 		which  func(int) bool
 	}{
-		{bucketRecipients, func(i int) bool { return i%7 == 3 }},
-		{bucketRecipients, func(int) bool { return true }},
-		{bucketBatches, func(i int) bool { return i%5 == 0 }},
-		{bucketBatches, func(int) bool { return true }},
-		{bucketMinutes, func(i int) bool { return i == 2 }},
-		{bucketQuarantine, func(i int) bool { return i == 0 }},
+		{schema.BucketRecipients, func(i int) bool { return i%7 == 3 }},
+		{schema.BucketRecipients, func(int) bool { return true }},
+		{schema.BucketBatches, func(i int) bool { return i%5 == 0 }},
+		{schema.BucketBatches, func(int) bool { return true }},
+		{schema.BucketMinutes, func(i int) bool { return i == 2 }},
+		{schema.BucketQuarantine, func(i int) bool { return i == 0 }},
 	} {
 		t.Run(string(c.bucket), func(t *testing.T) {
 			path := copied(t, whole)
@@ -252,7 +254,7 @@ func TestOpenMendsOverwrittenRows(t *testing.T) {
 // The fold mends a damaged batch before it folds a report for it: while the store runs, and in Open with and without
 // verification.
 func TestReportForADamagedBatchMendsIt(t *testing.T) {
-	for _, bucket := range [][]byte{bucketBatches, bucketRecipients} {
+	for _, bucket := range [][]byte{schema.BucketBatches, schema.BucketRecipients} {
 		for _, verified := range []int64{0, -1} {
 			for _, atStart := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s, verified %d, at start %v", bucket, verified, atStart), func(t *testing.T) {
@@ -283,7 +285,7 @@ func TestReportForADamagedBatchMendsIt(t *testing.T) {
 					require.Equal(t, map[dlr.Status]int{dlr.Delivered: 2}, b.States)
 					require.Equal(t, 2, b.Feedback.Owed)
 					require.NotNil(t, b.Task)
-					if !atStart || verified == 0 || bytes.Equal(bucket, bucketBatches) {
+					if !atStart || verified == 0 || bytes.Equal(bucket, schema.BucketBatches) {
 						require.Len(t, o.damage(), 1)
 						require.Contains(t, o.damage()[0], isRebuilt)
 					} else { // no fold or verification has read that row

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
 
@@ -195,9 +197,9 @@ func putMeta(t *testing.T, path string, key, row []byte) {
 	require.NoError(t, err)
 	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
 		if row == nil {
-			return tx.Bucket(bucketMeta).Delete(key)
+			return tx.Bucket(schema.BucketMeta).Delete(key)
 		}
-		return tx.Bucket(bucketMeta).Put(key, row)
+		return tx.Bucket(schema.BucketMeta).Put(key, row)
 	}))
 	require.NoError(t, db.Close())
 }
@@ -209,18 +211,21 @@ func TestDatabaseOfAnotherFormatIsRefused(t *testing.T) {
 		want     string
 	}{
 		{
-			"newer", keyFormat, binary.BigEndian.AppendUint64(nil, 4),
+			"newer", schema.KeyFormat, binary.BigEndian.AppendUint64(nil, 4),
 			"has format 4, this version reads format 3: use the version that wrote it, or a newer one",
 		},
-		{"of no format", keyFormat, binary.BigEndian.AppendUint64(nil, 0), "has format 0, this version reads format 3"},
-		{"without format", keyFormat, nil, "its format is missing"},
-		{"with a damaged position", keyPosition, []byte("?"), "its journal position is damaged"},
 		{
-			"of another journal", keyPosition, position{seq: 200, salt: journal.Salt{1}}.encode(),
+			"of no format", schema.KeyFormat, binary.BigEndian.AppendUint64(nil, 0),
+			"has format 0, this version reads format 3",
+		},
+		{"without format", schema.KeyFormat, nil, "its format is missing"},
+		{"with a damaged position", schema.KeyPosition, []byte("?"), "its journal position is damaged"},
+		{
+			"of another journal", schema.KeyPosition, schema.Position{Seq: 200, Salt: journal.Salt{1}}.Encode(),
 			"belongs to another database",
 		},
 		{
-			"newer than the journal", keyPosition, position{seq: 5000, salt: journal.Salt{1}}.encode(),
+			"newer than the journal", schema.KeyPosition, schema.Position{Seq: 5000, Salt: journal.Salt{1}}.Encode(),
 			"belongs to another database",
 		},
 	} {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/dlr"
@@ -14,21 +16,12 @@ import (
 )
 
 // find returns a batch's number, or ErrNotFound.
-func find(tx *bolt.Tx, key store.BatchKey) (number, error) {
-	found := tx.Bucket(bucketIDs).Get(idKey(key))
+func find(tx *bolt.Tx, key store.BatchKey) (schema.Number, error) {
+	found := tx.Bucket(schema.BucketIDs).Get(schema.IdKey(key))
 	if found == nil {
 		return 0, store.ErrNotFound
 	}
-	return numberOf(found), nil
-}
-
-// batchOf reads a batch's row. It returns nil if there is none, because retention deleted it a moment ago.
-func batchOf(tx *bolt.Tx, n number) (*store.Batch, error) {
-	row := tx.Bucket(bucketBatches).Get(n.key())
-	if row == nil {
-		return nil, nil
-	}
-	return batchIn(n.key(), row)
+	return schema.NumberOf(found), nil
 }
 
 // Batch implements store.Store: it returns one batch, or ErrNotFound.
@@ -38,7 +31,7 @@ func (s *Store) Batch(ctx context.Context, key store.BatchKey) (b *store.Batch, 
 		if err != nil {
 			return err
 		}
-		b, err = batchOf(tx, n)
+		b, err = schema.ReadBatch(tx, n)
 		return err
 	})
 	return b, err
@@ -47,8 +40,8 @@ func (s *Store) Batch(ctx context.Context, key store.BatchKey) (b *store.Batch, 
 // Batches implements store.Store: it lists the batches that q selects, the newest first.
 func (s *Store) Batches(ctx context.Context, q store.BatchQuery) (page store.Page[*store.Batch], err error) {
 	err = s.view(ctx, func(tx *bolt.Tx) error {
-		return backward(tx.Bucket(bucketBatches), nil, q.Paging, func(key, row []byte) (bool, error) {
-			b, err := batchIn(key, row)
+		return backward(tx.Bucket(schema.BucketBatches), nil, q.Paging, func(key, row []byte) (bool, error) {
+			b, err := schema.DecodeBatch(key, row)
 			if err != nil || !matches(b, q) {
 				return false, err
 			}
@@ -92,24 +85,24 @@ func (s *Store) Recipient(ctx context.Context, key store.BatchKey, number string
 }
 
 // recipientOf reads a recipient's row, or returns ErrNotFound.
-func recipientOf(tx *bolt.Tx, n number, digits string) (*store.Recipient, error) {
-	key := recipientKey(n, digits)
-	row := tx.Bucket(bucketRecipients).Get(key)
+func recipientOf(tx *bolt.Tx, n schema.Number, digits string) (*store.Recipient, error) {
+	key := schema.RecipientKey(n, digits)
+	row := tx.Bucket(schema.BucketRecipients).Get(key)
 	if row == nil {
 		return nil, store.ErrNotFound
 	}
-	r, err := recipientIn(key, row)
+	r, err := schema.DecodeRecipient(key, row)
 	return &r, err
 }
 
 // raw reads the bytes of one report from the log. It returns nil if the log does not have them.
-func (s *Store) raw(tx *bolt.Tx, n number, ref store.Ref) ([]byte, error) {
-	key := logKey(n, ref.Chunk)
-	chunk := tx.Bucket(bucketLog).Get(key)
+func (s *Store) raw(tx *bolt.Tx, n schema.Number, ref store.Ref) ([]byte, error) {
+	key := schema.LogKey(n, ref.Chunk)
+	chunk := tx.Bucket(schema.BucketLog).Get(key)
 	if chunk == nil {
 		return nil, nil
 	}
-	reports, err := unpackChunk(s.decoder, key, chunk)
+	reports, err := schema.Unpack(s.decoder, key, chunk)
 	if err != nil || ref.Index >= uint64(len(reports)) {
 		return nil, err
 	}
@@ -125,8 +118,8 @@ func (s *Store) Recipients(
 		if err != nil {
 			return err
 		}
-		return forward(tx.Bucket(bucketRecipients), n.key(), q.Paging, func(key, row []byte) (bool, error) {
-			r, err := recipientIn(key, row)
+		return forward(tx.Bucket(schema.BucketRecipients), n.Key(), q.Paging, func(key, row []byte) (bool, error) {
+			r, err := schema.DecodeRecipient(key, row)
 			if err != nil {
 				return false, err
 			}
@@ -166,7 +159,7 @@ func (s *Store) Stats(ctx context.Context) ([]store.PlanStats, error) {
 	}
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	return s.totals.sorted(), nil
+	return s.totals.Sorted(), nil
 }
 
 // Timeseries implements store.Store: it returns the number of messages by minute, plan and status, for from <= minute
@@ -176,16 +169,16 @@ func (s *Store) Timeseries(
 ) (counts []store.MinuteCount, err error) {
 	first := store.MinuteKey{Minute: from.Add(time.Minute - 1).Truncate(time.Minute)}
 	err = s.view(ctx, func(tx *bolt.Tx) error {
-		c := tx.Bucket(bucketMinutes).Cursor()
-		for key, row := c.Seek(minuteKey(first)[:4]); key != nil; key, row = c.Next() {
-			k := minuteOf(key)
+		c := tx.Bucket(schema.BucketMinutes).Cursor()
+		for key, row := c.Seek(schema.MinuteKey(first)[:4]); key != nil; key, row = c.Next() {
+			k := schema.MinuteOf(key)
 			if !k.Minute.Before(to) {
 				return nil
 			}
 			if plan != "" && k.Plan != plan {
 				continue
 			}
-			n, err := countIn(key, row)
+			n, err := schema.DecodeCount(key, row)
 			if err != nil {
 				return err
 			}

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store"
@@ -17,15 +19,15 @@ const pageBytes = 16 << 20
 
 // pageOfLog reads one page of a batch's report log. The cursor holds the chunk of the next report and its index in the
 // chunk.
-func (s *Store) pageOfLog(tx *bolt.Tx, n number, p store.Paging) (page store.Page[store.Logged], err error) {
+func (s *Store) pageOfLog(tx *bolt.Tx, n schema.Number, p store.Paging) (page store.Page[store.Logged], err error) {
 	chunk, index, err := decodeLogCursor(p.Cursor)
 	if err != nil {
 		return page, err
 	}
 	bytes := 0
-	c := tx.Bucket(bucketLog).Cursor()
-	for key, row := c.Seek(logKey(n, chunk)); key != nil && numberOf(key) == n; key, row = c.Next() {
-		reports, err := unpackChunk(s.decoder, key, row)
+	c := tx.Bucket(schema.BucketLog).Cursor()
+	for key, row := c.Seek(schema.LogKey(n, chunk)); key != nil && schema.NumberOf(key) == n; key, row = c.Next() {
+		reports, err := schema.Unpack(s.decoder, key, row)
 		if err != nil {
 			return page, err
 		}

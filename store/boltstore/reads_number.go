@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/dlr"
@@ -25,14 +27,14 @@ func (s *Store) RecipientBatches(
 	}
 	digits := dlr.Digits(recipient)
 	err = s.view(ctx, func(tx *bolt.Tx) error {
-		return eachNumber(tx, digits, before, func(n number) (bool, error) {
+		return eachNumber(tx, digits, before, func(n schema.Number) (bool, error) {
 			if len(page.Items) == p.Size() {
 				last := page.Items[len(page.Items)-1]
 				shown, err := find(tx, last.Key)
 				page.Next = encodeNumberCursor(shown)
 				return false, err
 			}
-			b, err := batchOf(tx, n)
+			b, err := schema.ReadBatch(tx, n)
 			if err != nil || b == nil {
 				return err == nil, err
 			}
@@ -49,19 +51,19 @@ func (s *Store) RecipientBatches(
 
 // eachNumber calls visit with the numbers of the batches of a recipient, newest first and only those less than before,
 // until visit returns false or an error.
-func eachNumber(tx *bolt.Tx, digits string, before number, visit func(number) (bool, error)) error {
-	c := tx.Bucket(bucketNumbers).Cursor()
+func eachNumber(tx *bolt.Tx, digits string, before schema.Number, visit func(schema.Number) (bool, error)) error {
+	c := tx.Bucket(schema.BucketNumbers).Cursor()
 	oldest, _ := c.First()
 	newest, _ := c.Last()
 	if oldest == nil {
 		return nil
 	}
-	day := min(binary.BigEndian.Uint32(newest), before.day())
+	day := min(binary.BigEndian.Uint32(newest), before.Day())
 	for ; day >= binary.BigEndian.Uint32(oldest); day-- {
-		prefix := numberPrefix(day, digits)
+		prefix := schema.NumberPrefix(day, digits)
 		key, _ := begin(c, prefix, nil, true)
 		for ; bytes.HasPrefix(key, prefix) && len(key) == len(prefix)+8; key, _ = c.Prev() {
-			n := trailing(key)
+			n := schema.TrailingNumber(key)
 			if n >= before {
 				continue
 			}
@@ -76,17 +78,17 @@ func eachNumber(tx *bolt.Tx, digits string, before number, visit func(number) (b
 	return nil
 }
 
-func encodeNumberCursor(n number) string {
-	return base64.RawURLEncoding.EncodeToString(n.key())
+func encodeNumberCursor(n schema.Number) string {
+	return base64.RawURLEncoding.EncodeToString(n.Key())
 }
 
-func decodeNumberCursor(cursor string) (number, error) {
+func decodeNumberCursor(cursor string) (schema.Number, error) {
 	if cursor == "" {
-		return ^number(0), nil
+		return ^schema.Number(0), nil
 	}
 	key, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil || len(key) != 8 {
 		return 0, fmt.Errorf("%w: %.60q", store.ErrCursor, cursor)
 	}
-	return numberOf(key), nil
+	return schema.NumberOf(key), nil
 }

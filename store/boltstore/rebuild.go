@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store"
@@ -20,7 +22,7 @@ const rebuildStep = 4096
 type rebuilding struct {
 	store.Rebuild
 	*writeTx
-	n        number
+	n        schema.Number
 	room     int         // rows that the present transaction may still write
 	before   store.Tally // the batch's share of the totals, as stored
 	counts   string      // counts of the batch, as stored; see figuresOf
@@ -43,7 +45,7 @@ func (s *Store) rebuildAll(w work) error {
 			return s.recount()
 		}
 		if err := s.rebuild(n, w); err != nil {
-			return fmt.Errorf("rebuild batch %x: %w", n.key(), err)
+			return fmt.Errorf("rebuild batch %x: %w", n.Key(), err)
 		}
 	}
 }
@@ -53,16 +55,16 @@ var errUnmended = errors.New("rows are damaged and can be rebuilt, but the polic
 	"what feedback is owed: start dlrloop on the folder first")
 
 // toRebuild returns the first batch in bucket mending, 0 if none, and whether the totals are listed there.
-func (s *Store) toRebuild() (n number, totals bool, err error) {
+func (s *Store) toRebuild() (n schema.Number, totals bool, err error) {
 	err = s.db.View(func(tx *bolt.Tx) error {
-		mending := tx.Bucket(bucketMending)
+		mending := tx.Bucket(schema.BucketMending)
 		if mending == nil {
 			return nil
 		}
 		c := mending.Cursor()
 		for key, _ := c.First(); key != nil && n == 0; key, _ = c.Next() {
-			if totals = totals || bytes.Equal(key, keyTotals); len(key) == 8 {
-				n = numberOf(key)
+			if totals = totals || bytes.Equal(key, schema.KeyTotals); len(key) == 8 {
+				n = schema.NumberOf(key)
 			}
 		}
 		return nil
@@ -72,7 +74,7 @@ func (s *Store) toRebuild() (n number, totals bool, err error) {
 
 // rebuild rebuilds one batch. w is the next step of the fold; its first arrival may be the rest of a partly folded
 // report of the batch.
-func (s *Store) rebuild(n number, w work) error {
+func (s *Store) rebuild(n schema.Number, w work) error {
 	c, err := s.begin()
 	if err != nil {
 		return err
@@ -131,7 +133,7 @@ func (r *rebuilding) wrote(rows int) error {
 	if r.writeTx, err = s.begin(); err != nil {
 		return err
 	}
-	if !r.Lost && r.tx.Bucket(bucketBatches).Get(r.n.key()) == nil {
+	if !r.Lost && r.tx.Bucket(schema.BucketBatches).Get(r.n.Key()) == nil {
 		return errDeleted
 	}
 	return nil
@@ -142,48 +144,48 @@ var errDeleted = errors.New("retention has deleted the batch")
 
 // note records a damaged row and what is done about it.
 func (r *rebuilding) note(bucket, key []byte, err error, done string) {
-	d, ok := errors.AsType[*damageError](err)
+	d, ok := errors.AsType[*schema.DamageError](err)
 	if !ok {
-		d = damage(bucket, key, err).(*damageError)
+		d = schema.Damage(bucket, key, err).(*schema.DamageError)
 	}
 	r.found = append(r.found, finding{d, done})
 }
 
 // open reads the batch's row, or starts a new one if the row is lost. It returns false if there is nothing to rebuild.
 func (r *rebuilding) open(w work) (ok bool, err error) {
-	key := r.n.key()
-	if r.tx.Bucket(bucketTrash).Get(key) != nil {
+	key := r.n.Key()
+	if r.tx.Bucket(schema.BucketTrash).Get(key) != nil {
 		return false, r.forget()
 	}
-	row := r.tx.Bucket(bucketBatches).Get(key)
+	row := r.tx.Bucket(schema.BucketBatches).Get(key)
 	if row != nil {
-		if done, err := r.mendRow(bucketBatches, key); err != nil {
+		if done, err := r.mendRow(schema.BucketBatches, key); err != nil {
 			return false, err
 		} else if done != "" {
-			r.note(bucketBatches, key, errors.New("its checksum does not match"), done)
+			r.note(schema.BucketBatches, key, errors.New("its checksum does not match"), done)
 		}
-		row = r.tx.Bucket(bucketBatches).Get(key)
+		row = r.tx.Bucket(schema.BucketBatches).Get(key)
 	}
 	if row != nil {
-		b, err := batchIn(key, row)
+		b, err := schema.DecodeBatch(key, row)
 		if err == nil {
 			r.Batch, r.before, r.counts = b, b.Tally(), figuresOf(b)
 			return true, r.plan(w)
 		}
-		r.note(bucketBatches, key, err, isRebuilt)
+		r.note(schema.BucketBatches, key, err, isRebuilt)
 	} else {
-		r.note(bucketBatches, key, errMissing, isRebuilt)
+		r.note(schema.BucketBatches, key, errMissing, isRebuilt)
 	}
 	id, ok := r.identity()
 	if !ok {
 		return false, r.abandon(row)
 	}
 	if row != nil {
-		if err := r.setAside(bucketBatches, key, row); err != nil {
+		if err := r.setAside(schema.BucketBatches, key, row); err != nil {
 			return false, err
 		}
 	}
-	at := time.UnixMilli(int64(r.n >> numberShift)).UTC()
+	at := time.UnixMilli(int64(r.n >> schema.NumberShift)).UTC()
 	r.Lost, r.Batch = true, &store.Batch{Plan: id.Plan, ID: id.BatchID, FirstAt: at, LastAt: at}
 	return true, r.plan(w)
 }
@@ -191,10 +193,10 @@ func (r *rebuilding) open(w work) (ok bool, err error) {
 // plan sets the plan's policy, and the report of the batch that is folded only in part, if there is one.
 func (r *rebuilding) plan(w work) error {
 	r.Policy = r.s.config.Policies(r.Batch.Plan)
-	if w.from.within.recipients > 0 && len(w.parts) > 0 && len(w.parts[0].arrivals) > 0 {
+	if w.from.Within.Recipients > 0 && len(w.parts) > 0 && len(w.parts[0].arrivals) > 0 {
 		a := w.parts[0].arrivals[0]
 		if a.Plan == r.Batch.Plan && a.News.Batch() == r.Batch.ID {
-			r.Partial, r.Done = a, w.from.within.recipients
+			r.Partial, r.Done = a, w.from.Within.Recipients
 		}
 	}
 	return nil
@@ -206,11 +208,11 @@ func figuresOf(b *store.Batch) string { return fmt.Sprint(named(b.States), b.Fee
 // each calls visit for every recipient of the batch, in as many transactions as necessary. visit reports whether it
 // wrote.
 func (r *rebuilding) each(visit func(key, row []byte) (wrote bool, err error)) error {
-	for after := r.n.key(); ; {
-		c := r.tx.Bucket(bucketRecipients).Cursor()
+	for after := r.n.Key(); ; {
+		c := r.tx.Bucket(schema.BucketRecipients).Cursor()
 		wrote := false
 		key, row := c.Seek(after)
-		for ; key != nil && numberOf(key) == r.n && !wrote; key, row = c.Next() {
+		for ; key != nil && schema.NumberOf(key) == r.n && !wrote; key, row = c.Next() {
 			if bytes.Compare(key, after) < 0 {
 				continue // a row with a damaged key, out of order
 			}
@@ -244,7 +246,7 @@ func (r *rebuilding) settle() error {
 		return err
 	}
 	var v store.Verdict
-	if kept := mendingOf(r.tx, r.n.key()); len(kept) == 2 {
+	if kept := mendingOf(r.tx, r.n.Key()); len(kept) == 2 {
 		v = store.Verdict{Everyone: kept[0] == 1, State: store.FeedbackState(kept[1])}
 	} else {
 		v = r.Decide()
@@ -252,7 +254,7 @@ func (r *rebuilding) settle() error {
 		if v.Everyone {
 			how[0] = 1
 		}
-		if err := r.later(r.n.key(), how); err != nil {
+		if err := r.later(r.n.Key(), how); err != nil {
 			return err
 		}
 	}
@@ -263,7 +265,7 @@ func (r *rebuilding) settle() error {
 		}
 		if wrote = rec.Feedback == store.FeedbackUnsettled; wrote {
 			v.Settle(&rec, r.Policy, r.Batch.LastAt)
-			err = r.tx.Bucket(bucketRecipients).Put(key, sealRecipient(key, &rec))
+			err = r.tx.Bucket(schema.BucketRecipients).Put(key, schema.SealRecipient(key, &rec))
 		}
 		r.Count(&rec)
 		return wrote, err
@@ -273,62 +275,63 @@ func (r *rebuilding) settle() error {
 // unreported handles a damaged row of a recipient that no report names. If bucket numbers lists the recipient, the key
 // is right: the row is replaced by one with only the number. Otherwise it is deleted.
 func (r *rebuilding) unreported(key, row []byte, cause error) error {
-	number := numberKeyOf(key)
-	found, _ := r.tx.Bucket(bucketNumbers).Cursor().Seek(number)
+	number := schema.NumberKeyOf(key)
+	found, _ := r.tx.Bucket(schema.BucketNumbers).Cursor().Seek(number)
 	r.rowsMade = true
 	digits := string(key[8:])
-	if !bytes.Equal(found, number) || hashed(digits, maxDigits) {
-		r.note(bucketRecipients, key, cause, isAside)
-		return r.remove(bucketRecipients, key, row)
+	if !bytes.Equal(found, number) || schema.Hashed(digits, schema.MaxDigits) {
+		r.note(schema.BucketRecipients, key, cause, isAside)
+		return r.remove(schema.BucketRecipients, key, row)
 	}
-	r.note(bucketRecipients, key, cause, "no report of its batch names it: its number is kept")
+	r.note(schema.BucketRecipients, key, cause, "no report of its batch names it: its number is kept")
 	rec := store.Recipient{Number: digits, Feedback: store.FeedbackUnsettled}
 	r.Weigh(&rec)
 	return errors.Join(
-		r.setAside(bucketRecipients, key, row),
-		r.tx.Bucket(bucketRecipients).Put(key, sealRecipient(key, &rec)),
+		r.setAside(schema.BucketRecipients, key, row),
+		r.tx.Bucket(schema.BucketRecipients).Put(key, schema.SealRecipient(key, &rec)),
 	)
 }
 
 // finish writes the batch's row, the totals and the index entries.
 func (r *rebuilding) finish() error {
-	old := indexKeys{}
+	old := schema.IndexKeys{}
 	if !r.Lost {
-		old = indexKeysOf(r.Batch, r.n)
+		old = schema.IndexKeysOf(r.Batch, r.n)
 	} else if err := r.dropEntries(r.n); err != nil {
 		return err
 	}
 	r.Finish()
 	if !r.Lost && !r.rowsMade && figuresOf(r.Batch) != r.counts {
-		r.note(bucketBatches, r.n.key(), errCounts, isRecounted)
+		r.note(schema.BucketBatches, r.n.Key(), errCounts, isRecounted)
 	}
 	if r.Lost {
 		if err := r.recountLater(); err != nil {
 			return err
 		}
 	} else {
-		t := &r.totals.plan(r.Batch.Plan).Feedback
+		t := &r.totals.Plan(r.Batch.Plan).Feedback
 		t.Sub(r.before)
 		t.Add(r.Batch.Tally())
-		if err := r.totals.save(r.tx); err != nil {
+		if err := r.totals.Save(r.tx); err != nil {
 			return err
 		}
 	}
 	return errors.Join(
-		r.tx.Bucket(bucketBatches).Put(r.n.key(), sealBatch(r.n, r.Batch)),
-		r.tx.Bucket(bucketIDs).Put(idKey(r.Batch.Key()), r.n.key()),
-		reindex(r.tx, old, indexKeysOf(r.Batch, r.n)),
+		r.tx.Bucket(schema.BucketBatches).Put(r.n.Key(), schema.SealBatch(r.n, r.Batch)),
+		r.tx.Bucket(schema.BucketIDs).Put(schema.IdKey(r.Batch.Key()), r.n.Key()),
+		schema.Reindex(r.tx, old, schema.IndexKeysOf(r.Batch, r.n)),
 		r.forget(),
 	)
 }
 
 // forget removes the batch from bucket mending.
-func (r *rebuilding) forget() error { return r.tx.Bucket(bucketMending).Delete(r.n.key()) }
+func (r *rebuilding) forget() error { return r.tx.Bucket(schema.BucketMending).Delete(r.n.Key()) }
 
-// rebuiltIn decodes a row of bucket recipients like recipientIn, but accepts one whose feedback is not settled yet.
+// rebuiltIn decodes a row of bucket recipients like schema.DecodeRecipient, but accepts one whose feedback is not
+// settled yet.
 func rebuiltIn(key, row []byte) (store.Recipient, error) {
-	rec, err := recipientIn(key, row)
-	if errors.Is(err, errUnsettled) {
+	rec, err := schema.DecodeRecipient(key, row)
+	if errors.Is(err, schema.ErrUnsettled) {
 		err = nil
 	}
 	return rec, err

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
 
@@ -61,7 +63,7 @@ func TestRebuildOfManyRowsContinuesAfterAKill(t *testing.T) {
 	const many = 26_000
 	path := largeBatch(t, many, many/2)
 	lost := many/3 + 1
-	require.Equal(t, lost, scramble(t, path, bucketRecipients, func(i int) bool { return i%3 == 0 }))
+	require.Equal(t, lost, scramble(t, path, schema.BucketRecipients, func(i int) bool { return i%3 == 0 }))
 
 	var copies []string
 	before, rows := 0, 0
@@ -102,12 +104,12 @@ func TestMemoryOfARebuildIsBounded(t *testing.T) {
 	key := store.BatchKey{Plan: "plan", BatchID: "batch"}
 	b, err := s.Batch(t.Context(), key)
 	require.NoError(t, err)
-	require.NoError(t, s.db.Update(func(tx *bolt.Tx) error { return tx.DeleteBucket(bucketRecipients) }))
+	require.NoError(t, s.db.Update(func(tx *bolt.Tx) error { return tx.DeleteBucket(schema.BucketRecipients) }))
 	require.NoError(t, s.db.Update(func(tx *bolt.Tx) error {
-		_, err := tx.CreateBucket(bucketRecipients)
+		_, err := tx.CreateBucket(schema.BucketRecipients)
 		return err
 	}))
-	n := number(0)
+	n := schema.Number(0)
 	require.NoError(t, s.db.View(func(tx *bolt.Tx) (err error) { n, err = find(tx, key); return err }))
 	require.NoError(t, s.update(func(tx *writeTx) error { return tx.rebuildLater(n) }))
 	done, most := make(chan error), uint64(0)
@@ -136,7 +138,7 @@ func TestMemoryOfARebuildIsBounded(t *testing.T) {
 
 // The rebuild applies only the folded part of a report. The fold counts the rest later.
 func TestPartlyFoldedReportIsRebuiltInPart(t *testing.T) {
-	for _, bucket := range [][]byte{bucketBatches, bucketRecipients} {
+	for _, bucket := range [][]byte{schema.BucketBatches, schema.BucketRecipients} {
 		t.Run(string(bucket), func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "store")
 			var messages int
@@ -163,7 +165,7 @@ func TestPartlyFoldedReportIsRebuiltInPart(t *testing.T) {
 			// Fold 2000 of its recipients, damage the rows, and fold the rest.
 			foldInPart(t, path, observer, 2000)
 			require.Equal(t, 1999, messages, "one of the 2000 was counted before")
-			if bytes.Equal(bucket, bucketBatches) {
+			if bytes.Equal(bucket, schema.BucketBatches) {
 				scramble(t, path, bucket, func(int) bool { return true })
 			} else {
 				scramble(t, path, bucket, func(i int) bool { return i%2 == 1 })
@@ -197,21 +199,21 @@ func foldInPart(t *testing.T, path string, o store.Observer, recipients int) {
 	c := Config{Path: parted, Segment: 8 << 20, Observer: o}.withDefaults()
 	s := &Store{config: c, db: db, measured: newMeasured(), failed: make(chan struct{})}
 	s.backlog = newBacklog(s.config.BacklogBytes, s.readBack)
-	s.leases.held = make(map[number]lease)
-	s.compressor, err = newCompressor()
+	s.leases.held = make(map[schema.Number]lease)
+	s.compressor, err = schema.NewCompressor()
 	require.NoError(t, err)
-	s.decoder, err = newDecompressor()
+	s.decoder, err = schema.NewDecompressor()
 	require.NoError(t, err)
 	folded, err := s.load()
 	require.NoError(t, err)
 	var tail []journal.Ref
-	s.journal, tail, err = journal.Open(filepath.Join(parted, "journal"), folded.inJournal(), s.config.journal())
+	s.journal, tail, err = journal.Open(filepath.Join(parted, "journal"), folded.InJournal(), s.config.journal())
 	require.NoError(t, err)
 	require.Len(t, tail, 1)
-	s.backlog.resume(tail, folded.within)
+	s.backlog.resume(tail, folded.Within)
 	w, err := s.backlog.take(room{rows: recipients + 1, bytes: 1 << 30, row: 1, frames: 1 << 30})
 	require.NoError(t, err)
-	require.Equal(t, recipients, w.to.within.recipients)
+	require.Equal(t, recipients, w.to.Within.Recipients)
 	require.NoError(t, s.foldStep(w))
 	require.NoError(t, db.Close())
 	database, err := os.ReadFile(filepath.Join(parted, "dlrloop.db"))
@@ -240,7 +242,7 @@ func TestRetentionDuringARebuild(t *testing.T) {
 	require.NoError(t, s.update(func(tx *writeTx) error {
 		n, err := find(tx.tx, key)
 		require.NoError(t, err)
-		for _, name := range [][]byte{bucketRecipients, bucketNumbers} {
+		for _, name := range [][]byte{schema.BucketRecipients, schema.BucketNumbers} {
 			require.NoError(t, tx.tx.DeleteBucket(name))
 			_, err = tx.tx.CreateBucket(name)
 			require.NoError(t, err)
@@ -268,22 +270,23 @@ func TestFeedbackDecisionOfARebuildSurvivesAKill(t *testing.T) {
 	}}))
 	require.NoError(t, s.Close())
 	editDatabase(t, path, func(tx *bolt.Tx) error {
-		n, _ := tx.Bucket(bucketBatches).Cursor().First()
-		mending, err := tx.CreateBucket(bucketMending)
+		n, _ := tx.Bucket(schema.BucketBatches).Cursor().First()
+		mending, err := tx.CreateBucket(schema.BucketMending)
 		require.NoError(t, err)
-		require.NoError(t, mending.Put(n, seal(bucketMending, n, append(unsealed(2), 1, byte(store.FeedbackOwed)))))
-		c := tx.Bucket(bucketRecipients).Cursor()
+		verdict := append(schema.Unsealed(2), 1, byte(store.FeedbackOwed))
+		require.NoError(t, mending.Put(n, schema.Seal(schema.BucketMending, n, verdict)))
+		c := tx.Bucket(schema.BucketRecipients).Cursor()
 		rows := make(map[string][]byte)
 		for key, row := c.First(); key != nil; key, row = c.Next() {
-			r, err := recipientIn(key, row)
+			r, err := schema.DecodeRecipient(key, row)
 			require.NoError(t, err)
 			if r.Feedback = store.FeedbackOwed; len(rows) == 3 {
 				r.Feedback = store.FeedbackUnsettled
 			}
-			rows[string(key)] = sealRecipient(key, &r)
+			rows[string(key)] = schema.SealRecipient(key, &r)
 		}
 		for key, row := range rows {
-			require.NoError(t, tx.Bucket(bucketRecipients).Put([]byte(key), row))
+			require.NoError(t, tx.Bucket(schema.BucketRecipients).Put([]byte(key), row))
 		}
 		return nil
 	})

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store"
@@ -17,23 +19,23 @@ var (
 
 // recountLater marks the feedback totals of all plans for recomputation, because the counts of a lost row are unknown.
 func (c *writeTx) recountLater() error {
-	if mendingOf(c.tx, keyTotals) != nil {
+	if mendingOf(c.tx, schema.KeyTotals) != nil {
 		return nil
 	}
-	return c.later(keyTotals, recountFeedback)
+	return c.later(schema.KeyTotals, recountFeedback)
 }
 
 // recount computes totals from the stored rows. They do not include what retention has deleted.
 func (s *Store) recount() error {
 	return s.update(func(c *writeTx) error {
-		if all := bytes.Equal(mendingOf(c.tx, keyTotals), recountAll); all {
+		if all := bytes.Equal(mendingOf(c.tx, schema.KeyTotals), recountAll); all {
 			if err := c.countAll(); err != nil {
 				return err
 			}
 		} else if err := c.countFeedback(); err != nil {
 			return err
 		}
-		return errors.Join(c.totals.save(c.tx), c.tx.Bucket(bucketMending).Delete(keyTotals))
+		return errors.Join(c.totals.Save(c.tx), c.tx.Bucket(schema.BucketMending).Delete(schema.KeyTotals))
 	})
 }
 
@@ -42,22 +44,22 @@ func (c *writeTx) countFeedback() error {
 	for _, t := range c.totals {
 		t.Feedback = store.Tally{}
 	}
-	return eachBatch(c.tx, func(_ number, b *store.Batch) error {
-		c.totals.plan(b.Plan).Feedback.Add(b.Tally())
+	return eachBatch(c.tx, func(_ schema.Number, b *store.Batch) error {
+		c.totals.Plan(b.Plan).Feedback.Add(b.Tally())
 		return nil
 	})
 }
 
 // countAll computes all totals.
 func (c *writeTx) countAll() error {
-	c.totals = make(totals)
-	recipients := c.tx.Bucket(bucketRecipients).Cursor()
-	err := eachBatch(c.tx, func(n number, b *store.Batch) error {
-		t := c.totals.plan(b.Plan)
+	c.totals = make(schema.Totals)
+	recipients := c.tx.Bucket(schema.BucketRecipients).Cursor()
+	err := eachBatch(c.tx, func(n schema.Number, b *store.Batch) error {
+		t := c.totals.Plan(b.Plan)
 		t.AddBatch(b)
-		for key, row := recipients.Seek(n.key()); key != nil && numberOf(key) == n; key, row = recipients.Next() {
+		for key, row := recipients.Seek(n.Key()); key != nil && schema.NumberOf(key) == n; key, row = recipients.Next() {
 			t.Recipients++
-			rec, _ := recipientIn(key, row)
+			rec, _ := schema.DecodeRecipient(key, row)
 			for _, seen := range rec.Seen {
 				t.Duplicates += seen.Repeats
 			}
@@ -67,21 +69,21 @@ func (c *writeTx) countAll() error {
 	if err != nil {
 		return err
 	}
-	return c.tx.Bucket(bucketQuarantine).ForEach(func(key, row []byte) error {
-		if q, err := decodeQuarantined(key, row); err == nil {
-			c.totals.plan(q.Plan).Quarantined++
+	return c.tx.Bucket(schema.BucketQuarantine).ForEach(func(key, row []byte) error {
+		if q, err := schema.DecodeQuarantined(key, row); err == nil {
+			c.totals.Plan(q.Plan).Quarantined++
 		}
 		return nil
 	})
 }
 
 // eachBatch calls visit for every batch whose row can be read.
-func eachBatch(tx *bolt.Tx, visit func(number, *store.Batch) error) error {
-	return tx.Bucket(bucketBatches).ForEach(func(key, row []byte) error {
-		b, err := batchIn(key, row)
+func eachBatch(tx *bolt.Tx, visit func(schema.Number, *store.Batch) error) error {
+	return tx.Bucket(schema.BucketBatches).ForEach(func(key, row []byte) error {
+		b, err := schema.DecodeBatch(key, row)
 		if err != nil {
 			return nil
 		}
-		return visit(numberOf(key), b)
+		return visit(schema.NumberOf(key), b)
 	})
 }

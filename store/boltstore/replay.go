@@ -7,24 +7,26 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	"github.com/dlrloop/dlrloop/store"
 )
 
 // replay applies the batch's report log to the recipients.
 func (r *rebuilding) replay() error {
-	for after := r.n.key(); ; {
-		key, row := r.tx.Bucket(bucketLog).Cursor().Seek(after)
-		if key == nil || numberOf(key) != r.n || len(key) != 16 {
+	for after := r.n.Key(); ; {
+		key, row := r.tx.Bucket(schema.BucketLog).Cursor().Seek(after)
+		if key == nil || schema.NumberOf(key) != r.n || len(key) != 16 {
 			return nil
 		}
 		key = bytes.Clone(key)
-		reports, err := unpackChunk(r.s.decoder, key, row)
+		reports, err := schema.Unpack(r.s.decoder, key, row)
 		if err != nil {
-			done, mendErr := r.mendRow(bucketLog, key)
+			done, mendErr := r.mendRow(schema.BucketLog, key)
 			if mendErr != nil {
 				return mendErr
 			}
-			r.note(bucketLog, key, err, done)
+			r.note(schema.BucketLog, key, err, done)
 			if done == isCorrected {
 				continue
 			}
@@ -64,23 +66,23 @@ func (r *rebuilding) report(a store.Arrival, ref store.Ref) error {
 // take applies a report, or a part of one, to the recipients it names, and restores the damaged or missing rows among
 // them.
 func (r *rebuilding) take(a store.Arrival, ref store.Ref) (err error) {
-	recipients, numbers := r.tx.Bucket(bucketRecipients), r.tx.Bucket(bucketNumbers)
+	recipients, numbers := r.tx.Bucket(schema.BucketRecipients), r.tx.Bucket(schema.BucketNumbers)
 	rows := make(map[string]*store.Row)
 	damaged := make(map[string]error)
 	store.Touches(a, func(digits string) {
-		key := recipientKey(r.n, digits)
+		key := schema.RecipientKey(r.n, digits)
 		row := recipients.Get(key)
 		if row == nil || rows[digits] != nil {
 			return
 		}
 		rec, cause := rebuiltIn(key, row)
 		if cause != nil {
-			done, mendErr := r.mendRow(bucketRecipients, key)
+			done, mendErr := r.mendRow(schema.BucketRecipients, key)
 			if err = errors.Join(err, mendErr); done != isCorrected {
 				damaged[digits] = cause
 				return
 			}
-			r.note(bucketRecipients, key, cause, done)
+			r.note(schema.BucketRecipients, key, cause, done)
 			if row = recipients.Get(key); row == nil {
 				return // the corrected key is that of another recipient
 			}
@@ -99,20 +101,20 @@ func (r *rebuilding) take(a store.Arrival, ref store.Ref) (err error) {
 		if !row.Changed {
 			continue
 		}
-		key := recipientKey(r.n, digits)
+		key := schema.RecipientKey(r.n, digits)
 		if row.New {
 			cause := damaged[digits]
 			if cause == nil {
 				cause = errMissing
-			} else if err := r.setAside(bucketRecipients, key, recipients.Get(key)); err != nil {
+			} else if err := r.setAside(schema.BucketRecipients, key, recipients.Get(key)); err != nil {
 				return err
 			}
-			r.note(bucketRecipients, key, cause, isRebuilt)
+			r.note(schema.BucketRecipients, key, cause, isRebuilt)
 			r.rowsMade = true
 		}
 		err := errors.Join(
-			recipients.Put(key, sealRecipient(key, &row.Recipient)),
-			numbers.Put(numberKey(r.n, digits), nil),
+			recipients.Put(key, schema.SealRecipient(key, &row.Recipient)),
+			numbers.Put(schema.NumberKey(r.n, digits), nil),
 		)
 		if err != nil {
 			return err

@@ -3,10 +3,11 @@ package boltstore
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
@@ -52,7 +53,7 @@ func (s *Store) Expire(ctx context.Context, before time.Time, limit int) (delete
 // them in bucket trash for deletion.
 func (s *Store) unindex(before time.Time, limit int) (deleted int, more bool, err error) {
 	var old []*store.Batch
-	var numbers []number
+	var numbers []schema.Number
 	if old, numbers, err = s.findOld(before, limit); err != nil || len(old) == 0 {
 		return 0, false, err
 	}
@@ -63,19 +64,19 @@ func (s *Store) unindex(before time.Time, limit int) (deleted int, more bool, er
 		for i, b := range old {
 			n := numbers[i]
 			// An arrival may have changed it since findOld.
-			now, err := batchOf(tx, n)
+			now, err := schema.ReadBatch(tx, n)
 			if err != nil || now == nil || !pastRetention(now, before) {
 				if err != nil {
 					return err
 				}
 				continue
 			}
-			c.totals.plan(b.Plan).Feedback.Sub(now.Tally())
+			c.totals.Plan(b.Plan).Feedback.Sub(now.Tally())
 			err = errors.Join(
-				tx.Bucket(bucketIDs).Delete(idKey(b.Key())),
-				tx.Bucket(bucketBatches).Delete(n.key()),
-				reindex(tx, indexKeysOf(now, n), indexKeys{}),
-				tx.Bucket(bucketTrash).Put(n.key(), nil),
+				tx.Bucket(schema.BucketIDs).Delete(schema.IdKey(b.Key())),
+				tx.Bucket(schema.BucketBatches).Delete(n.Key()),
+				schema.Reindex(tx, schema.IndexKeysOf(now, n), schema.IndexKeys{}),
+				tx.Bucket(schema.BucketTrash).Put(n.Key(), nil),
 			)
 			if err != nil {
 				return err
@@ -83,7 +84,7 @@ func (s *Store) unindex(before time.Time, limit int) (deleted int, more bool, er
 			deleted++
 			perPlan[b.Plan] = removed{perPlan[b.Plan].batches + 1, perPlan[b.Plan].dead + now.Feedback.Dead}
 		}
-		return c.totals.save(tx)
+		return c.totals.Save(tx)
 	})
 	if err != nil {
 		return 0, false, err
@@ -106,17 +107,17 @@ func pastRetention(b *store.Batch, before time.Time) bool {
 }
 
 // findOld returns up to limit batches that retention may delete, and their numbers.
-func (s *Store) findOld(before time.Time, limit int) (old []*store.Batch, numbers []number, err error) {
+func (s *Store) findOld(before time.Time, limit int) (old []*store.Batch, numbers []schema.Number, err error) {
 	err = s.viewFolded(func(tx *bolt.Tx) error {
-		c := tx.Bucket(bucketBatches).Cursor()
+		c := tx.Bucket(schema.BucketBatches).Cursor()
 		young := 0
 		for key, row := c.First(); key != nil && len(old) < limit && young < retentionYoung; key, row = c.Next() {
-			b, err := batchIn(key, row)
+			b, err := schema.DecodeBatch(key, row)
 			if err != nil {
 				return err
 			}
 			if pastRetention(b, before) {
-				old, numbers = append(old, b), append(numbers, numberOf(key))
+				old, numbers = append(old, b), append(numbers, schema.NumberOf(key))
 			}
 			if young++; b.FirstAt.Before(before) {
 				young = 0
@@ -131,21 +132,21 @@ func (s *Store) findOld(before time.Time, limit int) (old []*store.Batch, number
 // older than the time before. It returns true if nothing is left to delete.
 func purge(tx *bolt.Tx, f *figures, before time.Time) (emptied bool, err error) {
 	room := retentionStep
-	trash := tx.Bucket(bucketTrash)
+	trash := tx.Bucket(schema.BucketTrash)
 	for key, _ := trash.Cursor().First(); key != nil && room > 0; key, _ = trash.Cursor().First() {
-		n := numberOf(key)
-		if err := deleteWhile(tx.Bucket(bucketLog), n.key(), &room, nil); err != nil {
+		n := schema.NumberOf(key)
+		if err := deleteWhile(tx.Bucket(schema.BucketLog), n.Key(), &room, nil); err != nil {
 			return false, err
 		}
-		numbers := tx.Bucket(bucketNumbers)
-		err := deleteWhile(tx.Bucket(bucketRecipients), n.key(), &room, func(key []byte) error {
-			return numbers.Delete(append(numberPrefixOf(n, key), n.key()...))
+		numbers := tx.Bucket(schema.BucketNumbers)
+		err := deleteWhile(tx.Bucket(schema.BucketRecipients), n.Key(), &room, func(key []byte) error {
+			return numbers.Delete(append(schema.NumberPrefixOf(n, key), n.Key()...))
 		})
 		if err != nil {
 			return false, err
 		}
 		if room > 0 {
-			if err := trash.Delete(n.key()); err != nil {
+			if err := trash.Delete(n.Key()); err != nil {
 				return false, err
 			}
 		}
@@ -174,15 +175,10 @@ func deleteWhile(b *bolt.Bucket, prefix []byte, room *int, each func(key []byte)
 	return nil
 }
 
-// numberPrefixOf returns what numberPrefix returns, for the recipient with this key of bucket recipients.
-func numberPrefixOf(n number, recipient []byte) []byte {
-	return append(append(binary.BigEndian.AppendUint32(nil, n.day()), recipient[8:]...), 0)
-}
-
 // purgeMinutes deletes minute counts older than the time before while room is left.
 func purgeMinutes(tx *bolt.Tx, before time.Time, room *int) error {
-	c := tx.Bucket(bucketMinutes).Cursor()
-	for key, _ := c.First(); key != nil && *room > 0 && minuteOf(key).Minute.Before(before); key, _ = c.First() {
+	c := tx.Bucket(schema.BucketMinutes).Cursor()
+	for key, _ := c.First(); key != nil && *room > 0 && schema.MinuteOf(key).Minute.Before(before); key, _ = c.First() {
 		if err := c.Delete(); err != nil {
 			return err
 		}
@@ -193,9 +189,9 @@ func purgeMinutes(tx *bolt.Tx, before time.Time, room *int) error {
 
 // purgeQuarantine deletes quarantine entries older than the time before while room is left.
 func purgeQuarantine(tx *bolt.Tx, left *quarantined, before time.Time, room *int) error {
-	c := tx.Bucket(bucketQuarantine).Cursor()
+	c := tx.Bucket(schema.BucketQuarantine).Cursor()
 	for key, row := c.First(); key != nil && *room > 0; key, row = c.First() {
-		e, err := decodeQuarantined(key, row)
+		e, err := schema.DecodeQuarantined(key, row)
 		if err != nil {
 			return err
 		}

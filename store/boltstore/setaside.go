@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"time"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store/packed"
@@ -19,7 +21,7 @@ const (
 // setAside copies a damaged row to bucket damaged, so that support can inspect what was lost. It does not delete the
 // row.
 func (c *writeTx) setAside(bucket, key, row []byte) error {
-	aside, err := c.tx.CreateBucketIfNotExists(bucketDamaged)
+	aside, err := c.tx.CreateBucketIfNotExists(schema.BucketDamaged)
 	if err != nil {
 		return err
 	}
@@ -38,7 +40,7 @@ func (c *writeTx) setAside(bucket, key, row []byte) error {
 
 // trimAside deletes the oldest entries of bucket damaged until the bucket is within its limits.
 func trimAside(tx *bolt.Tx) error {
-	aside := tx.Bucket(bucketDamaged)
+	aside := tx.Bucket(schema.BucketDamaged)
 	if aside == nil {
 		return nil
 	}

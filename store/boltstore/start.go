@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/commit"
 	"github.com/dlrloop/dlrloop/store/journal"
@@ -25,14 +27,14 @@ func (s *Store) start(ctx context.Context) error {
 		return err
 	}
 	var tail []journal.Ref
-	s.journal, tail, err = journal.Open(filepath.Join(s.config.Path, "journal"), folded.inJournal(), s.config.journal())
+	s.journal, tail, err = journal.Open(filepath.Join(s.config.Path, "journal"), folded.InJournal(), s.config.journal())
 	if err != nil {
 		return err
 	}
 	if s.config.requireFolded && len(tail) > 0 {
 		return errors.Join(fmt.Errorf("open store: %s: %w", s.config.Path, ErrUnfolded), s.journal.Close())
 	}
-	if err := s.recover(ctx, tail, folded.within); err != nil {
+	if err := s.recover(ctx, tail, folded.Within); err != nil {
 		return errors.Join(err, s.journal.Close())
 	}
 	if err := s.journal.Reserve(0); err != nil {
@@ -46,7 +48,7 @@ func (s *Store) start(ctx context.Context) error {
 
 // recover folds the frames in tail; done says how far the first of them is folded. Before the first step it finishes
 // mends.
-func (s *Store) recover(ctx context.Context, tail []journal.Ref, done progress) error {
+func (s *Store) recover(ctx context.Context, tail []journal.Ref, done schema.Progress) error {
 	s.backlog.resume(tail, done)
 	for first := true; ; first = false {
 		w, err := s.backlog.take(s.measured.room(s.config.StepBytes))

@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store"
@@ -19,10 +21,10 @@ type step struct {
 	s  *Store
 	tx *bolt.Tx
 
-	last       number
+	last       schema.Number
 	numbers    [][]byte // keys to add to bucket numbers
 	yielder    *yielder
-	totals     totals
+	totals     schema.Totals
 	minutes    map[store.MinuteKey]int
 	quarantine quarantined
 	evicted    int
@@ -33,7 +35,7 @@ type step struct {
 
 func newStep(s *Store, tx *bolt.Tx) *step {
 	return &step{
-		s: s, tx: tx, last: s.last, totals: s.totals.clone(), quarantine: s.quarantine,
+		s: s, tx: tx, last: s.last, totals: s.totals.Clone(), quarantine: s.quarantine,
 		minutes: make(map[store.MinuteKey]int),
 	}
 }
@@ -46,21 +48,21 @@ func (st *step) install() {
 // batchArrivals holds the arrivals of one batch in a step.
 type batchArrivals struct {
 	key      store.BatchKey
-	number   number
+	number   schema.Number
 	isNew    bool // no row of the batch exists yet
 	arrivals []store.Arrival
 }
 
 // fold folds w and stores the journal position reached.
 func (st *step) fold(w work) error {
-	reached, err := positionIn(st.tx)
+	reached, err := schema.ReadPosition(st.tx)
 	if err != nil {
 		return err
 	}
-	if !reached.follows(w.from) {
-		return fmt.Errorf("%s does not follow %s", w.from.next(), reached)
+	if !reached.Follows(w.from) {
+		return fmt.Errorf("%s does not follow %s", w.from.Next(), reached)
 	}
-	chunk := reached.chunk()
+	chunk := reached.Chunk()
 	batches := st.sort(w.parts)
 	if err := st.indexNewBatches(batches); err != nil {
 		return err
@@ -72,7 +74,7 @@ func (st *step) fold(w work) error {
 		}
 		st.yielder.yield()
 	}
-	if err := st.putSorted(st.tx.Bucket(bucketNumbers), st.numbers); err != nil {
+	if err := st.putSorted(st.tx.Bucket(schema.BucketNumbers), st.numbers); err != nil {
 		return err
 	}
 	if err := st.keepQuarantined(w.parts); err != nil {
@@ -81,10 +83,10 @@ func (st *step) fold(w work) error {
 	if err := st.addMinutes(); err != nil {
 		return err
 	}
-	if err := st.totals.save(st.tx); err != nil {
+	if err := st.totals.Save(st.tx); err != nil {
 		return err
 	}
-	return st.tx.Bucket(bucketMeta).Put(keyPosition, reached.advance(w.to, st.s.journal.Salt()).row())
+	return st.tx.Bucket(schema.BucketMeta).Put(schema.KeyPosition, reached.Advance(w.to, st.s.journal.Salt()).Row())
 }
 
 // sort groups the arrivals by batch, in their order, and gives new batches a number. It sorts the batches by number,
@@ -92,7 +94,7 @@ func (st *step) fold(w work) error {
 func (st *step) sort(parts []part) []*batchArrivals {
 	byKey := make(map[store.BatchKey]*batchArrivals)
 	var all []*batchArrivals
-	ids := st.tx.Bucket(bucketIDs)
+	ids := st.tx.Bucket(schema.BucketIDs)
 	for _, p := range parts {
 		for _, a := range p.arrivals {
 			if settlement, ok := a.News.(store.Settlement); ok {
@@ -106,10 +108,10 @@ func (st *step) sort(parts []part) []*batchArrivals {
 			b := byKey[key]
 			if b == nil {
 				b = &batchArrivals{key: key}
-				if found := ids.Get(idKey(key)); found != nil {
-					b.number = numberOf(found)
+				if found := ids.Get(schema.IdKey(key)); found != nil {
+					b.number = schema.NumberOf(found)
 				} else {
-					st.last = max(st.last+1, numberAt(a.At))
+					st.last = max(st.last+1, schema.NumberAt(a.At))
 					b.number, b.isNew = st.last, true
 				}
 				byKey[key] = b
@@ -124,15 +126,15 @@ func (st *step) sort(parts []part) []*batchArrivals {
 
 // indexNewBatches adds the new batches to bucket ids.
 func (st *step) indexNewBatches(batches []*batchArrivals) error {
-	numbers := make(map[string]number)
+	numbers := make(map[string]schema.Number)
 	for _, b := range batches {
 		if b.isNew {
-			numbers[string(idKey(b.key))] = b.number
+			numbers[string(schema.IdKey(b.key))] = b.number
 		}
 	}
-	ids := st.tx.Bucket(bucketIDs)
+	ids := st.tx.Bucket(schema.BucketIDs)
 	for _, id := range slices.Sorted(maps.Keys(numbers)) {
-		if err := ids.Put([]byte(id), numbers[id].key()); err != nil {
+		if err := ids.Put([]byte(id), numbers[id].Key()); err != nil {
 			return err
 		}
 	}
@@ -158,28 +160,28 @@ func (st *step) putSorted(b *bolt.Bucket, keys [][]byte) error {
 func (st *step) foldBatch(b *batchArrivals, chunk uint64) error {
 	policy := st.s.config.Policies(b.key.Plan)
 	rows := store.Rows{Batch: &store.Batch{Plan: b.key.Plan, ID: b.key.BatchID}, Chunk: chunk}
-	before := indexKeys{}
+	before := schema.IndexKeys{}
 	if !b.isNew {
-		batch, err := batchIn(b.number.key(), st.tx.Bucket(bucketBatches).Get(b.number.key()))
+		batch, err := schema.DecodeBatch(b.number.Key(), st.tx.Bucket(schema.BucketBatches).Get(b.number.Key()))
 		if err == nil && batch.Key() != b.key {
-			err = damage(bucketIDs, idKey(b.key), errors.New("it points to another batch"))
+			err = schema.Damage(schema.BucketIDs, schema.IdKey(b.key), errors.New("it points to another batch"))
 		}
 		if err != nil {
 			return fmt.Errorf("batch %s: %w", b.key.BatchID, err)
 		}
-		rows.Batch, before = batch, indexKeysOf(batch, b.number)
+		rows.Batch, before = batch, schema.IndexKeysOf(batch, b.number)
 	}
 	if err := st.loadRecipients(b, &rows); err != nil {
 		return fmt.Errorf("batch %s: %w", b.key.BatchID, err)
 	}
 	changes := store.Fold(&rows, b.arrivals, policy)
 	st.changes = append(st.changes, changes)
-	st.totals.apply(changes)
+	st.totals.Apply(changes)
 	changes.Minutes(st.minutes)
 	return errors.Join(
 		st.saveRecipients(b.number, rows.Recipients),
-		st.tx.Bucket(bucketBatches).Put(b.number.key(), sealBatch(b.number, rows.Batch)),
-		reindex(st.tx, before, indexKeysOf(rows.Batch, b.number)),
+		st.tx.Bucket(schema.BucketBatches).Put(b.number.Key(), schema.SealBatch(b.number, rows.Batch)),
+		schema.Reindex(st.tx, before, schema.IndexKeysOf(rows.Batch, b.number)),
 		st.saveLog(b.number, chunk, rows.Log),
 	)
 }
@@ -190,18 +192,18 @@ func (st *step) loadRecipients(b *batchArrivals, rows *store.Rows) (err error) {
 	if b.isNew {
 		return nil
 	}
-	c := st.tx.Bucket(bucketRecipients).Cursor()
+	c := st.tx.Bucket(schema.BucketRecipients).Cursor()
 	for _, a := range b.arrivals {
 		store.Touches(a, func(digits string) {
 			if err != nil || rows.Recipients[digits] != nil {
 				return
 			}
-			st.key = appendRecipientKey(st.key[:0], b.number, digits)
+			st.key = schema.AppendRecipientKey(st.key[:0], b.number, digits)
 			found, row := c.Seek(st.key)
 			if !bytes.Equal(found, st.key) {
 				return
 			}
-			r, decodeErr := recipientIn(found, row)
+			r, decodeErr := schema.DecodeRecipient(found, row)
 			rows.Recipients[digits] = &store.Row{Recipient: r}
 			err = decodeErr
 		})
@@ -210,88 +212,46 @@ func (st *step) loadRecipients(b *batchArrivals, rows *store.Rows) (err error) {
 }
 
 // saveRecipients writes the recipients that changed, and collects the keys of new ones for bucket numbers.
-func (st *step) saveRecipients(n number, rows map[string]*store.Row) error {
-	recipients := st.tx.Bucket(bucketRecipients)
+func (st *step) saveRecipients(n schema.Number, rows map[string]*store.Row) error {
+	recipients := st.tx.Bucket(schema.BucketRecipients)
 	for _, digits := range slices.Sorted(maps.Keys(rows)) { // see putSorted
 		r := rows[digits]
 		if !r.Changed {
 			continue
 		}
-		st.key = appendRecipientKey(st.key[:0], n, digits)
-		if err := recipients.Put(st.key, sealRecipient(st.key, &r.Recipient)); err != nil {
+		st.key = schema.AppendRecipientKey(st.key[:0], n, digits)
+		if err := recipients.Put(st.key, schema.SealRecipient(st.key, &r.Recipient)); err != nil {
 			return err
 		}
 		if r.New {
-			st.numbers = append(st.numbers, numberKey(n, digits))
+			st.numbers = append(st.numbers, schema.NumberKey(n, digits))
 		}
-	}
-	return nil
-}
-
-// indexKeys are the keys of one batch in the indexes due, buried and checks; nil where the batch is not listed.
-type indexKeys struct{ due, buried, check []byte }
-
-// indexKeysOf returns the keys under which b must be listed.
-func indexKeysOf(b *store.Batch, n number) (p indexKeys) {
-	if b.Task != nil {
-		p.due = dueKey(b.Plan, b.Task.Due, n)
-	}
-	if b.Dead != nil {
-		p.buried = buriedKey(b.Plan, n)
-	}
-	if b.Check != nil && !b.Check.Due.IsZero() {
-		p.check = dueKey(b.Plan, b.Check.Due, n)
-	}
-	return p
-}
-
-// reindex deletes the keys in from from the indexes, and adds the keys in to.
-func reindex(tx *bolt.Tx, from, to indexKeys) error {
-	return errors.Join(
-		replace(tx.Bucket(bucketDue), from.due, to.due),
-		replace(tx.Bucket(bucketBuried), from.buried, to.buried),
-		replace(tx.Bucket(bucketChecks), from.check, to.check),
-	)
-}
-
-// replace deletes the key from and puts the key to; nil means none.
-func replace(b *bolt.Bucket, from, to []byte) error {
-	if slices.Equal(from, to) {
-		return nil
-	}
-	if from != nil {
-		if err := b.Delete(from); err != nil {
-			return err
-		}
-	}
-	if to != nil {
-		return b.Put(to, nil)
 	}
 	return nil
 }
 
 // saveLog writes the raw reports of a batch as one compressed chunk.
-func (st *step) saveLog(n number, chunk uint64, reports []store.Logged) error {
+func (st *step) saveLog(n schema.Number, chunk uint64, reports []store.Logged) error {
 	if len(reports) == 0 {
 		return nil
 	}
-	key := logKey(n, chunk)
-	return st.tx.Bucket(bucketLog).Put(key, st.s.compressor.pack(key, reports))
+	key := schema.LogKey(n, chunk)
+	return st.tx.Bucket(schema.BucketLog).Put(key, st.s.compressor.Pack(key, reports))
 }
 
 // addMinutes adds the messages that the step has newly counted to the counts in bucket minutes.
 func (st *step) addMinutes() error {
-	bucket := st.tx.Bucket(bucketMinutes)
+	bucket := st.tx.Bucket(schema.BucketMinutes)
 	for k, n := range st.minutes {
-		key := minuteKey(k)
+		key := schema.MinuteKey(k)
 		if row := bucket.Get(key); row != nil {
-			counted, err := countIn(key, row)
+			counted, err := schema.DecodeCount(key, row)
 			if err != nil {
 				return err
 			}
 			n += counted
 		}
-		if err := bucket.Put(key, sealCount(key, n)); err != nil {
+		if err := bucket.Put(key, schema.SealCount(key, n)); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	"github.com/klauspost/compress/zstd"
 	bolt "go.etcd.io/bbolt"
 
@@ -108,10 +110,10 @@ type Store struct {
 
 	// writing is held during every write transaction of db: fold steps, retention and mends.
 	writing    sync.Mutex
-	compressor *compressor // guarded by writing
-	totals     totals      // guarded by writing
-	last       number      // number of the newest batch; guarded by writing
-	quarantine quarantined // guarded by writing
+	compressor *schema.Compressor // guarded by writing
+	totals     schema.Totals      // guarded by writing
+	last       schema.Number      // number of the newest batch; guarded by writing
+	quarantine quarantined        // guarded by writing
 	published  atomic.Pointer[published]
 
 	reported    sync.Map    // damage already reported to the Observer, by row id or text
@@ -158,12 +160,12 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	s := &Store{config: c, measured: newMeasured(), failed: make(chan struct{})}
 	s.backlog = newBacklog(c.BacklogBytes, s.readBack)
-	s.leases.held = make(map[number]lease)
+	s.leases.held = make(map[schema.Number]lease)
 	var err error
-	if s.compressor, err = newCompressor(); err != nil {
+	if s.compressor, err = schema.NewCompressor(); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	if s.decoder, err = newDecompressor(); err != nil {
+	if s.decoder, err = schema.NewDecompressor(); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	if s.dir, err = lockDir(c.Path, c.LockTimeout); err != nil {

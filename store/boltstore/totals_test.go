@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
 
@@ -26,7 +28,7 @@ func removeAwaited(t *testing.T, path string) {
 	require.NoError(t, err)
 	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
 		var plans map[string]map[string]any
-		saved, err := unseal(bucketMeta, keyTotals, tx.Bucket(bucketMeta).Get(keyTotals))
+		saved, err := schema.Unseal(schema.BucketMeta, schema.KeyTotals, tx.Bucket(schema.BucketMeta).Get(schema.KeyTotals))
 		require.NoError(t, err)
 		require.NoError(t, json.Unmarshal(saved, &plans))
 		for _, p := range plans {
@@ -36,7 +38,7 @@ func removeAwaited(t *testing.T, path string) {
 		}
 		row, err := json.Marshal(plans)
 		require.NoError(t, err)
-		return tx.Bucket(bucketMeta).Put(keyTotals, row)
+		return tx.Bucket(schema.BucketMeta).Put(schema.KeyTotals, row)
 	}))
 	require.NoError(t, db.Close())
 }
@@ -93,8 +95,8 @@ func TestLostBatchAwaitsNoReports(t *testing.T) {
 	require.NoError(t, s.Close())
 	removeAwaited(t, path)
 	editDatabase(t, path, func(tx *bolt.Tx) error {
-		n, _ := tx.Bucket(bucketBatches).Cursor().First()
-		return tx.Bucket(bucketBatches).Delete(n)
+		n, _ := tx.Bucket(schema.BucketBatches).Cursor().First()
+		return tx.Bucket(schema.BucketBatches).Delete(n)
 	})
 	for _, verified := range []int64{0, -1} {
 		copied := copied(t, path)

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
 
@@ -35,9 +37,9 @@ func formatOf(t *testing.T, path string) (found uint64) {
 	db, err := bolt.Open(filepath.Join(path, "dlrloop.db"), 0o600, nil)
 	require.NoError(t, err)
 	require.NoError(t, db.View(func(tx *bolt.Tx) error {
-		found = binary.BigEndian.Uint64(tx.Bucket(bucketMeta).Get(keyFormat))
+		found = binary.BigEndian.Uint64(tx.Bucket(schema.BucketMeta).Get(schema.KeyFormat))
 		if found == 1 {
-			require.Nil(t, tx.Bucket(bucketChecks))
+			require.Nil(t, tx.Bucket(schema.BucketChecks))
 		}
 		return nil
 	}))
@@ -94,7 +96,7 @@ func TestStoreOfFormat2IsUpgraded(t *testing.T) {
 	sealed := func() (is bool) {
 		require.NoError(t, s.db.View(func(tx *bolt.Tx) error {
 			n, err := find(tx, b.Key())
-			is = tx.Bucket(bucketBatches).Get(n.key())[0] == sealMark
+			is = tx.Bucket(schema.BucketBatches).Get(n.Key())[0] == schema.SealMark
 			return err
 		}))
 		return is

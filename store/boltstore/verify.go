@@ -7,6 +7,8 @@ import (
 	"hash/maphash"
 	"slices"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/dlr"
@@ -69,39 +71,36 @@ func (s *Store) mendAtStart(w work) error {
 	return s.rebuildAll(w)
 }
 
-// indexes are the buckets that can be computed from other rows.
-var indexes = [][]byte{bucketIDs, bucketDue, bucketBuried, bucketChecks, bucketNumbers}
-
 // verifier is one pass over the whole database. It compares each index with the entries that the rows require by
 // summing hashes of the entries; that needs no memory and no order.
 type verifier struct {
 	seed        maphash.Seed
 	want, found map[string]uint64 // per index: sum of the hashes of required and of present entries
-	damaged     []*damageError
-	copy        map[string]bool // buckets that must be copied, since a key in them may be damaged
-	mending     map[number]bool // batches already marked for rebuilding; their damage is not reported again
+	damaged     []*schema.DamageError
+	copy        map[string]bool        // buckets that must be copied, since a key in them may be damaged
+	mending     map[schema.Number]bool // batches already marked for rebuilding; their damage is not reported again
 }
 
 func newVerifier() *verifier {
 	return &verifier{
 		seed: maphash.MakeSeed(), want: make(map[string]uint64), found: make(map[string]uint64),
-		copy: make(map[string]bool), mending: make(map[number]bool),
+		copy: make(map[string]bool), mending: make(map[schema.Number]bool),
 	}
 }
 
 // add records err if it is a damaged row.
 func (v *verifier) add(err error) {
-	if d, ok := errors.AsType[*damageError](err); ok {
+	if d, ok := errors.AsType[*schema.DamageError](err); ok {
 		v.damaged = append(v.damaged, d)
 	}
 }
 
 // run reads the whole database and records what is damaged. It returns an error if the database cannot be read.
 func (v *verifier) run(tx *bolt.Tx) error {
-	if mending := tx.Bucket(bucketMending); mending != nil {
+	if mending := tx.Bucket(schema.BucketMending); mending != nil {
 		err := mending.ForEach(func(key, _ []byte) error {
 			if len(key) == 8 {
-				v.mending[numberOf(key)] = true
+				v.mending[schema.NumberOf(key)] = true
 			}
 			return nil
 		})
@@ -112,7 +111,7 @@ func (v *verifier) run(tx *bolt.Tx) error {
 	if err := v.branches(tx); err != nil {
 		return err
 	}
-	for _, name := range buckets {
+	for _, name := range schema.Buckets {
 		if err := v.bucket(tx, name); err != nil {
 			return err
 		}
@@ -123,25 +122,26 @@ func (v *verifier) run(tx *bolt.Tx) error {
 // bucket verifies that every row of a bucket is unchanged and that a search for its key finds it. (bbolt's own check
 // is not usable: it panics in a goroutine of its own.)
 func (v *verifier) bucket(tx *bolt.Tx, name []byte) error {
-	index := slices.ContainsFunc(indexes, func(i []byte) bool { return bytes.Equal(i, name) })
+	index := slices.ContainsFunc(schema.Indexes, func(i []byte) bool { return bytes.Equal(i, name) })
 	b, last := tx.Bucket(name), []byte(nil)
 	return b.ForEach(func(key, row []byte) error {
 		found := b.Get(key) != nil
 		if !index && (last != nil && bytes.Compare(last, key) >= 0 || !found) {
 			v.copy[string(name)] = true
-			v.add(damage(name, key, errMisplaced))
+			v.add(schema.Damage(name, key, errMisplaced))
 		}
 		if last = key; index && !found {
 			return nil // not added to found, so the index is rebuilt
 		}
-		if bytes.Equal(name, bucketIDs) && tx.Bucket(bucketBatches).Get(row) == nil && !v.mending[numberOf(row)] {
-			v.add(damage(bucketBatches, row, errMissing))
+		ids := bytes.Equal(name, schema.BucketIDs)
+		if ids && tx.Bucket(schema.BucketBatches).Get(row) == nil && !v.mending[schema.NumberOf(row)] {
+			v.add(schema.Damage(schema.BucketBatches, row, errMissing))
 		}
 		if index {
 			v.found[string(name)] += v.hash(key, row)
 			return nil
 		}
-		if _, err := unseal(name, key, row); err != nil && !v.rebuilds(name, key) {
+		if _, err := schema.Unseal(name, key, row); err != nil && !v.rebuilds(name, key) {
 			v.copy[string(name)] = true
 			v.add(err)
 		}
@@ -151,7 +151,12 @@ func (v *verifier) bucket(tx *bolt.Tx, name []byte) error {
 
 // rebuilds reports whether a row belongs to a batch that is already marked for rebuilding.
 func (v *verifier) rebuilds(bucket, key []byte) bool {
-	return v.mending[numberOf(key)] && (bytes.Equal(bucket, bucketBatches) || bytes.Equal(bucket, bucketRecipients))
+	return v.mending[schema.NumberOf(key)] && ofBatch(bucket)
+}
+
+// ofBatch reports whether the rows of a bucket can be rebuilt from the reports of their batch.
+func ofBatch(bucket []byte) bool {
+	return bytes.Equal(bucket, schema.BucketBatches) || bytes.Equal(bucket, schema.BucketRecipients)
 }
 
 // errMisplaced means that a search for a row's key does not find the row.
@@ -172,20 +177,20 @@ func (v *verifier) hash(key, row []byte) uint64 {
 
 // batches compares each batch's counts with its recipients, and adds to want the index entries that the rows require.
 func (v *verifier) batches(tx *bolt.Tx) error {
-	recipients, trash := tx.Bucket(bucketRecipients).Cursor(), tx.Bucket(bucketTrash)
+	recipients, trash := tx.Bucket(schema.BucketRecipients).Cursor(), tx.Bucket(schema.BucketTrash)
 	digits, row := recipients.First()
-	orphans := func(before number) {
-		for ; digits != nil && numberOf(digits) < before; digits, row = recipients.Next() {
-			if n := numberOf(digits); trash.Get(n.key()) == nil && !v.mending[n] {
-				v.add(damage(bucketBatches, n.key(), errMissing))
+	orphans := func(before schema.Number) {
+		for ; digits != nil && schema.NumberOf(digits) < before; digits, row = recipients.Next() {
+			if n := schema.NumberOf(digits); trash.Get(n.Key()) == nil && !v.mending[n] {
+				v.add(schema.Damage(schema.BucketBatches, n.Key(), errMissing))
 			}
-			v.want[string(bucketNumbers)] += v.hash(numberKeyOf(digits), nil)
+			v.want[string(schema.BucketNumbers)] += v.hash(schema.NumberKeyOf(digits), nil)
 		}
 	}
-	err := tx.Bucket(bucketBatches).ForEach(func(key, encoded []byte) error {
-		n := numberOf(key)
+	err := tx.Bucket(schema.BucketBatches).ForEach(func(key, encoded []byte) error {
+		n := schema.NumberOf(key)
 		orphans(n)
-		b, err := batchIn(key, encoded)
+		b, err := schema.DecodeBatch(key, encoded)
 		if err != nil {
 			b = &store.Batch{} // bucket has recorded the damage already, unless only the content does not decode
 			if !v.mending[n] {
@@ -193,9 +198,9 @@ func (v *verifier) batches(tx *bolt.Tx) error {
 			}
 		}
 		states, feedback := make(map[dlr.Status]int), store.FeedbackCounts{}
-		for ; digits != nil && numberOf(digits) == n; digits, row = recipients.Next() {
-			v.want[string(bucketNumbers)] += v.hash(numberKeyOf(digits), nil)
-			r, err := recipientIn(digits, row)
+		for ; digits != nil && schema.NumberOf(digits) == n; digits, row = recipients.Next() {
+			v.want[string(schema.BucketNumbers)] += v.hash(schema.NumberKeyOf(digits), nil)
+			r, err := schema.DecodeRecipient(digits, row)
 			if err != nil {
 				if !v.mending[n] {
 					v.add(err)
@@ -208,12 +213,12 @@ func (v *verifier) batches(tx *bolt.Tx) error {
 			}
 		}
 		if err == nil && !v.mending[n] && (feedback != b.Feedback || named(states) != named(b.States)) {
-			v.add(damage(bucketBatches, key, errCounts))
+			v.add(schema.Damage(schema.BucketBatches, key, errCounts))
 		}
 		v.list(n, b)
 		return nil
 	})
-	orphans(^number(0))
+	orphans(^schema.Number(0))
 	return err
 }
 
@@ -227,38 +232,15 @@ func named(states map[dlr.Status]int) (n int) {
 }
 
 // list adds to want the index entries of a batch, except those of its recipients.
-func (v *verifier) list(n number, b *store.Batch) {
-	for _, e := range entriesOf(n, b) {
-		v.want[string(e.bucket)] += v.hash(e.key, e.row)
+func (v *verifier) list(n schema.Number, b *store.Batch) {
+	for _, e := range schema.EntriesOf(n, b) {
+		v.want[string(e.Bucket)] += v.hash(e.Key, e.Row)
 	}
-}
-
-// listed is one index entry.
-type listed struct{ bucket, key, row []byte }
-
-// entriesOf returns the index entries of a batch, except those of its recipients.
-func entriesOf(n number, b *store.Batch) []listed {
-	entries := []listed{{bucketIDs, idKey(b.Key()), n.key()}}
-	at := indexKeysOf(b, n)
-	for _, e := range []listed{
-		{bucketDue, at.due, nil}, {bucketBuried, at.buried, nil}, {bucketChecks, at.check, nil},
-	} {
-		if e.key != nil {
-			entries = append(entries, e)
-		}
-	}
-	return entries
-}
-
-// numberKeyOf returns the key in bucket numbers for a key of bucket recipients.
-func numberKeyOf(recipient []byte) []byte {
-	n := numberOf(recipient)
-	return append(numberPrefixOf(n, recipient), n.key()...)
 }
 
 // wrongIndexes returns the names of the indexes that do not match the rows.
 func (v *verifier) wrongIndexes() (wrong []string) {
-	for _, name := range indexes {
+	for _, name := range schema.Indexes {
 		if v.want[string(name)] != v.found[string(name)] {
 			wrong = append(wrong, string(name))
 		}
@@ -276,18 +258,18 @@ func rebuildIndexes(tx *bolt.Tx, names []string) error {
 			return err
 		}
 	}
-	put := func(e listed) error {
-		if !slices.Contains(names, string(e.bucket)) {
+	put := func(e schema.Entry) error {
+		if !slices.Contains(names, string(e.Bucket)) {
 			return nil
 		}
-		return tx.Bucket(e.bucket).Put(e.key, e.row)
+		return tx.Bucket(e.Bucket).Put(e.Key, e.Row)
 	}
-	err := tx.Bucket(bucketBatches).ForEach(func(key, row []byte) error {
-		b, err := batchIn(key, row)
+	err := tx.Bucket(schema.BucketBatches).ForEach(func(key, row []byte) error {
+		b, err := schema.DecodeBatch(key, row)
 		if err != nil {
 			return err
 		}
-		for _, e := range entriesOf(numberOf(key), b) {
+		for _, e := range schema.EntriesOf(schema.NumberOf(key), b) {
 			if err := put(e); err != nil {
 				return err
 			}
@@ -297,7 +279,7 @@ func rebuildIndexes(tx *bolt.Tx, names []string) error {
 	if err != nil {
 		return err
 	}
-	return tx.Bucket(bucketRecipients).ForEach(func(key, _ []byte) error {
-		return put(listed{bucketNumbers, numberKeyOf(key), nil})
+	return tx.Bucket(schema.BucketRecipients).ForEach(func(key, _ []byte) error {
+		return put(schema.Entry{Bucket: schema.BucketNumbers, Key: schema.NumberKeyOf(key)})
 	})
 }

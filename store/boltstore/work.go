@@ -3,12 +3,14 @@ package boltstore
 import (
 	"slices"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	"github.com/dlrloop/dlrloop/store"
 )
 
 // work is the input of one step: frames, and parts of frames, that follow each other in the journal.
 type work struct {
-	from, to position // before and after the step; without salt and ends
+	from, to schema.Position // before and after the step; without salt and ends
 	parts    []part
 	size     int    // maximum number of rows that the step writes
 	end      uint64 // value of backlog.added up to this end
@@ -31,22 +33,18 @@ func (w work) completed() int {
 	for _, p := range w.parts {
 		completed += len(p.arrivals)
 	}
-	if w.to.within.recipients > 0 {
+	if w.to.Within.Recipients > 0 {
 		completed--
 	}
 	return completed
 }
 
-// progress is how far a frame is folded: the number of arrivals folded completely, and the number of folded recipients
-// of the next one.
-type progress struct{ arrivals, recipients int }
-
-// remaining returns how many rows folding the rest of a frame may write.
-func (p progress) remaining(arrivals []store.Arrival) (rows uint64) {
-	for _, a := range arrivals[p.arrivals:] {
+// remaining returns how many rows folding the rest of a frame may write. p is how far the frame is folded.
+func remaining(p schema.Progress, arrivals []store.Arrival) (rows uint64) {
+	for _, a := range arrivals[p.Arrivals:] {
 		rows += uint64(rowsOf(a))
 	}
-	return rows - uint64(p.recipients)
+	return rows - uint64(p.Recipients)
 }
 
 // room is what one step may still write and hold in memory.
@@ -67,12 +65,12 @@ func (r room) most(raw int) int { return min(r.rows, (r.bytes-rawCopies*raw)/r.r
 // divide takes as much of a frame as fits into r, beginning at done. next is where the rest begins; whole means that
 // nothing is left. If must is set, it takes at least the next arrival, or MaxRecipients of its recipients.
 func (r *room) divide(
-	arrivals []store.Arrival, done progress, must bool,
-) (taken []store.Arrival, next progress, whole bool) {
+	arrivals []store.Arrival, done schema.Progress, must bool,
+) (taken []store.Arrival, next schema.Progress, whole bool) {
 	next = done
-	taken = arrivals[min(done.arrivals, len(arrivals)):]
+	taken = arrivals[min(done.Arrivals, len(arrivals)):]
 	for i, a := range taken {
-		from, names := next.recipients, a.Recipients()
+		from, names := next.Recipients, a.Recipients()
 		from = min(from, names) // the version that wrote the position may have read more recipients in the report
 		raw := 0
 		if from == 0 {
@@ -92,17 +90,17 @@ func (r *room) divide(
 		if from > 0 || to < names {
 			taken = slices.Clone(taken)
 			// Part is called on the backlog's element, because it caches there what all parts share.
-			taken[i] = arrivals[next.arrivals].Part(from, to)
+			taken[i] = arrivals[next.Arrivals].Part(from, to)
 		}
 		r.rows -= to - from + 1
 		r.bytes -= (to-from+1)*r.row + rawCopies*raw
 		if to < names {
-			return taken[:i+1], progress{next.arrivals, to}, false
+			return taken[:i+1], schema.Progress{Arrivals: next.Arrivals, Recipients: to}, false
 		}
-		next = progress{arrivals: next.arrivals + 1}
+		next = schema.Progress{Arrivals: next.Arrivals + 1}
 		must = false
 	}
-	return taken, progress{}, true
+	return taken, schema.Progress{}, true
 }
 
 // rawOf returns how many raw bytes of an arrival a step stores.

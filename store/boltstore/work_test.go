@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -16,12 +18,12 @@ func TestLargeReportsAreDivided(t *testing.T) {
 	b.add(journal.Ref{Seq: 1, Arrivals: 3}, []store.Arrival{ofRecipients(10), ofRecipients(4000), ofRecipients(10)}, 1)
 	for _, want := range []struct {
 		step            []int // recipients of each arrival
-		from, to        progress
+		from, to        schema.Progress
 		completed, left int
 	}{
-		{[]int{10, 1488}, progress{}, progress{1, 1488}, 1, 2},
-		{[]int{1499}, progress{1, 1488}, progress{1, 2987}, 0, 2},
-		{[]int{1013, 10}, progress{1, 2987}, progress{}, 2, 0},
+		{[]int{10, 1488}, schema.Progress{}, schema.Progress{Arrivals: 1, Recipients: 1488}, 1, 2},
+		{[]int{1499}, schema.Progress{Arrivals: 1, Recipients: 1488}, schema.Progress{Arrivals: 1, Recipients: 2987}, 0, 2},
+		{[]int{1013, 10}, schema.Progress{Arrivals: 1, Recipients: 2987}, schema.Progress{}, 2, 0},
 	} {
 		w := take(t, b, roomForRows(1500))
 		var step []int
@@ -29,9 +31,9 @@ func TestLargeReportsAreDivided(t *testing.T) {
 			step = append(step, a.Recipients())
 		}
 		require.Equal(t, want.step, step)
-		require.Equal(t, want.from, w.from.within)
-		require.Equal(t, want.to, w.to.within)
-		require.Equal(t, want.from.arrivals, w.parts[0].first)
+		require.Equal(t, want.from, w.from.Within)
+		require.Equal(t, want.to, w.to.Within)
+		require.Equal(t, want.from.Arrivals, w.parts[0].first)
 		require.Equal(t, want.completed, w.completed())
 		b.reached(w, 1)
 		require.Equal(t, want.left, b.unfolded())
@@ -61,7 +63,7 @@ func TestDividedFramesAreFoldedCompletely(t *testing.T) {
 			b.add(journal.Ref{Seq: seq + 1, Arrivals: len(sizes), Body: 50}, frames[seq+1], 1)
 		}
 		var got []string
-		at := position{}
+		at := schema.Position{}
 		for {
 			r := room{
 				rows:  rapid.IntRange(1, 3000).Draw(rt, "rows"),
@@ -73,7 +75,7 @@ func TestDividedFramesAreFoldedCompletely(t *testing.T) {
 			if len(w.parts) == 0 {
 				break
 			}
-			require.True(rt, at.follows(w.from), "%v %v", at, w.from)
+			require.True(rt, at.Follows(w.from), "%v %v", at, w.from)
 			require.LessOrEqual(rt, w.size, max(r.rows, 1+store.MaxRecipients))
 			for _, p := range w.parts {
 				for _, a := range p.arrivals {
@@ -97,46 +99,8 @@ func TestDividedFramesAreFoldedCompletely(t *testing.T) {
 
 // over returns how many rows a partial step writes in addition: the batch's row, which the next step writes again.
 func over(w work) uint64 {
-	if w.to.within.recipients > 0 {
+	if w.to.Within.Recipients > 0 {
 		return 1
 	}
 	return 0
-}
-
-func TestPositionRoundTrip(t *testing.T) {
-	whole := position{seq: 7, salt: journal.Salt{1}}
-	require.Len(t, whole.encode(), 16, "same length as in older versions")
-	for _, p := range []position{
-		whole, {seq: 7, salt: journal.Salt{2}, within: progress{3, 2000}, ends: 9}, {seq: 8, salt: journal.Salt{3}, ends: 9},
-	} {
-		s := opened(t, Config{Path: t.TempDir()})
-		tx, err := s.db.Begin(true)
-		require.NoError(t, err)
-		require.NoError(t, tx.Bucket(bucketMeta).Put(keyPosition, p.encode()))
-		read, err := positionIn(tx)
-		require.NoError(t, err)
-		require.Equal(t, p, read)
-		require.NoError(t, tx.Rollback())
-		require.NoError(t, s.Close())
-	}
-}
-
-// Each step writes larger chunk numbers than the last, even if it begins in the same frame.
-func TestStepsHaveRisingChunkNumbers(t *testing.T) {
-	p, last := position{}, uint64(0)
-	for _, to := range []position{
-		{within: progress{0, 1000}},
-		{within: progress{0, 2000}},
-		{seq: 1},
-		{seq: 1, within: progress{2, 0}},
-		{seq: 3},
-		{seq: 4},
-		{seq: 4, within: progress{0, 1000}},
-		{seq: 9},
-	} {
-		require.Greater(t, p.chunk(), last)
-		last = p.chunk()
-		p = p.advance(to, journal.Salt{1})
-	}
-	require.Greater(t, p.chunk(), last)
 }

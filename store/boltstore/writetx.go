@@ -3,6 +3,8 @@ package boltstore
 import (
 	"errors"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
+
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store"
@@ -11,7 +13,7 @@ import (
 
 // figures are the parts of the store's state in memory that write transactions change.
 type figures struct {
-	totals     totals
+	totals     schema.Totals
 	quarantine quarantined
 }
 
@@ -31,7 +33,7 @@ func (s *Store) begin() (*writeTx, error) {
 		s.writing.Unlock()
 		return nil, err
 	}
-	return &writeTx{s, tx, figures{s.totals.clone(), s.quarantine}}, nil
+	return &writeTx{s, tx, figures{s.totals.Clone(), s.quarantine}}, nil
 }
 
 // commit commits the transaction and publishes its figures. A failed commit is a fatal error unless the disk is full.

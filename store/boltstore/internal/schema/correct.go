@@ -1,4 +1,4 @@
-package boltstore
+package schema
 
 import (
 	"bytes"
@@ -7,28 +7,30 @@ import (
 	"errors"
 	"hash/crc32"
 	"math/bits"
+
+	"github.com/klauspost/compress/zstd"
 )
 
-// correct returns key and row as they were written, provided that a single bit of the key, the content or the seal has
+// Correct returns key and row as they were written, provided that a single bit of the key, the content or the seal has
 // flipped. CRC-32C has a Hamming distance of 4 for up to 2^31 bits: each single flipped bit has a syndrome of its own,
 // and two or three flipped bits never have the syndrome of one. Other damage has such a syndrome with a probability of
 // 8n/2^32 for n bytes, so the caller must also decode the result.
-func correct(bucket, key, row []byte) (rightKey, rightRow []byte, ok bool) {
-	if len(row) < sealSize || bits.OnesCount8(row[0]^sealMark) > 1 {
+func Correct(bucket, key, row []byte) (rightKey, rightRow []byte, ok bool) {
+	if len(row) < SealSize || bits.OnesCount8(row[0]^SealMark) > 1 {
 		return nil, nil, false
 	}
 	stored := binary.LittleEndian.Uint32(row[1:])
-	syndrome := stored ^ checksum(bucket, key, row[sealSize:])
+	syndrome := stored ^ checksum(bucket, key, row[SealSize:])
 	rightKey, rightRow = bytes.Clone(key), bytes.Clone(row)
-	if row[0] != sealMark {
-		rightRow[0] = sealMark
+	if row[0] != SealMark {
+		rightRow[0] = SealMark
 		return rightKey, rightRow, syndrome == 0
 	}
 	if bits.OnesCount32(syndrome) == 1 {
 		binary.LittleEndian.PutUint32(rightRow[1:], stored^syndrome)
 		return rightKey, rightRow, true
 	}
-	content := rightRow[sealSize:]
+	content := rightRow[SealSize:]
 	i := flippedBit(syndrome, 8*(len(key)+len(content)))
 	if i < 0 {
 		return nil, nil, false
@@ -56,52 +58,52 @@ func flippedBit(syndrome uint32, n int) int {
 	return -1
 }
 
-// sound returns nil if some version wrote the row: its seal matches and its content decodes. For batches and
-// recipients, encoding the content again must also yield the same row.
-func (s *Store) sound(bucket, key, row []byte) error {
+// Sound returns nil if some version wrote the row: its seal matches and its content decodes. For batches and
+// Recipients, encoding the content again must also yield the same row.
+func Sound(d *zstd.Decoder, bucket, key, row []byte) error {
 	var again []byte
 	switch {
-	case bytes.Equal(bucket, bucketBatches):
-		b, err := batchIn(key, row)
+	case bytes.Equal(bucket, BucketBatches):
+		b, err := DecodeBatch(key, row)
 		if err != nil {
 			return err
 		}
-		again = sealBatch(numberOf(key), b)
-	case bytes.Equal(bucket, bucketRecipients):
-		r, err := recipientIn(key, row)
+		again = SealBatch(NumberOf(key), b)
+	case bytes.Equal(bucket, BucketRecipients):
+		r, err := DecodeRecipient(key, row)
 		if err != nil {
 			return err
 		}
-		again = sealRecipient(key, &r)
-	case bytes.Equal(bucket, bucketQuarantine):
-		if _, err := decodeQuarantined(key, row); err != nil {
+		again = SealRecipient(key, &r)
+	case bytes.Equal(bucket, BucketQuarantine):
+		if _, err := DecodeQuarantined(key, row); err != nil {
 			return err
 		}
 		return nil
-	case bytes.Equal(bucket, bucketMinutes):
-		_, err := countIn(key, row)
+	case bytes.Equal(bucket, BucketMinutes):
+		_, err := DecodeCount(key, row)
 		return err
-	case bytes.Equal(bucket, bucketLog):
-		_, err := unpackChunk(s.decoder, key, row)
+	case bytes.Equal(bucket, BucketLog):
+		_, err := Unpack(d, key, row)
 		return err
 	default:
 		return soundMeta(key, row)
 	}
-	if row[0] == sealMark && !bytes.Equal(row, again) {
-		return damage(bucket, key, errors.New("encoding its content again yields another row"))
+	if row[0] == SealMark && !bytes.Equal(row, again) {
+		return Damage(bucket, key, errors.New("encoding its content again yields another row"))
 	}
 	return nil
 }
 
-// soundMeta does what sound does, for rows of bucket meta.
+// soundMeta does what Sound does, for rows of bucket meta.
 func soundMeta(key, row []byte) error {
-	content, err := unseal(bucketMeta, key, row)
+	content, err := Unseal(BucketMeta, key, row)
 	switch {
 	case err != nil:
-	case bytes.Equal(key, keyTotals) && !json.Valid(content):
-		err = damage(bucketMeta, key, errors.New("it is not JSON"))
-	case bytes.Equal(key, keyPosition) && len(content) != wholeLength && len(content) != wholeLength+16:
-		err = damage(bucketMeta, key, errors.New("its length is wrong"))
+	case bytes.Equal(key, KeyTotals) && !json.Valid(content):
+		err = Damage(BucketMeta, key, errors.New("it is not JSON"))
+	case bytes.Equal(key, KeyPosition) && len(content) != wholeLength && len(content) != wholeLength+16:
+		err = Damage(BucketMeta, key, errors.New("its length is wrong"))
 	}
 	return err
 }

@@ -1,4 +1,4 @@
-package boltstore
+package schema
 
 import (
 	"bytes"
@@ -30,10 +30,10 @@ func TestKeysAreUnique(t *testing.T) {
 		plan, other := anyPart().Draw(t, "plan"), anyPart().Draw(t, "other plan")
 		id, otherID := anyPart().Draw(t, "id"), anyPart().Draw(t, "other id")
 		a, b := store.BatchKey{Plan: plan, BatchID: id}, store.BatchKey{Plan: other, BatchID: otherID}
-		require.Equal(t, a == b, bytes.Equal(idKey(a), idKey(b)))
-		require.Equal(t, id == otherID, bytes.Equal(recipientKey(1, id), recipientKey(1, otherID)))
-		require.Equal(t, id == otherID, bytes.Equal(numberKey(1, id), numberKey(1, otherID)))
-		for _, key := range [][]byte{idKey(a), recipientKey(1, id), numberKey(1, id), dueKey(plan, time.Time{}, 1)} {
+		require.Equal(t, a == b, bytes.Equal(IdKey(a), IdKey(b)))
+		require.Equal(t, id == otherID, bytes.Equal(RecipientKey(1, id), RecipientKey(1, otherID)))
+		require.Equal(t, id == otherID, bytes.Equal(NumberKey(1, id), NumberKey(1, otherID)))
+		for _, key := range [][]byte{IdKey(a), RecipientKey(1, id), NumberKey(1, id), DueKey(plan, time.Time{}, 1)} {
 			require.LessOrEqual(t, len(key), 800, "bbolt's limit for a key is 32 KiB")
 		}
 	})
@@ -43,12 +43,12 @@ func TestKeysAreUnique(t *testing.T) {
 func TestPrefixOfOneIsNotAPrefixOfAnother(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		plan, other := anyPart().Draw(t, "plan"), anyPart().Draw(t, "other plan")
-		n := number(rapid.Uint64().Draw(t, "number"))
+		n := Number(rapid.Uint64().Draw(t, "number"))
 		due := storetest.AnyTime().Draw(t, "due")
-		require.Equal(t, plan == other, bytes.HasPrefix(dueKey(other, due, n), appendPlan(nil, plan)))
-		require.Equal(t, plan == other, bytes.HasPrefix(buriedKey(other, n), appendPlan(nil, plan)))
+		require.Equal(t, plan == other, bytes.HasPrefix(DueKey(other, due, n), AppendPlan(nil, plan)))
+		require.Equal(t, plan == other, bytes.HasPrefix(buriedKey(other, n), AppendPlan(nil, plan)))
 
-		prefix, key := numberPrefix(n.day(), plan), numberKey(n, other)
+		prefix, key := NumberPrefix(n.Day(), plan), NumberKey(n, other)
 		require.Equal(t, plan == other, bytes.HasPrefix(key, prefix) && len(key) == len(prefix)+8)
 	})
 }
@@ -67,8 +67,8 @@ func TestAppendPartHashesOnlyWhenNecessary(t *testing.T) {
 		{"with 0xff elsewhere", "a\xff", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			part := appendPart([]byte("before"), c.part, 64)[len("before"):]
-			require.Equal(t, c.hashed, hashed(c.part, 64))
+			part := AppendPart([]byte("before"), c.part, 64)[len("before"):]
+			require.Equal(t, c.hashed, Hashed(c.part, 64))
 			if !c.hashed {
 				require.Equal(t, c.part, string(part))
 				return
@@ -76,8 +76,8 @@ func TestAppendPartHashesOnlyWhenNecessary(t *testing.T) {
 			require.Len(t, part, 65)
 			require.Equal(t, byte(0xff), part[0])
 			require.NotContains(t, string(part), "\x00")
-			require.Equal(t, part, appendPart(nil, c.part, 64))
-			require.NotEqual(t, part, appendPart(nil, string(part), 64),
+			require.Equal(t, part, AppendPart(nil, c.part, 64))
+			require.NotEqual(t, part, AppendPart(nil, string(part), 64),
 				"a text that looks like a hash is hashed itself")
 		})
 	}
@@ -92,50 +92,50 @@ func TestKeysSortByTime(t *testing.T) {
 		if early.Equal(late) {
 			return
 		}
-		n, m := number(rapid.Uint64().Draw(t, "one")), number(rapid.Uint64().Draw(t, "another"))
-		require.Negative(t, bytes.Compare(dueKey("plan", early, n), dueKey("plan", late, m)))
+		n, m := Number(rapid.Uint64().Draw(t, "one")), Number(rapid.Uint64().Draw(t, "another"))
+		require.Negative(t, bytes.Compare(DueKey("plan", early, n), DueKey("plan", late, m)))
 		if late.Before(time.Date(2500, 1, 1, 0, 0, 0, 0, time.UTC)) {
-			require.Less(t, numberAt(early), numberAt(late))
-			require.LessOrEqual(t, numberAt(early).day(), numberAt(late).day())
+			require.Less(t, NumberAt(early), NumberAt(late))
+			require.LessOrEqual(t, NumberAt(early).Day(), NumberAt(late).Day())
 		}
-		require.Equal(t, n < m, bytes.Compare(n.key(), m.key()) < 0)
+		require.Equal(t, n < m, bytes.Compare(n.Key(), m.Key()) < 0)
 	})
 }
 
 func TestKeyRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		n := number(rapid.Uint64().Draw(t, "number"))
+		n := Number(rapid.Uint64().Draw(t, "number"))
 		plan := rapid.StringN(0, 40, 200).Draw(t, "plan")
 		due := time.UnixMilli(rapid.Int64Range(0, 1<<45).Draw(t, "due")).UTC()
-		require.Equal(t, due, dueOf(dueKey(plan, due, n)))
-		require.Equal(t, n, trailing(dueKey(plan, due, n)))
-		require.Equal(t, n, trailing(buriedKey(plan, n)))
-		require.Equal(t, n, numberOf(recipientKey(n, plan)))
-		require.Equal(t, n, trailing(numberKey(n, plan)))
-		require.Equal(t, numberKey(n, plan), append(numberPrefixOf(n, recipientKey(n, plan)), n.key()...))
+		require.Equal(t, due, DueOf(DueKey(plan, due, n)))
+		require.Equal(t, n, TrailingNumber(DueKey(plan, due, n)))
+		require.Equal(t, n, TrailingNumber(buriedKey(plan, n)))
+		require.Equal(t, n, NumberOf(RecipientKey(n, plan)))
+		require.Equal(t, n, TrailingNumber(NumberKey(n, plan)))
+		require.Equal(t, NumberKey(n, plan), append(NumberPrefixOf(n, RecipientKey(n, plan)), n.Key()...))
 
 		status := rapid.SampledFrom(dlr.Statuses()).Draw(t, "status")
 		k := store.MinuteKey{Minute: due.Truncate(time.Minute), Plan: plan, Status: status}
-		if hashed(plan, 200) {
+		if Hashed(plan, 200) {
 			return // a configured plan is never that long
 		}
-		require.Equal(t, k, minuteOf(minuteKey(k)))
+		require.Equal(t, k, MinuteOf(MinuteKey(k)))
 	})
 }
 
 func TestKeysOfZeroTime(t *testing.T) {
-	require.Equal(t, number(0), numberAt(time.Time{}))
-	require.Equal(t, uint32(0), numberAt(time.Time{}).day())
-	require.Equal(t, time.UnixMilli(0).UTC(), dueOf(dueKey("plan", time.Time{}, 1)))
-	require.Equal(t, time.UnixMilli(0).UTC(), minuteOf(minuteKey(store.MinuteKey{})).Minute,
+	require.Equal(t, Number(0), NumberAt(time.Time{}))
+	require.Equal(t, uint32(0), NumberAt(time.Time{}).Day())
+	require.Equal(t, time.UnixMilli(0).UTC(), DueOf(DueKey("plan", time.Time{}, 1)))
+	require.Equal(t, time.UnixMilli(0).UTC(), MinuteOf(MinuteKey(store.MinuteKey{})).Minute,
 		"a timeseries without a start begins at the first minute")
-	require.Equal(t, number(0), numberOf([]byte("short")))
-	require.Equal(t, number(0), trailing(nil))
+	require.Equal(t, Number(0), NumberOf([]byte("short")))
+	require.Equal(t, Number(0), TrailingNumber(nil))
 }
 
 func TestDayOfANumber(t *testing.T) {
 	lastMoment := time.Date(2026, 8, 30, 23, 59, 59, 999e6, time.UTC)
-	require.Equal(t, uint32(lastMoment.Unix()/86400), numberAt(lastMoment).day())
-	require.Equal(t, numberAt(lastMoment).day(), (numberAt(lastMoment) + 1<<numberShift - 1).day())
-	require.Equal(t, numberAt(lastMoment).day()+1, numberAt(lastMoment.Add(time.Millisecond)).day())
+	require.Equal(t, uint32(lastMoment.Unix()/86400), NumberAt(lastMoment).Day())
+	require.Equal(t, NumberAt(lastMoment).Day(), (NumberAt(lastMoment) + 1<<NumberShift - 1).Day())
+	require.Equal(t, NumberAt(lastMoment).Day()+1, NumberAt(lastMoment.Add(time.Millisecond)).Day())
 }

@@ -1,4 +1,4 @@
-package boltstore
+package schema
 
 import (
 	"fmt"
@@ -32,26 +32,26 @@ const maxChunk = 1 << 30
 // maxPlain is the maximum size in bytes of the buffer that a compressor keeps for the next uncompressed chunk.
 const maxPlain = 1 << 20
 
-// compressor encodes and compresses chunks of the report log. It is not safe for concurrent use.
-type compressor struct {
+// Compressor encodes and compresses chunks of the report log. It is not safe for concurrent use.
+type Compressor struct {
 	*zstd.Encoder
 	plain packed.Writer // buffer for one chunk
 }
 
-func newCompressor() (*compressor, error) {
+func NewCompressor() (*Compressor, error) {
 	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
 		zstd.WithLowerEncoderMem(true), zstd.WithEncoderDictRaw(dictionaryID, []byte(dictionary)))
-	return &compressor{Encoder: e}, err
+	return &Compressor{Encoder: e}, err
 }
 
-// newDecompressor returns the decoder for chunks. It is safe for concurrent use.
-func newDecompressor() (*zstd.Decoder, error) {
+// NewDecompressor returns the decoder for chunks. It is safe for concurrent use.
+func NewDecompressor() (*zstd.Decoder, error) {
 	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxChunk),
 		zstd.WithDecoderDictRaw(dictionaryID, []byte(dictionary)))
 }
 
-// pack encodes and compresses a chunk and returns it as a sealed row for key.
-func (c *compressor) pack(key []byte, reports []store.Logged) []byte {
+// Pack encodes and compresses a chunk and returns it as a sealed row for key.
+func (c *Compressor) Pack(key []byte, reports []store.Logged) []byte {
 	p := c.plain[:0]
 	p.Uint(uint64(len(reports)))
 	for _, r := range reports {
@@ -63,18 +63,18 @@ func (c *compressor) pack(key []byte, reports []store.Logged) []byte {
 	if c.plain = p; cap(p) > maxPlain {
 		c.plain = nil
 	}
-	return seal(bucketLog, key, c.EncodeAll(p, unsealed(len(p)/4+64)))
+	return Seal(BucketLog, key, c.EncodeAll(p, Unsealed(len(p)/4+64)))
 }
 
-// unpackChunk decodes a row of bucket log.
-func unpackChunk(d *zstd.Decoder, key, row []byte) ([]store.Logged, error) {
-	chunk, err := unseal(bucketLog, key, row)
+// Unpack decodes a row of bucket log.
+func Unpack(d *zstd.Decoder, key, row []byte) ([]store.Logged, error) {
+	chunk, err := Unseal(BucketLog, key, row)
 	if err != nil {
 		return nil, err
 	}
 	plain, err := d.DecodeAll(chunk, nil)
 	if err != nil {
-		return nil, damage(bucketLog, key, fmt.Errorf("report log: %w", err))
+		return nil, Damage(BucketLog, key, fmt.Errorf("report log: %w", err))
 	}
 	u := packed.Reader{Rest: plain}
 	reports := make([]store.Logged, u.Length())
@@ -84,7 +84,7 @@ func unpackChunk(d *zstd.Decoder, key, row []byte) ([]store.Logged, error) {
 		}
 	}
 	if u.Err != nil {
-		return nil, damage(bucketLog, key, fmt.Errorf("report log: %w", u.Err))
+		return nil, Damage(BucketLog, key, fmt.Errorf("report log: %w", u.Err))
 	}
 	return reports, nil
 }

@@ -1,0 +1,109 @@
+package schema
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// Totals holds the totals of every plan, by plan.
+type Totals map[string]*store.PlanStats
+
+// Plan returns the totals of a plan. It adds the plan if it is new.
+func (t Totals) Plan(plan string) *store.PlanStats {
+	p := t[plan]
+	if p == nil {
+		p = &store.PlanStats{Plan: plan}
+		t[plan] = p
+	}
+	return p
+}
+
+// Apply adds the changes of a fold to the totals.
+func (t Totals) Apply(c store.Changes) { t.Plan(c.Plan).Apply(c) }
+
+// Clone returns a deep copy.
+func (t Totals) Clone() Totals {
+	c := make(Totals, len(t))
+	for plan, p := range t {
+		copied := *p
+		copied.Messages = slices.Clone(p.Messages)
+		c[plan] = &copied
+	}
+	return c
+}
+
+// Sorted returns copies of the totals, sorted by plan.
+func (t Totals) Sorted() []store.PlanStats {
+	all := make([]store.PlanStats, 0, len(t))
+	for _, p := range t.Clone() {
+		all = append(all, *p)
+	}
+	slices.SortFunc(all, func(a, b store.PlanStats) int { return cmp.Compare(a.Plan, b.Plan) })
+	return all
+}
+
+// Save writes the totals to bucket meta.
+func (t Totals) Save(tx *bolt.Tx) error {
+	encoded, err := json.Marshal(t)
+	if err != nil {
+		return err
+	}
+	row := append(Unsealed(len(encoded)), encoded...)
+	return tx.Bucket(BucketMeta).Put(KeyTotals, Seal(BucketMeta, KeyTotals, row))
+}
+
+// LoadTotals reads the totals. Totals of older versions lack the number of awaited reports; it is computed from the
+// batches and written with the next fold step.
+func LoadTotals(tx *bolt.Tx) (Totals, error) {
+	t := make(Totals)
+	row := tx.Bucket(BucketMeta).Get(KeyTotals)
+	if err := t.Load(tx); err != nil {
+		return nil, err
+	}
+	if row == nil || bytes.Contains(row, []byte(`"Awaited":`)) {
+		return t, nil
+	}
+	if err := t.countAwaited(tx); err != nil {
+		return nil, fmt.Errorf("totals: %w", err)
+	}
+	return t, nil
+}
+
+// Load reads the stored totals into t. If there are none, t does not change.
+func (t *Totals) Load(tx *bolt.Tx) error {
+	row := tx.Bucket(BucketMeta).Get(KeyTotals)
+	if row == nil {
+		return nil
+	}
+	content, err := Unseal(BucketMeta, KeyTotals, row)
+	if err == nil {
+		if err = json.Unmarshal(content, t); err != nil {
+			err = Damage(BucketMeta, KeyTotals, err)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("totals: %w", err)
+	}
+	return nil
+}
+
+// countAwaited computes the number of awaited reports from the batches in bucket checks. No other batch awaits any.
+func (t Totals) countAwaited(tx *bolt.Tx) error {
+	batches := tx.Bucket(BucketBatches)
+	return tx.Bucket(BucketChecks).ForEach(func(key, _ []byte) error {
+		n := TrailingNumber(key).Key()
+		b, err := DecodeBatch(n, batches.Get(n))
+		if err != nil {
+			return err
+		}
+		t.Plan(b.Plan).Feedback.Awaited += b.Tally().Awaited
+		return nil
+	})
+}
