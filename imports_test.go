@@ -24,11 +24,24 @@ var imports = map[string][]string{
 		"config", "demo", "dlr", "server", "simulator", "sinch", "store", "store/boltstore",
 		"store/copying", "store/pgstore",
 	},
-	"config":   {"sinch", "store", "store/pgstore"}, // their rules hold for the settings that it reads for them
-	"demo":     {"config", "dlr", "server", "simulator", "store"},
-	"dlr":      {},
-	"handlers": {"dlr", "metrics", "sinch", "store"},
-	"metrics":  {"dlr", "store"},
+	"config": {"sinch", "store", "store/pgstore"}, // their rules hold for the settings that it reads for them
+	"demo":   {"config", "dlr", "server", "simulator", "store"},
+	"dlr":    {},
+
+	"handlers/access": {"handlers/problem"},
+	"handlers/api": {
+		"dlr", "handlers/access", "handlers/batchinfo", "handlers/listener", "handlers/problem", "sinch", "store",
+	},
+	"handlers/batchinfo": {"sinch", "store"},
+	"handlers/gateway": {
+		"dlr", "handlers/access", "handlers/batchinfo", "handlers/listener", "handlers/problem", "metrics", "sinch", "store",
+	},
+	"handlers/handlerstest": {"store", "store/boltstore", "store/storetest"},
+	"handlers/listener":     {"handlers/problem"},
+	"handlers/problem":      {"store"},
+	"handlers/webhook":      {"dlr", "handlers/access", "handlers/listener", "handlers/problem", "metrics", "store"},
+
+	"metrics": {"dlr", "store"},
 
 	"relay":           {"sinch", "store"},
 	"relay/feedback":  {"dlr", "metrics", "relay", "sinch", "store"},
@@ -36,8 +49,8 @@ var imports = map[string][]string{
 	"relay/relaytest": {"dlr", "metrics", "sinch", "store", "store/boltstore", "store/storetest"},
 
 	"server": {
-		"config", "handlers", "metrics", "relay", "relay/feedback", "relay/reconcile", "sinch", "store",
-		"store/boltstore", "store/commit", "store/pgstore",
+		"config", "handlers/access", "handlers/api", "handlers/gateway", "handlers/webhook", "metrics", "relay",
+		"relay/feedback", "relay/reconcile", "sinch", "store", "store/boltstore", "store/commit", "store/pgstore",
 	},
 	"sinch": {"dlr"},
 
@@ -68,7 +81,7 @@ var imports = map[string][]string{
 
 // owners lists the packages that may import a library.
 var owners = map[string][]string{
-	"github.com/gin-gonic/gin":            {"handlers"},
+	"github.com/gin-gonic/gin":            {"handlers/api", "handlers/listener", "handlers/problem", "handlers/webhook"},
 	"github.com/prometheus/client_golang": {"metrics", "relay/relaytest", "server"},
 	"go.etcd.io/bbolt":                    {"store/boltstore", "store/boltstore/internal/schema"},
 	"github.com/jackc/pgx/v5":             {"store/pgstore", "store/pgstore/pgtest"},

@@ -16,7 +16,7 @@ import (
 
 	"github.com/dlrloop/dlrloop/bench/traffic"
 	"github.com/dlrloop/dlrloop/config"
-	"github.com/dlrloop/dlrloop/handlers"
+	"github.com/dlrloop/dlrloop/handlers/webhook"
 	"github.com/dlrloop/dlrloop/metrics"
 	"github.com/dlrloop/dlrloop/server"
 	"github.com/dlrloop/dlrloop/store"
@@ -91,11 +91,11 @@ func serveDlrloop(ctx context.Context, o options, log *slog.Logger, serving func
 // serveWebhook serves only the webhook, over the store k.
 func serveWebhook(ctx context.Context, plan string, k store.Store, log *slog.Logger, serving func(addresses)) error {
 	m := metrics.New(prometheus.NewRegistry(), metrics.Config{Plans: []string{plan}})
-	plans := []handlers.PublicPlan{{
+	plans := []webhook.Plan{{
 		ID:   plan,
-		Auth: handlers.Auth{HMAC: handlers.HMAC{Secrets: []string{traffic.Secret}}},
+		Auth: webhook.Auth{HMAC: webhook.HMAC{Secrets: []string{traffic.Secret}}},
 	}}
-	p, err := handlers.NewPublic(handlers.PublicConfig{Plans: plans}, k, m, log)
+	p, err := webhook.New(webhook.Config{Plans: plans}, k, m, log)
 	if err != nil {
 		return err
 	}

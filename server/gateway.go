@@ -5,13 +5,13 @@ import (
 	"net/url"
 
 	"github.com/dlrloop/dlrloop/config"
-	"github.com/dlrloop/dlrloop/handlers"
+	"github.com/dlrloop/dlrloop/handlers/gateway"
 	"github.com/dlrloop/dlrloop/sinch"
 	"github.com/dlrloop/dlrloop/store"
 )
 
-func newGateway(c *config.Config, s *Server) (*handlers.Gateway, error) {
-	g := handlers.GatewayConfig{
+func newGateway(c *config.Config, s *Server) (*gateway.Gateway, error) {
+	g := gateway.Config{
 		Listen:  c.Private.Listen,
 		Basic:   credentials(c.Private.Credentials.Basic),
 		Bearer:  reveal(c.Private.Credentials.Tokens),
@@ -25,7 +25,7 @@ func newGateway(c *config.Config, s *Server) (*handlers.Gateway, error) {
 		callbacks = callbackURLs(c)
 	}
 	for _, p := range c.Plans {
-		plan := handlers.GatewayPlan{
+		plan := gateway.Plan{
 			ID: p.ID, Project: p.Project.ID, TakesFeedback: p.Feedback.On != store.OnOff, Callback: callbacks[p.ID],
 		}
 		var err error
@@ -39,7 +39,7 @@ func newGateway(c *config.Config, s *Server) (*handlers.Gateway, error) {
 		}
 		g.Plans = append(g.Plans, plan)
 	}
-	return handlers.NewGateway(g, s.store, s.metrics, s.log)
+	return gateway.New(g, s.store, s.metrics, s.log)
 }
 
 // endpointOf returns the URL of the plan's API at Sinch. It needs no credentials.

@@ -5,11 +5,13 @@ import (
 	"time"
 
 	"github.com/dlrloop/dlrloop/config"
-	"github.com/dlrloop/dlrloop/handlers"
+	"github.com/dlrloop/dlrloop/handlers/access"
+	"github.com/dlrloop/dlrloop/handlers/api"
+	"github.com/dlrloop/dlrloop/handlers/webhook"
 )
 
-func newWebhook(c *config.Config, s *Server) (*handlers.Public, error) {
-	return handlers.NewPublic(handlers.PublicConfig{
+func newWebhook(c *config.Config, s *Server) (*webhook.Webhook, error) {
+	return webhook.New(webhook.Config{
 		Plans:          publicPlans(c),
 		MaxBody:        int64(c.Public.MaxBody),
 		Memory:         sharesOf(c).bodies,
@@ -18,17 +20,17 @@ func newWebhook(c *config.Config, s *Server) (*handlers.Public, error) {
 	}, s.store, s.metrics, s.log)
 }
 
-func publicPlans(c *config.Config) []handlers.PublicPlan {
-	plans := make([]handlers.PublicPlan, len(c.Plans))
+func publicPlans(c *config.Config) []webhook.Plan {
+	plans := make([]webhook.Plan, len(c.Plans))
 	for i, p := range c.Plans {
 		auth := p.Webhook.Auth
-		plans[i] = handlers.PublicPlan{
+		plans[i] = webhook.Plan{
 			ID:        p.ID,
-			OnFailure: handlers.OnFailure(auth.OnFailure),
-			Auth: handlers.Auth{
-				HMAC:       handlers.HMAC{Secrets: reveal(auth.HMAC.Secrets), MaxAge: time.Duration(auth.HMAC.MaxAge)},
+			OnFailure: webhook.OnFailure(auth.OnFailure),
+			Auth: webhook.Auth{
+				HMAC:       webhook.HMAC{Secrets: reveal(auth.HMAC.Secrets), MaxAge: time.Duration(auth.HMAC.MaxAge)},
 				Basic:      credentials(auth.Basic),
-				Header:     handlers.Header{Name: auth.Header.Name, Values: reveal(auth.Header.Values)},
+				Header:     webhook.Header{Name: auth.Header.Name, Values: reveal(auth.Header.Values)},
 				PathTokens: reveal(auth.PathToken.Values),
 				None:       auth.None,
 			},
@@ -38,12 +40,7 @@ func publicPlans(c *config.Config) []handlers.PublicPlan {
 }
 
 func newPrivate(c *config.Config, s *Server, scrape http.Handler) (http.Handler, error) {
-	gateway := s.gateway
-	if c.Gateway.Listen != "" {
-		gateway = nil // the gateway has its own listener
-	}
-	p, err := handlers.NewPrivate(handlers.PrivateConfig{
-		Gateway:  gateway,
+	p, err := api.New(api.Config{
 		Listen:   c.Private.Listen,
 		Basic:    credentials(c.Private.Credentials.Basic),
 		Bearer:   reveal(c.Private.Credentials.Tokens),
@@ -53,13 +50,16 @@ func newPrivate(c *config.Config, s *Server, scrape http.Handler) (http.Handler,
 	if err != nil {
 		return nil, err
 	}
-	return p.Handler(), nil
+	if c.Gateway.Listen != "" {
+		return p.Handler(), nil // the gateway has its own listener
+	}
+	return s.gateway.Before(p.Handler()), nil
 }
 
-func credentials(pairs []config.Basic) []handlers.BasicCredential {
-	var all []handlers.BasicCredential
+func credentials(pairs []config.Basic) []access.Basic {
+	var all []access.Basic
 	for _, b := range pairs {
-		all = append(all, handlers.BasicCredential{User: b.Username, Password: b.Password.Reveal()})
+		all = append(all, access.Basic{User: b.Username, Password: b.Password.Reveal()})
 	}
 	return all
 }

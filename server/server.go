@@ -16,7 +16,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dlrloop/dlrloop/config"
-	"github.com/dlrloop/dlrloop/handlers"
+	"github.com/dlrloop/dlrloop/handlers/gateway"
+	"github.com/dlrloop/dlrloop/handlers/webhook"
 	"github.com/dlrloop/dlrloop/metrics"
 	"github.com/dlrloop/dlrloop/relay/feedback"
 	"github.com/dlrloop/dlrloop/relay/reconcile"
@@ -46,8 +47,8 @@ type Server struct {
 	metrics    *metrics.Metrics
 	relay      atomic.Pointer[feedback.Relay] // nil while the store opens, which already folds
 	reports    *reconcile.Reconciler
-	webhook    *handlers.Public
-	gateway    *handlers.Gateway
+	webhook    *webhook.Webhook
+	gateway    *gateway.Gateway
 	public     *listener
 	private    *listener
 	gatewayOwn *listener // nil if the private listener serves the gateway

@@ -1,0 +1,156 @@
+package api
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/dlrloop/dlrloop/handlers/access"
+	"github.com/dlrloop/dlrloop/handlers/listener"
+	"github.com/dlrloop/dlrloop/handlers/problem"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// Config configures the private listener: its address, its callers' credentials and its time limits.
+type Config struct {
+	// Listen is the address that the listener is served on. An address that other machines can reach requires
+	// credentials.
+	Listen string
+	// Basic and Bearer are alternative credentials for everything but the health checks. Without any, every caller on
+	// this machine is accepted.
+	Basic  []access.Basic
+	Bearer []string
+	// Plans are the ids of the configured service plans. Batches can be registered only for these.
+	Plans []string
+	// Draining reports whether the process is shutting down; /readyz then answers 503. Nil means never.
+	Draining func() bool
+	// Patience limits how long a request waits for the store; default 10 s.
+	Patience time.Duration
+}
+
+// Format prints *** for every verb, since the configuration contains secrets.
+func (Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
+
+// MarshalText returns ***, so no secret reaches an encoded text.
+func (Config) MarshalText() ([]byte, error) { return []byte("***"), nil }
+
+// defaultPatience is shorter than the WriteTimeout of the http.Server.
+const defaultPatience = 10 * time.Second
+
+// API is the handler of the private listener: the API, the metrics and the health checks. Its answers contain
+// whole phone numbers.
+type API struct {
+	config   Config
+	store    store.Store
+	failures problem.Failures
+	engine   *gin.Engine
+}
+
+//go:embed openapi.yaml
+var openapiYAML []byte
+
+//go:embed index.html
+var indexHTML []byte
+
+// New returns the private listener's handler; scrape answers /metrics. It refuses a configuration that other
+// machines can reach without credentials, and invalid credentials.
+func New(c Config, s store.Store, scrape http.Handler, log *slog.Logger) (*API, error) {
+	if len(c.Basic)+len(c.Bearer) == 0 && !access.Loopback(c.Listen) {
+		return nil, fmt.Errorf("private.listen: other machines can reach %q and could read phone numbers there: "+
+			"listen on loopback (127.0.0.1:8081), or set private.credentials", c.Listen)
+	}
+	a, err := access.New(c.Basic, c.Bearer)
+	if err != nil {
+		return nil, err
+	}
+	if c.Patience <= 0 {
+		c.Patience = defaultPatience
+	}
+	if c.Draining == nil {
+		c.Draining = func() bool { return false }
+	}
+	p := &API{config: c, store: s, failures: problem.Failures{Log: log}}
+	p.engine, err = p.routes(a, scrape)
+	if err != nil {
+		return nil, fmt.Errorf("private listener: %w", err)
+	}
+	return p, nil
+}
+
+// Handler returns the handler to serve.
+func (p *API) Handler() http.Handler { return listener.WithoutTrace(p.engine) }
+
+func (p *API) routes(a *access.Access, scrape http.Handler) (*gin.Engine, error) {
+	e, err := listener.NewEngine(p.failures, problem.KindInternal, nil)
+	if err != nil {
+		return nil, err
+	}
+	// Ids are opaque: an encoded slash in an id does not end the segment, and a + in a number is not a space.
+	e.UseEscapedPath, e.UnescapePathValues = true, false
+
+	guard := p.guard(a)
+	e.Use(setHeaders)
+	e.NoRoute(guard, func(c *gin.Context) { p.failures.Fail(c, problem.NotFound("this address")) })
+	e.NoMethod(guard, func(c *gin.Context) {
+		p.failures.Fail(c, &problem.Problem{Kind: problem.KindMethod, Detail: "allowed: " + c.Writer.Header().Get("Allow")})
+	})
+
+	listener.Get(e, "/healthz", p.healthz)
+	listener.Get(e, "/readyz", p.readyz)
+
+	inside := e.Group("", guard)
+	listener.Get(inside, "/", p.index)
+	listener.Get(inside, "/metrics", gin.WrapH(scrape))
+	listener.Get(inside, "/openapi.yaml", p.openapi)
+
+	api := inside.Group("/api/v1")
+	listener.Get(api, "/batches", p.read(p.batches))
+	api.POST("/plans/:plan/batches", p.register)
+	listener.Get(api, "/plans/:plan/batches/:id", p.read(p.batch))
+	listener.Get(api, "/plans/:plan/batches/:id/recipients", p.read(p.recipients))
+	listener.Get(api, "/plans/:plan/batches/:id/recipients/:number", p.read(p.recipient))
+	listener.Get(api, "/plans/:plan/batches/:id/reports", p.read(p.reports))
+	listener.Get(api, "/recipients/:number", p.read(p.recipientBatches))
+	listener.Get(api, "/feedback", p.read(p.feedback))
+	api.POST("/feedback/requeue", p.requeue)
+	listener.Get(api, "/quarantine", p.read(p.quarantine))
+	listener.Get(api, "/stats", p.read(p.stats))
+	listener.Get(api, "/timeseries", p.read(p.timeseries))
+	return e, nil
+}
+
+// setHeaders is a middleware that sets the headers of every answer.
+func setHeaders(c *gin.Context) {
+	h := c.Writer.Header()
+	if id := problem.RequestID(c.Request); id != "" {
+		h.Set("X-Request-Id", id)
+	}
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+}
+
+// guard is a middleware that refuses callers without a valid credential, and requests that a page of another site
+// makes a browser send.
+func (p *API) guard(a *access.Access) gin.HandlerFunc {
+	crossOrigin := http.NewCrossOriginProtection()
+	return func(c *gin.Context) {
+		err := a.Check(c.Request)
+		switch {
+		case errors.Is(err, access.ErrCredentials):
+			c.Writer.Header()["Www-Authenticate"] = a.Challenges()
+			p.failures.Fail(c, problem.Unauthorized(err.Error()))
+		case err != nil:
+			p.failures.Fail(c, err)
+		case crossOrigin.Check(c.Request) != nil:
+			p.failures.Fail(c, problem.Forbidden(http.StatusForbidden, "requests from pages of other sites are refused"))
+		}
+	}
+}

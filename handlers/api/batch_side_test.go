@@ -1,0 +1,168 @@
+package api
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/handlers/handlerstest"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// sideReply is the part of the API's batch that does not come from reports.
+type sideReply struct {
+	Lacking  int
+	Feedback struct {
+		Everyone *string
+		Task     *struct{ Attempts int }
+		Buried   *struct{ Reason string }
+	}
+	Facts struct {
+		Recipients, Groups int
+		Source             string
+	}
+	Check *struct {
+		Due   string
+		Asked *int
+		Ended *bool
+	}
+}
+
+func (s server) side(t *testing.T, id string) sideReply {
+	t.Helper()
+	return read[sideReply](t, s.get(t, "/api/v1/plans/acme-eu/batches/"+id))
+}
+
+// Feedback for everyone (an empty recipient list) has a state of its own. Its batch is listed as pending or dead
+// although no recipient is.
+func TestFeedbackForEveryone(t *testing.T) {
+	st := handlerstest.OpenStore(t)
+	s := serve(t, Config{}, st, handlerstest.Quiet())
+	lists := func(pending, dead []string) {
+		t.Helper()
+		require.Equal(t, pending, s.pages(t, "/api/v1/feedback?plan=acme-eu", "id", 1))
+		require.Equal(t, dead, s.pages(t, "/api/v1/feedback?state=dead", "id", 1))
+	}
+	everyone := func() string {
+		t.Helper()
+		state := s.side(t, "b").Feedback.Everyone
+		require.NotNil(t, state)
+		return *state
+	}
+	attempt := func(at time.Time, o store.Outcome, r store.Reason) {
+		t.Helper()
+		s.side(t, "b") // waits for the fold, as Claim sees only folded arrivals
+		claims, err := st.Claim(t.Context(), planEU, at, time.Second, 1)
+		require.NoError(t, err)
+		require.Len(t, claims, 1)
+		require.True(t, claims[0].Everyone)
+		record(t, st, planEU, at, store.Settlement{
+			BatchID: "b", Lease: claims[0].Lease, Everyone: true, Outcome: o, Reason: r,
+		})
+	}
+
+	record(t, st, planEU, morning(0), store.Facts{
+		BatchID: "b", FeedbackEnabled: true, ModifiedAt: morning(0), Source: store.FromGateway,
+	})
+	require.Nil(t, s.side(t, "b").Feedback.Everyone)
+	lists(nil, nil)
+
+	record(t, st, planEU, morning(time.Second), store.Confirmation{BatchID: "b", Everyone: true})
+	require.Equal(t, "owed", everyone())
+	lists([]string{"b"}, nil)
+
+	attempt(morning(time.Minute), store.Buried, store.ReasonRejected)
+	require.Equal(t, "dead", everyone())
+	require.Equal(t, "rejected", s.side(t, "b").Feedback.Buried.Reason)
+	lists(nil, []string{"b"})
+
+	require.JSONEq(t, `{"batches": 1, "recipients": 0, "more": false}`,
+		string(s.requeue(t, `{"plan": "acme-eu", "batch_id": "b"}`).Content))
+	require.Equal(t, "owed", everyone())
+	lists([]string{"b"}, nil)
+
+	attempt(now().Add(time.Second), store.Accepted, store.ReasonAccepted)
+	require.Equal(t, "sent", everyone())
+	lists(nil, nil)
+}
+
+func TestFeedbackForEveryoneOfAnUnwantedBatchIsDropped(t *testing.T) {
+	st := handlerstest.OpenStore(t)
+	s := serve(t, Config{}, st, handlerstest.Quiet())
+	record(t, st, planEU, morning(0), store.Confirmation{BatchID: "b", Everyone: true})
+	record(t, st, planEU, morning(0), store.Facts{BatchID: "b", ModifiedAt: morning(0), Source: store.FromPoll})
+	require.Equal(t, "dropped", *s.side(t, "b").Feedback.Everyone)
+	require.Empty(t, s.pages(t, "/api/v1/feedback", "id", 1))
+}
+
+func TestMissingReportsOfABatch(t *testing.T) {
+	st := handlerstest.OpenStore(t)
+	s := serve(t, Config{}, st, handlerstest.Quiet())
+	add := func(at time.Duration, news store.News) { t.Helper(); record(t, st, planEU, morning(at), news) }
+	add(0, store.Facts{
+		BatchID: "b", ReportKind: "per_recipient", Recipients: 3, Groups: 1, Numbers: []string{alice, bob},
+		CreatedAt: morning(0), ModifiedAt: morning(0), ExpireAt: morning(24 * time.Hour), Source: store.FromGateway,
+	})
+	b := s.side(t, "b")
+	require.Equal(t, 2, b.Lacking, "the size of the group is unknown, so it does not count")
+	require.Equal(t, 3, b.Facts.Recipients)
+	require.Equal(t, 1, b.Facts.Groups)
+	require.Equal(t, "gateway", b.Facts.Source)
+	require.Equal(t, "2026-03-02T11:00:00.000Z", b.Check.Due)
+	require.Equal(t, 0, *b.Check.Asked)
+	require.False(t, *b.Check.Ended)
+
+	polled := called(t, recipientBody("b", alice, "Delivered", 0, morning(time.Minute)))
+	polled.Source = store.FromPoll
+	add(time.Hour, polled)
+	add(time.Hour, store.Checked{BatchID: "b"})
+	b = s.side(t, "b")
+	require.Equal(t, 1, b.Lacking)
+	require.Equal(t, 1, *b.Check.Asked)
+	require.Equal(t, "2026-03-02T13:00:00.000Z", b.Check.Due)
+	r := read[struct{ Reports []struct{ Source string } }](t,
+		s.get(t, "/api/v1/plans/acme-eu/batches/b/recipients/"+alice))
+	require.Equal(t, "polled", r.Reports[0].Source)
+
+	add(25*time.Hour, store.Checked{BatchID: "b"})
+	b = s.side(t, "b")
+	require.Empty(t, b.Check.Due)
+	require.Equal(t, 2, *b.Check.Asked)
+	require.True(t, *b.Check.Ended)
+
+	add(26*time.Hour, called(t, `{"type":"delivery_report_sms","batch_id":"b","total_message_count":2,"statuses":[`+
+		`{"code":0,"status":"Delivered","count":2}]}`))
+	b = s.side(t, "b")
+	require.Zero(t, b.Lacking)
+	require.Nil(t, b.Check)
+}
+
+// The batch info names recipients before any report does. They have no status yet.
+func TestRecipientsWithoutReports(t *testing.T) {
+	st := handlerstest.OpenStore(t)
+	s := serve(t, Config{}, st, handlerstest.Quiet())
+	record(t, st, planEU, morning(0), store.Facts{
+		BatchID: "b", ReportKind: "per_recipient", Recipients: 2, Numbers: []string{alice, bob},
+		ModifiedAt: morning(0), Source: store.FromGateway,
+	})
+	record(t, st, planEU, morning(time.Second), called(t, recipientBody("b", bob, "Failed", 153, morning(0))))
+	batch := "/api/v1/plans/acme-eu/batches/b"
+	silent := `{"plan": "acme-eu", "batch_id": "b", "number": "` + alice + `",
+		"feedback": {"state": "none"}, "reports": []}`
+	require.JSONEq(t, silent, string(s.get(t, batch+"/recipients/+"+alice).Content))
+	require.JSONEq(t, `{"items": [`+silent+`]}`, string(s.get(t, "/api/v1/recipients/"+alice).Content))
+	page := read[struct{ Items []recipientReply }](t, s.get(t, batch+"/recipients"))
+	require.Len(t, page.Items, 2)
+	require.Nil(t, page.Items[0].State)
+	require.Equal(t, "Failed", page.Items[1].State.Status)
+	for _, limit := range []int{1, 2} {
+		require.Equal(t, []string{alice, bob}, s.pages(t, batch+"/recipients", "number", limit))
+		require.Equal(t, []string{bob}, s.pages(t, batch+"/recipients?status=failed", "number", limit))
+		require.Empty(t, s.pages(t, batch+"/recipients?status=delivered", "number", limit))
+	}
+	b := read[batchReply](t, s.get(t, batch))
+	require.Equal(t, map[string]int{"Failed": 1}, b.RecipientsByStatus)
+	require.Equal(t, http.StatusNotFound, s.get(t, batch+"/recipients/447700900199").StatusCode)
+}

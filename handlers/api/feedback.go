@@ -1,0 +1,237 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/handlers/problem"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// Values of the parameter state of /api/v1/feedback. The default is pending.
+const (
+	feedbackPending = "pending"
+	feedbackDead    = "dead"
+)
+
+func (p *API) feedback(ctx context.Context, a *request) (any, error) {
+	q := store.TaskQuery{
+		Dead:   a.oneOf("state", feedbackPending, feedbackDead) == feedbackDead,
+		Plan:   a.text("plan"),
+		Paging: a.paging(),
+	}
+	if err := a.err(); err != nil {
+		return nil, err
+	}
+	page, err := p.store.Tasks(ctx, q)
+	if err != nil {
+		return nil, failed("list feedback", err)
+	}
+	return viewPage(page, viewBatch), nil
+}
+
+// requeueRequest selects the feedback to requeue: of one batch, of one plan, or all.
+type requeueRequest struct {
+	Plan    string `json:"plan"`
+	BatchID string `json:"batch_id"`
+	All     bool   `json:"all"`
+}
+
+// requeueView is the result of a requeue. Batches counts the batches whose feedback is due now, Recipients those whose
+// feedback was dead. More means that the time was too short for all: repeat the request for the rest.
+type requeueView struct {
+	Batches    int  `json:"batches"`
+	Recipients int  `json:"recipients"`
+	More       bool `json:"more"`
+}
+
+// maxRequeueBody is in bytes. It far exceeds the length of the longest plan and batch id.
+const maxRequeueBody = 16 << 10
+
+func (p *API) requeue(c *gin.Context) {
+	ctx, cancel := context.WithTimeout(c.Request.Context(), p.config.Patience)
+	defer cancel()
+	v, err := p.doRequeue(ctx, c)
+	if err == nil {
+		err = answerJSON(c, v)
+	}
+	if err != nil {
+		p.failures.Fail(c, err)
+	}
+}
+
+func (p *API) doRequeue(ctx context.Context, c *gin.Context) (requeueView, error) {
+	if err := parseQuery(c.Request.URL.RawQuery).err(); err != nil {
+		return requeueView{}, err
+	}
+	request, err := readRequeue(c)
+	if err != nil {
+		return requeueView{}, err
+	}
+	if request.BatchID != "" {
+		return p.requeueBatch(ctx, store.BatchKey{Plan: request.Plan, BatchID: request.BatchID})
+	}
+	return p.requeuePlan(ctx, request.Plan)
+}
+
+func readRequeue(c *gin.Context) (requeueRequest, error) {
+	const wanted = `{"plan": "P", "batch_id": "B"} for a batch, {"plan": "P"} for a plan, or {"all": true}`
+	if t, _, err := mime.ParseMediaType(c.Request.Header.Get("Content-Type")); err != nil || t != "application/json" {
+		return requeueRequest{}, &problem.Problem{
+			Kind: problem.KindBadBody, Status: http.StatusUnsupportedMediaType,
+			Detail: "the Content-Type must be application/json",
+		}
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, maxRequeueBody))
+	if err != nil {
+		return requeueRequest{}, unread(err)
+	}
+	var request requeueRequest
+	if err := dlr.UnmarshalStrict(body, &request); err != nil {
+		return requeueRequest{}, problem.BadBody(fmt.Sprintf("invalid body: %v; expected: %s", err, wanted))
+	}
+	if request.All == (request.Plan != "") || request.BatchID != "" && request.Plan == "" {
+		return requeueRequest{}, problem.BadBody("the request selects nothing, or too much; expected: " + wanted)
+	}
+	return request, nil
+}
+
+// requeueBatch schedules the dead feedback of one batch again, and makes a waiting task due at once. For a batch that
+// has neither it does nothing and returns zeros.
+func (p *API) requeueBatch(ctx context.Context, key store.BatchKey) (v requeueView, err error) {
+	b, err := p.store.Batch(ctx, key)
+	if err != nil {
+		return v, failedBatch("read", key, err)
+	}
+	if b.Dead == nil && b.Task == nil {
+		return v, nil
+	}
+	n, err := p.store.Requeue(ctx, key, now())
+	if err != nil {
+		return v, failedBatch("requeue", key, err)
+	}
+	return requeueView{Batches: 1, Recipients: n}, nil
+}
+
+// requeueWorkers is the number of batches that are requeued concurrently: they share the syncs of the store.
+const requeueWorkers = 32
+
+// requeuePlan makes the waiting tasks of a plan due, ends the plan's pause, and schedules its dead feedback again. An
+// empty plan means all plans. Dead feedback comes last: its new tasks could fail at once, and would then be requeued a
+// second time as waiting ones. Once half of Patience has passed, requeuePlan stops after the current page.
+func (p *API) requeuePlan(ctx context.Context, plan string) (requeueView, error) {
+	r := &requeuing{store: p.store, enough: time.Now().Add(p.config.Patience / 2)}
+	plans, err := []string{plan}, error(nil)
+	if plan == "" {
+		plans, err = r.pending(ctx)
+	}
+	for _, plan := range plans {
+		if err != nil || r.more {
+			break
+		}
+		err = r.waiting(ctx, plan)
+		r.more = r.more || time.Now().After(r.enough)
+	}
+	if err == nil && !r.more {
+		err = r.pages(ctx, store.TaskQuery{Dead: true, Plan: plan})
+	}
+	return requeueView{int(r.batches.Load()), int(r.recipients.Load()), r.more}, err
+}
+
+// requeuing requeues the feedback of many batches and counts it.
+type requeuing struct {
+	store               store.Store
+	enough              time.Time // no new page is started after it
+	recipients, batches atomic.Int64
+	more                bool // it stopped before the last page
+}
+
+// pending returns the plans with pending feedback.
+func (r *requeuing) pending(ctx context.Context) (plans []string, err error) {
+	stats, err := r.store.Stats(ctx)
+	if err != nil {
+		return nil, failed("read the totals", err)
+	}
+	for _, s := range stats {
+		if s.Feedback.PendingTasks > 0 {
+			plans = append(plans, s.Plan)
+		}
+	}
+	return plans, nil
+}
+
+// waiting makes the waiting tasks of a plan due, which also ends the plan's pause. A plan may be paused although all
+// of its tasks are due: then waiting requeues one task to end the pause.
+func (r *requeuing) waiting(ctx context.Context, plan string) error {
+	before := r.batches.Load()
+	err := r.pages(ctx, store.TaskQuery{Plan: plan, Due: now().Add(time.Millisecond)})
+	if err != nil || r.batches.Load() > before {
+		return err
+	}
+	page, err := r.store.Tasks(ctx, store.TaskQuery{Plan: plan, Paging: store.Paging{Limit: 1}})
+	if err != nil {
+		return failed("list pending feedback", err)
+	}
+	for _, b := range page.Items {
+		if _, err := r.batch(ctx, b.Key()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pages requeues all batches that q lists, one page at a time.
+func (r *requeuing) pages(ctx context.Context, q store.TaskQuery) error {
+	for {
+		page, err := r.store.Tasks(ctx, q)
+		if err != nil {
+			return failed("list feedback", err)
+		}
+		workers, each := errgroup.WithContext(ctx)
+		workers.SetLimit(requeueWorkers)
+		for _, b := range page.Items {
+			workers.Go(func() error {
+				found, err := r.batch(each, b.Key())
+				if found {
+					r.batches.Add(1)
+				}
+				return err
+			})
+		}
+		if err := workers.Wait(); err != nil {
+			return err
+		}
+		if q.Cursor = page.Next; q.Cursor == "" {
+			return nil
+		}
+		if r.more = time.Now().After(r.enough); r.more {
+			return nil
+		}
+	}
+}
+
+// batch requeues the feedback of one batch. It reports false if retention has deleted the batch meanwhile.
+func (r *requeuing) batch(ctx context.Context, key store.BatchKey) (found bool, err error) {
+	n, err := r.store.Requeue(ctx, key, now())
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, failedBatch("requeue", key, err)
+	}
+	r.recipients.Add(int64(n))
+	return true, nil
+}
+
+// now returns the current time as the store requires it: in UTC, truncated to the millisecond.
+func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }

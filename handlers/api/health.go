@@ -1,0 +1,44 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/dlrloop/dlrloop/handlers/problem"
+)
+
+// healthz answers 200 while the process runs.
+func (p *API) healthz(c *gin.Context) { c.String(http.StatusOK, "ok\n") }
+
+// readyz answers 200 if callbacks can be recorded: the store is ready and the process is not shutting down. Whether
+// Sinch can be reached does not matter, since feedback can be sent later.
+func (p *API) readyz(c *gin.Context) {
+	if p.config.Draining() {
+		p.failures.Fail(c, &problem.Problem{Kind: problem.KindBusy, Detail: "draining: dlrloop is shutting down"})
+		return
+	}
+	ctx, cancel := context.WithTimeout(c.Request.Context(), p.config.Patience)
+	defer cancel()
+	if err := p.store.Ready(ctx); err != nil {
+		p.failures.Fail(c, &problem.Problem{
+			Kind: problem.KindUnavailable, Detail: "the store is not ready, see the log", Cause: err,
+		})
+		return
+	}
+	c.String(http.StatusOK, "ready\n")
+}
+
+// indexStyle is the CSP hash of the style element of index.html. The browser accepts no other style.
+const indexStyle = "sha256-LbZe0/igPxhk4UfhONdtlltvJavB935rr4S6naB4gUA="
+
+func (p *API) index(c *gin.Context) {
+	c.Header("Content-Security-Policy", "default-src 'none'; style-src '"+indexStyle+
+		"'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+	c.Data(http.StatusOK, "text/html; charset=utf-8", indexHTML)
+}
+
+func (p *API) openapi(c *gin.Context) {
+	c.Data(http.StatusOK, "application/yaml", openapiYAML)
+}

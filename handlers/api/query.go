@@ -1,0 +1,143 @@
+package api
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/handlers/problem"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// query reads the parameters of a request. Its methods record the first fault instead of returning it; call err after
+// the last one. Each parameter may be read once. A parameter that was never read is a fault, too: a misspelt filter
+// would otherwise select everything.
+type query struct {
+	values url.Values
+	read   []string // names of the parameters read
+	fault  error
+}
+
+func parseQuery(raw string) *query {
+	values, err := url.ParseQuery(raw)
+	q := &query{values: values}
+	if err != nil {
+		q.fail("query", "not correctly percent-encoded", "name=value pairs, separated by &")
+	}
+	return q
+}
+
+// fail records the first fault. It never quotes the value, which may be a phone number: errors are logged.
+func (q *query) fail(name, wrong string, allowed ...string) {
+	if q.fault == nil {
+		q.fault = problem.BadParameter(name, wrong, strings.Join(allowed, ", "))
+	}
+}
+
+// text returns the value of a parameter, or "" if it is missing.
+func (q *query) text(name string) string {
+	q.read = append(q.read, name)
+	given := q.values[name]
+	if len(given) == 0 {
+		return ""
+	}
+	if len(given) > 1 {
+		q.fail(name, "given more than once", "one value")
+	}
+	return given[0]
+}
+
+// oneOf returns a parameter that may only have one of the given values. If it is missing, oneOf returns the first.
+func (q *query) oneOf(name string, allowed ...string) string {
+	s := q.text(name)
+	if s == "" {
+		return allowed[0]
+	}
+	if !slices.Contains(allowed, s) {
+		q.fail(name, "not an allowed value", allowed...)
+	}
+	return s
+}
+
+// status accepts any text, since Sinch may add statuses.
+func (q *query) status(name string) dlr.Status { return dlr.ParseStatus(q.text(name)) }
+
+// latest is the last second of year 9999, the last that RFC 3339 can express, in Unix seconds.
+const latest = 253402300799
+
+// time returns a time in UTC, truncated to the millisecond, or the zero time if the parameter is missing.
+func (q *query) time(name string) time.Time {
+	s := q.text(name)
+	if s == "" {
+		return time.Time{}
+	}
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil && n >= 0 && n <= latest {
+		return time.Unix(n, 0).UTC()
+	}
+	// A + that was not percent-encoded arrives as a space.
+	t, err := time.Parse(time.RFC3339, strings.ReplaceAll(s, " ", "+"))
+	if err != nil || t.Unix() < 0 || t.Unix() > latest {
+		q.fail(name, "not a time", "RFC 3339 (2026-01-31T15:04:05Z)", "Unix seconds (1769871845)")
+		return time.Time{}
+	}
+	return t.UTC().Truncate(time.Millisecond)
+}
+
+// ordered records a fault unless from is before to. A zero time stands for no limit.
+func (q *query) ordered(from, to time.Time) {
+	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
+		q.fail("to", "not after from", "a time after from")
+	}
+}
+
+// step returns a duration of whole minutes, from 1m to maxRange, or fallback if the parameter is missing.
+func (q *query) step(name string, fallback time.Duration) time.Duration {
+	s := q.text(name)
+	if s == "" {
+		return fallback
+	}
+	d, err := time.ParseDuration(s)
+	if n, numeric := strconv.ParseInt(s, 10, 32); numeric == nil {
+		d, err = time.Duration(n)*time.Second, nil
+	}
+	if err != nil || d < time.Minute || d > maxRange || d%time.Minute != 0 {
+		q.fail(name, "not a number of whole minutes", "a duration (1m, 15m, 24h)", "seconds (60, 900, 86400)")
+		return fallback
+	}
+	return d
+}
+
+// paging returns the parameters cursor and limit, which every list has.
+func (q *query) paging() store.Paging {
+	p := store.Paging{Cursor: q.text("cursor")}
+	s := q.text("limit")
+	if s == "" {
+		return p
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || n > store.MaxLimit {
+		q.fail("limit", "not a valid number of entries", fmt.Sprintf("1 to %d", store.MaxLimit))
+	}
+	p.Limit = n
+	return p
+}
+
+// err returns the first fault, or nil. It must be called after all parameters have been read.
+func (q *query) err() error {
+	for _, name := range slices.Sorted(maps.Keys(q.values)) {
+		if slices.Contains(q.read, name) {
+			continue
+		}
+		allowed := q.read
+		if len(allowed) == 0 {
+			allowed = []string{"none"}
+		}
+		q.fail(fmt.Sprintf("%.40s", name), "unknown query parameter", allowed...)
+	}
+	return q.fault
+}

@@ -1,0 +1,231 @@
+package api
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dlrloop/dlrloop/handlers/batchinfo"
+	"github.com/dlrloop/dlrloop/handlers/problem"
+	"github.com/dlrloop/dlrloop/sinch"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// Limits of a registration. Sinch's largest batch has some megabytes of parameters.
+const (
+	maxRegistered      = 4 << 20  // bytes of one batch
+	maxRegisteredLines = 10_000   // batches in one request
+	maxRegistration    = 64 << 20 // bytes of one request
+)
+
+// registrationWorkers is the number of batches that are recorded concurrently: they share the syncs of the store.
+const registrationWorkers = 32
+
+// registeredView is the number of batches that were recorded.
+type registeredView struct {
+	Registered int `json:"registered"`
+}
+
+// register records batches that the application sent without the gateway. The body is Sinch's answer to the send as
+// JSON, or several answers as NDJSON.
+func (p *API) register(c *gin.Context) {
+	v, err := p.doRegister(c)
+	if err == nil {
+		err = answerJSON(c, v)
+	}
+	if err != nil {
+		p.failures.Fail(c, err)
+	}
+}
+
+func (p *API) doRegister(c *gin.Context) (registeredView, error) {
+	a := &request{query: parseQuery(c.Request.URL.RawQuery), path: c.Params}
+	checkNow := a.checkNow()
+	if err := a.err(); err != nil {
+		return registeredView{}, err
+	}
+	plan := a.segment("plan")
+	if !slices.Contains(p.config.Plans, plan) {
+		return registeredView{}, &problem.Problem{
+			Kind: problem.KindNotFound, Detail: fmt.Sprintf("plan %s is not configured", plan),
+		}
+	}
+	read, err := readerOf(c.Request.Header.Get("Content-Type"))
+	if err != nil {
+		return registeredView{}, err
+	}
+	r := &registration{API: p, plan: plan, checkNow: checkNow, connection: http.NewResponseController(c.Writer)}
+	r.workers.SetLimit(registrationWorkers)
+	return r.ended(read(r, c))
+}
+
+// checkNow returns the parameter check: whether missing reports of the batches are to be fetched from Sinch at once.
+func (q *query) checkNow() bool {
+	s := q.text("check")
+	if s != "" && s != "now" {
+		q.fail("check", "not an allowed value", "now")
+	}
+	return s == "now"
+}
+
+// readerOf returns the method that reads a body of the given Content-Type, or a 415 problem.
+func readerOf(contentType string) (func(*registration, *gin.Context) error, error) {
+	switch t, _, err := mime.ParseMediaType(contentType); {
+	case err == nil && t == "application/json":
+		return (*registration).one, nil
+	case err == nil && t == "application/x-ndjson":
+		return (*registration).lines, nil
+	}
+	return nil, &problem.Problem{
+		Kind: problem.KindBadBody, Status: http.StatusUnsupportedMediaType,
+		Detail: "the Content-Type must be application/json for one batch, or application/x-ndjson for one a line",
+	}
+}
+
+// registration is the state of one registration request.
+type registration struct {
+	*API
+	plan       string
+	checkNow   bool
+	connection *http.ResponseController
+	workers    errgroup.Group
+	kept       atomic.Int64
+	failed     atomic.Bool // set by the first store error: no more batches are read, those being recorded continue
+}
+
+// one reads a body that is a single batch.
+func (r *registration) one(c *gin.Context) error {
+	defer r.moveDeadlines()
+	r.moveDeadlines()
+	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, maxRegistered))
+	if err != nil {
+		return unread(err)
+	}
+	return r.take(c.Request.Context(), body)
+}
+
+// lines reads a body of one batch per line and records the batches while it arrives. It skips empty lines.
+func (r *registration) lines(c *gin.Context) error {
+	defer r.moveDeadlines()
+	lines := bufio.NewScanner(http.MaxBytesReader(c.Writer, c.Request.Body, maxRegistration))
+	lines.Buffer(nil, maxRegistered+1) // one byte more for the end of the line
+	n := 0
+	for r.moveDeadlines(); !r.failed.Load() && lines.Scan(); r.moveDeadlines() {
+		n++
+		if n > maxRegisteredLines {
+			return &problem.Problem{Kind: problem.KindTooLarge, Detail: fmt.Sprintf("the limit is %d lines", maxRegisteredLines)}
+		}
+		line := bytes.TrimSpace(lines.Bytes())
+		if len(line) == 0 {
+			continue
+		}
+		if err := r.take(c.Request.Context(), line); err != nil {
+			if lines.Err() != nil {
+				break // the line is incomplete, since the body broke off
+			}
+			return inLine(n, err)
+		}
+	}
+	switch err := lines.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		detail := fmt.Sprintf("a line is limited to %d bytes", maxRegistered)
+		return inLine(n+1, &problem.Problem{Kind: problem.KindTooLarge, Detail: detail})
+	case err != nil:
+		return unread(err)
+	}
+	return nil
+}
+
+// moveDeadlines gives the next batch its time to arrive and to be recorded. So a large body may take longer than the
+// server's time-outs, as long as it keeps arriving.
+func (r *registration) moveDeadlines() {
+	// Only connections of tests support no deadlines.
+	_ = r.connection.SetReadDeadline(time.Now().Add(2 * r.config.Patience))
+	_ = r.connection.SetWriteDeadline(time.Now().Add(3 * r.config.Patience))
+}
+
+// take parses a batch and starts to record it. It returns a KindBadBody problem if body is not a batch.
+func (r *registration) take(ctx context.Context, body []byte) error {
+	b, err := sinch.ParseBatch(body)
+	switch {
+	case err != nil:
+		return problem.BadBody(fmt.Sprintf("invalid body: %v; expected: a batch as Sinch returned it", err))
+	case b.ID == "":
+		return problem.BadBody("id is missing; expected: a batch as Sinch returned it")
+	case len(b.ID) > batchinfo.MaxBatchID:
+		return problem.BadBody(fmt.Sprintf("id is longer than %d bytes; expected: a batch as Sinch returned it",
+			batchinfo.MaxBatchID))
+	case len(b.To) == 0 && b.CreatedAt.IsZero():
+		// Taken for a batch, a mere id would mean that no feedback is wanted.
+		return problem.BadBody("to and created_at are missing; expected: a batch as Sinch returned it")
+	}
+	facts := batchinfo.Of(b, store.FromRegistration)
+	facts.CheckNow = r.checkNow
+	r.workers.Go(func() error { return r.record(ctx, facts) })
+	return nil
+}
+
+func (r *registration) record(ctx context.Context, facts store.Facts) error {
+	ctx, cancel := context.WithTimeout(ctx, r.config.Patience)
+	defer cancel()
+	if err := r.store.Record(ctx, store.Arrival{Plan: r.plan, At: now(), News: facts}); err != nil {
+		r.failed.Store(true)
+		return fmt.Errorf("register batch %s of plan %s: %w", facts.BatchID, r.plan, err)
+	}
+	r.kept.Add(1)
+	return nil
+}
+
+// ended waits for the batches being recorded and returns the result of the request. misread is the reason why the body
+// was not read to its end, or nil. An error of the store takes precedence, since it allows a retry of the same
+// request.
+func (r *registration) ended(misread error) (registeredView, error) {
+	failed := r.workers.Wait()
+	kept := int(r.kept.Load())
+	switch {
+	case failed != nil:
+		return registeredView{}, &problem.Problem{
+			Kind: kindOfFailure(failed), Cause: failed,
+			Detail: fmt.Sprintf("%d registered; retry the whole request later, which does not change those", kept),
+		}
+	case misread != nil:
+		p := *problem.Of(misread)
+		p.Detail = fmt.Sprintf("%s (%d registered)", p.Detail, kept)
+		return registeredView{}, &p
+	}
+	return registeredView{kept}, nil
+}
+
+// kindOfFailure returns the kind for an error of the store: KindBusy or KindUnavailable, both answered 503.
+func kindOfFailure(err error) problem.Kind {
+	if k := problem.Of(err).Kind; k == problem.KindBusy {
+		return k
+	}
+	return problem.KindUnavailable
+}
+
+// inLine adds the line number to the problem of err.
+func inLine(n int, err error) error {
+	p := *problem.Of(err)
+	p.Detail = fmt.Sprintf("line %d: %s", n, p.Detail)
+	return &p
+}
+
+// unread returns the problem for a body that could not be read to its end.
+func unread(err error) error {
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return err
+	}
+	return &problem.Problem{Kind: problem.KindIncomplete, Detail: "the body did not arrive completely", Cause: err}
+}

@@ -1,0 +1,216 @@
+package api
+
+import (
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// batchView is a batch in an answer of the API.
+type batchView struct {
+	Plan            string  `json:"plan"`
+	ID              string  `json:"id"`
+	FirstAt         instant `json:"first_at,omitzero"`
+	LastAt          instant `json:"last_at,omitzero"`
+	ClientReference string  `json:"client_reference,omitempty"`
+	Total           int     `json:"total"`
+	Lacking         int     `json:"lacking"`
+	// Counts holds messages by status: the number of recipients known by name, or that of the batch reports if larger.
+	Counts             map[dlr.Status]int `json:"counts"`
+	RecipientsByStatus map[dlr.Status]int `json:"recipients_by_status"`
+	Reported           []reportedView     `json:"reported"`
+	Feedback           feedbackView       `json:"feedback"`
+	Facts              *factsView         `json:"facts,omitempty"`
+	Check              *checkView         `json:"check,omitempty"`
+	Reports            []batchReportView  `json:"reports"`
+}
+
+// codeView is a status, its code if the report had one, and the documented name and class of the code.
+type codeView struct {
+	Status dlr.Status `json:"status"`
+	Code   *int       `json:"code,omitempty"`
+	Name   string     `json:"name"`
+	Class  dlr.Class  `json:"class"`
+}
+
+type reportedView struct {
+	codeView
+	Named    int `json:"named"`
+	Claimed  int `json:"claimed"`
+	Messages int `json:"messages"`
+}
+
+type feedbackView struct {
+	Flag             string    `json:"flag"`
+	Owed             int       `json:"owed"`
+	Sent             int       `json:"sent"`
+	Dead             int       `json:"dead"`
+	Dropped          int       `json:"dropped"`
+	Everyone         string    `json:"everyone,omitempty"`
+	FullReportWanted bool      `json:"full_report_wanted"`
+	Task             *taskView `json:"task,omitempty"`
+	Buried           *deadView `json:"buried,omitempty"`
+}
+
+type taskView struct {
+	Due      instant      `json:"due"`
+	Since    instant      `json:"since"`
+	Attempts int          `json:"attempts"`
+	Reason   store.Reason `json:"reason,omitempty"`
+	Detail   string       `json:"detail,omitempty"`
+}
+
+type deadView struct {
+	At               instant      `json:"at"`
+	Reason           store.Reason `json:"reason"`
+	Detail           string       `json:"detail,omitempty"`
+	FullReportUnread bool         `json:"full_report_unread"`
+}
+
+type factsView struct {
+	Missing         bool    `json:"missing"`
+	FeedbackEnabled bool    `json:"feedback_enabled"`
+	ReportKind      string  `json:"delivery_report,omitempty"`
+	ClientReference string  `json:"client_reference,omitempty"`
+	Recipients      int     `json:"recipients"`
+	Groups          int     `json:"groups"`
+	Canceled        bool    `json:"canceled"`
+	CreatedAt       instant `json:"created_at,omitzero"`
+	ModifiedAt      instant `json:"modified_at,omitzero"`
+	SendAt          instant `json:"send_at,omitzero"`
+	ExpireAt        instant `json:"expire_at,omitzero"`
+	Source          string  `json:"source"`
+}
+
+// checkView shows when the reconciler fetches the missing reports of a batch from Sinch. It fetches once more after
+// the batch's end, and then never again.
+type checkView struct {
+	Due   instant `json:"due,omitzero"`
+	Asked int     `json:"asked"`
+	Ended bool    `json:"ended"`
+}
+
+type batchReportView struct {
+	Type       dlr.Type `json:"type"`
+	ReceivedAt instant  `json:"received_at"`
+	Source     string   `json:"source"`
+	Repeats    int      `json:"repeats"`
+}
+
+func viewBatch(b *store.Batch) batchView {
+	return batchView{
+		Plan:               b.Plan,
+		ID:                 b.ID,
+		FirstAt:            instant{b.FirstAt},
+		LastAt:             instant{b.LastAt},
+		ClientReference:    b.ClientReference,
+		Total:              b.Total,
+		Lacking:            b.Lacking(),
+		Counts:             counts(b),
+		RecipientsByStatus: recipientsByStatus(b),
+		Reported:           viewAll(b.Reported, viewReported),
+		Feedback:           viewFeedback(b),
+		Facts:              viewFacts(b.Facts),
+		Check:              viewCheck(b.Check),
+		Reports:            viewAll(b.Reports, viewBatchReport),
+	}
+}
+
+// counts returns messages by status. For a final status it is the larger of the recipients in it and the messages in
+// batch reports, which need not name recipients. For an intermediate status it is the recipients now in it: a batch
+// report's count of an intermediate status is never reduced later.
+func counts(b *store.Batch) map[dlr.Status]int {
+	counts := recipientsByStatus(b)
+	claimed := make(map[dlr.Status]int)
+	for _, r := range b.Reported {
+		if r.Status.Final() {
+			claimed[r.Status] += r.Claimed
+		}
+	}
+	for status, n := range claimed {
+		if n > counts[status] {
+			counts[status] = n
+		}
+	}
+	return counts
+}
+
+func recipientsByStatus(b *store.Batch) map[dlr.Status]int {
+	counts := make(map[dlr.Status]int, len(b.States))
+	for status, n := range b.States {
+		if n > 0 {
+			counts[status] = n
+		}
+	}
+	return counts
+}
+
+func viewCode(status dlr.Status, code int) codeView {
+	known := dlr.LookupCode(code)
+	v := codeView{Status: status, Name: known.Name, Class: known.Class}
+	if code != dlr.NoCode {
+		v.Code = &code
+	}
+	return v
+}
+
+func viewReported(r store.Reported) reportedView {
+	return reportedView{
+		codeView: viewCode(r.Status, r.Code), Named: r.Named, Claimed: r.Claimed, Messages: r.Messages(),
+	}
+}
+
+func viewFeedback(b *store.Batch) feedbackView {
+	v := feedbackView{
+		Flag: b.Flag.String(),
+		Owed: b.Feedback.Owed, Sent: b.Feedback.Sent, Dead: b.Feedback.Dead,
+		FullReportWanted: b.WantFull,
+	}
+	if b.Everyone != store.FeedbackNone {
+		v.Everyone = feedbackState(b.Everyone, b.Flag)
+	}
+	if b.Flag == store.FlagUnwanted {
+		v.Owed, v.Dropped = 0, v.Owed
+	}
+	if t := b.Task; t != nil {
+		v.Task = &taskView{
+			Due: instant{t.Due}, Since: instant{t.Since}, Attempts: t.Attempts, Reason: t.Reason, Detail: t.Detail,
+		}
+	}
+	if d := b.Dead; d != nil {
+		v.Buried = &deadView{At: instant{d.At}, Reason: d.Reason, Detail: d.Detail, FullReportUnread: d.Full}
+	}
+	return v
+}
+
+func viewFacts(f *store.Facts) *factsView {
+	if f == nil {
+		return nil
+	}
+	return &factsView{
+		Missing:         f.Missing,
+		FeedbackEnabled: f.FeedbackEnabled,
+		ReportKind:      f.ReportKind,
+		ClientReference: f.ClientReference,
+		Recipients:      f.Recipients,
+		Groups:          f.Groups,
+		Canceled:        f.Canceled,
+		CreatedAt:       instant{f.CreatedAt},
+		ModifiedAt:      instant{f.ModifiedAt},
+		SendAt:          instant{f.SendAt},
+		ExpireAt:        instant{f.ExpireAt},
+		Source:          f.Source.String(),
+	}
+}
+
+func viewCheck(c *store.Check) *checkView {
+	if c == nil {
+		return nil
+	}
+	return &checkView{Due: instant{c.Due}, Asked: c.Asked, Ended: c.Due.IsZero()}
+}
+
+func viewBatchReport(r store.BatchReport) batchReportView {
+	return batchReportView{
+		Type: r.Type, ReceivedAt: instant{r.ReceivedAt}, Source: r.Source.String(), Repeats: r.Repeats,
+	}
+}

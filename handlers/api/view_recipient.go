@@ -1,0 +1,90 @@
+package api
+
+import (
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// recipientView is one recipient of one batch in an answer of the API. State is nil until a report names the
+// recipient. Only here numbers are not masked.
+type recipientView struct {
+	Plan     string                `json:"plan"`
+	BatchID  string                `json:"batch_id"`
+	Number   string                `json:"number"`
+	State    *stateView            `json:"state,omitempty"`
+	Feedback recipientFeedbackView `json:"feedback"`
+	Reports  []seenView            `json:"reports"`
+}
+
+type stateView struct {
+	codeView
+	Final      bool    `json:"final"`
+	At         instant `json:"at,omitzero"`
+	OperatorAt instant `json:"operator_at,omitzero"`
+}
+
+type recipientFeedbackView struct {
+	State string  `json:"state"`
+	At    instant `json:"at,omitzero"`
+}
+
+// seenView is a report that named the recipient, and its effect on the state.
+type seenView struct {
+	stateView
+	ReceivedAt instant `json:"received_at"`
+	// CountedAt is the time that decided which report wins, if the report's own time was too far ahead of ReceivedAt.
+	CountedAt instant `json:"counted_at,omitzero"`
+
+	Source  string       `json:"source"`
+	Repeats int          `json:"repeats"`
+	Effect  store.Effect `json:"effect"`
+	rawBytes
+}
+
+// viewRecipient converts r. flag is the feedback flag of its batch.
+func viewRecipient(key store.BatchKey, flag store.Flag, r *store.Recipient) recipientView {
+	v := recipientView{
+		Plan:     key.Plan,
+		BatchID:  key.BatchID,
+		Number:   r.Number,
+		Feedback: recipientFeedbackView{State: feedbackState(r.Feedback, flag), At: instant{r.FeedbackAt}},
+		Reports:  make([]seenView, 0, len(r.Seen)),
+	}
+	if s, reported := r.State(); reported {
+		state := viewState(s)
+		v.State = &state
+	}
+	effects := r.Effects()
+	for i, s := range r.Seen {
+		seen := seenView{
+			stateView:  viewState(s.State),
+			ReceivedAt: instant{s.ReceivedAt},
+			Source:     s.Source.String(),
+			Repeats:    s.Repeats,
+			Effect:     effects[i],
+			rawBytes:   showRaw(s.Raw),
+		}
+		if c := s.Counted(); c != s.State {
+			seen.CountedAt = instant{c.Time()}
+		}
+		v.Reports = append(v.Reports, seen)
+	}
+	return v
+}
+
+// feedbackState returns the name of s. Owed feedback of a batch that does not want feedback is shown as dropped.
+func feedbackState(s store.FeedbackState, flag store.Flag) string {
+	if s == store.FeedbackOwed && flag == store.FlagUnwanted {
+		return "dropped"
+	}
+	return s.String()
+}
+
+func viewState(s dlr.State) stateView {
+	return stateView{
+		codeView:   viewCode(s.Status, s.Code),
+		Final:      s.Status.Final(),
+		At:         instant{s.At},
+		OperatorAt: instant{s.OperatorAt},
+	}
+}

@@ -1,0 +1,100 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/dlrloop/dlrloop/handlers/problem"
+)
+
+// requestBody is the body of a request. It keeps the error that ended the reading, which httputil.ReverseProxy does
+// not report.
+type requestBody struct {
+	io.ReadCloser
+	begun  atomic.Bool // at least one byte was read
+	failed atomic.Pointer[error]
+}
+
+func (in *requestBody) Read(b []byte) (int, error) {
+	n, err := in.ReadCloser.Read(b)
+	if n > 0 {
+		in.begun.Store(true)
+	}
+	if err != nil && err != io.EOF { //nolint:errorlint // an io.Reader returns io.EOF unwrapped
+		in.failed.CompareAndSwap(nil, &err)
+	}
+	return n, err
+}
+
+// failure returns the error that ended the reading, or nil.
+func (in *requestBody) failure() error {
+	if err := in.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// whole reads the rest of the body; length is its Content-Length, or negative if unknown. It returns a problem if the
+// body does not arrive completely.
+func (in *requestBody) whole(length int64) ([]byte, error) {
+	var body []byte
+	var err error
+	if length >= 0 {
+		body = make([]byte, length)
+		_, err = io.ReadFull(in, body)
+	} else {
+		body, err = io.ReadAll(in)
+	}
+	if err != nil {
+		return nil, unreadBody(err)
+	}
+	return body, nil
+}
+
+// unreadBody returns the problem for a body that did not arrive completely. A body that is too large stays an
+// *http.MaxBytesError.
+func unreadBody(err error) error {
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return err
+	}
+	return &problem.Problem{
+		Kind: problem.KindIncomplete, Detail: "the body did not arrive completely; retry later", Cause: err,
+	}
+}
+
+// errStalled ends a call without progress: Sinch does not read the request, does not answer, or the answer stalls.
+var errStalled = errors.New("the call to Sinch made no progress")
+
+// answerBody is the body of Sinch's answer. Its total time is not limited, only the time without progress.
+type answerBody struct {
+	io.ReadCloser
+	connection *http.ResponseController // to the caller
+	guard      *time.Timer              // ends the call when it fires; also reset elsewhere
+}
+
+func (a *answerBody) Read(b []byte) (int, error) {
+	a.guard.Reset(stallTime)
+	n, err := a.ReadCloser.Read(b)
+	a.guard.Stop() // from here the write deadline guards the caller's side
+	_ = a.connection.SetWriteDeadline(time.Now().Add(stallTime))
+	return n, err
+}
+
+func (a *answerBody) Close() error {
+	a.guard.Stop()
+	return a.ReadCloser.Close()
+}
+
+// proxyLog logs what httputil.ReverseProxy reports, which is answers that broke off on either side, at level Debug.
+type proxyLog struct{ log *slog.Logger }
+
+func (l proxyLog) Write(line []byte) (int, error) {
+	l.log.Log(context.Background(), slog.LevelDebug, string(bytes.TrimSuffix(line, []byte("\n"))))
+	return len(line), nil
+}

@@ -1,0 +1,203 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/handlers/batchinfo"
+	"github.com/dlrloop/dlrloop/handlers/listener"
+	"github.com/dlrloop/dlrloop/handlers/problem"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// recordFeedback records delivery feedback for the relay to send, instead of passing it on. It answers as Sinch would,
+// but 202 only when the confirmation is durable.
+func (p *proxiedRequest) recordFeedback() error {
+	confirmation, invalid, err := p.readFeedback()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := listener.Detach(p.r.Context(), p.config.Patience)
+	defer cancel()
+	known, err := p.knownBatch(ctx)
+	if err != nil {
+		return err
+	}
+	facts, refusal, err := p.feedbackBatch(ctx, known, invalid != nil)
+	switch {
+	case err != nil:
+		return err
+	case refusal != nil:
+		p.forward(refusal)
+	case invalid != nil:
+		p.answerInvalid(invalid)
+	case facts == nil || !facts.FeedbackEnabled:
+		p.answer(http.StatusNotFound, nil)
+	case confirmation.Everyone && facts.Groups > 0:
+		p.answerInvalid(violation("recipients must name at least one recipient of a batch sent to a group"))
+	default:
+		return p.confirm(ctx, confirmation)
+	}
+	return nil
+}
+
+// knownBatch returns the batch from the store, or nil if the store does not have it.
+func (p *proxiedRequest) knownBatch(ctx context.Context) (*store.Batch, error) {
+	b, err := p.store.Batch(ctx, store.BatchKey{Plan: p.plan.ID, BatchID: p.batchID})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, p.notRecorded("read the batch", err)
+	}
+	return b, nil
+}
+
+// feedbackBatch returns what is known about the batch, or nil if the batch is unknown, after Sinch has accepted the
+// caller's token. Unless the store already has the batch as wanting feedback, it fetches the batch from Sinch and
+// records it; with tokenOnly it only checks the token. If Sinch answers other than 200, that answer is returned as
+// refusal, for the caller.
+func (p *proxiedRequest) feedbackBatch(ctx context.Context, known *store.Batch, tokenOnly bool) (
+	info *store.Facts, refusal *lookup, err error,
+) {
+	wanted := known != nil && known.Flag == store.FlagWanted && known.Facts != nil
+	if wanted || tokenOnly || !p.askable() {
+		if p.plan.Client == nil && !p.tokens.accepted(p.plan.ID, p.token) {
+			if refusal, err := p.checkToken(); refusal != nil || err != nil {
+				return nil, refusal, err
+			}
+		}
+		if !wanted {
+			return nil, nil, nil
+		}
+		return known.Facts, nil, nil
+	}
+	b, refusal, err := p.fetchBatch()
+	if refusal != nil || err != nil {
+		return nil, refusal, err
+	}
+	facts := batchinfo.Of(b, store.FromGateway)
+	return &facts, nil, p.record(ctx, facts)
+}
+
+// askable reports whether the id in the path can be that of a batch. An id that is too long or contains a slash cannot:
+// the slash would change the path of the lookup.
+func (p *proxiedRequest) askable() bool {
+	return len(p.batchID) <= batchinfo.MaxBatchID && !strings.Contains(p.batchID, "/")
+}
+
+// confirm records a confirmation and answers 202.
+func (p *proxiedRequest) confirm(ctx context.Context, c store.Confirmation) error {
+	if err := p.record(ctx, c); err != nil {
+		return err
+	}
+	p.answer(http.StatusAccepted, nil)
+	return nil
+}
+
+// record blocks until n is durable.
+func (p *proxiedRequest) record(ctx context.Context, n store.News) error {
+	if err := p.store.Record(ctx, store.Arrival{Plan: p.plan.ID, At: now(), News: n}); err != nil {
+		return p.notRecorded("record", err)
+	}
+	return nil
+}
+
+// notRecorded returns the problem that the store failed. It is unknown whether the store kept anything; a repeat
+// changes nothing.
+func (p *proxiedRequest) notRecorded(tried string, err error) error {
+	refused := &problem.Problem{Kind: problem.KindUnavailable, Detail: "the confirmation may not be recorded; retry later"}
+	if problem.Of(err).Kind == problem.KindBusy {
+		refused.Kind = problem.KindBusy
+	}
+	refused.Cause = fmt.Errorf("%s: %w", tried, err)
+	return refused
+}
+
+// invalidBody is the JSON that Sinch answers to an invalid request.
+type invalidBody struct {
+	Code string `json:"code"`
+	Text string `json:"text"`
+}
+
+func violation(text string) *invalidBody {
+	return &invalidBody{Code: "syntax_constraint_violation", Text: text}
+}
+
+// answerInvalid answers 400 with w as JSON, as Sinch does for an invalid request.
+func (p *proxiedRequest) answerInvalid(w *invalidBody) {
+	body, _ := json.Marshal(w) // two strings can be encoded
+	p.w.Header().Set("Content-Type", "application/json")
+	p.answer(http.StatusBadRequest, body)
+}
+
+// readFeedback reads and parses the confirmation. If Sinch would refuse the body, readFeedback returns the answer to
+// send instead of an error.
+func (p *proxiedRequest) readFeedback() (store.Confirmation, *invalidBody, error) {
+	body, err := p.body.whole(p.r.ContentLength)
+	if err != nil {
+		return store.Confirmation{}, nil, err
+	}
+	body, err = decompressed(p.r.Header.Get("Content-Encoding"), body, p.config.MaxBody)
+	switch _, tooLarge := errors.AsType[*http.MaxBytesError](err); {
+	case tooLarge:
+		return store.Confirmation{}, nil, err
+	case errors.Is(err, errEncoding):
+		return store.Confirmation{}, nil, &problem.Problem{
+			Kind: problem.KindBadBody, Status: http.StatusUnsupportedMediaType,
+			Detail: "send the body uncompressed, or with Content-Encoding: gzip",
+		}
+	case err != nil:
+		return store.Confirmation{}, nil, problem.BadBody("the body is not gzip, although its Content-Encoding is")
+	}
+	c, invalid := parseFeedback(body)
+	c.BatchID = p.batchID
+	return c, invalid, nil
+}
+
+// parseFeedback parses the body of a feedback call by Sinch's rules. The error codes are Sinch's, the texts our own.
+func parseFeedback(body []byte) (store.Confirmation, *invalidBody) {
+	// A struct would match the name in any case. It must be exact, since an empty list means every recipient.
+	var members map[string]json.RawMessage
+	var recipients []string
+	if err := json.Unmarshal(body, &members); err != nil || members == nil {
+		return store.Confirmation{}, &invalidBody{Code: "syntax_invalid_json", Text: "The body is not a JSON object"}
+	}
+	named, there := members["recipients"]
+	if !there || string(named) == "null" {
+		return store.Confirmation{}, violation("recipients is missing")
+	}
+	if err := json.Unmarshal(named, &recipients); err != nil {
+		return store.Confirmation{}, &invalidBody{
+			Code: "syntax_invalid_json", Text: "recipients is not a list of strings",
+		}
+	}
+	if len(recipients) > store.MaxRecipients {
+		text := fmt.Sprintf("recipients must have at most %d elements", store.MaxRecipients)
+		return store.Confirmation{}, violation(text)
+	}
+	for i, recipient := range recipients {
+		if !isNumber(recipient) {
+			return store.Confirmation{}, &invalidBody{
+				Code: "syntax_invalid_parameter_format", Text: fmt.Sprintf("recipients[%d] is not a valid number", i),
+			}
+		}
+	}
+	return store.Confirmation{Recipients: recipients, Everyone: len(recipients) == 0}, nil
+}
+
+// isNumber reports whether Sinch accepts text as a phone number. For one invalid number Sinch would refuse the whole
+// call.
+func isNumber(text string) bool {
+	if len(text) > batchinfo.MaxNumber || strings.Trim(text, "+0123456789 -()[]") != "" ||
+		strings.LastIndexByte(text, '+') > 0 {
+		return false
+	}
+	digits := dlr.Digits(text)
+	return 3 <= len(digits) && len(digits) <= 15 && strings.Trim(digits, "0123456789") == ""
+}

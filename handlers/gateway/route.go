@@ -1,0 +1,108 @@
+package gateway
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/dlrloop/dlrloop/metrics"
+)
+
+// pathPrefix is the prefix of every path of Sinch's API.
+const pathPrefix = "/xms/v1/"
+
+// isGateway reports whether the gateway serves the request. The method does not matter.
+func isGateway(r *http.Request) bool { return strings.HasPrefix(pathOf(r), pathPrefix) }
+
+// pathOf returns the escaped path of a request. Several slashes at its beginning count as one: a client whose
+// base URL ends in a slash sends two.
+func pathOf(r *http.Request) string {
+	path := r.URL.EscapedPath()
+	if strings.HasPrefix(path, "//") {
+		return "/" + strings.TrimLeft(path, "/")
+	}
+	return path
+}
+
+// route is the parsed path and method of a gateway request.
+type route struct {
+	plan      string // first segment of the path, decoded: a plan's or project's id
+	tail      string // the path after it, still escaped as received
+	operation metrics.GatewayOperation
+	batchID   string // decoded; empty if the path names no batch
+}
+
+func routeOf(r *http.Request) route {
+	segment, tail := strings.TrimPrefix(pathOf(r), pathPrefix), ""
+	if i := strings.IndexByte(segment, '/'); i >= 0 {
+		segment, tail = segment[:i], segment[i:]
+	}
+	to := route{plan: unescaped(segment), tail: tail}
+	to.operation, to.batchID = operationOf(r.Method, tail)
+	return to
+}
+
+// staysInPlan reports whether every server resolves the tail to a path below the plan. Servers differ: some decode a
+// path more than once, treat a backslash as a slash, drop parameters after a semicolon, cut at an encoded question
+// mark or number sign, or ignore spaces at the end of a segment. Some fold other alphabets into ASCII or end at a
+// control character. Sinch's paths need none of these.
+func staysInPlan(tail string) bool {
+	path := unescaped(tail)
+	for i := range len(path) {
+		if c := path[i]; c < ' ' || c > '~' || c == '%' || c == '\\' {
+			return false
+		}
+	}
+	for segment := range strings.SplitSeq(path, "/") {
+		if i := strings.IndexAny(segment, ";?#"); i >= 0 {
+			segment = segment[:i]
+		}
+		if strings.Contains(segment, ".") && strings.Trim(segment, ". ") == "" {
+			return false
+		}
+	}
+	return true
+}
+
+// operationOf returns the operation of a call, and the id of the batch in its path, decoded.
+func operationOf(method, tail string) (op metrics.GatewayOperation, batchID string) {
+	path := strings.Split(strings.TrimPrefix(tail, "/"), "/")
+	for i := range path {
+		path[i] = unescaped(path[i])
+	}
+	switch {
+	case len(path) == 1 && path[0] == "batches":
+		return pick(method, operations{http.MethodPost: metrics.GatewaySend, http.MethodGet: metrics.GatewayList}), ""
+	case len(path) == 1 && path[0] == "delivery_reports":
+		return pick(method, operations{http.MethodGet: metrics.GatewayReport}), ""
+	case len(path) < 2 || path[0] != "batches" || path[1] == "":
+		return metrics.GatewayOther, ""
+	case len(path) == 2 && path[1] == "dry_run" && method == http.MethodPost:
+		return metrics.GatewayDryRun, "" // the path looks like an update
+	case len(path) == 2:
+		return pick(method, operations{
+			http.MethodGet: metrics.GatewayGet, http.MethodPost: metrics.GatewayUpdate,
+			http.MethodPut: metrics.GatewayReplace, http.MethodDelete: metrics.GatewayCancel,
+		}), path[1]
+	case len(path) == 3 && path[2] == "delivery_feedback":
+		return pick(method, operations{http.MethodPost: metrics.GatewayFeedback}), path[1]
+	case len(path) <= 4 && path[2] == "delivery_report":
+		return pick(method, operations{http.MethodGet: metrics.GatewayReport}), path[1]
+	}
+	return metrics.GatewayOther, ""
+}
+
+type operations map[string]metrics.GatewayOperation // by method
+
+func pick(method string, of operations) metrics.GatewayOperation {
+	if op, known := of[method]; known {
+		return op
+	}
+	return metrics.GatewayOther
+}
+
+// unescaped decodes a segment of a path. The escapes are valid, since net/http has parsed them.
+func unescaped(segment string) string {
+	s, _ := url.PathUnescape(segment)
+	return s
+}

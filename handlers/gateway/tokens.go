@@ -1,0 +1,68 @@
+package gateway
+
+import (
+	"crypto/sha256"
+	"sync"
+	"time"
+)
+
+const (
+	tokenMemory = 5 * time.Minute
+	maxTokens   = 1024
+)
+
+// digest is the SHA-256 of a token, or of the JSON of a batch.
+type digest = [sha256.Size]byte
+
+// tokens is a bounded cache of the callers' tokens that Sinch accepted, by plan and digest. An entry is valid for
+// tokenMemory.
+type tokens struct {
+	mu   sync.Mutex
+	good map[tokenKey]time.Time // time of expiry; guarded by mu
+}
+
+type tokenKey struct {
+	plan  string
+	token digest
+}
+
+func newTokens() *tokens { return &tokens{good: make(map[tokenKey]time.Time)} }
+
+func (t *tokens) accepted(plan string, token digest) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return time.Now().Before(t.good[tokenKey{plan, token}])
+}
+
+// accept adds a token that Sinch has just accepted.
+func (t *tokens) accept(plan string, token digest) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	key, now := tokenKey{plan, token}, time.Now()
+	if _, known := t.good[key]; !known && len(t.good) >= maxTokens {
+		t.makeRoom(now)
+	}
+	t.good[key] = now.Add(tokenMemory)
+}
+
+// makeRoom deletes the expired entries; if none has expired, arbitrary ones. A lost entry costs one call to Sinch.
+func (t *tokens) makeRoom(now time.Time) {
+	for key, until := range t.good {
+		if !now.Before(until) {
+			delete(t.good, key)
+		}
+	}
+	for key := range t.good {
+		if len(t.good) < maxTokens {
+			return
+		}
+		delete(t.good, key)
+	}
+}
+
+// forget deletes a token that Sinch has just refused.
+func (t *tokens) forget(plan string, token digest) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.good, tokenKey{plan, token})
+}

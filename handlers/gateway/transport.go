@@ -1,0 +1,105 @@
+package gateway
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Time-outs of the connections to Sinch and to callers.
+const (
+	// maxRequestTime limits a request whose steps have time limits of their own.
+	maxRequestTime = time.Hour
+
+	dialTime  = 5 * time.Second
+	bodyTime  = 15 * time.Second // for the body of a request to arrive
+	stallTime = 30 * time.Second // without progress of an answer, on either side
+)
+
+// newTransport returns a transport that changes nothing: it does not compress, decompress or follow redirects.
+func newTransport(timeout time.Duration) *http.Transport {
+	dialer := &net.Dialer{Timeout: dialTime}
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            dialer.DialContext,
+		ForceAttemptHTTP2:      true,
+		TLSHandshakeTimeout:    dialTime,
+		ResponseHeaderTimeout:  timeout,
+		ExpectContinueTimeout:  time.Second,
+		DisableCompression:     true,
+		MaxIdleConnsPerHost:    64,
+		MaxResponseHeaderBytes: 64 << 10,
+		// Short, since a send on a connection that Sinch has just closed is not repeated.
+		IdleConnTimeout: 45 * time.Second,
+		// Pings detect a dead connection before the next send is lost on it.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
+	}
+}
+
+// buffers is a pool of the buffers that answers are copied through. It implements httputil.BufferPool.
+type buffers struct{ pool sync.Pool }
+
+const bufferSize = 32 << 10
+
+func (b *buffers) Get() []byte {
+	if lent, ok := b.pool.Get().(*[bufferSize]byte); ok {
+		return lent[:]
+	}
+	return make([]byte, bufferSize)
+}
+
+func (b *buffers) Put(buf []byte) { b.pool.Put((*[bufferSize]byte)(buf)) }
+
+// traffic counts requests in flight, so that drain can wait for them.
+type traffic struct {
+	mu       sync.Mutex
+	inFlight int           // guarded by mu
+	draining bool          // guarded by mu
+	idle     chan struct{} // closed when draining and none is in flight
+}
+
+func newTraffic() *traffic { return &traffic{idle: make(chan struct{})} }
+
+// begin counts a request and returns true, or returns false while draining. After true the caller must call end.
+func (t *traffic) begin() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.draining {
+		return false
+	}
+	t.inFlight++
+	return true
+}
+
+// add counts background work of a request in flight. The caller must call end.
+func (t *traffic) add() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.inFlight++
+}
+
+func (t *traffic) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.inFlight--; t.draining && t.inFlight == 0 {
+		close(t.idle)
+	}
+}
+
+// drain makes begin return false, and blocks until nothing is in flight or ctx ends.
+func (t *traffic) drain(ctx context.Context) {
+	t.mu.Lock()
+	if !t.draining {
+		t.draining = true
+		if t.inFlight == 0 {
+			close(t.idle)
+		}
+	}
+	t.mu.Unlock()
+	select {
+	case <-t.idle:
+	case <-ctx.Done():
+	}
+}

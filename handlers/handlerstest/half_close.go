@@ -1,0 +1,54 @@
+package handlerstest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/store/storetest"
+)
+
+// HalfClose sends request to h, blocks its call of op in the store, closes the sending side, and unblocks the call
+// once net/http has noticed that. It returns the answer.
+func HalfClose(t *testing.T, h http.Handler, s *storetest.Failing, op storetest.Operation,
+	request string,
+) (status int, body string) {
+	t.Helper()
+	requests := make(chan context.Context, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests <- r.Context()
+		h.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	s.Fail(op, storetest.Stuck, nil, 1)
+	defer s.Heal()
+	connection, err := net.Dial("tcp", server.Listener.Addr().String())
+	require.NoError(t, err)
+	defer connection.Close()
+	_, err = io.WriteString(connection, request)
+	require.NoError(t, err)
+	s.AwaitWaiting(1)
+	require.NoError(t, connection.(*net.TCPConn).CloseWrite())
+	<-(<-requests).Done()
+	s.Release()
+
+	answer, err := io.ReadAll(connection)
+	require.NoError(t, err)
+	head, body, _ := strings.Cut(string(answer), "\r\n\r\n")
+	_, err = fmt.Sscanf(head, "HTTP/1.1 %d", &status)
+	require.NoError(t, err, "%q", answer)
+	return status, body
+}
+
+// RawRequest returns the bytes of a request; header holds complete lines.
+func RawRequest(method, path, header, body string) string {
+	return fmt.Sprintf("%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n%s\r\n%s", method, path, len(body),
+		header, body)
+}

@@ -1,0 +1,96 @@
+// Package handlerstest holds what the tests of several handlers need: a store, a log that can be read, answers, and
+// callers that close only their sending side.
+package handlerstest
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore"
+)
+
+// OpenStore returns an empty store that is closed when the test ends. Its feedback is due after a second, and its
+// batches have missing reports after an hour of silence.
+func OpenStore(t *testing.T) *boltstore.Store {
+	t.Helper()
+	s, err := boltstore.Open(t.Context(), boltstore.Config{
+		Path: t.TempDir(),
+		Policies: func(string) store.Policy {
+			return store.Policy{
+				Coalesce: time.Second,
+				Missing:  store.Missing{Silence: time.Hour, Grace: 10 * time.Minute},
+			}
+		},
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	return s
+}
+
+// Quiet returns a logger that discards everything.
+func Quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// Log is a log that can be read while it is written.
+type Log struct {
+	mu  sync.Mutex
+	buf bytes.Buffer // guarded by mu
+}
+
+// Write appends to the log.
+func (l *Log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+// String returns what was logged so far.
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// Logger returns a logger that writes all levels to l, each line as JSON.
+func (l *Log) Logger() *slog.Logger {
+	return slog.New(slog.NewJSONHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// Reply is an answer with its whole body.
+type Reply struct {
+	*http.Response
+	Content []byte
+}
+
+// Problem is a problem as a client decodes it.
+type Problem struct {
+	Type      string `json:"type"`
+	Title     string `json:"title"`
+	Status    int    `json:"status"`
+	Detail    string `json:"detail"`
+	Parameter string `json:"parameter"`
+	RequestID string `json:"request_id"`
+}
+
+// Problem requires the answer to be a problem and returns it.
+func (a Reply) Problem(t *testing.T) Problem {
+	t.Helper()
+	require.Equal(t, "application/problem+json", a.Header.Get("Content-Type"))
+	var p Problem
+	require.NoError(t, json.Unmarshal(a.Content, &p))
+	require.Equal(t, a.StatusCode, p.Status)
+	return p
+}
+
+// BasicHeader returns the value of Authorization for user:password.
+func BasicHeader(userAndPassword string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(userAndPassword))
+}

@@ -1,0 +1,60 @@
+package listener
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/dlrloop/dlrloop/handlers/problem"
+)
+
+// NewEngine returns the gin engine of one listener. Its handlers do not depend on the caller's connection (see
+// detached). If a handler panics, the panic is logged and answered as a problem of kind panics.
+func NewEngine(f problem.Failures, panics problem.Kind, trustedProxies []string) (*gin.Engine, error) {
+	gin.SetMode(gin.ReleaseMode) // a setting of the whole process; any other mode prints to stdout
+	e := gin.New()
+	e.HandleMethodNotAllowed = true
+	e.ContextWithFallback = true
+	e.RedirectTrailingSlash = false // how Sinch handles a redirect is not documented
+	if err := e.SetTrustedProxies(trustedProxies); err != nil {
+		return nil, fmt.Errorf("trusted_proxies: %w", err)
+	}
+	e.Use(detached, recovery(f, panics))
+	e.NoMethod(func(c *gin.Context) {
+		f.Fail(c, &problem.Problem{Kind: problem.KindMethod, Detail: "allowed: " + c.Writer.Header().Get("Allow")})
+	})
+	return e, nil
+}
+
+// Get registers h for GET and for HEAD.
+func Get(r gin.IRoutes, path string, h gin.HandlerFunc) {
+	r.GET(path, h)
+	r.HEAD(path, h)
+}
+
+// recovery is a middleware that logs a handler's panic and answers it as a problem. It passes on http.ErrAbortHandler,
+// which a handler raises on purpose. It aborts the connection if the answer has begun, so that the caller does not
+// take a part for the whole.
+func recovery(f problem.Failures, as problem.Kind) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		defer func() {
+			cause := recover()
+			if cause == nil {
+				return
+			}
+			if cause == http.ErrAbortHandler { //nolint:errorlint // net/http compares with == too
+				panic(cause)
+			}
+			f.Log.LogAttrs(c.Request.Context(), slog.LevelError, "handler panicked",
+				slog.Any("panic", cause), slog.String("stack", string(debug.Stack())))
+			if c.Writer.Written() {
+				panic(http.ErrAbortHandler)
+			}
+			f.Fail(c, &problem.Problem{Kind: as, Cause: fmt.Errorf("panic: %v", cause)})
+		}()
+		c.Next()
+	}
+}

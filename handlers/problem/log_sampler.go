@@ -1,0 +1,30 @@
+package problem
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// LogEvery is the shortest time between two log lines about the same kind of problem. In a failure thousands of
+// callbacks fail alike; the metrics count all of them.
+const LogEvery = 5 * time.Second
+
+// LogSampler limits the log lines about problems: one per kind every LogEvery.
+type LogSampler struct {
+	kinds [len(kinds)]struct {
+		last     atomic.Int64 // Unix nanoseconds
+		unlogged atomic.Int64
+	}
+}
+
+// Allow reports whether to log a problem of kind k now. If so, unlogged is the number of problems of this kind that
+// were not logged since the last one.
+func (s *LogSampler) Allow(k Kind) (unlogged int64, ok bool) {
+	of, now := &s.kinds[k], time.Now().UnixNano()
+	last := of.last.Load()
+	if now-last < int64(LogEvery) || !of.last.CompareAndSwap(last, now) {
+		of.unlogged.Add(1)
+		return 0, false
+	}
+	return of.unlogged.Swap(0), true
+}

@@ -1,0 +1,193 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/dlrloop/dlrloop/handlers/problem"
+)
+
+const (
+	unknown = -1 // length of a body without a Content-Length
+	// firstStep is the size of the first buffer, at most, in bytes: memory follows the bytes that arrive, not the
+	// announced length.
+	firstStep  = 4 << 10
+	mediumBody = 64 << 10 // bytes; larger bodies have their own share of the memory budget and their own queue
+	slowest    = 16 << 10 // bytes per second; a slower body uses up its time-out
+)
+
+// bodies reads the bodies of callbacks. All bodies in flight share one memory budget.
+type bodies struct {
+	limit      int64 // bytes of one body, also after decompression
+	budget     budget
+	decoded    budget // memory of parsed bodies, until they are recorded
+	unverified *unverified
+	patience   time.Duration // how long a body waits for memory
+	timeout    time.Duration // for a body to arrive, or to stall; a moving body gets more
+	shed       int           // status of the answer if the memory is used up; 0 is 503
+}
+
+// bodyReader reads one body and charges its memory to the budget. The body may still be used after releaseAll: the
+// budget covers only bodies in flight, and the store limits its own memory.
+type bodyReader struct {
+	*bodies
+	connection *http.ResponseController
+	begun      time.Time
+	client     client          // set for bodies in unverified
+	place      int             // position in unverified.bodies, from 1; 0 if absent. Guarded by unverified.mu
+	arrived    atomic.Int64    // bytes
+	held       [2]atomic.Int64 // bytes acquired from each share of the budget
+	dropped    atomic.Bool
+}
+
+// drop makes read return errDropped. It may be called from any goroutine.
+func (in *bodyReader) drop() {
+	in.dropped.Store(true)
+	_ = in.connection.SetReadDeadline(time.Unix(1, 0))
+}
+
+// speed returns the body's bytes per second so far. Each body starts with a credit of one second at the speed slowest.
+func (in *bodyReader) speed(now time.Time) float64 {
+	return float64(in.arrived.Load()+slowest) / (now.Sub(in.begun) + time.Second).Seconds()
+}
+
+// read reads the whole body of a request. It returns a problem if the body is too large, incomplete, too slow or
+// dropped.
+func (in *bodyReader) read(r *http.Request) ([]byte, error) {
+	if r.ContentLength > in.limit {
+		return nil, tooLarge(in.limit)
+	}
+	deadline := in.begun.Add(in.timeout)
+	// Only connections of tests support no deadlines.
+	_ = in.connection.SetReadDeadline(deadline)
+	body, err := in.fill(r.Context(), r.Body, r.ContentLength, func(n int) error {
+		in.arrived.Add(int64(n))
+		// A body may stall no longer than the time-out, however fast it was before.
+		deadline = earlier(deadline.Add(time.Duration(n)*time.Second/slowest), time.Now().Add(in.timeout))
+		_ = in.connection.SetReadDeadline(deadline)
+		if in.dropped.Load() { // the drop may have come before the deadline was moved
+			return errDropped
+		}
+		return nil
+	})
+	if time.Since(in.begun) > time.Second {
+		// The server's WriteTimeout counts from the head of the request, and a slow body may have used it up. The
+		// short answer needs no deadline.
+		_ = in.connection.SetWriteDeadline(time.Time{})
+	}
+	if err == nil {
+		return body, nil
+	}
+	if in.dropped.Load() {
+		return nil, in.noRoom(errDropped)
+	}
+	if _, own := errors.AsType[*problem.Problem](err); !own {
+		err = &problem.Problem{Kind: problem.KindIncomplete, Detail: "the body did not arrive whole", Cause: err}
+	}
+	return nil, err
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// isGzip reports whether body begins as gzip. Content-Encoding is not used, since proxies change it; JSON never begins
+// so.
+func isGzip(body []byte) bool { return bytes.HasPrefix(body, []byte{0x1f, 0x8b}) }
+
+// unpack decompresses a gzip body. Any other body, and damaged gzip, is returned as it came: it cannot be parsed, and
+// goes to the quarantine.
+func (in *bodyReader) unpack(ctx context.Context, sent []byte) ([]byte, error) {
+	if !isGzip(sent) {
+		return sent, nil
+	}
+	z := unzipper(bytes.NewReader(sent))
+	if z == nil {
+		return sent, nil
+	}
+	defer z.putBack()
+	plain, err := in.fill(ctx, z, unknown, func(int) error { return nil })
+	if err == nil {
+		return plain, nil
+	}
+	if _, own := errors.AsType[*problem.Problem](err); own {
+		return nil, err
+	}
+	return sent, nil
+}
+
+// fill reads length bytes from r, or up to EOF if the length is unknown. It calls moved with the number of bytes of
+// each read, except the last; an error of moved ends the reading and is returned.
+func (in *bodyReader) fill(ctx context.Context, r io.Reader, length int64, moved func(n int) error) ([]byte, error) {
+	most := length
+	if length == unknown {
+		most = in.limit + 1 // one byte more shows that the body is too large
+	}
+	buf, err := in.resize(ctx, nil, min(firstStep, most))
+	if err != nil {
+		return nil, err
+	}
+	for {
+		if len(buf) == cap(buf) {
+			switch read := int64(len(buf)); {
+			case read == length:
+				return buf, nil
+			case read > in.limit:
+				return nil, tooLarge(in.limit)
+			}
+			if buf, err = in.resize(ctx, buf, min(2*int64(cap(buf)), most)); err != nil {
+				return nil, err
+			}
+		}
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		switch {
+		case int64(len(buf)) == length: // complete, whatever err is
+		case err == io.EOF:
+			return in.fit(ctx, buf)
+		case err != nil:
+			return nil, err
+		}
+		if err := moved(n); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// fit shrinks the buffer of a body of unknown length, since the store keeps it for a while.
+func (in *bodyReader) fit(ctx context.Context, buf []byte) ([]byte, error) {
+	if int64(len(buf)) > in.limit {
+		return nil, tooLarge(in.limit)
+	}
+	if cap(buf)-len(buf) <= len(buf)/4 {
+		return buf, nil
+	}
+	return in.resize(ctx, buf, int64(len(buf)))
+}
+
+// resize returns a copy of buf with a capacity of size bytes, and charges the budget for the new buffer instead of the
+// old one.
+func (in *bodyReader) resize(ctx context.Context, buf []byte, size int64) ([]byte, error) {
+	if err := in.acquire(ctx, size); err != nil {
+		return nil, err
+	}
+	resized := append(make([]byte, 0, size), buf...)
+	in.releaseBuffer(int64(cap(buf)))
+	return resized, nil
+}
+
+func tooLarge(limit int64) error {
+	return &problem.Problem{
+		Kind: problem.KindTooLarge, Detail: fmt.Sprintf("the limit is %d bytes", limit),
+		Cause: errors.New("if Sinch sent this body, the callback is lost: raise public.max_body"),
+	}
+}

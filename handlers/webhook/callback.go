@@ -1,0 +1,237 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/handlers/problem"
+	"github.com/dlrloop/dlrloop/metrics"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// endpoint authenticates, parses and records the callbacks of one plan.
+type endpoint struct {
+	plan      string
+	verifier  *verifier
+	onFailure OnFailure
+	failures  problem.Failures
+	sampler   problem.LogSampler
+}
+
+// newEndpoint returns the webhook of a plan. key is the configuration key of the plan's credentials; errors name it.
+func newEndpoint(key string, plan Plan, log *slog.Logger) (*endpoint, error) {
+	v, err := newVerifier(key, plan.Auth)
+	if err != nil {
+		return nil, err
+	}
+	h := &endpoint{
+		plan: plan.ID, verifier: v, onFailure: plan.OnFailure,
+		failures: problem.Failures{Log: log.With("plan", plan.ID)},
+	}
+	switch h.onFailure {
+	case RetryOnFailure, RejectOnFailure:
+	case "":
+		h.onFailure = RetryOnFailure
+	default:
+		return nil, fmt.Errorf("%s.on_failure: %q: set %s or %s", key, h.onFailure, RetryOnFailure, RejectOnFailure)
+	}
+	return h, nil
+}
+
+// callback answers one callback; path is the part of the URL's path after /webhooks/. It writes an answer in every
+// case: if a handler writes none, net/http sends 200, and Sinch would not repeat the callback.
+func (p *Webhook) callback(c *gin.Context, path string) {
+	begun := time.Now()
+	plan, token, _ := strings.Cut(strings.Trim(path, "/"), "/")
+	token = strings.TrimLeft(token, "/")
+	h := (*p.webhooks.Load())[plan]
+	if h == nil {
+		p.unknownPlan(c, plan)
+		return
+	}
+	var t dlr.Type
+	outcome := metrics.Failed // counted if the store panics
+	defer func() { p.metrics.Callback(h.plan, t, outcome, time.Since(begun)) }()
+
+	t, outcome, err := p.receive(c, h, token)
+	if err != nil {
+		outcome = p.refuse(c, h, err)
+		return
+	}
+	if id := problem.RequestID(c.Request); id != "" {
+		c.Header("X-Request-Id", id)
+	}
+	c.Status(http.StatusOK)
+	if ctx := c.Request.Context(); h.failures.Log.Enabled(ctx, slog.LevelDebug) {
+		h.failures.Log.LogAttrs(ctx, slog.LevelDebug, "callback accepted", slog.String("type", string(t)),
+			slog.String("outcome", outcome.String()), slog.Duration("took", time.Since(begun)))
+	}
+}
+
+// receive authenticates and parses a callback and blocks until it is durable. The returned outcome is valid only
+// without an error.
+func (p *Webhook) receive(c *gin.Context, h *endpoint, token string) (dlr.Type, metrics.Outcome, error) {
+	if err := h.verifier.head(c.Request, token); err != nil {
+		return "", 0, h.unverified(c, err)
+	}
+	in := &bodyReader{bodies: &p.bodies, connection: http.NewResponseController(c.Writer), begun: time.Now()}
+	defer in.releaseAll()
+	if h.verifier.hmac != nil {
+		in.client = p.clientOf(c)
+		in.unverified.enter(in)
+		defer in.unverified.leave(in)
+	}
+	sent, err := in.read(c.Request)
+	in.unverified.leave(in)
+	if err != nil {
+		return "", 0, h.asUnverified(err)
+	}
+	if s := h.verifier.hmac; s != nil && !s.verifies(c.Request.Header, sent) {
+		if err := p.verifyUnpacked(c, h, sent); err != nil {
+			return "", 0, err
+		}
+	}
+	body, err := in.unpack(c.Request.Context(), sent)
+	if err != nil {
+		return "", 0, err
+	}
+	done, err := in.decode(c.Request.Context(), int64(len(body)))
+	if err != nil {
+		return "", 0, err
+	}
+	defer done()
+	return p.record(c.Request.Context(), h, body)
+}
+
+// verifyUnpacked verifies a gzip body whose signature does not cover the compressed bytes: the signature may cover the
+// decompressed ones.
+func (p *Webhook) verifyUnpacked(c *gin.Context, h *endpoint, sent []byte) error {
+	if !isGzip(sent) {
+		return h.unverified(c, errSignature)
+	}
+	verified, err := p.unpacking.verify(h.verifier.hmac, c.Request.Header, sent, p.bodies.limit, p.clientOf(c))
+	switch _, own := errors.AsType[*problem.Problem](err); {
+	case verified:
+		return nil
+	case own:
+		return h.asUnverified(err)
+	case err != nil:
+		return &problem.Problem{Kind: problem.KindShedUnverified, Status: p.bodies.shed, Detail: "retry later", Cause: err}
+	}
+	return h.unverified(c, errSignature)
+}
+
+// record parses an authenticated body and blocks until it is durable, as a report or, if it cannot be parsed, in the
+// quarantine. An inbound message is not stored.
+func (p *Webhook) record(ctx context.Context, h *endpoint, body []byte) (dlr.Type, metrics.Outcome, error) {
+	callback, err := dlr.Parse(body)
+	outcome := metrics.Stored
+	var news store.News
+	switch misread, failed := errors.AsType[*dlr.ParseError](err); {
+	case failed:
+		outcome, news = metrics.Quarantined, store.Quarantined{Reason: misread.Reason, Type: misread.Type, Raw: body}
+		h.quarantined(ctx, misread)
+	case callback.Report == nil:
+		return callback.Type, metrics.Inbound, nil
+	default:
+		news = store.Report{Report: callback.Report, Raw: body, Source: store.FromCallback}
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.storeTimeout)
+	defer cancel()
+	arrival := store.Arrival{Plan: h.plan, At: time.Now().UTC().Truncate(time.Millisecond), News: news}
+	return callback.Type, outcome, p.store.Record(ctx, arrival)
+}
+
+// quarantined logs that a callback could not be parsed, at most once every LogEvery. The API lists all of them.
+func (h *endpoint) quarantined(ctx context.Context, err *dlr.ParseError) {
+	if unlogged, ok := h.sampler.Allow(problem.KindBadBody); ok {
+		h.failures.Log.LogAttrs(ctx, slog.LevelWarn, "callback could not be parsed, kept in quarantine",
+			slog.String("reason", string(err.Reason)), slog.Any("error", err), slog.Int64("unlogged", unlogged))
+	}
+}
+
+// unverified returns the problem for a callback that failed authentication with err: 503 or 401, as on_failure says.
+func (h *endpoint) unverified(c *gin.Context, err error) error {
+	cause := fmt.Errorf("%w; correct the plan's webhook.auth, or the credentials set at Sinch", err)
+	if h.onFailure == RetryOnFailure {
+		return &problem.Problem{Kind: problem.KindCredentials, Detail: "authentication failed", Cause: cause}
+	}
+	if h.verifier.basic != nil {
+		c.Header("WWW-Authenticate", `Basic realm="dlrloop", charset="UTF-8"`)
+	}
+	return &problem.Problem{Kind: problem.KindUnauthorized, Detail: "authentication failed", Cause: cause}
+}
+
+// asUnverified changes the kind of an error that ended a callback before its signature was verified. Anybody can cause
+// such errors, so they are counted apart from those of authenticated callbacks. A plan without HMAC authenticates the
+// callback by its head, before the body is read; there the error stays as it is.
+func (h *endpoint) asUnverified(err error) error {
+	refused, ok := errors.AsType[*problem.Problem](err)
+	if !ok || h.verifier.hmac == nil {
+		return err
+	}
+	switch refused.Kind {
+	case problem.KindTooLarge:
+		refused.Kind = problem.KindTooLargeUnverified
+	case problem.KindShed:
+		refused.Kind = problem.KindShedUnverified
+	}
+	return refused
+}
+
+// refuse answers a callback that failed with err, logs the failure, and returns the outcome to count.
+func (p *Webhook) refuse(c *gin.Context, h *endpoint, err error) metrics.Outcome {
+	refused := problem.Of(err)
+	switch refused.Kind {
+	case problem.KindCredentials, problem.KindUnauthorized, problem.KindTooLarge, problem.KindTooLargeUnverified,
+		problem.KindIncomplete, problem.KindShed, problem.KindShedUnverified, problem.KindBusy:
+	default: // any other kind is a fault of ours: Sinch must repeat the callback
+		refused = &problem.Problem{Kind: problem.KindUnavailable, Detail: "retry later", Cause: err}
+	}
+	id := refused.Answer(c)
+	if unlogged, ok := h.sampler.Allow(refused.Kind); ok {
+		h.failures.Report(c, refused, id, unlogged)
+	}
+	if lossy(refused) {
+		p.metrics.Lossy(h.plan)
+	}
+	return outcomeOf(refused.Kind)
+}
+
+// lossy reports whether the answer p loses a callback for good: Sinch repeats a callback only after 5xx and 429. A
+// callback that was not authenticated does not count, since anybody could raise the alert with one.
+func lossy(p *problem.Problem) bool {
+	if p.Kind == problem.KindUnauthorized || p.Kind == problem.KindTooLargeUnverified {
+		return false
+	}
+	status := p.StatusCode()
+	return status < 500 && status != http.StatusTooManyRequests
+}
+
+func outcomeOf(k problem.Kind) metrics.Outcome {
+	switch k {
+	case problem.KindCredentials, problem.KindUnauthorized:
+		return metrics.Unauthorized
+	case problem.KindTooLarge:
+		return metrics.TooLarge
+	case problem.KindTooLargeUnverified:
+		return metrics.TooLargeUnverified
+	case problem.KindShed:
+		return metrics.Shed
+	case problem.KindShedUnverified:
+		return metrics.ShedUnverified
+	case problem.KindIncomplete:
+		return metrics.Incomplete
+	case problem.KindBusy:
+		return metrics.Busy
+	}
+	return metrics.Failed
+}

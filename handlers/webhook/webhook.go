@@ -1,0 +1,171 @@
+package webhook
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/dlrloop/dlrloop/handlers/listener"
+	"github.com/dlrloop/dlrloop/handlers/problem"
+	"github.com/dlrloop/dlrloop/metrics"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// Config configures the public listener: the plans whose callbacks are accepted, and its limits. Zero members
+// get the defaults.
+type Config struct {
+	Plans []Plan
+
+	MaxBody int64 // bytes of a body, also after decompression; default 16 MiB
+	// Memory limits the bytes of all bodies in flight. It must be at least four times MaxBody, and a quarter is
+	// reserved for small bodies. Default 256 MiB.
+	Memory int64
+	// ReadTimeout limits the time for a body to arrive, and how long it may stall. A body that keeps moving gets more
+	// time. Default 15 s.
+	ReadTimeout  time.Duration
+	StoreTimeout time.Duration // for the store to make a callback durable; default 10 s
+	ShedWith429  bool          // answer 429 instead of 503 if Memory is used up: Sinch then lowers its throughput
+	// TrustedProxies are addresses and networks of proxies whose X-Forwarded-For is trusted. It decides the client in
+	// the log, and which callers share a client's limits. None by default.
+	TrustedProxies []string
+}
+
+// Plan configures a plan whose callbacks are accepted.
+type Plan struct {
+	ID   string
+	Auth Auth
+	// OnFailure selects the answer to callbacks that fail authentication; default RetryOnFailure.
+	OnFailure OnFailure
+}
+
+// OnFailure selects the answer to a callback that fails authentication.
+type OnFailure string
+
+// Values of OnFailure.
+const (
+	// RetryOnFailure answers 503: Sinch repeats the callback for about a day, so a wrong secret of ours only delays it.
+	RetryOnFailure OnFailure = "retry"
+	// RejectOnFailure answers 401: Sinch never repeats the callback.
+	RejectOnFailure OnFailure = "reject"
+)
+
+// bodyPatience limits how long a callback waits for memory. If it were longer, waiting callbacks would pile up.
+const bodyPatience = 250 * time.Millisecond
+
+func (c Config) withDefaults() Config {
+	c.MaxBody = cmp.Or(c.MaxBody, 16<<20)
+	c.Memory = cmp.Or(c.Memory, 256<<20)
+	c.ReadTimeout = cmp.Or(c.ReadTimeout, 15*time.Second)
+	c.StoreTimeout = cmp.Or(c.StoreTimeout, 10*time.Second)
+	return c
+}
+
+func (c Config) validate() error {
+	switch {
+	case c.MaxBody < 0:
+		return fmt.Errorf("public.max_body: %d bytes: set a positive number", c.MaxBody)
+	case c.Memory/leastMemory < c.MaxBody:
+		return fmt.Errorf("public.memory: %d bytes are too few for a body of public.max_body, compressed and "+
+			"decompressed: set at least %d",
+			c.Memory, leastMemory*c.MaxBody)
+	case c.ReadTimeout < 0 || c.StoreTimeout < 0:
+		return fmt.Errorf("public: the time-outs must be positive: %s to read, %s to store",
+			c.ReadTimeout, c.StoreTimeout)
+	}
+	return nil
+}
+
+// Webhook is the handler of the listener that Sinch calls. It serves only the webhook and /healthz. No fault of ours
+// makes Sinch drop a report: docs/problems.md describes what Sinch does after each answer.
+type Webhook struct {
+	store        store.Store
+	metrics      *metrics.Metrics
+	log          *slog.Logger
+	bodies       bodies
+	unpacking    unpacking
+	proxied      bool // trusted proxies are configured
+	storeTimeout time.Duration
+	webhooks     atomic.Pointer[map[string]*endpoint] // by plan
+	unknownPlans unknownPlans
+	engine       *gin.Engine
+}
+
+// New returns the public listener's handler. It refuses a plan without authentication unless Auth.None is set.
+// The http.Server must limit the time to read the head of a request; Public limits the body.
+func New(c Config, s store.Store, m *metrics.Metrics, log *slog.Logger) (*Webhook, error) {
+	c = c.withDefaults()
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	p := &Webhook{
+		store: s, metrics: m, log: log, storeTimeout: c.StoreTimeout, unpacking: newUnpacking(),
+		proxied: len(c.TrustedProxies) > 0,
+		bodies: bodies{
+			limit: c.MaxBody, budget: newBudget(c.Memory), decoded: newBudget(c.Memory), patience: bodyPatience,
+			timeout: c.ReadTimeout, unverified: newUnverified(),
+		},
+	}
+	if c.ShedWith429 {
+		p.bodies.shed = http.StatusTooManyRequests
+	}
+	if err := p.SetPlans(c.Plans); err != nil {
+		return nil, err
+	}
+	var err error
+	failures := problem.Failures{Log: log}
+	if p.engine, err = listener.NewEngine(failures, problem.KindUnavailable, c.TrustedProxies); err != nil {
+		return nil, fmt.Errorf("public.%w", err)
+	}
+	p.routes()
+	return p, nil
+}
+
+// Handler returns the handler to serve.
+func (p *Webhook) Handler() http.Handler { return listener.WithoutTrace(p.engine) }
+
+// SetPlans replaces the plans and their credentials for callbacks that arrive from now on. After an error nothing has
+// changed.
+func (p *Webhook) SetPlans(plans []Plan) error {
+	webhooks := make(map[string]*endpoint, len(plans))
+	for i, plan := range plans {
+		key := fmt.Sprintf("plans[%d]", i)
+		if plan.ID == "" || strings.Contains(plan.ID, "/") {
+			return fmt.Errorf("%s.id: %q: it must be a single path segment: copy the service plan id from Sinch",
+				key, plan.ID)
+		}
+		if webhooks[plan.ID] != nil {
+			return fmt.Errorf("%s.id: %q is configured twice: remove one of them", key, plan.ID)
+		}
+		h, err := newEndpoint(key+".webhook.auth", plan, p.log)
+		if err != nil {
+			return err
+		}
+		webhooks[plan.ID] = h
+	}
+	p.webhooks.Store(&webhooks)
+	return nil
+}
+
+func (p *Webhook) routes() {
+	// The route matches any path, so that no callback is lost because its URL has an additional segment.
+	p.engine.POST("/webhooks/*path", func(c *gin.Context) { p.callback(c, c.Param("path")) })
+	listener.Get(p.engine, "/healthz", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
+	p.engine.NoRoute(func(c *gin.Context) {
+		if c.Request.Method != http.MethodPost {
+			problem.Failures{Log: p.log}.Fail(c, problem.NotFound("this address"))
+			return
+		}
+		// gin matches no route if the path begins with several slashes.
+		if path, ok := strings.CutPrefix(strings.TrimLeft(c.Request.URL.Path, "/"), "webhooks/"); ok {
+			p.callback(c, path)
+			return
+		}
+		p.unknownPlan(c, "")
+	})
+}

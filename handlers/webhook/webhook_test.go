@@ -1,0 +1,427 @@
+package webhook_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dlrloop/dlrloop/handlers/webhook"
+	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/storetest"
+)
+
+// For each fault of ours the answer makes Sinch repeat the callback, and the repeated report is stored exactly once
+// (promise 2 in docs/architecture.md).
+func TestNoFaultOfOursLosesAReport(t *testing.T) {
+	fails := func(kind storetest.Kind, err error) func(*publicServer) {
+		return func(p *publicServer) { p.store.FailRecord(kind, err, 1) }
+	}
+	for name, c := range map[string]struct {
+		fault   func(*publicServer)
+		outcome string
+		applied bool
+	}{
+		"fails":              {fails(storetest.NotApplied, nil), "failed", false},
+		"fails, yet applied": {fails(storetest.Applied, nil), "failed", true},
+		"odd error":          {fails(storetest.NotApplied, errors.New("disk on fire")), "failed", false},
+		"not found":          {fails(storetest.NotApplied, store.ErrNotFound), "failed", false},
+		"invalid cursor":     {fails(storetest.NotApplied, store.ErrCursor), "failed", false},
+		"busy":               {fails(storetest.NotApplied, store.ErrBusy), "busy", false},
+		"busy, wrapped":      {fails(storetest.NotApplied, fmt.Errorf("record: %w", store.ErrBusy)), "busy", false},
+		"closed":             {fails(storetest.NotApplied, store.ErrClosed), "busy", false},
+		"too slow":           {fails(storetest.Slow, nil), "busy", true},
+		"stuck":              {fails(storetest.Stuck, nil), "busy", false},
+		"panics":             {fails(storetest.Panics, nil), "failed", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := servePublic(t, func(c *webhook.Config) { c.StoreTimeout = time.Second })
+			c.fault(p)
+
+			r := p.send(t, report("447700900133"))
+			require.Equal(t, http.StatusServiceUnavailable, r.status)
+			require.NotEmpty(t, r.header.Get("Retry-After"))
+			problemOf(t, r)
+			require.Equal(t, 1, p.count(t, "callbacks_total", "outcome="+c.outcome))
+			require.Equal(t, 1, p.count(t, "callbacks_total"))
+			require.Len(t, p.kept(t), map[bool]int{true: 1}[c.applied])
+
+			p.store.Heal()
+			require.Equal(t, http.StatusOK, p.send(t, report("447700900133")).status,
+				"the repeated callback is accepted")
+			require.Len(t, p.kept(t), 1)
+			require.Zero(t, p.count(t, "lossy_responses_total"))
+		})
+	}
+}
+
+func TestAnEndedStoreLosesNoReport(t *testing.T) {
+	p := servePublic(t, nil)
+	p.store.End(errors.New("fdatasync: input/output error"))
+	r := p.send(t, report("447700900133"))
+	require.Equal(t, http.StatusServiceUnavailable, r.status)
+	require.Zero(t, p.count(t, "lossy_responses_total"))
+}
+
+// A store failure while a callback is quarantined is answered as for a report.
+func TestNoFaultOfOursLosesAnUnparsedCallback(t *testing.T) {
+	p := servePublic(t, nil)
+	c := callback{header: verified(), body: []byte(`{"type":"report_of_tomorrow"}`)}
+	p.store.FailRecord(storetest.NotApplied, nil, 1)
+	require.Equal(t, http.StatusServiceUnavailable, p.send(t, c).status)
+	require.Empty(t, p.quarantined(t))
+	require.Equal(t, http.StatusOK, p.send(t, c).status)
+	require.Equal(t, []string{string(c.body)}, p.quarantined(t))
+}
+
+func TestAnswersToCallbacks(t *testing.T) {
+	small := func(c *webhook.Config) { c.MaxBody = 1000 }
+	reject := func(c *webhook.Config) { c.Plans[0].OnFailure = webhook.RejectOnFailure }
+	wrongSecret := http.Header{"X-Callback-Token": {"guess"}}
+	long := bytes.Repeat([]byte(" "), 1001)
+
+	for name, c := range map[string]struct {
+		config      func(*webhook.Config)
+		callback    callback
+		status      int
+		outcome     string
+		problem     string
+		lossy       int
+		quarantined bool
+	}{
+		"report": {nil, report("447700900133"), 200, "stored", "", 0, false},
+		"no JSON": {
+			nil,
+			callback{header: verified(), body: []byte("<xml>")},
+			200, "quarantined", "", 0,
+			true,
+		},
+		"cut JSON": {
+			nil,
+			callback{header: verified(), body: report("4").body[:40]},
+			200, "quarantined", "",
+			0, true,
+		},
+		"empty body": {nil, callback{header: verified()}, 200, "quarantined", "", 0, false},
+		"unknown type": {
+			nil,
+			callback{header: verified(), body: []byte(`{"type":"x"}`)},
+			200, "quarantined", "",
+			0, true,
+		},
+		"no batch": {nil, callback{
+			header: verified(),
+			body:   []byte(`{"type":"delivery_report_sms","statuses":[]}`),
+		}, 200, "quarantined", "", 0, true},
+		"inbound": {nil, callback{
+			header: verified(),
+			body:   []byte(`{"type":"mo_text","id":"m","body":"hi"}`),
+		}, 200, "inbound", "", 0, false},
+		"gzip": {
+			nil,
+			callback{header: verified(), body: zipped(t, report("447700900133").body)},
+			200,
+			"stored", "", 0, false,
+		},
+		"broken gzip": {
+			nil,
+			callback{header: verified(), body: zipped(t, long)[:20]},
+			200, "quarantined", "",
+			0, true,
+		},
+		"no gzip at all": {
+			nil,
+			callback{header: verified(), body: []byte("\x1f\x8b?")},
+			200, "quarantined", "", 0,
+			true,
+		},
+		"other encoding": {
+			nil,
+			callback{header: verified(), body: []byte("x\x9c\xab\xae\x05\x00")},
+			200,
+			"quarantined", "", 0, true,
+		},
+		"wrong secret": {
+			nil,
+			callback{header: wrongSecret, body: report("4").body},
+			503, "unauthorized",
+			"credentials", 0, false,
+		},
+		"wrong, reject": {
+			reject,
+			callback{header: wrongSecret, body: report("4").body},
+			401, "unauthorized",
+			"unauthorized", 0, false,
+		},
+		"no secret": {nil, callback{body: report("4").body}, 503, "unauthorized", "credentials", 0, false},
+		"too large": {small, callback{header: verified(), body: long}, 413, "too_large", "too-large", 1, false},
+		"too large, hidden": {
+			small, callback{header: verified(), body: long, length: -1}, 413, "too_large", "too-large", 1, false,
+		},
+		"just fits": {small, callback{header: verified(), body: long[1:]}, 200, "quarantined", "", 0, true},
+		"just fits, hidden": {
+			small, callback{header: verified(), body: long[1:], length: -1}, 200, "quarantined", "", 0, true,
+		},
+		"gzip bomb": {
+			small,
+			callback{header: verified(), body: zipped(t, make([]byte, 100_000))},
+			413,
+			"too_large", "too-large", 1, false,
+		},
+		"unknown plan": {
+			nil,
+			callback{path: "/webhooks/plan-b", header: verified(), body: report("4").body},
+			503, "unknown_plan", "unknown-webhook", 0, false,
+		},
+		"no plan": {
+			nil,
+			callback{path: "/webhooks/", header: verified(), body: report("4").body},
+			503,
+			"unknown_plan", "unknown-webhook", 0, false,
+		},
+		"prefix lost": {
+			nil,
+			callback{path: "/" + plan, header: verified(), body: report("4").body},
+			503,
+			"unknown_plan", "unknown-webhook", 0, false,
+		},
+		"slash too many": {nil, callback{
+			path: "/webhooks/" + plan + "/", header: verified(),
+			body: report("4").body,
+		}, 200, "stored", "", 0, false},
+		"slashes before": {
+			nil,
+			callback{path: "//webhooks/" + plan, header: verified(), body: report("4").body},
+			200, "stored", "", 0, false,
+		},
+		"slashes anywhere": {nil, callback{
+			path: "///webhooks///" + plan + "//", header: verified(),
+			body: report("4").body,
+		}, 200, "stored", "", 0, false},
+		"slashes, wrong": {
+			nil,
+			callback{path: "//webhooks/" + plan, header: wrongSecret, body: report("4").body},
+			503, "unauthorized", "credentials", 0, false,
+		},
+		"slashes, unknown": {
+			nil,
+			callback{path: "//webhooks//plan-b", header: verified(), body: report("4").body},
+			503, "unknown_plan", "unknown-webhook", 0, false,
+		},
+		"dots": {
+			nil,
+			callback{path: "/webhooks/../" + plan, header: verified(), body: report("4").body},
+			503, "unknown_plan", "unknown-webhook", 0, false,
+		},
+		"segment too many": {nil, callback{
+			path: "/webhooks/" + plan + "/x/y", header: verified(),
+			body: report("4").body,
+		}, 200, "stored", "", 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := servePublic(t, c.config)
+			r := p.send(t, c.callback)
+			require.Equal(t, c.status, r.status)
+			require.Equal(t, 1, p.count(t, "callbacks_total", "outcome="+c.outcome))
+			require.Equal(t, 1, p.count(t, "callbacks_total"))
+			require.Equal(t, c.lossy, p.count(t, "lossy_responses_total"))
+			if c.quarantined {
+				require.Equal(t, []string{string(c.callback.body)}, p.quarantined(t))
+			}
+			if c.problem == "" {
+				require.Empty(t, r.body)
+				return
+			}
+			require.Equal(t, "https://github.com/dlrloop/dlrloop/blob/main/docs/problems.md#"+c.problem,
+				problemOf(t, r).Type)
+			require.Empty(t, p.kept(t))
+			require.Equal(t, c.status == 503, r.header.Get("Retry-After") != "")
+			require.Zero(t, p.store.Calls(storetest.Record), "the store must not be called")
+		})
+	}
+}
+
+// A caller without the secret cannot raise the alert about lost callbacks.
+func TestNoUnauthenticatedCallbackCountsAsLost(t *testing.T) {
+	guessed := sign("guess", nil, time.Now())
+	header := webhook.Auth{HMAC: bySecrets("s").HMAC, Header: byHeader("token-of-sinch").Header}
+	both := guessed.Clone()
+	both.Set("X-Callback-Token", "token-of-sinch")
+	long := bytes.Repeat([]byte(" "), 1001)
+	for name, c := range map[string]struct {
+		auth     webhook.Auth
+		callback callback
+	}{
+		"announced":            {bySecrets("s"), callback{header: guessed, body: long}},
+		"hidden":               {bySecrets("s"), callback{header: guessed, body: long, length: -1}},
+		"announced and absent": {bySecrets("s"), callback{header: guessed, body: long, length: 1 << 40}},
+		"signature missing":    {header, callback{header: both, body: long}},
+		"bomb":                 {bySecrets("s"), callback{header: guessed, body: zipped(t, make([]byte, 100_000))}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := servePublic(t, func(config *webhook.Config) {
+				config.MaxBody, config.Plans[0].Auth = 1000, c.auth
+			})
+			if c.callback.length > 0 {
+				post(p.dial(t, ""), c.callback.header, int(c.callback.length), nil)()
+			} else {
+				p.send(t, c.callback)
+			}
+			require.Zero(t, p.count(t, "lossy_responses_total"))
+			require.Equal(t, 1, p.count(t, "callbacks_total", "outcome=too_large_unverified"))
+			require.Zero(t, p.count(t, "callbacks_total", "outcome=too_large"))
+		})
+	}
+}
+
+func TestNothingElseIsServed(t *testing.T) {
+	p := servePublic(t, nil)
+	for _, method := range []string{"GET", "PUT", "DELETE", "OPTIONS", "HEAD"} {
+		r := p.send(t, callback{method: method})
+		require.Equal(t, http.StatusMethodNotAllowed, r.status, method)
+		require.Equal(t, "POST", r.header.Get("Allow"))
+	}
+	for _, path := range []string{"/", "/metrics", "/readyz", "/api/v1/batches", "/webhooks", "/xms/v1/" + plan +
+		"/batches"} {
+		r := p.send(t, callback{method: "GET", path: path})
+		require.Equal(t, http.StatusNotFound, r.status, path)
+	}
+	require.Zero(t, p.count(t, "callbacks_total"))
+	require.Equal(t, http.StatusOK, p.send(t, callback{method: "GET", path: "/healthz"}).status)
+	require.Equal(t, http.StatusOK, p.send(t, callback{method: "HEAD", path: "/healthz"}).status)
+}
+
+func TestEveryFixtureIsAccepted(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("testdata", "cb-*.json"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			body, err := os.ReadFile(file)
+			require.NoError(t, err)
+			p := servePublic(t, nil)
+			require.Equal(t, http.StatusOK, p.send(t, callback{header: verified(), body: body}).status)
+			require.Equal(t, http.StatusOK, p.send(t, callback{header: verified(), body: body, length: -1}).status)
+
+			batches, err := p.store.Batches(t.Context(), store.BatchQuery{})
+			require.NoError(t, err)
+			switch name := filepath.Base(file); {
+			case strings.HasPrefix(name, "cb-mo-"):
+				require.Empty(t, batches.Items)
+				require.Empty(t, p.quarantined(t))
+				require.Equal(t, 2, p.count(t, "callbacks_total", "outcome=inbound"))
+			case name == "cb-unknown-type.json":
+				require.Empty(t, batches.Items)
+				require.Equal(t, []string{string(body), string(body)}, p.quarantined(t))
+			default:
+				require.Len(t, batches.Items, 1)
+				reports, err := p.store.Reports(t.Context(), batches.Items[0].Key(), store.Paging{})
+				require.NoError(t, err)
+				require.Len(t, reports.Items, 1, "the second callback is a repeat")
+				require.Equal(t, string(body), string(reports.Items[0].Raw))
+				require.Equal(t, store.FromCallback, reports.Items[0].Source)
+				require.Equal(t, 2, p.count(t, "callbacks_total", "outcome=stored"))
+			}
+		})
+	}
+}
+
+func TestConcurrentCallbacks(t *testing.T) {
+	p := servePublic(t, nil)
+	var senders errgroup.Group
+	senders.SetLimit(32)
+	const reports = 500
+	for i := range reports {
+		senders.Go(func() error {
+			if r := p.send(t, report(fmt.Sprintf("4477%08d", i))); r.status != http.StatusOK {
+				return fmt.Errorf("answered %d", r.status)
+			}
+			return nil
+		})
+	}
+	require.NoError(t, senders.Wait())
+	stats, err := p.store.Stats(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, reports, stats[0].Recipients)
+	require.Equal(t, reports, p.count(t, "callbacks_total", "outcome=stored"))
+}
+
+func TestRequestIDIsEchoed(t *testing.T) {
+	p := servePublic(t, nil)
+	ok, wrong := report("447700900133"), callback{header: http.Header{}}
+	require.NotContains(t, p.send(t, ok).header, "X-Request-Id")
+	require.NotEmpty(t, problemOf(t, p.send(t, wrong)).RequestID, "a missing id is generated")
+
+	ok.header.Set("X-Request-Id", "id-7")
+	wrong.header.Set("X-Request-Id", "id-8")
+	require.Equal(t, "id-7", p.send(t, ok).header.Get("X-Request-Id"))
+	require.Equal(t, "id-8", problemOf(t, p.send(t, wrong)).RequestID)
+
+	for _, unfit := range []string{"two words", strings.Repeat("x", 129), "umläut"} {
+		wrong.header.Set("X-Request-Id", unfit)
+		require.NotEqual(t, unfit, problemOf(t, p.send(t, wrong)).RequestID)
+	}
+}
+
+// The log names the remedy, limits repeated lines, and contains neither numbers nor secrets.
+func TestTheLogIsLimitedAndContainsNoSecret(t *testing.T) {
+	p := servePublic(t, nil)
+	p.store.FailRecord(storetest.Panics, nil, 1)
+	p.send(t, report("447700900133"))
+	p.store.FailRecord(storetest.NotApplied, nil, 10)
+	for range 10 {
+		p.send(t, report("447700900133"))
+		p.send(t, callback{
+			path:   "/webhooks/" + plan + "/" + token,
+			header: http.Header{"X-Callback-Token": {"guess-7"}}, body: report("447700900133").body,
+		})
+		p.send(t, callback{path: "/webhooks/plan-b/" + token, header: verified(), body: report("447700900133").body})
+		p.send(t, callback{header: verified(), body: []byte(`447700900133`)})
+	}
+	require.Equal(t, http.StatusOK, p.send(t, report("447700900133")).status)
+
+	require.Len(t, p.log.lines(`"level":"ERROR"`, "handler panicked", "stack"), 1)
+	require.Len(t, p.log.lines(`"level":"ERROR"`, `"problem":"unavailable"`, "injected failure", plan), 1)
+	require.Len(t, p.log.lines(`"level":"WARN"`, `"problem":"credentials"`, plan, "correct the plan's webhook.auth"), 1)
+	require.Len(t, p.log.lines(`"level":"WARN"`, `"problem":"unknown-webhook"`, "plan-b", "correct the callback URL"),
+		1)
+	require.Len(t, p.log.lines(`"level":"WARN"`, "kept in quarantine", `"reason":"not_json"`), 1)
+	require.NotEmpty(t, p.log.lines(`"level":"DEBUG"`, "callback accepted", `"outcome":"stored"`))
+	for _, secret := range []string{"447700900133", "token-of-sinch", "guess-7", token} {
+		require.Empty(t, p.log.lines(secret))
+	}
+}
+
+func TestLoggedUnknownPlansAreBounded(t *testing.T) {
+	p := servePublic(t, nil)
+	p.send(t, callback{path: "/webhooks/made-up" + strings.Repeat("x", 5000)})
+	require.Len(t, p.log.lines("made-up"+strings.Repeat("x", 57)+`"`), 1)
+	for i := range 300 {
+		p.send(t, callback{path: fmt.Sprintf("/webhooks/made-up-%d", i)})
+	}
+	require.Len(t, p.log.lines("made-up"), 101, "a hundred by name, then at most one per interval")
+	require.Equal(t, 301, p.count(t, "callbacks_total", "outcome=unknown_plan", "plan=other"))
+}
+
+func TestForwardedAddressesAreUsedFromTrustedProxiesOnly(t *testing.T) {
+	for name, c := range map[string]struct {
+		trusted []string
+		want    string
+	}{
+		"none": {nil, `"client":"127.0.0.1"`}, "this one": {[]string{"127.0.0.0/8"}, `"client":"192.0.2.7"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := servePublic(t, func(config *webhook.Config) { config.TrustedProxies = c.trusted })
+			p.send(t, callback{header: http.Header{"X-Forwarded-For": {"192.0.2.7"}}})
+			require.Len(t, p.log.lines(`"problem":"credentials"`, c.want), 1)
+		})
+	}
+}
