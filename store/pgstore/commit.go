@@ -160,8 +160,12 @@ func (s *Store) commitGroup(group []recorded) (*step, error) {
 // it.
 func (s *Store) report(st *step) {
 	s.leases.removeSettled(st.batches)
-	if o := s.config.Observer.Folded; o != nil && len(st.changes) > 0 {
-		o(st.changes)
+	if o := s.config.Observer.Folded; o != nil && len(st.batches) > 0 {
+		var changes []store.Changes
+		for _, b := range st.batches {
+			changes = append(changes, b.changes...)
+		}
+		o(changes)
 	}
 	s.bounds.add(st.quarantined)
 }

@@ -136,17 +136,11 @@ const (
 	forceIndexes = `
 SELECT set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false),
     set_config('plan_cache_mode', 'force_generic_plan', false)`
-	readTimeline = `SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8) FROM pg_control_checkpoint()`
 )
 
-// The keys of a connection's CustomData.
-const (
-	// timelineKey holds the timeline of the server's write-ahead log, if the role may call the functions that
-	// commitOutcome needs.
-	timelineKey = "timeline"
-	// waitCanceledKey is set if a commit was answered before the synchronous standbys confirmed it.
-	waitCanceledKey = "wait canceled"
-)
+// waitCanceledKey is set in a connection's CustomData if a commit was answered before the synchronous standbys
+// confirmed it.
+const waitCanceledKey = "wait canceled"
 
 // noteCanceledWait records the warning that the server sends with a commit whose wait for synchronous replication was
 // canceled, by an administrator or by statement_timeout. It compares the name of the server routine, because the text
@@ -170,11 +164,6 @@ func (c Config) initConn(ctx context.Context, conn *pgx.Conn) error {
 	}
 	if _, err := conn.Exec(ctx, forceIndexes); err != nil {
 		return fmt.Errorf("set planner options: %w", err)
-	}
-	var timeline string
-	if err := conn.QueryRow(ctx, readTimeline).Scan(&timeline); err == nil {
-		// without the timeline, commitOutcome cannot resolve a lost commit
-		conn.PgConn().CustomData()[timelineKey] = timeline
 	}
 	return nil
 }

@@ -66,7 +66,6 @@ func (st *step) load(ctx context.Context, conn *pgx.Conn) error {
 	if len(st.batches) > 0 {
 		queue.Queue(lockBatches, batches.slots, batches.plans, batches.ids).Query(st.scanBatches)
 	}
-	st.queueCommitMarker(&queue, conn)
 	if len(digits) > 0 {
 		queue.Queue(loadRecipients, recipients.slots, recipients.plans, recipients.ids, digits, numbers).
 			Query(st.scanRecipients)
@@ -121,7 +120,7 @@ func (st *step) scanBatches(rows pgx.Rows) error {
 		if firstAt == nil {
 			continue
 		}
-		b.firstAt = firstAt.UTC()
+		b.firstAt, b.loaded = firstAt.UTC(), row
 		var err error
 		if b.rows.Batch, err = packed.DecodeBatch(row); err != nil {
 			return err

@@ -30,8 +30,8 @@ type proxy struct {
 	left     [2]int        // bytes until all connections are cut, if armed
 	armed    [2]bool       // by direction
 	cuts     int           // number of cuts by cutAfter and loseAnswer
+	closing  bool          // after the next cut by cutAfter, refuse new connections
 	losing   bool          // cut all connections instead of passing the next answer to a COMMIT
-	closing  bool          // after that cut, refuse new connections
 	awaited  net.Conn      // the client that has sent that COMMIT; nil before
 	refusing bool          // close new connections at once
 	frozen   chan struct{} // not nil while no bytes pass; closed to continue
@@ -157,7 +157,7 @@ func (p *proxy) may(direction, n int) (int, bool) {
 		return n, false
 	}
 	p.armed[direction] = false
-	p.refusing, p.closing = p.refusing || p.closing && !p.losing, p.closing && p.losing
+	p.refusing, p.closing = p.refusing || p.closing, false
 	p.cuts++
 	return p.left[direction], true
 }
@@ -182,7 +182,6 @@ func (p *proxy) loses(direction int, passing []byte, to, from net.Conn) bool {
 		return false
 	case direction == toClient && p.awaited == to:
 		p.losing, p.awaited = false, nil
-		p.refusing = p.refusing || p.closing
 		p.cuts++
 		return true
 	}
@@ -193,17 +192,10 @@ func (p *proxy) loses(direction int, passing []byte, to, from net.Conn) bool {
 func (p *proxy) loseAnswer() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.losing, p.closing = true, false
+	p.losing = true
 }
 
-// loseAnswerAndClose is loseAnswer, and refuses new connections after the cut.
-func (p *proxy) loseAnswerAndClose() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.losing, p.closing = true, true
-}
-
-// closeWithNextCut refuses new connections after the next cut.
+// closeWithNextCut refuses new connections after the next cut by cutAfter.
 func (p *proxy) closeWithNextCut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -111,7 +111,8 @@ func (st *step) queueBatches(queue *pgx.Batch) {
 		dead = append(dead, batch.Dead != nil)
 		checks = append(checks, checkOf(batch))
 		leases = append(leases, b.lease)
-		rows = append(rows, packed.EncodeBatch(batch))
+		b.saved = packed.EncodeBatch(batch)
+		rows = append(rows, b.saved)
 	}
 	queue.Queue(saveBatches, k.slots, k.plans, k.ids, chunks, first, last, references, due, dead, checks, leases, rows)
 }

@@ -1,6 +1,7 @@
 package pgstore
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"strings"
@@ -20,8 +21,6 @@ type step struct {
 
 	totals  map[slotPlan]*store.PlanStats // additions to tables total and message_total
 	minutes map[slotMinute]int
-	changes []store.Changes
-	marker  commitMarker // identifies the transaction; see commitOutcome
 }
 
 // batchArrivals holds the arrivals of one batch in a step and the rows of that batch.
@@ -30,7 +29,10 @@ type batchArrivals struct {
 	slot     int16
 	arrivals []store.Arrival
 	rows     store.Rows
-	found    bool      // the batch has a row, which is locked now
+	found    bool   // the batch has a row, which is locked now
+	loaded   []byte // the row as it was locked; nil for a new batch
+	saved    []byte // the row as the step saves it
+	changes  []store.Changes
 	firstAt  time.Time // zero until a new batch is folded
 	lease    string    // lease token in the row; empty if there is none
 }
@@ -75,7 +77,7 @@ func newStep(s *Store, group []recorded) *step {
 func (st *step) fold() {
 	for _, b := range st.batches {
 		changes := store.Fold(&b.rows, b.arrivals, st.s.config.Policies(b.key.Plan))
-		st.changes = append(st.changes, changes)
+		b.changes = append(b.changes, changes)
 		st.total(st.counts, b.key.Plan).Apply(changes)
 		counts := make(map[store.MinuteKey]int)
 		changes.Minutes(counts)
@@ -89,6 +91,19 @@ func (st *step) fold() {
 	}
 	for _, q := range st.quarantined {
 		st.total(st.counts, q.arrival.Plan).Quarantined++
+	}
+}
+
+// addCommitted adds the changes of earlier runs of the same group whose COMMIT was not confirmed. If the row of a batch
+// is as such a run saved it, the run was committed. So the observer counts what is stored.
+func (st *step) addCommitted(unconfirmed []*step) {
+	for i, b := range st.batches {
+		for _, run := range slices.Backward(unconfirmed) {
+			if earlier := run.batches[i]; bytes.Equal(b.loaded, earlier.saved) {
+				b.changes = slices.Concat(earlier.changes, b.changes)
+				break
+			}
+		}
 	}
 }
 

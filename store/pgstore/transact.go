@@ -34,24 +34,28 @@ type lostError struct{ error }
 
 func (e lostError) Unwrap() error { return e.error }
 
-// unknownError means that COMMIT was sent and not confirmed: the transaction may be committed.
+// unknownError means that the connection was lost after COMMIT was sent: the transaction may be committed.
 type unknownError struct{ error }
 
 func (e unknownError) Unwrap() error { return e.error }
 
 func (e unknownError) Error() string { return "commit not confirmed: " + e.error.Error() }
 
-// transact runs the transaction of a group and retries it while it is certainly rolled back. If COMMIT is not
-// confirmed, it asks the server for the outcome. After twice StatementTimeout it gives up and returns the last error.
+// transact runs the transaction of a group and retries it after a retryable failure. It also retries it if COMMIT was
+// not confirmed: if the first run was committed, the fold finds duplicates, as in a callback that Sinch repeats. After
+// twice StatementTimeout it gives up and returns the last error.
 func (s *Store) transact(group []recorded) (*step, error) {
 	begin, failing := time.Now(), s.commitBackoff.failureCount() > 0
 	ctx, cancel := context.WithTimeout(s.commitCtx, 2*s.config.StatementTimeout)
 	defer cancel()
+	var unconfirmed []*step // the runs whose COMMIT was not confirmed
 	for try := 1; ; {
 		st := newStep(s, group)
 		err := s.runStep(ctx, st)
-		if _, unknown := errors.AsType[unknownError](err); unknown {
-			err = s.commitOutcome(st.marker, err)
+		st.addCommitted(unconfirmed)
+		_, unknown := errors.AsType[unknownError](err)
+		if unknown {
+			unconfirmed = append(unconfirmed, st)
 		}
 		if err == nil {
 			return st, nil
@@ -71,7 +75,7 @@ func (s *Store) transact(group []recorded) (*step, error) {
 			}
 			continue // the gate of the pool delays the next attempt
 		}
-		if !retryable(err) || try == maxTries || ctx.Err() != nil {
+		if !unknown && !retryable(err) || try == maxTries || ctx.Err() != nil {
 			return nil, err
 		}
 		pause(ctx, retryDelay(try))
@@ -143,14 +147,14 @@ func commitError(err error) error {
 	return unknownError{err}
 }
 
-// replicationError returns an unknownError if the last commit on conn was answered before the synchronous standbys
-// confirmed it, else nil.
+// replicationError returns an error if the last commit on conn was answered before the synchronous standbys confirmed
+// it, else nil.
 func replicationError(conn *pgx.Conn) error {
 	if _, short := conn.PgConn().CustomData()[waitCanceledKey]; !short {
 		return nil
 	}
 	delete(conn.PgConn().CustomData(), waitCanceledKey)
-	return unknownError{errReplicationWaitCanceled}
+	return errReplicationWaitCanceled
 }
 
 // endsSession reports whether the server ended the session with this error.
@@ -193,7 +197,9 @@ func (s *Store) resetPool(err error) {
 		return
 	}
 	refused, ok := errors.AsType[*pgconn.PgError](err)
-	if _, lost := errors.AsType[lostError](err); lost || ok && (endsSession(refused) || refused.Code == readOnlyCode) {
+	_, lost := errors.AsType[lostError](err)
+	_, unknown := errors.AsType[unknownError](err)
+	if lost || unknown || ok && (endsSession(refused) || refused.Code == readOnlyCode) {
 		s.pool.Reset()
 	}
 }
