@@ -69,8 +69,9 @@ var imports = map[string][]string{
 	"store/pgstore":   {"dlr", "store", "store/commit", "store/copying", "store/packed"},
 	"store/storetest": {"dlr", "store"},
 
-	"dlr/fixtures":         {},
-	"store/pgstore/pgtest": {},
+	"dlr/fixtures":           {},
+	"store/pgstore/pgtest":   {},
+	"store/pgstore/sqlforms": {},
 
 	"simulator":        {"simulator/fault", "simulator/groups", "simulator/xms"},
 	"simulator/fault":  {"simulator/xms"},

@@ -17,31 +17,30 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-var (
+const (
 	// A due time after $5, or a lease that ends after $6, is later than any wait allows: it was set before the clock
 	// was set back, and counts as due or ended.
-	findDue = slotQuery{
-		`slot, plan, batch_id, due`,
-		`((SELECT slot, plan, batch_id, due FROM batch WHERE slot = $1 AND plan = $2 AND due <= $3
+	findDue slotSQL = `
+SELECT slot, plan, batch_id, due
+FROM ((SELECT slot, plan, batch_id, due FROM batch WHERE slot = $1 AND plan = $2 AND due <= $3
     AND (lease_until IS NULL OR lease_until <= $3 OR lease_until > $6) ORDER BY due, batch_id LIMIT $4)
     UNION ALL (SELECT slot, plan, batch_id, due FROM batch WHERE slot = $1 AND plan = $2 AND due > $5
-    AND (lease_until IS NULL OR lease_until <= $3 OR lease_until > $6) ORDER BY due, batch_id LIMIT $4)) b`,
-		`ORDER BY due, batch_id LIMIT $4`,
-	}
+    AND (lease_until IS NULL OR lease_until <= $3 OR lease_until > $6) ORDER BY due, batch_id LIMIT $4)) b
+ORDER BY due, batch_id LIMIT $4`
+
 	// The same holds for times after $5, unless the batch waits for its send_at, which CheckDue finds in the row.
-	findMissing = slotQuery{
-		`slot, plan, batch_id, check_due`,
-		`((SELECT slot, plan, batch_id, check_due FROM batch WHERE slot = $1 AND plan = $2 AND check_minute <= $3 AND check_due <= $3
+	findMissing slotSQL = `
+SELECT slot, plan, batch_id, check_due
+FROM ((SELECT slot, plan, batch_id, check_due FROM batch WHERE slot = $1 AND plan = $2 AND check_minute <= $3 AND check_due <= $3
     ORDER BY check_minute, check_due, batch_id LIMIT $4)
     UNION ALL (SELECT slot, plan, batch_id, check_due FROM batch WHERE slot = $1 AND plan = $2 AND check_minute > $5
-    ORDER BY check_minute, check_due, batch_id LIMIT $4)) b`,
-		`ORDER BY check_due, batch_id LIMIT $4`,
-	}
+    ORDER BY check_minute, check_due, batch_id LIMIT $4)) b
+ORDER BY check_due, batch_id LIMIT $4`
 )
 
 const (
 	// SKIP LOCKED: a locked batch is being claimed, settled or reported, so the next claim may get it.
-	leaseDue = `
+	leaseDue keyedSQL = `
 UPDATE batch b SET lease = k.lease, lease_until = $6
 FROM (
     SELECT l.slot, l.plan, l.batch_id, k.lease
@@ -54,7 +53,7 @@ WHERE b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id
 RETURNING b.lease, b.row`
 
 	// If two replicas claim the same task, the second waits for the first and then finds the lease taken.
-	leaseDuePortably = `
+	leaseDuePortably keyedSQL = `
 UPDATE batch b SET lease = k.lease, lease_until = $6
 FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (slot, plan, batch_id, lease)
 WHERE b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id
@@ -115,7 +114,8 @@ func (s *Store) leaseTasks(ctx context.Context, due []entry, now, until, horizon
 	}
 	s.leases.add(due, leases, now, until) // before the commit, because its result may be lost
 	err = s.writing(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, statement, k.slots, k.plans, k.ids, leases, now, until, horizon, until.Add(store.MaxAhead))
+		sql, arguments := s.keyed(statement, k.slots, k.plans, k.ids, leases, now, until, horizon, until.Add(store.MaxAhead))
+		rows, err := tx.Query(ctx, sql, arguments...)
 		if err != nil {
 			return err
 		}

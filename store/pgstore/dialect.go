@@ -1,14 +1,11 @@
 package pgstore
 
 import (
-	"context"
 	_ "embed"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Dialect names the kind of database behind the PostgreSQL protocol.
@@ -55,55 +52,25 @@ func (d Dialect) begin() string {
 	return `BEGIN ISOLATION LEVEL READ COMMITTED`
 }
 
-// within wraps tx so that its statements suit the dialect.
-func (d Dialect) within(tx pgx.Tx) pgx.Tx {
-	if d.oneSlot() {
-		return slotTx{tx}
+// keyedSQL is a statement over rows whose keys come from unnest. Its first parameter is an array with the slot of each
+// row. oneSlot holds the form in which all rows are in slot $1: a distributed database derives the shard from a plain
+// parameter while it plans.
+type keyedSQL string
+
+//go:generate go run ./sqlforms
+
+// keyed returns the form of a statement for rows in these slots, and its arguments. In the dialects Citus and Portable
+// it selects the form for one slot if all slots are equal.
+func (s *Store) keyed(q keyedSQL, slots []int16, others ...any) (sql string, arguments []any) {
+	other := func(slot int16) bool { return slot != slots[0] }
+	if !s.config.Dialect.oneSlot() || len(slots) == 0 || slices.ContainsFunc(slots, other) {
+		return string(q), append([]any{slots}, others...)
 	}
-	return tx
+	return oneSlot[q], append([]any{slots[0]}, others...)
 }
 
-// slotTx is a transaction whose statements all concern one slot. It passes the slot as a plain parameter, from which
-// a distributed database derives the shard while planning.
-type slotTx struct{ pgx.Tx }
-
-func (t slotTx) SendBatch(ctx context.Context, queue *pgx.Batch) pgx.BatchResults {
-	useOneSlot(queue)
-	return t.Tx.SendBatch(ctx, queue)
+// queue adds the form of a statement for rows in these slots to queue.
+func (s *Store) queue(queue *pgx.Batch, q keyedSQL, slots []int16, others ...any) *pgx.QueuedQuery {
+	sql, arguments := s.keyed(q, slots, others...)
+	return queue.Queue(sql, arguments...)
 }
-
-func (t slotTx) Query(ctx context.Context, sql string, arguments ...any) (pgx.Rows, error) {
-	return t.Tx.Query(ctx, oneSlotSQL(sql, arguments), arguments...)
-}
-
-func (t slotTx) Exec(ctx context.Context, sql string, arguments ...any) (pgconn.CommandTag, error) {
-	return t.Tx.Exec(ctx, oneSlotSQL(sql, arguments), arguments...)
-}
-
-// useOneSlot rewrites the statements of a queue with oneSlotSQL.
-func useOneSlot(queue *pgx.Batch) {
-	for _, q := range queue.QueuedQueries {
-		q.SQL = oneSlotSQL(q.SQL, q.Arguments)
-	}
-}
-
-// oneSlotSQL rewrites a statement that reads its keys from unnest, with the slots as first argument, if all slots are
-// equal: the first argument becomes that one slot. It returns all other statements unchanged.
-func oneSlotSQL(sql string, arguments []any) string {
-	if len(arguments) == 0 {
-		return sql
-	}
-	slots, ok := arguments[0].([]int16)
-	if !ok || len(slots) == 0 || slices.ContainsFunc(slots, func(slot int16) bool { return slot != slots[0] }) {
-		return sql
-	}
-	arguments[0] = slots[0]
-	return toOneSlot.Replace(sql)
-}
-
-var toOneSlot = strings.NewReplacer(
-	"unnest($1::smallint[], ", "unnest(",
-	" k (slot, ", " k (",
-	"SELECT slot, ", "SELECT $1::smallint, ",
-	"= k.slot", "= $1",
-)

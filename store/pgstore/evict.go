@@ -13,19 +13,17 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-var (
+const (
 	// The limit for one slot is that for all slots together, so the number of keys read stays bounded however large
 	// the quarantine is.
-	measureQuarantine = slotQuery{
-		`slot, received_at, id, size`,
-		`quarantine WHERE slot = $1`,
-		`ORDER BY received_at DESC, id DESC LIMIT $2`,
-	}
-	findEvicted = slotQuery{
-		`slot`,
-		`(SELECT slot FROM quarantine WHERE slot = $1 AND (received_at, id) <= ($2, $3) ORDER BY received_at LIMIT 1) q`,
-		``,
-	}
+	measureQuarantine slotSQL = `
+SELECT slot, received_at, id, size
+FROM quarantine WHERE slot = $1
+ORDER BY received_at DESC, id DESC LIMIT $2`
+
+	findEvicted slotSQL = `
+SELECT slot
+FROM (SELECT slot FROM quarantine WHERE slot = $1 AND (received_at, id) <= ($2, $3) ORDER BY received_at LIMIT 1) q`
 )
 
 const evictQuarantine = `

@@ -17,11 +17,10 @@ import (
 const exportPage = 256
 
 // exportBatches finds the batches of a page, in the reverse order of listBatches.
-var exportBatches = slotQuery{
-	`slot, plan, batch_id, first_at`,
-	`batch WHERE slot = $1 AND (first_at, plan, batch_id) > ($2, $3, $4)`,
-	`ORDER BY first_at, plan, batch_id LIMIT $5`,
-}
+const exportBatches slotSQL = `
+SELECT slot, plan, batch_id, first_at
+FROM batch WHERE slot = $1 AND (first_at, plan, batch_id) > ($2, $3, $4)
+ORDER BY first_at, plan, batch_id LIMIT $5`
 
 // The rows of a batch are read in the order of their keys, so that a batch of any size can be streamed. The last
 // parameter is the first key to read.
@@ -84,10 +83,10 @@ func (e *exporter) page(after position) (page []exported, err error) {
 	}
 	if e.oneSlot {
 		for slot := range e.slots {
-			queue.Queue(exportBatches.forOneSlot(), slot, after.after(), after.Plan, after.ID, exportPage).Query(found)
+			queue.Queue(string(exportBatches), slot, after.after(), after.Plan, after.ID, exportPage).Query(found)
 		}
 	} else {
-		queue.Queue(exportBatches.forAllSlots(), e.slots, after.after(), after.Plan, after.ID, exportPage).Query(found)
+		queue.Queue(allSlots[exportBatches], e.slots, after.after(), after.Plan, after.ID, exportPage).Query(found)
 	}
 	err = e.tx.SendBatch(e.ctx, &queue).Close()
 	slices.SortFunc(page, func(a, b exported) int {

@@ -49,13 +49,12 @@ WHERE n.nspname = current_schema()`
 
 // The inner query visits every plan in every slot, because the totals of a plan may be in other slots than its
 // batches.
-var readOldest = slotQuery{
-	`plan, min(due) AS due, max(latest) AS latest`,
-	`(SELECT p.plan, (SELECT min(b.due) FROM batch b WHERE b.slot = $1 AND b.plan = p.plan AND b.due IS NOT NULL) AS due,
+const readOldest slotSQL = `
+SELECT plan, min(due) AS due, max(latest) AS latest
+FROM (SELECT p.plan, (SELECT min(b.due) FROM batch b WHERE b.slot = $1 AND b.plan = p.plan AND b.due IS NOT NULL) AS due,
     (SELECT max(b.due) FROM batch b WHERE b.slot = $1 AND b.plan = p.plan AND b.due IS NOT NULL) AS latest
-    FROM unnest($2::text[]) AS p (plan)) o WHERE due IS NOT NULL`,
-	`GROUP BY plan`,
-}
+    FROM unnest($2::text[]) AS p (plan)) o WHERE due IS NOT NULL
+GROUP BY plan`
 
 const (
 	// refreshEvery is the maximum age of the gauges, other than the size.

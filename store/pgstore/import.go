@@ -159,7 +159,7 @@ func (s *Store) queuePiece(queue *pgx.Batch, p copying.Piece) error {
 		}
 	}
 	if len(rows.batches) > 0 {
-		queue.Queue(insertBatches, inserted.slots, inserted.plans, inserted.ids)
+		s.queue(queue, insertBatches, inserted.slots, inserted.plans, inserted.ids)
 		rows.queueBatches(queue)
 	}
 	all.queueRecipients(queue)
@@ -169,7 +169,7 @@ func (s *Store) queuePiece(queue *pgx.Batch, p copying.Piece) error {
 		all.minutes[slotMinute{slot, store.MinuteKey{Minute: m.Minute, Plan: m.Plan, Status: m.Status}}] += m.Messages
 	}
 	all.queueMinutes(queue)
-	queueTotals(queue, rows.totals)
+	s.queueTotals(queue, rows.totals)
 	return nil
 }
 
@@ -218,7 +218,8 @@ func (s *Store) importQuarantine(ctx context.Context, tx pgx.Tx, entries []store
 		reasons, types = append(reasons, escape(string(e.Reason))), append(types, escape(string(e.Type)))
 		raws = append(raws, notNull(e.Raw))
 	}
-	_, err := tx.Exec(ctx, saveQuarantined, slots, received, ids, plans, reasons, types, raws)
+	sql, arguments := s.keyed(saveQuarantined, slots, received, ids, plans, reasons, types, raws)
+	_, err := tx.Exec(ctx, sql, arguments...)
 	return err
 }
 
@@ -248,6 +249,6 @@ func (s *Store) importTotals(ctx context.Context, tx pgx.Tx, plans []store.PlanS
 		}
 	}
 	var queue pgx.Batch
-	queueTotals(&queue, rest)
+	s.queueTotals(&queue, rest)
 	return tx.SendBatch(ctx, &queue).Close()
 }

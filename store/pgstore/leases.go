@@ -15,12 +15,12 @@ import (
 const (
 	// The commit of a claim may still be running after its caller gave up. Its rows are locked until it ends, so lock
 	// them first.
-	lockLeased = `
+	lockLeased keyedSQL = `
 SELECT b.batch_id FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (slot, plan, batch_id)
 JOIN batch b ON b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id
 ORDER BY b.slot, b.plan, b.batch_id FOR UPDATE OF b`
 
-	releaseLeased = `
+	releaseLeased keyedSQL = `
 UPDATE batch b SET lease = NULL, lease_until = NULL
 FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (slot, plan, batch_id, lease)
 WHERE b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id AND b.lease = k.lease`
@@ -107,10 +107,9 @@ func (s *Store) endLeases(ctx context.Context, leased []lease) error {
 	}
 	k := keysOf(entries)
 	return s.writing(ctx, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, lockLeased, k.slots, k.plans, k.ids); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, releaseLeased, k.slots, k.plans, k.ids, tokens)
-		return err
+		var queue pgx.Batch
+		s.queue(&queue, lockLeased, k.slots, k.plans, k.ids)
+		s.queue(&queue, releaseLeased, k.slots, k.plans, k.ids, tokens)
+		return tx.SendBatch(ctx, &queue).Close()
 	})
 }

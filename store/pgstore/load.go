@@ -24,19 +24,19 @@ func (k *keys) add(slot int16, key store.BatchKey) {
 // First insert missing rows, then lock all rows, both in the order of their keys. While it inserts, a transaction
 // holds only rows that no other transaction can see, so this order cannot deadlock.
 const (
-	insertBatches = `
+	insertBatches keyedSQL = `
 INSERT INTO batch (slot, plan, batch_id)
 SELECT slot, plan, batch_id FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (slot, plan, batch_id)
 ON CONFLICT (slot, plan, batch_id) DO NOTHING`
 
-	lockBatches = `
+	lockBatches keyedSQL = `
 SELECT k.n, b.chunk, b.first_at, coalesce(b.lease, ''), b.row, b.gone
 FROM unnest($1::smallint[], $2::text[], $3::text[]) WITH ORDINALITY AS k (slot, plan, batch_id, n)
 JOIN batch b ON b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id
 ORDER BY b.slot, b.plan, b.batch_id FOR UPDATE OF b`
 
 	// Only a transaction that has locked the batch writes its recipients, so they need no locks.
-	loadRecipients = `
+	loadRecipients keyedSQL = `
 SELECT k.n, k.digits, r.row
 FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[]) AS k (slot, plan, batch_id, digits, n)
 JOIN recipient r ON r.slot = k.slot AND r.plan = k.plan AND r.batch_id = k.batch_id AND r.digits = k.digits`
@@ -61,16 +61,16 @@ func (st *step) load(ctx context.Context, conn *pgx.Conn) error {
 	var queue pgx.Batch
 	queue.Queue(st.s.config.Dialect.begin())
 	if len(uncached.slots) > 0 {
-		queue.Queue(insertBatches, uncached.slots, uncached.plans, uncached.ids)
+		st.s.queue(&queue, insertBatches, uncached.slots, uncached.plans, uncached.ids)
 	}
 	if len(st.batches) > 0 {
-		queue.Queue(lockBatches, batches.slots, batches.plans, batches.ids).Query(st.scanBatches)
+		st.s.queue(&queue, lockBatches, batches.slots, batches.plans, batches.ids).Query(st.scanBatches)
 	}
 	if len(digits) > 0 {
-		queue.Queue(loadRecipients, recipients.slots, recipients.plans, recipients.ids, digits, numbers).
+		st.s.queue(&queue, loadRecipients, recipients.slots, recipients.plans, recipients.ids, digits, numbers).
 			Query(st.scanRecipients)
 	}
-	if err := st.send(ctx, conn, &queue); err != nil {
+	if err := conn.SendBatch(ctx, &queue).Close(); err != nil {
 		return fmt.Errorf("load: %w", err)
 	}
 	return st.complete()

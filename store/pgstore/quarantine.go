@@ -16,23 +16,22 @@ import (
 )
 
 const (
-	saveQuarantined = `
+	saveQuarantined keyedSQL = `
 INSERT INTO quarantine (slot, received_at, id, plan, reason, type, size, raw)
 SELECT slot, received_at, id, plan, reason, type, octet_length(raw), raw
 FROM unnest($1::smallint[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[])
     AS k (slot, received_at, id, plan, reason, type, raw)`
 
-	readQuarantine = `
+	readQuarantine keyedSQL = `
 SELECT q.received_at, q.id, q.plan, q.reason, q.type, q.raw
 FROM unnest($1::smallint[], $2::timestamptz[], $3::text[]) AS k (slot, received_at, id)
 JOIN quarantine q ON q.slot = k.slot AND q.received_at = k.received_at AND q.id = k.id`
 )
 
-var listQuarantine = slotQuery{
-	`slot, received_at, id, size`,
-	`quarantine WHERE slot = $1 AND (received_at, id) < ($2, $3)`,
-	`ORDER BY received_at DESC, id DESC LIMIT $4`,
-}
+const listQuarantine slotSQL = `
+SELECT slot, received_at, id, size
+FROM quarantine WHERE slot = $1 AND (received_at, id) < ($2, $3)
+ORDER BY received_at DESC, id DESC LIMIT $4`
 
 // queueQuarantined inserts the quarantined callbacks of the step.
 func (st *step) queueQuarantined(queue *pgx.Batch) {
@@ -53,7 +52,7 @@ func (st *step) queueQuarantined(queue *pgx.Batch) {
 		reasons, types = append(reasons, escape(string(n.Reason))), append(types, escape(string(n.Type)))
 		raws = append(raws, notNull(n.Raw))
 	}
-	queue.Queue(saveQuarantined, slots, received, ids, plans, reasons, types, raws)
+	st.s.queue(queue, saveQuarantined, slots, received, ids, plans, reasons, types, raws)
 }
 
 // pageBytes is the size at which a page of raw reports ends early: a full report may have megabytes.
@@ -111,10 +110,7 @@ func (s *Store) quarantineOf(ctx context.Context, wanted []quarantineKey) (entri
 		for _, e := range part {
 			slots, received, ids = append(slots, e.Slot), append(received, e.At), append(ids, e.ID)
 		}
-		queue.Queue(readQuarantine, slots, received, ids)
-	}
-	if s.config.Dialect.oneSlot() {
-		useOneSlot(&queue)
+		s.queue(&queue, readQuarantine, slots, received, ids)
 	}
 	rows, err := collectQueue(ctx, s, pgx.RowToStructByPos[row], &queue)
 	slices.SortFunc(rows, func(a, b row) int { return cmp.Or(b.At.Compare(a.At), strings.Compare(b.ID, a.ID)) })

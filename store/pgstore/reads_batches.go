@@ -18,24 +18,55 @@ import (
 type listing struct {
 	name  string // the name in its cursors
 	order func(a, b entry) int
-	slotQuery
+	slotSQL
 }
 
 var (
-	listBatches   = newest("")
-	listOfPlan    = newest(" AND plan = $8")
-	listReference = newest(" AND reference = $8")
+	listBatches       = listing{"batches", latest, selectBatches}
+	listOfPlan        = listing{"batches", latest, selectOfPlan}
+	listReference     = listing{"batches", latest, selectReference}
+	listPending       = listing{"pending", byPlan, selectPending}
+	listPendingOfPlan = listing{"pending", byPlan, selectPendingOfPlan}
+	listDead          = listing{"dead", byPlan, selectDead}
+	listDeadOfPlan    = listing{"dead", byPlan, selectDeadOfPlan}
+)
 
-	listPending       = pending("")
-	listPendingOfPlan = pending(" AND plan = $6")
-	listDead          = dead("")
-	listDeadOfPlan    = dead(" AND plan = $5")
+// The statements of the listings: batches by first_at, the latest first; batches with a pending task by plan and due
+// time; and batches with dead recipients by plan and id.
+const (
+	fromBatches = `
+SELECT slot, plan, batch_id, first_at
+FROM batch WHERE slot = $1 AND first_at >= $2 AND first_at < $3 AND (first_at, plan, batch_id) < ($4, $5, $6)`
+	latestFirst = `
+ORDER BY first_at DESC, plan DESC, batch_id DESC LIMIT $7`
+
+	selectBatches   slotSQL = fromBatches + latestFirst
+	selectOfPlan    slotSQL = fromBatches + ` AND plan = $8` + latestFirst
+	selectReference slotSQL = fromBatches + ` AND reference = $8` + latestFirst
+
+	fromPending = `
+SELECT slot, plan, batch_id, due
+FROM batch WHERE slot = $1 AND due IS NOT NULL AND (plan, due, batch_id) > ($2, $3, $4)`
+	earliestFirst = `
+ORDER BY plan, due, batch_id LIMIT $5`
+
+	selectPending       slotSQL = fromPending + earliestFirst
+	selectPendingOfPlan slotSQL = fromPending + ` AND plan = $6` + earliestFirst
+
+	fromDead = `
+SELECT slot, plan, batch_id, NULL::timestamptz
+FROM batch WHERE slot = $1 AND dead AND (plan, batch_id) > ($2, $3)`
+	lowestFirst = `
+ORDER BY plan, batch_id LIMIT $4`
+
+	selectDead       slotSQL = fromDead + lowestFirst
+	selectDeadOfPlan slotSQL = fromDead + ` AND plan = $5` + lowestFirst
 
 	// The index recipient_number groups a slot's rows by day. The recursive query finds the existing days, each from
 	// the previous one.
-	listNumber = slotQuery{
-		`row, plan, batch_id, first_at`,
-		`(
+	selectNumber slotSQL = `
+SELECT row, plan, batch_id, first_at
+FROM (
     WITH RECURSIVE days (day) AS (
         SELECT max(r.day) FROM recipient r WHERE r.slot = $1 AND r.hash IS NOT NULL
         UNION ALL
@@ -44,37 +75,9 @@ var (
     SELECT r.row, r.plan, r.batch_id, r.first_at
     FROM days d JOIN recipient r ON r.slot = $1 AND r.day = d.day AND r.hash = $7 AND r.digits = $2 AND (r.first_at, r.plan, r.batch_id) < ($3, $4, $5)
     WHERE true` + notHidden + `
-) n`,
-		`ORDER BY first_at DESC, plan DESC, batch_id DESC LIMIT $6`,
-	}
+) n
+ORDER BY first_at DESC, plan DESC, batch_id DESC LIMIT $6`
 )
-
-// newest lists batches by first_at, the latest first.
-func newest(which string) listing {
-	return listing{"batches", latest, slotQuery{
-		`slot, plan, batch_id, first_at`,
-		`batch WHERE slot = $1 AND first_at >= $2 AND first_at < $3 AND (first_at, plan, batch_id) < ($4, $5, $6)` + which,
-		`ORDER BY first_at DESC, plan DESC, batch_id DESC LIMIT $7`,
-	}}
-}
-
-// pending lists batches with a pending task by plan and due time.
-func pending(which string) listing {
-	return listing{"pending", byPlan, slotQuery{
-		`slot, plan, batch_id, due`,
-		`batch WHERE slot = $1 AND due IS NOT NULL AND (plan, due, batch_id) > ($2, $3, $4)` + which,
-		`ORDER BY plan, due, batch_id LIMIT $5`,
-	}}
-}
-
-// dead lists batches with dead recipients by plan and id.
-func dead(which string) listing {
-	return listing{"dead", byPlan, slotQuery{
-		`slot, plan, batch_id, NULL::timestamptz`,
-		`batch WHERE slot = $1 AND dead AND (plan, batch_id) > ($2, $3)` + which,
-		`ORDER BY plan, batch_id LIMIT $4`,
-	}}
-}
 
 // minScan is the minimum number of batches that a page scans if the index does not cover all its conditions.
 const minScan = 1000
@@ -108,7 +111,7 @@ func (s *Store) Batches(ctx context.Context, q store.BatchQuery) (page store.Pag
 // page reads up to scan batches of the list and returns up to size of them that still match.
 func (s *Store) page(ctx context.Context, l listing, size, scan int, match func(*store.Batch) bool, arguments ...any,
 ) (page store.Page[*store.Batch], err error) {
-	found, err := s.find(ctx, scan, l.order, l.slotQuery, arguments...)
+	found, err := s.find(ctx, scan, l.order, l.slotSQL, arguments...)
 	if err != nil {
 		return page, err
 	}
@@ -178,7 +181,7 @@ func (s *Store) RecipientBatches(ctx context.Context, number string, p store.Pag
 		At       time.Time
 	}
 	digits := escape(dlr.Digits(number))
-	all, err := overSlots(ctx, s, pgx.RowToStructByPos[found], listNumber,
+	all, err := overSlots(ctx, s, pgx.RowToStructByPos[found], selectNumber,
 		digits, after.before(), escape(after.Plan), escape(after.ID), p.Size()+1, hashOf(digits))
 	if err != nil {
 		return page, err

@@ -27,11 +27,10 @@ FROM sized z JOIN report_log l ON l.slot = $1 AND l.plan = $2 AND l.batch_id = $
 WHERE z.before < $7 ORDER BY l.chunk, l.place`
 )
 
-var readMinutes = slotQuery{
-	`minute, plan, status, sum(messages)::bigint AS messages`,
-	`minute_count WHERE slot = $1 AND minute >= $2 AND minute < $3 AND ($4::text = '' OR plan = $4)`,
-	`GROUP BY minute, plan, status`,
-}
+const readMinutes slotSQL = `
+SELECT minute, plan, status, sum(messages)::bigint AS messages
+FROM minute_count WHERE slot = $1 AND minute >= $2 AND minute < $3 AND ($4::text = '' OR plan = $4)
+GROUP BY minute, plan, status`
 
 // Reports lists a batch's report log in the order of commits. A page also ends when it holds 16 MiB.
 func (s *Store) Reports(ctx context.Context, key store.BatchKey, p store.Paging,

@@ -12,46 +12,43 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-var (
+const (
 	// The index has first_at but not last_at. That suffices, since last_at is never before first_at.
-	findOld = slotQuery{
-		`slot, plan, batch_id, first_at`,
-		`batch WHERE slot = $1 AND first_at < $2 AND last_at < $2 AND due IS NULL`,
-		`ORDER BY first_at, batch_id LIMIT $3`,
-	}
-	findHidden = slotQuery{
-		`slot, plan, batch_id, NULL::timestamptz`,
-		`batch WHERE slot = $1 AND gone`,
-		`ORDER BY plan, batch_id LIMIT $2`,
-	}
-	findOldMinutes = slotQuery{
-		`slot`,
-		`(SELECT slot FROM minute_count WHERE slot = $1 AND minute < $2 ORDER BY minute LIMIT 1) m`,
-		``,
-	}
-	findOldQuarantined = slotQuery{
-		`slot`,
-		`(SELECT slot FROM quarantine WHERE slot = $1 AND received_at < $2 ORDER BY received_at LIMIT 1) q`,
-		``,
-	}
+	findOld slotSQL = `
+SELECT slot, plan, batch_id, first_at
+FROM batch WHERE slot = $1 AND first_at < $2 AND last_at < $2 AND due IS NULL
+ORDER BY first_at, batch_id LIMIT $3`
+
+	findHidden slotSQL = `
+SELECT slot, plan, batch_id, NULL::timestamptz
+FROM batch WHERE slot = $1 AND gone
+ORDER BY plan, batch_id LIMIT $2`
+
+	findOldMinutes slotSQL = `
+SELECT slot
+FROM (SELECT slot FROM minute_count WHERE slot = $1 AND minute < $2 ORDER BY minute LIMIT 1) m`
+
+	findOldQuarantined slotSQL = `
+SELECT slot
+FROM (SELECT slot FROM quarantine WHERE slot = $1 AND received_at < $2 ORDER BY received_at LIMIT 1) q`
 )
 
 const (
 	// An arrival may have come since the batch was found old, so check again under the lock.
-	lockOld = `
+	lockOld keyedSQL = `
 SELECT b.slot, b.row
 FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (slot, plan, batch_id)
 JOIN batch b ON b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id
 WHERE b.last_at < $4 AND b.due IS NULL
 ORDER BY b.slot, b.plan, b.batch_id FOR UPDATE OF b`
 
-	hideBatches = `
+	hideBatches keyedSQL = `
 UPDATE batch b SET gone = true, first_at = NULL, last_at = NULL, reference = NULL, due = NULL, dead = false, check_due = NULL,
     check_minute = NULL, lease = NULL, lease_until = NULL, row = NULL
 FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (slot, plan, batch_id)
 WHERE b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id`
 
-	lockHidden = `
+	lockHidden keyedSQL = `
 SELECT b.slot, b.plan, b.batch_id, NULL::timestamptz
 FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (slot, plan, batch_id)
 JOIN batch b ON b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id
@@ -128,7 +125,8 @@ func (s *Store) hide(ctx context.Context, old []entry, before time.Time) (hidden
 	var byPlan map[string]hiddenCounts
 	k := keysOf(old)
 	err = s.writing(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, lockOld, k.slots, k.plans, k.ids, before)
+		sql, arguments := s.keyed(lockOld, k.slots, k.plans, k.ids, before)
+		rows, err := tx.Query(ctx, sql, arguments...)
 		if err != nil {
 			return err
 		}
@@ -157,8 +155,8 @@ func (s *Store) hide(ctx context.Context, old []entry, before time.Time) (hidden
 			return err
 		}
 		var queue pgx.Batch
-		queue.Queue(hideBatches, locked.slots, locked.plans, locked.ids)
-		queueTotals(&queue, totals)
+		s.queue(&queue, hideBatches, locked.slots, locked.plans, locked.ids)
+		s.queueTotals(&queue, totals)
 		return tx.SendBatch(ctx, &queue).Close()
 	})
 	if err != nil {
@@ -215,7 +213,8 @@ func (s *Store) deleteHidden(ctx context.Context, hidden []entry) error {
 func (s *Store) deleteRows(ctx context.Context, hidden []entry) (left []entry, err error) {
 	k := keysOf(hidden)
 	err = s.writing(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, lockHidden, k.slots, k.plans, k.ids)
+		sql, arguments := s.keyed(lockHidden, k.slots, k.plans, k.ids)
+		rows, err := tx.Query(ctx, sql, arguments...)
 		if err != nil {
 			return err
 		}
@@ -242,7 +241,7 @@ func (s *Store) deleteRows(ctx context.Context, hidden []entry) (left []entry, e
 
 // deleteOld runs statement until it has deleted all rows up to bound in every slot that find returns, about
 // deleteStep rows per transaction. It returns the number of deleted rows.
-func (s *Store) deleteOld(ctx context.Context, find slotQuery, statement string, bound ...any,
+func (s *Store) deleteOld(ctx context.Context, find slotSQL, statement string, bound ...any,
 ) (deleted int, err error) {
 	slots, err := overSlots(ctx, s, pgx.RowTo[int16], find, bound...)
 	for _, slot := range slots {

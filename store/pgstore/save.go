@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	saveBatches = `
+	saveBatches keyedSQL = `
 UPDATE batch b SET chunk = k.chunk, first_at = k.first_at, last_at = k.last_at, reference = k.reference, due = k.due,
     dead = k.dead, check_due = k.check_due, check_minute = date_trunc('minute', k.check_due), lease = nullif(k.lease, ''), lease_until = CASE WHEN k.lease = '' THEN NULL ELSE b.lease_until END,
     row = k.row
@@ -29,20 +29,20 @@ WHERE b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id`
 
 	// Which recipients have a row is known since their batch was locked, so new ones need a plain INSERT. INSERT … ON
 	// CONFLICT costs half as much again.
-	addRecipients = `
+	addRecipients keyedSQL = `
 INSERT INTO recipient (slot, plan, batch_id, digits, first_at, day, hash, feedback, status, row)
 SELECT slot, plan, batch_id, digits, first_at, day, hash, feedback, status, row
 FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::text[], $7::bytea[],
     $8::timestamptz[], $9::integer[], $10::integer[])
     AS k (slot, plan, batch_id, digits, feedback, status, row, first_at, day, hash)`
 
-	changeRecipients = `
+	changeRecipients keyedSQL = `
 UPDATE recipient r SET feedback = k.feedback, status = k.status, row = k.row
 FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::text[], $7::bytea[])
     AS k (slot, plan, batch_id, digits, feedback, status, row)
 WHERE r.slot = k.slot AND r.plan = k.plan AND r.batch_id = k.batch_id AND r.digits = k.digits`
 
-	saveReports = `
+	saveReports keyedSQL = `
 INSERT INTO report_log (slot, plan, batch_id, chunk, place, received_at, type, source, raw)
 SELECT slot, plan, batch_id, chunk, place, received_at, type, source, raw
 FROM unnest($1::smallint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::timestamptz[], $7::text[], $8::smallint[], $9::bytea[])
@@ -60,7 +60,7 @@ func (st *step) save(ctx context.Context, conn *pgx.Conn) error {
 	}
 	st.queueMinutes(&queue)
 	st.queueQuarantined(&queue)
-	queueTotals(&queue, st.totals) // last, because concurrent commits wait for the locks on these rows
+	st.s.queueTotals(&queue, st.totals) // last, because concurrent commits wait for the locks on these rows
 	if st.trial {
 		st.queueDeletion(&queue)
 	}
@@ -71,21 +71,13 @@ func (st *step) save(ctx context.Context, conn *pgx.Conn) error {
 		}
 		return committed
 	})
-	if err := st.send(ctx, conn, &queue); err != nil {
+	if err := conn.SendBatch(ctx, &queue).Close(); err != nil {
 		return fmt.Errorf("save: %w", err)
 	}
 	if committed != nil {
 		return fmt.Errorf("save: %w", committed)
 	}
 	return nil
-}
-
-// send sends the statements of queue in one round trip and waits for all results.
-func (st *step) send(ctx context.Context, conn *pgx.Conn, queue *pgx.Batch) error {
-	if st.s.config.Dialect.oneSlot() {
-		useOneSlot(queue)
-	}
-	return conn.SendBatch(ctx, queue).Close()
 }
 
 func (st *step) queueBatches(queue *pgx.Batch) {
@@ -114,7 +106,7 @@ func (st *step) queueBatches(queue *pgx.Batch) {
 		b.saved = packed.EncodeBatch(batch)
 		rows = append(rows, b.saved)
 	}
-	queue.Queue(saveBatches, k.slots, k.plans, k.ids, chunks, first, last, references, due, dead, checks, leases, rows)
+	st.s.queue(queue, saveBatches, k.slots, k.plans, k.ids, chunks, first, last, references, due, dead, checks, leases, rows)
 }
 
 // referenceOf returns the indexed form of a client reference, 16 bytes of its SHA-256, because the text may be too
@@ -160,10 +152,10 @@ func (st *step) queueRecipients(queue *pgx.Batch) {
 		}
 	}
 	if len(added.rows) > 0 {
-		queue.Queue(addRecipients, append(added.columns(), first, days, hashes)...)
+		st.s.queue(queue, addRecipients, added.slots, append(added.columns(), first, days, hashes)...)
 	}
 	if len(changed.rows) > 0 {
-		queue.Queue(changeRecipients, changed.columns()...)
+		st.s.queue(queue, changeRecipients, changed.slots, changed.columns()...)
 	}
 }
 
@@ -183,8 +175,9 @@ func (k *recipients) add(b *batchArrivals, digits string, r *store.Recipient) {
 	k.rows = append(k.rows, packed.EncodeRecipient(r, digits))
 }
 
+// columns returns the columns except the slots.
 func (k *recipients) columns() []any {
-	return []any{k.slots, k.plans, k.ids, k.digits, k.feedback, k.statuses, k.rows}
+	return []any{k.plans, k.ids, k.digits, k.feedback, k.statuses, k.rows}
 }
 
 // hashOf returns the value of column hash, by which a number is found across batches. digits are escaped.
@@ -220,7 +213,7 @@ func (st *step) queueReports(queue *pgx.Batch) {
 		}
 	}
 	if len(raws) > 0 {
-		queue.Queue(saveReports, k.slots, k.plans, k.ids, chunks, places, received, types, sources, raws)
+		st.s.queue(queue, saveReports, k.slots, k.plans, k.ids, chunks, places, received, types, sources, raws)
 	}
 }
 

@@ -13,41 +13,27 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// slotQuery holds the parts of a SELECT over all slots, written for one slot: from restricts the slot of every table
-// to $1. end is applied twice, to the rows of each slot and to the rows of all slots together; it contains ORDER BY,
-// GROUP BY and LIMIT.
-type slotQuery struct{ columns, from, end string }
-
-// forOneSlot returns the statement for slot $1.
-func (q slotQuery) forOneSlot() string {
-	return "SELECT " + q.columns + " FROM " + q.from + " " + q.end
-}
-
-// forAllSlots returns the statement for the slots 0 to $1 - 1.
-func (q slotQuery) forAllSlots() string {
-	return "SELECT " + q.columns + " FROM generate_series(0, $1::int - 1) AS s (n) CROSS JOIN LATERAL (\n" +
-		strings.ReplaceAll(q.forOneSlot(), "slot = $1", "slot = s.n") + "\n) e " + q.end
-}
+// slotSQL is a SELECT for slot $1, which each of its tables names as slot = $1. Its last line may be the ORDER BY or
+// GROUP BY with LIMIT. allSlots holds the form for all slots, in which $1 is the number of slots; the last line then
+// applies to the rows of each slot and to the rows of all slots together.
+type slotSQL string
 
 // overSlots returns the rows of q in all slots. It runs one statement, or with Citus and Portable one statement for
 // each slot. In the latter case the rows of each slot follow those of the previous one: the caller must sort, merge
 // and limit them.
-func overSlots[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], q slotQuery, arguments ...any,
+func overSlots[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], q slotSQL, arguments ...any,
 ) ([]E, error) {
 	if !s.config.Dialect.oneSlot() {
-		return collect(ctx, s, scan, q.forAllSlots(), append([]any{s.slots}, arguments...)...)
+		return collect(ctx, s, scan, allSlots[q], append([]any{s.slots}, arguments...)...)
 	}
-	var (
-		queue     pgx.Batch
-		statement = q.forOneSlot()
-	)
+	var queue pgx.Batch
 	for slot := range s.slots {
-		queue.Queue(statement, append([]any{slot}, arguments...)...)
+		queue.Queue(string(q), append([]any{slot}, arguments...)...)
 	}
 	return collectQueue(ctx, s, scan, &queue)
 }
 
-// entry is the key of a batch, or of another row that a slotQuery found. The texts are escaped.
+// entry is the key of a batch, or of another row that a slotSQL found. The texts are escaped.
 type entry struct {
 	slot     int16
 	plan, id string
@@ -83,7 +69,7 @@ func byKey(a, b entry) int {
 }
 
 // find returns the first n entries of all slots, in the given order.
-func (s *Store) find(ctx context.Context, n int, order func(a, b entry) int, q slotQuery, arguments ...any,
+func (s *Store) find(ctx context.Context, n int, order func(a, b entry) int, q slotSQL, arguments ...any,
 ) ([]entry, error) {
 	found, err := overSlots(ctx, s, entryOf, q, arguments...)
 	slices.SortFunc(found, order)
@@ -122,7 +108,7 @@ func keysOf(entries []entry) (k keys) {
 	return k
 }
 
-const readBatches = `
+const readBatches keyedSQL = `
 SELECT b.plan, b.batch_id, b.row FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (slot, plan, batch_id)
 JOIN batch b ON b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id
 WHERE NOT b.gone`
@@ -137,10 +123,7 @@ func (s *Store) batchesOf(ctx context.Context, entries []entry) ([]*store.Batch,
 	var queue pgx.Batch
 	for _, part := range s.config.Dialect.transactions(entries) {
 		k := keysOf(part)
-		queue.Queue(readBatches, k.slots, k.plans, k.ids)
-	}
-	if s.config.Dialect.oneSlot() {
-		useOneSlot(&queue)
+		s.queue(&queue, readBatches, k.slots, k.plans, k.ids)
 	}
 	found, err := collectQueue(ctx, s, pgx.RowToStructByPos[row], &queue)
 	if err != nil {

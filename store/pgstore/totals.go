@@ -13,13 +13,13 @@ import (
 )
 
 const (
-	addMinutes = `
+	addMinutes keyedSQL = `
 INSERT INTO minute_count (slot, minute, plan, status, messages)
 SELECT slot, minute, plan, status, messages
 FROM unnest($1::smallint[], $2::timestamptz[], $3::text[], $4::text[], $5::bigint[]) AS k (slot, minute, plan, status, messages)
 ON CONFLICT (slot, minute, plan, status) DO UPDATE SET messages = minute_count.messages + excluded.messages`
 
-	addTotals = `
+	addTotals keyedSQL = `
 INSERT INTO total (slot, plan, batches, recipients, duplicates, polled, quarantined,
     pending_tasks, dead_tasks, owed, dropped, sent, dead, awaited)
 SELECT slot, plan, batches, recipients, duplicates, polled, quarantined, pending_tasks, dead_tasks, owed, dropped, sent, dead, awaited
@@ -34,7 +34,7 @@ ON CONFLICT (slot, plan) DO UPDATE SET
     owed = total.owed + excluded.owed, dropped = total.dropped + excluded.dropped, sent = total.sent + excluded.sent,
     dead = total.dead + excluded.dead, awaited = total.awaited + excluded.awaited`
 
-	addMessages = `
+	addMessages keyedSQL = `
 INSERT INTO message_total (slot, plan, status, class, messages)
 SELECT slot, plan, status, class, messages
 FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::bigint[]) AS k (slot, plan, status, class, messages)
@@ -69,12 +69,12 @@ func (st *step) queueMinutes(queue *pgx.Batch) {
 		messages = append(messages, int64(st.minutes[k]))
 	}
 	if len(slots) > 0 {
-		queue.Queue(addMinutes, slots, minutes, plans, statuses, messages)
+		st.s.queue(queue, addMinutes, slots, minutes, plans, statuses, messages)
 	}
 }
 
 // queueTotals adds totals to the tables total and message_total.
-func queueTotals(queue *pgx.Batch, totals map[slotPlan]*store.PlanStats) {
+func (s *Store) queueTotals(queue *pgx.Batch, totals map[slotPlan]*store.PlanStats) {
 	var (
 		slots   []int16
 		plans   []string
@@ -101,14 +101,14 @@ func queueTotals(queue *pgx.Batch, totals map[slotPlan]*store.PlanStats) {
 		}
 	}
 	if len(messages) > 0 {
-		queue.Queue(addMessages, messageSlots, messagePlans, messageStatuses, classes, messages)
+		s.queue(queue, addMessages, messageSlots, messagePlans, messageStatuses, classes, messages)
 	}
 	if len(slots) > 0 {
-		arguments := []any{slots, plans}
+		arguments := []any{plans}
 		for _, c := range columns {
 			arguments = append(arguments, c)
 		}
-		queue.Queue(addTotals, arguments...)
+		s.queue(queue, addTotals, slots, arguments...)
 	}
 }
 

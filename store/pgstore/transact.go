@@ -124,7 +124,7 @@ func (s *Store) write(ctx context.Context, change func(pgx.Tx) error) error {
 	defer conn.Release()
 	tx, err := conn.BeginTx(ctx, s.config.Dialect.options())
 	if err == nil {
-		if err = change(s.config.Dialect.within(tx)); err == nil && !conn.Conn().IsClosed() {
+		if err = change(tx); err == nil && !conn.Conn().IsClosed() {
 			return cmp.Or(commitError(tx.Commit(ctx)), replicationError(conn.Conn()))
 		}
 		_ = tx.Rollback(ctx) // if this fails, pgx closes the connection

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+)
+
+var toOneSlot = strings.NewReplacer(
+	"unnest($1::smallint[], ", "unnest(",
+	" k (slot, ", " k (",
+	"SELECT slot, ", "SELECT $1::smallint, ",
+	"= k.slot", "= $1",
+)
+
+// oneSlot returns a statement whose keys come from unnest, in the form for rows that are all in slot $1.
+func oneSlot(sql string) (string, error) {
+	converted := toOneSlot.Replace(sql)
+	if !strings.Contains(sql, "unnest($1::smallint[], ") || strings.Contains(converted, "k.slot") ||
+		!strings.Contains(converted, "$1") {
+		return "", errors.New("write FROM unnest($1::smallint[], …) AS k (slot, …), with = k.slot or SELECT slot, …")
+	}
+	return converted, nil
+}
+
+// parts matches a SELECT: its columns, the rest, and the last line if that is ORDER BY or GROUP BY.
+var parts = regexp.MustCompile(`(?s)^\nSELECT ([^\n]*)\nFROM .*?(\n(?:ORDER|GROUP) BY [^\n]*)?$`)
+
+// allSlots returns a SELECT for slot $1 in the form for the slots 0 to $1 - 1.
+func allSlots(sql string) (string, error) {
+	found := parts.FindStringSubmatch(sql)
+	if found == nil || !strings.Contains(sql, "slot = $1") {
+		return "", errors.New("write SELECT …, FROM … slot = $1 … and ORDER BY or GROUP BY … on lines of their own")
+	}
+	return "\nSELECT " + found[1] + "\nFROM generate_series(0, $1::int - 1) AS s (n) CROSS JOIN LATERAL (" +
+		strings.ReplaceAll(sql, "slot = $1", "slot = s.n") + "\n) e" + found[2], nil
+}
