@@ -30,10 +30,14 @@ func (w *world) calls() int { return len(w.sinch.Ledger().Feedback) }
 
 // counted returns the value of the feedback call counter for a reason.
 func (w *world) counted(reason string) string {
+	return w.series(fmt.Sprintf("feedback_calls_total{plan=%q,reason=%q}", plan, reason))
+}
+
+// series returns the value of a series. Its name has no dlrloop_ prefix.
+func (w *world) series(name string) string {
 	_, page := w.get("/metrics")
-	prefix := fmt.Sprintf("dlrloop_feedback_calls_total{plan=%q,reason=%q} ", plan, reason)
 	for line := range strings.Lines(string(page)) {
-		if value, found := strings.CutPrefix(line, prefix); found {
+		if value, found := strings.CutPrefix(line, "dlrloop_"+name+" "); found {
 			return strings.TrimSpace(value)
 		}
 	}

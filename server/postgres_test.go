@@ -22,6 +22,7 @@ import (
 	"github.com/dlrloop/dlrloop/dlr/fixtures"
 	"github.com/dlrloop/dlrloop/server"
 	"github.com/dlrloop/dlrloop/simulator/fault"
+	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/pgstore"
 	"github.com/dlrloop/dlrloop/store/pgstore/pgtest"
 )
@@ -148,6 +149,24 @@ func TestAllReplicasGiveTheSameAnswers(t *testing.T) {
 		a.read("/api/v1/stats", &ofA)
 		b.read("/api/v1/stats", &ofB)
 		return bytes.Equal(ofA.Plans, ofB.Plans)
+	})
+}
+
+// TestReplicasDivideTheWork starts two replicas: each may use half of the feedback rate, and each leader lease has one
+// holder.
+func TestReplicasDivideTheWork(t *testing.T) {
+	database := postgres.Database(t)
+	a := newWorld(t, func(c *config.Config) {
+		keepInDatabase(c, database)
+		c.Plans[0].Feedback.Rate = 100
+	})
+	b := a.beside()
+	ceiling := fmt.Sprintf("feedback_rate_ceiling{plan=%q}", plan)
+	a.eventually("the rate is divided", func() bool { return a.series(ceiling) == "50" && b.series(ceiling) == "50" })
+	a.eventually("both leases are held", func() bool {
+		var stats struct{ Duties map[string]string }
+		a.read("/api/v1/stats", &stats)
+		return stats.Duties[store.DutyReconcile] != "" && stats.Duties[store.DutyRetire] != ""
 	})
 }
 

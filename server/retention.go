@@ -14,15 +14,16 @@ const (
 	retentionInterval = time.Minute
 	// retentionStep is the number of batches that one call deletes, so that other work is not held up.
 	retentionStep = 100
-	// retentionLease is the leader lease of retention: after a crash, another replica takes over that much later.
-	retentionLease = 30 * time.Second
+	// leaderLease is the duration of the leader leases of retention and of the reconciler: after a crash, another
+	// replica takes over that much later.
+	leaderLease = 30 * time.Second
 )
 
 // runRetention deletes batches that are older than the retention. It blocks until ctx ends. Of the replicas that
 // share a store, one at a time holds the leader lease and deletes.
 func (s *Server) runRetention(ctx context.Context) error {
-	lease := &store.Duty{Store: s.store, Name: store.DutyRetire, Lease: retentionLease}
-	ticker := time.NewTicker(retentionLease / 6) // also renews the lease between two rounds
+	lease := &store.Duty{Store: s.store, Name: store.DutyRetire, Lease: leaderLease}
+	ticker := time.NewTicker(leaderLease / 6) // also renews the lease between two rounds
 	defer ticker.Stop()
 	var last time.Time
 	for {

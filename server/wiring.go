@@ -88,11 +88,12 @@ func newRelay(c *config.Config, s *Server) (*feedback.Relay, *reconcile.Reconcil
 			})
 		}
 	}
-	r, err := feedback.New(feedback.Config{Plans: relayed}, s.store, s.metrics, s.log)
+	r, err := feedback.New(feedback.Config{Plans: relayed, Share: s.store.Share}, s.store, s.metrics, s.log)
 	if err != nil {
 		return nil, nil, err
 	}
-	reports, err := reconcile.New(reconcile.Config{Plans: reconciled}, s.store, s.metrics, s.log)
+	lease := &store.Duty{Store: s.store, Name: store.DutyReconcile, Lease: leaderLease}
+	reports, err := reconcile.New(reconcile.Config{Plans: reconciled, Held: lease.Held}, s.store, s.metrics, s.log)
 	return r, reports, err
 }
 

@@ -15,6 +15,9 @@ type Config struct {
 	// Rand returns random numbers in [0, 1) for the retry jitter. It must be safe for concurrent use. Nil means
 	// math/rand/v2.
 	Rand func() float64
+	// Share returns this replica's fraction of each plan's Rate, 0 to 1. Nil means 1, for a single process. It must not
+	// block.
+	Share func() float64
 }
 
 // Plan configures the feedback of one plan. ID and Client are required; a zero field means its default.

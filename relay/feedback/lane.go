@@ -21,10 +21,11 @@ import (
 // "Owned by the loop"; the fields above are shared with the workers.
 type lane struct {
 	plan      Plan
-	store     store.Store
+	store     Store
 	metrics   *metrics.Metrics
 	log       *slog.Logger
 	random    func() float64
+	share     func() float64
 	circuit   *gobreaker.CircuitBreaker[struct{}]
 	limiter   *rateLimiter
 	planCheck *relay.PlanCheck
@@ -43,10 +44,10 @@ type lane struct {
 	claimFailing bool      // the last claim failed
 }
 
-func newLane(p Plan, s store.Store, m *metrics.Metrics, log *slog.Logger, random func() float64) *lane {
+func newLane(p Plan, c Config, s Store, m *metrics.Metrics, log *slog.Logger) *lane {
 	l := &lane{
-		plan: p, store: s, metrics: m, log: log, random: random,
-		limiter:  newRateLimiter(p.Rate, p.Workers, s.Share()),
+		plan: p, store: s, metrics: m, log: log, random: c.Rand, share: c.Share,
+		limiter:  newRateLimiter(p.Rate, p.Workers, c.Share()),
 		finished: make(chan outcome, p.Workers), sendNow: make(chan struct{}, 1),
 		planCheck: &relay.PlanCheck{Client: p.Client}, forbidden: make(map[step]*relay.Streak),
 	}
@@ -162,7 +163,7 @@ func (l *lane) claim(ctx, calls context.Context) (wait time.Duration, err error)
 
 // capacity returns how many tasks may be claimed at the given time and, if that is zero, how long to wait.
 func (l *lane) capacity(at time.Time) (int, time.Duration) {
-	share := l.store.Share()
+	share := l.share()
 	if l.limiter.setShare(share, at) {
 		l.exportRate()
 	}

@@ -5,12 +5,19 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dlrloop/dlrloop/metrics"
 	"github.com/dlrloop/dlrloop/store"
 )
+
+// Store is what the relay uses of a store. The methods are those of store.Store.
+type Store interface {
+	Claim(ctx context.Context, plan string, now time.Time, lease time.Duration, limit int) ([]store.Claim, error)
+	Record(ctx context.Context, a store.Arrival) error
+}
 
 // Relay sends the delivery feedback of all configured plans.
 type Relay struct {
@@ -19,10 +26,12 @@ type Relay struct {
 
 // New returns a Relay that reads its tasks from s. It starts nothing; Run does. It returns an error if a plan is
 // configured wrongly or twice; the error names the plan and the field.
-func New(c Config, s store.Store, m *metrics.Metrics, log *slog.Logger) (*Relay, error) {
-	random := c.Rand
-	if random == nil {
-		random = rand.Float64
+func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Relay, error) {
+	if c.Rand == nil {
+		c.Rand = rand.Float64
+	}
+	if c.Share == nil {
+		c.Share = func() float64 { return 1 }
 	}
 	r := &Relay{}
 	seen := make(map[string]bool)
@@ -34,7 +43,7 @@ func New(c Config, s store.Store, m *metrics.Metrics, log *slog.Logger) (*Relay,
 			return nil, fmt.Errorf("feedback: plan %q (number %d): it is configured twice", p.ID, i+1)
 		}
 		seen[p.ID] = true
-		r.lanes = append(r.lanes, newLane(p.withDefaults(), s, m, log.With("plan", p.ID), random))
+		r.lanes = append(r.lanes, newLane(p.withDefaults(), c, s, m, log.With("plan", p.ID)))
 	}
 	return r, nil
 }

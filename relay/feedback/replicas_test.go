@@ -11,32 +11,22 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dlrloop/dlrloop/relay/relaytest"
-	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/storetest"
 )
 
-// replica is the store as one of several replicas sees it, with a quota share of its own.
-type replica struct {
-	store.Store
-	share atomic.Uint64 // the bits of a float64
-}
+// quotaShare is the quota share of one replica, 0 until set.
+type quotaShare struct{ bits atomic.Uint64 }
 
-func newReplica(s store.Store, share float64) *replica {
-	r := &replica{Store: s}
-	r.setShare(share)
-	return r
-}
+func (q *quotaShare) set(share float64) { q.bits.Store(math.Float64bits(share)) }
 
-func (r *replica) setShare(share float64) { r.share.Store(math.Float64bits(share)) }
+func (q *quotaShare) get() float64 { return math.Float64frombits(q.bits.Load()) }
 
-func (r *replica) Share() float64 { return math.Float64frombits(r.share.Load()) }
-
-// relayOf runs a relay on the store of one replica.
-func (h *harness) relayOf(s store.Store, p Plan) (stop func()) {
+// relayOf runs the relay of one replica.
+func (h *harness) relayOf(share *quotaShare, p Plan) (stop func()) {
 	h.T.Helper()
 	p.Client = h.Client(p.ID)
-	c := Config{Plans: []Plan{p}, Rand: relaytest.Random}
-	r, err := New(c, s, h.Metrics, slog.New(slog.DiscardHandler))
+	c := Config{Plans: []Plan{p}, Rand: relaytest.Random, Share: share.get}
+	r, err := New(c, h.Store, h.Metrics, slog.New(slog.DiscardHandler))
 	require.NoError(h.T, err)
 	return h.Run(r.Run)
 }
@@ -73,12 +63,12 @@ func TestRateLimiterFollowsTheQuotaShare(t *testing.T) {
 func TestNothingIsClaimedWithoutAQuotaShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, nil)
-		s := newReplica(h.Store, 0)
-		h.relayOf(s, Plan{ID: planA, Rate: 10})
+		share := &quotaShare{}
+		h.relayOf(share, Plan{ID: planA, Rate: 10})
 		h.oweFeedback(planA, 60)
 		h.Advance(10 * time.Second)
 		require.Zero(t, h.Store.Calls(storetest.Claim))
-		s.setShare(.5)
+		share.set(.5)
 		h.Advance(10 * time.Second)
 		require.InDelta(t, 50, h.sent(planA), 2)
 	})
@@ -89,11 +79,11 @@ func TestReplicasTogetherStayWithinTheRate(t *testing.T) {
 	const rate, workers, count = 20, 6, 3
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, nil)
-		var all []*replica
+		var all []*quotaShare
 		var stops []func()
 		for range count {
-			s := newReplica(h.Store, 0)
-			all, stops = append(all, s), append(stops, h.relayOf(s, Plan{ID: planA, Rate: rate, Workers: workers}))
+			share := &quotaShare{}
+			all, stops = append(all, share), append(stops, h.relayOf(share, Plan{ID: planA, Rate: rate, Workers: workers}))
 		}
 		h.oweFeedback(planA, 1000)
 		h.Advance(time.Second)
@@ -109,7 +99,7 @@ func TestReplicasTogetherStayWithinTheRate(t *testing.T) {
 			{.5, 0, .5},
 		} {
 			for n, share := range shares {
-				all[n].setShare(share)
+				all[n].set(share)
 			}
 			if i == 6 {
 				stops[0]()

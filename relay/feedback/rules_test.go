@@ -153,7 +153,7 @@ func TestNewReportsBadConfiguration(t *testing.T) {
 		`backoff cap: 500ms is less than the base 1s`: one(Plan{Backoff: relay.Backoff{Cap: 500 * time.Millisecond}}),
 	} {
 		m := metrics.New(prometheus.NewRegistry(), metrics.Config{})
-		_, err := New(Config{Plans: plans}, newReplica(nil, 1), m, slog.Default())
+		_, err := New(Config{Plans: plans}, nil, m, slog.Default())
 		require.ErrorContains(t, err, want)
 	}
 }

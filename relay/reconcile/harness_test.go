@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,16 +30,16 @@ type harness struct{ *relaytest.Harness }
 func inBubble(t *testing.T, test func(t *testing.T, h *harness)) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &harness{relaytest.New(t)}
-		h.reconcile(Plan{ID: planA, Rate: 100, PollInterval: time.Minute})
+		h.reconcile(Plan{ID: planA, Rate: 100, PollInterval: time.Minute}, nil)
 		test(t, h)
 	})
 }
 
-// reconcile runs a reconciler for a plan until the end of the test.
-func (h *harness) reconcile(p Plan) {
+// reconcile runs a reconciler for a plan until the end of the test. held is the Held of its Config.
+func (h *harness) reconcile(p Plan, held func(context.Context, time.Time) (bool, error)) {
 	h.T.Helper()
 	p.Client = h.Client(p.ID)
-	r, err := New(Config{Plans: []Plan{p}, Rand: relaytest.Random}, h.Store, h.Metrics, h.Log)
+	r, err := New(Config{Plans: []Plan{p}, Rand: relaytest.Random, Held: held}, h.Store, h.Metrics, h.Log)
 	require.NoError(h.T, err)
 	h.Run(r.Run)
 }

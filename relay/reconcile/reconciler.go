@@ -25,6 +25,9 @@ type Config struct {
 	// Rand returns random numbers in [0, 1) for the retry jitter. It must be safe for concurrent use. Nil means
 	// math/rand/v2.
 	Rand func() float64
+	// Held reports whether this replica holds the leader lease for reconciling at now. Nil means always, for a single
+	// process. It must be safe for concurrent use.
+	Held func(ctx context.Context, now time.Time) (bool, error)
 }
 
 // Plan configures how missing reports of one plan are fetched. ID and Client are required; a zero field means
@@ -48,23 +51,27 @@ func (p Plan) check() error {
 // Reconciler fetches the full report of batches with missing reports and records it as if a callback had brought it.
 // This recovers reports that Sinch gave up retrying while dlrloop was down.
 //
-// Of the replicas that share a store, only the one that holds the leader lease store.DutyReconcile reconciles.
+// Of the replicas that share a store, only the one that holds the leader lease (Config.Held) reconciles.
 type Reconciler struct {
 	plans []*planReconciler
 }
 
-// reconcileLease is the length of the leader lease. If the replica that holds it dies, another one takes over after at
-// most this time.
-const reconcileLease = 30 * time.Second
+// Store is what the Reconciler uses of a store. The methods are those of store.Store.
+type Store interface {
+	Overdue(ctx context.Context, plan string, now time.Time, limit int) ([]*store.Batch, error)
+	Record(ctx context.Context, a store.Arrival) error
+}
 
 // New returns a Reconciler. It starts nothing; Run does. It returns an error if a plan is configured wrongly;
 // the error names the plan and the field.
-func New(c Config, s store.Store, m *metrics.Metrics, log *slog.Logger) (*Reconciler, error) {
-	random := c.Rand
-	if random == nil {
-		random = rand.Float64
+func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Reconciler, error) {
+	if c.Rand == nil {
+		c.Rand = rand.Float64
 	}
-	r, lease := &Reconciler{}, &store.Duty{Store: s, Name: store.DutyReconcile, Lease: reconcileLease}
+	if c.Held == nil {
+		c.Held = func(context.Context, time.Time) (bool, error) { return true, nil }
+	}
+	r := &Reconciler{}
 	for i, p := range c.Plans {
 		if err := p.check(); err != nil {
 			return nil, fmt.Errorf("reconciler: plan %q (number %d): %w", p.ID, i+1, err)
@@ -73,7 +80,7 @@ func New(c Config, s store.Store, m *metrics.Metrics, log *slog.Logger) (*Reconc
 		p.PollInterval = cmp.Or(p.PollInterval, 5*time.Second)
 		p.Backoff = p.Backoff.WithDefaults()
 		r.plans = append(r.plans, &planReconciler{
-			plan: p, store: s, lease: lease, metrics: m, log: log.With("plan", p.ID), random: random,
+			plan: p, store: s, held: c.Held, metrics: m, log: log.With("plan", p.ID), random: c.Rand,
 			limiter: rate.NewLimiter(rate.Limit(p.Rate), 1), planCheck: &relay.PlanCheck{Client: p.Client},
 		})
 	}
@@ -90,12 +97,11 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// planReconciler repeatedly fetches the missing reports of one plan. Only the goroutine in run uses its fields, except
-// lease.
+// planReconciler repeatedly fetches the missing reports of one plan. Only the goroutine in run uses its fields.
 type planReconciler struct {
 	plan    Plan
-	store   store.Store
-	lease   *store.Duty // shared by all plans
+	store   Store
+	held    func(ctx context.Context, now time.Time) (bool, error)
 	metrics *metrics.Metrics
 	log     *slog.Logger
 	random  func() float64
@@ -133,7 +139,7 @@ func (r *planReconciler) run(ctx context.Context) error {
 
 // holdsLease reports whether this replica holds the leader lease.
 func (r *planReconciler) holdsLease(ctx context.Context) (bool, error) {
-	held, err := r.lease.Held(ctx, store.Now())
+	held, err := r.held(ctx, store.Now())
 	r.logStoreError(ctx, "the leader lease of the reconciler cannot be read", err)
 	return held, err
 }

@@ -161,7 +161,7 @@ func TestReadsStayWithinTheRate(t *testing.T) {
 			h.Upstream.AddFullReport(id, relaytest.BatchReport(id, true, ada, bob))
 		}
 		h.Advance(2 * time.Hour) // dlrloop was not running
-		h.reconcile(Plan{ID: planA, Rate: 2})
+		h.reconcile(Plan{ID: planA, Rate: 2}, nil)
 		h.Advance(30 * time.Second)
 		require.InDelta(t, 60, len(h.Upstream.Requests(relaytest.GetReport)), 2)
 		h.Advance(time.Minute)
