@@ -101,10 +101,15 @@ func DecodeBatch(row []byte) (*store.Batch, error) {
 	if (format < rowFormat || format > batchFormat) && u.Err == nil {
 		return nil, fmt.Errorf("batch: row has format %d, this version reads %d to %d", format, rowFormat, batchFormat)
 	}
-	b := &store.Batch{
-		Plan: u.Text(), ID: u.Text(), FirstAt: u.Time(), LastAt: u.Time(),
-		ClientReference: u.Text(), Total: u.Int(), Flag: store.Flag(u.Byte()), WantFull: u.Bool(),
-	}
+	b := new(store.Batch)
+	b.Plan = u.Text()
+	b.ID = u.Text()
+	b.FirstAt = u.Time()
+	b.LastAt = u.Time()
+	b.ClientReference = u.Text()
+	b.Total = u.Int()
+	b.Flag = store.Flag(u.Byte())
+	b.WantFull = u.Bool()
 	if n := u.Length(); n > 0 {
 		b.States = make(map[dlr.Status]int, n)
 		for range n {
@@ -113,19 +118,20 @@ func DecodeBatch(row []byte) (*store.Batch, error) {
 		}
 	}
 	for range u.Length() {
-		b.Reported = append(b.Reported, store.Reported{Status: u.status(), Code: u.Int(), Named: u.Int(), Claimed: u.Int()})
+		b.Reported = append(b.Reported, u.reported())
 	}
 	for range u.Length() {
-		r := store.BatchReport{}
-		copy(r.Key[:], u.View())
-		r.Type, r.ReceivedAt, r.Source = dlr.Type(u.Text()), u.Time(), store.Source(u.Byte())
-		r.Repeats, r.Ref = int(u.Uint()), u.ref()
-		b.Reports = append(b.Reports, r)
+		b.Reports = append(b.Reports, u.report())
 	}
-	b.Feedback = store.FeedbackCounts{Owed: u.Int(), Sent: u.Int(), Dead: u.Int()}
-	b.Task, b.Dead, b.Facts = u.task(), u.dead(), u.facts(b.ID)
+	b.Feedback.Owed = u.Int()
+	b.Feedback.Sent = u.Int()
+	b.Feedback.Dead = u.Int()
+	b.Task = u.task()
+	b.Dead = u.dead()
+	b.Facts = u.facts(b.ID)
 	if format >= 2 {
-		b.Everyone, b.Check = store.FeedbackState(u.Byte()), u.check()
+		b.Everyone = store.FeedbackState(u.Byte())
+		b.Check = u.check()
 		if b.Facts != nil {
 			b.Facts.Groups = u.Int()
 		}
@@ -138,6 +144,24 @@ func DecodeBatch(row []byte) (*store.Batch, error) {
 		return nil, fmt.Errorf("batch: %w", u.Err)
 	}
 	return b, nil
+}
+
+func (u *Reader) reported() (r store.Reported) {
+	r.Status = u.status()
+	r.Code = u.Int()
+	r.Named = u.Int()
+	r.Claimed = u.Int()
+	return r
+}
+
+func (u *Reader) report() (r store.BatchReport) {
+	copy(r.Key[:], u.View())
+	r.Type = dlr.Type(u.Text())
+	r.ReceivedAt = u.Time()
+	r.Source = store.Source(u.Byte())
+	r.Repeats = int(u.Uint())
+	r.Ref = u.ref()
+	return r
 }
 
 func (p *Writer) task(t *store.Task) {
@@ -155,7 +179,13 @@ func (u *Reader) task() *store.Task {
 	if !u.Bool() {
 		return nil
 	}
-	return &store.Task{Due: u.Time(), Since: u.Time(), Attempts: u.Int(), Reason: store.Reason(u.Text()), Detail: u.Text()}
+	t := new(store.Task)
+	t.Due = u.Time()
+	t.Since = u.Time()
+	t.Attempts = u.Int()
+	t.Reason = store.Reason(u.Text())
+	t.Detail = u.Text()
+	return t
 }
 
 func (p *Writer) limit(t *store.Task) {
@@ -182,7 +212,10 @@ func (u *Reader) check() *store.Check {
 	if !u.Bool() {
 		return nil
 	}
-	return &store.Check{Due: u.Time(), Asked: u.Int()}
+	c := new(store.Check)
+	c.Due = u.Time()
+	c.Asked = u.Int()
+	return c
 }
 
 func (p *Writer) dead(d *store.Dead) {
@@ -199,7 +232,12 @@ func (u *Reader) dead() *store.Dead {
 	if !u.Bool() {
 		return nil
 	}
-	return &store.Dead{At: u.Time(), Reason: store.Reason(u.Text()), Detail: u.Text(), Full: u.Bool()}
+	d := new(store.Dead)
+	d.At = u.Time()
+	d.Reason = store.Reason(u.Text())
+	d.Detail = u.Text()
+	d.Full = u.Bool()
+	return d
 }
 
 func (p *Writer) facts(f *store.Facts) {
@@ -223,9 +261,17 @@ func (u *Reader) facts(batchID string) *store.Facts {
 	if !u.Bool() {
 		return nil
 	}
-	return &store.Facts{
-		BatchID: batchID, Missing: u.Bool(), FeedbackEnabled: u.Bool(), ReportKind: u.Text(), ClientReference: u.Text(),
-		Recipients: u.Int(), Canceled: u.Bool(), CreatedAt: u.Time(), ModifiedAt: u.Time(), SendAt: u.Time(),
-		ExpireAt: u.Time(), Source: store.Source(u.Byte()),
-	}
+	f := &store.Facts{BatchID: batchID}
+	f.Missing = u.Bool()
+	f.FeedbackEnabled = u.Bool()
+	f.ReportKind = u.Text()
+	f.ClientReference = u.Text()
+	f.Recipients = u.Int()
+	f.Canceled = u.Bool()
+	f.CreatedAt = u.Time()
+	f.ModifiedAt = u.Time()
+	f.SendAt = u.Time()
+	f.ExpireAt = u.Time()
+	f.Source = store.Source(u.Byte())
+	return f
 }

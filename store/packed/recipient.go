@@ -46,7 +46,11 @@ func (p *Writer) ref(r store.Ref) {
 	p.Uint(r.Index)
 }
 
-func (u *Reader) ref() store.Ref { return store.Ref{Chunk: u.Uint(), Index: u.Uint()} }
+func (u *Reader) ref() (r store.Ref) {
+	r.Chunk = u.Uint()
+	r.Index = u.Uint()
+	return r
+}
 
 // How a row stores a recipient's number. The key usually holds the digits.
 const (
@@ -88,7 +92,10 @@ func DecodeRecipient(row []byte, digits string) (store.Recipient, error) {
 	if format := u.Byte(); format != rowFormat && u.Err == nil {
 		return store.Recipient{}, fmt.Errorf("recipient: row has format %d, this version reads %d", format, rowFormat)
 	}
-	r := store.Recipient{Feedback: store.FeedbackState(u.Byte()), Number: u.number(digits), FeedbackAt: u.Time()}
+	var r store.Recipient
+	r.Feedback = store.FeedbackState(u.Byte())
+	r.Number = u.number(digits)
+	r.FeedbackAt = u.Time()
 	n := u.Length()
 	r.Seen = make([]store.Seen, n, n+1)
 	for i := range r.Seen {

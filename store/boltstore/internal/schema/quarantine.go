@@ -32,8 +32,12 @@ func DecodeQuarantined(key, row []byte) (store.QuarantineEntry, error) {
 		return store.QuarantineEntry{}, Damage(BucketQuarantine, key,
 			fmt.Errorf("quarantine: row has format %d, this version reads format %d", format, quarantineFormat))
 	}
-	e := store.QuarantineEntry{Plan: u.Text(), ReceivedAt: u.Time()}
-	e.Reason, e.Type, e.Raw = dlr.Reason(u.Text()), dlr.Type(u.Text()), []byte(u.Text())
+	var e store.QuarantineEntry
+	e.Plan = u.Text()
+	e.ReceivedAt = u.Time()
+	e.Reason = dlr.Reason(u.Text())
+	e.Type = dlr.Type(u.Text())
+	e.Raw = []byte(u.Text())
 	if u.Err != nil {
 		return e, Damage(BucketQuarantine, key, fmt.Errorf("quarantine: %w", u.Err))
 	}

@@ -79,9 +79,11 @@ func Unpack(d *zstd.Decoder, key, row []byte) ([]store.Logged, error) {
 	u := packed.Reader{Rest: plain}
 	reports := make([]store.Logged, u.Length())
 	for i := range reports {
-		reports[i] = store.Logged{
-			ReceivedAt: u.Time(), Type: dlr.Type(u.Text()), Source: store.Source(u.Byte()), Raw: u.View(),
-		}
+		r := &reports[i]
+		r.ReceivedAt = u.Time()
+		r.Type = dlr.Type(u.Text())
+		r.Source = store.Source(u.Byte())
+		r.Raw = u.View()
 	}
 	if u.Err != nil {
 		return nil, Damage(BucketLog, key, fmt.Errorf("report log: %w", u.Err))

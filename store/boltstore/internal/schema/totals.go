@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -63,17 +62,35 @@ func (t Totals) Save(tx *bolt.Tx) error {
 // batches and written with the next fold step.
 func LoadTotals(tx *bolt.Tx) (Totals, error) {
 	t := make(Totals)
-	row := tx.Bucket(BucketMeta).Get(KeyTotals)
 	if err := t.Load(tx); err != nil {
 		return nil, err
 	}
-	if row == nil || bytes.Contains(row, []byte(`"Awaited":`)) {
-		return t, nil
+	older, err := lackAwaited(tx)
+	if err == nil && older {
+		err = t.countAwaited(tx)
 	}
-	if err := t.countAwaited(tx); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("totals: %w", err)
 	}
 	return t, nil
+}
+
+// lackAwaited reports whether an older version wrote the totals, without the member Feedback.Awaited.
+func lackAwaited(tx *bolt.Tx) (lack bool, err error) {
+	row := tx.Bucket(BucketMeta).Get(KeyTotals)
+	if row == nil {
+		return false, nil
+	}
+	content, err := Unseal(BucketMeta, KeyTotals, row)
+	if err != nil {
+		return false, err
+	}
+	var plans map[string]struct{ Feedback struct{ Awaited *int } }
+	err = json.Unmarshal(content, &plans)
+	for _, p := range plans {
+		lack = lack || p.Feedback.Awaited == nil
+	}
+	return lack, err
 }
 
 // Load reads the stored totals into t. If there are none, t does not change.
@@ -96,6 +113,9 @@ func (t *Totals) Load(tx *bolt.Tx) error {
 
 // countAwaited computes the number of awaited reports from the batches in bucket checks. No other batch awaits any.
 func (t Totals) countAwaited(tx *bolt.Tx) error {
+	for _, p := range t {
+		p.Feedback.Awaited = 0
+	}
 	batches := tx.Bucket(BucketBatches)
 	return tx.Bucket(BucketChecks).ForEach(func(key, _ []byte) error {
 		n := TrailingNumber(key).Key()
