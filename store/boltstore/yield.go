@@ -7,10 +7,16 @@ const (
 	yieldAfter = 100 * time.Microsecond
 	// yieldFactor is how many times the time worked a large step then sleeps.
 	yieldFactor = 3
+	// yieldSlice is the longest single sleep, and so the longest time that a caller waits for a sleeping step to
+	// continue.
+	yieldSlice = 5 * time.Millisecond
 )
 
 // yielder spreads the CPU work of a large step over the time until the next one. Otherwise the fold would delay
 // answers to callbacks noticeably once a second. It does not sleep while the fold must not pause (see backlog.state).
+//
+// The step sleeps inside its write transaction. Commits of arrivals do not need the database, so the sleep costs them
+// nothing. Reads wake the step. Only retention waits, for at most three quarters of Config.FoldEvery.
 type yielder struct {
 	backlog *backlog
 	until   time.Time     // no sleeping from then on; zero for a small step, which never sleeps
@@ -27,16 +33,21 @@ func newYielder(s *Store, w work) *yielder {
 	return y
 }
 
-// yield sleeps if the step has worked for yieldAfter since the last sleep.
+// yield sleeps if the step has worked for yieldAfter since the last sleep. It stops sleeping when the fold must not
+// pause any longer.
 func (y *yielder) yield() {
 	now := time.Now()
 	worked := now.Sub(y.begun)
-	if worked < yieldAfter || now.After(y.until) {
+	left := min(yieldFactor*worked, y.until.Sub(now))
+	if worked < yieldAfter || left <= 0 {
 		return
 	}
-	if urgent, ended := y.backlog.state(whileFolding); !urgent && !ended {
-		time.Sleep(yieldFactor * worked)
-		y.yielded += time.Since(now)
+	for ; left > 0; left -= yieldSlice {
+		if urgent, ended := y.backlog.state(whileFolding); urgent || ended {
+			break
+		}
+		time.Sleep(min(left, yieldSlice))
 	}
 	y.begun = time.Now()
+	y.yielded += y.begun.Sub(now)
 }
