@@ -57,17 +57,18 @@ var imports = map[string][]string{
 	"store": {"dlr"},
 	"store/boltstore": {
 		"dlr", "store", "store/boltstore/internal/schema", "store/commit", "store/copying", "store/disk",
-		"store/journal", "store/packed",
+		"store/fold", "store/journal", "store/packed",
 	},
-	"store/boltstore/internal/schema": {"dlr", "store", "store/journal", "store/packed"},
+	"store/boltstore/internal/schema": {"dlr", "store", "store/fold", "store/journal", "store/packed"},
 
 	"store/commit":    {"store"},
 	"store/copying":   {"store"},
 	"store/disk":      {},
+	"store/fold":      {"dlr", "store"},
 	"store/journal":   {"store/disk"},
 	"store/packed":    {"dlr", "store"},
-	"store/pgstore":   {"dlr", "store", "store/commit", "store/copying", "store/packed"},
-	"store/storetest": {"dlr", "store"},
+	"store/pgstore":   {"dlr", "store", "store/commit", "store/copying", "store/fold", "store/packed"},
+	"store/storetest": {"dlr", "store", "store/fold"},
 
 	"dlr/fixtures":           {},
 	"store/pgstore/pgtest":   {},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/fold"
 )
 
 var sent = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
@@ -21,22 +22,22 @@ func recipientReport(number string, status dlr.Status, code int, at time.Time) *
 	}}}
 }
 
-// fold returns the changes of folding entries of one batch, each received a second after the one before.
-func fold(plan string, entries ...store.News) []store.Changes {
+// folds returns the changes of folding entries of one batch, each received a second after the one before.
+func folds(plan string, entries ...store.News) []store.Changes {
 	arrivals := make([]store.Arrival, 0, len(entries))
 	for i, n := range entries {
 		arrivals = append(arrivals, store.Arrival{
 			Plan: plan, At: sent.Add(time.Minute + time.Duration(i)*time.Second), News: n,
 		})
 	}
-	rows := &store.Rows{Batch: &store.Batch{Plan: plan, ID: "b"}, Recipients: make(map[string]*store.Row)}
-	return []store.Changes{store.Fold(rows, arrivals, store.Policy{})}
+	rows := &fold.Rows{Batch: &store.Batch{Plan: plan, ID: "b"}, Recipients: make(map[string]*fold.Row)}
+	return []store.Changes{fold.Fold(rows, arrivals, store.Policy{})}
 }
 
 func TestFoldedCountsOnlyChanges(t *testing.T) {
 	m, r := newMetrics(t, "p")
 	delivered := recipientReport("447700900133", dlr.Delivered, 0, sent.Add(50*time.Second))
-	m.Observer().Folded(fold("p",
+	m.Observer().Folded(folds("p",
 		store.Facts{BatchID: "b", FeedbackEnabled: true, CreatedAt: sent},
 		store.Report{Report: recipientReport("447700900133", dlr.Dispatched, 401, sent.Add(10*time.Second))},
 		store.Report{Report: delivered},
@@ -65,7 +66,7 @@ func TestFoldedCountsOnlyChanges(t *testing.T) {
 
 func TestFoldedCountsDeadAndRequeued(t *testing.T) {
 	m, r := newMetrics(t, "p")
-	m.Observer().Folded(fold("p",
+	m.Observer().Folded(folds("p",
 		store.Report{Report: recipientReport("447700900133", dlr.Delivered, 0, sent)},
 		store.Settlement{
 			BatchID: "b", Recipients: []string{"447700900133"}, Outcome: store.Buried, Reason: store.ReasonRejected,
@@ -80,7 +81,7 @@ func TestFoldedCountsDeadAndRequeued(t *testing.T) {
 // A summary counts all its messages at once. It has no time from which to observe a lag or a latency.
 func TestFoldedCountsASummary(t *testing.T) {
 	m, r := newMetrics(t, "p")
-	m.Observer().Folded(fold("p",
+	m.Observer().Folded(folds("p",
 		store.Facts{BatchID: "b", CreatedAt: sent},
 		store.Report{Report: &dlr.Report{Type: dlr.BatchSMS, BatchID: "b", Total: 40, Entries: []dlr.Entry{
 			{State: dlr.State{Status: dlr.Delivered}, Count: 38}, {
@@ -96,7 +97,7 @@ func TestFoldedCountsASummary(t *testing.T) {
 
 func TestClockSkewGivesNoNegativeTimes(t *testing.T) {
 	m, r := newMetrics(t, "p")
-	m.Observer().Folded(fold("p",
+	m.Observer().Folded(folds("p",
 		store.Facts{BatchID: "b", CreatedAt: sent},
 		store.Report{Report: recipientReport("447700900133", dlr.Delivered, 0, sent.Add(-time.Hour))},
 		store.Report{Report: recipientReport("447700900134", dlr.Delivered, 0, sent.Add(time.Hour))},

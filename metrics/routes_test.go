@@ -22,7 +22,7 @@ func ended(number string, s dlr.Status, messages int) []store.Changes {
 func TestRoutesCountFinalMessagesByCountry(t *testing.T) {
 	m, r := newMetrics(t, "p")
 	again := recipientReport("447700900133", dlr.Delivered, 0, sent.Add(50*time.Second))
-	m.Observer().Folded(fold("p",
+	m.Observer().Folded(folds("p",
 		store.Report{Report: recipientReport("447700900133", dlr.Dispatched, 401, sent)}, // not final
 		store.Report{Report: again},
 		store.Report{Report: again}, // a repeat
@@ -95,7 +95,7 @@ func TestOperatorLag(t *testing.T) {
 		report.Entries[0].OperatorAt = operator
 		return store.Report{Report: report}
 	}
-	m.Observer().Folded(fold("p",
+	m.Observer().Folded(folds("p",
 		with("447700900133", sent.Add(10*time.Second)),
 		with("447700900133", sent.Add(10*time.Second)), // a repeat
 		with("447700900134", time.Time{}),

@@ -58,8 +58,6 @@ type Report struct {
 	*dlr.Report
 	Raw    []byte
 	Source Source // FromCallback or FromPoll
-
-	part *part // the recipients this report is restricted to; nil for all
 }
 
 // Batch returns the id of the report's batch.

@@ -39,20 +39,5 @@ func (p Policy) Horizon(now time.Time) time.Time {
 // farFuture is in the far future and inside the range of every store.
 var farFuture = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 
-// Horizon returns a time after every due check that a correct clock can have set for a batch sent before now.
-func (m Missing) Horizon(now time.Time) time.Time { return now.Add(m.Silence<<maxDoublings + MaxAhead) }
-
-// Missing configures when the reports of a batch count as missing. They are then fetched from Sinch.
-type Missing struct {
-	// Silence is how long no report may arrive before a fetch. It doubles after each fetch without a new report, up
-	// to 32 times its value. Zero disables fetching.
-	Silence time.Duration
-	// Grace is how long after the batch's expiry its last reports may arrive.
-	Grace time.Duration
-}
-
-// earnsOnDelivered reports whether a report with status Delivered earns feedback.
-func (p Policy) earnsOnDelivered() bool { return p.On == "" || p.On == OnDelivered || p.On == OnBoth }
-
 // Policies returns the policy of a plan. It must return the same policy while the same arrivals are folded.
 type Policies func(plan string) Policy

@@ -69,7 +69,7 @@ type BatchReport struct {
 	Source     Source
 	Repeats    int
 	Ref        Ref
-	// Folded is how many recipients are folded while the report is folded in parts (see Arrival.Part); 0 once all are.
+	// Folded is how many recipients are folded while the report is folded in parts; 0 once all are.
 	Folded int
 }
 
@@ -78,6 +78,19 @@ type FeedbackCounts struct {
 	Owed int // earned, not yet accepted by Sinch; shown as dropped while the batch's flag is FlagUnwanted
 	Sent int
 	Dead int
+}
+
+// Add adds n recipients in state s; n may be negative.
+func (c *FeedbackCounts) Add(s FeedbackState, n int) {
+	switch s {
+	case FeedbackOwed:
+		c.Owed += n
+	case FeedbackSent:
+		c.Sent += n
+	case FeedbackDead:
+		c.Dead += n
+	case FeedbackNone:
+	}
 }
 
 // Task is the pending work of one batch: feedback to send or a full report to fetch.
@@ -125,7 +138,7 @@ func (s FeedbackState) String() string { return [...]string{"none", "owed", "sen
 // Recipient is the row of one recipient of one batch.
 type Recipient struct {
 	Number     string // as first received
-	Seen       []Seen // the reports that named it, in the order in which they were applied; at most maxSeen
+	Seen       []Seen // the reports that named it, in the order in which they were applied; at most 64
 	Feedback   FeedbackState
 	FeedbackAt time.Time // when Feedback last changed; zero for FeedbackNone
 }
@@ -143,25 +156,31 @@ type Seen struct {
 // Ref locates a report's bytes in the report log. Each store defines its meaning; zero means not kept.
 type Ref struct{ Chunk, Index uint64 }
 
+// Logged is one entry of the report log.
+type Logged struct {
+	ReceivedAt time.Time
+	Type       dlr.Type
+	Source     Source
+	Raw        []byte
+}
+
 // MaxAhead is how far a report's time may lie after its arrival. A time further ahead comes from a wrong clock and
 // must not decide which report wins.
 const MaxAhead = 5 * time.Minute
 
 // Counted returns the state with the times used for comparison: the arrival replaces each time more than MaxAhead
 // after it. s keeps the times as received.
-func (s Seen) Counted() dlr.State { return counted(s.State, s.ReceivedAt) }
-
-func counted(s dlr.State, receivedAt time.Time) dlr.State {
-	if receivedAt.IsZero() {
-		return s
+func (s Seen) Counted() dlr.State {
+	if s.ReceivedAt.IsZero() {
+		return s.State
 	}
-	if s.At.Sub(receivedAt) > MaxAhead {
-		s.At = receivedAt
+	if s.At.Sub(s.ReceivedAt) > MaxAhead {
+		s.At = s.ReceivedAt
 	}
-	if s.OperatorAt.Sub(receivedAt) > MaxAhead {
-		s.OperatorAt = receivedAt
+	if s.OperatorAt.Sub(s.ReceivedAt) > MaxAhead {
+		s.OperatorAt = s.ReceivedAt
 	}
-	return s
+	return s.State
 }
 
 // State returns the recipient's present state with the times of Seen.Counted, and false if no report named it.

@@ -11,6 +11,11 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
+// at returns the time that many seconds after a fixed one.
+func at(seconds int) time.Time {
+	return time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC).Add(time.Duration(seconds) * time.Second)
+}
+
 func seen(s dlr.Status, code int, when time.Time) Seen {
 	return Seen{State: dlr.State{Status: s, Code: code, At: when}}
 }
@@ -66,7 +71,11 @@ func TestEffects(t *testing.T) {
 func TestEffectsAgreeWithState(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := Recipient{Seen: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Seen {
-			return Seen{State: drawState(t)}
+			times := rapid.SampledFrom([]time.Time{{}, at(1), at(2), at(3)})
+			statuses := []dlr.Status{dlr.Queued, dlr.Dispatched, dlr.Delivered, dlr.Failed, dlr.Expired, "Teleported"}
+			s := seen(rapid.SampledFrom(statuses).Draw(t, "status"), 0, times.Draw(t, "at"))
+			s.OperatorAt = times.Draw(t, "operator_at")
+			return s
 		}), 1, 12).Draw(t, "seen")}
 		state, named := r.State()
 		require.True(t, named)
@@ -94,45 +103,19 @@ func TestMessagesIsTheLargerCount(t *testing.T) {
 	require.Equal(t, 3, Reported{Named: 2, Claimed: 3}.Messages())
 }
 
-func TestTouches(t *testing.T) {
-	for name, test := range map[string]struct {
-		news News
-		want []string
-	}{
-		"recipient report": {says("+"+alice, dlr.Delivered, 0, at(0)), []string{alice}},
-		"full report": {
-			whole(2, entry(dlr.Delivered, 0, 1, alice), entry(dlr.Failed, 34, 1, "+"+bob)),
-			[]string{alice, bob},
-		},
-		"summary":            {whole(2, entry(dlr.Delivered, 0, 2)), nil},
-		"confirmation":       {Confirmation{BatchID: "batch", Recipients: []string{"+" + alice, bob}}, []string{alice, bob}},
-		"settlement":         {settles(Accepted, "+"+alice), []string{alice}},
-		"requeue":            {Requeue{BatchID: "batch", Recipients: []string{bob}}, []string{bob}},
-		"facts":              {facts(true, at(0)), nil},
-		"facts with numbers": {Facts{BatchID: "batch", Numbers: []string{"+" + alice, bob}}, []string{alice, bob}},
-		"checked":            {Checked{BatchID: "batch"}, nil},
-		"quarantined":        {Quarantined{Raw: []byte("{")}, nil},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var touched []string
-			Touches(arrives(0, test.news), func(digits string) { touched = append(touched, digits) })
-			require.Equal(t, test.want, touched)
-		})
-	}
-}
-
 func TestBatchOfNews(t *testing.T) {
 	for _, n := range []News{
-		says(alice, dlr.Delivered, 0, at(0)), facts(true, at(0)),
+		Report{Report: &dlr.Report{BatchID: "batch"}},
+		Facts{BatchID: "batch"},
 		Confirmation{BatchID: "batch"},
-		settles(Retry),
+		Settlement{BatchID: "batch"},
 		Requeue{BatchID: "batch"},
 		Checked{BatchID: "batch"},
 	} {
 		require.Equal(t, "batch", n.Batch(), "%T", n)
 	}
 	require.Empty(t, Quarantined{}.Batch())
-	require.Equal(t, BatchKey{"plan", "batch"}, newLedger(t, Policy{}).batch.Key())
+	require.Equal(t, BatchKey{"plan", "batch"}, (&Batch{Plan: "plan", ID: "batch"}).Key())
 }
 
 func TestSentAt(t *testing.T) {
@@ -207,14 +190,4 @@ func TestTimeTooFarAfterTheArrivalIsReplaced(t *testing.T) {
 			}
 		}
 	}
-}
-
-func TestModifiedAtTooFarAheadDoesNotBlockLaterFacts(t *testing.T) {
-	l := newLedger(t, Policy{})
-	l.fold(arrives(0, Facts{BatchID: "batch", ModifiedAt: at(6 * 3600), Recipients: 1}))
-	l.fold(arrives(10, Facts{BatchID: "batch", ModifiedAt: at(9), Recipients: 2, FeedbackEnabled: true}))
-	require.Equal(t, 2, l.batch.Facts.Recipients)
-	require.Equal(t, FlagWanted, l.batch.Flag)
-	l.fold(arrives(20, Facts{BatchID: "batch", ModifiedAt: at(8), Recipients: 3}))
-	require.Equal(t, 2, l.batch.Facts.Recipients, "older batch info changes nothing")
 }

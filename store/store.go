@@ -1,5 +1,7 @@
-// Package store defines the contract of a store of delivery reports and delivery feedback. It also holds Fold, which
-// applies arrivals to the state for both implementations.
+// Package store defines the contract of a store of delivery reports and delivery feedback: the interface Store, the
+// arrivals that it records, the rows that its readers see, the policy of a plan, and the errors. It imports only dlr.
+// Package boltstore and package pgstore implement the contract. Both use package commit to make arrivals durable in
+// groups, and package fold to apply them to the state.
 //
 // # Contract
 //
@@ -107,6 +109,10 @@ type Store interface {
 	// arrivals are durable even if the process ends without Close.
 	Close() error
 }
+
+// MaxRecipients is the largest number of recipients in one feedback call. Sinch documents no limit; 1000 is its limit
+// for the recipients of a batch.
+const MaxRecipients = 1000
 
 // Claim is one leased feedback task.
 type Claim struct {

@@ -19,6 +19,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/copying"
 	"github.com/dlrloop/dlrloop/store/disk"
+	"github.com/dlrloop/dlrloop/store/fold"
 	"github.com/dlrloop/dlrloop/store/journal"
 )
 
@@ -132,7 +133,7 @@ func (i *importer) piece(p copying.Piece) error {
 		return err
 	}
 	for _, m := range p.Minutes {
-		key := schema.MinuteKey(store.MinuteKey{Minute: m.Minute, Plan: m.Plan, Status: m.Status})
+		key := schema.MinuteKey(fold.MinuteKey{Minute: m.Minute, Plan: m.Plan, Status: m.Status})
 		i.put(schema.BucketMinutes, key, schema.SealCount(key, m.Messages))
 	}
 	i.quarantine(p.Quarantine)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/fold"
 )
 
 // find returns a batch's number, or ErrNotFound.
@@ -167,7 +168,7 @@ func (s *Store) Stats(ctx context.Context) ([]store.PlanStats, error) {
 func (s *Store) Timeseries(
 	ctx context.Context, plan string, from, to time.Time,
 ) (counts []store.MinuteCount, err error) {
-	first := store.MinuteKey{Minute: from.Add(time.Minute - 1).Truncate(time.Minute)}
+	first := fold.MinuteKey{Minute: from.Add(time.Minute - 1).Truncate(time.Minute)}
 	err = s.view(ctx, func(tx *bolt.Tx) error {
 		c := tx.Bucket(schema.BucketMinutes).Cursor()
 		for key, row := c.Seek(schema.MinuteKey(first)[:4]); key != nil; key, row = c.Next() {

@@ -11,6 +11,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/fold"
 )
 
 // rebuildStep is how many rows one transaction of a rebuild writes.
@@ -20,7 +21,7 @@ const rebuildStep = 4096
 // names. It takes as many transactions as necessary; bucket mending lists the batch until the last one. After a crash
 // Open starts the rebuild again, which recognizes recipients that are rebuilt already by their feedback state.
 type rebuilding struct {
-	store.Rebuild
+	fold.Rebuild
 	*writeTx
 	n        schema.Number
 	room     int         // rows that the present transaction may still write
@@ -245,9 +246,9 @@ func (r *rebuilding) settle() error {
 	if err != nil {
 		return err
 	}
-	var v store.Verdict
+	var v fold.Verdict
 	if kept := mendingOf(r.tx, r.n.Key()); len(kept) == 2 {
-		v = store.Verdict{Everyone: kept[0] == 1, State: store.FeedbackState(kept[1])}
+		v = fold.Verdict{Everyone: kept[0] == 1, State: store.FeedbackState(kept[1])}
 	} else {
 		v = r.Decide()
 		how := []byte{0, byte(v.State)}
@@ -263,7 +264,7 @@ func (r *rebuilding) settle() error {
 		if err != nil {
 			return false, err
 		}
-		if wrote = rec.Feedback == store.FeedbackUnsettled; wrote {
+		if wrote = rec.Feedback == fold.FeedbackUnsettled; wrote {
 			v.Settle(&rec, r.Policy, r.Batch.LastAt)
 			err = r.tx.Bucket(schema.BucketRecipients).Put(key, schema.SealRecipient(key, &rec))
 		}
@@ -284,7 +285,7 @@ func (r *rebuilding) unreported(key, row []byte, cause error) error {
 		return r.remove(schema.BucketRecipients, key, row)
 	}
 	r.note(schema.BucketRecipients, key, cause, "no report of its batch names it: its number is kept")
-	rec := store.Recipient{Number: digits, Feedback: store.FeedbackUnsettled}
+	rec := store.Recipient{Number: digits, Feedback: fold.FeedbackUnsettled}
 	r.Weigh(&rec)
 	return errors.Join(
 		r.setAside(schema.BucketRecipients, key, row),

@@ -18,6 +18,7 @@ import (
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/fold"
 	"github.com/dlrloop/dlrloop/store/journal"
 )
 
@@ -281,7 +282,7 @@ func TestFeedbackDecisionOfARebuildSurvivesAKill(t *testing.T) {
 			r, err := schema.DecodeRecipient(key, row)
 			require.NoError(t, err)
 			if r.Feedback = store.FeedbackOwed; len(rows) == 3 {
-				r.Feedback = store.FeedbackUnsettled
+				r.Feedback = fold.FeedbackUnsettled
 			}
 			rows[string(key)] = schema.SealRecipient(key, &r)
 		}

@@ -9,6 +9,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/fold"
 )
 
 // Values in bucket mending for the totals: what must be computed again.
@@ -56,7 +57,7 @@ func (c *writeTx) countAll() error {
 	recipients := c.tx.Bucket(schema.BucketRecipients).Cursor()
 	err := eachBatch(c.tx, func(n schema.Number, b *store.Batch) error {
 		t := c.totals.Plan(b.Plan)
-		t.AddBatch(b)
+		fold.AddBatch(t, b)
 		for key, row := recipients.Seek(n.Key()); key != nil && schema.NumberOf(key) == n; key, row = recipients.Next() {
 			t.Recipients++
 			rec, _ := schema.DecodeRecipient(key, row)

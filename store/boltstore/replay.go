@@ -10,6 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/fold"
 )
 
 // replay applies the batch's report log to the recipients.
@@ -48,11 +49,11 @@ func (r *rebuilding) replay() error {
 
 // report applies one report, in parts if it names many recipients.
 func (r *rebuilding) report(a store.Arrival, ref store.Ref) error {
-	all, done := a.Recipients(), r.Folded(&a)
+	all, done := fold.Recipients(a), r.Folded(&a)
 	for from := 0; ; {
 		part, to := a, min(from+store.MaxRecipients, done)
 		if from > 0 || to < all {
-			part = a.Part(from, to)
+			part = fold.Part(&a, from, to)
 		}
 		if err := r.take(part, ref); err != nil {
 			return err
@@ -67,9 +68,9 @@ func (r *rebuilding) report(a store.Arrival, ref store.Ref) error {
 // them.
 func (r *rebuilding) take(a store.Arrival, ref store.Ref) (err error) {
 	recipients, numbers := r.tx.Bucket(schema.BucketRecipients), r.tx.Bucket(schema.BucketNumbers)
-	rows := make(map[string]*store.Row)
+	rows := make(map[string]*fold.Row)
 	damaged := make(map[string]error)
-	store.Touches(a, func(digits string) {
+	fold.Touches(a, func(digits string) {
 		key := schema.RecipientKey(r.n, digits)
 		row := recipients.Get(key)
 		if row == nil || rows[digits] != nil {
@@ -89,7 +90,7 @@ func (r *rebuilding) take(a store.Arrival, ref store.Ref) (err error) {
 			rec, cause = rebuiltIn(key, row)
 			err = errors.Join(err, cause)
 		}
-		rows[digits] = &store.Row{Recipient: rec}
+		rows[digits] = &fold.Row{Recipient: rec}
 	})
 	if err != nil {
 		return err

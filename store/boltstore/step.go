@@ -13,6 +13,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/fold"
 )
 
 // step is one transaction of the fold. It works on copies of the store's totals, which install puts in place after the
@@ -25,7 +26,7 @@ type step struct {
 	numbers    [][]byte // keys to add to bucket numbers
 	yielder    *yielder
 	totals     schema.Totals
-	minutes    map[store.MinuteKey]int
+	minutes    map[fold.MinuteKey]int
 	quarantine quarantined
 	evicted    int
 	changes    []store.Changes
@@ -36,7 +37,7 @@ type step struct {
 func newStep(s *Store, tx *bolt.Tx) *step {
 	return &step{
 		s: s, tx: tx, last: s.last, totals: s.totals.Clone(), quarantine: s.quarantine,
-		minutes: make(map[store.MinuteKey]int),
+		minutes: make(map[fold.MinuteKey]int),
 	}
 }
 
@@ -159,7 +160,7 @@ func (st *step) putSorted(b *bolt.Bucket, keys [][]byte) error {
 // foldBatch folds the arrivals of one batch and writes the rows that changed.
 func (st *step) foldBatch(b *batchArrivals, chunk uint64) error {
 	policy := st.s.config.Policies(b.key.Plan)
-	rows := store.Rows{Batch: &store.Batch{Plan: b.key.Plan, ID: b.key.BatchID}, Chunk: chunk}
+	rows := fold.Rows{Batch: &store.Batch{Plan: b.key.Plan, ID: b.key.BatchID}, Chunk: chunk}
 	before := schema.IndexKeys{}
 	if !b.isNew {
 		batch, err := schema.DecodeBatch(b.number.Key(), st.tx.Bucket(schema.BucketBatches).Get(b.number.Key()))
@@ -174,10 +175,10 @@ func (st *step) foldBatch(b *batchArrivals, chunk uint64) error {
 	if err := st.loadRecipients(b, &rows); err != nil {
 		return fmt.Errorf("batch %s: %w", b.key.BatchID, err)
 	}
-	changes := store.Fold(&rows, b.arrivals, policy)
+	changes := fold.Fold(&rows, b.arrivals, policy)
 	st.changes = append(st.changes, changes)
 	st.totals.Apply(changes)
-	changes.Minutes(st.minutes)
+	fold.AddMinutes(st.minutes, changes)
 	return errors.Join(
 		st.saveRecipients(b.number, rows.Recipients),
 		st.tx.Bucket(schema.BucketBatches).Put(b.number.Key(), schema.SealBatch(b.number, rows.Batch)),
@@ -187,14 +188,14 @@ func (st *step) foldBatch(b *batchArrivals, chunk uint64) error {
 }
 
 // loadRecipients reads the rows of all recipients that the arrivals name.
-func (st *step) loadRecipients(b *batchArrivals, rows *store.Rows) (err error) {
-	rows.Recipients = make(map[string]*store.Row, len(b.arrivals))
+func (st *step) loadRecipients(b *batchArrivals, rows *fold.Rows) (err error) {
+	rows.Recipients = make(map[string]*fold.Row, len(b.arrivals))
 	if b.isNew {
 		return nil
 	}
 	c := st.tx.Bucket(schema.BucketRecipients).Cursor()
 	for _, a := range b.arrivals {
-		store.Touches(a, func(digits string) {
+		fold.Touches(a, func(digits string) {
 			if err != nil || rows.Recipients[digits] != nil {
 				return
 			}
@@ -204,7 +205,7 @@ func (st *step) loadRecipients(b *batchArrivals, rows *store.Rows) (err error) {
 				return
 			}
 			r, decodeErr := schema.DecodeRecipient(found, row)
-			rows.Recipients[digits] = &store.Row{Recipient: r}
+			rows.Recipients[digits] = &fold.Row{Recipient: r}
 			err = decodeErr
 		})
 	}
@@ -212,7 +213,7 @@ func (st *step) loadRecipients(b *batchArrivals, rows *store.Rows) (err error) {
 }
 
 // saveRecipients writes the recipients that changed, and collects the keys of new ones for bucket numbers.
-func (st *step) saveRecipients(n schema.Number, rows map[string]*store.Row) error {
+func (st *step) saveRecipients(n schema.Number, rows map[string]*fold.Row) error {
 	recipients := st.tx.Bucket(schema.BucketRecipients)
 	for _, digits := range slices.Sorted(maps.Keys(rows)) { // see putSorted
 		r := rows[digits]

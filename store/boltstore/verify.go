@@ -207,7 +207,7 @@ func (v *verifier) batches(tx *bolt.Tx) error {
 				}
 				continue
 			}
-			feedback.Count(r.Feedback)
+			feedback.Add(r.Feedback, 1)
 			if held, reported := r.State(); reported {
 				states[held.Status]++
 			}

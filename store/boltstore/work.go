@@ -6,6 +6,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/fold"
 )
 
 // work is the input of one step: frames, and parts of frames, that follow each other in the journal.
@@ -70,7 +71,7 @@ func (r *room) divide(
 	next = done
 	taken = arrivals[min(done.Arrivals, len(arrivals)):]
 	for i, a := range taken {
-		from, names := next.Recipients, a.Recipients()
+		from, names := next.Recipients, fold.Recipients(a)
 		from = min(from, names) // the version that wrote the position may have read more recipients in the report
 		raw := 0
 		if from == 0 {
@@ -90,7 +91,7 @@ func (r *room) divide(
 		if from > 0 || to < names {
 			taken = slices.Clone(taken)
 			// Part is called on the backlog's element, because it caches there what all parts share.
-			taken[i] = arrivals[next.Arrivals].Part(from, to)
+			taken[i] = fold.Part(&arrivals[next.Arrivals], from, to)
 		}
 		r.rows -= to - from + 1
 		r.bytes -= (to-from+1)*r.row + rawCopies*raw

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/fold"
 	"github.com/dlrloop/dlrloop/store/journal"
 )
 
@@ -28,7 +29,7 @@ func TestLargeReportsAreDivided(t *testing.T) {
 		w := take(t, b, roomForRows(1500))
 		var step []int
 		for _, a := range w.parts[0].arrivals {
-			step = append(step, a.Recipients())
+			step = append(step, fold.Recipients(a))
 		}
 		require.Equal(t, want.step, step)
 		require.Equal(t, want.from, w.from.Within)
@@ -55,7 +56,7 @@ func TestDividedFramesAreFoldedCompletely(t *testing.T) {
 				a := ofRecipients(recipients)
 				e := a.News.(store.Report).Entries
 				for n := range recipients {
-					e[1].Recipients[n] = fmt.Sprint(seq+1, " ", i, " ", n)
+					e[1].Recipients[n] = fmt.Sprintf("%d%d%04d", seq+1, i, n)
 				}
 				want = append(want, e[1].Recipients...)
 				frames[seq+1] = append(frames[seq+1], a)
@@ -79,10 +80,7 @@ func TestDividedFramesAreFoldedCompletely(t *testing.T) {
 			require.LessOrEqual(rt, w.size, max(r.rows, 1+store.MaxRecipients))
 			for _, p := range w.parts {
 				for _, a := range p.arrivals {
-					store.Touches(a, func(string) {})
-					for _, e := range a.News.(store.Report).Entries {
-						got = append(got, e.Recipients...)
-					}
+					fold.Touches(a, func(digits string) { got = append(got, digits) })
 				}
 			}
 			at = w.to

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/fold"
 )
 
 // recorded is an arrival on its way from Record to its commit.
@@ -36,7 +37,7 @@ func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 	}
 	a = cloneBytes(a)
 	slot := s.slotOf(store.BatchKey{Plan: a.Plan, BatchID: a.News.Batch()})
-	return s.record(ctx, recorded{arrival: a, slot: slot, size: size, recipients: a.Recipients()})
+	return s.record(ctx, recorded{arrival: a, slot: slot, size: size, recipients: fold.Recipients(a)})
 }
 
 // cloneBytes copies the raw bytes of a, because the caller may reuse them when it stops waiting before the commit.
@@ -62,7 +63,7 @@ func sizeOf(a store.Arrival) (size, longest int) {
 	case store.Quarantined:
 		size += len(n.Raw)
 	}
-	store.Touches(a, func(digits string) {
+	fold.Touches(a, func(digits string) {
 		size += 32 + len(digits)
 		longest = max(longest, len(digits))
 	})

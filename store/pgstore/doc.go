@@ -1,7 +1,7 @@
 // Package pgstore keeps delivery reports and their feedback in PostgreSQL, for any number of replicas at a time.
 //
 // There is no journal: the transaction that makes a group of arrivals durable also folds them into the state. It
-// locks the rows of the batches involved, in the order of their keys, applies store.Fold in memory and writes the
+// locks the rows of the batches involved, in the order of their keys, applies fold.Fold in memory and writes the
 // changed rows back with a few statements. Several lanes commit groups concurrently; the arrivals of one batch always
 // take the same lane. A separate slow lane takes arrivals that need many transactions.
 //

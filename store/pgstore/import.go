@@ -11,6 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/copying"
+	"github.com/dlrloop/dlrloop/store/fold"
 )
 
 // Sink is a database that a copy is filling.
@@ -166,7 +167,7 @@ func (s *Store) queuePiece(queue *pgx.Batch, p copying.Piece) error {
 	s.queueLog(queue, p.Parts)
 	for _, m := range p.Minutes {
 		slot := s.slotOf(store.BatchKey{Plan: m.Plan})
-		all.minutes[slotMinute{slot, store.MinuteKey{Minute: m.Minute, Plan: m.Plan, Status: m.Status}}] += m.Messages
+		all.minutes[slotMinute{slot, fold.MinuteKey{Minute: m.Minute, Plan: m.Plan, Status: m.Status}}] += m.Messages
 	}
 	all.queueMinutes(queue)
 	s.queueTotals(queue, rows.totals)
@@ -176,10 +177,10 @@ func (s *Store) queuePiece(queue *pgx.Batch, p copying.Piece) error {
 // imported returns a part in the form that the fold uses.
 func (s *Store) imported(part copying.Part) *batchArrivals {
 	b := &batchArrivals{key: part.Key, slot: s.slotOf(part.Key), firstAt: part.Born}
-	recipients := make(map[string]*store.Row, len(part.Recipients))
-	b.rows = store.Rows{Batch: part.Batch, Chunk: part.Chunk + 1, Recipients: recipients}
+	recipients := make(map[string]*fold.Row, len(part.Recipients))
+	b.rows = fold.Rows{Batch: part.Batch, Chunk: part.Chunk + 1, Recipients: recipients}
 	for _, r := range part.Recipients {
-		b.rows.Recipients[dlr.Digits(r.Number)] = &store.Row{Recipient: r, New: true, Changed: true}
+		b.rows.Recipients[dlr.Digits(r.Number)] = &fold.Row{Recipient: r, New: true, Changed: true}
 	}
 	return b
 }
@@ -190,7 +191,7 @@ func (s *Store) queueLog(queue *pgx.Batch, parts []copying.Part) {
 	for _, part := range parts {
 		for _, c := range part.Log {
 			chunks.batches = append(chunks.batches, &batchArrivals{
-				key: part.Key, slot: s.slotOf(part.Key), rows: store.Rows{Chunk: c.Number, Log: c.Reports},
+				key: part.Key, slot: s.slotOf(part.Key), rows: fold.Rows{Chunk: c.Number, Log: c.Reports},
 			})
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/commit"
+	"github.com/dlrloop/dlrloop/store/fold"
 )
 
 const (
@@ -69,7 +70,7 @@ func (s *Store) commitParts(r *recorded) error {
 		to := min(from+s.maxPart, all)
 		part := *r
 		if r.recipients > s.maxPart {
-			part.arrival = r.arrival.Part(from, to)
+			part.arrival = fold.Part(&r.arrival, from, to)
 		}
 		part.unfinished = to < all
 		part.size = r.size / all * (to - from)
@@ -77,7 +78,7 @@ func (s *Store) commitParts(r *recorded) error {
 		if err != nil {
 			return fmt.Errorf("commit recipients %d to %d of %d: %w", from, to, r.recipients, err)
 		}
-		from = max(to, r.arrival.Folded(st.batches[0].rows.Batch))
+		from = max(to, fold.Folded(&r.arrival, st.batches[0].rows.Batch))
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/fold"
 )
 
 // maxKey limits the total size of the text columns of a primary key, in bytes after escape. PostgreSQL limits an
@@ -22,7 +23,7 @@ func checkKeys(a store.Arrival, longest int) error {
 		return fmt.Errorf("record: plan and batch id have %d bytes, at most %d are allowed", batch, maxKey)
 	}
 	var err error
-	store.Touches(a, func(digits string) {
+	fold.Touches(a, func(digits string) {
 		if n := len(escape(digits)); batch+n > maxKey {
 			err = fmt.Errorf("record: plan, batch id and a number have %d bytes, at most %d are allowed", batch+n, maxKey)
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/fold"
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
@@ -52,7 +53,7 @@ func (st *step) load(ctx context.Context, conn *pgx.Conn) error {
 			uncached.add(b.slot, b.key)
 		}
 		batches.add(b.slot, b.key)
-		b.rows.Recipients = make(map[string]*store.Row, len(b.arrivals))
+		b.rows.Recipients = make(map[string]*fold.Row, len(b.arrivals))
 		for d := range b.touched() {
 			recipients.add(b.slot, b.key)
 			digits, numbers = append(digits, escape(d)), append(numbers, int64(i+1))
@@ -92,7 +93,7 @@ func (st *step) complete() (err error) {
 func (b *batchArrivals) touched() map[string]struct{} {
 	digits := make(map[string]struct{}, len(b.arrivals))
 	for _, a := range b.arrivals {
-		store.Touches(a, func(d string) { digits[d] = struct{}{} })
+		fold.Touches(a, func(d string) { digits[d] = struct{}{} })
 	}
 	return digits
 }
@@ -143,7 +144,7 @@ func (st *step) scanRecipients(rows pgx.Rows) error {
 		if err != nil {
 			return err
 		}
-		st.batches[number-1].rows.Recipients[unescape(digits)] = &store.Row{Recipient: *r}
+		st.batches[number-1].rows.Recipients[unescape(digits)] = &fold.Row{Recipient: *r}
 	}
 	return rows.Err()
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/fold"
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
@@ -23,7 +24,7 @@ func (f *foldedStats) observer() store.Observer {
 		defer f.mu.Unlock()
 		f.stats.Plan = "plan"
 		for _, c := range changes {
-			f.stats.Apply(c)
+			fold.AddChanges(&f.stats, c)
 		}
 	}}
 }

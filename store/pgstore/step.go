@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/fold"
 )
 
 // step is one attempt to commit a group, the arrivals that a lane commits together, in one transaction.
@@ -28,7 +29,7 @@ type batchArrivals struct {
 	key      store.BatchKey
 	slot     int16
 	arrivals []store.Arrival
-	rows     store.Rows
+	rows     fold.Rows
 	found    bool   // the batch has a row, which is locked now
 	loaded   []byte // the row as it was locked; nil for a new batch
 	saved    []byte // the row as the step saves it
@@ -44,7 +45,7 @@ type slotPlan struct {
 
 type slotMinute struct {
 	slot int16
-	store.MinuteKey
+	fold.MinuteKey
 }
 
 func newStep(s *Store, group []recorded) *step {
@@ -76,11 +77,11 @@ func newStep(s *Store, group []recorded) *step {
 
 func (st *step) fold() {
 	for _, b := range st.batches {
-		changes := store.Fold(&b.rows, b.arrivals, st.s.config.Policies(b.key.Plan))
+		changes := fold.Fold(&b.rows, b.arrivals, st.s.config.Policies(b.key.Plan))
 		b.changes = append(b.changes, changes)
-		st.total(st.counts, b.key.Plan).Apply(changes)
-		counts := make(map[store.MinuteKey]int)
-		changes.Minutes(counts)
+		fold.AddChanges(st.total(st.counts, b.key.Plan), changes)
+		counts := make(map[fold.MinuteKey]int)
+		fold.AddMinutes(counts, changes)
 		for k, n := range counts {
 			st.minutes[slotMinute{st.counts, k}] += n
 		}

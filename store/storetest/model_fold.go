@@ -11,9 +11,10 @@ import (
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// asFolded records arrivals with random members and compares every row of the store with the result of store.Fold in
+// asFolded records arrivals with random members and compares every row of the store with the result of fold.Fold in
 // memory. It finds members that a store does not save.
 func asFolded(t *testing.T, place Place) {
 	policy := store.Policy{
@@ -25,7 +26,7 @@ func asFolded(t *testing.T, place Place) {
 		runs++
 		o.t = t
 		id := fmt.Sprint("batch ", runs)
-		rows := &store.Rows{Batch: &store.Batch{Plan: plan, ID: id}, Recipients: map[string]*store.Row{}}
+		rows := &fold.Rows{Batch: &store.Batch{Plan: plan, ID: id}, Recipients: map[string]*fold.Row{}}
 		var arrivals []store.Arrival
 		news := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) store.News { return drawNews(t, id) }), 1, 10)
 		for i, n := range news.Draw(t, "news") {
@@ -38,7 +39,7 @@ func asFolded(t *testing.T, place Place) {
 				o.reopen()
 			}
 		}
-		store.Fold(rows, arrivals, policy)
+		fold.Fold(rows, arrivals, policy)
 
 		require.Equal(t, withoutRefs(rows.Batch), withoutRefs(o.batch(rows.Batch.Key())))
 		c := rows.Batch.Check

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/fold"
 )
 
 // opened is an open store with everything that its observer received.
@@ -90,7 +91,7 @@ func (w *observed) stats() map[string]*store.PlanStats {
 		if plans[c.Plan] == nil {
 			plans[c.Plan] = &store.PlanStats{Plan: c.Plan}
 		}
-		plans[c.Plan].Apply(c)
+		fold.AddChanges(plans[c.Plan], c)
 	}
 	return plans
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/fold"
 )
 
 // The buckets of dlrloop.db. The package comment describes their content.
@@ -155,20 +156,20 @@ func NumberPrefixOf(n Number, recipient []byte) []byte {
 func LogKey(n Number, chunk uint64) []byte { return binary.BigEndian.AppendUint64(n.Key(), chunk) }
 
 // MinuteKey returns the key of a count in bucket minutes.
-func MinuteKey(k store.MinuteKey) []byte {
+func MinuteKey(k fold.MinuteKey) []byte {
 	key := binary.BigEndian.AppendUint32(nil, uint32(max(k.Minute.Unix(), 0)/60))
 	return append(AppendPlan(key, k.Plan), k.Status...)
 }
 
 // MinuteOf decodes a key of bucket minutes. If the plan is hashed in the key, the result holds the hash. A key that is
 // too short yields the zero value.
-func MinuteOf(key []byte) store.MinuteKey {
+func MinuteOf(key []byte) fold.MinuteKey {
 	if len(key) < 5 {
-		return store.MinuteKey{}
+		return fold.MinuteKey{}
 	}
 	minute := time.Unix(int64(binary.BigEndian.Uint32(key))*60, 0).UTC()
 	plan := key[5:min(5+int(key[4]), len(key))]
-	return store.MinuteKey{Minute: minute, Plan: string(plan), Status: dlr.Status(key[5+len(plan):])}
+	return fold.MinuteKey{Minute: minute, Plan: string(plan), Status: dlr.Status(key[5+len(plan):])}
 }
 
 // QuarantineKey returns the key of a callback in bucket quarantine; place is its index in the frame.

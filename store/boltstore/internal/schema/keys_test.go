@@ -11,6 +11,7 @@ import (
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/fold"
 	"github.com/dlrloop/dlrloop/store/storetest"
 )
 
@@ -115,7 +116,7 @@ func TestKeyRoundTrip(t *testing.T) {
 		require.Equal(t, NumberKey(n, plan), append(NumberPrefixOf(n, RecipientKey(n, plan)), n.Key()...))
 
 		status := rapid.SampledFrom(dlr.Statuses()).Draw(t, "status")
-		k := store.MinuteKey{Minute: due.Truncate(time.Minute), Plan: plan, Status: status}
+		k := fold.MinuteKey{Minute: due.Truncate(time.Minute), Plan: plan, Status: status}
 		if Hashed(plan, 200) {
 			return // a configured plan is never that long
 		}
@@ -127,7 +128,7 @@ func TestKeysOfZeroTime(t *testing.T) {
 	require.Equal(t, Number(0), NumberAt(time.Time{}))
 	require.Equal(t, uint32(0), NumberAt(time.Time{}).Day())
 	require.Equal(t, time.UnixMilli(0).UTC(), DueOf(DueKey("plan", time.Time{}, 1)))
-	require.Equal(t, time.UnixMilli(0).UTC(), MinuteOf(MinuteKey(store.MinuteKey{})).Minute,
+	require.Equal(t, time.UnixMilli(0).UTC(), MinuteOf(MinuteKey(fold.MinuteKey{})).Minute,
 		"a timeseries without a start begins at the first minute")
 	require.Equal(t, Number(0), NumberOf([]byte("short")))
 	require.Equal(t, Number(0), TrailingNumber(nil))

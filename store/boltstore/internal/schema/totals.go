@@ -9,6 +9,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/fold"
 )
 
 // Totals holds the totals of every plan, by plan.
@@ -25,7 +26,7 @@ func (t Totals) Plan(plan string) *store.PlanStats {
 }
 
 // Apply adds the changes of a fold to the totals.
-func (t Totals) Apply(c store.Changes) { t.Plan(c.Plan).Apply(c) }
+func (t Totals) Apply(c store.Changes) { fold.AddChanges(t.Plan(c.Plan), c) }
 
 // Clone returns a deep copy.
 func (t Totals) Clone() Totals {

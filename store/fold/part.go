@@ -1,8 +1,10 @@
-package store
+package fold
 
 import (
 	"slices"
 	"time"
+
+	"github.com/dlrloop/dlrloop/store"
 )
 
 // part is a range of a batch report's recipients, in the order in which the report names them.
@@ -17,8 +19,25 @@ func (p *part) first() bool { return p == nil || p.from == 0 }
 // last reports whether the part ends at the last recipient. A nil part is the whole report.
 func (p *part) last() bool { return p == nil || p.to == p.all }
 
+// report is a delivery report during a fold. It is also the News of an arrival that Part returns.
+type report struct {
+	store.Report
+	part *part // the recipients that the report is restricted to; nil for all
+}
+
+// reportOf returns the report in n, and false if n is not a report.
+func reportOf(n store.News) (report, bool) {
+	switch n := n.(type) {
+	case store.Report:
+		return report{Report: n}, true
+	case report:
+		return n, true
+	}
+	return report{}, false
+}
+
 // key returns the content key of the whole report, even if r is a part.
-func (r Report) key() [16]byte {
+func (r report) key() [16]byte {
 	if r.part != nil {
 		return r.part.key
 	}
@@ -26,21 +45,22 @@ func (r Report) key() [16]byte {
 }
 
 // Recipients returns how many numbers a names, duplicates included. Their order is that of Touches.
-func (a Arrival) Recipients() int {
-	switch n := a.News.(type) {
-	case Report:
+func Recipients(a store.Arrival) int {
+	if n, ok := reportOf(a.News); ok {
 		named := 0
 		for _, e := range n.Entries {
 			named += len(e.Recipients)
 		}
 		return named
-	case Facts:
+	}
+	switch n := a.News.(type) {
+	case store.Facts:
 		return len(n.Numbers)
-	case Confirmation:
+	case store.Confirmation:
 		return len(n.Recipients)
-	case Settlement:
+	case store.Settlement:
 		return len(n.Recipients)
-	case Requeue:
+	case store.Requeue:
 		return len(n.Recipients)
 	}
 	return 0
@@ -51,31 +71,33 @@ func (a Arrival) Recipients() int {
 // rows as the whole arrival. The first part of a batch report logs its raw bytes, the last part applies its counts;
 // in between, BatchReport.Folded holds how many recipients are folded. If an unfinished report arrives again, folding
 // continues there. Call Part on the whole arrival only: it caches what its parts share.
-func (a *Arrival) Part(from, to int) Arrival {
+func Part(a *store.Arrival, from, to int) store.Arrival {
 	p := *a
+	if n, ok := reportOf(a.News); ok {
+		p.News = partOf(a, n, from, to)
+		return p
+	}
 	switch n := a.News.(type) {
-	case Report:
-		p.News = a.partOf(n, from, to)
-	case Facts:
+	case store.Facts:
 		n.Numbers = n.Numbers[from:to:to]
 		p.News = n
-	case Confirmation:
+	case store.Confirmation:
 		n.Recipients = n.Recipients[from:to:to]
 		p.News = n
-	case Requeue:
+	case store.Requeue:
 		n.Recipients = n.Recipients[from:to:to]
 		p.News = n
 	}
 	return p
 }
 
-func (a *Arrival) partOf(n Report, from, to int) Report {
+func partOf(a *store.Arrival, n report, from, to int) report {
 	if n.part == nil {
-		all := a.Recipients()
+		all := Recipients(*a)
 		n.part = &part{to: all, all: all, key: n.ContentKey()}
 		a.News = n
 	}
-	whole := *n.Report
+	whole := *n.Report.Report
 	whole.Entries = slices.Clone(whole.Entries)
 	begin := 0
 	for i := range whole.Entries {
@@ -85,13 +107,13 @@ func (a *Arrival) partOf(n Report, from, to int) Report {
 		begin = end
 	}
 	p := &part{from: from, to: to, all: n.part.all, key: n.part.key}
-	return Report{Report: &whole, Raw: n.Raw, Source: n.Source, part: p}
+	return report{store.Report{Report: &whole, Raw: n.Raw, Source: n.Source}, p}
 }
 
 // Folded returns how many recipients of a batch report are folded into b, in the order of the report; all of them if
 // the whole report is. It returns 0 for other arrivals, because a batch does not keep that for them.
-func (a *Arrival) Folded(b *Batch) int {
-	n, ok := a.News.(Report)
+func Folded(a *store.Arrival, b *store.Batch) int {
+	n, ok := reportOf(a.News)
 	if !ok || !n.Type.Batch() {
 		return 0
 	}
@@ -100,7 +122,7 @@ func (a *Arrival) Folded(b *Batch) int {
 		switch {
 		case r.Key != key:
 		case r.Folded == 0:
-			return a.Recipients()
+			return Recipients(*a)
 		default:
 			return r.Folded
 		}
@@ -116,7 +138,7 @@ func between(numbers []string, from, to int) []string {
 
 // begin returns the batch's entry for a report and adds it if necessary. It returns nil if the report, or this part of
 // it, is already folded; a repeat of the whole report is counted.
-func (f *folding) begin(n Report, at time.Time) *BatchReport {
+func (f *folding) begin(n report, at time.Time) *store.BatchReport {
 	b, key := f.batch, n.key()
 	for i := range b.Reports {
 		r := &b.Reports[i]
@@ -132,7 +154,9 @@ func (f *folding) begin(n Report, at time.Time) *BatchReport {
 		}
 		return r
 	}
-	b.Reports = append(b.Reports, BatchReport{Key: key, Type: n.Type, ReceivedAt: at, Source: n.Source, Ref: f.log(n, at)})
+	b.Reports = append(b.Reports, store.BatchReport{
+		Key: key, Type: n.Type, ReceivedAt: at, Source: n.Source, Ref: f.log(n, at),
+	})
 	if len(b.Reports) > maxSeen {
 		b.Reports = dropReport(b.Reports)
 	}
@@ -140,7 +164,7 @@ func (f *folding) begin(n Report, at time.Time) *BatchReport {
 }
 
 // setFolded records how many recipients of the report are folded.
-func (r *BatchReport) setFolded(p *part) {
+func setFolded(r *store.BatchReport, p *part) {
 	if r.Folded = 0; !p.last() {
 		r.Folded = p.to
 	}
@@ -148,8 +172,8 @@ func (r *BatchReport) setFolded(p *part) {
 
 // dropReport drops one report: the first that is completely folded, or else the first. It keeps the last one, which
 // is being folded.
-func dropReport(reports []BatchReport) []BatchReport {
-	drop := max(slices.IndexFunc(reports, func(r BatchReport) bool { return r.Folded == 0 }), 0)
+func dropReport(reports []store.BatchReport) []store.BatchReport {
+	drop := max(slices.IndexFunc(reports, func(r store.BatchReport) bool { return r.Folded == 0 }), 0)
 	if drop == len(reports)-1 {
 		drop = 0 // the last one is being folded
 	}

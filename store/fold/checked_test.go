@@ -1,4 +1,4 @@
-package store
+package fold
 
 import (
 	"slices"
@@ -9,35 +9,39 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
 )
 
 func TestCheckedCountsOnce(t *testing.T) {
 	l := lacking(t, fetching)
 	for range 3 {
 		l.checks(60)
-		require.Equal(t, &Check{Due: at(180), Asked: 1}, l.batch.Check, "recording it again changes nothing")
+		require.Equal(t, &store.Check{Due: at(180), Asked: 1}, l.batch.Check, "recording it again changes nothing")
 	}
 	l.checks(179)
-	require.Equal(t, &Check{Due: at(180), Asked: 1}, l.batch.Check)
+	require.Equal(t, &store.Check{Due: at(180), Asked: 1}, l.batch.Check)
 }
 
 func TestCheckedIsIgnoredAfterANewerReport(t *testing.T) {
 	l := lacking(t, fetching)
 	l.fold(
-		arrives(61, says(alice, dlr.Delivered, 0, at(1))), arrives(62, Checked{BatchID: "batch", Refused: "404 not_found"}),
+		arrives(61, says(alice, dlr.Delivered, 0, at(1))),
+		arrives(62, store.Checked{BatchID: "batch", Refused: "404 not_found"}),
 	)
-	require.Equal(t, &Check{Due: at(121)}, l.batch.Check)
+	require.Equal(t, &store.Check{Due: at(121)}, l.batch.Check)
 }
 
 func TestRefusedEndsTheChecks(t *testing.T) {
 	l := lacking(t, fetching)
-	l.fold(arrives(60, Checked{BatchID: "batch", Refused: "404 not_found"}))
-	require.Equal(t, &Check{Asked: 1}, l.batch.Check)
+	l.fold(arrives(60, store.Checked{BatchID: "batch", Refused: "404 not_found"}))
+	require.Equal(t, &store.Check{Asked: 1}, l.batch.Check)
 	l.checks(61)
-	l.fold(arrives(62, sends(2)), arrives(63, says(alice, dlr.Delivered, 0, at(1)).polled()), arrives(64, settles(Retry)))
-	require.Equal(t, &Check{Asked: 1}, l.batch.Check, "fetched reports and batch info do not restart the checks")
+	l.fold(
+		arrives(62, sends(2)), arrives(63, polled(says(alice, dlr.Delivered, 0, at(1)))), arrives(64, settles(store.Retry)),
+	)
+	require.Equal(t, &store.Check{Asked: 1}, l.batch.Check, "fetched reports and batch info do not restart the checks")
 	l.fold(arrives(70, says(alice, dlr.Dispatched, 401, at(1))))
-	require.Equal(t, &Check{Due: at(130)}, l.batch.Check, "a callback restarts the checks")
+	require.Equal(t, &store.Check{Due: at(130)}, l.batch.Check, "a callback restarts the checks")
 }
 
 func TestCanceledBatch(t *testing.T) {
@@ -45,18 +49,18 @@ func TestCanceledBatch(t *testing.T) {
 	canceled.Canceled, canceled.ModifiedAt = true, at(1)
 	t.Run("before it was sent", func(t *testing.T) {
 		l := newLedger(t, fetching)
-		l.fold(arrives(1, canceled), arrives(60, whole(0).polled()), arrives(61, Checked{BatchID: "batch"}))
-		require.Equal(t, &Check{Asked: 1}, l.batch.Check, "no reports will come")
+		l.fold(arrives(1, canceled), arrives(60, polled(whole(0))), arrives(61, store.Checked{BatchID: "batch"}))
+		require.Equal(t, &store.Check{Asked: 1}, l.batch.Check, "no reports will come")
 	})
 	t.Run("while it was being sent", func(t *testing.T) {
 		l := newLedger(t, fetching)
 		l.fold(
 			arrives(1, canceled),
-			arrives(60, whole(2, entry(dlr.Cancelled, 407, 1, alice), entry(dlr.Dispatched, 401, 1, bob)).polled()),
-			arrives(61, Checked{BatchID: "batch"}),
+			arrives(60, polled(whole(2, entry(dlr.Cancelled, 407, 1, alice), entry(dlr.Dispatched, 401, 1, bob)))),
+			arrives(61, store.Checked{BatchID: "batch"}),
 		)
-		require.Equal(t, &Check{Due: at(181), Asked: 1}, l.batch.Check, "one message is not final yet")
-		l.fold(arrives(181, whole(2, entry(dlr.Cancelled, 407, 1, alice), entry(dlr.Delivered, 0, 1, bob)).polled()))
+		require.Equal(t, &store.Check{Due: at(181), Asked: 1}, l.batch.Check, "one message is not final yet")
+		l.fold(arrives(181, polled(whole(2, entry(dlr.Cancelled, 407, 1, alice), entry(dlr.Delivered, 0, 1, bob)))))
 		require.Nil(t, l.batch.Check)
 	})
 }
@@ -70,18 +74,19 @@ func TestEveryCheckEnds(t *testing.T) {
 		p.Missing.Silence = time.Duration(rapid.IntRange(10, 300).Draw(t, "minutes")) * time.Minute
 		news := rapid.SliceOfN(rapid.Custom(drawNews), 0, 15).Draw(t, "news")
 		l, second := newLedger(t, p), 0
-		for _, n := range slices.Insert(news, rapid.IntRange(0, len(news)).Draw(t, "known after"), News(drawLacking(t))) {
+		known := rapid.IntRange(0, len(news)).Draw(t, "known after")
+		for _, n := range slices.Insert(news, known, store.News(drawLacking(t))) {
 			second += rapid.IntRange(0, 7200).Draw(t, "seconds")
 			l.fold(arrives(second, n))
 		}
 		if l.batch.Check == nil {
 			return // Sinch does not know the batch
 		}
-		now, end := at(second), l.batch.end(p.Missing)
+		now, end := at(second), endOf(l.batch, p.Missing)
 		latest := end
 		for _, t := range []time.Time{now, l.batch.Facts.SentAt()} {
-			if t.Add(p.Missing.Silence << maxDoublings).After(latest) {
-				latest = t.Add(p.Missing.Silence << maxDoublings)
+			if t.Add(p.Missing.Delay(5)).After(latest) {
+				latest = t.Add(p.Missing.Delay(5))
 			}
 		}
 		asked := l.batch.Check.Asked
@@ -91,7 +96,7 @@ func TestEveryCheckEnds(t *testing.T) {
 				now = c.Due
 			}
 			last := now
-			l.fold(Arrival{Plan: "plan", At: now, News: Checked{BatchID: "batch"}})
+			l.fold(store.Arrival{Plan: "plan", At: now, News: store.Checked{BatchID: "batch"}})
 			c = l.batch.Check
 			require.Equal(t, asked+1, c.Asked)
 			asked = c.Asked
@@ -99,7 +104,7 @@ func TestEveryCheckEnds(t *testing.T) {
 				break
 			}
 			require.True(t, last.Before(end), "checked again after the end")
-			silent := c.Due.Sub(last) >= p.Missing.Silence<<min(asked, maxDoublings)
+			silent := c.Due.Sub(last) >= p.Missing.Delay(asked)
 			require.True(t, silent || c.Due.Equal(end), "checked again too soon")
 		}
 	})
@@ -107,7 +112,7 @@ func TestEveryCheckEnds(t *testing.T) {
 
 // drawLacking draws the info of a batch that has more recipients than the arrivals name. It is newer than
 // all others, and the batch is valid for hours or days.
-func drawLacking(t *rapid.T) Facts {
+func drawLacking(t *rapid.T) store.Facts {
 	f := drawFacts(t)
 	f.Missing, f.ReportKind, f.Recipients, f.Groups, f.ModifiedAt = false, "full", 1000, 0, at(4)
 	moment := rapid.SampledFrom([]time.Time{{}, at(-3600), at(6 * 3600), at(30 * 3600), at(80 * 3600)})

@@ -1,4 +1,4 @@
-package store
+package fold
 
 import (
 	"slices"
@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
 )
 
 // The generators draw from few numbers, statuses and times, so that reports collide.
@@ -32,10 +33,10 @@ func drawTime(t *rapid.T, label string) time.Time {
 	return rapid.SampledFrom([]time.Time{{}, at(1), at(2), at(3)}).Draw(t, label)
 }
 
-func drawReport(t *rapid.T) Report {
+func drawReport(t *rapid.T) store.Report {
 	if rapid.Bool().Draw(t, "of one recipient") {
 		s := drawState(t)
-		return says(drawNumber(t), s.Status, s.Code, s.At).operatorAt(s.OperatorAt)
+		return operatorAt(says(drawNumber(t), s.Status, s.Code, s.At), s.OperatorAt)
 	}
 	entries := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) dlr.Entry {
 		s := drawState(t)
@@ -45,11 +46,14 @@ func drawReport(t *rapid.T) Report {
 	return whole(rapid.IntRange(0, 5).Draw(t, "total"), entries...)
 }
 
-func drawPolicy(t *rapid.T) Policy {
-	return Policy{
-		On:       rapid.SampledFrom([]On{"", OnDelivered, OnConfirmed, OnBoth, OnOff}).Draw(t, "on"),
+// ons lists all values of feedback.on.
+var ons = []store.On{"", store.OnDelivered, store.OnConfirmed, store.OnBoth, store.OnOff}
+
+func drawPolicy(t *rapid.T) store.Policy {
+	return store.Policy{
+		On:       rapid.SampledFrom(ons).Draw(t, "on"),
 		Coalesce: time.Duration(rapid.IntRange(0, 3).Draw(t, "coalesce")) * time.Second,
-		Missing: Missing{
+		Missing: store.Missing{
 			Silence: time.Duration(rapid.IntRange(0, 3).Draw(t, "silence")) * 10 * time.Second,
 			Grace:   time.Duration(rapid.IntRange(0, 20).Draw(t, "grace")) * time.Second,
 		},
@@ -57,8 +61,8 @@ func drawPolicy(t *rapid.T) Policy {
 }
 
 // drawGroups splits arrivals into groups and keeps their order.
-func drawGroups(t *rapid.T, arrivals []Arrival) [][]Arrival {
-	var groups [][]Arrival
+func drawGroups(t *rapid.T, arrivals []store.Arrival) [][]store.Arrival {
+	var groups [][]store.Arrival
 	for len(arrivals) > 0 {
 		n := rapid.IntRange(1, len(arrivals)).Draw(t, "group")
 		groups = append(groups, arrivals[:n])
@@ -71,7 +75,7 @@ func drawGroups(t *rapid.T, arrivals []Arrival) [][]Arrival {
 type outcome struct {
 	States   map[dlr.Status]int
 	Messages map[kind]int
-	Totals   []StatusTotal
+	Totals   []store.StatusTotal
 	Total    int
 	WantFull bool
 	Held     map[string]dlr.State
@@ -84,7 +88,7 @@ func (l *ledger) outcome() outcome {
 	o := outcome{
 		States: l.batch.States, Messages: l.messages(), Totals: l.stats.Messages,
 		Total: l.batch.Total, WantFull: l.batch.WantFull,
-		Held: map[string]dlr.State{}, Seen: map[string][]dlr.State{}, Owed: l.in(FeedbackOwed), Reports: []string{},
+		Held: map[string]dlr.State{}, Seen: map[string][]dlr.State{}, Owed: l.in(store.FeedbackOwed), Reports: []string{},
 	}
 	for digits, r := range l.recipients {
 		o.Held[digits], _ = r.State()
@@ -110,7 +114,7 @@ func TestOrderRepetitionAndGroupingDoNotMatter(t *testing.T) {
 		}
 
 		repeated := append(slices.Clone(reports), rapid.SliceOfN(rapid.SampledFrom(reports), 0, 8).Draw(t, "repeats")...)
-		var arrivals []Arrival
+		var arrivals []store.Arrival
 		for i, r := range rapid.Permutation(repeated).Draw(t, "order") {
 			arrivals = append(arrivals, arrives(i, r))
 		}
@@ -125,7 +129,7 @@ func TestOrderRepetitionAndGroupingDoNotMatter(t *testing.T) {
 func TestGroupingDoesNotMatterToChanges(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		policy := drawPolicy(t)
-		var arrivals []Arrival
+		var arrivals []store.Arrival
 		for i, n := range rapid.SliceOfN(rapid.Custom(drawNews), 1, 20).Draw(t, "news") {
 			arrivals = append(arrivals, arrives(i*20, n))
 		}
@@ -147,8 +151,8 @@ func TestGroupingDoesNotMatterToChanges(t *testing.T) {
 }
 
 // sums returns the sum of all changes.
-func (l *ledger) sums() Changes {
-	sum := Changes{Plan: "plan", BatchID: "batch", Taken: []Taken{}}
+func (l *ledger) sums() store.Changes {
+	sum := store.Changes{Plan: "plan", BatchID: "batch", Taken: []store.Taken{}}
 	for i, c := range l.changes {
 		require.Equal(l.t, i == 0, c.NewBatch)
 		sum.NewRecipients += c.NewRecipients
@@ -165,33 +169,38 @@ func (l *ledger) sums() Changes {
 	return sum
 }
 
-func drawNews(t *rapid.T) News {
+func drawNews(t *rapid.T) store.News {
 	numbers := rapid.SliceOfN(rapid.Custom(drawNumber), 1, 3)
 	switch rapid.IntRange(0, 8).Draw(t, "news") {
 	default:
 		r := drawReport(t)
-		r.Source = rapid.SampledFrom([]Source{FromCallback, FromPoll}).Draw(t, "source")
+		r.Source = rapid.SampledFrom([]store.Source{store.FromCallback, store.FromPoll}).Draw(t, "source")
 		return r
 	case 3:
 		return drawFacts(t)
 	case 4:
-		c := Confirmation{BatchID: "batch", Recipients: numbers.Draw(t, "confirmed")}
+		c := store.Confirmation{BatchID: "batch", Recipients: numbers.Draw(t, "confirmed")}
 		c.Everyone = rapid.Bool().Draw(t, "everyone")
 		return c
 	case 5, 6:
-		s := settles(rapid.SampledFrom([]Outcome{Progress, Accepted, Retry, Buried, Buried, GivenBack}).Draw(t, "outcome"),
-			numbers.Draw(t, "settled")...)
+		outcome := rapid.SampledFrom([]store.Outcome{
+			store.Progress, store.Accepted, store.Retry, store.Buried, store.Buried, store.GivenBack,
+		})
+		s := settles(outcome.Draw(t, "outcome"), numbers.Draw(t, "settled")...)
 		s.FullRead, s.Due = rapid.Bool().Draw(t, "full read"), at(500)
 		s.Everyone = rapid.Bool().Draw(t, "everyone")
 		return s
 	case 7:
-		return Requeue{BatchID: "batch", Recipients: numbers.Draw(t, "requeued"), Everyone: rapid.Bool().Draw(t, "everyone")}
+		return store.Requeue{
+			BatchID: "batch", Recipients: numbers.Draw(t, "requeued"), Everyone: rapid.Bool().Draw(t, "everyone"),
+		}
 	case 8:
-		return Checked{BatchID: "batch", Refused: rapid.SampledFrom([]string{"", "", "", "404 not_found"}).Draw(t, "refused")}
+		refused := rapid.SampledFrom([]string{"", "", "", "404 not_found"})
+		return store.Checked{BatchID: "batch", Refused: refused.Draw(t, "refused")}
 	}
 }
 
-func drawFacts(t *rapid.T) Facts {
+func drawFacts(t *rapid.T) store.Facts {
 	f := facts(rapid.Bool().Draw(t, "wanted"), drawTime(t, "modified"))
 	f.Missing = rapid.IntRange(0, 3).Draw(t, "missing") == 0
 	f.ReportKind = rapid.SampledFrom([]string{"", "none", "summary", "per_recipient"}).Draw(t, "kind")
@@ -214,7 +223,7 @@ func TestInvariantsHoldForAnyArrivals(t *testing.T) {
 		l := newLedger(t, drawPolicy(t))
 		second := 0
 		for range rapid.IntRange(1, 30).Draw(t, "folds") {
-			var group []Arrival
+			var group []store.Arrival
 			for range rapid.IntRange(1, 3).Draw(t, "arrivals") {
 				second += rapid.IntRange(-1, 20).Draw(t, "seconds")
 				group = append(group, arrives(second, drawNews(t)))
@@ -226,16 +235,16 @@ func TestInvariantsHoldForAnyArrivals(t *testing.T) {
 
 func TestOlderFactsInAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		versions := make([]Facts, rapid.IntRange(1, 5).Draw(t, "versions"))
+		versions := make([]store.Facts, rapid.IntRange(1, 5).Draw(t, "versions"))
 		for i := range versions {
 			versions[i] = facts(rapid.Bool().Draw(t, "wanted"), at(i))
 		}
 		newest := versions[len(versions)-1]
-		l := newLedger(t, Policy{})
+		l := newLedger(t, store.Policy{})
 		for i, f := range rapid.Permutation(versions).Draw(t, "order") {
 			l.fold(arrives(i, f))
 		}
 		require.Equal(t, &newest, l.batch.Facts)
-		require.Equal(t, newest.FeedbackEnabled, l.batch.Flag == FlagWanted)
+		require.Equal(t, newest.FeedbackEnabled, l.batch.Flag == store.FlagWanted)
 	})
 }

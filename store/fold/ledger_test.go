@@ -1,4 +1,4 @@
-package store
+package fold
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
 )
 
 // Phone numbers from a range reserved for fiction.
@@ -28,25 +29,25 @@ type testingT interface {
 // them, and writes back only rows that the fold marked as changed. After every fold it checks the invariants.
 type ledger struct {
 	t          testingT
-	policy     Policy
-	batch      *Batch
-	recipients map[string]*Recipient
-	log        []Logged
+	policy     store.Policy
+	batch      *store.Batch
+	recipients map[string]*store.Recipient
+	log        []store.Logged
 	chunk      uint64
-	stats      PlanStats
+	stats      store.PlanStats
 	minutes    map[MinuteKey]int
-	changes    []Changes
+	changes    []store.Changes
 }
 
-func newLedger(t testingT, p Policy) *ledger {
+func newLedger(t testingT, p store.Policy) *ledger {
 	return &ledger{
-		t: t, policy: p, batch: &Batch{Plan: "plan", ID: "batch"},
-		recipients: make(map[string]*Recipient), minutes: make(map[MinuteKey]int),
+		t: t, policy: p, batch: &store.Batch{Plan: "plan", ID: "batch"},
+		recipients: make(map[string]*store.Recipient), minutes: make(map[MinuteKey]int),
 	}
 }
 
 // fold folds the arrivals as one group.
-func (l *ledger) fold(arrivals ...Arrival) Changes {
+func (l *ledger) fold(arrivals ...store.Arrival) store.Changes {
 	l.t.Helper()
 	l.chunk++
 	rows := &Rows{Batch: cloneBatch(l.batch), Recipients: make(map[string]*Row), Chunk: l.chunk}
@@ -64,8 +65,8 @@ func (l *ledger) fold(arrivals ...Arrival) Changes {
 	l.batch = rows.Batch
 	l.log = append(l.log, rows.Log...)
 	l.write(rows, touched)
-	l.stats.Apply(c)
-	c.Minutes(l.minutes)
+	AddChanges(&l.stats, c)
+	AddMinutes(l.minutes, c)
 	l.changes = append(l.changes, c)
 	l.check(c)
 	return c
@@ -81,35 +82,35 @@ func (l *ledger) write(rows *Rows, touched map[string]bool) {
 			require.Equal(l.t, *kept, row.Recipient, "a row without Changed must be unchanged")
 			continue
 		}
-		if kept != nil && kept.Feedback == FeedbackSent {
-			require.Equal(l.t, FeedbackSent, row.Feedback, "sent must stay sent")
+		if kept != nil && kept.Feedback == store.FeedbackSent {
+			require.Equal(l.t, store.FeedbackSent, row.Feedback, "sent must stay sent")
 		}
 		l.recipients[digits] = &row.Recipient
 	}
 }
 
 // check compares the counts in the batch's row with the recipients' rows.
-func (l *ledger) check(c Changes) {
+func (l *ledger) check(c store.Changes) {
 	l.t.Helper()
 	b := l.batch
 	states := make(map[dlr.Status]int)
-	var feedback FeedbackCounts
+	var feedback store.FeedbackCounts
 	for digits, r := range l.recipients {
 		if s, named := r.State(); named {
 			states[s.Status]++
 		}
-		feedback.add(r.Feedback, 1)
+		feedback.Add(r.Feedback, 1)
 		require.Equal(l.t, dlr.Digits(r.Number), digits)
-		require.Equal(l.t, r.Feedback == FeedbackNone, r.FeedbackAt.IsZero())
+		require.Equal(l.t, r.Feedback == store.FeedbackNone, r.FeedbackAt.IsZero())
 		require.LessOrEqual(l.t, len(r.Seen), maxSeen)
 	}
 	if len(states) > 0 || len(b.States) > 0 {
 		require.Equal(l.t, states, b.States)
 	}
 	require.Equal(l.t, feedback, b.Feedback)
-	work := b.Feedback.Owed > 0 || b.WantFull || b.Everyone == FeedbackOwed
-	require.Equal(l.t, b.Flag != FlagUnwanted && work, b.Task != nil, "a task exists if and only if there is work")
-	dead := b.Feedback.Dead > 0 || b.Everyone == FeedbackDead || b.Dead != nil && b.Dead.Full
+	work := b.Feedback.Owed > 0 || b.WantFull || b.Everyone == store.FeedbackOwed
+	require.Equal(l.t, b.Flag != store.FlagUnwanted && work, b.Task != nil, "a task exists if and only if there is work")
+	dead := b.Feedback.Dead > 0 || b.Everyone == store.FeedbackDead || b.Dead != nil && b.Dead.Full
 	require.Equal(l.t, dead, b.Dead != nil, "Dead is set if and only if something is dead")
 	l.checkMissing()
 	require.Equal(l.t, b.Tally(), c.After)
@@ -117,8 +118,8 @@ func (l *ledger) check(c Changes) {
 	require.Equal(l.t, 1, l.stats.Batches)
 	require.Equal(l.t, len(l.recipients), l.stats.Recipients)
 	require.Equal(l.t, l.messages(), l.taken(), "the changes must add up to the batch's counts")
-	require.Equal(l.t, feedback.Owed+feedback.Sent+feedback.Dead, l.sum(func(c Changes) int { return c.Earned }))
-	require.Equal(l.t, feedback.Sent, l.sum(func(c Changes) int { return c.Accepted }))
+	require.Equal(l.t, feedback.Owed+feedback.Sent+feedback.Dead, l.sum(func(c store.Changes) int { return c.Earned }))
+	require.Equal(l.t, feedback.Sent, l.sum(func(c store.Changes) int { return c.Accepted }))
 }
 
 // checkMissing compares the batch's Check with the recipients' rows.
@@ -160,7 +161,7 @@ func (l *ledger) checkMissing() {
 	}
 }
 
-func (l *ledger) sum(of func(Changes) int) int {
+func (l *ledger) sum(of func(store.Changes) int) int {
 	n := 0
 	for _, c := range l.changes {
 		n += of(c)
@@ -198,7 +199,7 @@ func (l *ledger) held(number string) dlr.State {
 	return s
 }
 
-func (l *ledger) recipient(number string) *Recipient {
+func (l *ledger) recipient(number string) *store.Recipient {
 	l.t.Helper()
 	r := l.recipients[dlr.Digits(number)]
 	require.NotNil(l.t, r)
@@ -206,7 +207,7 @@ func (l *ledger) recipient(number string) *Recipient {
 }
 
 // in returns the digits of the recipients whose feedback is in state s, sorted.
-func (l *ledger) in(s FeedbackState) []string {
+func (l *ledger) in(s store.FeedbackState) []string {
 	digits := []string{}
 	for d, r := range l.recipients {
 		if r.Feedback == s {
@@ -217,7 +218,7 @@ func (l *ledger) in(s FeedbackState) []string {
 	return digits
 }
 
-func cloneBatch(b *Batch) *Batch {
+func cloneBatch(b *store.Batch) *store.Batch {
 	c := *b
 	c.States = maps.Clone(b.States)
 	c.Reported = slices.Clone(b.Reported)
@@ -241,7 +242,7 @@ func cloneBatch(b *Batch) *Batch {
 	return &c
 }
 
-func cloneRecipient(r *Recipient) Recipient {
+func cloneRecipient(r *store.Recipient) store.Recipient {
 	c := *r
 	c.Seen = slices.Clone(r.Seen)
 	return c
@@ -253,11 +254,13 @@ var start = time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
 func at(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
 
 // arrives returns an arrival at that second.
-func arrives(second int, n News) Arrival { return Arrival{Plan: "plan", At: at(second), News: n} }
+func arrives(second int, n store.News) store.Arrival {
+	return store.Arrival{Plan: "plan", At: at(second), News: n}
+}
 
 // says returns a recipient report.
-func says(number string, s dlr.Status, code int, when time.Time) Report {
-	return Report{
+func says(number string, s dlr.Status, code int, when time.Time) store.Report {
+	return store.Report{
 		Report: &dlr.Report{
 			Type: dlr.RecipientSMS, BatchID: "batch", Total: 1,
 			Entries: []dlr.Entry{{State: dlr.State{Status: s, Code: code, At: when}, Count: 1, Recipients: []string{number}}},
@@ -267,22 +270,22 @@ func says(number string, s dlr.Status, code int, when time.Time) Report {
 }
 
 // operatorAt returns the report with the operator's time added.
-func (r Report) operatorAt(when time.Time) Report {
+func operatorAt(r store.Report, when time.Time) store.Report {
 	c := *r.Report
 	c.Entries = slices.Clone(c.Entries)
 	c.Entries[0].OperatorAt = when
-	return Report{Report: &c, Raw: r.Raw, Source: r.Source}
+	return store.Report{Report: &c, Raw: r.Raw, Source: r.Source}
 }
 
 // polled returns the report as fetched from Sinch.
-func (r Report) polled() Report {
-	r.Source = FromPoll
+func polled(r store.Report) store.Report {
+	r.Source = store.FromPoll
 	return r
 }
 
 // whole returns a batch report.
-func whole(total int, entries ...dlr.Entry) Report {
-	return Report{
+func whole(total int, entries ...dlr.Entry) store.Report {
+	return store.Report{
 		Report: &dlr.Report{Type: dlr.BatchSMS, BatchID: "batch", Total: total, Entries: entries},
 		Raw:    fmt.Appendf(nil, "%d %v", total, entries),
 	}
@@ -292,10 +295,10 @@ func entry(s dlr.Status, code, count int, numbers ...string) dlr.Entry {
 	return dlr.Entry{State: dlr.State{Status: s, Code: code}, Count: count, Recipients: numbers}
 }
 
-func facts(feedback bool, modified time.Time) Facts {
-	return Facts{BatchID: "batch", FeedbackEnabled: feedback, CreatedAt: at(-60), ModifiedAt: modified}
+func facts(feedback bool, modified time.Time) store.Facts {
+	return store.Facts{BatchID: "batch", FeedbackEnabled: feedback, CreatedAt: at(-60), ModifiedAt: modified}
 }
 
-func settles(o Outcome, numbers ...string) Settlement {
-	return Settlement{BatchID: "batch", Lease: "lease", Recipients: numbers, Outcome: o, Reason: ReasonServer}
+func settles(o store.Outcome, numbers ...string) store.Settlement {
+	return store.Settlement{BatchID: "batch", Lease: "lease", Recipients: numbers, Outcome: o, Reason: store.ReasonServer}
 }

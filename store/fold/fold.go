@@ -1,15 +1,12 @@
-package store
+package fold
 
 import (
 	"slices"
 	"time"
 
 	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
 )
-
-// MaxRecipients is the largest number of recipients in one feedback call. Sinch documents no limit; 1000 is its limit
-// for the recipients of a batch.
-const MaxRecipients = 1000
 
 // maxSeen limits the reports kept per recipient and the batch reports kept per batch. Sinch sends only a few; many
 // more are probably forged.
@@ -22,49 +19,45 @@ const maxReported = 512
 // Rows holds the rows of one batch that a group of arrivals needs. The store loads them, Fold changes them, and the
 // store writes them back.
 type Rows struct {
-	Batch      *Batch          // as stored; a new batch has only Plan and ID set
+	Batch      *store.Batch    // as stored; a new batch has only Plan and ID set
 	Recipients map[string]*Row // by digits; a missing recipient is new
 	// Chunk is where the store will write Log; Fold puts it into each Ref.
 	Chunk uint64
 	// Log collects the entries to append to the report log: the new reports.
-	Log []Logged
+	Log []store.Logged
 }
 
 // Row is the row of a recipient during a fold.
 type Row struct {
-	Recipient
+	store.Recipient
 	New     bool // not stored yet
 	Changed bool // must be written
 }
 
-// Logged is one entry of the report log.
-type Logged struct {
-	ReceivedAt time.Time
-	Type       dlr.Type
-	Source     Source
-	Raw        []byte
-}
-
 // Touches calls each once per recipient number in a, with the digits of the number. Fold needs the rows of these
 // recipients to apply a.
-func Touches(a Arrival, each func(digits string)) {
+func Touches(a store.Arrival, each func(digits string)) {
 	all := func(numbers []string) {
 		for _, n := range numbers {
 			each(dlr.Digits(n))
 		}
 	}
 	switch n := a.News.(type) {
-	case Report:
+	case store.Report:
 		for _, e := range n.Entries {
 			all(e.Recipients)
 		}
-	case Facts:
+	case report:
+		for _, e := range n.Entries {
+			all(e.Recipients)
+		}
+	case store.Facts:
 		all(n.Numbers)
-	case Confirmation:
+	case store.Confirmation:
 		all(n.Recipients)
-	case Settlement:
+	case store.Settlement:
 		all(n.Recipients)
-	case Requeue:
+	case store.Requeue:
 		all(n.Recipients)
 	}
 }
@@ -72,11 +65,11 @@ func Touches(a Arrival, each func(digits string)) {
 // Fold applies arrivals of one batch to its rows, in the given order, and returns what changed. Fold is pure: the
 // same rows and arrivals always give the same result. It alone decides what is a duplicate, which state wins, what is
 // counted and which feedback is owed; every store uses it.
-func Fold(rows *Rows, arrivals []Arrival, p Policy) Changes {
+func Fold(rows *Rows, arrivals []store.Arrival, p store.Policy) store.Changes {
 	f := folding{rows: rows, batch: rows.Batch, policy: p}
 	b := rows.Batch
-	f.changes = Changes{Plan: b.Plan, BatchID: b.ID, NewBatch: b.FirstAt.IsZero(), Before: b.Tally()}
-	f.changes.Taken = make([]Taken, 0, len(arrivals)) // usually one recipient per report
+	f.changes = store.Changes{Plan: b.Plan, BatchID: b.ID, NewBatch: b.FirstAt.IsZero(), Before: b.Tally()}
+	f.changes.Taken = make([]store.Taken, 0, len(arrivals)) // usually one recipient per report
 	rows.Log = slices.Grow(rows.Log, len(arrivals))
 	for _, a := range arrivals {
 		f.apply(a)
@@ -88,13 +81,13 @@ func Fold(rows *Rows, arrivals []Arrival, p Policy) Changes {
 // folding is the state of one call of Fold. Its methods apply arrivals to the batch, its recipients and the changes.
 type folding struct {
 	rows    *Rows
-	batch   *Batch
-	policy  Policy
-	changes Changes
+	batch   *store.Batch
+	policy  store.Policy
+	changes store.Changes
 	claims  map[kind]int // counts in the current batch report
 }
 
-func (f *folding) apply(a Arrival) {
+func (f *folding) apply(a store.Arrival) {
 	b := f.batch
 	if b.FirstAt.IsZero() {
 		b.FirstAt = a.At
@@ -103,15 +96,17 @@ func (f *folding) apply(a Arrival) {
 		b.LastAt = a.At
 	}
 	switch n := a.News.(type) {
-	case Report:
+	case store.Report:
+		f.report(report{Report: n}, a.At)
+	case report:
 		f.report(n, a.At)
-	case Facts:
+	case store.Facts:
 		f.facts(n, a.At)
-	case Confirmation:
+	case store.Confirmation:
 		f.confirm(n, a.At)
-	case Settlement:
+	case store.Settlement:
 		f.settle(n, a.At)
-	case Requeue:
+	case store.Requeue:
 		f.requeue(n, a.At)
 	}
 	f.schedule(a.At)
@@ -120,18 +115,18 @@ func (f *folding) apply(a Arrival) {
 
 // facts replaces the batch info unless the known one has a later ModifiedAt. It ignores a known ModifiedAt that is
 // more than MaxAhead after the arrival of n, because it comes from a wrong clock.
-func (f *folding) facts(n Facts, at time.Time) {
+func (f *folding) facts(n store.Facts, at time.Time) {
 	b := f.batch
 	if n.Missing {
 		if b.Facts == nil {
-			b.Facts = &Facts{BatchID: b.ID, Source: n.Source}
+			b.Facts = &store.Facts{BatchID: b.ID, Source: n.Source}
 		}
 		known := *b.Facts
 		known.Missing = true
 		b.Facts = &known
 		return
 	}
-	if b.Facts != nil && n.ModifiedAt.Before(b.Facts.ModifiedAt) && b.Facts.ModifiedAt.Sub(at) <= MaxAhead {
+	if b.Facts != nil && n.ModifiedAt.Before(b.Facts.ModifiedAt) && b.Facts.ModifiedAt.Sub(at) <= store.MaxAhead {
 		return
 	}
 	for _, number := range n.Numbers {
@@ -139,21 +134,21 @@ func (f *folding) facts(n Facts, at time.Time) {
 	}
 	n.Numbers, n.CheckNow = nil, false
 	b.Facts = &n
-	b.Flag = FlagUnwanted
+	b.Flag = store.FlagUnwanted
 	if n.FeedbackEnabled {
-		b.Flag = FlagWanted
+		b.Flag = store.FlagWanted
 	}
 	if n.ClientReference != "" {
 		b.ClientReference = n.ClientReference
 	}
 }
 
-func (f *folding) confirm(n Confirmation, at time.Time) {
-	if f.policy.On == OnOff {
+func (f *folding) confirm(n store.Confirmation, at time.Time) {
+	if f.policy.On == store.OnOff {
 		return
 	}
-	if n.Everyone && f.batch.Everyone == FeedbackNone {
-		f.batch.Everyone = FeedbackOwed
+	if n.Everyone && f.batch.Everyone == store.FeedbackNone {
+		f.batch.Everyone = store.FeedbackOwed
 	}
 	for _, number := range n.Recipients {
 		f.earn(f.row(number), at)
@@ -165,7 +160,7 @@ func (f *folding) row(number string) *Row {
 	digits := dlr.Digits(number)
 	r := f.rows.Recipients[digits]
 	if r == nil {
-		r = &Row{Recipient: Recipient{Number: number}, New: true, Changed: true}
+		r = &Row{Recipient: store.Recipient{Number: number}, New: true, Changed: true}
 		f.rows.Recipients[digits] = r
 		f.changes.NewRecipients++
 	}
@@ -173,45 +168,37 @@ func (f *folding) row(number string) *Row {
 }
 
 // move changes the feedback state of a recipient and updates the batch's counts.
-func (f *folding) move(r *Row, to FeedbackState, at time.Time) {
-	f.batch.Feedback.add(r.Feedback, -1)
-	f.batch.Feedback.add(to, +1)
+func (f *folding) move(r *Row, to store.FeedbackState, at time.Time) {
+	f.batch.Feedback.Add(r.Feedback, -1)
+	f.batch.Feedback.Add(to, +1)
 	r.Feedback, r.FeedbackAt, r.Changed = to, at, true
-}
-
-// Count adds one recipient in state s.
-func (c *FeedbackCounts) Count(s FeedbackState) { c.add(s, 1) }
-
-func (c *FeedbackCounts) add(s FeedbackState, n int) {
-	switch s {
-	case FeedbackOwed:
-		c.Owed += n
-	case FeedbackSent:
-		c.Sent += n
-	case FeedbackDead:
-		c.Dead += n
-	case FeedbackNone:
-	}
 }
 
 // earn makes feedback owed for a recipient that has not earned any before.
 func (f *folding) earn(r *Row, at time.Time) {
-	if r.Feedback == FeedbackNone {
-		f.move(r, FeedbackOwed, at)
+	if r.Feedback == store.FeedbackNone {
+		f.move(r, store.FeedbackOwed, at)
 		f.changes.Earned++
 	}
 }
 
 // owes reports whether feedback must be sent for the batch or its full report fetched.
-func (b *Batch) owes() bool { return b.Feedback.Owed > 0 || b.WantFull || b.Everyone == FeedbackOwed }
+func owes(b *store.Batch) bool {
+	return b.Feedback.Owed > 0 || b.WantFull || b.Everyone == store.FeedbackOwed
+}
 
 // schedule creates the batch's task if there is work to do, and deletes it otherwise.
 func (f *folding) schedule(at time.Time) {
 	b := f.batch
-	switch wanted := b.Flag != FlagUnwanted && b.owes(); {
+	switch wanted := b.Flag != store.FlagUnwanted && owes(b); {
 	case !wanted:
 		b.Task = nil
 	case b.Task == nil:
-		b.Task = &Task{Due: at.Add(f.policy.Coalesce), Since: at}
+		b.Task = &store.Task{Due: at.Add(f.policy.Coalesce), Since: at}
 	}
+}
+
+// earnsOnDelivered reports whether a report with status Delivered earns feedback.
+func earnsOnDelivered(p store.Policy) bool {
+	return p.On == "" || p.On == store.OnDelivered || p.On == store.OnBoth
 }

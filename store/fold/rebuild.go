@@ -1,59 +1,60 @@
-package store
+package fold
 
 import (
 	"slices"
 	"time"
 
 	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
 )
 
 // FeedbackUnsettled marks a recipient that is being rebuilt. A read must not return such a recipient; Verdict.Settle
 // replaces the mark.
-const FeedbackUnsettled = FeedbackDead + 1
+const FeedbackUnsettled = store.FeedbackDead + 1
 
 // Rebuild restores damaged rows of one batch, the batch's own row and those of recipients, from the report log. A
 // store calls Take with each report of the log, in order; then Weigh with each recipient; Decide; Verdict.Settle for
 // each unsettled recipient; Count with each recipient; and Finish. Undamaged recipient rows stay as they are.
 type Rebuild struct {
-	Batch  *Batch // as stored; if Lost, only Plan, ID, FirstAt and LastAt are set
-	Lost   bool   // the batch's own row is lost
-	Holes  bool   // part of the report log is lost
-	Policy Policy
+	Batch  *store.Batch // as stored; if Lost, only Plan, ID, FirstAt and LastAt are set
+	Lost   bool         // the batch's own row is lost
+	Holes  bool         // part of the report log is lost
+	Policy store.Policy
 
 	// Partial is the batch report whose folding is unfinished according to the journal; Done is how many of its
 	// recipients are folded.
-	Partial Arrival
+	Partial store.Arrival
 	Done    int
 
 	summary         bool // the last batch report with a delivery count was a callback, not fetched
-	intact          FeedbackCounts
+	intact          store.FeedbackCounts
 	rebuilt, earned int
-	counts          *Batch
+	counts          *store.Batch
 }
 
 // Folded returns how many recipients of a logged report are folded, in the order of the report.
-func (r *Rebuild) Folded(a *Arrival) int {
-	n, ok := a.News.(Report)
+func (r *Rebuild) Folded(a *store.Arrival) int {
+	n, ok := reportOf(a.News)
 	if !ok || !n.Type.Batch() {
-		return a.Recipients()
+		return Recipients(*a)
 	}
-	if p, ok := r.Partial.News.(Report); ok && p.key() == n.key() {
+	if p, ok := reportOf(r.Partial.News); ok && p.key() == n.key() {
 		return r.Done
 	}
-	if done := a.Folded(r.Batch); done > 0 {
+	if done := Folded(a, r.Batch); done > 0 {
 		return done
 	}
-	return a.Recipients()
+	return Recipients(*a)
 }
 
 // Take applies a logged report, or a part of one, to the recipients that are FeedbackUnsettled or missing in rows, as
 // Fold did when the report arrived. ref is the report's place in the log. Other rows stay as they are.
-func (r *Rebuild) Take(rows map[string]*Row, a Arrival, ref Ref) {
-	n, ok := a.News.(Report)
+func (r *Rebuild) Take(rows map[string]*Row, a store.Arrival, ref store.Ref) {
+	n, ok := reportOf(a.News)
 	if !ok {
 		return
 	}
-	scratch := &Batch{}
+	scratch := &store.Batch{}
 	f := folding{rows: &Rows{Batch: scratch, Recipients: rows}, batch: scratch}
 	for _, e := range n.Entries {
 		for _, number := range e.Recipients {
@@ -62,7 +63,7 @@ func (r *Rebuild) Take(rows map[string]*Row, a Arrival, ref Ref) {
 			}
 			row := f.row(number)
 			row.Feedback = FeedbackUnsettled
-			f.addSeen(row, Seen{State: e.State, ReceivedAt: a.At, Source: n.Source, Ref: ref})
+			f.addSeen(row, store.Seen{State: e.State, ReceivedAt: a.At, Source: n.Source, Ref: ref})
 		}
 	}
 	if r.Lost {
@@ -71,7 +72,7 @@ func (r *Rebuild) Take(rows map[string]*Row, a Arrival, ref Ref) {
 }
 
 // restoreBatch restores from a logged report its contribution to the lost row of the batch.
-func (r *Rebuild) restoreBatch(n Report, at time.Time, ref Ref) {
+func (r *Rebuild) restoreBatch(n report, at time.Time, ref store.Ref) {
 	b := r.Batch
 	f := folding{batch: b}
 	if at.After(b.LastAt) {
@@ -90,48 +91,48 @@ func (r *Rebuild) restoreBatch(n Report, at time.Time, ref Ref) {
 			continue
 		}
 		counted.Claimed = max(counted.Claimed, f.claim(counted, e.Count))
-		if e.Status == dlr.Delivered || n.Source == FromPoll {
-			r.summary = n.Source != FromPoll
+		if e.Status == dlr.Delivered || n.Source == store.FromPoll {
+			r.summary = n.Source != store.FromPoll
 		}
 	}
 }
 
 // addReport adds a batch report to the batch, with how many of its recipients are folded.
-func (r *Rebuild) addReport(n Report, at time.Time, ref Ref) {
+func (r *Rebuild) addReport(n report, at time.Time, ref store.Ref) {
 	b, key := r.Batch, n.key()
-	i := slices.IndexFunc(b.Reports, func(held BatchReport) bool { return held.Key == key })
+	i := slices.IndexFunc(b.Reports, func(held store.BatchReport) bool { return held.Key == key })
 	if i < 0 {
 		i = len(b.Reports)
-		b.Reports = append(b.Reports, BatchReport{Key: key, Type: n.Type, ReceivedAt: at, Source: n.Source, Ref: ref})
+		b.Reports = append(b.Reports, store.BatchReport{Key: key, Type: n.Type, ReceivedAt: at, Source: n.Source, Ref: ref})
 	}
-	b.Reports[i].setFolded(n.part)
+	setFolded(&b.Reports[i], n.part)
 	if len(b.Reports) > maxSeen {
 		b.Reports = dropReport(b.Reports)
 	}
 }
 
 // Weigh counts a recipient for Decide.
-func (r *Rebuild) Weigh(rec *Recipient) {
+func (r *Rebuild) Weigh(rec *store.Recipient) {
 	if rec.Feedback != FeedbackUnsettled {
-		r.intact.Count(rec.Feedback)
+		r.intact.Add(rec.Feedback, 1)
 		return
 	}
 	r.rebuilt++
-	if r.Policy.earned(rec) {
+	if earned(r.Policy, rec) {
 		r.earned++
 	}
 }
 
 // earned reports whether the recipient's reports earned feedback under the policy.
-func (p Policy) earned(r *Recipient) bool {
-	return p.earnsOnDelivered() && slices.ContainsFunc(r.Seen, func(s Seen) bool { return s.Status == dlr.Delivered })
+func earned(p store.Policy, r *store.Recipient) bool {
+	return earnsOnDelivered(p) && slices.ContainsFunc(r.Seen, func(s store.Seen) bool { return s.Status == dlr.Delivered })
 }
 
 // Verdict is the feedback state for unsettled recipients. Those whose reports earned feedback get State, or all of
 // them if Everyone is set; the others get FeedbackNone.
 type Verdict struct {
 	Everyone bool
-	State    FeedbackState
+	State    store.FeedbackState
 }
 
 // Decide compares the batch's feedback counts with those of its undamaged recipients. If the difference is all in one
@@ -139,44 +140,45 @@ type Verdict struct {
 // better than not at all.
 func (r *Rebuild) Decide() Verdict {
 	if r.Lost {
-		return Verdict{State: FeedbackOwed}
+		return Verdict{State: store.FeedbackOwed}
 	}
 	old := r.Batch.Feedback
-	left := FeedbackCounts{
+	left := store.FeedbackCounts{
 		Owed: max(old.Owed-r.intact.Owed, 0), Sent: max(old.Sent-r.intact.Sent, 0), Dead: max(old.Dead-r.intact.Dead, 0),
 	}
 	n := left.Owed + left.Sent + left.Dead
 	if n == 0 {
-		return Verdict{State: FeedbackNone}
+		return Verdict{State: store.FeedbackNone}
 	}
-	v := Verdict{Everyone: n == r.rebuilt && !r.Holes, State: FeedbackOwed}
+	v := Verdict{Everyone: n == r.rebuilt && !r.Holes, State: store.FeedbackOwed}
 	switch {
 	case n < r.earned: // the policy was different when the reports arrived
 	case n == left.Sent:
-		v.State = FeedbackSent
+		v.State = store.FeedbackSent
 	case n == left.Dead:
-		v.State = FeedbackDead
+		v.State = store.FeedbackDead
 	}
 	return v
 }
 
 // Settle sets the feedback state of an unsettled recipient.
-func (v Verdict) Settle(r *Recipient, p Policy, at time.Time) {
-	if r.Feedback, r.FeedbackAt = FeedbackNone, (time.Time{}); v.State != FeedbackNone && (v.Everyone || p.earned(r)) {
+func (v Verdict) Settle(r *store.Recipient, p store.Policy, at time.Time) {
+	r.Feedback, r.FeedbackAt = store.FeedbackNone, time.Time{}
+	if v.State != store.FeedbackNone && (v.Everyone || earned(p, r)) {
 		r.Feedback, r.FeedbackAt = v.State, at
 	}
 }
 
 // Count adds a settled recipient to the new figures of the batch.
-func (r *Rebuild) Count(rec *Recipient) {
+func (r *Rebuild) Count(rec *store.Recipient) {
 	if r.counts == nil {
-		r.counts = &Batch{Reported: slices.Clone(r.Batch.Reported)}
+		r.counts = &store.Batch{Reported: slices.Clone(r.Batch.Reported)}
 		for i := range r.counts.Reported {
 			r.counts.Reported[i].Named = 0
 		}
 	}
 	f := folding{batch: r.counts}
-	f.batch.Feedback.Count(rec.Feedback)
+	f.batch.Feedback.Add(rec.Feedback, 1)
 	if held, reported := rec.State(); reported {
 		f.moveStatus("", held.Status)
 	}
@@ -196,7 +198,7 @@ func (r *Rebuild) Count(rec *Recipient) {
 func (r *Rebuild) Finish() {
 	b, counts := r.Batch, r.counts
 	if counts == nil {
-		counts = &Batch{Reported: slices.Clone(b.Reported)}
+		counts = &store.Batch{Reported: slices.Clone(b.Reported)}
 		for i := range counts.Reported {
 			counts.Reported[i].Named = 0
 		}
@@ -211,12 +213,12 @@ func (r *Rebuild) Finish() {
 		full = full || r.summary && c.Status == dlr.Delivered && c.Claimed > c.Named
 	}
 	b.States, b.Reported, b.Feedback = counts.States, counts.Reported, counts.Feedback
-	b.WantFull = b.WantFull || full && r.Policy.earnsOnDelivered()
+	b.WantFull = b.WantFull || full && earnsOnDelivered(r.Policy)
 	f := folding{batch: b, policy: r.Policy}
 	if b.Dead == nil && b.Feedback.Dead > 0 {
-		b.Dead = &Dead{At: b.LastAt, Reason: ReasonRejected, Detail: "the row that said why was damaged"}
+		b.Dead = &store.Dead{At: b.LastAt, Reason: store.ReasonRejected, Detail: "the row that said why was damaged"}
 	}
 	f.clearDead()
 	f.schedule(b.LastAt)
-	f.scheduleCheck(Arrival{At: b.LastAt, News: Confirmation{BatchID: b.ID}})
+	f.scheduleCheck(store.Arrival{At: b.LastAt, News: store.Confirmation{BatchID: b.ID}})
 }

@@ -1,63 +1,64 @@
-package store
+package fold
 
 import (
 	"slices"
 	"time"
 
 	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
 )
 
 // settle applies the result of a feedback attempt. Accepted applies even after the lease expired or the task was
 // deleted; the other outcomes change only an existing task. FullRead clears WantFull unless the outcome is Buried.
-func (f *folding) settle(n Settlement, at time.Time) {
+func (f *folding) settle(n store.Settlement, at time.Time) {
 	b := f.batch
-	if n.FullRead && n.Outcome != Buried {
+	if n.FullRead && n.Outcome != store.Buried {
 		f.clearWantFull()
 	}
 	switch n.Outcome {
-	case Accepted:
-		f.changes.Accepted += f.moveAll(n.Recipients, FeedbackSent, at, FeedbackOwed, FeedbackDead)
-		f.everyone(n.Everyone, FeedbackSent, FeedbackOwed, FeedbackDead)
+	case store.Accepted:
+		f.changes.Accepted += f.moveAll(n.Recipients, store.FeedbackSent, at, store.FeedbackOwed, store.FeedbackDead)
+		f.everyone(n.Everyone, store.FeedbackSent, store.FeedbackOwed, store.FeedbackDead)
 		f.clearDead()
 		f.succeeded(n, at)
-	case Progress:
+	case store.Progress:
 		if b.Task != nil {
-			*b.Task = Task{Due: at, Since: b.Task.Since, Limit: b.Task.Limit}
+			*b.Task = store.Task{Due: at, Since: b.Task.Since, Limit: b.Task.Limit}
 		}
-	case Split:
+	case store.Split:
 		if b.Task != nil {
 			b.Task.Due, b.Task.Reason, b.Task.Detail = at, n.Reason, n.Detail
 			b.Task.Limit = max(len(n.Recipients)/2, 1)
 		}
-	case Retry:
+	case store.Retry:
 		if b.Task != nil {
 			b.Task.Attempts++
 			b.Task.Due, b.Task.Reason, b.Task.Detail = n.Due, n.Reason, n.Detail
 		}
-	case Buried:
+	case store.Buried:
 		if b.Task != nil {
 			f.markDead(n, at)
 		}
-	case GivenBack:
+	case store.GivenBack:
 	}
 }
 
 // succeeded resets the task after an accepted call. The task is due at once if that call left recipients out, or if
 // the owed recipients fill another call. Otherwise it waits for Coalesce to gather more.
-func (f *folding) succeeded(n Settlement, at time.Time) {
+func (f *folding) succeeded(n store.Settlement, at time.Time) {
 	t := f.batch.Task
 	if t == nil {
 		return
 	}
-	left := n.Everyone || len(n.Recipients) >= MaxRecipients || t.Limit > 0
-	next := Task{Due: at.Add(f.policy.Coalesce), Since: at}
+	left := n.Everyone || len(n.Recipients) >= store.MaxRecipients || t.Limit > 0
+	next := store.Task{Due: at.Add(f.policy.Coalesce), Since: at}
 	if left {
 		next.Since = t.Since
 	}
-	if left || f.batch.Feedback.Owed >= MaxRecipients {
+	if left || f.batch.Feedback.Owed >= store.MaxRecipients {
 		next.Due = at
 	}
-	if grown := 2 * t.Limit; grown < MaxRecipients {
+	if grown := 2 * t.Limit; grown < store.MaxRecipients {
 		next.Limit = grown
 	}
 	*t = next
@@ -65,26 +66,26 @@ func (f *folding) succeeded(n Settlement, at time.Time) {
 
 // markDead marks the recipients of a settlement dead. If the settlement gives up on the full report, it sets
 // Dead.Full.
-func (f *folding) markDead(n Settlement, at time.Time) {
+func (f *folding) markDead(n store.Settlement, at time.Time) {
 	b := f.batch
 	unread := n.FullRead && b.WantFull
 	b.WantFull = b.WantFull && !unread
-	dead := f.moveAll(n.Recipients, FeedbackDead, at, FeedbackOwed)
+	dead := f.moveAll(n.Recipients, store.FeedbackDead, at, store.FeedbackOwed)
 	f.changes.Buried += dead
-	everyone := f.everyone(n.Everyone, FeedbackDead, FeedbackOwed)
+	everyone := f.everyone(n.Everyone, store.FeedbackDead, store.FeedbackOwed)
 	if dead > 0 || unread || everyone {
-		b.Dead = &Dead{At: at, Reason: n.Reason, Detail: n.Detail, Full: unread || b.Dead != nil && b.Dead.Full}
+		b.Dead = &store.Dead{At: at, Reason: n.Reason, Detail: n.Detail, Full: unread || b.Dead != nil && b.Dead.Full}
 	}
-	*b.Task = Task{Due: at, Since: b.Task.Since, Limit: b.Task.Limit}
+	*b.Task = store.Task{Due: at, Since: b.Task.Since, Limit: b.Task.Limit}
 }
 
 // requeue makes dead recipients owed and the task due at once.
-func (f *folding) requeue(n Requeue, at time.Time) {
+func (f *folding) requeue(n store.Requeue, at time.Time) {
 	b := f.batch
 	f.changes.SendNow = true
-	requeued := f.moveAll(n.Recipients, FeedbackOwed, at, FeedbackDead)
+	requeued := f.moveAll(n.Recipients, store.FeedbackOwed, at, store.FeedbackDead)
 	f.changes.Requeued += requeued
-	everyone := f.everyone(n.Everyone, FeedbackOwed, FeedbackDead)
+	everyone := f.everyone(n.Everyone, store.FeedbackOwed, store.FeedbackDead)
 	full := b.Dead != nil && b.Dead.Full
 	if full {
 		b.WantFull, b.Dead.Full = true, false
@@ -100,7 +101,7 @@ func (f *folding) requeue(n Requeue, at time.Time) {
 	if b.Task != nil {
 		since = b.Task.Since
 	}
-	b.Task = &Task{Due: at, Since: since}
+	b.Task = &store.Task{Due: at, Since: since}
 }
 
 // clearWantFull records that the full report is not needed any more, neither as pending work nor as dead.
@@ -114,14 +115,14 @@ func (f *folding) clearWantFull() {
 
 // clearDead clears Dead once nothing in the batch is dead.
 func (f *folding) clearDead() {
-	if b := f.batch; b.Dead != nil && b.Feedback.Dead == 0 && !b.Dead.Full && b.Everyone != FeedbackDead {
+	if b := f.batch; b.Dead != nil && b.Feedback.Dead == 0 && !b.Dead.Full && b.Everyone != store.FeedbackDead {
 		b.Dead = nil
 	}
 }
 
 // everyone changes the state of the confirmation for the whole batch if meant is set and the state is one of from. It
 // reports whether the state changed.
-func (f *folding) everyone(meant bool, to FeedbackState, from ...FeedbackState) bool {
+func (f *folding) everyone(meant bool, to store.FeedbackState, from ...store.FeedbackState) bool {
 	if !meant || !slices.Contains(from, f.batch.Everyone) {
 		return false
 	}
@@ -130,7 +131,7 @@ func (f *folding) everyone(meant bool, to FeedbackState, from ...FeedbackState) 
 }
 
 // moveAll changes the state of those recipients that are in one of the states from, and returns their number.
-func (f *folding) moveAll(numbers []string, to FeedbackState, at time.Time, from ...FeedbackState) int {
+func (f *folding) moveAll(numbers []string, to store.FeedbackState, at time.Time, from ...store.FeedbackState) int {
 	moved := 0
 	for _, number := range numbers {
 		if r := f.rows.Recipients[dlr.Digits(number)]; r != nil && slices.Contains(from, r.Feedback) {

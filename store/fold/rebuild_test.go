@@ -1,4 +1,4 @@
-package store
+package fold
 
 import (
 	"testing"
@@ -7,22 +7,23 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
 )
 
 // logged is a report with its place in the log.
 type logged struct {
-	Arrival
-	Ref
+	store.Arrival
+	store.Ref
 }
 
 // foldLogged folds arrivals one by one and returns those that were logged.
-func (l *ledger) foldLogged(arrivals ...Arrival) (log []logged) {
+func (l *ledger) foldLogged(arrivals ...store.Arrival) (log []logged) {
 	l.t.Helper()
 	for _, a := range arrivals {
 		before := len(l.log)
 		l.fold(a)
 		if len(l.log) > before {
-			log = append(log, logged{a, Ref{Chunk: l.chunk}})
+			log = append(log, logged{a, store.Ref{Chunk: l.chunk}})
 		}
 	}
 	return log
@@ -40,8 +41,8 @@ func (l *ledger) rebuild(r *Rebuild, log []logged) {
 			}
 		})
 		a := entry.Arrival
-		if done := r.Folded(&a); done < a.Recipients() {
-			a = a.Part(0, done)
+		if done := r.Folded(&a); done < Recipients(a) {
+			a = Part(&a, 0, done)
 		}
 		r.Take(rows, a, entry.Ref)
 		for digits, row := range rows {
@@ -69,7 +70,7 @@ func (l *ledger) rebuild(r *Rebuild, log []logged) {
 func TestRebuildRestoresTheRows(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := newLedger(t, drawPolicy(t))
-		arrivals := []Arrival{}
+		arrivals := []store.Arrival{}
 		for i, r := range rapid.SliceOfN(rapid.Custom(drawReport), 1, 12).Draw(t, "reports") {
 			for k := range r.Entries { // the log lacks the operator's time of a duplicate
 				r.Entries[k].OperatorAt = at(0).AddDate(-10, 0, 0)
@@ -77,7 +78,7 @@ func TestRebuildRestoresTheRows(t *testing.T) {
 			arrivals = append(arrivals, arrives(i, r))
 		}
 		log := l.foldLogged(arrivals...)
-		batch, recipients := cloneBatch(l.batch), make(map[string]Recipient)
+		batch, recipients := cloneBatch(l.batch), make(map[string]store.Recipient)
 		for digits, r := range l.recipients {
 			recipients[digits] = cloneRecipient(r)
 			if len(r.Seen) > 0 && rapid.Bool().Draw(t, "lost") {
@@ -87,7 +88,7 @@ func TestRebuildRestoresTheRows(t *testing.T) {
 		lost := rapid.Bool().Draw(t, "batch lost")
 		r := &Rebuild{Batch: cloneBatch(batch)}
 		if lost {
-			began := &Batch{Plan: "plan", ID: "batch", FirstAt: batch.FirstAt, LastAt: batch.FirstAt}
+			began := &store.Batch{Plan: "plan", ID: "batch", FirstAt: batch.FirstAt, LastAt: batch.FirstAt}
 			r = &Rebuild{Lost: true, Batch: began}
 		}
 		l.rebuild(r, log)
@@ -123,46 +124,47 @@ func TestRebuildRestoresTheRows(t *testing.T) {
 
 func TestFeedbackOfRebuiltRecipients(t *testing.T) {
 	for name, c := range map[string]struct {
-		on              On
-		old, intact     FeedbackCounts
+		on              store.On
+		old, intact     store.FeedbackCounts
 		rebuilt, earned int
 		holes, lost     bool
 		want            Verdict
 	}{
 		"all were sent": {
-			old: FeedbackCounts{Sent: 5}, intact: FeedbackCounts{Sent: 3}, rebuilt: 2, earned: 2,
-			want: Verdict{true, FeedbackSent},
+			old: store.FeedbackCounts{Sent: 5}, intact: store.FeedbackCounts{Sent: 3}, rebuilt: 2, earned: 2,
+			want: Verdict{true, store.FeedbackSent},
 		},
 		"some were sent": {
-			old: FeedbackCounts{Sent: 5}, intact: FeedbackCounts{Sent: 3}, rebuilt: 4, earned: 2,
-			want: Verdict{false, FeedbackSent},
+			old: store.FeedbackCounts{Sent: 5}, intact: store.FeedbackCounts{Sent: 3}, rebuilt: 4, earned: 2,
+			want: Verdict{false, store.FeedbackSent},
 		},
 		"all were dead": {
-			old: FeedbackCounts{Dead: 2}, rebuilt: 2, earned: 2, want: Verdict{true, FeedbackDead},
+			old: store.FeedbackCounts{Dead: 2}, rebuilt: 2, earned: 2, want: Verdict{true, store.FeedbackDead},
 		},
 		"sent and owed": {
-			old: FeedbackCounts{Sent: 1, Owed: 1}, rebuilt: 3, earned: 2, want: Verdict{false, FeedbackOwed},
+			old: store.FeedbackCounts{Sent: 1, Owed: 1}, rebuilt: 3, earned: 2, want: Verdict{false, store.FeedbackOwed},
 		},
 		"all were confirmed": {
-			on: OnConfirmed, old: FeedbackCounts{Sent: 1, Owed: 1}, rebuilt: 2, want: Verdict{true, FeedbackOwed},
+			on: store.OnConfirmed, old: store.FeedbackCounts{Sent: 1, Owed: 1}, rebuilt: 2,
+			want: Verdict{true, store.FeedbackOwed},
 		},
 		"none earned feedback": {
-			old: FeedbackCounts{Sent: 1}, intact: FeedbackCounts{Sent: 1}, rebuilt: 2, earned: 1,
-			want: Verdict{false, FeedbackNone},
+			old: store.FeedbackCounts{Sent: 1}, intact: store.FeedbackCounts{Sent: 1}, rebuilt: 2, earned: 1,
+			want: Verdict{false, store.FeedbackNone},
 		},
 		"fewer than earned feedback": {
-			old: FeedbackCounts{Sent: 1}, rebuilt: 3, earned: 2, want: Verdict{false, FeedbackOwed},
+			old: store.FeedbackCounts{Sent: 1}, rebuilt: 3, earned: 2, want: Verdict{false, store.FeedbackOwed},
 		},
 		"others are missing in the log": {
-			old: FeedbackCounts{Sent: 2}, rebuilt: 2, earned: 1, holes: true, want: Verdict{false, FeedbackSent},
+			old: store.FeedbackCounts{Sent: 2}, rebuilt: 2, earned: 1, holes: true, want: Verdict{false, store.FeedbackSent},
 		},
 		"the batch's row is lost": {
-			rebuilt: 2, earned: 1, lost: true, want: Verdict{false, FeedbackOwed},
+			rebuilt: 2, earned: 1, lost: true, want: Verdict{false, store.FeedbackOwed},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &Rebuild{
-				Batch: &Batch{Feedback: c.old}, Lost: c.lost, Holes: c.holes, Policy: Policy{On: c.on},
+				Batch: &store.Batch{Feedback: c.old}, Lost: c.lost, Holes: c.holes, Policy: store.Policy{On: c.on},
 				intact: c.intact, rebuilt: c.rebuilt, earned: c.earned,
 			}
 			require.Equal(t, c.want, r.Decide())
@@ -173,18 +175,18 @@ func TestFeedbackOfRebuiltRecipients(t *testing.T) {
 // Recipients whose reports are lost from the log stay counted, so that nothing counts them again. The full report is
 // fetched to name them.
 func TestRecipientsMissingInTheLog(t *testing.T) {
-	l := newLedger(t, Policy{})
+	l := newLedger(t, store.Policy{})
 	l.foldLogged(arrives(0, says(alice, dlr.Delivered, 0, at(0))), arrives(1, says(bob, dlr.Delivered, 0, at(1))))
 	delete(l.recipients, bob)
 	l.rebuild(&Rebuild{Batch: cloneBatch(l.batch), Holes: true}, nil)
 	require.Equal(t, map[dlr.Status]int{dlr.Delivered: 1}, l.batch.States)
-	require.Equal(t, []Reported{{Status: dlr.Delivered, Named: 1, Claimed: 2}}, l.batch.Reported)
-	require.Equal(t, FeedbackCounts{Owed: 1}, l.batch.Feedback)
+	require.Equal(t, []store.Reported{{Status: dlr.Delivered, Named: 1, Claimed: 2}}, l.batch.Reported)
+	require.Equal(t, store.FeedbackCounts{Owed: 1}, l.batch.Feedback)
 	require.True(t, l.batch.WantFull)
 	require.NotNil(t, l.batch.Task)
 
 	rows := &Rows{Batch: l.batch, Recipients: map[string]*Row{}}
-	c := Fold(rows, []Arrival{arrives(2, says(bob, dlr.Delivered, 0, at(1)))}, l.policy)
+	c := Fold(rows, []store.Arrival{arrives(2, says(bob, dlr.Delivered, 0, at(1)))}, l.policy)
 	require.Zero(t, c.Taken[0].Messages, "the message was counted before")
 	require.Equal(t, 1, c.Earned)
 	require.False(t, l.batch.WantFull, "all recipients are named again")
@@ -193,25 +195,25 @@ func TestRecipientsMissingInTheLog(t *testing.T) {
 func TestPartlyFoldedReportIsRebuiltPartly(t *testing.T) {
 	a := arrives(0, whole(3, entry(dlr.Delivered, 0, 3, alice, bob, carol)))
 	for _, lost := range []bool{false, true} {
-		l := newLedger(t, Policy{})
-		first, rest := a.Part(0, 2), a.Part(2, 3)
+		l := newLedger(t, store.Policy{})
+		first, rest := Part(&a, 0, 2), Part(&a, 2, 3)
 		rows := &Rows{Batch: l.batch, Recipients: map[string]*Row{}, Chunk: 1}
-		Fold(rows, []Arrival{first}, l.policy)
+		Fold(rows, []store.Arrival{first}, l.policy)
 		r := &Rebuild{Batch: cloneBatch(l.batch)}
 		if lost {
-			r = &Rebuild{Lost: true, Batch: &Batch{Plan: "plan", ID: "batch", FirstAt: at(0)}, Partial: rest, Done: 2}
+			r = &Rebuild{Lost: true, Batch: &store.Batch{Plan: "plan", ID: "batch", FirstAt: at(0)}, Partial: rest, Done: 2}
 		}
-		l.rebuild(r, []logged{{a, Ref{Chunk: 1}}})
+		l.rebuild(r, []logged{{a, store.Ref{Chunk: 1}}})
 		require.Len(t, l.recipients, 2)
 		require.Equal(t, 2, l.batch.Reports[0].Folded)
-		require.Equal(t, []Reported{{Status: dlr.Delivered, Named: 2}}, l.batch.Reported)
+		require.Equal(t, []store.Reported{{Status: dlr.Delivered, Named: 2}}, l.batch.Reported)
 
 		rows = &Rows{Batch: l.batch, Recipients: map[string]*Row{}, Chunk: 2}
-		c := Fold(rows, []Arrival{rest}, l.policy)
+		c := Fold(rows, []store.Arrival{rest}, l.policy)
 		require.Len(t, c.Taken, 1)
 		require.Equal(t, 1, c.Taken[0].Messages)
 		require.Empty(t, rows.Log, "the report is logged already")
-		require.Equal(t, []Reported{{Status: dlr.Delivered, Named: 3, Claimed: 3}}, l.batch.Reported)
+		require.Equal(t, []store.Reported{{Status: dlr.Delivered, Named: 3, Claimed: 3}}, l.batch.Reported)
 		require.Zero(t, l.batch.Reports[0].Folded)
 	}
 }

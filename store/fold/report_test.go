@@ -1,4 +1,4 @@
-package store
+package fold
 
 import (
 	"fmt"
@@ -8,25 +8,26 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
 )
 
 func TestFirstReportOfBatch(t *testing.T) {
-	l := newLedger(t, Policy{})
+	l := newLedger(t, store.Policy{})
 	r := says("+"+alice, dlr.Dispatched, 401, at(0))
 	r.ClientReference = "order 7"
 	c := l.fold(arrives(5, r))
 
 	require.True(t, c.NewBatch)
 	require.Equal(t, 1, c.NewRecipients)
-	require.Equal(t, []Taken{{
+	require.Equal(t, []store.Taken{{
 		State: dlr.State{Status: dlr.Dispatched, Code: 401, At: at(0)}, Number: alice, Messages: 1, ReceivedAt: at(5),
 	}}, c.Taken)
 	require.Equal(t, at(5), l.batch.FirstAt)
 	require.Equal(t, at(5), l.batch.LastAt)
 	require.Equal(t, "order 7", l.batch.ClientReference)
 	require.Equal(t, "+"+alice, l.recipient(alice).Number, "a number is kept as first received")
-	require.Equal(t, []Logged{{ReceivedAt: at(5), Type: dlr.RecipientSMS, Raw: r.Raw}}, l.log)
-	require.Equal(t, Ref{Chunk: 1, Index: 0}, l.recipient(alice).Seen[0].Ref)
+	require.Equal(t, []store.Logged{{ReceivedAt: at(5), Type: dlr.RecipientSMS, Raw: r.Raw}}, l.log)
+	require.Equal(t, store.Ref{Chunk: 1, Index: 0}, l.recipient(alice).Seen[0].Ref)
 
 	require.False(t, l.fold(arrives(6, says(alice, dlr.Delivered, 0, at(1)))).NewBatch)
 	require.Equal(t, at(5), l.batch.FirstAt)
@@ -34,7 +35,7 @@ func TestFirstReportOfBatch(t *testing.T) {
 }
 
 func TestRefsPointIntoTheLog(t *testing.T) {
-	l := newLedger(t, Policy{})
+	l := newLedger(t, store.Policy{})
 	l.fold(
 		arrives(0, says(alice, dlr.Dispatched, 401, at(0))),
 		arrives(1, says(alice, dlr.Dispatched, 401, at(0))),
@@ -42,17 +43,17 @@ func TestRefsPointIntoTheLog(t *testing.T) {
 		arrives(3, says(bob, dlr.Delivered, 0, at(3))),
 	)
 	require.Len(t, l.log, 3, "a duplicate is not logged")
-	require.Equal(t, Ref{1, 0}, l.recipient(alice).Seen[0].Ref)
-	require.Equal(t, Ref{1, 1}, l.recipient(alice).Seen[1].Ref)
-	require.Equal(t, Ref{1, 1}, l.recipient(bob).Seen[0].Ref)
-	require.Equal(t, Ref{1, 1}, l.batch.Reports[0].Ref)
-	require.Equal(t, Ref{1, 2}, l.recipient(bob).Seen[1].Ref)
+	require.Equal(t, store.Ref{Chunk: 1, Index: 0}, l.recipient(alice).Seen[0].Ref)
+	require.Equal(t, store.Ref{Chunk: 1, Index: 1}, l.recipient(alice).Seen[1].Ref)
+	require.Equal(t, store.Ref{Chunk: 1, Index: 1}, l.recipient(bob).Seen[0].Ref)
+	require.Equal(t, store.Ref{Chunk: 1, Index: 1}, l.batch.Reports[0].Ref)
+	require.Equal(t, store.Ref{Chunk: 1, Index: 2}, l.recipient(bob).Seen[1].Ref)
 }
 
 func TestDuplicateOfRecipientReportChangesOnlyCounters(t *testing.T) {
 	for _, again := range []string{alice, "+" + alice, "00" + alice, "+44 7700 900-001"} {
 		t.Run(again, func(t *testing.T) {
-			l := newLedger(t, Policy{})
+			l := newLedger(t, store.Policy{})
 			l.fold(arrives(0, says(alice, dlr.Delivered, 0, at(0))))
 			before := cloneBatch(l.batch)
 
@@ -72,7 +73,7 @@ func TestDuplicateOfRecipientReportChangesOnlyCounters(t *testing.T) {
 }
 
 func TestDuplicatesWithinOneGroup(t *testing.T) {
-	l := newLedger(t, Policy{})
+	l := newLedger(t, store.Policy{})
 	r := arrives(0, says(alice, dlr.Delivered, 0, at(0)))
 	c := l.fold(r, r, r)
 	require.Equal(t, 2, c.Duplicates)
@@ -82,7 +83,7 @@ func TestDuplicatesWithinOneGroup(t *testing.T) {
 
 func TestRecipientReportsThatAreNotDuplicates(t *testing.T) {
 	first := says(alice, dlr.Failed, 0, at(0))
-	for name, other := range map[string]Report{
+	for name, other := range map[string]store.Report{
 		"status":    says(alice, dlr.Rejected, 0, at(0)),
 		"code":      says(alice, dlr.Failed, 34, at(0)),
 		"time":      says(alice, dlr.Failed, 0, at(0).Add(time.Millisecond)),
@@ -90,7 +91,7 @@ func TestRecipientReportsThatAreNotDuplicates(t *testing.T) {
 		"recipient": says(bob, dlr.Failed, 0, at(0)),
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLedger(t, Policy{})
+			l := newLedger(t, store.Policy{})
 			c := l.fold(arrives(0, first), arrives(1, other))
 			require.Zero(t, c.Duplicates)
 			require.Len(t, c.Taken, 2)
@@ -103,16 +104,16 @@ func TestDuplicateAddsTheOperatorTime(t *testing.T) {
 	// The carrier's time has minute precision, so it is usually before Sinch's.
 	bare, early, late := says(alice, dlr.Delivered, 0, at(19)), at(0), at(60)
 	for name, test := range map[string]struct {
-		order []Report
+		order []store.Report
 		want  time.Time
 	}{
-		"bare first":        {[]Report{bare, bare.operatorAt(early)}, early},
-		"bare last":         {[]Report{bare.operatorAt(early), bare}, early},
-		"two, early first":  {[]Report{bare.operatorAt(early), bare, bare.operatorAt(late)}, late},
-		"two, early second": {[]Report{bare.operatorAt(late), bare.operatorAt(early), bare}, late},
+		"bare first":        {[]store.Report{bare, operatorAt(bare, early)}, early},
+		"bare last":         {[]store.Report{operatorAt(bare, early), bare}, early},
+		"two, early first":  {[]store.Report{operatorAt(bare, early), bare, operatorAt(bare, late)}, late},
+		"two, early second": {[]store.Report{operatorAt(bare, late), operatorAt(bare, early), bare}, late},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLedger(t, Policy{})
+			l := newLedger(t, store.Policy{})
 			for i, r := range test.order {
 				l.fold(arrives(100+i, r))
 			}
@@ -124,30 +125,30 @@ func TestDuplicateAddsTheOperatorTime(t *testing.T) {
 }
 
 func TestOperatorTimeOfADuplicateCanChangeTheState(t *testing.T) {
-	l := newLedger(t, Policy{On: OnOff})
+	l := newLedger(t, store.Policy{On: store.OnOff})
 	l.fold(arrives(0, says(alice, dlr.Failed, 34, at(10))), arrives(1, says(alice, dlr.Expired, 406, at(20))))
 	require.Equal(t, map[dlr.Status]int{dlr.Expired: 1}, l.batch.States)
 
-	c := l.fold(arrives(2, says(alice, dlr.Failed, 34, at(10)).operatorAt(at(30))))
+	c := l.fold(arrives(2, operatorAt(says(alice, dlr.Failed, 34, at(10)), at(30))))
 	require.Equal(t, 1, c.Duplicates)
 	require.Equal(t, map[dlr.Status]int{dlr.Failed: 1}, l.batch.States)
 }
 
 func TestIntermediateNeverReplacesFinal(t *testing.T) {
 	dispatched, delivered := says(alice, dlr.Dispatched, 401, at(9)), says(alice, dlr.Delivered, 0, at(1))
-	for name, order := range map[string][]News{
+	for name, order := range map[string][]store.News{
 		"in order":     {dispatched, delivered},
 		"out of order": {delivered, dispatched},
 		"repeated":     {delivered, dispatched, delivered, dispatched},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLedger(t, Policy{})
+			l := newLedger(t, store.Policy{})
 			for i, n := range order {
 				l.fold(arrives(i, n))
 			}
 			require.Equal(t, dlr.Delivered, l.held(alice).Status)
 			require.Equal(t, map[dlr.Status]int{dlr.Delivered: 1}, l.batch.States)
-			require.Equal(t, []string{alice}, l.in(FeedbackOwed))
+			require.Equal(t, []string{alice}, l.in(store.FeedbackOwed))
 			require.Equal(t, map[kind]int{{dlr.Dispatched, 401}: 1, {dlr.Delivered, 0}: 1}, l.messages(),
 				"both statuses count, once each")
 		})
@@ -155,7 +156,7 @@ func TestIntermediateNeverReplacesFinal(t *testing.T) {
 }
 
 func TestRecipientIsCountedOncePerStatusAndCode(t *testing.T) {
-	l := newLedger(t, Policy{})
+	l := newLedger(t, store.Policy{})
 	c := l.fold(
 		arrives(0, says(alice, dlr.Delivered, 0, at(0))),
 		arrives(1, says(alice, dlr.Delivered, 0, at(1))), // a different report with the same status
@@ -169,34 +170,34 @@ func TestRecipientIsCountedOncePerStatusAndCode(t *testing.T) {
 }
 
 func TestUnknownStatusIsKeptAndCountedAsOther(t *testing.T) {
-	l := newLedger(t, Policy{})
+	l := newLedger(t, store.Policy{})
 	l.fold(arrives(0, says(alice, "Teleported", 77777, at(0))))
 	require.Equal(t, map[dlr.Status]int{"Teleported": 1}, l.batch.States)
-	require.Equal(t, []StatusTotal{{dlr.Other, dlr.ClassOther, 1}}, l.stats.Messages)
+	require.Equal(t, []store.StatusTotal{{Status: dlr.Other, Class: dlr.ClassOther, Messages: 1}}, l.stats.Messages)
 	l.fold(arrives(1, says(alice, dlr.Failed, 0, at(-5))))
 	require.Equal(t, dlr.Failed, l.held(alice).Status, "an undocumented status never wins over a final one")
 }
 
 func TestPolledReports(t *testing.T) {
-	l := newLedger(t, Policy{})
+	l := newLedger(t, store.Policy{})
 	c := l.fold(
-		arrives(0, says(alice, dlr.Delivered, 0, at(0)).polled()),
-		arrives(1, says(alice, dlr.Delivered, 0, at(0)).polled()),
+		arrives(0, polled(says(alice, dlr.Delivered, 0, at(0)))),
+		arrives(1, polled(says(alice, dlr.Delivered, 0, at(0)))),
 		arrives(2, says(bob, dlr.Delivered, 0, at(0))),
-		arrives(3, says(bob, dlr.Delivered, 0, at(0)).polled()),
+		arrives(3, polled(says(bob, dlr.Delivered, 0, at(0)))),
 	)
 	require.Equal(t, 1, c.Polled, "only new reports count as polled")
 	require.Zero(t, c.Duplicates, "a report that was fetched again is not a duplicate")
 	require.Equal(t, 1, l.recipient(alice).Seen[0].Repeats, "the report counts the repeat")
 	c = l.fold(arrives(4, says(alice, dlr.Delivered, 0, at(0))))
 	require.Equal(t, 1, c.Duplicates, "the callback repeats a report that was fetched before")
-	require.Equal(t, FromPoll, l.recipient(alice).Seen[0].Source)
-	require.Equal(t, FromPoll, l.log[0].Source)
-	require.Equal(t, FromCallback, l.recipient(bob).Seen[0].Source)
+	require.Equal(t, store.FromPoll, l.recipient(alice).Seen[0].Source)
+	require.Equal(t, store.FromPoll, l.log[0].Source)
+	require.Equal(t, store.FromCallback, l.recipient(bob).Seen[0].Source)
 }
 
 func TestSentAtIsSetOnceTheBatchIsKnown(t *testing.T) {
-	l := newLedger(t, Policy{})
+	l := newLedger(t, store.Policy{})
 	require.Zero(t, l.fold(arrives(0, says(alice, dlr.Dispatched, 401, at(0)))).Taken[0].SentAt)
 	l.fold(arrives(1, facts(true, at(0))))
 	require.Equal(t, at(-60), l.fold(arrives(2, says(alice, dlr.Delivered, 0, at(1)))).Taken[0].SentAt)
@@ -207,7 +208,7 @@ func TestSentAtIsSetOnceTheBatchIsKnown(t *testing.T) {
 }
 
 func TestRecipientKeepsALimitedNumberOfReports(t *testing.T) {
-	l := newLedger(t, Policy{})
+	l := newLedger(t, store.Policy{})
 	l.fold(arrives(0, says(alice, dlr.Delivered, 0, at(0))), arrives(0, says(alice, dlr.Queued, 400, at(0))))
 	for i := range 3 * maxSeen {
 		l.fold(arrives(i, says(alice, dlr.Dispatched, 401, at(i))))
@@ -218,12 +219,12 @@ func TestRecipientKeepsALimitedNumberOfReports(t *testing.T) {
 	require.Equal(t, dlr.Queued, seen[1].Status, "the only report of its status is kept, so that it counts once")
 	require.Equal(t, at(3*maxSeen-1), seen[maxSeen-1].At, "the newest report is kept")
 	require.Equal(t, map[kind]int{{dlr.Delivered, 0}: 1, {dlr.Queued, 400}: 1, {dlr.Dispatched, 401}: 1}, l.messages())
-	require.Equal(t, []string{alice}, l.in(FeedbackOwed))
+	require.Equal(t, []string{alice}, l.in(store.FeedbackOwed))
 	require.Len(t, l.log, 2+3*maxSeen, "the log has all reports")
 }
 
 func TestRecipientWithMoreCodesThanItKeeps(t *testing.T) {
-	l := newLedger(t, Policy{})
+	l := newLedger(t, store.Policy{})
 	l.fold(arrives(0, says(alice, dlr.Delivered, 0, at(0))))
 	for code := range 2 * maxSeen {
 		l.fold(arrives(code, says(alice, dlr.Dispatched, 1000+code, at(code))))
@@ -233,24 +234,24 @@ func TestRecipientWithMoreCodesThanItKeeps(t *testing.T) {
 }
 
 func TestBatchWithMoreCodesThanItCounts(t *testing.T) {
-	l := newLedger(t, Policy{})
+	l := newLedger(t, store.Policy{})
 	entries := make([]dlr.Entry, 2*maxReported)
 	for i := range entries {
 		entries[i] = entry(dlr.Failed, 10_000+i, 1)
 	}
 	rows := &Rows{Batch: l.batch, Recipients: map[string]*Row{}}
-	c := Fold(rows, []Arrival{arrives(0, whole(len(entries), entries...))}, l.policy)
+	c := Fold(rows, []store.Arrival{arrives(0, whole(len(entries), entries...))}, l.policy)
 	require.LessOrEqual(t, len(l.batch.Reported), maxReported+1)
-	stats := PlanStats{}
-	stats.Apply(c)
-	want := []StatusTotal{{dlr.Failed, dlr.ClassOther, len(entries)}}
+	stats := store.PlanStats{}
+	AddChanges(&stats, c)
+	want := []store.StatusTotal{{Status: dlr.Failed, Class: dlr.ClassOther, Messages: len(entries)}}
 	require.Equal(t, want, stats.Messages, "the totals count every message")
 	last := l.batch.Reported[len(l.batch.Reported)-1]
-	require.Equal(t, Reported{Status: dlr.Failed, Code: dlr.NoCode, Claimed: maxReported}, last)
+	require.Equal(t, store.Reported{Status: dlr.Failed, Code: dlr.NoCode, Claimed: maxReported}, last)
 }
 
 func TestManyRecipientsInOneReport(t *testing.T) {
-	l := newLedger(t, Policy{})
+	l := newLedger(t, store.Policy{})
 	numbers := make([]string, 5000)
 	for i := range numbers {
 		numbers[i] = fmt.Sprintf("4477009%05d", i)

@@ -1,4 +1,4 @@
-package store
+package fold
 
 import (
 	"slices"
@@ -9,34 +9,35 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
 )
 
 // drawParts splits an arrival into random parts. Settlements stay whole, because no store splits them.
-func drawParts(t *rapid.T, a Arrival) []Arrival {
-	_, settlement := a.News.(Settlement)
-	all := a.Recipients()
+func drawParts(t *rapid.T, a store.Arrival) []store.Arrival {
+	_, settlement := a.News.(store.Settlement)
+	all := Recipients(a)
 	if settlement || all < 2 {
-		return []Arrival{a}
+		return []store.Arrival{a}
 	}
-	var parts []Arrival
+	var parts []store.Arrival
 	for from := 0; from < all; {
 		to := rapid.IntRange(from+1, all).Draw(t, "to")
-		parts = append(parts, a.Part(from, to))
+		parts = append(parts, Part(&a, from, to))
 		from = to
 	}
 	return parts
 }
 
 // rows returns the ledger's rows without the Refs of reports, which depend on how arrivals were grouped.
-func (l *ledger) rows() (Batch, map[string]Recipient) {
-	batch, recipients := *cloneBatch(l.batch), make(map[string]Recipient)
+func (l *ledger) rows() (store.Batch, map[string]store.Recipient) {
+	batch, recipients := *cloneBatch(l.batch), make(map[string]store.Recipient)
 	for i := range batch.Reports {
-		batch.Reports[i].Ref = Ref{}
+		batch.Reports[i].Ref = store.Ref{}
 	}
 	for digits, kept := range l.recipients {
 		r := cloneRecipient(kept)
 		for i := range r.Seen {
-			r.Seen[i].Ref = Ref{}
+			r.Seen[i].Ref = store.Ref{}
 		}
 		recipients[digits] = r
 	}
@@ -113,58 +114,60 @@ func TestTwoReplicasFoldPartsOfTheSameReport(t *testing.T) {
 }
 
 func TestUnfinishedReportIsNeverDropped(t *testing.T) {
-	l := newLedger(t, Policy{})
+	l := newLedger(t, store.Policy{})
 	a := arrives(0, whole(3, entry(dlr.Delivered, 0, 3, alice, bob, carol)))
-	l.fold(a.Part(0, 1))
+	l.fold(Part(&a, 0, 1))
 	require.Equal(t, 1, l.batch.Reports[0].Folded)
 	for i := range 2 * maxSeen {
 		l.fold(arrives(i, whole(i+10, entry(dlr.Failed, i, 1))))
 	}
-	l.fold(a.Part(1, 3))
+	l.fold(Part(&a, 1, 3))
 	require.Len(t, l.batch.Reports, maxSeen)
 	require.Zero(t, l.batch.Reports[0].Folded)
-	require.Equal(t, []string{alice, bob, carol}, l.in(FeedbackOwed))
+	require.Equal(t, []string{alice, bob, carol}, l.in(store.FeedbackOwed))
 	first := string(whole(10, entry(dlr.Failed, 0, 1)).Raw)
-	require.Equal(t, 1, slices.IndexFunc(l.log, func(g Logged) bool { return string(g.Raw) == first }))
+	require.Equal(t, 1, slices.IndexFunc(l.log, func(g store.Logged) bool { return string(g.Raw) == first }))
 }
 
 func TestFoldedCountsTheFoldedRecipients(t *testing.T) {
-	l := newLedger(t, Policy{})
+	l := newLedger(t, store.Policy{})
 	a := arrives(0, whole(3, entry(dlr.Delivered, 0, 3, alice, bob, carol)))
 	other := arrives(0, whole(4, entry(dlr.Failed, 1, 1, alice)))
 	for i, want := range []int{1, 2, 3} {
-		l.fold(a.Part(i, i+1))
-		require.Equal(t, want, a.Folded(l.batch))
+		l.fold(Part(&a, i, i+1))
+		require.Equal(t, want, Folded(&a, l.batch))
 		again := arrives(9, a.News)
-		require.Equal(t, want, again.Folded(l.batch), "a repeat has the same content key")
+		require.Equal(t, want, Folded(&again, l.batch), "a repeat has the same content key")
 	}
-	require.Zero(t, other.Folded(l.batch))
-	for _, n := range []News{
-		says(alice, dlr.Failed, 1, at(0)), Confirmation{BatchID: "batch", Recipients: []string{alice}}, Quarantined{},
+	require.Zero(t, Folded(&other, l.batch))
+	for _, n := range []store.News{
+		says(alice, dlr.Failed, 1, at(0)),
+		store.Confirmation{BatchID: "batch", Recipients: []string{alice}},
+		store.Quarantined{},
 	} {
 		a := arrives(0, n)
 		l.fold(a)
-		require.Zero(t, a.Folded(l.batch), "%T", n)
+		require.Zero(t, Folded(&a, l.batch), "%T", n)
 	}
 }
 
 func TestRecipientsCountsAllNumbers(t *testing.T) {
 	for _, c := range []struct {
-		news News
+		news store.News
 		want int
 	}{
 		{whole(9, entry(dlr.Delivered, 0, 2, alice, bob), entry(dlr.Failed, 1, 0), entry(dlr.Failed, 2, 1, alice)), 3},
 		{says(alice, dlr.Failed, 1, at(0)), 1},
-		{Facts{BatchID: "batch", Numbers: []string{alice, bob}}, 2},
-		{Confirmation{BatchID: "batch", Recipients: []string{alice}}, 1},
-		{settles(Accepted, alice, bob), 2},
-		{Requeue{BatchID: "batch", Recipients: []string{alice}}, 1},
-		{Checked{BatchID: "batch"}, 0},
-		{Quarantined{}, 0},
+		{store.Facts{BatchID: "batch", Numbers: []string{alice, bob}}, 2},
+		{store.Confirmation{BatchID: "batch", Recipients: []string{alice}}, 1},
+		{settles(store.Accepted, alice, bob), 2},
+		{store.Requeue{BatchID: "batch", Recipients: []string{alice}}, 1},
+		{store.Checked{BatchID: "batch"}, 0},
+		{store.Quarantined{}, 0},
 	} {
 		a, touched := arrives(0, c.news), 0
 		Touches(a, func(string) { touched++ })
-		require.Equal(t, c.want, a.Recipients(), "%T", c.news)
+		require.Equal(t, c.want, Recipients(a), "%T", c.news)
 		require.Equal(t, c.want, touched, "%T", c.news)
 	}
 }
@@ -176,8 +179,37 @@ func BenchmarkPart(b *testing.B) {
 		numbers[i] = strconv.Itoa(447700000000 + i)
 	}
 	a := arrives(0, whole(len(numbers), entry(dlr.Delivered, 0, len(numbers), numbers...)))
-	a.Part(0, 1)
+	Part(&a, 0, 1)
 	for b.Loop() {
-		a.Part(100_000, 101_000)
+		Part(&a, 100_000, 101_000)
+	}
+}
+
+func TestTouches(t *testing.T) {
+	for name, test := range map[string]struct {
+		news store.News
+		want []string
+	}{
+		"recipient report": {says("+"+alice, dlr.Delivered, 0, at(0)), []string{alice}},
+		"full report": {
+			whole(2, entry(dlr.Delivered, 0, 1, alice), entry(dlr.Failed, 34, 1, "+"+bob)),
+			[]string{alice, bob},
+		},
+		"summary": {whole(2, entry(dlr.Delivered, 0, 2)), nil},
+		"confirmation": {
+			store.Confirmation{BatchID: "batch", Recipients: []string{"+" + alice, bob}}, []string{alice, bob},
+		},
+		"settlement":         {settles(store.Accepted, "+"+alice), []string{alice}},
+		"requeue":            {store.Requeue{BatchID: "batch", Recipients: []string{bob}}, []string{bob}},
+		"facts":              {facts(true, at(0)), nil},
+		"facts with numbers": {store.Facts{BatchID: "batch", Numbers: []string{"+" + alice, bob}}, []string{alice, bob}},
+		"checked":            {store.Checked{BatchID: "batch"}, nil},
+		"quarantined":        {store.Quarantined{Raw: []byte("{")}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var touched []string
+			Touches(arrives(0, test.news), func(digits string) { touched = append(touched, digits) })
+			require.Equal(t, test.want, touched)
+		})
 	}
 }

@@ -1,4 +1,4 @@
-package store
+package fold
 
 import (
 	"testing"
@@ -6,15 +6,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
 )
 
 func TestDuplicateOfBatchReport(t *testing.T) {
-	l := newLedger(t, Policy{})
+	l := newLedger(t, store.Policy{})
 	l.fold(arrives(0, whole(3, entry(dlr.Delivered, 0, 2, alice, bob), entry(dlr.Failed, 34, 1, carol))))
 	c := l.fold(
 		// The same content in another order.
 		arrives(1, whole(3, entry(dlr.Failed, 34, 1, "+"+carol), entry(dlr.Delivered, 0, 2, bob, "+"+alice))),
-		arrives(2, whole(3, entry(dlr.Delivered, 0, 2, alice, bob), entry(dlr.Failed, 34, 1, carol)).polled()),
+		arrives(2, polled(whole(3, entry(dlr.Delivered, 0, 2, alice, bob), entry(dlr.Failed, 34, 1, carol)))),
 	)
 	require.Equal(t, 1, c.Duplicates, "a report that was fetched again is not a duplicate")
 	require.Zero(t, c.Polled)
@@ -26,7 +27,7 @@ func TestDuplicateOfBatchReport(t *testing.T) {
 }
 
 func TestEmptyReport(t *testing.T) {
-	l := newLedger(t, Policy{})
+	l := newLedger(t, store.Policy{})
 	c := l.fold(arrives(0, whole(0)))
 	require.True(t, c.NewBatch)
 	require.Empty(t, c.Taken)
@@ -36,7 +37,7 @@ func TestEmptyReport(t *testing.T) {
 }
 
 func TestSummaryThenFull(t *testing.T) {
-	l := newLedger(t, Policy{})
+	l := newLedger(t, store.Policy{})
 	c := l.fold(arrives(0, whole(3, entry(dlr.Delivered, 0, 2), entry(dlr.Failed, 34, 1))))
 	require.Empty(t, l.recipients)
 	require.Equal(t, []int{2, 1}, []int{c.Taken[0].Messages, c.Taken[1].Messages})
@@ -45,20 +46,20 @@ func TestSummaryThenFull(t *testing.T) {
 	require.True(t, l.batch.WantFull)
 	require.NotNil(t, l.batch.Task, "the full report must be fetched")
 
-	c = l.fold(arrives(1, whole(3, entry(dlr.Delivered, 0, 2, alice, bob), entry(dlr.Failed, 34, 1, carol)).polled()))
+	c = l.fold(arrives(1, polled(whole(3, entry(dlr.Delivered, 0, 2, alice, bob), entry(dlr.Failed, 34, 1, carol)))))
 	require.Zero(t, c.Duplicates)
 	require.Equal(t, 1, c.Polled)
 	for _, taken := range c.Taken {
 		require.Zero(t, taken.Messages, "the summary counted these messages")
 	}
-	require.Equal(t, []string{alice, bob}, l.in(FeedbackOwed))
+	require.Equal(t, []string{alice, bob}, l.in(store.FeedbackOwed))
 	require.False(t, l.batch.WantFull, "all delivered recipients are named")
 	require.Equal(t, map[dlr.Status]int{dlr.Delivered: 2, dlr.Failed: 1}, l.batch.States)
 }
 
 func TestMessagesIsTheLargerOfClaimedAndNamed(t *testing.T) {
 	delivered := kind{dlr.Delivered, 0}
-	l := newLedger(t, Policy{})
+	l := newLedger(t, store.Policy{})
 	l.fold(arrives(0, says(alice, dlr.Delivered, 0, at(0))))
 	require.Equal(t, 1, l.messages()[delivered])
 	l.fold(arrives(1, whole(5, entry(dlr.Delivered, 0, 2))))
@@ -75,49 +76,49 @@ func TestMessagesIsTheLargerOfClaimedAndNamed(t *testing.T) {
 }
 
 func TestInconsistentCountsAreAccepted(t *testing.T) {
-	for name, r := range map[string]Report{
+	for name, r := range map[string]store.Report{
 		"sum over total":        whole(2, entry(dlr.Delivered, 0, 2, alice, bob), entry(dlr.Failed, 34, 1, carol)),
 		"count below the names": whole(3, entry(dlr.Delivered, 0, 1, alice, bob), entry(dlr.Failed, 34, 0, carol)),
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLedger(t, Policy{})
+			l := newLedger(t, store.Policy{})
 			l.fold(arrives(0, r))
 			require.Equal(t, map[kind]int{{dlr.Delivered, 0}: 2, {dlr.Failed, 34}: 1}, l.messages())
 			require.Equal(t, r.Total, l.batch.Total)
-			require.Equal(t, []string{alice, bob}, l.in(FeedbackOwed))
+			require.Equal(t, []string{alice, bob}, l.in(store.FeedbackOwed))
 			require.False(t, l.batch.WantFull)
 		})
 	}
 	t.Run("count over the names", func(t *testing.T) {
-		l := newLedger(t, Policy{})
+		l := newLedger(t, store.Policy{})
 		l.fold(arrives(0, whole(3, entry(dlr.Delivered, 0, 3, alice, bob))))
 		require.Equal(t, 3, l.messages()[kind{dlr.Delivered, 0}])
-		require.Equal(t, []string{alice, bob}, l.in(FeedbackOwed))
+		require.Equal(t, []string{alice, bob}, l.in(store.FeedbackOwed))
 		require.True(t, l.batch.WantFull, "the report counts a delivery without naming the recipient")
 	})
 }
 
 func TestOneCodeUnderTwoStatuses(t *testing.T) {
-	l := newLedger(t, Policy{})
+	l := newLedger(t, store.Policy{})
 	l.fold(arrives(0, whole(2, entry(dlr.Expired, 14, 1, alice), entry(dlr.Rejected, 14, 1, bob))))
 	require.Equal(t, map[kind]int{{dlr.Expired, 14}: 1, {dlr.Rejected, 14}: 1}, l.messages())
 }
 
 func TestEntriesOfTheSameStatusAndCodeAreAdded(t *testing.T) {
 	parted := whole(5, entry(dlr.Failed, 34, 2), entry(dlr.Delivered, 0, 1, alice), entry(dlr.Failed, 34, 2))
-	l := newLedger(t, Policy{})
+	l := newLedger(t, store.Policy{})
 	l.fold(arrives(0, parted))
 	require.Equal(t, 4, l.messages()[kind{dlr.Failed, 34}])
 	merged := whole(5, entry(dlr.Delivered, 0, 1, alice), entry(dlr.Failed, 34, 4))
 	require.Equal(t, 1, l.fold(arrives(1, merged)).Duplicates)
 
-	l = newLedger(t, Policy{})
+	l = newLedger(t, store.Policy{})
 	l.fold(arrives(0, parted), arrives(1, whole(6, parted.Entries...)))
 	require.Equal(t, 4, l.messages()[kind{dlr.Failed, 34}], "claims of different reports are not added")
 }
 
 func TestRecipientNamedTwiceInOneReport(t *testing.T) {
-	l := newLedger(t, Policy{})
+	l := newLedger(t, store.Policy{})
 	c := l.fold(arrives(0, whole(2, entry(dlr.Delivered, 0, 2, alice, "+"+alice))))
 	require.Equal(t, 1, c.NewRecipients)
 	require.Equal(t, 1, c.Earned)
@@ -125,13 +126,13 @@ func TestRecipientNamedTwiceInOneReport(t *testing.T) {
 	require.Zero(t, l.recipient(alice).Seen[0].Repeats)
 	require.Equal(t, 2, l.messages()[kind{dlr.Delivered, 0}], "Sinch counts two")
 
-	l = newLedger(t, Policy{})
+	l = newLedger(t, store.Policy{})
 	l.fold(arrives(0, whole(2, entry(dlr.Failed, 34, 1, alice), entry(dlr.Delivered, 0, 1, alice))))
 	require.Equal(t, map[dlr.Status]int{dlr.Delivered: 1}, l.batch.States, "Delivered wins within one report")
 }
 
 func TestReportWithATimeWinsOverOneWithout(t *testing.T) {
-	l := newLedger(t, Policy{On: OnOff})
+	l := newLedger(t, store.Policy{On: store.OnOff})
 	l.fold(
 		arrives(0, whole(2, entry(dlr.Expired, 406, 1, alice), entry(dlr.Dispatched, 401, 1, bob))),
 		arrives(1, says(alice, dlr.Failed, 34, at(0))),
@@ -144,34 +145,36 @@ func TestReportWithATimeWinsOverOneWithout(t *testing.T) {
 
 func TestWhenTheFullReportMustBeFetched(t *testing.T) {
 	summary := whole(2, entry(dlr.Delivered, 0, 2), entry(dlr.Failed, 34, 1))
-	d := func(number string) Report { return says(number, dlr.Delivered, 0, at(0)) }
-	fullRead := Settlement{BatchID: "batch", Outcome: Progress, FullRead: true}
-	readFails := Settlement{BatchID: "batch", Outcome: Retry, Due: at(60)}
+	d := func(number string) store.Report { return says(number, dlr.Delivered, 0, at(0)) }
+	fullRead := store.Settlement{BatchID: "batch", Outcome: store.Progress, FullRead: true}
+	readFails := store.Settlement{BatchID: "batch", Outcome: store.Retry, Due: at(60)}
 	twoCodes := whole(2, entry(dlr.Delivered, 0, 1, alice), entry(dlr.Delivered, 401, 1))
 	for name, test := range map[string]struct {
-		on    On
-		after []News
+		on    store.On
+		after []store.News
 		want  bool
 	}{
-		"summary":                   {after: []News{summary}, want: true},
-		"on both":                   {on: OnBoth, after: []News{summary}, want: true},
-		"on confirmed":              {on: OnConfirmed, after: []News{summary}},
-		"off":                       {on: OnOff, after: []News{summary}},
-		"none delivered":            {after: []News{whole(2, entry(dlr.Failed, 34, 2))}},
-		"full":                      {after: []News{whole(2, entry(dlr.Delivered, 0, 2, alice, bob))}},
-		"failed not named":          {after: []News{whole(2, entry(dlr.Delivered, 0, 1, alice), entry(dlr.Failed, 34, 1))}},
-		"polled":                    {after: []News{summary.polled()}},
-		"all named before":          {after: []News{d(alice), d(bob), summary}},
-		"all named after":           {after: []News{summary, d(alice), d(bob)}},
-		"some named":                {after: []News{d(alice), summary}, want: true},
-		"full follows":              {after: []News{summary, whole(2, entry(dlr.Delivered, 0, 2, alice, bob))}},
-		"fetched":                   {after: []News{summary, fullRead}},
-		"fetched, then repeated":    {after: []News{summary, fullRead, summary}},
-		"fetch fails":               {after: []News{summary, readFails}, want: true},
-		"delivered under two codes": {after: []News{twoCodes}, want: true},
+		"summary":        {after: []store.News{summary}, want: true},
+		"on both":        {on: store.OnBoth, after: []store.News{summary}, want: true},
+		"on confirmed":   {on: store.OnConfirmed, after: []store.News{summary}},
+		"off":            {on: store.OnOff, after: []store.News{summary}},
+		"none delivered": {after: []store.News{whole(2, entry(dlr.Failed, 34, 2))}},
+		"full":           {after: []store.News{whole(2, entry(dlr.Delivered, 0, 2, alice, bob))}},
+		"failed not named": {
+			after: []store.News{whole(2, entry(dlr.Delivered, 0, 1, alice), entry(dlr.Failed, 34, 1))},
+		},
+		"polled":                    {after: []store.News{polled(summary)}},
+		"all named before":          {after: []store.News{d(alice), d(bob), summary}},
+		"all named after":           {after: []store.News{summary, d(alice), d(bob)}},
+		"some named":                {after: []store.News{d(alice), summary}, want: true},
+		"full follows":              {after: []store.News{summary, whole(2, entry(dlr.Delivered, 0, 2, alice, bob))}},
+		"fetched":                   {after: []store.News{summary, fullRead}},
+		"fetched, then repeated":    {after: []store.News{summary, fullRead, summary}},
+		"fetch fails":               {after: []store.News{summary, readFails}, want: true},
+		"delivered under two codes": {after: []store.News{twoCodes}, want: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLedger(t, Policy{On: test.on})
+			l := newLedger(t, store.Policy{On: test.on})
 			for i, n := range test.after {
 				l.fold(arrives(i, n))
 			}
@@ -181,7 +184,7 @@ func TestWhenTheFullReportMustBeFetched(t *testing.T) {
 }
 
 func TestBatchKeepsALimitedNumberOfReports(t *testing.T) {
-	l := newLedger(t, Policy{})
+	l := newLedger(t, store.Policy{})
 	for i := range 2 * maxSeen {
 		l.fold(arrives(i, whole(i, entry(dlr.Dispatched, 401, i))))
 	}

@@ -1,16 +1,17 @@
-package store
+package fold
 
 import (
 	"time"
 
 	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
 )
 
 // report applies a delivery report, or a part of one, or counts it as a duplicate.
-func (f *folding) report(n Report, at time.Time) {
+func (f *folding) report(n report, at time.Time) {
 	b := f.batch
-	var held *BatchReport
-	var ref Ref
+	var held *store.BatchReport
+	var ref store.Ref
 	if n.Type.Batch() {
 		if held = f.begin(n, at); held == nil {
 			return
@@ -35,16 +36,16 @@ func (f *folding) report(n Report, at time.Time) {
 		f.clearWantFullIfNamed()
 	}
 	if held != nil {
-		held.setFolded(n.part)
+		setFolded(held, n.part)
 	}
-	if n.Source == FromPoll && n.part.last() {
+	if n.Source == store.FromPoll && n.part.last() {
 		f.changes.Polled++
 	}
 }
 
 // duplicate counts a repeated callback. A report that dlrloop fetched again is not a duplicate.
-func (f *folding) duplicate(n Report) {
-	if n.Source == FromCallback {
+func (f *folding) duplicate(n report) {
+	if n.Source == store.FromCallback {
 		f.changes.Duplicates++
 	}
 }
@@ -65,7 +66,7 @@ func (f *folding) clearWantFullIfNamed() {
 
 // repeated reports whether the same recipient report was applied before, and counts the repeat. Only the operator's
 // time may differ: the row keeps the latest.
-func (f *folding) repeated(n Report) bool {
+func (f *folding) repeated(n report) bool {
 	e := n.Entries[0]
 	r := f.rows.Recipients[dlr.Digits(e.Recipients[0])]
 	if r == nil {
@@ -89,20 +90,20 @@ func (f *folding) repeated(n Report) bool {
 }
 
 // log appends the report to the report log and returns its place.
-func (f *folding) log(n Report, at time.Time) Ref {
-	f.rows.Log = append(f.rows.Log, Logged{ReceivedAt: at, Type: n.Type, Source: n.Source, Raw: n.Raw})
-	return Ref{Chunk: f.rows.Chunk, Index: uint64(len(f.rows.Log) - 1)}
+func (f *folding) log(n report, at time.Time) store.Ref {
+	f.rows.Log = append(f.rows.Log, store.Logged{ReceivedAt: at, Type: n.Type, Source: n.Source, Raw: n.Raw})
+	return store.Ref{Chunk: f.rows.Chunk, Index: uint64(len(f.rows.Log) - 1)}
 }
 
 // entry applies one entry of a report: its count and recipients in one status and code.
-func (f *folding) entry(n Report, e dlr.Entry, at time.Time, ref Ref) {
+func (f *folding) entry(n report, e dlr.Entry, at time.Time, ref store.Ref) {
 	counted := f.reported(e.Status, e.Code)
 	for _, number := range e.Recipients {
 		r, before := f.row(number), counted.Messages()
-		if f.addSeen(r, Seen{State: e.State, ReceivedAt: at, Source: n.Source, Ref: ref}) {
+		if f.addSeen(r, store.Seen{State: e.State, ReceivedAt: at, Source: n.Source, Ref: ref}) {
 			counted.Named++
 		}
-		if e.Status == dlr.Delivered && f.policy.earnsOnDelivered() {
+		if e.Status == dlr.Delivered && earnsOnDelivered(f.policy) {
 			f.earn(r, at)
 		}
 		f.addTaken(n, e.State, number, at, counted.Messages()-before)
@@ -117,8 +118,8 @@ func (f *folding) entry(n Report, e dlr.Entry, at time.Time, ref Ref) {
 	}
 	// The report counts a delivery without naming the recipient, so the full report must be fetched. A fetched report
 	// that still does not name the recipient is not fetched again.
-	earns := e.Status == dlr.Delivered && f.policy.earnsOnDelivered()
-	if earns && n.Source != FromPoll && counted.Claimed > counted.Named {
+	earns := e.Status == dlr.Delivered && earnsOnDelivered(f.policy)
+	if earns && n.Source != store.FromPoll && counted.Claimed > counted.Named {
 		f.batch.WantFull = true
 	}
 }
@@ -131,7 +132,7 @@ type kind struct {
 
 // claim adds count to the current report's count of r's status and code and returns the sum. So two entries with the
 // same status and code count like one.
-func (f *folding) claim(r *Reported, count int) int {
+func (f *folding) claim(r *store.Reported, count int) int {
 	if f.claims == nil {
 		f.claims = make(map[kind]int, 4)
 	}
@@ -140,8 +141,11 @@ func (f *folding) claim(r *Reported, count int) int {
 	return f.claims[k]
 }
 
-func (f *folding) addTaken(n Report, s dlr.State, number string, at time.Time, messages int) {
-	t := Taken{State: counted(s, at), Number: dlr.Digits(number), Messages: messages, ReceivedAt: at, Source: n.Source}
+func (f *folding) addTaken(n report, s dlr.State, number string, at time.Time, messages int) {
+	t := store.Taken{
+		State: store.Seen{State: s, ReceivedAt: at}.Counted(), Number: dlr.Digits(number), Messages: messages,
+		ReceivedAt: at, Source: n.Source,
+	}
 	if f.batch.Facts != nil {
 		t.SentAt = f.batch.Facts.SentAt()
 	}
@@ -150,7 +154,7 @@ func (f *folding) addTaken(n Report, s dlr.State, number string, at time.Time, m
 
 // reported returns the counter of a status and code and adds it if necessary. The pointer is valid until the next
 // call. Once maxReported counters exist, new pairs are counted by status label, without a code.
-func (f *folding) reported(s dlr.Status, code int) *Reported {
+func (f *folding) reported(s dlr.Status, code int) *store.Reported {
 	if r := f.counted(s, code); r != nil {
 		return r
 	}
@@ -160,12 +164,12 @@ func (f *folding) reported(s dlr.Status, code int) *Reported {
 			return r
 		}
 	}
-	f.batch.Reported = append(f.batch.Reported, Reported{Status: s, Code: code})
+	f.batch.Reported = append(f.batch.Reported, store.Reported{Status: s, Code: code})
 	return &f.batch.Reported[len(f.batch.Reported)-1]
 }
 
 // counted returns the counter of a status and code, or nil.
-func (f *folding) counted(s dlr.Status, code int) *Reported {
+func (f *folding) counted(s dlr.Status, code int) *store.Reported {
 	for i := range f.batch.Reported {
 		if r := &f.batch.Reported[i]; r.Code == code && r.Status == s {
 			return r
@@ -175,7 +179,7 @@ func (f *folding) counted(s dlr.Status, code int) *Reported {
 }
 
 // addSeen adds a report to a recipient's row and reports whether its status and code are new for the recipient.
-func (f *folding) addSeen(r *Row, s Seen) bool {
+func (f *folding) addSeen(r *Row, s store.Seen) bool {
 	fresh := true
 	for _, old := range r.Seen {
 		if old.SameReport(s.State) {
@@ -220,11 +224,11 @@ func (f *folding) moveStatus(from, to dlr.Status) {
 
 // dropSeen returns the recipient's reports without one. It never drops the report that holds, and it first drops a
 // report whose status and code another report has too.
-func dropSeen(r *Recipient) []Seen {
+func dropSeen(r *store.Recipient) []store.Seen {
 	effects := r.Effects()
 	drop := -1
 	for i, s := range r.Seen {
-		if effects[i] == Holds {
+		if effects[i] == store.Holds {
 			continue
 		}
 		if drop < 0 {
@@ -238,7 +242,7 @@ func dropSeen(r *Recipient) []Seen {
 	return append(r.Seen[:drop:drop], r.Seen[drop+1:]...)
 }
 
-func hasOther(seen []Seen, except int, s dlr.State) bool {
+func hasOther(seen []store.Seen, except int, s dlr.State) bool {
 	for i, o := range seen {
 		if i != except && o.Status == s.Status && o.Code == s.Code {
 			return true
