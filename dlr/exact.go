@@ -1,6 +1,7 @@
 package dlr
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -23,7 +24,10 @@ func UnmarshalStrict(body []byte, into any) error {
 type exactDecoder struct{ strict bool }
 
 func (e exactDecoder) unmarshal(body []byte, into any) error {
-	exact, err := e.value(body, reflect.TypeOf(into).Elem())
+	if !json.Valid(body) {
+		return json.Unmarshal(body, into) // for its error
+	}
+	exact, err := e.value(nil, bytes.TrimSpace(body), reflect.TypeOf(into).Elem())
 	if err != nil {
 		return err
 	}
@@ -32,47 +36,43 @@ func (e exactDecoder) unmarshal(body []byte, into any) error {
 
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
 
-// value rewrites raw, which decodes into a t. A value of another JSON type is left for json.Unmarshal to reject.
-func (e exactDecoder) value(raw json.RawMessage, t reflect.Type) (json.RawMessage, error) {
-	if reflect.PointerTo(t).Implements(unmarshaler) {
-		return raw, nil
-	}
-	switch t.Kind() {
-	case reflect.Pointer:
-		return e.value(raw, t.Elem())
-	case reflect.Slice, reflect.Array:
-		return e.list(raw, t.Elem())
-	case reflect.Map:
-		return e.object(raw, func(string) (reflect.Type, bool) { return t.Elem(), true })
-	case reflect.Struct:
+// value appends raw, which decodes into a t, to b. A value of another JSON type is left for json.Unmarshal to reject.
+func (e exactDecoder) value(b, raw []byte, t reflect.Type) ([]byte, error) {
+	switch kind := t.Kind(); {
+	case reflect.PointerTo(t).Implements(unmarshaler):
+	case kind == reflect.Pointer:
+		return e.value(b, raw, t.Elem())
+	case (kind == reflect.Slice || kind == reflect.Array) && raw[0] == '[':
+		return e.list(b, raw, t.Elem())
+	case kind == reflect.Map && raw[0] == '{':
+		return e.object(b, raw, func(string) (reflect.Type, bool) { return t.Elem(), true })
+	case kind == reflect.Struct && raw[0] == '{':
 		fields := fieldsOf(t)
-		return e.object(raw, func(name string) (reflect.Type, bool) { f, found := fields[name]; return f, found })
+		return e.object(b, raw, func(name string) (reflect.Type, bool) { f, found := fields[name]; return f, found })
 	}
-	return raw, nil
+	return append(b, raw...), nil
 }
 
-func (e exactDecoder) list(raw json.RawMessage, element reflect.Type) (json.RawMessage, error) {
-	var elements []json.RawMessage
-	if json.Unmarshal(raw, &elements) != nil || elements == nil {
-		return raw, nil //nolint:nilerr // json.Unmarshal of the whole returns it
-	}
-	for i := range elements {
-		exact, err := e.value(elements[i], element)
-		if err != nil {
+func (e exactDecoder) list(b, raw []byte, t reflect.Type) (_ []byte, err error) {
+	b = append(b, '[')
+	for _, element := range elements(raw) {
+		if b[len(b)-1] != '[' {
+			b = append(b, ',')
+		}
+		if b, err = e.value(b, element, t); err != nil {
 			return nil, err
 		}
-		elements[i] = exact
 	}
-	return joined('[', elements, ']'), nil
+	return append(b, ']'), nil
 }
 
-func (e exactDecoder) object(raw json.RawMessage, of func(name string) (reflect.Type, bool)) (json.RawMessage, error) {
-	var object map[string]json.RawMessage
-	if json.Unmarshal(raw, &object) != nil || object == nil {
-		return raw, nil //nolint:nilerr // json.Unmarshal of the whole returns it
+func (e exactDecoder) object(b, raw []byte, of func(name string) (reflect.Type, bool)) (_ []byte, err error) {
+	last := make(map[string][]byte)
+	for name, value := range Members(raw) {
+		last[string(name)] = value
 	}
-	parts := make([]json.RawMessage, 0, len(object))
-	for name, value := range object {
+	b = append(b, '{')
+	for name, value := range last {
 		t, known := of(name)
 		switch {
 		case known:
@@ -81,28 +81,15 @@ func (e exactDecoder) object(raw json.RawMessage, of func(name string) (reflect.
 		default:
 			continue
 		}
-		exact, err := e.value(value, t)
-		if err != nil {
-			return nil, err
-		}
-		quoted, err := json.Marshal(name)
-		if err != nil {
-			return nil, err
-		}
-		parts = append(parts, append(append(quoted, ':'), exact...))
-	}
-	return joined('{', parts, '}'), nil
-}
-
-func joined(first byte, parts []json.RawMessage, last byte) json.RawMessage {
-	b := []byte{first}
-	for i, part := range parts {
-		if i > 0 {
+		if b[len(b)-1] != '{' {
 			b = append(b, ',')
 		}
-		b = append(b, part...)
+		quoted, _ := json.Marshal(name) // a string can be encoded
+		if b, err = e.value(append(append(b, quoted...), ':'), value, t); err != nil {
+			return nil, err
+		}
 	}
-	return append(b, last)
+	return append(b, '}'), nil
 }
 
 // fieldsOf returns the types of a struct's fields by their JSON names, including the fields of embedded structs.

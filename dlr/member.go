@@ -12,23 +12,41 @@ import (
 )
 
 // The functions in this file decode JSON that is known to be valid, and never fail: an invalid member must not make a
-// report unreadable. A null counts as absent, and so does nil, which stands for an absent member.
+// report unreadable. A null counts as absent, and so does nil, which stands for an absent member. The other packages
+// decode with them too, so that the same JSON means the same everywhere.
 
-// text is a JSON string, or a JSON number in its original spelling; any other value decodes as "". It is valid UTF-8
-// without NUL, which PostgreSQL cannot store.
-type text string
-
-func readText(value []byte) text {
+// Text decodes a JSON string, or a JSON number in its original spelling, except that 3.0 is 3. The result is valid UTF-8
+// without NUL, which PostgreSQL cannot store. It returns false for any other value.
+func Text(value []byte) (s string, ok bool) {
 	if len(value) == 0 {
-		return ""
+		return "", false
 	}
 	switch c := value[0]; {
 	case c == '"':
-		return text(unquote(value))
+		return unquote(value), true
 	case c == '-' || c >= '0' && c <= '9':
-		return text(wholeNumber(string(value)))
+		return wholeNumber(string(value)), true
 	}
-	return ""
+	return "", false
+}
+
+// Integer decodes a 32-bit integer: a JSON number such as 3, 3.0 or 3e2, or a string that holds one. No documented code
+// or count is larger. It returns false for any other value.
+func Integer(value []byte) (n int, ok bool) {
+	v, err := strconv.ParseInt(string(value), 10, 32)
+	if err != nil {
+		s, _ := Text(value)
+		v, err = strconv.ParseInt(wholeNumber(strings.TrimSpace(s)), 10, 32)
+	}
+	return int(v), err == nil
+}
+
+// text is a value that Text decodes, or "".
+type text string
+
+func readText(value []byte) text {
+	s, _ := Text(value)
+	return text(s)
 }
 
 func unquote(b []byte) string {
@@ -40,12 +58,14 @@ func unquote(b []byte) string {
 	return strings.ReplaceAll(s, "\x00", "\ufffd")
 }
 
-// cut returns the first maxText characters of t.
-func (t text) cut() string {
-	if len(t) <= maxText || utf8.RuneCountInString(string(t)) <= maxText {
-		return string(t)
+func (t text) cut() string { return Truncate(string(t), maxText) }
+
+// Truncate returns the first limit characters of s.
+func Truncate(s string, limit int) string {
+	if len(s) <= limit || utf8.RuneCountInString(s) <= limit {
+		return s
 	}
-	return string([]rune(t)[:maxText])
+	return string([]rune(s)[:limit])
 }
 
 // plainText returns the content of a JSON string, without copying. It returns false for any other value, and for a
@@ -81,9 +101,9 @@ func wholeNumber(s string) string {
 	return strconv.FormatInt(int64(f), 10)
 }
 
-// membersOf yields the members of a JSON object in order: the unquoted name, valid until the next iteration, and the
-// value.
-func membersOf(object []byte) iter.Seq2[[]byte, []byte] {
+// Members yields the members of object, a valid JSON object without white space around it, in order: the unquoted name,
+// valid until the next iteration, and the value, a part of object. encoding/json would need 3 to 9 times as long.
+func Members(object []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(name, value []byte) bool) {
 		for _, element := range elements(object) {
 			end := stringEnd(element)
@@ -152,27 +172,10 @@ func elementEnd(list []byte) int {
 	return len(list)
 }
 
-// integer is a 32-bit JSON integer, or a string that holds one; anything else is unset. No documented code or count is
-// larger.
-type integer struct {
-	value int
-	set   bool
-}
-
-func readInteger(value []byte) integer {
-	if len(value) == 0 {
-		return integer{}
-	}
-	v, err := strconv.ParseInt(string(value), 10, 32)
-	if err != nil {
-		v, err = strconv.ParseInt(wholeNumber(strings.TrimSpace(string(readText(value)))), 10, 32)
-	}
-	return integer{value: int(v), set: err == nil}
-}
-
-func (i integer) or(fallback int) int {
-	if i.set {
-		return i.value
+// readInteger decodes a value with Integer. It returns fallback for a value that is not an integer.
+func readInteger(value []byte, fallback int) int {
+	if n, ok := Integer(value); ok {
+		return n
 	}
 	return fallback
 }

@@ -116,12 +116,12 @@ func Parse(body []byte) (Callback, error) {
 		Type:              t,
 		BatchID:           string(batchID),
 		ClientReference:   readText(w.clientReference).cut(),
-		Total:             max(readInteger(w.total).or(0), 0),
+		Total:             max(readInteger(w.total, 0), 0),
 		Entries:           entries,
 		AppliedOriginator: readText(w.appliedOriginator).cut(),
 		Encoding:          readText(w.encoding).cut(),
 		Operator:          readText(w.operator).cut(),
-		Parts:             max(readInteger(w.parts).or(0), 0),
+		Parts:             max(readInteger(w.parts, 0), 0),
 	}
 	if t.Recipient() {
 		r.Total = 1

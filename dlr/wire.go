@@ -15,7 +15,7 @@ type wireCallback struct {
 
 func readCallback(object []byte) *wireCallback {
 	w := &wireCallback{}
-	for name, value := range membersOf(object) {
+	for name, value := range Members(object) {
 		if member := w.member(name); member != nil {
 			*member = value
 		}
@@ -75,7 +75,7 @@ func (w *wireCallback) recipientEntry() ([]Entry, Reason) {
 	if s == "" {
 		return nil, NoStatus
 	}
-	state := State{Status: s, Code: readInteger(w.code).code(), At: readTime(w.at), OperatorAt: readTime(w.operatorAt)}
+	state := State{Status: s, Code: readCode(w.code), At: readTime(w.at), OperatorAt: readTime(w.operatorAt)}
 	return []Entry{{State: state, Count: 1, Recipients: []string{string(recipient)}}}, ""
 }
 
@@ -109,7 +109,7 @@ func readEntry(element []byte, most int) Entry {
 		return Entry{}
 	}
 	var code, status, count, recipients []byte
-	for name, value := range membersOf(element) {
+	for name, value := range Members(element) {
 		switch string(name) {
 		case "code":
 			code = value
@@ -127,8 +127,8 @@ func readEntry(element []byte, most int) Entry {
 	}
 	numbers := readNumbers(recipients, most)
 	return Entry{
-		State:      State{Status: s, Code: readInteger(code).code()},
-		Count:      max(readInteger(count).or(len(numbers)), 0),
+		State:      State{Status: s, Code: readCode(code)},
+		Count:      max(readInteger(count, len(numbers)), 0),
 		Recipients: numbers,
 	}
 }
@@ -177,4 +177,4 @@ func (t text) status() Status {
 	return s
 }
 
-func (i integer) code() int { return max(i.or(NoCode), NoCode) }
+func readCode(value []byte) int { return max(readInteger(value, NoCode), NoCode) }

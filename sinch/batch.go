@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"time"
-	"unicode/utf8"
 
 	"github.com/dlrloop/dlrloop/dlr"
 )
@@ -121,7 +120,7 @@ func (b *Batch) UnmarshalJSON(body []byte) error {
 		SendAt:           m.moment("send_at"),
 		ExpireAt:         m.moment("expire_at"),
 		CallbackURL:      m.text("callback_url"),
-		ClientReference:  cut(m.text("client_reference"), maxReference),
+		ClientReference:  dlr.Truncate(m.text("client_reference"), maxReference),
 		FeedbackEnabled:  m.flag("feedback_enabled"),
 		Canceled:         m.flag("canceled"),
 		CreatedAt:        m.moment("created_at"),
@@ -171,10 +170,3 @@ func batchPath(batchID, rest string) (string, error) {
 }
 
 const batchesPath = "/batches"
-
-func cut(s string, limit int) string {
-	if utf8.RuneCountInString(s) <= limit {
-		return s
-	}
-	return string([]rune(s)[:limit])
-}

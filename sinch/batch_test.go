@@ -63,6 +63,14 @@ func TestGetBatchReadsTolerantly(t *testing.T) {
 				`"flash_message":"false"}`,
 			Batch{ID: "b", FromTON: new(1), FromNPI: new(18), MaxParts: 3, Canceled: true},
 		},
+		"whole numbers in any form": {
+			`{"id":3.0,"to":[4.477e11],"from_ton":"1.0","from_npi":1e1,"max_number_of_message_parts":3.0}`,
+			Batch{ID: "3", To: []string{"447700000000"}, FromTON: new(1), FromNPI: new(10), MaxParts: 3},
+		},
+		"a number that no field holds": {
+			`{"id":"b","max_number_of_message_parts":2147483648}`,
+			Batch{ID: "b", Unknown: rawMembers("max_number_of_message_parts", `2147483648`)},
+		},
 		"numbers for texts": {
 			`{"id":"b","parameters":{"n":{"default":5}},"udh":"00","truncate_concat":true,"strict_validation":true}`,
 			Batch{

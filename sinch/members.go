@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/dlrloop/dlrloop/dlr"
@@ -75,21 +73,14 @@ func (m members) moment(name string) time.Time       { return read(m, name, loos
 func (m members) parameters(name string) Parameters  { return read(m, name, looseParameters) }
 func (m members) list(name string) []json.RawMessage { return read(m, name, as[[]json.RawMessage]) }
 
-// looseText decodes a string, or a number in its original spelling. It replaces NUL, which PostgreSQL cannot store.
-func looseText(raw json.RawMessage) (string, bool) {
-	if c := raw[0]; c == '-' || c >= '0' && c <= '9' {
-		return string(raw), true
-	}
-	s, ok := as[string](raw)
-	return strings.ReplaceAll(s, "\x00", "\ufffd"), ok
-}
+func looseText(raw json.RawMessage) (string, bool) { return dlr.Text(raw) }
 
 // looseTexts decodes a list of strings and numbers and drops all other elements.
 func looseTexts(raw json.RawMessage) ([]string, bool) {
 	list, ok := as[[]json.RawMessage](raw)
 	var texts []string
 	for _, element := range list {
-		if s, ok := looseText(element); ok {
+		if s, ok := dlr.Text(element); ok {
 			texts = append(texts, s)
 		}
 	}
@@ -103,16 +94,14 @@ func looseFlag(raw json.RawMessage) (value, ok bool) {
 	return value, value || bytes.EqualFold(word, []byte("false"))
 }
 
-// looseInteger decodes an integer, also as a string.
 func looseInteger(raw json.RawMessage) (*int, bool) {
-	s, _ := looseText(raw)
-	i, err := strconv.Atoi(strings.TrimSpace(s))
-	return &i, err == nil
+	i, ok := dlr.Integer(raw)
+	return &i, ok
 }
 
 // looseMoment decodes a timestamp in the forms that dlr.ParseTime accepts.
 func looseMoment(raw json.RawMessage) (time.Time, bool) {
-	s, _ := looseText(raw)
+	s, _ := dlr.Text(raw)
 	return dlr.ParseTime(s)
 }
 
@@ -123,7 +112,7 @@ func looseParameters(raw json.RawMessage) (Parameters, bool) {
 	for key, values := range keys {
 		p[key] = make(map[string]string, len(values))
 		for number, v := range values {
-			s, readable := looseText(v)
+			s, readable := dlr.Text(v)
 			if !readable {
 				return nil, false
 			}

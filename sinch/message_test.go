@@ -147,6 +147,7 @@ func TestParseMessageNamesTheMember(t *testing.T) {
 		`{"body":"","max_number_of_message_parts":"2"}`:       "max_number_of_message_parts: it must be a whole number",
 		`{"body":"","max_number_of_message_parts":1.5}`:       "max_number_of_message_parts: it must be a whole number",
 		`{"body":"","max_number_of_message_parts":0}`:         "max_number_of_message_parts: it must be at least 1",
+		`{"body":"","max_number_of_message_parts":0.0}`:       "max_number_of_message_parts: it must be at least 1",
 		`{"body":"","from_ton":true}`:                         "from_ton: it must be a whole number",
 		`{"body":"","parameters":[]}`:                         "parameters: it must be an object of objects",
 		`{"body":"","parameters":{"a":null}}`:                 "parameters: it must be an object of objects",

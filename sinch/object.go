@@ -90,7 +90,7 @@ func as[T any](raw json.RawMessage) (v T, ok bool) {
 
 func (o *object) text(member string) *string  { return take(o, member, "a string", as[string]) }
 func (o *object) flag(member string) *bool    { return take(o, member, "true or false", as[bool]) }
-func (o *object) integer(member string) *int  { return take(o, member, "a whole number", as[int]) }
+func (o *object) integer(member string) *int  { return take(o, member, "a whole number", asInteger) }
 func (o *object) base64(member string) []byte { return value(take(o, member, "base64", asBase64)) }
 func (o *object) hex(member string) []byte {
 	return value(take(o, member, "hexadecimal digits", asHex))
@@ -133,6 +133,12 @@ func (o *object) media(member string) *Media {
 		o.fail(member+"."+e.Member, e.Reason)
 	}
 	return m
+}
+
+// asInteger decodes a number such as 3 or 3.0, but not a string.
+func asInteger(raw json.RawMessage) (int, bool) {
+	i, ok := dlr.Integer(raw)
+	return i, ok && raw[0] != '"'
 }
 
 func asTexts(raw json.RawMessage) ([]string, bool) {
