@@ -43,7 +43,7 @@ var imports = map[string][]string{
 
 	"metrics": {"dlr", "store"},
 
-	"relay":           {"sinch", "store"},
+	"relay":           {"dlr", "sinch", "store"},
 	"relay/feedback":  {"dlr", "metrics", "relay", "sinch", "store"},
 	"relay/reconcile": {"metrics", "relay", "sinch", "store"},
 	"relay/relaytest": {"dlr", "metrics", "sinch", "store", "store/boltstore", "store/storetest"},

@@ -6,10 +6,10 @@ import (
 	"net"
 	"net/http"
 	"time"
-	"unicode/utf8"
 
 	"github.com/sony/gobreaker/v2"
 
+	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/sinch"
 	"github.com/dlrloop/dlrloop/store"
 )
@@ -103,8 +103,8 @@ func Detail(err error) string {
 	if CircuitRefused(err) {
 		s = "the circuit breaker is open"
 	}
-	if _, ok := errors.AsType[*sinch.Error](err); ok || utf8.RuneCountInString(s) <= maxDetail {
+	if _, ok := errors.AsType[*sinch.Error](err); ok {
 		return s
 	}
-	return string([]rune(s)[:maxDetail])
+	return dlr.Truncate(s, maxDetail)
 }

@@ -75,7 +75,7 @@ func policies(string) store.Policy {
 
 // batch returns the arrivals of batch b.
 func batch(b int) []store.Arrival {
-	plan, id, at := plans[b%len(plans)], fmt.Sprintf("batch-%08d", b), time.Now().UTC().Truncate(time.Millisecond)
+	plan, id, at := plans[b%len(plans)], fmt.Sprintf("batch-%08d", b), store.Now()
 	numbers := make([]string, size)
 	for i := range numbers {
 		numbers[i] = fmt.Sprintf("44%010d", b*size+i)

@@ -83,7 +83,7 @@ func TestFeedbackForEveryone(t *testing.T) {
 	require.Equal(t, "owed", everyone())
 	lists([]string{"b"}, nil)
 
-	attempt(now().Add(time.Second), store.Accepted, store.ReasonAccepted)
+	attempt(store.Now().Add(time.Second), store.Accepted, store.ReasonAccepted)
 	require.Equal(t, "sent", everyone())
 	lists(nil, nil)
 }

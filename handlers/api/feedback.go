@@ -116,7 +116,7 @@ func (p *API) requeueBatch(ctx context.Context, key store.BatchKey) (v requeueVi
 	if b.Dead == nil && b.Task == nil {
 		return v, nil
 	}
-	n, err := p.store.Requeue(ctx, key, now())
+	n, err := p.store.Requeue(ctx, key, store.Now())
 	if err != nil {
 		return v, failedBatch("requeue", key, err)
 	}
@@ -174,7 +174,7 @@ func (r *requeuing) pending(ctx context.Context) (plans []string, err error) {
 // of its tasks are due: then waiting requeues one task to end the pause.
 func (r *requeuing) waiting(ctx context.Context, plan string) error {
 	before := r.batches.Load()
-	err := r.pages(ctx, store.TaskQuery{Plan: plan, Due: now().Add(time.Millisecond)})
+	err := r.pages(ctx, store.TaskQuery{Plan: plan, Due: store.Now().Add(time.Millisecond)})
 	if err != nil || r.batches.Load() > before {
 		return err
 	}
@@ -222,7 +222,7 @@ func (r *requeuing) pages(ctx context.Context, q store.TaskQuery) error {
 
 // batch requeues the feedback of one batch. It reports false if retention has deleted the batch meanwhile.
 func (r *requeuing) batch(ctx context.Context, key store.BatchKey) (found bool, err error) {
-	n, err := r.store.Requeue(ctx, key, now())
+	n, err := r.store.Requeue(ctx, key, store.Now())
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}
@@ -232,6 +232,3 @@ func (r *requeuing) batch(ctx context.Context, key store.BatchKey) (found bool, 
 	r.recipients.Add(int64(n))
 	return true, nil
 }
-
-// now returns the current time as the store requires it: in UTC, truncated to the millisecond.
-func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }

@@ -179,7 +179,7 @@ func (r *registration) take(ctx context.Context, body []byte) error {
 func (r *registration) record(ctx context.Context, facts store.Facts) error {
 	ctx, cancel := context.WithTimeout(ctx, r.config.Patience)
 	defer cancel()
-	if err := r.store.Record(ctx, store.Arrival{Plan: r.plan, At: now(), News: facts}); err != nil {
+	if err := r.store.Record(ctx, store.Arrival{Plan: r.plan, At: store.Now(), News: facts}); err != nil {
 		r.failed.Store(true)
 		return fmt.Errorf("register batch %s of plan %s: %w", facts.BatchID, r.plan, err)
 	}

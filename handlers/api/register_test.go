@@ -82,7 +82,7 @@ func TestARegisteredBatchIsStoredBeforeItsFirstReport(t *testing.T) {
 	require.Equal(t, []string{alice, bob}, s.pages(t, registerAddress+"/b/recipients", "number", 1))
 	require.Equal(t, []string{"b"}, s.pages(t, "/api/v1/batches?client_reference=otp/1", "id", 1))
 
-	record(t, st, planEU, now(), called(t, recipientBody("b", alice, "Delivered", 0, morning(time.Second))))
+	record(t, st, planEU, store.Now(), called(t, recipientBody("b", alice, "Delivered", 0, morning(time.Second))))
 	view = s.without(t, "b")
 	require.Equal(t, 1.0, view["lacking"])
 	require.Equal(t, 1.0, view["feedback"].(map[string]any)["owed"], "feedback is owed without a lookup at Sinch")
@@ -125,14 +125,14 @@ func TestCheckNowMakesMissingReportsDue(t *testing.T) {
 	s := serveRegistration(t, st)
 	overdue := func() (ids []string) {
 		s.without(t, "later") // waits for the fold, as Overdue sees only folded arrivals
-		batches, err := st.Overdue(t.Context(), planEU, now(), 10)
+		batches, err := st.Overdue(t.Context(), planEU, store.Now(), 10)
 		require.NoError(t, err)
 		for _, b := range batches {
 			ids = append(ids, b.ID)
 		}
 		return ids
 	}
-	recent := strings.ReplaceAll(sent("later", 0, wanted), "2026-03-02", now().Format(time.DateOnly))
+	recent := strings.ReplaceAll(sent("later", 0, wanted), "2026-03-02", store.Now().Format(time.DateOnly))
 	wantRegistered(t, 1, s.register(t, "application/json", recent))
 	require.Empty(t, overdue())
 	lines := sent("now", 0, wanted) + "\n" + sent("none", 0, "")

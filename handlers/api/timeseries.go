@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/store"
 )
 
 // Limits of one timeseries.
@@ -62,7 +63,7 @@ func (p *API) timeseries(ctx context.Context, a *request) (any, error) {
 func (q *query) span() span {
 	s := span{from: q.time("from"), to: q.time("to"), step: q.step("step", time.Minute)}
 	if s.to.IsZero() {
-		s.to = now()
+		s.to = store.Now()
 		if !s.from.IsZero() && !s.from.Before(s.to) {
 			s.to = s.from.Add(time.Hour)
 		}

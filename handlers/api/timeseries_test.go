@@ -97,7 +97,7 @@ func TestTimeseries(t *testing.T) {
 
 func TestTimeseriesDefaultsToTheLastHour(t *testing.T) {
 	st := handlerstest.OpenStore(t)
-	begun := now()
+	begun := store.Now()
 	record(t, st, planEU, begun, called(t, recipientBody("b", alice, "Delivered", 0, begun)))
 	record(t, st, planEU, begun.Add(-2*time.Hour), called(t, recipientBody("c", alice, "Failed", 0, begun)))
 	s := serve(t, Config{}, st, handlerstest.Quiet())
@@ -105,7 +105,7 @@ func TestTimeseriesDefaultsToTheLastHour(t *testing.T) {
 	r := read[timeseriesReply](t, s.get(t, "/api/v1/timeseries"))
 	require.InDelta(t, 60, len(r.Times), 1)
 	require.False(t, r.To.Before(begun))
-	require.False(t, r.To.After(now().Add(time.Minute)))
+	require.False(t, r.To.After(store.Now().Add(time.Minute)))
 	require.Len(t, r.Series, 1, "the current minute is included")
 	require.Equal(t, "Delivered", r.Series[0].Status)
 

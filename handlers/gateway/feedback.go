@@ -102,7 +102,7 @@ func (p *proxiedRequest) confirm(ctx context.Context, c store.Confirmation) erro
 
 // record blocks until n is durable.
 func (p *proxiedRequest) record(ctx context.Context, n store.News) error {
-	if err := p.store.Record(ctx, store.Arrival{Plan: p.plan.ID, At: now(), News: n}); err != nil {
+	if err := p.store.Record(ctx, store.Arrival{Plan: p.plan.ID, At: store.Now(), News: n}); err != nil {
 		return p.notRecorded("record", err)
 	}
 	return nil

@@ -227,7 +227,7 @@ func (r *recorder) recordAll(of *observed, late *atomic.Bool) {
 	defer cancel()
 	var workers errgroup.Group
 	workers.SetLimit(recordWorkers)
-	at := now()
+	at := store.Now()
 	for i, facts := range of.facts {
 		workers.Go(func() error {
 			if err := r.recordOne(ctx, store.Arrival{Plan: of.plan, At: at, News: facts}); err != nil {
@@ -293,6 +293,3 @@ func (r *recorder) warn(of *observed, message string, err error) {
 			slog.String("plan", of.plan), slog.Any("error", err), slog.Int64("unlogged", unlogged))
 	}
 }
-
-// now returns the current time as the store requires it: in UTC, truncated to the millisecond.
-func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }

@@ -146,7 +146,7 @@ func (p *Webhook) record(ctx context.Context, h *endpoint, body []byte) (dlr.Typ
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.storeTimeout)
 	defer cancel()
-	arrival := store.Arrival{Plan: h.plan, At: time.Now().UTC().Truncate(time.Millisecond), News: news}
+	arrival := store.Arrival{Plan: h.plan, At: store.Now(), News: news}
 	return callback.Type, outcome, p.store.Record(ctx, arrival)
 }
 

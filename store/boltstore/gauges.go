@@ -20,7 +20,7 @@ type published struct{ store.Gauges }
 // goroutine runs yet.
 func (s *Store) publish() {
 	g := store.Gauges{Plans: make(map[string]store.PlanGauges, len(s.totals)), QuarantineEntries: s.quarantine.entries}
-	now := time.Now().UTC().Truncate(time.Millisecond)
+	now := store.Now()
 	err := s.viewFolded(func(tx *bolt.Tx) error {
 		c := tx.Bucket(schema.BucketDue).Cursor()
 		for plan, t := range s.totals {

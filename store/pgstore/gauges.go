@@ -156,7 +156,7 @@ func (s *Store) addOldest(ctx context.Context, plans map[string]store.PlanGauges
 		Plan        string
 		Due, Latest time.Time
 	}
-	now := time.Now().UTC().Truncate(time.Millisecond)
+	now := store.Now()
 	all, err := overSlots(ctx, s, pgx.RowToStructByPos[oldest], readOldest, pending)
 	for _, o := range all {
 		p := plans[unescape(o.Plan)]
