@@ -2,13 +2,13 @@ package simulator
 
 import (
 	"net/http"
-	"os"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dlrloop/dlrloop/dlr/fixtures"
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
@@ -27,8 +27,7 @@ func (u *customer) report(batch string) string {
 }
 
 func TestCancelBeforeSendAtEmptiesReport(t *testing.T) {
-	example, err := os.ReadFile("testdata/cb-dr-sms-empty.json")
-	require.NoError(t, err)
+	example := fixtures.Read(t, "cb-dr-sms-empty.json")
 	for kind, callbacks := range map[string]int{
 		"none": 0, "summary": 1, "full": 1, "per_recipient": 0,
 		"per_recipient_final": 0,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dlrloop/dlrloop/dlr/fixtures"
 	"github.com/dlrloop/dlrloop/simulator/fault"
 )
 
@@ -267,8 +267,7 @@ func TestErrorsMatchSinchsExamples(t *testing.T) {
 			"err-400-constraint":    `{"to":[],"from":"ACME","body":"hi"}`,
 			"err-403-unknown-group": `{"to":["01K2NDE5RPA0C7W3B9HYZK4T6M"],"from":"ACME","body":"hi"}`,
 		} {
-			want, err := os.ReadFile("testdata/" + example + ".json")
-			require.NoError(t, err)
+			want := fixtures.Read(t, example+".json")
 			require.JSONEq(t, string(want), u.call(http.MethodPost, "/batches", body).body)
 		}
 		require.Contains(t, u.call(http.MethodPost, "/batches", `{"to":["foo"],"from":"ACME","body":"hi"}`).body,

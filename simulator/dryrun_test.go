@@ -2,13 +2,13 @@ package simulator
 
 import (
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dlrloop/dlrloop/dlr/fixtures"
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
@@ -133,10 +133,8 @@ func TestDryRunListsHundredRecipientsByDefault(t *testing.T) {
 func TestDryRunOfTheExample(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
-		request, err := os.ReadFile("testdata/req-dry-run.json")
-		require.NoError(t, err)
-		want, err := os.ReadFile("testdata/res-dry-run-200.json")
-		require.NoError(t, err)
+		request := fixtures.Read(t, "req-dry-run.json")
+		want := fixtures.Read(t, "res-dry-run-200.json")
 		h := u.call(http.MethodPost, "/batches/dry_run?per_recipient=true", string(request))
 		require.Equal(t, http.StatusOK, h.status)
 		require.JSONEq(t, string(want), h.body)

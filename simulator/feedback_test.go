@@ -2,12 +2,12 @@ package simulator
 
 import (
 	"net/http"
-	"os"
 	"testing"
 	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dlrloop/dlrloop/dlr/fixtures"
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
@@ -18,8 +18,7 @@ func TestFeedbackIsAppliedToNamedRecipients(t *testing.T) {
 			"to":               []string{"447700900118", "+12025550143", "12025550144"},
 			"feedback_enabled": true,
 		})
-		read, err := os.ReadFile("testdata/req-feedback.json")
-		require.NoError(t, err)
+		read := fixtures.Read(t, "req-feedback.json")
 		h := u.call(http.MethodPost, "/batches/"+id+"/delivery_feedback", string(read))
 		require.Equal(t, http.StatusAccepted, h.status)
 		require.Empty(t, h.body)

@@ -3,7 +3,6 @@ package simulator
 import (
 	"encoding/json"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dlrloop/dlrloop/dlr/fixtures"
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
@@ -197,10 +197,8 @@ func TestUpdateOfTheExample(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true, Plans: []Plan{{
 			ID: testPlan, Token: testToken, Groups: map[string][]string{"01K2NDE5RPA0C7W3B9HYZK4T6M": {"+12025550143"}},
 		}}})
-		send, err := os.ReadFile("testdata/req-send-text-feedback-group.json")
-		require.NoError(t, err)
-		update, err := os.ReadFile("testdata/req-update.json")
-		require.NoError(t, err)
+		send := fixtures.Read(t, "req-send-text-feedback-group.json")
+		update := fixtures.Read(t, "req-update.json")
 		sent := u.object(u.call(http.MethodPost, "/batches", string(send)), http.StatusCreated)
 		updated := u.object(u.call(http.MethodPost, "/batches/"+sent["id"].(string), string(update)), http.StatusOK)
 		sent["to"] = []any{"01K2NDE5RPA0C7W3B9HYZK4T6M", "46701740607", "12025550190"}
@@ -210,8 +208,7 @@ func TestUpdateOfTheExample(t *testing.T) {
 }
 
 func TestDispatchedBatchCannotBeChanged(t *testing.T) {
-	example, err := os.ReadFile("testdata/err-403-dispatched.json")
-	require.NoError(t, err)
+	example := fixtures.Read(t, "err-403-dispatched.json")
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
 		const replacement = `{"to":["12025550150"],"from":"ACME","body":"new"}`

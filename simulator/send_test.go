@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dlrloop/dlrloop/dlr/fixtures"
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
@@ -22,10 +22,8 @@ func TestSendAnswersTheStoredBatch(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true, Plans: []Plan{{
 			ID: testPlan, Token: testToken, Groups: map[string][]string{group: {"+12025550143"}},
 		}}})
-		request, err := os.ReadFile("testdata/req-send-text-feedback-group.json")
-		require.NoError(t, err)
-		want, err := os.ReadFile("testdata/res-send-text-201.json")
-		require.NoError(t, err)
+		request := fixtures.Read(t, "req-send-text-feedback-group.json")
+		want := fixtures.Read(t, "res-send-text-201.json")
 
 		h := u.call(http.MethodPost, "/batches", string(request))
 		require.Equal(t, http.StatusCreated, h.status, h.body)

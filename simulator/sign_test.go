@@ -6,18 +6,18 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
-	"os"
 	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/dlr/fixtures"
 )
 
 func TestSignatureMatchesSinchsExample(t *testing.T) {
-	read, err := os.ReadFile("testdata/sig-example.json")
-	require.NoError(t, err)
+	read := fixtures.Read(t, "sig-example.json")
 	var example struct {
 		Secret  string
 		Headers map[string]string

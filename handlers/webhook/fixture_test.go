@@ -9,8 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"github.com/dlrloop/dlrloop/dlr/fixtures"
 	"github.com/dlrloop/dlrloop/handlers/webhook"
 	"github.com/dlrloop/dlrloop/metrics"
 	"github.com/dlrloop/dlrloop/store"
@@ -242,8 +241,7 @@ type signedCallback struct {
 
 func readSigned(t testing.TB) signedCallback {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join("testdata", "sig-example.json"))
-	require.NoError(t, err)
+	b := fixtures.Read(t, "sig-example.json")
 	var s signedCallback
 	require.NoError(t, json.Unmarshal(b, &s))
 	return s

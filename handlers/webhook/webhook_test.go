@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/dlrloop/dlrloop/dlr/fixtures"
 	"github.com/dlrloop/dlrloop/handlers/webhook"
 	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/storetest"
@@ -300,20 +299,18 @@ func TestNothingElseIsServed(t *testing.T) {
 }
 
 func TestEveryFixtureIsAccepted(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join("testdata", "cb-*.json"))
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			body, err := os.ReadFile(file)
-			require.NoError(t, err)
+	names := fixtures.Names(t, "cb-*.json")
+	require.NotEmpty(t, names)
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			body := fixtures.Read(t, name)
 			p := servePublic(t, nil)
 			require.Equal(t, http.StatusOK, p.send(t, callback{header: verified(), body: body}).status)
 			require.Equal(t, http.StatusOK, p.send(t, callback{header: verified(), body: body, length: -1}).status)
 
 			batches, err := p.store.Batches(t.Context(), store.BatchQuery{})
 			require.NoError(t, err)
-			switch name := filepath.Base(file); {
+			switch {
 			case strings.HasPrefix(name, "cb-mo-"):
 				require.Empty(t, batches.Items)
 				require.Empty(t, p.quarantined(t))
