@@ -1,5 +1,5 @@
-// Package deploy_test holds the compose files, and what they mount, against the program and the rest of the repository. Whether Docker
-// likes them is not proven here: there need not be one.
+// Package deploy_test compares the compose files, and the files that they mount, with the program and the rest of the
+// repository. The tests do not run Docker.
 package deploy_test
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/dlrloop/dlrloop/cli"
 )
 
-// beDlrloop in the environment of this test's binary makes it dlrloop.
+// beDlrloop is an environment variable. If it is set, the binary of this test runs the dlrloop command.
 const beDlrloop = "DEPLOY_TEST_BE_DLRLOOP"
 
 func TestMain(m *testing.M) {
@@ -27,18 +27,19 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// dlrloop runs the program and returns what it says.
+// dlrloop runs the program and returns its output.
 func dlrloop(t *testing.T, arguments ...string) (string, error) {
 	t.Helper()
 	binary, err := os.Executable()
 	require.NoError(t, err)
 	c := exec.CommandContext(t.Context(), binary, arguments...)
-	c.Env = append(os.Environ(), beDlrloop+"=1", "GORACE=atexit_sleep_ms=0") // with the race detector it would end a second later
-	said, err := c.CombinedOutput()
-	return string(said), err
+	// Without this setting, the race detector delays the end of the process by a second.
+	c.Env = append(os.Environ(), beDlrloop+"=1", "GORACE=atexit_sleep_ms=0")
+	output, err := c.CombinedOutput()
+	return string(output), err
 }
 
-func TestServicesAreCareful(t *testing.T) {
+func TestServicesAreRestricted(t *testing.T) {
 	version := regexp.MustCompile(`^[a-z/]+:v?\d+\.\d+(\.\d+)?$`)
 	root := regexp.MustCompile(`^0(:|$)`)
 	for _, file := range files {
@@ -59,27 +60,28 @@ func TestServicesAreCareful(t *testing.T) {
 			}
 			for other, on := range s.DependsOn {
 				require.Contains(t, c.Services, other, name)
-				assert.Equal(t, c.Services[other].ends(), on.Condition == "service_completed_successfully", "%s waits for %s", name, other)
+				completed := on.Condition == "service_completed_successfully"
+				assert.Equal(t, c.Services[other].ends(), completed, "%s waits for %s", name, other)
 			}
 		}
 	}
 }
 
-// TestPortsAreApart requires each port of this machine to be given once.
-func TestPortsAreApart(t *testing.T) {
+// TestPortsAreUnique requires that no two services publish the same port.
+func TestPortsAreUnique(t *testing.T) {
 	for _, file := range files {
 		taken := map[string]string{}
 		for name, s := range load(t, file).Services {
 			for _, port := range s.Ports {
 				here := strings.Split(port, ":")[1]
-				assert.Empty(t, taken[here], "%s has the port of %s, %s", name, taken[here], here)
+				assert.Empty(t, taken[here], "%s and %s publish port %s", name, taken[here], here)
 				taken[here] = name
 			}
 		}
 	}
 }
 
-// TestMounts requires what is mounted to be there: Docker makes an empty folder of a file that is not.
+// TestMounts requires every mounted file to exist: Docker creates an empty directory in place of a missing file.
 func TestMounts(t *testing.T) {
 	for _, file := range files {
 		c := load(t, file)
@@ -101,36 +103,37 @@ func TestMounts(t *testing.T) {
 				secrets[secret] = true
 			}
 		}
-		assert.Len(t, volumes, len(c.Volumes), "%s: a volume is used by nobody", file)
-		assert.Len(t, secrets, len(c.Secrets), "%s: a secret is used by nobody", file)
+		assert.Len(t, volumes, len(c.Volumes), "%s: a volume is unused", file)
+		assert.Len(t, secrets, len(c.Secrets), "%s: a secret is unused", file)
 	}
 }
 
-// TestPrometheusUnderstands has promtool check all configurations of Prometheus with their rules: those for compose laid as they are mounted.
-func TestPrometheusUnderstands(t *testing.T) {
+// TestPromtoolAcceptsConfigurations runs promtool on all configurations of Prometheus and their rules. The files for
+// compose are copied to the paths at which they are mounted.
+func TestPromtoolAcceptsConfigurations(t *testing.T) {
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {
 		t.Skip("promtool is not installed")
 	}
 	configs := []string{"prometheus.yml"}
 	for _, file := range files {
-		folder := t.TempDir()
+		dir := t.TempDir()
 		for source, target := range mounts(load(t, file).Services["prometheus"]) {
 			text, err := os.ReadFile(source)
 			require.NoError(t, err)
-			require.NoError(t, os.MkdirAll(filepath.Join(folder, filepath.Dir(target)), 0o700))
-			require.NoError(t, os.WriteFile(filepath.Join(folder, target), text, 0o600))
+			require.NoError(t, os.MkdirAll(filepath.Join(dir, filepath.Dir(target)), 0o700))
+			require.NoError(t, os.WriteFile(filepath.Join(dir, target), text, 0o600))
 		}
-		configs = append(configs, filepath.Join(folder, "etc", "prometheus", "prometheus.yml"))
+		configs = append(configs, filepath.Join(dir, "etc", "prometheus", "prometheus.yml"))
 	}
 	for _, config := range configs {
-		said, err := exec.CommandContext(t.Context(), promtool, "check", "config", "--lint-fatal", config).CombinedOutput()
-		assert.NoError(t, err, "%s", said)
-		assert.Equal(t, 2, strings.Count(string(said), "rules found"), "%s", said)
+		output, err := exec.CommandContext(t.Context(), promtool, "check", "config", "--lint-fatal", config).CombinedOutput()
+		assert.NoError(t, err, "%s", output)
+		assert.Equal(t, 2, strings.Count(string(output), "rules found"), "%s", output)
 	}
 }
 
-// TestPrometheusHasAllRules requires every configuration of Prometheus to read all rules there are.
+// TestPrometheusHasAllRules requires every configuration of Prometheus to load all rules.
 func TestPrometheusHasAllRules(t *testing.T) {
 	rules := []string{"alerts.yaml", "recording.yaml"}
 	for _, path := range []string{"prometheus.yml", "compose/prometheus.yml", "compose/prometheus-replicas.yml"} {
@@ -164,35 +167,35 @@ func TestGrafanaHasAllDashboards(t *testing.T) {
 	}
 	read(t, "grafana/dashboards/dlrloop.yaml", &provisioned)
 	require.Len(t, provisioned.Providers, 1)
-	folder := provisioned.Providers[0].Options.Path
+	dir := provisioned.Providers[0].Options.Path
 
 	grafana := load(t, "compose.yaml").Services["grafana"]
 	mounted := mounts(grafana)
 	for _, d := range dashboards {
-		assert.Equal(t, folder+"/"+filepath.Base(d), mounted[d])
+		assert.Equal(t, dir+"/"+filepath.Base(d), mounted[d])
 		delete(mounted, d)
 	}
 	for source := range mounted {
-		assert.NotContains(t, source, ".json", "mounted, and nobody's dashboard")
+		assert.NotContains(t, source, ".json", "a mounted dashboard does not exist")
 	}
 	home := grafana.Environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
 	assert.Contains(t, dashboards, "../dashboards/"+filepath.Base(home))
-	assert.Equal(t, folder, filepath.Dir(home))
+	assert.Equal(t, dir, filepath.Dir(home))
 }
 
 func TestConfigurationIsRight(t *testing.T) {
 	config := mounts(load(t, "compose.yaml").Services["dlrloop"])
 	require.Equal(t, map[string]string{"./compose/dlrloop.yaml": "/config.yaml"}, config)
-	said, err := dlrloop(t, "check", "compose/dlrloop.yaml")
-	require.NoError(t, err, said)
-	require.Contains(t, said, "plan example-plan")
+	output, err := dlrloop(t, "check", "compose/dlrloop.yaml")
+	require.NoError(t, err, output)
+	require.Contains(t, output, "plan example-plan")
 }
 
-// TestCommandsAreUnderstood gives the program the arguments it is given in the compose files, and --help after them: it refuses a flag that
-// it does not have before it helps.
-func TestCommandsAreUnderstood(t *testing.T) {
+// TestCommandsAreValid runs the program with the arguments of the compose files and --help. The program reports an
+// unknown flag before it prints the help.
+func TestCommandsAreValid(t *testing.T) {
 	_, err := dlrloop(t, "simulate", "--no-such-flag", "--help")
-	require.Error(t, err, "this test cannot fail")
+	require.Error(t, err, "an unknown flag must be an error, or this test cannot fail")
 	for _, file := range files {
 		for name, s := range load(t, file).Services {
 			if s.Build == "" {
@@ -204,14 +207,14 @@ func TestCommandsAreUnderstood(t *testing.T) {
 				commands = append(commands, health[2:])
 			}
 			for _, arguments := range commands {
-				said, err := dlrloop(t, append(slices.Clone(arguments), "--help")...)
-				assert.NoError(t, err, "%s: %s", name, said)
+				output, err := dlrloop(t, append(slices.Clone(arguments), "--help")...)
+				assert.NoError(t, err, "%s: %s", name, output)
 			}
 		}
 	}
 }
 
-// TestPrometheusHasTheFlags requires the arguments of Prometheus to be flags that it tells of.
+// TestPrometheusHasTheFlags requires that the help of Prometheus lists the flags that compose sets.
 func TestPrometheusHasTheFlags(t *testing.T) {
 	prometheus, err := exec.LookPath("prometheus")
 	if err != nil {
@@ -228,8 +231,8 @@ func TestPrometheusHasTheFlags(t *testing.T) {
 	}
 }
 
-// TestSecretsMeet requires those who talk to each other to have the same secrets.
-func TestSecretsMeet(t *testing.T) {
+// TestSecretsMatch requires that services which call each other have the same secrets.
+func TestSecretsMatch(t *testing.T) {
 	var dlrloop struct {
 		Private struct {
 			Credentials struct {
@@ -257,5 +260,6 @@ func TestSecretsMeet(t *testing.T) {
 		"--plan=" + plan.ID, "--token=" + plan.Token, "--secret=" + plan.Webhook.Auth.HMAC.Secrets[0],
 		"--callback=http://dlrloop:8080/webhooks/" + plan.ID,
 	})
-	assert.Equal(t, map[string]string{"GATEWAY": "http://dlrloop:8081/xms/v1/" + plan.ID, "TOKEN": plan.Token}, services["sender"].Environment)
+	assert.Equal(t, map[string]string{"GATEWAY": "http://dlrloop:8081/xms/v1/" + plan.ID, "TOKEN": plan.Token},
+		services["sender"].Environment)
 }

@@ -41,10 +41,10 @@ type service struct {
 	}
 }
 
-// ends reports whether the service does one thing and ends.
+// ends reports whether the service performs one task and exits.
 func (s service) ends() bool { return s.Restart == "on-failure" && s.Healthcheck.Disable }
 
-// load reads a compose file, with what its services take over from another one.
+// load reads a compose file. It resolves services that extend a service of another file.
 func load(t *testing.T, file string) composed {
 	t.Helper()
 	var c composed
@@ -58,13 +58,13 @@ func load(t *testing.T, file string) composed {
 	return c
 }
 
-// over is what becomes of a service that another one extends, as far as that is used: a command replaces the other; variables and
-// mounts do by their names and targets, and what it depends on by the tag !override.
+// over returns base, extended by s as Docker Compose does. It supports only what the files use: a command replaces the
+// command, variables and mounts replace those with the same name or target, and depends_on replaces (tag !override).
 func over(t *testing.T, base, s service) service {
 	t.Helper()
 	require.Equal(t, service{
 		Extends: s.Extends, Command: s.Command, Environment: s.Environment, Volumes: s.Volumes, DependsOn: s.DependsOn,
-	}, s, "this test does not know what becomes of the rest")
+	}, s, "this test supports no other keys of a service that extends another")
 	if s.Command != nil {
 		base.Command = s.Command
 	}
@@ -91,11 +91,11 @@ func read(t *testing.T, path string, into any) {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
-	text = bytes.ReplaceAll(text, []byte("!override"), nil) // a tag of Docker's, see over
+	text = bytes.ReplaceAll(text, []byte("!override"), nil) // a tag of Docker Compose, see over
 	require.NoError(t, yaml.Unmarshal(text, into), path)
 }
 
-// mounts maps what is mounted from the repository to where.
+// mounts maps each mounted file of the repository to its path in the container.
 func mounts(s service) map[string]string {
 	all := map[string]string{}
 	for _, v := range s.Volumes {

@@ -21,13 +21,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// behindNginx is nginx as it is configured for compose, but on Unix sockets, before three replicas that answer as they are told.
-// nginx cannot choose a free port by itself, and nobody else takes a socket of a folder.
+// behindNginx is nginx with the configuration for compose, in front of three replicas whose answers a test sets. nginx
+// listens on Unix sockets: it cannot choose a free port itself, and no other process uses a socket in its directory.
 type behindNginx struct {
 	t                 *testing.T
-	folder            string // holds the sockets, named public and gateway
+	dir               string // holds the sockets, named public and gateway
 	callbacks, sends  [3]atomic.Int32
-	answers           [3]atomic.Int32 // what the replicas answer
+	answers           [3]atomic.Int32 // the replicas' statuses; 0 closes the connection
 	publics, gateways [3]*httptest.Server
 }
 
@@ -37,13 +37,13 @@ func startNginx(t *testing.T) *behindNginx {
 	if err != nil {
 		t.Skip("nginx is not installed")
 	}
-	folder := t.TempDir()
-	b := &behindNginx{t: t, folder: folder}
+	dir := t.TempDir()
+	b := &behindNginx{t: t, dir: dir}
 	text, err := os.ReadFile("compose/nginx.conf")
 	require.NoError(t, err)
 	replaced := []string{
 		"listen 8080;", "listen unix:" + b.socket("public") + ";", "listen 8082;", "listen unix:" + b.socket("gateway") + ";",
-		"/tmp/", folder + "/", "resolver 127.0.0.11 valid=5s;", "",
+		"/tmp/", dir + "/", "resolver 127.0.0.11 valid=5s;", "",
 	}
 	if older(t, binary) {
 		replaced = append(replaced, " resolve ", " ")
@@ -55,29 +55,30 @@ func startNginx(t *testing.T) *behindNginx {
 		t.Cleanup(b.publics[i].Close)
 		t.Cleanup(b.gateways[i].Close)
 		name := "dlrloop-" + strconv.Itoa(i+1)
-		replaced = append(replaced, name+":8080", b.publics[i].Listener.Addr().String(), name+":8082", b.gateways[i].Listener.Addr().String())
+		replaced = append(replaced, name+":8080", b.publics[i].Listener.Addr().String(),
+			name+":8082", b.gateways[i].Listener.Addr().String())
 	}
-	config := filepath.Join(folder, "nginx.conf")
+	config := filepath.Join(dir, "nginx.conf")
 	require.NoError(t, os.WriteFile(config, []byte(strings.NewReplacer(replaced...).Replace(string(text))), 0o600))
-	said, err := exec.CommandContext(t.Context(), binary, "-t", "-c", config, "-e", "stderr").CombinedOutput()
-	require.NoError(t, err, "%s", said)
+	output, err := exec.CommandContext(t.Context(), binary, "-t", "-c", config, "-e", "stderr").CombinedOutput()
+	require.NoError(t, err, "%s", output)
 	b.run(binary, config)
 	return b
 }
 
-// older reports whether nginx is too old to know the parameter resolve, which needs 1.27.3.
+// older reports whether nginx does not support the parameter resolve, which needs 1.27.3.
 func older(t *testing.T, binary string) bool {
 	t.Helper()
-	said, err := exec.CommandContext(t.Context(), binary, "-v").CombinedOutput()
+	output, err := exec.CommandContext(t.Context(), binary, "-v").CombinedOutput()
 	require.NoError(t, err)
-	v := regexp.MustCompile(`nginx/1\.(\d+)\.(\d+)`).FindStringSubmatch(string(said))
-	require.NotNil(t, v, "%s", said)
+	v := regexp.MustCompile(`nginx/1\.(\d+)\.(\d+)`).FindStringSubmatch(string(output))
+	require.NotNil(t, v, "%s", output)
 	minor, err := strconv.Atoi(v[1])
 	require.NoError(t, err)
 	return minor < 28
 }
 
-// run runs nginx in one process, which ends with its signal.
+// run starts nginx as one process and stops it at the end of the test.
 func (b *behindNginx) run(binary, config string) {
 	b.t.Helper()
 	c := exec.Command(binary, "-c", config, "-e", "stderr", "-g", "daemon off; master_process off;")
@@ -94,12 +95,13 @@ func (b *behindNginx) run(binary, config string) {
 	}, time.Minute, 10*time.Millisecond)
 }
 
-// answering is a replica's listener: it takes all of the body before it answers as it is told. 0 ends the connection.
+// answering returns the listener of replica i. It reads the whole body, counts the call and answers with the status in
+// answers.
 func (b *behindNginx) answering(i int, calls *atomic.Int32) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil || r.Method == http.MethodPost && len(body) == 0 {
-			w.WriteHeader(http.StatusBadRequest) // the body did not come along
+			w.WriteHeader(http.StatusBadRequest) // the body is missing
 			return
 		}
 		calls.Add(1)
@@ -111,16 +113,18 @@ func (b *behindNginx) answering(i int, calls *atomic.Int32) http.Handler {
 	})
 }
 
-func (b *behindNginx) socket(listener string) string { return filepath.Join(b.folder, listener) }
+func (b *behindNginx) socket(listener string) string { return filepath.Join(b.dir, listener) }
 
-// call calls a listener: public or gateway.
+// call sends a request to a listener, public or gateway, and returns the status of the answer.
 func (b *behindNginx) call(method, listener, path string) int {
 	b.t.Helper()
-	r, err := http.NewRequestWithContext(b.t.Context(), method, "http://localhost"+path, strings.NewReader(`{"type":"recipient_delivery_report_sms"}`))
+	body := strings.NewReader(`{"type":"recipient_delivery_report_sms"}`)
+	r, err := http.NewRequestWithContext(b.t.Context(), method, "http://localhost"+path, body)
 	require.NoError(b.t, err)
-	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", b.socket(listener))
-	}}}
+	}
+	client := &http.Client{Transport: &http.Transport{DialContext: dial}}
 	defer client.CloseIdleConnections()
 	answer, err := client.Do(r)
 	require.NoError(b.t, err)
@@ -141,21 +145,24 @@ func total(counts *[3]atomic.Int32) (sum int) {
 	return sum
 }
 
-func TestNginxLetsNothingElsePass(t *testing.T) {
+func TestNginxForwardsOnlyKnownPaths(t *testing.T) {
 	b := startNginx(t)
 	for path, want := range map[string]int{
 		"/webhooks/plan": 200, "/webhooks/plan/token": 200, "/healthz": 200,
-		"/": 404, "/metrics": 404, "/readyz": 404, "/api/v1/stats": 404, "/xms/v1/plan/batches": 404, "/webhooks/../metrics": 404, "/healthz/x": 404,
+		"/": 404, "/metrics": 404, "/readyz": 404, "/api/v1/stats": 404, "/xms/v1/plan/batches": 404,
+		"/webhooks/../metrics": 404, "/healthz/x": 404,
 	} {
 		assert.Equal(t, want, b.call(http.MethodPost, "public", path), path)
 	}
-	for path, want := range map[string]int{"/xms/v1/plan/batches": 200, "/webhooks/plan": 404, "/metrics": 404, "/healthz": 404} {
+	for path, want := range map[string]int{
+		"/xms/v1/plan/batches": 200, "/webhooks/plan": 404, "/metrics": 404, "/healthz": 404,
+	} {
 		assert.Equal(t, want, b.call(http.MethodPost, "gateway", path), path)
 	}
 }
 
-// TestNginxAsksTheNextReplica has replicas fail in every way that is worth another one, whole callbacks being sent again.
-func TestNginxAsksTheNextReplica(t *testing.T) {
+// TestNginxTriesTheNextReplica checks that nginx repeats the whole callback at another replica after a failure.
+func TestNginxTriesTheNextReplica(t *testing.T) {
 	for name, statuses := range map[string][]int32{"503": {503, 503, 200}, "connection lost": {0, 0, 200}} {
 		t.Run(name, func(t *testing.T) {
 			b := startNginx(t)
@@ -164,10 +171,10 @@ func TestNginxAsksTheNextReplica(t *testing.T) {
 				require.Equal(t, http.StatusOK, b.call(http.MethodPost, "public", "/webhooks/plan"))
 			}
 			assert.EqualValues(t, 6, b.callbacks[2].Load())
-			assert.Positive(t, b.callbacks[0].Load()+b.callbacks[1].Load(), "nobody else was asked")
+			assert.Positive(t, b.callbacks[0].Load()+b.callbacks[1].Load(), "no other replica was called")
 		})
 	}
-	t.Run("not there", func(t *testing.T) {
+	t.Run("connection refused", func(t *testing.T) {
 		b := startNginx(t)
 		b.publics[0].Close()
 		b.publics[1].Close()
@@ -178,8 +185,9 @@ func TestNginxAsksTheNextReplica(t *testing.T) {
 	})
 }
 
-// TestNginxLeavesAnswersAsTheyAre passes on what another replica would say, too, and what Sinch repeats when all fail.
-func TestNginxLeavesAnswersAsTheyAre(t *testing.T) {
+// TestNginxForwardsAnswers checks that nginx forwards an answer that another replica would repeat, and a 503 if all
+// replicas answer 503.
+func TestNginxForwardsAnswers(t *testing.T) {
 	for _, status := range []int32{401, 404, 413, 429, 500} {
 		b := startNginx(t)
 		b.answer(status, status, status)
@@ -192,8 +200,9 @@ func TestNginxLeavesAnswersAsTheyAre(t *testing.T) {
 	assert.Equal(t, 3, total(&b.callbacks))
 }
 
-// TestNginxLeavesNobodyOut passes every call on, however many were answered 503 just before, as those without credentials are.
-func TestNginxLeavesNobodyOut(t *testing.T) {
+// TestNginxKeepsEveryReplica checks that no number of 503 answers takes a replica out of service: callers without
+// credentials get a 503, too.
+func TestNginxKeepsEveryReplica(t *testing.T) {
 	b := startNginx(t)
 	b.answer(503, 503, 503)
 	for range 6 {
@@ -210,7 +219,8 @@ func TestNginxLeavesNobodyOut(t *testing.T) {
 	}
 }
 
-// TestNginxSendsABatchOnce lets no batch be sent twice, whatever becomes of the call; what was never sent goes to another replica.
+// TestNginxSendsABatchOnce checks that nginx never repeats a send that a replica received, and that it repeats a send
+// that no replica received.
 func TestNginxSendsABatchOnce(t *testing.T) {
 	for _, status := range []int32{0, 503} {
 		b := startNginx(t)

@@ -17,7 +17,7 @@ import (
 
 const replicasFile = "compose-replicas.yaml"
 
-// replica is what is looked at of the configuration that all replicas have.
+// replica holds the members of the replicas' configuration that the tests compare.
 type replica struct {
 	Public  struct{ URL string }
 	Private struct {
@@ -40,11 +40,12 @@ type replica struct {
 	}
 }
 
-// replicas are the names of those in compose-replicas.yaml.
+// replicas returns the names of the replicas in compose-replicas.yaml.
 func replicas(t *testing.T) []string {
 	t.Helper()
 	services := load(t, replicasFile).Services
-	names := slices.DeleteFunc(slices.Sorted(maps.Keys(services)), func(name string) bool { return !strings.HasPrefix(name, "dlrloop-") })
+	other := func(name string) bool { return !strings.HasPrefix(name, "dlrloop-") }
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(services)), other)
 	require.Len(t, names, 3)
 	return names
 }
@@ -57,8 +58,9 @@ func replicasConfig(t *testing.T) replica {
 	return config
 }
 
-// TestReplicasAreAlike requires all replicas, and what makes their schema, to be of one configuration, which is right.
-func TestReplicasAreAlike(t *testing.T) {
+// TestReplicasShareConfiguration requires that all replicas, and the service that migrates their schema, use the same
+// valid configuration.
+func TestReplicasShareConfiguration(t *testing.T) {
 	c := load(t, replicasFile)
 	for _, name := range append(replicas(t), "migrate") {
 		s := c.Services[name]
@@ -73,15 +75,15 @@ func TestReplicasAreAlike(t *testing.T) {
 	assert.False(t, config.Store.Migrate, "the service migrate does it")
 	assert.Equal(t, "/run/secrets/postgres-url", config.Store.URLFile)
 	t.Setenv("DLRLOOP_STORE_URL_FILE", c.Secrets["postgres-url"].File)
-	said, err := dlrloop(t, "check", "compose/replica.yaml")
-	require.NoError(t, err, said)
-	require.Contains(t, said, "store    postgres at postgres:5432/dlrloop as dlrloop, sslmode disable; up to 12 connections; "+
-		"a start leaves the schema to `dlrloop migrate`")
-	require.Contains(t, said, "plan example-plan")
+	output, err := dlrloop(t, "check", "compose/replica.yaml")
+	require.NoError(t, err, output)
+	require.Contains(t, output, "store    postgres at postgres:5432/dlrloop as dlrloop, sslmode disable; "+
+		"up to 12 connections; a start leaves the schema to `dlrloop migrate`")
+	require.Contains(t, output, "plan example-plan")
 }
 
-// TestReplicasSecretsMeet requires those who talk to each other to know each other.
-func TestReplicasSecretsMeet(t *testing.T) {
+// TestReplicasSecretsMatch requires that services which call each other have matching secrets and addresses.
+func TestReplicasSecretsMatch(t *testing.T) {
 	c, config := load(t, replicasFile), replicasConfig(t)
 	postgres := c.Services["postgres"]
 	database, err := url.Parse(secretFile(t, c, "postgres-url"))
@@ -95,7 +97,7 @@ func TestReplicasSecretsMeet(t *testing.T) {
 	}, postgres.Environment)
 	most, err := strconv.Atoi(strings.TrimPrefix(postgres.Command[2], "max_connections="))
 	require.NoError(t, err)
-	assert.GreaterOrEqual(t, most, 3*config.Store.PoolSize+10, "connections of all, some for migrate and for people")
+	assert.GreaterOrEqual(t, most, 3*config.Store.PoolSize+10, "connections of all replicas, of migrate and of people")
 
 	var prometheus struct {
 		ScrapeConfigs []struct {
@@ -122,11 +124,13 @@ func TestReplicasSecretsMeet(t *testing.T) {
 		"--plan=" + plan.ID, "--token=" + plan.Token, "--secret=" + plan.Webhook.Auth.HMAC.Secrets[0],
 		"--callback=" + config.Public.URL + "/webhooks/" + plan.ID,
 	})
-	assert.Equal(t, map[string]string{"GATEWAY": "http://nginx:8082/xms/v1/" + plan.ID, "TOKEN": plan.Token}, c.Services["sender"].Environment)
-	assert.Equal(t, "./compose/prometheus-replicas.yml:/etc/prometheus/prometheus.yml:ro", mountAt(c.Services["prometheus"], "/etc/prometheus/prometheus.yml"))
+	assert.Equal(t, map[string]string{"GATEWAY": "http://nginx:8082/xms/v1/" + plan.ID, "TOKEN": plan.Token},
+		c.Services["sender"].Environment)
+	assert.Equal(t, "./compose/prometheus-replicas.yml:/etc/prometheus/prometheus.yml:ro",
+		mountAt(c.Services["prometheus"], "/etc/prometheus/prometheus.yml"))
 }
 
-// upstream are the addresses that nginx's configuration has below a name.
+// upstream returns the addresses of an upstream in nginx's configuration.
 func upstream(t *testing.T, name string) []string {
 	t.Helper()
 	text, err := os.ReadFile("compose/nginx.conf")
