@@ -91,7 +91,7 @@ func TestAdviceIfABatchMayHaveBeenSent(t *testing.T) {
 		return fmt.Errorf("wrapped: %w", &sinch.Error{Operation: sinch.SendBatch, HTTPStatus: status})
 	}
 	for name, err := range map[string]error{
-		"a server's failure": answer(500), "not readable": answer(201), "time-out": context.DeadlineExceeded,
+		"a server's failure": answer(500), "not readable": answer(201), "timeout": context.DeadlineExceeded,
 		"stopped": context.Canceled,
 		"cut off": &net.OpError{Op: "read", Err: errors.New("reset")},
 	} {

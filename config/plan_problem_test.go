@@ -76,9 +76,9 @@ func TestEachProblemOfAPlanHasPlaceKeyAndFix(t *testing.T) {
 			planWith(region, "token_file: empty", webhook),
 			"config.yaml:4:17: plans[0].token_file: empty: the file is empty; put the secret there",
 		},
-		"token file a folder": {
-			planWith(region, "token_file: folder", webhook),
-			"config.yaml:4:17: plans[0].token_file: folder: is a directory; name a file",
+		"token file a directory": {
+			planWith(region, "token_file: dir", webhook),
+			"config.yaml:4:17: plans[0].token_file: dir: is a directory; name a file",
 		},
 		"token as a file's name": {
 			planWith(region, "token_file: 0123456789abcdef", webhook),

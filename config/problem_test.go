@@ -44,7 +44,7 @@ func requireProblems(t *testing.T, cases map[string]problemCase) {
 	t.Helper()
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			got, _ := refused(t, c.file, map[string]string{"empty": "\n", "full": "tok", "lines": "a\nb\n", "folder/x": ""})
+			got, _ := refused(t, c.file, map[string]string{"empty": "\n", "full": "tok", "lines": "a\nb\n", "dir/x": ""})
 			require.Equal(t, c.want, got)
 		})
 	}

@@ -224,7 +224,7 @@ var mmsCodes = [...]mmsRow{
 	{3001, codeRow{"number on a deny list", ClassMMS, Permanent}},
 	{3002, codeRow{"charged party not supported", ClassMMS, Unset}},
 	{3003, codeRow{"media could not be fetched", ClassMMS, Unset}},
-	{3500, codeRow{"time-out of the carrier's gateway", ClassMMS, Unset}},
+	{3500, codeRow{"timeout of the carrier's gateway", ClassMMS, Unset}},
 	{3510, codeRow{"throughput exceeded", ClassMMS, Temporary}},
 	{3520, codeRow{"provisioning problem", ClassMMS, Unset}},
 	{4000, codeRow{"general error of the carrier", ClassMMS, Unset}},

@@ -161,7 +161,7 @@ func (m *Metrics) registerFeedback() {
 		"plan")
 	m.rateCeiling = m.gauges("feedback_rate_ceiling",
 		"Maximum of feedback_rate: this replica's share of the configured feedback.rate.", "plan")
-	m.lookups = m.counters("batch_lookups_total", "Look-ups of batches at Sinch, which show whether a batch wants "+
+	m.lookups = m.counters("batch_lookups_total", "Lookups of batches at Sinch, which show whether a batch wants "+
 		"delivery feedback. missing: Sinch does not know the batch; unknown_plan: Sinch does not know the plan.",
 		"plan", "result")
 }
@@ -224,7 +224,7 @@ func (m *Metrics) Circuit(plan, state string) {
 	p.circuit.of(state).Set(1)
 }
 
-// BatchLookup counts one look-up of a batch at Sinch. The result is found, missing, unknown_plan or failed.
+// BatchLookup counts one lookup of a batch at Sinch. The result is found, missing, unknown_plan or failed.
 func (m *Metrics) BatchLookup(plan, result string) { m.plan(plan).lookups.of(result).Inc() }
 
 // ReconcileRead counts one read of a missing report, by result.
