@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -81,26 +80,12 @@ func (s *Source) Export(ctx context.Context, from []byte, each func(copying.Piec
 // Close closes the store and releases the directory.
 func (s *Source) Close() error { return s.store.Close() }
 
-// The sections of an export, in their order, and the parts of each batch.
-const (
-	inBatches = iota
-	inMinutes
-	inQuarantine
-	inTotals
-)
-
-const (
-	partRow = iota
-	partRecipients
-	partLog
-)
-
 // exportAt is a position in an export: the first key that is not exported yet.
 type exportAt struct {
-	Section int           `json:"section"`
-	Number  schema.Number `json:"number,omitempty"` // the batch's
-	Part    int           `json:"part,omitempty"`
-	Key     []byte        `json:"key,omitempty"`
+	copying.Section
+	Number schema.Number `json:"number,omitempty"` // the batch's
+	Part   int           `json:"part,omitempty"`
+	Key    []byte        `json:"key,omitempty"`
 }
 
 // exporter is one run of an export, in one read transaction.
@@ -114,45 +99,17 @@ type exporter struct {
 
 // export passes everything after position from to each, in pieces. An empty from means the start.
 func export(ctx context.Context, db *bolt.DB, d *zstd.Decoder, from []byte, each func(copying.Piece) error) error {
-	var at exportAt
-	if len(from) > 0 {
-		if err := json.Unmarshal(from, &at); err != nil {
-			return fmt.Errorf("position %.60q: %w", from, err)
-		}
-	}
 	return guarded(func() error {
 		return db.View(func(tx *bolt.Tx) (err error) {
 			e := &exporter{Assembly: copying.Assembly{Each: each}, ctx: ctx, tx: tx, decoder: d}
 			if e.totals, err = schema.LoadTotals(tx); err != nil {
 				return err
 			}
-			return e.run(at)
+			start := func(s copying.Section) exportAt { return exportAt{Section: s} }
+			return copying.Export(&e.Assembly, from, start,
+				[4]func(exportAt) error{e.batches, e.minutes, e.quarantine, e.plans})
 		})
 	})
-}
-
-// run exports the sections from the position at.
-func (e *exporter) run(at exportAt) error {
-	for section, read := range []func(exportAt) error{e.batches, e.minutes, e.quarantine, e.plans} {
-		if section < at.Section {
-			continue
-		}
-		if section > at.Section {
-			at = exportAt{Section: section}
-		}
-		if err := read(at); err != nil {
-			return err
-		}
-	}
-	return e.Flush(exportAt{Section: inTotals + 1}.encode())
-}
-
-func (p exportAt) encode() []byte {
-	encoded, err := json.Marshal(p)
-	if err != nil {
-		panic(err) // impossible: all fields have a JSON form
-	}
-	return encoded
 }
 
 // after returns the position after a key.
@@ -163,13 +120,7 @@ func (p exportAt) after(key []byte) exportAt {
 
 // flushFull passes the piece on if it is full; next returns the position after it.
 func (e *exporter) flushFull(next func() exportAt) error {
-	if !e.Full() {
-		return nil
-	}
-	if err := e.ctx.Err(); err != nil {
-		return err
-	}
-	return e.Flush(next().encode())
+	return e.FlushFull(e.ctx, func() any { return next() })
 }
 
 func (e *exporter) batches(at exportAt) error {
@@ -184,18 +135,18 @@ func (e *exporter) batches(at exportAt) error {
 			return err
 		}
 		firstSeen := firstSeenOf(n, b.FirstAt)
-		if at.Part == partRow {
+		if at.Part == copying.PartRow {
 			e.Batch(b, firstSeen, e.lastChunk(n))
-			at = exportAt{Number: n, Part: partRecipients}
+			at = exportAt{Number: n, Part: copying.PartRecipients}
 			if err := e.flushFull(func() exportAt { return at }); err != nil {
 				return err
 			}
 		}
-		if at.Part == partRecipients {
+		if at.Part == copying.PartRecipients {
 			if err := e.recipients(b.Key(), firstSeen, at); err != nil {
 				return fmt.Errorf("batch %s: %w", b.ID, err)
 			}
-			at = exportAt{Number: n, Part: partLog}
+			at = exportAt{Number: n, Part: copying.PartLog}
 		}
 		if err := e.log(b.Key(), firstSeen, at); err != nil {
 			return fmt.Errorf("batch %s: %w", b.ID, err)

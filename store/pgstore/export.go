@@ -218,36 +218,14 @@ func (s *Source) Close() error {
 	return nil
 }
 
-// The sections of an export in their order, and the parts of a page of batches.
-const (
-	inBatches = iota
-	inMinutes
-	inQuarantine
-	inTotals
-)
-
-const (
-	partRows = iota
-	partRecipients
-	partLog
-)
-
 // exportPosition is a position in an export. Its JSON form is stored in the mark of a copy.
 type exportPosition struct {
-	Section int      `json:"section"`
-	After   position `json:"after"`            // last batch of the previous page, or last entry of another section
-	Part    int      `json:"part,omitempty"`   // part of the page
-	Batch   int      `json:"batch,omitempty"`  // index of the batch in the page
-	Digits  string   `json:"digits,omitempty"` // first recipient to read
-	Chunk   int64    `json:"chunk,omitempty"`  // first chunk to read
-}
-
-func (p exportPosition) encode() []byte {
-	encoded, err := json.Marshal(p)
-	if err != nil {
-		panic(err) // cannot happen: every time in it comes from a row
-	}
-	return encoded
+	copying.Section
+	After  position `json:"after"`            // last batch of the previous page, or last entry of another section
+	Part   int      `json:"part,omitempty"`   // part of the page
+	Batch  int      `json:"batch,omitempty"`  // index of the batch in the page
+	Digits string   `json:"digits,omitempty"` // first recipient to read
+	Chunk  int64    `json:"chunk,omitempty"`  // first chunk to read
 }
 
 // exporter is one run of an export.
@@ -260,36 +238,18 @@ type exporter struct {
 }
 
 func (s *Store) export(ctx context.Context, tx pgx.Tx, from []byte, each func(copying.Piece) error) error {
-	var at exportPosition
-	if len(from) > 0 {
-		if err := json.Unmarshal(from, &at); err != nil {
-			return fmt.Errorf("position %.60q: %w", from, err)
-		}
-	}
 	e := &exporter{
 		Assembly: copying.Assembly{Each: each}, ctx: ctx,
 		tx: tx, slots: s.slots, oneSlot: s.config.Dialect.oneSlot(),
 	}
-	for section, read := range []func(exportPosition) error{e.batches, e.minutes, e.quarantine, e.plans} {
-		if section < at.Section {
-			continue
-		}
-		if section > at.Section {
-			at = exportPosition{Section: section}
-		}
-		if err := read(at); err != nil {
-			return err
-		}
-	}
-	return e.Flush(exportPosition{Section: inTotals + 1}.encode())
+	start := func(s copying.Section) exportPosition { return exportPosition{Section: s} }
+	return copying.Export(&e.Assembly, from, start,
+		[4]func(exportPosition) error{e.batches, e.minutes, e.quarantine, e.plans})
 }
 
-// flushIfFull hands over the collected piece if it is full. at is the position after it.
-func (e *exporter) flushIfFull(at exportPosition) error {
-	if !e.Full() {
-		return nil
-	}
-	return e.Flush(at.encode())
+// flushFull hands over the collected piece if it is full. at is the position after it.
+func (e *exporter) flushFull(at exportPosition) error {
+	return e.FlushFull(e.ctx, func() any { return at })
 }
 
 func (e *exporter) query(sql string, arguments ...any) (pgx.Rows, error) {

@@ -58,14 +58,14 @@ func (e *exporter) batches(at exportPosition) error {
 		if err != nil || len(page) == 0 {
 			return err
 		}
-		for ; at.Part <= partLog; at = (exportPosition{After: at.After, Part: at.Part + 1}) {
+		for ; at.Part <= copying.PartLog; at = (exportPosition{After: at.After, Part: at.Part + 1}) {
 			if err := e.part(page, at); err != nil {
 				return err
 			}
 		}
 		last := page[len(page)-1]
 		at = exportPosition{After: position{At: &last.at, Plan: last.plan, ID: last.id}}
-		if err := e.flushIfFull(at); err != nil {
+		if err := e.flushFull(at); err != nil {
 			return err
 		}
 	}
@@ -105,12 +105,12 @@ func (e *exporter) part(page []exported, at exportPosition) error {
 		}
 		on := exportPosition{After: at.After, Part: at.Part, Batch: i}
 		switch at.Part {
-		case partRows:
+		case copying.PartRow:
 			queue.Queue(exportRow, b.slot, b.plan, b.id).Query(func(rows pgx.Rows) error { return e.row(b, rows) })
-		case partRecipients:
+		case copying.PartRecipients:
 			queue.Queue(exportRecipients, b.slot, b.plan, b.id, at.Digits).
 				Query(func(rows pgx.Rows) error { return e.recipients(b, on, rows) })
-		case partLog:
+		case copying.PartLog:
 			queue.Queue(exportLog, b.slot, b.plan, b.id, at.Chunk).Query(func(rows pgx.Rows) error { return e.log(b, on, rows) })
 		}
 	}
@@ -144,7 +144,7 @@ func (e *exporter) recipients(b exported, on exportPosition, rows pgx.Rows) erro
 		}
 		e.Recipient(b.named, b.at, *r)
 		on.Digits = digits + "\x01" // the next possible digits: stored texts contain no NUL
-		return e.flushIfFull(on)
+		return e.flushFull(on)
 	})
 	return err
 }
@@ -162,7 +162,7 @@ func (e *exporter) log(b exported, on exportPosition, rows pgx.Rows) error {
 		}
 		e.Log(b.named, b.at, copying.Chunk{Number: uint64(chunk), Reports: reports})
 		reports, on.Chunk = nil, chunk+1
-		return e.flushIfFull(on)
+		return e.flushFull(on)
 	}
 	_, err := pgx.ForEachRow(rows, []any{&next, &l.ReceivedAt, &l.Type, &l.Source, &l.Raw}, func() error {
 		if next != chunk {
@@ -194,7 +194,7 @@ func (e *exporter) minutes(at exportPosition) error {
 		m.Minute, m.Plan, m.Status = m.Minute.UTC(), unescape(plan), dlr.Status(status)
 		e.Minute(m)
 		at.After = position{At: &m.Minute, Plan: plan, ID: status}
-		return e.flushIfFull(at)
+		return e.flushFull(at)
 	})
 	return err
 }
@@ -215,7 +215,7 @@ func (e *exporter) quarantine(at exportPosition) error {
 		q.Reason, q.Type = dlr.Reason(unescape(reason)), dlr.Type(unescape(kind))
 		e.Quarantined(q)
 		at.After = position{At: &received, ID: id, Place: slot}
-		return e.flushIfFull(at)
+		return e.flushFull(at)
 	})
 	return err
 }
