@@ -24,17 +24,18 @@ var imports = map[string][]string{
 		"config", "demo", "dlr", "server", "simulator", "sinch", "store", "store/boltstore",
 		"store/copying", "store/pgstore",
 	},
+	"batchinfo": {"dlr", "sinch", "store"},
+
 	"config": {"sinch", "store", "store/pgstore"}, // their rules hold for the settings that it reads for them
 	"demo":   {"config", "dlr", "server", "simulator", "store"},
 	"dlr":    {},
 
 	"handlers/access": {"handlers/problem"},
 	"handlers/api": {
-		"dlr", "handlers/access", "handlers/batchinfo", "handlers/listener", "handlers/problem", "sinch", "store",
+		"batchinfo", "dlr", "handlers/access", "handlers/listener", "handlers/problem", "sinch", "store",
 	},
-	"handlers/batchinfo": {"sinch", "store"},
 	"handlers/gateway": {
-		"dlr", "handlers/access", "handlers/batchinfo", "handlers/listener", "handlers/problem", "metrics", "sinch", "store",
+		"batchinfo", "dlr", "handlers/access", "handlers/listener", "handlers/problem", "metrics", "sinch", "store",
 	},
 	"handlers/handlerstest": {"store", "store/boltstore", "store/storetest"},
 	"handlers/listener":     {"handlers/problem"},
@@ -44,7 +45,7 @@ var imports = map[string][]string{
 	"metrics": {"dlr", "store"},
 
 	"relay":           {"dlr", "sinch", "store"},
-	"relay/feedback":  {"dlr", "metrics", "relay", "sinch", "store"},
+	"relay/feedback":  {"batchinfo", "dlr", "metrics", "relay", "sinch", "store"},
 	"relay/reconcile": {"metrics", "relay", "sinch", "store"},
 	"relay/relaytest": {"dlr", "metrics", "sinch", "store", "store/boltstore", "store/storetest"},
 

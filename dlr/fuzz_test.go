@@ -37,7 +37,7 @@ func checkParse(t testing.TB, body []byte) {
 func checkReport(t testing.TB, typ Type, r *Report) {
 	require.Equal(t, typ, r.Type)
 	require.NotEmpty(t, r.BatchID)
-	require.LessOrEqual(t, len(r.BatchID), maxBatchID)
+	require.LessOrEqual(t, len(r.BatchID), MaxBatchID)
 	require.GreaterOrEqual(t, r.Total, 0)
 	require.GreaterOrEqual(t, r.Parts, 0)
 	for _, s := range []string{r.BatchID, r.ClientReference, r.AppliedOriginator, r.Encoding, r.Operator} {
@@ -62,7 +62,7 @@ func checkReport(t testing.TB, typ Type, r *Report) {
 		require.True(t, e.Recipients == nil || len(e.Recipients) > 0)
 		for _, n := range e.Recipients {
 			require.NotEmpty(t, Digits(n))
-			require.LessOrEqual(t, len(n), maxNumber)
+			require.LessOrEqual(t, len(n), MaxNumber)
 			requireStorable(t, n)
 		}
 	}

@@ -107,7 +107,7 @@ func TestIDsAreOpaque(t *testing.T) {
 	for _, id := range []string{
 		"01JHFFHQ0P99JPPNQPJDV7JTBP", "3-mbA7z9wDKY76ag", "5Z8QsIRsk86f-jHB", "dxCJTlfb1UsF", "9dfn32n423kljklj234",
 		"01FC66621XXXXX119Z8PMV1QPQ", "01W4FFL35P4NC4K35SMSBATCH1", "4b1d4bc4-2a3e-4f0a-9d8e-6a5b4c3d2e1f", "abc", "ABC",
-		strings.Repeat("7", maxBatchID),
+		strings.Repeat("7", MaxBatchID),
 	} {
 		require.Equal(t, id, recipientMembers().with("batch_id", id).report(t).BatchID)
 	}

@@ -64,9 +64,9 @@ func (e *ParseError) Unwrap() error { return e.Err }
 // Limits, in bytes, of the values that stores use as keys: one key too long for a store would block every report
 // behind it. Sinch's own values are far shorter. A longer value counts as missing.
 const (
+	MaxBatchID = 255
+	MaxNumber  = 64 // of a recipient's number, as received
 	maxType    = 64
-	maxBatchID = 255
-	maxNumber  = 64
 	maxStatus  = 64
 )
 
@@ -103,7 +103,7 @@ func Parse(body []byte) (Callback, error) {
 	case !t.Known():
 		t = Type(strings.ToValidUTF8(string(t[:min(len(t), maxType)]), ""))
 		return Callback{Type: t}, &ParseError{Reason: UnknownType, Type: t}
-	case len(batchID) > maxBatchID:
+	case len(batchID) > MaxBatchID:
 		return Callback{Type: t}, &ParseError{Reason: NoBatchID, Type: t, Err: errLongBatchID}
 	case strings.TrimSpace(string(batchID)) == "":
 		return Callback{Type: t}, &ParseError{Reason: NoBatchID, Type: t}
@@ -129,7 +129,7 @@ func Parse(body []byte) (Callback, error) {
 	return Callback{Type: t, Report: r}, nil
 }
 
-var errLongBatchID = fmt.Errorf("the batch id has more than %d bytes", maxBatchID)
+var errLongBatchID = fmt.Errorf("the batch id has more than %d bytes", MaxBatchID)
 
 const bom = "\xef\xbb\xbf"
 

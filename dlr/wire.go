@@ -166,7 +166,7 @@ func readNumbers(list []byte, most int) []string {
 	return numbers
 }
 
-func (t text) isNumber() bool { return len(t) <= maxNumber && Digits(string(t)) != "" }
+func (t text) isNumber() bool { return len(t) <= MaxNumber && Digits(string(t)) != "" }
 
 // status returns "" if t cannot be a status.
 func (t text) status() Status {

@@ -41,12 +41,8 @@ type Batch struct {
 	Unknown map[string]json.RawMessage
 }
 
-// maxNumber is the longest entry of To, in bytes, that counts as a number. The limit is that of a report's recipient in
-// dlr.
-const maxNumber = 64
-
-// Numbers returns the entries of To that are numbers of at most 64 bytes, in their original spelling and without
-// duplicates. Use dlr.Digits to compare them.
+// Numbers returns the entries of To that are numbers of at most dlr.MaxNumber bytes, in their original spelling and
+// without duplicates. Use dlr.Digits to compare them.
 func (b *Batch) Numbers() []string {
 	return b.entries(isNumber, dlr.Digits)
 }
@@ -71,7 +67,7 @@ func (b *Batch) entries(wanted func(string) bool, same func(string) string) (fou
 }
 
 func isNumber(entry string) bool {
-	if len(entry) > maxNumber {
+	if len(entry) > dlr.MaxNumber {
 		return false
 	}
 	digits := dlr.Digits(entry)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/dlrloop/dlrloop/dlr"
 )
 
 // EntryError reports that one entry of a list cannot be decoded. The list continues after it.
@@ -40,12 +42,9 @@ func (c *Client) batchOf(raw json.RawMessage) string {
 	return ""
 }
 
-// maxBatchID limits the id of a listed batch, in bytes, as dlr limits that of a report.
-const maxBatchID = 255
-
 var (
 	errNoID   = errors.New("the entry has no id")
-	errLongID = fmt.Errorf("the id has more than %d bytes", maxBatchID)
+	errLongID = fmt.Errorf("the id has more than %d bytes", dlr.MaxBatchID)
 )
 
 // checkID returns an error for an id that cannot be used in a call.
@@ -53,7 +52,7 @@ func checkID(id string) error {
 	if strings.TrimSpace(id) == "" {
 		return errNoID
 	}
-	if len(id) > maxBatchID {
+	if len(id) > dlr.MaxBatchID {
 		return errLongID
 	}
 	_, err := escape(id)

@@ -16,7 +16,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/dlrloop/dlrloop/handlers/batchinfo"
+	"github.com/dlrloop/dlrloop/batchinfo"
 	"github.com/dlrloop/dlrloop/handlers/problem"
 	"github.com/dlrloop/dlrloop/sinch"
 	"github.com/dlrloop/dlrloop/store"
@@ -158,17 +158,11 @@ func (r *registration) moveDeadlines() {
 // take parses a batch and starts to record it. It returns a KindBadBody problem if body is not a batch.
 func (r *registration) take(ctx context.Context, body []byte) error {
 	b, err := sinch.ParseBatch(body)
-	switch {
-	case err != nil:
+	if err != nil {
 		return problem.BadBody(fmt.Sprintf("invalid body: %v; expected: a batch as Sinch returned it", err))
-	case b.ID == "":
-		return problem.BadBody("id is missing; expected: a batch as Sinch returned it")
-	case len(b.ID) > batchinfo.MaxBatchID:
-		return problem.BadBody(fmt.Sprintf("id is longer than %d bytes; expected: a batch as Sinch returned it",
-			batchinfo.MaxBatchID))
-	case len(b.To) == 0 && b.CreatedAt.IsZero():
-		// Taken for a batch, a mere id would mean that no feedback is wanted.
-		return problem.BadBody("to and created_at are missing; expected: a batch as Sinch returned it")
+	}
+	if err := batchinfo.Check(b); err != nil {
+		return problem.BadBody(err.Error() + "; expected: a batch as Sinch returned it")
 	}
 	facts := batchinfo.Of(b, store.FromRegistration)
 	facts.CheckNow = r.checkNow

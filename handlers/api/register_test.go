@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/dlrloop/dlrloop/handlers/batchinfo"
+	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/handlers/handlerstest"
 	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/storetest"
@@ -180,7 +180,7 @@ func TestLinesAreRecordedWhileTheBodyArrives(t *testing.T) {
 
 func TestRegistrationRefusesInvalidBatches(t *testing.T) {
 	s := serveRegistration(t, handlerstest.OpenStore(t))
-	long := strings.Repeat("x", batchinfo.MaxBatchID)
+	long := strings.Repeat("x", dlr.MaxBatchID)
 	for body, want := range map[string]string{
 		``:                              "invalid body: unexpected end of JSON input",
 		`{`:                             "invalid body: unexpected end of JSON input",

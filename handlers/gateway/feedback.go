@@ -8,8 +8,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/dlrloop/dlrloop/batchinfo"
 	"github.com/dlrloop/dlrloop/dlr"
-	"github.com/dlrloop/dlrloop/handlers/batchinfo"
 	"github.com/dlrloop/dlrloop/handlers/listener"
 	"github.com/dlrloop/dlrloop/handlers/problem"
 	"github.com/dlrloop/dlrloop/store"
@@ -88,7 +88,7 @@ func (p *proxiedRequest) feedbackBatch(ctx context.Context, known *store.Batch, 
 // askable reports whether the id in the path can be that of a batch. An id that is too long or contains a slash cannot:
 // the slash would change the path of the lookup.
 func (p *proxiedRequest) askable() bool {
-	return len(p.batchID) <= batchinfo.MaxBatchID && !strings.Contains(p.batchID, "/")
+	return len(p.batchID) <= dlr.MaxBatchID && !strings.Contains(p.batchID, "/")
 }
 
 // confirm records a confirmation and answers 202.
@@ -194,7 +194,7 @@ func parseFeedback(body []byte) (store.Confirmation, *invalidBody) {
 // isNumber reports whether Sinch accepts text as a phone number. For one invalid number Sinch would refuse the whole
 // call.
 func isNumber(text string) bool {
-	if len(text) > batchinfo.MaxNumber || strings.Trim(text, "+0123456789 -()[]") != "" ||
+	if len(text) > dlr.MaxNumber || strings.Trim(text, "+0123456789 -()[]") != "" ||
 		strings.LastIndexByte(text, '+') > 0 {
 		return false
 	}

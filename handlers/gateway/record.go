@@ -18,8 +18,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/dlrloop/dlrloop/batchinfo"
 	"github.com/dlrloop/dlrloop/dlr"
-	"github.com/dlrloop/dlrloop/handlers/batchinfo"
 	"github.com/dlrloop/dlrloop/handlers/problem"
 	"github.com/dlrloop/dlrloop/metrics"
 	"github.com/dlrloop/dlrloop/sinch"
@@ -126,18 +126,14 @@ func (o *observed) fail(err error) {
 // no part of the answer.
 func readBatch(body []byte, id string) (*sinch.Batch, error) {
 	b, err := sinch.ParseBatch(body)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, errors.New("the answer of Sinch is not a JSON object")
-	case b.ID == "":
-		return nil, errors.New("the batch in Sinch's answer has no id")
-	case len(b.ID) > batchinfo.MaxBatchID:
-		return nil, fmt.Errorf("the id of the batch in Sinch's answer has more than %d bytes", batchinfo.MaxBatchID)
-	case id != "" && b.ID != id:
+	}
+	if err := batchinfo.Check(b); err != nil {
+		return nil, fmt.Errorf("the answer of Sinch is not a batch: %w", err)
+	}
+	if id != "" && b.ID != id {
 		return nil, errors.New("the answer of Sinch contains another batch than the requested one")
-	case len(b.To) == 0 && b.CreatedAt.IsZero():
-		// Taken for a batch, such an answer would mean that no feedback is wanted.
-		return nil, errors.New("the batch in Sinch's answer has neither to nor created_at")
 	}
 	return b, nil
 }

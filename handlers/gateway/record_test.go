@@ -150,9 +150,9 @@ func TestUnreadableAnswersPassAndAreCounted(t *testing.T) {
 	for name, c := range map[string]struct{ body, encoding, why string }{
 		"no JSON":              {"<html>", "", "the answer of Sinch is not a JSON object"},
 		"no object":            {"[1]", "", "the answer of Sinch is not a JSON object"},
-		"no id":                {`{"to":["12017777777"]}`, "", "the batch in Sinch's answer has no id"},
-		"an id too long":       {batchJSON(strings.Repeat("x", 256), ""), "", "has more than 255 bytes"},
-		"a bare id":            {`{"id":"` + batchSent + `"}`, "", "neither to nor created_at"},
+		"no id":                {`{"to":["12017777777"]}`, "", "the answer of Sinch is not a batch: id is missing"},
+		"an id too long":       {batchJSON(strings.Repeat("x", 256), ""), "", "id is longer than 255 bytes"},
+		"a bare id":            {`{"id":"` + batchSent + `"}`, "", "to and created_at are missing"},
 		"too large":            {large, "", "the answer of Sinch is larger than 1048576 bytes"},
 		"too large when plain": {compressed(t, strings.Repeat(" ", maxObservedPlain+1)), "gzip", "too large"},
 		"no gzip":              {"{}", "gzip", "gzip: "},

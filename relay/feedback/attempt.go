@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dlrloop/dlrloop/batchinfo"
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/relay"
 	"github.com/dlrloop/dlrloop/sinch"
@@ -214,22 +215,7 @@ func (l *lane) fetchBatch(ctx context.Context, batchID string) (store.Facts, err
 	if err != nil {
 		return store.Facts{}, err
 	}
-	numbers, groups := batch.Numbers(), batch.Groups()
-	return store.Facts{
-		BatchID:         batchID,
-		FeedbackEnabled: batch.FeedbackEnabled,
-		ReportKind:      string(batch.DeliveryReport),
-		ClientReference: batch.ClientReference,
-		Recipients:      len(numbers) + groups,
-		Groups:          groups,
-		Numbers:         numbers,
-		Canceled:        batch.Canceled,
-		CreatedAt:       batch.CreatedAt,
-		ModifiedAt:      batch.ModifiedAt,
-		SendAt:          batch.SendAt,
-		ExpireAt:        batch.ExpireAt,
-		Source:          store.FromPoll,
-	}, nil
+	return batchinfo.Of(batch, store.FromPoll), nil
 }
 
 // call runs do through the circuit breaker. If the circuit is open it returns an error without calling do.

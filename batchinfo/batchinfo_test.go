@@ -8,12 +8,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/sinch"
 	"github.com/dlrloop/dlrloop/store"
 )
 
-func parsed(t *testing.T, body string) *sinch.Batch {
-	t.Helper()
+func parsed(t require.TestingT, body string) *sinch.Batch {
 	b, err := sinch.ParseBatch([]byte(body))
 	require.NoError(t, err)
 	return b
@@ -50,7 +50,7 @@ func TestFactsOfABatch(t *testing.T) {
 }
 
 func TestEachRecipientCountsOnce(t *testing.T) {
-	long := strings.Repeat("4", MaxNumber)
+	long := strings.Repeat("4", dlr.MaxNumber)
 	for to, want := range map[string]struct {
 		numbers []string
 		groups  int

@@ -1,0 +1,57 @@
+package batchinfo
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/dlrloop/dlrloop/dlr"
+	"github.com/dlrloop/dlrloop/sinch"
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// Bounds of the info about one batch. Sinch's own values are far below: it sends a batch to at most 1000 recipients.
+const (
+	maxKind    = 64      // bytes of the report kind; the rest of a longer one is cut off
+	maxNumbers = 1 << 16 // numbers that become recipients of the batch before a report names them
+)
+
+// Check returns an error if b is not a batch as Sinch returns it: its id must have 1 to dlr.MaxBatchID bytes. It must
+// have recipients or a creation time, because a mere id would mean that the batch wants no feedback. The error contains
+// no part of b.
+func Check(b *sinch.Batch) error {
+	switch {
+	case b.ID == "":
+		return errors.New("id is missing")
+	case len(b.ID) > dlr.MaxBatchID:
+		return fmt.Errorf("id is longer than %d bytes", dlr.MaxBatchID)
+	case len(b.To) == 0 && b.CreatedAt.IsZero():
+		return errors.New("to and created_at are missing")
+	}
+	return nil
+}
+
+// Of returns the info that the store keeps about b. source is where b was read. The id of b must have 1 to
+// dlr.MaxBatchID bytes. All entries of to count as recipients, but only the first 65 536 numbers are in Numbers.
+func Of(b *sinch.Batch, source store.Source) store.Facts {
+	numbers, groups := b.Numbers(), b.Groups()
+	kind := string(b.DeliveryReport)
+	if len(kind) > maxKind {
+		kind = strings.ToValidUTF8(kind[:maxKind], "")
+	}
+	return store.Facts{
+		BatchID:         b.ID,
+		FeedbackEnabled: b.FeedbackEnabled,
+		ReportKind:      kind,
+		ClientReference: b.ClientReference,
+		Recipients:      len(numbers) + groups,
+		Groups:          groups,
+		Numbers:         numbers[:min(len(numbers), maxNumbers)],
+		Canceled:        b.Canceled,
+		CreatedAt:       b.CreatedAt,
+		ModifiedAt:      b.ModifiedAt,
+		SendAt:          b.SendAt,
+		ExpireAt:        b.ExpireAt,
+		Source:          source,
+	}
+}
