@@ -88,16 +88,17 @@ func TestBatchesAreRecordedFromEachOperation(t *testing.T) {
 // unless the store is slow.
 func TestABatchIsRecordedBeforeItsAnswerEnds(t *testing.T) {
 	h := newFixture(t, nil)
+	unknown := 0.0
 	for i := range 20 {
 		id := fmt.Sprintf("%s%d", batchSent, i)
 		h.upstream.answers(http.StatusCreated, batchJSON(id, ""))
-		late := h.learned("late")
 		require.Equal(t, http.StatusCreated, h.call(http.MethodPost, "/batches", "{}").StatusCode)
-		if h.learned("late") == late && h.learned("recorded") > 0 {
-			require.NotNil(t, h.batch(id))
+		if h.batch(id) == nil {
+			unknown++
 		}
 	}
-	h.drain()
+	h.drain() // the last batches may still be being recorded, and are counted only then
+	require.LessOrEqual(t, unknown, h.learned("late"))
 	require.Equal(t, 20.0, h.learned("recorded")+h.learned("late"))
 }
 
