@@ -15,15 +15,16 @@ import (
 type Access struct {
 	basic, bearer []Digest
 	challenges    []string // values of WWW-Authenticate; nil if no credentials are configured
+	crossOrigin   *http.CrossOriginProtection
 }
 
 // New returns the access for private.credentials. basic and bearer are alternatives. Without any, Check accepts every
 // caller on this machine, so the listener must not be reachable from others.
 func New(basic []Basic, bearer []string) (*Access, error) {
-	a := &Access{bearer: DigestsOf(bearer)}
+	a := &Access{bearer: DigestsOf(bearer), crossOrigin: http.NewCrossOriginProtection()}
 	for i, b := range basic {
-		if b.User == "" || strings.Contains(b.User, ":") || b.Password == "" {
-			return nil, fmt.Errorf("private.credentials.basic[%d]: set a user name without a colon, and a password", i)
+		if err := b.Check(); err != nil {
+			return nil, fmt.Errorf("private.credentials.basic[%d]: %w", i, err)
 		}
 		a.basic = append(a.basic, b.Digests()...)
 	}
@@ -75,6 +76,14 @@ func (a *Access) Check(r *http.Request) error {
 		return nil
 	}
 	return ErrCredentials
+}
+
+// CheckOrigin returns a problem for a request that a page of another site makes a browser send.
+func (a *Access) CheckOrigin(r *http.Request) error {
+	if a.crossOrigin.Check(r) == nil {
+		return nil
+	}
+	return problem.Forbidden(http.StatusForbidden, "requests from pages of other sites are refused")
 }
 
 // CheckHost stops DNS rebinding: a web site could have its own name resolve to this machine, and its pages, open in a

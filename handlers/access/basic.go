@@ -1,8 +1,10 @@
 package access
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // Basic is a user name and a password for HTTP Basic authentication.
@@ -13,6 +15,14 @@ func (Basic) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 
 // MarshalText returns ***, so no password reaches an encoded text.
 func (Basic) MarshalText() ([]byte, error) { return []byte("***"), nil }
+
+// Check returns an error unless the pair can be sent as a header and has both parts.
+func (b Basic) Check() error {
+	if b.User == "" || strings.Contains(b.User, ":") || b.Password == "" {
+		return errors.New("set a user name without a colon, and a password")
+	}
+	return nil
+}
 
 // Digests returns the digests of user:password in UTF-8 and, if that differs, in ISO 8859-1. RFC 7617 leaves the
 // encoding open: Sinch does not document its own, and curl, browsers and proxies differ.

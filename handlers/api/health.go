@@ -22,9 +22,9 @@ func (p *API) readyz(c *gin.Context) {
 	ctx, cancel := context.WithTimeout(c.Request.Context(), p.config.Patience)
 	defer cancel()
 	if err := p.store.Ready(ctx); err != nil {
-		p.failures.Fail(c, &problem.Problem{
-			Kind: problem.KindUnavailable, Detail: "the store is not ready, see the log", Cause: err,
-		})
+		refused := problem.OfStore(err)
+		refused.Detail = "the store is not ready, see the log"
+		p.failures.Fail(c, refused)
 		return
 	}
 	c.String(http.StatusOK, "ready\n")

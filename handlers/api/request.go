@@ -31,20 +31,17 @@ func (a *request) batch() store.BatchKey {
 	return store.BatchKey{Plan: a.segment("plan"), BatchID: a.segment("id")}
 }
 
-// failed wraps a store error with the attempted operation; tried names it, such as "list batches". An error of an
-// unknown kind becomes KindUnavailable instead of KindInternal, since it is the store's fault. An invalid cursor
-// becomes KindBadParameter; it is not quoted, since it may contain a phone number and errors are logged.
+// failed returns the problem for a read of the store that failed with err. tried names the operation, such as "list
+// batches". The value of an invalid cursor is not quoted, since it may contain a phone number and errors are logged.
 func failed(tried string, err error) error {
-	if errors.Is(err, store.ErrCursor) {
+	err = fmt.Errorf("%s: %w", tried, err)
+	switch {
+	case errors.Is(err, store.ErrCursor):
 		return problem.BadParameter("cursor", "not from this list", "the next_cursor of its previous page")
+	case errors.Is(err, store.ErrNotFound):
+		return err
 	}
-	tries := fmt.Errorf("%s: %w", tried, err)
-	if problem.Of(tries).Kind != problem.KindInternal {
-		return tries
-	}
-	return &problem.Problem{
-		Kind: problem.KindUnavailable, Detail: "the store failed, see the log; retry later", Cause: tries,
-	}
+	return problem.OfStore(err)
 }
 
 // failedBatch is failed for an operation on one batch. It turns store.ErrNotFound into KindNotFound.

@@ -154,6 +154,25 @@ func Of(err error) *Problem {
 	return &Problem{Kind: KindInternal, Detail: "see the log for this request id", Cause: err}
 }
 
+// OfStore returns the problem for a call of the store that failed with err; err names the call. KindBusy stands for a
+// store that is busy or closed, or did not answer in time, KindUnavailable for every other error. Both are answered 503
+// with Retry-After. The caller may replace the Detail.
+func OfStore(err error) *Problem {
+	if Of(err).Kind == KindBusy {
+		return &Problem{Kind: KindBusy, Detail: "retry later", Cause: err}
+	}
+	return &Problem{Kind: KindUnavailable, Detail: "the store failed, see the log; retry later", Cause: err}
+}
+
+// Unread returns the problem for a body whose reading ended with err: KindTooLarge for an *http.MaxBytesError, else
+// KindIncomplete.
+func Unread(err error) error {
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return err
+	}
+	return &Problem{Kind: KindIncomplete, Detail: "the body did not arrive completely; retry later", Cause: err}
+}
+
 // retryAfter is the value of Retry-After. Sinch ignores it.
 const retryAfter = 5 * time.Second
 

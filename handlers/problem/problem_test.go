@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -41,14 +42,22 @@ func TestErrorsAreAnsweredAsProblems(t *testing.T) {
 			fmt.Errorf("list: %w", store.ErrCursor), "bad-parameter", 400, "cursor",
 			"cursor: list: cursor is not valid; allowed: the next_cursor of the previous page",
 		},
-		"bad body":            {BadBody("no JSON"), "bad-body", 400, "", "no JSON"},
-		"unauthorized":        {Unauthorized("who is it?"), "unauthorized", 401, "", "who is it?"},
-		"busy":                {fmt.Errorf("record: %w", store.ErrBusy), "busy", 503, "", "retry later"},
-		"closed":              {store.ErrClosed, "busy", 503, "", "retry later"},
-		"too slow":            {context.DeadlineExceeded, "busy", 503, "", "retry later"},
-		"canceled":            {context.Canceled, "busy", 503, "", "retry later"},
-		"too large":           {&http.MaxBytesError{Limit: 7}, "too-large", 413, "", "the limit is 7 bytes"},
-		"anything else":       {errors.New("secret path"), "internal", 500, "", "see the log for this request id"},
+		"bad body":      {BadBody("no JSON"), "bad-body", 400, "", "no JSON"},
+		"unauthorized":  {Unauthorized("who is it?"), "unauthorized", 401, "", "who is it?"},
+		"busy":          {fmt.Errorf("record: %w", store.ErrBusy), "busy", 503, "", "retry later"},
+		"closed":        {store.ErrClosed, "busy", 503, "", "retry later"},
+		"too slow":      {context.DeadlineExceeded, "busy", 503, "", "retry later"},
+		"canceled":      {context.Canceled, "busy", 503, "", "retry later"},
+		"too large":     {&http.MaxBytesError{Limit: 7}, "too-large", 413, "", "the limit is 7 bytes"},
+		"anything else": {errors.New("secret path"), "internal", 500, "", "see the log for this request id"},
+		"unread body": {
+			Unread(io.ErrUnexpectedEOF), "incomplete", 503, "", "the body did not arrive completely; retry later",
+		},
+		"unread, too large": {Unread(&http.MaxBytesError{Limit: 7}), "too-large", 413, "", "the limit is 7 bytes"},
+		"store failed": {
+			OfStore(errors.New("secret path")), "unavailable", 503, "", "the store failed, see the log; retry later",
+		},
+		"store busy":          {OfStore(fmt.Errorf("record: %w", store.ErrBusy)), "busy", 503, "", "retry later"},
 		"wrapped":             {fmt.Errorf("read: %w", BadBody("no JSON")), "bad-body", 400, "", "no JSON"},
 		"with its own status": {&Problem{Kind: KindShed, Status: 429}, "shed", 429, "", ""},
 	} {

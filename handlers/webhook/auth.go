@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/textproto"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/dlrloop/dlrloop/handlers/access"
@@ -106,8 +105,8 @@ func (a Auth) validate(key string) error {
 		return fmt.Errorf("%s: empty: set hmac, basic, header or path_token, or none: true to accept every caller", key)
 	}
 	for i, b := range a.Basic {
-		if b.User == "" || strings.Contains(b.User, ":") || b.Password == "" {
-			return fmt.Errorf("%s.basic[%d]: set a user name without a colon, and a password", key, i)
+		if err := b.Check(); err != nil {
+			return fmt.Errorf("%s.basic[%d]: %w", key, i, err)
 		}
 	}
 	return cmp.Or(

@@ -88,7 +88,7 @@ func (in *bodyReader) read(r *http.Request) ([]byte, error) {
 		return nil, in.noRoom(errDropped)
 	}
 	if _, own := errors.AsType[*problem.Problem](err); !own {
-		err = &problem.Problem{Kind: problem.KindIncomplete, Detail: "the body did not arrive whole", Cause: err}
+		err = problem.Unread(err)
 	}
 	return nil, err
 }
