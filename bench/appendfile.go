@@ -13,7 +13,7 @@ import (
 )
 
 // discardStore discards all arrivals.
-type discardStore struct{ store.Store }
+type discardStore struct{}
 
 func (discardStore) Record(context.Context, store.Arrival) error { return nil }
 
@@ -24,7 +24,6 @@ const flatSize = 64 << 20
 // flat appends bodies to one preallocated file, with one write and one sync for each group. This is the lowest
 // possible cost of making reports durable. The bodies cannot be found again.
 type flat struct {
-	store.Store
 	file      *os.File
 	offset    int
 	buf       []byte

@@ -19,7 +19,6 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/webhook"
 	"github.com/dlrloop/dlrloop/metrics"
 	"github.com/dlrloop/dlrloop/server"
-	"github.com/dlrloop/dlrloop/store"
 )
 
 // subject is a program variant that the benchmark measures.
@@ -88,14 +87,16 @@ func serveDlrloop(ctx context.Context, o options, log *slog.Logger, serving func
 	return s.Run(ctx)
 }
 
-// serveWebhook serves only the webhook, over the store k.
-func serveWebhook(ctx context.Context, plan string, k store.Store, log *slog.Logger, serving func(addresses)) error {
+// serveWebhook serves only the webhook, over the recorder r.
+func serveWebhook(
+	ctx context.Context, plan string, r webhook.Recorder, log *slog.Logger, serving func(addresses),
+) error {
 	m := metrics.New(prometheus.NewRegistry(), metrics.Config{Plans: []string{plan}})
 	plans := []webhook.Plan{{
 		ID:   plan,
 		Auth: webhook.Auth{HMAC: webhook.HMAC{Secrets: []string{traffic.Secret}}},
 	}}
-	p, err := webhook.New(webhook.Config{Plans: plans}, k, m, log)
+	p, err := webhook.New(webhook.Config{Plans: plans}, r, m, log)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,6 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/access"
 	"github.com/dlrloop/dlrloop/handlers/listener"
 	"github.com/dlrloop/dlrloop/handlers/problem"
-	"github.com/dlrloop/dlrloop/store"
 )
 
 // Config configures the private listener: its address, its callers' credentials and its time limits.
@@ -47,7 +46,7 @@ const defaultPatience = 10 * time.Second
 // whole phone numbers.
 type API struct {
 	config   Config
-	store    store.Store
+	store    Store
 	failures problem.Failures
 	engine   *gin.Engine
 }
@@ -60,7 +59,7 @@ var indexHTML []byte
 
 // New returns the private listener's handler; scrape answers /metrics. It refuses a configuration that other
 // machines can reach without credentials, and invalid credentials.
-func New(c Config, s store.Store, scrape http.Handler, log *slog.Logger) (*API, error) {
+func New(c Config, s Store, scrape http.Handler, log *slog.Logger) (*API, error) {
 	if len(c.Basic)+len(c.Bearer) == 0 && !access.Loopback(c.Listen) {
 		return nil, fmt.Errorf("private.listen: other machines can reach %q and could read phone numbers there: "+
 			"listen on loopback (127.0.0.1:8081), or set private.credentials", c.Listen)
@@ -140,17 +139,17 @@ func setHeaders(c *gin.Context) {
 // guard is a middleware that refuses callers without a valid credential, and requests that a page of another site
 // makes a browser send.
 func (p *API) guard(a *access.Access) gin.HandlerFunc {
-	crossOrigin := http.NewCrossOriginProtection()
 	return func(c *gin.Context) {
 		err := a.Check(c.Request)
-		switch {
-		case errors.Is(err, access.ErrCredentials):
+		if errors.Is(err, access.ErrCredentials) {
 			c.Writer.Header()["Www-Authenticate"] = a.Challenges()
-			p.failures.Fail(c, problem.Unauthorized(err.Error()))
-		case err != nil:
+			err = problem.Unauthorized(err.Error())
+		}
+		if err == nil {
+			err = a.CheckOrigin(c.Request)
+		}
+		if err != nil {
 			p.failures.Fail(c, err)
-		case crossOrigin.Check(c.Request) != nil:
-			p.failures.Fail(c, problem.Forbidden(http.StatusForbidden, "requests from pages of other sites are refused"))
 		}
 	}
 }

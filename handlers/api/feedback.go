@@ -94,7 +94,7 @@ func readRequeue(c *gin.Context) (requeueRequest, error) {
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, maxRequeueBody))
 	if err != nil {
-		return requeueRequest{}, unread(err)
+		return requeueRequest{}, problem.Unread(err)
 	}
 	var request requeueRequest
 	if err := dlr.UnmarshalStrict(body, &request); err != nil {
@@ -130,10 +130,10 @@ const requeueWorkers = 32
 // empty plan means all plans. Dead feedback comes last: its new tasks could fail at once, and would then be requeued a
 // second time as waiting ones. Once half of Patience has passed, requeuePlan stops after the current page.
 func (p *API) requeuePlan(ctx context.Context, plan string) (requeueView, error) {
-	r := &requeuing{store: p.store, enough: time.Now().Add(p.config.Patience / 2)}
+	r := &requeuing{queue: p.store, enough: time.Now().Add(p.config.Patience / 2)}
 	plans, err := []string{plan}, error(nil)
 	if plan == "" {
-		plans, err = r.pending(ctx)
+		plans, err = p.pending(ctx)
 	}
 	for _, plan := range plans {
 		if err != nil || r.more {
@@ -148,17 +148,9 @@ func (p *API) requeuePlan(ctx context.Context, plan string) (requeueView, error)
 	return requeueView{int(r.batches.Load()), int(r.recipients.Load()), r.more}, err
 }
 
-// requeuing requeues the feedback of many batches and counts it.
-type requeuing struct {
-	store               store.Store
-	enough              time.Time // no new page is started after it
-	recipients, batches atomic.Int64
-	more                bool // it stopped before the last page
-}
-
 // pending returns the plans with pending feedback.
-func (r *requeuing) pending(ctx context.Context) (plans []string, err error) {
-	stats, err := r.store.Stats(ctx)
+func (p *API) pending(ctx context.Context) (plans []string, err error) {
+	stats, err := p.store.Stats(ctx)
 	if err != nil {
 		return nil, failed("read the totals", err)
 	}
@@ -170,6 +162,14 @@ func (r *requeuing) pending(ctx context.Context) (plans []string, err error) {
 	return plans, nil
 }
 
+// requeuing requeues the feedback of many batches and counts it.
+type requeuing struct {
+	queue               Queue
+	enough              time.Time // no new page is started after it
+	recipients, batches atomic.Int64
+	more                bool // it stopped before the last page
+}
+
 // waiting makes the waiting tasks of a plan due, which also ends the plan's pause. A plan may be paused although all
 // of its tasks are due: then waiting requeues one task to end the pause.
 func (r *requeuing) waiting(ctx context.Context, plan string) error {
@@ -178,7 +178,7 @@ func (r *requeuing) waiting(ctx context.Context, plan string) error {
 	if err != nil || r.batches.Load() > before {
 		return err
 	}
-	page, err := r.store.Tasks(ctx, store.TaskQuery{Plan: plan, Paging: store.Paging{Limit: 1}})
+	page, err := r.queue.Tasks(ctx, store.TaskQuery{Plan: plan, Paging: store.Paging{Limit: 1}})
 	if err != nil {
 		return failed("list pending feedback", err)
 	}
@@ -193,7 +193,7 @@ func (r *requeuing) waiting(ctx context.Context, plan string) error {
 // pages requeues all batches that q lists, one page at a time.
 func (r *requeuing) pages(ctx context.Context, q store.TaskQuery) error {
 	for {
-		page, err := r.store.Tasks(ctx, q)
+		page, err := r.queue.Tasks(ctx, q)
 		if err != nil {
 			return failed("list feedback", err)
 		}
@@ -222,7 +222,7 @@ func (r *requeuing) pages(ctx context.Context, q store.TaskQuery) error {
 
 // batch requeues the feedback of one batch. It reports false if retention has deleted the batch meanwhile.
 func (r *requeuing) batch(ctx context.Context, key store.BatchKey) (found bool, err error) {
-	n, err := r.store.Requeue(ctx, key, store.Now())
+	n, err := r.queue.Requeue(ctx, key, store.Now())
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}

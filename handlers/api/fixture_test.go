@@ -35,7 +35,7 @@ func morning(d time.Duration) time.Time {
 }
 
 // record records n as if it had arrived at the given time.
-func record(t *testing.T, s store.Store, plan string, at time.Time, n store.News) {
+func record(t *testing.T, s Recorder, plan string, at time.Time, n store.News) {
 	t.Helper()
 	require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: plan, At: at, News: n}))
 }
@@ -123,7 +123,7 @@ type server struct {
 }
 
 // serve serves s with configuration c on loopback.
-func serve(t *testing.T, c Config, s store.Store, log *slog.Logger) server {
+func serve(t *testing.T, c Config, s Store, log *slog.Logger) server {
 	t.Helper()
 	if c.Listen == "" {
 		c.Listen = "127.0.0.1:0"

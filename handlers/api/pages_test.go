@@ -47,7 +47,7 @@ func (s server) pages(t *testing.T, address, member string, limit int) []string 
 
 // recordMany records n batches of acme-eu, one second apart, each with a delivered report for alice. The first batch
 // also has failed reports for n-1 other numbers. It returns the batch ids and all numbers.
-func recordMany(t *testing.T, s store.Store, n int) (batches, numbers []string) {
+func recordMany(t *testing.T, s Recorder, n int) (batches, numbers []string) {
 	t.Helper()
 	for i := range n {
 		id := fmt.Sprintf("b%03d", i)

@@ -110,7 +110,7 @@ func (r *registration) one(c *gin.Context) error {
 	r.moveDeadlines()
 	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, maxRegistered))
 	if err != nil {
-		return unread(err)
+		return problem.Unread(err)
 	}
 	return r.take(c.Request.Context(), body)
 }
@@ -142,7 +142,7 @@ func (r *registration) lines(c *gin.Context) error {
 		detail := fmt.Sprintf("a line is limited to %d bytes", maxRegistered)
 		return inLine(n+1, &problem.Problem{Kind: problem.KindTooLarge, Detail: detail})
 	case err != nil:
-		return unread(err)
+		return problem.Unread(err)
 	}
 	return nil
 }
@@ -189,10 +189,9 @@ func (r *registration) ended(misread error) (registeredView, error) {
 	kept := int(r.kept.Load())
 	switch {
 	case failed != nil:
-		return registeredView{}, &problem.Problem{
-			Kind: kindOfFailure(failed), Cause: failed,
-			Detail: fmt.Sprintf("%d registered; retry the whole request later, which does not change those", kept),
-		}
+		p := problem.OfStore(failed)
+		p.Detail = fmt.Sprintf("%d registered; retry the whole request later, which does not change those", kept)
+		return registeredView{}, p
 	case misread != nil:
 		p := *problem.Of(misread)
 		p.Detail = fmt.Sprintf("%s (%d registered)", p.Detail, kept)
@@ -201,25 +200,9 @@ func (r *registration) ended(misread error) (registeredView, error) {
 	return registeredView{kept}, nil
 }
 
-// kindOfFailure returns the kind for an error of the store: KindBusy or KindUnavailable, both answered 503.
-func kindOfFailure(err error) problem.Kind {
-	if k := problem.Of(err).Kind; k == problem.KindBusy {
-		return k
-	}
-	return problem.KindUnavailable
-}
-
 // inLine adds the line number to the problem of err.
 func inLine(n int, err error) error {
 	p := *problem.Of(err)
 	p.Detail = fmt.Sprintf("line %d: %s", n, p.Detail)
 	return &p
-}
-
-// unread returns the problem for a body that could not be read to its end.
-func unread(err error) error {
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return err
-	}
-	return &problem.Problem{Kind: problem.KindIncomplete, Detail: "the body did not arrive completely", Cause: err}
 }

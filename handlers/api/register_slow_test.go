@@ -88,7 +88,7 @@ func TestAStalledRegistrationIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, took := registerSlowly(t, func(w io.Writer) { chunk(w, sent("b", 0, "")+"\n"+`{"id": "cut sh`) })
 		require.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
-		require.Equal(t, "the body did not arrive completely (1 registered)", a.Problem(t).Detail)
+		require.Equal(t, "the body did not arrive completely; retry later (1 registered)", a.Problem(t).Detail)
 		require.InDelta(t, 20, took.Seconds(), 1)
 	})
 }

@@ -28,7 +28,7 @@ func sent(id string, modified time.Duration, members string) string {
 const wanted = `,"delivery_report":"per_recipient","feedback_enabled":true`
 
 // serveRegistration serves s with the plans of the sample.
-func serveRegistration(t *testing.T, s store.Store) server {
+func serveRegistration(t *testing.T, s Store) server {
 	t.Helper()
 	return serve(t, Config{Plans: []string{planEU, planUS}}, s, handlerstest.Quiet())
 }

@@ -12,7 +12,7 @@ import (
 
 // sharedStore is a store with made-up figures about its replicas.
 type sharedStore struct {
-	store.Store
+	Store
 	figures store.Gauges
 }
 

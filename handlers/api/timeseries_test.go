@@ -32,7 +32,7 @@ func (r timeseriesReply) shown() []string {
 }
 
 // recordDays records reports over four days, some at the edges of steps.
-func recordDays(t *testing.T, s store.Store) {
+func recordDays(t *testing.T, s Recorder) {
 	t.Helper()
 	midnight := morning(-10 * time.Hour)
 	for i, at := range []time.Duration{

@@ -52,20 +52,9 @@ func (in *requestBody) whole(length int64) ([]byte, error) {
 		body, err = io.ReadAll(in)
 	}
 	if err != nil {
-		return nil, unreadBody(err)
+		return nil, problem.Unread(err)
 	}
 	return body, nil
-}
-
-// unreadBody returns the problem for a body that did not arrive completely. A body that is too large stays an
-// *http.MaxBytesError.
-func unreadBody(err error) error {
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return err
-	}
-	return &problem.Problem{
-		Kind: problem.KindIncomplete, Detail: "the body did not arrive completely; retry later", Cause: err,
-	}
 }
 
 // errStalled ends a call without progress: Sinch does not read the request, does not answer, or the answer stalls.

@@ -53,7 +53,7 @@ func (p *proxiedRequest) knownBatch(ctx context.Context) (*store.Batch, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, p.notRecorded("read the batch", err)
+		return nil, notRecorded("read the batch", err)
 	}
 	return b, nil
 }
@@ -103,19 +103,16 @@ func (p *proxiedRequest) confirm(ctx context.Context, c store.Confirmation) erro
 // record blocks until n is durable.
 func (p *proxiedRequest) record(ctx context.Context, n store.News) error {
 	if err := p.store.Record(ctx, store.Arrival{Plan: p.plan.ID, At: store.Now(), News: n}); err != nil {
-		return p.notRecorded("record", err)
+		return notRecorded("record", err)
 	}
 	return nil
 }
 
 // notRecorded returns the problem that the store failed. It is unknown whether the store kept anything; a repeat
 // changes nothing.
-func (p *proxiedRequest) notRecorded(tried string, err error) error {
-	refused := &problem.Problem{Kind: problem.KindUnavailable, Detail: "the confirmation may not be recorded; retry later"}
-	if problem.Of(err).Kind == problem.KindBusy {
-		refused.Kind = problem.KindBusy
-	}
-	refused.Cause = fmt.Errorf("%s: %w", tried, err)
+func notRecorded(tried string, err error) error {
+	refused := problem.OfStore(fmt.Errorf("%s: %w", tried, err))
+	refused.Detail = "the confirmation may not be recorded; retry later"
 	return refused
 }
 

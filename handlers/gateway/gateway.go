@@ -19,7 +19,6 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 	"github.com/dlrloop/dlrloop/metrics"
 	"github.com/dlrloop/dlrloop/sinch"
-	"github.com/dlrloop/dlrloop/store"
 )
 
 // Config configures the gateway: the plans it serves and who may call them. Zero members get the defaults.
@@ -69,21 +68,20 @@ func (c Config) withDefaults() Config {
 // Gateway serves Sinch's API under /xms/v1/{plan}/… as a reverse proxy: requests and answers pass unchanged. It
 // records in the store each batch that an answer of Sinch contains.
 type Gateway struct {
-	config      Config
-	store       store.Store
-	metrics     *metrics.Metrics
-	log         *slog.Logger
-	plans       map[string]*servedPlan // by plan id and by project id
-	access      *access.Access
-	checksHost  bool
-	crossOrigin *http.CrossOriginProtection
-	transport   *http.Transport
-	buffers     *buffers
-	sampler     problem.LogSampler
-	tokens      *tokens
-	lookups     singleflight.Group
-	recorder    *recorder
-	traffic     *traffic
+	config     Config
+	store      Store
+	metrics    *metrics.Metrics
+	log        *slog.Logger
+	plans      map[string]*servedPlan // by plan id and by project id
+	access     *access.Access
+	checksHost bool
+	transport  *http.Transport
+	buffers    *buffers
+	sampler    problem.LogSampler
+	tokens     *tokens
+	lookups    singleflight.Group
+	recorder   *recorder
+	traffic    *traffic
 }
 
 // servedPlan is the runtime state of one plan.
@@ -95,12 +93,11 @@ type servedPlan struct {
 
 // New returns the gateway. It refuses a configuration that would let anybody send messages at the plan owner's
 // cost.
-func New(c Config, s store.Store, m *metrics.Metrics, log *slog.Logger) (*Gateway, error) {
+func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Gateway, error) {
 	c = c.withDefaults()
 	g := &Gateway{
 		config: c, store: s, metrics: m, log: log,
-		crossOrigin: http.NewCrossOriginProtection(),
-		transport:   newTransport(c.Timeout), buffers: &buffers{}, tokens: newTokens(), traffic: newTraffic(),
+		transport: newTransport(c.Timeout), buffers: &buffers{}, tokens: newTokens(), traffic: newTraffic(),
 	}
 	g.recorder = newRecorder(g)
 	var err error
@@ -211,8 +208,8 @@ func (g *Gateway) authorize(r *http.Request, plan *servedPlan) error {
 			return err
 		}
 	}
-	if g.crossOrigin.Check(r) != nil {
-		return problem.Forbidden(http.StatusForbidden, "requests from pages of other sites are refused")
+	if err := g.access.CheckOrigin(r); err != nil {
+		return err
 	}
 	if plan == nil || plan.Client == nil {
 		return nil

@@ -181,7 +181,7 @@ func (p *proxiedRequest) unanswered(err error) error {
 	if cause := p.body.failure(); cause != nil {
 		_, tooLarge := errors.AsType[*http.MaxBytesError](cause)
 		if tooLarge || p.repeatable() || !p.body.begun.Load() {
-			return unreadBody(cause)
+			return problem.Unread(cause)
 		}
 		// Sinch may act on a body of which only the end is missing, so the outcome is unknown.
 		err = cause

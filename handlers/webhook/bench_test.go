@@ -20,7 +20,7 @@ import (
 )
 
 // nothing is a store that discards every arrival at once.
-type nothing struct{ store.Store }
+type nothing struct{}
 
 func (nothing) Record(context.Context, store.Arrival) error { return nil }
 

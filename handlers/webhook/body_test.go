@@ -113,10 +113,7 @@ func TestLargeBodiesArriveWhole(t *testing.T) {
 
 // recorder keeps the last arrival in memory. It replaces the store in synctest bubbles, whose clock does not wait for
 // a disk.
-type recorder struct {
-	store.Store
-	last store.Arrival
-}
+type recorder struct{ last store.Arrival }
 
 func (r *recorder) Record(_ context.Context, a store.Arrival) error {
 	r.last = a
@@ -147,13 +144,13 @@ func (p pipe) Addr() net.Addr { return &net.TCPAddr{} }
 
 // overPipe serves the public listener on one in-memory connection and returns the client's end. It works in synctest
 // bubbles.
-func overPipe(t *testing.T, c webhook.Config, s store.Store) net.Conn {
+func overPipe(t *testing.T, c webhook.Config, s webhook.Recorder) net.Conn {
 	t.Helper()
 	return overPipes(t, c, s)()
 }
 
 // overPipes serves the public listener on in-memory connections that dial opens. It works in synctest bubbles.
-func overPipes(t *testing.T, c webhook.Config, s store.Store) (dial func() net.Conn) {
+func overPipes(t *testing.T, c webhook.Config, s webhook.Recorder) (dial func() net.Conn) {
 	t.Helper()
 	m := metrics.New(prometheus.NewRegistry(), metrics.Config{Plans: []string{plan}})
 	public, err := webhook.New(c, s, m, slog.New(slog.DiscardHandler))

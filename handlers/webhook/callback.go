@@ -147,7 +147,7 @@ func (p *Webhook) record(ctx context.Context, h *endpoint, body []byte) (dlr.Typ
 	ctx, cancel := context.WithTimeout(ctx, p.storeTimeout)
 	defer cancel()
 	arrival := store.Arrival{Plan: h.plan, At: store.Now(), News: news}
-	return callback.Type, outcome, p.store.Record(ctx, arrival)
+	return callback.Type, outcome, p.recorder.Record(ctx, arrival)
 }
 
 // quarantined logs that a callback could not be parsed, at most once every LogEvery. The API lists all of them.

@@ -14,7 +14,6 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/listener"
 	"github.com/dlrloop/dlrloop/handlers/problem"
 	"github.com/dlrloop/dlrloop/metrics"
-	"github.com/dlrloop/dlrloop/store"
 )
 
 // Config configures the public listener: the plans whose callbacks are accepted, and its limits. Zero members
@@ -84,7 +83,7 @@ func (c Config) validate() error {
 // Webhook is the handler of the listener that Sinch calls. It serves only the webhook and /healthz. No fault of ours
 // makes Sinch drop a report: docs/problems.md describes what Sinch does after each answer.
 type Webhook struct {
-	store        store.Store
+	recorder     Recorder
 	metrics      *metrics.Metrics
 	log          *slog.Logger
 	bodies       bodies
@@ -98,13 +97,13 @@ type Webhook struct {
 
 // New returns the public listener's handler. It refuses a plan without authentication unless Auth.None is set.
 // The http.Server must limit the time to read the head of a request; Public limits the body.
-func New(c Config, s store.Store, m *metrics.Metrics, log *slog.Logger) (*Webhook, error) {
+func New(c Config, r Recorder, m *metrics.Metrics, log *slog.Logger) (*Webhook, error) {
 	c = c.withDefaults()
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
 	p := &Webhook{
-		store: s, metrics: m, log: log, storeTimeout: c.StoreTimeout, unpacking: newUnpacking(),
+		recorder: r, metrics: m, log: log, storeTimeout: c.StoreTimeout, unpacking: newUnpacking(),
 		proxied: len(c.TrustedProxies) > 0,
 		bodies: bodies{
 			limit: c.MaxBody, budget: newBudget(c.Memory), decoded: newBudget(c.Memory), patience: bodyPatience,
