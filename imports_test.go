@@ -27,7 +27,7 @@ var imports = map[string][]string{
 	"batchinfo": {"dlr", "sinch", "store"},
 
 	"config": {"sinch", "store", "store/pgstore"}, // their rules hold for the settings that it reads for them
-	"demo":   {"config", "dlr", "server", "simulator", "store"},
+	"demo":   {"config", "dlr", "server", "simulator", "simulator/ledger", "store"},
 	"dlr":    {},
 
 	"handlers/access": {"handlers/problem"},
@@ -75,11 +75,22 @@ var imports = map[string][]string{
 	"store/pgstore/pgtest":   {},
 	"store/pgstore/sqlforms": {},
 
-	"simulator":        {"simulator/fault", "simulator/groups", "simulator/xms"},
-	"simulator/fault":  {"simulator/xms"},
-	"simulator/groups": {"simulator/xms"},
-	"simulator/text":   {},
-	"simulator/xms":    {"simulator/text"},
+	"simulator": {
+		"simulator/batches", "simulator/callbacks", "simulator/fault", "simulator/groups", "simulator/ledger",
+		"simulator/random", "simulator/xms",
+	},
+	"simulator/batches": {
+		"simulator/callbacks", "simulator/fault", "simulator/groups", "simulator/ledger", "simulator/random",
+		"simulator/schedule", "simulator/xms",
+	},
+	"simulator/callbacks": {"simulator/ledger", "simulator/random", "simulator/schedule", "simulator/xms"},
+	"simulator/fault":     {"simulator/xms"},
+	"simulator/groups":    {"simulator/xms"},
+	"simulator/ledger":    {"simulator/fault"},
+	"simulator/random":    {},
+	"simulator/schedule":  {},
+	"simulator/text":      {},
+	"simulator/xms":       {"simulator/text"},
 }
 
 // owners lists the packages that may import a library.

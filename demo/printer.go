@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/dlrloop/dlrloop/dlr"
-	"github.com/dlrloop/dlrloop/simulator"
+	"github.com/dlrloop/dlrloop/simulator/ledger"
 	"github.com/dlrloop/dlrloop/store"
 )
 
@@ -196,9 +196,9 @@ func (p *printer) printReports() {
 	p.line(plain, "←", "reports", "%3d on disk: %s", total, strings.Join(parts, ", "))
 }
 
-// sinchEvent prints the feedback calls that the simulator received.
-func (p *printer) sinchEvent(e simulator.Event) {
-	if e.Kind != simulator.FeedbackReceived {
+// sinchEntry prints the feedback calls that the simulator received.
+func (p *printer) sinchEntry(e ledger.Entry) {
+	if e.Kind != ledger.FeedbackReceived {
 		return
 	}
 	p.mu.Lock()
@@ -217,7 +217,7 @@ func (p *printer) sinchEvent(e simulator.Event) {
 }
 
 // failure describes how a feedback call failed, as its caller sees it: for example "was answered 503".
-func failure(e simulator.Event) string {
+func failure(e ledger.Entry) string {
 	how := "got no answer"
 	if e.Answer != 0 {
 		how = fmt.Sprintf("was answered %d", e.Answer)

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/dlrloop/dlrloop/dlr"
-	"github.com/dlrloop/dlrloop/simulator"
+	"github.com/dlrloop/dlrloop/simulator/ledger"
 )
 
 // Summary is the result of a run with Once, from dlrloop's API and the ledger of the simulated Sinch.
@@ -67,17 +67,17 @@ func (w *world) summarize(ctx context.Context, started time.Time) (s Summary, er
 			s.RecipientsDelivered += m.Messages
 		}
 	}
-	ledger := w.sinch.Ledger()
-	s.Batches = len(ledger.Batches)
-	for _, c := range ledger.Callbacks {
+	record := w.sinch.Ledger()
+	s.Batches = len(record.Batches)
+	for _, c := range record.Callbacks {
 		for _, a := range c.Attempts {
 			if a.Status != 0 {
 				s.CallbacksReceived++
 			}
 		}
 	}
-	s.FeedbackCalls = len(ledger.Feedback)
-	for _, c := range ledger.Feedback {
+	s.FeedbackCalls = len(record.Feedback)
+	for _, c := range record.Feedback {
 		if c.Status != http.StatusAccepted {
 			s.Retries++
 		}
@@ -91,24 +91,24 @@ func (w *world) summarize(ctx context.Context, started time.Time) (s Summary, er
 
 // feedback returns two sets of recipients. expected holds every delivered recipient of a batch that wants feedback, even
 // if its report was lost. applied holds the recipients whose feedback Sinch accepted.
-func (w *world) feedback() (expected, applied map[simulator.BatchRecipient]bool) {
-	ledger := w.sinch.Ledger()
-	expected, applied = make(map[simulator.BatchRecipient]bool), make(map[simulator.BatchRecipient]bool)
-	for _, b := range ledger.Batches {
+func (w *world) feedback() (expected, applied map[ledger.BatchRecipient]bool) {
+	record := w.sinch.Ledger()
+	expected, applied = make(map[ledger.BatchRecipient]bool), make(map[ledger.BatchRecipient]bool)
+	for _, b := range record.Batches {
 		for _, r := range b.Recipients {
 			if b.FeedbackEnabled && b.Report != "none" && r.Final && r.Status == string(dlr.Delivered) {
-				expected[simulator.BatchRecipient{Batch: b.ID, Recipient: r.Recipient}] = true
+				expected[ledger.BatchRecipient{Batch: b.ID, Recipient: r.Recipient}] = true
 			}
 		}
 	}
-	for r := range ledger.AppliedFeedback() {
+	for r := range record.AppliedFeedback() {
 		applied[r] = true
 	}
 	return expected, applied
 }
 
 // countMissing returns the number of keys of a that b lacks.
-func countMissing(a, b map[simulator.BatchRecipient]bool) (n int) {
+func countMissing(a, b map[ledger.BatchRecipient]bool) (n int) {
 	for r := range a {
 		if !b[r] {
 			n++

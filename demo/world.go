@@ -50,8 +50,8 @@ func newWorld(ctx context.Context, c Config, dir string, p *printer) (w *world, 
 	if err != nil {
 		return nil, err
 	}
-	w.sinch.Observe(p.sinchEvent)
-	if err := w.sinch.SetFate(lostNumber, simulator.Fate{Lost: true}); err != nil {
+	w.sinch.Observe(p.sinchEntry)
+	if err := w.sinch.SetOutcome(lostNumber, simulator.Outcome{Lost: true}); err != nil {
 		return nil, err
 	}
 	if w.apiListener, w.api, err = serve(ctx, w.sinch.API()); err != nil {

@@ -12,12 +12,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/dlrloop/dlrloop/simulator"
+	"github.com/dlrloop/dlrloop/simulator/ledger"
 )
 
 // checkStates compares every batch and recipient of p with the simulator's ledger: everything that was acknowledged
 // must be stored exactly once.
-func checkStates(t *testing.T, p *program, l simulator.Ledger) {
+func checkStates(t *testing.T, p *program, l ledger.Ledger) {
 	t.Helper()
 	type message struct {
 		status string
@@ -25,7 +25,7 @@ func checkStates(t *testing.T, p *program, l simulator.Ledger) {
 	}
 	acknowledged, attempts := map[string]map[string]bool{}, 0
 	for _, c := range l.Callbacks {
-		require.Equal(t, simulator.Acknowledged, c.Outcome, "callback %d was answered so that Sinch gave it up: %+v",
+		require.Equal(t, ledger.Acknowledged, c.Result, "callback %d was answered so that Sinch gave it up: %+v",
 			c.Ordinal, c.Attempts)
 		if acknowledged[c.Batch] == nil {
 			acknowledged[c.Batch] = map[string]bool{}
@@ -72,7 +72,7 @@ func checkStates(t *testing.T, p *program, l simulator.Ledger) {
 
 // checkAnswers checks that every callback attempt got one of the allowed statuses, where 0 means no answer. It
 // returns the number of attempts that were not answered 200.
-func checkAnswers(t *testing.T, l simulator.Ledger, allowed ...int) (failed int) {
+func checkAnswers(t *testing.T, l ledger.Ledger, allowed ...int) (failed int) {
 	t.Helper()
 	answers := map[int]int{}
 	for _, c := range l.Callbacks {
@@ -90,18 +90,18 @@ func checkAnswers(t *testing.T, l simulator.Ledger, allowed ...int) (failed int)
 
 // checkFeedback compares the feedback with the ledger: all owed feedback must have arrived and no other, and no more
 // calls may have been repeated than were in flight at the kills.
-func checkFeedback(t *testing.T, l simulator.Ledger, kills int) {
+func checkFeedback(t *testing.T, l ledger.Ledger, kills int) {
 	t.Helper()
 	owed := l.OwedFeedback()
 	require.NotEmpty(t, owed)
 	assert.Empty(t, l.MissingFeedback())
 	assert.Empty(t, l.UnearnedFeedback())
-	applied, repeats := map[simulator.BatchRecipient]bool{}, 0
+	applied, repeats := map[ledger.BatchRecipient]bool{}, 0
 	for _, c := range l.Feedback {
 		assert.False(t, c.Everyone, "a call had empty recipients, which means all recipients")
 		repeated := false
 		for _, r := range c.Recipients {
-			who := simulator.BatchRecipient{Batch: c.Batch, Recipient: r}
+			who := ledger.BatchRecipient{Batch: c.Batch, Recipient: r}
 			repeated = repeated || applied[who]
 			applied[who] = applied[who] || c.Applied
 		}

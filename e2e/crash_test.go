@@ -73,7 +73,7 @@ func newSinch(t *testing.T, seed uint64) (*simulator.Simulator, string) {
 	sinch, err := simulator.New(simulator.Config{
 		Plans:     []simulator.Plan{{ID: plan, Token: token, Secret: secret}},
 		Seed:      seed,
-		BadDays:   simulator.BadDays{Upstream: -1, LateBy: 200 * time.Millisecond},
+		Anomalies: simulator.Anomalies{Upstream: -1, LateBy: 200 * time.Millisecond},
 		RetryUnit: 50 * time.Millisecond,
 		Pace:      50 * time.Millisecond,
 	})

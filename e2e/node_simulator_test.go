@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dlrloop/dlrloop/simulator"
+	"github.com/dlrloop/dlrloop/simulator/ledger"
 )
 
 // TestNodeClient runs Sinch's own client for Node against the simulator. The client must accept the simulator's
@@ -72,7 +73,7 @@ func newCalmSinch(t *testing.T) (*simulator.Simulator, string) {
 }
 
 // requireNodeFeedback checks that the ledger has exactly the feedback that node/operations.mjs sent.
-func requireNodeFeedback(t *testing.T, l simulator.Ledger, batches map[string]string) {
+func requireNodeFeedback(t *testing.T, l ledger.Ledger, batches map[string]string) {
 	t.Helper()
 	text, binary := batches["send text"], batches["send binary"]
 	require.Equal(t, nodeFeedback(batches), l.AppliedFeedback())
@@ -85,9 +86,9 @@ func requireNodeFeedback(t *testing.T, l simulator.Ledger, batches map[string]st
 
 // nodeFeedback returns the feedback that node/operations.mjs sent: for one recipient of one batch, for all recipients
 // of another.
-func nodeFeedback(batches map[string]string) map[simulator.BatchRecipient]int {
+func nodeFeedback(batches map[string]string) map[ledger.BatchRecipient]int {
 	text, binary := batches["send text"], batches["send binary"]
-	return map[simulator.BatchRecipient]int{
+	return map[ledger.BatchRecipient]int{
 		{Batch: text, Recipient: "447700900133"}:   1,
 		{Batch: binary, Recipient: "447700900133"}: 1,
 		{Batch: binary, Recipient: "447700900166"}: 1,

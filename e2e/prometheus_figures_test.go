@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dlrloop/dlrloop/simulator"
+	"github.com/dlrloop/dlrloop/simulator/ledger"
 )
 
 const (
@@ -62,8 +63,8 @@ func TestPrometheusFigures(t *testing.T) {
 	rest := time.Now()
 	eventually(t, "scraped", func() bool { return classic.scrapedSince(rest) && native.scrapedSince(rest) })
 
-	ledger := sinch.Ledger()
-	expected := ledgerFigures(ledger)
+	record := sinch.Ledger()
+	expected := ledgerFigures(record)
 	require.Positive(t, expected.Calls[false], "at least one feedback call must have failed")
 	fromAPI := apiFigures(p)
 	require.Positive(t, fromAPI.Duplicates, "at least one report must have been repeated")
@@ -114,7 +115,7 @@ func newLossySinch(t *testing.T) (*simulator.Simulator, string) {
 	sinch, err := simulator.New(simulator.Config{
 		Plans:     []simulator.Plan{{ID: figuresPlan, Token: figuresToken, Secret: "figures-secret"}},
 		Seed:      1,
-		BadDays:   simulator.BadDays{Lost: 0.03, Upstream: 0.1, LateBy: 200 * time.Millisecond},
+		Anomalies: simulator.Anomalies{Lost: 0.03, Upstream: 0.1, LateBy: 200 * time.Millisecond},
 		RetryUnit: 50 * time.Millisecond,
 		Pace:      50 * time.Millisecond,
 	})
@@ -208,7 +209,7 @@ func scrapedFigures(p *prometheus) figures {
 }
 
 // ledgerFigures returns the figures that can be computed from the simulator's ledger.
-func ledgerFigures(l simulator.Ledger) figures {
+func ledgerFigures(l ledger.Ledger) figures {
 	f := figures{Calls: map[bool]int{}, Accepted: len(l.AppliedFeedback())}
 	for _, b := range l.Batches {
 		for _, r := range b.Recipients {

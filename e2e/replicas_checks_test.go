@@ -8,12 +8,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/dlrloop/dlrloop/simulator"
+	"github.com/dlrloop/dlrloop/simulator/ledger"
 )
 
 // checkReplicas checks that all replicas answer the same totals, lists, batches, recipients and logs; that the totals
 // agree with the simulator's ledger; and that no replica gave an answer that loses a callback.
-func checkReplicas(t *testing.T, c *cluster, l simulator.Ledger) {
+func checkReplicas(t *testing.T, c *cluster, l ledger.Ledger) {
 	t.Helper()
 	paths := []string{
 		"/api/v1/batches?limit=1000", "/api/v1/feedback?state=pending", "/api/v1/feedback?state=dead",

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dlrloop/dlrloop/simulator"
+	"github.com/dlrloop/dlrloop/simulator/ledger"
 )
 
 // cluster is three replicas of dlrloop that share a database, behind a balancer.
@@ -51,8 +52,8 @@ plans:
 		c.replicas, programs = append(c.replicas, r), append(programs, r.program)
 	}
 	t.Cleanup(c.logOutput)
-	sinch.Observe(func(e simulator.Event) {
-		if e.Kind == simulator.CallbackAnswered && e.Answer/100 != 2 {
+	sinch.Observe(func(e ledger.Entry) {
+		if e.Kind == ledger.CallbackAnswered && e.Answer/100 != 2 {
 			c.refused.Add(1)
 		}
 	})

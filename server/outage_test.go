@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dlrloop/dlrloop/config"
-	"github.com/dlrloop/dlrloop/simulator"
+	"github.com/dlrloop/dlrloop/simulator/ledger"
 )
 
 // nowhere is a URL without a listener: the port is reserved.
@@ -39,7 +39,7 @@ func TestNothingIsMissingAfterAnOutage(t *testing.T) {
 	require.NoError(t, w.end())
 	w.eventually("Sinch has given up all callbacks", w.sinch.Settled)
 	for _, c := range w.sinch.Ledger().Callbacks {
-		require.Equal(t, simulator.GaveUp, c.Outcome)
+		require.Equal(t, ledger.GaveUp, c.Result)
 	}
 
 	w.start()

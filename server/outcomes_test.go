@@ -12,8 +12,8 @@ import (
 
 	"github.com/dlrloop/dlrloop/config"
 	"github.com/dlrloop/dlrloop/dlr/fixtures"
-	"github.com/dlrloop/dlrloop/simulator"
 	"github.com/dlrloop/dlrloop/simulator/fault"
+	"github.com/dlrloop/dlrloop/simulator/ledger"
 )
 
 // Tests of the rows of "Feedback outcomes" in docs/architecture.md, from sending a batch to sent or dead feedback.
@@ -22,7 +22,7 @@ const number = "12025550143"
 
 // applied returns how often Sinch applied feedback for number in a batch.
 func (w *world) applied(id string) int {
-	return w.sinch.Ledger().AppliedFeedback()[simulator.BatchRecipient{Batch: id, Recipient: number}]
+	return w.sinch.Ledger().AppliedFeedback()[ledger.BatchRecipient{Batch: id, Recipient: number}]
 }
 
 // calls returns the number of feedback calls that Sinch received.

@@ -6,17 +6,27 @@ import (
 	"io"
 	"log/slog"
 	"mime"
+	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/dlrloop/dlrloop/simulator/fault"
+	"github.com/dlrloop/dlrloop/simulator/ledger"
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
 // maxBody is the size limit of a request body in bytes. A thousand recipients with their own parameters fit.
 const maxBody = 4 << 20
+
+// api serves the API. It has no state of its own.
+type api struct {
+	plans   map[string]*plan
+	faults  *fault.Set
+	history *history
+	feed    *ledger.Feed
+	logger  *slog.Logger
+}
 
 // call is one API call while it is handled.
 type call struct {
@@ -25,82 +35,31 @@ type call struct {
 	started   time.Time
 	plan      *plan
 	body      []byte
-	feedback  *FeedbackCall // nil unless the call is feedback; set even if a fault prevents its handling
+	feedback  *ledger.FeedbackCall // nil unless the call is feedback; set even if a fault prevents its handling
 }
 
 func (c *call) batchID() string { return c.PathValue("batch") }
 
-// route is one API operation. handle returns the value that is written as JSON with the success status (nil: no
-// body), or an *apiError.
-type route struct {
-	pattern   string
-	operation fault.Operation
-	success   int
-	handle    func(*call) (any, error)
-}
-
-func (s *Simulator) routes() []route {
-	return []route{
-		{"POST /xms/v1/{plan}/batches", fault.OpSend, http.StatusCreated, s.send},
-		{"POST /xms/v1/{plan}/batches/dry_run", fault.OpDryRun, http.StatusOK, s.dryRun},
-		{"GET /xms/v1/{plan}/batches", fault.OpList, http.StatusOK, s.listBatches},
-		{"GET /xms/v1/{plan}/batches/{batch}", fault.OpBatch, http.StatusOK, s.getBatch},
-		{"POST /xms/v1/{plan}/batches/{batch}", fault.OpUpdate, http.StatusOK, s.update},
-		{"PUT /xms/v1/{plan}/batches/{batch}", fault.OpReplace, http.StatusOK, s.replace},
-		{"DELETE /xms/v1/{plan}/batches/{batch}", fault.OpCancel, http.StatusOK, s.cancel},
-		{"POST /xms/v1/{plan}/batches/{batch}/delivery_feedback", fault.OpFeedback, http.StatusAccepted, s.applyFeedback},
-
-		{"GET /xms/v1/{plan}/batches/{batch}/delivery_report", fault.OpReport, http.StatusOK, s.getBatchReport},
-		{
-			"GET /xms/v1/{plan}/batches/{batch}/delivery_report/{recipient}", fault.OpReport, http.StatusOK,
-			s.getRecipientReport,
-		},
-		{"GET /xms/v1/{plan}/delivery_reports", fault.OpReport, http.StatusOK, s.listReports},
-	}
-}
-
-// groupRoutes returns the group operations. They have no other state than the groups of the plan.
-func groupRoutes() []route {
-	id := func(c *call) string { return c.PathValue("group") }
-	list := func(c *call) (any, error) { return c.plan.groups.List(xms.Query(c.Request)) }
-	create := func(c *call) (any, error) { return c.plan.groups.Create(c.body) }
-	get := func(c *call) (any, error) { return c.plan.groups.Get(id(c)) }
-	update := func(c *call) (any, error) { return c.plan.groups.Update(id(c), c.body) }
-	replace := func(c *call) (any, error) { return c.plan.groups.Replace(id(c), c.body) }
-	remove := func(c *call) (any, error) { return c.plan.groups.Delete(id(c)) }
-	members := func(c *call) (any, error) { return c.plan.groups.Members(id(c)) }
-	return []route{
-		{"POST /xms/v1/{plan}/groups", fault.OpGroup, http.StatusCreated, create},
-		{"GET /xms/v1/{plan}/groups", fault.OpGroup, http.StatusOK, list},
-		{"GET /xms/v1/{plan}/groups/{group}", fault.OpGroup, http.StatusOK, get},
-		{"POST /xms/v1/{plan}/groups/{group}", fault.OpGroup, http.StatusOK, update},
-		{"PUT /xms/v1/{plan}/groups/{group}", fault.OpGroup, http.StatusOK, replace},
-		{"DELETE /xms/v1/{plan}/groups/{group}", fault.OpGroup, http.StatusOK, remove},
-		{"GET /xms/v1/{plan}/groups/{group}/members", fault.OpGroup, http.StatusOK, members},
-	}
-}
-
-// API returns the handler of all operations under /xms/v1/{plan}/. net/http answers an unknown path with 404 and a
-// wrong method with 405.
-func (s *Simulator) API() http.Handler {
+// handler returns the handler of all routes. net/http answers an unknown path with 404 and a wrong method with 405.
+func (a *api) handler() http.Handler {
 	mux := http.NewServeMux()
-	for _, r := range slices.Concat(s.routes(), groupRoutes()) {
+	for _, r := range routes() {
 		mux.HandleFunc(r.pattern, func(w http.ResponseWriter, req *http.Request) {
-			s.serve(w, r, &call{Request: req, operation: r.operation, started: time.Now()})
+			a.serve(w, r, &call{Request: req, operation: r.operation, started: time.Now()})
 		})
 	}
 	return mux
 }
 
-// serve handles one call. The call is in the ledger before its answer is sent.
-func (s *Simulator) serve(w http.ResponseWriter, r route, c *call) {
-	if err := s.admit(w, c); err != nil {
-		s.answer(w, c, reply{err: err}, fault.Hit{})
+// serve handles one call. The call is in the history before its answer is sent.
+func (a *api) serve(w http.ResponseWriter, r route, c *call) {
+	if err := admit(w, c, a.plans[c.PathValue("plan")]); err != nil {
+		a.answer(w, c, reply{err: err}, fault.Hit{})
 		return
 	}
-	hit := s.faultFor(c)
+	hit := a.faultFor(c)
 	if !hit.Delay(c.Context()) {
-		s.closeUnanswered(w, c, hit)
+		a.closeUnanswered(w, c, hit)
 		return
 	}
 	var given reply
@@ -110,22 +69,23 @@ func (s *Simulator) serve(w http.ResponseWriter, r route, c *call) {
 	}
 	switch hit.Kind {
 	case fault.Hang, fault.Reset, fault.AppliedButHang, fault.AppliedButReset:
-		s.closeUnanswered(w, c, hit)
+		a.closeUnanswered(w, c, hit)
 	case fault.Status, fault.AppliedBut500:
-		s.answer(w, c, reply{status: hit.Status}, hit)
+		a.answer(w, c, reply{status: hit.Status}, hit)
 	default:
-		s.answer(w, c, given, hit)
+		a.answer(w, c, given, hit)
 	}
 }
 
-// admit finds the plan, checks the token, reads the body and applies the plan's request rate.
-func (s *Simulator) admit(w http.ResponseWriter, c *call) error {
-	c.plan = s.plans[c.PathValue("plan")] // plans are fixed by New
-	if c.plan == nil {
+// admit checks that the plan exists, checks the token, reads the body and applies the plan's request rate. p is nil if
+// the plan does not exist.
+func admit(w http.ResponseWriter, c *call, p *plan) error {
+	c.plan = p
+	if p == nil {
 		return xms.WithoutBody(http.StatusNotFound)
 	}
 	scheme, token, _ := strings.Cut(c.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") || token != c.plan.Token {
+	if !strings.EqualFold(scheme, "Bearer") || token != p.Token {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		return xms.WithoutBody(http.StatusUnauthorized)
 	}
@@ -134,7 +94,7 @@ func (s *Simulator) admit(w http.ResponseWriter, c *call) error {
 			return err
 		}
 	}
-	if c.plan.requests != nil && !c.plan.requests.AllowN(c.started, 1) {
+	if p.requests != nil && !p.requests.AllowN(c.started, 1) {
 		return xms.WithoutBody(http.StatusTooManyRequests)
 	}
 	return nil
@@ -150,10 +110,21 @@ func (c *call) read(w http.ResponseWriter) error {
 		return xms.InvalidJSON("the body is longer than 4 MiB or was cut off")
 	}
 	if c.operation == fault.OpFeedback {
-		c.feedback = &FeedbackCall{}
-		_ = c.feedback.read(c.body) // applyFeedback parses it again and answers the error
+		c.feedback = &ledger.FeedbackCall{}
+		if numbers, err := xms.ReadFeedback(c.body); err == nil { // applyFeedback answers the error
+			c.feedback.Recipients, c.feedback.Everyone = numbers, len(numbers) == 0
+		}
 	}
 	return nil
+}
+
+// faultFor returns the fault that hits c: the oldest matching one from SetFault, else an anomaly.
+func (a *api) faultFor(c *call) fault.Hit {
+	hit, ok := a.faults.Find(fault.Call{Plan: c.plan.ID, Operation: c.operation, BatchID: c.batchID()})
+	if !ok {
+		hit.Fault = c.plan.batches.CallFault(c.operation, c.batchID())
+	}
+	return hit
 }
 
 // reply is the answer to a call: err if it is set, else status and body, which may be nil.
@@ -164,7 +135,7 @@ type reply struct {
 }
 
 // answer records the call and writes its answer.
-func (s *Simulator) answer(w http.ResponseWriter, c *call, given reply, hit fault.Hit) {
+func (a *api) answer(w http.ResponseWriter, c *call, given reply, hit fault.Hit) {
 	var refused *xms.Error
 	if errors.As(given.err, &refused) {
 		given = reply{status: refused.Status}
@@ -172,7 +143,7 @@ func (s *Simulator) answer(w http.ResponseWriter, c *call, given reply, hit faul
 			given.body = refused
 		}
 	}
-	s.recordCall(c, given.status, hit.Kind)
+	a.record(c, given.status, hit.Kind)
 	if hit.RetryAfter != "" {
 		w.Header().Set("Retry-After", hit.RetryAfter)
 	}
@@ -190,31 +161,52 @@ func (s *Simulator) answer(w http.ResponseWriter, c *call, given reply, hit faul
 }
 
 // closeUnanswered records the call and closes the connection without an answer. A hanging fault delays the close.
-func (s *Simulator) closeUnanswered(w http.ResponseWriter, c *call, hit fault.Hit) {
-	s.recordCall(c, 0, hit.Kind)
+func (a *api) closeUnanswered(w http.ResponseWriter, c *call, hit fault.Hit) {
+	a.record(c, 0, hit.Kind)
 	hit.Hang(c.Context())
 	closeConnection(w)
 }
 
-// recordCall adds a call to the history and emits its events. status is 0 if the call is never answered.
-func (s *Simulator) recordCall(c *call, status int, kind fault.Kind) {
-	entry := Call{
+// closeConnection closes the connection without an answer, on TCP with a reset.
+func closeConnection(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler) // for example HTTP/2: net/http resets the stream
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // makes Close send a reset
+	}
+	_ = conn.Close()
+}
+
+// record adds a call to the history, the feed and the log. status is 0 if the call is never answered; kind is empty if
+// no fault hit the call.
+func (a *api) record(c *call, status int, kind fault.Kind) {
+	made := ledger.Call{
 		At: c.started.UTC(), Method: c.Method, Path: c.URL.EscapedPath(), Plan: c.PathValue("plan"),
 		Operation: c.operation, Batch: c.batchID(), Status: status, Fault: kind,
 	}
-	s.mu.Lock()
-	defer s.unlock()
-	s.calls.push(entry)
+	f := c.feedback
+	if f != nil {
+		f.At, f.Plan, f.Batch, f.Status, f.Fault = made.At, made.Plan, made.Batch, status, kind
+	}
+	a.history.add(made, f)
+	var entries []ledger.Entry
 	if kind != "" {
-		s.emit(Event{
-			Kind: FaultInjected, Plan: entry.Plan, Batch: entry.Batch, Operation: c.operation, Answer: status,
+		entries = append(entries, ledger.Entry{
+			Kind: ledger.FaultInjected, Plan: made.Plan, Batch: made.Batch, Operation: c.operation, Answer: status,
 			Fault: kind,
 		})
 	}
-	if c.feedback != nil {
-		s.recordFeedback(c, status, kind)
+	if f != nil {
+		entries = append(entries, ledger.Entry{
+			Kind: ledger.FeedbackReceived, Plan: made.Plan, Batch: made.Batch, Operation: c.operation, Answer: status,
+			Fault: kind, Count: len(f.Recipients), Applied: f.Applied,
+		})
 	}
-	s.config.Logger.DebugContext(c.Context(), "call answered", slog.String("operation", string(c.operation)),
-		slog.String("plan", entry.Plan), slog.String("batch_id", entry.Batch), slog.Int("status", status),
+	a.feed.Add(entries...)
+	a.feed.Flush()
+	a.logger.DebugContext(c.Context(), "call answered", slog.String("operation", string(c.operation)),
+		slog.String("plan", made.Plan), slog.String("batch_id", made.Batch), slog.Int("status", status),
 		slog.String("fault", string(kind)))
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dlrloop/dlrloop/dlr/fixtures"
+	"github.com/dlrloop/dlrloop/simulator/ledger"
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
@@ -70,7 +71,7 @@ func TestCancelBeforeSendAtEmptiesReport(t *testing.T) {
 func TestCancelMidway(t *testing.T) {
 	for kind, callbacks := range map[string]int{"none": 0, "summary": 1, "full": 1, "per_recipient_final": 40} {
 		synctest.Test(t, func(t *testing.T) {
-			u := newCustomer(t, Config{Seed: 4, Pace: time.Second, BadDays: anomalies(func(*BadDays) {})}).run()
+			u := newCustomer(t, Config{Seed: 4, Pace: time.Second, Anomalies: anomalies(func(*Anomalies) {})}).run()
 			id := u.send(map[string]any{"to": numbers(40), "delivery_report": kind, "feedback_enabled": true})
 			time.Sleep(time.Second)
 			before := u.recipientStatuses()
@@ -165,11 +166,11 @@ func TestCancelWhenDueBeforeRun(t *testing.T) {
 func TestLostCancellationIsOnlyInTheLedger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true}).run()
-		require.NoError(t, u.sim.SetFate("12025550000", Fate{Lost: true}))
+		require.NoError(t, u.sim.SetOutcome("12025550000", Outcome{Lost: true}))
 		u.cancel(u.send(map[string]any{"to": numbers(1), "delivery_report": "per_recipient_final"}))
 		u.settle()
 		require.Equal(t, map[string]string{"12025550000": "Cancelled 407"}, u.recipientStatuses())
 		require.Empty(t, u.received())
-		require.Equal(t, Lost, u.sim.Ledger().Callbacks[0].Outcome)
+		require.Equal(t, ledger.Lost, u.sim.Ledger().Callbacks[0].Result)
 	})
 }

@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dlrloop/dlrloop/simulator/batches"
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
@@ -16,17 +18,17 @@ import (
 type Config struct {
 	// Plans are the service plans that exist: at least one.
 	Plans []Plan
-	// Seed decides every anomaly, every fate and every id. The same seed, sends and faults give the same decisions,
+	// Seed decides every anomaly, every outcome and every id. The same seed, sends and faults give the same decisions,
 	// whatever the order in which goroutines run: each decision is a pure function of the seed, the plan, the batch's
 	// ordinal, the recipient and the attempt.
 	Seed uint64
-	// Calm disables all anomalies: every message is delivered and every call succeeds, except where SetFate or
+	// Calm disables all anomalies: every message is delivered and every call succeeds, except where SetOutcome or
 	// SetFault says otherwise.
 	Calm bool
-	// BadDays sets how often each anomaly occurs. Calm overrides it.
-	BadDays BadDays
+	// Anomalies sets how often each anomaly occurs. Calm overrides it.
+	Anomalies Anomalies
 	// Speed is the factor by which Sinch's own waiting times are shortened: the time until send_at, from there until
-	// expire_at, Pace, RetryUnit and BadDays.LateBy. It must be at least 1; 0 means 1. Times in answers and reports
+	// expire_at, Pace, RetryUnit and Anomalies.LateBy. It must be at least 1; 0 means 1. Times in answers and reports
 	// are real times; see the package documentation.
 	Speed float64
 	// RequestsPerSecond is the request rate above which a plan is answered 429, and also the permitted burst. 0 means
@@ -50,6 +52,12 @@ type Config struct {
 	// Nil disables logging.
 	Logger *slog.Logger
 }
+
+// Anomalies sets how often each anomaly occurs.
+type Anomalies = batches.Anomalies
+
+// Outcome is the planned outcome of a message.
+type Outcome = batches.Outcome
 
 // Plan is one service plan as the customer has configured it at Sinch.
 type Plan struct {
@@ -111,29 +119,24 @@ func (c Config) resolve() (Config, error) {
 	if c.RetryUnit < 0 || c.Pace < 0 || c.CallbackTimeout < 0 || c.MaxCallbacksInFlight < 0 {
 		return c, errors.New("retry unit, pace, callback timeout and callbacks in flight must not be negative")
 	}
-	c.Speed = orDefault(c.Speed, 1)
-	c.RetryUnit = orDefault(c.RetryUnit, defaultRetryUnit)
-	c.Pace = orDefault(c.Pace, defaultPace)
-	c.CallbackTimeout = orDefault(c.CallbackTimeout, defaultCallbackTimeout)
-	c.MaxCallbacksInFlight = orDefault(c.MaxCallbacksInFlight, defaultInFlight)
+	c.Speed = cmp.Or(c.Speed, 1)
+	c.RetryUnit = cmp.Or(c.RetryUnit, defaultRetryUnit)
+	c.Pace = cmp.Or(c.Pace, defaultPace)
+	c.CallbackTimeout = cmp.Or(c.CallbackTimeout, defaultCallbackTimeout)
+	c.MaxCallbacksInFlight = cmp.Or(c.MaxCallbacksInFlight, defaultInFlight)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	var err error
 	if c.Calm {
-		c.BadDays = BadDays{}
-	} else if c.BadDays, err = c.BadDays.resolve(c.Pace); err != nil {
+		c.Anomalies = Anomalies{}
+	} else if c.Anomalies, err = c.Anomalies.Resolve(c.Pace); err != nil {
 		return c, err
 	}
-	for _, wait := range []*time.Duration{&c.RetryUnit, &c.Pace, &c.BadDays.LateBy} {
-		*wait = c.shorten(*wait)
+	for _, wait := range []*time.Duration{&c.RetryUnit, &c.Pace, &c.Anomalies.LateBy} {
+		*wait = time.Duration(float64(*wait) / c.Speed)
 	}
 	return c, nil
-}
-
-// shorten divides one of Sinch's own waiting times by Speed.
-func (c Config) shorten(wait time.Duration) time.Duration {
-	return time.Duration(float64(wait) / c.Speed)
 }
 
 func (p Plan) validate() error {
@@ -161,12 +164,4 @@ func (p Plan) validate() error {
 		}
 	}
 	return nil
-}
-
-func orDefault[T comparable](v, fallback T) T {
-	var zero T
-	if v == zero {
-		return fallback
-	}
-	return v
 }

@@ -67,7 +67,7 @@ func TestMissingParameterValueAbortsOnlyItsRecipient(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				u := newCustomer(t, Config{Calm: true}).run()
-				require.NoError(t, u.sim.SetFate("12025550009", Fate{Status: "Failed", Code: 1}))
+				require.NoError(t, u.sim.SetOutcome("12025550009", Outcome{Status: "Failed", Code: 1}))
 				c.given["to"], c.given["delivery_report"] = numbers(2), "per_recipient"
 				u.send(c.given)
 				u.settle()
@@ -86,7 +86,7 @@ func TestMissingParameterValueAbortsOnlyItsRecipient(t *testing.T) {
 func TestTooManyPartsAreAborted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true}).run()
-		require.NoError(t, u.sim.SetFate("12025550002", Fate{Status: "Failed", Code: 153}))
+		require.NoError(t, u.sim.SetOutcome("12025550002", Outcome{Status: "Failed", Code: 153}))
 		id := u.send(map[string]any{
 			"to": numbers(3), "delivery_report": "per_recipient", "max_number_of_message_parts": 2,
 			"body": strings.Repeat("a", 150) + "${a}",
@@ -101,7 +101,7 @@ func TestTooManyPartsAreAborted(t *testing.T) {
 				"12025550000": "Delivered 0", "12025550001": "Delivered 0",
 				"12025550002": "Aborted 411",
 			}, u.recipientStatuses(),
-			"a message that cannot be sent must be aborted, whatever SetFate set")
+			"a message that cannot be sent must be aborted, whatever SetOutcome has planned")
 		want := map[string]float64{"12025550000": 1, "12025550001": 2, "12025550002": 3}
 		require.Len(t, u.received(), 5)
 		for _, p := range u.received() {

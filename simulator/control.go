@@ -27,8 +27,8 @@ func (s *Simulator) Control() http.Handler {
 		s.ClearFaults()
 		w.WriteHeader(http.StatusNoContent)
 	})
-	mux.HandleFunc("POST /control/fates",
-		controlHandler(func(f numberedFate) (any, error) { return nil, s.SetFate(f.Number, f.Fate) }))
+	mux.HandleFunc("POST /control/outcomes",
+		controlHandler(func(o numberedOutcome) (any, error) { return nil, s.SetOutcome(o.Number, o.Outcome) }))
 	mux.HandleFunc("POST /control/inbound", controlHandler(func(m Inbound) (any, error) {
 		id, err := s.Receive(m)
 		return map[string]string{"id": id}, err
@@ -36,10 +36,10 @@ func (s *Simulator) Control() http.Handler {
 	return mux
 }
 
-// numberedFate is the JSON form of a fate on the control listener.
-type numberedFate struct {
+// numberedOutcome is the JSON form of a planned outcome on the control listener.
+type numberedOutcome struct {
 	Number string `json:"number"`
-	Fate
+	Outcome
 }
 
 // controlHandler decodes a T strictly and calls do. It answers 202 with the result of do, 204 if that is nil, or 400

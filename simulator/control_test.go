@@ -80,11 +80,11 @@ func TestControlSetsFaults(t *testing.T) {
 	})
 }
 
-func TestControlSetsFatesAndReceivesInbound(t *testing.T) {
+func TestControlSetsOutcomesAndReceivesInbound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true}).run()
 		control := controlClient(t, u.sim)
-		status, body := control("POST", "fates", `{"number":"+12025550000","status":"Expired","code":14}`)
+		status, body := control("POST", "outcomes", `{"number":"+12025550000","status":"Expired","code":14}`)
 		require.Equal(t, 204, status, body)
 		u.send(map[string]any{"to": numbers(1), "delivery_report": "per_recipient_final"})
 		status, body = control("POST", "inbound", `{"from":"12025550180","to":"54321","body":"STOP"}`)
@@ -109,8 +109,8 @@ func TestControlRefusesInvalidBodies(t *testing.T) {
 			{"faults", `{"kind":"latency","latency":1}`, "latency"},
 			{"faults", `{"kind":"reset"} {"kind":"reset"}`, "unexpected content"},
 			{"faults", `{`, "EOF"},
-			{"fates", `{"number":"me","status":"Failed"}`, "digits"},
-			{"fates", `{"number":"12025550000","state":"Failed"}`, "state"},
+			{"outcomes", `{"number":"me","status":"Failed"}`, "digits"},
+			{"outcomes", `{"number":"12025550000","state":"Failed"}`, "state"},
 			{"inbound", `{"from":"12025550000","to":"1","body":5}`, "body"},
 			{"inbound", `{"from":"12025550000","to":"1","body":"x","plan":"other"}`, "other"},
 		} {

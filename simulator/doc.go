@@ -40,25 +40,25 @@
 // own clock. Not shortened: Config.CallbackTimeout, the latency of a fault, the rate after a 429,
 // Config.RequestsPerSecond.
 //
-// # Bad days
+// # Anomalies
 //
 // Unless Config.Calm is set, anomalies occur: some messages are not delivered; callbacks are repeated, reordered and
 // delayed; numbers are written with a plus sign; reads, dry runs and feedback calls are answered 429, 500, late or
-// not at all, or are answered 500 although they took effect. See BadDays. Calls that send or change something never
-// fail by themselves. The seed decides every anomaly; timing does not. SetFault and SetFate work with and without
+// not at all, or are answered 500 although they took effect. See Anomalies. Calls that send or change something never
+// fail by themselves. The seed decides every anomaly; timing does not. SetFault and SetOutcome work with and without
 // Calm.
 //
 // # Control
 //
-// Control serves these routes without credentials. A fate is the planned outcome of a message.
+// Control serves these routes without credentials.
 //
 //	GET    /control/ledger   the Ledger
 //	GET    /control/calls    the last 4096 calls of the API, oldest first
-//	GET    /control/state    the State: counts of batches, callbacks by outcome, feedback calls; whether all is settled
+//	GET    /control/state    the State: counts of batches, callbacks by result, feedback calls; whether all is settled
 //	GET    /control/faults   the active faults, each with the number of calls that it has hit
 //	POST   /control/faults   adds a fault: 204
 //	DELETE /control/faults   removes all faults: 204
-//	POST   /control/fates    sets the fate of later messages to a number: 204
+//	POST   /control/outcomes plans the outcome of later messages to a number: 204
 //	POST   /control/inbound  calls back an inbound message (MO): 202 with its id
 //
 // Bodies are JSON. Unknown members and values are refused with 400 and {"error": …}. Examples:

@@ -2,7 +2,6 @@ package simulator
 
 import (
 	"context"
-	"encoding/json"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -183,21 +182,4 @@ func TestResetIsATCPReset(t *testing.T) {
 	require.NoError(t, err)
 	_, err = conn.Read(make([]byte, 1))
 	require.ErrorIs(t, err, syscall.ECONNRESET)
-}
-
-func TestFaultsAsJSON(t *testing.T) {
-	f := fault.Fault{
-		Plan: "p", Operation: fault.OpFeedback, BatchID: "b", Kind: fault.AppliedBut500, Status: 503, RetryAfter: "1",
-		Body: "x", Latency: 1500 * time.Millisecond, Times: 2,
-	}
-	text, err := json.Marshal(f)
-	require.NoError(t, err)
-	require.JSONEq(t,
-		`{"plan":"p","operation":"feedback","batch_id":"b","kind":"applied_but_500","status":503,"retry_after":"1",`+
-			`"body":"x","latency":"1.5s","times":2}`, string(text))
-	var read fault.Fault
-	require.NoError(t, json.Unmarshal(text, &read))
-	require.Equal(t, f, read)
-	require.ErrorContains(t, json.Unmarshal([]byte(`{"kind":"reset","time":1}`), &read), `unknown field "time"`)
-	require.ErrorContains(t, json.Unmarshal([]byte(`{"kind":"latency","latency":"5"}`), &read), "is not a duration")
 }

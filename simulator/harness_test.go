@@ -95,9 +95,17 @@ type post struct {
 		Code       int
 		At         string
 		OperatorAt string `json:"operator_status_at"`
-		Statuses   []statusCount
+		Statuses   []statusRow
 		Total      int `json:"total_message_count"`
 	}
+}
+
+// statusRow is one element of statuses in a batch report.
+type statusRow struct {
+	Code       int      `json:"code"`
+	Count      int      `json:"count"`
+	Recipients []string `json:"recipients,omitempty"`
+	Status     string   `json:"status"`
 }
 
 // customer receives the callbacks of testPlan and calls the API.

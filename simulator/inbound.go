@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dlrloop/dlrloop/simulator/callbacks"
+	"github.com/dlrloop/dlrloop/simulator/random"
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
@@ -46,35 +48,50 @@ func (s *Simulator) Receive(m Inbound) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("simulator: inbound: %w", err)
 	}
-	s.mu.Lock()
-	defer s.unlock()
 	p := s.plans[m.Plan]
-	if m.Plan == "" && len(s.planOrder) == 1 {
-		p = s.planOrder[0]
+	if m.Plan == "" && len(s.config.Plans) == 1 {
+		p = s.plans[s.config.Plans[0].ID]
 	}
 	switch {
 	case p == nil:
 		return "", fmt.Errorf("simulator: inbound: plan %q does not exist", m.Plan)
-	case p.home.url == "":
+	case !p.account.HasURL():
 		return "", fmt.Errorf("simulator: inbound: plan %q has no callback url", p.ID)
 	}
 	now := time.Now()
-	p.inbounds++
 	in := &inbound{
-		Body: m.Body, ClientReference: m.ClientReference, From: from, OperatorID: m.OperatorID, ReceivedAt: xms.Stamp(now),
-		To: m.To, Type: m.Type, UDH: m.UDH,
-		ID: s.dice.id("inbound", now, subject{plan: p.ID, turn: p.inbounds}),
+		Body: m.Body, ClientReference: m.ClientReference, From: from, OperatorID: m.OperatorID,
+		ReceivedAt: xms.Stamp(now), To: m.To, Type: m.Type, UDH: m.UDH,
+		ID: s.random.ID("inbound", now, random.Subject{Plan: p.ID, Turn: int(p.inbounds.Add(1))}),
 	}
 	if m.SentAt != nil {
 		sent := xms.Stamp(*m.SentAt)
 		in.SentAt = &sent
 	}
-	s.addCallback(&callback{
-		target: p.home, inbound: in, recipient: allRecipients, at: in.ReceivedAt.Time,
-		body: xms.Encode(in),
-	}, false, now)
+	c := inboundCallback{plan: p.ID, id: in.ID, from: from, kind: m.Type, body: xms.Encode(in)}
+	s.sender.Send(p.account, "", c, now, false, "")
 	return in.ID, nil
 }
+
+// inboundCallback implements callbacks.Message.
+type inboundCallback struct {
+	plan, id, from, kind string
+	body                 []byte
+}
+
+func (c inboundCallback) Body() []byte { return c.body }
+
+func (c inboundCallback) Describe() callbacks.Description {
+	return callbacks.Description{Type: c.kind, Recipient: c.from}
+}
+
+func (c inboundCallback) Recipients() []string { return []string{c.from} }
+
+func (c inboundCallback) Subject(turn int) random.Subject {
+	return random.Subject{Plan: c.plan, Recipient: c.id, Turn: turn}
+}
+
+func (c inboundCallback) SentAgain() bool { return false }
 
 // check validates m and returns the digits of the sender.
 func (m Inbound) check() (string, error) {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dlrloop/dlrloop/simulator/fault"
+	"github.com/dlrloop/dlrloop/simulator/ledger"
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
@@ -36,14 +37,14 @@ func TestOwedFeedback(t *testing.T) {
 				u := newCustomer(t, Config{Calm: true})
 				u.answer = func(int, post) int { return c.answer }
 				u.run()
-				require.NoError(t, u.sim.SetFate("12025550001", Fate{Status: "Failed", Code: 0}))
+				require.NoError(t, u.sim.SetOutcome("12025550001", Outcome{Status: "Failed", Code: 0}))
 				id := u.send(map[string]any{"to": numbers(3), "delivery_report": c.kind, "feedback_enabled": c.enabled})
 				time.Sleep(2 * time.Second)
-				owed := map[BatchRecipient]bool{}
-				missing := []BatchRecipient(nil)
+				owed := map[ledger.BatchRecipient]bool{}
+				missing := []ledger.BatchRecipient(nil)
 				for _, number := range c.owed {
-					owed[BatchRecipient{id, number}] = true
-					missing = append(missing, BatchRecipient{id, number})
+					owed[ledger.BatchRecipient{Batch: id, Recipient: number}] = true
+					missing = append(missing, ledger.BatchRecipient{Batch: id, Recipient: number})
 				}
 				l := u.sim.Ledger()
 				require.Equal(t, owed, l.OwedFeedback())
@@ -57,7 +58,7 @@ func TestOwedFeedback(t *testing.T) {
 func TestMissingAndUnearnedFeedback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true}).run()
-		require.NoError(t, u.sim.SetFate("12025550001", Fate{Status: "Failed", Code: 0}))
+		require.NoError(t, u.sim.SetOutcome("12025550001", Outcome{Status: "Failed", Code: 0}))
 		id := u.send(map[string]any{
 			"to": numbers(4), "delivery_report": "per_recipient_final",
 			"feedback_enabled": true,
@@ -65,8 +66,8 @@ func TestMissingAndUnearnedFeedback(t *testing.T) {
 		u.settle()
 		u.feedback(id, "12025550000", "12025550001", "447700900118")
 		l := u.sim.Ledger()
-		require.Equal(t, []BatchRecipient{{id, "12025550002"}, {id, "12025550003"}}, l.MissingFeedback())
-		require.Equal(t, []BatchRecipient{{id, "12025550001"}, {id, "447700900118"}}, l.UnearnedFeedback())
+		require.Equal(t, []ledger.BatchRecipient{{Batch: id, Recipient: "12025550002"}, {Batch: id, Recipient: "12025550003"}}, l.MissingFeedback())
+		require.Equal(t, []ledger.BatchRecipient{{Batch: id, Recipient: "12025550001"}, {Batch: id, Recipient: "447700900118"}}, l.UnearnedFeedback())
 	})
 }
 
@@ -86,19 +87,19 @@ func TestLedgerIsASnapshotAndRoundTripsThroughJSON(t *testing.T) {
 		require.Equal(t, "Queued", before.Batches[0].Recipients[0].Status)
 		require.False(t, before.Batches[0].Recipients[0].Final)
 		require.Empty(t, before.Feedback)
-		require.Equal(t, LedgerBatch{
+		require.Equal(t, ledger.Batch{
 			Plan: testPlan, ID: id, FeedbackEnabled: true, Report: "full", ClientReference: "r",
-			Recipients: []LedgerRecipient{
-				{"12025550000", "Delivered", 0, true, time.Date(2000, 1, 1, 0, 0, 0, 6e8, time.UTC), 1},
-				{"12025550001", "Delivered", 0, true, time.Date(2000, 1, 1, 0, 0, 0, 6e8, time.UTC), 1},
+			Recipients: []ledger.Recipient{
+				{Recipient: "12025550000", Status: "Delivered", Code: 0, Final: true, At: time.Date(2000, 1, 1, 0, 0, 0, 6e8, time.UTC), Feedback: 1},
+				{Recipient: "12025550001", Status: "Delivered", Code: 0, Final: true, At: time.Date(2000, 1, 1, 0, 0, 0, 6e8, time.UTC), Feedback: 1},
 			},
 		}, l.Batches[0])
-		require.Equal(t, []LedgerCallback{{
+		require.Equal(t, []ledger.Callback{{
 			Ordinal: 1, Plan: testPlan, Batch: id, Type: "delivery_report_sms", Recipients: numbers(2),
-			Outcome:  Acknowledged,
-			Attempts: []LedgerAttempt{{At: time.Date(2000, 1, 1, 0, 0, 0, 6e8, time.UTC), Status: 200}},
+			Result:   ledger.Acknowledged,
+			Attempts: []ledger.Attempt{{At: time.Date(2000, 1, 1, 0, 0, 0, 6e8, time.UTC), Status: 200}},
 		}}, l.Callbacks)
-		var read Ledger
+		var read ledger.Ledger
 		require.NoError(t, json.Unmarshal(xms.Encode(l), &read))
 		require.Equal(t, l, read)
 	})
@@ -112,19 +113,19 @@ func TestCallHistory(t *testing.T) {
 		u.feedback(id)
 		calls := u.sim.Calls()
 		require.Len(t, calls, 3)
-		require.Equal(t, Call{
+		require.Equal(t, ledger.Call{
 			Ordinal: 3, At: time.Date(2000, 1, 1, 0, 0, 0, 0,
 				time.UTC), Method: "POST", Plan: testPlan, Operation: fault.OpFeedback,
 			Path: "/xms/v1/" + testPlan + "/batches/" + id + "/delivery_feedback", Batch: id, Status: 202,
 		}, calls[2])
 		require.Equal(t, 404, calls[1].Status)
 	})
-	var r ring
-	for range callHistory + 10 {
-		r.push(Call{})
+	var h history
+	for range maxCalls + 10 {
+		h.add(ledger.Call{}, nil)
 	}
-	all := r.all()
-	require.Len(t, all, callHistory)
+	all := h.allCalls()
+	require.Len(t, all, maxCalls)
 	require.Equal(t, 11, all[0].Ordinal)
-	require.Equal(t, callHistory+10, all[callHistory-1].Ordinal)
+	require.Equal(t, maxCalls+10, all[maxCalls-1].Ordinal)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dlrloop/dlrloop/simulator/ledger"
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
@@ -37,7 +38,7 @@ func TestReportKinds(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				// With one callback in flight, callbacks arrive in the order in which they became due.
 				u := newCustomer(t, Config{Calm: true, Pace: time.Second, MaxCallbacksInFlight: 1}).run()
-				require.NoError(t, u.sim.SetFate("+12025550001", Fate{Status: "Aborted", Code: 402}))
+				require.NoError(t, u.sim.SetOutcome("+12025550001", Outcome{Status: "Aborted", Code: 402}))
 				start := time.Now()
 				id := u.send(map[string]any{"to": numbers(2), "delivery_report": kind})
 				u.settle()
@@ -85,7 +86,7 @@ func TestBatchReports(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			u := newCustomer(t, Config{Calm: true}).run()
-			require.NoError(t, u.sim.SetFate("12025550001", Fate{Status: "Expired", Code: 14}))
+			require.NoError(t, u.sim.SetOutcome("12025550001", Outcome{Status: "Expired", Code: 14}))
 			id := u.send(map[string]any{"to": numbers(3), "delivery_report": kind, "client_reference": "r"})
 			u.settle()
 			expired := ""
@@ -133,7 +134,7 @@ func TestStatusesBeforeAndAfterTheSMSC(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			u := newCustomer(t, Config{Calm: true}).run()
-			require.NoError(t, u.sim.SetFate("12025550000", Fate{Status: status, Code: 4711}))
+			require.NoError(t, u.sim.SetOutcome("12025550000", Outcome{Status: status, Code: 4711}))
 			u.send(map[string]any{"to": numbers(1), "delivery_report": "per_recipient"})
 			u.settle()
 			posts := u.received()
@@ -208,7 +209,7 @@ func TestInbound(t *testing.T) {
 		require.JSONEq(t, `{"type":"mo_text","id":"`+id+`","from":"12025550180","to":"54321","body":"STOP 👋",
 			"received_at":"2000-01-01T00:00:00.000Z","sent_at":"1999-12-31T23:59:58.000Z",
 			"operator_id":"310260"}`, string(u.received()[0].body))
-		require.Equal(t, Acknowledged, u.sim.Ledger().Callbacks[0].Outcome)
+		require.Equal(t, ledger.Acknowledged, u.sim.Ledger().Callbacks[0].Result)
 
 		for name, m := range map[string]Inbound{
 			"no sender":           {To: "54321", Body: json.RawMessage(`"x"`)},

@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"sync/atomic"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/simulator/ledger"
 )
 
 // sendOne sends one message whose final status is called back, and returns when that callback becomes due.
@@ -31,24 +34,24 @@ func TestAnswerDecidesRetry(t *testing.T) {
 	for name, c := range map[string]struct {
 		status   int // of the first answer; the second is 200
 		attempts int
-		outcome  Outcome
+		result   ledger.Result
 		failure  string
 	}{
-		"200":     {200, 1, Acknowledged, ""},
-		"202":     {202, 1, Acknowledged, ""},
-		"299":     {299, 1, Acknowledged, ""},
-		"302":     {302, 2, Acknowledged, ""},
-		"400":     {400, 1, GaveUp, ""},
-		"401":     {401, 1, GaveUp, ""},
-		"404":     {404, 1, GaveUp, ""},
-		"408":     {408, 1, GaveUp, ""},
-		"413":     {413, 1, GaveUp, ""},
-		"429":     {429, 2, Acknowledged, ""},
-		"500":     {500, 2, Acknowledged, ""},
-		"503":     {503, 2, Acknowledged, ""},
-		"599":     {599, 2, Acknowledged, ""},
-		"timeout": {0, 2, Acknowledged, "timeout"},
-		"reset":   {-1, 2, Acknowledged, "connection error"},
+		"200":     {200, 1, ledger.Acknowledged, ""},
+		"202":     {202, 1, ledger.Acknowledged, ""},
+		"299":     {299, 1, ledger.Acknowledged, ""},
+		"302":     {302, 2, ledger.Acknowledged, ""},
+		"400":     {400, 1, ledger.GaveUp, ""},
+		"401":     {401, 1, ledger.GaveUp, ""},
+		"404":     {404, 1, ledger.GaveUp, ""},
+		"408":     {408, 1, ledger.GaveUp, ""},
+		"413":     {413, 1, ledger.GaveUp, ""},
+		"429":     {429, 2, ledger.Acknowledged, ""},
+		"500":     {500, 2, ledger.Acknowledged, ""},
+		"503":     {503, 2, ledger.Acknowledged, ""},
+		"599":     {599, 2, ledger.Acknowledged, ""},
+		"timeout": {0, 2, ledger.Acknowledged, "timeout"},
+		"reset":   {-1, 2, ledger.Acknowledged, "connection error"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -66,7 +69,7 @@ func TestAnswerDecidesRetry(t *testing.T) {
 				require.Len(t, posts, c.attempts)
 				require.Equal(t, due, posts[0].at)
 				entry := u.sim.Ledger().Callbacks[0]
-				require.Equal(t, c.outcome, entry.Outcome)
+				require.Equal(t, c.result, entry.Result)
 				require.Len(t, entry.Attempts, c.attempts)
 				require.Equal(t, max(0, c.status), entry.Attempts[0].Status)
 				require.Equal(t, c.failure, entry.Attempts[0].Failure)
@@ -95,13 +98,13 @@ func TestRetriesDoubleUntilTheCallbackIsGivenUp(t *testing.T) {
 				u.settle()
 				want := []time.Duration{}
 				for k := range 15 {
-					want = append(want, orDefault(unit, 5*time.Second)<<k)
+					want = append(want, cmp.Or(unit, 5*time.Second)<<k)
 				}
 				require.Equal(t, want, offsets(u.received()))
 				if unit == 0 {
 					require.Equal(t, 81920*time.Second, want[14])
 				}
-				require.Equal(t, GaveUp, u.sim.Ledger().Callbacks[0].Outcome)
+				require.Equal(t, ledger.GaveUp, u.sim.Ledger().Callbacks[0].Result)
 				require.Equal(t, 1, u.sim.State().GaveUp)
 			})
 		})
@@ -119,7 +122,7 @@ func TestMissingURLIsRetriedUntilItIsSet(t *testing.T) {
 		u.settle()
 		entry := u.sim.Ledger().Callbacks[0]
 		require.Equal(t, "no callback url", entry.Attempts[0].Failure)
-		require.Equal(t, Acknowledged, entry.Outcome)
+		require.Equal(t, ledger.Acknowledged, entry.Result)
 	})
 }
 
@@ -186,23 +189,6 @@ func TestThrottledURLDoesNotDelayAnother(t *testing.T) {
 		require.Equal(t, 100, u.sim.State().Acknowledged)
 		require.Less(t, len(u.received()), 190)
 	})
-}
-
-func TestThrottleEnds(t *testing.T) {
-	var limit throttle
-	now := time.Unix(1000, 0)
-	for range 64 {
-		require.Zero(t, limit.reserve(now))
-	}
-	limit.slowDown(now)
-	limit.slowDown(now)
-	require.InDelta(t, 32, float64(limit.limiter.Limit()), 0.1, "several 429 within a second must halve the rate once")
-	limit.slowDown(now.Add(time.Second))
-	require.InDelta(t, 16, float64(limit.limiter.Limit()), 0.1)
-	require.Zero(t, limit.reserve(now.Add(time.Second)))
-	require.Equal(t, time.Second/16, limit.reserve(now.Add(time.Second)).Round(time.Millisecond/2))
-	require.Zero(t, limit.reserve(now.Add(time.Hour)))
-	require.Nil(t, limit.limiter)
 }
 
 func TestMaxCallbacksInFlight(t *testing.T) {

@@ -1,6 +1,8 @@
 package simulator
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -10,55 +12,44 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/dlrloop/dlrloop/simulator/batches"
+	"github.com/dlrloop/dlrloop/simulator/callbacks"
 	"github.com/dlrloop/dlrloop/simulator/fault"
 	"github.com/dlrloop/dlrloop/simulator/groups"
+	"github.com/dlrloop/dlrloop/simulator/ledger"
+	"github.com/dlrloop/dlrloop/simulator/random"
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
+
+// ErrRunning is returned by Run if Run is already running.
+var ErrRunning = errors.New("simulator: already running")
 
 // Simulator imitates Sinch's SMS REST API. API and Control serve calls as soon as New returns; statuses change and
 // callbacks are sent only while Run runs. All methods are safe for concurrent use.
 type Simulator struct {
-	config    Config
-	dice      dice
-	transport http.RoundTripper
-	running   atomic.Bool
-	faults    fault.Set
-	wake      chan struct{} // capacity 1; signals a new earliest agenda entry to Run
+	config  Config
+	random  random.Source
+	plans   map[string]*plan // fixed by New
+	running atomic.Bool
 
-	mu        sync.Mutex // guards the fields below and everything they point to
-	plans     map[string]*plan
-	planOrder []*plan
-	batches   []*batch
-	batchByID map[batchKey]*batch
-	callbacks []*callback
-	feedback  []FeedbackCall
-	calls     ring
-	fates     map[string]Fate
-	agenda    agenda
-	sequence  uint64
-	unsettled int // pending status changes, and callbacks that will be sent or repeated
-	counts    State
-	observers []func(Event)
-	emitted   []Event // passed to the observers when mu is unlocked
+	ownTransport *http.Transport // nil if Config.Transport is set
+
+	feed    ledger.Feed
+	faults  fault.Set
+	history history
+	batches *batches.Store
+	sender  *callbacks.Sender
 }
 
-// plan is a service plan with its callback queues and call counts.
+// plan is a service plan.
 type plan struct {
 	Plan
-	originators  []string           // phone numbers are stored as digits
-	home         *target            // the plan's default callback URL; SetCallbackURL changes it
-	targets      map[string]*target // by callback_url of its batches
-	ready        queue[*target]     // targets with waiting callbacks that their throttle does not hold back
-	inFlight     int
-	requests     *rate.Limiter // nil: no limit
-	groups       *groups.Groups
-	callCounts   map[fault.Operation]int // number of calls without a batch in their path
-	lastBatch    uint64                  // ordinal of the last batch
-	lastFeedback uint64                  // ordinal of the last batch that had feedback enabled
-	inbounds     int                     // number of inbound messages
+	batches  *batches.Plan
+	groups   *groups.Groups
+	account  *callbacks.Account
+	requests *rate.Limiter // nil: no limit
+	inbounds atomic.Int64  // number of inbound messages
 }
-
-type batchKey struct{ plan, id string }
 
 // New returns a Simulator with the plans in c, or an error that names the wrong field of c. It starts no goroutine.
 func New(c Config) (*Simulator, error) {
@@ -66,52 +57,98 @@ func New(c Config) (*Simulator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("simulator: %w", err)
 	}
-	s := &Simulator{
-		config:    c,
-		dice:      dice{c.Seed},
-		transport: c.Transport,
-		wake:      make(chan struct{}, 1),
-		plans:     map[string]*plan{},
-		batchByID: map[batchKey]*batch{},
-		fates:     map[string]Fate{},
-	}
-	if s.transport == nil {
-		s.transport = &http.Transport{
+	s := &Simulator{config: c, random: random.New(c.Seed), plans: map[string]*plan{}}
+	if c.Transport == nil {
+		s.ownTransport = &http.Transport{
 			MaxIdleConnsPerHost: c.MaxCallbacksInFlight,
 			IdleConnTimeout:     90 * time.Second,
 			DisableCompression:  true,
 		}
+		c.Transport = s.ownTransport
 	}
+	s.sender = callbacks.New(callbacks.Config{
+		Random: s.random, Feed: &s.feed, Transport: c.Transport, Logger: c.Logger, RetryUnit: c.RetryUnit,
+		Timeout: c.CallbackTimeout, MaxInFlight: c.MaxCallbacksInFlight, RepeatAfter: c.Pace, KeepNonce: c.KeepNonce,
+	})
+	s.batches = batches.New(batches.Config{
+		Random: s.random, Feed: &s.feed, Sender: s.sender, Anomalies: c.Anomalies, Calm: c.Calm, Pace: c.Pace,
+		Speed: c.Speed,
+	})
 	for _, described := range c.Plans {
-		s.add(described)
+		s.plans[described.ID] = s.newPlan(described)
 	}
 	return s, nil
 }
 
-// add creates a plan.
-func (s *Simulator) add(described Plan) {
-	p := &plan{Plan: described, targets: map[string]*target{}, callCounts: map[fault.Operation]int{}}
-	p.home = &target{plan: p, url: described.CallbackURL}
-	for _, sender := range described.Originators {
-		if number, ok := xms.Digits(sender); ok {
-			sender = number
-		}
-		p.originators = append(p.originators, sender)
+func (s *Simulator) newPlan(described Plan) *plan {
+	p := &plan{Plan: described}
+	p.account = s.sender.NewAccount(callbacks.AccountConfig{
+		ID: p.ID, URL: p.CallbackURL, Secret: p.Secret, Header: p.CallbackHeader,
+	})
+	p.groups = groups.New(p.Groups, func(ordinal int, created time.Time) string {
+		return s.random.ID("group", created, random.Subject{Plan: p.ID, Turn: ordinal})
+	})
+	senders := make([]string, len(p.Originators))
+	for i, sender := range p.Originators {
+		senders[i] = xms.NormaliseSender(sender)
 	}
+	p.batches = s.batches.NewPlan(batches.PlanConfig{
+		ID: p.ID, Originators: senders, SmartEncoding: p.SmartEncoding, Groups: p.groups, Account: p.account,
+	})
 	if limit := s.config.RequestsPerSecond; limit > 0 {
 		p.requests = rate.NewLimiter(rate.Limit(limit), int(math.Ceil(limit)))
 	}
-	p.groups = groups.New(described.Groups, func(ordinal int, created time.Time) string {
-		return s.dice.id("group", created, subject{plan: p.ID, turn: ordinal})
-	})
-	s.plans[p.ID] = p
-	s.planOrder = append(s.planOrder, p)
+	return p
+}
+
+// API returns the handler of all operations under /xms/v1/{plan}/. net/http answers an unknown path with 404 and a
+// wrong method with 405.
+func (s *Simulator) API() http.Handler {
+	a := &api{plans: s.plans, faults: &s.faults, history: &s.history, feed: &s.feed, logger: s.config.Logger}
+	return a.handler()
+}
+
+// Run changes statuses and sends callbacks until ctx ends. It waits for its goroutines and returns nil. Run may be
+// called again and then continues with the pending work, including the attempts that the end of ctx interrupted. If Run
+// is already running, it returns ErrRunning.
+func (s *Simulator) Run(ctx context.Context) error {
+	if !s.running.CompareAndSwap(false, true) {
+		return ErrRunning
+	}
+	defer s.running.Store(false)
+	var running sync.WaitGroup
+	running.Go(func() { s.batches.Run(ctx) })
+	running.Go(func() { s.sender.Run(ctx) })
+	running.Wait()
+	if s.ownTransport != nil {
+		s.ownTransport.CloseIdleConnections()
+	}
+	return nil
+}
+
+// Observe registers f to be called for each later entry. f is called from several goroutines, possibly at the same
+// time. f blocks the simulator, so f must return quickly; f may call methods of s.
+func (s *Simulator) Observe(f func(ledger.Entry)) { s.feed.Subscribe(f) }
+
+// SetCallbackURL replaces the default callback URL of a plan. Waiting and retried callbacks then go to the new URL;
+// batches with their own callback_url are not affected. An empty url removes the default. It returns an error if the
+// plan does not exist or the URL is invalid.
+func (s *Simulator) SetCallbackURL(planID, url string) error {
+	if url != "" && !xms.IsCallbackURL(url) {
+		return fmt.Errorf("simulator: plan %s: callback url %s", planID, xms.CallbackURLRule)
+	}
+	p := s.plans[planID]
+	if p == nil {
+		return fmt.Errorf("simulator: plan %q does not exist", planID)
+	}
+	p.account.SetURL(url)
+	return nil
 }
 
 // SetFault makes matching API calls fail from now on. If several faults match a call, only the oldest applies. It
 // returns an error if f is invalid or its plan does not exist.
 func (s *Simulator) SetFault(f fault.Fault) error {
-	if f.Plan != "" && s.plans[f.Plan] == nil { // plans are fixed by New
+	if f.Plan != "" && s.plans[f.Plan] == nil {
 		return fmt.Errorf("simulator: fault: plan %q does not exist", f.Plan)
 	}
 	if err := s.faults.Add(f); err != nil {
@@ -123,31 +160,18 @@ func (s *Simulator) SetFault(f fault.Fault) error {
 // ClearFaults removes all faults added by SetFault. It closes the connections of calls that hang because of them.
 func (s *Simulator) ClearFaults() { s.faults.Clear() }
 
-// SetCallbackURL replaces the default callback URL of a plan. Waiting and retried callbacks then go to the new URL;
-// batches with their own callback_url are not affected. An empty url removes the default. It returns an error if the
-// plan does not exist or the URL is invalid.
-func (s *Simulator) SetCallbackURL(planID, url string) error {
-	if url != "" && !xms.IsCallbackURL(url) {
-		return fmt.Errorf("simulator: plan %s: callback url %s", planID, xms.CallbackURLRule)
+// SetOutcome plans the outcome of messages that are sent to number from now on, in every plan. It returns an error for
+// an invalid number, for a negative code, and for Queued and Dispatched, which are not final.
+func (s *Simulator) SetOutcome(number string, o Outcome) error {
+	if err := s.batches.SetOutcome(number, o); err != nil {
+		return fmt.Errorf("simulator: %w", err)
 	}
-	s.mu.Lock()
-	defer s.unlock()
-	p := s.plans[planID]
-	if p == nil {
-		return fmt.Errorf("simulator: plan %q does not exist", planID)
-	}
-	p.home.url = url
-	p.home.throttle = throttle{}
 	return nil
 }
 
 // Settled reports whether all work is done: every recipient has its final status, every callback is acknowledged,
 // given up or lost, and none will be repeated.
-func (s *Simulator) Settled() bool {
-	s.mu.Lock()
-	defer s.unlock()
-	return s.unsettled == 0
-}
+func (s *Simulator) Settled() bool { return s.batches.Counts().Settled }
 
 // State holds counts of everything that the simulator has stored.
 type State struct {
@@ -166,28 +190,21 @@ type State struct {
 
 // State returns the present counts. Unlike Ledger it copies no batches or callbacks.
 func (s *Simulator) State() State {
-	s.mu.Lock()
-	defer s.unlock()
-	state := s.counts
-	state.Batches, state.Callbacks, state.Feedback = len(s.batches), len(s.callbacks), len(s.feedback)
-	state.Pending = state.Callbacks - state.Acknowledged - state.GaveUp - state.Lost
-	for _, p := range s.planOrder {
-		state.InFlight += p.inFlight
+	n := s.batches.Counts()
+	c := n.Callbacks
+	return State{
+		Batches: n.Batches, Recipients: n.Recipients, Settled: n.Settled, Feedback: s.history.feedbackCalls(),
+		Callbacks: c.Callbacks, Pending: c.Callbacks - c.Acknowledged - c.GaveUp - c.Lost,
+		Acknowledged: c.Acknowledged, GaveUp: c.GaveUp, Lost: c.Lost, Attempts: c.Attempts, InFlight: c.InFlight,
 	}
-	state.Settled = s.unsettled == 0
-	return state
 }
 
-// target returns the target for a callback_url and creates it if necessary. For an empty url it returns the plan's
-// default target.
-func (p *plan) target(url string) *target {
-	if url == "" {
-		return p.home
-	}
-	t := p.targets[url]
-	if t == nil {
-		t = &target{plan: p, url: url}
-		p.targets[url] = t
-	}
-	return t
+// Ledger returns a copy of the present ledger.
+func (s *Simulator) Ledger() ledger.Ledger {
+	sent, calledBack := s.batches.Ledger()
+	return ledger.Ledger{Batches: sent, Callbacks: calledBack, Feedback: s.history.allFeedback()}
 }
+
+// Calls returns the last 4096 calls of the API in the order of their answers, oldest first. It includes refused
+// calls, but not calls to unknown paths or with a wrong method.
+func (s *Simulator) Calls() []ledger.Call { return s.history.allCalls() }

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/dlrloop/dlrloop/simulator/fault"
+	"github.com/dlrloop/dlrloop/simulator/ledger"
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
@@ -39,8 +40,8 @@ func TestNewErrors(t *testing.T) {
 		"requests per second":        {Plans: []Plan{good}, RequestsPerSecond: -1},
 		"between 0 and 100000":       {Plans: []Plan{good}, RequestsPerSecond: math.NaN()},
 		"a sender must not be empty": {Plans: []Plan{{ID: "p", Token: "t", Originators: []string{""}}}},
-		"late: a share":              {Plans: []Plan{good}, BadDays: BadDays{Late: 1.5}},
-		"late by and latency":        {Plans: []Plan{good}, BadDays: BadDays{LateBy: -1}},
+		"late: a share":              {Plans: []Plan{good}, Anomalies: Anomalies{Late: 1.5}},
+		"late by and latency":        {Plans: []Plan{good}, Anomalies: Anomalies{LateBy: -1}},
 	} {
 		_, err := New(c)
 		require.ErrorContains(t, err, text)
@@ -77,17 +78,17 @@ func TestLogsMaskNumbers(t *testing.T) {
 	})
 }
 
-func TestObserversReceiveEvents(t *testing.T) {
+func TestObserversReceiveEntries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newCustomer(t, Config{Calm: true})
 		u.answer = func(n int, _ post) int { return []int{503, 404}[n-1] }
 		var mu sync.Mutex
-		var events []Event
-		u.sim.Observe(func(e Event) {
+		var entries []ledger.Entry
+		u.sim.Observe(func(e ledger.Entry) {
 			_ = u.sim.State() // an observer may call the Simulator
 			mu.Lock()
 			defer mu.Unlock()
-			events = append(events, e)
+			entries = append(entries, e)
 		})
 		u.run()
 		id := u.send(map[string]any{
@@ -100,31 +101,31 @@ func TestObserversReceiveEvents(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		start := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
-		callback := Event{
+		callback := ledger.Entry{
 			Plan: testPlan, Batch: id, Type: "recipient_delivery_report_sms", Callback: 1, Recipient: "12025550000",
 			Status: "Delivered",
 		}
 		first, second, gaveUp := callback, callback, callback
-		first.Kind, first.Attempt, first.Answer = CallbackAnswered, 1, 503
-		second.Kind, second.Attempt, second.Answer = CallbackAnswered, 2, 404
-		gaveUp.Kind = CallbackGaveUp
-		want := []Event{
-			{Kind: BatchSent, Plan: testPlan, Batch: id, Count: 1},
+		first.Kind, first.Attempt, first.Answer = ledger.CallbackAnswered, 1, 503
+		second.Kind, second.Attempt, second.Answer = ledger.CallbackAnswered, 2, 404
+		gaveUp.Kind = ledger.CallbackGaveUp
+		want := []ledger.Entry{
+			{Kind: ledger.BatchSent, Plan: testPlan, Batch: id, Count: 1},
 			first, second, gaveUp,
 			{
-				Kind: FaultInjected, Plan: testPlan, Batch: id, Operation: fault.OpFeedback, Answer: 500,
+				Kind: ledger.FaultInjected, Plan: testPlan, Batch: id, Operation: fault.OpFeedback, Answer: 500,
 				Fault: fault.AppliedBut500,
 			},
 			{
-				Kind: FeedbackReceived, Plan: testPlan, Batch: id, Operation: fault.OpFeedback, Answer: 500,
+				Kind: ledger.FeedbackReceived, Plan: testPlan, Batch: id, Operation: fault.OpFeedback, Answer: 500,
 				Fault: fault.AppliedBut500, Count: 1, Applied: true,
 			},
 		}
-		for i := range events {
-			require.False(t, events[i].At.Before(start))
-			events[i].At = time.Time{}
+		for i := range entries {
+			require.False(t, entries[i].At.Before(start))
+			entries[i].At = time.Time{}
 		}
-		require.Equal(t, want, events)
+		require.Equal(t, want, entries)
 	})
 }
 
@@ -146,7 +147,7 @@ func TestOverRealSockets(t *testing.T) {
 		Seed:      1,
 		Pace:      time.Millisecond,
 		RetryUnit: time.Millisecond,
-		BadDays:   BadDays{Upstream: -1},
+		Anomalies: Anomalies{Upstream: -1},
 	})
 	require.NoError(t, err)
 	api := httptest.NewServer(s.API())

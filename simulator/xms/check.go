@@ -43,14 +43,14 @@ func (b *Batch) check() error {
 		}
 	}
 	if b.From != nil {
-		sender := normaliseSender(*b.From)
+		sender := NormaliseSender(*b.From)
 		b.From = &sender
 	}
 	return nil
 }
 
-// normaliseSender returns the digits of a sender that is a number, and any other sender unchanged.
-func normaliseSender(sender string) string {
+// NormaliseSender returns the digits of a sender that is a number, and any other sender unchanged.
+func NormaliseSender(sender string) string {
 	if number, ok := Digits(sender); ok {
 		return number
 	}
@@ -83,7 +83,7 @@ func (b *Batch) checkRecipients() error {
 	return normalise(b.To)
 }
 
-// normalise replaces each number in entries by its digits, in place. It returns an *apiError if an entry is neither a
+// normalise replaces each number in entries by its digits, in place. It returns an *Error if an entry is neither a
 // number nor a group id.
 func normalise(entries []string) error {
 	for i, entry := range entries {

@@ -121,7 +121,7 @@ func ReadSenders(query url.Values) Senders {
 		if sender = strings.TrimSpace(sender); sender == "" {
 			continue
 		}
-		senders = append(senders, normaliseSender(sender))
+		senders = append(senders, NormaliseSender(sender))
 	}
 	return senders
 }

@@ -1,0 +1,132 @@
+package batches
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+)
+
+// Anomalies sets the probability of each anomaly, per recipient, callback or call. 0 means the default given at the
+// field, 1 always, a negative value never. In addition, a batch of 16 or more recipients gets each anomaly that
+// applies to it for one recipient chosen by the seed, so that even a short run shows all of them.
+type Anomalies struct {
+	Undelivered float64 // recipients whose final status is not Delivered; 0 means 0.08
+	Repeated    float64 // callbacks sent again after their acknowledgement; 0 means 0.03
+	Overtaken   float64 // recipients whose Dispatched is called back after their final status; 0 means 0.03
+	Late        float64 // callbacks delayed by LateBy; 0 means 0.02
+	Lost        float64 // callbacks never sent; report reads still return the status; 0 means never
+	Plus        float64 // recipient reports that write the number with a plus sign; 0 means 0.05
+	Queued      float64 // recipients whose Queued status is called back too; 0 means 0.05
+	Skipped     float64 // recipients whose Dispatched is never called back; 0 means 0.03
+
+	// Upstream is the probability that a read, a dry run or a feedback call fails; 0 means 0.03. In addition, the
+	// first two feedback calls for each of the first three batches with feedback enabled show the six failures in
+	// turn. Calls that change a batch or a group fail only if SetFault says so, because the customer's request would
+	// be lost.
+	Upstream float64
+
+	LateBy  time.Duration // 0 means ten times Config.Pace
+	Latency time.Duration // delay of a slow answer; 0 means 750 ms
+}
+
+// anomaly is a kind of injected irregularity that affects one recipient or callback.
+type anomaly uint8
+
+const (
+	undelivered anomaly = iota
+	repeated
+	overtaken
+	late
+	lost
+	plus
+	queuedToo
+	skipped
+	anomalyKinds
+)
+
+var anomalyNames = [anomalyKinds]string{
+	"undelivered", "repeated", "overtaken", "late", "lost", "plus", "queued", "skipped",
+}
+
+// certainFrom is the number of recipients from which a batch is certain to get each anomaly.
+const certainFrom = 16
+
+func (a Anomalies) Resolve(pace time.Duration) (Anomalies, error) {
+	for _, s := range []struct {
+		name     string
+		share    *float64
+		fallback float64
+	}{
+		{"undelivered", &a.Undelivered, 0.08},
+		{"repeated", &a.Repeated, 0.03},
+		{"overtaken", &a.Overtaken, 0.03},
+		{"late", &a.Late, 0.02},
+		{"lost", &a.Lost, 0},
+		{"plus", &a.Plus, 0.05},
+		{"queued", &a.Queued, 0.05},
+		{"skipped", &a.Skipped, 0.03},
+		{"upstream", &a.Upstream, 0.03},
+	} {
+		if *s.share > 1 {
+			return a, fmt.Errorf("anomalies: %s: a share must be at most 1, not %v", s.name, *s.share)
+		}
+		*s.share = max(0, cmp.Or(*s.share, s.fallback))
+	}
+	if a.LateBy < 0 || a.Latency < 0 {
+		return a, fmt.Errorf("anomalies: late by and latency must not be negative")
+	}
+	a.LateBy = cmp.Or(a.LateBy, 10*pace)
+	a.Latency = cmp.Or(a.Latency, 750*time.Millisecond)
+	return a, nil
+}
+
+func (a Anomalies) share(d anomaly) float64 {
+	return [anomalyKinds]float64{
+		a.Undelivered, a.Repeated, a.Overtaken, a.Late, a.Lost, a.Plus, a.Queued, a.Skipped,
+	}[d]
+}
+
+// occurs reports whether anomaly d affects stage st of recipient i of b, or of the whole batch if i is wholeBatch.
+func (s *Store) occurs(d anomaly, b *batch, i int, st stage) bool {
+	share := s.config.Anomalies.share(d)
+	if share == 0 {
+		return false
+	}
+	if b.certain != nil && i != wholeBatch && b.certain[d] == int32(i) {
+		return true
+	}
+	return s.config.Random.Float64(anomalyNames[d], b.subject(i, int(st))) < share
+}
+
+// chooseCertain picks, by the seed, one recipient of a larger batch for each anomaly. No recipient is picked twice.
+// It runs before outcomes are decided: a recipient picked for any anomaly but undelivered must be delivered, since a
+// message that does not pass through the SMSC has no Dispatched status to reorder.
+func (s *Store) chooseCertain(b *batch) {
+	n := len(b.recipients)
+	if s.config.Calm || n < certainFrom {
+		return
+	}
+	b.certain = new([anomalyKinds]int32)
+	taken := map[int]bool{}
+	for d := range anomalyKinds {
+		i := int(s.config.Random.Uint64("sure "+anomalyNames[d], b.subject(wholeBatch, 0)) % uint64(n))
+		for taken[i] {
+			i = (i + 1) % n
+		}
+		taken[i] = true
+		b.certain[d] = int32(i)
+	}
+}
+
+// mustBeDelivered reports whether recipient i was picked for an anomaly that needs a delivered message.
+func (b *batch) mustBeDelivered(i int) bool {
+	if b.certain == nil {
+		return false
+	}
+	for d := undelivered + 1; d < anomalyKinds; d++ {
+		if b.certain[d] == int32(i) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,66 @@
+package batches
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/dlrloop/dlrloop/simulator/fault"
+	"github.com/dlrloop/dlrloop/simulator/random"
+)
+
+// CallFault returns the fault that Anomalies.Upstream causes for an API call, or the zero Fault. Pass an empty id if
+// the call names no batch. The decision depends on the seed and on the number of earlier calls of the same operation
+// for the batch, or for the plan if the call names no batch. The first two feedback calls for each of the first three
+// batches with feedback enabled go through all six failures.
+func (p *Plan) CallFault(operation fault.Operation, id string) fault.Fault {
+	s := p.store
+	anomalies := s.config.Anomalies
+	if anomalies.Upstream == 0 || !mayFail(operation) {
+		return fault.Fault{}
+	}
+	s.mu.Lock()
+	defer s.unlock()
+	b := s.batchByID[batchKey{p.ID, id}]
+	counts, of := p.callCounts, random.Subject{Plan: p.ID}
+	switch {
+	case b != nil:
+		counts, of = b.callCounts, b.subject(wholeBatch, 0)
+	case id != "":
+		return fault.Fault{}
+	}
+	n := counts[operation]
+	counts[operation]++
+	of.Turn = n
+	failures := []fault.Fault{
+		{Kind: fault.Status, Status: http.StatusTooManyRequests, RetryAfter: "1"},
+		{Kind: fault.Status, Status: http.StatusInternalServerError},
+		{Kind: fault.AppliedBut500, Status: http.StatusInternalServerError},
+		// An HTTP date has whole seconds, so two seconds from now is a wait of at least one.
+		{
+			Kind: fault.Status, Status: http.StatusTooManyRequests,
+			RetryAfter: time.Now().Add(2 * time.Second).UTC().Format(http.TimeFormat),
+		},
+		{Kind: fault.Reset},
+		{Kind: fault.Latency, Latency: anomalies.Latency},
+	}
+	if operation == fault.OpFeedback && b.request.WantsFeedback() && n < 2 {
+		if i := 2*(int(b.feedbackOrdinal)-1) + n; i < len(failures) {
+			return failures[i]
+		}
+	}
+	if s.config.Random.Float64("upstream "+string(operation), of) >= anomalies.Upstream {
+		return fault.Fault{}
+	}
+	return failures[s.config.Random.Uint64("way "+string(operation), of)%uint64(len(failures))]
+}
+
+// mayFail reports whether anomalies affect calls of o: only calls that change nothing and may be repeated, and
+// feedback.
+func mayFail(o fault.Operation) bool {
+	switch o {
+	case fault.OpDryRun, fault.OpList, fault.OpBatch, fault.OpReport, fault.OpFeedback:
+		return true
+	default:
+		return false
+	}
+}

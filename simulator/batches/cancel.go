@@ -1,0 +1,48 @@
+package batches
+
+import (
+	"time"
+
+	"github.com/dlrloop/dlrloop/simulator/ledger"
+	"github.com/dlrloop/dlrloop/simulator/xms"
+)
+
+// Cancel ends the messages of a batch that have not reached the SMSC, and returns the batch. Cancelling again changes
+// nothing.
+func (p *Plan) Cancel(id string) (any, error) {
+	now := xms.Stamp(time.Now()).Time
+	s := p.store
+	s.mu.Lock()
+	defer s.unlock()
+	b, err := p.find(id, now)
+	if err != nil {
+		return nil, err
+	}
+	s.dispatchIfDue(b, now)
+	if !b.canceled {
+		b.canceled, b.modified = true, now
+		s.config.Feed.Add(ledger.Entry{
+			Kind: ledger.BatchCanceled, Plan: p.ID, Batch: b.id, Count: len(b.recipients),
+		})
+		s.cancelQueued(b, now)
+	}
+	return b.view(), nil
+}
+
+// cancelQueued ends the queued messages of b. If b still waits for dispatch, it removes all recipients, so that the
+// report is empty.
+func (s *Store) cancelQueued(b *batch, now time.Time) {
+	if b.waits {
+		s.cancelDispatch(b)
+		s.recipients -= len(b.recipients)
+		b.recipients, b.index = nil, map[string]int32{}
+		s.finishBatch(b, now)
+		return
+	}
+	for i := range b.recipients {
+		if m := &b.recipients[i]; m.stage == queued {
+			m.outcome = Outcome{Status: statusCancelled, Code: codeCancelled, Lost: m.outcome.Lost}
+			s.finish(b, i, now)
+		}
+	}
+}

@@ -1,0 +1,70 @@
+package batches
+
+import (
+	"time"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
+)
+
+// maxValidity is the longest and the default time from dispatch to expiry of a batch.
+const maxValidity = 72 * time.Hour
+
+// contents is what a send, an update or a replace sets: the checked request, expanded recipients and resolved times.
+type contents struct {
+	recipientList
+	request  xms.Batch // as the customer set them; expire_at may be nil
+	kind     xms.ReportKind
+	expireAt xms.Timestamp // real time, as shown in answers
+	starts   time.Time     // dispatch time: now, or send_at shortened by Speed
+	expires  time.Time     // when messages that are not final expire, shortened by Speed
+}
+
+// prepare returns the contents of a batch from a checked request. created is when the batch was created. It returns an
+// *xms.Error if p does not permit the request: no sender, an unknown group, no callback URL, or expire_at before
+// send_at. The caller holds the store's mutex.
+func (p *Plan) prepare(request xms.Batch, created, now time.Time) (contents, error) {
+	c := contents{request: request, kind: request.Kind()}
+	if request.From == nil && len(p.Originators) == 0 {
+		return c, xms.Violation("from is missing, and the plan has no default originator")
+	}
+	if err := c.setTimes(p.store.config.Speed, created, now); err != nil {
+		return c, err
+	}
+	for _, entry := range request.To {
+		if _, ok := xms.Digits(entry); !ok && !p.Groups.Exists(entry) {
+			return c, xms.UnknownGroup(entry)
+		}
+	}
+	if c.kind != xms.ReportNone && request.CallbackURL == nil && !p.Account.HasURL() {
+		return c, xms.Forbidden("missing_callback_url",
+			"A delivery report is wanted, but neither the batch nor the plan has a callback URL")
+	}
+	c.recipientList = p.expandRecipients(request.To)
+	for i := range c.recipients {
+		c.recipients[i].at = now
+	}
+	return c, nil
+}
+
+// setTimes sets when c starts and expires. A batch's clock runs speed times as fast as real time, starting at created,
+// so an update that keeps send_at also keeps the dispatch time.
+func (c *contents) setTimes(speed float64, created, now time.Time) error {
+	shorten := func(wait time.Duration) time.Duration { return time.Duration(float64(wait) / speed) }
+	sent := now
+	c.starts = now
+	if at := c.request.SendAt; at != nil && at.After(now) {
+		sent = at.Time
+		if starts := created.Add(shorten(sent.Sub(created))); starts.After(now) {
+			c.starts = starts
+		}
+	}
+	c.expireAt = xms.Timestamp{Time: sent.Add(maxValidity)}
+	if at := c.request.ExpireAt; at != nil && at.Before(c.expireAt.Time) {
+		c.expireAt = *at
+	}
+	if !c.expireAt.After(sent) {
+		return xms.Violation("expire_at (%s) must be after send_at", c.expireAt)
+	}
+	c.expires = c.starts.Add(shorten(c.expireAt.Sub(sent)))
+	return nil
+}

@@ -1,0 +1,64 @@
+package batches
+
+import (
+	"time"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
+)
+
+// scheduleDispatch dispatches batch b if its start time has come. Otherwise it schedules the dispatch and invalidates
+// the ones scheduled before.
+func (s *Store) scheduleDispatch(b *batch, now time.Time) {
+	b.dispatchVersion++
+	if !b.starts.After(now) {
+		s.dispatch(b)
+		return
+	}
+	if !b.waits {
+		b.waits = true
+		s.unsettled++
+	}
+	s.schedule.Add(b.starts, work{batch: b, dispatchVersion: b.dispatchVersion})
+}
+
+// dispatchIfDue dispatches b if its start time has come but Run has not executed the entry yet.
+func (s *Store) dispatchIfDue(b *batch, now time.Time) {
+	if b.waits && !b.starts.After(now) {
+		s.dispatch(b)
+	}
+}
+
+// cancelDispatch invalidates the scheduled dispatch of b, if there is one.
+func (s *Store) cancelDispatch(b *batch) {
+	b.dispatchVersion++
+	if b.waits {
+		b.waits = false
+		s.unsettled--
+	}
+}
+
+// dispatch expands the groups of b to their present members and schedules the first status change of every message.
+func (s *Store) dispatch(b *batch) {
+	if b.waits && b.grouped {
+		now := b.plan.expandRecipients(b.request.To)
+		now.copyFeedback(b.recipientList)
+		s.recipients += len(now.recipients) - len(b.recipients)
+		b.recipientList = now
+	}
+	s.cancelDispatch(b)
+	b.open = len(b.recipients)
+	s.chooseCertain(b)
+	s.renderMessages(b)
+	for i := range b.recipients {
+		b.recipients[i].at = b.starts
+		b.recipients[i].outcome = s.plannedOutcome(b, i)
+		s.unsettled++
+		s.scheduleNext(b, i)
+		if b.kind == xms.ReportPerRecipient && s.occurs(queuedToo, b, i, queued) {
+			s.sendReport(b, i, queued, b.starts, b.starts, "")
+		}
+	}
+	if b.open == 0 {
+		s.finishBatch(b, b.starts)
+	}
+}

@@ -1,0 +1,72 @@
+package batches
+
+import (
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
+)
+
+// defaultDryRun is how many recipients a dry run lists if number_of_recipients is missing.
+const defaultDryRun = 100
+
+// dryRunResult is the answer to a dry run.
+type dryRunResult struct {
+	Recipients   int           `json:"number_of_recipients"`
+	Messages     int           `json:"number_of_messages"` // parts
+	PerRecipient []dryRunOfOne `json:"per_recipient,omitempty"`
+}
+
+type dryRunOfOne struct {
+	Recipient string `json:"recipient"`
+	Parts     int    `json:"number_of_parts"`
+	Body      string `json:"body"`
+	Encoding  string `json:"encoding"` // text or unicode
+}
+
+// DryRun returns the texts that a send of the same body would send, or the same error as a send. It stores nothing.
+// Pass the query and the body of the request.
+func (p *Plan) DryRun(query url.Values, body []byte) (any, error) {
+	named, err := readDryRun(query)
+	if err != nil {
+		return nil, err
+	}
+	request, err := xms.ReadBatch(body)
+	if err != nil {
+		return nil, err
+	}
+	now := xms.Stamp(time.Now()).Time
+	p.store.mu.Lock()
+	d, err := p.prepare(request, now, now)
+	p.store.unlock()
+	if err != nil {
+		return nil, err
+	}
+	template := d.request.Template()
+	result := dryRunResult{Recipients: len(d.recipients)}
+	for i := range d.recipients {
+		number := d.recipients[i].digits
+		r := template.For(number)
+		result.Messages += r.Parts
+		if i < named {
+			result.PerRecipient = append(result.PerRecipient, dryRunOfOne{number, r.Parts, r.Text, r.Encoding.DryRunName})
+		}
+	}
+	return result, nil
+}
+
+// readDryRun returns how many recipients the answer lists: none unless per_recipient is true.
+func readDryRun(query url.Values) (int, error) {
+	wanted, named := false, defaultDryRun
+	if text := query.Get("per_recipient"); text != "" {
+		var err error
+		if wanted, err = strconv.ParseBool(text); err != nil {
+			return 0, xms.InvalidFormat(text, "per_recipient")
+		}
+	}
+	if err := xms.ReadInteger(query, "number_of_recipients", &named, 0, xms.MaxRecipients); err != nil || !wanted {
+		return 0, err
+	}
+	return named, nil
+}

@@ -1,0 +1,59 @@
+package batches
+
+import (
+	"time"
+
+	"github.com/dlrloop/dlrloop/simulator/ledger"
+	"github.com/dlrloop/dlrloop/simulator/xms"
+)
+
+// Update changes the members of a batch that the body names, and returns the batch.
+func (p *Plan) Update(id string, body []byte) (any, error) {
+	u, err := xms.ReadUpdate(body)
+	if err != nil {
+		return nil, err
+	}
+	change := func(b *batch) (xms.Batch, error) { return u.ApplyTo(b.request) }
+	return p.edit(id, ledger.BatchUpdated, change, func(b *batch) { b.updated++ })
+}
+
+// Replace replaces everything of a batch but its id and created_at, and returns the batch.
+func (p *Plan) Replace(id string, body []byte) (any, error) {
+	request, err := xms.ReadBatch(body)
+	if err != nil {
+		return nil, err
+	}
+	change := func(*batch) (xms.Batch, error) { return request, nil }
+	return p.edit(id, ledger.BatchReplaced, change, func(b *batch) { b.replaced++ })
+}
+
+// edit gives a batch the request that change returns. It answers 403 if the batch was dispatched. count increments the
+// counter of the batch that belongs to kind.
+func (p *Plan) edit(
+	id string, kind ledger.EntryKind, change func(*batch) (xms.Batch, error), count func(*batch),
+) (any, error) {
+	now := xms.Stamp(time.Now()).Time
+	s := p.store
+	s.mu.Lock()
+	defer s.unlock()
+	b, err := p.find(id, now)
+	if err != nil {
+		return nil, err
+	}
+	s.dispatchIfDue(b, now)
+	if !b.waits {
+		return nil, xms.Forbidden("batch_already_dispatched", "The batch has left the queue")
+	}
+	request, err := change(b)
+	if err != nil {
+		return nil, err
+	}
+	c, err := p.prepare(request, b.created, now)
+	if err != nil {
+		return nil, err
+	}
+	count(b)
+	s.config.Feed.Add(ledger.Entry{Kind: kind, Plan: p.ID, Batch: b.id, Count: len(c.recipients)})
+	s.setContents(b, c, now)
+	return b.view(), nil
+}

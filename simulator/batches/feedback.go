@@ -1,0 +1,38 @@
+package batches
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
+)
+
+// Feedback applies delivery feedback to a batch. Pass the digits of the recipients; no recipients mean every recipient
+// of the batch. It returns the numbers that are not in the batch: they are accepted, since Sinch documents no error.
+func (p *Plan) Feedback(id string, recipients []string, now time.Time) (unknown []string, err error) {
+	p.store.mu.Lock()
+	defer p.store.unlock()
+	b, err := p.find(id, now)
+	if err != nil {
+		return nil, err
+	}
+	if !b.request.WantsFeedback() {
+		return nil, xms.WithoutBody(http.StatusNotFound)
+	}
+	if len(recipients) == 0 {
+		if b.grouped {
+			return nil, xms.Violation("recipients must name at least one recipient of a batch sent to a group")
+		}
+		for i := range b.recipients {
+			b.recipients[i].applied++
+		}
+	}
+	for _, number := range recipients {
+		if i, ok := b.index[number]; ok {
+			b.recipients[i].applied++
+		} else {
+			unknown = append(unknown, number)
+		}
+	}
+	return unknown, nil
+}

@@ -1,0 +1,106 @@
+package batches
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
+)
+
+// Outcome is the planned outcome of a message.
+type Outcome struct {
+	// Status is the final status; empty means Delivered. Any text is permitted, so that tests can use statuses that
+	// Sinch may add later.
+	Status string `json:"status"`
+	Code   int    `json:"code"`
+	// Lost drops every callback about the message. Reads of reports still return the status of the message.
+	Lost bool `json:"lost,omitempty"`
+}
+
+const (
+	statusQueued     = "Queued"
+	statusDispatched = "Dispatched"
+	statusDelivered  = "Delivered"
+	statusAborted    = "Aborted"
+	statusCancelled  = "Cancelled"
+	statusExpired    = "Expired"
+
+	codeQueued         = 400
+	codeDispatched     = 401
+	codeUnmatched      = 405
+	codeInternalExpiry = 406
+	codeCancelled      = 407
+	codeTooLong        = 411
+	codeExpired        = 159 // the SMSC could not deliver in time: the phone was not reached
+)
+
+// undeliveredOutcomes are the outcomes of messages that are not delivered. Failed with code 0 was seen in a real
+// report.
+var undeliveredOutcomes = []Outcome{
+	{Status: "Failed", Code: 153},
+	{Status: "Expired", Code: 159},
+	{Status: "Rejected", Code: 60},
+	{Status: "Failed", Code: 201},
+	{Status: statusAborted, Code: 402},
+	{Status: "Unknown", Code: 399},
+	{Status: "Failed", Code: 0},
+	{Status: "Deleted", Code: 100},
+	{Status: "Rejected", Code: 15},
+	{Status: statusAborted, Code: 406},
+	{Status: "Expired", Code: 14},
+	{Status: "Failed", Code: 107},
+	{Status: statusAborted, Code: 408},
+}
+
+// SetOutcome plans the outcome of messages that are sent to number from now on, in every plan. It returns an error for
+// an invalid number, for a negative code, and for Queued and Dispatched, which are not final.
+func (s *Store) SetOutcome(number string, o Outcome) error {
+	key, ok := xms.Digits(number)
+	if !ok {
+		return errors.New("outcome: number must have 3 to 15 digits")
+	}
+	if strings.EqualFold(o.Status, statusQueued) || strings.EqualFold(o.Status, statusDispatched) {
+		return errors.New("outcome: status must be final, not Queued or Dispatched")
+	}
+	if o.Code < 0 {
+		return errors.New("outcome: code must not be negative")
+	}
+	if o.Status == "" {
+		o.Status = statusDelivered
+	}
+	s.mu.Lock()
+	defer s.unlock()
+	s.outcomes[key] = o
+	return nil
+}
+
+// plannedOutcome decides the outcome of recipient i of b. A message that cannot be sent is Aborted whatever SetOutcome
+// has planned.
+func (s *Store) plannedOutcome(b *batch, i int) Outcome {
+	m := &b.recipients[i]
+	set, ok := s.outcomes[m.digits]
+	switch {
+	case m.unmatched:
+		return Outcome{Status: statusAborted, Code: codeUnmatched, Lost: set.Lost}
+	case m.tooLong:
+		return Outcome{Status: statusAborted, Code: codeTooLong, Lost: set.Lost}
+	case ok:
+		return set
+	}
+	if b.mustBeDelivered(i) || !s.occurs(undelivered, b, i, final) {
+		return Outcome{Status: statusDelivered}
+	}
+	n := s.config.Random.Uint64("undelivered outcome", b.subject(i, 0)) % uint64(len(undeliveredOutcomes))
+	return undeliveredOutcomes[n]
+}
+
+// reachesSMSC reports whether the message reaches the SMSC. If not, it is never Dispatched and its report has no
+// operator_status_at.
+func (o Outcome) reachesSMSC() bool {
+	return !strings.EqualFold(o.Status, statusAborted) && !strings.EqualFold(o.Status, statusCancelled)
+}
+
+// dispatches reports whether the message becomes Dispatched. A message that the SMSC refuses does not.
+func (o Outcome) dispatches() bool {
+	return o.reachesSMSC() && !strings.EqualFold(o.Status, "Rejected")
+}

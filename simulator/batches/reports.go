@@ -1,0 +1,155 @@
+package batches
+
+import (
+	"cmp"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/dlrloop/dlrloop/simulator/xms"
+)
+
+// recipientReport is the report about one message. Its members are in the order of captured reports.
+type recipientReport struct {
+	AppliedOriginator string        `json:"applied_originator,omitempty"`
+	At                xms.Timestamp `json:"at"`
+	BatchID           string        `json:"batch_id"`
+	ClientReference   *string       `json:"client_reference,omitempty"`
+	Code              int           `json:"code"`
+	Encoding          string        `json:"encoding,omitempty"`
+	Parts             uint16        `json:"number_of_message_parts,omitempty"`
+	OperatorStatusAt  string        `json:"operator_status_at,omitempty"`
+	Recipient         string        `json:"recipient"`
+	Status            string        `json:"status"`
+	Type              string        `json:"type"`
+}
+
+// batchReport is the report about a batch, a summary or a full one.
+type batchReport struct {
+	BatchID         string        `json:"batch_id"`
+	ClientReference *string       `json:"client_reference,omitempty"`
+	Statuses        []statusCount `json:"statuses"`
+	Total           int           `json:"total_message_count"`
+	Type            string        `json:"type"`
+}
+
+type statusCount struct {
+	Code       int      `json:"code"`
+	Count      int      `json:"count"`
+	Recipients []string `json:"recipients,omitempty"`
+	Status     string   `json:"status"`
+}
+
+// summarise returns the present batch report of b. It covers the messages that filter matches and lists their numbers
+// if named. The total always counts all messages. Sinch defines no order of statuses: they are sorted by code, and
+// reversed for half of the batches unless Calm is set.
+func (s *Store) summarise(b *batch, named bool, filter xms.Filter) batchReport {
+	r := batchReport{
+		BatchID: b.id, ClientReference: b.request.ClientReference, Statuses: []statusCount{},
+		Total: len(b.recipients), Type: b.request.ReportType(""),
+	}
+	type result struct {
+		code   int
+		status string
+	}
+	rows := map[result]int{}
+	for i := range b.recipients {
+		m := &b.recipients[i]
+		status, code := m.status()
+		if !filter.Matches(status, code) {
+			continue
+		}
+		at, ok := rows[result{code, status}]
+		if !ok {
+			at = len(r.Statuses)
+			rows[result{code, status}] = at
+			r.Statuses = append(r.Statuses, statusCount{Code: code, Status: status})
+		}
+		row := &r.Statuses[at]
+		row.Count++
+		if named {
+			row.Recipients = append(row.Recipients, s.reportedNumber(b, i))
+		}
+	}
+	slices.SortFunc(r.Statuses, func(x, y statusCount) int {
+		return cmp.Or(cmp.Compare(x.Code, y.Code), cmp.Compare(x.Status, y.Status))
+	})
+	if !s.config.Calm && s.config.Random.Float64("order", b.subject(wholeBatch, 0)) < 0.5 {
+		slices.Reverse(r.Statuses)
+	}
+	return r
+}
+
+// reportedNumber returns the number of message i as reports on its final status write it: some have a plus sign.
+func (s *Store) reportedNumber(b *batch, i int) string {
+	if s.occurs(plus, b, i, final) {
+		return "+" + b.recipients[i].digits
+	}
+	return b.recipients[i].digits
+}
+
+// currentReport returns the present recipient report on message i of b.
+func (s *Store) currentReport(b *batch, i int) recipientReport {
+	m := &b.recipients[i]
+	r := s.baseReport(b, i, m.stage)
+	r.At, r.Recipient = xms.Stamp(m.at), s.reportedNumber(b, i)
+	if at, ok := m.operatorAt(); ok {
+		r.OperatorStatusAt = xms.OperatorTime(at)
+	}
+	return r
+}
+
+// baseReport returns the recipient report on stage st of message i of b without its times.
+func (s *Store) baseReport(b *batch, i int, st stage) recipientReport {
+	m := &b.recipients[i]
+	status, code := m.statusAt(st)
+	return recipientReport{
+		AppliedOriginator: s.originator(b, i), BatchID: b.id, ClientReference: b.request.ClientReference, Code: code,
+		Encoding: m.encoding, Parts: m.parts, Recipient: m.digits, Status: status, Type: b.request.ReportType("recipient_"),
+	}
+}
+
+// originator returns the sender of message i of b if it was chosen from the plan's pool, else "".
+func (s *Store) originator(b *batch, i int) string {
+	if b.request.From != nil || b.waits {
+		return ""
+	}
+	pool := b.plan.Originators
+	return pool[s.config.Random.Uint64("originator", b.subject(i, 0))%uint64(len(pool))]
+}
+
+// BatchReport returns the report of a batch: a summary, or a full report if the query says so.
+func (p *Plan) BatchReport(id string, query url.Values, now time.Time) (any, error) {
+	filter, err := xms.ReadFilter(query)
+	if err != nil {
+		return nil, err
+	}
+	kind := xms.ReportKind(cmp.Or(query.Get("type"), string(xms.ReportSummary)))
+	if kind != xms.ReportSummary && kind != xms.ReportFull {
+		return nil, xms.WithoutBody(http.StatusNotFound)
+	}
+	p.store.mu.Lock()
+	defer p.store.unlock()
+	b, err := p.find(id, now)
+	if err != nil {
+		return nil, err
+	}
+	return p.store.summarise(b, kind == xms.ReportFull, filter), nil
+}
+
+// RecipientReport returns the report of one message of a batch. number may have any form that a request permits.
+func (p *Plan) RecipientReport(id, number string, now time.Time) (any, error) {
+	p.store.mu.Lock()
+	defer p.store.unlock()
+	b, err := p.find(id, now)
+	if err != nil {
+		return nil, err
+	}
+	number, _ = xms.Digits(number)
+	i, ok := b.index[number]
+	if !ok {
+		return nil, xms.WithoutBody(http.StatusNotFound)
+	}
+	return p.store.currentReport(b, int(i)), nil
+}

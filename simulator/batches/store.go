@@ -1,0 +1,145 @@
+package batches
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/dlrloop/dlrloop/simulator/callbacks"
+	"github.com/dlrloop/dlrloop/simulator/fault"
+	"github.com/dlrloop/dlrloop/simulator/groups"
+	"github.com/dlrloop/dlrloop/simulator/ledger"
+	"github.com/dlrloop/dlrloop/simulator/random"
+	"github.com/dlrloop/dlrloop/simulator/schedule"
+)
+
+// maxDue is the number of due status changes and dispatches that Run executes before it unlocks the mutex, so that API
+// calls are not blocked.
+const maxDue = 512
+
+// Config configures a Store. All fields are required, except where 0 or false has a meaning.
+type Config struct {
+	Random    random.Source
+	Feed      *ledger.Feed
+	Sender    *callbacks.Sender // sends the reports
+	Anomalies Anomalies         // as Anomalies.Resolve returns them; the zero Anomalies cause nothing
+	Calm      bool              // no anomalies, no varied pace and no varied order
+	Pace      time.Duration     // between two status changes of a message, already shortened by Speed
+	Speed     float64           // factor by which the waits for send_at and expire_at are shortened
+}
+
+// Store holds all batches. All methods are safe for concurrent use.
+type Store struct {
+	config Config
+
+	// mu guards the fields below, the plans, and everything they point to. A Store calls groups, the sender and the feed
+	// while it holds mu.
+	mu         sync.Mutex
+	batches    []*batch
+	batchByID  map[batchKey]*batch
+	outcomes   map[string]Outcome // planned outcomes by digits
+	schedule   *schedule.Queue[work]
+	recipients int // of all batches
+	unsettled  int // pending status changes and dispatches
+}
+
+// work is scheduled work: a status change of a message if dispatchVersion is 0, else the dispatch of a batch.
+type work struct {
+	batch           *batch
+	recipient       int32 // index in the batch
+	stage           stage // new stage of the message
+	dispatchVersion uint64
+}
+
+type batchKey struct{ plan, id string }
+
+// PlanConfig describes a service plan to a Store.
+type PlanConfig struct {
+	ID            string
+	Originators   []string // senders for batches without from; numbers as digits
+	SmartEncoding bool     // recipient reports show the encoding
+	Groups        *groups.Groups
+	Account       *callbacks.Account
+}
+
+// Plan answers the API operations on the batches of one service plan. Each method takes the parsed parts of a request
+// and returns the JSON-encodable answer, or an *xms.Error.
+type Plan struct {
+	PlanConfig
+	store *Store
+
+	// The mutex of store guards the fields below.
+	callCounts   map[fault.Operation]int // number of calls without a batch in their path
+	lastBatch    uint64                  // ordinal of the last batch
+	lastFeedback uint64                  // ordinal of the last batch that had feedback enabled
+}
+
+// New returns an empty Store.
+func New(c Config) *Store {
+	return &Store{
+		config: c, batchByID: map[batchKey]*batch{}, outcomes: map[string]Outcome{}, schedule: schedule.NewQueue[work](),
+	}
+}
+
+// NewPlan adds a plan without batches.
+func (s *Store) NewPlan(c PlanConfig) *Plan {
+	return &Plan{PlanConfig: c, store: s, callCounts: map[fault.Operation]int{}}
+}
+
+// unlock unlocks mu and then flushes the feed, so that observers may call the simulator.
+func (s *Store) unlock() {
+	s.mu.Unlock()
+	s.config.Feed.Flush()
+}
+
+// Run dispatches batches and changes statuses until ctx ends. Run may be called again and then continues with the
+// pending work.
+func (s *Store) Run(ctx context.Context) { schedule.Run(ctx, s.schedule, s.runDue) }
+
+// runDue executes due work and returns the time until more work is due.
+func (s *Store) runDue(now time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.unlock()
+	for range maxDue {
+		w, due, ok := s.schedule.Due(now)
+		if !ok {
+			break
+		}
+		if w.dispatchVersion == 0 {
+			s.advance(w.batch, int(w.recipient), w.stage, due)
+		} else if w.dispatchVersion == w.batch.dispatchVersion {
+			s.dispatch(w.batch)
+		}
+	}
+	return s.schedule.Wait(now)
+}
+
+// Counts counts batches, recipients and callbacks at one moment.
+type Counts struct {
+	Batches    int
+	Recipients int
+	Callbacks  callbacks.Counts
+	Settled    bool // every message is final, every callback has its result, and no callback will be repeated
+}
+
+// Counts returns the present counts.
+func (s *Store) Counts() Counts {
+	s.mu.Lock()
+	defer s.unlock()
+	sent := s.config.Sender.Counts()
+	return Counts{
+		Batches: len(s.batches), Recipients: s.recipients, Callbacks: sent,
+		Settled: s.unsettled == 0 && sent.Unsettled == 0,
+	}
+}
+
+// Ledger returns copies of all batches, in the order of sending, and of all callbacks, by ordinal, at one moment.
+func (s *Store) Ledger() ([]ledger.Batch, []ledger.Callback) {
+	s.mu.Lock()
+	defer s.unlock()
+	all := make([]ledger.Batch, 0, len(s.batches))
+	for _, b := range s.batches {
+		all = append(all, b.ledger())
+	}
+	return all, s.config.Sender.Ledger()
+}

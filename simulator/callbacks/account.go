@@ -1,0 +1,115 @@
+package callbacks
+
+import (
+	"net/http"
+	"time"
+)
+
+// AccountConfig is the callback configuration of one plan.
+type AccountConfig struct {
+	ID     string // of the plan
+	URL    string // default callback URL; may be empty
+	Secret string // HMAC key, used as text; if empty, callbacks are not signed
+	Header http.Header
+}
+
+// Account sends the callbacks of one plan. Sender.NewAccount creates an Account.
+type Account struct {
+	config AccountConfig
+	sender *Sender
+
+	// The mutex of sender guards the fields below and everything they point to.
+	home     *target            // the default callback URL; SetURL changes it
+	targets  map[string]*target // by callback_url of batches
+	ready    queue[*target]     // targets with waiting callbacks that their throttle does not hold back
+	inFlight int
+}
+
+// target is a URL that receives callbacks of one account.
+type target struct {
+	account   *Account
+	url       string
+	waiting   queue[*callback] // due, oldest first
+	scheduled bool             // in the account's ready queue, or throttled with an entry in the schedule
+	throttle  throttle
+}
+
+// SetURL replaces the default callback URL. Waiting and retried callbacks then go to the new URL; callbacks to a URL of
+// their own are not affected. An empty url removes the default.
+func (a *Account) SetURL(url string) {
+	a.sender.mu.Lock()
+	defer a.sender.mu.Unlock()
+	a.home.url = url
+	a.home.throttle = throttle{}
+}
+
+// HasURL reports whether the account has a default callback URL.
+func (a *Account) HasURL() bool {
+	a.sender.mu.Lock()
+	defer a.sender.mu.Unlock()
+	return a.home.url != ""
+}
+
+// target returns the target for a URL and creates it if necessary. For an empty url it returns the default target. The
+// caller holds the sender's mutex.
+func (a *Account) target(url string) *target {
+	if url == "" {
+		return a.home
+	}
+	t := a.targets[url]
+	if t == nil {
+		t = &target{account: a, url: url}
+		a.targets[url] = t
+	}
+	return t
+}
+
+func (t *target) enqueue(c *callback) {
+	t.waiting.push(c)
+	if !t.scheduled {
+		t.scheduled = true
+		t.account.ready.push(t)
+	}
+}
+
+// next removes the callback that a sends next from its queue. It returns nil if nothing is due, if every target with
+// due callbacks is throttled, or if MaxInFlight callbacks are in flight. Targets take turns. The caller holds the
+// sender's mutex.
+func (a *Account) next(now time.Time) *callback {
+	for a.inFlight < a.sender.config.MaxInFlight && a.ready.len() > 0 {
+		t := a.ready.pop()
+		if wait := t.throttle.reserve(now); wait > 0 {
+			a.sender.schedule.Add(now.Add(wait), work{target: t})
+			continue
+		}
+		c := t.waiting.pop()
+		t.scheduled = t.waiting.len() > 0
+		if t.scheduled {
+			a.ready.push(t)
+		}
+		a.inFlight++
+		return c
+	}
+	return nil
+}
+
+// queue is a first-in, first-out queue that reuses its memory once it has been emptied.
+type queue[T any] struct {
+	items []T
+	taken int
+}
+
+func (q *queue[T]) len() int { return len(q.items) - q.taken }
+
+func (q *queue[T]) push(item T) { q.items = append(q.items, item) }
+
+func (q *queue[T]) pop() T {
+	var zero T
+	item := q.items[q.taken]
+	q.items[q.taken] = zero
+	q.taken++
+	if q.taken == len(q.items) {
+		q.items, q.taken = q.items[:0], 0
+	}
+	return item
+}

@@ -1,0 +1,186 @@
+package callbacks
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"time"
+
+	"github.com/dlrloop/dlrloop/simulator/ledger"
+	"github.com/dlrloop/dlrloop/simulator/xms"
+)
+
+// maxRetries is the number of retries of a callback. The last is sent 2^14 units after the first failure.
+const maxRetries = 15
+
+// attempt is one attempt of a callback. The ledger keeps all attempts, so the struct is small.
+type attempt struct {
+	at      int64 // Unix milliseconds
+	status  int16 // HTTP status; 0 if there was no answer
+	failure failure
+}
+
+// failure is the reason why an attempt had no answer.
+type failure uint8
+
+const (
+	answered failure = iota
+	timedOut
+	noConnection
+	noURL
+	interrupted // the context of Run ended; the next Run makes the attempt again
+)
+
+func (f failure) String() string {
+	return [...]string{"", "timeout", "connection error", "no callback url", "interrupted"}[f]
+}
+
+// work makes an attempt of c, then of the callbacks that its plan sends next. It returns when there are none or ctx
+// ends.
+func (s *Sender) work(ctx context.Context, c *callback) {
+	for c != nil {
+		now := time.Now()
+		s.mu.Lock()
+		url, nonce := c.target.url, s.nonce(c, now)
+		s.mu.Unlock()
+		made := attempt{at: now.UnixMilli()}
+		made.status, made.failure = s.post(ctx, c, url, nonce, now)
+		c = s.finishAttempt(ctx, c, made)
+	}
+}
+
+// post makes one attempt of callback c at url. It returns the HTTP status of the answer, or 0 and the failure.
+func (s *Sender) post(ctx context.Context, c *callback, url, nonce string, now time.Time) (int16, failure) {
+	limited, cancel := context.WithTimeout(ctx, s.config.Timeout)
+	defer cancel()
+	body := c.message.Body()
+	req, err := http.NewRequestWithContext(limited, http.MethodPost, url, bytes.NewReader(body))
+	if url == "" || err != nil {
+		return 0, noURL
+	}
+	account := c.target.account.config
+	maps.Copy(req.Header, account.Header)
+	req.Header.Set("Content-Type", "application/json")
+	if account.Secret != "" {
+		sign(req.Header, account.Secret, body, nonce, now)
+	}
+	// No http.Client: it would follow redirects.
+	res, err := s.config.Transport.RoundTrip(req)
+	if err == nil {
+		_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 64<<10))
+		_ = res.Body.Close()
+		return int16(res.StatusCode), answered
+	}
+	switch {
+	case ctx.Err() != nil:
+		return 0, interrupted
+	case limited.Err() != nil:
+		return 0, timedOut
+	default:
+		return 0, noConnection
+	}
+}
+
+// finishAttempt records an attempt of c, acknowledges, retries or gives up c, and returns the callback that the
+// worker sends next, or nil.
+func (s *Sender) finishAttempt(ctx context.Context, c *callback, made attempt) *callback {
+	now := time.Now()
+	defer s.config.Feed.Flush()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	account := c.target.account
+	account.inFlight--
+	c.attempts = append(c.attempts, made)
+	s.counts.Attempts++
+	s.reportAttempt(ctx, c, made)
+	switch status := made.status; {
+	case made.failure == interrupted:
+		s.schedule.Add(now, work{callback: c})
+	case status >= 200 && status < 300:
+		s.acknowledge(c, now)
+	case status >= 400 && status < 500 && status != http.StatusTooManyRequests:
+		s.giveUp(ctx, c)
+	default:
+		if status == http.StatusTooManyRequests {
+			c.target.throttle.slowDown(now)
+		}
+		s.retry(ctx, c, now)
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return account.next(now)
+}
+
+// acknowledge ends callback c. After the first acknowledgement, the anomaly repeated may send c once more.
+func (s *Sender) acknowledge(c *callback, now time.Time) {
+	first := c.result == ledger.Pending
+	if first {
+		c.result = ledger.Acknowledged
+		s.counts.Acknowledged++
+	}
+	if first && c.message.SentAgain() {
+		again := time.Duration((0.5 + s.config.Random.Float64("again", c.message.Subject(0))) * float64(s.config.RepeatAfter))
+		s.config.Feed.Add(c.entry(ledger.CallbackRepeated))
+		s.schedule.Add(now.Add(again), work{callback: c})
+		return
+	}
+	s.counts.Unsettled--
+}
+
+// retry schedules the next attempt of callback c: 1, 2, 4 … times Config.RetryUnit after the first
+// failure. After maxRetries retries it gives c up.
+func (s *Sender) retry(ctx context.Context, c *callback, now time.Time) {
+	if c.retries == maxRetries {
+		s.giveUp(ctx, c)
+		return
+	}
+	if c.retries == 0 {
+		c.failed = now
+	}
+	s.schedule.Add(c.failed.Add(s.config.RetryUnit<<c.retries), work{callback: c})
+	c.retries++
+}
+
+// giveUp ends c. If a repetition fails, c stays acknowledged.
+func (s *Sender) giveUp(ctx context.Context, c *callback) {
+	s.counts.Unsettled--
+	if c.result != ledger.Pending {
+		return
+	}
+	c.result = ledger.GaveUp
+	s.counts.GaveUp++
+	e := c.entry(ledger.CallbackGaveUp)
+	s.config.Feed.Add(e)
+	s.config.Logger.WarnContext(ctx, "callback given up", slog.Int("callback", c.ordinal),
+		slog.String("type", e.Type), slog.String("batch_id", e.Batch), slog.Int("attempts", len(c.attempts)))
+}
+
+// reportAttempt adds the last attempt of c to the feed and to the log.
+func (s *Sender) reportAttempt(ctx context.Context, c *callback, made attempt) {
+	e := c.entry(ledger.CallbackAnswered)
+	e.Attempt, e.Answer, e.Failure = len(c.attempts), int(made.status), made.failure.String()
+	s.config.Feed.Add(e)
+	if !s.config.Logger.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	s.config.Logger.DebugContext(ctx, "callback attempted", slog.Int("callback", c.ordinal),
+		slog.String("type", e.Type), slog.String("plan", e.Plan), slog.String("batch_id", e.Batch),
+		slog.Any("recipient", xms.Masked(e.Recipient)), slog.String("status", e.Status), slog.Int("attempt", e.Attempt),
+		slog.Int("answer", e.Answer), slog.String("failure", e.Failure))
+}
+
+// nonce returns the nonce of the next attempt of c. A repetition after an acknowledgement reuses the first nonce in
+// half of all cases.
+func (s *Sender) nonce(c *callback, now time.Time) string {
+	turn := len(c.attempts)
+	keep := s.config.KeepNonce ||
+		c.result == ledger.Acknowledged && s.config.Random.Float64("same nonce", c.message.Subject(0)) < 0.5
+	if turn > 0 && keep {
+		turn, now = 0, time.UnixMilli(c.attempts[0].at)
+	}
+	return s.config.Random.ID("nonce", now, c.message.Subject(turn))
+}

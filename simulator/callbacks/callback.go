@@ -1,0 +1,65 @@
+package callbacks
+
+import (
+	"time"
+
+	"github.com/dlrloop/dlrloop/simulator/ledger"
+	"github.com/dlrloop/dlrloop/simulator/random"
+)
+
+// Message is what a callback tells the customer. Its methods are called from several goroutines, so a Message must not
+// change after it was passed to Send.
+type Message interface {
+	// Body returns the JSON of the callback: the same bytes for every attempt.
+	Body() []byte
+	// Describe returns the callback as observers see it.
+	Describe() Description
+	// Recipients returns the digits of all numbers that the body names.
+	Recipients() []string
+	// Subject returns the subject of the decisions about attempt turn, from 0.
+	Subject(turn int) random.Subject
+	// SentAgain reports whether the callback is sent again after its first acknowledgement.
+	SentAgain() bool
+}
+
+// Description describes a callback. Fields that do not apply are zero.
+type Description struct {
+	Batch     string
+	Type      string // type member of the body
+	Recipient string // digits of the number of a recipient report or the sender of an inbound message
+	Status    string // of a recipient report
+	Code      int
+}
+
+// callback is a Message with its attempts. There may be millions.
+type callback struct {
+	target   *target
+	message  Message
+	ordinal  int
+	retries  uint8
+	result   ledger.Result
+	failed   time.Time // end of the first failed attempt
+	attempts []attempt
+}
+
+// entry returns an entry for observers.
+func (c *callback) entry(kind ledger.EntryKind) ledger.Entry {
+	d := c.message.Describe()
+	return ledger.Entry{
+		Kind: kind, Plan: c.target.account.config.ID, Batch: d.Batch, Type: d.Type, Callback: c.ordinal,
+		Recipient: d.Recipient, Status: d.Status, Code: d.Code,
+	}
+}
+
+func (c *callback) ledger() ledger.Callback {
+	d := c.message.Describe()
+	l := ledger.Callback{
+		Ordinal: c.ordinal, Plan: c.target.account.config.ID, Batch: d.Batch, Type: d.Type,
+		Recipients: c.message.Recipients(), Status: d.Status, Code: d.Code, Result: c.result,
+		Attempts: make([]ledger.Attempt, len(c.attempts)),
+	}
+	for i, a := range c.attempts {
+		l.Attempts[i] = ledger.Attempt{At: time.UnixMilli(a.at).UTC(), Status: int(a.status), Failure: a.failure.String()}
+	}
+	return l
+}

@@ -1,0 +1,154 @@
+package callbacks
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/dlrloop/dlrloop/simulator/ledger"
+	"github.com/dlrloop/dlrloop/simulator/random"
+	"github.com/dlrloop/dlrloop/simulator/schedule"
+)
+
+// maxDue is the number of scheduled callbacks that Run handles before it unlocks the mutex, so that API calls are not
+// blocked.
+const maxDue = 512
+
+// Config configures a Sender. All fields are required, except where 0 or false has a meaning.
+type Config struct {
+	Random      random.Source
+	Feed        *ledger.Feed
+	Transport   http.RoundTripper
+	Logger      *slog.Logger
+	RetryUnit   time.Duration // delay before the first retry; later retries come after 2, 4 … 2^14 units
+	Timeout     time.Duration // of one attempt
+	MaxInFlight int           // callbacks of one account that wait for an answer at the same time
+	RepeatAfter time.Duration // mean time between an acknowledgement and the repetition
+	KeepNonce   bool          // every retry is signed with the nonce of the first attempt
+}
+
+// Sender sends callbacks. All methods are safe for concurrent use.
+type Sender struct {
+	config Config
+
+	mu        sync.Mutex // guards the fields below, the accounts and everything they point to
+	accounts  []*Account
+	callbacks []*callback
+	schedule  *schedule.Queue[work]
+	counts    Counts
+}
+
+// work is either a callback whose next attempt is due, or a target whose throttling ends.
+type work struct {
+	callback *callback
+	target   *target
+}
+
+// Counts counts callbacks.
+type Counts struct {
+	Callbacks    int
+	Acknowledged int
+	GaveUp       int
+	Lost         int
+	Attempts     int
+	InFlight     int // attempts that wait for an answer
+	Unsettled    int // callbacks that will be sent, retried or repeated
+}
+
+// New returns a Sender. It sends nothing until Run.
+func New(c Config) *Sender { return &Sender{config: c, schedule: schedule.NewQueue[work]()} }
+
+// NewAccount adds an account.
+func (s *Sender) NewAccount(c AccountConfig) *Account {
+	a := &Account{config: c, sender: s, targets: map[string]*target{}}
+	a.home = &target{account: a, url: c.URL}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.accounts = append(s.accounts, a)
+	return a
+}
+
+// Send records a callback and schedules its first attempt at due. url is the callback_url of the batch; an empty url
+// means the default URL of a at the time of each attempt. If lost, the callback is recorded and never sent.
+//
+// Send adds the entries to the feed; if an anomaly has delayed the callback, pass the entry kind of that anomaly, else
+// "". Send does not flush the feed, so the caller may hold locks.
+func (s *Sender) Send(a *Account, url string, m Message, due time.Time, lost bool, anomaly ledger.EntryKind) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := &callback{target: a.target(url), message: m, ordinal: len(s.callbacks) + 1, result: ledger.Pending}
+	s.callbacks = append(s.callbacks, c)
+	if lost {
+		c.result = ledger.Lost
+		s.counts.Lost++
+		s.config.Feed.Add(c.entry(ledger.CallbackLost))
+		return
+	}
+	s.counts.Unsettled++
+	s.schedule.Add(due, work{callback: c})
+	if anomaly != "" {
+		s.config.Feed.Add(c.entry(anomaly))
+	}
+}
+
+// Run sends callbacks until ctx ends. It waits for its goroutines. Run may be called again and then continues with the
+// pending callbacks, including the attempts that the end of ctx interrupted.
+func (s *Sender) Run(ctx context.Context) {
+	var workers sync.WaitGroup
+	schedule.Run(ctx, s.schedule, func(now time.Time) time.Duration {
+		start, wait := s.takeDue(now)
+		for _, c := range start {
+			workers.Go(func() { s.work(ctx, c) })
+		}
+		return wait
+	})
+	workers.Wait()
+}
+
+// takeDue returns the due callbacks for which a worker must be started, and the time until more work is due.
+func (s *Sender) takeDue(now time.Time) (start []*callback, wait time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for range maxDue {
+		w, _, ok := s.schedule.Due(now)
+		if !ok {
+			break
+		}
+		if w.callback != nil {
+			w.callback.target.enqueue(w.callback)
+		} else {
+			w.target.account.ready.push(w.target)
+		}
+	}
+	for _, a := range s.accounts {
+		for c := a.next(now); c != nil; c = a.next(now) {
+			start = append(start, c)
+		}
+	}
+	return start, s.schedule.Wait(now)
+}
+
+// Counts returns the present counts.
+func (s *Sender) Counts() Counts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	counts := s.counts
+	counts.Callbacks = len(s.callbacks)
+	for _, a := range s.accounts {
+		counts.InFlight += a.inFlight
+	}
+	return counts
+}
+
+// Ledger returns all callbacks in the order of Send.
+func (s *Sender) Ledger() []ledger.Callback {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]ledger.Callback, 0, len(s.callbacks))
+	for _, c := range s.callbacks {
+		all = append(all, c.ledger())
+	}
+	return all
+}

@@ -1,0 +1,81 @@
+package callbacks
+
+import (
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// throttle limits the rate of callbacks to one URL after a 429. Each 429 halves the rate that was reached, at most
+// once a second, since several callbacks in flight may get a 429 for the same reason. Each second without a 429
+// raises the limit by 1/15, so the rate recovers from one halving in about ten seconds. The limit is removed when it
+// exceeds the rate at which the first 429 came. The zero value does not limit.
+type throttle struct {
+	limiter *rate.Limiter // nil: no limit
+	ceiling rate.Limit    // the rate at which the first 429 came
+	changed time.Time     // when the limit was last changed
+
+	second time.Time // start of the second that sent counts
+	sent   int
+	before int // number sent in the previous second
+}
+
+const (
+	slowest  rate.Limit = 1 // callback per second
+	recovery            = 16.0 / 15
+)
+
+// reserve takes one place within the limit and returns 0. If there is none, it returns the time until one becomes
+// free.
+func (t *throttle) reserve(now time.Time) time.Duration {
+	t.speedUp(now)
+	if t.limiter != nil {
+		place := t.limiter.ReserveN(now, 1)
+		if delay := place.DelayFrom(now); delay > 0 {
+			place.CancelAt(now)
+			return delay
+		}
+	}
+	t.count(now)
+	return 0
+}
+
+// slowDown lowers the limit after a 429.
+func (t *throttle) slowDown(now time.Time) {
+	if t.limiter != nil && now.Sub(t.changed) < time.Second {
+		return
+	}
+	reached := rate.Limit(max(t.sent, t.before))
+	if t.limiter == nil {
+		t.ceiling = max(reached, 2*slowest)
+		t.limiter = rate.NewLimiter(reached, 1)
+	}
+	t.limiter.SetLimitAt(now, max(slowest, min(t.limiter.Limit(), reached)/2))
+	t.changed = now
+}
+
+// speedUp raises the limit once for each whole second without a 429.
+func (t *throttle) speedUp(now time.Time) {
+	if t.limiter == nil || now.Sub(t.changed) < time.Second {
+		return
+	}
+	limit := t.limiter.Limit()
+	for ; now.Sub(t.changed) >= time.Second; t.changed = t.changed.Add(time.Second) {
+		if limit *= recovery; limit >= t.ceiling {
+			t.limiter = nil
+			return
+		}
+	}
+	t.limiter.SetLimitAt(now, limit)
+}
+
+func (t *throttle) count(now time.Time) {
+	since := now.Sub(t.second)
+	if since >= time.Second {
+		t.before, t.second, t.sent = t.sent, now, 0
+	}
+	if since >= 2*time.Second {
+		t.before = 0
+	}
+	t.sent++
+}

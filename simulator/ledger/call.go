@@ -1,0 +1,34 @@
+package ledger
+
+import (
+	"time"
+
+	"github.com/dlrloop/dlrloop/simulator/fault"
+)
+
+// Call is one API call and its answer.
+type Call struct {
+	Ordinal   int             `json:"ordinal"` // from 1
+	At        time.Time       `json:"at"`
+	Method    string          `json:"method"`
+	Path      string          `json:"path"`
+	Plan      string          `json:"plan"`
+	Operation fault.Operation `json:"operation"`
+	Batch     string          `json:"batch,omitempty"`
+	Status    int             `json:"status"` // HTTP status of the answer; 0 if there was none
+	Fault     fault.Kind      `json:"fault,omitempty"`
+}
+
+// FeedbackCall is one delivery feedback call, whatever the answer.
+type FeedbackCall struct {
+	Ordinal           int        `json:"ordinal"` // from 1
+	At                time.Time  `json:"at"`
+	Plan              string     `json:"plan"`
+	Batch             string     `json:"batch"`
+	Recipients        []string   `json:"recipients,omitempty"`         // digits, each once, in the order of the call
+	Everyone          bool       `json:"everyone,omitempty"`           // recipients was []: every recipient
+	UnknownRecipients []string   `json:"unknown_recipients,omitempty"` // numbers that are not in the batch
+	Status            int        `json:"status"`                       // HTTP status of the answer; 0 if there was none
+	Applied           bool       `json:"applied"`                      // the feedback took effect, whatever the answer
+	Fault             fault.Kind `json:"fault,omitempty"`
+}

@@ -1,0 +1,89 @@
+package ledger
+
+import (
+	"sync"
+	"time"
+
+	"github.com/dlrloop/dlrloop/simulator/fault"
+)
+
+// EntryKind is the kind of an Entry.
+type EntryKind string
+
+// The kinds of an Entry.
+const (
+	BatchSent         EntryKind = "batch_sent"
+	BatchUpdated      EntryKind = "batch_updated"
+	BatchReplaced     EntryKind = "batch_replaced"
+	BatchCanceled     EntryKind = "batch_canceled"
+	CallbackAnswered  EntryKind = "callback_answered" // one attempt, with or without an answer
+	CallbackRepeated  EntryKind = "callback_repeated" // acknowledged, will be sent again
+	CallbackOvertaken EntryKind = "callback_overtaken"
+	CallbackLate      EntryKind = "callback_late"
+	CallbackLost      EntryKind = "callback_lost"
+	CallbackGaveUp    EntryKind = "callback_gave_up"
+	FeedbackReceived  EntryKind = "feedback_received" // applied or not; follows FaultInjected if a fault hit the call
+	FaultInjected     EntryKind = "fault_injected"
+)
+
+// Entry is passed to observers. Members that do not apply are zero.
+type Entry struct {
+	At        time.Time
+	Kind      EntryKind
+	Plan      string
+	Batch     string
+	Operation fault.Operation // of the call
+	Type      string          // type member of the callback
+	Callback  int             // ordinal in the ledger
+	Recipient string          // digits; empty for batch reports and API calls
+	Status    string          // delivery status in the callback
+	Code      int
+	Attempt   int    // from 1
+	Answer    int    // HTTP status of the answer; 0 if there was none
+	Failure   string // why a callback had no answer
+	Fault     fault.Kind
+	Count     int  // number of recipients of the batch or the feedback call
+	Applied   bool // the feedback took effect, whatever the answer
+}
+
+// Feed passes entries to observers. The zero Feed has no observers. All methods are safe for concurrent use.
+type Feed struct {
+	mu        sync.Mutex // guards the fields below
+	observers []func(Entry)
+	queue     []Entry
+}
+
+// Subscribe registers f to be called for each later entry. f is called from several goroutines, possibly at the same
+// time.
+func (f *Feed) Subscribe(observe func(Entry)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.observers = append(f.observers, observe)
+}
+
+// Add queues entries until Flush, with the present time. It calls no observer, so the caller may hold locks.
+func (f *Feed) Add(entries ...Entry) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.observers) == 0 {
+		return
+	}
+	now := time.Now()
+	for _, e := range entries {
+		e.At = now
+		f.queue = append(f.queue, e)
+	}
+}
+
+// Flush calls the observers with the queued entries. The caller must hold no lock that an observer may need.
+func (f *Feed) Flush() {
+	f.mu.Lock()
+	queue, observers := f.queue, f.observers
+	f.queue = nil
+	f.mu.Unlock()
+	for _, e := range queue {
+		for _, observe := range observers {
+			observe(e)
+		}
+	}
+}

@@ -1,0 +1,159 @@
+package ledger
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Ledger records everything that was sent, called back and fed back. Tests compare a customer's software with it.
+type Ledger struct {
+	Batches   []Batch        `json:"batches"`   // in the order of sending
+	Callbacks []Callback     `json:"callbacks"` // by ordinal
+	Feedback  []FeedbackCall `json:"feedback"`  // by ordinal
+}
+
+// Batch is the present state of a batch.
+type Batch struct {
+	Plan            string      `json:"plan"`
+	ID              string      `json:"id"`
+	FeedbackEnabled bool        `json:"feedback_enabled"` // present value; fixed once the batch is dispatched
+	Report          string      `json:"delivery_report"`
+	ClientReference string      `json:"client_reference,omitempty"`
+	Waiting         bool        `json:"waiting,omitempty"`  // not dispatched yet: send_at is in the future
+	Canceled        bool        `json:"canceled,omitempty"` // a batch cancelled before dispatch has no recipients
+	Updated         int         `json:"updated,omitempty"`  // number of updates
+	Replaced        int         `json:"replaced,omitempty"` // number of replacements
+	Recipients      []Recipient `json:"recipients"`
+}
+
+// Recipient is the true state of a recipient at Sinch, whether or not it was called back.
+type Recipient struct {
+	Recipient string    `json:"recipient"` // digits
+	Status    string    `json:"status"`
+	Code      int       `json:"code"`
+	Final     bool      `json:"final"`
+	At        time.Time `json:"at"`
+	Feedback  int       `json:"feedback"` // number of times that feedback was applied
+}
+
+// Callback is a callback with its attempts.
+type Callback struct {
+	Ordinal    int       `json:"ordinal"` // from 1
+	Plan       string    `json:"plan"`
+	Batch      string    `json:"batch,omitempty"`
+	Type       string    `json:"type"`
+	Recipients []string  `json:"recipients,omitempty"` // digits; empty for a summary
+	Status     string    `json:"status,omitempty"`     // of a recipient report
+	Code       int       `json:"code"`
+	Result     Result    `json:"result"`
+	Attempts   []Attempt `json:"attempts"`
+}
+
+// Attempt is one attempt of a callback. Attempts after the first that was answered 2xx are repetitions.
+type Attempt struct {
+	At      time.Time `json:"at"`
+	Status  int       `json:"status"` // HTTP status; 0 if there was no answer
+	Failure string    `json:"failure,omitempty"`
+}
+
+// Result is the result of a callback.
+type Result string
+
+// The results of a callback.
+const (
+	Pending      Result = "pending"      // will be sent or retried
+	Acknowledged Result = "acknowledged" // answered 2xx at least once
+	GaveUp       Result = "gave_up"      // answered with a 4xx other than 429, or all retries failed
+	Lost         Result = "lost"         // never sent, by an anomaly or a planned outcome
+)
+
+// BatchRecipient identifies one message. Batch ids are unique across plans.
+type BatchRecipient struct {
+	Batch     string `json:"batch"`
+	Recipient string `json:"recipient"` // digits
+}
+
+// delivered is the only status that earns feedback.
+const delivered = "Delivered"
+
+// OwedFeedback returns the messages for which the customer owes feedback: those of batches with feedback enabled
+// about which an acknowledged callback reported Delivered. A summary names no recipients, but the customer can then
+// read the report: once a summary is acknowledged, all delivered messages of the batch are owed.
+func (l Ledger) OwedFeedback() map[BatchRecipient]bool {
+	batches := make(map[string]*Batch, len(l.Batches))
+	for i := range l.Batches {
+		batches[l.Batches[i].ID] = &l.Batches[i]
+	}
+	owed := map[BatchRecipient]bool{}
+	for _, c := range l.Callbacks {
+		b := batches[c.Batch]
+		if c.Result != Acknowledged || b == nil || !b.FeedbackEnabled {
+			continue
+		}
+		if c.Status != "" {
+			if c.Status == delivered {
+				owed[BatchRecipient{b.ID, c.Recipients[0]}] = true
+			}
+			continue
+		}
+		for _, r := range b.Recipients {
+			if r.Final && r.Status == delivered {
+				owed[BatchRecipient{b.ID, r.Recipient}] = true
+			}
+		}
+	}
+	return owed
+}
+
+// AppliedFeedback returns how often feedback was applied to each message. It includes numbers that are not in their
+// batch.
+func (l Ledger) AppliedFeedback() map[BatchRecipient]int {
+	applied := map[BatchRecipient]int{}
+	for _, b := range l.Batches {
+		for _, r := range b.Recipients {
+			if r.Feedback > 0 {
+				applied[BatchRecipient{b.ID, r.Recipient}] = r.Feedback
+			}
+		}
+	}
+	for _, f := range l.Feedback {
+		for _, number := range f.UnknownRecipients {
+			applied[BatchRecipient{f.Batch, number}]++
+		}
+	}
+	return applied
+}
+
+// MissingFeedback returns, sorted, the owed messages to which feedback was never applied.
+func (l Ledger) MissingFeedback() []BatchRecipient {
+	applied := l.AppliedFeedback()
+	var missing []BatchRecipient
+	for owed := range l.OwedFeedback() {
+		if applied[owed] == 0 {
+			missing = append(missing, owed)
+		}
+	}
+	return sorted(missing)
+}
+
+// UnearnedFeedback returns, sorted, the messages to which feedback was applied although it was not owed. It includes
+// feedback for a status that was read through the API and not called back. A test of software that polls must compare
+// with the recipients' statuses instead.
+func (l Ledger) UnearnedFeedback() []BatchRecipient {
+	owed := l.OwedFeedback()
+	var unearned []BatchRecipient
+	for applied := range l.AppliedFeedback() {
+		if !owed[applied] {
+			unearned = append(unearned, applied)
+		}
+	}
+	return sorted(unearned)
+}
+
+func sorted(messages []BatchRecipient) []BatchRecipient {
+	slices.SortFunc(messages, func(x, y BatchRecipient) int {
+		return cmp.Or(cmp.Compare(x.Batch, y.Batch), cmp.Compare(x.Recipient, y.Recipient))
+	})
+	return messages
+}
