@@ -16,7 +16,6 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 	"github.com/dlrloop/dlrloop/server"
 	"github.com/dlrloop/dlrloop/simulator"
-	"github.com/dlrloop/dlrloop/store"
 )
 
 const plan = "demo"
@@ -63,7 +62,7 @@ func newWorld(ctx context.Context, c Config, dir string, p *printer) (w *world, 
 	w.server, err = server.Start(ctx, w.config(secret), server.Options{
 		Version: c.Version,
 		Log:     slog.New(slog.DiscardHandler), // the printer prints the same facts
-		Watch:   store.Observer{Folded: p.folded},
+		Folded:  p.folded,
 	})
 	if err != nil {
 		return nil, errors.Join(err, w.apiListener.Close(), w.controlListener.Close())

@@ -27,8 +27,9 @@ import (
 // Options configures what the configuration file does not. The zero value is valid.
 type Options struct {
 	Version string
-	Log     *slog.Logger   // default: slog.Default()
-	Watch   store.Observer // called in addition to the metrics
+	Log     *slog.Logger // default: slog.Default()
+	// Folded is called with the changes of each fold, as that of store.Observer is; may be nil.
+	Folded func([]store.Changes)
 	// Reload loads the configuration again. With nil, Reloads does not reload the configuration.
 	Reload func() (*config.Config, error)
 	// Each value of Reloads makes Run reload the configuration and the TLS files, for example after SIGHUP.
@@ -71,8 +72,7 @@ func Start(ctx context.Context, c *config.Config, o Options) (*Server, error) {
 		StoreLimit: int64(c.Store.SizeLimit),
 	})
 	var err error
-	if s.store, err = openStore(ctx, c, s.replica, combine(s.metrics.Observer(), logObserver(s.log), s.relayObserver(),
-		o.Watch)); err != nil {
+	if s.store, err = openStore(ctx, c, s.replica, s.observer()); err != nil {
 		return nil, err
 	}
 	s.metrics.Store(s.store.Gauges)

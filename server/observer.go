@@ -1,0 +1,71 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/dlrloop/dlrloop/store"
+)
+
+// observer returns the Observer of the store: it updates the metrics, logs failures and deletions, and passes the
+// changes of each fold to the relay and to Options.Folded.
+func (s *Server) observer() store.Observer {
+	counted, failed := s.metrics.Observer(), newFailureLog(s.log)
+	return store.Observer{
+		Committed: counted.Committed,
+		Folded: func(c []store.Changes) {
+			counted.Folded(c)
+			if r := s.relay.Load(); r != nil {
+				r.Folded(c)
+			}
+			if s.options.Folded != nil {
+				s.options.Folded(c)
+			}
+		},
+		Failed: func(operation string, err error) {
+			counted.Failed(operation, err)
+			failed.log(operation, err)
+		},
+		Evicted: func(entries int) {
+			counted.Evicted(entries)
+			s.log.Warn("quarantine is full, its oldest entries were deleted", slog.Int("entries", entries))
+		},
+		Expired: func(plan string, batches, dead int) {
+			counted.Expired(plan, batches, dead)
+			level := slog.LevelInfo
+			if dead > 0 {
+				level = slog.LevelWarn // dead feedback was deleted unsent
+			}
+			s.log.Log(context.Background(), level, "old batches deleted", slog.String("plan", plan),
+				slog.Int("batches", batches), slog.Int("dead_recipients", dead))
+		},
+	}
+}
+
+// failureLogInterval is the minimum interval between two log lines about the same operation: a full disk fails every
+// call. The metrics count each failure.
+const failureLogInterval = 5 * time.Second
+
+// failureLog logs failed operations of the store. It is safe for concurrent use.
+type failureLog struct {
+	to *slog.Logger
+
+	mu   sync.Mutex
+	last map[string]time.Time // by operation; guarded by mu
+}
+
+func newFailureLog(to *slog.Logger) *failureLog {
+	return &failureLog{to: to, last: make(map[string]time.Time)}
+}
+
+func (f *failureLog) log(operation string, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if time.Since(f.last[operation]) < failureLogInterval {
+		return
+	}
+	f.last[operation] = time.Now()
+	f.to.Error("store failed", slog.String("operation", operation), slog.Any("error", err))
+}
