@@ -61,7 +61,7 @@ func (p *Webhook) callback(c *gin.Context, path string) {
 	outcome := metrics.Failed // counted if the store panics
 	defer func() { p.metrics.Callback(h.plan, t, outcome, time.Since(begun)) }()
 
-	t, outcome, err := p.receive(c, h, token)
+	t, outcome, err := p.process(c, h, token)
 	if err != nil {
 		outcome = p.refuse(c, h, err)
 		return
@@ -76,30 +76,12 @@ func (p *Webhook) callback(c *gin.Context, path string) {
 	}
 }
 
-// receive authenticates and parses a callback and blocks until it is durable. The returned outcome is valid only
+// process receives and records a callback. It blocks until the callback is durable. The returned outcome is valid only
 // without an error.
-func (p *Webhook) receive(c *gin.Context, h *endpoint, token string) (dlr.Type, metrics.Outcome, error) {
-	if err := h.verifier.head(c.Request, token); err != nil {
-		return "", 0, h.unverified(c, err)
-	}
+func (p *Webhook) process(c *gin.Context, h *endpoint, token string) (dlr.Type, metrics.Outcome, error) {
 	in := &bodyReader{bodies: &p.bodies, connection: http.NewResponseController(c.Writer), begun: time.Now()}
 	defer in.releaseAll()
-	if h.verifier.hmac != nil {
-		in.client = p.clientOf(c)
-		in.unverified.enter(in)
-		defer in.unverified.leave(in)
-	}
-	sent, err := in.read(c.Request)
-	in.unverified.leave(in)
-	if err != nil {
-		return "", 0, h.asUnverified(err)
-	}
-	if s := h.verifier.hmac; s != nil && !s.verifies(c.Request.Header, sent) {
-		if err := p.verifyUnpacked(c, h, sent); err != nil {
-			return "", 0, err
-		}
-	}
-	body, err := in.unpack(c.Request.Context(), sent)
+	body, err := p.receive(c, h, token, in)
 	if err != nil {
 		return "", 0, err
 	}
@@ -109,6 +91,29 @@ func (p *Webhook) receive(c *gin.Context, h *endpoint, token string) (dlr.Type, 
 	}
 	defer done()
 	return p.record(c.Request.Context(), h, body)
+}
+
+// receive reads and verifies a callback and returns its body, decompressed. token is the last segment of the path.
+func (p *Webhook) receive(c *gin.Context, h *endpoint, token string, in *bodyReader) ([]byte, error) {
+	if err := h.verifier.head(c.Request, token); err != nil {
+		return nil, h.unverified(c, err)
+	}
+	if h.verifier.hmac != nil {
+		in.client = p.clientOf(c)
+		in.unverified.enter(in)
+		defer in.unverified.leave(in)
+	}
+	sent, err := in.read(c.Request)
+	in.unverified.leave(in)
+	if err != nil {
+		return nil, h.asUnverified(err)
+	}
+	if s := h.verifier.hmac; s != nil && !s.verifies(c.Request.Header, sent) {
+		if err := p.verifyUnpacked(c, h, sent); err != nil {
+			return nil, err
+		}
+	}
+	return in.unpack(c.Request.Context(), sent)
 }
 
 // verifyUnpacked verifies a gzip body whose signature does not cover the compressed bytes: the signature may cover the
