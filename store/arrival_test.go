@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,5 +20,49 @@ func TestCheckRejectsIncompleteArrivals(t *testing.T) {
 	}
 	for _, n := range []News{Facts{BatchID: "batch"}, Report{Report: &dlr.Report{BatchID: "batch"}}, Quarantined{}} {
 		require.NoError(t, Arrival{Plan: "plan", News: n}.Check())
+	}
+}
+
+// Each kind of content must report what it names and keeps in the same way, and a range of it names that range.
+func TestEveryKindOfNewsReportsWhatItHolds(t *testing.T) {
+	two := []string{"+447700900001", "447700900002"}
+	raw := []byte("raw")
+	report := Report{Raw: raw, Report: &dlr.Report{BatchID: "batch", Entries: []dlr.Entry{
+		{Recipients: two[:1]}, {Recipients: two[1:]},
+	}}}
+	for _, test := range []struct {
+		news  News
+		names []string
+		raw   []byte
+	}{
+		{report, two, raw},
+		{Quarantined{Raw: raw}, nil, raw},
+		{Facts{BatchID: "batch", Numbers: two}, two, nil},
+		{CheckNow{Facts{BatchID: "batch", Numbers: two}}, two, nil},
+		{Confirmation{BatchID: "batch", Recipients: two}, two, nil},
+		{Settlement{BatchID: "batch", Recipients: two}, two, nil},
+		{Requeue{BatchID: "batch", Recipients: two}, two, nil},
+		{Checked{BatchID: "batch"}, nil, nil},
+	} {
+		n := test.news
+		require.Equal(t, test.names, slices.Collect(n.Named()), "%T", n)
+		require.Equal(t, len(test.names), n.Names(), "%T", n)
+		for range n.Named() {
+			break // Named must stop when its consumer stops
+		}
+		require.Equal(t, test.raw, n.RawBytes(), "%T", n)
+		copied := n.WithRaw(slices.Clone(test.raw))
+		require.Equal(t, n, copied, "%T", n)
+		if test.raw != nil {
+			copied.RawBytes()[0] = 'R'
+			require.Equal(t, "raw", string(n.RawBytes()), "%T: the copy must not share memory", n)
+		}
+		if _, whole := n.(Settlement); whole || len(test.names) == 0 {
+			require.Equal(t, n, n.Restrict(0, 1), "%T", n)
+			continue
+		}
+		require.IsType(t, n, n.Restrict(1, 2))
+		require.Equal(t, two[1:], slices.Collect(n.Restrict(1, 2).Named()), "%T", n)
+		require.Equal(t, two, slices.Collect(n.Named()), "%T: Restrict must not change the whole", n)
 	}
 }

@@ -165,17 +165,20 @@ func (r *registration) take(ctx context.Context, body []byte) error {
 		return problem.BadBody(err.Error() + "; expected: a batch as Sinch returned it")
 	}
 	facts := batchinfo.Of(b, store.FromRegistration)
-	facts.CheckNow = r.checkNow
-	r.workers.Go(func() error { return r.record(ctx, facts) })
+	var info store.News = facts
+	if r.checkNow {
+		info = store.CheckNow{Facts: facts}
+	}
+	r.workers.Go(func() error { return r.record(ctx, info) })
 	return nil
 }
 
-func (r *registration) record(ctx context.Context, facts store.Facts) error {
+func (r *registration) record(ctx context.Context, info store.News) error {
 	ctx, cancel := context.WithTimeout(ctx, r.config.Patience)
 	defer cancel()
-	if err := r.store.Record(ctx, store.Arrival{Plan: r.plan, At: store.Now(), News: facts}); err != nil {
+	if err := r.store.Record(ctx, store.Arrival{Plan: r.plan, At: store.Now(), News: info}); err != nil {
 		r.failed.Store(true)
-		return fmt.Errorf("register batch %s of plan %s: %w", facts.BatchID, r.plan, err)
+		return fmt.Errorf("register batch %s of plan %s: %w", info.Batch(), r.plan, err)
 	}
 	r.kept.Add(1)
 	return nil

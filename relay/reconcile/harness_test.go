@@ -47,6 +47,13 @@ func (h *harness) reconcile(p Plan, held func(context.Context, time.Time) (bool,
 // recordBatch records a batch to ada and bob as a gateway would. It expires after a day.
 func (h *harness) recordBatch(batchID string, change ...func(*store.Facts)) {
 	h.T.Helper()
+	f := info(batchID, change...)
+	h.Upstream.AddBatch(batchID, f.FeedbackEnabled)
+	h.Record(planA, f)
+}
+
+// info returns what recordBatch records.
+func info(batchID string, change ...func(*store.Facts)) store.Facts {
 	f := store.Facts{
 		BatchID: batchID, ReportKind: "per_recipient_final", FeedbackEnabled: true,
 		Recipients: 2, Numbers: []string{ada, bob},
@@ -56,8 +63,7 @@ func (h *harness) recordBatch(batchID string, change ...func(*store.Facts)) {
 	for _, c := range change {
 		c(&f)
 	}
-	h.Upstream.AddBatch(batchID, f.FeedbackEnabled)
-	h.Record(planA, f)
+	return f
 }
 
 // status returns the winning status of one recipient of batch1, and the source of its last report.

@@ -62,7 +62,8 @@ func TestASilentBatchIsReadLessAndLessOften(t *testing.T) {
 
 func TestCheckNowReadsAtOnce(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *harness) {
-		h.recordBatch(batch1, func(f *store.Facts) { f.CheckNow = true })
+		h.recordBatch(batch1)
+		h.Record(planA, store.CheckNow{Facts: info(batch1)})
 		h.Upstream.AddFullReport(batch1, relaytest.BatchReport(batch1, true, ada, bob))
 		h.Advance(2 * time.Minute)
 		require.Len(t, h.Upstream.Requests(relaytest.GetReport), 1)

@@ -33,8 +33,8 @@ func encodeArrival(a store.Arrival) ([]byte, error) {
 		p.Text(a.Plan)
 		p.Time(a.At)
 	}
-	asJSON := func(kind byte) error {
-		text, err := json.Marshal(a.News)
+	asJSON := func(kind byte, content any) error {
+		text, err := json.Marshal(content)
 		if err != nil {
 			return fmt.Errorf("encode arrival: %w", err)
 		}
@@ -54,15 +54,17 @@ func encodeArrival(a store.Arrival) ([]byte, error) {
 		p.Text(string(n.Type))
 		p = append(p, n.Raw...)
 	case store.Facts:
-		err = asJSON(kindFacts)
+		err = asJSON(kindFacts, n)
+	case store.CheckNow:
+		err = asJSON(kindFacts, encodedFacts{n.Facts, true})
 	case store.Confirmation:
-		err = asJSON(kindConfirmation)
+		err = asJSON(kindConfirmation, n)
 	case store.Settlement:
-		err = asJSON(kindSettlement)
+		err = asJSON(kindSettlement, n)
 	case store.Requeue:
-		err = asJSON(kindRequeue)
+		err = asJSON(kindRequeue, n)
 	case store.Checked:
-		err = asJSON(kindChecked)
+		err = asJSON(kindChecked, n)
 	default:
 		err = fmt.Errorf("encode arrival: unknown type %T", a.News)
 	}
@@ -72,13 +74,8 @@ func encodeArrival(a store.Arrival) ([]byte, error) {
 // own returns a with its raw bytes replaced by those in encoded, because the caller of Record may reuse its bytes
 // after Record returns.
 func own(a store.Arrival, encoded []byte) store.Arrival {
-	switch n := a.News.(type) {
-	case store.Report:
-		n.Raw = encoded[len(encoded)-len(n.Raw):]
-		a.News = n
-	case store.Quarantined:
-		n.Raw = encoded[len(encoded)-len(n.Raw):]
-		a.News = n
+	if raw := a.News.RawBytes(); len(raw) > 0 {
+		a.News = a.News.WithRaw(encoded[len(encoded)-len(raw):])
 	}
 	return a
 }
@@ -88,15 +85,20 @@ func own(a store.Arrival, encoded []byte) store.Arrival {
 func decodeArrival(b []byte) (store.Arrival, error) {
 	u := packed.Reader{Rest: b}
 	kind := u.Byte()
-	a := store.Arrival{Plan: u.Text(), At: u.Time()}
+	var a store.Arrival
+	a.Plan = u.Text()
+	a.At = u.Time()
 	var err error
 	switch kind {
 	case kindReport:
-		a.News = decodeReport(store.Source(u.Byte()), u.Rest)
+		source := store.Source(u.Byte())
+		a.News = decodeReport(source, u.Rest)
 	case kindQuarantined:
-		a.News = store.Quarantined{Reason: dlr.Reason(u.Text()), Type: dlr.Type(u.Text()), Raw: u.Rest}
+		reason := dlr.Reason(u.Text())
+		kind := dlr.Type(u.Text())
+		a.News = store.Quarantined{Reason: reason, Type: kind, Raw: u.Rest}
 	case kindFacts:
-		a.News, err = fromJSON[store.Facts](u.Rest)
+		a.News, err = decodeFacts(u.Rest)
 	case kindConfirmation:
 		a.News, err = fromJSON[store.Confirmation](u.Rest)
 	case kindSettlement:
@@ -128,6 +130,20 @@ func decodeReport(source store.Source, raw []byte) store.News {
 		not.Reason = cause.Reason
 	}
 	return not
+}
+
+// encodedFacts is the JSON of kindFacts: a store.CheckNow if CheckNow is set, else a store.Facts.
+type encodedFacts struct {
+	store.Facts
+	CheckNow bool
+}
+
+func decodeFacts(text []byte) (store.News, error) {
+	var e encodedFacts
+	if err := json.Unmarshal(text, &e); err != nil || !e.CheckNow {
+		return e.Facts, err
+	}
+	return store.CheckNow{Facts: e.Facts}, nil
 }
 
 func fromJSON[N store.News](text []byte) (store.News, error) {

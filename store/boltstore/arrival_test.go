@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,8 +51,10 @@ func anyArrival() *rapid.Generator[store.Arrival] {
 		case 1:
 			f := storetest.AnyFacts(id).Draw(t, "facts")
 			f.ReportKind, f.ClientReference = text.Draw(t, "kind"), text.Draw(t, "reference")
-			f.Numbers, f.CheckNow = recipients.Draw(t, "numbers"), rapid.Bool().Draw(t, "check now")
-			a.News = *f
+			f.Numbers = recipients.Draw(t, "numbers")
+			if a.News = *f; rapid.Bool().Draw(t, "check now") {
+				a.News = store.CheckNow{Facts: *f}
+			}
 		case 2:
 			a.News = store.Confirmation{
 				BatchID: id, Recipients: recipients.Draw(t, "recipients"), Everyone: rapid.Bool().Draw(t, "everyone"),
@@ -140,6 +143,27 @@ func TestArrivalOfOlderVersionIsNotForEveryone(t *testing.T) {
 		read, err := decodeArrival(append(p, `{"BatchID":"1","Recipients":["447700900001"]}`...))
 		require.NoError(t, err)
 		require.Equal(t, news, read.News)
+	}
+}
+
+// In the journal, batch info has always had a member CheckNow, set if missing reports must be fetched at once.
+func TestCheckNowIsAMemberOfBatchInfo(t *testing.T) {
+	for text, news := range map[string]store.News{
+		`{"BatchID":"1","Source":3,"CheckNow":false}`: store.Facts{BatchID: "1", Source: store.FromRegistration},
+		`{"BatchID":"1","Source":3,"CheckNow":true}`: store.CheckNow{
+			Facts: store.Facts{BatchID: "1", Source: store.FromRegistration},
+		},
+	} {
+		p := packed.Writer{kindFacts}
+		p.Text("plan")
+		p.Time(noon)
+		read, err := decodeArrival(append(p, text...))
+		require.NoError(t, err)
+		require.Equal(t, news, read.News)
+		encoded, err := encodeArrival(read)
+		require.NoError(t, err)
+		now := strings.Contains(text, "true")
+		require.Equal(t, now, bytes.Contains(encoded, []byte(`"CheckNow":true`)), "earlier versions read this member")
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 
 	"github.com/dlrloop/dlrloop/store"
-	"github.com/dlrloop/dlrloop/store/fold"
 	"github.com/dlrloop/dlrloop/store/journal"
 )
 
@@ -100,7 +99,7 @@ func (b *backlog) broadcast() {
 }
 
 // rowsOf returns how many rows folding a may write: the batch and its recipients.
-func rowsOf(a store.Arrival) int { return 1 + fold.Recipients(a) }
+func rowsOf(a store.Arrival) int { return 1 + a.News.Names() }
 
 // first returns the first group and how far it is folded, or false if the backlog is empty.
 func (b *backlog) first() (g group, done schema.Progress, ok bool) {

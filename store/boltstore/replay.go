@@ -49,7 +49,7 @@ func (r *rebuilding) replay() error {
 
 // report applies one report, in parts if it names many recipients.
 func (r *rebuilding) report(a store.Arrival, ref store.Ref) error {
-	all, done := fold.Recipients(a), r.Folded(&a)
+	all, done := a.News.Names(), r.Folded(&a)
 	for from := 0; ; {
 		part, to := a, min(from+store.MaxRecipients, done)
 		if from > 0 || to < all {

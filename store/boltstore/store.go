@@ -17,7 +17,6 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/commit"
 	"github.com/dlrloop/dlrloop/store/disk"
-	"github.com/dlrloop/dlrloop/store/fold"
 	"github.com/dlrloop/dlrloop/store/journal"
 )
 
@@ -145,7 +144,7 @@ type recorded struct {
 }
 
 // bytes estimates the memory of r: the encoded bytes and the parsed report.
-func (r recorded) bytes() int { return len(r.encoded) + 512 + 32*fold.Recipients(r.arrival) }
+func (r recorded) bytes() int { return len(r.encoded) + 512 + 32*r.arrival.News.Names() }
 
 // Open opens or creates the store in c.Path, mends damaged rows and folds the frames that a crash left in the journal.
 // It blocks until that is done; canceling ctx aborts the folding and has no effect after Open has returned. Open fails

@@ -71,11 +71,11 @@ func (r *room) divide(
 	next = done
 	taken = arrivals[min(done.Arrivals, len(arrivals)):]
 	for i, a := range taken {
-		from, names := next.Recipients, fold.Recipients(a)
+		from, names := next.Recipients, a.News.Names()
 		from = min(from, names) // the version that wrote the position may have read more recipients in the report
 		raw := 0
 		if from == 0 {
-			raw = rawOf(a)
+			raw = len(a.News.RawBytes())
 		}
 		rows, most := 1+names-from, r.most(raw)
 		to := names
@@ -102,15 +102,4 @@ func (r *room) divide(
 		must = false
 	}
 	return taken, schema.Progress{}, true
-}
-
-// rawOf returns how many raw bytes of an arrival a step stores.
-func rawOf(a store.Arrival) int {
-	switch n := a.News.(type) {
-	case store.Report:
-		return len(n.Raw)
-	case store.Quarantined:
-		return len(n.Raw)
-	}
-	return 0
 }

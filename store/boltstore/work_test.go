@@ -29,7 +29,7 @@ func TestLargeReportsAreDivided(t *testing.T) {
 		w := take(t, b, roomForRows(1500))
 		var step []int
 		for _, a := range w.parts[0].arrivals {
-			step = append(step, fold.Recipients(a))
+			step = append(step, a.News.Names())
 		}
 		require.Equal(t, want.step, step)
 		require.Equal(t, want.from, w.from.Within)

@@ -37,28 +37,8 @@ type Row struct {
 // Touches calls each once per recipient number in a, with the digits of the number. Fold needs the rows of these
 // recipients to apply a.
 func Touches(a store.Arrival, each func(digits string)) {
-	all := func(numbers []string) {
-		for _, n := range numbers {
-			each(dlr.Digits(n))
-		}
-	}
-	switch n := a.News.(type) {
-	case store.Report:
-		for _, e := range n.Entries {
-			all(e.Recipients)
-		}
-	case report:
-		for _, e := range n.Entries {
-			all(e.Recipients)
-		}
-	case store.Facts:
-		all(n.Numbers)
-	case store.Confirmation:
-		all(n.Recipients)
-	case store.Settlement:
-		all(n.Recipients)
-	case store.Requeue:
-		all(n.Recipients)
+	for number := range a.News.Named() {
+		each(dlr.Digits(number))
 	}
 }
 
@@ -102,6 +82,8 @@ func (f *folding) apply(a store.Arrival) {
 		f.report(n, a.At)
 	case store.Facts:
 		f.facts(n, a.At)
+	case store.CheckNow:
+		f.facts(n.Facts, a.At)
 	case store.Confirmation:
 		f.confirm(n, a.At)
 	case store.Settlement:
@@ -132,7 +114,7 @@ func (f *folding) facts(n store.Facts, at time.Time) {
 	for _, number := range n.Numbers {
 		f.row(number)
 	}
-	n.Numbers, n.CheckNow = nil, false
+	n.Numbers = nil
 	b.Facts = &n
 	b.Flag = store.FlagUnwanted
 	if n.FeedbackEnabled {

@@ -128,7 +128,6 @@ func (l *ledger) checkMissing() {
 	b := l.batch
 	if b.Facts != nil {
 		require.Nil(l.t, b.Facts.Numbers, "Numbers must not be stored with the batch")
-		require.False(l.t, b.Facts.CheckNow)
 	}
 	facts := b.Facts
 	known := facts != nil && !facts.Missing && facts.ReportKind != "" && facts.ReportKind != "none"

@@ -26,13 +26,20 @@ func (f *folding) scheduleCheck(a store.Arrival) {
 	case store.Checked:
 		f.checked(n, a.At)
 	case store.Facts:
-		// Earlier times in new batch info bring the check forward. Batch info never postpones it.
-		if due := nextCheck(b, missing, b.Check.Asked, a.At); due.Before(b.Check.Due) {
-			b.Check.Due = due
-		}
-		if n.CheckNow && !b.Facts.SentAt().After(a.At) {
+		f.advanceCheck(a.At)
+	case store.CheckNow:
+		f.advanceCheck(a.At)
+		if !b.Facts.SentAt().After(a.At) {
 			*b.Check = store.Check{Due: a.At}
 		}
+	}
+}
+
+// advanceCheck brings the check forward if new batch info has earlier times. Batch info never postpones it.
+func (f *folding) advanceCheck(at time.Time) {
+	b := f.batch
+	if due := nextCheck(b, f.policy.Missing, b.Check.Asked, at); due.Before(b.Check.Due) {
+		b.Check.Due = due
 	}
 }
 

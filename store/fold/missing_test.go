@@ -283,8 +283,7 @@ func TestOtherArrivalsLeaveTheCheckUnchanged(t *testing.T) {
 }
 
 func TestCheckNow(t *testing.T) {
-	now := sends(2)
-	now.CheckNow = true
+	now := store.CheckNow{Facts: sends(2)}
 	t.Run("sets the check", func(t *testing.T) {
 		l := newLedger(t, fetching)
 		l.fold(arrives(5, now))
@@ -330,7 +329,7 @@ func TestCheckNow(t *testing.T) {
 	})
 	t.Run("does nothing if Sinch does not know the batch", func(t *testing.T) {
 		l := lacking(t, fetching)
-		l.fold(arrives(5, store.Facts{BatchID: "batch", Missing: true, CheckNow: true}))
+		l.fold(arrives(5, store.CheckNow{Facts: store.Facts{BatchID: "batch", Missing: true}}))
 		require.Nil(t, l.batch.Check)
 	})
 }

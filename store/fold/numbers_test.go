@@ -64,10 +64,8 @@ func TestRecipientsRemovedFromABatchKeepTheirRows(t *testing.T) {
 
 func TestCheckNowIsNotStored(t *testing.T) {
 	f := sends(2)
-	f.CheckNow = true
 	l := newLedger(t, store.Policy{})
-	l.fold(arrives(0, f))
-	f.CheckNow = false
+	l.fold(arrives(0, store.CheckNow{Facts: f}))
 	require.Equal(t, &f, l.batch.Facts)
 }
 

@@ -44,28 +44,6 @@ func (r report) key() [16]byte {
 	return r.ContentKey()
 }
 
-// Recipients returns how many numbers a names, duplicates included. Their order is that of Touches.
-func Recipients(a store.Arrival) int {
-	if n, ok := reportOf(a.News); ok {
-		named := 0
-		for _, e := range n.Entries {
-			named += len(e.Recipients)
-		}
-		return named
-	}
-	switch n := a.News.(type) {
-	case store.Facts:
-		return len(n.Numbers)
-	case store.Confirmation:
-		return len(n.Recipients)
-	case store.Settlement:
-		return len(n.Recipients)
-	case store.Requeue:
-		return len(n.Recipients)
-	}
-	return 0
-}
-
 // Part returns the arrival restricted to the recipients from..to, for Fold. An arrival with more than MaxRecipients
 // may be folded in parts, over any number of transactions: consecutive parts that cover all recipients leave the same
 // rows as the whole arrival. The first part of a batch report logs its raw bytes, the last part applies its counts;
@@ -77,37 +55,18 @@ func Part(a *store.Arrival, from, to int) store.Arrival {
 		p.News = partOf(a, n, from, to)
 		return p
 	}
-	switch n := a.News.(type) {
-	case store.Facts:
-		n.Numbers = n.Numbers[from:to:to]
-		p.News = n
-	case store.Confirmation:
-		n.Recipients = n.Recipients[from:to:to]
-		p.News = n
-	case store.Requeue:
-		n.Recipients = n.Recipients[from:to:to]
-		p.News = n
-	}
+	p.News = a.News.Restrict(from, to)
 	return p
 }
 
 func partOf(a *store.Arrival, n report, from, to int) report {
 	if n.part == nil {
-		all := Recipients(*a)
+		all := n.Names()
 		n.part = &part{to: all, all: all, key: n.ContentKey()}
 		a.News = n
 	}
-	whole := *n.Report.Report
-	whole.Entries = slices.Clone(whole.Entries)
-	begin := 0
-	for i := range whole.Entries {
-		e := &whole.Entries[i]
-		end := begin + len(e.Recipients)
-		e.Recipients = between(e.Recipients, from-begin, to-begin)
-		begin = end
-	}
 	p := &part{from: from, to: to, all: n.part.all, key: n.part.key}
-	return report{store.Report{Report: &whole, Raw: n.Raw, Source: n.Source}, p}
+	return report{n.Restrict(from, to).(store.Report), p}
 }
 
 // Folded returns how many recipients of a batch report are folded into b, in the order of the report; all of them if
@@ -122,18 +81,12 @@ func Folded(a *store.Arrival, b *store.Batch) int {
 		switch {
 		case r.Key != key:
 		case r.Folded == 0:
-			return Recipients(*a)
+			return a.News.Names()
 		default:
 			return r.Folded
 		}
 	}
 	return 0
-}
-
-// between returns the part of numbers inside from..to; the bounds may lie outside the slice.
-func between(numbers []string, from, to int) []string {
-	from, to = min(max(from, 0), len(numbers)), min(max(to, 0), len(numbers))
-	return numbers[from:to:to]
 }
 
 // begin returns the batch's entry for a report and adds it if necessary. It returns nil if the report, or this part of

@@ -15,7 +15,7 @@ import (
 // drawParts splits an arrival into random parts. Settlements stay whole, because no store splits them.
 func drawParts(t *rapid.T, a store.Arrival) []store.Arrival {
 	_, settlement := a.News.(store.Settlement)
-	all := Recipients(a)
+	all := a.News.Names()
 	if settlement || all < 2 {
 		return []store.Arrival{a}
 	}
@@ -167,7 +167,7 @@ func TestRecipientsCountsAllNumbers(t *testing.T) {
 	} {
 		a, touched := arrives(0, c.news), 0
 		Touches(a, func(string) { touched++ })
-		require.Equal(t, c.want, Recipients(a), "%T", c.news)
+		require.Equal(t, c.want, a.News.Names(), "%T", c.news)
 		require.Equal(t, c.want, touched, "%T", c.news)
 	}
 }

@@ -177,6 +177,9 @@ func drawNews(t *rapid.T) store.News {
 		r.Source = rapid.SampledFrom([]store.Source{store.FromCallback, store.FromPoll}).Draw(t, "source")
 		return r
 	case 3:
+		if rapid.Bool().Draw(t, "check now") {
+			return store.CheckNow{Facts: drawFacts(t)}
+		}
 		return drawFacts(t)
 	case 4:
 		c := store.Confirmation{BatchID: "batch", Recipients: numbers.Draw(t, "confirmed")}
@@ -207,7 +210,7 @@ func drawFacts(t *rapid.T) store.Facts {
 	f.Recipients = rapid.IntRange(0, 4).Draw(t, "recipients")
 	f.Groups = rapid.IntRange(0, f.Recipients).Draw(t, "groups")
 	f.Numbers = rapid.SliceOfN(rapid.Custom(drawNumber), 0, 3).Draw(t, "named")
-	f.Canceled, f.CheckNow = rapid.Bool().Draw(t, "canceled"), rapid.Bool().Draw(t, "check now")
+	f.Canceled = rapid.Bool().Draw(t, "canceled")
 	f.CreatedAt, f.SendAt, f.ExpireAt = drawMoment(t, "created"), drawMoment(t, "send"), drawMoment(t, "expire")
 	return f
 }

@@ -36,7 +36,7 @@ type Rebuild struct {
 func (r *Rebuild) Folded(a *store.Arrival) int {
 	n, ok := reportOf(a.News)
 	if !ok || !n.Type.Batch() {
-		return Recipients(*a)
+		return a.News.Names()
 	}
 	if p, ok := reportOf(r.Partial.News); ok && p.key() == n.key() {
 		return r.Done
@@ -44,7 +44,7 @@ func (r *Rebuild) Folded(a *store.Arrival) int {
 	if done := Folded(a, r.Batch); done > 0 {
 		return done
 	}
-	return Recipients(*a)
+	return a.News.Names()
 }
 
 // Take applies a logged report, or a part of one, to the recipients that are FeedbackUnsettled or missing in rows, as

@@ -41,7 +41,7 @@ func (l *ledger) rebuild(r *Rebuild, log []logged) {
 			}
 		})
 		a := entry.Arrival
-		if done := r.Folded(&a); done < Recipients(a) {
+		if done := r.Folded(&a); done < a.News.Names() {
 			a = Part(&a, 0, done)
 		}
 		r.Take(rows, a, entry.Ref)

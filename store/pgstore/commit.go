@@ -16,7 +16,6 @@ type recorded struct {
 	arrival    store.Arrival
 	slot       int16
 	size       int
-	recipients int  // number of recipients in the arrival
 	slow       bool // handled by the slow lane
 	unfinished bool // a part of an arrival, but not the last
 }
@@ -36,19 +35,14 @@ func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 		return err
 	}
 	a = cloneBytes(a)
-	slot := s.slotOf(store.BatchKey{Plan: a.Plan, BatchID: a.News.Batch()})
-	return s.record(ctx, recorded{arrival: a, slot: slot, size: size, recipients: fold.Recipients(a)})
+	slot := s.slotOf(a.Key())
+	return s.record(ctx, recorded{arrival: a, slot: slot, size: size})
 }
 
 // cloneBytes copies the raw bytes of a, because the caller may reuse them when it stops waiting before the commit.
 func cloneBytes(a store.Arrival) store.Arrival {
-	switch n := a.News.(type) {
-	case store.Report:
-		n.Raw = slices.Clone(n.Raw)
-		a.News = n
-	case store.Quarantined:
-		n.Raw = slices.Clone(n.Raw)
-		a.News = n
+	if raw := a.News.RawBytes(); len(raw) > 0 {
+		a.News = a.News.WithRaw(slices.Clone(raw))
 	}
 	return a
 }
@@ -56,13 +50,7 @@ func cloneBytes(a store.Arrival) store.Arrival {
 // sizeOf returns the approximate memory in bytes of a queued arrival, and the length in bytes of its longest
 // recipient.
 func sizeOf(a store.Arrival) (size, longest int) {
-	size = 256
-	switch n := a.News.(type) {
-	case store.Report:
-		size += len(n.Raw)
-	case store.Quarantined:
-		size += len(n.Raw)
-	}
+	size = 256 + len(a.News.RawBytes())
 	fold.Touches(a, func(digits string) {
 		size += 32 + len(digits)
 		longest = max(longest, len(digits))

@@ -55,11 +55,11 @@ func newStep(s *Store, group []recorded) *step {
 	}
 	byKey := make(map[store.BatchKey]*batchArrivals, len(group))
 	for _, r := range group {
-		if _, ok := r.arrival.News.(store.Quarantined); ok {
+		key := r.arrival.Key()
+		if key.BatchID == "" {
 			st.quarantined = append(st.quarantined, r)
 			continue
 		}
-		key := store.BatchKey{Plan: r.arrival.Plan, BatchID: r.arrival.News.Batch()}
 		b := byKey[key]
 		if b == nil {
 			b = &batchArrivals{key: key, slot: r.slot}

@@ -185,8 +185,11 @@ func (m *machine) facts(t *rapid.T) {
 	modified := sec(rapid.IntRange(0, 1000).Draw(t, "modified")).Add(time.Duration(m.ticks) * time.Millisecond)
 	f := facts(id, rapid.Bool().Draw(t, "wanted"), modified)
 	f.Numbers = rapid.SliceOfN(rapid.Custom(drawNumber), 0, 2).Draw(t, "numbers")
-	f.CheckNow = rapid.Bool().Draw(t, "check now")
-	m.record(f)
+	if rapid.Bool().Draw(t, "check now") {
+		m.record(store.CheckNow{Facts: f})
+	} else {
+		m.record(f)
+	}
 	if f.ModifiedAt.After(b.modified) || b.modified.Sub(m.now) > store.MaxAhead {
 		b.modified, b.unwanted = f.ModifiedAt, !f.FeedbackEnabled
 		for _, d := range digitsOf(f.Numbers) {

@@ -86,6 +86,9 @@ func drawNews(t *rapid.T, id string) store.News {
 	case 2, 3:
 		return drawBatchReport(t, id)
 	case 4, 5:
+		if rapid.Bool().Draw(t, "check now") {
+			return store.CheckNow{Facts: drawFacts(t, id)}
+		}
 		return drawFacts(t, id)
 	case 6:
 		c := confirms(id, numbers.Draw(t, "confirmed")...)
@@ -167,7 +170,6 @@ func drawFacts(t *rapid.T, id string) store.Facts {
 		BatchID: id, FeedbackEnabled: rapid.Bool().Draw(t, "wanted"), Canceled: rapid.Bool().Draw(t, "canceled"),
 		Recipients: recipients, Groups: rapid.IntRange(0, recipients).Draw(t, "groups"),
 		Numbers:         rapid.SliceOfN(rapid.Custom(drawNumber), 0, 3).Draw(t, "numbers"),
-		CheckNow:        rapid.Bool().Draw(t, "check now"),
 		ReportKind:      rapid.SampledFrom(kinds).Draw(t, "kind"),
 		ClientReference: drawText(t, "reference"),
 		CreatedAt:       drawTime(t, "created"),

@@ -174,8 +174,7 @@ func overdueUntilReported(t *testing.T, place Place) {
 
 func overdueAtOnce(t *testing.T, place Place) {
 	o := open(t, place, fetching())
-	now := sends("batch", 2, 0)
-	now.CheckNow = true
+	now := store.CheckNow{Facts: sends("batch", 2, 0)}
 	o.record(arrives(10, now))
 	require.Len(t, o.overdue(plan, sec(10), 10), 1)
 	o.record(arrives(10, checked("batch")))

@@ -1,0 +1,35 @@
+package store
+
+import (
+	"iter"
+)
+
+// Checked records that the reconciler fetched the report of a batch whose Check was due. The report itself was
+// recorded before, as a Report. Recording a Checked again has no effect: a Check that is not due at the time of
+// arrival stays as it is.
+type Checked struct {
+	BatchID string
+	// Refused is the reason why Sinch will never return a report for this batch; empty otherwise.
+	Refused string
+}
+
+// Batch returns the id of the checked batch.
+func (c Checked) Batch() string { return c.BatchID }
+
+// Check returns an error if the batch id is missing.
+func (c Checked) Check() error { return checkBatch(c.BatchID) }
+
+// Names returns 0.
+func (Checked) Names() int { return 0 }
+
+// Named yields nothing.
+func (Checked) Named() iter.Seq[string] { return named(nil) }
+
+// Restrict returns c itself.
+func (c Checked) Restrict(_, _ int) News { return c }
+
+// RawBytes returns nil.
+func (Checked) RawBytes() []byte { return nil }
+
+// WithRaw returns c itself.
+func (c Checked) WithRaw([]byte) News { return c }

@@ -1,0 +1,39 @@
+package store
+
+import (
+	"iter"
+)
+
+// Confirmation is the application's statement that recipients received the batch. It names at least one recipient or
+// sets Everyone.
+type Confirmation struct {
+	BatchID    string
+	Recipients []string // numbers as received
+	// Everyone is set if the application sent an empty list, which in Sinch's API means that every recipient received
+	// the batch. Only then does dlrloop send an empty list to Sinch.
+	Everyone bool
+}
+
+// Batch returns the id of the confirmed batch.
+func (c Confirmation) Batch() string { return c.BatchID }
+
+// Check returns an error if the batch id is missing.
+func (c Confirmation) Check() error { return checkBatch(c.BatchID) }
+
+// Names implements News.
+func (c Confirmation) Names() int { return len(c.Recipients) }
+
+// Named implements News.
+func (c Confirmation) Named() iter.Seq[string] { return named(c.Recipients) }
+
+// Restrict implements News.
+func (c Confirmation) Restrict(from, to int) News {
+	c.Recipients = c.Recipients[from:to:to]
+	return c
+}
+
+// RawBytes returns nil.
+func (Confirmation) RawBytes() []byte { return nil }
+
+// WithRaw returns c itself.
+func (c Confirmation) WithRaw([]byte) News { return c }

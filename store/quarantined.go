@@ -1,0 +1,38 @@
+package store
+
+import (
+	"iter"
+
+	"github.com/dlrloop/dlrloop/dlr"
+)
+
+// Quarantined is an authentic callback that was not understood. It is kept raw.
+type Quarantined struct {
+	Reason dlr.Reason
+	Type   dlr.Type // as received; may be empty
+	Raw    []byte
+}
+
+// Batch returns "": quarantined callbacks belong to no batch.
+func (Quarantined) Batch() string { return "" }
+
+// Check returns nil: every quarantined callback is complete.
+func (Quarantined) Check() error { return nil }
+
+// Names returns 0.
+func (Quarantined) Names() int { return 0 }
+
+// Named yields nothing.
+func (Quarantined) Named() iter.Seq[string] { return named(nil) }
+
+// Restrict returns q itself.
+func (q Quarantined) Restrict(_, _ int) News { return q }
+
+// RawBytes implements News.
+func (q Quarantined) RawBytes() []byte { return q.Raw }
+
+// WithRaw implements News.
+func (q Quarantined) WithRaw(raw []byte) News {
+	q.Raw = raw
+	return q
+}

@@ -1,0 +1,79 @@
+package store
+
+import (
+	"errors"
+	"iter"
+	"slices"
+
+	"github.com/dlrloop/dlrloop/dlr"
+)
+
+// Report is a delivery report with its raw bytes.
+type Report struct {
+	*dlr.Report
+	Raw    []byte
+	Source Source // FromCallback or FromPoll
+}
+
+// Batch returns the id of the report's batch.
+func (r Report) Batch() string { return r.BatchID }
+
+// Check returns an error if the report or its batch id is missing.
+func (r Report) Check() error {
+	if r.Report == nil {
+		return errors.New("record: no report")
+	}
+	return checkBatch(r.BatchID)
+}
+
+// Names implements News.
+func (r Report) Names() int {
+	names := 0
+	for i := range r.Entries {
+		names += len(r.Entries[i].Recipients)
+	}
+	return names
+}
+
+// Named implements News.
+func (r Report) Named() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := range r.Entries {
+			for _, n := range r.Entries[i].Recipients {
+				if !yield(n) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Restrict implements News. The entries keep their counts and the report its raw bytes.
+func (r Report) Restrict(from, to int) News {
+	whole := *r.Report
+	whole.Entries = slices.Clone(whole.Entries)
+	begin := 0
+	for i := range whole.Entries {
+		e := &whole.Entries[i]
+		end := begin + len(e.Recipients)
+		e.Recipients = between(e.Recipients, from-begin, to-begin)
+		begin = end
+	}
+	r.Report = &whole
+	return r
+}
+
+// between returns the part of numbers inside from..to; the bounds may lie outside the slice.
+func between(numbers []string, from, to int) []string {
+	from, to = min(max(from, 0), len(numbers)), min(max(to, 0), len(numbers))
+	return numbers[from:to:to]
+}
+
+// RawBytes implements News.
+func (r Report) RawBytes() []byte { return r.Raw }
+
+// WithRaw implements News.
+func (r Report) WithRaw(raw []byte) News {
+	r.Raw = raw
+	return r
+}

@@ -1,0 +1,36 @@
+package store
+
+import (
+	"iter"
+)
+
+// Requeue makes dead recipients owed again. An operator requests it.
+type Requeue struct {
+	BatchID    string
+	Recipients []string
+	Everyone   bool // also requeue the confirmation for the whole batch
+}
+
+// Batch returns the id of the requeued batch.
+func (r Requeue) Batch() string { return r.BatchID }
+
+// Check returns an error if the batch id is missing.
+func (r Requeue) Check() error { return checkBatch(r.BatchID) }
+
+// Names implements News.
+func (r Requeue) Names() int { return len(r.Recipients) }
+
+// Named implements News.
+func (r Requeue) Named() iter.Seq[string] { return named(r.Recipients) }
+
+// Restrict implements News.
+func (r Requeue) Restrict(from, to int) News {
+	r.Recipients = r.Recipients[from:to:to]
+	return r
+}
+
+// RawBytes returns nil.
+func (Requeue) RawBytes() []byte { return nil }
+
+// WithRaw returns r itself.
+func (r Requeue) WithRaw([]byte) News { return r }

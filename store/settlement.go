@@ -1,0 +1,89 @@
+package store
+
+import (
+	"iter"
+	"time"
+)
+
+// Settlement is the result of an attempt at a claimed task.
+type Settlement struct {
+	BatchID    string
+	Lease      string   // from the claim
+	Recipients []string // the recipients of the attempt, as claimed
+	Everyone   bool     // the attempt was for the whole batch, as claimed
+	Outcome    Outcome
+	Reason     Reason
+	Detail     string    // a short excerpt for people, without whole numbers or secrets
+	Due        time.Time // for Retry: when the task is due again
+	// FullRead is set if the full report was fetched and recorded, or will never be available: the task no longer
+	// needs it.
+	FullRead bool
+}
+
+// Batch returns the id of the settled batch.
+func (s Settlement) Batch() string { return s.BatchID }
+
+// Check returns an error if the batch id is missing.
+func (s Settlement) Check() error { return checkBatch(s.BatchID) }
+
+// Names implements News.
+func (s Settlement) Names() int { return len(s.Recipients) }
+
+// Named implements News.
+func (s Settlement) Named() iter.Seq[string] { return named(s.Recipients) }
+
+// Restrict returns s itself: a settlement names at most MaxRecipients, and their number decides when the task is due.
+func (s Settlement) Restrict(_, _ int) News { return s }
+
+// RawBytes returns nil.
+func (Settlement) RawBytes() []byte { return nil }
+
+// WithRaw returns s itself.
+func (s Settlement) WithRaw([]byte) News { return s }
+
+// Outcome is what a settlement does to its recipients.
+type Outcome uint8
+
+// The outcomes of an attempt, with their effect on the recipients of the settlement.
+const (
+	Progress  Outcome = iota // no feedback was sent, but a batch or report was fetched; the task is due again at once
+	Accepted                 // Sinch accepted the feedback: the recipients are sent, and never owed again
+	Retry                    // the recipients stay owed; the attempt counts
+	Buried                   // the recipients are dead until an operator requeues them
+	GivenBack                // the recipients stay owed and due; the attempt does not count
+	// Split means that Sinch refused a call with several recipients: they stay owed, and the next call names half as
+	// many.
+	Split
+)
+
+func (o Outcome) String() string {
+	return [...]string{"progress", "accepted", "retry", "buried", "given_back", "split"}[o]
+}
+
+// Reason is why an attempt ended as it did. The set is closed: the reason decides the retry and labels the metric.
+type Reason string
+
+// The reasons. Each is also the value of a metric label.
+const (
+	ReasonAccepted            Reason = "accepted"
+	ReasonRateLimited         Reason = "rate_limited"
+	ReasonServer              Reason = "server"
+	ReasonTimeout             Reason = "timeout"
+	ReasonNetwork             Reason = "network"
+	ReasonAuth                Reason = "auth"      // concerns the whole plan
+	ReasonForbidden           Reason = "forbidden" // concerns one batch
+	ReasonUnknownPlan         Reason = "unknown_plan"
+	ReasonNotEnabledOrUnknown Reason = "not_enabled_or_unknown"
+	ReasonRejected            Reason = "rejected"
+	ReasonCanceled            Reason = "canceled"
+	ReasonNotANumber          Reason = "not_a_number" // no call was made: the recipient is not a phone number
+)
+
+// FeedbackReasons returns all reasons.
+func FeedbackReasons() []Reason {
+	return []Reason{
+		ReasonAccepted, ReasonRateLimited, ReasonServer, ReasonTimeout, ReasonNetwork,
+		ReasonAuth, ReasonForbidden, ReasonUnknownPlan, ReasonNotEnabledOrUnknown, ReasonRejected, ReasonCanceled,
+		ReasonNotANumber,
+	}
+}
