@@ -1,7 +1,9 @@
 // Package simulator imitates Sinch's SMS REST API for tests and demonstrations. It accepts batches and delivery
 // feedback, calls back a report for each message, and keeps a ledger of everything, against which a customer's
-// software can be checked. It imports no package of this module outside its own directory, so that a parser error in
-// dlrloop cannot hide in the simulator too.
+// software can be checked. Its entry point is New; the example shows how to test a receiver of callbacks. The packages
+// below it hold one subject each: batches, callbacks, groups, fault, ledger, xms (the JSON of the API), text (one SMS),
+// schedule and random. They import no package of this module outside this directory, so that a parser error in dlrloop
+// cannot hide in the simulator too. Only demo, cli and tests import them.
 //
 // # Behaviour
 //
