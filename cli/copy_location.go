@@ -91,7 +91,7 @@ func (p location) sink(ctx context.Context, c *config.Config) (copying.Sink, err
 func (p location) postgres(c *config.Config) pgstore.Config {
 	of := pgstore.Config{URL: p.url, Replica: "copy"}
 	if c != nil && c.Store.Driver == config.DriverPostgres {
-		of.Dialect, of.Slots, of.NoMigrate = pgstore.Dialect(c.Store.Dialect), c.Store.Slots, !c.Store.Migrate
+		of.Dialect, of.Slots, of.NoMigrate = c.Store.Dialect, c.Store.Slots, !c.Store.Migrate
 	}
 	return of
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dlrloop/dlrloop/config"
 	"github.com/dlrloop/dlrloop/server"
+	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
 func migrateCommand() *cobra.Command {
@@ -49,7 +50,7 @@ func migrate(ctx context.Context, c *config.Config, distribute bool, stdout io.W
 	switch {
 	case c.Store.Driver != config.DriverPostgres:
 		return usageError{fmt.Errorf("store.driver is %s, but only postgres has a schema", c.Store.Driver)}
-	case distribute && c.Store.Dialect != config.DialectCitus:
+	case distribute && c.Store.Dialect != pgstore.Citus:
 		return usageError{fmt.Errorf("--distribute needs store.dialect: citus, but it is %s", c.Store.Dialect)}
 	}
 	from, to, err := server.Migrate(ctx, c, distribute)

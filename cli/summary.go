@@ -58,8 +58,8 @@ func kept(s config.Store) string {
 		how = "leaves the schema to `dlrloop migrate`"
 	}
 	kind := ""
-	if s.Dialect != config.DialectPostgres {
-		kind = " (" + s.Dialect + ")"
+	if s.Dialect != pgstore.Postgres {
+		kind = " (" + string(s.Dialect) + ")"
 	}
 	return fmt.Sprintf("postgres%s %s; up to %s; a start %s", kind, database(s.URL), count(s.PoolSize, "connection"), how)
 }

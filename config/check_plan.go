@@ -107,12 +107,13 @@ func (l *loader) checkOrigin(key string, p *Plan) {
 		if u, err := url.Parse(p.BaseURL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
 			l.warn(base, "is not HTTPS: credentials and numbers cross the network in clear text")
 		}
-	case p.Region == "":
-		l.missing("is not set; write the region of the service plan: us, eu, au, br or ca", region, base)
-	case p.Project.Used() && (p.Region == "au" || p.Region == "br" || p.Region == "ca"):
-		l.problem(region, "Sinch accepts a project's access key only in us and eu; use the service plan's API token")
 	default:
-		checkOneOf(l, region, p.Region, "us", "eu", "au", "br", "ca")
+		switch err := sinch.CheckRegion(p.Region, p.Project.Used()); {
+		case err != nil && p.Region == "":
+			l.missing(err.Error(), region, base)
+		case err != nil:
+			l.problem(region, "%s", err)
+		}
 	}
 }
 

@@ -38,7 +38,9 @@ func (l *loader) checkBoltStore(s Store) {
 }
 
 func (l *loader) checkPostgresStore(s Store) {
-	checkOneOf(l, "store.dialect", s.Dialect, DialectPostgres, DialectCitus, DialectPortable)
+	if err := s.Dialect.Check(); err != nil {
+		l.problem("store.dialect", "%s", err)
+	}
 	if s.URL == "" {
 		if s.URLFile == "" { // otherwise readSecret has reported the problem
 			l.missing("is postgres, but no database is set; set url_file or url", "store.driver", "store.url", "store.url_file")

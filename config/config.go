@@ -2,6 +2,8 @@
 // files that hold the secrets. It reports all problems at once, each with its place, its key and what to do.
 package config
 
+import "github.com/dlrloop/dlrloop/store/pgstore"
+
 // Config is the whole configuration after Load: defaults are set, secrets are read from their files, and values are
 // checked. Store.Path and the TLS files are relative to the working directory, or absolute.
 type Config struct {
@@ -129,7 +131,7 @@ type Store struct {
 	URLFile string `yaml:"url_file"`
 	// With `postgres`: the kind of database. `postgres`; `citus`, which distributes tables; `portable`, for other
 	// databases that speak PostgreSQL's protocol.
-	Dialect string `yaml:"dialect"`
+	Dialect pgstore.Dialect `yaml:"dialect"`
 	// With `postgres`: the maximum number of connections of this replica. The connections of all replicas together
 	// must stay below the database's `max_connections`.
 	PoolSize int `yaml:"pool_size" range:"6..1000"`
@@ -152,13 +154,6 @@ type Store struct {
 const (
 	DriverBolt     = "bolt"
 	DriverPostgres = "postgres"
-)
-
-// The values of Store.Dialect.
-const (
-	DialectPostgres = "postgres"
-	DialectCitus    = "citus"
-	DialectPortable = "portable"
 )
 
 // Memory limits the memory of the process.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
 // Default returns the configuration that applies where neither the file nor the environment sets a value. It is
@@ -20,7 +21,7 @@ func Default() *Config {
 		Store: Store{
 			Driver:           DriverBolt,
 			Path:             "data",
-			Dialect:          DialectPostgres,
+			Dialect:          pgstore.Postgres,
 			PoolSize:         12,
 			Slots:            32,
 			Migrate:          true,

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
 func TestPostgresSettings(t *testing.T) {
@@ -30,7 +32,7 @@ func TestPostgresSettings(t *testing.T) {
 	require.Empty(t, c.Warnings)
 	want := Default().Store
 	want.Driver, want.Path, want.URL, want.URLFile = DriverPostgres, filepath.Join(dir, "data"), url, "secrets/url"
-	want.Dialect, want.PoolSize, want.Slots, want.Migrate = DialectCitus, 40, 64, false
+	want.Dialect, want.PoolSize, want.Slots, want.Migrate = pgstore.Citus, 40, 64, false
 	want.StatementTimeout = Duration(5 * time.Second)
 	require.Equal(t, want, c.Store)
 

@@ -275,13 +275,6 @@ func TestGeneratedReplicaNames(t *testing.T) {
 	}
 }
 
-// TestTheDialectsOfConfigAndStoreAgree compares the constants of both packages.
-func TestTheDialectsOfConfigAndStoreAgree(t *testing.T) {
-	assert.EqualValues(t, pgstore.Postgres, config.DialectPostgres)
-	assert.EqualValues(t, pgstore.Citus, config.DialectCitus)
-	assert.EqualValues(t, pgstore.Portable, config.DialectPortable)
-}
-
 // TestAnUnreachableDatabase checks that the error contains no password.
 func TestAnUnreachableDatabase(t *testing.T) {
 	w := newWorld(t, nil)

@@ -27,7 +27,7 @@ func postgresOf(c *config.Config, replica string, o store.Observer) pgstore.Conf
 	m := sharesOf(c)
 	return pgstore.Config{
 		URL: c.Store.URL.Reveal(), Policies: policiesOf(c), Observer: o,
-		PoolSize: c.Store.PoolSize, Slots: c.Store.Slots, Dialect: pgstore.Dialect(c.Store.Dialect), Replica: replica,
+		PoolSize: c.Store.PoolSize, Slots: c.Store.Slots, Dialect: c.Store.Dialect, Replica: replica,
 		Memory:    m.queue + m.backlog + m.step,
 		NoMigrate: !c.Store.Migrate, StatementTimeout: time.Duration(c.Store.StatementTimeout),
 	}

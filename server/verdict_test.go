@@ -16,6 +16,7 @@ import (
 
 	"github.com/dlrloop/dlrloop/config"
 	"github.com/dlrloop/dlrloop/server"
+	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
 // TestCheckAndServeAgree checks that a server starts with every configuration that Load, and so `dlrloop check`,
@@ -121,7 +122,7 @@ func valuesOf(key string, kind reflect.Type, bounds string) []string {
 			"::ffff:10.0.0.0/104", "10.0.0.1,", "010.0.0.1", "[]")
 	}
 	for _, word := range []string{
-		"eu", "br", "mars", config.DialectCitus, "warn", config.FormatText, string(config.Reject), string(config.PlanToken),
+		"eu", "br", "mars", string(pgstore.Citus), "warn", config.FormatText, string(config.Reject), string(config.PlanToken),
 		"delivered", "confirmed", "off",
 	} {
 		texts = append(texts, word, strings.ToUpper(word))

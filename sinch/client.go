@@ -4,12 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 	"time"
 )
 
@@ -116,21 +113,21 @@ func newTransport() *http.Transport {
 	}
 }
 
-// hosts returns the origin of each region for the configured kind of credentials.
-func (c Config) hosts() map[string]string {
-	if c.Project != (Project{}) {
-		return map[string]string{
-			"us": "https://zt.us.sms.api.sinch.com",
-			"eu": "https://zt.eu.sms.api.sinch.com",
+// CheckRegion returns an error if Sinch has no such region, or none for a project's access key.
+func CheckRegion(region string, project bool) error {
+	switch region {
+	case "us", "eu":
+		return nil
+	case "au", "br", "ca":
+		if project {
+			return errors.New("Sinch accepts a project's access key only in us and eu; use the service plan's API token")
 		}
+		return nil
 	}
-	return map[string]string{
-		"us": "https://us.sms.api.sinch.com",
-		"eu": "https://eu.sms.api.sinch.com",
-		"au": "https://au.sms.api.sinch.com",
-		"br": "https://br.sms.api.sinch.com",
-		"ca": "https://ca.sms.api.sinch.com",
+	if region == "" {
+		return errors.New("is not set; write the region of the service plan: us, eu, au, br or ca")
 	}
+	return fmt.Errorf("%q is not a valid value; use us, eu, au, br or ca", region)
 }
 
 func (c Config) base() (string, error) {
@@ -159,12 +156,14 @@ func (c Config) segment() string {
 
 func (c Config) origin() (string, error) {
 	if c.BaseURL == "" {
-		hosts := c.hosts()
-		if host, found := hosts[c.Region]; found {
-			return host, nil
+		project := c.Project != Project{}
+		if err := CheckRegion(c.Region, project); err != nil {
+			return "", fmt.Errorf("region: %w", err)
 		}
-		known := strings.Join(slices.Sorted(maps.Keys(hosts)), ", ")
-		return "", fmt.Errorf("region %q: use one of %s, or set base_url", c.Region, known)
+		if project {
+			return "https://zt." + c.Region + ".sms.api.sinch.com", nil
+		}
+		return "https://" + c.Region + ".sms.api.sinch.com", nil
 	}
 	if c.Region != "" {
 		return "", errors.New("region and base_url: set only one of them")

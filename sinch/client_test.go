@@ -44,11 +44,12 @@ func TestNewReportsBadConfiguration(t *testing.T) {
 		"no plan":        {func(c *Config) { c.Plan = "" }, "plan: an id must not be empty"},
 		"a plan of dots": {func(c *Config) { c.Plan = ".." }, "plan: an id must not be"},
 		"no host": {
-			func(c *Config) { c.Region = "" }, `region "": use one of au, br, ca, eu, us, or set base_url`,
+			func(c *Config) { c.Region = "" }, `region: is not set; write the region`,
 		},
-		"unknown region": {func(c *Config) { c.Region = "de" }, `region "de": use one of`},
+		"unknown region": {func(c *Config) { c.Region = "de" }, `region: "de" is not a valid value; use us`},
 		"project region": {
-			func(c *Config) { c.Region, c.Token, c.Project = "br", "", project }, `region "br": use one of eu, us,`,
+			func(c *Config) { c.Region, c.Token, c.Project = "br", "", project },
+			`region: Sinch accepts a project's access key only in us and eu`,
 		},
 		"two hosts": {func(c *Config) { c.BaseURL = "http://h" }, "region and base_url: set only one"},
 		"no scheme": {

@@ -24,12 +24,13 @@ const (
 //go:embed citus.sql
 var distribution string
 
-func (d Dialect) check() error {
+// Check returns an error if d is not one of the dialects.
+func (d Dialect) Check() error {
 	switch d {
 	case Postgres, Citus, Portable:
 		return nil
 	}
-	return fmt.Errorf("unknown dialect %q: use %s, %s or %s", string(d), Postgres, Citus, Portable)
+	return fmt.Errorf("%q is not a valid value; use %s, %s or %s", string(d), Postgres, Citus, Portable)
 }
 
 // oneSlot reports whether every transaction must stay in one slot, because other slots may be on other machines.

@@ -31,7 +31,7 @@ func installCitusStandIns(t *testing.T, url string) {
 
 func TestUnknownDialect(t *testing.T) {
 	_, err := pgstore.Open(t.Context(), pgstore.Config{URL: "postgres://127.0.0.1:1/none", Dialect: "oracle"})
-	require.EqualError(t, err, `open store: unknown dialect "oracle": use postgres, citus or portable`)
+	require.EqualError(t, err, `open store: dialect: "oracle" is not a valid value; use postgres, citus or portable`)
 }
 
 // TestConcurrentClaims checks that two replicas that claim concurrently claim each task once.

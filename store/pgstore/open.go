@@ -121,8 +121,8 @@ var _ store.Store = (*Store)(nil)
 // returned Store.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	c = c.withDefaults()
-	if err := c.Dialect.check(); err != nil {
-		return nil, fmt.Errorf("open store: %w", err)
+	if err := c.Dialect.Check(); err != nil {
+		return nil, fmt.Errorf("open store: dialect: %w", err)
 	}
 	pool, err := newPool(ctx, c, new(gate))
 	if err != nil {
