@@ -21,12 +21,13 @@ const module = "github.com/dlrloop/dlrloop"
 var imports = map[string][]string{
 	".": {"cli"},
 	"cli": {
-		"config", "demo", "dlr", "server", "simulator", "sinch", "store", "store/boltstore",
+		"config", "demo", "dlr", "handlers/webhook", "server", "simulator", "sinch", "store", "store/boltstore",
 		"store/copying", "store/pgstore",
 	},
 	"batchinfo": {"dlr", "sinch", "store"},
 
-	"config": {"sinch", "store", "store/pgstore"}, // their rules hold for the settings that it reads for them
+	// config calls the checks of the packages whose settings it reads.
+	"config": {"handlers/access", "handlers/webhook", "sinch", "store", "store/pgstore"},
 	"demo":   {"config", "dlr", "server", "simulator", "simulator/ledger", "store"},
 	"dlr":    {},
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/dlrloop/dlrloop/config"
+	"github.com/dlrloop/dlrloop/handlers/webhook"
 	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
@@ -113,7 +114,7 @@ func verification(a config.Auth) string {
 		some(len(a.PathToken.Values), "path token"),
 	)
 	answer := "503, and Sinch retries"
-	if a.OnFailure == config.Reject {
+	if a.OnFailure == webhook.RejectOnFailure {
 		answer = "401, and Sinch does not retry"
 	}
 	return fmt.Sprintf("verified with %s; a failure is answered %s", ways, answer)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"strings"
+
+	"github.com/dlrloop/dlrloop/handlers/access"
 )
 
 // check reports every value that cannot work, and warns of values that probably should not be used.
@@ -58,18 +60,15 @@ func (l *loader) checkPrivate() {
 	if conflict(p.Listen, public.Listen) {
 		l.problem("private.listen", "%q conflicts with public.listen, %q; change one of the ports", p.Listen, public.Listen)
 	}
-	if host, _, _ := net.SplitHostPort(p.Listen); !isLoopback(host) && !p.Credentials.Any() {
+	if host, _, _ := net.SplitHostPort(p.Listen); !access.LoopbackHost(host) && !p.Credentials.Any() {
 		l.missing(fmt.Sprintf("%q is reachable from the network, and without credentials everyone there has full access; "+
 			"set private.credentials, or listen on 127.0.0.1", p.Listen), "private.listen", "private.credentials")
 	}
 }
 
 func (l *loader) checkBasic(key string, b Basic) {
-	switch {
-	case b.Username == "":
-		l.missing("is not set; an entry needs a username and a password", below(key, "username"))
-	case strings.Contains(b.Username, ":"):
-		l.problem(below(key, "username"), "contains a colon, which HTTP Basic does not allow; choose another")
+	if err := access.CheckUser(b.Username); err != nil {
+		l.problem(below(key, "username"), "%s", err)
 	}
 	if b.Password == "" {
 		l.missing("no password is set; set password or password_file", below(key, "password"), below(key, "password_file"))

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/dlrloop/dlrloop/handlers/access"
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
@@ -55,11 +56,6 @@ func isNetwork(text string) bool {
 	}
 	_, err := netip.ParsePrefix(text)
 	return err == nil
-}
-
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return strings.EqualFold(host, "localhost") || err == nil && ip.Unmap().IsLoopback()
 }
 
 // conflict reports whether two listen addresses need the same port of the same host.
@@ -130,7 +126,7 @@ func (l *loader) checkPublicURL() {
 		return
 	}
 	switch {
-	case isLoopback(u.Hostname()):
+	case access.LoopbackHost(u.Hostname()):
 		l.warn(key, "is a loopback address, which Sinch cannot call; "+
 			"write the address under which the internet reaches this listener")
 	case isExample(u.Hostname()):

@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"net"
 	"time"
+
+	"github.com/dlrloop/dlrloop/handlers/access"
 )
 
 func (l *loader) checkGateway() {
@@ -34,7 +36,7 @@ func (l *loader) checkGatewayListener(g Gateway) {
 			l.problem("gateway.listen", "%q conflicts with %s, %q; change one of the ports", g.Listen, other[0], other[1])
 		}
 	}
-	if host, _, _ := net.SplitHostPort(g.Listen); !isLoopback(host) && g.TLS == (TLS{}) {
+	if host, _, _ := net.SplitHostPort(g.Listen); !access.LoopbackHost(host) && g.TLS == (TLS{}) {
 		l.warn("gateway.listen", "%q is not HTTPS: tokens and numbers cross the network in clear text; set gateway.tls, "+
 			"or put an HTTPS proxy in front", g.Listen)
 	}

@@ -3,10 +3,10 @@ package config
 import (
 	"fmt"
 	"net/url"
-	"slices"
-	"strings"
 	"time"
 
+	"github.com/dlrloop/dlrloop/handlers/access"
+	"github.com/dlrloop/dlrloop/handlers/webhook"
 	"github.com/dlrloop/dlrloop/sinch"
 	"github.com/dlrloop/dlrloop/store"
 )
@@ -104,7 +104,7 @@ func (l *loader) checkOrigin(key string, p *Plan) {
 	switch {
 	case p.BaseURL != "":
 		l.checkBaseURL(base, p)
-		if u, err := url.Parse(p.BaseURL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		if u, err := url.Parse(p.BaseURL); err == nil && u.Scheme == "http" && !access.LoopbackHost(u.Hostname()) {
 			l.warn(base, "is not HTTPS: credentials and numbers cross the network in clear text")
 		}
 	default:
@@ -134,7 +134,7 @@ func (l *loader) checkBaseURL(key string, p *Plan) {
 }
 
 func (l *loader) checkAuth(key string, a Auth) {
-	checkOneOf(l, below(key, "on_failure"), a.OnFailure, Retry, Reject)
+	checkOneOf(l, below(key, "on_failure"), a.OnFailure, webhook.RetryOnFailure, webhook.RejectOnFailure)
 	if a.None && a.Any() {
 		l.problem(below(key, "none"), "accepts callbacks unverified, but a method to verify them is also set; keep "+
 			"one of the two")
@@ -174,32 +174,14 @@ func (l *loader) checkHeader(key string, h Header) {
 		return
 	case h.Name == "":
 		l.missing("is not set; name the header that Sinch is configured to send", below(key, "name"))
-	case !isToken(h.Name):
-		l.problem(below(key, "name"), "%q is not a valid header name; use letters, digits and -", h.Name)
-	case slices.Contains(reservedHeaders(), strings.ToLower(h.Name)):
-		l.problem(below(key, "name"), "%q is reserved by HTTP and cannot carry a secret; choose another header", h.Name)
+	default:
+		if err := webhook.CheckHeaderName(h.Name); err != nil {
+			l.problem(below(key, "name"), "%s", err)
+		}
 	}
 	if len(h.Values)+len(h.ValueFiles) == 0 {
 		l.missing("no accepted value is set; set value_files or values", below(key, "values"), below(key, "value_files"))
 	}
-}
-
-// reservedHeaders lists the headers, in lower case, that net/http or a proxy removes before a handler sees the
-// request.
-func reservedHeaders() []string {
-	return []string{
-		"host", "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection", "te", "trailer",
-		"upgrade", "expect",
-	}
-}
-
-// isToken reports whether text is a token of RFC 9110, the syntax of header names.
-func isToken(text string) bool {
-	const special = "!#$%&'*+-.^_`|~"
-	return !strings.ContainsFunc(text, func(r rune) bool {
-		letter := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
-		return !letter && !strings.ContainsRune(special, r)
-	})
 }
 
 func (l *loader) checkPathToken(key string, t PathToken) {

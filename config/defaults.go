@@ -3,6 +3,7 @@ package config
 import (
 	"time"
 
+	"github.com/dlrloop/dlrloop/handlers/webhook"
 	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
@@ -36,7 +37,7 @@ func Default() *Config {
 // DefaultPlan returns the default values of an entry of plans.
 func DefaultPlan() Plan {
 	return Plan{
-		Webhook: Webhook{Auth: Auth{OnFailure: Retry}},
+		Webhook: Webhook{Auth: Auth{OnFailure: webhook.RetryOnFailure}},
 		Feedback: Feedback{
 			On:       store.OnDelivered,
 			Batches:  KnownBatches,

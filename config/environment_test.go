@@ -50,7 +50,7 @@ func TestVariablesAppendListEntries(t *testing.T) {
 func TestVariablesReplaceTheAlternativeInTheFile(t *testing.T) {
 	dir := writeFiles(t, map[string]string{
 		"token":       "tok-file",
-		"config.yaml": planWith(region, "token_file: gone", webhook),
+		"config.yaml": planWith(region, "token_file: gone", anyCaller),
 	})
 	path := filepath.Join(dir, "config.yaml")
 	c, err := Load(path, []string{"DLRLOOP_PLANS_0_TOKEN=tok-env", "DLRLOOP_PLANS_0_BASE_URL=http://127.0.0.1:9200"})
@@ -59,7 +59,7 @@ func TestVariablesReplaceTheAlternativeInTheFile(t *testing.T) {
 	require.Equal(t, "http://127.0.0.1:9200", c.Plans[0].BaseURL)
 	require.Empty(t, c.Plans[0].Region)
 
-	require.NoError(t, os.WriteFile(path, []byte(planWith("base_url: http://127.0.0.1", "token: in-the-file", webhook)),
+	require.NoError(t, os.WriteFile(path, []byte(planWith("base_url: http://127.0.0.1", "token: in-the-file", anyCaller)),
 		0o600))
 	c, err = Load(path, []string{"DLRLOOP_PLANS_0_TOKEN_FILE=" + filepath.Join(dir, "token"), "DLRLOOP_PLANS_0_REGION=us"})
 	require.NoError(t, err)
@@ -76,7 +76,7 @@ func TestVariablesReplaceTheAlternativeInTheFile(t *testing.T) {
 	require.Equal(t, Project{ID: "p", KeyID: "k", KeySecret: "s"}, c.Plans[0].Project)
 
 	require.NoError(t, os.WriteFile(path, []byte(planWith(region, "project: {id: p, key_id: k, key_secret: s}",
-		webhook)), 0o600))
+		anyCaller)), 0o600))
 	c, err = Load(path, []string{"DLRLOOP_PLANS_0_TOKEN=t"})
 	require.NoError(t, err)
 	require.Equal(t, Secret("t"), c.Plans[0].Token)

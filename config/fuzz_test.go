@@ -11,7 +11,7 @@ import (
 // FuzzLoad checks that no file and no value of a variable makes Load panic, and that every error has a message.
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte(minimal), "10s")
-	f.Add([]byte(planWith(region, apiToken, webhook, "feedback: &f {<<: *f, on: off}")), "[a, b]")
+	f.Add([]byte(planWith(region, apiToken, anyCaller, "feedback: &f {<<: *f, on: off}")), "[a, b]")
 	f.Add([]byte("plans: [{id: &a a, token: *a, webhook: {auth: {hmac: {secrets: !!binary x}}}}]\n---\n? a\n: b"), "1d")
 	f.Add([]byte("{plans: [[], {}, null, 1], log: |\n  x\n}"), "")
 	f.Add([]byte("a: &a [*a]\n<<: *a\n<<: {log: 1}\n"), "[")

@@ -38,7 +38,7 @@ func TestTLSFilesAreRelativeToTheConfiguration(t *testing.T) {
 
 // TestAPlanWithoutCredentials has a plan whose callers have their own token and which sends no feedback.
 func TestAPlanWithoutCredentials(t *testing.T) {
-	c, err := load(t, planWith(region, webhook, "feedback: {on: off}"))
+	c, err := load(t, planWith(region, anyCaller, "feedback: {on: off}"))
 	require.NoError(t, err)
 	require.False(t, c.Plans[0].Callable())
 	require.Equal(t, CallerToken, c.Plans[0].Gateway.Token)
@@ -46,7 +46,7 @@ func TestAPlanWithoutCredentials(t *testing.T) {
 
 func TestEveryValueOfFeedbackOn(t *testing.T) {
 	for _, on := range []store.On{store.OnDelivered, store.OnConfirmed, store.OnBoth, store.OnOff} {
-		c, err := load(t, planWith(region, apiToken, webhook, "feedback: {on: "+string(on)+"}"))
+		c, err := load(t, planWith(region, apiToken, anyCaller, "feedback: {on: "+string(on)+"}"))
 		require.NoError(t, err)
 		require.Equal(t, on, c.Plans[0].Feedback.On)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dlrloop/dlrloop/handlers/webhook"
 	"github.com/dlrloop/dlrloop/store"
 )
 
@@ -138,7 +139,7 @@ plans:
 			Basic:     []Basic{{Username: "sinch", Password: "pw-sinch"}},
 			Header:    Header{Name: "X-Hook", Values: []Secret{"hv-1", "hv-2"}, ValueFiles: []string{"../secrets/hv-2"}},
 			PathToken: PathToken{Values: []Secret{"pt-1", "pt-2"}, ValueFiles: []string{"../secrets/pt-2"}},
-			OnFailure: Reject,
+			OnFailure: webhook.RejectOnFailure,
 		}},
 		Feedback: Feedback{
 			On: store.OnOff, Batches: AllBatches, Workers: 8, Rate: 0.5, GiveUp: Duration(36 * time.Hour),

@@ -1,6 +1,9 @@
 package config
 
-import "github.com/dlrloop/dlrloop/store"
+import (
+	"github.com/dlrloop/dlrloop/handlers/webhook"
+	"github.com/dlrloop/dlrloop/store"
+)
 
 // Plan is one Sinch service plan: how dlrloop calls its API, verifies its callbacks and sends its feedback.
 type Plan struct {
@@ -58,7 +61,7 @@ type Auth struct {
 	None bool `yaml:"none"`
 	// The answer to a callback that fails verification: `retry` (503: Sinch retries it for about a day, so a wrong
 	// secret here only costs a delay) or `reject` (401: Sinch never sends it again).
-	OnFailure OnFailure `yaml:"on_failure"`
+	OnFailure webhook.OnFailure `yaml:"on_failure"`
 }
 
 // Any reports whether at least one method to verify callbacks is set.
@@ -66,15 +69,6 @@ func (a Auth) Any() bool {
 	return len(a.HMAC.Secrets)+len(a.HMAC.SecretFiles)+len(a.Basic)+len(a.Header.Values)+len(a.Header.ValueFiles)+
 		len(a.PathToken.Values)+len(a.PathToken.ValueFiles) > 0
 }
-
-// OnFailure selects the answer to a callback that fails verification.
-type OnFailure string
-
-// The values of OnFailure.
-const (
-	Retry  OnFailure = "retry"  // 503: Sinch retries for about a day
-	Reject OnFailure = "reject" // 401: Sinch does not retry
-)
 
 // HMAC verifies Sinch's signature of the callback's body.
 type HMAC struct {

@@ -31,9 +31,9 @@ func planWith(lines ...string) string {
 }
 
 const (
-	region   = "region: eu"
-	apiToken = "token: tok-a"
-	webhook  = "webhook: {auth: {none: true}}"
+	region    = "region: eu"
+	apiToken  = "token: tok-a"
+	anyCaller = "webhook: {auth: {none: true}}"
 )
 
 // problemCase is a configuration that Load rejects, with the text of its problems.
@@ -51,11 +51,11 @@ func requireProblems(t *testing.T, cases map[string]problemCase) {
 }
 
 func TestEachProblemHasPlaceKeyAndFix(t *testing.T) {
-	full := planWith(region, apiToken, webhook)
+	full := planWith(region, apiToken, anyCaller)
 	requireProblems(t, map[string]problemCase{
 		"unknown key": {full + "publik: {}\n", "config.yaml:6:1: publik: unknown key; did you mean public?"},
 		"unknown key in plan": {
-			planWith("regoin: eu", apiToken, webhook),
+			planWith("regoin: eu", apiToken, anyCaller),
 			"config.yaml:3:5: plans[0].regoin: unknown key; did you mean region?",
 		},
 		"unknown key, nothing near": {
@@ -68,7 +68,7 @@ func TestEachProblemHasPlaceKeyAndFix(t *testing.T) {
 			"config.yaml:6:7: log: this is not a key; write a key, a colon, a space and the value; known keys: level, format",
 		},
 		"set twice": {
-			planWith(region, apiToken, webhook, region),
+			planWith(region, apiToken, anyCaller, region),
 			"config.yaml:6:5: plans[0].region: is set twice; the first time on line 3",
 		},
 		"text for a block": {full + "log: info\n", "config.yaml:6:6: log: must be a block of keys: level, format"},
@@ -111,7 +111,7 @@ func TestEachProblemHasPlaceKeyAndFix(t *testing.T) {
 		"key of blocks": {full + "token: x\n", "config.yaml:6:1: token: unknown key here; it belongs in plans[] " +
 			"or plans[].gateway"},
 		"key of the top": {
-			planWith(region, apiToken, webhook, "log: {level: info}"),
+			planWith(region, apiToken, anyCaller, "log: {level: info}"),
 			"config.yaml:6:5: plans[0].log: unknown key here; it belongs in the top level",
 		},
 		"UTF-16": {"\xff\xfep\x00", "config.yaml: is UTF-16; save it as UTF-8"},

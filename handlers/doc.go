@@ -7,5 +7,6 @@
 //   - listener: what all listeners do around a handler.
 //   - problem: the answers to errors.
 //
-// webhook, gateway and api do not import each other. Only package server imports them.
+// webhook, gateway and api do not import each other. Package server imports them, and
+// package config the checks of webhook and access.
 package handlers

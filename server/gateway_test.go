@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dlrloop/dlrloop/config"
+	"github.com/dlrloop/dlrloop/handlers/webhook"
 	"github.com/dlrloop/dlrloop/server"
 	"github.com/dlrloop/dlrloop/store"
 )
@@ -210,7 +211,7 @@ func TestReloadChangesThePathTokenOfCallbackURLs(t *testing.T) {
 	w.config.Public.URL, w.config.Gateway.Defaults = "https://dlr.example.com", true
 	w.config.Plans[0].Webhook.Auth = config.Auth{
 		PathToken: config.PathToken{Values: []config.Secret{"first"}},
-		OnFailure: config.Retry,
+		OnFailure: webhook.RetryOnFailure,
 	}
 	w.start()
 	callback := func() string {

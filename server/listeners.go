@@ -26,7 +26,7 @@ func publicPlans(c *config.Config) []webhook.Plan {
 		auth := p.Webhook.Auth
 		plans[i] = webhook.Plan{
 			ID:        p.ID,
-			OnFailure: webhook.OnFailure(auth.OnFailure),
+			OnFailure: auth.OnFailure,
 			Auth: webhook.Auth{
 				HMAC:       webhook.HMAC{Secrets: reveal(auth.HMAC.Secrets), MaxAge: time.Duration(auth.HMAC.MaxAge)},
 				Basic:      credentials(auth.Basic),

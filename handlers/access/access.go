@@ -45,13 +45,15 @@ func New(basic []Basic, bearer []string) (*Access, error) {
 // Challenges returns the values of WWW-Authenticate for an answer 401. It is nil if no credentials are configured.
 func (a *Access) Challenges() []string { return a.challenges }
 
-// Loopback reports whether only this machine can reach a listener at the address. Of host names only localhost counts,
-// since any other may resolve to anything.
+// Loopback reports whether only this machine can reach a listener at the address.
 func Loopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
+	return err == nil && LoopbackHost(host)
+}
+
+// LoopbackHost reports whether a host is this machine. Of host names only localhost counts, since any other may resolve
+// to anything.
+func LoopbackHost(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.Unmap().IsLoopback() || strings.EqualFold(host, "localhost")
 }

@@ -10,19 +10,33 @@ import (
 // Basic is a user name and a password for HTTP Basic authentication.
 type Basic struct{ User, Password string }
 
+// Check returns an error if the user name or the password cannot be used.
+func (b Basic) Check() error {
+	if b.Password == "" {
+		return errors.New("password: is not set")
+	}
+	if err := CheckUser(b.User); err != nil {
+		return fmt.Errorf("username: %w", err)
+	}
+	return nil
+}
+
+// CheckUser returns an error if a user name is empty or contains a colon.
+func CheckUser(name string) error {
+	switch {
+	case name == "":
+		return errors.New("is not set; an entry needs a username and a password")
+	case strings.Contains(name, ":"):
+		return errors.New("contains a colon, which HTTP Basic does not allow; choose another")
+	}
+	return nil
+}
+
 // Format prints *** for every verb, so no password reaches a log.
 func (Basic) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 
 // MarshalText returns ***, so no password reaches an encoded text.
 func (Basic) MarshalText() ([]byte, error) { return []byte("***"), nil }
-
-// Check returns an error unless the pair can be sent as a header and has both parts.
-func (b Basic) Check() error {
-	if b.User == "" || strings.Contains(b.User, ":") || b.Password == "" {
-		return errors.New("set a user name without a colon, and a password")
-	}
-	return nil
-}
 
 // Digests returns the digests of user:password in UTF-8 and, if that differs, in ISO 8859-1. RFC 7617 leaves the
 // encoding open: Sinch does not document its own, and curl, browsers and proxies differ.

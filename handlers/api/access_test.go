@@ -41,9 +41,9 @@ func TestAReachablePrivateListenerRequiresCredentials(t *testing.T) {
 
 func TestInvalidPrivateCredentialsAreRefused(t *testing.T) {
 	for name, c := range map[string]Config{
-		"basic[1]: set a user name":   {Basic: []access.Basic{{User: "a", Password: "b"}, {User: "", Password: "b"}}},
-		"basic[0]: set a user":        {Basic: []access.Basic{{User: "a", Password: ""}}},
-		"without a colon":             {Basic: []access.Basic{{User: "a:b", Password: "c"}}},
+		"basic[1]: username: is not":  {Basic: []access.Basic{{User: "a", Password: "b"}, {User: "", Password: "b"}}},
+		"basic[0]: password: is not":  {Basic: []access.Basic{{User: "a", Password: ""}}},
+		"contains a colon":            {Basic: []access.Basic{{User: "a:b", Password: "c"}}},
 		"tokens[1]: empty":            {Bearer: []string{"a", ""}},
 		"begins or ends with a space": {Bearer: []string{" a"}},
 	} {

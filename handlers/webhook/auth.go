@@ -104,6 +104,11 @@ func (a Auth) validate(key string) error {
 	case !a.None && kinds == 0:
 		return fmt.Errorf("%s: empty: set hmac, basic, header or path_token, or none: true to accept every caller", key)
 	}
+	if a.Header.Name != "" {
+		if err := CheckHeaderName(a.Header.Name); err != nil {
+			return fmt.Errorf("%s.header.name: %w", key, err)
+		}
+	}
 	for i, b := range a.Basic {
 		if err := b.Check(); err != nil {
 			return fmt.Errorf("%s.basic[%d]: %w", key, i, err)

@@ -197,3 +197,19 @@ func TestCredentialsAreNeverPrinted(t *testing.T) {
 		require.NotContains(t, printed, "hidden")
 	}
 }
+
+func TestAHeaderThatCannotCarryASecretIsRefused(t *testing.T) {
+	for name, want := range map[string]string{
+		"X Key": "is not a valid header name", "Connection": "is reserved by HTTP",
+		"x-dlr-key": "",
+	} {
+		err := CheckHeaderName(name)
+		if want == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorContains(t, err, want)
+	}
+	require.ErrorContains(t, Auth{Header: Header{Name: "Host", Values: []string{"s"}}}.validate("auth"),
+		"auth.header.name: \"Host\" is reserved by HTTP")
+}
