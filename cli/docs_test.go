@@ -14,8 +14,8 @@ import (
 
 const commandsPage = "../docs/commands.md"
 
-// TestTheCommandsPageMatchesTheHelp fails if docs/commands.md differs from the help texts. To update the page, run:
-// DLRLOOP_TEST_UPDATE=1 go test ./cli -run CommandsPage
+// TestTheCommandsPageMatchesTheHelp fails if docs/commands.md differs from the help texts. To update the page, run
+// DLRLOOP_UPDATE=1 go test ./cli.
 func TestTheCommandsPageMatchesTheHelp(t *testing.T) {
 	root := rootCommand()
 	root.InitDefaultCompletionCmd()
@@ -40,7 +40,7 @@ three exit codes: 0 done, 1 the command failed, 2 invalid arguments or configura
 	for _, c := range leaves {
 		section(&page, c)
 	}
-	if os.Getenv("DLRLOOP_TEST_UPDATE") != "" {
+	if os.Getenv("DLRLOOP_UPDATE") != "" {
 		require.NoError(t, os.WriteFile(commandsPage, []byte(page.String()), 0o644))
 	}
 	kept, err := os.ReadFile(commandsPage)

@@ -67,7 +67,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		UpdateScripts:       os.Getenv("DLRLOOP_TEST_UPDATE") != "",
+		UpdateScripts:       os.Getenv("DLRLOOP_UPDATE") != "",
 		Setup: func(e *testscript.Env) error {
 			address := strings.TrimPrefix(private.URL, "http://")
 			e.Setenv("PRIVATE", address)

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"flag"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -20,7 +19,7 @@ const (
 )
 
 // TestTheReferenceMatchesTheComments fails if docs/configuration.md differs from the comments on Config. To update
-// the page, run: go test ./config -run Reference -update
+// the page, run DLRLOOP_UPDATE=1 go test ./config.
 func TestTheReferenceMatchesTheComments(t *testing.T) {
 	page, err := os.ReadFile(referencePath)
 	require.NoError(t, err)
@@ -32,7 +31,7 @@ func TestTheReferenceMatchesTheComments(t *testing.T) {
 	r := reference{comments: comments(t)}
 	r.section("", prefix, reflect.ValueOf(*Default()))
 	want := before + begin + r.String() + end + after
-	if flag.Lookup("update").Value.String() == "true" {
+	if os.Getenv("DLRLOOP_UPDATE") != "" {
 		require.NoError(t, os.WriteFile(referencePath, []byte(want), 0o644))
 	}
 	require.Equal(t, want, string(page))
@@ -151,10 +150,4 @@ func TestEveryKeyHasAComment(t *testing.T) {
 			}
 		}
 	})
-}
-
-func TestMain(m *testing.M) {
-	flag.Bool("update", false, "update docs/configuration.md")
-	flag.Parse()
-	os.Exit(m.Run())
 }

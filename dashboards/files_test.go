@@ -3,7 +3,6 @@ package dashboards
 import (
 	"encoding/json"
 	"errors"
-	"flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,11 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMain writes the generated files before the tests read them, if -update is set.
+// TestMain writes the generated files before the tests read them, if DLRLOOP_UPDATE is set.
 func TestMain(m *testing.M) {
-	update := flag.Bool("update", false, "regenerate the dashboards and their layouts")
-	flag.Parse()
-	if *update {
+	if os.Getenv("DLRLOOP_UPDATE") != "" {
 		if err := writeFiles(); err != nil {
 			panic(err)
 		}
@@ -158,7 +155,7 @@ func TestFilesAreUpToDate(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, names(t), len(made), "every JSON file in the directory must be generated")
 	for name, text := range made {
-		require.Equal(t, string(text), string(read(t, name)), "out of date; run: go test ./... -update")
+		require.Equal(t, string(text), string(read(t, name)), "out of date; run: DLRLOOP_UPDATE=1 go test ./...")
 	}
 }
 

@@ -109,7 +109,7 @@ func layoutFile(uid string) string { return filepath.Join("testdata", uid+".txt"
 func TestLayout(t *testing.T) {
 	files := readFiles(t)
 	for uid, f := range files {
-		require.Equal(t, string(read(t, layoutFile(uid))), sketch(f), "to mend: go test ./... -update")
+		require.Equal(t, string(read(t, layoutFile(uid))), sketch(f), "out of date; run: DLRLOOP_UPDATE=1 go test ./...")
 	}
 	found, err := filepath.Glob("testdata/*.txt")
 	require.NoError(t, err)

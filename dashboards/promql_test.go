@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Durations that replace Grafana's intervals before parsing. They are used nowhere else, so that tests recognise
+// Durations that replace Grafana's intervals before parsing. They are used nowhere else, so that tests recognize
 // them.
 const (
 	parsedStep  = 7 * time.Minute

@@ -1,7 +1,6 @@
 package metrics_test
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,11 +14,9 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-var update = flag.Bool("update", false, "regenerate docs/metrics.md")
-
 const preamble = `# Metrics
 
-<!-- Generated from the code: go test ./metrics -run TestTable -update -->
+<!-- Generated from the code: DLRLOOP_UPDATE=1 go test ./metrics -->
 
 dlrloop exports these at ` + "`/metrics`" + ` of its private listener, together with the usual
 ` + "`go_*` and `process_*`" + ` series.
@@ -76,12 +73,12 @@ func TestTableInTheDocumentationMatchesTheExport(t *testing.T) {
 	}
 	table.WriteString(valuesHead + values.String())
 	file := filepath.Join("..", "docs", "metrics.md")
-	if *update {
+	if os.Getenv("DLRLOOP_UPDATE") != "" {
 		require.NoError(t, os.WriteFile(file, []byte(table.String()), 0o644))
 	}
 	written, err := os.ReadFile(file)
 	require.NoError(t, err)
-	require.Equal(t, table.String(), string(written), "regenerate it: go test ./metrics -run TestTable -update")
+	require.Equal(t, table.String(), string(written), "to regenerate: DLRLOOP_UPDATE=1 go test ./metrics")
 }
 
 // valuesOf returns the values that a label has from the start, sorted.
