@@ -3,7 +3,6 @@ package pgstore_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -31,12 +30,10 @@ func newPgBouncer(t *testing.T, address string, settings ...string) string {
 	u, err := url.Parse(address)
 	require.NoError(t, err)
 	q := u.Query()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	port := strconv.Itoa(free.Addr().(*net.TCPAddr).Port)
-	require.NoError(t, free.Close())
 
-	dir, err := os.MkdirTemp("", "dlrloop-bouncer-") // PgBouncer may run as another user, which cannot read t.TempDir
+	// The directory holds PgBouncer's socket, so no other process can take its address. PgBouncer may run as another
+	// user, which cannot read t.TempDir.
+	dir, err := os.MkdirTemp("", "dlrloop-bouncer-")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	require.NoError(t, os.Chmod(dir, 0o755))
@@ -44,7 +41,7 @@ func newPgBouncer(t *testing.T, address string, settings ...string) string {
 	lines := append([]string{
 		"[databases]",
 		fmt.Sprintf("* = host=%s port=%s", q.Get("host"), q.Get("port")),
-		"[pgbouncer]", "listen_addr = 127.0.0.1", "listen_port = " + port, "unix_socket_dir =",
+		"[pgbouncer]", "listen_addr =", "listen_port = 6432", "unix_socket_dir = " + dir,
 		"auth_type = any", "pool_mode = transaction", "default_pool_size = 4",
 	}, settings...)
 	lines[1] += " user=" + u.User.Username()
@@ -59,6 +56,7 @@ func newPgBouncer(t *testing.T, address string, settings ...string) string {
 		require.NoError(t, err)
 		gid, err := strconv.ParseUint(account.Gid, 10, 32)
 		require.NoError(t, err)
+		require.NoError(t, os.Chown(dir, int(uid), int(gid)))
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
 	}
 	cmd.Stderr = os.Stderr
@@ -67,8 +65,8 @@ func newPgBouncer(t *testing.T, address string, settings ...string) string {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait() // returns an error because the process was killed
 	})
-	q.Set("host", "127.0.0.1")
-	q.Set("port", port)
+	q.Set("host", dir)
+	q.Set("port", "6432")
 	u.RawQuery = q.Encode()
 	require.Eventually(t, func() bool {
 		c, err := pgx.Connect(context.WithoutCancel(t.Context()), u.String())
