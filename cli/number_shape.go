@@ -101,7 +101,7 @@ func checkCountryCode(digits string) *cellError {
 	return nil
 }
 
-// zeroCountries lists the country codes whose numbers keep their leading 0 when dialled from abroad: Italy, Ivory
+// zeroCountries lists the country codes whose numbers keep their leading 0 when dialed from abroad: Italy, Ivory
 // Coast, Benin, Gabon, Congo and San Marino.
 func zeroCountries() []string { return []string{"39", "225", "229", "241", "242", "378"} }
 

@@ -74,7 +74,7 @@ var (
 	errDate      = &cellError{"is a date", errNotNumber.advice}
 	errDecimal   = &cellError{"is a decimal number", "format the column as text and export it again"}
 	errAddress   = &cellError{errNotNumber.reason, "it is an IP address; " + errNotNumber.advice}
-	errTrunk     = &cellError{"has (0) in it", "remove the 0, as when dialling from abroad"}
+	errTrunk     = &cellError{"has (0) in it", "remove the 0, as when dialing from abroad"}
 	errZero      = &cellError{"has a 0 after the country code", errTrunk.advice}
 	errRounded   = &cellError{"was rounded by a spreadsheet, as in 4.47701E+11", errDecimal.advice}
 	errNational  = &cellError{"is a national number", "write it with + and its country code"}

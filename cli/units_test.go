@@ -95,7 +95,9 @@ func TestAdviceIfABatchMayHaveBeenSent(t *testing.T) {
 		"stopped": context.Canceled,
 		"cut off": &net.OpError{Op: "read", Err: errors.New("reset")},
 	} {
-		require.Contains(t, adviseSend(err, "").(advised).advice, "may have been sent", name)
+		var advice advised
+		require.ErrorAs(t, adviseSend(err, ""), &advice, name)
+		require.Contains(t, advice.advice, "may have been sent", name)
 	}
 	for name, err := range map[string]error{
 		"refused": answer(403), "too many": answer(429), "invalid": &sinch.InvalidError{Member: "to"},

@@ -47,7 +47,9 @@ func TestValuesOutOfRangeAreRejected(t *testing.T) {
 				return ""
 			}
 			var of []string
-			for _, p := range err.(Problems) {
+			var problems Problems
+			require.ErrorAs(t, err, &problems)
+			for _, p := range problems {
 				if p.Key == key {
 					of = append(of, p.Message)
 				}

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -124,7 +123,7 @@ func TestVariableNames(t *testing.T) {
 	known := make(map[string]bool)
 	l.override("", reflect.ValueOf(l.config).Elem(), known)
 	for name := range maps.Keys(known) {
-		require.Regexp(t, regexp.MustCompile(`^DLRLOOP(_[A-Z0-9]+)+$`), name)
+		require.Regexp(t, `^DLRLOOP(_[A-Z0-9]+)+$`, name)
 		require.False(t, isServiceLink(name), name)
 	}
 	require.Contains(t, known, "DLRLOOP_PLANS_0_WEBHOOK_AUTH_BASIC_0_PASSWORD_FILE")

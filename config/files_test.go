@@ -18,12 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pair creates a certificate and its key and returns the paths of the files.
-func pair(t *testing.T) (cert, key string) {
-	t.Helper()
-	return pairOf(t, &x509.Certificate{NotAfter: time.Now().Add(time.Hour)})
-}
-
+// pairOf creates a certificate from the template, with its key, and returns the paths of the files.
 func pairOf(t *testing.T, template *x509.Certificate) (cert, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

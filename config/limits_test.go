@@ -77,8 +77,9 @@ func loadsWithin(t *testing.T, name string, most uint64, load func() error) {
 	runtime.ReadMemStats(&before)
 	err := load()
 	runtime.ReadMemStats(&after)
-	require.Error(t, err, name)
-	require.LessOrEqual(t, len(err.(Problems)), maxProblems, name)
+	var problems Problems
+	require.ErrorAs(t, err, &problems, name)
+	require.LessOrEqual(t, len(problems), maxProblems, name)
 	require.Less(t, len(err.Error()), 1<<20, name)
 	require.Less(t, (after.TotalAlloc-before.TotalAlloc)>>20, most>>20, "%s: MB", name)
 	require.Less(t, after.StackSys>>20, uint64(64), "%s: MB of stack", name)

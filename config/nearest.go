@@ -12,7 +12,7 @@ func nearest(word string, among []string) string {
 }
 
 // distance returns the optimal string alignment distance of a and b: the number of letters to insert, delete, replace
-// or swap with their neighbour.
+// or swap with their neighbor.
 func distance(a, b string) int {
 	rows := make([][]int, len(a)+1)
 	for i := range rows {

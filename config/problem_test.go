@@ -59,8 +59,8 @@ func TestEachProblemHasPlaceKeyAndFix(t *testing.T) {
 			"config.yaml:3:5: plans[0].regoin: unknown key; did you mean region?",
 		},
 		"unknown key, nothing near": {
-			full + "log: {colour: true}\n",
-			"config.yaml:6:7: log.colour: unknown key; known keys: level, format",
+			full + "log: {color: true}\n",
+			"config.yaml:6:7: log.color: unknown key; known keys: level, format",
 		},
 		"key in capitals": {full + "Log: {level: info}\n", "config.yaml:6:1: Log: unknown key; did you mean log?"},
 		"no word": {

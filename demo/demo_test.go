@@ -40,7 +40,7 @@ func TestOnce(t *testing.T) {
 // TestEnds stops a demo without Once, as Ctrl-C does.
 func TestEnds(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
-	out := &signalling{text: "feedback wanted", seen: make(chan struct{})}
+	out := &signaling{text: "feedback wanted", seen: make(chan struct{})}
 	ended := make(chan error, 1)
 	go func() { ended <- Run(ctx, Config{Out: out, Color: true, Seed: 1}) }()
 	select {
@@ -52,15 +52,15 @@ func TestEnds(t *testing.T) {
 	require.NoError(t, <-ended)
 }
 
-// signalling is a writer that closes seen when text is written.
-type signalling struct {
+// signaling is a writer that closes seen when text is written.
+type signaling struct {
 	mu   sync.Mutex
 	text string
 	seen chan struct{}
 	once sync.Once
 }
 
-func (s *signalling) Write(b []byte) (int, error) {
+func (s *signaling) Write(b []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if bytes.Contains(b, []byte(s.text)) {

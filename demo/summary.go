@@ -89,8 +89,8 @@ func (w *world) summarize(ctx context.Context, started time.Time) (s Summary, er
 	return s, nil
 }
 
-// feedback returns two sets of recipients. expected holds every delivered recipient of a batch that wants feedback, even
-// if its report was lost. applied holds the recipients whose feedback Sinch accepted.
+// feedback returns two sets of recipients. expected holds every delivered recipient of a batch that wants feedback,
+// even if its report was lost. applied holds the recipients whose feedback Sinch accepted.
 func (w *world) feedback() (expected, applied map[ledger.BatchRecipient]bool) {
 	record := w.sinch.Ledger()
 	expected, applied = make(map[ledger.BatchRecipient]bool), make(map[ledger.BatchRecipient]bool)

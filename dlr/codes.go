@@ -15,7 +15,7 @@ const (
 	ClassInternal     Class = "internal"      // failure at Sinch
 	ClassESME         Class = "esme"          // failure on Sinch's side of an SMPP connection
 	ClassESMEExternal Class = "esme_external" // refused by the other side of an SMPP connection
-	ClassSMSC         Class = "smsc"          // from the carrier's SMS centre
+	ClassSMSC         Class = "smsc"          // from the carrier's SMS center
 	ClassHLR          Class = "hlr"           // from the carrier's home register: subscriber unknown or unreachable
 	ClassMSC          Class = "msc"           // from the switch that serves the phone
 	ClassMMS          Class = "mms"           // multimedia messages only

@@ -3,7 +3,6 @@ package dlr
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"testing"
 	"time"
 
@@ -196,7 +195,7 @@ func TestEveryTruncatedFixtureIsNotJSON(t *testing.T) {
 	for n := range body {
 		_, err := Parse(body[:n])
 		var fault *ParseError
-		require.True(t, errors.As(err, &fault), "cut at %d", n)
+		require.ErrorAs(t, err, &fault, "cut at %d", n)
 		require.Equal(t, NotJSON, fault.Reason, "cut at %d", n)
 	}
 }

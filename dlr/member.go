@@ -15,8 +15,8 @@ import (
 // report unreadable. A null counts as absent, and so does nil, which stands for an absent member. The other packages
 // decode with them too, so that the same JSON means the same everywhere.
 
-// Text decodes a JSON string, or a JSON number in its original spelling, except that 3.0 is 3. The result is valid UTF-8
-// without NUL, which PostgreSQL cannot store. It returns false for any other value.
+// Text decodes a JSON string, or a JSON number in its original spelling, except that 3.0 is 3. The result is valid
+// UTF-8 without NUL, which PostgreSQL cannot store. It returns false for any other value.
 func Text(value []byte) (s string, ok bool) {
 	if len(value) == 0 {
 		return "", false

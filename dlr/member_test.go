@@ -38,7 +38,7 @@ func TestAnInvalidOptionalMemberIsDropped(t *testing.T) {
 			want := recipientMembers().without(member).report(t)
 			byHand := recipientMembers().report(t)
 			forget[member](byHand)
-			require.Equal(t, byHand, want)
+			require.Equal(t, want, byHand)
 			for _, value := range odd {
 				require.Equal(t, want, recipientMembers().with(member, value).report(t), "%s: %s", member, value)
 			}

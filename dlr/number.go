@@ -60,7 +60,7 @@ type Number string
 // Digits returns the form in which numbers are compared.
 func (n Number) Digits() string { return Digits(string(n)) }
 
-// Masked returns the number with all but its first three and last two digits hidden, which is enough to recognise a
+// Masked returns the number with all but its first three and last two digits hidden, which is enough to recognize a
 // known number. It returns *** for fewer than 8 digits and for text that is not a number.
 func (n Number) Masked() string {
 	d := n.Digits()

@@ -8,7 +8,7 @@ import (
 // lazySeries holds numbered series. Each series is created at its first use; later uses find it without a lock.
 type lazySeries[S any] struct {
 	found  []atomic.Pointer[S]
-	mu     *sync.Mutex        // serialises create
+	mu     *sync.Mutex        // serializes create
 	create func(number int) S // called once for each number
 }
 

@@ -5,7 +5,7 @@
 // schedule and random. They import no package of this module outside this directory, so that a parser error in dlrloop
 // cannot hide in the simulator too. Only demo, cli and tests import them.
 //
-// # Behaviour
+// # Behavior
 //
 // API serves, for each service plan, the eight batch operations (send, dry run, list, get, update, replace, cancel,
 // delivery feedback), the three ways to read delivery reports, and groups. While Run runs, each message goes from
@@ -80,7 +80,7 @@
 //
 // # Where Sinch's documentation is silent
 //
-// In these cases the simulator's behaviour is its own choice.
+// In these cases the simulator's behavior is its own choice.
 //
 // Calls: an unknown plan is answered 404, a wrong token 401, and more than Config.RequestsPerSecond 429, all without
 // a body. A 429 has a Retry-After header only if a fault or an anomaly sets it. A member of the wrong JSON type is

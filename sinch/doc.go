@@ -15,7 +15,7 @@
 // A method makes one attempt. It repeats a call only if Sinch refused it because the OAuth2 token had just expired. It
 // does not follow redirects, and reads an answer only up to the configured limit. When and how often to retry is the
 // caller's decision. Every call except Send can be repeated safely (Update only if nobody else changes the batch
-// meanwhile): Sinch cannot recognise a repeated send. After a timeout, look for the batch with Batches and its
+// meanwhile): Sinch cannot recognize a repeated send. After a timeout, look for the batch with Batches and its
 // ClientReference before sending it again.
 //
 // # Decoding

@@ -21,7 +21,7 @@ type listing[T any] struct {
 	size      int    // entries per page; zero means the largest
 	invalid   error  // if set, the arguments are invalid and no call is made
 	member    string // name of the member that holds the entries
-	// parse decodes an entry and returns its key, by which repeated entries are recognised.
+	// parse decodes an entry and returns its key, by which repeated entries are recognized.
 	parse func(json.RawMessage) (T, string, error)
 }
 

@@ -202,6 +202,6 @@ func requireReason(t *rapid.T, err error) {
 	if err == nil {
 		return
 	}
-	require.IsType(t, &InvalidError{}, err)
+	require.ErrorAs(t, err, new(*InvalidError))
 	require.NotRegexp(t, wholeNumber, err.Error())
 }

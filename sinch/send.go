@@ -6,7 +6,7 @@ import (
 	"net/http"
 )
 
-// Send sends a batch. It makes one attempt, because Sinch cannot recognise a repetition: a second call creates a second
+// Send sends a batch. It makes one attempt, because Sinch cannot recognize a repetition: a second call creates a second
 // batch and sends every message again. If the outcome is unknown (a timeout, a cut connection, a 408 or 5xx, a success
 // that cannot be decoded), look for the batch with Batches and its ClientReference before sending again.
 //

@@ -14,7 +14,7 @@ type call struct {
 	operation Operation
 	method    string
 	path      string // below the plan's segment; escaped, with the query
-	body      any    // marshalled as JSON; nil means no body
+	body      any    // marshaled as JSON; nil means no body
 	read      bool   // the body of a success is needed
 }
 

@@ -24,7 +24,7 @@ type Policy struct {
 	Missing Missing
 }
 
-// MaxRetryAfter is the longest Retry-After that dlrloop honours in a 429.
+// MaxRetryAfter is the longest Retry-After that dlrloop honors in a 429.
 const MaxRetryAfter = time.Hour
 
 // Horizon returns a time after every due time that a correct clock can have given to a task of the plan by now. It

@@ -98,7 +98,7 @@ func quoted(batch, from, to int, number func(n int) string) []byte {
 	return list
 }
 
-// Number returns the phone number with index n. A hundred million indexes give different numbers, and neighbouring
+// Number returns the phone number with index n. A hundred million indexes give different numbers, and neighboring
 // indexes give distant numbers, like the recipients of a campaign.
 func Number(n int) string { return fmt.Sprintf("4477%08d", n*61_803_399%100_000_000) }
 

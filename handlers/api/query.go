@@ -15,7 +15,7 @@ import (
 )
 
 // query reads the parameters of a request. Its methods record the first fault instead of returning it; call err after
-// the last one. Each parameter may be read once. A parameter that was never read is a fault, too: a misspelt filter
+// the last one. Each parameter may be read once. A parameter that was never read is a fault, too: a misspelled filter
 // would otherwise select everything.
 type query struct {
 	values url.Values

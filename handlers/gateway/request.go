@@ -60,8 +60,8 @@ func (p *proxiedRequest) serve() error {
 	}
 	if !staysInPlan(p.tail) {
 		return &problem.Problem{Kind: problem.KindNotFound, Detail: "the path could leave the plan, and Sinch was " +
-			"not called: remove segments of dots, backslashes, encoded percent signs, control characters and characters outside ASCII, " +
-			"also in encoded form"}
+			"not called: remove segments of dots, backslashes, encoded percent signs, control characters and " +
+			"characters outside ASCII, also in encoded form"}
 	}
 	p.token = sha256.Sum256([]byte(strings.Join(p.r.Header["Authorization"], "\n")))
 	// The call goes on after the caller has closed the connection, so that a send that has reached Sinch is recorded.

@@ -25,7 +25,7 @@ const (
 // signatures verifies Sinch's signature: the base64 of an HMAC-SHA256, keyed with the secret's text, over the body, a
 // dot, the nonce, a dot and the timestamp. The nonce may contain only letters, digits, - and _, the timestamp only
 // digits: a dot in one of them would allow moving bytes between body, nonce and timestamp under the same signature. A
-// nonce may be used again: Sinch may repeat the callback, and the store recognises repeats by their content.
+// nonce may be used again: Sinch may repeat the callback, and the store recognizes repeats by their content.
 type signatures struct {
 	keys   []*signingKey
 	maxAge time.Duration

@@ -40,7 +40,7 @@ func (u *unknownPlans) allow(plan string) (unlogged int64, ok bool) {
 }
 
 // unknownPlan answers a callback for a plan that is not configured, or for a path outside of /webhooks/. The plan id
-// may be misspelt, in our configuration or in the callback URL at Sinch. So the answer is 503: Sinch repeats the
+// may be misspelled, in our configuration or in the callback URL at Sinch. So the answer is 503: Sinch repeats the
 // callback for long enough to correct that.
 func (p *Webhook) unknownPlan(c *gin.Context, plan string) {
 	begun := time.Now()

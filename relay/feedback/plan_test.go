@@ -33,7 +33,7 @@ func TestRefusedCredentialsPauseThePlan(t *testing.T) {
 			paused := h.Lines.With(t, refusesPlan)
 			require.InDelta(t, 100*6, len(paused), 60, "one log line per pause")
 			require.Equal(t, "ERROR", paused[0]["level"])
-			require.Len(t, h.Lines.With(t, "plan resumed: Sinch accepts it again"), 0)
+			require.Empty(t, h.Lines.With(t, "plan resumed: Sinch accepts it again"))
 
 			h.Upstream.Heal()
 			h.Advance(time.Hour)

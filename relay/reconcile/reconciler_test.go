@@ -166,7 +166,8 @@ func TestReadsStayWithinTheRate(t *testing.T) {
 		h.Advance(30 * time.Second)
 		require.InDelta(t, 60, len(h.Upstream.Requests(relaytest.GetReport)), 2)
 		h.Advance(time.Minute)
-		require.Len(t, h.Upstream.Requests(relaytest.GetReport), 120, "each batch once, although they fill more than one page")
+		require.Len(t, h.Upstream.Requests(relaytest.GetReport), 120,
+			"each batch once, although they fill more than one page")
 	})
 }
 

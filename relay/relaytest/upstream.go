@@ -329,8 +329,8 @@ func RespondAfter(d time.Duration, then http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// ListingsWithoutProof lists answers to a listing that do not prove that the plan is right: it may be of another region,
-// or another plan of the account.
+// ListingsWithoutProof lists answers to a listing that do not prove that the plan is right: it may be of another
+// region, or another plan of the account.
 var ListingsWithoutProof = map[string]http.HandlerFunc{
 	"empty":       Respond(200, `{"count":0,"page":0,"page_size":0,"batches":[]}`),
 	"no list":     Respond(200, `{}`),

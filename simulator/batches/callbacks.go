@@ -39,7 +39,7 @@ func (s *Store) sendReport(b *batch, i int, st stage, at, due time.Time, anomaly
 func (s *Store) sendBatchReport(b *batch, due time.Time, anomaly ledger.EntryKind) {
 	c := &callback{
 		store: s, batch: b, recipient: wholeBatch, stage: final,
-		body: xms.Encode(s.summarise(b, b.kind == xms.ReportFull, xms.Filter{})),
+		body: xms.Encode(s.summarize(b, b.kind == xms.ReportFull, xms.Filter{})),
 	}
 	isLost := s.occurs(lost, b, wholeBatch, final)
 	s.config.Sender.Send(b.plan.Account, b.request.OwnCallbackURL(), c, due, isLost, anomaly)

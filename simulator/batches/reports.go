@@ -41,10 +41,10 @@ type statusCount struct {
 	Status     string   `json:"status"`
 }
 
-// summarise returns the present batch report of b. It covers the messages that filter matches and lists their numbers
+// summarize returns the present batch report of b. It covers the messages that filter matches and lists their numbers
 // if named. The total always counts all messages. Sinch defines no order of statuses: they are sorted by code, and
 // reversed for half of the batches unless Calm is set.
-func (s *Store) summarise(b *batch, named bool, filter xms.Filter) batchReport {
+func (s *Store) summarize(b *batch, named bool, filter xms.Filter) batchReport {
 	r := batchReport{
 		BatchID: b.id, ClientReference: b.request.ClientReference, Statuses: []statusCount{},
 		Total: len(b.recipients), Type: b.request.ReportType(""),
@@ -135,7 +135,7 @@ func (p *Plan) BatchReport(id string, query url.Values, now time.Time) (any, err
 	if err != nil {
 		return nil, err
 	}
-	return p.store.summarise(b, kind == xms.ReportFull, filter), nil
+	return p.store.summarize(b, kind == xms.ReportFull, filter), nil
 }
 
 // RecipientReport returns the report of one message of a batch. number may have any form that a request permits.

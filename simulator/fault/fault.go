@@ -15,6 +15,7 @@ import (
 // Kind is how a call fails.
 type Kind string
 
+// Values of Kind.
 const (
 	Latency         Kind = "latency"           // handled after Latency, unless the caller disconnects before
 	Status          Kind = "status"            // not handled; answered with Status

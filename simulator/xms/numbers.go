@@ -31,6 +31,7 @@ func Digits(number string) (string, bool) {
 // Masked is a phone number of which logs show only the last two digits.
 type Masked string
 
+// LogValue returns the number with a star in place of each character but the last two.
 func (m Masked) LogValue() slog.Value {
 	tail := max(0, len(m)-2)
 	return slog.StringValue(strings.Repeat("*", tail) + string(m[tail:]))

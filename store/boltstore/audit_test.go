@@ -100,7 +100,7 @@ func (a *audit) batch(b *store.Batch) {
 		a.settled(b, r)
 	}
 	require.Equal(t, feedback, b.Feedback, "batch %s", b.ID)
-	require.Equal(t, len(states), len(b.States), "batch %s", b.ID)
+	require.Len(t, b.States, len(states), "batch %s", b.ID)
 	for status, n := range states {
 		require.Equal(t, n, b.States[status], "batch %s: recipients in %s", b.ID, status)
 	}

@@ -71,7 +71,7 @@ func TestEveryFlippedBitOfARowIsCorrected(t *testing.T) {
 			require.Error(t, schema.Sound(s.decoder, r.bucket, f.key, f.row), "bit %d of %x in %s", bit, r.key, r.bucket)
 			key, row, ok := schema.Correct(r.bucket, f.key, f.row)
 			require.True(t, ok, "bit %d of %x in %s", bit, r.key, r.bucket)
-			require.Equal(t, r, sealedRow{r.bucket, key, row})
+			require.Equal(t, sealedRow{r.bucket, key, row}, r)
 			require.NoError(t, schema.Sound(s.decoder, r.bucket, key, row))
 		}
 	}

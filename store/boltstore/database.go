@@ -232,7 +232,7 @@ func (s *Store) load() (reached schema.Position, err error) {
 	var tried *schema.DamageError
 	for {
 		err := guarded(func() error { return s.db.View(read) })
-		if d, isRow := errors.AsType[*schema.DamageError](err); isRow && (tried == nil || tried.Id() != d.Id()) {
+		if d, isRow := errors.AsType[*schema.DamageError](err); isRow && (tried == nil || tried.ID() != d.ID()) {
 			if tried, err = d, s.mendRows([]*schema.DamageError{d}, nil); err == nil {
 				continue
 			}

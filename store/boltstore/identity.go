@@ -43,7 +43,7 @@ func (r *rebuilding) identity() (id store.BatchKey, ok bool) {
 	if id.Plan == "" || id.BatchID == "" {
 		return id, false
 	}
-	taken := r.tx.Bucket(schema.BucketIDs).Get(schema.IdKey(id))
+	taken := r.tx.Bucket(schema.BucketIDs).Get(schema.IDKey(id))
 	return id, taken == nil || schema.NumberOf(taken) == r.n || r.tx.Bucket(schema.BucketBatches).Get(taken) == nil
 }
 

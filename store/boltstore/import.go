@@ -171,7 +171,7 @@ func (i *importer) parts(parts []copying.Part) error {
 	last, ids := schema.NumberOf(newest), i.tx.Bucket(schema.BucketIDs)
 	fresh := make(map[store.BatchKey]schema.Number) // numbers of batches that are not in bucket ids yet
 	for _, p := range parts {
-		id := schema.IdKey(p.Key)
+		id := schema.IDKey(p.Key)
 		n := max(fresh[p.Key], schema.NumberOf(ids.Get(id)))
 		if p.Batch != nil {
 			n = max(last+1, schema.NumberAt(p.Born)+schema.Number(p.Born.Nanosecond()/1000%1000))

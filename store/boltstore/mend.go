@@ -39,8 +39,8 @@ func (s *Store) noteDamaged(err error) {
 		}
 		return
 	}
-	if _, skip := s.startOnly.Load(d.Id()); !skip {
-		s.unmended.Store(d.Id(), d)
+	if _, skip := s.startOnly.Load(d.ID()); !skip {
+		s.unmended.Store(d.ID(), d)
 		s.backlog.signal()
 	}
 }
@@ -49,7 +49,7 @@ func (s *Store) noteDamaged(err error) {
 func (s *Store) reportDamaged(row, err error) {
 	id := row.Error()
 	if d, isRow := errors.AsType[*schema.DamageError](row); isRow {
-		id = d.Id() // its text masks numbers, so two rows may have the same text
+		id = d.ID() // its text masks numbers, so two rows may have the same text
 	}
 	if _, known := s.reported.LoadOrStore(id, true); !known {
 		s.reportFailure("damage", err)
@@ -60,7 +60,7 @@ func (s *Store) reportDamaged(row, err error) {
 func (s *Store) reportMended(found []finding) {
 	for _, f := range found {
 		if f.done == isMisplaced {
-			s.startOnly.Store(f.Id(), true)
+			s.startOnly.Store(f.ID(), true)
 		}
 		if f.done != "" && !errors.Is(f.Cause, schema.ErrUnsettled) {
 			s.reportDamaged(f.DamageError, fmt.Errorf("%w: %s", f.DamageError, f.done))
@@ -104,12 +104,12 @@ func (s *Store) foldMended(w work) error {
 	for {
 		err := s.foldStep(w)
 		d, isRow := errors.AsType[*schema.DamageError](err)
-		if !isRow || tried[d.Id()] {
+		if !isRow || tried[d.ID()] {
 			return err
 		}
-		tried[d.Id()] = true
+		tried[d.ID()] = true
 		if mendErr := s.mend([]*schema.DamageError{d}, w); mendErr != nil {
-			return disk.Fatal(fmt.Errorf("%v: mend: %w", d, mendErr)) // not fatal if the disk is full: the fold retries
+			return disk.Fatal(fmt.Errorf("%s: mend: %w", d.Error(), mendErr)) // not fatal if the disk is full: the fold retries
 		}
 	}
 }

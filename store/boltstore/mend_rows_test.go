@@ -119,12 +119,12 @@ func TestIndexEntryForAnotherBatchIsCorrected(t *testing.T) {
 	bad, good := store.BatchKey{Plan: "plan", BatchID: "bad"}, store.BatchKey{Plan: "plan", BatchID: "good"}
 	for _, target := range []func(tx *bolt.Tx) []byte{
 		func(tx *bolt.Tx) []byte {
-			return append([]byte(nil), tx.Bucket(schema.BucketIDs).Get(schema.IdKey(good))...)
+			return append([]byte(nil), tx.Bucket(schema.BucketIDs).Get(schema.IDKey(good))...)
 		},
 		func(*bolt.Tx) []byte { return schema.Number(12345).Key() },
 	} {
 		require.NoError(t, s.db.Update(func(tx *bolt.Tx) error {
-			return tx.Bucket(schema.BucketIDs).Put(schema.IdKey(bad), target(tx))
+			return tx.Bucket(schema.BucketIDs).Put(schema.IDKey(bad), target(tx))
 		}))
 		require.NoError(t, s.Record(t.Context(), delivered("bad", "447700900001")))
 		b, err := s.Batch(t.Context(), bad)
@@ -182,7 +182,7 @@ func TestDamagedKeyIsMendedOnlyByOpen(t *testing.T) {
 		require.ErrorIs(t, err, store.ErrDamaged)
 		o.awaitDamage(t, 1)
 	}
-	require.Equal(t, 1, len(o.damage()))
+	require.Len(t, o.damage(), 1)
 	require.Contains(t, o.damage()[0], isMisplaced)
 	require.NoError(t, s.Close())
 	s = opened(t, Config{Path: path, Observer: o.observer()})

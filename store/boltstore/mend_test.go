@@ -181,7 +181,7 @@ func requireMended(t *testing.T, want, got map[string]state) {
 	for id, w := range want {
 		g := got[id]
 		require.Equal(t, w.Numbers, g.Numbers, id)
-		require.Equal(t, len(w.States), len(g.States), id)
+		require.Len(t, g.States, len(w.States), id)
 		require.Equal(t, w.Messages, g.Messages, id)
 		for number := range w.Owed {
 			require.True(t, g.Owed[number], "batch %s: feedback for %s is not owed", id, number)
@@ -232,7 +232,7 @@ func TestOpenMendsOverwrittenRows(t *testing.T) {
 			var o failures
 			s := opened(t, Config{Path: path, Policies: testPolicy, Observer: o.observer()})
 			damage := strings.Join(o.damage(), "\n")
-			require.Equal(t, rows, len(o.damage()), damage)
+			require.Len(t, o.damage(), rows, damage)
 			requireMended(t, want, states(t, s))
 			after, err := s.Stats(t.Context())
 			require.NoError(t, err)

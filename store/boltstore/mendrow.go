@@ -135,7 +135,7 @@ func (c *writeTx) mendID(id []byte) error {
 // batchWith searches all batches for the one whose key in bucket ids is id. It returns 0 if there is none.
 func batchWith(tx *bolt.Tx, id []byte) (found schema.Number, err error) {
 	err = tx.Bucket(schema.BucketBatches).ForEach(func(key, row []byte) error {
-		if b, err := schema.DecodeBatch(key, row); err == nil && bytes.Equal(schema.IdKey(b.Key()), id) {
+		if b, err := schema.DecodeBatch(key, row); err == nil && bytes.Equal(schema.IDKey(b.Key()), id) {
 			found = schema.NumberOf(key)
 		}
 		return nil

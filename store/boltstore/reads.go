@@ -18,7 +18,7 @@ import (
 
 // find returns a batch's number, or ErrNotFound.
 func find(tx *bolt.Tx, key store.BatchKey) (schema.Number, error) {
-	found := tx.Bucket(schema.BucketIDs).Get(schema.IdKey(key))
+	found := tx.Bucket(schema.BucketIDs).Get(schema.IDKey(key))
 	if found == nil {
 		return 0, store.ErrNotFound
 	}

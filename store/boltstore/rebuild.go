@@ -147,7 +147,7 @@ var errDeleted = errors.New("retention has deleted the batch")
 func (r *rebuilding) note(bucket, key []byte, err error, done string) {
 	d, ok := errors.AsType[*schema.DamageError](err)
 	if !ok {
-		d = schema.Damage(bucket, key, err).(*schema.DamageError)
+		d, _ = errors.AsType[*schema.DamageError](schema.Damage(bucket, key, err))
 	}
 	r.found = append(r.found, finding{d, done})
 }
@@ -171,7 +171,8 @@ func (r *rebuilding) open(w work) (ok bool, err error) {
 		b, err := schema.DecodeBatch(key, row)
 		if err == nil {
 			r.Batch, r.before, r.counts = b, b.Tally(), figuresOf(b)
-			return true, r.plan(w)
+			r.plan(w)
+			return true, nil
 		}
 		r.note(schema.BucketBatches, key, err, isRebuilt)
 	} else {
@@ -188,11 +189,12 @@ func (r *rebuilding) open(w work) (ok bool, err error) {
 	}
 	at := time.UnixMilli(int64(r.n >> schema.NumberShift)).UTC()
 	r.Lost, r.Batch = true, &store.Batch{Plan: id.Plan, ID: id.BatchID, FirstAt: at, LastAt: at}
-	return true, r.plan(w)
+	r.plan(w)
+	return true, nil
 }
 
 // plan sets the plan's policy, and the report of the batch that is folded only in part, if there is one.
-func (r *rebuilding) plan(w work) error {
+func (r *rebuilding) plan(w work) {
 	r.Policy = r.s.config.Policies(r.Batch.Plan)
 	if w.from.Within.Recipients > 0 && len(w.parts) > 0 && len(w.parts[0].arrivals) > 0 {
 		a := w.parts[0].arrivals[0]
@@ -200,7 +202,6 @@ func (r *rebuilding) plan(w work) error {
 			r.Partial, r.Done = a, w.from.Within.Recipients
 		}
 	}
-	return nil
 }
 
 // figuresOf returns the counts of a batch that are derived from its recipients, as text.
@@ -319,7 +320,7 @@ func (r *rebuilding) finish() error {
 	}
 	return errors.Join(
 		r.tx.Bucket(schema.BucketBatches).Put(r.n.Key(), schema.SealBatch(r.n, r.Batch)),
-		r.tx.Bucket(schema.BucketIDs).Put(schema.IdKey(r.Batch.Key()), r.n.Key()),
+		r.tx.Bucket(schema.BucketIDs).Put(schema.IDKey(r.Batch.Key()), r.n.Key()),
 		schema.Reindex(r.tx, old, schema.IndexKeysOf(r.Batch, r.n)),
 		r.forget(),
 	)

@@ -73,7 +73,7 @@ func (s *Store) unindex(before time.Time, limit int) (deleted int, more bool, er
 			}
 			c.totals.Plan(b.Plan).Feedback.Sub(now.Tally())
 			err = errors.Join(
-				tx.Bucket(schema.BucketIDs).Delete(schema.IdKey(b.Key())),
+				tx.Bucket(schema.BucketIDs).Delete(schema.IDKey(b.Key())),
 				tx.Bucket(schema.BucketBatches).Delete(n.Key()),
 				schema.Reindex(tx, schema.IndexKeysOf(now, n), schema.IndexKeys{}),
 				tx.Bucket(schema.BucketTrash).Put(n.Key(), nil),

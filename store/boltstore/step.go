@@ -109,7 +109,7 @@ func (st *step) sort(parts []part) []*batchArrivals {
 			b := byKey[key]
 			if b == nil {
 				b = &batchArrivals{key: key}
-				if found := ids.Get(schema.IdKey(key)); found != nil {
+				if found := ids.Get(schema.IDKey(key)); found != nil {
 					b.number = schema.NumberOf(found)
 				} else {
 					st.last = max(st.last+1, schema.NumberAt(a.At))
@@ -130,7 +130,7 @@ func (st *step) indexNewBatches(batches []*batchArrivals) error {
 	numbers := make(map[string]schema.Number)
 	for _, b := range batches {
 		if b.isNew {
-			numbers[string(schema.IdKey(b.key))] = b.number
+			numbers[string(schema.IDKey(b.key))] = b.number
 		}
 	}
 	ids := st.tx.Bucket(schema.BucketIDs)
@@ -165,7 +165,7 @@ func (st *step) foldBatch(b *batchArrivals, chunk uint64) error {
 	if !b.isNew {
 		batch, err := schema.DecodeBatch(b.number.Key(), st.tx.Bucket(schema.BucketBatches).Get(b.number.Key()))
 		if err == nil && batch.Key() != b.key {
-			err = schema.Damage(schema.BucketIDs, schema.IdKey(b.key), errors.New("it points to another batch"))
+			err = schema.Damage(schema.BucketIDs, schema.IDKey(b.key), errors.New("it points to another batch"))
 		}
 		if err != nil {
 			return fmt.Errorf("batch %s: %w", b.key.BatchID, err)

@@ -106,7 +106,7 @@ func TestRebuildRestoresTheRows(t *testing.T) {
 			require.Equal(t, batch, l.batch)
 			return
 		}
-		require.Equal(t, len(batch.States), len(l.batch.States))
+		require.Len(t, l.batch.States, len(batch.States))
 		for s, n := range batch.States {
 			require.Equal(t, n, l.batch.States[s])
 		}

@@ -14,11 +14,20 @@ var ErrShort = errors.New("row is truncated or damaged")
 // Writer appends values to a row. Integers are varints; strings and byte slices are prefixed with their length.
 type Writer []byte
 
-func (p *Writer) Byte(b byte)    { *p = append(*p, b) }
-func (p *Writer) Uint(v uint64)  { *p = binary.AppendUvarint(*p, v) }
-func (p *Writer) Int(v int)      { *p = binary.AppendVarint(*p, int64(v)) }
+// Byte appends b.
+func (p *Writer) Byte(b byte) { *p = append(*p, b) }
+
+// Uint appends v as a varint.
+func (p *Writer) Uint(v uint64) { *p = binary.AppendUvarint(*p, v) }
+
+// Int appends v as a varint in zigzag encoding.
+func (p *Writer) Int(v int) { *p = binary.AppendVarint(*p, int64(v)) }
+
+// Bytes appends the length of b and b.
 func (p *Writer) Bytes(b []byte) { p.Uint(uint64(len(b))); *p = append(*p, b...) }
-func (p *Writer) Text(s string)  { p.Uint(uint64(len(s))); *p = append(*p, s...) }
+
+// Text appends the length of s in bytes and s.
+func (p *Writer) Text(s string) { p.Uint(uint64(len(s))); *p = append(*p, s...) }
 
 // Time appends t as Unix milliseconds. The zero time is 0, so the first millisecond of 1970 cannot be stored.
 func (p *Writer) Time(t time.Time) {
@@ -29,6 +38,7 @@ func (p *Writer) Time(t time.Time) {
 	p.Int(int(t.UnixMilli()))
 }
 
+// Bool appends b as one byte, 0 or 1.
 func (p *Writer) Bool(b bool) {
 	if b {
 		p.Byte(1)
@@ -48,6 +58,7 @@ func (u *Reader) fail() {
 	u.Rest, u.Err = nil, ErrShort
 }
 
+// Byte returns the next byte.
 func (u *Reader) Byte() byte {
 	if len(u.Rest) == 0 {
 		u.fail()
@@ -58,6 +69,7 @@ func (u *Reader) Byte() byte {
 	return b
 }
 
+// Uint returns the next integer, encoded by Writer.Uint.
 func (u *Reader) Uint() uint64 {
 	v, n := binary.Uvarint(u.Rest)
 	if n <= 0 {
@@ -68,6 +80,7 @@ func (u *Reader) Uint() uint64 {
 	return v
 }
 
+// Int returns the next integer, encoded by Writer.Int.
 func (u *Reader) Int() int {
 	v, n := binary.Varint(u.Rest)
 	if n <= 0 {
@@ -90,8 +103,11 @@ func (u *Reader) View() []byte {
 	return b
 }
 
+// Text returns the next string.
 func (u *Reader) Text() string { return string(u.View()) }
-func (u *Reader) Bool() bool   { return u.Byte() != 0 }
+
+// Bool returns the next byte as a truth value: false only for 0.
+func (u *Reader) Bool() bool { return u.Byte() != 0 }
 
 // Length returns the length of a list whose entries take at least one byte each. It fails if Rest is too short for
 // it.
@@ -104,6 +120,7 @@ func (u *Reader) Length() int {
 	return int(n)
 }
 
+// Time returns the next time, encoded by Writer.Time, in UTC.
 func (u *Reader) Time() time.Time {
 	ms := u.Int()
 	if ms == 0 {

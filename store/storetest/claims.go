@@ -13,7 +13,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-var claiming = []behaviour{
+var claiming = []behavior{
 	{"claims are made in order of due time", claimOrder},
 	{"a task is not claimed before it is due", claimWhenDue},
 	{"a claim holds the batch and its owed recipients", claimContent},

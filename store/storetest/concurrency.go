@@ -15,7 +15,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-var concurrency = []behaviour{
+var concurrency = []behavior{
 	{"each caller gets the result of its own arrival", eachItsOwnResult},
 	{"one of many concurrent copies of a report is applied", sameReportFromMany},
 	{"a batch accepts concurrent reports", oneBatchFromMany},

@@ -27,7 +27,7 @@ const (
 	Ready   Operation = "ready"
 )
 
-// Kind is the behaviour of a call that a fault applies to.
+// Kind is the behavior of a call that a fault applies to.
 type Kind uint8
 
 // The kinds of faults.

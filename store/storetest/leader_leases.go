@@ -12,7 +12,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-var leaderLeases = []behaviour{
+var leaderLeases = []behavior{
 	{"the only replica holds every duty", everyDuty},
 	{"Close releases duties", dutiesReleased},
 	{"Held may be called concurrently", dutyHeldConcurrently},

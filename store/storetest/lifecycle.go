@@ -11,7 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-var lifecycle = []behaviour{
+var lifecycle = []behavior{
 	{"an open store is ready", readyWhileOpen},
 	{"every call fails after Close", closedRefuses},
 	{"Close may be called again and concurrently", closeTwice},

@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-var listing = []behaviour{
+var listing = []behavior{
 	{"batches are listed by descending FirstAt", batchesNewestFirst},
 	{"batches are filtered by plan, status, reference and time", batchFilters},
 	{"recipients are sorted by digits", recipientsByDigits},

@@ -14,7 +14,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-var models = []behaviour{
+var models = []behavior{
 	{"states and feedback agree with a simple model", simpleModel},
 	{"rows agree with the result of Fold", asFolded},
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-var overdue = []behaviour{
+var overdue = []behavior{
 	{"overdue batches are sorted by due time", overdueOrder},
 	{"a batch is not overdue before its check is due", overdueWhenDue},
 	{"Overdue returns the same batch as Batch", overdueContent},

@@ -11,7 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-var paging = []behaviour{
+var paging = []behavior{
 	{"pages together hold each entry once", pagesAreComplete},
 	{"pages stay complete while more is recorded", pagesAreStable},
 	{"a page never exceeds its limit", pageLimits},

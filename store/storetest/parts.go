@@ -13,7 +13,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-var partial = []behaviour{
+var partial = []behavior{
 	{"an arrival folded in parts gives the same rows as a whole one", dividedArrivals},
 	{"a repeat of a report folded in parts is a duplicate", dividedRepeats},
 	{"a report whose caller gave up is complete after its repeat", dividedWhileCanceled},

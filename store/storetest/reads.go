@@ -12,7 +12,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-var reading = []behaviour{
+var reading = []behavior{
 	{"unknown keys are not found", notFound},
 	{"an empty store has empty lists", emptyLists},
 	{"a batch row has everything that was folded", batchRow},

@@ -15,7 +15,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-var recording = []behaviour{
+var recording = []behavior{
 	{"a read sees everything recorded before", readYourWrites},
 	{"everything survives a restart", everythingSurvives},
 	{"arrivals are folded once", foldedOnce},

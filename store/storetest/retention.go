@@ -12,7 +12,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-var retaining = []behaviour{
+var retaining = []behavior{
 	{"an old batch is deleted with its recipients and reports", expireBatch},
 	{"totals keep their counts, except for feedback", expireTotals},
 	{"a batch that owes feedback is kept", expireKeepsOwed},

@@ -12,7 +12,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-var settling = []behaviour{
+var settling = []behavior{
 	{"accepted is final", settleAccepted},
 	{"accepting some recipients leaves the others owed", settlePartly},
 	{"a retry is due at its own time, not at the end of the lease", settleRetry},

@@ -20,7 +20,7 @@ type Place func(t *testing.T, c Config) store.Store
 func Run(t *testing.T, newPlace func(t *testing.T) Place) {
 	for _, subject := range []struct {
 		name  string
-		tests []behaviour
+		tests []behavior
 	}{
 		{"Record", recording},
 		{"Parts", partial},
@@ -48,8 +48,8 @@ func Run(t *testing.T, newPlace func(t *testing.T) Place) {
 	}
 }
 
-// behaviour is one rule of the contract and its test.
-type behaviour struct {
+// behavior is one rule of the contract and its test.
+type behavior struct {
 	name string
 	test func(*testing.T, Place)
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-var wholeBatch = []behaviour{
+var wholeBatch = []behavior{
 	{"a confirmation for the whole batch is claimed first and alone", everyoneFirst},
 	{"the confirmation is claimed until Sinch accepts it", everyoneRetried},
 	{"a repeated confirmation is sent once", everyoneOnce},

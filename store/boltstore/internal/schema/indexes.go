@@ -59,7 +59,7 @@ type Entry struct{ Bucket, Key, Row []byte }
 
 // EntriesOf returns the index entries of a batch, except those of its recipients.
 func EntriesOf(n Number, b *store.Batch) []Entry {
-	entries := []Entry{{BucketIDs, IdKey(b.Key()), n.Key()}}
+	entries := []Entry{{BucketIDs, IDKey(b.Key()), n.Key()}}
 	at := IndexKeysOf(b, n)
 	for _, e := range []Entry{
 		{BucketDue, at.Due, nil}, {BucketBuried, at.Buried, nil}, {BucketChecks, at.Check, nil},

@@ -45,6 +45,7 @@ var (
 // Number is a batch's number; the package comment describes it.
 type Number uint64
 
+// NumberShift is the number of bits of a Number below the Unix time in milliseconds.
 const NumberShift = 20
 
 // NumberAt returns the smallest batch number for a first arrival at t.
@@ -55,6 +56,7 @@ func (n Number) Day() uint32 {
 	return uint32(int64(n>>NumberShift) / (24 * time.Hour).Milliseconds())
 }
 
+// Key returns n as 8 bytes, big-endian: the prefix of all keys of the batch.
 func (n Number) Key() []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }
 
 // NumberOf returns the number at the start of a key, or 0 if the key is too short.
@@ -102,14 +104,15 @@ func AppendPlan(key []byte, plan string) []byte {
 	return append(append(key, byte(len(part))), part...)
 }
 
-// IdKey returns the key of a batch in bucket ids.
-func IdKey(k store.BatchKey) []byte { return AppendPart(AppendPlan(nil, k.Plan), k.BatchID, 512) }
+// IDKey returns the key of a batch in bucket ids.
+func IDKey(k store.BatchKey) []byte { return AppendPart(AppendPlan(nil, k.Plan), k.BatchID, 512) }
 
 // RecipientKey returns the key of a recipient in bucket recipients.
 func RecipientKey(n Number, digits string) []byte {
 	return AppendRecipientKey(make([]byte, 0, 8+len(digits)+66), n, digits)
 }
 
+// AppendRecipientKey appends the key of a recipient in bucket recipients to key.
 func AppendRecipientKey(key []byte, n Number, digits string) []byte {
 	return AppendPart(binary.BigEndian.AppendUint64(key, uint64(n)), digits, MaxDigits)
 }

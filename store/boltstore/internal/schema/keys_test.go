@@ -31,10 +31,10 @@ func TestKeysAreUnique(t *testing.T) {
 		plan, other := anyPart().Draw(t, "plan"), anyPart().Draw(t, "other plan")
 		id, otherID := anyPart().Draw(t, "id"), anyPart().Draw(t, "other id")
 		a, b := store.BatchKey{Plan: plan, BatchID: id}, store.BatchKey{Plan: other, BatchID: otherID}
-		require.Equal(t, a == b, bytes.Equal(IdKey(a), IdKey(b)))
+		require.Equal(t, a == b, bytes.Equal(IDKey(a), IDKey(b)))
 		require.Equal(t, id == otherID, bytes.Equal(RecipientKey(1, id), RecipientKey(1, otherID)))
 		require.Equal(t, id == otherID, bytes.Equal(NumberKey(1, id), NumberKey(1, otherID)))
-		for _, key := range [][]byte{IdKey(a), RecipientKey(1, id), NumberKey(1, id), DueKey(plan, time.Time{}, 1)} {
+		for _, key := range [][]byte{IDKey(a), RecipientKey(1, id), NumberKey(1, id), DueKey(plan, time.Time{}, 1)} {
 			require.LessOrEqual(t, len(key), 800, "bbolt's limit for a key is 32 KiB")
 		}
 	})

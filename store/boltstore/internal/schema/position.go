@@ -59,6 +59,7 @@ func (p Position) String() string {
 // this form.
 const wholeLength = 8 + len(journal.Salt{})
 
+// Encode returns the row of p in the database.
 func (p Position) Encode() []byte {
 	row := append(binary.BigEndian.AppendUint64(nil, p.Seq), p.Salt[:]...)
 	if p.Within == (Progress{}) && p.ends == 0 {

@@ -11,6 +11,7 @@ import (
 // quarantineFormat is the first byte of a quarantine row, so that a later version can change the format.
 const quarantineFormat = 1
 
+// SealQuarantined returns the sealed row of a quarantined callback.
 func SealQuarantined(key []byte, a store.Arrival, q store.Quarantined) []byte {
 	p := Unsealed(len(q.Raw) + len(a.Plan) + 64)
 	p.Byte(quarantineFormat)
@@ -22,6 +23,7 @@ func SealQuarantined(key []byte, a store.Arrival, q store.Quarantined) []byte {
 	return Seal(BucketQuarantine, key, p)
 }
 
+// DecodeQuarantined decodes a row of bucket quarantine. A damaged row is a *DamageError.
 func DecodeQuarantined(key, row []byte) (store.QuarantineEntry, error) {
 	content, err := Unseal(BucketQuarantine, key, row)
 	if err != nil {

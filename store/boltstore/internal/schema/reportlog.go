@@ -38,6 +38,7 @@ type Compressor struct {
 	plain packed.Writer // buffer for one chunk
 }
 
+// NewCompressor returns a Compressor for chunks of the report log.
 func NewCompressor() (*Compressor, error) {
 	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
 		zstd.WithLowerEncoderMem(true), zstd.WithEncoderDictRaw(dictionaryID, []byte(dictionary)))

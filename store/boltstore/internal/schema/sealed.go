@@ -71,8 +71,8 @@ func Damage(bucket, key []byte, cause error) error {
 	return &DamageError{bucket, bytes.Clone(key), cause}
 }
 
-// Id identifies the row and the cause.
-func (e *DamageError) Id() string { return fmt.Sprintf("%s\x00%s\x00%v", e.Bucket, e.Key, e.Cause) }
+// ID identifies the row and the cause.
+func (e *DamageError) ID() string { return fmt.Sprintf("%s\x00%s\x00%v", e.Bucket, e.Key, e.Cause) }
 
 func (e *DamageError) Error() string {
 	key := fmt.Sprintf("%x", e.Key)
@@ -97,6 +97,7 @@ func DecodeBatch(key, row []byte) (*store.Batch, error) {
 	return b, nil
 }
 
+// SealBatch returns the sealed row of batch b, whose number is n.
 func SealBatch(n Number, b *store.Batch) []byte {
 	return Seal(BucketBatches, n.Key(), packed.AppendBatch(Unsealed(256), b))
 }
@@ -123,6 +124,7 @@ func DecodeRecipient(key, row []byte) (store.Recipient, error) {
 // ErrUnsettled means that a recipient is being rebuilt and its feedback state is not decided yet.
 var ErrUnsettled = errors.New("it is being rebuilt")
 
+// SealRecipient returns the sealed row of a recipient. key is its key in bucket recipients.
 func SealRecipient(key []byte, r *store.Recipient) []byte {
 	digits := dlr.Digits(r.Number)
 	if Hashed(digits, MaxDigits) {
@@ -148,6 +150,7 @@ func DecodeCount(key, row []byte) (int, error) {
 	return n, nil
 }
 
+// SealCount returns the sealed row of a minute count. key is its key in bucket minutes.
 func SealCount(key []byte, n int) []byte {
 	return Seal(BucketMinutes, key, binary.AppendUvarint(Unsealed(binary.MaxVarintLen64), uint64(n)))
 }
