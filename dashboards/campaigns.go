@@ -143,7 +143,7 @@ func delays() []panel {
 				title: "Time to final by status, p95", unit: units.Seconds,
 				description: "95 % of the messages with each final status reached it within this time after sending. " +
 					"Expired messages take as long as their validity.",
-				colours: statuses(),
+				colors: statuses(),
 				queries: []query{{
 					expr:   quantile(.95, "dlrloop_delivery_latency_seconds", "<process>", step, "status"),
 					legend: "{{status}}",
@@ -155,14 +155,14 @@ func delays() []panel {
 				title: "Operator delay", unit: units.Seconds,
 				description: "Time from the operator's time of a status to Sinch's report, as p50, p95 and p99. Only " +
 					"reports with both times count. This is the network's part of the delay.",
-				colours: results().of("p50", "p95", "p99"),
+				colors:  results().of("p50", "p95", "p99"),
 				queries: quantiles("dlrloop_operator_lag_seconds", "<process>"),
 			},
 			{
 				title: "Callback delay", unit: units.Seconds,
 				description: "Time from Sinch's report to its callback being stored, as p50, p95 and p99. Good: " +
 					"seconds. It rises while Sinch has to repeat callbacks.",
-				colours: results().of("p50", "p95", "p99"),
+				colors:  results().of("p50", "p95", "p99"),
 				queries: quantiles("dlrloop_callback_lag_seconds", "<process>"),
 			},
 		}, lines, 12, 8)...)
@@ -175,7 +175,7 @@ func eachPlan() []panel {
 		title: "Statuses of $plan", unit: units.OpsPerSecond, kind: stacked, repeat: "plan",
 		description: "Messages of the plan newly reported in each status, per second. A message counts once in " +
 			"each status that it passes through.",
-		colours: statuses(),
+		colors: statuses(),
 		queries: []query{{
 			expr:   `sum by (status) (rate(dlrloop_messages_total{<plan>}[$__rate_interval]))`,
 			legend: "{{status}}",

@@ -69,7 +69,7 @@ func calls() []panel {
 				title: "Calls by reason", unit: units.RequestsPerSecond, kind: stacked,
 				description: "Delivery feedback calls to Sinch per second, by result. Good: accepted; auth needs a " +
 					"person to act.",
-				colours: results().of("accepted", "rate_limited", "server", "timeout", "network", "auth", "forbidden",
+				colors: results().of("accepted", "rate_limited", "server", "timeout", "network", "auth", "forbidden",
 					"not_enabled_or_unknown", "rejected", "not_a_number", "canceled", "other"),
 				queries: []query{{
 					expr:   `sum by (reason) (rate(dlrloop_feedback_calls_total{<plan>}[$__rate_interval]))`,
@@ -81,7 +81,7 @@ func calls() []panel {
 				description: "Duration of one call, whatever the answer, as p50," +
 					" p95 and p99. All plans. Good: under a " +
 					"second.",
-				colours: results().of("p50", "p95", "p99"),
+				colors:  results().of("p50", "p95", "p99"),
 				queries: quantiles("dlrloop_feedback_call_duration_seconds", "<process>"),
 			},
 		}, lines, 12, 8),
@@ -93,7 +93,7 @@ func callRate() panel {
 		title: "Call rate", unit: units.RequestsPerSecond,
 		description: "Calls per second that the replicas may make at present, and the configured maximum " +
 			"(ceiling). The rate is halved on 429 and 5xx. Good: at the ceiling.",
-		colours: results().of("rate", "ceiling"),
+		colors: results().of("rate", "ceiling"),
 		queries: []query{
 			{expr: `sum(dlrloop_feedback_rate{<plan>})`, legend: "rate"},
 			{expr: `sum(dlrloop_feedback_rate_ceiling{<plan>})`, legend: "ceiling"},
@@ -109,7 +109,7 @@ func owed() []panel {
 			{
 				title: "Tasks by state", unit: units.Short,
 				description: "Batches whose feedback is owed (pending) or was given up (dead). Good: dead is 0.",
-				colours:     results().of("pending", "dead"),
+				colors:      results().of("pending", "dead"),
 				queries: []query{{
 					expr:   `sum by (state) (max by (plan, state) (dlrloop_feedback_tasks{<plan>}))`,
 					legend: "{{state}}",
@@ -124,7 +124,7 @@ func sinchReads() []panel {
 			title: "Batches looked up", unit: units.RequestsPerSecond,
 			description: "Batches looked up at Sinch per second to find out whether feedback is enabled: found, " +
 				"missing (unknown to Sinch) or failed. Batches sent through the gateway need no lookup.",
-			colours: results().of("found", "missing", "unknown_plan", "failed", "other"),
+			colors: results().of("found", "missing", "unknown_plan", "failed", "other"),
 			queries: []query{{
 				expr:   `sum by (result) (rate(dlrloop_batch_lookups_total{<plan>}[$__rate_interval]))`,
 				legend: "{{result}}",
@@ -134,7 +134,7 @@ func sinchReads() []panel {
 			title: "Reports fetched by the reconciler", unit: units.RequestsPerSecond,
 			description: "Reports fetched per second because callbacks of their batch are missing, by result. " +
 				"Good: few, and accepted.",
-			colours: results().of("accepted", "rate_limited", "server", "timeout", "network", "auth", "forbidden",
+			colors: results().of("accepted", "rate_limited", "server", "timeout", "network", "auth", "forbidden",
 				"unknown_plan",
 				"not_enabled_or_unknown", "rejected", "canceled", "other"),
 			queries: []query{{
@@ -161,7 +161,7 @@ func recipientsByState() panel {
 		title: "Recipients by state", unit: units.Short,
 		description: "Recipients whose feedback is owed (pending), was given up (dead), or is not enabled for " +
 			"their batch (dropped). Good: dead is 0.",
-		colours: results().of("pending", "dead", "dropped"),
+		colors: results().of("pending", "dead", "dropped"),
 		queries: []query{{
 			expr:   `sum by (state) (max by (plan, state) (dlrloop_feedback_task_recipients{<plan>}))`,
 			legend: "{{state}}",
@@ -175,7 +175,7 @@ func recipientsByResult() panel {
 		description: "Recipients per second whose feedback was earned, accepted by Sinch, given up (dead), " +
 			"made owed again by a person (requeued) or deleted while dead (expired). Good: accepted " +
 			"follows earned.",
-		colours: results().of("earned", "accepted", "dead", "requeued", "expired"),
+		colors: results().of("earned", "accepted", "dead", "requeued", "expired"),
 		queries: []query{{
 			expr:   `sum by (result) (rate(dlrloop_feedback_recipients_total{<plan>}[$__rate_interval]))`,
 			legend: "{{result}}",

@@ -69,7 +69,7 @@ func big(p panel, mode common.BigValueTextMode) *stat.PanelBuilder {
 		Orientation(common.VizOrientationAuto)
 }
 
-// states builds a timeline with a band for each series, coloured by the meaning of its value.
+// states builds a timeline with a band for each series, colored by the meaning of its value.
 func states(panel) (dashboard.Panel, error) {
 	return statetimeline.NewPanelBuilder().
 		ShowValue(common.VisibilityModeNever).
@@ -143,7 +143,7 @@ const (
 	columnMessages  = "Messages"
 )
 
-// bar returns an override that draws the shares in a table column as bars in the colour of the status.
+// bar returns an override that draws the shares in a table column as bars in the color of the status.
 func bar(column string) dashboard.DashboardFieldConfigSourceOverrides {
 	return override(column,
 		dashboard.DynamicConfigValue{Id: "unit", Value: units.PercentUnit},

@@ -18,8 +18,8 @@ type panel struct {
 	height      uint32 // in rows of the grid
 	kind        kind
 	queries     []query
-	colours     palette               // by series name
-	thresholds  []dashboard.Threshold // colours by value
+	colors      palette               // by series name
+	thresholds  []dashboard.Threshold // colors by value
 	meanings    []meaning             // texts for single values
 	max         float64               // upper limit of the axis; 0: automatic
 	whole       bool                  // show without decimals, since an increase is an estimate
@@ -30,11 +30,11 @@ type panel struct {
 // kind builds the parts of a panel that depend on its kind. Panel.draw adds the common parts.
 type kind func(panel) (dashboard.Panel, error)
 
-// meaning is the text and colour for a value.
+// meaning is the text and color for a value.
 type meaning struct {
-	value  int
-	text   string
-	colour string
+	value int
+	text  string
+	color string
 }
 
 func (p panel) draw() (dashboard.Panel, error) {
@@ -57,7 +57,7 @@ func (p panel) draw() (dashboard.Panel, error) {
 		drawn.FieldConfig = new(dashboard.FieldConfigSource)
 	}
 	p.fields(&drawn.FieldConfig.Defaults, drawn.Type)
-	drawn.FieldConfig.Overrides = append(p.colours.overrides(), drawn.FieldConfig.Overrides...)
+	drawn.FieldConfig.Overrides = append(p.colors.overrides(), drawn.FieldConfig.Overrides...)
 	return drawn, nil
 }
 
@@ -83,7 +83,7 @@ func (p panel) fields(f *dashboard.FieldConfig, drawnAs string) {
 		texts := make(map[string]dashboard.ValueMappingResult, len(p.meanings))
 		for i, m := range p.meanings {
 			texts[strconv.Itoa(m.value)] = dashboard.ValueMappingResult{
-				Text: new(m.text), Color: new(m.colour),
+				Text: new(m.text), Color: new(m.color),
 				Index: new(int32(i)),
 			}
 		}

@@ -11,10 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fixedColours returns the colours set by the panel's overrides, by field name.
-func fixedColours(t *testing.T, p drawn) map[string]string {
+// fixedColors returns the colors set by the panel's overrides, by field name.
+func fixedColors(t *testing.T, p drawn) map[string]string {
 	t.Helper()
-	colours := make(map[string]string)
+	colors := make(map[string]string)
 	for _, o := range p.FieldConfig.Overrides {
 		for _, property := range o.Properties {
 			if property.ID != "color" {
@@ -25,31 +25,31 @@ func fixedColours(t *testing.T, p drawn) map[string]string {
 			require.Equal(t, "byName", o.Matcher.ID)
 			require.Equal(t, "fixed", c.Mode)
 			require.Regexp(t, `^#[0-9A-F]{6}$`, c.FixedColor, "%s: %s", p.Title, o.Matcher.Options)
-			colours[o.Matcher.Options] = c.FixedColor
+			colors[o.Matcher.Options] = c.FixedColor
 		}
 	}
-	return colours
+	return colors
 }
 
-func TestNameHasTheSameColourEverywhere(t *testing.T) {
+func TestNameHasTheSameColorEverywhere(t *testing.T) {
 	everywhere := make(map[string]string)
 	eachPanel(t, func(t *testing.T, _ file, p drawn) {
-		for name, colour := range fixedColours(t, p) {
+		for name, color := range fixedColors(t, p) {
 			if seen, found := everywhere[name]; found {
-				assert.Equal(t, seen, colour, "%s in %s", name, p.Title)
+				assert.Equal(t, seen, color, "%s in %s", name, p.Title)
 			}
-			everywhere[name] = colour
+			everywhere[name] = color
 		}
 	})
 	require.Len(t, statuses(), 11)
-	for status, colour := range statuses() {
-		assert.Equal(t, colour, everywhere[status], status)
+	for status, color := range statuses() {
+		assert.Equal(t, color, everywhere[status], status)
 	}
 }
 
-// TestClosedSetsHaveFixedColours checks that a legend with a label of a closed set has a colour for each value that
+// TestClosedSetsHaveFixedColors checks that a legend with a label of a closed set has a color for each value that
 // docs/metrics.md lists.
-func TestClosedSetsHaveFixedColours(t *testing.T) {
+func TestClosedSetsHaveFixedColors(t *testing.T) {
 	documented := documentedMetrics(t)
 	label := regexp.MustCompile(`^{{(status|outcome|result|reason|state)}}$`)
 	checked := 0
@@ -59,13 +59,13 @@ func TestClosedSetsHaveFixedColours(t *testing.T) {
 			if found == nil {
 				continue
 			}
-			colours := fixedColours(t, p)
+			colors := fixedColors(t, p)
 			for _, s := range selectors(t, q.Expr) {
 				for _, value := range documented[base(s.Name)].values[found[1]] {
 					if !admits(t, s, found[1], value) {
 						continue
 					}
-					assert.Contains(t, colours, value, "%s: %s", p.Title, found[1])
+					assert.Contains(t, colors, value, "%s: %s", p.Title, found[1])
 					checked++
 				}
 			}
@@ -85,7 +85,7 @@ func TestStatusesAreComplete(t *testing.T) {
 	}
 }
 
-// vision returns, for each kind of colour vision, its matrix on linear RGB (Machado, Oliveira, Fernandes 2009,
+// vision returns, for each kind of color vision, its matrix on linear RGB (Machado, Oliveira, Fernandes 2009,
 // severity 1).
 func vision() map[string][3][3]float64 {
 	return map[string][3][3]float64{
@@ -108,13 +108,13 @@ func vision() map[string][3][3]float64 {
 	}
 }
 
-func TestStatusColoursAreDistinguishable(t *testing.T) {
+func TestStatusColorsAreDistinguishable(t *testing.T) {
 	const minDifference = 15 // CIE76; two adjacent areas differ clearly from about 5
 	for who, seen := range vision() {
-		for a, colour := range statuses() {
+		for a, color := range statuses() {
 			for b, other := range statuses() {
 				if a < b {
-					assert.Greater(t, difference(see(t, colour, seen), see(t, other, seen)), float64(minDifference),
+					assert.Greater(t, difference(see(t, color, seen), see(t, other, seen)), float64(minDifference),
 						"%s and %s, for a %s", a, b, who)
 				}
 			}
@@ -122,19 +122,19 @@ func TestStatusColoursAreDistinguishable(t *testing.T) {
 	}
 }
 
-func TestStatusColoursAreVisibleOnBothThemes(t *testing.T) {
-	const dark, light = "#181B1F", "#FFFFFF" // background colours of Grafana's panels
-	for status, colour := range statuses() {
-		assert.Greater(t, contrast(t, colour, dark), 1.9, "%s on dark", status)
-		assert.Greater(t, contrast(t, colour, light), 1.25, "%s on light", status)
+func TestStatusColorsAreVisibleOnBothThemes(t *testing.T) {
+	const dark, light = "#181B1F", "#FFFFFF" // background colors of Grafana's panels
+	for status, color := range statuses() {
+		assert.Greater(t, contrast(t, color, dark), 1.9, "%s on dark", status)
+		assert.Greater(t, contrast(t, color, light), 1.25, "%s on light", status)
 	}
 }
 
-func linear(t *testing.T, colour string) (rgb [3]float64) {
+func linear(t *testing.T, color string) (rgb [3]float64) {
 	t.Helper()
-	require.Regexp(t, `^#[0-9A-F]{6}$`, colour)
+	require.Regexp(t, `^#[0-9A-F]{6}$`, color)
 	for i := range rgb {
-		value, err := strconv.ParseUint(colour[1+2*i:3+2*i], 16, 8)
+		value, err := strconv.ParseUint(color[1+2*i:3+2*i], 16, 8)
 		require.NoError(t, err)
 		rgb[i] = float64(value) / 255
 		if rgb[i] <= 0.04045 {
@@ -146,10 +146,10 @@ func linear(t *testing.T, colour string) (rgb [3]float64) {
 	return rgb
 }
 
-// see returns a colour in CIE L*a*b* as seen with the vision m.
-func see(t *testing.T, colour string, m [3][3]float64) [3]float64 {
+// see returns a color in CIE L*a*b* as seen with the vision m.
+func see(t *testing.T, color string, m [3][3]float64) [3]float64 {
 	t.Helper()
-	from := linear(t, colour)
+	from := linear(t, color)
 	var c [3]float64
 	for i := range c {
 		c[i] = min(1, max(0, m[i][0]*from[0]+m[i][1]*from[1]+m[i][2]*from[2]))
@@ -173,8 +173,8 @@ func difference(a, b [3]float64) float64 {
 // contrast returns the contrast ratio of WCAG, from 1 to 21.
 func contrast(t *testing.T, a, b string) float64 {
 	t.Helper()
-	luminance := func(colour string) float64 {
-		c := linear(t, colour)
+	luminance := func(color string) float64 {
+		c := linear(t, color)
 		return 0.2126*c[0] + 0.7152*c[1] + 0.0722*c[2] + 0.05
 	}
 	one, other := luminance(a), luminance(b)

@@ -7,8 +7,8 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
 
-// The colours: the palette of Okabe and Ito and four more. People with colour vision deficiencies can distinguish the
-// colours of the statuses; a test measures the distances.
+// The colors: the palette of Okabe and Ito and four more. People with color vision deficiencies can distinguish the
+// colors of the statuses; a test measures the distances.
 const (
 	green     = "#009E73"
 	vermilion = "#D55E00"
@@ -23,10 +23,10 @@ const (
 	pale      = "#BBDDBB"
 )
 
-// palette maps the name of a series to its colour. A name has the same colour on all dashboards.
+// palette maps the name of a series to its color. A name has the same color on all dashboards.
 type palette map[string]string
 
-// statuses returns the colour of every status.
+// statuses returns the color of every status.
 func statuses() palette {
 	return palette{
 		"Delivered": green, "Failed": vermilion, "Rejected": purple, "Expired": orange, "Aborted": darkRed,
@@ -40,7 +40,7 @@ func ended() []string {
 	return []string{"Delivered", "Failed", "Rejected", "Aborted", "Expired", "Deleted", "Unknown"}
 }
 
-// results returns the colours of all series names but the statuses, such as outcomes, results and reasons.
+// results returns the colors of all series names but the statuses, such as outcomes, results and reasons.
 func results() palette {
 	return palette{
 		"delivered": green, "undelivered": vermilion, "unknown": yellow,
@@ -69,7 +69,7 @@ func (p palette) of(names ...string) palette {
 	return chosen
 }
 
-// overrides returns a field override with the colour of each name.
+// overrides returns a field override with the color of each name.
 func (p palette) overrides() []dashboard.DashboardFieldConfigSourceOverrides {
 	all := make([]dashboard.DashboardFieldConfigSourceOverrides, 0, len(p))
 	for _, name := range slices.Sorted(maps.Keys(p)) {
@@ -85,8 +85,8 @@ func override(name string, properties ...dashboard.DynamicConfigValue) dashboard
 	}
 }
 
-func fixed(colour string) dashboard.FieldColor {
-	return dashboard.FieldColor{Mode: dashboard.FieldColorModeIdFixed, FixedColor: new(colour)}
+func fixed(color string) dashboard.FieldColor {
+	return dashboard.FieldColor{Mode: dashboard.FieldColorModeIdFixed, FixedColor: new(color)}
 }
 
 // risingTo returns thresholds for a figure that should be low: green, orange from warn, vermilion from bad.
