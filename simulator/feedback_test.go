@@ -27,7 +27,9 @@ func TestFeedbackIsAppliedToNamedRecipients(t *testing.T) {
 			"repeated feedback must be accepted")
 
 		l := u.sim.Ledger()
-		require.Equal(t, map[ledger.BatchRecipient]int{{Batch: id, Recipient: "447700900118"}: 1, {Batch: id, Recipient: "12025550143"}: 2}, l.AppliedFeedback())
+		require.Equal(t, map[ledger.BatchRecipient]int{
+			{Batch: id, Recipient: "447700900118"}: 1, {Batch: id, Recipient: "12025550143"}: 2,
+		}, l.AppliedFeedback())
 		require.Equal(t, []string{"447700900118", "12025550143"}, l.Feedback[0].Recipients)
 		require.Equal(t, []string{"12025550143"}, l.Feedback[1].Recipients,
 			"a number that is named twice must count once")
@@ -44,7 +46,9 @@ func TestEmptyFeedbackAppliesToAllRecipients(t *testing.T) {
 		id := u.send(map[string]any{"to": numbers(2), "feedback_enabled": true})
 		require.Equal(t, http.StatusAccepted, u.feedback(id).status)
 		l := u.sim.Ledger()
-		require.Equal(t, map[ledger.BatchRecipient]int{{Batch: id, Recipient: "12025550000"}: 1, {Batch: id, Recipient: "12025550001"}: 1}, l.AppliedFeedback())
+		require.Equal(t, map[ledger.BatchRecipient]int{
+			{Batch: id, Recipient: "12025550000"}: 1, {Batch: id, Recipient: "12025550001"}: 1,
+		}, l.AppliedFeedback())
 		require.True(t, l.Feedback[0].Everyone)
 		require.Empty(t, l.Feedback[0].Recipients)
 	})
@@ -61,7 +65,8 @@ func TestEmptyFeedbackForAGroupIsRefused(t *testing.T) {
 		require.Contains(t, h.body, `"code":"syntax_constraint_violation"`)
 		require.Empty(t, u.sim.Ledger().AppliedFeedback())
 		require.Equal(t, http.StatusAccepted, u.feedback(id, "12025550001").status)
-		require.Equal(t, map[ledger.BatchRecipient]int{{Batch: id, Recipient: "12025550001"}: 1}, u.sim.Ledger().AppliedFeedback())
+		require.Equal(t, map[ledger.BatchRecipient]int{{Batch: id, Recipient: "12025550001"}: 1},
+			u.sim.Ledger().AppliedFeedback())
 	})
 }
 
@@ -116,6 +121,8 @@ func TestNumbersOutsideTheBatchAreAcceptedAndRecorded(t *testing.T) {
 		require.Equal(t, http.StatusAccepted, u.feedback(id, "12025550000", "+447700900118").status)
 		l := u.sim.Ledger()
 		require.Equal(t, []string{"447700900118"}, l.Feedback[0].UnknownRecipients)
-		require.Equal(t, map[ledger.BatchRecipient]int{{Batch: id, Recipient: "12025550000"}: 1, {Batch: id, Recipient: "447700900118"}: 1}, l.AppliedFeedback())
+		require.Equal(t, map[ledger.BatchRecipient]int{
+			{Batch: id, Recipient: "12025550000"}: 1, {Batch: id, Recipient: "447700900118"}: 1,
+		}, l.AppliedFeedback())
 	})
 }

@@ -224,7 +224,9 @@ func TestFeedbackOnABatchToAGroupAndNumbers(t *testing.T) {
 		})
 		u.refused(u.feedback(id), 400, "syntax_constraint_violation")
 		require.Equal(t, 202, u.feedback(id, "12025550001", "12025550002").status)
-		require.Equal(t, map[ledger.BatchRecipient]int{{Batch: id, Recipient: "12025550001"}: 1, {Batch: id, Recipient: "12025550002"}: 1},
+		require.Equal(t, map[ledger.BatchRecipient]int{
+			{Batch: id, Recipient: "12025550001"}: 1, {Batch: id, Recipient: "12025550002"}: 1,
+		},
 			u.sim.Ledger().AppliedFeedback())
 	})
 }

@@ -66,8 +66,12 @@ func TestMissingAndUnearnedFeedback(t *testing.T) {
 		u.settle()
 		u.feedback(id, "12025550000", "12025550001", "447700900118")
 		l := u.sim.Ledger()
-		require.Equal(t, []ledger.BatchRecipient{{Batch: id, Recipient: "12025550002"}, {Batch: id, Recipient: "12025550003"}}, l.MissingFeedback())
-		require.Equal(t, []ledger.BatchRecipient{{Batch: id, Recipient: "12025550001"}, {Batch: id, Recipient: "447700900118"}}, l.UnearnedFeedback())
+		require.Equal(t, []ledger.BatchRecipient{
+			{Batch: id, Recipient: "12025550002"}, {Batch: id, Recipient: "12025550003"},
+		}, l.MissingFeedback())
+		require.Equal(t, []ledger.BatchRecipient{
+			{Batch: id, Recipient: "12025550001"}, {Batch: id, Recipient: "447700900118"},
+		}, l.UnearnedFeedback())
 	})
 }
 
@@ -90,8 +94,14 @@ func TestLedgerIsASnapshotAndRoundTripsThroughJSON(t *testing.T) {
 		require.Equal(t, ledger.Batch{
 			Plan: testPlan, ID: id, FeedbackEnabled: true, Report: "full", ClientReference: "r",
 			Recipients: []ledger.Recipient{
-				{Recipient: "12025550000", Status: "Delivered", Code: 0, Final: true, At: time.Date(2000, 1, 1, 0, 0, 0, 6e8, time.UTC), Feedback: 1},
-				{Recipient: "12025550001", Status: "Delivered", Code: 0, Final: true, At: time.Date(2000, 1, 1, 0, 0, 0, 6e8, time.UTC), Feedback: 1},
+				{
+					Recipient: "12025550000", Status: "Delivered", Code: 0, Final: true,
+					At: time.Date(2000, 1, 1, 0, 0, 0, 6e8, time.UTC), Feedback: 1,
+				},
+				{
+					Recipient: "12025550001", Status: "Delivered", Code: 0, Final: true,
+					At: time.Date(2000, 1, 1, 0, 0, 0, 6e8, time.UTC), Feedback: 1,
+				},
 			},
 		}, l.Batches[0])
 		require.Equal(t, []ledger.Callback{{

@@ -52,7 +52,8 @@ func TestReplaceWithoutSendAtDispatchesAtOnce(t *testing.T) {
 		u.object(u.call(http.MethodPut, "/batches/"+id, given), http.StatusOK)
 		time.Sleep(time.Second)
 		require.True(t, u.sim.Settled())
-		require.Equal(t, map[ledger.BatchRecipient]bool{{Batch: id, Recipient: "12025550150"}: true}, u.sim.Ledger().OwedFeedback())
+		require.Equal(t, map[ledger.BatchRecipient]bool{{Batch: id, Recipient: "12025550150"}: true},
+			u.sim.Ledger().OwedFeedback())
 		require.Equal(t, 202, u.feedback(id, "12025550150").status)
 		require.Contains(t, string(u.received()[0].body), `"client_reference":"s"`)
 	})

@@ -61,7 +61,8 @@ func TestGroupsAreExpandedAtDispatch(t *testing.T) {
 		}, u.recipientStatuses(), "a deleted group must count as empty")
 		require.Equal(t, 3, u.sim.State().Recipients)
 		require.Len(t, u.received(), 3)
-		require.Equal(t, map[ledger.BatchRecipient]int{{Batch: id, Recipient: "12025550143"}: 1}, u.sim.Ledger().AppliedFeedback(),
+		require.Equal(t, map[ledger.BatchRecipient]int{{Batch: id, Recipient: "12025550143"}: 1},
+			u.sim.Ledger().AppliedFeedback(),
 			"applied feedback must survive the dispatch")
 		require.Equal(t, []any{"growsGroup01", "goneGroup001", "12025550143"}, u.get(id)["to"])
 		u.refused(u.call(http.MethodPost, "/batches", `{"to":["goneGroup001"],"from":"ACME","body":"x"}`), 403,
@@ -143,9 +144,15 @@ func TestSpeedOfExpiry(t *testing.T) {
 		u.send(map[string]any{"to": numbers(1), "expire_at": start.Add(5 * time.Hour)})
 		u.settle()
 		l := u.sim.Ledger()
-		require.Equal(t, ledger.Recipient{Recipient: "12025550000", Status: "Expired", Code: 159, Final: true, At: start.Add(20 * time.Second).UTC(), Feedback: 0},
+		require.Equal(t, ledger.Recipient{
+			Recipient: "12025550000", Status: "Expired", Code: 159, Final: true,
+			At: start.Add(20 * time.Second).UTC(), Feedback: 0,
+		},
 			l.Batches[0].Recipients[0])
-		require.Equal(t, ledger.Recipient{Recipient: "12025550000", Status: "Aborted", Code: 406, Final: true, At: start.Add(5 * time.Second).UTC(), Feedback: 0},
+		require.Equal(t, ledger.Recipient{
+			Recipient: "12025550000", Status: "Aborted", Code: 406, Final: true,
+			At: start.Add(5 * time.Second).UTC(), Feedback: 0,
+		},
 			l.Batches[1].Recipients[0])
 	})
 }

@@ -271,7 +271,8 @@ func TestUpdateKeepsAppliedFeedback(t *testing.T) {
 		require.Equal(t, 202, u.feedback(id, "12025550144").status)
 		u.object(u.call(http.MethodPost, "/batches/"+id, `{"to_remove":["12025550143"],"to_add":["12025550145"]}`), 200)
 		u.settle()
-		require.Equal(t, map[ledger.BatchRecipient]int{{Batch: id, Recipient: "12025550144"}: 1}, u.sim.Ledger().AppliedFeedback())
+		require.Equal(t, map[ledger.BatchRecipient]int{{Batch: id, Recipient: "12025550144"}: 1},
+			u.sim.Ledger().AppliedFeedback())
 	})
 }
 

@@ -106,7 +106,8 @@ func (st *step) queueBatches(queue *pgx.Batch) {
 		b.saved = packed.EncodeBatch(batch)
 		rows = append(rows, b.saved)
 	}
-	st.s.queue(queue, saveBatches, k.slots, k.plans, k.ids, chunks, first, last, references, due, dead, checks, leases, rows)
+	st.s.queue(queue, saveBatches, k.slots, k.plans, k.ids, chunks, first, last, references, due, dead, checks, leases,
+		rows)
 }
 
 // referenceOf returns the indexed form of a client reference, 16 bytes of its SHA-256, because the text may be too
