@@ -18,6 +18,8 @@ type Changes struct {
 
 	// Numbers of recipients whose feedback was earned, accepted by Sinch, marked dead, and made owed again.
 	Earned, Accepted, Buried, Requeued int
+	// Settled lists the leases of the settlements, also of those that came too late to change anything.
+	Settled []string
 	// SendNow is set by a requeue: the relay must attempt the task at once and end the pause of its plan.
 	SendNow bool
 

@@ -45,8 +45,12 @@ type Store interface {
 	// ErrBusy. When ctx ends, Record stops waiting, but a may still become durable.
 	Record(ctx context.Context, a Arrival) error
 
+	// Settle records s, the result of an attempt at a claimed task, as Record does. From then on until s is folded, the
+	// task is not claimed again.
+	Settle(ctx context.Context, plan string, at time.Time, s Settlement) error
+
 	// Claim leases up to limit feedback tasks of the plan until now+lease. It picks tasks that are due at now and not
-	// leased, oldest due time first. Recording a Settlement with the claim's Lease settles a task. A task that is not
+	// leased, oldest due time first. Settle with the claim's Lease settles a task. A task that is not
 	// settled within its lease becomes due again: a crash loses no feedback, but may send some twice. It is not an
 	// error if no task is due. Unlike a read, Claim may miss arrivals recorded just before, but never a settlement of
 	// a task that it returns.

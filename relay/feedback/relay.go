@@ -17,6 +17,7 @@ import (
 type Store interface {
 	Claim(ctx context.Context, plan string, now time.Time, lease time.Duration, limit int) ([]store.Claim, error)
 	Record(ctx context.Context, a store.Arrival) error
+	Settle(ctx context.Context, plan string, at time.Time, s store.Settlement) error
 }
 
 // Relay sends the delivery feedback of all configured plans.

@@ -32,13 +32,18 @@ func (l *lane) work(ctx, calls context.Context, c store.Claim, claimed time.Time
 // would end the step but lose its result.
 func (l *lane) settle(ctx context.Context, c store.Claim, o outcome, until time.Time) error {
 	for _, entry := range o.entries {
-		if err := l.record(ctx, entry, until); err != nil {
+		err := l.persist(ctx, until, func(ctx context.Context) error {
+			return l.store.Record(ctx, store.Arrival{Plan: l.plan.ID, At: store.Now(), News: entry})
+		})
+		if err != nil {
 			return err
 		}
 	}
 	s := o.settlement
 	s.BatchID, s.Lease = c.Key.BatchID, c.Lease
-	return l.record(ctx, s, until)
+	return l.persist(ctx, until, func(ctx context.Context) error {
+		return l.store.Settle(ctx, l.plan.ID, store.Now(), s)
+	})
 }
 
 const (
@@ -46,13 +51,13 @@ const (
 	lastRecordRetry  = 2 * time.Second
 )
 
-// record records entry, and retries until the lease ends at until: if a successful call is not recorded, it is made
-// again. record ignores the end of ctx, since a call that was made must be settled even while the relay stops.
-func (l *lane) record(ctx context.Context, entry store.News, until time.Time) error {
+// persist calls record, and retries until the lease ends at until: if a successful call is not recorded, it is made
+// again. persist ignores the end of ctx, since a call that was made must be settled even while the relay stops.
+func (l *lane) persist(ctx context.Context, until time.Time, record func(context.Context) error) error {
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), until)
 	defer cancel()
 	for wait := firstRecordRetry; ; wait = min(2*wait, lastRecordRetry) {
-		err := l.store.Record(ctx, store.Arrival{Plan: l.plan.ID, At: store.Now(), News: entry})
+		err := record(ctx)
 		if err == nil || errors.Is(err, store.ErrClosed) {
 			return err
 		}

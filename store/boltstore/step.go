@@ -98,9 +98,6 @@ func (st *step) sort(parts []part) []*batchArrivals {
 	ids := st.tx.Bucket(schema.BucketIDs)
 	for _, p := range parts {
 		for _, a := range p.arrivals {
-			if settlement, ok := a.News.(store.Settlement); ok {
-				st.settled = append(st.settled, settlement.Lease)
-			}
 			id := a.News.Batch()
 			if id == "" {
 				continue
@@ -177,6 +174,7 @@ func (st *step) foldBatch(b *batchArrivals, chunk uint64) error {
 	}
 	changes := fold.Fold(&rows, b.arrivals, policy)
 	st.changes = append(st.changes, changes)
+	st.settled = append(st.settled, changes.Settled...)
 	st.totals.Apply(changes)
 	fold.AddMinutes(st.minutes, changes)
 	return errors.Join(

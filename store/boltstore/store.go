@@ -186,6 +186,24 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 // Record makes a durable. If the fold is behind, Record then also waits for the fold, so that later reads need not
 // wait long for acknowledged arrivals. If ctx ends during that wait, Record returns its cause although a is durable.
 func (s *Store) Record(ctx context.Context, a store.Arrival) error {
+	if err := s.makeDurable(ctx, a); err != nil {
+		return err
+	}
+	return s.backlog.acknowledge(ctx)
+}
+
+// Settle records a settlement. Its lease holds until the settlement is folded, even after the lease's end.
+func (s *Store) Settle(ctx context.Context, plan string, at time.Time, settlement store.Settlement) error {
+	s.leases.settle(settlement.Lease, true)
+	if err := s.makeDurable(ctx, store.Arrival{Plan: plan, At: at, News: settlement}); err != nil {
+		s.leases.settle(settlement.Lease, false)
+		return err
+	}
+	return s.backlog.acknowledge(ctx)
+}
+
+// makeDurable blocks until a is in the journal.
+func (s *Store) makeDurable(ctx context.Context, a store.Arrival) error {
 	a = truncateTime(a)
 	if err := a.Check(); err != nil {
 		return err
@@ -194,17 +212,7 @@ func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 	if err != nil {
 		return err
 	}
-	settles, isSettlement := a.News.(store.Settlement)
-	if isSettlement {
-		s.leases.settle(settles.Lease, true)
-	}
-	if err := s.committer.Record(ctx, recorded{own(a, encoded), encoded}); err != nil {
-		if isSettlement {
-			s.leases.settle(settles.Lease, false)
-		}
-		return err
-	}
-	return s.backlog.acknowledge(ctx)
+	return s.committer.Record(ctx, recorded{own(a, encoded), encoded})
 }
 
 // probe is how many journal bytes Ready reserves to find out whether the disk has room: enough for many small

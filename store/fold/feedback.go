@@ -12,6 +12,7 @@ import (
 // deleted; the other outcomes change only an existing task. FullRead clears WantFull unless the outcome is Buried.
 func (f *folding) settle(n store.Settlement, at time.Time) {
 	b := f.batch
+	f.changes.Settled = append(f.changes.Settled, n.Lease)
 	if n.FullRead && n.Outcome != store.Buried {
 		f.clearWantFull()
 	}

@@ -328,3 +328,12 @@ func TestDeadRecipientCanStillBeAccepted(t *testing.T) {
 	l.fold(arrives(3, settles(store.Accepted, bob)))
 	require.Nil(t, l.batch.Dead, "no recipient is dead any more")
 }
+
+func TestChangesListTheSettledLeases(t *testing.T) {
+	l := owing(t, alice)
+	late := settles(store.Buried, alice)
+	late.Lease = "an earlier lease"
+	c := l.fold(arrives(2, late), arrives(3, settles(store.Accepted, alice)), arrives(4, settles(store.Retry, alice)))
+	require.Equal(t, []string{"an earlier lease", "lease", "lease"}, c.Settled)
+	require.Empty(t, l.fold(arrives(5, facts(true, at(0)))).Settled)
+}

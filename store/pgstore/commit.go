@@ -39,6 +39,11 @@ func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 	return s.record(ctx, recorded{arrival: a, slot: slot, size: size})
 }
 
+// Settle records a settlement. The transaction that folds it also ends its lease.
+func (s *Store) Settle(ctx context.Context, plan string, at time.Time, settlement store.Settlement) error {
+	return s.Record(ctx, store.Arrival{Plan: plan, At: at, News: settlement})
+}
+
 // cloneBytes copies the raw bytes of a, because the caller may reuse them when it stops waiting before the commit.
 func cloneBytes(a store.Arrival) store.Arrival {
 	if raw := a.News.RawBytes(); len(raw) > 0 {

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/dlrloop/dlrloop/store"
 )
 
 const (
@@ -64,9 +62,9 @@ func (l *leases) removeSettled(batches []*batchArrivals) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, b := range batches {
-		for _, a := range b.arrivals {
-			if n, ok := a.News.(store.Settlement); ok {
-				delete(l.held, n.Lease)
+		for _, c := range b.changes {
+			for _, token := range c.Settled {
+				delete(l.held, token)
 			}
 		}
 	}

@@ -88,7 +88,9 @@ func (st *step) fold() {
 		if b.firstAt.IsZero() {
 			b.firstAt = st.s.firstAtClock.next(b.rows.Batch.FirstAt)
 		}
-		b.endLease()
+		if slices.Contains(changes.Settled, b.lease) {
+			b.lease = "" // a late settlement of an earlier lease does not affect it
+		}
 	}
 	for _, q := range st.quarantined {
 		st.total(st.counts, q.arrival.Plan).Quarantined++
@@ -104,16 +106,6 @@ func (st *step) addCommitted(unconfirmed []*step) {
 				b.changes = slices.Concat(earlier.changes, b.changes)
 				break
 			}
-		}
-	}
-}
-
-// endLease clears the lease if one of the folded arrivals is its settlement. A late settlement of an earlier lease
-// does not affect it.
-func (b *batchArrivals) endLease() {
-	for _, a := range b.arrivals {
-		if n, ok := a.News.(store.Settlement); ok && b.lease != "" && n.Lease == b.lease {
-			b.lease = ""
 		}
 	}
 }

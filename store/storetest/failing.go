@@ -245,6 +245,14 @@ func (f *Failing) Record(ctx context.Context, a store.Arrival) error {
 	return err
 }
 
+// Settle calls Store.Settle, or applies the next Record fault.
+func (f *Failing) Settle(ctx context.Context, plan string, at time.Time, s store.Settlement) error {
+	_, err := through(ctx, f, Record, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, f.Store.Settle(ctx, plan, at, s)
+	})
+	return err
+}
+
 // Claim calls Store.Claim, or applies the next Claim fault. After Applied, the tasks are leased under an unknown
 // lease.
 func (f *Failing) Claim(

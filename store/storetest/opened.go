@@ -100,8 +100,16 @@ func (w *observed) stats() map[string]*store.PlanStats {
 func (o *opened) record(arrivals ...store.Arrival) {
 	o.t.Helper()
 	for _, a := range arrivals {
-		require.NoError(o.t, o.Record(context.Background(), a))
+		require.NoError(o.t, o.persist(a))
 	}
+}
+
+// persist settles a Settlement and records any other arrival.
+func (o *opened) persist(a store.Arrival) error {
+	if s, ok := a.News.(store.Settlement); ok {
+		return o.Settle(context.Background(), a.Plan, a.At, s)
+	}
+	return o.Record(context.Background(), a)
 }
 
 // recordAll records the arrivals concurrently.
@@ -110,7 +118,7 @@ func (o *opened) recordAll(arrivals []store.Arrival) {
 	var g errgroup.Group
 	g.SetLimit(64)
 	for _, a := range arrivals {
-		g.Go(func() error { return o.Record(context.Background(), a) })
+		g.Go(func() error { return o.persist(a) })
 	}
 	require.NoError(o.t, g.Wait())
 }
