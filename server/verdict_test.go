@@ -123,7 +123,8 @@ func valuesOf(key string, kind reflect.Type, bounds string) []string {
 			"::ffff:10.0.0.0/104", "10.0.0.1,", "010.0.0.1", "[]")
 	}
 	for _, word := range []string{
-		"eu", "br", "mars", string(pgstore.Citus), "warn", config.FormatText, string(webhook.RejectOnFailure), string(config.PlanToken),
+		"eu", "br", "mars", string(pgstore.Citus), "warn", config.FormatText, string(webhook.RejectOnFailure),
+		string(config.PlanToken),
 		"delivered", "confirmed", "off",
 	} {
 		texts = append(texts, word, strings.ToUpper(word))
