@@ -55,7 +55,7 @@ func gatewayOperations() []GatewayOperation {
 
 func gatewayOutcomes() []GatewayOutcome {
 	return []GatewayOutcome{
-		GatewaySucceeded, GatewayRejected, GatewayFailed, GatewayUnreachable, GatewayRefused, other,
+		GatewaySucceeded, GatewayRejected, GatewayFailed, GatewayUnreachable, GatewayRefused,
 	}
 }
 
@@ -70,19 +70,17 @@ func timedOperations() []GatewayOperation {
 
 func (m *Metrics) registerGateway() {
 	operations, outcomes := gatewayOperations(), gatewayOutcomes()
-	m.gatewayOperations, m.gatewayOutcomes = indexOf(operations), indexOf(outcomes)
 	requests := m.counters("gateway_requests_total",
 		"Requests to the gateway by result: the class of Sinch's answer, unreachable (no complete answer; "+
 			"a batch may have been sent) or refused (Sinch was not called).",
 		"operation", "outcome")
-	m.gatewayRequests = newByTwoLabels(len(operations), len(outcomes), func(op, o int) prometheus.Counter {
-		return requests.WithLabelValues(string(operations[op]), string(outcomes[o]))
+	knownOperations, knownOutcomes := setOf(operations), setOf(outcomes)
+	m.gatewayRequests = newSeries(requests.WithLabelValues, func(r gatewayRequest) []string {
+		return []string{knownOperations.label(r.operation), knownOutcomes.label(r.outcome)}
 	})
-	for op := range operations {
-		for o, outcome := range outcomes {
-			if outcome != other {
-				m.gatewayRequests.at(op, o)
-			}
+	for _, op := range operations {
+		for _, o := range outcomes {
+			m.gatewayRequests.create(gatewayRequest{op, o})
 		}
 	}
 	seconds := m.histograms("gateway_duration_seconds",
@@ -99,9 +97,15 @@ func (m *Metrics) registerGateway() {
 		"plan", "result")
 }
 
+// gatewayRequest is the key of the counters of requests to the gateway.
+type gatewayRequest struct {
+	operation GatewayOperation
+	outcome   GatewayOutcome
+}
+
 // GatewayRequest counts a request to the gateway and observes its duration.
 func (m *Metrics) GatewayRequest(op GatewayOperation, o GatewayOutcome, took time.Duration) {
-	m.gatewayRequests.at(m.gatewayOperations.of(op), m.gatewayOutcomes.of(o)).Inc()
+	m.gatewayRequests.of(gatewayRequest{op, o}).Inc()
 	seconds := m.gatewaySeconds[op]
 	if seconds == nil {
 		seconds = m.gatewaySeconds[GatewayOther]

@@ -123,4 +123,4 @@ func resultLabels() []string {
 
 func lookupLabels() []string { return []string{"found", "missing", "unknown_plan", "failed", other} }
 
-func circuitLabels() []string { return []string{"closed", "half_open", "open", other} }
+func circuitLabels() []string { return []string{"closed", "half_open", "open"} }

@@ -26,16 +26,12 @@ type Metrics struct {
 	plans      map[string]*plan
 	others     func() *plan // series of all plans that are not configured; created at first use
 
-	types    index[dlr.Type]
-	statuses index[dlr.Status]
-	classes  index[dlr.Class]
-
 	ingest, callSeconds        prometheus.Observer
 	commitSize, commitSeconds  prometheus.Observer
 	lag, operatorLag           prometheus.Observer
-	finals                     []*final // by number of the status; nil for intermediate statuses
+	finals                     map[dlr.Status]*final // of the final statuses
 	routes                     *routes
-	errors                     *byLabel[string, prometheus.Counter] // by operation
+	errors                     byLabel[string, prometheus.Counter] // by operation
 	evicted                    prometheus.Counter
 	reloaded                   prometheus.Gauge
 	connections                prometheus.Gauge
@@ -48,11 +44,9 @@ type Metrics struct {
 	reads                      *prometheus.CounterVec
 	circuit, rate, rateCeiling *prometheus.GaugeVec
 
-	gatewayOperations index[GatewayOperation]
-	gatewayOutcomes   index[GatewayOutcome]
-	gatewayRequests   *byTwoLabels[prometheus.Counter] // operation, outcome
-	gatewayLearned    *prometheus.CounterVec
-	gatewaySeconds    map[GatewayOperation]prometheus.Observer
+	gatewayRequests *seriesOf[gatewayRequest, prometheus.Counter]
+	gatewayLearned  *prometheus.CounterVec
+	gatewaySeconds  map[GatewayOperation]prometheus.Observer
 }
 
 // New creates the series and registers them in r, together with those of the Go runtime and of the process. It panics
@@ -60,7 +54,6 @@ type Metrics struct {
 func New(r prometheus.Registerer, c Config) *Metrics {
 	m := &Metrics{
 		registerer: r, names: c.Plans, plans: make(map[string]*plan, len(c.Plans)),
-		types: indexOf(typeLabels()), statuses: indexOf(statusLabels()), classes: indexOf(dlr.Classes()),
 	}
 	m.others = sync.OnceValue(func() *plan { return m.newPlan(other) })
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -71,7 +64,7 @@ func New(r prometheus.Registerer, c Config) *Metrics {
 	m.registerProcess(c)
 	for _, name := range c.Plans {
 		m.plans[name] = m.newPlan(name)
-		m.createSeries(m.plans[name])
+		m.plans[name].createSeries()
 	}
 	return m
 }
@@ -125,10 +118,10 @@ func (m *Metrics) registerReports() {
 		"Time from the sending of a batch to the first report of a recipient's final status. other stands for "+
 			"Aborted, Cancelled, Deleted and Unknown. Only batches whose sending time is known count.",
 		[]string{"status"}, 1, 2.5, 5, 10, 30, 60, 300, 900, 7200, 86400)
-	m.finals = make([]*final, len(m.statuses))
-	for s, number := range m.statuses {
+	m.finals = make(map[dlr.Status]*final)
+	for _, s := range statusLabels() {
 		if s.Final() {
-			m.finals[number] = &final{resultOf(s), latency.WithLabelValues(latencyLabel(s))}
+			m.finals[s] = &final{resultOf(s), latency.WithLabelValues(latencyLabel(s))}
 		}
 	}
 	m.routes = m.newRoutes()
@@ -185,7 +178,7 @@ func (m *Metrics) Callback(plan string, t dlr.Type, o Outcome, took time.Duratio
 	if !o.hasType() {
 		t = other
 	}
-	m.plan(plan).callbacks.at(m.types.of(t), int(o)).Inc()
+	m.plan(plan).callbacks.of(callback{t, o}).Inc()
 	m.ingest.Observe(took.Seconds())
 }
 
@@ -220,7 +213,9 @@ func (m *Metrics) FeedbackLeftOut(plan string) { m.plan(plan).calls.of(store.Rea
 // Circuit sets the state of the plan's circuit breaker: closed, half_open or open.
 func (m *Metrics) Circuit(plan, state string) {
 	p := m.plan(plan)
-	p.circuit.forEach(func(g prometheus.Gauge) { g.Set(0) })
+	for _, s := range circuitLabels() {
+		p.circuit.of(s).Set(0)
+	}
 	p.circuit.of(state).Set(1)
 }
 

@@ -47,10 +47,9 @@ func (p *plan) countFeedback(result string, recipients int) {
 }
 
 func (m *Metrics) countTaken(p *plan, t *store.Taken) {
-	status := m.statuses.of(t.Status)
-	final := m.finals[status]
+	final := m.finals[t.Status]
 	if t.Messages > 0 {
-		p.messages.at(status, m.classes.of(dlr.LookupCode(t.Code).Class)).Add(float64(t.Messages))
+		p.messages.of(message{t.Status, dlr.LookupCode(t.Code).Class}).Add(float64(t.Messages))
 	}
 	if final != nil && t.Messages > 0 {
 		if t.Number != "" {

@@ -9,32 +9,44 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// plan holds the series of one plan, so that counting a report looks up no label.
+// callback and message are the keys of the counters of callbacks and messages.
+type (
+	callback struct {
+		typ     dlr.Type
+		outcome Outcome
+	}
+	message struct {
+		status dlr.Status
+		class  dlr.Class
+	}
+)
+
+// plan holds the series of one plan, so that counting a report does not look them up in their vectors.
 type plan struct {
-	callbacks *byTwoLabels[prometheus.Counter] // type, outcome
-	messages  *byTwoLabels[prometheus.Counter] // status, code class
+	callbacks *seriesOf[callback, prometheus.Counter]
+	messages  *seriesOf[message, prometheus.Counter]
 
 	duplicates, polled, lossy prometheus.Counter
 
-	recipients *byLabel[string, prometheus.Counter] // by change of their feedback
-	calls      *byLabel[store.Reason, prometheus.Counter]
-	reads      *byLabel[store.Reason, prometheus.Counter]
-	lookups    *byLabel[string, prometheus.Counter]
-	circuit    *byLabel[string, prometheus.Gauge]
+	recipients byLabel[string, prometheus.Counter] // by change of their feedback
+	calls      byLabel[store.Reason, prometheus.Counter]
+	reads      byLabel[store.Reason, prometheus.Counter]
+	lookups    byLabel[string, prometheus.Counter]
+	circuit    byLabel[string, prometheus.Gauge]
 
 	rate, rateCeiling prometheus.Gauge
 
-	learned *byLabel[Learned, prometheus.Counter]
+	learned byLabel[Learned, prometheus.Counter]
 }
 
 func (m *Metrics) newPlan(name string) *plan {
-	types := typeLabels()
+	types := setOf(typeLabels())
 	of := prometheus.Labels{"plan": name}
 	return &plan{
-		callbacks: newByTwoLabels(len(types), int(outcomes), func(t, o int) prometheus.Counter {
-			return m.callbacks.WithLabelValues(name, string(types[t]), Outcome(o).String())
+		callbacks: newSeries(m.callbacks.MustCurryWith(of).WithLabelValues, func(c callback) []string {
+			return []string{types.label(c.typ), c.outcome.String()}
 		}),
-		messages: m.newMessages(name),
+		messages: newSeries(m.messages.MustCurryWith(of).WithLabelValues, messageLabels()),
 		rate:     m.rate.WithLabelValues(name), rateCeiling: m.rateCeiling.WithLabelValues(name),
 		duplicates: m.duplicates.WithLabelValues(name),
 		polled:     m.polled.WithLabelValues(name),
@@ -48,31 +60,30 @@ func (m *Metrics) newPlan(name string) *plan {
 	}
 }
 
-// newMessages returns the message counters of a plan. Pairs outside expectedPairs share the class other.
-func (m *Metrics) newMessages(name string) *byTwoLabels[prometheus.Counter] {
-	statuses, classes := statusLabels(), dlr.Classes()
-	pairs := expectedPairs()
-	return newByTwoLabels(len(statuses), len(classes), func(s, c int) prometheus.Counter {
-		class := classes[c]
-		if !slices.Contains(pairs[statuses[s]], class) {
-			class = dlr.ClassOther
+// messageLabels returns the function that labels messages. Pairs outside expectedPairs have the class other.
+func messageLabels() func(message) []string {
+	statuses, pairs := setOf(statusLabels()), expectedPairs()
+	return func(m message) []string {
+		status := statuses.label(m.status)
+		if !slices.Contains(pairs[dlr.Status(status)], m.class) {
+			m.class = dlr.ClassOther
 		}
-		return m.messages.WithLabelValues(name, string(statuses[s]), string(class))
-	})
+		return []string{status, string(m.class)}
+	}
 }
 
 // createSeries creates the series of p that can occur, at zero.
-func (m *Metrics) createSeries(p *plan) {
-	for t, i := range m.types {
+func (p *plan) createSeries() {
+	for _, t := range typeLabels() {
 		for o := range outcomes {
 			if o.possible(t) {
-				p.callbacks.at(i, int(o))
+				p.callbacks.create(callback{t, o})
 			}
 		}
 	}
 	for status, classes := range expectedPairs() {
 		for _, class := range classes {
-			p.messages.at(m.statuses.of(status), m.classes.of(class))
+			p.messages.create(message{status, class})
 		}
 	}
 	p.recipients.createAll()

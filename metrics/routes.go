@@ -2,6 +2,8 @@ package metrics
 
 import (
 	"fmt"
+	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -73,4 +75,29 @@ func (m *Metrics) newRoutes() *routes {
 // count counts messages to a number that ended with a result.
 func (r *routes) count(number string, ended result, messages int) {
 	r.series.at(r.countries.of(number))[ended].Add(float64(messages))
+}
+
+// lazySeries holds numbered series. Each series is created at its first use; later uses find it without a lock.
+type lazySeries[S any] struct {
+	found  []atomic.Pointer[S]
+	mu     *sync.Mutex        // serializes create
+	create func(number int) S // called once for each number
+}
+
+func newLazySeries[S any](n int, create func(number int) S) lazySeries[S] {
+	return lazySeries[S]{found: make([]atomic.Pointer[S], n), mu: new(sync.Mutex), create: create}
+}
+
+func (c *lazySeries[S]) at(number int) *S {
+	if s := c.found[number].Load(); s != nil {
+		return s
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s := c.found[number].Load(); s != nil {
+		return s
+	}
+	s := c.create(number)
+	c.found[number].Store(&s)
+	return &s
 }

@@ -1,94 +1,62 @@
 package metrics
 
-import (
-	"sync"
-	"sync/atomic"
-)
-
-// lazySeries holds numbered series. Each series is created at its first use; later uses find it without a lock.
-type lazySeries[S any] struct {
-	found  []atomic.Pointer[S]
-	mu     *sync.Mutex        // serializes create
-	create func(number int) S // called once for each number
+// seriesOf finds the series of a vector by a key. Those that create made are found without a lock; any other is looked
+// up in the vector.
+type seriesOf[K comparable, S any] struct {
+	made   map[K]S
+	with   func(labels ...string) S // WithLabelValues of the vector
+	labels func(K) []string         // a value outside the closed set of its label becomes other
 }
 
-func newLazySeries[S any](n int, create func(number int) S) lazySeries[S] {
-	return lazySeries[S]{found: make([]atomic.Pointer[S], n), mu: new(sync.Mutex), create: create}
+func newSeries[K comparable, S any](with func(labels ...string) S, labels func(K) []string) *seriesOf[K, S] {
+	return &seriesOf[K, S]{make(map[K]S), with, labels}
 }
 
-func (c *lazySeries[S]) at(number int) *S {
-	if s := c.found[number].Load(); s != nil {
-		return s
+// create creates the series of a key at zero. It must not be called after the first call of of.
+func (s *seriesOf[K, S]) create(key K) { s.made[key] = s.with(s.labels(key)...) }
+
+func (s *seriesOf[K, S]) of(key K) S {
+	if found, ok := s.made[key]; ok {
+		return found
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if s := c.found[number].Load(); s != nil {
-		return s
-	}
-	s := c.create(number)
-	c.found[number].Store(&s)
-	return &s
+	return s.with(s.labels(key)...)
 }
 
-// byTwoLabels finds series by two labels, whose values are numbered.
-type byTwoLabels[S any] struct {
-	columns int
-	lazySeries[S]
-}
-
-func newByTwoLabels[S any](rows, columns int, create func(row, column int) S) *byTwoLabels[S] {
-	return &byTwoLabels[S]{columns, newLazySeries(rows*columns, func(n int) S { return create(n/columns, n%columns) })}
-}
-
-func (g *byTwoLabels[S]) at(row, column int) S { return *g.lazySeries.at(row*g.columns + column) }
-
-// byLabel finds series by one label with a closed set of values, which may include other.
+// byLabel finds the series of a vector with one free label.
 type byLabel[T ~string, S any] struct {
-	values []T
-	index  index[T]
-	lazySeries[S]
+	*seriesOf[T, S]
+	values []T // the closed set; may include other
 }
 
-func newByLabel[T ~string, S any](values []T, create func(labels ...string) S) *byLabel[T, S] {
-	series := newLazySeries(len(values), func(n int) S { return create(string(values[n])) })
-	return &byLabel[T, S]{values, indexOf(values), series}
+func newByLabel[T ~string, S any](values []T, with func(labels ...string) S) byLabel[T, S] {
+	set := setOf(values)
+	return byLabel[T, S]{newSeries(with, func(v T) []string { return []string{set.label(v)} }), values}
 }
-
-func (c *byLabel[T, S]) of(v T) S { return *c.at(c.index.of(v)) }
 
 // createAll creates the series of all values except other.
-func (c *byLabel[T, S]) createAll() {
-	for i, v := range c.values {
+func (b byLabel[T, S]) createAll() {
+	for _, v := range b.values {
 		if v != other {
-			c.at(i)
+			b.create(v)
 		}
 	}
 }
 
-// forEach calls do with every series that exists.
-func (c *byLabel[T, S]) forEach(do func(S)) {
-	for i := range c.found {
-		if s := c.found[i].Load(); s != nil {
-			do(*s)
-		}
+// set is the closed set of a label's values.
+type set[T ~string] map[T]struct{}
+
+func setOf[T ~string](values []T) set[T] {
+	s := make(set[T], len(values))
+	for _, v := range values {
+		s[v] = struct{}{}
 	}
+	return s
 }
 
-// index numbers the values of a closed set.
-type index[T ~string] map[T]int
-
-func indexOf[T ~string](values []T) index[T] {
-	x := make(index[T], len(values))
-	for i, v := range values {
-		x[v] = i
+// label returns v, or other if v is not in the set.
+func (s set[T]) label(v T) string {
+	if _, known := s[v]; known {
+		return string(v)
 	}
-	return x
-}
-
-// of returns the number of a value, or that of other if the value is not in the set.
-func (x index[T]) of(v T) int {
-	if i, known := x[v]; known {
-		return i
-	}
-	return x[other]
+	return other
 }
