@@ -61,7 +61,7 @@ func TestNextClaimSkipsSentRecipients(t *testing.T) {
 // TestRequeueLargeBatch requeues more recipients than one transaction changes.
 func TestRequeueLargeBatch(t *testing.T) {
 	t.Parallel()
-	const recipients = 9000
+	const recipients = 5000
 	address := postgres.Database(t)
 	s := newStore(t, pgstore.Config{URL: address})
 	require.NoError(t, s.Record(t.Context(), allDelivered(t, "large", recipients)))

@@ -60,7 +60,7 @@ func TestOverfullQuarantineIsEvictedInSteps(t *testing.T) {
 	t.Parallel()
 	address := postgres.Database(t)
 	execute(t, address, `INSERT INTO quarantine (slot, received_at, id, plan, reason, type, size, raw)
-		SELECT 7, timestamptz '2026-03-01' + n * interval '1 second', n, 'plan', 'not_json', '', 1, 'x' FROM generate_series(1, 10000) n`)
+		SELECT 3, timestamptz '2026-03-01' + n * interval '1 second', n, 'plan', 'not_json', '', 1, 'x' FROM generate_series(1, 10000) n`)
 	execute(t, address, `CREATE SEQUENCE most`)
 	execute(t, address, `CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 		PERFORM setval('most', greatest((SELECT last_value FROM most), (SELECT count(*) FROM gone))); RETURN NULL; END $$`)

@@ -41,6 +41,7 @@ func TestNoSequentialScans(t *testing.T) {
 // fillTables copies the rows of a few recorded batches many times, into all slots.
 func fillTables(t *testing.T, address string) {
 	t.Helper()
+	execute(t, address, `UPDATE meta SET slots = 32`)
 	s, err := pgstore.Open(t.Context(), pgstore.Config{URL: address})
 	require.NoError(t, err)
 	record(t, s, "seed")
@@ -48,7 +49,7 @@ func fillTables(t *testing.T, address string) {
 	copies := func(table string, n int, columns string) {
 		execute(t, address, fmt.Sprintf(`
 INSERT INTO %[1]s SELECT (jsonb_populate_record(r, jsonb_build_object('slot', n %% 32, %[2]s))).*
-FROM (SELECT r FROM %[1]s r LIMIT 4) x (r) CROSS JOIN generate_series(1, %[3]d) AS n ON CONFLICT DO NOTHING`, table, columns, n))
+FROM (SELECT r FROM %[1]s r LIMIT 1) x (r) CROSS JOIN generate_series(1, %[3]d) AS n ON CONFLICT DO NOTHING`, table, columns, n))
 	}
 	const at = `timestamptz '2026-01-01' + n * interval '1 minute'`
 	copies("batch", 50_000, `'batch_id', 'batch ' || n || (x.r).batch_id, 'first_at', `+at+`, 'last_at', `+at)

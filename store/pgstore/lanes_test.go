@@ -3,7 +3,6 @@ package pgstore_test
 import (
 	"context"
 	"encoding/json"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -16,13 +15,12 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// large returns a number of recipients greater than one transaction folds; in the long form, that of the largest
-// groups.
+// large returns a number of recipients that takes three transactions; in the long form, that of the largest groups.
 func large() int {
-	if os.Getenv("DLRLOOP_LONG") != "" {
+	if long() {
 		return 400_000
 	}
-	return 20_000
+	return 12_000
 }
 
 // allDelivered returns an arrival with a full report that n numbers were delivered.
@@ -85,7 +83,7 @@ func TestSmallReportsDoNotWaitForLargeOne(t *testing.T) {
 	require.NoError(t, s.Record(t.Context(), delivered("large", number(1))))
 	unlock := lock(t, address, `SELECT FROM batch WHERE batch_id = 'large' FOR UPDATE`)
 	var g errgroup.Group
-	g.Go(func() error { return s.Record(context.WithoutCancel(t.Context()), allDelivered(t, "large", 20_000)) })
+	g.Go(func() error { return s.Record(context.WithoutCancel(t.Context()), allDelivered(t, "large", 12_000)) })
 	waiting := func() bool {
 		return queryOne[bool](t, address,
 			`SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`)
@@ -141,13 +139,13 @@ func TestReplicasFoldSameLargeReport(t *testing.T) {
 	for range 3 {
 		s := newStore(t, pgstore.Config{URL: address})
 		all = append(all, s)
-		g.Go(func() error { return s.Record(context.WithoutCancel(t.Context()), allDelivered(t, "large", 20_000)) })
+		g.Go(func() error { return s.Record(context.WithoutCancel(t.Context()), allDelivered(t, "large", 12_000)) })
 	}
 	require.NoError(t, g.Wait())
-	requireFolded(t, all[0], address, "large", 20_000)
+	requireFolded(t, all[0], address, "large", 12_000)
 	stats := totalsOf(t, all[0])
-	require.Equal(t, 20_000, stats.Recipients)
-	delivered := store.StatusTotal{Status: dlr.Delivered, Class: dlr.LookupCode(0).Class, Messages: 20_000}
+	require.Equal(t, 12_000, stats.Recipients)
+	delivered := store.StatusTotal{Status: dlr.Delivered, Class: dlr.LookupCode(0).Class, Messages: 12_000}
 	require.Equal(t, []store.StatusTotal{delivered}, stats.Messages)
 }
 
@@ -157,16 +155,16 @@ func TestReplicaKilledDuringLargeReport(t *testing.T) {
 	t.Parallel()
 	address := postgres.Database(t)
 	p, through := newProxy(t, address)
-	report := allDelivered(t, "large", 20_000)
+	report := allDelivered(t, "large", 12_000)
 	before := p.passedNow()
 	measured := newStore(t, pgstore.Config{URL: through})
-	require.NoError(t, measured.Record(t.Context(), allDelivered(t, "measured", 20_000)))
+	require.NoError(t, measured.Record(t.Context(), allDelivered(t, "measured", 12_000)))
 	whole := p.passedNow()[toServer] - before[toServer]
-	for range 2 { // a replica commits at most two of five parts before the cut
+	for range 2 { // a replica commits at most one of three parts before the cut
 		killed := newStore(t, pgstore.Config{URL: through})
 		var g errgroup.Group
 		cuts := p.timesCut()
-		p.cutAfter(toServer, whole*2/5)
+		p.cutAfter(toServer, whole/2)
 		p.closeWithNextCut()
 		g.Go(func() error { return killed.Record(context.WithoutCancel(t.Context()), report) })
 		require.Eventually(t, func() bool { return p.timesCut() > cuts }, timeout, time.Millisecond)
@@ -174,13 +172,13 @@ func TestReplicaKilledDuringLargeReport(t *testing.T) {
 		folded := queryOne[int](t, address, `SELECT count(*) FROM recipient WHERE batch_id = 'large'`)
 		t.Logf("%d recipients were folded", folded)
 		require.Positive(t, folded)
-		require.Less(t, folded, 20_000)
+		require.Less(t, folded, 12_000)
 		p.refuse(false)
 	}
 	other := newStore(t, pgstore.Config{URL: address})
 	require.NoError(t, other.Record(t.Context(), report))
-	requireFolded(t, other, address, "large", 20_000)
-	require.Equal(t, 40_000, totalsOf(t, other).Recipients)
+	requireFolded(t, other, address, "large", 12_000)
+	require.Equal(t, 24_000, totalsOf(t, other).Recipients)
 }
 
 // TestLargeReportContinuesWithoutCaller cancels the context of Record. The report must be folded completely, and a

@@ -45,10 +45,14 @@ func (f *foldedStats) requireEqualStats(t *testing.T, s *pgstore.Store) store.Pl
 const steady = "&default_query_exec_mode=exec"
 
 // cutPoints returns the byte counts after which to cut an exchange of total bytes: all around its end, where the
-// commit is, and some before.
+// commit is, and some before; in the long form, more of both.
 func cutPoints(total int) (at []int) {
+	stride, end := 389, 24
+	if long() {
+		stride, end = 97, 40
+	}
 	for k := range total + 4 {
-		if k%97 == 0 || k > total-40 {
+		if k%stride == 0 || k > total-end {
 			at = append(at, k)
 		}
 	}
@@ -114,12 +118,12 @@ func TestConnectionLostDuringSettlement(t *testing.T) {
 		bytes = [2]int{now[0] - bytes[0], now[1] - bytes[1]}
 	}
 	for direction, total := range bytes {
-		for k := total - 20; k < total; k++ {
+		for k := total - 16; k < total; k++ {
 			settle(func() { p.cutAfter(direction, k) })
 		}
 	}
 	stats := observed.requireEqualStats(t, s)
 	require.Equal(t, sent, stats.Feedback.Sent)
 	require.Zero(t, stats.Feedback.Owed)
-	require.Greater(t, p.timesCut(), 30)
+	require.Greater(t, p.timesCut(), 24)
 }

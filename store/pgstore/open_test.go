@@ -67,11 +67,11 @@ func TestConcurrentOpensMigrateOnce(t *testing.T) {
 func TestSlotsAreFixedBySchema(t *testing.T) {
 	t.Parallel()
 	url := postgres.Database(t)
-	for _, slots := range []int{7, 9} {
-		s := newStore(t, pgstore.Config{URL: url, Slots: slots})
+	for _, wanted := range []int{7, 9} {
+		s := newStore(t, pgstore.Config{URL: url, Slots: wanted})
 		require.NoError(t, s.Record(t.Context(), delivered("batch", number(1))))
 	}
-	require.Equal(t, 32, queryOne[int](t, url, `SELECT slots FROM meta`))
+	require.Equal(t, slots, queryOne[int](t, url, `SELECT slots FROM meta`))
 	require.Equal(t, 1, queryOne[int](t, url, `SELECT count(*) FROM batch`), "both stores must use the same slot")
 }
 

@@ -20,14 +20,21 @@ var postgres = pgtest.Shared{Config: pgtest.Config{Prepare: makeSchema}}
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if err := flag.Set("test.parallel", "4"); err != nil { // many tests mostly wait
+	if err := flag.Set("test.parallel", "6"); err != nil { // many tests mostly wait
 		panic(err)
 	}
 	os.Exit(postgres.Run(m))
 }
 
+// slots is the number of slots of the test databases: several, but far fewer than by default, because reads over all
+// slots cost that much more with Portable.
+const slots = 5
+
+// long reports whether the long form of the tests runs.
+func long() bool { return os.Getenv("DLRLOOP_LONG") != "" }
+
 func makeSchema(ctx context.Context, url string) error {
-	_, _, err := pgstore.Migrate(ctx, pgstore.Config{URL: url}, false)
+	_, _, err := pgstore.Migrate(ctx, pgstore.Config{URL: url, Slots: slots}, false)
 	return err
 }
 
@@ -37,7 +44,7 @@ func makeSchema(ctx context.Context, url string) error {
 func TestStore(t *testing.T) {
 	t.Parallel()
 	dialects := []pgstore.Dialect{pgstore.Postgres, pgstore.Portable}
-	if os.Getenv("DLRLOOP_LONG") != "" {
+	if long() {
 		dialects = append(dialects, pgstore.Citus)
 	} else { // no other test with random input runs in parallel
 		checks := flag.Lookup("rapid.checks").Value.String()
@@ -46,9 +53,10 @@ func TestStore(t *testing.T) {
 	}
 	for _, d := range dialects {
 		t.Run(string(d), func(t *testing.T) {
+			t.Parallel()
 			w := newRecorder()
+			t.Cleanup(func() { checkStatements(t, w, d) })
 			storetest.Run(t, func(t *testing.T) storetest.Place { return newPlace(t, w, d) })
-			checkStatements(t, w, d)
 		})
 	}
 }

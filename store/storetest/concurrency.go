@@ -25,11 +25,12 @@ var concurrency = []behavior{
 }
 
 func eachItsOwnResult(t *testing.T, place Place) {
+	const workers, each = 16, 8
 	o := open(t, place, Config{})
 	var g errgroup.Group
-	for worker := range 32 {
+	for worker := range workers {
 		g.Go(func() error {
-			for i := range 10 {
+			for i := range each {
 				id := fmt.Sprintf("batch %d of %d", i, worker)
 				if err := o.Record(t.Context(), arrives(i, delivered(id, number(worker)))); err != nil {
 					return err
@@ -46,7 +47,7 @@ func eachItsOwnResult(t *testing.T, place Place) {
 		})
 	}
 	require.NoError(t, g.Wait())
-	require.Equal(t, 320, o.stats(plan).Batches)
+	require.Equal(t, workers*each, o.stats(plan).Batches)
 }
 
 func sameReportFromMany(t *testing.T, place Place) {
@@ -65,7 +66,7 @@ func sameReportFromMany(t *testing.T, place Place) {
 }
 
 func oneBatchFromMany(t *testing.T, place Place) {
-	const recipients = 300
+	const recipients = 100
 	o := open(t, place, Config{})
 	var arrivals []store.Arrival
 	for i := range recipients {
@@ -82,7 +83,7 @@ func oneBatchFromMany(t *testing.T, place Place) {
 }
 
 func cancelRecords(t *testing.T, place Place) {
-	const many = 200
+	const many = 100
 	o := open(t, place, Config{})
 	kept := make([]bool, many)
 	var g errgroup.Group
@@ -159,7 +160,7 @@ func closeWhileRecording(t *testing.T, place Place) {
 }
 
 func allTogether(t *testing.T, place Place) {
-	const writers, each = 4, 60
+	const writers, each = 4, 30
 	o := open(t, place, Config{})
 	var writing, working errgroup.Group
 	var written atomic.Bool

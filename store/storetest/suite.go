@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"os"
 	"testing"
 
 	"github.com/dlrloop/dlrloop/store"
@@ -16,7 +17,10 @@ type Config struct {
 // Place opens one store. After Close, it opens the same store again, with the data it had.
 type Place func(t *testing.T, c Config) store.Store
 
-// Run runs the suite. newPlace returns the place of a new, empty store and registers the cleanup with t.
+// long selects the longer form of the tests, with more of the same.
+var long = os.Getenv("DLRLOOP_LONG") != ""
+
+// Run runs the suite in parallel tests: they end after Run returns, before the cleanup of t. newPlace returns the place of a new, empty store and registers the cleanup with t.
 func Run(t *testing.T, newPlace func(t *testing.T) Place) {
 	for _, subject := range []struct {
 		name  string
@@ -38,6 +42,7 @@ func Run(t *testing.T, newPlace func(t *testing.T) Place) {
 		{"Model", models},
 	} {
 		t.Run(subject.name, func(t *testing.T) {
+			t.Parallel()
 			for _, b := range subject.tests {
 				t.Run(b.name, func(t *testing.T) {
 					t.Parallel()
