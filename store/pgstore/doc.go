@@ -5,10 +5,18 @@
 // changed rows back with a few statements. Several lanes commit groups concurrently; the arrivals of one batch always
 // take the same lane. A separate slow lane takes arrivals that need many transactions.
 //
+// The path of an arrival, one file a step: Record checks and queues it (commit.go, limits.go), record chooses the lane
+// (lanes.go), transact runs and repeats the transaction of a group (transact.go), load locks and reads its rows
+// (load.go), fold applies the arrivals (step.go), save writes the rows and commits (save.go, totals.go, quarantine.go).
+// Open (open.go) starts a Store. It connects (connect.go, backoff.go), migrates (schema.go), and runs the heartbeats
+// (replicas.go, members.go), the gauges (gauges.go) and the eviction from the quarantine (evict.go). Only cli and server
+// import this package.
+//
 // Every row has a slot, a stable hash of its plan and batch id. The slot leads every key and index. The number of
 // slots is fixed when the schema is created. With the dialects Citus and Portable the tables may be distributed by
 // slot, so a transaction stays in one slot: a group is committed slot by slot, and a read over all slots runs one
-// statement for each slot and merges the results. On plain PostgreSQL such a read is one statement.
+// statement for each slot and merges the results. On plain PostgreSQL such a read is one statement. go generate writes
+// the second form of each statement (sql_forms.go).
 //
 // Retention first hides a batch (column gone) and then deletes its rows in several transactions. An arrival for a
 // hidden batch waits until all these rows are deleted, and then starts the batch anew.
