@@ -5,12 +5,12 @@
 // changed rows back with a few statements. Several lanes commit groups concurrently; the arrivals of one batch always
 // take the same lane. A separate slow lane takes arrivals that need many transactions.
 //
-// The path of an arrival, one file a step: Record checks and queues it (commit.go, limits.go), record chooses the lane
-// (lanes.go), transact runs and repeats the transaction of a group (transact.go), load locks and reads its rows
-// (load.go), fold applies the arrivals (step.go), save writes the rows and commits (save.go, totals.go, quarantine.go).
-// Open (open.go) starts a Store. It connects (connect.go, backoff.go), migrates (schema.go), and runs the heartbeats
-// (replicas.go, members.go), the gauges (gauges.go) and the eviction from the quarantine (evict.go). Only cli and server
-// import this package.
+// The path of an arrival, one file a step: Record checks and queues it (commit.go, key_length.go), record chooses the
+// lane (lanes.go), transact runs and repeats the transaction of a group (transact.go), load locks and reads its rows
+// (load.go), fold applies the arrivals (step.go), and save writes the rows and commits (save.go, totals.go,
+// quarantine.go). Open (open.go) starts a Store: it connects (connect.go, backoff.go), migrates (schema.go), and runs
+// the heartbeats (replicas.go, members.go), the gauges (gauges.go) and the eviction of quarantine entries
+// (quarantine_bounds.go). Only cli and server import this package.
 //
 // Every row has a slot, a stable hash of its plan and batch id. The slot leads every key and index. The number of
 // slots is fixed when the schema is created. With the dialects Citus and Portable the tables may be distributed by

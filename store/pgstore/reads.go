@@ -166,6 +166,12 @@ func recipientOf(row pgx.CollectableRow) (*store.Recipient, error) {
 	return decodeRecipient(encoded, digits)
 }
 
+// decodeRecipient decodes column row of a recipient. digits is its escaped key.
+func decodeRecipient(row []byte, digits string) (*store.Recipient, error) {
+	r, err := packed.DecodeRecipient(row, unescape(digits))
+	return &r, err
+}
+
 // Recipients lists a batch's recipients in the order of their digits.
 func (s *Store) Recipients(ctx context.Context, key store.BatchKey, q store.RecipientQuery,
 ) (page store.Page[*store.Recipient], err error) {
