@@ -51,7 +51,7 @@ func TestServerRefusesNewConnections(t *testing.T) {
 	}
 	require.Eventually(t, func() bool {
 		return s.Record(t.Context(), delivered("batch", number(2))) == nil
-	}, timeout, time.Millisecond)
+	}, timeout, 10*time.Millisecond)
 }
 
 // TestNewConnectionHangs makes a new connection hang during its initialization, while its TCP peer still
@@ -67,7 +67,7 @@ func TestNewConnectionHangs(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		return s.Record(ctx, delivered("batch", number(2))) == nil
-	}, timeout, time.Millisecond)
+	}, timeout, 10*time.Millisecond)
 	require.True(t, p.silenced())
 }
 

@@ -105,7 +105,7 @@ func TestQuarantineBoundsCoverAllSlots(t *testing.T) {
 						require.Equal(t, fmt.Sprintf("%0*d", size, i-n), string(e.Raw), "the newest entries must remain")
 					}
 					require.Equal(t, int64(i+1-len(page.Items)), evicted.Load())
-				}, timeout, time.Millisecond)
+				}, timeout, 10*time.Millisecond)
 			}
 		})
 	}

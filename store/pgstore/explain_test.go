@@ -129,7 +129,7 @@ func runEveryStatement(t *testing.T, address string, d pgstore.Dialect) {
 	}
 	require.Eventually(t, func() bool {
 		return queryOne[int](t, address, `SELECT count(*) FROM quarantine`) <= 10_000
-	}, timeout, time.Millisecond)
+	}, timeout, 10*time.Millisecond)
 	require.NoError(t, s.Close())
 }
 

@@ -31,7 +31,7 @@ func setWritable(t *testing.T, address string, writes bool) {
 	execute(t, address, `SELECT pg_reload_conf()`)
 	require.Eventually(t, func() bool {
 		return queryOne[string](t, address, `SHOW default_transaction_read_only`) == value
-	}, timeout, 1)
+	}, timeout, 10*time.Millisecond)
 }
 
 // TestFailoverToSecondHost makes the first of two hosts read-only, and then the second one writable.
@@ -58,10 +58,10 @@ func TestFailoverToSecondHost(t *testing.T) {
 	s := newStore(t, pgstore.Config{URL: both.String(), PoolSize: 1})
 	require.NoError(t, s.Record(t.Context(), delivered("before", number(1))))
 	setWritable(t, addresses[0], false)
-	require.Eventually(t, func() bool { return s.Ready(t.Context()) != nil }, timeout, 1)
+	require.Eventually(t, func() bool { return s.Ready(t.Context()) != nil }, timeout, 10*time.Millisecond)
 	require.ErrorContains(t, s.Record(t.Context(), delivered("between", number(1))), "read-only")
 	setWritable(t, addresses[1], true)
-	require.Eventually(t, func() bool { return s.Ready(t.Context()) == nil }, timeout, 1)
+	require.Eventually(t, func() bool { return s.Ready(t.Context()) == nil }, timeout, 10*time.Millisecond)
 	require.NoError(t, s.Record(t.Context(), delivered("after", number(1))))
 
 	require.Equal(t, "before", queryOne[string](t, addresses[0], `SELECT string_agg(batch_id, ',') FROM batch`))
@@ -124,7 +124,7 @@ func openSessions(t *testing.T, s *pgstore.Store, address string, least int) (pi
 	}
 	require.Eventually(t, func() bool {
 		return queryOne[int](t, address, `SELECT count(*)`+ours+` AND wait_event_type = 'Lock'`) >= least
-	}, timeout, time.Millisecond)
+	}, timeout, 10*time.Millisecond)
 	pids = queryOne[[]int32](t, address, `SELECT array_agg(pid)`+ours)
 	require.NoError(t, tx.Rollback(t.Context()))
 	require.NoError(t, g.Wait())
@@ -245,7 +245,7 @@ func totalsOf(t *testing.T, s *pgstore.Store) store.PlanStats {
 		var err error
 		stats, err = s.Stats(context.WithoutCancel(t.Context()))
 		return err == nil
-	}, timeout, time.Millisecond)
+	}, timeout, 10*time.Millisecond)
 	require.Len(t, stats, 1)
 	stats[0].Duplicates = 0
 	return stats[0]

@@ -62,7 +62,7 @@ func (l *load) waitRecorded(t *testing.T, more int) {
 		return len(l.recorded)
 	}
 	want := count() + more
-	require.Eventually(t, func() bool { return count() >= want }, timeout, time.Millisecond)
+	require.Eventually(t, func() bool { return count() >= want }, timeout, 10*time.Millisecond)
 }
 
 func (l *load) end() []int {
@@ -225,7 +225,7 @@ func TestDeadlock(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return queryOne[bool](t, address, `SELECT EXISTS (SELECT FROM pg_stat_activity
 			WHERE datname = current_database() AND application_name LIKE 'dlrloop%' AND wait_event_type = 'Lock')`)
-	}, timeout, time.Millisecond)
+	}, timeout, 10*time.Millisecond)
 	_, err = tx.Exec(t.Context(), `SELECT FROM batch FOR UPDATE`)
 	require.NoError(t, err, "the server must resolve the deadlock by aborting the store's transaction")
 	require.NoError(t, tx.Commit(t.Context()))

@@ -111,7 +111,7 @@ func TestCloseReleasesLeaseBeingCommitted(t *testing.T) {
 			require.Eventually(t, func() bool {
 				return queryOne[bool](t, address, `SELECT EXISTS (SELECT FROM given) OR
 					EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`)
-			}, timeout, time.Millisecond)
+			}, timeout, 10*time.Millisecond)
 			close(let)
 			require.NoError(t, <-closed)
 			next := newStore(t, pgstore.Config{URL: address})

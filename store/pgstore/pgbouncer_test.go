@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -74,7 +75,7 @@ func newPgBouncer(t *testing.T, address string, settings ...string) string {
 			err = c.Close(context.WithoutCancel(t.Context()))
 		}
 		return err == nil
-	}, timeout, 1)
+	}, timeout, 10*time.Millisecond)
 	return u.String()
 }
 

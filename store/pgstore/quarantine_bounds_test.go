@@ -43,7 +43,7 @@ func TestRecordDoesNotWaitForEviction(t *testing.T) {
 	require.Eventually(t, func() bool {
 		since = queryOne[string](t, address, waiting)
 		return since != ""
-	}, timeout, time.Millisecond)
+	}, timeout, 10*time.Millisecond)
 	for i := range 8 {
 		require.NoError(t, s.Record(t.Context(), suspect(2+i)))
 		require.NoError(t, s.Record(t.Context(), delivered("batch", number(i))))
@@ -51,7 +51,7 @@ func TestRecordDoesNotWaitForEviction(t *testing.T) {
 	require.Equal(t, since, queryOne[string](t, address, waiting), "the eviction ended before the answers")
 	require.Equal(t, 10, queryOne[int](t, address, entries))
 	require.NoError(t, tx.Rollback(t.Context()))
-	require.Eventually(t, func() bool { return queryOne[int](t, address, entries) == 1 }, timeout, time.Millisecond)
+	require.Eventually(t, func() bool { return queryOne[int](t, address, entries) == 1 }, timeout, 10*time.Millisecond)
 	require.Empty(t, observed.all("expire"))
 }
 
@@ -69,7 +69,7 @@ func TestOverfullQuarantineIsEvictedInSteps(t *testing.T) {
 	newStore(t, pgstore.Config{URL: address, QuarantineEntries: 32})
 	require.Eventually(t, func() bool {
 		return queryOne[int](t, address, `SELECT count(*) FROM quarantine`) == 30
-	}, timeout, time.Millisecond)
+	}, timeout, 10*time.Millisecond)
 	require.Equal(t, "10000", queryOne[string](t, address, `SELECT max(id::int)::text FROM quarantine`))
 	require.LessOrEqual(t, queryOne[int](t, address, `SELECT last_value::int FROM most`), 1001)
 }

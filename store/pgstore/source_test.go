@@ -37,7 +37,7 @@ INSERT INTO batch (slot, plan, batch_id, first_at, last_at, row) SELECT slot, pl
 	require.Eventually(t, func() bool {
 		return len(opened) > 0 || queryOne[bool](t, address,
 			`SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`)
-	}, timeout, time.Millisecond)
+	}, timeout, 10*time.Millisecond)
 	require.NoError(t, tx.Commit(t.Context()))
 	require.NoError(t, <-opened)
 	size, err := source.Size(t.Context())

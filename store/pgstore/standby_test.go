@@ -32,7 +32,7 @@ func TestNoAcknowledgementWithoutStandby(t *testing.T) {
 			execute(t, address, `SELECT pg_reload_conf()`)
 			require.Eventually(t, func() bool { // the heartbeats of the replica wait
 				return queryOne[bool](t, address, `SELECT EXISTS (SELECT FROM `+waiting+`)`)
-			}, timeout, time.Millisecond)
+			}, timeout, 10*time.Millisecond)
 			answer := make(chan error, 1)
 			go func() { answer <- s.Record(t.Context(), delivered("batch", number(2))) }()
 			for len(answer) == 0 {
@@ -46,7 +46,7 @@ func TestNoAcknowledgementWithoutStandby(t *testing.T) {
 			execute(t, address, `SELECT pg_reload_conf()`)
 			require.Eventually(t, func() bool {
 				return s.Record(t.Context(), delivered("batch", number(2))) == nil
-			}, timeout, time.Millisecond)
+			}, timeout, 10*time.Millisecond)
 			require.Equal(t, 2, totalsOf(t, s).Recipients)
 		})
 	}
