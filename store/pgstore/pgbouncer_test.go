@@ -12,7 +12,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -75,7 +74,7 @@ func newPgBouncer(t *testing.T, address string, settings ...string) string {
 			err = c.Close(context.WithoutCancel(t.Context()))
 		}
 		return err == nil
-	}, timeout, 10*time.Millisecond)
+	}, timeout, 1)
 	return u.String()
 }
 
