@@ -2,7 +2,6 @@ package store
 
 import (
 	"errors"
-	"iter"
 	"time"
 )
 
@@ -39,8 +38,9 @@ type News interface {
 	Check() error
 	// Names returns how many recipient numbers the content names, duplicates included.
 	Names() int
-	// Named yields these numbers, as received, in the same order each time.
-	Named() iter.Seq[string]
+	// Named returns these numbers as lists, in order and as received: list i, or false if there are only i lists. An
+	// iterator would cost each report four allocations.
+	Named(i int) (numbers []string, ok bool)
 	// Restrict returns the content with only the numbers from..to, in the order of Named. Consecutive ranges that
 	// cover all numbers have the same effect as the whole content. A Settlement stays whole.
 	Restrict(from, to int) News
@@ -59,15 +59,12 @@ func checkBatch(id string) error {
 	return nil
 }
 
-// named yields the numbers of one list.
-func named(numbers []string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for _, n := range numbers {
-			if !yield(n) {
-				return
-			}
-		}
+// onlyList is Named for content with one list of numbers.
+func onlyList(i int, numbers []string) ([]string, bool) {
+	if i > 0 {
+		return nil, false
 	}
+	return numbers, true
 }
 
 // Source is where a report or batch info came from.

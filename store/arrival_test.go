@@ -23,6 +23,17 @@ func TestCheckRejectsIncompleteArrivals(t *testing.T) {
 	}
 }
 
+// all returns the numbers that n names.
+func all(n News) (numbers []string) {
+	for i := 0; ; i++ {
+		list, ok := n.Named(i)
+		if !ok {
+			return numbers
+		}
+		numbers = append(numbers, list...)
+	}
+}
+
 // Each kind of content must report what it names and keeps in the same way, and a range of it names that range.
 func TestEveryKindOfNewsReportsWhatItHolds(t *testing.T) {
 	two := []string{"+447700900001", "447700900002"}
@@ -45,11 +56,8 @@ func TestEveryKindOfNewsReportsWhatItHolds(t *testing.T) {
 		{Checked{BatchID: "batch"}, nil, nil},
 	} {
 		n := test.news
-		require.Equal(t, test.names, slices.Collect(n.Named()), "%T", n)
+		require.Equal(t, test.names, all(n), "%T", n)
 		require.Equal(t, len(test.names), n.Names(), "%T", n)
-		for range n.Named() {
-			break // Named must stop when its consumer stops
-		}
 		require.Equal(t, test.raw, n.RawBytes(), "%T", n)
 		copied := n.WithRaw(slices.Clone(test.raw))
 		require.Equal(t, n, copied, "%T", n)
@@ -62,7 +70,7 @@ func TestEveryKindOfNewsReportsWhatItHolds(t *testing.T) {
 			continue
 		}
 		require.IsType(t, n, n.Restrict(1, 2))
-		require.Equal(t, two[1:], slices.Collect(n.Restrict(1, 2).Named()), "%T", n)
-		require.Equal(t, two, slices.Collect(n.Named()), "%T: Restrict must not change the whole", n)
+		require.Equal(t, two[1:], all(n.Restrict(1, 2)), "%T", n)
+		require.Equal(t, two, all(n), "%T: Restrict must not change the whole", n)
 	}
 }

@@ -1,9 +1,5 @@
 package store
 
-import (
-	"iter"
-)
-
 // Checked records that the reconciler fetched the report of a batch whose Check was due. The report itself was
 // recorded before, as a Report. Recording a Checked again has no effect: a Check that is not due at the time of
 // arrival stays as it is.
@@ -22,8 +18,8 @@ func (c Checked) Check() error { return checkBatch(c.BatchID) }
 // Names returns 0.
 func (Checked) Names() int { return 0 }
 
-// Named yields nothing.
-func (Checked) Named() iter.Seq[string] { return named(nil) }
+// Named returns no list.
+func (Checked) Named(int) ([]string, bool) { return nil, false }
 
 // Restrict returns c itself.
 func (c Checked) Restrict(_, _ int) News { return c }

@@ -1,9 +1,5 @@
 package store
 
-import (
-	"iter"
-)
-
 // Confirmation is the application's statement that recipients received the batch. It names at least one recipient or
 // sets Everyone.
 type Confirmation struct {
@@ -24,7 +20,7 @@ func (c Confirmation) Check() error { return checkBatch(c.BatchID) }
 func (c Confirmation) Names() int { return len(c.Recipients) }
 
 // Named implements News.
-func (c Confirmation) Named() iter.Seq[string] { return named(c.Recipients) }
+func (c Confirmation) Named(i int) ([]string, bool) { return onlyList(i, c.Recipients) }
 
 // Restrict implements News.
 func (c Confirmation) Restrict(from, to int) News {

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"iter"
 	"time"
 )
 
@@ -43,7 +42,7 @@ func (f Facts) Check() error { return checkBatch(f.BatchID) }
 func (f Facts) Names() int { return len(f.Numbers) }
 
 // Named implements News.
-func (f Facts) Named() iter.Seq[string] { return named(f.Numbers) }
+func (f Facts) Named(i int) ([]string, bool) { return onlyList(i, f.Numbers) }
 
 // Restrict implements News.
 func (f Facts) Restrict(from, to int) News {

@@ -1,8 +1,6 @@
 package store
 
 import (
-	"iter"
-
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
@@ -22,8 +20,8 @@ func (Quarantined) Check() error { return nil }
 // Names returns 0.
 func (Quarantined) Names() int { return 0 }
 
-// Named yields nothing.
-func (Quarantined) Named() iter.Seq[string] { return named(nil) }
+// Named returns no list.
+func (Quarantined) Named(int) ([]string, bool) { return nil, false }
 
 // Restrict returns q itself.
 func (q Quarantined) Restrict(_, _ int) News { return q }

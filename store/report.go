@@ -2,7 +2,6 @@ package store
 
 import (
 	"errors"
-	"iter"
 	"slices"
 
 	"github.com/dlrloop/dlrloop/dlr"
@@ -35,17 +34,12 @@ func (r Report) Names() int {
 	return names
 }
 
-// Named implements News.
-func (r Report) Named() iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for i := range r.Entries {
-			for _, n := range r.Entries[i].Recipients {
-				if !yield(n) {
-					return
-				}
-			}
-		}
+// Named implements News: each entry has a list.
+func (r Report) Named(i int) ([]string, bool) {
+	if i >= len(r.Entries) {
+		return nil, false
 	}
+	return r.Entries[i].Recipients, true
 }
 
 // Restrict implements News. The entries keep their counts and the report its raw bytes.

@@ -1,9 +1,5 @@
 package store
 
-import (
-	"iter"
-)
-
 // Requeue makes dead recipients owed again. An operator requests it.
 type Requeue struct {
 	BatchID    string
@@ -21,7 +17,7 @@ func (r Requeue) Check() error { return checkBatch(r.BatchID) }
 func (r Requeue) Names() int { return len(r.Recipients) }
 
 // Named implements News.
-func (r Requeue) Named() iter.Seq[string] { return named(r.Recipients) }
+func (r Requeue) Named(i int) ([]string, bool) { return onlyList(i, r.Recipients) }
 
 // Restrict implements News.
 func (r Requeue) Restrict(from, to int) News {

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"iter"
 	"time"
 )
 
@@ -30,7 +29,7 @@ func (s Settlement) Check() error { return checkBatch(s.BatchID) }
 func (s Settlement) Names() int { return len(s.Recipients) }
 
 // Named implements News.
-func (s Settlement) Named() iter.Seq[string] { return named(s.Recipients) }
+func (s Settlement) Named(i int) ([]string, bool) { return onlyList(i, s.Recipients) }
 
 // Restrict returns s itself: a settlement names at most MaxRecipients, and their number decides when the task is due.
 func (s Settlement) Restrict(_, _ int) News { return s }

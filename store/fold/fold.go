@@ -37,8 +37,14 @@ type Row struct {
 // Touches calls each once per recipient number in a, with the digits of the number. Fold needs the rows of these
 // recipients to apply a.
 func Touches(a store.Arrival, each func(digits string)) {
-	for number := range a.News.Named() {
-		each(dlr.Digits(number))
+	for i := 0; ; i++ {
+		numbers, ok := a.News.Named(i)
+		if !ok {
+			return
+		}
+		for _, number := range numbers {
+			each(dlr.Digits(number))
+		}
 	}
 }
 
