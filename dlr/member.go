@@ -33,6 +33,9 @@ func Text(value []byte) (s string, ok bool) {
 // Integer decodes a 32-bit integer: a JSON number such as 3, 3.0 or 3e2, or a string that holds one. No documented code
 // or count is larger. It returns false for any other value.
 func Integer(value []byte) (n int, ok bool) {
+	if len(value) == 0 {
+		return 0, false // without the allocations of two errors
+	}
 	v, err := strconv.ParseInt(string(value), 10, 32)
 	if err != nil {
 		s, _ := Text(value)
