@@ -96,6 +96,9 @@ func parseURL(url string) (*pgxpool.Config, error) {
 	if strings.TrimSpace(url) == "" || hasStrayCharacters(url) {
 		return nil, errNoDatabase
 	}
+	if err := checkFiles(url); err != nil {
+		return nil, err
+	}
 	c, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, urlError(err)

@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"io/fs"
 	"math/big"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -114,6 +116,31 @@ func TestParseURLNamesTheFault(t *testing.T) {
 		assert.ErrorContains(t, err, want, url)
 		assert.NotContains(t, fmt.Sprint(err), "s3", url)
 	}
+}
+
+// pgx reads PEM files whole.
+func TestParseURLBoundsTheFiles(t *testing.T) {
+	large, device := filepath.Join(t.TempDir(), "it's large"), "/dev/null"
+	require.NoError(t, os.WriteFile(large, nil, 0o600))
+	require.NoError(t, os.Truncate(large, 4<<20+1))
+	quoted := `'` + strings.ReplaceAll(large, `'`, `\'`) + `'`
+	escaped := strings.NewReplacer(`'`, `\'`, " ", `\ `).Replace(large)
+	const tooLarge, irregular = "is larger than 4 MiB, the limit for a PEM file", "is not a regular file; name a PEM file"
+	for connection, want := range map[string]string{
+		"postgres://u:s3cret@db.example/d?sslrootcert=" + device:             "sslrootcert: /dev/null " + irregular,
+		"postgresql://db.example/d?ssl%6Bey=%2Fdev/null&sslcert=/x":          "sslkey: /dev/null " + irregular,
+		"postgres://db.example/d?sslkey=/x&sslcert=" + url.PathEscape(large): "sslcert: " + large + " " + tooLarge,
+		"host=db.example password=s3cret sslrootcert = " + device:            "sslrootcert: /dev/null " + irregular,
+		"host=db.example sslrootcert=" + quoted:                              "sslrootcert: " + large + " " + tooLarge,
+		"host=db.example sslrootcert=" + escaped:                             "sslrootcert: " + large + " " + tooLarge,
+	} {
+		_, err := pgstore.ParseURL(connection)
+		assert.ErrorContains(t, err, want, connection)
+		assert.NotContains(t, fmt.Sprint(err), "s3cret")
+	}
+	t.Setenv("PGSSLROOTCERT", device)
+	_, err := pgstore.ParseURL("postgres://db.example/d")
+	require.EqualError(t, err, "sslrootcert: /dev/null "+irregular)
 }
 
 // TestAMisplacedPasswordIsNotPrinted has URLs in which pgx reads a part of the password as another value.

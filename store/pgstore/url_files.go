@@ -1,0 +1,56 @@
+package pgstore
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+)
+
+// maxPEM limits the size of a PEM file in bytes. It is far above the size of a system's certificate bundle.
+const maxPEM = 4 << 20
+
+// pemParameters maps the parameters that name PEM files to the variables that set what a URL leaves out.
+var pemParameters = map[string]string{"sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY"}
+
+// keywordValue matches a parameter and its value, which may be quoted, in the keywords and values of libpq.
+var keywordValue = regexp.MustCompile(`(?s)(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^\s\\]|\\.)*)`)
+
+// checkFiles returns an error if a PEM file that connection or the environment names is not a regular file, or is
+// larger than maxPEM: pgx reads these files whole. pgx itself reports a file that it cannot read.
+func checkFiles(connection string) error {
+	named := parametersOf(connection)
+	for name, variable := range pemParameters {
+		for _, path := range append(named[name], os.Getenv(variable)) {
+			info, err := os.Stat(path)
+			switch {
+			case err != nil || info.IsDir():
+			case mayHidePassword(path):
+				return errNoDatabase
+			case !info.Mode().IsRegular():
+				return fmt.Errorf("%s: %s is not a regular file; name a PEM file", name, path)
+			case info.Size() > maxPEM:
+				return fmt.Errorf("%s: %s is larger than %d MiB, the limit for a PEM file; name another file", name, path,
+					maxPEM>>20)
+			}
+		}
+	}
+	return nil
+}
+
+// parametersOf returns the parameters of a URL, or of keywords and values. It is empty if connection is invalid.
+func parametersOf(connection string) map[string][]string {
+	if strings.HasPrefix(connection, "postgres://") || strings.HasPrefix(connection, "postgresql://") {
+		if u, err := url.Parse(connection); err == nil {
+			return u.Query()
+		}
+		return nil
+	}
+	parameters := make(map[string][]string)
+	for _, match := range keywordValue.FindAllStringSubmatch(connection, -1) {
+		value := strings.TrimSuffix(strings.TrimPrefix(match[2], "'"), "'")
+		parameters[match[1]] = append(parameters[match[1]], regexp.MustCompile(`\\(.)`).ReplaceAllString(value, "$1"))
+	}
+	return parameters
+}
