@@ -167,22 +167,6 @@ ORDER BY check_due, batch_id LIMIT $4
 ) e
 ORDER BY check_due, batch_id LIMIT $4`,
 
-	measureQuarantine: `
-SELECT slot, received_at, id, size
-FROM generate_series(0, $1::int - 1) AS s (n) CROSS JOIN LATERAL (
-SELECT slot, received_at, id, size
-FROM quarantine WHERE slot = s.n
-ORDER BY received_at DESC, id DESC LIMIT $2
-) e
-ORDER BY received_at DESC, id DESC LIMIT $2`,
-
-	findEvicted: `
-SELECT slot
-FROM generate_series(0, $1::int - 1) AS s (n) CROSS JOIN LATERAL (
-SELECT slot
-FROM (SELECT slot FROM quarantine WHERE slot = s.n AND (received_at, id) <= ($2, $3) ORDER BY received_at LIMIT 1) q
-) e`,
-
 	exportBatches: `
 SELECT slot, plan, batch_id, first_at
 FROM generate_series(0, $1::int - 1) AS s (n) CROSS JOIN LATERAL (
@@ -211,6 +195,22 @@ FROM quarantine WHERE slot = s.n AND (received_at, id) < ($2, $3)
 ORDER BY received_at DESC, id DESC LIMIT $4
 ) e
 ORDER BY received_at DESC, id DESC LIMIT $4`,
+
+	measureQuarantine: `
+SELECT slot, received_at, id, size
+FROM generate_series(0, $1::int - 1) AS s (n) CROSS JOIN LATERAL (
+SELECT slot, received_at, id, size
+FROM quarantine WHERE slot = s.n
+ORDER BY received_at DESC, id DESC LIMIT $2
+) e
+ORDER BY received_at DESC, id DESC LIMIT $2`,
+
+	findEvicted: `
+SELECT slot
+FROM generate_series(0, $1::int - 1) AS s (n) CROSS JOIN LATERAL (
+SELECT slot
+FROM (SELECT slot FROM quarantine WHERE slot = s.n AND (received_at, id) <= ($2, $3) ORDER BY received_at LIMIT 1) q
+) e`,
 
 	selectBatches: `
 SELECT slot, plan, batch_id, first_at
