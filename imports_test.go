@@ -58,9 +58,11 @@ var imports = map[string][]string{
 
 	"store": {"dlr"},
 	"store/boltstore": {
-		"dlr", "store", "store/boltstore/internal/schema", "store/commit", "store/copying", "store/disk",
-		"store/fold", "store/journal", "store/packed",
+		"dlr", "store", "store/boltstore/internal/backlog", "store/boltstore/internal/schema", "store/commit",
+		"store/copying", "store/disk", "store/fold", "store/journal", "store/packed",
 	},
+	"store/boltstore/internal/backlog": {"store", "store/boltstore/internal/schema", "store/fold", "store/journal"},
+
 	"store/boltstore/internal/schema": {"dlr", "store", "store/fold", "store/journal", "store/packed"},
 
 	"store/commit":    {"store"},

@@ -7,11 +7,10 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
-
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
 // errBranch means that a branch page of a bucket names a page by a key that is not the page's first. Searches may then

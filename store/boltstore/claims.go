@@ -8,11 +8,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
-
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
 // lease prevents a claimed task from being claimed again. Leases are only in memory, because no other process can

@@ -6,10 +6,10 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
-
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
 // sealedBuckets are the buckets whose rows are sealed.

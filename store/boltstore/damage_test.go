@@ -9,13 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
-
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 	"github.com/dlrloop/dlrloop/store/journal"
 )
 
@@ -163,7 +162,7 @@ func TestFrameOutOfOrderIsNotFolded(t *testing.T) {
 		require.NoError(t, s.Record(t.Context(), delivered("batch", "447700900001")))
 		_, err := s.Stats(t.Context())
 		require.NoError(t, err)
-		s.backlog.add(journal.Ref{Seq: seq, Arrivals: 1}, []store.Arrival{delivered("batch", "447700900002")}, 0)
+		s.backlog.Add(journal.Ref{Seq: seq, Arrivals: 1}, []store.Arrival{delivered("batch", "447700900002")}, 0)
 		<-s.Done()
 		require.ErrorContains(t, s.Err(), "does not follow frame 1")
 	}

@@ -10,12 +10,11 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
-
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 	"github.com/dlrloop/dlrloop/store/copying"
 	"github.com/dlrloop/dlrloop/store/disk"
 )

@@ -4,18 +4,16 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/backlog"
 	"github.com/dlrloop/dlrloop/store/disk"
 )
 
 const (
-	// maxStep is the maximum number of rows of one step, however fast the fold is.
-	maxStep = 100_000
-	// busyStep is the number of rows from which a step counts as large. After a large step the fold waits up to
-	// Config.FoldEvery, so that the next one is large too.
-	busyStep = 512
 	// idleFactor is how many times the duration of a small step the fold waits after it, to leave the disk to the
 	// journal.
 	idleFactor = 8
+	// nodeBytes is the memory that bbolt uses for a changed page, in addition to the page.
+	nodeBytes = 8 << 10
 )
 
 // foldLoop folds frames until the store ends or is closed: at once under low load or when a reader waits, in larger
@@ -24,35 +22,36 @@ func (s *Store) foldLoop() {
 	pause := time.Duration(0)
 	for {
 		s.waitStep(pause)
-		var w work
+		var w backlog.Work
 		taken := s.retryFold(func() (err error) {
-			w, err = s.backlog.take(s.measured.room(s.config.StepBytes))
+			w, err = s.backlog.Take(s.measured.Room(s.config.StepBytes))
 			return err
 		})
 		if !taken {
 			return
 		}
 		s.mendNoted(w)
-		if len(w.parts) == 0 {
-			if _, ended := s.backlog.state(whileIdle); ended {
+		if len(w.Parts) == 0 {
+			if _, ended := s.backlog.State(backlog.WhileIdle); ended {
 				return
 			}
 			pause = 0
-			<-s.backlog.wake
+			<-s.backlog.Wake
 			continue
 		}
 		begin := time.Now()
 		if !s.retryFold(func() error { return s.foldMended(w) }) {
 			return
 		}
-		if pause = idleFactor * time.Since(begin); w.busy() {
+		if pause = idleFactor * time.Since(begin); w.Busy() {
 			pause = s.config.FoldEvery - time.Since(begin)
 		}
 		pause = min(pause, s.config.FoldEvery)
 	}
 }
 
-// waitStep blocks for d. It returns earlier if the fold must not pause (see backlog.state) or the backlog has ended.
+// waitStep blocks for d. It returns earlier if the fold must not pause (see backlog.Queue.State) or the backlog has
+// ended.
 func (s *Store) waitStep(d time.Duration) {
 	if d <= 0 {
 		return
@@ -60,13 +59,13 @@ func (s *Store) waitStep(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	for {
-		if urgent, ended := s.backlog.state(whileIdle); urgent || ended {
+		if urgent, ended := s.backlog.State(backlog.WhileIdle); urgent || ended {
 			return
 		}
 		select {
 		case <-timer.C:
 			return
-		case <-s.backlog.wake:
+		case <-s.backlog.Wake:
 		}
 	}
 }
@@ -86,8 +85,8 @@ func (s *Store) retryFold(do func() error) bool {
 		if s.Err() != nil {
 			return false
 		}
-		s.backlog.stall()
-		if _, ended := s.backlog.state(whileIdle); ended {
+		s.backlog.Stall()
+		if _, ended := s.backlog.State(backlog.WhileIdle); ended {
 			return false
 		}
 		select {
@@ -99,7 +98,7 @@ func (s *Store) retryFold(do func() error) bool {
 }
 
 // foldStep folds w in one transaction. After an error that is not fatal, nothing of w is folded.
-func (s *Store) foldStep(w work) (err error) {
+func (s *Store) foldStep(w backlog.Work) (err error) {
 	begin := time.Now()
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -117,11 +116,13 @@ func (s *Store) foldStep(w work) (err error) {
 		return disk.Fatal(fmt.Errorf("commit: %w", err))
 	}
 	st.install()
-	s.measured.step(w.size, time.Since(begin)-st.yielder.yielded, tx.Stats())
-	s.journal.Release(w.to.Seq)
+	stats := tx.Stats()
+	memory := int(stats.GetPageAlloc() + nodeBytes*stats.GetNodeCount())
+	s.measured.Step(w.Size, time.Since(begin)-st.yielder.yielded, memory)
+	s.journal.Release(w.To.Seq)
 	s.publish()
 	s.leases.folded(st.settled)
-	s.backlog.reached(w, s.measured.allowance())
+	s.backlog.Reached(w, s.measured.Allowance())
 	if o := s.config.Observer.Folded; o != nil && len(st.changes) > 0 {
 		o(st.changes)
 	}

@@ -5,12 +5,11 @@ import (
 	"errors"
 	"time"
 
-	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
-
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
 // published holds the gauges as of the last write transaction. A scrape reads them instead of the database.
@@ -61,6 +60,6 @@ func (s *Store) oldestDue(c *bolt.Cursor, plan string, now time.Time) (oldest ti
 func (s *Store) Gauges() store.Gauges {
 	g := s.published.Load().Gauges
 	g.SizeBytes += s.journal.Size()
-	g.Unfolded = s.backlog.unfolded()
+	g.Unfolded = s.backlog.Unfolded()
 	return g
 }

@@ -4,10 +4,9 @@ import (
 	"bytes"
 	"errors"
 
-	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
-
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
 // identity determines plan and id of a batch whose row is lost, from the indexes and its reports. It returns false if

@@ -10,13 +10,12 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
-
 	"github.com/klauspost/compress/zstd"
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 	"github.com/dlrloop/dlrloop/store/copying"
 	"github.com/dlrloop/dlrloop/store/disk"
 	"github.com/dlrloop/dlrloop/store/fold"

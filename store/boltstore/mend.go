@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
-
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/backlog"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 	"github.com/dlrloop/dlrloop/store/disk"
 )
 
@@ -41,7 +41,7 @@ func (s *Store) noteDamaged(err error) {
 	}
 	if _, skip := s.startOnly.Load(d.ID()); !skip {
 		s.unmended.Store(d.ID(), d)
-		s.backlog.signal()
+		s.backlog.Signal()
 	}
 }
 
@@ -70,7 +70,7 @@ func (s *Store) reportMended(found []finding) {
 
 // mendNoted mends the rows that reads have found damaged. w is the next step of the fold. If mending fails without a
 // fatal error, the rows stay as they are, and the next read that finds them tries again.
-func (s *Store) mendNoted(w work) {
+func (s *Store) mendNoted(w backlog.Work) {
 	var rows []*schema.DamageError
 	for key, d := range s.unmended.Range {
 		s.unmended.Delete(key)
@@ -99,7 +99,7 @@ func (s *Store) reportUnmended() {
 }
 
 // foldMended folds w. If the step fails because of a damaged row, foldMended mends the row and repeats the step.
-func (s *Store) foldMended(w work) error {
+func (s *Store) foldMended(w backlog.Work) error {
 	tried := make(map[string]bool)
 	for {
 		err := s.foldStep(w)
@@ -115,7 +115,7 @@ func (s *Store) foldMended(w work) error {
 }
 
 // mend mends damaged rows and rebuilds the batches that depend on them.
-func (s *Store) mend(rows []*schema.DamageError, w work) error {
+func (s *Store) mend(rows []*schema.DamageError, w backlog.Work) error {
 	if err := s.mendRows(rows, nil); err != nil {
 		return err
 	}

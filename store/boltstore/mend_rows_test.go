@@ -4,12 +4,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
-
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
 // The test damages the totals' row beyond correction. Open recomputes them, whether it verifies the database or not

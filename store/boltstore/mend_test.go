@@ -11,13 +11,12 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
-
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
 // failures collects the calls of Observer.Failed.

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"math/bits"
 
-	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
-
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
 // mendRow corrects a row, sets it aside, or marks its batch for rebuilding. done describes the outcome; it is empty if

@@ -3,11 +3,11 @@ package boltstore
 import (
 	"context"
 
-	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
-
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/backlog"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
 // quarantined is the size of bucket quarantine.
@@ -15,15 +15,15 @@ type quarantined struct{ entries, bytes int }
 
 // keepQuarantined stores the quarantined callbacks of a step, and evicts the oldest entries if the quarantine exceeds
 // its limits.
-func (st *step) keepQuarantined(parts []part) error {
+func (st *step) keepQuarantined(parts []backlog.Part) error {
 	bucket := st.tx.Bucket(schema.BucketQuarantine)
 	for _, p := range parts {
-		for i, a := range p.arrivals {
+		for i, a := range p.Arrivals {
 			q, ok := a.News.(store.Quarantined)
 			if !ok {
 				continue
 			}
-			key := schema.QuarantineKey(p.seq, p.first+i)
+			key := schema.QuarantineKey(p.Seq, p.First+i)
 			row := schema.SealQuarantined(key, a, q)
 			if err := bucket.Put(key, row); err != nil {
 				return err

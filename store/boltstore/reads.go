@@ -7,12 +7,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
-
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
@@ -155,7 +154,7 @@ func (s *Store) Stats(ctx context.Context) ([]store.PlanStats, error) {
 	if s.closed.Load() {
 		return nil, s.closedError()
 	}
-	if err := s.backlog.wait(ctx); err != nil {
+	if err := s.backlog.Wait(ctx); err != nil {
 		return nil, err
 	}
 	s.writing.Lock()

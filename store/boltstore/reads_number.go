@@ -8,12 +8,11 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
-
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
 // RecipientBatches implements store.Store: it lists the batches of one recipient, newest first. It seeks the number in

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
-
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/backlog"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
@@ -32,7 +32,7 @@ type rebuilding struct {
 }
 
 // rebuildAll rebuilds the batches listed in bucket mending, and then computes the totals if they are listed.
-func (s *Store) rebuildAll(w work) error {
+func (s *Store) rebuildAll(w backlog.Work) error {
 	for {
 		n, totals, err := s.toRebuild()
 		switch {
@@ -75,7 +75,7 @@ func (s *Store) toRebuild() (n schema.Number, totals bool, err error) {
 
 // rebuild rebuilds one batch. w is the next step of the fold; its first arrival may be the rest of a partly folded
 // report of the batch.
-func (s *Store) rebuild(n schema.Number, w work) error {
+func (s *Store) rebuild(n schema.Number, w backlog.Work) error {
 	c, err := s.begin()
 	if err != nil {
 		return err
@@ -102,7 +102,7 @@ func (s *Store) rebuild(n schema.Number, w work) error {
 }
 
 // run rebuilds the batch up to the last transaction, which the caller commits.
-func (r *rebuilding) run(w work) error {
+func (r *rebuilding) run(w backlog.Work) error {
 	if ok, err := r.open(w); !ok || err != nil {
 		return err
 	}
@@ -153,7 +153,7 @@ func (r *rebuilding) note(bucket, key []byte, err error, done string) {
 }
 
 // open reads the batch's row, or starts a new one if the row is lost. It returns false if there is nothing to rebuild.
-func (r *rebuilding) open(w work) (ok bool, err error) {
+func (r *rebuilding) open(w backlog.Work) (ok bool, err error) {
 	key := r.n.Key()
 	if r.tx.Bucket(schema.BucketTrash).Get(key) != nil {
 		return false, r.forget()
@@ -194,12 +194,12 @@ func (r *rebuilding) open(w work) (ok bool, err error) {
 }
 
 // plan sets the plan's policy, and the report of the batch that is folded only in part, if there is one.
-func (r *rebuilding) plan(w work) {
+func (r *rebuilding) plan(w backlog.Work) {
 	r.Policy = r.s.config.Policies(r.Batch.Plan)
-	if w.from.Within.Recipients > 0 && len(w.parts) > 0 && len(w.parts[0].arrivals) > 0 {
-		a := w.parts[0].arrivals[0]
+	if w.From.Within.Recipients > 0 && len(w.Parts) > 0 && len(w.Parts[0].Arrivals) > 0 {
+		a := w.Parts[0].Arrivals[0]
 		if a.Plan == r.Batch.Plan && a.News.Batch() == r.Batch.ID {
-			r.Partial, r.Done = a, w.from.Within.Recipients
+			r.Partial, r.Done = a, w.From.Within.Recipients
 		}
 	}
 }

@@ -11,13 +11,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
-
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/backlog"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 	"github.com/dlrloop/dlrloop/store/fold"
 	"github.com/dlrloop/dlrloop/store/journal"
 )
@@ -114,7 +114,7 @@ func TestMemoryOfARebuildIsBounded(t *testing.T) {
 	require.NoError(t, s.db.View(func(tx *bolt.Tx) (err error) { n, err = find(tx, key); return err }))
 	require.NoError(t, s.update(func(tx *writeTx) error { return tx.rebuildLater(n) }))
 	done, most := make(chan error), uint64(0)
-	go func() { done <- s.rebuildAll(work{}) }()
+	go func() { done <- s.rebuildAll(backlog.Work{}) }()
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
@@ -198,8 +198,8 @@ func foldInPart(t *testing.T, path string, o store.Observer, recipients int) {
 	db, err := openDatabase(filepath.Join(parted, "dlrloop.db"), time.Second)
 	require.NoError(t, err)
 	c := Config{Path: parted, Segment: 8 << 20, Observer: o}.withDefaults()
-	s := &Store{config: c, db: db, measured: newMeasured(), failed: make(chan struct{})}
-	s.backlog = newBacklog(s.config.BacklogBytes, s.readBack)
+	s := &Store{config: c, db: db, measured: backlog.NewMeasured(), failed: make(chan struct{})}
+	s.backlog = backlog.New(s.config.BacklogBytes, s.readBack)
 	s.leases.held = make(map[schema.Number]lease)
 	s.compressor, err = schema.NewCompressor()
 	require.NoError(t, err)
@@ -211,10 +211,10 @@ func foldInPart(t *testing.T, path string, o store.Observer, recipients int) {
 	s.journal, tail, err = journal.Open(filepath.Join(parted, "journal"), folded.InJournal(), s.config.journal())
 	require.NoError(t, err)
 	require.Len(t, tail, 1)
-	s.backlog.resume(tail, folded.Within)
-	w, err := s.backlog.take(room{rows: recipients + 1, bytes: 1 << 30, row: 1, frames: 1 << 30})
+	s.backlog.Resume(tail, folded.Within)
+	w, err := s.backlog.Take(backlog.Room{Rows: recipients + 1, Bytes: 1 << 30, Row: 1, Frames: 1 << 30})
 	require.NoError(t, err)
-	require.Equal(t, recipients, w.to.Within.Recipients)
+	require.Equal(t, recipients, w.To.Within.Recipients)
 	require.NoError(t, s.foldStep(w))
 	require.NoError(t, db.Close())
 	database, err := os.ReadFile(filepath.Join(parted, "dlrloop.db"))
@@ -250,7 +250,7 @@ func TestRetentionDuringARebuild(t *testing.T) {
 		}
 		return tx.rebuildLater(n)
 	}))
-	require.NoError(t, s.rebuildAll(work{}))
+	require.NoError(t, s.rebuildAll(backlog.Work{}))
 	require.Equal(t, 1, expired)
 	_, err = s.Batch(t.Context(), key)
 	require.ErrorIs(t, err, store.ErrNotFound)

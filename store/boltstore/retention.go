@@ -7,12 +7,11 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
-
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
 const (

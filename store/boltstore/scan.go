@@ -30,7 +30,7 @@ func (s *Store) view(ctx context.Context, read func(*bolt.Tx) error) error {
 	if s.closed.Load() {
 		return s.closedError()
 	}
-	if err := s.backlog.wait(ctx); err != nil {
+	if err := s.backlog.Wait(ctx); err != nil {
 		return err
 	}
 	err := s.viewFolded(read)

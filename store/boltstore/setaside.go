@@ -4,10 +4,9 @@ import (
 	"encoding/binary"
 	"time"
 
-	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
-
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 

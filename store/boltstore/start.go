@@ -7,9 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
-
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 	"github.com/dlrloop/dlrloop/store/commit"
 	"github.com/dlrloop/dlrloop/store/journal"
 )
@@ -49,13 +48,13 @@ func (s *Store) start(ctx context.Context) error {
 // recover folds the frames in tail; done says how far the first of them is folded. Before the first step it finishes
 // mends.
 func (s *Store) recover(ctx context.Context, tail []journal.Ref, done schema.Progress) error {
-	s.backlog.resume(tail, done)
+	s.backlog.Resume(tail, done)
 	for first := true; ; first = false {
-		w, err := s.backlog.take(s.measured.room(s.config.StepBytes))
+		w, err := s.backlog.Take(s.measured.Room(s.config.StepBytes))
 		if err == nil && first {
 			err = s.mendAtStart(w)
 		}
-		if err == nil && len(w.parts) == 0 {
+		if err == nil && len(w.Parts) == 0 {
 			return nil
 		}
 		if err == nil {

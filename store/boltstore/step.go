@@ -8,11 +8,11 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
-
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/backlog"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
@@ -55,16 +55,16 @@ type batchArrivals struct {
 }
 
 // fold folds w and stores the journal position reached.
-func (st *step) fold(w work) error {
+func (st *step) fold(w backlog.Work) error {
 	reached, err := schema.ReadPosition(st.tx)
 	if err != nil {
 		return err
 	}
-	if !reached.Follows(w.from) {
-		return fmt.Errorf("%s does not follow %s", w.from.Next(), reached)
+	if !reached.Follows(w.From) {
+		return fmt.Errorf("%s does not follow %s", w.From.Next(), reached)
 	}
 	chunk := reached.Chunk()
-	batches := st.sort(w.parts)
+	batches := st.sort(w.Parts)
 	if err := st.indexNewBatches(batches); err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (st *step) fold(w work) error {
 	if err := st.putSorted(st.tx.Bucket(schema.BucketNumbers), st.numbers); err != nil {
 		return err
 	}
-	if err := st.keepQuarantined(w.parts); err != nil {
+	if err := st.keepQuarantined(w.Parts); err != nil {
 		return err
 	}
 	if err := st.addMinutes(); err != nil {
@@ -87,17 +87,17 @@ func (st *step) fold(w work) error {
 	if err := st.totals.Save(st.tx); err != nil {
 		return err
 	}
-	return st.tx.Bucket(schema.BucketMeta).Put(schema.KeyPosition, reached.Advance(w.to, st.s.journal.Salt()).Row())
+	return st.tx.Bucket(schema.BucketMeta).Put(schema.KeyPosition, reached.Advance(w.To, st.s.journal.Salt()).Row())
 }
 
 // sort groups the arrivals by batch, in their order, and gives new batches a number. It sorts the batches by number,
 // so that neighboring rows in the file are written together.
-func (st *step) sort(parts []part) []*batchArrivals {
+func (st *step) sort(parts []backlog.Part) []*batchArrivals {
 	byKey := make(map[store.BatchKey]*batchArrivals)
 	var all []*batchArrivals
 	ids := st.tx.Bucket(schema.BucketIDs)
 	for _, p := range parts {
-		for _, a := range p.arrivals {
+		for _, a := range p.Arrivals {
 			id := a.News.Batch()
 			if id == "" {
 				continue

@@ -9,12 +9,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
-
 	"github.com/klauspost/compress/zstd"
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/backlog"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 	"github.com/dlrloop/dlrloop/store/commit"
 	"github.com/dlrloop/dlrloop/store/disk"
 	"github.com/dlrloop/dlrloop/store/journal"
@@ -102,8 +102,8 @@ type Store struct {
 	buf       []byte   // owned by the committer's goroutine
 	commits   incident // failed commits; owned by the committer's goroutine
 	dir       *storeDir
-	backlog   *backlog
-	measured  measured // owned by the fold's goroutine
+	backlog   *backlog.Queue
+	measured  backlog.Measured // owned by the fold's goroutine
 	folding   sync.WaitGroup
 	leases    leases
 	decoder   *zstd.Decoder
@@ -158,8 +158,8 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err := disk.MakeDir(c.Path); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	s := &Store{config: c, measured: newMeasured(), failed: make(chan struct{})}
-	s.backlog = newBacklog(c.BacklogBytes, s.readBack)
+	s := &Store{config: c, measured: backlog.NewMeasured(), failed: make(chan struct{})}
+	s.backlog = backlog.New(c.BacklogBytes, s.readBack)
 	s.leases.held = make(map[schema.Number]lease)
 	var err error
 	if s.compressor, err = schema.NewCompressor(); err != nil {
@@ -189,7 +189,7 @@ func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 	if err := s.makeDurable(ctx, a); err != nil {
 		return err
 	}
-	return s.backlog.acknowledge(ctx)
+	return s.backlog.Acknowledge(ctx)
 }
 
 // Settle records a settlement. Its lease holds until the settlement is folded, even after the lease's end.
@@ -199,7 +199,7 @@ func (s *Store) Settle(ctx context.Context, plan string, at time.Time, settlemen
 		s.leases.settle(settlement.Lease, false)
 		return err
 	}
-	return s.backlog.acknowledge(ctx)
+	return s.backlog.Acknowledge(ctx)
 }
 
 // makeDurable blocks until a is in the journal.
@@ -259,7 +259,7 @@ func (s *Store) commit(group []recorded, results []error) {
 	}
 	s.failing.Store(false)
 	s.commits = incident{}
-	s.backlog.add(p, arrivals, bytes)
+	s.backlog.Add(p, arrivals, bytes)
 }
 
 // failGroup sets the results of a group whose commit failed with err, and reports the failure at most once a minute.
@@ -297,7 +297,7 @@ func (s *Store) reportFailure(operation string, err error) {
 		s.failure.Do(func() {
 			s.err = err
 			s.closed.Store(true)
-			s.backlog.end()
+			s.backlog.End()
 			s.journal.Stop()
 			close(s.failed)
 		})
@@ -345,7 +345,7 @@ func (s *Store) Close() error {
 		stuck := time.AfterFunc(closeGrace, s.journal.Stop)
 		s.committer.Close()
 		stuck.Stop()
-		s.backlog.end()
+		s.backlog.End()
 		s.folding.Wait()
 		s.reportUnmended()
 		s.writing.Lock()

@@ -7,12 +7,12 @@ import (
 	"hash/maphash"
 	"slices"
 
-	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
-
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/backlog"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
 // verifySize is the largest database in bytes that Open verifies as a whole, which takes about a second. Rows of a
@@ -61,7 +61,7 @@ const maxRounds = 4
 
 // mendAtStart rebuilds the batches that verify, or a mend interrupted by a crash, has marked, and verifies the result.
 // w is the first step that will be folded.
-func (s *Store) mendAtStart(w work) error {
+func (s *Store) mendAtStart(w backlog.Work) error {
 	if err := s.rebuildAll(w); err != nil || !s.damageFound {
 		return err
 	}

@@ -3,11 +3,10 @@ package boltstore
 import (
 	"errors"
 
-	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
-
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 	"github.com/dlrloop/dlrloop/store/disk"
 )
 

@@ -1,6 +1,10 @@
 package boltstore
 
-import "time"
+import (
+	"time"
+
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/backlog"
+)
 
 const (
 	// yieldAfter is how long a large step works before it yields.
@@ -13,21 +17,22 @@ const (
 )
 
 // yielder spreads the CPU work of a large step over the time until the next one. Otherwise the fold would delay
-// answers to callbacks noticeably once a second. It does not sleep while the fold must not pause (see backlog.state).
+// answers to callbacks noticeably once a second. It does not sleep while the fold must not pause (see
+// backlog.Queue.State).
 //
 // The step sleeps inside its write transaction. Commits of arrivals do not need the database, so the sleep costs them
 // nothing. Reads wake the step. Only retention waits, for at most three quarters of Config.FoldEvery.
 type yielder struct {
-	backlog *backlog
+	backlog *backlog.Queue
 	until   time.Time     // no sleeping from then on; zero for a small step, which never sleeps
 	begun   time.Time     // since when the step works without a sleep
 	yielded time.Duration // time slept so far
 }
 
 // newYielder returns the yielder of one step.
-func newYielder(s *Store, w work) *yielder {
+func newYielder(s *Store, w backlog.Work) *yielder {
 	y := &yielder{backlog: s.backlog, begun: time.Now()}
-	if w.busy() {
+	if w.Busy() {
 		y.until = y.begun.Add(s.config.FoldEvery * 3 / 4)
 	}
 	return y
@@ -43,7 +48,7 @@ func (y *yielder) yield() {
 		return
 	}
 	for ; left > 0; left -= yieldSlice {
-		if urgent, ended := y.backlog.state(whileFolding); urgent || ended {
+		if urgent, ended := y.backlog.State(backlog.WhileFolding); urgent || ended {
 			break
 		}
 		time.Sleep(min(left, yieldSlice))

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/backlog"
 )
 
 // A large step sleeps inside its write transaction. That costs a commit nothing, and a read at most yieldSlice.
@@ -21,7 +22,7 @@ func TestSleepingStepDelaysNoCommit(t *testing.T) {
 			once.Do(func() { time.Sleep(work) }) // the first step works so long
 			return store.Policy{}
 		}})
-		require.NoError(t, s.Record(t.Context(), fullReport(t, "large", 2*busyStep)))
+		require.NoError(t, s.Record(t.Context(), fullReport(t, "large", 2*backlog.BusyStep)))
 		time.Sleep(work + work/2)
 		require.False(t, s.writing.TryLock(), "the step is over")
 
@@ -34,7 +35,20 @@ func TestSleepingStepDelaysNoCommit(t *testing.T) {
 
 		stats, err := s.Stats(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, 2*busyStep+100, stats[0].Recipients)
+		require.Equal(t, 2*backlog.BusyStep+100, stats[0].Recipients)
 		require.LessOrEqual(t, time.Since(begin), yieldSlice, "a read waits for the sleep")
 	})
+}
+
+// FoldEvery is almost infinite here, so the test hangs if the fold pauses while a read waits.
+func TestFoldDoesNotPauseWhileAReaderWaits(t *testing.T) {
+	s := opened(t, Config{Path: t.TempDir(), FoldEvery: 1 << 62})
+	for n := range 3 * backlog.BusyStep {
+		require.NoError(t, s.Record(t.Context(), delivered(fmt.Sprint(n%3), fmt.Sprint(447700900000+n))))
+		if n%100 == 0 {
+			_, err := s.Batch(t.Context(), store.BatchKey{Plan: "plan", BatchID: fmt.Sprint(n % 3)})
+			require.NoError(t, err)
+		}
+	}
+	require.NoError(t, s.Close())
 }

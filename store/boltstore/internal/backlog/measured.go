@@ -1,10 +1,6 @@
-package boltstore
+package backlog
 
-import (
-	"time"
-
-	bolt "go.etcd.io/bbolt"
-)
+import "time"
 
 const (
 	// firstRate is the assumed fold rate in rows a second before any step was measured.
@@ -19,8 +15,6 @@ const (
 	// database are one or two for each row.
 	minRow = 1 << 9
 	maxRow = 12 << 10
-	// nodeBytes is the memory that bbolt uses for a changed page, in addition to the page.
-	nodeBytes = 8 << 10
 
 	// lag is how long a reader may have to wait for acknowledged arrivals, at the measured rate. Larger steps cost
 	// less per report, since they write each page and each batch less often.
@@ -30,32 +24,33 @@ const (
 // firstAllowance is the allowance in rows before any step was measured.
 const firstAllowance = firstRate * uint64(lag/time.Millisecond) / 1000
 
-// measured estimates the cost of the next step from earlier ones. Only the fold's goroutine uses it.
-type measured struct {
+// Measured estimates the cost of the next step from earlier ones. Only the fold's goroutine uses it.
+type Measured struct {
 	row  int     // memory per row in bytes
 	rate float64 // rows per second
 }
 
-func newMeasured() measured { return measured{maxRow, firstRate} }
+func NewMeasured() Measured { return Measured{maxRow, firstRate} }
 
-// step updates the estimates with a step that wrote at most rows rows in the time worked, without pauses.
-func (m *measured) step(rows int, worked time.Duration, stats bolt.TxStats) {
+// Step updates the estimates with a step that wrote at most rows rows in the time worked, without pauses. memory is
+// what the changed pages took, in bytes.
+func (m *Measured) Step(rows int, worked time.Duration, memory int) {
 	if rows < minMeasured {
 		return
 	}
 	rate := float64(rows) / max(worked, time.Microsecond).Seconds()
 	m.rate = max(minRate, (m.rate+rate)/2)
-	row := minRow + int(stats.GetPageAlloc()+nodeBytes*stats.GetNodeCount())/rows
+	row := minRow + memory/rows
 	if row < m.row {
 		row = (3*m.row + row) / 4 // decreases only gradually
 	}
 	m.row = min(row, maxRow)
 }
 
-// allowance returns how many rows may be acknowledged before they are folded.
-func (m *measured) allowance() int { return int(m.rate * lag.Seconds()) }
+// Allowance returns how many rows may be acknowledged before they are folded.
+func (m *Measured) Allowance() int { return int(m.rate * lag.Seconds()) }
 
-// room returns the limits of the next step, which may use that many bytes of memory.
-func (m *measured) room(bytes int) room {
-	return room{rows: min(maxStep, m.allowance()), bytes: bytes, row: m.row, frames: bytes}
+// Room returns the limits of the next step, which may use that many bytes of memory.
+func (m *Measured) Room(bytes int) Room {
+	return Room{Rows: min(maxStep, m.Allowance()), Bytes: bytes, Row: m.row, Frames: bytes}
 }

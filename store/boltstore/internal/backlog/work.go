@@ -1,40 +1,47 @@
-package boltstore
+package backlog
 
 import (
 	"slices"
 
-	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
-
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// work is the input of one step: frames, and parts of frames, that follow each other in the journal.
-type work struct {
-	from, to schema.Position // before and after the step; without salt and ends
-	parts    []part
-	size     int    // maximum number of rows that the step writes
-	end      uint64 // value of backlog.added up to this end
+const (
+	// maxStep is the maximum number of rows of one step, however fast the fold is.
+	maxStep = 100_000
+	// BusyStep is the number of rows from which a step counts as large. After a large step the fold waits up to
+	// Config.FoldEvery, so that the next one is large too.
+	BusyStep = 512
+)
+
+// Work is the input of one step: frames, and parts of frames, that follow each other in the journal.
+type Work struct {
+	From, To schema.Position // before and after the step; without salt and ends
+	Parts    []Part
+	Size     int    // maximum number of rows that the step writes
+	end      uint64 // value of Queue.added up to this end
 	bytes    int    // backlog memory of the frames that end in this step
 }
 
-// part is the part of one frame that a step folds.
-type part struct {
-	seq      uint64
-	first    int             // index in the frame of the first arrival
-	arrivals []store.Arrival // the first and the last may be parts of reports
+// Part is the part of one frame that a step folds.
+type Part struct {
+	Seq      uint64
+	First    int             // index in the frame of the first arrival
+	Arrivals []store.Arrival // the first and the last may be parts of reports
 }
 
-// busy reports whether the step is large (see busyStep).
-func (w work) busy() bool { return w.size >= busyStep }
+// Busy reports whether the step is large (see BusyStep).
+func (w Work) Busy() bool { return w.Size >= BusyStep }
 
 // completed returns the number of arrivals whose folding the step completes.
-func (w work) completed() int {
+func (w Work) completed() int {
 	completed := 0
-	for _, p := range w.parts {
-		completed += len(p.arrivals)
+	for _, p := range w.Parts {
+		completed += len(p.Arrivals)
 	}
-	if w.to.Within.Recipients > 0 {
+	if w.To.Within.Recipients > 0 {
 		completed--
 	}
 	return completed
@@ -48,12 +55,12 @@ func remaining(p schema.Progress, arrivals []store.Arrival) (rows uint64) {
 	return rows - uint64(p.Recipients)
 }
 
-// room is what one step may still write and hold in memory.
-type room struct {
-	rows   int // rows that may still be written
-	bytes  int // memory left for rows and raw reports
-	row    int // estimated memory of one row in bytes
-	frames int // bytes of frames that may still be read back from the journal
+// Room is what one step may still write and hold in memory.
+type Room struct {
+	Rows   int // rows that may still be written
+	Bytes  int // memory left for rows and raw reports
+	Row    int // estimated memory of one row in bytes
+	Frames int // bytes of frames that may still be read back from the journal
 }
 
 // rawCopies is how many copies of a raw report a step holds: the original, one packed or compressed, and one in a
@@ -61,11 +68,11 @@ type room struct {
 const rawCopies = 3
 
 // most returns how many rows fit in addition to a raw report of that many bytes.
-func (r room) most(raw int) int { return min(r.rows, (r.bytes-rawCopies*raw)/r.row) }
+func (r Room) most(raw int) int { return min(r.Rows, (r.Bytes-rawCopies*raw)/r.Row) }
 
 // divide takes as much of a frame as fits into r, beginning at done. next is where the rest begins; whole means that
 // nothing is left. If must is set, it takes at least the next arrival, or MaxRecipients of its recipients.
-func (r *room) divide(
+func (r *Room) divide(
 	arrivals []store.Arrival, done schema.Progress, must bool,
 ) (taken []store.Arrival, next schema.Progress, whole bool) {
 	next = done
@@ -93,8 +100,8 @@ func (r *room) divide(
 			// Part is called on the backlog's element, because it caches there what all parts share.
 			taken[i] = fold.Part(&arrivals[next.Arrivals], from, to)
 		}
-		r.rows -= to - from + 1
-		r.bytes -= (to-from+1)*r.row + rawCopies*raw
+		r.Rows -= to - from + 1
+		r.Bytes -= (to-from+1)*r.Row + rawCopies*raw
 		if to < names {
 			return taken[:i+1], schema.Progress{Arrivals: next.Arrivals, Recipients: to}, false
 		}

@@ -1,22 +1,21 @@
-package boltstore
+package backlog
 
 import (
 	"fmt"
 	"testing"
 
-	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
-
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 	"github.com/dlrloop/dlrloop/store/fold"
 	"github.com/dlrloop/dlrloop/store/journal"
 )
 
 func TestLargeReportsAreDivided(t *testing.T) {
-	b := newBacklog(1<<20, noReadBack(t))
-	b.add(journal.Ref{Seq: 1, Arrivals: 3}, []store.Arrival{ofRecipients(10), ofRecipients(4000), ofRecipients(10)}, 1)
+	b := New(1<<20, noReadBack(t))
+	b.Add(journal.Ref{Seq: 1, Arrivals: 3}, []store.Arrival{ofRecipients(10), ofRecipients(4000), ofRecipients(10)}, 1)
 	for _, want := range []struct {
 		step            []int // recipients of each arrival
 		from, to        schema.Progress
@@ -28,16 +27,16 @@ func TestLargeReportsAreDivided(t *testing.T) {
 	} {
 		w := take(t, b, roomForRows(1500))
 		var step []int
-		for _, a := range w.parts[0].arrivals {
+		for _, a := range w.Parts[0].Arrivals {
 			step = append(step, a.News.Names())
 		}
 		require.Equal(t, want.step, step)
-		require.Equal(t, want.from, w.from.Within)
-		require.Equal(t, want.to, w.to.Within)
-		require.Equal(t, want.from.Arrivals, w.parts[0].first)
+		require.Equal(t, want.from, w.From.Within)
+		require.Equal(t, want.to, w.To.Within)
+		require.Equal(t, want.from.Arrivals, w.Parts[0].First)
 		require.Equal(t, want.completed, w.completed())
-		b.reached(w, 1)
-		require.Equal(t, want.left, b.unfolded())
+		b.Reached(w, 1)
+		require.Equal(t, want.left, b.Unfolded())
 	}
 	require.Equal(t, b.added, b.folded)
 }
@@ -45,7 +44,7 @@ func TestLargeReportsAreDivided(t *testing.T) {
 // However small the room, each recipient of a frame is taken exactly once and in order, and the row counters match.
 func TestDividedFramesAreFoldedCompletely(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		b := newBacklog(rapid.IntRange(0, 3).Draw(rt, "memory"), nil)
+		b := New(rapid.IntRange(0, 3).Draw(rt, "memory"), nil)
 		frames := make(map[uint64][]store.Arrival)
 		b.read = func(p journal.Ref) ([]store.Arrival, error) { return frames[p.Seq], nil }
 		var want []string
@@ -61,43 +60,43 @@ func TestDividedFramesAreFoldedCompletely(t *testing.T) {
 				want = append(want, e[1].Recipients...)
 				frames[seq+1] = append(frames[seq+1], a)
 			}
-			b.add(journal.Ref{Seq: seq + 1, Arrivals: len(sizes), Body: 50}, frames[seq+1], 1)
+			b.Add(journal.Ref{Seq: seq + 1, Arrivals: len(sizes), Body: 50}, frames[seq+1], 1)
 		}
 		var got []string
 		at := schema.Position{}
 		for {
-			r := room{
-				rows:  rapid.IntRange(1, 3000).Draw(rt, "rows"),
-				bytes: rapid.IntRange(1, 3000).Draw(rt, "bytes"),
-				row:   1, frames: rapid.IntRange(0, 100).Draw(rt, "frame bytes"),
+			r := Room{
+				Rows:  rapid.IntRange(1, 3000).Draw(rt, "rows"),
+				Bytes: rapid.IntRange(1, 3000).Draw(rt, "bytes"),
+				Row:   1, Frames: rapid.IntRange(0, 100).Draw(rt, "frame bytes"),
 			}
-			w, err := b.take(r)
+			w, err := b.Take(r)
 			require.NoError(rt, err)
-			if len(w.parts) == 0 {
+			if len(w.Parts) == 0 {
 				break
 			}
-			require.True(rt, at.Follows(w.from), "%v %v", at, w.from)
-			require.LessOrEqual(rt, w.size, max(r.rows, 1+store.MaxRecipients))
-			for _, p := range w.parts {
-				for _, a := range p.arrivals {
+			require.True(rt, at.Follows(w.From), "%v %v", at, w.From)
+			require.LessOrEqual(rt, w.Size, max(r.Rows, 1+store.MaxRecipients))
+			for _, p := range w.Parts {
+				for _, a := range p.Arrivals {
 					fold.Touches(a, func(digits string) { got = append(got, digits) })
 				}
 			}
-			at = w.to
+			at = w.To
 			folded := b.folded
-			b.reached(w, 1)
-			require.Equal(rt, folded+uint64(w.size), b.folded+over(w))
+			b.Reached(w, 1)
+			require.Equal(rt, folded+uint64(w.Size), b.folded+over(w))
 		}
 		require.Equal(rt, want, got)
 		require.Equal(rt, b.added, b.folded)
-		require.Zero(rt, b.unfolded())
+		require.Zero(rt, b.Unfolded())
 		require.Zero(rt, b.bytes)
 	})
 }
 
 // over returns how many rows a partial step writes in addition: the batch's row, which the next step writes again.
-func over(w work) uint64 {
-	if w.to.Within.Recipients > 0 {
+func over(w Work) uint64 {
+	if w.To.Within.Recipients > 0 {
 		return 1
 	}
 	return 0

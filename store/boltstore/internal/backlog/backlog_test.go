@@ -1,18 +1,16 @@
-package boltstore
+package backlog
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"testing"
 	"testing/synctest"
-
-	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 	"github.com/dlrloop/dlrloop/store/journal"
 )
 
@@ -32,29 +30,29 @@ func noReadBack(t *testing.T) func(journal.Ref) ([]store.Arrival, error) {
 }
 
 // roomForRows returns a room that is limited only by the number of rows.
-func roomForRows(rows int) room { return room{rows: rows, bytes: rows, row: 1, frames: 1 << 20} }
+func roomForRows(rows int) Room { return Room{Rows: rows, Bytes: rows, Row: 1, Frames: 1 << 20} }
 
 // addTo adds a frame with one arrival.
-func addTo(b *backlog, seq uint64, a store.Arrival) {
-	b.add(journal.Ref{Seq: seq, Arrivals: 1, Body: 100}, []store.Arrival{a}, 1)
+func addTo(b *Queue, seq uint64, a store.Arrival) {
+	b.Add(journal.Ref{Seq: seq, Arrivals: 1, Body: 100}, []store.Arrival{a}, 1)
 }
 
-func take(t *testing.T, b *backlog, r room) work {
+func take(t *testing.T, b *Queue, r Room) Work {
 	t.Helper()
-	w, err := b.take(r)
+	w, err := b.Take(r)
 	require.NoError(t, err)
 	return w
 }
 
-func seqs(w work) (seqs []uint64) {
-	for _, p := range w.parts {
-		seqs = append(seqs, p.seq)
+func seqs(w Work) (seqs []uint64) {
+	for _, p := range w.Parts {
+		seqs = append(seqs, p.Seq)
 	}
 	return seqs
 }
 
 func TestStepIsLimitedByRows(t *testing.T) {
-	b := newBacklog(1<<20, noReadBack(t))
+	b := New(1<<20, noReadBack(t))
 	require.Empty(t, seqs(take(t, b, roomForRows(10))))
 	for i, recipients := range []int{0, 4, 4, 100, 1, 9} {
 		addTo(b, uint64(i+1), ofRecipients(recipients))
@@ -66,16 +64,16 @@ func TestStepIsLimitedByRows(t *testing.T) {
 	require.Equal(t, []uint64{5}, seqs(take(t, b, roomForRows(10))))
 	require.Equal(t, []uint64{6}, seqs(take(t, b, roomForRows(10))))
 	require.Empty(t, seqs(take(t, b, roomForRows(10))))
-	require.Equal(t, 6, b.unfolded(), "arrivals that are taken are not folded yet")
+	require.Equal(t, 6, b.Unfolded(), "arrivals that are taken are not folded yet")
 }
 
 func TestStepIsLimitedByBytesOfReports(t *testing.T) {
-	b := newBacklog(1<<20, noReadBack(t))
+	b := New(1<<20, noReadBack(t))
 	of := func(bytes int) store.Arrival { return store.Arrival{News: store.Quarantined{Raw: make([]byte, bytes)}} }
 	for i, bytes := range []int{10, 10, 500, 10} {
 		addTo(b, uint64(i+1), of(bytes))
 	}
-	r := room{rows: 1000, bytes: 2 * (1 + rawCopies*10), row: 1}
+	r := Room{Rows: 1000, Bytes: 2 * (1 + rawCopies*10), Row: 1}
 	require.Equal(t, []uint64{1, 2}, seqs(take(t, b, r)))
 	require.Equal(t, []uint64{3}, seqs(take(t, b, r)))
 	require.Equal(t, []uint64{4}, seqs(take(t, b, r)))
@@ -110,7 +108,7 @@ func TestBacklogReadsBackArrivalsBeyondItsMemory(t *testing.T) {
 	var read []uint64
 	broken := errors.New("broken")
 	fails := false
-	b := newBacklog(2, func(p journal.Ref) ([]store.Arrival, error) {
+	b := New(2, func(p journal.Ref) ([]store.Arrival, error) {
 		if fails {
 			return nil, broken
 		}
@@ -121,11 +119,11 @@ func TestBacklogReadsBackArrivalsBeyondItsMemory(t *testing.T) {
 		addTo(b, seq+1, ofRecipients(1))
 	}
 	r := roomForRows(100)
-	r.frames = 250
+	r.Frames = 250
 	w := take(t, b, r)
 	require.Equal(t, []uint64{1, 2, 3, 4}, seqs(w))
 	require.Equal(t, []uint64{3, 4}, read)
-	b.reached(w, 1)
+	b.Reached(w, 1)
 	addTo(b, 7, ofRecipients(1))
 	require.Equal(t, []uint64{5, 6, 7}, seqs(take(t, b, r)))
 	require.Equal(t, []uint64{3, 4, 5, 6}, read, "the backlog had memory for frame 7")
@@ -134,7 +132,7 @@ func TestBacklogReadsBackArrivalsBeyondItsMemory(t *testing.T) {
 	addTo(b, 9, ofRecipients(1))
 	fails = true
 	require.Equal(t, []uint64{8}, seqs(take(t, b, r)), "the step ends before a frame that cannot be read")
-	_, err := b.take(r)
+	_, err := b.Take(r)
 	require.ErrorIs(t, err, broken)
 	fails = false
 	require.Equal(t, []uint64{9}, seqs(take(t, b, r)))
@@ -142,37 +140,37 @@ func TestBacklogReadsBackArrivalsBeyondItsMemory(t *testing.T) {
 
 func TestReadWaitsForAcknowledgedArrivals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBacklog(1<<20, noReadBack(t))
-		require.NoError(t, b.wait(t.Context()))
+		b := New(1<<20, noReadBack(t))
+		require.NoError(t, b.Wait(t.Context()))
 		addTo(b, 1, ofRecipients(1))
 		addTo(b, 2, ofRecipients(1))
-		require.NoError(t, b.wait(t.Context()), "nothing is acknowledged yet, so wait returns at once")
-		require.NoError(t, b.acknowledge(t.Context()))
+		require.NoError(t, b.Wait(t.Context()), "nothing is acknowledged yet, so wait returns at once")
+		require.NoError(t, b.Acknowledge(t.Context()))
 		read := make(chan error, 1)
-		go func() { read <- b.wait(t.Context()) }()
+		go func() { read <- b.Wait(t.Context()) }()
 		synctest.Wait()
-		urgent, _ := b.state(whileFolding)
+		urgent, _ := b.State(WhileFolding)
 		require.True(t, urgent)
 		addTo(b, 3, ofRecipients(1))
-		b.reached(take(t, b, roomForRows(2)), 10)
+		b.Reached(take(t, b, roomForRows(2)), 10)
 		synctest.Wait()
 		require.Empty(t, read)
-		b.reached(take(t, b, roomForRows(2)), 10)
+		b.Reached(take(t, b, roomForRows(2)), 10)
 		require.NoError(t, <-read, "the read does not wait for frame 3, which was added later")
-		require.Equal(t, 1, b.unfolded())
-		urgent, _ = b.state(whileFolding)
+		require.Equal(t, 1, b.Unfolded())
+		urgent, _ = b.State(WhileFolding)
 		require.False(t, urgent)
 
-		require.NoError(t, b.acknowledge(t.Context()))
+		require.NoError(t, b.Acknowledge(t.Context()))
 		ctx, cancel := context.WithCancelCause(t.Context())
-		go func() { read <- b.wait(ctx) }()
+		go func() { read <- b.Wait(ctx) }()
 		synctest.Wait()
 		cancel(errors.New("the caller canceled"))
 		require.EqualError(t, <-read, "the caller canceled")
 
-		go func() { read <- b.wait(t.Context()) }()
+		go func() { read <- b.Wait(t.Context()) }()
 		synctest.Wait()
-		b.end()
+		b.End()
 		require.ErrorIs(t, <-read, store.ErrClosed)
 	})
 }
@@ -181,10 +179,10 @@ func TestReadWaitsForAcknowledgedArrivals(t *testing.T) {
 // the fold fails.
 func TestAcknowledgeWaitsForTheFold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBacklog(1<<20, noReadBack(t))
+		b := New(1<<20, noReadBack(t))
 		b.allowance = 10
 		acknowledged := make(chan error, 1)
-		acknowledge := func(ctx context.Context) { acknowledged <- b.acknowledge(ctx) }
+		acknowledge := func(ctx context.Context) { acknowledged <- b.Acknowledge(ctx) }
 		addTo(b, 1, ofRecipients(8))
 		acknowledge(t.Context())
 		require.NoError(t, <-acknowledged)
@@ -192,12 +190,12 @@ func TestAcknowledgeWaitsForTheFold(t *testing.T) {
 		go acknowledge(t.Context())
 		synctest.Wait()
 		require.Empty(t, acknowledged)
-		urgent, _ := b.state(whileFolding)
+		urgent, _ := b.State(WhileFolding)
 		require.True(t, urgent)
-		b.reached(take(t, b, roomForRows(9)), 8)
+		b.Reached(take(t, b, roomForRows(9)), 8)
 		synctest.Wait()
 		require.Empty(t, acknowledged, "9 rows are unfolded, and the allowance fell to 8")
-		b.reached(work{end: 9}, 9)
+		b.Reached(Work{end: 9}, 9)
 		require.NoError(t, <-acknowledged)
 
 		addTo(b, 3, ofRecipients(8))
@@ -210,39 +208,26 @@ func TestAcknowledgeWaitsForTheFold(t *testing.T) {
 		go acknowledge(t.Context())
 		synctest.Wait()
 		require.Empty(t, acknowledged)
-		b.stall()
+		b.Stall()
 		require.NoError(t, <-acknowledged, "while the fold fails, only the journal's size is the limit")
 		acknowledge(t.Context())
 		require.NoError(t, <-acknowledged)
-		b.reached(work{end: 9}, 9)
+		b.Reached(Work{end: 9}, 9)
 		go acknowledge(t.Context())
 		synctest.Wait()
 		require.Empty(t, acknowledged, "the fold works again, so acknowledge waits")
-		b.end()
+		b.End()
 		require.NoError(t, <-acknowledged, "the arrival is in the journal, so it is acknowledged")
 	})
 }
 
-// FoldEvery is almost infinite here, so the test hangs if the fold pauses while a read waits.
-func TestFoldDoesNotPauseWhileAReaderWaits(t *testing.T) {
-	s := opened(t, Config{Path: t.TempDir(), FoldEvery: 1 << 62})
-	for n := range 3 * busyStep {
-		require.NoError(t, s.Record(t.Context(), delivered(fmt.Sprint(n%3), fmt.Sprint(447700900000+n))))
-		if n%100 == 0 {
-			_, err := s.Batch(t.Context(), store.BatchKey{Plan: "plan", BatchID: fmt.Sprint(n % 3)})
-			require.NoError(t, err)
-		}
-	}
-	require.NoError(t, s.Close())
-}
-
 func TestFoldDoesNotPauseDuringOpen(t *testing.T) {
-	b := newBacklog(1<<20, nil)
-	b.resume(nil, schema.Progress{})
-	urgent, _ := b.state(whileFolding)
+	b := New(1<<20, nil)
+	b.Resume(nil, schema.Progress{})
+	urgent, _ := b.State(WhileFolding)
 	require.False(t, urgent, "nothing to fold")
 
-	b.resume([]journal.Ref{{Seq: 1, Arrivals: 1}}, schema.Progress{})
-	urgent, _ = b.state(whileFolding)
+	b.Resume([]journal.Ref{{Seq: 1, Arrivals: 1}}, schema.Progress{})
+	urgent, _ = b.State(WhileFolding)
 	require.True(t, urgent, "the caller of Open waits")
 }

@@ -1,12 +1,11 @@
-package boltstore
+package backlog
 
 import (
 	"context"
 	"sync"
 
-	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
-
 	"github.com/dlrloop/dlrloop/store"
+	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 	"github.com/dlrloop/dlrloop/store/journal"
 )
 
@@ -15,16 +14,16 @@ type group struct {
 	journal.Ref
 	arrivals []store.Arrival // nil if they must be read back from the journal
 	bytes    int             // estimated memory of arrivals; 0 if arrivals is nil
-	end      uint64          // value of backlog.added after this group
+	end      uint64          // value of Queue.added after this group
 }
 
-// backlog is the queue of frames that are durable but not folded. The committer's goroutine adds frames, the fold
+// Queue is the queue of frames that are durable but not folded. The committer's goroutine adds frames, the fold
 // takes them, and readers wait for them. Arrivals that do not fit into its memory stay in the journal until the fold
 // reads them back.
 //
 // The counters added, folded and acknowledged count rows that folding may write, in journal order, since the store was
 // opened.
-type backlog struct {
+type Queue struct {
 	memory int                                        // maximum estimated bytes of arrivals in memory
 	read   func(journal.Ref) ([]store.Arrival, error) // reads a frame's arrivals back from the journal
 
@@ -40,19 +39,21 @@ type backlog struct {
 	allowance    uint64        // maximum of rows acknowledged but not folded
 	stalled      bool          // the last fold step failed: acknowledge does not wait
 	ended        bool          // nothing will be added any more
-	wake         chan struct{} // capacity 1; wakes the fold
+	Wake         chan struct{} // capacity 1; wakes the fold
 	changed      chan struct{} // broadcast closes and replaces it
 }
 
-func newBacklog(memory int, read func(journal.Ref) ([]store.Arrival, error)) *backlog {
-	return &backlog{
+// New returns an empty Queue. memory is the maximum of estimated bytes of arrivals that it keeps. read reads the
+// arrivals of a frame back from the journal.
+func New(memory int, read func(journal.Ref) ([]store.Arrival, error)) *Queue {
+	return &Queue{
 		memory: memory, read: read, allowance: firstAllowance,
-		wake: make(chan struct{}, 1), changed: make(chan struct{}),
+		Wake: make(chan struct{}, 1), changed: make(chan struct{}),
 	}
 }
 
-// add appends the frame p. bytes is the estimated memory of its arrivals.
-func (b *backlog) add(p journal.Ref, arrivals []store.Arrival, bytes int) {
+// Add appends the frame p. bytes is the estimated memory of its arrivals.
+func (b *Queue) Add(p journal.Ref, arrivals []store.Arrival, bytes int) {
 	rows := 0
 	for _, a := range arrivals {
 		rows += rowsOf(a)
@@ -67,12 +68,12 @@ func (b *backlog) add(p journal.Ref, arrivals []store.Arrival, bytes int) {
 	b.groups = append(b.groups, g)
 	b.arrivals += p.Arrivals
 	b.mu.Unlock()
-	b.signal()
+	b.Signal()
 }
 
-// resume adds the frames that Open found unfolded; done says how far the first of them is folded. They do not count in
+// Resume adds the frames that Open found unfolded; done says how far the first of them is folded. They do not count in
 // added, because all are folded before Open returns. The fold does not pause for them.
-func (b *backlog) resume(tail []journal.Ref, done schema.Progress) {
+func (b *Queue) Resume(tail []journal.Ref, done schema.Progress) {
 	if len(tail) > 0 {
 		b.wanted = 1
 	}
@@ -84,16 +85,16 @@ func (b *backlog) resume(tail []journal.Ref, done schema.Progress) {
 	}
 }
 
-// signal wakes the fold. It does not block.
-func (b *backlog) signal() {
+// Signal wakes the fold. It does not block.
+func (b *Queue) Signal() {
 	select {
-	case b.wake <- struct{}{}:
+	case b.Wake <- struct{}{}:
 	default:
 	}
 }
 
 // broadcast wakes all goroutines in waitChange. The caller holds mu.
-func (b *backlog) broadcast() {
+func (b *Queue) broadcast() {
 	close(b.changed)
 	b.changed = make(chan struct{})
 }
@@ -102,7 +103,7 @@ func (b *backlog) broadcast() {
 func rowsOf(a store.Arrival) int { return 1 + a.News.Names() }
 
 // first returns the first group and how far it is folded, or false if the backlog is empty.
-func (b *backlog) first() (g group, done schema.Progress, ok bool) {
+func (b *Queue) first() (g group, done schema.Progress, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.groups) == 0 {
@@ -111,32 +112,32 @@ func (b *backlog) first() (g group, done schema.Progress, ok bool) {
 	return b.groups[0], b.done, true
 }
 
-// take removes from the front as many arrivals as fit into one step, at least one arrival or a part of a large report.
+// Take removes from the front as many arrivals as fit into one step, at least one arrival or a part of a large report.
 // w has no parts if the backlog is empty. Only the fold calls take.
-func (b *backlog) take(r room) (w work, err error) {
+func (b *Queue) Take(r Room) (w Work, err error) {
 	for {
 		g, done, ok := b.first()
 		if !ok {
 			return w, nil
 		}
-		if len(w.parts) == 0 {
-			w.from = schema.Position{Seq: g.Seq - 1, Within: done}
+		if len(w.Parts) == 0 {
+			w.From = schema.Position{Seq: g.Seq - 1, Within: done}
 		}
 		if g.arrivals == nil {
-			if len(w.parts) > 0 && r.frames < g.Body {
+			if len(w.Parts) > 0 && r.Frames < g.Body {
 				return w, nil
 			}
 			if g.arrivals, err = b.read(g.Ref); err != nil {
-				if len(w.parts) > 0 {
+				if len(w.Parts) > 0 {
 					err = nil // the next step returns it
 				}
 				return w, err
 			}
-			r.frames -= g.Body
+			r.Frames -= g.Body
 		}
-		before := r.rows
-		arrivals, next, whole := r.divide(g.arrivals, done, len(w.parts) == 0)
-		w.size += before - r.rows
+		before := r.Rows
+		arrivals, next, whole := r.divide(g.arrivals, done, len(w.Parts) == 0)
+		w.Size += before - r.Rows
 		b.advance(&w, g, arrivals, next, whole)
 		if !whole {
 			return w, nil
@@ -146,11 +147,11 @@ func (b *backlog) take(r room) (w work, err error) {
 
 // advance moves what was taken of the first group to w. next is where the rest of the group begins; whole means that
 // there is none.
-func (b *backlog) advance(w *work, g group, taken []store.Arrival, next schema.Progress, whole bool) {
+func (b *Queue) advance(w *Work, g group, taken []store.Arrival, next schema.Progress, whole bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(taken) > 0 || whole {
-		w.parts = append(w.parts, part{g.Seq, b.done.Arrivals, taken})
+		w.Parts = append(w.Parts, Part{g.Seq, b.done.Arrivals, taken})
 	}
 	if whole {
 		b.groups[0] = group{} // the step owns its memory now
@@ -158,17 +159,17 @@ func (b *backlog) advance(w *work, g group, taken []store.Arrival, next schema.P
 			b.groups = nil
 		}
 		b.done = schema.Progress{}
-		w.to, w.end, w.bytes = schema.Position{Seq: g.Seq}, g.end, w.bytes+g.bytes
+		w.To, w.end, w.bytes = schema.Position{Seq: g.Seq}, g.end, w.bytes+g.bytes
 	} else {
 		b.groups[0].arrivals, b.done = g.arrivals, next
 		if len(taken) > 0 {
-			w.to, w.end = schema.Position{Seq: g.Seq - 1, Within: next}, g.end-min(g.end, remaining(next, g.arrivals))
+			w.To, w.end = schema.Position{Seq: g.Seq - 1, Within: next}, g.end-min(g.end, remaining(next, g.arrivals))
 		}
 	}
 }
 
-// reached records that w is folded, and sets how many rows may from now on be acknowledged before they are folded.
-func (b *backlog) reached(w work, allowance int) {
+// Reached records that w is folded, and sets how many rows may from now on be acknowledged before they are folded.
+func (b *Queue) Reached(w Work, allowance int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.arrivals -= w.completed()
@@ -177,8 +178,8 @@ func (b *backlog) reached(w work, allowance int) {
 	b.broadcast()
 }
 
-// stall records that a fold step failed and will be retried, so that acknowledge does not wait for it.
-func (b *backlog) stall() {
+// Stall records that a fold step failed and will be retried, so that acknowledge does not wait for it.
+func (b *Queue) Stall() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.stalled = true
@@ -187,30 +188,37 @@ func (b *backlog) stall() {
 
 // How much of the allowance, and of the memory, may be in use before the fold stops pausing, in eighths.
 const (
-	whileIdle    = 6 // between two steps
-	whileFolding = 7 // during a step
+	WhileIdle    = 6 // between two steps
+	WhileFolding = 7 // during a step
 )
 
-// state reports whether the fold must not pause (urgent): a caller waits, or more than eighths/8 of the allowance or
+// State reports whether the fold must not pause (urgent): a caller waits, or more than eighths/8 of the allowance or
 // of the memory is in use. ended means that nothing will be added any more.
-func (b *backlog) state(eighths uint64) (urgent, ended bool) {
+func (b *Queue) State(eighths uint64) (urgent, ended bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	urgent = b.folded < b.wanted || 8*(b.added-b.folded) > eighths*b.allowance || 8*b.bytes > int(eighths)*b.memory
 	return urgent, b.ended
 }
 
-// unfolded returns the number of arrivals that are durable but not folded.
-func (b *backlog) unfolded() int {
+// Lag returns the number of rows that are added but not folded, and the allowance.
+func (b *Queue) Lag() (unfolded, allowance uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.added - b.folded, b.allowance
+}
+
+// Unfolded returns the number of arrivals that are durable but not folded.
+func (b *Queue) Unfolded() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.arrivals
 }
 
-// acknowledge blocks until at most allowance rows added before the call are unfolded. This limits how long a reader
+// Acknowledge blocks until at most allowance rows added before the call are unfolded. This limits how long a reader
 // waits for them. It does not wait while the fold fails (then the journal's size is the limit) or after end. If ctx
 // ends it returns the cause.
-func (b *backlog) acknowledge(ctx context.Context) error {
+func (b *Queue) Acknowledge(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	target := b.added
@@ -223,9 +231,9 @@ func (b *backlog) acknowledge(ctx context.Context) error {
 	return nil
 }
 
-// wait blocks until everything acknowledged before the call is folded. It returns ErrClosed if that will not happen,
+// Wait blocks until everything acknowledged before the call is folded. It returns ErrClosed if that will not happen,
 // and the cause of ctx if ctx ends.
-func (b *backlog) wait(ctx context.Context) error {
+func (b *Queue) Wait(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	target := b.acknowledged
@@ -242,12 +250,12 @@ func (b *backlog) wait(ctx context.Context) error {
 
 // waitChange asks the fold to fold up to target without pausing, and blocks until the next broadcast. The caller holds
 // mu, which is released meanwhile.
-func (b *backlog) waitChange(ctx context.Context, target uint64) error {
+func (b *Queue) waitChange(ctx context.Context, target uint64) error {
 	b.wanted = max(b.wanted, target)
 	changed := b.changed
 	b.mu.Unlock()
 	defer b.mu.Lock()
-	b.signal()
+	b.Signal()
 	select {
 	case <-changed:
 		return nil
@@ -256,11 +264,11 @@ func (b *backlog) waitChange(ctx context.Context, target uint64) error {
 	}
 }
 
-// end records that nothing will be added any more.
-func (b *backlog) end() {
+// End records that nothing will be added any more.
+func (b *Queue) End() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.ended = true
 	b.broadcast()
-	b.signal()
+	b.Signal()
 }
