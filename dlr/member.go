@@ -105,7 +105,8 @@ func wholeNumber(s string) string {
 }
 
 // Members yields the members of object, a valid JSON object without white space around it, in order: the unquoted name,
-// valid until the next iteration, and the value, a part of object. encoding/json would need 3 to 9 times as long.
+// valid until the next iteration, and the value, a part of object at the offset cap(object)-cap(value). encoding/json
+// would need 3 to 9 times as long.
 func Members(object []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(name, value []byte) bool) {
 		for _, element := range elements(object) {

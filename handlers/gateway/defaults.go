@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 
+	"github.com/dlrloop/dlrloop/dlr"
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
@@ -59,37 +60,38 @@ const reportDefault = "per_recipient_final"
 // completion returns the insertions that complete a send; none if the body is not a JSON object. A null member counts
 // as missing.
 func completion(body []byte, callback string) []insertion {
-	start := len(body) - len(bytes.TrimLeft(body, " \t\r\n"))
-	if start == len(body) || body[start] != '{' || !json.Valid(body) {
+	object := bytes.TrimSpace(body)
+	if !json.Valid(body) || object[0] != '{' {
 		return nil
 	}
-	var wanted, kind, url value // of several members with one name the last one counts
-	eachMember(body, start, func(name string, v value) {
-		switch name {
+	var wanted, kind, url []byte // values; of several members with one name the last one counts
+	for name, value := range dlr.Members(object) {
+		switch string(name) {
 		case "feedback_enabled":
-			wanted = v
+			wanted = value
 		case "delivery_report":
-			kind = v
+			kind = value
 		case "callback_url":
-			url = v
+			url = value
 		}
-	})
+	}
 	var put []insertion
-	add := func(name, text string, v value) {
+	add := func(name, text string, value []byte) {
 		quoted, _ := json.Marshal(text) // a string can be encoded
-		if v.to > 0 {
-			put = append(put, insertion{at: v.from, instead: v.to - v.from, text: string(quoted)})
+		if value != nil {
+			put = append(put, insertion{at: cap(body) - cap(value), instead: len(value), text: string(quoted)})
 			return
 		}
 		// The comma is valid: a member made this insertion necessary, so the object is not empty.
-		put = append([]insertion{{at: start + 1, text: `"` + name + `":` + string(quoted) + `,`}}, put...)
+		at := cap(body) - cap(object) + len("{")
+		put = append([]insertion{{at: at, text: `"` + name + `":` + string(quoted) + `,`}}, put...)
 	}
-	reports := !kind.absent(body) && reportsAsked(body[kind.from:kind.to])
-	if kind.absent(body) && string(body[wanted.from:wanted.to]) == "true" {
+	reports := !absent(kind) && reportsAsked(kind)
+	if absent(kind) && string(wanted) == "true" {
 		reports = true
 		add("delivery_report", reportDefault, kind)
 	}
-	if reports && url.absent(body) {
+	if reports && absent(url) {
 		add("callback_url", callback, url)
 	}
 	if len(put) == 2 && put[0].at > put[1].at {
@@ -98,72 +100,10 @@ func completion(body []byte, callback string) []insertion {
 	return put
 }
 
+func absent(value []byte) bool { return value == nil || string(value) == "null" }
+
 // reportsAsked reports whether the value of delivery_report requests reports.
 func reportsAsked(kind []byte) bool {
 	var s string
 	return json.Unmarshal(kind, &s) == nil && s != "none"
-}
-
-// value is the offset range of a member's value; zero if the member is missing.
-type value struct{ from, to int }
-
-func (v value) absent(body []byte) bool { return v.to == 0 || string(body[v.from:v.to]) == "null" }
-
-// eachMember calls visit for each member of the object that begins at start. The body must be valid JSON.
-func eachMember(body []byte, start int, visit func(name string, v value)) {
-	i := afterSpace(body, start+1)
-	for body[i] != '}' {
-		end := afterValue(body, i)
-		var name string
-		_ = json.Unmarshal(body[i:end], &name) // the name is a valid JSON string
-		from := afterSpace(body, afterSpace(body, end)+1)
-		to := afterValue(body, from)
-		visit(name, value{from, to})
-		if i = afterSpace(body, to); body[i] == ',' {
-			i = afterSpace(body, i+1)
-		}
-	}
-}
-
-func afterSpace(body []byte, i int) int {
-	for body[i] == ' ' || body[i] == '\t' || body[i] == '\r' || body[i] == '\n' {
-		i++
-	}
-	return i
-}
-
-// afterValue returns the offset behind the value that begins at i.
-func afterValue(body []byte, i int) int {
-	depth := 0
-	for {
-		switch body[i] {
-		case '"':
-			i = afterString(body, i)
-		case '{', '[':
-			depth++
-			i++
-			continue
-		case '}', ']':
-			depth--
-			i++
-		default:
-			i++
-			if next := body[i]; next != ',' && next != '}' && next != ']' && next > ' ' {
-				continue
-			}
-		}
-		if depth == 0 {
-			return i
-		}
-	}
-}
-
-// afterString returns the offset behind the string that begins at i.
-func afterString(body []byte, i int) int {
-	for i++; body[i] != '"'; i++ {
-		if body[i] == '\\' {
-			i++
-		}
-	}
-	return i + 1
 }
