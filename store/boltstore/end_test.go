@@ -86,6 +86,7 @@ func TestWaitingReadsReturnWhenTheStoreEnds(t *testing.T) {
 		readers.Go(func() {
 			_, err := s.Batches(t.Context(), store.BatchQuery{})
 			require.ErrorIs(t, err, store.ErrClosed)
+			require.ErrorContains(t, s.Err(), "database not open", "Err returns the cause as soon as a read ends")
 		})
 	}
 	require.NoError(t, s.db.Close())

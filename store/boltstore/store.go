@@ -297,9 +297,9 @@ func (s *Store) reportFailure(operation string, err error) {
 		s.failure.Do(func() {
 			s.err = err
 			s.closed.Store(true)
+			close(s.failed) // first, so that callers that wake up find the cause
 			s.backlog.End()
 			s.journal.Stop()
-			close(s.failed)
 		})
 	}
 }
