@@ -166,6 +166,8 @@ func readNumbers(list []byte, most int) []string {
 	return numbers
 }
 
+// isNumber reports whether t can identify a recipient. Unlike MSISDN it accepts any text, such as a
+// masked number.
 func (t text) isNumber() bool { return len(t) <= MaxNumber && Digits(string(t)) != "" }
 
 // status returns "" if t cannot be a status.

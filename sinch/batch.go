@@ -3,6 +3,7 @@ package sinch
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/dlrloop/dlrloop/dlr"
@@ -66,17 +67,11 @@ func (b *Batch) entries(wanted func(string) bool, same func(string) string) (fou
 	return found
 }
 
+// isNumber reports whether an entry is a number and not a group. Unlike dlr.MSISDN it accepts more than 15 digits,
+// because a report may name such a recipient.
 func isNumber(entry string) bool {
-	if len(entry) > dlr.MaxNumber {
-		return false
-	}
 	digits := dlr.Digits(entry)
-	for _, c := range digits {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	return digits != ""
+	return digits != "" && len(entry) <= dlr.MaxNumber && strings.Trim(digits, "0123456789") == ""
 }
 
 // Text returns the body of a text message. It returns "" for every other type.

@@ -189,12 +189,9 @@ func parseFeedback(body []byte) (store.Confirmation, *invalidBody) {
 }
 
 // isNumber reports whether Sinch accepts text as a phone number. For one invalid number Sinch would refuse the whole
-// call.
+// call. Sinch accepts fewer separators than dlr.MSISDN, and requires three digits.
 func isNumber(text string) bool {
-	if len(text) > dlr.MaxNumber || strings.Trim(text, "+0123456789 -()[]") != "" ||
-		strings.LastIndexByte(text, '+') > 0 {
-		return false
-	}
-	digits := dlr.Digits(text)
-	return 3 <= len(digits) && len(digits) <= 15 && strings.Trim(digits, "0123456789") == ""
+	digits, ok := dlr.MSISDN(text)
+	return ok && len(digits) >= 3 && len(text) <= dlr.MaxNumber && strings.Trim(text, "+0123456789 -()[]") == "" &&
+		strings.LastIndexByte(text, '+') <= 0
 }
