@@ -1,6 +1,12 @@
 package cli
 
-import "github.com/spf13/cobra"
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dlrloop/dlrloop/sinch"
+)
 
 func batchGetCommand() *cobra.Command {
 	c := &cobra.Command{
@@ -15,20 +21,7 @@ func batchGetCommand() *cobra.Command {
   dlrloop batch get -- -mbA7z9wDKY76ag`,
 		Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	r := remoteFlags(c)
-	asJSON := jsonFlag(c, jsonOne)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		client, _, err := r.client()
-		if err != nil {
-			return err
-		}
-		b, err := client.GetBatch(c.Context(), args[0])
-		if err != nil {
-			return advise(err)
-		}
-		return showBatch(c.OutOrStdout(), b, *asJSON)
-	}
-	return c
+	return batchCall(c, (*sinch.Client).GetBatch)
 }
 
 func batchCancelCommand() *cobra.Command {
@@ -43,18 +36,20 @@ document.
 		Example: `  dlrloop batch cancel 01JHFFHQ0P99JPPNQPJDV7JTBP`,
 		Args:    cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	r := remoteFlags(c)
-	asJSON := jsonFlag(c, jsonOne)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		client, _, err := r.client()
-		if err != nil {
-			return err
-		}
-		b, err := client.Cancel(c.Context(), args[0])
+	return batchCall(c, (*sinch.Client).Cancel)
+}
+
+// batchCall makes c call Sinch with the id in its argument and print the batch in the answer.
+func batchCall(
+	c *cobra.Command, call func(*sinch.Client, context.Context, string) (*sinch.Batch, error),
+) *cobra.Command {
+	r, asJSON := remoteFlags(c), jsonFlag(c, jsonOne)
+	c.RunE = r.run(func(c *cobra.Command, args []string, client *sinch.Client) error {
+		b, err := call(client, c.Context(), args[0])
 		if err != nil {
 			return advise(err)
 		}
 		return showBatch(c.OutOrStdout(), b, *asJSON)
-	}
+	})
 	return c
 }

@@ -34,17 +34,13 @@ be read are reported on standard error and skipped; the exit code is then 1.
 	noFiles(c, "from", "client-reference")
 	limitFlag(c, &limit)
 	asJSON := jsonFlag(c, jsonList)
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		client, _, err := r.client()
-		if err != nil {
-			return err
-		}
+	c.RunE = r.run(func(c *cobra.Command, _ []string, client *sinch.Client) error {
 		q.Start, q.End, q.PageSize = *since, *until, pageSize(limit)
 		return printList(c, client.Batches(c.Context(), q), limit, *asJSON, listing[*sinch.Batch]{
 			table: batchTable, row: batchRow, none: "no batches in this period",
 			document: func(w io.Writer, b *sinch.Batch) error { return printJSON(w, b) },
 		})
-	}
+	})
 	return c
 }
 

@@ -33,25 +33,14 @@ batch in Sinch's format, one JSON document.
     --to 447700900133 --from Acme --body Hello --json`,
 		Args: cobra.NoArgs,
 	}
-	r, m := remoteFlags(c), messageFlags(c)
-	m.toFlag(c)
 	asJSON := jsonFlag(c, jsonOne)
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		message, err := m.message(c.InOrStdin())
-		if err != nil {
-			return err
-		}
-		client, _, err := r.client()
-		if err != nil {
-			return err
-		}
+	return messageCall(c, func(c *cobra.Command, _ []string, client *sinch.Client, message sinch.Message) error {
 		b, err := client.Send(c.Context(), message)
 		if err != nil {
 			return adviseSend(err, message.Common().ClientReference)
 		}
 		return showBatch(c.OutOrStdout(), b, *asJSON)
-	}
-	return c
+	})
 }
 
 func batchReplaceCommand() *cobra.Command {
@@ -70,25 +59,14 @@ batch in Sinch's format, one JSON document.
   dlrloop batch replace 01JHFFHQ0P99JPPNQPJDV7JTBP --file message.json`,
 		Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	r, m := remoteFlags(c), messageFlags(c)
-	m.toFlag(c)
 	asJSON := jsonFlag(c, jsonOne)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		message, err := m.message(c.InOrStdin())
-		if err != nil {
-			return err
-		}
-		client, _, err := r.client()
-		if err != nil {
-			return err
-		}
+	return messageCall(c, func(c *cobra.Command, args []string, client *sinch.Client, message sinch.Message) error {
 		b, err := client.Replace(c.Context(), args[0], message)
 		if err != nil {
 			return advise(err)
 		}
 		return showBatch(c.OutOrStdout(), b, *asJSON)
-	}
-	return c
+	})
 }
 
 func batchDryRunCommand() *cobra.Command {
@@ -105,21 +83,11 @@ func batchDryRunCommand() *cobra.Command {
   dlrloop batch dry-run --file message.json --json`,
 		Args: cobra.NoArgs,
 	}
-	r, m := remoteFlags(c), messageFlags(c)
-	m.toFlag(c)
 	c.Flags().BoolVar(&q.PerRecipient, "per-recipient", false, "also print each recipient's text, parts and encoding")
 	c.Flags().IntVar(&q.Recipients, "recipients", 0, "maximum number `N` of recipients that --per-recipient "+
 		"prints, up to 1000 (default 100)")
 	asJSON := jsonFlag(c, jsonOne)
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		message, err := m.message(c.InOrStdin())
-		if err != nil {
-			return err
-		}
-		client, _, err := r.client()
-		if err != nil {
-			return err
-		}
+	return messageCall(c, func(c *cobra.Command, _ []string, client *sinch.Client, message sinch.Message) error {
 		d, err := client.DryRun(c.Context(), message, q)
 		if err != nil {
 			return advise(flagError(err))
@@ -128,6 +96,25 @@ func batchDryRunCommand() *cobra.Command {
 			return printJSON(c.OutOrStdout(), d)
 		}
 		return printDryRun(c.OutOrStdout(), d)
+	})
+}
+
+// messageCall adds the flags of a message to c and makes c run call with the message.
+func messageCall(
+	c *cobra.Command, call func(*cobra.Command, []string, *sinch.Client, sinch.Message) error,
+) *cobra.Command {
+	r, m := remoteFlags(c), messageFlags(c)
+	m.toFlag(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		message, err := m.message(c.InOrStdin())
+		if err != nil {
+			return err
+		}
+		client, _, err := r.client()
+		if err != nil {
+			return err
+		}
+		return call(c, args, client, message)
 	}
 	return c
 }

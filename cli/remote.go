@@ -69,6 +69,17 @@ func (r *remote) client() (*sinch.Client, string, error) {
 	return client, c.Plan, nil
 }
 
+// run returns a function for RunE that calls f with a client.
+func (r *remote) run(f func(*cobra.Command, []string, *sinch.Client) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		client, _, err := r.client()
+		if err != nil {
+			return err
+		}
+		return f(c, args, client)
+	}
+}
+
 // resolve returns the client's configuration, from the flags or from the configuration file.
 func (r *remote) resolve() (sinch.Config, error) {
 	if r.timeout <= 0 {

@@ -134,18 +134,14 @@ be read are reported on standard error and skipped; the exit code is then 1.
 	noFiles(c, "client-reference")
 	limitFlag(c, &limit)
 	asJSON := jsonFlag(c, jsonList)
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		client, _, err := r.client()
-		if err != nil {
-			return err
-		}
+	c.RunE = r.run(func(c *cobra.Command, _ []string, client *sinch.Client) error {
 		q.Start, q.End, q.PageSize = *since, *until, pageSize(limit)
 		q.Statuses, q.Codes = s.wanted(), s.codes
 		return printList(c, client.Reports(c.Context(), q), limit, *asJSON, listing[sinch.Report]{
 			table: reportTable, row: reportRow, none: "no reports in this period",
 			document: func(w io.Writer, r sinch.Report) error { return printRaw(w, r.Raw) },
 		})
-	}
+	})
 	return c
 }
 
