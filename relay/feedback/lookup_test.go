@@ -77,7 +77,7 @@ func TestAFlagThatCannotBeLookedUp(t *testing.T) {
 		h.Upstream.AddBatch(batch1, true)
 		h.Upstream.Fail(relaytest.GetBatch, 1<<20, relaytest.Respond(500, ""))
 		h.RecordDelivered(planA, batch1, ada)
-		h.Advance(71 * time.Hour)
+		h.Advance(5 * time.Hour)
 		require.Equal(t, store.FeedbackOwed, h.Feedback(ada))
 		h.Advance(2 * time.Hour)
 		require.Equal(t, store.FeedbackDead, h.Feedback(ada))
@@ -187,7 +187,7 @@ func TestAFullReportThatCannotBeRead(t *testing.T) {
 				h.Upstream.Fail(relaytest.GetReport, 1<<20, relaytest.Respond(test.status, test.body))
 				h.RecordReport(planA, relaytest.BatchReport(batch1, false, ada, bob))
 				h.RecordDelivered(planA, batch1, ada)
-				h.Advance(75 * time.Hour)
+				h.Advance(7 * time.Hour)
 
 				b := h.Batch(planA, batch1)
 				require.True(t, b.Dead.Full)

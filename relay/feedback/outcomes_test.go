@@ -166,7 +166,7 @@ func TestNotFoundAndEnabledIsRetried(t *testing.T) {
 		h.Upstream.Fail(relaytest.PostFeedback, 1<<20, relaytest.Respond(404, ""))
 		h.RecordFlag(planA, batch1, true)
 		h.RecordDelivered(planA, batch1, ada)
-		h.Advance(71 * time.Hour)
+		h.Advance(5 * time.Hour)
 		require.Equal(t, store.FeedbackOwed, h.Feedback(ada))
 		h.Advance(2 * time.Hour)
 		require.Equal(t, store.FeedbackDead, h.Feedback(ada))
@@ -218,7 +218,11 @@ func TestRejectedFeedbackIsDead(t *testing.T) {
 }
 
 func TestATaskThatFailsForThreeDaysIsDead(t *testing.T) {
-	inBubble(t, patient, func(t *testing.T, h *harness) {
+	byDefault := func(c *Config) {
+		patient(c)
+		c.Plans[0].GiveUp = 0
+	}
+	inBubble(t, byDefault, func(t *testing.T, h *harness) {
 		h.Upstream.AddBatch(batch1, true)
 		h.Upstream.Fail(relaytest.PostFeedback, 1<<20, relaytest.Respond(500, "still down"))
 		h.RecordFlag(planA, batch1, true)
@@ -236,10 +240,11 @@ func TestATaskThatFailsForThreeDaysIsDead(t *testing.T) {
 	})
 }
 
-// patient polls rarely and disables the circuit breaker, for tests that span days.
+// patient polls rarely, disables the circuit breaker and gives up after 6 h, for tests that span hours.
 func patient(c *Config) {
 	circuitOff(c)
 	c.Plans[0].PollInterval = 5 * time.Minute
+	c.Plans[0].GiveUp = 6 * time.Hour
 }
 
 func circuitOff(c *Config) { c.Plans[0].Circuit.Failures = 1 << 30 }

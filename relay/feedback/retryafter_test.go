@@ -65,7 +65,7 @@ func TestRetryAfterIsBounded(t *testing.T) {
 				h.Upstream.AddBatch(batch1, true)
 				h.Upstream.Fail(operation, 1, relaytest.Respond(status, "", "Retry-After", "86400"))
 				h.RecordDelivered(planA, batch1, ada)
-				h.Advance(3 * time.Hour)
+				h.Advance(want + time.Minute)
 				calls := h.Upstream.Requests(operation)
 				require.Len(t, calls, 2, "%d", status)
 				require.InDelta(t, want.Seconds(), calls[1].At.Sub(calls[0].At).Seconds(), 2, "%d", status)
