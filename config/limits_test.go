@@ -53,6 +53,9 @@ func hostile() map[string]string {
 // TestLoadBoundsItsMemory loads each hostile file, and some as a list in a variable. It checks the bytes allocated,
 // which bound the bytes in use.
 func TestLoadBoundsItsMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long computation in one goroutine")
+	}
 	const most = 256 << 20 // bytes allocated by one load; without the limits one took 5.6 GB
 	files := hostile()
 	for name, content := range hostile() { // and the longest start of each that passes checkYAML's first limit

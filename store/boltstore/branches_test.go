@@ -15,6 +15,7 @@ import (
 // Open must find a flipped bit in a key of a branch page and rebuild the bucket; otherwise the next write by bbolt
 // would do more damage.
 func TestFlippedBitInABranchPageIsMended(t *testing.T) {
+	skipIfShort(t)
 	path := variedStore(t)
 	s := opened(t, Config{Path: path, Policies: testPolicy})
 	all, err := readAll(t, s)

@@ -30,9 +30,20 @@ func testPolicy(string) store.Policy {
 	return store.Policy{Missing: store.Missing{Silence: time.Hour}}
 }
 
-// buildChild builds the program in testdata/child and returns its path.
+// skipIfShort skips a long computation with -short, which ./test sets when it runs the race detector. The computation
+// would take many times longer and show no race, because it uses one goroutine at a time, or its goroutines are in a
+// child without the race detector.
+func skipIfShort(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("long computation")
+	}
+}
+
+// buildChild builds the program in testdata/child and returns its path. With -short it skips the test.
 func buildChild(t *testing.T, tags string) string {
 	t.Helper()
+	skipIfShort(t)
 	binary := filepath.Join(t.TempDir(), "child")
 	build := exec.CommandContext(t.Context(), "go", "build", "-tags", tags, "-o", binary, "./testdata/child")
 	output, err := build.CombinedOutput()

@@ -128,6 +128,7 @@ func readAll(t *testing.T, s *Store) (all []any, err error) {
 // The test flips one bit of the database at a time. Then Open fails, a read fails, damage is reported, or every answer
 // is unchanged.
 func TestNoFlippedBitChangesAnAnswerSilently(t *testing.T) {
+	skipIfShort(t)
 	path := variedStore(t)
 	s := opened(t, Config{Path: path, Policies: testPolicy})
 	all, err := readAll(t, s)
@@ -162,6 +163,7 @@ func TestNoFlippedBitChangesAnAnswerSilently(t *testing.T) {
 // The test flips one bit at a time in the key or the content of a row. Open corrects it, and every answer is
 // unchanged.
 func TestFlippedBitInARowIsCorrectedByOpen(t *testing.T) {
+	skipIfShort(t)
 	path := variedStore(t)
 	s := opened(t, Config{Path: path, Policies: testPolicy})
 	all, err := readAll(t, s)

@@ -61,6 +61,7 @@ func largeBatch(t *testing.T, many, sent int) string {
 // A rebuild of many rows takes several transactions. The test copies the store after each of them, as a kill would
 // leave it; Open must complete each copy.
 func TestRebuildOfManyRowsContinuesAfterAKill(t *testing.T) {
+	skipIfShort(t)
 	const many = 26_000
 	path := largeBatch(t, many, many/2)
 	lost := many/3 + 1
@@ -100,6 +101,7 @@ func TestRebuildOfManyRowsContinuesAfterAKill(t *testing.T) {
 
 // The memory of a rebuild must not grow with the number of rows.
 func TestMemoryOfARebuildIsBounded(t *testing.T) {
+	skipIfShort(t)
 	path := largeBatch(t, 100_000, 0)
 	s := opened(t, Config{Path: path, Segment: 8 << 20, verify: -1})
 	key := store.BatchKey{Plan: "plan", BatchID: "batch"}
@@ -139,6 +141,7 @@ func TestMemoryOfARebuildIsBounded(t *testing.T) {
 
 // The rebuild applies only the folded part of a report. The fold counts the rest later.
 func TestPartlyFoldedReportIsRebuiltInPart(t *testing.T) {
+	skipIfShort(t)
 	for _, bucket := range [][]byte{schema.BucketBatches, schema.BucketRecipients} {
 		t.Run(string(bucket), func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "store")

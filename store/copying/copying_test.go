@@ -91,6 +91,9 @@ func TestEveryDialect(t *testing.T) {
 
 // A copy resumes in both directions after a failed Import, whether the piece was stored or not, and after kill -9.
 func TestResume(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long computation; other tests copy with the race detector")
+	}
 	t.Parallel()
 	first, there, back := newFolder(t), newDatabase(t), newFolder(t)
 	fillLarge(t, first)
