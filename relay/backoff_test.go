@@ -20,7 +20,7 @@ func TestDelayIsFullJitterWithinBounds(t *testing.T) {
 		asked := time.Duration(rapid.Int64Range(0, int64(48*time.Hour)).Draw(t, "retry after"))
 
 		most := b.Cap
-		if attempts < 40 && b.Base < b.Cap>>attempts {
+		if attempts < 40 && b.Base <= b.Cap>>attempts {
 			most = b.Base << attempts
 		}
 		d := b.Delay(attempts, 0, random)
