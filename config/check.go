@@ -51,8 +51,8 @@ func (l *loader) checkPublic() {
 
 func (l *loader) checkPrivate() {
 	p, public := l.config.Private, l.config.Public
-	for i, pair := range p.Credentials.Basic {
-		l.checkBasic(element("private.credentials.basic", i), pair)
+	for i, pair := range Access(p.Credentials.Basic) {
+		pair.Check(l.faultsOf(element("private.credentials.basic", i)))
 	}
 	if !l.checkAddress("private.listen", p.Listen) {
 		return
@@ -63,15 +63,6 @@ func (l *loader) checkPrivate() {
 	if host, _, _ := net.SplitHostPort(p.Listen); !access.LoopbackHost(host) && !p.Credentials.Any() {
 		l.missing(fmt.Sprintf("%q is reachable from the network, and without credentials everyone there has full access; "+
 			"set private.credentials, or listen on 127.0.0.1", p.Listen), "private.listen", "private.credentials")
-	}
-}
-
-func (l *loader) checkBasic(key string, b Basic) {
-	if err := access.CheckUser(b.Username); err != nil {
-		l.problem(below(key, "username"), "%s", err)
-	}
-	if b.Password == "" {
-		l.missing("no password is set; set password or password_file", below(key, "password"), below(key, "password_file"))
 	}
 }
 

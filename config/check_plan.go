@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/dlrloop/dlrloop/handlers/access"
@@ -31,7 +32,7 @@ func (l *loader) checkID(key, id string, before []Plan) {
 	switch {
 	case id == "":
 		l.missing("is not set; copy the service plan id from Sinch's dashboard", key)
-	case !isPathSegment(id):
+	case !webhook.IsPathSegment(id):
 		l.problem(key, "%q cannot be part of a URL's path; copy the service plan id from Sinch's dashboard", id)
 	}
 	for i := range before {
@@ -40,11 +41,6 @@ func (l *loader) checkID(key, id string, before []Plan) {
 			return
 		}
 	}
-}
-
-// isPathSegment reports whether text can be a path segment of a URL without escaping.
-func isPathSegment(text string) bool {
-	return text != "" && text != "." && text != ".." && url.PathEscape(text) == text
 }
 
 // checkCredentials requires either the API token or the project's access key. With feedback off neither is needed.
@@ -77,7 +73,7 @@ func (l *loader) checkProject(key string, p Project) {
 	switch {
 	case p.ID == "":
 		l.missing("is not set; a project needs id, key_id and key_secret_file", below(key, "id"))
-	case !isPathSegment(p.ID):
+	case !webhook.IsPathSegment(p.ID):
 		l.problem(below(key, "id"), "%q cannot be part of a URL's path; copy the project id from Sinch's dashboard", p.ID)
 	}
 	if p.KeyID == "" {
@@ -135,65 +131,34 @@ func (l *loader) checkBaseURL(key string, p *Plan) {
 
 func (l *loader) checkAuth(key string, a Auth) {
 	checkOneOf(l, below(key, "on_failure"), a.OnFailure, webhook.RetryOnFailure, webhook.RejectOnFailure)
-	if a.None && a.Any() {
-		l.problem(below(key, "none"), "accepts callbacks unverified, but a method to verify them is also set; keep "+
-			"one of the two")
+	auth := a.Webhook()
+	for block, secrets := range map[string]*[]string{
+		"hmac": &auth.HMAC.Secrets, "header": &auth.Header.Values, "path_token": &auth.PathTokens,
+	} {
+		if *secrets == nil && l.isPresent(below(key, block)) {
+			*secrets = []string{} // as in hmac: {}, which must not accept every callback
+		}
 	}
-	hmac, header, path := below(key, "hmac"), below(key, "header"), below(key, "path_token")
-	if !a.None && !a.Any() && !l.isPresent(hmac) && !l.isPresent(header) && !l.isPresent(path) {
-		l.missing("no method to verify callbacks is set; set hmac, basic, header or path_token, "+
-			"or none: true if only Sinch can reach the webhook", key)
+	auth.Check(l.faultsOf(key))
+	if age := a.HMAC.MaxAge; age > 0 && age < Duration(24*time.Hour) {
+		l.warn(below(key, "hmac.max_age"), "%s is less than the day for which Sinch retries a callback; "+
+			"if retries keep their first signature, their verification fails", age)
 	}
-	l.checkHMAC(hmac, a.HMAC)
-	for i, pair := range a.Basic {
-		l.checkBasic(element(below(key, "basic"), i), pair)
+}
+
+// faultsOf returns the function to pass to the Check of another package for the block at key. A fault of a value that
+// is marked invalid, or that a file sets whose key is marked, is not added.
+func (l *loader) faultsOf(key string) func(member, text string) {
+	return func(member, text string) {
+		at := strings.TrimSuffix(below(key, member), ".")
+		l.missing(text, at, at+"_file", strings.TrimSuffix(at, "s")+"_files")
 	}
-	l.checkHeader(header, a.Header)
-	l.checkPathToken(path, a.PathToken)
 }
 
 // isPresent reports whether the file or a variable sets key or a key below it, even without a value.
 func (l *loader) isPresent(key string) bool {
 	_, inFile := l.source.places[key]
 	return inFile || l.firstVariable(key) != ""
-}
-
-func (l *loader) checkHMAC(key string, h HMAC) {
-	if l.isPresent(key) && len(h.Secrets)+len(h.SecretFiles) == 0 {
-		l.missing("no secret is set; set secret_files or secrets", below(key, "secrets"), below(key, "secret_files"))
-	}
-	if h.MaxAge > 0 && h.MaxAge < Duration(24*time.Hour) {
-		l.warn(below(key, "max_age"), "%s is less than the day for which Sinch retries a callback; "+
-			"if retries keep their first signature, their verification fails", h.MaxAge)
-	}
-}
-
-func (l *loader) checkHeader(key string, h Header) {
-	switch {
-	case !l.isPresent(key):
-		return
-	case h.Name == "":
-		l.missing("is not set; name the header that Sinch is configured to send", below(key, "name"))
-	default:
-		if err := webhook.CheckHeaderName(h.Name); err != nil {
-			l.problem(below(key, "name"), "%s", err)
-		}
-	}
-	if len(h.Values)+len(h.ValueFiles) == 0 {
-		l.missing("no accepted value is set; set value_files or values", below(key, "values"), below(key, "value_files"))
-	}
-}
-
-func (l *loader) checkPathToken(key string, t PathToken) {
-	if l.isPresent(key) && len(t.Values)+len(t.ValueFiles) == 0 {
-		l.missing("no accepted token is set; set value_files or values", below(key, "values"), below(key, "value_files"))
-	}
-	for _, value := range t.Values {
-		if value != "" && !l.isInvalid(key) && !isPathSegment(value.Reveal()) {
-			l.problem(key, "a token has characters that a URL's path does not allow; use letters, digits, - and _")
-			return
-		}
-	}
 }
 
 func (l *loader) checkFeedback(key string, f Feedback) {

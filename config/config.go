@@ -2,7 +2,10 @@
 // files that hold the secrets. It reports all problems at once, each with its place, its key and what to do.
 package config
 
-import "github.com/dlrloop/dlrloop/store/pgstore"
+import (
+	"github.com/dlrloop/dlrloop/handlers/access"
+	"github.com/dlrloop/dlrloop/store/pgstore"
+)
 
 // Config is the whole configuration after Load: defaults are set, secrets are read from their files, and values are
 // checked. Store.Path and the TLS files are relative to the working directory, or absolute.
@@ -101,6 +104,15 @@ type Basic struct {
 	Password Secret `yaml:"password"`
 	// A file that holds the password.
 	PasswordFile string `yaml:"password_file"`
+}
+
+// Access returns the pairs with their passwords in plain text.
+func Access(pairs []Basic) []access.Basic {
+	var all []access.Basic
+	for _, b := range pairs {
+		all = append(all, access.Basic{User: b.Username, Password: b.Password.Reveal()})
+	}
+	return all
 }
 
 // Gateway is a proxy for Sinch's API, `/xms/v1/{plan}/…`, for your applications. dlrloop records the batches sent

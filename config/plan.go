@@ -1,6 +1,8 @@
 package config
 
 import (
+	"time"
+
 	"github.com/dlrloop/dlrloop/handlers/webhook"
 	"github.com/dlrloop/dlrloop/store"
 )
@@ -64,10 +66,15 @@ type Auth struct {
 	OnFailure webhook.OnFailure `yaml:"on_failure"`
 }
 
-// Any reports whether at least one method to verify callbacks is set.
-func (a Auth) Any() bool {
-	return len(a.HMAC.Secrets)+len(a.HMAC.SecretFiles)+len(a.Basic)+len(a.Header.Values)+len(a.Header.ValueFiles)+
-		len(a.PathToken.Values)+len(a.PathToken.ValueFiles) > 0
+// Webhook returns the configuration of the webhook. It contains the secrets in plain text.
+func (a Auth) Webhook() webhook.Auth {
+	return webhook.Auth{
+		HMAC:       webhook.HMAC{Secrets: Reveal(a.HMAC.Secrets), MaxAge: time.Duration(a.HMAC.MaxAge)},
+		Basic:      Access(a.Basic),
+		Header:     webhook.Header{Name: a.Header.Name, Values: Reveal(a.Header.Values)},
+		PathTokens: Reveal(a.PathToken.Values),
+		None:       a.None,
+	}
 }
 
 // HMAC verifies Sinch's signature of the callback's body.

@@ -64,7 +64,7 @@ func TestEachProblemOfAPlanHasPlaceKeyAndFix(t *testing.T) {
 		},
 		"project elsewhere": {
 			planWith("region: br", "project: {id: p, key_id: k, key_secret: s}", anyCaller),
-			"config.yaml:3:13: plans[0].region: Sinch accepts a project's access key only in us and eu; use the service " +
+			"config.yaml:3:13: plans[0].region: a project's access key works only in us and eu; use the service " +
 				"plan's API token",
 		},
 
@@ -130,7 +130,7 @@ func TestEachProblemOfAPlanHasPlaceKeyAndFix(t *testing.T) {
 		},
 		"header alone": {
 			planWith(region, apiToken, "webhook: {auth: {header: {name: X-A}}}"),
-			"config.yaml:5:22: plans[0].webhook.auth.header.values: no accepted value is set; set value_files or values",
+			"config.yaml:5:22: plans[0].webhook.auth.header.values: no secret is set; set value_files or values",
 		},
 		"header values": {
 			planWith(region, apiToken, "webhook: {auth: {header: {values: [x]}}}"),
@@ -152,7 +152,7 @@ func TestEachProblemOfAPlanHasPlaceKeyAndFix(t *testing.T) {
 		},
 		"no path token": {
 			planWith(region, apiToken, "webhook: {auth: {path_token: {values: []}}}"),
-			"config.yaml:5:35: plans[0].webhook.auth.path_token.values: no accepted token is set; set value_files or values",
+			"config.yaml:5:35: plans[0].webhook.auth.path_token.values: no secret is set; set value_files or values",
 		},
 		"hook password": {
 			planWith(region, apiToken, "webhook: {auth: {basic: [{username: u}]}}"),

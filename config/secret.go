@@ -25,3 +25,12 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(masked), nil }
 
 // LogValue returns *** for slog.
 func (Secret) LogValue() slog.Value { return slog.StringValue(masked) }
+
+// Reveal returns secrets in plain text. It returns nil if there are none.
+func Reveal(secrets []Secret) []string {
+	var texts []string
+	for _, s := range secrets {
+		texts = append(texts, s.Reveal())
+	}
+	return texts
+}

@@ -54,6 +54,7 @@ func (l *loader) secrets(key string, into *[]Secret, paths []string, check func(
 	for i, s := range *into {
 		if s == "" {
 			l.problem(element(key, i), "is empty; remove it, or write the secret")
+			l.markInvalid(element(key, i))
 		}
 		check(element(key, i), s)
 	}

@@ -13,8 +13,8 @@ import (
 func newGateway(c *config.Config, s *Server) (*gateway.Gateway, error) {
 	g := gateway.Config{
 		Listen:  c.Private.Listen,
-		Basic:   credentials(c.Private.Credentials.Basic),
-		Bearer:  reveal(c.Private.Credentials.Tokens),
+		Basic:   config.Access(c.Private.Credentials.Basic),
+		Bearer:  config.Reveal(c.Private.Credentials.Tokens),
 		MaxBody: int64(c.Gateway.MaxBody),
 	}
 	if c.Gateway.Listen != "" {

@@ -120,7 +120,7 @@ func CheckRegion(region string, project bool) error {
 		return nil
 	case "au", "br", "ca":
 		if project {
-			return errors.New("Sinch accepts a project's access key only in us and eu; use the service plan's API token")
+			return errors.New("a project's access key works only in us and eu; use the service plan's API token")
 		}
 		return nil
 	}

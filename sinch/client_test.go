@@ -49,7 +49,7 @@ func TestNewReportsBadConfiguration(t *testing.T) {
 		"unknown region": {func(c *Config) { c.Region = "de" }, `region: "de" is not a valid value; use us`},
 		"project region": {
 			func(c *Config) { c.Region, c.Token, c.Project = "br", "", project },
-			`region: Sinch accepts a project's access key only in us and eu`,
+			`region: a project's access key works only in us and eu`,
 		},
 		"two hosts": {func(c *Config) { c.BaseURL = "http://h" }, "region and base_url: set only one"},
 		"no scheme": {

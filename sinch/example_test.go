@@ -40,7 +40,7 @@ func ExampleNew() {
 		Project: sinch.Project{ID: "YOUR_PROJECT_ID", KeyID: "YOUR_KEY_ID", KeySecret: "YOUR_KEY_SECRET"},
 	})
 	fmt.Println(err)
-	// Output: region: Sinch accepts a project's access key only in us and eu; use the service plan's API token
+	// Output: region: a project's access key works only in us and eu; use the service plan's API token
 }
 
 // A message has one body for all recipients; parameters replace what differs.

@@ -22,16 +22,18 @@ type Access struct {
 // caller on this machine, so the listener must not be reachable from others.
 func New(basic []Basic, bearer []string) (*Access, error) {
 	a := &Access{bearer: DigestsOf(bearer), crossOrigin: http.NewCrossOriginProtection()}
+	var faults Faults
 	for i, b := range basic {
-		if err := b.Check(); err != nil {
-			return nil, fmt.Errorf("private.credentials.basic[%d]: %w", i, err)
-		}
+		b.Check(faults.At(fmt.Sprintf("private.credentials.basic[%d]", i)))
 		a.basic = append(a.basic, b.Digests()...)
 	}
 	for i, token := range bearer {
 		if token == "" || strings.TrimSpace(token) != token {
-			return nil, fmt.Errorf("private.credentials.tokens[%d]: empty, or begins or ends with a space", i)
+			faults.At(fmt.Sprintf("private.credentials.tokens[%d]", i))("", "is empty, or begins or ends with a space")
 		}
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
 	}
 	if a.basic != nil {
 		a.challenges = append(a.challenges, `Basic realm="dlrloop", charset="UTF-8"`)

@@ -1,7 +1,6 @@
 package access
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -10,26 +9,27 @@ import (
 // Basic is a user name and a password for HTTP Basic authentication.
 type Basic struct{ User, Password string }
 
-// Check returns an error if the user name or the password cannot be used.
-func (b Basic) Check() error {
+// Check calls report for each part that cannot be used, username or password, and says why.
+func (b Basic) Check(report func(member, text string)) {
+	switch {
+	case b.User == "":
+		report("username", "is not set; an entry needs a username and a password")
+	case strings.Contains(b.User, ":"):
+		report("username", "contains a colon, which HTTP Basic does not allow; choose another")
+	}
 	if b.Password == "" {
-		return errors.New("password: is not set")
+		report("password", "no password is set; set password or password_file")
 	}
-	if err := CheckUser(b.User); err != nil {
-		return fmt.Errorf("username: %w", err)
-	}
-	return nil
 }
 
-// CheckUser returns an error if a user name is empty or contains a colon.
-func CheckUser(name string) error {
-	switch {
-	case name == "":
-		return errors.New("is not set; an entry needs a username and a password")
-	case strings.Contains(name, ":"):
-		return errors.New("contains a colon, which HTTP Basic does not allow; choose another")
+// Faults collects what a Check reports about the configuration below a key.
+type Faults []error
+
+// At returns the function to pass to a Check of the member at key.
+func (f *Faults) At(key string) func(member, text string) {
+	return func(member, text string) {
+		*f = append(*f, fmt.Errorf("%s: %s", strings.TrimSuffix(key+"."+member, "."), text))
 	}
-	return nil
 }
 
 // Format prints *** for every verb, so no password reaches a log.

@@ -41,11 +41,11 @@ func TestAReachablePrivateListenerRequiresCredentials(t *testing.T) {
 
 func TestInvalidPrivateCredentialsAreRefused(t *testing.T) {
 	for name, c := range map[string]Config{
-		"basic[1]: username: is not":  {Basic: []access.Basic{{User: "a", Password: "b"}, {User: "", Password: "b"}}},
-		"basic[0]: password: is not":  {Basic: []access.Basic{{User: "a", Password: ""}}},
-		"contains a colon":            {Basic: []access.Basic{{User: "a:b", Password: "c"}}},
-		"tokens[1]: empty":            {Bearer: []string{"a", ""}},
-		"begins or ends with a space": {Bearer: []string{" a"}},
+		"basic[1].username: is not":      {Basic: []access.Basic{{User: "a", Password: "b"}, {User: "", Password: "b"}}},
+		"basic[0].password: no password": {Basic: []access.Basic{{User: "a", Password: ""}}},
+		"contains a colon":               {Basic: []access.Basic{{User: "a:b", Password: "c"}}},
+		"tokens[1]: is empty":            {Bearer: []string{"a", ""}},
+		"begins or ends with a space":    {Bearer: []string{" a"}},
 	} {
 		c.Listen = "127.0.0.1:0"
 		_, err := New(c, nil, http.NotFoundHandler(), handlerstest.Quiet())

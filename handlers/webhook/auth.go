@@ -1,13 +1,14 @@
 package webhook
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/textproto"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dlrloop/dlrloop/handlers/access"
@@ -69,7 +70,9 @@ type verifier struct {
 
 // newVerifier returns the verifier for a. key is the configuration key of a; errors name it and the faulty member.
 func newVerifier(key string, a Auth) (*verifier, error) {
-	if err := a.validate(key); err != nil {
+	var faults access.Faults
+	a.Check(faults.At(key))
+	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
 	v := &verifier{
@@ -88,45 +91,49 @@ func newVerifier(key string, a Auth) (*verifier, error) {
 	return v, nil
 }
 
-func (a Auth) validate(key string) error {
+// Check calls report for each fault: the member, such as header.name, or "" for the whole, and what to do. A list of
+// secrets that is empty but not nil is a fault, because its kind would accept nobody.
+func (a Auth) Check(report func(member, text string)) {
 	kinds := len(a.HMAC.Secrets) + len(a.Basic) + len(a.Header.Values) + len(a.PathTokens)
-	switch {
-	case a.None && (kinds > 0 || a.Header.Name != ""):
-		return fmt.Errorf("%s.none: true turns authentication off, but credentials are set: remove one of them", key)
-	case a.Header.Name == "" && len(a.Header.Values) > 0:
-		return fmt.Errorf("%s.header.name: empty: name the header that carries the value", key)
-	case a.Header.Name != "" && len(a.Header.Values) == 0:
-		return fmt.Errorf("%s.header.values: empty: set the value that Sinch sends", key)
-	case a.HMAC.MaxAge < 0:
-		return fmt.Errorf("%s.hmac.max_age: negative: set the largest age of a signature, or 0 for no limit", key)
-	case a.HMAC.MaxAge > 0 && len(a.HMAC.Secrets) == 0:
-		return fmt.Errorf("%s.hmac.secrets: empty: set the secret that Sinch signs with", key)
-	case !a.None && kinds == 0:
-		return fmt.Errorf("%s: empty: set hmac, basic, header or path_token, or none: true to accept every caller", key)
+	switch set := kinds > 0 || a.Header.Name != ""; {
+	case a.None && set:
+		report("none", "accepts callbacks unverified, but a method to verify them is also set; keep one of the two")
+	case !a.None && !set && a.HMAC.MaxAge <= 0 && a.HMAC.Secrets == nil && a.Header.Values == nil && a.PathTokens == nil:
+		report("", "no method to verify callbacks is set; set hmac, basic, header or path_token, "+
+			"or none: true if only Sinch can reach the webhook")
 	}
-	if a.Header.Name != "" {
-		if err := CheckHeaderName(a.Header.Name); err != nil {
-			return fmt.Errorf("%s.header.name: %w", key, err)
-		}
+	if a.HMAC.MaxAge < 0 {
+		report("hmac.max_age", "must not be negative")
 	}
+	checkSecrets("hmac.secrets", a.HMAC.Secrets, a.HMAC.MaxAge > 0, report)
 	for i, b := range a.Basic {
-		if err := b.Check(); err != nil {
-			return fmt.Errorf("%s.basic[%d]: %w", key, i, err)
-		}
+		b.Check(func(member, text string) { report(fmt.Sprintf("basic[%d].%s", i, member), text) })
 	}
-	return cmp.Or(
-		noneEmpty(key+".hmac.secrets", a.HMAC.Secrets),
-		noneEmpty(key+".header.values", a.Header.Values),
-		noneEmpty(key+".path_token.values", a.PathTokens),
-	)
+	a.Header.checkName(report)
+	checkSecrets("header.values", a.Header.Values, a.Header.Name != "", report)
+	checkSecrets("path_token.values", a.PathTokens, false, report)
+	if slices.ContainsFunc(a.PathTokens, func(s string) bool { return s != "" && !IsPathSegment(s) }) {
+		report("path_token", "a token has characters that a URL's path does not allow; use letters, digits, - and _")
+	}
 }
 
-// noneEmpty returns an error if a secret is empty: anybody could send that one.
-func noneEmpty(key string, secrets []string) error {
-	if i := slices.Index(secrets, ""); i >= 0 {
-		return fmt.Errorf("%s[%d]: empty: set it or remove it", key, i)
+// checkSecrets reports a list that is empty although it is required or not nil, and each empty secret: anybody could
+// send that one.
+func checkSecrets(member string, secrets []string, required bool, report func(member, text string)) {
+	if len(secrets) == 0 && (required || secrets != nil) {
+		name := member[strings.Index(member, ".")+1:]
+		report(member, fmt.Sprintf("no secret is set; set %s_files or %s", strings.TrimSuffix(name, "s"), name))
 	}
-	return nil
+	for i, s := range secrets {
+		if s == "" {
+			report(fmt.Sprintf("%s[%d]", member, i), "is empty; remove it, or write the secret")
+		}
+	}
+}
+
+// IsPathSegment reports whether text can be a path segment of a URL without escaping.
+func IsPathSegment(text string) bool {
+	return text != "" && text != "." && text != ".." && url.PathEscape(text) == text
 }
 
 // head authenticates a request as far as its head allows, so that the bodies of callers without credentials are not

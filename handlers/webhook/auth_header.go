@@ -6,15 +6,16 @@ import (
 	"strings"
 )
 
-// CheckHeaderName returns an error if a header of this name cannot carry a secret.
-func CheckHeaderName(name string) error {
+// checkName reports a name that cannot carry a secret. An empty name is a fault if values are set.
+func (h Header) checkName(report func(member, text string)) {
 	switch {
-	case !isToken(name):
-		return fmt.Errorf("%q is not a valid header name; use letters, digits and -", name)
-	case slices.Contains(reservedHeaders(), strings.ToLower(name)):
-		return fmt.Errorf("%q is reserved by HTTP and cannot carry a secret; choose another header", name)
+	case h.Name == "" && h.Values != nil:
+		report("header.name", "is not set; name the header that Sinch is configured to send")
+	case !isToken(h.Name):
+		report("header.name", fmt.Sprintf("%q is not a valid header name; use letters, digits and -", h.Name))
+	case slices.Contains(reservedHeaders(), strings.ToLower(h.Name)):
+		report("header.name", fmt.Sprintf("%q is reserved by HTTP and cannot carry a secret; choose another header", h.Name))
 	}
-	return nil
 }
 
 // reservedHeaders lists the headers, in lower case, that net/http or a proxy removes before a handler sees the

@@ -144,34 +144,34 @@ func TestInvalidPublicConfigsAreRefused(t *testing.T) {
 	auth := func(a webhook.Auth) webhook.Config { return plans(webhook.Plan{ID: "p", Auth: a}) }
 	good := webhook.Plan{ID: "p", Auth: bySecrets("s")}
 	for want, c := range map[string]webhook.Config{
-		"plans[0].webhook.auth: empty":                 auth(webhook.Auth{}),
-		"plans[0].webhook.auth.none: ":                 auth(webhook.Auth{None: true, PathTokens: []string{"t"}}),
-		"plans[0].webhook.auth.hmac.secrets[1]: empty": auth(bySecrets("s", "")),
-		"plans[0].webhook.auth.hmac.secrets: empty":    auth(webhook.Auth{HMAC: webhook.HMAC{MaxAge: time.Hour}}),
-		"plans[0].webhook.auth.hmac.max_age: negative": auth(webhook.Auth{HMAC: webhook.HMAC{
+		"plans[0].webhook.auth: no method to verify":           auth(webhook.Auth{}),
+		"plans[0].webhook.auth.none: ":                         auth(webhook.Auth{None: true, PathTokens: []string{"t"}}),
+		"plans[0].webhook.auth.hmac.secrets[1]: is empty":      auth(bySecrets("s", "")),
+		"plans[0].webhook.auth.hmac.secrets: no secret is set": auth(webhook.Auth{HMAC: webhook.HMAC{MaxAge: time.Hour}}),
+		"plans[0].webhook.auth.hmac.max_age: must not be negative": auth(webhook.Auth{HMAC: webhook.HMAC{
 			Secrets: []string{"s"},
 			MaxAge:  -1,
 		}}),
-		"plans[0].webhook.auth.basic[0]: ": auth(webhook.Auth{Basic: []access.Basic{{User: "u"}}}),
-		"plans[0].webhook.auth.basic[1]: ": auth(webhook.Auth{
+		"plans[0].webhook.auth.basic[0].password: ": auth(webhook.Auth{Basic: []access.Basic{{User: "u"}}}),
+		"plans[0].webhook.auth.basic[1].username: ": auth(webhook.Auth{
 			Basic: []access.Basic{{User: "u", Password: "p"}, {User: "u:v", Password: "p"}},
 		}),
-		"plans[0].webhook.auth.header.name: empty": auth(webhook.Auth{
+		"plans[0].webhook.auth.header.name: is not set": auth(webhook.Auth{
 			Header: webhook.Header{Values: []string{"v"}},
 		}),
 		`plans[0].webhook.auth.header.name: "Host" is reserved by HTTP`: auth(webhook.Auth{
 			Header: webhook.Header{Name: "Host", Values: []string{"s"}},
 		}),
-		"plans[0].webhook.auth.header.values: empty":        auth(webhook.Auth{Header: webhook.Header{Name: "X-T"}}),
-		"plans[0].webhook.auth.header.values[0]: empty":     auth(byHeader("")),
-		"plans[0].webhook.auth.path_token.values[0]: empty": auth(webhook.Auth{PathTokens: []string{""}}),
+		"plans[0].webhook.auth.header.values: no secret is set": auth(webhook.Auth{Header: webhook.Header{Name: "X-T"}}),
+		"plans[0].webhook.auth.header.values[0]: is empty":      auth(byHeader("")),
+		"plans[0].webhook.auth.path_token.values[0]: is empty":  auth(webhook.Auth{PathTokens: []string{""}}),
 		"plans[0].webhook.auth.on_failure: \"ignore\"": plans(webhook.Plan{
 			ID:   "p",
 			Auth: bySecrets("s"), OnFailure: "ignore",
 		}),
-		"plans[1].webhook.auth: empty":           plans(good, webhook.Plan{ID: "q"}),
-		"plans[1].id: \"p\" is configured twice": plans(good, good),
-		"plans[0].id: \"\": ":                    plans(webhook.Plan{Auth: bySecrets("s")}),
+		"plans[1].webhook.auth: no method to verify": plans(good, webhook.Plan{ID: "q"}),
+		"plans[1].id: \"p\" is configured twice":     plans(good, good),
+		"plans[0].id: \"\": ":                        plans(webhook.Plan{Auth: bySecrets("s")}),
 		"plans[0].id: \"a/b\": ": plans(webhook.Plan{
 			ID:   "a/b",
 			Auth: bySecrets("s"),

@@ -134,7 +134,7 @@ func (p *Webhook) SetPlans(plans []Plan) error {
 	webhooks := make(map[string]*endpoint, len(plans))
 	for i, plan := range plans {
 		key := fmt.Sprintf("plans[%d]", i)
-		if plan.ID == "" || strings.Contains(plan.ID, "/") {
+		if !IsPathSegment(plan.ID) {
 			return fmt.Errorf("%s.id: %q: it must be a single path segment: copy the service plan id from Sinch",
 				key, plan.ID)
 		}
