@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dlrloop/dlrloop/handlers/access"
+	"github.com/dlrloop/dlrloop/handlers/gateway"
 )
 
 func (l *loader) checkGateway() {
@@ -55,8 +56,7 @@ func (l *loader) checkPlanGateway(key string, p Plan) {
 			"or gateway: {token: caller}", token, below(key, "token"), below(key, "token_file"), below(key, "project"))
 	}
 	if !l.config.Private.Credentials.Any() {
-		l.missing("plan lets everyone who reaches the gateway, even from this machine, send at your cost; "+
-			"set private.credentials, which callers then need, or gateway: {token: caller}", token, "private.credentials")
+		l.missing(gateway.ErrOpenToken.Error(), token, "private.credentials")
 	}
 }
 

@@ -164,8 +164,5 @@ func (l *loader) isPresent(key string) bool {
 func (l *loader) checkFeedback(key string, f Feedback) {
 	checkOneOf(l, below(key, "on"), f.On, store.OnDelivered, store.OnConfirmed, store.OnBoth, store.OnOff)
 	checkOneOf(l, below(key, "batches"), f.Batches, KnownBatches, AllBatches)
-	if f.Backoff.Cap < f.Backoff.Base {
-		l.problem(below(key, "backoff.cap"), "%s is less than backoff.base, %s; the cap is the longest wait", f.Backoff.Cap,
-			f.Backoff.Base)
-	}
+	f.Backoff.Relay().Check(l.faultsOf(below(key, "backoff")))
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/dlrloop/dlrloop/handlers/webhook"
 )
 
 const (
@@ -27,7 +29,7 @@ func (l *loader) fillMemory() {
 	}
 	p.Memory = m.Limit / 4
 	if !l.isSet("public.max_body") {
-		p.MaxBody = min(p.MaxBody, p.Memory/4)
+		p.MaxBody = min(p.MaxBody, p.Memory/webhook.MemoryRatio)
 	}
 }
 
@@ -42,13 +44,13 @@ func (l *loader) checkMemory() {
 	case p.Memory > limit/2:
 		l.problem("public.memory", "%s is more than half of memory.limit, %s; raise memory.limit, or remove this key "+
 			"to use a quarter of it", p.Memory, limit)
-	case p.Memory/4 >= p.MaxBody:
+	case p.Memory/webhook.MemoryRatio >= p.MaxBody:
 	case p.Memory != limit/4:
 		l.problem("public.memory", "%s cannot hold a callback of public.max_body, %s, both compressed and decompressed; "+
-			"set at least four times public.max_body", p.Memory, p.MaxBody)
+			"set at least %d times public.max_body", p.Memory, p.MaxBody, webhook.MemoryRatio)
 	default:
 		l.problem("public.max_body", "%s is too much for memory.limit, %s; set at most %s, or raise memory.limit to %s",
-			p.MaxBody, limit, p.Memory/4, 16*p.MaxBody)
+			p.MaxBody, limit, p.Memory/webhook.MemoryRatio, 4*webhook.MemoryRatio*p.MaxBody)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/dlrloop/dlrloop/handlers/webhook"
+	"github.com/dlrloop/dlrloop/relay"
 	"github.com/dlrloop/dlrloop/store"
 )
 
@@ -147,6 +148,11 @@ type Backoff struct {
 	Base Duration `yaml:"base" range:"1ms..1h"`
 	// The maximum wait after any failure.
 	Cap Duration `yaml:"cap" range:"1ms..1d"`
+}
+
+// Relay returns the backoff of the relay.
+func (b Backoff) Relay() relay.Backoff {
+	return relay.Backoff{Base: time.Duration(b.Base), Cap: time.Duration(b.Cap)}
 }
 
 // PlanGateway configures how the gateway calls Sinch for the plan.

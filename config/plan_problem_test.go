@@ -192,7 +192,7 @@ func TestEachProblemOfAPlanHasPlaceKeyAndFix(t *testing.T) {
 		},
 		"backoff": {
 			planWith(region, apiToken, anyCaller, "feedback: {backoff: {base: 1m, cap: 1s}}"),
-			"config.yaml:6:41: plans[0].feedback.backoff.cap: 1s is less than backoff.base, 1m; the cap is the longest wait",
+			"config.yaml:6:41: plans[0].feedback.backoff.cap: is less than base; the cap is the longest wait",
 		},
 
 		"defaults, no URL": {

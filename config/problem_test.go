@@ -167,7 +167,7 @@ func TestEachProblemHasPlaceKeyAndFix(t *testing.T) {
 		"memory too small": {
 			full + "public: {memory: 63MiB}\nmemory: {limit: 512MiB}\n",
 			"config.yaml:6:18: public.memory: 63MiB cannot hold a callback of public.max_body, 16MiB, both compressed " +
-				"and decompressed; set at least four times public.max_body",
+				"and decompressed; set at least 4 times public.max_body",
 		},
 		"no bool": {
 			full + "public: {shed_with_429: maybe}\n",

@@ -2,7 +2,6 @@ package relay
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"time"
 
@@ -21,15 +20,16 @@ func (b Backoff) WithDefaults() Backoff {
 	return Backoff{Base: cmp.Or(b.Base, time.Second), Cap: cmp.Or(b.Cap, 10*time.Minute)}
 }
 
-// check returns an error if a field is negative, or if Cap is less than Base.
-func (b Backoff) check() error {
-	if err := CheckDurations(Duration{"backoff base", b.Base}, Duration{"backoff cap", b.Cap}); err != nil {
-		return err
+// Check calls report for a field that is negative, or for cap if that is less than base.
+func (b Backoff) Check(report func(member, text string)) {
+	switch all := b.WithDefaults(); {
+	case b.Base < 0:
+		report("base", "must not be negative")
+	case b.Cap < 0:
+		report("cap", "must not be negative")
+	case all.Cap < all.Base:
+		report("cap", "is less than base; the cap is the longest wait")
 	}
-	if b = b.WithDefaults(); b.Cap < b.Base {
-		return fmt.Errorf("backoff cap: %s is less than the base %s", b.Cap, b.Base)
-	}
-	return nil
 }
 
 // Delay returns how long a task waits after a failure that attempts failures preceded: a random time below

@@ -27,7 +27,9 @@ func CheckPlan(id string, client *sinch.Client, rate float64, b Backoff) error {
 	case !(rate >= 0) || rate > maxRate:
 		return fmt.Errorf("rate: %g calls per second; use a number from 0 to %g", rate, float64(maxRate))
 	}
-	return b.check()
+	var err error
+	b.Check(func(member, text string) { err = fmt.Errorf("backoff %s: %s", member, text) })
+	return err
 }
 
 // CheckDurations returns an error that names the first negative setting.

@@ -10,7 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/dlrloop/dlrloop/config"
-	"github.com/dlrloop/dlrloop/relay"
 	"github.com/dlrloop/dlrloop/relay/feedback"
 	"github.com/dlrloop/dlrloop/relay/reconcile"
 	"github.com/dlrloop/dlrloop/sinch"
@@ -73,7 +72,7 @@ func newRelay(c *config.Config, s *Server) (*feedback.Relay, *reconcile.Reconcil
 		if err != nil {
 			return nil, nil, fmt.Errorf("plan %s: %w", p.ID, err)
 		}
-		backoff := relay.Backoff{Base: time.Duration(p.Feedback.Backoff.Base), Cap: time.Duration(p.Feedback.Backoff.Cap)}
+		backoff := p.Feedback.Backoff.Relay()
 		if p.Feedback.On != store.OnOff {
 			relayed = append(relayed, feedback.Plan{
 				ID: p.ID, Client: client,

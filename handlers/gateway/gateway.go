@@ -91,6 +91,10 @@ type servedPlan struct {
 	callback atomic.Pointer[string]
 }
 
+// ErrOpenToken means that a plan has a Client although no credentials protect the gateway.
+var ErrOpenToken = errors.New("plan lets everyone who reaches the gateway, even from this machine, send at your cost; " +
+	"set private.credentials, which callers then need, or gateway: {token: caller}")
+
 // New returns the gateway. It refuses a configuration that would let anybody send messages at the plan owner's
 // cost.
 func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Gateway, error) {
@@ -123,8 +127,7 @@ func (g *Gateway) indexPlans(plans []Plan) error {
 			return fmt.Errorf("plans[%d]: the endpoint must be a URL with a host", i)
 		}
 		if p.Client != nil && g.access.Challenges() == nil {
-			return fmt.Errorf("plans[%d].gateway.token: plan lets anybody who reaches the gateway send at your cost: "+
-				"set private.credentials, which callers then must present, or gateway: {token: caller}", i)
+			return fmt.Errorf("plans[%d].gateway.token: %w", i, ErrOpenToken)
 		}
 		plan := &servedPlan{Plan: p, endpoint: endpoint}
 		plan.callback.Store(&p.Callback)

@@ -17,10 +17,10 @@ type budget struct {
 	free, border int64
 }
 
-// leastMemory is the smallest allowed ratio of public.memory to public.max_body. Decompressing a body needs the
+// MemoryRatio is the smallest allowed ratio of public.memory to public.max_body. Decompressing a body needs the
 // compressed body, the full buffer and the larger buffer that replaces it. All three must fit into the share of large
 // bodies, which is three quarters.
-const leastMemory = 4
+const MemoryRatio = 4
 
 func newBudget(memory int64) budget {
 	quarter := memory / 4

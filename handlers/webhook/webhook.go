@@ -69,10 +69,10 @@ func (c Config) validate() error {
 	switch {
 	case c.MaxBody < 0:
 		return fmt.Errorf("public.max_body: %d bytes: set a positive number", c.MaxBody)
-	case c.Memory/leastMemory < c.MaxBody:
+	case c.Memory/MemoryRatio < c.MaxBody:
 		return fmt.Errorf("public.memory: %d bytes are too few for a body of public.max_body, compressed and "+
 			"decompressed: set at least %d",
-			c.Memory, leastMemory*c.MaxBody)
+			c.Memory, MemoryRatio*c.MaxBody)
 	case c.ReadTimeout < 0 || c.StoreTimeout < 0:
 		return fmt.Errorf("public: the time-outs must be positive: %s to read, %s to store",
 			c.ReadTimeout, c.StoreTimeout)

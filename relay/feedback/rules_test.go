@@ -147,10 +147,10 @@ func TestNewReportsBadConfiguration(t *testing.T) {
 		`rate: NaN calls per second; use a number from 0 to 10000`: one(Plan{Rate: math.NaN()}),
 		`circuit failures: -1 is negative`:                         one(Plan{Circuit: Circuit{Failures: -1}}),
 		`lease: -1s is negative`:                                   one(Plan{Lease: -time.Second}),
-		`backoff cap: 1s is less than the base 2s`: one(Plan{Backoff: relay.Backoff{
+		`backoff cap: is less than base`: one(Plan{Backoff: relay.Backoff{
 			Base: 2 * time.Second, Cap: time.Second,
 		}}),
-		`backoff cap: 500ms is less than the base 1s`: one(Plan{Backoff: relay.Backoff{Cap: 500 * time.Millisecond}}),
+		`cap: is less than base`: one(Plan{Backoff: relay.Backoff{Cap: 500 * time.Millisecond}}),
 	} {
 		m := metrics.New(prometheus.NewRegistry(), metrics.Config{})
 		_, err := New(Config{Plans: plans}, nil, m, slog.Default())
