@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,39 +53,17 @@ func (c Config) withDefaults() Config {
 	if c.Policies == nil {
 		c.Policies = func(string) store.Policy { return store.Policy{} }
 	}
-	if c.Committer.Bytes <= 0 {
-		c.Committer.Bytes = 2 << 20
-	}
-	if c.Committer.Patience <= 0 {
-		c.Committer.Patience = 3 * time.Second
-	}
-	if c.Segment <= 0 {
-		c.Segment = 8 << 20
-	}
-	if c.JournalLimit <= 0 {
-		c.JournalLimit = 64 << 20
-	}
-	if c.FoldEvery <= 0 {
-		c.FoldEvery = 2 * time.Second
-	}
-	if c.BacklogBytes <= 0 {
-		c.BacklogBytes = 32 << 20
-	}
-	if c.StepBytes <= 0 {
-		c.StepBytes = 64 << 20
-	}
-	if c.verify == 0 {
-		c.verify = verifySize
-	}
-	if c.LockTimeout <= 0 {
-		c.LockTimeout = time.Second
-	}
-	if c.QuarantineEntries <= 0 {
-		c.QuarantineEntries = 10_000
-	}
-	if c.QuarantineBytes <= 0 {
-		c.QuarantineBytes = 64 << 20
-	}
+	c.Committer.Bytes = cmp.Or(max(c.Committer.Bytes, 0), 2<<20)
+	c.Committer.Patience = cmp.Or(max(c.Committer.Patience, 0), 3*time.Second)
+	c.Segment = cmp.Or(max(c.Segment, 0), 8<<20)
+	c.JournalLimit = cmp.Or(max(c.JournalLimit, 0), 64<<20)
+	c.FoldEvery = cmp.Or(max(c.FoldEvery, 0), 2*time.Second)
+	c.BacklogBytes = cmp.Or(max(c.BacklogBytes, 0), 32<<20)
+	c.StepBytes = cmp.Or(max(c.StepBytes, 0), 64<<20)
+	c.verify = cmp.Or(c.verify, verifySize)
+	c.LockTimeout = cmp.Or(max(c.LockTimeout, 0), time.Second)
+	c.QuarantineEntries = cmp.Or(max(c.QuarantineEntries, 0), 10_000)
+	c.QuarantineBytes = cmp.Or(max(c.QuarantineBytes, 0), 64<<20)
 	return c
 }
 

@@ -1,6 +1,7 @@
 package pgstore
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -53,30 +54,14 @@ func (c Config) withDefaults() Config {
 	if c.Policies == nil {
 		c.Policies = func(string) store.Policy { return store.Policy{} }
 	}
-	if c.Memory <= 0 {
-		c.Memory = 96 << 20
-	}
-	if c.Lanes <= 0 {
-		c.Lanes = 2
-	}
-	if c.PoolSize <= 0 {
-		c.PoolSize = c.Lanes + 8
-	}
-	if c.Slots <= 0 {
-		c.Slots = 32
-	}
-	if c.Dialect == "" {
-		c.Dialect = Postgres
-	}
-	if c.StatementTimeout <= 0 {
-		c.StatementTimeout = 30 * time.Second
-	}
-	if c.QuarantineEntries <= 0 {
-		c.QuarantineEntries = 10_000
-	}
-	if c.QuarantineBytes <= 0 {
-		c.QuarantineBytes = 64 << 20
-	}
+	c.Memory = cmp.Or(max(c.Memory, 0), 96<<20)
+	c.Lanes = cmp.Or(max(c.Lanes, 0), 2)
+	c.PoolSize = cmp.Or(max(c.PoolSize, 0), c.Lanes+8)
+	c.Slots = cmp.Or(max(c.Slots, 0), 32)
+	c.Dialect = cmp.Or(c.Dialect, Postgres)
+	c.StatementTimeout = cmp.Or(max(c.StatementTimeout, 0), 30*time.Second)
+	c.QuarantineEntries = cmp.Or(max(c.QuarantineEntries, 0), 10_000)
+	c.QuarantineBytes = cmp.Or(max(c.QuarantineBytes, 0), 64<<20)
 	return c
 }
 
