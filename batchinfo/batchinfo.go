@@ -33,13 +33,13 @@ func Check(b *sinch.Batch) error {
 
 // Of returns the info that the store keeps about b. source is where b was read. The id of b must have 1 to
 // dlr.MaxBatchID bytes. All entries of to count as recipients, but only the first 65 536 numbers are in Numbers.
-func Of(b *sinch.Batch, source store.Source) store.Facts {
+func Of(b *sinch.Batch, source store.Source) store.BatchInfo {
 	numbers, groups := b.Numbers(), b.Groups()
 	kind := string(b.DeliveryReport)
 	if len(kind) > maxKind {
 		kind = strings.ToValidUTF8(kind[:maxKind], "")
 	}
-	return store.Facts{
+	return store.BatchInfo{
 		BatchID:         b.ID,
 		FeedbackEnabled: b.FeedbackEnabled,
 		ReportKind:      kind,

@@ -25,7 +25,7 @@ func TestFactsOfABatch(t *testing.T) {
 		require.NoError(t, err)
 		return moment
 	}
-	require.Equal(t, store.Facts{
+	require.Equal(t, store.BatchInfo{
 		BatchID:         "01K2QHBT0F9G2KSY7P3M1DQX8R",
 		FeedbackEnabled: true,
 		ReportKind:      "per_recipient_final",

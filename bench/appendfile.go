@@ -51,9 +51,9 @@ func newFlat(dir string) (*flat, error) {
 
 // Record returns when the report's body is durable.
 func (f *flat) Record(ctx context.Context, a store.Arrival) error {
-	r, ok := a.News.(store.Report)
+	r, ok := a.Entry.(store.Report)
 	if !ok {
-		return fmt.Errorf("record: %T is not a report", a.News)
+		return fmt.Errorf("record: %T is not a report", a.Entry)
 	}
 	return f.committer.Record(ctx, r.Raw)
 }

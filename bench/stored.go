@@ -107,7 +107,7 @@ func recordModel(ctx context.Context, s *pgstore.Store) error {
 			return s.Record(ctx,
 				store.Arrival{
 					Plan: storedPlan, At: firstAt(modelBatch),
-					News: store.Report{Report: c.Report, Raw: body},
+					Entry: store.Report{Report: c.Report, Raw: body},
 				})
 		})
 	}
@@ -169,7 +169,7 @@ func verifyStored(ctx context.Context, s *pgstore.Store, last int) error {
 	}
 	number := page.Items[0].Number
 	r, err := s.Recipient(ctx, key, number)
-	if err != nil || len(r.Seen) != int(traffic.Statuses) || len(r.Seen[0].Raw) == 0 {
+	if err != nil || len(r.Reports) != int(traffic.Statuses) || len(r.Reports[0].Raw) == 0 {
 		return fmt.Errorf("read one recipient: got %+v, %w", r, err)
 	}
 	in, err := s.RecipientBatches(ctx, number, store.Paging{})

@@ -148,7 +148,7 @@ func eachOnce(numbers []string) (once []string) {
 type feedbackResult struct {
 	BatchID    string `json:"batch_id"`
 	Recipients int    `json:"recipients"`
-	Everyone   bool   `json:"everyone"`
+	Everyone   bool   `json:"whole_batch"`
 	Calls      int    `json:"calls"`
 }
 

@@ -24,18 +24,18 @@ type feedbackBatch struct {
 		Sent int `json:"sent"`
 		Dead int `json:"dead"`
 		// The state of the feedback that everyone received the batch, owed, sent or dead; empty if there is none.
-		Everyone string `json:"everyone"`
+		Everyone string `json:"whole_batch"`
 		Task     *struct {
 			Due      time.Time `json:"due"`
 			Attempts int       `json:"attempts"`
 			Reason   string    `json:"reason"`
 			Detail   string    `json:"detail"`
 		} `json:"task"`
-		Buried *struct {
+		DeadInfo *struct {
 			At     time.Time `json:"at"`
 			Reason string    `json:"reason"`
 			Detail string    `json:"detail"`
-		} `json:"buried"`
+		} `json:"dead_info"`
 	} `json:"feedback"`
 	raw json.RawMessage
 }
@@ -54,7 +54,7 @@ batch in the format of the API (NDJSON).
 ` + exitCodes,
 		Example: `  dlrloop feedback list
   dlrloop feedback list --dead --plan YOUR_SERVICE_PLAN_ID
-  dlrloop feedback list --dead --api http://10.0.0.7:8081 --json | jq -r .feedback.buried.detail`,
+  dlrloop feedback list --dead --api http://10.0.0.7:8081 --json | jq -r .feedback.dead_info.detail`,
 		Args: cobra.NoArgs,
 	}
 	l := localFlags(c)
@@ -147,8 +147,8 @@ func deadTable(w io.Writer) *table {
 func deadRow(t *table, o feedbackBatch) {
 	f := o.Feedback
 	since, reason, detail := "", "", ""
-	if f.Buried != nil {
-		since, reason, detail = clock(f.Buried.At), f.Buried.Reason, f.Buried.Detail
+	if f.DeadInfo != nil {
+		since, reason, detail = clock(f.DeadInfo.At), f.DeadInfo.Reason, f.DeadInfo.Detail
 	}
 	t.row(o.ID, o.Plan, recipientsCell(f.Dead, f.Everyone == "dead"), strconv.Itoa(f.Sent), since, reason,
 		shortened(detail, 80))

@@ -58,12 +58,12 @@ func TestFeedbackListReadsAllPages(t *testing.T) {
 	api := answering(t, func(r *http.Request) (int, string) {
 		switch r.URL.Query().Get("cursor") {
 		case "":
-			return http.StatusOK, `{"items": [{"plan": "p", "id": "A", "feedback": {"owed": 1, "everyone": "owed"}}], ` +
+			return http.StatusOK, `{"items": [{"plan": "p", "id": "A", "feedback": {"owed": 1, "whole_batch": "owed"}}], ` +
 				`"next_cursor": "x/y"}`
 		case "x/y":
 			return http.StatusOK, `{"items": [], "next_cursor": "z"}`
 		default:
-			return http.StatusOK, `{"items": [{"plan": "p", "id": "B", "feedback": {"everyone": "owed"}}]}`
+			return http.StatusOK, `{"items": [{"plan": "p", "id": "B", "feedback": {"whole_batch": "owed"}}]}`
 		}
 	})
 	var stdout strings.Builder
@@ -111,9 +111,9 @@ func TestReconcileRegistersInChunks(t *testing.T) {
 		body, _ := io.ReadAll(r.Body)
 		switch {
 		case r.Method == http.MethodGet && r.URL.Path == "/api/v1/plans/p/batches/B7":
-			return http.StatusOK, `{"lacking": 1, "counts": {}, "check": {"asked": 0}}`
+			return http.StatusOK, `{"missing": 1, "counts": {}, "fetch": {"attempts": 0}}`
 		case r.Method == http.MethodGet:
-			return http.StatusOK, `{"lacking": 1, "counts": {}}`
+			return http.StatusOK, `{"missing": 1, "counts": {}}`
 		case r.URL.Query().Get("check") == "now":
 			asked.Add(int32(strings.Count(string(body), "\n")))
 		default:
@@ -133,7 +133,7 @@ func TestReconcileRegistersInChunks(t *testing.T) {
 	code := run(t.Context(), append([]string{"reconcile", "--since", "1h", "--api", api, "--json"},
 		atSinch(t, sinch)...), &stdout, io.Discard)
 	require.Zero(t, code)
-	require.Regexp(t, `"batches":501,"skipped":0,"lacking":1,"lacking_batches":1\}`, stdout.String())
+	require.Regexp(t, `"batches":501,"skipped":0,"missing":1,"missing_batches":1\}`, stdout.String())
 	require.EqualValues(t, 2, parts.Load())
 	require.EqualValues(t, batches, lines.Load())
 	require.EqualValues(t, 1, asked.Load())
@@ -152,7 +152,7 @@ func TestReconcileStopsOnInterrupt(t *testing.T) {
 		if looks.Add(1) == 2 {
 			context.AfterFunc(r.Context(), stop) // once the answer is out
 		}
-		return http.StatusOK, `{"lacking": 1, "counts": {}, "check": {"asked": 0}}`
+		return http.StatusOK, `{"missing": 1, "counts": {}, "fetch": {"attempts": 0}}`
 	})
 	var stderr strings.Builder
 	code := run(ctx, append([]string{"reconcile", "--since", "1h", "--wait", "1h", "--api", api}, atSinch(t, sinch)...),
@@ -191,7 +191,7 @@ func TestEntriesThatCannotBeReadAreSkipped(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		if r.Method == http.MethodGet {
-			return http.StatusOK, `{"lacking":0}`
+			return http.StatusOK, `{"missing":0}`
 		}
 		lines, _ := io.ReadAll(r.Body)
 		for _, id := range regexp.MustCompile(`"id":"([^"]*)"`).FindAllSubmatch(lines, -1) {

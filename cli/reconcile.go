@@ -29,8 +29,8 @@ its report. Entries of Sinch's list that cannot be read are reported on standard
 code is then 1.
 
 With --json the summary is one JSON document: plan, since, batches, skipped, lacking (messages without a final
-report) and lacking_batches. With --wait also found, still_lacking, still_lacking_batches (their ids), and
-not_asked (batches whose reports were not fetched before the wait ended).
+report) and lacking_batches. With --wait also found, still_missing, still_missing_batches (their ids), and
+not_fetched (batches whose reports were not fetched before the wait ended).
 
 ` + exitCodes,
 		Example: `  dlrloop reconcile --since 48h
@@ -105,8 +105,8 @@ type reconcileResult struct {
 	Since          string `json:"since"`
 	Batches        int    `json:"batches"`
 	Skipped        int    `json:"skipped"` // entries of Sinch's list that cannot be used
-	Lacking        int    `json:"lacking"` // messages without a final report
-	LackingBatches int    `json:"lacking_batches"`
+	Missing        int    `json:"missing"` // messages without a final report
+	MissingBatches int    `json:"missing_batches"`
 
 	*waitResult
 }
@@ -114,9 +114,9 @@ type reconcileResult struct {
 // waitResult is the part of the result that needs --wait.
 type waitResult struct {
 	Found        int      `json:"found"`         // messages that have reached a final status since
-	StillLacking int      `json:"still_lacking"` // messages without a final report
-	In           []string `json:"still_lacking_batches"`
-	NotAsked     int      `json:"not_asked"` // batches whose reports were not fetched in time
+	StillMissing int      `json:"still_missing"` // messages without a final report
+	In           []string `json:"still_missing_batches"`
+	NotFetched   int      `json:"not_fetched"` // batches whose reports were not fetched in time
 }
 
 func (r reconcileResult) print(w io.Writer, since time.Time) error {
@@ -126,20 +126,20 @@ func (r reconcileResult) print(w io.Writer, since time.Time) error {
 	if r.Skipped > 0 {
 		d.add("skipped", fmt.Sprintf("%d more that cannot be used", r.Skipped))
 	}
-	d.add("missing", messagesOf(r.Lacking, r.LackingBatches))
+	d.add("missing", messagesOf(r.Missing, r.MissingBatches))
 	if r.waitResult == nil {
-		if r.LackingBatches > 0 {
+		if r.MissingBatches > 0 {
 			d.add("next", "dlrloop fetches these reports now; add --wait 5m to wait for them")
 		}
 		return d.print(w)
 	}
 	d.add("found", count(r.waitResult.Found, "report"))
-	d.add("still missing", messagesOf(r.waitResult.StillLacking, len(r.waitResult.In)))
+	d.add("still missing", messagesOf(r.waitResult.StillMissing, len(r.waitResult.In)))
 	if len(r.waitResult.In) > 0 && len(r.waitResult.In) <= shownEntries {
 		d.add("in", strings.Join(r.waitResult.In, " "))
 	}
-	if r.waitResult.NotAsked > 0 {
-		d.add("not fetched yet", strconv.Itoa(r.waitResult.NotAsked)+" of these batches; dlrloop continues in the background")
+	if r.waitResult.NotFetched > 0 {
+		d.add("not fetched yet", strconv.Itoa(r.waitResult.NotFetched)+" of these batches; dlrloop continues in the background")
 	}
 	return d.print(w)
 }

@@ -37,13 +37,13 @@ type missingBatch struct {
 
 // batchState is the state of a batch in the private API. Check is nil if no reports are missing.
 type batchState struct {
-	Lacking int                `json:"lacking"`
+	Missing int                `json:"missing"`
 	Counts  map[dlr.Status]int `json:"counts"`
 	Check   *struct {
-		Due   time.Time `json:"due"`
-		Asked int       `json:"asked"`
-		Ended bool      `json:"ended"`
-	} `json:"check"`
+		Due      time.Time `json:"due"`
+		Attempts int       `json:"attempts"`
+		Ended    bool      `json:"ended"`
+	} `json:"fetch"`
 }
 
 // final returns the number of messages in a final status.
@@ -138,9 +138,9 @@ func (r *reconciliation) registerChunk(ctx context.Context, chunk []*missingBatc
 		return nil
 	}
 	for _, b := range chunk {
-		r.summary.Lacking += b.before.Lacking
+		r.summary.Missing += b.before.Missing
 	}
-	r.summary.LackingBatches += len(chunk)
+	r.summary.MissingBatches += len(chunk)
 	if err := r.post(ctx, "?check=now", chunk); err != nil {
 		return err
 	}
@@ -202,7 +202,7 @@ func (r *reconciliation) wait(ctx context.Context, timeout time.Duration) error 
 		left = slices.DeleteFunc(left, func(b *missingBatch) bool {
 			done := b.finished(deadline)
 			if done {
-				fmt.Fprintf(r.out, "%s: %s found, %d still missing\n", printable(b.id), count(b.found(), "report"), b.after.Lacking)
+				fmt.Fprintf(r.out, "%s: %s found, %d still missing\n", printable(b.id), count(b.found(), "report"), b.after.Missing)
 			}
 			return done
 		})
@@ -226,11 +226,11 @@ func (r *reconciliation) sum(deadline time.Time) *waitResult {
 	for _, b := range r.waiting {
 		w.Found += b.found()
 		if b.after.Check != nil {
-			w.StillLacking += b.after.Lacking
+			w.StillMissing += b.after.Missing
 			w.In = append(w.In, b.id)
 		}
 		if !b.finished(deadline) {
-			w.NotAsked++
+			w.NotFetched++
 		}
 	}
 	return w
@@ -243,5 +243,5 @@ func (b *missingBatch) found() int { return max(b.after.final()-b.before.final()
 // not fetched again before.
 func (b *missingBatch) finished(until time.Time) bool {
 	c := b.after.Check
-	return c == nil || c.Ended || c.Asked > 0 || c.Due.After(until)
+	return c == nil || c.Ended || c.Attempts > 0 || c.Due.After(until)
 }

@@ -138,11 +138,11 @@ func TestErrorsThatAPersonCanFixHaveAdvice(t *testing.T) {
 func TestABatchIsFinishedOnceWaitingIsUseless(t *testing.T) {
 	deadline := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
 	for check, finished := range map[string]bool{
-		`null`: true, `{"asked": 0, "ended": true}`: true, `{"asked": 1, "due": "2026-03-02T09:00:00Z"}`: true,
-		`{"asked": 0, "due": "2026-03-02T09:00:00Z"}`: false, `{"asked": 0, "due": "2026-03-02T10:00:00.001Z"}`: true,
+		`null`: true, `{"attempts": 0, "ended": true}`: true, `{"attempts": 1, "due": "2026-03-02T09:00:00Z"}`: true,
+		`{"attempts": 0, "due": "2026-03-02T09:00:00Z"}`: false, `{"attempts": 0, "due": "2026-03-02T10:00:00.001Z"}`: true,
 	} {
 		b := missingBatch{}
-		require.NoError(t, json.Unmarshal([]byte(`{"check": `+check+`}`), &b.after))
+		require.NoError(t, json.Unmarshal([]byte(`{"fetch": `+check+`}`), &b.after))
 		require.Equal(t, finished, b.finished(deadline), check)
 	}
 }

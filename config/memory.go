@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// UsualMemory is the memory limit if only the machine's memory limits the process. It leaves room for other
+	// DefaultMemory is the memory limit if only the machine's memory limits the process. It leaves room for other
 	// programs.
-	UsualMemory ByteSize = 512 << 20
+	DefaultMemory ByteSize = 512 << 20
 	// minMemory is the smallest supported memory limit.
 	minMemory ByteSize = 64 << 20
 )
@@ -62,12 +62,12 @@ func (l *loader) isSet(key string) bool {
 }
 
 // systemMemory returns the default of memory.limit. That is given, the lowest limit set for the process, if it is
-// below machine, the memory of the machine. Otherwise it is the smaller of UsualMemory and machine.
+// below machine, the memory of the machine. Otherwise it is the smaller of DefaultMemory and machine.
 func systemMemory(machine, given ByteSize) ByteSize {
 	if given < machine {
 		return given
 	}
-	return min(UsualMemory, machine)
+	return min(DefaultMemory, machine)
 }
 
 // machineMemory returns the memory of the machine from the proc file system mounted at proc, or MaxInt64 if it is

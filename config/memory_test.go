@@ -39,12 +39,12 @@ func TestMemoryFollowsTheLimit(t *testing.T) {
 func TestSystemMemory(t *testing.T) {
 	const gigabyte, none = 1 << 30, math.MaxInt64
 	for _, c := range []struct{ machine, given, want ByteSize }{
-		{64 * gigabyte, none, UsualMemory},
+		{64 * gigabyte, none, DefaultMemory},
 		{gigabyte / 4, none, gigabyte / 4},
 		{64 * gigabyte, gigabyte / 4, gigabyte / 4},
 		{64 * gigabyte, 8 * gigabyte, 8 * gigabyte},
 		{gigabyte / 4, 8 * gigabyte, gigabyte / 4},
-		{64 * gigabyte, 64 * gigabyte, UsualMemory},
+		{64 * gigabyte, 64 * gigabyte, DefaultMemory},
 	} {
 		require.Equal(t, c.want, systemMemory(c.machine, c.given), "%s of %s", c.given, c.machine)
 	}

@@ -52,7 +52,7 @@ func campaignGlance() []panel {
 		{
 			title: "Missing reports", unit: units.Short,
 			description: "Messages whose final report has not arrived yet, at present.",
-			queries:     []query{{expr: `sum(max by (plan) (dlrloop_messages_awaited{<plan>}))`}},
+			queries:     []query{{expr: `sum(max by (plan) (dlrloop_messages_missing{<plan>}))`}},
 		},
 		{
 			title: "Time to final, p50", unit: units.Seconds,

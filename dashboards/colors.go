@@ -52,7 +52,7 @@ func results() palette {
 		"rate_limited": yellow, "server": vermilion, "timeout": orange, "network": darkRed, "auth": purple,
 		"forbidden":              orange,
 		"not_enabled_or_unknown": sky, "rejected": blue, "not_a_number": plum, "other": pale,
-		"found": green, "missing": orange,
+		"found": green,
 		"2xx": green, "4xx": orange, "5xx": vermilion, "unreachable": darkRed, "refused": purple,
 		"recorded": green, "late": orange, "lost": vermilion, "unreadable": pale,
 		"rate": sky, "ceiling": pale,

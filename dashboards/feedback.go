@@ -124,7 +124,7 @@ func sinchReads() []panel {
 			title: "Batches looked up", unit: units.RequestsPerSecond,
 			description: "Batches looked up at Sinch per second to find out whether feedback is enabled: found, " +
 				"missing (unknown to Sinch) or failed. Batches sent through the gateway need no lookup.",
-			colors: results().of("found", "missing", "unknown_plan", "failed", "other"),
+			colors: results().of("found", "unknown", "unknown_plan", "failed", "other"),
 			queries: []query{{
 				expr:   `sum by (result) (rate(dlrloop_batch_lookups_total{<plan>}[$__rate_interval]))`,
 				legend: "{{result}}",

@@ -71,7 +71,7 @@ func glance() []panel {
 			title: "Missing reports", unit: units.Short,
 			description: "Messages whose final report has not arrived yet. Good: it falls back to 0 after each " +
 				"campaign.",
-			queries: []query{{expr: `sum(max by (plan) (dlrloop_messages_awaited{<plan>}))`}},
+			queries: []query{{expr: `sum(max by (plan) (dlrloop_messages_missing{<plan>}))`}},
 		},
 		{
 			title: "Feedback owed", unit: units.Short,
@@ -194,7 +194,7 @@ func messages() []panel {
 					" by plan. Good: it falls back to 0 after " +
 					"each campaign.",
 				queries: []query{{
-					expr:   `max by (plan) (dlrloop_messages_awaited{<plan>})`,
+					expr:   `max by (plan) (dlrloop_messages_missing{<plan>})`,
 					legend: "{{plan}}",
 				}},
 			},
@@ -243,7 +243,7 @@ func gateway() []panel {
 				"late (recorded after it), lost (looked up later instead) or unreadable. Good: recorded.",
 			colors: results().of("recorded", "late", "lost", "unreadable"),
 			queries: []query{{
-				expr:   `sum by (result) (rate(dlrloop_gateway_learned_total{<plan>}[$__rate_interval]))`,
+				expr:   `sum by (result) (rate(dlrloop_gateway_observed_total{<plan>}[$__rate_interval]))`,
 				legend: "{{result}}",
 			}},
 		},

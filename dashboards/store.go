@@ -138,8 +138,8 @@ func replicas() []panel {
 				"matter.",
 			meanings: []meaning{{0, "not held", pale}, {1, "held", green}},
 			queries: rare(query{
-				expr:   `max by (duty, instance) (dlrloop_duty_held{<process>})`,
-				legend: "{{duty}} at {{instance}}",
+				expr:   `max by (lease, instance) (dlrloop_leader_lease_held{<process>})`,
+				legend: "{{lease}} at {{instance}}",
 			}),
 		}}, states, 12, 8)...)
 }

@@ -118,7 +118,7 @@ func (p *printer) folded(changes []store.Changes) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range changes {
-		for _, t := range c.Taken {
+		for _, t := range c.Applied {
 			p.addReport(c.BatchID, t)
 		}
 		if c.Duplicates > 0 && p.due("duplicate") {
@@ -148,7 +148,7 @@ func (p *printer) foundMissing() int {
 
 // finalByPolling returns the number of messages that a fetched report brought to a final status.
 func finalByPolling(c store.Changes) (messages int) {
-	for _, t := range c.Taken {
+	for _, t := range c.Applied {
 		if t.Source == store.FromPoll && t.Status.Final() {
 			messages += t.Messages
 		}
@@ -165,7 +165,7 @@ func reports(n int) string {
 
 // addReport counts a report for the next line, or prints that it is late because a final one came before. The caller
 // holds mu.
-func (p *printer) addReport(batchID string, t store.Taken) {
+func (p *printer) addReport(batchID string, t store.Applied) {
 	if t.Messages > 0 {
 		p.reports[t.Status] += t.Messages
 	}

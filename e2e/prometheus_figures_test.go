@@ -199,7 +199,7 @@ func scrapedFigures(p *prometheus) figures {
 		Accepted:   int(p.number(`sum(dlrloop_feedback_recipients_total{result="accepted"})`)),
 		Dropped:    int(p.number(`sum(dlrloop_feedback_task_recipients{state="dropped"})`)),
 		Owed:       int(p.number(`sum(dlrloop_feedback_task_recipients{state="pending"})`)),
-		Awaited:    int(p.number(`sum(dlrloop_messages_awaited)`)),
+		Awaited:    int(p.number(`sum(dlrloop_messages_missing)`)),
 		Calls:      map[bool]int{},
 	}
 	for reason, calls := range p.by("reason", `sum by (reason) (dlrloop_feedback_calls_total)`) {

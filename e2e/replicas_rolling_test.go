@@ -77,7 +77,7 @@ func next(left []*replica, held map[string]string, handedOver map[string]int) *r
 }
 
 // leases are the leader leases.
-var leases = []string{"reconcile", "retire"}
+var leases = []string{"reconcile", "retention"}
 
 // waitLeases waits until each lease is held by one of these replicas, according to the API of asked. It returns the
 // holders.
@@ -86,11 +86,11 @@ func waitLeases(t *testing.T, asked *replica, these []*replica) (held map[string
 	eventually(t, "held by running replicas: the leases", func() bool {
 		var stats struct {
 			Replica string
-			Duties  map[string]string
+			Leaders map[string]string
 		}
 		asked.get("/api/v1/stats", &stats)
 		require.Equal(t, asked.id, stats.Replica)
-		held = stats.Duties
+		held = stats.Leaders
 		return !slices.ContainsFunc(leases, func(lease string) bool {
 			return !slices.ContainsFunc(these, func(r *replica) bool { return r.id == held[lease] })
 		})

@@ -69,30 +69,30 @@ func registryWithAllSeries(t *testing.T, plans int) *prometheus.Registry {
 			m.FeedbackCall(plan, reason, 0)
 			m.ReconcileRead(plan, reason)
 		}
-		for _, result := range []string{"found", "missing", "unknown_plan", "failed"} {
+		for _, result := range []string{"found", "unknown", "unknown_plan", "failed"} {
 			m.BatchLookup(plan, result)
 		}
 		m.FeedbackRate(plan, 1, 2)
 		for _, state := range []string{"half_open", "open", "closed"} {
 			m.Circuit(plan, state)
 		}
-		for _, l := range []metrics.Learned{
-			metrics.LearnedRecorded, metrics.LearnedLate, metrics.LearnedLost, metrics.LearnedUnreadable,
+		for _, l := range []metrics.Observed{
+			metrics.ObservedRecorded, metrics.LearnedLate, metrics.LearnedLost, metrics.LearnedUnreadable,
 		} {
-			m.GatewayLearned(plan, l, 1)
+			m.GatewayObserved(plan, l, 1)
 		}
-		taken := make([]store.Taken, 0, 10_000)
+		taken := make([]store.Applied, 0, 10_000)
 		for _, status := range append(dlr.Statuses(), "Odd", "Odder") {
 			for code := -1; code < 1000; code++ {
 				number := fmt.Sprint(1000+len(taken)%9000, "5550100")
-				taken = append(taken, store.Taken{
+				taken = append(taken, store.Applied{
 					State: dlr.State{Status: status, Code: code, At: sent, OperatorAt: sent}, Number: number,
 					Messages: 1, ReceivedAt: sent, SentAt: sent,
 				})
 			}
 		}
-		o.Folded([]store.Changes{{Plan: plan, Duplicates: 1, Earned: 1, Accepted: 1, Buried: 1, Requeued: 1, Taken: taken}})
-		o.Expired(plan, 1, 1)
+		o.Folded([]store.Changes{{Plan: plan, Duplicates: 1, Earned: 1, Accepted: 1, Dead: 1, Requeued: 1, Applied: taken}})
+		o.Deleted(plan, 1, 1)
 	}
 	certificates(m)
 	m.Callback("a stranger's", "", metrics.UnknownPlan, 0)

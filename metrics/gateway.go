@@ -35,15 +35,15 @@ const (
 	GatewayRefused     GatewayOutcome = "refused"     // Sinch was not called
 )
 
-// Learned is the result of recording a batch that the gateway found in an answer of Sinch.
-type Learned string
+// Observed is the result of recording a batch that the gateway found in an answer of Sinch.
+type Observed string
 
 // The results.
 const (
-	LearnedRecorded   Learned = "recorded"   // durable before the caller got the answer
-	LearnedLate       Learned = "late"       // durable, but only after that
-	LearnedLost       Learned = "lost"       // not recorded: the store failed, or its queue was full
-	LearnedUnreadable Learned = "unreadable" // the answer could not be decoded
+	ObservedRecorded  Observed = "recorded"   // durable before the caller got the answer
+	LearnedLate       Observed = "late"       // durable, but only after that
+	LearnedLost       Observed = "lost"       // not recorded: the store failed, or its queue was full
+	LearnedUnreadable Observed = "unreadable" // the answer could not be decoded
 )
 
 func gatewayOperations() []GatewayOperation {
@@ -59,8 +59,8 @@ func gatewayOutcomes() []GatewayOutcome {
 	}
 }
 
-func learnedResults() []Learned {
-	return []Learned{LearnedRecorded, LearnedLate, LearnedLost, LearnedUnreadable}
+func learnedResults() []Observed {
+	return []Observed{ObservedRecorded, LearnedLate, LearnedLost, LearnedUnreadable}
 }
 
 // timedOperations returns the operations whose duration has a label value of its own; the rest count as other.
@@ -91,7 +91,7 @@ func (m *Metrics) registerGateway() {
 	for _, op := range timedOperations() {
 		m.gatewaySeconds[op] = seconds.WithLabelValues(string(op))
 	}
-	m.gatewayLearned = m.counters("gateway_learned_total",
+	m.gatewayLearned = m.counters("gateway_observed_total",
 		"Batches found in Sinch's answers to the gateway: recorded before the caller got the answer, late "+
 			"(recorded after it), lost (not recorded) or unreadable.",
 		"plan", "result")
@@ -113,7 +113,7 @@ func (m *Metrics) GatewayRequest(op GatewayOperation, o GatewayOutcome, took tim
 	seconds.Observe(took.Seconds())
 }
 
-// GatewayLearned counts batches found in an answer to the gateway.
-func (m *Metrics) GatewayLearned(plan string, l Learned, batches int) {
+// GatewayObserved counts batches found in an answer to the gateway.
+func (m *Metrics) GatewayObserved(plan string, l Observed, batches int) {
 	m.plan(plan).learned.of(l).Add(float64(batches))
 }

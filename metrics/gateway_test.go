@@ -22,8 +22,8 @@ func TestGatewayCounts(t *testing.T) {
 	m.GatewayRequest(metrics.GatewayList, metrics.GatewayUnreachable, time.Second)
 	m.GatewayRequest("tomorrow", "tomorrow", time.Second)
 	m.GatewayRequest(metrics.GatewayOther, metrics.GatewayRefused, time.Second)
-	m.GatewayLearned("p", metrics.LearnedRecorded, 3)
-	m.GatewayLearned("p", metrics.LearnedLost, 1)
+	m.GatewayObserved("p", metrics.ObservedRecorded, 3)
+	m.GatewayObserved("p", metrics.LearnedLost, 1)
 
 	series := exported(t, r)
 	for name, value := range map[string]float64{
@@ -34,10 +34,10 @@ func TestGatewayCounts(t *testing.T) {
 		"gateway_duration_seconds{operation=send}":                   1,
 		"gateway_duration_seconds{operation=feedback}":               0,
 		"gateway_duration_seconds{operation=other}":                  3,
-		"gateway_learned_total{plan=p,result=recorded}":              3,
-		"gateway_learned_total{plan=p,result=lost}":                  1,
-		"gateway_learned_total{plan=p,result=late}":                  0,
-		"gateway_learned_total{plan=p,result=unreadable}":            0,
+		"gateway_observed_total{plan=p,result=recorded}":             3,
+		"gateway_observed_total{plan=p,result=lost}":                 1,
+		"gateway_observed_total{plan=p,result=late}":                 0,
+		"gateway_observed_total{plan=p,result=unreadable}":           0,
 	} {
 		require.Contains(t, series, name)
 		require.Equal(t, value, series[name], name)

@@ -25,7 +25,7 @@ func (m *Metrics) Store(read func() store.Gauges) {
 				"batch (dropped).", "plan", "state"),
 		oldestDue: desc("feedback_oldest_due_seconds",
 			"How long the oldest due task of the plan has been due; 0 if no task is due.", "plan"),
-		awaited: desc("messages_awaited",
+		awaited: desc("messages_missing",
 			"Messages whose final status is still expected. Only batches that requested delivery reports and whose "+
 				"number of messages is known count, until Sinch has no more reports for them.", "plan"),
 		size: desc("store_size_bytes", "Size of the store."),
@@ -36,9 +36,9 @@ func (m *Metrics) Store(read func() store.Gauges) {
 		replicas: desc("store_replicas", "Replicas that currently share the store. Only for a store that can be shared."),
 		replica: prometheus.NewDesc(prometheus.BuildFQName(namespace, "", "replica_info"),
 			"Always 1; the label identifies this replica. Only for a store that can be shared.", []string{"replica"}, nil),
-		duty: prometheus.NewDesc(prometheus.BuildFQName(namespace, "", "duty_held"),
-			"1 while this replica holds the duty named by the label, else 0. Only for a store that can be shared.",
-			[]string{"duty"}, nil),
+		duty: prometheus.NewDesc(prometheus.BuildFQName(namespace, "", "leader_lease_held"),
+			"1 while this replica holds the leader lease named by the label, else 0. Only for a store that can be shared.",
+			[]string{"lease"}, nil),
 	})
 }
 
@@ -78,7 +78,7 @@ func (s *storeCollector) Collect(metrics chan<- prometheus.Metric) {
 			due = since(p.OldestDue, now)
 		}
 		send(s.oldestDue, due, name)
-		send(s.awaited, float64(p.Awaited), name)
+		send(s.awaited, float64(p.Missing), name)
 	}
 	send(s.size, float64(g.SizeBytes))
 	send(s.free, float64(g.FreeBytes))
@@ -89,9 +89,9 @@ func (s *storeCollector) Collect(metrics chan<- prometheus.Metric) {
 	}
 	send(s.replicas, float64(len(g.Replicas)))
 	send(s.replica, 1, g.Replica)
-	for _, duty := range store.Duties() {
+	for _, duty := range store.LeaderLeases() {
 		held := 0.0
-		if g.Duties[duty] == g.Replica {
+		if g.Leaders[duty] == g.Replica {
 			held = 1
 		}
 		send(s.duty, held, duty)

@@ -13,7 +13,7 @@ func TestReplicasAndDuties(t *testing.T) {
 	m, r := newMetrics(t, "p")
 	g := store.Gauges{
 		Replica: "web-1", Replicas: []string{"web-1", "web-2"},
-		Duties: map[string]string{store.DutyReconcile: "web-2"},
+		Leaders: map[string]string{store.LeaseReconcile: "web-2"},
 	}
 	m.Store(func() store.Gauges { return g })
 	shared := func() map[string]float64 {
@@ -26,12 +26,12 @@ func TestReplicasAndDuties(t *testing.T) {
 		return found
 	}
 	want := map[string]float64{
-		"replica_info{replica=web-1}": 1, "store_replicas": 2, "duty_held{duty=reconcile}": 0, "duty_held{duty=retire}": 0,
+		"replica_info{replica=web-1}": 1, "store_replicas": 2, "leader_lease_held{lease=reconcile}": 0, "leader_lease_held{lease=retention}": 0,
 		"store_errors_total{operation=replica}": 0,
 	}
 	require.Equal(t, want, shared())
-	g.Duties[store.DutyRetire] = "web-1"
-	want["duty_held{duty=retire}"] = 1
+	g.Leaders[store.LeaseRetention] = "web-1"
+	want["leader_lease_held{lease=retention}"] = 1
 	require.Equal(t, want, shared())
 
 	g = store.Gauges{}

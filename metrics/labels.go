@@ -121,6 +121,6 @@ func resultLabels() []string {
 	return []string{resultEarned, resultAccepted, resultDead, resultRequeued, resultExpired}
 }
 
-func lookupLabels() []string { return []string{"found", "missing", "unknown_plan", "failed", other} }
+func lookupLabels() []string { return []string{"found", "unknown", "unknown_plan", "failed", other} }
 
 func circuitLabels() []string { return []string{"closed", "half_open", "open"} }

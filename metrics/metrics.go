@@ -155,7 +155,7 @@ func (m *Metrics) registerFeedback() {
 	m.rateCeiling = m.gauges("feedback_rate_ceiling",
 		"Maximum of feedback_rate: this replica's share of the configured feedback.rate.", "plan")
 	m.lookups = m.counters("batch_lookups_total", "Lookups of batches at Sinch, which show whether a batch wants "+
-		"delivery feedback. missing: Sinch does not know the batch; unknown_plan: Sinch does not know the plan.",
+		"delivery feedback. unknown: Sinch does not know the batch; unknown_plan: Sinch does not know the plan.",
 		"plan", "result")
 }
 
@@ -207,8 +207,10 @@ func (m *Metrics) FeedbackRate(plan string, now, ceiling float64) {
 	p.rateCeiling.Set(ceiling)
 }
 
-// FeedbackLeftOut counts a feedback attempt that made no call because recipients are not numbers.
-func (m *Metrics) FeedbackLeftOut(plan string) { m.plan(plan).calls.of(store.ReasonNotANumber).Inc() }
+// FeedbackNotANumber counts a feedback attempt that made no call because recipients are not numbers.
+func (m *Metrics) FeedbackNotANumber(plan string) {
+	m.plan(plan).calls.of(store.ReasonNotANumber).Inc()
+}
 
 // Circuit sets the state of the plan's circuit breaker: closed, half_open or open.
 func (m *Metrics) Circuit(plan, state string) {

@@ -68,7 +68,7 @@ func TestEverythingExistsBeforeItsFirstUse(t *testing.T) {
 	want := []string{
 		"callback_lag_seconds", "ingest_duration_seconds", "commit_size", "commit_duration_seconds",
 		"feedback_call_duration_seconds", "store_size_bytes", "store_free_bytes", "quarantine_entries",
-		"store_unfolded_arrivals", "store_limit_bytes", "operator_lag_seconds", "messages_awaited{plan=p}",
+		"store_unfolded_arrivals", "store_limit_bytes", "operator_lag_seconds", "messages_missing{plan=p}",
 		"quarantine_evicted_total", "config_last_reload_successful",
 		"callbacks_total{outcome=unknown_plan,plan=other,type=other}",
 		"lossy_responses_total{plan=p}", "duplicates_total{plan=p}", "reconciled_total{plan=p}",
@@ -103,7 +103,7 @@ func TestEverythingExistsBeforeItsFirstUse(t *testing.T) {
 	for _, result := range []string{"earned", "accepted", "dead", "requeued", "expired"} {
 		want = append(want, fmt.Sprintf("feedback_recipients_total{plan=p,result=%s}", result))
 	}
-	for _, result := range []string{"found", "missing", "unknown_plan", "failed"} {
+	for _, result := range []string{"found", "unknown", "unknown_plan", "failed"} {
 		want = append(want, fmt.Sprintf("batch_lookups_total{plan=p,result=%s}", result))
 	}
 	for _, state := range []string{"closed", "half_open", "open"} {
@@ -148,7 +148,7 @@ func TestFeedbackCounts(t *testing.T) {
 	m, r := newMetrics(t, "p")
 	m.FeedbackCall("p", store.ReasonAuth, time.Second)
 	m.FeedbackCall("p", "tomorrow", time.Second)
-	m.BatchLookup("p", "missing")
+	m.BatchLookup("p", "unknown")
 	m.BatchLookup("p", "tomorrow")
 	m.Circuit("p", "open")
 	m.ConfigReloaded(false)
@@ -158,7 +158,7 @@ func TestFeedbackCounts(t *testing.T) {
 	require.Equal(t, 1.0, series["feedback_calls_total{plan=p,reason=auth}"])
 	require.Equal(t, 1.0, series["feedback_calls_total{plan=p,reason=other}"])
 	require.Equal(t, 2.0, series["feedback_call_duration_seconds"])
-	require.Equal(t, 1.0, series["batch_lookups_total{plan=p,result=missing}"])
+	require.Equal(t, 1.0, series["batch_lookups_total{plan=p,result=unknown}"])
 	require.Equal(t, 1.0, series["batch_lookups_total{plan=p,result=other}"])
 	require.Equal(t, 1.0, series["feedback_circuit_state{plan=p,state=open}"])
 	require.Equal(t, 0.0, series["feedback_circuit_state{plan=p,state=closed}"])
@@ -186,7 +186,7 @@ func TestMessagesInAnUndocumentedPair(t *testing.T) {
 	o.Folded(ended("447700900133", dlr.Unknown, 1))
 	for _, code := range []int{150, 250, 402} {
 		o.Folded([]store.Changes{
-			{Plan: "p", Taken: []store.Taken{{State: dlr.State{Status: dlr.Unknown, Code: code}, Messages: 2}}},
+			{Plan: "p", Applied: []store.Applied{{State: dlr.State{Status: dlr.Unknown, Code: code}, Messages: 2}}},
 		})
 	}
 	series := exported(t, r)
@@ -207,8 +207,8 @@ func TestLabelsAreClosedSets(t *testing.T) {
 		m.BatchLookup(odd, odd)
 		m.Circuit(odd, odd)
 		o.Failed(odd, errors.New(odd))
-		taken := store.Taken{State: dlr.State{Status: dlr.Status(odd), Code: 7000 + i}, Number: odd, Messages: 1}
-		o.Folded([]store.Changes{{Plan: odd, BatchID: odd, Taken: []store.Taken{taken}}})
+		taken := store.Applied{State: dlr.State{Status: dlr.Status(odd), Code: 7000 + i}, Number: odd, Messages: 1}
+		o.Folded([]store.Changes{{Plan: odd, BatchID: odd, Applied: []store.Applied{taken}}})
 	}
 	m.Store(func() store.Gauges {
 		return store.Gauges{
@@ -246,7 +246,7 @@ func BenchmarkFolded(b *testing.B) {
 	m, _ := newMetrics(b, "p")
 	folded := m.Observer().Folded
 	at := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
-	changes := []store.Changes{{Plan: "p", Taken: []store.Taken{{
+	changes := []store.Changes{{Plan: "p", Applied: []store.Applied{{
 		State: dlr.State{Status: dlr.Delivered, At: at}, Number: "447700900133", Messages: 1,
 		ReceivedAt: at.Add(time.Second), SentAt: at.Add(-time.Minute),
 	}}}}

@@ -23,11 +23,11 @@ func recipientReport(number string, status dlr.Status, code int, at time.Time) *
 }
 
 // folds returns the changes of folding entries of one batch, each received a second after the one before.
-func folds(plan string, entries ...store.News) []store.Changes {
+func folds(plan string, entries ...store.Entry) []store.Changes {
 	arrivals := make([]store.Arrival, 0, len(entries))
 	for i, n := range entries {
 		arrivals = append(arrivals, store.Arrival{
-			Plan: plan, At: sent.Add(time.Minute + time.Duration(i)*time.Second), News: n,
+			Plan: plan, At: sent.Add(time.Minute + time.Duration(i)*time.Second), Entry: n,
 		})
 	}
 	rows := &fold.Rows{Batch: &store.Batch{Plan: plan, ID: "b"}, Recipients: make(map[string]*fold.Row)}
@@ -38,7 +38,7 @@ func TestFoldedCountsOnlyChanges(t *testing.T) {
 	m, r := newMetrics(t, "p")
 	delivered := recipientReport("447700900133", dlr.Delivered, 0, sent.Add(50*time.Second))
 	m.Observer().Folded(folds("p",
-		store.Facts{BatchID: "b", FeedbackEnabled: true, CreatedAt: sent},
+		store.BatchInfo{BatchID: "b", FeedbackEnabled: true, CreatedAt: sent},
 		store.Report{Report: recipientReport("447700900133", dlr.Dispatched, 401, sent.Add(10*time.Second))},
 		store.Report{Report: delivered},
 		store.Report{Report: delivered}, // a repeat
@@ -47,7 +47,7 @@ func TestFoldedCountsOnlyChanges(t *testing.T) {
 			Report: recipientReport("447700900134", dlr.Failed, 153, sent.Add(55*time.Second)),
 			Source: store.FromPoll,
 		},
-		store.Settlement{BatchID: "b", Recipients: []string{"447700900133"}, Outcome: store.Accepted},
+		store.Settlement{BatchID: "b", Recipients: []string{"447700900133"}, Outcome: store.OutcomeAccepted},
 	))
 	series := exported(t, r)
 	require.Equal(t, 1.0, series["messages_total{code_class=queue,plan=p,status=Dispatched}"])
@@ -69,7 +69,7 @@ func TestFoldedCountsDeadAndRequeued(t *testing.T) {
 	m.Observer().Folded(folds("p",
 		store.Report{Report: recipientReport("447700900133", dlr.Delivered, 0, sent)},
 		store.Settlement{
-			BatchID: "b", Recipients: []string{"447700900133"}, Outcome: store.Buried, Reason: store.ReasonRejected,
+			BatchID: "b", Recipients: []string{"447700900133"}, Outcome: store.OutcomeDead, Reason: store.ReasonRejected,
 		},
 		store.Requeue{BatchID: "b", Recipients: []string{"447700900133"}},
 	))
@@ -82,7 +82,7 @@ func TestFoldedCountsDeadAndRequeued(t *testing.T) {
 func TestFoldedCountsASummary(t *testing.T) {
 	m, r := newMetrics(t, "p")
 	m.Observer().Folded(folds("p",
-		store.Facts{BatchID: "b", CreatedAt: sent},
+		store.BatchInfo{BatchID: "b", CreatedAt: sent},
 		store.Report{Report: &dlr.Report{Type: dlr.BatchSMS, BatchID: "b", Total: 40, Entries: []dlr.Entry{
 			{State: dlr.State{Status: dlr.Delivered}, Count: 38}, {
 				State: dlr.State{Status: dlr.Status("Bounced"), Code: 9999}, Count: 2,
@@ -98,7 +98,7 @@ func TestFoldedCountsASummary(t *testing.T) {
 func TestClockSkewGivesNoNegativeTimes(t *testing.T) {
 	m, r := newMetrics(t, "p")
 	m.Observer().Folded(folds("p",
-		store.Facts{BatchID: "b", CreatedAt: sent},
+		store.BatchInfo{BatchID: "b", CreatedAt: sent},
 		store.Report{Report: recipientReport("447700900133", dlr.Delivered, 0, sent.Add(-time.Hour))},
 		store.Report{Report: recipientReport("447700900134", dlr.Delivered, 0, sent.Add(time.Hour))},
 	))
@@ -132,12 +132,12 @@ func TestStoreFiguresAreReadAtTheScrape(t *testing.T) {
 				SizeBytes: 4096, FreeBytes: 1024, QuarantineEntries: 2, Unfolded: 7,
 				Plans: map[string]store.PlanGauges{
 					"p": {
-						Tally:     store.Tally{PendingTasks: 3, DeadTasks: 1, Owed: 30, Dropped: 4, Sent: 99, Dead: 5, Awaited: 70},
+						Tally:     store.Tally{PendingTasks: 3, DeadTasks: 1, Owed: 30, Dropped: 4, Sent: 99, Dead: 5, Missing: 70},
 						OldestDue: now,
 					},
-					"gone":   {Tally: store.Tally{PendingTasks: 1, Awaited: 8}, OldestDue: now.Add(10 * time.Second)},
+					"gone":   {Tally: store.Tally{PendingTasks: 1, Missing: 8}, OldestDue: now.Add(10 * time.Second)},
 					"gone2":  {Tally: store.Tally{PendingTasks: 1}, OldestDue: now.Add(5 * time.Second)},
-					"gone3":  {Tally: store.Tally{DeadTasks: 1, Awaited: 2}},
+					"gone3":  {Tally: store.Tally{DeadTasks: 1, Missing: 2}},
 					"zeroed": {},
 				},
 			}
@@ -158,9 +158,9 @@ func TestStoreFiguresAreReadAtTheScrape(t *testing.T) {
 		require.Equal(t, 90.0, series["feedback_oldest_due_seconds{plan=p}"])
 		require.Equal(t, 0.0, series["feedback_oldest_due_seconds{plan=quiet}"])
 		require.Equal(t, 2.0, series["feedback_tasks{plan=other,state=pending}"])
-		require.Equal(t, 70.0, series["messages_awaited{plan=p}"])
-		require.Equal(t, 0.0, series["messages_awaited{plan=quiet}"])
-		require.Equal(t, 10.0, series["messages_awaited{plan=other}"])
+		require.Equal(t, 70.0, series["messages_missing{plan=p}"])
+		require.Equal(t, 0.0, series["messages_missing{plan=quiet}"])
+		require.Equal(t, 10.0, series["messages_missing{plan=other}"])
 		require.Equal(t, 85.0, series["feedback_oldest_due_seconds{plan=other}"])
 	})
 }

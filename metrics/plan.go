@@ -36,7 +36,7 @@ type plan struct {
 
 	rate, rateCeiling prometheus.Gauge
 
-	learned byLabel[Learned, prometheus.Counter]
+	learned byLabel[Observed, prometheus.Counter]
 }
 
 func (m *Metrics) newPlan(name string) *plan {

@@ -14,7 +14,7 @@ import (
 
 // ended returns changes in which messages to the number ended with the status.
 func ended(number string, s dlr.Status, messages int) []store.Changes {
-	return []store.Changes{{Plan: "p", Taken: []store.Taken{{
+	return []store.Changes{{Plan: "p", Applied: []store.Applied{{
 		State: dlr.State{Status: s, At: sent}, Number: number, Messages: messages, ReceivedAt: sent.Add(time.Second),
 	}}}}
 }

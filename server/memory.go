@@ -22,7 +22,7 @@ const maxStep = 64 << 20
 
 // sharesOf returns the shares of c's memory limit.
 func sharesOf(c *config.Config) shares {
-	limit := int64(cmp.Or(c.Memory.Limit, config.UsualMemory)) // 0 only if config.Load did not load c
+	limit := int64(cmp.Or(c.Memory.Limit, config.DefaultMemory)) // 0 only if config.Load did not load c
 	return shares{
 		bodies:  cmp.Or(int64(c.Public.Memory), limit/4),
 		queue:   int(limit / 16),

@@ -32,8 +32,8 @@ func (s *Server) observer() store.Observer {
 			counted.Evicted(entries)
 			s.log.Warn("quarantine is full, its oldest entries were deleted", slog.Int("entries", entries))
 		},
-		Expired: func(plan string, batches, dead int) {
-			counted.Expired(plan, batches, dead)
+		Deleted: func(plan string, batches, dead int) {
+			counted.Deleted(plan, batches, dead)
 			level := slog.LevelInfo
 			if dead > 0 {
 				level = slog.LevelWarn // dead feedback was deleted unsent

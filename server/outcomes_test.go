@@ -127,8 +127,8 @@ func TestUnknownBatch(t *testing.T) {
 	const id = "01K2S9A1V5K3C8MEX7RQ0YBD4W"
 	w.eventually("dead", func() bool { return w.batch(id).Feedback.Dead == 1 })
 	b := w.batch(id)
-	require.NotNil(t, b.Feedback.Buried)
-	assert.Equal(t, "not_enabled_or_unknown", b.Feedback.Buried.Reason)
+	require.NotNil(t, b.Feedback.DeadInfo)
+	assert.Equal(t, "not_enabled_or_unknown", b.Feedback.DeadInfo.Reason)
 	assert.Zero(t, w.applied(id))
 }
 
@@ -142,9 +142,9 @@ func TestRejected(t *testing.T) {
 	id := w.send("per_recipient_final", true, number)
 	w.eventually("dead", func() bool { return w.batch(id).Feedback.Dead == 1 })
 	b := w.batch(id)
-	require.NotNil(t, b.Feedback.Buried)
-	assert.Equal(t, "rejected", b.Feedback.Buried.Reason)
-	assert.Contains(t, b.Feedback.Buried.Detail, "syntax_constraint_violation")
+	require.NotNil(t, b.Feedback.DeadInfo)
+	assert.Equal(t, "rejected", b.Feedback.DeadInfo.Reason)
+	assert.Contains(t, b.Feedback.DeadInfo.Detail, "syntax_constraint_violation")
 	assert.Equal(t, 1, w.calls())
 
 	r, err := http.NewRequest(http.MethodPost, "http://"+w.server.PrivateAddr().String()+"/api/v1/feedback/requeue",

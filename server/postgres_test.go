@@ -164,9 +164,9 @@ func TestReplicasDivideTheWork(t *testing.T) {
 	ceiling := fmt.Sprintf("feedback_rate_ceiling{plan=%q}", plan)
 	a.eventually("the rate is divided", func() bool { return a.series(ceiling) == "50" && b.series(ceiling) == "50" })
 	a.eventually("both leases are held", func() bool {
-		var stats struct{ Duties map[string]string }
+		var stats struct{ Leaders map[string]string }
 		a.read("/api/v1/stats", &stats)
-		return stats.Duties[store.DutyReconcile] != "" && stats.Duties[store.DutyRetire] != ""
+		return stats.Leaders[store.LeaseReconcile] != "" && stats.Leaders[store.LeaseRetention] != ""
 	})
 }
 

@@ -22,7 +22,7 @@ const (
 // runRetention deletes batches that are older than the retention. It blocks until ctx ends. Of the replicas that
 // share a store, one at a time holds the leader lease and deletes.
 func (s *Server) runRetention(ctx context.Context) error {
-	lease := &store.Duty{Store: s.store, Name: store.DutyRetire, Lease: leaderLease}
+	lease := &store.LeaderLease{Store: s.store, Name: store.LeaseRetention, Duration: leaderLease}
 	ticker := time.NewTicker(leaderLease / 6) // also renews the lease between two rounds
 	defer ticker.Stop()
 	var last time.Time
@@ -42,7 +42,7 @@ func (s *Server) runRetention(ctx context.Context) error {
 
 // retentionRound deletes old batches if this replica holds the lease and the last round began at least
 // retentionInterval ago. It returns when the last round began.
-func (s *Server) retentionRound(ctx context.Context, lease *store.Duty, last time.Time) (time.Time, error) {
+func (s *Server) retentionRound(ctx context.Context, lease *store.LeaderLease, last time.Time) (time.Time, error) {
 	begin := time.Now()
 	before := begin.Add(-time.Duration(s.config.Store.Retention))
 	for more := true; more && ctx.Err() == nil; {
@@ -50,7 +50,7 @@ func (s *Server) retentionRound(ctx context.Context, lease *store.Duty, last tim
 		if !held || begin.Sub(last) < retentionInterval {
 			return last, err
 		}
-		if _, more, err = s.store.Expire(ctx, before, retentionStep); err != nil {
+		if _, more, err = s.store.DeleteOlder(ctx, before, retentionStep); err != nil {
 			return begin, err
 		}
 	}

@@ -22,7 +22,7 @@ type leased struct {
 	elsewhere atomic.Bool
 }
 
-func (e *leased) Hold(context.Context, string, time.Time, time.Time) (bool, error) {
+func (e *leased) AcquireLease(context.Context, string, time.Time, time.Time) (bool, error) {
 	return !e.elsewhere.Load(), nil
 }
 

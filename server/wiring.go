@@ -87,11 +87,11 @@ func newRelay(c *config.Config, s *Server) (*feedback.Relay, *reconcile.Reconcil
 			})
 		}
 	}
-	r, err := feedback.New(feedback.Config{Plans: relayed, Share: s.store.Share}, s.store, s.metrics, s.log)
+	r, err := feedback.New(feedback.Config{Plans: relayed, Share: s.store.QuotaShare}, s.store, s.metrics, s.log)
 	if err != nil {
 		return nil, nil, err
 	}
-	lease := &store.Duty{Store: s.store, Name: store.DutyReconcile, Lease: leaderLease}
+	lease := &store.LeaderLease{Store: s.store, Name: store.LeaseReconcile, Duration: leaderLease}
 	reports, err := reconcile.New(reconcile.Config{Plans: reconciled, Held: lease.Held}, s.store, s.metrics, s.log)
 	return r, reports, err
 }

@@ -208,7 +208,7 @@ type batch struct {
 			Attempts int
 			Reason   string
 		}
-		Buried *struct{ Reason, Detail string }
+		DeadInfo *struct{ Reason, Detail string } `json:"dead_info"`
 	}
 }
 

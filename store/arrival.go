@@ -8,9 +8,9 @@ import (
 // Arrival is one thing to store: what arrived, for which plan, and when. Record makes an arrival durable, and the
 // fold applies it to the state.
 type Arrival struct {
-	Plan string    // the service plan; never empty
-	At   time.Time // time of arrival, UTC, truncated to the millisecond
-	News News      // the content
+	Plan  string    // the service plan; never empty
+	At    time.Time // time of arrival, UTC, truncated to the millisecond
+	Entry Entry     // the content
 }
 
 // Check returns an error if the arrival is incomplete. A callback that the webhook accepted is always complete.
@@ -18,20 +18,20 @@ func (a Arrival) Check() error {
 	if a.Plan == "" {
 		return errors.New("record: no plan")
 	}
-	if a.News == nil {
+	if a.Entry == nil {
 		return errors.New("record: no news")
 	}
-	return a.News.Check()
+	return a.Entry.Check()
 }
 
 // Key returns the key of the batch that the arrival belongs to. Its BatchID is empty if the arrival belongs to no
 // batch.
-func (a Arrival) Key() BatchKey { return BatchKey{a.Plan, a.News.Batch()} }
+func (a Arrival) Key() BatchKey { return BatchKey{a.Plan, a.Entry.Batch()} }
 
-// News is the content of an arrival. Each kind has a file of its own: a Report, Quarantined, Facts, CheckNow,
-// Confirmation, Settlement, Requeue or Checked. To add a kind, implement News and extend the fold and the journal
+// Entry is the content of an arrival. Each kind has a file of its own: a Report, Quarantined, BatchInfo, FetchNow,
+// Confirmation, Settlement, Requeue or ReportFetched. To add a kind, implement Entry and extend the fold and the journal
 // codec of boltstore.
-type News interface {
+type Entry interface {
 	// Batch returns the batch id; empty if the content belongs to no batch.
 	Batch() string
 	// Check returns an error if the content is incomplete.
@@ -43,12 +43,12 @@ type News interface {
 	Named(i int) (numbers []string, ok bool)
 	// Restrict returns the content with only the numbers from..to, in the order of Named. Consecutive ranges that
 	// cover all numbers have the same effect as the whole content. A Settlement stays whole.
-	Restrict(from, to int) News
+	Restrict(from, to int) Entry
 	// RawBytes returns the bytes that the content keeps as they were received; nil if it keeps none. They belong to
 	// the caller of Record.
 	RawBytes() []byte
 	// WithRaw returns the content with raw, a copy of its RawBytes, in their place.
-	WithRaw(raw []byte) News
+	WithRaw(raw []byte) Entry
 }
 
 // checkBatch returns an error if a batch id is empty.

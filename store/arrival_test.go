@@ -11,20 +11,20 @@ import (
 
 func TestCheckRejectsIncompleteArrivals(t *testing.T) {
 	for want, a := range map[string]Arrival{
-		"record: no plan":     {News: Facts{BatchID: "batch"}},
+		"record: no plan":     {Entry: BatchInfo{BatchID: "batch"}},
 		"record: no news":     {Plan: "plan"},
-		"record: no report":   {Plan: "plan", News: Report{}},
-		"record: no batch id": {Plan: "plan", News: Facts{}},
+		"record: no report":   {Plan: "plan", Entry: Report{}},
+		"record: no batch id": {Plan: "plan", Entry: BatchInfo{}},
 	} {
 		require.EqualError(t, a.Check(), want)
 	}
-	for _, n := range []News{Facts{BatchID: "batch"}, Report{Report: &dlr.Report{BatchID: "batch"}}, Quarantined{}} {
-		require.NoError(t, Arrival{Plan: "plan", News: n}.Check())
+	for _, n := range []Entry{BatchInfo{BatchID: "batch"}, Report{Report: &dlr.Report{BatchID: "batch"}}, Quarantined{}} {
+		require.NoError(t, Arrival{Plan: "plan", Entry: n}.Check())
 	}
 }
 
 // all returns the numbers that n names.
-func all(n News) (numbers []string) {
+func all(n Entry) (numbers []string) {
 	for i := 0; ; i++ {
 		list, ok := n.Named(i)
 		if !ok {
@@ -42,18 +42,18 @@ func TestEveryKindOfNewsReportsWhatItHolds(t *testing.T) {
 		{Recipients: two[:1]}, {Recipients: two[1:]},
 	}}}
 	for _, test := range []struct {
-		news  News
+		news  Entry
 		names []string
 		raw   []byte
 	}{
 		{report, two, raw},
 		{Quarantined{Raw: raw}, nil, raw},
-		{Facts{BatchID: "batch", Numbers: two}, two, nil},
-		{CheckNow{Facts{BatchID: "batch", Numbers: two}}, two, nil},
+		{BatchInfo{BatchID: "batch", Numbers: two}, two, nil},
+		{FetchNow{BatchInfo{BatchID: "batch", Numbers: two}}, two, nil},
 		{Confirmation{BatchID: "batch", Recipients: two}, two, nil},
 		{Settlement{BatchID: "batch", Recipients: two}, two, nil},
 		{Requeue{BatchID: "batch", Recipients: two}, two, nil},
-		{Checked{BatchID: "batch"}, nil, nil},
+		{ReportFetched{BatchID: "batch"}, nil, nil},
 	} {
 		n := test.news
 		require.Equal(t, test.names, all(n), "%T", n)

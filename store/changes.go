@@ -14,10 +14,10 @@ type Changes struct {
 	NewRecipients int
 	Duplicates    int // repeated reports
 	Polled        int // new reports that were fetched from Sinch
-	Taken         []Taken
+	Applied       []Applied
 
 	// Numbers of recipients whose feedback was earned, accepted by Sinch, marked dead, and made owed again.
-	Earned, Accepted, Buried, Requeued int
+	Earned, Accepted, Dead, Requeued int
 	// Settled lists the leases of the settlements, also of those that came too late to change anything.
 	Settled []string
 	// SendNow is set by a requeue: the relay must attempt the task at once and end the pause of its plan.
@@ -26,9 +26,9 @@ type Changes struct {
 	Before, After Tally
 }
 
-// Taken is one state from a new report: of the recipient Number, or of recipients that the report does not name.
-type Taken struct {
-	dlr.State         // with the times of Seen.Counted
+// Applied is one state from a new report: of the recipient Number, or of recipients that the report does not name.
+type Applied struct {
+	dlr.State         // with the times of RecipientReport.Counted
 	Number     string // digits; empty if the report does not name the recipients
 	Messages   int    // newly counted in this status and code; 0 if counted before
 	ReceivedAt time.Time
@@ -40,9 +40,9 @@ type Taken struct {
 type Tally struct {
 	PendingTasks, DeadTasks   int
 	Owed, Dropped, Sent, Dead int // recipients by feedback state; Dropped instead of Owed if the flag is FlagUnwanted
-	// Awaited counts messages without a final status whose reports will still be fetched from Sinch. It is 0 for a
+	// Missing counts messages without a final status whose reports will still be fetched from Sinch. It is 0 for a
 	// batch whose SendAt was still ahead at its latest arrival.
-	Awaited int
+	Missing int `json:"Awaited"` // the JSON is stored; Awaited is the stored name
 }
 
 // Tally returns the batch's contribution to the totals of its plan.
@@ -57,8 +57,8 @@ func (b *Batch) Tally() Tally {
 	if b.Dead != nil {
 		t.DeadTasks = 1
 	}
-	if b.Check != nil && !b.Check.Due.IsZero() && !b.Facts.SendAt.After(b.LastAt) {
-		t.Awaited = b.Lacking()
+	if b.Fetch != nil && !b.Fetch.Due.IsZero() && !b.Info.SendAt.After(b.LastAt) {
+		t.Missing = b.Missing()
 	}
 	return t
 }
@@ -76,5 +76,5 @@ func (t *Tally) add(o Tally, sign int) {
 	t.Dropped += sign * o.Dropped
 	t.Sent += sign * o.Sent
 	t.Dead += sign * o.Dead
-	t.Awaited += sign * o.Awaited
+	t.Missing += sign * o.Missing
 }

@@ -20,8 +20,8 @@ type Policy struct {
 	Coalesce time.Duration // how long a new task gathers recipients before it is due
 	// MaxWait is the longest delay between two attempts. A task due later than that is due now, because its time came
 	// from a clock that has since been set back. Zero means no limit.
-	MaxWait time.Duration
-	Missing Missing
+	MaxWait        time.Duration
+	MissingReports MissingReports
 }
 
 // MaxRetryAfter is the longest Retry-After that dlrloop honors in a 429.

@@ -24,13 +24,13 @@ func (Quarantined) Names() int { return 0 }
 func (Quarantined) Named(int) ([]string, bool) { return nil, false }
 
 // Restrict returns q itself.
-func (q Quarantined) Restrict(_, _ int) News { return q }
+func (q Quarantined) Restrict(_, _ int) Entry { return q }
 
-// RawBytes implements News.
+// RawBytes implements Entry.
 func (q Quarantined) RawBytes() []byte { return q.Raw }
 
-// WithRaw implements News.
-func (q Quarantined) WithRaw(raw []byte) News {
+// WithRaw implements Entry.
+func (q Quarantined) WithRaw(raw []byte) Entry {
 	q.Raw = raw
 	return q
 }

@@ -25,7 +25,7 @@ func (r Report) Check() error {
 	return checkBatch(r.BatchID)
 }
 
-// Names implements News.
+// Names implements Entry.
 func (r Report) Names() int {
 	names := 0
 	for i := range r.Entries {
@@ -34,7 +34,7 @@ func (r Report) Names() int {
 	return names
 }
 
-// Named implements News: each entry has a list.
+// Named implements Entry: each entry has a list.
 func (r Report) Named(i int) ([]string, bool) {
 	if i >= len(r.Entries) {
 		return nil, false
@@ -42,8 +42,8 @@ func (r Report) Named(i int) ([]string, bool) {
 	return r.Entries[i].Recipients, true
 }
 
-// Restrict implements News. The entries keep their counts and the report its raw bytes.
-func (r Report) Restrict(from, to int) News {
+// Restrict implements Entry. The entries keep their counts and the report its raw bytes.
+func (r Report) Restrict(from, to int) Entry {
 	whole := *r.Report
 	whole.Entries = slices.Clone(whole.Entries)
 	begin := 0
@@ -63,11 +63,11 @@ func between(numbers []string, from, to int) []string {
 	return numbers[from:to:to]
 }
 
-// RawBytes implements News.
+// RawBytes implements Entry.
 func (r Report) RawBytes() []byte { return r.Raw }
 
-// WithRaw implements News.
-func (r Report) WithRaw(raw []byte) News {
+// WithRaw implements Entry.
+func (r Report) WithRaw(raw []byte) Entry {
 	r.Raw = raw
 	return r
 }

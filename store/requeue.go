@@ -4,7 +4,7 @@ package store
 type Requeue struct {
 	BatchID    string
 	Recipients []string
-	Everyone   bool // also requeue the confirmation for the whole batch
+	WholeBatch bool `json:"Everyone"` // also requeue the confirmation for the whole batch
 }
 
 // Batch returns the id of the requeued batch.
@@ -13,14 +13,14 @@ func (r Requeue) Batch() string { return r.BatchID }
 // Check returns an error if the batch id is missing.
 func (r Requeue) Check() error { return checkBatch(r.BatchID) }
 
-// Names implements News.
+// Names implements Entry.
 func (r Requeue) Names() int { return len(r.Recipients) }
 
-// Named implements News.
+// Named implements Entry.
 func (r Requeue) Named(i int) ([]string, bool) { return onlyList(i, r.Recipients) }
 
-// Restrict implements News.
-func (r Requeue) Restrict(from, to int) News {
+// Restrict implements Entry.
+func (r Requeue) Restrict(from, to int) Entry {
 	r.Recipients = r.Recipients[from:to:to]
 	return r
 }
@@ -29,4 +29,4 @@ func (r Requeue) Restrict(from, to int) News {
 func (Requeue) RawBytes() []byte { return nil }
 
 // WithRaw returns r itself.
-func (r Requeue) WithRaw([]byte) News { return r }
+func (r Requeue) WithRaw([]byte) Entry { return r }

@@ -28,7 +28,7 @@ type Batch struct {
 	ClientReference string
 	Total           int // the largest total_message_count in its reports
 	Flag            Flag
-	Facts           *Facts // the batch info; nil until it is known
+	Info            *BatchInfo // the batch info; nil until it is known
 
 	// States counts the named recipients by present status.
 	States map[dlr.Status]int
@@ -37,12 +37,12 @@ type Batch struct {
 	// Reports are the batch reports applied; a recipient report is kept with its recipient.
 	Reports []BatchReport
 
-	Feedback FeedbackCounts
-	Everyone FeedbackState // feedback state of the application's confirmation for the whole batch
-	Task     *Task         // nil if no feedback is owed and no full report must be fetched
-	Dead     *Dead         // why feedback is dead; nil if none is
-	Check    *Check        // when to fetch missing reports; nil if none are missing or the batch info is unknown
-	WantFull bool          // reports count deliveries without naming recipients, and the full report is not fetched yet
+	Feedback        FeedbackCounts
+	WholeBatch      FeedbackState // feedback state of the application's confirmation for the whole batch
+	Task            *Task         // nil if no feedback is owed and no full report must be fetched
+	Dead            *Dead         // why feedback is dead; nil if none is
+	Fetch           *ReportFetch  // when to fetch missing reports; nil if none are missing or the batch info is unknown
+	NeedsFullReport bool          // reports count deliveries without naming recipients, and the full report is not fetched yet
 }
 
 // Key returns the key of the batch.
@@ -108,18 +108,18 @@ type Task struct {
 // Waits reports whether the batch has a task that is not due yet at now.
 func (b *Batch) Waits(now time.Time) bool { return b.Task != nil && b.Task.Due.After(now) }
 
-// Check schedules when the reconciler fetches the missing reports of a batch from Sinch.
-type Check struct {
-	Due   time.Time // zero: no further fetch, unless Sinch calls back again
-	Asked int       // fetches since the last callback
+// ReportFetch schedules when the reconciler fetches the missing reports of a batch from Sinch.
+type ReportFetch struct {
+	Due      time.Time // zero: no further fetch, unless Sinch calls back again
+	Attempts int       // fetches since the last callback
 }
 
 // Dead holds why feedback of a batch is dead. If there are several reasons, the last one wins.
 type Dead struct {
-	At     time.Time
-	Reason Reason
-	Detail string
-	Full   bool // a full report could not be fetched, so some recipients that earned feedback may be unknown
+	At         time.Time
+	Reason     Reason
+	Detail     string
+	FullReport bool // a full report could not be fetched, so some recipients that earned feedback may be unknown
 }
 
 // FeedbackState is the state of the delivery feedback of a recipient or of a whole batch.
@@ -137,14 +137,14 @@ func (s FeedbackState) String() string { return [...]string{"none", "owed", "sen
 
 // Recipient is the row of one recipient of one batch.
 type Recipient struct {
-	Number     string // as first received
-	Seen       []Seen // the reports that named it, in the order in which they were applied; at most 64
+	Number     string            // as first received
+	Reports    []RecipientReport // the reports that named it, in the order in which they were applied; at most 64
 	Feedback   FeedbackState
 	FeedbackAt time.Time // when Feedback last changed; zero for FeedbackNone
 }
 
-// Seen is a report that named a recipient.
-type Seen struct {
+// RecipientReport is a report that named a recipient.
+type RecipientReport struct {
 	dlr.State
 	ReceivedAt time.Time
 	Source     Source
@@ -170,7 +170,7 @@ const MaxAhead = 5 * time.Minute
 
 // Counted returns the state with the times used for comparison: the arrival replaces each time more than MaxAhead
 // after it. s keeps the times as received.
-func (s Seen) Counted() dlr.State {
+func (s RecipientReport) Counted() dlr.State {
 	if s.ReceivedAt.IsZero() {
 		return s.State
 	}
@@ -183,13 +183,13 @@ func (s Seen) Counted() dlr.State {
 	return s.State
 }
 
-// State returns the recipient's present state with the times of Seen.Counted, and false if no report named it.
+// State returns the recipient's present state with the times of RecipientReport.Counted, and false if no report named it.
 func (r *Recipient) State() (dlr.State, bool) {
-	if len(r.Seen) == 0 {
+	if len(r.Reports) == 0 {
 		return dlr.State{}, false
 	}
-	best := r.Seen[0].Counted()
-	for _, s := range r.Seen[1:] {
+	best := r.Reports[0].Counted()
+	for _, s := range r.Reports[1:] {
 		if c := s.Counted(); c.Compare(best) > 0 {
 			best = c
 		}
@@ -209,12 +209,12 @@ const (
 	Outranked    Effect = "outranked"    // at the same time, a status that wins was there already
 )
 
-// Effects returns the effect of each report in r.Seen, in the same order.
+// Effects returns the effect of each report in r.Reports, in the same order.
 func (r *Recipient) Effects() []Effect {
-	effects := make([]Effect, len(r.Seen))
+	effects := make([]Effect, len(r.Reports))
 	holder := -1
 	var held dlr.State
-	for i, seen := range r.Seen {
+	for i, seen := range r.Reports {
 		s := seen.Counted()
 		switch {
 		case holder < 0 || s.Compare(held) > 0:

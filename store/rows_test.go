@@ -16,53 +16,53 @@ func at(seconds int) time.Time {
 	return time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC).Add(time.Duration(seconds) * time.Second)
 }
 
-func seen(s dlr.Status, code int, when time.Time) Seen {
-	return Seen{State: dlr.State{Status: s, Code: code, At: when}}
+func seen(s dlr.Status, code int, when time.Time) RecipientReport {
+	return RecipientReport{State: dlr.State{Status: s, Code: code, At: when}}
 }
 
 func TestEffects(t *testing.T) {
 	for name, test := range map[string]struct {
-		seen []Seen
+		seen []RecipientReport
 		want []Effect
 	}{
 		"none": {nil, []Effect{}},
-		"one":  {[]Seen{seen(dlr.Delivered, 0, at(0))}, []Effect{Holds}},
+		"one":  {[]RecipientReport{seen(dlr.Delivered, 0, at(0))}, []Effect{Holds}},
 		"in order": {
-			[]Seen{seen(dlr.Queued, 400, at(0)), seen(dlr.Dispatched, 401, at(1)), seen(dlr.Delivered, 0, at(2))},
+			[]RecipientReport{seen(dlr.Queued, 400, at(0)), seen(dlr.Dispatched, 401, at(1)), seen(dlr.Delivered, 0, at(2))},
 			[]Effect{Superseded, Superseded, Holds},
 		},
 		"late intermediate": {
-			[]Seen{seen(dlr.Delivered, 0, at(0)), seen(dlr.Dispatched, 401, at(9))},
+			[]RecipientReport{seen(dlr.Delivered, 0, at(0)), seen(dlr.Dispatched, 401, at(9))},
 			[]Effect{Holds, Intermediate},
 		},
-		"older": {[]Seen{seen(dlr.Failed, 34, at(9)), seen(dlr.Expired, 406, at(0))}, []Effect{Holds, Older}},
+		"older": {[]RecipientReport{seen(dlr.Failed, 34, at(9)), seen(dlr.Expired, 406, at(0))}, []Effect{Holds, Older}},
 		"older intermediate": {
-			[]Seen{seen(dlr.Dispatched, 401, at(9)), seen(dlr.Queued, 400, at(0))},
+			[]RecipientReport{seen(dlr.Dispatched, 401, at(9)), seen(dlr.Queued, 400, at(0))},
 			[]Effect{Holds, Older},
 		},
 		"without a time": {
-			[]Seen{seen(dlr.Failed, 34, at(9)), seen(dlr.Delivered, 0, time.Time{})},
+			[]RecipientReport{seen(dlr.Failed, 34, at(9)), seen(dlr.Delivered, 0, time.Time{})},
 			[]Effect{Holds, Older},
 		},
 		"outranked": {
-			[]Seen{seen(dlr.Delivered, 0, at(0)), seen(dlr.Failed, 34, at(0))},
+			[]RecipientReport{seen(dlr.Delivered, 0, at(0)), seen(dlr.Failed, 34, at(0))},
 			[]Effect{Holds, Outranked},
 		},
 		"outranks": {
-			[]Seen{seen(dlr.Failed, 34, at(0)), seen(dlr.Delivered, 0, at(0))},
+			[]RecipientReport{seen(dlr.Failed, 34, at(0)), seen(dlr.Delivered, 0, at(0))},
 			[]Effect{Superseded, Holds},
 		},
 		"undocumented, late": {
-			[]Seen{seen(dlr.Failed, 34, at(0)), seen("Teleported", 7, at(9))},
+			[]RecipientReport{seen(dlr.Failed, 34, at(0)), seen("Teleported", 7, at(9))},
 			[]Effect{Holds, Intermediate},
 		},
 		"superseded then lost": {
-			[]Seen{seen(dlr.Failed, 34, at(1)), seen(dlr.Expired, 406, at(2)), seen(dlr.Failed, 35, at(0))},
+			[]RecipientReport{seen(dlr.Failed, 34, at(1)), seen(dlr.Expired, 406, at(2)), seen(dlr.Failed, 35, at(0))},
 			[]Effect{Superseded, Holds, Older},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := Recipient{Seen: test.seen}
+			r := Recipient{Reports: test.seen}
 			require.Equal(t, test.want, r.Effects())
 		})
 	}
@@ -70,7 +70,7 @@ func TestEffects(t *testing.T) {
 
 func TestEffectsAgreeWithState(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := Recipient{Seen: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Seen {
+		r := Recipient{Reports: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) RecipientReport {
 			times := rapid.SampledFrom([]time.Time{{}, at(1), at(2), at(3)})
 			statuses := []dlr.Status{dlr.Queued, dlr.Dispatched, dlr.Delivered, dlr.Failed, dlr.Expired, "Teleported"}
 			s := seen(rapid.SampledFrom(statuses).Draw(t, "status"), 0, times.Draw(t, "at"))
@@ -84,9 +84,9 @@ func TestEffectsAgreeWithState(t *testing.T) {
 			require.Contains(t, []Effect{Holds, Superseded, Intermediate, Older, Outranked}, e)
 			if e == Holds {
 				holds++
-				require.Zero(t, r.Seen[i].Compare(state))
+				require.Zero(t, r.Reports[i].Compare(state))
 			} else {
-				require.LessOrEqual(t, r.Seen[i].Compare(state), 0)
+				require.LessOrEqual(t, r.Reports[i].Compare(state), 0)
 			}
 		}
 		require.Equal(t, 1, holds)
@@ -104,13 +104,13 @@ func TestMessagesIsTheLargerCount(t *testing.T) {
 }
 
 func TestBatchOfNews(t *testing.T) {
-	for _, n := range []News{
+	for _, n := range []Entry{
 		Report{Report: &dlr.Report{BatchID: "batch"}},
-		Facts{BatchID: "batch"},
+		BatchInfo{BatchID: "batch"},
 		Confirmation{BatchID: "batch"},
 		Settlement{BatchID: "batch"},
 		Requeue{BatchID: "batch"},
-		Checked{BatchID: "batch"},
+		ReportFetched{BatchID: "batch"},
 	} {
 		require.Equal(t, "batch", n.Batch(), "%T", n)
 	}
@@ -119,17 +119,17 @@ func TestBatchOfNews(t *testing.T) {
 }
 
 func TestSentAt(t *testing.T) {
-	require.Equal(t, at(0), Facts{CreatedAt: at(0)}.SentAt())
-	require.Equal(t, at(5), Facts{CreatedAt: at(0), SendAt: at(5)}.SentAt())
-	require.Equal(t, at(0), Facts{CreatedAt: at(0), SendAt: at(-5)}.SentAt(), "a past send_at means at once")
-	require.Zero(t, Facts{}.SentAt())
+	require.Equal(t, at(0), BatchInfo{CreatedAt: at(0)}.SentAt())
+	require.Equal(t, at(5), BatchInfo{CreatedAt: at(0), SendAt: at(5)}.SentAt())
+	require.Equal(t, at(0), BatchInfo{CreatedAt: at(0), SendAt: at(-5)}.SentAt(), "a past send_at means at once")
+	require.Zero(t, BatchInfo{}.SentAt())
 }
 
 func TestStrings(t *testing.T) {
 	require.Equal(t, "callback polled gateway registered",
 		FromCallback.String()+" "+FromPoll.String()+" "+FromGateway.String()+" "+FromRegistration.String())
-	require.Equal(t, "progress accepted retry buried given_back split",
-		fmt.Sprint(Progress, Accepted, Retry, Buried, GivenBack, Split))
+	require.Equal(t, "progress accepted retry dead released split",
+		fmt.Sprint(OutcomeProgress, OutcomeAccepted, OutcomeRetry, OutcomeDead, OutcomeReleased, OutcomeSplit))
 	require.Equal(t, "unknown wanted unwanted", FlagUnknown.String()+" "+FlagWanted.String()+" "+FlagUnwanted.String())
 	require.Equal(t, "none owed sent dead",
 		FeedbackNone.String()+" "+FeedbackOwed.String()+" "+FeedbackSent.String()+" "+FeedbackDead.String())
@@ -150,38 +150,38 @@ func TestPageSize(t *testing.T) {
 }
 
 func TestTimeTooFarAfterTheArrivalIsReplaced(t *testing.T) {
-	came := func(s dlr.Status, when, operator, received time.Time) Seen {
-		return Seen{State: dlr.State{Status: s, At: when, OperatorAt: operator}, ReceivedAt: received}
+	came := func(s dlr.Status, when, operator, received time.Time) RecipientReport {
+		return RecipientReport{State: dlr.State{Status: s, At: when, OperatorAt: operator}, ReceivedAt: received}
 	}
 	no, hour := time.Time{}, 3600
 	delivered := came(dlr.Delivered, at(9), no, at(10))
 	for name, test := range map[string]struct {
-		seen []Seen
+		seen []RecipientReport
 		want []Effect
 	}{
-		"Sinch's time":    {[]Seen{came(dlr.Failed, at(6*hour), no, at(0)), delivered}, []Effect{Superseded, Holds}},
-		"operator's time": {[]Seen{came(dlr.Failed, at(0), at(6*hour), at(0)), delivered}, []Effect{Superseded, Holds}},
-		"both ahead":      {[]Seen{came(dlr.Failed, at(9*hour), at(9*hour), at(0)), delivered}, []Effect{Superseded, Holds}},
+		"Sinch's time":    {[]RecipientReport{came(dlr.Failed, at(6*hour), no, at(0)), delivered}, []Effect{Superseded, Holds}},
+		"operator's time": {[]RecipientReport{came(dlr.Failed, at(0), at(6*hour), at(0)), delivered}, []Effect{Superseded, Holds}},
+		"both ahead":      {[]RecipientReport{came(dlr.Failed, at(9*hour), at(9*hour), at(0)), delivered}, []Effect{Superseded, Holds}},
 		"two reports ahead": {
-			[]Seen{came(dlr.Failed, at(9*hour), no, at(0)), came(dlr.Expired, at(6*hour), no, at(1))},
+			[]RecipientReport{came(dlr.Failed, at(9*hour), no, at(0)), came(dlr.Expired, at(6*hour), no, at(1))},
 			[]Effect{Superseded, Holds},
 		},
-		"the later report ahead": {[]Seen{delivered, came(dlr.Failed, at(6*hour), no, at(20))}, []Effect{Superseded, Holds}},
+		"the later report ahead": {[]RecipientReport{delivered, came(dlr.Failed, at(6*hour), no, at(20))}, []Effect{Superseded, Holds}},
 		"the year 9999": {
-			[]Seen{came(dlr.Failed, time.UnixMilli(253402300799999).UTC(), no, at(0)), delivered},
+			[]RecipientReport{came(dlr.Failed, time.UnixMilli(253402300799999).UTC(), no, at(0)), delivered},
 			[]Effect{Superseded, Holds},
 		},
-		"within tolerance": {[]Seen{came(dlr.Failed, at(300), no, at(0)), delivered}, []Effect{Holds, Older}},
+		"within tolerance": {[]RecipientReport{came(dlr.Failed, at(300), no, at(0)), delivered}, []Effect{Holds, Older}},
 		"intermediate": {
-			[]Seen{came(dlr.Failed, at(0), no, at(0)), came(dlr.Dispatched, at(6*hour), no, at(10))},
+			[]RecipientReport{came(dlr.Failed, at(0), no, at(0)), came(dlr.Dispatched, at(6*hour), no, at(10))},
 			[]Effect{Holds, Intermediate},
 		},
 		"at one time": {
-			[]Seen{came(dlr.Delivered, at(6*hour), no, at(0)), came(dlr.Failed, at(7*hour), no, at(0))},
+			[]RecipientReport{came(dlr.Delivered, at(6*hour), no, at(0)), came(dlr.Failed, at(7*hour), no, at(0))},
 			[]Effect{Holds, Outranked},
 		},
 	} {
-		r := Recipient{Seen: test.seen}
+		r := Recipient{Reports: test.seen}
 		require.Equal(t, test.want, r.Effects(), name)
 		held, _ := r.State()
 		for i, e := range test.want {

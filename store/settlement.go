@@ -9,14 +9,14 @@ type Settlement struct {
 	BatchID    string
 	Lease      string   // from the claim
 	Recipients []string // the recipients of the attempt, as claimed
-	Everyone   bool     // the attempt was for the whole batch, as claimed
+	WholeBatch bool     `json:"Everyone"` // the attempt was for the whole batch, as claimed
 	Outcome    Outcome
 	Reason     Reason
 	Detail     string    // a short excerpt for people, without whole numbers or secrets
 	Due        time.Time // for Retry: when the task is due again
-	// FullRead is set if the full report was fetched and recorded, or will never be available: the task no longer
+	// FullReportFetched is set if the full report was fetched and recorded, or will never be available: the task no longer
 	// needs it.
-	FullRead bool
+	FullReportFetched bool `json:"FullRead"`
 }
 
 // Batch returns the id of the settled batch.
@@ -25,38 +25,38 @@ func (s Settlement) Batch() string { return s.BatchID }
 // Check returns an error if the batch id is missing.
 func (s Settlement) Check() error { return checkBatch(s.BatchID) }
 
-// Names implements News.
+// Names implements Entry.
 func (s Settlement) Names() int { return len(s.Recipients) }
 
-// Named implements News.
+// Named implements Entry.
 func (s Settlement) Named(i int) ([]string, bool) { return onlyList(i, s.Recipients) }
 
 // Restrict returns s itself: a settlement names at most MaxRecipients, and their number decides when the task is due.
-func (s Settlement) Restrict(_, _ int) News { return s }
+func (s Settlement) Restrict(_, _ int) Entry { return s }
 
 // RawBytes returns nil.
 func (Settlement) RawBytes() []byte { return nil }
 
 // WithRaw returns s itself.
-func (s Settlement) WithRaw([]byte) News { return s }
+func (s Settlement) WithRaw([]byte) Entry { return s }
 
 // Outcome is what a settlement does to its recipients.
 type Outcome uint8
 
 // The outcomes of an attempt, with their effect on the recipients of the settlement.
 const (
-	Progress  Outcome = iota // no feedback was sent, but a batch or report was fetched; the task is due again at once
-	Accepted                 // Sinch accepted the feedback: the recipients are sent, and never owed again
-	Retry                    // the recipients stay owed; the attempt counts
-	Buried                   // the recipients are dead until an operator requeues them
-	GivenBack                // the recipients stay owed and due; the attempt does not count
-	// Split means that Sinch refused a call with several recipients: they stay owed, and the next call names half as
+	OutcomeProgress Outcome = iota // no feedback was sent, but a batch or report was fetched; the task is due again at once
+	OutcomeAccepted                // Sinch accepted the feedback: the recipients are sent, and never owed again
+	OutcomeRetry                   // the recipients stay owed; the attempt counts
+	OutcomeDead                    // the recipients are dead until an operator requeues them
+	OutcomeReleased                // the recipients stay owed and due; the attempt does not count
+	// OutcomeSplit means that Sinch refused a call with several recipients: they stay owed, and the next call names half as
 	// many.
-	Split
+	OutcomeSplit
 )
 
 func (o Outcome) String() string {
-	return [...]string{"progress", "accepted", "retry", "buried", "given_back", "split"}[o]
+	return [...]string{"progress", "accepted", "retry", "dead", "released", "split"}[o]
 }
 
 // Reason is why an attempt ended as it did. The set is closed: the reason decides the retry and labels the metric.

@@ -56,10 +56,10 @@ type Store interface {
 	// a task that it returns.
 	Claim(ctx context.Context, plan string, now time.Time, lease time.Duration, limit int) ([]Claim, error)
 
-	// Overdue returns up to limit batches of the plan that have missing reports and whose Check is due at now, oldest
-	// due time first. It leases nothing: a batch stays overdue until a Checked is recorded or Sinch calls back. Like
-	// Claim, Overdue may miss arrivals recorded just before.
-	Overdue(ctx context.Context, plan string, now time.Time, limit int) ([]*Batch, error)
+	// MissingReports returns up to limit batches of the plan that have missing reports and whose Check is due at now, oldest
+	// due time first. It leases nothing: a batch stays overdue until a ReportFetched is recorded or Sinch calls back. Like
+	// Claim, MissingReports may miss arrivals recorded just before.
+	MissingReports(ctx context.Context, plan string, now time.Time, limit int) ([]*Batch, error)
 
 	// Batch returns one batch, or ErrNotFound.
 	Batch(ctx context.Context, key BatchKey) (*Batch, error)
@@ -88,18 +88,18 @@ type Store interface {
 	// once and Changes.SendNow is set, even if the task was due before. Requeue returns how many recipients were dead,
 	// or ErrNotFound for an unknown batch.
 	Requeue(ctx context.Context, key BatchKey, now time.Time) (int, error)
-	// Expire deletes up to limit batches that have no task and a LastAt older than before, with their recipients and
+	// DeleteOlder deletes up to limit batches that have no task and a LastAt older than before, with their recipients and
 	// reports. It also deletes minute counts and quarantine entries of that age. It works in small steps; more reports
 	// that another call would delete more.
-	Expire(ctx context.Context, before time.Time, limit int) (expired int, more bool, err error)
+	DeleteOlder(ctx context.Context, before time.Time, limit int) (expired int, more bool, err error)
 
-	// Hold acquires or renews the leader lease of a duty until the given time and reports whether this replica holds
+	// AcquireLease acquires or renews the leader lease of a duty until the given time and reports whether this replica holds
 	// it now. Only one of the replicas that share a store can hold it. The lease is free again at its end, or when
-	// its holder closes the store. A store that cannot be shared always grants it. See Duty.
-	Hold(ctx context.Context, duty string, now, until time.Time) (bool, error)
-	// Share returns this replica's fraction of a quota that all replicas share, such as a rate limit. It is 1 for a
+	// its holder closes the store. A store that cannot be shared always grants it. See LeaderLease.
+	AcquireLease(ctx context.Context, duty string, now, until time.Time) (bool, error)
+	// QuotaShare returns this replica's fraction of a quota that all replicas share, such as a rate limit. It is 1 for a
 	// store that cannot be shared, and 0 until the other replicas are sure to know this one. It does not block.
-	Share() float64
+	QuotaShare() float64
 
 	// Gauges returns cached figures, up to some seconds old. It does not block.
 	Gauges() Gauges
@@ -125,9 +125,9 @@ type Claim struct {
 	Batch *Batch // as of the claim; Task is not nil
 	// Recipients are the owed recipients of this claim: numbers as received, at most MaxRecipients.
 	Recipients []string
-	// Everyone is set while the application's confirmation for the whole batch has not been accepted by Sinch.
+	// WholeBatch is set while the application's confirmation for the whole batch has not been accepted by Sinch.
 	// Recipients is empty then: that confirmation is sent first, in a call of its own.
-	Everyone bool
+	WholeBatch bool
 }
 
 // Paging selects one page. The zero value is the first page of DefaultLimit entries.
@@ -212,7 +212,7 @@ type Gauges struct {
 
 	Replica  string            // id of this replica; empty for a store that cannot be shared
 	Replicas []string          // ids of all live replicas, sorted; nil for a store that cannot be shared
-	Duties   map[string]string // replica id by duty; nil for a store that cannot be shared
+	Leaders  map[string]string // replica id by duty; nil for a store that cannot be shared
 }
 
 // PlanGauges holds the figures of one plan.
@@ -233,6 +233,6 @@ type Observer struct {
 	Failed func(operation string, err error)
 	// Evicted is called with the number of quarantine entries that were deleted to make room for newer ones.
 	Evicted func(entries int)
-	// Expired is called when retention deleted batches of a plan. dead counts their recipients with dead feedback.
-	Expired func(plan string, batches, dead int)
+	// Deleted is called when retention deleted batches of a plan. dead counts their recipients with dead feedback.
+	Deleted func(plan string, batches, dead int)
 }

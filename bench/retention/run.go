@@ -62,7 +62,7 @@ func (w *periodRun) run(ctx context.Context) error {
 func (w *periodRun) deleteOlder(ctx context.Context, before time.Time) error {
 	for more := true; more; {
 		var err error
-		if _, more, err = w.store.Expire(ctx, before, 100); err != nil {
+		if _, more, err = w.store.DeleteOlder(ctx, before, 100); err != nil {
 			return err
 		}
 	}
@@ -91,7 +91,7 @@ func (w *periodRun) report(ctx context.Context, first, count int, now time.Time)
 					return err
 				}
 				return w.store.Record(ctx,
-					store.Arrival{Plan: plan, At: now, News: store.Report{Report: c.Report, Raw: body}})
+					store.Arrival{Plan: plan, At: now, Entry: store.Report{Report: c.Report, Raw: body}})
 			})
 		}
 		if err := g.Wait(); err != nil {

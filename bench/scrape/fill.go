@@ -70,7 +70,7 @@ func record(ctx context.Context, s store.Store, a store.Arrival) error {
 }
 
 func policies(string) store.Policy {
-	return store.Policy{Missing: store.Missing{Silence: time.Hour, Grace: 10 * time.Minute}}
+	return store.Policy{MissingReports: store.MissingReports{Silence: time.Hour, Grace: 10 * time.Minute}}
 }
 
 // batch returns the arrivals of batch b.
@@ -86,11 +86,11 @@ func batch(b int) []store.Arrival {
 		{State: dlr.State{Status: dlr.Failed, Code: 153}, Count: failed, Recipients: numbers[:failed]},
 	}}
 	return []store.Arrival{
-		{Plan: plan, At: at, News: store.Facts{
+		{Plan: plan, At: at, Entry: store.BatchInfo{
 			BatchID: id, FeedbackEnabled: true, ReportKind: "full", Recipients: size, Numbers: numbers, CreatedAt: at,
 			ModifiedAt: at,
 			Source:     store.FromGateway,
 		}},
-		{Plan: plan, At: at, News: store.Report{Report: report, Raw: fmt.Appendf(nil, `{"batch_id":%q}`, id)}},
+		{Plan: plan, At: at, Entry: store.Report{Report: report, Raw: fmt.Appendf(nil, `{"batch_id":%q}`, id)}},
 	}
 }

@@ -91,7 +91,7 @@ func read(body []byte) scraped {
 		fields := bytes.Fields(line)
 		value, _ := strconv.ParseFloat(string(fields[len(fields)-1]), 64)
 		switch name, labels, _ := bytes.Cut(fields[0], []byte("{")); {
-		case string(name) == "dlrloop_messages_awaited":
+		case string(name) == "dlrloop_messages_missing":
 			s.awaited += value
 		case string(name) == "dlrloop_feedback_tasks" && bytes.Contains(labels, []byte(`state="pending"`)):
 			s.pending += value

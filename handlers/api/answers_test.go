@@ -238,18 +238,18 @@ type batchReply struct {
 	Feedback struct {
 		Flag                      string
 		Owed, Sent, Dead, Dropped int
-		FullReportWanted          bool `json:"full_report_wanted"`
+		FullReportNeeded          bool `json:"full_report_needed"`
 		Task                      *struct {
 			Attempts       int
 			Reason, Detail string
 		}
-		Buried *struct {
+		DeadInfo *struct {
 			Reason           string
 			FullReportUnread bool `json:"full_report_unread"`
-		}
+		} `json:"dead_info"`
 	}
-	Facts *struct {
-		Missing         bool
+	Info *struct {
+		Unknown         bool
 		FeedbackEnabled bool `json:"feedback_enabled"`
 	}
 }

@@ -13,20 +13,20 @@ import (
 
 // sideReply is the part of the API's batch that does not come from reports.
 type sideReply struct {
-	Lacking  int
+	Missing  int
 	Feedback struct {
-		Everyone *string
-		Task     *struct{ Attempts int }
-		Buried   *struct{ Reason string }
+		WholeBatch *string `json:"whole_batch"`
+		Task       *struct{ Attempts int }
+		DeadInfo   *struct{ Reason string } `json:"dead_info"`
 	}
-	Facts struct {
+	Info struct {
 		Recipients, Groups int
 		Source             string
 	}
-	Check *struct {
-		Due   string
-		Asked *int
-		Ended *bool
+	Fetch *struct {
+		Due      string
+		Attempts *int
+		Ended    *bool
 	}
 }
 
@@ -47,7 +47,7 @@ func TestFeedbackForEveryone(t *testing.T) {
 	}
 	everyone := func() string {
 		t.Helper()
-		state := s.side(t, "b").Feedback.Everyone
+		state := s.side(t, "b").Feedback.WholeBatch
 		require.NotNil(t, state)
 		return *state
 	}
@@ -57,25 +57,25 @@ func TestFeedbackForEveryone(t *testing.T) {
 		claims, err := st.Claim(t.Context(), planEU, at, time.Second, 1)
 		require.NoError(t, err)
 		require.Len(t, claims, 1)
-		require.True(t, claims[0].Everyone)
+		require.True(t, claims[0].WholeBatch)
 		record(t, st, planEU, at, store.Settlement{
-			BatchID: "b", Lease: claims[0].Lease, Everyone: true, Outcome: o, Reason: r,
+			BatchID: "b", Lease: claims[0].Lease, WholeBatch: true, Outcome: o, Reason: r,
 		})
 	}
 
-	record(t, st, planEU, morning(0), store.Facts{
+	record(t, st, planEU, morning(0), store.BatchInfo{
 		BatchID: "b", FeedbackEnabled: true, ModifiedAt: morning(0), Source: store.FromGateway,
 	})
-	require.Nil(t, s.side(t, "b").Feedback.Everyone)
+	require.Nil(t, s.side(t, "b").Feedback.WholeBatch)
 	lists(nil, nil)
 
-	record(t, st, planEU, morning(time.Second), store.Confirmation{BatchID: "b", Everyone: true})
+	record(t, st, planEU, morning(time.Second), store.Confirmation{BatchID: "b", WholeBatch: true})
 	require.Equal(t, "owed", everyone())
 	lists([]string{"b"}, nil)
 
-	attempt(morning(time.Minute), store.Buried, store.ReasonRejected)
+	attempt(morning(time.Minute), store.OutcomeDead, store.ReasonRejected)
 	require.Equal(t, "dead", everyone())
-	require.Equal(t, "rejected", s.side(t, "b").Feedback.Buried.Reason)
+	require.Equal(t, "rejected", s.side(t, "b").Feedback.DeadInfo.Reason)
 	lists(nil, []string{"b"})
 
 	require.JSONEq(t, `{"batches": 1, "recipients": 0, "more": false}`,
@@ -83,7 +83,7 @@ func TestFeedbackForEveryone(t *testing.T) {
 	require.Equal(t, "owed", everyone())
 	lists([]string{"b"}, nil)
 
-	attempt(store.Now().Add(time.Second), store.Accepted, store.ReasonAccepted)
+	attempt(store.Now().Add(time.Second), store.OutcomeAccepted, store.ReasonAccepted)
 	require.Equal(t, "sent", everyone())
 	lists(nil, nil)
 }
@@ -91,59 +91,59 @@ func TestFeedbackForEveryone(t *testing.T) {
 func TestFeedbackForEveryoneOfAnUnwantedBatchIsDropped(t *testing.T) {
 	st := handlerstest.OpenStore(t)
 	s := serve(t, Config{}, st, handlerstest.Quiet())
-	record(t, st, planEU, morning(0), store.Confirmation{BatchID: "b", Everyone: true})
-	record(t, st, planEU, morning(0), store.Facts{BatchID: "b", ModifiedAt: morning(0), Source: store.FromPoll})
-	require.Equal(t, "dropped", *s.side(t, "b").Feedback.Everyone)
+	record(t, st, planEU, morning(0), store.Confirmation{BatchID: "b", WholeBatch: true})
+	record(t, st, planEU, morning(0), store.BatchInfo{BatchID: "b", ModifiedAt: morning(0), Source: store.FromPoll})
+	require.Equal(t, "dropped", *s.side(t, "b").Feedback.WholeBatch)
 	require.Empty(t, s.pages(t, "/api/v1/feedback", "id", 1))
 }
 
 func TestMissingReportsOfABatch(t *testing.T) {
 	st := handlerstest.OpenStore(t)
 	s := serve(t, Config{}, st, handlerstest.Quiet())
-	add := func(at time.Duration, news store.News) { t.Helper(); record(t, st, planEU, morning(at), news) }
-	add(0, store.Facts{
+	add := func(at time.Duration, news store.Entry) { t.Helper(); record(t, st, planEU, morning(at), news) }
+	add(0, store.BatchInfo{
 		BatchID: "b", ReportKind: "per_recipient", Recipients: 3, Groups: 1, Numbers: []string{alice, bob},
 		CreatedAt: morning(0), ModifiedAt: morning(0), ExpireAt: morning(24 * time.Hour), Source: store.FromGateway,
 	})
 	b := s.side(t, "b")
-	require.Equal(t, 2, b.Lacking, "the size of the group is unknown, so it does not count")
-	require.Equal(t, 3, b.Facts.Recipients)
-	require.Equal(t, 1, b.Facts.Groups)
-	require.Equal(t, "gateway", b.Facts.Source)
-	require.Equal(t, "2026-03-02T11:00:00.000Z", b.Check.Due)
-	require.Equal(t, 0, *b.Check.Asked)
-	require.False(t, *b.Check.Ended)
+	require.Equal(t, 2, b.Missing, "the size of the group is unknown, so it does not count")
+	require.Equal(t, 3, b.Info.Recipients)
+	require.Equal(t, 1, b.Info.Groups)
+	require.Equal(t, "gateway", b.Info.Source)
+	require.Equal(t, "2026-03-02T11:00:00.000Z", b.Fetch.Due)
+	require.Equal(t, 0, *b.Fetch.Attempts)
+	require.False(t, *b.Fetch.Ended)
 
 	polled := called(t, recipientBody("b", alice, "Delivered", 0, morning(time.Minute)))
 	polled.Source = store.FromPoll
 	add(time.Hour, polled)
-	add(time.Hour, store.Checked{BatchID: "b"})
+	add(time.Hour, store.ReportFetched{BatchID: "b"})
 	b = s.side(t, "b")
-	require.Equal(t, 1, b.Lacking)
-	require.Equal(t, 1, *b.Check.Asked)
-	require.Equal(t, "2026-03-02T13:00:00.000Z", b.Check.Due)
+	require.Equal(t, 1, b.Missing)
+	require.Equal(t, 1, *b.Fetch.Attempts)
+	require.Equal(t, "2026-03-02T13:00:00.000Z", b.Fetch.Due)
 	r := read[struct{ Reports []struct{ Source string } }](t,
 		s.get(t, "/api/v1/plans/acme-eu/batches/b/recipients/"+alice))
 	require.Equal(t, "polled", r.Reports[0].Source)
 
-	add(25*time.Hour, store.Checked{BatchID: "b"})
+	add(25*time.Hour, store.ReportFetched{BatchID: "b"})
 	b = s.side(t, "b")
-	require.Empty(t, b.Check.Due)
-	require.Equal(t, 2, *b.Check.Asked)
-	require.True(t, *b.Check.Ended)
+	require.Empty(t, b.Fetch.Due)
+	require.Equal(t, 2, *b.Fetch.Attempts)
+	require.True(t, *b.Fetch.Ended)
 
 	add(26*time.Hour, called(t, `{"type":"delivery_report_sms","batch_id":"b","total_message_count":2,"statuses":[`+
 		`{"code":0,"status":"Delivered","count":2}]}`))
 	b = s.side(t, "b")
-	require.Zero(t, b.Lacking)
-	require.Nil(t, b.Check)
+	require.Zero(t, b.Missing)
+	require.Nil(t, b.Fetch)
 }
 
 // The batch info names recipients before any report does. They have no status yet.
 func TestRecipientsWithoutReports(t *testing.T) {
 	st := handlerstest.OpenStore(t)
 	s := serve(t, Config{}, st, handlerstest.Quiet())
-	record(t, st, planEU, morning(0), store.Facts{
+	record(t, st, planEU, morning(0), store.BatchInfo{
 		BatchID: "b", ReportKind: "per_recipient", Recipients: 2, Numbers: []string{alice, bob},
 		ModifiedAt: morning(0), Source: store.FromGateway,
 	})

@@ -29,7 +29,7 @@ func recordDead(t *testing.T, s store.Store, plan string, n int) (ids []string) 
 		ids = append(ids, id)
 		record(t, s, plan, morning(0), store.Confirmation{BatchID: id, Recipients: []string{alice}})
 		record(t, s, plan, morning(time.Second), store.Settlement{
-			BatchID: id, Recipients: []string{alice}, Outcome: store.Buried, Reason: store.ReasonRejected,
+			BatchID: id, Recipients: []string{alice}, Outcome: store.OutcomeDead, Reason: store.ReasonRejected,
 		})
 	}
 	return ids
@@ -76,7 +76,7 @@ func recordWaiting(t *testing.T, s store.Store, plan string, n int, due time.Tim
 		id := fmt.Sprintf("waiting-%03d", i)
 		record(t, s, plan, morning(0), store.Confirmation{BatchID: id, Recipients: []string{alice}})
 		record(t, s, plan, morning(time.Second), store.Settlement{
-			BatchID: id, Recipients: []string{alice}, Outcome: store.Retry, Reason: store.ReasonServer, Due: due,
+			BatchID: id, Recipients: []string{alice}, Outcome: store.OutcomeRetry, Reason: store.ReasonServer, Due: due,
 		})
 	}
 }

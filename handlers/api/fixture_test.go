@@ -35,9 +35,9 @@ func morning(d time.Duration) time.Time {
 }
 
 // record records n as if it had arrived at the given time.
-func record(t *testing.T, s Recorder, plan string, at time.Time, n store.News) {
+func record(t *testing.T, s Recorder, plan string, at time.Time, n store.Entry) {
 	t.Helper()
-	require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: plan, At: at, News: n}))
+	require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: plan, At: at, Entry: n}))
 }
 
 // called returns the report that the webhook would record for a callback's body.
@@ -57,10 +57,10 @@ func recipientBody(batch, number, status string, code int, at time.Time) string 
 // recordSample records the sample data.
 func recordSample(t *testing.T, s store.Store) {
 	t.Helper()
-	add := func(plan string, at time.Duration, n store.News) { record(t, s, plan, morning(at), n) }
+	add := func(plan string, at time.Duration, n store.Entry) { record(t, s, plan, morning(at), n) }
 	seconds := func(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
 
-	add(planEU, seconds(-600), store.Facts{
+	add(planEU, seconds(-600), store.BatchInfo{
 		BatchID: batchDead, FeedbackEnabled: true, ReportKind: "full", Recipients: 2,
 		CreatedAt: morning(seconds(-610)), ModifiedAt: morning(seconds(-610)), Source: store.FromPoll,
 	})
@@ -69,7 +69,7 @@ func recordSample(t *testing.T, s store.Store) {
 		`"recipients":["447700900201","447700900202"]}]}`))
 	killTask(t, s, planEU, batchDead, morning(seconds(-597)))
 
-	add(planEU, seconds(0.12), store.Facts{
+	add(planEU, seconds(0.12), store.BatchInfo{
 		BatchID: batchOTP, FeedbackEnabled: true, ReportKind: "per_recipient", ClientReference: "otp/8a02",
 		Recipients: 2,
 		CreatedAt:  morning(seconds(0.05)), ModifiedAt: morning(seconds(0.05)), Source: store.FromGateway,
@@ -88,7 +88,7 @@ func recordSample(t *testing.T, s store.Store) {
 		`","total_message_count":42,"statuses":[{"code":0,"status":"Delivered","count":40},`+
 		`{"code":406,"status":"Aborted","count":2}]}`))
 
-	add(planUS, seconds(1200), store.Facts{
+	add(planUS, seconds(1200), store.BatchInfo{
 		BatchID: batchDrop, FeedbackEnabled: false, ReportKind: "per_recipient_final", Recipients: 1,
 		CreatedAt: morning(seconds(1190)), ModifiedAt: morning(seconds(1190)), Source: store.FromPoll,
 	})
@@ -112,7 +112,7 @@ func killTask(t *testing.T, s store.Store, plan, id string, at time.Time) {
 	require.Equal(t, id, claims[0].Key.BatchID)
 	record(t, s, plan, at, store.Settlement{
 		BatchID: id, Lease: claims[0].Lease, Recipients: claims[0].Recipients,
-		Outcome: store.Buried, Reason: store.ReasonRejected, Detail: "400 syntax_constraint_violation",
+		Outcome: store.OutcomeDead, Reason: store.ReasonRejected, Detail: "400 syntax_constraint_violation",
 	})
 }
 

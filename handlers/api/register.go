@@ -165,18 +165,18 @@ func (r *registration) take(ctx context.Context, body []byte) error {
 		return problem.BadBody(err.Error() + "; expected: a batch as Sinch returned it")
 	}
 	facts := batchinfo.Of(b, store.FromRegistration)
-	var info store.News = facts
+	var info store.Entry = facts
 	if r.checkNow {
-		info = store.CheckNow{Facts: facts}
+		info = store.FetchNow{BatchInfo: facts}
 	}
 	r.workers.Go(func() error { return r.record(ctx, info) })
 	return nil
 }
 
-func (r *registration) record(ctx context.Context, info store.News) error {
+func (r *registration) record(ctx context.Context, info store.Entry) error {
 	ctx, cancel := context.WithTimeout(ctx, r.config.Patience)
 	defer cancel()
-	if err := r.store.Record(ctx, store.Arrival{Plan: r.plan, At: store.Now(), News: info}); err != nil {
+	if err := r.store.Record(ctx, store.Arrival{Plan: r.plan, At: store.Now(), Entry: info}); err != nil {
 		r.failed.Store(true)
 		return fmt.Errorf("register batch %s of plan %s: %w", info.Batch(), r.plan, err)
 	}

@@ -63,17 +63,17 @@ func TestARegisteredBatchIsStoredBeforeItsFirstReport(t *testing.T) {
 	wantRegistered(t, 1, s.register(t, "application/json", sent("b", 0, wanted+`,"client_reference":"otp/1"`)))
 
 	view := s.without(t, "b", "first_at", "last_at")
-	check := view["check"].(map[string]any)
+	check := view["fetch"].(map[string]any)
 	require.NotEmpty(t, check["due"])
-	delete(view, "check")
+	delete(view, "fetch")
 	require.Equal(t, map[string]any{
-		"plan": planEU, "id": "b", "client_reference": "otp/1", "total": 0.0, "lacking": 2.0,
+		"plan": planEU, "id": "b", "client_reference": "otp/1", "total": 0.0, "missing": 2.0,
 		"counts": map[string]any{}, "recipients_by_status": map[string]any{}, "reported": []any{}, "reports": []any{},
 		"feedback": map[string]any{
-			"flag": "wanted", "owed": 0.0, "sent": 0.0, "dead": 0.0, "dropped": 0.0, "full_report_wanted": false,
+			"flag": "wanted", "owed": 0.0, "sent": 0.0, "dead": 0.0, "dropped": 0.0, "full_report_needed": false,
 		},
-		"facts": map[string]any{
-			"missing": false, "feedback_enabled": true, "delivery_report": "per_recipient", "client_reference": "otp/1",
+		"info": map[string]any{
+			"unknown": false, "feedback_enabled": true, "delivery_report": "per_recipient", "client_reference": "otp/1",
 			"recipients": 2.0, "groups": 0.0, "canceled": false, "source": "registered",
 			"created_at": "2026-03-02T10:00:00.000Z", "modified_at": "2026-03-02T10:00:00.000Z",
 		},
@@ -83,7 +83,7 @@ func TestARegisteredBatchIsStoredBeforeItsFirstReport(t *testing.T) {
 
 	record(t, st, planEU, store.Now(), called(t, recipientBody("b", alice, "Delivered", 0, morning(time.Second))))
 	view = s.without(t, "b")
-	require.Equal(t, 1.0, view["lacking"])
+	require.Equal(t, 1.0, view["missing"])
 	require.Equal(t, 1.0, view["feedback"].(map[string]any)["owed"], "feedback is owed without a lookup at Sinch")
 }
 
@@ -123,8 +123,8 @@ func TestCheckNowMakesMissingReportsDue(t *testing.T) {
 	st := handlerstest.OpenStore(t)
 	s := serveRegistration(t, st)
 	overdue := func() (ids []string) {
-		s.without(t, "later") // waits for the fold, as Overdue sees only folded arrivals
-		batches, err := st.Overdue(t.Context(), planEU, store.Now(), 10)
+		s.without(t, "later") // waits for the fold, as MissingReports sees only folded arrivals
+		batches, err := st.MissingReports(t.Context(), planEU, store.Now(), 10)
 		require.NoError(t, err)
 		for _, b := range batches {
 			ids = append(ids, b.ID)

@@ -30,13 +30,13 @@ func TestStatsListTheReplicas(t *testing.T) {
 		return all
 	}
 	require.Empty(t, replicas(), "this store cannot be shared")
-	shared.figures = store.Gauges{Replica: "web-1", Replicas: []string{"web-1", "web-2"}, Duties: map[string]string{}}
+	shared.figures = store.Gauges{Replica: "web-1", Replicas: []string{"web-1", "web-2"}, Leaders: map[string]string{}}
 	require.Equal(t, map[string]any{
-		"replica": "web-1", "replicas": []any{"web-1", "web-2"}, "duties": map[string]any{},
+		"replica": "web-1", "replicas": []any{"web-1", "web-2"}, "leaders": map[string]any{},
 	}, replicas())
-	for _, duty := range store.Duties() {
-		shared.figures.Duties[duty] = "web-2"
+	for _, duty := range store.LeaderLeases() {
+		shared.figures.Leaders[duty] = "web-2"
 	}
 	// The call also checks the answer against openapi.yaml.
-	require.Equal(t, map[string]any{"reconcile": "web-2", "retire": "web-2"}, replicas()["duties"])
+	require.Equal(t, map[string]any{"reconcile": "web-2", "retention": "web-2"}, replicas()["leaders"])
 }

@@ -12,10 +12,10 @@ type statsView struct {
 	Plans []planView    `json:"plans"`
 	Store storeSizeView `json:"store"`
 
-	// Only of a store that replicas can share; Duties maps each leader lease to the replica that holds it.
+	// Only of a store that replicas can share; LeaderLeases maps each leader lease to the replica that holds it.
 	Replica  string            `json:"replica,omitempty"`
 	Replicas []string          `json:"replicas,omitempty"`
-	Duties   map[string]string `json:"duties,omitzero"`
+	Leaders  map[string]string `json:"leaders,omitzero"`
 }
 
 type planView struct {
@@ -25,7 +25,7 @@ type planView struct {
 	Duplicates  int               `json:"duplicates"`
 	Polled      int               `json:"polled"`
 	Quarantined int               `json:"quarantined"`
-	Awaited     int               `json:"awaited"`
+	Missing     int               `json:"missing"`
 	Messages    []statusTotalView `json:"messages"`
 	Feedback    tallyView         `json:"feedback"`
 }
@@ -69,7 +69,7 @@ func (p *API) stats(ctx context.Context, a *request) (any, error) {
 			SizeBytes: g.SizeBytes, FreeBytes: g.FreeBytes,
 			QuarantineEntries: g.QuarantineEntries, Unfolded: g.Unfolded,
 		},
-		Replica: g.Replica, Replicas: g.Replicas, Duties: g.Duties,
+		Replica: g.Replica, Replicas: g.Replicas, Leaders: g.Leaders,
 	}, nil
 }
 
@@ -81,7 +81,7 @@ func viewPlan(s store.PlanStats, g store.PlanGauges) planView {
 		Duplicates:  s.Duplicates,
 		Polled:      s.Polled,
 		Quarantined: s.Quarantined,
-		Awaited:     s.Feedback.Awaited,
+		Missing:     s.Feedback.Missing,
 		Messages:    viewAll(s.Messages, func(t store.StatusTotal) statusTotalView { return statusTotalView(t) }),
 		Feedback: tallyView{
 			PendingTasks: s.Feedback.PendingTasks,

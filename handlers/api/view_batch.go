@@ -13,14 +13,14 @@ type batchView struct {
 	LastAt          instant `json:"last_at,omitzero"`
 	ClientReference string  `json:"client_reference,omitempty"`
 	Total           int     `json:"total"`
-	Lacking         int     `json:"lacking"`
+	Missing         int     `json:"missing"`
 	// Counts holds messages by status: the number of recipients known by name, or that of the batch reports if larger.
 	Counts             map[dlr.Status]int `json:"counts"`
 	RecipientsByStatus map[dlr.Status]int `json:"recipients_by_status"`
 	Reported           []reportedView     `json:"reported"`
 	Feedback           feedbackView       `json:"feedback"`
-	Facts              *factsView         `json:"facts,omitempty"`
-	Check              *checkView         `json:"check,omitempty"`
+	Info               *infoView          `json:"info,omitempty"`
+	Fetch              *fetchView         `json:"fetch,omitempty"`
 	Reports            []batchReportView  `json:"reports"`
 }
 
@@ -45,10 +45,10 @@ type feedbackView struct {
 	Sent             int       `json:"sent"`
 	Dead             int       `json:"dead"`
 	Dropped          int       `json:"dropped"`
-	Everyone         string    `json:"everyone,omitempty"`
-	FullReportWanted bool      `json:"full_report_wanted"`
+	WholeBatch       string    `json:"whole_batch,omitempty"`
+	FullReportNeeded bool      `json:"full_report_needed"`
 	Task             *taskView `json:"task,omitempty"`
-	Buried           *deadView `json:"buried,omitempty"`
+	DeadInfo         *deadView `json:"dead_info,omitempty"`
 }
 
 type taskView struct {
@@ -66,8 +66,8 @@ type deadView struct {
 	FullReportUnread bool         `json:"full_report_unread"`
 }
 
-type factsView struct {
-	Missing         bool    `json:"missing"`
+type infoView struct {
+	Unknown         bool    `json:"unknown"`
 	FeedbackEnabled bool    `json:"feedback_enabled"`
 	ReportKind      string  `json:"delivery_report,omitempty"`
 	ClientReference string  `json:"client_reference,omitempty"`
@@ -81,12 +81,12 @@ type factsView struct {
 	Source          string  `json:"source"`
 }
 
-// checkView shows when the reconciler fetches the missing reports of a batch from Sinch. It fetches once more after
+// fetchView shows when the reconciler fetches the missing reports of a batch from Sinch. It fetches once more after
 // the batch's end, and then never again.
-type checkView struct {
-	Due   instant `json:"due,omitzero"`
-	Asked int     `json:"asked"`
-	Ended bool    `json:"ended"`
+type fetchView struct {
+	Due      instant `json:"due,omitzero"`
+	Attempts int     `json:"attempts"`
+	Ended    bool    `json:"ended"`
 }
 
 type batchReportView struct {
@@ -104,13 +104,13 @@ func viewBatch(b *store.Batch) batchView {
 		LastAt:             instant{b.LastAt},
 		ClientReference:    b.ClientReference,
 		Total:              b.Total,
-		Lacking:            b.Lacking(),
+		Missing:            b.Missing(),
 		Counts:             counts(b),
 		RecipientsByStatus: recipientsByStatus(b),
 		Reported:           viewAll(b.Reported, viewReported),
 		Feedback:           viewFeedback(b),
-		Facts:              viewFacts(b.Facts),
-		Check:              viewCheck(b.Check),
+		Info:               viewInfo(b.Info),
+		Fetch:              viewFetch(b.Fetch),
 		Reports:            viewAll(b.Reports, viewBatchReport),
 	}
 }
@@ -163,10 +163,10 @@ func viewFeedback(b *store.Batch) feedbackView {
 	v := feedbackView{
 		Flag: b.Flag.String(),
 		Owed: b.Feedback.Owed, Sent: b.Feedback.Sent, Dead: b.Feedback.Dead,
-		FullReportWanted: b.WantFull,
+		FullReportNeeded: b.NeedsFullReport,
 	}
-	if b.Everyone != store.FeedbackNone {
-		v.Everyone = feedbackState(b.Everyone, b.Flag)
+	if b.WholeBatch != store.FeedbackNone {
+		v.WholeBatch = feedbackState(b.WholeBatch, b.Flag)
 	}
 	if b.Flag == store.FlagUnwanted {
 		v.Owed, v.Dropped = 0, v.Owed
@@ -177,17 +177,17 @@ func viewFeedback(b *store.Batch) feedbackView {
 		}
 	}
 	if d := b.Dead; d != nil {
-		v.Buried = &deadView{At: instant{d.At}, Reason: d.Reason, Detail: d.Detail, FullReportUnread: d.Full}
+		v.DeadInfo = &deadView{At: instant{d.At}, Reason: d.Reason, Detail: d.Detail, FullReportUnread: d.FullReport}
 	}
 	return v
 }
 
-func viewFacts(f *store.Facts) *factsView {
+func viewInfo(f *store.BatchInfo) *infoView {
 	if f == nil {
 		return nil
 	}
-	return &factsView{
-		Missing:         f.Missing,
+	return &infoView{
+		Unknown:         f.Unknown,
 		FeedbackEnabled: f.FeedbackEnabled,
 		ReportKind:      f.ReportKind,
 		ClientReference: f.ClientReference,
@@ -202,11 +202,11 @@ func viewFacts(f *store.Facts) *factsView {
 	}
 }
 
-func viewCheck(c *store.Check) *checkView {
+func viewFetch(c *store.ReportFetch) *fetchView {
 	if c == nil {
 		return nil
 	}
-	return &checkView{Due: instant{c.Due}, Asked: c.Asked, Ended: c.Due.IsZero()}
+	return &fetchView{Due: instant{c.Due}, Attempts: c.Attempts, Ended: c.Due.IsZero()}
 }
 
 func viewBatchReport(r store.BatchReport) batchReportView {

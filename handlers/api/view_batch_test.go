@@ -39,7 +39,7 @@ func TestCountsAreTheLargerOfNamedAndClaimed(t *testing.T) {
 
 func TestFeedbackOfABatch(t *testing.T) {
 	st := handlerstest.OpenStore(t)
-	add := func(at time.Duration, news store.News) { record(t, st, planEU, morning(at), news) }
+	add := func(at time.Duration, news store.Entry) { record(t, st, planEU, morning(at), news) }
 	add(0, called(t, recipientBody("b", alice, "Delivered", 0, morning(0))))
 	add(0, called(t, `{"type":"delivery_report_sms","batch_id":"b","total_message_count":2,"statuses":[`+
 		`{"code":0,"status":"Delivered","count":2}]}`))
@@ -48,12 +48,12 @@ func TestFeedbackOfABatch(t *testing.T) {
 
 	b := batch()
 	require.Equal(t, "unknown", b.Feedback.Flag)
-	require.Nil(t, b.Facts)
+	require.Nil(t, b.Info)
 	require.Equal(t, 1, b.Feedback.Owed)
-	require.True(t, b.Feedback.FullReportWanted)
+	require.True(t, b.Feedback.FullReportNeeded)
 
 	add(time.Second, store.Settlement{
-		BatchID: "b", Recipients: []string{alice}, Outcome: store.Retry,
+		BatchID: "b", Recipients: []string{alice}, Outcome: store.OutcomeRetry,
 		Reason: store.ReasonServer, Detail: "502 from Sinch", Due: morning(time.Minute),
 	})
 	b = batch()
@@ -62,19 +62,19 @@ func TestFeedbackOfABatch(t *testing.T) {
 	require.Equal(t, "502 from Sinch", b.Feedback.Task.Detail)
 
 	add(2*time.Second, store.Settlement{
-		BatchID: "b", Recipients: []string{alice}, Outcome: store.Buried,
-		FullRead: true, Reason: store.ReasonNotEnabledOrUnknown,
+		BatchID: "b", Recipients: []string{alice}, Outcome: store.OutcomeDead,
+		FullReportFetched: true, Reason: store.ReasonNotEnabledOrUnknown,
 	})
-	add(2*time.Second, store.Facts{BatchID: "b", Missing: true, Source: store.FromPoll})
+	add(2*time.Second, store.BatchInfo{BatchID: "b", Unknown: true, Source: store.FromPoll})
 	b = batch()
 	require.Equal(t, 1, b.Feedback.Dead)
 	require.Nil(t, b.Feedback.Task)
-	require.Equal(t, "not_enabled_or_unknown", b.Feedback.Buried.Reason)
-	require.True(t, b.Feedback.Buried.FullReportUnread)
-	require.True(t, b.Facts.Missing)
+	require.Equal(t, "not_enabled_or_unknown", b.Feedback.DeadInfo.Reason)
+	require.True(t, b.Feedback.DeadInfo.FullReportUnread)
+	require.True(t, b.Info.Unknown)
 
 	add(3*time.Second, store.Requeue{BatchID: "b", Recipients: []string{alice}})
-	add(4*time.Second, store.Facts{BatchID: "b", ModifiedAt: morning(0), Source: store.FromRegistration})
+	add(4*time.Second, store.BatchInfo{BatchID: "b", ModifiedAt: morning(0), Source: store.FromRegistration})
 	b = batch()
 	require.Equal(t, "unwanted", b.Feedback.Flag)
 	require.Equal(t, 1, b.Feedback.Dropped)

@@ -48,14 +48,14 @@ func viewRecipient(key store.BatchKey, flag store.Flag, r *store.Recipient) reci
 		BatchID:  key.BatchID,
 		Number:   r.Number,
 		Feedback: recipientFeedbackView{State: feedbackState(r.Feedback, flag), At: instant{r.FeedbackAt}},
-		Reports:  make([]seenView, 0, len(r.Seen)),
+		Reports:  make([]seenView, 0, len(r.Reports)),
 	}
 	if s, reported := r.State(); reported {
 		state := viewState(s)
 		v.State = &state
 	}
 	effects := r.Effects()
-	for i, s := range r.Seen {
+	for i, s := range r.Reports {
 		seen := seenView{
 			stateView:  viewState(s.State),
 			ReceivedAt: instant{s.ReceivedAt},

@@ -38,7 +38,7 @@ func (p *proxiedRequest) recordFeedback() error {
 		p.answerInvalid(invalid)
 	case facts == nil || !facts.FeedbackEnabled:
 		p.answer(http.StatusNotFound, nil)
-	case confirmation.Everyone && facts.Groups > 0:
+	case confirmation.WholeBatch && facts.Groups > 0:
 		p.answerInvalid(violation("recipients must name at least one recipient of a batch sent to a group"))
 	default:
 		return p.confirm(ctx, confirmation)
@@ -63,9 +63,9 @@ func (p *proxiedRequest) knownBatch(ctx context.Context) (*store.Batch, error) {
 // records it; with tokenOnly it only checks the token. If Sinch answers other than 200, that answer is returned as
 // refusal, for the caller.
 func (p *proxiedRequest) feedbackBatch(ctx context.Context, known *store.Batch, tokenOnly bool) (
-	info *store.Facts, refusal *lookup, err error,
+	info *store.BatchInfo, refusal *lookup, err error,
 ) {
-	wanted := known != nil && known.Flag == store.FlagWanted && known.Facts != nil
+	wanted := known != nil && known.Flag == store.FlagWanted && known.Info != nil
 	if wanted || tokenOnly || !p.askable() {
 		if p.plan.Client == nil && !p.tokens.accepted(p.plan.ID, p.token) {
 			if refusal, err := p.checkToken(); refusal != nil || err != nil {
@@ -75,7 +75,7 @@ func (p *proxiedRequest) feedbackBatch(ctx context.Context, known *store.Batch, 
 		if !wanted {
 			return nil, nil, nil
 		}
-		return known.Facts, nil, nil
+		return known.Info, nil, nil
 	}
 	b, refusal, err := p.fetchBatch()
 	if refusal != nil || err != nil {
@@ -101,8 +101,8 @@ func (p *proxiedRequest) confirm(ctx context.Context, c store.Confirmation) erro
 }
 
 // record blocks until n is durable.
-func (p *proxiedRequest) record(ctx context.Context, n store.News) error {
-	if err := p.store.Record(ctx, store.Arrival{Plan: p.plan.ID, At: store.Now(), News: n}); err != nil {
+func (p *proxiedRequest) record(ctx context.Context, n store.Entry) error {
+	if err := p.store.Record(ctx, store.Arrival{Plan: p.plan.ID, At: store.Now(), Entry: n}); err != nil {
 		return notRecorded("record", err)
 	}
 	return nil
@@ -185,7 +185,7 @@ func parseFeedback(body []byte) (store.Confirmation, *invalidBody) {
 			}
 		}
 	}
-	return store.Confirmation{Recipients: recipients, Everyone: len(recipients) == 0}, nil
+	return store.Confirmation{Recipients: recipients, WholeBatch: len(recipients) == 0}, nil
 }
 
 // isNumber reports whether Sinch accepts text as a phone number. For one invalid number Sinch would refuse the whole

@@ -24,7 +24,7 @@ const (
 func (h *fixture) recordBatch(wanted bool, groups int) {
 	h.t.Helper()
 	long := time.Date(2025, 8, 1, 0, 0, 0, 0, time.UTC) // older than batchJSON's
-	require.NoError(h.t, h.store.Record(h.t.Context(), store.Arrival{Plan: planA, At: time.Now(), News: store.Facts{
+	require.NoError(h.t, h.store.Record(h.t.Context(), store.Arrival{Plan: planA, At: time.Now(), Entry: store.BatchInfo{
 		BatchID: batchSent, FeedbackEnabled: wanted, Recipients: 2 + groups, Groups: groups, CreatedAt: long,
 		ModifiedAt: long,
 	}}))
@@ -77,7 +77,7 @@ func TestAConfirmationIsRecorded(t *testing.T) {
 	require.Equal(t, 1.0, h.requests("feedback", "2xx"))
 
 	require.Equal(t, http.StatusAccepted, h.call(http.MethodPost, feedbackTail, `{"recipients":[]}`).StatusCode)
-	require.Equal(t, store.FeedbackOwed, h.batch(batchSent).Everyone)
+	require.Equal(t, store.FeedbackOwed, h.batch(batchSent).WholeBatch)
 	require.Empty(t, h.upstream.taken(), "the token is remembered")
 
 	r := h.request(http.MethodPost, feedbackTail, strings.NewReader(compressed(t, `{"recipients":["12018888888"]}`)))
@@ -139,7 +139,7 @@ func TestFeedbackForEveryoneOfAGroupIsRefused(t *testing.T) {
 	h.recordBatch(true, 1)
 	h.serveBatch("")
 	h.invalidBody(h.call(http.MethodPost, feedbackTail, `{"recipients":[]}`), "syntax_constraint_violation")
-	require.Equal(t, store.FeedbackNone, h.batch(batchSent).Everyone)
+	require.Equal(t, store.FeedbackNone, h.batch(batchSent).WholeBatch)
 	require.Equal(t, http.StatusAccepted, h.call(http.MethodPost, feedbackTail, oneRecipient).StatusCode)
 }
 

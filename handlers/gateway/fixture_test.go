@@ -217,7 +217,7 @@ func (h *fixture) requests(op, outcome string) float64 {
 }
 
 func (h *fixture) learned(result string) float64 {
-	return h.counted("gateway_learned_total", "plan", planA, "result", result)
+	return h.counted("gateway_observed_total", "plan", planA, "result", result)
 }
 
 // drain blocks until no request or recording is in flight. The gateway refuses all later requests.

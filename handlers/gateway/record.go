@@ -72,10 +72,10 @@ func (p *proxiedRequest) observe(a *http.Response) error {
 // observed holds the batches that an answer contains.
 type observed struct {
 	plan    string
-	facts   []store.Facts // one for each batch
-	digests []digest      // of the JSON of each batch
-	err     error         // the last reason why batches could not be parsed
-	bad     int           // number of batches that could not be parsed
+	facts   []store.BatchInfo // one for each batch
+	digests []digest          // of the JSON of each batch
+	err     error             // the last reason why batches could not be parsed
+	bad     int               // number of batches that could not be parsed
 }
 
 // observed parses the batches of an answer. unread is the reason why body is incomplete, or nil.
@@ -184,7 +184,7 @@ func newRecorder(g *Gateway) *recorder {
 // recording goes on in the background.
 func (r *recorder) record(of *observed) {
 	if of.err != nil {
-		r.metrics.GatewayLearned(of.plan, metrics.LearnedUnreadable, of.bad)
+		r.metrics.GatewayObserved(of.plan, metrics.LearnedUnreadable, of.bad)
 		r.warn(of, "answer of Sinch could not be parsed, its batches are looked up when needed", of.err)
 	}
 	if r.skipRecorded(of); len(of.facts) == 0 {
@@ -193,7 +193,7 @@ func (r *recorder) record(of *observed) {
 	select {
 	case r.slots <- struct{}{}:
 	default:
-		r.metrics.GatewayLearned(of.plan, metrics.LearnedLost, len(of.facts))
+		r.metrics.GatewayObserved(of.plan, metrics.LearnedLost, len(of.facts))
 		err := errors.New("too many answers wait for the store")
 		r.warn(of, "batches not recorded, they are looked up when needed", err)
 		return
@@ -226,15 +226,15 @@ func (r *recorder) recordAll(of *observed, late *atomic.Bool) {
 	at := store.Now()
 	for i, facts := range of.facts {
 		workers.Go(func() error {
-			if err := r.recordOne(ctx, store.Arrival{Plan: of.plan, At: at, News: facts}); err != nil {
-				r.metrics.GatewayLearned(of.plan, metrics.LearnedLost, 1)
+			if err := r.recordOne(ctx, store.Arrival{Plan: of.plan, At: at, Entry: facts}); err != nil {
+				r.metrics.GatewayObserved(of.plan, metrics.LearnedLost, 1)
 				return err
 			}
-			result := metrics.LearnedRecorded
+			result := metrics.ObservedRecorded
 			if late.Load() {
 				result = metrics.LearnedLate
 			}
-			r.metrics.GatewayLearned(of.plan, result, 1)
+			r.metrics.GatewayObserved(of.plan, result, 1)
 			r.remember(store.BatchKey{Plan: of.plan, BatchID: facts.BatchID}, of.digests[i])
 			return nil
 		})

@@ -70,13 +70,13 @@ func TestBatchesAreRecordedFromEachOperation(t *testing.T) {
 			}
 			require.Equal(t, 1.0, h.learned("recorded")+h.learned("late"))
 			require.Equal(t, store.FlagWanted, b.Flag)
-			require.Equal(t, &store.Facts{
+			require.Equal(t, &store.BatchInfo{
 				BatchID: batchSent, FeedbackEnabled: true, ReportKind: "per_recipient", ClientReference: "otp/1",
 				Recipients: 3, Groups: 1,
 				CreatedAt: time.Date(2025, 8, 18, 10, 0, 0, 0, time.UTC), ModifiedAt: time.Date(2025, 8, 18, 10, 0, 0,
 					0, time.UTC),
 				ExpireAt: time.Date(2025, 8, 21, 10, 0, 0, 0, time.UTC), Source: store.FromGateway,
-			}, b.Facts)
+			}, b.Info)
 			page, err := h.store.Recipients(t.Context(), b.Key(), store.RecipientQuery{})
 			require.NoError(t, err)
 			require.Len(t, page.Items, 2, "one for each number")

@@ -26,8 +26,8 @@ func OpenStore(t *testing.T) *boltstore.Store {
 		Path: t.TempDir(),
 		Policies: func(string) store.Policy {
 			return store.Policy{
-				Coalesce: time.Second,
-				Missing:  store.Missing{Silence: time.Hour, Grace: 10 * time.Minute},
+				Coalesce:       time.Second,
+				MissingReports: store.MissingReports{Silence: time.Hour, Grace: 10 * time.Minute},
 			}
 		},
 	})

@@ -196,7 +196,7 @@ func TestABodyThatMovesMayTakeLong(t *testing.T) {
 			require.NoError(t, err)
 		}
 		require.Equal(t, "HTTP/1.1 200", <-answer)
-		require.Len(t, kept.last.News.(store.Report).Raw, len(body))
+		require.Len(t, kept.last.Entry.(store.Report).Raw, len(body))
 		require.Equal(t, time.Now(), kept.last.At.In(time.Local))
 	})
 }

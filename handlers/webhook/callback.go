@@ -139,7 +139,7 @@ func (p *Webhook) verifyUnpacked(c *gin.Context, h *endpoint, sent []byte) error
 func (p *Webhook) record(ctx context.Context, h *endpoint, body []byte) (dlr.Type, metrics.Outcome, error) {
 	callback, err := dlr.Parse(body)
 	outcome := metrics.Stored
-	var news store.News
+	var news store.Entry
 	switch misread, failed := errors.AsType[*dlr.ParseError](err); {
 	case failed:
 		outcome, news = metrics.Quarantined, store.Quarantined{Reason: misread.Reason, Type: misread.Type, Raw: body}
@@ -151,7 +151,7 @@ func (p *Webhook) record(ctx context.Context, h *endpoint, body []byte) (dlr.Typ
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.storeTimeout)
 	defer cancel()
-	arrival := store.Arrival{Plan: h.plan, At: store.Now(), News: news}
+	arrival := store.Arrival{Plan: h.plan, At: store.Now(), Entry: news}
 	return callback.Type, outcome, p.recorder.Record(ctx, arrival)
 }
 

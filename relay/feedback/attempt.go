@@ -19,9 +19,9 @@ func (l *lane) attempt(ctx context.Context, c store.Claim) outcome {
 		return l.lookUp(ctx, c)
 	case b.Flag == store.FlagUnwanted:
 		return l.nothingToDo(c, unwanted)
-	case b.WantFull:
+	case b.NeedsFullReport:
 		return l.readFull(ctx, c)
-	case len(c.Recipients) == 0 && !c.Everyone:
+	case len(c.Recipients) == 0 && !c.WholeBatch:
 		return l.nothingToDo(c, noRecipients)
 	}
 	if numbers, others := numbersAndOthers(c.Recipients); len(others) > 0 {
@@ -49,9 +49,9 @@ func numbersAndOthers(recipients []string) (numbers, others []string) {
 // nonNumbersDead makes the recipients in others dead, because Sinch would refuse every call that names one of them. It
 // makes no call. The remaining numbers, whose count is numbers, are due at once.
 func (l *lane) nonNumbersDead(others []string, numbers int) outcome {
-	l.metrics.FeedbackLeftOut(l.plan.ID)
+	l.metrics.FeedbackNotANumber(l.plan.ID)
 	return outcome{step: stepNonNumbers, named: len(others), settlement: store.Settlement{
-		Outcome: store.Buried, Recipients: others, Reason: store.ReasonNotANumber,
+		Outcome: store.OutcomeDead, Recipients: others, Reason: store.ReasonNotANumber,
 		Detail: fmt.Sprintf("%d of %d recipients are not numbers; Sinch accepts only numbers",
 			len(others), len(others)+numbers),
 	}}
@@ -89,7 +89,7 @@ func (l *lane) lookUp(ctx context.Context, c store.Claim) outcome {
 		known.Flag = store.FlagWanted
 		c.Batch = &known
 		o := l.attempt(ctx, c)
-		o.lookedUp, o.entries = true, append([]store.News{facts}, o.entries...)
+		o.lookedUp, o.entries = true, append([]store.Entry{facts}, o.entries...)
 		return o
 	case relay.IsNotFound(err):
 		return l.unknownBatch(stepLookUp, c)
@@ -113,7 +113,7 @@ func (l *lane) readFull(ctx context.Context, c store.Claim) outcome {
 	}
 	l.succeeded(stepReadFull)
 	o := progressed(stepReadFull, store.Report{Report: report.Report, Raw: report.Raw, Source: store.FromPoll})
-	o.settlement.FullRead = true
+	o.settlement.FullReportFetched = true
 	return o
 }
 
@@ -121,7 +121,7 @@ func (l *lane) readFull(ctx context.Context, c store.Claim) outcome {
 func (l *lane) send(ctx context.Context, c store.Claim) (o outcome) {
 	began := time.Now()
 	err := l.call(func() error {
-		if c.Everyone {
+		if c.WholeBatch {
 			return l.plan.Client.FeedbackEveryone(ctx, c.Key.BatchID)
 		}
 		return l.plan.Client.Feedback(ctx, c.Key.BatchID, c.Recipients)
@@ -135,14 +135,14 @@ func (l *lane) send(ctx context.Context, c store.Claim) (o outcome) {
 		return l.notFound(ctx, stepSend, c)
 	case splittable(err) && len(c.Recipients) > 1:
 		return outcome{step: stepSend, reason: store.ReasonRejected, settlement: store.Settlement{
-			Outcome: store.Split, Reason: store.ReasonRejected, Detail: relay.Detail(err), Recipients: c.Recipients,
+			Outcome: store.OutcomeSplit, Reason: store.ReasonRejected, Detail: relay.Detail(err), Recipients: c.Recipients,
 		}}
 	case err != nil:
 		return l.failed(stepSend, c, store.Now(), err)
 	}
 	l.succeeded(stepSend)
 	return outcome{step: stepSend, reason: store.ReasonAccepted, settlement: store.Settlement{
-		Outcome: store.Accepted, Reason: store.ReasonAccepted, Recipients: c.Recipients, Everyone: c.Everyone,
+		Outcome: store.OutcomeAccepted, Reason: store.ReasonAccepted, Recipients: c.Recipients, WholeBatch: c.WholeBatch,
 	}}
 }
 
@@ -157,7 +157,7 @@ func (l *lane) notFound(ctx context.Context, s step, c store.Claim) outcome {
 	case err != nil:
 		return l.failed(s, c, store.Now(), err)
 	}
-	o := outcome{step: s, entries: []store.News{facts}, reason: store.ReasonNotEnabledOrUnknown}
+	o := outcome{step: s, entries: []store.Entry{facts}, reason: store.ReasonNotEnabledOrUnknown}
 	o.settlement = store.Settlement{Reason: o.reason, Detail: enabledAfterAll}
 	if !facts.FeedbackEnabled {
 		// The fold drops the task. If the store has newer batch info that wants feedback, the task is retried instead.
@@ -174,10 +174,10 @@ func (l *lane) notFound(ctx context.Context, s step, c store.Claim) outcome {
 // an operator requeues the task, Sinch is asked again.
 func (l *lane) unknownBatch(s step, c store.Claim) outcome {
 	o := outcome{step: s, reason: store.ReasonNotEnabledOrUnknown}
-	o.entries = []store.News{store.Facts{BatchID: c.Key.BatchID, Missing: true, Source: store.FromPoll}}
+	o.entries = []store.Entry{store.BatchInfo{BatchID: c.Key.BatchID, Unknown: true, Source: store.FromPoll}}
 	o.settlement = store.Settlement{
-		Outcome: store.Buried, Reason: o.reason, Detail: unknownToSinch,
-		Recipients: c.Recipients, Everyone: c.Everyone, FullRead: c.Batch.WantFull,
+		Outcome: store.OutcomeDead, Reason: o.reason, Detail: unknownToSinch,
+		Recipients: c.Recipients, WholeBatch: c.WholeBatch, FullReportFetched: c.Batch.NeedsFullReport,
 	}
 	return o
 }
@@ -190,7 +190,7 @@ func (l *lane) succeeded(s step) {
 
 // fetchBatch gets the batch from Sinch. It returns a 404 as such only if Sinch knows the plan; otherwise it returns the
 // error of Check404.
-func (l *lane) fetchBatch(ctx context.Context, batchID string) (store.Facts, error) {
+func (l *lane) fetchBatch(ctx context.Context, batchID string) (store.BatchInfo, error) {
 	var batch *sinch.Batch
 	err := l.call(func() (err error) {
 		batch, err = l.plan.Client.GetBatch(ctx, batchID)
@@ -206,14 +206,14 @@ func (l *lane) fetchBatch(ctx context.Context, batchID string) (store.Facts, err
 		l.planCheck.Succeeded()
 		l.metrics.BatchLookup(l.plan.ID, "found")
 	case relay.IsNotFound(err):
-		l.metrics.BatchLookup(l.plan.ID, "missing")
+		l.metrics.BatchLookup(l.plan.ID, "unknown")
 	case relay.UnknownPlan(err):
 		l.metrics.BatchLookup(l.plan.ID, "unknown_plan")
 	case !relay.CircuitRefused(err):
 		l.metrics.BatchLookup(l.plan.ID, "failed")
 	}
 	if err != nil {
-		return store.Facts{}, err
+		return store.BatchInfo{}, err
 	}
 	return batchinfo.Of(batch, store.FromPoll), nil
 }

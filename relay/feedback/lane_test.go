@@ -197,7 +197,7 @@ func TestTheCircuitOpensAndCloses(t *testing.T) {
 		require.Equal(t, 20, h.sent(planA))
 		require.Equal(t, 1.0, h.Metric("feedback_circuit_state", "plan", planA, "state", "closed"))
 		for _, e := range h.Lines.With(t, "feedback attempt") {
-			require.NotEqual(t, "given_back", e["outcome"], "no claim is released without a call")
+			require.NotEqual(t, "released", e["outcome"], "no claim is released without a call")
 		}
 		moves := h.Lines.With(t, "feedback circuit")
 		require.Equal(t, "open", moves[0]["to"])
@@ -221,7 +221,7 @@ func TestOneCallProbesAfterAnOutage(t *testing.T) {
 		require.Equal(t, 1.0, h.Metric("feedback_circuit_state", "plan", planA, "state", "half_open"))
 		released := 0
 		for _, e := range h.Lines.With(t, "feedback attempt") {
-			if e["outcome"] == "given_back" {
+			if e["outcome"] == "released" {
 				released++
 			}
 		}
@@ -285,11 +285,11 @@ func TestClaimsWithNothingToDo(t *testing.T) {
 				Plan: planA, ID: batch1, Flag: test.flag, Task: &store.Task{},
 			}}
 			if name == "unwanted" {
-				c.Recipients, c.Batch.WantFull = []string{ada}, true
+				c.Recipients, c.Batch.NeedsFullReport = []string{ada}, true
 			}
 			o := l.attempt(t.Context(), c)
 			require.Equal(t, stepNone, o.step)
-			require.Equal(t, store.Retry, o.settlement.Outcome)
+			require.Equal(t, store.OutcomeRetry, o.settlement.Outcome)
 			require.Equal(t, test.want, o.settlement.Detail)
 			require.True(t, o.settlement.Due.After(store.Now()), "the task is not due again at once")
 			require.Empty(t, h.Upstream.Requests(""))

@@ -27,13 +27,13 @@ func TestAnUnknownFlagIsLookedUpOnce(t *testing.T) {
 		require.Equal(t, 1.0, h.Metric("batch_lookups_total", "plan", planA, "result", "found"))
 
 		b := h.Batch(planA, batch1)
-		require.Equal(t, &store.Facts{
+		require.Equal(t, &store.BatchInfo{
 			BatchID: batch1, FeedbackEnabled: true, ReportKind: "per_recipient_final", ClientReference: "otp/8a02",
 			Recipients: 2,
 			CreatedAt:  time.Date(2025, 8, 19, 16, 20, 5, 118e6, time.UTC),
 			ModifiedAt: time.Date(2025, 8, 19, 16, 20, 5, 118e6, time.UTC),
 			Source:     store.FromPoll,
-		}, b.Facts)
+		}, b.Info)
 	})
 }
 
@@ -46,7 +46,7 @@ func TestLongNumbersOfALookUp(t *testing.T) {
 			h.RecordDelivered(planA, batch1, ada)
 			h.Advance(5 * time.Second)
 			require.Equal(t, store.FeedbackSent, h.Feedback(ada))
-			facts := h.Batch(planA, batch1).Facts
+			facts := h.Batch(planA, batch1).Info
 			require.Equal(t, 4, facts.Recipients)
 			require.Equal(t, 2, facts.Groups)
 			page, err := h.Store.Recipients(t.Context(), store.BatchKey{Plan: planA, BatchID: batch1}, store.RecipientQuery{})
@@ -98,7 +98,7 @@ func TestABatchThatSinchDoesNotKnow(t *testing.T) {
 		h.RecordDelivered(planA, batch1, ada)
 		h.Advance(time.Minute)
 		b := h.Batch(planA, batch1)
-		require.True(t, b.Facts.Missing)
+		require.True(t, b.Info.Unknown)
 		require.Equal(t, store.FlagUnknown, b.Flag)
 		require.Equal(t, store.ReasonNotEnabledOrUnknown, b.Dead.Reason)
 		require.Equal(t, store.FeedbackDead, h.Feedback(ada))
@@ -138,7 +138,7 @@ func TestASummaryIsCompletedOnce(t *testing.T) {
 		require.Equal(t, store.FeedbackSent, h.Feedback(ada))
 		b := h.Batch(planA, batch1)
 		require.Nil(t, b.Task)
-		require.False(t, b.WantFull)
+		require.False(t, b.NeedsFullReport)
 		require.Equal(t, 2, b.Reported[0].Messages())
 		require.Equal(t, store.FromPoll, b.Reports[1].Source)
 	})
@@ -190,7 +190,7 @@ func TestAFullReportThatCannotBeRead(t *testing.T) {
 				h.Advance(7 * time.Hour)
 
 				b := h.Batch(planA, batch1)
-				require.True(t, b.Dead.Full)
+				require.True(t, b.Dead.FullReport)
 				require.Equal(t, test.reason, b.Dead.Reason)
 				require.Equal(t, store.FeedbackSent, h.Feedback(ada))
 				require.Len(t, h.Upstream.Requests(relaytest.PostFeedback), 1)
@@ -214,8 +214,8 @@ func TestAFullReportOfAnUnknownBatch(t *testing.T) {
 		h.RecordReport(planA, relaytest.BatchReport(batch1, false, ada, bob))
 		h.Advance(time.Minute)
 		b := h.Batch(planA, batch1)
-		require.True(t, b.Dead.Full)
-		require.True(t, b.Facts.Missing)
+		require.True(t, b.Dead.FullReport)
+		require.True(t, b.Info.Unknown)
 		require.Equal(t, store.FeedbackDead, h.Feedback(ada))
 		require.Len(t, h.Upstream.Requests(relaytest.GetReport), 1)
 	})

@@ -25,7 +25,7 @@ const (
 type outcome struct {
 	step       step
 	lookedUp   bool             // the batch was looked up before this step
-	entries    []store.News     // recorded before the settlement, in order
+	entries    []store.Entry    // recorded before the settlement, in order
 	settlement store.Settlement // BatchID and Lease are set from the claim later
 	reason     store.Reason     // result of the last call; empty if no call was made
 	retryAfter time.Duration    // Retry-After of the answer, after CapRetryAfter
@@ -34,10 +34,10 @@ type outcome struct {
 }
 
 // progressed returns the outcome of a step that recorded what the next step needs.
-func progressed(s step, entries ...store.News) outcome {
+func progressed(s step, entries ...store.Entry) outcome {
 	return outcome{
 		step: s, entries: entries, reason: store.ReasonAccepted,
-		settlement: store.Settlement{Outcome: store.Progress},
+		settlement: store.Settlement{Outcome: store.OutcomeProgress},
 	}
 }
 
@@ -60,11 +60,11 @@ func (l *lane) failed(s step, c store.Claim, now time.Time, err error) outcome {
 	o.settlement = store.Settlement{Reason: o.reason, Detail: relay.Detail(err)}
 	switch {
 	case o.reason == store.ReasonCanceled:
-		o.settlement.Outcome = store.GivenBack
+		o.settlement.Outcome = store.OutcomeReleased
 		return o
 	case relay.PausesPlan(o.reason):
 		// The plan is at fault, not the task: the task waits until the configuration is corrected, without a limit.
-		o.settlement.Outcome, o.settlement.Due = store.Retry, now.Add(l.plan.Backoff.Cap)
+		o.settlement.Outcome, o.settlement.Due = store.OutcomeRetry, now.Add(l.plan.Backoff.Cap)
 		return o
 	case o.reason == store.ReasonRejected, l.givenUp(c, now):
 		return o.dead(c)
@@ -82,16 +82,16 @@ func (l *lane) givenUp(c store.Claim, now time.Time) bool {
 // retryLater schedules the next attempt of the task after the backoff delay or Retry-After, whichever is longer.
 func (l *lane) retryLater(o outcome, c store.Claim, now time.Time) outcome {
 	wait := l.plan.Backoff.Delay(c.Batch.Task.Attempts, o.retryAfter, l.random())
-	o.settlement.Outcome, o.settlement.Due = store.Retry, now.Add(wait)
+	o.settlement.Outcome, o.settlement.Due = store.OutcomeRetry, now.Add(wait)
 	return o
 }
 
 // dead ends the step for good. If the step read the full report, only that read is given up: recipients that are
 // already known still get their feedback. Any other step makes all claimed feedback dead.
 func (o outcome) dead(c store.Claim) outcome {
-	o.settlement.Outcome, o.settlement.FullRead = store.Buried, c.Batch.WantFull
+	o.settlement.Outcome, o.settlement.FullReportFetched = store.OutcomeDead, c.Batch.NeedsFullReport
 	if o.step != stepReadFull {
-		o.settlement.Recipients, o.settlement.Everyone = c.Recipients, c.Everyone
+		o.settlement.Recipients, o.settlement.WholeBatch = c.Recipients, c.WholeBatch
 	}
 	return o
 }

@@ -139,12 +139,12 @@ func TestNotFoundAndUnknownIsDead(t *testing.T) {
 		h.Advance(time.Minute)
 
 		b := h.Batch(planA, batch1)
-		require.True(t, b.Facts.Missing)
+		require.True(t, b.Info.Unknown)
 		require.Nil(t, b.Task)
 		require.Equal(t, store.ReasonNotEnabledOrUnknown, b.Dead.Reason)
 		require.Equal(t, unknownToSinch, b.Dead.Detail)
 		require.Equal(t, store.FeedbackDead, h.Feedback(ada))
-		require.Equal(t, 1.0, h.Metric("batch_lookups_total", "plan", planA, "result", "missing"))
+		require.Equal(t, 1.0, h.Metric("batch_lookups_total", "plan", planA, "result", "unknown"))
 		require.Equal(t, 1.0, h.Metric("feedback_calls_total", "plan", planA, "reason", "not_enabled_or_unknown"))
 	})
 }

@@ -194,7 +194,7 @@ func TestAnUnknownPlanPauses(t *testing.T) {
 			require.Equal(t, "ERROR", paused[0]["level"])
 			require.Equal(t, store.ReasonUnknownPlan, h.Batch(planA, "batch-0").Task.Reason)
 			require.NotZero(t, h.Metric("batch_lookups_total", "plan", planA, "result", "unknown_plan"))
-			require.Zero(t, h.Metric("batch_lookups_total", "plan", planA, "result", "missing"))
+			require.Zero(t, h.Metric("batch_lookups_total", "plan", planA, "result", "unknown"))
 
 			h.Advance(10 * time.Hour)
 			require.Less(t, len(h.Upstream.Requests("")), 12*6*11, "each pause lasts Backoff.Cap")

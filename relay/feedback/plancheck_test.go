@@ -33,7 +33,7 @@ func TestAListingWithoutABatchProvesNothing(t *testing.T) {
 				require.Equal(t, store.ReasonUnknownPlan, h.Batch(planA, "batch-0").Task.Reason)
 				require.Contains(t, h.Batch(planA, "batch-0").Task.Detail, "lists no other batch")
 				require.NotEmpty(t, h.Lines.With(t, unknownToPlan))
-				require.Zero(t, h.Metric("batch_lookups_total", "plan", planA, "result", "missing"))
+				require.Zero(t, h.Metric("batch_lookups_total", "plan", planA, "result", "unknown"))
 
 				h.Upstream.Heal()
 				h.Advance(2 * time.Hour)

@@ -43,13 +43,13 @@ func TestOutcomeOfEachStatus(t *testing.T) {
 		switch {
 		case auth:
 			require.Equal(t, store.ReasonAuth, o.reason)
-			require.Equal(t, store.Retry, o.settlement.Outcome)
+			require.Equal(t, store.OutcomeRetry, o.settlement.Outcome)
 			require.Equal(t, at.Add(10*time.Minute), o.settlement.Due)
 		case !temporary, old:
-			require.Equal(t, store.Buried, o.settlement.Outcome)
+			require.Equal(t, store.OutcomeDead, o.settlement.Outcome)
 			require.Equal(t, c.Recipients, o.settlement.Recipients)
 		default:
-			require.Equal(t, store.Retry, o.settlement.Outcome)
+			require.Equal(t, store.OutcomeRetry, o.settlement.Outcome)
 			require.Empty(t, o.settlement.Recipients)
 			wait := o.settlement.Due.Sub(at)
 			longest := 10 * time.Minute

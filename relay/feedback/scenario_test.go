@@ -136,7 +136,7 @@ func (s *scenario) check(t *testing.T) {
 	for _, b := range s.batches {
 		kept := s.h.Batch(planA, b.id)
 		require.Nil(t, kept.Task, "%+v", b)
-		require.False(t, kept.WantFull && kept.Flag != store.FlagUnwanted)
+		require.False(t, kept.NeedsFullReport && kept.Flag != store.FlagUnwanted)
 		if kept.Flag == store.FlagWanted {
 			require.Zero(t, kept.Feedback.Owed)
 		}

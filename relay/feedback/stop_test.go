@@ -67,7 +67,7 @@ func TestStoppingStartsNoCall(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		stop()
 		o := h.relay.lanes[0].work(ctx, t.Context(), claims[0], store.Now())
-		require.Equal(t, store.GivenBack, o.settlement.Outcome)
+		require.Equal(t, store.OutcomeReleased, o.settlement.Outcome)
 		require.Empty(t, h.Upstream.Requests(""))
 		require.Equal(t, 0, h.Batch(planA, batch1).Task.Attempts)
 		claims, err = h.Store.Claim(t.Context(), planA, store.Now(), time.Minute, 1)

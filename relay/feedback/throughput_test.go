@@ -73,7 +73,7 @@ func reportAll(b *testing.B, s store.Store, n int) {
 				var c dlr.Callback
 				if c, err = dlr.Parse(body); err == nil {
 					report := store.Report{Report: c.Report, Raw: body}
-					err = s.Record(b.Context(), store.Arrival{Plan: planA, At: store.Now(), News: report})
+					err = s.Record(b.Context(), store.Arrival{Plan: planA, At: store.Now(), Entry: report})
 				}
 			}
 			done <- err

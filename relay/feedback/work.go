@@ -33,7 +33,7 @@ func (l *lane) work(ctx, calls context.Context, c store.Claim, claimed time.Time
 func (l *lane) settle(ctx context.Context, c store.Claim, o outcome, until time.Time) error {
 	for _, entry := range o.entries {
 		err := l.persist(ctx, until, func(ctx context.Context) error {
-			return l.store.Record(ctx, store.Arrival{Plan: l.plan.ID, At: store.Now(), News: entry})
+			return l.store.Record(ctx, store.Arrival{Plan: l.plan.ID, At: store.Now(), Entry: entry})
 		})
 		if err != nil {
 			return err
@@ -100,13 +100,13 @@ func (l *lane) logAttempt(ctx context.Context, c store.Claim, o outcome, err err
 // levelOf returns the log level of an outcome: Error if a person must act, Warn if the task will be retried.
 func levelOf(o store.Outcome) slog.Level {
 	switch o {
-	case store.Retry, store.Split:
+	case store.OutcomeRetry, store.OutcomeSplit:
 		return slog.LevelWarn
-	case store.Buried:
+	case store.OutcomeDead:
 		return slog.LevelError
-	case store.GivenBack:
+	case store.OutcomeReleased:
 		return slog.LevelInfo
-	case store.Progress, store.Accepted:
+	case store.OutcomeProgress, store.OutcomeAccepted:
 	}
 	return slog.LevelDebug
 }

@@ -45,7 +45,7 @@ func (h *harness) reconcile(p Plan, held func(context.Context, time.Time) (bool,
 }
 
 // recordBatch records a batch to ada and bob as a gateway would. It expires after a day.
-func (h *harness) recordBatch(batchID string, change ...func(*store.Facts)) {
+func (h *harness) recordBatch(batchID string, change ...func(*store.BatchInfo)) {
 	h.T.Helper()
 	f := info(batchID, change...)
 	h.Upstream.AddBatch(batchID, f.FeedbackEnabled)
@@ -53,8 +53,8 @@ func (h *harness) recordBatch(batchID string, change ...func(*store.Facts)) {
 }
 
 // info returns what recordBatch records.
-func info(batchID string, change ...func(*store.Facts)) store.Facts {
-	f := store.Facts{
+func info(batchID string, change ...func(*store.BatchInfo)) store.BatchInfo {
+	f := store.BatchInfo{
 		BatchID: batchID, ReportKind: "per_recipient_final", FeedbackEnabled: true,
 		Recipients: 2, Numbers: []string{ada, bob},
 		CreatedAt: store.Now(), ModifiedAt: store.Now(), ExpireAt: store.Now().Add(24 * time.Hour),
@@ -71,8 +71,8 @@ func (h *harness) status(number string) (dlr.Status, store.Source) {
 	h.T.Helper()
 	r := h.Recipient(number)
 	state, _ := r.State()
-	if len(r.Seen) == 0 {
+	if len(r.Reports) == 0 {
 		return "", 0
 	}
-	return state.Status, r.Seen[len(r.Seen)-1].Source
+	return state.Status, r.Reports[len(r.Reports)-1].Source
 }

@@ -21,7 +21,7 @@ func TestTheReconcilerAndForbiddenBatches(t *testing.T) {
 		}
 		h.Advance(time.Hour + 2*time.Minute)
 		require.Len(t, h.Upstream.Requests(relaytest.GetReport), 11)
-		require.Equal(t, 1, h.Batch(planA, batch1).Check.Asked, "its read is postponed")
+		require.Equal(t, 1, h.Batch(planA, batch1).Fetch.Attempts, "its read is postponed")
 		require.Equal(t, 1.0, h.Metric("reconcile_reads_total", "plan", planA, "reason", "forbidden"))
 		require.Zero(t, h.Metric("reconcile_reads_total", "plan", planA, "reason", "auth"))
 	})
@@ -45,7 +45,7 @@ func TestTheReconcilerAndAnUnknownPlan(t *testing.T) {
 		h.Advance(time.Hour + 5*time.Minute)
 		require.Len(t, h.Upstream.Requests(relaytest.GetReport), 1)
 		require.Equal(t, 1.0, h.Metric("reconcile_reads_total", "plan", planA, "reason", "unknown_plan"))
-		require.False(t, h.Batch(planA, "batch-0").Facts.Missing)
+		require.False(t, h.Batch(planA, "batch-0").Info.Unknown)
 	})
 }
 
@@ -59,7 +59,7 @@ func TestTheReconcilerAndAListingWithoutABatch(t *testing.T) {
 				h.recordBatch(batch1)
 				h.Advance(time.Hour + 5*time.Minute)
 				require.Equal(t, 1.0, h.Metric("reconcile_reads_total", "plan", planA, "reason", "unknown_plan"))
-				require.False(t, h.Batch(planA, batch1).Facts.Missing)
+				require.False(t, h.Batch(planA, batch1).Info.Unknown)
 			})
 		})
 	}

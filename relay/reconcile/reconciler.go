@@ -58,7 +58,7 @@ type Reconciler struct {
 
 // Store is what the Reconciler uses of a store. The methods are those of store.Store.
 type Store interface {
-	Overdue(ctx context.Context, plan string, now time.Time, limit int) ([]*store.Batch, error)
+	MissingReports(ctx context.Context, plan string, now time.Time, limit int) ([]*store.Batch, error)
 	Record(ctx context.Context, a store.Arrival) error
 }
 
@@ -114,7 +114,7 @@ type planReconciler struct {
 	storeFailing bool // the last access to the store failed, which is already logged
 	// recorded holds the checks whose results are already recorded, by batch id: the store may list them for a moment
 	// longer.
-	recorded map[string]store.Check
+	recorded map[string]store.ReportFetch
 	// failed counts how often the read of a batch failed, by batch id. Batches with fewer failures are read first, so
 	// that one that always fails does not block the others.
 	failed map[string]int
@@ -148,7 +148,7 @@ func (r *planReconciler) holdsLease(ctx context.Context) (bool, error) {
 func (r *planReconciler) due(ctx context.Context) (due []*store.Batch, err error) {
 	held, err := r.holdsLease(ctx)
 	if held {
-		due, err = r.store.Overdue(ctx, r.plan.ID, store.Now(), pageSize)
+		due, err = r.store.MissingReports(ctx, r.plan.ID, store.Now(), pageSize)
 		r.logStoreError(ctx, "batches with missing reports cannot be read", err)
 	}
 	if err == nil && r.storeFailing {
@@ -172,7 +172,7 @@ func (r *planReconciler) logStoreError(ctx context.Context, failure string, err 
 // pass fetches the reports of the batches that are due and returns how long to wait before the next pass.
 func (r *planReconciler) pass(ctx context.Context) (wait time.Duration, err error) {
 	due, err := r.due(ctx)
-	stillListed, failed, read := make(map[string]store.Check, len(due)), make(map[string]int), 0
+	stillListed, failed, read := make(map[string]store.ReportFetch, len(due)), make(map[string]int), 0
 	slices.SortStableFunc(due, func(a, b *store.Batch) int { return cmp.Compare(r.failed[a.ID], r.failed[b.ID]) })
 	for _, b := range due {
 		if n := r.failed[b.ID]; n > 0 {
@@ -180,7 +180,7 @@ func (r *planReconciler) pass(ctx context.Context) (wait time.Duration, err erro
 		}
 	}
 	for _, b := range due {
-		if check, found := r.recorded[b.ID]; found && check == *b.Check {
+		if check, found := r.recorded[b.ID]; found && check == *b.Fetch {
 			stillListed[b.ID] = check
 			continue
 		}
@@ -196,7 +196,7 @@ func (r *planReconciler) pass(ctx context.Context) (wait time.Duration, err erro
 			break
 		}
 		delete(failed, b.ID)
-		stillListed[b.ID] = *b.Check
+		stillListed[b.ID] = *b.Fetch
 		read++
 	}
 	r.recorded, r.failed = stillListed, failed
@@ -236,13 +236,13 @@ func (r *planReconciler) fetch(ctx context.Context, b *store.Batch) (wait time.D
 		r.planCheck.Succeeded()
 		r.forbidden.Succeed()
 		full := store.Report{Report: report.Report, Raw: report.Raw, Source: store.FromPoll}
-		return 0, r.record(ctx, b.ID, full, store.Checked{BatchID: b.ID})
+		return 0, r.record(ctx, b.ID, full, store.ReportFetched{BatchID: b.ID})
 	case relay.IsNotFound(err):
-		return 0, r.record(ctx, b.ID, store.Facts{BatchID: b.ID, Missing: true, Source: store.FromPoll})
+		return 0, r.record(ctx, b.ID, store.BatchInfo{BatchID: b.ID, Unknown: true, Source: store.FromPoll})
 	case reason == store.ReasonForbidden:
-		return 0, r.record(ctx, b.ID, store.Checked{BatchID: b.ID}) // only this batch is postponed
+		return 0, r.record(ctx, b.ID, store.ReportFetched{BatchID: b.ID}) // only this batch is postponed
 	case reason == store.ReasonRejected:
-		return 0, r.record(ctx, b.ID, store.Checked{BatchID: b.ID, Refused: relay.Detail(err)})
+		return 0, r.record(ctx, b.ID, store.ReportFetched{BatchID: b.ID, Refused: relay.Detail(err)})
 	case relay.PausesPlan(reason):
 		return r.plan.Backoff.Cap, err
 	}
@@ -250,9 +250,9 @@ func (r *planReconciler) fetch(ctx context.Context, b *store.Batch) (wait time.D
 }
 
 // record records entries in their order. It stops at the first error.
-func (r *planReconciler) record(ctx context.Context, batchID string, entries ...store.News) error {
+func (r *planReconciler) record(ctx context.Context, batchID string, entries ...store.Entry) error {
 	for _, entry := range entries {
-		if err := r.store.Record(ctx, store.Arrival{Plan: r.plan.ID, At: store.Now(), News: entry}); err != nil {
+		if err := r.store.Record(ctx, store.Arrival{Plan: r.plan.ID, At: store.Now(), Entry: entry}); err != nil {
 			if ctx.Err() == nil {
 				r.log.WarnContext(ctx, "fetched report could not be recorded", "batch_id", batchID, "error", err)
 			}
@@ -265,8 +265,8 @@ func (r *planReconciler) record(ctx context.Context, batchID string, entries ...
 // logRead writes the one log line of a read. It is a warning if the read failed.
 func (r *planReconciler) logRead(ctx context.Context, b *store.Batch, reason store.Reason, err error) {
 	attributes := []slog.Attr{
-		slog.String("batch_id", b.ID), slog.Int("missing", b.Lacking()), slog.Int("reads", b.Check.Asked+1),
-		slog.Time("due", b.Check.Due), slog.String("reason", string(reason)),
+		slog.String("batch_id", b.ID), slog.Int("missing", b.Missing()), slog.Int("reads", b.Fetch.Attempts+1),
+		slog.Time("due", b.Fetch.Due), slog.String("reason", string(reason)),
 	}
 	level := slog.LevelInfo
 	if err != nil {

@@ -33,7 +33,7 @@ func TestMissingReportsAreFetched(t *testing.T) {
 		require.Equal(t, dlr.Delivered, status)
 		require.Equal(t, store.FromPoll, source)
 		require.Equal(t, store.FeedbackOwed, h.Feedback(bob), "a fetched report earns feedback like a callback")
-		require.Nil(t, h.Batch(planA, batch1).Check)
+		require.Nil(t, h.Batch(planA, batch1).Fetch)
 		require.Equal(t, 1, h.Stats(planA).Polled)
 		require.Equal(t, 1.0, h.Metric("reconcile_reads_total", "plan", planA, "reason", "accepted"))
 
@@ -55,7 +55,7 @@ func TestASilentBatchIsReadLessAndLessOften(t *testing.T) {
 		hours := func(h float64) time.Duration { return time.Duration(h * float64(time.Hour)) }
 		require.Equal(t, []time.Duration{hours(1), hours(3), hours(7), hours(15), hours(24) + 10*time.Minute}, asked,
 			"and a last time after the batch has expired")
-		require.Equal(t, &store.Check{Asked: 5}, h.Batch(planA, batch1).Check)
+		require.Equal(t, &store.ReportFetch{Attempts: 5}, h.Batch(planA, batch1).Fetch)
 		require.Equal(t, 0, h.Stats(planA).Duplicates, "an unchanged answer does not count as a duplicate callback")
 	})
 }
@@ -63,7 +63,7 @@ func TestASilentBatchIsReadLessAndLessOften(t *testing.T) {
 func TestCheckNowReadsAtOnce(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *harness) {
 		h.recordBatch(batch1)
-		h.Record(planA, store.CheckNow{Facts: info(batch1)})
+		h.Record(planA, store.FetchNow{BatchInfo: info(batch1)})
 		h.Upstream.AddFullReport(batch1, relaytest.BatchReport(batch1, true, ada, bob))
 		h.Advance(2 * time.Minute)
 		require.Len(t, h.Upstream.Requests(relaytest.GetReport), 1)
@@ -111,12 +111,12 @@ func TestMissingReportsAreFetchedAfterFailures(t *testing.T) {
 				asked := len(h.Upstream.Requests(relaytest.GetReport))
 				require.Greater(t, asked, 5)
 				require.Less(t, asked, 80, "the backoff is capped at 10 minutes")
-				require.NotNil(t, h.Batch(planA, batch1).Check)
+				require.NotNil(t, h.Batch(planA, batch1).Fetch)
 				h.Upstream.Heal()
 				h.Advance(time.Hour)
 				require.Len(t, h.Upstream.Requests(relaytest.GetReport), asked+1)
-				require.Nil(t, h.Batch(planA, batch1).Check)
-				require.Equal(t, 0, h.Batch(planA, batch1).Lacking())
+				require.Nil(t, h.Batch(planA, batch1).Fetch)
+				require.Equal(t, 0, h.Batch(planA, batch1).Missing())
 			})
 		})
 	}
@@ -131,7 +131,7 @@ func TestAStoreFailureRepeatsTheRead(t *testing.T) {
 				h.Advance(59 * time.Minute)
 				h.Store.FailRecord(kind, store.ErrBusy, 3)
 				h.Advance(time.Hour)
-				require.Nil(t, h.Batch(planA, batch1).Check)
+				require.Nil(t, h.Batch(planA, batch1).Fetch)
 				status, _ := h.status(bob)
 				require.Equal(t, dlr.Delivered, status)
 				require.Equal(t, 1, h.Stats(planA).Polled)
@@ -148,8 +148,8 @@ func TestABatchThatAlwaysFailsDoesNotBlockOthers(t *testing.T) {
 		h.recordBatch(batch1)
 		h.Upstream.AddFullReport(batch1, relaytest.BatchReport(batch1, true, ada, bob))
 		h.Advance(2 * time.Hour)
-		require.Nil(t, h.Batch(planA, batch1).Check)
-		require.NotNil(t, h.Batch(planA, "bad").Check)
+		require.Nil(t, h.Batch(planA, batch1).Fetch)
+		require.NotNil(t, h.Batch(planA, "bad").Fetch)
 	})
 }
 

@@ -52,7 +52,7 @@ type Harness struct {
 func New(t *testing.T) *Harness {
 	t.Helper()
 	h := &Harness{T: t, Upstream: NewUpstream(t), registry: prometheus.NewRegistry(), Lines: &Lines{}}
-	policy := store.Policy{Coalesce: time.Second, Missing: store.Missing{Silence: time.Hour, Grace: 10 * time.Minute}}
+	policy := store.Policy{Coalesce: time.Second, MissingReports: store.MissingReports{Silence: time.Hour, Grace: 10 * time.Minute}}
 	s, err := boltstore.Open(t.Context(), boltstore.Config{
 		Path: t.TempDir(), Policies: func(string) store.Policy { return policy },
 		Observer: store.Observer{Folded: func(c []store.Changes) {
@@ -89,9 +89,9 @@ func (h *Harness) Advance(d time.Duration) {
 }
 
 // Record records an entry of a plan.
-func (h *Harness) Record(plan string, entry store.News) {
+func (h *Harness) Record(plan string, entry store.Entry) {
 	h.T.Helper()
-	require.NoError(h.T, h.Store.Record(h.T.Context(), store.Arrival{Plan: plan, At: store.Now(), News: entry}))
+	require.NoError(h.T, h.Store.Record(h.T.Context(), store.Arrival{Plan: plan, At: store.Now(), Entry: entry}))
 }
 
 // RecordDelivered records one recipient report with status Delivered for each number.
@@ -127,7 +127,7 @@ func BatchReport(batchID string, named bool, numbers ...string) []byte {
 // RecordFlag records, as a gateway would, whether the batch wants feedback.
 func (h *Harness) RecordFlag(plan, batchID string, wanted bool) {
 	h.T.Helper()
-	h.Record(plan, store.Facts{
+	h.Record(plan, store.BatchInfo{
 		BatchID: batchID, FeedbackEnabled: wanted, CreatedAt: store.Now(), Source: store.FromGateway,
 	})
 }

@@ -43,7 +43,7 @@ func encodeArrival(a store.Arrival) ([]byte, error) {
 		return nil
 	}
 	var err error
-	switch n := a.News.(type) {
+	switch n := a.Entry.(type) {
 	case store.Report:
 		head(kindReport, len(n.Raw))
 		p.Byte(byte(n.Source))
@@ -53,20 +53,20 @@ func encodeArrival(a store.Arrival) ([]byte, error) {
 		p.Text(string(n.Reason))
 		p.Text(string(n.Type))
 		p = append(p, n.Raw...)
-	case store.Facts:
+	case store.BatchInfo:
 		err = asJSON(kindFacts, n)
-	case store.CheckNow:
-		err = asJSON(kindFacts, encodedFacts{n.Facts, true})
+	case store.FetchNow:
+		err = asJSON(kindFacts, encodedFacts{n.BatchInfo, true})
 	case store.Confirmation:
 		err = asJSON(kindConfirmation, n)
 	case store.Settlement:
 		err = asJSON(kindSettlement, n)
 	case store.Requeue:
 		err = asJSON(kindRequeue, n)
-	case store.Checked:
+	case store.ReportFetched:
 		err = asJSON(kindChecked, n)
 	default:
-		err = fmt.Errorf("encode arrival: unknown type %T", a.News)
+		err = fmt.Errorf("encode arrival: unknown type %T", a.Entry)
 	}
 	return p, err
 }
@@ -74,8 +74,8 @@ func encodeArrival(a store.Arrival) ([]byte, error) {
 // own returns a with its raw bytes replaced by those in encoded, because the caller of Record may reuse its bytes
 // after Record returns.
 func own(a store.Arrival, encoded []byte) store.Arrival {
-	if raw := a.News.RawBytes(); len(raw) > 0 {
-		a.News = a.News.WithRaw(encoded[len(encoded)-len(raw):])
+	if raw := a.Entry.RawBytes(); len(raw) > 0 {
+		a.Entry = a.Entry.WithRaw(encoded[len(encoded)-len(raw):])
 	}
 	return a
 }
@@ -92,21 +92,21 @@ func decodeArrival(b []byte) (store.Arrival, error) {
 	switch kind {
 	case kindReport:
 		source := store.Source(u.Byte())
-		a.News = decodeReport(source, u.Rest)
+		a.Entry = decodeReport(source, u.Rest)
 	case kindQuarantined:
 		reason := dlr.Reason(u.Text())
 		kind := dlr.Type(u.Text())
-		a.News = store.Quarantined{Reason: reason, Type: kind, Raw: u.Rest}
+		a.Entry = store.Quarantined{Reason: reason, Type: kind, Raw: u.Rest}
 	case kindFacts:
-		a.News, err = decodeFacts(u.Rest)
+		a.Entry, err = decodeFacts(u.Rest)
 	case kindConfirmation:
-		a.News, err = fromJSON[store.Confirmation](u.Rest)
+		a.Entry, err = fromJSON[store.Confirmation](u.Rest)
 	case kindSettlement:
-		a.News, err = fromJSON[store.Settlement](u.Rest)
+		a.Entry, err = fromJSON[store.Settlement](u.Rest)
 	case kindRequeue:
-		a.News, err = fromJSON[store.Requeue](u.Rest)
+		a.Entry, err = fromJSON[store.Requeue](u.Rest)
 	case kindChecked:
-		a.News, err = fromJSON[store.Checked](u.Rest)
+		a.Entry, err = fromJSON[store.ReportFetched](u.Rest)
 	default:
 		err = fmt.Errorf("unknown kind %d", kind)
 	}
@@ -120,7 +120,7 @@ func decodeArrival(b []byte) (store.Arrival, error) {
 }
 
 // decodeReport parses raw. It returns a store.Quarantined if raw is not a report that this version understands.
-func decodeReport(source store.Source, raw []byte) store.News {
+func decodeReport(source store.Source, raw []byte) store.Entry {
 	c, err := dlr.Parse(raw)
 	if err == nil && c.Report != nil {
 		return store.Report{Report: c.Report, Raw: raw, Source: source}
@@ -132,21 +132,21 @@ func decodeReport(source store.Source, raw []byte) store.News {
 	return not
 }
 
-// encodedFacts is the JSON of kindFacts: a store.CheckNow if CheckNow is set, else a store.Facts.
+// encodedFacts is the JSON of kindFacts: a store.CheckNow if FetchNow is set, else a store.BatchInfo.
 type encodedFacts struct {
-	store.Facts
+	store.BatchInfo
 	CheckNow bool
 }
 
-func decodeFacts(text []byte) (store.News, error) {
+func decodeFacts(text []byte) (store.Entry, error) {
 	var e encodedFacts
 	if err := json.Unmarshal(text, &e); err != nil || !e.CheckNow {
-		return e.Facts, err
+		return e.BatchInfo, err
 	}
-	return store.CheckNow{Facts: e.Facts}, nil
+	return store.FetchNow{BatchInfo: e.BatchInfo}, nil
 }
 
-func fromJSON[N store.News](text []byte) (store.News, error) {
+func fromJSON[N store.Entry](text []byte) (store.Entry, error) {
 	var n N
 	err := json.Unmarshal(text, &n)
 	return n, err

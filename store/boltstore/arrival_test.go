@@ -43,7 +43,7 @@ func anyArrival() *rapid.Generator[store.Arrival] {
 		a := store.Arrival{Plan: storetest.AnyText().Draw(t, "plan"), At: storetest.AnyTime().Draw(t, "at")}
 		switch id := text.Draw(t, "id"); rapid.IntRange(0, 5).Draw(t, "kind") {
 		case 0:
-			a.News = store.Quarantined{
+			a.Entry = store.Quarantined{
 				Reason: rapid.SampledFrom(dlr.Reasons()).Draw(t, "reason"),
 				Type:   dlr.Type(storetest.AnyText().Draw(t, "type")),
 				Raw:    rapid.SliceOfN(rapid.Byte(), 0, 100).Draw(t, "raw"),
@@ -52,27 +52,27 @@ func anyArrival() *rapid.Generator[store.Arrival] {
 			f := storetest.AnyFacts(id).Draw(t, "facts")
 			f.ReportKind, f.ClientReference = text.Draw(t, "kind"), text.Draw(t, "reference")
 			f.Numbers = recipients.Draw(t, "numbers")
-			if a.News = *f; rapid.Bool().Draw(t, "check now") {
-				a.News = store.CheckNow{Facts: *f}
+			if a.Entry = *f; rapid.Bool().Draw(t, "check now") {
+				a.Entry = store.FetchNow{BatchInfo: *f}
 			}
 		case 2:
-			a.News = store.Confirmation{
-				BatchID: id, Recipients: recipients.Draw(t, "recipients"), Everyone: rapid.Bool().Draw(t, "everyone"),
+			a.Entry = store.Confirmation{
+				BatchID: id, Recipients: recipients.Draw(t, "recipients"), WholeBatch: rapid.Bool().Draw(t, "everyone"),
 			}
 		case 3:
-			a.News = store.Settlement{
+			a.Entry = store.Settlement{
 				BatchID: id, Lease: text.Draw(t, "lease"),
-				Recipients: recipients.Draw(t, "recipients"), Everyone: rapid.Bool().Draw(t, "everyone"),
+				Recipients: recipients.Draw(t, "recipients"), WholeBatch: rapid.Bool().Draw(t, "everyone"),
 				Outcome: storetest.AnyOutcome().Draw(t, "outcome"),
 				Reason:  rapid.SampledFrom(store.FeedbackReasons()).Draw(t, "reason"), Detail: text.Draw(t, "detail"),
-				Due: storetest.AnyTime().Draw(t, "due"), FullRead: rapid.Bool().Draw(t, "full"),
+				Due: storetest.AnyTime().Draw(t, "due"), FullReportFetched: rapid.Bool().Draw(t, "full"),
 			}
 		case 4:
-			a.News = store.Requeue{
-				BatchID: id, Recipients: recipients.Draw(t, "recipients"), Everyone: rapid.Bool().Draw(t, "everyone"),
+			a.Entry = store.Requeue{
+				BatchID: id, Recipients: recipients.Draw(t, "recipients"), WholeBatch: rapid.Bool().Draw(t, "everyone"),
 			}
 		case 5:
-			a.News = store.Checked{BatchID: id, Refused: text.Draw(t, "refused")}
+			a.Entry = store.ReportFetched{BatchID: id, Refused: text.Draw(t, "refused")}
 		}
 		return a
 	})
@@ -103,7 +103,7 @@ func TestReportRoundTrip(t *testing.T) {
 			for _, source := range []store.Source{store.FromCallback, store.FromPoll} {
 				report := parsed(t, raw)
 				report.Source = source
-				a := store.Arrival{Plan: "plan", At: noon, News: report}
+				a := store.Arrival{Plan: "plan", At: noon, Entry: report}
 				read, err := decodeArrival(asRecorded(t, a).encoded)
 				require.NoError(t, err)
 				require.Equal(t, a, read)
@@ -112,27 +112,27 @@ func TestReportRoundTrip(t *testing.T) {
 	}
 }
 
-// Sinch reads an empty list of recipients as every recipient. So Everyone must survive the journal, and arrivals
+// Sinch reads an empty list of recipients as every recipient. So WholeBatch must survive the journal, and arrivals
 // without it must not get it.
 func TestEveryoneRoundTrip(t *testing.T) {
-	for _, news := range []store.News{
-		store.Confirmation{BatchID: "1", Everyone: true},
+	for _, news := range []store.Entry{
+		store.Confirmation{BatchID: "1", WholeBatch: true},
 		store.Confirmation{BatchID: "1", Recipients: []string{"447700900001"}},
-		store.Settlement{BatchID: "1", Everyone: true},
+		store.Settlement{BatchID: "1", WholeBatch: true},
 		store.Settlement{BatchID: "1"},
-		store.Requeue{BatchID: "1", Everyone: true},
+		store.Requeue{BatchID: "1", WholeBatch: true},
 		store.Requeue{BatchID: "1"},
 	} {
-		a := store.Arrival{Plan: "plan", At: noon, News: news}
+		a := store.Arrival{Plan: "plan", At: noon, Entry: news}
 		read, err := decodeArrival(asRecorded(t, a).encoded)
 		require.NoError(t, err)
 		require.Equal(t, a, read)
 	}
 }
 
-// Arrivals in a journal of the previous version have no Everyone member.
+// Arrivals in a journal of the previous version have no WholeBatch member.
 func TestArrivalOfOlderVersionIsNotForEveryone(t *testing.T) {
-	for kind, news := range map[byte]store.News{
+	for kind, news := range map[byte]store.Entry{
 		kindConfirmation: store.Confirmation{BatchID: "1", Recipients: []string{"447700900001"}},
 		kindSettlement:   store.Settlement{BatchID: "1", Recipients: []string{"447700900001"}},
 		kindRequeue:      store.Requeue{BatchID: "1", Recipients: []string{"447700900001"}},
@@ -142,16 +142,16 @@ func TestArrivalOfOlderVersionIsNotForEveryone(t *testing.T) {
 		p.Time(noon)
 		read, err := decodeArrival(append(p, `{"BatchID":"1","Recipients":["447700900001"]}`...))
 		require.NoError(t, err)
-		require.Equal(t, news, read.News)
+		require.Equal(t, news, read.Entry)
 	}
 }
 
-// In the journal, batch info has always had a member CheckNow, set if missing reports must be fetched at once.
+// In the journal, batch info has always had a member FetchNow, set if missing reports must be fetched at once.
 func TestCheckNowIsAMemberOfBatchInfo(t *testing.T) {
-	for text, news := range map[string]store.News{
-		`{"BatchID":"1","Source":3,"CheckNow":false}`: store.Facts{BatchID: "1", Source: store.FromRegistration},
-		`{"BatchID":"1","Source":3,"CheckNow":true}`: store.CheckNow{
-			Facts: store.Facts{BatchID: "1", Source: store.FromRegistration},
+	for text, news := range map[string]store.Entry{
+		`{"BatchID":"1","Source":3,"CheckNow":false}`: store.BatchInfo{BatchID: "1", Source: store.FromRegistration},
+		`{"BatchID":"1","Source":3,"CheckNow":true}`: store.FetchNow{
+			BatchInfo: store.BatchInfo{BatchID: "1", Source: store.FromRegistration},
 		},
 	} {
 		p := packed.Writer{kindFacts}
@@ -159,7 +159,7 @@ func TestCheckNowIsAMemberOfBatchInfo(t *testing.T) {
 		p.Time(noon)
 		read, err := decodeArrival(append(p, text...))
 		require.NoError(t, err)
-		require.Equal(t, news, read.News)
+		require.Equal(t, news, read.Entry)
 		encoded, err := encodeArrival(read)
 		require.NoError(t, err)
 		now := strings.Contains(text, "true")
@@ -176,10 +176,10 @@ func TestReportThatNoLongerParsesIsQuarantined(t *testing.T) {
 		`[]`: dlr.NotJSON,
 	} {
 		report := store.Report{Report: &dlr.Report{BatchID: "1"}, Raw: []byte(raw)}
-		a := store.Arrival{Plan: "plan", At: noon, News: report}
+		a := store.Arrival{Plan: "plan", At: noon, Entry: report}
 		read, err := decodeArrival(asRecorded(t, a).encoded)
 		require.NoError(t, err)
-		q, ok := read.News.(store.Quarantined)
+		q, ok := read.Entry.(store.Quarantined)
 		require.True(t, ok)
 		require.Equal(t, reason, q.Reason)
 		require.JSONEq(t, raw, string(q.Raw))
@@ -206,11 +206,11 @@ func TestFrameOfArrivalsRoundTrip(t *testing.T) {
 }
 
 func TestArrivalThatCannotBeEncodedOrDecoded(t *testing.T) {
-	type unknown struct{ store.Facts }
-	_, err := encodeArrival(store.Arrival{Plan: "plan", At: noon, News: unknown{}})
+	type unknown struct{ store.BatchInfo }
+	_, err := encodeArrival(store.Arrival{Plan: "plan", At: noon, Entry: unknown{}})
 	require.ErrorContains(t, err, "encode arrival: unknown type boltstore.unknown")
-	notJSON := store.Facts{BatchID: "1", SendAt: time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)}
-	_, err = encodeArrival(store.Arrival{Plan: "plan", At: noon, News: notJSON})
+	notJSON := store.BatchInfo{BatchID: "1", SendAt: time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)}
+	_, err = encodeArrival(store.Arrival{Plan: "plan", At: noon, Entry: notJSON})
 	require.ErrorContains(t, err, "encode arrival")
 	_, err = decodeArrival([]byte{99, 0, 0})
 	require.ErrorContains(t, err, "unknown kind 99")
@@ -220,16 +220,16 @@ func TestArrivalThatCannotBeEncodedOrDecoded(t *testing.T) {
 
 // The handlers reuse their buffers as soon as Record returns.
 func TestRecordCopiesTheCallersBytes(t *testing.T) {
-	for _, news := range []func(raw []byte) store.News{
-		func(raw []byte) store.News { return parsed(t, raw) },
-		func(raw []byte) store.News { return store.Quarantined{Reason: dlr.NotJSON, Raw: raw} },
+	for _, news := range []func(raw []byte) store.Entry{
+		func(raw []byte) store.Entry { return parsed(t, raw) },
+		func(raw []byte) store.Entry { return store.Quarantined{Reason: dlr.NotJSON, Raw: raw} },
 	} {
 		raw := []byte(`{"type":"recipient_delivery_report_sms","batch_id":"1","recipient":"447700900001",` +
 			`"status":"Delivered"}`)
 		want := bytes.Clone(raw)
-		r := asRecorded(t, store.Arrival{Plan: "plan", At: noon, News: news(raw)})
+		r := asRecorded(t, store.Arrival{Plan: "plan", At: noon, Entry: news(raw)})
 		clear(raw)
-		switch n := r.arrival.News.(type) {
+		switch n := r.arrival.Entry.(type) {
 		case store.Report:
 			require.Equal(t, want, n.Raw)
 		case store.Quarantined:

@@ -74,8 +74,8 @@ func (a *audit) batch(b *store.Batch) {
 	var feedback store.FeedbackCounts
 	for _, r := range recipients {
 		digits := dlr.Digits(r.Number)
-		seen := make([]dlr.State, 0, len(r.Seen))
-		for _, s := range r.Seen {
+		seen := make([]dlr.State, 0, len(r.Reports))
+		for _, s := range r.Reports {
 			seen = append(seen, s.State)
 			a.repeats[b.Plan] += s.Repeats
 			named[fmt.Sprint(s.Status, s.Code)]++
@@ -110,7 +110,7 @@ func (a *audit) batch(b *store.Batch) {
 	for _, r := range b.Reports {
 		a.repeats[b.Plan] += r.Repeats
 	}
-	require.Equal(t, b.Feedback.Owed > 0 || b.WantFull, b.Task != nil,
+	require.Equal(t, b.Feedback.Owed > 0 || b.NeedsFullReport, b.Task != nil,
 		"batch %s: it must have a task if and only if feedback is owed or the full report is wanted", b.ID)
 	tally := a.tally[b.Plan]
 	tally.Add(b.Tally())
@@ -146,19 +146,19 @@ func (a *audit) settled(b *store.Batch, r *store.Recipient) {
 		return
 	}
 	who := b.ID + "/" + r.Number
-	if a.w.settled("done", store.Accepted)[who] {
+	if a.w.settled("done", store.OutcomeAccepted)[who] {
 		require.Equal(a.t, store.FeedbackSent, r.Feedback,
 			"%s: its settlement as accepted was acknowledged", who)
 	}
-	if a.w.settled("done", store.Buried)[who] {
+	if a.w.settled("done", store.OutcomeDead)[who] {
 		require.Contains(a.t, []store.FeedbackState{store.FeedbackDead, store.FeedbackSent}, r.Feedback,
 			"%s: its settlement as dead was acknowledged", who)
 	}
 	if r.Feedback == store.FeedbackSent {
-		require.True(a.t, a.w.settled("begun", store.Accepted)[who], "%s is sent without a settlement", who)
+		require.True(a.t, a.w.settled("begun", store.OutcomeAccepted)[who], "%s is sent without a settlement", who)
 	}
 	if r.Feedback == store.FeedbackDead {
-		require.True(a.t, a.w.settled("begun", store.Buried)[who], "%s is dead without a settlement", who)
+		require.True(a.t, a.w.settled("begun", store.OutcomeDead)[who], "%s is dead without a settlement", who)
 	}
 }
 
@@ -166,8 +166,8 @@ func (a *audit) settled(b *store.Batch, r *store.Recipient) {
 func (a *audit) recipient(key store.BatchKey, listed *store.Recipient) {
 	r, err := a.s.Recipient(a.ctx, key, "+"+listed.Number)
 	require.NoError(a.t, err)
-	require.Len(a.t, r.Seen, len(listed.Seen))
-	for _, s := range r.Seen {
+	require.Len(a.t, r.Reports, len(listed.Reports))
+	for _, s := range r.Reports {
 		require.Contains(a.t, string(s.Raw), listed.Number)
 	}
 	page, err := a.s.RecipientBatches(a.ctx, listed.Number, store.Paging{})
@@ -189,7 +189,7 @@ func (a *audit) reports() {
 		case "facts":
 			at := slices.IndexFunc(a.batches["live"], func(b *store.Batch) bool { return b.ID == name })
 			require.GreaterOrEqual(a.t, at, 0, "batch %s does not exist; its facts were acknowledged", name)
-			require.NotNil(a.t, a.batches["live"][at].Facts, "acknowledged facts of %s", name)
+			require.NotNil(a.t, a.batches["live"][at].Info, "acknowledged facts of %s", name)
 			require.Equal(a.t, store.FlagWanted, a.batches["live"][at].Flag)
 		}
 	}
@@ -272,20 +272,20 @@ func (a *audit) tasks() {
 	}
 }
 
-// indexes compares the indexes due, buried and checks with the batches, key by key, and Overdue with the batches'
+// indexes compares the indexes due, buried and checks with the batches, key by key, and MissingReports with the batches'
 // checks.
 func (a *audit) indexes() {
 	want := map[string][]string{}
 	for plan, batches := range a.batches {
 		var due []string
 		for _, b := range batches {
-			require.Equal(a.t, b.Facts != nil, b.Check != nil,
+			require.Equal(a.t, b.Info != nil, b.Fetch != nil,
 				"batch %s: a batch with facts must have a check, since its reports are never complete", b.ID)
-			if b.Check != nil && !b.Check.Due.IsZero() {
+			if b.Fetch != nil && !b.Fetch.Due.IsZero() {
 				due = append(due, b.ID)
 			}
 		}
-		overdue, err := a.s.Overdue(a.ctx, plan, noon.AddDate(1, 0, 0), 1000)
+		overdue, err := a.s.MissingReports(a.ctx, plan, noon.AddDate(1, 0, 0), 1000)
 		require.NoError(a.t, err)
 		var listed []string
 		for _, b := range overdue {
@@ -295,7 +295,7 @@ func (a *audit) indexes() {
 	}
 	require.NoError(a.t, a.s.db.View(func(tx *bolt.Tx) error {
 		found := map[string][]string{}
-		for _, name := range [][]byte{schema.BucketDue, schema.BucketBuried, schema.BucketChecks} {
+		for _, name := range [][]byte{schema.BucketDue, schema.BucketDead, schema.BucketChecks} {
 			for key := range keysOf(tx.Bucket(name)) {
 				found[string(name)] = append(found[string(name)], key)
 			}
@@ -306,7 +306,7 @@ func (a *audit) indexes() {
 				require.NoError(a.t, err)
 				keys := schema.IndexKeysOf(b, n)
 				for name, key := range map[string][]byte{
-					"due": keys.Due, "buried": keys.Buried, "checks": keys.Check,
+					"due": keys.Due, "buried": keys.Dead, "checks": keys.Fetch,
 				} {
 					if key != nil {
 						want[name] = append(want[name], string(key))

@@ -27,7 +27,7 @@ func long(factor int) int {
 
 // testPolicy is the policy of the child in testdata. A test that opens a child's store must use the same policy.
 func testPolicy(string) store.Policy {
-	return store.Policy{Missing: store.Missing{Silence: time.Hour}}
+	return store.Policy{MissingReports: store.MissingReports{Silence: time.Hour}}
 }
 
 // skipIfShort skips a long computation with -short, which ./test sets when it runs the race detector. The computation
@@ -184,7 +184,7 @@ func (w *transcript) parsed(t require.TestingT, raw []byte) *dlr.Report {
 // settles records the recipients if what is a settlement.
 func (w *transcript) settles(far, what string) {
 	words := strings.Fields(what)
-	if len(words) < 3 || words[0] != store.Accepted.String() && words[0] != store.Buried.String() {
+	if len(words) < 3 || words[0] != store.OutcomeAccepted.String() && words[0] != store.OutcomeDead.String() {
 		return
 	}
 	set := far + " " + words[0]

@@ -133,8 +133,8 @@ func claimOf(tx *bolt.Tx, n schema.Number, token string) (store.Claim, error) {
 	if err != nil {
 		return store.Claim{}, err
 	}
-	claim := store.Claim{Key: b.Key(), Lease: token, Batch: b, Everyone: b.Everyone == store.FeedbackOwed}
-	if claim.Everyone {
+	claim := store.Claim{Key: b.Key(), Lease: token, Batch: b, WholeBatch: b.WholeBatch == store.FeedbackOwed}
+	if claim.WholeBatch {
 		return claim, nil
 	}
 	claim.Recipients, err = numbersIn(tx, store.FeedbackOwed, n, min(b.Feedback.Owed, store.MaxRecipients))
@@ -159,17 +159,17 @@ func numbersIn(tx *bolt.Tx, state store.FeedbackState, n schema.Number, most int
 	return numbers, nil
 }
 
-// maxWaiting bounds how many batches that still wait for their send_at Overdue reads per call. They are read because a
+// maxWaiting bounds how many batches that still wait for their send_at MissingReports reads per call. They are read because a
 // clock that was set back since may have listed them too early.
 const maxWaiting = 1000
 
-// Overdue implements store.Store: it returns batches whose missing reports must be fetched. It does not wait for the
+// MissingReports implements store.Store: it returns batches whose missing reports must be fetched. It does not wait for the
 // fold.
-func (s *Store) Overdue(_ context.Context, plan string, now time.Time, limit int) (batches []*store.Batch, err error) {
+func (s *Store) MissingReports(_ context.Context, plan string, now time.Time, limit int) (batches []*store.Batch, err error) {
 	if s.closed.Load() {
 		return nil, s.closedError()
 	}
-	missing := s.config.Policies(plan).Missing
+	missing := s.config.Policies(plan).MissingReports
 	err = s.viewFolded(func(tx *bolt.Tx) error {
 		waiting := 0
 		for n := range due(tx.Bucket(schema.BucketChecks), plan, now, missing.Horizon(now)) {
@@ -180,7 +180,7 @@ func (s *Store) Overdue(_ context.Context, plan string, now time.Time, limit int
 			switch {
 			case err != nil:
 				return err
-			case b.CheckDue(missing, now):
+			case b.FetchDue(missing, now):
 				batches = append(batches, b)
 			default:
 				waiting++ // until its send_at
@@ -198,7 +198,7 @@ func (s *Store) Overdue(_ context.Context, plan string, now time.Time, limit int
 func (s *Store) Tasks(ctx context.Context, q store.TaskQuery) (page store.Page[*store.Batch], err error) {
 	index := schema.BucketDue
 	if q.Dead {
-		index = schema.BucketBuried
+		index = schema.BucketDead
 	}
 	var prefix []byte
 	if q.Plan != "" {
@@ -236,16 +236,16 @@ func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) 
 			if err != nil || b == nil {
 				return err
 			}
-			due = b.Dead != nil && b.Dead.Full || b.Waits(now) || first && b.Task != nil
-			everyone = b.Everyone == store.FeedbackDead
+			due = b.Dead != nil && b.Dead.FullReport || b.Waits(now) || first && b.Task != nil
+			everyone = b.WholeBatch == store.FeedbackDead
 			dead, err = numbersIn(tx, store.FeedbackDead, n, min(b.Feedback.Dead, store.MaxRecipients))
 			return err
 		})
 		if err != nil || len(dead) == 0 && !due && !everyone {
 			return requeued, err
 		}
-		n := store.Requeue{BatchID: key.BatchID, Recipients: dead, Everyone: everyone}
-		err = s.Record(ctx, store.Arrival{Plan: key.Plan, At: now, News: n})
+		n := store.Requeue{BatchID: key.BatchID, Recipients: dead, WholeBatch: everyone}
+		err = s.Record(ctx, store.Arrival{Plan: key.Plan, At: now, Entry: n})
 		if err != nil {
 			return requeued, err
 		}

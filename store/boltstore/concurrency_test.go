@@ -62,10 +62,10 @@ func (c *clients) load(loader int) {
 		}
 		raw := fmt.Appendf(nil, `{"type":"recipient_delivery_report_sms","batch_id":%q,"recipient":%q,"code":0,`+
 			`"status":%q,"client_reference":%q}`, batch, number, status, name)
-		a.News = parsed(c.t, raw)
+		a.Entry = parsed(c.t, raw)
 		if n%50 == 2 {
 			what = "facts " + batch
-			a.News = store.Facts{
+			a.Entry = store.BatchInfo{
 				BatchID: batch, FeedbackEnabled: true, ReportKind: "full", Recipients: 1_000_000,
 				CreatedAt: noon, ModifiedAt: noon,
 			}
@@ -85,13 +85,13 @@ func (c *clients) relay() {
 		for _, claim := range claims {
 			s := store.Settlement{
 				BatchID: claim.Key.BatchID, Lease: claim.Lease, Recipients: claim.Recipients,
-				Outcome: store.Accepted, Reason: store.ReasonAccepted,
+				Outcome: store.OutcomeAccepted, Reason: store.ReasonAccepted,
 			}
 			if n%4 == 0 {
-				s.Outcome, s.Reason = store.Buried, store.ReasonRejected
+				s.Outcome, s.Reason = store.OutcomeDead, store.ReasonRejected
 			}
 			what := fmt.Sprintf("%s %s %s", s.Outcome, claim.Key.BatchID, strings.Join(claim.Recipients, " "))
-			if !c.record(what, store.Arrival{Plan: "live", At: noon, News: s}) {
+			if !c.record(what, store.Arrival{Plan: "live", At: noon, Entry: s}) {
 				return
 			}
 		}
@@ -101,12 +101,12 @@ func (c *clients) relay() {
 func (c *clients) reconcile() {
 	later := noon.Add(2 * time.Hour)
 	for {
-		batches, err := c.s.Overdue(c.t.Context(), "live", later, 3)
+		batches, err := c.s.MissingReports(c.t.Context(), "live", later, 3)
 		if !c.open(err) {
 			return
 		}
 		for _, b := range batches {
-			if !c.record("checked "+b.ID, store.Arrival{Plan: "live", At: later, News: store.Checked{BatchID: b.ID}}) {
+			if !c.record("checked "+b.ID, store.Arrival{Plan: "live", At: later, Entry: store.ReportFetched{BatchID: b.ID}}) {
 				return
 			}
 		}
@@ -116,7 +116,7 @@ func (c *clients) reconcile() {
 func (c *clients) expire() {
 	for {
 		c.note("expire begins")
-		_, _, err := c.s.Expire(c.t.Context(), noon.AddDate(-5, 0, 0), 2)
+		_, _, err := c.s.DeleteOlder(c.t.Context(), noon.AddDate(-5, 0, 0), 2)
 		c.note("expire ends")
 		if !c.open(err) {
 			return
@@ -224,14 +224,14 @@ func TestRequeueAgainstTheRelay(t *testing.T) {
 		for _, claim := range claims {
 			some := claim.Recipients[:min(len(claim.Recipients), 7)]
 			settlement := store.Settlement{BatchID: "batch", Lease: claim.Lease, Recipients: some, Outcome: outcome}
-			assert.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, News: settlement}))
+			assert.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, Entry: settlement}))
 		}
 	}
 	var operators sync.WaitGroup
 	for range 3 {
 		operators.Go(func() {
 			for n := range 20 {
-				settle([]store.Outcome{store.Buried, store.Accepted}[n%2])
+				settle([]store.Outcome{store.OutcomeDead, store.OutcomeAccepted}[n%2])
 				_, err := s.Requeue(t.Context(), key, noon)
 				assert.NoError(t, err)
 			}
@@ -287,7 +287,7 @@ func TestLargeReportAmongOthers(t *testing.T) {
 			}
 		})
 	}
-	require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, News: large}))
+	require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, Entry: large}))
 	all.Wait()
 	b, err := s.Batch(t.Context(), store.BatchKey{Plan: "plan", BatchID: "large"})
 	require.NoError(t, err)
@@ -300,8 +300,8 @@ func TestLargeReportAmongOthers(t *testing.T) {
 		require.GreaterOrEqual(t, at, 0)
 		require.Len(t, claims[at].Recipients, store.MaxRecipients)
 		require.Equal(t, fmt.Sprintf("4479%08d", call*store.MaxRecipients), claims[at].Recipients[0])
-		require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, News: store.Settlement{
-			BatchID: "large", Lease: claims[at].Lease, Recipients: claims[at].Recipients, Outcome: store.Accepted,
+		require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, Entry: store.Settlement{
+			BatchID: "large", Lease: claims[at].Lease, Recipients: claims[at].Recipients, Outcome: store.OutcomeAccepted,
 		}}))
 		_, err = s.Stats(t.Context()) // waits for the fold, because Claim does not
 		require.NoError(t, err)

@@ -29,7 +29,7 @@ func twoBatches(t *testing.T) string {
 	require.NoError(t, err)
 	require.NoError(t, s.Record(t.Context(), delivered("good", "447700900002")))
 	quarantined := store.Quarantined{Reason: dlr.NotJSON, Raw: []byte("?")}
-	require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, News: quarantined}))
+	require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, Entry: quarantined}))
 	require.NoError(t, s.Close())
 	return path
 }
@@ -97,7 +97,7 @@ func TestDamagedRowIsAnErrorUntilItIsMended(t *testing.T) {
 			return err
 		})},
 		"expire": {schema.BucketBatches, "batch: row has format 9", batches(func(s *Store) error {
-			_, _, err := s.Expire(t.Context(), noon.AddDate(1, 0, 0), 9)
+			_, _, err := s.DeleteOlder(t.Context(), noon.AddDate(1, 0, 0), 9)
 			return err
 		})},
 	} {
@@ -119,17 +119,17 @@ func TestDamagedRowIsAnErrorUntilItIsMended(t *testing.T) {
 func TestDamagedRowOfAnOverdueBatchIsAnErrorUntilItIsMended(t *testing.T) {
 	path, o := filepath.Join(t.TempDir(), "store"), new(failures)
 	s := opened(t, Config{Path: path, Policies: testPolicy, Observer: o.observer()})
-	facts := store.Facts{BatchID: "bad", ReportKind: "full", Recipients: 1}
-	require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, News: facts}))
+	facts := store.BatchInfo{BatchID: "bad", ReportKind: "full", Recipients: 1}
+	require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, Entry: facts}))
 	_, err := s.Stats(t.Context())
 	require.NoError(t, err)
 	overwriteFirst(t, s.db, schema.BucketBatches, []byte{9})
-	_, err = s.Overdue(t.Context(), "plan", noon, 1)
+	_, err = s.MissingReports(t.Context(), "plan", noon, 1)
 	require.NoError(t, err, "the damaged batch is not due, so it is not read")
-	_, err = s.Overdue(t.Context(), "plan", noon.Add(time.Hour), 1)
+	_, err = s.MissingReports(t.Context(), "plan", noon.Add(time.Hour), 1)
 	require.ErrorContains(t, err, "batch: row has format 9")
 	o.awaitDamage(t, 1)
-	_, err = s.Overdue(t.Context(), "plan", noon.Add(time.Hour), 1)
+	_, err = s.MissingReports(t.Context(), "plan", noon.Add(time.Hour), 1)
 	require.NoError(t, err)
 }
 

@@ -104,9 +104,9 @@ func TestFullDiskIsReportedOnceAMinute(t *testing.T) {
 		}}
 		s := opened(t, Config{Path: t.TempDir(), Segment: 4096, Observer: observer})
 		large := delivered("batch", "447700900000")
-		news := large.News.(store.Report)
+		news := large.Entry.(store.Report)
 		news.Raw = append(append([]byte{}, news.Raw...), bytes.Repeat([]byte(" "), 64<<10)...)
-		large.News = news
+		large.Entry = news
 		// refuse records groups that need a new segment while none can be created.
 		refuse := func(groups, segment int) time.Duration {
 			begin := time.Now()
@@ -163,9 +163,9 @@ func TestPageOfLargeReportsEndsEarly(t *testing.T) {
 	const reports = 5
 	for n := range reports {
 		a := delivered("batch", fmt.Sprint(447700900000+n))
-		news := a.News.(store.Report)
+		news := a.Entry.(store.Report)
 		news.Raw = append(news.Raw, bytes.Repeat([]byte(" "), 6<<20)...)
-		a.News = news
+		a.Entry = news
 		require.NoError(t, s.Record(t.Context(), a))
 	}
 	key := store.BatchKey{Plan: "plan", BatchID: "batch"}

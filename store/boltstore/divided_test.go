@@ -111,7 +111,7 @@ func fullOf(recipients int) store.Arrival {
 	if err != nil {
 		panic(err)
 	}
-	return store.Arrival{Plan: "plan", At: noon, News: store.Report{Report: c.Report, Raw: raw}}
+	return store.Arrival{Plan: "plan", At: noon, Entry: store.Report{Report: c.Report, Raw: raw}}
 }
 
 // startAllowance is how many rows may be acknowledged before they are folded, as long as no step was measured.
@@ -138,7 +138,7 @@ func TestLargeReportIsAcknowledgedWhenNearlyFolded(t *testing.T) {
 	require.Len(t, log.Items, 1)
 	r, err := s.Recipient(t.Context(), store.BatchKey{Plan: "plan", BatchID: "full"}, "447700000007")
 	require.NoError(t, err)
-	require.Equal(t, log.Items[0].Raw, r.Seen[0].Raw, "the log has the report once, in the chunk of the first step")
+	require.Equal(t, log.Items[0].Raw, r.Reports[0].Raw, "the log has the report once, in the chunk of the first step")
 }
 
 // The caller cancels Record while it waits for the fold.

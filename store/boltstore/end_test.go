@@ -22,7 +22,7 @@ func requireEnded(t *testing.T, s *Store, cause string) {
 	refused["Record"] = s.Record(ctx, delivered("batch", "447700900001"))
 	refused["Ready"] = s.Ready(ctx)
 	_, refused["Claim"] = s.Claim(ctx, "plan", noon, time.Hour, 1)
-	_, refused["Overdue"] = s.Overdue(ctx, "plan", noon, 1)
+	_, refused["Overdue"] = s.MissingReports(ctx, "plan", noon, 1)
 	_, refused["Batch"] = s.Batch(ctx, key)
 	_, refused["Batches"] = s.Batches(ctx, store.BatchQuery{})
 	_, refused["Recipient"] = s.Recipient(ctx, key, "447700900001")
@@ -34,8 +34,8 @@ func requireEnded(t *testing.T, s *Store, cause string) {
 	_, refused["Stats"] = s.Stats(ctx)
 	_, refused["Timeseries"] = s.Timeseries(ctx, "", noon, noon)
 	_, refused["Requeue"] = s.Requeue(ctx, key, noon)
-	_, _, refused["Expire"] = s.Expire(ctx, noon, 1)
-	_, refused["Hold"] = s.Hold(ctx, store.DutyRetire, noon, noon.Add(time.Minute))
+	_, _, refused["Expire"] = s.DeleteOlder(ctx, noon, 1)
+	_, refused["Hold"] = s.AcquireLease(ctx, store.LeaseRetention, noon, noon.Add(time.Minute))
 	for method, err := range refused {
 		require.ErrorIs(t, err, store.ErrClosed, method)
 		require.ErrorContains(t, err, cause, method)
@@ -137,9 +137,9 @@ func TestFullJournalReturnsErrBusy(t *testing.T) {
 func TestStoreContinuesWhenASegmentCannotBeCreated(t *testing.T) {
 	s := opened(t, Config{Path: t.TempDir(), Segment: 256 << 10})
 	large := delivered("batch", "447700900001")
-	news := large.News.(store.Report)
+	news := large.Entry.(store.Report)
 	news.Raw = append(append(news.Raw[:len(news.Raw):len(news.Raw)], make([]byte, 300_000)...), '\n')
-	large.News = news
+	large.Entry = news
 	taken := segmentPath(s.config.Path, 2) + ".new" // the temporary name of the next segment
 	require.NoError(t, os.Mkdir(taken, 0o700))
 	require.ErrorContains(t, s.Record(t.Context(), large), "create journal segment: ")
@@ -153,11 +153,11 @@ func TestStoreContinuesWhenASegmentCannotBeCreated(t *testing.T) {
 func TestInvalidArrivalIsRefused(t *testing.T) {
 	s := opened(t, Config{Path: t.TempDir()})
 	for says, a := range map[string]store.Arrival{
-		"record: no plan":     {News: store.Facts{BatchID: "1"}},
+		"record: no plan":     {Entry: store.BatchInfo{BatchID: "1"}},
 		"record: no news":     {Plan: "plan"},
-		"record: no report":   {Plan: "plan", News: store.Report{Raw: []byte("{}")}},
-		"record: no batch id": {Plan: "plan", News: store.Confirmation{Recipients: []string{"1"}}},
-		"record: no batch":    {Plan: "plan", News: store.Report{Report: &dlr.Report{}}},
+		"record: no report":   {Plan: "plan", Entry: store.Report{Raw: []byte("{}")}},
+		"record: no batch id": {Plan: "plan", Entry: store.Confirmation{Recipients: []string{"1"}}},
+		"record: no batch":    {Plan: "plan", Entry: store.Report{Report: &dlr.Report{}}},
 	} {
 		require.ErrorContains(t, s.Record(t.Context(), a), says)
 	}

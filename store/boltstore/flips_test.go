@@ -29,22 +29,22 @@ func variedStore(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "store")
 	s := opened(t, Config{Path: path, Policies: testPolicy})
-	record := func(at time.Time, news ...store.News) {
+	record := func(at time.Time, news ...store.Entry) {
 		for _, n := range news {
-			require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: at, News: n}))
+			require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: at, Entry: n}))
 		}
 	}
 	for i := range 60 {
 		id, at := fmt.Sprintf("batch %d", i), noon.Add(time.Duration(i)*time.Minute)
 		if i%3 != 0 {
-			record(at, store.Facts{
+			record(at, store.BatchInfo{
 				BatchID: id, FeedbackEnabled: i%2 == 0, ReportKind: "per_recipient", Recipients: 10, CreatedAt: at,
 				ClientReference: id,
 				Numbers:         []string{"447700900001", fmt.Sprintf("44770090%04d", i)},
 			})
 		}
 		for k := range 1 + i%9 {
-			record(at, delivered(id, fmt.Sprintf("44770090%04d", 100*(i%7)+k)).News)
+			record(at, delivered(id, fmt.Sprintf("44770090%04d", 100*(i%7)+k)).Entry)
 		}
 		if i%4 == 0 {
 			record(at, parsed(t, fmt.Appendf(nil, `{"type":"delivery_report_sms","batch_id":%q,`+
@@ -63,7 +63,7 @@ func variedStore(t *testing.T) string {
 		record(noon.Add(time.Hour), store.Settlement{
 			BatchID: c.Key.BatchID, Lease: c.Lease, Recipients: c.Recipients,
 			Reason: store.ReasonRejected, Detail: "no",
-			Outcome: []store.Outcome{store.Accepted, store.Buried}[i%2],
+			Outcome: []store.Outcome{store.OutcomeAccepted, store.OutcomeDead}[i%2],
 		})
 	}
 	require.NoError(t, s.Close())
@@ -114,7 +114,7 @@ func readAll(t *testing.T, s *Store) (all []any, err error) {
 		page, e := s.Tasks(ctx, store.TaskQuery{Dead: dead})
 		keep(page, e)
 	}
-	overdue, e := s.Overdue(ctx, "plan", noon.AddDate(0, 0, 1), 1000)
+	overdue, e := s.MissingReports(ctx, "plan", noon.AddDate(0, 0, 1), 1000)
 	keep(overdue, e)
 	quarantine, e := s.Quarantine(ctx, store.Paging{})
 	keep(quarantine, e)

@@ -16,7 +16,7 @@ func (r *rebuilding) identity() (id store.BatchKey, ok bool) {
 	for _, key := range entriesTo(r.tx, schema.BucketIDs, r.n) {
 		planPart, idPart = planIn(key)
 	}
-	for _, name := range [][]byte{schema.BucketDue, schema.BucketChecks, schema.BucketBuried} {
+	for _, name := range [][]byte{schema.BucketDue, schema.BucketChecks, schema.BucketDead} {
 		for _, key := range entriesTo(r.tx, name, r.n) {
 			if planPart == nil {
 				planPart, _ = planIn(key)

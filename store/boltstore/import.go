@@ -173,7 +173,7 @@ func (i *importer) parts(parts []copying.Part) error {
 		id := schema.IDKey(p.Key)
 		n := max(fresh[p.Key], schema.NumberOf(ids.Get(id)))
 		if p.Batch != nil {
-			n = max(last+1, schema.NumberAt(p.Born)+schema.Number(p.Born.Nanosecond()/1000%1000))
+			n = max(last+1, schema.NumberAt(p.FirstAt)+schema.Number(p.FirstAt.Nanosecond()/1000%1000))
 			last, fresh[p.Key] = n, n
 			i.put(schema.BucketIDs, id, n.Key())
 			i.batch(n, p)
@@ -196,7 +196,7 @@ func (i *importer) batch(n schema.Number, p copying.Part) {
 	i.put(schema.BucketBatches, n.Key(), schema.SealBatch(n, p.Batch))
 	at := schema.IndexKeysOf(p.Batch, n)
 	for _, index := range []struct{ bucket, key []byte }{
-		{schema.BucketDue, at.Due}, {schema.BucketBuried, at.Buried}, {schema.BucketChecks, at.Check},
+		{schema.BucketDue, at.Due}, {schema.BucketDead, at.Dead}, {schema.BucketChecks, at.Fetch},
 	} {
 		if index.key != nil {
 			i.put(index.bucket, index.key, nil)

@@ -101,7 +101,7 @@ func TestBatchOfAHashedPlanIsRebuilt(t *testing.T) {
 				require.NoError(t, s.Record(t.Context(), a))
 				_, err = s.Recipient(t.Context(), key, "447700900001")
 				require.NoError(t, err, "a later report creates a new batch")
-				_, _, err = s.Expire(t.Context(), noon, 1)
+				_, _, err = s.DeleteOlder(t.Context(), noon, 1)
 				require.NoError(t, err)
 			}
 			require.NoError(t, s.Close())
@@ -131,7 +131,7 @@ func TestIndexEntryForAnotherBatchIsCorrected(t *testing.T) {
 		require.Equal(t, "bad", b.ID)
 		r, err := s.Recipient(t.Context(), bad, "447700900001")
 		require.NoError(t, err)
-		require.Len(t, r.Seen, 1)
+		require.Len(t, r.Reports, 1)
 	}
 	require.Len(t, o.damage(), 2)
 	require.NoError(t, s.Err())
@@ -187,7 +187,7 @@ func TestDamagedKeyIsMendedOnlyByOpen(t *testing.T) {
 	s = opened(t, Config{Path: path, Observer: o.observer()})
 	r, err := s.Recipient(t.Context(), bad, "447700900001")
 	require.NoError(t, err)
-	require.Len(t, r.Seen, 1)
+	require.Len(t, r.Reports, 1)
 	require.Contains(t, o.damage()[1], isCorrected)
 	require.NoError(t, s.Close())
 	requireSound(t, path)

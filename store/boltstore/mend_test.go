@@ -295,7 +295,7 @@ func TestReportForADamagedBatchMendsIt(t *testing.T) {
 					r, err := s.Recipient(t.Context(), key, "447700900001")
 					require.NoError(t, err)
 					require.Equal(t, store.FeedbackOwed, r.Feedback)
-					require.Len(t, r.Seen, 1)
+					require.Len(t, r.Reports, 1)
 					stats, err := s.Stats(t.Context())
 					require.NoError(t, err)
 					require.Equal(t, 3, stats[0].Feedback.Owed)

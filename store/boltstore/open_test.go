@@ -43,7 +43,7 @@ func delivered(batch, number string) store.Arrival {
 	if err != nil {
 		panic(err)
 	}
-	return store.Arrival{Plan: "plan", At: noon, News: store.Report{Report: c.Report, Raw: raw}}
+	return store.Arrival{Plan: "plan", At: noon, Entry: store.Report{Report: c.Report, Raw: raw}}
 }
 
 // filledStore returns the directory of a closed store with 200 reports.

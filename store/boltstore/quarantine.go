@@ -19,7 +19,7 @@ func (st *step) keepQuarantined(parts []backlog.Part) error {
 	bucket := st.tx.Bucket(schema.BucketQuarantine)
 	for _, p := range parts {
 		for i, a := range p.Arrivals {
-			q, ok := a.News.(store.Quarantined)
+			q, ok := a.Entry.(store.Quarantined)
 			if !ok {
 				continue
 			}

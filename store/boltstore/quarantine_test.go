@@ -16,7 +16,7 @@ func TestPageOfTheQuarantineIsLimitedInBytes(t *testing.T) {
 	for n := range byte(5) {
 		raw := bytes.Repeat([]byte{'a' + n}, pageBytes/2)
 		quarantined := store.Quarantined{Reason: dlr.NotJSON, Raw: raw}
-		require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, News: quarantined}))
+		require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, Entry: quarantined}))
 	}
 	var sizes []int
 	var newest []byte

@@ -74,8 +74,8 @@ func (s *Store) Recipient(ctx context.Context, key store.BatchKey, number string
 		if r, err = recipientOf(tx, n, digits); err != nil {
 			return err
 		}
-		for i := range r.Seen {
-			if r.Seen[i].Raw, err = s.raw(tx, n, r.Seen[i].Ref); err != nil {
+		for i := range r.Reports {
+			if r.Reports[i].Raw, err = s.raw(tx, n, r.Reports[i].Ref); err != nil {
 				return err
 			}
 		}

@@ -198,7 +198,7 @@ func (r *rebuilding) plan(w backlog.Work) {
 	r.Policy = r.s.config.Policies(r.Batch.Plan)
 	if w.From.Within.Recipients > 0 && len(w.Parts) > 0 && len(w.Parts[0].Arrivals) > 0 {
 		a := w.Parts[0].Arrivals[0]
-		if a.Plan == r.Batch.Plan && a.News.Batch() == r.Batch.ID {
+		if a.Plan == r.Batch.Plan && a.Entry.Batch() == r.Batch.ID {
 			r.Partial, r.Done = a, w.From.Within.Recipients
 		}
 	}
@@ -241,7 +241,7 @@ func (r *rebuilding) settle() error {
 		if err != nil {
 			return true, r.unreported(key, row, err)
 		}
-		r.Weigh(&rec)
+		r.Tally(&rec)
 		return false, nil
 	})
 	if err != nil {
@@ -249,11 +249,11 @@ func (r *rebuilding) settle() error {
 	}
 	var v fold.Verdict
 	if kept := mendingOf(r.tx, r.n.Key()); len(kept) == 2 {
-		v = fold.Verdict{Everyone: kept[0] == 1, State: store.FeedbackState(kept[1])}
+		v = fold.Verdict{All: kept[0] == 1, State: store.FeedbackState(kept[1])}
 	} else {
 		v = r.Decide()
 		how := []byte{0, byte(v.State)}
-		if v.Everyone {
+		if v.All {
 			how[0] = 1
 		}
 		if err := r.later(r.n.Key(), how); err != nil {
@@ -287,7 +287,7 @@ func (r *rebuilding) unreported(key, row []byte, cause error) error {
 	}
 	r.note(schema.BucketRecipients, key, cause, "no report of its batch names it: its number is kept")
 	rec := store.Recipient{Number: digits, Feedback: fold.FeedbackUnsettled}
-	r.Weigh(&rec)
+	r.Tally(&rec)
 	return errors.Join(
 		r.setAside(schema.BucketRecipients, key, row),
 		r.tx.Bucket(schema.BucketRecipients).Put(key, schema.SealRecipient(key, &rec)),

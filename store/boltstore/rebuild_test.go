@@ -31,7 +31,7 @@ func fullReport(t *testing.T, batch string, n int) store.Arrival {
 	}
 	listed, err := json.Marshal(numbers)
 	require.NoError(t, err)
-	return store.Arrival{Plan: "plan", At: noon, News: parsed(t, fmt.Appendf(nil,
+	return store.Arrival{Plan: "plan", At: noon, Entry: parsed(t, fmt.Appendf(nil,
 		`{"type":"delivery_report_sms","batch_id":%q,"total_message_count":%d,`+
 			`"statuses":[{"code":0,"status":"Delivered","count":%d,"recipients":%s}]}`,
 		batch, n, n, listed))}
@@ -45,12 +45,12 @@ func largeBatch(t *testing.T, many, sent int) string {
 	s := opened(t, Config{Path: path, Segment: 8 << 20})
 	a := fullReport(t, "batch", many)
 	require.NoError(t, s.Record(t.Context(), a))
-	numbers := a.News.(store.Report).Entries[0].Recipients
+	numbers := a.Entry.(store.Report).Entries[0].Recipients
 	for part := range slices.Chunk(numbers[:sent], store.MaxRecipients) {
 		settled := store.Settlement{
-			BatchID: "batch", Recipients: part, Outcome: store.Accepted, Reason: store.ReasonAccepted,
+			BatchID: "batch", Recipients: part, Outcome: store.OutcomeAccepted, Reason: store.ReasonAccepted,
 		}
-		require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, News: settled}))
+		require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, Entry: settled}))
 	}
 	_, err := s.Stats(t.Context())
 	require.NoError(t, err)
@@ -148,7 +148,7 @@ func TestPartlyFoldedReportIsRebuiltInPart(t *testing.T) {
 			var messages int
 			observer := store.Observer{Folded: func(all []store.Changes) {
 				for _, c := range all {
-					for _, taken := range c.Taken {
+					for _, taken := range c.Applied {
 						messages += taken.Messages
 					}
 				}
@@ -235,7 +235,7 @@ func TestRetentionDuringARebuild(t *testing.T) {
 	c := Config{Path: path, Segment: 8 << 20, Policies: off}
 	c.Observer.Failed = func(string, error) {
 		if expired == 0 {
-			expired, _, _ = s.Expire(t.Context(), noon.AddDate(1, 0, 0), 10)
+			expired, _, _ = s.DeleteOlder(t.Context(), noon.AddDate(1, 0, 0), 10)
 		}
 	}
 	s = opened(t, c)
@@ -268,9 +268,9 @@ func TestFeedbackDecisionOfARebuildSurvivesAKill(t *testing.T) {
 	s := opened(t, Config{Path: path})
 	a := fullReport(t, "batch", 4)
 	require.NoError(t, s.Record(t.Context(), a))
-	require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, News: store.Settlement{
-		BatchID: "batch", Recipients: a.News.(store.Report).Entries[0].Recipients[:2],
-		Outcome: store.Accepted, Reason: store.ReasonAccepted,
+	require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, Entry: store.Settlement{
+		BatchID: "batch", Recipients: a.Entry.(store.Report).Entries[0].Recipients[:2],
+		Outcome: store.OutcomeAccepted, Reason: store.ReasonAccepted,
 	}}))
 	require.NoError(t, s.Close())
 	editDatabase(t, path, func(tx *bolt.Tx) error {

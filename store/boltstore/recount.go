@@ -60,7 +60,7 @@ func (c *writeTx) countAll() error {
 		for key, row := recipients.Seek(n.Key()); key != nil && schema.NumberOf(key) == n; key, row = recipients.Next() {
 			t.Recipients++
 			rec, _ := schema.DecodeRecipient(key, row)
-			for _, seen := range rec.Seen {
+			for _, seen := range rec.Reports {
 				t.Duplicates += seen.Repeats
 			}
 		}

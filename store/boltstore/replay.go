@@ -33,8 +33,8 @@ func (r *rebuilding) replay() error {
 			r.Holes = true
 		}
 		for i, logged := range reports {
-			a := store.Arrival{Plan: r.Batch.Plan, At: logged.ReceivedAt, News: decodeReport(logged.Source, logged.Raw)}
-			if _, ok := a.News.(store.Report); !ok {
+			a := store.Arrival{Plan: r.Batch.Plan, At: logged.ReceivedAt, Entry: decodeReport(logged.Source, logged.Raw)}
+			if _, ok := a.Entry.(store.Report); !ok {
 				r.Holes = true
 				continue
 			}
@@ -48,7 +48,7 @@ func (r *rebuilding) replay() error {
 
 // report applies one report, in parts if it names many recipients.
 func (r *rebuilding) report(a store.Arrival, ref store.Ref) error {
-	all, done := a.News.Names(), r.Folded(&a)
+	all, done := a.Entry.Names(), r.Folded(&a)
 	for from := 0; ; {
 		part, to := a, min(from+store.MaxRecipients, done)
 		if from > 0 || to < all {
@@ -94,7 +94,7 @@ func (r *rebuilding) take(a store.Arrival, ref store.Ref) (err error) {
 	if err != nil {
 		return err
 	}
-	r.Take(rows, a, ref)
+	r.Apply(rows, a, ref)
 	changed := 0
 	for _, digits := range slices.Sorted(maps.Keys(rows)) {
 		row := rows[digits]

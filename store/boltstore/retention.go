@@ -23,10 +23,10 @@ const (
 	retentionYoung = 100
 )
 
-// Expire implements store.Store: it deletes up to limit batches whose last arrival is earlier than the time before.
+// DeleteOlder implements store.Store: it deletes up to limit batches whose last arrival is earlier than the time before.
 // One small transaction removes them from all indexes, so that no read finds them. Further transactions delete their
 // recipients and log; if a crash interrupts them, the next call continues.
-func (s *Store) Expire(ctx context.Context, before time.Time, limit int) (deleted int, more bool, err error) {
+func (s *Store) DeleteOlder(ctx context.Context, before time.Time, limit int) (deleted int, more bool, err error) {
 	if s.closed.Load() {
 		return 0, false, s.closedError()
 	}
@@ -88,7 +88,7 @@ func (s *Store) unindex(before time.Time, limit int) (deleted int, more bool, er
 	if err != nil {
 		return 0, false, err
 	}
-	if report := s.config.Observer.Expired; report != nil {
+	if report := s.config.Observer.Deleted; report != nil {
 		for plan, e := range perPlan {
 			report(plan, e.batches, e.dead)
 		}

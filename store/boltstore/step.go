@@ -98,7 +98,7 @@ func (st *step) sort(parts []backlog.Part) []*batchArrivals {
 	ids := st.tx.Bucket(schema.BucketIDs)
 	for _, p := range parts {
 		for _, a := range p.Arrivals {
-			id := a.News.Batch()
+			id := a.Entry.Batch()
 			if id == "" {
 				continue
 			}

@@ -123,7 +123,7 @@ type recorded struct {
 }
 
 // bytes estimates the memory of r: the encoded bytes and the parsed report.
-func (r recorded) bytes() int { return len(r.encoded) + 512 + 32*r.arrival.News.Names() }
+func (r recorded) bytes() int { return len(r.encoded) + 512 + 32*r.arrival.Entry.Names() }
 
 // Open opens or creates the store in c.Path, mends damaged rows and folds the frames that a crash left in the journal.
 // It blocks until that is done; canceling ctx aborts the folding and has no effect after Open has returned. Open fails
@@ -174,7 +174,7 @@ func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 // Settle records a settlement. Its lease holds until the settlement is folded, even after the lease's end.
 func (s *Store) Settle(ctx context.Context, plan string, at time.Time, settlement store.Settlement) error {
 	s.leases.settle(settlement.Lease, true)
-	if err := s.makeDurable(ctx, store.Arrival{Plan: plan, At: at, News: settlement}); err != nil {
+	if err := s.makeDurable(ctx, store.Arrival{Plan: plan, At: at, Entry: settlement}); err != nil {
 		s.leases.settle(settlement.Lease, false)
 		return err
 	}

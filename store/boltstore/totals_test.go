@@ -15,8 +15,8 @@ import (
 )
 
 // factsOf returns the facts of a batch that was sent to n numbers.
-func factsOf(id string, n int) store.Facts {
-	return store.Facts{BatchID: id, ReportKind: "per_recipient", Recipients: n, CreatedAt: noon, ModifiedAt: noon}
+func factsOf(id string, n int) store.BatchInfo {
+	return store.BatchInfo{BatchID: id, ReportKind: "per_recipient", Recipients: n, CreatedAt: noon, ModifiedAt: noon}
 }
 
 // removeAwaited removes the number of awaited reports from the totals of a closed store, as an older version wrote
@@ -47,12 +47,12 @@ func TestAwaitedReportsAreRecomputedAfterAnUpgrade(t *testing.T) {
 	quiet := `a plan named "Awaited":` // the name is in the totals' row, too
 	s := opened(t, Config{Path: path, Policies: testPolicy})
 	for _, a := range []store.Arrival{
-		{Plan: "plan", At: noon, News: factsOf("a", 3)},
-		{Plan: "plan", At: noon, News: factsOf("b", 4)},
-		{Plan: "plan", At: noon, News: factsOf("refused", 5)},
-		{Plan: "plan", At: noon.AddDate(0, 0, 1), News: store.Checked{BatchID: "refused", Refused: "404"}},
-		{Plan: "other plan", At: noon, News: factsOf("a", 6)},
-		{Plan: quiet, At: noon, News: factsOf("a", 0)},
+		{Plan: "plan", At: noon, Entry: factsOf("a", 3)},
+		{Plan: "plan", At: noon, Entry: factsOf("b", 4)},
+		{Plan: "plan", At: noon, Entry: factsOf("refused", 5)},
+		{Plan: "plan", At: noon.AddDate(0, 0, 1), Entry: store.ReportFetched{BatchID: "refused", Refused: "404"}},
+		{Plan: "other plan", At: noon, Entry: factsOf("a", 6)},
+		{Plan: quiet, At: noon, Entry: factsOf("a", 0)},
 		delivered("a", "447700900001"),
 	} {
 		require.NoError(t, s.Record(ctx, a))
@@ -68,7 +68,7 @@ func TestAwaitedReportsAreRecomputedAfterAnUpgrade(t *testing.T) {
 		after, err := s.Stats(ctx)
 		require.NoError(t, err)
 		require.Equal(t, before, after)
-		require.Equal(t, 6, s.Gauges().Plans["plan"].Awaited)
+		require.Equal(t, 6, s.Gauges().Plans["plan"].Missing)
 		require.NoError(t, s.Record(ctx, delivered("unknown", "447700900002"))) // makes the fold write the totals
 		before, err = s.Stats(ctx)
 		require.NoError(t, err)
@@ -88,7 +88,7 @@ func TestLostBatchAwaitsNoReports(t *testing.T) {
 	path := t.TempDir()
 	s := opened(t, Config{Path: path, Policies: testPolicy})
 	require.NoError(t, s.Record(t.Context(), store.Arrival{
-		Plan: "plan", At: noon.Add(time.Second), News: factsOf("a", 3),
+		Plan: "plan", At: noon.Add(time.Second), Entry: factsOf("a", 3),
 	}))
 	require.Equal(t, map[string]int{"plan": 3}, awaited(t.Context(), t, s))
 	require.NoError(t, s.Close())
@@ -117,7 +117,7 @@ func awaited(ctx context.Context, t *testing.T, s *Store) map[string]int {
 	require.NoError(t, err)
 	plans := make(map[string]int)
 	for _, p := range stats {
-		plans[p.Plan] = p.Feedback.Awaited
+		plans[p.Plan] = p.Feedback.Missing
 	}
 	return plans
 }

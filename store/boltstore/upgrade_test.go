@@ -54,24 +54,24 @@ func openUpgraded(t *testing.T, path string) *Store {
 	stats, err := s.Stats(ctx)
 	require.NoError(t, err)
 	require.Len(t, stats, 1)
-	want := store.Tally{PendingTasks: 1, DeadTasks: 1, Owed: 1, Sent: 1, Dead: 1, Awaited: 2}
+	want := store.Tally{PendingTasks: 1, DeadTasks: 1, Owed: 1, Sent: 1, Dead: 1, Missing: 2}
 	require.Equal(t, want, stats[0].Feedback)
 	require.Equal(t, []int{4, 5, 1}, []int{stats[0].Batches, stats[0].Recipients, stats[0].Quarantined})
 	batches := make(map[string]*store.Batch)
 	for _, id := range []string{"sent", "dead", "lacking", "pending"} {
 		b, err := s.Batch(ctx, store.BatchKey{Plan: "plan", BatchID: id})
 		require.NoError(t, err, id)
-		require.Equal(t, store.FeedbackNone, b.Everyone)
+		require.Equal(t, store.FeedbackNone, b.WholeBatch)
 		batches[id] = b
 	}
-	require.Equal(t, "order of sent", batches["sent"].Facts.ClientReference)
-	require.Nil(t, batches["sent"].Check, "no arrival since the upgrade has set it")
+	require.Equal(t, "order of sent", batches["sent"].Info.ClientReference)
+	require.Nil(t, batches["sent"].Fetch, "no arrival since the upgrade has set it")
 	require.Equal(t, "400 syntax_constraint_violation", batches["dead"].Dead.Detail)
 	require.NotNil(t, batches["pending"].Task)
 	require.Equal(t, map[dlr.Status]int{dlr.Dispatched: 1, dlr.Failed: 1}, batches["lacking"].States)
 	r, err := s.Recipient(ctx, store.BatchKey{Plan: "plan", BatchID: "sent"}, "447700900001")
 	require.NoError(t, err)
-	require.Contains(t, string(r.Seen[0].Raw), "+447700900001")
+	require.Contains(t, string(r.Reports[0].Raw), "+447700900001")
 	quarantined, err := s.Quarantine(ctx, store.Paging{})
 	require.NoError(t, err)
 	require.Len(t, quarantined.Items, 1)
@@ -115,7 +115,7 @@ func TestStoreOfFormat1IsUpgraded(t *testing.T) {
 	ctx, path := t.Context(), format1Store(t)
 	for range 2 {
 		s := openUpgraded(t, path)
-		overdue, err := s.Overdue(ctx, "plan", noon.AddDate(0, 0, 1), 10)
+		overdue, err := s.MissingReports(ctx, "plan", noon.AddDate(0, 0, 1), 10)
 		require.NoError(t, err)
 		require.Len(t, overdue, 1)
 		require.Equal(t, "lacking", overdue[0].ID, "the journal has a report of it")
@@ -127,13 +127,13 @@ func TestStoreOfFormat1IsUpgraded(t *testing.T) {
 	requeued, err := s.Requeue(ctx, key, now)
 	require.NoError(t, err)
 	require.Equal(t, 1, requeued)
-	everyone := store.Confirmation{BatchID: "sent", Everyone: true}
-	require.NoError(t, s.Record(ctx, store.Arrival{Plan: "plan", At: now, News: everyone}))
+	everyone := store.Confirmation{BatchID: "sent", WholeBatch: true}
+	require.NoError(t, s.Record(ctx, store.Arrival{Plan: "plan", At: now, Entry: everyone}))
 	b, err := s.Batch(ctx, store.BatchKey{Plan: "plan", BatchID: "sent"})
 	require.NoError(t, err)
-	require.Equal(t, store.FeedbackOwed, b.Everyone)
-	require.Equal(t, 2, b.Lacking())
-	require.Equal(t, &store.Check{Due: now.Add(time.Hour)}, b.Check, "any arrival of the batch sets it")
+	require.Equal(t, store.FeedbackOwed, b.WholeBatch)
+	require.Equal(t, 2, b.Missing())
+	require.Equal(t, &store.ReportFetch{Due: now.Add(time.Hour)}, b.Fetch, "any arrival of the batch sets it")
 	claims, err := s.Claim(ctx, "plan", now.Add(time.Hour), time.Hour, 10)
 	require.NoError(t, err)
 	require.Len(t, claims, 3)

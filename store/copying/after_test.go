@@ -42,7 +42,7 @@ func TestRecordingContinuesAfterACopy(t *testing.T) {
 			require.GreaterOrEqual(t, after.Stats[i].Recipients, p.Recipients)
 		}
 		h.now = h.now.Add(time.Minute)
-		h.record("plan", store.Confirmation{BatchID: "new " + h.now.String(), Everyone: true})
+		h.record("plan", store.Confirmation{BatchID: "new " + h.now.String(), WholeBatch: true})
 		page, err := s.Batches(t.Context(), store.BatchQuery{Paging: store.Paging{Limit: 1}})
 		require.NoError(t, err)
 		require.Equal(t, "new "+h.now.String(), page.Items[0].ID)
@@ -63,7 +63,7 @@ func TestSourceIsReadOnly(t *testing.T) {
 	late, err := pgstore.Open(t.Context(), c)
 	require.NoError(t, err)
 	defer late.Close() //nolint:errcheck // Close returns no error here
-	a := store.Arrival{Plan: "plan", At: noon, News: store.Confirmation{BatchID: "late", Everyone: true}}
+	a := store.Arrival{Plan: "plan", At: noon, Entry: store.Confirmation{BatchID: "late", WholeBatch: true}}
 	require.Error(t, late.Record(t.Context(), a))
 	require.NoError(t, source.Close())
 	_, err = late.Batch(context.Background(), store.BatchKey{Plan: "plan", BatchID: "late"})

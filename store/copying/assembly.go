@@ -24,7 +24,7 @@ type Assembly struct {
 // part returns the last part of the piece if it belongs to the batch, or else appends a new part.
 func (a *Assembly) part(key store.BatchKey, born time.Time) *Part {
 	if n := len(a.piece.Parts); n == 0 || a.piece.Parts[n-1].Key != key {
-		a.piece.Parts = append(a.piece.Parts, Part{Key: key, Born: born})
+		a.piece.Parts = append(a.piece.Parts, Part{Key: key, FirstAt: born})
 	}
 	return &a.piece.Parts[len(a.piece.Parts)-1]
 }

@@ -192,7 +192,7 @@ func TestRefusals(t *testing.T) {
 			refused(t, other, to, copying.ErrOtherSource)
 			s := first.open(t) // the source changes
 			h := history{t: t, s: s, now: noon}
-			h.record("plan", store.Confirmation{BatchID: "a", Everyone: true})
+			h.record("plan", store.Confirmation{BatchID: "a", WholeBatch: true})
 			require.NoError(t, s.Close())
 			require.ErrorContains(t, refused(t, first, to, copying.ErrOtherSource), "it has changed since the copy started")
 			full := make(t)
@@ -267,7 +267,7 @@ func TestUnfoldedJournalNeedsPolicies(t *testing.T) {
 	s := first.open(t)
 	live(t, s, 5)
 	crashed := first.twin(t)
-	late := store.Arrival{Plan: "off", At: noon, News: store.Confirmation{BatchID: "late", Everyone: true}}
+	late := store.Arrival{Plan: "off", At: noon, Entry: store.Confirmation{BatchID: "late", WholeBatch: true}}
 	require.NoError(t, s.Record(t.Context(), late))
 	journal := filepath.Join(crashed.path, "journal")
 	require.NoError(t, os.RemoveAll(journal))
@@ -280,7 +280,7 @@ func TestUnfoldedJournalNeedsPolicies(t *testing.T) {
 	require.NoError(t, source.Close())
 	b, err := crashed.open(t).Batch(t.Context(), store.BatchKey{Plan: "off", BatchID: "late"})
 	require.NoError(t, err)
-	require.Equal(t, store.FeedbackNone, b.Everyone)
+	require.Equal(t, store.FeedbackNone, b.WholeBatch)
 }
 
 func TestMissingSource(t *testing.T) {

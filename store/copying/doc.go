@@ -127,8 +127,8 @@ type Piece struct {
 // Part belongs to one batch. Batches are exported in the order of Born, each row before its recipients and reports.
 type Part struct {
 	Key store.BatchKey
-	// Born is when the batch was first recorded. Its microseconds order the batches of the same millisecond.
-	Born time.Time
+	// FirstAt is when the batch was first recorded. Its microseconds order the batches of the same millisecond.
+	FirstAt time.Time
 	// Chunk is the number of the batch's last report log chunk. It is set only together with Batch.
 	Chunk      uint64
 	Batch      *store.Batch // the row; nil if an earlier piece had it

@@ -23,7 +23,7 @@ func policies(plan string) store.Policy {
 	if plan == "off" {
 		return store.Policy{On: store.OnOff}
 	}
-	return store.Policy{Coalesce: 700 * time.Millisecond, Missing: store.Missing{Silence: time.Minute, Grace: time.Minute}}
+	return store.Policy{Coalesce: 700 * time.Millisecond, MissingReports: store.MissingReports{Silence: time.Minute, Grace: time.Minute}}
 }
 
 // unusual holds unusual batch ids.
@@ -52,7 +52,7 @@ func live(t testing.TB, s store.Store, batches int) *history {
 	for i := range 10 {
 		h.batch("plan", fmt.Sprint("old ", i))
 	}
-	_, _, err := s.Expire(t.Context(), noon.Add(-24*time.Hour), 7)
+	_, _, err := s.DeleteOlder(t.Context(), noon.Add(-24*time.Hour), 7)
 	require.NoError(t, err)
 	h.now = noon
 	for i := range batches {
@@ -78,7 +78,7 @@ func live(t testing.TB, s store.Store, batches int) *history {
 func (h *history) owe() {
 	const plan = "owing"
 	deliver := func(id string) {
-		h.record(plan, store.Facts{BatchID: id, FeedbackEnabled: true, Source: store.FromGateway})
+		h.record(plan, store.BatchInfo{BatchID: id, FeedbackEnabled: true, Source: store.FromGateway})
 		h.record(plan, parsed(h.t, map[string]any{
 			"type": dlr.RecipientSMS, "batch_id": id, "recipient": h.number(), "status": dlr.Delivered, "code": 0, "at": h.now,
 		}))
@@ -89,14 +89,14 @@ func (h *history) owe() {
 	require.Len(h.t, claims, 1)
 	h.record(plan, store.Settlement{
 		BatchID: claims[0].Key.BatchID, Lease: claims[0].Lease, Recipients: claims[0].Recipients,
-		Outcome: store.Buried, Reason: store.ReasonRejected, Detail: "400 no",
+		Outcome: store.OutcomeDead, Reason: store.ReasonRejected, Detail: "400 no",
 	})
 	deliver("waiting")
 }
 
-func (h *history) record(plan string, n store.News) {
+func (h *history) record(plan string, n store.Entry) {
 	h.t.Helper()
-	require.NoError(h.t, h.s.Record(h.t.Context(), store.Arrival{Plan: plan, At: h.now, News: n}))
+	require.NoError(h.t, h.s.Record(h.t.Context(), store.Arrival{Plan: plan, At: h.now, Entry: n}))
 }
 
 // number returns one of a few numbers, so that each occurs in many batches.
@@ -109,7 +109,7 @@ func (h *history) batch(plan, id string) {
 		h.now = h.now.Add(time.Duration(1+h.draw.IntN(5000)) * time.Millisecond)
 	}
 	if h.draw.IntN(2) == 0 {
-		h.record(plan, store.Facts{
+		h.record(plan, store.BatchInfo{
 			BatchID: id, FeedbackEnabled: h.draw.IntN(3) > 0, ReportKind: "full", ClientReference: "order " + id,
 			Recipients: 5, Groups: 1, Numbers: []string{h.number(), h.number()},
 			CreatedAt: h.now.Add(-time.Second), ModifiedAt: h.now, SendAt: h.now,
@@ -119,7 +119,7 @@ func (h *history) batch(plan, id string) {
 	var g errgroup.Group // several reports in one chunk of the log
 	for range 1 + h.draw.IntN(12) {
 		n := h.report(id)
-		a := store.Arrival{Plan: plan, At: h.now, News: n}
+		a := store.Arrival{Plan: plan, At: h.now, Entry: n}
 		g.Go(func() error { return h.s.Record(h.t.Context(), a) })
 		if h.draw.IntN(5) == 0 {
 			g.Go(func() error { return h.s.Record(h.t.Context(), a) })
@@ -130,13 +130,13 @@ func (h *history) batch(plan, id string) {
 	case 0:
 		h.record(plan, store.Confirmation{BatchID: id, Recipients: []string{h.number()}})
 	case 1:
-		h.record(plan, store.Confirmation{BatchID: id, Everyone: true})
+		h.record(plan, store.Confirmation{BatchID: id, WholeBatch: true})
 	case 2:
-		h.record(plan, store.Facts{BatchID: id, Missing: true, Source: store.FromPoll})
+		h.record(plan, store.BatchInfo{BatchID: id, Unknown: true, Source: store.FromPoll})
 	case 3:
-		h.record(plan, store.Checked{BatchID: id, Refused: "404 not_found"})
+		h.record(plan, store.ReportFetched{BatchID: id, Refused: "404 not_found"})
 	case 4:
-		h.record(plan, store.Checked{BatchID: id})
+		h.record(plan, store.ReportFetched{BatchID: id})
 	}
 }
 
@@ -183,9 +183,9 @@ func (h *history) claim(plan string, limit int) []store.Claim {
 func (h *history) relay(plan string) {
 	for i, c := range h.claim(plan, 4) {
 		s := store.Settlement{
-			BatchID: c.Key.BatchID, Lease: c.Lease, Recipients: c.Recipients, Everyone: c.Everyone,
-			Outcome: []store.Outcome{store.Accepted, store.Buried, store.Retry}[i%3], Reason: store.ReasonRejected,
-			Detail: "400 no\x00thing", Due: h.now.Add(time.Minute), FullRead: i%2 == 0,
+			BatchID: c.Key.BatchID, Lease: c.Lease, Recipients: c.Recipients, WholeBatch: c.WholeBatch,
+			Outcome: []store.Outcome{store.OutcomeAccepted, store.OutcomeDead, store.OutcomeRetry}[i%3], Reason: store.ReasonRejected,
+			Detail: "400 no\x00thing", Due: h.now.Add(time.Minute), FullReportFetched: i%2 == 0,
 		}
 		if len(s.Recipients) > 1 {
 			s.Recipients = s.Recipients[:len(s.Recipients)-1]

@@ -177,15 +177,15 @@ func entries(buf []byte, v reflect.Value) []byte {
 
 // MismatchError means that the destination differs from the source in entries of one kind.
 type MismatchError struct {
-	Kind       Kind
-	Left, Came Sum
+	Kind                Kind
+	Source, Destination Sum
 }
 
 func (e MismatchError) Error() string {
-	if e.Left.Count != e.Came.Count {
-		return fmt.Sprintf("verify: %s: the source has %d entries, the destination %d", e.Kind, e.Left.Count, e.Came.Count)
+	if e.Source.Count != e.Destination.Count {
+		return fmt.Sprintf("verify: %s: the source has %d entries, the destination %d", e.Kind, e.Source.Count, e.Destination.Count)
 	}
-	return fmt.Sprintf("verify: %s: source and destination both have %d entries, but they differ", e.Kind, e.Left.Count)
+	return fmt.Sprintf("verify: %s: source and destination both have %d entries, but they differ", e.Kind, e.Source.Count)
 }
 
 // compare returns a MismatchError for the first kind whose sums differ.

@@ -51,7 +51,7 @@ func look(t testing.TB, s store.Store) view {
 		for _, listed := range v.Listed[key] {
 			r, err := s.Recipient(ctx, key, listed.Number)
 			require.NoError(t, err)
-			for _, seen := range r.Seen {
+			for _, seen := range r.Reports {
 				require.NotEmpty(t, seen.Raw, "%q %s", key, r.Number)
 			}
 			v.Recipients[key] = append(v.Recipients[key], r)
@@ -85,7 +85,7 @@ func look(t testing.TB, s store.Store) view {
 		if len(p.Messages) == 0 {
 			v.Stats[i].Messages = nil
 		}
-		v.Overdue[p.Plan], err = s.Overdue(ctx, p.Plan, noon.Add(1000*time.Hour), 10_000)
+		v.Overdue[p.Plan], err = s.MissingReports(ctx, p.Plan, noon.Add(1000*time.Hour), 10_000)
 		require.NoError(t, err)
 		byKey(v.Overdue[p.Plan])
 	}
@@ -145,7 +145,7 @@ func owed(t testing.TB, s store.Store, now time.Time) map[store.BatchKey][]strin
 		require.NoError(t, err)
 		for _, c := range claims {
 			slices.Sort(c.Recipients)
-			all[c.Key] = append(c.Recipients, map[bool]string{true: "everyone", false: "named"}[c.Everyone])
+			all[c.Key] = append(c.Recipients, map[bool]string{true: "everyone", false: "named"}[c.WholeBatch])
 		}
 	}
 	return all

@@ -19,7 +19,7 @@ func TestDuplicateOfBatchReport(t *testing.T) {
 	)
 	require.Equal(t, 1, c.Duplicates, "a report that was fetched again is not a duplicate")
 	require.Zero(t, c.Polled)
-	require.Empty(t, c.Taken)
+	require.Empty(t, c.Applied)
 	require.Len(t, l.batch.Reports, 1)
 	require.Equal(t, 2, l.batch.Reports[0].Repeats)
 	require.Equal(t, 3, l.batch.Total)
@@ -30,7 +30,7 @@ func TestEmptyReport(t *testing.T) {
 	l := newLedger(t, store.Policy{})
 	c := l.fold(arrives(0, whole(0)))
 	require.True(t, c.NewBatch)
-	require.Empty(t, c.Taken)
+	require.Empty(t, c.Applied)
 	require.Len(t, l.batch.Reports, 1)
 	require.Nil(t, l.batch.Task)
 	require.Equal(t, 1, l.fold(arrives(1, whole(0))).Duplicates)
@@ -40,20 +40,20 @@ func TestSummaryThenFull(t *testing.T) {
 	l := newLedger(t, store.Policy{})
 	c := l.fold(arrives(0, whole(3, entry(dlr.Delivered, 0, 2), entry(dlr.Failed, 34, 1))))
 	require.Empty(t, l.recipients)
-	require.Equal(t, []int{2, 1}, []int{c.Taken[0].Messages, c.Taken[1].Messages})
-	require.Empty(t, c.Taken[0].Number)
+	require.Equal(t, []int{2, 1}, []int{c.Applied[0].Messages, c.Applied[1].Messages})
+	require.Empty(t, c.Applied[0].Number)
 	require.Zero(t, c.Earned, "a summary names no recipient, so none earns feedback")
-	require.True(t, l.batch.WantFull)
+	require.True(t, l.batch.NeedsFullReport)
 	require.NotNil(t, l.batch.Task, "the full report must be fetched")
 
 	c = l.fold(arrives(1, polled(whole(3, entry(dlr.Delivered, 0, 2, alice, bob), entry(dlr.Failed, 34, 1, carol)))))
 	require.Zero(t, c.Duplicates)
 	require.Equal(t, 1, c.Polled)
-	for _, taken := range c.Taken {
+	for _, taken := range c.Applied {
 		require.Zero(t, taken.Messages, "the summary counted these messages")
 	}
 	require.Equal(t, []string{alice, bob}, l.in(store.FeedbackOwed))
-	require.False(t, l.batch.WantFull, "all delivered recipients are named")
+	require.False(t, l.batch.NeedsFullReport, "all delivered recipients are named")
 	require.Equal(t, map[dlr.Status]int{dlr.Delivered: 2, dlr.Failed: 1}, l.batch.States)
 }
 
@@ -86,7 +86,7 @@ func TestInconsistentCountsAreAccepted(t *testing.T) {
 			require.Equal(t, map[kind]int{{dlr.Delivered, 0}: 2, {dlr.Failed, 34}: 1}, l.messages())
 			require.Equal(t, r.Total, l.batch.Total)
 			require.Equal(t, []string{alice, bob}, l.in(store.FeedbackOwed))
-			require.False(t, l.batch.WantFull)
+			require.False(t, l.batch.NeedsFullReport)
 		})
 	}
 	t.Run("count over the names", func(t *testing.T) {
@@ -94,7 +94,7 @@ func TestInconsistentCountsAreAccepted(t *testing.T) {
 		l.fold(arrives(0, whole(3, entry(dlr.Delivered, 0, 3, alice, bob))))
 		require.Equal(t, 3, l.messages()[kind{dlr.Delivered, 0}])
 		require.Equal(t, []string{alice, bob}, l.in(store.FeedbackOwed))
-		require.True(t, l.batch.WantFull, "the report counts a delivery without naming the recipient")
+		require.True(t, l.batch.NeedsFullReport, "the report counts a delivery without naming the recipient")
 	})
 }
 
@@ -122,8 +122,8 @@ func TestRecipientNamedTwiceInOneReport(t *testing.T) {
 	c := l.fold(arrives(0, whole(2, entry(dlr.Delivered, 0, 2, alice, "+"+alice))))
 	require.Equal(t, 1, c.NewRecipients)
 	require.Equal(t, 1, c.Earned)
-	require.Len(t, l.recipient(alice).Seen, 1)
-	require.Zero(t, l.recipient(alice).Seen[0].Repeats)
+	require.Len(t, l.recipient(alice).Reports, 1)
+	require.Zero(t, l.recipient(alice).Reports[0].Repeats)
 	require.Equal(t, 2, l.messages()[kind{dlr.Delivered, 0}], "Sinch counts two")
 
 	l = newLedger(t, store.Policy{})
@@ -146,39 +146,39 @@ func TestReportWithATimeWinsOverOneWithout(t *testing.T) {
 func TestWhenTheFullReportMustBeFetched(t *testing.T) {
 	summary := whole(2, entry(dlr.Delivered, 0, 2), entry(dlr.Failed, 34, 1))
 	d := func(number string) store.Report { return says(number, dlr.Delivered, 0, at(0)) }
-	fullRead := store.Settlement{BatchID: "batch", Outcome: store.Progress, FullRead: true}
-	readFails := store.Settlement{BatchID: "batch", Outcome: store.Retry, Due: at(60)}
+	fullRead := store.Settlement{BatchID: "batch", Outcome: store.OutcomeProgress, FullReportFetched: true}
+	readFails := store.Settlement{BatchID: "batch", Outcome: store.OutcomeRetry, Due: at(60)}
 	twoCodes := whole(2, entry(dlr.Delivered, 0, 1, alice), entry(dlr.Delivered, 401, 1))
 	for name, test := range map[string]struct {
 		on    store.On
-		after []store.News
+		after []store.Entry
 		want  bool
 	}{
-		"summary":        {after: []store.News{summary}, want: true},
-		"on both":        {on: store.OnBoth, after: []store.News{summary}, want: true},
-		"on confirmed":   {on: store.OnConfirmed, after: []store.News{summary}},
-		"off":            {on: store.OnOff, after: []store.News{summary}},
-		"none delivered": {after: []store.News{whole(2, entry(dlr.Failed, 34, 2))}},
-		"full":           {after: []store.News{whole(2, entry(dlr.Delivered, 0, 2, alice, bob))}},
+		"summary":        {after: []store.Entry{summary}, want: true},
+		"on both":        {on: store.OnBoth, after: []store.Entry{summary}, want: true},
+		"on confirmed":   {on: store.OnConfirmed, after: []store.Entry{summary}},
+		"off":            {on: store.OnOff, after: []store.Entry{summary}},
+		"none delivered": {after: []store.Entry{whole(2, entry(dlr.Failed, 34, 2))}},
+		"full":           {after: []store.Entry{whole(2, entry(dlr.Delivered, 0, 2, alice, bob))}},
 		"failed not named": {
-			after: []store.News{whole(2, entry(dlr.Delivered, 0, 1, alice), entry(dlr.Failed, 34, 1))},
+			after: []store.Entry{whole(2, entry(dlr.Delivered, 0, 1, alice), entry(dlr.Failed, 34, 1))},
 		},
-		"polled":                    {after: []store.News{polled(summary)}},
-		"all named before":          {after: []store.News{d(alice), d(bob), summary}},
-		"all named after":           {after: []store.News{summary, d(alice), d(bob)}},
-		"some named":                {after: []store.News{d(alice), summary}, want: true},
-		"full follows":              {after: []store.News{summary, whole(2, entry(dlr.Delivered, 0, 2, alice, bob))}},
-		"fetched":                   {after: []store.News{summary, fullRead}},
-		"fetched, then repeated":    {after: []store.News{summary, fullRead, summary}},
-		"fetch fails":               {after: []store.News{summary, readFails}, want: true},
-		"delivered under two codes": {after: []store.News{twoCodes}, want: true},
+		"polled":                    {after: []store.Entry{polled(summary)}},
+		"all named before":          {after: []store.Entry{d(alice), d(bob), summary}},
+		"all named after":           {after: []store.Entry{summary, d(alice), d(bob)}},
+		"some named":                {after: []store.Entry{d(alice), summary}, want: true},
+		"full follows":              {after: []store.Entry{summary, whole(2, entry(dlr.Delivered, 0, 2, alice, bob))}},
+		"fetched":                   {after: []store.Entry{summary, fullRead}},
+		"fetched, then repeated":    {after: []store.Entry{summary, fullRead, summary}},
+		"fetch fails":               {after: []store.Entry{summary, readFails}, want: true},
+		"delivered under two codes": {after: []store.Entry{twoCodes}, want: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLedger(t, store.Policy{On: test.on})
 			for i, n := range test.after {
 				l.fold(arrives(i, n))
 			}
-			require.Equal(t, test.want, l.batch.WantFull)
+			require.Equal(t, test.want, l.batch.NeedsFullReport)
 		})
 	}
 }

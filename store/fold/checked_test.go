@@ -16,32 +16,32 @@ func TestCheckedCountsOnce(t *testing.T) {
 	l := lacking(t, fetching)
 	for range 3 {
 		l.checks(60)
-		require.Equal(t, &store.Check{Due: at(180), Asked: 1}, l.batch.Check, "recording it again changes nothing")
+		require.Equal(t, &store.ReportFetch{Due: at(180), Attempts: 1}, l.batch.Fetch, "recording it again changes nothing")
 	}
 	l.checks(179)
-	require.Equal(t, &store.Check{Due: at(180), Asked: 1}, l.batch.Check)
+	require.Equal(t, &store.ReportFetch{Due: at(180), Attempts: 1}, l.batch.Fetch)
 }
 
 func TestCheckedIsIgnoredAfterANewerReport(t *testing.T) {
 	l := lacking(t, fetching)
 	l.fold(
 		arrives(61, says(alice, dlr.Delivered, 0, at(1))),
-		arrives(62, store.Checked{BatchID: "batch", Refused: "404 not_found"}),
+		arrives(62, store.ReportFetched{BatchID: "batch", Refused: "404 not_found"}),
 	)
-	require.Equal(t, &store.Check{Due: at(121)}, l.batch.Check)
+	require.Equal(t, &store.ReportFetch{Due: at(121)}, l.batch.Fetch)
 }
 
 func TestRefusedEndsTheChecks(t *testing.T) {
 	l := lacking(t, fetching)
-	l.fold(arrives(60, store.Checked{BatchID: "batch", Refused: "404 not_found"}))
-	require.Equal(t, &store.Check{Asked: 1}, l.batch.Check)
+	l.fold(arrives(60, store.ReportFetched{BatchID: "batch", Refused: "404 not_found"}))
+	require.Equal(t, &store.ReportFetch{Attempts: 1}, l.batch.Fetch)
 	l.checks(61)
 	l.fold(
-		arrives(62, sends(2)), arrives(63, polled(says(alice, dlr.Delivered, 0, at(1)))), arrives(64, settles(store.Retry)),
+		arrives(62, sends(2)), arrives(63, polled(says(alice, dlr.Delivered, 0, at(1)))), arrives(64, settles(store.OutcomeRetry)),
 	)
-	require.Equal(t, &store.Check{Asked: 1}, l.batch.Check, "fetched reports and batch info do not restart the checks")
+	require.Equal(t, &store.ReportFetch{Attempts: 1}, l.batch.Fetch, "fetched reports and batch info do not restart the checks")
 	l.fold(arrives(70, says(alice, dlr.Dispatched, 401, at(1))))
-	require.Equal(t, &store.Check{Due: at(130)}, l.batch.Check, "a callback restarts the checks")
+	require.Equal(t, &store.ReportFetch{Due: at(130)}, l.batch.Fetch, "a callback restarts the checks")
 }
 
 func TestCanceledBatch(t *testing.T) {
@@ -49,19 +49,19 @@ func TestCanceledBatch(t *testing.T) {
 	canceled.Canceled, canceled.ModifiedAt = true, at(1)
 	t.Run("before it was sent", func(t *testing.T) {
 		l := newLedger(t, fetching)
-		l.fold(arrives(1, canceled), arrives(60, polled(whole(0))), arrives(61, store.Checked{BatchID: "batch"}))
-		require.Equal(t, &store.Check{Asked: 1}, l.batch.Check, "no reports will come")
+		l.fold(arrives(1, canceled), arrives(60, polled(whole(0))), arrives(61, store.ReportFetched{BatchID: "batch"}))
+		require.Equal(t, &store.ReportFetch{Attempts: 1}, l.batch.Fetch, "no reports will come")
 	})
 	t.Run("while it was being sent", func(t *testing.T) {
 		l := newLedger(t, fetching)
 		l.fold(
 			arrives(1, canceled),
 			arrives(60, polled(whole(2, entry(dlr.Cancelled, 407, 1, alice), entry(dlr.Dispatched, 401, 1, bob)))),
-			arrives(61, store.Checked{BatchID: "batch"}),
+			arrives(61, store.ReportFetched{BatchID: "batch"}),
 		)
-		require.Equal(t, &store.Check{Due: at(181), Asked: 1}, l.batch.Check, "one message is not final yet")
+		require.Equal(t, &store.ReportFetch{Due: at(181), Attempts: 1}, l.batch.Fetch, "one message is not final yet")
 		l.fold(arrives(181, polled(whole(2, entry(dlr.Cancelled, 407, 1, alice), entry(dlr.Delivered, 0, 1, bob)))))
-		require.Nil(t, l.batch.Check)
+		require.Nil(t, l.batch.Fetch)
 	})
 }
 
@@ -71,40 +71,40 @@ func TestCanceledBatch(t *testing.T) {
 func TestEveryCheckEnds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawPolicy(t)
-		p.Missing.Silence = time.Duration(rapid.IntRange(10, 300).Draw(t, "minutes")) * time.Minute
+		p.MissingReports.Silence = time.Duration(rapid.IntRange(10, 300).Draw(t, "minutes")) * time.Minute
 		news := rapid.SliceOfN(rapid.Custom(drawNews), 0, 15).Draw(t, "news")
 		l, second := newLedger(t, p), 0
 		known := rapid.IntRange(0, len(news)).Draw(t, "known after")
-		for _, n := range slices.Insert(news, known, store.News(drawLacking(t))) {
+		for _, n := range slices.Insert(news, known, store.Entry(drawLacking(t))) {
 			second += rapid.IntRange(0, 7200).Draw(t, "seconds")
 			l.fold(arrives(second, n))
 		}
-		if l.batch.Check == nil {
+		if l.batch.Fetch == nil {
 			return // Sinch does not know the batch
 		}
-		now, end := at(second), endOf(l.batch, p.Missing)
+		now, end := at(second), endOf(l.batch, p.MissingReports)
 		latest := end
-		for _, t := range []time.Time{now, l.batch.Facts.SentAt()} {
-			if t.Add(p.Missing.Delay(5)).After(latest) {
-				latest = t.Add(p.Missing.Delay(5))
+		for _, t := range []time.Time{now, l.batch.Info.SentAt()} {
+			if t.Add(p.MissingReports.Delay(5)).After(latest) {
+				latest = t.Add(p.MissingReports.Delay(5))
 			}
 		}
-		asked := l.batch.Check.Asked
-		for c := l.batch.Check; !c.Due.IsZero(); c = l.batch.Check {
+		asked := l.batch.Fetch.Attempts
+		for c := l.batch.Fetch; !c.Due.IsZero(); c = l.batch.Fetch {
 			require.False(t, c.Due.After(latest), "due at %s, long after %s", c.Due, latest)
 			if c.Due.After(now) {
 				now = c.Due
 			}
 			last := now
-			l.fold(store.Arrival{Plan: "plan", At: now, News: store.Checked{BatchID: "batch"}})
-			c = l.batch.Check
-			require.Equal(t, asked+1, c.Asked)
-			asked = c.Asked
+			l.fold(store.Arrival{Plan: "plan", At: now, Entry: store.ReportFetched{BatchID: "batch"}})
+			c = l.batch.Fetch
+			require.Equal(t, asked+1, c.Attempts)
+			asked = c.Attempts
 			if c.Due.IsZero() {
 				break
 			}
 			require.True(t, last.Before(end), "checked again after the end")
-			silent := c.Due.Sub(last) >= p.Missing.Delay(asked)
+			silent := c.Due.Sub(last) >= p.MissingReports.Delay(asked)
 			require.True(t, silent || c.Due.Equal(end), "checked again too soon")
 		}
 	})
@@ -112,9 +112,9 @@ func TestEveryCheckEnds(t *testing.T) {
 
 // drawLacking draws the info of a batch that has more recipients than the arrivals name. It is newer than
 // all others, and the batch is valid for hours or days.
-func drawLacking(t *rapid.T) store.Facts {
+func drawLacking(t *rapid.T) store.BatchInfo {
 	f := drawFacts(t)
-	f.Missing, f.ReportKind, f.Recipients, f.Groups, f.ModifiedAt = false, "full", 1000, 0, at(4)
+	f.Unknown, f.ReportKind, f.Recipients, f.Groups, f.ModifiedAt = false, "full", 1000, 0, at(4)
 	moment := rapid.SampledFrom([]time.Time{{}, at(-3600), at(6 * 3600), at(30 * 3600), at(80 * 3600)})
 	f.CreatedAt, f.SendAt, f.ExpireAt = moment.Draw(t, "created"), moment.Draw(t, "sent"), moment.Draw(t, "expires")
 	return f

@@ -9,38 +9,38 @@ import (
 )
 
 // settle applies the result of a feedback attempt. Accepted applies even after the lease expired or the task was
-// deleted; the other outcomes change only an existing task. FullRead clears WantFull unless the outcome is Buried.
+// deleted; the other outcomes change only an existing task. FullReportFetched clears NeedsFullReport unless the outcome is OutcomeDead.
 func (f *folding) settle(n store.Settlement, at time.Time) {
 	b := f.batch
 	f.changes.Settled = append(f.changes.Settled, n.Lease)
-	if n.FullRead && n.Outcome != store.Buried {
+	if n.FullReportFetched && n.Outcome != store.OutcomeDead {
 		f.clearWantFull()
 	}
 	switch n.Outcome {
-	case store.Accepted:
+	case store.OutcomeAccepted:
 		f.changes.Accepted += f.moveAll(n.Recipients, store.FeedbackSent, at, store.FeedbackOwed, store.FeedbackDead)
-		f.everyone(n.Everyone, store.FeedbackSent, store.FeedbackOwed, store.FeedbackDead)
+		f.everyone(n.WholeBatch, store.FeedbackSent, store.FeedbackOwed, store.FeedbackDead)
 		f.clearDead()
 		f.succeeded(n, at)
-	case store.Progress:
+	case store.OutcomeProgress:
 		if b.Task != nil {
 			*b.Task = store.Task{Due: at, Since: b.Task.Since, Limit: b.Task.Limit}
 		}
-	case store.Split:
+	case store.OutcomeSplit:
 		if b.Task != nil {
 			b.Task.Due, b.Task.Reason, b.Task.Detail = at, n.Reason, n.Detail
 			b.Task.Limit = max(len(n.Recipients)/2, 1)
 		}
-	case store.Retry:
+	case store.OutcomeRetry:
 		if b.Task != nil {
 			b.Task.Attempts++
 			b.Task.Due, b.Task.Reason, b.Task.Detail = n.Due, n.Reason, n.Detail
 		}
-	case store.Buried:
+	case store.OutcomeDead:
 		if b.Task != nil {
 			f.markDead(n, at)
 		}
-	case store.GivenBack:
+	case store.OutcomeReleased:
 	}
 }
 
@@ -51,7 +51,7 @@ func (f *folding) succeeded(n store.Settlement, at time.Time) {
 	if t == nil {
 		return
 	}
-	left := n.Everyone || len(n.Recipients) >= store.MaxRecipients || t.Limit > 0
+	left := n.WholeBatch || len(n.Recipients) >= store.MaxRecipients || t.Limit > 0
 	next := store.Task{Due: at.Add(f.policy.Coalesce), Since: at}
 	if left {
 		next.Since = t.Since
@@ -69,13 +69,13 @@ func (f *folding) succeeded(n store.Settlement, at time.Time) {
 // Dead.Full.
 func (f *folding) markDead(n store.Settlement, at time.Time) {
 	b := f.batch
-	unread := n.FullRead && b.WantFull
-	b.WantFull = b.WantFull && !unread
+	unread := n.FullReportFetched && b.NeedsFullReport
+	b.NeedsFullReport = b.NeedsFullReport && !unread
 	dead := f.moveAll(n.Recipients, store.FeedbackDead, at, store.FeedbackOwed)
-	f.changes.Buried += dead
-	everyone := f.everyone(n.Everyone, store.FeedbackDead, store.FeedbackOwed)
+	f.changes.Dead += dead
+	everyone := f.everyone(n.WholeBatch, store.FeedbackDead, store.FeedbackOwed)
 	if dead > 0 || unread || everyone {
-		b.Dead = &store.Dead{At: at, Reason: n.Reason, Detail: n.Detail, Full: unread || b.Dead != nil && b.Dead.Full}
+		b.Dead = &store.Dead{At: at, Reason: n.Reason, Detail: n.Detail, FullReport: unread || b.Dead != nil && b.Dead.FullReport}
 	}
 	*b.Task = store.Task{Due: at, Since: b.Task.Since, Limit: b.Task.Limit}
 }
@@ -86,10 +86,10 @@ func (f *folding) requeue(n store.Requeue, at time.Time) {
 	f.changes.SendNow = true
 	requeued := f.moveAll(n.Recipients, store.FeedbackOwed, at, store.FeedbackDead)
 	f.changes.Requeued += requeued
-	everyone := f.everyone(n.Everyone, store.FeedbackOwed, store.FeedbackDead)
-	full := b.Dead != nil && b.Dead.Full
+	everyone := f.everyone(n.WholeBatch, store.FeedbackOwed, store.FeedbackDead)
+	full := b.Dead != nil && b.Dead.FullReport
 	if full {
-		b.WantFull, b.Dead.Full = true, false
+		b.NeedsFullReport, b.Dead.FullReport = true, false
 	}
 	if requeued == 0 && !full && !everyone {
 		if b.Waits(at) {
@@ -107,16 +107,16 @@ func (f *folding) requeue(n store.Requeue, at time.Time) {
 
 // clearWantFull records that the full report is not needed any more, neither as pending work nor as dead.
 func (f *folding) clearWantFull() {
-	f.batch.WantFull = false
+	f.batch.NeedsFullReport = false
 	if f.batch.Dead != nil {
-		f.batch.Dead.Full = false
+		f.batch.Dead.FullReport = false
 		f.clearDead()
 	}
 }
 
 // clearDead clears Dead once nothing in the batch is dead.
 func (f *folding) clearDead() {
-	if b := f.batch; b.Dead != nil && b.Feedback.Dead == 0 && !b.Dead.Full && b.Everyone != store.FeedbackDead {
+	if b := f.batch; b.Dead != nil && b.Feedback.Dead == 0 && !b.Dead.FullReport && b.WholeBatch != store.FeedbackDead {
 		b.Dead = nil
 	}
 }
@@ -124,10 +124,10 @@ func (f *folding) clearDead() {
 // everyone changes the state of the confirmation for the whole batch if meant is set and the state is one of from. It
 // reports whether the state changed.
 func (f *folding) everyone(meant bool, to store.FeedbackState, from ...store.FeedbackState) bool {
-	if !meant || !slices.Contains(from, f.batch.Everyone) {
+	if !meant || !slices.Contains(from, f.batch.WholeBatch) {
 		return false
 	}
-	f.batch.Everyone = to
+	f.batch.WholeBatch = to
 	return true
 }
 

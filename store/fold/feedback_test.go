@@ -17,28 +17,28 @@ func TestWhatEarnsFeedback(t *testing.T) {
 	onDelivered := []store.On{"", store.OnDelivered, store.OnBoth}
 	onConfirmed := []store.On{"", store.OnDelivered, store.OnConfirmed, store.OnBoth}
 	for name, test := range map[string]struct {
-		news    []store.News
+		news    []store.Entry
 		earning []store.On // the policies under which alice, and only alice, earns feedback
 	}{
-		"report Delivered": {[]store.News{delivered}, onDelivered},
+		"report Delivered": {[]store.Entry{delivered}, onDelivered},
 		"named in a full report": {
-			[]store.News{whole(2, entry(dlr.Delivered, 0, 1, alice), entry(dlr.Failed, 34, 1, bob))},
+			[]store.Entry{whole(2, entry(dlr.Delivered, 0, 1, alice), entry(dlr.Failed, 34, 1, bob))},
 			onDelivered,
 		},
-		"polled":                   {[]store.News{polled(delivered)}, onDelivered},
-		"Delivered, then Failed":   {[]store.News{delivered, says(alice, dlr.Failed, 34, at(9))}, onDelivered},
-		"Failed, then Delivered":   {[]store.News{says(alice, dlr.Failed, 34, at(9)), delivered}, onDelivered},
-		"Delivered with any code":  {[]store.News{says(alice, dlr.Delivered, 401, at(0))}, onDelivered},
-		"code 0 without Delivered": {[]store.News{says(alice, dlr.Failed, 0, at(0))}, nil},
-		"Dispatched":               {[]store.News{says(alice, dlr.Dispatched, 401, at(0))}, nil},
-		"summary":                  {[]store.News{whole(1, entry(dlr.Delivered, 0, 1))}, nil},
-		"confirmed":                {[]store.News{confirmed}, onConfirmed},
+		"polled":                   {[]store.Entry{polled(delivered)}, onDelivered},
+		"Delivered, then Failed":   {[]store.Entry{delivered, says(alice, dlr.Failed, 34, at(9))}, onDelivered},
+		"Failed, then Delivered":   {[]store.Entry{says(alice, dlr.Failed, 34, at(9)), delivered}, onDelivered},
+		"Delivered with any code":  {[]store.Entry{says(alice, dlr.Delivered, 401, at(0))}, onDelivered},
+		"code 0 without Delivered": {[]store.Entry{says(alice, dlr.Failed, 0, at(0))}, nil},
+		"Dispatched":               {[]store.Entry{says(alice, dlr.Dispatched, 401, at(0))}, nil},
+		"summary":                  {[]store.Entry{whole(1, entry(dlr.Delivered, 0, 1))}, nil},
+		"confirmed":                {[]store.Entry{confirmed}, onConfirmed},
 		"confirmed though Failed": {
-			[]store.News{says(alice, dlr.Failed, 34, at(0)), confirmed},
+			[]store.Entry{says(alice, dlr.Failed, 34, at(0)), confirmed},
 			onConfirmed,
 		},
 		"both": {
-			[]store.News{delivered, confirmed, delivered, confirmed},
+			[]store.Entry{delivered, confirmed, delivered, confirmed},
 			onConfirmed,
 		},
 	} {
@@ -68,7 +68,7 @@ func TestConfirmationBeforeAnyReport(t *testing.T) {
 	require.True(t, c.NewBatch)
 	require.Equal(t, 2, c.NewRecipients)
 	require.Equal(t, 2, c.Earned, "a number listed twice earns once")
-	require.Empty(t, c.Taken)
+	require.Empty(t, c.Applied)
 	require.Empty(t, l.log)
 	require.Equal(t, at(3), l.recipient(alice).FeedbackAt)
 	_, named := l.recipient(alice).State()
@@ -117,7 +117,7 @@ func TestFlagDecidesWhetherATaskExists(t *testing.T) {
 func TestOlderFactsNeverReplaceNewer(t *testing.T) {
 	newer, older := facts(false, at(20)), facts(true, at(10))
 	older.ClientReference, newer.ClientReference = "old", "new"
-	for name, order := range map[string][]store.News{
+	for name, order := range map[string][]store.Entry{
 		"in order":     {older, newer},
 		"out of order": {newer, older},
 		"repeated":     {newer, older, newer, older},
@@ -128,7 +128,7 @@ func TestOlderFactsNeverReplaceNewer(t *testing.T) {
 				l.fold(arrives(i, n))
 			}
 			require.Equal(t, store.FlagUnwanted, l.batch.Flag)
-			require.Equal(t, &newer, l.batch.Facts)
+			require.Equal(t, &newer, l.batch.Info)
 			require.Equal(t, "new", l.batch.ClientReference)
 		})
 	}
@@ -136,13 +136,13 @@ func TestOlderFactsNeverReplaceNewer(t *testing.T) {
 
 func TestLatestFactsWinAtTheSameModifiedAt(t *testing.T) {
 	l := newLedger(t, store.Policy{})
-	l.fold(arrives(0, store.Facts{BatchID: "batch", FeedbackEnabled: true, Source: store.FromRegistration}))
+	l.fold(arrives(0, store.BatchInfo{BatchID: "batch", FeedbackEnabled: true, Source: store.FromRegistration}))
 	require.Equal(t, store.FlagWanted, l.batch.Flag, "a registration has no ModifiedAt")
-	l.fold(arrives(1, store.Facts{BatchID: "batch", Source: store.FromRegistration}))
+	l.fold(arrives(1, store.BatchInfo{BatchID: "batch", Source: store.FromRegistration}))
 	require.Equal(t, store.FlagUnwanted, l.batch.Flag)
 	l.fold(arrives(2, facts(true, at(0))))
 	require.Equal(t, store.FlagWanted, l.batch.Flag, "an answer from Sinch replaces the registration")
-	l.fold(arrives(3, store.Facts{BatchID: "batch", Source: store.FromRegistration}))
+	l.fold(arrives(3, store.BatchInfo{BatchID: "batch", Source: store.FromRegistration}))
 	require.Equal(t, store.FlagWanted, l.batch.Flag)
 }
 
@@ -155,22 +155,22 @@ func TestFactsWithoutClientReferenceKeepTheKnownOne(t *testing.T) {
 }
 
 func TestBatchUnknownToSinch(t *testing.T) {
-	missing := store.Facts{BatchID: "batch", Missing: true, Source: store.FromPoll}
+	missing := store.BatchInfo{BatchID: "batch", Unknown: true, Source: store.FromPoll}
 	l := newLedger(t, store.Policy{})
 	l.fold(arrives(0, says(alice, dlr.Delivered, 0, at(0))), arrives(1, missing))
-	require.Equal(t, &missing, l.batch.Facts)
+	require.Equal(t, &missing, l.batch.Info)
 	require.Equal(t, store.FlagUnknown, l.batch.Flag, "the flag of a batch that Sinch does not know stays unknown")
 	require.NotNil(t, l.batch.Task)
 
 	known := facts(true, at(2))
 	l.fold(arrives(2, known))
-	require.Equal(t, &known, l.batch.Facts)
+	require.Equal(t, &known, l.batch.Info)
 	l.fold(arrives(3, missing))
-	require.True(t, l.batch.Facts.Missing)
-	require.True(t, l.batch.Facts.FeedbackEnabled, "known batch info is kept")
+	require.True(t, l.batch.Info.Unknown)
+	require.True(t, l.batch.Info.FeedbackEnabled, "known batch info is kept")
 	require.Equal(t, store.FlagWanted, l.batch.Flag)
 	l.fold(arrives(4, known))
-	require.False(t, l.batch.Facts.Missing)
+	require.False(t, l.batch.Info.Unknown)
 }
 
 func TestFactsCreateABatch(t *testing.T) {
@@ -184,8 +184,8 @@ func TestFactsCreateABatch(t *testing.T) {
 func TestTallyOfDeadAndPending(t *testing.T) {
 	l := newLedger(t, store.Policy{})
 	l.fold(arrives(0, whole(3, entry(dlr.Delivered, 0, 3, alice, bob, carol))))
-	l.fold(arrives(1, settles(store.Accepted, alice)))
-	c := l.fold(arrives(2, settles(store.Buried, bob)))
+	l.fold(arrives(1, settles(store.OutcomeAccepted, alice)))
+	c := l.fold(arrives(2, settles(store.OutcomeDead, bob)))
 	require.Equal(t, store.Tally{PendingTasks: 1, Owed: 2, Sent: 1}, c.Before)
 	require.Equal(t, store.Tally{PendingTasks: 1, DeadTasks: 1, Owed: 1, Sent: 1, Dead: 1}, c.After)
 }

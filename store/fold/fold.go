@@ -38,7 +38,7 @@ type Row struct {
 // recipients to apply a.
 func Touches(a store.Arrival, each func(digits string)) {
 	for i := 0; ; i++ {
-		numbers, ok := a.News.Named(i)
+		numbers, ok := a.Entry.Named(i)
 		if !ok {
 			return
 		}
@@ -55,7 +55,7 @@ func Fold(rows *Rows, arrivals []store.Arrival, p store.Policy) store.Changes {
 	f := folding{rows: rows, batch: rows.Batch, policy: p}
 	b := rows.Batch
 	f.changes = store.Changes{Plan: b.Plan, BatchID: b.ID, NewBatch: b.FirstAt.IsZero(), Before: b.Tally()}
-	f.changes.Taken = make([]store.Taken, 0, len(arrivals)) // usually one recipient per report
+	f.changes.Applied = make([]store.Applied, 0, len(arrivals)) // usually one recipient per report
 	rows.Log = slices.Grow(rows.Log, len(arrivals))
 	for _, a := range arrivals {
 		f.apply(a)
@@ -81,15 +81,15 @@ func (f *folding) apply(a store.Arrival) {
 	if a.At.After(b.LastAt) {
 		b.LastAt = a.At
 	}
-	switch n := a.News.(type) {
+	switch n := a.Entry.(type) {
 	case store.Report:
 		f.report(report{Report: n}, a.At)
 	case report:
 		f.report(n, a.At)
-	case store.Facts:
+	case store.BatchInfo:
 		f.facts(n, a.At)
-	case store.CheckNow:
-		f.facts(n.Facts, a.At)
+	case store.FetchNow:
+		f.facts(n.BatchInfo, a.At)
 	case store.Confirmation:
 		f.confirm(n, a.At)
 	case store.Settlement:
@@ -103,25 +103,25 @@ func (f *folding) apply(a store.Arrival) {
 
 // facts replaces the batch info unless the known one has a later ModifiedAt. It ignores a known ModifiedAt that is
 // more than MaxAhead after the arrival of n, because it comes from a wrong clock.
-func (f *folding) facts(n store.Facts, at time.Time) {
+func (f *folding) facts(n store.BatchInfo, at time.Time) {
 	b := f.batch
-	if n.Missing {
-		if b.Facts == nil {
-			b.Facts = &store.Facts{BatchID: b.ID, Source: n.Source}
+	if n.Unknown {
+		if b.Info == nil {
+			b.Info = &store.BatchInfo{BatchID: b.ID, Source: n.Source}
 		}
-		known := *b.Facts
-		known.Missing = true
-		b.Facts = &known
+		known := *b.Info
+		known.Unknown = true
+		b.Info = &known
 		return
 	}
-	if b.Facts != nil && n.ModifiedAt.Before(b.Facts.ModifiedAt) && b.Facts.ModifiedAt.Sub(at) <= store.MaxAhead {
+	if b.Info != nil && n.ModifiedAt.Before(b.Info.ModifiedAt) && b.Info.ModifiedAt.Sub(at) <= store.MaxAhead {
 		return
 	}
 	for _, number := range n.Numbers {
 		f.row(number)
 	}
 	n.Numbers = nil
-	b.Facts = &n
+	b.Info = &n
 	b.Flag = store.FlagUnwanted
 	if n.FeedbackEnabled {
 		b.Flag = store.FlagWanted
@@ -135,8 +135,8 @@ func (f *folding) confirm(n store.Confirmation, at time.Time) {
 	if f.policy.On == store.OnOff {
 		return
 	}
-	if n.Everyone && f.batch.Everyone == store.FeedbackNone {
-		f.batch.Everyone = store.FeedbackOwed
+	if n.WholeBatch && f.batch.WholeBatch == store.FeedbackNone {
+		f.batch.WholeBatch = store.FeedbackOwed
 	}
 	for _, number := range n.Recipients {
 		f.earn(f.row(number), at)
@@ -172,7 +172,7 @@ func (f *folding) earn(r *Row, at time.Time) {
 
 // owes reports whether feedback must be sent for the batch or its full report fetched.
 func owes(b *store.Batch) bool {
-	return b.Feedback.Owed > 0 || b.WantFull || b.Everyone == store.FeedbackOwed
+	return b.Feedback.Owed > 0 || b.NeedsFullReport || b.WholeBatch == store.FeedbackOwed
 }
 
 // schedule creates the batch's task if there is work to do, and deletes it otherwise.

@@ -102,15 +102,15 @@ func (l *ledger) check(c store.Changes) {
 		feedback.Add(r.Feedback, 1)
 		require.Equal(l.t, dlr.Digits(r.Number), digits)
 		require.Equal(l.t, r.Feedback == store.FeedbackNone, r.FeedbackAt.IsZero())
-		require.LessOrEqual(l.t, len(r.Seen), maxSeen)
+		require.LessOrEqual(l.t, len(r.Reports), maxSeen)
 	}
 	if len(states) > 0 || len(b.States) > 0 {
 		require.Equal(l.t, states, b.States)
 	}
 	require.Equal(l.t, feedback, b.Feedback)
-	work := b.Feedback.Owed > 0 || b.WantFull || b.Everyone == store.FeedbackOwed
+	work := b.Feedback.Owed > 0 || b.NeedsFullReport || b.WholeBatch == store.FeedbackOwed
 	require.Equal(l.t, b.Flag != store.FlagUnwanted && work, b.Task != nil, "a task exists if and only if there is work")
-	dead := b.Feedback.Dead > 0 || b.Everyone == store.FeedbackDead || b.Dead != nil && b.Dead.Full
+	dead := b.Feedback.Dead > 0 || b.WholeBatch == store.FeedbackDead || b.Dead != nil && b.Dead.FullReport
 	require.Equal(l.t, dead, b.Dead != nil, "Dead is set if and only if something is dead")
 	l.checkMissing()
 	require.Equal(l.t, b.Tally(), c.After)
@@ -126,14 +126,14 @@ func (l *ledger) check(c store.Changes) {
 func (l *ledger) checkMissing() {
 	l.t.Helper()
 	b := l.batch
-	if b.Facts != nil {
-		require.Nil(l.t, b.Facts.Numbers, "Numbers must not be stored with the batch")
+	if b.Info != nil {
+		require.Nil(l.t, b.Info.Numbers, "Numbers must not be stored with the batch")
 	}
-	facts := b.Facts
-	known := facts != nil && !facts.Missing && facts.ReportKind != "" && facts.ReportKind != "none"
-	if l.policy.Missing.Silence == 0 || !known {
-		require.Nil(l.t, b.Check)
-		require.Zero(l.t, b.Tally().Awaited)
+	facts := b.Info
+	known := facts != nil && !facts.Unknown && facts.ReportKind != "" && facts.ReportKind != "none"
+	if l.policy.MissingReports.Silence == 0 || !known {
+		require.Nil(l.t, b.Fetch)
+		require.Zero(l.t, b.Tally().Missing)
 		return
 	}
 	final := 0
@@ -142,21 +142,21 @@ func (l *ledger) checkMissing() {
 			final++
 		}
 	}
-	expected := max(b.Total, b.Facts.Recipients-b.Facts.Groups)
+	expected := max(b.Total, b.Info.Recipients-b.Info.Groups)
 	if len(b.Reports) == 0 {
 		awaited := 0
-		if b.Check != nil && !b.Check.Due.IsZero() && !b.Facts.SendAt.After(b.LastAt) {
+		if b.Fetch != nil && !b.Fetch.Due.IsZero() && !b.Info.SendAt.After(b.LastAt) {
 			awaited = max(expected-final, 0)
 		}
-		require.Equal(l.t, awaited, b.Tally().Awaited, "%d of %d messages are final", final, expected)
+		require.Equal(l.t, awaited, b.Tally().Missing, "%d of %d messages are final", final, expected)
 	}
-	switch countless := b.Total == 0 && (b.Facts.Groups > 0 || b.Facts.Recipients == 0); {
+	switch countless := b.Total == 0 && (b.Info.Groups > 0 || b.Info.Recipients == 0); {
 	case countless:
-		require.NotNil(l.t, b.Check, "the number of messages is unknown")
+		require.NotNil(l.t, b.Fetch, "the number of messages is unknown")
 	case final >= expected:
-		require.Nil(l.t, b.Check, "all %d messages are final", expected)
+		require.Nil(l.t, b.Fetch, "all %d messages are final", expected)
 	case len(b.Reports) == 0:
-		require.NotNil(l.t, b.Check, "%d of %d messages are final", final, expected)
+		require.NotNil(l.t, b.Fetch, "%d of %d messages are final", final, expected)
 	}
 }
 
@@ -182,7 +182,7 @@ func (l *ledger) messages() map[kind]int {
 func (l *ledger) taken() map[kind]int {
 	counted := make(map[kind]int)
 	for _, c := range l.changes {
-		for _, t := range c.Taken {
+		for _, t := range c.Applied {
 			if t.Messages != 0 {
 				counted[kind{t.Status, t.Code}] += t.Messages
 			}
@@ -222,9 +222,9 @@ func cloneBatch(b *store.Batch) *store.Batch {
 	c.States = maps.Clone(b.States)
 	c.Reported = slices.Clone(b.Reported)
 	c.Reports = slices.Clone(b.Reports)
-	if b.Facts != nil {
-		facts := *b.Facts
-		c.Facts = &facts
+	if b.Info != nil {
+		facts := *b.Info
+		c.Info = &facts
 	}
 	if b.Task != nil {
 		task := *b.Task
@@ -234,16 +234,16 @@ func cloneBatch(b *store.Batch) *store.Batch {
 		dead := *b.Dead
 		c.Dead = &dead
 	}
-	if b.Check != nil {
-		check := *b.Check
-		c.Check = &check
+	if b.Fetch != nil {
+		check := *b.Fetch
+		c.Fetch = &check
 	}
 	return &c
 }
 
 func cloneRecipient(r *store.Recipient) store.Recipient {
 	c := *r
-	c.Seen = slices.Clone(r.Seen)
+	c.Reports = slices.Clone(r.Reports)
 	return c
 }
 
@@ -253,8 +253,8 @@ var start = time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
 func at(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
 
 // arrives returns an arrival at that second.
-func arrives(second int, n store.News) store.Arrival {
-	return store.Arrival{Plan: "plan", At: at(second), News: n}
+func arrives(second int, n store.Entry) store.Arrival {
+	return store.Arrival{Plan: "plan", At: at(second), Entry: n}
 }
 
 // says returns a recipient report.
@@ -294,8 +294,8 @@ func entry(s dlr.Status, code, count int, numbers ...string) dlr.Entry {
 	return dlr.Entry{State: dlr.State{Status: s, Code: code}, Count: count, Recipients: numbers}
 }
 
-func facts(feedback bool, modified time.Time) store.Facts {
-	return store.Facts{BatchID: "batch", FeedbackEnabled: feedback, CreatedAt: at(-60), ModifiedAt: modified}
+func facts(feedback bool, modified time.Time) store.BatchInfo {
+	return store.BatchInfo{BatchID: "batch", FeedbackEnabled: feedback, CreatedAt: at(-60), ModifiedAt: modified}
 }
 
 func settles(o store.Outcome, numbers ...string) store.Settlement {

@@ -11,26 +11,26 @@ const longestValidity = 72 * time.Hour
 
 // scheduleCheck sets or clears the batch's Check after arrival a.
 func (f *folding) scheduleCheck(a store.Arrival) {
-	b, missing := f.batch, f.policy.Missing
+	b, missing := f.batch, f.policy.MissingReports
 	if missing.Silence <= 0 || !reportsMissing(b) {
-		b.Check = nil
+		b.Fetch = nil
 		return
 	}
-	if b.Check == nil {
-		b.Check = &store.Check{Due: nextCheck(b, missing, 0, a.At)}
+	if b.Fetch == nil {
+		b.Fetch = &store.ReportFetch{Due: nextCheck(b, missing, 0, a.At)}
 	}
-	if n, ok := reportOf(a.News); ok && n.Source == store.FromCallback {
-		*b.Check = store.Check{Due: nextCheck(b, missing, 0, a.At)}
+	if n, ok := reportOf(a.Entry); ok && n.Source == store.FromCallback {
+		*b.Fetch = store.ReportFetch{Due: nextCheck(b, missing, 0, a.At)}
 	}
-	switch n := a.News.(type) {
-	case store.Checked:
+	switch n := a.Entry.(type) {
+	case store.ReportFetched:
 		f.checked(n, a.At)
-	case store.Facts:
+	case store.BatchInfo:
 		f.advanceCheck(a.At)
-	case store.CheckNow:
+	case store.FetchNow:
 		f.advanceCheck(a.At)
-		if !b.Facts.SentAt().After(a.At) {
-			*b.Check = store.Check{Due: a.At}
+		if !b.Info.SentAt().After(a.At) {
+			*b.Fetch = store.ReportFetch{Due: a.At}
 		}
 	}
 }
@@ -38,31 +38,31 @@ func (f *folding) scheduleCheck(a store.Arrival) {
 // advanceCheck brings the check forward if new batch info has earlier times. Batch info never postpones it.
 func (f *folding) advanceCheck(at time.Time) {
 	b := f.batch
-	if due := nextCheck(b, f.policy.Missing, b.Check.Asked, at); due.Before(b.Check.Due) {
-		b.Check.Due = due
+	if due := nextCheck(b, f.policy.MissingReports, b.Fetch.Attempts, at); due.Before(b.Fetch.Due) {
+		b.Fetch.Due = due
 	}
 }
 
-// checked schedules the next fetch, or none. It ignores a Checked when the check is not due: then the Checked is a
+// checked schedules the next fetch, or none. It ignores a ReportFetched when the check is not due: then the ReportFetched is a
 // repeat, or a report has arrived since.
-func (f *folding) checked(n store.Checked, at time.Time) {
-	b, c, missing := f.batch, f.batch.Check, f.policy.Missing
-	if !b.CheckDue(missing, at) {
+func (f *folding) checked(n store.ReportFetched, at time.Time) {
+	b, c, missing := f.batch, f.batch.Fetch, f.policy.MissingReports
+	if !b.FetchDue(missing, at) {
 		return
 	}
-	c.Asked++
-	neverLeft := b.Facts.Canceled && len(b.Reported) == 0
+	c.Attempts++
+	neverLeft := b.Info.Canceled && len(b.Reported) == 0
 	if n.Refused != "" || neverLeft || !at.Before(endOf(b, missing)) {
 		c.Due = time.Time{}
 		return
 	}
-	c.Due = nextCheck(b, missing, c.Asked, at)
+	c.Due = nextCheck(b, missing, c.Attempts, at)
 }
 
 // nextCheck returns when to fetch next after an arrival at time at and after asked fetches, but no later than the
 // batch's end.
-func nextCheck(b *store.Batch, m store.Missing, asked int, at time.Time) time.Time {
-	if sent := b.Facts.SentAt(); sent.After(at) {
+func nextCheck(b *store.Batch, m store.MissingReports, asked int, at time.Time) time.Time {
+	if sent := b.Info.SentAt(); sent.After(at) {
 		at = sent // no reports are expected before the batch is sent
 	}
 	due := at.Add(m.Delay(asked))
@@ -74,13 +74,13 @@ func nextCheck(b *store.Batch, m store.Missing, asked int, at time.Time) time.Ti
 
 // endOf returns when the last report of the batch should have arrived. If the batch's times are unknown, FirstAt counts
 // as the time of sending.
-func endOf(b *store.Batch, m store.Missing) time.Time {
-	sent := b.Facts.SentAt()
+func endOf(b *store.Batch, m store.MissingReports) time.Time {
+	sent := b.Info.SentAt()
 	if sent.IsZero() {
 		sent = b.FirstAt
 	}
 	end := sent.Add(longestValidity)
-	if expires := b.Facts.ExpireAt; !expires.IsZero() && expires.Before(end) {
+	if expires := b.Info.ExpireAt; !expires.IsZero() && expires.Before(end) {
 		end = expires
 	}
 	return end.Add(m.Grace)
@@ -88,8 +88,8 @@ func endOf(b *store.Batch, m store.Missing) time.Time {
 
 // reportsMissing reports whether the batch requested delivery reports and some have not arrived.
 func reportsMissing(b *store.Batch) bool {
-	f := b.Facts
-	if f == nil || f.Missing {
+	f := b.Info
+	if f == nil || f.Unknown {
 		return false
 	}
 	switch f.ReportKind {
@@ -99,5 +99,5 @@ func reportsMissing(b *store.Batch) bool {
 	if b.Total == 0 && (f.Groups > 0 || f.Recipients == 0) {
 		return true // the number of recipients is unknown
 	}
-	return b.Lacking() > 0
+	return b.Missing() > 0
 }

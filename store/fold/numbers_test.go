@@ -16,7 +16,7 @@ func TestNumbersOfABatchBecomeRecipients(t *testing.T) {
 	c := l.fold(arrives(0, named))
 	require.Equal(t, 2, c.NewRecipients)
 	require.Zero(t, c.Earned)
-	require.Empty(t, c.Taken)
+	require.Empty(t, c.Applied)
 	require.Empty(t, l.log)
 	require.Empty(t, l.batch.States, "no report named the recipients")
 	require.Equal(t, "+"+alice, l.recipient(alice).Number)
@@ -25,7 +25,7 @@ func TestNumbersOfABatchBecomeRecipients(t *testing.T) {
 
 	want := named
 	want.Numbers = nil
-	require.Equal(t, &want, l.batch.Facts)
+	require.Equal(t, &want, l.batch.Info)
 	require.Equal(t, []string{"+" + alice, bob}, named.Numbers, "the caller's slice is unchanged")
 
 	again := named
@@ -47,7 +47,7 @@ func TestNumbersOfOlderFactsAreNotAdded(t *testing.T) {
 	older.ModifiedAt, older.Numbers = at(10), []string{alice, bob}
 	l := newLedger(t, store.Policy{})
 	l.fold(arrives(0, newer))
-	c := l.fold(arrives(1, older), arrives(2, store.Facts{BatchID: "batch", Missing: true, Numbers: []string{carol}}))
+	c := l.fold(arrives(1, older), arrives(2, store.BatchInfo{BatchID: "batch", Unknown: true, Numbers: []string{carol}}))
 	require.Zero(t, c.NewRecipients, "older batch info does not add removed recipients")
 	require.Len(t, l.recipients, 1)
 }
@@ -59,22 +59,22 @@ func TestRecipientsRemovedFromABatchKeepTheirRows(t *testing.T) {
 	l := newLedger(t, store.Policy{})
 	l.fold(arrives(0, first), arrives(6, second))
 	require.Len(t, l.recipients, 2)
-	require.Equal(t, 1, l.batch.Lacking(), "Lacking follows the latest batch info")
+	require.Equal(t, 1, l.batch.Missing(), "Lacking follows the latest batch info")
 }
 
 func TestCheckNowIsNotStored(t *testing.T) {
 	f := sends(2)
 	l := newLedger(t, store.Policy{})
-	l.fold(arrives(0, store.CheckNow{Facts: f}))
-	require.Equal(t, &f, l.batch.Facts)
+	l.fold(arrives(0, store.FetchNow{BatchInfo: f}))
+	require.Equal(t, &f, l.batch.Info)
 }
 
 func TestModifiedAtTooFarAheadDoesNotBlockLaterFacts(t *testing.T) {
 	l := newLedger(t, store.Policy{})
-	l.fold(arrives(0, store.Facts{BatchID: "batch", ModifiedAt: at(6 * 3600), Recipients: 1}))
-	l.fold(arrives(10, store.Facts{BatchID: "batch", ModifiedAt: at(9), Recipients: 2, FeedbackEnabled: true}))
-	require.Equal(t, 2, l.batch.Facts.Recipients)
+	l.fold(arrives(0, store.BatchInfo{BatchID: "batch", ModifiedAt: at(6 * 3600), Recipients: 1}))
+	l.fold(arrives(10, store.BatchInfo{BatchID: "batch", ModifiedAt: at(9), Recipients: 2, FeedbackEnabled: true}))
+	require.Equal(t, 2, l.batch.Info.Recipients)
 	require.Equal(t, store.FlagWanted, l.batch.Flag)
-	l.fold(arrives(20, store.Facts{BatchID: "batch", ModifiedAt: at(8), Recipients: 3}))
-	require.Equal(t, 2, l.batch.Facts.Recipients, "older batch info changes nothing")
+	l.fold(arrives(20, store.BatchInfo{BatchID: "batch", ModifiedAt: at(8), Recipients: 3}))
+	require.Equal(t, 2, l.batch.Info.Recipients, "older batch info changes nothing")
 }

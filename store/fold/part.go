@@ -19,14 +19,14 @@ func (p *part) first() bool { return p == nil || p.from == 0 }
 // last reports whether the part ends at the last recipient. A nil part is the whole report.
 func (p *part) last() bool { return p == nil || p.to == p.all }
 
-// report is a delivery report during a fold. It is also the News of an arrival that Part returns.
+// report is a delivery report during a fold. It is also the Entry of an arrival that Part returns.
 type report struct {
 	store.Report
 	part *part // the recipients that the report is restricted to; nil for all
 }
 
 // reportOf returns the report in n, and false if n is not a report.
-func reportOf(n store.News) (report, bool) {
+func reportOf(n store.Entry) (report, bool) {
 	switch n := n.(type) {
 	case store.Report:
 		return report{Report: n}, true
@@ -51,11 +51,11 @@ func (r report) key() [16]byte {
 // continues there. Call Part on the whole arrival only: it caches what its parts share.
 func Part(a *store.Arrival, from, to int) store.Arrival {
 	p := *a
-	if n, ok := reportOf(a.News); ok {
-		p.News = partOf(a, n, from, to)
+	if n, ok := reportOf(a.Entry); ok {
+		p.Entry = partOf(a, n, from, to)
 		return p
 	}
-	p.News = a.News.Restrict(from, to)
+	p.Entry = a.Entry.Restrict(from, to)
 	return p
 }
 
@@ -63,7 +63,7 @@ func partOf(a *store.Arrival, n report, from, to int) report {
 	if n.part == nil {
 		all := n.Names()
 		n.part = &part{to: all, all: all, key: n.ContentKey()}
-		a.News = n
+		a.Entry = n
 	}
 	p := &part{from: from, to: to, all: n.part.all, key: n.part.key}
 	return report{n.Restrict(from, to).(store.Report), p}
@@ -72,7 +72,7 @@ func partOf(a *store.Arrival, n report, from, to int) report {
 // Folded returns how many recipients of a batch report are folded into b, in the order of the report; all of them if
 // the whole report is. It returns 0 for other arrivals, because a batch does not keep that for them.
 func Folded(a *store.Arrival, b *store.Batch) int {
-	n, ok := reportOf(a.News)
+	n, ok := reportOf(a.Entry)
 	if !ok || !n.Type.Batch() {
 		return 0
 	}
@@ -81,7 +81,7 @@ func Folded(a *store.Arrival, b *store.Batch) int {
 		switch {
 		case r.Key != key:
 		case r.Folded == 0:
-			return a.News.Names()
+			return a.Entry.Names()
 		default:
 			return r.Folded
 		}

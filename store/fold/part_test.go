@@ -14,8 +14,8 @@ import (
 
 // drawParts splits an arrival into random parts. Settlements stay whole, because no store splits them.
 func drawParts(t *rapid.T, a store.Arrival) []store.Arrival {
-	_, settlement := a.News.(store.Settlement)
-	all := a.News.Names()
+	_, settlement := a.Entry.(store.Settlement)
+	all := a.Entry.Names()
 	if settlement || all < 2 {
 		return []store.Arrival{a}
 	}
@@ -36,8 +36,8 @@ func (l *ledger) rows() (store.Batch, map[string]store.Recipient) {
 	}
 	for digits, kept := range l.recipients {
 		r := cloneRecipient(kept)
-		for i := range r.Seen {
-			r.Seen[i].Ref = store.Ref{}
+		for i := range r.Reports {
+			r.Reports[i].Ref = store.Ref{}
 		}
 		recipients[digits] = r
 	}
@@ -77,7 +77,7 @@ func TestUnfinishedReportContinuesWhenItArrivesAgain(t *testing.T) {
 		for _, part := range parts[:rapid.IntRange(0, len(parts)-1).Draw(t, "folded before the cut")] {
 			cut.fold(part)
 		}
-		again := arrives(0, a.News)
+		again := arrives(0, a.Entry)
 		for _, part := range drawParts(t, again) {
 			cut.fold(part)
 		}
@@ -136,11 +136,11 @@ func TestFoldedCountsTheFoldedRecipients(t *testing.T) {
 	for i, want := range []int{1, 2, 3} {
 		l.fold(Part(&a, i, i+1))
 		require.Equal(t, want, Folded(&a, l.batch))
-		again := arrives(9, a.News)
+		again := arrives(9, a.Entry)
 		require.Equal(t, want, Folded(&again, l.batch), "a repeat has the same content key")
 	}
 	require.Zero(t, Folded(&other, l.batch))
-	for _, n := range []store.News{
+	for _, n := range []store.Entry{
 		says(alice, dlr.Failed, 1, at(0)),
 		store.Confirmation{BatchID: "batch", Recipients: []string{alice}},
 		store.Quarantined{},
@@ -153,21 +153,21 @@ func TestFoldedCountsTheFoldedRecipients(t *testing.T) {
 
 func TestRecipientsCountsAllNumbers(t *testing.T) {
 	for _, c := range []struct {
-		news store.News
+		news store.Entry
 		want int
 	}{
 		{whole(9, entry(dlr.Delivered, 0, 2, alice, bob), entry(dlr.Failed, 1, 0), entry(dlr.Failed, 2, 1, alice)), 3},
 		{says(alice, dlr.Failed, 1, at(0)), 1},
-		{store.Facts{BatchID: "batch", Numbers: []string{alice, bob}}, 2},
+		{store.BatchInfo{BatchID: "batch", Numbers: []string{alice, bob}}, 2},
 		{store.Confirmation{BatchID: "batch", Recipients: []string{alice}}, 1},
-		{settles(store.Accepted, alice, bob), 2},
+		{settles(store.OutcomeAccepted, alice, bob), 2},
 		{store.Requeue{BatchID: "batch", Recipients: []string{alice}}, 1},
-		{store.Checked{BatchID: "batch"}, 0},
+		{store.ReportFetched{BatchID: "batch"}, 0},
 		{store.Quarantined{}, 0},
 	} {
 		a, touched := arrives(0, c.news), 0
 		Touches(a, func(string) { touched++ })
-		require.Equal(t, c.want, a.News.Names(), "%T", c.news)
+		require.Equal(t, c.want, a.Entry.Names(), "%T", c.news)
 		require.Equal(t, c.want, touched, "%T", c.news)
 	}
 }
@@ -187,7 +187,7 @@ func BenchmarkPart(b *testing.B) {
 
 func TestTouches(t *testing.T) {
 	for name, test := range map[string]struct {
-		news store.News
+		news store.Entry
 		want []string
 	}{
 		"recipient report": {says("+"+alice, dlr.Delivered, 0, at(0)), []string{alice}},
@@ -199,11 +199,11 @@ func TestTouches(t *testing.T) {
 		"confirmation": {
 			store.Confirmation{BatchID: "batch", Recipients: []string{"+" + alice, bob}}, []string{alice, bob},
 		},
-		"settlement":         {settles(store.Accepted, "+"+alice), []string{alice}},
+		"settlement":         {settles(store.OutcomeAccepted, "+"+alice), []string{alice}},
 		"requeue":            {store.Requeue{BatchID: "batch", Recipients: []string{bob}}, []string{bob}},
 		"facts":              {facts(true, at(0)), nil},
-		"facts with numbers": {store.Facts{BatchID: "batch", Numbers: []string{"+" + alice, bob}}, []string{alice, bob}},
-		"checked":            {store.Checked{BatchID: "batch"}, nil},
+		"facts with numbers": {store.BatchInfo{BatchID: "batch", Numbers: []string{"+" + alice, bob}}, []string{alice, bob}},
+		"checked":            {store.ReportFetched{BatchID: "batch"}, nil},
 		"quarantined":        {store.Quarantined{Raw: []byte("{")}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

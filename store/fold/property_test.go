@@ -53,7 +53,7 @@ func drawPolicy(t *rapid.T) store.Policy {
 	return store.Policy{
 		On:       rapid.SampledFrom(ons).Draw(t, "on"),
 		Coalesce: time.Duration(rapid.IntRange(0, 3).Draw(t, "coalesce")) * time.Second,
-		Missing: store.Missing{
+		MissingReports: store.MissingReports{
 			Silence: time.Duration(rapid.IntRange(0, 3).Draw(t, "silence")) * 10 * time.Second,
 			Grace:   time.Duration(rapid.IntRange(0, 20).Draw(t, "grace")) * time.Second,
 		},
@@ -87,12 +87,12 @@ type outcome struct {
 func (l *ledger) outcome() outcome {
 	o := outcome{
 		States: l.batch.States, Messages: l.messages(), Totals: l.stats.Messages,
-		Total: l.batch.Total, WantFull: l.batch.WantFull,
+		Total: l.batch.Total, WantFull: l.batch.NeedsFullReport,
 		Held: map[string]dlr.State{}, Seen: map[string][]dlr.State{}, Owed: l.in(store.FeedbackOwed), Reports: []string{},
 	}
 	for digits, r := range l.recipients {
 		o.Held[digits], _ = r.State()
-		for _, s := range r.Seen {
+		for _, s := range r.Reports {
 			o.Seen[digits] = append(o.Seen[digits], s.State)
 		}
 		slices.SortFunc(o.Seen[digits], dlr.State.Compare)
@@ -144,15 +144,15 @@ func TestGroupingDoesNotMatterToChanges(t *testing.T) {
 		require.Equal(t, one.outcome(), many.outcome())
 		require.Equal(t, one.batch.Task, many.batch.Task)
 		require.Equal(t, one.batch.Dead, many.batch.Dead)
-		require.Equal(t, one.batch.Check, many.batch.Check)
-		require.Equal(t, one.batch.Everyone, many.batch.Everyone)
+		require.Equal(t, one.batch.Fetch, many.batch.Fetch)
+		require.Equal(t, one.batch.WholeBatch, many.batch.WholeBatch)
 		require.Equal(t, one.log, many.log)
 	})
 }
 
 // sums returns the sum of all changes.
 func (l *ledger) sums() store.Changes {
-	sum := store.Changes{Plan: "plan", BatchID: "batch", Taken: []store.Taken{}}
+	sum := store.Changes{Plan: "plan", BatchID: "batch", Applied: []store.Applied{}}
 	for i, c := range l.changes {
 		require.Equal(l.t, i == 0, c.NewBatch)
 		sum.NewRecipients += c.NewRecipients
@@ -160,16 +160,16 @@ func (l *ledger) sums() store.Changes {
 		sum.Polled += c.Polled
 		sum.Earned += c.Earned
 		sum.Accepted += c.Accepted
-		sum.Buried += c.Buried
+		sum.Dead += c.Dead
 		sum.Requeued += c.Requeued
-		sum.Taken = append(sum.Taken, c.Taken...)
+		sum.Applied = append(sum.Applied, c.Applied...)
 		sum.After.Add(c.After)
 		sum.After.Sub(c.Before)
 	}
 	return sum
 }
 
-func drawNews(t *rapid.T) store.News {
+func drawNews(t *rapid.T) store.Entry {
 	numbers := rapid.SliceOfN(rapid.Custom(drawNumber), 1, 3)
 	switch rapid.IntRange(0, 8).Draw(t, "news") {
 	default:
@@ -178,34 +178,34 @@ func drawNews(t *rapid.T) store.News {
 		return r
 	case 3:
 		if rapid.Bool().Draw(t, "check now") {
-			return store.CheckNow{Facts: drawFacts(t)}
+			return store.FetchNow{BatchInfo: drawFacts(t)}
 		}
 		return drawFacts(t)
 	case 4:
 		c := store.Confirmation{BatchID: "batch", Recipients: numbers.Draw(t, "confirmed")}
-		c.Everyone = rapid.Bool().Draw(t, "everyone")
+		c.WholeBatch = rapid.Bool().Draw(t, "everyone")
 		return c
 	case 5, 6:
 		outcome := rapid.SampledFrom([]store.Outcome{
-			store.Progress, store.Accepted, store.Retry, store.Buried, store.Buried, store.GivenBack,
+			store.OutcomeProgress, store.OutcomeAccepted, store.OutcomeRetry, store.OutcomeDead, store.OutcomeDead, store.OutcomeReleased,
 		})
 		s := settles(outcome.Draw(t, "outcome"), numbers.Draw(t, "settled")...)
-		s.FullRead, s.Due = rapid.Bool().Draw(t, "full read"), at(500)
-		s.Everyone = rapid.Bool().Draw(t, "everyone")
+		s.FullReportFetched, s.Due = rapid.Bool().Draw(t, "full read"), at(500)
+		s.WholeBatch = rapid.Bool().Draw(t, "everyone")
 		return s
 	case 7:
 		return store.Requeue{
-			BatchID: "batch", Recipients: numbers.Draw(t, "requeued"), Everyone: rapid.Bool().Draw(t, "everyone"),
+			BatchID: "batch", Recipients: numbers.Draw(t, "requeued"), WholeBatch: rapid.Bool().Draw(t, "everyone"),
 		}
 	case 8:
 		refused := rapid.SampledFrom([]string{"", "", "", "404 not_found"})
-		return store.Checked{BatchID: "batch", Refused: refused.Draw(t, "refused")}
+		return store.ReportFetched{BatchID: "batch", Refused: refused.Draw(t, "refused")}
 	}
 }
 
-func drawFacts(t *rapid.T) store.Facts {
+func drawFacts(t *rapid.T) store.BatchInfo {
 	f := facts(rapid.Bool().Draw(t, "wanted"), drawTime(t, "modified"))
-	f.Missing = rapid.IntRange(0, 3).Draw(t, "missing") == 0
+	f.Unknown = rapid.IntRange(0, 3).Draw(t, "missing") == 0
 	f.ReportKind = rapid.SampledFrom([]string{"", "none", "summary", "per_recipient"}).Draw(t, "kind")
 	f.Recipients = rapid.IntRange(0, 4).Draw(t, "recipients")
 	f.Groups = rapid.IntRange(0, f.Recipients).Draw(t, "groups")
@@ -238,7 +238,7 @@ func TestInvariantsHoldForAnyArrivals(t *testing.T) {
 
 func TestOlderFactsInAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		versions := make([]store.Facts, rapid.IntRange(1, 5).Draw(t, "versions"))
+		versions := make([]store.BatchInfo, rapid.IntRange(1, 5).Draw(t, "versions"))
 		for i := range versions {
 			versions[i] = facts(rapid.Bool().Draw(t, "wanted"), at(i))
 		}
@@ -247,7 +247,7 @@ func TestOlderFactsInAnyOrder(t *testing.T) {
 		for i, f := range rapid.Permutation(versions).Draw(t, "order") {
 			l.fold(arrives(i, f))
 		}
-		require.Equal(t, &newest, l.batch.Facts)
+		require.Equal(t, &newest, l.batch.Info)
 		require.Equal(t, newest.FeedbackEnabled, l.batch.Flag == store.FlagWanted)
 	})
 }

@@ -34,23 +34,23 @@ type Rebuild struct {
 
 // Folded returns how many recipients of a logged report are folded, in the order of the report.
 func (r *Rebuild) Folded(a *store.Arrival) int {
-	n, ok := reportOf(a.News)
+	n, ok := reportOf(a.Entry)
 	if !ok || !n.Type.Batch() {
-		return a.News.Names()
+		return a.Entry.Names()
 	}
-	if p, ok := reportOf(r.Partial.News); ok && p.key() == n.key() {
+	if p, ok := reportOf(r.Partial.Entry); ok && p.key() == n.key() {
 		return r.Done
 	}
 	if done := Folded(a, r.Batch); done > 0 {
 		return done
 	}
-	return a.News.Names()
+	return a.Entry.Names()
 }
 
-// Take applies a logged report, or a part of one, to the recipients that are FeedbackUnsettled or missing in rows, as
+// Apply applies a logged report, or a part of one, to the recipients that are FeedbackUnsettled or missing in rows, as
 // Fold did when the report arrived. ref is the report's place in the log. Other rows stay as they are.
-func (r *Rebuild) Take(rows map[string]*Row, a store.Arrival, ref store.Ref) {
-	n, ok := reportOf(a.News)
+func (r *Rebuild) Apply(rows map[string]*Row, a store.Arrival, ref store.Ref) {
+	n, ok := reportOf(a.Entry)
 	if !ok {
 		return
 	}
@@ -63,7 +63,7 @@ func (r *Rebuild) Take(rows map[string]*Row, a store.Arrival, ref store.Ref) {
 			}
 			row := f.row(number)
 			row.Feedback = FeedbackUnsettled
-			f.addSeen(row, store.Seen{State: e.State, ReceivedAt: a.At, Source: n.Source, Ref: ref})
+			f.addSeen(row, store.RecipientReport{State: e.State, ReceivedAt: a.At, Source: n.Source, Ref: ref})
 		}
 	}
 	if r.Lost {
@@ -111,8 +111,8 @@ func (r *Rebuild) addReport(n report, at time.Time, ref store.Ref) {
 	}
 }
 
-// Weigh counts a recipient for Decide.
-func (r *Rebuild) Weigh(rec *store.Recipient) {
+// Tally counts a recipient for Decide.
+func (r *Rebuild) Tally(rec *store.Recipient) {
 	if rec.Feedback != FeedbackUnsettled {
 		r.intact.Add(rec.Feedback, 1)
 		return
@@ -125,14 +125,14 @@ func (r *Rebuild) Weigh(rec *store.Recipient) {
 
 // earned reports whether the recipient's reports earned feedback under the policy.
 func earned(p store.Policy, r *store.Recipient) bool {
-	return earnsOnDelivered(p) && slices.ContainsFunc(r.Seen, func(s store.Seen) bool { return s.Status == dlr.Delivered })
+	return earnsOnDelivered(p) && slices.ContainsFunc(r.Reports, func(s store.RecipientReport) bool { return s.Status == dlr.Delivered })
 }
 
 // Verdict is the feedback state for unsettled recipients. Those whose reports earned feedback get State, or all of
-// them if Everyone is set; the others get FeedbackNone.
+// them if WholeBatch is set; the others get FeedbackNone.
 type Verdict struct {
-	Everyone bool
-	State    store.FeedbackState
+	All   bool
+	State store.FeedbackState
 }
 
 // Decide compares the batch's feedback counts with those of its undamaged recipients. If the difference is all in one
@@ -150,7 +150,7 @@ func (r *Rebuild) Decide() Verdict {
 	if n == 0 {
 		return Verdict{State: store.FeedbackNone}
 	}
-	v := Verdict{Everyone: n == r.rebuilt && !r.Holes, State: store.FeedbackOwed}
+	v := Verdict{All: n == r.rebuilt && !r.Holes, State: store.FeedbackOwed}
 	switch {
 	case n < r.earned: // the policy was different when the reports arrived
 	case n == left.Sent:
@@ -164,7 +164,7 @@ func (r *Rebuild) Decide() Verdict {
 // Settle sets the feedback state of an unsettled recipient.
 func (v Verdict) Settle(r *store.Recipient, p store.Policy, at time.Time) {
 	r.Feedback, r.FeedbackAt = store.FeedbackNone, time.Time{}
-	if v.State != store.FeedbackNone && (v.Everyone || earned(p, r)) {
+	if v.State != store.FeedbackNone && (v.All || earned(p, r)) {
 		r.Feedback, r.FeedbackAt = v.State, at
 	}
 }
@@ -182,8 +182,8 @@ func (r *Rebuild) Count(rec *store.Recipient) {
 	if held, reported := rec.State(); reported {
 		f.moveStatus("", held.Status)
 	}
-	for i, s := range rec.Seen {
-		if !hasOther(rec.Seen[:i], i, s.State) {
+	for i, s := range rec.Reports {
+		if !hasOther(rec.Reports[:i], i, s.State) {
 			f.reported(s.Status, s.Code).Named++
 		}
 	}
@@ -213,12 +213,12 @@ func (r *Rebuild) Finish() {
 		full = full || r.summary && c.Status == dlr.Delivered && c.Claimed > c.Named
 	}
 	b.States, b.Reported, b.Feedback = counts.States, counts.Reported, counts.Feedback
-	b.WantFull = b.WantFull || full && earnsOnDelivered(r.Policy)
+	b.NeedsFullReport = b.NeedsFullReport || full && earnsOnDelivered(r.Policy)
 	f := folding{batch: b, policy: r.Policy}
 	if b.Dead == nil && b.Feedback.Dead > 0 {
 		b.Dead = &store.Dead{At: b.LastAt, Reason: store.ReasonRejected, Detail: "the row that said why was damaged"}
 	}
 	f.clearDead()
 	f.schedule(b.LastAt)
-	f.scheduleCheck(store.Arrival{At: b.LastAt, News: store.Confirmation{BatchID: b.ID}})
+	f.scheduleCheck(store.Arrival{At: b.LastAt, Entry: store.Confirmation{BatchID: b.ID}})
 }

@@ -41,10 +41,10 @@ func (l *ledger) rebuild(r *Rebuild, log []logged) {
 			}
 		})
 		a := entry.Arrival
-		if done := r.Folded(&a); done < a.News.Names() {
+		if done := r.Folded(&a); done < a.Entry.Names() {
 			a = Part(&a, 0, done)
 		}
-		r.Take(rows, a, entry.Ref)
+		r.Apply(rows, a, entry.Ref)
 		for digits, row := range rows {
 			if row.Changed {
 				require.Equal(l.t, FeedbackUnsettled, row.Feedback)
@@ -53,7 +53,7 @@ func (l *ledger) rebuild(r *Rebuild, log []logged) {
 		}
 	}
 	for _, rec := range l.recipients {
-		r.Weigh(rec)
+		r.Tally(rec)
 	}
 	v := r.Decide()
 	for _, rec := range l.recipients {
@@ -81,7 +81,7 @@ func TestRebuildRestoresTheRows(t *testing.T) {
 		batch, recipients := cloneBatch(l.batch), make(map[string]store.Recipient)
 		for digits, r := range l.recipients {
 			recipients[digits] = cloneRecipient(r)
-			if len(r.Seen) > 0 && rapid.Bool().Draw(t, "lost") {
+			if len(r.Reports) > 0 && rapid.Bool().Draw(t, "lost") {
 				delete(l.recipients, digits)
 			}
 		}
@@ -96,10 +96,10 @@ func TestRebuildRestoresTheRows(t *testing.T) {
 		for digits, was := range recipients {
 			is := l.recipients[digits]
 			require.Equal(t, was.Feedback, is.Feedback)
-			require.Len(t, is.Seen, len(was.Seen))
-			for i := range was.Seen {
-				was.Seen[i].Repeats, is.Seen[i].Repeats = 0, 0
-				require.Equal(t, was.Seen[i], is.Seen[i])
+			require.Len(t, is.Reports, len(was.Reports))
+			for i := range was.Reports {
+				was.Reports[i].Repeats, is.Reports[i].Repeats = 0, 0
+				require.Equal(t, was.Reports[i], is.Reports[i])
 			}
 		}
 		if !lost {
@@ -113,7 +113,7 @@ func TestRebuildRestoresTheRows(t *testing.T) {
 		require.Equal(t, batch.Reported, l.batch.Reported)
 		require.Equal(t, batch.Feedback, l.batch.Feedback)
 		require.Equal(t, batch.Total, l.batch.Total)
-		require.Equal(t, batch.WantFull, l.batch.WantFull)
+		require.Equal(t, batch.NeedsFullReport, l.batch.NeedsFullReport)
 		require.Equal(t, batch.Task != nil, l.batch.Task != nil)
 		for i := range batch.Reports {
 			batch.Reports[i].Repeats = 0
@@ -182,14 +182,14 @@ func TestRecipientsMissingInTheLog(t *testing.T) {
 	require.Equal(t, map[dlr.Status]int{dlr.Delivered: 1}, l.batch.States)
 	require.Equal(t, []store.Reported{{Status: dlr.Delivered, Named: 1, Claimed: 2}}, l.batch.Reported)
 	require.Equal(t, store.FeedbackCounts{Owed: 1}, l.batch.Feedback)
-	require.True(t, l.batch.WantFull)
+	require.True(t, l.batch.NeedsFullReport)
 	require.NotNil(t, l.batch.Task)
 
 	rows := &Rows{Batch: l.batch, Recipients: map[string]*Row{}}
 	c := Fold(rows, []store.Arrival{arrives(2, says(bob, dlr.Delivered, 0, at(1)))}, l.policy)
-	require.Zero(t, c.Taken[0].Messages, "the message was counted before")
+	require.Zero(t, c.Applied[0].Messages, "the message was counted before")
 	require.Equal(t, 1, c.Earned)
-	require.False(t, l.batch.WantFull, "all recipients are named again")
+	require.False(t, l.batch.NeedsFullReport, "all recipients are named again")
 }
 
 func TestPartlyFoldedReportIsRebuiltPartly(t *testing.T) {
@@ -210,8 +210,8 @@ func TestPartlyFoldedReportIsRebuiltPartly(t *testing.T) {
 
 		rows = &Rows{Batch: l.batch, Recipients: map[string]*Row{}, Chunk: 2}
 		c := Fold(rows, []store.Arrival{rest}, l.policy)
-		require.Len(t, c.Taken, 1)
-		require.Equal(t, 1, c.Taken[0].Messages)
+		require.Len(t, c.Applied, 1)
+		require.Equal(t, 1, c.Applied[0].Messages)
 		require.Empty(t, rows.Log, "the report is logged already")
 		require.Equal(t, []store.Reported{{Status: dlr.Delivered, Named: 3, Claimed: 3}}, l.batch.Reported)
 		require.Zero(t, l.batch.Reports[0].Folded)

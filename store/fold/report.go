@@ -50,10 +50,10 @@ func (f *folding) duplicate(n report) {
 	}
 }
 
-// clearWantFullIfNamed clears WantFull once every delivery that a batch report counted has a named recipient.
+// clearWantFullIfNamed clears NeedsFullReport once every delivery that a batch report counted has a named recipient.
 func (f *folding) clearWantFullIfNamed() {
 	b := f.batch
-	if !b.WantFull && (b.Dead == nil || !b.Dead.Full) {
+	if !b.NeedsFullReport && (b.Dead == nil || !b.Dead.FullReport) {
 		return
 	}
 	for _, r := range b.Reported {
@@ -72,8 +72,8 @@ func (f *folding) repeated(n report) bool {
 	if r == nil {
 		return false
 	}
-	for i := range r.Seen {
-		s := &r.Seen[i]
+	for i := range r.Reports {
+		s := &r.Reports[i]
 		if !s.SameReport(e.State) {
 			continue
 		}
@@ -100,7 +100,7 @@ func (f *folding) entry(n report, e dlr.Entry, at time.Time, ref store.Ref) {
 	counted := f.reported(e.Status, e.Code)
 	for _, number := range e.Recipients {
 		r, before := f.row(number), counted.Messages()
-		if f.addSeen(r, store.Seen{State: e.State, ReceivedAt: at, Source: n.Source, Ref: ref}) {
+		if f.addSeen(r, store.RecipientReport{State: e.State, ReceivedAt: at, Source: n.Source, Ref: ref}) {
 			counted.Named++
 		}
 		if e.Status == dlr.Delivered && earnsOnDelivered(f.policy) {
@@ -120,7 +120,7 @@ func (f *folding) entry(n report, e dlr.Entry, at time.Time, ref store.Ref) {
 	// that still does not name the recipient is not fetched again.
 	earns := e.Status == dlr.Delivered && earnsOnDelivered(f.policy)
 	if earns && n.Source != store.FromPoll && counted.Claimed > counted.Named {
-		f.batch.WantFull = true
+		f.batch.NeedsFullReport = true
 	}
 }
 
@@ -142,14 +142,14 @@ func (f *folding) claim(r *store.Reported, count int) int {
 }
 
 func (f *folding) addTaken(n report, s dlr.State, number string, at time.Time, messages int) {
-	t := store.Taken{
-		State: store.Seen{State: s, ReceivedAt: at}.Counted(), Number: dlr.Digits(number), Messages: messages,
+	t := store.Applied{
+		State: store.RecipientReport{State: s, ReceivedAt: at}.Counted(), Number: dlr.Digits(number), Messages: messages,
 		ReceivedAt: at, Source: n.Source,
 	}
-	if f.batch.Facts != nil {
-		t.SentAt = f.batch.Facts.SentAt()
+	if f.batch.Info != nil {
+		t.SentAt = f.batch.Info.SentAt()
 	}
-	f.changes.Taken = append(f.changes.Taken, t)
+	f.changes.Applied = append(f.changes.Applied, t)
 }
 
 // reported returns the counter of a status and code and adds it if necessary. The pointer is valid until the next
@@ -179,18 +179,18 @@ func (f *folding) counted(s dlr.Status, code int) *store.Reported {
 }
 
 // addSeen adds a report to a recipient's row and reports whether its status and code are new for the recipient.
-func (f *folding) addSeen(r *Row, s store.Seen) bool {
+func (f *folding) addSeen(r *Row, s store.RecipientReport) bool {
 	fresh := true
-	for _, old := range r.Seen {
+	for _, old := range r.Reports {
 		if old.SameReport(s.State) {
 			return false // the report names the number twice, or repeats a known state without a time
 		}
 		fresh = fresh && (old.Status != s.Status || old.Code != s.Code)
 	}
 	held, had := r.State()
-	r.Seen = append(r.Seen, s)
-	if len(r.Seen) > maxSeen {
-		r.Seen = dropSeen(&r.Recipient)
+	r.Reports = append(r.Reports, s)
+	if len(r.Reports) > maxSeen {
+		r.Reports = dropSeen(&r.Recipient)
 	}
 	r.Changed = true
 	if !had {
@@ -224,25 +224,25 @@ func (f *folding) moveStatus(from, to dlr.Status) {
 
 // dropSeen returns the recipient's reports without one. It never drops the report that holds, and it first drops a
 // report whose status and code another report has too.
-func dropSeen(r *store.Recipient) []store.Seen {
+func dropSeen(r *store.Recipient) []store.RecipientReport {
 	effects := r.Effects()
 	drop := -1
-	for i, s := range r.Seen {
+	for i, s := range r.Reports {
 		if effects[i] == store.Holds {
 			continue
 		}
 		if drop < 0 {
 			drop = i
 		}
-		if hasOther(r.Seen, i, s.State) {
+		if hasOther(r.Reports, i, s.State) {
 			drop = i
 			break
 		}
 	}
-	return append(r.Seen[:drop:drop], r.Seen[drop+1:]...)
+	return append(r.Reports[:drop:drop], r.Reports[drop+1:]...)
 }
 
-func hasOther(seen []store.Seen, except int, s dlr.State) bool {
+func hasOther(seen []store.RecipientReport, except int, s dlr.State) bool {
 	for i, o := range seen {
 		if i != except && o.Status == s.Status && o.Code == s.Code {
 			return true

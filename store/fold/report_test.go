@@ -19,15 +19,15 @@ func TestFirstReportOfBatch(t *testing.T) {
 
 	require.True(t, c.NewBatch)
 	require.Equal(t, 1, c.NewRecipients)
-	require.Equal(t, []store.Taken{{
+	require.Equal(t, []store.Applied{{
 		State: dlr.State{Status: dlr.Dispatched, Code: 401, At: at(0)}, Number: alice, Messages: 1, ReceivedAt: at(5),
-	}}, c.Taken)
+	}}, c.Applied)
 	require.Equal(t, at(5), l.batch.FirstAt)
 	require.Equal(t, at(5), l.batch.LastAt)
 	require.Equal(t, "order 7", l.batch.ClientReference)
 	require.Equal(t, "+"+alice, l.recipient(alice).Number, "a number is kept as first received")
 	require.Equal(t, []store.Logged{{ReceivedAt: at(5), Type: dlr.RecipientSMS, Raw: r.Raw}}, l.log)
-	require.Equal(t, store.Ref{Chunk: 1, Index: 0}, l.recipient(alice).Seen[0].Ref)
+	require.Equal(t, store.Ref{Chunk: 1, Index: 0}, l.recipient(alice).Reports[0].Ref)
 
 	require.False(t, l.fold(arrives(6, says(alice, dlr.Delivered, 0, at(1)))).NewBatch)
 	require.Equal(t, at(5), l.batch.FirstAt)
@@ -43,11 +43,11 @@ func TestRefsPointIntoTheLog(t *testing.T) {
 		arrives(3, says(bob, dlr.Delivered, 0, at(3))),
 	)
 	require.Len(t, l.log, 3, "a duplicate is not logged")
-	require.Equal(t, store.Ref{Chunk: 1, Index: 0}, l.recipient(alice).Seen[0].Ref)
-	require.Equal(t, store.Ref{Chunk: 1, Index: 1}, l.recipient(alice).Seen[1].Ref)
-	require.Equal(t, store.Ref{Chunk: 1, Index: 1}, l.recipient(bob).Seen[0].Ref)
+	require.Equal(t, store.Ref{Chunk: 1, Index: 0}, l.recipient(alice).Reports[0].Ref)
+	require.Equal(t, store.Ref{Chunk: 1, Index: 1}, l.recipient(alice).Reports[1].Ref)
+	require.Equal(t, store.Ref{Chunk: 1, Index: 1}, l.recipient(bob).Reports[0].Ref)
 	require.Equal(t, store.Ref{Chunk: 1, Index: 1}, l.batch.Reports[0].Ref)
-	require.Equal(t, store.Ref{Chunk: 1, Index: 2}, l.recipient(bob).Seen[1].Ref)
+	require.Equal(t, store.Ref{Chunk: 1, Index: 2}, l.recipient(bob).Reports[1].Ref)
 }
 
 func TestDuplicateOfRecipientReportChangesOnlyCounters(t *testing.T) {
@@ -59,11 +59,11 @@ func TestDuplicateOfRecipientReportChangesOnlyCounters(t *testing.T) {
 
 			c := l.fold(arrives(10, says(again, dlr.Delivered, 0, at(0))))
 			require.Equal(t, 1, c.Duplicates)
-			require.Empty(t, c.Taken)
+			require.Empty(t, c.Applied)
 			require.Zero(t, c.NewRecipients)
 			require.Zero(t, c.Earned)
 			require.Len(t, l.log, 1)
-			require.Equal(t, 1, l.recipient(alice).Seen[0].Repeats)
+			require.Equal(t, 1, l.recipient(alice).Reports[0].Repeats)
 			require.Equal(t, alice, l.recipient(alice).Number)
 
 			before.LastAt = at(10)
@@ -77,8 +77,8 @@ func TestDuplicatesWithinOneGroup(t *testing.T) {
 	r := arrives(0, says(alice, dlr.Delivered, 0, at(0)))
 	c := l.fold(r, r, r)
 	require.Equal(t, 2, c.Duplicates)
-	require.Len(t, c.Taken, 1)
-	require.Equal(t, 2, l.recipient(alice).Seen[0].Repeats)
+	require.Len(t, c.Applied, 1)
+	require.Equal(t, 2, l.recipient(alice).Reports[0].Repeats)
 }
 
 func TestRecipientReportsThatAreNotDuplicates(t *testing.T) {
@@ -94,7 +94,7 @@ func TestRecipientReportsThatAreNotDuplicates(t *testing.T) {
 			l := newLedger(t, store.Policy{})
 			c := l.fold(arrives(0, first), arrives(1, other))
 			require.Zero(t, c.Duplicates)
-			require.Len(t, c.Taken, 2)
+			require.Len(t, c.Applied, 2)
 			require.Len(t, l.log, 2)
 		})
 	}
@@ -117,8 +117,8 @@ func TestDuplicateAddsTheOperatorTime(t *testing.T) {
 			for i, r := range test.order {
 				l.fold(arrives(100+i, r))
 			}
-			require.Len(t, l.recipient(alice).Seen, 1)
-			require.Equal(t, len(test.order)-1, l.recipient(alice).Seen[0].Repeats)
+			require.Len(t, l.recipient(alice).Reports, 1)
+			require.Equal(t, len(test.order)-1, l.recipient(alice).Reports[0].Repeats)
 			require.Equal(t, dlr.State{Status: dlr.Delivered, At: at(19), OperatorAt: test.want}, l.held(alice))
 		})
 	}
@@ -136,7 +136,7 @@ func TestOperatorTimeOfADuplicateCanChangeTheState(t *testing.T) {
 
 func TestIntermediateNeverReplacesFinal(t *testing.T) {
 	dispatched, delivered := says(alice, dlr.Dispatched, 401, at(9)), says(alice, dlr.Delivered, 0, at(1))
-	for name, order := range map[string][]store.News{
+	for name, order := range map[string][]store.Entry{
 		"in order":     {dispatched, delivered},
 		"out of order": {delivered, dispatched},
 		"repeated":     {delivered, dispatched, delivered, dispatched},
@@ -163,9 +163,9 @@ func TestRecipientIsCountedOncePerStatusAndCode(t *testing.T) {
 		arrives(2, whole(1, entry(dlr.Delivered, 0, 1, alice))),
 	)
 	require.Zero(t, c.Duplicates)
-	require.Equal(t, []int{1, 0, 0}, []int{c.Taken[0].Messages, c.Taken[1].Messages, c.Taken[2].Messages})
+	require.Equal(t, []int{1, 0, 0}, []int{c.Applied[0].Messages, c.Applied[1].Messages, c.Applied[2].Messages})
 	require.Equal(t, 1, l.messages()[kind{dlr.Delivered, 0}])
-	require.Len(t, l.recipient(alice).Seen, 3)
+	require.Len(t, l.recipient(alice).Reports, 3)
 	require.Equal(t, 1, c.Earned)
 }
 
@@ -188,23 +188,23 @@ func TestPolledReports(t *testing.T) {
 	)
 	require.Equal(t, 1, c.Polled, "only new reports count as polled")
 	require.Zero(t, c.Duplicates, "a report that was fetched again is not a duplicate")
-	require.Equal(t, 1, l.recipient(alice).Seen[0].Repeats, "the report counts the repeat")
+	require.Equal(t, 1, l.recipient(alice).Reports[0].Repeats, "the report counts the repeat")
 	c = l.fold(arrives(4, says(alice, dlr.Delivered, 0, at(0))))
 	require.Equal(t, 1, c.Duplicates, "the callback repeats a report that was fetched before")
-	require.Equal(t, store.FromPoll, l.recipient(alice).Seen[0].Source)
+	require.Equal(t, store.FromPoll, l.recipient(alice).Reports[0].Source)
 	require.Equal(t, store.FromPoll, l.log[0].Source)
-	require.Equal(t, store.FromCallback, l.recipient(bob).Seen[0].Source)
+	require.Equal(t, store.FromCallback, l.recipient(bob).Reports[0].Source)
 }
 
 func TestSentAtIsSetOnceTheBatchIsKnown(t *testing.T) {
 	l := newLedger(t, store.Policy{})
-	require.Zero(t, l.fold(arrives(0, says(alice, dlr.Dispatched, 401, at(0)))).Taken[0].SentAt)
+	require.Zero(t, l.fold(arrives(0, says(alice, dlr.Dispatched, 401, at(0)))).Applied[0].SentAt)
 	l.fold(arrives(1, facts(true, at(0))))
-	require.Equal(t, at(-60), l.fold(arrives(2, says(alice, dlr.Delivered, 0, at(1)))).Taken[0].SentAt)
+	require.Equal(t, at(-60), l.fold(arrives(2, says(alice, dlr.Delivered, 0, at(1)))).Applied[0].SentAt)
 	late := facts(true, at(1))
 	late.SendAt = at(-30)
 	l.fold(arrives(3, late))
-	require.Equal(t, at(-30), l.fold(arrives(4, says(bob, dlr.Delivered, 0, at(1)))).Taken[0].SentAt)
+	require.Equal(t, at(-30), l.fold(arrives(4, says(bob, dlr.Delivered, 0, at(1)))).Applied[0].SentAt)
 }
 
 func TestRecipientKeepsALimitedNumberOfReports(t *testing.T) {
@@ -213,7 +213,7 @@ func TestRecipientKeepsALimitedNumberOfReports(t *testing.T) {
 	for i := range 3 * maxSeen {
 		l.fold(arrives(i, says(alice, dlr.Dispatched, 401, at(i))))
 	}
-	seen := l.recipient(alice).Seen
+	seen := l.recipient(alice).Reports
 	require.Len(t, seen, maxSeen)
 	require.Equal(t, dlr.Delivered, l.held(alice).Status, "the report that holds is kept")
 	require.Equal(t, dlr.Queued, seen[1].Status, "the only report of its status is kept, so that it counts once")
@@ -229,7 +229,7 @@ func TestRecipientWithMoreCodesThanItKeeps(t *testing.T) {
 	for code := range 2 * maxSeen {
 		l.fold(arrives(code, says(alice, dlr.Dispatched, 1000+code, at(code))))
 	}
-	require.Len(t, l.recipient(alice).Seen, maxSeen)
+	require.Len(t, l.recipient(alice).Reports, maxSeen)
 	require.Equal(t, dlr.Delivered, l.held(alice).Status)
 }
 

@@ -21,7 +21,7 @@ func owing(t *testing.T, numbers ...string) *ledger {
 
 func TestAccepted(t *testing.T) {
 	l := owing(t, alice, bob)
-	c := l.fold(arrives(7, settles(store.Accepted, "+"+alice, bob)))
+	c := l.fold(arrives(7, settles(store.OutcomeAccepted, "+"+alice, bob)))
 	require.Equal(t, 2, c.Accepted)
 	require.Equal(t, []string{alice, bob}, l.in(store.FeedbackSent))
 	require.Equal(t, at(7), l.recipient(alice).FeedbackAt)
@@ -38,16 +38,16 @@ func TestAccepted(t *testing.T) {
 
 func TestAcceptedTwice(t *testing.T) {
 	l := owing(t, alice)
-	settled := arrives(7, settles(store.Accepted, alice, "+"+alice))
+	settled := arrives(7, settles(store.OutcomeAccepted, alice, "+"+alice))
 	require.Equal(t, 1, l.fold(settled).Accepted, "a number listed twice is accepted once")
 	require.Zero(t, l.fold(settled).Accepted)
 }
 
 func TestAcceptedAppliesWithoutATask(t *testing.T) {
 	l := owing(t, alice, bob)
-	l.fold(arrives(1, settles(store.Buried, alice)), arrives(2, facts(false, at(2))))
+	l.fold(arrives(1, settles(store.OutcomeDead, alice)), arrives(2, facts(false, at(2))))
 	require.Nil(t, l.batch.Task)
-	c := l.fold(arrives(3, settles(store.Accepted, alice, bob, carol)))
+	c := l.fold(arrives(3, settles(store.OutcomeAccepted, alice, bob, carol)))
 	require.Equal(t, 2, c.Accepted, "dead and dropped recipients are sent; a recipient that earned nothing has no row")
 	require.Nil(t, l.batch.Dead)
 	require.Equal(t, store.Tally{Sent: 2}, c.After)
@@ -55,8 +55,8 @@ func TestAcceptedAppliesWithoutATask(t *testing.T) {
 
 func TestAcceptedForSomeRecipients(t *testing.T) {
 	l := owing(t, alice)
-	l.fold(arrives(3, settles(store.Retry)), arrives(6, says(bob, dlr.Delivered, 0, at(6))))
-	l.fold(arrives(7, settles(store.Accepted, alice)))
+	l.fold(arrives(3, settles(store.OutcomeRetry)), arrives(6, says(bob, dlr.Delivered, 0, at(6))))
+	l.fold(arrives(7, settles(store.OutcomeAccepted, alice)))
 	require.Equal(t, &store.Task{Due: at(12), Since: at(7)}, l.batch.Task,
 		"new recipients wait for Coalesce, without attempts")
 }
@@ -67,11 +67,11 @@ func TestAcceptedForAFullCall(t *testing.T) {
 		numbers[i] = fmt.Sprintf("4477009%05d", i)
 	}
 	l := owing(t, numbers...)
-	l.fold(arrives(7, settles(store.Accepted, numbers[:store.MaxRecipients]...)))
+	l.fold(arrives(7, settles(store.OutcomeAccepted, numbers[:store.MaxRecipients]...)))
 	require.Equal(t, &store.Task{Due: at(7), Since: at(0)}, l.batch.Task, "recipients beyond a full call are due at once")
-	l.fold(arrives(8, settles(store.Accepted, numbers[store.MaxRecipients:2*store.MaxRecipients]...)))
+	l.fold(arrives(8, settles(store.OutcomeAccepted, numbers[store.MaxRecipients:2*store.MaxRecipients]...)))
 	require.Equal(t, &store.Task{Due: at(8), Since: at(0)}, l.batch.Task)
-	l.fold(arrives(9, settles(store.Accepted, numbers[2*store.MaxRecipients])))
+	l.fold(arrives(9, settles(store.OutcomeAccepted, numbers[2*store.MaxRecipients])))
 	require.Nil(t, l.batch.Task)
 }
 
@@ -82,13 +82,13 @@ func TestAcceptedWhileTheNextCallIsFull(t *testing.T) {
 		numbers[i] = fmt.Sprintf("4477009%05d", i+100)
 	}
 	l.fold(arrives(1, whole(len(numbers), entry(dlr.Delivered, 0, len(numbers), numbers...))))
-	l.fold(arrives(7, settles(store.Accepted, alice)))
+	l.fold(arrives(7, settles(store.OutcomeAccepted, alice)))
 	require.Equal(t, &store.Task{Due: at(7), Since: at(7)}, l.batch.Task)
 }
 
 func TestRetry(t *testing.T) {
 	l := owing(t, alice)
-	failed := settles(store.Retry, alice)
+	failed := settles(store.OutcomeRetry, alice)
 	failed.Due, failed.Detail = at(30), "503 from Sinch"
 	l.fold(arrives(7, failed))
 	want := &store.Task{Due: at(30), Since: at(0), Attempts: 1, Reason: store.ReasonServer, Detail: "503 from Sinch"}
@@ -102,22 +102,22 @@ func TestRetry(t *testing.T) {
 
 func TestSplit(t *testing.T) {
 	l := owing(t, alice, bob, carol)
-	refused := settles(store.Split, alice, bob, carol)
+	refused := settles(store.OutcomeSplit, alice, bob, carol)
 	refused.Reason, refused.Detail = store.ReasonRejected, "400 from Sinch"
 	c := l.fold(arrives(7, refused), arrives(7, refused))
 	require.Equal(t, c.Before, c.After)
 	split := &store.Task{Due: at(7), Since: at(0), Reason: store.ReasonRejected, Detail: "400 from Sinch", Limit: 1}
 	require.Equal(t, split, l.batch.Task, "a repeated Split splits once")
 
-	failed := settles(store.Retry, alice)
+	failed := settles(store.OutcomeRetry, alice)
 	failed.Due = at(30)
 	l.fold(arrives(8, failed))
 	require.Equal(t, 1, l.batch.Task.Limit, "a failure keeps the limit")
-	l.fold(arrives(31, settles(store.Buried, alice)))
+	l.fold(arrives(31, settles(store.OutcomeDead, alice)))
 	require.Equal(t, &store.Task{Due: at(31), Since: at(0), Limit: 1}, l.batch.Task)
-	l.fold(arrives(32, settles(store.Accepted, bob)))
+	l.fold(arrives(32, settles(store.OutcomeAccepted, bob)))
 	require.Equal(t, &store.Task{Due: at(32), Since: at(0), Limit: 2}, l.batch.Task, "the limit grows")
-	l.fold(arrives(33, settles(store.Accepted, carol)))
+	l.fold(arrives(33, settles(store.OutcomeAccepted, carol)))
 	require.Nil(t, l.batch.Task)
 	require.Equal(t, store.FeedbackCounts{Sent: 2, Dead: 1}, l.batch.Feedback)
 }
@@ -128,15 +128,15 @@ func TestSplitEndsOnceAFullCallIsAccepted(t *testing.T) {
 		numbers[i] = fmt.Sprintf("4477009%05d", i)
 	}
 	l := owing(t, numbers...)
-	l.fold(arrives(7, settles(store.Split, numbers[:store.MaxRecipients]...)))
+	l.fold(arrives(7, settles(store.OutcomeSplit, numbers[:store.MaxRecipients]...)))
 	require.Equal(t, store.MaxRecipients/2, l.batch.Task.Limit)
-	l.fold(arrives(8, settles(store.Accepted, numbers[:store.MaxRecipients/2]...)))
+	l.fold(arrives(8, settles(store.OutcomeAccepted, numbers[:store.MaxRecipients/2]...)))
 	require.Equal(t, &store.Task{Due: at(8), Since: at(0)}, l.batch.Task)
 }
 
 func TestProgress(t *testing.T) {
 	l := owing(t, alice)
-	l.fold(arrives(1, settles(store.Retry, alice)), arrives(7, settles(store.Progress)))
+	l.fold(arrives(1, settles(store.OutcomeRetry, alice)), arrives(7, settles(store.OutcomeProgress)))
 	require.Equal(t, &store.Task{Due: at(7), Since: at(0)}, l.batch.Task, "due at once, with no attempt counted")
 	require.Equal(t, []string{alice}, l.in(store.FeedbackOwed))
 }
@@ -144,7 +144,7 @@ func TestProgress(t *testing.T) {
 func TestGivenBack(t *testing.T) {
 	l := owing(t, alice)
 	before := *l.batch.Task
-	given := settles(store.GivenBack, alice)
+	given := settles(store.OutcomeReleased, alice)
 	given.Reason, given.Due = store.ReasonCanceled, at(99)
 	c := l.fold(arrives(7, given))
 	require.Equal(t, &before, l.batch.Task, "the task stays due, and the attempt does not count")
@@ -154,10 +154,10 @@ func TestGivenBack(t *testing.T) {
 
 func TestDead(t *testing.T) {
 	l := owing(t, alice, bob)
-	buried := settles(store.Buried, alice, alice)
+	buried := settles(store.OutcomeDead, alice, alice)
 	buried.Reason, buried.Detail = store.ReasonRejected, "400 syntax_constraint_violation"
 	c := l.fold(arrives(7, buried))
-	require.Equal(t, 1, c.Buried, "a number listed twice counts once")
+	require.Equal(t, 1, c.Dead, "a number listed twice counts once")
 	require.Equal(t, []string{alice}, l.in(store.FeedbackDead))
 	require.Equal(t, at(7), l.recipient(alice).FeedbackAt)
 	dead := &store.Dead{At: at(7), Reason: store.ReasonRejected, Detail: "400 syntax_constraint_violation"}
@@ -179,34 +179,34 @@ func TestDead(t *testing.T) {
 func TestLateBuriedChangesNothing(t *testing.T) {
 	t.Run("sent", func(t *testing.T) {
 		l := owing(t, alice, bob)
-		l.fold(arrives(1, settles(store.Accepted, alice)))
-		require.Zero(t, l.fold(arrives(2, settles(store.Buried, alice))).Buried, "accepted recipients stay sent")
+		l.fold(arrives(1, settles(store.OutcomeAccepted, alice)))
+		require.Zero(t, l.fold(arrives(2, settles(store.OutcomeDead, alice))).Dead, "accepted recipients stay sent")
 		require.Nil(t, l.batch.Dead)
 	})
 	t.Run("dropped", func(t *testing.T) {
 		l := owing(t, alice)
 		l.fold(arrives(1, facts(false, at(1))))
-		c := l.fold(arrives(2, settles(store.Buried, alice)))
+		c := l.fold(arrives(2, settles(store.OutcomeDead, alice)))
 		require.Equal(t, store.Tally{Dropped: 1}, c.After, "unwanted feedback does not become dead")
 	})
 	t.Run("after another reason", func(t *testing.T) {
 		l := owing(t, alice, bob, carol)
-		rejected := settles(store.Buried, alice)
+		rejected := settles(store.OutcomeDead, alice)
 		rejected.Reason = store.ReasonRejected
-		l.fold(arrives(1, rejected), arrives(2, settles(store.Accepted, bob)), arrives(3, settles(store.Buried, bob)))
+		l.fold(arrives(1, rejected), arrives(2, settles(store.OutcomeAccepted, bob)), arrives(3, settles(store.OutcomeDead, bob)))
 		require.Equal(t, store.ReasonRejected, l.batch.Dead.Reason, "the reason stays if no recipient became dead")
 		require.Equal(t, at(1), l.batch.Dead.At)
 	})
 }
 
 func TestSettlementsWithoutATaskChangeNothing(t *testing.T) {
-	for _, o := range []store.Outcome{store.Progress, store.Retry, store.Buried, store.GivenBack} {
+	for _, o := range []store.Outcome{store.OutcomeProgress, store.OutcomeRetry, store.OutcomeDead, store.OutcomeReleased} {
 		t.Run(o.String(), func(t *testing.T) {
 			l := owing(t, alice)
-			l.fold(arrives(1, settles(store.Accepted, alice)))
+			l.fold(arrives(1, settles(store.OutcomeAccepted, alice)))
 			before := cloneBatch(l.batch)
 			s := settles(o, alice)
-			s.FullRead = true
+			s.FullReportFetched = true
 			l.fold(arrives(2, s))
 			before.LastAt = at(2)
 			require.Equal(t, before, l.batch)
@@ -216,7 +216,7 @@ func TestSettlementsWithoutATaskChangeNothing(t *testing.T) {
 
 func TestFullReportThatCannotBeFetched(t *testing.T) {
 	unreadable := store.Settlement{
-		BatchID: "batch", Outcome: store.Buried, Reason: store.ReasonNotEnabledOrUnknown, FullRead: true,
+		BatchID: "batch", Outcome: store.OutcomeDead, Reason: store.ReasonNotEnabledOrUnknown, FullReportFetched: true,
 	}
 	summary := whole(2, entry(dlr.Delivered, 0, 2))
 	dead := func(t *testing.T) *ledger {
@@ -224,34 +224,34 @@ func TestFullReportThatCannotBeFetched(t *testing.T) {
 		l.fold(arrives(0, summary))
 		c := l.fold(arrives(1, unreadable))
 		require.Equal(t, store.Tally{DeadTasks: 1}, c.After)
-		require.Equal(t, &store.Dead{At: at(1), Reason: store.ReasonNotEnabledOrUnknown, Full: true}, l.batch.Dead)
-		require.False(t, l.batch.WantFull)
+		require.Equal(t, &store.Dead{At: at(1), Reason: store.ReasonNotEnabledOrUnknown, FullReport: true}, l.batch.Dead)
+		require.False(t, l.batch.NeedsFullReport)
 		return l
 	}
 	t.Run("is dead", func(t *testing.T) { dead(t) })
 	t.Run("stays dead when recipients become dead", func(t *testing.T) {
 		l := dead(t)
-		l.fold(arrives(2, says(alice, dlr.Delivered, 0, at(2))), arrives(3, settles(store.Buried, alice)))
-		require.True(t, l.batch.Dead.Full)
+		l.fold(arrives(2, says(alice, dlr.Delivered, 0, at(2))), arrives(3, settles(store.OutcomeDead, alice)))
+		require.True(t, l.batch.Dead.FullReport)
 	})
 	t.Run("stays dead when it is settled twice", func(t *testing.T) {
 		l := dead(t)
 		l.fold(arrives(2, unreadable), arrives(3, says(alice, dlr.Delivered, 0, at(2))), arrives(4, unreadable))
-		require.True(t, l.batch.Dead.Full)
+		require.True(t, l.batch.Dead.FullReport)
 		require.Equal(t, at(1), l.batch.Dead.At)
 	})
 	t.Run("stays dead when recipients are accepted", func(t *testing.T) {
 		l := dead(t)
-		l.fold(arrives(2, says(alice, dlr.Delivered, 0, at(2))), arrives(3, settles(store.Accepted, alice)))
-		require.True(t, l.batch.Dead.Full)
+		l.fold(arrives(2, says(alice, dlr.Delivered, 0, at(2))), arrives(3, settles(store.OutcomeAccepted, alice)))
+		require.True(t, l.batch.Dead.FullReport)
 	})
 	t.Run("is needed again after a requeue", func(t *testing.T) {
 		l := dead(t)
 		c := l.fold(arrives(2, store.Requeue{BatchID: "batch"}))
 		require.Equal(t, store.Tally{PendingTasks: 1}, c.After)
-		require.True(t, l.batch.WantFull)
+		require.True(t, l.batch.NeedsFullReport)
 		require.Nil(t, l.batch.Dead)
-		l.fold(arrives(3, store.Settlement{BatchID: "batch", Outcome: store.Progress, FullRead: true}))
+		l.fold(arrives(3, store.Settlement{BatchID: "batch", Outcome: store.OutcomeProgress, FullReportFetched: true}))
 		require.Nil(t, l.batch.Task)
 	})
 	t.Run("is not needed once it was called back", func(t *testing.T) {
@@ -263,9 +263,9 @@ func TestFullReportThatCannotBeFetched(t *testing.T) {
 	t.Run("is not needed once it was fetched", func(t *testing.T) {
 		l := dead(t)
 		l.fold(arrives(2, whole(4, entry(dlr.Delivered, 0, 4))))
-		require.True(t, l.batch.WantFull)
+		require.True(t, l.batch.NeedsFullReport)
 		l.fold(arrives(3, polled(whole(4, entry(dlr.Delivered, 0, 4, alice, bob)))),
-			arrives(4, store.Settlement{BatchID: "batch", Outcome: store.Progress, FullRead: true}))
+			arrives(4, store.Settlement{BatchID: "batch", Outcome: store.OutcomeProgress, FullReportFetched: true}))
 		require.Nil(t, l.batch.Dead)
 	})
 	t.Run("is not dead if it was fetched meanwhile", func(t *testing.T) {
@@ -286,7 +286,7 @@ func TestFullReportThatCannotBeFetched(t *testing.T) {
 
 func TestRequeue(t *testing.T) {
 	l := owing(t, alice, bob, carol)
-	l.fold(arrives(1, settles(store.Buried, alice, bob)), arrives(2, settles(store.Accepted, carol)))
+	l.fold(arrives(1, settles(store.OutcomeDead, alice, bob)), arrives(2, settles(store.OutcomeAccepted, carol)))
 	require.Nil(t, l.batch.Task)
 
 	c := l.fold(arrives(8, store.Requeue{BatchID: "batch", Recipients: []string{alice, "+" + alice, carol}}))
@@ -304,7 +304,7 @@ func TestRequeue(t *testing.T) {
 // TestRequeueWithoutDeadRecipientsEndsTheWait requeues a batch without dead recipients: its task is due at once.
 func TestRequeueWithoutDeadRecipientsEndsTheWait(t *testing.T) {
 	l := owing(t, alice)
-	failed := settles(store.Retry, alice)
+	failed := settles(store.OutcomeRetry, alice)
 	failed.Due = at(600)
 	l.fold(arrives(1, failed))
 	before := *l.batch.Task
@@ -316,24 +316,24 @@ func TestRequeueWithoutDeadRecipientsEndsTheWait(t *testing.T) {
 
 func TestRequeueOfABatchThatWantsNoFeedback(t *testing.T) {
 	l := owing(t, alice)
-	l.fold(arrives(1, settles(store.Buried, alice)), arrives(2, facts(false, at(2))))
+	l.fold(arrives(1, settles(store.OutcomeDead, alice)), arrives(2, facts(false, at(2))))
 	c := l.fold(arrives(3, store.Requeue{BatchID: "batch", Recipients: []string{alice}}))
 	require.Equal(t, store.Tally{Dropped: 1}, c.After)
 }
 
 func TestDeadRecipientCanStillBeAccepted(t *testing.T) {
 	l := owing(t, alice, bob)
-	l.fold(arrives(1, settles(store.Buried, alice, bob)), arrives(2, settles(store.Accepted, alice)))
+	l.fold(arrives(1, settles(store.OutcomeDead, alice, bob)), arrives(2, settles(store.OutcomeAccepted, alice)))
 	require.NotNil(t, l.batch.Dead)
-	l.fold(arrives(3, settles(store.Accepted, bob)))
+	l.fold(arrives(3, settles(store.OutcomeAccepted, bob)))
 	require.Nil(t, l.batch.Dead, "no recipient is dead any more")
 }
 
 func TestChangesListTheSettledLeases(t *testing.T) {
 	l := owing(t, alice)
-	late := settles(store.Buried, alice)
+	late := settles(store.OutcomeDead, alice)
 	late.Lease = "an earlier lease"
-	c := l.fold(arrives(2, late), arrives(3, settles(store.Accepted, alice)), arrives(4, settles(store.Retry, alice)))
+	c := l.fold(arrives(2, late), arrives(3, settles(store.OutcomeAccepted, alice)), arrives(4, settles(store.OutcomeRetry, alice)))
 	require.Equal(t, []string{"an earlier lease", "lease", "lease"}, c.Settled)
 	require.Empty(t, l.fold(arrives(5, facts(true, at(0)))).Settled)
 }

@@ -19,7 +19,7 @@ func AddChanges(s *store.PlanStats, c store.Changes) {
 	s.Polled += c.Polled
 	s.Feedback.Sub(c.Before)
 	s.Feedback.Add(c.After)
-	for _, t := range c.Taken {
+	for _, t := range c.Applied {
 		if t.Messages > 0 {
 			count(s, t.Status.Label(), dlr.LookupCode(t.Code).Class, t.Messages)
 		}
@@ -63,7 +63,7 @@ type MinuteKey struct {
 
 // AddMinutes adds the messages newly counted in c to counts.
 func AddMinutes(counts map[MinuteKey]int, c store.Changes) {
-	for _, t := range c.Taken {
+	for _, t := range c.Applied {
 		if t.Messages > 0 {
 			counts[MinuteKey{t.ReceivedAt.Truncate(time.Minute), c.Plan, t.Status.Label()}] += t.Messages
 		}

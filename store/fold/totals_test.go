@@ -19,7 +19,7 @@ func TestStatsOfSeveralBatches(t *testing.T) {
 			arrives(1, says(alice, dlr.Delivered, 0, at(1))),
 			arrives(1, says(alice, dlr.Delivered, 0, at(1))),
 			arrives(2, polled(whole(3, entry(dlr.Failed, 150, 2), entry(dlr.Delivered, 0, 1, alice)))),
-			arrives(3, settles(store.Accepted, alice)),
+			arrives(3, settles(store.OutcomeAccepted, alice)),
 		))
 		AddChanges(&stats, l.fold(arrives(4, says(bob, dlr.Delivered, 0, at(4)))))
 	}
@@ -70,8 +70,8 @@ func TestScheduledBatchIsNotAwaitedBeforeItIsSent(t *testing.T) {
 	f := sends(2)
 	f.SendAt = at(100)
 	l.fold(arrives(5, f))
-	require.NotNil(t, l.batch.Check)
-	require.Zero(t, l.batch.Tally().Awaited)
+	require.NotNil(t, l.batch.Fetch)
+	require.Zero(t, l.batch.Tally().Missing)
 	l.fold(arrives(101, f))
-	require.Equal(t, 2, l.batch.Tally().Awaited)
+	require.Equal(t, 2, l.batch.Tally().Missing)
 }

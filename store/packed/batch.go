@@ -9,7 +9,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// batchFormat is the latest format of a batch row. Format 1 ends with the batch's Facts; format 2 adds Facts.Groups;
+// batchFormat is the latest format of a batch row. Format 1 ends with the batch's BatchInfo; format 2 adds BatchInfo.Groups;
 // format 3 adds BatchReport.Folded and Task.Limit, and is written only if one of them is set.
 const batchFormat = 3
 
@@ -27,7 +27,7 @@ func AppendBatch(p Writer, b *store.Batch) Writer {
 	p.Text(b.ClientReference)
 	p.Int(b.Total)
 	p.Byte(byte(b.Flag))
-	p.Bool(b.WantFull)
+	p.Bool(b.NeedsFullReport)
 	p.Uint(uint64(len(b.States)))
 	for _, s := range slices.Sorted(maps.Keys(b.States)) {
 		p.status(s)
@@ -54,11 +54,11 @@ func AppendBatch(p Writer, b *store.Batch) Writer {
 	p.Int(b.Feedback.Dead)
 	p.task(b.Task)
 	p.dead(b.Dead)
-	p.facts(b.Facts)
-	p.Byte(byte(b.Everyone))
-	p.check(b.Check)
-	if b.Facts != nil {
-		p.Int(b.Facts.Groups)
+	p.facts(b.Info)
+	p.Byte(byte(b.WholeBatch))
+	p.check(b.Fetch)
+	if b.Info != nil {
+		p.Int(b.Info.Groups)
 	}
 	if format >= 3 {
 		p.folded(b.Reports)
@@ -109,7 +109,7 @@ func DecodeBatch(row []byte) (*store.Batch, error) {
 	b.ClientReference = u.Text()
 	b.Total = u.Int()
 	b.Flag = store.Flag(u.Byte())
-	b.WantFull = u.Bool()
+	b.NeedsFullReport = u.Bool()
 	if n := u.Length(); n > 0 {
 		b.States = make(map[dlr.Status]int, n)
 		for range n {
@@ -128,12 +128,12 @@ func DecodeBatch(row []byte) (*store.Batch, error) {
 	b.Feedback.Dead = u.Int()
 	b.Task = u.task()
 	b.Dead = u.dead()
-	b.Facts = u.facts(b.ID)
+	b.Info = u.facts(b.ID)
 	if format >= 2 {
-		b.Everyone = store.FeedbackState(u.Byte())
-		b.Check = u.check()
-		if b.Facts != nil {
-			b.Facts.Groups = u.Int()
+		b.WholeBatch = store.FeedbackState(u.Byte())
+		b.Fetch = u.check()
+		if b.Info != nil {
+			b.Info.Groups = u.Int()
 		}
 	}
 	if format >= 3 {
@@ -200,21 +200,21 @@ func (u *Reader) limit(t *store.Task) {
 	}
 }
 
-func (p *Writer) check(c *store.Check) {
+func (p *Writer) check(c *store.ReportFetch) {
 	if p.Bool(c != nil); c == nil {
 		return
 	}
 	p.Time(c.Due)
-	p.Int(c.Asked)
+	p.Int(c.Attempts)
 }
 
-func (u *Reader) check() *store.Check {
+func (u *Reader) check() *store.ReportFetch {
 	if !u.Bool() {
 		return nil
 	}
-	c := new(store.Check)
+	c := new(store.ReportFetch)
 	c.Due = u.Time()
-	c.Asked = u.Int()
+	c.Attempts = u.Int()
 	return c
 }
 
@@ -225,7 +225,7 @@ func (p *Writer) dead(d *store.Dead) {
 	p.Time(d.At)
 	p.Text(string(d.Reason))
 	p.Text(d.Detail)
-	p.Bool(d.Full)
+	p.Bool(d.FullReport)
 }
 
 func (u *Reader) dead() *store.Dead {
@@ -236,15 +236,15 @@ func (u *Reader) dead() *store.Dead {
 	d.At = u.Time()
 	d.Reason = store.Reason(u.Text())
 	d.Detail = u.Text()
-	d.Full = u.Bool()
+	d.FullReport = u.Bool()
 	return d
 }
 
-func (p *Writer) facts(f *store.Facts) {
+func (p *Writer) facts(f *store.BatchInfo) {
 	if p.Bool(f != nil); f == nil {
 		return
 	}
-	p.Bool(f.Missing)
+	p.Bool(f.Unknown)
 	p.Bool(f.FeedbackEnabled)
 	p.Text(f.ReportKind)
 	p.Text(f.ClientReference)
@@ -257,12 +257,12 @@ func (p *Writer) facts(f *store.Facts) {
 	p.Byte(byte(f.Source))
 }
 
-func (u *Reader) facts(batchID string) *store.Facts {
+func (u *Reader) facts(batchID string) *store.BatchInfo {
 	if !u.Bool() {
 		return nil
 	}
-	f := &store.Facts{BatchID: batchID}
-	f.Missing = u.Bool()
+	f := &store.BatchInfo{BatchID: batchID}
+	f.Unknown = u.Bool()
 	f.FeedbackEnabled = u.Bool()
 	f.ReportKind = u.Text()
 	f.ClientReference = u.Text()

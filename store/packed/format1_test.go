@@ -31,8 +31,8 @@ func TestDecodeBatchRowOfFormat1(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, &store.Batch{
 		Plan: "plan", ID: "batch", FirstAt: noon, LastAt: noon.Add(time.Second), ClientReference: "order 7", Total: 3,
-		Flag:     store.FlagWanted,
-		WantFull: true, States: map[dlr.Status]int{dlr.Delivered: 2, "Teleported": 1},
+		Flag:            store.FlagWanted,
+		NeedsFullReport: true, States: map[dlr.Status]int{dlr.Delivered: 2, "Teleported": 1},
 		Reported: []store.Reported{{Status: dlr.Delivered, Named: 2, Claimed: 3}, {Status: "Teleported", Code: 7, Named: 1}},
 		Reports: []store.BatchReport{{
 			Key: [16]byte{1, 2, 3}, Type: dlr.BatchSMS, ReceivedAt: noon, Source: store.FromPoll, Repeats: 4,
@@ -42,8 +42,8 @@ func TestDecodeBatchRowOfFormat1(t *testing.T) {
 		Task: &store.Task{
 			Due: noon.Add(time.Minute), Since: noon, Attempts: 2, Reason: store.ReasonServer, Detail: "503",
 		},
-		Dead: &store.Dead{At: noon, Reason: store.ReasonRejected, Detail: "400", Full: true},
-		Facts: &store.Facts{
+		Dead: &store.Dead{At: noon, Reason: store.ReasonRejected, Detail: "400", FullReport: true},
+		Info: &store.BatchInfo{
 			BatchID: "batch", FeedbackEnabled: true, ReportKind: "full", ClientReference: "order 7", Recipients: 3,
 			Canceled:  true,
 			CreatedAt: noon, ModifiedAt: noon.Add(time.Second), SendAt: noon.Add(2 * time.Second), ExpireAt: noon.Add(time.Hour),

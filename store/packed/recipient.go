@@ -62,7 +62,7 @@ const (
 // EncodeRecipient returns the row of a recipient. digits are those in the row's key, which DecodeRecipient needs
 // again; empty if the key does not hold them.
 func EncodeRecipient(r *store.Recipient, digits string) []byte {
-	return AppendRecipient(make(Writer, 0, 24+40*len(r.Seen)), r, digits)
+	return AppendRecipient(make(Writer, 0, 24+40*len(r.Reports)), r, digits)
 }
 
 // AppendRecipient appends the row of a recipient to p.
@@ -71,8 +71,8 @@ func AppendRecipient(p Writer, r *store.Recipient, digits string) Writer {
 	p.Byte(byte(r.Feedback))
 	p.number(r.Number, digits)
 	p.Time(r.FeedbackAt)
-	p.Uint(uint64(len(r.Seen)))
-	for _, s := range r.Seen {
+	p.Uint(uint64(len(r.Reports)))
+	for _, s := range r.Reports {
 		p.status(s.Status)
 		p.Int(s.Code)
 		p.Time(s.ReceivedAt)
@@ -97,9 +97,9 @@ func DecodeRecipient(row []byte, digits string) (store.Recipient, error) {
 	r.Number = u.number(digits)
 	r.FeedbackAt = u.Time()
 	n := u.Length()
-	r.Seen = make([]store.Seen, n, n+1)
-	for i := range r.Seen {
-		s := &r.Seen[i]
+	r.Reports = make([]store.RecipientReport, n, n+1)
+	for i := range r.Reports {
+		s := &r.Reports[i]
 		s.Status = u.status()
 		s.Code = u.Int()
 		s.ReceivedAt = u.Time()

@@ -20,9 +20,9 @@ func anyState() *rapid.Generator[dlr.State] {
 	})
 }
 
-func anySeen() *rapid.Generator[store.Seen] {
-	return rapid.Custom(func(t *rapid.T) store.Seen {
-		return store.Seen{
+func anySeen() *rapid.Generator[store.RecipientReport] {
+	return rapid.Custom(func(t *rapid.T) store.RecipientReport {
+		return store.RecipientReport{
 			State: anyState().Draw(t, "state"), ReceivedAt: storetest.AnyTime().Draw(t, "received"),
 			Source: storetest.AnySource().Draw(t, "source"), Repeats: storetest.AnyCount().Draw(t, "repeats"),
 			Ref: anyRef().Draw(t, "ref"),
@@ -50,7 +50,7 @@ func anyNumber() *rapid.Generator[string] {
 func TestRecipientRowRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := store.Recipient{
-			Number: anyNumber().Draw(t, "number"), Seen: rapid.SliceOfN(anySeen(), 0, 5).Draw(t, "seen"),
+			Number: anyNumber().Draw(t, "number"), Reports: rapid.SliceOfN(anySeen(), 0, 5).Draw(t, "seen"),
 			Feedback:   anyFeedback().Draw(t, "feedback"),
 			FeedbackAt: storetest.AnyTime().Draw(t, "feedback at"),
 		}
@@ -59,7 +59,7 @@ func TestRecipientRowRoundTrip(t *testing.T) {
 
 		read, err := DecodeRecipient(row, digits)
 		require.NoError(t, err)
-		require.Equal(t, r.Seen, read.Seen)
+		require.Equal(t, r.Reports, read.Reports)
 		require.Equal(t, r, read)
 
 		// Some keys do not hold the digits.
@@ -95,8 +95,8 @@ func anyBatch() *rapid.Generator[*store.Batch] {
 				Owed: storetest.AnyCount().Draw(t, "owed"), Sent: storetest.AnyCount().Draw(t, "sent"),
 				Dead: storetest.AnyCount().Draw(t, "dead"),
 			},
-			WantFull: rapid.Bool().Draw(t, "want full"),
-			Everyone: anyFeedback().Draw(t, "everyone"),
+			NeedsFullReport: rapid.Bool().Draw(t, "want full"),
+			WholeBatch:      anyFeedback().Draw(t, "everyone"),
 		}
 		if states := rapid.MapOfN(storetest.AnyStatus(), storetest.AnyCount(), 0, 4).Draw(t, "states"); len(states) > 0 {
 			b.States = states
@@ -127,14 +127,14 @@ func anyBatch() *rapid.Generator[*store.Batch] {
 		if rapid.Bool().Draw(t, "is dead") {
 			b.Dead = &store.Dead{
 				At: storetest.AnyTime().Draw(t, "dead at"), Reason: store.Reason(storetest.AnyText().Draw(t, "dead reason")),
-				Detail: storetest.AnyText().Draw(t, "dead detail"), Full: rapid.Bool().Draw(t, "dead full"),
+				Detail: storetest.AnyText().Draw(t, "dead detail"), FullReport: rapid.Bool().Draw(t, "dead full"),
 			}
 		}
 		if rapid.Bool().Draw(t, "has a check") {
-			b.Check = &store.Check{Due: storetest.AnyTime().Draw(t, "check due"), Asked: storetest.AnyCount().Draw(t, "asked")}
+			b.Fetch = &store.ReportFetch{Due: storetest.AnyTime().Draw(t, "check due"), Attempts: storetest.AnyCount().Draw(t, "asked")}
 		}
 		if rapid.Bool().Draw(t, "has facts") {
-			b.Facts = storetest.AnyFacts(b.ID).Draw(t, "facts")
+			b.Info = storetest.AnyFacts(b.ID).Draw(t, "facts")
 		}
 		return b
 	})

@@ -28,7 +28,7 @@ FROM ((SELECT slot, plan, batch_id, due FROM batch WHERE slot = $1 AND plan = $2
     AND (lease_until IS NULL OR lease_until <= $3 OR lease_until > $6) ORDER BY due, batch_id LIMIT $4)) b
 ORDER BY due, batch_id LIMIT $4`
 
-	// The same holds for times after $5, unless the batch waits for its send_at, which CheckDue finds in the row.
+	// The same holds for times after $5, unless the batch waits for its send_at, which FetchDue finds in the row.
 	findMissing slotSQL = `
 SELECT slot, plan, batch_id, check_due
 FROM ((SELECT slot, plan, batch_id, check_due FROM batch WHERE slot = $1 AND plan = $2 AND check_minute <= $3 AND check_due <= $3
@@ -160,13 +160,13 @@ func claimOf(row pgx.CollectableRow) (c store.Claim, err error) {
 	if c.Batch, err = packed.DecodeBatch(encoded); err != nil {
 		return c, err
 	}
-	c.Key, c.Everyone = c.Batch.Key(), c.Batch.Everyone == store.FeedbackOwed
+	c.Key, c.WholeBatch = c.Batch.Key(), c.Batch.WholeBatch == store.FeedbackOwed
 	return c, nil
 }
 
 // owedOf returns the number of recipients that a claim covers.
 func owedOf(c *store.Claim) int {
-	if c.Everyone {
+	if c.WholeBatch {
 		return 0
 	}
 	return min(c.Batch.Feedback.Owed, store.MaxRecipients)
@@ -232,15 +232,15 @@ func numberOf(row pgx.CollectableRow) (string, error) {
 	return r.Number, err
 }
 
-// Overdue returns up to limit batches that are due to be polled for missing reports, the earliest due first.
-func (s *Store) Overdue(ctx context.Context, plan string, now time.Time, limit int) ([]*store.Batch, error) {
-	missing := s.config.Policies(plan).Missing
+// MissingReports returns up to limit batches that are due to be polled for missing reports, the earliest due first.
+func (s *Store) MissingReports(ctx context.Context, plan string, now time.Time, limit int) ([]*store.Batch, error) {
+	missing := s.config.Policies(plan).MissingReports
 	found, err := s.find(ctx, limit, earliest, findMissing, escape(plan), now, max(limit, 0), missing.Horizon(now))
 	if err != nil {
 		return nil, s.readError(err)
 	}
 	batches, err := s.batchesOf(ctx, found)
 	return slices.DeleteFunc(batches, func(b *store.Batch) bool {
-		return b == nil || !b.CheckDue(missing, now) // a report arrived meanwhile, or the batch waits for its send_at
+		return b == nil || !b.FetchDue(missing, now) // a report arrived meanwhile, or the batch waits for its send_at
 	}), s.readError(err)
 }

@@ -41,13 +41,13 @@ func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 
 // Settle records a settlement. The transaction that folds it also ends its lease.
 func (s *Store) Settle(ctx context.Context, plan string, at time.Time, settlement store.Settlement) error {
-	return s.Record(ctx, store.Arrival{Plan: plan, At: at, News: settlement})
+	return s.Record(ctx, store.Arrival{Plan: plan, At: at, Entry: settlement})
 }
 
 // cloneBytes copies the raw bytes of a, because the caller may reuse them when it stops waiting before the commit.
 func cloneBytes(a store.Arrival) store.Arrival {
-	if raw := a.News.RawBytes(); len(raw) > 0 {
-		a.News = a.News.WithRaw(slices.Clone(raw))
+	if raw := a.Entry.RawBytes(); len(raw) > 0 {
+		a.Entry = a.Entry.WithRaw(slices.Clone(raw))
 	}
 	return a
 }
@@ -55,7 +55,7 @@ func cloneBytes(a store.Arrival) store.Arrival {
 // sizeOf returns the approximate memory in bytes of a queued arrival, and the length in bytes of its longest
 // recipient.
 func sizeOf(a store.Arrival) (size, longest int) {
-	size = 256 + len(a.News.RawBytes())
+	size = 256 + len(a.Entry.RawBytes())
 	fold.Touches(a, func(digits string) {
 		size += 32 + len(digits)
 		longest = max(longest, len(digits))

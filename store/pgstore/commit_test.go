@@ -21,7 +21,7 @@ var epoch = time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
 
 func key(id string) store.BatchKey { return store.BatchKey{Plan: "plan", BatchID: id} }
 
-func arrives(n store.News) store.Arrival { return store.Arrival{Plan: "plan", At: epoch, News: n} }
+func arrives(n store.Entry) store.Arrival { return store.Arrival{Plan: "plan", At: epoch, Entry: n} }
 
 // delivered returns an arrival with a report that the number was delivered.
 func delivered(id, number string) store.Arrival {
@@ -103,7 +103,7 @@ func TestReplicasRecordSameBatches(t *testing.T) {
 		}
 		if i%20 == 0 {
 			g.Go(func() error {
-				_, _, err := all[i%replicas].Expire(t.Context(), epoch.Add(time.Hour), 10)
+				_, _, err := all[i%replicas].DeleteOlder(t.Context(), epoch.Add(time.Hour), 10)
 				return err
 			})
 		}
@@ -127,7 +127,7 @@ func TestReplicasRecordSameBatches(t *testing.T) {
 		for _, c := range claims {
 			require.Len(t, c.Recipients, each)
 			settled := store.Settlement{
-				BatchID: c.Key.BatchID, Lease: c.Lease, Recipients: c.Recipients, Outcome: store.Accepted,
+				BatchID: c.Key.BatchID, Lease: c.Lease, Recipients: c.Recipients, Outcome: store.OutcomeAccepted,
 			}
 			require.NoError(t, all[0].Record(t.Context(), arrives(settled)), "another replica must be able to settle the claim")
 		}

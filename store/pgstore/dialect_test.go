@@ -94,7 +94,7 @@ func TestQuarantineBoundsCoverAllSlots(t *testing.T) {
 			for i := range all {
 				entry := store.Quarantined{Reason: dlr.NotJSON, Raw: fmt.Appendf(nil, "%0*d", size, i)}
 				at := epoch.Add(time.Duration(i) * time.Second)
-				require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: fmt.Sprint("plan ", i%7), At: at, News: entry}))
+				require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: fmt.Sprint("plan ", i%7), At: at, Entry: entry}))
 				require.EventuallyWithT(t, func(t *assert.CollectT) {
 					page, err := s.Quarantine(context.Background(), store.Paging{})
 					require.NoError(t, err)

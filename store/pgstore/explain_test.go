@@ -63,13 +63,13 @@ FROM (SELECT r FROM %[1]s r LIMIT 1) x (r) CROSS JOIN generate_series(1, %[3]d) 
 // record records an arrival of every kind.
 func record(t *testing.T, s *pgstore.Store, id string) {
 	t.Helper()
-	wanted := store.Facts{
+	wanted := store.BatchInfo{
 		BatchID: id, FeedbackEnabled: true, ReportKind: "per_recipient", ClientReference: "order 7",
 		Recipients: 3, Numbers: []string{number(1), number(2), number(3)},
 		CreatedAt: epoch, SendAt: epoch, ExpireAt: epoch.Add(time.Hour),
 	}
-	for _, n := range []store.News{
-		wanted, delivered(id, number(1)).News, delivered(id, number(2)).News,
+	for _, n := range []store.Entry{
+		wanted, delivered(id, number(1)).Entry, delivered(id, number(2)).Entry,
 		store.Quarantined{Reason: dlr.NotJSON, Raw: []byte("{")},
 		store.Quarantined{Reason: dlr.NotJSON, Raw: []byte("[")},
 	} {
@@ -81,7 +81,7 @@ func record(t *testing.T, s *pgstore.Store, id string) {
 func runEveryStatement(t *testing.T, address string, d pgstore.Dialect) {
 	t.Helper()
 	s := newStore(t, pgstore.Config{URL: address, Dialect: d, Policies: func(string) store.Policy {
-		return store.Policy{Missing: store.Missing{Silence: time.Minute, Grace: time.Minute}}
+		return store.Policy{MissingReports: store.MissingReports{Silence: time.Minute, Grace: time.Minute}}
 	}})
 	ctx, late := t.Context(), epoch.Add(time.Hour)
 	record(t, s, "another")
@@ -93,11 +93,11 @@ func runEveryStatement(t *testing.T, address string, d pgstore.Dialect) {
 			}
 			c := claims[0]
 			settled := store.Settlement{
-				BatchID: c.Key.BatchID, Lease: c.Lease, Recipients: c.Recipients, Outcome: store.Buried,
+				BatchID: c.Key.BatchID, Lease: c.Lease, Recipients: c.Recipients, Outcome: store.OutcomeDead,
 			}
 			return s.Record(ctx, arrives(settled))
 		},
-		"Overdue":   func() error { _, err := s.Overdue(ctx, "plan", late, 5); return err },
+		"Overdue":   func() error { _, err := s.MissingReports(ctx, "plan", late, 5); return err },
 		"Batch":     func() error { _, err := s.Batch(ctx, key("another")); return err },
 		"Recipient": func() error { _, err := s.Recipient(ctx, key("another"), number(1)); return err },
 		"Batches":   func() error { _, err := s.Batches(ctx, store.BatchQuery{}); return err },
@@ -123,7 +123,7 @@ func runEveryStatement(t *testing.T, address string, d pgstore.Dialect) {
 		"Quarantine":         func() error { _, err := s.Quarantine(ctx, store.Paging{}); return err },
 		"Stats":              func() error { _, err := s.Stats(ctx); return err },
 		"Timeseries":         func() error { _, err := s.Timeseries(ctx, "", epoch, late); return err },
-		"Expire nothing new": func() error { _, _, err := s.Expire(ctx, epoch.AddDate(0, 0, -58), 5); return err },
+		"Expire nothing new": func() error { _, _, err := s.DeleteOlder(ctx, epoch.AddDate(0, 0, -58), 5); return err },
 	} {
 		require.NoError(t, read(), list)
 	}

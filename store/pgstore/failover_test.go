@@ -191,7 +191,7 @@ func TestUnknownCommitIsRunAgain(t *testing.T) {
 			sound := newStore(t, pgstore.Config{URL: postgres.Database(t), Dialect: d})
 			for _, news := range everyKind {
 				n := arrives(news(t, sound))
-				t.Logf("%T", n.News)
+				t.Logf("%T", n.Entry)
 				require.NoError(t, sound.Record(t.Context(), n))
 				n = arrives(news(t, faulty))
 				p.loseAnswer()
@@ -207,25 +207,25 @@ func TestUnknownCommitIsRunAgain(t *testing.T) {
 }
 
 // everyKind makes arrivals of every kind for one batch.
-var everyKind = []func(*testing.T, *pgstore.Store) store.News{
-	func(*testing.T, *pgstore.Store) store.News { return delivered("batch", number(1)).News },
-	func(*testing.T, *pgstore.Store) store.News { return delivered("batch", number(2)).News },
-	settlementOf(store.Buried),
-	func(*testing.T, *pgstore.Store) store.News {
+var everyKind = []func(*testing.T, *pgstore.Store) store.Entry{
+	func(*testing.T, *pgstore.Store) store.Entry { return delivered("batch", number(1)).Entry },
+	func(*testing.T, *pgstore.Store) store.Entry { return delivered("batch", number(2)).Entry },
+	settlementOf(store.OutcomeDead),
+	func(*testing.T, *pgstore.Store) store.Entry {
 		return store.Requeue{BatchID: "batch", Recipients: []string{number(1), number(2)}}
 	},
-	settlementOf(store.Accepted),
-	func(*testing.T, *pgstore.Store) store.News {
-		return store.Facts{BatchID: "batch", FeedbackEnabled: true, Numbers: []string{number(4), number(5)}}
+	settlementOf(store.OutcomeAccepted),
+	func(*testing.T, *pgstore.Store) store.Entry {
+		return store.BatchInfo{BatchID: "batch", FeedbackEnabled: true, Numbers: []string{number(4), number(5)}}
 	},
-	func(*testing.T, *pgstore.Store) store.News {
+	func(*testing.T, *pgstore.Store) store.Entry {
 		return store.Confirmation{BatchID: "batch", Recipients: []string{number(9)}}
 	},
 }
 
 // settlementOf claims the task of the batch and returns its settlement.
-func settlementOf(outcome store.Outcome) func(*testing.T, *pgstore.Store) store.News {
-	return func(t *testing.T, s *pgstore.Store) store.News {
+func settlementOf(outcome store.Outcome) func(*testing.T, *pgstore.Store) store.Entry {
+	return func(t *testing.T, s *pgstore.Store) store.Entry {
 		claims, err := s.Claim(t.Context(), "plan", epoch.Add(24*time.Hour), 1, 1)
 		require.NoError(t, err)
 		require.Len(t, claims, 1)

@@ -133,7 +133,7 @@ func (s *Store) tallies(ctx context.Context) (map[string]store.PlanGauges, error
 		plan  string
 		p     store.PlanGauges
 	)
-	columns := []any{&plan, &p.PendingTasks, &p.DeadTasks, &p.Owed, &p.Dropped, &p.Sent, &p.Dead, &p.Awaited}
+	columns := []any{&plan, &p.PendingTasks, &p.DeadTasks, &p.Owed, &p.Dropped, &p.Sent, &p.Dead, &p.Missing}
 	_, err = pgx.ForEachRow(rows, columns, func() error {
 		plans[unescape(plan)] = p
 		return nil

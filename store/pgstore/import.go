@@ -176,7 +176,7 @@ func (s *Store) queuePiece(queue *pgx.Batch, p copying.Piece) error {
 
 // imported returns a part in the form that the fold uses.
 func (s *Store) imported(part copying.Part) *batchArrivals {
-	b := &batchArrivals{key: part.Key, slot: s.slotOf(part.Key), firstAt: part.Born}
+	b := &batchArrivals{key: part.Key, slot: s.slotOf(part.Key), firstAt: part.FirstAt}
 	recipients := make(map[string]*fold.Row, len(part.Recipients))
 	b.rows = fold.Rows{Batch: part.Batch, Chunk: part.Chunk + 1, Recipients: recipients}
 	for _, r := range part.Recipients {

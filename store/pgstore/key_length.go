@@ -15,10 +15,10 @@ const maxKey = 2600
 // checkKeys returns an error if a key of the arrival is too long for an index. longest is the length in bytes of the
 // longest recipient in the arrival.
 func checkKeys(a store.Arrival, longest int) error {
-	if maxEscaped(len(a.Plan)+len(a.News.Batch())+longest) <= maxKey {
+	if maxEscaped(len(a.Plan)+len(a.Entry.Batch())+longest) <= maxKey {
 		return nil
 	}
-	batch := len(escape(a.Plan)) + len(escape(a.News.Batch()))
+	batch := len(escape(a.Plan)) + len(escape(a.Entry.Batch()))
 	if batch > maxKey {
 		return fmt.Errorf("record: plan and batch id have %d bytes, at most %d are allowed", batch, maxKey)
 	}

@@ -48,14 +48,14 @@ func TestRecordedArrivalIsReadable(t *testing.T) {
 			Type: dlr.BatchSMS, BatchID: id, ClientReference: reference, Total: 1,
 			Entries: []dlr.Entry{{State: state, Count: 1, Recipients: []string{number}}},
 		}
-		news := rapid.SampledFrom([]store.News{
+		news := rapid.SampledFrom([]store.Entry{
 			store.Report{Report: report, Raw: []byte(reference)},
-			store.Facts{BatchID: id, ClientReference: reference, Recipients: 1, Numbers: []string{number}},
+			store.BatchInfo{BatchID: id, ClientReference: reference, Recipients: 1, Numbers: []string{number}},
 			store.Confirmation{BatchID: id, Recipients: []string{number}},
 			store.Quarantined{Reason: dlr.NotJSON, Type: dlr.Type(reference), Raw: []byte(number)},
 		}).Draw(t, "news")
 		failures := len(observed.all("commit"))
-		err := s.Record(t.Context(), store.Arrival{Plan: plan, At: epoch, News: news})
+		err := s.Record(t.Context(), store.Arrival{Plan: plan, At: epoch, Entry: news})
 		require.Len(t, observed.all("commit"), failures)
 		if _, ok := news.(store.Quarantined); ok || err != nil {
 			return
@@ -96,7 +96,7 @@ func TestMaximumKeyLength(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			plan, id, number := text(c.plan), text(c.id), "x"+text(c.number-1)
 			confirmed := store.Confirmation{BatchID: id, Recipients: []string{number}}
-			err := s.Record(t.Context(), store.Arrival{Plan: plan, At: epoch, News: confirmed})
+			err := s.Record(t.Context(), store.Arrival{Plan: plan, At: epoch, Entry: confirmed})
 			if !c.kept {
 				require.ErrorContains(t, err, "at most 2600 are allowed")
 				return

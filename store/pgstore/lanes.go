@@ -29,7 +29,7 @@ func (s *Store) openLanes() {
 	c := commit.Config{QueueBytes: half, Bytes: half}
 	s.lanes = make([]*commit.Committer[recorded], s.config.Lanes)
 	for i := range s.lanes {
-		s.lanes[i] = commit.New(c, func(r recorded) int { return r.size + r.arrival.News.Names()*foldBytes }, s.commit)
+		s.lanes[i] = commit.New(c, func(r recorded) int { return r.size + r.arrival.Entry.Names()*foldBytes }, s.commit)
 	}
 	c.Group = 1
 	s.slow = commit.New(c, func(r recorded) int { return r.size }, s.commitSlow)
@@ -45,7 +45,7 @@ func (s *Store) closeLanes() {
 // record queues r in its lane and blocks until it is committed. Arrivals that take many transactions go to the slow
 // lane, so that small arrivals do not wait behind them.
 func (s *Store) record(ctx context.Context, r recorded) error {
-	if r.arrival.News.Names() <= s.maxPart {
+	if r.arrival.Entry.Names() <= s.maxPart {
 		if err := s.lanes[int(r.slot)%len(s.lanes)].Record(ctx, r); !errors.Is(err, errSlow) {
 			return err
 		}
@@ -65,7 +65,7 @@ func (s *Store) commitSlow(group []recorded, results []error) {
 // commitParts commits an arrival in parts. It starts where an earlier attempt, here or on another replica, stopped.
 // It does not stop when the caller of Record gives up: a repeat of the callback continues after the committed parts.
 func (s *Store) commitParts(r *recorded) error {
-	names := r.arrival.News.Names()
+	names := r.arrival.Entry.Names()
 	all := max(names, 1)
 	for from := 0; from < all; {
 		to := min(from+s.maxPart, all)
@@ -91,7 +91,7 @@ func splitHidden(group []recorded, hidden []entry) (deleted, others []int) {
 		hiddenKeys[[2]string{e.plan, e.id}] = true
 	}
 	for i, r := range group {
-		if hiddenKeys[[2]string{escape(r.arrival.Plan), escape(r.arrival.News.Batch())}] {
+		if hiddenKeys[[2]string{escape(r.arrival.Plan), escape(r.arrival.Entry.Batch())}] {
 			deleted = append(deleted, i)
 			continue
 		}

@@ -48,7 +48,7 @@ func TestNextClaimSkipsSentRecipients(t *testing.T) {
 		}
 		claimed = append(claimed, claims[0].Recipients...)
 		a := arrives(store.Settlement{
-			BatchID: "large", Lease: claims[0].Lease, Recipients: claims[0].Recipients, Outcome: store.Accepted,
+			BatchID: "large", Lease: claims[0].Lease, Recipients: claims[0].Recipients, Outcome: store.OutcomeAccepted,
 		})
 		a.At = epoch.Add(time.Hour)
 		require.NoError(t, s.Record(t.Context(), a))
@@ -70,7 +70,7 @@ func TestRequeueLargeBatch(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, s.Record(t.Context(), arrives(store.Settlement{
 			BatchID: "large", Lease: claims[0].Lease, Recipients: claims[0].Recipients,
-			Outcome: store.Buried, Reason: store.ReasonServer,
+			Outcome: store.OutcomeDead, Reason: store.ReasonServer,
 		})))
 	}
 	require.Equal(t, recipients, totalsOf(t, s).Feedback.Dead)
@@ -89,16 +89,16 @@ func TestRecipientWithManyLargeReports(t *testing.T) {
 	s := newStore(t, pgstore.Config{URL: postgres.Database(t)})
 	for i := range reports {
 		a := delivered("batch", number(1))
-		r := a.News.(store.Report)
+		r := a.Entry.(store.Report)
 		r.Entries[0].At = epoch.Add(time.Duration(i) * time.Second)
 		r.Raw = append(bytes.Repeat([]byte(" "), size), fmt.Append(nil, i)...)
-		a.News = r
+		a.Entry = r
 		require.NoError(t, s.Record(t.Context(), a))
 	}
 	r, err := s.Recipient(t.Context(), key("batch"), number(1))
 	require.NoError(t, err)
-	require.Len(t, r.Seen, reports)
-	for i, seen := range r.Seen {
+	require.Len(t, r.Reports, reports)
+	for i, seen := range r.Reports {
 		if i < reports-3 {
 			require.True(t, bytes.Equal(nil, seen.Raw), "report %d", i)
 			continue

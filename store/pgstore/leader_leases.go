@@ -26,9 +26,9 @@ type leaderLease struct {
 	until         time.Time
 }
 
-// Hold acquires or renews a leader lease until the given time and reports whether this process holds it. Another
+// AcquireLease acquires or renews a leader lease until the given time and reports whether this process holds it. Another
 // process with the same replica id does not share the lease.
-func (s *Store) Hold(ctx context.Context, name string, now, until time.Time) (held bool, err error) {
+func (s *Store) AcquireLease(ctx context.Context, name string, now, until time.Time) (held bool, err error) {
 	if s.closed.Load() {
 		return false, store.ErrClosed
 	}

@@ -38,9 +38,9 @@ func TestLeaseHoldsForAllReplicas(t *testing.T) {
 func TestLateSettlementKeepsNewLease(t *testing.T) {
 	t.Parallel()
 	for name, late := range map[string]store.Settlement{
-		"released": {Outcome: store.GivenBack},
-		"retry":    {Outcome: store.Retry, Reason: store.ReasonServer, Due: epoch},
-		"accepted": {Outcome: store.Accepted},
+		"released": {Outcome: store.OutcomeReleased},
+		"retry":    {Outcome: store.OutcomeRetry, Reason: store.ReasonServer, Due: epoch},
+		"accepted": {Outcome: store.OutcomeAccepted},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -69,11 +69,11 @@ func TestLateSettlementKeepsNewLease(t *testing.T) {
 			late.BatchID, late.Lease, late.Recipients = "batch", first[0].Lease, first[0].Recipients
 			require.NoError(t, hung.Record(t.Context(), arrives(late)))
 			require.Empty(t, claim(hung, at), "a late settlement must not end the new lease")
-			if late.Outcome == store.Accepted {
+			if late.Outcome == store.OutcomeAccepted {
 				require.Equal(t, 1, sent(), "an accepted attempt counts even after its lease ended")
 			}
 			done := store.Settlement{
-				BatchID: "batch", Lease: second[0].Lease, Recipients: second[0].Recipients, Outcome: store.Accepted,
+				BatchID: "batch", Lease: second[0].Lease, Recipients: second[0].Recipients, Outcome: store.OutcomeAccepted,
 			}
 			require.NoError(t, other.Record(t.Context(), arrives(done)))
 			require.Equal(t, 1, sent())

@@ -110,7 +110,7 @@ func TestConnectionLostDuringSettlement(t *testing.T) {
 		require.Equal(t, []string{number(sent)}, claims[0].Recipients)
 		cut()
 		settled := store.Settlement{
-			BatchID: "batch", Lease: claims[0].Lease, Recipients: claims[0].Recipients, Outcome: store.Accepted,
+			BatchID: "batch", Lease: claims[0].Lease, Recipients: claims[0].Recipients, Outcome: store.OutcomeAccepted,
 		}
 		require.NoError(t, s.Record(t.Context(), arrives(settled)))
 	}

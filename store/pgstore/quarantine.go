@@ -46,7 +46,7 @@ func (st *step) queueQuarantined(queue *pgx.Batch) {
 		group                      = rand.Text()
 	)
 	for i, r := range st.quarantined {
-		n := r.arrival.News.(store.Quarantined)
+		n := r.arrival.Entry.(store.Quarantined)
 		slots, received = append(slots, r.slot), append(received, r.arrival.At)
 		ids, plans = append(ids, fmt.Sprintf("%s %06d", group, i)), append(plans, escape(r.arrival.Plan))
 		reasons, types = append(reasons, escape(string(n.Reason))), append(types, escape(string(n.Type)))

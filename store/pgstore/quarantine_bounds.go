@@ -64,7 +64,7 @@ func (b *bounds) add(entries []recorded) {
 	}
 	b.mu.Lock()
 	for _, r := range entries {
-		b.added = b.added.plus(usage{1, len(r.arrival.News.RawBytes())})
+		b.added = b.added.plus(usage{1, len(r.arrival.Entry.RawBytes())})
 	}
 	b.mu.Unlock()
 	select {

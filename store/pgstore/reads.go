@@ -135,7 +135,7 @@ func (s *Store) Recipient(ctx context.Context, key store.BatchKey, number string
 		return nil, err
 	}
 	var chunks, places []int64
-	for _, seen := range r.Seen {
+	for _, seen := range r.Reports {
 		chunks, places = append(chunks, int64(seen.Ref.Chunk)), append(places, int64(seen.Ref.Index))
 	}
 	type found struct {
@@ -146,10 +146,10 @@ func (s *Store) Recipient(ctx context.Context, key store.BatchKey, number string
 	if err != nil {
 		return nil, err
 	}
-	for i := range r.Seen {
-		at := slices.IndexFunc(raws, func(f found) bool { return f.Ref == r.Seen[i].Ref })
+	for i := range r.Reports {
+		at := slices.IndexFunc(raws, func(f found) bool { return f.Ref == r.Reports[i].Ref })
 		if at >= 0 {
-			r.Seen[i].Raw = raws[at].Raw
+			r.Reports[i].Raw = raws[at].Raw
 		}
 	}
 	return r, nil

@@ -141,8 +141,8 @@ func (s *Store) newTrial() *step {
 		Entries: []dlr.Entry{{State: state, Count: 1, Recipients: []string{"0"}}},
 	}
 	st := newStep(s, []recorded{
-		{arrival: store.Arrival{At: trialAt, News: store.Report{Report: report}}, slot: slot},
-		{arrival: store.Arrival{At: trialAt, News: store.Quarantined{}}, slot: slot},
+		{arrival: store.Arrival{At: trialAt, Entry: store.Report{Report: report}}, slot: slot},
+		{arrival: store.Arrival{At: trialAt, Entry: store.Quarantined{}}, slot: slot},
 	})
 	st.trial, st.batches[0].firstAt = true, trialAt
 	for k := range s.progress.pendingTotals(s.countsOf) {

@@ -44,10 +44,10 @@ func (m *membership) init(id string) {
 	}
 }
 
-// Share returns the part of a shared limit that this replica may use: 1 divided by the number of live replicas. It
+// QuotaShare returns the part of a shared limit that this replica may use: 1 divided by the number of live replicas. It
 // returns 0 while no heartbeat has succeeded for 8 seconds. It also returns 0 while others may not know this replica:
 // for 10 seconds after such an outage or a start, if there are rows of other replicas, even of crashed ones.
-func (s *Store) Share() float64 {
+func (s *Store) QuotaShare() float64 {
 	if s.closed.Load() {
 		return 0
 	}
@@ -151,13 +151,13 @@ func (s *Store) unregister() {
 
 // gauges adds the live replicas and the holders of the leader leases to g.
 func (m *membership) gauges(g *store.Gauges, now time.Time) {
-	g.Replica, g.Replicas, g.Duties = unescape(m.self.id), make([]string, 0, 4), make(map[string]string)
+	g.Replica, g.Replicas, g.Leaders = unescape(m.self.id), make([]string, 0, 4), make(map[string]string)
 	for _, id := range m.view.Load().ids {
 		g.Replicas = append(g.Replicas, unescape(id))
 	}
 	for _, l := range *m.leaderLeases.Load() {
 		if now.Before(l.until) {
-			g.Duties[l.name] = unescape(l.replica)
+			g.Leaders[l.name] = unescape(l.replica)
 		}
 	}
 }

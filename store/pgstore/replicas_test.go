@@ -42,22 +42,22 @@ func TestQuotaShareOfReplicas(t *testing.T) {
 	t.Parallel()
 	url := postgres.Database(t)
 	all := newReplicas(t, url, "a")
-	require.Equal(t, 1.0, all[0].Share())
+	require.Equal(t, 1.0, all[0].QuotaShare())
 	all = append(all, newReplicas(t, url, "c", "b")...)
-	require.Zero(t, all[1].Share(), "the first replica may not have seen the new one yet")
+	require.Zero(t, all[1].QuotaShare(), "the first replica may not have seen the new one yet")
 	waitForReplicas(t, all, "a", "b", "c")
 	require.Equal(t, "b", all[2].Gauges().Replica)
 	require.EventuallyWithT(t, func(t *assert.CollectT) {
 		for _, s := range all {
-			require.Equal(t, 1.0/3, s.Share())
+			require.Equal(t, 1.0/3, s.QuotaShare())
 		}
 	}, soon, 100*time.Millisecond)
 
 	require.NoError(t, all[1].Close())
-	require.Zero(t, all[1].Share())
+	require.Zero(t, all[1].QuotaShare())
 	require.Equal(t, 2, queryOne[int](t, url, `SELECT count(*) FROM replica`))
 	waitForReplicas(t, []*pgstore.Store{all[0], all[2]}, "a", "b")
-	require.Equal(t, .5, all[0].Share())
+	require.Equal(t, .5, all[0].QuotaShare())
 }
 
 // The row of a killed replica remains, and others must assume that it may still be alive.
@@ -69,9 +69,9 @@ func TestSameIDStartsAfterKill(t *testing.T) {
 	s := newStore(t, pgstore.Config{URL: url, Replica: "web-1", Observer: observed.observer()})
 	require.NoError(t, s.Record(t.Context(), delivered("batch", number(1))))
 	require.Equal(t, []string{"web-1", "web-1"}, s.Gauges().Replicas)
-	require.Zero(t, s.Share(), "the replica of the old row may be alive")
+	require.Zero(t, s.QuotaShare(), "the replica of the old row may be alive")
 	require.EventuallyWithT(t, func(t *assert.CollectT) {
-		require.Equal(t, 1.0, s.Share())
+		require.Equal(t, 1.0, s.QuotaShare())
 		require.Equal(t, []string{"web-1"}, s.Gauges().Replicas)
 	}, soon, 100*time.Millisecond)
 	require.Empty(t, observed.all("replica"))
@@ -87,10 +87,10 @@ func TestDuplicateIDIsReported(t *testing.T) {
 	require.ErrorContains(t, observed.all("replica")[0], "web-1")
 	require.Equal(t, []string{"web-1", "web-1"}, one.Gauges().Replicas)
 
-	held, err := one.Hold(t.Context(), store.DutyRetire, epoch, epoch.Add(time.Minute))
+	held, err := one.AcquireLease(t.Context(), store.LeaseRetention, epoch, epoch.Add(time.Minute))
 	require.NoError(t, err)
 	require.True(t, held)
-	held, err = other.Hold(t.Context(), store.DutyRetire, epoch, epoch.Add(time.Minute))
+	held, err = other.AcquireLease(t.Context(), store.LeaseRetention, epoch, epoch.Add(time.Minute))
 	require.NoError(t, err)
 	require.False(t, held, "a leader lease belongs to one process")
 }
@@ -105,7 +105,7 @@ func TestOneReplicaHoldsLeaderLease(t *testing.T) {
 		has := make([]bool, len(all))
 		for i, s := range all {
 			g.Go(func() (err error) {
-				has[i], err = s.Hold(t.Context(), store.DutyReconcile, at, at.Add(30*time.Second))
+				has[i], err = s.AcquireLease(t.Context(), store.LeaseReconcile, at, at.Add(30*time.Second))
 				if errors.Is(err, store.ErrClosed) {
 					return nil
 				}
@@ -120,7 +120,7 @@ func TestOneReplicaHoldsLeaderLease(t *testing.T) {
 		}
 		return ids
 	}
-	held, err := all[1].Hold(t.Context(), store.DutyReconcile, epoch, epoch.Add(30*time.Second))
+	held, err := all[1].AcquireLease(t.Context(), store.LeaseReconcile, epoch, epoch.Add(30*time.Second))
 	require.NoError(t, err)
 	require.True(t, held)
 	for after := range 10 {
@@ -131,11 +131,11 @@ func TestOneReplicaHoldsLeaderLease(t *testing.T) {
 	require.Empty(t, holders(last.Add(30*time.Second-time.Millisecond)))
 	require.Len(t, holders(last.Add(30*time.Second)), 1, "one replica must acquire the ended lease")
 
-	held, err = all[0].Hold(t.Context(), store.DutyRetire, epoch, epoch.Add(time.Hour))
+	held, err = all[0].AcquireLease(t.Context(), store.LeaseRetention, epoch, epoch.Add(time.Hour))
 	require.NoError(t, err)
 	require.True(t, held, "leader leases are independent")
 	require.NoError(t, all[0].Close())
-	held, err = all[2].Hold(t.Context(), store.DutyRetire, epoch, epoch.Add(time.Hour))
+	held, err = all[2].AcquireLease(t.Context(), store.LeaseRetention, epoch, epoch.Add(time.Hour))
 	require.NoError(t, err)
 	require.True(t, held, "Close must release the leader leases")
 }
@@ -155,7 +155,7 @@ func TestLeaderLeaseIsExclusive(t *testing.T) {
 		}
 		defer func() { err = errors.Join(err, s.Close()) }()
 		for range 20 {
-			ok, err := s.Hold(t.Context(), store.DutyRetire, epoch, epoch.Add(time.Hour))
+			ok, err := s.AcquireLease(t.Context(), store.LeaseRetention, epoch, epoch.Add(time.Hour))
 			switch {
 			case err != nil:
 				return err
@@ -182,14 +182,14 @@ func TestGaugesOmitEndedLeaderLease(t *testing.T) {
 	s := newStore(t, pgstore.Config{URL: url, Replica: "a"})
 	now := time.Now()
 	for lease, until := range map[string]time.Time{
-		store.DutyRetire: now.Add(time.Hour), store.DutyReconcile: now.Add(-time.Hour),
+		store.LeaseRetention: now.Add(time.Hour), store.LeaseReconcile: now.Add(-time.Hour),
 	} {
-		held, err := s.Hold(t.Context(), lease, now, until)
+		held, err := s.AcquireLease(t.Context(), lease, now, until)
 		require.NoError(t, err)
 		require.True(t, held)
 	}
-	require.Eventually(t, func() bool { return len(s.Gauges().Duties) > 0 }, soon, 10*time.Millisecond)
-	require.Equal(t, map[string]string{store.DutyRetire: "a"}, s.Gauges().Duties)
+	require.Eventually(t, func() bool { return len(s.Gauges().Leaders) > 0 }, soon, 10*time.Millisecond)
+	require.Equal(t, map[string]string{store.LeaseRetention: "a"}, s.Gauges().Leaders)
 }
 
 // failureLog collects the errors that an observer received.
@@ -221,12 +221,12 @@ func TestNoQuotaShareWithoutDatabase(t *testing.T) {
 	server := pgtest.Start(t, pgtest.Config{})
 	var observed failureLog
 	s := newStore(t, pgstore.Config{URL: server.Database(t), Observer: observed.observer()})
-	require.Equal(t, 1.0, s.Share())
+	require.Equal(t, 1.0, s.QuotaShare())
 	server.Kill(t)
-	require.Eventually(t, func() bool { return s.Share() == 0 }, soon, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return s.QuotaShare() == 0 }, soon, 10*time.Millisecond)
 	require.NotEmpty(t, observed.all("replica"))
-	_, err := s.Hold(t.Context(), store.DutyRetire, epoch, epoch.Add(time.Minute))
+	_, err := s.AcquireLease(t.Context(), store.LeaseRetention, epoch, epoch.Add(time.Minute))
 	require.Error(t, err)
 	server.Restart(t)
-	require.Eventually(t, func() bool { return s.Share() == 1 }, soon, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return s.QuotaShare() == 1 }, soon, 10*time.Millisecond)
 }

@@ -18,13 +18,13 @@ func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) 
 			return requeued, err
 		}
 		dead, err := s.dead(ctx, b, from)
-		everyone := b.Everyone == store.FeedbackDead
-		due := b.Dead != nil && b.Dead.Full || b.Waits(now) || first && b.Task != nil
+		everyone := b.WholeBatch == store.FeedbackDead
+		due := b.Dead != nil && b.Dead.FullReport || b.Waits(now) || first && b.Task != nil
 		if err != nil || len(dead) == 0 && !due && !everyone {
 			return requeued, err
 		}
-		n := store.Requeue{BatchID: key.BatchID, Recipients: dead, Everyone: everyone}
-		if err := s.Record(ctx, store.Arrival{Plan: key.Plan, At: now, News: n}); err != nil {
+		n := store.Requeue{BatchID: key.BatchID, Recipients: dead, WholeBatch: everyone}
+		if err := s.Record(ctx, store.Arrival{Plan: key.Plan, At: now, Entry: n}); err != nil {
 			return requeued, err
 		}
 		requeued += len(dead)

@@ -86,11 +86,11 @@ const (
 	deleteStep = 1000 // approximate number of rows deleted per table, batch and transaction
 )
 
-// Expire deletes up to limit batches whose last arrival was before the given time and that have no pending task, and
+// DeleteOlder deletes up to limit batches whose last arrival was before the given time and that have no pending task, and
 // minute counts and quarantine entries from before that time. It first hides the batches and then deletes their rows,
 // both in several transactions. After a crash the next call continues. It returns how many batches it hid, and
 // whether there may be more.
-func (s *Store) Expire(ctx context.Context, before time.Time, limit int) (expired int, more bool, err error) {
+func (s *Store) DeleteOlder(ctx context.Context, before time.Time, limit int) (expired int, more bool, err error) {
 	if s.closed.Load() {
 		return 0, false, store.ErrClosed
 	}
@@ -162,7 +162,7 @@ func (s *Store) hide(ctx context.Context, old []entry, before time.Time) (hidden
 	if err != nil {
 		return 0, err
 	}
-	if report := s.config.Observer.Expired; report != nil {
+	if report := s.config.Observer.Deleted; report != nil {
 		for plan, g := range byPlan {
 			report(plan, g.batches, g.dead)
 		}

@@ -31,7 +31,7 @@ func TestArrivalsDuringRetention(t *testing.T) {
 				if err := s.Record(t.Context(), delivered(fmt.Sprint(i%3), number(worker))); err != nil {
 					return err
 				}
-				if _, _, err := s.Expire(t.Context(), epoch.Add(time.Hour), 3); err != nil {
+				if _, _, err := s.DeleteOlder(t.Context(), epoch.Add(time.Hour), 3); err != nil {
 					return err
 				}
 			}
@@ -41,7 +41,7 @@ func TestArrivalsDuringRetention(t *testing.T) {
 	require.NoError(t, g.Wait())
 	for more := true; more; {
 		var err error
-		_, more, err = s.Expire(t.Context(), epoch.Add(time.Hour), 3)
+		_, more, err = s.DeleteOlder(t.Context(), epoch.Add(time.Hour), 3)
 		require.NoError(t, err)
 	}
 	page, err := s.Batches(t.Context(), store.BatchQuery{})
@@ -74,7 +74,7 @@ func TestArrivalKeepsOldBatch(t *testing.T) {
 		var g errgroup.Group
 		g.Go(func() error { return recordAll(now.Add(2 * time.Hour)) })
 		g.Go(func() error {
-			_, _, err := s.Expire(t.Context(), now.Add(time.Hour), batches)
+			_, _, err := s.DeleteOlder(t.Context(), now.Add(time.Hour), batches)
 			return err
 		})
 		require.NoError(t, g.Wait())
@@ -99,12 +99,12 @@ func TestHiddenBatch(t *testing.T) {
 				all[i] = number(i)
 			}
 			for _, id := range []string{"anew", "left"} {
-				require.NoError(t, s.Record(t.Context(), arrives(store.Facts{BatchID: id, Numbers: all})))
+				require.NoError(t, s.Record(t.Context(), arrives(store.BatchInfo{BatchID: id, Numbers: all})))
 				require.NoError(t, s.Record(t.Context(), delivered(id, number(1))))
 			}
 			execute(t, url, `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not now'; END $$`)
 			execute(t, url, `CREATE TRIGGER refuse BEFORE DELETE ON report_log EXECUTE FUNCTION refuse()`)
-			expired, _, err := s.Expire(t.Context(), epoch.Add(time.Hour), 10)
+			expired, _, err := s.DeleteOlder(t.Context(), epoch.Add(time.Hour), 10)
 			require.ErrorContains(t, err, "not now")
 			require.Equal(t, 2, expired)
 			require.Equal(t, 2*recipients, queryOne[int](t, url, `SELECT count(*) FROM recipient`))
@@ -137,10 +137,10 @@ func TestHiddenBatch(t *testing.T) {
 			require.Equal(t, map[dlr.Status]int{dlr.Delivered: 1}, b.States)
 			r, err := s.Recipient(t.Context(), key("anew"), number(1))
 			require.NoError(t, err)
-			require.Zero(t, r.Seen[0].Repeats)
+			require.Zero(t, r.Reports[0].Repeats)
 			require.Equal(t, recipients+1, queryOne[int](t, url, `SELECT count(*) FROM recipient`))
 
-			_, _, err = s.Expire(t.Context(), epoch.Add(-time.Hour), 10)
+			_, _, err = s.DeleteOlder(t.Context(), epoch.Add(-time.Hour), 10)
 			require.NoError(t, err)
 			require.Equal(t, 1, queryOne[int](t, url, `SELECT count(*) FROM recipient`), "the next call must delete the rest")
 			require.Equal(t, 1, queryOne[int](t, url, `SELECT count(*) FROM batch`))

@@ -22,7 +22,7 @@ func TestBatchDeletedByAnotherReplica(t *testing.T) {
 		b, err := one.Batch(t.Context(), key("batch"))
 		require.NoError(t, err)
 		require.Equal(t, 2, b.States["Delivered"])
-		expired, _, err := other.Expire(t.Context(), epoch.AddDate(0, 0, 1), 10)
+		expired, _, err := other.DeleteOlder(t.Context(), epoch.AddDate(0, 0, 1), 10)
 		require.NoError(t, err)
 		require.Equal(t, 1, expired)
 	}

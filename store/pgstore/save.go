@@ -128,10 +128,10 @@ func dueOf(b *store.Batch) *time.Time {
 }
 
 func checkOf(b *store.Batch) *time.Time {
-	if b.Check == nil || b.Check.Due.IsZero() {
+	if b.Fetch == nil || b.Fetch.Due.IsZero() {
 		return nil
 	}
-	return &b.Check.Due
+	return &b.Fetch.Due
 }
 
 func (st *step) queueRecipients(queue *pgx.Batch) {

@@ -142,7 +142,7 @@ func useAll(t *testing.T, s *pgstore.Store) {
 	require.Len(t, claims, 1)
 	require.Equal(t, []string{number(1)}, claims[0].Recipients)
 	refused := store.Settlement{
-		BatchID: id, Lease: claims[0].Lease, Recipients: claims[0].Recipients, Outcome: store.Buried,
+		BatchID: id, Lease: claims[0].Lease, Recipients: claims[0].Recipients, Outcome: store.OutcomeDead,
 	}
 	require.NoError(t, s.Record(ctx, arrives(refused)))
 	requeued, err := s.Requeue(ctx, key(id), epoch)
@@ -152,7 +152,7 @@ func useAll(t *testing.T, s *pgstore.Store) {
 	require.NoError(t, err)
 	require.Len(t, claims, 1)
 	accepted := store.Settlement{
-		BatchID: id, Lease: claims[0].Lease, Recipients: claims[0].Recipients, Outcome: store.Accepted,
+		BatchID: id, Lease: claims[0].Lease, Recipients: claims[0].Recipients, Outcome: store.OutcomeAccepted,
 	}
 	require.NoError(t, s.Record(ctx, arrives(accepted)))
 
@@ -172,11 +172,11 @@ func useAll(t *testing.T, s *pgstore.Store) {
 	require.NoError(t, err)
 	require.Len(t, minutes, 1)
 	require.NoError(t, s.Ready(ctx))
-	held, err := s.Hold(ctx, store.DutyRetire, epoch, epoch.Add(time.Minute))
+	held, err := s.AcquireLease(ctx, store.LeaseRetention, epoch, epoch.Add(time.Minute))
 	require.NoError(t, err)
 	require.True(t, held)
 
-	expired, _, err := s.Expire(ctx, epoch.Add(time.Hour), 10)
+	expired, _, err := s.DeleteOlder(ctx, epoch.Add(time.Hour), 10)
 	require.NoError(t, err)
 	require.Equal(t, 1, expired)
 	stats, err := s.Stats(ctx)

@@ -117,6 +117,6 @@ func columnsOf(t *store.PlanStats) [12]*int {
 	f := &t.Feedback
 	return [12]*int{
 		&t.Batches, &t.Recipients, &t.Duplicates, &t.Polled, &t.Quarantined,
-		&f.PendingTasks, &f.DeadTasks, &f.Owed, &f.Dropped, &f.Sent, &f.Dead, &f.Awaited,
+		&f.PendingTasks, &f.DeadTasks, &f.Owed, &f.Dropped, &f.Sent, &f.Dead, &f.Missing,
 	}
 }

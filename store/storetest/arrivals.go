@@ -37,12 +37,12 @@ func numbers(n int) []string {
 func key(id string) store.BatchKey { return store.BatchKey{Plan: plan, BatchID: id} }
 
 // at returns an arrival at that time.
-func at(when time.Time, plan string, n store.News) store.Arrival {
-	return store.Arrival{Plan: plan, At: when, News: n}
+func at(when time.Time, plan string, n store.Entry) store.Arrival {
+	return store.Arrival{Plan: plan, At: when, Entry: n}
 }
 
 // arrives returns an arrival of plan at that second.
-func arrives(second int, n store.News) store.Arrival { return at(sec(second), plan, n) }
+func arrives(second int, n store.Entry) store.Arrival { return at(sec(second), plan, n) }
 
 // parsed returns the report in body together with its raw bytes, which a store may parse again.
 func parsed(body map[string]any) store.Report {
@@ -108,8 +108,8 @@ func withReference(r store.Report, reference string) store.Report {
 	return parsed(body)
 }
 
-func facts(id string, feedback bool, modified time.Time) store.Facts {
-	return store.Facts{
+func facts(id string, feedback bool, modified time.Time) store.BatchInfo {
+	return store.BatchInfo{
 		BatchID: id, FeedbackEnabled: feedback, ReportKind: "per_recipient", ClientReference: "reference of " + id,
 		Recipients: 3,
 		CreatedAt:  sec(-60), ModifiedAt: modified, SendAt: sec(-30), ExpireAt: sec(3600), Source: store.FromGateway,
@@ -117,11 +117,11 @@ func facts(id string, feedback bool, modified time.Time) store.Facts {
 }
 
 // forAll returns the application's confirmation for the whole batch.
-func forAll(id string) store.Confirmation { return store.Confirmation{BatchID: id, Everyone: true} }
+func forAll(id string) store.Confirmation { return store.Confirmation{BatchID: id, WholeBatch: true} }
 
 // sends returns the info of a batch that was sent to n numbers at that second and is valid for an hour.
-func sends(id string, n, second int) store.Facts {
-	return store.Facts{
+func sends(id string, n, second int) store.BatchInfo {
+	return store.BatchInfo{
 		BatchID: id, ReportKind: "per_recipient", Recipients: n, CreatedAt: sec(second), ModifiedAt: sec(second),
 		ExpireAt: sec(second + 3600), Source: store.FromGateway,
 	}

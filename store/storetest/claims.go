@@ -61,7 +61,7 @@ func claimContent(t *testing.T, place Place) {
 	require.Equal(t, key("batch"), c.Key)
 	require.Equal(t, []string{"+" + alice, bob}, c.Recipients, "only owed recipients, with numbers as received")
 	require.Equal(t, o.batch(key("batch")), c.Batch)
-	retry := settlement(c, store.Retry)
+	retry := settlement(c, store.OutcomeRetry)
 	retry.Due, retry.Reason, retry.Detail = sec(10), store.ReasonTimeout, "no answer in 10 s"
 	o.record(arrives(4, retry))
 
@@ -92,7 +92,7 @@ func claimAfterSettlement(t *testing.T, place Place) {
 	for i := range 30 {
 		id, now := fmt.Sprint(i), sec(0).Add(time.Duration(i)*time.Hour)
 		o.record(at(now, plan, delivered(id, alice)))
-		s := settlement(o.claimOne(plan, now), []store.Outcome{store.Accepted, store.Buried, store.Retry}[i%3])
+		s := settlement(o.claimOne(plan, now), []store.Outcome{store.OutcomeAccepted, store.OutcomeDead, store.OutcomeRetry}[i%3])
 		s.Due = sec(1e6)
 		o.record(at(now, plan, s))
 		claims, err := o.Claim(t.Context(), plan, now.Add(2*leaseTime), leaseTime, 10)
@@ -111,26 +111,26 @@ func claimsAfterSetback(t *testing.T, place Place) {
 		o.record(at(now, plan, delivered(id, alice)))
 	}
 	for _, c := range o.claim(plan, now, 10) {
-		retry := settlement(c, store.Retry)
+		retry := settlement(c, store.OutcomeRetry)
 		retry.Due = now.Add(map[string]time.Duration{"waits": time.Hour}[c.Key.BatchID])
 		o.record(at(now, plan, retry))
 	}
 	_ = o.stats(plan) // wait until everything is folded
 	leased := o.claim(plan, now, 10)
 	require.Equal(t, []string{"due", "leased"}, claimed(leased))
-	o.settle(leased[0], now, store.GivenBack)
+	o.settle(leased[0], now, store.OutcomeReleased)
 	_ = o.stats(plan)
 
 	again := o.claim(plan, now.Add(setback), 10)
 	require.ElementsMatch(t, []string{"due", "leased", "waits"}, claimed(again))
 	require.Empty(t, o.claim(plan, now.Add(setback), 10), "the new leases must hold")
 	for _, c := range again {
-		o.settle(c, now.Add(setback), store.Accepted)
+		o.settle(c, now.Add(setback), store.OutcomeAccepted)
 	}
 	later := at(now.Add(setback), plan, delivered("later", alice))
 	o.record(later)
 	c := o.claimOne(plan, now.Add(setback))
-	retry := settlement(c, store.Retry)
+	retry := settlement(c, store.OutcomeRetry)
 	retry.Due = now.Add(setback + time.Hour)
 	o.record(at(now.Add(setback), plan, retry))
 	_ = o.stats(plan)
@@ -191,7 +191,7 @@ func leaseIsExclusive(t *testing.T, place Place) {
 }
 
 func lateSettlement(t *testing.T, place Place) {
-	for _, outcome := range []store.Outcome{store.GivenBack, store.Progress, store.Retry} {
+	for _, outcome := range []store.Outcome{store.OutcomeReleased, store.OutcomeProgress, store.OutcomeRetry} {
 		t.Run(outcome.String(), func(t *testing.T) {
 			id := outcome.String()
 			o := open(t, place, Config{})
@@ -201,7 +201,7 @@ func lateSettlement(t *testing.T, place Place) {
 			current := o.claimOne(plan, now)
 			o.settle(late, now, outcome)
 			require.Empty(t, o.claim(plan, now.Add(time.Second), 10), "the second lease still holds")
-			o.settle(current, now, store.Accepted)
+			o.settle(current, now, store.OutcomeAccepted)
 			require.Empty(t, o.claim(plan, now.Add(time.Hour), 10))
 			require.Equal(t, 1, o.batch(key(id)).Feedback.Sent)
 			require.NoError(t, o.Close())
@@ -216,7 +216,7 @@ func claimsByPlan(t *testing.T, place Place) {
 	}
 	for _, p := range []string{"pl", "p", "plan2", plan} {
 		c := o.claimOne(p, sec(1))
-		o.settle(c, sec(1), store.Accepted)
+		o.settle(c, sec(1), store.OutcomeAccepted)
 		require.Equal(t, 1, o.batch(c.Key).Feedback.Sent)
 	}
 	require.Empty(t, o.claim("other", sec(1), 10))
@@ -235,7 +235,7 @@ func unwantedIsNotClaimed(t *testing.T, place Place) {
 	o.record(arrives(21, facts("batch", false, sec(1))))
 	require.Equal(t, store.FlagWanted, o.batch(key("batch")).Flag, "older batch info changes nothing")
 	o.record(arrives(22, facts("batch", false, sec(3))))
-	o.settle(c, sec(23), store.Buried)
+	o.settle(c, sec(23), store.OutcomeDead)
 	require.Equal(t, store.Tally{Dropped: 1}, o.stats(plan).Feedback)
 	require.Empty(t, o.claim(plan, sec(10000), 10))
 }
@@ -244,15 +244,15 @@ func claimForFullReport(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	o.record(arrives(0, whole("batch", entry{Status: dlr.Delivered, Count: 2})))
 	c := o.claimOne(plan, sec(0))
-	require.True(t, c.Batch.WantFull)
+	require.True(t, c.Batch.NeedsFullReport)
 	require.Empty(t, c.Recipients, "a summary names no recipients")
 
 	o.record(arrives(1, polled(allDelivered("batch", alice, bob))))
-	read := settlement(c, store.Progress)
-	read.FullRead = true
+	read := settlement(c, store.OutcomeProgress)
+	read.FullReportFetched = true
 	o.record(arrives(2, read))
 	c = o.claimOne(plan, sec(2))
-	require.False(t, c.Batch.WantFull)
+	require.False(t, c.Batch.NeedsFullReport)
 	require.Equal(t, []string{alice, bob}, c.Recipients)
 }
 
@@ -269,7 +269,7 @@ func claimsOfManyRecipients(t *testing.T, place Place) {
 			require.False(t, sent[n], "a sent recipient must not be claimed")
 			sent[n] = true
 		}
-		o.settle(c, sec(i), store.Accepted)
+		o.settle(c, sec(i), store.OutcomeAccepted)
 		require.Equal(t, len(sent), o.batch(key("batch")).Feedback.Sent)
 	}
 	require.Len(t, sent, recipients)
@@ -282,7 +282,7 @@ func earnedDuringClaim(t *testing.T, place Place) {
 	c := o.claimOne(plan, sec(0))
 	o.record(arrives(1, delivered("batch", bob)))
 	require.Empty(t, o.claim(plan, sec(1), 10))
-	o.settle(c, sec(2), store.Accepted)
+	o.settle(c, sec(2), store.OutcomeAccepted)
 	require.Equal(t, []string{bob}, o.claimOne(plan, sec(2)).Recipients)
 }
 
@@ -294,7 +294,7 @@ func claimsAfterRestart(t *testing.T, place Place) {
 	o.reopen()
 	now := sec(1).Add(leaseTime + time.Millisecond)
 	require.Equal(t, []string{"first", "second"}, claimed(o.claim(plan, now, 10)), "an unsettled task is due again")
-	o.settle(lost[0], now, store.Accepted) // from a process that survived the restart
+	o.settle(lost[0], now, store.OutcomeAccepted) // from a process that survived the restart
 	require.Equal(t, 1, o.batch(key("first")).Feedback.Sent)
 	require.Empty(t, o.claim(plan, now.Add(-time.Second), 10))
 }

@@ -39,7 +39,7 @@ func eachItsOwnResult(t *testing.T, place Place) {
 				if err != nil {
 					return fmt.Errorf("read after write: %w", err)
 				}
-				if r.Number != number(worker) || len(r.Seen) != 1 {
+				if r.Number != number(worker) || len(r.Reports) != 1 {
 					return fmt.Errorf("read after write: %+v", r)
 				}
 			}
@@ -58,7 +58,7 @@ func sameReportFromMany(t *testing.T, place Place) {
 		arrivals[i] = arrives(0, delivered("batch", alice))
 	}
 	o.recordAll(arrivals)
-	require.Equal(t, many-1, o.recipient(key("batch"), alice).Seen[0].Repeats)
+	require.Equal(t, many-1, o.recipient(key("batch"), alice).Reports[0].Repeats)
 	stats := o.stats(plan)
 	require.Equal(t, many-1, stats.Duplicates)
 	require.Equal(t, []store.StatusTotal{{Status: dlr.Delivered, Class: dlr.ClassNone, Messages: 1}}, stats.Messages)
@@ -219,7 +219,7 @@ func (o *opened) relay(ctx context.Context, written *atomic.Bool) error {
 			return err
 		}
 		for _, c := range claims {
-			if err := o.Record(ctx, arrives(1000, settlement(c, store.Accepted))); err != nil {
+			if err := o.Record(ctx, arrives(1000, settlement(c, store.OutcomeAccepted))); err != nil {
 				return err
 			}
 		}
@@ -241,6 +241,6 @@ func (o *opened) readAndExpire(ctx context.Context) error {
 		}
 	}
 	_ = o.Gauges()
-	_, _, err = o.Expire(ctx, sec(30), 5)
+	_, _, err = o.DeleteOlder(ctx, sec(30), 5)
 	return err
 }

@@ -40,7 +40,7 @@ func AnyStatus() *rapid.Generator[dlr.Status] {
 // AnyOutcome draws an outcome of a settlement.
 func AnyOutcome() *rapid.Generator[store.Outcome] {
 	return rapid.SampledFrom([]store.Outcome{
-		store.Progress, store.Accepted, store.Retry, store.Buried, store.GivenBack, store.Split,
+		store.OutcomeProgress, store.OutcomeAccepted, store.OutcomeRetry, store.OutcomeDead, store.OutcomeReleased, store.OutcomeSplit,
 	})
 }
 
@@ -53,10 +53,10 @@ func AnySource() *rapid.Generator[store.Source] {
 func AnyCount() *rapid.Generator[int] { return rapid.IntRange(0, 1<<31) }
 
 // AnyFacts draws batch info with every member that its row stores.
-func AnyFacts(batchID string) *rapid.Generator[*store.Facts] {
-	return rapid.Custom(func(t *rapid.T) *store.Facts {
-		return &store.Facts{
-			BatchID: batchID, Missing: rapid.Bool().Draw(t, "missing"), FeedbackEnabled: rapid.Bool().Draw(t, "enabled"),
+func AnyFacts(batchID string) *rapid.Generator[*store.BatchInfo] {
+	return rapid.Custom(func(t *rapid.T) *store.BatchInfo {
+		return &store.BatchInfo{
+			BatchID: batchID, Unknown: rapid.Bool().Draw(t, "missing"), FeedbackEnabled: rapid.Bool().Draw(t, "enabled"),
 			ReportKind: AnyText().Draw(t, "kind"), ClientReference: AnyText().Draw(t, "reference"),
 			Recipients: AnyCount().Draw(t, "recipients"), Groups: AnyCount().Draw(t, "groups"),
 			Canceled:  rapid.Bool().Draw(t, "canceled"),

@@ -263,10 +263,10 @@ func (f *Failing) Claim(
 	})
 }
 
-// Overdue calls Store.Overdue, or applies the next Read fault.
-func (f *Failing) Overdue(ctx context.Context, plan string, now time.Time, limit int) ([]*store.Batch, error) {
+// MissingReports calls Store.Overdue, or applies the next Read fault.
+func (f *Failing) MissingReports(ctx context.Context, plan string, now time.Time, limit int) ([]*store.Batch, error) {
 	return through(ctx, f, Read, func(ctx context.Context) ([]*store.Batch, error) {
-		return f.Store.Overdue(ctx, plan, now, limit)
+		return f.Store.MissingReports(ctx, plan, now, limit)
 	})
 }
 
@@ -275,10 +275,10 @@ func (f *Failing) Requeue(ctx context.Context, key store.BatchKey, now time.Time
 	return through(ctx, f, Requeue, func(ctx context.Context) (int, error) { return f.Store.Requeue(ctx, key, now) })
 }
 
-// Expire calls Store.Expire, or applies the next Expire fault.
-func (f *Failing) Expire(ctx context.Context, before time.Time, limit int) (expired int, more bool, err error) {
+// DeleteOlder calls Store.DeleteOlder, or applies the next Expire fault.
+func (f *Failing) DeleteOlder(ctx context.Context, before time.Time, limit int) (expired int, more bool, err error) {
 	_, err = through(ctx, f, Expire, func(ctx context.Context) (struct{}, error) {
-		n, m, err := f.Store.Expire(ctx, before, limit)
+		n, m, err := f.Store.DeleteOlder(ctx, before, limit)
 		expired, more = n, m
 		return struct{}{}, err
 	})
@@ -288,9 +288,9 @@ func (f *Failing) Expire(ctx context.Context, before time.Time, limit int) (expi
 	return expired, more, nil
 }
 
-// Hold calls Store.Hold, or applies the next Hold fault. After Applied, this replica holds the lease without knowing.
-func (f *Failing) Hold(ctx context.Context, duty string, now, until time.Time) (bool, error) {
-	return through(ctx, f, Hold, func(ctx context.Context) (bool, error) { return f.Store.Hold(ctx, duty, now, until) })
+// AcquireLease calls Store.AcquireLease, or applies the next Hold fault. After Applied, this replica holds the lease without knowing.
+func (f *Failing) AcquireLease(ctx context.Context, duty string, now, until time.Time) (bool, error) {
+	return through(ctx, f, Hold, func(ctx context.Context) (bool, error) { return f.Store.AcquireLease(ctx, duty, now, until) })
 }
 
 // Ready calls Store.Ready, or applies the next Ready fault.

@@ -37,7 +37,7 @@ func (c *counting) Claim(context.Context, string, time.Time, time.Duration, int)
 	return []store.Claim{{Lease: "lease"}}, nil
 }
 
-func (c *counting) Overdue(_ context.Context, plan string, _ time.Time, limit int) ([]*store.Batch, error) {
+func (c *counting) MissingReports(_ context.Context, plan string, _ time.Time, limit int) ([]*store.Batch, error) {
 	c.count("overdue")
 	return []*store.Batch{{Plan: plan, Total: limit}}, nil
 }
@@ -52,12 +52,12 @@ func (c *counting) Requeue(context.Context, store.BatchKey, time.Time) (int, err
 	return 3, nil
 }
 
-func (c *counting) Expire(context.Context, time.Time, int) (int, bool, error) {
+func (c *counting) DeleteOlder(context.Context, time.Time, int) (int, bool, error) {
 	c.count("expire")
 	return 7, true, nil
 }
 
-func (c *counting) Hold(context.Context, string, time.Time, time.Time) (bool, error) {
+func (c *counting) AcquireLease(context.Context, string, time.Time, time.Time) (bool, error) {
 	c.count("hold")
 	return true, nil
 }
@@ -76,7 +76,7 @@ func TestFailingWithoutFaults(t *testing.T) {
 	claims, err := f.Claim(ctx, "plan", time.Time{}, 0, 1)
 	require.NoError(t, err)
 	require.Len(t, claims, 1)
-	overdue, err := f.Overdue(ctx, "plan", time.Time{}, 7)
+	overdue, err := f.MissingReports(ctx, "plan", time.Time{}, 7)
 	require.NoError(t, err)
 	require.Equal(t, []*store.Batch{{Plan: "plan", Total: 7}}, overdue)
 	b, err := f.Batch(ctx, store.BatchKey{Plan: "plan", BatchID: "batch"})
@@ -85,11 +85,11 @@ func TestFailingWithoutFaults(t *testing.T) {
 	n, err := f.Requeue(ctx, store.BatchKey{}, time.Time{})
 	require.NoError(t, err)
 	require.Equal(t, 3, n)
-	n, more, err := f.Expire(ctx, time.Time{}, 10)
+	n, more, err := f.DeleteOlder(ctx, time.Time{}, 10)
 	require.NoError(t, err)
 	require.Equal(t, 7, n)
 	require.True(t, more)
-	held, err := f.Hold(ctx, store.DutyRetire, time.Time{}, time.Time{})
+	held, err := f.AcquireLease(ctx, store.LeaseRetention, time.Time{}, time.Time{})
 	require.NoError(t, err)
 	require.True(t, held)
 	require.NoError(t, f.Ready(ctx))
@@ -125,7 +125,7 @@ func TestAppliedTakesEffect(t *testing.T) {
 	require.Equal(t, 1, c.calls["claim"])
 
 	f.Fail(storetest.Expire, storetest.Applied, nil, 1)
-	n, more, err := f.Expire(t.Context(), time.Time{}, 10)
+	n, more, err := f.DeleteOlder(t.Context(), time.Time{}, 10)
 	require.ErrorIs(t, err, storetest.ErrInjected)
 	require.Zero(t, n)
 	require.False(t, more)
@@ -137,7 +137,7 @@ func TestOverdueIsARead(t *testing.T) {
 	f.Fail(storetest.Read, storetest.NotApplied, store.ErrBusy, 1)
 	f.Fail(storetest.Read, storetest.Applied, nil, 1)
 	for n, want := range []error{store.ErrBusy, storetest.ErrInjected} {
-		batches, err := f.Overdue(t.Context(), "plan", time.Time{}, 7)
+		batches, err := f.MissingReports(t.Context(), "plan", time.Time{}, 7)
 		require.ErrorIs(t, err, want)
 		require.Empty(t, batches)
 		require.Equal(t, n, c.calls["overdue"])

@@ -22,14 +22,14 @@ var leaderLeases = []behavior{
 
 func (o *opened) hold(duty string, now, until time.Time) bool {
 	o.t.Helper()
-	held, err := o.Hold(context.Background(), duty, now, until)
+	held, err := o.AcquireLease(context.Background(), duty, now, until)
 	require.NoError(o.t, err)
 	return held
 }
 
 func everyDuty(t *testing.T, place Place) {
 	o := open(t, place, Config{})
-	for _, duty := range append(store.Duties(), "another") {
+	for _, duty := range append(store.LeaderLeases(), "another") {
 		require.True(t, o.hold(duty, sec(0), sec(30)))
 		require.True(t, o.hold(duty, sec(10), sec(40)), "the lease is renewed")
 		require.True(t, o.hold(duty, sec(100), sec(130)), "the lease is acquired again after its end")
@@ -40,14 +40,14 @@ func everyDuty(t *testing.T, place Place) {
 func dutiesReleased(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	for range 3 {
-		require.True(t, o.hold(store.DutyRetire, sec(0), sec(30)))
+		require.True(t, o.hold(store.LeaseRetention, sec(0), sec(30)))
 		o.reopen()
 	}
 }
 
 func dutyHeldConcurrently(t *testing.T, place Place) {
 	o := open(t, place, Config{})
-	d := store.Duty{Store: o, Name: store.DutyReconcile, Lease: time.Minute}
+	d := store.LeaderLease{Store: o, Name: store.LeaseReconcile, Duration: time.Minute}
 	var g errgroup.Group
 	for i := range 32 {
 		g.Go(func() error {
@@ -63,23 +63,23 @@ func dutyHeldConcurrently(t *testing.T, place Place) {
 
 func wholeShare(t *testing.T, place Place) {
 	o := open(t, place, Config{})
-	require.Equal(t, 1.0, o.Share())
+	require.Equal(t, 1.0, o.QuotaShare())
 	o.reopen()
-	require.Equal(t, 1.0, o.Share(), "a closed replica must not have a share")
+	require.Equal(t, 1.0, o.QuotaShare(), "a closed replica must not have a share")
 }
 
 func listedReplicas(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	now := time.Now()
-	require.True(t, o.hold(store.DutyRetire, now, now.Add(time.Hour)))
+	require.True(t, o.hold(store.LeaseRetention, now, now.Add(time.Hour)))
 	g := o.Gauges()
 	if g.Replica == "" {
 		require.Nil(t, g.Replicas)
-		require.Nil(t, g.Duties)
+		require.Nil(t, g.Leaders)
 		return
 	}
 	require.Equal(t, []string{g.Replica}, g.Replicas)
 	require.Eventually(t, func() bool {
-		return o.Gauges().Duties[store.DutyRetire] == g.Replica
+		return o.Gauges().Leaders[store.LeaseRetention] == g.Replica
 	}, time.Minute, time.Millisecond)
 }

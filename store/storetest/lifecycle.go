@@ -33,7 +33,7 @@ func closedRefuses(t *testing.T, place Place) {
 	for name, call := range map[string]func() error{
 		"Record":  func() error { return o.Record(ctx, arrives(1, delivered("batch", bob))) },
 		"Claim":   func() error { _, err := o.Claim(ctx, plan, sec(9), time.Minute, 10); return err },
-		"Overdue": func() error { _, err := o.Overdue(ctx, plan, sec(9), 10); return err },
+		"Overdue": func() error { _, err := o.MissingReports(ctx, plan, sec(9), 10); return err },
 		"Batch":   func() error { _, err := o.Batch(ctx, key("batch")); return err },
 		"Batches": func() error { _, err := o.Batches(ctx, store.BatchQuery{}); return err },
 		"Recipient": func() error {
@@ -51,8 +51,8 @@ func closedRefuses(t *testing.T, place Place) {
 		"Stats":            func() error { _, err := o.Stats(ctx); return err },
 		"Timeseries":       func() error { _, err := o.Timeseries(ctx, plan, epoch, sec(60)); return err },
 		"Requeue":          func() error { _, err := o.Requeue(ctx, key("batch"), sec(0)); return err },
-		"Expire":           func() error { _, _, err := o.Expire(ctx, sec(0), 10); return err },
-		"Hold":             func() error { _, err := o.Hold(ctx, store.DutyRetire, sec(0), sec(30)); return err },
+		"Expire":           func() error { _, _, err := o.DeleteOlder(ctx, sec(0), 10); return err },
+		"Hold":             func() error { _, err := o.AcquireLease(ctx, store.LeaseRetention, sec(0), sec(30)); return err },
 		"Ready":            func() error { return o.Ready(ctx) },
 	} {
 		require.ErrorIs(t, call(), store.ErrClosed, name)

@@ -135,7 +135,7 @@ func batchesOfNumber(t *testing.T, place Place) {
 		require.Equal(t, want, got)
 		o.reopen()
 	}
-	require.Len(t, o.recipientBatches(alice)[6].Recipient.Seen, 2, "the recipient comes with all its reports")
+	require.Len(t, o.recipientBatches(alice)[6].Recipient.Reports, 2, "the recipient comes with all its reports")
 }
 
 func taskLists(t *testing.T, place Place) {
@@ -162,7 +162,7 @@ func taskLists(t *testing.T, place Place) {
 	for _, c := range o.claim(plan, sec(5), 2) { // 3 and 1; both stay listed while leased
 		require.Len(t, o.tasks(store.TaskQuery{Plan: plan}), 4)
 		if c.Key.BatchID == "1" {
-			retry := settlement(c, store.Retry)
+			retry := settlement(c, store.OutcomeRetry)
 			retry.Due = sec(7)
 			o.record(arrives(5, retry))
 		}
@@ -173,7 +173,7 @@ func taskLists(t *testing.T, place Place) {
 		o.reopen()
 	}
 	for _, c := range o.claim(plan, sec(9).Add(2*leaseTime), 10) {
-		o.settle(c, sec(9), store.Buried)
+		o.settle(c, sec(9), store.OutcomeDead)
 	}
 	require.Empty(t, o.tasks(store.TaskQuery{Plan: plan}))
 	require.ElementsMatch(t, []string{"3", "0", "1", "2"}, ids(o.tasks(store.TaskQuery{Dead: true, Plan: plan})))

@@ -93,7 +93,7 @@ type machine struct {
 
 func simpleModel(t *testing.T, place Place) {
 	o, runs := open(t, place, Config{Policies: func(string) store.Policy {
-		return store.Policy{Missing: store.Missing{Silence: 10 * time.Second, Grace: 5 * time.Second}}
+		return store.Policy{MissingReports: store.MissingReports{Silence: 10 * time.Second, Grace: 5 * time.Second}}
 	}}), 0
 	rapid.Check(t, func(t *rapid.T) {
 		runs++
@@ -117,7 +117,7 @@ func (m *machine) tick() time.Time {
 	return m.now
 }
 
-func (m *machine) record(n store.News) {
+func (m *machine) record(n store.Entry) {
 	a := at(m.tick(), m.plan, n)
 	m.o.record(a)
 	m.sent = append(m.sent, a)
@@ -156,13 +156,13 @@ func (m *machine) report(t *rapid.T) {
 
 func (m *machine) repeat(t *rapid.T) {
 	reports := slices.DeleteFunc(slices.Clone(m.sent), func(a store.Arrival) bool {
-		_, ok := a.News.(store.Report)
+		_, ok := a.Entry.(store.Report)
 		return !ok
 	})
 	if len(reports) == 0 {
 		t.Skip("nothing to repeat")
 	}
-	m.record(rapid.SampledFrom(reports).Draw(t, "report").News)
+	m.record(rapid.SampledFrom(reports).Draw(t, "report").Entry)
 }
 
 func (m *machine) confirm(t *rapid.T) {
@@ -186,7 +186,7 @@ func (m *machine) facts(t *rapid.T) {
 	f := facts(id, rapid.Bool().Draw(t, "wanted"), modified)
 	f.Numbers = rapid.SliceOfN(rapid.Custom(drawNumber), 0, 2).Draw(t, "numbers")
 	if rapid.Bool().Draw(t, "check now") {
-		m.record(store.CheckNow{Facts: f})
+		m.record(store.FetchNow{BatchInfo: f})
 	} else {
 		m.record(f)
 	}
@@ -220,8 +220,8 @@ func (m *machine) claim(t *rapid.T) {
 	require.ElementsMatch(t, want, claimed(claims))
 	for _, c := range claims {
 		b := m.batches[c.Key.BatchID]
-		require.Equal(t, b.everyone == store.FeedbackOwed, c.Everyone)
-		if !c.Everyone {
+		require.Equal(t, b.everyone == store.FeedbackOwed, c.WholeBatch)
+		if !c.WholeBatch {
 			require.Equal(t, b.in(store.FeedbackOwed), digitsOf(c.Recipients))
 		}
 		b.lease, b.until = c.Lease, now.Add(leaseTime)
@@ -246,7 +246,7 @@ func (m *machine) settle(t *rapid.T) {
 	c := m.claims[i]
 	m.claims = slices.Delete(m.claims, i, i+1)
 	s := settlement(c, rapid.SampledFrom([]store.Outcome{
-		store.Accepted, store.Accepted, store.Buried, store.Retry, store.Progress, store.GivenBack, store.Split,
+		store.OutcomeAccepted, store.OutcomeAccepted, store.OutcomeDead, store.OutcomeRetry, store.OutcomeProgress, store.OutcomeReleased, store.OutcomeSplit,
 	}).Draw(t, "outcome"))
 	s.Due = m.now.Add(20 * time.Second)
 	m.record(s)
@@ -256,28 +256,28 @@ func (m *machine) settle(t *rapid.T) {
 		b.lease = ""
 	}
 	switch pending := b.pending(); {
-	case s.Outcome == store.Accepted:
-		if c.Everyone {
+	case s.Outcome == store.OutcomeAccepted:
+		if c.WholeBatch {
 			b.everyone = store.FeedbackSent
 		}
 		b.move(digits, store.FeedbackSent, store.FeedbackOwed, store.FeedbackDead)
 		b.notBefore = time.Time{}
-	case !pending || s.Outcome == store.GivenBack:
-	case s.Outcome == store.Retry:
+	case !pending || s.Outcome == store.OutcomeReleased:
+	case s.Outcome == store.OutcomeRetry:
 		b.notBefore = s.Due
-	case s.Outcome == store.Buried:
-		if c.Everyone && b.everyone == store.FeedbackOwed {
+	case s.Outcome == store.OutcomeDead:
+		if c.WholeBatch && b.everyone == store.FeedbackOwed {
 			b.everyone = store.FeedbackDead
 		}
 		b.move(digits, store.FeedbackDead, store.FeedbackOwed)
 		b.notBefore = time.Time{}
-	case s.Outcome == store.Progress, s.Outcome == store.Split:
+	case s.Outcome == store.OutcomeProgress, s.Outcome == store.OutcomeSplit:
 		b.notBefore = time.Time{}
 	}
 	m.forgetRetries()
 }
 
-// ask records a Checked, whether or not a check is due.
+// ask records a ReportFetched, whether or not a check is due.
 func (m *machine) ask(t *rapid.T) {
 	id, b := m.draw(t)
 	n := checked(id)

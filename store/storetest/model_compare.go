@@ -31,7 +31,7 @@ func (m *machine) compare(t *rapid.T) {
 			require.True(t, known, "a recipient that no arrival named")
 			held, _ := r.State()
 			require.Equal(t, b.status(d), held.Status)
-			require.Len(t, r.Seen, len(b.reported[d]))
+			require.Len(t, r.Reports, len(b.reported[d]))
 			if held.Status != "" {
 				states[held.Status]++
 			}
@@ -49,9 +49,9 @@ func (m *machine) compare(t *rapid.T) {
 			Owed: len(b.in(store.FeedbackOwed)), Sent: len(b.in(store.FeedbackSent)), Dead: len(b.in(store.FeedbackDead)),
 		}
 		require.Equal(t, counts, row.Feedback)
-		require.Equal(t, b.everyone, row.Everyone)
-		if row.Check != nil && !row.Check.Due.IsZero() && !row.Facts.SendAt.After(row.LastAt) {
-			tally.Awaited += row.Lacking()
+		require.Equal(t, b.everyone, row.WholeBatch)
+		if row.Fetch != nil && !row.Fetch.Due.IsZero() && !row.Info.SendAt.After(row.LastAt) {
+			tally.Missing += row.Missing()
 		}
 		tally.Sent, tally.Dead = tally.Sent+counts.Sent, tally.Dead+counts.Dead
 		if b.unwanted {
@@ -87,7 +87,7 @@ func distinctStatuses(reported map[time.Time]dlr.Status) []dlr.Status {
 	return slices.Compact(all)
 }
 
-// compareOverdue compares the results of Overdue with the batches' rows.
+// compareOverdue compares the results of MissingReports with the batches' rows.
 func (m *machine) compareOverdue(t *rapid.T) {
 	for _, now := range []time.Time{m.now, m.now.Add(time.Hour), sec(1e7)} {
 		var want []string
@@ -95,13 +95,13 @@ func (m *machine) compareOverdue(t *rapid.T) {
 			if !b.known() {
 				continue
 			}
-			c := m.o.batch(store.BatchKey{Plan: m.plan, BatchID: id}).Check
+			c := m.o.batch(store.BatchKey{Plan: m.plan, BatchID: id}).Fetch
 			if c != nil && !c.Due.IsZero() && !c.Due.After(now) {
 				want = append(want, id)
 			}
 		}
 		got := m.o.overdue(m.plan, now, 100)
 		require.ElementsMatch(t, want, ids(got))
-		require.True(t, slices.IsSortedFunc(got, func(a, b *store.Batch) int { return a.Check.Due.Compare(b.Check.Due) }))
+		require.True(t, slices.IsSortedFunc(got, func(a, b *store.Batch) int { return a.Fetch.Due.Compare(b.Fetch.Due) }))
 	}
 }

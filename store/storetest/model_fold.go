@@ -18,8 +18,8 @@ import (
 // memory. It finds members that a store does not save.
 func asFolded(t *testing.T, place Place) {
 	policy := store.Policy{
-		Coalesce: 1500 * time.Millisecond,
-		Missing:  store.Missing{Silence: 1250 * time.Millisecond, Grace: 500 * time.Millisecond},
+		Coalesce:       1500 * time.Millisecond,
+		MissingReports: store.MissingReports{Silence: 1250 * time.Millisecond, Grace: 500 * time.Millisecond},
 	}
 	o, runs := open(t, place, Config{Policies: func(string) store.Policy { return policy }}), 0
 	rapid.Check(t, func(t *rapid.T) {
@@ -28,7 +28,7 @@ func asFolded(t *testing.T, place Place) {
 		id := fmt.Sprint("batch ", runs)
 		rows := &fold.Rows{Batch: &store.Batch{Plan: plan, ID: id}, Recipients: map[string]*fold.Row{}}
 		var arrivals []store.Arrival
-		news := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) store.News { return drawNews(t, id) }), 1, 10)
+		news := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) store.Entry { return drawNews(t, id) }), 1, 10)
 		for i, n := range news.Draw(t, "news") {
 			arrivals = append(arrivals, at(sec(i).Add(time.Duration(i)*time.Millisecond), plan, n))
 		}
@@ -42,7 +42,7 @@ func asFolded(t *testing.T, place Place) {
 		fold.Fold(rows, arrivals, policy)
 
 		require.Equal(t, withoutRefs(rows.Batch), withoutRefs(o.batch(rows.Batch.Key())))
-		c := rows.Batch.Check
+		c := rows.Batch.Fetch
 		asked := slices.Contains(ids(o.overdue(plan, sec(1e7), 1e6)), id)
 		require.Equal(t, c != nil && !c.Due.IsZero(), asked, "Overdue must agree with the batch's row: %+v", c)
 		listed := o.recipients(rows.Batch.Key(), store.RecipientQuery{})
@@ -50,8 +50,8 @@ func asFolded(t *testing.T, place Place) {
 		for _, r := range listed {
 			want := rows.Recipients[dlr.Digits(r.Number)]
 			require.NotNil(t, want)
-			for i := range r.Seen {
-				r.Seen[i].Ref, want.Seen[i].Ref = store.Ref{}, store.Ref{}
+			for i := range r.Reports {
+				r.Reports[i].Ref, want.Reports[i].Ref = store.Ref{}, store.Ref{}
 			}
 			require.Equal(t, &want.Recipient, r)
 		}
@@ -77,7 +77,7 @@ func withoutRefs(b *store.Batch) *store.Batch {
 	return &c
 }
 
-func drawNews(t *rapid.T, id string) store.News {
+func drawNews(t *rapid.T, id string) store.Entry {
 	numbers := rapid.SliceOfN(rapid.Custom(drawNumber), 1, 3)
 	everyone := rapid.Bool()
 	switch rapid.IntRange(0, 9).Draw(t, "kind") {
@@ -87,23 +87,23 @@ func drawNews(t *rapid.T, id string) store.News {
 		return drawBatchReport(t, id)
 	case 4, 5:
 		if rapid.Bool().Draw(t, "check now") {
-			return store.CheckNow{Facts: drawFacts(t, id)}
+			return store.FetchNow{BatchInfo: drawFacts(t, id)}
 		}
 		return drawFacts(t, id)
 	case 6:
 		c := confirms(id, numbers.Draw(t, "confirmed")...)
-		c.Everyone = everyone.Draw(t, "everyone")
+		c.WholeBatch = everyone.Draw(t, "everyone")
 		return c
 	case 7:
-		return store.Requeue{BatchID: id, Recipients: numbers.Draw(t, "requeued"), Everyone: everyone.Draw(t, "everyone")}
+		return store.Requeue{BatchID: id, Recipients: numbers.Draw(t, "requeued"), WholeBatch: everyone.Draw(t, "everyone")}
 	case 8:
-		return store.Checked{BatchID: id, Refused: rapid.SampledFrom([]string{"", "", "404 not_found"}).Draw(t, "refused")}
+		return store.ReportFetched{BatchID: id, Refused: rapid.SampledFrom([]string{"", "", "404 not_found"}).Draw(t, "refused")}
 	}
 	return store.Settlement{
-		BatchID: id, Lease: "nobody's", Recipients: numbers.Draw(t, "settled"), Everyone: everyone.Draw(t, "everyone"),
+		BatchID: id, Lease: "nobody's", Recipients: numbers.Draw(t, "settled"), WholeBatch: everyone.Draw(t, "everyone"),
 		Outcome: AnyOutcome().Draw(t, "outcome"),
 		Reason:  rapid.SampledFrom(store.FeedbackReasons()).Draw(t, "reason"), Detail: drawText(t, "detail"),
-		Due: drawTime(t, "due"), FullRead: rapid.Bool().Draw(t, "full read"),
+		Due: drawTime(t, "due"), FullReportFetched: rapid.Bool().Draw(t, "full read"),
 	}
 }
 
@@ -160,13 +160,13 @@ func drawBatchReport(t *rapid.T, id string) store.Report {
 	return r
 }
 
-func drawFacts(t *rapid.T, id string) store.Facts {
+func drawFacts(t *rapid.T, id string) store.BatchInfo {
 	if rapid.IntRange(0, 4).Draw(t, "missing") == 0 {
-		return store.Facts{BatchID: id, Missing: true, Source: store.FromPoll}
+		return store.BatchInfo{BatchID: id, Unknown: true, Source: store.FromPoll}
 	}
 	recipients := rapid.SampledFrom([]int{0, 1, 2, 3, 1000}).Draw(t, "recipients")
 	kinds := []string{"", "none", "summary", "full", "per_recipient", "per_recipient_final"}
-	return store.Facts{
+	return store.BatchInfo{
 		BatchID: id, FeedbackEnabled: rapid.Bool().Draw(t, "wanted"), Canceled: rapid.Bool().Draw(t, "canceled"),
 		Recipients: recipients, Groups: rapid.IntRange(0, recipients).Draw(t, "groups"),
 		Numbers:         rapid.SliceOfN(rapid.Custom(drawNumber), 0, 3).Draw(t, "numbers"),

@@ -106,7 +106,7 @@ func (o *opened) record(arrivals ...store.Arrival) {
 
 // persist settles a Settlement and records any other arrival.
 func (o *opened) persist(a store.Arrival) error {
-	if s, ok := a.News.(store.Settlement); ok {
+	if s, ok := a.Entry.(store.Settlement); ok {
 		return o.Settle(context.Background(), a.Plan, a.At, s)
 	}
 	return o.Record(context.Background(), a)
@@ -134,8 +134,8 @@ func (o *opened) recipient(k store.BatchKey, number string) *store.Recipient {
 	o.t.Helper()
 	r, err := o.Recipient(context.Background(), k, number)
 	require.NoError(o.t, err)
-	if len(r.Seen) == 0 {
-		r.Seen = nil
+	if len(r.Reports) == 0 {
+		r.Reports = nil
 	}
 	return r
 }
@@ -172,8 +172,8 @@ func (o *opened) claim(plan string, now time.Time, limit int) []store.Claim {
 		due := c.Batch.Task.Due
 		require.False(o.t, due.After(now) && !due.After(o.policy(plan).Horizon(now)), "claimed a task that is not due")
 		require.LessOrEqual(o.t, len(c.Recipients), store.MaxRecipients)
-		require.Equal(o.t, c.Batch.Everyone == store.FeedbackOwed, c.Everyone)
-		if c.Everyone {
+		require.Equal(o.t, c.Batch.WholeBatch == store.FeedbackOwed, c.WholeBatch)
+		if c.WholeBatch {
 			require.Empty(o.t, c.Recipients, "a claim with Everyone must not name recipients")
 		}
 	}
@@ -203,24 +203,24 @@ func (o *opened) settle(c store.Claim, now time.Time, outcome store.Outcome) {
 
 func settlement(c store.Claim, outcome store.Outcome) store.Settlement {
 	return store.Settlement{
-		BatchID: c.Key.BatchID, Lease: c.Lease, Recipients: c.Recipients, Everyone: c.Everyone,
+		BatchID: c.Key.BatchID, Lease: c.Lease, Recipients: c.Recipients, WholeBatch: c.WholeBatch,
 		Outcome: outcome, Reason: store.ReasonServer,
 	}
 }
 
-// overdue calls Overdue. Like claim, it reads the totals first, so that every arrival before it is folded.
+// overdue calls MissingReports. Like claim, it reads the totals first, so that every arrival before it is folded.
 func (o *opened) overdue(plan string, now time.Time, limit int) []*store.Batch {
 	o.t.Helper()
 	_, err := o.Stats(context.Background())
 	require.NoError(o.t, err)
-	batches, err := o.Overdue(context.Background(), plan, now, limit)
+	batches, err := o.MissingReports(context.Background(), plan, now, limit)
 	require.NoError(o.t, err)
 	require.LessOrEqual(o.t, len(batches), limit)
 	for _, b := range batches {
 		require.Equal(o.t, plan, b.Plan)
-		require.NotNil(o.t, b.Check)
-		require.NotZero(o.t, b.Check.Due, "overdue although no fetch is scheduled")
-		require.True(o.t, b.CheckDue(o.policy(plan).Missing, now), "overdue although the check is not due")
+		require.NotNil(o.t, b.Fetch)
+		require.NotZero(o.t, b.Fetch.Due, "overdue although no fetch is scheduled")
+		require.True(o.t, b.FetchDue(o.policy(plan).MissingReports, now), "overdue although the check is not due")
 	}
 	return batches
 }
@@ -264,8 +264,8 @@ func (o *opened) recipients(k store.BatchKey, q store.RecipientQuery) []*store.R
 		q.Paging = p
 		page, err := o.Recipients(context.Background(), k, q)
 		for _, r := range page.Items {
-			if len(r.Seen) == 0 {
-				r.Seen = nil // nil and empty are equal here
+			if len(r.Reports) == 0 {
+				r.Reports = nil // nil and empty are equal here
 			}
 		}
 		return page, err

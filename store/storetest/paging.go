@@ -96,7 +96,7 @@ func (o *opened) fill(first, n int) {
 	o.record(arrivals...)
 	for i := first; i < first+n; i++ {
 		o.record(arrives(i, store.Settlement{
-			BatchID: fmt.Sprintf("dead %d", i), Recipients: []string{bob}, Outcome: store.Buried,
+			BatchID: fmt.Sprintf("dead %d", i), Recipients: []string{bob}, Outcome: store.OutcomeDead,
 		}))
 	}
 }

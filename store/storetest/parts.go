@@ -34,7 +34,7 @@ func dividedArrivals(t *testing.T, place Place) {
 	o.record(arrives(0, known), arrives(1, half), arrives(2, confirms("batch", all...)))
 	for range 2 {
 		b := o.batch(key("batch"))
-		require.Equal(t, divided, b.Facts.Recipients)
+		require.Equal(t, divided, b.Info.Recipients)
 		require.Equal(t, divided+10, b.Total)
 		require.Equal(t, map[dlr.Status]int{dlr.Delivered: divided / 2, dlr.Failed: divided / 2}, b.States)
 		require.ElementsMatch(t, []store.Reported{
@@ -46,12 +46,12 @@ func dividedArrivals(t *testing.T, place Place) {
 		require.Len(t, b.Reports, 1)
 		require.Zero(t, b.Reports[0].Folded)
 		require.Len(t, o.reports(key("batch")), 1, "the raw bytes are logged once")
-		require.Equal(t, half.Raw, o.recipient(key("batch"), all[divided-1]).Seen[0].Raw)
+		require.Equal(t, half.Raw, o.recipient(key("batch"), all[divided-1]).Reports[0].Raw)
 		recipients := o.recipients(key("batch"), store.RecipientQuery{})
 		require.Len(t, recipients, divided)
 		for _, r := range recipients {
-			require.Len(t, r.Seen, 1)
-			require.Zero(t, r.Seen[0].Repeats)
+			require.Len(t, r.Reports, 1)
+			require.Zero(t, r.Reports[0].Repeats)
 		}
 		s := o.stats(plan)
 		require.Equal(t, divided, s.Recipients)

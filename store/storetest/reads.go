@@ -76,16 +76,16 @@ func batchRow(t *testing.T, place Place) {
 	)
 	want := &store.Batch{
 		Plan: plan, ID: "batch", FirstAt: sec(1), LastAt: sec(4), ClientReference: known.ClientReference, Total: 5,
-		Flag: store.FlagWanted, Facts: &known,
+		Flag: store.FlagWanted, Info: &known,
 		States: map[dlr.Status]int{dlr.Failed: 1},
 		Reported: []store.Reported{
 			{Status: dlr.Failed, Code: 0, Named: 1},
 			{Status: dlr.Delivered, Claimed: 4},
 			{Status: "Teleported", Code: 7777, Claimed: 1},
 		},
-		Reports:  []store.BatchReport{{Key: summary.ContentKey(), Type: dlr.BatchSMS, ReceivedAt: sec(2), Repeats: 1}},
-		Task:     &store.Task{Due: sec(7), Since: sec(2)},
-		WantFull: true,
+		Reports:         []store.BatchReport{{Key: summary.ContentKey(), Type: dlr.BatchSMS, ReceivedAt: sec(2), Repeats: 1}},
+		Task:            &store.Task{Due: sec(7), Since: sec(2)},
+		NeedsFullReport: true,
 	}
 	for range 2 {
 		got := o.batch(key("batch"))
@@ -108,9 +108,9 @@ func recipientRow(t *testing.T, place Place) {
 	o.record(arrives(1, dispatched), arrives(2, dispatched), arrives(10, operator), arrives(11, full))
 	claim := o.claimOne(plan, sec(20))
 	claim.Recipients = []string{alice}
-	o.settle(claim, sec(21), store.Accepted)
+	o.settle(claim, sec(21), store.OutcomeAccepted)
 
-	want := []store.Seen{
+	want := []store.RecipientReport{
 		{
 			State:      dlr.State{Status: dlr.Dispatched, Code: 401, At: sec(1)},
 			ReceivedAt: sec(1), Repeats: 1, Raw: dispatched.Raw,
@@ -123,20 +123,20 @@ func recipientRow(t *testing.T, place Place) {
 	}
 	for range 2 {
 		got := o.recipient(key("batch"), alice)
-		for i := range got.Seen {
-			want[i].Ref = got.Seen[i].Ref
+		for i := range got.Reports {
+			want[i].Ref = got.Reports[i].Ref
 		}
-		row := &store.Recipient{Number: "+" + alice, Seen: want, Feedback: store.FeedbackSent, FeedbackAt: sec(21)}
+		row := &store.Recipient{Number: "+" + alice, Reports: want, Feedback: store.FeedbackSent, FeedbackAt: sec(21)}
 		require.Equal(t, row, got)
 
 		listed := o.recipients(key("batch"), store.RecipientQuery{})
 		require.Len(t, listed, 2)
-		for i := range listed[0].Seen {
-			require.Empty(t, listed[0].Seen[i].Raw, "a list omits the raw bytes")
-			listed[0].Seen[i].Raw = got.Seen[i].Raw
+		for i := range listed[0].Reports {
+			require.Empty(t, listed[0].Reports[i].Raw, "a list omits the raw bytes")
+			listed[0].Reports[i].Raw = got.Reports[i].Raw
 		}
 		require.Equal(t, got, listed[0])
-		require.Equal(t, full.Raw, o.recipient(key("batch"), bob).Seen[0].Raw)
+		require.Equal(t, full.Raw, o.recipient(key("batch"), bob).Reports[0].Raw)
 		o.reopen()
 	}
 }
@@ -163,7 +163,7 @@ func namedOnly(t *testing.T, place Place) {
 		require.Empty(t, o.reports(key("batch")))
 		b := o.batch(key("batch"))
 		require.Empty(t, b.States)
-		require.Nil(t, b.Facts.Numbers, "Numbers become recipients and are not stored with the batch")
+		require.Nil(t, b.Info.Numbers, "Numbers become recipients and are not stored with the batch")
 		o.reopen()
 	}
 	o.record(arrives(5, delivered("batch", alice)))

@@ -88,7 +88,7 @@ func everythingSurvives(t *testing.T, place Place) {
 		arrives(6, confirms("confirmed", "+"+alice)),
 		arrives(7, facts("unwanted", false, sec(7))),
 		arrives(8, delivered("unwanted", alice)),
-		arrives(9, store.Facts{BatchID: "missing", Missing: true}),
+		arrives(9, store.BatchInfo{BatchID: "missing", Unknown: true}),
 		arrives(10, whole("summary", entry{Status: dlr.Delivered, Count: 5})),
 		arrives(11, allDelivered("dead", alice, bob)),
 		arrives(12, store.Quarantined{Reason: dlr.UnknownType, Type: "new_thing", Raw: []byte(`{"type":"new_thing"}`)}),
@@ -97,9 +97,9 @@ func everythingSurvives(t *testing.T, place Place) {
 	for _, c := range o.claim(plan, sec(20), 10) {
 		if c.Key.BatchID == "dead" {
 			c.Recipients = c.Recipients[:1]
-			o.settle(c, sec(20), store.Buried)
+			o.settle(c, sec(20), store.OutcomeDead)
 		} else {
-			retry := settlement(c, store.Retry)
+			retry := settlement(c, store.OutcomeRetry)
 			retry.Due, retry.Detail = sec(600), "503 from Sinch"
 			o.record(arrives(20, retry))
 		}
@@ -141,17 +141,17 @@ func foldedInOrder(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	for i := range 50 {
 		wanted := i%3 == 0
-		o.record(arrives(0, store.Facts{
+		o.record(arrives(0, store.BatchInfo{
 			BatchID: "batch", FeedbackEnabled: wanted, Recipients: i, Source: store.FromRegistration,
 		}))
 		if i%7 == 0 {
-			require.Equal(t, i, o.batch(key("batch")).Facts.Recipients)
+			require.Equal(t, i, o.batch(key("batch")).Info.Recipients)
 		}
 	}
-	require.Equal(t, 49, o.batch(key("batch")).Facts.Recipients, "without ModifiedAt, the last recorded batch info wins")
+	require.Equal(t, 49, o.batch(key("batch")).Info.Recipients, "without ModifiedAt, the last recorded batch info wins")
 	require.Equal(t, store.FlagUnwanted, o.batch(key("batch")).Flag)
 	o.reopen()
-	require.Equal(t, 49, o.batch(key("batch")).Facts.Recipients)
+	require.Equal(t, 49, o.batch(key("batch")).Info.Recipients)
 }
 
 func repeats(t *testing.T, place Place) {
@@ -171,7 +171,7 @@ func repeats(t *testing.T, place Place) {
 	require.Equal(t, 1, after.Reports[0].Repeats)
 	after.LastAt, after.Reports[0].Repeats = before.LastAt, 0
 	require.Equal(t, before, after)
-	require.Equal(t, 2, o.recipient(key("batch"), alice).Seen[0].Repeats)
+	require.Equal(t, 2, o.recipient(key("batch"), alice).Reports[0].Repeats)
 	require.Len(t, o.reports(key("batch")), 2)
 	require.Equal(t, 3, o.stats(plan).Duplicates)
 	require.Equal(t, 1, o.stats(plan).Recipients)
@@ -195,11 +195,11 @@ func timesAhead(t *testing.T, place Place) {
 			held, _ := r.State()
 			require.Equal(t, dlr.State{Status: dlr.Delivered, At: sec(59)}, held)
 			require.Equal(t, []store.Effect{store.Superseded, store.Holds}, r.Effects())
-			require.Equal(t, sec(0), r.Seen[0].Counted().Time())
+			require.Equal(t, sec(0), r.Reports[0].Counted().Time())
 		}
-		require.Equal(t, ahead.Entries[0].State, o.recipient(key("batch"), alice).Seen[0].State, "times stay as received")
-		require.Equal(t, carrier.Entries[0].State, o.recipient(key("batch"), bob).Seen[0].State)
-		require.Equal(t, 2, o.recipient(key("batch"), alice).Seen[0].Repeats, "duplicates are found by the times as received")
+		require.Equal(t, ahead.Entries[0].State, o.recipient(key("batch"), alice).Reports[0].State, "times stay as received")
+		require.Equal(t, carrier.Entries[0].State, o.recipient(key("batch"), bob).Reports[0].State)
+		require.Equal(t, 2, o.recipient(key("batch"), alice).Reports[0].Repeats, "duplicates are found by the times as received")
 		require.Equal(t, map[dlr.Status]int{dlr.Delivered: 2}, o.batch(key("batch")).States)
 		require.Len(t, o.recipients(key("batch"), store.RecipientQuery{Status: dlr.Delivered}), 2)
 		o.reopen()
@@ -216,7 +216,7 @@ func rawBytes(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	o.record(arrives(0, store.Report{Report: c.Report, Raw: raw}))
 	for range 2 {
-		require.Equal(t, raw, o.recipient(key("batch"), alice).Seen[0].Raw)
+		require.Equal(t, raw, o.recipient(key("batch"), alice).Reports[0].Raw)
 		require.Equal(t, raw, o.reports(key("batch"))[0].Raw)
 		o.reopen()
 	}
@@ -276,7 +276,7 @@ func digits(t *testing.T, place Place) {
 	for _, spelt := range []string{alice, "+" + alice, "00" + alice, "+44 (7700) 900001"} {
 		r := o.recipient(key("batch"), spelt)
 		require.Equal(t, "+"+alice, r.Number, "as first received")
-		require.Len(t, r.Seen, 2)
+		require.Len(t, r.Reports, 2)
 		require.Len(t, o.recipientBatches(spelt), 1)
 	}
 	require.Equal(t, "+44 7700 900-002", o.recipient(key("batch"), bob).Number)
@@ -303,7 +303,7 @@ func largeArrivals(t *testing.T, place Place) {
 		arrives(2, delivered("batch", bob)),
 	)
 	for range 2 {
-		require.True(t, bytes.Equal(r.Raw, o.recipient(key("batch"), alice).Seen[0].Raw))
+		require.True(t, bytes.Equal(r.Raw, o.recipient(key("batch"), alice).Reports[0].Raw))
 		require.True(t, bytes.Equal(padding, o.quarantine()[0].Raw))
 		require.Equal(t, 2, o.batch(key("batch")).Feedback.Owed)
 		o.reopen()
@@ -327,7 +327,7 @@ func hugeReport(t *testing.T, place Place) {
 	require.Equal(t, map[dlr.Status]int{dlr.Delivered: recipients}, b.States)
 	require.Equal(t, recipients, b.Feedback.Owed)
 	require.Equal(t, 50, o.batch(key("small")).Feedback.Owed)
-	require.Equal(t, huge.News.(store.Report).Raw, o.recipient(key("huge"), number(recipients-1)).Seen[0].Raw)
+	require.Equal(t, huge.Entry.(store.Report).Raw, o.recipient(key("huge"), number(recipients-1)).Reports[0].Raw)
 	require.Len(t, o.reports(key("huge")), 1)
 	require.Equal(t, recipients+50, o.stats(plan).Recipients)
 }

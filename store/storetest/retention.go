@@ -31,7 +31,7 @@ func (o *opened) expireStep(before time.Time, limit int) (expired int, more bool
 	o.t.Helper()
 	_, err := o.Stats(context.Background())
 	require.NoError(o.t, err)
-	expired, more, err = o.Expire(context.Background(), before, limit)
+	expired, more, err = o.DeleteOlder(context.Background(), before, limit)
 	require.NoError(o.t, err)
 	require.LessOrEqual(o.t, expired, limit)
 	return expired, more
@@ -64,7 +64,7 @@ func expireBatch(t *testing.T, place Place) {
 		at(now, plan, withReference(says("young", alice, dlr.Failed, 34, sec(0)), "order 7")),
 		at(now, "other", says("old", alice, dlr.Failed, 34, sec(0))),
 	)
-	o.settle(o.claimOne(plan, sec(10)), sec(10), store.Accepted)
+	o.settle(o.claimOne(plan, sec(10)), sec(10), store.OutcomeAccepted)
 
 	require.Zero(t, o.expire(sec(0), 10), "no batch is older than its first arrival")
 	require.Equal(t, 4, o.expire(now, 10))
@@ -100,7 +100,7 @@ func expireTotals(t *testing.T, place Place) {
 		at(sec(0).Add(month), plan, delivered("young", alice)),
 	)
 	before := o.stats(plan)
-	o.settle(o.claimOne(plan, sec(10)), sec(10), store.Accepted)
+	o.settle(o.claimOne(plan, sec(10)), sec(10), store.OutcomeAccepted)
 	require.Equal(t, store.Tally{PendingTasks: 1, Owed: 1, Sent: 2, Dropped: 1}, o.stats(plan).Feedback)
 	require.Equal(t, 2, o.expire(sec(0).Add(month), 10))
 	for range 2 {
@@ -126,8 +126,8 @@ func expireKeepsOwed(t *testing.T, place Place) {
 	require.Equal(t, 1, o.expire(later, 10))
 	require.ElementsMatch(t, []string{"pending", "summary", "leased"}, ids(o.batches(store.BatchQuery{})))
 	for _, c := range claims {
-		s := settlement(c, store.Accepted)
-		s.FullRead = true
+		s := settlement(c, store.OutcomeAccepted)
+		s.FullReportFetched = true
 		o.record(arrives(5, s))
 	}
 	require.Equal(t, 3, o.expire(later, 10), "batches that owe nothing are deleted")
@@ -138,7 +138,7 @@ func expireWithMissingReports(t *testing.T, place Place) {
 	later := sec(0).Add(month)
 	o.record(
 		arrives(0, sends("due", 2, 0)), arrives(1, sends("other", 2, 0)),
-		arrives(2, sends("ended", 2, 0)), arrives(62, store.Checked{BatchID: "ended", Refused: "404 not_found"}),
+		arrives(2, sends("ended", 2, 0)), arrives(62, store.ReportFetched{BatchID: "ended", Refused: "404 not_found"}),
 		arrives(3, sends("asked", 2, 0)), at(later, plan, checked("asked")),
 	)
 	require.Equal(t, []string{"due", "other"}, ids(o.overdue(plan, later, 10)))
@@ -169,7 +169,7 @@ func expireThenNewBatch(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	report := delivered("batch", alice)
 	o.record(arrives(0, report), arrives(0, says("batch", bob, dlr.Failed, 34, sec(0))))
-	o.settle(o.claimOne(plan, sec(1)), sec(1), store.Accepted)
+	o.settle(o.claimOne(plan, sec(1)), sec(1), store.OutcomeAccepted)
 	later := sec(0).Add(month)
 	require.Equal(t, 1, o.expire(later, 10))
 
@@ -179,7 +179,7 @@ func expireThenNewBatch(t *testing.T, place Place) {
 		require.Equal(t, later, b.FirstAt)
 		require.Equal(t, map[dlr.Status]int{dlr.Delivered: 1}, b.States)
 		require.Equal(t, store.FeedbackCounts{Owed: 1}, b.Feedback)
-		require.Zero(t, o.recipient(key("batch"), alice).Seen[0].Repeats)
+		require.Zero(t, o.recipient(key("batch"), alice).Reports[0].Repeats)
 		require.Len(t, o.recipients(key("batch"), store.RecipientQuery{}), 1)
 		require.Len(t, o.reports(key("batch")), 1)
 		require.Len(t, o.recipientBatches(alice), 1)

@@ -29,7 +29,7 @@ var settling = []behavior{
 func settleAccepted(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	o.record(arrives(0, allDelivered("batch", alice, "+"+bob)))
-	o.settle(o.claimOne(plan, sec(1)), sec(2), store.Accepted)
+	o.settle(o.claimOne(plan, sec(1)), sec(2), store.OutcomeAccepted)
 	for range 2 {
 		require.Equal(t, store.FeedbackCounts{Sent: 2}, o.batch(key("batch")).Feedback)
 		require.Nil(t, o.batch(key("batch")).Task)
@@ -49,7 +49,7 @@ func settlePartly(t *testing.T, place Place) {
 	o.record(arrives(0, allDelivered("batch", alice, bob, carol)))
 	c := o.claimOne(plan, sec(1))
 	c.Recipients = c.Recipients[:1]
-	o.settle(c, sec(2), store.Accepted)
+	o.settle(c, sec(2), store.OutcomeAccepted)
 	require.Equal(t, []string{bob, carol}, o.claimOne(plan, sec(2)).Recipients)
 }
 
@@ -58,7 +58,7 @@ func settleRetry(t *testing.T, place Place) {
 	o.record(arrives(0, delivered("batch", alice)))
 	for attempt := 1; attempt <= 3; attempt++ {
 		due := sec(attempt * 10)
-		retry := settlement(o.claimOne(plan, due.Add(-10*time.Second)), store.Retry)
+		retry := settlement(o.claimOne(plan, due.Add(-10*time.Second)), store.OutcomeRetry)
 		retry.Due = due
 		o.record(at(due.Add(-9*time.Second), plan, retry))
 		require.Empty(t, o.claim(plan, due.Add(-time.Millisecond), 10))
@@ -75,7 +75,7 @@ func settleGivenBack(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	o.record(arrives(0, delivered("batch", alice)))
 	c := o.claimOne(plan, sec(1))
-	o.settle(c, sec(1), store.GivenBack)
+	o.settle(c, sec(1), store.OutcomeReleased)
 	again := o.claimOne(plan, sec(1))
 	require.Zero(t, again.Batch.Task.Attempts, "the attempt must not count")
 	require.Equal(t, c.Batch.Task, again.Batch.Task)
@@ -87,7 +87,7 @@ func settleProgress(t *testing.T, place Place) {
 	o.record(arrives(0, delivered("batch", alice)))
 	c := o.claimOne(plan, sec(3600))
 	o.record(arrives(3601, facts("batch", true, sec(0))))
-	o.settle(c, sec(3601), store.Progress)
+	o.settle(c, sec(3601), store.OutcomeProgress)
 	again := o.claimOne(plan, sec(3601))
 	require.Equal(t, store.FlagWanted, again.Batch.Flag)
 	require.Equal(t, []string{alice}, again.Recipients)
@@ -97,7 +97,7 @@ func settleDead(t *testing.T, place Place) {
 	ctx := context.Background()
 	o := open(t, place, Config{})
 	o.record(arrives(0, allDelivered("batch", alice, bob)))
-	buried := settlement(o.claimOne(plan, sec(1)), store.Buried)
+	buried := settlement(o.claimOne(plan, sec(1)), store.OutcomeDead)
 	buried.Reason, buried.Detail = store.ReasonRejected, "400 syntax_constraint_violation"
 	o.record(arrives(2, buried))
 	for range 2 {
@@ -119,7 +119,7 @@ func settleDead(t *testing.T, place Place) {
 	require.Equal(t, []string{"batch"}, ids(o.tasks(store.TaskQuery{})))
 	require.Equal(t, store.Tally{PendingTasks: 1, Owed: 2}, o.stats(plan).Feedback)
 	require.Empty(t, o.claim(plan, sec(19), 10))
-	o.settle(o.claimOne(plan, sec(20)), sec(21), store.Accepted)
+	o.settle(o.claimOne(plan, sec(20)), sec(21), store.OutcomeAccepted)
 	require.Equal(t, store.Tally{Sent: 2}, o.stats(plan).Feedback)
 
 	n, err = o.Requeue(ctx, key("batch"), sec(30))
@@ -131,7 +131,7 @@ func settleDead(t *testing.T, place Place) {
 func settleWaiting(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	o.record(arrives(0, allDelivered("batch", alice, bob)))
-	parked := settlement(o.claimOne(plan, sec(1)), store.Retry)
+	parked := settlement(o.claimOne(plan, sec(1)), store.OutcomeRetry)
 	parked.Due = sec(86400)
 	o.record(arrives(2, parked))
 	require.Empty(t, o.claim(plan, sec(100), 10))
@@ -156,7 +156,7 @@ func settleWaiting(t *testing.T, place Place) {
 		return n
 	}
 	require.Equal(t, 2, sendNow())
-	o.settle(o.claimOne(plan, sec(100)), sec(101), store.Accepted)
+	o.settle(o.claimOne(plan, sec(100)), sec(101), store.OutcomeAccepted)
 	require.Equal(t, store.Tally{Sent: 2}, o.stats(plan).Feedback)
 	_, err = o.Requeue(context.Background(), key("batch"), sec(102))
 	require.NoError(t, err)
@@ -167,10 +167,10 @@ func settleWithoutFullReport(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	o.record(arrives(0, whole("batch", entry{Status: dlr.Delivered, Count: 2})))
 	c := o.claimOne(plan, sec(0))
-	unreadable := settlement(c, store.Buried)
-	unreadable.FullRead = true
+	unreadable := settlement(c, store.OutcomeDead)
+	unreadable.FullReportFetched = true
 	o.record(arrives(1, unreadable))
-	require.True(t, o.batch(key("batch")).Dead.Full)
+	require.True(t, o.batch(key("batch")).Dead.FullReport)
 	require.Equal(t, []string{"batch"}, ids(o.tasks(store.TaskQuery{Dead: true})))
 	require.Empty(t, o.claim(plan, sec(100), 10))
 	o.reopen()
@@ -179,7 +179,7 @@ func settleWithoutFullReport(t *testing.T, place Place) {
 	require.NoError(t, err)
 	require.Zero(t, n, "no recipient is dead")
 	require.Empty(t, o.tasks(store.TaskQuery{Dead: true}))
-	require.True(t, o.claimOne(plan, sec(2)).Batch.WantFull)
+	require.True(t, o.claimOne(plan, sec(2)).Batch.NeedsFullReport)
 }
 
 func requeueMany(t *testing.T, place Place) {
@@ -187,7 +187,7 @@ func requeueMany(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	o.record(arrives(0, allDelivered("batch", numbers(recipients)...)))
 	for i := range 3 {
-		o.settle(o.claimOne(plan, sec(i)), sec(i), store.Buried)
+		o.settle(o.claimOne(plan, sec(i)), sec(i), store.OutcomeDead)
 	}
 	require.Equal(t, recipients, o.batch(key("batch")).Feedback.Dead)
 	n, err := o.Requeue(t.Context(), key("batch"), sec(10))
@@ -202,11 +202,11 @@ func settleTwice(t *testing.T, place Place) {
 	o.record(arrives(0, allDelivered("batch", alice, bob)))
 	c := o.claimOne(plan, sec(1))
 	c.Recipients = []string{alice}
-	o.settle(c, sec(2), store.Accepted)
+	o.settle(c, sec(2), store.OutcomeAccepted)
 	next := o.claimOne(plan, sec(2))
-	o.settle(c, sec(2), store.Accepted)
+	o.settle(c, sec(2), store.OutcomeAccepted)
 	require.Empty(t, o.claim(plan, sec(3), 10), "the repeat must not end the next lease")
-	o.settle(next, sec(3), store.Accepted)
+	o.settle(next, sec(3), store.OutcomeAccepted)
 	require.Equal(t, store.Tally{Sent: 2}, o.stats(plan).Feedback)
 	require.NoError(t, o.Close())
 	o.observed.mu.Lock()
@@ -229,7 +229,7 @@ func settleAndCancel(t *testing.T, place Place) {
 		now := sec(0).Add(time.Duration(i) * time.Hour)
 		o.record(at(now, plan, delivered(id, alice)))
 		c := o.claimOne(plan, now)
-		err := o.Record(canceled, at(now, plan, settlement(c, store.Accepted)))
+		err := o.Record(canceled, at(now, plan, settlement(c, store.OutcomeAccepted)))
 		o.record(at(now, plan, delivered(id, alice))) // once this returns, the settlement is stored or lost
 		claims := o.claim(plan, now.Add(leaseTime+time.Millisecond), 10)
 		if err == nil {
@@ -237,7 +237,7 @@ func settleAndCancel(t *testing.T, place Place) {
 		}
 		require.Len(t, claims, o.batch(key(id)).Feedback.Owed)
 		for _, c := range claims {
-			o.settle(c, now, store.Accepted)
+			o.settle(c, now, store.OutcomeAccepted)
 		}
 	}
 }

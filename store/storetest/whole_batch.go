@@ -22,20 +22,20 @@ func everyoneFirst(t *testing.T, place Place) {
 	o.record(arrives(0, allDelivered("batch", alice, "+"+bob)), arrives(1, forAll("batch")))
 	o.reopen()
 	c := o.claimOne(plan, sec(1))
-	require.True(t, c.Everyone)
+	require.True(t, c.WholeBatch)
 	require.Equal(t, o.batch(key("batch")), c.Batch)
 	require.Empty(t, o.claim(plan, sec(1), 10), "named recipients wait")
-	o.settle(c, sec(2), store.Accepted)
+	o.settle(c, sec(2), store.OutcomeAccepted)
 
 	for range 2 {
-		require.Equal(t, store.FeedbackSent, o.batch(key("batch")).Everyone)
+		require.Equal(t, store.FeedbackSent, o.batch(key("batch")).WholeBatch)
 		require.Equal(t, store.Tally{PendingTasks: 1, Owed: 2}, o.stats(plan).Feedback)
 		o.reopen()
 	}
 	c = o.claimOne(plan, sec(2))
-	require.False(t, c.Everyone)
+	require.False(t, c.WholeBatch)
 	require.Equal(t, []string{alice, "+" + bob}, c.Recipients)
-	o.settle(c, sec(3), store.Accepted)
+	o.settle(c, sec(3), store.OutcomeAccepted)
 	require.Empty(t, o.claim(plan, sec(10000), 10))
 	require.Equal(t, store.Tally{Sent: 2}, o.stats(plan).Feedback)
 }
@@ -44,25 +44,25 @@ func everyoneRetried(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	o.record(arrives(0, forAll("batch")))
 	require.Equal(t, []string{"batch"}, ids(o.tasks(store.TaskQuery{})))
-	retry := settlement(o.claimOne(plan, sec(0)), store.Retry)
+	retry := settlement(o.claimOne(plan, sec(0)), store.OutcomeRetry)
 	retry.Due = sec(10)
 	o.record(arrives(1, retry))
 	require.Empty(t, o.claim(plan, sec(9), 10))
 	c := o.claimOne(plan, sec(10))
-	require.True(t, c.Everyone)
+	require.True(t, c.WholeBatch)
 	require.Equal(t, 1, c.Batch.Task.Attempts)
-	o.settle(c, sec(11), store.GivenBack)
-	require.True(t, o.claimOne(plan, sec(11)).Everyone)
-	require.Equal(t, store.FeedbackOwed, o.batch(key("batch")).Everyone)
+	o.settle(c, sec(11), store.OutcomeReleased)
+	require.True(t, o.claimOne(plan, sec(11)).WholeBatch)
+	require.Equal(t, store.FeedbackOwed, o.batch(key("batch")).WholeBatch)
 }
 
 func everyoneOnce(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	o.record(arrives(0, forAll("batch")), arrives(1, forAll("batch")))
-	o.settle(o.claimOne(plan, sec(1)), sec(1), store.Accepted)
+	o.settle(o.claimOne(plan, sec(1)), sec(1), store.OutcomeAccepted)
 	for i := range 2 {
 		o.record(arrives(2+i, forAll("batch")))
-		require.Equal(t, store.FeedbackSent, o.batch(key("batch")).Everyone)
+		require.Equal(t, store.FeedbackSent, o.batch(key("batch")).WholeBatch)
 		require.Empty(t, o.claim(plan, sec(10000), 10))
 		require.Zero(t, o.stats(plan).Feedback)
 		o.reopen()
@@ -72,9 +72,9 @@ func everyoneOnce(t *testing.T, place Place) {
 func everyoneDead(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	o.record(arrives(0, forAll("batch")))
-	o.settle(o.claimOne(plan, sec(0)), sec(1), store.Buried)
+	o.settle(o.claimOne(plan, sec(0)), sec(1), store.OutcomeDead)
 	for range 2 {
-		require.Equal(t, store.FeedbackDead, o.batch(key("batch")).Everyone)
+		require.Equal(t, store.FeedbackDead, o.batch(key("batch")).WholeBatch)
 		require.Equal(t, []string{"batch"}, ids(o.tasks(store.TaskQuery{Dead: true})))
 		require.Equal(t, store.Tally{DeadTasks: 1}, o.stats(plan).Feedback)
 		require.Empty(t, o.claim(plan, sec(10000), 10))
@@ -86,8 +86,8 @@ func everyoneDead(t *testing.T, place Place) {
 	require.Empty(t, o.tasks(store.TaskQuery{Dead: true}))
 	require.Equal(t, store.Tally{PendingTasks: 1}, o.stats(plan).Feedback)
 	c := o.claimOne(plan, sec(20))
-	require.True(t, c.Everyone)
-	o.settle(c, sec(21), store.Accepted)
+	require.True(t, c.WholeBatch)
+	o.settle(c, sec(21), store.OutcomeAccepted)
 	n, err = o.Requeue(t.Context(), key("batch"), sec(30))
 	require.NoError(t, err)
 	require.Zero(t, n)
@@ -99,7 +99,7 @@ func everyoneRequeuedWithOthers(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	o.record(arrives(0, allDelivered("batch", numbers(recipients)...)), arrives(0, forAll("batch")))
 	for i := range 3 {
-		o.settle(o.claimOne(plan, sec(i)), sec(i), store.Buried)
+		o.settle(o.claimOne(plan, sec(i)), sec(i), store.OutcomeDead)
 	}
 	require.Equal(t, store.Tally{DeadTasks: 1, Dead: recipients}, o.stats(plan).Feedback)
 	n, err := o.Requeue(t.Context(), key("batch"), sec(10))
@@ -107,9 +107,9 @@ func everyoneRequeuedWithOthers(t *testing.T, place Place) {
 	require.Equal(t, recipients, n)
 	b := o.batch(key("batch"))
 	require.Nil(t, b.Dead)
-	require.Equal(t, store.FeedbackOwed, b.Everyone)
+	require.Equal(t, store.FeedbackOwed, b.WholeBatch)
 	require.Equal(t, store.FeedbackCounts{Owed: recipients}, b.Feedback)
-	require.True(t, o.claimOne(plan, sec(10)).Everyone)
+	require.True(t, o.claimOne(plan, sec(10)).WholeBatch)
 }
 
 func everyoneKeeps(t *testing.T, place Place) {
@@ -117,7 +117,7 @@ func everyoneKeeps(t *testing.T, place Place) {
 	o.record(arrives(0, forAll("batch")))
 	later := sec(0).Add(month)
 	require.Zero(t, o.expire(later, 10))
-	o.settle(o.claimOne(plan, sec(1)), sec(1), store.Accepted)
+	o.settle(o.claimOne(plan, sec(1)), sec(1), store.OutcomeAccepted)
 	require.Equal(t, 1, o.expire(later, 10))
 	require.Zero(t, o.stats(plan).Feedback)
 }

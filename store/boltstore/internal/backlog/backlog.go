@@ -100,7 +100,7 @@ func (b *Queue) broadcast() {
 }
 
 // rowsOf returns how many rows folding a may write: the batch and its recipients.
-func rowsOf(a store.Arrival) int { return 1 + a.News.Names() }
+func rowsOf(a store.Arrival) int { return 1 + a.Entry.Names() }
 
 // first returns the first group and how far it is folded, or false if the backlog is empty.
 func (b *Queue) first() (g group, done schema.Progress, ok bool) {

@@ -17,7 +17,7 @@ import (
 // ofRecipients returns a report with n recipients.
 func ofRecipients(n int) store.Arrival {
 	entries := []dlr.Entry{{}, {Recipients: make([]string, n)}}
-	return store.Arrival{News: store.Report{Report: &dlr.Report{Entries: entries}}}
+	return store.Arrival{Entry: store.Report{Report: &dlr.Report{Entries: entries}}}
 }
 
 // noReadBack returns a read function for a test in which no frame may be read back from the journal.
@@ -69,7 +69,9 @@ func TestStepIsLimitedByRows(t *testing.T) {
 
 func TestStepIsLimitedByBytesOfReports(t *testing.T) {
 	b := New(1<<20, noReadBack(t))
-	of := func(bytes int) store.Arrival { return store.Arrival{News: store.Quarantined{Raw: make([]byte, bytes)}} }
+	of := func(bytes int) store.Arrival {
+		return store.Arrival{Entry: store.Quarantined{Raw: make([]byte, bytes)}}
+	}
 	for i, bytes := range []int{10, 10, 500, 10} {
 		addTo(b, uint64(i+1), of(bytes))
 	}
@@ -81,24 +83,24 @@ func TestStepIsLimitedByBytesOfReports(t *testing.T) {
 
 func TestRowsOfEachArrivalType(t *testing.T) {
 	three := []string{"1", "2", "3"}
-	for want, news := range map[int][]store.News{
+	for want, news := range map[int][]store.Entry{
 		1: {
-			store.Facts{},
+			store.BatchInfo{},
 			store.Quarantined{},
 			store.Report{Report: &dlr.Report{}},
-			store.Checked{},
-			store.Confirmation{Everyone: true},
+			store.ReportFetched{},
+			store.Confirmation{WholeBatch: true},
 		},
 		4: {
-			store.Facts{Numbers: three},
+			store.BatchInfo{Numbers: three},
 			store.Confirmation{Recipients: three},
 			store.Settlement{Recipients: three},
 			store.Requeue{Recipients: three},
-			ofRecipients(3).News,
+			ofRecipients(3).Entry,
 		},
 	} {
 		for _, n := range news {
-			require.Equal(t, want, rowsOf(store.Arrival{News: n}), "%T", n)
+			require.Equal(t, want, rowsOf(store.Arrival{Entry: n}), "%T", n)
 		}
 	}
 }

@@ -78,11 +78,11 @@ func (r *Room) divide(
 	next = done
 	taken = arrivals[min(done.Arrivals, len(arrivals)):]
 	for i, a := range taken {
-		from, names := next.Recipients, a.News.Names()
+		from, names := next.Recipients, a.Entry.Names()
 		from = min(from, names) // the version that wrote the position may have read more recipients in the report
 		raw := 0
 		if from == 0 {
-			raw = len(a.News.RawBytes())
+			raw = len(a.Entry.RawBytes())
 		}
 		rows, most := 1+names-from, r.most(raw)
 		to := names

@@ -28,7 +28,7 @@ func TestLargeReportsAreDivided(t *testing.T) {
 		w := take(t, b, roomForRows(1500))
 		var step []int
 		for _, a := range w.Parts[0].Arrivals {
-			step = append(step, a.News.Names())
+			step = append(step, a.Entry.Names())
 		}
 		require.Equal(t, want.step, step)
 		require.Equal(t, want.from, w.From.Within)
@@ -53,7 +53,7 @@ func TestDividedFramesAreFoldedCompletely(t *testing.T) {
 			sizes := rapid.SliceOfN(size, 0, 4).Draw(rt, "recipients")
 			for i, recipients := range sizes {
 				a := ofRecipients(recipients)
-				e := a.News.(store.Report).Entries
+				e := a.Entry.(store.Report).Entries
 				for n := range recipients {
 					e[1].Recipients[n] = fmt.Sprintf("%d%d%04d", seq+1, i, n)
 				}

@@ -10,10 +10,10 @@ import (
 )
 
 // Indexes are the buckets that can be computed from other rows.
-var Indexes = [][]byte{BucketIDs, BucketDue, BucketBuried, BucketChecks, BucketNumbers}
+var Indexes = [][]byte{BucketIDs, BucketDue, BucketDead, BucketChecks, BucketNumbers}
 
 // IndexKeys are the keys of one batch in the indexes due, buried and checks; nil where the batch is not listed.
-type IndexKeys struct{ Due, Buried, Check []byte }
+type IndexKeys struct{ Due, Dead, Fetch []byte }
 
 // IndexKeysOf returns the keys under which b must be listed.
 func IndexKeysOf(b *store.Batch, n Number) (p IndexKeys) {
@@ -21,10 +21,10 @@ func IndexKeysOf(b *store.Batch, n Number) (p IndexKeys) {
 		p.Due = DueKey(b.Plan, b.Task.Due, n)
 	}
 	if b.Dead != nil {
-		p.Buried = buriedKey(b.Plan, n)
+		p.Dead = deadKey(b.Plan, n)
 	}
-	if b.Check != nil && !b.Check.Due.IsZero() {
-		p.Check = DueKey(b.Plan, b.Check.Due, n)
+	if b.Fetch != nil && !b.Fetch.Due.IsZero() {
+		p.Fetch = DueKey(b.Plan, b.Fetch.Due, n)
 	}
 	return p
 }
@@ -33,8 +33,8 @@ func IndexKeysOf(b *store.Batch, n Number) (p IndexKeys) {
 func Reindex(tx *bolt.Tx, from, to IndexKeys) error {
 	return errors.Join(
 		replace(tx.Bucket(BucketDue), from.Due, to.Due),
-		replace(tx.Bucket(BucketBuried), from.Buried, to.Buried),
-		replace(tx.Bucket(BucketChecks), from.Check, to.Check),
+		replace(tx.Bucket(BucketDead), from.Dead, to.Dead),
+		replace(tx.Bucket(BucketChecks), from.Fetch, to.Fetch),
 	)
 }
 
@@ -62,7 +62,7 @@ func EntriesOf(n Number, b *store.Batch) []Entry {
 	entries := []Entry{{BucketIDs, IDKey(b.Key()), n.Key()}}
 	at := IndexKeysOf(b, n)
 	for _, e := range []Entry{
-		{BucketDue, at.Due, nil}, {BucketBuried, at.Buried, nil}, {BucketChecks, at.Check, nil},
+		{BucketDue, at.Due, nil}, {BucketDead, at.Dead, nil}, {BucketChecks, at.Fetch, nil},
 	} {
 		if e.Key != nil {
 			entries = append(entries, e)

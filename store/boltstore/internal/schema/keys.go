@@ -18,7 +18,7 @@ var (
 	BucketBatches    = []byte("batches")
 	BucketRecipients = []byte("recipients")
 	BucketDue        = []byte("due")
-	BucketBuried     = []byte("buried")
+	BucketDead       = []byte("buried")
 	BucketChecks     = []byte("checks")
 	BucketNumbers    = []byte("numbers")
 	BucketLog        = []byte("log")
@@ -29,7 +29,7 @@ var (
 	BucketMending    = []byte("mending") // created when needed
 
 	Buckets = [][]byte{
-		BucketMeta, BucketIDs, BucketBatches, BucketRecipients, BucketDue, BucketBuried, BucketChecks,
+		BucketMeta, BucketIDs, BucketBatches, BucketRecipients, BucketDue, BucketDead, BucketChecks,
 		BucketNumbers, BucketLog, BucketMinutes, BucketQuarantine, BucketTrash,
 	}
 )
@@ -128,8 +128,8 @@ func DueOf(key []byte) time.Time {
 	return time.UnixMilli(int64(binary.BigEndian.Uint64(key[len(key)-16:]))).UTC()
 }
 
-// buriedKey returns the key of a batch in bucket buried.
-func buriedKey(plan string, n Number) []byte {
+// deadKey returns the key of a batch in bucket buried.
+func deadKey(plan string, n Number) []byte {
 	return binary.BigEndian.AppendUint64(AppendPlan(nil, plan), uint64(n))
 }
 

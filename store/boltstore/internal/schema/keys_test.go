@@ -47,7 +47,7 @@ func TestPrefixOfOneIsNotAPrefixOfAnother(t *testing.T) {
 		n := Number(rapid.Uint64().Draw(t, "number"))
 		due := storetest.AnyTime().Draw(t, "due")
 		require.Equal(t, plan == other, bytes.HasPrefix(DueKey(other, due, n), AppendPlan(nil, plan)))
-		require.Equal(t, plan == other, bytes.HasPrefix(buriedKey(other, n), AppendPlan(nil, plan)))
+		require.Equal(t, plan == other, bytes.HasPrefix(deadKey(other, n), AppendPlan(nil, plan)))
 
 		prefix, key := NumberPrefix(n.Day(), plan), NumberKey(n, other)
 		require.Equal(t, plan == other, bytes.HasPrefix(key, prefix) && len(key) == len(prefix)+8)
@@ -110,7 +110,7 @@ func TestKeyRoundTrip(t *testing.T) {
 		due := time.UnixMilli(rapid.Int64Range(0, 1<<45).Draw(t, "due")).UTC()
 		require.Equal(t, due, DueOf(DueKey(plan, due, n)))
 		require.Equal(t, n, TrailingNumber(DueKey(plan, due, n)))
-		require.Equal(t, n, TrailingNumber(buriedKey(plan, n)))
+		require.Equal(t, n, TrailingNumber(deadKey(plan, n)))
 		require.Equal(t, n, NumberOf(RecipientKey(n, plan)))
 		require.Equal(t, n, TrailingNumber(NumberKey(n, plan)))
 		require.Equal(t, NumberKey(n, plan), append(NumberPrefixOf(n, RecipientKey(n, plan)), n.Key()...))

@@ -18,7 +18,7 @@ func TestRecipientRowRoundTrip(t *testing.T) {
 		"+447700900001", "00 44 7700-900001", strings.Repeat("9", MaxDigits), strings.Repeat("9", MaxDigits+1),
 		"", "group", "a\x00b", "\xffdeadbeef",
 	} {
-		r := store.Recipient{Number: number, Seen: []store.Seen{}}
+		r := store.Recipient{Number: number, Reports: []store.RecipientReport{}}
 		key := RecipientKey(7, dlr.Digits(number))
 		read, err := DecodeRecipient(key, SealRecipient(key, &r))
 		require.NoError(t, err)
@@ -33,7 +33,7 @@ func TestQuarantineRowRoundTrip(t *testing.T) {
 			Type:   dlr.Type(storetest.AnyText().Draw(t, "type")),
 			Raw:    rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "raw"),
 		}
-		a := store.Arrival{Plan: storetest.AnyText().Draw(t, "plan"), At: storetest.AnyTime().Draw(t, "at"), News: q}
+		a := store.Arrival{Plan: storetest.AnyText().Draw(t, "plan"), At: storetest.AnyTime().Draw(t, "at"), Entry: q}
 		key := QuarantineKey(1, 2)
 		row := SealQuarantined(key, a, q)
 		read, err := DecodeQuarantined(key, row)

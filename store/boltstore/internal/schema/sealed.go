@@ -130,7 +130,7 @@ func SealRecipient(key []byte, r *store.Recipient) []byte {
 	if Hashed(digits, MaxDigits) {
 		digits = "" // the key holds their hash
 	}
-	return Seal(BucketRecipients, key, packed.AppendRecipient(Unsealed(24+40*len(r.Seen)), r, digits))
+	return Seal(BucketRecipients, key, packed.AppendRecipient(Unsealed(24+40*len(r.Reports)), r, digits))
 }
 
 // DecodeCount decodes a row of bucket minutes.

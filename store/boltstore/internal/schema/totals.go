@@ -115,7 +115,7 @@ func (t *Totals) Load(tx *bolt.Tx) error {
 // countAwaited computes the number of awaited reports from the batches in bucket checks. No other batch awaits any.
 func (t Totals) countAwaited(tx *bolt.Tx) error {
 	for _, p := range t {
-		p.Feedback.Awaited = 0
+		p.Feedback.Missing = 0
 	}
 	batches := tx.Bucket(BucketBatches)
 	return tx.Bucket(BucketChecks).ForEach(func(key, _ []byte) error {
@@ -124,7 +124,7 @@ func (t Totals) countAwaited(tx *bolt.Tx) error {
 		if err != nil {
 			return err
 		}
-		t.Plan(b.Plan).Feedback.Awaited += b.Tally().Awaited
+		t.Plan(b.Plan).Feedback.Missing += b.Tally().Missing
 		return nil
 	})
 }

@@ -55,7 +55,7 @@ func main() {
 	flag.IntVar(&c.exitAfter, "exit-after", 0, "exit abruptly after so many acknowledged arrivals")
 	flag.Parse()
 	config.Committer.Patience = 500 * time.Millisecond
-	config.Policies = func(string) store.Policy { return store.Policy{Missing: store.Missing{Silence: time.Hour}} }
+	config.Policies = func(string) store.Policy { return store.Policy{MissingReports: store.MissingReports{Silence: time.Hour}} }
 
 	s, err := boltstore.Open(context.Background(), config)
 	if err != nil {
@@ -94,14 +94,14 @@ func main() {
 func (c *child) printNotClosed(ctx context.Context) {
 	key := store.BatchKey{Plan: "live", BatchID: "batch-0"}
 	closed := make(map[string]error)
-	closed["Record"] = c.store.Record(ctx, store.Arrival{Plan: "live", At: noon, News: store.Facts{BatchID: "x"}})
+	closed["Record"] = c.store.Record(ctx, store.Arrival{Plan: "live", At: noon, Entry: store.BatchInfo{BatchID: "x"}})
 	closed["Ready"] = c.store.Ready(ctx)
 	_, closed["Claim"] = c.store.Claim(ctx, "live", noon, time.Hour, 1)
-	_, closed["Overdue"] = c.store.Overdue(ctx, "live", noon, 1)
+	_, closed["Overdue"] = c.store.MissingReports(ctx, "live", noon, 1)
 	_, closed["Batch"] = c.store.Batch(ctx, key)
 	_, closed["Stats"] = c.store.Stats(ctx)
 	_, closed["Requeue"] = c.store.Requeue(ctx, key, noon)
-	_, _, closed["Expire"] = c.store.Expire(ctx, noon, 1)
+	_, _, closed["Expire"] = c.store.DeleteOlder(ctx, noon, 1)
 	for method, err := range closed {
 		if !errors.Is(err, store.ErrClosed) {
 			say("open %s: %v", method, err)
@@ -143,14 +143,14 @@ func (c *child) load(loader int, r *rand.Rand) {
 		again := false
 		switch kind := r.IntN(20); {
 		case i == 0:
-			a.News = store.Facts{
+			a.Entry = store.BatchInfo{
 				BatchID: batch, FeedbackEnabled: true, CreatedAt: noon, ModifiedAt: noon, ClientReference: name,
 				// So many recipients never report, so reports are always missing.
 				ReportKind: "per_recipient", Recipients: 1_000_000,
 			}
 			name = "facts " + batch
 		case kind == 0:
-			a.News = store.Quarantined{Reason: dlr.NotJSON, Raw: []byte("not understood " + name)}
+			a.Entry = store.Quarantined{Reason: dlr.NotJSON, Raw: []byte("not understood " + name)}
 			name = "quarantined " + name
 		case kind == 1: // a full report
 			var all []string
@@ -158,7 +158,7 @@ func (c *child) load(loader int, r *rand.Rand) {
 				all = append(all, fmt.Sprintf(`"4478%d%02d%03d%04d"`, c.generation, loader, i, n))
 			}
 			got := c.recipients * 3 / 5
-			a.News = report(`{"type":"delivery_report_sms","batch_id":%q,"total_message_count":%d,`+
+			a.Entry = report(`{"type":"delivery_report_sms","batch_id":%q,"total_message_count":%d,`+
 				`"client_reference":%q,`+
 				`"statuses":[{"code":0,"status":"Delivered","count":%d,"recipients":[%s]},`+
 				`{"code":402,"status":"Failed","count":%d,"recipients":[%s]}]}`,
@@ -167,13 +167,13 @@ func (c *child) load(loader int, r *rand.Rand) {
 			name = "report " + name
 		case kind == 2: // for retention to delete
 			a.Plan, a.At = "old", noon.AddDate(-6, 0, 0)
-			a.News = recipientReport(batch, number, "Failed", name, 0)
+			a.Entry = recipientReport(batch, number, "Failed", name, 0)
 			name = "old " + name
 		case kind == 3: // larger than a segment
-			a.News = recipientReport(batch, number, "Expired", name, 20_000)
+			a.Entry = recipientReport(batch, number, "Expired", name, 20_000)
 			name = "report " + name
 		default:
-			a.News = recipientReport(batch, number, "Delivered", name, r.IntN(600))
+			a.Entry = recipientReport(batch, number, "Delivered", name, r.IntN(600))
 			name, again = "report "+name, kind == 4
 		}
 		if c.record(name, a) && again {
@@ -210,28 +210,28 @@ func (c *child) relay(ctx context.Context) {
 		for _, claim := range claims {
 			s := store.Settlement{
 				BatchID: claim.Key.BatchID, Lease: claim.Lease, Recipients: claim.Recipients,
-				Outcome: store.Accepted, Reason: store.ReasonAccepted,
+				Outcome: store.OutcomeAccepted, Reason: store.ReasonAccepted,
 			}
 			if n%7 == 0 {
-				s.Outcome, s.Reason = store.Buried, store.ReasonRejected
+				s.Outcome, s.Reason = store.OutcomeDead, store.ReasonRejected
 			}
 			what := fmt.Sprintf("%s %s %s", s.Outcome, claim.Key.BatchID, strings.Join(claim.Recipients, " "))
-			c.record(what, store.Arrival{Plan: "live", At: noon, News: s})
+			c.record(what, store.Arrival{Plan: "live", At: noon, Entry: s})
 		}
 		wait(ctx, 5*time.Millisecond)
 	}
 }
 
-// reconcile records a Checked for each overdue batch until ctx ends. A later callback makes the batch overdue again.
+// reconcile records a ReportFetched for each overdue batch until ctx ends. A later callback makes the batch overdue again.
 func (c *child) reconcile(ctx context.Context) {
 	later := noon.Add(2 * time.Hour)
 	for ctx.Err() == nil {
-		batches, err := c.store.Overdue(ctx, "live", later, 2)
+		batches, err := c.store.MissingReports(ctx, "live", later, 2)
 		if err != nil {
 			return
 		}
 		for _, b := range batches {
-			c.record("checked "+b.ID, store.Arrival{Plan: "live", At: later, News: store.Checked{BatchID: b.ID}})
+			c.record("checked "+b.ID, store.Arrival{Plan: "live", At: later, Entry: store.ReportFetched{BatchID: b.ID}})
 		}
 		wait(ctx, 10*time.Millisecond)
 	}
@@ -242,7 +242,7 @@ func (c *child) expire(ctx context.Context) {
 	for ctx.Err() == nil {
 		wait(ctx, 30*time.Millisecond)
 		say("expire begins")
-		_, _, err := c.store.Expire(context.Background(), noon.AddDate(-5, 0, 0), 2)
+		_, _, err := c.store.DeleteOlder(context.Background(), noon.AddDate(-5, 0, 0), 2)
 		say("expire ends")
 		if err != nil && c.store.Err() != nil {
 			return

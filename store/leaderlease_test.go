@@ -20,7 +20,7 @@ type holder struct {
 	until []time.Time // the until argument of each call
 }
 
-func (h *holder) Hold(_ context.Context, _ string, _, until time.Time) (bool, error) {
+func (h *holder) AcquireLease(_ context.Context, _ string, _, until time.Time) (bool, error) {
 	h.until = append(h.until, until)
 	return h.held, h.err
 }
@@ -31,16 +31,16 @@ type slow struct {
 	takes time.Duration
 }
 
-func (s *slow) Hold(ctx context.Context, name string, now, until time.Time) (bool, error) {
+func (s *slow) AcquireLease(ctx context.Context, name string, now, until time.Time) (bool, error) {
 	time.Sleep(s.takes)
-	return s.holder.Hold(ctx, name, now, until)
+	return s.holder.AcquireLease(ctx, name, now, until)
 }
 
 // A Hold that took a third of the lease or longer proves nothing: too much of the lease is over.
 func TestDutyIsNotHeldAfterASlowHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &slow{holder: holder{held: true}, takes: 10 * time.Second}
-		d := &store.Duty{Store: s, Name: store.DutyRetire, Lease: 30 * time.Second}
+		d := &store.LeaderLease{Store: s, Name: store.LeaseRetention, Duration: 30 * time.Second}
 		for takes, want := range map[time.Duration]bool{10 * time.Second: false, 9 * time.Second: true} {
 			s.takes = takes
 			held, err := d.Held(t.Context(), time.Now())
@@ -54,7 +54,7 @@ func TestDutyIsNotHeldAfterASlowHold(t *testing.T) {
 func TestHeldRenewsTheLeaseAfterAThirdOfIt(t *testing.T) {
 	begin := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
 	h := &holder{held: true}
-	d := &store.Duty{Store: h, Name: store.DutyRetire, Lease: 30 * time.Second}
+	d := &store.LeaderLease{Store: h, Name: store.LeaseRetention, Duration: 30 * time.Second}
 	held := func(after time.Duration, want bool, asked int) {
 		t.Helper()
 		got, err := d.Held(t.Context(), begin.Add(after))

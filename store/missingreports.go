@@ -2,8 +2,8 @@ package store
 
 import "time"
 
-// Missing configures when the reports of a batch count as missing. They are then fetched from Sinch.
-type Missing struct {
+// MissingReports configures when the reports of a batch count as missing. They are then fetched from Sinch.
+type MissingReports struct {
 	// Silence is how long no report may arrive before a fetch. It doubles after each fetch without a new report, up
 	// to 32 times its value. Zero disables fetching.
 	Silence time.Duration
@@ -11,28 +11,30 @@ type Missing struct {
 	Grace time.Duration
 }
 
-// maxDoublings is how many times Missing.Silence doubles at most.
+// maxDoublings is how many times MissingReports.Silence doubles at most.
 const maxDoublings = 5
 
 // Delay returns how long to wait for reports after asked fetches without a new report.
-func (m Missing) Delay(asked int) time.Duration { return m.Silence << min(asked, maxDoublings) }
+func (m MissingReports) Delay(asked int) time.Duration { return m.Silence << min(asked, maxDoublings) }
 
 // Horizon returns a time after every due check that a correct clock can have set for a batch sent before now.
-func (m Missing) Horizon(now time.Time) time.Time { return now.Add(m.Delay(maxDoublings) + MaxAhead) }
+func (m MissingReports) Horizon(now time.Time) time.Time {
+	return now.Add(m.Delay(maxDoublings) + MaxAhead)
+}
 
-// CheckDue reports whether missing reports must be fetched now. A check later than m.Horizon(now) is also due,
+// FetchDue reports whether missing reports must be fetched now. A check later than m.Horizon(now) is also due,
 // because its time came from a clock that has since been set back.
-func (b *Batch) CheckDue(m Missing, now time.Time) bool {
-	if b.Check == nil || b.Check.Due.IsZero() {
+func (b *Batch) FetchDue(m MissingReports, now time.Time) bool {
+	if b.Fetch == nil || b.Fetch.Due.IsZero() {
 		return false
 	}
-	if !b.Check.Due.After(now) {
+	if !b.Fetch.Due.After(now) {
 		return true
 	}
-	if sent := b.Facts.SentAt(); sent.After(now) {
+	if sent := b.Info.SentAt(); sent.After(now) {
 		now = sent
 	}
-	return b.Check.Due.After(m.Horizon(now))
+	return b.Fetch.Due.After(m.Horizon(now))
 }
 
 // settled returns how many messages of the batch are known to be in a final status.
@@ -51,10 +53,10 @@ func (b *Batch) settled() int {
 	return max(named, claimed)
 }
 
-// Lacking returns how many messages of the batch have no final status yet. It is 0 if their number is unknown.
-func (b *Batch) Lacking() int {
+// Missing returns how many messages of the batch have no final status yet. It is 0 if their number is unknown.
+func (b *Batch) Missing() int {
 	expected := b.Total
-	if f := b.Facts; f != nil && !f.Missing {
+	if f := b.Info; f != nil && !f.Unknown {
 		expected = max(expected, f.Recipients-f.Groups)
 	}
 	return max(expected-b.settled(), 0)

@@ -30,11 +30,11 @@ var overdue = []behavior{
 // fetching returns a Config in which every plan fetches missing reports after a silence of a minute.
 func fetching() Config {
 	return Config{Policies: func(string) store.Policy {
-		return store.Policy{On: store.OnOff, Missing: store.Missing{Silence: time.Minute, Grace: 30 * time.Second}}
+		return store.Policy{On: store.OnOff, MissingReports: store.MissingReports{Silence: time.Minute, Grace: 30 * time.Second}}
 	}}
 }
 
-func checked(id string) store.Checked { return store.Checked{BatchID: id} }
+func checked(id string) store.ReportFetched { return store.ReportFetched{BatchID: id} }
 
 func overdueOrder(t *testing.T, place Place) {
 	o := open(t, place, fetching())
@@ -64,7 +64,7 @@ func overdueAfterSetback(t *testing.T, place Place) {
 		o.reopen()
 	}
 	o.record(arrives(0, checked("batch")))
-	require.Equal(t, 1, o.batch(key("batch")).Check.Asked, "the check counts")
+	require.Equal(t, 1, o.batch(key("batch")).Fetch.Attempts, "the check counts")
 	require.Empty(t, o.overdue(plan, sec(0), 10))
 	require.Empty(t, o.overdue(plan, sec(120).Add(-time.Millisecond), 10))
 	require.Equal(t, []string{"batch"}, ids(o.overdue(plan, sec(120), 10)))
@@ -89,10 +89,10 @@ func overdueContent(t *testing.T, place Place) {
 	batches := o.overdue(plan, sec(61), 10)
 	require.Len(t, batches, 1)
 	require.Equal(t, o.batch(key("batch")), batches[0])
-	require.Equal(t, &store.Check{Due: sec(61)}, batches[0].Check)
-	require.Equal(t, 1, batches[0].Lacking())
+	require.Equal(t, &store.ReportFetch{Due: sec(61)}, batches[0].Fetch)
+	require.Equal(t, 1, batches[0].Missing())
 	f.Numbers = nil
-	require.Equal(t, &f, batches[0].Facts)
+	require.Equal(t, &f, batches[0].Info)
 }
 
 func overdueByPlan(t *testing.T, place Place) {
@@ -120,9 +120,9 @@ func overdueUntilChecked(t *testing.T, place Place) {
 		require.Empty(t, o.overdue(plan, sec(due).Add(-time.Millisecond), 10))
 		require.Len(t, o.overdue(plan, sec(due), 10), 1)
 		require.Len(t, o.overdue(plan, sec(due+30), 10), 1)
-		// The second Checked repeats the first.
+		// The second ReportFetched repeats the first.
 		o.record(arrives(due+30, checked("batch")), arrives(due+30, checked("batch")))
-		require.Equal(t, asked+1, o.batch(key("batch")).Check.Asked)
+		require.Equal(t, asked+1, o.batch(key("batch")).Fetch.Attempts)
 		o.reopen()
 		due += 30 + 60<<(asked+1)
 	}
@@ -141,7 +141,7 @@ func overdueNeverAgain(t *testing.T, place Place) {
 	for range 2 {
 		require.Empty(t, o.overdue(plan, sec(1e7), 10))
 		for _, id := range []string{"refused", "canceled", "expired"} {
-			require.Equal(t, &store.Check{Asked: 1}, o.batch(key(id)).Check, id)
+			require.Equal(t, &store.ReportFetch{Attempts: 1}, o.batch(key(id)).Fetch, id)
 		}
 		o.reopen()
 	}
@@ -158,12 +158,12 @@ func overdueUntilReported(t *testing.T, place Place) {
 	o.record(
 		arrives(1, delivered("called", alice)), arrives(2, delivered("called", bob)),
 		arrives(61, polled(allDelivered("polled", alice, bob))), arrives(61, checked("polled")),
-		arrives(61, store.Facts{BatchID: "known", Missing: true}),
+		arrives(61, store.BatchInfo{BatchID: "known", Unknown: true}),
 	)
 	for range 2 {
 		require.Empty(t, o.overdue(plan, sec(1e7), 10))
 		for _, id := range []string{"called", "polled", "known"} {
-			require.Nil(t, o.batch(key(id)).Check, id)
+			require.Nil(t, o.batch(key(id)).Fetch, id)
 		}
 		o.reopen()
 	}
@@ -174,7 +174,7 @@ func overdueUntilReported(t *testing.T, place Place) {
 
 func overdueAtOnce(t *testing.T, place Place) {
 	o := open(t, place, fetching())
-	now := store.CheckNow{Facts: sends("batch", 2, 0)}
+	now := store.FetchNow{BatchInfo: sends("batch", 2, 0)}
 	o.record(arrives(10, now))
 	require.Len(t, o.overdue(plan, sec(10), 10), 1)
 	o.record(arrives(10, checked("batch")))
@@ -211,8 +211,8 @@ func overdueOfMany(t *testing.T, place Place) {
 		var last time.Time
 		for _, b := range some {
 			require.False(t, asked[b.ID], "overdue after its check")
-			require.False(t, b.Check.Due.Before(last))
-			asked[b.ID], last = true, b.Check.Due
+			require.False(t, b.Fetch.Due.Before(last))
+			asked[b.ID], last = true, b.Fetch.Due
 			o.record(at(now, plan, checked(b.ID)))
 		}
 	}
@@ -232,8 +232,8 @@ func awaitedUntilTheEnd(t *testing.T, place Place) {
 	o := open(t, place, fetching())
 	awaited := func(want int) {
 		t.Helper()
-		require.Equal(t, store.Tally{Awaited: want}, o.stats(plan).Feedback)
-		require.Equal(t, want, o.Gauges().Plans[plan].Awaited)
+		require.Equal(t, store.Tally{Missing: want}, o.stats(plan).Feedback)
+		require.Equal(t, want, o.Gauges().Plans[plan].Missing)
 	}
 	refused := checked("refused")
 	refused.Refused = "404 not_found"
