@@ -167,6 +167,18 @@ func TestShutdownWaitsForASend(t *testing.T) {
 	}
 }
 
+// TestThePrivateListenerServesTheGatewayAndTheAPI requires that the gateway's callers need no private credential, since
+// Sinch checks their token, and that the callers of all other paths need one.
+func TestThePrivateListenerServesTheGatewayAndTheAPI(t *testing.T) {
+	w := newWorld(t, func(c *config.Config) { c.Private.Credentials.Tokens = []config.Secret{"private"} })
+	status, answer := w.ask(http.MethodGet, "/batches", "")
+	require.Equal(t, http.StatusOK, status, "%s", answer)
+	for _, path := range []string{"/", "/metrics", "/api/v1/stats", "/xms", "/xms/v2/" + plan} {
+		status, _ := w.get(path)
+		require.Equal(t, http.StatusUnauthorized, status, path)
+	}
+}
+
 func TestThePlansTokenReplacesTheCallersToken(t *testing.T) {
 	w := newWorld(t, func(c *config.Config) {
 		c.Private.Credentials.Tokens = []config.Secret{"of-the-application"}
