@@ -123,7 +123,7 @@ func sinchReads() []panel {
 		{
 			title: "Batches looked up", unit: units.RequestsPerSecond,
 			description: "Batches looked up at Sinch per second to find out whether feedback is enabled: found, " +
-				"missing (unknown to Sinch) or failed. Batches sent through the gateway need no lookup.",
+				"unknown to Sinch, unknown_plan (Sinch does not know the plan) or failed. Batches sent through the gateway need no lookup.",
 			colors: results().of("found", "unknown", "unknown_plan", "failed", "other"),
 			queries: []query{{
 				expr:   `sum by (result) (rate(dlrloop_batch_lookups_total{<plan>}[$__rate_interval]))`,
@@ -173,9 +173,9 @@ func recipientsByResult() panel {
 	return panel{
 		title: "Recipients by result", unit: units.OpsPerSecond,
 		description: "Recipients per second whose feedback was earned, accepted by Sinch, given up (dead), " +
-			"made owed again by a person (requeued) or deleted while dead (expired). Good: accepted " +
+			"made owed again by a person (requeued) or deleted while dead (deleted). Good: accepted " +
 			"follows earned.",
-		colors: results().of("earned", "accepted", "dead", "requeued", "expired"),
+		colors: results().of("earned", "accepted", "dead", "requeued", "deleted"),
 		queries: []query{{
 			expr:   `sum by (result) (rate(dlrloop_feedback_recipients_total{<plan>}[$__rate_interval]))`,
 			legend: "{{result}}",

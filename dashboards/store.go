@@ -133,8 +133,8 @@ func replicas() []panel {
 		}}, lines, 12, 8),
 		sized([]panel{{
 			title: "Leader leases", unit: units.Short,
-			description: "The instance that holds each lease: reconcile fetches missing reports from Sinch, retire " +
-				"deletes old data. Good: each lease has a holder; which instance holds it does not " +
+			description: "The instance that holds each lease: reconcile fetches missing reports from Sinch, retention " +
+				"deletes old batches. Good: each lease has a holder; which instance holds it does not " +
 				"matter.",
 			meanings: []meaning{{0, "not held", pale}, {1, "held", green}},
 			queries: rare(query{

@@ -77,7 +77,7 @@ func registryWithAllSeries(t *testing.T, plans int) *prometheus.Registry {
 			m.Circuit(plan, state)
 		}
 		for _, l := range []metrics.Observed{
-			metrics.ObservedRecorded, metrics.LearnedLate, metrics.LearnedLost, metrics.LearnedUnreadable,
+			metrics.ObservedRecorded, metrics.ObservedLate, metrics.ObservedLost, metrics.ObservedUnreadable,
 		} {
 			m.GatewayObserved(plan, l, 1)
 		}

@@ -40,10 +40,10 @@ type Observed string
 
 // The results.
 const (
-	ObservedRecorded  Observed = "recorded"   // durable before the caller got the answer
-	LearnedLate       Observed = "late"       // durable, but only after that
-	LearnedLost       Observed = "lost"       // not recorded: the store failed, or its queue was full
-	LearnedUnreadable Observed = "unreadable" // the answer could not be decoded
+	ObservedRecorded   Observed = "recorded"   // durable before the caller got the answer
+	ObservedLate       Observed = "late"       // durable, but only after that
+	ObservedLost       Observed = "lost"       // not recorded: the store failed, or its queue was full
+	ObservedUnreadable Observed = "unreadable" // the answer could not be decoded
 )
 
 func gatewayOperations() []GatewayOperation {
@@ -59,8 +59,8 @@ func gatewayOutcomes() []GatewayOutcome {
 	}
 }
 
-func learnedResults() []Observed {
-	return []Observed{ObservedRecorded, LearnedLate, LearnedLost, LearnedUnreadable}
+func observedResults() []Observed {
+	return []Observed{ObservedRecorded, ObservedLate, ObservedLost, ObservedUnreadable}
 }
 
 // timedOperations returns the operations whose duration has a label value of its own; the rest count as other.
@@ -91,7 +91,7 @@ func (m *Metrics) registerGateway() {
 	for _, op := range timedOperations() {
 		m.gatewaySeconds[op] = seconds.WithLabelValues(string(op))
 	}
-	m.gatewayLearned = m.counters("gateway_observed_total",
+	m.gatewayObserved = m.counters("gateway_observed_total",
 		"Batches found in Sinch's answers to the gateway: recorded before the caller got the answer, late "+
 			"(recorded after it), lost (not recorded) or unreadable.",
 		"plan", "result")
@@ -115,5 +115,5 @@ func (m *Metrics) GatewayRequest(op GatewayOperation, o GatewayOutcome, took tim
 
 // GatewayObserved counts batches found in an answer to the gateway.
 func (m *Metrics) GatewayObserved(plan string, l Observed, batches int) {
-	m.plan(plan).learned.of(l).Add(float64(batches))
+	m.plan(plan).observed.of(l).Add(float64(batches))
 }

@@ -23,7 +23,7 @@ func TestGatewayCounts(t *testing.T) {
 	m.GatewayRequest("tomorrow", "tomorrow", time.Second)
 	m.GatewayRequest(metrics.GatewayOther, metrics.GatewayRefused, time.Second)
 	m.GatewayObserved("p", metrics.ObservedRecorded, 3)
-	m.GatewayObserved("p", metrics.LearnedLost, 1)
+	m.GatewayObserved("p", metrics.ObservedLost, 1)
 
 	series := exported(t, r)
 	for name, value := range map[string]float64{

@@ -25,7 +25,7 @@ func (m *Metrics) Store(read func() store.Gauges) {
 				"batch (dropped).", "plan", "state"),
 		oldestDue: desc("feedback_oldest_due_seconds",
 			"How long the oldest due task of the plan has been due; 0 if no task is due.", "plan"),
-		awaited: desc("messages_missing",
+		missing: desc("messages_missing",
 			"Messages whose final status is still expected. Only batches that requested delivery reports and whose "+
 				"number of messages is known count, until Sinch has no more reports for them.", "plan"),
 		size: desc("store_size_bytes", "Size of the store."),
@@ -36,7 +36,7 @@ func (m *Metrics) Store(read func() store.Gauges) {
 		replicas: desc("store_replicas", "Replicas that currently share the store. Only for a store that can be shared."),
 		replica: prometheus.NewDesc(prometheus.BuildFQName(namespace, "", "replica_info"),
 			"Always 1; the label identifies this replica. Only for a store that can be shared.", []string{"replica"}, nil),
-		duty: prometheus.NewDesc(prometheus.BuildFQName(namespace, "", "leader_lease_held"),
+		leader: prometheus.NewDesc(prometheus.BuildFQName(namespace, "", "leader_lease_held"),
 			"1 while this replica holds the leader lease named by the label, else 0. Only for a store that can be shared.",
 			[]string{"lease"}, nil),
 	})
@@ -47,15 +47,15 @@ type storeCollector struct {
 	read                          func() store.Gauges
 	plans                         []string
 	tasks, recipients, oldestDue  *prometheus.Desc
-	awaited                       *prometheus.Desc
+	missing                       *prometheus.Desc
 	size, free, entries, unfolded *prometheus.Desc
-	replicas, replica, duty       *prometheus.Desc
+	replicas, replica, leader     *prometheus.Desc
 }
 
 // Describe implements prometheus.Collector.
 func (s *storeCollector) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		s.tasks, s.recipients, s.oldestDue, s.awaited, s.size, s.free, s.entries, s.unfolded, s.replicas, s.replica, s.duty,
+		s.tasks, s.recipients, s.oldestDue, s.missing, s.size, s.free, s.entries, s.unfolded, s.replicas, s.replica, s.leader,
 	} {
 		descs <- d
 	}
@@ -78,7 +78,7 @@ func (s *storeCollector) Collect(metrics chan<- prometheus.Metric) {
 			due = since(p.OldestDue, now)
 		}
 		send(s.oldestDue, due, name)
-		send(s.awaited, float64(p.Missing), name)
+		send(s.missing, float64(p.Missing), name)
 	}
 	send(s.size, float64(g.SizeBytes))
 	send(s.free, float64(g.FreeBytes))
@@ -89,12 +89,12 @@ func (s *storeCollector) Collect(metrics chan<- prometheus.Metric) {
 	}
 	send(s.replicas, float64(len(g.Replicas)))
 	send(s.replica, 1, g.Replica)
-	for _, duty := range store.LeaderLeases() {
+	for _, lease := range store.LeaderLeases() {
 		held := 0.0
-		if g.Leaders[duty] == g.Replica {
+		if g.Leaders[lease] == g.Replica {
 			held = 1
 		}
-		send(s.duty, held, duty)
+		send(s.leader, held, lease)
 	}
 }
 

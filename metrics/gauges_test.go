@@ -9,7 +9,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-func TestReplicasAndDuties(t *testing.T) {
+func TestReplicasAndLeaderLeases(t *testing.T) {
 	m, r := newMetrics(t, "p")
 	g := store.Gauges{
 		Replica: "web-1", Replicas: []string{"web-1", "web-2"},
@@ -19,14 +19,15 @@ func TestReplicasAndDuties(t *testing.T) {
 	shared := func() map[string]float64 {
 		found := make(map[string]float64)
 		for name, value := range exported(t, r) {
-			if strings.Contains(name, "replica") || strings.Contains(name, "duty") {
+			if strings.Contains(name, "replica") || strings.Contains(name, "lease") {
 				found[name] = value
 			}
 		}
 		return found
 	}
 	want := map[string]float64{
-		"replica_info{replica=web-1}": 1, "store_replicas": 2, "leader_lease_held{lease=reconcile}": 0, "leader_lease_held{lease=retention}": 0,
+		"replica_info{replica=web-1}": 1, "store_replicas": 2,
+		"leader_lease_held{lease=reconcile}": 0, "leader_lease_held{lease=retention}": 0,
 		"store_errors_total{operation=replica}": 0,
 	}
 	require.Equal(t, want, shared())

@@ -114,11 +114,11 @@ const (
 	resultAccepted = "accepted"
 	resultDead     = "dead"
 	resultRequeued = "requeued"
-	resultExpired  = "expired"
+	resultDeleted  = "deleted"
 )
 
 func resultLabels() []string {
-	return []string{resultEarned, resultAccepted, resultDead, resultRequeued, resultExpired}
+	return []string{resultEarned, resultAccepted, resultDead, resultRequeued, resultDeleted}
 }
 
 func lookupLabels() []string { return []string{"found", "unknown", "unknown_plan", "failed", other} }

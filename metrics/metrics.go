@@ -45,7 +45,7 @@ type Metrics struct {
 	circuit, rate, rateCeiling *prometheus.GaugeVec
 
 	gatewayRequests *seriesOf[gatewayRequest, prometheus.Counter]
-	gatewayLearned  *prometheus.CounterVec
+	gatewayObserved *prometheus.CounterVec
 	gatewaySeconds  map[GatewayOperation]prometheus.Observer
 }
 
@@ -136,7 +136,7 @@ type final struct {
 func (m *Metrics) registerFeedback() {
 	m.recipients = m.counters("feedback_recipients_total",
 		"Recipients whose delivery feedback was earned, accepted by Sinch, given up (dead), requeued by an "+
-			"operator, or deleted by retention while dead (expired).",
+			"operator, or deleted by retention while dead (deleted).",
 		"plan", "result")
 	m.calls = m.counters("feedback_calls_total",
 		"Delivery feedback calls to Sinch by result. not_a_number counts attempts without a call, because "+
@@ -221,7 +221,7 @@ func (m *Metrics) Circuit(plan, state string) {
 	p.circuit.of(state).Set(1)
 }
 
-// BatchLookup counts one lookup of a batch at Sinch. The result is found, missing, unknown_plan or failed.
+// BatchLookup counts one lookup of a batch at Sinch. The result is found, unknown, unknown_plan or failed.
 func (m *Metrics) BatchLookup(plan, result string) { m.plan(plan).lookups.of(result).Inc() }
 
 // ReconcileRead counts one read of a missing report, by result.

@@ -100,7 +100,7 @@ func TestEverythingExistsBeforeItsFirstUse(t *testing.T) {
 			want = append(want, fmt.Sprintf("reconcile_reads_total{plan=p,reason=%s}", reason))
 		}
 	}
-	for _, result := range []string{"earned", "accepted", "dead", "requeued", "expired"} {
+	for _, result := range []string{"earned", "accepted", "dead", "requeued", "deleted"} {
 		want = append(want, fmt.Sprintf("feedback_recipients_total{plan=p,result=%s}", result))
 	}
 	for _, result := range []string{"found", "unknown", "unknown_plan", "failed"} {
@@ -207,8 +207,8 @@ func TestLabelsAreClosedSets(t *testing.T) {
 		m.BatchLookup(odd, odd)
 		m.Circuit(odd, odd)
 		o.Failed(odd, errors.New(odd))
-		taken := store.Applied{State: dlr.State{Status: dlr.Status(odd), Code: 7000 + i}, Number: odd, Messages: 1}
-		o.Folded([]store.Changes{{Plan: odd, BatchID: odd, Applied: []store.Applied{taken}}})
+		applied := store.Applied{State: dlr.State{Status: dlr.Status(odd), Code: 7000 + i}, Number: odd, Messages: 1}
+		o.Folded([]store.Changes{{Plan: odd, BatchID: odd, Applied: []store.Applied{applied}}})
 	}
 	m.Store(func() store.Gauges {
 		return store.Gauges{

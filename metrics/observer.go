@@ -23,7 +23,7 @@ func (m *Metrics) Observer() store.Observer {
 		},
 		Failed:  func(operation string, _ error) { m.errors.of(operation).Inc() },
 		Evicted: func(entries int) { m.evicted.Add(float64(entries)) },
-		Deleted: func(plan string, _, dead int) { m.plan(plan).countFeedback(resultExpired, dead) },
+		Deleted: func(plan string, _, dead int) { m.plan(plan).countFeedback(resultDeleted, dead) },
 	}
 }
 
@@ -35,7 +35,7 @@ func (m *Metrics) countChanges(c *store.Changes) {
 	p.countFeedback(resultDead, c.Dead)
 	p.countFeedback(resultRequeued, c.Requeued)
 	for i := range c.Applied {
-		m.countTaken(p, &c.Applied[i])
+		m.countApplied(p, &c.Applied[i])
 	}
 }
 
@@ -46,7 +46,7 @@ func (p *plan) countFeedback(result string, recipients int) {
 	}
 }
 
-func (m *Metrics) countTaken(p *plan, t *store.Applied) {
+func (m *Metrics) countApplied(p *plan, t *store.Applied) {
 	final := m.finals[t.Status]
 	if t.Messages > 0 {
 		p.messages.of(message{t.Status, dlr.LookupCode(t.Code).Class}).Add(float64(t.Messages))

@@ -36,7 +36,7 @@ type plan struct {
 
 	rate, rateCeiling prometheus.Gauge
 
-	learned byLabel[Observed, prometheus.Counter]
+	observed byLabel[Observed, prometheus.Counter]
 }
 
 func (m *Metrics) newPlan(name string) *plan {
@@ -56,7 +56,7 @@ func (m *Metrics) newPlan(name string) *plan {
 		reads:      newByLabel(readReasons(), m.reads.MustCurryWith(of).WithLabelValues),
 		lookups:    newByLabel(lookupLabels(), m.lookups.MustCurryWith(of).WithLabelValues),
 		circuit:    newByLabel(circuitLabels(), m.circuit.MustCurryWith(of).WithLabelValues),
-		learned:    newByLabel(learnedResults(), m.gatewayLearned.MustCurryWith(of).WithLabelValues),
+		observed:   newByLabel(observedResults(), m.gatewayObserved.MustCurryWith(of).WithLabelValues),
 	}
 }
 
@@ -92,5 +92,5 @@ func (p *plan) createSeries() {
 	p.lookups.createAll()
 	p.circuit.createAll()
 	p.circuit.of("closed").Set(1)
-	p.learned.createAll()
+	p.observed.createAll()
 }

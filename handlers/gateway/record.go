@@ -184,7 +184,7 @@ func newRecorder(g *Gateway) *recorder {
 // recording goes on in the background.
 func (r *recorder) record(of *observed) {
 	if of.err != nil {
-		r.metrics.GatewayObserved(of.plan, metrics.LearnedUnreadable, of.bad)
+		r.metrics.GatewayObserved(of.plan, metrics.ObservedUnreadable, of.bad)
 		r.warn(of, "answer of Sinch could not be parsed, its batches are looked up when needed", of.err)
 	}
 	if r.skipRecorded(of); len(of.facts) == 0 {
@@ -193,7 +193,7 @@ func (r *recorder) record(of *observed) {
 	select {
 	case r.slots <- struct{}{}:
 	default:
-		r.metrics.GatewayObserved(of.plan, metrics.LearnedLost, len(of.facts))
+		r.metrics.GatewayObserved(of.plan, metrics.ObservedLost, len(of.facts))
 		err := errors.New("too many answers wait for the store")
 		r.warn(of, "batches not recorded, they are looked up when needed", err)
 		return
@@ -227,12 +227,12 @@ func (r *recorder) recordAll(of *observed, late *atomic.Bool) {
 	for i, facts := range of.facts {
 		workers.Go(func() error {
 			if err := r.recordOne(ctx, store.Arrival{Plan: of.plan, At: at, Entry: facts}); err != nil {
-				r.metrics.GatewayObserved(of.plan, metrics.LearnedLost, 1)
+				r.metrics.GatewayObserved(of.plan, metrics.ObservedLost, 1)
 				return err
 			}
 			result := metrics.ObservedRecorded
 			if late.Load() {
-				result = metrics.LearnedLate
+				result = metrics.ObservedLate
 			}
 			r.metrics.GatewayObserved(of.plan, result, 1)
 			r.remember(store.BatchKey{Plan: of.plan, BatchID: facts.BatchID}, of.digests[i])
