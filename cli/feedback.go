@@ -31,7 +31,7 @@ a running dlrloop owes: pending feedback, and dead feedback that could not be se
 type confirmation struct {
 	recipients []string
 	file       string
-	everyone   bool
+	wholeBatch bool
 }
 
 func feedbackSendCommand() *cobra.Command {
@@ -48,21 +48,21 @@ numbers (CSV, as spreadsheets export it), a JSON list, or the JSON body of Sinch
 phone, number, msisdn, recipient, mobile, to or the like. If an entry is not a phone number, the error names
 its line and Sinch is not called.
 
-For Sinch an empty list means every recipient, so an empty list is an error; use --everyone instead. More than
-1000 recipients take several calls. With --json the answer is one JSON document: batch_id, recipients,
-everyone and calls.
+For Sinch an empty list means every recipient, so an empty list is an error; use --whole-batch instead. More
+than 1000 recipients take several calls. With --json the answer is one JSON document: batch_id, recipients,
+whole_batch and calls.
 
 ` + exitCodes,
 		Example: `  dlrloop feedback send 01JHFFHQ0P99JPPNQPJDV7JTBP --recipient +447700900133,+447700900166
   dlrloop feedback send 01JHFFHQ0P99JPPNQPJDV7JTBP --file confirmed.csv
-  dlrloop feedback send 01JHFFHQ0P99JPPNQPJDV7JTBP --everyone`,
+  dlrloop feedback send 01JHFFHQ0P99JPPNQPJDV7JTBP --whole-batch`,
 		Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	r := remoteFlags(c)
 	c.Flags().StringSliceVar(&who.recipients, "recipient", nil,
 		"`NUMBERS` that received the batch, separated by commas; repeatable")
 	c.Flags().StringVarP(&who.file, "file", "f", "", "`FILE` with the numbers, or - for standard input")
-	c.Flags().BoolVar(&who.everyone, "everyone", false, "every recipient received the batch")
+	c.Flags().BoolVar(&who.wholeBatch, "whole-batch", false, "every recipient received the batch")
 	noFiles(c, "recipient")
 	asJSON := jsonFlag(c, jsonOne)
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -73,10 +73,10 @@ everyone and calls.
 		if err != nil {
 			return err
 		}
-		sent := feedbackResult{BatchID: args[0], Everyone: who.everyone}
-		if who.everyone {
+		sent := feedbackResult{BatchID: args[0], WholeBatch: who.wholeBatch}
+		if who.wholeBatch {
 			sent.Calls = 1
-			err = client.FeedbackEveryone(c.Context(), args[0])
+			err = client.FeedbackWholeBatch(c.Context(), args[0])
 		}
 		for chunk := range slices.Chunk(who.recipients, sinch.MaxRecipients) {
 			if err = client.Feedback(c.Context(), args[0], chunk); err != nil {
@@ -100,15 +100,15 @@ everyone and calls.
 // read reads the numbers of --file into recipients. It requires exactly one of the three flags.
 func (w *confirmation) read(c *cobra.Command) error {
 	set := 0
-	for _, name := range []string{"recipient", "file", "everyone"} {
+	for _, name := range []string{"recipient", "file", "whole-batch"} {
 		if c.Flags().Changed(name) {
 			set++
 		}
 	}
 	if set != 1 {
-		return errors.New("set exactly one of --recipient, --file and --everyone")
+		return errors.New("set exactly one of --recipient, --file and --whole-batch")
 	}
-	if w.everyone {
+	if w.wholeBatch {
 		return nil
 	}
 	flag := "--recipient"
@@ -126,8 +126,8 @@ func (w *confirmation) read(c *cobra.Command) error {
 		return fmt.Errorf("%s: %w", flag, err)
 	}
 	if len(w.recipients) == 0 {
-		return fmt.Errorf("%s has no number, and for Sinch an empty list means every recipient; use --everyone for that",
-			flag)
+		return fmt.Errorf("%s has no number, and for Sinch an empty list means every recipient; use --whole-batch for "+
+			"that", flag)
 	}
 	w.recipients = eachOnce(w.recipients)
 	return nil
@@ -148,7 +148,7 @@ func eachOnce(numbers []string) (once []string) {
 type feedbackResult struct {
 	BatchID    string `json:"batch_id"`
 	Recipients int    `json:"recipients"`
-	Everyone   bool   `json:"whole_batch"`
+	WholeBatch bool   `json:"whole_batch"`
 	Calls      int    `json:"calls"`
 }
 
@@ -156,10 +156,10 @@ func (f feedbackResult) print(w io.Writer, asJSON bool) error {
 	if asJSON {
 		return printJSON(w, f)
 	}
-	who := count(f.Recipients, "recipient")
-	if f.Everyone {
-		who = "everyone"
+	who := count(f.Recipients, "recipient") + " of"
+	if f.WholeBatch {
+		who = "the whole"
 	}
-	_, err := fmt.Fprintf(w, "Sinch accepted the feedback for %s of batch %s\n", who, printable(f.BatchID))
+	_, err := fmt.Fprintf(w, "Sinch accepted the feedback for %s batch %s\n", who, printable(f.BatchID))
 	return err
 }

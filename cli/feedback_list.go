@@ -23,9 +23,10 @@ type feedbackBatch struct {
 		Owed int `json:"owed"`
 		Sent int `json:"sent"`
 		Dead int `json:"dead"`
-		// The state of the feedback that everyone received the batch, owed, sent or dead; empty if there is none.
-		Everyone string `json:"whole_batch"`
-		Task     *struct {
+		// WholeBatch is the state of the feedback for the whole batch: owed, sent, dead or dropped. It is empty if the
+		// batch has no such feedback.
+		WholeBatch string `json:"whole_batch"`
+		Task       *struct {
 			Due      time.Time `json:"due"`
 			Attempts int       `json:"attempts"`
 			Reason   string    `json:"reason"`
@@ -124,19 +125,20 @@ func pendingRow(t *table, o feedbackBatch) {
 	if f.Task != nil {
 		due, attempts, reason, detail = clock(f.Task.Due), strconv.Itoa(f.Task.Attempts), f.Task.Reason, f.Task.Detail
 	}
-	t.row(o.ID, o.Plan, recipientsCell(f.Owed, f.Everyone == "owed"), strconv.Itoa(f.Sent), due, attempts, reason,
+	t.row(o.ID, o.Plan, recipientsCell(f.Owed, f.WholeBatch == "owed"), strconv.Itoa(f.Sent), due, attempts, reason,
 		shortened(detail, 80))
 }
 
-// recipientsCell returns the number of recipients for a table, with "everyone" if the feedback covers everyone.
-func recipientsCell(recipients int, everyone bool) string {
+// recipientsCell returns the number of recipients for a table, after "whole batch" if feedback for the whole batch is
+// in the same state.
+func recipientsCell(recipients int, wholeBatch bool) string {
 	switch {
-	case !everyone:
+	case !wholeBatch:
 		return strconv.Itoa(recipients)
 	case recipients == 0:
-		return "everyone"
+		return "whole batch"
 	default:
-		return "everyone, " + strconv.Itoa(recipients)
+		return "whole batch, " + strconv.Itoa(recipients)
 	}
 }
 
@@ -150,6 +152,6 @@ func deadRow(t *table, o feedbackBatch) {
 	if f.DeadInfo != nil {
 		since, reason, detail = clock(f.DeadInfo.At), f.DeadInfo.Reason, f.DeadInfo.Detail
 	}
-	t.row(o.ID, o.Plan, recipientsCell(f.Dead, f.Everyone == "dead"), strconv.Itoa(f.Sent), since, reason,
+	t.row(o.ID, o.Plan, recipientsCell(f.Dead, f.WholeBatch == "dead"), strconv.Itoa(f.Sent), since, reason,
 		shortened(detail, 80))
 }

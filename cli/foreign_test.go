@@ -68,8 +68,8 @@ func TestFeedbackListReadsAllPages(t *testing.T) {
 	})
 	var stdout strings.Builder
 	require.Zero(t, run(t.Context(), []string{"feedback", "list", "--api", api}, &stdout, io.Discard))
-	require.Regexp(t, `(?m)^A +p +everyone, 1 +0 +- `, stdout.String())
-	require.Regexp(t, `(?m)^B +p +everyone +0 +- `, stdout.String())
+	require.Regexp(t, `(?m)^A +p +whole batch, 1 +0 +- `, stdout.String())
+	require.Regexp(t, `(?m)^B +p +whole batch +0 +- `, stdout.String())
 }
 
 func TestAnAnswerOfAnotherProgramIsAnError(t *testing.T) {

@@ -28,8 +28,8 @@ reports of all batches, and prints the result. A message that is still being del
 its report. Entries of Sinch's list that cannot be read are reported on standard error and skipped; the exit
 code is then 1.
 
-With --json the summary is one JSON document: plan, since, batches, skipped, lacking (messages without a final
-report) and lacking_batches. With --wait also found, still_missing, still_missing_batches (their ids), and
+With --json the summary is one JSON document: plan, since, batches, skipped, missing (messages without a final
+report) and missing_batches. With --wait also found, still_missing, still_missing_batches (their ids), and
 not_fetched (batches whose reports were not fetched before the wait ended).
 
 ` + exitCodes,

@@ -98,7 +98,7 @@ func checkFeedback(t *testing.T, l ledger.Ledger, kills int) {
 	assert.Empty(t, l.UnearnedFeedback())
 	applied, repeats := map[ledger.BatchRecipient]bool{}, 0
 	for _, c := range l.Feedback {
-		assert.False(t, c.Everyone, "a call had empty recipients, which means all recipients")
+		assert.False(t, c.WholeBatch, "a call had empty recipients, which means all recipients")
 		repeated := false
 		for _, r := range c.Recipients {
 			who := ledger.BatchRecipient{Batch: c.Batch, Recipient: r}

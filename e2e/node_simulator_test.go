@@ -80,7 +80,7 @@ func requireNodeFeedback(t *testing.T, l ledger.Ledger, batches map[string]strin
 	require.Len(t, l.Feedback, 2)
 	for _, c := range l.Feedback {
 		require.Contains(t, []string{text, binary}, c.Batch)
-		require.Equal(t, c.Batch == binary, c.Everyone, "only the call for the binary batch must have empty recipients")
+		require.Equal(t, c.Batch == binary, c.WholeBatch, "only the call for the binary batch must have empty recipients")
 	}
 }
 

@@ -63,8 +63,8 @@ func TestGatewayDefaultsCompleteASend(t *testing.T) {
 		"the gateway recorded the batch before its first report")
 }
 
-// TestOnlyConfirmedRecipientsGetFeedback confirms one of two delivered recipients of a batch, and another batch for
-// everyone.
+// TestOnlyConfirmedRecipientsGetFeedback confirms one of two delivered recipients of a batch, and another batch as
+// a whole.
 func TestOnlyConfirmedRecipientsGetFeedback(t *testing.T) {
 	w := newWorld(t, func(c *config.Config) { c.Plans[0].Feedback.On = store.OnConfirmed })
 	one := w.sendTo(w.gateway(), "per_recipient_final", true, number, "12025550144")
@@ -83,7 +83,7 @@ func TestOnlyConfirmedRecipientsGetFeedback(t *testing.T) {
 	for _, call := range w.sinch.Ledger().Feedback {
 		require.True(t, call.Applied)
 		if call.Batch == all {
-			require.True(t, call.Everyone)
+			require.True(t, call.WholeBatch)
 			continue
 		}
 		require.Equal(t, []string{number}, call.Recipients)

@@ -112,7 +112,7 @@ func (c *call) read(w http.ResponseWriter) error {
 	if c.operation == fault.OpFeedback {
 		c.feedback = &ledger.FeedbackCall{}
 		if numbers, err := xms.ReadFeedback(c.body); err == nil { // applyFeedback answers the error
-			c.feedback.Recipients, c.feedback.Everyone = numbers, len(numbers) == 0
+			c.feedback.Recipients, c.feedback.WholeBatch = numbers, len(numbers) == 0
 		}
 	}
 	return nil

@@ -22,7 +22,7 @@ func TestEveryRuleOfFeedback(t *testing.T) {
 		}
 	}
 	type applied = map[string]int
-	everyone := applied{"12025550000": 1, "12025550001": 1, "12025550002": 1}
+	wholeBatch := applied{"12025550000": 1, "12025550001": 1, "12025550002": 1}
 	thousand := applied{}
 	for _, number := range numbers(1000) {
 		thousand[number] = 1
@@ -60,7 +60,7 @@ func TestEveryRuleOfFeedback(t *testing.T) {
 			"",
 			applied{"12025550000": 1, "12025550001": 1},
 		},
-		{"recipients: [] is everyone", nil, nil, `{"recipients":[]}`, 202, "", everyone},
+		{"recipients: [] is every recipient", nil, nil, `{"recipients":[]}`, 202, "", wholeBatch},
 		{"recipients: required", nil, nil, `{}`, 400, "syntax_constraint_violation", applied{}},
 		{"recipients: null", nil, nil, `{"recipients":null}`, 400, "syntax_constraint_violation", applied{}},
 		{

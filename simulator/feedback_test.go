@@ -36,7 +36,7 @@ func TestFeedbackIsAppliedToNamedRecipients(t *testing.T) {
 		require.True(t, l.Feedback[0].Applied)
 		require.Equal(t, 202, l.Feedback[0].Status)
 		require.Equal(t, testPlan, l.Feedback[0].Plan)
-		require.False(t, l.Feedback[0].Everyone)
+		require.False(t, l.Feedback[0].WholeBatch)
 	})
 }
 
@@ -49,7 +49,7 @@ func TestEmptyFeedbackAppliesToAllRecipients(t *testing.T) {
 		require.Equal(t, map[ledger.BatchRecipient]int{
 			{Batch: id, Recipient: "12025550000"}: 1, {Batch: id, Recipient: "12025550001"}: 1,
 		}, l.AppliedFeedback())
-		require.True(t, l.Feedback[0].Everyone)
+		require.True(t, l.Feedback[0].WholeBatch)
 		require.Empty(t, l.Feedback[0].Recipients)
 	})
 }

@@ -1,7 +1,7 @@
 // Package sinch is a typed client of Sinch's SMS REST API, for service plans and projects.
 //
 // A Client has one method for each batch operation (Send, DryRun, Batches, GetBatch, Update, Replace, Cancel, Feedback
-// and FeedbackEveryone) and each report operation (GetReport, GetRecipientReport, Reports). Lists are iterators that
+// and FeedbackWholeBatch) and each report operation (GetReport, GetRecipientReport, Reports). Lists are iterators that
 // fetch one page after another. A message is a TextMessage, a BinaryMessage or a MediaMessage. ParseMessage and
 // ParseUpdate decode the JSON of a request; ParseBatch decodes the JSON of an answer.
 //

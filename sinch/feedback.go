@@ -8,18 +8,18 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// MaxRecipients is the most recipients of one feedback call. Sinch publishes no limit for feedback; 1000 is its limit
-// for the recipients of a batch.
+// MaxRecipients is the largest number of recipients in one call of Client.Feedback. Sinch publishes no limit for
+// feedback; 1000 is its limit for the recipients of a batch.
 const MaxRecipients = 1000
 
-// ErrRecipients means that a feedback call was not made, because it must name between 1 and MaxRecipients recipients
-// that are numbers (dlr.MSISDN).
+// ErrRecipients means that Client.Feedback made no call, because the list of recipients is empty, has more than
+// MaxRecipients entries, or has an entry that is not a phone number (see dlr.MSISDN).
 var ErrRecipients = errors.New("feedback must name 1 to 1000 recipients, each a number of 1 to 15 digits")
 
-// Feedback reports to Sinch that these recipients received the batch. It sends the digits of each number, without
-// duplicates. Sinch takes an empty list to mean every recipient, so Feedback returns ErrRecipients for one; use
-// FeedbackEveryone instead. The call can be repeated. Sinch answers 404 both for an unknown batch and for one that was
-// sent without feedback_enabled.
+// Feedback reports to Sinch that these recipients received the batch. Pass up to MaxRecipients phone numbers in any
+// spelling; Feedback sends the digits of each once. For an empty list it returns ErrRecipients, because Sinch would
+// take the list to mean every recipient; use FeedbackWholeBatch for that. The call can be repeated. Sinch answers 404
+// for an unknown batch and for a batch that was sent without feedback_enabled.
 func (c *Client) Feedback(ctx context.Context, batchID string, recipients []string) error {
 	if len(recipients) == 0 || len(recipients) > MaxRecipients {
 		return failed(SendFeedback, ErrRecipients)
@@ -38,9 +38,9 @@ func (c *Client) Feedback(ctx context.Context, batchID string, recipients []stri
 	return c.feedback(ctx, batchID, numbers)
 }
 
-// FeedbackEveryone reports to Sinch that every recipient received the batch. Sinch refuses the call for a batch that
+// FeedbackWholeBatch reports to Sinch that every recipient received the batch. Sinch refuses the call for a batch that
 // was sent to a group. The call can be repeated.
-func (c *Client) FeedbackEveryone(ctx context.Context, batchID string) error {
+func (c *Client) FeedbackWholeBatch(ctx context.Context, batchID string) error {
 	return c.feedback(ctx, batchID, []string{}) // an empty list, not null
 }
 

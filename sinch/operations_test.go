@@ -79,7 +79,7 @@ func operations(t *testing.T) []operation {
 			http.MethodPost, batchPath + "/delivery_feedback", `{"recipients":["12025550143"]}`, 202, "",
 		},
 		{
-			SendFeedback, func(ctx context.Context, c *Client) error { return c.FeedbackEveryone(ctx, testBatch) },
+			SendFeedback, func(ctx context.Context, c *Client) error { return c.FeedbackWholeBatch(ctx, testBatch) },
 			http.MethodPost, batchPath + "/delivery_feedback", `{"recipients":[]}`, 202, "",
 		},
 		{
@@ -264,7 +264,7 @@ func TestOperationsEscapeTheirBatch(t *testing.T) {
 		func(id string) error { _, err := c.Update(t.Context(), id, Update{From: new("x")}); return err },
 		func(id string) error { _, err := c.Replace(t.Context(), id, text(func(*TextMessage) {})); return err },
 		func(id string) error { _, err := c.Cancel(t.Context(), id); return err },
-		func(id string) error { return c.FeedbackEveryone(t.Context(), id) },
+		func(id string) error { return c.FeedbackWholeBatch(t.Context(), id) },
 	} {
 		for _, id := range []string{"", ".", ".."} {
 			require.ErrorIs(t, about(id), ErrID)

@@ -96,9 +96,9 @@ func TestUpdateAfterDispatch(t *testing.T) {
 	require.Equal(t, "batch_already_dispatched", requireError(t, err).Code)
 }
 
-func TestFeedbackEveryone(t *testing.T) {
+func TestFeedbackWholeBatch(t *testing.T) {
 	u := newUpstream(t, respond(http.StatusAccepted, ""))
-	require.NoError(t, u.client(t).FeedbackEveryone(t.Context(), testBatch))
+	require.NoError(t, u.client(t).FeedbackWholeBatch(t.Context(), testBatch))
 	require.JSONEq(t, fixtures.Text(t, "req-feedback-all.json"), u.requests()[0].Body)
 }
 

@@ -117,12 +117,12 @@ func (l *lane) readFull(ctx context.Context, c store.Claim) outcome {
 	return o
 }
 
-// send posts the feedback for the claimed recipients, or for the whole batch if c.Everyone is set.
+// send posts the feedback for the claimed recipients, or for the whole batch if c.WholeBatch is set.
 func (l *lane) send(ctx context.Context, c store.Claim) (o outcome) {
 	began := time.Now()
 	err := l.call(func() error {
 		if c.WholeBatch {
-			return l.plan.Client.FeedbackEveryone(ctx, c.Key.BatchID)
+			return l.plan.Client.FeedbackWholeBatch(ctx, c.Key.BatchID)
 		}
 		return l.plan.Client.Feedback(ctx, c.Key.BatchID, c.Recipients)
 	})

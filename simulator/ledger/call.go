@@ -26,7 +26,7 @@ type FeedbackCall struct {
 	Plan              string     `json:"plan"`
 	Batch             string     `json:"batch"`
 	Recipients        []string   `json:"recipients,omitempty"`         // digits, each once, in the order of the call
-	Everyone          bool       `json:"everyone,omitempty"`           // recipients was []: every recipient
+	WholeBatch        bool       `json:"whole_batch,omitempty"`        // recipients was []: every recipient
 	UnknownRecipients []string   `json:"unknown_recipients,omitempty"` // numbers that are not in the batch
 	Status            int        `json:"status"`                       // HTTP status of the answer; 0 if there was none
 	Applied           bool       `json:"applied"`                      // the feedback took effect, whatever the answer
