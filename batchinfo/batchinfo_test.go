@@ -19,7 +19,7 @@ func parsed(t require.TestingT, body string) *sinch.Batch {
 	return b
 }
 
-func TestFactsOfABatch(t *testing.T) {
+func TestInfoOfABatch(t *testing.T) {
 	at := func(s string) time.Time {
 		moment, err := time.Parse(time.RFC3339, s)
 		require.NoError(t, err)
@@ -68,10 +68,10 @@ func TestEachRecipientCountsOnce(t *testing.T) {
 		`["", "447700900133"]`:              {[]string{"447700900133"}, 1},
 	} {
 		t.Run(to, func(t *testing.T) {
-			facts := Of(parsed(t, `{"id": "b", "to": `+to+`}`), store.FromGateway)
-			require.Equal(t, want.numbers, facts.Numbers)
-			require.Equal(t, want.groups, facts.Groups)
-			require.Equal(t, len(want.numbers)+want.groups, facts.Recipients)
+			info := Of(parsed(t, `{"id": "b", "to": `+to+`}`), store.FromGateway)
+			require.Equal(t, want.numbers, info.Numbers)
+			require.Equal(t, want.groups, info.Groups)
+			require.Equal(t, len(want.numbers)+want.groups, info.Recipients)
 		})
 	}
 }

@@ -19,7 +19,7 @@ func (a Arrival) Check() error {
 		return errors.New("record: no plan")
 	}
 	if a.Entry == nil {
-		return errors.New("record: no news")
+		return errors.New("record: no entry")
 	}
 	return a.Entry.Check()
 }

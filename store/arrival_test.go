@@ -12,7 +12,7 @@ import (
 func TestCheckRejectsIncompleteArrivals(t *testing.T) {
 	for want, a := range map[string]Arrival{
 		"record: no plan":     {Entry: BatchInfo{BatchID: "batch"}},
-		"record: no news":     {Plan: "plan"},
+		"record: no entry":    {Plan: "plan"},
 		"record: no report":   {Plan: "plan", Entry: Report{}},
 		"record: no batch id": {Plan: "plan", Entry: BatchInfo{}},
 	} {
@@ -35,14 +35,14 @@ func all(n Entry) (numbers []string) {
 }
 
 // Each kind of content must report what it names and keeps in the same way, and a range of it names that range.
-func TestEveryKindOfNewsReportsWhatItHolds(t *testing.T) {
+func TestEveryKindOfEntryReportsWhatItContains(t *testing.T) {
 	two := []string{"+447700900001", "447700900002"}
 	raw := []byte("raw")
 	report := Report{Raw: raw, Report: &dlr.Report{BatchID: "batch", Entries: []dlr.Entry{
 		{Recipients: two[:1]}, {Recipients: two[1:]},
 	}}}
 	for _, test := range []struct {
-		news  Entry
+		entry Entry
 		names []string
 		raw   []byte
 	}{
@@ -55,7 +55,7 @@ func TestEveryKindOfNewsReportsWhatItHolds(t *testing.T) {
 		{Requeue{BatchID: "batch", Recipients: two}, two, nil},
 		{ReportFetched{BatchID: "batch"}, nil, nil},
 	} {
-		n := test.news
+		n := test.entry
 		require.Equal(t, test.names, all(n), "%T", n)
 		require.Equal(t, len(test.names), n.Names(), "%T", n)
 		require.Equal(t, test.raw, n.RawBytes(), "%T", n)

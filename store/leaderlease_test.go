@@ -55,11 +55,11 @@ func TestHeldRenewsTheLeaseAfterAThirdOfIt(t *testing.T) {
 	begin := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
 	h := &holder{held: true}
 	d := &store.LeaderLease{Store: h, Name: store.LeaseRetention, Duration: 30 * time.Second}
-	held := func(after time.Duration, want bool, asked int) {
+	held := func(after time.Duration, want bool, attempts int) {
 		t.Helper()
 		got, err := d.Held(t.Context(), begin.Add(after))
 		require.Equal(t, want, got)
-		require.Len(t, h.until, asked)
+		require.Len(t, h.until, attempts)
 		if !want {
 			require.Equal(t, h.err, err)
 		}

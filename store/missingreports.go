@@ -14,8 +14,10 @@ type MissingReports struct {
 // maxDoublings is how many times MissingReports.Silence doubles at most.
 const maxDoublings = 5
 
-// Delay returns how long to wait for reports after asked fetches without a new report.
-func (m MissingReports) Delay(asked int) time.Duration { return m.Silence << min(asked, maxDoublings) }
+// Delay returns how long to wait for reports after attempts fetches without a new report.
+func (m MissingReports) Delay(attempts int) time.Duration {
+	return m.Silence << min(attempts, maxDoublings)
+}
 
 // Horizon returns a time after every due check that a correct clock can have set for a batch sent before now.
 func (m MissingReports) Horizon(now time.Time) time.Time {

@@ -214,8 +214,8 @@ func (r *Recipient) Effects() []Effect {
 	effects := make([]Effect, len(r.Reports))
 	holder := -1
 	var held dlr.State
-	for i, seen := range r.Reports {
-		s := seen.Counted()
+	for i, report := range r.Reports {
+		s := report.Counted()
 		switch {
 		case holder < 0 || s.Compare(held) > 0:
 			if holder >= 0 {

@@ -16,53 +16,53 @@ func at(seconds int) time.Time {
 	return time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC).Add(time.Duration(seconds) * time.Second)
 }
 
-func seen(s dlr.Status, code int, when time.Time) RecipientReport {
+func report(s dlr.Status, code int, when time.Time) RecipientReport {
 	return RecipientReport{State: dlr.State{Status: s, Code: code, At: when}}
 }
 
 func TestEffects(t *testing.T) {
 	for name, test := range map[string]struct {
-		seen []RecipientReport
-		want []Effect
+		reports []RecipientReport
+		want    []Effect
 	}{
 		"none": {nil, []Effect{}},
-		"one":  {[]RecipientReport{seen(dlr.Delivered, 0, at(0))}, []Effect{Holds}},
+		"one":  {[]RecipientReport{report(dlr.Delivered, 0, at(0))}, []Effect{Holds}},
 		"in order": {
-			[]RecipientReport{seen(dlr.Queued, 400, at(0)), seen(dlr.Dispatched, 401, at(1)), seen(dlr.Delivered, 0, at(2))},
+			[]RecipientReport{report(dlr.Queued, 400, at(0)), report(dlr.Dispatched, 401, at(1)), report(dlr.Delivered, 0, at(2))},
 			[]Effect{Superseded, Superseded, Holds},
 		},
 		"late intermediate": {
-			[]RecipientReport{seen(dlr.Delivered, 0, at(0)), seen(dlr.Dispatched, 401, at(9))},
+			[]RecipientReport{report(dlr.Delivered, 0, at(0)), report(dlr.Dispatched, 401, at(9))},
 			[]Effect{Holds, Intermediate},
 		},
-		"older": {[]RecipientReport{seen(dlr.Failed, 34, at(9)), seen(dlr.Expired, 406, at(0))}, []Effect{Holds, Older}},
+		"older": {[]RecipientReport{report(dlr.Failed, 34, at(9)), report(dlr.Expired, 406, at(0))}, []Effect{Holds, Older}},
 		"older intermediate": {
-			[]RecipientReport{seen(dlr.Dispatched, 401, at(9)), seen(dlr.Queued, 400, at(0))},
+			[]RecipientReport{report(dlr.Dispatched, 401, at(9)), report(dlr.Queued, 400, at(0))},
 			[]Effect{Holds, Older},
 		},
 		"without a time": {
-			[]RecipientReport{seen(dlr.Failed, 34, at(9)), seen(dlr.Delivered, 0, time.Time{})},
+			[]RecipientReport{report(dlr.Failed, 34, at(9)), report(dlr.Delivered, 0, time.Time{})},
 			[]Effect{Holds, Older},
 		},
 		"outranked": {
-			[]RecipientReport{seen(dlr.Delivered, 0, at(0)), seen(dlr.Failed, 34, at(0))},
+			[]RecipientReport{report(dlr.Delivered, 0, at(0)), report(dlr.Failed, 34, at(0))},
 			[]Effect{Holds, Outranked},
 		},
 		"outranks": {
-			[]RecipientReport{seen(dlr.Failed, 34, at(0)), seen(dlr.Delivered, 0, at(0))},
+			[]RecipientReport{report(dlr.Failed, 34, at(0)), report(dlr.Delivered, 0, at(0))},
 			[]Effect{Superseded, Holds},
 		},
 		"undocumented, late": {
-			[]RecipientReport{seen(dlr.Failed, 34, at(0)), seen("Teleported", 7, at(9))},
+			[]RecipientReport{report(dlr.Failed, 34, at(0)), report("Teleported", 7, at(9))},
 			[]Effect{Holds, Intermediate},
 		},
 		"superseded then lost": {
-			[]RecipientReport{seen(dlr.Failed, 34, at(1)), seen(dlr.Expired, 406, at(2)), seen(dlr.Failed, 35, at(0))},
+			[]RecipientReport{report(dlr.Failed, 34, at(1)), report(dlr.Expired, 406, at(2)), report(dlr.Failed, 35, at(0))},
 			[]Effect{Superseded, Holds, Older},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := Recipient{Reports: test.seen}
+			r := Recipient{Reports: test.reports}
 			require.Equal(t, test.want, r.Effects())
 		})
 	}
@@ -73,10 +73,10 @@ func TestEffectsAgreeWithState(t *testing.T) {
 		r := Recipient{Reports: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) RecipientReport {
 			times := rapid.SampledFrom([]time.Time{{}, at(1), at(2), at(3)})
 			statuses := []dlr.Status{dlr.Queued, dlr.Dispatched, dlr.Delivered, dlr.Failed, dlr.Expired, "Teleported"}
-			s := seen(rapid.SampledFrom(statuses).Draw(t, "status"), 0, times.Draw(t, "at"))
+			s := report(rapid.SampledFrom(statuses).Draw(t, "status"), 0, times.Draw(t, "at"))
 			s.OperatorAt = times.Draw(t, "operator_at")
 			return s
-		}), 1, 12).Draw(t, "seen")}
+		}), 1, 12).Draw(t, "reports")}
 		state, named := r.State()
 		require.True(t, named)
 		holds := 0
@@ -103,7 +103,7 @@ func TestMessagesIsTheLargerCount(t *testing.T) {
 	require.Equal(t, 3, Reported{Named: 2, Claimed: 3}.Messages())
 }
 
-func TestBatchOfNews(t *testing.T) {
+func TestBatchOfEntry(t *testing.T) {
 	for _, n := range []Entry{
 		Report{Report: &dlr.Report{BatchID: "batch"}},
 		BatchInfo{BatchID: "batch"},
@@ -156,8 +156,8 @@ func TestTimeTooFarAfterTheArrivalIsReplaced(t *testing.T) {
 	no, hour := time.Time{}, 3600
 	delivered := came(dlr.Delivered, at(9), no, at(10))
 	for name, test := range map[string]struct {
-		seen []RecipientReport
-		want []Effect
+		reports []RecipientReport
+		want    []Effect
 	}{
 		"Sinch's time":    {[]RecipientReport{came(dlr.Failed, at(6*hour), no, at(0)), delivered}, []Effect{Superseded, Holds}},
 		"operator's time": {[]RecipientReport{came(dlr.Failed, at(0), at(6*hour), at(0)), delivered}, []Effect{Superseded, Holds}},
@@ -181,12 +181,12 @@ func TestTimeTooFarAfterTheArrivalIsReplaced(t *testing.T) {
 			[]Effect{Holds, Outranked},
 		},
 	} {
-		r := Recipient{Reports: test.seen}
+		r := Recipient{Reports: test.reports}
 		require.Equal(t, test.want, r.Effects(), name)
 		held, _ := r.State()
 		for i, e := range test.want {
 			if e == Holds {
-				require.Equal(t, test.seen[i].Counted(), held, name)
+				require.Equal(t, test.reports[i].Counted(), held, name)
 			}
 		}
 	}

@@ -22,30 +22,30 @@ type Assembly struct {
 }
 
 // part returns the last part of the piece if it belongs to the batch, or else appends a new part.
-func (a *Assembly) part(key store.BatchKey, born time.Time) *Part {
+func (a *Assembly) part(key store.BatchKey, firstAt time.Time) *Part {
 	if n := len(a.piece.Parts); n == 0 || a.piece.Parts[n-1].Key != key {
-		a.piece.Parts = append(a.piece.Parts, Part{Key: key, FirstAt: born})
+		a.piece.Parts = append(a.piece.Parts, Part{Key: key, FirstAt: firstAt})
 	}
 	return &a.piece.Parts[len(a.piece.Parts)-1]
 }
 
 // Batch adds the row of a batch and the number of the last chunk of its report log.
-func (a *Assembly) Batch(b *store.Batch, born time.Time, chunk uint64) {
-	p := a.part(b.Key(), born)
+func (a *Assembly) Batch(b *store.Batch, firstAt time.Time, chunk uint64) {
+	p := a.part(b.Key(), firstAt)
 	p.Batch, p.Chunk = b, chunk
 	a.count(0)
 }
 
 // Recipient adds a recipient of a batch.
-func (a *Assembly) Recipient(key store.BatchKey, born time.Time, r store.Recipient) {
-	p := a.part(key, born)
+func (a *Assembly) Recipient(key store.BatchKey, firstAt time.Time, r store.Recipient) {
+	p := a.part(key, firstAt)
 	p.Recipients = append(p.Recipients, r)
 	a.count(0)
 }
 
 // Log adds a chunk of the report log of a batch.
-func (a *Assembly) Log(key store.BatchKey, born time.Time, c Chunk) {
-	p := a.part(key, born)
+func (a *Assembly) Log(key store.BatchKey, firstAt time.Time, c Chunk) {
+	p := a.part(key, firstAt)
 	p.Log = append(p.Log, c)
 	for _, l := range c.Reports {
 		a.count(len(l.Raw))

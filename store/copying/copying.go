@@ -62,7 +62,7 @@ type run struct {
 	progress func(Progress)
 	mark     Mark
 	total    Size
-	left     Sums // of the source; nil until it was read from beginning to end
+	sums     Sums // of the source; nil until it was read from beginning to end
 	done     Summary
 }
 
@@ -108,7 +108,7 @@ func (c *run) move(ctx context.Context) error {
 		return fmt.Errorf("import: %w", err)
 	}
 	if !c.done.Resumed {
-		c.left = sums.result()
+		c.sums = sums.result()
 	}
 	return nil
 }
@@ -117,7 +117,7 @@ func (c *run) move(ctx context.Context) error {
 // run did not read all of it, because the source may have changed since the copy started.
 func (c *run) verify(ctx context.Context) (err error) {
 	total := c.total
-	if c.left == nil {
+	if c.sums == nil {
 		total.Add(total)
 	}
 	var done Size
@@ -131,17 +131,17 @@ func (c *run) verify(ctx context.Context) (err error) {
 		})
 		return sums.result(), err
 	}
-	if c.left == nil {
-		if c.left, err = sum(c.from); err != nil {
+	if c.sums == nil {
+		if c.sums, err = sum(c.from); err != nil {
 			return fmt.Errorf("verify: read the source: %w", err)
 		}
 	}
-	came, err := sum(c.to)
+	destination, err := sum(c.to)
 	if err != nil {
 		return fmt.Errorf("verify: read the destination: %w", err)
 	}
-	c.done.Sums = came
-	return compare(c.left, came)
+	c.done.Sums = destination
+	return compare(c.sums, destination)
 }
 
 // read calls take with the pieces of a store, while the next piece is being exported.

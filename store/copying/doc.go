@@ -124,7 +124,7 @@ type Piece struct {
 	Next       []byte                  // the position after this piece
 }
 
-// Part belongs to one batch. Batches are exported in the order of Born, each row before its recipients and reports.
+// Part belongs to one batch. Batches are exported in the order of FirstAt, each row before its recipients and reports.
 type Part struct {
 	Key store.BatchKey
 	// FirstAt is when the batch was first recorded. Its microseconds order the batches of the same millisecond.

@@ -44,7 +44,7 @@ type history struct {
 	now  time.Time
 }
 
-// live fills a store with batches of all plans: all kinds of reports, confirmations, batch info, checks, quarantine,
+// live fills a store with batches of all plans: all kinds of reports, confirmations, batch info, fetches, quarantine,
 // feedback in every state, and batches that retention deleted.
 func live(t testing.TB, s store.Store, batches int) *history {
 	t.Helper()

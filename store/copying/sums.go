@@ -189,10 +189,10 @@ func (e MismatchError) Error() string {
 }
 
 // compare returns a MismatchError for the first kind whose sums differ.
-func compare(left, came Sums) error {
+func compare(source, destination Sums) error {
 	for _, k := range Kinds() {
-		if left[k] != came[k] {
-			return MismatchError{k, left[k], came[k]}
+		if source[k] != destination[k] {
+			return MismatchError{k, source[k], destination[k]}
 		}
 	}
 	return nil

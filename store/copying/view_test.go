@@ -21,7 +21,7 @@ type view struct {
 	Reports    map[store.BatchKey][]store.Logged
 	Pending    []*store.Batch
 	Dead       []*store.Batch
-	Overdue    map[string][]*store.Batch
+	Missing    map[string][]*store.Batch
 	References map[string][]*store.Batch
 	Quarantine []store.QuarantineEntry
 	Stats      []store.PlanStats
@@ -36,7 +36,7 @@ func look(t testing.TB, s store.Store) view {
 	ctx := t.Context()
 	v := view{
 		Recipients: map[store.BatchKey][]*store.Recipient{}, Listed: map[store.BatchKey][]*store.Recipient{},
-		Reports: map[store.BatchKey][]store.Logged{}, Overdue: map[string][]*store.Batch{},
+		Reports: map[store.BatchKey][]store.Logged{}, Missing: map[string][]*store.Batch{},
 		References: map[string][]*store.Batch{},
 		Numbers:    map[string][]store.RecipientInBatch{}, Plans: map[string]store.PlanGauges{},
 	}
@@ -51,8 +51,8 @@ func look(t testing.TB, s store.Store) view {
 		for _, listed := range v.Listed[key] {
 			r, err := s.Recipient(ctx, key, listed.Number)
 			require.NoError(t, err)
-			for _, seen := range r.Reports {
-				require.NotEmpty(t, seen.Raw, "%q %s", key, r.Number)
+			for _, report := range r.Reports {
+				require.NotEmpty(t, report.Raw, "%q %s", key, r.Number)
 			}
 			v.Recipients[key] = append(v.Recipients[key], r)
 			v.Numbers[listed.Number] = nil
@@ -85,9 +85,9 @@ func look(t testing.TB, s store.Store) view {
 		if len(p.Messages) == 0 {
 			v.Stats[i].Messages = nil
 		}
-		v.Overdue[p.Plan], err = s.MissingReports(ctx, p.Plan, noon.Add(1000*time.Hour), 10_000)
+		v.Missing[p.Plan], err = s.MissingReports(ctx, p.Plan, noon.Add(1000*time.Hour), 10_000)
 		require.NoError(t, err)
-		byKey(v.Overdue[p.Plan])
+		byKey(v.Missing[p.Plan])
 	}
 	v.Minutes, err = s.Timeseries(ctx, "", noon.Add(-1000*time.Hour), noon.Add(1000*time.Hour))
 	require.NoError(t, err)
@@ -145,7 +145,7 @@ func owed(t testing.TB, s store.Store, now time.Time) map[store.BatchKey][]strin
 		require.NoError(t, err)
 		for _, c := range claims {
 			slices.Sort(c.Recipients)
-			all[c.Key] = append(c.Recipients, map[bool]string{true: "everyone", false: "named"}[c.WholeBatch])
+			all[c.Key] = append(c.Recipients, map[bool]string{true: "whole batch", false: "named"}[c.WholeBatch])
 		}
 	}
 	return all
@@ -163,7 +163,7 @@ func sameView(t testing.TB, want, got view) {
 	sameOf(t, "recipients", want.Recipients, got.Recipients)
 	sameOf(t, "listed", want.Listed, got.Listed)
 	sameOf(t, "reports", want.Reports, got.Reports)
-	sameOf(t, "overdue", want.Overdue, got.Overdue)
+	sameOf(t, "missing reports", want.Missing, got.Missing)
 	sameOf(t, "references", want.References, got.References)
 	sameOf(t, "numbers", want.Numbers, got.Numbers)
 	require.Equal(t, want.Plans, got.Plans)

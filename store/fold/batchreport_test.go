@@ -49,8 +49,8 @@ func TestSummaryThenFull(t *testing.T) {
 	c = l.fold(arrives(1, polled(whole(3, entry(dlr.Delivered, 0, 2, alice, bob), entry(dlr.Failed, 34, 1, carol)))))
 	require.Zero(t, c.Duplicates)
 	require.Equal(t, 1, c.Polled)
-	for _, taken := range c.Applied {
-		require.Zero(t, taken.Messages, "the summary counted these messages")
+	for _, applied := range c.Applied {
+		require.Zero(t, applied.Messages, "the summary counted these messages")
 	}
 	require.Equal(t, []string{alice, bob}, l.in(store.FeedbackOwed))
 	require.False(t, l.batch.NeedsFullReport, "all delivered recipients are named")
@@ -185,14 +185,14 @@ func TestWhenTheFullReportMustBeFetched(t *testing.T) {
 
 func TestBatchKeepsALimitedNumberOfReports(t *testing.T) {
 	l := newLedger(t, store.Policy{})
-	for i := range 2 * maxSeen {
+	for i := range 2 * maxReports {
 		l.fold(arrives(i, whole(i, entry(dlr.Dispatched, 401, i))))
 	}
-	require.Len(t, l.batch.Reports, maxSeen)
-	require.Equal(t, at(2*maxSeen-1), l.batch.Reports[maxSeen-1].ReceivedAt, "the newest report is kept")
-	require.Equal(t, 2*maxSeen-1, l.messages()[kind{dlr.Dispatched, 401}])
-	require.Equal(t, 2*maxSeen-1, l.batch.Total)
-	require.Equal(t, 1, l.fold(arrives(999, whole(2*maxSeen-1, entry(dlr.Dispatched, 401, 2*maxSeen-1)))).Duplicates)
+	require.Len(t, l.batch.Reports, maxReports)
+	require.Equal(t, at(2*maxReports-1), l.batch.Reports[maxReports-1].ReceivedAt, "the newest report is kept")
+	require.Equal(t, 2*maxReports-1, l.messages()[kind{dlr.Dispatched, 401}])
+	require.Equal(t, 2*maxReports-1, l.batch.Total)
+	require.Equal(t, 1, l.fold(arrives(999, whole(2*maxReports-1, entry(dlr.Dispatched, 401, 2*maxReports-1)))).Duplicates)
 	l.fold(arrives(1000, whole(0, entry(dlr.Dispatched, 401, 0))))
-	require.Equal(t, 2*maxSeen-1, l.messages()[kind{dlr.Dispatched, 401}], "the repeat of a dropped report adds nothing")
+	require.Equal(t, 2*maxReports-1, l.messages()[kind{dlr.Dispatched, 401}], "the repeat of a dropped report adds nothing")
 }

@@ -14,12 +14,12 @@ func (f *folding) settle(n store.Settlement, at time.Time) {
 	b := f.batch
 	f.changes.Settled = append(f.changes.Settled, n.Lease)
 	if n.FullReportFetched && n.Outcome != store.OutcomeDead {
-		f.clearWantFull()
+		f.clearFullReport()
 	}
 	switch n.Outcome {
 	case store.OutcomeAccepted:
 		f.changes.Accepted += f.moveAll(n.Recipients, store.FeedbackSent, at, store.FeedbackOwed, store.FeedbackDead)
-		f.everyone(n.WholeBatch, store.FeedbackSent, store.FeedbackOwed, store.FeedbackDead)
+		f.moveWholeBatch(n.WholeBatch, store.FeedbackSent, store.FeedbackOwed, store.FeedbackDead)
 		f.clearDead()
 		f.succeeded(n, at)
 	case store.OutcomeProgress:
@@ -73,8 +73,8 @@ func (f *folding) markDead(n store.Settlement, at time.Time) {
 	b.NeedsFullReport = b.NeedsFullReport && !unread
 	dead := f.moveAll(n.Recipients, store.FeedbackDead, at, store.FeedbackOwed)
 	f.changes.Dead += dead
-	everyone := f.everyone(n.WholeBatch, store.FeedbackDead, store.FeedbackOwed)
-	if dead > 0 || unread || everyone {
+	wholeBatch := f.moveWholeBatch(n.WholeBatch, store.FeedbackDead, store.FeedbackOwed)
+	if dead > 0 || unread || wholeBatch {
 		b.Dead = &store.Dead{At: at, Reason: n.Reason, Detail: n.Detail, FullReport: unread || b.Dead != nil && b.Dead.FullReport}
 	}
 	*b.Task = store.Task{Due: at, Since: b.Task.Since, Limit: b.Task.Limit}
@@ -86,12 +86,12 @@ func (f *folding) requeue(n store.Requeue, at time.Time) {
 	f.changes.SendNow = true
 	requeued := f.moveAll(n.Recipients, store.FeedbackOwed, at, store.FeedbackDead)
 	f.changes.Requeued += requeued
-	everyone := f.everyone(n.WholeBatch, store.FeedbackOwed, store.FeedbackDead)
+	wholeBatch := f.moveWholeBatch(n.WholeBatch, store.FeedbackOwed, store.FeedbackDead)
 	full := b.Dead != nil && b.Dead.FullReport
 	if full {
 		b.NeedsFullReport, b.Dead.FullReport = true, false
 	}
-	if requeued == 0 && !full && !everyone {
+	if requeued == 0 && !full && !wholeBatch {
 		if b.Waits(at) {
 			b.Task.Due = at
 		}
@@ -105,8 +105,8 @@ func (f *folding) requeue(n store.Requeue, at time.Time) {
 	b.Task = &store.Task{Due: at, Since: since}
 }
 
-// clearWantFull records that the full report is not needed any more, neither as pending work nor as dead.
-func (f *folding) clearWantFull() {
+// clearFullReport records that the full report is not needed any more, neither as pending work nor as dead.
+func (f *folding) clearFullReport() {
 	f.batch.NeedsFullReport = false
 	if f.batch.Dead != nil {
 		f.batch.Dead.FullReport = false
@@ -123,7 +123,7 @@ func (f *folding) clearDead() {
 
 // everyone changes the state of the confirmation for the whole batch if meant is set and the state is one of from. It
 // reports whether the state changed.
-func (f *folding) everyone(meant bool, to store.FeedbackState, from ...store.FeedbackState) bool {
+func (f *folding) moveWholeBatch(meant bool, to store.FeedbackState, from ...store.FeedbackState) bool {
 	if !meant || !slices.Contains(from, f.batch.WholeBatch) {
 		return false
 	}

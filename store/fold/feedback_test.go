@@ -17,7 +17,7 @@ func TestWhatEarnsFeedback(t *testing.T) {
 	onDelivered := []store.On{"", store.OnDelivered, store.OnBoth}
 	onConfirmed := []store.On{"", store.OnDelivered, store.OnConfirmed, store.OnBoth}
 	for name, test := range map[string]struct {
-		news    []store.Entry
+		entries []store.Entry
 		earning []store.On // the policies under which alice, and only alice, earns feedback
 	}{
 		"report Delivered": {[]store.Entry{delivered}, onDelivered},
@@ -46,7 +46,7 @@ func TestWhatEarnsFeedback(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/%s", name, on), func(t *testing.T) {
 				l := newLedger(t, store.Policy{On: on})
 				earned := 0
-				for i, n := range test.news {
+				for i, n := range test.entries {
 					earned += l.fold(arrives(i, n)).Earned
 				}
 				want := []string{}
@@ -99,7 +99,7 @@ func TestFlagDecidesWhetherATaskExists(t *testing.T) {
 	require.Equal(t, store.FlagUnknown, l.batch.Flag)
 	require.NotNil(t, l.batch.Task, "the task waits while the flag is unknown")
 
-	c := l.fold(arrives(1, facts(false, at(1))))
+	c := l.fold(arrives(1, batchInfo(false, at(1))))
 	require.Equal(t, store.FlagUnwanted, l.batch.Flag)
 	require.Nil(t, l.batch.Task)
 	require.Equal(t, store.Tally{PendingTasks: 1, Owed: 1}, c.Before)
@@ -108,14 +108,14 @@ func TestFlagDecidesWhetherATaskExists(t *testing.T) {
 	c = l.fold(arrives(2, says(bob, dlr.Delivered, 0, at(0))))
 	require.Equal(t, store.Tally{Dropped: 2}, c.After, "feedback earned now is dropped too")
 
-	c = l.fold(arrives(3, facts(true, at(2))))
+	c = l.fold(arrives(3, batchInfo(true, at(2))))
 	require.Equal(t, store.FlagWanted, l.batch.Flag)
 	require.Equal(t, &store.Task{Due: at(3), Since: at(3)}, l.batch.Task)
 	require.Equal(t, store.Tally{PendingTasks: 1, Owed: 2}, c.After, "dropped feedback is owed again")
 }
 
-func TestOlderFactsNeverReplaceNewer(t *testing.T) {
-	newer, older := facts(false, at(20)), facts(true, at(10))
+func TestOlderBatchInfoNeverReplacesNewer(t *testing.T) {
+	newer, older := batchInfo(false, at(20)), batchInfo(true, at(10))
 	older.ClientReference, newer.ClientReference = "old", "new"
 	for name, order := range map[string][]store.Entry{
 		"in order":     {older, newer},
@@ -134,23 +134,23 @@ func TestOlderFactsNeverReplaceNewer(t *testing.T) {
 	}
 }
 
-func TestLatestFactsWinAtTheSameModifiedAt(t *testing.T) {
+func TestLatestBatchInfoWinsAtTheSameModifiedAt(t *testing.T) {
 	l := newLedger(t, store.Policy{})
 	l.fold(arrives(0, store.BatchInfo{BatchID: "batch", FeedbackEnabled: true, Source: store.FromRegistration}))
 	require.Equal(t, store.FlagWanted, l.batch.Flag, "a registration has no ModifiedAt")
 	l.fold(arrives(1, store.BatchInfo{BatchID: "batch", Source: store.FromRegistration}))
 	require.Equal(t, store.FlagUnwanted, l.batch.Flag)
-	l.fold(arrives(2, facts(true, at(0))))
+	l.fold(arrives(2, batchInfo(true, at(0))))
 	require.Equal(t, store.FlagWanted, l.batch.Flag, "an answer from Sinch replaces the registration")
 	l.fold(arrives(3, store.BatchInfo{BatchID: "batch", Source: store.FromRegistration}))
 	require.Equal(t, store.FlagWanted, l.batch.Flag)
 }
 
-func TestFactsWithoutClientReferenceKeepTheKnownOne(t *testing.T) {
+func TestBatchInfoWithoutClientReferenceKeepsTheKnownOne(t *testing.T) {
 	l := newLedger(t, store.Policy{})
 	r := says(alice, dlr.Delivered, 0, at(0))
 	r.ClientReference = "order 7"
-	l.fold(arrives(0, r), arrives(1, facts(true, at(0))))
+	l.fold(arrives(0, r), arrives(1, batchInfo(true, at(0))))
 	require.Equal(t, "order 7", l.batch.ClientReference)
 }
 
@@ -162,7 +162,7 @@ func TestBatchUnknownToSinch(t *testing.T) {
 	require.Equal(t, store.FlagUnknown, l.batch.Flag, "the flag of a batch that Sinch does not know stays unknown")
 	require.NotNil(t, l.batch.Task)
 
-	known := facts(true, at(2))
+	known := batchInfo(true, at(2))
 	l.fold(arrives(2, known))
 	require.Equal(t, &known, l.batch.Info)
 	l.fold(arrives(3, missing))
@@ -173,9 +173,9 @@ func TestBatchUnknownToSinch(t *testing.T) {
 	require.False(t, l.batch.Info.Unknown)
 }
 
-func TestFactsCreateABatch(t *testing.T) {
+func TestBatchInfoCreatesABatch(t *testing.T) {
 	l := newLedger(t, store.Policy{})
-	c := l.fold(arrives(0, facts(true, at(0))))
+	c := l.fold(arrives(0, batchInfo(true, at(0))))
 	require.True(t, c.NewBatch)
 	require.Nil(t, l.batch.Task)
 	require.Zero(t, c.After)

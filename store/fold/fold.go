@@ -8,9 +8,9 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// maxSeen limits the reports kept per recipient and the batch reports kept per batch. Sinch sends only a few; many
+// maxReports limits the reports kept per recipient and the batch reports kept per batch. Sinch sends only a few; many
 // more are probably forged.
-const maxSeen = 64
+const maxReports = 64
 
 // maxReported limits the distinct pairs of status and code counted per batch, for the same reason. Sinch documents
 // fewer pairs.
@@ -87,9 +87,9 @@ func (f *folding) apply(a store.Arrival) {
 	case report:
 		f.report(n, a.At)
 	case store.BatchInfo:
-		f.facts(n, a.At)
+		f.replaceInfo(n, a.At)
 	case store.FetchNow:
-		f.facts(n.BatchInfo, a.At)
+		f.replaceInfo(n.BatchInfo, a.At)
 	case store.Confirmation:
 		f.confirm(n, a.At)
 	case store.Settlement:
@@ -98,12 +98,12 @@ func (f *folding) apply(a store.Arrival) {
 		f.requeue(n, a.At)
 	}
 	f.schedule(a.At)
-	f.scheduleCheck(a)
+	f.scheduleFetch(a)
 }
 
 // facts replaces the batch info unless the known one has a later ModifiedAt. It ignores a known ModifiedAt that is
 // more than MaxAhead after the arrival of n, because it comes from a wrong clock.
-func (f *folding) facts(n store.BatchInfo, at time.Time) {
+func (f *folding) replaceInfo(n store.BatchInfo, at time.Time) {
 	b := f.batch
 	if n.Unknown {
 		if b.Info == nil {

@@ -102,7 +102,7 @@ func (l *ledger) check(c store.Changes) {
 		feedback.Add(r.Feedback, 1)
 		require.Equal(l.t, dlr.Digits(r.Number), digits)
 		require.Equal(l.t, r.Feedback == store.FeedbackNone, r.FeedbackAt.IsZero())
-		require.LessOrEqual(l.t, len(r.Reports), maxSeen)
+		require.LessOrEqual(l.t, len(r.Reports), maxReports)
 	}
 	if len(states) > 0 || len(b.States) > 0 {
 		require.Equal(l.t, states, b.States)
@@ -117,7 +117,7 @@ func (l *ledger) check(c store.Changes) {
 	require.Equal(l.t, c.After, l.stats.Feedback, "the changes must add up to the present tally")
 	require.Equal(l.t, 1, l.stats.Batches)
 	require.Equal(l.t, len(l.recipients), l.stats.Recipients)
-	require.Equal(l.t, l.messages(), l.taken(), "the changes must add up to the batch's counts")
+	require.Equal(l.t, l.messages(), l.applied(), "the changes must add up to the batch's counts")
 	require.Equal(l.t, feedback.Owed+feedback.Sent+feedback.Dead, l.sum(func(c store.Changes) int { return c.Earned }))
 	require.Equal(l.t, feedback.Sent, l.sum(func(c store.Changes) int { return c.Accepted }))
 }
@@ -129,8 +129,8 @@ func (l *ledger) checkMissing() {
 	if b.Info != nil {
 		require.Nil(l.t, b.Info.Numbers, "Numbers must not be stored with the batch")
 	}
-	facts := b.Info
-	known := facts != nil && !facts.Unknown && facts.ReportKind != "" && facts.ReportKind != "none"
+	info := b.Info
+	known := info != nil && !info.Unknown && info.ReportKind != "" && info.ReportKind != "none"
 	if l.policy.MissingReports.Silence == 0 || !known {
 		require.Nil(l.t, b.Fetch)
 		require.Zero(l.t, b.Tally().Missing)
@@ -144,11 +144,11 @@ func (l *ledger) checkMissing() {
 	}
 	expected := max(b.Total, b.Info.Recipients-b.Info.Groups)
 	if len(b.Reports) == 0 {
-		awaited := 0
+		missing := 0
 		if b.Fetch != nil && !b.Fetch.Due.IsZero() && !b.Info.SendAt.After(b.LastAt) {
-			awaited = max(expected-final, 0)
+			missing = max(expected-final, 0)
 		}
-		require.Equal(l.t, awaited, b.Tally().Missing, "%d of %d messages are final", final, expected)
+		require.Equal(l.t, missing, b.Tally().Missing, "%d of %d messages are final", final, expected)
 	}
 	switch countless := b.Total == 0 && (b.Info.Groups > 0 || b.Info.Recipients == 0); {
 	case countless:
@@ -179,7 +179,7 @@ func (l *ledger) messages() map[kind]int {
 	return known
 }
 
-func (l *ledger) taken() map[kind]int {
+func (l *ledger) applied() map[kind]int {
 	counted := make(map[kind]int)
 	for _, c := range l.changes {
 		for _, t := range c.Applied {
@@ -223,8 +223,8 @@ func cloneBatch(b *store.Batch) *store.Batch {
 	c.Reported = slices.Clone(b.Reported)
 	c.Reports = slices.Clone(b.Reports)
 	if b.Info != nil {
-		facts := *b.Info
-		c.Info = &facts
+		info := *b.Info
+		c.Info = &info
 	}
 	if b.Task != nil {
 		task := *b.Task
@@ -294,7 +294,7 @@ func entry(s dlr.Status, code, count int, numbers ...string) dlr.Entry {
 	return dlr.Entry{State: dlr.State{Status: s, Code: code}, Count: count, Recipients: numbers}
 }
 
-func facts(feedback bool, modified time.Time) store.BatchInfo {
+func batchInfo(feedback bool, modified time.Time) store.BatchInfo {
 	return store.BatchInfo{BatchID: "batch", FeedbackEnabled: feedback, CreatedAt: at(-60), ModifiedAt: modified}
 }
 

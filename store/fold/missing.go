@@ -9,43 +9,43 @@ import (
 // longestValidity is Sinch's longest and default validity of a batch.
 const longestValidity = 72 * time.Hour
 
-// scheduleCheck sets or clears the batch's Check after arrival a.
-func (f *folding) scheduleCheck(a store.Arrival) {
+// scheduleFetch sets or clears the batch's Check after arrival a.
+func (f *folding) scheduleFetch(a store.Arrival) {
 	b, missing := f.batch, f.policy.MissingReports
 	if missing.Silence <= 0 || !reportsMissing(b) {
 		b.Fetch = nil
 		return
 	}
 	if b.Fetch == nil {
-		b.Fetch = &store.ReportFetch{Due: nextCheck(b, missing, 0, a.At)}
+		b.Fetch = &store.ReportFetch{Due: nextFetch(b, missing, 0, a.At)}
 	}
 	if n, ok := reportOf(a.Entry); ok && n.Source == store.FromCallback {
-		*b.Fetch = store.ReportFetch{Due: nextCheck(b, missing, 0, a.At)}
+		*b.Fetch = store.ReportFetch{Due: nextFetch(b, missing, 0, a.At)}
 	}
 	switch n := a.Entry.(type) {
 	case store.ReportFetched:
-		f.checked(n, a.At)
+		f.reportFetched(n, a.At)
 	case store.BatchInfo:
-		f.advanceCheck(a.At)
+		f.advanceFetch(a.At)
 	case store.FetchNow:
-		f.advanceCheck(a.At)
+		f.advanceFetch(a.At)
 		if !b.Info.SentAt().After(a.At) {
 			*b.Fetch = store.ReportFetch{Due: a.At}
 		}
 	}
 }
 
-// advanceCheck brings the check forward if new batch info has earlier times. Batch info never postpones it.
-func (f *folding) advanceCheck(at time.Time) {
+// advanceFetch brings the check forward if new batch info has earlier times. Batch info never postpones it.
+func (f *folding) advanceFetch(at time.Time) {
 	b := f.batch
-	if due := nextCheck(b, f.policy.MissingReports, b.Fetch.Attempts, at); due.Before(b.Fetch.Due) {
+	if due := nextFetch(b, f.policy.MissingReports, b.Fetch.Attempts, at); due.Before(b.Fetch.Due) {
 		b.Fetch.Due = due
 	}
 }
 
 // checked schedules the next fetch, or none. It ignores a ReportFetched when the check is not due: then the ReportFetched is a
 // repeat, or a report has arrived since.
-func (f *folding) checked(n store.ReportFetched, at time.Time) {
+func (f *folding) reportFetched(n store.ReportFetched, at time.Time) {
 	b, c, missing := f.batch, f.batch.Fetch, f.policy.MissingReports
 	if !b.FetchDue(missing, at) {
 		return
@@ -56,16 +56,16 @@ func (f *folding) checked(n store.ReportFetched, at time.Time) {
 		c.Due = time.Time{}
 		return
 	}
-	c.Due = nextCheck(b, missing, c.Attempts, at)
+	c.Due = nextFetch(b, missing, c.Attempts, at)
 }
 
-// nextCheck returns when to fetch next after an arrival at time at and after asked fetches, but no later than the
+// nextFetch returns when to fetch next after an arrival at time at and after attempts fetches, but no later than the
 // batch's end.
-func nextCheck(b *store.Batch, m store.MissingReports, asked int, at time.Time) time.Time {
+func nextFetch(b *store.Batch, m store.MissingReports, attempts int, at time.Time) time.Time {
 	if sent := b.Info.SentAt(); sent.After(at) {
 		at = sent // no reports are expected before the batch is sent
 	}
-	due := at.Add(m.Delay(asked))
+	due := at.Add(m.Delay(attempts))
 	if end := endOf(b, m); at.Before(end) && end.Before(due) {
 		return end
 	}

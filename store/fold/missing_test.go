@@ -22,8 +22,8 @@ func sends(n int) store.BatchInfo {
 	}
 }
 
-// lacking returns a ledger with a batch sent to two numbers at second 0, without any report.
-func lacking(t *testing.T, p store.Policy) *ledger {
+// missingReports returns a ledger with a batch sent to two numbers at second 0, without any report.
+func missingReports(t *testing.T, p store.Policy) *ledger {
 	t.Helper()
 	l := newLedger(t, p)
 	l.fold(arrives(0, sends(2)))
@@ -31,8 +31,8 @@ func lacking(t *testing.T, p store.Policy) *ledger {
 	return l
 }
 
-// checks records a fetch at that second that brought nothing new.
-func (l *ledger) checks(second int) { l.fold(arrives(second, store.ReportFetched{BatchID: "batch"})) }
+// fetches records a fetch at that second that brought nothing new.
+func (l *ledger) fetches(second int) { l.fold(arrives(second, store.ReportFetched{BatchID: "batch"})) }
 
 func TestWhichBatchesHaveMissingReports(t *testing.T) {
 	sent := func(change func(*store.BatchInfo)) store.BatchInfo {
@@ -43,9 +43,9 @@ func TestWhichBatchesHaveMissingReports(t *testing.T) {
 	kind := func(k string) store.BatchInfo { return sent(func(f *store.BatchInfo) { f.ReportKind = k }) }
 	delivered, expired := says(alice, dlr.Delivered, 0, at(0)), says(bob, dlr.Expired, 406, at(0))
 	for name, test := range map[string]struct {
-		news    []store.Entry
-		missing bool
-		lacking int
+		entries []store.Entry
+		fetched bool
+		missing int
 	}{
 		"batch info unknown":       {[]store.Entry{delivered}, false, 0},
 		"only the total known":     {[]store.Entry{whole(3, entry(dlr.Delivered, 0, 1))}, false, 2},
@@ -61,13 +61,13 @@ func TestWhichBatchesHaveMissingReports(t *testing.T) {
 		"known again": {
 			[]store.Entry{sends(2), store.BatchInfo{BatchID: "batch", Unknown: true}, sends(2)}, true, 2,
 		},
-		"canceled":                     {[]store.Entry{sent(func(f *store.BatchInfo) { f.Canceled = true })}, true, 2},
-		"one of two":                   {[]store.Entry{sends(2), delivered}, true, 1},
-		"one of two, before the facts": {[]store.Entry{delivered, sends(2)}, true, 1},
-		"both":                         {[]store.Entry{sends(2), delivered, expired}, false, 0},
-		"both, before the facts":       {[]store.Entry{delivered, expired, sends(2)}, false, 0},
-		"intermediate":                 {[]store.Entry{sends(1), says(alice, dlr.Dispatched, 401, at(0))}, true, 1},
-		"not documented":               {[]store.Entry{sends(1), says(alice, "Teleported", 7, at(0))}, true, 1},
+		"canceled":                          {[]store.Entry{sent(func(f *store.BatchInfo) { f.Canceled = true })}, true, 2},
+		"one of two":                        {[]store.Entry{sends(2), delivered}, true, 1},
+		"one of two, before the batch info": {[]store.Entry{delivered, sends(2)}, true, 1},
+		"both":                              {[]store.Entry{sends(2), delivered, expired}, false, 0},
+		"both, before the batch info":       {[]store.Entry{delivered, expired, sends(2)}, false, 0},
+		"intermediate":                      {[]store.Entry{sends(1), says(alice, dlr.Dispatched, 401, at(0))}, true, 1},
+		"not documented":                    {[]store.Entry{sends(1), says(alice, "Teleported", 7, at(0))}, true, 1},
 		"late intermediate": {
 			[]store.Entry{sends(1), delivered, says(alice, dlr.Dispatched, 401, at(9))}, false, 0,
 		},
@@ -113,14 +113,14 @@ func TestWhichBatchesHaveMissingReports(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLedger(t, fetching)
-			for i, n := range test.news {
+			for i, n := range test.entries {
 				l.fold(arrives(i, n))
 			}
-			require.Equal(t, test.missing, l.batch.Fetch != nil)
-			require.Equal(t, test.lacking, l.batch.Missing())
+			require.Equal(t, test.fetched, l.batch.Fetch != nil)
+			require.Equal(t, test.missing, l.batch.Missing())
 
 			l = newLedger(t, store.Policy{})
-			for i, n := range test.news {
+			for i, n := range test.entries {
 				l.fold(arrives(i, n))
 			}
 			require.Nil(t, l.batch.Fetch, "nothing is fetched without a Silence")
@@ -129,13 +129,13 @@ func TestWhichBatchesHaveMissingReports(t *testing.T) {
 }
 
 func TestCheckIsClearedWhenThePlanDisablesFetching(t *testing.T) {
-	l := lacking(t, fetching)
+	l := missingReports(t, fetching)
 	l.policy.MissingReports.Silence = 0
 	l.fold(arrives(1, sends(2)))
 	require.Nil(t, l.batch.Fetch)
 }
 
-func TestWhenABatchIsFirstChecked(t *testing.T) {
+func TestWhenABatchIsFirstFetched(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(*store.BatchInfo)
 		known  int // the second at which the batch info arrives
@@ -164,19 +164,19 @@ func TestWhenABatchIsFirstChecked(t *testing.T) {
 }
 
 func TestSilenceDoublesUpTo32Times(t *testing.T) {
-	l := lacking(t, fetching)
+	l := missingReports(t, fetching)
 	second := 60
 	for i, silence := range []int{120, 240, 480, 960, 1920, 1920, 1920} {
-		l.checks(second)
+		l.fetches(second)
 		second += silence
 		require.Equal(t, &store.ReportFetch{Due: at(second), Attempts: i + 1}, l.batch.Fetch)
 	}
-	l.checks(second)
+	l.fetches(second)
 	require.Equal(t, &store.ReportFetch{Due: at(second + 1920), Attempts: 8}, l.batch.Fetch)
 	second += 1920
-	l.checks(second)
+	l.fetches(second)
 	require.Equal(t, &store.ReportFetch{Due: at(10_030), Attempts: 9}, l.batch.Fetch, "no later than the end of the grace")
-	l.checks(10_030)
+	l.fetches(10_030)
 	require.Equal(t, &store.ReportFetch{Attempts: 10}, l.batch.Fetch, "no report is expected after the end")
 }
 
@@ -199,20 +199,20 @@ func TestLastCheckOfABatch(t *testing.T) {
 			test.change(&f)
 			l := newLedger(t, fetching)
 			l.fold(arrives(5, f))
-			asked := 0
-			for ; !l.batch.Fetch.Due.IsZero(); asked++ {
+			attempts := 0
+			for ; !l.batch.Fetch.Due.IsZero(); attempts++ {
 				l.fold(store.Arrival{Plan: "plan", At: l.batch.Fetch.Due, Entry: store.ReportFetched{BatchID: "batch"}})
 			}
 			require.Equal(t, at(test.end), l.batch.LastAt, "the last check")
-			require.Equal(t, &store.ReportFetch{Attempts: asked}, l.batch.Fetch)
+			require.Equal(t, &store.ReportFetch{Attempts: attempts}, l.batch.Fetch)
 		})
 	}
 }
 
 func TestCallbackRestartsTheCheck(t *testing.T) {
 	dispatched := says(alice, dlr.Dispatched, 401, at(1))
-	l := lacking(t, fetching)
-	l.checks(60)
+	l := missingReports(t, fetching)
+	l.fetches(60)
 	require.Equal(t, &store.ReportFetch{Due: at(180), Attempts: 1}, l.batch.Fetch)
 	l.fold(arrives(100, dispatched))
 	require.Equal(t, &store.ReportFetch{Due: at(160)}, l.batch.Fetch, "the silence starts again")
@@ -224,16 +224,16 @@ func TestCallbackRestartsTheCheck(t *testing.T) {
 	require.Equal(t, &store.ReportFetch{Due: at(10_160)}, l.batch.Fetch, "more reports may follow a late one")
 	l.fold(arrives(10_200, says(bob, dlr.Expired, 406, at(3))))
 	require.Nil(t, l.batch.Fetch, "all messages are final")
-	l.checks(10_201)
-	require.Nil(t, l.batch.Fetch, "a late Checked changes nothing")
+	l.fetches(10_201)
+	require.Nil(t, l.batch.Fetch, "a late ReportFetched changes nothing")
 	l.fold(arrives(10_300, whole(3, entry(dlr.Expired, 406, 1))))
 	require.Equal(t, &store.ReportFetch{Due: at(10_360)}, l.batch.Fetch,
 		"the total is larger than the known number of recipients")
 }
 
 func TestFetchedReportDoesNotRestartTheCheck(t *testing.T) {
-	l := lacking(t, fetching)
-	l.checks(60)
+	l := missingReports(t, fetching)
+	l.fetches(60)
 	l.fold(arrives(100, polled(says(alice, dlr.Delivered, 0, at(1)))))
 	require.Equal(t, &store.ReportFetch{Due: at(180), Attempts: 1}, l.batch.Fetch, "a fetched report is not a callback")
 	l.fold(arrives(180, polled(whole(2, entry(dlr.Delivered, 0, 2, alice, bob)))))
@@ -245,18 +245,18 @@ func TestFetchedReportDoesNotRestartTheCheck(t *testing.T) {
 	require.Equal(t, &store.ReportFetch{Due: at(65)}, l.batch.Fetch)
 }
 
-func TestFactsOnlyBringTheCheckForward(t *testing.T) {
-	l := lacking(t, fetching)
+func TestBatchInfoOnlyBringsTheFetchForward(t *testing.T) {
+	l := missingReports(t, fetching)
 	l.fold(arrives(30, sends(2)))
 	require.Equal(t, &store.ReportFetch{Due: at(60)}, l.batch.Fetch, "the same batch info does not postpone the check")
-	l.checks(60)
+	l.fetches(60)
 	l.fold(arrives(179, sends(2)), arrives(500, sends(2)))
 	require.Equal(t, &store.ReportFetch{Due: at(180), Attempts: 1}, l.batch.Fetch)
 
 	sooner := sends(2)
 	sooner.ExpireAt, sooner.ModifiedAt = at(100), at(1)
-	l = lacking(t, fetching)
-	l.checks(60)
+	l = missingReports(t, fetching)
+	l.fetches(60)
 	l.fold(arrives(70, sooner))
 	require.Equal(t, &store.ReportFetch{Due: at(130), Attempts: 1}, l.batch.Fetch, "the batch expires earlier")
 
@@ -271,7 +271,7 @@ func TestFactsOnlyBringTheCheckForward(t *testing.T) {
 }
 
 func TestOtherArrivalsLeaveTheCheckUnchanged(t *testing.T) {
-	l := lacking(t, fetching)
+	l := missingReports(t, fetching)
 	for i, n := range []store.Entry{
 		store.Confirmation{BatchID: "batch", Recipients: []string{alice}},
 		settles(store.OutcomeAccepted, alice), settles(store.OutcomeRetry),
@@ -282,26 +282,26 @@ func TestOtherArrivalsLeaveTheCheckUnchanged(t *testing.T) {
 	}
 }
 
-func TestCheckNow(t *testing.T) {
+func TestFetchNow(t *testing.T) {
 	now := store.FetchNow{BatchInfo: sends(2)}
 	t.Run("sets the check", func(t *testing.T) {
 		l := newLedger(t, fetching)
 		l.fold(arrives(5, now))
 		require.Equal(t, &store.ReportFetch{Due: at(5)}, l.batch.Fetch)
 	})
-	t.Run("overrides earlier checks", func(t *testing.T) {
-		l := lacking(t, fetching)
-		l.checks(60)
+	t.Run("overrides earlier fetches", func(t *testing.T) {
+		l := missingReports(t, fetching)
+		l.fetches(60)
 		l.fold(arrives(70, now))
 		require.Equal(t, &store.ReportFetch{Due: at(70)}, l.batch.Fetch)
 	})
 	t.Run("works after the end", func(t *testing.T) {
-		l := lacking(t, fetching)
-		l.checks(10_030)
+		l := missingReports(t, fetching)
+		l.fetches(10_030)
 		require.Zero(t, l.batch.Fetch.Due)
 		l.fold(arrives(20_000, now))
 		require.Equal(t, &store.ReportFetch{Due: at(20_000)}, l.batch.Fetch)
-		l.checks(20_001)
+		l.fetches(20_001)
 		require.Equal(t, &store.ReportFetch{Attempts: 1}, l.batch.Fetch, "one more check")
 	})
 	t.Run("works with older batch info", func(t *testing.T) {
@@ -328,7 +328,7 @@ func TestCheckNow(t *testing.T) {
 		require.Nil(t, l.batch.Fetch)
 	})
 	t.Run("does nothing if Sinch does not know the batch", func(t *testing.T) {
-		l := lacking(t, fetching)
+		l := missingReports(t, fetching)
 		l.fold(arrives(5, store.FetchNow{BatchInfo: store.BatchInfo{BatchID: "batch", Unknown: true}}))
 		require.Nil(t, l.batch.Fetch)
 	})

@@ -41,7 +41,7 @@ func TestNumbersOfABatchBecomeRecipients(t *testing.T) {
 	require.Equal(t, 3, l.stats.Recipients)
 }
 
-func TestNumbersOfOlderFactsAreNotAdded(t *testing.T) {
+func TestNumbersOfOlderBatchInfoAreNotAdded(t *testing.T) {
 	newer, older := sends(1), sends(2)
 	newer.ModifiedAt, newer.Numbers = at(20), []string{alice}
 	older.ModifiedAt, older.Numbers = at(10), []string{alice, bob}
@@ -59,17 +59,17 @@ func TestRecipientsRemovedFromABatchKeepTheirRows(t *testing.T) {
 	l := newLedger(t, store.Policy{})
 	l.fold(arrives(0, first), arrives(6, second))
 	require.Len(t, l.recipients, 2)
-	require.Equal(t, 1, l.batch.Missing(), "Lacking follows the latest batch info")
+	require.Equal(t, 1, l.batch.Missing(), "Missing follows the latest batch info")
 }
 
-func TestCheckNowIsNotStored(t *testing.T) {
+func TestFetchNowIsNotStored(t *testing.T) {
 	f := sends(2)
 	l := newLedger(t, store.Policy{})
 	l.fold(arrives(0, store.FetchNow{BatchInfo: f}))
 	require.Equal(t, &f, l.batch.Info)
 }
 
-func TestModifiedAtTooFarAheadDoesNotBlockLaterFacts(t *testing.T) {
+func TestModifiedAtTooFarAheadDoesNotBlockLaterBatchInfo(t *testing.T) {
 	l := newLedger(t, store.Policy{})
 	l.fold(arrives(0, store.BatchInfo{BatchID: "batch", ModifiedAt: at(6 * 3600), Recipients: 1}))
 	l.fold(arrives(10, store.BatchInfo{BatchID: "batch", ModifiedAt: at(9), Recipients: 2, FeedbackEnabled: true}))

@@ -110,7 +110,7 @@ func (f *folding) begin(n report, at time.Time) *store.BatchReport {
 	b.Reports = append(b.Reports, store.BatchReport{
 		Key: key, Type: n.Type, ReceivedAt: at, Source: n.Source, Ref: f.log(n, at),
 	})
-	if len(b.Reports) > maxSeen {
+	if len(b.Reports) > maxReports {
 		b.Reports = dropReport(b.Reports)
 	}
 	return &b.Reports[len(b.Reports)-1]

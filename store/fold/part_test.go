@@ -48,7 +48,7 @@ func TestPartsGiveTheSameRowsAsTheWholeArrival(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		policy := drawPolicy(t)
 		whole, divided := newLedger(t, policy), newLedger(t, policy)
-		for i, n := range rapid.SliceOfN(rapid.Custom(drawNews), 1, 20).Draw(t, "news") {
+		for i, n := range rapid.SliceOfN(rapid.Custom(drawEntry), 1, 20).Draw(t, "entries") {
 			a := arrives(i*20, n)
 			whole.fold(a)
 			for _, part := range drawParts(t, a) {
@@ -118,11 +118,11 @@ func TestUnfinishedReportIsNeverDropped(t *testing.T) {
 	a := arrives(0, whole(3, entry(dlr.Delivered, 0, 3, alice, bob, carol)))
 	l.fold(Part(&a, 0, 1))
 	require.Equal(t, 1, l.batch.Reports[0].Folded)
-	for i := range 2 * maxSeen {
+	for i := range 2 * maxReports {
 		l.fold(arrives(i, whole(i+10, entry(dlr.Failed, i, 1))))
 	}
 	l.fold(Part(&a, 1, 3))
-	require.Len(t, l.batch.Reports, maxSeen)
+	require.Len(t, l.batch.Reports, maxReports)
 	require.Zero(t, l.batch.Reports[0].Folded)
 	require.Equal(t, []string{alice, bob, carol}, l.in(store.FeedbackOwed))
 	first := string(whole(10, entry(dlr.Failed, 0, 1)).Raw)
@@ -153,8 +153,8 @@ func TestFoldedCountsTheFoldedRecipients(t *testing.T) {
 
 func TestRecipientsCountsAllNumbers(t *testing.T) {
 	for _, c := range []struct {
-		news store.Entry
-		want int
+		entry store.Entry
+		want  int
 	}{
 		{whole(9, entry(dlr.Delivered, 0, 2, alice, bob), entry(dlr.Failed, 1, 0), entry(dlr.Failed, 2, 1, alice)), 3},
 		{says(alice, dlr.Failed, 1, at(0)), 1},
@@ -165,10 +165,10 @@ func TestRecipientsCountsAllNumbers(t *testing.T) {
 		{store.ReportFetched{BatchID: "batch"}, 0},
 		{store.Quarantined{}, 0},
 	} {
-		a, touched := arrives(0, c.news), 0
+		a, touched := arrives(0, c.entry), 0
 		Touches(a, func(string) { touched++ })
-		require.Equal(t, c.want, a.Entry.Names(), "%T", c.news)
-		require.Equal(t, c.want, touched, "%T", c.news)
+		require.Equal(t, c.want, a.Entry.Names(), "%T", c.entry)
+		require.Equal(t, c.want, touched, "%T", c.entry)
 	}
 }
 
@@ -187,8 +187,8 @@ func BenchmarkPart(b *testing.B) {
 
 func TestTouches(t *testing.T) {
 	for name, test := range map[string]struct {
-		news store.Entry
-		want []string
+		entry store.Entry
+		want  []string
 	}{
 		"recipient report": {says("+"+alice, dlr.Delivered, 0, at(0)), []string{alice}},
 		"full report": {
@@ -199,16 +199,16 @@ func TestTouches(t *testing.T) {
 		"confirmation": {
 			store.Confirmation{BatchID: "batch", Recipients: []string{"+" + alice, bob}}, []string{alice, bob},
 		},
-		"settlement":         {settles(store.OutcomeAccepted, "+"+alice), []string{alice}},
-		"requeue":            {store.Requeue{BatchID: "batch", Recipients: []string{bob}}, []string{bob}},
-		"facts":              {facts(true, at(0)), nil},
-		"facts with numbers": {store.BatchInfo{BatchID: "batch", Numbers: []string{"+" + alice, bob}}, []string{alice, bob}},
-		"checked":            {store.ReportFetched{BatchID: "batch"}, nil},
-		"quarantined":        {store.Quarantined{Raw: []byte("{")}, nil},
+		"settlement":              {settles(store.OutcomeAccepted, "+"+alice), []string{alice}},
+		"requeue":                 {store.Requeue{BatchID: "batch", Recipients: []string{bob}}, []string{bob}},
+		"batch info":              {batchInfo(true, at(0)), nil},
+		"batch info with numbers": {store.BatchInfo{BatchID: "batch", Numbers: []string{"+" + alice, bob}}, []string{alice, bob}},
+		"report fetched":          {store.ReportFetched{BatchID: "batch"}, nil},
+		"quarantined":             {store.Quarantined{Raw: []byte("{")}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var touched []string
-			Touches(arrives(0, test.news), func(digits string) { touched = append(touched, digits) })
+			Touches(arrives(0, test.entry), func(digits string) { touched = append(touched, digits) })
 			require.Equal(t, test.want, touched)
 		})
 	}

@@ -130,7 +130,7 @@ func TestGroupingDoesNotMatterToChanges(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		policy := drawPolicy(t)
 		var arrivals []store.Arrival
-		for i, n := range rapid.SliceOfN(rapid.Custom(drawNews), 1, 20).Draw(t, "news") {
+		for i, n := range rapid.SliceOfN(rapid.Custom(drawEntry), 1, 20).Draw(t, "entries") {
 			arrivals = append(arrivals, arrives(i*20, n))
 		}
 		one, many := newLedger(t, policy), newLedger(t, policy)
@@ -169,21 +169,21 @@ func (l *ledger) sums() store.Changes {
 	return sum
 }
 
-func drawNews(t *rapid.T) store.Entry {
+func drawEntry(t *rapid.T) store.Entry {
 	numbers := rapid.SliceOfN(rapid.Custom(drawNumber), 1, 3)
-	switch rapid.IntRange(0, 8).Draw(t, "news") {
+	switch rapid.IntRange(0, 8).Draw(t, "entry") {
 	default:
 		r := drawReport(t)
 		r.Source = rapid.SampledFrom([]store.Source{store.FromCallback, store.FromPoll}).Draw(t, "source")
 		return r
 	case 3:
-		if rapid.Bool().Draw(t, "check now") {
-			return store.FetchNow{BatchInfo: drawFacts(t)}
+		if rapid.Bool().Draw(t, "fetch now") {
+			return store.FetchNow{BatchInfo: drawBatchInfo(t)}
 		}
-		return drawFacts(t)
+		return drawBatchInfo(t)
 	case 4:
 		c := store.Confirmation{BatchID: "batch", Recipients: numbers.Draw(t, "confirmed")}
-		c.WholeBatch = rapid.Bool().Draw(t, "everyone")
+		c.WholeBatch = rapid.Bool().Draw(t, "whole batch")
 		return c
 	case 5, 6:
 		outcome := rapid.SampledFrom([]store.Outcome{
@@ -191,11 +191,11 @@ func drawNews(t *rapid.T) store.Entry {
 		})
 		s := settles(outcome.Draw(t, "outcome"), numbers.Draw(t, "settled")...)
 		s.FullReportFetched, s.Due = rapid.Bool().Draw(t, "full read"), at(500)
-		s.WholeBatch = rapid.Bool().Draw(t, "everyone")
+		s.WholeBatch = rapid.Bool().Draw(t, "whole batch")
 		return s
 	case 7:
 		return store.Requeue{
-			BatchID: "batch", Recipients: numbers.Draw(t, "requeued"), WholeBatch: rapid.Bool().Draw(t, "everyone"),
+			BatchID: "batch", Recipients: numbers.Draw(t, "requeued"), WholeBatch: rapid.Bool().Draw(t, "whole batch"),
 		}
 	case 8:
 		refused := rapid.SampledFrom([]string{"", "", "", "404 not_found"})
@@ -203,8 +203,8 @@ func drawNews(t *rapid.T) store.Entry {
 	}
 }
 
-func drawFacts(t *rapid.T) store.BatchInfo {
-	f := facts(rapid.Bool().Draw(t, "wanted"), drawTime(t, "modified"))
+func drawBatchInfo(t *rapid.T) store.BatchInfo {
+	f := batchInfo(rapid.Bool().Draw(t, "wanted"), drawTime(t, "modified"))
 	f.Unknown = rapid.IntRange(0, 3).Draw(t, "missing") == 0
 	f.ReportKind = rapid.SampledFrom([]string{"", "none", "summary", "per_recipient"}).Draw(t, "kind")
 	f.Recipients = rapid.IntRange(0, 4).Draw(t, "recipients")
@@ -229,18 +229,18 @@ func TestInvariantsHoldForAnyArrivals(t *testing.T) {
 			var group []store.Arrival
 			for range rapid.IntRange(1, 3).Draw(t, "arrivals") {
 				second += rapid.IntRange(-1, 20).Draw(t, "seconds")
-				group = append(group, arrives(second, drawNews(t)))
+				group = append(group, arrives(second, drawEntry(t)))
 			}
 			l.fold(group...)
 		}
 	})
 }
 
-func TestOlderFactsInAnyOrder(t *testing.T) {
+func TestOlderBatchInfoInAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		versions := make([]store.BatchInfo, rapid.IntRange(1, 5).Draw(t, "versions"))
 		for i := range versions {
-			versions[i] = facts(rapid.Bool().Draw(t, "wanted"), at(i))
+			versions[i] = batchInfo(rapid.Bool().Draw(t, "wanted"), at(i))
 		}
 		newest := versions[len(versions)-1]
 		l := newLedger(t, store.Policy{})

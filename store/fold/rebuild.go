@@ -63,7 +63,7 @@ func (r *Rebuild) Apply(rows map[string]*Row, a store.Arrival, ref store.Ref) {
 			}
 			row := f.row(number)
 			row.Feedback = FeedbackUnsettled
-			f.addSeen(row, store.RecipientReport{State: e.State, ReceivedAt: a.At, Source: n.Source, Ref: ref})
+			f.addRecipientReport(row, store.RecipientReport{State: e.State, ReceivedAt: a.At, Source: n.Source, Ref: ref})
 		}
 	}
 	if r.Lost {
@@ -106,7 +106,7 @@ func (r *Rebuild) addReport(n report, at time.Time, ref store.Ref) {
 		b.Reports = append(b.Reports, store.BatchReport{Key: key, Type: n.Type, ReceivedAt: at, Source: n.Source, Ref: ref})
 	}
 	setFolded(&b.Reports[i], n.part)
-	if len(b.Reports) > maxSeen {
+	if len(b.Reports) > maxReports {
 		b.Reports = dropReport(b.Reports)
 	}
 }
@@ -220,5 +220,5 @@ func (r *Rebuild) Finish() {
 	}
 	f.clearDead()
 	f.schedule(b.LastAt)
-	f.scheduleCheck(store.Arrival{At: b.LastAt, Entry: store.Confirmation{BatchID: b.ID}})
+	f.scheduleFetch(store.Arrival{At: b.LastAt, Entry: store.Confirmation{BatchID: b.ID}})
 }

@@ -33,7 +33,7 @@ func (f *folding) report(n report, at time.Time) {
 		f.entry(n, e, at, ref)
 	}
 	if n.part.last() { // the last part applies the counts
-		f.clearWantFullIfNamed()
+		f.clearFullReportIfNamed()
 	}
 	if held != nil {
 		setFolded(held, n.part)
@@ -50,8 +50,8 @@ func (f *folding) duplicate(n report) {
 	}
 }
 
-// clearWantFullIfNamed clears NeedsFullReport once every delivery that a batch report counted has a named recipient.
-func (f *folding) clearWantFullIfNamed() {
+// clearFullReportIfNamed clears NeedsFullReport once every delivery that a batch report counted has a named recipient.
+func (f *folding) clearFullReportIfNamed() {
 	b := f.batch
 	if !b.NeedsFullReport && (b.Dead == nil || !b.Dead.FullReport) {
 		return
@@ -61,7 +61,7 @@ func (f *folding) clearWantFullIfNamed() {
 			return
 		}
 	}
-	f.clearWantFull()
+	f.clearFullReport()
 }
 
 // repeated reports whether the same recipient report was applied before, and counts the repeat. Only the operator's
@@ -100,13 +100,13 @@ func (f *folding) entry(n report, e dlr.Entry, at time.Time, ref store.Ref) {
 	counted := f.reported(e.Status, e.Code)
 	for _, number := range e.Recipients {
 		r, before := f.row(number), counted.Messages()
-		if f.addSeen(r, store.RecipientReport{State: e.State, ReceivedAt: at, Source: n.Source, Ref: ref}) {
+		if f.addRecipientReport(r, store.RecipientReport{State: e.State, ReceivedAt: at, Source: n.Source, Ref: ref}) {
 			counted.Named++
 		}
 		if e.Status == dlr.Delivered && earnsOnDelivered(f.policy) {
 			f.earn(r, at)
 		}
-		f.addTaken(n, e.State, number, at, counted.Messages()-before)
+		f.addApplied(n, e.State, number, at, counted.Messages()-before)
 	}
 	if !n.Type.Batch() || !n.part.last() {
 		return
@@ -114,7 +114,7 @@ func (f *folding) entry(n report, e dlr.Entry, at time.Time, ref store.Ref) {
 	before := counted.Messages()
 	counted.Claimed = max(counted.Claimed, f.claim(counted, e.Count))
 	if more := counted.Messages() - before; more > 0 {
-		f.addTaken(n, e.State, "", at, more)
+		f.addApplied(n, e.State, "", at, more)
 	}
 	// The report counts a delivery without naming the recipient, so the full report must be fetched. A fetched report
 	// that still does not name the recipient is not fetched again.
@@ -141,7 +141,7 @@ func (f *folding) claim(r *store.Reported, count int) int {
 	return f.claims[k]
 }
 
-func (f *folding) addTaken(n report, s dlr.State, number string, at time.Time, messages int) {
+func (f *folding) addApplied(n report, s dlr.State, number string, at time.Time, messages int) {
 	t := store.Applied{
 		State: store.RecipientReport{State: s, ReceivedAt: at}.Counted(), Number: dlr.Digits(number), Messages: messages,
 		ReceivedAt: at, Source: n.Source,
@@ -178,8 +178,8 @@ func (f *folding) counted(s dlr.Status, code int) *store.Reported {
 	return nil
 }
 
-// addSeen adds a report to a recipient's row and reports whether its status and code are new for the recipient.
-func (f *folding) addSeen(r *Row, s store.RecipientReport) bool {
+// addRecipientReport adds a report to a recipient's row and reports whether its status and code are new for the recipient.
+func (f *folding) addRecipientReport(r *Row, s store.RecipientReport) bool {
 	fresh := true
 	for _, old := range r.Reports {
 		if old.SameReport(s.State) {
@@ -189,8 +189,8 @@ func (f *folding) addSeen(r *Row, s store.RecipientReport) bool {
 	}
 	held, had := r.State()
 	r.Reports = append(r.Reports, s)
-	if len(r.Reports) > maxSeen {
-		r.Reports = dropSeen(&r.Recipient)
+	if len(r.Reports) > maxReports {
+		r.Reports = dropRecipientReport(&r.Recipient)
 	}
 	r.Changed = true
 	if !had {
@@ -222,9 +222,9 @@ func (f *folding) moveStatus(from, to dlr.Status) {
 	}
 }
 
-// dropSeen returns the recipient's reports without one. It never drops the report that holds, and it first drops a
+// dropRecipientReport returns the recipient's reports without one. It never drops the report that holds, and it first drops a
 // report whose status and code another report has too.
-func dropSeen(r *store.Recipient) []store.RecipientReport {
+func dropRecipientReport(r *store.Recipient) []store.RecipientReport {
 	effects := r.Effects()
 	drop := -1
 	for i, s := range r.Reports {
@@ -242,8 +242,8 @@ func dropSeen(r *store.Recipient) []store.RecipientReport {
 	return append(r.Reports[:drop:drop], r.Reports[drop+1:]...)
 }
 
-func hasOther(seen []store.RecipientReport, except int, s dlr.State) bool {
-	for i, o := range seen {
+func hasOther(reports []store.RecipientReport, except int, s dlr.State) bool {
+	for i, o := range reports {
 		if i != except && o.Status == s.Status && o.Code == s.Code {
 			return true
 		}

@@ -199,9 +199,9 @@ func TestPolledReports(t *testing.T) {
 func TestSentAtIsSetOnceTheBatchIsKnown(t *testing.T) {
 	l := newLedger(t, store.Policy{})
 	require.Zero(t, l.fold(arrives(0, says(alice, dlr.Dispatched, 401, at(0)))).Applied[0].SentAt)
-	l.fold(arrives(1, facts(true, at(0))))
+	l.fold(arrives(1, batchInfo(true, at(0))))
 	require.Equal(t, at(-60), l.fold(arrives(2, says(alice, dlr.Delivered, 0, at(1)))).Applied[0].SentAt)
-	late := facts(true, at(1))
+	late := batchInfo(true, at(1))
 	late.SendAt = at(-30)
 	l.fold(arrives(3, late))
 	require.Equal(t, at(-30), l.fold(arrives(4, says(bob, dlr.Delivered, 0, at(1)))).Applied[0].SentAt)
@@ -210,26 +210,26 @@ func TestSentAtIsSetOnceTheBatchIsKnown(t *testing.T) {
 func TestRecipientKeepsALimitedNumberOfReports(t *testing.T) {
 	l := newLedger(t, store.Policy{})
 	l.fold(arrives(0, says(alice, dlr.Delivered, 0, at(0))), arrives(0, says(alice, dlr.Queued, 400, at(0))))
-	for i := range 3 * maxSeen {
+	for i := range 3 * maxReports {
 		l.fold(arrives(i, says(alice, dlr.Dispatched, 401, at(i))))
 	}
-	seen := l.recipient(alice).Reports
-	require.Len(t, seen, maxSeen)
+	reports := l.recipient(alice).Reports
+	require.Len(t, reports, maxReports)
 	require.Equal(t, dlr.Delivered, l.held(alice).Status, "the report that holds is kept")
-	require.Equal(t, dlr.Queued, seen[1].Status, "the only report of its status is kept, so that it counts once")
-	require.Equal(t, at(3*maxSeen-1), seen[maxSeen-1].At, "the newest report is kept")
+	require.Equal(t, dlr.Queued, reports[1].Status, "the only report of its status is kept, so that it counts once")
+	require.Equal(t, at(3*maxReports-1), reports[maxReports-1].At, "the newest report is kept")
 	require.Equal(t, map[kind]int{{dlr.Delivered, 0}: 1, {dlr.Queued, 400}: 1, {dlr.Dispatched, 401}: 1}, l.messages())
 	require.Equal(t, []string{alice}, l.in(store.FeedbackOwed))
-	require.Len(t, l.log, 2+3*maxSeen, "the log has all reports")
+	require.Len(t, l.log, 2+3*maxReports, "the log has all reports")
 }
 
 func TestRecipientWithMoreCodesThanItKeeps(t *testing.T) {
 	l := newLedger(t, store.Policy{})
 	l.fold(arrives(0, says(alice, dlr.Delivered, 0, at(0))))
-	for code := range 2 * maxSeen {
+	for code := range 2 * maxReports {
 		l.fold(arrives(code, says(alice, dlr.Dispatched, 1000+code, at(code))))
 	}
-	require.Len(t, l.recipient(alice).Reports, maxSeen)
+	require.Len(t, l.recipient(alice).Reports, maxReports)
 	require.Equal(t, dlr.Delivered, l.held(alice).Status)
 }
 

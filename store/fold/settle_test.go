@@ -45,7 +45,7 @@ func TestAcceptedTwice(t *testing.T) {
 
 func TestAcceptedAppliesWithoutATask(t *testing.T) {
 	l := owing(t, alice, bob)
-	l.fold(arrives(1, settles(store.OutcomeDead, alice)), arrives(2, facts(false, at(2))))
+	l.fold(arrives(1, settles(store.OutcomeDead, alice)), arrives(2, batchInfo(false, at(2))))
 	require.Nil(t, l.batch.Task)
 	c := l.fold(arrives(3, settles(store.OutcomeAccepted, alice, bob, carol)))
 	require.Equal(t, 2, c.Accepted, "dead and dropped recipients are sent; a recipient that earned nothing has no row")
@@ -141,7 +141,7 @@ func TestProgress(t *testing.T) {
 	require.Equal(t, []string{alice}, l.in(store.FeedbackOwed))
 }
 
-func TestGivenBack(t *testing.T) {
+func TestReleased(t *testing.T) {
 	l := owing(t, alice)
 	before := *l.batch.Task
 	given := settles(store.OutcomeReleased, alice)
@@ -154,9 +154,9 @@ func TestGivenBack(t *testing.T) {
 
 func TestDead(t *testing.T) {
 	l := owing(t, alice, bob)
-	buried := settles(store.OutcomeDead, alice, alice)
-	buried.Reason, buried.Detail = store.ReasonRejected, "400 syntax_constraint_violation"
-	c := l.fold(arrives(7, buried))
+	settlement := settles(store.OutcomeDead, alice, alice)
+	settlement.Reason, settlement.Detail = store.ReasonRejected, "400 syntax_constraint_violation"
+	c := l.fold(arrives(7, settlement))
 	require.Equal(t, 1, c.Dead, "a number listed twice counts once")
 	require.Equal(t, []string{alice}, l.in(store.FeedbackDead))
 	require.Equal(t, at(7), l.recipient(alice).FeedbackAt)
@@ -170,13 +170,13 @@ func TestDead(t *testing.T) {
 	)
 	require.Zero(t, c.Earned, "dead recipients need a requeue")
 
-	buried.Recipients, buried.Reason = []string{bob}, store.ReasonAuth
-	l.fold(arrives(10, buried))
+	settlement.Recipients, settlement.Reason = []string{bob}, store.ReasonAuth
+	l.fold(arrives(10, settlement))
 	require.Equal(t, store.ReasonAuth, l.batch.Dead.Reason, "the last reason wins")
 	require.Nil(t, l.batch.Task)
 }
 
-func TestLateBuriedChangesNothing(t *testing.T) {
+func TestLateDeadChangesNothing(t *testing.T) {
 	t.Run("sent", func(t *testing.T) {
 		l := owing(t, alice, bob)
 		l.fold(arrives(1, settles(store.OutcomeAccepted, alice)))
@@ -185,7 +185,7 @@ func TestLateBuriedChangesNothing(t *testing.T) {
 	})
 	t.Run("dropped", func(t *testing.T) {
 		l := owing(t, alice)
-		l.fold(arrives(1, facts(false, at(1))))
+		l.fold(arrives(1, batchInfo(false, at(1))))
 		c := l.fold(arrives(2, settles(store.OutcomeDead, alice)))
 		require.Equal(t, store.Tally{Dropped: 1}, c.After, "unwanted feedback does not become dead")
 	})
@@ -277,9 +277,9 @@ func TestFullReportThatCannotBeFetched(t *testing.T) {
 	})
 	t.Run("is not dead if feedback is unwanted", func(t *testing.T) {
 		l := newLedger(t, store.Policy{})
-		l.fold(arrives(0, summary), arrives(1, facts(false, at(1))), arrives(2, unreadable))
+		l.fold(arrives(0, summary), arrives(1, batchInfo(false, at(1))), arrives(2, unreadable))
 		require.Nil(t, l.batch.Dead)
-		l.fold(arrives(3, facts(true, at(2))))
+		l.fold(arrives(3, batchInfo(true, at(2))))
 		require.NotNil(t, l.batch.Task, "it is still needed if the batch wants feedback later")
 	})
 }
@@ -316,7 +316,7 @@ func TestRequeueWithoutDeadRecipientsEndsTheWait(t *testing.T) {
 
 func TestRequeueOfABatchThatWantsNoFeedback(t *testing.T) {
 	l := owing(t, alice)
-	l.fold(arrives(1, settles(store.OutcomeDead, alice)), arrives(2, facts(false, at(2))))
+	l.fold(arrives(1, settles(store.OutcomeDead, alice)), arrives(2, batchInfo(false, at(2))))
 	c := l.fold(arrives(3, store.Requeue{BatchID: "batch", Recipients: []string{alice}}))
 	require.Equal(t, store.Tally{Dropped: 1}, c.After)
 }
@@ -335,5 +335,5 @@ func TestChangesListTheSettledLeases(t *testing.T) {
 	late.Lease = "an earlier lease"
 	c := l.fold(arrives(2, late), arrives(3, settles(store.OutcomeAccepted, alice)), arrives(4, settles(store.OutcomeRetry, alice)))
 	require.Equal(t, []string{"an earlier lease", "lease", "lease"}, c.Settled)
-	require.Empty(t, l.fold(arrives(5, facts(true, at(0)))).Settled)
+	require.Empty(t, l.fold(arrives(5, batchInfo(true, at(0)))).Settled)
 }

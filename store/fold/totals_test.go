@@ -65,7 +65,7 @@ func TestMinutes(t *testing.T) {
 }
 
 // A batch with a later send_at is not awaited before it is sent.
-func TestScheduledBatchIsNotAwaitedBeforeItIsSent(t *testing.T) {
+func TestScheduledBatchMissesNothingBeforeItIsSent(t *testing.T) {
 	l := newLedger(t, fetching)
 	f := sends(2)
 	f.SendAt = at(100)

@@ -175,7 +175,7 @@ func TestOversizedFrameGetsASegmentOfItsOwn(t *testing.T) {
 }
 
 // A frame larger than Limit is accepted after everything before it is folded.
-func TestFrameLargerThanTheLimitIsTaken(t *testing.T) {
+func TestFrameLargerThanTheLimitIsAppended(t *testing.T) {
 	j := newJournal(t, smallJournal)
 	j.Release(appendTo(t, j, 100))
 	require.Equal(t, uint64(2), appendTo(t, j, 50_000))

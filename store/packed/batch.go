@@ -54,9 +54,9 @@ func AppendBatch(p Writer, b *store.Batch) Writer {
 	p.Int(b.Feedback.Dead)
 	p.task(b.Task)
 	p.dead(b.Dead)
-	p.facts(b.Info)
+	p.batchInfo(b.Info)
 	p.Byte(byte(b.WholeBatch))
-	p.check(b.Fetch)
+	p.fetch(b.Fetch)
 	if b.Info != nil {
 		p.Int(b.Info.Groups)
 	}
@@ -128,10 +128,10 @@ func DecodeBatch(row []byte) (*store.Batch, error) {
 	b.Feedback.Dead = u.Int()
 	b.Task = u.task()
 	b.Dead = u.dead()
-	b.Info = u.facts(b.ID)
+	b.Info = u.batchInfo(b.ID)
 	if format >= 2 {
 		b.WholeBatch = store.FeedbackState(u.Byte())
-		b.Fetch = u.check()
+		b.Fetch = u.fetch()
 		if b.Info != nil {
 			b.Info.Groups = u.Int()
 		}
@@ -200,7 +200,7 @@ func (u *Reader) limit(t *store.Task) {
 	}
 }
 
-func (p *Writer) check(c *store.ReportFetch) {
+func (p *Writer) fetch(c *store.ReportFetch) {
 	if p.Bool(c != nil); c == nil {
 		return
 	}
@@ -208,7 +208,7 @@ func (p *Writer) check(c *store.ReportFetch) {
 	p.Int(c.Attempts)
 }
 
-func (u *Reader) check() *store.ReportFetch {
+func (u *Reader) fetch() *store.ReportFetch {
 	if !u.Bool() {
 		return nil
 	}
@@ -240,7 +240,7 @@ func (u *Reader) dead() *store.Dead {
 	return d
 }
 
-func (p *Writer) facts(f *store.BatchInfo) {
+func (p *Writer) batchInfo(f *store.BatchInfo) {
 	if p.Bool(f != nil); f == nil {
 		return
 	}
@@ -257,7 +257,7 @@ func (p *Writer) facts(f *store.BatchInfo) {
 	p.Byte(byte(f.Source))
 }
 
-func (u *Reader) facts(batchID string) *store.BatchInfo {
+func (u *Reader) batchInfo(batchID string) *store.BatchInfo {
 	if !u.Bool() {
 		return nil
 	}

@@ -20,7 +20,7 @@ func anyState() *rapid.Generator[dlr.State] {
 	})
 }
 
-func anySeen() *rapid.Generator[store.RecipientReport] {
+func anyRecipientReport() *rapid.Generator[store.RecipientReport] {
 	return rapid.Custom(func(t *rapid.T) store.RecipientReport {
 		return store.RecipientReport{
 			State: anyState().Draw(t, "state"), ReceivedAt: storetest.AnyTime().Draw(t, "received"),
@@ -50,7 +50,7 @@ func anyNumber() *rapid.Generator[string] {
 func TestRecipientRowRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := store.Recipient{
-			Number: anyNumber().Draw(t, "number"), Reports: rapid.SliceOfN(anySeen(), 0, 5).Draw(t, "seen"),
+			Number: anyNumber().Draw(t, "number"), Reports: rapid.SliceOfN(anyRecipientReport(), 0, 5).Draw(t, "reports"),
 			Feedback:   anyFeedback().Draw(t, "feedback"),
 			FeedbackAt: storetest.AnyTime().Draw(t, "feedback at"),
 		}
@@ -96,7 +96,7 @@ func anyBatch() *rapid.Generator[*store.Batch] {
 				Dead: storetest.AnyCount().Draw(t, "dead"),
 			},
 			NeedsFullReport: rapid.Bool().Draw(t, "want full"),
-			WholeBatch:      anyFeedback().Draw(t, "everyone"),
+			WholeBatch:      anyFeedback().Draw(t, "whole batch"),
 		}
 		if states := rapid.MapOfN(storetest.AnyStatus(), storetest.AnyCount(), 0, 4).Draw(t, "states"); len(states) > 0 {
 			b.States = states
@@ -131,10 +131,10 @@ func anyBatch() *rapid.Generator[*store.Batch] {
 			}
 		}
 		if rapid.Bool().Draw(t, "has a check") {
-			b.Fetch = &store.ReportFetch{Due: storetest.AnyTime().Draw(t, "check due"), Attempts: storetest.AnyCount().Draw(t, "asked")}
+			b.Fetch = &store.ReportFetch{Due: storetest.AnyTime().Draw(t, "fetch due"), Attempts: storetest.AnyCount().Draw(t, "attempts")}
 		}
-		if rapid.Bool().Draw(t, "has facts") {
-			b.Info = storetest.AnyFacts(b.ID).Draw(t, "facts")
+		if rapid.Bool().Draw(t, "has batch info") {
+			b.Info = storetest.AnyFacts(b.ID).Draw(t, "batch info")
 		}
 		return b
 	})

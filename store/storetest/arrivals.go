@@ -108,7 +108,7 @@ func withReference(r store.Report, reference string) store.Report {
 	return parsed(body)
 }
 
-func facts(id string, feedback bool, modified time.Time) store.BatchInfo {
+func batchInfo(id string, feedback bool, modified time.Time) store.BatchInfo {
 	return store.BatchInfo{
 		BatchID: id, FeedbackEnabled: feedback, ReportKind: "per_recipient", ClientReference: "reference of " + id,
 		Recipients: 3,

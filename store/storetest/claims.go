@@ -54,7 +54,7 @@ func claimWhenDue(t *testing.T, place Place) {
 func claimContent(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	o.record(
-		arrives(0, facts("batch", true, sec(0))), arrives(1, allDelivered("batch", "+"+alice, bob)),
+		arrives(0, batchInfo("batch", true, sec(0))), arrives(1, allDelivered("batch", "+"+alice, bob)),
 		arrives(2, says("batch", carol, dlr.Failed, 34, sec(0))),
 	)
 	c := o.claimOne(plan, sec(3))
@@ -224,17 +224,17 @@ func claimsByPlan(t *testing.T, place Place) {
 
 func unwantedIsNotClaimed(t *testing.T, place Place) {
 	o := open(t, place, Config{})
-	o.record(arrives(0, delivered("batch", alice)), arrives(1, facts("batch", false, sec(1))))
+	o.record(arrives(0, delivered("batch", alice)), arrives(1, batchInfo("batch", false, sec(1))))
 	require.Empty(t, o.claim(plan, sec(10), 10))
 	require.Equal(t, store.Tally{Dropped: 1}, o.stats(plan).Feedback)
 
-	o.record(arrives(20, facts("batch", true, sec(2))))
+	o.record(arrives(20, batchInfo("batch", true, sec(2))))
 	c := o.claimOne(plan, sec(20))
 	require.Equal(t, []string{alice}, c.Recipients, "dropped feedback is owed again")
 
-	o.record(arrives(21, facts("batch", false, sec(1))))
+	o.record(arrives(21, batchInfo("batch", false, sec(1))))
 	require.Equal(t, store.FlagWanted, o.batch(key("batch")).Flag, "older batch info changes nothing")
-	o.record(arrives(22, facts("batch", false, sec(3))))
+	o.record(arrives(22, batchInfo("batch", false, sec(3))))
 	o.settle(c, sec(23), store.OutcomeDead)
 	require.Equal(t, store.Tally{Dropped: 1}, o.stats(plan).Feedback)
 	require.Empty(t, o.claim(plan, sec(10000), 10))

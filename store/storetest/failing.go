@@ -263,7 +263,7 @@ func (f *Failing) Claim(
 	})
 }
 
-// MissingReports calls Store.Overdue, or applies the next Read fault.
+// MissingReports calls Store.MissingReports, or applies the next Read fault.
 func (f *Failing) MissingReports(ctx context.Context, plan string, now time.Time, limit int) ([]*store.Batch, error) {
 	return through(ctx, f, Read, func(ctx context.Context) ([]*store.Batch, error) {
 		return f.Store.MissingReports(ctx, plan, now, limit)
@@ -276,21 +276,21 @@ func (f *Failing) Requeue(ctx context.Context, key store.BatchKey, now time.Time
 }
 
 // DeleteOlder calls Store.DeleteOlder, or applies the next Expire fault.
-func (f *Failing) DeleteOlder(ctx context.Context, before time.Time, limit int) (expired int, more bool, err error) {
+func (f *Failing) DeleteOlder(ctx context.Context, before time.Time, limit int) (deleted int, more bool, err error) {
 	_, err = through(ctx, f, Expire, func(ctx context.Context) (struct{}, error) {
 		n, m, err := f.Store.DeleteOlder(ctx, before, limit)
-		expired, more = n, m
+		deleted, more = n, m
 		return struct{}{}, err
 	})
 	if err != nil {
 		return 0, false, err
 	}
-	return expired, more, nil
+	return deleted, more, nil
 }
 
 // AcquireLease calls Store.AcquireLease, or applies the next Hold fault. After Applied, this replica holds the lease without knowing.
-func (f *Failing) AcquireLease(ctx context.Context, duty string, now, until time.Time) (bool, error) {
-	return through(ctx, f, Hold, func(ctx context.Context) (bool, error) { return f.Store.AcquireLease(ctx, duty, now, until) })
+func (f *Failing) AcquireLease(ctx context.Context, name string, now, until time.Time) (bool, error) {
+	return through(ctx, f, Hold, func(ctx context.Context) (bool, error) { return f.Store.AcquireLease(ctx, name, now, until) })
 }
 
 // Ready calls Store.Ready, or applies the next Ready fault.

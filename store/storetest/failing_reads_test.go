@@ -15,7 +15,7 @@ func TestAllReadsAreOneOperation(t *testing.T) {
 	f.Fail(storetest.Read, storetest.NotApplied, nil, storetest.Always)
 	ctx, k := t.Context(), store.BatchKey{}
 	for name, read := range map[string]func() error{
-		"Overdue":          func() error { _, err := f.MissingReports(ctx, "", time.Time{}, 1); return err },
+		"MissingReports":   func() error { _, err := f.MissingReports(ctx, "", time.Time{}, 1); return err },
 		"Batch":            func() error { _, err := f.Batch(ctx, k); return err },
 		"Batches":          func() error { _, err := f.Batches(ctx, store.BatchQuery{}); return err },
 		"Recipient":        func() error { _, err := f.Recipient(ctx, k, ""); return err },

@@ -38,7 +38,7 @@ func (c *counting) Claim(context.Context, string, time.Time, time.Duration, int)
 }
 
 func (c *counting) MissingReports(_ context.Context, plan string, _ time.Time, limit int) ([]*store.Batch, error) {
-	c.count("overdue")
+	c.count("missing reports")
 	return []*store.Batch{{Plan: plan, Total: limit}}, nil
 }
 
@@ -53,12 +53,12 @@ func (c *counting) Requeue(context.Context, store.BatchKey, time.Time) (int, err
 }
 
 func (c *counting) DeleteOlder(context.Context, time.Time, int) (int, bool, error) {
-	c.count("expire")
+	c.count("delete older")
 	return 7, true, nil
 }
 
 func (c *counting) AcquireLease(context.Context, string, time.Time, time.Time) (bool, error) {
-	c.count("hold")
+	c.count("acquire lease")
 	return true, nil
 }
 
@@ -76,9 +76,9 @@ func TestFailingWithoutFaults(t *testing.T) {
 	claims, err := f.Claim(ctx, "plan", time.Time{}, 0, 1)
 	require.NoError(t, err)
 	require.Len(t, claims, 1)
-	overdue, err := f.MissingReports(ctx, "plan", time.Time{}, 7)
+	missing, err := f.MissingReports(ctx, "plan", time.Time{}, 7)
 	require.NoError(t, err)
-	require.Equal(t, []*store.Batch{{Plan: "plan", Total: 7}}, overdue)
+	require.Equal(t, []*store.Batch{{Plan: "plan", Total: 7}}, missing)
 	b, err := f.Batch(ctx, store.BatchKey{Plan: "plan", BatchID: "batch"})
 	require.NoError(t, err)
 	require.Equal(t, "batch", b.ID)
@@ -95,7 +95,7 @@ func TestFailingWithoutFaults(t *testing.T) {
 	require.NoError(t, f.Ready(ctx))
 	require.NoError(t, f.Err())
 	require.Equal(t, map[string]int{
-		"record": 1, "claim": 1, "overdue": 1, "read": 1, "requeue": 1, "expire": 1, "hold": 1,
+		"record": 1, "claim": 1, "missing reports": 1, "read": 1, "requeue": 1, "delete older": 1, "acquire lease": 1,
 	}, c.calls)
 	require.Equal(t, 1, f.Calls(storetest.Record))
 }
@@ -129,10 +129,10 @@ func TestAppliedTakesEffect(t *testing.T) {
 	require.ErrorIs(t, err, storetest.ErrInjected)
 	require.Zero(t, n)
 	require.False(t, more)
-	require.Equal(t, 1, c.calls["expire"])
+	require.Equal(t, 1, c.calls["delete older"])
 }
 
-func TestOverdueIsARead(t *testing.T) {
+func TestMissingReportsIsARead(t *testing.T) {
 	f, c := newFailing()
 	f.Fail(storetest.Read, storetest.NotApplied, store.ErrBusy, 1)
 	f.Fail(storetest.Read, storetest.Applied, nil, 1)
@@ -140,7 +140,7 @@ func TestOverdueIsARead(t *testing.T) {
 		batches, err := f.MissingReports(t.Context(), "plan", time.Time{}, 7)
 		require.ErrorIs(t, err, want)
 		require.Empty(t, batches)
-		require.Equal(t, n, c.calls["overdue"])
+		require.Equal(t, n, c.calls["missing reports"])
 	}
 	require.Equal(t, 2, f.Calls(storetest.Read))
 }

@@ -13,39 +13,39 @@ import (
 )
 
 var leaderLeases = []behavior{
-	{"the only replica holds every duty", everyDuty},
-	{"Close releases duties", dutiesReleased},
-	{"Held may be called concurrently", dutyHeldConcurrently},
+	{"the only replica holds every leader lease", everyLease},
+	{"Close releases leader leases", leasesReleased},
+	{"Held may be called concurrently", leaseHeldConcurrently},
 	{"the only replica has the whole share", wholeShare},
 	{"gauges list the replicas of a shared store", listedReplicas},
 }
 
-func (o *opened) hold(duty string, now, until time.Time) bool {
+func (o *opened) acquireLease(name string, now, until time.Time) bool {
 	o.t.Helper()
-	held, err := o.AcquireLease(context.Background(), duty, now, until)
+	held, err := o.AcquireLease(context.Background(), name, now, until)
 	require.NoError(o.t, err)
 	return held
 }
 
-func everyDuty(t *testing.T, place Place) {
+func everyLease(t *testing.T, place Place) {
 	o := open(t, place, Config{})
-	for _, duty := range append(store.LeaderLeases(), "another") {
-		require.True(t, o.hold(duty, sec(0), sec(30)))
-		require.True(t, o.hold(duty, sec(10), sec(40)), "the lease is renewed")
-		require.True(t, o.hold(duty, sec(100), sec(130)), "the lease is acquired again after its end")
-		require.True(t, o.hold(duty, sec(90), sec(120)), "the clock was set back")
+	for _, name := range append(store.LeaderLeases(), "another") {
+		require.True(t, o.acquireLease(name, sec(0), sec(30)))
+		require.True(t, o.acquireLease(name, sec(10), sec(40)), "the lease is renewed")
+		require.True(t, o.acquireLease(name, sec(100), sec(130)), "the lease is acquired again after its end")
+		require.True(t, o.acquireLease(name, sec(90), sec(120)), "the clock was set back")
 	}
 }
 
-func dutiesReleased(t *testing.T, place Place) {
+func leasesReleased(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	for range 3 {
-		require.True(t, o.hold(store.LeaseRetention, sec(0), sec(30)))
+		require.True(t, o.acquireLease(store.LeaseRetention, sec(0), sec(30)))
 		o.reopen()
 	}
 }
 
-func dutyHeldConcurrently(t *testing.T, place Place) {
+func leaseHeldConcurrently(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	d := store.LeaderLease{Store: o, Name: store.LeaseReconcile, Duration: time.Minute}
 	var g errgroup.Group
@@ -71,7 +71,7 @@ func wholeShare(t *testing.T, place Place) {
 func listedReplicas(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	now := time.Now()
-	require.True(t, o.hold(store.LeaseRetention, now, now.Add(time.Hour)))
+	require.True(t, o.acquireLease(store.LeaseRetention, now, now.Add(time.Hour)))
 	g := o.Gauges()
 	if g.Replica == "" {
 		require.Nil(t, g.Replicas)

@@ -31,11 +31,11 @@ func closedRefuses(t *testing.T, place Place) {
 	require.NoError(t, o.Close())
 	ctx := context.Background()
 	for name, call := range map[string]func() error{
-		"Record":  func() error { return o.Record(ctx, arrives(1, delivered("batch", bob))) },
-		"Claim":   func() error { _, err := o.Claim(ctx, plan, sec(9), time.Minute, 10); return err },
-		"Overdue": func() error { _, err := o.MissingReports(ctx, plan, sec(9), 10); return err },
-		"Batch":   func() error { _, err := o.Batch(ctx, key("batch")); return err },
-		"Batches": func() error { _, err := o.Batches(ctx, store.BatchQuery{}); return err },
+		"Record":         func() error { return o.Record(ctx, arrives(1, delivered("batch", bob))) },
+		"Claim":          func() error { _, err := o.Claim(ctx, plan, sec(9), time.Minute, 10); return err },
+		"MissingReports": func() error { _, err := o.MissingReports(ctx, plan, sec(9), 10); return err },
+		"Batch":          func() error { _, err := o.Batch(ctx, key("batch")); return err },
+		"Batches":        func() error { _, err := o.Batches(ctx, store.BatchQuery{}); return err },
 		"Recipient": func() error {
 			_, err := o.Recipient(ctx, key("batch"), alice)
 			return err

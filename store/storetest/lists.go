@@ -41,7 +41,7 @@ func batchFilters(t *testing.T, place Place) {
 		arrives(1, withReference(says("1", alice, dlr.Dispatched, 401, sec(0)), "order 7")),
 		arrives(2, whole("2", entry{Status: dlr.Delivered, Count: 3}, entry{Status: dlr.Failed, Code: 34, Count: 1})),
 		at(sec(3), "other", withReference(says("3", alice, dlr.Failed, 34, sec(0)), "order 77")),
-		arrives(4, facts("4", true, sec(0))),
+		arrives(4, batchInfo("4", true, sec(0))),
 		arrives(5, says("1", alice, dlr.Failed, 34, sec(1))), // no longer Dispatched
 		arrives(6, whole("6", entry{dlr.Delivered, 0, 1, []string{alice}})),
 		arrives(7, says("6", alice, dlr.Failed, 34, sec(9))), // still counted as Delivered once
@@ -50,20 +50,20 @@ func batchFilters(t *testing.T, place Place) {
 		query store.BatchQuery
 		want  []string
 	}{
-		"all":                {store.BatchQuery{}, []string{"6", "4", "3", "2", "1", "0"}},
-		"plan":               {store.BatchQuery{Plan: "other"}, []string{"3"}},
-		"no such plan":       {store.BatchQuery{Plan: "othe"}, nil},
-		"Delivered":          {store.BatchQuery{Status: dlr.Delivered}, []string{"6", "2", "0"}},
-		"Failed":             {store.BatchQuery{Status: dlr.Failed}, []string{"6", "3", "2", "1"}},
-		"Dispatched":         {store.BatchQuery{Status: dlr.Dispatched}, nil},
-		"reference":          {store.BatchQuery{ClientReference: "order 7"}, []string{"1", "0"}},
-		"reference in facts": {store.BatchQuery{ClientReference: "reference of 4"}, []string{"4"}},
-		"no such reference":  {store.BatchQuery{ClientReference: "order"}, nil},
-		"from":               {store.BatchQuery{From: sec(3)}, []string{"6", "4", "3"}},
-		"to":                 {store.BatchQuery{To: sec(3)}, []string{"2", "1", "0"}},
-		"from and to":        {store.BatchQuery{From: sec(1), To: sec(4)}, []string{"3", "2", "1"}},
-		"empty range":        {store.BatchQuery{From: sec(3), To: sec(3)}, nil},
-		"several filters":    {store.BatchQuery{Plan: plan, Status: dlr.Failed, From: sec(2)}, []string{"6", "2"}},
+		"all":                     {store.BatchQuery{}, []string{"6", "4", "3", "2", "1", "0"}},
+		"plan":                    {store.BatchQuery{Plan: "other"}, []string{"3"}},
+		"no such plan":            {store.BatchQuery{Plan: "othe"}, nil},
+		"Delivered":               {store.BatchQuery{Status: dlr.Delivered}, []string{"6", "2", "0"}},
+		"Failed":                  {store.BatchQuery{Status: dlr.Failed}, []string{"6", "3", "2", "1"}},
+		"Dispatched":              {store.BatchQuery{Status: dlr.Dispatched}, nil},
+		"reference":               {store.BatchQuery{ClientReference: "order 7"}, []string{"1", "0"}},
+		"reference in batch info": {store.BatchQuery{ClientReference: "reference of 4"}, []string{"4"}},
+		"no such reference":       {store.BatchQuery{ClientReference: "order"}, nil},
+		"from":                    {store.BatchQuery{From: sec(3)}, []string{"6", "4", "3"}},
+		"to":                      {store.BatchQuery{To: sec(3)}, []string{"2", "1", "0"}},
+		"from and to":             {store.BatchQuery{From: sec(1), To: sec(4)}, []string{"3", "2", "1"}},
+		"empty range":             {store.BatchQuery{From: sec(3), To: sec(3)}, nil},
+		"several filters":         {store.BatchQuery{Plan: plan, Status: dlr.Failed, From: sec(2)}, []string{"6", "2"}},
 	} {
 		got := ids(o.batches(test.query))
 		require.ElementsMatch(t, test.want, got, name)
@@ -145,7 +145,7 @@ func taskLists(t *testing.T, place Place) {
 	}
 	o.record(
 		at(sec(2), "other", delivered("0", alice)),
-		arrives(0, facts("unwanted", false, sec(0))), arrives(0, delivered("unwanted", alice)),
+		arrives(0, batchInfo("unwanted", false, sec(0))), arrives(0, delivered("unwanted", alice)),
 		arrives(0, says("failed", alice, dlr.Failed, 34, sec(0))),
 	)
 	require.Equal(t, []string{"3", "1", "0", "2"}, ids(o.tasks(store.TaskQuery{Plan: plan})))

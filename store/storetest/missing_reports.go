@@ -11,20 +11,20 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-var overdue = []behavior{
-	{"overdue batches are sorted by due time", overdueOrder},
-	{"a batch is not overdue before its check is due", overdueWhenDue},
-	{"Overdue returns the same batch as Batch", overdueContent},
-	{"each plan has its own overdue batches", overdueByPlan},
-	{"a batch stays overdue until it is checked", overdueUntilChecked},
-	{"a batch is never overdue after its last check", overdueNeverAgain},
-	{"a batch is not overdue once all reports have arrived", overdueUntilReported},
-	{"CheckNow makes a batch overdue at once", overdueAtOnce},
-	{"no batch is overdue in a plan without Silence", overdueNever},
-	{"many overdue batches are returned in parts", overdueOfMany},
-	{"overdue batches survive a restart", overdueAfterRestart},
-	{"a clock that is set back delays no check", overdueAfterSetback},
-	{"messages are awaited until they are final, the checks end, or the batch is deleted", awaitedUntilTheEnd},
+var missingReports = []behavior{
+	{"batches with missing reports are sorted by due time", missingOrder},
+	{"missing reports are not returned before their fetch is due", missingWhenDue},
+	{"MissingReports returns the same batch as Batch", missingContent},
+	{"each plan has its own missing reports", missingByPlan},
+	{"missing reports are returned until they are fetched", missingUntilFetched},
+	{"missing reports are not returned after the last fetch", missingNeverAgain},
+	{"no reports are missing once all have arrived", missingUntilReported},
+	{"FetchNow makes the missing reports of a batch due at once", missingAtOnce},
+	{"no reports are missing in a plan without Silence", missingNever},
+	{"many batches with missing reports are returned in parts", missingOfMany},
+	{"missing reports survive a restart", missingAfterRestart},
+	{"a clock that is set back delays no fetch", missingAfterSetback},
+	{"messages are missing until they are final, the fetches end, or the batch is deleted", missingUntilTheEnd},
 }
 
 // fetching returns a Config in which every plan fetches missing reports after a silence of a minute.
@@ -34,59 +34,59 @@ func fetching() Config {
 	}}
 }
 
-func checked(id string) store.ReportFetched { return store.ReportFetched{BatchID: id} }
+func reportFetched(id string) store.ReportFetched { return store.ReportFetched{BatchID: id} }
 
-func overdueOrder(t *testing.T, place Place) {
+func missingOrder(t *testing.T, place Place) {
 	o := open(t, place, fetching())
 	for i, second := range []int{5, 3, 9, 1, 7} {
 		o.record(arrives(second, sends(fmt.Sprint(i), 2, second)))
 	}
-	require.Empty(t, o.overdue(plan, sec(100), 0))
+	require.Empty(t, o.missingReports(plan, sec(100), 0))
 	for range 2 {
-		require.Equal(t, []string{"3", "1"}, ids(o.overdue(plan, sec(100), 2)), "Overdue does not lease")
-		require.Equal(t, []string{"3", "1", "0", "4", "2"}, ids(o.overdue(plan, sec(100), 10)))
-		require.Equal(t, []string{"3", "1", "0"}, ids(o.overdue(plan, sec(66), 10)))
+		require.Equal(t, []string{"3", "1"}, ids(o.missingReports(plan, sec(100), 2)), "MissingReports does not lease")
+		require.Equal(t, []string{"3", "1", "0", "4", "2"}, ids(o.missingReports(plan, sec(100), 10)))
+		require.Equal(t, []string{"3", "1", "0"}, ids(o.missingReports(plan, sec(66), 10)))
 		o.reopen()
 	}
 	o.record(arrives(64, says("3", alice, dlr.Dispatched, 401, sec(1)))) // restarts the silence
-	require.Equal(t, []string{"1", "0", "4", "2", "3"}, ids(o.overdue(plan, sec(1000), 10)))
+	require.Equal(t, []string{"1", "0", "4", "2", "3"}, ids(o.missingReports(plan, sec(1000), 10)))
 }
 
-// overdueAfterSetback sets the clock back by two days. The batch that waits for its send_at must not become overdue.
-func overdueAfterSetback(t *testing.T, place Place) {
+// missingAfterSetback sets the clock back by two days. The batch that waits for its send_at must not become due.
+func missingAfterSetback(t *testing.T, place Place) {
 	o := open(t, place, fetching())
 	const day = 24 * 3600
 	batch, waits := sends("batch", 2, 0), sends("waits", 2, 0)
 	waits.SendAt = sec(3 * day)
 	o.record(arrives(2*day, batch), arrives(2*day, waits))
 	for range 2 {
-		require.Equal(t, []string{"batch"}, ids(o.overdue(plan, sec(0), 10)))
+		require.Equal(t, []string{"batch"}, ids(o.missingReports(plan, sec(0), 10)))
 		o.reopen()
 	}
-	o.record(arrives(0, checked("batch")))
-	require.Equal(t, 1, o.batch(key("batch")).Fetch.Attempts, "the check counts")
-	require.Empty(t, o.overdue(plan, sec(0), 10))
-	require.Empty(t, o.overdue(plan, sec(120).Add(-time.Millisecond), 10))
-	require.Equal(t, []string{"batch"}, ids(o.overdue(plan, sec(120), 10)))
+	o.record(arrives(0, reportFetched("batch")))
+	require.Equal(t, 1, o.batch(key("batch")).Fetch.Attempts, "the fetch counts")
+	require.Empty(t, o.missingReports(plan, sec(0), 10))
+	require.Empty(t, o.missingReports(plan, sec(120).Add(-time.Millisecond), 10))
+	require.Equal(t, []string{"batch"}, ids(o.missingReports(plan, sec(120), 10)))
 }
 
-func overdueWhenDue(t *testing.T, place Place) {
+func missingWhenDue(t *testing.T, place Place) {
 	o := open(t, place, fetching())
 	waits := sends("waits", 2, 0)
 	waits.SendAt = sec(500)
 	o.record(arrives(0, sends("batch", 2, 0)), arrives(0, waits))
-	require.Empty(t, o.overdue(plan, sec(60).Add(-time.Millisecond), 10))
-	require.Equal(t, []string{"batch"}, ids(o.overdue(plan, sec(60), 10)))
-	require.Equal(t, []string{"batch"}, ids(o.overdue(plan, sec(560).Add(-time.Millisecond), 10)))
-	require.Equal(t, []string{"batch", "waits"}, ids(o.overdue(plan, sec(560), 10)))
+	require.Empty(t, o.missingReports(plan, sec(60).Add(-time.Millisecond), 10))
+	require.Equal(t, []string{"batch"}, ids(o.missingReports(plan, sec(60), 10)))
+	require.Equal(t, []string{"batch"}, ids(o.missingReports(plan, sec(560).Add(-time.Millisecond), 10)))
+	require.Equal(t, []string{"batch", "waits"}, ids(o.missingReports(plan, sec(560), 10)))
 }
 
-func overdueContent(t *testing.T, place Place) {
+func missingContent(t *testing.T, place Place) {
 	o := open(t, place, fetching())
 	f := sends("batch", 3, 0)
 	f.Groups, f.Numbers = 1, []string{alice, bob}
 	o.record(arrives(0, f), arrives(1, delivered("batch", alice)))
-	batches := o.overdue(plan, sec(61), 10)
+	batches := o.missingReports(plan, sec(61), 10)
 	require.Len(t, batches, 1)
 	require.Equal(t, o.batch(key("batch")), batches[0])
 	require.Equal(t, &store.ReportFetch{Due: sec(61)}, batches[0].Fetch)
@@ -95,73 +95,73 @@ func overdueContent(t *testing.T, place Place) {
 	require.Equal(t, &f, batches[0].Info)
 }
 
-func overdueByPlan(t *testing.T, place Place) {
+func missingByPlan(t *testing.T, place Place) {
 	o := open(t, place, fetching())
 	plans := []string{"p", "pl", plan, "plan2"}
 	for i, p := range plans {
 		o.record(at(sec(i), p, sends("batch", 2, i)))
 	}
 	for _, p := range plans {
-		require.Len(t, o.overdue(p, sec(100), 10), 1)
+		require.Len(t, o.missingReports(p, sec(100), 10), 1)
 	}
-	require.Empty(t, o.overdue("other", sec(100), 10))
-	o.record(at(sec(100), "pl", checked("batch")))
-	require.Empty(t, o.overdue("pl", sec(100), 10))
+	require.Empty(t, o.missingReports("other", sec(100), 10))
+	o.record(at(sec(100), "pl", reportFetched("batch")))
+	require.Empty(t, o.missingReports("pl", sec(100), 10))
 	for _, p := range []string{"p", plan, "plan2"} {
-		require.Len(t, o.overdue(p, sec(100), 10), 1)
+		require.Len(t, o.missingReports(p, sec(100), 10), 1)
 	}
 }
 
-func overdueUntilChecked(t *testing.T, place Place) {
+func missingUntilFetched(t *testing.T, place Place) {
 	o := open(t, place, fetching())
 	o.record(arrives(0, sends("batch", 2, 0)))
 	due := 60
-	for asked := range 3 {
-		require.Empty(t, o.overdue(plan, sec(due).Add(-time.Millisecond), 10))
-		require.Len(t, o.overdue(plan, sec(due), 10), 1)
-		require.Len(t, o.overdue(plan, sec(due+30), 10), 1)
+	for attempts := range 3 {
+		require.Empty(t, o.missingReports(plan, sec(due).Add(-time.Millisecond), 10))
+		require.Len(t, o.missingReports(plan, sec(due), 10), 1)
+		require.Len(t, o.missingReports(plan, sec(due+30), 10), 1)
 		// The second ReportFetched repeats the first.
-		o.record(arrives(due+30, checked("batch")), arrives(due+30, checked("batch")))
-		require.Equal(t, asked+1, o.batch(key("batch")).Fetch.Attempts)
+		o.record(arrives(due+30, reportFetched("batch")), arrives(due+30, reportFetched("batch")))
+		require.Equal(t, attempts+1, o.batch(key("batch")).Fetch.Attempts)
 		o.reopen()
-		due += 30 + 60<<(asked+1)
+		due += 30 + 60<<(attempts+1)
 	}
 }
 
-func overdueNeverAgain(t *testing.T, place Place) {
+func missingNeverAgain(t *testing.T, place Place) {
 	o := open(t, place, fetching())
-	refused := checked("refused")
+	refused := reportFetched("refused")
 	refused.Refused = "404 not_found"
 	canceled := sends("canceled", 2, 0)
 	canceled.Canceled = true
 	o.record(
 		arrives(0, sends("refused", 2, 0)), arrives(0, canceled), arrives(0, sends("expired", 2, 0)),
-		arrives(60, refused), arrives(60, checked("canceled")), arrives(3630, checked("expired")),
+		arrives(60, refused), arrives(60, reportFetched("canceled")), arrives(3630, reportFetched("expired")),
 	)
 	for range 2 {
-		require.Empty(t, o.overdue(plan, sec(1e7), 10))
+		require.Empty(t, o.missingReports(plan, sec(1e7), 10))
 		for _, id := range []string{"refused", "canceled", "expired"} {
 			require.Equal(t, &store.ReportFetch{Attempts: 1}, o.batch(key(id)).Fetch, id)
 		}
 		o.reopen()
 	}
 	o.record(arrives(5000, delivered("expired", alice)))
-	require.Equal(t, []string{"expired"}, ids(o.overdue(plan, sec(1e7), 10)), "a callback restarts the checks")
+	require.Equal(t, []string{"expired"}, ids(o.missingReports(plan, sec(1e7), 10)), "a callback restarts the fetches")
 }
 
-func overdueUntilReported(t *testing.T, place Place) {
+func missingUntilReported(t *testing.T, place Place) {
 	o := open(t, place, fetching())
 	for _, id := range []string{"called", "polled", "known"} {
 		o.record(arrives(0, sends(id, 2, 0)))
 	}
-	require.Len(t, o.overdue(plan, sec(1000), 10), 3)
+	require.Len(t, o.missingReports(plan, sec(1000), 10), 3)
 	o.record(
 		arrives(1, delivered("called", alice)), arrives(2, delivered("called", bob)),
-		arrives(61, polled(allDelivered("polled", alice, bob))), arrives(61, checked("polled")),
+		arrives(61, polled(allDelivered("polled", alice, bob))), arrives(61, reportFetched("polled")),
 		arrives(61, store.BatchInfo{BatchID: "known", Unknown: true}),
 	)
 	for range 2 {
-		require.Empty(t, o.overdue(plan, sec(1e7), 10))
+		require.Empty(t, o.missingReports(plan, sec(1e7), 10))
 		for _, id := range []string{"called", "polled", "known"} {
 			require.Nil(t, o.batch(key(id)).Fetch, id)
 		}
@@ -172,18 +172,18 @@ func overdueUntilReported(t *testing.T, place Place) {
 	require.Equal(t, 1, o.stats(plan).Duplicates, "only a repeated callback is a duplicate")
 }
 
-func overdueAtOnce(t *testing.T, place Place) {
+func missingAtOnce(t *testing.T, place Place) {
 	o := open(t, place, fetching())
 	now := store.FetchNow{BatchInfo: sends("batch", 2, 0)}
 	o.record(arrives(10, now))
-	require.Len(t, o.overdue(plan, sec(10), 10), 1)
-	o.record(arrives(10, checked("batch")))
-	require.Empty(t, o.overdue(plan, sec(11), 10))
+	require.Len(t, o.missingReports(plan, sec(10), 10), 1)
+	o.record(arrives(10, reportFetched("batch")))
+	require.Empty(t, o.missingReports(plan, sec(11), 10))
 	o.record(arrives(12, now))
-	require.Len(t, o.overdue(plan, sec(12), 10), 1)
+	require.Len(t, o.missingReports(plan, sec(12), 10), 1)
 }
 
-func overdueNever(t *testing.T, place Place) {
+func missingNever(t *testing.T, place Place) {
 	o := open(t, place, Config{Policies: func(p string) store.Policy {
 		if p == plan {
 			return store.Policy{}
@@ -191,11 +191,11 @@ func overdueNever(t *testing.T, place Place) {
 		return fetching().Policies(p)
 	}})
 	o.record(arrives(0, sends("batch", 2, 0)), at(sec(0), "other", sends("batch", 2, 0)))
-	require.Empty(t, o.overdue(plan, sec(1e7), 10))
-	require.Len(t, o.overdue("other", sec(1e7), 10), 1)
+	require.Empty(t, o.missingReports(plan, sec(1e7), 10))
+	require.Len(t, o.missingReports("other", sec(1e7), 10), 1)
 }
 
-func overdueOfMany(t *testing.T, place Place) {
+func missingOfMany(t *testing.T, place Place) {
 	const batches, each = 150, 40
 	o := open(t, place, fetching())
 	var arrivals []store.Arrival
@@ -203,39 +203,39 @@ func overdueOfMany(t *testing.T, place Place) {
 		arrivals = append(arrivals, arrives(i%7, sends(fmt.Sprint(i), 2, 0)))
 	}
 	o.recordAll(arrivals)
-	asked := make(map[string]bool)
-	for len(asked) < batches {
+	fetched := make(map[string]bool)
+	for len(fetched) < batches {
 		now := sec(100)
-		some := o.overdue(plan, now, each)
-		require.Len(t, some, min(each, batches-len(asked)))
+		some := o.missingReports(plan, now, each)
+		require.Len(t, some, min(each, batches-len(fetched)))
 		var last time.Time
 		for _, b := range some {
-			require.False(t, asked[b.ID], "overdue after its check")
+			require.False(t, fetched[b.ID], "returned after its fetch")
 			require.False(t, b.Fetch.Due.Before(last))
-			asked[b.ID], last = true, b.Fetch.Due
-			o.record(at(now, plan, checked(b.ID)))
+			fetched[b.ID], last = true, b.Fetch.Due
+			o.record(at(now, plan, reportFetched(b.ID)))
 		}
 	}
-	require.Empty(t, o.overdue(plan, sec(100), each))
+	require.Empty(t, o.missingReports(plan, sec(100), each))
 }
 
-func overdueAfterRestart(t *testing.T, place Place) {
+func missingAfterRestart(t *testing.T, place Place) {
 	o := open(t, place, fetching())
 	for i := range 5 {
 		o.record(arrives(i, sends(fmt.Sprint(i), 2, i)))
 		o.reopen()
 	}
-	require.Equal(t, []string{"0", "1", "2", "3", "4"}, ids(o.overdue(plan, sec(100), 10)))
+	require.Equal(t, []string{"0", "1", "2", "3", "4"}, ids(o.missingReports(plan, sec(100), 10)))
 }
 
-func awaitedUntilTheEnd(t *testing.T, place Place) {
+func missingUntilTheEnd(t *testing.T, place Place) {
 	o := open(t, place, fetching())
-	awaited := func(want int) {
+	missing := func(want int) {
 		t.Helper()
 		require.Equal(t, store.Tally{Missing: want}, o.stats(plan).Feedback)
 		require.Equal(t, want, o.Gauges().Plans[plan].Missing)
 	}
-	refused := checked("refused")
+	refused := reportFetched("refused")
 	refused.Refused = "404 not_found"
 	groups := sends("groups", 1, 0)
 	groups.Groups = 1 // of unknown size
@@ -243,21 +243,21 @@ func awaitedUntilTheEnd(t *testing.T, place Place) {
 		arrives(0, sends("reported", 2, 0)), arrives(0, sends("refused", 3, 0)),
 		arrives(0, sends("deleted", 4, 0)), arrives(0, groups),
 	)
-	awaited(9)
+	missing(9)
 	o.record(
 		arrives(1, says("reported", alice, dlr.Dispatched, 401, sec(1))),
 		arrives(2, delivered("reported", alice)), arrives(2, delivered("reported", alice)),
 	)
-	awaited(8)
+	missing(8)
 	o.record(arrives(3, says("reported", bob, dlr.Expired, 0, sec(3))))
-	awaited(7)
+	missing(7)
 	o.record(arrives(60, refused))
-	awaited(4)
+	missing(4)
 	o.reopen()
-	awaited(4)
-	require.Equal(t, 4, o.expire(sec(0).Add(month), 10))
+	missing(4)
+	require.Equal(t, 4, o.deleteOlder(sec(0).Add(month), 10))
 	for range 2 {
-		awaited(0)
+		missing(0)
 		o.reopen()
 	}
 }

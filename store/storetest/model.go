@@ -21,16 +21,16 @@ var models = []behavior{
 
 // modelBatch is a simple model of a batch: the reported statuses and the feedback states of its recipients.
 type modelBatch struct {
-	reported  map[string]map[time.Time]dlr.Status // status by digits and report time; times are unique
-	feedback  map[string]store.FeedbackState
-	everyone  store.FeedbackState
-	named     map[string]bool // digits listed in the batch info
-	checked   bool
-	unwanted  bool
-	modified  time.Time
-	notBefore time.Time // due time of the last retry
-	lease     string
-	until     time.Time
+	reported   map[string]map[time.Time]dlr.Status // status by digits and report time; times are unique
+	feedback   map[string]store.FeedbackState
+	wholeBatch store.FeedbackState
+	named      map[string]bool // digits listed in the batch info
+	fetched    bool
+	unwanted   bool
+	modified   time.Time
+	notBefore  time.Time // due time of the last retry
+	lease      string
+	until      time.Time
 }
 
 // status returns the present status: the latest final one, or else the latest.
@@ -62,13 +62,13 @@ func (b *modelBatch) in(s store.FeedbackState) []string {
 }
 
 func (b *modelBatch) pending() bool {
-	return !b.unwanted && (len(b.in(store.FeedbackOwed)) > 0 || b.everyone == store.FeedbackOwed)
+	return !b.unwanted && (len(b.in(store.FeedbackOwed)) > 0 || b.wholeBatch == store.FeedbackOwed)
 }
 
 // known reports whether anything was recorded for the batch.
 func (b *modelBatch) known() bool {
-	return len(b.reported)+len(b.feedback)+len(b.named) > 0 || b.everyone != store.FeedbackNone ||
-		!b.modified.IsZero() || b.checked
+	return len(b.reported)+len(b.feedback)+len(b.named) > 0 || b.wholeBatch != store.FeedbackNone ||
+		!b.modified.IsZero() || b.fetched
 }
 
 // move changes the state of those recipients that are in one of the states from.
@@ -101,8 +101,8 @@ func simpleModel(t *testing.T, place Place) {
 		m := &machine{o: o, plan: fmt.Sprint("plan ", runs), now: epoch, batches: map[string]*modelBatch{}}
 		t.Repeat(map[string]func(*rapid.T){
 			"report": m.report, "another report": m.report, "repeat": m.repeat,
-			"confirm": m.confirm, "confirm for everyone": m.confirmEveryone,
-			"facts": m.facts, "ask": m.ask,
+			"confirm": m.confirm, "confirm the whole batch": m.confirmWholeBatch,
+			"batch info": m.batchInfo, "report fetched": m.reportFetched,
 			"claim": m.claim, "settle": m.settle, "wait": m.wait, "requeue": m.requeue, "reopen": m.reopen,
 			"compare": m.compare,
 		})
@@ -172,20 +172,20 @@ func (m *machine) confirm(t *rapid.T) {
 	b.move([]string{dlr.Digits(n)}, store.FeedbackOwed, store.FeedbackNone)
 }
 
-func (m *machine) confirmEveryone(t *rapid.T) {
+func (m *machine) confirmWholeBatch(t *rapid.T) {
 	id, b := m.draw(t)
 	m.record(forAll(id))
-	if b.everyone == store.FeedbackNone {
-		b.everyone = store.FeedbackOwed
+	if b.wholeBatch == store.FeedbackNone {
+		b.wholeBatch = store.FeedbackOwed
 	}
 }
 
-func (m *machine) facts(t *rapid.T) {
+func (m *machine) batchInfo(t *rapid.T) {
 	id, b := m.draw(t)
 	modified := sec(rapid.IntRange(0, 1000).Draw(t, "modified")).Add(time.Duration(m.ticks) * time.Millisecond)
-	f := facts(id, rapid.Bool().Draw(t, "wanted"), modified)
+	f := batchInfo(id, rapid.Bool().Draw(t, "wanted"), modified)
 	f.Numbers = rapid.SliceOfN(rapid.Custom(drawNumber), 0, 2).Draw(t, "numbers")
-	if rapid.Bool().Draw(t, "check now") {
+	if rapid.Bool().Draw(t, "fetch now") {
 		m.record(store.FetchNow{BatchInfo: f})
 	} else {
 		m.record(f)
@@ -220,7 +220,7 @@ func (m *machine) claim(t *rapid.T) {
 	require.ElementsMatch(t, want, claimed(claims))
 	for _, c := range claims {
 		b := m.batches[c.Key.BatchID]
-		require.Equal(t, b.everyone == store.FeedbackOwed, c.WholeBatch)
+		require.Equal(t, b.wholeBatch == store.FeedbackOwed, c.WholeBatch)
 		if !c.WholeBatch {
 			require.Equal(t, b.in(store.FeedbackOwed), digitsOf(c.Recipients))
 		}
@@ -258,7 +258,7 @@ func (m *machine) settle(t *rapid.T) {
 	switch pending := b.pending(); {
 	case s.Outcome == store.OutcomeAccepted:
 		if c.WholeBatch {
-			b.everyone = store.FeedbackSent
+			b.wholeBatch = store.FeedbackSent
 		}
 		b.move(digits, store.FeedbackSent, store.FeedbackOwed, store.FeedbackDead)
 		b.notBefore = time.Time{}
@@ -266,8 +266,8 @@ func (m *machine) settle(t *rapid.T) {
 	case s.Outcome == store.OutcomeRetry:
 		b.notBefore = s.Due
 	case s.Outcome == store.OutcomeDead:
-		if c.WholeBatch && b.everyone == store.FeedbackOwed {
-			b.everyone = store.FeedbackDead
+		if c.WholeBatch && b.wholeBatch == store.FeedbackOwed {
+			b.wholeBatch = store.FeedbackDead
 		}
 		b.move(digits, store.FeedbackDead, store.FeedbackOwed)
 		b.notBefore = time.Time{}
@@ -277,13 +277,13 @@ func (m *machine) settle(t *rapid.T) {
 	m.forgetRetries()
 }
 
-// ask records a ReportFetched, whether or not a check is due.
-func (m *machine) ask(t *rapid.T) {
+// reportFetched records a ReportFetched, whether or not a fetch is due.
+func (m *machine) reportFetched(t *rapid.T) {
 	id, b := m.draw(t)
-	n := checked(id)
+	n := reportFetched(id)
 	n.Refused = rapid.SampledFrom([]string{"", "", "", "404 not_found"}).Draw(t, "refused")
 	m.record(n)
-	b.checked = true
+	b.fetched = true
 }
 
 func (m *machine) wait(t *rapid.T) {
@@ -301,8 +301,8 @@ func (m *machine) requeue(t *rapid.T) {
 	require.NoError(t, err)
 	require.Equal(t, len(dead), n)
 	b.move(dead, store.FeedbackOwed, store.FeedbackDead)
-	if b.everyone == store.FeedbackDead {
-		b.everyone = store.FeedbackOwed
+	if b.wholeBatch == store.FeedbackDead {
+		b.wholeBatch = store.FeedbackOwed
 	}
 	b.notBefore = time.Time{}
 }

@@ -49,7 +49,7 @@ func (m *machine) compare(t *rapid.T) {
 			Owed: len(b.in(store.FeedbackOwed)), Sent: len(b.in(store.FeedbackSent)), Dead: len(b.in(store.FeedbackDead)),
 		}
 		require.Equal(t, counts, row.Feedback)
-		require.Equal(t, b.everyone, row.WholeBatch)
+		require.Equal(t, b.wholeBatch, row.WholeBatch)
 		if row.Fetch != nil && !row.Fetch.Due.IsZero() && !row.Info.SendAt.After(row.LastAt) {
 			tally.Missing += row.Missing()
 		}
@@ -62,14 +62,14 @@ func (m *machine) compare(t *rapid.T) {
 		if b.pending() {
 			pending = append(pending, id)
 		}
-		if counts.Dead > 0 || b.everyone == store.FeedbackDead {
+		if counts.Dead > 0 || b.wholeBatch == store.FeedbackDead {
 			dead = append(dead, id)
 		}
 	}
 	tally.PendingTasks, tally.DeadTasks = len(pending), len(dead)
 	require.ElementsMatch(t, pending, ids(m.o.tasks(store.TaskQuery{Plan: m.plan})))
 	require.ElementsMatch(t, dead, ids(m.o.tasks(store.TaskQuery{Plan: m.plan, Dead: true})))
-	m.compareOverdue(t)
+	m.compareMissingReports(t)
 	if len(m.sent) == 0 {
 		return
 	}
@@ -87,8 +87,8 @@ func distinctStatuses(reported map[time.Time]dlr.Status) []dlr.Status {
 	return slices.Compact(all)
 }
 
-// compareOverdue compares the results of MissingReports with the batches' rows.
-func (m *machine) compareOverdue(t *rapid.T) {
+// compareMissingReports compares the results of MissingReports with the batches' rows.
+func (m *machine) compareMissingReports(t *rapid.T) {
 	for _, now := range []time.Time{m.now, m.now.Add(time.Hour), sec(1e7)} {
 		var want []string
 		for id, b := range m.batches {
@@ -100,7 +100,7 @@ func (m *machine) compareOverdue(t *rapid.T) {
 				want = append(want, id)
 			}
 		}
-		got := m.o.overdue(m.plan, now, 100)
+		got := m.o.missingReports(m.plan, now, 100)
 		require.ElementsMatch(t, want, ids(got))
 		require.True(t, slices.IsSortedFunc(got, func(a, b *store.Batch) int { return a.Fetch.Due.Compare(b.Fetch.Due) }))
 	}

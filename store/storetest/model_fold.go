@@ -28,8 +28,8 @@ func asFolded(t *testing.T, place Place) {
 		id := fmt.Sprint("batch ", runs)
 		rows := &fold.Rows{Batch: &store.Batch{Plan: plan, ID: id}, Recipients: map[string]*fold.Row{}}
 		var arrivals []store.Arrival
-		news := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) store.Entry { return drawNews(t, id) }), 1, 10)
-		for i, n := range news.Draw(t, "news") {
+		entries := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) store.Entry { return drawEntry(t, id) }), 1, 10)
+		for i, n := range entries.Draw(t, "entries") {
 			arrivals = append(arrivals, at(sec(i).Add(time.Duration(i)*time.Millisecond), plan, n))
 		}
 		reopened := rapid.IntRange(-10, len(arrivals)-1).Draw(t, "reopened")
@@ -43,8 +43,8 @@ func asFolded(t *testing.T, place Place) {
 
 		require.Equal(t, withoutRefs(rows.Batch), withoutRefs(o.batch(rows.Batch.Key())))
 		c := rows.Batch.Fetch
-		asked := slices.Contains(ids(o.overdue(plan, sec(1e7), 1e6)), id)
-		require.Equal(t, c != nil && !c.Due.IsZero(), asked, "Overdue must agree with the batch's row: %+v", c)
+		fetched := slices.Contains(ids(o.missingReports(plan, sec(1e7), 1e6)), id)
+		require.Equal(t, c != nil && !c.Due.IsZero(), fetched, "MissingReports must agree with the batch's row: %+v", c)
 		listed := o.recipients(rows.Batch.Key(), store.RecipientQuery{})
 		require.Len(t, listed, len(rows.Recipients))
 		for _, r := range listed {
@@ -77,30 +77,30 @@ func withoutRefs(b *store.Batch) *store.Batch {
 	return &c
 }
 
-func drawNews(t *rapid.T, id string) store.Entry {
+func drawEntry(t *rapid.T, id string) store.Entry {
 	numbers := rapid.SliceOfN(rapid.Custom(drawNumber), 1, 3)
-	everyone := rapid.Bool()
+	whole := rapid.Bool()
 	switch rapid.IntRange(0, 9).Draw(t, "kind") {
 	case 0, 1:
 		return drawRecipientReport(t, id)
 	case 2, 3:
 		return drawBatchReport(t, id)
 	case 4, 5:
-		if rapid.Bool().Draw(t, "check now") {
-			return store.FetchNow{BatchInfo: drawFacts(t, id)}
+		if rapid.Bool().Draw(t, "fetch now") {
+			return store.FetchNow{BatchInfo: drawBatchInfo(t, id)}
 		}
-		return drawFacts(t, id)
+		return drawBatchInfo(t, id)
 	case 6:
 		c := confirms(id, numbers.Draw(t, "confirmed")...)
-		c.WholeBatch = everyone.Draw(t, "everyone")
+		c.WholeBatch = whole.Draw(t, "whole batch")
 		return c
 	case 7:
-		return store.Requeue{BatchID: id, Recipients: numbers.Draw(t, "requeued"), WholeBatch: everyone.Draw(t, "everyone")}
+		return store.Requeue{BatchID: id, Recipients: numbers.Draw(t, "requeued"), WholeBatch: whole.Draw(t, "whole batch")}
 	case 8:
 		return store.ReportFetched{BatchID: id, Refused: rapid.SampledFrom([]string{"", "", "404 not_found"}).Draw(t, "refused")}
 	}
 	return store.Settlement{
-		BatchID: id, Lease: "nobody's", Recipients: numbers.Draw(t, "settled"), WholeBatch: everyone.Draw(t, "everyone"),
+		BatchID: id, Lease: "nobody's", Recipients: numbers.Draw(t, "settled"), WholeBatch: whole.Draw(t, "whole batch"),
 		Outcome: AnyOutcome().Draw(t, "outcome"),
 		Reason:  rapid.SampledFrom(store.FeedbackReasons()).Draw(t, "reason"), Detail: drawText(t, "detail"),
 		Due: drawTime(t, "due"), FullReportFetched: rapid.Bool().Draw(t, "full read"),
@@ -160,7 +160,7 @@ func drawBatchReport(t *rapid.T, id string) store.Report {
 	return r
 }
 
-func drawFacts(t *rapid.T, id string) store.BatchInfo {
+func drawBatchInfo(t *rapid.T, id string) store.BatchInfo {
 	if rapid.IntRange(0, 4).Draw(t, "missing") == 0 {
 		return store.BatchInfo{BatchID: id, Unknown: true, Source: store.FromPoll}
 	}

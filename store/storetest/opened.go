@@ -174,7 +174,7 @@ func (o *opened) claim(plan string, now time.Time, limit int) []store.Claim {
 		require.LessOrEqual(o.t, len(c.Recipients), store.MaxRecipients)
 		require.Equal(o.t, c.Batch.WholeBatch == store.FeedbackOwed, c.WholeBatch)
 		if c.WholeBatch {
-			require.Empty(o.t, c.Recipients, "a claim with Everyone must not name recipients")
+			require.Empty(o.t, c.Recipients, "a claim with WholeBatch must not name recipients")
 		}
 	}
 	return claims
@@ -208,8 +208,8 @@ func settlement(c store.Claim, outcome store.Outcome) store.Settlement {
 	}
 }
 
-// overdue calls MissingReports. Like claim, it reads the totals first, so that every arrival before it is folded.
-func (o *opened) overdue(plan string, now time.Time, limit int) []*store.Batch {
+// missingReports calls MissingReports. Like claim, it reads the totals first, so that every arrival before it is folded.
+func (o *opened) missingReports(plan string, now time.Time, limit int) []*store.Batch {
 	o.t.Helper()
 	_, err := o.Stats(context.Background())
 	require.NoError(o.t, err)
@@ -219,8 +219,8 @@ func (o *opened) overdue(plan string, now time.Time, limit int) []*store.Batch {
 	for _, b := range batches {
 		require.Equal(o.t, plan, b.Plan)
 		require.NotNil(o.t, b.Fetch)
-		require.NotZero(o.t, b.Fetch.Due, "overdue although no fetch is scheduled")
-		require.True(o.t, b.FetchDue(o.policy(plan).MissingReports, now), "overdue although the check is not due")
+		require.NotZero(o.t, b.Fetch.Due, "returned although no fetch is scheduled")
+		require.True(o.t, b.FetchDue(o.policy(plan).MissingReports, now), "returned although the fetch is not due")
 	}
 	return batches
 }

@@ -26,7 +26,7 @@ const divided = 10_000
 func dividedArrivals(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	all := numbers(divided)
-	known := facts("batch", true, sec(0))
+	known := batchInfo("batch", true, sec(0))
 	known.Recipients, known.Numbers = divided, all
 	half := whole("batch",
 		entry{dlr.Delivered, 0, divided / 2, all[:divided/2]}, entry{dlr.Failed, 150, divided/2 + 7, all[divided/2:]},

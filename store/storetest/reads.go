@@ -66,7 +66,7 @@ func emptyLists(t *testing.T, place Place) {
 }
 
 func batchRow(t *testing.T, place Place) {
-	known := facts("batch", true, sec(3))
+	known := batchInfo("batch", true, sec(3))
 	o := open(t, place, Config{Policies: func(string) store.Policy { return store.Policy{Coalesce: 5 * time.Second} }})
 	summary := whole("batch", entry{Status: dlr.Delivered, Count: 4}, entry{Status: "Teleported", Code: 7777, Count: 1})
 	o.record(
@@ -182,7 +182,7 @@ func reportLog(t *testing.T, place Place) {
 	for i, r := range all {
 		o.record(
 			arrives(i, r), arrives(i, r),
-			arrives(i, delivered("another", number(i))), arrives(i, facts("batch", true, sec(i))),
+			arrives(i, delivered("another", number(i))), arrives(i, batchInfo("batch", true, sec(i))),
 		)
 		want = append(want, store.Logged{ReceivedAt: sec(i), Type: r.Type, Source: r.Source, Raw: r.Raw})
 		if i == 2 {
@@ -203,7 +203,7 @@ func totals(t *testing.T, place Place) {
 		at(sec(3), "b", says("batch", alice, dlr.Failed, 150, sec(0))),
 		at(sec(4), "b", store.Quarantined{Reason: dlr.NotJSON}),
 		at(sec(5), "c", store.Quarantined{Reason: dlr.NotJSON}),
-		at(sec(6), "zz", facts("other", false, sec(6))),
+		at(sec(6), "zz", batchInfo("other", false, sec(6))),
 		at(sec(7), "zz", delivered("other", alice)),
 	)
 	want := []store.PlanStats{

@@ -79,14 +79,14 @@ func (o *opened) view() view {
 func everythingSurvives(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	o.record(
-		arrives(0, facts("batch", true, sec(0))),
+		arrives(0, batchInfo("batch", true, sec(0))),
 		arrives(1, withReference(says("batch", "+"+alice, dlr.Dispatched, 401, sec(1)), "order 7")),
 		arrives(2, delivered("batch", alice)),
 		arrives(3, delivered("batch", alice)),
 		arrives(4, whole("batch", entry{dlr.Delivered, 0, 2, []string{alice, bob}}, entry{dlr.Failed, 150, 3, nil})),
 		arrives(5, polled(says("batch", carol, "Teleported", 7777, time.Time{}))),
 		arrives(6, confirms("confirmed", "+"+alice)),
-		arrives(7, facts("unwanted", false, sec(7))),
+		arrives(7, batchInfo("unwanted", false, sec(7))),
 		arrives(8, delivered("unwanted", alice)),
 		arrives(9, store.BatchInfo{BatchID: "missing", Unknown: true}),
 		arrives(10, whole("summary", entry{Status: dlr.Delivered, Count: 5})),

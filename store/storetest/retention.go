@@ -13,36 +13,36 @@ import (
 )
 
 var retaining = []behavior{
-	{"an old batch is deleted with its recipients and reports", expireBatch},
-	{"totals keep their counts, except for feedback", expireTotals},
-	{"a batch that owes feedback is kept", expireKeepsOwed},
-	{"a batch with missing reports is deleted like any other", expireWithMissingReports},
-	{"every arrival renews the age of a batch", expireCountsFromLastArrival},
-	{"a report after deletion starts a new batch", expireThenNewBatch},
-	{"old minute counts and quarantine entries are deleted", expireCounts},
-	{"a call deletes no more than its limit", expireInSteps},
-	{"a large batch is deleted completely", expireLargeBatch},
+	{"an old batch is deleted with its recipients and reports", deleteBatch},
+	{"totals keep their counts, except for feedback", deleteTotals},
+	{"a batch that owes feedback is kept", deleteKeepsOwed},
+	{"a batch with missing reports is deleted like any other", deleteWithMissingReports},
+	{"every arrival renews the age of a batch", deleteCountsFromLastArrival},
+	{"a report after deletion starts a new batch", deleteThenNewBatch},
+	{"old minute counts and quarantine entries are deleted", deleteCounts},
+	{"a call deletes no more than its limit", deleteInSteps},
+	{"a large batch is deleted completely", deleteLargeBatch},
 }
 
 const month = 30 * 24 * time.Hour
 
-// expireStep calls Expire once. Like claim, it reads the totals first, so that every arrival before it is folded.
-func (o *opened) expireStep(before time.Time, limit int) (expired int, more bool) {
+// deleteStep calls Expire once. Like claim, it reads the totals first, so that every arrival before it is folded.
+func (o *opened) deleteStep(before time.Time, limit int) (deleted int, more bool) {
 	o.t.Helper()
 	_, err := o.Stats(context.Background())
 	require.NoError(o.t, err)
-	expired, more, err = o.DeleteOlder(context.Background(), before, limit)
+	deleted, more, err = o.DeleteOlder(context.Background(), before, limit)
 	require.NoError(o.t, err)
-	require.LessOrEqual(o.t, expired, limit)
-	return expired, more
+	require.LessOrEqual(o.t, deleted, limit)
+	return deleted, more
 }
 
-// expire deletes what is older than before, up to limit batches per call, and returns the number of deleted batches.
-func (o *opened) expire(before time.Time, limit int) int {
+// deleteOlder deletes what is older than before, up to limit batches per call, and returns the number of deleted batches.
+func (o *opened) deleteOlder(before time.Time, limit int) int {
 	o.t.Helper()
 	all := 0
 	for {
-		n, more := o.expireStep(before, limit)
+		n, more := o.deleteStep(before, limit)
 		all += n
 		if !more {
 			return all
@@ -50,7 +50,7 @@ func (o *opened) expire(before time.Time, limit int) int {
 	}
 }
 
-func expireBatch(t *testing.T, place Place) {
+func deleteBatch(t *testing.T, place Place) {
 	ctx := context.Background()
 	o := open(t, place, Config{})
 	now := sec(0).Add(month)
@@ -59,15 +59,15 @@ func expireBatch(t *testing.T, place Place) {
 		arrives(1, says("old", bob, dlr.Dispatched, 401, sec(0))),
 		arrives(2, whole("old", entry{Status: dlr.Failed, Code: 34, Count: 2})),
 		arrives(3, delivered("sent", alice)),
-		arrives(4, facts("unwanted", false, sec(0))), arrives(4, delivered("unwanted", alice)),
-		arrives(5, facts("known", true, sec(0))),
+		arrives(4, batchInfo("unwanted", false, sec(0))), arrives(4, delivered("unwanted", alice)),
+		arrives(5, batchInfo("known", true, sec(0))),
 		at(now, plan, withReference(says("young", alice, dlr.Failed, 34, sec(0)), "order 7")),
 		at(now, "other", says("old", alice, dlr.Failed, 34, sec(0))),
 	)
 	o.settle(o.claimOne(plan, sec(10)), sec(10), store.OutcomeAccepted)
 
-	require.Zero(t, o.expire(sec(0), 10), "no batch is older than its first arrival")
-	require.Equal(t, 4, o.expire(now, 10))
+	require.Zero(t, o.deleteOlder(sec(0), 10), "no batch is older than its first arrival")
+	require.Equal(t, 4, o.deleteOlder(now, 10))
 	for range 2 {
 		for _, id := range []string{"old", "sent", "unwanted", "known"} {
 			_, err := o.Batch(ctx, key(id))
@@ -87,22 +87,22 @@ func expireBatch(t *testing.T, place Place) {
 		require.Empty(t, o.recipientBatches(bob))
 		require.Empty(t, o.tasks(store.TaskQuery{}))
 		require.Empty(t, o.claim(plan, now, 10))
-		require.Zero(t, o.expire(now, 10))
+		require.Zero(t, o.deleteOlder(now, 10))
 		o.reopen()
 	}
 }
 
-func expireTotals(t *testing.T, place Place) {
+func deleteTotals(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	o.record(
 		arrives(0, allDelivered("sent", alice, bob)), arrives(0, delivered("sent", alice)),
-		arrives(1, facts("unwanted", false, sec(0))), arrives(1, delivered("unwanted", alice)),
+		arrives(1, batchInfo("unwanted", false, sec(0))), arrives(1, delivered("unwanted", alice)),
 		at(sec(0).Add(month), plan, delivered("young", alice)),
 	)
 	before := o.stats(plan)
 	o.settle(o.claimOne(plan, sec(10)), sec(10), store.OutcomeAccepted)
 	require.Equal(t, store.Tally{PendingTasks: 1, Owed: 1, Sent: 2, Dropped: 1}, o.stats(plan).Feedback)
-	require.Equal(t, 2, o.expire(sec(0).Add(month), 10))
+	require.Equal(t, 2, o.deleteOlder(sec(0).Add(month), 10))
 	for range 2 {
 		after := o.stats(plan)
 		require.Equal(t, store.Tally{PendingTasks: 1, Owed: 1}, after.Feedback)
@@ -112,7 +112,7 @@ func expireTotals(t *testing.T, place Place) {
 	}
 }
 
-func expireKeepsOwed(t *testing.T, place Place) {
+func deleteKeepsOwed(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	o.record(
 		arrives(0, delivered("pending", alice)),
@@ -123,55 +123,55 @@ func expireKeepsOwed(t *testing.T, place Place) {
 	claims := o.claim(plan, sec(2), 10)
 	require.Len(t, claims, 3)
 	later := sec(0).Add(month)
-	require.Equal(t, 1, o.expire(later, 10))
+	require.Equal(t, 1, o.deleteOlder(later, 10))
 	require.ElementsMatch(t, []string{"pending", "summary", "leased"}, ids(o.batches(store.BatchQuery{})))
 	for _, c := range claims {
 		s := settlement(c, store.OutcomeAccepted)
 		s.FullReportFetched = true
 		o.record(arrives(5, s))
 	}
-	require.Equal(t, 3, o.expire(later, 10), "batches that owe nothing are deleted")
+	require.Equal(t, 3, o.deleteOlder(later, 10), "batches that owe nothing are deleted")
 }
 
-func expireWithMissingReports(t *testing.T, place Place) {
+func deleteWithMissingReports(t *testing.T, place Place) {
 	o := open(t, place, fetching())
 	later := sec(0).Add(month)
 	o.record(
 		arrives(0, sends("due", 2, 0)), arrives(1, sends("other", 2, 0)),
 		arrives(2, sends("ended", 2, 0)), arrives(62, store.ReportFetched{BatchID: "ended", Refused: "404 not_found"}),
-		arrives(3, sends("asked", 2, 0)), at(later, plan, checked("asked")),
+		arrives(3, sends("fetched", 2, 0)), at(later, plan, reportFetched("fetched")),
 	)
-	require.Equal(t, []string{"due", "other"}, ids(o.overdue(plan, later, 10)))
-	require.Equal(t, 3, o.expire(later, 10))
+	require.Equal(t, []string{"due", "other"}, ids(o.missingReports(plan, later, 10)))
+	require.Equal(t, 3, o.deleteOlder(later, 10))
 	for range 2 {
-		require.Empty(t, o.overdue(plan, later, 10))
-		require.Equal(t, []string{"asked"}, ids(o.batches(store.BatchQuery{})), "a Checked renews the age")
+		require.Empty(t, o.missingReports(plan, later, 10))
+		require.Equal(t, []string{"fetched"}, ids(o.batches(store.BatchQuery{})), "a ReportFetched renews the age")
 		o.reopen()
 	}
 	o.record(at(later, plan, sends("due", 2, 0)))
-	require.Equal(t, []string{"due"}, ids(o.overdue(plan, later.Add(time.Minute), 10)), "the new batch is overdue once")
+	require.Equal(t, []string{"due"}, ids(o.missingReports(plan, later.Add(time.Minute), 10)), "the reports of the new batch are missing once")
 }
 
-func expireCountsFromLastArrival(t *testing.T, place Place) {
+func deleteCountsFromLastArrival(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	failed := says("repeated", alice, dlr.Failed, 34, sec(0))
 	o.record(
 		arrives(0, failed), arrives(0, says("quiet", alice, dlr.Failed, 34, sec(0))),
 		arrives(0, says("changed", alice, dlr.Failed, 34, sec(0))),
-		arrives(100, failed), arrives(100, facts("changed", true, sec(0))),
+		arrives(100, failed), arrives(100, batchInfo("changed", true, sec(0))),
 	)
-	require.Equal(t, 1, o.expire(sec(100), 10))
+	require.Equal(t, 1, o.deleteOlder(sec(100), 10))
 	require.ElementsMatch(t, []string{"repeated", "changed"}, ids(o.batches(store.BatchQuery{})))
-	require.Equal(t, 2, o.expire(sec(101), 10))
+	require.Equal(t, 2, o.deleteOlder(sec(101), 10))
 }
 
-func expireThenNewBatch(t *testing.T, place Place) {
+func deleteThenNewBatch(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	report := delivered("batch", alice)
 	o.record(arrives(0, report), arrives(0, says("batch", bob, dlr.Failed, 34, sec(0))))
 	o.settle(o.claimOne(plan, sec(1)), sec(1), store.OutcomeAccepted)
 	later := sec(0).Add(month)
-	require.Equal(t, 1, o.expire(later, 10))
+	require.Equal(t, 1, o.deleteOlder(later, 10))
 
 	o.record(at(later, plan, report))
 	for range 2 {
@@ -190,7 +190,7 @@ func expireThenNewBatch(t *testing.T, place Place) {
 	}
 }
 
-func expireCounts(t *testing.T, place Place) {
+func deleteCounts(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	for i := range 10 {
 		o.record(
@@ -199,7 +199,7 @@ func expireCounts(t *testing.T, place Place) {
 		)
 	}
 	require.Len(t, o.timeseries(plan, epoch, sec(3600)), 10)
-	require.Zero(t, o.expire(sec(7*60), 10), "the batch has later arrivals")
+	require.Zero(t, o.deleteOlder(sec(7*60), 10), "the batch has later arrivals")
 	for range 2 {
 		counts := o.timeseries(plan, epoch, sec(3600))
 		require.Len(t, counts, 3)
@@ -216,7 +216,7 @@ func expireCounts(t *testing.T, place Place) {
 	require.Equal(t, "new", string(o.quarantine()[0].Raw))
 }
 
-func expireInSteps(t *testing.T, place Place) {
+func deleteInSteps(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	for i := range 7 {
 		o.record(
@@ -224,16 +224,16 @@ func expireInSteps(t *testing.T, place Place) {
 			arrives(1000, delivered(fmt.Sprint("young ", i), alice)),
 		)
 	}
-	n, more := o.expireStep(sec(500), 3)
+	n, more := o.deleteStep(sec(500), 3)
 	require.Equal(t, 3, n)
 	require.True(t, more)
 	require.Len(t, o.batches(store.BatchQuery{}), 11)
-	require.Equal(t, 4, o.expire(sec(500), 3))
+	require.Equal(t, 4, o.deleteOlder(sec(500), 3))
 	require.Len(t, o.batches(store.BatchQuery{}), 7)
 	require.Len(t, o.recipientBatches(alice), 7)
 }
 
-func expireLargeBatch(t *testing.T, place Place) {
+func deleteLargeBatch(t *testing.T, place Place) {
 	const recipients = 5000
 	o := open(t, place, Config{})
 	o.record(
@@ -241,7 +241,7 @@ func expireLargeBatch(t *testing.T, place Place) {
 		arrives(1, says("large", alice, dlr.Failed, 34, sec(0))),
 		at(sec(0).Add(month), plan, whole("young", entry{dlr.Failed, 34, 10, numbers(10)})),
 	)
-	require.Equal(t, 1, o.expire(sec(0).Add(month), 10))
+	require.Equal(t, 1, o.deleteOlder(sec(0).Add(month), 10))
 	for i := range recipients {
 		if want := i < 10; i%500 == 0 || want {
 			require.Equal(t, want, len(o.recipientBatches(number(i))) == 1, "number %d", i)

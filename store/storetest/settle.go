@@ -16,7 +16,7 @@ var settling = []behavior{
 	{"accepted is final", settleAccepted},
 	{"accepting some recipients leaves the others owed", settlePartly},
 	{"a retry is due at its own time, not at the end of the lease", settleRetry},
-	{"a task given back is due at once", settleGivenBack},
+	{"a released task is due at once", settleReleased},
 	{"progress makes the task due at once", settleProgress},
 	{"dead recipients stay dead until a requeue", settleDead},
 	{"a requeue ends the wait of a pending task", settleWaiting},
@@ -71,7 +71,7 @@ func settleRetry(t *testing.T, place Place) {
 	require.Equal(t, 3, o.claimOne(plan, sec(30)).Batch.Task.Attempts)
 }
 
-func settleGivenBack(t *testing.T, place Place) {
+func settleReleased(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	o.record(arrives(0, delivered("batch", alice)))
 	c := o.claimOne(plan, sec(1))
@@ -86,7 +86,7 @@ func settleProgress(t *testing.T, place Place) {
 	o := open(t, place, Config{Policies: func(string) store.Policy { return store.Policy{Coalesce: time.Hour} }})
 	o.record(arrives(0, delivered("batch", alice)))
 	c := o.claimOne(plan, sec(3600))
-	o.record(arrives(3601, facts("batch", true, sec(0))))
+	o.record(arrives(3601, batchInfo("batch", true, sec(0))))
 	o.settle(c, sec(3601), store.OutcomeProgress)
 	again := o.claimOne(plan, sec(3601))
 	require.Equal(t, store.FlagWanted, again.Batch.Flag)
@@ -97,9 +97,9 @@ func settleDead(t *testing.T, place Place) {
 	ctx := context.Background()
 	o := open(t, place, Config{})
 	o.record(arrives(0, allDelivered("batch", alice, bob)))
-	buried := settlement(o.claimOne(plan, sec(1)), store.OutcomeDead)
-	buried.Reason, buried.Detail = store.ReasonRejected, "400 syntax_constraint_violation"
-	o.record(arrives(2, buried))
+	dead := settlement(o.claimOne(plan, sec(1)), store.OutcomeDead)
+	dead.Reason, dead.Detail = store.ReasonRejected, "400 syntax_constraint_violation"
+	o.record(arrives(2, dead))
 	for range 2 {
 		require.Equal(t, store.FeedbackCounts{Dead: 2}, o.batch(key("batch")).Feedback)
 		dead := &store.Dead{At: sec(2), Reason: store.ReasonRejected, Detail: "400 syntax_constraint_violation"}

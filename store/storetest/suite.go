@@ -34,7 +34,7 @@ func Run(t *testing.T, newPlace func(t *testing.T) Place) {
 		{"Claim", claiming},
 		{"Settle", settling},
 		{"WholeBatch", wholeBatch},
-		{"Overdue", overdue},
+		{"MissingReports", missingReports},
 		{"Retention", retaining},
 		{"Concurrency", concurrency},
 		{"LeaderLeases", leaderLeases},

@@ -9,15 +9,15 @@ import (
 )
 
 var wholeBatch = []behavior{
-	{"a confirmation for the whole batch is claimed first and alone", everyoneFirst},
-	{"the confirmation is claimed until Sinch accepts it", everyoneRetried},
-	{"a repeated confirmation is sent once", everyoneOnce},
-	{"a dead confirmation stays dead until a requeue", everyoneDead},
-	{"a requeue covers dead recipients and a dead confirmation", everyoneRequeuedWithOthers},
-	{"a batch that owes the confirmation is kept", everyoneKeeps},
+	{"a confirmation for the whole batch is claimed first and alone", wholeBatchFirst},
+	{"the confirmation is claimed until Sinch accepts it", wholeBatchRetried},
+	{"a repeated confirmation is sent once", wholeBatchOnce},
+	{"a dead confirmation stays dead until a requeue", wholeBatchDead},
+	{"a requeue covers dead recipients and a dead confirmation", wholeBatchRequeuedWithOthers},
+	{"a batch that owes the confirmation is kept", wholeBatchKeeps},
 }
 
-func everyoneFirst(t *testing.T, place Place) {
+func wholeBatchFirst(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	o.record(arrives(0, allDelivered("batch", alice, "+"+bob)), arrives(1, forAll("batch")))
 	o.reopen()
@@ -40,7 +40,7 @@ func everyoneFirst(t *testing.T, place Place) {
 	require.Equal(t, store.Tally{Sent: 2}, o.stats(plan).Feedback)
 }
 
-func everyoneRetried(t *testing.T, place Place) {
+func wholeBatchRetried(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	o.record(arrives(0, forAll("batch")))
 	require.Equal(t, []string{"batch"}, ids(o.tasks(store.TaskQuery{})))
@@ -56,7 +56,7 @@ func everyoneRetried(t *testing.T, place Place) {
 	require.Equal(t, store.FeedbackOwed, o.batch(key("batch")).WholeBatch)
 }
 
-func everyoneOnce(t *testing.T, place Place) {
+func wholeBatchOnce(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	o.record(arrives(0, forAll("batch")), arrives(1, forAll("batch")))
 	o.settle(o.claimOne(plan, sec(1)), sec(1), store.OutcomeAccepted)
@@ -69,7 +69,7 @@ func everyoneOnce(t *testing.T, place Place) {
 	}
 }
 
-func everyoneDead(t *testing.T, place Place) {
+func wholeBatchDead(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	o.record(arrives(0, forAll("batch")))
 	o.settle(o.claimOne(plan, sec(0)), sec(1), store.OutcomeDead)
@@ -94,7 +94,7 @@ func everyoneDead(t *testing.T, place Place) {
 	require.Empty(t, o.claim(plan, sec(10000), 10), "a sent confirmation is never owed again")
 }
 
-func everyoneRequeuedWithOthers(t *testing.T, place Place) {
+func wholeBatchRequeuedWithOthers(t *testing.T, place Place) {
 	const recipients = store.MaxRecipients + 1
 	o := open(t, place, Config{})
 	o.record(arrives(0, allDelivered("batch", numbers(recipients)...)), arrives(0, forAll("batch")))
@@ -112,12 +112,12 @@ func everyoneRequeuedWithOthers(t *testing.T, place Place) {
 	require.True(t, o.claimOne(plan, sec(10)).WholeBatch)
 }
 
-func everyoneKeeps(t *testing.T, place Place) {
+func wholeBatchKeeps(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	o.record(arrives(0, forAll("batch")))
 	later := sec(0).Add(month)
-	require.Zero(t, o.expire(later, 10))
+	require.Zero(t, o.deleteOlder(later, 10))
 	o.settle(o.claimOne(plan, sec(1)), sec(1), store.OutcomeAccepted)
-	require.Equal(t, 1, o.expire(later, 10))
+	require.Equal(t, 1, o.deleteOlder(later, 10))
 	require.Zero(t, o.stats(plan).Feedback)
 }

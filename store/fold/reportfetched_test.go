@@ -12,18 +12,18 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-func TestCheckedCountsOnce(t *testing.T) {
-	l := lacking(t, fetching)
+func TestReportFetchedCountsOnce(t *testing.T) {
+	l := missingReports(t, fetching)
 	for range 3 {
-		l.checks(60)
+		l.fetches(60)
 		require.Equal(t, &store.ReportFetch{Due: at(180), Attempts: 1}, l.batch.Fetch, "recording it again changes nothing")
 	}
-	l.checks(179)
+	l.fetches(179)
 	require.Equal(t, &store.ReportFetch{Due: at(180), Attempts: 1}, l.batch.Fetch)
 }
 
-func TestCheckedIsIgnoredAfterANewerReport(t *testing.T) {
-	l := lacking(t, fetching)
+func TestReportFetchedIsIgnoredAfterANewerReport(t *testing.T) {
+	l := missingReports(t, fetching)
 	l.fold(
 		arrives(61, says(alice, dlr.Delivered, 0, at(1))),
 		arrives(62, store.ReportFetched{BatchID: "batch", Refused: "404 not_found"}),
@@ -32,16 +32,16 @@ func TestCheckedIsIgnoredAfterANewerReport(t *testing.T) {
 }
 
 func TestRefusedEndsTheChecks(t *testing.T) {
-	l := lacking(t, fetching)
+	l := missingReports(t, fetching)
 	l.fold(arrives(60, store.ReportFetched{BatchID: "batch", Refused: "404 not_found"}))
 	require.Equal(t, &store.ReportFetch{Attempts: 1}, l.batch.Fetch)
-	l.checks(61)
+	l.fetches(61)
 	l.fold(
 		arrives(62, sends(2)), arrives(63, polled(says(alice, dlr.Delivered, 0, at(1)))), arrives(64, settles(store.OutcomeRetry)),
 	)
-	require.Equal(t, &store.ReportFetch{Attempts: 1}, l.batch.Fetch, "fetched reports and batch info do not restart the checks")
+	require.Equal(t, &store.ReportFetch{Attempts: 1}, l.batch.Fetch, "fetched reports and batch info do not restart the fetches")
 	l.fold(arrives(70, says(alice, dlr.Dispatched, 401, at(1))))
-	require.Equal(t, &store.ReportFetch{Due: at(130)}, l.batch.Fetch, "a callback restarts the checks")
+	require.Equal(t, &store.ReportFetch{Due: at(130)}, l.batch.Fetch, "a callback restarts the fetches")
 }
 
 func TestCanceledBatch(t *testing.T) {
@@ -72,10 +72,10 @@ func TestEveryCheckEnds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawPolicy(t)
 		p.MissingReports.Silence = time.Duration(rapid.IntRange(10, 300).Draw(t, "minutes")) * time.Minute
-		news := rapid.SliceOfN(rapid.Custom(drawNews), 0, 15).Draw(t, "news")
+		entries := rapid.SliceOfN(rapid.Custom(drawEntry), 0, 15).Draw(t, "entries")
 		l, second := newLedger(t, p), 0
-		known := rapid.IntRange(0, len(news)).Draw(t, "known after")
-		for _, n := range slices.Insert(news, known, store.Entry(drawLacking(t))) {
+		known := rapid.IntRange(0, len(entries)).Draw(t, "known after")
+		for _, n := range slices.Insert(entries, known, store.Entry(drawMissing(t))) {
 			second += rapid.IntRange(0, 7200).Draw(t, "seconds")
 			l.fold(arrives(second, n))
 		}
@@ -89,7 +89,7 @@ func TestEveryCheckEnds(t *testing.T) {
 				latest = t.Add(p.MissingReports.Delay(5))
 			}
 		}
-		asked := l.batch.Fetch.Attempts
+		attempts := l.batch.Fetch.Attempts
 		for c := l.batch.Fetch; !c.Due.IsZero(); c = l.batch.Fetch {
 			require.False(t, c.Due.After(latest), "due at %s, long after %s", c.Due, latest)
 			if c.Due.After(now) {
@@ -98,22 +98,22 @@ func TestEveryCheckEnds(t *testing.T) {
 			last := now
 			l.fold(store.Arrival{Plan: "plan", At: now, Entry: store.ReportFetched{BatchID: "batch"}})
 			c = l.batch.Fetch
-			require.Equal(t, asked+1, c.Attempts)
-			asked = c.Attempts
+			require.Equal(t, attempts+1, c.Attempts)
+			attempts = c.Attempts
 			if c.Due.IsZero() {
 				break
 			}
-			require.True(t, last.Before(end), "checked again after the end")
-			silent := c.Due.Sub(last) >= p.MissingReports.Delay(asked)
-			require.True(t, silent || c.Due.Equal(end), "checked again too soon")
+			require.True(t, last.Before(end), "fetched again after the end")
+			silent := c.Due.Sub(last) >= p.MissingReports.Delay(attempts)
+			require.True(t, silent || c.Due.Equal(end), "fetched again too soon")
 		}
 	})
 }
 
-// drawLacking draws the info of a batch that has more recipients than the arrivals name. It is newer than
+// drawMissing draws the info of a batch that has more recipients than the arrivals name. It is newer than
 // all others, and the batch is valid for hours or days.
-func drawLacking(t *rapid.T) store.BatchInfo {
-	f := drawFacts(t)
+func drawMissing(t *rapid.T) store.BatchInfo {
+	f := drawBatchInfo(t)
 	f.Unknown, f.ReportKind, f.Recipients, f.Groups, f.ModifiedAt = false, "full", 1000, 0, at(4)
 	moment := rapid.SampledFrom([]time.Time{{}, at(-3600), at(6 * 3600), at(30 * 3600), at(80 * 3600)})
 	f.CreatedAt, f.SendAt, f.ExpireAt = moment.Draw(t, "created"), moment.Draw(t, "sent"), moment.Draw(t, "expires")

@@ -12,12 +12,12 @@ import (
 
 // Two confirmations: of the whole batch, and of one recipient.
 var (
-	everyone  = store.Confirmation{BatchID: "batch", WholeBatch: true}
-	ofOnlyOne = store.Confirmation{BatchID: "batch", Recipients: []string{alice}}
+	wholeBatch = store.Confirmation{BatchID: "batch", WholeBatch: true}
+	ofOnlyOne  = store.Confirmation{BatchID: "batch", Recipients: []string{alice}}
 )
 
-// settlesEveryone is the result of a call for the whole batch.
-func settlesEveryone(o store.Outcome) store.Settlement {
+// settlesWholeBatch is the result of a call for the whole batch.
+func settlesWholeBatch(o store.Outcome) store.Settlement {
 	s := settles(o)
 	s.WholeBatch = true
 	return s
@@ -27,7 +27,7 @@ func settlesEveryone(o store.Outcome) store.Settlement {
 func confirmed(t *testing.T) *ledger {
 	t.Helper()
 	l := newLedger(t, store.Policy{On: store.OnConfirmed, Coalesce: 5 * time.Second})
-	c := l.fold(arrives(0, everyone))
+	c := l.fold(arrives(0, wholeBatch))
 	require.Equal(t, store.FeedbackOwed, l.batch.WholeBatch)
 	require.Equal(t, &store.Task{Due: at(5), Since: at(0)}, l.batch.Task, "the task waits for Coalesce like any other")
 	require.Equal(t, store.Tally{PendingTasks: 1}, c.After)
@@ -39,12 +39,12 @@ func confirmed(t *testing.T) *ledger {
 func TestConfirmationForTheWholeBatch(t *testing.T) {
 	for _, on := range []store.On{"", store.OnDelivered, store.OnConfirmed, store.OnBoth} {
 		l := newLedger(t, store.Policy{On: on})
-		l.fold(arrives(0, everyone))
+		l.fold(arrives(0, wholeBatch))
 		require.Equal(t, store.FeedbackOwed, l.batch.WholeBatch, "on %q", on)
 		require.NotNil(t, l.batch.Task)
 	}
 	l := newLedger(t, store.Policy{On: store.OnOff})
-	l.fold(arrives(0, everyone))
+	l.fold(arrives(0, wholeBatch))
 	require.Equal(t, store.FeedbackNone, l.batch.WholeBatch)
 	require.Nil(t, l.batch.Task)
 }
@@ -55,28 +55,28 @@ func TestWholeBatchIsSentOnce(t *testing.T) {
 	} {
 		t.Run(name.String(), func(t *testing.T) {
 			l := confirmed(t)
-			l.fold(arrives(7, settlesEveryone(outcome)))
+			l.fold(arrives(7, settlesWholeBatch(outcome)))
 			require.Equal(t, name, l.batch.WholeBatch)
 			require.Nil(t, l.batch.Task)
-			l.fold(arrives(8, everyone))
+			l.fold(arrives(8, wholeBatch))
 			require.Equal(t, name, l.batch.WholeBatch, "a repeated confirmation earns nothing")
 			require.Nil(t, l.batch.Task)
 		})
 	}
 	l := confirmed(t)
-	l.fold(arrives(3, everyone))
+	l.fold(arrives(3, wholeBatch))
 	require.Equal(t, &store.Task{Due: at(5), Since: at(0)}, l.batch.Task,
 		"a repeated confirmation does not postpone the task")
 }
 
 func TestWholeBatchNotAcceptedYet(t *testing.T) {
 	l := confirmed(t)
-	retry := settlesEveryone(store.OutcomeRetry)
+	retry := settlesWholeBatch(store.OutcomeRetry)
 	retry.Due = at(60)
 	l.fold(arrives(7, retry))
 	require.Equal(t, store.FeedbackOwed, l.batch.WholeBatch)
 	require.Equal(t, &store.Task{Due: at(60), Since: at(0), Attempts: 1, Reason: store.ReasonServer}, l.batch.Task)
-	l.fold(arrives(61, settlesEveryone(store.OutcomeReleased)), arrives(62, settlesEveryone(store.OutcomeProgress)))
+	l.fold(arrives(61, settlesWholeBatch(store.OutcomeReleased)), arrives(62, settlesWholeBatch(store.OutcomeProgress)))
 	require.Equal(t, store.FeedbackOwed, l.batch.WholeBatch)
 	require.Equal(t, &store.Task{Due: at(62), Since: at(0)}, l.batch.Task)
 }
@@ -85,7 +85,7 @@ func TestNamedRecipientsAreSentAfterTheWholeBatch(t *testing.T) {
 	l := confirmed(t)
 	l.fold(arrives(1, store.Confirmation{BatchID: "batch", Recipients: []string{alice}, WholeBatch: true}))
 	require.Equal(t, []string{alice}, l.in(store.FeedbackOwed))
-	l.fold(arrives(7, settlesEveryone(store.OutcomeAccepted)))
+	l.fold(arrives(7, settlesWholeBatch(store.OutcomeAccepted)))
 	require.Equal(t, store.FeedbackSent, l.batch.WholeBatch)
 	require.Equal(t, []string{alice}, l.in(store.FeedbackOwed), "a recipient confirmed by name is sent by name")
 	require.Equal(t, &store.Task{Due: at(7), Since: at(0)}, l.batch.Task, "due at once, because the recipient has waited")
@@ -101,7 +101,7 @@ func TestOnlyAnEmptyListConfirmsTheWholeBatch(t *testing.T) {
 		named, whole(2, entry(dlr.Delivered, 0, 2, alice, bob)),
 		store.Confirmation{BatchID: "batch"},
 		store.Confirmation{BatchID: "batch", Recipients: []string{alice, bob}},
-		settlesEveryone(store.OutcomeAccepted), settlesEveryone(store.OutcomeDead),
+		settlesWholeBatch(store.OutcomeAccepted), settlesWholeBatch(store.OutcomeDead),
 		store.Requeue{BatchID: "batch", WholeBatch: true},
 		settles(store.OutcomeAccepted, alice), settles(store.OutcomeDead, bob),
 		store.Requeue{BatchID: "batch", Recipients: []string{bob}, WholeBatch: true},
@@ -126,31 +126,31 @@ func TestSettlementOfNamedRecipientsKeepsTheWholeBatchOwed(t *testing.T) {
 func TestWholeBatchAndTheFlag(t *testing.T) {
 	l := confirmed(t)
 	require.Equal(t, store.FlagUnknown, l.batch.Flag)
-	c := l.fold(arrives(1, facts(false, at(1))))
+	c := l.fold(arrives(1, batchInfo(false, at(1))))
 	require.Nil(t, l.batch.Task, "the batch does not want feedback")
 	require.Zero(t, c.After)
 	require.Equal(t, store.FeedbackOwed, l.batch.WholeBatch, "it is dropped but kept")
-	l.fold(arrives(2, settlesEveryone(store.OutcomeDead)))
+	l.fold(arrives(2, settlesWholeBatch(store.OutcomeDead)))
 	require.Equal(t, store.FeedbackOwed, l.batch.WholeBatch, "unwanted feedback does not become dead")
 
-	l.fold(arrives(9, facts(true, at(2))))
+	l.fold(arrives(9, batchInfo(true, at(2))))
 	require.Equal(t, &store.Task{Due: at(14), Since: at(9)}, l.batch.Task)
-	l.fold(arrives(10, facts(false, at(3))), arrives(11, settlesEveryone(store.OutcomeAccepted)))
+	l.fold(arrives(10, batchInfo(false, at(3))), arrives(11, settlesWholeBatch(store.OutcomeAccepted)))
 	require.Equal(t, store.FeedbackSent, l.batch.WholeBatch, "Accepted applies without a task")
 
 	l = newLedger(t, store.Policy{})
-	l.fold(arrives(0, facts(false, at(0))), arrives(1, everyone))
+	l.fold(arrives(0, batchInfo(false, at(0))), arrives(1, wholeBatch))
 	require.Equal(t, store.FeedbackOwed, l.batch.WholeBatch)
 	require.Nil(t, l.batch.Task)
 }
 
 func TestDeadWholeBatch(t *testing.T) {
-	buried := settlesEveryone(store.OutcomeDead)
-	buried.Reason, buried.Detail = store.ReasonRejected, "400 syntax_constraint_violation"
+	settlement := settlesWholeBatch(store.OutcomeDead)
+	settlement.Reason, settlement.Detail = store.ReasonRejected, "400 syntax_constraint_violation"
 	dead := func(t *testing.T) *ledger {
 		t.Helper()
 		l := confirmed(t)
-		c := l.fold(arrives(7, buried))
+		c := l.fold(arrives(7, settlement))
 		require.Equal(t, store.FeedbackDead, l.batch.WholeBatch)
 		require.Equal(t, &store.Dead{
 			At: at(7), Reason: store.ReasonRejected, Detail: "400 syntax_constraint_violation",
@@ -162,7 +162,7 @@ func TestDeadWholeBatch(t *testing.T) {
 	t.Run("is owed again after a requeue", func(t *testing.T) {
 		l := dead(t)
 		l.fold(arrives(8, store.Requeue{BatchID: "batch"}))
-		require.Equal(t, store.FeedbackDead, l.batch.WholeBatch, "only a requeue with Everyone changes it")
+		require.Equal(t, store.FeedbackDead, l.batch.WholeBatch, "only a requeue with WholeBatch changes it")
 		c := l.fold(arrives(9, store.Requeue{BatchID: "batch", WholeBatch: true}))
 		require.Equal(t, store.FeedbackOwed, l.batch.WholeBatch)
 		require.Nil(t, l.batch.Dead)
@@ -174,7 +174,7 @@ func TestDeadWholeBatch(t *testing.T) {
 	})
 	t.Run("is sent if Sinch accepts it later", func(t *testing.T) {
 		l := dead(t)
-		l.fold(arrives(8, settlesEveryone(store.OutcomeAccepted)))
+		l.fold(arrives(8, settlesWholeBatch(store.OutcomeAccepted)))
 		require.Equal(t, store.FeedbackSent, l.batch.WholeBatch)
 		require.Nil(t, l.batch.Dead)
 	})
@@ -194,8 +194,8 @@ func TestDeadWholeBatch(t *testing.T) {
 	})
 	t.Run("is ignored once it was sent", func(t *testing.T) {
 		l := confirmed(t)
-		l.fold(arrives(1, ofOnlyOne), arrives(2, settlesEveryone(store.OutcomeAccepted)))
-		l.fold(arrives(3, buried))
+		l.fold(arrives(1, ofOnlyOne), arrives(2, settlesWholeBatch(store.OutcomeAccepted)))
+		l.fold(arrives(3, settlement))
 		require.Equal(t, store.FeedbackSent, l.batch.WholeBatch, "what Sinch accepted stays sent")
 		require.Nil(t, l.batch.Dead)
 	})
