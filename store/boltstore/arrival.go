@@ -16,11 +16,11 @@ import (
 const (
 	kindReport byte = iota + 1
 	kindQuarantined
-	kindFacts
+	kindBatchInfo
 	kindConfirmation
 	kindSettlement
 	kindRequeue
-	kindChecked
+	kindReportFetched
 )
 
 // encodeArrival encodes an arrival for the journal: kind, plan, milliseconds since 1970, content. The content of a
@@ -54,9 +54,9 @@ func encodeArrival(a store.Arrival) ([]byte, error) {
 		p.Text(string(n.Type))
 		p = append(p, n.Raw...)
 	case store.BatchInfo:
-		err = asJSON(kindFacts, n)
+		err = asJSON(kindBatchInfo, n)
 	case store.FetchNow:
-		err = asJSON(kindFacts, encodedFacts{n.BatchInfo, true})
+		err = asJSON(kindBatchInfo, encodedInfo{n.BatchInfo, true})
 	case store.Confirmation:
 		err = asJSON(kindConfirmation, n)
 	case store.Settlement:
@@ -64,7 +64,7 @@ func encodeArrival(a store.Arrival) ([]byte, error) {
 	case store.Requeue:
 		err = asJSON(kindRequeue, n)
 	case store.ReportFetched:
-		err = asJSON(kindChecked, n)
+		err = asJSON(kindReportFetched, n)
 	default:
 		err = fmt.Errorf("encode arrival: unknown type %T", a.Entry)
 	}
@@ -97,15 +97,15 @@ func decodeArrival(b []byte) (store.Arrival, error) {
 		reason := dlr.Reason(u.Text())
 		kind := dlr.Type(u.Text())
 		a.Entry = store.Quarantined{Reason: reason, Type: kind, Raw: u.Rest}
-	case kindFacts:
-		a.Entry, err = decodeFacts(u.Rest)
+	case kindBatchInfo:
+		a.Entry, err = decodeInfo(u.Rest)
 	case kindConfirmation:
 		a.Entry, err = fromJSON[store.Confirmation](u.Rest)
 	case kindSettlement:
 		a.Entry, err = fromJSON[store.Settlement](u.Rest)
 	case kindRequeue:
 		a.Entry, err = fromJSON[store.Requeue](u.Rest)
-	case kindChecked:
+	case kindReportFetched:
 		a.Entry, err = fromJSON[store.ReportFetched](u.Rest)
 	default:
 		err = fmt.Errorf("unknown kind %d", kind)
@@ -132,15 +132,16 @@ func decodeReport(source store.Source, raw []byte) store.Entry {
 	return not
 }
 
-// encodedFacts is the JSON of kindFacts: a store.CheckNow if FetchNow is set, else a store.BatchInfo.
-type encodedFacts struct {
+// encodedInfo is the JSON of kindBatchInfo: a store.FetchNow if FetchNow is set, else a store.BatchInfo. CheckNow is
+// the older, stored name.
+type encodedInfo struct {
 	store.BatchInfo
-	CheckNow bool
+	FetchNow bool `json:"CheckNow"`
 }
 
-func decodeFacts(text []byte) (store.Entry, error) {
-	var e encodedFacts
-	if err := json.Unmarshal(text, &e); err != nil || !e.CheckNow {
+func decodeInfo(text []byte) (store.Entry, error) {
+	var e encodedInfo
+	if err := json.Unmarshal(text, &e); err != nil || !e.FetchNow {
 		return e.BatchInfo, err
 	}
 	return store.FetchNow{BatchInfo: e.BatchInfo}, nil

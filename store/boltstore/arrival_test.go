@@ -49,27 +49,27 @@ func anyArrival() *rapid.Generator[store.Arrival] {
 				Raw:    rapid.SliceOfN(rapid.Byte(), 0, 100).Draw(t, "raw"),
 			}
 		case 1:
-			f := storetest.AnyFacts(id).Draw(t, "facts")
+			f := storetest.AnyFacts(id).Draw(t, "info")
 			f.ReportKind, f.ClientReference = text.Draw(t, "kind"), text.Draw(t, "reference")
 			f.Numbers = recipients.Draw(t, "numbers")
-			if a.Entry = *f; rapid.Bool().Draw(t, "check now") {
+			if a.Entry = *f; rapid.Bool().Draw(t, "fetch now") {
 				a.Entry = store.FetchNow{BatchInfo: *f}
 			}
 		case 2:
 			a.Entry = store.Confirmation{
-				BatchID: id, Recipients: recipients.Draw(t, "recipients"), WholeBatch: rapid.Bool().Draw(t, "everyone"),
+				BatchID: id, Recipients: recipients.Draw(t, "recipients"), WholeBatch: rapid.Bool().Draw(t, "whole batch"),
 			}
 		case 3:
 			a.Entry = store.Settlement{
 				BatchID: id, Lease: text.Draw(t, "lease"),
-				Recipients: recipients.Draw(t, "recipients"), WholeBatch: rapid.Bool().Draw(t, "everyone"),
+				Recipients: recipients.Draw(t, "recipients"), WholeBatch: rapid.Bool().Draw(t, "whole batch"),
 				Outcome: storetest.AnyOutcome().Draw(t, "outcome"),
 				Reason:  rapid.SampledFrom(store.FeedbackReasons()).Draw(t, "reason"), Detail: text.Draw(t, "detail"),
 				Due: storetest.AnyTime().Draw(t, "due"), FullReportFetched: rapid.Bool().Draw(t, "full"),
 			}
 		case 4:
 			a.Entry = store.Requeue{
-				BatchID: id, Recipients: recipients.Draw(t, "recipients"), WholeBatch: rapid.Bool().Draw(t, "everyone"),
+				BatchID: id, Recipients: recipients.Draw(t, "recipients"), WholeBatch: rapid.Bool().Draw(t, "whole batch"),
 			}
 		case 5:
 			a.Entry = store.ReportFetched{BatchID: id, Refused: text.Draw(t, "refused")}
@@ -114,8 +114,8 @@ func TestReportRoundTrip(t *testing.T) {
 
 // Sinch reads an empty list of recipients as every recipient. So WholeBatch must survive the journal, and arrivals
 // without it must not get it.
-func TestEveryoneRoundTrip(t *testing.T) {
-	for _, news := range []store.Entry{
+func TestWholeBatchRoundTrip(t *testing.T) {
+	for _, entry := range []store.Entry{
 		store.Confirmation{BatchID: "1", WholeBatch: true},
 		store.Confirmation{BatchID: "1", Recipients: []string{"447700900001"}},
 		store.Settlement{BatchID: "1", WholeBatch: true},
@@ -123,7 +123,7 @@ func TestEveryoneRoundTrip(t *testing.T) {
 		store.Requeue{BatchID: "1", WholeBatch: true},
 		store.Requeue{BatchID: "1"},
 	} {
-		a := store.Arrival{Plan: "plan", At: noon, Entry: news}
+		a := store.Arrival{Plan: "plan", At: noon, Entry: entry}
 		read, err := decodeArrival(asRecorded(t, a).encoded)
 		require.NoError(t, err)
 		require.Equal(t, a, read)
@@ -131,8 +131,8 @@ func TestEveryoneRoundTrip(t *testing.T) {
 }
 
 // Arrivals in a journal of the previous version have no WholeBatch member.
-func TestArrivalOfOlderVersionIsNotForEveryone(t *testing.T) {
-	for kind, news := range map[byte]store.Entry{
+func TestArrivalOfOlderVersionIsNotForTheWholeBatch(t *testing.T) {
+	for kind, entry := range map[byte]store.Entry{
 		kindConfirmation: store.Confirmation{BatchID: "1", Recipients: []string{"447700900001"}},
 		kindSettlement:   store.Settlement{BatchID: "1", Recipients: []string{"447700900001"}},
 		kindRequeue:      store.Requeue{BatchID: "1", Recipients: []string{"447700900001"}},
@@ -142,24 +142,24 @@ func TestArrivalOfOlderVersionIsNotForEveryone(t *testing.T) {
 		p.Time(noon)
 		read, err := decodeArrival(append(p, `{"BatchID":"1","Recipients":["447700900001"]}`...))
 		require.NoError(t, err)
-		require.Equal(t, news, read.Entry)
+		require.Equal(t, entry, read.Entry)
 	}
 }
 
 // In the journal, batch info has always had a member FetchNow, set if missing reports must be fetched at once.
 func TestCheckNowIsAMemberOfBatchInfo(t *testing.T) {
-	for text, news := range map[string]store.Entry{
+	for text, entry := range map[string]store.Entry{
 		`{"BatchID":"1","Source":3,"CheckNow":false}`: store.BatchInfo{BatchID: "1", Source: store.FromRegistration},
 		`{"BatchID":"1","Source":3,"CheckNow":true}`: store.FetchNow{
 			BatchInfo: store.BatchInfo{BatchID: "1", Source: store.FromRegistration},
 		},
 	} {
-		p := packed.Writer{kindFacts}
+		p := packed.Writer{kindBatchInfo}
 		p.Text("plan")
 		p.Time(noon)
 		read, err := decodeArrival(append(p, text...))
 		require.NoError(t, err)
-		require.Equal(t, news, read.Entry)
+		require.Equal(t, entry, read.Entry)
 		encoded, err := encodeArrival(read)
 		require.NoError(t, err)
 		now := strings.Contains(text, "true")
@@ -220,14 +220,14 @@ func TestArrivalThatCannotBeEncodedOrDecoded(t *testing.T) {
 
 // The handlers reuse their buffers as soon as Record returns.
 func TestRecordCopiesTheCallersBytes(t *testing.T) {
-	for _, news := range []func(raw []byte) store.Entry{
+	for _, entry := range []func(raw []byte) store.Entry{
 		func(raw []byte) store.Entry { return parsed(t, raw) },
 		func(raw []byte) store.Entry { return store.Quarantined{Reason: dlr.NotJSON, Raw: raw} },
 	} {
 		raw := []byte(`{"type":"recipient_delivery_report_sms","batch_id":"1","recipient":"447700900001",` +
 			`"status":"Delivered"}`)
 		want := bytes.Clone(raw)
-		r := asRecorded(t, store.Arrival{Plan: "plan", At: noon, Entry: news(raw)})
+		r := asRecorded(t, store.Arrival{Plan: "plan", At: noon, Entry: entry(raw)})
 		clear(raw)
 		switch n := r.arrival.Entry.(type) {
 		case store.Report:

@@ -74,17 +74,17 @@ func (a *audit) batch(b *store.Batch) {
 	var feedback store.FeedbackCounts
 	for _, r := range recipients {
 		digits := dlr.Digits(r.Number)
-		seen := make([]dlr.State, 0, len(r.Reports))
+		inRow := make([]dlr.State, 0, len(r.Reports))
 		for _, s := range r.Reports {
-			seen = append(seen, s.State)
+			inRow = append(inRow, s.State)
 			a.repeats[b.Plan] += s.Repeats
 			named[fmt.Sprint(s.Status, s.Code)]++
 		}
-		require.ElementsMatch(t, reported[digits], seen,
+		require.ElementsMatch(t, reported[digits], inRow,
 			"batch %s, recipient %s: states in the log and in the row", b.ID, digits)
 		held, _ := r.State()
 		states[held.Status]++
-		earned := slices.ContainsFunc(seen, func(s dlr.State) bool { return s.Status == dlr.Delivered })
+		earned := slices.ContainsFunc(inRow, func(s dlr.State) bool { return s.Status == dlr.Delivered })
 		require.Equal(t, earned, r.Feedback != store.FeedbackNone,
 			"batch %s, recipient %s: feedback %s", b.ID, digits, r.Feedback)
 		switch r.Feedback {
@@ -186,10 +186,10 @@ func (a *audit) reports() {
 			if !a.w.deletable[what] {
 				require.Equal(a.t, 1, a.names["old "+name], "acknowledged report %s of plan old", name)
 			}
-		case "facts":
+		case "info":
 			at := slices.IndexFunc(a.batches["live"], func(b *store.Batch) bool { return b.ID == name })
-			require.GreaterOrEqual(a.t, at, 0, "batch %s does not exist; its facts were acknowledged", name)
-			require.NotNil(a.t, a.batches["live"][at].Info, "acknowledged facts of %s", name)
+			require.GreaterOrEqual(a.t, at, 0, "batch %s does not exist; its info was acknowledged", name)
+			require.NotNil(a.t, a.batches["live"][at].Info, "acknowledged info of %s", name)
 			require.Equal(a.t, store.FlagWanted, a.batches["live"][at].Flag)
 		}
 	}
@@ -272,30 +272,30 @@ func (a *audit) tasks() {
 	}
 }
 
-// indexes compares the indexes due, buried and checks with the batches, key by key, and MissingReports with the batches'
-// checks.
+// indexes compares the indexes of tasks, dead feedback and fetches with the batches, key by key, and the result of
+// MissingReports with the batches' Fetch.
 func (a *audit) indexes() {
 	want := map[string][]string{}
 	for plan, batches := range a.batches {
 		var due []string
 		for _, b := range batches {
 			require.Equal(a.t, b.Info != nil, b.Fetch != nil,
-				"batch %s: a batch with facts must have a check, since its reports are never complete", b.ID)
+				"batch %s: a batch with info must have a ReportFetch, since its reports are never complete", b.ID)
 			if b.Fetch != nil && !b.Fetch.Due.IsZero() {
 				due = append(due, b.ID)
 			}
 		}
-		overdue, err := a.s.MissingReports(a.ctx, plan, noon.AddDate(1, 0, 0), 1000)
+		missing, err := a.s.MissingReports(a.ctx, plan, noon.AddDate(1, 0, 0), 1000)
 		require.NoError(a.t, err)
 		var listed []string
-		for _, b := range overdue {
+		for _, b := range missing {
 			listed = append(listed, b.ID)
 		}
-		require.ElementsMatch(a.t, due, listed, "batches that Overdue returns for plan %s", plan)
+		require.ElementsMatch(a.t, due, listed, "batches that MissingReports returns for plan %s", plan)
 	}
 	require.NoError(a.t, a.s.db.View(func(tx *bolt.Tx) error {
 		found := map[string][]string{}
-		for _, name := range [][]byte{schema.BucketDue, schema.BucketDead, schema.BucketChecks} {
+		for _, name := range [][]byte{schema.BucketDue, schema.BucketDead, schema.BucketFetches} {
 			for key := range keysOf(tx.Bucket(name)) {
 				found[string(name)] = append(found[string(name)], key)
 			}
@@ -306,7 +306,7 @@ func (a *audit) indexes() {
 				require.NoError(a.t, err)
 				keys := schema.IndexKeysOf(b, n)
 				for name, key := range map[string][]byte{
-					"due": keys.Due, "buried": keys.Dead, "checks": keys.Fetch,
+					string(schema.BucketDue): keys.Due, string(schema.BucketDead): keys.Dead, string(schema.BucketFetches): keys.Fetch,
 				} {
 					if key != nil {
 						want[name] = append(want[name], string(key))

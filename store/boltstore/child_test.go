@@ -83,7 +83,7 @@ type childProcess struct {
 func startChild(t *testing.T, command ...string) *childProcess {
 	t.Helper()
 	c := &childProcess{t: t, cmd: exec.CommandContext(t.Context(), command[0], command[1:]...)}
-	stdin, err := c.cmd.StdinPipe() // a child with -hold runs until its standard input is closed
+	stdin, err := c.cmd.StdinPipe() // a child with -idle runs until its standard input is closed
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = stdin.Close() })
 	stdout, err := c.cmd.StdoutPipe()
@@ -159,9 +159,9 @@ func (w *transcript) add(line string) {
 	case verb == "done":
 		w.done[what] = true
 		w.settles("done", what)
-	case line == "ready", line == "expire ends":
+	case line == "ready", line == "retention ends":
 		w.retaining = false
-	case line == "expire begins":
+	case line == "retention begins":
 		w.retaining = true
 		for what := range w.begun {
 			if strings.HasPrefix(what, "old ") {

@@ -29,9 +29,9 @@ type leases struct {
 	tokens map[string]schema.Number // guarded by mu
 }
 
-// take acquires a lease on a batch's task, or returns false if another claim holds it. A lease that ends more than
+// acquire acquires a lease on a batch's task, or returns false if another claim holds it. A lease that ends more than
 // MaxAhead later than the new one dates from before the clock was set back and is ignored. The caller holds mu.
-func (l *leases) take(n schema.Number, now, until time.Time) (token string, ok bool) {
+func (l *leases) acquire(n schema.Number, now, until time.Time) (token string, ok bool) {
 	if old, held := l.held[n]; held {
 		if old.settling || now.Before(old.until) && old.until.Sub(until) <= store.MaxAhead {
 			return "", false
@@ -88,7 +88,7 @@ func (s *Store) Claim(
 			if len(claims) >= limit {
 				return nil
 			}
-			token, ok := s.leases.take(n, now, now.Add(lease))
+			token, ok := s.leases.acquire(n, now, now.Add(lease))
 			if !ok {
 				continue
 			}
@@ -172,7 +172,7 @@ func (s *Store) MissingReports(_ context.Context, plan string, now time.Time, li
 	missing := s.config.Policies(plan).MissingReports
 	err = s.viewFolded(func(tx *bolt.Tx) error {
 		waiting := 0
-		for n := range due(tx.Bucket(schema.BucketChecks), plan, now, missing.Horizon(now)) {
+		for n := range due(tx.Bucket(schema.BucketFetches), plan, now, missing.Horizon(now)) {
 			if len(batches) >= limit || waiting == maxWaiting {
 				return nil
 			}
@@ -223,9 +223,9 @@ func (s *Store) Tasks(ctx context.Context, q store.TaskQuery) (page store.Page[*
 func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) (requeued int, err error) {
 	for first := true; ; first = false {
 		var (
-			dead     []string
-			everyone bool
-			due      bool // a task that has no dead recipients must become due
+			dead       []string
+			wholeBatch bool
+			due        bool // a task that has no dead recipients must become due
 		)
 		err := s.view(ctx, func(tx *bolt.Tx) error {
 			n, err := find(tx, key)
@@ -237,14 +237,14 @@ func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) 
 				return err
 			}
 			due = b.Dead != nil && b.Dead.FullReport || b.Waits(now) || first && b.Task != nil
-			everyone = b.WholeBatch == store.FeedbackDead
+			wholeBatch = b.WholeBatch == store.FeedbackDead
 			dead, err = numbersIn(tx, store.FeedbackDead, n, min(b.Feedback.Dead, store.MaxRecipients))
 			return err
 		})
-		if err != nil || len(dead) == 0 && !due && !everyone {
+		if err != nil || len(dead) == 0 && !due && !wholeBatch {
 			return requeued, err
 		}
-		n := store.Requeue{BatchID: key.BatchID, Recipients: dead, WholeBatch: everyone}
+		n := store.Requeue{BatchID: key.BatchID, Recipients: dead, WholeBatch: wholeBatch}
 		err = s.Record(ctx, store.Arrival{Plan: key.Plan, At: now, Entry: n})
 		if err != nil {
 			return requeued, err

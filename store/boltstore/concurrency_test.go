@@ -64,7 +64,7 @@ func (c *clients) load(loader int) {
 			`"status":%q,"client_reference":%q}`, batch, number, status, name)
 		a.Entry = parsed(c.t, raw)
 		if n%50 == 2 {
-			what = "facts " + batch
+			what = "info " + batch
 			a.Entry = store.BatchInfo{
 				BatchID: batch, FeedbackEnabled: true, ReportKind: "full", Recipients: 1_000_000,
 				CreatedAt: noon, ModifiedAt: noon,
@@ -106,18 +106,18 @@ func (c *clients) reconcile() {
 			return
 		}
 		for _, b := range batches {
-			if !c.record("checked "+b.ID, store.Arrival{Plan: "live", At: later, Entry: store.ReportFetched{BatchID: b.ID}}) {
+			if !c.record("fetched "+b.ID, store.Arrival{Plan: "live", At: later, Entry: store.ReportFetched{BatchID: b.ID}}) {
 				return
 			}
 		}
 	}
 }
 
-func (c *clients) expire() {
+func (c *clients) deleteOlder() {
 	for {
-		c.note("expire begins")
+		c.note("retention begins")
 		_, _, err := c.s.DeleteOlder(c.t.Context(), noon.AddDate(-5, 0, 0), 2)
-		c.note("expire ends")
+		c.note("retention ends")
 		if !c.open(err) {
 			return
 		}
@@ -167,7 +167,7 @@ func TestConcurrentUse(t *testing.T) {
 		}
 		all.Go(c.relay)
 		all.Go(c.reconcile)
-		all.Go(c.expire)
+		all.Go(c.deleteOlder)
 		all.Go(c.read)
 		all.Go(c.read)
 		enough := int64(400 + 50*round)

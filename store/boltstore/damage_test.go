@@ -116,11 +116,11 @@ func TestDamagedRowIsAnErrorUntilItIsMended(t *testing.T) {
 	}
 }
 
-func TestDamagedRowOfAnOverdueBatchIsAnErrorUntilItIsMended(t *testing.T) {
+func TestDamagedRowOfABatchWithMissingReportsIsAnErrorUntilItIsMended(t *testing.T) {
 	path, o := filepath.Join(t.TempDir(), "store"), new(failures)
 	s := opened(t, Config{Path: path, Policies: testPolicy, Observer: o.observer()})
-	facts := store.BatchInfo{BatchID: "bad", ReportKind: "full", Recipients: 1}
-	require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, Entry: facts}))
+	info := store.BatchInfo{BatchID: "bad", ReportKind: "full", Recipients: 1}
+	require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: noon, Entry: info}))
 	_, err := s.Stats(t.Context())
 	require.NoError(t, err)
 	overwriteFirst(t, s.db, schema.BucketBatches, []byte{9})

@@ -20,7 +20,7 @@ import (
 )
 
 // format is the version of the database format. Open refuses a newer one and upgrades an older one. Format 2 added
-// bucket checks, format 3 the seals; rows of format 2 are sealed when they are written again.
+// BucketFetches, format 3 the seals; rows of format 2 are sealed when they are written again.
 const format = 3
 
 // remedy is the advice in errors about a database that cannot be used.
@@ -183,7 +183,7 @@ func upgrade(db *bolt.DB) error {
 		return err
 	}
 	return db.Update(func(tx *bolt.Tx) error {
-		if _, err := tx.CreateBucketIfNotExists(schema.BucketChecks); err != nil {
+		if _, err := tx.CreateBucketIfNotExists(schema.BucketFetches); err != nil {
 			return err
 		}
 		return tx.Bucket(schema.BucketMeta).Put(schema.KeyFormat, binary.BigEndian.AppendUint64(nil, format))

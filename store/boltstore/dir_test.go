@@ -104,15 +104,15 @@ func TestFullDiskIsReportedOnceAMinute(t *testing.T) {
 		}}
 		s := opened(t, Config{Path: t.TempDir(), Segment: 4096, Observer: observer})
 		large := delivered("batch", "447700900000")
-		news := large.Entry.(store.Report)
-		news.Raw = append(append([]byte{}, news.Raw...), bytes.Repeat([]byte(" "), 64<<10)...)
-		large.Entry = news
+		report := large.Entry.(store.Report)
+		report.Raw = append(append([]byte{}, report.Raw...), bytes.Repeat([]byte(" "), 64<<10)...)
+		large.Entry = report
 		// refuse records groups that need a new segment while none can be created.
 		refuse := func(groups, segment int) time.Duration {
 			begin := time.Now()
-			taken := segmentPath(s.config.Path, segment) + ".new" // its temporary name
-			require.NoError(t, os.Mkdir(taken, 0o700))
-			defer func() { require.NoError(t, os.Remove(taken)) }()
+			blocked := segmentPath(s.config.Path, segment) + ".new" // its temporary name
+			require.NoError(t, os.Mkdir(blocked, 0o700))
+			defer func() { require.NoError(t, os.Remove(blocked)) }()
 			for range groups {
 				require.ErrorContains(t, s.Record(t.Context(), large), "create journal segment: ")
 			}
@@ -163,9 +163,9 @@ func TestPageOfLargeReportsEndsEarly(t *testing.T) {
 	const reports = 5
 	for n := range reports {
 		a := delivered("batch", fmt.Sprint(447700900000+n))
-		news := a.Entry.(store.Report)
-		news.Raw = append(news.Raw, bytes.Repeat([]byte(" "), 6<<20)...)
-		a.Entry = news
+		report := a.Entry.(store.Report)
+		report.Raw = append(report.Raw, bytes.Repeat([]byte(" "), 6<<20)...)
+		a.Entry = report
 		require.NoError(t, s.Record(t.Context(), a))
 	}
 	key := store.BatchKey{Plan: "plan", BatchID: "batch"}

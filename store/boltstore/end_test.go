@@ -22,7 +22,7 @@ func requireEnded(t *testing.T, s *Store, cause string) {
 	refused["Record"] = s.Record(ctx, delivered("batch", "447700900001"))
 	refused["Ready"] = s.Ready(ctx)
 	_, refused["Claim"] = s.Claim(ctx, "plan", noon, time.Hour, 1)
-	_, refused["Overdue"] = s.MissingReports(ctx, "plan", noon, 1)
+	_, refused["MissingReports"] = s.MissingReports(ctx, "plan", noon, 1)
 	_, refused["Batch"] = s.Batch(ctx, key)
 	_, refused["Batches"] = s.Batches(ctx, store.BatchQuery{})
 	_, refused["Recipient"] = s.Recipient(ctx, key, "447700900001")
@@ -34,8 +34,8 @@ func requireEnded(t *testing.T, s *Store, cause string) {
 	_, refused["Stats"] = s.Stats(ctx)
 	_, refused["Timeseries"] = s.Timeseries(ctx, "", noon, noon)
 	_, refused["Requeue"] = s.Requeue(ctx, key, noon)
-	_, _, refused["Expire"] = s.DeleteOlder(ctx, noon, 1)
-	_, refused["Hold"] = s.AcquireLease(ctx, store.LeaseRetention, noon, noon.Add(time.Minute))
+	_, _, refused["DeleteOlder"] = s.DeleteOlder(ctx, noon, 1)
+	_, refused["AcquireLease"] = s.AcquireLease(ctx, store.LeaseRetention, noon, noon.Add(time.Minute))
 	for method, err := range refused {
 		require.ErrorIs(t, err, store.ErrClosed, method)
 		require.ErrorContains(t, err, cause, method)
@@ -137,14 +137,14 @@ func TestFullJournalReturnsErrBusy(t *testing.T) {
 func TestStoreContinuesWhenASegmentCannotBeCreated(t *testing.T) {
 	s := opened(t, Config{Path: t.TempDir(), Segment: 256 << 10})
 	large := delivered("batch", "447700900001")
-	news := large.Entry.(store.Report)
-	news.Raw = append(append(news.Raw[:len(news.Raw):len(news.Raw)], make([]byte, 300_000)...), '\n')
-	large.Entry = news
-	taken := segmentPath(s.config.Path, 2) + ".new" // the temporary name of the next segment
-	require.NoError(t, os.Mkdir(taken, 0o700))
+	report := large.Entry.(store.Report)
+	report.Raw = append(append(report.Raw[:len(report.Raw):len(report.Raw)], make([]byte, 300_000)...), '\n')
+	large.Entry = report
+	blocked := segmentPath(s.config.Path, 2) + ".new" // the temporary name of the next segment
+	require.NoError(t, os.Mkdir(blocked, 0o700))
 	require.ErrorContains(t, s.Record(t.Context(), large), "create journal segment: ")
 	require.NoError(t, s.Ready(t.Context()), "small arrivals are still accepted")
-	require.NoError(t, os.RemoveAll(taken))
+	require.NoError(t, os.RemoveAll(blocked))
 	require.NoError(t, s.Record(t.Context(), large))
 	require.NoError(t, s.Record(t.Context(), delivered("batch", "447700900002")))
 	require.NoError(t, s.Err())
@@ -154,7 +154,6 @@ func TestInvalidArrivalIsRefused(t *testing.T) {
 	s := opened(t, Config{Path: t.TempDir()})
 	for says, a := range map[string]store.Arrival{
 		"record: no plan":     {Entry: store.BatchInfo{BatchID: "1"}},
-		"record: no news":     {Plan: "plan"},
 		"record: no report":   {Plan: "plan", Entry: store.Report{Raw: []byte("{}")}},
 		"record: no batch id": {Plan: "plan", Entry: store.Confirmation{Recipients: []string{"1"}}},
 		"record: no batch":    {Plan: "plan", Entry: store.Report{Report: &dlr.Report{}}},

@@ -133,30 +133,30 @@ func (e *exporter) batches(at exportAt) error {
 		if err != nil {
 			return err
 		}
-		firstSeen := firstSeenOf(n, b.FirstAt)
+		firstAt := firstAtOf(n, b.FirstAt)
 		if at.Part == copying.PartRow {
-			e.Batch(b, firstSeen, e.lastChunk(n))
+			e.Batch(b, firstAt, e.lastChunk(n))
 			at = exportAt{Number: n, Part: copying.PartRecipients}
 			if err := e.flushFull(func() exportAt { return at }); err != nil {
 				return err
 			}
 		}
 		if at.Part == copying.PartRecipients {
-			if err := e.recipients(b.Key(), firstSeen, at); err != nil {
+			if err := e.recipients(b.Key(), firstAt, at); err != nil {
 				return fmt.Errorf("batch %s: %w", b.ID, err)
 			}
 			at = exportAt{Number: n, Part: copying.PartLog}
 		}
-		if err := e.log(b.Key(), firstSeen, at); err != nil {
+		if err := e.log(b.Key(), firstAt, at); err != nil {
 			return fmt.Errorf("batch %s: %w", b.ID, err)
 		}
 	}
 	return nil
 }
 
-// firstSeenOf returns the time of a batch's first arrival. Its microseconds are the batch's rank among those of the
+// firstAtOf returns the time of a batch's first arrival. Its microseconds are the batch's rank among those of the
 // same millisecond.
-func firstSeenOf(n schema.Number, first time.Time) time.Time {
+func firstAtOf(n schema.Number, first time.Time) time.Time {
 	place := schema.Number(999) // if the clock was set back, or for more than 999 batches in the millisecond
 	if own := n - schema.NumberAt(first); n >= schema.NumberAt(first) && own < place {
 		place = own
@@ -173,7 +173,7 @@ func (e *exporter) lastChunk(n schema.Number) uint64 {
 	return binary.BigEndian.Uint64(key[8:])
 }
 
-func (e *exporter) recipients(key store.BatchKey, firstSeen time.Time, at exportAt) error {
+func (e *exporter) recipients(key store.BatchKey, firstAt time.Time, at exportAt) error {
 	prefix := at.Number.Key()
 	c := e.tx.Bucket(schema.BucketRecipients).Cursor()
 	for found, row := c.Seek(append(prefix, at.Key...)); bytes.HasPrefix(found, prefix); found, row = c.Next() {
@@ -181,7 +181,7 @@ func (e *exporter) recipients(key store.BatchKey, firstSeen time.Time, at export
 		if err != nil {
 			return err
 		}
-		e.Recipient(key, firstSeen, r)
+		e.Recipient(key, firstAt, r)
 		if err := e.flushFull(func() exportAt { return at.after(found[8:]) }); err != nil {
 			return err
 		}
@@ -189,7 +189,7 @@ func (e *exporter) recipients(key store.BatchKey, firstSeen time.Time, at export
 	return nil
 }
 
-func (e *exporter) log(key store.BatchKey, firstSeen time.Time, at exportAt) error {
+func (e *exporter) log(key store.BatchKey, firstAt time.Time, at exportAt) error {
 	prefix := at.Number.Key()
 	c := e.tx.Bucket(schema.BucketLog).Cursor()
 	for found, row := c.Seek(append(prefix, at.Key...)); bytes.HasPrefix(found, prefix); found, row = c.Next() {
@@ -197,7 +197,7 @@ func (e *exporter) log(key store.BatchKey, firstSeen time.Time, at exportAt) err
 		if err != nil {
 			return err
 		}
-		e.Log(key, firstSeen, copying.Chunk{Number: binary.BigEndian.Uint64(found[8:]), Reports: reports})
+		e.Log(key, firstAt, copying.Chunk{Number: binary.BigEndian.Uint64(found[8:]), Reports: reports})
 		if err := e.flushFull(func() exportAt { return at.after(found[8:]) }); err != nil {
 			return err
 		}

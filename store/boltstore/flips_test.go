@@ -29,8 +29,8 @@ func variedStore(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "store")
 	s := opened(t, Config{Path: path, Policies: testPolicy})
-	record := func(at time.Time, news ...store.Entry) {
-		for _, n := range news {
+	record := func(at time.Time, entries ...store.Entry) {
+		for _, n := range entries {
 			require.NoError(t, s.Record(t.Context(), store.Arrival{Plan: "plan", At: at, Entry: n}))
 		}
 	}
@@ -114,8 +114,8 @@ func readAll(t *testing.T, s *Store) (all []any, err error) {
 		page, e := s.Tasks(ctx, store.TaskQuery{Dead: dead})
 		keep(page, e)
 	}
-	overdue, e := s.MissingReports(ctx, "plan", noon.AddDate(0, 0, 1), 1000)
-	keep(overdue, e)
+	missing, e := s.MissingReports(ctx, "plan", noon.AddDate(0, 0, 1), 1000)
+	keep(missing, e)
 	quarantine, e := s.Quarantine(ctx, store.Paging{})
 	keep(quarantine, e)
 	stats, e := s.Stats(ctx)

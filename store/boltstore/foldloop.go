@@ -23,11 +23,11 @@ func (s *Store) foldLoop() {
 	for {
 		s.waitStep(pause)
 		var w backlog.Work
-		taken := s.retryFold(func() (err error) {
+		ok := s.retryFold(func() (err error) {
 			w, err = s.backlog.Take(s.measured.Room(s.config.StepBytes))
 			return err
 		})
-		if !taken {
+		if !ok {
 			return
 		}
 		s.mendNoted(w)

@@ -16,7 +16,7 @@ func (r *rebuilding) identity() (id store.BatchKey, ok bool) {
 	for _, key := range entriesTo(r.tx, schema.BucketIDs, r.n) {
 		planPart, idPart = planIn(key)
 	}
-	for _, name := range [][]byte{schema.BucketDue, schema.BucketChecks, schema.BucketDead} {
+	for _, name := range [][]byte{schema.BucketDue, schema.BucketFetches, schema.BucketDead} {
 		for _, key := range entriesTo(r.tx, name, r.n) {
 			if planPart == nil {
 				planPart, _ = planIn(key)
@@ -42,8 +42,8 @@ func (r *rebuilding) identity() (id store.BatchKey, ok bool) {
 	if id.Plan == "" || id.BatchID == "" {
 		return id, false
 	}
-	taken := r.tx.Bucket(schema.BucketIDs).Get(schema.IDKey(id))
-	return id, taken == nil || schema.NumberOf(taken) == r.n || r.tx.Bucket(schema.BucketBatches).Get(taken) == nil
+	other := r.tx.Bucket(schema.BucketIDs).Get(schema.IDKey(id))
+	return id, other == nil || schema.NumberOf(other) == r.n || r.tx.Bucket(schema.BucketBatches).Get(other) == nil
 }
 
 // firstReport returns the first readable report in the batch's log, or nil.

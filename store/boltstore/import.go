@@ -196,7 +196,7 @@ func (i *importer) batch(n schema.Number, p copying.Part) {
 	i.put(schema.BucketBatches, n.Key(), schema.SealBatch(n, p.Batch))
 	at := schema.IndexKeysOf(p.Batch, n)
 	for _, index := range []struct{ bucket, key []byte }{
-		{schema.BucketDue, at.Due}, {schema.BucketDead, at.Dead}, {schema.BucketChecks, at.Fetch},
+		{schema.BucketDue, at.Due}, {schema.BucketDead, at.Dead}, {schema.BucketFetches, at.Fetch},
 	} {
 		if index.key != nil {
 			i.put(index.bucket, index.key, nil)

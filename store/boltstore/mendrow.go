@@ -158,7 +158,7 @@ func (c *writeTx) mendMissing(n schema.Number) (done string, err error) {
 	if belongs(c.tx, n) {
 		return "", c.rebuildLater(n)
 	}
-	for _, index := range [][]byte{schema.BucketIDs, schema.BucketDue, schema.BucketDead, schema.BucketChecks} {
+	for _, index := range [][]byte{schema.BucketIDs, schema.BucketDue, schema.BucketDead, schema.BucketFetches} {
 		if len(entriesTo(c.tx, index, n)) > 0 {
 			done = isIndexed
 		}
@@ -191,10 +191,10 @@ func entriesTo(tx *bolt.Tx, index []byte, n schema.Number) (keys [][]byte) {
 	return keys
 }
 
-// dropEntries deletes the entries of a batch from the indexes due, buried and checks. An entry that belongs to another
+// dropEntries deletes the entries of a batch from the indexes of tasks, dead feedback and fetches. An entry that belongs to another
 // batch, whose number differs in one flipped bit, is corrected.
 func (c *writeTx) dropEntries(n schema.Number) error {
-	for _, name := range [][]byte{schema.BucketDue, schema.BucketDead, schema.BucketChecks} {
+	for _, name := range [][]byte{schema.BucketDue, schema.BucketDead, schema.BucketFetches} {
 		for _, key := range entriesTo(c.tx, name, n) {
 			if err := c.tx.Bucket(name).Delete(key); err != nil {
 				return err

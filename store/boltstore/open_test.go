@@ -87,7 +87,7 @@ func TestFilesAreAccessibleOnlyToTheirOwner(t *testing.T) {
 
 func TestOnlyOneProcessCanOpenTheStore(t *testing.T) {
 	path := filledStore(t)
-	holder := startChild(t, buildChild(t, ""), "-path", path, "-hold")
+	holder := startChild(t, buildChild(t, ""), "-path", path, "-idle")
 	holder.await("ready")
 	_, err := Open(t.Context(), Config{Path: path, LockTimeout: time.Millisecond})
 	require.ErrorContains(t, err,

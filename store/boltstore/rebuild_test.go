@@ -148,8 +148,8 @@ func TestPartlyFoldedReportIsRebuiltInPart(t *testing.T) {
 			var messages int
 			observer := store.Observer{Folded: func(all []store.Changes) {
 				for _, c := range all {
-					for _, taken := range c.Applied {
-						messages += taken.Messages
+					for _, applied := range c.Applied {
+						messages += applied.Messages
 					}
 				}
 			}}

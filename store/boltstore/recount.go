@@ -60,8 +60,8 @@ func (c *writeTx) countAll() error {
 		for key, row := recipients.Seek(n.Key()); key != nil && schema.NumberOf(key) == n; key, row = recipients.Next() {
 			t.Recipients++
 			rec, _ := schema.DecodeRecipient(key, row)
-			for _, seen := range rec.Reports {
-				t.Duplicates += seen.Repeats
+			for _, report := range rec.Reports {
+				t.Duplicates += report.Repeats
 			}
 		}
 		return nil

@@ -54,7 +54,7 @@ func (r *rebuilding) report(a store.Arrival, ref store.Ref) error {
 		if from > 0 || to < all {
 			part = fold.Part(&a, from, to)
 		}
-		if err := r.take(part, ref); err != nil {
+		if err := r.applyPart(part, ref); err != nil {
 			return err
 		}
 		if from = to; from >= done {
@@ -63,9 +63,9 @@ func (r *rebuilding) report(a store.Arrival, ref store.Ref) error {
 	}
 }
 
-// take applies a report, or a part of one, to the recipients it names, and restores the damaged or missing rows among
+// applyPart applies a report, or a part of one, to the recipients it names, and restores the damaged or missing rows among
 // them.
-func (r *rebuilding) take(a store.Arrival, ref store.Ref) (err error) {
+func (r *rebuilding) applyPart(a store.Arrival, ref store.Ref) (err error) {
 	recipients, numbers := r.tx.Bucket(schema.BucketRecipients), r.tx.Bucket(schema.BucketNumbers)
 	rows := make(map[string]*fold.Row)
 	damaged := make(map[string]error)

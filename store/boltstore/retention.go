@@ -43,7 +43,7 @@ func (s *Store) DeleteOlder(ctx context.Context, before time.Time, limit int) (d
 	if err != nil {
 		s.noteDamaged(err)
 		s.reportFailure("expire", err)
-		return deleted, false, fmt.Errorf("expire: %w", err)
+		return deleted, false, fmt.Errorf("delete old batches: %w", err)
 	}
 	return deleted, more, ctx.Err()
 }

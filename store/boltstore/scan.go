@@ -41,7 +41,7 @@ func (s *Store) view(ctx context.Context, read func(*bolt.Tx) error) error {
 }
 
 // visitor handles one row of a page. It reports whether it added the row to the page.
-type visitor func(key, row []byte) (took bool, err error)
+type visitor func(key, row []byte) (added bool, err error)
 
 // forward calls visit for the keys with the prefix, in key order and starting after the page's cursor, until visit has
 // added as many items as the page may hold. It sets next to the cursor of the following page, if there is one.
@@ -70,17 +70,17 @@ func scan(c *bolt.Cursor, prefix []byte, p store.Paging, backward bool, visit vi
 	}
 	var last []byte
 	full := false
-	for taken, scanned := 0, 0; key != nil && bytes.HasPrefix(key, prefix); key, row = step() {
-		if full || taken == p.Size() || scanned == maxScanned {
+	for size, scanned := 0, 0; key != nil && bytes.HasPrefix(key, prefix); key, row = step() {
+		if full || size == p.Size() || scanned == maxScanned {
 			*next = cursorOf(last, prefix)
 			return nil
 		}
-		took, err := visit(key, row)
+		added, err := visit(key, row)
 		if full = errors.Is(err, errPageFull); err != nil && !full {
 			return err
 		}
-		if took {
-			taken++
+		if added {
+			size++
 		}
 		scanned++
 		last = key

@@ -38,7 +38,7 @@ func formatOf(t *testing.T, path string) (found uint64) {
 	require.NoError(t, db.View(func(tx *bolt.Tx) error {
 		found = binary.BigEndian.Uint64(tx.Bucket(schema.BucketMeta).Get(schema.KeyFormat))
 		if found == 1 {
-			require.Nil(t, tx.Bucket(schema.BucketChecks))
+			require.Nil(t, tx.Bucket(schema.BucketFetches))
 		}
 		return nil
 	}))
@@ -115,10 +115,10 @@ func TestStoreOfFormat1IsUpgraded(t *testing.T) {
 	ctx, path := t.Context(), format1Store(t)
 	for range 2 {
 		s := openUpgraded(t, path)
-		overdue, err := s.MissingReports(ctx, "plan", noon.AddDate(0, 0, 1), 10)
+		missing, err := s.MissingReports(ctx, "plan", noon.AddDate(0, 0, 1), 10)
 		require.NoError(t, err)
-		require.Len(t, overdue, 1)
-		require.Equal(t, "lacking", overdue[0].ID, "the journal has a report of it")
+		require.Len(t, missing, 1)
+		require.Equal(t, "lacking", missing[0].ID, "the journal has a report of it")
 		require.NoError(t, s.Close())
 		require.EqualValues(t, format, formatOf(t, path))
 	}
@@ -127,8 +127,8 @@ func TestStoreOfFormat1IsUpgraded(t *testing.T) {
 	requeued, err := s.Requeue(ctx, key, now)
 	require.NoError(t, err)
 	require.Equal(t, 1, requeued)
-	everyone := store.Confirmation{BatchID: "sent", WholeBatch: true}
-	require.NoError(t, s.Record(ctx, store.Arrival{Plan: "plan", At: now, Entry: everyone}))
+	wholeBatch := store.Confirmation{BatchID: "sent", WholeBatch: true}
+	require.NoError(t, s.Record(ctx, store.Arrival{Plan: "plan", At: now, Entry: wholeBatch}))
 	b, err := s.Batch(ctx, store.BatchKey{Plan: "plan", BatchID: "sent"})
 	require.NoError(t, err)
 	require.Equal(t, store.FeedbackOwed, b.WholeBatch)

@@ -83,7 +83,7 @@ func TestStepIsLimitedByBytesOfReports(t *testing.T) {
 
 func TestRowsOfEachArrivalType(t *testing.T) {
 	three := []string{"1", "2", "3"}
-	for want, news := range map[int][]store.Entry{
+	for want, entries := range map[int][]store.Entry{
 		1: {
 			store.BatchInfo{},
 			store.Quarantined{},
@@ -99,7 +99,7 @@ func TestRowsOfEachArrivalType(t *testing.T) {
 			ofRecipients(3).Entry,
 		},
 	} {
-		for _, n := range news {
+		for _, n := range entries {
 			require.Equal(t, want, rowsOf(store.Arrival{Entry: n}), "%T", n)
 		}
 	}

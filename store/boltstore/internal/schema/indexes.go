@@ -10,7 +10,7 @@ import (
 )
 
 // Indexes are the buckets that can be computed from other rows.
-var Indexes = [][]byte{BucketIDs, BucketDue, BucketDead, BucketChecks, BucketNumbers}
+var Indexes = [][]byte{BucketIDs, BucketDue, BucketDead, BucketFetches, BucketNumbers}
 
 // IndexKeys are the keys of one batch in the indexes due, buried and checks; nil where the batch is not listed.
 type IndexKeys struct{ Due, Dead, Fetch []byte }
@@ -34,7 +34,7 @@ func Reindex(tx *bolt.Tx, from, to IndexKeys) error {
 	return errors.Join(
 		replace(tx.Bucket(BucketDue), from.Due, to.Due),
 		replace(tx.Bucket(BucketDead), from.Dead, to.Dead),
-		replace(tx.Bucket(BucketChecks), from.Fetch, to.Fetch),
+		replace(tx.Bucket(BucketFetches), from.Fetch, to.Fetch),
 	)
 }
 
@@ -62,7 +62,7 @@ func EntriesOf(n Number, b *store.Batch) []Entry {
 	entries := []Entry{{BucketIDs, IDKey(b.Key()), n.Key()}}
 	at := IndexKeysOf(b, n)
 	for _, e := range []Entry{
-		{BucketDue, at.Due, nil}, {BucketDead, at.Dead, nil}, {BucketChecks, at.Fetch, nil},
+		{BucketDue, at.Due, nil}, {BucketDead, at.Dead, nil}, {BucketFetches, at.Fetch, nil},
 	} {
 		if e.Key != nil {
 			entries = append(entries, e)

@@ -11,7 +11,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// The buckets of dlrloop.db. The package comment describes their content.
+// The buckets of dlrloop.db, by their stored names; "buried" and "checks" are older words. The package comment lists the
+// keys and rows of each. Buckets lists those that every database has.
 var (
 	BucketMeta       = []byte("meta")
 	BucketIDs        = []byte("ids")
@@ -19,7 +20,7 @@ var (
 	BucketRecipients = []byte("recipients")
 	BucketDue        = []byte("due")
 	BucketDead       = []byte("buried")
-	BucketChecks     = []byte("checks")
+	BucketFetches    = []byte("checks")
 	BucketNumbers    = []byte("numbers")
 	BucketLog        = []byte("log")
 	BucketMinutes    = []byte("minutes")
@@ -29,7 +30,7 @@ var (
 	BucketMending    = []byte("mending") // created when needed
 
 	Buckets = [][]byte{
-		BucketMeta, BucketIDs, BucketBatches, BucketRecipients, BucketDue, BucketDead, BucketChecks,
+		BucketMeta, BucketIDs, BucketBatches, BucketRecipients, BucketDue, BucketDead, BucketFetches,
 		BucketNumbers, BucketLog, BucketMinutes, BucketQuarantine, BucketTrash,
 	}
 )
@@ -117,7 +118,7 @@ func AppendRecipientKey(key []byte, n Number, digits string) []byte {
 	return AppendPart(binary.BigEndian.AppendUint64(key, uint64(n)), digits, MaxDigits)
 }
 
-// DueKey returns the key of a batch in bucket due or checks.
+// DueKey returns the key of a batch in BucketDue or BucketFetches.
 func DueKey(plan string, due time.Time, n Number) []byte {
 	key := binary.BigEndian.AppendUint64(AppendPlan(nil, plan), uint64(max(due.UnixMilli(), 0)))
 	return binary.BigEndian.AppendUint64(key, uint64(n))
@@ -128,7 +129,7 @@ func DueOf(key []byte) time.Time {
 	return time.UnixMilli(int64(binary.BigEndian.Uint64(key[len(key)-16:]))).UTC()
 }
 
-// deadKey returns the key of a batch in bucket buried.
+// deadKey returns the key of a batch in BucketDead.
 func deadKey(plan string, n Number) []byte {
 	return binary.BigEndian.AppendUint64(AppendPlan(nil, plan), uint64(n))
 }

@@ -59,16 +59,16 @@ func (t Totals) Save(tx *bolt.Tx) error {
 	return tx.Bucket(BucketMeta).Put(KeyTotals, Seal(BucketMeta, KeyTotals, row))
 }
 
-// LoadTotals reads the totals. Totals of older versions lack the number of awaited reports; it is computed from the
-// batches and written with the next fold step.
+// LoadTotals reads the totals. If an older version wrote the row, without the number of missing reports, LoadTotals computes
+// the number from the batches; the next fold step writes it.
 func LoadTotals(tx *bolt.Tx) (Totals, error) {
 	t := make(Totals)
 	if err := t.Load(tx); err != nil {
 		return nil, err
 	}
-	older, err := lackAwaited(tx)
+	older, err := lackMissing(tx)
 	if err == nil && older {
-		err = t.countAwaited(tx)
+		err = t.countMissing(tx)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("totals: %w", err)
@@ -76,8 +76,9 @@ func LoadTotals(tx *bolt.Tx) (Totals, error) {
 	return t, nil
 }
 
-// lackAwaited reports whether an older version wrote the totals, without the member Feedback.Awaited.
-func lackAwaited(tx *bolt.Tx) (lack bool, err error) {
+// lackMissing reports whether an older version wrote the totals, without the number of missing reports. Awaited is the
+// stored name of Tally.Missing.
+func lackMissing(tx *bolt.Tx) (lack bool, err error) {
 	row := tx.Bucket(BucketMeta).Get(KeyTotals)
 	if row == nil {
 		return false, nil
@@ -86,10 +87,14 @@ func lackAwaited(tx *bolt.Tx) (lack bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	var plans map[string]struct{ Feedback struct{ Awaited *int } }
+	var plans map[string]struct {
+		Feedback struct {
+			Missing *int `json:"Awaited"`
+		}
+	}
 	err = json.Unmarshal(content, &plans)
 	for _, p := range plans {
-		lack = lack || p.Feedback.Awaited == nil
+		lack = lack || p.Feedback.Missing == nil
 	}
 	return lack, err
 }
@@ -112,13 +117,14 @@ func (t *Totals) Load(tx *bolt.Tx) error {
 	return nil
 }
 
-// countAwaited computes the number of awaited reports from the batches in bucket checks. No other batch awaits any.
-func (t Totals) countAwaited(tx *bolt.Tx) error {
+// countMissing computes Feedback.Missing of every plan from the batches in BucketFetches: only these can have missing
+// reports.
+func (t Totals) countMissing(tx *bolt.Tx) error {
 	for _, p := range t {
 		p.Feedback.Missing = 0
 	}
 	batches := tx.Bucket(BucketBatches)
-	return tx.Bucket(BucketChecks).ForEach(func(key, _ []byte) error {
+	return tx.Bucket(BucketFetches).ForEach(func(key, _ []byte) error {
 		n := TrailingNumber(key).Key()
 		b, err := DecodeBatch(n, batches.Get(n))
 		if err != nil {

@@ -39,7 +39,7 @@ func main() {
 		c       child
 		config  boltstore.Config
 		seed    = flag.Uint64("seed", 1, "of the random numbers")
-		hold    = flag.Bool("hold", false, "only open the store, and wait for a kill")
+		idle    = flag.Bool("idle", false, "only open the store, and wait for a kill")
 		abandon = flag.Bool("abandon", false, "exit without waiting for the fold")
 		loaders = flag.Int("loaders", 3, "number of goroutines that record")
 	)
@@ -64,7 +64,7 @@ func main() {
 	}
 	c.store = s
 	say("ready")
-	if *hold {
+	if *idle {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
 	}
@@ -75,7 +75,7 @@ func main() {
 	}
 	others.Go(func() { c.relay(ctx) })
 	others.Go(func() { c.reconcile(ctx) })
-	others.Go(func() { c.expire(ctx) })
+	others.Go(func() { c.deleteOlder(ctx) })
 	loading.Wait()
 	stop()
 	others.Wait()
@@ -97,11 +97,11 @@ func (c *child) printNotClosed(ctx context.Context) {
 	closed["Record"] = c.store.Record(ctx, store.Arrival{Plan: "live", At: noon, Entry: store.BatchInfo{BatchID: "x"}})
 	closed["Ready"] = c.store.Ready(ctx)
 	_, closed["Claim"] = c.store.Claim(ctx, "live", noon, time.Hour, 1)
-	_, closed["Overdue"] = c.store.MissingReports(ctx, "live", noon, 1)
+	_, closed["MissingReports"] = c.store.MissingReports(ctx, "live", noon, 1)
 	_, closed["Batch"] = c.store.Batch(ctx, key)
 	_, closed["Stats"] = c.store.Stats(ctx)
 	_, closed["Requeue"] = c.store.Requeue(ctx, key, noon)
-	_, _, closed["Expire"] = c.store.DeleteOlder(ctx, noon, 1)
+	_, _, closed["DeleteOlder"] = c.store.DeleteOlder(ctx, noon, 1)
 	for method, err := range closed {
 		if !errors.Is(err, store.ErrClosed) {
 			say("open %s: %v", method, err)
@@ -148,7 +148,7 @@ func (c *child) load(loader int, r *rand.Rand) {
 				// So many recipients never report, so reports are always missing.
 				ReportKind: "per_recipient", Recipients: 1_000_000,
 			}
-			name = "facts " + batch
+			name = "info " + batch
 		case kind == 0:
 			a.Entry = store.Quarantined{Reason: dlr.NotJSON, Raw: []byte("not understood " + name)}
 			name = "quarantined " + name
@@ -222,7 +222,8 @@ func (c *child) relay(ctx context.Context) {
 	}
 }
 
-// reconcile records a ReportFetched for each overdue batch until ctx ends. A later callback makes the batch overdue again.
+// reconcile records a ReportFetched for each batch with missing reports until ctx ends.
+// After a later callback, MissingReports returns the batch again.
 func (c *child) reconcile(ctx context.Context) {
 	later := noon.Add(2 * time.Hour)
 	for ctx.Err() == nil {
@@ -231,19 +232,19 @@ func (c *child) reconcile(ctx context.Context) {
 			return
 		}
 		for _, b := range batches {
-			c.record("checked "+b.ID, store.Arrival{Plan: "live", At: later, Entry: store.ReportFetched{BatchID: b.ID}})
+			c.record("fetched "+b.ID, store.Arrival{Plan: "live", At: later, Entry: store.ReportFetched{BatchID: b.ID}})
 		}
 		wait(ctx, 10*time.Millisecond)
 	}
 }
 
-// expire applies retention until ctx ends.
-func (c *child) expire(ctx context.Context) {
+// deleteOlder applies retention until ctx ends.
+func (c *child) deleteOlder(ctx context.Context) {
 	for ctx.Err() == nil {
 		wait(ctx, 30*time.Millisecond)
-		say("expire begins")
+		say("retention begins")
 		_, _, err := c.store.DeleteOlder(context.Background(), noon.AddDate(-5, 0, 0), 2)
-		say("expire ends")
+		say("retention ends")
 		if err != nil && c.store.Err() != nil {
 			return
 		}
