@@ -12,7 +12,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// Kinds of arrivals in the journal. The values are part of the journal format.
+// Kinds of arrivals: the first byte of an encoded arrival in the journal. The values are part of the journal format.
 const (
 	kindReport byte = iota + 1
 	kindQuarantined
@@ -23,8 +23,8 @@ const (
 	kindReportFetched
 )
 
-// encodeArrival encodes an arrival for the journal: kind, plan, milliseconds since 1970, content. The content of a
-// report is its raw bytes, which decodeArrival parses again; rare kinds are JSON.
+// encodeArrival encodes a for the journal: the kind, the plan, milliseconds since 1970, and the content. The content of
+// a report is its raw bytes, which decodeArrival parses again; the content of rare kinds is JSON.
 func encodeArrival(a store.Arrival) ([]byte, error) {
 	var p packed.Writer
 	head := func(kind byte, room int) {
@@ -71,8 +71,8 @@ func encodeArrival(a store.Arrival) ([]byte, error) {
 	return p, err
 }
 
-// own returns a with its raw bytes replaced by those in encoded, because the caller of Record may reuse its bytes
-// after Record returns.
+// own returns a with its raw bytes replaced by those in encoded, the result of encodeArrival for a. The caller of
+// Record may reuse its own bytes after Record returns.
 func own(a store.Arrival, encoded []byte) store.Arrival {
 	if raw := a.Entry.RawBytes(); len(raw) > 0 {
 		a.Entry = a.Entry.WithRaw(encoded[len(encoded)-len(raw):])
@@ -80,8 +80,8 @@ func own(a store.Arrival, encoded []byte) store.Arrival {
 	return a
 }
 
-// decodeArrival decodes the result of encodeArrival. The returned arrival aliases b. A report that this version cannot
-// parse, recorded by another version, becomes a store.Quarantined.
+// decodeArrival decodes b, a result of encodeArrival. The arrival aliases b. A report that this version cannot parse,
+// because another version recorded it, becomes a store.Quarantined.
 func decodeArrival(b []byte) (store.Arrival, error) {
 	u := packed.Reader{Rest: b}
 	kind := u.Byte()
@@ -119,7 +119,8 @@ func decodeArrival(b []byte) (store.Arrival, error) {
 	return a, nil
 }
 
-// decodeReport parses raw. It returns a store.Quarantined if raw is not a report that this version understands.
+// decodeReport parses raw, the bytes of a callback, and returns a store.Report with the given source. If raw is not a
+// report that this version can parse, the result is a store.Quarantined. The result aliases raw.
 func decodeReport(source store.Source, raw []byte) store.Entry {
 	c, err := dlr.Parse(raw)
 	if err == nil && c.Report != nil {
@@ -153,7 +154,8 @@ func fromJSON[N store.Entry](text []byte) (store.Entry, error) {
 	return n, err
 }
 
-// encodeFrame replaces the content of buf by a frame with the given arrivals, not sealed yet.
+// encodeFrame replaces the content of buf by a frame with the given arrivals and returns the buffer, which may be a
+// larger one. journal.Append still has to fill in the frame's header.
 func encodeFrame(buf []byte, arrivals []recorded) []byte {
 	p := packed.Writer(journal.Begin(buf))
 	for _, a := range arrivals {
@@ -164,7 +166,8 @@ func encodeFrame(buf []byte, arrivals []recorded) []byte {
 	return p
 }
 
-// decodeFrame decodes all arrivals in the body of the frame p. They alias body.
+// decodeFrame decodes all arrivals in body, the body of the frame p. The arrivals alias body. It returns an error if an
+// arrival is malformed or if their number is not p.Arrivals.
 func decodeFrame(p journal.Ref, body []byte) ([]store.Arrival, error) {
 	u := packed.Reader{Rest: body}
 	arrivals := make([]store.Arrival, 0, p.Arrivals)
@@ -181,7 +184,7 @@ func decodeFrame(p journal.Ref, body []byte) ([]store.Arrival, error) {
 	return arrivals, nil
 }
 
-// truncateTime converts an arrival's time to the precision that stores keep: UTC, milliseconds.
+// truncateTime returns a with its time in UTC and truncated to milliseconds, the precision that stores keep.
 func truncateTime(a store.Arrival) store.Arrival {
 	a.At = a.At.UTC().Truncate(time.Millisecond)
 	return a

@@ -13,12 +13,13 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// errBranch means that a branch page of a bucket names a page by a key that is not the page's first. Searches may then
-// miss rows, and the next write by bbolt would do more damage.
+// errBranch means that a branch page of a bucket refers to a page by a key that is not the page's first key. A search
+// may then miss rows, and the next write by bbolt would do more damage.
 var errBranch = errors.New("a branch page does not name a page by its first key")
 
-// pageReader reads pages in bbolt's format: a header (id, flags, count, overflow), and elements that hold the offsets
-// of their keys. It fails if a page is free or is reached twice, because mending such a tree would do more damage.
+// pageReader reads pages of the database file in bbolt's format: a header (id, flags, count, overflow), and elements
+// that hold the offsets of their keys. It returns an error if a page is free or reached twice, because mending such a
+// tree would do more damage.
 type pageReader struct {
 	tx      *bolt.Tx
 	file    *os.File
@@ -31,8 +32,8 @@ const (
 	branchPage  = 1
 )
 
-// first returns the first key in the subtree of a page. ok is false if a branch page in it names a page by another key
-// than its first.
+// first returns the first key in the subtree of the page with this id. ok is false if a branch page in the subtree
+// refers to a page by another key than the page's first one.
 func (p *pageReader) first(id uint64) (key []byte, ok bool, err error) {
 	info, err := p.tx.Page(int(id))
 	switch {
@@ -71,8 +72,8 @@ func (p *pageReader) first(id uint64) (key []byte, ok bool, err error) {
 	return key, ok, nil
 }
 
-// keyAt returns the key of a page element. element is the element's offset in the page. sizes is the offset of two
-// integers: the key's offset from the element, and its length.
+// keyAt returns the key of a page element, as a part of page. element is the element's offset in the page. sizes is the
+// offset of two 32-bit integers: the key's offset from the element, and the key's length.
 func keyAt(page []byte, element, sizes int) ([]byte, error) {
 	if len(page) >= element+pageElement {
 		at := element + int(binary.NativeEndian.Uint32(page[sizes:]))
@@ -83,8 +84,8 @@ func keyAt(page []byte, element, sizes int) ([]byte, error) {
 	return nil, fmt.Errorf("%w: a key lies outside its page", store.ErrDamaged)
 }
 
-// branches verifies the branch pages of all buckets, and of the tree that lists the buckets. A damaged bucket is
-// recorded to be copied; a damaged list of buckets cannot be mended and is an error.
+// branches verifies the branch pages of every bucket, and of the tree that lists the buckets. A damaged bucket is
+// recorded to be copied. branches returns an error if the list of buckets is damaged, because it cannot be mended.
 func (v *verifier) branches(tx *bolt.Tx) error {
 	file, err := os.Open(tx.DB().Path())
 	if err != nil {

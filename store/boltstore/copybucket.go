@@ -7,8 +7,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// copyBucket rebuilds a bucket by inserting its rows in key order. Rows with one flipped bit in the key get the
-// correct key. It returns what was done about each damaged row.
+// copyBucket rebuilds a bucket by inserting its rows into a new one in key order. A row with one flipped bit in its key
+// gets the correct key. found holds each damaged row and what was done about the row.
 func (c *writeTx) copyBucket(name []byte) (found []finding, err error) {
 	type entry struct {
 		key, row  []byte
@@ -55,7 +55,8 @@ func (c *writeTx) copyBucket(name []byte) (found []finding, err error) {
 	return found, nil
 }
 
-// putDamaged puts a damaged row into the new bucket: corrected if possible, else mended like any damaged row.
+// putDamaged puts a damaged row into the new bucket: corrected if possible, otherwise mended by mendRow. done says what
+// was done about the row.
 func (c *writeTx) putDamaged(bucket, key, row []byte) (done string, err error) {
 	rightKey, rightRow, ok := schema.Correct(bucket, key, row)
 	switch {

@@ -19,14 +19,15 @@ import (
 	"github.com/dlrloop/dlrloop/store/disk"
 )
 
-// format is the version of the database format. Open refuses a newer one and upgrades an older one. Format 2 added
-// BucketFetches, format 3 the seals; rows of format 2 are sealed when they are written again.
+// format is the version of the database format that this code writes. Open refuses a newer version and upgrades an
+// older one. Format 2 added BucketFetches, format 3 the seals of rows.
 const format = 3
 
-// remedy is the advice in errors about a database that cannot be used.
+// remedy ends every error about a database that cannot be used: it says what the operator can do.
 const remedy = "restore it from a backup together with the journal, or move the folder away to begin anew"
 
-// openDatabase opens or creates the bbolt file, checks it and upgrades it. Its errors name the file and the remedy.
+// openDatabase opens or creates the bbolt file at path, verifies its length and format, and upgrades an older format.
+// It waits up to lockTimeout for another process to release the file. Its errors name the file and what to do.
 func openDatabase(path string, lockTimeout time.Duration) (*bolt.DB, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -70,7 +71,8 @@ func openDatabase(path string, lockTimeout time.Duration) (*bolt.DB, error) {
 	return db, nil
 }
 
-// openBolt opens a bbolt file. It waits up to lockTimeout for the lock of another process.
+// openBolt opens the bbolt file at path. It waits up to lockTimeout for another process to release the file, and
+// returns a panic of bbolt as an error.
 func openBolt(path string, lockTimeout time.Duration) (db *bolt.DB, err error) {
 	err = guarded(func() error {
 		db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: lockTimeout, FreelistType: bolt.FreelistMapType})
@@ -79,8 +81,8 @@ func openBolt(path string, lockTimeout time.Duration) (db *bolt.DB, err error) {
 	return db, err
 }
 
-// guarded runs read and turns a panic into an ErrDamaged: bbolt panics on malformed pages, and reading a mapped page
-// beyond the end of the file is a fault.
+// guarded calls read and returns its error, or ErrDamaged if read panics. bbolt panics on malformed pages, and reading
+// a mapped page beyond the end of the file is a fault.
 func guarded(read func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -91,8 +93,9 @@ func guarded(read func() error) (err error) {
 	return read()
 }
 
-// makeDatabase creates a database under a temporary name and then links it to path, so that a start that is killed
-// here leaves no partial database. If several processes do it at once, all use the same database.
+// makeDatabase creates an empty database under a temporary name and then links it to path, so that a crash leaves no
+// partial database at path. If several processes call makeDatabase at once, all of them use the database that was
+// linked first.
 func makeDatabase(path string, lockTimeout time.Duration) error {
 	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.new")
 	if err != nil {
@@ -120,7 +123,8 @@ func makeDatabase(path string, lockTimeout time.Duration) error {
 	return disk.SyncDir(filepath.Dir(path))
 }
 
-// removeUnfinished deletes temporary files of starts that were killed in makeDatabase. Errors are ignored.
+// removeUnfinished deletes the temporary files of processes that were killed in makeDatabase. path is the database's
+// path. Errors are ignored.
 func removeUnfinished(path string) {
 	leftover, _ := filepath.Glob(path + ".*.new")
 	for _, l := range leftover {
@@ -128,7 +132,7 @@ func removeUnfinished(path string) {
 	}
 }
 
-// prepare creates the buckets of a new database.
+// prepare creates the buckets of a new database and stores the format's version. tx is a write transaction.
 func prepare(tx *bolt.Tx) error {
 	for _, name := range schema.Buckets {
 		if _, err := tx.CreateBucket(name); err != nil {
@@ -138,7 +142,8 @@ func prepare(tx *bolt.Tx) error {
 	return tx.Bucket(schema.BucketMeta).Put(schema.KeyFormat, binary.BigEndian.AppendUint64(nil, format))
 }
 
-// checkLength returns an error if the file is shorter than the database in it.
+// checkLength returns an error if the file at path is shorter than the database in it, because someone truncated the
+// file.
 func checkLength(db *bolt.DB, path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -172,7 +177,8 @@ func checkFormat(db *bolt.DB, path string) error {
 	})
 }
 
-// upgrade changes a database of an older format to this one. It does not rewrite any rows.
+// upgrade changes a database of an older format to this format: it creates missing buckets and stores the new version.
+// It does not rewrite rows.
 func upgrade(db *bolt.DB) error {
 	current := false
 	err := db.View(func(tx *bolt.Tx) error {
@@ -190,9 +196,9 @@ func upgrade(db *bolt.DB) error {
 	})
 }
 
-// rewriteMetas writes and syncs bbolt's two meta pages again. After a failed sync they may be readable without being
-// on disk; bbolt would then overwrite pages that the meta pages on disk still refer to. The pages that they refer to
-// were synced before them.
+// rewriteMetas writes bbolt's two meta pages again and syncs them. After a failed sync, the meta pages may be readable
+// without being on disk, and bbolt would then overwrite pages that the meta pages on disk still use. All other pages
+// were synced before the meta pages.
 func rewriteMetas(db *bolt.DB, path string) error {
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -208,8 +214,8 @@ func rewriteMetas(db *bolt.DB, path string) error {
 	return errors.Join(err, file.Close())
 }
 
-// load reads what the store keeps in memory (totals, last batch number, quarantine size), mending damaged rows on the
-// way. It returns the journal position that the database has reached.
+// load reads what the store keeps in memory: the totals, the last batch number and the size of the quarantine. It mends
+// damaged rows among them. It returns the journal position up to which arrivals are folded.
 func (s *Store) load() (reached schema.Position, err error) {
 	read := func(tx *bolt.Tx) error {
 		if tx.Bucket(schema.BucketMeta).Get(schema.KeyCopy) != nil {

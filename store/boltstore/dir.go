@@ -10,15 +10,16 @@ import (
 	"github.com/dlrloop/dlrloop/store/journal"
 )
 
-// storeDir is the store's directory, open and locked so that no other process uses it, even if the files in
-// it are deleted.
+// storeDir is the store's directory, open and locked. The lock keeps other processes out even if the files in the
+// directory are deleted.
 type storeDir struct {
 	*os.File
 	watched   []disk.Watched
 	checkedAt time.Time // time of the last check; used only by the committer's goroutine
 }
 
-// lockDir opens and locks the directory. It waits up to timeout for another process to release the lock.
+// lockDir opens and locks the directory at path. It waits up to timeout for another process to release the lock, and
+// then returns an error.
 func lockDir(path string, timeout time.Duration) (*storeDir, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -44,7 +45,7 @@ func lockDir(path string, timeout time.Duration) (*storeDir, error) {
 	return held, nil
 }
 
-// watch adds path to what check checks.
+// watch adds path to the files that check compares.
 func (d *storeDir) watch(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -54,8 +55,9 @@ func (d *storeDir) watch(path string) error {
 	return nil
 }
 
-// check returns a fatal error if a watched path or a segment of the journal was deleted or replaced: the next start
-// would not find what is written there. It checks at most once every disk.CheckEvery.
+// check returns a fatal error if a watched file or a segment of j was deleted or replaced, because the next start would
+// not find what is written to it. Calls within disk.CheckEvery of the last comparison return nil; now is the present
+// time.
 func (d *storeDir) check(now time.Time, j *journal.Journal) error {
 	if now.Sub(d.checkedAt) < disk.CheckEvery {
 		return nil

@@ -16,8 +16,8 @@ const (
 	nodeBytes = 8 << 10
 )
 
-// foldLoop folds frames until the store ends or is closed: at once under low load or when a reader waits, in larger
-// steps under high load.
+// foldLoop folds frames until the store ends or is closed. It folds at once under low load or when a reader waits, and
+// in larger steps under high load.
 func (s *Store) foldLoop() {
 	pause := time.Duration(0)
 	for {
@@ -50,8 +50,8 @@ func (s *Store) foldLoop() {
 	}
 }
 
-// waitStep blocks for d. It returns earlier if the fold must not pause (see backlog.Queue.State) or the backlog has
-// ended.
+// waitStep blocks for d, the pause between two fold steps. It returns earlier if the fold must not pause (see
+// backlog.Queue.State) or if no more frames will come.
 func (s *Store) waitStep(d time.Duration) {
 	if d <= 0 {
 		return
@@ -70,8 +70,8 @@ func (s *Store) waitStep(d time.Duration) {
 	}
 }
 
-// retryFold calls do until it succeeds, pausing between 100 ms and 5 s; the disk may be full, for example. It returns
-// false if the store ended, or if it is being closed and do failed.
+// retryFold calls do until do succeeds, because the disk may be full only for some time. The pause between two calls
+// grows from 100 ms to 5 s. It returns false if the store ended, or if the store is closing and do failed.
 func (s *Store) retryFold(do func() error) bool {
 	var failures incident
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
@@ -97,7 +97,8 @@ func (s *Store) retryFold(do func() error) bool {
 	}
 }
 
-// foldStep folds w in one transaction. After an error that is not fatal, nothing of w is folded.
+// foldStep folds w in one write transaction, and then updates the totals, the gauges and the Observer. After an error
+// that is not fatal, nothing of w is folded.
 func (s *Store) foldStep(w backlog.Work) (err error) {
 	begin := time.Now()
 	s.writing.Lock()

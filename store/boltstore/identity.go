@@ -9,8 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// identity determines plan and id of a batch whose row is lost, from the indexes and its reports. It returns false if
-// one of them is unknown, or if another batch now has that plan and id.
+// identity determines the plan and the id of a batch whose row is lost, from the indexes and from the batch's reports.
+// ok is false if the plan or the id stays unknown, or if another batch now has both.
 func (r *rebuilding) identity() (id store.BatchKey, ok bool) {
 	var planPart, idPart []byte
 	for _, key := range entriesTo(r.tx, schema.BucketIDs, r.n) {
@@ -46,7 +46,7 @@ func (r *rebuilding) identity() (id store.BatchKey, ok bool) {
 	return id, other == nil || schema.NumberOf(other) == r.n || r.tx.Bucket(schema.BucketBatches).Get(other) == nil
 }
 
-// firstReport returns the first readable report in the batch's log, or nil.
+// firstReport returns the first report in the batch's log that can be read, or nil if the log has no such report.
 func (r *rebuilding) firstReport() *dlr.Report {
 	c := r.tx.Bucket(schema.BucketLog).Cursor()
 	for key, row := c.Seek(r.n.Key()); key != nil && schema.NumberOf(key) == r.n; key, row = c.Next() {
@@ -60,7 +60,8 @@ func (r *rebuilding) firstReport() *dlr.Report {
 	return nil
 }
 
-// planIn splits a key that begins with a plan into the plan and the rest. It returns nil if the key is too short.
+// planIn splits a key that begins with a plan (see schema.AppendPlan) into the plan and the rest, both parts of key. It
+// returns nil for both if the key is too short.
 func planIn(key []byte) (plan, rest []byte) {
 	if len(key) == 0 || len(key) < 1+int(key[0]) {
 		return nil, nil
@@ -69,7 +70,8 @@ func planIn(key []byte) (plan, rest []byte) {
 }
 
 // abandon gives up a batch whose plan or id is unknown, or whose id belongs to a newer batch. It sets the damaged rows
-// and the log aside and lists the rest in bucket trash for deletion. Later reports create a new batch.
+// and the log aside and lists the rest in BucketTrash for deletion. row is the damaged row of the batch, or nil. A later
+// report creates a new batch.
 func (r *rebuilding) abandon(row []byte) error {
 	why := "nothing of it is left"
 	if belongs(r.tx, r.n) {
@@ -95,7 +97,8 @@ func (r *rebuilding) abandon(row []byte) error {
 	return errors.Join(err, r.dropEntries(r.n), r.recountLater(), r.forget())
 }
 
-// abandonRecipients sets damaged rows aside. If their keys are damaged, the batch may never have existed.
+// abandonRecipients sets the damaged rows of the batch's recipients aside and deletes them. If only their keys are
+// damaged, the batch may never have existed.
 func (r *rebuilding) abandonRecipients() (err error) {
 	var damaged [][]byte
 	recipients := r.tx.Bucket(schema.BucketRecipients)

@@ -9,13 +9,13 @@ const (
 	reportEvery = time.Minute
 )
 
-// incident is a run of failures of one operation without a success in between. The zero value is no failure.
+// incident is a series of failures of one operation without a success in between. The zero value has no failures.
 type incident struct {
 	last, reported time.Time
 }
 
-// shouldReport adds a failure at now and reports whether it must be logged and counted: the first one, and then one
-// every reportEvery.
+// shouldReport adds a failure at now. It reports whether this failure must be logged and counted: the first one, and
+// then one per minute (reportEvery).
 func (i *incident) shouldReport(now time.Time) bool {
 	i.last = now
 	if !i.reported.IsZero() && now.Sub(i.reported) < reportEvery {
@@ -25,8 +25,8 @@ func (i *incident) shouldReport(now time.Time) bool {
 	return true
 }
 
-// waitRetry blocks until retryEvery after the last failed commit, or until the store ends. A zero time means that no
-// commit failed.
+// waitRetry blocks until one second (retryEvery) after failed, the time of the last failed commit, or until the store
+// ends. It returns at once if failed is zero, because no commit failed, or if the store is closing.
 func (s *Store) waitRetry(failed time.Time) {
 	if failed.IsZero() || s.closed.Load() {
 		return

@@ -10,8 +10,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore/internal/schema"
 )
 
-// mendRow corrects a row, sets it aside, or marks its batch for rebuilding. done describes the outcome; it is empty if
-// the rebuild will decide it.
+// mendRow corrects the row under key in bucket, sets the row aside, or lists its batch for rebuilding. done says which;
+// it is empty if the rebuild will decide.
 func (c *writeTx) mendRow(bucket, key []byte) (done string, err error) {
 	if bytes.Equal(bucket, schema.BucketIDs) {
 		return isIndexed, c.mendID(key)
@@ -47,14 +47,14 @@ func (c *writeTx) mendRow(bucket, key []byte) (done string, err error) {
 	return isAside, c.remove(bucket, key, row)
 }
 
-// remove sets a row aside and deletes it.
+// remove copies row, the value under key in bucket, to BucketDamaged and deletes it from bucket.
 func (c *writeTx) remove(bucket, key, row []byte) error {
 	key = bytes.Clone(key)
 	return errors.Join(c.setAside(bucket, key, row), c.tx.Bucket(bucket).Delete(key))
 }
 
 // putRight stores a corrected row under its correct key. If another row has that key by now, a recipient is rebuilt
-// from all its reports; in other buckets that row is kept and the corrected one set aside.
+// from all its reports; in other buckets, the other row is kept and the corrected row is set aside.
 func (c *writeTx) putRight(bucket, key, row []byte) error {
 	b := c.tx.Bucket(bucket)
 	newer := b.Get(key)
@@ -67,8 +67,9 @@ func (c *writeTx) putRight(bucket, key, row []byte) error {
 	return c.setAside(bucket, key, row)
 }
 
-// mendMeta mends a row of bucket meta. The totals are written again from memory, or recomputed if they are not loaded.
-// The journal position exists nowhere else, so its loss is an error. Any other row is set aside.
+// mendMeta mends a row of BucketMeta. It writes the totals again from memory, or has them computed again if they are
+// not loaded yet. It returns an error for the journal position, which is stored nowhere else, and sets any other row
+// aside.
 func (c *writeTx) mendMeta(key, row []byte) (done string, err error) {
 	switch {
 	case bytes.Equal(key, schema.KeyPosition):
@@ -86,8 +87,8 @@ func (c *writeTx) mendMeta(key, row []byte) (done string, err error) {
 	return isAside, err
 }
 
-// later notes in bucket mending that further transactions must mend key: a batch number, or schema.KeyTotals. how
-// says what to do.
+// later lists key, a batch number or schema.KeyTotals, in BucketMending, so that further transactions mend it. how is
+// stored with key and says what to do; see recountAll and rebuilding.settle.
 func (c *writeTx) later(key, how []byte) error {
 	mending, err := c.tx.CreateBucketIfNotExists(schema.BucketMending)
 	if err != nil {
@@ -96,7 +97,7 @@ func (c *writeTx) later(key, how []byte) error {
 	return mending.Put(key, schema.Seal(schema.BucketMending, key, append(schema.Unsealed(len(how)), how...)))
 }
 
-// rebuildLater marks a batch for rebuilding, unless it is marked already.
+// rebuildLater lists batch n in BucketMending for rebuilding, unless the bucket lists the batch already.
 func (c *writeTx) rebuildLater(n schema.Number) error {
 	if mendingOf(c.tx, n.Key()) != nil {
 		return nil
@@ -104,7 +105,8 @@ func (c *writeTx) rebuildLater(n schema.Number) error {
 	return c.later(n.Key(), nil)
 }
 
-// mendingOf returns what later stored for a key: nil if nothing, empty if the entry itself is damaged.
+// mendingOf returns the text that later stored for key: nil if BucketMending does not list key, empty if later stored
+// no text or the stored text is damaged.
 func mendingOf(tx *bolt.Tx, key []byte) []byte {
 	mending := tx.Bucket(schema.BucketMending)
 	if mending == nil {
@@ -120,7 +122,7 @@ func mendingOf(tx *bolt.Tx, key []byte) []byte {
 	return []byte{}
 }
 
-// mendID corrects an entry of bucket ids, or deletes it if no batch has that plan and id.
+// mendID corrects the entry under id in BucketIDs, or deletes the entry if no batch has that plan and id.
 func (c *writeTx) mendID(id []byte) error {
 	n, err := batchWith(c.tx, id)
 	switch {
@@ -132,7 +134,8 @@ func (c *writeTx) mendID(id []byte) error {
 	return c.tx.Bucket(schema.BucketIDs).Put(id, n.Key())
 }
 
-// batchWith searches all batches for the one whose key in bucket ids is id. It returns 0 if there is none.
+// batchWith searches the rows of all batches for the batch whose key in BucketIDs is id. It returns 0 if no batch has
+// that key.
 func batchWith(tx *bolt.Tx, id []byte) (found schema.Number, err error) {
 	err = tx.Bucket(schema.BucketBatches).ForEach(func(key, row []byte) error {
 		if b, err := schema.DecodeBatch(key, row); err == nil && bytes.Equal(schema.IDKey(b.Key()), id) {
@@ -143,8 +146,9 @@ func batchWith(tx *bolt.Tx, id []byte) (found schema.Number, err error) {
 	return found, err
 }
 
-// mendMissing mends index entries that point to a batch without a row. It corrects wrong entries; else it marks the
-// batch for rebuilding if it has recipients or a report log, or deletes the entries.
+// mendMissing mends the index entries that point to batch n, which has no row. It corrects wrong entries. Otherwise it
+// lists the batch for rebuilding if the batch has recipients or a report log, and deletes the entries if not. done says
+// what was done, or is empty.
 func (c *writeTx) mendMissing(n schema.Number) (done string, err error) {
 	for _, id := range entriesTo(c.tx, schema.BucketIDs, n) {
 		right, err := batchWith(c.tx, id)
@@ -169,7 +173,7 @@ func (c *writeTx) mendMissing(n schema.Number) (done string, err error) {
 	return done, errors.Join(err, c.dropEntries(n))
 }
 
-// belongs reports whether the batch has recipients or a report log.
+// belongs reports whether batch n has any recipients or any report log.
 func belongs(tx *bolt.Tx, n schema.Number) bool {
 	for _, name := range [][]byte{schema.BucketRecipients, schema.BucketLog} {
 		if key, _ := tx.Bucket(name).Cursor().Seek(n.Key()); key != nil && schema.NumberOf(key) == n {
@@ -179,7 +183,7 @@ func belongs(tx *bolt.Tx, n schema.Number) bool {
 	return false
 }
 
-// entriesTo returns the keys of an index that point to a batch.
+// entriesTo returns copies of the keys of index that point to batch n. It reads the whole index.
 func entriesTo(tx *bolt.Tx, index []byte, n schema.Number) (keys [][]byte) {
 	ids := bytes.Equal(index, schema.BucketIDs)
 	c := tx.Bucket(index).Cursor()
@@ -191,8 +195,8 @@ func entriesTo(tx *bolt.Tx, index []byte, n schema.Number) (keys [][]byte) {
 	return keys
 }
 
-// dropEntries deletes the entries of a batch from the indexes of tasks, dead feedback and fetches. An entry that belongs to another
-// batch, whose number differs in one flipped bit, is corrected.
+// dropEntries deletes the entries of batch n from BucketDue, BucketDead and BucketFetches. If one flipped bit made the
+// entry of another batch point to n, dropEntries corrects that entry.
 func (c *writeTx) dropEntries(n schema.Number) error {
 	for _, name := range [][]byte{schema.BucketDue, schema.BucketDead, schema.BucketFetches} {
 		for _, key := range entriesTo(c.tx, name, n) {

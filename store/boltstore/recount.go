@@ -11,13 +11,14 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// Values in bucket mending for the totals: what must be computed again.
+// Values in BucketMending under schema.KeyTotals: whether to compute all totals again, or only those of feedback.
 var (
 	recountAll      = []byte("all")
 	recountFeedback = []byte("feedback")
 )
 
-// recountLater marks the feedback totals of all plans for recomputation, because the counts of a lost row are unknown.
+// recountLater has the feedback totals of all plans computed again, because the counts of a lost row are unknown. It
+// keeps an earlier, wider request.
 func (c *writeTx) recountLater() error {
 	if mendingOf(c.tx, schema.KeyTotals) != nil {
 		return nil
@@ -25,7 +26,8 @@ func (c *writeTx) recountLater() error {
 	return c.later(schema.KeyTotals, recountFeedback)
 }
 
-// recount computes totals from the stored rows. They do not include what retention has deleted.
+// recount computes the totals that BucketMending lists again from the stored rows. They then do not include what
+// retention has deleted.
 func (s *Store) recount() error {
 	return s.update(func(c *writeTx) error {
 		if all := bytes.Equal(mendingOf(c.tx, schema.KeyTotals), recountAll); all {
@@ -39,7 +41,7 @@ func (s *Store) recount() error {
 	})
 }
 
-// countFeedback computes the feedback totals of all plans.
+// countFeedback computes the feedback totals of all plans from the rows of the batches.
 func (c *writeTx) countFeedback() error {
 	for _, t := range c.totals {
 		t.Feedback = store.Tally{}
@@ -50,7 +52,7 @@ func (c *writeTx) countFeedback() error {
 	})
 }
 
-// countAll computes all totals.
+// countAll computes all totals of all plans from the rows of batches, recipients and quarantined callbacks.
 func (c *writeTx) countAll() error {
 	c.totals = make(schema.Totals)
 	recipients := c.tx.Bucket(schema.BucketRecipients).Cursor()
@@ -77,7 +79,8 @@ func (c *writeTx) countAll() error {
 	})
 }
 
-// eachBatch calls visit for every batch whose row can be read.
+// eachBatch calls visit for every batch, in the order of their numbers. It skips a row that cannot be decoded, and
+// stops at the first error of visit.
 func eachBatch(tx *bolt.Tx, visit func(schema.Number, *store.Batch) error) error {
 	return tx.Bucket(schema.BucketBatches).ForEach(func(key, row []byte) error {
 		b, err := schema.DecodeBatch(key, row)

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// AcquireLease always returns true unless the store is closed: only one process can have the directory open, so it holds every
-// leader lease.
+// AcquireLease implements store.Store: it returns true, or ErrClosed after Close. Only one process can have the
+// directory open, so that process holds every leader lease.
 func (s *Store) AcquireLease(context.Context, string, time.Time, time.Time) (bool, error) {
 	if s.closed.Load() {
 		return false, s.closedError()
@@ -14,5 +14,5 @@ func (s *Store) AcquireLease(context.Context, string, time.Time, time.Time) (boo
 	return true, nil
 }
 
-// QuotaShare returns 1, because no other replica uses the store.
+// QuotaShare implements store.Store: it returns 1, because no other replica uses the store.
 func (s *Store) QuotaShare() float64 { return 1 }

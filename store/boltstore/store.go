@@ -25,9 +25,9 @@ import (
 type Config struct {
 	Path     string         // the store's directory; Open creates it and its parents
 	Policies store.Policies // the feedback policy of each plan; nil means the zero Policy for every plan
-	Observer store.Observer
+	Observer store.Observer // nil functions are not called
 
-	Committer   commit.Config
+	Committer   commit.Config // bounds the arrivals that wait for a commit; Bytes defaults to 2 MiB here
 	Segment     int           // bytes of a journal segment; default 8 MiB
 	FoldEvery   time.Duration // longest time between two fold steps under load; default 2 s
 	LockTimeout time.Duration // how long Open waits for another process to release the lock; default 1 s
@@ -72,7 +72,8 @@ func (c Config) journal() journal.Config {
 	return journal.Config{Segment: c.Segment, Limit: c.JournalLimit, Patience: c.Committer.Patience}
 }
 
-// Store is a store.Store in one directory. The package comment describes its files.
+// Store implements store.Store in one directory; the package comment describes the directory's files. Its methods may
+// be called concurrently.
 type Store struct {
 	config    Config
 	db        *bolt.DB
@@ -122,13 +123,13 @@ type recorded struct {
 	encoded []byte
 }
 
-// bytes estimates the memory of r: the encoded bytes and the parsed report.
+// bytes estimates the memory of r in bytes: the encoded arrival and the parsed report.
 func (r recorded) bytes() int { return len(r.encoded) + 512 + 32*r.arrival.Entry.Names() }
 
 // Open opens or creates the store in c.Path, mends damaged rows and folds the frames that a crash left in the journal.
-// It blocks until that is done; canceling ctx aborts the folding and has no effect after Open has returned. Open fails
-// if another process uses the directory, if the database or the journal is too damaged to be used, or if its format is
-// newer than this version.
+// It blocks until they are folded; canceling ctx aborts the folding and has no effect after Open has returned. Open
+// fails if another process uses the directory, if the database or the journal is too damaged to be used, or if its
+// format is newer than this version.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	c = c.withDefaults()
 	if c.Path == "" {
@@ -162,8 +163,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	return s, nil
 }
 
-// Record makes a durable. If the fold is behind, Record then also waits for the fold, so that later reads need not
-// wait long for acknowledged arrivals. If ctx ends during that wait, Record returns its cause although a is durable.
+// Record implements store.Store: it blocks until a is durable. If the fold is behind, Record also waits for the fold,
+// so that later reads need not wait long. If ctx ends during that wait, Record returns the cause of ctx although a is
+// durable.
 func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 	if err := s.makeDurable(ctx, a); err != nil {
 		return err
@@ -171,7 +173,8 @@ func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 	return s.backlog.Acknowledge(ctx)
 }
 
-// Settle records a settlement. Its lease holds until the settlement is folded, even after the lease's end.
+// Settle implements store.Store: it records settlement as Record does. plan is the plan of the task, at the time of the
+// attempt. The task stays leased until the settlement is folded, even if the lease's time ends before that.
 func (s *Store) Settle(ctx context.Context, plan string, at time.Time, settlement store.Settlement) error {
 	s.leases.settle(settlement.Lease, true)
 	if err := s.makeDurable(ctx, store.Arrival{Plan: plan, At: at, Entry: settlement}); err != nil {
@@ -181,7 +184,8 @@ func (s *Store) Settle(ctx context.Context, plan string, at time.Time, settlemen
 	return s.backlog.Acknowledge(ctx)
 }
 
-// makeDurable blocks until a is in the journal.
+// makeDurable checks and encodes a, and blocks until a is in the journal. It returns ErrBusy if that takes longer than
+// Config.Committer.Patience.
 func (s *Store) makeDurable(ctx context.Context, a store.Arrival) error {
 	a = truncateTime(a)
 	if err := a.Check(); err != nil {
@@ -194,11 +198,12 @@ func (s *Store) makeDurable(ctx context.Context, a store.Arrival) error {
 	return s.committer.Record(ctx, recorded{own(a, encoded), encoded})
 }
 
-// probe is how many journal bytes Ready reserves to find out whether the disk has room: enough for many small
+// probe is how many journal bytes Ready reserves to find out whether the disk has room. They would hold many small
 // arrivals.
 const probe = 64 << 10
 
-// commit makes a group durable and sets results. Only the committer's goroutine calls it.
+// commit makes a group of arrivals durable with one frame and one sync (group commit). It sets results[i] to the result
+// for group[i]. Only the committer's goroutine calls commit.
 func (s *Store) commit(group []recorded, results []error) {
 	s.waitRetry(s.commits.last)
 	begin := time.Now()
@@ -241,7 +246,8 @@ func (s *Store) commit(group []recorded, results []error) {
 	s.backlog.Add(p, arrivals, bytes)
 }
 
-// failGroup sets the results of a group whose commit failed with err, and reports the failure at most once a minute.
+// failGroup sets the results of a group whose commit failed with err. It reports err to the Observer at most once a
+// minute, or at once if err is fatal.
 func (s *Store) failGroup(results []error, err error) {
 	s.failing.Store(true)
 	if s.commits.shouldReport(time.Now()) || disk.IsFatal(err) {
@@ -250,7 +256,8 @@ func (s *Store) failGroup(results []error, err error) {
 	setAll(results, s.commitError(err))
 }
 
-// commitError returns the error that the callers of Record get when a commit fails with err.
+// commitError returns the error for the callers of Record when a commit fails with err: ErrBusy if the journal is full,
+// but ErrClosed if the store is closing as well; any other err unchanged.
 func (s *Store) commitError(err error) error {
 	switch {
 	case !errors.Is(err, journal.ErrFull):
@@ -261,13 +268,15 @@ func (s *Store) commitError(err error) error {
 	return store.ErrBusy
 }
 
+// setAll sets every element of results to err.
 func setAll(results []error, err error) {
 	for i := range results {
 		results[i] = err
 	}
 }
 
-// reportFailure reports err to the Observer. If err is fatal (see disk.Fatal) it also ends the store.
+// reportFailure passes operation and err to Observer.Failed. If err is fatal (see disk.Fatal), reportFailure also ends
+// the store.
 func (s *Store) reportFailure(operation string, err error) {
 	if o := s.config.Observer.Failed; o != nil {
 		o(operation, err)
@@ -283,10 +292,10 @@ func (s *Store) reportFailure(operation string, err error) {
 	}
 }
 
-// Done returns a channel that is closed when the store has ended itself after a fatal error.
+// Done implements store.Store: it returns a channel that is closed when the store ends itself after a fatal error.
 func (s *Store) Done() <-chan struct{} { return s.failed }
 
-// Err returns the fatal error that ended the store, or nil.
+// Err returns the fatal error that ended the store, or nil if the store has not ended. It does not block.
 func (s *Store) Err() error {
 	select {
 	case <-s.failed:
@@ -296,7 +305,7 @@ func (s *Store) Err() error {
 	}
 }
 
-// closedError returns ErrClosed, joined with the fatal error if one ended the store.
+// closedError returns ErrClosed. If a fatal error ended the store, the result wraps that error too.
 func (s *Store) closedError() error {
 	if err := s.Err(); err != nil {
 		return fmt.Errorf("%w: %w", store.ErrClosed, err)
@@ -304,8 +313,8 @@ func (s *Store) closedError() error {
 	return store.ErrClosed
 }
 
-// Ready returns nil while the store accepts arrivals. If the most recent commit failed, Ready tries an empty commit
-// and returns its result.
+// Ready returns nil if the store accepts arrivals, and ErrClosed after Close. If the most recent commit failed, Ready
+// blocks for an empty commit and returns its error.
 func (s *Store) Ready(ctx context.Context) error {
 	switch {
 	case s.closed.Load():
@@ -316,8 +325,8 @@ func (s *Store) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Close makes queued arrivals durable, folds them and releases the directory. If the journal is full it waits for at
-// most closeGrace. Further calls return the first result.
+// Close makes queued arrivals durable, folds them and releases the directory. If the journal is full, Close waits at
+// most 5 seconds (closeGrace) for space. Further calls return the first result.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
 		s.closed.Store(true)

@@ -9,7 +9,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/journal"
 )
 
-// group is one journal frame in the backlog.
+// group is one journal frame in the Queue: its place in the journal and, if they fit into memory, its arrivals.
 type group struct {
 	journal.Ref
 	arrivals []store.Arrival // nil if they must be read back from the journal
@@ -17,11 +17,11 @@ type group struct {
 	end      uint64          // value of Queue.added after this group
 }
 
-// Queue is the queue of frames that are durable but not folded. The committer's goroutine adds frames, the fold
-// takes them, and readers wait for them. Arrivals that do not fit into its memory stay in the journal until the fold
-// reads them back.
+// Queue holds the journal frames that are durable but not folded, in journal order. The committer's goroutine adds
+// frames, the fold's goroutine takes them, and readers wait until the fold has caught up. Arrivals that do not fit into
+// the Queue's memory stay only in the journal until the fold reads them back.
 //
-// The counters added, folded and acknowledged count rows that folding may write, in journal order, since the store was
+// The Queue counts added, folded and acknowledged arrivals in rows that folding them may write, since the store was
 // opened.
 type Queue struct {
 	memory int                                        // maximum estimated bytes of arrivals in memory
@@ -43,8 +43,8 @@ type Queue struct {
 	changed      chan struct{} // broadcast closes and replaces it
 }
 
-// New returns an empty Queue. memory is the maximum of estimated bytes of arrivals that it keeps. read reads the
-// arrivals of a frame back from the journal.
+// New returns an empty Queue. memory limits the estimated bytes of the arrivals that the Queue keeps. read must return
+// the arrivals of a journal frame; Take calls read for frames that exceeded memory.
 func New(memory int, read func(journal.Ref) ([]store.Arrival, error)) *Queue {
 	return &Queue{
 		memory: memory, read: read, allowance: firstAllowance,
@@ -52,7 +52,8 @@ func New(memory int, read func(journal.Ref) ([]store.Arrival, error)) *Queue {
 	}
 }
 
-// Add appends the frame p. bytes is the estimated memory of its arrivals.
+// Add appends the frame p, which holds arrivals. bytes is the estimated memory of arrivals; the Queue owns the slice
+// after the call. Only the committer's goroutine calls Add.
 func (b *Queue) Add(p journal.Ref, arrivals []store.Arrival, bytes int) {
 	rows := 0
 	for _, a := range arrivals {
@@ -71,8 +72,9 @@ func (b *Queue) Add(p journal.Ref, arrivals []store.Arrival, bytes int) {
 	b.Signal()
 }
 
-// Resume adds the frames that Open found unfolded; done says how far the first of them is folded. They do not count in
-// added, because all are folded before Open returns. The fold does not pause for them.
+// Resume adds the unfolded frames that Open found in the journal. done is how far the first frame of tail is folded
+// already. These frames do not count in added, because Open folds all of them before it returns. Resume must be called
+// before any other goroutine uses the Queue.
 func (b *Queue) Resume(tail []journal.Ref, done schema.Progress) {
 	if len(tail) > 0 {
 		b.wanted = 1
@@ -85,7 +87,7 @@ func (b *Queue) Resume(tail []journal.Ref, done schema.Progress) {
 	}
 }
 
-// Signal wakes the fold. It does not block.
+// Signal sends to Wake, which wakes the fold. It does not block.
 func (b *Queue) Signal() {
 	select {
 	case b.Wake <- struct{}{}:
@@ -93,16 +95,17 @@ func (b *Queue) Signal() {
 	}
 }
 
-// broadcast wakes all goroutines in waitChange. The caller holds mu.
+// broadcast wakes all goroutines that block in waitChange. The caller holds mu.
 func (b *Queue) broadcast() {
 	close(b.changed)
 	b.changed = make(chan struct{})
 }
 
-// rowsOf returns how many rows folding a may write: the batch and its recipients.
+// rowsOf returns the maximum number of rows that folding a writes: one for the batch and one for each recipient that a
+// names.
 func rowsOf(a store.Arrival) int { return 1 + a.Entry.Names() }
 
-// first returns the first group and how far it is folded, or false if the backlog is empty.
+// first returns the first group and how far its frame is folded. ok is false if the Queue is empty.
 func (b *Queue) first() (g group, done schema.Progress, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -112,8 +115,9 @@ func (b *Queue) first() (g group, done schema.Progress, ok bool) {
 	return b.groups[0], b.done, true
 }
 
-// Take removes from the front as many arrivals as fit into one step, at least one arrival or a part of a large report.
-// w has no parts if the backlog is empty. Only the fold calls take.
+// Take removes from the front as many arrivals as fit into r, but at least one arrival or MaxRecipients recipients of
+// it. If the Queue is empty, w has no parts. Take returns an error if the first frame cannot be read back from the
+// journal. Only the fold's goroutine calls Take.
 func (b *Queue) Take(r Room) (w Work, err error) {
 	for {
 		g, done, ok := b.first()
@@ -145,8 +149,8 @@ func (b *Queue) Take(r Room) (w Work, err error) {
 	}
 }
 
-// advance moves what was taken of the first group to w. next is where the rest of the group begins; whole means that
-// there is none.
+// advance moves taken, arrivals at the front of the first group g, to w. next is where the rest of g begins; whole
+// means that g has no rest.
 func (b *Queue) advance(w *Work, g group, taken []store.Arrival, next schema.Progress, whole bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -168,7 +172,8 @@ func (b *Queue) advance(w *Work, g group, taken []store.Arrival, next schema.Pro
 	}
 }
 
-// Reached records that w is folded, and sets how many rows may from now on be acknowledged before they are folded.
+// Reached records that w is folded and wakes the goroutines that wait for it. allowance is the new maximum number of
+// rows that may be acknowledged but not folded.
 func (b *Queue) Reached(w Work, allowance int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -178,7 +183,7 @@ func (b *Queue) Reached(w Work, allowance int) {
 	b.broadcast()
 }
 
-// Stall records that a fold step failed and will be retried, so that acknowledge does not wait for it.
+// Stall records that a fold step failed. Until the next Reached, Acknowledge does not wait for the fold.
 func (b *Queue) Stall() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -186,14 +191,16 @@ func (b *Queue) Stall() {
 	b.broadcast()
 }
 
-// How much of the allowance, and of the memory, may be in use before the fold stops pausing, in eighths.
+// Arguments of State: how many eighths of the allowance, or of the memory, may be in use before the fold must not
+// pause.
 const (
 	WhileIdle    = 6 // between two steps
 	WhileFolding = 7 // during a step
 )
 
-// State reports whether the fold must not pause (urgent): a caller waits, or more than eighths/8 of the allowance or
-// of the memory is in use. ended means that nothing will be added any more.
+// State reports whether the fold must not pause (urgent): a goroutine waits for the fold, or more than eighths/8 of the
+// allowance or of the memory is in use. Pass WhileIdle or WhileFolding as eighths. ended reports whether End was
+// called.
 func (b *Queue) State(eighths uint64) (urgent, ended bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -201,7 +208,7 @@ func (b *Queue) State(eighths uint64) (urgent, ended bool) {
 	return urgent, b.ended
 }
 
-// Lag returns the number of rows that are added but not folded, and the allowance.
+// Lag returns how many rows are added but not folded, and how many of them Acknowledge tolerates (allowance).
 func (b *Queue) Lag() (unfolded, allowance uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -215,9 +222,9 @@ func (b *Queue) Unfolded() int {
 	return b.arrivals
 }
 
-// Acknowledge blocks until at most allowance rows added before the call are unfolded. This limits how long a reader
-// waits for them. It does not wait while the fold fails (then the journal's size is the limit) or after end. If ctx
-// ends it returns the cause.
+// Acknowledge blocks until at most allowance of the rows added before the call are not folded; this backpressure limits
+// how long a later read waits. It returns nil at once while the fold fails, because the size of the journal is the
+// limit then, and after End. If ctx ends first, Acknowledge returns the cause of ctx.
 func (b *Queue) Acknowledge(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -231,8 +238,8 @@ func (b *Queue) Acknowledge(ctx context.Context) error {
 	return nil
 }
 
-// Wait blocks until everything acknowledged before the call is folded. It returns ErrClosed if that will not happen,
-// and the cause of ctx if ctx ends.
+// Wait blocks until every arrival is folded for which Acknowledge returned before the call. It returns ErrClosed if the
+// Queue ends before that, and the cause of ctx if ctx ends.
 func (b *Queue) Wait(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -248,8 +255,9 @@ func (b *Queue) Wait(ctx context.Context) error {
 	return nil
 }
 
-// waitChange asks the fold to fold up to target without pausing, and blocks until the next broadcast. The caller holds
-// mu, which is released meanwhile.
+// waitChange makes the fold continue without pauses up to target, a value of added, and blocks until the next
+// broadcast. If ctx ends, waitChange returns the cause of ctx. The caller holds mu; waitChange releases mu while it
+// blocks.
 func (b *Queue) waitChange(ctx context.Context, target uint64) error {
 	b.wanted = max(b.wanted, target)
 	changed := b.changed
@@ -264,7 +272,7 @@ func (b *Queue) waitChange(ctx context.Context, target uint64) error {
 	}
 }
 
-// End records that nothing will be added any more.
+// End records that no more frames will be added. It wakes the fold and all goroutines that wait for the fold.
 func (b *Queue) End() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

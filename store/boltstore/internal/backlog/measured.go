@@ -21,19 +21,22 @@ const (
 	lag = 800 * time.Millisecond
 )
 
-// firstAllowance is the allowance in rows before any step was measured.
+// firstAllowance is how many rows may be acknowledged but not folded before any fold step was measured.
 const firstAllowance = firstRate * uint64(lag/time.Millisecond) / 1000
 
-// Measured estimates the cost of the next step from earlier ones. Only the fold's goroutine uses it.
+// Measured estimates the cost of the next fold step, in memory and time per row, from the cost of earlier steps. Only
+// the fold's goroutine uses it.
 type Measured struct {
 	row  int     // memory per row in bytes
 	rate float64 // rows per second
 }
 
+// NewMeasured returns the estimates that apply before any fold step was measured.
 func NewMeasured() Measured { return Measured{maxRow, firstRate} }
 
-// Step updates the estimates with a step that wrote at most rows rows in the time worked, without pauses. memory is
-// what the changed pages took, in bytes.
+// Step updates the estimates after a fold step. rows is the maximum number of rows that the step wrote, worked the time
+// it took without pauses, memory the size of the changed pages in bytes. Step ignores small steps, whose fixed costs
+// dominate.
 func (m *Measured) Step(rows int, worked time.Duration, memory int) {
 	if rows < minMeasured {
 		return
@@ -47,10 +50,11 @@ func (m *Measured) Step(rows int, worked time.Duration, memory int) {
 	m.row = min(row, maxRow)
 }
 
-// Allowance returns how many rows may be acknowledged before they are folded.
+// Allowance returns how many rows may be acknowledged but not folded, so that a read waits at most about 0.8 s for
+// them.
 func (m *Measured) Allowance() int { return int(m.rate * lag.Seconds()) }
 
-// Room returns the limits of the next step, which may use that many bytes of memory.
+// Room returns the limits of the next fold step. bytes is the memory that the step may use.
 func (m *Measured) Room(bytes int) Room {
 	return Room{Rows: min(maxStep, m.Allowance()), Bytes: bytes, Row: m.row, Frames: bytes}
 }

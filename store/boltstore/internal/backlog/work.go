@@ -16,7 +16,7 @@ const (
 	BusyStep = 512
 )
 
-// Work is the input of one step: frames, and parts of frames, that follow each other in the journal.
+// Work is the input of one fold step: frames and parts of frames that follow each other in the journal.
 type Work struct {
 	From, To schema.Position // before and after the step; without salt and ends
 	Parts    []Part
@@ -25,17 +25,18 @@ type Work struct {
 	bytes    int    // backlog memory of the frames that end in this step
 }
 
-// Part is the part of one frame that a step folds.
+// Part is the part of one journal frame that one fold step folds.
 type Part struct {
 	Seq      uint64
 	First    int             // index in the frame of the first arrival
 	Arrivals []store.Arrival // the first and the last may be parts of reports
 }
 
-// Busy reports whether the step is large (see BusyStep).
+// Busy reports whether the fold step is large, that is, whether it may write BusyStep rows or more.
 func (w Work) Busy() bool { return w.Size >= BusyStep }
 
-// completed returns the number of arrivals whose folding the step completes.
+// completed returns how many arrivals are completely folded once the step is done. An arrival whose last recipients
+// belong to a later step does not count.
 func (w Work) completed() int {
 	completed := 0
 	for _, p := range w.Parts {
@@ -47,7 +48,8 @@ func (w Work) completed() int {
 	return completed
 }
 
-// remaining returns how many rows folding the rest of a frame may write. p is how far the frame is folded.
+// remaining returns the maximum number of rows that folding the rest of a frame writes. arrivals are all arrivals of
+// the frame; p is how far the frame is folded.
 func remaining(p schema.Progress, arrivals []store.Arrival) (rows uint64) {
 	for _, a := range arrivals[p.Arrivals:] {
 		rows += uint64(rowsOf(a))
@@ -55,7 +57,7 @@ func remaining(p schema.Progress, arrivals []store.Arrival) (rows uint64) {
 	return rows - uint64(p.Recipients)
 }
 
-// Room is what one step may still write and hold in memory.
+// Room holds the limits of one fold step. divide lowers them by what it adds to the step.
 type Room struct {
 	Rows   int // rows that may still be written
 	Bytes  int // memory left for rows and raw reports
@@ -63,15 +65,16 @@ type Room struct {
 	Frames int // bytes of frames that may still be read back from the journal
 }
 
-// rawCopies is how many copies of a raw report a step holds: the original, one packed or compressed, and one in a
-// page.
+// rawCopies is how many copies of a raw report a fold step holds in memory: the original, a packed or compressed copy,
+// and one in a page of the database.
 const rawCopies = 3
 
-// most returns how many rows fit in addition to a raw report of that many bytes.
+// most returns how many rows fit into r in addition to a raw report of raw bytes.
 func (r Room) most(raw int) int { return min(r.Rows, (r.Bytes-rawCopies*raw)/r.Row) }
 
-// divide takes as much of a frame as fits into r, beginning at done. next is where the rest begins; whole means that
-// nothing is left. If must is set, it takes at least the next arrival, or MaxRecipients of its recipients.
+// divide returns the arrivals of a frame, from done on, that fit into r, and lowers r accordingly. arrivals are all
+// arrivals of the frame. next is where the rest of the frame begins; whole means that the frame has no rest. If must is
+// set, divide returns at least one arrival, or MaxRecipients recipients of it.
 func (r *Room) divide(
 	arrivals []store.Arrival, done schema.Progress, must bool,
 ) (taken []store.Arrival, next schema.Progress, whole bool) {

@@ -11,10 +11,10 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// Correct returns key and row as they were written, provided that a single bit of the key, the content or the seal has
-// flipped. CRC-32C has a Hamming distance of 4 for up to 2^31 bits: each single flipped bit has a syndrome of its own,
-// and two or three flipped bits never have the syndrome of one. Other damage has such a syndrome with a probability of
-// 8n/2^32 for n bytes, so the caller must also decode the result.
+// Correct returns copies of key and row as they were written, provided that exactly one bit of key or row has flipped
+// since; otherwise ok is false. bucket and key are where the row was found. Two or three flipped bits are never
+// mistaken for one, because CRC-32C has a Hamming distance of 4 for up to 2^31 bits. Other damage of n bytes passes
+// with a probability of 8n/2^32, so the caller must also decode the result.
 func Correct(bucket, key, row []byte) (rightKey, rightRow []byte, ok bool) {
 	if len(row) < SealSize || bits.OnesCount8(row[0]^SealMark) > 1 {
 		return nil, nil, false
@@ -44,10 +44,11 @@ func Correct(bucket, key, row []byte) (rightKey, rightRow []byte, ok bool) {
 	return rightKey, rightRow, true
 }
 
-// flippedBit returns the index of the one bit, of n, whose flip produces the syndrome, or -1. The checksum processes
-// the lowest bit of a byte first. A flip of the last bit leaves the polynomial in the register, and each bit after a
-// flipped one shifts the register once.
+// flippedBit returns the index of the single flipped bit that produces the syndrome in a message of n bits, or -1 if no
+// single bit does. The syndrome is the XOR of the stored and the computed CRC-32C.
 func flippedBit(syndrome uint32, n int) int {
+	// The checksum processes the lowest bit of a byte first. A flip of the last bit leaves the polynomial in the register,
+	// and each bit after a flipped one shifts the register once.
 	register := uint32(crc32.Castagnoli)
 	for i := n - 1; i >= 0; i-- {
 		if register == syndrome {
@@ -58,8 +59,9 @@ func flippedBit(syndrome uint32, n int) int {
 	return -1
 }
 
-// Sound returns nil if some version wrote the row: its seal matches and its content decodes. For batches and
-// Recipients, encoding the content again must also yield the same row.
+// Sound returns nil if row, the value under key in bucket, is undamaged, and a *DamageError otherwise. The seal must
+// match and the content must decode. For batches and recipients, encoding the content again must also yield the same
+// row. d comes from NewDecompressor.
 func Sound(d *zstd.Decoder, bucket, key, row []byte) error {
 	var again []byte
 	switch {
@@ -95,7 +97,7 @@ func Sound(d *zstd.Decoder, bucket, key, row []byte) error {
 	return nil
 }
 
-// soundMeta does what Sound does, for rows of bucket meta.
+// soundMeta implements Sound for the rows of BucketMeta.
 func soundMeta(key, row []byte) error {
 	content, err := Unseal(BucketMeta, key, row)
 	switch {

@@ -9,13 +9,14 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Indexes are the buckets that can be computed from other rows.
+// Indexes lists the buckets whose entries can be computed again from the rows of BucketBatches and BucketRecipients.
 var Indexes = [][]byte{BucketIDs, BucketDue, BucketDead, BucketFetches, BucketNumbers}
 
-// IndexKeys are the keys of one batch in the indexes due, buried and checks; nil where the batch is not listed.
+// IndexKeys holds the keys of one batch in BucketDue (Due), BucketDead (Dead) and BucketFetches (Fetch). A key is nil
+// if that index does not list the batch.
 type IndexKeys struct{ Due, Dead, Fetch []byte }
 
-// IndexKeysOf returns the keys under which b must be listed.
+// IndexKeysOf returns the keys that the indexes must hold for batch b. n is the number of b.
 func IndexKeysOf(b *store.Batch, n Number) (p IndexKeys) {
 	if b.Task != nil {
 		p.Due = DueKey(b.Plan, b.Task.Due, n)
@@ -29,7 +30,8 @@ func IndexKeysOf(b *store.Batch, n Number) (p IndexKeys) {
 	return p
 }
 
-// Reindex deletes the keys in from from the indexes, and adds the keys in to.
+// Reindex deletes the keys in from from the indexes and adds the keys in to. Pass the IndexKeys of a batch before and
+// after its change, and a write transaction.
 func Reindex(tx *bolt.Tx, from, to IndexKeys) error {
 	return errors.Join(
 		replace(tx.Bucket(BucketDue), from.Due, to.Due),
@@ -38,7 +40,7 @@ func Reindex(tx *bolt.Tx, from, to IndexKeys) error {
 	)
 }
 
-// replace deletes the key from and puts the key to; nil means none.
+// replace deletes the key from in b and adds the key to with an empty value. It skips a nil key.
 func replace(b *bolt.Bucket, from, to []byte) error {
 	if slices.Equal(from, to) {
 		return nil
@@ -54,10 +56,12 @@ func replace(b *bolt.Bucket, from, to []byte) error {
 	return nil
 }
 
-// Entry is one index entry.
+// Entry is one entry of an index: the index's bucket, the key, and the value under the key. The value is a batch number
+// in BucketIDs, and nil in every other index.
 type Entry struct{ Bucket, Key, Row []byte }
 
-// EntriesOf returns the index entries of a batch, except those of its recipients.
+// EntriesOf returns the entries that the indexes must hold for batch b, except the entries of its recipients in
+// BucketNumbers. n is the number of b.
 func EntriesOf(n Number, b *store.Batch) []Entry {
 	entries := []Entry{{BucketIDs, IDKey(b.Key()), n.Key()}}
 	at := IndexKeysOf(b, n)
@@ -71,7 +75,8 @@ func EntriesOf(n Number, b *store.Batch) []Entry {
 	return entries
 }
 
-// ReadBatch reads a batch's row. It returns nil if there is none, because retention deleted it a moment ago.
+// ReadBatch reads the row of batch n. It returns nil without an error if the batch has no row, because retention has
+// deleted the batch, and a *DamageError if the row is damaged.
 func ReadBatch(tx *bolt.Tx, n Number) (*store.Batch, error) {
 	row := tx.Bucket(BucketBatches).Get(n.Key())
 	if row == nil {

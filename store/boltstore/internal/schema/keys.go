@@ -11,8 +11,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// The buckets of dlrloop.db, by their stored names; "buried" and "checks" are older words. The package comment lists the
-// keys and rows of each. Buckets lists those that every database has.
+// The buckets of dlrloop.db, by their stored names; "buried" and "checks" are older words. The package comment
+// describes the keys and rows of each bucket. Buckets lists the buckets that every database has.
 var (
 	BucketMeta       = []byte("meta")
 	BucketIDs        = []byte("ids")
@@ -35,7 +35,8 @@ var (
 	}
 )
 
-// Keys of bucket meta.
+// Keys of BucketMeta, each of one row: the version of the database format, the Position, the Totals, and the
+// copying.Mark of an unfinished copy.
 var (
 	KeyFormat   = []byte("format")
 	KeyPosition = []byte("position")
@@ -43,24 +44,26 @@ var (
 	KeyCopy     = []byte("copy") // the progress mark of an unfinished copy
 )
 
-// Number is a batch's number; the package comment describes it.
+// Number identifies a batch inside dlrloop.db: the Unix time of its first arrival in milliseconds, shifted left by
+// NumberShift, or the last number plus one if that is larger. 0 means no batch.
 type Number uint64
 
-// NumberShift is the number of bits of a Number below the Unix time in milliseconds.
+// NumberShift is how many low bits of a Number tell batches apart that arrived first in the same millisecond.
 const NumberShift = 20
 
-// NumberAt returns the smallest batch number for a first arrival at t.
+// NumberAt returns the smallest batch number for a first arrival at t. A time before 1970 counts as 1970.
 func NumberAt(t time.Time) Number { return Number(max(t.UnixMilli(), 0)) << NumberShift }
 
-// Day returns the day of the batch's first arrival, in days since 1970 (UTC).
+// Day returns the UTC day of the batch's first arrival, in days since 1970.
 func (n Number) Day() uint32 {
 	return uint32(int64(n>>NumberShift) / (24 * time.Hour).Milliseconds())
 }
 
-// Key returns n as 8 bytes, big-endian: the prefix of all keys of the batch.
+// Key returns n as 8 bytes, big-endian, in a new slice. The keys of the batch in BucketBatches, BucketRecipients and
+// BucketLog begin with these bytes.
 func (n Number) Key() []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }
 
-// NumberOf returns the number at the start of a key, or 0 if the key is too short.
+// NumberOf returns the batch number in the first 8 bytes of a key, or 0 if the key is shorter.
 func NumberOf(key []byte) Number {
 	if len(key) < 8 {
 		return 0
@@ -68,7 +71,7 @@ func NumberOf(key []byte) Number {
 	return Number(binary.BigEndian.Uint64(key))
 }
 
-// TrailingNumber returns the number at the end of a key, or 0 if the key is too short.
+// TrailingNumber returns the batch number in the last 8 bytes of an index key, or 0 if the key is shorter.
 func TrailingNumber(key []byte) Number {
 	if len(key) < 8 {
 		return 0
@@ -76,8 +79,9 @@ func TrailingNumber(key []byte) Number {
 	return NumberOf(key[len(key)-8:])
 }
 
-// AppendPart appends an opaque text to a key. It appends the text's hash instead if the text is longer than longest,
-// contains a zero byte, or starts like a hash.
+// AppendPart appends s, such as a plan, a batch id or a recipient's digits, to key and returns the extended slice. If s
+// has more than longest bytes, contains a zero byte or starts with the byte 0xff, AppendPart appends 0xff and the
+// SHA-256 of s in hexadecimal instead.
 func AppendPart(key []byte, s string, longest int) []byte {
 	if !Hashed(s, longest) {
 		return append(key, s...)
@@ -91,82 +95,91 @@ func AppendPart(key []byte, s string, longest int) []byte {
 	return key
 }
 
-// MaxDigits is the length up to which a recipient's digits are stored in a key unhashed.
+// MaxDigits is the maximum number of a recipient's digits in a key. AppendPart replaces longer digits by their hash.
 const MaxDigits = 64
 
-// Hashed reports whether AppendPart appends the hash of s.
+// Hashed reports whether AppendPart, called with the same s and longest, appends the hash of s instead of s.
 func Hashed(s string, longest int) bool {
 	return len(s) > longest || strings.IndexByte(s, 0) >= 0 || s != "" && s[0] == 0xff
 }
 
-// AppendPlan appends the plan's length and the plan, so that no plan is a prefix of another.
+// AppendPlan appends one byte with the length of the plan, then the plan or its hash (see AppendPart), to key. It
+// returns the extended slice. Because of the length, no plan is a prefix of another.
 func AppendPlan(key []byte, plan string) []byte {
 	part := AppendPart(nil, plan, 200)
 	return append(append(key, byte(len(part))), part...)
 }
 
-// IDKey returns the key of a batch in bucket ids.
+// IDKey returns the key of a batch in BucketIDs, in a new slice. k is the batch's plan and id.
 func IDKey(k store.BatchKey) []byte { return AppendPart(AppendPlan(nil, k.Plan), k.BatchID, 512) }
 
-// RecipientKey returns the key of a recipient in bucket recipients.
+// RecipientKey returns the key of a recipient of batch n in BucketRecipients, in a new slice. digits are the digits of
+// the recipient's phone number (see dlr.Digits).
 func RecipientKey(n Number, digits string) []byte {
 	return AppendRecipientKey(make([]byte, 0, 8+len(digits)+66), n, digits)
 }
 
-// AppendRecipientKey appends the key of a recipient in bucket recipients to key.
+// AppendRecipientKey appends the key that RecipientKey returns for n and digits to key. It returns the extended slice.
 func AppendRecipientKey(key []byte, n Number, digits string) []byte {
 	return AppendPart(binary.BigEndian.AppendUint64(key, uint64(n)), digits, MaxDigits)
 }
 
-// DueKey returns the key of a batch in BucketDue or BucketFetches.
+// DueKey returns the key of batch n in BucketDue or BucketFetches, in a new slice. due is when the next attempt is due;
+// the key holds milliseconds, and a time before 1970 counts as 1970.
 func DueKey(plan string, due time.Time, n Number) []byte {
 	key := binary.BigEndian.AppendUint64(AppendPlan(nil, plan), uint64(max(due.UnixMilli(), 0)))
 	return binary.BigEndian.AppendUint64(key, uint64(n))
 }
 
-// DueOf returns the time in a key of bucket due or checks.
+// DueOf returns the due time in a key of BucketDue or BucketFetches, in UTC. It panics if the key has less than 16
+// bytes.
 func DueOf(key []byte) time.Time {
 	return time.UnixMilli(int64(binary.BigEndian.Uint64(key[len(key)-16:]))).UTC()
 }
 
-// deadKey returns the key of a batch in BucketDead.
+// deadKey returns the key of batch n in BucketDead, in a new slice.
 func deadKey(plan string, n Number) []byte {
 	return binary.BigEndian.AppendUint64(AppendPlan(nil, plan), uint64(n))
 }
 
-// NumberPrefix returns the common prefix of a recipient's keys of one day in bucket numbers.
+// NumberPrefix returns the common prefix of one recipient's keys of one day in BucketNumbers. day is in days since 1970
+// (see Number.Day); digits are the digits of the recipient's phone number.
 func NumberPrefix(day uint32, digits string) []byte {
 	key := make([]byte, 0, 4+len(digits)+66+9) // 9 more, for the zero byte and the number that follow
 	return append(AppendPart(binary.BigEndian.AppendUint32(key, day), digits, MaxDigits), 0)
 }
 
-// NumberKey returns the key of a recipient's batch in bucket numbers.
+// NumberKey returns the key in BucketNumbers that lists batch n for a recipient. digits are the digits of the
+// recipient's phone number.
 func NumberKey(n Number, digits string) []byte {
 	return binary.BigEndian.AppendUint64(NumberPrefix(n.Day(), digits), uint64(n))
 }
 
-// NumberKeyOf returns the key in bucket numbers for a key of bucket recipients.
+// NumberKeyOf converts a recipient's key in BucketRecipients, of at least 8 bytes, to the key in BucketNumbers that
+// lists the same batch and recipient.
 func NumberKeyOf(recipient []byte) []byte {
 	n := NumberOf(recipient)
 	return append(NumberPrefixOf(n, recipient), n.Key()...)
 }
 
-// NumberPrefixOf returns what NumberPrefix returns, for the recipient with this key of bucket recipients.
+// NumberPrefixOf returns the prefix that NumberPrefix returns for the day of batch n and the digits in recipient, a key
+// of BucketRecipients.
 func NumberPrefixOf(n Number, recipient []byte) []byte {
 	return append(append(binary.BigEndian.AppendUint32(nil, n.Day()), recipient[8:]...), 0)
 }
 
-// LogKey returns the key of a chunk in bucket log.
+// LogKey returns the key of one chunk of batch n's report log in BucketLog. chunk is the chunk's number (see
+// Position.Chunk).
 func LogKey(n Number, chunk uint64) []byte { return binary.BigEndian.AppendUint64(n.Key(), chunk) }
 
-// MinuteKey returns the key of a count in bucket minutes.
+// MinuteKey returns the key in BucketMinutes of the message count for one minute, plan and status.
 func MinuteKey(k fold.MinuteKey) []byte {
 	key := binary.BigEndian.AppendUint32(nil, uint32(max(k.Minute.Unix(), 0)/60))
 	return append(AppendPlan(key, k.Plan), k.Status...)
 }
 
-// MinuteOf decodes a key of bucket minutes. If the plan is hashed in the key, the result holds the hash. A key that is
-// too short yields the zero value.
+// MinuteOf decodes a key of BucketMinutes. If the key holds the hash of a plan (see AppendPart), Plan is that hash. A
+// key of less than 5 bytes yields the zero value.
 func MinuteOf(key []byte) fold.MinuteKey {
 	if len(key) < 5 {
 		return fold.MinuteKey{}
@@ -176,7 +189,8 @@ func MinuteOf(key []byte) fold.MinuteKey {
 	return fold.MinuteKey{Minute: minute, Plan: string(plan), Status: dlr.Status(key[5+len(plan):])}
 }
 
-// QuarantineKey returns the key of a callback in bucket quarantine; place is its index in the frame.
+// QuarantineKey returns the key of a callback in BucketQuarantine. seq is the sequence number of the callback's journal
+// frame; place is the callback's index among the arrivals of the frame.
 func QuarantineKey(seq uint64, place int) []byte {
 	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(nil, seq), uint32(place))
 }

@@ -8,10 +8,12 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// quarantineFormat is the first byte of a quarantine row, so that a later version can change the format.
+// quarantineFormat is the first byte of the content of a row in BucketQuarantine. A row that begins with another byte
+// has a format that this version cannot read.
 const quarantineFormat = 1
 
-// SealQuarantined returns the sealed row of a quarantined callback.
+// SealQuarantined returns the sealed row of the quarantined callback q, to be stored in BucketQuarantine under key. The
+// row takes the plan and the time from a; a.Entry is not used.
 func SealQuarantined(key []byte, a store.Arrival, q store.Quarantined) []byte {
 	p := Unsealed(len(q.Raw) + len(a.Plan) + 64)
 	p.Byte(quarantineFormat)
@@ -23,7 +25,8 @@ func SealQuarantined(key []byte, a store.Arrival, q store.Quarantined) []byte {
 	return Seal(BucketQuarantine, key, p)
 }
 
-// DecodeQuarantined decodes a row of bucket quarantine. A damaged row is a *DamageError.
+// DecodeQuarantined decodes row, the value under key in BucketQuarantine. The entry's Raw is a copy. DecodeQuarantined
+// returns a *DamageError if row is damaged.
 func DecodeQuarantined(key, row []byte) (store.QuarantineEntry, error) {
 	content, err := Unseal(BucketQuarantine, key, row)
 	if err != nil {

@@ -10,8 +10,9 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// dictionary is text that reports have in common. It makes chunks of a single report small, too. It is part of the
-// format: a chunk can be read only with the dictionary it was written with.
+// dictionary is the zstd dictionary of the report log: text that most reports share, so that a chunk with a single
+// report is small too. The dictionary is part of the format: a chunk can only be decompressed with the dictionary that
+// compressed it.
 const dictionary = `{"type":"delivery_report_sms","batch_id":"01","total_message_count":1000,"statuses":[{"code":0,` +
 	`"status":"Delivered","count":1,"recipients":["+1","447","461","491","331"]},` +
 	`{"code":407,"status":"Cancelled","count":1},{"code":402,"status":"Aborted"},{"code":400,"status":"Queued"},` +
@@ -26,32 +27,35 @@ const dictionary = `{"type":"delivery_report_sms","batch_id":"01","total_message
 
 const dictionaryID = 1
 
-// maxChunk is the maximum size in bytes of a decompressed chunk. It bounds the memory that a damaged chunk may take.
+// maxChunk is the maximum size of a decompressed chunk in bytes. It bounds the memory that a damaged chunk can use.
 const maxChunk = 1 << 30
 
-// maxPlain is the maximum size in bytes of the buffer that a compressor keeps for the next uncompressed chunk.
+// maxPlain is the size in bytes of the largest buffer that a Compressor keeps for its next chunk.
 const maxPlain = 1 << 20
 
-// Compressor encodes and compresses chunks of the report log. It is not safe for concurrent use.
+// Compressor encodes chunks of the report log and compresses them with zstd. A chunk holds the raw reports that one
+// fold step adds to one batch. A Compressor must not be used concurrently.
 type Compressor struct {
 	*zstd.Encoder
 	plain packed.Writer // buffer for one chunk
 }
 
-// NewCompressor returns a Compressor for chunks of the report log.
+// NewCompressor returns a Compressor for chunks of the report log. It fails only if zstd rejects the options.
 func NewCompressor() (*Compressor, error) {
 	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
 		zstd.WithLowerEncoderMem(true), zstd.WithEncoderDictRaw(dictionaryID, []byte(dictionary)))
 	return &Compressor{Encoder: e}, err
 }
 
-// NewDecompressor returns the decoder for chunks. It is safe for concurrent use.
+// NewDecompressor returns the zstd decoder that Unpack and Sound need. The decoder may be used concurrently; the caller
+// closes it.
 func NewDecompressor() (*zstd.Decoder, error) {
 	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxChunk),
 		zstd.WithDecoderDictRaw(dictionaryID, []byte(dictionary)))
 }
 
-// Pack encodes and compresses a chunk and returns it as a sealed row for key.
+// Pack encodes and compresses reports and returns the sealed row to store in BucketLog under key. The row is a new
+// slice, and c keeps nothing of reports.
 func (c *Compressor) Pack(key []byte, reports []store.Logged) []byte {
 	p := c.plain[:0]
 	p.Uint(uint64(len(reports)))
@@ -67,7 +71,8 @@ func (c *Compressor) Pack(key []byte, reports []store.Logged) []byte {
 	return Seal(BucketLog, key, c.EncodeAll(p, Unsealed(len(p)/4+64)))
 }
 
-// Unpack decodes a row of bucket log.
+// Unpack returns the reports in row, the value under key in BucketLog. d comes from NewDecompressor. The raw bytes of
+// the reports share one new buffer and do not alias row. Unpack returns a *DamageError if the row is damaged.
 func Unpack(d *zstd.Decoder, key, row []byte) ([]store.Logged, error) {
 	chunk, err := Unseal(BucketLog, key, row)
 	if err != nil {

@@ -13,9 +13,9 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// A sealed row consists of a mark, the CRC-32C of bucket, key and content, and the content. Rows of format 2 have only
-// the content; they are sealed when they are written again. No content of format 2 begins with the mark, and a sealed
-// row whose mark has one flipped bit is recognized (see marked).
+// SealMark is the first byte of a sealed row. SealSize is the length of the seal in bytes: the mark and the CRC-32C of
+// bucket, key and content. The content of the row follows the seal. A row of format 2 has no seal until it is written
+// again; its content never begins with SealMark.
 const (
 	SealMark = 0xf3
 	SealSize = 1 + crc32.Size
@@ -23,10 +23,12 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Unsealed returns a buffer for a row: space for the seal, then the content to append, of about size bytes.
+// Unsealed returns a buffer for a row: SealSize bytes that Seal fills in later, and capacity for size bytes of content.
+// The caller appends the content and then calls Seal.
 func Unsealed(size int) packed.Writer { return make(packed.Writer, SealSize, SealSize+size) }
 
-// Seal fills in the seal at the start of a row that Unsealed began, and returns the row.
+// Seal fills in the seal in the first SealSize bytes of row, in place, and returns row. row comes from Unsealed; bucket
+// and key are where the caller stores the row.
 func Seal(bucket, key, row []byte) []byte {
 	row[0] = SealMark
 	binary.LittleEndian.PutUint32(row[1:], checksum(bucket, key, row[SealSize:]))
@@ -38,8 +40,8 @@ func checksum(bucket, key, content []byte) uint32 {
 	return crc32.Update(sum, castagnoli, content)
 }
 
-// Unseal returns the content of a row. It returns a *DamageError if the row or its key was changed after it was
-// written.
+// Unseal returns the content of row, the value under key in bucket. The content aliases row; a row of format 2, which
+// has no seal, is returned whole. Unseal returns a *DamageError if row or key was changed after the row was written.
 func Unseal(bucket, key, row []byte) ([]byte, error) {
 	if len(row) < SealSize || row[0] != SealMark {
 		if marked(bucket, key, row) {
@@ -53,25 +55,26 @@ func Unseal(bucket, key, row []byte) ([]byte, error) {
 	return row[SealSize:], nil
 }
 
-// marked reports whether a row is sealed although one bit of its mark is flipped. Without this check, such a row could
-// pass for a count of format 2.
+// marked reports whether row is a sealed row whose SealMark has exactly one flipped bit. Without this test, Unseal
+// could return such a row as a count of format 2, which has no seal.
 func marked(bucket, key, row []byte) bool {
 	return len(row) >= SealSize && bits.OnesCount8(row[0]^SealMark) == 1 &&
 		binary.LittleEndian.Uint32(row[1:]) == checksum(bucket, key, row[SealSize:])
 }
 
-// DamageError identifies a damaged row. Its text masks phone numbers.
+// DamageError reports where a damaged row is stored and what is wrong with the row. Its text masks phone numbers.
+// errors.Is matches store.ErrDamaged and Cause.
 type DamageError struct {
 	Bucket, Key []byte
 	Cause       error
 }
 
-// Damage returns a *DamageError.
+// Damage returns a *DamageError for the row under key in bucket. It copies key. cause says what is wrong with the row.
 func Damage(bucket, key []byte, cause error) error {
 	return &DamageError{bucket, bytes.Clone(key), cause}
 }
 
-// ID identifies the row and the cause.
+// ID returns a map key for the row and the cause. It may contain a phone number, so it must not be logged.
 func (e *DamageError) ID() string { return fmt.Sprintf("%s\x00%s\x00%v", e.Bucket, e.Key, e.Cause) }
 
 func (e *DamageError) Error() string {
@@ -84,7 +87,7 @@ func (e *DamageError) Error() string {
 
 func (e *DamageError) Unwrap() []error { return []error{store.ErrDamaged, e.Cause} }
 
-// DecodeBatch decodes a row of bucket batches.
+// DecodeBatch decodes row, the value under key in BucketBatches. It returns a *DamageError if row is damaged or empty.
 func DecodeBatch(key, row []byte) (*store.Batch, error) {
 	content, err := Unseal(BucketBatches, key, row)
 	if err != nil {
@@ -97,12 +100,14 @@ func DecodeBatch(key, row []byte) (*store.Batch, error) {
 	return b, nil
 }
 
-// SealBatch returns the sealed row of batch b, whose number is n.
+// SealBatch returns the sealed row of b, to be stored in BucketBatches under n.Key(). n is the number of b.
 func SealBatch(n Number, b *store.Batch) []byte {
 	return Seal(BucketBatches, n.Key(), packed.AppendBatch(Unsealed(256), b))
 }
 
-// DecodeRecipient decodes a row of bucket recipients. A row that is still being rebuilt is an error; see rebuiltIn.
+// DecodeRecipient decodes row, the value under key in BucketRecipients. It returns a *DamageError if row is damaged.
+// While a mend has not decided the recipient's feedback state, DecodeRecipient returns the recipient together with a
+// *DamageError whose Cause is ErrUnsettled.
 func DecodeRecipient(key, row []byte) (store.Recipient, error) {
 	content, err := Unseal(BucketRecipients, key, row)
 	if err != nil {
@@ -121,10 +126,11 @@ func DecodeRecipient(key, row []byte) (store.Recipient, error) {
 	return r, nil
 }
 
-// ErrUnsettled means that a recipient is being rebuilt and its feedback state is not decided yet.
+// ErrUnsettled means that a recipient's row was rebuilt from reports, but the recipient's feedback state is not decided
+// yet.
 var ErrUnsettled = errors.New("it is being rebuilt")
 
-// SealRecipient returns the sealed row of a recipient. key is its key in bucket recipients.
+// SealRecipient returns the sealed row of r, to be stored in BucketRecipients under key.
 func SealRecipient(key []byte, r *store.Recipient) []byte {
 	digits := dlr.Digits(r.Number)
 	if Hashed(digits, MaxDigits) {
@@ -133,7 +139,8 @@ func SealRecipient(key []byte, r *store.Recipient) []byte {
 	return Seal(BucketRecipients, key, packed.AppendRecipient(Unsealed(24+40*len(r.Reports)), r, digits))
 }
 
-// DecodeCount decodes a row of bucket minutes.
+// DecodeCount returns the number of messages in row, the value under key in BucketMinutes. It returns a *DamageError if
+// row is damaged.
 func DecodeCount(key, row []byte) (int, error) {
 	content, err := Unseal(BucketMinutes, key, row)
 	if err != nil {
@@ -150,7 +157,7 @@ func DecodeCount(key, row []byte) (int, error) {
 	return n, nil
 }
 
-// SealCount returns the sealed row of a minute count. key is its key in bucket minutes.
+// SealCount returns the sealed row of a count of n messages, to be stored in BucketMinutes under key.
 func SealCount(key []byte, n int) []byte {
 	return Seal(BucketMinutes, key, binary.AppendUvarint(Unsealed(binary.MaxVarintLen64), uint64(n)))
 }

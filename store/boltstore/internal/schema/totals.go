@@ -12,10 +12,10 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// Totals holds the totals of every plan, by plan.
+// Totals maps each plan to the plan's totals. It must not be used concurrently.
 type Totals map[string]*store.PlanStats
 
-// Plan returns the totals of a plan. It adds the plan if it is new.
+// Plan returns the totals of a plan, which the caller may change in place. For a new plan, Plan adds zero totals to t.
 func (t Totals) Plan(plan string) *store.PlanStats {
 	p := t[plan]
 	if p == nil {
@@ -25,10 +25,10 @@ func (t Totals) Plan(plan string) *store.PlanStats {
 	return p
 }
 
-// Apply adds the changes of a fold to the totals.
+// Apply adds the changes from folding one batch to the totals of c.Plan, in place.
 func (t Totals) Apply(c store.Changes) { fold.AddChanges(t.Plan(c.Plan), c) }
 
-// Clone returns a deep copy.
+// Clone returns a deep copy of t.
 func (t Totals) Clone() Totals {
 	c := make(Totals, len(t))
 	for plan, p := range t {
@@ -49,7 +49,7 @@ func (t Totals) Sorted() []store.PlanStats {
 	return all
 }
 
-// Save writes the totals to bucket meta.
+// Save writes t to BucketMeta. tx must be a write transaction.
 func (t Totals) Save(tx *bolt.Tx) error {
 	encoded, err := json.Marshal(t)
 	if err != nil {
@@ -59,8 +59,9 @@ func (t Totals) Save(tx *bolt.Tx) error {
 	return tx.Bucket(BucketMeta).Put(KeyTotals, Seal(BucketMeta, KeyTotals, row))
 }
 
-// LoadTotals reads the totals. If an older version wrote the row, without the number of missing reports, LoadTotals computes
-// the number from the batches; the next fold step writes it.
+// LoadTotals reads the totals from the database. They are empty if the database stores no totals. If an older version
+// wrote the row, without the number of missing reports, LoadTotals computes that number from the batches; the next fold
+// step stores it.
 func LoadTotals(tx *bolt.Tx) (Totals, error) {
 	t := make(Totals)
 	if err := t.Load(tx); err != nil {
@@ -99,7 +100,8 @@ func lackMissing(tx *bolt.Tx) (lack bool, err error) {
 	return lack, err
 }
 
-// Load reads the stored totals into t. If there are none, t does not change.
+// Load reads the stored totals into t. It does not compute what older versions did not store; LoadTotals does. If the
+// database stores no totals, t does not change.
 func (t *Totals) Load(tx *bolt.Tx) error {
 	row := tx.Bucket(BucketMeta).Get(KeyTotals)
 	if row == nil {

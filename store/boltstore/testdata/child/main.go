@@ -55,7 +55,9 @@ func main() {
 	flag.IntVar(&c.exitAfter, "exit-after", 0, "exit abruptly after so many acknowledged arrivals")
 	flag.Parse()
 	config.Committer.Patience = 500 * time.Millisecond
-	config.Policies = func(string) store.Policy { return store.Policy{MissingReports: store.MissingReports{Silence: time.Hour}} }
+	config.Policies = func(string) store.Policy {
+		return store.Policy{MissingReports: store.MissingReports{Silence: time.Hour}}
+	}
 
 	s, err := boltstore.Open(context.Background(), config)
 	if err != nil {
