@@ -35,9 +35,9 @@ func (s server) side(t *testing.T, id string) sideReply {
 	return read[sideReply](t, s.get(t, "/api/v1/plans/acme-eu/batches/"+id))
 }
 
-// Feedback for everyone (an empty recipient list) has a state of its own. Its batch is listed as pending or dead
+// Feedback for the whole batch (an empty recipient list) has a state of its own. Its batch is listed as pending or dead
 // although no recipient is.
-func TestFeedbackForEveryone(t *testing.T) {
+func TestFeedbackForTheWholeBatch(t *testing.T) {
 	st := handlerstest.OpenStore(t)
 	s := serve(t, Config{}, st, handlerstest.Quiet())
 	lists := func(pending, dead []string) {
@@ -45,7 +45,7 @@ func TestFeedbackForEveryone(t *testing.T) {
 		require.Equal(t, pending, s.pages(t, "/api/v1/feedback?plan=acme-eu", "id", 1))
 		require.Equal(t, dead, s.pages(t, "/api/v1/feedback?state=dead", "id", 1))
 	}
-	everyone := func() string {
+	wholeBatch := func() string {
 		t.Helper()
 		state := s.side(t, "b").Feedback.WholeBatch
 		require.NotNil(t, state)
@@ -70,25 +70,25 @@ func TestFeedbackForEveryone(t *testing.T) {
 	lists(nil, nil)
 
 	record(t, st, planEU, morning(time.Second), store.Confirmation{BatchID: "b", WholeBatch: true})
-	require.Equal(t, "owed", everyone())
+	require.Equal(t, "owed", wholeBatch())
 	lists([]string{"b"}, nil)
 
 	attempt(morning(time.Minute), store.OutcomeDead, store.ReasonRejected)
-	require.Equal(t, "dead", everyone())
+	require.Equal(t, "dead", wholeBatch())
 	require.Equal(t, "rejected", s.side(t, "b").Feedback.DeadInfo.Reason)
 	lists(nil, []string{"b"})
 
 	require.JSONEq(t, `{"batches": 1, "recipients": 0, "more": false}`,
 		string(s.requeue(t, `{"plan": "acme-eu", "batch_id": "b"}`).Content))
-	require.Equal(t, "owed", everyone())
+	require.Equal(t, "owed", wholeBatch())
 	lists([]string{"b"}, nil)
 
 	attempt(store.Now().Add(time.Second), store.OutcomeAccepted, store.ReasonAccepted)
-	require.Equal(t, "sent", everyone())
+	require.Equal(t, "sent", wholeBatch())
 	lists(nil, nil)
 }
 
-func TestFeedbackForEveryoneOfAnUnwantedBatchIsDropped(t *testing.T) {
+func TestFeedbackForTheWholeBatchOfAnUnwantedBatchIsDropped(t *testing.T) {
 	st := handlerstest.OpenStore(t)
 	s := serve(t, Config{}, st, handlerstest.Quiet())
 	record(t, st, planEU, morning(0), store.Confirmation{BatchID: "b", WholeBatch: true})
@@ -100,7 +100,7 @@ func TestFeedbackForEveryoneOfAnUnwantedBatchIsDropped(t *testing.T) {
 func TestMissingReportsOfABatch(t *testing.T) {
 	st := handlerstest.OpenStore(t)
 	s := serve(t, Config{}, st, handlerstest.Quiet())
-	add := func(at time.Duration, news store.Entry) { t.Helper(); record(t, st, planEU, morning(at), news) }
+	add := func(at time.Duration, entry store.Entry) { t.Helper(); record(t, st, planEU, morning(at), entry) }
 	add(0, store.BatchInfo{
 		BatchID: "b", ReportKind: "per_recipient", Recipients: 3, Groups: 1, Numbers: []string{alice, bob},
 		CreatedAt: morning(0), ModifiedAt: morning(0), ExpireAt: morning(24 * time.Hour), Source: store.FromGateway,

@@ -106,9 +106,9 @@ func TestTheSecondReadOfARequestFails(t *testing.T) {
 	}
 	failing.Fail(storetest.Read, storetest.NotApplied, store.ErrBusy, 1)
 	require.Equal(t, http.StatusServiceUnavailable, s.requeue(t, `{"all": true}`).StatusCode)
-	for _, asked := range []string{`{"plan": "acme-eu", "batch_id": "` + batchDead + `"}`, `{"all": true}`} {
+	for _, request := range []string{`{"plan": "acme-eu", "batch_id": "` + batchDead + `"}`, `{"all": true}`} {
 		failing.Fail(storetest.Requeue, storetest.NotApplied, errors.New("input/output error"), 1)
-		a := s.requeue(t, asked)
+		a := s.requeue(t, request)
 		require.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
 		require.Contains(t, a.Problem(t).Type, "#unavailable")
 		failing.Heal()

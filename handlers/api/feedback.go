@@ -85,7 +85,7 @@ func (p *API) doRequeue(ctx context.Context, c *gin.Context) (requeueView, error
 }
 
 func readRequeue(c *gin.Context) (requeueRequest, error) {
-	const wanted = `{"plan": "P", "batch_id": "B"} for a batch, {"plan": "P"} for a plan, or {"all": true}`
+	const expected = `{"plan": "P", "batch_id": "B"} for a batch, {"plan": "P"} for a plan, or {"all": true}`
 	if t, _, err := mime.ParseMediaType(c.Request.Header.Get("Content-Type")); err != nil || t != "application/json" {
 		return requeueRequest{}, &problem.Problem{
 			Kind: problem.KindBadBody, Status: http.StatusUnsupportedMediaType,
@@ -98,10 +98,10 @@ func readRequeue(c *gin.Context) (requeueRequest, error) {
 	}
 	var request requeueRequest
 	if err := dlr.UnmarshalStrict(body, &request); err != nil {
-		return requeueRequest{}, problem.BadBody(fmt.Sprintf("invalid body: %v; expected: %s", err, wanted))
+		return requeueRequest{}, problem.BadBody(fmt.Sprintf("invalid body: %v; expected: %s", err, expected))
 	}
 	if request.All == (request.Plan != "") || request.BatchID != "" && request.Plan == "" {
-		return requeueRequest{}, problem.BadBody("the request selects nothing, or too much; expected: " + wanted)
+		return requeueRequest{}, problem.BadBody("the request selects nothing, or too much; expected: " + expected)
 	}
 	return request, nil
 }

@@ -154,7 +154,7 @@ func TestDocumentAndClosedSetsAgree(t *testing.T) {
 	require.Equal(t, texts(3, func(i int) string { return store.Flag(i).String() }), set("BatchFeedback", "flag"))
 	states := append(texts(4, func(i int) string { return store.FeedbackState(i).String() }), "dropped")
 	require.Equal(t, states, set("Recipient", "feedback", "state"))
-	require.Equal(t, states[1:], set("BatchFeedback", "whole_batch"), "the state of everyone is never none")
+	require.Equal(t, states[1:], set("BatchFeedback", "whole_batch"), "whole_batch is never none")
 	effects := []any{
 		string(store.Holds), string(store.Superseded), string(store.Intermediate), string(store.Older),
 		string(store.Outranked),

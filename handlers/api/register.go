@@ -51,7 +51,7 @@ func (p *API) register(c *gin.Context) {
 
 func (p *API) doRegister(c *gin.Context) (registeredView, error) {
 	a := &request{query: parseQuery(c.Request.URL.RawQuery), path: c.Params}
-	checkNow := a.checkNow()
+	fetchNow := a.fetchNow()
 	if err := a.err(); err != nil {
 		return registeredView{}, err
 	}
@@ -65,13 +65,13 @@ func (p *API) doRegister(c *gin.Context) (registeredView, error) {
 	if err != nil {
 		return registeredView{}, err
 	}
-	r := &registration{API: p, plan: plan, checkNow: checkNow, connection: http.NewResponseController(c.Writer)}
+	r := &registration{API: p, plan: plan, fetchNow: fetchNow, connection: http.NewResponseController(c.Writer)}
 	r.workers.SetLimit(registrationWorkers)
 	return r.ended(read(r, c))
 }
 
-// checkNow returns the parameter check: whether missing reports of the batches are to be fetched from Sinch at once.
-func (q *query) checkNow() bool {
+// fetchNow returns the parameter check: whether missing reports of the batches are to be fetched from Sinch at once.
+func (q *query) fetchNow() bool {
 	s := q.text("check")
 	if s != "" && s != "now" {
 		q.fail("check", "not an allowed value", "now")
@@ -97,7 +97,7 @@ func readerOf(contentType string) (func(*registration, *gin.Context) error, erro
 type registration struct {
 	*API
 	plan       string
-	checkNow   bool
+	fetchNow   bool
 	connection *http.ResponseController
 	workers    errgroup.Group
 	kept       atomic.Int64
@@ -112,7 +112,7 @@ func (r *registration) one(c *gin.Context) error {
 	if err != nil {
 		return problem.Unread(err)
 	}
-	return r.take(c.Request.Context(), body)
+	return r.submit(c.Request.Context(), body)
 }
 
 // lines reads a body of one batch per line and records the batches while it arrives. It skips empty lines.
@@ -130,7 +130,7 @@ func (r *registration) lines(c *gin.Context) error {
 		if len(line) == 0 {
 			continue
 		}
-		if err := r.take(c.Request.Context(), line); err != nil {
+		if err := r.submit(c.Request.Context(), line); err != nil {
 			if lines.Err() != nil {
 				break // the line is incomplete, since the body broke off
 			}
@@ -155,8 +155,8 @@ func (r *registration) moveDeadlines() {
 	_ = r.connection.SetWriteDeadline(time.Now().Add(3 * r.config.Patience))
 }
 
-// take parses a batch and starts to record it. It returns a KindBadBody problem if body is not a batch.
-func (r *registration) take(ctx context.Context, body []byte) error {
+// submit parses a batch and starts to record it. It returns a KindBadBody problem if body is not a batch.
+func (r *registration) submit(ctx context.Context, body []byte) error {
 	b, err := sinch.ParseBatch(body)
 	if err != nil {
 		return problem.BadBody(fmt.Sprintf("invalid body: %v; expected: a batch as Sinch returned it", err))
@@ -164,21 +164,21 @@ func (r *registration) take(ctx context.Context, body []byte) error {
 	if err := batchinfo.Check(b); err != nil {
 		return problem.BadBody(err.Error() + "; expected: a batch as Sinch returned it")
 	}
-	facts := batchinfo.Of(b, store.FromRegistration)
-	var info store.Entry = facts
-	if r.checkNow {
-		info = store.FetchNow{BatchInfo: facts}
+	info := batchinfo.Of(b, store.FromRegistration)
+	var entry store.Entry = info
+	if r.fetchNow {
+		entry = store.FetchNow{BatchInfo: info}
 	}
-	r.workers.Go(func() error { return r.record(ctx, info) })
+	r.workers.Go(func() error { return r.record(ctx, entry) })
 	return nil
 }
 
-func (r *registration) record(ctx context.Context, info store.Entry) error {
+func (r *registration) record(ctx context.Context, entry store.Entry) error {
 	ctx, cancel := context.WithTimeout(ctx, r.config.Patience)
 	defer cancel()
-	if err := r.store.Record(ctx, store.Arrival{Plan: r.plan, At: store.Now(), Entry: info}); err != nil {
+	if err := r.store.Record(ctx, store.Arrival{Plan: r.plan, At: store.Now(), Entry: entry}); err != nil {
 		r.failed.Store(true)
-		return fmt.Errorf("register batch %s of plan %s: %w", info.Batch(), r.plan, err)
+		return fmt.Errorf("register batch %s of plan %s: %w", entry.Batch(), r.plan, err)
 	}
 	r.kept.Add(1)
 	return nil

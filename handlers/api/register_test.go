@@ -122,7 +122,7 @@ func TestNDJSONRegistersOneBatchPerLine(t *testing.T) {
 func TestCheckNowMakesMissingReportsDue(t *testing.T) {
 	st := handlerstest.OpenStore(t)
 	s := serveRegistration(t, st)
-	overdue := func() (ids []string) {
+	missing := func() (ids []string) {
 		s.without(t, "later") // waits for the fold, as MissingReports sees only folded arrivals
 		batches, err := st.MissingReports(t.Context(), planEU, store.Now(), 10)
 		require.NoError(t, err)
@@ -133,11 +133,11 @@ func TestCheckNowMakesMissingReportsDue(t *testing.T) {
 	}
 	recent := strings.ReplaceAll(sent("later", 0, wanted), "2026-03-02", store.Now().Format(time.DateOnly))
 	wantRegistered(t, 1, s.register(t, "application/json", recent))
-	require.Empty(t, overdue())
+	require.Empty(t, missing())
 	lines := sent("now", 0, wanted) + "\n" + sent("none", 0, "")
 	a := s.call(t, http.MethodPost, registerAddress+"?check=now", lines, http.Header{"Content-Type": {ndjson}})
 	wantRegistered(t, 2, a)
-	require.Equal(t, []string{"now"}, overdue(), "a batch without delivery_report misses no reports")
+	require.Equal(t, []string{"now"}, missing(), "a batch without delivery_report misses no reports")
 }
 
 // A line is recorded when it arrives, before the body has ended.
@@ -213,7 +213,7 @@ func TestAFailedRegistrationMayBeRepeated(t *testing.T) {
 	}
 }
 
-// A store failure takes precedence over an invalid line: the caller must learn that earlier lines may be missing.
+// A store failure takes precedence over an invalid line: the answer must say that earlier lines may be missing.
 func TestAStoreFailureBeforeAnInvalidLineIsReported(t *testing.T) {
 	failing := storetest.NewFailing(handlerstest.OpenStore(t))
 	failing.FailRecord(storetest.NotApplied, nil, 1)

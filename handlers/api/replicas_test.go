@@ -34,8 +34,8 @@ func TestStatsListTheReplicas(t *testing.T) {
 	require.Equal(t, map[string]any{
 		"replica": "web-1", "replicas": []any{"web-1", "web-2"}, "leaders": map[string]any{},
 	}, replicas())
-	for _, duty := range store.LeaderLeases() {
-		shared.figures.Leaders[duty] = "web-2"
+	for _, lease := range store.LeaderLeases() {
+		shared.figures.Leaders[lease] = "web-2"
 	}
 	// The call also checks the answer against openapi.yaml.
 	require.Equal(t, map[string]any{"reconcile": "web-2", "retention": "web-2"}, replicas()["leaders"])

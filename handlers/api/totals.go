@@ -12,7 +12,8 @@ type statsView struct {
 	Plans []planView    `json:"plans"`
 	Store storeSizeView `json:"store"`
 
-	// Only of a store that replicas can share; LeaderLeases maps each leader lease to the replica that holds it.
+	// Set only for a store that replicas can share. Leaders maps each leader lease to the id of the replica that
+	// holds the lease.
 	Replica  string            `json:"replica,omitempty"`
 	Replicas []string          `json:"replicas,omitempty"`
 	Leaders  map[string]string `json:"leaders,omitzero"`

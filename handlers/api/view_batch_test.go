@@ -39,7 +39,7 @@ func TestCountsAreTheLargerOfNamedAndClaimed(t *testing.T) {
 
 func TestFeedbackOfABatch(t *testing.T) {
 	st := handlerstest.OpenStore(t)
-	add := func(at time.Duration, news store.Entry) { record(t, st, planEU, morning(at), news) }
+	add := func(at time.Duration, entry store.Entry) { record(t, st, planEU, morning(at), entry) }
 	add(0, called(t, recipientBody("b", alice, "Delivered", 0, morning(0))))
 	add(0, called(t, `{"type":"delivery_report_sms","batch_id":"b","total_message_count":2,"statuses":[`+
 		`{"code":0,"status":"Delivered","count":2}]}`))

@@ -13,7 +13,7 @@ type recipientView struct {
 	Number   string                `json:"number"`
 	State    *stateView            `json:"state,omitempty"`
 	Feedback recipientFeedbackView `json:"feedback"`
-	Reports  []seenView            `json:"reports"`
+	Reports  []recipientReportView `json:"reports"`
 }
 
 type stateView struct {
@@ -28,8 +28,8 @@ type recipientFeedbackView struct {
 	At    instant `json:"at,omitzero"`
 }
 
-// seenView is a report that named the recipient, and its effect on the state.
-type seenView struct {
+// recipientReportView is a report that named the recipient, and its effect on the state.
+type recipientReportView struct {
 	stateView
 	ReceivedAt instant `json:"received_at"`
 	// CountedAt is the time that decided which report wins, if the report's own time was too far ahead of ReceivedAt.
@@ -48,7 +48,7 @@ func viewRecipient(key store.BatchKey, flag store.Flag, r *store.Recipient) reci
 		BatchID:  key.BatchID,
 		Number:   r.Number,
 		Feedback: recipientFeedbackView{State: feedbackState(r.Feedback, flag), At: instant{r.FeedbackAt}},
-		Reports:  make([]seenView, 0, len(r.Reports)),
+		Reports:  make([]recipientReportView, 0, len(r.Reports)),
 	}
 	if s, reported := r.State(); reported {
 		state := viewState(s)
@@ -56,7 +56,7 @@ func viewRecipient(key store.BatchKey, flag store.Flag, r *store.Recipient) reci
 	}
 	effects := r.Effects()
 	for i, s := range r.Reports {
-		seen := seenView{
+		report := recipientReportView{
 			stateView:  viewState(s.State),
 			ReceivedAt: instant{s.ReceivedAt},
 			Source:     s.Source.String(),
@@ -65,9 +65,9 @@ func viewRecipient(key store.BatchKey, flag store.Flag, r *store.Recipient) reci
 			rawBytes:   showRaw(s.Raw),
 		}
 		if c := s.Counted(); c != s.State {
-			seen.CountedAt = instant{c.Time()}
+			report.CountedAt = instant{c.Time()}
 		}
-		v.Reports = append(v.Reports, seen)
+		v.Reports = append(v.Reports, report)
 	}
 	return v
 }

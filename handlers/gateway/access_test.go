@@ -74,7 +74,7 @@ func TestAPlanWithItsOwnTokenRequiresACredential(t *testing.T) {
 		require.Contains(t, h.problem(a, http.StatusUnauthorized), "one of private.credentials")
 		require.Equal(t, []string{`Basic realm="dlrloop", charset="UTF-8"`, `Bearer realm="dlrloop"`},
 			a.Header.Values("WWW-Authenticate"))
-		require.Empty(t, h.upstream.taken(), "Sinch must not be called")
+		require.Empty(t, h.upstream.newCalls(), "Sinch must not be called")
 	}
 	require.NotContains(t, h.log.String(), "token-of")
 	require.NotContains(t, h.log.String(), "app-token")
@@ -156,7 +156,7 @@ func TestAProjectsTokenIsUnavailable(t *testing.T) {
 		r.Header.Set("Authorization", "Bearer app-token")
 		h.problem(h.do(r), http.StatusBadGateway)
 	}
-	require.Empty(t, h.upstream.taken())
+	require.Empty(t, h.upstream.newCalls())
 	require.NotContains(t, h.log.String(), "secret")
 }
 
@@ -170,7 +170,7 @@ func TestRequestsOfOtherSitesAreRefused(t *testing.T) {
 	r := h.request(http.MethodGet, "/batches", nil)
 	r.Host = "evil.example.com"
 	require.Equal(t, http.StatusMisdirectedRequest, h.do(r).StatusCode)
-	require.Empty(t, h.upstream.taken())
+	require.Empty(t, h.upstream.newCalls())
 }
 
 func TestAGatewayForOtherMachinesAcceptsAnyHost(t *testing.T) {

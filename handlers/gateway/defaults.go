@@ -64,11 +64,11 @@ func completion(body []byte, callback string) []insertion {
 	if !json.Valid(body) || object[0] != '{' {
 		return nil
 	}
-	var wanted, kind, url []byte // values; of several members with one name the last one counts
+	var feedback, kind, url []byte // values; of several members with one name the last one counts
 	for name, value := range dlr.Members(object) {
 		switch string(name) {
 		case "feedback_enabled":
-			wanted = value
+			feedback = value
 		case "delivery_report":
 			kind = value
 		case "callback_url":
@@ -86,8 +86,8 @@ func completion(body []byte, callback string) []insertion {
 		at := cap(body) - cap(object) + len("{")
 		put = append([]insertion{{at: at, text: `"` + name + `":` + string(quoted) + `,`}}, put...)
 	}
-	reports := !absent(kind) && reportsAsked(kind)
-	if absent(kind) && string(wanted) == "true" {
+	reports := !absent(kind) && requestsReports(kind)
+	if absent(kind) && string(feedback) == "true" {
 		reports = true
 		add("delivery_report", reportDefault, kind)
 	}
@@ -102,8 +102,8 @@ func completion(body []byte, callback string) []insertion {
 
 func absent(value []byte) bool { return value == nil || string(value) == "null" }
 
-// reportsAsked reports whether the value of delivery_report requests reports.
-func reportsAsked(kind []byte) bool {
+// requestsReports reports whether the value of delivery_report requests reports.
+func requestsReports(kind []byte) bool {
 	var s string
 	return json.Unmarshal(kind, &s) == nil && s != "none"
 }

@@ -217,7 +217,7 @@ func TestABodyToCompleteIsLimited(t *testing.T) {
 	})
 	r := h.request(http.MethodPost, "/batches", io.MultiReader(strings.NewReader(strings.Repeat("x", 101))))
 	require.Contains(t, h.problem(h.do(r), http.StatusRequestEntityTooLarge), "100 bytes")
-	require.Empty(t, h.upstream.taken())
+	require.Empty(t, h.upstream.newCalls())
 }
 
 // TestASendIsBufferedOnce completes a send of 1000 recipients: reading it allocates one and a half times the body at

@@ -40,7 +40,7 @@ func TestNoPathLeavesThePlan(t *testing.T) {
 			require.Contains(t, h.problem(a, http.StatusNotFound), "Sinch was not called", tail)
 		}
 	}
-	require.Empty(t, h.upstream.taken())
+	require.Empty(t, h.upstream.newCalls())
 }
 
 // TestConnectionRemovesNoEndToEndHeader names headers in Connection that Sinch needs.
@@ -133,5 +133,5 @@ func TestTraceAndConnectDoNotPass(t *testing.T) {
 			}
 		}
 	}
-	require.Empty(t, h.upstream.taken())
+	require.Empty(t, h.upstream.newCalls())
 }

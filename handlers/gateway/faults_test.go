@@ -21,7 +21,7 @@ func TestABodyOverTheLimit(t *testing.T) {
 	h := newFixture(t, func(c *Config) { c.MaxBody = 100 })
 	a := h.call(http.MethodPost, "/batches", strings.Repeat("x", 101))
 	require.Equal(t, "the limit is 100 bytes", h.problem(a, http.StatusRequestEntityTooLarge))
-	require.Empty(t, h.upstream.taken(), "Sinch must not be called")
+	require.Empty(t, h.upstream.newCalls(), "Sinch must not be called")
 	require.Equal(t, 1.0, h.requests("send", "refused"))
 
 	whole := make(chan error, 1)

@@ -28,7 +28,7 @@ func (p *proxiedRequest) recordFeedback() error {
 	if err != nil {
 		return err
 	}
-	facts, refusal, err := p.feedbackBatch(ctx, known, invalid != nil)
+	info, refusal, err := p.feedbackBatch(ctx, known, invalid != nil)
 	switch {
 	case err != nil:
 		return err
@@ -36,9 +36,9 @@ func (p *proxiedRequest) recordFeedback() error {
 		p.forward(refusal)
 	case invalid != nil:
 		p.answerInvalid(invalid)
-	case facts == nil || !facts.FeedbackEnabled:
+	case info == nil || !info.FeedbackEnabled:
 		p.answer(http.StatusNotFound, nil)
-	case confirmation.WholeBatch && facts.Groups > 0:
+	case confirmation.WholeBatch && info.Groups > 0:
 		p.answerInvalid(violation("recipients must name at least one recipient of a batch sent to a group"))
 	default:
 		return p.confirm(ctx, confirmation)
@@ -66,7 +66,7 @@ func (p *proxiedRequest) feedbackBatch(ctx context.Context, known *store.Batch, 
 	info *store.BatchInfo, refusal *lookup, err error,
 ) {
 	wanted := known != nil && known.Flag == store.FlagWanted && known.Info != nil
-	if wanted || tokenOnly || !p.askable() {
+	if wanted || tokenOnly || !p.validBatchID() {
 		if p.plan.Client == nil && !p.tokens.accepted(p.plan.ID, p.token) {
 			if refusal, err := p.checkToken(); refusal != nil || err != nil {
 				return nil, refusal, err
@@ -81,13 +81,13 @@ func (p *proxiedRequest) feedbackBatch(ctx context.Context, known *store.Batch, 
 	if refusal != nil || err != nil {
 		return nil, refusal, err
 	}
-	facts := batchinfo.Of(b, store.FromGateway)
-	return &facts, nil, p.record(ctx, facts)
+	found := batchinfo.Of(b, store.FromGateway)
+	return &found, nil, p.record(ctx, found)
 }
 
-// askable reports whether the id in the path can be that of a batch. An id that is too long or contains a slash cannot:
-// the slash would change the path of the lookup.
-func (p *proxiedRequest) askable() bool {
+// validBatchID reports whether the batch id in the path can be looked up at Sinch: the id must not be longer than
+// dlr.MaxBatchID, nor contain a slash, which would change the path of the lookup.
+func (p *proxiedRequest) validBatchID() bool {
 	return len(p.batchID) <= dlr.MaxBatchID && !strings.Contains(p.batchID, "/")
 }
 

@@ -73,12 +73,12 @@ func TestAConfirmationIsRecorded(t *testing.T) {
 	require.EqualValues(t, 0, a.ContentLength)
 	require.Equal(t, store.FeedbackOwed, h.feedbackOf("12017777777"))
 	require.Equal(t, "/xms/v1/plan-a/batches?page_size=1", h.upstream.only(t).uri,
-		"the token is checked, no feedback is sent")
+		"the token is verified, no feedback is sent")
 	require.Equal(t, 1.0, h.requests("feedback", "2xx"))
 
 	require.Equal(t, http.StatusAccepted, h.call(http.MethodPost, feedbackTail, `{"recipients":[]}`).StatusCode)
 	require.Equal(t, store.FeedbackOwed, h.batch(batchSent).WholeBatch)
-	require.Empty(t, h.upstream.taken(), "the token is remembered")
+	require.Empty(t, h.upstream.newCalls(), "the token is remembered")
 
 	r := h.request(http.MethodPost, feedbackTail, strings.NewReader(compressed(t, `{"recipients":["12018888888"]}`)))
 	r.Header.Set("Content-Encoding", "gzip")
@@ -134,7 +134,7 @@ func TestInvalidConfirmationsAreAnsweredAsBySinch(t *testing.T) {
 	require.Equal(t, http.StatusAccepted, h.call(http.MethodPost, feedbackTail, largest).StatusCode)
 }
 
-func TestFeedbackForEveryoneOfAGroupIsRefused(t *testing.T) {
+func TestFeedbackForTheWholeBatchOfAGroupIsRefused(t *testing.T) {
 	h := newFixture(t, nil)
 	h.recordBatch(true, 1)
 	h.serveBatch("")
@@ -170,7 +170,7 @@ func TestWhetherTheBatchWantsFeedback(t *testing.T) {
 			a := h.call(http.MethodPost, feedbackTail, oneRecipient)
 			require.Equal(t, c.status, a.StatusCode)
 			require.Empty(t, a.Content)
-			require.Len(t, h.upstream.taken(), 1, "one lookup")
+			require.Len(t, h.upstream.newCalls(), 1, "one lookup")
 			b := h.batch(batchSent)
 			switch c.flag {
 			case store.FlagUnknown:
@@ -209,7 +209,7 @@ func TestIDsThatLeadElsewhere(t *testing.T) {
 			fmt.Sprintf("\nContent-Length: %d\n\n", len(oneRecipient)) + oneRecipient)
 		require.Equal(t, http.StatusNotFound, a.StatusCode, id)
 	}
-	for _, call := range h.upstream.taken() {
+	for _, call := range h.upstream.newCalls() {
 		require.Equal(t, "/xms/v1/plan-a/batches?page_size=1", call.uri)
 	}
 }
@@ -302,7 +302,7 @@ func TestAConfirmationsBodyIsLimited(t *testing.T) {
 	h.problem(encoded("br", "{}"), http.StatusUnsupportedMediaType)
 	r := h.request(http.MethodPost, feedbackTail, io.MultiReader(strings.NewReader(strings.Repeat(" ", 201))))
 	h.problem(h.do(r), http.StatusRequestEntityTooLarge)
-	require.Empty(t, h.upstream.taken())
+	require.Empty(t, h.upstream.newCalls())
 }
 
 func TestHalfClosedConfirmationsAreRecorded(t *testing.T) {

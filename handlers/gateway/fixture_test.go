@@ -80,8 +80,8 @@ func (u *upstream) record(r *http.Request) {
 	})
 }
 
-// taken returns the calls since the previous taken or only.
-func (u *upstream) taken() []recordedCall {
+// newCalls returns the calls since the previous newCalls or only.
+func (u *upstream) newCalls() []recordedCall {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	calls := u.calls
@@ -89,10 +89,10 @@ func (u *upstream) taken() []recordedCall {
 	return calls
 }
 
-// only is taken for exactly one call.
+// only returns the single call since the previous newCalls or only. Any other number of calls fails the test.
 func (u *upstream) only(t *testing.T) recordedCall {
 	t.Helper()
-	calls := u.taken()
+	calls := u.newCalls()
 	require.Len(t, calls, 1)
 	return calls[0]
 }
@@ -216,7 +216,7 @@ func (h *fixture) requests(op, outcome string) float64 {
 	return h.counted("gateway_requests_total", "operation", op, "outcome", outcome)
 }
 
-func (h *fixture) learned(result string) float64 {
+func (h *fixture) observed(result string) float64 {
 	return h.counted("gateway_observed_total", "plan", planA, "result", result)
 }
 

@@ -137,7 +137,7 @@ func (g *Gateway) indexPlans(plans []Plan) error {
 		}
 	}
 	for id, of := range projects {
-		if _, taken := g.plans[id]; !taken && len(of) == 1 {
+		if _, exists := g.plans[id]; !exists && len(of) == 1 {
 			g.plans[id] = of[0]
 		}
 	}

@@ -137,8 +137,8 @@ func TestAnAnswerThatBreaksOff(t *testing.T) {
 	}
 }
 
-// TestABodyThatLacksItsEnd uses an upstream that acts on an incomplete body.
-func TestABodyThatLacksItsEnd(t *testing.T) {
+// TestABodyWithoutItsEnd uses an upstream that acts on an incomplete body.
+func TestABodyWithoutItsEnd(t *testing.T) {
 	h := newFixture(t, nil)
 	arrived := make(chan struct{}, 1)
 	h.upstream.does(func(w http.ResponseWriter, r *http.Request) {
@@ -172,7 +172,7 @@ func TestNoSendIsRepeated(t *testing.T) {
 			c.Plans[0].Callback = "https://dlr.example.com/webhooks/plan-a"
 		})
 		require.Equal(t, http.StatusOK, h.call(http.MethodGet, "/groups", "").StatusCode)
-		h.upstream.taken()
+		h.upstream.newCalls()
 		h.upstream.does(func(w http.ResponseWriter, r *http.Request) {
 			h.upstream.record(r)
 			panic(http.ErrAbortHandler)

@@ -111,7 +111,7 @@ func TestAnAnswerPassesUnchanged(t *testing.T) {
 			require.Empty(t, a.Header.Values("X-Content-Type-Options"))
 			require.Empty(t, a.Header.Values("X-Request-Id"))
 		}
-		h.upstream.taken()
+		h.upstream.newCalls()
 	}
 	h.upstream.does(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header()["Content-Type"] = nil
@@ -198,7 +198,7 @@ func TestAPlanThatIsNotConfigured(t *testing.T) {
 		a := h.raw("GET " + path + " HTTP/1.1\nHost: localhost\n\n")
 		require.Contains(t, h.problem(a, http.StatusNotFound), "is not configured here", path)
 	}
-	require.Empty(t, h.upstream.taken())
+	require.Empty(t, h.upstream.newCalls())
 	require.EqualValues(t, 4, h.counted("gateway_requests_total", "outcome", "refused", "operation", "list")+
 		h.counted("gateway_requests_total", "outcome", "refused", "operation", "other"))
 }
@@ -230,5 +230,5 @@ func TestTheGatewaysOwnListenerServesNothingElse(t *testing.T) {
 	}
 	require.Equal(t, http.StatusNotFound,
 		h.raw("POST /healthz HTTP/1.1\nHost: localhost\nContent-Length: 0\n\n").StatusCode)
-	require.Empty(t, h.upstream.taken())
+	require.Empty(t, h.upstream.newCalls())
 }

@@ -72,7 +72,7 @@ func (p *proxiedRequest) observe(a *http.Response) error {
 // observed holds the batches that an answer contains.
 type observed struct {
 	plan    string
-	facts   []store.BatchInfo // one for each batch
+	infos   []store.BatchInfo // one for each batch
 	digests []digest          // of the JSON of each batch
 	err     error             // the last reason why batches could not be parsed
 	bad     int               // number of batches that could not be parsed
@@ -114,7 +114,7 @@ func (o *observed) read(body []byte, id string) {
 		o.fail(err)
 		return
 	}
-	o.facts, o.digests = append(o.facts, batchinfo.Of(b, store.FromGateway)), append(o.digests, sha256.Sum256(body))
+	o.infos, o.digests = append(o.infos, batchinfo.Of(b, store.FromGateway)), append(o.digests, sha256.Sum256(body))
 }
 
 func (o *observed) fail(err error) {
@@ -187,13 +187,13 @@ func (r *recorder) record(of *observed) {
 		r.metrics.GatewayObserved(of.plan, metrics.ObservedUnreadable, of.bad)
 		r.warn(of, "answer of Sinch could not be parsed, its batches are looked up when needed", of.err)
 	}
-	if r.skipRecorded(of); len(of.facts) == 0 {
+	if r.skipRecorded(of); len(of.infos) == 0 {
 		return
 	}
 	select {
 	case r.slots <- struct{}{}:
 	default:
-		r.metrics.GatewayObserved(of.plan, metrics.ObservedLost, len(of.facts))
+		r.metrics.GatewayObserved(of.plan, metrics.ObservedLost, len(of.infos))
 		err := errors.New("too many answers wait for the store")
 		r.warn(of, "batches not recorded, they are looked up when needed", err)
 		return
@@ -224,9 +224,9 @@ func (r *recorder) recordAll(of *observed, late *atomic.Bool) {
 	var workers errgroup.Group
 	workers.SetLimit(recordWorkers)
 	at := store.Now()
-	for i, facts := range of.facts {
+	for i, info := range of.infos {
 		workers.Go(func() error {
-			if err := r.recordOne(ctx, store.Arrival{Plan: of.plan, At: at, Entry: facts}); err != nil {
+			if err := r.recordOne(ctx, store.Arrival{Plan: of.plan, At: at, Entry: info}); err != nil {
 				r.metrics.GatewayObserved(of.plan, metrics.ObservedLost, 1)
 				return err
 			}
@@ -235,7 +235,7 @@ func (r *recorder) recordAll(of *observed, late *atomic.Bool) {
 				result = metrics.ObservedLate
 			}
 			r.metrics.GatewayObserved(of.plan, result, 1)
-			r.remember(store.BatchKey{Plan: of.plan, BatchID: facts.BatchID}, of.digests[i])
+			r.remember(store.BatchKey{Plan: of.plan, BatchID: info.BatchID}, of.digests[i])
 			return nil
 		})
 	}
@@ -261,13 +261,13 @@ func (r *recorder) skipRecorded(of *observed) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	kept := 0
-	for i, facts := range of.facts {
-		if r.lastRecorded[store.BatchKey{Plan: of.plan, BatchID: facts.BatchID}] != of.digests[i] {
-			of.facts[kept], of.digests[kept] = facts, of.digests[i]
+	for i, info := range of.infos {
+		if r.lastRecorded[store.BatchKey{Plan: of.plan, BatchID: info.BatchID}] != of.digests[i] {
+			of.infos[kept], of.digests[kept] = info, of.digests[i]
 			kept++
 		}
 	}
-	of.facts, of.digests = of.facts[:kept], of.digests[:kept]
+	of.infos, of.digests = of.infos[:kept], of.digests[:kept]
 }
 
 func (r *recorder) remember(key store.BatchKey, as digest) {

@@ -65,10 +65,10 @@ func TestBatchesAreRecordedFromEachOperation(t *testing.T) {
 			b := h.batch(batchSent)
 			if !c.recorded {
 				require.Nil(t, b)
-				require.Zero(t, h.learned("recorded")+h.learned("late"))
+				require.Zero(t, h.observed("recorded")+h.observed("late"))
 				return
 			}
-			require.Equal(t, 1.0, h.learned("recorded")+h.learned("late"))
+			require.Equal(t, 1.0, h.observed("recorded")+h.observed("late"))
 			require.Equal(t, store.FlagWanted, b.Flag)
 			require.Equal(t, &store.BatchInfo{
 				BatchID: batchSent, FeedbackEnabled: true, ReportKind: "per_recipient", ClientReference: "otp/1",
@@ -98,8 +98,8 @@ func TestABatchIsRecordedBeforeItsAnswerEnds(t *testing.T) {
 		}
 	}
 	h.drain() // the last batches may still be being recorded, and are counted only then
-	require.LessOrEqual(t, unknown, h.learned("late"))
-	require.Equal(t, 20.0, h.learned("recorded")+h.learned("late"))
+	require.LessOrEqual(t, unknown, h.observed("late"))
+	require.Equal(t, 20.0, h.observed("recorded")+h.observed("late"))
 }
 
 func TestEveryBatchOfAListIsRecorded(t *testing.T) {
@@ -114,7 +114,7 @@ func TestEveryBatchOfAListIsRecorded(t *testing.T) {
 	require.NotNil(t, h.batch("B1"))
 	require.NotNil(t, h.batch("B2"))
 	require.Nil(t, h.batch("B3"), "member names are case-sensitive")
-	require.Equal(t, 3.0, h.learned("unreadable"))
+	require.Equal(t, 3.0, h.observed("unreadable"))
 	require.LessOrEqual(t, h.store.Calls(storetest.Record), 4, "unchanged batches are not recorded again")
 }
 
@@ -167,7 +167,7 @@ func TestUnreadableAnswersPassAndAreCounted(t *testing.T) {
 			a := h.call(http.MethodPost, "/batches", "{}")
 			require.Equal(t, c.body, string(a.Content))
 			h.drain()
-			require.Equal(t, 1.0, h.learned("unreadable"))
+			require.Equal(t, 1.0, h.observed("unreadable"))
 			require.Zero(t, h.store.Calls(storetest.Record))
 			require.Contains(t, h.log.String(), "looked up when needed")
 			require.Contains(t, h.log.String(), c.why)
@@ -176,7 +176,7 @@ func TestUnreadableAnswersPassAndAreCounted(t *testing.T) {
 	h := newFixture(t, nil)
 	h.upstream.answers(http.StatusOK, "[]")
 	h.call(http.MethodGet, "/batches", "")
-	require.Equal(t, 1.0, h.learned("unreadable"), "the answer is not a list")
+	require.Equal(t, 1.0, h.observed("unreadable"), "the answer is not a list")
 }
 
 // TestABlockedStoreDelaysNoSend blocks the store until the answer has arrived.
@@ -189,7 +189,7 @@ func TestABlockedStoreDelaysNoSend(t *testing.T) {
 	h.store.Heal()
 	h.drain()
 	require.NotNil(t, h.batch(batchSent))
-	require.Equal(t, 1.0, h.learned("late"))
+	require.Equal(t, 1.0, h.observed("late"))
 }
 
 func TestAStoreFailureLosesOnlyTheBatchInfo(t *testing.T) {
@@ -205,7 +205,7 @@ func TestAStoreFailureLosesOnlyTheBatchInfo(t *testing.T) {
 			require.Equal(t, batchJSON(batchSent, ""), string(a.Content))
 			h.call(http.MethodPost, "/batches", "{}")
 			h.drain()
-			require.Equal(t, 1.0, h.learned("lost"))
+			require.Equal(t, 1.0, h.observed("lost"))
 			require.NotNil(t, h.batch(batchSent), "the next answer records it")
 			require.Contains(t, h.log.String(), "batches not recorded")
 		})
@@ -221,7 +221,7 @@ func TestTooManyAnswersAreNotQueued(t *testing.T) {
 	}
 	h.upstream.answers(http.StatusCreated, batchJSON(batchSent, ""))
 	require.Equal(t, http.StatusCreated, h.call(http.MethodPost, "/batches", "{}").StatusCode)
-	require.Equal(t, 1.0, h.learned("lost"))
+	require.Equal(t, 1.0, h.observed("lost"))
 	require.Zero(t, h.store.Calls(storetest.Record))
 }
 

@@ -30,7 +30,7 @@ func TestATokenThatSinchRefuses(t *testing.T) {
 		a := h.do(r)
 		require.Equal(t, http.StatusUnauthorized, a.StatusCode, name)
 		require.Equal(t, "Bearer", a.Header.Get("WWW-Authenticate"))
-		require.Len(t, h.upstream.taken(), 1)
+		require.Len(t, h.upstream.newCalls(), 1)
 		r = h.request(http.MethodPost, feedbackTail, strings.NewReader("{"))
 		r.Header.Set("Authorization", "Bearer wrong")
 		require.Equal(t, http.StatusUnauthorized, h.do(r).StatusCode, "without a valid token the body is not judged")
@@ -49,41 +49,41 @@ func TestATokenIsCheckedOnce(t *testing.T) {
 	}
 	confirm()
 	confirm()
-	require.Len(t, h.upstream.taken(), 1)
+	require.Len(t, h.upstream.newCalls(), 1)
 
 	h.upstream.answers(http.StatusUnauthorized, "") // of an unrelated call
 	h.call(http.MethodGet, "/groups", "")
-	h.upstream.taken()
+	h.upstream.newCalls()
 	h.serveBatch("")
 	confirm()
-	require.Len(t, h.upstream.taken(), 1, "a 401 makes the gateway forget the token")
+	require.Len(t, h.upstream.newCalls(), 1, "a 401 makes the gateway forget the token")
 
 	other := newFixture(t, nil)
 	other.recordBatch(true, 0)
 	other.upstream.answers(http.StatusOK, "{}")
 	other.call(http.MethodGet, "/groups", "")
 	other.call(http.MethodGet, "/batches/..%2Fx", "")
-	other.upstream.taken()
+	other.upstream.newCalls()
 	other.call(http.MethodPost, feedbackTail, oneRecipient)
-	require.Len(t, other.upstream.taken(), 1, "a success of another path does not prove the token")
+	require.Len(t, other.upstream.newCalls(), 1, "a success of another path does not prove the token")
 
 	third := newFixture(t, nil)
 	third.recordBatch(true, 0)
 	third.upstream.answers(http.StatusOK, `{"batches":[]}`)
 	third.call(http.MethodGet, "/batches", "")
-	third.upstream.taken()
+	third.upstream.newCalls()
 	third.call(http.MethodPost, feedbackTail, oneRecipient)
-	require.Empty(t, third.upstream.taken(), "a success of a list proves the token")
+	require.Empty(t, third.upstream.newCalls(), "a success of a list proves the token")
 }
 
 // TestConcurrentTokenChecksShareOneLookup makes many confirmations wait for one check of their token.
 func TestConcurrentTokenChecksShareOneLookup(t *testing.T) {
 	h := newFixture(t, nil)
 	h.recordBatch(true, 0)
-	asked, goOn := make(chan struct{}, 100), make(chan struct{})
+	called, goOn := make(chan struct{}, 100), make(chan struct{})
 	h.upstream.does(func(w http.ResponseWriter, r *http.Request) {
 		h.upstream.record(r)
-		asked <- struct{}{}
+		called <- struct{}{}
 		<-goOn
 		_, _ = io.WriteString(w, `{"batches":[]}`)
 	})
@@ -94,11 +94,11 @@ func TestConcurrentTokenChecksShareOneLookup(t *testing.T) {
 			assert.Equal(t, http.StatusAccepted, h.call(http.MethodPost, feedbackTail, oneRecipient).StatusCode)
 		})
 	}
-	<-asked
+	<-called
 	h.store.AwaitCalls(storetest.Read, callers) // each caller's next step is the lookup
 	close(goOn)
 	all.Wait()
-	require.Less(t, len(h.upstream.taken()), callers)
+	require.Less(t, len(h.upstream.newCalls()), callers)
 }
 
 func TestTokensExpireAndAreBounded(t *testing.T) {
@@ -139,11 +139,11 @@ func TestConfirmationsWithThePlansToken(t *testing.T) {
 		return h.do(r).StatusCode
 	}
 	require.Equal(t, http.StatusUnauthorized, confirm(callerToken))
-	require.Empty(t, h.upstream.taken())
+	require.Empty(t, h.upstream.newCalls())
 	require.Equal(t, http.StatusAccepted, confirm("Bearer app-token"))
 	got := h.upstream.only(t)
 	require.Equal(t, "Bearer token-of-the-plan", got.header.Get("Authorization"))
 	require.Equal(t, "/xms/v1/plan-a/batches/"+batchSent, got.uri)
 	require.Equal(t, http.StatusAccepted, confirm("Bearer app-token"))
-	require.Empty(t, h.upstream.taken(), "no further lookup is needed")
+	require.Empty(t, h.upstream.newCalls(), "no further lookup is needed")
 }

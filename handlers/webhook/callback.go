@@ -139,19 +139,19 @@ func (p *Webhook) verifyUnpacked(c *gin.Context, h *endpoint, sent []byte) error
 func (p *Webhook) record(ctx context.Context, h *endpoint, body []byte) (dlr.Type, metrics.Outcome, error) {
 	callback, err := dlr.Parse(body)
 	outcome := metrics.Stored
-	var news store.Entry
+	var entry store.Entry
 	switch misread, failed := errors.AsType[*dlr.ParseError](err); {
 	case failed:
-		outcome, news = metrics.Quarantined, store.Quarantined{Reason: misread.Reason, Type: misread.Type, Raw: body}
+		outcome, entry = metrics.Quarantined, store.Quarantined{Reason: misread.Reason, Type: misread.Type, Raw: body}
 		h.quarantined(ctx, misread)
 	case callback.Report == nil:
 		return callback.Type, metrics.Inbound, nil
 	default:
-		news = store.Report{Report: callback.Report, Raw: body, Source: store.FromCallback}
+		entry = store.Report{Report: callback.Report, Raw: body, Source: store.FromCallback}
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.storeTimeout)
 	defer cancel()
-	arrival := store.Arrival{Plan: h.plan, At: store.Now(), Entry: news}
+	arrival := store.Arrival{Plan: h.plan, At: store.Now(), Entry: entry}
 	return callback.Type, outcome, p.recorder.Record(ctx, arrival)
 }
 
