@@ -11,15 +11,17 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// Access authenticates the callers of the private listener. Use New.
+// Access checks the credentials, the Host and the origin of requests to the private listener. New returns it. Several
+// goroutines may use it.
 type Access struct {
 	basic, bearer []Digest
 	challenges    []string // values of WWW-Authenticate; nil if no credentials are configured
 	crossOrigin   *http.CrossOriginProtection
 }
 
-// New returns the access for private.credentials. basic and bearer are alternatives. Without any, Check accepts every
-// caller on this machine, so the listener must not be reachable from others.
+// New returns the Access for private.credentials: basic are its user names and passwords, bearer its tokens. A request
+// needs any one of them. If both lists are empty, Check accepts every caller, so only this machine may be able to reach
+// the listener. The error names the configuration key of each invalid credential.
 func New(basic []Basic, bearer []string) (*Access, error) {
 	a := &Access{bearer: DigestsOf(bearer), crossOrigin: http.NewCrossOriginProtection()}
 	var faults Faults
@@ -44,17 +46,19 @@ func New(basic []Basic, bearer []string) (*Access, error) {
 	return a, nil
 }
 
-// Challenges returns the values of WWW-Authenticate for an answer 401. It is nil if no credentials are configured.
+// Challenges returns the values of the header WWW-Authenticate for an answer 401, or nil if no credentials are
+// configured. The slice must not be modified.
 func (a *Access) Challenges() []string { return a.challenges }
 
-// Loopback reports whether only this machine can reach a listener at the address.
+// Loopback reports whether only this machine can reach a listener at address, a host and a port such as
+// "127.0.0.1:8081". It returns false for an invalid address.
 func Loopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	return err == nil && LoopbackHost(host)
 }
 
-// LoopbackHost reports whether a host is this machine. Of host names only localhost counts, since any other may resolve
-// to anything.
+// LoopbackHost reports whether host, a name or an IP address without a port, is this machine. The only name that counts
+// is localhost, since any other name may resolve to any address.
 func LoopbackHost(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.Unmap().IsLoopback() || strings.EqualFold(host, "localhost")
@@ -63,8 +67,8 @@ func LoopbackHost(host string) bool {
 // ErrCredentials means that a request has no credential, or a wrong one.
 var ErrCredentials = errors.New("this listener requires a credential; the request has none or a wrong one")
 
-// Check returns nil if the request is authenticated, or if no credentials are configured and CheckHost accepts the
-// request.
+// Check authenticates r. If credentials are configured it returns nil for a valid credential, else ErrCredentials. If no
+// credentials are configured it returns the result of CheckHost.
 func (a *Access) Check(r *http.Request) error {
 	if a.challenges == nil {
 		return CheckHost(r.Host)
@@ -82,7 +86,8 @@ func (a *Access) Check(r *http.Request) error {
 	return ErrCredentials
 }
 
-// CheckOrigin returns a problem for a request that a page of another site makes a browser send.
+// CheckOrigin stops cross-site request forgery: it returns a problem, answered 403, if r is a cross-site request of a
+// browser that may change something, else nil.
 func (a *Access) CheckOrigin(r *http.Request) error {
 	if a.crossOrigin.Check(r) == nil {
 		return nil
@@ -90,9 +95,9 @@ func (a *Access) CheckOrigin(r *http.Request) error {
 	return problem.Forbidden(http.StatusForbidden, "requests from pages of other sites are refused")
 }
 
-// CheckHost stops DNS rebinding: a web site could have its own name resolve to this machine, and its pages, open in a
-// browser here, could then read every answer. So without credentials only localhost and IP addresses are accepted as
-// Host. With credentials there is no such danger, since a browser does not send them to another name.
+// CheckHost stops DNS rebinding, with which a web page in a browser on this machine could read every answer. host is
+// the Host of a request. CheckHost returns nil for localhost and IP addresses, else a problem that is answered 421. With
+// credentials the check is not needed, since a browser does not send credentials to another name.
 func CheckHost(host string) error {
 	name := host
 	if h, _, err := net.SplitHostPort(host); err == nil {

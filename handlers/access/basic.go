@@ -9,7 +9,7 @@ import (
 // Basic is a user name and a password for HTTP Basic authentication.
 type Basic struct{ User, Password string }
 
-// Check calls report for each part that cannot be used, username or password, and says why.
+// Check calls report for each invalid part of b. member is username or password, text says what is wrong and what to do.
 func (b Basic) Check(report func(member, text string)) {
 	switch {
 	case b.User == "":
@@ -22,10 +22,11 @@ func (b Basic) Check(report func(member, text string)) {
 	}
 }
 
-// Faults collects what a Check reports about the configuration below a key.
+// Faults collects the errors that the Check methods of the configuration report. Join them with errors.Join.
 type Faults []error
 
-// At returns the function to pass to a Check of the member at key.
+// At returns the report function to pass to a Check method. It appends an error to f that names the configuration key:
+// key, a dot and the reported member, or only key if the member is empty.
 func (f *Faults) At(key string) func(member, text string) {
 	return func(member, text string) {
 		*f = append(*f, fmt.Errorf("%s: %s", strings.TrimSuffix(key+"."+member, "."), text))
@@ -49,7 +50,7 @@ func (b Basic) Digests() []Digest {
 	return found
 }
 
-// latin1 encodes text in ISO 8859-1. It reports false if the encoding lacks a character of text.
+// latin1 encodes text in ISO 8859-1. possible is false if the encoding does not have every character of text.
 func latin1(text string) (narrow string, possible bool) {
 	var bytes []byte
 	for _, r := range text {

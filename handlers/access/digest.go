@@ -12,7 +12,7 @@ type Digest [sha256.Size]byte
 // DigestOf returns the digest of a secret.
 func DigestOf(secret string) Digest { return sha256.Sum256([]byte(secret)) }
 
-// DigestsOf returns the digest of each secret.
+// DigestsOf returns the digest of each secret, in the same order; nil for no secrets.
 func DigestsOf(secrets []string) []Digest {
 	var digests []Digest
 	for _, s := range secrets {
@@ -21,7 +21,7 @@ func DigestsOf(secrets []string) []Digest {
 	return digests
 }
 
-// In reports whether others contains d. Its duration does not depend on the position of the match.
+// In reports whether others contains d. It compares d with all of others, so its duration does not depend on a match.
 func (d Digest) In(others []Digest) bool {
 	equal := 0
 	for i := range others {

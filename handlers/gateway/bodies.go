@@ -40,8 +40,8 @@ func (in *requestBody) failure() error {
 	return nil
 }
 
-// whole reads the rest of the body; length is its Content-Length, or negative if unknown. It returns a problem if the
-// body does not arrive completely.
+// whole reads the whole body. length is the request's Content-Length in bytes, negative if unknown. The error is that
+// of problem.Unread, for a body that is too large or incomplete.
 func (in *requestBody) whole(length int64) ([]byte, error) {
 	var body []byte
 	var err error
@@ -80,7 +80,8 @@ func (a *answerBody) Close() error {
 	return a.ReadCloser.Close()
 }
 
-// proxyLog logs what httputil.ReverseProxy reports, which is answers that broke off on either side, at level Debug.
+// proxyLog is the writer of httputil.ReverseProxy's log. It logs each line at level Debug, since the lines are about
+// answers that broke off on either side.
 type proxyLog struct{ log *slog.Logger }
 
 func (l proxyLog) Write(line []byte) (int, error) {

@@ -9,8 +9,9 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// completeSend inserts missing members into the body of a send if the plan has a Callback: delivery_report if the
-// batch wants feedback, callback_url if it requests reports. Only then the body is read before Sinch is called.
+// completeSend inserts missing members into the body of a send: delivery_report if the batch wants feedback,
+// callback_url if the batch requests reports. It does nothing for other operations and for a plan without a Callback.
+// It reads the whole body; the error is the problem of a body that is too large or incomplete.
 func (p *proxiedRequest) completeSend() error {
 	callback := *p.plan.callback.Load()
 	if callback == "" || p.operation != metrics.GatewaySend ||
@@ -36,13 +37,14 @@ func (p *proxiedRequest) completeSend() error {
 	return nil
 }
 
-// insertion is a text that replaces the given number of bytes at an offset of a body.
+// insertion puts text at offset at of a body, in place of the next instead bytes.
 type insertion struct {
 	at, instead int
 	text        string
 }
 
-// spliced returns a reader of body with the insertions applied. They must be sorted by offset.
+// spliced returns a reader of body with the insertions put applied. put must be sorted by offset. The reader uses body,
+// which must not be modified.
 func spliced(body []byte, put []insertion) io.Reader {
 	var parts []io.Reader
 	from := 0
@@ -57,8 +59,8 @@ func spliced(body []byte, put []insertion) io.Reader {
 // status.
 const reportDefault = "per_recipient_final"
 
-// completion returns the insertions that complete a send; none if the body is not a JSON object. A null member counts
-// as missing.
+// completion returns the insertions, sorted by offset, that complete a send. body is the send's JSON, callback the URL
+// of the webhook. A null member counts as missing. The result is empty if body is not a JSON object.
 func completion(body []byte, callback string) []insertion {
 	object := bytes.TrimSpace(body)
 	if !json.Valid(body) || object[0] != '{' {
@@ -102,7 +104,7 @@ func completion(body []byte, callback string) []insertion {
 
 func absent(value []byte) bool { return value == nil || string(value) == "null" }
 
-// requestsReports reports whether the value of delivery_report requests reports.
+// requestsReports reports whether kind, the JSON value of delivery_report, requests reports: a string but not "none".
 func requestsReports(kind []byte) bool {
 	var s string
 	return json.Unmarshal(kind, &s) == nil && s != "none"

@@ -15,8 +15,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// recordFeedback records delivery feedback for the relay to send, instead of passing it on. It answers as Sinch would,
-// but 202 only when the confirmation is durable.
+// recordFeedback records the caller's delivery feedback as a confirmation, which the relay sends to Sinch later. It
+// answers as Sinch would, but 202 only when the confirmation is durable. It returns the problem if it wrote no answer.
 func (p *proxiedRequest) recordFeedback() error {
 	confirmation, invalid, err := p.readFeedback()
 	if err != nil {
@@ -58,10 +58,10 @@ func (p *proxiedRequest) knownBatch(ctx context.Context) (*store.Batch, error) {
 	return b, nil
 }
 
-// feedbackBatch returns what is known about the batch, or nil if the batch is unknown, after Sinch has accepted the
-// caller's token. Unless the store already has the batch as wanting feedback, it fetches the batch from Sinch and
-// records it; with tokenOnly it only checks the token. If Sinch answers other than 200, that answer is returned as
-// refusal, for the caller.
+// feedbackBatch returns the info about the batch in the path, after Sinch has accepted the caller's token. known is the
+// batch in the store, or nil. Unless known wants feedback, feedbackBatch fetches the batch from Sinch and records it;
+// with tokenOnly it only verifies the token. info is nil for an unknown batch. refusal is Sinch's answer other than 200,
+// to be forwarded.
 func (p *proxiedRequest) feedbackBatch(ctx context.Context, known *store.Batch, tokenOnly bool) (
 	info *store.BatchInfo, refusal *lookup, err error,
 ) {
@@ -100,7 +100,7 @@ func (p *proxiedRequest) confirm(ctx context.Context, c store.Confirmation) erro
 	return nil
 }
 
-// record blocks until n is durable.
+// record blocks until n, an entry about the plan of the request, is durable. The error is a problem.
 func (p *proxiedRequest) record(ctx context.Context, n store.Entry) error {
 	if err := p.store.Record(ctx, store.Arrival{Plan: p.plan.ID, At: store.Now(), Entry: n}); err != nil {
 		return notRecorded("record", err)
@@ -108,8 +108,8 @@ func (p *proxiedRequest) record(ctx context.Context, n store.Entry) error {
 	return nil
 }
 
-// notRecorded returns the problem that the store failed. It is unknown whether the store kept anything; a repeat
-// changes nothing.
+// notRecorded returns the problem for a store call that failed with err; tried names the call for the log. The entry may
+// be stored all the same; a repeat of the request counts once.
 func notRecorded(tried string, err error) error {
 	refused := problem.OfStore(fmt.Errorf("%s: %w", tried, err))
 	refused.Detail = "the confirmation may not be recorded; retry later"
@@ -126,15 +126,15 @@ func violation(text string) *invalidBody {
 	return &invalidBody{Code: "syntax_constraint_violation", Text: text}
 }
 
-// answerInvalid answers 400 with w as JSON, as Sinch does for an invalid request.
+// answerInvalid answers 400 with w as JSON, in the form of Sinch's own answers to invalid requests.
 func (p *proxiedRequest) answerInvalid(w *invalidBody) {
 	body, _ := json.Marshal(w) // two strings can be encoded
 	p.w.Header().Set("Content-Type", "application/json")
 	p.answer(http.StatusBadRequest, body)
 }
 
-// readFeedback reads and parses the confirmation. If Sinch would refuse the body, readFeedback returns the answer to
-// send instead of an error.
+// readFeedback reads and parses the body of a feedback call. If Sinch would refuse the body, the *invalidBody is the
+// answer to send. The error is the problem of a body that is too large, incomplete or badly encoded.
 func (p *proxiedRequest) readFeedback() (store.Confirmation, *invalidBody, error) {
 	body, err := p.body.whole(p.r.ContentLength)
 	if err != nil {
@@ -157,7 +157,8 @@ func (p *proxiedRequest) readFeedback() (store.Confirmation, *invalidBody, error
 	return c, invalid, nil
 }
 
-// parseFeedback parses the body of a feedback call by Sinch's rules. The error codes are Sinch's, the texts our own.
+// parseFeedback parses the body of a feedback call by Sinch's rules. The confirmation has no BatchID yet. The
+// *invalidBody is nil if the body is valid; its codes are Sinch's, its texts our own.
 func parseFeedback(body []byte) (store.Confirmation, *invalidBody) {
 	// A struct would match the name in any case. It must be exact, since an empty list means every recipient.
 	var members map[string]json.RawMessage
@@ -188,8 +189,8 @@ func parseFeedback(body []byte) (store.Confirmation, *invalidBody) {
 	return store.Confirmation{Recipients: recipients, WholeBatch: len(recipients) == 0}, nil
 }
 
-// isNumber reports whether Sinch accepts text as a phone number. For one invalid number Sinch would refuse the whole
-// call. Sinch accepts fewer separators than dlr.MSISDN, and requires three digits.
+// isNumber reports whether Sinch accepts text as a phone number. For one invalid phone number Sinch would refuse the
+// whole call. Sinch accepts fewer separators than dlr.MSISDN, and requires three digits.
 func isNumber(text string) bool {
 	digits, ok := dlr.MSISDN(text)
 	return ok && len(digits) >= 3 && len(text) <= dlr.MaxNumber && strings.Trim(text, "+0123456789 -()[]") == "" &&

@@ -21,12 +21,14 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// Config configures the gateway: the plans it serves and who may call them. Zero members get the defaults.
+// Config configures the gateway: the plans that it serves and who may call them. Zero limits get their defaults.
 type Config struct {
 	Plans []Plan
-	// Listen is the address that the gateway is served on. It decides whether the Host header is checked.
+	// Listen is the address that the gateway is served on, as host:port. On a loopback address without credentials the
+	// Host of every request is checked.
 	Listen string
-	// Basic and Bearer are the private listener's credentials. They are required if a plan has a Client.
+	// Basic and Bearer are the private listener's credentials, Bearer its tokens. At least one is required if a plan
+	// has a Client.
 	Basic  []access.Basic
 	Bearer []string
 
@@ -44,17 +46,18 @@ func (Config) MarshalText() ([]byte, error) { return []byte("***"), nil }
 // Plan configures a plan whose API the gateway serves. ID and Endpoint are required.
 type Plan struct {
 	ID string
-	// Project is the id that callers with a project's access key use in place of the plan's id; empty for none.
+	// Project is the project id that clients with a project's access key send in place of ID; empty if there is no
+	// project.
 	Project string
 	// Endpoint is the URL of the plan at Sinch (sinch.Config.Endpoint).
 	Endpoint string
-	// Client replaces the caller's token by the plan's own. If it is nil the caller's token is passed on, and Sinch
-	// checks it.
+	// Client adds the plan's own token to each request in place of the caller's. If Client is nil, the caller's token
+	// is passed on, and Sinch checks the token.
 	Client *sinch.Client
 	// TakesFeedback makes the gateway record delivery feedback, for the relay to send, instead of passing it on.
 	TakesFeedback bool
-	// Callback is the URL of the plan's webhook. Sends that lack delivery_report or callback_url are completed with
-	// it. If it is empty, sends are not changed.
+	// Callback is the URL of the plan's webhook, for sends without a callback_url. If Callback is empty, no member is
+	// added to sends, neither callback_url nor delivery_report.
 	Callback string
 }
 
@@ -84,19 +87,20 @@ type Gateway struct {
 	traffic    *traffic
 }
 
-// servedPlan is the runtime state of one plan.
+// servedPlan is a configured plan with its parsed endpoint and its current webhook URL.
 type servedPlan struct {
 	Plan
 	endpoint *url.URL
 	callback atomic.Pointer[string]
 }
 
-// ErrOpenToken means that a plan has a Client although no credentials protect the gateway.
+// ErrOpenToken is the error of New for a plan with a Client but a Config without credentials: everybody could send
+// messages with the plan's own token.
 var ErrOpenToken = errors.New("plan lets everyone who reaches the gateway, even from this machine, send at your cost; " +
 	"set private.credentials, which callers then need, or gateway: {token: caller}")
 
-// New returns the gateway. It refuses a configuration that would let anybody send messages at the plan owner's
-// cost.
+// New returns the gateway. It records batches and confirmations in s. The error wraps ErrOpenToken if c would let
+// anybody send messages at the plan owner's cost. Call Drain before s is closed.
 func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Gateway, error) {
 	c = c.withDefaults()
 	g := &Gateway{
@@ -144,8 +148,8 @@ func (g *Gateway) indexPlans(plans []Plan) error {
 	return nil
 }
 
-// SetCallbacks replaces the webhook URLs, by plan id, for sends that arrive from now on. A plan that New got
-// without a Callback is ignored: its sends stay unchanged.
+// SetCallbacks replaces Plan.Callback for sends that arrive from now on. urls maps plan ids to webhook URLs; plans that
+// are not in urls keep theirs. A plan that New got without a Callback is ignored: its sends stay unchanged.
 func (g *Gateway) SetCallbacks(urls map[string]string) {
 	for _, p := range g.plans {
 		if callback, given := urls[p.ID]; given && p.Callback != "" {
@@ -167,8 +171,8 @@ func (g *Gateway) Handler() http.Handler {
 	}))
 }
 
-// Before returns a handler that serves the gateway's requests and passes all others to next. The gateway needs direct
-// access to the connection, so no middleware may stand in front of it.
+// Before returns a handler that serves the requests below /xms/v1/ and passes all others to next. Serve the handler
+// without a middleware in front, because the gateway sets the deadlines of the connection.
 func (g *Gateway) Before(next http.Handler) http.Handler {
 	return listener.WithoutTrace(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isGateway(r) {
@@ -179,7 +183,8 @@ func (g *Gateway) Before(next http.Handler) http.Handler {
 	}))
 }
 
-// ServeHTTP serves a request for which isGateway is true.
+// ServeHTTP serves a request whose path is below /xms/v1/: it passes the request on to Sinch, or answers a problem.
+// Handler and Before call it; it does not refuse TRACE.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p := newProxiedRequest(g, w, r)
 	defer p.end()
@@ -196,15 +201,15 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Drain refuses new requests and blocks until no request is in flight and every observed batch is recorded, or until
-// ctx ends. Closing the store ends what is then still being recorded.
+// Drain makes the gateway answer new requests with 503. It blocks until no request is in flight and every batch in
+// Sinch's answers is recorded, or until ctx ends. Then the store may be closed, which ends recordings that still run.
 func (g *Gateway) Drain(ctx context.Context) {
 	g.traffic.drain(ctx)
 	g.transport.CloseIdleConnections()
 }
 
-// authorize returns nil if the request may use the plan. A plan without a Client accepts every token, since Sinch
-// checks it.
+// authorize returns nil if r may use plan, else the problem to answer. plan is nil if it is not configured. A plan
+// without a Client accepts every token, since Sinch checks the token.
 func (g *Gateway) authorize(r *http.Request, plan *servedPlan) error {
 	if g.checksHost {
 		if err := access.CheckHost(r.Host); err != nil {

@@ -23,8 +23,9 @@ type lookup struct {
 	body   []byte
 }
 
-// get sends a GET to Sinch with the token that the caller's request would be sent with; tail follows the plan in the
-// path. Concurrent calls with the same plan, token and tail share one answer.
+// get sends a GET of our own to Sinch, with the token that the caller's request would be sent with. tail is the escaped
+// path, and the query, after the plan's endpoint. get blocks up to config.Timeout. Concurrent calls with the same plan,
+// token and tail get the same *lookup, which must not be modified.
 func (p *proxiedRequest) get(tail string) (*lookup, error) {
 	key := p.plan.ID + "\n" + string(p.token[:]) + "\n" + tail
 	answer, err, _ := p.lookups.Do(key, func() (any, error) {
@@ -68,8 +69,8 @@ func (p *proxiedRequest) getOnce(ctx context.Context, tail string) (*lookup, err
 	return &lookup{a.StatusCode, a.Header, body}, nil
 }
 
-// checkToken finds out whether Sinch accepts the caller's token for the plan. If Sinch answers other than 200, that
-// answer is returned as refusal, for the caller.
+// checkToken asks Sinch for a list of one batch, to find out whether Sinch accepts the caller's token for the plan.
+// refusal is Sinch's answer other than 200, to be forwarded; it is nil if the token is accepted. err is a problem.
 func (p *proxiedRequest) checkToken() (refusal *lookup, err error) {
 	answer, err := p.get("/batches?page_size=1")
 	if err != nil {
@@ -82,8 +83,8 @@ func (p *proxiedRequest) checkToken() (refusal *lookup, err error) {
 	return nil, nil
 }
 
-// fetchBatch fetches the batch in the path from Sinch. If Sinch answers other than 200, that answer is returned as
-// refusal, for the caller.
+// fetchBatch fetches the batch whose id is in the path from Sinch. b is nil unless Sinch answers 200. refusal is Sinch's
+// answer other than 200, to be forwarded. err is a problem.
 func (p *proxiedRequest) fetchBatch() (b *sinch.Batch, refusal *lookup, err error) {
 	answer, err := p.get("/batches/" + url.PathEscape(p.batchID))
 	if err != nil {
@@ -99,14 +100,14 @@ func (p *proxiedRequest) fetchBatch() (b *sinch.Batch, refusal *lookup, err erro
 	return b, nil, nil
 }
 
-// accept remembers the caller's token as accepted by Sinch. The plan's own token is not remembered.
+// accept adds the caller's token to the cache of accepted tokens. For a plan with its own token accept does nothing.
 func (p *proxiedRequest) accept() {
 	if p.plan.Client == nil {
 		p.tokens.accept(p.plan.ID, p.token)
 	}
 }
 
-// lookupFailed returns the problem that a GET of our own got no valid answer.
+// lookupFailed returns the problem for a GET of our own that got no valid answer because of err.
 func (p *proxiedRequest) lookupFailed(err error) error {
 	p.outcome = metrics.GatewayUnreachable
 	refused := p.upstream(err)
@@ -125,7 +126,8 @@ func (p *proxiedRequest) forward(a *lookup) {
 	p.answer(a.status, a.body)
 }
 
-// answer writes an answer of our own in place of Sinch's.
+// answer answers the caller with status and body instead of passing the request on to Sinch. The outcome of the request
+// follows from status.
 func (p *proxiedRequest) answer(status int, body []byte) {
 	p.status, p.answering, p.outcome = status, true, outcomeOfStatus(status)
 	if len(body) == 0 {

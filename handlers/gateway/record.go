@@ -36,8 +36,9 @@ const (
 	maxRemembered    = 4096                   // batches whose last recorded content is remembered
 )
 
-// observe records the batches in an answer of Sinch. It first reads the answer to its end, up to maxObserved bytes: if
-// the answer breaks off it returns an error, so that the caller gets a problem instead of half an answer.
+// observe records the batches in a, an answer of Sinch, before the caller gets the answer. It reads the body of a up to
+// maxObserved bytes, and replaces the body by a reader of the same bytes. If the answer breaks off, observe returns an
+// error, so that the caller gets a problem instead of half an answer.
 func (p *proxiedRequest) observe(a *http.Response) error {
 	switch p.operation {
 	case metrics.GatewaySend, metrics.GatewayUpdate, metrics.GatewayReplace, metrics.GatewayCancel,
@@ -78,7 +79,8 @@ type observed struct {
 	bad     int               // number of batches that could not be parsed
 }
 
-// observed parses the batches of an answer. unread is the reason why body is incomplete, or nil.
+// observed parses the batches in body, the body of an answer of Sinch. encoding is its Content-Encoding. unread is the
+// reason why body is incomplete, or nil.
 func (p *proxiedRequest) observed(encoding string, body []byte, unread error) *observed {
 	o := &observed{plan: p.plan.ID}
 	if unread != nil {
@@ -107,7 +109,8 @@ func (p *proxiedRequest) observed(encoding string, body []byte, unread error) *o
 	return o
 }
 
-// read parses a batch. id is the batch that was requested, or empty if the answer may be about any.
+// read parses body, the JSON of one batch, and adds the batch to o. id is the batch id in the request's path; if it is
+// empty, any batch is accepted.
 func (o *observed) read(body []byte, id string) {
 	b, err := readBatch(body, id)
 	if err != nil {
@@ -122,8 +125,8 @@ func (o *observed) fail(err error) {
 	o.bad++
 }
 
-// readBatch parses an answer that must contain a batch; if id is not empty, the batch with this id. Its errors contain
-// no part of the answer.
+// readBatch parses body, which must be the JSON of a batch as Sinch returns it. If id is not empty, the batch must have
+// this id. The error contains no part of body.
 func readBatch(body []byte, id string) (*sinch.Batch, error) {
 	b, err := sinch.ParseBatch(body)
 	if err != nil {
@@ -141,8 +144,8 @@ func readBatch(body []byte, id string) (*sinch.Batch, error) {
 // errEncoding means that a body has a Content-Encoding other than gzip.
 var errEncoding = errors.New("the Content-Encoding is not gzip")
 
-// decompressed decodes body by its Content-Encoding. It returns errEncoding for an unknown one, and an
-// *http.MaxBytesError for more than limit bytes.
+// decompressed decodes body, whose Content-Encoding is encoding. It returns body itself if body is not compressed. It
+// returns errEncoding for an unknown encoding, and an *http.MaxBytesError if gzip decompresses to more than limit bytes.
 func decompressed(encoding string, body []byte, limit int64) ([]byte, error) {
 	switch strings.ToLower(encoding) {
 	case "", "identity":
@@ -165,7 +168,8 @@ func decompressed(encoding string, body []byte, limit int64) ([]byte, error) {
 	return plain, nil
 }
 
-// recorder records observed batches. It delays no answer for longer than recordPatience, even if the store fails.
+// recorder records the batches in Sinch's answers. slots is a semaphore for the answers being recorded. No answer waits
+// longer than recordPatience, even if the store fails.
 type recorder struct {
 	*Gateway
 	slots chan struct{}
@@ -180,8 +184,8 @@ func newRecorder(g *Gateway) *recorder {
 	}
 }
 
-// record records the batches. It blocks until they are durable, but no longer than recordPatience; after that the
-// recording goes on in the background.
+// record records the batches of one answer, and counts and logs failures. It blocks until every batch is durable or has
+// failed, but at most for recordPatience; after that the recording goes on in the background.
 func (r *recorder) record(of *observed) {
 	if of.err != nil {
 		r.metrics.GatewayObserved(of.plan, metrics.ObservedUnreadable, of.bad)
@@ -216,7 +220,8 @@ func (r *recorder) record(of *observed) {
 	}
 }
 
-// recordAll blocks until every batch is durable or has failed.
+// recordAll records all batches, and blocks until every batch is durable or has failed. Once late is set, recorded
+// batches count as late.
 func (r *recorder) recordAll(of *observed, late *atomic.Bool) {
 	// The recording goes on after the request has ended. It ends early if the store closes.
 	ctx, cancel := context.WithTimeout(context.Background(), recordPatience+recordTime)
@@ -255,8 +260,8 @@ func (r *recorder) recordOne(ctx context.Context, a store.Arrival) (err error) {
 	return r.store.Record(ctx, a)
 }
 
-// skipRecorded removes the batches that were last recorded with the same content: an application may fetch a batch
-// many times.
+// skipRecorded removes from of, in place, the batches whose last recorded JSON is the same: an application may fetch a
+// batch many times.
 func (r *recorder) skipRecorded(of *observed) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

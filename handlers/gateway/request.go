@@ -21,7 +21,7 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// proxiedRequest is one request in the gateway.
+// proxiedRequest is the state of one request to the gateway, from its arrival to the end of its answer.
 type proxiedRequest struct {
 	*Gateway
 	route
@@ -49,7 +49,7 @@ func newProxiedRequest(g *Gateway, w http.ResponseWriter, r *http.Request) *prox
 	return p
 }
 
-// serve answers the request, or returns the error that refuses it.
+// serve answers the request, or returns the error with which refuse must answer it.
 func (p *proxiedRequest) serve() error {
 	if err := p.authorize(p.r, p.plan); err != nil {
 		return err
@@ -83,8 +83,9 @@ func (p *proxiedRequest) serve() error {
 	return p.proxy()
 }
 
-// setLimits limits the size of the body, the time for it to arrive, and the time for Sinch to begin its answer. It
-// overrides the server's own time-outs, which are too short for both.
+// setLimits limits the size of the body, the time for the body to arrive, and the time for Sinch to begin its answer. It
+// overrides the http.Server's timeouts, which are too short. It returns an *http.MaxBytesError if the Content-Length is
+// over the limit.
 func (p *proxiedRequest) setLimits() error {
 	if p.r.ContentLength > p.config.MaxBody {
 		return &http.MaxBytesError{Limit: p.config.MaxBody}
@@ -126,8 +127,8 @@ func (p *proxiedRequest) proxy() error {
 	return nil
 }
 
-// rewrite sets the target of a request to Sinch. The rest of the request stays unchanged, except for the headers that
-// sanitize removes.
+// rewrite sets the URL of r.Out, the request to Sinch: the plan's endpoint followed by the caller's path. sanitize changes
+// some headers; everything else stays unchanged.
 func (p *proxiedRequest) rewrite(r *httputil.ProxyRequest) {
 	to := *p.plan.endpoint
 	to.RawPath = strings.TrimRight(p.plan.endpoint.EscapedPath(), "/") + p.tail
@@ -138,7 +139,8 @@ func (p *proxiedRequest) rewrite(r *httputil.ProxyRequest) {
 	sanitize(r)
 }
 
-// answered processes Sinch's answer before the caller gets it.
+// answered processes a, Sinch's answer, before the caller gets it: it updates the tokens, records the batches, and wraps
+// the body in an answerBody. After an error the caller gets a problem instead of a.
 func (p *proxiedRequest) answered(a *http.Response) error {
 	if a.StatusCode == http.StatusSwitchingProtocols {
 		p.guard.Stop()
@@ -160,8 +162,8 @@ func (p *proxiedRequest) answered(a *http.Response) error {
 	return nil
 }
 
-// updateTokens evaluates the status of Sinch's answer: it remembers an accepted token of a caller, forgets a refused
-// one, and reports a refused token of the plan to its Client.
+// updateTokens evaluates the status of a, Sinch's answer. It adds an accepted token of a caller to the cache and deletes
+// a refused token from the cache. It reports a refused token of the plan to the plan's Client.
 func (p *proxiedRequest) updateTokens(a *http.Response) {
 	switch {
 	case p.plan.Client != nil:
@@ -193,7 +195,7 @@ func (p *proxiedRequest) unanswered(err error) error {
 	return p.upstream(err)
 }
 
-// repeatable reports whether the caller may repeat the call without a further effect.
+// repeatable reports whether the request is idempotent: the caller may repeat it without a further effect.
 func (p *proxiedRequest) repeatable() bool {
 	switch p.operation {
 	case metrics.GatewaySend, metrics.GatewayUpdate:
@@ -204,8 +206,8 @@ func (p *proxiedRequest) repeatable() bool {
 	return true
 }
 
-// upstream returns the problem for a call to which Sinch gave no complete answer. Its detail tells the caller whether
-// to repeat the call.
+// upstream returns the problem for a call to Sinch that got no complete answer because of err. The status is 504 after a
+// timeout, else 502. The detail tells the caller whether to repeat the call.
 func (p *proxiedRequest) upstream(err error) *problem.Problem {
 	refused := &problem.Problem{Kind: problem.KindUpstream, Cause: err}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() ||
@@ -227,7 +229,8 @@ func (p *proxiedRequest) upstream(err error) *problem.Problem {
 	return refused
 }
 
-// noToken returns the problem that the plan's access token could not be obtained.
+// noToken returns the problem for a request whose plan has a project's access key, after the fetch of the access token
+// failed with err.
 func (p *proxiedRequest) noToken(err error) error {
 	p.outcome = metrics.GatewayUnreachable
 	refused := p.upstream(err)
@@ -235,7 +238,7 @@ func (p *proxiedRequest) noToken(err error) error {
 	return refused
 }
 
-// refuse answers the request with the problem for err. It logs each kind of problem at most once every LogEvery.
+// refuse answers the request with the problem for err. It logs each kind of problem at most once every problem.LogEvery.
 func (p *proxiedRequest) refuse(err error) {
 	refused := problem.Of(err)
 	if refused.Kind == problem.KindUnauthorized {
@@ -273,8 +276,8 @@ func (p *proxiedRequest) end() {
 	}
 }
 
-// panicked returns the problem for a panic. If Sinch may have received a call that must not be repeated, the problem
-// warns of that.
+// panicked returns the problem for a panic, described by err. If Sinch may have received a call that is not repeatable,
+// the problem is that of upstream, whose detail says so.
 func (p *proxiedRequest) panicked(err error) *problem.Problem {
 	if p.connected.Load() && !p.repeatable() {
 		return p.upstream(err)
@@ -282,7 +285,8 @@ func (p *proxiedRequest) panicked(err error) *problem.Problem {
 	return &problem.Problem{Kind: problem.KindInternal, Cause: err}
 }
 
-// planID returns the plan's id, or "" for a plan that is not configured, since callers may invent any number of ids.
+// planID returns the id of the plan for the log, or "" if the plan is not configured: callers may invent any number of
+// ids.
 func (p *proxiedRequest) planID() string {
 	if p.plan == nil {
 		return ""

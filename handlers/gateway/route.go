@@ -42,7 +42,8 @@ func routeOf(r *http.Request) route {
 	return to
 }
 
-// staysInPlan reports whether every server resolves the tail to a path below the plan. Servers differ: some decode a
+// staysInPlan reports whether every server resolves tail, the escaped path after the plan, below the plan. Servers
+// differ: some decode a
 // path more than once, treat a backslash as a slash, drop parameters after a semicolon, cut at an encoded question
 // mark or number sign, or ignore spaces at the end of a segment. Some fold other alphabets into ASCII or end at a
 // control character. Sinch's paths need none of these.
@@ -64,7 +65,8 @@ func staysInPlan(tail string) bool {
 	return true
 }
 
-// operationOf returns the operation of a call, and the id of the batch in its path, decoded.
+// operationOf returns the operation of a call and the decoded batch id in its path, or "" for a path without a batch id.
+// tail is the escaped path after the plan.
 func operationOf(method, tail string) (op metrics.GatewayOperation, batchID string) {
 	path := strings.Split(strings.TrimPrefix(tail, "/"), "/")
 	for i := range path {
@@ -101,7 +103,8 @@ func pick(method string, of operations) metrics.GatewayOperation {
 	return metrics.GatewayOther
 }
 
-// unescaped decodes a segment of a path. The escapes are valid, since net/http has parsed them.
+// unescaped decodes the percent-encoding of a path or of a segment of a path. The escapes are valid, since net/http has
+// parsed the path.
 func unescaped(segment string) string {
 	s, _ := url.PathUnescape(segment)
 	return s

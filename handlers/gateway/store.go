@@ -8,8 +8,8 @@ import (
 
 // Store is the part of the store that the gateway uses. See store.Store for the errors.
 type Store interface {
-	// Record blocks until a is durable.
+	// Record blocks until a is durable. After an error a may be durable or not.
 	Record(ctx context.Context, a store.Arrival) error
-	// Batch returns one batch, or store.ErrNotFound.
+	// Batch returns the batch with the given key, or store.ErrNotFound.
 	Batch(ctx context.Context, key store.BatchKey) (*store.Batch, error)
 }

@@ -7,15 +7,15 @@ import (
 )
 
 const (
-	tokenMemory = 5 * time.Minute
-	maxTokens   = 1024
+	tokenMemory = 5 * time.Minute // how long an accepted token is cached
+	maxTokens   = 1024            // entries of the cache
 )
 
 // digest is the SHA-256 of a token, or of the JSON of a batch.
 type digest = [sha256.Size]byte
 
-// tokens is a bounded cache of the callers' tokens that Sinch accepted, by plan and digest. An entry is valid for
-// tokenMemory.
+// tokens is a cache of the callers' tokens that Sinch accepted, by plan id and digest. It has at most maxTokens entries;
+// an entry is valid for tokenMemory.
 type tokens struct {
 	mu   sync.Mutex
 	good map[tokenKey]time.Time // time of expiry; guarded by mu
@@ -45,7 +45,8 @@ func (t *tokens) accept(plan string, token digest) {
 	t.good[key] = now.Add(tokenMemory)
 }
 
-// makeRoom deletes the expired entries; if none has expired, arbitrary ones. A lost entry costs one call to Sinch.
+// makeRoom deletes the entries whose time has passed at now. If the cache is still full, it deletes an arbitrary entry,
+// which costs one call to Sinch later. The caller holds mu.
 func (t *tokens) makeRoom(now time.Time) {
 	for key, until := range t.good {
 		if !now.Before(until) {

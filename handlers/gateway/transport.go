@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Time-outs of the connections to Sinch and to callers.
+// Timeouts of the connections to Sinch and to callers. setLimits adds some of them to the configured timeouts.
 const (
 	// maxRequestTime limits a request whose steps have time limits of their own.
 	maxRequestTime = time.Hour
@@ -18,7 +18,8 @@ const (
 	stallTime = 30 * time.Second // without progress of an answer, on either side
 )
 
-// newTransport returns a transport that changes nothing: it does not compress, decompress or follow redirects.
+// newTransport returns a transport that does not compress, decompress or follow redirects. timeout limits the time for
+// Sinch to begin its answer.
 func newTransport(timeout time.Duration) *http.Transport {
 	dialer := &net.Dialer{Timeout: dialTime}
 	return &http.Transport{
@@ -38,7 +39,8 @@ func newTransport(timeout time.Duration) *http.Transport {
 	}
 }
 
-// buffers is a pool of the buffers that answers are copied through. It implements httputil.BufferPool.
+// buffers is the httputil.BufferPool of the buffers through which ReverseProxy copies answers. All buffers have
+// bufferSize bytes.
 type buffers struct{ pool sync.Pool }
 
 const bufferSize = 32 << 10
@@ -52,12 +54,12 @@ func (b *buffers) Get() []byte {
 
 func (b *buffers) Put(buf []byte) { b.pool.Put((*[bufferSize]byte)(buf)) }
 
-// traffic counts requests in flight, so that drain can wait for them.
+// traffic counts requests in flight and their background work, so that drain can wait for both.
 type traffic struct {
 	mu       sync.Mutex
 	inFlight int           // guarded by mu
 	draining bool          // guarded by mu
-	idle     chan struct{} // closed when draining and none is in flight
+	idle     chan struct{} // closed when draining and inFlight is 0
 }
 
 func newTraffic() *traffic { return &traffic{idle: make(chan struct{})} }

@@ -15,8 +15,9 @@ import (
 	"github.com/dlrloop/dlrloop/store/storetest"
 )
 
-// HalfClose sends request to h, blocks its call of op in the store, closes the sending side, and unblocks the call
-// once net/http has noticed that. It returns the answer.
+// HalfClose sends request, the bytes of an HTTP request, to h on a real connection. h calls operation op of the store s,
+// where HalfClose blocks the call; then it closes the connection's sending side, and releases the call once net/http
+// has canceled the request's context. It returns the status and the body of the answer.
 func HalfClose(t *testing.T, h http.Handler, s *storetest.Failing, op storetest.Operation,
 	request string,
 ) (status int, body string) {
@@ -47,7 +48,8 @@ func HalfClose(t *testing.T, h http.Handler, s *storetest.Failing, op storetest.
 	return status, body
 }
 
-// RawRequest returns the bytes of a request; header holds complete lines.
+// RawRequest returns the bytes of an HTTP/1.1 request for HalfClose. header holds complete lines that end in \r\n, or
+// nothing; Host and Content-Length are added.
 func RawRequest(method, path, header, body string) string {
 	return fmt.Sprintf("%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n%s\r\n%s", method, path, len(body),
 		header, body)

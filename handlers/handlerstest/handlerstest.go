@@ -39,7 +39,7 @@ func OpenStore(t *testing.T) *boltstore.Store {
 // Quiet returns a logger that discards everything.
 func Quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// Log is a log that can be read while it is written.
+// Log keeps log lines in memory. It may be read while loggers write to it; the zero value is empty.
 type Log struct {
 	mu  sync.Mutex
 	buf bytes.Buffer // guarded by mu
@@ -52,7 +52,7 @@ func (l *Log) Write(p []byte) (int, error) {
 	return l.buf.Write(p)
 }
 
-// String returns what was logged so far.
+// String returns all lines logged so far.
 func (l *Log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -64,13 +64,13 @@ func (l *Log) Logger() *slog.Logger {
 	return slog.New(slog.NewJSONHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-// Reply is an answer with its whole body.
+// Reply is an HTTP answer whose body was read into Content.
 type Reply struct {
 	*http.Response
 	Content []byte
 }
 
-// Problem is a problem as a client decodes it.
+// Problem is the body of a problem+json answer as a client decodes it.
 type Problem struct {
 	Type      string `json:"type"`
 	Title     string `json:"title"`
@@ -80,7 +80,8 @@ type Problem struct {
 	RequestID string `json:"request_id"`
 }
 
-// Problem requires the answer to be a problem and returns it.
+// Problem decodes the answer as problem+json. It fails the test if the answer is not a problem, or if the status in the
+// body differs from that of the answer.
 func (a Reply) Problem(t *testing.T) Problem {
 	t.Helper()
 	require.Equal(t, "application/problem+json", a.Header.Get("Content-Type"))
@@ -90,7 +91,7 @@ func (a Reply) Problem(t *testing.T) Problem {
 	return p
 }
 
-// BasicHeader returns the value of Authorization for user:password.
+// BasicHeader returns the value of the header Authorization for HTTP Basic. userAndPassword is "user:password".
 func BasicHeader(userAndPassword string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(userAndPassword))
 }

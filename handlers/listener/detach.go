@@ -7,9 +7,9 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// Detach returns a copy of ctx that does not end when the caller's connection closes; it ends after limit. net/http
-// cancels a request's context as soon as the caller closes its sending side. Such a caller may still read the answer,
-// and the work for it must not stop halfway.
+// Detach returns a copy of ctx, the context of a request, that ends only after limit or when the returned function is
+// called. net/http cancels ctx as soon as the client closes its sending side, but such a client may still read the
+// answer, and the work for the answer must not stop halfway.
 func Detach(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), limit)
 }

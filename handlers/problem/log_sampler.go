@@ -9,7 +9,8 @@ import (
 // callbacks fail alike; the metrics count all of them.
 const LogEvery = 5 * time.Second
 
-// LogSampler limits the log lines about problems: one per kind every LogEvery.
+// LogSampler limits log lines about problems to one per Kind every LogEvery. The zero value is ready to use, also by
+// several goroutines.
 type LogSampler struct {
 	kinds [len(kinds)]struct {
 		last     atomic.Int64 // Unix nanoseconds
@@ -17,8 +18,8 @@ type LogSampler struct {
 	}
 }
 
-// Allow reports whether to log a problem of kind k now. If so, unlogged is the number of problems of this kind that
-// were not logged since the last one.
+// Allow reports whether to log a problem of kind k now. If ok is true, unlogged is the number of problems of this kind
+// that were not logged since the last log line, and the caller must log; else unlogged is 0.
 func (s *LogSampler) Allow(k Kind) (unlogged int64, ok bool) {
 	of, now := &s.kinds[k], time.Now().UnixNano()
 	last := of.last.Load()

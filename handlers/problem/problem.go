@@ -16,10 +16,12 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Kind identifies a type of problem. Each has a section in docs/problems.md.
+// Kind identifies a type of problem. Each kind has a section in docs/problems.md, and the type of a problem is the URL
+// of that section.
 type Kind uint8
 
-// The kinds of problems.
+// The kinds of problems that dlrloop answers. Of selects the kind for an error; the array kinds holds the title, the
+// status and the log level of each kind.
 const (
 	KindInternal Kind = iota
 	KindUnavailable
@@ -99,9 +101,10 @@ func (p *Problem) Error() string {
 	return p.Detail + ": " + p.Cause.Error()
 }
 
+// Unwrap returns the Cause.
 func (p *Problem) Unwrap() error { return p.Cause }
 
-// StatusCode returns the HTTP status of the answer.
+// StatusCode returns the HTTP status of the answer: Status, or that of the kind if Status is 0.
 func (p *Problem) StatusCode() int {
 	if p.Status != 0 {
 		return p.Status
@@ -109,29 +112,35 @@ func (p *Problem) StatusCode() int {
 	return kinds[p.Kind].status
 }
 
-// NotFound returns the problem that the named thing does not exist, such as "batch X of plan Y".
+// NotFound returns the *Problem, answered 404, that something does not exist. what names it, such as "batch X of plan
+// Y".
 func NotFound(what string) error {
 	return &Problem{Kind: KindNotFound, Detail: what + " was not found"}
 }
 
-// BadParameter returns the problem of a query parameter: its name, what is wrong, and what is allowed.
+// BadParameter returns the *Problem, answered 400, of the query parameter name. wrong says what is wrong with the value,
+// allowed lists what is allowed; neither may quote the value, which may be a phone number.
 func BadParameter(name, wrong, allowed string) error {
 	detail := fmt.Sprintf("%s: %s; allowed: %s", name, wrong, allowed)
 	return &Problem{Kind: KindBadParameter, Parameter: name, Detail: detail}
 }
 
-// BadBody returns the problem of a request body. wrong says what is wrong and what is expected.
+// BadBody returns the *Problem, answered 400, of an invalid request body. wrong says what is wrong with the body and
+// what is expected.
 func BadBody(wrong string) error { return &Problem{Kind: KindBadBody, Detail: wrong} }
 
-// Unauthorized returns the problem of a missing or wrong credential. The caller must set WWW-Authenticate.
+// Unauthorized returns the *Problem, answered 401, of a missing or wrong credential. detail is the text for the client.
+// The handler must also set the header WWW-Authenticate.
 func Unauthorized(detail string) error { return &Problem{Kind: KindUnauthorized, Detail: detail} }
 
-// Forbidden returns the problem for a request that is refused whatever its credentials are.
+// Forbidden returns the *Problem for a request that is refused whatever its credentials are. status is 403 or 421,
+// detail the text for the client.
 func Forbidden(status int, detail string) error {
 	return &Problem{Kind: KindForbidden, Status: status, Detail: detail}
 }
 
-// Of converts the error of a handler. An error of unknown kind becomes KindInternal.
+// Of converts an error of a handler into the problem to answer. err must not be nil. If err wraps a *Problem, Of returns
+// that *Problem itself; an error that Of does not know becomes KindInternal.
 func Of(err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
@@ -154,9 +163,9 @@ func Of(err error) *Problem {
 	return &Problem{Kind: KindInternal, Detail: "see the log for this request id", Cause: err}
 }
 
-// OfStore returns the problem for a call of the store that failed with err; err names the call. KindBusy stands for a
-// store that is busy or closed, or did not answer in time, KindUnavailable for every other error. Both are answered 503
-// with Retry-After. The caller may replace the Detail.
+// OfStore returns a new problem for a call of the store that failed with err; err names the call. The kind is KindBusy
+// if the store is busy or closed or did not answer in time, else KindUnavailable. Both are answered 503 with
+// Retry-After. The caller may replace the Detail.
 func OfStore(err error) *Problem {
 	if Of(err).Kind == KindBusy {
 		return &Problem{Kind: KindBusy, Detail: "retry later", Cause: err}
@@ -164,8 +173,8 @@ func OfStore(err error) *Problem {
 	return &Problem{Kind: KindUnavailable, Detail: "the store failed, see the log; retry later", Cause: err}
 }
 
-// Unread returns the problem for a body whose reading ended with err: KindTooLarge for an *http.MaxBytesError, else
-// KindIncomplete.
+// Unread returns the error to answer when reading a request body failed with err. An *http.MaxBytesError is returned
+// unchanged, and Of converts it into KindTooLarge; any other err becomes the cause of a KindIncomplete problem.
 func Unread(err error) error {
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return err
@@ -176,23 +185,25 @@ func Unread(err error) error {
 // retryAfter is the value of Retry-After. Sinch ignores it.
 const retryAfter = 5 * time.Second
 
-// Failures writes the answers to errors and logs them.
+// Failures answers failed requests and logs each failure to Log, which must not be nil.
 type Failures struct{ Log *slog.Logger }
 
-// Fail ends the request with the problem for err and logs it.
+// Fail answers the request of c with the problem that Of returns for err, and logs the problem. No further handler of c
+// runs. The answer must not have begun.
 func (f Failures) Fail(c *gin.Context, err error) {
 	p := Of(err)
 	f.Report(c, p, p.Answer(c), 0)
 }
 
-// Answer ends the request with p. It returns the request id, by which the log line can be found.
+// Answer writes p as the answer to the request of c, and logs nothing. No further handler of c runs. Answer returns the
+// request id in the answer, to be passed to Report.
 func (p *Problem) Answer(c *gin.Context) (id string) {
 	c.Abort()
 	return p.Write(c.Writer, c.Request)
 }
 
-// Write writes p as the answer to r. It returns the request id, by which the log line can be found. Every error that
-// dlrloop itself answers is written here.
+// Write writes p to w as the answer to r, and returns the request id in the answer: the caller's, or a random one. Every
+// error that dlrloop itself answers is written here. The answer must not have begun.
 func (p *Problem) Write(w http.ResponseWriter, r *http.Request) (id string) {
 	if id = RequestID(r); id == "" {
 		id = rand.Text()
@@ -219,8 +230,8 @@ func (p *Problem) Write(w http.ResponseWriter, r *http.Request) (id string) {
 	return id
 }
 
-// Report logs that a request was answered with p. unlogged is the number of problems of this kind that were not logged
-// before it.
+// Report logs that the request of c was answered with p. id is the request id that Answer returned. unlogged is the
+// number of earlier problems of the same kind that a LogSampler left out, or 0.
 func (f Failures) Report(c *gin.Context, p *Problem, id string, unlogged int64) {
 	ctx, level := c.Request.Context(), kinds[p.Kind].level
 	if !f.Log.Enabled(ctx, level) {
@@ -237,7 +248,8 @@ func (f Failures) Report(c *gin.Context, p *Problem, id string, unlogged int64) 
 	f.Log.LogAttrs(ctx, level, "request refused", attrs...)
 }
 
-// RequestID returns the caller's X-Request-Id, or "" if it is missing, too long, or not printable ASCII.
+// RequestID returns the header X-Request-Id of r, or "" if the header is missing, is longer than 128 bytes, or contains
+// a space or anything but printable ASCII.
 func RequestID(r *http.Request) string {
 	id := r.Header.Get("X-Request-Id")
 	if len(id) > 128 {
