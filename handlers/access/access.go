@@ -20,8 +20,8 @@ type Access struct {
 }
 
 // New returns the Access for private.credentials: basic are its user names and passwords, bearer its tokens. A request
-// needs any one of them. If both lists are empty, Check accepts every caller, so only this machine may be able to reach
-// the listener. The error names the configuration key of each invalid credential.
+// needs any one of them. If both lists are empty, Check accepts every caller, so only this machine may be able to
+// reach the listener. The error names the configuration key of each invalid credential.
 func New(basic []Basic, bearer []string) (*Access, error) {
 	a := &Access{bearer: DigestsOf(bearer), crossOrigin: http.NewCrossOriginProtection()}
 	var faults Faults
@@ -57,8 +57,8 @@ func Loopback(address string) bool {
 	return err == nil && LoopbackHost(host)
 }
 
-// LoopbackHost reports whether host, a name or an IP address without a port, is this machine. The only name that counts
-// is localhost, since any other name may resolve to any address.
+// LoopbackHost reports whether host, a name or an IP address without a port, is this machine. The only name that
+// counts is localhost, since any other name may resolve to any address.
 func LoopbackHost(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.Unmap().IsLoopback() || strings.EqualFold(host, "localhost")
@@ -67,8 +67,8 @@ func LoopbackHost(host string) bool {
 // ErrCredentials means that a request has no credential, or a wrong one.
 var ErrCredentials = errors.New("this listener requires a credential; the request has none or a wrong one")
 
-// Check authenticates r. If credentials are configured it returns nil for a valid credential, else ErrCredentials. If no
-// credentials are configured it returns the result of CheckHost.
+// Check authenticates r. If credentials are configured it returns nil for a valid credential, else ErrCredentials. If
+// no credentials are configured it returns the result of CheckHost.
 func (a *Access) Check(r *http.Request) error {
 	if a.challenges == nil {
 		return CheckHost(r.Host)
@@ -96,8 +96,8 @@ func (a *Access) CheckOrigin(r *http.Request) error {
 }
 
 // CheckHost stops DNS rebinding, with which a web page in a browser on this machine could read every answer. host is
-// the Host of a request. CheckHost returns nil for localhost and IP addresses, else a problem that is answered 421. With
-// credentials the check is not needed, since a browser does not send credentials to another name.
+// the Host of a request. CheckHost returns nil for localhost and IP addresses, else a problem that is answered 421.
+// With credentials the check is not needed, since a browser does not send credentials to another name.
 func CheckHost(host string) error {
 	name := host
 	if h, _, err := net.SplitHostPort(host); err == nil {

@@ -9,7 +9,8 @@ import (
 // Basic is a user name and a password for HTTP Basic authentication.
 type Basic struct{ User, Password string }
 
-// Check calls report for each invalid part of b. member is username or password, text says what is wrong and what to do.
+// Check calls report for each invalid part of b. member is username or password, text says what is wrong and what to
+// do.
 func (b Basic) Check(report func(member, text string)) {
 	switch {
 	case b.User == "":

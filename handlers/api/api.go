@@ -16,13 +16,13 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// Config configures the private listener: its address, its callers' credentials and its time limits.
+// Config configures the private listener: its address, its callers' credentials and its timeouts.
 type Config struct {
-	// Listen is the address that the listener is served on. An address that other machines can reach requires
-	// credentials.
+	// Listen is the address that the listener is served on, as host:port. An address that other machines can reach
+	// requires credentials.
 	Listen string
-	// Basic and Bearer are alternative credentials for everything but the health checks. Without any, every caller on
-	// this machine is accepted.
+	// Basic and Bearer (tokens) are the credentials; a request to anything but the health checks needs one of them. If
+	// both are empty, every caller on this machine is accepted.
 	Basic  []access.Basic
 	Bearer []string
 	// Plans are the ids of the configured service plans. Batches can be registered only for these.
@@ -57,8 +57,9 @@ var openapiYAML []byte
 //go:embed index.html
 var indexHTML []byte
 
-// New returns the private listener's handler; scrape answers /metrics. It refuses a configuration that other
-// machines can reach without credentials, and invalid credentials.
+// New returns the private listener's handler. It reads and writes s; scrape answers /metrics; log gets the failed
+// requests. The error names the configuration key of invalid credentials, or of a Listen address that other machines
+// can reach although no credentials are set.
 func New(c Config, s Store, scrape http.Handler, log *slog.Logger) (*API, error) {
 	if len(c.Basic)+len(c.Bearer) == 0 && !access.Loopback(c.Listen) {
 		return nil, fmt.Errorf("private.listen: other machines can reach %q and could read phone numbers there: "+
@@ -82,7 +83,7 @@ func New(c Config, s Store, scrape http.Handler, log *slog.Logger) (*API, error)
 	return p, nil
 }
 
-// Handler returns the handler to serve.
+// Handler returns the HTTP handler of the private listener.
 func (p *API) Handler() http.Handler { return listener.WithoutTrace(p.engine) }
 
 func (p *API) routes(a *access.Access, scrape http.Handler) (*gin.Engine, error) {
@@ -136,8 +137,8 @@ func setHeaders(c *gin.Context) {
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 }
 
-// guard is a middleware that refuses callers without a valid credential, and requests that a page of another site
-// makes a browser send.
+// guard returns a middleware that refuses requests without a valid credential, and cross-site requests of a browser. a
+// checks both.
 func (p *API) guard(a *access.Access) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		err := a.Check(c.Request)

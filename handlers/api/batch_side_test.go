@@ -35,8 +35,8 @@ func (s server) side(t *testing.T, id string) sideReply {
 	return read[sideReply](t, s.get(t, "/api/v1/plans/acme-eu/batches/"+id))
 }
 
-// Feedback for the whole batch (an empty recipient list) has a state of its own. Its batch is listed as pending or dead
-// although no recipient is.
+// Feedback for the whole batch (an empty recipient list) has a state of its own. Its batch is listed as pending or
+// dead although no recipient is.
 func TestFeedbackForTheWholeBatch(t *testing.T) {
 	st := handlerstest.OpenStore(t)
 	s := serve(t, Config{}, st, handlerstest.Quiet())

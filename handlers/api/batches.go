@@ -37,7 +37,7 @@ func (p *API) batch(ctx context.Context, a *request) (any, error) {
 	return viewBatch(b), nil
 }
 
-// loggedView is an entry of a batch's report log.
+// loggedView is one report in a batch's report log, in the answer to …/reports.
 type loggedView struct {
 	ReceivedAt instant `json:"received_at"`
 	Type       string  `json:"type"`

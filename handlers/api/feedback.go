@@ -18,7 +18,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Values of the parameter state of /api/v1/feedback. The default is pending.
+// Values of the query parameter state of GET /api/v1/feedback. The default is pending.
 const (
 	feedbackPending = "pending"
 	feedbackDead    = "dead"
@@ -47,15 +47,16 @@ type requeueRequest struct {
 	All     bool   `json:"all"`
 }
 
-// requeueView is the result of a requeue. Batches counts the batches whose feedback is due now, Recipients those whose
-// feedback was dead. More means that the time was too short for all: repeat the request for the rest.
+// requeueView is the answer to a requeue. Batches counts the batches whose feedback is due now, Recipients the
+// recipients whose feedback was dead. More means that the time was too short for all batches: the client repeats the
+// request.
 type requeueView struct {
 	Batches    int  `json:"batches"`
 	Recipients int  `json:"recipients"`
 	More       bool `json:"more"`
 }
 
-// maxRequeueBody is in bytes. It far exceeds the length of the longest plan and batch id.
+// maxRequeueBody limits the bytes of a requeue's body. The longest plan id and batch id need far less.
 const maxRequeueBody = 16 << 10
 
 func (p *API) requeue(c *gin.Context) {
@@ -106,8 +107,8 @@ func readRequeue(c *gin.Context) (requeueRequest, error) {
 	return request, nil
 }
 
-// requeueBatch schedules the dead feedback of one batch again, and makes a waiting task due at once. For a batch that
-// has neither it does nothing and returns zeros.
+// requeueBatch makes the dead feedback of the batch key owed again, and makes a waiting task due now. For a batch
+// without dead feedback and without a task it does nothing and returns zeros.
 func (p *API) requeueBatch(ctx context.Context, key store.BatchKey) (v requeueView, err error) {
 	b, err := p.store.Batch(ctx, key)
 	if err != nil {
@@ -123,12 +124,13 @@ func (p *API) requeueBatch(ctx context.Context, key store.BatchKey) (v requeueVi
 	return requeueView{Batches: 1, Recipients: n}, nil
 }
 
-// requeueWorkers is the number of batches that are requeued concurrently: they share the syncs of the store.
+// requeueWorkers is how many batches are requeued concurrently, so that one group commit of the store serves many.
 const requeueWorkers = 32
 
-// requeuePlan makes the waiting tasks of a plan due, ends the plan's pause, and schedules its dead feedback again. An
-// empty plan means all plans. Dead feedback comes last: its new tasks could fail at once, and would then be requeued a
-// second time as waiting ones. Once half of Patience has passed, requeuePlan stops after the current page.
+// requeuePlan makes the waiting tasks of plan due, ends the plan's pause, and makes dead feedback owed again. An empty
+// plan means all plans. Dead feedback comes last, since its new tasks could fail at once and would then be requeued
+// again as waiting tasks. Once half of Config.Patience has passed, requeuePlan stops after the current page and sets
+// More.
 func (p *API) requeuePlan(ctx context.Context, plan string) (requeueView, error) {
 	r := &requeuing{queue: p.store, enough: time.Now().Add(p.config.Patience / 2)}
 	plans, err := []string{plan}, error(nil)
@@ -148,7 +150,7 @@ func (p *API) requeuePlan(ctx context.Context, plan string) (requeueView, error)
 	return requeueView{int(r.batches.Load()), int(r.recipients.Load()), r.more}, err
 }
 
-// pending returns the plans with pending feedback.
+// pending returns the ids of the plans with pending feedback.
 func (p *API) pending(ctx context.Context) (plans []string, err error) {
 	stats, err := p.store.Stats(ctx)
 	if err != nil {
@@ -162,7 +164,7 @@ func (p *API) pending(ctx context.Context) (plans []string, err error) {
 	return plans, nil
 }
 
-// requeuing requeues the feedback of many batches and counts it.
+// requeuing is the state of a requeue of many batches.
 type requeuing struct {
 	queue               Queue
 	enough              time.Time // no new page is started after it
@@ -170,8 +172,8 @@ type requeuing struct {
 	more                bool // it stopped before the last page
 }
 
-// waiting makes the waiting tasks of a plan due, which also ends the plan's pause. A plan may be paused although all
-// of its tasks are due: then waiting requeues one task to end the pause.
+// waiting makes the waiting tasks of plan due, which also ends the pause of the plan. If all tasks are due already,
+// waiting requeues one of these tasks, because the plan may be paused.
 func (r *requeuing) waiting(ctx context.Context, plan string) error {
 	before := r.batches.Load()
 	err := r.pages(ctx, store.TaskQuery{Plan: plan, Due: store.Now().Add(time.Millisecond)})
@@ -190,7 +192,7 @@ func (r *requeuing) waiting(ctx context.Context, plan string) error {
 	return nil
 }
 
-// pages requeues all batches that q lists, one page at a time.
+// pages requeues all batches that q lists, one page at a time. It sets r.more if r.enough passes before the last page.
 func (r *requeuing) pages(ctx context.Context, q store.TaskQuery) error {
 	for {
 		page, err := r.queue.Tasks(ctx, q)
@@ -220,7 +222,7 @@ func (r *requeuing) pages(ctx context.Context, q store.TaskQuery) error {
 	}
 }
 
-// batch requeues the feedback of one batch. It reports false if retention has deleted the batch meanwhile.
+// batch requeues the feedback of the batch key. found is false if retention has deleted the batch meanwhile.
 func (r *requeuing) batch(ctx context.Context, key store.BatchKey) (found bool, err error) {
 	n, err := r.queue.Requeue(ctx, key, store.Now())
 	if errors.Is(err, store.ErrNotFound) {

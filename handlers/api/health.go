@@ -30,7 +30,8 @@ func (p *API) readyz(c *gin.Context) {
 	c.String(http.StatusOK, "ready\n")
 }
 
-// indexStyle is the CSP hash of the style element of index.html. The browser accepts no other style.
+// indexStyle is the Content-Security-Policy hash of the style element of index.html; it must change with the style. A
+// browser applies no other style.
 const indexStyle = "sha256-LbZe0/igPxhk4UfhONdtlltvJavB935rr4S6naB4gUA="
 
 func (p *API) index(c *gin.Context) {

@@ -8,8 +8,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// instant is a time as the API writes it: RFC 3339 in UTC, always with milliseconds. Members with omitzero are left
-// out if it is zero.
+// instant is a time in an answer of the API: RFC 3339 in UTC, always with milliseconds.
 type instant struct{ time.Time }
 
 const instantLayout = "2006-01-02T15:04:05.000Z07:00"
@@ -26,8 +25,8 @@ type rawBytes struct {
 	Base64 []byte          `json:"raw_base64,omitempty"`
 }
 
-// showRaw requires valid UTF-8 besides valid JSON: encoding/json accepts any bytes within a string, other parsers do
-// not.
+// showRaw returns the view of b, the body of a callback, without copying b. Besides valid JSON it requires valid
+// UTF-8: encoding/json accepts any bytes within a string, other parsers do not.
 func showRaw(b []byte) rawBytes {
 	if utf8.Valid(b) && json.Valid(b) {
 		return rawBytes{Raw: b}
@@ -41,12 +40,12 @@ type pageView[T any] struct {
 	NextCursor string `json:"next_cursor,omitempty"`
 }
 
-// viewPage converts the items of a page with view.
+// viewPage converts each item of p with view, and keeps the cursor.
 func viewPage[T, V any](p store.Page[T], view func(T) V) pageView[V] {
 	return pageView[V]{Items: viewAll(p.Items, view), NextCursor: p.Next}
 }
 
-// viewAll never returns nil, so that an empty list is encoded as [].
+// viewAll converts each item with view. It never returns nil, so that an empty list is encoded as [].
 func viewAll[T, V any](items []T, view func(T) V) []V {
 	views := make([]V, 0, len(items))
 	for _, item := range items {

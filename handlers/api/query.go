@@ -14,9 +14,9 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// query reads the parameters of a request. Its methods record the first fault instead of returning it; call err after
-// the last one. Each parameter may be read once. A parameter that was never read is a fault, too: a misspelled filter
-// would otherwise select everything.
+// query reads the query parameters of a request. Its methods record the first fault instead of returning an error; err
+// returns the fault after all parameters were read. A given parameter that no method has read is a fault, too: a
+// misspelled filter would otherwise select everything.
 type query struct {
 	values url.Values
 	read   []string // names of the parameters read
@@ -32,14 +32,15 @@ func parseQuery(raw string) *query {
 	return q
 }
 
-// fail records the first fault. It never quotes the value, which may be a phone number: errors are logged.
+// fail records a fault of the parameter name, unless there is one already. wrong says what is wrong, allowed lists
+// what is allowed. Neither may quote the value, which may be a phone number: errors are logged.
 func (q *query) fail(name, wrong string, allowed ...string) {
 	if q.fault == nil {
 		q.fault = problem.BadParameter(name, wrong, strings.Join(allowed, ", "))
 	}
 }
 
-// text returns the value of a parameter, or "" if it is missing.
+// text returns the value of the parameter name, or "" if the parameter is missing.
 func (q *query) text(name string) string {
 	q.read = append(q.read, name)
 	given := q.values[name]
@@ -52,7 +53,7 @@ func (q *query) text(name string) string {
 	return given[0]
 }
 
-// oneOf returns a parameter that may only have one of the given values. If it is missing, oneOf returns the first.
+// oneOf returns the value of the parameter name, which must be one of allowed. The default is the first of allowed.
 func (q *query) oneOf(name string, allowed ...string) string {
 	s := q.text(name)
 	if s == "" {
@@ -64,13 +65,14 @@ func (q *query) oneOf(name string, allowed ...string) string {
 	return s
 }
 
-// status accepts any text, since Sinch may add statuses.
+// status returns the parameter name as a status. Any text is valid, since Sinch may add statuses.
 func (q *query) status(name string) dlr.Status { return dlr.ParseStatus(q.text(name)) }
 
-// latest is the last second of year 9999, the last that RFC 3339 can express, in Unix seconds.
+// latest is the last second of the year 9999 in Unix seconds. RFC 3339 cannot express a later time.
 const latest = 253402300799
 
-// time returns a time in UTC, truncated to the millisecond, or the zero time if the parameter is missing.
+// time returns the parameter name, given in RFC 3339 or Unix seconds, in UTC and truncated to the millisecond. It
+// returns the zero time if the parameter is missing.
 func (q *query) time(name string) time.Time {
 	s := q.text(name)
 	if s == "" {
@@ -95,7 +97,8 @@ func (q *query) ordered(from, to time.Time) {
 	}
 }
 
-// step returns a duration of whole minutes, from 1m to maxRange, or fallback if the parameter is missing.
+// step returns the parameter name, a duration of whole minutes from 1m to maxRange, or fallback if the parameter is
+// missing.
 func (q *query) step(name string, fallback time.Duration) time.Duration {
 	s := q.text(name)
 	if s == "" {
@@ -112,7 +115,7 @@ func (q *query) step(name string, fallback time.Duration) time.Duration {
 	return d
 }
 
-// paging returns the parameters cursor and limit, which every list has.
+// paging returns the parameters cursor and limit, which every list accepts. Both are zero if missing.
 func (q *query) paging() store.Paging {
 	p := store.Paging{Cursor: q.text("cursor")}
 	s := q.text("limit")
@@ -127,7 +130,7 @@ func (q *query) paging() store.Paging {
 	return p
 }
 
-// err returns the first fault, or nil. It must be called after all parameters have been read.
+// err returns the first fault as a *problem.Problem, or nil. Call it once, after all parameters have been read.
 func (q *query) err() error {
 	for _, name := range slices.Sorted(maps.Keys(q.values)) {
 		if slices.Contains(q.read, name) {

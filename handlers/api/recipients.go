@@ -45,7 +45,8 @@ func (p *API) recipient(ctx context.Context, a *request) (any, error) {
 	return viewRecipient(key, b.Flag, r), nil
 }
 
-// recipientBatches lists the batches that contain a number. The list is empty for an unknown number.
+// recipientBatches lists the batches that contain the phone number in the path. For an unknown phone number the list
+// is empty.
 func (p *API) recipientBatches(ctx context.Context, a *request) (any, error) {
 	paging := a.paging()
 	if err := a.err(); err != nil {

@@ -22,17 +22,19 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Limits of a registration. Sinch's largest batch has some megabytes of parameters.
+// Limits of one request that registers batches; above a limit the answer is 413. Sinch's largest batch has some
+// megabytes of parameters.
 const (
 	maxRegistered      = 4 << 20  // bytes of one batch
 	maxRegisteredLines = 10_000   // batches in one request
 	maxRegistration    = 64 << 20 // bytes of one request
 )
 
-// registrationWorkers is the number of batches that are recorded concurrently: they share the syncs of the store.
+// registrationWorkers is how many batches are recorded concurrently, so that one group commit of the store serves
+// many.
 const registrationWorkers = 32
 
-// registeredView is the number of batches that were recorded.
+// registeredView is the answer to a registration: the number of recorded batches, including unchanged ones.
 type registeredView struct {
 	Registered int `json:"registered"`
 }
@@ -70,7 +72,8 @@ func (p *API) doRegister(c *gin.Context) (registeredView, error) {
 	return r.ended(read(r, c))
 }
 
-// fetchNow returns the parameter check: whether missing reports of the batches are to be fetched from Sinch at once.
+// fetchNow reports whether the query parameter check is "now": missing reports of the batches are then fetched from
+// Sinch at once.
 func (q *query) fetchNow() bool {
 	s := q.text("check")
 	if s != "" && s != "now" {
@@ -79,7 +82,8 @@ func (q *query) fetchNow() bool {
 	return s == "now"
 }
 
-// readerOf returns the method that reads a body of the given Content-Type, or a 415 problem.
+// readerOf returns the method of registration that reads a body of the given Content-Type. The error is a problem that
+// is answered 415.
 func readerOf(contentType string) (func(*registration, *gin.Context) error, error) {
 	switch t, _, err := mime.ParseMediaType(contentType); {
 	case err == nil && t == "application/json":
@@ -104,7 +108,7 @@ type registration struct {
 	failed     atomic.Bool // set by the first store error: no more batches are read, those being recorded continue
 }
 
-// one reads a body that is a single batch.
+// one reads a body that is a single batch as JSON, and starts to record the batch.
 func (r *registration) one(c *gin.Context) error {
 	defer r.moveDeadlines()
 	r.moveDeadlines()
@@ -115,7 +119,8 @@ func (r *registration) one(c *gin.Context) error {
 	return r.submit(c.Request.Context(), body)
 }
 
-// lines reads a body of one batch per line and records the batches while it arrives. It skips empty lines.
+// lines reads a body of one batch per line (NDJSON), and records the batches while the body arrives. It skips empty
+// lines and stops at the first error.
 func (r *registration) lines(c *gin.Context) error {
 	defer r.moveDeadlines()
 	lines := bufio.NewScanner(http.MaxBytesReader(c.Writer, c.Request.Body, maxRegistration))
@@ -147,15 +152,17 @@ func (r *registration) lines(c *gin.Context) error {
 	return nil
 }
 
-// moveDeadlines gives the next batch its time to arrive and to be recorded. So a large body may take longer than the
-// server's time-outs, as long as it keeps arriving.
+// moveDeadlines extends the connection's deadlines so that the next batch can arrive and be recorded. So a large body
+// may take longer than the http.Server's timeouts, as long as the body keeps arriving.
 func (r *registration) moveDeadlines() {
 	// Only connections of tests support no deadlines.
 	_ = r.connection.SetReadDeadline(time.Now().Add(2 * r.config.Patience))
 	_ = r.connection.SetWriteDeadline(time.Now().Add(3 * r.config.Patience))
 }
 
-// submit parses a batch and starts to record it. It returns a KindBadBody problem if body is not a batch.
+// submit parses body, the JSON of one batch, and starts to record the batch. It blocks while registrationWorkers
+// batches are being recorded. It returns a KindBadBody problem if body is not a batch. body may be reused after the
+// call.
 func (r *registration) submit(ctx context.Context, body []byte) error {
 	b, err := sinch.ParseBatch(body)
 	if err != nil {
@@ -184,9 +191,9 @@ func (r *registration) record(ctx context.Context, entry store.Entry) error {
 	return nil
 }
 
-// ended waits for the batches being recorded and returns the result of the request. misread is the reason why the body
-// was not read to its end, or nil. An error of the store takes precedence, since it allows a retry of the same
-// request.
+// ended blocks until no batch is being recorded, and returns the result of the request. misread is the reason why the
+// body was not read to its end, or nil. An error of the store takes precedence over misread, since the client may then
+// retry the same request.
 func (r *registration) ended(misread error) (registeredView, error) {
 	failed := r.workers.Wait()
 	kept := int(r.kept.Load())
@@ -203,7 +210,7 @@ func (r *registration) ended(misread error) (registeredView, error) {
 	return registeredView{kept}, nil
 }
 
-// inLine adds the line number to the problem of err.
+// inLine returns a copy of the problem of err whose detail names line n, counted from 1.
 func inLine(n int, err error) error {
 	p := *problem.Of(err)
 	p.Detail = fmt.Sprintf("line %d: %s", n, p.Detail)

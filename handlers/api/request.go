@@ -21,7 +21,8 @@ type request struct {
 	path gin.Params
 }
 
-// segment returns a parameter of the path, decoded. The escapes are valid, since net/http has parsed them.
+// segment returns the decoded path parameter name of the route, such as "plan". The escapes are valid, since net/http
+// has parsed the path.
 func (a *request) segment(name string) string {
 	s, _ := url.PathUnescape(a.path.ByName(name))
 	return s
@@ -31,8 +32,8 @@ func (a *request) batch() store.BatchKey {
 	return store.BatchKey{Plan: a.segment("plan"), BatchID: a.segment("id")}
 }
 
-// failed returns the problem for a read of the store that failed with err. tried names the operation, such as "list
-// batches". The value of an invalid cursor is not quoted, since it may contain a phone number and errors are logged.
+// failed returns the problem for a call of the store that failed with err. tried names the call, such as "list
+// batches". The problem does not quote an invalid cursor, which may contain a phone number: errors are logged.
 func failed(tried string, err error) error {
 	err = fmt.Errorf("%s: %w", tried, err)
 	switch {
@@ -44,7 +45,8 @@ func failed(tried string, err error) error {
 	return problem.OfStore(err)
 }
 
-// failedBatch is failed for an operation on one batch. It turns store.ErrNotFound into KindNotFound.
+// failedBatch is failed for a call about the batch key; the name of the batch follows tried. store.ErrNotFound becomes
+// KindNotFound.
 func failedBatch(tried string, key store.BatchKey, err error) error {
 	batch := fmt.Sprintf("batch %s of plan %s", key.BatchID, key.Plan)
 	if errors.Is(err, store.ErrNotFound) {
@@ -53,7 +55,8 @@ func failedBatch(tried string, key store.BatchKey, err error) error {
 	return failed(tried+" "+batch, err)
 }
 
-// read returns a handler that answers with f's result as JSON. The context of f ends after the configured Patience.
+// read returns a handler that answers with the result of f as JSON, or with the problem of its error. The context of f
+// ends after Config.Patience.
 func (p *API) read(f func(context.Context, *request) (any, error)) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		ctx, cancel := context.WithTimeout(c.Request.Context(), p.config.Patience)
@@ -68,7 +71,8 @@ func (p *API) read(f func(context.Context, *request) (any, error)) gin.HandlerFu
 	}
 }
 
-// answerJSON writes v as JSON with status 200. It does not escape HTML, so that raw callbacks stay as they came.
+// answerJSON writes v as JSON with status 200. It does not escape HTML, so that raw callbacks stay as they came. After
+// an error, which is that v cannot be encoded, nothing is written.
 func answerJSON(c *gin.Context, v any) error {
 	var body bytes.Buffer
 	e := json.NewEncoder(&body)

@@ -14,11 +14,11 @@ type Store interface {
 	Totals
 	Queue
 	Recorder
-	// Ready returns nil if an arrival would be made durable now.
+	// Ready blocks until it is known whether an arrival would be made durable now, and returns nil if so.
 	Ready(ctx context.Context) error
 }
 
-// Batches reads batches and what Sinch reported about them.
+// Batches is the part of the store that reads batches, their report logs and the quarantine.
 type Batches interface {
 	Batch(ctx context.Context, key store.BatchKey) (*store.Batch, error)
 	Batches(ctx context.Context, q store.BatchQuery) (store.Page[*store.Batch], error)
@@ -26,27 +26,27 @@ type Batches interface {
 	Quarantine(ctx context.Context, p store.Paging) (store.Page[store.QuarantineEntry], error)
 }
 
-// Recipients reads the recipients of batches.
+// Recipients is the part of the store that reads recipients: one, all of a batch, or one phone number in all batches.
 type Recipients interface {
 	Recipient(ctx context.Context, key store.BatchKey, number string) (*store.Recipient, error)
 	Recipients(ctx context.Context, key store.BatchKey, q store.RecipientQuery) (store.Page[*store.Recipient], error)
 	RecipientBatches(ctx context.Context, number string, p store.Paging) (store.Page[store.RecipientInBatch], error)
 }
 
-// Totals reads figures over many batches.
+// Totals is the part of the store that reads totals of plans, counts per minute, and the gauges.
 type Totals interface {
 	Stats(ctx context.Context) ([]store.PlanStats, error)
 	Timeseries(ctx context.Context, plan string, from, to time.Time) ([]store.MinuteCount, error)
 	Gauges() store.Gauges
 }
 
-// Queue lists and requeues feedback tasks.
+// Queue is the part of the store that lists the batches with feedback tasks, and requeues the feedback of a batch.
 type Queue interface {
 	Tasks(ctx context.Context, q store.TaskQuery) (store.Page[*store.Batch], error)
 	Requeue(ctx context.Context, key store.BatchKey, now time.Time) (int, error)
 }
 
-// Recorder makes registered batches durable.
+// Recorder is the part of the store that makes registered batches durable. Record blocks until a is durable.
 type Recorder interface {
 	Record(ctx context.Context, a store.Arrival) error
 }

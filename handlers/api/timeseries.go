@@ -11,14 +11,14 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Limits of one timeseries.
+// Limits of one timeseries; a request above a limit is answered 400.
 const (
-	maxPoints = 10_000
+	maxPoints = 10_000 // steps
 	maxRange  = 366 * 24 * time.Hour
 )
 
-// timeseriesView counts messages by the time of their reports, one count per step. Each series has one value for each
-// of Times.
+// timeseriesView is the answer to GET /api/v1/timeseries: messages counted by the time at which their reports were
+// recorded. Times are the starts of the steps; each series has one count for each of Times.
 type timeseriesView struct {
 	From        instant      `json:"from"`
 	To          instant      `json:"to"`
@@ -58,8 +58,8 @@ func (p *API) timeseries(ctx context.Context, a *request) (any, error) {
 	return v, nil
 }
 
-// span reads from, to and step. The default is the last hour, including the current minute. The range is widened to
-// whole steps.
+// span reads the query parameters from, to and step. The default is the last hour, including the current minute. The
+// range is widened to whole steps.
 func (q *query) span() span {
 	s := span{from: q.time("from"), to: q.time("to"), step: q.step("step", time.Minute)}
 	if s.to.IsZero() {

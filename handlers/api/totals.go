@@ -47,7 +47,8 @@ type tallyView struct {
 	OldestDue    instant `json:"oldest_due,omitzero"`
 }
 
-// storeSizeView holds the store's sizes. They may be some seconds old.
+// storeSizeView holds the store's sizes, which may be some seconds old. Unfolded counts the arrivals that are durable
+// but not yet applied to the state.
 type storeSizeView struct {
 	SizeBytes         int64 `json:"size_bytes"`
 	FreeBytes         int64 `json:"free_bytes"`
@@ -96,7 +97,7 @@ func viewPlan(s store.PlanStats, g store.PlanGauges) planView {
 	}
 }
 
-// quarantineView is a callback that could not be parsed.
+// quarantineView is a callback in the quarantine: authentic, but it could not be parsed for Reason.
 type quarantineView struct {
 	Plan       string     `json:"plan"`
 	ReceivedAt instant    `json:"received_at"`

@@ -14,7 +14,7 @@ type batchView struct {
 	ClientReference string  `json:"client_reference,omitempty"`
 	Total           int     `json:"total"`
 	Missing         int     `json:"missing"`
-	// Counts holds messages by status: the number of recipients known by name, or that of the batch reports if larger.
+	// Counts holds messages by status; see counts. RecipientsByStatus counts only recipients known by number.
 	Counts             map[dlr.Status]int `json:"counts"`
 	RecipientsByStatus map[dlr.Status]int `json:"recipients_by_status"`
 	Reported           []reportedView     `json:"reported"`
@@ -81,8 +81,8 @@ type infoView struct {
 	Source          string  `json:"source"`
 }
 
-// fetchView shows when the reconciler fetches the missing reports of a batch from Sinch. It fetches once more after
-// the batch's end, and then never again.
+// fetchView shows when the reconciler fetches the missing reports of a batch from Sinch. Attempts counts the fetches
+// since the last new report. Ended means that no report is fetched any more: Due is then left out.
 type fetchView struct {
 	Due      instant `json:"due,omitzero"`
 	Attempts int     `json:"attempts"`
@@ -115,9 +115,9 @@ func viewBatch(b *store.Batch) batchView {
 	}
 }
 
-// counts returns messages by status. For a final status it is the larger of the recipients in it and the messages in
-// batch reports, which need not name recipients. For an intermediate status it is the recipients now in it: a batch
-// report's count of an intermediate status is never reduced later.
+// counts returns the number of messages in each status. For a final status this is the number of recipients in the
+// status, or the count of batch reports if larger, since batch reports need not name recipients. For an intermediate
+// status only recipients count, because no later report reduces a batch report's count.
 func counts(b *store.Batch) map[dlr.Status]int {
 	counts := recipientsByStatus(b)
 	claimed := make(map[dlr.Status]int)

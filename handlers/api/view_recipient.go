@@ -6,7 +6,7 @@ import (
 )
 
 // recipientView is one recipient of one batch in an answer of the API. State is nil until a report names the
-// recipient. Only here numbers are not masked.
+// recipient. Number is the whole phone number, which logs and metrics never show.
 type recipientView struct {
 	Plan     string                `json:"plan"`
 	BatchID  string                `json:"batch_id"`
@@ -41,7 +41,7 @@ type recipientReportView struct {
 	rawBytes
 }
 
-// viewRecipient converts r. flag is the feedback flag of its batch.
+// viewRecipient converts r, a recipient of the batch key. flag is the feedback flag of this batch.
 func viewRecipient(key store.BatchKey, flag store.Flag, r *store.Recipient) recipientView {
 	v := recipientView{
 		Plan:     key.Plan,
@@ -72,7 +72,8 @@ func viewRecipient(key store.BatchKey, flag store.Flag, r *store.Recipient) reci
 	return v
 }
 
-// feedbackState returns the name of s. Owed feedback of a batch that does not want feedback is shown as dropped.
+// feedbackState returns the name of s in the API. flag is the feedback flag of the batch: owed feedback of a batch
+// that does not want feedback is shown as dropped.
 func feedbackState(s store.FeedbackState, flag store.Flag) string {
 	if s == store.FeedbackOwed && flag == store.FlagUnwanted {
 		return "dropped"

@@ -43,8 +43,8 @@ type insertion struct {
 	text        string
 }
 
-// spliced returns a reader of body with the insertions put applied. put must be sorted by offset. The reader uses body,
-// which must not be modified.
+// spliced returns a reader of body with the insertions put applied. put must be sorted by offset. The reader uses
+// body, which must not be modified.
 func spliced(body []byte, put []insertion) io.Reader {
 	var parts []io.Reader
 	from := 0

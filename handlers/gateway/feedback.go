@@ -58,10 +58,10 @@ func (p *proxiedRequest) knownBatch(ctx context.Context) (*store.Batch, error) {
 	return b, nil
 }
 
-// feedbackBatch returns the info about the batch in the path, after Sinch has accepted the caller's token. known is the
-// batch in the store, or nil. Unless known wants feedback, feedbackBatch fetches the batch from Sinch and records it;
-// with tokenOnly it only verifies the token. info is nil for an unknown batch. refusal is Sinch's answer other than 200,
-// to be forwarded.
+// feedbackBatch returns the info about the batch in the path, after Sinch has accepted the caller's token. known is
+// the batch in the store, or nil. Unless known wants feedback, feedbackBatch fetches the batch from Sinch and records
+// it; with tokenOnly it only verifies the token. info is nil for an unknown batch. refusal is Sinch's answer other
+// than 200, to be forwarded.
 func (p *proxiedRequest) feedbackBatch(ctx context.Context, known *store.Batch, tokenOnly bool) (
 	info *store.BatchInfo, refusal *lookup, err error,
 ) {
@@ -108,8 +108,8 @@ func (p *proxiedRequest) record(ctx context.Context, n store.Entry) error {
 	return nil
 }
 
-// notRecorded returns the problem for a store call that failed with err; tried names the call for the log. The entry may
-// be stored all the same; a repeat of the request counts once.
+// notRecorded returns the problem for a store call that failed with err; tried names the call for the log. The entry
+// may be stored all the same; a repeat of the request counts once.
 func notRecorded(tried string, err error) error {
 	refused := problem.OfStore(fmt.Errorf("%s: %w", tried, err))
 	refused.Detail = "the confirmation may not be recorded; retry later"

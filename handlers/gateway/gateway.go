@@ -148,8 +148,8 @@ func (g *Gateway) indexPlans(plans []Plan) error {
 	return nil
 }
 
-// SetCallbacks replaces Plan.Callback for sends that arrive from now on. urls maps plan ids to webhook URLs; plans that
-// are not in urls keep theirs. A plan that New got without a Callback is ignored: its sends stay unchanged.
+// SetCallbacks replaces Plan.Callback for sends that arrive from now on. urls maps plan ids to webhook URLs; plans
+// that are not in urls keep theirs. A plan that New got without a Callback is ignored: its sends stay unchanged.
 func (g *Gateway) SetCallbacks(urls map[string]string) {
 	for _, p := range g.plans {
 		if callback, given := urls[p.ID]; given && p.Callback != "" {

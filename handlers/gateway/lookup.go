@@ -23,9 +23,9 @@ type lookup struct {
 	body   []byte
 }
 
-// get sends a GET of our own to Sinch, with the token that the caller's request would be sent with. tail is the escaped
-// path, and the query, after the plan's endpoint. get blocks up to config.Timeout. Concurrent calls with the same plan,
-// token and tail get the same *lookup, which must not be modified.
+// get sends a GET of our own to Sinch, with the token that the caller's request would be sent with. tail is the
+// escaped path, and the query, after the plan's endpoint. get blocks up to config.Timeout. Concurrent calls with the
+// same plan, token and tail get the same *lookup, which must not be modified.
 func (p *proxiedRequest) get(tail string) (*lookup, error) {
 	key := p.plan.ID + "\n" + string(p.token[:]) + "\n" + tail
 	answer, err, _ := p.lookups.Do(key, func() (any, error) {
@@ -83,8 +83,8 @@ func (p *proxiedRequest) checkToken() (refusal *lookup, err error) {
 	return nil, nil
 }
 
-// fetchBatch fetches the batch whose id is in the path from Sinch. b is nil unless Sinch answers 200. refusal is Sinch's
-// answer other than 200, to be forwarded. err is a problem.
+// fetchBatch fetches the batch whose id is in the path from Sinch. b is nil unless Sinch answers 200. refusal is
+// Sinch's answer other than 200, to be forwarded. err is a problem.
 func (p *proxiedRequest) fetchBatch() (b *sinch.Batch, refusal *lookup, err error) {
 	answer, err := p.get("/batches/" + url.PathEscape(p.batchID))
 	if err != nil {
@@ -126,8 +126,8 @@ func (p *proxiedRequest) forward(a *lookup) {
 	p.answer(a.status, a.body)
 }
 
-// answer answers the caller with status and body instead of passing the request on to Sinch. The outcome of the request
-// follows from status.
+// answer answers the caller with status and body instead of passing the request on to Sinch. The outcome of the
+// request follows from status.
 func (p *proxiedRequest) answer(status int, body []byte) {
 	p.status, p.answering, p.outcome = status, true, outcomeOfStatus(status)
 	if len(body) == 0 {

@@ -36,9 +36,9 @@ const (
 	maxRemembered    = 4096                   // batches whose last recorded content is remembered
 )
 
-// observe records the batches in a, an answer of Sinch, before the caller gets the answer. It reads the body of a up to
-// maxObserved bytes, and replaces the body by a reader of the same bytes. If the answer breaks off, observe returns an
-// error, so that the caller gets a problem instead of half an answer.
+// observe records the batches in a, an answer of Sinch, before the caller gets the answer. It reads the body of a up
+// to maxObserved bytes, and replaces the body by a reader of the same bytes. If the answer breaks off, observe returns
+// an error, so that the caller gets a problem instead of half an answer.
 func (p *proxiedRequest) observe(a *http.Response) error {
 	switch p.operation {
 	case metrics.GatewaySend, metrics.GatewayUpdate, metrics.GatewayReplace, metrics.GatewayCancel,
@@ -125,8 +125,8 @@ func (o *observed) fail(err error) {
 	o.bad++
 }
 
-// readBatch parses body, which must be the JSON of a batch as Sinch returns it. If id is not empty, the batch must have
-// this id. The error contains no part of body.
+// readBatch parses body, which must be the JSON of a batch as Sinch returns it. If id is not empty, the batch must
+// have this id. The error contains no part of body.
 func readBatch(body []byte, id string) (*sinch.Batch, error) {
 	b, err := sinch.ParseBatch(body)
 	if err != nil {
@@ -145,7 +145,8 @@ func readBatch(body []byte, id string) (*sinch.Batch, error) {
 var errEncoding = errors.New("the Content-Encoding is not gzip")
 
 // decompressed decodes body, whose Content-Encoding is encoding. It returns body itself if body is not compressed. It
-// returns errEncoding for an unknown encoding, and an *http.MaxBytesError if gzip decompresses to more than limit bytes.
+// returns errEncoding for an unknown encoding, and an *http.MaxBytesError if gzip decompresses to more than limit
+// bytes.
 func decompressed(encoding string, body []byte, limit int64) ([]byte, error) {
 	switch strings.ToLower(encoding) {
 	case "", "identity":
@@ -168,8 +169,8 @@ func decompressed(encoding string, body []byte, limit int64) ([]byte, error) {
 	return plain, nil
 }
 
-// recorder records the batches in Sinch's answers. slots is a semaphore for the answers being recorded. No answer waits
-// longer than recordPatience, even if the store fails.
+// recorder records the batches in Sinch's answers. slots is a semaphore for the answers being recorded. No answer
+// waits longer than recordPatience, even if the store fails.
 type recorder struct {
 	*Gateway
 	slots chan struct{}
@@ -184,8 +185,8 @@ func newRecorder(g *Gateway) *recorder {
 	}
 }
 
-// record records the batches of one answer, and counts and logs failures. It blocks until every batch is durable or has
-// failed, but at most for recordPatience; after that the recording goes on in the background.
+// record records the batches of one answer, and counts and logs failures. It blocks until every batch is durable or
+// has failed, but at most for recordPatience; after that the recording goes on in the background.
 func (r *recorder) record(of *observed) {
 	if of.err != nil {
 		r.metrics.GatewayObserved(of.plan, metrics.ObservedUnreadable, of.bad)

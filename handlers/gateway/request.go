@@ -83,9 +83,9 @@ func (p *proxiedRequest) serve() error {
 	return p.proxy()
 }
 
-// setLimits limits the size of the body, the time for the body to arrive, and the time for Sinch to begin its answer. It
-// overrides the http.Server's timeouts, which are too short. It returns an *http.MaxBytesError if the Content-Length is
-// over the limit.
+// setLimits limits the size of the body, the time for the body to arrive, and the time for Sinch to begin its answer.
+// It overrides the http.Server's timeouts, which are too short. It returns an *http.MaxBytesError if the
+// Content-Length is over the limit.
 func (p *proxiedRequest) setLimits() error {
 	if p.r.ContentLength > p.config.MaxBody {
 		return &http.MaxBytesError{Limit: p.config.MaxBody}
@@ -127,8 +127,8 @@ func (p *proxiedRequest) proxy() error {
 	return nil
 }
 
-// rewrite sets the URL of r.Out, the request to Sinch: the plan's endpoint followed by the caller's path. sanitize changes
-// some headers; everything else stays unchanged.
+// rewrite sets the URL of r.Out, the request to Sinch: the plan's endpoint followed by the caller's path. sanitize
+// changes some headers; everything else stays unchanged.
 func (p *proxiedRequest) rewrite(r *httputil.ProxyRequest) {
 	to := *p.plan.endpoint
 	to.RawPath = strings.TrimRight(p.plan.endpoint.EscapedPath(), "/") + p.tail
@@ -139,8 +139,8 @@ func (p *proxiedRequest) rewrite(r *httputil.ProxyRequest) {
 	sanitize(r)
 }
 
-// answered processes a, Sinch's answer, before the caller gets it: it updates the tokens, records the batches, and wraps
-// the body in an answerBody. After an error the caller gets a problem instead of a.
+// answered processes a, Sinch's answer, before the caller gets it: it updates the tokens, records the batches, and
+// wraps the body in an answerBody. After an error the caller gets a problem instead of a.
 func (p *proxiedRequest) answered(a *http.Response) error {
 	if a.StatusCode == http.StatusSwitchingProtocols {
 		p.guard.Stop()
@@ -162,8 +162,8 @@ func (p *proxiedRequest) answered(a *http.Response) error {
 	return nil
 }
 
-// updateTokens evaluates the status of a, Sinch's answer. It adds an accepted token of a caller to the cache and deletes
-// a refused token from the cache. It reports a refused token of the plan to the plan's Client.
+// updateTokens evaluates the status of a, Sinch's answer. It adds an accepted token of a caller to the cache and
+// deletes a refused token from the cache. It reports a refused token of the plan to the plan's Client.
 func (p *proxiedRequest) updateTokens(a *http.Response) {
 	switch {
 	case p.plan.Client != nil:
@@ -206,8 +206,8 @@ func (p *proxiedRequest) repeatable() bool {
 	return true
 }
 
-// upstream returns the problem for a call to Sinch that got no complete answer because of err. The status is 504 after a
-// timeout, else 502. The detail tells the caller whether to repeat the call.
+// upstream returns the problem for a call to Sinch that got no complete answer because of err. The status is 504 after
+// a timeout, else 502. The detail tells the caller whether to repeat the call.
 func (p *proxiedRequest) upstream(err error) *problem.Problem {
 	refused := &problem.Problem{Kind: problem.KindUpstream, Cause: err}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() ||
@@ -238,7 +238,8 @@ func (p *proxiedRequest) noToken(err error) error {
 	return refused
 }
 
-// refuse answers the request with the problem for err. It logs each kind of problem at most once every problem.LogEvery.
+// refuse answers the request with the problem for err. It logs each kind of problem at most once every
+// problem.LogEvery.
 func (p *proxiedRequest) refuse(err error) {
 	refused := problem.Of(err)
 	if refused.Kind == problem.KindUnauthorized {
@@ -276,8 +277,8 @@ func (p *proxiedRequest) end() {
 	}
 }
 
-// panicked returns the problem for a panic, described by err. If Sinch may have received a call that is not repeatable,
-// the problem is that of upstream, whose detail says so.
+// panicked returns the problem for a panic, described by err. If Sinch may have received a call that is not
+// repeatable, the problem is that of upstream, whose detail says so.
 func (p *proxiedRequest) panicked(err error) *problem.Problem {
 	if p.connected.Load() && !p.repeatable() {
 		return p.upstream(err)

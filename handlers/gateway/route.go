@@ -65,8 +65,8 @@ func staysInPlan(tail string) bool {
 	return true
 }
 
-// operationOf returns the operation of a call and the decoded batch id in its path, or "" for a path without a batch id.
-// tail is the escaped path after the plan.
+// operationOf returns the operation of a call and the decoded batch id in its path, or "" for a path without a batch
+// id. tail is the escaped path after the plan.
 func operationOf(method, tail string) (op metrics.GatewayOperation, batchID string) {
 	path := strings.Split(strings.TrimPrefix(tail, "/"), "/")
 	for i := range path {
@@ -103,8 +103,8 @@ func pick(method string, of operations) metrics.GatewayOperation {
 	return metrics.GatewayOther
 }
 
-// unescaped decodes the percent-encoding of a path or of a segment of a path. The escapes are valid, since net/http has
-// parsed the path.
+// unescaped decodes the percent-encoding of a path or of a segment of a path. The escapes are valid, since net/http
+// has parsed the path.
 func unescaped(segment string) string {
 	s, _ := url.PathUnescape(segment)
 	return s

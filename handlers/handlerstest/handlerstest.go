@@ -80,8 +80,8 @@ type Problem struct {
 	RequestID string `json:"request_id"`
 }
 
-// Problem decodes the answer as problem+json. It fails the test if the answer is not a problem, or if the status in the
-// body differs from that of the answer.
+// Problem decodes the answer as problem+json. It fails the test if the answer is not a problem, or if the status in
+// the body differs from that of the answer.
 func (a Reply) Problem(t *testing.T) Problem {
 	t.Helper()
 	require.Equal(t, "application/problem+json", a.Header.Get("Content-Type"))

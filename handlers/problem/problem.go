@@ -118,8 +118,8 @@ func NotFound(what string) error {
 	return &Problem{Kind: KindNotFound, Detail: what + " was not found"}
 }
 
-// BadParameter returns the *Problem, answered 400, of the query parameter name. wrong says what is wrong with the value,
-// allowed lists what is allowed; neither may quote the value, which may be a phone number.
+// BadParameter returns the *Problem, answered 400, of the query parameter name. wrong says what is wrong with the
+// value, allowed lists what is allowed; neither may quote the value, which may be a phone number.
 func BadParameter(name, wrong, allowed string) error {
 	detail := fmt.Sprintf("%s: %s; allowed: %s", name, wrong, allowed)
 	return &Problem{Kind: KindBadParameter, Parameter: name, Detail: detail}
@@ -129,8 +129,8 @@ func BadParameter(name, wrong, allowed string) error {
 // what is expected.
 func BadBody(wrong string) error { return &Problem{Kind: KindBadBody, Detail: wrong} }
 
-// Unauthorized returns the *Problem, answered 401, of a missing or wrong credential. detail is the text for the client.
-// The handler must also set the header WWW-Authenticate.
+// Unauthorized returns the *Problem, answered 401, of a missing or wrong credential. detail is the text for the
+// client. The handler must also set the header WWW-Authenticate.
 func Unauthorized(detail string) error { return &Problem{Kind: KindUnauthorized, Detail: detail} }
 
 // Forbidden returns the *Problem for a request that is refused whatever its credentials are. status is 403 or 421,
@@ -139,8 +139,8 @@ func Forbidden(status int, detail string) error {
 	return &Problem{Kind: KindForbidden, Status: status, Detail: detail}
 }
 
-// Of converts an error of a handler into the problem to answer. err must not be nil. If err wraps a *Problem, Of returns
-// that *Problem itself; an error that Of does not know becomes KindInternal.
+// Of converts an error of a handler into the problem to answer. err must not be nil. If err wraps a *Problem, Of
+// returns that *Problem itself; an error that Of does not know becomes KindInternal.
 func Of(err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
@@ -188,22 +188,22 @@ const retryAfter = 5 * time.Second
 // Failures answers failed requests and logs each failure to Log, which must not be nil.
 type Failures struct{ Log *slog.Logger }
 
-// Fail answers the request of c with the problem that Of returns for err, and logs the problem. No further handler of c
-// runs. The answer must not have begun.
+// Fail answers the request of c with the problem that Of returns for err, and logs the problem. No further handler of
+// c runs. The answer must not have begun.
 func (f Failures) Fail(c *gin.Context, err error) {
 	p := Of(err)
 	f.Report(c, p, p.Answer(c), 0)
 }
 
-// Answer writes p as the answer to the request of c, and logs nothing. No further handler of c runs. Answer returns the
-// request id in the answer, to be passed to Report.
+// Answer writes p as the answer to the request of c, and logs nothing. No further handler of c runs. Answer returns
+// the request id in the answer, to be passed to Report.
 func (p *Problem) Answer(c *gin.Context) (id string) {
 	c.Abort()
 	return p.Write(c.Writer, c.Request)
 }
 
-// Write writes p to w as the answer to r, and returns the request id in the answer: the caller's, or a random one. Every
-// error that dlrloop itself answers is written here. The answer must not have begun.
+// Write writes p to w as the answer to r, and returns the request id in the answer: the caller's, or a random one.
+// Every error that dlrloop itself answers is written here. The answer must not have begun.
 func (p *Problem) Write(w http.ResponseWriter, r *http.Request) (id string) {
 	if id = RequestID(r); id == "" {
 		id = rand.Text()
@@ -248,8 +248,8 @@ func (f Failures) Report(c *gin.Context, p *Problem, id string, unlogged int64) 
 	f.Log.LogAttrs(ctx, level, "request refused", attrs...)
 }
 
-// RequestID returns the header X-Request-Id of r, or "" if the header is missing, is longer than 128 bytes, or contains
-// a space or anything but printable ASCII.
+// RequestID returns the header X-Request-Id of r, or "" if the header is missing, is longer than 128 bytes, or
+// contains a space or anything but printable ASCII.
 func RequestID(r *http.Request) string {
 	id := r.Header.Get("X-Request-Id")
 	if len(id) > 128 {

@@ -14,13 +14,13 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/access"
 )
 
-// Auth configures how the callbacks of a plan are authenticated. A callback must pass every kind that is set. Several
-// secrets of one kind are alternatives, so a secret can be rotated without refusing a callback.
+// Auth configures how the callbacks of one plan are authenticated: by HMAC, Basic, Header or PathTokens. A callback
+// must pass every method that is set. Several secrets of one method are alternatives, so that a secret can be rotated.
 type Auth struct {
 	HMAC       HMAC
 	Basic      []access.Basic
 	Header     Header
-	PathTokens []string // the token of /webhooks/{plan}/{token}
+	PathTokens []string // accepted values of {token} in /webhooks/{plan}/{token}
 	None       bool     // accept every caller without authentication; excludes all other members
 }
 
@@ -33,7 +33,7 @@ type HMAC struct {
 	MaxAge time.Duration
 }
 
-// Header configures a header that Sinch was asked to send, and its accepted values.
+// Header names a header of the callbacks, as configured at Sinch, and its accepted values.
 type Header struct {
 	Name   string
 	Values []string
@@ -45,7 +45,7 @@ func (Auth) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 // MarshalText returns ***, so no secret reaches an encoded text.
 func (Auth) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
-// Reasons why authentication failed. They go to the log only: the answer does not say which one applied.
+// Reasons why authentication failed. The log line of a refused callback contains the reason, the answer does not.
 var (
 	errNoBasic       = errors.New("basic: the Authorization header is missing or is not Basic")
 	errBasic         = errors.New("basic: user name or password is wrong")
@@ -68,7 +68,8 @@ type verifier struct {
 	pathTokens []access.Digest
 }
 
-// newVerifier returns the verifier for a. key is the configuration key of a; errors name it and the faulty member.
+// newVerifier returns the verifier for a. key is the configuration key of a; each error names key and the faulty
+// member.
 func newVerifier(key string, a Auth) (*verifier, error) {
 	var faults access.Faults
 	a.Check(faults.At(key))
@@ -91,8 +92,9 @@ func newVerifier(key string, a Auth) (*verifier, error) {
 	return v, nil
 }
 
-// Check calls report for each fault: the member, such as header.name, or "" for the whole, and what to do. A list of
-// secrets that is empty but not nil is a fault, because its kind would accept nobody.
+// Check calls report for each fault of a. member is the configuration key of the faulty member, such as header.name,
+// or "" for a as a whole; text says what is wrong and what to do. A list of secrets that is empty but not nil is a
+// fault, because no callback could pass.
 func (a Auth) Check(report func(member, text string)) {
 	kinds := len(a.HMAC.Secrets) + len(a.Basic) + len(a.Header.Values) + len(a.PathTokens)
 	switch set := kinds > 0 || a.Header.Name != ""; {
@@ -117,8 +119,8 @@ func (a Auth) Check(report func(member, text string)) {
 	}
 }
 
-// checkSecrets reports a list that is empty although it is required or not nil, and each empty secret: anybody could
-// send that one.
+// checkSecrets calls report for each empty secret, which anybody could send, and for a list that is empty although
+// required is true or the list is not nil. member is the configuration key of secrets.
 func checkSecrets(member string, secrets []string, required bool, report func(member, text string)) {
 	if len(secrets) == 0 && (required || secrets != nil) {
 		name := member[strings.Index(member, ".")+1:]
@@ -136,8 +138,8 @@ func IsPathSegment(text string) bool {
 	return text != "" && text != "." && text != ".." && url.PathEscape(text) == text
 }
 
-// head authenticates a request as far as its head allows, so that the bodies of callers without credentials are not
-// read. token is the last segment of the path.
+// head authenticates r without reading its body, so that bodies of callers without credentials are never read. token
+// is the path segment after the plan. If a signature is required, only its headers are checked here.
 func (v *verifier) head(r *http.Request, token string) error {
 	if v.basic != nil {
 		user, password, ok := r.BasicAuth()

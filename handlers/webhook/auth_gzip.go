@@ -13,15 +13,15 @@ import (
 	"time"
 )
 
-// Limits of decompressing a body before its signature is verified. JSON compresses to a twentieth of its size at best,
-// zeros to a thousandth.
+// Limits of the decompression of a body whose signature is not verified yet. JSON compresses to a twentieth of its
+// size at best, zeros to a thousandth.
 const (
 	maxRatio     = 32       // decompressed bytes per compressed byte
 	freeOfRatio  = 64 << 10 // decompressed bytes that are allowed at any ratio
 	gzipTime     = time.Second
 	turnPatience = time.Second
-	// turnCost is how many times its own duration a decompression that verified nothing blocks its turn. So such bodies
-	// take at most a quarter of a CPU.
+	// turnCost is how many times its own duration a decompression that verified nothing blocks its turn. So such
+	// bodies take at most a quarter of a CPU.
 	turnCost = 4
 )
 
@@ -41,9 +41,9 @@ var (
 		"decompressing it takes longer than %s", gzipTime)
 )
 
-// verify reports whether the signature in h covers the decompressed body; sent is the compressed one, limit the
-// largest decompressed size in bytes. It blocks up to turnPatience for a turn of client c. After an error it is
-// unknown whether the signature covers the body.
+// verify reports whether the signature in the headers h covers the decompressed body. sent is the compressed body,
+// limit the largest decompressed size in bytes. verify blocks up to turnPatience for a turn of client c, and
+// decompresses for up to gzipTime. After an error it is unknown whether the signature covers the body.
 func (u unpacking) verify(s *signatures, h http.Header, sent []byte, limit int64, c client) (bool, error) {
 	queue := u.small
 	if len(sent) > mediumBody {
@@ -66,8 +66,9 @@ func (u unpacking) verify(s *signatures, h http.Header, sent []byte, limit int64
 	return verified, err
 }
 
-// unpacked reports whether sent is exactly one gzip member and the signature in h covers its decompressed content. It
-// fails with errGzipTime at until, and with errRatio above maxRatio.
+// unpacked reports whether sent is exactly one gzip member and the signature in the headers h covers its decompressed
+// content. It returns errGzipTime at the time until, errRatio above maxRatio, and a KindTooLarge problem above limit
+// bytes.
 func (s *signatures) unpacked(h http.Header, sent []byte, limit int64, until time.Time) (bool, error) {
 	from := &untilReader{bytes.NewReader(sent), until}
 	z := unzipper(from)
@@ -102,8 +103,8 @@ type unzip struct {
 
 var unzips = sync.Pool{New: func() any { return &unzip{from: bufio.NewReader(nil), room: make([]byte, 32<<10)} }}
 
-// unzipper takes an unzip from the pool. It returns nil if r does not begin with a gzip header. The caller returns it
-// with putBack.
+// unzipper returns an unzip of r from the pool, or nil if r does not begin with a gzip header. After use the caller
+// calls putBack.
 func unzipper(r io.Reader) *unzip {
 	z := unzips.Get().(*unzip)
 	z.from.Reset(r)

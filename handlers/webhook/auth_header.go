@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// checkName reports a name that cannot carry a secret. An empty name is a fault if values are set.
+// checkName calls report if the header Name cannot carry a secret, or is empty although Values are set.
 func (h Header) checkName(report func(member, text string)) {
 	switch {
 	case h.Name == "" && h.Values != nil:

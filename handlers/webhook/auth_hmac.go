@@ -39,7 +39,7 @@ func newSignatures(h HMAC) *signatures {
 	return s
 }
 
-// head returns an error if the signature headers are invalid whatever the body is.
+// head returns an error if the signature headers in h are invalid for every body.
 func (s *signatures) head(h http.Header) error {
 	signature, nonce, timestamp := h.Get(headerSignature), h.Get(headerNonce), h.Get(headerTimestamp)
 	if signature == "" || nonce == "" || timestamp == "" {
@@ -68,7 +68,7 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 func isLetter(c byte) bool { return 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' }
 
-// verifies reports whether the signature in h covers body.
+// verifies reports whether the signature in the headers h covers body under any of the keys.
 func (s *signatures) verifies(h http.Header, body []byte) bool {
 	for _, key := range s.keys {
 		m := key.begin()
@@ -82,8 +82,8 @@ func (s *signatures) verifies(h http.Header, body []byte) bool {
 	return false
 }
 
-// verifiesStream reads r to its end. It reports whether the signature in h covers what it read, and the number of
-// bytes; buf is a scratch buffer.
+// verifiesStream reads r to its end and reports whether the signature in the headers h covers these n bytes. buf is a
+// scratch buffer for copying. The error is that of r.
 func (s *signatures) verifiesStream(h http.Header, r io.Reader, buf []byte) (verified bool, n int64, err error) {
 	macs := make([]io.Writer, len(s.keys))
 	for i, key := range s.keys {
@@ -126,7 +126,7 @@ func newSigningKey(secret []byte) *signingKey {
 	return k
 }
 
-// begin returns a reset HMAC. The caller returns it with k.macs.Put.
+// begin returns a reset HMAC from the pool. After use the caller puts the HMAC back with k.macs.Put.
 func (k *signingKey) begin() *mac {
 	m := k.macs.Get().(*mac)
 	m.Reset()

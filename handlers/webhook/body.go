@@ -33,8 +33,8 @@ type bodies struct {
 	shed       int           // status of the answer if the memory is used up; 0 is 503
 }
 
-// bodyReader reads one body and charges its memory to the budget. The body may still be used after releaseAll: the
-// budget covers only bodies in flight, and the store limits its own memory.
+// bodyReader reads the body of one callback and charges the memory of its buffers to the budget. The caller calls
+// releaseAll once the callback is recorded. The body may still be used after that: the store limits its own memory.
 type bodyReader struct {
 	*bodies
 	connection *http.ResponseController
@@ -57,8 +57,8 @@ func (in *bodyReader) speed(now time.Time) float64 {
 	return float64(in.arrived.Load()+slowest) / (now.Sub(in.begun) + time.Second).Seconds()
 }
 
-// read reads the whole body of a request. It returns a problem if the body is too large, incomplete, too slow or
-// dropped.
+// read reads the whole body of r, as it came, and blocks until the body has arrived. It returns a problem if the body
+// is too large, incomplete, too slow or dropped, or if there is no memory for the body.
 func (in *bodyReader) read(r *http.Request) ([]byte, error) {
 	if r.ContentLength > in.limit {
 		return nil, tooLarge(in.limit)
@@ -104,8 +104,9 @@ func earlier(a, b time.Time) time.Time {
 // so.
 func isGzip(body []byte) bool { return bytes.HasPrefix(body, []byte{0x1f, 0x8b}) }
 
-// unpack decompresses a gzip body. Any other body, and damaged gzip, is returned as it came: it cannot be parsed, and
-// goes to the quarantine.
+// unpack returns the decompressed body if sent is gzip. Any other body, and damaged gzip, is returned as sent: damaged
+// gzip cannot be parsed and goes to the quarantine. The error is the problem of a decompressed body that is too large,
+// or for which there is no memory.
 func (in *bodyReader) unpack(ctx context.Context, sent []byte) ([]byte, error) {
 	if !isGzip(sent) {
 		return sent, nil
@@ -125,8 +126,9 @@ func (in *bodyReader) unpack(ctx context.Context, sent []byte) ([]byte, error) {
 	return sent, nil
 }
 
-// fill reads length bytes from r, or up to EOF if the length is unknown. It calls moved with the number of bytes of
-// each read, except the last; an error of moved ends the reading and is returned.
+// fill reads length bytes from r, or up to EOF if length is unknown (-1), and returns the bytes in a new buffer. After
+// each read but the last it calls moved with the number of bytes read; fill stops at an error of moved and returns
+// this error.
 func (in *bodyReader) fill(ctx context.Context, r io.Reader, length int64, moved func(n int) error) ([]byte, error) {
 	most := length
 	if length == unknown {
@@ -163,7 +165,8 @@ func (in *bodyReader) fill(ctx context.Context, r io.Reader, length int64, moved
 	}
 }
 
-// fit shrinks the buffer of a body of unknown length, since the store keeps it for a while.
+// fit returns buf, or a smaller copy of buf if more than a fifth of its capacity is unused, since the store keeps the
+// body for a while.
 func (in *bodyReader) fit(ctx context.Context, buf []byte) ([]byte, error) {
 	if int64(len(buf)) > in.limit {
 		return nil, tooLarge(in.limit)
@@ -174,8 +177,8 @@ func (in *bodyReader) fit(ctx context.Context, buf []byte) ([]byte, error) {
 	return in.resize(ctx, buf, int64(len(buf)))
 }
 
-// resize returns a copy of buf with a capacity of size bytes, and charges the budget for the new buffer instead of the
-// old one.
+// resize returns a copy of buf with a capacity of size bytes. It charges the budget for the copy and releases the
+// charge of buf. While memory is short it blocks; the error is that of acquire.
 func (in *bodyReader) resize(ctx context.Context, buf []byte, size int64) ([]byte, error) {
 	if err := in.acquire(ctx, size); err != nil {
 		return nil, err

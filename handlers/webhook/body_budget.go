@@ -9,9 +9,9 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// budget limits the memory of all bodies in flight. Buffers up to border bytes share a quarter, larger ones the rest,
-// and neither borrows from the other: bodies that are large, or wait for the store, do not keep ordinary callbacks
-// out. Buffers up to free bytes are not charged: the number of connections limits them.
+// budget limits the memory of all bodies in flight, with two semaphores that count bytes: a quarter is for buffers up
+// to border bytes, the rest for larger buffers. So large bodies never keep ordinary callbacks out. Buffers up to free
+// bytes are not charged, because the number of connections limits their memory.
 type budget struct {
 	shares       [2]*semaphore.Weighted
 	free, border int64
@@ -31,7 +31,8 @@ func newBudget(memory int64) budget {
 	}
 }
 
-// share returns the index of the share that a buffer of size bytes is charged to, or -1 if it is not charged.
+// share returns the index in shares of the semaphore to which a buffer of size bytes is charged, or -1 if the buffer
+// is not charged.
 func (b *budget) share(size int64) int {
 	switch {
 	case size <= b.free:
@@ -42,7 +43,7 @@ func (b *budget) share(size int64) int {
 	return 1
 }
 
-// errNoRoom is the cause of a callback that is refused for lack of memory.
+// errNoRoom is the cause of the problem of a callback that is refused because the budget is used up.
 var errNoRoom = errors.New("the memory for bodies in flight is used up; public.memory bounds it")
 
 // acquire charges the budget for a buffer of size bytes. If memory is short it drops slow unverified bodies and blocks
@@ -68,9 +69,9 @@ func (in *bodyReader) acquire(ctx context.Context, size int64) error {
 // for the journal.
 const decodedSize = 3
 
-// decode acquires the memory for parsing a body of size bytes, and blocks up to in.patience for it. The memory has a
-// budget of its own, so that bodies that have arrived never wait for those that are arriving. The caller releases it
-// with done.
+// decode acquires the memory for parsing a body of size bytes. It blocks up to in.patience, then returns a KindShed
+// problem. This memory has a budget of its own, so that bodies that have arrived never wait for arriving bodies. The
+// caller releases the memory with done.
 func (in *bodyReader) decode(ctx context.Context, size int64) (done func(), err error) {
 	i := in.decoded.share(size)
 	if i < 0 {
@@ -87,7 +88,7 @@ func (in *bodyReader) decode(ctx context.Context, size int64) (done func(), err 
 	return func() { share.Release(size) }, nil
 }
 
-// noRoom returns the problem for a body that is refused for lack of memory.
+// noRoom returns the KindShed problem for a body that is refused for lack of memory. cause is for the log.
 func (in *bodyReader) noRoom(cause error) error {
 	return &problem.Problem{Kind: problem.KindShed, Status: in.shed, Detail: "retry later", Cause: cause}
 }

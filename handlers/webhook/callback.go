@@ -26,7 +26,8 @@ type endpoint struct {
 	sampler   problem.LogSampler
 }
 
-// newEndpoint returns the webhook of a plan. key is the configuration key of the plan's credentials; errors name it.
+// newEndpoint returns the endpoint of a plan. key is the configuration key of the plan's credentials, which errors
+// name. log gets the refused callbacks.
 func newEndpoint(key string, plan Plan, log *slog.Logger) (*endpoint, error) {
 	v, err := newVerifier(key, plan.Auth)
 	if err != nil {
@@ -76,8 +77,8 @@ func (p *Webhook) callback(c *gin.Context, path string) {
 	}
 }
 
-// process receives and records a callback. It blocks until the callback is durable. The returned outcome is valid only
-// without an error.
+// process receives a callback for the endpoint h and records it. It blocks until the callback is durable. token is the
+// path segment after the plan. The outcome is valid only without an error.
 func (p *Webhook) process(c *gin.Context, h *endpoint, token string) (dlr.Type, metrics.Outcome, error) {
 	in := &bodyReader{bodies: &p.bodies, connection: http.NewResponseController(c.Writer), begun: time.Now()}
 	defer in.releaseAll()
@@ -93,7 +94,8 @@ func (p *Webhook) process(c *gin.Context, h *endpoint, token string) (dlr.Type, 
 	return p.record(c.Request.Context(), h, body)
 }
 
-// receive reads and verifies a callback and returns its body, decompressed. token is the last segment of the path.
+// receive verifies a callback for the endpoint h, reads its body with in, and returns the decompressed body. token is
+// the path segment after the plan. The error is the problem to answer.
 func (p *Webhook) receive(c *gin.Context, h *endpoint, token string, in *bodyReader) ([]byte, error) {
 	if err := h.verifier.head(c.Request, token); err != nil {
 		return nil, h.unverified(c, err)
@@ -116,8 +118,8 @@ func (p *Webhook) receive(c *gin.Context, h *endpoint, token string, in *bodyRea
 	return in.unpack(c.Request.Context(), sent)
 }
 
-// verifyUnpacked verifies a gzip body whose signature does not cover the compressed bytes: the signature may cover the
-// decompressed ones.
+// verifyUnpacked verifies sent, a body whose signature does not cover the bytes as sent: if the body is gzip, the
+// signature may cover the decompressed bytes. It returns nil if so, else the problem to answer.
 func (p *Webhook) verifyUnpacked(c *gin.Context, h *endpoint, sent []byte) error {
 	if !isGzip(sent) {
 		return h.unverified(c, errSignature)
@@ -163,7 +165,8 @@ func (h *endpoint) quarantined(ctx context.Context, err *dlr.ParseError) {
 	}
 }
 
-// unverified returns the problem for a callback that failed authentication with err: 503 or 401, as on_failure says.
+// unverified returns the problem for a callback that failed authentication with err. The status is 503, or 401 for
+// RejectOnFailure; then unverified also sets WWW-Authenticate if HTTP Basic is configured.
 func (h *endpoint) unverified(c *gin.Context, err error) error {
 	cause := fmt.Errorf("%w; correct the plan's webhook.auth, or the credentials set at Sinch", err)
 	if h.onFailure == RetryOnFailure {
@@ -192,7 +195,8 @@ func (h *endpoint) asUnverified(err error) error {
 	return refused
 }
 
-// refuse answers a callback that failed with err, logs the failure, and returns the outcome to count.
+// refuse answers a callback for the endpoint h that failed with err, and logs the failure. It returns the outcome to
+// count.
 func (p *Webhook) refuse(c *gin.Context, h *endpoint, err error) metrics.Outcome {
 	refused := problem.Of(err)
 	switch refused.Kind {

@@ -8,6 +8,6 @@ import (
 
 // Recorder is the part of the store that the webhook uses.
 type Recorder interface {
-	// Record blocks until a is durable. See store.Store for its errors.
+	// Record blocks until a is durable. After an error a may be durable or not; see store.Store for the errors.
 	Record(ctx context.Context, a store.Arrival) error
 }

@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// Limits of turns.
+// Limits of turns, so that its memory and its waiting times are bounded.
 const (
 	maxWaiting       = 128 // callers that wait for a turn
 	maxWaitingClient = 32  // waiting callers of one client
 	maxProven        = 256 // clients in turns.proven
 )
 
-// turns is a semaphore for costly work that is fair between clients: waiting clients take turns, however many
-// connections each of them has. Clients that have sent a valid signature come first. Use newTurns.
+// turns is a semaphore for costly work that is fair between clients: each waiting client in order gets one turn,
+// however many of its callers wait. Clients that have sent a valid signature (proven) come first. Use newTurns.
 type turns struct {
 	mu      sync.Mutex
 	free    int                        // turns; guarded by mu, like all fields below
@@ -45,6 +45,7 @@ func clientAt(address netip.Addr) client {
 	return c
 }
 
+// newTurns returns a turns with which at most atOnce callers have a turn at the same time.
 func newTurns(atOnce int) *turns {
 	return &turns{free: atOnce, clients: make(map[client][]chan struct{}), proven: make(map[client]struct{})}
 }
@@ -52,8 +53,8 @@ func newTurns(atOnce int) *turns {
 // errNoTurn means that too many callers wait for a turn, or that no turn came in time.
 var errNoTurn = errors.New("too many compressed bodies wait to be verified")
 
-// take blocks until c gets a turn, but no longer than patience; then it returns errNoTurn. The caller ends its turn
-// with end.
+// take blocks until a caller of client c gets a turn, but no longer than patience; then it returns errNoTurn. It
+// returns errNoTurn at once if too many callers wait. After nil the caller must call end.
 func (t *turns) take(c client, patience time.Duration) error {
 	turn, err := t.queue(c)
 	if turn == nil {
@@ -136,7 +137,7 @@ func (t *turns) end() {
 	t.lineUp(c)
 }
 
-// prove records that c has sent a valid signature. If proven is full it replaces an arbitrary client.
+// prove records that client c has sent a valid signature. If proven is full, c replaces an arbitrary client.
 func (t *turns) prove(c client) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -14,15 +14,16 @@ import (
 // maxUnknownPlans limits how many unknown plans are logged by name, since callers may invent any number of names.
 const maxUnknownPlans = 100
 
-// unknownPlans remembers the unknown plans that have been logged.
+// unknownPlans is the set of the unknown plans that have been logged. The zero value is empty.
 type unknownPlans struct {
 	mu      sync.Mutex
 	plans   map[string]struct{} // guarded by mu
 	sampler problem.LogSampler  // limits the log lines once plans is full
 }
 
-// allow reports whether to log a callback for this plan: the first callback of each plan is logged. Once plans is
-// full, new plans are logged at most once every LogEvery.
+// allow reports whether to log a callback for plan, an id that is not configured: the first callback of each id is
+// logged. Once plans is full, callbacks for new ids are logged at most once every problem.LogEvery; unlogged is then
+// the number of those left out.
 func (u *unknownPlans) allow(plan string) (unlogged int64, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

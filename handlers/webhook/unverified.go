@@ -9,8 +9,8 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// Limits on the bodies that are arriving and not verified yet. The body of an ordinary callback arrives together with
-// its head.
+// Limits on the bodies that are arriving and not verified yet: of all clients, and of one client. The body of an
+// ordinary callback arrives together with its head.
 const (
 	maxUnverified       = 1024
 	maxUnverifiedClient = 256
@@ -68,8 +68,8 @@ func (u *unverified) remove(in *bodyReader) {
 	}
 }
 
-// makeRoom frees size bytes of a share of the memory budget for in: it drops bodies that hold memory of that share,
-// slowest first. It drops no body that is faster than in, and may then free less.
+// makeRoom frees size bytes for in of the memory budget's semaphore with index share. It drops bodies that hold memory
+// of this semaphore, slowest first. It drops no body that is faster than in, so it may free less.
 func (u *unverified) makeRoom(in *bodyReader, share int, size int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -85,7 +85,8 @@ func (u *unverified) makeRoom(in *bodyReader, share int, size int64) {
 	}
 }
 
-// slowest returns the slowest body for which of returns true, or nil. The caller holds mu.
+// slowest returns the body with the lowest speed at now among those for which of returns true, or nil if there is
+// none. The caller holds mu.
 func (u *unverified) slowest(now time.Time, of func(*bodyReader) bool) (slowest *bodyReader) {
 	for _, in := range u.bodies {
 		if of(in) && (slowest == nil || in.speed(now) < slowest.speed(now)) {

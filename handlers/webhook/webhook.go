@@ -16,26 +16,27 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// Config configures the public listener: the plans whose callbacks are accepted, and its limits. Zero members
-// get the defaults.
+// Config configures the public listener: the plans whose callbacks are accepted, and its limits. Zero limits get their
+// defaults.
 type Config struct {
 	Plans []Plan
 
 	MaxBody int64 // bytes of a body, also after decompression; default 16 MiB
-	// Memory limits the bytes of all bodies in flight. It must be at least four times MaxBody, and a quarter is
-	// reserved for small bodies. Default 256 MiB.
+	// Memory limits the bytes of all bodies in flight together. It must be at least MemoryRatio times MaxBody; a
+	// quarter of Memory is reserved for small bodies. Default 256 MiB.
 	Memory int64
 	// ReadTimeout limits the time for a body to arrive, and how long it may stall. A body that keeps moving gets more
 	// time. Default 15 s.
 	ReadTimeout  time.Duration
 	StoreTimeout time.Duration // for the store to make a callback durable; default 10 s
 	ShedWith429  bool          // answer 429 instead of 503 if Memory is used up: Sinch then lowers its throughput
-	// TrustedProxies are addresses and networks of proxies whose X-Forwarded-For is trusted. It decides the client in
-	// the log, and which callers share a client's limits. None by default.
+	// TrustedProxies are IP addresses and networks of proxies whose X-Forwarded-For is trusted. This header then
+	// decides the client in the log and in the limits for each client. By default no proxy is trusted.
 	TrustedProxies []string
 }
 
-// Plan configures a plan whose callbacks are accepted.
+// Plan configures a plan whose callbacks are accepted. ID is the service plan id, the last or last but one segment of
+// the webhook's path.
 type Plan struct {
 	ID   string
 	Auth Auth
@@ -46,9 +47,10 @@ type Plan struct {
 // OnFailure selects the answer to a callback that fails authentication.
 type OnFailure string
 
-// Values of OnFailure.
+// Values of OnFailure, as in the configuration key on_failure.
 const (
-	// RetryOnFailure answers 503: Sinch repeats the callback for about a day, so a wrong secret of ours only delays it.
+	// RetryOnFailure answers 503: Sinch repeats the callback for about a day, so a wrong secret of ours only delays
+	// it.
 	RetryOnFailure OnFailure = "retry"
 	// RejectOnFailure answers 401: Sinch never repeats the callback.
 	RejectOnFailure OnFailure = "reject"
@@ -95,8 +97,9 @@ type Webhook struct {
 	engine       *gin.Engine
 }
 
-// New returns the public listener's handler. It refuses a plan without authentication unless Auth.None is set.
-// The http.Server must limit the time to read the head of a request; Public limits the body.
+// New returns the public listener's handler, which records callbacks with r. The error names the configuration key of
+// an invalid value; a plan without authentication is invalid unless Auth.None is set. The http.Server must set
+// ReadHeaderTimeout; Webhook limits only the time for the body.
 func New(c Config, r Recorder, m *metrics.Metrics, log *slog.Logger) (*Webhook, error) {
 	c = c.withDefaults()
 	if err := c.validate(); err != nil {
@@ -125,11 +128,11 @@ func New(c Config, r Recorder, m *metrics.Metrics, log *slog.Logger) (*Webhook, 
 	return p, nil
 }
 
-// Handler returns the handler to serve.
+// Handler returns the HTTP handler of the public listener.
 func (p *Webhook) Handler() http.Handler { return listener.WithoutTrace(p.engine) }
 
-// SetPlans replaces the plans and their credentials for callbacks that arrive from now on. After an error nothing has
-// changed.
+// SetPlans replaces all plans and their credentials for callbacks that arrive from now on. It may be called while
+// callbacks are served. After an error, which names the configuration key, nothing has changed.
 func (p *Webhook) SetPlans(plans []Plan) error {
 	webhooks := make(map[string]*endpoint, len(plans))
 	for i, plan := range plans {
