@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/dlrloop/dlrloop/handlers/webhook"
+	"github.com/dlrloop/dlrloop/relay"
 	"github.com/dlrloop/dlrloop/store"
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
@@ -36,6 +37,7 @@ func Default() *Config {
 
 // DefaultPlan returns the default values of an entry of plans.
 func DefaultPlan() Plan {
+	backoff := relay.Backoff{}.WithDefaults()
 	return Plan{
 		Webhook: Webhook{Auth: Auth{OnFailure: webhook.RetryOnFailure}},
 		Feedback: Feedback{
@@ -45,7 +47,7 @@ func DefaultPlan() Plan {
 			Workers:  64,
 			Rate:     2000,
 			GiveUp:   Duration(72 * time.Hour),
-			Backoff:  Backoff{Base: Duration(time.Second), Cap: Duration(10 * time.Minute)},
+			Backoff:  Backoff{Base: Duration(backoff.Base), Cap: Duration(backoff.Cap)},
 			Timeout:  Duration(10 * time.Second),
 		},
 		Gateway:   PlanGateway{Token: CallerToken},

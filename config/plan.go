@@ -142,7 +142,7 @@ const (
 )
 
 // Backoff is the wait after a failed attempt: a random time up to the base, which doubles with every attempt up to
-// the cap.
+// the cap. The reconciler waits in the same way.
 type Backoff struct {
 	// The maximum wait after the first failure.
 	Base Duration `yaml:"base" range:"1ms..1h"`

@@ -4,5 +4,5 @@
 // ReasonOf classifies the error of a call to Sinch. Backoff spaces the attempts. A PlanCheck finds out whether a 404
 // concerns the batch or the plan, and a Streak whether a 403 does.
 //
-// Only packages below relay import it, and server for the configuration.
+// The packages below relay import it, and config and server for its settings.
 package relay

@@ -17,7 +17,7 @@ import (
 
 // Config configures Open. All fields are required.
 type Config struct {
-	Segment  int           // bytes of a new segment
+	Segment  int           // bytes of a new segment; boltstore.Config.Segment sets it
 	Limit    int64         // maximum bytes of all segments; a single larger frame may exceed it
 	Patience time.Duration // how long the journal may be full before Append returns ErrFull
 }
