@@ -5,15 +5,16 @@ import (
 	"time"
 )
 
-// Arrival is one thing to store: what arrived, for which plan, and when. Record makes an arrival durable, and the
-// fold applies it to the state.
+// Arrival is one thing to record: its content, its plan and the time at which dlrloop received or made it. Store.Record
+// makes an arrival durable; package fold then applies the arrival to the state.
 type Arrival struct {
 	Plan  string    // the service plan; never empty
-	At    time.Time // time of arrival, UTC, truncated to the millisecond
-	Entry Entry     // the content
+	At    time.Time // when the arrival was received or made: UTC, truncated to the millisecond
+	Entry Entry     // the content; never nil
 }
 
-// Check returns an error if the arrival is incomplete. A callback that the webhook accepted is always complete.
+// Check returns an error if the plan, the entry or the batch id of the entry is missing. It returns nil for every
+// callback that the webhook accepts.
 func (a Arrival) Check() error {
 	if a.Plan == "" {
 		return errors.New("record: no plan")
@@ -24,30 +25,33 @@ func (a Arrival) Check() error {
 	return a.Entry.Check()
 }
 
-// Key returns the key of the batch that the arrival belongs to. Its BatchID is empty if the arrival belongs to no
-// batch.
+// Key returns the key of the batch that the arrival changes. BatchID is empty for a Quarantined entry, which changes
+// no batch. Key panics if a.Entry is nil.
 func (a Arrival) Key() BatchKey { return BatchKey{a.Plan, a.Entry.Batch()} }
 
-// Entry is the content of an arrival. Each kind has a file of its own: a Report, Quarantined, BatchInfo, FetchNow,
-// Confirmation, Settlement, Requeue or ReportFetched. To add a kind, implement Entry and extend the fold and the journal
+// Entry is the content of an arrival: a Report, Quarantined, BatchInfo, FetchNow, Confirmation, Settlement, Requeue or
+// ReportFetched. Each type has a file of its own. To add a type, implement Entry and extend the fold and the journal
 // codec of boltstore.
 type Entry interface {
-	// Batch returns the batch id; empty if the content belongs to no batch.
+	// Batch returns the id of the batch that the entry changes; empty for a Quarantined entry, which changes no batch.
 	Batch() string
-	// Check returns an error if the content is incomplete.
+	// Check returns an error if a required member, such as the batch id, is missing.
 	Check() error
-	// Names returns how many recipient numbers the content names, duplicates included.
+	// Names returns how many phone numbers of recipients the entry names, duplicates included.
 	Names() int
-	// Named returns these numbers as lists, in order and as received: list i, or false if there are only i lists. An
-	// iterator would cost each report four allocations.
+	// Named returns list i of the phone numbers that the entry names, in order and as received. It returns false once
+	// i reaches the number of lists. The caller must not change the list. (An iterator would cost each report four
+	// allocations.)
 	Named(i int) (numbers []string, ok bool)
-	// Restrict returns the content with only the numbers from..to, in the order of Named. Consecutive ranges that
-	// cover all numbers have the same effect as the whole content. A Settlement stays whole.
+	// Restrict returns a copy of the entry with only some of its phone numbers: those at the positions from <= i < to,
+	// counted over all lists of Named, with 0 <= from <= to <= Names. Folding consecutive ranges that together cover
+	// all phone numbers has the effect of folding the whole entry. A Settlement returns itself unchanged.
 	Restrict(from, to int) Entry
-	// RawBytes returns the bytes that the content keeps as they were received; nil if it keeps none. They belong to
-	// the caller of Record.
+	// RawBytes returns the received body that the entry carries, without copying; nil if the entry carries no body.
+	// The slice belongs to the caller of Store.Record.
 	RawBytes() []byte
-	// WithRaw returns the content with raw, a copy of its RawBytes, in their place.
+	// WithRaw returns a copy of the entry that refers to raw instead of RawBytes. Pass a slice with the same bytes. An
+	// entry without a body returns itself.
 	WithRaw(raw []byte) Entry
 }
 
@@ -67,10 +71,11 @@ func onlyList(i int, numbers []string) ([]string, bool) {
 	return numbers, true
 }
 
-// Source is where a report or batch info came from.
+// Source is the way in which dlrloop obtained a report or batch info.
 type Source uint8
 
-// The sources of a report or of batch info.
+// The values of Source. The fold never fetches a report again because of a report that has FromPoll. The API shows
+// Source.String.
 const (
 	FromCallback     Source = iota // a callback of the webhook
 	FromPoll                       // fetched from Sinch's API

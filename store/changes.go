@@ -6,46 +6,50 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// Changes lists what one call of Fold changed. Metrics and totals count only changes whose transaction was committed,
-// so they count repeated and refolded arrivals once.
+// Changes lists what one call of fold.Fold changed in one batch. Use Changes only after the transaction that stores
+// their effects is committed: then metrics and totals count repeated and refolded arrivals once.
 type Changes struct {
 	Plan, BatchID string
 	NewBatch      bool
 	NewRecipients int
-	Duplicates    int // repeated reports
-	Polled        int // new reports that were fetched from Sinch
-	Applied       []Applied
+	Duplicates    int       // callbacks with a report that was applied before
+	Polled        int       // new reports that were fetched from Sinch
+	Applied       []Applied // the states that new reports brought, in order
 
-	// Numbers of recipients whose feedback was earned, accepted by Sinch, marked dead, and made owed again.
+	// How many recipients earned feedback, had it accepted by Sinch, had it marked dead, and owe it again after a
+	// requeue.
 	Earned, Accepted, Dead, Requeued int
-	// Settled lists the leases of the settlements, also of those that came too late to change anything.
+	// Settled lists Settlement.Lease of every folded settlement, also of a settlement that came too late to change
+	// anything.
 	Settled []string
 	// SendNow is set by a requeue: the relay must attempt the task at once and end the pause of its plan.
 	SendNow bool
 
-	Before, After Tally
+	Before, After Tally // Batch.Tally before and after the fold
 }
 
-// Applied is one state from a new report: of the recipient Number, or of recipients that the report does not name.
+// Applied is one state that a new report brought: the state of the recipient Number, or of recipients that a batch
+// report counts without naming them.
 type Applied struct {
-	dlr.State         // with the times of RecipientReport.Counted
-	Number     string // digits; empty if the report does not name the recipients
-	Messages   int    // newly counted in this status and code; 0 if counted before
-	ReceivedAt time.Time
+	dlr.State            // with the times of RecipientReport.Counted
+	Number     string    // digits; empty if the report does not name the recipients
+	Messages   int       // messages first counted in this status and code; 0 if an earlier report counted them
+	ReceivedAt time.Time // when dlrloop received the report
 	SentAt     time.Time // when the batch was sent; zero if unknown
 	Source     Source
 }
 
-// Tally is a batch's contribution to the totals of its plan.
+// Tally counts the feedback and the missing reports of one batch, or of several batches after Add. The stores keep its
+// JSON form.
 type Tally struct {
-	PendingTasks, DeadTasks   int
+	PendingTasks, DeadTasks   int // batches with a Task, and batches with Dead set
 	Owed, Dropped, Sent, Dead int // recipients by feedback state; Dropped instead of Owed if the flag is FlagUnwanted
 	// Missing counts messages without a final status whose reports will still be fetched from Sinch. It is 0 for a
 	// batch whose SendAt was still ahead at its latest arrival.
-	Missing int `json:"Awaited"` // the JSON is stored; Awaited is the stored name
+	Missing int `json:"Awaited"` // the tag keeps the stored name
 }
 
-// Tally returns the batch's contribution to the totals of its plan.
+// Tally counts the feedback and the missing reports of b, to be added to the totals of its plan.
 func (b *Batch) Tally() Tally {
 	t := Tally{Owed: b.Feedback.Owed, Sent: b.Feedback.Sent, Dead: b.Feedback.Dead}
 	if b.Flag == FlagUnwanted {
@@ -63,10 +67,10 @@ func (b *Batch) Tally() Tally {
 	return t
 }
 
-// Add adds o to t.
+// Add adds each count of o to t, in place.
 func (t *Tally) Add(o Tally) { t.add(o, +1) }
 
-// Sub subtracts o from t.
+// Sub subtracts each count of o from t, in place.
 func (t *Tally) Sub(o Tally) { t.add(o, -1) }
 
 func (t *Tally) add(o Tally, sign int) {

@@ -6,31 +6,34 @@ import (
 	"time"
 )
 
-// The names of the duties: background work that only one replica does at a time, under a leader lease.
+// The names of the leader leases. Each guards background work that only one replica does at a time. A name is passed
+// to Store.AcquireLease and labels the metric of the leases that this replica holds.
 const (
 	LeaseReconcile = "reconcile" // fetching missing reports from Sinch
 	LeaseRetention = "retention" // deleting what is older than the retention
 )
 
-// LeaderLeases returns the names of all duties, sorted.
+// LeaderLeases returns the names of all leader leases, sorted.
 func LeaderLeases() []string { return []string{LeaseReconcile, LeaseRetention} }
 
-// LeaderLease is the leader lease for background work that only one of the replicas sharing a store may do. Call Held before
-// each step of the work. A LeaderLease is safe for concurrent use.
+// LeaderLease acquires and renews the leader lease for background work that only one of the replicas sharing a store
+// may do. Set the exported members, then call Held before each step of the work. A LeaderLease is safe for concurrent
+// use and must not be copied.
 type LeaderLease struct {
 	Store    Store
-	Name     string
-	Duration time.Duration // duration of a lease; after a holder dies, another replica takes over within this time
+	Name     string        // LeaseReconcile or LeaseRetention
+	Duration time.Duration // how long an acquired lease lasts; another replica can acquire it after this time at the latest
 
 	mu       sync.Mutex
 	calledAt time.Time // when Store.AcquireLease was last called; zero after an error. Guarded by mu
 	held     bool      // its result; guarded by mu
 }
 
-// Held reports whether this replica holds the leader lease at now. It renews the lease after a third of Lease and
-// otherwise returns the cached result. So a step that begins while the lease is held has at least a third of Lease
-// before another replica can begin one, minus the difference between their clocks. Held returns false after an error,
-// and if Store.AcquireLease took a third of Lease or longer.
+// Held reports whether this replica holds the leader lease at now, the current time. For a third of Duration after a
+// successful call of Store.AcquireLease, Held returns the cached result; otherwise it calls AcquireLease and may block
+// as long. Held returns false with the error of AcquireLease, and false if AcquireLease took a third of Duration or
+// longer. So after true, another replica cannot hold the lease for at least a third of Duration, minus the difference
+// between the clocks.
 func (d *LeaderLease) Held(ctx context.Context, now time.Time) (bool, error) {
 	began := time.Now()
 	d.mu.Lock()

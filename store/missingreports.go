@@ -2,30 +2,32 @@ package store
 
 import "time"
 
-// MissingReports configures when the reports of a batch count as missing. They are then fetched from Sinch.
+// MissingReports configures when dlrloop fetches the missing reports of a batch from Sinch. The zero value disables
+// fetching.
 type MissingReports struct {
-	// Silence is how long no report may arrive before a fetch. It doubles after each fetch without a new report, up
-	// to 32 times its value. Zero disables fetching.
+	// Silence is how long to wait after the last callback before a fetch. The wait doubles after each fetch until the
+	// next callback, up to 32 times Silence. Zero disables fetching.
 	Silence time.Duration
-	// Grace is how long after the batch's expiry its last reports may arrive.
+	// Grace is how long after BatchInfo.ExpireAt the last reports of the batch may arrive. Then the last fetch is due.
 	Grace time.Duration
 }
 
 // maxDoublings is how many times MissingReports.Silence doubles at most.
 const maxDoublings = 5
 
-// Delay returns how long to wait for reports after attempts fetches without a new report.
+// Delay returns how long to wait until the next fetch after attempts fetches since the last callback.
 func (m MissingReports) Delay(attempts int) time.Duration {
 	return m.Silence << min(attempts, maxDoublings)
 }
 
-// Horizon returns a time after every due check that a correct clock can have set for a batch sent before now.
+// Horizon returns a time later than every ReportFetch.Due that a correct clock can have set before now for a batch
+// sent before now. A later Due comes from a clock that has since been set back.
 func (m MissingReports) Horizon(now time.Time) time.Time {
 	return now.Add(m.Delay(maxDoublings) + MaxAhead)
 }
 
-// FetchDue reports whether missing reports must be fetched now. A check later than m.Horizon(now) is also due,
-// because its time came from a clock that has since been set back.
+// FetchDue reports whether the missing reports of b must be fetched at now. Pass the settings of the batch's plan. A
+// Fetch.Due later than m.Horizon is also due, because the clock that set it has since been set back.
 func (b *Batch) FetchDue(m MissingReports, now time.Time) bool {
 	if b.Fetch == nil || b.Fetch.Due.IsZero() {
 		return false
@@ -55,7 +57,8 @@ func (b *Batch) settled() int {
 	return max(named, claimed)
 }
 
-// Missing returns how many messages of the batch have no final status yet. It is 0 if their number is unknown.
+// Missing returns how many messages of the batch have no final status yet. It returns 0 if neither a report nor the
+// batch info says how many messages the batch has.
 func (b *Batch) Missing() int {
 	expected := b.Total
 	if f := b.Info; f != nil && !f.Unknown {

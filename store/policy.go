@@ -5,7 +5,8 @@ import "time"
 // On selects what earns a recipient delivery feedback (feedback.on in the configuration).
 type On string
 
-// The values of On.
+// The values of feedback.on in the configuration. Each comment says what earns feedback; the empty string means
+// OnDelivered.
 const (
 	OnDelivered On = "delivered" // a report with status Delivered, or the application's confirmation
 	OnConfirmed On = "confirmed" // only the application's confirmation
@@ -13,22 +14,22 @@ const (
 	OnOff       On = "off"       // nothing
 )
 
-// Policy holds the feedback and reconcile settings of a plan. The zero value is OnDelivered without waiting, and
-// nothing is fetched.
+// Policy holds the settings of a plan that the fold and the stores follow. With the zero value, a report with status
+// Delivered earns feedback, a task is due at once, and missing reports are not fetched.
 type Policy struct {
-	On       On
-	Coalesce time.Duration // how long a new task gathers recipients before it is due
+	On       On            // what earns a recipient feedback
+	Coalesce time.Duration // how long a new task collects recipients before it is due
 	// MaxWait is the longest delay between two attempts. A task due later than that is due now, because its time came
 	// from a clock that has since been set back. Zero means no limit.
 	MaxWait        time.Duration
-	MissingReports MissingReports
+	MissingReports MissingReports // when missing reports are fetched
 }
 
 // MaxRetryAfter is the longest Retry-After that dlrloop honors in a 429.
 const MaxRetryAfter = time.Hour
 
-// Horizon returns a time after every due time that a correct clock can have given to a task of the plan by now. It
-// adds MaxAhead for the difference between the replicas' clocks.
+// Horizon returns a time later than every Task.Due that a correct clock can have set before now. It includes MaxAhead
+// for the difference between the clocks of replicas. Without MaxWait it returns the end of the year 9999.
 func (p Policy) Horizon(now time.Time) time.Time {
 	if p.MaxWait <= 0 {
 		return farFuture
@@ -39,5 +40,6 @@ func (p Policy) Horizon(now time.Time) time.Time {
 // farFuture is in the far future and inside the range of every store.
 var farFuture = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 
-// Policies returns the policy of a plan. It must return the same policy while the same arrivals are folded.
+// Policies returns the policy of a plan by its id. It must return the same policy each time the same arrivals are
+// folded, and must be safe for concurrent use.
 type Policies func(plan string) Policy

@@ -4,11 +4,11 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// Quarantined is an authentic callback that was not understood. It is kept raw.
+// Quarantined is an authentic callback that could not be parsed. The stores keep its body as received.
 type Quarantined struct {
-	Reason dlr.Reason
-	Type   dlr.Type // as received; may be empty
-	Raw    []byte
+	Reason dlr.Reason // why parsing failed
+	Type   dlr.Type   // as received; may be empty
+	Raw    []byte     // the body
 }
 
 // Batch returns "": quarantined callbacks belong to no batch.
@@ -17,19 +17,19 @@ func (Quarantined) Batch() string { return "" }
 // Check returns nil: every quarantined callback is complete.
 func (Quarantined) Check() error { return nil }
 
-// Names returns 0.
+// Names returns 0: a quarantined callback names no recipient.
 func (Quarantined) Names() int { return 0 }
 
-// Named returns no list.
+// Named returns false: a quarantined callback names no recipient.
 func (Quarantined) Named(int) ([]string, bool) { return nil, false }
 
 // Restrict returns q itself.
 func (q Quarantined) Restrict(_, _ int) Entry { return q }
 
-// RawBytes implements Entry.
+// RawBytes returns Raw without copying.
 func (q Quarantined) RawBytes() []byte { return q.Raw }
 
-// WithRaw implements Entry.
+// WithRaw returns a copy of q that refers to raw.
 func (q Quarantined) WithRaw(raw []byte) Entry {
 	q.Raw = raw
 	return q

@@ -7,17 +7,17 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// Report is a delivery report with its raw bytes.
+// Report is a delivery report with the body it was parsed from.
 type Report struct {
 	*dlr.Report
-	Raw    []byte
+	Raw    []byte // the body as received
 	Source Source // FromCallback or FromPoll
 }
 
 // Batch returns the id of the report's batch.
 func (r Report) Batch() string { return r.BatchID }
 
-// Check returns an error if the report or its batch id is missing.
+// Check returns an error if r.Report is nil or its batch id is empty.
 func (r Report) Check() error {
 	if r.Report == nil {
 		return errors.New("record: no report")
@@ -25,7 +25,7 @@ func (r Report) Check() error {
 	return checkBatch(r.BatchID)
 }
 
-// Names implements Entry.
+// Names returns how many phone numbers all entries of the report name, duplicates included.
 func (r Report) Names() int {
 	names := 0
 	for i := range r.Entries {
@@ -34,7 +34,7 @@ func (r Report) Names() int {
 	return names
 }
 
-// Named implements Entry: each entry has a list.
+// Named returns the phone numbers that entry i of the report names, and false if the report has no entry i.
 func (r Report) Named(i int) ([]string, bool) {
 	if i >= len(r.Entries) {
 		return nil, false
@@ -42,7 +42,8 @@ func (r Report) Named(i int) ([]string, bool) {
 	return r.Entries[i].Recipients, true
 }
 
-// Restrict implements Entry. The entries keep their counts and the report its raw bytes.
+// Restrict returns a copy of r whose entries name only the phone numbers from <= i < to, counted over all entries. The
+// copy has the same counts and shares Raw.
 func (r Report) Restrict(from, to int) Entry {
 	whole := *r.Report
 	whole.Entries = slices.Clone(whole.Entries)
@@ -63,10 +64,10 @@ func between(numbers []string, from, to int) []string {
 	return numbers[from:to:to]
 }
 
-// RawBytes implements Entry.
+// RawBytes returns Raw without copying.
 func (r Report) RawBytes() []byte { return r.Raw }
 
-// WithRaw implements Entry.
+// WithRaw returns a copy of r that refers to raw.
 func (r Report) WithRaw(raw []byte) Entry {
 	r.Raw = raw
 	return r

@@ -6,13 +6,13 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// BatchKey identifies a batch. Both members are opaque.
+// BatchKey identifies a batch: the id of its service plan and its own id, both opaque.
 type BatchKey struct{ Plan, BatchID string }
 
-// Flag is the batch's feedback_enabled: whether Sinch accepts delivery feedback for it.
+// Flag says whether a batch was sent with feedback_enabled, so that Sinch accepts delivery feedback for the batch.
 type Flag uint8
 
-// The flags. A flag is FlagUnknown until Sinch, the gateway or the application has supplied it; it is never guessed.
+// The values of Batch.Flag. A flag stays FlagUnknown until batch info arrives.
 const (
 	FlagUnknown Flag = iota
 	FlagWanted
@@ -21,44 +21,46 @@ const (
 
 func (f Flag) String() string { return [...]string{"unknown", "wanted", "unwanted"}[f%3] }
 
-// Batch is the row of one batch, without its recipients. The zero value is a batch that has no arrival yet.
+// Batch is the row of one batch, without its recipients. The row of a batch without any arrival has only Plan and ID
+// set.
 type Batch struct {
 	Plan, ID        string
-	FirstAt, LastAt time.Time // time of the first and the latest arrival
+	FirstAt, LastAt time.Time // when the first and the latest arrival of the batch were received
 	ClientReference string
-	Total           int // the largest total_message_count in its reports
-	Flag            Flag
-	Info            *BatchInfo // the batch info; nil until it is known
+	Total           int        // the largest total_message_count in its reports
+	Flag            Flag       // whether Sinch accepts feedback
+	Info            *BatchInfo // nil until batch info arrives
 
-	// States counts the named recipients by present status.
+	// States counts recipients by present status: those that a report named.
 	States map[dlr.Status]int
-	// Reported counts messages by every status and code they were ever reported in.
+	// Reported counts messages by each status and code that any report contained.
 	Reported []Reported
-	// Reports are the batch reports applied; a recipient report is kept with its recipient.
+	// Reports lists the applied batch reports, oldest first, at most 64. Recipient.Reports lists recipient reports.
 	Reports []BatchReport
 
-	Feedback        FeedbackCounts
-	WholeBatch      FeedbackState // feedback state of the application's confirmation for the whole batch
-	Task            *Task         // nil if no feedback is owed and no full report must be fetched
-	Dead            *Dead         // why feedback is dead; nil if none is
-	Fetch           *ReportFetch  // when to fetch missing reports; nil if none are missing or the batch info is unknown
-	NeedsFullReport bool          // reports count deliveries without naming recipients, and the full report is not fetched yet
+	Feedback   FeedbackCounts // recipients by feedback state
+	WholeBatch FeedbackState  // feedback state of the application's confirmation for the whole batch
+	Task       *Task          // nil if no feedback is owed and no full report must be fetched
+	Dead       *Dead          // why feedback is dead; nil if no feedback is dead
+	Fetch      *ReportFetch   // when to fetch missing reports; nil if no report is missing or Info is nil
+	// NeedsFullReport is set if a report counts deliveries without naming the recipients, until the full report has
+	// named them.
+	NeedsFullReport bool
 }
 
 // Key returns the key of the batch.
 func (b *Batch) Key() BatchKey { return BatchKey{b.Plan, b.ID} }
 
-// Messages returns how many messages were reported in this status and code: the larger of the recipients named one by
-// one and the largest count in a batch report. The maximum does not depend on the order of arrival, and a full report
-// that completes a summary counts nothing twice.
+// Messages returns how many messages were reported in r's status and code: the larger of Named and Claimed. The result
+// does not depend on the order of the reports, and a full report after a summary counts no message twice.
 func (r Reported) Messages() int { return max(r.Named, r.Claimed) }
 
 // Reported counts the messages of a batch that were reported in one status and code.
 type Reported struct {
 	Status  dlr.Status
 	Code    int
-	Named   int // recipients that reports named
-	Claimed int // the largest count in a batch report
+	Named   int // recipients that reports named in this status and code
+	Claimed int // the largest count in any one batch report
 }
 
 // BatchReport records one batch report that was applied to a batch.
@@ -67,9 +69,10 @@ type BatchReport struct {
 	Type       dlr.Type
 	ReceivedAt time.Time
 	Source     Source
-	Repeats    int
-	Ref        Ref
-	// Folded is how many recipients are folded while the report is folded in parts; 0 once all are.
+	Repeats    int // how often the same report was received again
+	Ref        Ref // place of the body in the report log
+	// Folded is how many of the report's recipients are folded, while the report is folded in parts; 0 once the whole
+	// report is folded.
 	Folded int
 }
 
@@ -80,7 +83,7 @@ type FeedbackCounts struct {
 	Dead int
 }
 
-// Add adds n recipients in state s; n may be negative.
+// Add adds n to the count of state s, in place; n may be negative. FeedbackNone is not counted.
 func (c *FeedbackCounts) Add(s FeedbackState, n int) {
 	switch s {
 	case FeedbackOwed:
@@ -95,13 +98,13 @@ func (c *FeedbackCounts) Add(s FeedbackState, n int) {
 
 // Task is the pending work of one batch: feedback to send or a full report to fetch.
 type Task struct {
-	Due      time.Time
-	Since    time.Time // when the oldest pending work was earned
-	Attempts int       // counted attempts since the last success
-	Reason   Reason    // of the last attempt; empty before the first
-	Detail   string
-	// Limit is how many recipients the next call may name; 0 means MaxRecipients. Sinch refuses a call as a whole, so
-	// each refusal halves the limit until a refused recipient is alone, and each accepted call doubles it.
+	Due      time.Time // when the task may be claimed
+	Since    time.Time // when the oldest pending work arose
+	Attempts int       // attempts with OutcomeRetry since the last call that succeeded
+	Reason   Reason    // why the last attempt failed; empty before the first attempt
+	Detail   string    // Settlement.Detail of the last attempt
+	// Limit is how many recipients the next feedback call may name; 0 means MaxRecipients. Sinch refuses a call as a
+	// whole, so each refusal halves Limit until a refused recipient is alone, and each accepted call doubles Limit.
 	Limit int
 }
 
@@ -110,22 +113,24 @@ func (b *Batch) Waits(now time.Time) bool { return b.Task != nil && b.Task.Due.A
 
 // ReportFetch schedules when the reconciler fetches the missing reports of a batch from Sinch.
 type ReportFetch struct {
-	Due      time.Time // zero: no further fetch, unless Sinch calls back again
+	Due      time.Time // when the next fetch is due; zero means none until Sinch calls back again
 	Attempts int       // fetches since the last callback
 }
 
-// Dead holds why feedback of a batch is dead. If there are several reasons, the last one wins.
+// Dead holds why feedback of a batch is dead: given up until an operator requeues it. It describes the latest
+// settlement that made feedback dead.
 type Dead struct {
-	At         time.Time
+	At         time.Time // when that settlement arrived
 	Reason     Reason
-	Detail     string
-	FullReport bool // a full report could not be fetched, so some recipients that earned feedback may be unknown
+	Detail     string // Settlement.Detail
+	FullReport bool   // a full report could not be fetched, so some recipients that earned feedback may be unknown
 }
 
 // FeedbackState is the state of the delivery feedback of a recipient or of a whole batch.
 type FeedbackState uint8
 
-// The feedback states. FeedbackOwed is shown as dropped while the batch's flag is FlagUnwanted.
+// The feedback states: not earned, to be sent, accepted by Sinch, and given up until a requeue. The API shows
+// FeedbackState.String, but FeedbackOwed as dropped while the batch's flag is FlagUnwanted.
 const (
 	FeedbackNone FeedbackState = iota
 	FeedbackOwed
@@ -137,26 +142,28 @@ func (s FeedbackState) String() string { return [...]string{"none", "owed", "sen
 
 // Recipient is the row of one recipient of one batch.
 type Recipient struct {
-	Number     string            // as first received
-	Reports    []RecipientReport // the reports that named it, in the order in which they were applied; at most 64
+	Number     string            // phone number as first received
+	Reports    []RecipientReport // reports that named the recipient, in the order in which they were applied; at most 64
 	Feedback   FeedbackState
 	FeedbackAt time.Time // when Feedback last changed; zero for FeedbackNone
 }
 
-// RecipientReport is a report that named a recipient.
+// RecipientReport is the part of a report that concerns one recipient: the reported state, and where and when dlrloop
+// got the report.
 type RecipientReport struct {
-	dlr.State
+	dlr.State  // as reported; Counted corrects its times
 	ReceivedAt time.Time
 	Source     Source
-	Repeats    int // how often the same report came again
-	Ref        Ref
-	Raw        []byte // nil unless the read that returned it fills it in
+	Repeats    int    // how often the same report was received again
+	Ref        Ref    // place of the body in the report log
+	Raw        []byte // the body; only Store.Recipient sets it
 }
 
-// Ref locates a report's bytes in the report log. Each store defines its meaning; zero means not kept.
+// Ref locates the body of a report in the report log of its batch. Each store defines the meaning of Chunk and Index.
+// The zero Ref means that the body is not kept.
 type Ref struct{ Chunk, Index uint64 }
 
-// Logged is one entry of the report log.
+// Logged is one entry of the report log, which keeps the reports of a batch as received.
 type Logged struct {
 	ReceivedAt time.Time
 	Type       dlr.Type
@@ -168,8 +175,8 @@ type Logged struct {
 // must not decide which report wins.
 const MaxAhead = 5 * time.Minute
 
-// Counted returns the state with the times used for comparison: the arrival replaces each time more than MaxAhead
-// after it. s keeps the times as received.
+// Counted returns the state with the times that decide which report wins: ReceivedAt replaces each time that lies more
+// than MaxAhead after ReceivedAt. It returns a copy and leaves s as received.
 func (s RecipientReport) Counted() dlr.State {
 	if s.ReceivedAt.IsZero() {
 		return s.State
@@ -183,7 +190,8 @@ func (s RecipientReport) Counted() dlr.State {
 	return s.State
 }
 
-// State returns the recipient's present state with the times of RecipientReport.Counted, and false if no report named it.
+// State returns the recipient's present state, with the times of RecipientReport.Counted. It returns false if no report
+// named the recipient.
 func (r *Recipient) State() (dlr.State, bool) {
 	if len(r.Reports) == 0 {
 		return dlr.State{}, false
@@ -197,19 +205,19 @@ func (r *Recipient) State() (dlr.State, bool) {
 	return best, true
 }
 
-// Effect is what a report did to the state of a recipient.
+// Effect says whether a report determines the present state of a recipient, and otherwise why not.
 type Effect string
 
-// The effects of a report on the state of a recipient.
+// The effects of a report on the state of a recipient, as the API shows them.
 const (
 	Holds        Effect = "holds"        // the report is the present state
 	Superseded   Effect = "superseded"   // the report was the state until another one won
-	Intermediate Effect = "intermediate" // a final report was there already
-	Older        Effect = "older"        // a report with a later time was there already
-	Outranked    Effect = "outranked"    // at the same time, a status that wins was there already
+	Intermediate Effect = "intermediate" // the status is intermediate, and a final status was known before
+	Older        Effect = "older"        // a report with a later time was known before
+	Outranked    Effect = "outranked"    // a report with the same time and a status that wins was known before
 )
 
-// Effects returns the effect of each report in r.Reports, in the same order.
+// Effects returns a new slice with the effect of each report in r.Reports, in the same order.
 func (r *Recipient) Effects() []Effect {
 	effects := make([]Effect, len(r.Reports))
 	holder := -1

@@ -4,54 +4,55 @@ import (
 	"time"
 )
 
-// Settlement is the result of an attempt at a claimed task.
+// Settlement is the result of one attempt at a claimed feedback task. Pass a Settlement to Store.Settle.
 type Settlement struct {
 	BatchID    string
-	Lease      string   // from the claim
-	Recipients []string // the recipients of the attempt, as claimed
-	WholeBatch bool     `json:"Everyone"` // the attempt was for the whole batch, as claimed
+	Lease      string   // Claim.Lease
+	Recipients []string // phone numbers from Claim.Recipients that the attempt concerns
+	WholeBatch bool     `json:"Everyone"` // Claim.WholeBatch; the tag keeps the stored name
 	Outcome    Outcome
 	Reason     Reason
-	Detail     string    // a short excerpt for people, without whole numbers or secrets
-	Due        time.Time // for Retry: when the task is due again
-	// FullReportFetched is set if the full report was fetched and recorded, or will never be available: the task no longer
-	// needs it.
-	FullReportFetched bool `json:"FullRead"`
+	Detail     string    // a short excerpt for people, without whole phone numbers or secrets
+	Due        time.Time // for OutcomeRetry: when the task is due again
+	// FullReportFetched is set if the full report was fetched and recorded, or will never be available. Then the task
+	// no longer includes fetching the full report.
+	FullReportFetched bool `json:"FullRead"` // the tag keeps the stored name
 }
 
 // Batch returns the id of the settled batch.
 func (s Settlement) Batch() string { return s.BatchID }
 
-// Check returns an error if the batch id is missing.
+// Check returns an error if BatchID is empty.
 func (s Settlement) Check() error { return checkBatch(s.BatchID) }
 
-// Names implements Entry.
+// Names returns the length of Recipients.
 func (s Settlement) Names() int { return len(s.Recipients) }
 
-// Named implements Entry.
+// Named returns Recipients as list 0, and false for every other list.
 func (s Settlement) Named(i int) ([]string, bool) { return onlyList(i, s.Recipients) }
 
-// Restrict returns s itself: a settlement names at most MaxRecipients, and their number decides when the task is due.
+// Restrict returns s itself, whatever the range: a settlement names at most MaxRecipients, and how many it names decides
+// when the task is due.
 func (s Settlement) Restrict(_, _ int) Entry { return s }
 
-// RawBytes returns nil.
+// RawBytes returns nil: a settlement carries no received body.
 func (Settlement) RawBytes() []byte { return nil }
 
 // WithRaw returns s itself.
 func (s Settlement) WithRaw([]byte) Entry { return s }
 
-// Outcome is what a settlement does to its recipients.
+// Outcome says what the fold does with the task and the recipients of a settlement.
 type Outcome uint8
 
-// The outcomes of an attempt, with their effect on the recipients of the settlement.
+// The outcomes of an attempt. The journal stores the values, so add new outcomes at the end.
 const (
-	OutcomeProgress Outcome = iota // no feedback was sent, but a batch or report was fetched; the task is due again at once
+	OutcomeProgress Outcome = iota // a batch or a report was fetched and nothing sent: the task is due again at once
 	OutcomeAccepted                // Sinch accepted the feedback: the recipients are sent, and never owed again
 	OutcomeRetry                   // the recipients stay owed; the attempt counts
 	OutcomeDead                    // the recipients are dead until an operator requeues them
 	OutcomeReleased                // the recipients stay owed and due; the attempt does not count
-	// OutcomeSplit means that Sinch refused a call with several recipients: they stay owed, and the next call names half as
-	// many.
+	// OutcomeSplit means that Sinch refused a call with several recipients: the recipients stay owed, and the next call
+	// names half as many.
 	OutcomeSplit
 )
 
@@ -59,10 +60,11 @@ func (o Outcome) String() string {
 	return [...]string{"progress", "accepted", "retry", "dead", "released", "split"}[o]
 }
 
-// Reason is why an attempt ended as it did. The set is closed: the reason decides the retry and labels the metric.
+// Reason says why a feedback attempt ended as it did. The relay decides by the reason whether and when to retry.
 type Reason string
 
-// The reasons. Each is also the value of a metric label.
+// The reasons of feedback attempts: a closed set. They label the metrics of attempts and of dead feedback, and the API
+// shows them.
 const (
 	ReasonAccepted            Reason = "accepted"
 	ReasonRateLimited         Reason = "rate_limited"
@@ -78,7 +80,7 @@ const (
 	ReasonNotANumber          Reason = "not_a_number" // no call was made: the recipient is not a phone number
 )
 
-// FeedbackReasons returns all reasons.
+// FeedbackReasons returns all values of Reason, in a new slice.
 func FeedbackReasons() []Reason {
 	return []Reason{
 		ReasonAccepted, ReasonRateLimited, ReasonServer, ReasonTimeout, ReasonNetwork,

@@ -25,89 +25,95 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// Sentinel errors; compare with errors.Is.
+// The errors that the methods of Store return. They may be wrapped, so compare with errors.Is.
 var (
 	// ErrNotFound means that the batch or recipient does not exist.
 	ErrNotFound = errors.New("not found")
-	// ErrBusy means that too many arrivals wait for a commit or for the fold; retry later.
+	// ErrBusy means backpressure: too many arrivals wait for a commit or for the fold. Retry later.
 	ErrBusy = errors.New("store is busy")
 	// ErrClosed means that the store was closed or shut itself down after a failed sync.
 	ErrClosed = errors.New("store is closed")
 	// ErrDamaged means that stored bytes differ from what was written: disk or memory corrupted them.
 	ErrDamaged = errors.New("damaged")
-	// ErrCursor means that the cursor is malformed or comes from a different read.
+	// ErrCursor means that Paging.Cursor is malformed or comes from a different read.
 	ErrCursor = errors.New("cursor is not valid")
 )
 
 // Store persists arrivals and the state derived from them: batches, recipients, feedback tasks and counts.
 type Store interface {
-	// Record blocks until a is durable. If the store is behind, Record waits a few seconds at most and then returns
-	// ErrBusy. When ctx ends, Record stops waiting, but a may still become durable.
+	// Record blocks until a is durable. Under backpressure it waits a few seconds at most and then returns ErrBusy. When
+	// ctx ends, Record returns the cause, but a may still become durable. The caller must not change slices in a
+	// afterwards.
 	Record(ctx context.Context, a Arrival) error
 
-	// Settle records s, the result of an attempt at a claimed task, as Record does. From then on until s is folded, the
-	// task is not claimed again.
+	// Settle records s, the result of an attempt at a claimed task of the plan, as Record does; at is the time of the
+	// arrival. From the call until s is folded, Claim does not return the task again.
 	Settle(ctx context.Context, plan string, at time.Time, s Settlement) error
 
-	// Claim leases up to limit feedback tasks of the plan until now+lease. It picks tasks that are due at now and not
-	// leased, oldest due time first. Settle with the claim's Lease settles a task. A task that is not
-	// settled within its lease becomes due again: a crash loses no feedback, but may send some twice. It is not an
-	// error if no task is due. Unlike a read, Claim may miss arrivals recorded just before, but never a settlement of
-	// a task that it returns.
+	// Claim leases up to limit feedback tasks of the plan until now+lease: tasks that are due at now and not leased,
+	// oldest due time first. It returns an empty slice if no task is due. Settle ends the lease; a task that is not
+	// settled in time becomes due again, so a crash loses no feedback, but may send some twice. Unlike a read, Claim
+	// may miss arrivals recorded just before, but never a settlement of a task that it returns.
 	Claim(ctx context.Context, plan string, now time.Time, lease time.Duration, limit int) ([]Claim, error)
 
-	// MissingReports returns up to limit batches of the plan that have missing reports and whose Check is due at now, oldest
-	// due time first. It leases nothing: a batch stays overdue until a ReportFetched is recorded or Sinch calls back. Like
-	// Claim, MissingReports may miss arrivals recorded just before.
+	// MissingReports returns up to limit batches of the plan whose Fetch is due at now, oldest due time first. It leases
+	// nothing: it returns a batch again until a ReportFetched is recorded or Sinch calls back. Like Claim,
+	// MissingReports may miss arrivals recorded just before.
 	MissingReports(ctx context.Context, plan string, now time.Time, limit int) ([]*Batch, error)
 
-	// Batch returns one batch, or ErrNotFound.
+	// Batch returns the row of one batch, or ErrNotFound for an unknown batch.
 	Batch(ctx context.Context, key BatchKey) (*Batch, error)
-	// Batches lists batches in descending order of FirstAt.
+	// Batches returns one page of the batches that match q, in descending order of FirstAt.
 	Batches(ctx context.Context, q BatchQuery) (Page[*Batch], error)
-	// Recipient returns one recipient with the raw bytes of its reports, or ErrNotFound. It compares number by digits.
-	// If the reports total many megabytes, a store may omit all raw bytes except those of the last; Reports has them.
+	// Recipient returns one recipient of a batch with the bodies of its reports, or ErrNotFound. It compares the digits
+	// of number, a phone number. If the bodies total many megabytes, a store may omit all but the last; Reports returns
+	// them.
 	Recipient(ctx context.Context, key BatchKey, number string) (*Recipient, error)
-	// Recipients lists a batch's recipients in the order of their digits. It returns ErrNotFound for an unknown batch.
+	// Recipients returns one page of a batch's recipients that match q, in the order of the digits of their phone
+	// numbers. It returns ErrNotFound for an unknown batch.
 	Recipients(ctx context.Context, key BatchKey, q RecipientQuery) (Page[*Recipient], error)
-	// RecipientBatches lists the recipients with this number in all batches, newest batch first.
+	// RecipientBatches returns one page of the recipients that have this phone number, over all batches and plans, newest
+	// batch first. It compares digits.
 	RecipientBatches(ctx context.Context, number string, p Paging) (Page[RecipientInBatch], error)
-	// Reports lists a batch's report log in the order of writing. It returns ErrNotFound for an unknown batch.
+	// Reports returns one page of a batch's report log, oldest entry first. It returns ErrNotFound for an unknown batch.
 	Reports(ctx context.Context, key BatchKey, p Paging) (Page[Logged], error)
-	// Tasks lists the batches whose feedback is pending or dead. Pending ones are sorted by due time within a plan.
+	// Tasks returns one page of the batches whose feedback is pending or dead, as q selects. Batches with pending
+	// feedback are sorted by due time within a plan.
 	Tasks(ctx context.Context, q TaskQuery) (Page[*Batch], error)
-	// Quarantine lists callbacks that were not understood, newest first.
+	// Quarantine returns one page of the callbacks that could not be parsed, newest first.
 	Quarantine(ctx context.Context, p Paging) (Page[QuarantineEntry], error)
 	// Stats returns the totals of every plan that has any, sorted by plan.
 	Stats(ctx context.Context) ([]PlanStats, error)
-	// Timeseries returns message counts for from <= minute < to, sorted by minute, plan and status. An empty plan
-	// selects all plans.
+	// Timeseries returns the message counts of the minutes from <= minute < to, sorted by minute, plan and status. An
+	// empty plan selects all plans.
 	Timeseries(ctx context.Context, plan string, from, to time.Time) ([]MinuteCount, error)
 
-	// Requeue makes the dead recipients of a batch owed again at now. If the batch then has a task, the task is due at
-	// once and Changes.SendNow is set, even if the task was due before. Requeue returns how many recipients were dead,
-	// or ErrNotFound for an unknown batch.
+	// Requeue makes the dead feedback of a batch owed again and returns how many recipients were dead. The task of the
+	// batch, if any, becomes due at now, and Changes.SendNow is set. Requeue blocks like Record. It returns ErrNotFound
+	// for an unknown batch.
 	Requeue(ctx context.Context, key BatchKey, now time.Time) (int, error)
-	// DeleteOlder deletes up to limit batches that have no task and a LastAt older than before, with their recipients and
-	// reports. It also deletes minute counts and quarantine entries of that age. It works in small steps; more reports
-	// that another call would delete more.
-	DeleteOlder(ctx context.Context, before time.Time, limit int) (expired int, more bool, err error)
+	// DeleteOlder deletes up to limit batches that have no task and a LastAt earlier than before, with their recipients
+	// and reports, and minute counts and quarantine entries of that age. It returns how many batches it deleted, and in
+	// more whether another call would delete more.
+	DeleteOlder(ctx context.Context, before time.Time, limit int) (deleted int, more bool, err error)
 
-	// AcquireLease acquires or renews the leader lease of a duty until the given time and reports whether this replica holds
-	// it now. Only one of the replicas that share a store can hold it. The lease is free again at its end, or when
-	// its holder closes the store. A store that cannot be shared always grants it. See LeaderLease.
-	AcquireLease(ctx context.Context, duty string, now, until time.Time) (bool, error)
-	// QuotaShare returns this replica's fraction of a quota that all replicas share, such as a rate limit. It is 1 for a
-	// store that cannot be shared, and 0 until the other replicas are sure to know this one. It does not block.
+	// AcquireLease acquires or renews the leader lease with this name until the given time, and reports whether this
+	// replica holds the lease at now. Of the replicas that share a store, only one can hold a lease, until the lease
+	// ends or the holder closes its store. A store that cannot be shared always returns true. LeaderLease calls it.
+	AcquireLease(ctx context.Context, name string, now, until time.Time) (bool, error)
+	// QuotaShare returns this replica's fraction, 0 to 1, of a quota that all replicas share, such as a rate limit. It
+	// returns 1 for a store that cannot be shared, and 0 until the other replicas are sure to know this replica. It does
+	// not block.
 	QuotaShare() float64
 
-	// Gauges returns cached figures, up to some seconds old. It does not block.
+	// Gauges returns cached figures, up to some seconds old. It does not block. The caller must not change the maps.
 	Gauges() Gauges
-	// Ready returns nil if the store would make an arrival durable now.
+	// Ready returns nil if Record would succeed now, and otherwise the error that Record would return.
 	Ready(ctx context.Context) error
-	// Done is closed when the store shuts itself down because it no longer knows what is on disk; Err then returns the
-	// cause. The process must exit: the next start reads from disk what was kept.
+	// Done returns a channel that is closed when the store shuts itself down, because it no longer knows what is on disk.
+	// The process must then exit: the next start reads from disk what was kept.
 	Done() <-chan struct{}
+	// Err returns nil until Done is closed, and then the error that made the store shut itself down.
 	Err() error
 	// Close finishes pending Record calls, folds what a short time allows, and releases all resources. Acknowledged
 	// arrivals are durable even if the process ends without Close.
@@ -118,31 +124,31 @@ type Store interface {
 // for the recipients of a batch.
 const MaxRecipients = 1000
 
-// Claim is one leased feedback task.
+// Claim is one leased feedback task, as Store.Claim returns it.
 type Claim struct {
 	Key   BatchKey
-	Lease string // to be copied into the Settlement
-	Batch *Batch // as of the claim; Task is not nil
-	// Recipients are the owed recipients of this claim: numbers as received, at most MaxRecipients.
+	Lease string // identifies the lease; copy it to Settlement.Lease
+	Batch *Batch // the row at the time of the claim; its Task is not nil
+	// Recipients lists the phone numbers for which to send feedback, as received; at most MaxRecipients.
 	Recipients []string
-	// WholeBatch is set while the application's confirmation for the whole batch has not been accepted by Sinch.
-	// Recipients is empty then: that confirmation is sent first, in a call of its own.
+	// WholeBatch is set while the application's confirmation for the whole batch is owed to Sinch. Then Recipients is
+	// empty: the confirmation is sent first, in a call of its own.
 	WholeBatch bool
 }
 
-// Paging selects one page. The zero value is the first page of DefaultLimit entries.
+// Paging selects one page of a list. The zero value selects the first page, with at most DefaultLimit items.
 type Paging struct {
-	Cursor string // Next of the previous page; empty for the first page
+	Cursor string // Page.Next of the previous page; empty for the first page
 	Limit  int    // 0 means DefaultLimit; more than MaxLimit means MaxLimit
 }
 
-// Page sizes.
+// The default and the maximum of Paging.Limit, in items.
 const (
 	DefaultLimit = 100
 	MaxLimit     = 1000
 )
 
-// Size returns Limit with the default and the maximum applied.
+// Size returns the number of items on a full page: Limit, DefaultLimit if Limit is not positive, at most MaxLimit.
 func (p Paging) Size() int {
 	if p.Limit <= 0 {
 		return DefaultLimit
@@ -150,17 +156,17 @@ func (p Paging) Size() int {
 	return min(p.Limit, MaxLimit)
 }
 
-// Page is one page of a list. A page can be shorter than its limit, even empty, and still have a Next, because a store
-// reads a bounded number of rows per page.
+// Page is one page of a list. Even an empty page can have a Next, because a store reads a bounded number of rows per
+// page: read on until Next is empty.
 type Page[T any] struct {
 	Items []T
-	Next  string // empty on the last page
+	Next  string // Paging.Cursor of the next page; empty on the last page
 }
 
 // BatchQuery filters batches; a zero member does not filter.
 type BatchQuery struct {
 	Plan            string
-	Status          dlr.Status // the present status of at least one recipient, or one that a batch report counted
+	Status          dlr.Status // at least one recipient has this present status, or a batch report counted it
 	ClientReference string
 	From, To        time.Time // From <= FirstAt < To
 	Paging
@@ -168,7 +174,7 @@ type BatchQuery struct {
 
 // RecipientQuery filters the recipients of one batch; a zero member does not filter.
 type RecipientQuery struct {
-	Status dlr.Status
+	Status dlr.Status // the present status
 	Paging
 }
 
@@ -176,7 +182,7 @@ type RecipientQuery struct {
 type TaskQuery struct {
 	Dead bool   // selects dead feedback instead of pending
 	Plan string // empty selects all plans
-	// Due, with a Plan, selects pending tasks that are due at this time or later; zero does not filter.
+	// Due selects pending tasks that are due at this time or later; zero does not filter. It requires Plan.
 	Due time.Time
 	Paging
 }
@@ -187,16 +193,17 @@ type RecipientInBatch struct {
 	Recipient *Recipient
 }
 
-// QuarantineEntry is a callback that was not understood, with its plan and time of arrival.
+// QuarantineEntry is a callback that could not be parsed, with its plan and the time at which it was received.
 type QuarantineEntry struct {
 	Plan       string
 	ReceivedAt time.Time
 	Quarantined
 }
 
-// MinuteCount is the number of messages that were first counted in a status during one minute, by time of arrival.
+// MinuteCount is how many messages of a plan were first counted in a status during one minute. The time at which
+// dlrloop received the report decides the minute.
 type MinuteCount struct {
-	Minute   time.Time
+	Minute   time.Time // the start of the minute, UTC
 	Plan     string
 	Status   dlr.Status // a documented status or dlr.Other
 	Messages int
@@ -204,35 +211,38 @@ type MinuteCount struct {
 
 // Gauges holds the figures of a store for a metrics scrape.
 type Gauges struct {
-	Plans             map[string]PlanGauges
-	SizeBytes         int64 // all files together
-	FreeBytes         int64 // the part of SizeBytes that the store can reuse
-	QuarantineEntries int
-	Unfolded          int // durable arrivals that are not folded yet
+	Plans             map[string]PlanGauges // by plan id
+	SizeBytes         int64                 // all files together
+	FreeBytes         int64                 // the part of SizeBytes that the store can reuse
+	QuarantineEntries int                   // callbacks in the quarantine
+	Unfolded          int                   // durable arrivals that are not folded yet
 
 	Replica  string            // id of this replica; empty for a store that cannot be shared
 	Replicas []string          // ids of all live replicas, sorted; nil for a store that cannot be shared
-	Leaders  map[string]string // replica id by duty; nil for a store that cannot be shared
+	Leaders  map[string]string // id of the holder by name of the leader lease; nil for a store that cannot be shared
 }
 
-// PlanGauges holds the figures of one plan.
+// PlanGauges holds the figures of one plan for a metrics scrape.
 type PlanGauges struct {
 	Tally
-	OldestDue time.Time // of the pending tasks; zero if there are none
+	OldestDue time.Time // the earliest Task.Due of the plan; zero if the plan has no task
 }
 
-// Observer holds callbacks for what a store does. The store calls them synchronously from the goroutine that does it:
-// a callback must return quickly and must not call the store. Each member may be nil.
+// Observer holds functions that a store calls when it has done something, such as a commit. The store calls them from
+// its own goroutines and waits: a function must return quickly, must not call the store, and must be safe for concurrent
+// use. Each member may be nil.
 type Observer struct {
-	// Committed is called after each attempt to make a group durable, with its arrivals, bytes, duration and error.
+	// Committed is called after each attempt to make a group of arrivals durable, with the size of the group in arrivals
+	// and bytes, how long the attempt took, and its error or nil.
 	Committed func(arrivals, bytes int, took time.Duration, err error)
-	// Folded is called with the changes of a fold after its transaction is committed.
+	// Folded is called with the changes of a fold after the transaction of the fold is committed.
 	Folded func([]Changes)
-	// Failed is called for each failed operation (commit, fold, read, expire). For damage it is called once per row,
-	// and err says how the damage was handled.
+	// Failed is called for each failed operation: commit, fold, read, expire (DeleteOlder), replica or damage. For
+	// damage it is called once per damaged row, and err says how the store handled the damage.
 	Failed func(operation string, err error)
-	// Evicted is called with the number of quarantine entries that were deleted to make room for newer ones.
+	// Evicted is called with how many quarantine entries the store deleted to make room for newer entries.
 	Evicted func(entries int)
-	// Deleted is called when retention deleted batches of a plan. dead counts their recipients with dead feedback.
+	// Deleted is called after DeleteOlder deleted batches of a plan. dead is how many recipients of these batches had
+	// dead feedback.
 	Deleted func(plan string, batches, dead int)
 }

@@ -7,14 +7,15 @@ type PlanStats struct {
 	Plan        string
 	Batches     int // all batches ever; retention does not lower it
 	Recipients  int
-	Duplicates  int
-	Polled      int
-	Quarantined int
+	Duplicates  int           // callbacks with a report that was applied before
+	Polled      int           // new reports that were fetched from Sinch
+	Quarantined int           // callbacks that could not be parsed
 	Messages    []StatusTotal // sorted by status, then class
 	Feedback    Tally         // present state of the batches that retention has not deleted
 }
 
-// StatusTotal counts messages by status and class of code. Both are closed sets.
+// StatusTotal is how many messages were counted in a status and a class of codes. Status is a documented status or
+// dlr.Other, so both are closed sets.
 type StatusTotal struct {
 	Status   dlr.Status
 	Class    dlr.Class

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Phase is a phase of a copy.
+// Phase says what Run is doing: copying or verifying. Progress reports it.
 type Phase string
 
 // The phases of a copy, in order.

@@ -8,8 +8,9 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// settle applies the result of a feedback attempt. Accepted applies even after the lease expired or the task was
-// deleted; the other outcomes change only an existing task. FullReportFetched clears NeedsFullReport unless the outcome is OutcomeDead.
+// settle applies the result of a feedback attempt. OutcomeAccepted is applied even after the lease ended or the task was
+// deleted; the other outcomes change only an existing task. FullReportFetched clears NeedsFullReport unless the outcome
+// is OutcomeDead.
 func (f *folding) settle(n store.Settlement, at time.Time) {
 	b := f.batch
 	f.changes.Settled = append(f.changes.Settled, n.Lease)
@@ -66,7 +67,7 @@ func (f *folding) succeeded(n store.Settlement, at time.Time) {
 }
 
 // markDead marks the recipients of a settlement dead. If the settlement gives up on the full report, it sets
-// Dead.Full.
+// Dead.FullReport.
 func (f *folding) markDead(n store.Settlement, at time.Time) {
 	b := f.batch
 	unread := n.FullReportFetched && b.NeedsFullReport
@@ -75,7 +76,8 @@ func (f *folding) markDead(n store.Settlement, at time.Time) {
 	f.changes.Dead += dead
 	wholeBatch := f.moveWholeBatch(n.WholeBatch, store.FeedbackDead, store.FeedbackOwed)
 	if dead > 0 || unread || wholeBatch {
-		b.Dead = &store.Dead{At: at, Reason: n.Reason, Detail: n.Detail, FullReport: unread || b.Dead != nil && b.Dead.FullReport}
+		full := unread || b.Dead != nil && b.Dead.FullReport
+		b.Dead = &store.Dead{At: at, Reason: n.Reason, Detail: n.Detail, FullReport: full}
 	}
 	*b.Task = store.Task{Due: at, Since: b.Task.Since, Limit: b.Task.Limit}
 }
@@ -121,8 +123,8 @@ func (f *folding) clearDead() {
 	}
 }
 
-// everyone changes the state of the confirmation for the whole batch if meant is set and the state is one of from. It
-// reports whether the state changed.
+// moveWholeBatch changes the state of the confirmation for the whole batch if meant is set and the state is one of
+// from. It reports whether the state changed.
 func (f *folding) moveWholeBatch(meant bool, to store.FeedbackState, from ...store.FeedbackState) bool {
 	if !meant || !slices.Contains(from, f.batch.WholeBatch) {
 		return false

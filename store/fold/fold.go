@@ -19,11 +19,11 @@ const maxReported = 512
 // Rows holds the rows of one batch that a group of arrivals needs. The store loads them, Fold changes them, and the
 // store writes them back.
 type Rows struct {
-	Batch      *store.Batch    // as stored; a new batch has only Plan and ID set
-	Recipients map[string]*Row // by digits; a missing recipient is new
-	// Chunk is where the store will write Log; Fold puts it into each Ref.
+	Batch      *store.Batch    // the stored row; for a new batch, a row with only Plan and ID set
+	Recipients map[string]*Row // by the digits of the phone number; Fold adds a recipient that is not in the map
+	// Chunk is the number of the chunk in which the store will write Log. Fold sets it as Ref.Chunk of each new report.
 	Chunk uint64
-	// Log collects the entries to append to the report log: the new reports.
+	// Log collects the new reports, which the store appends to the report log.
 	Log []store.Logged
 }
 
@@ -34,8 +34,8 @@ type Row struct {
 	Changed bool // must be written
 }
 
-// Touches calls each once per recipient number in a, with the digits of the number. Fold needs the rows of these
-// recipients to apply a.
+// Touches calls each for every phone number that a names, duplicates included, with the digits of the number. The store
+// loads the rows of these recipients into Rows.Recipients before it calls Fold.
 func Touches(a store.Arrival, each func(digits string)) {
 	for i := 0; ; i++ {
 		numbers, ok := a.Entry.Named(i)
@@ -48,9 +48,9 @@ func Touches(a store.Arrival, each func(digits string)) {
 	}
 }
 
-// Fold applies arrivals of one batch to its rows, in the given order, and returns what changed. Fold is pure: the
-// same rows and arrivals always give the same result. It alone decides what is a duplicate, which state wins, what is
-// counted and which feedback is owed; every store uses it.
+// Fold applies arrivals of one batch to rows, in place and in the given order, and returns what changed. Pass the policy
+// of the batch's plan. The result depends only on the arguments. Only Fold decides what is a duplicate, which state
+// wins, what is counted and which feedback is owed.
 func Fold(rows *Rows, arrivals []store.Arrival, p store.Policy) store.Changes {
 	f := folding{rows: rows, batch: rows.Batch, policy: p}
 	b := rows.Batch
@@ -101,7 +101,7 @@ func (f *folding) apply(a store.Arrival) {
 	f.scheduleFetch(a)
 }
 
-// facts replaces the batch info unless the known one has a later ModifiedAt. It ignores a known ModifiedAt that is
+// replaceInfo replaces the batch info unless the known one has a later ModifiedAt. It ignores a known ModifiedAt that is
 // more than MaxAhead after the arrival of n, because it comes from a wrong clock.
 func (f *folding) replaceInfo(n store.BatchInfo, at time.Time) {
 	b := f.batch

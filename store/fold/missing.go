@@ -9,7 +9,7 @@ import (
 // longestValidity is Sinch's longest and default validity of a batch.
 const longestValidity = 72 * time.Hour
 
-// scheduleFetch sets or clears the batch's Check after arrival a.
+// scheduleFetch sets or clears Batch.Fetch after arrival a.
 func (f *folding) scheduleFetch(a store.Arrival) {
 	b, missing := f.batch, f.policy.MissingReports
 	if missing.Silence <= 0 || !reportsMissing(b) {
@@ -35,7 +35,7 @@ func (f *folding) scheduleFetch(a store.Arrival) {
 	}
 }
 
-// advanceFetch brings the check forward if new batch info has earlier times. Batch info never postpones it.
+// advanceFetch makes the next fetch due earlier if new batch info has earlier times. Batch info never postpones a fetch.
 func (f *folding) advanceFetch(at time.Time) {
 	b := f.batch
 	if due := nextFetch(b, f.policy.MissingReports, b.Fetch.Attempts, at); due.Before(b.Fetch.Due) {
@@ -43,8 +43,8 @@ func (f *folding) advanceFetch(at time.Time) {
 	}
 }
 
-// checked schedules the next fetch, or none. It ignores a ReportFetched when the check is not due: then the ReportFetched is a
-// repeat, or a report has arrived since.
+// reportFetched schedules the next fetch, if any. It ignores a ReportFetched while no fetch is due: then n is a repeat,
+// or a report has arrived since.
 func (f *folding) reportFetched(n store.ReportFetched, at time.Time) {
 	b, c, missing := f.batch, f.batch.Fetch, f.policy.MissingReports
 	if !b.FetchDue(missing, at) {

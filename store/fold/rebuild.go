@@ -13,7 +13,7 @@ import (
 const FeedbackUnsettled = store.FeedbackDead + 1
 
 // Rebuild restores damaged rows of one batch, the batch's own row and those of recipients, from the report log. A
-// store calls Take with each report of the log, in order; then Weigh with each recipient; Decide; Verdict.Settle for
+// store calls Apply with each report of the log, in order; then Tally with each recipient; Decide; Verdict.Settle for
 // each unsettled recipient; Count with each recipient; and Finish. Undamaged recipient rows stay as they are.
 type Rebuild struct {
 	Batch  *store.Batch // as stored; if Lost, only Plan, ID, FirstAt and LastAt are set
@@ -111,7 +111,7 @@ func (r *Rebuild) addReport(n report, at time.Time, ref store.Ref) {
 	}
 }
 
-// Tally counts a recipient for Decide.
+// Tally counts rec, a recipient of the batch, for Decide. Call it once for every recipient after the last Apply.
 func (r *Rebuild) Tally(rec *store.Recipient) {
 	if rec.Feedback != FeedbackUnsettled {
 		r.intact.Add(rec.Feedback, 1)
@@ -129,7 +129,7 @@ func earned(p store.Policy, r *store.Recipient) bool {
 }
 
 // Verdict is the feedback state for unsettled recipients. Those whose reports earned feedback get State, or all of
-// them if WholeBatch is set; the others get FeedbackNone.
+// them if All is set; the others get FeedbackNone.
 type Verdict struct {
 	All   bool
 	State store.FeedbackState
@@ -169,7 +169,7 @@ func (v Verdict) Settle(r *store.Recipient, p store.Policy, at time.Time) {
 	}
 }
 
-// Count adds a settled recipient to the new figures of the batch.
+// Count adds rec to the new figures of the batch. Call it once for every recipient after Verdict.Settle, before Finish.
 func (r *Rebuild) Count(rec *store.Recipient) {
 	if r.counts == nil {
 		r.counts = &store.Batch{Reported: slices.Clone(r.Batch.Reported)}
@@ -192,7 +192,7 @@ func (r *Rebuild) Count(rec *store.Recipient) {
 	}
 }
 
-// Finish gives the batch the figures that Count collected and derives tasks and checks from them. Messages of lost
+// Finish gives the batch the figures that Count collected and derives Batch.Task and Batch.Fetch from these figures. Messages of lost
 // recipients stay counted as claimed, so that a later report does not count them twice. If they were deliveries, the
 // full report is fetched to name the recipients again.
 func (r *Rebuild) Finish() {

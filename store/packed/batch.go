@@ -9,11 +9,11 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// batchFormat is the latest format of a batch row. Format 1 ends with the batch's BatchInfo; format 2 adds BatchInfo.Groups;
-// format 3 adds BatchReport.Folded and Task.Limit, and is written only if one of them is set.
+// batchFormat is the latest format of a batch row. Format 1 ends with the batch info; format 2 adds Batch.WholeBatch,
+// Batch.Fetch and BatchInfo.Groups; format 3 adds BatchReport.Folded and Task.Limit, and is written only if one of them is set.
 const batchFormat = 3
 
-// EncodeBatch returns the row of a batch.
+// EncodeBatch returns the encoded row of b, in a new slice. It does not encode the recipients of the batch.
 func EncodeBatch(b *store.Batch) []byte { return AppendBatch(make(Writer, 0, 256), b) }
 
 // AppendBatch appends the row of a batch to p.

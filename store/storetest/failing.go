@@ -16,7 +16,8 @@ var ErrInjected = errors.New("injected failure")
 // Operation is a group of a store's methods that a fault applies to.
 type Operation string
 
-// The operations. Read stands for every method with a context that has no operation of its own.
+// The operations that Failing.Fail accepts. Record covers Record and Settle, Expire covers DeleteOlder, and Hold covers
+// AcquireLease. Read covers all reads, MissingReports included.
 const (
 	Record  Operation = "record"
 	Claim   Operation = "claim"
@@ -30,7 +31,7 @@ const (
 // Kind is the behavior of a call that a fault applies to.
 type Kind uint8
 
-// The kinds of faults.
+// The kinds of faults that Failing.Fail accepts: how the call behaves.
 const (
 	Works      Kind = iota // the call succeeds: delays the next fault
 	NotApplied             // fails without any effect
@@ -288,7 +289,8 @@ func (f *Failing) DeleteOlder(ctx context.Context, before time.Time, limit int) 
 	return deleted, more, nil
 }
 
-// AcquireLease calls Store.AcquireLease, or applies the next Hold fault. After Applied, this replica holds the lease without knowing.
+// AcquireLease calls Store.AcquireLease, or applies the next Hold fault. After Applied, this replica holds the lease
+// without knowing.
 func (f *Failing) AcquireLease(ctx context.Context, name string, now, until time.Time) (bool, error) {
 	return through(ctx, f, Hold, func(ctx context.Context) (bool, error) { return f.Store.AcquireLease(ctx, name, now, until) })
 }
