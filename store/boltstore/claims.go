@@ -159,13 +159,15 @@ func numbersIn(tx *bolt.Tx, state store.FeedbackState, n schema.Number, most int
 	return numbers, nil
 }
 
-// maxWaiting bounds how many batches that still wait for their send_at MissingReports reads per call. They are read because a
-// clock that was set back since may have listed them too early.
+// maxWaiting is the maximum number of batches whose send_at is still ahead that one call of MissingReports reads. Such
+// a batch is listed too early if the clock was set back since.
 const maxWaiting = 1000
 
-// MissingReports implements store.Store: it returns batches whose missing reports must be fetched. It does not wait for the
-// fold.
-func (s *Store) MissingReports(_ context.Context, plan string, now time.Time, limit int) (batches []*store.Batch, err error) {
+// MissingReports implements store.Store: it returns up to limit batches whose missing reports must be fetched at now.
+// It does not wait for the fold.
+func (s *Store) MissingReports(
+	_ context.Context, plan string, now time.Time, limit int,
+) (batches []*store.Batch, err error) {
 	if s.closed.Load() {
 		return nil, s.closedError()
 	}

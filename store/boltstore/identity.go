@@ -70,8 +70,8 @@ func planIn(key []byte) (plan, rest []byte) {
 }
 
 // abandon gives up a batch whose plan or id is unknown, or whose id belongs to a newer batch. It sets the damaged rows
-// and the log aside and lists the rest in BucketTrash for deletion. row is the damaged row of the batch, or nil. A later
-// report creates a new batch.
+// and the log aside and lists the rest in BucketTrash for deletion. row is the damaged row of the batch, or nil. A
+// later report creates a new batch.
 func (r *rebuilding) abandon(row []byte) error {
 	why := "nothing of it is left"
 	if belongs(r.tx, r.n) {

@@ -63,8 +63,8 @@ func (r *rebuilding) report(a store.Arrival, ref store.Ref) error {
 	}
 }
 
-// applyPart applies a report, or a part of one, to the recipients it names, and restores the damaged or missing rows among
-// them.
+// applyPart applies a report, or a part of one, to the recipients that it names, and restores their damaged or missing
+// rows. ref is where the report is stored in the log.
 func (r *rebuilding) applyPart(a store.Arrival, ref store.Ref) (err error) {
 	recipients, numbers := r.tx.Bucket(schema.BucketRecipients), r.tx.Bucket(schema.BucketNumbers)
 	rows := make(map[string]*fold.Row)

@@ -23,9 +23,9 @@ const (
 	retentionYoung = 100
 )
 
-// DeleteOlder implements store.Store: it deletes up to limit batches whose last arrival is earlier than the time before.
-// One small transaction removes them from all indexes, so that no read finds them. Further transactions delete their
-// recipients and log; if a crash interrupts them, the next call continues.
+// DeleteOlder implements store.Store: it deletes up to limit batches whose last arrival is earlier than the time
+// before. One small transaction removes them from all indexes, so that no read finds them. Further transactions delete
+// their recipients and log; if a crash interrupts them, the next call continues.
 func (s *Store) DeleteOlder(ctx context.Context, before time.Time, limit int) (deleted int, more bool, err error) {
 	if s.closed.Load() {
 		return 0, false, s.closedError()
