@@ -17,9 +17,10 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
+// The statements that find the batches of a plan with a due task or with due missing reports, in one slot.
 const (
-	// A due time after $5, or a lease that ends after $6, is later than any wait allows: it was set before the clock
-	// was set back, and counts as due or ended.
+	// A due time after $5, or the end of a lease after $6, is later than any wait allows. Such a time was set before the
+	// clock was set back, so the task counts as due and the lease as ended.
 	findDue slotSQL = `
 SELECT slot, plan, batch_id, due
 FROM ((SELECT slot, plan, batch_id, due FROM batch WHERE slot = $1 AND plan = $2 AND due <= $3
@@ -28,7 +29,7 @@ FROM ((SELECT slot, plan, batch_id, due FROM batch WHERE slot = $1 AND plan = $2
     AND (lease_until IS NULL OR lease_until <= $3 OR lease_until > $6) ORDER BY due, batch_id LIMIT $4)) b
 ORDER BY due, batch_id LIMIT $4`
 
-	// The same holds for times after $5, unless the batch waits for its send_at, which FetchDue finds in the row.
+	// A time after $5 also counts as due, unless the batch waits for its send_at, which FetchDue finds in the row.
 	findMissing slotSQL = `
 SELECT slot, plan, batch_id, check_due
 FROM ((SELECT slot, plan, batch_id, check_due FROM batch WHERE slot = $1 AND plan = $2 AND check_minute <= $3 AND check_due <= $3
@@ -38,8 +39,9 @@ FROM ((SELECT slot, plan, batch_id, check_due FROM batch WHERE slot = $1 AND pla
 ORDER BY check_due, batch_id LIMIT $4`
 )
 
+// The statements of Claim that lease tasks and read their recipients.
 const (
-	// SKIP LOCKED: a locked batch is being claimed, settled or reported, so the next claim may get it.
+	// SKIP LOCKED: another transaction is claiming, settling or folding a locked batch; the next claim may lease its task.
 	leaseDue keyedSQL = `
 UPDATE batch b SET lease = k.lease, lease_until = $6
 FROM (
@@ -52,7 +54,7 @@ FROM (
 WHERE b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id
 RETURNING b.lease, b.row`
 
-	// If two replicas claim the same task, the second waits for the first and then finds the lease taken.
+	// If two replicas claim the same task, the second waits for the first and then finds the task leased.
 	leaseDuePortably keyedSQL = `
 UPDATE batch b SET lease = k.lease, lease_until = $6
 FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (slot, plan, batch_id, lease)
@@ -65,11 +67,14 @@ SELECT row, digits FROM recipient
 WHERE slot = $1 AND plan = $2 AND batch_id = $3 AND feedback = $4 AND digits >= $5 ORDER BY digits LIMIT $6`
 )
 
-// claimTries is how often Claim searches again after other replicas leased some of the tasks it had found.
+// claimTries is the maximum number of searches of one Claim. It searches again if other replicas leased some of the
+// tasks that it had found.
 const claimTries = 3
 
-// Claim leases up to limit due tasks of the plan, the earliest due first. The lease is stored in the batch's row and
-// holds for all replicas until it ends, its settlement is folded, or the Store that acquired it is closed.
+// Claim leases up to limit tasks of the plan that are due at now, the earliest due first, each for the duration
+// lease. A lease is stored in the row of its batch. It binds all replicas until it ends, its settlement is folded, or
+// the Store that acquired it is closed. Claim returns an error only if it leased no task; it is not an error if no
+// task is due.
 func (s *Store) Claim(ctx context.Context, plan string, now time.Time, lease time.Duration, limit int,
 ) (claims []store.Claim, err error) {
 	horizon := s.config.Policies(plan).Horizon(now)
@@ -82,11 +87,11 @@ func (s *Store) Claim(ctx context.Context, plan string, now time.Time, lease tim
 		}
 		before := len(claims)
 		for _, part := range s.config.Dialect.transactions(due) {
-			var taken []store.Claim
-			if taken, err = s.leaseTasks(ctx, part, now, now.Add(lease), horizon); err != nil {
+			var leased []store.Claim
+			if leased, err = s.leaseTasks(ctx, part, now, now.Add(lease), horizon); err != nil {
 				break
 			}
-			claims = append(claims, taken...)
+			claims = append(claims, leased...)
 		}
 		if len(claims)-before == len(due) {
 			break
@@ -101,7 +106,8 @@ func (s *Store) Claim(ctx context.Context, plan string, now time.Time, lease tim
 	return claims, s.readError(err)
 }
 
-// leaseTasks leases those of the tasks that are still free, and reads their recipients while the batches are locked.
+// leaseTasks leases those tasks in due that are still free, until the time until, and reads their recipients under
+// the same locks. A due time after horizon counts as due; see store.Policy.Horizon.
 func (s *Store) leaseTasks(ctx context.Context, due []entry, now, until, horizon time.Time,
 ) (claims []store.Claim, err error) {
 	statement := leaseDue
@@ -131,8 +137,8 @@ func (s *Store) leaseTasks(ctx context.Context, due []entry, now, until, horizon
 	return claims, nil
 }
 
-// readOwed adds to each claim the recipients that it covers. It starts at the first owed recipient of the batch's
-// previous claim, and at the beginning if that gives too few.
+// readOwed sets the recipients of each claim. It starts at the first recipient of the batch's previous claim. If that
+// finds too few recipients, it reads the batch again from the beginning.
 func (s *Store) readOwed(ctx context.Context, tx pgx.Tx, claims []store.Claim) error {
 	var queue, rest pgx.Batch
 	for i := range claims {
@@ -152,6 +158,7 @@ func (s *Store) readOwed(ctx context.Context, tx pgx.Tx, claims []store.Claim) e
 	return tx.SendBatch(ctx, &rest).Close()
 }
 
+// claimOf returns the claim in a row of a lease token and a batch row, without the recipients.
 func claimOf(row pgx.CollectableRow) (c store.Claim, err error) {
 	var encoded []byte
 	if err := row.Scan(&c.Lease, &encoded); err != nil {
@@ -164,7 +171,8 @@ func claimOf(row pgx.CollectableRow) (c store.Claim, err error) {
 	return c, nil
 }
 
-// owedOf returns the number of recipients that a claim covers.
+// owedOf returns the number of recipients that a claim names: at most store.MaxRecipients, and 0 if it is for the
+// whole batch.
 func owedOf(c *store.Claim) int {
 	if c.WholeBatch {
 		return 0
@@ -172,7 +180,8 @@ func owedOf(c *store.Claim) int {
 	return min(c.Batch.Feedback.Owed, store.MaxRecipients)
 }
 
-// queueOwed reads the recipients that a claim covers, starting at the digits from.
+// queueOwed adds to queue the statement that sets c.Recipients. from is the escaped digits of the first recipient to
+// read; empty means the beginning.
 func (s *Store) queueOwed(queue *pgx.Batch, c *store.Claim, from string) {
 	n := owedOf(c)
 	if n == 0 {
@@ -186,24 +195,27 @@ func (s *Store) queueOwed(queue *pgx.Batch, c *store.Claim, from string) {
 		})
 }
 
-// maxFirstOwed is the maximum number of batches in a firstOwed.
+// maxFirstOwed is the maximum number of batches in a firstOwed. A full firstOwed is emptied.
 const maxFirstOwed = 1 << 10
 
-// firstOwed remembers the first recipient of the last claim of each batch that has more owed recipients than one
-// claim covers. The next claim of the batch starts there and skips the recipients already sent. An entry may be
-// stale: a claim that finds too few recipients reads from the beginning. The zero value is empty.
+// firstOwed is a cache of the first recipient in the last claim of each large batch, one that has more owed
+// recipients than a claim names. The next claim starts there and skips the recipients already sent. A cached position
+// may be stale: a claim that finds too few recipients reads from the beginning. The zero value is empty.
 type firstOwed struct {
 	mu     sync.Mutex
 	digits map[store.BatchKey]string // escaped; guarded by mu
 }
 
+// from returns the escaped digits at which to start reading the owed recipients of a batch; empty means the
+// beginning.
 func (o *firstOwed) from(key store.BatchKey) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.digits[key]
 }
 
-// record stores the first recipient of each full claim.
+// record stores the first recipient of each claim that names store.MaxRecipients, and removes the batches of all
+// others.
 func (o *firstOwed) record(claims []store.Claim) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -219,7 +231,8 @@ func (o *firstOwed) record(claims []store.Claim) {
 	}
 }
 
-// numberOf returns the number of a recipient in its original spelling.
+// numberOf returns the phone number of a recipient in its original spelling, from a row of its columns row and
+// digits.
 func numberOf(row pgx.CollectableRow) (string, error) {
 	var (
 		encoded []byte
@@ -232,7 +245,8 @@ func numberOf(row pgx.CollectableRow) (string, error) {
 	return r.Number, err
 }
 
-// MissingReports returns up to limit batches that are due to be polled for missing reports, the earliest due first.
+// MissingReports returns up to limit batches of the plan whose report is due at now to be fetched from Sinch, because
+// reports are missing; the earliest due first. It acquires no lease.
 func (s *Store) MissingReports(ctx context.Context, plan string, now time.Time, limit int) ([]*store.Batch, error) {
 	missing := s.config.Policies(plan).MissingReports
 	found, err := s.find(ctx, limit, earliest, findMissing, escape(plan), now, max(limit, 0), missing.Horizon(now))

@@ -11,17 +11,18 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// recorded is an arrival on its way from Record to its commit.
+// recorded is an arrival on its way from Record to its commit, or a part of a large arrival.
 type recorded struct {
 	arrival    store.Arrival
-	slot       int16
-	size       int
-	slow       bool // handled by the slow lane
-	unfinished bool // a part of an arrival, but not the last
+	slot       int16 // of its batch
+	size       int   // approximate memory in bytes
+	slow       bool  // in the slow lane
+	unfinished bool  // a part of an arrival, but not the last part
 }
 
-// Record commits an arrival and folds it in the same transaction. It blocks until the commit is durable; see
-// store.Store for its errors.
+// Record commits an arrival and folds it in the same transaction. It blocks until the commit is durable. If ctx ends
+// before, Record returns an error, but the arrival may still be committed. The caller may reuse the raw bytes of a
+// afterwards. store.Store lists the errors.
 func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 	if s.closed.Load() {
 		return store.ErrClosed
@@ -39,12 +40,14 @@ func (s *Store) Record(ctx context.Context, a store.Arrival) error {
 	return s.record(ctx, recorded{arrival: a, slot: slot, size: size})
 }
 
-// Settle records a settlement. The transaction that folds it also ends its lease.
+// Settle records the result of a feedback attempt that ended at the time at. The transaction that folds the
+// settlement also ends the lease that the settlement names. Settle blocks and fails like Record.
 func (s *Store) Settle(ctx context.Context, plan string, at time.Time, settlement store.Settlement) error {
 	return s.Record(ctx, store.Arrival{Plan: plan, At: at, Entry: settlement})
 }
 
-// cloneBytes copies the raw bytes of a, because the caller may reuse them when it stops waiting before the commit.
+// cloneBytes returns a with a copy of its raw bytes: the caller of Record may reuse them when it stops waiting, which
+// may be before the commit.
 func cloneBytes(a store.Arrival) store.Arrival {
 	if raw := a.Entry.RawBytes(); len(raw) > 0 {
 		a.Entry = a.Entry.WithRaw(slices.Clone(raw))
@@ -52,8 +55,8 @@ func cloneBytes(a store.Arrival) store.Arrival {
 	return a
 }
 
-// sizeOf returns the approximate memory in bytes of a queued arrival, and the length in bytes of its longest
-// recipient.
+// sizeOf returns the approximate memory in bytes of a queued arrival, and the length in bytes of the longest digits
+// of a recipient in it.
 func sizeOf(a store.Arrival) (size, longest int) {
 	size = 256 + len(a.Entry.RawBytes())
 	fold.Touches(a, func(digits string) {
@@ -63,8 +66,8 @@ func sizeOf(a store.Arrival) (size, longest int) {
 	return size, longest
 }
 
-// commit makes the arrivals of a group durable and folds them. It sets one result for each arrival. The committer of
-// a lane calls it.
+// commit makes the arrivals of a group durable and folds them: in one transaction, or in one for each slot if the
+// dialect requires that. It sets results[i] to the result of group[i]. The committer of each lane calls it.
 func (s *Store) commit(group []recorded, results []error) {
 	if !s.config.Dialect.oneSlot() {
 		s.commitAtOnce(group, results)
@@ -79,7 +82,7 @@ func (s *Store) commit(group []recorded, results []error) {
 	}
 }
 
-// commitSome commits the arrivals at these indexes of the group, in one transaction.
+// commitSome commits the arrivals at these indexes of the group in one transaction, and sets their results.
 func (s *Store) commitSome(group []recorded, results []error, indexes []int) {
 	arrivals, failed := make([]recorded, len(indexes)), make([]error, len(indexes))
 	for i, index := range indexes {
@@ -91,8 +94,9 @@ func (s *Store) commitSome(group []recorded, results []error, indexes []int) {
 	}
 }
 
-// commitAtOnce commits a group in one transaction. If the database refuses a value in it, the halves are committed
-// separately, so that only the arrival with that value fails.
+// commitAtOnce commits a group in one transaction and sets the result of each arrival. If the database refuses a
+// value, commitAtOnce commits the halves of the group separately, so that only the arrival with the refused value
+// fails. An arrival whose batch retention is deleting gets errSlow.
 func (s *Store) commitAtOnce(group []recorded, results []error) {
 	st, err := s.commitGroup(group)
 	if err == nil {
@@ -118,9 +122,9 @@ func (s *Store) commitAtOnce(group []recorded, results []error) {
 	}
 }
 
-// commitGroup commits a group in one transaction and reports it to the observer. If retention is deleting batches of
-// the group, it returns errSlow and a step whose field hidden lists these batches. In the slow lane it completes
-// their deletion instead.
+// commitGroup commits a group in one transaction, passes the changes to the observer and returns the committed step.
+// If retention is deleting batches of the group, it returns errSlow and a step whose field hidden lists these
+// batches. In the slow lane it completes their deletion instead.
 func (s *Store) commitGroup(group []recorded) (*step, error) {
 	begin, size, arrivals := time.Now(), 0, 0
 	for _, r := range group {
@@ -150,8 +154,8 @@ func (s *Store) commitGroup(group []recorded) (*step, error) {
 	return st, nil
 }
 
-// report passes a committed step to the observer. It must not block, because the callers of Record are answered after
-// it.
+// report passes the changes of a committed step to the observer. It must not block, because the callers of Record get
+// their results after it.
 func (s *Store) report(st *step) {
 	s.leases.removeSettled(st.batches)
 	if o := s.config.Observer.Folded; o != nil && len(st.batches) > 0 {

@@ -30,19 +30,20 @@ const (
 	migrationLockTime = 10 * time.Second
 )
 
-// ErrURL means that the connection URL could not be parsed.
+// ErrURL means that Config.URL cannot be parsed. Open, Migrate, OpenSource and OpenSink return errors that wrap it.
 var ErrURL = errors.New("cannot parse the URL")
 
+// Errors of connections that this package detects itself.
 var (
 	errReadOnly                = errors.New("the database is read-only")
 	errReplicationWaitCanceled = errors.New("the wait for synchronous replication was canceled")
 	// errBackingOff refuses the extra connections that pgx dials to cancel the statements of lost connections. Only
-	// pgx sees it.
+	// pgx gets this error.
 	errBackingOff = errors.New("no connection while the database is unreachable")
 )
 
-// newPool returns a connection pool for c. It connects lazily. The gate makes it connect to one server at a time,
-// with a backoff while connecting fails.
+// newPool returns a connection pool for c. It connects lazily, so it reports only an invalid URL. With g the pool
+// connects to one server at a time, with a backoff while connecting fails.
 func newPool(ctx context.Context, c Config, g *gate) (*pgxpool.Pool, error) {
 	pc, err := parseURL(c.URL)
 	if err != nil {
@@ -85,6 +86,7 @@ func newPool(ctx context.Context, c Config, g *gate) (*pgxpool.Pool, error) {
 	return pgxpool.NewWithConfig(ctx, pc)
 }
 
+// validateWritable returns errReadOnly if the server of a new connection accepts no writes.
 func validateWritable(ctx context.Context, conn *pgconn.PgConn) error {
 	err := pgconn.ValidateConnectTargetSessionAttrsReadWrite(ctx, conn)
 	if errors.Is(err, pgconn.ErrReadOnlyConnection) {
@@ -93,7 +95,7 @@ func validateWritable(ctx context.Context, conn *pgconn.PgConn) error {
 	return err
 }
 
-// settings returns the run-time parameters of every session. Parameters in the URL take precedence.
+// settings returns the run-time parameters of every session, by name. Parameters in the URL take precedence.
 func (c Config) settings() map[string]string {
 	name := "dlrloop"
 	if c.Replica != "" {
@@ -110,11 +112,11 @@ func (c Config) settings() map[string]string {
 	return settings
 }
 
-// milliseconds formats d for a PostgreSQL setting.
+// milliseconds formats d as the value of a PostgreSQL setting in milliseconds.
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
-// migrationConfig returns c with the settings of a connection that changes the schema: building an index may take any
-// time, so there are no timeouts except for locks.
+// migrationConfig returns a copy of c for a connection that changes the schema. Building an index may take any time,
+// so the only timeout is for locks.
 func migrationConfig(c *pgx.ConnConfig) *pgx.ConnConfig {
 	c = c.Copy()
 	c.Tracer = gateTracer{}
@@ -124,6 +126,7 @@ func migrationConfig(c *pgx.ConnConfig) *pgx.ConnConfig {
 	return c
 }
 
+// The statements that initConn runs on each new connection.
 const (
 	// forceSynchronousCommit replaces synchronous_commit = off, which would lose acknowledged reports in a crash, by
 	// on. It also sets the other values explicitly, so that a reload of the server's configuration does not change
@@ -151,7 +154,8 @@ func noteCanceledWait(conn *pgconn.PgConn, n *pgconn.Notice) {
 	}
 }
 
-// initConn checks the database encoding and applies the settings of a new connection.
+// initConn applies the settings of a new connection that need a statement. It returns an error if the database
+// encoding is not UTF-8.
 func (c Config) initConn(ctx context.Context, conn *pgx.Conn) error {
 	if encoding := conn.PgConn().ParameterStatus("server_encoding"); encoding != "" && encoding != "UTF8" {
 		return fmt.Errorf("the database encoding is %s: create the database with ENCODING 'UTF8'", encoding)
@@ -168,7 +172,8 @@ func (c Config) initConn(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// withPgBouncerHint adds the needed PgBouncer setting to err if PgBouncer rejected the startup parameters.
+// withPgBouncerHint returns err. If PgBouncer rejected the startup parameters, it adds the PgBouncer setting that is
+// needed.
 func withPgBouncerHint(err error) error {
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == "08P01" {
 		return fmt.Errorf("%w: PgBouncer needs "+

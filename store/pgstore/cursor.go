@@ -13,19 +13,22 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// recipientsList names the list of a batch's recipients. Its cursors contain the digits in escaped form, without NUL.
+// recipientsList is the name of the list of a batch's recipients in page cursors. Its cursors contain the escaped
+// digits, without NUL.
 const recipientsList = "recipients"
 
-// position is the content of a page cursor: the key of the last entry of the page, in the order of the list.
+// position is the decoded content of a page cursor: the sort key of the last row of a page. Each list uses some of
+// the fields. The zero value is the start of a list.
 type position struct {
-	List  string     `json:"l"`
-	At    *time.Time `json:"t,omitempty"`
+	List  string     `json:"l"`           // name of the list
+	At    *time.Time `json:"t,omitempty"` // nil in a list that is not ordered by time
 	Plan  string     `json:"p,omitempty"`
 	ID    string     `json:"i,omitempty"` // batch id, recipient digits or id of the quarantine entry
 	Chunk int64      `json:"c,omitempty"`
 	Place int64      `json:"n,omitempty"`
 }
 
+// encode returns the cursor of the position: JSON in base64url.
 func (p position) encode() string {
 	encoded, err := json.Marshal(p)
 	if err != nil {
@@ -34,8 +37,8 @@ func (p position) encode() string {
 	return base64.RawURLEncoding.EncodeToString(encoded)
 }
 
-// decodeCursor decodes the cursor of the named list. An empty cursor is the zero position, the start of the list. An
-// invalid cursor, or one of another list, is store.ErrCursor.
+// decodeCursor decodes a cursor of the list with this name. An empty cursor gives the zero position. For an invalid
+// cursor, or a cursor of another list, decodeCursor returns an error that wraps store.ErrCursor.
 func decodeCursor(list, cursor string) (p position, err error) {
 	if cursor == "" {
 		return p, nil
@@ -59,6 +62,7 @@ func (p position) before() pgtype.Timestamptz { return p.time(pgtype.Infinity) }
 // list.
 func (p position) after() pgtype.Timestamptz { return p.time(pgtype.NegativeInfinity) }
 
+// time returns the time of the position, or the infinity none at the start of the list.
 func (p position) time(none pgtype.InfinityModifier) pgtype.Timestamptz {
 	if p.At == nil {
 		return pgtype.Timestamptz{InfinityModifier: none, Valid: true}

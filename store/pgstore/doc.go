@@ -23,4 +23,8 @@
 //
 // The values that queries select or sort by (due tasks, dead feedback, missing reports, numbers) have columns of
 // their own. Column row holds the complete store.Batch or store.Recipient, encoded by package packed.
+//
+// Some stored names are older than the terms of the code: table duty holds the leader leases, replica.beat the
+// heartbeat, total.awaited the missing messages, batch.check_due the time at which the report is due to be fetched,
+// and batch.gone marks a hidden batch.
 package pgstore

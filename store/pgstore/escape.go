@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// escapePrefix marks an escaped text. A text that starts with it is escaped as well.
+// escapePrefix marks an escaped text. A text that happens to start with escapePrefix is escaped as well.
 const escapePrefix = "\x1a"
 
 // escape returns s in a form that a PostgreSQL text column accepts: s itself, or escapePrefix and the hex digits of s
@@ -18,7 +18,8 @@ func escape(s string) string {
 	return escapePrefix + hex.EncodeToString([]byte(s))
 }
 
-// unescape returns the text from which escape made kept.
+// unescape returns the text for which escape returned kept. It returns a kept that is not escaped, or not valid,
+// unchanged.
 func unescape(kept string) string {
 	rest, found := strings.CutPrefix(kept, escapePrefix)
 	if !found {

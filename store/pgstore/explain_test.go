@@ -97,10 +97,10 @@ func runEveryStatement(t *testing.T, address string, d pgstore.Dialect) {
 			}
 			return s.Record(ctx, arrives(settled))
 		},
-		"Overdue":   func() error { _, err := s.MissingReports(ctx, "plan", late, 5); return err },
-		"Batch":     func() error { _, err := s.Batch(ctx, key("another")); return err },
-		"Recipient": func() error { _, err := s.Recipient(ctx, key("another"), number(1)); return err },
-		"Batches":   func() error { _, err := s.Batches(ctx, store.BatchQuery{}); return err },
+		"MissingReports": func() error { _, err := s.MissingReports(ctx, "plan", late, 5); return err },
+		"Batch":          func() error { _, err := s.Batch(ctx, key("another")); return err },
+		"Recipient":      func() error { _, err := s.Recipient(ctx, key("another"), number(1)); return err },
+		"Batches":        func() error { _, err := s.Batches(ctx, store.BatchQuery{}); return err },
 		"Batches of a plan": func() error {
 			_, err := s.Batches(ctx, store.BatchQuery{Plan: "plan", Status: dlr.Delivered})
 			return err
@@ -114,16 +114,16 @@ func runEveryStatement(t *testing.T, address string, d pgstore.Dialect) {
 			_, err := s.Recipients(ctx, key("another"), store.RecipientQuery{Status: dlr.Delivered})
 			return err
 		},
-		"RecipientBatches":   func() error { _, err := s.RecipientBatches(ctx, number(1), store.Paging{}); return err },
-		"Reports":            func() error { _, err := s.Reports(ctx, key("another"), store.Paging{}); return err },
-		"Tasks":              func() error { _, err := s.Tasks(ctx, store.TaskQuery{}); return err },
-		"Tasks of a plan":    func() error { _, err := s.Tasks(ctx, store.TaskQuery{Plan: "plan"}); return err },
-		"dead":               func() error { _, err := s.Tasks(ctx, store.TaskQuery{Dead: true}); return err },
-		"dead of a plan":     func() error { _, err := s.Tasks(ctx, store.TaskQuery{Dead: true, Plan: "plan"}); return err },
-		"Quarantine":         func() error { _, err := s.Quarantine(ctx, store.Paging{}); return err },
-		"Stats":              func() error { _, err := s.Stats(ctx); return err },
-		"Timeseries":         func() error { _, err := s.Timeseries(ctx, "", epoch, late); return err },
-		"Expire nothing new": func() error { _, _, err := s.DeleteOlder(ctx, epoch.AddDate(0, 0, -58), 5); return err },
+		"RecipientBatches": func() error { _, err := s.RecipientBatches(ctx, number(1), store.Paging{}); return err },
+		"Reports":          func() error { _, err := s.Reports(ctx, key("another"), store.Paging{}); return err },
+		"Tasks":            func() error { _, err := s.Tasks(ctx, store.TaskQuery{}); return err },
+		"Tasks of a plan":  func() error { _, err := s.Tasks(ctx, store.TaskQuery{Plan: "plan"}); return err },
+		"dead":             func() error { _, err := s.Tasks(ctx, store.TaskQuery{Dead: true}); return err },
+		"dead of a plan":   func() error { _, err := s.Tasks(ctx, store.TaskQuery{Dead: true, Plan: "plan"}); return err },
+		"Quarantine":       func() error { _, err := s.Quarantine(ctx, store.Paging{}); return err },
+		"Stats":            func() error { _, err := s.Stats(ctx); return err },
+		"Timeseries":       func() error { _, err := s.Timeseries(ctx, "", epoch, late); return err },
+		"DeleteOlder":      func() error { _, _, err := s.DeleteOlder(ctx, epoch.AddDate(0, 0, -58), 5); return err },
 	} {
 		require.NoError(t, read(), list)
 	}

@@ -14,7 +14,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/copying"
 )
 
-// Source is a database opened as the source of a copy. All its reads see the same state.
+// Source is a database opened as the source of a copy. All its reads see the same snapshot. It is not safe for
+// concurrent use.
 type Source struct {
 	store *Store
 	tx    pgx.Tx
@@ -22,8 +23,9 @@ type Source struct {
 
 var _ copying.Source = (*Source)(nil)
 
+// The statements of a source.
 const (
-	// Blocks writers until the export ends: a replica that starts meanwhile waits, and finally fails.
+	// lockBatchTable blocks writers until the export ends: a replica that starts meanwhile waits, and finally fails.
 	lockBatchTable = `LOCK TABLE batch IN SHARE MODE`
 	limitLockWait  = `SET LOCAL lock_timeout = 10000`
 
@@ -34,9 +36,9 @@ const (
 // errNoStore means that the source database has no dlrloop schema, or an incomplete one.
 var errNoStore = errors.New("the database has no dlrloop store: give the URL of a database that dlrloop has used")
 
-// OpenSource opens a database as the source of a copy. It changes nothing there. It returns an error if the database
-// has no store, an older schema or an unfinished copy, and copying.ErrInUse if a replica runs. Finding that out may
-// take about 10 seconds.
+// OpenSource opens the database of c as the source of a copy and changes nothing there. It returns an error if the
+// database has no store, an older schema or an unfinished copy, and an error that wraps copying.ErrInUse if a replica
+// is running. It may block for about 10 seconds to find out whether one is. The caller must call Close.
 func OpenSource(ctx context.Context, c Config) (*Source, error) {
 	s, err := connectBare(ctx, c)
 	if err != nil {
@@ -54,7 +56,8 @@ func OpenSource(ctx context.Context, c Config) (*Source, error) {
 	return source, nil
 }
 
-// connectBare returns a Store with a pool of two connections, but without lanes and background goroutines.
+// connectBare returns a Store with a pool of two connections, but without lanes and background goroutines. It does
+// not read or change the schema.
 func connectBare(ctx context.Context, c Config) (*Store, error) {
 	c = c.withDefaults()
 	c.Lanes, c.PoolSize = 0, 2
@@ -65,7 +68,8 @@ func connectBare(ctx context.Context, c Config) (*Store, error) {
 	return &Store{config: c, pool: pool}, nil
 }
 
-// openBare is connectBare followed by a migration of the schema, or by a check if c.NoMigrate is set.
+// openBare returns a Store like connectBare and migrates the schema. If c.NoMigrate is set, an older schema is an
+// error instead.
 func openBare(ctx context.Context, c Config) (*Store, error) {
 	s, err := connectBare(ctx, c)
 	if err != nil {
@@ -111,12 +115,12 @@ func (s *Store) refuseOlder(ctx context.Context) error {
 	return err
 }
 
-// refuseUsed returns copying.ErrInUse if a replica runs. A row may also be left by a crashed replica, so it watches
-// the heartbeats for stoppedAfter.
+// refuseUsed returns an error that wraps copying.ErrInUse if a replica is running. A crashed replica may have left
+// its row, so refuseUsed watches the heartbeats and may block for stoppedAfter.
 func (s *Store) refuseUsed(ctx context.Context) error {
-	var seen map[string]int64
+	var previous map[string]int64
 	for deadline := time.Now().Add(stoppedAfter); ; {
-		heartbeats, id, err := s.heartbeats(ctx, seen)
+		heartbeats, id, err := s.heartbeats(ctx, previous)
 		switch {
 		case err != nil:
 			return fmt.Errorf("read replicas: %w", err)
@@ -125,7 +129,7 @@ func (s *Store) refuseUsed(ctx context.Context) error {
 		case len(heartbeats) == 0 || time.Now().After(deadline):
 			return nil
 		}
-		seen = heartbeats
+		previous = heartbeats
 		pause(ctx, heartbeatEvery/2)
 		if err := ctx.Err(); err != nil {
 			return err
@@ -133,9 +137,10 @@ func (s *Store) refuseUsed(ctx context.Context) error {
 	}
 }
 
-// heartbeats reads the heartbeats of all replicas by token. alive is the id of a replica whose heartbeat differs from
-// that in seen; it is empty if seen is nil.
-func (s *Store) heartbeats(ctx context.Context, seen map[string]int64,
+// heartbeats returns the heartbeat counters of all replicas, by token. previous is the result of the previous call,
+// nil in the first call. alive is the id of a replica that is new since then or whose counter has changed; it is
+// empty if there is none.
+func (s *Store) heartbeats(ctx context.Context, previous map[string]int64,
 ) (heartbeats map[string]int64, alive string, err error) {
 	rows, err := s.pool.Query(ctx, readReplicas)
 	if err != nil {
@@ -144,8 +149,8 @@ func (s *Store) heartbeats(ctx context.Context, seen map[string]int64,
 	var r replica
 	heartbeats = make(map[string]int64)
 	_, err = pgx.ForEachRow(rows, []any{&r.token, &r.id, &r.heartbeat}, func() error {
-		before, known := seen[r.token]
-		if seen != nil && (!known || before != r.heartbeat) {
+		before, known := previous[r.token]
+		if previous != nil && (!known || before != r.heartbeat) {
 			alive = unescape(r.id)
 		}
 		heartbeats[r.token] = r.heartbeat
@@ -154,8 +159,8 @@ func (s *Store) heartbeats(ctx context.Context, seen map[string]int64,
 	return heartbeats, alive, err
 }
 
-// beginExport begins the transaction of an export. If exclusive is set, it blocks all writers until the transaction
-// ends; with Citus and Portable it does not.
+// beginExport begins the read-only transaction of an export, which the caller must end. If exclusive is set,
+// beginExport blocks all writers until then, except with Citus and Portable.
 func (s *Store) beginExport(ctx context.Context, exclusive bool) (pgx.Tx, error) {
 	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
@@ -163,8 +168,8 @@ func (s *Store) beginExport(ctx context.Context, exclusive bool) (pgx.Tx, error)
 	}
 	statements := []string{unlimited}
 	if exclusive && !s.config.Dialect.oneSlot() {
-		// The snapshot is taken by the first statement after the lock, so it includes what writers committed while
-		// the lock was awaited.
+		// The first statement after LOCK TABLE creates the snapshot, so it includes what writers committed while this
+		// transaction waited for the lock.
 		statements = []string{limitLockWait, lockBatchTable, unlimited}
 	}
 	for _, statement := range statements {
@@ -175,8 +180,8 @@ func (s *Store) beginExport(ctx context.Context, exclusive bool) (pgx.Tx, error)
 	return tx, nil
 }
 
-// Identity returns the salt of the schema as the identity of the store, and its totals and the time of its last
-// arrival as its state.
+// Identity returns what identifies the source in the mark of a copy: the salt of the schema as the store, and the
+// number of batches, the time of the last arrival and a hash of the totals as the state.
 func (s *Source) Identity(ctx context.Context) (copying.Identity, error) {
 	var batches int
 	var last string
@@ -194,22 +199,24 @@ func (s *Source) Identity(ctx context.Context) (copying.Identity, error) {
 	sum := sha256.Sum256(encoded)
 	return copying.Identity{
 		Store: "postgres " + hex.EncodeToString(s.store.salt),
+		// The mark of a copy stores this text, also that of an older version, so it must not change.
 		State: fmt.Sprintf("%d batches, last news %s, totals %x", batches, last, sum[:8]),
 	}, nil
 }
 
-// Size counts batches and recipients.
+// Size returns the numbers of batches and recipients in the source.
 func (s *Source) Size(ctx context.Context) (size copying.Size, err error) {
 	err = s.tx.QueryRow(ctx, countAll).Scan(&size.Batches, &size.Recipients)
 	return size, err
 }
 
-// Export passes everything that the database holds to each, starting after position from.
+// Export passes the whole content of the source to each, piece by piece. from is the position of the last piece that
+// was copied, nil for the beginning. Export stops at the first error and returns it.
 func (s *Source) Export(ctx context.Context, from []byte, each func(copying.Piece) error) error {
 	return s.store.export(ctx, s.tx, from, each)
 }
 
-// Close ends the transaction and closes all connections. It always returns nil.
+// Close ends the transaction and closes all connections of the source. It always returns nil.
 func (s *Source) Close() error {
 	if s.tx != nil {
 		_ = s.tx.Rollback(context.Background()) // the transaction only read; if this fails, pgx closes the connection
@@ -218,10 +225,10 @@ func (s *Source) Close() error {
 	return nil
 }
 
-// exportPosition is a position in an export. Its JSON form is stored in the mark of a copy.
+// exportPosition is a position in an export. The mark of a copy stores its JSON form.
 type exportPosition struct {
 	copying.Section
-	After  position `json:"after"`            // last batch of the previous page, or last entry of another section
+	After  position `json:"after"`            // last batch of the previous page, or last row in another section
 	Part   int      `json:"part,omitempty"`   // part of the page
 	Batch  int      `json:"batch,omitempty"`  // index of the batch in the page
 	Digits string   `json:"digits,omitempty"` // first recipient to read
@@ -237,6 +244,7 @@ type exporter struct {
 	oneSlot bool // every statement must stay in one slot
 }
 
+// export passes all rows that tx reads to each, starting after position from, which is nil for the beginning.
 func (s *Store) export(ctx context.Context, tx pgx.Tx, from []byte, each func(copying.Piece) error) error {
 	e := &exporter{
 		Assembly: copying.Assembly{Each: each}, ctx: ctx,
@@ -247,7 +255,7 @@ func (s *Store) export(ctx context.Context, tx pgx.Tx, from []byte, each func(co
 		[4]func(exportPosition) error{e.batches, e.minutes, e.quarantine, e.plans})
 }
 
-// flushFull hands over the collected piece if it is full. at is the position after it.
+// flushFull passes the collected piece on if it is full. at is the position in the export after that piece.
 func (e *exporter) flushFull(at exportPosition) error {
 	return e.FlushFull(e.ctx, func() any { return at })
 }

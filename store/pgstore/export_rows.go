@@ -13,7 +13,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// exportPage is the number of batches that an export reads together.
+// exportPage is the number of batches whose rows an export reads in one round trip.
 const exportPage = 256
 
 // exportBatches finds the batches of a page, in the reverse order of listBatches.
@@ -44,7 +44,7 @@ WHERE (received_at, id, slot) > ($1::timestamptz, $2::text, $3::bigint)
 ORDER BY received_at, id, slot`
 )
 
-// exported is a batch of a page.
+// exported is a batch of a page of an export, under its escaped key and under its key.
 type exported struct {
 	entry // the key; texts are escaped
 	named store.BatchKey
@@ -71,7 +71,7 @@ func (e *exporter) batches(at exportPosition) error {
 	}
 }
 
-// page returns the batches of the page that follows a position.
+// page returns up to exportPage batches after a position, in the order of their first_at.
 func (e *exporter) page(after position) (page []exported, err error) {
 	var queue pgx.Batch
 	found := func(rows pgx.Rows) error {
@@ -117,6 +117,7 @@ func (e *exporter) part(page []exported, at exportPosition) error {
 	return e.tx.SendBatch(e.ctx, &queue).Close()
 }
 
+// row exports the row of batch b.
 func (e *exporter) row(b exported, rows pgx.Rows) error {
 	var (
 		chunk int64
@@ -132,6 +133,7 @@ func (e *exporter) row(b exported, rows pgx.Rows) error {
 	return err
 }
 
+// recipients exports the recipients of batch b. on is the position of b in the export.
 func (e *exporter) recipients(b exported, on exportPosition, rows pgx.Rows) error {
 	var (
 		digits string
@@ -149,7 +151,8 @@ func (e *exporter) recipients(b exported, on exportPosition, rows pgx.Rows) erro
 	return err
 }
 
-// log exports the report log of a batch. A chunk is complete when the next one begins.
+// log exports the report log of batch b. on is the position of b in the export. A chunk is complete when the rows of
+// the next chunk begin.
 func (e *exporter) log(b exported, on exportPosition, rows pgx.Rows) error {
 	var (
 		chunk, next int64
@@ -181,6 +184,7 @@ func (e *exporter) log(b exported, on exportPosition, rows pgx.Rows) error {
 	return whole()
 }
 
+// minutes exports the minute counts after position at.
 func (e *exporter) minutes(at exportPosition) error {
 	rows, err := e.query(exportMinutes, at.After.after(), at.After.Plan, at.After.ID)
 	if err != nil {
@@ -199,6 +203,7 @@ func (e *exporter) minutes(at exportPosition) error {
 	return err
 }
 
+// quarantine exports the quarantine entries after position at, the oldest first.
 func (e *exporter) quarantine(at exportPosition) error {
 	rows, err := e.query(exportQuarantine, at.After.after(), at.After.ID, at.After.Place)
 	if err != nil {
@@ -220,7 +225,7 @@ func (e *exporter) quarantine(at exportPosition) error {
 	return err
 }
 
-// plans exports the totals of all plans in one piece.
+// plans exports the totals of all plans in one piece, whatever the position.
 func (e *exporter) plans(exportPosition) error {
 	totals, err := totalsIn(e.ctx, e.tx)
 	for _, t := range totals {

@@ -189,11 +189,11 @@ func TestUnknownCommitIsRunAgain(t *testing.T) {
 				URL: address + steady, Lanes: 1, Dialect: d, Observer: observed.observer(),
 			})
 			sound := newStore(t, pgstore.Config{URL: postgres.Database(t), Dialect: d})
-			for _, news := range everyKind {
-				n := arrives(news(t, sound))
+			for _, entry := range everyKind {
+				n := arrives(entry(t, sound))
 				t.Logf("%T", n.Entry)
 				require.NoError(t, sound.Record(t.Context(), n))
-				n = arrives(news(t, faulty))
+				n = arrives(entry(t, faulty))
 				p.loseAnswer()
 				require.NoError(t, faulty.Record(t.Context(), n))
 				require.Equal(t, totalsOf(t, sound), totalsOf(t, faulty))

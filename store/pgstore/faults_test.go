@@ -72,9 +72,9 @@ func (l *load) end() []int {
 }
 
 // requireKept requires that all these reports are stored.
-func requireKept(t *testing.T, s *pgstore.Store, taken []int) {
+func requireKept(t *testing.T, s *pgstore.Store, numbers []int) {
 	t.Helper()
-	for _, n := range taken {
+	for _, n := range numbers {
 		r, err := s.Recipient(t.Context(), key(fmt.Sprint("batch", n%7)), number(n))
 		require.NoError(t, err)
 		require.Equal(t, store.FeedbackOwed, r.Feedback)
@@ -109,10 +109,10 @@ func TestTerminatedSessions(t *testing.T) {
 		execute(t, address, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 			WHERE datname = current_database() AND pid <> pg_backend_pid()`)
 	}
-	taken := l.end()
-	require.Len(t, taken, int(l.begun.Load()), "some reports were refused")
-	requireKept(t, s, taken)
-	require.Equal(t, len(taken), observed.requireEqualStats(t, s).Recipients)
+	recorded := l.end()
+	require.Len(t, recorded, int(l.begun.Load()), "some reports were refused")
+	requireKept(t, s, recorded)
+	require.Equal(t, len(recorded), observed.requireEqualStats(t, s).Recipients)
 }
 
 func TestServerHangs(t *testing.T) {
@@ -151,14 +151,14 @@ func TestReconnectsAreLimited(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return time.Since(begin) > 4*time.Second && failed.Load() > 0
 	}, timeout, 10*time.Millisecond)
-	asked, took := p.connections()-before, time.Since(begin)
+	attempts, took := p.connections()-before, time.Since(begin)
 	// the lost connections, and the attempts that fit into the time if every delay is as short as possible
 	most := 1 + pool
 	for pause := 25 * time.Millisecond; took > 0; pause = min(2*pause, time.Second) {
 		took -= pause
 		most++
 	}
-	require.LessOrEqual(t, asked, most)
+	require.LessOrEqual(t, attempts, most)
 	require.LessOrEqual(t, failed.Load(), int64(lanes*most), "each failed group must have waited for an attempt")
 
 	p.refuse(false)

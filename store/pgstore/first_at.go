@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// firstAtClock makes the values of column first_at unique within this process. Lists of batches are ordered by
-// first_at. Its milliseconds are the batch's FirstAt; its microseconds number the batches with the same millisecond.
+// firstAtClock returns unique values for column first_at, by which lists of batches are ordered. The milliseconds of
+// a value are the batch's FirstAt; its microseconds number the batches of this process with the same millisecond. It
+// is safe for concurrent use.
 type firstAtClock struct {
 	mu   sync.Mutex
 	last time.Time // the last value returned; guarded by mu

@@ -16,6 +16,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
+// The statements that read the gauges and totals: sums over all slots.
 const (
 	readTotals = `
 SELECT plan, sum(batches)::bigint, sum(recipients)::bigint, sum(duplicates)::bigint, sum(polled)::bigint, sum(quarantined)::bigint,
@@ -27,7 +28,7 @@ FROM total GROUP BY plan`
 SELECT plan, status, class, sum(messages)::bigint FROM message_total GROUP BY plan, status, class
 HAVING sum(messages) <> 0 ORDER BY plan, status, class`
 
-	// The totals that can also decrease.
+	// readTallies reads only the totals that can also decrease: tasks, their recipients and missing messages.
 	readTallies = `
 SELECT plan, sum(pending_tasks)::bigint, sum(dead_tasks)::bigint, sum(owed)::bigint, sum(dropped)::bigint, sum(sent)::bigint,
     sum(dead)::bigint, sum(awaited)::bigint
@@ -40,15 +41,15 @@ SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c J
 WHERE n.nspname = current_schema() AND c.relkind = 'r'
     AND c.relname IN ('batch', 'recipient', 'report_log', 'minute_count', 'total', 'message_total', 'quarantine', 'meta', 'replica', 'duty')`
 
-	// With Citus the tables themselves are empty; the rows are in their shards.
+	// readSizeOfShards replaces readSize with Citus, where the tables are empty and the rows are in their shards.
 	readSizeOfShards = `
 SELECT coalesce(sum(citus_total_relation_size(p.logicalrelid)), 0)::bigint
 FROM pg_dist_partition p JOIN pg_class c ON c.oid = p.logicalrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = current_schema()`
 )
 
-// The inner query visits every plan in every slot, because the totals of a plan may be in other slots than its
-// batches.
+// readOldest finds the earliest and the latest due task of the plans $2. The inner query visits every plan in every
+// slot, because the totals of a plan may be in other slots than its batches.
 const readOldest slotSQL = `
 SELECT plan, min(due) AS due, max(latest) AS latest
 FROM (SELECT p.plan, (SELECT min(b.due) FROM batch b WHERE b.slot = $1 AND b.plan = p.plan AND b.due IS NOT NULL) AS due,
@@ -57,16 +58,16 @@ FROM (SELECT p.plan, (SELECT min(b.due) FROM batch b WHERE b.slot = $1 AND b.pla
 GROUP BY plan`
 
 const (
-	// refreshEvery is the maximum age of the gauges, other than the size.
+	// refreshEvery is the interval at which all gauges but the size are read.
 	refreshEvery = time.Second
 	// sizeEvery is the number of refreshes per reading of the size, which makes the server stat every file of every
 	// table.
 	sizeEvery = 10
 )
 
-// Gauges returns values that are about a second old, with a size that is about ten seconds old. It does not block.
-// FreeBytes is always 0: PostgreSQL reports reusable space only through the extension pg_freespacemap, and estimates
-// without it are too inaccurate.
+// Gauges returns cached gauges: the size is about ten seconds old, all other values about a second. It does not
+// block, and the caller may change the result. FreeBytes is always 0: PostgreSQL reports reusable space only through
+// the extension pg_freespacemap, and estimates without it are too inaccurate.
 func (s *Store) Gauges() store.Gauges {
 	g := *s.published.Load()
 	g.Plans = maps.Clone(g.Plans)
@@ -102,8 +103,8 @@ func (s *Store) refresh(ctx context.Context) error {
 	return errors.Join(s.refreshTallies(ctx), s.refreshSize(ctx))
 }
 
-// refreshTallies reads all gauges but the size. The values are read one after the other, so they may be of slightly
-// different times.
+// refreshTallies reads and publishes all gauges but the size. It runs one statement after the other, so the values
+// may be of slightly different times.
 func (s *Store) refreshTallies(ctx context.Context) error {
 	s.gaugesMu.Lock()
 	defer s.gaugesMu.Unlock()
@@ -141,7 +142,7 @@ func (s *Store) tallies(ctx context.Context) (map[string]store.PlanGauges, error
 	return plans, err
 }
 
-// addOldest sets OldestDue of the plans that have pending tasks.
+// addOldest sets OldestDue of those plans that have pending tasks. plans is changed in place.
 func (s *Store) addOldest(ctx context.Context, plans map[string]store.PlanGauges) error {
 	var pending []string
 	for plan, p := range plans {
@@ -171,7 +172,8 @@ func (s *Store) addOldest(ctx context.Context, plans map[string]store.PlanGauges
 	return err
 }
 
-// refreshSize reads the size of the database in bytes. It is 0 if a Portable database cannot report it.
+// refreshSize reads the size of the database in bytes and publishes it. The size stays 0 if a Portable database
+// cannot report it.
 func (s *Store) refreshSize(ctx context.Context) error {
 	query := readSize
 	if s.config.Dialect == Citus {

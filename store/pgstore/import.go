@@ -14,13 +14,14 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// Sink is a database that a copy is filling.
+// Sink is a database opened as the destination of a copy.
 type Sink struct{ store *Store }
 
 var _ copying.Sink = (*Sink)(nil)
 
+// The statements of a copy, its mark in table copy_mark included.
 const (
-	// Statements of a copy may take long.
+	// unlimited turns off the timeouts of a transaction, because statements of a copy may take long.
 	unlimited = `SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)`
 
 	readMark  = `SELECT mark FROM copy_mark WHERE id = 1`
@@ -34,7 +35,7 @@ SELECT EXISTS (SELECT 1 FROM batch) OR EXISTS (SELECT 1 FROM recipient) OR EXIST
     OR EXISTS (SELECT 1 FROM minute_count) OR EXISTS (SELECT 1 FROM total) OR EXISTS (SELECT 1 FROM quarantine)`
 )
 
-// refuseUnfinished returns copying.ErrUnfinished if the database contains an unfinished copy.
+// refuseUnfinished returns copying.ErrUnfinished if the database has the mark of an unfinished copy.
 func (s *Store) refuseUnfinished(ctx context.Context) error {
 	var mark []byte
 	err := s.pool.QueryRow(ctx, readMark).Scan(&mark)
@@ -47,7 +48,8 @@ func (s *Store) refuseUnfinished(ctx context.Context) error {
 	return copying.ErrUnfinished
 }
 
-// OpenSink opens a database as the target of a copy. It migrates the schema unless c.NoMigrate is set.
+// OpenSink opens the database of c as the destination of a copy. It migrates the schema; if c.NoMigrate is set, an
+// older schema is an error instead. The caller must call Close.
 func OpenSink(ctx context.Context, c Config) (*Sink, error) {
 	s, err := openBare(ctx, c)
 	if err != nil {
@@ -56,15 +58,16 @@ func OpenSink(ctx context.Context, c Config) (*Sink, error) {
 	return &Sink{s}, nil
 }
 
-// Close closes all connections. It always returns nil.
+// Close closes all connections of the sink. It always returns nil.
 func (s *Sink) Close() error {
 	s.store.pool.Close()
 	return nil
 }
 
-// Begin marks the database as being filled, or resumes the copy whose mark it finds. It checks for running replicas
-// before and after, so a replica that starts in between either sees the mark or is seen. It returns copying.ErrInUse
-// if a replica runs.
+// Begin marks the database as the destination of a copy from the source from, or resumes the copy whose mark it
+// finds, and returns the mark. It returns an error that wraps copying.ErrInUse if a replica is running, or
+// copying.ErrOccupied if the database holds a store. It looks for replicas before and after it writes the mark, so a
+// replica that starts in between either reads the mark or is found.
 func (s *Sink) Begin(ctx context.Context, from copying.Identity) (m copying.Mark, err error) {
 	if err := s.store.refuseUsed(ctx); err != nil {
 		return m, err
@@ -84,7 +87,8 @@ func (s *Sink) Begin(ctx context.Context, from copying.Identity) (m copying.Mark
 	return m, err
 }
 
-// begin returns the mark of an unfinished copy from the same source, or writes a new mark into an empty database.
+// begin returns the mark of an unfinished copy from the source from. If there is none, begin writes a mark into the
+// empty database, returns that mark and sets fresh.
 func begin(ctx context.Context, tx pgx.Tx, from copying.Identity) (m copying.Mark, fresh bool, err error) {
 	var kept []byte
 	err = tx.QueryRow(ctx, readMark).Scan(&kept)
@@ -107,7 +111,8 @@ func begin(ctx context.Context, tx pgx.Tx, from copying.Identity) (m copying.Mar
 	return m, true, err
 }
 
-// Export passes everything that the database holds to each, starting after position from.
+// Export passes the whole content of the database to each, piece by piece, to verify the copy. from is the position
+// of the last piece that was verified, nil for the beginning. Export stops at the first error and returns it.
 func (s *Sink) Export(ctx context.Context, from []byte, each func(copying.Piece) error) error {
 	tx, err := s.store.beginExport(ctx, false)
 	if err != nil {
@@ -117,7 +122,7 @@ func (s *Sink) Export(ctx context.Context, from []byte, each func(copying.Piece)
 	return s.store.export(ctx, tx, from, each)
 }
 
-// Import writes a piece and the mark in one transaction.
+// Import writes the rows of piece p, and m as the new mark of the copy, in one transaction.
 func (s *Sink) Import(ctx context.Context, p copying.Piece, m copying.Mark) error {
 	return s.store.write(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, unlimited); err != nil {
@@ -138,13 +143,13 @@ func (s *Sink) Import(ctx context.Context, p copying.Piece, m copying.Mark) erro
 	})
 }
 
-// Finish deletes the mark: the copy is complete.
+// Finish deletes the mark of the copy, which is complete then: a replica may start on the database.
 func (s *Sink) Finish(ctx context.Context) error {
 	_, err := s.store.pool.Exec(ctx, clearMark)
 	return err
 }
 
-// queuePiece writes the rows of a piece in the form that a commit writes them.
+// queuePiece adds to queue the statements that write the rows of piece p, except its quarantine entries and totals.
 func (s *Store) queuePiece(queue *pgx.Batch, p copying.Piece) error {
 	rows, all := newStep(s, nil), newStep(s, nil)
 	var inserted keys
@@ -174,7 +179,7 @@ func (s *Store) queuePiece(queue *pgx.Batch, p copying.Piece) error {
 	return nil
 }
 
-// imported returns a part in the form that the fold uses.
+// imported returns part of a batch as rows that the fold has made, all of them new.
 func (s *Store) imported(part copying.Part) *batchArrivals {
 	b := &batchArrivals{key: part.Key, slot: s.slotOf(part.Key), firstAt: part.FirstAt}
 	recipients := make(map[string]*fold.Row, len(part.Recipients))
@@ -185,7 +190,7 @@ func (s *Store) imported(part copying.Part) *batchArrivals {
 	return b
 }
 
-// queueLog writes the chunks of report logs.
+// queueLog adds to queue the statements that write the report log chunks of the parts.
 func (s *Store) queueLog(queue *pgx.Batch, parts []copying.Part) {
 	chunks := newStep(s, nil)
 	for _, part := range parts {
@@ -224,9 +229,9 @@ func (s *Store) importQuarantine(ctx context.Context, tx pgx.Tx, entries []store
 	return err
 }
 
-// importTotals makes the totals of each plan equal to those of the source. The imported batches have already added
-// their own figures, each in its slot. importTotals adds the difference in one slot for each plan: that of the plan
-// and an empty batch id.
+// importTotals makes the totals of each plan equal to those of the source, plans. The imported batches have already
+// added their own figures, each in its slot. importTotals adds the difference in one slot for each plan: that of the
+// plan with an empty batch id.
 func (s *Store) importTotals(ctx context.Context, tx pgx.Tx, plans []store.PlanStats) error {
 	if len(plans) == 0 {
 		return nil

@@ -12,8 +12,8 @@ import (
 // 100.
 const maxKey = 2600
 
-// checkKeys returns an error if a key of the arrival is too long for an index. longest is the length in bytes of the
-// longest recipient in the arrival.
+// checkKeys returns an error if a key of arrival a is too long for an index. longest is the length in bytes of the
+// longest digits of a recipient in a.
 func checkKeys(a store.Arrival, longest int) error {
 	if maxEscaped(len(a.Plan)+len(a.Entry.Batch())+longest) <= maxKey {
 		return nil
@@ -25,7 +25,7 @@ func checkKeys(a store.Arrival, longest int) error {
 	var err error
 	fold.Touches(a, func(digits string) {
 		if n := len(escape(digits)); batch+n > maxKey {
-			err = fmt.Errorf("record: plan, batch id and a number have %d bytes, at most %d are allowed", batch+n, maxKey)
+			err = fmt.Errorf("record: plan, batch id and a phone number have %d bytes, at most %d are allowed", batch+n, maxKey)
 		}
 	})
 	return err

@@ -48,16 +48,16 @@ func TestRecordedArrivalIsReadable(t *testing.T) {
 			Type: dlr.BatchSMS, BatchID: id, ClientReference: reference, Total: 1,
 			Entries: []dlr.Entry{{State: state, Count: 1, Recipients: []string{number}}},
 		}
-		news := rapid.SampledFrom([]store.Entry{
+		entry := rapid.SampledFrom([]store.Entry{
 			store.Report{Report: report, Raw: []byte(reference)},
 			store.BatchInfo{BatchID: id, ClientReference: reference, Recipients: 1, Numbers: []string{number}},
 			store.Confirmation{BatchID: id, Recipients: []string{number}},
 			store.Quarantined{Reason: dlr.NotJSON, Type: dlr.Type(reference), Raw: []byte(number)},
-		}).Draw(t, "news")
+		}).Draw(t, "entry")
 		failures := len(observed.all("commit"))
-		err := s.Record(t.Context(), store.Arrival{Plan: plan, At: epoch, Entry: news})
+		err := s.Record(t.Context(), store.Arrival{Plan: plan, At: epoch, Entry: entry})
 		require.Len(t, observed.all("commit"), failures)
-		if _, ok := news.(store.Quarantined); ok || err != nil {
+		if _, ok := entry.(store.Quarantined); ok || err != nil {
 			return
 		}
 		r, err := s.Recipient(t.Context(), store.BatchKey{Plan: plan, BatchID: id}, number)

@@ -10,6 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
+// The bounds of a transaction that folds a part of a large arrival.
 const (
 	// foldBytes is the approximate memory in bytes to load, fold and save one recipient.
 	foldBytes = 3 << 10
@@ -35,6 +36,7 @@ func (s *Store) openLanes() {
 	s.slow = commit.New(c, func(r recorded) int { return r.size }, s.commitSlow)
 }
 
+// closeLanes commits what is queued and blocks until all lanes have stopped.
 func (s *Store) closeLanes() {
 	for _, lane := range s.lanes {
 		lane.Close()
@@ -42,8 +44,8 @@ func (s *Store) closeLanes() {
 	s.slow.Close()
 }
 
-// record queues r in its lane and blocks until it is committed. Arrivals that take many transactions go to the slow
-// lane, so that small arrivals do not wait behind them.
+// record queues r in the lane of its slot and blocks until r is committed or ctx ends. An arrival that needs many
+// transactions goes to the slow lane, so that small arrivals do not wait behind it.
 func (s *Store) record(ctx context.Context, r recorded) error {
 	if r.arrival.Entry.Names() <= s.maxPart {
 		if err := s.lanes[int(r.slot)%len(s.lanes)].Record(ctx, r); !errors.Is(err, errSlow) {
@@ -54,16 +56,16 @@ func (s *Store) record(ctx context.Context, r recorded) error {
 	return s.slow.Record(ctx, r)
 }
 
-// commitSlow commits arrivals one at a time, each in as many transactions as needed. The committer of the slow lane
-// calls it.
+// commitSlow commits the arrivals of a group one at a time, each in as many transactions as it needs, and sets their
+// results. The committer of the slow lane calls it.
 func (s *Store) commitSlow(group []recorded, results []error) {
 	for i := range group {
 		results[i] = s.commitParts(&group[i])
 	}
 }
 
-// commitParts commits an arrival in parts. It starts where an earlier attempt, here or on another replica, stopped.
-// It does not stop when the caller of Record gives up: a repeat of the callback continues after the committed parts.
+// commitParts commits an arrival in parts. It starts where an earlier attempt, on this or another replica, stopped.
+// It continues after the caller of Record has left: a repeat of the callback then starts after the committed parts.
 func (s *Store) commitParts(r *recorded) error {
 	names := r.arrival.Entry.Names()
 	all := max(names, 1)
@@ -84,7 +86,8 @@ func (s *Store) commitParts(r *recorded) error {
 	return nil
 }
 
-// splitHidden returns the indexes of the arrivals whose batches are in hidden, and the indexes of all others.
+// splitHidden returns the indexes of the arrivals of group whose batches are in hidden, and the indexes of all other
+// arrivals.
 func splitHidden(group []recorded, hidden []entry) (deleted, others []int) {
 	hiddenKeys := make(map[[2]string]bool, len(hidden))
 	for _, e := range hidden {

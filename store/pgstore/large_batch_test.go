@@ -98,11 +98,11 @@ func TestRecipientWithManyLargeReports(t *testing.T) {
 	r, err := s.Recipient(t.Context(), key("batch"), number(1))
 	require.NoError(t, err)
 	require.Len(t, r.Reports, reports)
-	for i, seen := range r.Reports {
+	for i, report := range r.Reports {
 		if i < reports-3 {
-			require.True(t, bytes.Equal(nil, seen.Raw), "report %d", i)
+			require.True(t, bytes.Equal(nil, report.Raw), "report %d", i)
 			continue
 		}
-		require.True(t, bytes.HasSuffix(seen.Raw, fmt.Append(nil, " ", i)), "report %d", i)
+		require.True(t, bytes.HasSuffix(report.Raw, fmt.Append(nil, " ", i)), "report %d", i)
 	}
 }

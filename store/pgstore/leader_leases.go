@@ -10,9 +10,10 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
+// The statements on the leader leases, which are in table duty.
 const (
-	// The holder keeps the lease; another process gets it when it has ended.
-	holdLeaderLease = `
+	// acquireLeaderLease lets the holder renew its lease, and another process acquire the lease after its end.
+	acquireLeaderLease = `
 INSERT INTO duty (name, token, replica, held_until) VALUES ($1, $2, $3, $5)
 ON CONFLICT (name) DO UPDATE SET token = excluded.token, replica = excluded.replica, held_until = excluded.held_until
 WHERE duty.token = excluded.token OR duty.held_until <= $4`
@@ -26,15 +27,16 @@ type leaderLease struct {
 	until         time.Time
 }
 
-// AcquireLease acquires or renews a leader lease until the given time and reports whether this process holds it. Another
-// process with the same replica id does not share the lease.
+// AcquireLease acquires or renews the leader lease of this name until the time until, and reports whether this
+// process holds the lease. A lease of another process that has ended at now can be acquired. Another process with the
+// same replica id does not share the lease.
 func (s *Store) AcquireLease(ctx context.Context, name string, now, until time.Time) (held bool, err error) {
 	if s.closed.Load() {
 		return false, store.ErrClosed
 	}
 	self := &s.replicas.self
 	err = s.writing(ctx, func(tx pgx.Tx) error {
-		done, err := tx.Exec(ctx, holdLeaderLease, escape(name), self.token, self.id, now, until)
+		done, err := tx.Exec(ctx, acquireLeaderLease, escape(name), self.token, self.id, now, until)
 		held = done.RowsAffected() > 0
 		return err
 	})

@@ -10,9 +10,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// The statements with which Close releases leases.
 const (
-	// The commit of a claim may still be running after its caller gave up. Its rows are locked until it ends, so lock
-	// them first.
+	// The commit of a claim may still be running after its caller gave up. Its rows are locked until that commit
+	// ends, so lock the rows first.
 	lockLeased keyedSQL = `
 SELECT b.batch_id FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (slot, plan, batch_id)
 JOIN batch b ON b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id
@@ -24,23 +25,25 @@ FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[]) AS k (slot, plan
 WHERE b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id AND b.lease = k.lease`
 )
 
-// closeTime is how long Close waits for queued arrivals to be committed, and then for leases to be released. Leases
-// that are not released in time end by themselves.
+// closeTime is how long Close waits for queued arrivals to be committed, and then again for leases to be released. A
+// lease that is not released in time ends by itself.
 const closeTime = 5 * time.Second
 
-// leases holds the unsettled leases that this process acquired, or may have acquired if a commit was not confirmed.
-// Close releases them.
+// leases holds the unsettled leases that this process acquired, or may have acquired because a commit was not
+// confirmed. Close releases them. The zero value is empty.
 type leases struct {
 	mu   sync.Mutex
 	held map[string]held // by lease token; guarded by mu
 }
 
+// held is an unsettled lease in a leases.
 type held struct {
 	entry
 	until time.Time
 }
 
-// add records leases that are about to be acquired until the given time, and drops those that have ended at now.
+// add records leases that are about to be acquired until the time until: entries[i] with token tokens[i]. It drops
+// the leases that have ended at now.
 func (l *leases) add(entries []entry, tokens []string, now, until time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -92,11 +95,13 @@ func (s *Store) releaseLeases() {
 	}
 }
 
+// lease is a lease token with the key of the leased batch.
 type lease struct {
 	entry
 	token string
 }
 
+// endLeases releases the leases in one transaction. It skips leases that other processes have acquired since.
 func (s *Store) endLeases(ctx context.Context, leased []lease) error {
 	var entries []entry
 	var tokens []string

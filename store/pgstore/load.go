@@ -12,7 +12,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
-// keys holds the keys of batches by column, as arguments of unnest.
+// keys holds the escaped keys of batches by column, as arguments of unnest.
 type keys struct {
 	slots      []int16
 	plans, ids []string
@@ -22,8 +22,8 @@ func (k *keys) add(slot int16, key store.BatchKey) {
 	k.slots, k.plans, k.ids = append(k.slots, slot), append(k.plans, escape(key.Plan)), append(k.ids, escape(key.BatchID))
 }
 
-// First insert missing rows, then lock all rows, both in the order of their keys. While it inserts, a transaction
-// holds only rows that no other transaction can see, so this order cannot deadlock.
+// The statements of load. First insert missing rows, then lock all rows, both in the order of their keys. While it
+// inserts, a transaction holds only rows that no other transaction can see, so this order cannot deadlock.
 const (
 	insertBatches keyedSQL = `
 INSERT INTO batch (slot, plan, batch_id)
@@ -77,8 +77,8 @@ func (st *step) load(ctx context.Context, conn *pgx.Conn) error {
 	return st.complete()
 }
 
-// complete returns errHidden unless every batch of the step has a locked row. It removes the others from the row
-// cache.
+// complete returns errHidden unless every batch of the step has a locked row. It removes the batches without a locked
+// row from the row cache.
 func (st *step) complete() (err error) {
 	for _, b := range st.batches {
 		if !b.found {
@@ -98,6 +98,7 @@ func (b *batchArrivals) touched() map[string]struct{} {
 	return digits
 }
 
+// scanBatches stores the locked batch rows in the step, and lists the hidden batches.
 func (st *step) scanBatches(rows pgx.Rows) error {
 	for rows.Next() {
 		var (
@@ -130,6 +131,7 @@ func (st *step) scanBatches(rows pgx.Rows) error {
 	return rows.Err()
 }
 
+// scanRecipients stores the recipient rows in the step.
 func (st *step) scanRecipients(rows pgx.Rows) error {
 	for rows.Next() {
 		var (

@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// About every heartbeatEvery a replica writes a heartbeat, a counter in its row of table replica, and then reads the
-// rows of all replicas. From these it derives which replicas are alive and its own quota share, the part of a shared
-// limit (such as the feedback rate of a plan) that it may use. It compares only durations on its own clock, so the
-// clocks of the machines may differ.
+// Times of the heartbeats, by which replicas find each other. About every heartbeatEvery a replica writes a
+// heartbeat, a counter in its row of table replica, and then reads the rows of all replicas. From these it derives
+// which replicas are alive and its own quota share, the part of a shared limit (such as the feedback rate of a plan)
+// that it may use. It compares only durations on its own clock, so the clocks of the machines may differ.
 //
 // The quota shares of all replicas never add up to more than 1:
 //   - The result of a heartbeat is valid for quotaValidFor from the start of that heartbeat. A replica whose
-//     heartbeats fail for longer has share 0, and counts as new when they succeed again.
+//     heartbeats fail for longer has quota share 0, and counts as new when they succeed again.
 //   - A replica whose counter has not changed for stoppedAfter counts as stopped. Since stoppedAfter is longer than
-//     quotaValidFor, its share is 0 by then.
-//   - A new replica has share 0 for stoppedAfter from its first heartbeat. By then all others have seen it, or their
-//     own results are no longer valid. It does not wait if it is the only replica alive: any later replica sees it
-//     and waits.
+//     quotaValidFor, its quota share is 0 by then.
+//   - A new replica has quota share 0 for stoppedAfter from its first heartbeat. By then all other replicas have read
+//     its row, or their own results are no longer valid. A replica that is the only one alive does not wait: any later
+//     replica reads its row and waits.
 const (
 	heartbeatEvery = time.Second
 	quotaValidFor  = 8 * time.Second
@@ -33,7 +33,7 @@ type replica struct {
 	heartbeat int64 // changes with every heartbeat
 }
 
-// members holds the replicas that this replica has seen. It is owned by the goroutine that runs the heartbeats.
+// members holds the replicas whose rows this replica has read. It is owned by the goroutine that runs the heartbeats.
 type members struct {
 	self      replica
 	began     time.Time // start of the last successful heartbeat; zero before the first
@@ -41,11 +41,11 @@ type members struct {
 	peers     map[string]peer
 }
 
-// peer is another replica as last seen.
+// peer is another replica as last read.
 type peer struct {
 	replica
-	since   time.Time // when this value of its heartbeat was first seen
-	changed bool      // its heartbeat has changed since it was first seen
+	since   time.Time // when this value of its heartbeat was first read
+	changed bool      // its heartbeat has changed since its row was first read
 }
 
 // view is the result of one heartbeat.
@@ -53,11 +53,11 @@ type view struct {
 	began, quotaFrom time.Time
 	ids              []string  // of the replicas alive, including this one; sorted
 	duplicateID      bool      // another live replica has the same id
-	stopped          []replica // not seen alive for deleteAfter: their rows may be deleted
+	stopped          []replica // without a new heartbeat for deleteAfter: their rows may be deleted
 }
 
-// update applies the result of a heartbeat. The heartbeat started at began, its row was durable at written, and rows
-// were read at read.
+// update applies the result of one heartbeat and returns the new view. The heartbeat began at began, its row was
+// durable at written, and rows were read at read, all on the clock of this process.
 func (m *members) update(began, written, read time.Time, rows []replica) view {
 	if m.began.IsZero() || elapsed(m.began, written) >= quotaValidFor {
 		m.quotaFrom = written.Add(stoppedAfter)
@@ -83,9 +83,9 @@ func (m *members) update(began, written, read time.Time, rows []replica) view {
 	return v
 }
 
-// observe records which peers' heartbeats have changed. read is the time of the reading.
+// observe records which peers' heartbeats have changed. rows are the rows of all replicas, which were read at read.
 func (m *members) observe(read time.Time, rows []replica) {
-	seen := make(map[string]peer, len(rows))
+	peers := make(map[string]peer, len(rows))
 	for _, r := range rows {
 		if r.token == m.self.token {
 			continue
@@ -94,12 +94,13 @@ func (m *members) observe(read time.Time, rows []replica) {
 		if !known || o.heartbeat != r.heartbeat {
 			o = peer{replica: r, since: read, changed: known}
 		}
-		seen[r.token] = o
+		peers[r.token] = o
 	}
-	m.peers = seen
+	m.peers = peers
 }
 
-// quotaShare returns the part of a shared limit that this replica may use at now: 0 to 1.
+// quotaShare returns the fraction, 0 to 1, of a limit that all replicas share which this replica may use at now. It
+// returns 0 if the view is too old.
 func (v *view) quotaShare(now time.Time) float64 {
 	if now.Before(v.quotaFrom) || elapsed(v.began, now) >= quotaValidFor {
 		return 0

@@ -24,6 +24,7 @@ type Config struct {
 	URL string
 	// Policies returns the feedback policy of a plan; nil means the zero Policy for every plan.
 	Policies store.Policies
+	// Observer receives the results of commits and of retention, and failures; its nil functions are not called.
 	Observer store.Observer
 
 	// Memory is the byte limit for arrivals that are queued or being committed; default 96 MiB.
@@ -36,10 +37,11 @@ type Config struct {
 	Slots int
 	// Dialect is the kind of database; default Postgres.
 	Dialect Dialect
-	// Replica is the id shown for this process among those that share the database; default a random id.
+	// Replica identifies this process in the gauges and sessions of the database, among the processes that share it;
+	// default a random id.
 	Replica string
 
-	// NoMigrate makes Open fail if the schema has an older version, instead of migrating it.
+	// NoMigrate makes Open and OpenSink fail if the schema has an older version, instead of migrating the schema.
 	NoMigrate bool
 	// StatementTimeout is the longest that one statement may run; default 30 s.
 	StatementTimeout time.Duration
@@ -50,6 +52,7 @@ type Config struct {
 	QuarantineBytes int
 }
 
+// withDefaults returns c with the default in place of each missing or negative value.
 func (c Config) withDefaults() Config {
 	if c.Policies == nil {
 		c.Policies = func(string) store.Policy { return store.Policy{} }
@@ -101,9 +104,9 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
-// Open connects to the database and migrates its schema to this version. If c.NoMigrate is set and the schema is
-// older, Open returns an error instead. A newer schema is always an error. ctx limits only Open itself, not the
-// returned Store.
+// Open connects to the database of c, migrates its schema to the version of this program, and starts the lanes. If
+// c.NoMigrate is set, an older schema is an error instead; a newer schema is always an error. ctx limits only Open
+// itself, not the returned Store. The caller must call Close.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	c = c.withDefaults()
 	if err := c.Dialect.Check(); err != nil {
@@ -125,6 +128,8 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	return s, nil
 }
 
+// start prepares the schema, registers this replica and starts the lanes and the background goroutines. After an error
+// no goroutine is running.
 func (s *Store) start(ctx context.Context) error {
 	var err error
 	if s.config.NoMigrate {
@@ -179,7 +184,7 @@ func (s *Store) Done() <-chan struct{} { return s.done }
 func (s *Store) Err() error { return nil }
 
 // Close commits what is queued, releases the leases of unsettled tasks and closes all connections. It blocks for at
-// most about 10 seconds and always returns nil.
+// most about 10 seconds and always returns nil. Record and all reads then return store.ErrClosed.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
 		s.closed.Store(true)
@@ -212,8 +217,8 @@ func (s *Store) readError(err error) error {
 	return fmt.Errorf("read: %w", err)
 }
 
-// reportFailure passes err to Observer.Failed. It also resets the connection pool if err shows that the server is
-// gone or read-only.
+// reportFailure passes err to Observer.Failed. operation is a label value of metric dlrloop_store_errors_total. If
+// err shows that the server is gone or read-only, reportFailure also resets the connection pool.
 func (s *Store) reportFailure(operation string, err error) {
 	s.resetPool(err)
 	if o := s.config.Observer.Failed; o != nil {

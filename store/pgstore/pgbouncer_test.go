@@ -88,9 +88,9 @@ func TestBehindPgBouncer(t *testing.T) {
 			useAll(t, s)
 			l := newLoad(t, s, 8)
 			l.waitRecorded(t, 100)
-			taken := l.end()
-			require.Len(t, taken, int(l.begun.Load()))
-			requireKept(t, s, taken)
+			recorded := l.end()
+			require.Len(t, recorded, int(l.begun.Load()))
+			requireKept(t, s, recorded)
 		})
 	}
 }

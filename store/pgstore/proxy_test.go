@@ -32,7 +32,7 @@ type proxy struct {
 	cuts     int           // number of cuts by cutAfter and loseAnswer
 	closing  bool          // after the next cut by cutAfter, refuse new connections
 	losing   bool          // cut all connections instead of passing the next answer to a COMMIT
-	awaited  net.Conn      // the client that has sent that COMMIT; nil before
+	sender   net.Conn      // the client that has sent that COMMIT; nil before
 	refusing bool          // close new connections at once
 	frozen   chan struct{} // not nil while no bytes pass; closed to continue
 	mute     mute
@@ -178,10 +178,10 @@ func (p *proxy) loses(direction int, passing []byte, to, from net.Conn) bool {
 	case !p.losing:
 		return false
 	case direction == toServer && isCommit(passing):
-		p.awaited = from
+		p.sender = from
 		return false
-	case direction == toClient && p.awaited == to:
-		p.losing, p.awaited = false, nil
+	case direction == toClient && p.sender == to:
+		p.losing, p.sender = false, nil
 		p.cuts++
 		return true
 	}

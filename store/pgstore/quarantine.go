@@ -15,6 +15,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
+// The statements that write and read quarantine entries by their keys.
 const (
 	saveQuarantined keyedSQL = `
 INSERT INTO quarantine (slot, received_at, id, plan, reason, type, size, raw)
@@ -28,12 +29,13 @@ FROM unnest($1::smallint[], $2::timestamptz[], $3::text[]) AS k (slot, received_
 JOIN quarantine q ON q.slot = k.slot AND q.received_at = k.received_at AND q.id = k.id`
 )
 
+// listQuarantine finds the keys of the entries before a position, the newest first.
 const listQuarantine slotSQL = `
 SELECT slot, received_at, id, size
 FROM quarantine WHERE slot = $1 AND (received_at, id) < ($2, $3)
 ORDER BY received_at DESC, id DESC LIMIT $4`
 
-// queueQuarantined inserts the quarantined callbacks of the step.
+// queueQuarantined adds to queue the statement that inserts the quarantined callbacks of the step.
 func (st *step) queueQuarantined(queue *pgx.Batch) {
 	if len(st.quarantined) == 0 {
 		return
@@ -55,10 +57,11 @@ func (st *step) queueQuarantined(queue *pgx.Batch) {
 	st.s.queue(queue, saveQuarantined, slots, received, ids, plans, reasons, types, raws)
 }
 
-// pageBytes is the size at which a page of raw reports ends early: a full report may have megabytes.
+// pageBytes is the total size in bytes of raw reports at which a page ends early, because a full report may have
+// megabytes.
 const pageBytes = 16 << 20
 
-// quarantineKey is a quarantine entry without its raw body.
+// quarantineKey is the key of a quarantine entry with the size of its raw body in bytes.
 type quarantineKey struct {
 	Slot int16
 	At   time.Time
@@ -66,11 +69,13 @@ type quarantineKey struct {
 	Size int
 }
 
+// newestFirst orders quarantine entries by time and then by id, both descending.
 func newestFirst(a, b quarantineKey) int {
 	return cmp.Or(b.At.Compare(a.At), strings.Compare(b.ID, a.ID))
 }
 
-// Quarantine lists the quarantined callbacks, the newest first. A page also ends when it holds 16 MiB.
+// Quarantine returns one page of the quarantined callbacks of all plans, the newest first. A page also ends when its
+// raw bodies have 16 MiB. An invalid cursor is an error that wraps store.ErrCursor.
 func (s *Store) Quarantine(ctx context.Context, p store.Paging) (page store.Page[store.QuarantineEntry], err error) {
 	defer func() { err = s.readError(err) }()
 	after, err := decodeCursor("quarantine", p.Cursor)
@@ -95,7 +100,7 @@ func (s *Store) Quarantine(ctx context.Context, p store.Paging) (page store.Page
 	return page, err
 }
 
-// quarantineOf reads the entries, newest first, and skips those deleted meanwhile.
+// quarantineOf reads the entries with these keys, the newest first. It skips entries that were deleted meanwhile.
 func (s *Store) quarantineOf(ctx context.Context, wanted []quarantineKey) (entries []store.QuarantineEntry, err error) {
 	type row struct {
 		At                     time.Time

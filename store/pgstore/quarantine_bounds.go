@@ -13,6 +13,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
+// The statements that measure the quarantine and find the slots with entries to evict.
 const (
 	// The limit for one slot is that for all slots together, so the number of keys read stays bounded however large
 	// the quarantine is.
@@ -26,27 +27,30 @@ SELECT slot
 FROM (SELECT slot FROM quarantine WHERE slot = $1 AND (received_at, id) <= ($2, $3) ORDER BY received_at LIMIT 1) q`
 )
 
+// evictQuarantine deletes up to about $4 entries of slot $1, the oldest first, up to the entry ($2, $3).
 const evictQuarantine = `
 DELETE FROM quarantine WHERE slot = $1 AND (received_at, id) <= ($2, $3) AND received_at <= (
     SELECT max(received_at) FROM (
         SELECT received_at FROM quarantine WHERE slot = $1 AND (received_at, id) <= ($2, $3) ORDER BY received_at, id LIMIT $4) o)`
 
+// How often the quarantine is measured.
 const (
-	// evictFraction: the quarantine may grow by 1/evictFraction of its bounds before it is measured again, because
-	// measuring reads all its keys. A replica does not know what others added since.
+	// The quarantine may grow by 1/evictFraction of its bounds before it is measured again, because measuring reads all
+	// its keys. A replica does not know what other replicas have added since.
 	evictFraction = 16
 	// evictPause is the delay after a failure before the quarantine is measured again.
 	evictPause = 5 * time.Second
 )
 
-// usage is an amount of entries and of bytes in the quarantine.
+// usage is a number of quarantine entries and the total size of their raw bodies in bytes.
 type usage struct{ entries, bytes int }
 
 func (u usage) within(most usage) bool { return u.entries <= most.entries && u.bytes <= most.bytes }
 
 func (u usage) plus(o usage) usage { return usage{u.entries + o.entries, u.bytes + o.bytes} }
 
-// bounds tracks how full the quarantine is, to keep it within its bounds.
+// bounds tracks how full the quarantine is, so that runEviction keeps it within Config.QuarantineEntries and
+// Config.QuarantineBytes.
 type bounds struct {
 	grown chan struct{} // capacity 1: signals that added has changed
 
@@ -57,7 +61,8 @@ type bounds struct {
 	kept     usage // size at the last measurement; owned by the goroutine of runEviction
 }
 
-// add counts committed entries. It does not block, because callers of Record wait for it.
+// add counts entries that this replica has committed, and wakes runEviction. It does not block, because callers of
+// Record wait for it.
 func (b *bounds) add(entries []recorded) {
 	if len(entries) == 0 {
 		return
@@ -73,14 +78,15 @@ func (b *bounds) add(entries []recorded) {
 	}
 }
 
-// since returns the amount added since the last measurement.
+// since returns what this replica has added since the last measurement.
 func (b *bounds) since() usage {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.added
 }
 
-// recordMeasured stores the result of a measurement. before is the amount added until it began, which kept includes.
+// recordMeasured stores the result of a measurement: kept is the usage of the whole quarantine. before is what this
+// replica had added when the measurement began; kept includes it.
 func (b *bounds) recordMeasured(kept, before usage) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -88,7 +94,7 @@ func (b *bounds) recordMeasured(kept, before usage) {
 	b.added = usage{b.added.entries - before.entries, b.added.bytes - before.bytes}
 }
 
-// runEviction keeps the quarantine within its bounds until ctx ends.
+// runEviction keeps the quarantine within its bounds until ctx ends. It measures again after entries were added.
 func (s *Store) runEviction(ctx context.Context) {
 	for {
 		select {
@@ -147,7 +153,8 @@ func (s *Store) enforceBounds(ctx context.Context) error {
 	return nil
 }
 
-// evict deletes an entry and all older ones, a limited number per transaction.
+// evict deletes the entry newest and all older entries, a limited number per transaction, and reports their number to
+// the observer.
 func (s *Store) evict(ctx context.Context, newest quarantineKey) error {
 	evicted, err := s.deleteOld(ctx, findEvicted, evictQuarantine, newest.At, newest.ID)
 	if report := s.config.Observer.Evicted; report != nil && evicted > 0 {

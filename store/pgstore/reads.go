@@ -19,7 +19,7 @@ func (s *Store) reading(ctx context.Context, read func() error) error {
 	return retry(ctx, read)
 }
 
-// collect returns the rows of a statement.
+// collect runs one statement outside a transaction and returns its rows, each converted by scan.
 func collect[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], sql string, arguments ...any,
 ) (all []E, err error) {
 	err = s.reading(ctx, func() error {
@@ -33,7 +33,8 @@ func collect[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], sql st
 	return all, err
 }
 
-// collectQueue returns the rows of all statements of a queue, in the order of the statements.
+// collectQueue runs the statements of queue in one round trip and returns their rows, in the order of the statements.
+// queue itself is not sent, so it can be run again.
 func collectQueue[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], queue *pgx.Batch) (all []E, err error) {
 	err = s.reading(ctx, func() error {
 		all = nil
@@ -49,7 +50,7 @@ func collectQueue[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], q
 	return all, err
 }
 
-// one returns the only row of a statement, or store.ErrNotFound.
+// one returns the only row of a statement, converted by scan, or store.ErrNotFound if there is no row.
 func one[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], sql string, arguments ...any) (e E, err error) {
 	all, err := collect(ctx, s, scan, sql, arguments...)
 	if err == nil && len(all) == 0 {
@@ -61,13 +62,15 @@ func one[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], sql string
 	return all[0], nil
 }
 
-// Batch returns one batch, or store.ErrNotFound.
+// Batch returns the batch with this key. It returns store.ErrNotFound if the batch is unknown or retention has hidden
+// it.
 func (s *Store) Batch(ctx context.Context, key store.BatchKey) (*store.Batch, error) {
 	b, err := one(ctx, s, batchOf, `SELECT row FROM batch WHERE slot = $1 AND plan = $2 AND batch_id = $3 AND NOT gone`,
 		s.slotOf(key), escape(key.Plan), escape(key.BatchID))
 	return b, s.readError(err)
 }
 
+// batchOf returns the batch in a row of its column row.
 func batchOf(row pgx.CollectableRow) (*store.Batch, error) {
 	encoded, err := pgx.RowTo[[]byte](row)
 	if err != nil {
@@ -84,6 +87,7 @@ func (s *Store) exists(ctx context.Context, key store.BatchKey) error {
 	return err
 }
 
+// The statements that read the recipients of one batch.
 const (
 	readRecipient = `
 SELECT r.row, r.digits FROM recipient r WHERE r.slot = $1 AND r.plan = $2 AND r.batch_id = $3 AND r.digits = $4` + notHidden
@@ -92,7 +96,7 @@ SELECT r.row, r.digits FROM recipient r WHERE r.slot = $1 AND r.plan = $2 AND r.
 	notHidden = `
     AND NOT EXISTS (SELECT 1 FROM batch b WHERE b.slot = $1 AND b.plan = r.plan AND b.batch_id = r.batch_id AND b.gone)`
 
-	// A number may occur in many full reports of megabytes each, so the size is limited.
+	// A phone number may occur in many full reports of megabytes each, so the total size is limited to $6 bytes.
 	readRaws = `
 WITH n AS (
     SELECT DISTINCT l.chunk, l.place, octet_length(l.raw) AS size FROM unnest($4::bigint[], $5::bigint[]) AS k (chunk, place)
@@ -122,11 +126,12 @@ SELECT NULL, NULL, count(*), coalesce(max(digits), '') FROM looked
 ORDER BY 2 NULLS LAST`
 )
 
-// maxScan is the maximum number of recipients that one page scans.
+// maxScan is the maximum number of recipients that one page reads to find those in a status.
 const maxScan = 20_000
 
-// Recipient returns one recipient with the raw bytes of its reports. It omits the bytes of older reports once the
-// newer ones have 16 MiB.
+// Recipient returns one recipient of a batch with the raw bytes of its reports. number may have any spelling, since
+// only its digits are compared. The raw bytes of older reports are nil once those of newer reports have 16 MiB.
+// Recipient returns store.ErrNotFound if the batch or the recipient is unknown.
 func (s *Store) Recipient(ctx context.Context, key store.BatchKey, number string) (r *store.Recipient, err error) {
 	defer func() { err = s.readError(err) }()
 	slot, plan, id := s.slotOf(key), escape(key.Plan), escape(key.BatchID)
@@ -135,8 +140,8 @@ func (s *Store) Recipient(ctx context.Context, key store.BatchKey, number string
 		return nil, err
 	}
 	var chunks, places []int64
-	for _, seen := range r.Reports {
-		chunks, places = append(chunks, int64(seen.Ref.Chunk)), append(places, int64(seen.Ref.Index))
+	for _, report := range r.Reports {
+		chunks, places = append(chunks, int64(report.Ref.Chunk)), append(places, int64(report.Ref.Index))
 	}
 	type found struct {
 		store.Ref
@@ -155,6 +160,7 @@ func (s *Store) Recipient(ctx context.Context, key store.BatchKey, number string
 	return r, nil
 }
 
+// recipientOf returns the recipient in a row of its columns row and digits.
 func recipientOf(row pgx.CollectableRow) (*store.Recipient, error) {
 	var (
 		encoded []byte
@@ -166,13 +172,15 @@ func recipientOf(row pgx.CollectableRow) (*store.Recipient, error) {
 	return decodeRecipient(encoded, digits)
 }
 
-// decodeRecipient decodes column row of a recipient. digits is its escaped key.
+// decodeRecipient decodes row, the column row of a recipient. digits is the escaped key of the recipient.
 func decodeRecipient(row []byte, digits string) (*store.Recipient, error) {
 	r, err := packed.DecodeRecipient(row, unescape(digits))
 	return &r, err
 }
 
-// Recipients lists a batch's recipients in the order of their digits.
+// Recipients returns one page of a batch's recipients, in the order of their digits. With q.Status a page may be
+// short or empty although more recipients follow: only an empty Next marks the end. Recipients returns
+// store.ErrNotFound for an unknown batch and an error that wraps store.ErrCursor for an invalid cursor.
 func (s *Store) Recipients(ctx context.Context, key store.BatchKey, q store.RecipientQuery,
 ) (page store.Page[*store.Recipient], err error) {
 	defer func() { err = s.readError(err) }()
@@ -209,6 +217,8 @@ func (s *Store) Recipients(ctx context.Context, key store.BatchKey, q store.Reci
 	return page, nil
 }
 
+// inStatus returns one page of the recipients in the status q.Status, after position after. A page scans at most
+// maxScan recipients, so it may be short or empty although more recipients follow.
 func (s *Store) inStatus(ctx context.Context, key store.BatchKey, q store.RecipientQuery, after position,
 ) (page store.Page[*store.Recipient], err error) {
 	type found struct {

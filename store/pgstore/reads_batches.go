@@ -14,13 +14,14 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// listing is a list of batches over all slots.
+// listing is a list of batches over all slots: its statement and the order of its entries.
 type listing struct {
 	name  string // the name in its cursors
 	order func(a, b entry) int
 	slotSQL
 }
 
+// The listings of Batches and Tasks. A listing of a plan has the same cursors as the listing of all plans.
 var (
 	listBatches       = listing{"batches", latest, selectBatches}
 	listOfPlan        = listing{"batches", latest, selectOfPlan}
@@ -79,11 +80,12 @@ FROM (
 ORDER BY first_at DESC, plan DESC, batch_id DESC LIMIT $6`
 )
 
-// minScan is the minimum number of batches that a page scans if the index does not cover all its conditions.
+// minScan is the minimum number of batches that a page reads if the index does not cover all conditions of the query.
 const minScan = 1000
 
-// Batches lists batches by the time they were first seen, the latest first. A page may be short or empty although
-// more follow: only an empty Next marks the end.
+// Batches returns one page of the batches that match q, by the time of their first arrival, the latest first. A page
+// may be short or empty although more batches follow: only an empty Next marks the end. An invalid cursor is an error
+// that wraps store.ErrCursor.
 func (s *Store) Batches(ctx context.Context, q store.BatchQuery) (page store.Page[*store.Batch], err error) {
 	defer func() { err = s.readError(err) }()
 	after, err := decodeCursor("batches", q.Cursor)
@@ -108,7 +110,8 @@ func (s *Store) Batches(ctx context.Context, q store.BatchQuery) (page store.Pag
 	return s.page(ctx, list, q.Size(), scan, func(b *store.Batch) bool { return matches(b, q) }, arguments...)
 }
 
-// page reads up to scan batches of the list and returns up to size of them that still match.
+// page reads up to scan batches of the listing and returns up to size of those that match. arguments are those of the
+// statement of the listing.
 func (s *Store) page(ctx context.Context, l listing, size, scan int, match func(*store.Batch) bool, arguments ...any,
 ) (page store.Page[*store.Batch], err error) {
 	found, err := s.find(ctx, scan, l.order, l.slotSQL, arguments...)
@@ -134,6 +137,7 @@ func (s *Store) page(ctx context.Context, l listing, size, scan int, match func(
 	return page, nil
 }
 
+// matches reports whether b fulfills the conditions of q, other than the times.
 func matches(b *store.Batch, q store.BatchQuery) bool {
 	return (q.Plan == "" || b.Plan == q.Plan) &&
 		(q.ClientReference == "" || b.ClientReference == q.ClientReference) &&
@@ -142,7 +146,8 @@ func matches(b *store.Batch, q store.BatchQuery) bool {
 		}))
 }
 
-// Tasks lists the batches whose feedback is pending, by plan and due time, or dead, by plan and id.
+// Tasks returns one page of the batches whose feedback is pending, by plan and due time; with q.Dead, of the batches
+// with dead feedback, by plan and id. An invalid cursor is an error that wraps store.ErrCursor.
 func (s *Store) Tasks(ctx context.Context, q store.TaskQuery) (page store.Page[*store.Batch], err error) {
 	defer func() { err = s.readError(err) }()
 	list, ofPlan, match := listPending, listPendingOfPlan, func(b *store.Batch) bool { return b.Task != nil }
@@ -167,7 +172,8 @@ func (s *Store) Tasks(ctx context.Context, q store.TaskQuery) (page store.Page[*
 	return s.page(ctx, list, q.Size(), scan, match, arguments...)
 }
 
-// RecipientBatches lists the batches that contain a number, with its state in each, the newest batch first.
+// RecipientBatches returns one page of the batches that contain a phone number, with the state of the recipient in
+// each, the newest batch first. number may have any spelling, since only its digits are compared.
 func (s *Store) RecipientBatches(ctx context.Context, number string, p store.Paging,
 ) (page store.Page[store.RecipientInBatch], err error) {
 	defer func() { err = s.readError(err) }()

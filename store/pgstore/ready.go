@@ -13,13 +13,14 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
+// Time limits of Ready.
 const (
 	// readyTimeout is the time limit for one call of Ready.
 	readyTimeout = 3 * time.Second
 	// lateAfter is how long a commit may run, with no other commit succeeding, before Ready makes a trial commit.
 	lateAfter = 3 * time.Second
-	// trialValidFor is how long the result of a trial commit is reused, so that concurrent callers of Ready share
-	// one.
+	// trialValidFor is how long the result of a trial commit is reused, so that concurrent callers of Ready make
+	// only one.
 	trialValidFor = time.Second
 )
 
@@ -40,7 +41,7 @@ type inFlight struct {
 	group []recorded
 }
 
-// begin records that the commit of a group begins. The group must not change until ended.
+// begin records that the commit of a group begins, and returns it for ended. The group must not change until then.
 func (p *progress) begin(group []recorded) *inFlight {
 	a := &inFlight{time.Now(), group}
 	p.mu.Lock()
@@ -49,6 +50,7 @@ func (p *progress) begin(group []recorded) *inFlight {
 	return a
 }
 
+// ended records the result of the commit a, which begin returned.
 func (p *progress) ended(a *inFlight, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -73,7 +75,8 @@ func (p *progress) late(now time.Time) bool {
 	return false
 }
 
-// pendingTotals returns the keys of the rows of table total that the running commits add to.
+// pendingTotals returns the keys of the rows of table total to which the running commits add. countsOf is
+// Store.countsOf.
 func (p *progress) pendingTotals(countsOf func(slot int16) int16) map[slotPlan]bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -86,8 +89,9 @@ func (p *progress) pendingTotals(countsOf func(slot int16) int16) map[slotPlan]b
 	return totals
 }
 
-// Ready returns nil if the database accepts writes and commits succeed. If the last commit failed, or commits have
-// been running for 3 seconds without success, Ready makes a trial commit. It blocks for at most 3 seconds.
+// Ready returns nil if the database accepts writes and commits succeed, else the reason. If the last commit failed,
+// or commits have been running for 3 seconds without success, Ready makes a trial commit. It blocks for at most 3
+// seconds.
 func (s *Store) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
@@ -104,7 +108,8 @@ func (s *Store) Ready(ctx context.Context) error {
 	return s.tryCommit(ctx)
 }
 
-// tryCommit makes a trial commit and returns its error.
+// tryCommit makes a trial commit and returns its error. If the last trial commit ended less than trialValidFor ago,
+// tryCommit returns the result of that one.
 func (s *Store) tryCommit(ctx context.Context) error {
 	p := &s.progress
 	select {
@@ -129,9 +134,9 @@ func (s *Store) tryCommit(ctx context.Context) error {
 	return err
 }
 
-// newTrial returns a step that writes a report and a quarantined callback like any other, and deletes the rows again
-// before the commit. Its plan is empty, which the plan of a real arrival never is. It also locks the totals that the
-// running commits add to, so that it blocks if they do.
+// newTrial returns a step that writes a report and a quarantined callback like any other, and deletes these rows
+// again before the commit. Its plan is empty, unlike the plan of any real arrival. The step also locks the totals to
+// which the running commits add, so that it blocks if they block.
 func (s *Store) newTrial() *step {
 	key := store.BatchKey{BatchID: s.replicas.self.token}
 	slot := s.slotOf(key)
@@ -174,7 +179,7 @@ var (
 	}
 )
 
-// queueDeletion deletes the rows of a trial.
+// queueDeletion adds to queue the statements that delete the rows of a trial.
 func (st *step) queueDeletion(queue *pgx.Batch) {
 	b := st.batches[0]
 	for _, statement := range deleteTrial {

@@ -13,6 +13,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
+// The statements on table replica, whose column beat holds the heartbeat counter, and on the leases in table duty.
 const (
 	writeHeartbeat = `
 INSERT INTO replica (token, id, beat) VALUES ($1, $2, $3)
@@ -27,16 +28,17 @@ ON CONFLICT (token) DO UPDATE SET id = excluded.id, beat = excluded.beat`
 )
 
 // heartbeatTimeout is the time limit for one heartbeat. After a timeout there is time for another heartbeat before
-// the quota share ends.
+// the quota share of this replica becomes 0.
 const heartbeatTimeout = 3 * time.Second
 
-// membership holds what this replica knows about the replicas that share the database.
+// membership holds what this replica has read about the replicas that share the database, and its own heartbeat.
 type membership struct {
 	members                           // owned by the heartbeat goroutine
 	view         atomic.Pointer[view] // result of the last successful heartbeat
 	leaderLeases atomic.Pointer[[]leaderLease]
 }
 
+// init gives this process a random token and the id, or an id made from the token if id is empty.
 func (m *membership) init(id string) {
 	m.self = replica{token: rand.Text(), id: escape(id)}
 	if id == "" {
@@ -44,9 +46,10 @@ func (m *membership) init(id string) {
 	}
 }
 
-// QuotaShare returns the part of a shared limit that this replica may use: 1 divided by the number of live replicas. It
-// returns 0 while no heartbeat has succeeded for 8 seconds. It also returns 0 while others may not know this replica:
-// for 10 seconds after such an outage or a start, if there are rows of other replicas, even of crashed ones.
+// QuotaShare returns the fraction of a limit for all replicas together, such as the feedback rate of a plan, that
+// this replica may use: 1 divided by the number of live replicas. It returns 0 while no heartbeat has succeeded for 8
+// seconds. After such an outage, and after Open, it returns 0 for 10 more seconds if there are rows of other
+// replicas, even of crashed ones, because they may not have read the row of this replica. It does not block.
 func (s *Store) QuotaShare() float64 {
 	if s.closed.Load() {
 		return 0
@@ -54,7 +57,7 @@ func (s *Store) QuotaShare() float64 {
 	return s.replicas.view.Load().quotaShare(time.Now())
 }
 
-// register makes this replica known to the others by a first heartbeat.
+// register makes this replica known to the others by a first heartbeat. It blocks until that is durable.
 func (s *Store) register(ctx context.Context) error {
 	s.replicas.init(s.config.Replica)
 	return s.heartbeat(ctx)
@@ -101,7 +104,7 @@ func (s *Store) heartbeat(ctx context.Context) error {
 	return errors.Join(s.deleteStopped(ctx, v.stopped), s.readLeaderLeases(ctx))
 }
 
-// run runs one statement that changes rows.
+// run runs one statement that changes rows, in a transaction, and retries it after retryable failures.
 func (s *Store) run(ctx context.Context, statement string, arguments ...any) error {
 	return s.writing(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, statement, arguments...)
@@ -109,6 +112,7 @@ func (s *Store) run(ctx context.Context, statement string, arguments ...any) err
 	})
 }
 
+// readReplicas returns the rows of all replicas, including this one.
 func (s *Store) readReplicas(ctx context.Context) (all []replica, err error) {
 	err = retry(ctx, func() error {
 		rows, err := s.pool.Query(ctx, readReplicas)
@@ -124,7 +128,8 @@ func (s *Store) readReplicas(ctx context.Context) (all []replica, err error) {
 	return all, err
 }
 
-// deleteStopped deletes the rows of replicas that stopped long ago, and their leader leases.
+// deleteStopped deletes the rows of these replicas, which stopped long ago, and their leader leases. A replica that
+// has sent a heartbeat since keeps its row.
 func (s *Store) deleteStopped(ctx context.Context, stopped []replica) error {
 	for _, r := range stopped {
 		if err := s.run(ctx, deleteStoppedReplica, r.token, r.heartbeat); err != nil {
@@ -137,7 +142,8 @@ func (s *Store) deleteStopped(ctx context.Context, stopped []replica) error {
 	return nil
 }
 
-// unregister deletes this replica's row and leader leases, so that others take over at once.
+// unregister deletes this replica's row and leader leases, so that other replicas get its quota share and leases at
+// once.
 func (s *Store) unregister() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
@@ -149,7 +155,7 @@ func (s *Store) unregister() {
 	}
 }
 
-// gauges adds the live replicas and the holders of the leader leases to g.
+// gauges sets the gauges of the live replicas and of the holders of the leader leases at now in g.
 func (m *membership) gauges(g *store.Gauges, now time.Time) {
 	g.Replica, g.Replicas, g.Leaders = unescape(m.self.id), make([]string, 0, 4), make(map[string]string)
 	for _, id := range m.view.Load().ids {

@@ -44,7 +44,7 @@ func TestQuotaShareOfReplicas(t *testing.T) {
 	all := newReplicas(t, url, "a")
 	require.Equal(t, 1.0, all[0].QuotaShare())
 	all = append(all, newReplicas(t, url, "c", "b")...)
-	require.Zero(t, all[1].QuotaShare(), "the first replica may not have seen the new one yet")
+	require.Zero(t, all[1].QuotaShare(), "the first replica may not have read the row of the new one yet")
 	waitForReplicas(t, all, "a", "b", "c")
 	require.Equal(t, "b", all[2].Gauges().Replica)
 	require.EventuallyWithT(t, func(t *assert.CollectT) {
@@ -127,7 +127,7 @@ func TestOneReplicaHoldsLeaderLease(t *testing.T) {
 		require.Equal(t, []string{"b"}, holders(epoch.Add(time.Duration(after)*20*time.Second)))
 	}
 	last := epoch.Add(9 * 20 * time.Second)
-	execute(t, url, `UPDATE duty SET token = 'of one killed'`)
+	execute(t, url, `UPDATE duty SET token = 'of a killed process'`)
 	require.Empty(t, holders(last.Add(30*time.Second-time.Millisecond)))
 	require.Len(t, holders(last.Add(30*time.Second)), 1, "one replica must acquire the ended lease")
 

@@ -8,9 +8,10 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Requeue makes the dead recipients of a batch owed again and returns their number. It also makes a waiting task of
-// the batch due. It works through a large batch in several transactions, in the order of the digits; after an error,
-// those already committed stay requeued.
+// Requeue makes the dead recipients of a batch owed again at now and returns their number. It also makes a waiting
+// task of the batch due. It changes a large batch in several transactions, in the order of the digits: after an
+// error, recipients whose transaction was committed stay requeued, and requeued counts them. It returns
+// store.ErrNotFound for an unknown batch.
 func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) (requeued int, err error) {
 	for from, first := "", true; ; first = false {
 		b, err := s.Batch(ctx, key)
@@ -18,12 +19,12 @@ func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) 
 			return requeued, err
 		}
 		dead, err := s.dead(ctx, b, from)
-		everyone := b.WholeBatch == store.FeedbackDead
+		wholeBatch := b.WholeBatch == store.FeedbackDead
 		due := b.Dead != nil && b.Dead.FullReport || b.Waits(now) || first && b.Task != nil
-		if err != nil || len(dead) == 0 && !due && !everyone {
+		if err != nil || len(dead) == 0 && !due && !wholeBatch {
 			return requeued, err
 		}
-		n := store.Requeue{BatchID: key.BatchID, Recipients: dead, WholeBatch: everyone}
+		n := store.Requeue{BatchID: key.BatchID, Recipients: dead, WholeBatch: wholeBatch}
 		if err := s.Record(ctx, store.Arrival{Plan: key.Plan, At: now, Entry: n}); err != nil {
 			return requeued, err
 		}
@@ -35,7 +36,8 @@ func (s *Store) Requeue(ctx context.Context, key store.BatchKey, now time.Time) 
 	}
 }
 
-// dead returns some of a batch's dead recipients in their original spelling, starting at the digits from.
+// dead returns a batch's dead recipients in their original spelling, at most as many as one transaction changes. from
+// is the escaped digits of the first recipient to return; empty means the beginning.
 func (s *Store) dead(ctx context.Context, b *store.Batch, from string) ([]string, error) {
 	numbers, err := collect(ctx, s, numberOf, findInState,
 		s.slotOf(b.Key()), escape(b.Plan), escape(b.ID), int16(store.FeedbackDead), from, min(b.Feedback.Dead, s.maxPart))

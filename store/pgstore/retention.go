@@ -12,6 +12,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
+// The statements that find, in one slot, what retention deletes.
 const (
 	// The index has first_at but not last_at. That suffices, since last_at is never before first_at.
 	findOld slotSQL = `
@@ -33,8 +34,9 @@ SELECT slot
 FROM (SELECT slot FROM quarantine WHERE slot = $1 AND received_at < $2 ORDER BY received_at LIMIT 1) q`
 )
 
+// The statements that hide and delete batches, and delete old rows that belong to no batch.
 const (
-	// An arrival may have come since the batch was found old, so check again under the lock.
+	// An arrival may have come since findOld found the batch, so its times are tested again under the lock.
 	lockOld keyedSQL = `
 SELECT b.slot, b.row
 FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (slot, plan, batch_id)
@@ -81,16 +83,17 @@ DELETE FROM quarantine WHERE slot = $1 AND received_at <= (
         SELECT received_at FROM quarantine WHERE slot = $1 AND received_at < $2 ORDER BY received_at LIMIT $3) o)`
 )
 
+// The sizes of the transactions of retention.
 const (
 	hideStep   = 16   // batches hidden per transaction
 	deleteStep = 1000 // approximate number of rows deleted per table, batch and transaction
 )
 
-// DeleteOlder deletes up to limit batches whose last arrival was before the given time and that have no pending task, and
-// minute counts and quarantine entries from before that time. It first hides the batches and then deletes their rows,
-// both in several transactions. After a crash the next call continues. It returns how many batches it hid, and
-// whether there may be more.
-func (s *Store) DeleteOlder(ctx context.Context, before time.Time, limit int) (expired int, more bool, err error) {
+// DeleteOlder deletes up to limit batches without a pending task whose last arrival was before the given time, and
+// all minute counts and quarantine entries from before that time. It first hides the batches and then deletes their
+// rows, both in several transactions; after a crash the next call continues. deleted is the number of batches that it
+// hid, also after an error; more reports whether another call may delete more.
+func (s *Store) DeleteOlder(ctx context.Context, before time.Time, limit int) (deleted int, more bool, err error) {
 	if s.closed.Load() {
 		return 0, false, store.ErrClosed
 	}
@@ -99,28 +102,29 @@ func (s *Store) DeleteOlder(ctx context.Context, before time.Time, limit int) (e
 		for at := 0; err == nil && at < len(part); at += hideStep {
 			var n int
 			n, err = s.hide(ctx, part[at:min(at+hideStep, len(part))], before)
-			expired += n
+			deleted += n
 		}
 	}
 	if err == nil {
-		err = s.deleteExpired(ctx, before)
+		err = s.deleteOlderRows(ctx, before)
 	}
 	switch {
 	case err == nil:
-		return expired, limit > 0 && len(old) == limit, nil
+		return deleted, limit > 0 && len(old) == limit, nil
 	case s.closed.Load():
-		return expired, false, store.ErrClosed
+		return deleted, false, store.ErrClosed
 	case ctx.Err() == nil:
 		s.reportFailure("expire", err)
 	}
-	return expired, false, fmt.Errorf("delete old batches: %w", err)
+	return deleted, false, fmt.Errorf("delete old batches: %w", err)
 }
 
-// hiddenCounts counts hidden batches and their dead recipients.
+// hiddenCounts holds the numbers of hidden batches of a plan and of their dead recipients.
 type hiddenCounts struct{ batches, dead int }
 
-// hide hides those of the batches that are still old: reads do not find them and gauges do not count them any more.
-// Their dead feedback is dropped too, since it was shown for the whole retention time.
+// hide hides those of the batches whose last arrival is still before the given time, and returns their number. Reads
+// do not find hidden batches, and gauges do not count them. Their dead feedback is dropped, too, since the API has
+// listed it for the whole retention time.
 func (s *Store) hide(ctx context.Context, old []entry, before time.Time) (hidden int, err error) {
 	var byPlan map[string]hiddenCounts
 	k := keysOf(old)
@@ -170,9 +174,9 @@ func (s *Store) hide(ctx context.Context, old []entry, before time.Time) (hidden
 	return hidden, nil
 }
 
-// deleteExpired deletes the rows of all hidden batches, and minute counts and quarantine entries from before the
+// deleteOlderRows deletes the rows of all hidden batches, and minute counts and quarantine entries from before the
 // given time.
-func (s *Store) deleteExpired(ctx context.Context, before time.Time) error {
+func (s *Store) deleteOlderRows(ctx context.Context, before time.Time) error {
 	const atOnce = 100
 	for {
 		found, err := s.find(ctx, atOnce, byKey, findHidden, atOnce)
@@ -193,7 +197,8 @@ func (s *Store) deleteExpired(ctx context.Context, before time.Time) error {
 	return err
 }
 
-// deleteHidden deletes hidden batches with all their rows. Several goroutines and replicas may call it concurrently.
+// deleteHidden deletes these hidden batches with all their rows. Several goroutines and replicas may delete the same
+// batches concurrently.
 func (s *Store) deleteHidden(ctx context.Context, hidden []entry) error {
 	for _, part := range s.config.Dialect.transactions(hidden) {
 		for at := 0; at < len(part); at += hideStep {
@@ -208,8 +213,8 @@ func (s *Store) deleteHidden(ctx context.Context, hidden []entry) error {
 	return nil
 }
 
-// deleteRows deletes some rows of each hidden batch and returns the batches that have more. Locking a hidden batch
-// suffices: until its row is deleted no transaction adds rows to it.
+// deleteRows deletes up to about deleteStep rows per table of each hidden batch, and returns the batches that have
+// more rows. Locking the row of a hidden batch suffices: until it is deleted, no transaction adds rows to the batch.
 func (s *Store) deleteRows(ctx context.Context, hidden []entry) (left []entry, err error) {
 	k := keysOf(hidden)
 	err = s.writing(ctx, func(tx pgx.Tx) error {
@@ -239,8 +244,9 @@ func (s *Store) deleteRows(ctx context.Context, hidden []entry) (left []entry, e
 	return left, err
 }
 
-// deleteOld runs statement until it has deleted all rows up to bound in every slot that find returns, about
-// deleteStep rows per transaction. It returns the number of deleted rows.
+// deleteOld deletes old rows in every slot that the query find returns. It repeats statement in each of these slots
+// until all rows up to bound are deleted, about deleteStep rows per transaction. bound holds the arguments that both
+// statements share. deleteOld returns the number of deleted rows.
 func (s *Store) deleteOld(ctx context.Context, find slotSQL, statement string, bound ...any,
 ) (deleted int, err error) {
 	slots, err := overSlots(ctx, s, pgx.RowTo[int16], find, bound...)

@@ -6,19 +6,19 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// rowCacheHalf is the maximum number of batches in either half of a rowCache, recent and older.
+// rowCacheHalf is the maximum number of batches in either generation of a rowCache, recent and older.
 const rowCacheHalf = 1 << 14
 
-// rowCache remembers which batches had a row recently, so that a commit does not try to insert the row again. An
-// entry may be stale, since retention on any replica deletes rows: load then finds no row, removes the entry and
-// retries. The zero value is empty.
+// rowCache is an approximate LRU cache of batches that have a row, so that a commit does not try to insert the row
+// again. It may be stale, since retention on any replica deletes rows: load then finds no row, removes the batch and
+// retries. The zero value is empty. It is safe for concurrent use.
 type rowCache struct {
 	mu sync.Mutex
 	// two generations; a full recent becomes older, and the previous older is dropped; guarded by mu
 	recent, older map[store.BatchKey]struct{}
 }
 
-// has reports whether the batch was seen to have a row.
+// has reports whether the cache contains the batch.
 func (c *rowCache) has(key store.BatchKey) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -41,7 +41,7 @@ func (c *rowCache) add(batches []*batchArrivals) {
 	}
 }
 
-// put records a batch. The caller holds mu.
+// put adds a batch to the recent generation. The caller holds mu.
 func (c *rowCache) put(key store.BatchKey) {
 	if c.recent == nil || len(c.recent) >= rowCacheHalf {
 		c.recent, c.older = make(map[store.BatchKey]struct{}), c.recent

@@ -17,6 +17,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/packed"
 )
 
+// The statements that write the folded rows. Columns check_due and check_minute hold when the report of a batch is due
+// to be fetched.
 const (
 	saveBatches keyedSQL = `
 UPDATE batch b SET chunk = k.chunk, first_at = k.first_at, last_at = k.last_at, reference = k.reference, due = k.due,
@@ -80,13 +82,14 @@ func (st *step) save(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
+// queueBatches adds to queue the statement that updates the batch rows of the step.
 func (st *step) queueBatches(queue *pgx.Batch) {
 	var (
 		k                keys
 		chunks           []int64
 		first, last      []time.Time
 		references, rows [][]byte
-		due, checks      []*time.Time
+		due, fetchDue    []*time.Time
 		dead             []bool
 		leases           []string
 	)
@@ -101,12 +104,12 @@ func (st *step) queueBatches(queue *pgx.Batch) {
 		references = append(references, referenceOf(batch.ClientReference))
 		due = append(due, dueOf(batch))
 		dead = append(dead, batch.Dead != nil)
-		checks = append(checks, checkOf(batch))
+		fetchDue = append(fetchDue, fetchDueOf(batch))
 		leases = append(leases, b.lease)
 		b.saved = packed.EncodeBatch(batch)
 		rows = append(rows, b.saved)
 	}
-	st.s.queue(queue, saveBatches, k.slots, k.plans, k.ids, chunks, first, last, references, due, dead, checks, leases,
+	st.s.queue(queue, saveBatches, k.slots, k.plans, k.ids, chunks, first, last, references, due, dead, fetchDue, leases,
 		rows)
 }
 
@@ -120,6 +123,7 @@ func referenceOf(reference string) []byte {
 	return sum[:16]
 }
 
+// dueOf returns the due time of the task of b, or nil if b has no task.
 func dueOf(b *store.Batch) *time.Time {
 	if b.Task == nil {
 		return nil
@@ -127,13 +131,15 @@ func dueOf(b *store.Batch) *time.Time {
 	return &b.Task.Due
 }
 
-func checkOf(b *store.Batch) *time.Time {
+// fetchDueOf returns when the report of b is due to be fetched, or nil if it is not to be fetched.
+func fetchDueOf(b *store.Batch) *time.Time {
 	if b.Fetch == nil || b.Fetch.Due.IsZero() {
 		return nil
 	}
 	return &b.Fetch.Due
 }
 
+// queueRecipients adds to queue the statements that insert the new and update the changed recipient rows.
 func (st *step) queueRecipients(queue *pgx.Batch) {
 	var (
 		added, changed recipients
@@ -168,6 +174,7 @@ type recipients struct {
 	rows             [][]byte
 }
 
+// add adds the row of recipient r, whose key is digits, of batch b.
 func (k *recipients) add(b *batchArrivals, digits string, r *store.Recipient) {
 	held, _ := r.State()
 	k.keys.add(b.slot, b.key)
@@ -176,12 +183,13 @@ func (k *recipients) add(b *batchArrivals, digits string, r *store.Recipient) {
 	k.rows = append(k.rows, packed.EncodeRecipient(r, digits))
 }
 
-// columns returns the columns except the slots.
+// columns returns the columns of the rows except the slots, in the order of the parameters of addRecipients.
 func (k *recipients) columns() []any {
 	return []any{k.plans, k.ids, k.digits, k.feedback, k.statuses, k.rows}
 }
 
-// hashOf returns the value of column hash, by which a number is found across batches. digits are escaped.
+// hashOf returns the value of column hash, by which the batches of a phone number are found. digits are the escaped
+// digits.
 func hashOf(digits string) int32 {
 	sum := sha256.Sum256([]byte(digits))
 	return int32(binary.BigEndian.Uint32(sum[:]))
@@ -194,6 +202,7 @@ func dayOf(t time.Time) int32 {
 	return int32((seconds - (seconds%day+day)%day) / day)
 }
 
+// queueReports adds to queue the statement that inserts the raw reports of the step.
 func (st *step) queueReports(queue *pgx.Batch) {
 	var (
 		k              keys

@@ -18,6 +18,8 @@ import (
 	"github.com/pressly/goose/v3/lock"
 )
 
+// migrations contains the SQL scripts of the schema versions, one file for each.
+//
 //go:embed migrations/*.sql
 var migrations embed.FS
 
@@ -28,9 +30,9 @@ const (
 	lockTries = 1200
 )
 
-// Migrate migrates the schema to this version, whatever c.NoMigrate is, and returns the versions before and after. In
-// an empty database it creates c.Slots slots. If distribute is set, it then distributes the tables over the workers
-// of a Citus cluster.
+// Migrate migrates the schema in the database of c to the version of this program, also if c.NoMigrate is set. It
+// returns the versions before and after, 0 for an empty database. In an empty database it creates c.Slots slots. If
+// distribute is set, Migrate then distributes the tables over the workers of a Citus cluster.
 func Migrate(ctx context.Context, c Config, distribute bool) (from, to int64, err error) {
 	c = c.withDefaults()
 	pool, err := newPool(ctx, c, new(gate))
@@ -50,8 +52,9 @@ func Migrate(ctx context.Context, c Config, distribute bool) (from, to int64, er
 	return from, to, nil
 }
 
-// migrateSchema migrates the schema to this version. If several replicas start together, one of them migrates and the
-// others wait. Each version is one transaction, so a failed migration leaves the version before it.
+// migrateSchema migrates the schema to the version of this program and returns the versions before and after. If
+// several replicas start together, one of them migrates and the others wait. Each version is one transaction, so a
+// failed migration leaves the version before it.
 func migrateSchema(ctx context.Context, pool *pgxpool.Pool) (from, to int64, err error) {
 	from, to, err = versions(ctx, pool)
 	if err != nil || from == to {
@@ -69,7 +72,7 @@ func migrateSchema(ctx context.Context, pool *pgxpool.Pool) (from, to int64, err
 	return from, to, nil
 }
 
-// checkSchema returns an error unless the schema has this program's version.
+// checkSchema returns an error unless the schema has the version of this program.
 func checkSchema(ctx context.Context, pool *pgxpool.Pool) error {
 	current, latest, err := versions(ctx, pool)
 	if err == nil && current < latest {
@@ -80,8 +83,8 @@ func checkSchema(ctx context.Context, pool *pgxpool.Pool) error {
 	return err
 }
 
-// versions returns the version of the database's schema (0 if there is none) and the version that this program
-// creates. It returns an error if the schema is newer. It only reads goose_db_version.
+// versions returns the version of the schema in the database, 0 if there is none, and the version that this program
+// creates. A newer schema is an error. versions reads only table goose_db_version.
 func versions(ctx context.Context, pool *pgxpool.Pool) (current, latest int64, err error) {
 	if latest, err = latestVersion(); err != nil {
 		return 0, 0, err
@@ -96,6 +99,7 @@ func versions(ctx context.Context, pool *pgxpool.Pool) (current, latest int64, e
 	return current, latest, nil
 }
 
+// latestVersion returns the version that the last migration creates.
 func latestVersion() (latest int64, err error) {
 	files, err := migrations.ReadDir("migrations")
 	for _, file := range files {
@@ -106,6 +110,7 @@ func latestVersion() (latest int64, err error) {
 	return latest, err
 }
 
+// databaseVersion returns the version of the schema in the database, 0 if there is none.
 func databaseVersion(ctx context.Context, pool *pgxpool.Pool) (version int64, err error) {
 	var made bool
 	if err := pool.QueryRow(ctx, `SELECT to_regclass('goose_db_version') IS NOT NULL`).Scan(&made); err != nil || !made {
@@ -115,7 +120,7 @@ func databaseVersion(ctx context.Context, pool *pgxpool.Pool) (version int64, er
 	return version, err
 }
 
-// withRoleHint adds what to do to err if the role may not change the schema.
+// withRoleHint returns err. If the role may not change the schema, it adds what to do.
 func withRoleHint(err error) error {
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == "42501" {
 		return fmt.Errorf("%w: run `dlrloop migrate` with a role that may create tables", err)
@@ -123,13 +128,14 @@ func withRoleHint(err error) error {
 	return err
 }
 
+// migrator returns goose's migrator of db, which waits for the migration lock.
 func migrator(db *sql.DB) (*goose.Provider, error) {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return nil, err
 	}
 	locker, err := lock.NewPostgresTableLocker(
-		lock.WithTableLockTimeout(lockEvery, lockTries), lock.WithTableRetryPolicy(lockTaken))
+		lock.WithTableLockTimeout(lockEvery, lockTries), lock.WithTableRetryPolicy(lockHeld))
 	if err != nil {
 		return nil, err
 	}
@@ -141,16 +147,16 @@ func migrator(db *sql.DB) (*goose.Provider, error) {
 	return p, nil
 }
 
-// lockTaken reports whether err means that another process holds the migration lock, so that acquiring should be
-// retried.
-func lockTaken(err error) bool {
+// lockHeld reports whether err means that another process holds the migration lock, so that acquiring the lock should
+// be retried.
+func lockHeld(err error) bool {
 	_, refused := errors.AsType[*pgconn.PgError](err)
 	_, unreachable := errors.AsType[*pgconn.ConnectError](err)
 	return !refused && !unreachable
 }
 
-// readMeta returns the number of slots and the salt of the slot hash. Both are fixed once they are stored: in a new
-// schema, readMeta stores wanted slots and a random salt.
+// readMeta returns the number of slots and the salt of the slot hash, which never change once they are stored. In a
+// new schema, readMeta stores wanted as the number of slots, and a random salt.
 func readMeta(ctx context.Context, pool *pgxpool.Pool, wanted int) (slots int, salt []byte, err error) {
 	const read = `SELECT slots, salt FROM meta WHERE id = 1`
 	err = pool.QueryRow(ctx, read).Scan(&slots, &salt)

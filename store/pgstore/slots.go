@@ -18,9 +18,9 @@ import (
 // applies to the rows of each slot and to the rows of all slots together.
 type slotSQL string
 
-// overSlots returns the rows of q in all slots. It runs one statement, or with Citus and Portable one statement for
-// each slot. In the latter case the rows of each slot follow those of the previous one: the caller must sort, merge
-// and limit them.
+// overSlots returns the rows of q in all slots, each converted by scan. It runs one statement, or with Citus and
+// Portable one statement for each slot. In the latter case the rows of each slot follow those of the previous slot:
+// the caller must sort, merge and limit the rows.
 func overSlots[E any](ctx context.Context, s *Store, scan pgx.RowToFunc[E], q slotSQL, arguments ...any,
 ) ([]E, error) {
 	if !s.config.Dialect.oneSlot() {
@@ -40,6 +40,7 @@ type entry struct {
 	at       time.Time // the time that orders the list; zero if the list has none
 }
 
+// entryOf returns the entry in a row of slot, plan, batch id and time, which may be NULL.
 func entryOf(row pgx.CollectableRow) (e entry, err error) {
 	var at *time.Time
 	if err = row.Scan(&e.slot, &e.plan, &e.id, &at); at != nil {
@@ -57,7 +58,7 @@ func (e entry) position(list string) position {
 	return p
 }
 
-// Orders of entries in lists.
+// The orders of entries in lists; byKey is the order in which all transactions lock batches.
 func earliest(a, b entry) int { return cmp.Or(a.at.Compare(b.at), strings.Compare(a.id, b.id)) }
 
 func latest(a, b entry) int {
@@ -68,7 +69,7 @@ func byKey(a, b entry) int {
 	return cmp.Or(cmp.Compare(a.slot, b.slot), strings.Compare(a.plan, b.plan), strings.Compare(a.id, b.id))
 }
 
-// find returns the first n entries of all slots, in the given order.
+// find returns the first n entries that q finds in all slots, in the given order.
 func (s *Store) find(ctx context.Context, n int, order func(a, b entry) int, q slotSQL, arguments ...any,
 ) ([]entry, error) {
 	found, err := overSlots(ctx, s, entryOf, q, arguments...)
@@ -76,8 +77,8 @@ func (s *Store) find(ctx context.Context, n int, order func(a, b entry) int, q s
 	return found[:min(max(n, 0), len(found))], err
 }
 
-// split divides the items of a statement into those that may share a transaction: all of them, or with Citus and
-// Portable those of one slot. It keeps the order within each part.
+// split divides the items of a statement into those that may share a transaction: all items, or with Citus and
+// Portable the items of one slot. slot returns the slot of an item. Within each part split keeps the order.
 func split[E any](d Dialect, all []E, slot func(E) int16) (parts [][]E) {
 	if !d.oneSlot() && len(all) > 0 {
 		return [][]E{all}
@@ -108,13 +109,13 @@ func keysOf(entries []entry) (k keys) {
 	return k
 }
 
+// readBatches reads the rows of batches by key, except hidden batches.
 const readBatches keyedSQL = `
 SELECT b.plan, b.batch_id, b.row FROM unnest($1::smallint[], $2::text[], $3::text[]) AS k (slot, plan, batch_id)
 JOIN batch b ON b.slot = k.slot AND b.plan = k.plan AND b.batch_id = k.batch_id
 WHERE NOT b.gone`
 
-// batchesOf reads the batches of entries and returns them in the same order, with nil for a batch that no longer
-// exists.
+// batchesOf returns the batches of entries in the same order, with nil for a batch that no longer exists.
 func (s *Store) batchesOf(ctx context.Context, entries []entry) ([]*store.Batch, error) {
 	type row struct {
 		Plan, ID string

@@ -11,7 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/fold"
 )
 
-// step is one attempt to commit a group, the arrivals that a lane commits together, in one transaction.
+// step is one run of the transaction that commits a group, the arrivals that a lane commits together.
 type step struct {
 	s           *Store
 	batches     []*batchArrivals // ordered by key: all transactions lock batches in this order
@@ -38,16 +38,19 @@ type batchArrivals struct {
 	lease    string    // lease token in the row; empty if there is none
 }
 
+// slotPlan is the key of a row of table total.
 type slotPlan struct {
 	slot int16
 	plan string
 }
 
+// slotMinute is the key of a row of table minute_count.
 type slotMinute struct {
 	slot int16
 	fold.MinuteKey
 }
 
+// newStep returns a step for the arrivals of a group, sorted into batches. It reads nothing yet.
 func newStep(s *Store, group []recorded) *step {
 	st := &step{s: s, totals: make(map[slotPlan]*store.PlanStats), minutes: make(map[slotMinute]int)}
 	if len(group) > 0 {
@@ -75,6 +78,7 @@ func newStep(s *Store, group []recorded) *step {
 	return st
 }
 
+// fold applies the arrivals to the loaded rows, in memory.
 func (st *step) fold() {
 	for _, b := range st.batches {
 		changes := fold.Fold(&b.rows, b.arrivals, st.s.config.Policies(b.key.Plan))
@@ -97,8 +101,8 @@ func (st *step) fold() {
 	}
 }
 
-// addCommitted adds the changes of earlier runs of the same group whose COMMIT was not confirmed. If the row of a batch
-// is as such a run saved it, the run was committed. So the observer counts what is stored.
+// addCommitted adds the changes of those unconfirmed runs, earlier runs of the same group, that were committed after
+// all: the row of a batch is then as that run saved it. So the observer counts what is stored.
 func (st *step) addCommitted(unconfirmed []*step) {
 	for i, b := range st.batches {
 		for _, run := range slices.Backward(unconfirmed) {
@@ -110,7 +114,7 @@ func (st *step) addCommitted(unconfirmed []*step) {
 	}
 }
 
-// total returns the additions to the totals of a plan in a slot.
+// total returns what the step adds to the totals of a plan in a slot. The caller may change the result in place.
 func (st *step) total(slot int16, plan string) *store.PlanStats {
 	k := slotPlan{slot, plan}
 	t := st.totals[k]

@@ -11,11 +11,12 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
+// The limits of retries.
 const (
-	// maxTries is how often a transaction is run if each run fails and is certainly rolled back.
+	// maxTries is the maximum number of runs of a transaction that fails and is certainly rolled back each time.
 	maxTries = 20
 	// reconnectTimeout is how long a group waits for an unreachable database: longer than most restarts and
-	// failovers. Only the first group waits; once it has failed, each later group makes one attempt until a commit
+	// failovers. Only the first group waits; after its failure each later group makes one attempt, until a commit
 	// succeeds.
 	reconnectTimeout = 3 * time.Second
 )
@@ -24,7 +25,7 @@ const (
 // before the row was locked.
 var errHidden = errors.New("retention is deleting the batch")
 
-// unreachableError means that no connection could be acquired. Nothing was committed.
+// unreachableError means that no connection to the database could be acquired. Nothing was committed.
 type unreachableError struct{ error }
 
 func (e unreachableError) Unwrap() error { return e.error }
@@ -84,7 +85,7 @@ func (s *Store) transact(group []recorded) (*step, error) {
 }
 
 // runStep runs the transaction of a step in two round trips: BEGIN with the reads, then the writes with COMMIT. It
-// returns the same kinds of errors as write.
+// returns the same kinds of errors as write, and errHidden.
 func (s *Store) runStep(ctx context.Context, st *step) error {
 	pooled, err := s.pool.Acquire(ctx)
 	if err != nil {
@@ -114,8 +115,8 @@ func (s *Store) runStep(ctx context.Context, st *step) error {
 // txIdle is the transaction status that the server reports for a session outside a transaction.
 const txIdle = 'I'
 
-// write runs change in a transaction. It returns an unreachableError, a lostError, an unknownError, or another error
-// after which the transaction is rolled back.
+// write runs change in a transaction and commits it, without retries. It returns an unreachableError, a lostError, an
+// unknownError, or another error after which the transaction is rolled back.
 func (s *Store) write(ctx context.Context, change func(pgx.Tx) error) error {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
@@ -136,7 +137,7 @@ func (s *Store) write(ctx context.Context, change func(pgx.Tx) error) error {
 }
 
 // commitError classifies err, the error of COMMIT or of a batch that includes COMMIT. The transaction is certainly
-// rolled back only if the server reported an error for a statement. A server that ends the session may have committed
+// rolled back only if the server reported an error for a statement; a server that ends the session may have committed
 // before. pgconn.SafeToRetry is not reliable here: if a second read fails on the lost connection, it reports true
 // although COMMIT was sent.
 func commitError(err error) error {
@@ -147,8 +148,8 @@ func commitError(err error) error {
 	return unknownError{err}
 }
 
-// replicationError returns an error if the last commit on conn was answered before the synchronous standbys confirmed
-// it, else nil.
+// replicationError returns an error if the server answered the last commit on conn before the synchronous standbys
+// confirmed that commit, else nil.
 func replicationError(conn *pgx.Conn) error {
 	if _, short := conn.PgConn().CustomData()[waitCanceledKey]; !short {
 		return nil
@@ -162,10 +163,11 @@ func endsSession(refused *pgconn.PgError) bool {
 	return refused.SeverityUnlocalized != "ERROR" && refused.Severity != "ERROR"
 }
 
-// retryableCodes are serialization failure, deadlock and read-only transaction. After the last, the retry goes to the
-// new primary server.
+// retryableCodes are the SQLSTATEs after which a transaction is run again: serialization failure, deadlock and
+// read-only transaction. After the last, the retry goes to the new primary server.
 var retryableCodes = []string{"40001", "40P01", readOnlyCode}
 
+// readOnlyCode is the SQLSTATE of a server that accepts no writes.
 const readOnlyCode = "25006"
 
 // retryable reports whether the transaction was certainly rolled back and may succeed if it is run again.
@@ -190,8 +192,8 @@ func isDataError(err error) bool {
 }
 
 // resetPool closes all pooled connections if err shows that their server is gone, or has become read-only because
-// another one is the primary now. A failed attempt to connect does not count: it says nothing about the open
-// connections.
+// another server is the primary now. A failed attempt to connect does not count, since the open connections may still
+// work.
 func (s *Store) resetPool(err error) {
 	if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting {
 		return

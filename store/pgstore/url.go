@@ -15,21 +15,21 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Database describes the database that a URL selects. It contains no password.
+// Database describes the database that a connection URL selects, for logs and messages. It contains no password.
 type Database struct {
 	Hosts   []string // in the order in which they are tried: host:port, or the path of a Unix socket
-	Name    string   // empty: the same as the user
+	Name    string   // of the database; empty: the same as User
 	User    string
-	SSLMode string // of the first host
+	SSLMode string // sslmode of the first host, such as verify-full
 	// Verified reports whether every connection authenticates the database: the database is on this machine, or its
 	// certificate is verified.
 	Verified bool
 }
 
-// ParseURL returns the database that a URL selects, which is postgres://… or libpq keywords and values. As in libpq,
-// environment variables (PGHOST and the like) set what the URL leaves out. It reads the certificates that the URL
-// names, but makes no connection. The error names the parameter or the file at fault and quotes nothing else of the
-// URL, because any part of a URL may be a misplaced password.
+// ParseURL returns the database that url selects: postgres://… or libpq keywords and values. As in libpq, environment
+// variables (PGHOST and the like) set what url leaves out. ParseURL reads the certificates that url names, but does
+// not connect. Its error names the parameter or the file at fault and quotes nothing else of url, because any part of
+// a URL may be a misplaced password.
 func ParseURL(url string) (Database, error) {
 	pool, err := parseURL(url)
 	if err != nil {
@@ -86,12 +86,13 @@ func isLoopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || err == nil && ip.Unmap().IsLoopback()
 }
 
+// errNoDatabase is the error for a URL of which nothing can be quoted.
 var errNoDatabase = errors.New("is not a connection string of PostgreSQL; " +
 	"write postgres://user:password@host:5432/database?sslmode=verify-full, " +
 	"with special characters of the password escaped (%40 for @), or host=… dbname=… user=… password=…")
 
 // parseURL parses a URL with pgx. It also refuses a URL in which pgx would read a part of the password as another
-// value: that value would be displayed.
+// value, because that value would be displayed.
 func parseURL(url string) (*pgxpool.Config, error) {
 	if strings.TrimSpace(url) == "" || hasStrayCharacters(url) {
 		return nil, errNoDatabase
@@ -143,7 +144,7 @@ var parameterNames = regexp.MustCompile(`\b(ssl(mode|certmode|cert|key|password)
 	`(statement|description)_cache_capacity|pool_(max_conns|min_conns|min_idle_conns|max_conn_lifetime(_jitter)?|` +
 	`max_conn_idle_time|health_check_period|ping_timeout))\b`)
 
-// hints says what to write for the parameters that are wrong most often.
+// hints maps a parameter to what to write for it. It contains the parameters that are wrong most often.
 var hints = map[string]string{
 	"sslmode":              "use disable, allow, prefer, require, verify-ca or verify-full",
 	"sslcertmode":          "use disable, allow or require",
@@ -153,7 +154,8 @@ var hints = map[string]string{
 	"channel_binding":      "use disable, prefer or require",
 }
 
-// otherReasons lists what pgx's messages that name no parameter contain, and the error for each.
+// otherReasons lists texts in pgx's messages that name no parameter, and the error to return in place of each
+// message.
 var otherReasons = []struct {
 	contained string
 	err       error
@@ -165,8 +167,8 @@ var otherReasons = []struct {
 	{"invalid port", errors.New("port: is not a number from 1 to 65535; for a / or ? in the password write %2F or %3F")},
 }
 
-// urlError converts an error of pgx. Every message of pgx may contain the password, so only the parameter that it
-// names is kept, or the file that cannot be read.
+// urlError returns the error to report for err, an error of pgx. A message of pgx may contain the password, so only
+// the parameter that it names is kept, or the file that cannot be read.
 func urlError(err error) error {
 	if file, ok := errors.AsType[*fs.PathError](err); ok && !mayHidePassword(file.Path) {
 		return fmt.Errorf("cannot read %s: %w; create it, or name another file", file.Path, file.Err)

@@ -11,14 +11,15 @@ import (
 // maxPEM limits the size of a PEM file in bytes. It is far above the size of a system's certificate bundle.
 const maxPEM = 4 << 20
 
-// pemParameters maps the parameters that name PEM files to the variables that set what a URL leaves out.
+// pemParameters maps the parameters of a URL that name PEM files to the environment variables that replace missing
+// parameters.
 var pemParameters = map[string]string{"sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY"}
 
 // keywordValue matches a parameter and its value, which may be quoted, in the keywords and values of libpq.
 var keywordValue = regexp.MustCompile(`(?s)(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^\s\\]|\\.)*)`)
 
-// checkFiles returns an error if a PEM file that connection or the environment names is not a regular file, or is
-// larger than maxPEM: pgx reads these files whole. pgx itself reports a file that it cannot read.
+// checkFiles returns an error if a PEM file that connection or the environment names is not a regular file or is
+// larger than maxPEM, because pgx reads these files whole. It ignores a file that cannot be read, which pgx reports.
 func checkFiles(connection string) error {
 	named := parametersOf(connection)
 	for name, variable := range pemParameters {
@@ -39,7 +40,8 @@ func checkFiles(connection string) error {
 	return nil
 }
 
-// parametersOf returns the parameters of a URL, or of keywords and values. It is empty if connection is invalid.
+// parametersOf returns the parameters of connection, a URL or keywords and values, with all values of each. The map
+// is empty if connection is invalid.
 func parametersOf(connection string) map[string][]string {
 	if strings.HasPrefix(connection, "postgres://") || strings.HasPrefix(connection, "postgresql://") {
 		if u, err := url.Parse(connection); err == nil {

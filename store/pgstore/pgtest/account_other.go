@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// account stands for the operating system user that PostgreSQL runs as. On this system newAccount always fails.
+// account is the operating system user that PostgreSQL runs as. On this system newAccount always fails.
 type account struct{}
 
 func newAccount() (account, error) {

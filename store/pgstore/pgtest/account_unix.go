@@ -12,9 +12,10 @@ import (
 
 // account is the operating system user that PostgreSQL runs as. PostgreSQL refuses to run as root.
 type account struct {
-	credential *syscall.Credential // nil: the user of this process
+	credential *syscall.Credential // nil for the user of this process
 }
 
+// newAccount returns the user of this process, or, if that is root, the user postgres or nobody.
 func newAccount() (account, error) {
 	if os.Geteuid() != 0 {
 		return account{}, nil

@@ -12,10 +12,12 @@ import (
 	"strings"
 )
 
-// ErrNotFound means that PostgreSQL is not installed. The text of the wrapping error lists what to install.
+// ErrNotFound means that PostgreSQL is not installed. StartProgram returns an error that wraps ErrNotFound and lists
+// what to install; Start and Shared.Database skip the test instead.
 var ErrNotFound = errors.New("no PostgreSQL found")
 
-// binDirs returns patterns of the usual directories of PostgreSQL's programs, in case PATH does not contain them.
+// binDirs returns glob patterns of the usual directories of PostgreSQL's programs, in case PATH does not contain
+// them.
 func binDirs() []string {
 	return []string{
 		"/usr/lib/postgresql/*/bin", // Debian
@@ -26,8 +28,9 @@ func binDirs() []string {
 	}
 }
 
-// find returns the directory that contains postgres and initdb. It searches path, a list like PATH, and then the
-// patterns in binDirs; of several matches of a pattern it prefers the highest version.
+// find returns the directory that contains postgres and initdb. It searches path, a list like the environment
+// variable PATH, and then the glob patterns in binDirs. Of several matches of a pattern it prefers the highest
+// version. If there is none, it returns an error that wraps ErrNotFound.
 func find(path string, binDirs []string) (string, error) {
 	dirs := filepath.SplitList(path)
 	for _, pattern := range binDirs {
@@ -57,12 +60,13 @@ func find(path string, binDirs []string) (string, error) {
 		ErrNotFound, strings.Join(binDirs, ", "), URLVariable)
 }
 
+// runs reports whether file is an executable file.
 func runs(file string) bool {
 	info, err := os.Stat(file)
 	return err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0
 }
 
-// version returns the numbers in a path.
+// version returns the decimal numbers in a path, in order, or nil if one of them is too long for an int.
 func version(path string) []int {
 	var numbers []int
 	for _, digits := range regexp.MustCompile(`\d+`).FindAllString(path, -1) {

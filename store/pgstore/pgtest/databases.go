@@ -14,7 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// databases creates and drops databases of one server.
+// databases creates and drops the test databases of one server. It is safe for concurrent use.
 type databases struct {
 	admin url.URL // the database to connect to for CREATE and DROP DATABASE
 	// set for every database; empty for a throwaway server, which has them in its configuration
@@ -26,8 +26,8 @@ type databases struct {
 	err      error
 }
 
-// create creates a database and returns its URL. The database is a copy of the prepared one, or empty without
-// Prepare.
+// create creates a database and returns its URL. With Config.Prepare the database is a copy of the prepared one, else
+// it is empty.
 func (d *databases) create(ctx context.Context) (string, error) {
 	if d.prepare == nil {
 		return d.make(ctx, "")
@@ -52,6 +52,8 @@ func (d *databases) createTemplate(ctx context.Context) error {
 	return nil
 }
 
+// make creates a copy of the database with the URL template, or an empty database if template is empty, and returns
+// the URL of the new database.
 func (d *databases) make(ctx context.Context, template string) (string, error) {
 	address := d.admin
 	address.Path = "/dlrloop_test_" + strings.ToLower(rand.Text())
@@ -77,6 +79,7 @@ func (d *databases) make(ctx context.Context, template string) (string, error) {
 	return address.String(), nil
 }
 
+// drop drops the database with the URL address, even if clients are still connected.
 func (d *databases) drop(ctx context.Context, address string) error {
 	of, err := url.Parse(address)
 	if err != nil {
@@ -88,7 +91,7 @@ func (d *databases) drop(ctx context.Context, address string) error {
 	return nil
 }
 
-// close drops the prepared database.
+// close drops the prepared database, if there is one.
 func (d *databases) close(ctx context.Context) error {
 	if d.template == "" {
 		return nil
@@ -96,7 +99,8 @@ func (d *databases) close(ctx context.Context) error {
 	return d.drop(ctx, d.template)
 }
 
-// execute runs statements on a connection of its own, so that no connection stays open in between.
+// execute runs statements on a new connection, which it then closes: an open connection would block a copy of the
+// database.
 func (d *databases) execute(ctx context.Context, statements ...string) (err error) {
 	connection, err := pgx.Connect(ctx, d.admin.String())
 	if err != nil {

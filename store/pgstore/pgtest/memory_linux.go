@@ -6,7 +6,8 @@ import "syscall"
 // need a fraction of it.
 const minFree = 2 << 30
 
-// memoryDir returns a directory on a file system in memory, or "" if there is none with at least free bytes.
+// memoryDir returns a directory on a file system in memory, or "" if there is no such directory with at least free
+// bytes.
 func memoryDir(free uint64) string {
 	const dir, tmpfs = "/dev/shm", 0x01021994
 	var found syscall.Statfs_t

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// timeout is how long any operation of PostgreSQL may take in a test.
+// timeout is the time limit for any single operation of PostgreSQL in a test.
 const timeout = 2 * time.Minute
 
 // process is a running program of PostgreSQL and its child processes.
@@ -21,7 +21,7 @@ type process struct {
 	err    error         // the result of Wait; valid after ended is closed
 }
 
-// launch starts the command. The watchdog will stop it if this process ends first.
+// launch starts cmd. The watchdog w will stop the new process if the process of the test ends first.
 func launch(cmd *exec.Cmd, w *watchdog) (*process, error) {
 	p := &process{cmd: cmd, ended: make(chan struct{})}
 	// Use a pipe, not a file: Wait then blocks until the last child has closed the pipe, and the server can be
@@ -41,7 +41,8 @@ func launch(cmd *exec.Cmd, w *watchdog) (*process, error) {
 	return p, nil
 }
 
-// end sends the signal and blocks until the process and its children have exited.
+// end sends the signal and blocks until the process and its children have exited. It returns nil if the process has
+// already exited.
 func (p *process) end(signal os.Signal, w *watchdog) error {
 	if err := p.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
@@ -56,12 +57,13 @@ func (p *process) end(signal os.Signal, w *watchdog) error {
 	return nil // p.err is not an error here: the signal caused it
 }
 
-// tail is a writer that keeps the last tailSize bytes.
+// tail is a writer that keeps the last tailSize bytes written. It is safe for concurrent use.
 type tail struct {
 	mu   sync.Mutex // guards text
 	text []byte
 }
 
+// tailSize is the number of bytes that a tail keeps.
 const tailSize = 64 << 10
 
 func (t *tail) Write(p []byte) (int, error) {

@@ -30,9 +30,10 @@ type Server struct {
 	databases *databases
 }
 
-// Start starts a server for one test and stops and removes it when the test ends. It always starts a new server, even
-// if DLRLOOP_TEST_POSTGRES is set. If PostgreSQL is not installed, Start skips the test and reports what to install.
-// If the test fails, Start logs the end of the server's output.
+// Start starts a server for one test and stops and removes it when the test ends. It blocks until the server accepts
+// connections. It always starts a new server, even if the environment variable DLRLOOP_TEST_POSTGRES is set. If
+// PostgreSQL is not installed, Start skips the test; if the test fails, Start logs the end of the output of the
+// server.
 func Start(t testing.TB, config Config) *Server {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
@@ -47,7 +48,7 @@ func Start(t testing.TB, config Config) *Server {
 	return s
 }
 
-// Database creates a database and returns its URL. The database is removed with the server.
+// Database creates a database for the test and returns its URL. It is removed with the server.
 func (s *Server) Database(t testing.TB) string {
 	t.Helper()
 	address, err := s.databases.create(t.Context())
@@ -72,10 +73,11 @@ func (s *Server) Restart(t testing.TB) {
 // URL returns the URL of the maintenance database "postgres", which always exists.
 func (s *Server) URL() string { return s.databases.admin.String() }
 
-// PID returns the process id of the server's main process. The server must be running.
+// PID returns the process id of the main process of the server, which must be running.
 func (s *Server) PID() int { return s.process.cmd.Process.Pid }
 
-// StartProgram starts a server for a program that is not a test. The caller must call Close.
+// StartProgram starts a server for a program that is not a test, and blocks until the server accepts connections. If
+// PostgreSQL is not installed, the error wraps ErrNotFound. ctx limits only the start. The caller must call Close.
 func StartProgram(ctx context.Context, config Config) (*Server, error) {
 	account, err := newAccount()
 	if err != nil {
@@ -115,7 +117,8 @@ func (c Config) parentDir() string {
 	return os.TempDir()
 }
 
-// newDir creates a directory that only the account can access. Its path is short enough for a socket in it.
+// newDir creates a directory in the directory in that only the account can access. If the path would be too long for
+// a Unix socket, newDir creates it in /tmp.
 func newDir(in string, a account) (string, error) {
 	const longest = 80 // macOS allows 103 bytes; the socket's name needs 14
 	in, err := filepath.Abs(in)
@@ -135,6 +138,7 @@ func newDir(in string, a account) (string, error) {
 	return dir, nil
 }
 
+// initialize creates the data directory with initdb.
 func (s *Server) initialize() error {
 	p, err := s.launch("initdb", "--pgdata="+s.dataDir(), "--username=postgres", "--auth=trust",
 		"--encoding=UTF8", "--locale=C", "--no-sync")
@@ -200,6 +204,7 @@ func (s *Server) accepts(ctx context.Context) error {
 	}
 }
 
+// launch starts a program of PostgreSQL as the account, without the PG and LC environment variables of this process.
 func (s *Server) launch(program string, arguments ...string) (*process, error) {
 	cmd := exec.Command(filepath.Join(s.binaries, program), arguments...)
 	cmd.Dir = s.dir // the account may lack access to the current directory
@@ -227,7 +232,7 @@ func (s *Server) end(signal os.Signal) error {
 	return p.end(signal, s.watchdog)
 }
 
-// Close stops the server and removes its directory. A killed server is started once more first, because only that
+// Close stops the server and removes its directory. It first starts a killed server once more, because only that
 // frees its System V shared memory segment, of which a system has few.
 func (s *Server) Close(ctx context.Context) error {
 	var err error

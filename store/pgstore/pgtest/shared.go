@@ -24,8 +24,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// URLVariable is the environment variable that holds the URL of a server to use instead of a throwaway one. The user in
-// the URL must be allowed to create databases.
+// URLVariable is the environment variable with the URL of a server that Shared uses instead of a throwaway server.
+// The user in the URL must be allowed to create databases.
 const URLVariable = "DLRLOOP_TEST_POSTGRES"
 
 // Config configures a server. The zero value is a fast server that loses its last commits in a crash.
@@ -41,12 +41,12 @@ type Config struct {
 	// set for each database, so only settings that a session can change are possible there.
 	Settings map[string]string
 	// Prepare is called once with the URL of an empty database, for example to run migrations. All other databases
-	// are copies of it. Prepare must close its connections. If it is nil, databases are empty.
+	// are copies of that database. Prepare must close its connections. If Prepare is nil, databases are empty.
 	Prepare func(ctx context.Context, url string) error
 }
 
-// Shared is one server for all tests of a package. It starts at the first call of Database. It is safe for concurrent
-// use.
+// Shared provides databases on one server for all tests of a package. The first call of Database starts the server.
+// It is safe for concurrent use.
 type Shared struct {
 	Config Config
 
@@ -56,7 +56,7 @@ type Shared struct {
 	err       error
 }
 
-// Run runs the tests, stops the server and returns the exit code.
+// Run runs the tests of m, stops the server if it was started, and returns the exit code for TestMain.
 func (s *Shared) Run(m *testing.M) int {
 	code := m.Run()
 	if err := s.close(); err != nil {
@@ -66,8 +66,8 @@ func (s *Shared) Run(m *testing.M) int {
 	return code
 }
 
-// Database creates a database and returns its URL. The database is dropped when the test ends, even if clients are
-// still connected. If PostgreSQL is not installed, Database skips the test and reports what to install.
+// Database creates a database for the test and returns its URL. It drops the database when the test ends, even if
+// clients are still connected. If PostgreSQL is not installed, Database skips the test and reports what to install.
 func (s *Shared) Database(t testing.TB) string {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
@@ -79,6 +79,7 @@ func (s *Shared) Database(t testing.TB) string {
 	return address
 }
 
+// open starts the server, or connects to the server in DLRLOOP_TEST_POSTGRES.
 func (s *Shared) open(ctx context.Context) error {
 	named := os.Getenv(URLVariable)
 	if named == "" {
@@ -97,6 +98,7 @@ func (s *Shared) open(ctx context.Context) error {
 	return nil
 }
 
+// close stops the server, or drops the prepared database on the server in DLRLOOP_TEST_POSTGRES.
 func (s *Shared) close() error {
 	switch {
 	case s.server != nil:

@@ -17,6 +17,7 @@ import (
 	"strings"
 )
 
+// output is the name of the generated file.
 const output = "sql_forms.go"
 
 func main() {
@@ -30,7 +31,7 @@ func main() {
 	}
 }
 
-// generate returns the content of sql_forms.go for the package in dir.
+// generate returns the content of sql_forms.go for the package in dir. It writes no file.
 func generate(dir string) ([]byte, error) {
 	c, err := parse(dir)
 	if err != nil {
@@ -61,7 +62,7 @@ func generate(dir string) ([]byte, error) {
 	return format.Source(b.Bytes())
 }
 
-// constant is a declared constant; kind is its type, or empty if the declaration has none.
+// constant is a declared constant. kind is the name of its type, or empty if the declaration has none.
 type constant struct {
 	kind       string
 	expression ast.Expr
@@ -73,7 +74,7 @@ type constants struct {
 	consts map[string]constant
 }
 
-// parse reads the constants of the package in dir.
+// parse returns the constants of the package in dir, without those in tests and in the generated file.
 func parse(dir string) (*constants, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
@@ -97,6 +98,7 @@ func parse(dir string) (*constants, error) {
 	return c, nil
 }
 
+// add adds the constants of one declaration.
 func (c *constants) add(group *ast.GenDecl) {
 	for _, s := range group.Specs {
 		spec := s.(*ast.ValueSpec)
@@ -113,12 +115,12 @@ func (c *constants) add(group *ast.GenDecl) {
 	}
 }
 
-// ofType returns the names of the constants of a type.
+// ofType returns the names of the constants whose type has the name kind, in the order of their declaration.
 func (c *constants) ofType(kind string) []string {
 	return slices.DeleteFunc(slices.Clone(c.names), func(name string) bool { return c.consts[name].kind != kind })
 }
 
-// value returns the text of an expression of string literals, constants and +.
+// value returns the string that expression e has. e may consist of string literals, constants of the package and +.
 func (c *constants) value(e ast.Expr) (string, error) {
 	switch e := e.(type) {
 	case *ast.BasicLit:
