@@ -12,7 +12,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/commit"
 )
 
-// discardStore discards all arrivals.
+// discardStore is a recorder for the subject null: it discards all arrivals at once.
 type discardStore struct{}
 
 func (discardStore) Record(context.Context, store.Arrival) error { return nil }
@@ -21,8 +21,8 @@ func (discardStore) Record(context.Context, store.Arrival) error { return nil }
 // never read.
 const flatSize = 64 << 20
 
-// flat appends bodies to one preallocated file, with one write and one sync for each group. This is the lowest
-// possible cost of making reports durable. The bodies cannot be found again.
+// flat is the recorder of the subject append. It appends bodies to one preallocated file, with one write and one sync
+// for each group, and cannot find them again. This is the lowest possible cost of making reports durable.
 type flat struct {
 	file      *os.File
 	offset    int
@@ -49,7 +49,7 @@ func newFlat(dir string) (*flat, error) {
 	return f, nil
 }
 
-// Record returns when the report's body is durable.
+// Record appends the body of report a to the file and blocks until it is durable.
 func (f *flat) Record(ctx context.Context, a store.Arrival) error {
 	r, ok := a.Entry.(store.Report)
 	if !ok {

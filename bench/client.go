@@ -12,11 +12,12 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// load describes the load on a subject. Each connection sends its next report when the one before is answered.
+// load describes the load on a subject: closed-loop connections, each of which sends its next report when the one
+// before is answered.
 type load struct {
-	connections int
+	connections int           // number of concurrent connections
 	warmup      time.Duration // time before the measurement starts
-	measured    time.Duration
+	measured    time.Duration // length of the measurement
 }
 
 // measurement is the result of measuring one subject in one round.
@@ -26,10 +27,11 @@ type measurement struct {
 	acknowledged [traffic.Statuses]int // total, including the warm-up
 }
 
+// throughput returns the measured reports per second.
 func (m *measurement) throughput() float64 { return float64(m.total) / m.took.Seconds() }
 
-// drive sends the reports to address until the load's time is over or all are sent. It returns an error if an answer
-// is not an empty 200.
+// drive sends reports to the listen address of a subject until the time of load l is over or all are sent, and
+// returns the measurement. It returns an error if an answer is not an empty 200.
 func drive(ctx context.Context, address string, reports *requests, l load) (*measurement, error) {
 	d := &driver{reports: reports}
 	connections := make([]*connection, l.connections)
@@ -67,14 +69,14 @@ func drive(ctx context.Context, address string, reports *requests, l load) (*mea
 	return m, nil
 }
 
-// driver distributes the reports among the client's connections.
+// driver distributes the reports of one measurement among the connections of the client.
 type driver struct {
 	reports     *requests
 	next        atomic.Int64
 	from, until time.Time // bounds of the measurement
 }
 
-// connection is one connection of the client.
+// connection is one connection of the client, with what it has measured.
 type connection struct {
 	*traffic.Connection
 	driver       *driver

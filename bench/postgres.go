@@ -14,8 +14,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore/pgtest"
 )
 
-// settings returns the PostgreSQL settings that differ from the defaults: those for a machine of its own. A commit
-// waits for the disk.
+// settings returns the PostgreSQL settings that differ from the defaults: those of a server that has the machine for
+// itself, with durable commits.
 func settings() map[string]string {
 	return map[string]string{
 		"shared_buffers": "1GB", "max_wal_size": "8GB", "wal_compression": "on", "checkpoint_timeout": "15min",
@@ -24,14 +24,15 @@ func settings() map[string]string {
 }
 
 // cluster is the PostgreSQL server of a run. Each round of the subject postgres gets a new database; all rounds of
-// the subject stored share one.
+// the subject stored use the same one.
 type cluster struct {
 	server *pgtest.Server
 	made   int
 	stored string // URL of the database with stored recipients
 }
 
-// newCluster starts a server in dir. If recipients is not 0, it also creates the database with stored recipients.
+// newCluster starts a server in dir. If recipients is not 0, it also creates the database of the subject stored with
+// that number of recipients, and passes its progress to progress.
 func newCluster(ctx context.Context, dir string, recipients int, progress func(string)) (_ *cluster, err error) {
 	server, err := pgtest.StartProgram(ctx, pgtest.Config{Durable: true, Dir: dir, Settings: settings()})
 	if err != nil {
@@ -67,8 +68,9 @@ func (c *cluster) create(ctx context.Context, name string) (string, error) {
 	return url, s.Close()
 }
 
-// database returns the URL of the database for a round of s, or "" if s is not on PostgreSQL. It runs a checkpoint
-// first, so that the round does not pay for earlier writes. drop removes a database made for the round.
+// database returns the URL of the database for a round of subject s, or "" if s is not on PostgreSQL. It runs a
+// checkpoint first, so that the round does not pay for earlier writes. The caller must call drop, which removes a
+// database made for the round.
 func (r *run) database(ctx context.Context, s subject) (url string, drop func() error, err error) {
 	drop = func() error { return nil }
 	switch s {
@@ -103,7 +105,8 @@ func (c *cluster) execute(ctx context.Context, statements ...string) (err error)
 	return nil
 }
 
-// startCluster starts a PostgreSQL server if a subject of the run needs one. end stops it.
+// startCluster starts a PostgreSQL server if a subject of the run needs one. stored is the number of recipients for
+// the subject stored. The caller must call end, which stops the server.
 func (r *run) startCluster(ctx context.Context, stored int, progress func(string)) (end func() error, err error) {
 	if !slices.ContainsFunc(r.subjects, subject.onPostgres) {
 		return func() error { return nil }, nil

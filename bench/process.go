@@ -19,7 +19,8 @@ type process struct {
 	stdin   io.Closer
 }
 
-// start starts a subject in a child process, with dir for its files or with a database, and returns when it serves.
+// start starts subject s in a child process and blocks until the subject serves. dir is for its files, database its
+// database URL, upstream the base URL of the API, profiles the directory for profiles; empty means none.
 func start(ctx context.Context, s subject, dir, upstream, plan, database, profiles string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {

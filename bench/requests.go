@@ -6,7 +6,7 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// requests holds the HTTP requests of a run, one after another in one slice, ready to be written to a connection.
+// requests holds the HTTP requests of a run, concatenated in one slice, ready to be written to a connection.
 type requests struct {
 	bytes  []byte
 	ends   []int
@@ -31,7 +31,7 @@ func newRequests(reports []traffic.Report) *requests {
 // planOf returns the id of the nth plan. All ids have the same length, so that setPlan can replace them in place.
 func planOf(n int) string { return fmt.Sprintf("bench%03d", n) }
 
-// setPlan changes the plan in the path of all requests.
+// setPlan changes the plan in the path of all requests in place. plan must be a result of planOf.
 func (q *requests) setPlan(plan string) {
 	for i := range q.len() {
 		copy(q.at(i)[len("POST /webhooks/"):], plan)

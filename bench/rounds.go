@@ -27,7 +27,7 @@ type run struct {
 	reports  *requests
 }
 
-// figures are the results of one subject in one round.
+// figures are the results of one subject in one round, with one number of connections.
 type figures struct {
 	throughput     float64 // reports per second
 	p50, p99, p999 time.Duration
@@ -37,7 +37,7 @@ type figures struct {
 	database usage // of PostgreSQL, total
 }
 
-// results holds the figures by number of connections and subject, one entry per round.
+// results holds the figures by number of connections and by subject, with one element for each round.
 type results map[int]map[subject][]figures
 
 // all runs every round. Within a round the subjects take turns, so that all of them meet similar conditions of the
@@ -62,7 +62,8 @@ func (r *run) all(ctx context.Context, progress func(string)) (results, error) {
 	return all, nil
 }
 
-// one measures one subject, which starts with an empty directory or its own database.
+// one measures subject s with this number of connections. The subject starts with an empty directory, or with the
+// database of the round.
 func (r *run) one(ctx context.Context, s subject, connections int) (f figures, err error) {
 	dir, err := os.MkdirTemp(r.dir, string(s)+"-")
 	if err != nil {
@@ -103,7 +104,8 @@ func (r *run) one(ctx context.Context, s subject, connections int) (f figures, e
 	}, nil
 }
 
-// load sends the reports to a subject and verifies that it stored everything that it acknowledged.
+// load sends the reports to subject s, which runs in process p, and verifies that the subject stored everything that
+// it acknowledged.
 func (r *run) load(ctx context.Context, s subject, p *process, connections int) (*measurement, error) {
 	m, err := drive(ctx, p.Public, r.reports, load{connections, r.warmup, r.measured})
 	if err == nil && p.Private != "" {
@@ -115,7 +117,8 @@ func (r *run) load(ctx context.Context, s subject, p *process, connections int) 
 	return m, err
 }
 
-// measureUsage runs do and returns what PostgreSQL used meanwhile. Without a database (url is empty) it only runs do.
+// measureUsage calls do and returns what PostgreSQL used meanwhile. url is the URL of the database; if it is empty,
+// measureUsage only calls do.
 func (r *run) measureUsage(ctx context.Context, url string, do func() error) (u usage, err error) {
 	if url == "" {
 		return u, do()
@@ -143,7 +146,7 @@ func spreadOf(values []float64) spread {
 	return spread{(sorted[(n-1)/2] + sorted[n/2]) / 2, sorted[0], sorted[n-1]}
 }
 
-// each returns the spread of a figure over the rounds.
+// each returns the spread of a figure over the rounds. of returns the figure of a round.
 func each(rounds []figures, of func(figures) float64) spread {
 	values := make([]float64, len(rounds))
 	for i, f := range rounds {
@@ -152,7 +155,8 @@ func each(rounds []figures, of func(figures) float64) spread {
 	return spreadOf(values)
 }
 
-// ratio returns the spread of a figure divided by the other subject's figure of the same round.
+// ratio returns the spread of a figure of one subject divided by the figure of another subject in the same round. of
+// returns the figure of a round; rounds and others have the same order.
 func ratio(rounds, others []figures, of func(figures) float64) spread {
 	values := make([]float64, min(len(rounds), len(others)))
 	for i := range values {

@@ -24,7 +24,8 @@ import (
 // subject is a program variant that the benchmark measures.
 type subject string
 
-// The subjects. The same client sends all of them the same bytes; the same handler verifies and decodes them.
+// The subjects, as the flag -subjects and the tables name them. The same client sends the same bytes to every subject,
+// and the same handler verifies and decodes the bytes.
 const (
 	subjectNull     subject = "null"     // stores nothing: the cost of HTTP, signature and decoding
 	subjectAppend   subject = "append"   // appends the bodies to a flat file: the limit set by the disk
@@ -46,7 +47,8 @@ type addresses struct {
 	Private string // only of a whole server
 }
 
-// serve runs a subject in this process until ctx ends. It calls serving once when the subject accepts connections.
+// serve runs the subject o.serve in this process until ctx ends. It calls serving once, with the listen addresses,
+// when the subject accepts connections.
 func serve(ctx context.Context, o options, serving func(addresses)) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	switch o.serve {
@@ -64,7 +66,7 @@ func serve(ctx context.Context, o options, serving func(addresses)) error {
 	return fmt.Errorf("unknown subject %q", o.serve)
 }
 
-// serveDlrloop runs the same server as `dlrloop serve`, with its defaults.
+// serveDlrloop runs the same server as the command dlrloop serve, with the default settings.
 func serveDlrloop(ctx context.Context, o options, log *slog.Logger, serving func(addresses)) error {
 	c := config.Default()
 	c.Store.Retention = config.Duration(100 * 365 * 24 * time.Hour) // reports have old times and must not be deleted
@@ -117,7 +119,8 @@ func serveWebhook(
 	return nil
 }
 
-// serveForParent serves until the parent process closes stdin. It writes the addresses to stdout as JSON.
+// serveForParent serves until the parent process closes the standard input. It writes the listen addresses to the
+// standard output as JSON.
 func serveForParent(o options) error {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()

@@ -32,7 +32,7 @@ SELECT k.slot, b.plan, k.batch_id, b.chunk, k.first_at, k.first_at, b.reference,
 FROM unnest($3::smallint[], $4::text[], $5::timestamptz[], $6::bytea[]) AS k (slot, batch_id, first_at, row)
 CROSS JOIN batch b WHERE b.plan = $1 AND b.batch_id = $2`
 
-	// The numbers are those of traffic.Number: the recipients of batch n have the numbers from n*1000.
+	// The phone numbers are those of traffic.Number: the recipients of batch n have the indexes from n*1000.
 	copyRecipients = `
 INSERT INTO recipient (slot, plan, batch_id, digits, first_at, day, hash, feedback, status, row)
 SELECT k.slot, r.plan, k.batch_id, d.digits, k.first_at, k.first_at::date - '1970-01-01'::date,
@@ -55,8 +55,9 @@ const (
 	batchInterval  = 8 * time.Minute
 )
 
-// fill stores recipients in batches of a thousand, each reported Dispatched and Delivered. It records one batch
-// through the store and copies it in the database, with new ids, numbers and times.
+// fill stores stored recipients in the database at url, in batches of a thousand, each recipient reported Dispatched
+// and Delivered. It records one batch through the store and copies that batch in the database, with new ids, phone
+// numbers and times. It calls progress with what it is doing.
 func fill(ctx context.Context, url string, stored int, progress func(string)) (err error) {
 	s, err := pgstore.Open(ctx, pgstore.Config{URL: url})
 	if err != nil {
@@ -114,7 +115,7 @@ func recordModel(ctx context.Context, s *pgstore.Store) error {
 	return g.Wait()
 }
 
-// firstAt returns the time of the first report of stored batch n.
+// firstAt returns the time of the first report of the stored batch with index n.
 func firstAt(n int) time.Time { return traffic.SentAt(n, batchInterval) }
 
 // filler copies the model batch in the database.
@@ -147,7 +148,7 @@ func (f *filler) copy(ctx context.Context, from, to int) error {
 	return f.connection.SendBatch(ctx, &queue).Close()
 }
 
-// slot returns the slot of a batch, computed as pgstore does.
+// slot returns the slot of the batch with this id, computed as pgstore does.
 func (f *filler) slot(id string) int16 {
 	h := sha256.New()
 	h.Write(f.salt)
@@ -156,8 +157,8 @@ func (f *filler) slot(id string) int16 {
 	return int16(binary.BigEndian.Uint64(h.Sum(nil)) % uint64(f.slots))
 }
 
-// verifyStored returns an error unless the store returns the last batch, one of its recipients with all reports, and
-// that recipient by its number.
+// verifyStored returns an error unless s returns the batch with index last, one of its recipients with all reports,
+// and that recipient by its phone number.
 func verifyStored(ctx context.Context, s *pgstore.Store, last int) error {
 	key := store.BatchKey{Plan: storedPlan, BatchID: traffic.BatchID(last)}
 	if _, err := s.Batch(ctx, key); err != nil {

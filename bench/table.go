@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// columns are the figures in the table.
+// columns are the columns of the table of results: name is the heading, of returns the figure of a round, format is
+// its Printf verb.
 var columns = []struct {
 	name   string
 	of     func(figures) float64
@@ -22,13 +23,15 @@ var columns = []struct {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// comparisons are the columns that show a figure divided by another subject's figure of the same round.
+// comparisons are the columns of ratios: each divides a figure by the figure of another subject, with, in the same
+// round. column is an index into columns.
 var comparisons = []struct {
 	with   subject
 	column int
 }{{subjectAppend, 0}, {subjectAppend, 2}, {subjectDlrloop, 0}, {subjectPostgres, 0}}
 
-// table writes the medians of the results over the rounds. Ratios also show their minimum and maximum.
+// table writes to out the medians of the results over the rounds, one row per number of connections and subject.
+// Ratios also show their minimum and maximum.
 func table(out io.Writer, connections []int, subjects []subject, all results) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "connections\tsubject\t")
@@ -59,7 +62,8 @@ func table(out io.Writer, connections []int, subjects []subject, all results) er
 	return w.Flush()
 }
 
-// databaseColumns are the figures of PostgreSQL, per report.
+// databaseColumns are the columns of the table of what PostgreSQL used per report: name is the heading, of returns
+// the figure of a round, format is its Printf verb.
 var databaseColumns = []struct {
 	name   string
 	of     func(figures) float64
@@ -78,7 +82,7 @@ var databaseColumns = []struct {
 
 func perReport(f figures, of float64) float64 { return of / float64(f.reports) }
 
-// databaseTable writes the medians of the database figures over the rounds.
+// databaseTable writes to out the medians of the database figures over the rounds, for the subjects on PostgreSQL.
 func databaseTable(out io.Writer, connections []int, subjects []subject, all results) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "connections\tsubject\t")

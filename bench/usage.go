@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// usage is what the database server has used so far and stores now.
+// usage is what the database server has used since its start and stores now.
 type usage struct {
 	cpu            time.Duration // of all server processes
 	wal            int64         // bytes written to the write-ahead log
@@ -21,7 +21,7 @@ type usage struct {
 	connections    int           // open connections of dlrloop
 }
 
-// usage reads the usage of the server and the size of the database at url.
+// usage returns the usage of the server, with the sizes of the database at url.
 func (c *cluster) usage(ctx context.Context, url string) (u usage, err error) {
 	connection, err := pgx.Connect(ctx, url)
 	if err != nil {
@@ -43,7 +43,7 @@ SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint,
 	return u, err
 }
 
-// sub returns the difference to an earlier usage. The number of connections is the later one.
+// sub returns the difference between u and an earlier usage. The number of connections is that of u.
 func (u usage) sub(before usage) usage {
 	return usage{
 		u.cpu - before.cpu, u.wal - before.wal, u.table - before.table, u.indexes - before.indexes,
@@ -51,10 +51,11 @@ func (u usage) sub(before usage) usage {
 	}
 }
 
-// tick is the unit of processor time in /proc; it is the same on every Linux.
+// tick is the unit of processor time in /proc, which is the same on every Linux.
 const tick = 10 * time.Millisecond
 
-// processorTime returns the processor time of a process and its children, including children that have ended.
+// processorTime returns the processor time that the process pid and its children have used, including children that
+// have ended. It returns an error if there is no such process.
 func processorTime(pid int) (time.Duration, error) {
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {

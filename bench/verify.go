@@ -9,7 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// check returns an error unless k matches the acknowledged reports, without duplicates and quarantined ones.
+// check returns an error unless k has the acknowledged reports, given by status, and no duplicates and quarantined
+// callbacks.
 func check(k *traffic.Totals, acknowledged [traffic.Statuses]int) error {
 	if k.Duplicates+k.Quarantined != 0 {
 		return fmt.Errorf("%d reports were counted as duplicates and %d were quarantined", k.Duplicates, k.Quarantined)
@@ -22,7 +23,8 @@ func check(k *traffic.Totals, acknowledged [traffic.Statuses]int) error {
 	return nil
 }
 
-// verify returns an error unless the dlrloop at address stores everything that it acknowledged.
+// verify returns an error unless the dlrloop with the private listener at address stores all acknowledged reports of
+// the plan, given by status.
 func verify(ctx context.Context, address, plan string, acknowledged [traffic.Statuses]int) error {
 	k, _, err := traffic.Stats(ctx, address, plan)
 	if err != nil {
@@ -31,11 +33,12 @@ func verify(ctx context.Context, address, plan string, acknowledged [traffic.Sta
 	return check(k, acknowledged)
 }
 
-// feedbackTimeout is how long sending the feedback may take after the load has ended.
+// feedbackTimeout is the time limit for sending the feedback after the load has ended.
 const feedbackTimeout = 30 * time.Second
 
-// verifyFeedback waits until the dlrloop at address has sent feedback for all delivered recipients. It returns an
-// error if the count is wrong or feedbackTimeout passes.
+// verifyFeedback blocks until the dlrloop with the private listener at address has sent feedback for delivered
+// recipients of the plan. It returns an error if another number of recipients earned feedback, or if feedbackTimeout
+// passes.
 func verifyFeedback(ctx context.Context, address, plan string, delivered int) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, feedbackTimeout, errors.New("timeout: feedback was not sent"))
 	defer cancel()

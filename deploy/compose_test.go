@@ -70,12 +70,12 @@ func TestServicesAreRestricted(t *testing.T) {
 // TestPortsAreUnique requires that no two services publish the same port.
 func TestPortsAreUnique(t *testing.T) {
 	for _, file := range files {
-		taken := map[string]string{}
+		publisher := map[string]string{}
 		for name, s := range load(t, file).Services {
 			for _, port := range s.Ports {
 				here := strings.Split(port, ":")[1]
-				assert.Empty(t, taken[here], "%s and %s publish port %s", name, taken[here], here)
-				taken[here] = name
+				assert.Empty(t, publisher[here], "%s and %s publish port %s", name, publisher[here], here)
+				publisher[here] = name
 			}
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // files are the compose files.
 var files = []string{"compose.yaml", "compose-replicas.yaml"}
 
-// composed is what is looked at of a compose file.
+// composed holds the members of a compose file that the tests read.
 type composed struct {
 	Services map[string]service
 	Volumes  map[string]any

@@ -153,8 +153,9 @@ func mountAt(s service, target string) string {
 	return fmt.Sprintf("nothing at %s", target)
 }
 
-// TestWhatIsTakenOverDependsOnNothingElse requires the tag without which Docker would add to what a service depends on.
-func TestWhatIsTakenOverDependsOnNothingElse(t *testing.T) {
+// TestExtendedServicesDependOnNothingElse requires the tag !override, without which Docker would add the dependencies
+// of the extended service.
+func TestExtendedServicesDependOnNothingElse(t *testing.T) {
 	var c composed
 	read(t, replicasFile, &c)
 	both := 0

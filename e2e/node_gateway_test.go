@@ -37,7 +37,7 @@ func TestNodeClientThroughGateway(t *testing.T) {
 
 // recordedBatch is dlrloop's API answer for a batch that was sent through the gateway.
 type recordedBatch struct {
-	Facts  batchInfo
+	Info   batchInfo
 	Counts map[string]int
 }
 

@@ -27,14 +27,14 @@ const (
 type figures struct {
 	Messages   map[string]int // by status
 	Duplicates int
-	Delivered  int // messages
-	Routed     int // delivered messages to GB, the country of the batches whose reports name recipients
-	Stored     int // callbacks answered 200
-	Accepted   int // recipients whose feedback Sinch accepted
-	Dropped    int // recipients whose batch has feedback disabled
-	Owed       int
+	Delivered  int          // messages
+	Routed     int          // delivered messages to GB, the country of the batches whose reports name recipients
+	Stored     int          // callbacks answered 200
+	Accepted   int          // recipients whose feedback Sinch accepted
+	Dropped    int          // recipients whose batch has feedback disabled
+	Owed       int          // recipients with feedback to send
 	Calls      map[bool]int // feedback calls, by whether they were answered 202
-	Awaited    int
+	Missing    int
 }
 
 // TestPrometheusFigures checks that dlrloop's API, Prometheus and the simulator's ledger have the same figures, after
@@ -58,7 +58,7 @@ func TestPrometheusFigures(t *testing.T) {
 	eventually(t, "settled", func() bool {
 		quiet := sinch.Settled() // read first, since what Sinch sends later is not in the figures
 		fromAPI := apiFigures(p)
-		return quiet && pendingTasks(p) == 0 && fromAPI.Owed == 0 && fromAPI.Awaited == 0
+		return quiet && pendingTasks(p) == 0 && fromAPI.Owed == 0 && fromAPI.Missing == 0
 	})
 	rest := time.Now()
 	eventually(t, "scraped", func() bool { return classic.scrapedSince(rest) && native.scrapedSince(rest) })
@@ -74,7 +74,7 @@ func TestPrometheusFigures(t *testing.T) {
 		assert.Equal(t, fromAPI.Accepted, scraped.Accepted)
 		assert.Equal(t, fromAPI.Dropped, scraped.Dropped)
 		assert.Equal(t, fromAPI.Owed, scraped.Owed)
-		assert.Equal(t, fromAPI.Awaited, scraped.Awaited)
+		assert.Equal(t, fromAPI.Missing, scraped.Missing)
 
 		assert.Equal(t, expected.Delivered, scraped.Delivered)
 		assert.Equal(t, expected.Routed, scraped.Routed)
@@ -164,7 +164,7 @@ func apiFigures(p *program) figures {
 	p.t.Helper()
 	var stats struct {
 		Plans []struct {
-			Duplicates, Awaited int
+			Duplicates, Missing int
 			Messages            []struct {
 				Status   string
 				Messages int
@@ -179,7 +179,7 @@ func apiFigures(p *program) figures {
 			f.Messages[m.Status] += m.Messages
 		}
 		f.Duplicates += plan.Duplicates
-		f.Awaited += plan.Awaited
+		f.Missing += plan.Missing
 		f.Accepted += plan.Feedback.Sent
 		f.Dropped += plan.Feedback.Dropped
 		f.Owed += plan.Feedback.Owed
@@ -199,7 +199,7 @@ func scrapedFigures(p *prometheus) figures {
 		Accepted:   int(p.number(`sum(dlrloop_feedback_recipients_total{result="accepted"})`)),
 		Dropped:    int(p.number(`sum(dlrloop_feedback_task_recipients{state="dropped"})`)),
 		Owed:       int(p.number(`sum(dlrloop_feedback_task_recipients{state="pending"})`)),
-		Awaited:    int(p.number(`sum(dlrloop_messages_missing)`)),
+		Missing:    int(p.number(`sum(dlrloop_messages_missing)`)),
 		Calls:      map[bool]int{},
 	}
 	for reason, calls := range p.by("reason", `sum by (reason) (dlrloop_feedback_calls_total)`) {

@@ -40,7 +40,7 @@ func checkReplicas(t *testing.T, c *cluster, l ledger.Ledger) {
 
 // totals are the totals of one plan in the API's /stats.
 type totals struct {
-	Batches, Recipients, Duplicates, Quarantined, Awaited int
+	Batches, Recipients, Duplicates, Quarantined, Missing int
 
 	Messages []struct {
 		Status   string

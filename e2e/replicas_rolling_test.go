@@ -79,17 +79,17 @@ func next(left []*replica, held map[string]string, handedOver map[string]int) *r
 // leases are the leader leases.
 var leases = []string{"reconcile", "retention"}
 
-// waitLeases waits until each lease is held by one of these replicas, according to the API of asked. It returns the
+// waitLeases waits until each lease is held by one of these replicas, according to the API of reporter. It returns the
 // holders.
-func waitLeases(t *testing.T, asked *replica, these []*replica) (held map[string]string) {
+func waitLeases(t *testing.T, reporter *replica, these []*replica) (held map[string]string) {
 	t.Helper()
 	eventually(t, "held by running replicas: the leases", func() bool {
 		var stats struct {
 			Replica string
 			Leaders map[string]string
 		}
-		asked.get("/api/v1/stats", &stats)
-		require.Equal(t, asked.id, stats.Replica)
+		reporter.get("/api/v1/stats", &stats)
+		require.Equal(t, reporter.id, stats.Replica)
 		held = stats.Leaders
 		return !slices.ContainsFunc(leases, func(lease string) bool {
 			return !slices.ContainsFunc(these, func(r *replica) bool { return r.id == held[lease] })

@@ -19,7 +19,7 @@ import (
 
 func main() { command.Run(bench) }
 
-// The measured batch sizes and numbers of connections.
+// Each batch size, in recipients, is measured with each number of concurrent connections.
 var (
 	sizes       = []int{1, 100, 1000}
 	connections = []int{1, 16}

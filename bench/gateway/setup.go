@@ -21,7 +21,7 @@ const (
 	token = "bench-token"
 )
 
-// setup is a server that replaces Sinch, and a dlrloop whose gateway forwards to it.
+// setup holds a server that imitates Sinch, and a dlrloop whose gateway forwards to that server.
 type setup struct {
 	upstream *http.Server
 	sent     atomic.Int64 // batches that the upstream accepted
@@ -60,7 +60,7 @@ func newSetup(ctx context.Context, dir string) (*setup, error) {
 	return w, nil
 }
 
-// send answers a send as Sinch does: with the batch and its new id.
+// send answers a send as Sinch does: with the batch and a new id.
 func (w *setup) send(answer http.ResponseWriter, r *http.Request) {
 	var batch map[string]json.RawMessage
 	if err := json.NewDecoder(r.Body).Decode(&batch); err != nil {

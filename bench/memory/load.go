@@ -13,24 +13,26 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
+// The load of the phases of a run.
 const (
-	// ingestConnections send recipient reports, burstConnections full reports.
+	// ingestConnections is the number of connections that send recipient reports, burstConnections of those that send
+	// full reports.
 	ingestConnections, burstConnections = 64, 8
 	// active is the number of batches that are reported at the same time.
 	active = 100
-	// answerTimeout is how long an answer may take.
+	// answerTimeout is the time limit for the answer to a call.
 	answerTimeout = time.Minute
 	// retryDelay is the wait after a refused call; Sinch waits longer.
 	retryDelay = 200 * time.Millisecond
 )
 
-// callback is the body of a call.
+// callback is a callback to send: the body and the number of recipients in it.
 type callback struct {
 	body       []byte
 	recipients int // number of recipients in it
 }
 
-// source generates the callbacks of a run. Each batch id is used only once.
+// source generates the callbacks of a run. Each batch id is used only once. It is safe for concurrent use.
 type source struct {
 	calls   atomic.Int64
 	batches atomic.Int64 // number of batch ids used so far
@@ -44,13 +46,14 @@ func (s *source) full() callback {
 	return callback{traffic.FullBody(int(s.batches.Add(1)-1), traffic.Number), traffic.Recipients}
 }
 
-// old returns the full report of a batch that is stored before the measurement. Its numbers are consecutive and
-// differ from those of full, so that later batches write to another part of the index, as in production.
+// old returns a callback with the full report of a batch that is stored before the measurement. Its phone numbers are
+// consecutive and differ from those of full, so that later batches write to another part of the index, as in
+// production.
 func (s *source) old() callback {
 	return callback{traffic.FullBody(int(s.batches.Add(1)-1), traffic.InOrder), traffic.Recipients}
 }
 
-// recipient returns the next recipient report of the active batches.
+// recipient returns a callback with the next recipient report of the active batches.
 func (s *source) recipient() callback {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,11 +68,11 @@ func (s *source) recipient() callback {
 
 // load sends callbacks over several connections, one call at a time on each.
 type load struct {
-	address     string
-	connections int
-	next        func() callback
-	until       time.Time
-	recipients  int64 // the load also ends when this many are acknowledged; 0: no limit
+	address     string          // listen address of the webhook
+	connections int             // number of concurrent connections
+	next        func() callback // returns the next callback to send; called concurrently
+	until       time.Time       // end of the load
+	recipients  int64           // the load also ends when this many recipients are acknowledged; 0 means no limit
 }
 
 // sent counts the calls that a load has made and their recipients.
@@ -80,7 +83,8 @@ type sent struct {
 
 func (s *sent) rate() float64 { return float64(s.recipients.Load()) / s.took.Seconds() }
 
-// run sends the load until its end. A refused call is repeated, as Sinch does.
+// run sends load l until its end and returns what it sent. A refused call is repeated, as Sinch does; any other
+// failure is an error.
 func (s *source) run(ctx context.Context, l load) (*sent, error) {
 	begun, result := time.Now(), &sent{}
 	group, ctx := errgroup.WithContext(ctx)

@@ -9,7 +9,7 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// figures are the measurements with a number of stored recipients and a limit. Sizes are in bytes.
+// figures are the measurements with one number of stored recipients and one memory limit. Sizes are in bytes.
 type figures struct {
 	stored int
 	limit  string // memory.limit
@@ -34,8 +34,8 @@ type run struct {
 	progress     func(format string, values ...any)
 }
 
-// measure starts dlrloop with a limit, fills its store with recipients up to stored, measures all phases and stops
-// it.
+// measure starts dlrloop with the memory limit, such as 256MiB, fills its store until stored recipients are stored,
+// measures all phases and stops dlrloop. It returns the figures measured so far also with an error.
 func (r *run) measure(ctx context.Context, stored int, limit string) (f figures, err error) {
 	f = figures{stored: stored, limit: limit}
 	r.progress("%d stored, %s", stored, limit)
@@ -62,7 +62,7 @@ func (r *run) measure(ctx context.Context, stored int, limit string) (f figures,
 	return f, r.program.stop()
 }
 
-// fillTimeout is how long a fill may take.
+// fillTimeout is the time limit for filling the store.
 const fillTimeout = 2 * time.Hour
 
 func (r *run) fill(ctx context.Context, stored int, f *figures) error {
@@ -109,7 +109,7 @@ func (r *run) settled(ctx context.Context) (*traffic.Totals, *traffic.Store, err
 	return r.program.totals(ctx)
 }
 
-// drive sends a load until its end and waits until everything is folded.
+// drive sends load l until its end and blocks until everything acknowledged is folded.
 func (r *run) drive(ctx context.Context, l load) (*sent, error) {
 	s, err := r.source.run(ctx, l)
 	r.acknowledged += s.recipients.Load()
@@ -120,7 +120,7 @@ func (r *run) drive(ctx context.Context, l load) (*sent, error) {
 	return s, err
 }
 
-// used returns the bytes of the database that are not free.
+// used returns the number of bytes of the database that are in use.
 func used(s *traffic.Store) int64 { return s.SizeBytes - s.FreeBytes }
 
 func (r *run) ingest(ctx context.Context, f *figures) error {

@@ -29,8 +29,8 @@ func readMemory(pid int) (memory, error) {
 
 func procFile(pid int, name string) string { return filepath.Join("/proc", strconv.Itoa(pid), name) }
 
-// parseStatus parses /proc/PID/status. It returns an error for a process that has ended, since its status has no
-// sizes.
+// parseStatus parses status, the content of /proc/PID/status. It returns an error for a process that has ended, since
+// its status has no sizes.
 func parseStatus(status []byte) (m memory, err error) {
 	missing := map[string]*int64{"RssAnon": &m.anon, "RssFile": &m.files, "VmHWM": &m.most}
 	for line := range bytes.Lines(status) {
@@ -59,7 +59,8 @@ type peak struct {
 	samples    int
 }
 
-// add adds a sample. most also covers the time between samples, since the kernel keeps it.
+// add adds a sample of the memory. Field most also covers the time between samples, since the kernel keeps the
+// high-water mark.
 func (p *peak) add(m memory) {
 	p.anon, p.most = max(p.anon, m.anon), max(p.most, m.most)
 	p.samples++
@@ -68,7 +69,8 @@ func (p *peak) add(m memory) {
 // interval is the time between two memory samples.
 const interval = 20 * time.Millisecond
 
-// watch samples the memory of a process until ctx or the process ends. It first resets the kernel's high-water mark.
+// watch samples the memory of the process pid until ctx or the process ends, and returns the largest values. It first
+// resets the high-water mark that the kernel keeps.
 func watch(ctx context.Context, pid int) (p peak, err error) {
 	if err := os.WriteFile(procFile(pid, "clear_refs"), []byte("5"), 0); err != nil { // resets VmHWM
 		return p, err
@@ -92,7 +94,7 @@ func watch(ctx context.Context, pid int) (p peak, err error) {
 	}
 }
 
-// during runs phase and returns the largest memory of the process during it.
+// during runs phase and returns the largest memory of the process pid while phase ran.
 func during(ctx context.Context, pid int, phase func() error) (peak, error) {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()

@@ -32,7 +32,8 @@ type program struct {
 	ended           chan error
 }
 
-// newProgram builds dlrloop in dir, which also holds its configuration and data.
+// newProgram builds dlrloop in dir, which also holds its configuration and data. upstream is the base URL of the API
+// of Sinch. It does not start the program.
 func newProgram(ctx context.Context, dir, upstream string) (*program, error) {
 	p := &program{
 		binary: filepath.Join(dir, "dlrloop"), config: filepath.Join(dir, "config.yaml"),
@@ -51,7 +52,8 @@ func newProgram(ctx context.Context, dir, upstream string) (*program, error) {
 	return p, nil
 }
 
-// configure writes the configuration for the next start. An empty limit leaves memory.limit out.
+// configure writes the configuration for the next start. limit is the value of memory.limit; empty leaves the setting
+// out.
 func (p *program) configure(limit string) error {
 	text := fmt.Sprintf(`
 public: {listen: "127.0.0.1:0"}
@@ -81,7 +83,7 @@ func (p *program) launch(ctx context.Context) (io.Reader, error) {
 	return logs, p.command.Start()
 }
 
-// startTimeout is how long a start may take.
+// startTimeout is the time limit for a start.
 const startTimeout = 10 * time.Minute
 
 // startFigures are the duration of a start and its memory.
@@ -177,7 +179,8 @@ func (p *program) awaitReady(ctx context.Context) error {
 	}
 }
 
-// totals returns what is stored. The API answers only after everything acknowledged is folded.
+// totals returns the totals of the plan and the size of the store. The API answers only after everything acknowledged
+// is folded.
 func (p *program) totals(ctx context.Context) (*traffic.Totals, *traffic.Store, error) {
 	totals, store, err := traffic.Stats(ctx, p.private, plan)
 	if errors.Is(err, traffic.ErrNoReports) {

@@ -18,11 +18,11 @@ const (
 	// recipients is the size of a batch; active is the number of batches reported at the same time, each twice.
 	recipients = 1000
 	active     = 50
-	// senders is the number of callbacks in flight.
+	// senders is the number of goroutines that record concurrently.
 	senders = 128
 )
 
-// period is the length of a retention period in the times of the reports.
+// period is the length of a retention period, in the time of the reports rather than of the bench.
 const period = 24 * time.Hour
 
 var began = time.Date(2025, 8, 18, 0, 0, 0, 0, time.UTC)
@@ -58,7 +58,7 @@ func (w *periodRun) run(ctx context.Context) error {
 	return nil
 }
 
-// deleteOlder deletes the batches older than a time.
+// deleteOlder deletes the batches whose last report was before the given time, as retention does.
 func (w *periodRun) deleteOlder(ctx context.Context, before time.Time) error {
 	for more := true; more; {
 		var err error
@@ -69,7 +69,8 @@ func (w *periodRun) deleteOlder(ctx context.Context, before time.Time) error {
 	return nil
 }
 
-// report records the recipients of count batches as Dispatched and then as Delivered, in random order.
+// report records each recipient of count batches, starting with batch first, as Dispatched and then as Delivered, in
+// random order. now is the time of the arrivals.
 func (w *periodRun) report(ctx context.Context, first, count int, now time.Time) error {
 	for _, s := range []struct {
 		status dlr.Status

@@ -16,14 +16,14 @@ import (
 // plans are the configured plans. Batches are distributed among them.
 var plans = []string{"plan-a", "plan-b", "plan-c", "plan-d", "plan-e"}
 
-// writers is the number of goroutines that record.
+// writers is the number of goroutines that record the batches.
 const writers = 4
 
 // missing is the number of recipients of each batch that have no report yet.
 const missing = 10
 
-// fill creates a store with a number of batches. Each has what a typical batch has: the batch info from Sinch, a full
-// report that lists its recipients, owed feedback, and missing reports.
+// fill creates a store with this number of batches at path. Each has what a typical batch has: the batch info from
+// Sinch, a full report that lists its recipients, owed feedback, and missing reports.
 func fill(ctx context.Context, path string, batches int) (err error) {
 	s, err := boltstore.Open(ctx, boltstore.Config{Path: path, Policies: policies})
 	if err != nil {
@@ -60,7 +60,7 @@ func fill(ctx context.Context, path string, batches int) (err error) {
 	return nil
 }
 
-// record records arrival a. It retries while the store is busy.
+// record records arrival a in s. It retries while the store is busy and blocks until a is durable.
 func record(ctx context.Context, s store.Store, a store.Arrival) error {
 	for {
 		if err := s.Record(ctx, a); !errors.Is(err, store.ErrBusy) {
@@ -73,7 +73,7 @@ func policies(string) store.Policy {
 	return store.Policy{MissingReports: store.MissingReports{Silence: time.Hour, Grace: 10 * time.Minute}}
 }
 
-// batch returns the arrivals of batch b.
+// batch returns the arrivals of the batch with number b, in the order in which to record them.
 func batch(b int) []store.Arrival {
 	plan, id, at := plans[b%len(plans)], fmt.Sprintf("batch-%08d", b), store.Now()
 	numbers := make([]string, size)

@@ -50,10 +50,11 @@ func (h *instance) end() error {
 // scraped holds the figures read from a scrape.
 type scraped struct {
 	series, bytes    int
-	pending, awaited float64 // pending feedback tasks and awaited messages of all plans
+	pending, missing float64 // pending feedback tasks and missing messages of all plans
 }
 
-// scrape scrapes /metrics a number of times over one connection, after one scrape that is not measured.
+// scrape reads /metrics over one connection: once without measuring, then times times. It returns the duration of
+// each measured scrape and the figures of the last.
 func (h *instance) scrape(ctx context.Context, times int) ([]time.Duration, scraped, error) {
 	took := make([]time.Duration, 0, times+1)
 	var body []byte
@@ -92,7 +93,7 @@ func read(body []byte) scraped {
 		value, _ := strconv.ParseFloat(string(fields[len(fields)-1]), 64)
 		switch name, labels, _ := bytes.Cut(fields[0], []byte("{")); {
 		case string(name) == "dlrloop_messages_missing":
-			s.awaited += value
+			s.missing += value
 		case string(name) == "dlrloop_feedback_tasks" && bytes.Contains(labels, []byte(`state="pending"`)):
 			s.pending += value
 		}
@@ -100,11 +101,11 @@ func read(body []byte) scraped {
 	return s
 }
 
-// verify returns an error unless the scrape shows the totals of the filled store.
+// verify returns an error unless the scrape shows the totals of a store that fill filled with this number of batches.
 func (s scraped) verify(batches int) error {
-	if s.pending != float64(batches) || s.awaited != float64(batches*missing) {
-		return fmt.Errorf("the scrape shows %.0f tasks and %.0f messages awaited; stored were %d batches,"+
-			" each with one and %d", s.pending, s.awaited, batches, missing)
+	if s.pending != float64(batches) || s.missing != float64(batches*missing) {
+		return fmt.Errorf("the scrape shows %.0f tasks and %.0f missing messages; stored were %d batches,"+
+			" each with one and %d", s.pending, s.missing, batches, missing)
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ import (
 
 func main() { command.Run(bench) }
 
-// size is the number of recipients per batch.
+// size is the number of recipients in each batch of the store.
 const size = 1000
 
 func bench(ctx context.Context, arguments []string) (err error) {

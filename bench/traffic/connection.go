@@ -7,13 +7,14 @@ import (
 	"net"
 )
 
-// Connection sends callbacks, one after the other. It is not safe for concurrent use.
+// Connection is an HTTP connection that sends callbacks, one after the other. It is not safe for concurrent use.
 type Connection struct {
 	net.Conn
 	buf [1024]byte
 }
 
-// Dial connects to the webhook's listener.
+// Dial connects to the listener of the webhook at address, such as 127.0.0.1:8080. The caller must close the
+// connection.
 func Dial(ctx context.Context, address string) (*Connection, error) {
 	c, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err != nil {
@@ -28,13 +29,16 @@ var (
 	empty   = []byte("\r\nContent-Length: 0\r\n")
 )
 
-// RefusedError is an answer other than an empty 200. Close the connection then: unread parts of the answer may
-// follow.
-type RefusedError struct{ Answer string }
+// RefusedError is the error of Send for an answer other than an empty 200. Close the connection then, since unread
+// parts of the answer may follow.
+type RefusedError struct {
+	Answer string // beginning of the answer
+}
 
 func (e *RefusedError) Error() string { return fmt.Sprintf("answered %q", e.Answer) }
 
-// Send sends one request and reads the answer. It returns a *RefusedError if that is not an empty 200.
+// Send sends request, a whole HTTP request, and blocks until it is answered. It returns a *RefusedError if the answer
+// is not an empty 200.
 func (c *Connection) Send(request []byte) error {
 	if _, err := c.Write(request); err != nil {
 		return err

@@ -8,17 +8,18 @@ import (
 	"time"
 )
 
+// What every run sends.
 const (
-	// Secret signs the callbacks.
+	// Secret is the HMAC secret with which a Signer signs callbacks. Configure it for the plan.
 	Secret = "bench-secret"
 	// Recipients is the number of recipients of each batch.
 	Recipients = 1000
 )
 
-// Status is the status in a recipient report.
+// Status is the status in a recipient report. String returns the name that Sinch uses.
 type Status uint8
 
-// The values of Status. Statuses is their number.
+// The statuses that Planned reports. Statuses is the number of them, for arrays that are indexed by Status.
 const (
 	Dispatched Status = iota
 	Delivered
@@ -27,7 +28,7 @@ const (
 
 func (s Status) String() string { return [...]string{"Dispatched", "Delivered"}[s] }
 
-// Formats of Sinch's reports, as captured. Sinch does not order the members consistently.
+// Printf formats of Sinch's reports, as captured. Sinch does not order the members consistently.
 const (
 	dispatchedBody = `{"type":"recipient_delivery_report_sms","batch_id":"%s","recipient":"%s","code":401,` +
 		`"status":"Dispatched","at":"%s","client_reference":"otp/%04x"}`
@@ -42,16 +43,18 @@ const (
 // began is the time of the first batch. It is fixed, so that every run sends the same bytes.
 var began = time.Date(2025, 8, 18, 10, 0, 0, 0, time.UTC)
 
-// SentAt returns when a batch was sent, if batches are sent at intervals of apart.
+// SentAt returns the time at which batch number batch was sent, if batches are sent at intervals of apart. It returns
+// the same time in every run.
 func SentAt(batch int, apart time.Duration) time.Time { return began.Add(time.Duration(batch) * apart) }
 
-// Report is one recipient report with the status Dispatched or Delivered. Batch and Recipient count from 0.
+// Report is one recipient report. Batch is the number of the batch and Recipient the number of the recipient in that
+// batch, both counted from 0.
 type Report struct {
 	Batch, Recipient int
 	Status           Status
 }
 
-// Body returns the report as JSON.
+// Body returns the report in the JSON of a callback.
 func (r Report) Body() []byte {
 	number := Number(r.Batch*Recipients + r.Recipient)
 	at := began.Add(time.Duration(r.Recipient*61+r.Batch*17) * time.Millisecond)
@@ -63,8 +66,8 @@ func (r Report) Body() []byte {
 		number)
 }
 
-// Planned returns the reports of a number of batches, starting with batch first: Dispatched and Delivered for each
-// recipient, in an order decided by seed.
+// Planned returns two reports for each recipient of batches batches, starting with batch number first: Dispatched and
+// Delivered. seed decides their order; equal arguments give equal results.
 func Planned(first, batches int, seed uint64) []Report {
 	all := make([]Report, 0, 2*batches*Recipients)
 	for b := range batches {
@@ -76,17 +79,18 @@ func Planned(first, batches int, seed uint64) []Report {
 	return all
 }
 
-// FullFailed is the number of recipients that a full report lists as Failed; the others are Delivered.
+// FullFailed is the number of recipients that FullBody reports as Failed; it reports all others as Delivered.
 const FullFailed = Recipients / 20
 
-// FullBody returns the full report of a batch, which lists all recipients. number is Number or InOrder.
+// FullBody returns the full report of batch number batch, which lists all recipients, in the JSON of a callback.
+// number returns the phone number with an index: pass Number or InOrder.
 func FullBody(batch int, number func(n int) string) []byte {
 	const delivered = Recipients - FullFailed
 	return fmt.Appendf(nil, fullBody, BatchID(batch), batch, delivered, quoted(batch, FullFailed, Recipients, number),
 		FullFailed, quoted(batch, 0, FullFailed, number), Recipients)
 }
 
-// quoted lists the recipients from <= r < to of a batch as JSON strings.
+// quoted returns the phone numbers of the recipients from <= r < to of a batch as JSON strings, separated by commas.
 func quoted(batch, from, to int, number func(n int) string) []byte {
 	list := make([]byte, 0, (to-from)*len(`"447700000000",`))
 	for r := from; r < to; r++ {
@@ -98,14 +102,15 @@ func quoted(batch, from, to int, number func(n int) string) []byte {
 	return list
 }
 
-// Number returns the phone number with index n. A hundred million indexes give different numbers, and neighboring
-// indexes give distant numbers, like the recipients of a campaign.
+// Number returns the phone number with index n, without a plus sign. The indexes 0 to 99 999 999 give different phone
+// numbers, and neighboring indexes give distant ones, like the recipients of a campaign.
 func Number(n int) string { return fmt.Sprintf("4477%08d", n*61_803_399%100_000_000) }
 
-// InOrder returns the phone number with index n. The numbers are consecutive and differ from those of Number.
+// InOrder returns the phone number with index n, without a plus sign. Neighboring indexes give neighboring phone
+// numbers, which all differ from those of Number.
 func InOrder(n int) string { return fmt.Sprintf("4478%08d", n) }
 
 func stamp(t time.Time) string { return t.Format("2006-01-02T15:04:05.000Z") }
 
-// BatchID returns an id that looks like a ULID.
+// BatchID returns the id of batch number batch, which looks like a ULID.
 func BatchID(batch int) string { return fmt.Sprintf("01K2S9A1V5K3C8MEX7RQ%06d", batch) }
