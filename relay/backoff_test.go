@@ -17,7 +17,7 @@ func TestDelayIsFullJitterWithinBounds(t *testing.T) {
 		}
 		attempts := rapid.IntRange(0, math.MaxInt32).Draw(t, "attempts")
 		random := rapid.Float64Range(0, 0.999999).Draw(t, "random")
-		asked := time.Duration(rapid.Int64Range(0, int64(48*time.Hour)).Draw(t, "retry after"))
+		retryAfter := time.Duration(rapid.Int64Range(0, int64(48*time.Hour)).Draw(t, "retry after"))
 
 		most := b.Cap
 		if attempts < 40 && b.Base <= b.Cap>>attempts {
@@ -27,6 +27,6 @@ func TestDelayIsFullJitterWithinBounds(t *testing.T) {
 		require.GreaterOrEqual(t, d, time.Duration(0))
 		require.LessOrEqual(t, d, most)
 		require.InDelta(t, random*float64(most), float64(d), 1+1e-9*float64(most))
-		require.Equal(t, max(d, asked), b.Delay(attempts, asked, random))
+		require.Equal(t, max(d, retryAfter), b.Delay(attempts, retryAfter, random))
 	})
 }

@@ -87,7 +87,7 @@ func newRelay(c *config.Config, s *Server) (*feedback.Relay, *reconcile.Reconcil
 			})
 		}
 	}
-	r, err := feedback.New(feedback.Config{Plans: relayed, Share: s.store.QuotaShare}, s.store, s.metrics, s.log)
+	r, err := feedback.New(feedback.Config{Plans: relayed, QuotaShare: s.store.QuotaShare}, s.store, s.metrics, s.log)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -12,7 +12,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// attempt takes the next step that the claimed batch needs. ctx bounds the calls of the step.
+// attempt takes the next step that the claimed batch needs and returns its outcome, which the caller settles. It blocks
+// until the step's calls to Sinch have ended; ctx cancels them.
 func (l *lane) attempt(ctx context.Context, c store.Claim) outcome {
 	switch b := c.Batch; {
 	case b.Flag == store.FlagUnknown && !l.plan.AllWanted:
@@ -33,8 +34,8 @@ func (l *lane) attempt(ctx context.Context, c store.Claim) outcome {
 	return l.send(ctx, c)
 }
 
-// numbersAndOthers splits recipients into those that are numbers (dlr.MSISDN) and all others. Both keep their spelling
-// and order.
+// numbersAndOthers splits recipients into phone numbers (dlr.MSISDN) and all others. Both slices are new and keep the
+// spelling and the order of the recipients.
 func numbersAndOthers(recipients []string) (numbers, others []string) {
 	for _, r := range recipients {
 		if _, ok := dlr.MSISDN(r); ok {
@@ -46,8 +47,9 @@ func numbersAndOthers(recipients []string) (numbers, others []string) {
 	return numbers, others
 }
 
-// nonNumbersDead makes the recipients in others dead, because Sinch would refuse every call that names one of them. It
-// makes no call. The remaining numbers, whose count is numbers, are due at once.
+// nonNumbersDead returns the outcome that makes the recipients in others dead, because Sinch would refuse every call
+// that names one of them. It makes no call. numbers is the count of the claim's other recipients, the phone numbers;
+// their feedback stays due at once.
 func (l *lane) nonNumbersDead(others []string, numbers int) outcome {
 	l.metrics.FeedbackNotANumber(l.plan.ID)
 	return outcome{step: stepNonNumbers, named: len(others), settlement: store.Settlement{
@@ -57,7 +59,8 @@ func (l *lane) nonNumbersDead(others []string, numbers int) outcome {
 	}}
 }
 
-// Details of settlements that no answer of Sinch provides.
+// The details of settlements whose text dlrloop writes itself, because no answer of Sinch explains them. The log and
+// the API show a detail.
 const (
 	unwanted        = "the batch does not want feedback"
 	noRecipients    = "the batch owes feedback for no recipient"
@@ -65,31 +68,30 @@ const (
 	enabledAfterAll = "Sinch answers 404 although the batch wants feedback"
 )
 
-// nothingToDo returns the outcome of a claim that has nothing to send, with why as its detail. The fold ends such a
-// task by itself, so a claim normally does not contain one. If it does, the task is retried after the backoff, not at
-// once.
+// nothingToDo returns the outcome of a claim that has nothing to send: a retry after the backoff, with why as its
+// detail. The fold ends such a task by itself, so the store normally returns no such claim.
 func (l *lane) nothingToDo(c store.Claim, why string) outcome {
 	o := outcome{step: stepNone, settlement: store.Settlement{Detail: why}}
 	return l.retryLater(o, c, store.Now())
 }
 
-// lookUp fetches the batch from Sinch to find out whether it wants feedback. If it does, lookUp continues with the next
-// step in the same claim; otherwise all pending look-ups would run before the first feedback. The store keeps the
-// answer with the batch, so that each batch is looked up once.
+// lookUp fetches the batch from Sinch to find out whether the batch wants feedback. If the batch does, lookUp takes the
+// next step in the same claim, so that the first feedback does not wait for all pending lookups. The outcome contains
+// the batch info for the store, so that each batch is looked up once.
 func (l *lane) lookUp(ctx context.Context, c store.Claim) outcome {
-	facts, err := l.fetchBatch(ctx, c.Key.BatchID)
+	info, err := l.fetchBatch(ctx, c.Key.BatchID)
 	switch {
 	case err == nil:
 		l.succeeded(stepLookUp)
-		if !facts.FeedbackEnabled {
-			return progressed(stepLookUp, facts)
+		if !info.FeedbackEnabled {
+			return progressed(stepLookUp, info)
 		}
 		l.limiter.spend(time.Now())
 		known := *c.Batch
 		known.Flag = store.FlagWanted
 		c.Batch = &known
 		o := l.attempt(ctx, c)
-		o.lookedUp, o.entries = true, append([]store.Entry{facts}, o.entries...)
+		o.lookedUp, o.entries = true, append([]store.Entry{info}, o.entries...)
 		return o
 	case relay.IsNotFound(err):
 		return l.unknownBatch(stepLookUp, c)
@@ -97,8 +99,8 @@ func (l *lane) lookUp(ctx context.Context, c store.Claim) outcome {
 	return l.failed(stepLookUp, c, store.Now(), err)
 }
 
-// readFull fetches the full report, which names the recipients that a summary only counts. The store asks for it once
-// all messages are final, so the report is complete.
+// readFull fetches the batch's full report, which names the recipients that a summary only counts. The store sets
+// NeedsFullReport when all messages are final, so the full report is complete.
 func (l *lane) readFull(ctx context.Context, c store.Claim) outcome {
 	var report sinch.Report
 	err := l.call(func() (err error) {
@@ -117,7 +119,7 @@ func (l *lane) readFull(ctx context.Context, c store.Claim) outcome {
 	return o
 }
 
-// send posts the feedback for the claimed recipients, or for the whole batch if c.WholeBatch is set.
+// send posts one feedback call for the claimed recipients, or for the whole batch if c.WholeBatch is set.
 func (l *lane) send(ctx context.Context, c store.Claim) (o outcome) {
 	began := time.Now()
 	err := l.call(func() error {
@@ -146,20 +148,21 @@ func (l *lane) send(ctx context.Context, c store.Claim) (o outcome) {
 	}}
 }
 
-// notFound handles a 404 by fetching the batch again: the batch does not want feedback, Sinch does not know the batch,
-// or neither, in which case the step is retried until it is given up.
+// notFound returns the outcome of a step that Sinch answered with 404. It fetches the batch again to find the reason.
+// If the batch does not want feedback, the fold drops its task; if Sinch does not know the batch, the task becomes
+// dead; otherwise the step is retried until GiveUp.
 func (l *lane) notFound(ctx context.Context, s step, c store.Claim) outcome {
 	l.limiter.spend(time.Now())
-	facts, err := l.fetchBatch(ctx, c.Key.BatchID)
+	info, err := l.fetchBatch(ctx, c.Key.BatchID)
 	switch {
 	case relay.IsNotFound(err):
 		return l.unknownBatch(s, c)
 	case err != nil:
 		return l.failed(s, c, store.Now(), err)
 	}
-	o := outcome{step: s, entries: []store.Entry{facts}, reason: store.ReasonNotEnabledOrUnknown}
+	o := outcome{step: s, entries: []store.Entry{info}, reason: store.ReasonNotEnabledOrUnknown}
 	o.settlement = store.Settlement{Reason: o.reason, Detail: enabledAfterAll}
-	if !facts.FeedbackEnabled {
+	if !info.FeedbackEnabled {
 		// The fold drops the task. If the store has newer batch info that wants feedback, the task is retried instead.
 		o.settlement.Detail = unwanted
 		return l.retryLater(o, c, store.Now())
@@ -170,8 +173,8 @@ func (l *lane) notFound(ctx context.Context, s step, c store.Claim) outcome {
 	return l.retryLater(o, c, store.Now())
 }
 
-// unknownBatch makes everything dead that is owed to a batch that Sinch does not know. The answer is not cached: after
-// an operator requeues the task, Sinch is asked again.
+// unknownBatch returns the outcome that makes all feedback owed for a batch dead, because Sinch does not know the
+// batch. The answer is not cached: after an operator requeues the task, the batch is fetched again.
 func (l *lane) unknownBatch(s step, c store.Claim) outcome {
 	o := outcome{step: s, reason: store.ReasonNotEnabledOrUnknown}
 	o.entries = []store.Entry{store.BatchInfo{BatchID: c.Key.BatchID, Unknown: true, Source: store.FromPoll}}
@@ -182,14 +185,15 @@ func (l *lane) unknownBatch(s step, c store.Claim) outcome {
 	return o
 }
 
-// succeeded records that Sinch accepted a step: the plan is known and a streak of 403 answers ends.
+// succeeded records that Sinch accepted a call of step s. This proves that Sinch knows the plan, and ends the step's
+// streak of 403 answers.
 func (l *lane) succeeded(s step) {
 	l.planCheck.Succeeded()
 	l.forbidden[s].Succeed()
 }
 
-// fetchBatch gets the batch from Sinch. It returns a 404 as such only if Sinch knows the plan; otherwise it returns the
-// error of Check404.
+// fetchBatch fetches a batch from Sinch and counts the lookup. It returns an error for which relay.IsNotFound is true
+// only if Sinch knows the plan but not the batch; for an unknown plan it returns the error of PlanCheck.Check404.
 func (l *lane) fetchBatch(ctx context.Context, batchID string) (store.BatchInfo, error) {
 	var batch *sinch.Batch
 	err := l.call(func() (err error) {
@@ -218,7 +222,8 @@ func (l *lane) fetchBatch(ctx context.Context, batchID string) (store.BatchInfo,
 	return batchinfo.Of(batch, store.FromPoll), nil
 }
 
-// call runs do through the circuit breaker. If the circuit is open it returns an error without calling do.
+// call runs do through the circuit breaker and returns the error of do. While the circuit is open, call does not run do
+// and returns an error for which relay.CircuitRefused is true.
 func (l *lane) call(do func() error) error {
 	_, err := l.circuit.Execute(func() (struct{}, error) { return struct{}{}, do() })
 	return err

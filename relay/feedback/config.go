@@ -9,15 +9,15 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// Config lists the plans whose feedback is relayed.
+// Config lists the plans whose feedback New relays, and the sources of random numbers and quota shares.
 type Config struct {
 	Plans []Plan
 	// Rand returns random numbers in [0, 1) for the retry jitter. It must be safe for concurrent use. Nil means
 	// math/rand/v2.
 	Rand func() float64
-	// Share returns this replica's fraction of each plan's Rate, 0 to 1. Nil means 1, for a single process. It must not
-	// block.
-	Share func() float64
+	// QuotaShare returns this replica's fraction of each plan's Rate, 0 to 1. Nil means 1, for a single process. It
+	// must not block.
+	QuotaShare func() float64
 }
 
 // Plan configures the feedback of one plan. ID and Client are required; a zero field means its default.
@@ -42,13 +42,14 @@ type Plan struct {
 	Circuit   Circuit
 }
 
-// Circuit configures the circuit breaker of a plan. While the circuit is open because Sinch is unreachable, no task is
-// claimed, so no task uses up attempts.
+// Circuit configures the circuit breaker of a plan, which opens when Sinch is unreachable or fails. While the circuit
+// is open, the plan's tasks are not claimed, so they use up no attempts. A zero field means its default.
 type Circuit struct {
 	Failures int           // number of consecutive failures that open the circuit; default 5
 	Open     time.Duration // how long the circuit stays open before one call may probe Sinch; default 30 s
 }
 
+// check returns an error that names the first invalid field.
 func (p Plan) check() error {
 	if err := relay.CheckPlan(p.ID, p.Client, p.Rate, p.Backoff); err != nil {
 		return err

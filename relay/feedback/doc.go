@@ -1,10 +1,10 @@
 // Package feedback sends delivery feedback to Sinch. Every feedback task ends sent, dropped because the batch does not
 // want feedback, or dead.
 //
-// The package is driven by polling: each plan claims the due tasks from the store, takes one step for each, and settles
-// the task with the result. One claim takes one step, so that each result is durable before the next step: first it
-// looks up whether the batch wants feedback, then it reads the full report if a summary counted deliveries without
-// naming the recipients, then it sends the feedback.
+// The relay polls: for each plan it claims the due tasks from the store, takes one step for each task, and settles the
+// task with the result. Each result is durable before the next step begins. The first step looks up whether the batch
+// wants feedback, the second reads the full report if a summary counted deliveries without naming the recipients, and
+// the third sends the feedback.
 //
 // Every plan has a lane of its own, with its own loop, workers, rate limit, circuit breaker and pauses. A failure in
 // one lane does not delay another.

@@ -16,9 +16,9 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// lane relays the feedback of one plan. One loop claims tasks, as many as workers, rate, circuit and pauses allow, and
-// starts a goroutine for each. The goroutines send their outcomes back to the loop. Only the loop uses the fields below
-// "Owned by the loop"; the fields above are shared with the workers.
+// lane relays the feedback of one plan. One loop claims tasks, as many as workers, rate, circuit breaker and pauses
+// allow, and starts a goroutine (a worker) for each. The workers send their outcomes back to the loop. Only the loop
+// uses the fields below "Owned by the loop"; the workers also use the other fields.
 type lane struct {
 	plan      Plan
 	store     Store
@@ -34,20 +34,20 @@ type lane struct {
 
 	// outcomes of the workers; its capacity is the number of workers, so sending never blocks
 	finished chan outcome
-	sendNow  chan struct{} // holds one element after a requeue, until the loop has ended its pause
+	sendNow  chan struct{} // contains one element after a requeue, until the loop has ended its pause
 	workers  sync.WaitGroup
 
 	// Owned by the loop.
 	inFlight     int
-	holdUntil    time.Time // no claims before this time
-	pausedSince  time.Time // when Sinch began to refuse the plan; zero while Sinch accepts it
+	pausedUntil  time.Time // no claims before this time
+	pausedSince  time.Time // when Sinch began to refuse the whole plan; zero while Sinch accepts the plan
 	claimFailing bool      // the last claim failed
 }
 
 func newLane(p Plan, c Config, s Store, m *metrics.Metrics, log *slog.Logger) *lane {
 	l := &lane{
-		plan: p, store: s, metrics: m, log: log, random: c.Rand, share: c.Share,
-		limiter:  newRateLimiter(p.Rate, p.Workers, c.Share()),
+		plan: p, store: s, metrics: m, log: log, random: c.Rand, share: c.QuotaShare,
+		limiter:  newRateLimiter(p.Rate, p.Workers, c.QuotaShare()),
 		finished: make(chan outcome, p.Workers), sendNow: make(chan struct{}, 1),
 		planCheck: &relay.PlanCheck{Client: p.Client}, forbidden: make(map[step]*relay.Streak),
 	}
@@ -66,7 +66,7 @@ func newLane(p Plan, c Config, s Store, m *metrics.Metrics, log *slog.Logger) *l
 	return l
 }
 
-// circuitName returns the label value of a circuit state.
+// circuitName returns the name of a circuit state in metrics and log, for example half_open.
 func circuitName(s gobreaker.State) string { return strings.ReplaceAll(s.String(), "-", "_") }
 
 // logCircuit exports and logs a change of the circuit's state.
@@ -79,8 +79,8 @@ func (l *lane) logCircuit(_ string, from, to gobreaker.State) {
 	l.log.Log(context.Background(), level, "feedback circuit", "from", circuitName(from), "to", circuitName(to))
 }
 
-// run claims due tasks and starts workers for them until ctx ends. It then waits for the workers; CallGrace after ctx
-// ended it cancels their calls.
+// run claims due tasks and starts workers for them until ctx ends. It then waits until the workers have settled their
+// tasks, and cancels their calls after CallGrace. It returns an error only if the store is closed.
 func (l *lane) run(ctx context.Context) error {
 	calls, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -91,6 +91,8 @@ func (l *lane) run(ctx context.Context) error {
 	return err
 }
 
+// loop claims and applies outcomes until ctx ends. The context calls is for the workers' calls to Sinch. loop returns
+// an error only if the store is closed.
 func (l *lane) loop(ctx, calls context.Context) error {
 	for {
 		wait, err := l.claim(ctx, calls)
@@ -104,13 +106,14 @@ func (l *lane) loop(ctx, calls context.Context) error {
 			l.applyOutcome(ctx, o)
 			l.drainFinished(ctx)
 		case <-l.sendNow:
-			l.holdUntil = time.Time{}
+			l.pausedUntil = time.Time{}
 		case <-time.After(wait):
 		}
 	}
 }
 
-// drainFinished applies all outcomes that are already waiting, so that one claim can fill every free worker.
+// drainFinished applies all outcomes that are already in l.finished, so that the next claim fills every free worker. It
+// does not block.
 func (l *lane) drainFinished(ctx context.Context) {
 	for {
 		select {
@@ -122,12 +125,12 @@ func (l *lane) drainFinished(ctx context.Context) {
 	}
 }
 
-// claimRetry is how long the loop waits after a failed claim.
+// claimRetry is how long a lane's loop waits after Store.Claim failed.
 const claimRetry = time.Second
 
 // claim claims as many due tasks as capacity allows and starts a worker for each. It returns how long the loop waits
-// before the next claim, unless a worker finishes first. A store error is logged and retried; only store.ErrClosed is
-// returned.
+// before the next claim, unless a worker finishes first. It logs a store error and returns claimRetry; as an error it
+// returns only store.ErrClosed.
 func (l *lane) claim(ctx, calls context.Context) (wait time.Duration, err error) {
 	begin := store.Now()
 	room, wait := l.capacity(begin)
@@ -164,14 +167,14 @@ func (l *lane) claim(ctx, calls context.Context) (wait time.Duration, err error)
 // capacity returns how many tasks may be claimed at the given time and, if that is zero, how long to wait.
 func (l *lane) capacity(at time.Time) (int, time.Duration) {
 	share := l.share()
-	if l.limiter.setShare(share, at) {
+	if l.limiter.setQuotaShare(share, at) {
 		l.exportRate()
 	}
 	if share == 0 {
 		return 0, l.plan.PollInterval
 	}
 	room := l.plan.Workers - l.inFlight
-	if left := l.holdLeft(at); left > 0 {
+	if left := l.pauseLeft(at); left > 0 {
 		return 0, left
 	}
 	switch l.circuit.State() {
@@ -193,7 +196,7 @@ func (l *lane) capacity(at time.Time) (int, time.Duration) {
 	return room, 0
 }
 
-// applyOutcome updates the state of the whole plan from the outcome of one claim: pause, hold, rate and resume.
+// applyOutcome updates the state of the whole plan from the outcome of one claim: pauses and rate.
 func (l *lane) applyOutcome(ctx context.Context, o outcome) {
 	l.inFlight--
 	at := store.Now()
@@ -205,7 +208,7 @@ func (l *lane) applyOutcome(ctx context.Context, o outcome) {
 		if o.reason != store.ReasonNetwork && l.limiter.decrease(at) {
 			l.exportRate()
 		}
-		l.hold(at, o.retryAfter)
+		l.pauseFor(at, o.retryAfter)
 	default:
 		if l.limiter.increase(at) {
 			l.exportRate()
@@ -214,54 +217,55 @@ func (l *lane) applyOutcome(ctx context.Context, o outcome) {
 	}
 }
 
-// exportRate sets the gauges of this replica's rate and ceiling.
+// exportRate sets the metrics of this replica's current rate and of its ceiling.
 func (l *lane) exportRate() {
-	l.metrics.FeedbackRate(l.plan.ID, l.limiter.rate*l.limiter.share, l.limiter.ceiling*l.limiter.share)
+	l.metrics.FeedbackRate(l.plan.ID, l.limiter.rate*l.limiter.quotaShare, l.limiter.ceiling*l.limiter.quotaShare)
 }
 
-// hold stops claims for d after at. It never shortens an earlier hold.
-func (l *lane) hold(at time.Time, d time.Duration) {
-	if d > l.holdLeft(at) {
-		l.holdUntil = at.Add(d)
+// pauseFor pauses claims for d after at. It never shortens an earlier pause.
+func (l *lane) pauseFor(at time.Time, d time.Duration) {
+	if d > l.pauseLeft(at) {
+		l.pausedUntil = at.Add(d)
 	}
 }
 
-// holdLeft returns how much of the hold remains at the given time. A remainder longer than any hold means that the
-// clock was set back; it counts as zero.
-func (l *lane) holdLeft(at time.Time) time.Duration {
-	left := l.holdUntil.Sub(at)
+// pauseLeft returns how long after at the pause of claims ends, or 0 without a pause. A remainder longer than any pause
+// means that the clock was set back, so pauseLeft returns 0.
+func (l *lane) pauseLeft(at time.Time) time.Duration {
+	left := l.pausedUntil.Sub(at)
 	if left > max(l.plan.Backoff.Cap, store.MaxRetryAfter) {
 		return 0
 	}
 	return max(left, 0)
 }
 
-// Log messages for a paused plan.
+// The log messages of a pause that Sinch's refusal of a whole plan causes.
 const (
 	refusesPlan   = "plan paused: Sinch refuses all calls; correct the plan's token, or ask Sinch about the account"
 	unknownToPlan = "plan paused: Sinch does not know any batch of it; correct its id, region or base_url and restart"
 )
 
-// pause pauses the plan for Backoff.Cap after Sinch refused it as a whole. Refusals of calls that were in flight
-// together cause one pause and one log line.
+// pause pauses the plan for Backoff.Cap, because Sinch refused the plan as a whole with outcome o at the time at.
+// Refusals of calls that were in flight together cause one pause and one log line.
 func (l *lane) pause(ctx context.Context, at time.Time, o outcome) {
 	switch {
 	case l.pausedSince.IsZero():
 		l.pausedSince = at
-	case l.holdLeft(at) > 0:
+	case l.pauseLeft(at) > 0:
 		return
 	}
-	l.hold(at, l.plan.Backoff.Cap)
+	l.pauseFor(at, l.plan.Backoff.Cap)
 	message := refusesPlan
 	if o.reason == store.ReasonUnknownPlan {
 		message = unknownToPlan
 	}
-	l.log.ErrorContext(ctx, message, "since", l.pausedSince, "until", l.holdUntil, "detail", o.settlement.Detail)
+	l.log.ErrorContext(ctx, message, "since", l.pausedSince, "until", l.pausedUntil, "detail", o.settlement.Detail)
 }
 
-// resume ends the pause. It ignores answers that arrive before the pause is over, because those calls began before it.
+// resume records that Sinch accepted a call of a paused plan. It ignores an answer that arrives before the pause is
+// over, because that call began before the pause.
 func (l *lane) resume(ctx context.Context, at time.Time) {
-	if l.pausedSince.IsZero() || l.holdLeft(at) > 0 {
+	if l.pausedSince.IsZero() || l.pauseLeft(at) > 0 {
 		return
 	}
 	l.log.InfoContext(ctx, "plan resumed: Sinch accepts it again", "after", at.Sub(l.pausedSince))

@@ -46,9 +46,9 @@ func TestLongNumbersOfALookUp(t *testing.T) {
 			h.RecordDelivered(planA, batch1, ada)
 			h.Advance(5 * time.Second)
 			require.Equal(t, store.FeedbackSent, h.Feedback(ada))
-			facts := h.Batch(planA, batch1).Info
-			require.Equal(t, 4, facts.Recipients)
-			require.Equal(t, 2, facts.Groups)
+			info := h.Batch(planA, batch1).Info
+			require.Equal(t, 4, info.Recipients)
+			require.Equal(t, 2, info.Groups)
 			page, err := h.Store.Recipients(t.Context(), store.BatchKey{Plan: planA, BatchID: batch1}, store.RecipientQuery{})
 			require.NoError(t, err)
 			for _, r := range page.Items {
@@ -104,7 +104,7 @@ func TestABatchThatSinchDoesNotKnow(t *testing.T) {
 		require.Equal(t, store.FeedbackDead, h.Feedback(ada))
 		require.Empty(t, h.Upstream.Requests(relaytest.PostFeedback))
 
-		// The plan had the wrong region, for example. After a requeue Sinch is asked again.
+		// The plan had the wrong region, for example. After a requeue the batch is fetched again.
 		h.Upstream.AddBatch(batch1, true)
 		_, err := h.Store.Requeue(t.Context(), b.Key(), store.Now())
 		require.NoError(t, err)

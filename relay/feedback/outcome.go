@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// step is what one claim did, as it appears in the log.
+// step names what the relay did for one claim. The log line of the attempt contains the step.
 type step string
 
 const (
@@ -21,7 +21,8 @@ const (
 	stepSend       step = "send feedback"
 )
 
-// outcome is the result of one claim: what to record, in this order, and what the lane's loop needs.
+// outcome is the result of one claim: the entries to record, the settlement that follows them, and what the lane's loop
+// needs to adapt rate and pauses.
 type outcome struct {
 	step       step
 	lookedUp   bool             // the batch was looked up before this step
@@ -33,7 +34,8 @@ type outcome struct {
 	took       time.Duration
 }
 
-// progressed returns the outcome of a step that recorded what the next step needs.
+// progressed returns the outcome of a successful step s after which the task needs a further step. entries are what the
+// further step needs from the store.
 func progressed(s step, entries ...store.Entry) outcome {
 	return outcome{
 		step: s, entries: entries, reason: store.ReasonAccepted,
@@ -41,8 +43,8 @@ func progressed(s step, entries ...store.Entry) outcome {
 	}
 }
 
-// reasonFor classifies the result of a step. A 403 concerns its batch alone, unless so many batches in a row are
-// refused that the plan itself must be at fault; then it counts as auth.
+// reasonFor classifies err, the result of step s for a batch; nil means accepted. A 403 has the reason forbidden, which
+// concerns its batch alone, or auth if so many batches in a row were refused that the plan must be at fault.
 func (l *lane) reasonFor(s step, batchID string, err error) store.Reason {
 	reason := relay.ReasonOf(err)
 	if reason == store.ReasonForbidden && l.forbidden[s].Refuse(batchID) {
@@ -51,9 +53,9 @@ func (l *lane) reasonFor(s step, batchID string, err error) store.Reason {
 	return reason
 }
 
-// failed returns the outcome of a step whose call ended with err. A step that can never succeed, or that has failed for
-// longer than GiveUp, makes the claimed feedback dead. Other failures are retried; a canceled call does not count as an
-// attempt.
+// failed returns the outcome of step s whose call ended with err, which must not be nil. A step that can never succeed,
+// or that has failed for longer than GiveUp, makes the claimed feedback dead. Other failures are retried; a canceled
+// call does not count as an attempt.
 func (l *lane) failed(s step, c store.Claim, now time.Time, err error) outcome {
 	o := outcome{step: s, reason: l.reasonFor(s, c.Key.BatchID, err)}
 	o.retryAfter = l.plan.Backoff.CapRetryAfter(o.reason, relay.RetryAfter(err))
@@ -72,22 +74,23 @@ func (l *lane) failed(s step, c store.Claim, now time.Time, err error) outcome {
 	return l.retryLater(o, c, now)
 }
 
-// givenUp reports whether a task that failed now has failed for GiveUp or longer. At least one earlier failure is
-// needed that concerned the task and not the plan, so that an outage of ours or a paused plan does not kill old tasks.
+// givenUp reports whether a task that failed at now has owed its feedback for GiveUp or longer. It requires that the
+// previous attempt failed too, for a reason that concerns the task and not the plan, so that neither downtime of
+// dlrloop nor a paused plan makes old tasks dead.
 func (l *lane) givenUp(c store.Claim, now time.Time) bool {
 	t := c.Batch.Task
 	return t.Attempts > 0 && !relay.PausesPlan(t.Reason) && now.Sub(t.Since) >= l.plan.GiveUp
 }
 
-// retryLater schedules the next attempt of the task after the backoff delay or Retry-After, whichever is longer.
+// retryLater returns o as a retry that is due after the backoff delay or Retry-After, whichever is longer.
 func (l *lane) retryLater(o outcome, c store.Claim, now time.Time) outcome {
 	wait := l.plan.Backoff.Delay(c.Batch.Task.Attempts, o.retryAfter, l.random())
 	o.settlement.Outcome, o.settlement.Due = store.OutcomeRetry, now.Add(wait)
 	return o
 }
 
-// dead ends the step for good. If the step read the full report, only that read is given up: recipients that are
-// already known still get their feedback. Any other step makes all claimed feedback dead.
+// dead returns o as a final failure that makes all claimed feedback dead. A failed read of the full report makes no
+// feedback dead: only the read is given up, and recipients that are already known still get their feedback.
 func (o outcome) dead(c store.Claim) outcome {
 	o.settlement.Outcome, o.settlement.FullReportFetched = store.OutcomeDead, c.Batch.NeedsFullReport
 	if o.step != stepReadFull {
@@ -96,8 +99,8 @@ func (o outcome) dead(c store.Claim) outcome {
 	return o
 }
 
-// splittable reports whether Sinch refused a call because of the recipients it names, so that a call with fewer may
-// succeed.
+// splittable reports whether err says that Sinch refused a feedback call because of its recipients. A call with fewer
+// recipients may then succeed.
 func splittable(err error) bool {
 	answer, ok := errors.AsType[*sinch.Error](err)
 	if !ok || relay.ReasonOf(err) != store.ReasonRejected {

@@ -90,10 +90,10 @@ func TestTheOnlyBatchOfAPlanIsUnknown(t *testing.T) {
 		h.RecordDelivered(planA, batch1, ada)
 		h.Advance(time.Hour)
 		h.RecordFlag(planA, batch1, false)
-		asked := len(h.Upstream.Requests(""))
+		requests := len(h.Upstream.Requests(""))
 		h.Advance(10 * time.Hour)
 		require.Nil(t, h.Batch(planA, batch1).Task)
 		require.Nil(t, h.Batch(planA, batch1).Dead)
-		require.Len(t, h.Upstream.Requests(""), asked)
+		require.Len(t, h.Upstream.Requests(""), requests)
 	})
 }

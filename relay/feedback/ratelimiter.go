@@ -6,6 +6,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
+// The parameters of the search for Sinch's rate limit (see rateLimiter).
 const (
 	// minRate is the lowest rate that failures can reduce a plan to, in calls per second, or a sixteenth of the ceiling
 	// if that is less.
@@ -22,15 +23,14 @@ const (
 // rateLimiter limits the calls of one plan. Sinch publishes no limit, so the limiter searches for it (AIMD): the rate
 // starts at the ceiling, halves when Sinch answers 429 or 5xx or times out, and grows linearly while calls succeed:
 // slowly up to the rate at which the failures began, then to the ceiling within a minute. A call is counted when its
-// task is claimed, so that no lease runs while a task waits for the limiter. The lane's loop owns the limiter; only
-// spend is safe for concurrent use.
-//
-// Rates are those of all replicas together. This replica uses its quota share of them.
+// task is claimed, so that no lease runs while a task waits for the limiter. Its rates are those of all replicas
+// together, of which this replica uses its quota share. The lane's loop owns the limiter; only spend is safe for
+// concurrent use.
 type rateLimiter struct {
 	tokens      *rate.Limiter
 	ceiling     float64   // highest rate of all replicas, in calls per second
 	workers     int       // maximum burst
-	share       float64   // this replica's quota share, 0 to 1
+	quotaShare  float64   // this replica's quota share, 0 to 1
 	rate        float64   // current rate of all replicas, in calls per second
 	threshold   float64   // the rate at which the last failures began
 	accepted    bool      // Sinch accepted a call since the last decrease
@@ -38,37 +38,41 @@ type rateLimiter struct {
 	changedAt   time.Time // time of the last decrease or increase
 }
 
+// newRateLimiter returns a limiter that starts at ceiling, in calls per second of all replicas. workers limits the
+// burst, and share is this replica's quota share, 0 to 1.
 func newRateLimiter(ceiling float64, workers int, share float64) *rateLimiter {
-	r := &rateLimiter{ceiling: ceiling, workers: workers, share: share, rate: ceiling, threshold: ceiling, accepted: true}
+	r := &rateLimiter{
+		ceiling: ceiling, workers: workers, quotaShare: share, rate: ceiling, threshold: ceiling, accepted: true,
+	}
 	r.tokens = rate.NewLimiter(r.limit(), r.maxTokens())
 	return r
 }
 
-// limit returns the rate of this replica.
-func (r *rateLimiter) limit() rate.Limit { return rate.Limit(r.rate * r.share) }
+// limit returns the current rate of this replica, in calls per second.
+func (r *rateLimiter) limit() rate.Limit { return rate.Limit(r.rate * r.quotaShare) }
 
-// maxTokens returns how many unused calls may accumulate. A replica with any share has at least one, so that it can
-// call.
+// maxTokens returns how many unused calls may accumulate. A replica whose quota share is not zero has at least one, so
+// that it can call.
 func (r *rateLimiter) maxTokens() int {
-	if r.share == 0 {
+	if r.quotaShare == 0 {
 		return 0
 	}
 	return max(min(int(float64(r.limit())*burst.Seconds()), r.workers), 1)
 }
 
-// apply copies rate and burst to the token bucket.
+// apply sets rate and burst of the token bucket (tokens) from the current rate and quota share.
 func (r *rateLimiter) apply(now time.Time) {
 	r.tokens.SetLimitAt(now, r.limit())
 	r.tokens.SetBurstAt(now, r.maxTokens())
 }
 
-// setShare sets this replica's quota share and reports whether it changed. Accumulated calls beyond the new burst are
-// dropped. With share 0 no call may begin.
-func (r *rateLimiter) setShare(share float64, now time.Time) bool {
-	if share == r.share {
+// setQuotaShare sets this replica's quota share and reports whether it changed. Accumulated calls beyond the new burst
+// are dropped. With quota share 0 no call may begin.
+func (r *rateLimiter) setQuotaShare(share float64, now time.Time) bool {
+	if share == r.quotaShare {
 		return false
 	}
-	r.share = share
+	r.quotaShare = share
 	r.apply(now)
 	return true
 }
@@ -76,7 +80,7 @@ func (r *rateLimiter) setShare(share float64, now time.Time) bool {
 // available returns how many calls may begin at now.
 func (r *rateLimiter) available(now time.Time) int { return max(int(r.tokens.TokensAt(now)), 0) }
 
-// untilNext returns how long after now the next call may begin. The share must not be zero.
+// untilNext returns how long after now the next call may begin. The quota share must not be zero.
 func (r *rateLimiter) untilNext(now time.Time) time.Duration {
 	short := 1 - r.tokens.TokensAt(now)
 	if short <= 0 {
@@ -85,10 +89,10 @@ func (r *rateLimiter) untilNext(now time.Time) time.Duration {
 	return time.Duration(short/float64(r.tokens.Limit())*float64(time.Second)) + time.Millisecond
 }
 
-// spend counts one call. It never blocks: a call beyond the rate delays later ones.
+// spend counts one call at now. It never blocks: a call beyond the rate delays later calls.
 func (r *rateLimiter) spend(now time.Time) { r.tokens.ReserveN(now, 1) }
 
-// decrease halves the rate and reports whether it did. Failures within decreaseInterval count as one.
+// decrease halves the rate and reports whether the rate changed. Failures within decreaseInterval count as one.
 func (r *rateLimiter) decrease(now time.Time) bool {
 	if now.Sub(r.decreasedAt) < decreaseInterval {
 		return false
@@ -102,7 +106,8 @@ func (r *rateLimiter) decrease(now time.Time) bool {
 	return true
 }
 
-// increase raises the rate for the time since its last change and reports whether it did.
+// increase raises the rate in proportion to the time since its last change, up to the ceiling, and reports whether the
+// rate changed. Call it after each call that Sinch accepted.
 func (r *rateLimiter) increase(now time.Time) bool {
 	r.accepted = true
 	if r.rate >= r.ceiling {

@@ -20,37 +20,37 @@ type Store interface {
 	Settle(ctx context.Context, plan string, at time.Time, s store.Settlement) error
 }
 
-// Relay sends the delivery feedback of all configured plans.
+// Relay sends the delivery feedback of all configured plans. New creates a Relay, and Run runs it.
 type Relay struct {
 	lanes []*lane
 }
 
-// New returns a Relay that reads its tasks from s. It starts nothing; Run does. It returns an error if a plan is
-// configured wrongly or twice; the error names the plan and the field.
+// New returns a Relay that claims its tasks from s, counts in m and logs to log. It starts no goroutine. If a plan is
+// configured wrongly or twice, New returns an error that names the plan and the field.
 func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Relay, error) {
 	if c.Rand == nil {
 		c.Rand = rand.Float64
 	}
-	if c.Share == nil {
-		c.Share = func() float64 { return 1 }
+	if c.QuotaShare == nil {
+		c.QuotaShare = func() float64 { return 1 }
 	}
 	r := &Relay{}
-	seen := make(map[string]bool)
+	configured := make(map[string]bool)
 	for i, p := range c.Plans {
 		if err := p.check(); err != nil {
 			return nil, fmt.Errorf("feedback: plan %q (number %d): %w", p.ID, i+1, err)
 		}
-		if seen[p.ID] {
+		if configured[p.ID] {
 			return nil, fmt.Errorf("feedback: plan %q (number %d): it is configured twice", p.ID, i+1)
 		}
-		seen[p.ID] = true
+		configured[p.ID] = true
 		r.lanes = append(r.lanes, newLane(p.withDefaults(), c, s, m, log.With("plan", p.ID)))
 	}
 	return r, nil
 }
 
-// Folded is the store.Observer callback of the relay. If changes contains a requeue (SendNow), Folded ends the pause of
-// that plan on this replica. It does not block.
+// Folded must be called with the changes of each fold (store.Observer.Folded). For each change that is a requeue
+// (SendNow), Folded ends the pause of the change's plan on this replica. It does not block or keep changes.
 func (r *Relay) Folded(changes []store.Changes) {
 	for _, c := range changes {
 		if !c.SendNow {
@@ -69,9 +69,9 @@ func (r *Relay) Folded(changes []store.Changes) {
 }
 
 // Run relays until ctx ends and then returns nil, once no call is in flight and every claim is settled. Calls in flight
-// get CallGrace to finish, so that an answer on its way is not lost; Run cancels the rest and releases their tasks.
-// Settling a task is retried while the store fails, for at most the rest of its lease (Lease). If the store is closed,
-// Run returns an error that wraps store.ErrClosed.
+// get Plan.CallGrace to finish, so that an answer on its way is not lost; then Run cancels them and releases their
+// tasks. While the store fails, Run retries each settlement until the task's lease ends. If the store is closed, Run
+// returns an error that wraps store.ErrClosed.
 func (r *Relay) Run(ctx context.Context) error {
 	lanes, ctx := errgroup.WithContext(ctx)
 	lanes.Go(func() error {

@@ -25,7 +25,7 @@ func (q *quotaShare) get() float64 { return math.Float64frombits(q.bits.Load()) 
 func (h *harness) relayOf(share *quotaShare, p Plan) (stop func()) {
 	h.T.Helper()
 	p.Client = h.Client(p.ID)
-	c := Config{Plans: []Plan{p}, Rand: relaytest.Random, Share: share.get}
+	c := Config{Plans: []Plan{p}, Rand: relaytest.Random, QuotaShare: share.get}
 	r, err := New(c, h.Store, h.Metrics, slog.New(slog.DiscardHandler))
 	require.NoError(h.T, err)
 	return h.Run(r.Run)
@@ -35,28 +35,28 @@ func TestRateLimiterFollowsTheQuotaShare(t *testing.T) {
 	at := time.Date(2025, 8, 19, 16, 0, 0, 0, time.UTC)
 	after := func(d time.Duration) time.Time { return at.Add(d) }
 	p := newRateLimiter(160, 40, 0)
-	require.True(t, p.setShare(.25, at))
-	require.False(t, p.setShare(.25, at))
+	require.True(t, p.setQuotaShare(.25, at))
+	require.False(t, p.setQuotaShare(.25, at))
 	require.Equal(t, 0, p.available(at), "no calls accumulated")
 	require.Equal(t, 1, p.available(after(time.Second/40)), "40 per second")
 	require.Equal(t, 4, p.available(after(time.Hour)), "all replicas together accumulate 16 calls")
-	p.setShare(1, after(time.Hour))
+	p.setQuotaShare(1, after(time.Hour))
 	require.Equal(t, 4, p.available(after(time.Hour)))
 	require.Equal(t, 16, p.available(after(2*time.Hour)))
 
 	p.decrease(after(2 * time.Hour))
 	require.InDelta(t, 80, float64(p.tokens.Limit()), 1e-9)
-	p.setShare(.5, after(2*time.Hour))
+	p.setQuotaShare(.5, after(2*time.Hour))
 	require.InDelta(t, 40, float64(p.tokens.Limit()), 1e-9, "half of the rate after the 429")
 	require.Equal(t, 4, p.available(after(2*time.Hour)))
 	p.increase(after(3 * time.Hour))
 	require.InDelta(t, 80, float64(p.tokens.Limit()), 1e-9)
 
-	p.setShare(.001, after(4*time.Hour))
-	require.Equal(t, 1, p.available(after(5*time.Hour)), "any share permits a call")
-	p.setShare(0, after(5*time.Hour))
+	p.setQuotaShare(.001, after(4*time.Hour))
+	require.Equal(t, 1, p.available(after(5*time.Hour)), "any quota share permits a call")
+	p.setQuotaShare(0, after(5*time.Hour))
 	require.Equal(t, 0, p.available(after(6*time.Hour)))
-	p.setShare(1, after(6*time.Hour))
+	p.setQuotaShare(1, after(6*time.Hour))
 	require.Equal(t, 0, p.available(after(6*time.Hour)), "accumulated calls are dropped")
 }
 
@@ -114,10 +114,10 @@ func TestReplicasTogetherStayWithinTheRate(t *testing.T) {
 				require.LessOrEqual(t, float64(j-i+1), most, "calls from %s to %s", calls[i].At, calls[j].At)
 			}
 		}
-		seen := make(map[string]bool)
+		sent := make(map[string]bool)
 		for _, c := range calls {
-			require.False(t, seen[c.BatchID], "two replicas sent feedback for one batch")
-			seen[c.BatchID] = true
+			require.False(t, sent[c.BatchID], "two replicas sent feedback for one batch")
+			sent[c.BatchID] = true
 		}
 	})
 }

@@ -26,14 +26,14 @@ func TestOutcomeOfEachStatus(t *testing.T) {
 		l.forbidden = map[step]*relay.Streak{stepSend: {}}
 		status := rapid.IntRange(300, 599).Draw(t, "status")
 		age := time.Duration(rapid.Int64Range(0, int64(100*time.Hour)).Draw(t, "age"))
-		asked := time.Duration(rapid.Int64Range(0, int64(24*time.Hour)).Draw(t, "retry after"))
+		retryAfter := time.Duration(rapid.Int64Range(0, int64(24*time.Hour)).Draw(t, "retry after"))
 		attempts := rapid.IntRange(0, 1000).Draw(t, "attempts")
 		before := rapid.SampledFrom(append(store.FeedbackReasons(), "")).Draw(t, "reason before")
 		c := store.Claim{Recipients: []string{ada}, Batch: &store.Batch{
 			Task: &store.Task{Since: at.Add(-age), Attempts: attempts, Reason: before},
 		}}
 
-		o := l.failed(stepSend, c, at, &sinch.Error{HTTPStatus: status, RetryAfter: asked})
+		o := l.failed(stepSend, c, at, &sinch.Error{HTTPStatus: status, RetryAfter: retryAfter})
 
 		require.Contains(t, store.FeedbackReasons(), o.reason)
 		require.Equal(t, o.reason, o.settlement.Reason)
@@ -56,9 +56,9 @@ func TestOutcomeOfEachStatus(t *testing.T) {
 			if status == 429 {
 				longest = time.Hour
 			}
-			require.GreaterOrEqual(t, wait, min(asked, longest))
+			require.GreaterOrEqual(t, wait, min(retryAfter, longest))
 			require.Positive(t, wait)
-			require.LessOrEqual(t, wait, max(min(asked, longest), 10*time.Minute))
+			require.LessOrEqual(t, wait, max(min(retryAfter, longest), 10*time.Minute))
 		}
 	})
 }

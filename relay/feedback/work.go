@@ -10,8 +10,9 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// work takes one step for a claim and settles it. No step begins after ctx ended; calls ends CallGrace later and
-// cancels a call in flight.
+// work takes one step for a claim, settles the claim and returns the outcome. claimed is the time of the claim, at
+// which its lease began. After ctx ends no step begins; the context calls ends CallGrace later and cancels a call in
+// flight.
 func (l *lane) work(ctx, calls context.Context, c store.Claim, claimed time.Time) outcome {
 	calls, cancel := context.WithDeadline(calls, claimed.Add(l.plan.Lease*3/4))
 	defer cancel()
@@ -28,8 +29,8 @@ func (l *lane) work(ctx, calls context.Context, c store.Claim, claimed time.Time
 	return o
 }
 
-// settle records what an attempt found out and then its settlement. The entries come first: a settlement without them
-// would end the step but lose its result.
+// settle records the entries of o and then its settlement, and retries each until the lease ends at until. The entries
+// come first: a settlement without its entries would end the step but lose its result.
 func (l *lane) settle(ctx context.Context, c store.Claim, o outcome, until time.Time) error {
 	for _, entry := range o.entries {
 		err := l.persist(ctx, until, func(ctx context.Context) error {
@@ -46,13 +47,15 @@ func (l *lane) settle(ctx context.Context, c store.Claim, o outcome, until time.
 	})
 }
 
+// The delays between the attempts of persist: the delay doubles from the first to the last.
 const (
 	firstRecordRetry = 50 * time.Millisecond
 	lastRecordRetry  = 2 * time.Second
 )
 
-// persist calls record, and retries until the lease ends at until: if a successful call is not recorded, it is made
-// again. persist ignores the end of ctx, since a call that was made must be settled even while the relay stops.
+// persist calls record until record succeeds, the store is closed or the lease ends at until, and returns the last
+// error. It ignores the end of ctx: an unsettled call is repeated after its lease, so persist goes on while the relay
+// stops.
 func (l *lane) persist(ctx context.Context, until time.Time, record func(context.Context) error) error {
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), until)
 	defer cancel()
@@ -69,7 +72,7 @@ func (l *lane) persist(ctx context.Context, until time.Time, record func(context
 	}
 }
 
-// logAttempt writes the one log line of an attempt.
+// logAttempt writes the one log line of an attempt. err is the error of recording the outcome, nil if it was recorded.
 func (l *lane) logAttempt(ctx context.Context, c store.Claim, o outcome, err error) {
 	s := o.settlement
 	attributes := []slog.Attr{

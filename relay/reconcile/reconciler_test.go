@@ -48,19 +48,19 @@ func TestASilentBatchIsReadLessAndLessOften(t *testing.T) {
 		h.Upstream.AddFullReport(batch1, relaytest.BatchReport(batch1, true, ada)) // bob's phone is switched off
 		begin := store.Now()
 		h.Advance(96 * time.Hour)
-		var asked []time.Duration
+		var reads []time.Duration
 		for _, c := range h.Upstream.Requests(relaytest.GetReport) {
-			asked = append(asked, c.At.Sub(begin).Truncate(10*time.Minute))
+			reads = append(reads, c.At.Sub(begin).Truncate(10*time.Minute))
 		}
 		hours := func(h float64) time.Duration { return time.Duration(h * float64(time.Hour)) }
-		require.Equal(t, []time.Duration{hours(1), hours(3), hours(7), hours(15), hours(24) + 10*time.Minute}, asked,
+		require.Equal(t, []time.Duration{hours(1), hours(3), hours(7), hours(15), hours(24) + 10*time.Minute}, reads,
 			"and a last time after the batch has expired")
 		require.Equal(t, &store.ReportFetch{Attempts: 5}, h.Batch(planA, batch1).Fetch)
 		require.Equal(t, 0, h.Stats(planA).Duplicates, "an unchanged answer does not count as a duplicate callback")
 	})
 }
 
-func TestCheckNowReadsAtOnce(t *testing.T) {
+func TestFetchNowReadsAtOnce(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *harness) {
 		h.recordBatch(batch1)
 		h.Record(planA, store.FetchNow{BatchInfo: info(batch1)})
@@ -108,13 +108,13 @@ func TestMissingReportsAreFetchedAfterFailures(t *testing.T) {
 				h.Upstream.AddFullReport(batch1, relaytest.BatchReport(batch1, true, ada, bob))
 				h.Upstream.Fail(relaytest.GetReport, 1<<20, answer)
 				h.Advance(5 * time.Hour)
-				asked := len(h.Upstream.Requests(relaytest.GetReport))
-				require.Greater(t, asked, 5)
-				require.Less(t, asked, 80, "the backoff is capped at 10 minutes")
+				requests := len(h.Upstream.Requests(relaytest.GetReport))
+				require.Greater(t, requests, 5)
+				require.Less(t, requests, 80, "the backoff is capped at 10 minutes")
 				require.NotNil(t, h.Batch(planA, batch1).Fetch)
 				h.Upstream.Heal()
 				h.Advance(time.Hour)
-				require.Len(t, h.Upstream.Requests(relaytest.GetReport), asked+1)
+				require.Len(t, h.Upstream.Requests(relaytest.GetReport), requests+1)
 				require.Nil(t, h.Batch(planA, batch1).Fetch)
 				require.Equal(t, 0, h.Batch(planA, batch1).Missing())
 			})

@@ -52,7 +52,10 @@ type Harness struct {
 func New(t *testing.T) *Harness {
 	t.Helper()
 	h := &Harness{T: t, Upstream: NewUpstream(t), registry: prometheus.NewRegistry(), Lines: &Lines{}}
-	policy := store.Policy{Coalesce: time.Second, MissingReports: store.MissingReports{Silence: time.Hour, Grace: 10 * time.Minute}}
+	policy := store.Policy{
+		Coalesce:       time.Second,
+		MissingReports: store.MissingReports{Silence: time.Hour, Grace: 10 * time.Minute},
+	}
 	s, err := boltstore.Open(t.Context(), boltstore.Config{
 		Path: t.TempDir(), Policies: func(string) store.Policy { return policy },
 		Observer: store.Observer{Folded: func(c []store.Changes) {

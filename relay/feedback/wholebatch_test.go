@@ -10,8 +10,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// A confirmation for everyone is sent once, as an empty list, before the recipients that the application named.
-func TestAConfirmationForEveryoneIsItsOwnCall(t *testing.T) {
+// A confirmation for the whole batch is sent once, as an empty list, before the recipients that the application named.
+func TestAConfirmationForTheWholeBatchIsItsOwnCall(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, h *harness) {
 		h.Upstream.AddBatch(batch1, true)
 		h.RecordFlag(planA, batch1, true)
@@ -30,7 +30,7 @@ func TestAConfirmationForEveryoneIsItsOwnCall(t *testing.T) {
 	})
 }
 
-func TestAConfirmationForEveryoneIsRetriedAndGivenUp(t *testing.T) {
+func TestAConfirmationForTheWholeBatchIsRetriedAndGivenUp(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, h *harness) {
 		h.Upstream.AddBatch(batch1, true)
 		h.RecordFlag(planA, batch1, true)
