@@ -8,8 +8,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Backoff spaces the attempts of one task: after n failures the task waits a random time of up to Base·2ⁿ, but at most
-// Cap. A plan whose credentials Sinch refuses pauses for Cap. A zero field means its default.
+// Backoff configures the delay between retries: after n failures, a random time of up to Base·2ⁿ, but at most Cap. A
+// plan whose credentials Sinch refuses pauses for Cap. A zero field means its default.
 type Backoff struct {
 	Base time.Duration // default 1 s
 	Cap  time.Duration // default 10 min
@@ -20,7 +20,8 @@ func (b Backoff) WithDefaults() Backoff {
 	return Backoff{Base: cmp.Or(b.Base, time.Second), Cap: cmp.Or(b.Cap, 10*time.Minute)}
 }
 
-// Check calls report for a field that is negative, or for cap if that is less than base.
+// Check calls report for the first invalid field, with its name (base or cap) and what is wrong. A field is invalid if
+// its value is negative, or if Cap is less than Base with the defaults applied.
 func (b Backoff) Check(report func(member, text string)) {
 	switch all := b.WithDefaults(); {
 	case b.Base < 0:
@@ -32,16 +33,16 @@ func (b Backoff) Check(report func(member, text string)) {
 	}
 }
 
-// Delay returns how long a task waits after a failure that attempts failures preceded: a random time below
-// Base·2^attempts and Cap, but at least retryAfter. random is in [0, 1). Full jitter spreads tasks that failed together
-// best.
+// Delay returns how long to wait before the next retry: random times the smaller of Base·2^attempts and Cap, but at
+// least retryAfter. Pass the number of earlier failures, the Retry-After of the answer (0 for none) and a random number
+// in [0, 1). Base and Cap must be set (WithDefaults).
 func (b Backoff) Delay(attempts int, retryAfter time.Duration, random float64) time.Duration {
 	most := math.Min(float64(b.Cap), math.Ldexp(float64(b.Base), attempts))
 	return max(time.Duration(random*most), retryAfter)
 }
 
-// CapRetryAfter limits the Retry-After of an answer. A 429 is Sinch's own rate limit and may ask for up to
-// store.MaxRetryAfter, or Cap if that is longer. Any other answer, such as a 503 from a proxy, is limited to Cap.
+// CapRetryAfter returns the Retry-After of an answer, limited to Cap. r is the reason of the answer. For a 429, Sinch's
+// own rate limit, the maximum is the longer of Cap and store.MaxRetryAfter.
 func (b Backoff) CapRetryAfter(r store.Reason, retryAfter time.Duration) time.Duration {
 	if r == store.ReasonRateLimited {
 		return min(retryAfter, max(store.MaxRetryAfter, b.Cap))

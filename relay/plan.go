@@ -11,13 +11,14 @@ import (
 // maxRate is the largest rate accepted, in calls per second: far more than any plan is allowed.
 const maxRate = 10_000
 
-// Duration is a setting with its name.
+// Duration is a duration from the configuration and its name there, which CheckDurations uses in its error.
 type Duration struct {
 	Name  string
 	Value time.Duration
 }
 
-// CheckPlan returns an error that names the first invalid setting of a plan. rate is in calls per second.
+// CheckPlan returns an error that names the first invalid setting of a plan: an empty id, a nil client, a rate that is
+// negative or above maxRate, or an invalid backoff. rate is in calls per second; 0 means the caller's default.
 func CheckPlan(id string, client *sinch.Client, rate float64, b Backoff) error {
 	switch {
 	case id == "":
@@ -32,7 +33,7 @@ func CheckPlan(id string, client *sinch.Client, rate float64, b Backoff) error {
 	return err
 }
 
-// CheckDurations returns an error that names the first negative setting.
+// CheckDurations returns an error that names the first of settings with a negative value, or nil.
 func CheckDurations(settings ...Duration) error {
 	for _, d := range settings {
 		if d.Value < 0 {

@@ -22,30 +22,30 @@ var (
 		"check the plan's id, region and base_url")
 )
 
-// UnknownPlan reports whether err is a 404 that the plan's configuration may have caused.
+// UnknownPlan reports whether err comes from PlanCheck.Check404: a 404 that a wrong configuration of the plan may have
+// caused.
 func UnknownPlan(err error) bool {
 	return errors.Is(err, errUnknownPlan) || errors.Is(err, errNoBatches)
 }
 
-// PlanCheck finds out what a 404 means: an unknown batch or a wrongly configured plan. Sinch answers 404 to both. A
-// PlanCheck needs only its Client; it is safe for concurrent use.
+// PlanCheck finds out whether a 404 means an unknown batch or a wrongly configured plan, since Sinch answers 404 to
+// both. Set Client to the client of the plan; the other fields start at zero. A PlanCheck is safe for concurrent use.
 type PlanCheck struct {
 	Client  *sinch.Client
 	unknown Streak       // batches that Sinch answered with 404
 	last    atomic.Int64 // Unix nanoseconds of the last success; 0 before the first
 }
 
-// Succeeded records that Sinch knows a batch of the plan.
+// Succeeded records that a call for a batch of the plan succeeded, so that Sinch knows the plan.
 func (p *PlanCheck) Succeeded() {
 	p.last.Store(time.Now().UnixNano())
 	p.unknown.Succeed()
 }
 
 // Check404 returns nil if a 404 for batchID concerns the batch alone. If there was no success in the last minutes, or
-// Sinch answered 404 for several batches in a row, Check404 lists the plan's batches through call. Only a listing that
-// contains a batch proves that the plan is right: Sinch may answer with an empty one if the plan belongs to another
-// region or is another plan of the account. Without proof it returns errUnknownPlan or errNoBatches; an error of the
-// listing itself is returned as it is.
+// Sinch answered 404 for several batches in a row, Check404 lists the plan's batches and blocks meanwhile; call must
+// run the listing and return its error. Only a listing with a batch proves that the plan is right. Otherwise Check404
+// returns an error for which UnknownPlan is true, or the listing's own error if its answer was not definite.
 func (p *PlanCheck) Check404(ctx context.Context, batchID string, call func(func() error) error) error {
 	many := p.unknown.Refuse(batchID)
 	if last := p.last.Load(); last != 0 && !many && time.Since(time.Unix(0, last)) < planKnownFor {
@@ -77,8 +77,8 @@ func (p *PlanCheck) Check404(ctx context.Context, batchID string, call func(func
 	return err
 }
 
-// definiteAnswer reports whether err is a definite answer to a listing: a refusal, or a success that is not a list.
-// Retrying would give the same answer.
+// definiteAnswer reports whether err, the error of a listing, comes from an answer that a retry would repeat: a
+// refusal, or a success whose body is not a list.
 func definiteAnswer(err error) bool {
 	answer, answered := errors.AsType[*sinch.Error](err)
 	return answered && !answer.Page && answer.HTTPStatus < 300 || ReasonOf(err) == store.ReasonRejected

@@ -14,7 +14,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// ReasonOf classifies the error of a call. A nil error means accepted.
+// ReasonOf classifies err, the error of a call of sinch.Client, also through a circuit breaker. It returns
+// store.ReasonAccepted for nil, and store.ReasonNetwork for an unknown error.
 func ReasonOf(err error) store.Reason {
 	if err == nil {
 		return store.ReasonAccepted
@@ -35,6 +36,7 @@ func ReasonOf(err error) store.Reason {
 	return store.ReasonNetwork
 }
 
+// reasonOfAnswer classifies an answer that is not a success, or that cannot be decoded.
 func reasonOfAnswer(e *sinch.Error) store.Reason {
 	switch status := e.HTTPStatus; {
 	case status == http.StatusTooManyRequests:
@@ -60,8 +62,8 @@ func reasonOfAnswer(e *sinch.Error) store.Reason {
 // blockedAccount is Sinch's error code for a blocked account or plan.
 const blockedAccount = "blocked_account"
 
-// notSinch reports whether the answer came from something between dlrloop and Sinch: a captive portal, a proxy or a web
-// server.
+// notSinch reports whether an answer came not from Sinch but from something in between: a captive portal, a proxy or a
+// web server.
 func notSinch(e *sinch.Error) bool {
 	switch status := e.HTTPStatus; {
 	case e.Page, status >= 300 && status < 400:
@@ -71,21 +73,22 @@ func notSinch(e *sinch.Error) bool {
 	}
 }
 
-// PausesPlan reports whether a reason concerns the whole plan. Such a failure pauses the plan and never makes a task
-// dead.
+// PausesPlan reports whether r concerns the whole plan and not one batch. A failure with such a reason pauses the plan
+// and never makes a task dead.
 func PausesPlan(r store.Reason) bool { return r == store.ReasonAuth || r == store.ReasonUnknownPlan }
 
-// CircuitRefused reports whether the circuit breaker refused the call, so that no request was made.
+// CircuitRefused reports whether err means that the circuit breaker was open, so that no request was made.
 func CircuitRefused(err error) bool {
 	return errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests)
 }
 
-// IsNotFound reports whether Sinch answered 404.
+// IsNotFound reports whether err is a 404 from Sinch. It returns false for nil, and for the errors of
+// PlanCheck.Check404.
 func IsNotFound(err error) bool {
 	return err != nil && ReasonOf(err) == store.ReasonNotEnabledOrUnknown
 }
 
-// RetryAfter returns the Retry-After of Sinch's answer, or 0 if there is none.
+// RetryAfter returns the Retry-After of the answer in err, or 0 if err contains no answer or the answer no Retry-After.
 func RetryAfter(err error) time.Duration {
 	if answer, ok := errors.AsType[*sinch.Error](err); ok {
 		return answer.RetryAfter
@@ -93,11 +96,11 @@ func RetryAfter(err error) time.Duration {
 	return 0
 }
 
-// maxDetail is the maximum length of a detail, in characters.
+// maxDetail is the maximum length of the text that Detail returns, in characters. It does not apply to a sinch.Error.
 const maxDetail = 400
 
-// Detail returns the text of err for the log and the store, at most maxDetail characters. A sinch.Error is already free
-// of secrets, masked and bounded.
+// Detail returns the text of err for the log and the store, cut to maxDetail characters. err must not be nil. A
+// sinch.Error is not cut: its text is already bounded, without secrets, and its phone numbers are masked.
 func Detail(err error) string {
 	s := err.Error()
 	if CircuitRefused(err) {

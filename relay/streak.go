@@ -2,6 +2,7 @@ package relay
 
 import "sync"
 
+// The limits of a Streak, as numbers of batches.
 const (
 	// refusalLimit is how many different batches Sinch must refuse in a row, without accepting one, for the plan to be
 	// at fault.
@@ -20,7 +21,8 @@ type Streak struct {
 	exempt  map[string]struct{} // batches that no longer count; guarded by mu
 }
 
-// Refuse records that Sinch refused a batch and reports whether the plan is at fault.
+// Refuse records that Sinch refused a batch. It reports whether the plan is at fault: whether refusalLimit different
+// batches were refused without a success between them.
 func (s *Streak) Refuse(batchID string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -33,7 +35,7 @@ func (s *Streak) Refuse(batchID string) bool {
 	return len(s.refused) >= refusalLimit
 }
 
-// Succeed ends the streak and exempts its batches.
+// Succeed records a success: it ends the streak and exempts the batches that the streak contains.
 func (s *Streak) Succeed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

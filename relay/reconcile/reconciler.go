@@ -19,14 +19,14 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Config lists the plans whose missing reports are fetched.
+// Config lists the plans whose missing reports New fetches, and the sources of random numbers and of the leader lease.
 type Config struct {
 	Plans []Plan
 	// Rand returns random numbers in [0, 1) for the retry jitter. It must be safe for concurrent use. Nil means
 	// math/rand/v2.
 	Rand func() float64
 	// Held reports whether this replica holds the leader lease for reconciling at now. Nil means always, for a single
-	// process. It must be safe for concurrent use.
+	// process. Held must be safe for concurrent use.
 	Held func(ctx context.Context, now time.Time) (bool, error)
 }
 
@@ -41,6 +41,7 @@ type Plan struct {
 	Backoff      relay.Backoff // delay while Sinch is unreachable or refuses
 }
 
+// check returns an error that names the first invalid field.
 func (p Plan) check() error {
 	if err := relay.CheckPlan(p.ID, p.Client, p.Rate, p.Backoff); err != nil {
 		return err
@@ -49,9 +50,8 @@ func (p Plan) check() error {
 }
 
 // Reconciler fetches the full report of batches with missing reports and records it as if a callback had brought it.
-// This recovers reports that Sinch gave up retrying while dlrloop was down.
-//
-// Of the replicas that share a store, only the one that holds the leader lease (Config.Held) reconciles.
+// This recovers reports that Sinch gave up retrying while dlrloop was down. Of the replicas that share a store, only
+// the holder of the leader lease (Config.Held) fetches.
 type Reconciler struct {
 	plans []*planReconciler
 }
@@ -62,8 +62,8 @@ type Store interface {
 	Record(ctx context.Context, a store.Arrival) error
 }
 
-// New returns a Reconciler. It starts nothing; Run does. It returns an error if a plan is configured wrongly;
-// the error names the plan and the field.
+// New returns a Reconciler that finds batches in s, counts in m and logs to log. It starts no goroutine. If a plan is
+// configured wrongly, New returns an error that names the plan and the field.
 func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Reconciler, error) {
 	if c.Rand == nil {
 		c.Rand = rand.Float64
@@ -87,8 +87,8 @@ func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Reconciler, 
 	return r, nil
 }
 
-// Run reconciles until ctx ends and then returns nil. If the store is closed, Run returns an error that wraps
-// store.ErrClosed.
+// Run fetches missing reports until ctx ends and then returns nil. If the store is closed, Run returns an error that
+// wraps store.ErrClosed.
 func (r *Reconciler) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, p := range r.plans {
@@ -112,17 +112,18 @@ type planReconciler struct {
 
 	failures     int  // consecutive failures of Sinch or the store
 	storeFailing bool // the last access to the store failed, which is already logged
-	// recorded holds the checks whose results are already recorded, by batch id: the store may list them for a moment
-	// longer.
+	// recorded holds the fetches whose results are already recorded, by batch id: the store may list their batches for
+	// a moment longer.
 	recorded map[string]store.ReportFetch
 	// failed counts how often the read of a batch failed, by batch id. Batches with fewer failures are read first, so
-	// that one that always fails does not block the others.
+	// that a batch that always fails does not block the others.
 	failed map[string]int
 }
 
-// pageSize is how many batches are read from the store at a time.
+// pageSize is the maximum number of batches that one call of Store.MissingReports returns.
 const pageSize = 50
 
+// run makes one pass after the other until ctx ends. It returns an error only if the store is closed.
 func (r *planReconciler) run(ctx context.Context) error {
 	for {
 		wait, err := r.pass(ctx)
@@ -137,14 +138,15 @@ func (r *planReconciler) run(ctx context.Context) error {
 	}
 }
 
-// holdsLease reports whether this replica holds the leader lease.
+// holdsLease reports whether this replica holds the leader lease of the reconciler now. It logs an error.
 func (r *planReconciler) holdsLease(ctx context.Context) (bool, error) {
 	held, err := r.held(ctx, store.Now())
 	r.logStoreError(ctx, "the leader lease of the reconciler cannot be read", err)
 	return held, err
 }
 
-// due returns the batches whose reports must be fetched now, or nothing if another replica holds the lease.
+// due returns the batches whose reports must be fetched now, or nil if another replica holds the leader
+// lease.
 func (r *planReconciler) due(ctx context.Context) (due []*store.Batch, err error) {
 	held, err := r.holdsLease(ctx)
 	if held {
@@ -158,7 +160,7 @@ func (r *planReconciler) due(ctx context.Context) (due []*store.Batch, err error
 	return due, err
 }
 
-// logStoreError logs only the first of consecutive store errors.
+// logStoreError logs err with the message failure, but only the first of consecutive errors. A nil err is ignored.
 func (r *planReconciler) logStoreError(ctx context.Context, failure string, err error) {
 	if err == nil || ctx.Err() != nil || errors.Is(err, store.ErrClosed) {
 		return
@@ -169,7 +171,8 @@ func (r *planReconciler) logStoreError(ctx context.Context, failure string, err 
 	r.storeFailing = true
 }
 
-// pass fetches the reports of the batches that are due and returns how long to wait before the next pass.
+// pass fetches the full reports of the batches that are due, until one fetch fails, and returns how long to wait before
+// the next pass. The error is that of the store or of the failed fetch.
 func (r *planReconciler) pass(ctx context.Context) (wait time.Duration, err error) {
 	due, err := r.due(ctx)
 	stillListed, failed, read := make(map[string]store.ReportFetch, len(due)), make(map[string]int), 0
@@ -180,8 +183,8 @@ func (r *planReconciler) pass(ctx context.Context) (wait time.Duration, err erro
 		}
 	}
 	for _, b := range due {
-		if check, found := r.recorded[b.ID]; found && check == *b.Fetch {
-			stillListed[b.ID] = check
+		if fetch, found := r.recorded[b.ID]; found && fetch == *b.Fetch {
+			stillListed[b.ID] = fetch
 			continue
 		}
 		if r.limiter.Wait(ctx) != nil {
@@ -214,8 +217,8 @@ func (r *planReconciler) pass(ctx context.Context) (wait time.Duration, err erro
 	return r.plan.PollInterval, nil
 }
 
-// fetch reads the full report of one batch and records the result. An error means that nothing was recorded: the batch
-// is read again, no sooner than after wait.
+// fetch reads the full report of one batch and records the result. After an error the batch is
+// fetched again, no sooner than after wait.
 func (r *planReconciler) fetch(ctx context.Context, b *store.Batch) (wait time.Duration, err error) {
 	report, err := r.plan.Client.GetReport(ctx, b.ID, sinch.ReportQuery{Kind: sinch.Full})
 	if relay.IsNotFound(err) {
@@ -249,7 +252,7 @@ func (r *planReconciler) fetch(ctx context.Context, b *store.Batch) (wait time.D
 	return r.plan.Backoff.CapRetryAfter(reason, relay.RetryAfter(err)), err
 }
 
-// record records entries in their order. It stops at the first error.
+// record records entries of a batch in their order. It stops at the first error, which it logs and returns.
 func (r *planReconciler) record(ctx context.Context, batchID string, entries ...store.Entry) error {
 	for _, entry := range entries {
 		if err := r.store.Record(ctx, store.Arrival{Plan: r.plan.ID, At: store.Now(), Entry: entry}); err != nil {
@@ -262,7 +265,7 @@ func (r *planReconciler) record(ctx context.Context, batchID string, entries ...
 	return nil
 }
 
-// logRead writes the one log line of a read. It is a warning if the read failed.
+// logRead writes the one log line of a read of b's full report. The line is a warning if err is not nil.
 func (r *planReconciler) logRead(ctx context.Context, b *store.Batch, reason store.Reason, err error) {
 	attributes := []slog.Attr{
 		slog.String("batch_id", b.ID), slog.Int("missing", b.Missing()), slog.Int("reads", b.Fetch.Attempts+1),

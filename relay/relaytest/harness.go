@@ -25,7 +25,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/storetest"
 )
 
-// What most tests use: a plan, a batch and two recipients.
+// The plan id, the batch id and the phone numbers of the two recipients that most tests of the relay use.
 const (
 	PlanA  = "plan-a"
 	Batch1 = "01K2QHBT0F9G2KSY7P3M1DQX8R"
@@ -33,7 +33,8 @@ const (
 	Bob    = "447700900119"
 )
 
-// Harness is a real store with an upstream that is called over real HTTP.
+// Harness is the environment of a test: a real store, an upstream in place of Sinch over real HTTP, metrics and a log.
+// Its methods fail the test on an error.
 type Harness struct {
 	T        *testing.T
 	Upstream *Upstream
@@ -47,7 +48,7 @@ type Harness struct {
 	registry *prometheus.Registry
 }
 
-// New returns a harness, whose store and upstream the end of the test closes. The feedback of a batch is due after 1 s,
+// New returns a harness; its store and its upstream close when the test ends. The feedback of a batch is due after 1 s,
 // and its reports are missing after 1 h.
 func New(t *testing.T) *Harness {
 	t.Helper()
@@ -72,10 +73,10 @@ func New(t *testing.T) *Harness {
 	return h
 }
 
-// Random stands in for a source of random numbers.
+// Random returns 0.5. Use it as Config.Rand, so that the retry jitter is the same in each run.
 func Random() float64 { return 0.5 }
 
-// Client returns a client of the upstream.
+// Client returns a client of the upstream for the plan with this id.
 func (h *Harness) Client(plan string) *sinch.Client {
 	h.T.Helper()
 	c, err := sinch.New(sinch.Config{
@@ -91,13 +92,13 @@ func (h *Harness) Advance(d time.Duration) {
 	synctest.Wait()
 }
 
-// Record records an entry of a plan.
+// Record records an entry (store.Entry) of a plan in the store, with the current time as its arrival.
 func (h *Harness) Record(plan string, entry store.Entry) {
 	h.T.Helper()
 	require.NoError(h.T, h.Store.Record(h.T.Context(), store.Arrival{Plan: plan, At: store.Now(), Entry: entry}))
 }
 
-// RecordDelivered records one recipient report with status Delivered for each number.
+// RecordDelivered records one recipient report with status Delivered for each phone number.
 func (h *Harness) RecordDelivered(plan, batchID string, numbers ...string) {
 	h.T.Helper()
 	for _, n := range numbers {
@@ -107,7 +108,7 @@ func (h *Harness) RecordDelivered(plan, batchID string, numbers ...string) {
 	}
 }
 
-// RecordReport records the report with this body as if a callback had brought it.
+// RecordReport parses body as a callback of Sinch and records its report for the plan.
 func (h *Harness) RecordReport(plan string, body []byte) {
 	h.T.Helper()
 	c, err := dlr.Parse(body)
@@ -115,7 +116,8 @@ func (h *Harness) RecordReport(plan string, body []byte) {
 	h.Record(plan, store.Report{Report: c.Report, Raw: body, Source: store.FromCallback})
 }
 
-// BatchReport returns a batch report with status Delivered for the numbers. Unless named is set it only counts them.
+// BatchReport returns the JSON of a batch report with status Delivered for phone numbers. If named is false, the report
+// only counts the recipients.
 func BatchReport(batchID string, named bool, numbers ...string) []byte {
 	entry := map[string]any{"code": 0, "status": "Delivered", "count": len(numbers)}
 	if named {
@@ -135,7 +137,7 @@ func (h *Harness) RecordFlag(plan, batchID string, wanted bool) {
 	})
 }
 
-// Batch returns a batch of the store.
+// Batch returns a batch from the store. The test fails if the store does not have the batch.
 func (h *Harness) Batch(plan, batchID string) *store.Batch {
 	h.T.Helper()
 	b, err := h.Store.Batch(h.T.Context(), store.BatchKey{Plan: plan, BatchID: batchID})
@@ -143,7 +145,7 @@ func (h *Harness) Batch(plan, batchID string) *store.Batch {
 	return b
 }
 
-// Recipient returns one recipient of Batch1.
+// Recipient returns the recipient of Batch1 with this phone number, in PlanA.
 func (h *Harness) Recipient(number string) *store.Recipient {
 	h.T.Helper()
 	r, err := h.Store.Recipient(h.T.Context(), store.BatchKey{Plan: PlanA, BatchID: Batch1}, number)
@@ -151,10 +153,10 @@ func (h *Harness) Recipient(number string) *store.Recipient {
 	return r
 }
 
-// Feedback returns the feedback state of one recipient of Batch1.
+// Feedback returns the feedback state of the recipient of Batch1 with this phone number, in PlanA.
 func (h *Harness) Feedback(number string) store.FeedbackState { return h.Recipient(number).Feedback }
 
-// Stats returns the totals of a plan.
+// Stats returns the store's totals of a plan, or zeros if the store has no batch of the plan.
 func (h *Harness) Stats(plan string) store.PlanStats {
 	h.T.Helper()
 	stats, err := h.Store.Stats(h.T.Context())
@@ -167,7 +169,8 @@ func (h *Harness) Stats(plan string) store.PlanStats {
 	return store.PlanStats{Plan: plan}
 }
 
-// Metric returns the value of a series. The name has no dlrloop_ prefix; labels are name, value pairs.
+// Metric returns the value of the first counter or gauge with this name, without the prefix dlrloop_, and these labels,
+// given as name, value pairs. The test fails if no series matches.
 func (h *Harness) Metric(name string, labels ...string) float64 {
 	h.T.Helper()
 	families, err := h.registry.Gather()
@@ -194,7 +197,8 @@ func (h *Harness) Metric(name string, labels ...string) float64 {
 	return 0
 }
 
-// Run calls run in the background, until stop is called or the test ends. run must then return nil.
+// Run starts a goroutine that calls run. stop ends the context of run, waits until run returns, and fails the test if
+// run returns an error. The end of the test calls stop too.
 func (h *Harness) Run(run func(context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(h.T.Context())
 	done := make(chan error, 1)
@@ -207,7 +211,7 @@ func (h *Harness) Run(run func(context.Context) error) (stop func()) {
 	return stop
 }
 
-// Lines is a JSON log that tests can read while it is written.
+// Lines collects the lines of a JSON log. It is safe for concurrent use, so a test can read while others write.
 type Lines struct {
 	mu   sync.Mutex // guards text
 	text bytes.Buffer
@@ -220,14 +224,14 @@ func (l *Lines) Write(b []byte) (int, error) {
 	return l.text.Write(b)
 }
 
-// String returns the whole log.
+// String returns all lines written so far.
 func (l *Lines) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()
 }
 
-// With returns the log entries that have this message.
+// With returns the decoded log lines that have this message, in order, or nil.
 func (l *Lines) With(t *testing.T, message string) []map[string]any {
 	t.Helper()
 	var found []map[string]any

@@ -16,7 +16,7 @@ import (
 )
 
 // Upstream stands in for Sinch: a real HTTP server, reached over net.Pipe so that it works in a synctest bubble. It
-// knows the batches that a test adds and keeps the requests it received.
+// answers for the batches that a test adds, and keeps the requests that it received. It is safe for concurrent use.
 type Upstream struct {
 	server    *http.Server
 	listening chan net.Conn
@@ -33,7 +33,7 @@ type Upstream struct {
 	most     int // maximum of inFlight
 }
 
-// Call is one request as received.
+// Call is one request that the upstream received.
 type Call struct {
 	At         time.Time
 	Plan       string
@@ -43,7 +43,7 @@ type Call struct {
 	Accepted   bool     // feedback that was answered with 202
 }
 
-// fault replaces the answers to requests of one operation.
+// fault replaces the upstream's answers to the next requests of one operation.
 type fault struct {
 	plan      string // empty: every plan
 	operation string
@@ -51,7 +51,7 @@ type fault struct {
 	times     int
 }
 
-// The operations of a Call.
+// The values of Call.Operation, which also select the requests for Fail and Requests.
 const (
 	ListBatches  = "GET batches"
 	GetBatch     = "GET batch"
@@ -59,7 +59,7 @@ const (
 	PostFeedback = "POST feedback"
 )
 
-// NewUpstream starts an upstream, which the end of the test stops.
+// NewUpstream starts an upstream without batches. It stops when the test ends.
 func NewUpstream(t *testing.T) *Upstream {
 	t.Helper()
 	u := &Upstream{
@@ -114,7 +114,7 @@ func (u *Upstream) Close() error {
 // Addr implements net.Listener.
 func (u *Upstream) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "pipe"} }
 
-// AddBatch makes the upstream know a batch.
+// AddBatch adds a batch to two recipients; feedbackEnabled is its feedback flag.
 func (u *Upstream) AddBatch(batchID string, feedbackEnabled bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -126,7 +126,7 @@ func (u *Upstream) AddBatch(batchID string, feedbackEnabled bool) {
 	u.batches[batchID] = string(b)
 }
 
-// AddBatchTo makes the upstream know a batch to these recipients that wants feedback.
+// AddBatchTo adds a batch that wants feedback, to the recipients with these phone numbers.
 func (u *Upstream) AddBatchTo(batchID string, to ...string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -136,35 +136,36 @@ func (u *Upstream) AddBatchTo(batchID string, to ...string) {
 	u.batches[batchID] = string(b)
 }
 
-// AddFullReport sets the full report of a batch.
+// AddFullReport sets the JSON with which the upstream answers requests for the full report of a batch.
 func (u *Upstream) AddFullReport(batchID string, body []byte) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.reports[batchID] = string(body)
 }
 
-// Fail replaces the answers to the next requests of an operation; times is their number.
+// Fail makes answer handle the next requests of an operation; times is their number. A nil answer drops the connection.
 func (u *Upstream) Fail(operation string, times int, answer http.HandlerFunc) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.faults = append(u.faults, fault{operation: operation, answer: answer, times: times})
 }
 
-// FailAll replaces the answers to all requests.
+// FailAll makes answer handle all requests until Heal. A nil answer drops the connection.
 func (u *Upstream) FailAll(answer http.HandlerFunc) {
 	for _, operation := range []string{ListBatches, GetBatch, GetReport, PostFeedback} {
 		u.Fail(operation, 1<<30, answer)
 	}
 }
 
-// FailPlan replaces the answers to all requests of one plan and operation.
+// FailPlan makes answer handle all requests of one plan and operation until Heal. A nil answer drops the connection.
 func (u *Upstream) FailPlan(plan, operation string, answer http.HandlerFunc) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.faults = append(u.faults, fault{plan: plan, operation: operation, answer: answer, times: 1 << 30})
 }
 
-// RejectNumbers makes the upstream refuse every call that names one of these numbers.
+// RejectNumbers makes the upstream refuse every feedback call that names one of these phone numbers,
+// with 400. It replaces the numbers of earlier calls.
 func (u *Upstream) RejectNumbers(numbers ...string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -174,7 +175,7 @@ func (u *Upstream) RejectNumbers(numbers ...string) {
 	}
 }
 
-// Forbid makes the upstream know a batch and answer its feedback with 403.
+// Forbid adds a batch that wants feedback and makes the upstream answer the batch's feedback calls with 403.
 func (u *Upstream) Forbid(batchID string) {
 	u.AddBatch(batchID, true)
 	u.mu.Lock()
@@ -185,7 +186,7 @@ func (u *Upstream) Forbid(batchID string) {
 	u.forbade[batchID] = true
 }
 
-// Accepted returns how many feedback calls were accepted.
+// Accepted returns how many feedback calls the upstream has answered with 202.
 func (u *Upstream) Accepted() (n int) {
 	for _, c := range u.Requests(PostFeedback) {
 		if c.Accepted {
@@ -195,7 +196,8 @@ func (u *Upstream) Accepted() (n int) {
 	return n
 }
 
-// rejects reports whether the upstream refuses these recipients: it accepts only bare digits.
+// rejects reports whether the upstream answers 400 to a feedback call for these recipients: one is not made of 1 to 15
+// digits, or a test refused one with RejectNumbers.
 func (u *Upstream) rejects(recipients []string) bool {
 	return slices.ContainsFunc(recipients, func(r string) bool {
 		return u.refused[r] || r == "" || len(r) > 15 || strings.Trim(r, "0123456789") != ""
@@ -205,7 +207,7 @@ func (u *Upstream) rejects(recipients []string) bool {
 // RefuseConnections makes the upstream refuse all further connections.
 func (u *Upstream) RefuseConnections() { _ = u.server.Close() }
 
-// Heal ends all faults.
+// Heal ends the faults of Fail, FailAll and FailPlan.
 func (u *Upstream) Heal() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -263,7 +265,7 @@ func parseCall(r *http.Request) Call {
 	return c
 }
 
-// begin records a request and returns its answer.
+// begin records a request and returns the handler that answers it.
 func (u *Upstream) begin(c Call) http.HandlerFunc {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -307,7 +309,7 @@ func (u *Upstream) end() {
 	u.inFlight--
 }
 
-// Respond returns a handler that answers with a status, a body and headers, given as name, value pairs.
+// Respond returns a handler that answers with this status and body, and with headers, given as name, value pairs.
 func Respond(status int, body string, headers ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		for i := 0; i < len(headers); i += 2 {
@@ -329,8 +331,8 @@ func RespondAfter(d time.Duration, then http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// ListingsWithoutProof lists answers to a listing that do not prove that the plan is right: it may be of another
-// region, or another plan of the account.
+// ListingsWithoutProof contains, by name of a subtest, the answers to a listing of batches that do not prove that the
+// plan's configuration is right: the plan may be in another region, or be another plan of the account.
 var ListingsWithoutProof = map[string]http.HandlerFunc{
 	"empty":       Respond(200, `{"count":0,"page":0,"page_size":0,"batches":[]}`),
 	"no list":     Respond(200, `{}`),
