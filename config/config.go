@@ -162,7 +162,7 @@ type Store struct {
 	SizeLimit ByteSize `yaml:"size_limit" range:"0|1MiB..1024TiB"`
 }
 
-// The values of Store.Driver.
+// The values of Store.Driver, the key store.driver.
 const (
 	DriverBolt     = "bolt"
 	DriverPostgres = "postgres"
@@ -184,7 +184,7 @@ type Log struct {
 	Format string `yaml:"format"`
 }
 
-// The values of Log.Format.
+// The values of Log.Format, the key log.format.
 const (
 	FormatAuto = "auto"
 	FormatJSON = "json"

@@ -35,7 +35,7 @@ func Default() *Config {
 	}
 }
 
-// DefaultPlan returns the default values of an entry of plans.
+// DefaultPlan returns a Plan in which every value that has a default is set. It has no id and no credentials.
 func DefaultPlan() Plan {
 	backoff := relay.Backoff{}.WithDefaults()
 	return Plan{

@@ -18,9 +18,9 @@ const (
 )
 
 // Load reads the configuration from the file at path. If path is empty it uses the file named by $DLRLOOP_CONFIG, or
-// else config.yaml in the working directory if that exists. Variables in environ, which has the format of os.Environ,
-// override the file. Then Load reads the files that hold secrets. A path in the file is relative to the file's
-// directory, a path in a variable to the working directory. Every error is of type Problems.
+// else config.yaml in the working directory if that exists. Environment variables in environ, which has the format of
+// os.Environ, override the file. Then Load reads the files that hold secrets. A path in the file is relative to the
+// file's directory, a path in a variable to the working directory. Every error is of type Problems.
 func Load(path string, environ []string) (*Config, error) {
 	return newLoader(environ).load(path)
 }

@@ -9,7 +9,8 @@ import (
 
 // Problem is one error or warning about the configuration. Error formats it as one line without secrets.
 type Problem struct {
-	// The file with line and column, counted from 1 (0: unknown), or the environment variable.
+	// File, Line and Column are the place in the file, counted from 1; 0 means unknown. Variable is set instead if the
+	// value comes from an environment variable.
 	File         string
 	Line, Column int
 	Variable     string

@@ -26,7 +26,7 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(masked), nil }
 // LogValue returns *** for slog.
 func (Secret) LogValue() slog.Value { return slog.StringValue(masked) }
 
-// Reveal returns secrets in plain text. It returns nil if there are none.
+// Reveal returns secrets in plain text, in a new slice. It returns nil if secrets is empty.
 func Reveal(secrets []Secret) []string {
 	var texts []string
 	for _, s := range secrets {

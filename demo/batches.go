@@ -87,7 +87,7 @@ func (w *world) waitUntilIdle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, idleTimeout)
 	defer cancel()
 	for {
-		settled := w.sinch.Settled() // checked first: later callbacks could create pending tasks
+		settled := w.sinch.Settled() // read before the tasks: later callbacks could create pending tasks
 		pending, err := w.pending(ctx)
 		if err != nil {
 			return err

@@ -31,7 +31,7 @@ type printer struct {
 	mu      sync.Mutex
 	reports map[dlr.Status]int    // reports for the next line; guarded by mu
 	timer   *time.Timer           // prints that line; guarded by mu
-	final   map[string]dlr.Status // final status by batch id and number; guarded by mu
+	final   map[string]dlr.Status // final status by batch id and phone number; guarded by mu
 	failed  map[string]int        // failed feedback calls since the last success, by batch id; guarded by mu
 	last    map[string]time.Time  // time of the last line of a kind; guarded by mu
 	found   int                   // messages whose report was fetched from Sinch; guarded by mu

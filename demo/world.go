@@ -61,7 +61,7 @@ func newWorld(ctx context.Context, c Config, dir string, p *printer) (w *world, 
 	}
 	w.server, err = server.Start(ctx, w.config(secret), server.Options{
 		Version: c.Version,
-		Log:     slog.New(slog.DiscardHandler), // the printer prints the same facts
+		Log:     slog.New(slog.DiscardHandler), // the printer prints the same
 		Folded:  p.folded,
 	})
 	if err != nil {

@@ -5,7 +5,7 @@ import "sort"
 // Class is the network element or stage that a code comes from. The set is closed, since it labels metrics.
 type Class string
 
-// The classes.
+// The values of Class, as they appear in the label code_class of metrics.
 const (
 	ClassNone         Class = "none"          // no error, or an unknown one
 	ClassQueue        Class = "queue"         // accepted and on its way
@@ -22,7 +22,7 @@ const (
 	ClassOther        Class = "other"         // not documented
 )
 
-// Classes returns all classes.
+// Classes returns all values of Class. The caller owns the slice.
 func Classes() []Class {
 	return []Class{
 		ClassNone, ClassQueue, ClassREST, ClassRouting, ClassScreening, ClassInternal, ClassESME, ClassESMEExternal,
@@ -33,7 +33,7 @@ func Classes() []Class {
 // Permanence reports whether the same message to the same recipient may succeed later.
 type Permanence string
 
-// The values of Permanence.
+// The values of Permanence, from Sinch's list of codes.
 const (
 	Permanent Permanence = "permanent"
 	Temporary Permanence = "temporary"

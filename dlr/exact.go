@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// UnmarshalExact is json.Unmarshal with stricter member names: they are case-sensitive, and of several members with the
-// same name only the last counts, whatever its value. json.Unmarshal alone would also fill the field "status" from
-// "Status" and "\u017ftatus", and would merge objects of the same name.
+// UnmarshalExact is json.Unmarshal with stricter rules for member names: names are case-sensitive, and of several
+// members with the same name only the last counts, whatever its value. json.Unmarshal alone would also fill the field
+// "status" from "Status" and "\u017ftatus", and would merge objects of the same name.
 func UnmarshalExact(body []byte, into any) error { return exactDecoder{}.unmarshal(body, into) }
 
-// UnmarshalStrict is UnmarshalExact, but returns an error for a member that into does not have.
+// UnmarshalStrict decodes body like UnmarshalExact, but returns an error for a member that into does not have.
 func UnmarshalStrict(body []byte, into any) error {
 	return exactDecoder{strict: true}.unmarshal(body, into)
 }

@@ -6,9 +6,9 @@ import (
 	"unicode"
 )
 
-// Digits returns the form in which numbers are compared: without +, leading 00, white space, dashes, dots, slashes and
-// brackets, because Sinch writes the same recipient with and without them. Text that contains anything else is not a
-// number (for example a group id) and is returned unchanged. Digits is idempotent.
+// Digits returns the form of a phone number in which numbers are compared: without +, leading 00, white space, dashes,
+// dots, slashes and brackets, because Sinch writes the same recipient with and without them. Text that contains
+// anything else is not a number (for example a group id) and is returned unchanged. Digits is idempotent.
 func Digits(number string) string {
 	if bare := strings.TrimPrefix(number, "+"); isDigits(bare) && !strings.HasPrefix(bare, "00") {
 		return bare
@@ -26,8 +26,9 @@ func Digits(number string) string {
 // maxMSISDN is the maximum length of a number (ITU-T E.164), in digits.
 const maxMSISDN = 15
 
-// MSISDN returns the digits of a number in the form that Sinch accepts, and whether it has 1 to 15 digits; a short code
-// has. A masked number, a word and an alphanumeric sender are not numbers.
+// MSISDN returns the digits of a phone number in the form that Sinch accepts. ok is true if number has 1 to 15 digits
+// and nothing else but separators, so a short code is valid; a masked number, a word and an alphanumeric sender are
+// not.
 func MSISDN(number string) (digits string, ok bool) {
 	digits = Digits(number)
 	return digits, digits != "" && len(digits) <= maxMSISDN && isDigits(digits)
@@ -54,10 +55,10 @@ func isDigits(s string) bool {
 	return true
 }
 
-// Number is a recipient's number in its original spelling. It is masked when it is logged as a slog value.
+// Number is a recipient's phone number in its original spelling. log/slog prints a Number masked.
 type Number string
 
-// Digits returns the form in which numbers are compared.
+// Digits returns the digits of n, the form in which phone numbers are compared; see the function Digits.
 func (n Number) Digits() string { return Digits(string(n)) }
 
 // Masked returns the number with all but its first three and last two digits hidden, which is enough to recognize a

@@ -18,7 +18,7 @@ type Callback struct {
 // callbacks.
 type Reason string
 
-// The reasons.
+// The values of Reason, as the API shows them for quarantined callbacks.
 const (
 	NotJSON         Reason = "not_json"
 	NoType          Reason = "no_type"
@@ -31,7 +31,7 @@ const (
 	TooManyRecipients Reason = "too_many_recipients"
 )
 
-// Reasons returns all reasons.
+// Reasons returns all values of Reason. The caller owns the slice.
 func Reasons() []Reason {
 	return []Reason{NotJSON, NoType, UnknownType, NoBatchID, NoRecipient, NoStatus, TooManyStatuses, TooManyRecipients}
 }
@@ -40,7 +40,7 @@ func Reasons() []Reason {
 // the body is not JSON, the offending character, so it may be logged.
 type ParseError struct {
 	Reason Reason
-	Type   Type // as it came, at most 64 bytes of it; empty if there was none
+	Type   Type // as received, at most 64 bytes; empty if the body has no type
 	Err    error
 }
 
@@ -65,7 +65,7 @@ func (e *ParseError) Unwrap() error { return e.Err }
 // behind it. Sinch's own values are far shorter. A longer value counts as missing.
 const (
 	MaxBatchID = 255
-	MaxNumber  = 64 // of a recipient's number, as received
+	MaxNumber  = 64 // of a recipient's phone number, as received
 	maxType    = 64
 	maxStatus  = 64
 )

@@ -20,11 +20,11 @@ type Report struct {
 	Parts             int
 }
 
-// Entry is the part of a report about all recipients with the same status and code.
+// Entry is one entry of a Report: all recipients with the same status and code.
 type Entry struct {
 	State
 	Count      int      // number of messages; normally at least len(Recipients), but not checked
-	Recipients []string // original spelling, at most 64 bytes each; nil in a summary
+	Recipients []string // phone numbers in their original spelling, at most 64 bytes each; nil in a summary
 }
 
 // At returns when Sinch made the report. It is zero for a batch report, which has no time.
@@ -38,7 +38,7 @@ func (r *Report) At() time.Time {
 // Type is the member "type" of a callback, as received.
 type Type string
 
-// The documented types.
+// The documented types of callbacks: four of delivery reports, and three (MO) of inbound messages.
 const (
 	BatchSMS     Type = "delivery_report_sms"
 	BatchMMS     Type = "delivery_report_mms"
@@ -49,7 +49,7 @@ const (
 	MOMedia      Type = "mo_media"
 )
 
-// Types returns the documented types.
+// Types returns the documented types. The caller owns the slice.
 func Types() []Type {
 	return []Type{BatchSMS, BatchMMS, RecipientSMS, RecipientMMS, MOText, MOBinary, MOMedia}
 }

@@ -17,7 +17,8 @@ type State struct {
 	OperatorAt time.Time // the time in the carrier's delivery receipt
 }
 
-// Time returns the time that the state refers to: the operator's time if set, else Sinch's. It is zero if both are.
+// Time returns the time that the state refers to: the operator's time if set, else Sinch's. Time returns the zero time
+// if neither is set.
 func (s State) Time() time.Time {
 	if s.OperatorAt.IsZero() {
 		return s.At

@@ -126,8 +126,8 @@ func (s *Simulator) Run(ctx context.Context) error {
 	return nil
 }
 
-// Observe registers f to be called for each later entry. f is called from several goroutines, possibly at the same
-// time. f blocks the simulator, so f must return quickly; f may call methods of s.
+// Observe registers f to be called for each later entry of the ledger's feed. Several goroutines may call f at the same
+// time. The simulator waits for f, so f must return quickly; f may call methods of s.
 func (s *Simulator) Observe(f func(ledger.Entry)) { s.feed.Subscribe(f) }
 
 // SetCallbackURL replaces the default callback URL of a plan. Waiting and retried callbacks then go to the new URL;
@@ -160,8 +160,8 @@ func (s *Simulator) SetFault(f fault.Fault) error {
 // ClearFaults removes all faults added by SetFault. It closes the connections of calls that hang because of them.
 func (s *Simulator) ClearFaults() { s.faults.Clear() }
 
-// SetOutcome plans the outcome of messages that are sent to number from now on, in every plan. It returns an error for
-// an invalid number, for a negative code, and for Queued and Dispatched, which are not final.
+// SetOutcome plans the outcome of messages that are sent to the phone number from now on, in every plan. It returns an
+// error for an invalid number, for a negative code, and for Queued and Dispatched, which are not final.
 func (s *Simulator) SetOutcome(number string, o Outcome) error {
 	if err := s.batches.SetOutcome(number, o); err != nil {
 		return fmt.Errorf("simulator: %w", err)

@@ -40,7 +40,7 @@ func TestNewErrors(t *testing.T) {
 		"requests per second":        {Plans: []Plan{good}, RequestsPerSecond: -1},
 		"between 0 and 100000":       {Plans: []Plan{good}, RequestsPerSecond: math.NaN()},
 		"a sender must not be empty": {Plans: []Plan{{ID: "p", Token: "t", Originators: []string{""}}}},
-		"late: a share":              {Plans: []Plan{good}, Anomalies: Anomalies{Late: 1.5}},
+		"late: a probability":        {Plans: []Plan{good}, Anomalies: Anomalies{Late: 1.5}},
 		"late by and latency":        {Plans: []Plan{good}, Anomalies: Anomalies{LateBy: -1}},
 	} {
 		_, err := New(c)

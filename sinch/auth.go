@@ -51,8 +51,9 @@ func (c Config) credentials(client *http.Client) (credentials, error) {
 	}, nil
 }
 
-// CheckToken returns an error if t cannot be sent in an Authorization header, or contains something that was copied
-// along with it, such as quotation marks or "Bearer ". The error does not contain the token.
+// CheckToken checks the API token t of a service plan. It returns an error if t cannot be sent in an Authorization
+// header, or contains something that was copied along with the token, such as quotation marks or "Bearer ". The error
+// does not contain the token.
 func CheckToken(t Secret) error {
 	s := string(t)
 	switch {

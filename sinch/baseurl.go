@@ -38,9 +38,10 @@ func ParseURL(text string) (string, error) {
 	return strings.TrimRight(u.Scheme+"://"+u.Host+u.EscapedPath(), "/"), nil
 }
 
-// ParseBaseURL checks a base URL for the plan or project with this id and returns it without a trailing slash, ready
-// for /xms/v1 to be appended. Users often copy a whole address, so a trailing /xms/v1, with or without the id, is
-// removed. Any other URL with a path segment xms is an error, because it does not lead to the API.
+// ParseBaseURL checks the base URL text of the API. It returns the URL without a trailing slash, ready for /xms/v1 to
+// be appended. Pass the id of the service plan or project that the URL is for. Users often copy a whole address, so a
+// trailing /xms/v1, with or without the id, is removed. Any other URL with a path segment xms is an error, because it
+// does not lead to the API.
 func ParseBaseURL(text, id string) (string, error) {
 	base, err := ParseURL(text)
 	if err != nil {

@@ -9,12 +9,12 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// Batch is a batch as Sinch describes it. A zero field was absent or not readable. Times are UTC, truncated to the
-// millisecond.
+// Batch is a batch as Sinch returns it. A field is zero if its member was absent or could not be decoded. Times are
+// UTC, truncated to the millisecond.
 type Batch struct {
 	ID   string // opaque, case-sensitive
 	Type Type
-	// numbers and group ids as Sinch returns them: mostly bare digits, however they were sent
+	// phone numbers and group ids in the spelling of the answer: mostly bare digits, however they were sent
 	To              []string
 	From            string
 	Body            json.RawMessage // a string for text, base64 in a string for binary, an object for media
@@ -42,14 +42,14 @@ type Batch struct {
 	Unknown map[string]json.RawMessage
 }
 
-// Numbers returns the entries of To that are numbers of at most dlr.MaxNumber bytes, in their original spelling and
-// without duplicates. Use dlr.Digits to compare them.
+// Numbers returns the entries of To that are phone numbers of at most dlr.MaxNumber bytes, in their original spelling
+// and each once. Compare phone numbers with dlr.Digits. The caller owns the slice.
 func (b *Batch) Numbers() []string {
 	return b.entries(isNumber, dlr.Digits)
 }
 
-// Groups returns the number of different groups in To. An entry longer than a number counts as a group. Sinch does not
-// return the members of a group with the batch.
+// Groups returns the number of different groups in To. An entry that is longer than a phone number can be counts as a
+// group. Sinch does not return the members of a group with the batch.
 func (b *Batch) Groups() int {
 	groups := b.entries(func(entry string) bool { return !isNumber(entry) }, func(entry string) string { return entry })
 	return len(groups)
@@ -93,7 +93,8 @@ func ParseBatch(body []byte) (*Batch, error) {
 	return b, nil
 }
 
-// UnmarshalJSON decodes as tolerantly as ParseBatch.
+// UnmarshalJSON replaces b with the batch in body. Like ParseBatch it returns an error only if body is not a JSON
+// object.
 func (b *Batch) UnmarshalJSON(body []byte) error {
 	m, err := parseMembers(body)
 	if err != nil {

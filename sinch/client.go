@@ -24,7 +24,8 @@ type Config struct {
 	Token   Secret  // the service plan's API token
 	Project Project // set instead of Token
 
-	// Transport sends the requests. Nil means a transport of the client's own, which uses the proxy of the environment.
+	// Transport sends the requests. Nil means a transport of the client's own, which uses the proxy of the environment
+	// variables HTTP_PROXY, HTTPS_PROXY and NO_PROXY.
 	Transport http.RoundTripper
 	// Timeout limits one operation as a whole, including the fetch of a token. Zero means 10 s.
 	Timeout time.Duration
@@ -63,7 +64,7 @@ type Client struct {
 	userAgent   string
 }
 
-// New returns a Client. It makes no call. An error names the field that is wrong.
+// New returns a Client for c. It makes no call. An error names the field of c that is wrong or missing.
 func New(c Config) (*Client, error) {
 	base, err := c.base()
 	if err != nil {
@@ -113,7 +114,8 @@ func newTransport() *http.Transport {
 	}
 }
 
-// CheckRegion returns an error if Sinch has no such region, or none for a project's access key.
+// CheckRegion returns an error if Sinch has no such region. Pass project if calls use a project's access key, which
+// only some regions accept.
 func CheckRegion(region string, project bool) error {
 	switch region {
 	case "us", "eu":
@@ -175,7 +177,7 @@ func (c Config) origin() (string, error) {
 	return base, nil
 }
 
-// ErrID means that an id cannot be a path segment: it is empty, "." or "..". No call was made.
+// ErrID means that no call was made because an id is empty, "." or "..", which cannot be a segment of the URL's path.
 var ErrID = errors.New(`an id must not be empty, "." or ".."`)
 
 // escape returns an opaque id as one path segment. "." and ".." are errors: a server or proxy that normalises the path

@@ -11,8 +11,8 @@ import (
 
 // DryRunQuery selects the detail of a dry run.
 type DryRunQuery struct {
-	PerRecipient bool // include DryRun.PerRecipient
-	Recipients   int  // most recipients in PerRecipient, up to 1000; zero means 100, Sinch's default
+	PerRecipient bool // also return DryRun.PerRecipient
+	Recipients   int  // maximum length of DryRun.PerRecipient, up to 1000; zero means 100, Sinch's default
 }
 
 // DryRun is the result of a dry run: what sending the message would produce.
@@ -22,7 +22,7 @@ type DryRun struct {
 	PerRecipient []DryRunRecipient `json:"per_recipient,omitempty"`
 }
 
-// DryRunRecipient is the message as one recipient would get it.
+// DryRunRecipient is the message as one recipient would receive the text.
 type DryRunRecipient struct {
 	Recipient string `json:"recipient"`
 	Parts     int    `json:"number_of_parts"`
@@ -30,7 +30,8 @@ type DryRunRecipient struct {
 	Encoding  string `json:"encoding"` // text or unicode
 }
 
-// DryRun returns how many messages Sinch would send, without sending them. The call can be repeated.
+// DryRun returns how many messages Sinch would send for m, without sending any. It returns an *InvalidError if m or q
+// breaks a rule of Sinch's. The call can be repeated.
 func (c *Client) DryRun(ctx context.Context, m Message, q DryRunQuery) (*DryRun, error) {
 	query, err := q.values()
 	if err = firstError(validate(m), err); err != nil {

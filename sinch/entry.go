@@ -9,12 +9,13 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// EntryError reports that one entry of a list cannot be decoded. The list continues after it.
+// EntryError reports that one entry of a list, which Client.Batches or Client.Reports reads, cannot be decoded. The
+// list continues with the next entry.
 type EntryError struct {
 	Operation Operation
 	Page      int    // from 1
 	Index     int    // within the page, from 1
-	BatchID   string // the entry's batch, at most 64 characters; empty if the entry names none
+	BatchID   string // id of the batch in the entry, at most 64 characters; empty if the entry names none
 	Err       error
 }
 

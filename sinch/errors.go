@@ -14,10 +14,11 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// Operation names the operation that failed.
+// Operation is a call of Sinch's API. It appears in the text of every error and in Error.Operation.
 type Operation string
 
-// The operations.
+// The operations, one for each method of Client. FetchToken belongs to no method: every operation of a Client with a
+// Project fetches an OAuth2 token first if it has none.
 const (
 	SendBatch          Operation = "send batch"
 	DryRunBatch        Operation = "dry run"
@@ -30,7 +31,7 @@ const (
 	GetRecipientReport Operation = "get recipient delivery report"
 	ListReports        Operation = "list delivery reports"
 	SendFeedback       Operation = "send delivery feedback"
-	FetchToken         Operation = "fetch token" // of a project; part of every other operation
+	FetchToken         Operation = "fetch token"
 )
 
 // Error is an answer of Sinch that is not a success, or a success that cannot be decoded. Decide by HTTPStatus. The

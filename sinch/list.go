@@ -19,9 +19,9 @@ type BatchesQuery struct {
 	ClientReference string    // exact match; empty means any
 }
 
-// Batches lists batches, newest first, and fetches each page when the loop reaches it. Sinch keeps a batch for 14 days.
-// An *EntryError concerns one entry, and the list continues; any other error ends the list. A batch that is sent during
-// the loop may be missed.
+// Batches lists the batches that q selects, newest first, and fetches each page when the loop reaches that page. Sinch
+// keeps a batch for 14 days. An *EntryError concerns one entry, and the list continues; any other error ends the list.
+// A batch that is sent during the loop may be missed.
 func (c *Client) Batches(ctx context.Context, q BatchesQuery) iter.Seq2[*Batch, error] {
 	query := url.Values{}
 	err := firstError(
@@ -49,15 +49,15 @@ func parseListedBatch(raw json.RawMessage) (*Batch, string, error) {
 // ReportsQuery selects the recipient reports to list. The zero value selects the last 24 hours.
 type ReportsQuery struct {
 	PageSize        int          // entries per call, 1 to 100; zero means 100
-	Start           time.Time    // at or after; zero means 24 hours ago
-	End             time.Time    // before; zero means no limit
+	Start           time.Time    // reports made at or after; zero means 24 hours ago
+	End             time.Time    // reports made before; zero means no limit
 	Statuses        []dlr.Status // empty means any
 	Codes           []int        // empty means any
 	ClientReference string       // exact match; empty means any
 }
 
 // Reports lists the recipient reports of finished SMS and MMS messages of all batches, and fetches each page when the
-// loop reaches it. An *EntryError concerns one report, and the list continues; any other error ends the list.
+// loop reaches that page. An *EntryError concerns one report, and the list continues; any other error ends the list.
 func (c *Client) Reports(ctx context.Context, q ReportsQuery) iter.Seq2[Report, error] {
 	query := url.Values{}
 	err := firstError(

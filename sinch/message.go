@@ -5,24 +5,24 @@ import (
 	"time"
 )
 
-// Message is a message to up to 1000 numbers and groups: a *TextMessage, a *BinaryMessage or a *MediaMessage.
+// Message is a message to up to 1000 phone numbers and groups: a *TextMessage, a *BinaryMessage or a *MediaMessage.
 type Message interface {
 	// Type returns the value of the member "type".
 	Type() Type
-	// Common returns the options that all kinds of message have. Changing them changes the message.
+	// Common returns a pointer to the options that all kinds of message have, so the caller can change the message.
 	Common() *Options
-	// Validate returns an *InvalidError for the first rule of Sinch's that the message breaks, as far as it can be
-	// checked without Sinch. Send, DryRun and Replace call it first.
+	// Validate returns an *InvalidError for the first rule of Sinch's that the message breaks, among the rules that can
+	// be checked without Sinch. Send, DryRun and Replace call it first.
 	Validate() error
 	json.Marshaler
 
 	wire() wire
 }
 
-// Type is the kind of a message.
+// Type is the kind of a message, the member "type" of the API.
 type Type string
 
-// The types.
+// The values of Type. Each has a Go type: TextMessage, BinaryMessage and MediaMessage.
 const (
 	TypeText   Type = "mt_text"
 	TypeBinary Type = "mt_binary"
@@ -48,8 +48,8 @@ const (
 // Options are the members that all kinds of message have. To is required; From is required unless the plan has default
 // originators.
 type Options struct {
-	To              []string // 1 to 1000 numbers and group ids
-	From            string   // a number, a short code or an alphanumeric sender
+	To              []string // 1 to 1000 phone numbers and group ids
+	From            string   // a phone number, a short code or an alphanumeric sender
 	DeliveryReport  DeliveryReport
 	SendAt          time.Time // zero or past means at once
 	ExpireAt        time.Time // zero means 3 days after SendAt, which is also the maximum
@@ -61,7 +61,7 @@ type Options struct {
 	Unknown map[string]json.RawMessage
 }
 
-// Common returns o.
+// Common returns o itself, for Message.Common.
 func (o *Options) Common() *Options { return o }
 
 func (o *Options) validate() error {
@@ -90,8 +90,8 @@ func (o *Options) members(t Type) wire {
 	}
 }
 
-// Parameters replace ${key} in a message body: key, then recipient's number or "default", then value. A key has 1 to 16
-// of the characters A–Z a–z 0–9 . - _.
+// Parameters replace ${key} in a message body: key, then the recipient's phone number or "default", then value. A key
+// has 1 to 16 of the characters A–Z a–z 0–9 . - _.
 type Parameters map[string]map[string]string
 
 // ParseMessage decodes the body of a request that sends, dry-runs or replaces a batch. It is strict: bad JSON or a

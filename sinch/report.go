@@ -14,7 +14,7 @@ import (
 // ReportKind selects the detail of a batch report.
 type ReportKind string
 
-// The kinds of batch report.
+// The values of ReportKind, for the query parameter "type" of the API.
 const (
 	Summary ReportKind = "summary" // counts by status and code
 	Full    ReportKind = "full"    // with the recipients of each status and code
@@ -27,7 +27,7 @@ type ReportQuery struct {
 	Codes    []int        // empty means all
 }
 
-// Report is a delivery report with the bytes it was decoded from. If Sinch's answer has no member "type", Raw includes
+// Report is a delivery report with the JSON that Sinch answered. If Sinch's answer has no member "type", Raw includes
 // one, so that Raw can be decoded again.
 type Report struct {
 	*dlr.Report

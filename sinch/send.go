@@ -6,12 +6,12 @@ import (
 	"net/http"
 )
 
-// Send sends a batch. It makes one attempt, because Sinch cannot recognize a repetition: a second call creates a second
-// batch and sends every message again. If the outcome is unknown (a timeout, a cut connection, a 408 or 5xx, a success
-// that cannot be decoded), look for the batch with Batches and its ClientReference before sending again.
+// Send sends m as a new batch. It makes one attempt, because Sinch cannot recognize a repetition: a second call creates
+// a second batch and sends every message again. If the outcome is unknown (a timeout, a cut connection, a 408 or 5xx, a
+// success that cannot be decoded), look for the batch with Batches and its ClientReference before sending again.
 //
-// An *InvalidError means that no call was made. An *Error with another status from 400 to 499 means that Sinch did not
-// accept the batch.
+// Send made no call if it returns an *InvalidError. Sinch did not accept the batch if Send returns an *Error with a
+// status from 400 to 499 other than 408.
 func (c *Client) Send(ctx context.Context, m Message) (*Batch, error) {
 	if err := validate(m); err != nil {
 		return nil, failed(SendBatch, err)
@@ -25,8 +25,8 @@ func (c *Client) GetBatch(ctx context.Context, batchID string) (*Batch, error) {
 	return c.batchCall(ctx, call{operation: GetBatch, method: http.MethodGet}, batchID)
 }
 
-// Update changes the fields that are set in u, of a batch that is not dispatched yet. Once it is dispatched, Sinch
-// answers 403 with the code batch_already_dispatched.
+// Update changes a batch that is not dispatched yet, as u says, and returns the changed batch. For a dispatched batch
+// Sinch answers 403 with the code batch_already_dispatched.
 func (c *Client) Update(ctx context.Context, batchID string, u Update) (*Batch, error) {
 	if err := u.Validate(); err != nil {
 		return nil, failed(UpdateBatch, err)

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// Update lists the changes to a batch. A nil field stays unchanged.
+// Update lists the changes to a batch. A member whose field is nil or zero stays unchanged.
 type Update struct {
 	// Type is the kind of the batch's message. If it is empty, it follows from Binary, UDH or Media; without them Sinch
 	// assumes a text message.
 	Type             Type
-	ToAdd            []string // numbers and group ids
+	ToAdd            []string // phone numbers and group ids
 	ToRemove         []string
 	From             *string
 	Text             *string // body of a text message
@@ -46,8 +46,8 @@ func clearable() []string {
 	return []string{"callback_url", "delivery_report", "expire_at", "parameters", "send_at"}
 }
 
-// Validate returns an *InvalidError for the first rule of Sinch's that the update breaks, as far as it can be checked
-// without Sinch and the batch. Client.Update calls it first.
+// Validate returns an *InvalidError for the first rule of Sinch's that the update breaks. It does not know the batch,
+// so it skips rules that depend on the batch. Client.Update calls it first.
 func (u Update) Validate() error {
 	return firstError(
 		unknownRule("", u.Unknown),

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Anomalies sets the probability of each anomaly, per recipient, callback or call. 0 means the default given at the
-// field, 1 always, a negative value never. In addition, a batch of 16 or more recipients gets each anomaly that
-// applies to it for one recipient chosen by the seed, so that even a short run shows all of them.
+// Anomalies sets the probability of each anomaly, per recipient, callback or call. For every probability 0 means the
+// default given at the field, 1 always, a negative value never. In addition, a batch of 16 or more recipients gets each
+// anomaly that applies to it for one recipient chosen by the seed, so that even a short run shows all of them.
 type Anomalies struct {
 	Undelivered float64 // recipients whose final status is not Delivered; 0 means 0.08
 	Repeated    float64 // callbacks sent again after their acknowledgement; 0 means 0.03
@@ -51,6 +51,8 @@ var anomalyNames = [anomalyKinds]string{
 // certainFrom is the number of recipients from which a batch is certain to get each anomaly.
 const certainFrom = 16
 
+// Resolve returns a copy of a in which every default is set and negative probabilities are 0. Pass Config.Pace, from
+// which the default of LateBy follows. It returns an error if a probability is above 1, or a duration is negative.
 func (a Anomalies) Resolve(pace time.Duration) (Anomalies, error) {
 	for _, s := range []struct {
 		name     string
@@ -68,7 +70,7 @@ func (a Anomalies) Resolve(pace time.Duration) (Anomalies, error) {
 		{"upstream", &a.Upstream, 0.03},
 	} {
 		if *s.share > 1 {
-			return a, fmt.Errorf("anomalies: %s: a share must be at most 1, not %v", s.name, *s.share)
+			return a, fmt.Errorf("anomalies: %s: a probability must be at most 1, not %v", s.name, *s.share)
 		}
 		*s.share = max(0, cmp.Or(*s.share, s.fallback))
 	}
@@ -107,13 +109,13 @@ func (s *Store) chooseCertain(b *batch) {
 		return
 	}
 	b.certain = new([anomalyKinds]int32)
-	taken := map[int]bool{}
+	chosen := map[int]bool{}
 	for d := range anomalyKinds {
 		i := int(s.config.Random.Uint64("sure "+anomalyNames[d], b.subject(wholeBatch, 0)) % uint64(n))
-		for taken[i] {
+		for chosen[i] {
 			i = (i + 1) % n
 		}
-		taken[i] = true
+		chosen[i] = true
 		b.certain[d] = int32(i)
 	}
 }

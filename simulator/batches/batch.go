@@ -99,7 +99,7 @@ func (p *Plan) find(id string, now time.Time) (*batch, error) {
 // kept reports whether b can still be read.
 func (b *batch) kept(now time.Time) bool { return now.Sub(b.starts) <= retention }
 
-// Get returns a batch.
+// Get returns a batch. Pass the batch's id and the present time.
 func (p *Plan) Get(id string, now time.Time) (any, error) {
 	p.store.mu.Lock()
 	defer p.store.unlock()

@@ -52,8 +52,8 @@ var undeliveredOutcomes = []Outcome{
 	{Status: statusAborted, Code: 408},
 }
 
-// SetOutcome plans the outcome of messages that are sent to number from now on, in every plan. It returns an error for
-// an invalid number, for a negative code, and for Queued and Dispatched, which are not final.
+// SetOutcome plans the outcome of messages that are sent to the phone number from now on, in every plan. It returns an
+// error for an invalid number, for a negative code, and for Queued and Dispatched, which are not final.
 func (s *Store) SetOutcome(number string, o Outcome) error {
 	key, ok := xms.Digits(number)
 	if !ok {

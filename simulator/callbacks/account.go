@@ -95,21 +95,21 @@ func (a *Account) next(now time.Time) *callback {
 
 // queue is a first-in, first-out queue that reuses its memory once it has been emptied.
 type queue[T any] struct {
-	items []T
-	taken int
+	items   []T
+	removed int
 }
 
-func (q *queue[T]) len() int { return len(q.items) - q.taken }
+func (q *queue[T]) len() int { return len(q.items) - q.removed }
 
 func (q *queue[T]) push(item T) { q.items = append(q.items, item) }
 
 func (q *queue[T]) pop() T {
 	var zero T
-	item := q.items[q.taken]
-	q.items[q.taken] = zero
-	q.taken++
-	if q.taken == len(q.items) {
-		q.items, q.taken = q.items[:0], 0
+	item := q.items[q.removed]
+	q.items[q.removed] = zero
+	q.removed++
+	if q.removed == len(q.items) {
+		q.items, q.removed = q.items[:0], 0
 	}
 	return item
 }

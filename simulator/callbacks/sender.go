@@ -46,7 +46,7 @@ type work struct {
 	target   *target
 }
 
-// Counts counts callbacks.
+// Counts holds the numbers of callbacks of a Sender, by result.
 type Counts struct {
 	Callbacks    int
 	Acknowledged int
@@ -60,7 +60,7 @@ type Counts struct {
 // New returns a Sender. It sends nothing until Run.
 func New(c Config) *Sender { return &Sender{config: c, schedule: schedule.NewQueue[work]()} }
 
-// NewAccount adds an account.
+// NewAccount adds the account of one plan and returns it. The Account sends to the URL in c until SetURL replaces it.
 func (s *Sender) NewAccount(c AccountConfig) *Account {
 	a := &Account{config: c, sender: s, targets: map[string]*target{}}
 	a.home = &target{account: a, url: c.URL}
@@ -73,8 +73,8 @@ func (s *Sender) NewAccount(c AccountConfig) *Account {
 // Send records a callback and schedules its first attempt at due. url is the callback_url of the batch; an empty url
 // means the default URL of a at the time of each attempt. If lost, the callback is recorded and never sent.
 //
-// Send adds the entries to the feed; if an anomaly has delayed the callback, pass the entry kind of that anomaly, else
-// "". Send does not flush the feed, so the caller may hold locks.
+// If an anomaly has delayed the callback, pass the entry kind of that anomaly, else "". Send adds its entries to the
+// feed, but does not flush the feed, so the caller may hold locks.
 func (s *Sender) Send(a *Account, url string, m Message, due time.Time, lost bool, anomaly ledger.EntryKind) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

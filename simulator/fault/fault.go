@@ -12,10 +12,10 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// Kind is how a call fails.
+// Kind is how a Fault makes an API call fail.
 type Kind string
 
-// Values of Kind.
+// The values of Kind, as the control listener's route /control/faults takes them.
 const (
 	Latency         Kind = "latency"           // handled after Latency, unless the caller disconnects before
 	Status          Kind = "status"            // not handled; answered with Status

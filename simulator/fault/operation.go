@@ -3,7 +3,7 @@ package fault
 // Operation is the kind of an API call. A Fault selects calls by their operation.
 type Operation string
 
-// The operations of the API.
+// The operations of the API that the simulator serves, each with its route.
 const (
 	OpSend     Operation = "send"     // POST …/batches
 	OpDryRun   Operation = "dry_run"  // POST …/batches/dry_run

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Set holds the faults that were added and not cleared. The zero Set is empty. All methods are safe for concurrent use.
+// Set holds every Fault that was added and not cleared. The zero Set is empty. All methods are safe for concurrent use.
 type Set struct {
 	mu     sync.Mutex // guards faults and everything they point to
 	faults []*added   // oldest first
@@ -101,7 +101,8 @@ func (f *added) matches(c Call) bool {
 		(f.BatchID == "" || f.BatchID == c.BatchID)
 }
 
-// Delay blocks for Latency if the kind of h is Latency. It returns false if ctx, the context of the call, ends before.
+// Delay blocks for h.Latency if the kind of h is Latency, else it returns true at once. Pass the context of the call.
+// It returns false if ctx ends before the delay does.
 func (h Hit) Delay(ctx context.Context) bool {
 	if h.Latency == 0 || h.Kind.hangs() {
 		return true
@@ -116,7 +117,8 @@ func (h Hit) Delay(ctx context.Context) bool {
 	}
 }
 
-// Hang blocks, if h is a hang, until ctx, the context of the call, ends, Latency has passed or the Set is cleared.
+// Hang blocks if h is a hang, until ctx ends, h.Latency has passed or the Set is cleared; else it returns at once. Pass
+// the context of the call.
 func (h Hit) Hang(ctx context.Context) {
 	if !h.Kind.hangs() {
 		return

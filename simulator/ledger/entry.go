@@ -7,10 +7,11 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/fault"
 )
 
-// EntryKind is the kind of an Entry.
+// EntryKind says what happened in the simulator. It is the Kind of an Entry.
 type EntryKind string
 
-// The kinds of an Entry.
+// The values of EntryKind. Entries of kind batch_… and feedback_… follow an API call of the customer, those of kind
+// callback_… a callback to the customer.
 const (
 	BatchSent         EntryKind = "batch_sent"
 	BatchUpdated      EntryKind = "batch_updated"
@@ -26,7 +27,8 @@ const (
 	FaultInjected     EntryKind = "fault_injected"
 )
 
-// Entry is passed to observers. Members that do not apply are zero.
+// Entry is one thing that happened in the simulator, passed to the observers of a Feed. Fields that do not apply to its
+// Kind are zero.
 type Entry struct {
 	At        time.Time
 	Kind      EntryKind
@@ -46,22 +48,23 @@ type Entry struct {
 	Applied   bool // the feedback took effect, whatever the answer
 }
 
-// Feed passes entries to observers. The zero Feed has no observers. All methods are safe for concurrent use.
+// Feed passes each Entry to observers. The zero Feed has no observers. All methods are safe for concurrent use.
 type Feed struct {
 	mu        sync.Mutex // guards the fields below
 	observers []func(Entry)
 	queue     []Entry
 }
 
-// Subscribe registers f to be called for each later entry. f is called from several goroutines, possibly at the same
-// time.
+// Subscribe registers observe to be called for each later entry. Flush calls observe on the goroutine of its caller, so
+// several calls may run at the same time.
 func (f *Feed) Subscribe(observe func(Entry)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.observers = append(f.observers, observe)
 }
 
-// Add queues entries until Flush, with the present time. It calls no observer, so the caller may hold locks.
+// Add queues entries until Flush and sets their At to the present time. It calls no observer, so the caller may hold
+// locks.
 func (f *Feed) Add(entries ...Entry) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

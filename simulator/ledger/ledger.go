@@ -57,10 +57,10 @@ type Attempt struct {
 	Failure string    `json:"failure,omitempty"`
 }
 
-// Result is the result of a callback.
+// Result is how far a callback has come, over all its attempts.
 type Result string
 
-// The results of a callback.
+// The values of Result. Only a Pending callback can still get another Result.
 const (
 	Pending      Result = "pending"      // will be sent or retried
 	Acknowledged Result = "acknowledged" // answered 2xx at least once

@@ -11,7 +11,7 @@ import (
 // time or on the order of decisions. Pass a purpose that no other kind of decision has.
 type Source struct{ seed uint64 }
 
-// New returns the Source with a seed.
+// New returns the Source for seed. Sources with the same seed make the same decisions.
 func New(seed uint64) Source { return Source{seed} }
 
 // Subject identifies what a decision is about. Leave fields that do not apply zero.
@@ -22,7 +22,7 @@ type Subject struct {
 	Turn      int    // separates several decisions with the same purpose: a stage, an attempt or a call
 }
 
-// Uint64 returns a number between 0 and 2^64-1.
+// Uint64 returns a uniformly distributed number between 0 and 2^64-1 for the decision.
 func (s Source) Uint64(purpose string, of Subject) uint64 {
 	h := mix(s.seed)
 	h = absorb(h, purpose)
@@ -32,7 +32,7 @@ func (s Source) Uint64(purpose string, of Subject) uint64 {
 	return mix(h ^ uint64(of.Turn))
 }
 
-// Float64 returns a number from 0 up to, not including, 1.
+// Float64 returns a uniformly distributed number from 0 up to, not including, 1 for the decision.
 func (s Source) Float64(purpose string, of Subject) float64 {
 	return float64(s.Uint64(purpose, of)>>11) / (1 << 53)
 }

@@ -16,7 +16,7 @@ type Queue[T any] struct {
 // NewQueue returns an empty Queue.
 func NewQueue[T any]() *Queue[T] { return &Queue[T]{wake: make(chan struct{}, 1)} }
 
-// Add adds work that is due at a time. If the work is now the earliest, Add wakes Run.
+// Add adds work to be executed at the time due. If the work is now the earliest, Add wakes Run.
 func (q *Queue[T]) Add(due time.Time, work T) {
 	q.sequence++
 	heap.Push(&q.entries, entry[T]{due, q.sequence, work})
@@ -37,7 +37,7 @@ func (q *Queue[T]) Due(now time.Time) (work T, due time.Time, ok bool) {
 	return e.work, e.due, true
 }
 
-// Wait returns the time from now until the earliest work is due: 0 if it is overdue, and an hour if q is empty.
+// Wait returns the time from now until the earliest work is due: 0 if its time has passed, and an hour if q is empty.
 func (q *Queue[T]) Wait(now time.Time) time.Duration {
 	if len(q.entries) == 0 {
 		return time.Hour

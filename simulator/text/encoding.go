@@ -5,7 +5,7 @@ import (
 	"unicode/utf16"
 )
 
-// Encoding is the encoding of a text and how much text one SMS holds in that encoding.
+// Encoding is the character encoding of a text. It decides how much text one SMS holds.
 type Encoding struct {
 	ReportName string // in recipient reports: GSM or UNICODE
 	DryRunName string // in the answer to a dry run: text or unicode

@@ -16,7 +16,7 @@ type Template struct {
 	values Values
 }
 
-// Limits says how a text is fitted into SMS.
+// Limits sets how a text is fitted into one or several SMS.
 type Limits struct {
 	OnePart  bool // the message counts as one part, whatever its length; for binary and media messages
 	Truncate bool // a text that is longer than one part is cut; ignored if OnePart is set
@@ -44,7 +44,7 @@ func New(text string, values Values, limits Limits) Template {
 // SameForAll reports whether every number gets the same text.
 func (t Template) SameForAll() bool { return t.same != nil }
 
-// For returns the text for a number. Pass the digits of the number.
+// For returns the text for one recipient. Pass the digits of the recipient's phone number.
 func (t Template) For(number string) Rendered {
 	if t.same != nil {
 		return *t.same

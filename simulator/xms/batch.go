@@ -6,7 +6,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/text"
 )
 
-// The types of a batch.
+// The values of the member type of a batch: text, bytes and MMS.
 const (
 	TypeText   = "mt_text"
 	TypeBinary = "mt_binary"
@@ -16,7 +16,7 @@ const (
 // ReportKind is the delivery_report member of a batch. It decides which reports are called back.
 type ReportKind string
 
-// The kinds of delivery reports.
+// The values of ReportKind; the documentation of package simulator lists the callbacks of each.
 const (
 	ReportNone              ReportKind = "none"
 	ReportSummary           ReportKind = "summary"
@@ -59,7 +59,7 @@ func ReadBatch(body []byte) (Batch, error) {
 	return b, b.check()
 }
 
-// Kind returns the kind of delivery report of a checked batch.
+// Kind returns the kind of delivery report of b, a batch that ReadBatch or Update.ApplyTo returned.
 func (b *Batch) Kind() ReportKind { return ReportKind(*b.DeliveryReport) }
 
 // OwnCallbackURL returns the batch's callback_url, or "" if the batch has none.
@@ -73,8 +73,8 @@ func (b *Batch) OwnCallbackURL() string {
 // WantsFeedback reports whether delivery feedback is enabled.
 func (b *Batch) WantsFeedback() bool { return b.FeedbackEnabled != nil && *b.FeedbackEnabled }
 
-// ReportType returns the type member of the reports of a checked batch. Pass "" for a batch report and "recipient_"
-// for a recipient report.
+// ReportType returns the type member of the reports of b, a batch that ReadBatch or Update.ApplyTo returned. Pass ""
+// for a batch report and "recipient_" for a recipient report.
 func (b *Batch) ReportType(prefix string) string {
 	if *b.Type == TypeMedia {
 		return prefix + "delivery_report_mms"
@@ -82,7 +82,7 @@ func (b *Batch) ReportType(prefix string) string {
 	return prefix + "delivery_report_sms"
 }
 
-// Template returns the text of a checked batch.
+// Template returns the text of b, a batch that ReadBatch or Update.ApplyTo returned.
 func (b *Batch) Template() text.Template {
 	limits := text.Limits{OnePart: *b.Type != TypeText, Truncate: b.TruncateConcat != nil && *b.TruncateConcat}
 	if *b.Type == TypeMedia {

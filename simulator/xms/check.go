@@ -19,10 +19,10 @@ const (
 	maxValue     = 160 // maximum characters in a parameter's value
 )
 
-// CallbackURLRule completes a sentence about a callback URL that IsCallbackURL refuses.
+// CallbackURLRule ends the text of an error about a callback URL that IsCallbackURL refuses.
 const CallbackURLRule = "must be an absolute http or https URL of at most 2048 characters"
 
-// IsCallbackURL reports whether s satisfies CallbackURLRule.
+// IsCallbackURL reports whether s is an absolute http or https URL of at most 2048 characters.
 func IsCallbackURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && len(s) <= 2048 && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
