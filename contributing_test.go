@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestContributingNamesExist checks that each file in the tables of CONTRIBUTING.md ("Where to change what" and those of
-// a report's and a send's path) declares the names that the tables give for it.
+// TestContributingNamesExist checks that each file in the tables of CONTRIBUTING.md ("Where to change what" and those
+// of a report's and a send's path) declares the names that the tables give for it.
 func TestContributingNamesExist(t *testing.T) {
 	page, err := os.ReadFile("CONTRIBUTING.md")
 	require.NoError(t, err)

@@ -47,7 +47,7 @@ func TestTheNumberOfNumbersIsBounded(t *testing.T) {
 		to[i] = fmt.Sprintf(`"4477%08d"`, i)
 	}
 	info := Of(parsed(t, `{"id":"b","to":["G",`+strings.Join(to, ",")+`]}`), store.FromPoll)
-	require.Equal(t, 1<<16, len(info.Numbers))
+	require.Len(t, info.Numbers, 1<<16)
 	require.Equal(t, 100_001, info.Recipients, "but all recipients count")
 	require.Equal(t, 1, info.Groups)
 }

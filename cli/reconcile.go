@@ -139,7 +139,10 @@ func (r reconcileResult) print(w io.Writer, since time.Time) error {
 		d.add("in", strings.Join(r.waitResult.In, " "))
 	}
 	if r.waitResult.NotFetched > 0 {
-		d.add("not fetched yet", strconv.Itoa(r.waitResult.NotFetched)+" of these batches; dlrloop continues in the background")
+		d.add(
+			"not fetched yet",
+			strconv.Itoa(r.waitResult.NotFetched)+" of these batches; dlrloop continues in the background",
+		)
 	}
 	return d.print(w)
 }

@@ -123,7 +123,8 @@ func sinchReads() []panel {
 		{
 			title: "Batches looked up", unit: units.RequestsPerSecond,
 			description: "Batches looked up at Sinch per second to find out whether feedback is enabled: found, " +
-				"unknown to Sinch, unknown_plan (Sinch does not know the plan) or failed. Batches sent through the gateway need no lookup.",
+				"unknown to Sinch, unknown_plan (Sinch does not know the plan) or failed. " +
+				"Batches sent through the gateway need no lookup.",
 			colors: results().of("found", "unknown", "unknown_plan", "failed", "other"),
 			queries: []query{{
 				expr:   `sum by (result) (rate(dlrloop_batch_lookups_total{<plan>}[$__rate_interval]))`,

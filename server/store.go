@@ -47,7 +47,10 @@ func policyOf(p config.Plan) store.Policy {
 	policy := store.Policy{On: p.Feedback.On, Coalesce: time.Duration(p.Feedback.Coalesce)}
 	policy.MaxWait = max(time.Duration(p.Feedback.Backoff.Cap), store.MaxRetryAfter)
 	if p.Callable() {
-		policy.MissingReports = store.MissingReports{Silence: time.Duration(p.Reconcile.Silence), Grace: time.Duration(p.Reconcile.Grace)}
+		policy.MissingReports = store.MissingReports{
+			Silence: time.Duration(p.Reconcile.Silence),
+			Grace:   time.Duration(p.Reconcile.Grace),
+		}
 	}
 	return policy
 }

@@ -20,9 +20,10 @@ func LeaderLeases() []string { return []string{LeaseReconcile, LeaseRetention} }
 // may do. Set the exported members, then call Held before each step of the work. A LeaderLease is safe for concurrent
 // use and must not be copied.
 type LeaderLease struct {
-	Store    Store
-	Name     string        // LeaseReconcile or LeaseRetention
-	Duration time.Duration // how long an acquired lease lasts; another replica can acquire it after this time at the latest
+	Store Store
+	Name  string // LeaseReconcile or LeaseRetention
+	// Duration is how long an acquired lease lasts. Another replica can acquire it after this time at the latest.
+	Duration time.Duration
 
 	mu       sync.Mutex
 	calledAt time.Time // when Store.AcquireLease was last called; zero after an error. Guarded by mu

@@ -28,7 +28,9 @@ func TestEffects(t *testing.T) {
 		"none": {nil, []Effect{}},
 		"one":  {[]RecipientReport{report(dlr.Delivered, 0, at(0))}, []Effect{Holds}},
 		"in order": {
-			[]RecipientReport{report(dlr.Queued, 400, at(0)), report(dlr.Dispatched, 401, at(1)), report(dlr.Delivered, 0, at(2))},
+			[]RecipientReport{
+				report(dlr.Queued, 400, at(0)), report(dlr.Dispatched, 401, at(1)), report(dlr.Delivered, 0, at(2)),
+			},
 			[]Effect{Superseded, Superseded, Holds},
 		},
 		"late intermediate": {
@@ -159,14 +161,22 @@ func TestTimeTooFarAfterTheArrivalIsReplaced(t *testing.T) {
 		reports []RecipientReport
 		want    []Effect
 	}{
-		"Sinch's time":    {[]RecipientReport{came(dlr.Failed, at(6*hour), no, at(0)), delivered}, []Effect{Superseded, Holds}},
-		"operator's time": {[]RecipientReport{came(dlr.Failed, at(0), at(6*hour), at(0)), delivered}, []Effect{Superseded, Holds}},
-		"both ahead":      {[]RecipientReport{came(dlr.Failed, at(9*hour), at(9*hour), at(0)), delivered}, []Effect{Superseded, Holds}},
+		"Sinch's time": {
+			[]RecipientReport{came(dlr.Failed, at(6*hour), no, at(0)), delivered}, []Effect{Superseded, Holds},
+		},
+		"operator's time": {
+			[]RecipientReport{came(dlr.Failed, at(0), at(6*hour), at(0)), delivered}, []Effect{Superseded, Holds},
+		},
+		"both ahead": {
+			[]RecipientReport{came(dlr.Failed, at(9*hour), at(9*hour), at(0)), delivered}, []Effect{Superseded, Holds},
+		},
 		"two reports ahead": {
 			[]RecipientReport{came(dlr.Failed, at(9*hour), no, at(0)), came(dlr.Expired, at(6*hour), no, at(1))},
 			[]Effect{Superseded, Holds},
 		},
-		"the later report ahead": {[]RecipientReport{delivered, came(dlr.Failed, at(6*hour), no, at(20))}, []Effect{Superseded, Holds}},
+		"the later report ahead": {
+			[]RecipientReport{delivered, came(dlr.Failed, at(6*hour), no, at(20))}, []Effect{Superseded, Holds},
+		},
 		"the year 9999": {
 			[]RecipientReport{came(dlr.Failed, time.UnixMilli(253402300799999).UTC(), no, at(0)), delivered},
 			[]Effect{Superseded, Holds},

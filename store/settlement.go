@@ -31,8 +31,8 @@ func (s Settlement) Names() int { return len(s.Recipients) }
 // Named returns Recipients as list 0, and false for every other list.
 func (s Settlement) Named(i int) ([]string, bool) { return onlyList(i, s.Recipients) }
 
-// Restrict returns s itself, whatever the range: a settlement names at most MaxRecipients, and how many it names decides
-// when the task is due.
+// Restrict returns s itself, whatever the range: a settlement names at most MaxRecipients, and how many it names
+// decides when the task is due.
 func (s Settlement) Restrict(_, _ int) Entry { return s }
 
 // RawBytes returns nil: a settlement carries no received body.

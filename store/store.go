@@ -229,8 +229,8 @@ type PlanGauges struct {
 }
 
 // Observer holds functions that a store calls when it has done something, such as a commit. The store calls them from
-// its own goroutines and waits: a function must return quickly, must not call the store, and must be safe for concurrent
-// use. Each member may be nil.
+// its own goroutines and waits: a function must return quickly, must not call the store, and must be safe for
+// concurrent use. Each member may be nil.
 type Observer struct {
 	// Committed is called after each attempt to make a group of arrivals durable, with the size of the group in arrivals
 	// and bytes, how long the attempt took, and its error or nil.

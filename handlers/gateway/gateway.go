@@ -96,8 +96,10 @@ type servedPlan struct {
 
 // ErrOpenToken is the error of New for a plan with a Client but a Config without credentials: everybody could send
 // messages with the plan's own token.
-var ErrOpenToken = errors.New("plan lets everyone who reaches the gateway, even from this machine, send at your cost; " +
-	"set private.credentials, which callers then need, or gateway: {token: caller}")
+var ErrOpenToken = errors.New(
+	"plan lets everyone who reaches the gateway, even from this machine, send at your cost; " +
+		"set private.credentials, which callers then need, or gateway: {token: caller}",
+)
 
 // New returns the gateway. It records batches and confirmations in s. The error wraps ErrOpenToken if c would let
 // anybody send messages at the plan owner's cost. Call Drain before s is closed.

@@ -23,7 +23,10 @@ func policies(plan string) store.Policy {
 	if plan == "off" {
 		return store.Policy{On: store.OnOff}
 	}
-	return store.Policy{Coalesce: 700 * time.Millisecond, MissingReports: store.MissingReports{Silence: time.Minute, Grace: time.Minute}}
+	return store.Policy{
+		Coalesce:       700 * time.Millisecond,
+		MissingReports: store.MissingReports{Silence: time.Minute, Grace: time.Minute},
+	}
 }
 
 // unusual holds unusual batch ids.
@@ -183,9 +186,15 @@ func (h *history) claim(plan string, limit int) []store.Claim {
 func (h *history) relay(plan string) {
 	for i, c := range h.claim(plan, 4) {
 		s := store.Settlement{
-			BatchID: c.Key.BatchID, Lease: c.Lease, Recipients: c.Recipients, WholeBatch: c.WholeBatch,
-			Outcome: []store.Outcome{store.OutcomeAccepted, store.OutcomeDead, store.OutcomeRetry}[i%3], Reason: store.ReasonRejected,
-			Detail: "400 no\x00thing", Due: h.now.Add(time.Minute), FullReportFetched: i%2 == 0,
+			BatchID:           c.Key.BatchID,
+			Lease:             c.Lease,
+			Recipients:        c.Recipients,
+			WholeBatch:        c.WholeBatch,
+			Outcome:           []store.Outcome{store.OutcomeAccepted, store.OutcomeDead, store.OutcomeRetry}[i%3],
+			Reason:            store.ReasonRejected,
+			Detail:            "400 no\x00thing",
+			Due:               h.now.Add(time.Minute),
+			FullReportFetched: i%2 == 0,
 		}
 		if len(s.Recipients) > 1 {
 			s.Recipients = s.Recipients[:len(s.Recipients)-1]

@@ -183,7 +183,12 @@ type MismatchError struct {
 
 func (e MismatchError) Error() string {
 	if e.Source.Count != e.Destination.Count {
-		return fmt.Sprintf("verify: %s: the source has %d entries, the destination %d", e.Kind, e.Source.Count, e.Destination.Count)
+		return fmt.Sprintf(
+			"verify: %s: the source has %d entries, the destination %d",
+			e.Kind,
+			e.Source.Count,
+			e.Destination.Count,
+		)
 	}
 	return fmt.Sprintf("verify: %s: source and destination both have %d entries, but they differ", e.Kind, e.Source.Count)
 }

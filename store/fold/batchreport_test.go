@@ -194,5 +194,10 @@ func TestBatchKeepsALimitedNumberOfReports(t *testing.T) {
 	require.Equal(t, 2*maxReports-1, l.batch.Total)
 	require.Equal(t, 1, l.fold(arrives(999, whole(2*maxReports-1, entry(dlr.Dispatched, 401, 2*maxReports-1)))).Duplicates)
 	l.fold(arrives(1000, whole(0, entry(dlr.Dispatched, 401, 0))))
-	require.Equal(t, 2*maxReports-1, l.messages()[kind{dlr.Dispatched, 401}], "the repeat of a dropped report adds nothing")
+	require.Equal(
+		t,
+		2*maxReports-1,
+		l.messages()[kind{dlr.Dispatched, 401}],
+		"the repeat of a dropped report adds nothing",
+	)
 }

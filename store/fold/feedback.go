@@ -8,9 +8,9 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// settle applies the result of a feedback attempt. OutcomeAccepted is applied even after the lease ended or the task was
-// deleted; the other outcomes change only an existing task. FullReportFetched clears NeedsFullReport unless the outcome
-// is OutcomeDead.
+// settle applies the result of a feedback attempt. OutcomeAccepted is applied even after the lease ended or the task
+// was deleted; the other outcomes change only an existing task. FullReportFetched clears NeedsFullReport unless the
+// outcome is OutcomeDead.
 func (f *folding) settle(n store.Settlement, at time.Time) {
 	b := f.batch
 	f.changes.Settled = append(f.changes.Settled, n.Lease)

@@ -48,9 +48,9 @@ func Touches(a store.Arrival, each func(digits string)) {
 	}
 }
 
-// Fold applies arrivals of one batch to rows, in place and in the given order, and returns what changed. Pass the policy
-// of the batch's plan. The result depends only on the arguments. Only Fold decides what is a duplicate, which state
-// wins, what is counted and which feedback is owed.
+// Fold applies arrivals of one batch to rows, in place and in the given order, and returns what changed. Pass the
+// policy of the batch's plan. The result depends only on the arguments. Only Fold decides what is a duplicate, which
+// state wins, what is counted and which feedback is owed.
 func Fold(rows *Rows, arrivals []store.Arrival, p store.Policy) store.Changes {
 	f := folding{rows: rows, batch: rows.Batch, policy: p}
 	b := rows.Batch
@@ -101,8 +101,8 @@ func (f *folding) apply(a store.Arrival) {
 	f.scheduleFetch(a)
 }
 
-// replaceInfo replaces the batch info unless the known one has a later ModifiedAt. It ignores a known ModifiedAt that is
-// more than MaxAhead after the arrival of n, because it comes from a wrong clock.
+// replaceInfo replaces the batch info unless the known one has a later ModifiedAt. It ignores a known ModifiedAt that
+// is more than MaxAhead after the arrival of n, because it comes from a wrong clock.
 func (f *folding) replaceInfo(n store.BatchInfo, at time.Time) {
 	b := f.batch
 	if n.Unknown {

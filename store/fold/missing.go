@@ -35,7 +35,8 @@ func (f *folding) scheduleFetch(a store.Arrival) {
 	}
 }
 
-// advanceFetch makes the next fetch due earlier if new batch info has earlier times. Batch info never postpones a fetch.
+// advanceFetch makes the next fetch due earlier if new batch info has earlier times. Batch info never postpones a
+// fetch.
 func (f *folding) advanceFetch(at time.Time) {
 	b := f.batch
 	if due := nextFetch(b, f.policy.MissingReports, b.Fetch.Attempts, at); due.Before(b.Fetch.Due) {

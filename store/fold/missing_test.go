@@ -12,7 +12,10 @@ import (
 
 // fetching is a policy that fetches missing reports after a silence of one minute, with a grace of 30 seconds. In
 // these tests a batch is valid until second 10 000.
-var fetching = store.Policy{On: store.OnOff, MissingReports: store.MissingReports{Silence: time.Minute, Grace: 30 * time.Second}}
+var fetching = store.Policy{
+	On:             store.OnOff,
+	MissingReports: store.MissingReports{Silence: time.Minute, Grace: 30 * time.Second},
+}
 
 // sends returns the info of a batch sent to n numbers at second 0.
 func sends(n int) store.BatchInfo {
@@ -87,7 +90,9 @@ func TestWhichBatchesHaveMissingReports(t *testing.T) {
 		"total over to, all final": {[]store.Entry{sends(2), whole(3, entry(dlr.Delivered, 0, 3))}, false, 0},
 		"total under to":           {[]store.Entry{sends(2), whole(1, entry(dlr.Delivered, 0, 1))}, true, 1},
 		"empty report":             {[]store.Entry{sends(2), whole(0)}, true, 2},
-		"group":                    {[]store.Entry{sent(func(f *store.BatchInfo) { f.Recipients, f.Groups = 1, 1 })}, true, 0},
+		"group": {
+			[]store.Entry{sent(func(f *store.BatchInfo) { f.Recipients, f.Groups = 1, 1 })}, true, 0,
+		},
 		"group and numbers": {
 			[]store.Entry{sent(func(f *store.BatchInfo) { f.Recipients, f.Groups = 3, 1 }), delivered, expired},
 			true, 0,
@@ -151,7 +156,9 @@ func TestWhenABatchIsFirstFetched(t *testing.T) {
 		"expires before its send_at": {func(f *store.BatchInfo) { f.SendAt, f.ExpireAt = at(5000), at(10) }, 0, 5060},
 		"known after its end":        {func(f *store.BatchInfo) { f.ExpireAt = at(20) }, 100, 160},
 		"known at its end":           {func(f *store.BatchInfo) { f.ExpireAt = at(20) }, 50, 110},
-		"no times":                   {func(f *store.BatchInfo) { f.CreatedAt, f.ExpireAt = time.Time{}, time.Time{} }, 0, 60},
+		"no times": {
+			func(f *store.BatchInfo) { f.CreatedAt, f.ExpireAt = time.Time{}, time.Time{} }, 0, 60,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := sends(2)
@@ -189,7 +196,9 @@ func TestLastCheckOfABatch(t *testing.T) {
 		"expire_at":             {func(*store.BatchInfo) {}, 10_030},
 		"72 h after created_at": {func(f *store.BatchInfo) { f.ExpireAt = time.Time{} }, threeDays + 30},
 		"72 h, not expire_at":   {func(f *store.BatchInfo) { f.ExpireAt = at(10 * threeDays) }, threeDays + 30},
-		"72 h after send_at":    {func(f *store.BatchInfo) { f.ExpireAt, f.SendAt = time.Time{}, at(50) }, threeDays + 50 + 30},
+		"72 h after send_at": {
+			func(f *store.BatchInfo) { f.ExpireAt, f.SendAt = time.Time{}, at(50) }, threeDays + 50 + 30,
+		},
 		"72 h after its first arrival": {func(f *store.BatchInfo) {
 			f.ExpireAt, f.CreatedAt = time.Time{}, time.Time{}
 		}, threeDays + 5 + 30},

@@ -199,12 +199,14 @@ func TestTouches(t *testing.T) {
 		"confirmation": {
 			store.Confirmation{BatchID: "batch", Recipients: []string{"+" + alice, bob}}, []string{alice, bob},
 		},
-		"settlement":              {settles(store.OutcomeAccepted, "+"+alice), []string{alice}},
-		"requeue":                 {store.Requeue{BatchID: "batch", Recipients: []string{bob}}, []string{bob}},
-		"batch info":              {batchInfo(true, at(0)), nil},
-		"batch info with numbers": {store.BatchInfo{BatchID: "batch", Numbers: []string{"+" + alice, bob}}, []string{alice, bob}},
-		"report fetched":          {store.ReportFetched{BatchID: "batch"}, nil},
-		"quarantined":             {store.Quarantined{Raw: []byte("{")}, nil},
+		"settlement": {settles(store.OutcomeAccepted, "+"+alice), []string{alice}},
+		"requeue":    {store.Requeue{BatchID: "batch", Recipients: []string{bob}}, []string{bob}},
+		"batch info": {batchInfo(true, at(0)), nil},
+		"batch info with numbers": {
+			store.BatchInfo{BatchID: "batch", Numbers: []string{"+" + alice, bob}}, []string{alice, bob},
+		},
+		"report fetched": {store.ReportFetched{BatchID: "batch"}, nil},
+		"quarantined":    {store.Quarantined{Raw: []byte("{")}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var touched []string

@@ -187,7 +187,12 @@ func drawEntry(t *rapid.T) store.Entry {
 		return c
 	case 5, 6:
 		outcome := rapid.SampledFrom([]store.Outcome{
-			store.OutcomeProgress, store.OutcomeAccepted, store.OutcomeRetry, store.OutcomeDead, store.OutcomeDead, store.OutcomeReleased,
+			store.OutcomeProgress,
+			store.OutcomeAccepted,
+			store.OutcomeRetry,
+			store.OutcomeDead,
+			store.OutcomeDead,
+			store.OutcomeReleased,
 		})
 		s := settles(outcome.Draw(t, "outcome"), numbers.Draw(t, "settled")...)
 		s.FullReportFetched, s.Due = rapid.Bool().Draw(t, "full read"), at(500)

@@ -125,7 +125,8 @@ func (r *Rebuild) Tally(rec *store.Recipient) {
 
 // earned reports whether the recipient's reports earned feedback under the policy.
 func earned(p store.Policy, r *store.Recipient) bool {
-	return earnsOnDelivered(p) && slices.ContainsFunc(r.Reports, func(s store.RecipientReport) bool { return s.Status == dlr.Delivered })
+	return earnsOnDelivered(p) &&
+		slices.ContainsFunc(r.Reports, func(s store.RecipientReport) bool { return s.Status == dlr.Delivered })
 }
 
 // Verdict is the feedback state for unsettled recipients. Those whose reports earned feedback get State, or all of
@@ -192,9 +193,9 @@ func (r *Rebuild) Count(rec *store.Recipient) {
 	}
 }
 
-// Finish gives the batch the figures that Count collected and derives Batch.Task and Batch.Fetch from these figures. Messages of lost
-// recipients stay counted as claimed, so that a later report does not count them twice. If they were deliveries, the
-// full report is fetched to name the recipients again.
+// Finish gives the batch the figures that Count collected and derives Batch.Task and Batch.Fetch from these figures.
+// Messages of lost recipients stay counted as claimed, so that a later report does not count them twice. If they were
+// deliveries, the full report is fetched to name the recipients again.
 func (r *Rebuild) Finish() {
 	b, counts := r.Batch, r.counts
 	if counts == nil {

@@ -178,7 +178,8 @@ func (f *folding) counted(s dlr.Status, code int) *store.Reported {
 	return nil
 }
 
-// addRecipientReport adds a report to a recipient's row and reports whether its status and code are new for the recipient.
+// addRecipientReport adds a report to a recipient's row and reports whether its status and code are new for the
+// recipient.
 func (f *folding) addRecipientReport(r *Row, s store.RecipientReport) bool {
 	fresh := true
 	for _, old := range r.Reports {
@@ -222,8 +223,8 @@ func (f *folding) moveStatus(from, to dlr.Status) {
 	}
 }
 
-// dropRecipientReport returns the recipient's reports without one. It never drops the report that holds, and it first drops a
-// report whose status and code another report has too.
+// dropRecipientReport returns the recipient's reports without one. It never drops the report that holds, and it first
+// drops a report whose status and code another report has too.
 func dropRecipientReport(r *store.Recipient) []store.RecipientReport {
 	effects := r.Effects()
 	drop := -1

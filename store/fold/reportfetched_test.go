@@ -37,9 +37,19 @@ func TestRefusedEndsTheChecks(t *testing.T) {
 	require.Equal(t, &store.ReportFetch{Attempts: 1}, l.batch.Fetch)
 	l.fetches(61)
 	l.fold(
-		arrives(62, sends(2)), arrives(63, polled(says(alice, dlr.Delivered, 0, at(1)))), arrives(64, settles(store.OutcomeRetry)),
+		arrives(
+			62,
+			sends(2),
+		),
+		arrives(63, polled(says(alice, dlr.Delivered, 0, at(1)))),
+		arrives(64, settles(store.OutcomeRetry)),
 	)
-	require.Equal(t, &store.ReportFetch{Attempts: 1}, l.batch.Fetch, "fetched reports and batch info do not restart the fetches")
+	require.Equal(
+		t,
+		&store.ReportFetch{Attempts: 1},
+		l.batch.Fetch,
+		"fetched reports and batch info do not restart the fetches",
+	)
 	l.fold(arrives(70, says(alice, dlr.Dispatched, 401, at(1))))
 	require.Equal(t, &store.ReportFetch{Due: at(130)}, l.batch.Fetch, "a callback restarts the fetches")
 }

@@ -193,14 +193,20 @@ func TestLateDeadChangesNothing(t *testing.T) {
 		l := owing(t, alice, bob, carol)
 		rejected := settles(store.OutcomeDead, alice)
 		rejected.Reason = store.ReasonRejected
-		l.fold(arrives(1, rejected), arrives(2, settles(store.OutcomeAccepted, bob)), arrives(3, settles(store.OutcomeDead, bob)))
+		l.fold(
+			arrives(1, rejected),
+			arrives(2, settles(store.OutcomeAccepted, bob)),
+			arrives(3, settles(store.OutcomeDead, bob)),
+		)
 		require.Equal(t, store.ReasonRejected, l.batch.Dead.Reason, "the reason stays if no recipient became dead")
 		require.Equal(t, at(1), l.batch.Dead.At)
 	})
 }
 
 func TestSettlementsWithoutATaskChangeNothing(t *testing.T) {
-	for _, o := range []store.Outcome{store.OutcomeProgress, store.OutcomeRetry, store.OutcomeDead, store.OutcomeReleased} {
+	for _, o := range []store.Outcome{
+		store.OutcomeProgress, store.OutcomeRetry, store.OutcomeDead, store.OutcomeReleased,
+	} {
 		t.Run(o.String(), func(t *testing.T) {
 			l := owing(t, alice)
 			l.fold(arrives(1, settles(store.OutcomeAccepted, alice)))
@@ -333,7 +339,11 @@ func TestChangesListTheSettledLeases(t *testing.T) {
 	l := owing(t, alice)
 	late := settles(store.OutcomeDead, alice)
 	late.Lease = "an earlier lease"
-	c := l.fold(arrives(2, late), arrives(3, settles(store.OutcomeAccepted, alice)), arrives(4, settles(store.OutcomeRetry, alice)))
+	c := l.fold(
+		arrives(2, late),
+		arrives(3, settles(store.OutcomeAccepted, alice)),
+		arrives(4, settles(store.OutcomeRetry, alice)),
+	)
 	require.Equal(t, []string{"an earlier lease", "lease", "lease"}, c.Settled)
 	require.Empty(t, l.fold(arrives(5, batchInfo(true, at(0)))).Settled)
 }

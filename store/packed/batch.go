@@ -10,7 +10,8 @@ import (
 )
 
 // batchFormat is the latest format of a batch row. Format 1 ends with the batch info; format 2 adds Batch.WholeBatch,
-// Batch.Fetch and BatchInfo.Groups; format 3 adds BatchReport.Folded and Task.Limit, and is written only if one of them is set.
+// Batch.Fetch and BatchInfo.Groups; format 3 adds BatchReport.Folded and Task.Limit, and is written only if one of them
+// is set.
 const batchFormat = 3
 
 // EncodeBatch returns the encoded row of b, in a new slice. It does not encode the recipients of the batch.

@@ -131,7 +131,10 @@ func anyBatch() *rapid.Generator[*store.Batch] {
 			}
 		}
 		if rapid.Bool().Draw(t, "has a check") {
-			b.Fetch = &store.ReportFetch{Due: storetest.AnyTime().Draw(t, "fetch due"), Attempts: storetest.AnyCount().Draw(t, "attempts")}
+			b.Fetch = &store.ReportFetch{
+				Due:      storetest.AnyTime().Draw(t, "fetch due"),
+				Attempts: storetest.AnyCount().Draw(t, "attempts"),
+			}
 		}
 		if rapid.Bool().Draw(t, "has batch info") {
 			b.Info = storetest.AnyFacts(b.ID).Draw(t, "batch info")

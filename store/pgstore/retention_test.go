@@ -50,7 +50,12 @@ func TestArrivalsDuringRetention(t *testing.T) {
 	stats, err := s.Stats(t.Context())
 	require.NoError(t, err)
 	require.Zero(t, stats[0].Feedback)
-	require.Equal(t, 8*each, stats[0].Recipients+stats[0].Duplicates, "each report must count once, as new or as a duplicate")
+	require.Equal(
+		t,
+		8*each,
+		stats[0].Recipients+stats[0].Duplicates,
+		"each report must count once, as new or as a duplicate",
+	)
 }
 
 // TestArrivalKeepsOldBatch records an arrival for a batch while retention deletes it. The batch must exist

@@ -92,7 +92,10 @@ func claimAfterSettlement(t *testing.T, place Place) {
 	for i := range 30 {
 		id, now := fmt.Sprint(i), sec(0).Add(time.Duration(i)*time.Hour)
 		o.record(at(now, plan, delivered(id, alice)))
-		s := settlement(o.claimOne(plan, now), []store.Outcome{store.OutcomeAccepted, store.OutcomeDead, store.OutcomeRetry}[i%3])
+		s := settlement(
+			o.claimOne(plan, now),
+			[]store.Outcome{store.OutcomeAccepted, store.OutcomeDead, store.OutcomeRetry}[i%3],
+		)
 		s.Due = sec(1e6)
 		o.record(at(now, plan, s))
 		claims, err := o.Claim(t.Context(), plan, now.Add(2*leaseTime), leaseTime, 10)

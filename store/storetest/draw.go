@@ -40,7 +40,12 @@ func AnyStatus() *rapid.Generator[dlr.Status] {
 // AnyOutcome draws an outcome of a settlement.
 func AnyOutcome() *rapid.Generator[store.Outcome] {
 	return rapid.SampledFrom([]store.Outcome{
-		store.OutcomeProgress, store.OutcomeAccepted, store.OutcomeRetry, store.OutcomeDead, store.OutcomeReleased, store.OutcomeSplit,
+		store.OutcomeProgress,
+		store.OutcomeAccepted,
+		store.OutcomeRetry,
+		store.OutcomeDead,
+		store.OutcomeReleased,
+		store.OutcomeSplit,
 	})
 }
 

@@ -292,7 +292,12 @@ func (f *Failing) DeleteOlder(ctx context.Context, before time.Time, limit int) 
 // AcquireLease calls Store.AcquireLease, or applies the next Hold fault. After Applied, this replica holds the lease
 // without knowing.
 func (f *Failing) AcquireLease(ctx context.Context, name string, now, until time.Time) (bool, error) {
-	return through(ctx, f, Hold, func(ctx context.Context) (bool, error) { return f.Store.AcquireLease(ctx, name, now, until) })
+	return through(
+		ctx,
+		f,
+		Hold,
+		func(ctx context.Context) (bool, error) { return f.Store.AcquireLease(ctx, name, now, until) },
+	)
 }
 
 // Ready calls Store.Ready, or applies the next Ready fault.

@@ -30,7 +30,10 @@ var missingReports = []behavior{
 // fetching returns a Config in which every plan fetches missing reports after a silence of a minute.
 func fetching() Config {
 	return Config{Policies: func(string) store.Policy {
-		return store.Policy{On: store.OnOff, MissingReports: store.MissingReports{Silence: time.Minute, Grace: 30 * time.Second}}
+		return store.Policy{
+			On:             store.OnOff,
+			MissingReports: store.MissingReports{Silence: time.Minute, Grace: 30 * time.Second},
+		}
 	}}
 }
 

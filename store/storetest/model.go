@@ -246,7 +246,13 @@ func (m *machine) settle(t *rapid.T) {
 	c := m.claims[i]
 	m.claims = slices.Delete(m.claims, i, i+1)
 	s := settlement(c, rapid.SampledFrom([]store.Outcome{
-		store.OutcomeAccepted, store.OutcomeAccepted, store.OutcomeDead, store.OutcomeRetry, store.OutcomeProgress, store.OutcomeReleased, store.OutcomeSplit,
+		store.OutcomeAccepted,
+		store.OutcomeAccepted,
+		store.OutcomeDead,
+		store.OutcomeRetry,
+		store.OutcomeProgress,
+		store.OutcomeReleased,
+		store.OutcomeSplit,
 	}).Draw(t, "outcome"))
 	s.Due = m.now.Add(20 * time.Second)
 	m.record(s)

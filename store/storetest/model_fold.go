@@ -97,7 +97,10 @@ func drawEntry(t *rapid.T, id string) store.Entry {
 	case 7:
 		return store.Requeue{BatchID: id, Recipients: numbers.Draw(t, "requeued"), WholeBatch: whole.Draw(t, "whole batch")}
 	case 8:
-		return store.ReportFetched{BatchID: id, Refused: rapid.SampledFrom([]string{"", "", "404 not_found"}).Draw(t, "refused")}
+		return store.ReportFetched{
+			BatchID: id,
+			Refused: rapid.SampledFrom([]string{"", "", "404 not_found"}).Draw(t, "refused"),
+		}
 	}
 	return store.Settlement{
 		BatchID: id, Lease: "nobody's", Recipients: numbers.Draw(t, "settled"), WholeBatch: whole.Draw(t, "whole batch"),

@@ -208,7 +208,8 @@ func settlement(c store.Claim, outcome store.Outcome) store.Settlement {
 	}
 }
 
-// missingReports calls MissingReports. Like claim, it reads the totals first, so that every arrival before it is folded.
+// missingReports calls MissingReports. Like claim, it reads the totals first, so that every arrival before it is
+// folded.
 func (o *opened) missingReports(plan string, now time.Time, limit int) []*store.Batch {
 	o.t.Helper()
 	_, err := o.Stats(context.Background())

@@ -199,7 +199,12 @@ func timesAhead(t *testing.T, place Place) {
 		}
 		require.Equal(t, ahead.Entries[0].State, o.recipient(key("batch"), alice).Reports[0].State, "times stay as received")
 		require.Equal(t, carrier.Entries[0].State, o.recipient(key("batch"), bob).Reports[0].State)
-		require.Equal(t, 2, o.recipient(key("batch"), alice).Reports[0].Repeats, "duplicates are found by the times as received")
+		require.Equal(
+			t,
+			2,
+			o.recipient(key("batch"), alice).Reports[0].Repeats,
+			"duplicates are found by the times as received",
+		)
 		require.Equal(t, map[dlr.Status]int{dlr.Delivered: 2}, o.batch(key("batch")).States)
 		require.Len(t, o.recipients(key("batch"), store.RecipientQuery{Status: dlr.Delivered}), 2)
 		o.reopen()

@@ -37,7 +37,8 @@ func (o *opened) deleteStep(before time.Time, limit int) (deleted int, more bool
 	return deleted, more
 }
 
-// deleteOlder deletes what is older than before, up to limit batches per call, and returns the number of deleted batches.
+// deleteOlder deletes what is older than before, up to limit batches per call, and returns the number of deleted
+// batches.
 func (o *opened) deleteOlder(before time.Time, limit int) int {
 	o.t.Helper()
 	all := 0
@@ -149,7 +150,12 @@ func deleteWithMissingReports(t *testing.T, place Place) {
 		o.reopen()
 	}
 	o.record(at(later, plan, sends("due", 2, 0)))
-	require.Equal(t, []string{"due"}, ids(o.missingReports(plan, later.Add(time.Minute), 10)), "the reports of the new batch are missing once")
+	require.Equal(
+		t,
+		[]string{"due"},
+		ids(o.missingReports(plan, later.Add(time.Minute), 10)),
+		"the reports of the new batch are missing once",
+	)
 }
 
 func deleteCountsFromLastArrival(t *testing.T, place Place) {

@@ -20,7 +20,8 @@ type Place func(t *testing.T, c Config) store.Store
 // long selects the longer form of the tests, with more of the same.
 var long = os.Getenv("DLRLOOP_LONG") != ""
 
-// Run runs the suite in parallel tests: they end after Run returns, before the cleanup of t. newPlace returns the place of a new, empty store and registers the cleanup with t.
+// Run runs the suite in parallel tests: they end after Run returns, before the cleanup of t. newPlace returns the place
+// of a new, empty store and registers the cleanup with t.
 func Run(t *testing.T, newPlace func(t *testing.T) Place) {
 	for _, subject := range []struct {
 		name  string
