@@ -122,11 +122,13 @@ const startAllowance = 16_000
 func TestLargeReportIsAcknowledgedWhenNearlyFolded(t *testing.T) {
 	s := opened(t, Config{Path: t.TempDir(), StepBytes: 16 << 20, BacklogBytes: 1})
 	const recipients = 60_001
-	for range 2 { // the second is a duplicate
+	for i := range 2 { // the second is a duplicate
 		require.NoError(t, s.Record(t.Context(), fullOf(recipients)))
 		unfolded, allowance := s.backlog.Lag()
 		require.LessOrEqual(t, unfolded, allowance)
-		require.Less(t, unfolded, uint64(recipients), "nothing is folded")
+		if i == 0 { // later the allowance follows the measured speed, which may allow a whole report
+			require.Less(t, unfolded, uint64(recipients), "nothing is folded")
+		}
 	}
 	stats, err := s.Stats(t.Context())
 	require.NoError(t, err)
