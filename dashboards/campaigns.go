@@ -156,14 +156,14 @@ func delays() []panel {
 				description: "Time from the operator's time of a status to Sinch's report, as p50, p95 and p99. Only " +
 					"reports with both times count. This is the network's part of the delay.",
 				colors:  results().of("p50", "p95", "p99"),
-				queries: quantiles("dlrloop_operator_lag_seconds", "<process>"),
+				queries: quantiles("dlrloop_operator_lag_seconds"),
 			},
 			{
 				title: "Callback delay", unit: units.Seconds,
 				description: "Time from Sinch's report to its callback being stored, as p50, p95 and p99. Good: " +
 					"seconds. It rises while Sinch has to repeat callbacks.",
 				colors:  results().of("p50", "p95", "p99"),
-				queries: quantiles("dlrloop_callback_lag_seconds", "<process>"),
+				queries: quantiles("dlrloop_callback_lag_seconds"),
 			},
 		}, lines, 12, 8)...)
 }

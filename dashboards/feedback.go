@@ -82,7 +82,7 @@ func calls() []panel {
 					" p95 and p99. All plans. Good: under a " +
 					"second.",
 				colors:  results().of("p50", "p95", "p99"),
-				queries: quantiles("dlrloop_feedback_call_duration_seconds", "<process>"),
+				queries: quantiles("dlrloop_feedback_call_duration_seconds"),
 			},
 		}, lines, 12, 8),
 		append(sized([]panel{circuits()}, states, 12, 6), sized([]panel{callRate()}, lines, 12, 6)...)...)

@@ -139,7 +139,7 @@ func callbacks() []panel {
 			description: "Time from a callback's header to its answer, as p50, p95 and p99. All plans. Good: p99 " +
 				"under a second.",
 			colors:  results().of("p50", "p95", "p99"),
-			queries: quantiles("dlrloop_ingest_duration_seconds", "<process>"),
+			queries: quantiles("dlrloop_ingest_duration_seconds"),
 		},
 		{
 			title: "Duplicates", unit: units.OpsPerSecond,
@@ -186,7 +186,7 @@ func messages() []panel {
 				description: "Time from sending a batch to a message's final status, as p50, p95 and p99. All plans; " +
 					"only batches whose batch info is known.",
 				colors:  results().of("p50", "p95", "p99"),
-				queries: quantiles("dlrloop_delivery_latency_seconds", "<process>"),
+				queries: quantiles("dlrloop_delivery_latency_seconds"),
 			},
 			{
 				title: "Missing reports by plan", unit: units.Short, kind: stacked,

@@ -69,8 +69,9 @@ func counted(window string) string {
 	return "rate"
 }
 
-// quantiles returns the queries for p50, p95 and p99 of a histogram.
-func quantiles(histogram, matchers string) []query {
+// quantiles returns the queries for p50, p95 and p99 of a histogram of the selected processes.
+func quantiles(histogram string) []query {
+	const matchers = "<process>"
 	return []query{
 		{expr: quantile(.5, histogram, matchers, step), legend: "p50"},
 		{expr: quantile(.95, histogram, matchers, step), legend: "p95"},

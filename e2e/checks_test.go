@@ -57,7 +57,7 @@ func checkStates(t *testing.T, p *program, l ledger.Ledger) {
 			if b.Report == "summary" && !read && r.State.Status == "" {
 				continue // known from the batch itself; a summary names no recipients
 			}
-			assert.Equal(t, states[strings.TrimPrefix(r.Number, "+")], message{r.State.Status, r.State.Code},
+			assert.Equal(t, message{r.State.Status, r.State.Code}, states[strings.TrimPrefix(r.Number, "+")],
 				"recipient of batch %s (%s)", b.ID, b.Report)
 		}
 		reports := len(acknowledged[b.ID])
