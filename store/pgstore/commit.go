@@ -69,6 +69,15 @@ func sizeOf(a store.Arrival) (size, longest int) {
 // commit makes the arrivals of a group durable and folds them: in one transaction, or in one for each slot if the
 // dialect requires that. It sets results[i] to the result of group[i]. The committer of each lane calls it.
 func (s *Store) commit(group []recorded, results []error) {
+	if deleted, others := s.deleting.split(group); deleted != nil {
+		for _, i := range deleted {
+			results[i] = errSlow
+		}
+		for _, part := range split(s.config.Dialect, others, func(i int) int16 { return group[i].slot }) {
+			s.commitSome(group, results, part)
+		}
+		return
+	}
 	if !s.config.Dialect.oneSlot() {
 		s.commitAtOnce(group, results)
 		return
@@ -105,6 +114,7 @@ func (s *Store) commitAtOnce(group []recorded, results []error) {
 	if errors.Is(err, errSlow) {
 		deleted, others := splitHidden(group, st.hidden)
 		for _, index := range deleted {
+			s.deleting.add(group[index].arrival.Key())
 			results[index] = errSlow
 		}
 		if len(others) > 0 {

@@ -61,6 +61,7 @@ func (s *Store) record(ctx context.Context, r recorded) error {
 func (s *Store) commitSlow(group []recorded, results []error) {
 	for i := range group {
 		results[i] = s.commitParts(&group[i])
+		s.deleting.remove(group[i].arrival.Key())
 	}
 }
 

@@ -76,6 +76,7 @@ type Store struct {
 	firstCountSlot int // random per process; see countsOf
 	salt           []byte
 	lanes          []*commit.Committer[recorded]
+	deleting       deletingBatches
 	slow           *commit.Committer[recorded] // runs arrivals that take many transactions
 	maxPart        int                         // maximum recipients of one arrival that one transaction folds
 	leases         leases
