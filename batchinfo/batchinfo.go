@@ -16,9 +16,9 @@ const (
 	maxNumbers = 1 << 16 // numbers that become recipients of the batch before a report names them
 )
 
-// Check returns an error if b is not a batch as Sinch returns it: its id must have 1 to dlr.MaxBatchID bytes. It must
-// have recipients or a creation time, because a mere id would mean that the batch wants no feedback. The error contains
-// no part of b.
+// Check returns an error if b cannot be a batch of Sinch. The id must have 1 to dlr.MaxBatchID bytes, and recipients or
+// a creation time must be present: without them, an absent feedback_enabled would wrongly read as false. The error
+// contains no part of b.
 func Check(b *sinch.Batch) error {
 	switch {
 	case b.ID == "":
@@ -31,8 +31,8 @@ func Check(b *sinch.Batch) error {
 	return nil
 }
 
-// Of returns the info that the store keeps about b. source is where b was read. The id of b must have 1 to
-// dlr.MaxBatchID bytes. All entries of to count as recipients, but only the first 65 536 numbers are in Numbers.
+// Of returns the batch info that the store keeps about b; the source tells where b was read. Call Check before, since a
+// longer id cannot be stored. Recipients counts all entries of b.To, but Numbers holds only the first 65 536.
 func Of(b *sinch.Batch, source store.Source) store.BatchInfo {
 	numbers, groups := b.Numbers(), b.Groups()
 	kind := string(b.DeliveryReport)

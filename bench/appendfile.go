@@ -17,8 +17,8 @@ type discardStore struct{}
 
 func (discardStore) Record(context.Context, store.Arrival) error { return nil }
 
-// flatSize is the size of the flat file in bytes. At its end, writing starts again at the beginning; the file is
-// never read.
+// flatSize is the size in bytes of the file to which the handler under comparison appends. At its end, writing starts
+// again at the beginning; the file is never read.
 const flatSize = 64 << 20
 
 // flat is the recorder of the subject append. It appends bodies to one preallocated file, with one write and one sync

@@ -61,8 +61,8 @@ func printProblems(w io.Writer, problems config.Problems, prefix string) {
 	}
 }
 
-// indent returns the white space up to the column of a problem. In a line that is cut to mask a secret, it ends with
-// the line. Tabs stay tabs.
+// indent returns the white space that puts a mark under the column of the problem. Tabs stay tabs. If the line was cut
+// to hide a secret, the white space is as long as the rest of the line.
 func indent(p config.Problem) string {
 	line := []rune(p.Source)
 	before := string(line[:min(max(p.Column-1, 0), len(line))])

@@ -49,7 +49,7 @@ func statesFlags(c *cobra.Command) *states {
 	return s
 }
 
-// wanted returns the statuses in Sinch's spelling.
+// wanted returns the statuses given with --status, in Sinch's spelling. It returns nil without the flag.
 func (s *states) wanted() []dlr.Status {
 	var wanted []dlr.Status
 	for _, status := range s.statuses {

@@ -182,7 +182,7 @@ func withoutPath(err error) error {
 	return err
 }
 
-// problem adds a problem of key at the place where key is set, unless the key is already marked invalid.
+// problem adds a problem with the line and column at which key is set. It does nothing if key is in l.invalid.
 func (l *loader) problem(key, format string, args ...any) {
 	if slices.Contains(l.invalid, key) {
 		return

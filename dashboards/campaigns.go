@@ -168,8 +168,8 @@ func delays() []panel {
 		}, lines, 12, 8)...)
 }
 
-// eachPlan returns the panel that is repeated for each plan. It must be last, since its height depends on the number
-// of plans.
+// eachPlan returns one panel, which Grafana repeats for each plan. Put it at the end of the dashboard, since its height
+// depends on the number of plans.
 func eachPlan() []panel {
 	return sized([]panel{{
 		title: "Statuses of $plan", unit: units.OpsPerSecond, kind: stacked, repeat: "plan",

@@ -44,7 +44,7 @@ func Integer(value []byte) (n int, ok bool) {
 	return int(v), err == nil
 }
 
-// text is a value that Text decodes, or "".
+// text is a JSON member that is decoded with Text: a string or a number. It is empty for any other value.
 type text string
 
 func readText(value []byte) text {

@@ -22,7 +22,7 @@ func (s *seriesOf[K, S]) of(key K) S {
 	return s.with(s.labels(key)...)
 }
 
-// byLabel finds the series of a vector with one free label.
+// byLabel finds the series S of a vector by the value T of its only label that is not fixed yet.
 type byLabel[T ~string, S any] struct {
 	*seriesOf[T, S]
 	values []T // the closed set; may include other

@@ -41,8 +41,8 @@ func (b Backoff) Delay(attempts int, retryAfter time.Duration, random float64) t
 	return max(time.Duration(random*most), retryAfter)
 }
 
-// CapRetryAfter returns the Retry-After of an answer, limited to Cap. r is the reason of the answer. For a 429, Sinch's
-// own rate limit, the maximum is the longer of Cap and store.MaxRetryAfter.
+// CapRetryAfter returns how long to wait after an answer with this reason and this Retry-After: the Retry-After, but at
+// most Cap. For a 429 the maximum is store.MaxRetryAfter if that is longer than Cap.
 func (b Backoff) CapRetryAfter(r store.Reason, retryAfter time.Duration) time.Duration {
 	if r == store.ReasonRateLimited {
 		return min(retryAfter, max(store.MaxRetryAfter, b.Cap))

@@ -42,7 +42,7 @@ func newGateway(c *config.Config, s *Server) (*gateway.Gateway, error) {
 	return gateway.New(g, s.store, s.metrics, s.log)
 }
 
-// endpointOf returns the URL of the plan's API at Sinch. It needs no credentials.
+// endpointOf returns the URL of the plan's API at Sinch. The plan's credentials may be absent.
 func endpointOf(p config.Plan) (string, error) {
 	return sinch.Config{
 		Plan: p.ID, Region: p.Region, BaseURL: p.BaseURL,

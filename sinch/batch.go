@@ -48,8 +48,7 @@ func (b *Batch) Numbers() []string {
 	return b.entries(isNumber, dlr.Digits)
 }
 
-// Groups returns the number of different groups in To. An entry that is longer than a phone number can be counts as a
-// group. Sinch does not return the members of a group with the batch.
+// Groups returns the number of different groups in To. It takes an entry for a group if no phone number is that long.
 func (b *Batch) Groups() int {
 	groups := b.entries(func(entry string) bool { return !isNumber(entry) }, func(entry string) string { return entry })
 	return len(groups)

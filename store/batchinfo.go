@@ -55,7 +55,7 @@ func (f BatchInfo) Restrict(from, to int) Entry {
 // RawBytes returns nil: batch info carries no received body.
 func (BatchInfo) RawBytes() []byte { return nil }
 
-// WithRaw returns f itself.
+// WithRaw returns f unchanged: this type has no raw bytes.
 func (f BatchInfo) WithRaw([]byte) Entry { return f }
 
 // FetchNow is batch info that also makes the missing reports of the batch due at once: it sets ReportFetch.Due to the
@@ -68,5 +68,5 @@ func (c FetchNow) Restrict(from, to int) Entry {
 	return c
 }
 
-// WithRaw returns c itself.
+// WithRaw returns c unchanged: this type has no raw bytes.
 func (c FetchNow) WithRaw([]byte) Entry { return c }

@@ -31,5 +31,5 @@ func (c Confirmation) Restrict(from, to int) Entry {
 // RawBytes returns nil: a confirmation carries no received body.
 func (Confirmation) RawBytes() []byte { return nil }
 
-// WithRaw returns c itself.
+// WithRaw returns c unchanged: this type has no raw bytes.
 func (c Confirmation) WithRaw([]byte) Entry { return c }

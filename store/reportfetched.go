@@ -27,5 +27,5 @@ func (c ReportFetched) Restrict(_, _ int) Entry { return c }
 // RawBytes returns nil: a ReportFetched carries no received body.
 func (ReportFetched) RawBytes() []byte { return nil }
 
-// WithRaw returns c itself.
+// WithRaw returns c unchanged: this type has no raw bytes.
 func (c ReportFetched) WithRaw([]byte) Entry { return c }

@@ -29,5 +29,5 @@ func (r Requeue) Restrict(from, to int) Entry {
 // RawBytes returns nil: a requeue carries no received body.
 func (Requeue) RawBytes() []byte { return nil }
 
-// WithRaw returns r itself.
+// WithRaw returns r unchanged: this type has no raw bytes.
 func (r Requeue) WithRaw([]byte) Entry { return r }

@@ -38,7 +38,7 @@ func (s Settlement) Restrict(_, _ int) Entry { return s }
 // RawBytes returns nil: a settlement carries no received body.
 func (Settlement) RawBytes() []byte { return nil }
 
-// WithRaw returns s itself.
+// WithRaw returns s unchanged: this type has no raw bytes.
 func (s Settlement) WithRaw([]byte) Entry { return s }
 
 // Outcome says what the fold does with the task and the recipients of a settlement.

@@ -13,7 +13,7 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// The load of the phases of a run.
+// The numbers of connections, batches and recipients of a run, and its time limits.
 const (
 	// ingestConnections is the number of connections that send recipient reports, burstConnections of those that send
 	// full reports.

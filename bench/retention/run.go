@@ -22,7 +22,8 @@ const (
 	senders = 128
 )
 
-// period is the length of a retention period, in the time of the reports rather than of the bench.
+// period is how long the store keeps a batch. It is measured on the times in the reports, which run faster than the
+// bench.
 const period = 24 * time.Hour
 
 var began = time.Date(2025, 8, 18, 0, 0, 0, 0, time.UTC)

@@ -82,8 +82,8 @@ func Planned(first, batches int, seed uint64) []Report {
 // FullFailed is the number of recipients that FullBody reports as Failed; it reports all others as Delivered.
 const FullFailed = Recipients / 20
 
-// FullBody returns the full report of batch number batch, which lists all recipients, in the JSON of a callback.
-// number returns the phone number with an index: pass Number or InOrder.
+// FullBody returns a callback's JSON with the full report of a batch; the report lists all recipients. batch is the
+// index of the batch. Pass Number or InOrder as the function that makes a phone number from a recipient's index.
 func FullBody(batch int, number func(n int) string) []byte {
 	const delivered = Recipients - FullFailed
 	return fmt.Appendf(nil, fullBody, BatchID(batch), batch, delivered, quoted(batch, FullFailed, Recipients, number),

@@ -172,8 +172,8 @@ type requeuing struct {
 	more                bool // it stopped before the last page
 }
 
-// waiting makes the waiting tasks of plan due, which also ends the pause of the plan. If all tasks are due already,
-// waiting requeues one of these tasks, because the plan may be paused.
+// waiting makes all tasks of the plan due, which also ends a pause of the plan. If all tasks are due already, waiting
+// requeues one of them: only a requeue ends a pause.
 func (r *requeuing) waiting(ctx context.Context, plan string) error {
 	before := r.batches.Load()
 	err := r.pages(ctx, store.TaskQuery{Plan: plan, Due: store.Now().Add(time.Millisecond)})

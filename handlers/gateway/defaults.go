@@ -9,9 +9,9 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// completeSend inserts missing members into the body of a send: delivery_report if the batch wants feedback,
-// callback_url if the batch requests reports. It does nothing for other operations and for a plan without a Callback.
-// It reads the whole body; the error is the problem of a body that is too large or incomplete.
+// completeSend reads the whole body of a send and inserts missing members: delivery_report if feedback_enabled is set,
+// and callback_url if reports are requested. It returns a problem if the body is too large or incomplete. It does
+// nothing for other operations, or if the plan has no Callback.
 func (p *proxiedRequest) completeSend() error {
 	callback := *p.plan.callback.Load()
 	if callback == "" || p.operation != metrics.GatewaySend ||

@@ -102,8 +102,8 @@ func (p *proxiedRequest) setLimits() error {
 	return nil
 }
 
-// proxy passes the request on to Sinch and the answer on to the caller. It writes an answer in every case, or returns
-// the problem that the plan's token is not available.
+// proxy passes the request on to Sinch and the answer on to the caller. If the plan's token is not available, proxy
+// returns a problem and writes nothing. Otherwise it returns nil and has written an answer.
 func (p *proxiedRequest) proxy() error {
 	if p.plan.Client != nil {
 		// The caller's credential is one of private.credentials: Sinch must not get it.

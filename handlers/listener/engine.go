@@ -11,9 +11,10 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// NewEngine returns the gin engine of one listener, without routes. f answers and logs a handler's panic as a problem
-// of kind panics. trustedProxies are the IP addresses and networks whose X-Forwarded-For decides the client; an
-// invalid one is an error. The context of a request does not end when the client's connection closes.
+// NewEngine returns the gin engine of one listener, without routes. If a handler panics, f logs the panic and answers
+// with a problem of the given kind. Pass as trustedProxies the IP addresses and networks whose X-Forwarded-For names
+// the client; NewEngine returns an error for an invalid one. The context of a request does not end when the client
+// closes its connection.
 func NewEngine(f problem.Failures, panics problem.Kind, trustedProxies []string) (*gin.Engine, error) {
 	gin.SetMode(gin.ReleaseMode) // a setting of the whole process; any other mode prints to stdout
 	e := gin.New()

@@ -173,8 +173,9 @@ func OfStore(err error) *Problem {
 	return &Problem{Kind: KindUnavailable, Detail: "the store failed, see the log; retry later", Cause: err}
 }
 
-// Unread returns the error to answer when reading a request body failed with err. An *http.MaxBytesError is returned
-// unchanged, and Of converts it into KindTooLarge; any other err becomes the cause of a KindIncomplete problem.
+// Unread converts the error of reading a request body into the error that a handler returns. It returns an
+// *http.MaxBytesError unchanged, for [Of] to answer 413. It makes any other error the cause of a KindIncomplete
+// problem.
 func Unread(err error) error {
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return err

@@ -70,8 +70,8 @@ func (t *turns) take(c client, patience time.Duration) error {
 	}
 }
 
-// queue acquires a free turn and returns nil, or queues the caller and returns a channel that is closed when its turn
-// comes.
+// queue acquires a free turn and returns nil. If none is free, queue enqueues the caller under its client address c and
+// returns a channel that is closed when the turn comes. It returns errNoTurn if too many callers wait.
 func (t *turns) queue(c client) (chan struct{}, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -46,7 +46,8 @@ func (u *unverified) enter(in *bodyReader) {
 	u.clients[in.client]++
 }
 
-// leave removes in, whose body is complete or has failed. It does nothing if in was dropped before.
+// leave removes the body from the set of unverified bodies. Call it when the body is complete or has failed. It does
+// nothing if the set has dropped the body already.
 func (u *unverified) leave(in *bodyReader) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -239,7 +239,7 @@ func (l *lane) pauseLeft(at time.Time) time.Duration {
 	return max(left, 0)
 }
 
-// The log messages of a pause that Sinch's refusal of a whole plan causes.
+// The log messages when Sinch refuses a whole plan and the relay therefore stops sending its feedback for a while.
 const (
 	refusesPlan   = "plan paused: Sinch refuses all calls; correct the plan's token, or ask Sinch about the account"
 	unknownToPlan = "plan paused: Sinch does not know any batch of it; correct its id, region or base_url and restart"

@@ -19,7 +19,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Config lists the plans whose missing reports New fetches, and the sources of random numbers and of the leader lease.
+// Config configures a Reconciler: the plans whose missing reports it fetches, and the functions that it calls for
+// random numbers and for the leader lease.
 type Config struct {
 	Plans []Plan
 	// Rand returns random numbers in [0, 1) for the retry jitter. It must be safe for concurrent use. Nil means
@@ -171,8 +172,8 @@ func (r *planReconciler) logStoreError(ctx context.Context, failure string, err 
 	r.storeFailing = true
 }
 
-// pass fetches the full reports of the batches that are due, until one fetch fails, and returns how long to wait before
-// the next pass. The error is that of the store or of the failed fetch.
+// pass fetches the full reports of the batches that are due. It stops at the first failure and returns the error of the
+// store or of the fetch. wait is the delay before the next pass; after a failure it includes the backoff.
 func (r *planReconciler) pass(ctx context.Context) (wait time.Duration, err error) {
 	due, err := r.due(ctx)
 	stillListed, failed, read := make(map[string]store.ReportFetch, len(due)), make(map[string]int), 0

@@ -42,7 +42,7 @@ type callback struct {
 	attempts []attempt
 }
 
-// entry returns an entry for observers.
+// entry returns a ledger entry of this kind with the callback's plan, batch, recipient and status. Its time is zero.
 func (c *callback) entry(kind ledger.EntryKind) ledger.Entry {
 	d := c.message.Describe()
 	return ledger.Entry{

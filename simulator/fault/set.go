@@ -71,7 +71,8 @@ func (s *Set) Find(c Call) (Hit, bool) {
 	return Hit{}, false
 }
 
-// Active is a fault that can still hit a call, as the control listener shows it.
+// Active is a fault that the simulator will still apply to a call, with the number of calls so far. Its JSON is part of
+// the answer of /control/faults.
 type Active struct {
 	Fault Fault `json:"fault"`
 	Hits  int   `json:"hits"` // number of calls that the fault has hit

@@ -125,7 +125,7 @@ func (l Ledger) AppliedFeedback() map[BatchRecipient]int {
 	return applied
 }
 
-// MissingFeedback returns, sorted, the owed messages to which feedback was never applied.
+// MissingFeedback returns the messages whose feedback is owed but was never applied. It sorts them by batch and recipient.
 func (l Ledger) MissingFeedback() []BatchRecipient {
 	applied := l.AppliedFeedback()
 	var missing []BatchRecipient

@@ -37,8 +37,8 @@ func (s Source) Float64(purpose string, of Subject) float64 {
 	return float64(s.Uint64(purpose, of)>>11) / (1 << 53)
 }
 
-// ID returns a ULID with the given time and pseudo-random entropy: unique, and equal in the next run with the same
-// seed.
+// ID returns a ULID with the given time. The purpose and the subject decide its other bits: different ones give
+// different ids, and a Source with the same seed gives the same ids.
 func (s Source) ID(purpose string, at time.Time, of Subject) string {
 	var id ulid.ULID
 	var entropy [16]byte

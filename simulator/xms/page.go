@@ -113,8 +113,8 @@ func (p Page) Bounds(n int) (from, to int) {
 // Senders is the list of senders by which a query filters batches. An empty list matches every batch.
 type Senders []string
 
-// ReadSenders parses the comma-separated parameter from of a query. Numbers are compared by their digits, since an
-// unescaped plus sign arrives as a space.
+// ReadSenders returns the senders in the query parameter "from", which separates them by commas. It reduces phone
+// numbers to their digits, since an unescaped plus sign arrives as a space.
 func ReadSenders(query url.Values) Senders {
 	var senders Senders
 	for sender := range strings.SplitSeq(query.Get("from"), ",") {
