@@ -125,7 +125,8 @@ func (l Ledger) AppliedFeedback() map[BatchRecipient]int {
 	return applied
 }
 
-// MissingFeedback returns the messages whose feedback is owed but was never applied. It sorts them by batch and recipient.
+// MissingFeedback returns the messages whose feedback is owed but was never applied. It sorts them by batch and
+// recipient.
 func (l Ledger) MissingFeedback() []BatchRecipient {
 	applied := l.AppliedFeedback()
 	var missing []BatchRecipient
