@@ -58,13 +58,13 @@ func campaignGlance() []panel {
 			title: "Time to final, p50", unit: units.Seconds,
 			description: "Half of the messages had their final status within this time after sending. All plans; " +
 				"only batches whose batch info is known.",
-			queries: []query{{expr: quantile(.5, "dlrloop_delivery_latency_seconds", "<process>", wholeRange)}},
+			queries: []query{{expr: quantile(.5, "dlrloop_delivery_latency_seconds", wholeRange)}},
 		},
 		{
 			title: "Time to final, p95", unit: units.Seconds,
 			description: "95 % of the messages had their final status within this time after sending. All plans; " +
 				"only batches whose batch info is known.",
-			queries: []query{{expr: quantile(.95, "dlrloop_delivery_latency_seconds", "<process>", wholeRange)}},
+			queries: []query{{expr: quantile(.95, "dlrloop_delivery_latency_seconds", wholeRange)}},
 		},
 	}, figure, 4, 4)
 }
@@ -145,7 +145,7 @@ func delays() []panel {
 					"Expired messages take as long as their validity.",
 				colors: statuses(),
 				queries: []query{{
-					expr:   quantile(.95, "dlrloop_delivery_latency_seconds", "<process>", step, "status"),
+					expr:   quantile(.95, "dlrloop_delivery_latency_seconds", step, "status"),
 					legend: "{{status}}",
 				}},
 			},

@@ -45,7 +45,7 @@ func glance() []panel {
 			title: "Answered within", unit: units.Seconds, thresholds: risingTo(.5, 2),
 			description: "95 % of the callbacks are answered, and durable on disk, within this time. Good: well " +
 				"under a second.",
-			queries: []query{{expr: quantile(.95, "dlrloop_ingest_duration_seconds", "<process>", step)}},
+			queries: []query{{expr: quantile(.95, "dlrloop_ingest_duration_seconds", step)}},
 		},
 		{
 			title: "Delivered share", unit: units.PercentUnit, max: 1,
@@ -59,7 +59,7 @@ func glance() []panel {
 			title: "Time to final, median", unit: units.Seconds,
 			description: "Half of the messages becoming final in the time range had their final status within this " +
 				"time after sending. All plans.",
-			queries: []query{{expr: quantile(.5, "dlrloop_delivery_latency_seconds", "<process>", wholeRange)}},
+			queries: []query{{expr: quantile(.5, "dlrloop_delivery_latency_seconds", wholeRange)}},
 		},
 		{
 			title: "Lossy answers", unit: units.Short, whole: true, thresholds: zeroIsGood(),
@@ -233,7 +233,7 @@ func gateway() []panel {
 			description: "95 % of the requests of each operation are answered within this time, including Sinch's " +
 				"part. All plans.",
 			queries: []query{{
-				expr:   quantile(.95, "dlrloop_gateway_duration_seconds", "<process>", step, "operation"),
+				expr:   quantile(.95, "dlrloop_gateway_duration_seconds", step, "operation"),
 				legend: "{{operation}}",
 			}},
 		},

@@ -47,12 +47,12 @@ func countryShare(result, window string) string {
 	return share("("+part+" or 0 * "+all+")", all)
 }
 
-// quantile returns PromQL for a quantile of a classic histogram over window, by labels if given. Without observations
-// its result is empty instead of NaN.
-func quantile(q float64, histogram, matchers, window string, labels ...string) string {
+// quantile returns PromQL for the q-quantile (0 to 1) of a classic histogram of the selected processes over window, by
+// labels if given. Without observations its result is empty instead of NaN.
+func quantile(q float64, histogram, window string, labels ...string) string {
 	by := strings.Join(append([]string{"le"}, labels...), ", ")
-	return fmt.Sprintf("histogram_quantile(%g, sum by (%s) (%s(%s_bucket{%s}[%s]))) >= 0",
-		q, by, counted(window), histogram, matchers, window)
+	return fmt.Sprintf("histogram_quantile(%g, sum by (%s) (%s(%s_bucket{<process>}[%s]))) >= 0",
+		q, by, counted(window), histogram, window)
 }
 
 // The windows of rates and increases.
@@ -71,11 +71,10 @@ func counted(window string) string {
 
 // quantiles returns the queries for p50, p95 and p99 of a histogram of the selected processes.
 func quantiles(histogram string) []query {
-	const matchers = "<process>"
 	return []query{
-		{expr: quantile(.5, histogram, matchers, step), legend: "p50"},
-		{expr: quantile(.95, histogram, matchers, step), legend: "p95"},
-		{expr: quantile(.99, histogram, matchers, step), legend: "p99"},
+		{expr: quantile(.5, histogram, step), legend: "p50"},
+		{expr: quantile(.95, histogram, step), legend: "p95"},
+		{expr: quantile(.99, histogram, step), legend: "p99"},
 	}
 }
 
