@@ -14,16 +14,16 @@ const (
 	retentionInterval = time.Minute
 	// retentionStep is the number of batches that one call deletes, so that other work is not held up.
 	retentionStep = 100
-	// leaderLease is the duration of the leader leases of retention and of the reconciler: after a crash, another
+	// leaseDuration is the duration of the leader leases of retention and of the reconciler: after a crash, another
 	// replica takes over that much later.
-	leaderLease = 30 * time.Second
+	leaseDuration = 30 * time.Second
 )
 
 // runRetention deletes batches that are older than the retention. It blocks until ctx ends. Of the replicas that
 // share a store, one at a time holds the leader lease and deletes.
 func (s *Server) runRetention(ctx context.Context) error {
-	lease := &store.LeaderLease{Store: s.store, Name: store.LeaseRetention, Duration: leaderLease}
-	ticker := time.NewTicker(leaderLease / 6) // also renews the lease between two rounds
+	lease := s.leaderLease(store.LeaseRetention)
+	ticker := time.NewTicker(leaseDuration / 6) // also renews the lease between two rounds
 	defer ticker.Stop()
 	var last time.Time
 	for {
@@ -38,6 +38,13 @@ func (s *Server) runRetention(ctx context.Context) error {
 		case <-ticker.C:
 		}
 	}
+}
+
+// leaderLease returns the lease with this name for the server's store. If no other process can use the store, this
+// process always holds the lease.
+func (s *Server) leaderLease(name string) *store.LeaderLease {
+	cluster, _ := s.store.(store.Cluster)
+	return &store.LeaderLease{Cluster: cluster, Name: name, Duration: leaseDuration}
 }
 
 // retentionRound deletes old batches if this replica holds the lease and the last round began at least

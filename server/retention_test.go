@@ -16,14 +16,21 @@ import (
 	"github.com/dlrloop/dlrloop/store/storetest"
 )
 
-// leased is a store whose leader leases another replica may hold.
-type leased struct {
-	store.Store
+// shared is a store with a fake Cluster: another replica may hold the leader leases.
+type shared struct {
+	*storetest.Failing
+	store.Cluster
+	calls     atomic.Int64 // of AcquireLease
 	elsewhere atomic.Bool
+	failing   atomic.Bool // AcquireLease fails
 }
 
-func (e *leased) AcquireLease(context.Context, string, time.Time, time.Time) (bool, error) {
-	return !e.elsewhere.Load(), nil
+func (s *shared) AcquireLease(context.Context, string, time.Time, time.Time) (bool, error) {
+	s.calls.Add(1)
+	if s.failing.Load() {
+		return true, storetest.ErrInjected
+	}
+	return !s.elsewhere.Load(), nil
 }
 
 func TestOnlyTheLeaseHolderRunsRetention(t *testing.T) {
@@ -31,30 +38,29 @@ func TestOnlyTheLeaseHolderRunsRetention(t *testing.T) {
 		kept, err := boltstore.Open(t.Context(), boltstore.Config{Path: t.TempDir()})
 		require.NoError(t, err)
 		defer func() { require.NoError(t, kept.Close()) }()
-		other := &leased{Store: kept}
-		other.elsewhere.Store(true)
-		failing := storetest.NewFailing(other)
-		s := &Server{config: &config.Config{}, log: slog.New(slog.DiscardHandler), store: failing}
+		replica := &shared{Failing: storetest.NewFailing(kept)}
+		replica.elsewhere.Store(true)
+		s := &Server{config: &config.Config{}, log: slog.New(slog.DiscardHandler), store: replica}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- s.runRetention(ctx) }()
 
 		time.Sleep(10*retentionInterval + time.Second)
 		synctest.Wait()
-		require.Zero(t, failing.Calls(storetest.Expire))
-		require.InDelta(t, 60, failing.Calls(storetest.Hold), 2, "it keeps trying to acquire the lease")
+		require.Zero(t, replica.Calls(storetest.DeleteOlder))
+		require.InDelta(t, 60, replica.calls.Load(), 2, "it keeps trying to acquire the lease")
 
-		other.elsewhere.Store(false)
+		replica.elsewhere.Store(false)
 		time.Sleep(10 * retentionInterval)
 		synctest.Wait()
-		require.InDelta(t, 10, failing.Calls(storetest.Expire), 1)
-		require.InDelta(t, 120, failing.Calls(storetest.Hold), 4, "it renews the lease between two rounds")
+		require.InDelta(t, 10, replica.Calls(storetest.DeleteOlder), 1)
+		require.InDelta(t, 120, replica.calls.Load(), 4, "it renews the lease between two rounds")
 
-		expired := failing.Calls(storetest.Expire)
-		failing.Fail(storetest.Hold, storetest.NotApplied, nil, storetest.Always)
+		expired := replica.Calls(storetest.DeleteOlder)
+		replica.failing.Store(true)
 		time.Sleep(10 * retentionInterval)
 		synctest.Wait()
-		require.InDelta(t, expired, failing.Calls(storetest.Expire), 1, "without a confirmed lease nothing is deleted")
+		require.InDelta(t, expired, replica.Calls(storetest.DeleteOlder), 1, "without a confirmed lease nothing is deleted")
 		cancel()
 		require.NoError(t, <-done)
 	})

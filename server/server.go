@@ -157,7 +157,7 @@ func (s *Server) drain(graceful bool) error {
 		s.log.Info("draining", slog.Duration("shutdown_delay", delay))
 		select {
 		case <-time.After(delay):
-		case <-s.store.Done():
+		case <-s.storeStopped():
 		}
 	}
 	timeout := time.Duration(s.config.ShutdownTimeout)
@@ -192,9 +192,17 @@ func (s *Server) Close() error {
 // watchStore returns an error when the store has stopped itself: only the next start can find out what is on disk.
 func (s *Server) watchStore(ctx context.Context) error {
 	select {
-	case <-s.store.Done():
-		return fmt.Errorf("stopped after a fatal error; restart dlrloop: %w", s.store.Err())
+	case <-s.storeStopped():
+		return fmt.Errorf("stopped after a fatal error; restart dlrloop: %w", s.store.(store.Stopper).Err())
 	case <-ctx.Done():
 		return nil
 	}
+}
+
+// storeStopped returns a channel that is closed when the store has shut itself down; nil for a store that never does.
+func (s *Server) storeStopped() <-chan struct{} {
+	if stopper, ok := s.store.(store.Stopper); ok {
+		return stopper.Done()
+	}
+	return nil
 }

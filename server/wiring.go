@@ -87,12 +87,16 @@ func newRelay(c *config.Config, s *Server) (*feedback.Relay, *reconcile.Reconcil
 			})
 		}
 	}
-	r, err := feedback.New(feedback.Config{Plans: relayed, QuotaShare: s.store.QuotaShare}, s.store, s.metrics, s.log)
+	config := feedback.Config{Plans: relayed}
+	if cluster, ok := s.store.(store.Cluster); ok {
+		config.QuotaShare = cluster.QuotaShare
+	}
+	r, err := feedback.New(config, s.store, s.metrics, s.log)
 	if err != nil {
 		return nil, nil, err
 	}
-	lease := &store.LeaderLease{Store: s.store, Name: store.LeaseReconcile, Duration: leaderLease}
-	reports, err := reconcile.New(reconcile.Config{Plans: reconciled, Held: lease.Held}, s.store, s.metrics, s.log)
+	held := s.leaderLease(store.LeaseReconcile).Held
+	reports, err := reconcile.New(reconcile.Config{Plans: reconciled, Held: held}, s.store, s.metrics, s.log)
 	return r, reports, err
 }
 

@@ -7,7 +7,7 @@ import (
 )
 
 // The names of the leader leases. Each guards background work that only one replica does at a time. A name is passed
-// to Store.AcquireLease and labels the metric of the leases that this replica holds.
+// to Cluster.AcquireLease and labels the metric of the leases that this replica holds.
 const (
 	LeaseReconcile = "reconcile" // fetching missing reports from Sinch
 	LeaseRetention = "retention" // deleting what is older than the retention
@@ -20,29 +20,32 @@ func LeaderLeases() []string { return []string{LeaseReconcile, LeaseRetention} }
 // may do. Set the exported members, then call Held before each step of the work. A LeaderLease is safe for concurrent
 // use and must not be copied.
 type LeaderLease struct {
-	Store Store
-	Name  string // LeaseReconcile or LeaseRetention
+	Cluster Cluster // nil if only one process uses the store; that process then always holds the lease
+	Name    string  // LeaseReconcile or LeaseRetention
 	// Duration is how long an acquired lease lasts. Another replica can acquire it after this time at the latest.
 	Duration time.Duration
 
 	mu       sync.Mutex
-	calledAt time.Time // when Store.AcquireLease was last called; zero after an error. Guarded by mu
+	calledAt time.Time // when Cluster.AcquireLease was last called; zero after an error. Guarded by mu
 	held     bool      // its result; guarded by mu
 }
 
 // Held reports whether this replica holds the leader lease at now, the current time. For a third of Duration after a
-// successful call of Store.AcquireLease, Held returns the cached result; otherwise it calls AcquireLease and may block
+// successful call of Cluster.AcquireLease, Held returns the cached result; otherwise it calls AcquireLease and may block
 // as long. Held returns false with the error of AcquireLease, and false if AcquireLease took a third of Duration or
 // longer. So after true, another replica cannot hold the lease for at least a third of Duration, minus the difference
 // between the clocks.
 func (d *LeaderLease) Held(ctx context.Context, now time.Time) (bool, error) {
+	if d.Cluster == nil {
+		return true, nil
+	}
 	began := time.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if since := now.Sub(d.calledAt); !d.calledAt.IsZero() && since >= 0 && since < d.Duration/3 {
 		return d.held, nil
 	}
-	held, err := d.Store.AcquireLease(ctx, d.Name, now, now.Add(d.Duration))
+	held, err := d.Cluster.AcquireLease(ctx, d.Name, now, now.Add(d.Duration))
 	if err != nil || time.Since(began) >= d.Duration/3 {
 		d.calledAt, d.held = time.Time{}, false
 		return false, err

@@ -12,9 +12,9 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// holder is a store that implements only Hold.
+// holder is a Cluster that implements only AcquireLease.
 type holder struct {
-	store.Store
+	store.Cluster
 	held  bool
 	err   error
 	until []time.Time // the until argument of each call
@@ -25,7 +25,7 @@ func (h *holder) AcquireLease(_ context.Context, _ string, _, until time.Time) (
 	return h.held, h.err
 }
 
-// slow is a holder whose Hold takes some time.
+// slow is a holder whose AcquireLease takes some time.
 type slow struct {
 	holder
 	takes time.Duration
@@ -36,11 +36,11 @@ func (s *slow) AcquireLease(ctx context.Context, name string, now, until time.Ti
 	return s.holder.AcquireLease(ctx, name, now, until)
 }
 
-// A Hold that took a third of the lease or longer proves nothing: too much of the lease is over.
-func TestDutyIsNotHeldAfterASlowHold(t *testing.T) {
+// An AcquireLease that took a third of the lease or longer proves nothing: too much of the lease is over.
+func TestLeaseIsNotHeldAfterASlowAcquireLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &slow{holder: holder{held: true}, takes: 10 * time.Second}
-		d := &store.LeaderLease{Store: s, Name: store.LeaseRetention, Duration: 30 * time.Second}
+		d := &store.LeaderLease{Cluster: s, Name: store.LeaseRetention, Duration: 30 * time.Second}
 		for takes, want := range map[time.Duration]bool{10 * time.Second: false, 9 * time.Second: true} {
 			s.takes = takes
 			held, err := d.Held(t.Context(), time.Now())
@@ -54,7 +54,7 @@ func TestDutyIsNotHeldAfterASlowHold(t *testing.T) {
 func TestHeldRenewsTheLeaseAfterAThirdOfIt(t *testing.T) {
 	begin := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
 	h := &holder{held: true}
-	d := &store.LeaderLease{Store: h, Name: store.LeaseRetention, Duration: 30 * time.Second}
+	d := &store.LeaderLease{Cluster: h, Name: store.LeaseRetention, Duration: 30 * time.Second}
 	held := func(after time.Duration, want bool, attempts int) {
 		t.Helper()
 		got, err := d.Held(t.Context(), begin.Add(after))
@@ -80,4 +80,10 @@ func TestHeldRenewsTheLeaseAfterAThirdOfIt(t *testing.T) {
 	h.err = nil
 	held(30*time.Second, true, 6)
 	held(-time.Hour, true, 7)
+}
+
+func TestSingleProcessHoldsEveryLease(t *testing.T) {
+	held, err := (&store.LeaderLease{Name: store.LeaseRetention, Duration: time.Second}).Held(t.Context(), time.Now())
+	require.NoError(t, err)
+	require.True(t, held)
 }

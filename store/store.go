@@ -97,27 +97,33 @@ type Store interface {
 	// more whether another call would delete more.
 	DeleteOlder(ctx context.Context, before time.Time, limit int) (deleted int, more bool, err error)
 
-	// AcquireLease acquires or renews the leader lease with this name until the given time, and reports whether this
-	// replica holds the lease at now. Of the replicas that share a store, only one can hold a lease, until the lease
-	// ends or the holder closes its store. A store that cannot be shared always returns true. LeaderLease calls it.
-	AcquireLease(ctx context.Context, name string, now, until time.Time) (bool, error)
-	// QuotaShare returns this replica's fraction, 0 to 1, of a quota that all replicas share, such as a rate limit. It
-	// returns 1 for a store that cannot be shared, and 0 until the other replicas are sure to know this replica. It does
-	// not block.
-	QuotaShare() float64
-
 	// Gauges returns cached figures, up to some seconds old. It does not block. The caller must not change the maps.
 	Gauges() Gauges
 	// Ready returns nil if Record would succeed now, and otherwise the error that Record would return.
 	Ready(ctx context.Context) error
-	// Done returns a channel that is closed when the store shuts itself down, because it no longer knows what is on disk.
-	// The process must then exit: the next start reads from disk what was kept.
-	Done() <-chan struct{}
-	// Err returns nil until Done is closed, and then the error that made the store shut itself down.
-	Err() error
 	// Close finishes pending Record calls, folds what a short time allows, and releases all resources. Acknowledged
 	// arrivals are durable even if the process ends without Close.
 	Close() error
+}
+
+// Cluster coordinates the replicas that share a store. A Store that several processes can open implements it.
+type Cluster interface {
+	// AcquireLease acquires or renews the leader lease with this name until the given time, and reports whether this
+	// replica holds the lease at now. Only one replica can hold a lease, until the lease ends or the holder closes its
+	// store. LeaderLease calls it.
+	AcquireLease(ctx context.Context, name string, now, until time.Time) (bool, error)
+	// QuotaShare returns this replica's fraction, 0 to 1, of a quota that all replicas share, such as a rate limit. It
+	// returns 0 until the other replicas are sure to know this replica. It does not block.
+	QuotaShare() float64
+}
+
+// Stopper reports that a store has shut itself down because it no longer knows what is on disk. A Store that can do so
+// implements it. The process must then exit: the next start reads from disk what was kept.
+type Stopper interface {
+	// Done returns a channel that is closed when the store shuts itself down. Close does not close the channel.
+	Done() <-chan struct{}
+	// Err returns nil until Done is closed, and then the error that made the store shut itself down.
+	Err() error
 }
 
 // MaxRecipients is the largest number of recipients in one feedback call. Sinch documents no limit; 1000 is its limit

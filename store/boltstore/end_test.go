@@ -35,7 +35,6 @@ func requireEnded(t *testing.T, s *Store, cause string) {
 	_, refused["Timeseries"] = s.Timeseries(ctx, "", noon, noon)
 	_, refused["Requeue"] = s.Requeue(ctx, key, noon)
 	_, _, refused["DeleteOlder"] = s.DeleteOlder(ctx, noon, 1)
-	_, refused["AcquireLease"] = s.AcquireLease(ctx, store.LeaseRetention, noon, noon.Add(time.Minute))
 	for method, err := range refused {
 		require.ErrorIs(t, err, store.ErrClosed, method)
 		require.ErrorContains(t, err, cause, method)
@@ -50,6 +49,15 @@ func TestClosedStoreReturnsErrClosed(t *testing.T) {
 	requireEnded(t, s, "")
 	require.NoError(t, s.Err(), "Err is nil after Close")
 	require.NoError(t, s.Close())
+	select {
+	case <-s.Done():
+		t.Fatal("Done must be closed only if the store shuts itself down")
+	default:
+	}
+	gauges := s.Gauges()
+	require.Empty(t, gauges.Replica)
+	require.Nil(t, gauges.Replicas)
+	require.Nil(t, gauges.Leaders)
 }
 
 func TestStoreEndsWhenTheJournalFails(t *testing.T) {

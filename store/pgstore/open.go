@@ -100,7 +100,6 @@ type Store struct {
 	closed   atomic.Bool
 	stop     context.CancelFunc // stops the background goroutines
 	stopping <-chan struct{}    // closed by stop
-	done     chan struct{}      // never closed: see Done
 }
 
 var _ store.Store = (*Store)(nil)
@@ -118,7 +117,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	s := &Store{
-		config: c, pool: pool, done: make(chan struct{}),
+		config: c, pool: pool,
 		bounds:   bounds{grown: make(chan struct{}, 1)},
 		progress: progress{underway: make(map[*inFlight]struct{}), trying: make(chan struct{}, 1)},
 	}
@@ -176,13 +175,6 @@ func (s *Store) slotOf(key store.BatchKey) int16 {
 	h.Write([]byte(key.BatchID))
 	return int16(binary.BigEndian.Uint64(h.Sum(nil)) % uint64(s.slots))
 }
-
-// Done returns a channel that is never closed: a lost connection never makes the content of the database uncertain,
-// so a Store on PostgreSQL never ends by itself.
-func (s *Store) Done() <-chan struct{} { return s.done }
-
-// Err always returns nil: see Done.
-func (s *Store) Err() error { return nil }
 
 // Close commits what is queued, releases the leases of unsettled tasks and closes all connections. It blocks for at
 // most about 10 seconds and always returns nil. Record and all reads then return store.ErrClosed.

@@ -56,7 +56,9 @@ func TestStore(t *testing.T) {
 			t.Parallel()
 			w := newRecorder()
 			t.Cleanup(func() { checkStatements(t, w, d) })
-			storetest.Run(t, func(t *testing.T) storetest.Place { return newPlace(t, w, d) })
+			place := func(t *testing.T) storetest.Place { return newPlace(t, w, d) }
+			storetest.Run(t, place)
+			storetest.RunCluster(t, place)
 		})
 	}
 }

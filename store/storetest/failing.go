@@ -16,16 +16,15 @@ var ErrInjected = errors.New("injected failure")
 // Operation is a group of a store's methods that a fault applies to.
 type Operation string
 
-// The operations that Failing.Fail accepts. Record covers Record and Settle, Expire covers DeleteOlder, and Hold covers
-// AcquireLease. Read covers all reads, MissingReports included.
+// The operations that Failing.Fail accepts. Record covers Record and Settle, and Read covers all reads, MissingReports
+// included.
 const (
-	Record  Operation = "record"
-	Claim   Operation = "claim"
-	Read    Operation = "read"
-	Requeue Operation = "requeue"
-	Expire  Operation = "expire"
-	Hold    Operation = "hold"
-	Ready   Operation = "ready"
+	Record      Operation = "record"
+	Claim       Operation = "claim"
+	Read        Operation = "read"
+	Requeue     Operation = "requeue"
+	DeleteOlder Operation = "delete older"
+	Ready       Operation = "ready"
 )
 
 // Kind is the behavior of a call that a fault applies to.
@@ -276,9 +275,9 @@ func (f *Failing) Requeue(ctx context.Context, key store.BatchKey, now time.Time
 	return through(ctx, f, Requeue, func(ctx context.Context) (int, error) { return f.Store.Requeue(ctx, key, now) })
 }
 
-// DeleteOlder calls Store.DeleteOlder, or applies the next Expire fault.
+// DeleteOlder calls Store.DeleteOlder, or applies the next DeleteOlder fault.
 func (f *Failing) DeleteOlder(ctx context.Context, before time.Time, limit int) (deleted int, more bool, err error) {
-	_, err = through(ctx, f, Expire, func(ctx context.Context) (struct{}, error) {
+	_, err = through(ctx, f, DeleteOlder, func(ctx context.Context) (struct{}, error) {
 		n, m, err := f.Store.DeleteOlder(ctx, before, limit)
 		deleted, more = n, m
 		return struct{}{}, err
@@ -287,17 +286,6 @@ func (f *Failing) DeleteOlder(ctx context.Context, before time.Time, limit int) 
 		return 0, false, err
 	}
 	return deleted, more, nil
-}
-
-// AcquireLease calls Store.AcquireLease, or applies the next Hold fault. After Applied, this replica holds the lease
-// without knowing.
-func (f *Failing) AcquireLease(ctx context.Context, name string, now, until time.Time) (bool, error) {
-	return through(
-		ctx,
-		f,
-		Hold,
-		func(ctx context.Context) (bool, error) { return f.Store.AcquireLease(ctx, name, now, until) },
-	)
 }
 
 // Ready calls Store.Ready, or applies the next Ready fault.

@@ -57,11 +57,6 @@ func (c *counting) DeleteOlder(context.Context, time.Time, int) (int, bool, erro
 	return 7, true, nil
 }
 
-func (c *counting) AcquireLease(context.Context, string, time.Time, time.Time) (bool, error) {
-	c.count("acquire lease")
-	return true, nil
-}
-
 func (c *counting) Ready(context.Context) error { return nil }
 
 func newFailing() (*storetest.Failing, *counting) {
@@ -89,13 +84,10 @@ func TestFailingWithoutFaults(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 7, n)
 	require.True(t, more)
-	held, err := f.AcquireLease(ctx, store.LeaseRetention, time.Time{}, time.Time{})
-	require.NoError(t, err)
-	require.True(t, held)
 	require.NoError(t, f.Ready(ctx))
 	require.NoError(t, f.Err())
 	require.Equal(t, map[string]int{
-		"record": 1, "claim": 1, "missing reports": 1, "read": 1, "requeue": 1, "delete older": 1, "acquire lease": 1,
+		"record": 1, "claim": 1, "missing reports": 1, "read": 1, "requeue": 1, "delete older": 1,
 	}, c.calls)
 	require.Equal(t, 1, f.Calls(storetest.Record))
 }
@@ -124,7 +116,7 @@ func TestAppliedTakesEffect(t *testing.T) {
 	require.Empty(t, claims)
 	require.Equal(t, 1, c.calls["claim"])
 
-	f.Fail(storetest.Expire, storetest.Applied, nil, 1)
+	f.Fail(storetest.DeleteOlder, storetest.Applied, nil, 1)
 	n, more, err := f.DeleteOlder(t.Context(), time.Time{}, 10)
 	require.ErrorIs(t, err, storetest.ErrInjected)
 	require.Zero(t, n)

@@ -15,7 +15,6 @@ var lifecycle = []behavior{
 	{"an open store is ready", readyWhileOpen},
 	{"every call fails after Close", closedRefuses},
 	{"Close may be called again and concurrently", closeTwice},
-	{"Close is not a failure", closeIsNoFailure},
 }
 
 func readyWhileOpen(t *testing.T, place Place) {
@@ -52,7 +51,6 @@ func closedRefuses(t *testing.T, place Place) {
 		"Timeseries":       func() error { _, err := o.Timeseries(ctx, plan, epoch, sec(60)); return err },
 		"Requeue":          func() error { _, err := o.Requeue(ctx, key("batch"), sec(0)); return err },
 		"Expire":           func() error { _, _, err := o.DeleteOlder(ctx, sec(0), 10); return err },
-		"Hold":             func() error { _, err := o.AcquireLease(ctx, store.LeaseRetention, sec(0), sec(30)); return err },
 		"Ready":            func() error { return o.Ready(ctx) },
 	} {
 		require.ErrorIs(t, call(), store.ErrClosed, name)
@@ -71,16 +69,4 @@ func closeTwice(t *testing.T, place Place) {
 	}
 	require.NoError(t, g.Wait())
 	require.NoError(t, o.Close())
-}
-
-func closeIsNoFailure(t *testing.T, place Place) {
-	o := open(t, place, Config{})
-	require.NoError(t, o.Err())
-	require.NoError(t, o.Close())
-	require.NoError(t, o.Err())
-	select {
-	case <-o.Done():
-		t.Fatal("Done must be closed only if the store shuts itself down")
-	default:
-	}
 }

@@ -23,10 +23,7 @@ var long = os.Getenv("DLRLOOP_LONG") != ""
 // Run runs the suite in parallel tests: they end after Run returns, before the cleanup of t. newPlace returns the place
 // of a new, empty store and registers the cleanup with t.
 func Run(t *testing.T, newPlace func(t *testing.T) Place) {
-	for _, subject := range []struct {
-		name  string
-		tests []behavior
-	}{
+	run(t, newPlace, []subject{
 		{"Record", recording},
 		{"Parts", partial},
 		{"Reads", reading},
@@ -38,10 +35,18 @@ func Run(t *testing.T, newPlace func(t *testing.T) Place) {
 		{"MissingReports", missingReports},
 		{"Retention", retaining},
 		{"Concurrency", concurrency},
-		{"LeaderLeases", leaderLeases},
 		{"Lifecycle", lifecycle},
 		{"Model", models},
-	} {
+	})
+}
+
+// RunCluster runs, in the same way, the tests of a store that implements store.Cluster.
+func RunCluster(t *testing.T, newPlace func(t *testing.T) Place) {
+	run(t, newPlace, []subject{{"Cluster", cluster}})
+}
+
+func run(t *testing.T, newPlace func(t *testing.T) Place, subjects []subject) {
+	for _, subject := range subjects {
 		t.Run(subject.name, func(t *testing.T) {
 			t.Parallel()
 			for _, b := range subject.tests {
@@ -52,6 +57,12 @@ func Run(t *testing.T, newPlace func(t *testing.T) Place) {
 			}
 		})
 	}
+}
+
+// subject is a part of the contract.
+type subject struct {
+	name  string
+	tests []behavior
 }
 
 // behavior is one rule of the contract and its test.

@@ -12,17 +12,19 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-var leaderLeases = []behavior{
+var cluster = []behavior{
 	{"the only replica holds every leader lease", everyLease},
 	{"Close releases leader leases", leasesReleased},
 	{"Held may be called concurrently", leaseHeldConcurrently},
 	{"the only replica has the whole share", wholeShare},
-	{"gauges list the replicas of a shared store", listedReplicas},
+	{"gauges list the replicas", listedReplicas},
 }
+
+func (o *opened) cluster() store.Cluster { return o.Store.(store.Cluster) }
 
 func (o *opened) acquireLease(name string, now, until time.Time) bool {
 	o.t.Helper()
-	held, err := o.AcquireLease(context.Background(), name, now, until)
+	held, err := o.cluster().AcquireLease(context.Background(), name, now, until)
 	require.NoError(o.t, err)
 	return held
 }
@@ -47,7 +49,7 @@ func leasesReleased(t *testing.T, place Place) {
 
 func leaseHeldConcurrently(t *testing.T, place Place) {
 	o := open(t, place, Config{})
-	d := store.LeaderLease{Store: o, Name: store.LeaseReconcile, Duration: time.Minute}
+	d := store.LeaderLease{Cluster: o.cluster(), Name: store.LeaseReconcile, Duration: time.Minute}
 	var g errgroup.Group
 	for i := range 32 {
 		g.Go(func() error {
@@ -63,9 +65,9 @@ func leaseHeldConcurrently(t *testing.T, place Place) {
 
 func wholeShare(t *testing.T, place Place) {
 	o := open(t, place, Config{})
-	require.Equal(t, 1.0, o.QuotaShare())
+	require.Equal(t, 1.0, o.cluster().QuotaShare())
 	o.reopen()
-	require.Equal(t, 1.0, o.QuotaShare(), "a closed replica must not have a share")
+	require.Equal(t, 1.0, o.cluster().QuotaShare(), "a closed replica must not have a share")
 }
 
 func listedReplicas(t *testing.T, place Place) {
@@ -73,11 +75,7 @@ func listedReplicas(t *testing.T, place Place) {
 	now := time.Now()
 	require.True(t, o.acquireLease(store.LeaseRetention, now, now.Add(time.Hour)))
 	g := o.Gauges()
-	if g.Replica == "" {
-		require.Nil(t, g.Replicas)
-		require.Nil(t, g.Leaders)
-		return
-	}
+	require.NotEmpty(t, g.Replica)
 	require.Equal(t, []string{g.Replica}, g.Replicas)
 	require.Eventually(t, func() bool {
 		return o.Gauges().Leaders[store.LeaseRetention] == g.Replica
