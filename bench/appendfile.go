@@ -12,17 +12,18 @@ import (
 	"github.com/dlrloop/dlrloop/store/commit"
 )
 
-// discardStore is a recorder for the subject null: it discards all arrivals at once.
+// discardStore is the webhook's store in the program variant null. It discards every report.
 type discardStore struct{}
 
 func (discardStore) Record(context.Context, store.Arrival) error { return nil }
 
-// flatSize is the size in bytes of the file to which the handler under comparison appends. At its end, writing starts
-// again at the beginning; the file is never read.
+// flatSize is the size in bytes of the file to which the program variant append writes. At the end of the file, writing
+// starts again at the beginning. Nothing reads the file.
 const flatSize = 64 << 20
 
-// flat is the recorder of the subject append. It appends bodies to one preallocated file, with one write and one sync
-// for each group, and cannot find them again. This is the lowest possible cost of making reports durable.
+// flat is the webhook's store in the program variant append. It appends the bodies of reports to one preallocated file,
+// with one write and one sync for each group of concurrent reports. It cannot find a report again, so it shows the
+// lowest possible cost of making reports durable.
 type flat struct {
 	file      *os.File
 	offset    int
@@ -49,7 +50,8 @@ func newFlat(dir string) (*flat, error) {
 	return f, nil
 }
 
-// Record appends the body of report a to the file and blocks until it is durable.
+// Record appends the body of a report to the file and blocks until the body is durable. It returns an error for an
+// arrival that is not a report.
 func (f *flat) Record(ctx context.Context, a store.Arrival) error {
 	r, ok := a.Entry.(store.Report)
 	if !ok {

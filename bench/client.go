@@ -12,26 +12,25 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// load describes the load on a subject: closed-loop connections, each of which sends its next report when the one
-// before is answered.
+// load describes the load on a program variant: each connection sends its next report when its last one is answered.
 type load struct {
 	connections int           // number of concurrent connections
 	warmup      time.Duration // time before the measurement starts
 	measured    time.Duration // length of the measurement
 }
 
-// measurement is the result of measuring one subject in one round.
+// measurement holds the latencies that the client measured while it sent reports to one program variant.
 type measurement struct {
 	latencies
 	took         time.Duration         // measured time
 	acknowledged [traffic.Statuses]int // total, including the warm-up
 }
 
-// throughput returns the measured reports per second.
+// throughput returns how many reports per second were answered, without the warm-up.
 func (m *measurement) throughput() float64 { return float64(m.total) / m.took.Seconds() }
 
-// drive sends reports to the listen address of a subject until the time of load l is over or all are sent, and
-// returns the measurement. It returns an error if an answer is not an empty 200.
+// drive sends reports to the webhook at address, such as 127.0.0.1:8080, until the time in l is over or all reports are
+// sent. It returns an error if an answer is not an empty 200, or if no report is left after the warm-up.
 func drive(ctx context.Context, address string, reports *requests, l load) (*measurement, error) {
 	d := &driver{reports: reports}
 	connections := make([]*connection, l.connections)
@@ -69,14 +68,14 @@ func drive(ctx context.Context, address string, reports *requests, l load) (*mea
 	return m, nil
 }
 
-// driver distributes the reports of one measurement among the connections of the client.
+// driver distributes the reports of one measurement: each connection takes the next report that is not sent yet.
 type driver struct {
 	reports     *requests
 	next        atomic.Int64
 	from, until time.Time // bounds of the measurement
 }
 
-// connection is one connection of the client, with what it has measured.
+// connection is one connection to a program variant, with the latencies and acknowledged reports of that connection.
 type connection struct {
 	*traffic.Connection
 	driver       *driver

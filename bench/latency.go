@@ -5,11 +5,12 @@ import (
 	"time"
 )
 
-// precision is the number of significant bits that the histogram keeps of a latency: the relative error is at most
-// 1/64.
+// precision is the number of bits that a bucket keeps of a latency after the leading bit. So the relative error is at
+// most 1/64.
 const precision = 6
 
-// latencies is a histogram with exponentially growing buckets. The zero value is empty.
+// latencies is a histogram of latencies with a bounded relative error. The zero value is empty and ready to use. It is
+// not safe for concurrent use.
 type latencies struct {
 	counts [(64 - precision + 1) << precision]uint32
 	total  int
@@ -27,8 +28,8 @@ func (l *latencies) merge(o *latencies) {
 	l.total += o.total
 }
 
-// quantile returns the latency that the fraction q (0 to 1) of all latencies did not exceed, or 0 if the histogram is
-// empty.
+// quantile returns the q-quantile of the latencies, such as p99 for 0.99, rounded down to the start of its bucket. It
+// returns 0 if the histogram is empty.
 func (l *latencies) quantile(q float64) time.Duration {
 	rank, counted := max(int(q*float64(l.total)+0.5), 1), 0
 	for i, n := range l.counts {
@@ -39,14 +40,14 @@ func (l *latencies) quantile(q float64) time.Duration {
 	return 0
 }
 
-// bucketOf returns the index of the bucket of v. Each small value has a bucket of its own; larger values are in the
-// same bucket if their leading bits agree.
+// bucketOf returns the index of the bucket that counts v, a latency in nanoseconds. Each value below 128 has a bucket
+// of its own. Larger values share a bucket if they have the same bit length and the same seven leading bits.
 func bucketOf(v uint64) int {
 	shift := max(bits.Len64(v)-precision-1, 0)
 	return shift<<precision + int(v>>shift)
 }
 
-// bottomOf returns the smallest value in the bucket with this index.
+// bottomOf returns the smallest latency, in nanoseconds, that the bucket with this index counts.
 func bottomOf(bucket int) uint64 {
 	shift := max(bucket>>precision-1, 0)
 	return uint64(bucket-shift<<precision) << shift

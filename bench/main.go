@@ -21,7 +21,7 @@ import (
 
 func main() { command.Run(bench) }
 
-// options are the command line options.
+// options holds the values of the command line flags.
 type options struct {
 	rounds, batches       int
 	stored                int
@@ -98,7 +98,7 @@ func bench(ctx context.Context, arguments []string) (err error) {
 	return databaseTable(os.Stdout, r.connections, r.subjects, all)
 }
 
-// run validates the options and returns the run.
+// run validates the options, creates the directories that they name, and returns the described run without starting it.
 func (o options) run() (*run, error) {
 	r := &run{rounds: o.rounds, warmup: time.Second, measured: time.Duration(o.seconds * float64(time.Second))}
 	for s := range strings.SplitSeq(o.subjects, ",") {

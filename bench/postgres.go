@@ -14,8 +14,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore/pgtest"
 )
 
-// settings returns the PostgreSQL settings that differ from the defaults: those of a server that has the machine for
-// itself, with durable commits.
+// settings returns the settings of the PostgreSQL server that the benchmark measures. The server has the machine to
+// itself, and its commits are durable.
 func settings() map[string]string {
 	return map[string]string{
 		"shared_buffers": "1GB", "max_wal_size": "8GB", "wal_compression": "on", "checkpoint_timeout": "15min",
@@ -23,16 +23,16 @@ func settings() map[string]string {
 	}
 }
 
-// cluster is the PostgreSQL server of a run. Each round of the subject postgres gets a new database; all rounds of
-// the subject stored use the same one.
+// cluster is the PostgreSQL server of a benchmark run. The program variant postgres gets a new database for each round.
+// The variant stored uses the same prefilled database in all rounds.
 type cluster struct {
 	server *pgtest.Server
 	made   int
 	stored string // URL of the database with stored recipients
 }
 
-// newCluster starts a server in dir. If recipients is not 0, it also creates the database of the subject stored with
-// that number of recipients, and passes its progress to progress.
+// newCluster starts a PostgreSQL server in dir. If recipients is not 0, it also creates the database of the program
+// variant stored and fills it with that many recipients. It calls progress with lines about the filling.
 func newCluster(ctx context.Context, dir string, recipients int, progress func(string)) (_ *cluster, err error) {
 	server, err := pgtest.StartProgram(ctx, pgtest.Config{Durable: true, Dir: dir, Settings: settings()})
 	if err != nil {
@@ -55,7 +55,7 @@ func newCluster(ctx context.Context, dir string, recipients int, progress func(s
 
 func (c *cluster) close(ctx context.Context) error { return c.server.Close(context.WithoutCancel(ctx)) }
 
-// create creates a database with dlrloop's schema and returns its URL.
+// create creates a database with this name and dlrloop's schema, and returns its URL.
 func (c *cluster) create(ctx context.Context, name string) (string, error) {
 	if err := c.execute(ctx, "CREATE DATABASE "+name); err != nil {
 		return "", err
@@ -68,9 +68,9 @@ func (c *cluster) create(ctx context.Context, name string) (string, error) {
 	return url, s.Close()
 }
 
-// database returns the URL of the database for a round of subject s, or "" if s is not on PostgreSQL. It runs a
-// checkpoint first, so that the round does not pay for earlier writes. The caller must call drop, which removes a
-// database made for the round.
+// database returns the URL of the database for the next measurement of program variant s, or "" if s does not use
+// PostgreSQL. It runs a checkpoint first, so that the measurement does not pay for earlier writes. The caller must call
+// drop, which removes a database made for this measurement.
 func (r *run) database(ctx context.Context, s subject) (url string, drop func() error, err error) {
 	drop = func() error { return nil }
 	switch s {
@@ -105,8 +105,8 @@ func (c *cluster) execute(ctx context.Context, statements ...string) (err error)
 	return nil
 }
 
-// startCluster starts a PostgreSQL server if a subject of the run needs one. stored is the number of recipients for
-// the subject stored. The caller must call end, which stops the server.
+// startCluster sets r.cluster to a new PostgreSQL server if a program variant of the run needs one. stored is the
+// number of recipients to store for the variant stored. The caller must call end, which stops the server.
 func (r *run) startCluster(ctx context.Context, stored int, progress func(string)) (end func() error, err error) {
 	if !slices.ContainsFunc(r.subjects, subject.onPostgres) {
 		return func() error { return nil }, nil

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// process is a subject in a child process.
+// process is a child process that runs one program variant.
 type process struct {
 	addresses
 	plan    string // plan of its reports
@@ -19,8 +19,9 @@ type process struct {
 	stdin   io.Closer
 }
 
-// start starts subject s in a child process and blocks until the subject serves. dir is for its files, database its
-// database URL, upstream the base URL of the API, profiles the directory for profiles; empty means none.
+// start runs program variant s in a child process and blocks until it accepts connections. dir is the directory for its
+// files, upstream the base URL of Sinch's API, and database the URL of its PostgreSQL database. profiles is the
+// directory for its profiles. An empty database or profiles means none.
 func start(ctx context.Context, s subject, dir, upstream, plan, database, profiles string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -48,7 +49,7 @@ func start(ctx context.Context, s subject, dir, upstream, plan, database, profil
 	return p, nil
 }
 
-// stop ends the process gracefully and waits for it.
+// stop closes the standard input of the process, which tells it to end, and waits until it has ended.
 func (p *process) stop() error { return errors.Join(p.stdin.Close(), p.command.Wait()) }
 
 // cpu returns the processor time that the process has used. Call it only after the process has ended.

@@ -6,7 +6,8 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// requests holds the HTTP requests of a run, concatenated in one slice, ready to be written to a connection.
+// requests holds one HTTP request for each report of a run. The requests lie one after the other in a single slice,
+// ready to be written to a connection.
 type requests struct {
 	bytes  []byte
 	ends   []int
@@ -28,10 +29,12 @@ func newRequests(reports []traffic.Report) *requests {
 	return q
 }
 
-// planOf returns the id of the nth plan. All ids have the same length, so that setPlan can replace them in place.
+// planOf returns the id of service plan number n. All ids have the same length, so that setPlan can overwrite one with
+// another.
 func planOf(n int) string { return fmt.Sprintf("bench%03d", n) }
 
-// setPlan changes the plan in the path of all requests in place. plan must be a result of planOf.
+// setPlan overwrites the plan in the URL path of every request. plan must be a result of planOf, so that it has the
+// right length.
 func (q *requests) setPlan(plan string) {
 	for i := range q.len() {
 		copy(q.at(i)[len("POST /webhooks/"):], plan)

@@ -27,7 +27,7 @@ type run struct {
 	reports  *requests
 }
 
-// figures are the results of one subject in one round, with one number of connections.
+// figures holds the results of one measurement: of one program variant, in one round, with one number of connections.
 type figures struct {
 	throughput     float64 // reports per second
 	p50, p99, p999 time.Duration
@@ -37,11 +37,12 @@ type figures struct {
 	database usage // of PostgreSQL, total
 }
 
-// results holds the figures by number of connections and by subject, with one element for each round.
+// results holds the figures of all measurements, by number of connections and then by program variant. Each slice has
+// one element per round.
 type results map[int]map[subject][]figures
 
-// all runs every round. Within a round the subjects take turns, so that all of them meet similar conditions of the
-// machine.
+// all measures every program variant with every number of connections, once in each round. The variants take turns
+// within a round, so that slow phases of the machine affect all of them alike.
 func (r *run) all(ctx context.Context, progress func(string)) (results, error) {
 	all := make(results)
 	for _, n := range r.connections {
@@ -62,8 +63,7 @@ func (r *run) all(ctx context.Context, progress func(string)) (results, error) {
 	return all, nil
 }
 
-// one measures subject s with this number of connections. The subject starts with an empty directory, or with the
-// database of the round.
+// one starts program variant s with an empty directory, measures it with this number of connections, and stops it.
 func (r *run) one(ctx context.Context, s subject, connections int) (f figures, err error) {
 	dir, err := os.MkdirTemp(r.dir, string(s)+"-")
 	if err != nil {
@@ -104,8 +104,8 @@ func (r *run) one(ctx context.Context, s subject, connections int) (f figures, e
 	}, nil
 }
 
-// load sends the reports to subject s, which runs in process p, and verifies that the subject stored everything that
-// it acknowledged.
+// load sends the reports to process p, which runs program variant s. If s is a whole dlrloop, load also verifies that
+// it stored everything that it acknowledged. If s is feedback, load waits until the feedback is sent.
 func (r *run) load(ctx context.Context, s subject, p *process, connections int) (*measurement, error) {
 	m, err := drive(ctx, p.Public, r.reports, load{connections, r.warmup, r.measured})
 	if err == nil && p.Private != "" {
@@ -117,8 +117,8 @@ func (r *run) load(ctx context.Context, s subject, p *process, connections int) 
 	return m, err
 }
 
-// measureUsage calls do and returns what PostgreSQL used meanwhile. url is the URL of the database; if it is empty,
-// measureUsage only calls do.
+// measureUsage calls do and returns what the PostgreSQL server used during the call. url is the database whose size is
+// measured. If url is empty, measureUsage only calls do.
 func (r *run) measureUsage(ctx context.Context, url string, do func() error) (u usage, err error) {
 	if url == "" {
 		return u, do()
@@ -134,7 +134,7 @@ func (r *run) measureUsage(ctx context.Context, url string, do func() error) (u 
 	return after.sub(before), err
 }
 
-// spread is the median, the minimum and the maximum of several values.
+// spread holds the median, the minimum and the maximum of several values.
 type spread struct{ median, least, largest float64 }
 
 func spreadOf(values []float64) spread {
@@ -146,7 +146,7 @@ func spreadOf(values []float64) spread {
 	return spread{(sorted[(n-1)/2] + sorted[n/2]) / 2, sorted[0], sorted[n-1]}
 }
 
-// each returns the spread of a figure over the rounds. of returns the figure of a round.
+// each returns the spread of one value over the rounds. value returns the value of a round.
 func each(rounds []figures, of func(figures) float64) spread {
 	values := make([]float64, len(rounds))
 	for i, f := range rounds {
@@ -155,8 +155,8 @@ func each(rounds []figures, of func(figures) float64) spread {
 	return spreadOf(values)
 }
 
-// ratio returns the spread of a figure of one subject divided by the figure of another subject in the same round. of
-// returns the figure of a round; rounds and others have the same order.
+// ratio divides a value of one program variant by the same value of another variant in the same round, and returns the
+// spread of the quotients. rounds and others hold the figures of the two variants in the same order.
 func ratio(rounds, others []figures, of func(figures) float64) spread {
 	values := make([]float64, min(len(rounds), len(others)))
 	for i := range values {

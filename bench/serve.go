@@ -21,11 +21,11 @@ import (
 	"github.com/dlrloop/dlrloop/server"
 )
 
-// subject is a program variant that the benchmark measures.
+// subject is the name of a program variant that the benchmark measures.
 type subject string
 
-// The subjects, as the flag -subjects and the tables name them. The same client sends the same bytes to every subject,
-// and the same handler verifies and decodes the bytes.
+// The program variants, as the flag -subjects and the tables name them. The same client sends the same bytes to every
+// variant, and the same handler verifies and decodes the bytes.
 const (
 	subjectNull     subject = "null"     // stores nothing: the cost of HTTP, signature and decoding
 	subjectAppend   subject = "append"   // appends the bodies to a flat file: the limit set by the disk
@@ -41,14 +41,14 @@ func (s subject) valid() bool {
 
 func (s subject) onPostgres() bool { return s == subjectPostgres || s == subjectStored }
 
-// addresses are the listen addresses of a subject.
+// addresses holds the listen addresses of a program variant. A child process writes them as JSON for its parent.
 type addresses struct {
 	Public  string
 	Private string // only of a whole server
 }
 
-// serve runs the subject o.serve in this process until ctx ends. It calls serving once, with the listen addresses,
-// when the subject accepts connections.
+// serve runs program variant o.serve in this process until ctx ends. It calls serving once, with the listen addresses,
+// when the variant accepts connections.
 func serve(ctx context.Context, o options, serving func(addresses)) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	switch o.serve {
@@ -66,7 +66,7 @@ func serve(ctx context.Context, o options, serving func(addresses)) error {
 	return fmt.Errorf("unknown subject %q", o.serve)
 }
 
-// serveDlrloop runs the same server as the command dlrloop serve, with the default settings.
+// serveDlrloop runs the server of the command dlrloop serve, with one plan and mostly default settings, until ctx ends.
 func serveDlrloop(ctx context.Context, o options, log *slog.Logger, serving func(addresses)) error {
 	c := config.Default()
 	c.Store.Retention = config.Duration(100 * 365 * 24 * time.Hour) // reports have old times and must not be deleted
@@ -89,7 +89,7 @@ func serveDlrloop(ctx context.Context, o options, log *slog.Logger, serving func
 	return s.Run(ctx)
 }
 
-// serveWebhook serves only the webhook, over the recorder r.
+// serveWebhook serves only the webhook, which passes the reports to recorder. It blocks until ctx ends.
 func serveWebhook(
 	ctx context.Context, plan string, r webhook.Recorder, log *slog.Logger, serving func(addresses),
 ) error {
@@ -119,8 +119,8 @@ func serveWebhook(
 	return nil
 }
 
-// serveForParent serves until the parent process closes the standard input. It writes the listen addresses to the
-// standard output as JSON.
+// serveForParent runs program variant o.serve until the parent process closes the standard input. It writes the listen
+// addresses to the standard output as JSON.
 func serveForParent(o options) error {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()

@@ -18,8 +18,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// storedPlan is the plan of the stored recipients. Batch modelBatch is recorded through the store; the others are
-// copies of it.
+// storedPlan is the plan of the recipients that fill stores. modelBatch is the number of the batch that fill records
+// through the store. All other batches are copies of that batch.
 const (
 	storedPlan = "stored"
 	modelBatch = 0
@@ -48,16 +48,16 @@ FROM unnest($3::smallint[], $4::text[], $5::timestamptz[]) AS k (slot, batch_id,
 CROSS JOIN report_log l WHERE l.plan = $1 AND l.batch_id = $2`
 )
 
-// batchesPerCopy is the number of batches that one statement creates. batchInterval is the time between two batches:
-// five million recipients cover about a month.
+// batchesPerCopy is the number of batches that one SQL statement creates. batchInterval is the time between two
+// consecutive batches; with it, five million recipients cover about a month.
 const (
 	batchesPerCopy = 100
 	batchInterval  = 8 * time.Minute
 )
 
-// fill stores stored recipients in the database at url, in batches of a thousand, each recipient reported Dispatched
-// and Delivered. It records one batch through the store and copies that batch in the database, with new ids, phone
-// numbers and times. It calls progress with what it is doing.
+// fill stores this many recipients in the database at url, in batches of a thousand, each recipient reported Dispatched
+// and Delivered. It records one batch through the store and copies it in the database with new ids, phone numbers and
+// times. It calls progress with lines about the filling.
 func fill(ctx context.Context, url string, stored int, progress func(string)) (err error) {
 	s, err := pgstore.Open(ctx, pgstore.Config{URL: url})
 	if err != nil {
@@ -94,7 +94,7 @@ func fill(ctx context.Context, url string, stored int, progress func(string)) (e
 	return verifyStored(ctx, s, batches-1)
 }
 
-// recordModel records the reports of the batch modelBatch.
+// recordModel records batch number modelBatch through the store, with two reports for each recipient.
 func recordModel(ctx context.Context, s *pgstore.Store) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(256)
@@ -115,10 +115,10 @@ func recordModel(ctx context.Context, s *pgstore.Store) error {
 	return g.Wait()
 }
 
-// firstAt returns the time of the first report of the stored batch with index n.
+// firstAt returns the time of the first report of batch number n among the batches that fill stores.
 func firstAt(n int) time.Time { return traffic.SentAt(n, batchInterval) }
 
-// filler copies the model batch in the database.
+// filler creates batches in the database as copies of one model batch, which was recorded through the store.
 type filler struct {
 	connection *pgx.Conn
 	model      *store.Batch
@@ -126,7 +126,7 @@ type filler struct {
 	salt       []byte
 }
 
-// copy creates the batches with the numbers from <= n < to.
+// copy creates batches number begin to end-1, in one round trip to the database.
 func (f *filler) copy(ctx context.Context, from, to int) error {
 	var (
 		slots []int16
@@ -148,7 +148,8 @@ func (f *filler) copy(ctx context.Context, from, to int) error {
 	return f.connection.SendBatch(ctx, &queue).Close()
 }
 
-// slot returns the slot of the batch with this id, computed as pgstore does.
+// slot returns the value of the column slot for the batch with this id. pgstore finds a row only by this value, so slot
+// must compute it as pgstore does.
 func (f *filler) slot(id string) int16 {
 	h := sha256.New()
 	h.Write(f.salt)
@@ -157,8 +158,8 @@ func (f *filler) slot(id string) int16 {
 	return int16(binary.BigEndian.Uint64(h.Sum(nil)) % uint64(f.slots))
 }
 
-// verifyStored returns an error unless s returns the batch with index last, one of its recipients with all reports,
-// and that recipient by its phone number.
+// verifyStored returns an error unless s can read batch number last, one recipient of that batch with all its reports,
+// and the batches of that recipient's phone number.
 func verifyStored(ctx context.Context, s *pgstore.Store, last int) error {
 	key := store.BatchKey{Plan: storedPlan, BatchID: traffic.BatchID(last)}
 	if _, err := s.Batch(ctx, key); err != nil {
@@ -170,7 +171,7 @@ func verifyStored(ctx context.Context, s *pgstore.Store, last int) error {
 	}
 	number := page.Items[0].Number
 	r, err := s.Recipient(ctx, key, number)
-	if err != nil || len(r.Reports) != int(traffic.Statuses) || len(r.Reports[0].Raw) == 0 {
+	if err != nil || len(r.Reports) != int(traffic.Statuses) || len(r.Bodies[0]) == 0 {
 		return fmt.Errorf("read one recipient: got %+v, %w", r, err)
 	}
 	in, err := s.RecipientBatches(ctx, number, store.Paging{})

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// columns are the columns of the table of results: name is the heading, of returns the figure of a round, format is
-// its Printf verb.
+// columns are the columns of the results table. name is the heading, value returns the value of a round, and format is
+// the Printf verb of the value.
 var columns = []struct {
 	name   string
 	of     func(figures) float64
@@ -23,15 +23,15 @@ var columns = []struct {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// comparisons are the columns of ratios: each divides a figure by the figure of another subject, with, in the same
-// round. column is an index into columns.
+// comparisons are the columns of the results table that compare two program variants. Each divides a value by the value
+// of the variant other in the same round. column is the index of the compared value in columns.
 var comparisons = []struct {
 	with   subject
 	column int
 }{{subjectAppend, 0}, {subjectAppend, 2}, {subjectDlrloop, 0}, {subjectPostgres, 0}}
 
-// table writes to out the medians of the results over the rounds, one row per number of connections and subject.
-// Ratios also show their minimum and maximum.
+// table writes the results to out, with one row for each number of connections and program variant. Each value is the
+// median over the rounds. Ratios also show their minimum and maximum.
 func table(out io.Writer, connections []int, subjects []subject, all results) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "connections\tsubject\t")
@@ -62,8 +62,8 @@ func table(out io.Writer, connections []int, subjects []subject, all results) er
 	return w.Flush()
 }
 
-// databaseColumns are the columns of the table of what PostgreSQL used per report: name is the heading, of returns
-// the figure of a round, format is its Printf verb.
+// databaseColumns are the columns of the table that shows what PostgreSQL used. name is the heading, value returns the
+// value of a round, and format is the Printf verb of the value.
 var databaseColumns = []struct {
 	name   string
 	of     func(figures) float64
@@ -82,7 +82,8 @@ var databaseColumns = []struct {
 
 func perReport(f figures, of float64) float64 { return of / float64(f.reports) }
 
-// databaseTable writes to out the medians of the database figures over the rounds, for the subjects on PostgreSQL.
+// databaseTable writes what PostgreSQL used to out, with rows for the program variants on PostgreSQL. Each value is the
+// median over the rounds.
 func databaseTable(out io.Writer, connections []int, subjects []subject, all results) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "connections\tsubject\t")

@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// usage is what the database server has used since its start and stores now.
+// usage is what a PostgreSQL server has used since its start, and what it stores now.
 type usage struct {
 	cpu            time.Duration // of all server processes
 	wal            int64         // bytes written to the write-ahead log
@@ -21,7 +21,7 @@ type usage struct {
 	connections    int           // open connections of dlrloop
 }
 
-// usage returns the usage of the server, with the sizes of the database at url.
+// usage returns what the server has used so far. Sizes and connections are those of the database at url.
 func (c *cluster) usage(ctx context.Context, url string) (u usage, err error) {
 	connection, err := pgx.Connect(ctx, url)
 	if err != nil {
@@ -43,7 +43,7 @@ SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint,
 	return u, err
 }
 
-// sub returns the difference between u and an earlier usage. The number of connections is that of u.
+// sub returns what the server used between an earlier usage, before, and u. The number of connections is that of u.
 func (u usage) sub(before usage) usage {
 	return usage{
 		u.cpu - before.cpu, u.wal - before.wal, u.table - before.table, u.indexes - before.indexes,
@@ -51,11 +51,11 @@ func (u usage) sub(before usage) usage {
 	}
 }
 
-// tick is the unit of processor time in /proc, which is the same on every Linux.
+// tick is the unit of processor times in /proc. It is the same on every Linux.
 const tick = 10 * time.Millisecond
 
-// processorTime returns the processor time that the process pid and its children have used, including children that
-// have ended. It returns an error if there is no such process.
+// processorTime returns the processor time that process pid and its child processes have used, including children that
+// have ended. It returns an error if the process does not exist.
 func processorTime(pid int) (time.Duration, error) {
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -81,7 +81,8 @@ func processorTime(pid int) (time.Duration, error) {
 	return time.Duration(ticks) * tick, nil
 }
 
-// stat is an entry of /proc: processor ticks of the process itself, and of its children that have ended.
+// stat holds the processor times in /proc/PID/stat, in ticks. own is the time of the process itself, ended that of its
+// children that have ended.
 type stat struct {
 	pid, parent int
 	own, ended  int64

@@ -9,8 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// check returns an error unless k has the acknowledged reports, given by status, and no duplicates and quarantined
-// callbacks.
+// check returns an error unless totals has exactly the acknowledged reports, given by status, without duplicates or
+// quarantined callbacks, which dlrloop could not parse.
 func check(k *traffic.Totals, acknowledged [traffic.Statuses]int) error {
 	if k.Duplicates+k.Quarantined != 0 {
 		return fmt.Errorf("%d reports were counted as duplicates and %d were quarantined", k.Duplicates, k.Quarantined)
@@ -23,8 +23,8 @@ func check(k *traffic.Totals, acknowledged [traffic.Statuses]int) error {
 	return nil
 }
 
-// verify returns an error unless the dlrloop with the private listener at address stores all acknowledged reports of
-// the plan, given by status.
+// verify returns an error unless dlrloop stores exactly the acknowledged reports of the plan, given by status. address
+// is that of dlrloop's private listener.
 func verify(ctx context.Context, address, plan string, acknowledged [traffic.Statuses]int) error {
 	k, _, err := traffic.Stats(ctx, address, plan)
 	if err != nil {
@@ -33,12 +33,12 @@ func verify(ctx context.Context, address, plan string, acknowledged [traffic.Sta
 	return check(k, acknowledged)
 }
 
-// feedbackTimeout is the time limit for sending the feedback after the load has ended.
+// feedbackTimeout is how long verifyFeedback waits for dlrloop to send all feedback.
 const feedbackTimeout = 30 * time.Second
 
-// verifyFeedback blocks until the dlrloop with the private listener at address has sent feedback for delivered
-// recipients of the plan. It returns an error if another number of recipients earned feedback, or if feedbackTimeout
-// passes.
+// verifyFeedback blocks until dlrloop has sent delivery feedback for as many recipients of the plan as delivered says.
+// It returns an error if another number of recipients earned feedback, or after feedbackTimeout. address is that of
+// dlrloop's private listener.
 func verifyFeedback(ctx context.Context, address, plan string, delivered int) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, feedbackTimeout, errors.New("timeout: feedback was not sent"))
 	defer cancel()

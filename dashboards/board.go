@@ -18,7 +18,7 @@ const (
 	runbook = docs + "runbook.md"
 )
 
-// board is one dashboard.
+// board describes one Grafana dashboard.
 type board struct {
 	uid         string // also the file name; must never change, since links and bookmarks contain it
 	title       string
@@ -27,7 +27,7 @@ type board struct {
 	sections    []section
 }
 
-// section is a heading of a dashboard and the panels under it.
+// section is a group of panels under one heading of a dashboard.
 type section struct {
 	title  string
 	panels []panel
@@ -35,7 +35,7 @@ type section struct {
 
 func boards() []board { return []board{overview(), feedback(), campaigns(), store()} }
 
-// Files returns every dashboard as JSON, by file name.
+// Files returns the JSON of every Grafana dashboard. The keys are file names, such as dlrloop-overview.json.
 func Files() (map[string][]byte, error) {
 	files := make(map[string][]byte)
 	for _, b := range boards() {
@@ -50,7 +50,7 @@ func Files() (map[string][]byte, error) {
 	return files, nil
 }
 
-// encode returns d as indented JSON. It does not escape < > &, since people read the queries.
+// encode returns a dashboard as indented JSON. It does not escape < > &, so that people can read the PromQL queries.
 func encode(d dashboard.Dashboard) ([]byte, error) {
 	text, err := json.MarshalIndent(d, "", "  ")
 	if err != nil {
@@ -94,7 +94,7 @@ func (b board) build() (dashboard.Dashboard, error) {
 	return d, err
 }
 
-// showControls undoes the builders' default of hiding links and annotations in a menu.
+// showControls shows links and annotations at the top of the dashboard. By default the builders hide them in a menu.
 func showControls(d *dashboard.Dashboard) {
 	for i := range d.Links {
 		d.Links[i].Placement = nil
@@ -104,7 +104,7 @@ func showControls(d *dashboard.Dashboard) {
 	}
 }
 
-// starts returns an annotation that marks restarts of an instance in every graph.
+// starts returns an annotation that marks the restarts of dlrloop instances in every graph of a dashboard.
 func starts() *dashboard.AnnotationQueryBuilder {
 	return dashboard.NewAnnotationQueryBuilder().
 		Name("Restarts").
@@ -118,7 +118,8 @@ func starts() *dashboard.AnnotationQueryBuilder {
 			RefId("Restarts"))
 }
 
-// variables returns the dashboard variables: the data source, one job, and any number of its instances and plans.
+// variables returns what the user can choose at the top of the dashboard: a data source, a job, instances of the job
+// and, if b.byPlan is true, plans.
 func (b board) variables() ([]dashboard.VariableModel, error) {
 	chosen := []cog.Builder[dashboard.VariableModel]{
 		dashboard.NewDatasourceVariableBuilder("datasource").Label("Data source").Type("prometheus"),
@@ -148,7 +149,8 @@ func ask(name, label, query string) *dashboard.QueryVariableBuilder {
 		Sort(dashboard.VariableSortNaturalAsc)
 }
 
-// several returns a variable with multiple choice. The default is All, which also includes values that appear later.
+// several returns a dashboard variable that can have several results of query as its value. The default is All, which
+// also includes results that appear later.
 func several(name, label, query string) *dashboard.QueryVariableBuilder {
 	return ask(name, label, query).Multi(true).IncludeAll(true).AllValue(".*").Current(option("All", "$__all"))
 }
@@ -161,7 +163,7 @@ func option(text, value string) dashboard.VariableOption {
 	}
 }
 
-// source returns the chosen Prometheus data source.
+// source refers to the Prometheus data source that the user has chosen on the dashboard.
 func source() common.DataSourceRef {
 	return common.DataSourceRef{Type: new("prometheus"), Uid: new("${datasource}")}
 }

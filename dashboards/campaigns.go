@@ -4,7 +4,7 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/units"
 )
 
-// campaigns returns the dashboard about the results of messages.
+// campaigns returns the dashboard about the results of messages, by plan, country and time.
 func campaigns() board {
 	return board{
 		uid:   "dlrloop-campaigns",
@@ -22,7 +22,8 @@ func campaigns() board {
 	}
 }
 
-// endedIn returns a query for the share of the final messages of the time range that have the given status.
+// endedIn returns a query for the share of messages that ended in the given status, among all messages that became
+// final in the time range of the dashboard.
 func endedIn(status string) query {
 	return query{expr: share(
 		`sum(increase(dlrloop_messages_total{<plan>, status="`+status+`"}[$__range]))`,
@@ -168,8 +169,8 @@ func delays() []panel {
 		}, lines, 12, 8)...)
 }
 
-// eachPlan returns one panel, which Grafana repeats for each plan. Put it at the end of the dashboard, since its height
-// depends on the number of plans.
+// eachPlan returns one panel, which Grafana repeats for each plan. Put it at the end of the dashboard, since the height
+// that it fills depends on the number of plans.
 func eachPlan() []panel {
 	return sized([]panel{{
 		title: "Statuses of $plan", unit: units.OpsPerSecond, kind: stacked, repeat: "plan",

@@ -7,8 +7,8 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
 
-// The colors: the palette of Okabe and Ito and four more. People with color vision deficiencies can distinguish the
-// colors of the statuses; a test measures the distances.
+// The colors of all dashboards: seven of the palette of Okabe and Ito, and four more. People with color vision
+// deficiencies can distinguish the colors of the statuses; a test measures the distances.
 const (
 	green     = "#009E73"
 	vermilion = "#D55E00"
@@ -23,10 +23,11 @@ const (
 	pale      = "#BBDDBB"
 )
 
-// palette maps the name of a series to its color. A name has the same color on all dashboards.
+// palette maps the name of a series, such as a message status, to its color. A name has the same color on all
+// dashboards.
 type palette map[string]string
 
-// statuses returns the color of every status.
+// statuses returns the colors of all message statuses.
 func statuses() palette {
 	return palette{
 		"Delivered": green, "Failed": vermilion, "Rejected": purple, "Expired": orange, "Aborted": darkRed,
@@ -35,12 +36,13 @@ func statuses() palette {
 	}
 }
 
-// ended returns the final statuses, without Cancelled.
+// ended returns the final statuses without Cancelled, which is caused by the sender and does not count in shares.
 func ended() []string {
 	return []string{"Delivered", "Failed", "Rejected", "Aborted", "Expired", "Deleted", "Unknown"}
 }
 
-// results returns the colors of all series names but the statuses, such as outcomes, results and reasons.
+// results returns the colors of all series that are not named after a message status, but after an outcome, a result, a
+// reason or a percentile.
 func results() palette {
 	return palette{
 		"delivered": green, "undelivered": vermilion, "unknown": yellow,
@@ -60,7 +62,7 @@ func results() palette {
 	}
 }
 
-// of returns a palette with only the given names.
+// of returns a new palette with only the given names.
 func (p palette) of(names ...string) palette {
 	chosen := make(palette, len(names))
 	for _, name := range names {
@@ -69,7 +71,7 @@ func (p palette) of(names ...string) palette {
 	return chosen
 }
 
-// overrides returns a field override with the color of each name.
+// overrides returns Grafana field overrides that give each series in the palette its color, sorted by name.
 func (p palette) overrides() []dashboard.DashboardFieldConfigSourceOverrides {
 	all := make([]dashboard.DashboardFieldConfigSourceOverrides, 0, len(p))
 	for _, name := range slices.Sorted(maps.Keys(p)) {
@@ -78,7 +80,7 @@ func (p palette) overrides() []dashboard.DashboardFieldConfigSourceOverrides {
 	return all
 }
 
-// override returns a field override that sets properties of the field with the given name.
+// override returns a Grafana field override, which sets properties of the series or table column with the given name.
 func override(name string, properties ...dashboard.DynamicConfigValue) dashboard.DashboardFieldConfigSourceOverrides {
 	return dashboard.DashboardFieldConfigSourceOverrides{
 		Matcher: dashboard.MatcherConfig{Id: "byName", Options: name}, Properties: properties,
@@ -89,17 +91,19 @@ func fixed(color string) dashboard.FieldColor {
 	return dashboard.FieldColor{Mode: dashboard.FieldColorModeIdFixed, FixedColor: new(color)}
 }
 
-// risingTo returns thresholds for a figure that should be low: green, orange from warn, vermilion from bad.
+// risingTo returns color thresholds for a figure that should be low: green below warn, orange from warn, vermilion from
+// bad.
 func risingTo(warn, bad float64) []dashboard.Threshold {
 	return []dashboard.Threshold{{Color: green}, {Value: new(warn), Color: orange}, {Value: new(bad), Color: vermilion}}
 }
 
-// zeroIsGood returns thresholds that are green at zero and vermilion above.
+// zeroIsGood returns color thresholds for a figure that should be zero: green at zero, vermilion above.
 func zeroIsGood() []dashboard.Threshold {
 	return []dashboard.Threshold{{Color: green}, {Value: new(1e-9), Color: vermilion}}
 }
 
-// fallingTo returns thresholds for a figure that should be high: green from good, orange from warn, vermilion below.
+// fallingTo returns color thresholds for a figure that should be high: green from good, orange from warn, vermilion
+// below warn.
 func fallingTo(good, warn float64) []dashboard.Threshold {
 	return []dashboard.Threshold{
 		{Color: vermilion},

@@ -2,7 +2,7 @@ package dashboards
 
 import "github.com/grafana/grafana-foundation-sdk/go/units"
 
-// feedback returns the dashboard about sending delivery feedback.
+// feedback returns the dashboard about sending delivery feedback to Sinch.
 func feedback() board {
 	return board{
 		uid:         "dlrloop-feedback",

@@ -13,10 +13,10 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/units"
 )
 
-// lines builds a graph with one line for each series.
+// lines builds a graph panel with one line for each series.
 func lines(p panel) (dashboard.Panel, error) { return graph(p).FillOpacity(8).Build() }
 
-// stacked builds a graph of stacked series, whose sum is meaningful.
+// stacked builds a graph panel of stacked series. Use it only if the sum of the series is meaningful.
 func stacked(p panel) (dashboard.Panel, error) {
 	return graph(p).
 		FillOpacity(60).
@@ -35,7 +35,8 @@ func graph(p panel) *timeseries.PanelBuilder {
 			Sort(common.SortOrderDescending))
 }
 
-// legend returns a table with mean and max if the panel is wide enough, else a list.
+// legend returns the legend of a graph panel. It is a table with mean and maximum if the panel is at least half as wide
+// as the dashboard, else a list.
 func legend(p panel) *common.VizLegendOptionsBuilder {
 	l := common.NewVizLegendOptionsBuilder().ShowLegend(true)
 	if p.width < columns/2 {
@@ -47,10 +48,10 @@ func legend(p panel) *common.VizLegendOptionsBuilder {
 	})
 }
 
-// figure builds a panel with one number: the latest value, with its curve, or the value over the whole time range.
+// figure builds a panel with one big number: the latest value with its curve, or one value for the whole time range.
 func figure(p panel) (dashboard.Panel, error) { return big(p, common.BigValueTextModeAuto).Build() }
 
-// named builds a panel with a number and a name for each series.
+// named builds a panel that shows a big number and a name for each series.
 func named(p panel) (dashboard.Panel, error) {
 	return big(p, common.BigValueTextModeValueAndName).Build()
 }
@@ -69,7 +70,7 @@ func big(p panel, mode common.BigValueTextMode) *stat.PanelBuilder {
 		Orientation(common.VizOrientationAuto)
 }
 
-// states builds a timeline with a band for each series, colored by the meaning of its value.
+// states builds a timeline panel with one band for each series. p.meanings gives the color of each value.
 func states(panel) (dashboard.Panel, error) {
 	return statetimeline.NewPanelBuilder().
 		ShowValue(common.VisibilityModeNever).
@@ -85,7 +86,8 @@ func states(panel) (dashboard.Panel, error) {
 		Build()
 }
 
-// heat builds a heat map of a classic histogram: time to the right, buckets upwards.
+// heat builds a heat map panel of a classic Prometheus histogram, with time on the horizontal axis and buckets on the
+// vertical axis.
 func heat(p panel) (dashboard.Panel, error) {
 	return heatmap.NewPanelBuilder().
 		Calculate(false). // the data are already histogram buckets
@@ -107,8 +109,8 @@ func heat(p panel) (dashboard.Panel, error) {
 		Build()
 }
 
-// countries builds a table with a row for each country and a column for each query, sorted by the last column,
-// largest first.
+// countries builds a table panel with a row for each country and a column for each query, sorted by the last column in
+// descending order.
 func countries(p panel) (dashboard.Panel, error) {
 	names := map[string]string{"country": "Country"}
 	for i, q := range p.queries {
@@ -136,14 +138,15 @@ func countries(p panel) (dashboard.Panel, error) {
 	return drawn, nil
 }
 
-// The columns of the table of countries.
+// The column headings of the table that countries builds.
 const (
 	columnDelivered = "Delivered"
 	columnUnknown   = "Unknown"
 	columnMessages  = "Messages"
 )
 
-// bar returns an override that draws the shares in a table column as bars in the color of the status.
+// bar returns a field override that draws the shares in a table column as bars. column is the heading of the column and
+// the status whose color the bars have.
 func bar(column string) dashboard.DashboardFieldConfigSourceOverrides {
 	return override(column,
 		dashboard.DynamicConfigValue{Id: "unit", Value: units.PercentUnit},
@@ -156,7 +159,7 @@ func bar(column string) dashboard.DashboardFieldConfigSourceOverrides {
 	)
 }
 
-// words builds a panel that only contains text.
+// words builds a panel that shows the Markdown text p.text.
 func words(p panel) (dashboard.Panel, error) {
 	return text.NewPanelBuilder().Mode(text.TextModeMarkdown).Content(p.text).Build()
 }

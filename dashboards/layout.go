@@ -6,13 +6,14 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
 
-// columns is the width of Grafana's grid.
+// columns is the number of columns in the grid on which Grafana places panels.
 const columns = 24
 
-// skyline holds the filled height of each column.
+// skyline holds how far each column of the grid is filled, in grid rows from the top.
 type skyline [columns]uint32
 
-// put places a panel at the highest free position, the leftmost of several, and returns the position.
+// put places a panel as high as possible, and there as far left as possible. It marks the space as filled and returns
+// the position. Sizes are in columns and rows of the grid.
 func (s *skyline) put(width, height uint32) dashboard.GridPos {
 	best := dashboard.GridPos{W: width, H: height, Y: ^uint32(0)}
 	for x := range columns - width + 1 {
@@ -24,7 +25,7 @@ func (s *skyline) put(width, height uint32) dashboard.GridPos {
 	return best
 }
 
-// row places a heading of full width below all panels and returns its position.
+// row places a section heading of full width below everything placed so far, and returns its position.
 func (s *skyline) row() dashboard.GridPos {
 	y := slices.Max(s[:])
 	s.fill(0, columns, y+1)
@@ -37,7 +38,7 @@ func (s *skyline) fill(from, to, height uint32) {
 	}
 }
 
-// place builds all panels with their positions: sections from top to bottom, panels from left to right.
+// place builds all headings and panels of the dashboard and places them on the grid, in the order of the sections.
 func (b board) place() ([]dashboard.PanelOrRowPanel, error) {
 	var (
 		placed []dashboard.PanelOrRowPanel

@@ -9,7 +9,7 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
 )
 
-// panel is one panel of a dashboard.
+// panel describes one panel of a dashboard.
 type panel struct {
 	title       string
 	description string // what the panel shows, and what a good value is
@@ -27,10 +27,10 @@ type panel struct {
 	text        string                // content of a text panel
 }
 
-// kind builds the parts of a panel that depend on its kind. Panel.draw adds the common parts.
+// kind builds a panel as a graph, a table or another form. The method panel.draw adds what all kinds have in common.
 type kind func(panel) (dashboard.Panel, error)
 
-// meaning is the text and color for a value.
+// meaning is the text and color that a panel shows in place of a numeric value.
 type meaning struct {
 	value int
 	text  string
@@ -61,7 +61,8 @@ func (p panel) draw() (dashboard.Panel, error) {
 	return drawn, nil
 }
 
-// fields sets Grafana's field defaults for all series of the panel.
+// fields sets Grafana's display options for all series of the panel, such as unit and colors. drawnAs is Grafana's name
+// for the type of the panel, such as stat.
 func (p panel) fields(f *dashboard.FieldConfig, drawnAs string) {
 	f.Unit, f.Min = new(p.unit), new(0.0)
 	if p.max != 0 {
@@ -94,7 +95,8 @@ func (p panel) fields(f *dashboard.FieldConfig, drawnAs string) {
 	}
 }
 
-// targets returns the panel's queries, named A, B, C and so on.
+// targets returns the panel's queries in Grafana's format, with the ids A, B, C and so on. drawnAs is Grafana's name
+// for the type of the panel, such as table.
 func (p panel) targets(drawnAs string) ([]variants.Dataquery, error) {
 	targets := make([]variants.Dataquery, len(p.queries))
 	for i, q := range p.queries {
@@ -123,7 +125,8 @@ func (p panel) targets(drawnAs string) ([]variants.Dataquery, error) {
 
 func refID(i int) string { return string(rune('A' + i)) }
 
-// sized sets the size of all panels, and the kind of those that have none.
+// sized sets the size of all panels in grid columns and rows, and the kind of those that have none. It changes panels
+// in place and returns it.
 func sized(panels []panel, k kind, width, height uint32) []panel {
 	for i := range panels {
 		panels[i].width, panels[i].height = width, height

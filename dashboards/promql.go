@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// restarts is PromQL whose value is above zero where an instance was restarted.
+// restarts is a PromQL query that has a result only where an instance was restarted.
 const restarts = `changes(process_start_time_seconds{<process>}[$__rate_interval]) > 0`
 
 // query is one PromQL expression of a panel. It may have placeholders:
@@ -19,7 +19,7 @@ type query struct {
 	mayBeEmpty bool // no result is normal, even in a busy system
 }
 
-// rare marks queries for which an empty result is normal.
+// rare marks queries for which an empty result is normal. It changes queries in place and returns it.
 func rare(queries ...query) []query {
 	for i := range queries {
 		queries[i].mayBeEmpty = true
@@ -35,11 +35,12 @@ func expand(expr string) string {
 	).Replace(expr)
 }
 
-// share returns PromQL that divides part by whole. Its result is empty, instead of NaN, while whole is zero.
+// share returns a PromQL expression that divides part by whole. While whole is zero, its result is empty instead of
+// NaN.
 func share(part, whole string) string { return part + " / (" + whole + " > 0)" }
 
-// countryShare returns PromQL for the share of each country's messages that have a result. A series exists only after
-// its first message, so a missing one counts as 0.
+// countryShare returns PromQL for the share of each country's messages that have the given result, over window.
+// Prometheus has a series only after its first message, so a missing series counts as 0.
 func countryShare(result, window string) string {
 	all := "sum by (country) (" + counted(window) + "(dlrloop_route_messages_total{<process>}[" + window + "]))"
 	part := "sum by (country) (" + counted(window) + `(dlrloop_route_messages_total{<process>,` +
@@ -47,21 +48,23 @@ func countryShare(result, window string) string {
 	return share("("+part+" or 0 * "+all+")", all)
 }
 
-// quantile returns PromQL for the q-quantile (0 to 1) of a classic histogram of the selected processes over window, by
-// labels if given. Without observations its result is empty instead of NaN.
+// quantile returns PromQL for the q-quantile (0.99 is p99) of a classic histogram over window, for the instances chosen
+// on the dashboard. With labels, it is computed for each combination of their values. Without observations, the result
+// is empty instead of NaN.
 func quantile(q float64, histogram, window string, labels ...string) string {
 	by := strings.Join(append([]string{"le"}, labels...), ", ")
 	return fmt.Sprintf("histogram_quantile(%g, sum by (%s) (%s(%s_bucket{<process>}[%s]))) >= 0",
 		q, by, counted(window), histogram, window)
 }
 
-// The windows of rates and increases.
+// Grafana variables for the range of a PromQL rate or increase: the step of a graph, or the whole time range of the
+// dashboard.
 const (
 	step       = "$__rate_interval"
 	wholeRange = "$__range"
 )
 
-// counted returns the PromQL function for a window: increase for the whole time range, else rate.
+// counted returns the name of the PromQL function to use over window: increase for wholeRange, else rate.
 func counted(window string) string {
 	if window == wholeRange {
 		return "increase"
@@ -69,7 +72,7 @@ func counted(window string) string {
 	return "rate"
 }
 
-// quantiles returns the queries for p50, p95 and p99 of a histogram of the selected processes.
+// quantiles returns queries for p50, p95 and p99 of a histogram, for the instances chosen on the dashboard.
 func quantiles(histogram string) []query {
 	return []query{
 		{expr: quantile(.5, histogram, step), legend: "p50"},
@@ -78,7 +81,7 @@ func quantiles(histogram string) []query {
 	}
 }
 
-// overWholeRange reports whether the query covers the whole time range, so that one instant query suffices.
+// overWholeRange reports whether the query has one value for the whole time range, so that an instant query suffices.
 func (q query) overWholeRange() bool {
 	return strings.Contains(q.expr, "["+wholeRange+"]") && !strings.Contains(q.expr, "@ end()")
 }

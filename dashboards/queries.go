@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Query is a panel's query without Grafana's variables, so that Prometheus can evaluate it.
+// Query is the query of a panel in which Grafana's variables are replaced, so that Prometheus can evaluate it.
 type Query struct {
 	Dashboard  string `json:"dashboard"`
 	Panel      string `json:"panel"`
@@ -14,7 +14,8 @@ type Query struct {
 	MayBeEmpty bool   `json:"mayBeEmpty"` // no result is normal
 }
 
-// Queries returns every query of every dashboard, for all jobs, instances and plans.
+// Queries returns every query of every dashboard. The variables are replaced so that all jobs, instances and plans
+// match.
 func Queries() []Query {
 	var all []Query
 	for _, b := range boards() {
@@ -31,7 +32,7 @@ func Queries() []Query {
 	return all
 }
 
-// WriteQueries writes Queries to out, one JSON object per line.
+// WriteQueries writes the results of Queries to out, one JSON object per line.
 func WriteQueries(out io.Writer) error {
 	lines := json.NewEncoder(out)
 	lines.SetEscapeHTML(false) // people read the output
@@ -43,7 +44,8 @@ func WriteQueries(out io.Writer) error {
 	return nil
 }
 
-// fill replaces the placeholders and Grafana's variables in expr by values that Prometheus can evaluate.
+// fill replaces the placeholders in a query, such as <plan>, and Grafana's variables by values that Prometheus can
+// evaluate.
 func fill(expr string) string {
 	return strings.NewReplacer(
 		step, "1m", wholeRange, "5m", "$job", ".*", "$instance", ".*", "$plan", ".*",

@@ -14,10 +14,10 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// certificateInterval is the interval at which a running server reads its TLS files.
+// certificateInterval is how often a running server reads its TLS files again.
 const certificateInterval = 10 * time.Second
 
-// certificate holds the certificate and key of a listener: the last pair that its files held. Only one goroutine may
+// certificate holds the TLS certificate and key of a listener, as last read from valid files. Only one goroutine may
 // call read; handshakes may run concurrently.
 type certificate struct {
 	files  config.TLS
@@ -31,8 +31,8 @@ func newCertificate(files config.TLS) (*certificate, error) {
 	return c, err
 }
 
-// read reads the files and reports whether the certificate has changed. After an error, for example while a file is
-// incomplete, the listener keeps its pair.
+// read reads the certificate and key files and reports whether the certificate has changed. After an error, for example
+// while a file is incomplete, the listener keeps its previous certificate and key.
 func (c *certificate) read() (changed bool, err error) {
 	chain, err := readPEM(c.files.CertFile)
 	if err != nil {
@@ -50,8 +50,8 @@ func (c *certificate) read() (changed bool, err error) {
 	return old == nil || !slices.EqualFunc(old.Certificate, pair.Certificate, bytes.Equal), nil
 }
 
-// readPEM reads a file of complete PEM blocks. tls.X509KeyPair would accept a chain that is cut within a block and
-// serve it without the intermediate certificates.
+// readPEM reads a file and returns an error if the file ends within a PEM block. tls.X509KeyPair would accept such a
+// chain and serve it without the intermediate certificates.
 func readPEM(path string) ([]byte, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {
@@ -79,7 +79,7 @@ func (c *certificate) expiry() time.Time {
 	return first
 }
 
-// config returns the TLS configuration of a listener. Each handshake uses the current pair.
+// config returns the TLS configuration of a listener. Each handshake uses the certificate that was read last.
 func (c *certificate) config() *tls.Config {
 	return &tls.Config{
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.served.Load(), nil },

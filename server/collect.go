@@ -13,20 +13,20 @@ const (
 	minGCPercent, maxGCPercent = 100, 400
 )
 
-// gcPercent returns the GOGC value for a live heap of inUse bytes: the heap grows to small or to twice the live heap,
-// whichever is larger, but at most to five times the live heap. A fixed value would either collect too often while
-// the live heap is small, or let the heap grow to a multiple of a fold step.
+// gcPercent returns the GOGC value for a live heap of inUse bytes. It lets the heap grow to the size small or to twice
+// the live heap, whichever is larger, but at most to five times the live heap. A fixed value would either collect too
+// often while the live heap is small, or let a large heap grow to several times its size.
 func gcPercent(inUse, small uint64) int {
 	inUse = max(inUse, 1)
 	return int(min(max(minGCPercent*inUse, 100*(max(small, inUse)-inUse))/inUse, maxGCPercent))
 }
 
-// tuneGC sets GOGC after each collection from the live heap. small is in bytes.
+// tuneGC makes the runtime adapt GOGC to the live heap after each garbage collection: see gcPercent. small is in bytes.
 func tuneGC(small uint64) {
 	afterEachGC(func() { debug.SetGCPercent(gcPercent(readMetric("/gc/heap/live:bytes"), small)) })
 }
 
-// afterEachGC calls do after each garbage collection, until the process ends.
+// afterEachGC registers do to be called after each garbage collection, until the process ends. It does not block.
 func afterEachGC(do func()) {
 	type sentinel struct{ _ *sentinel } // has a pointer, so that the runtime does not combine it with other small objects
 	runtime.SetFinalizer(&sentinel{}, func(*sentinel) {

@@ -15,9 +15,9 @@ import (
 // files, the private listener with its health checks, and calls to Sinch.
 const descriptorReserve = 256
 
-// connections limits the open connections of a listener. stateChanged is the ConnState hook of its http.Server. Above
-// the limit, the client with the most connections loses the one that has been idle longest; if none is idle, the new
-// connection is closed.
+// connections limits the number of open connections of a listener. Its method stateChanged must be the ConnState hook
+// of the http.Server. At the limit, the client with the most connections loses the one that has been idle longest. If
+// no connection is idle, the new connection is closed.
 type connections struct {
 	limit   int
 	metrics *metrics.Metrics
@@ -27,7 +27,7 @@ type connections struct {
 	clients map[string]*list.List    // the *connection values of each host, the longest idle first
 }
 
-// connection is an open connection and its place in the list of its host.
+// connection is an open connection and its place in the list of its client's connections.
 type connection struct {
 	net.Conn
 	host    string
@@ -35,7 +35,7 @@ type connection struct {
 	serving bool          // a request is being served, so the connection is not idle
 }
 
-// newConnections returns a limit of at most limit connections, fewer if the process may open too few files.
+// newConnections returns a connections with the given limit. It lowers the limit if the process may open too few files.
 func newConnections(limit int, m *metrics.Metrics, log *slog.Logger) *connections {
 	if most := max(maxDescriptors()-descriptorReserve, maxDescriptors()/2); limit > most {
 		log.Warn("public.max_connections reduced: the process may open too few files; raise its limit (LimitNOFILE)",
@@ -49,7 +49,8 @@ func newConnections(limit int, m *metrics.Metrics, log *slog.Logger) *connection
 	}
 }
 
-// stateChanged records the state of a connection. It is called twice for each request, so it must be cheap.
+// stateChanged updates the recorded state of a connection. net/http calls it twice for each request, so it must be
+// cheap.
 func (c *connections) stateChanged(conn net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -69,8 +70,8 @@ func (c *connections) stateChanged(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// add records a new connection. At the limit it closes the longest idle connection, or the new one if none is idle.
-// The caller holds mu.
+// add records a new connection. At the limit it closes the connection that longestIdle returns or, if no connection is
+// idle, the new connection. The caller holds mu.
 func (c *connections) add(conn net.Conn) {
 	if len(c.open) >= c.limit {
 		c.metrics.ConnectionDropped()
@@ -91,7 +92,7 @@ func (c *connections) add(conn net.Conn) {
 	c.metrics.Connections(len(c.open))
 }
 
-// remove forgets a connection. The caller holds mu.
+// remove stops counting a connection; it does not close the connection. The caller holds mu.
 func (c *connections) remove(known *connection) {
 	delete(c.open, known.Conn)
 	of := c.clients[known.host]
@@ -100,8 +101,8 @@ func (c *connections) remove(known *connection) {
 	}
 }
 
-// longestIdle returns the longest idle connection of a client. It chooses the client with the most connections among
-// those that have an idle one, and returns nil if none is idle. The caller holds mu.
+// longestIdle returns the longest idle connection of the client that has the most connections. It skips clients without
+// an idle connection and returns nil if no connection is idle. The caller holds mu.
 func (c *connections) longestIdle() (longest *connection) {
 	most := 0
 	for _, of := range c.clients {

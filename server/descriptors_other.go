@@ -4,5 +4,5 @@ package server
 
 import "math"
 
-// maxDescriptors returns the maximum number of open files. Systems other than Unix set none.
+// maxDescriptors returns how many files the process may open. Systems other than Unix set no limit.
 func maxDescriptors() int { return math.MaxInt32 }

@@ -7,8 +7,7 @@ import (
 	"syscall"
 )
 
-// maxDescriptors returns the maximum number of open files of the process. Go has already raised the soft limit to the
-// hard limit.
+// maxDescriptors returns how many files the process may open. Go has already raised this soft limit to the hard limit.
 func maxDescriptors() int {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {

@@ -42,7 +42,7 @@ func newGateway(c *config.Config, s *Server) (*gateway.Gateway, error) {
 	return gateway.New(g, s.store, s.metrics, s.log)
 }
 
-// endpointOf returns the URL of the plan's API at Sinch. The plan's credentials may be absent.
+// endpointOf returns the base URL of Sinch's API for the plan. The plan needs no credentials.
 func endpointOf(p config.Plan) (string, error) {
 	return sinch.Config{
 		Plan: p.ID, Region: p.Region, BaseURL: p.BaseURL,
@@ -50,7 +50,8 @@ func endpointOf(p config.Plan) (string, error) {
 	}.Endpoint()
 }
 
-// callbackURLs returns the webhook URL of each plan. If there are several path tokens, it uses the first.
+// callbackURLs returns the public webhook URL of each plan, by plan id. If a plan has several secret tokens for the
+// path, the URL contains the first.
 func callbackURLs(c *config.Config) map[string]string {
 	urls := make(map[string]string, len(c.Plans))
 	for _, p := range c.Plans {

@@ -15,8 +15,8 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// Time limits of a connection, and the maximum header size in bytes. The webhook extends readTimeout while a body
-// arrives.
+// Time limits of HTTP connections, and the maximum size of request headers in bytes. The webhook extends readTimeout
+// while a body arrives.
 const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 15 * time.Second
@@ -25,7 +25,7 @@ const (
 	maxHeader         = 16 << 10
 )
 
-// listener is a bound address with the HTTP server that serves it.
+// listener is a listening socket with the HTTP server that serves it.
 type listener struct {
 	net.Listener
 	name        string
@@ -33,7 +33,8 @@ type listener struct {
 	certificate *certificate // nil for plain HTTP
 }
 
-// listen binds address. Without TLS files it serves plain HTTP.
+// listen binds address but does not serve yet. name identifies the listener in errors and logs. Without TLS files the
+// listener serves plain HTTP.
 func listen(ctx context.Context, name, address string, files config.TLS, h http.Handler, log *slog.Logger) (*listener,
 	error,
 ) {
@@ -60,8 +61,8 @@ func listen(ctx context.Context, name, address string, files config.TLS, h http.
 	return &listener{Listener: tls.NewListener(l, c.config()), name: name, http: s, certificate: c}, nil
 }
 
-// errorLog is the io.Writer behind http.Server.ErrorLog. Clients can cause most of these lines at will, so it logs
-// them at DEBUG. It logs a failing accept at WARN: the machine lacks a resource, usually file descriptors.
+// errorLog receives the lines of http.Server.ErrorLog. It logs them at DEBUG, since clients can cause most of them at
+// will. It logs a failed accept at WARN, since the machine then lacks a resource, usually file descriptors.
 type errorLog struct{ log *slog.Logger }
 
 func (e errorLog) Write(line []byte) (int, error) {
@@ -73,7 +74,7 @@ func (e errorLog) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// serve blocks until shutdown or an error.
+// serve serves requests until shutdown is called or serving fails. It returns nil after shutdown.
 func (l *listener) serve() error {
 	if err := l.http.Serve(l.Listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -81,7 +82,7 @@ func (l *listener) serve() error {
 	return nil
 }
 
-// shutdown closes the listener and waits up to timeout for requests in flight, which it then cancels.
+// shutdown closes the listener and waits for requests in flight. After timeout it cancels those that remain.
 func (l *listener) shutdown(timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()

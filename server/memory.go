@@ -6,9 +6,9 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// shares holds the parts of memory.limit in bytes. The rest is for reads of the API, the database's bookkeeping and
-// garbage. With PostgreSQL there is no backlog: its commit lanes get the shares of queue, backlog and step.
-// docs/architecture.md has the same table.
+// shares holds how many bytes of memory.limit each part of dlrloop may use. The rest is for API reads, the database's
+// bookkeeping and garbage. PostgreSQL needs no backlog, so the goroutines that commit to it share the bytes of queue,
+// backlog and step. docs/architecture.md has the same table.
 type shares struct {
 	bodies  int64 // 1/4 (public.memory): bodies of callbacks in flight, until they are recorded
 	queue   int   // 1/16: arrivals that wait for a commit
@@ -17,10 +17,11 @@ type shares struct {
 	heap    int64 // 4/5: everything that Go's runtime manages, including the above
 }
 
-// maxStep limits a fold step, in bytes. Without it the fold would take more memory on a larger machine.
+// maxStep limits the memory in bytes of one fold step, a transaction that applies arrivals to the state. Without this
+// limit the fold would take more memory on a larger machine.
 const maxStep = 64 << 20
 
-// sharesOf returns the shares of c's memory limit.
+// sharesOf divides the configured memory limit, or config.DefaultMemory if there is none.
 func sharesOf(c *config.Config) shares {
 	limit := int64(cmp.Or(c.Memory.Limit, config.DefaultMemory)) // 0 only if config.Load did not load c
 	return shares{

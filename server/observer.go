@@ -9,8 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// observer returns the Observer of the store: it updates the metrics, logs failures and deletions, and passes the
-// changes of each fold to the relay and to Options.Folded.
+// observer returns the functions that the store calls after commits, folds, failures and deletions. They update the
+// metrics, log failures and deletions, and pass the changes of each fold to the relay and to Options.Folded.
 func (s *Server) observer() store.Observer {
 	counted, failed := s.metrics.Observer(), newFailureLog(s.log)
 	return store.Observer{
@@ -44,11 +44,12 @@ func (s *Server) observer() store.Observer {
 	}
 }
 
-// failureLogInterval is the minimum interval between two log lines about the same operation: a full disk fails every
-// call. The metrics count each failure.
+// failureLogInterval is the minimum interval between two log lines about the same operation, since a full disk makes
+// every call fail. The metrics count each failure.
 const failureLogInterval = 5 * time.Second
 
-// failureLog logs failed operations of the store. It is safe for concurrent use.
+// failureLog logs failed operations of the store, each operation at most once per failureLogInterval. It is safe for
+// concurrent use.
 type failureLog struct {
 	to *slog.Logger
 

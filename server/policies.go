@@ -5,5 +5,5 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Policies returns the feedback policies of the plans, for opening a store without a server.
+// Policies returns the feedback policy of each plan. Commands that open the store without a server need the policies.
 func Policies(c *config.Config) store.Policies { return policiesOf(c) }

@@ -16,22 +16,23 @@ const (
 	releaseBytes = 32 << 20
 )
 
-// releaser decides when to return memory to the system: once after each burst, when the process is idle. Go's runtime
-// does so only after minutes, because an idle process makes too little garbage to start a collection.
+// releaser decides when to return memory to the operating system: once after each burst of load, when the process is
+// idle. Go's runtime does so only after minutes, because an idle process makes too little garbage to start a
+// collection.
 type releaser struct {
 	allocated uint64 // total bytes allocated at the last check
 	least     uint64 // lowest number of bytes held since the last release
 }
 
-// due reports whether the process is idle and holds memory that a burst left. allocated is the total number of bytes
-// allocated so far, held the number of bytes held now.
+// due reports whether the process is idle and holds memory that a burst left. allocated is the number of bytes that the
+// process has allocated since its start, held the number of bytes that it holds now.
 func (r *releaser) due(allocated, held uint64) bool {
 	idle := allocated-r.allocated < idleBytes
 	r.allocated, r.least = allocated, min(r.least, held)
 	return idle && held > r.least+releaseBytes
 }
 
-// release returns memory to the system after bursts. It blocks until ctx ends.
+// release returns unused memory to the operating system after bursts of load. It blocks until ctx ends.
 func (s *Server) release(ctx context.Context) error {
 	r := releaser{least: heldMemory()}
 	ticker := time.NewTicker(releaseEvery)
@@ -49,7 +50,7 @@ func (s *Server) release(ctx context.Context) error {
 	}
 }
 
-// heldMemory returns the bytes that Go's runtime holds of the system's memory.
+// heldMemory returns how many bytes of memory Go's runtime holds at present.
 func heldMemory() uint64 {
 	return readMetric("/memory/classes/total:bytes") - readMetric("/memory/classes/heap/released:bytes")
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// reload reloads the webhooks' credentials from the configuration on each value of Options.Reloads. An invalid
-// configuration changes nothing, and other settings take effect at the next start. It also reads the TLS files, then
-// and every certificateInterval, whether or not the configuration is valid. It blocks until ctx ends.
+// reload applies the webhooks' credentials in the configuration each time Options.Reloads receives a value. An invalid
+// configuration changes nothing, and other settings take effect at the next start. At the same times and every
+// certificateInterval, reload reads the TLS files, even if the configuration is invalid. It blocks until ctx ends.
 func (s *Server) reload(ctx context.Context) error {
 	var failed error // of the last reload of the configuration
 	ticker := time.NewTicker(certificateInterval)
@@ -33,7 +33,7 @@ func (s *Server) reload(ctx context.Context) error {
 	}
 }
 
-// reloadConfig reloads the configuration once and logs the result.
+// reloadConfig calls reloadOnce, logs the result and returns the error.
 func (s *Server) reloadConfig(ctx context.Context) error {
 	restart, err := s.reloadOnce()
 	switch {
@@ -48,7 +48,8 @@ func (s *Server) reloadConfig(ctx context.Context) error {
 	return err
 }
 
-// reloadCertificates reads the TLS files of all listeners. It logs an error only when it changes.
+// reloadCertificates reads the TLS files of all listeners and returns the errors. It logs the error of a listener only
+// when it differs from the previous one.
 func (s *Server) reloadCertificates(ctx context.Context) error {
 	var errs []error
 	for _, l := range []*listener{s.public, s.private, s.gatewayOwn} {
@@ -76,8 +77,8 @@ func (s *Server) reloadCertificates(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// reloadOnce applies the webhooks' credentials of a new configuration. restart reports whether other settings have
-// changed, which need a restart.
+// reloadOnce loads the configuration and applies the webhooks' credentials in it. It returns an error if the list of
+// plans has changed. restart reports whether other settings have changed, which need a restart.
 func (s *Server) reloadOnce() (restart bool, err error) {
 	c, err := s.options.Reload()
 	if err != nil {
@@ -93,7 +94,8 @@ func (s *Server) reloadOnce() (restart bool, err error) {
 	return !reflect.DeepEqual(withoutWebhooks(c), withoutWebhooks(s.config)), nil
 }
 
-// withoutWebhooks returns the settings that a reload does not apply.
+// withoutWebhooks returns a copy of c without the settings that a reload applies, for finding out whether others
+// changed.
 func withoutWebhooks(c *config.Config) config.Config {
 	rest := *c
 	rest.File, rest.Warnings = "", nil

@@ -8,8 +8,8 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// replicaOf returns the name of this replica. Without a configured name it generates one from the host name if the
-// store can be shared, and otherwise returns "".
+// replicaOf returns the configured name of this replica. If the store is PostgreSQL and no name is configured, it
+// generates a name from the host name.
 func replicaOf(c *config.Config) string {
 	if c.Store.Driver != config.DriverPostgres || c.Replica != "" {
 		return c.Replica
@@ -21,14 +21,15 @@ func replicaOf(c *config.Config) string {
 	return newReplica(host, rand.Text())
 }
 
-// Maximum lengths of the parts of a generated name.
+// Lengths of the two parts of a generated replica name: at most hostLetters of the host name, and suffixLetters random
+// characters.
 const (
 	hostLetters   = 40
 	suffixLetters = 4
 )
 
-// newReplica returns a name from the first label of the host name, reduced to characters that need no escaping in
-// logs and labels, and a random suffix.
+// newReplica returns a replica name from the first label of the host name and a suffix from the text random. The name
+// contains only characters that need no escaping in logs and labels.
 func newReplica(host, random string) string {
 	name, _, _ := strings.Cut(strings.ToLower(host), ".")
 	name = strings.Map(func(r rune) rune {

@@ -19,8 +19,8 @@ const (
 	leaseDuration = 30 * time.Second
 )
 
-// runRetention deletes batches that are older than the retention. It blocks until ctx ends. Of the replicas that
-// share a store, one at a time holds the leader lease and deletes.
+// runRetention deletes batches that are older than the configured retention. It blocks until ctx ends. If several
+// replicas share the store, only the replica that holds the leader lease deletes.
 func (s *Server) runRetention(ctx context.Context) error {
 	lease := s.leaderLease(store.LeaseRetention)
 	ticker := time.NewTicker(leaseDuration / 6) // also renews the lease between two rounds
@@ -47,8 +47,9 @@ func (s *Server) leaderLease(name string) *store.LeaderLease {
 	return &store.LeaderLease{Cluster: cluster, Name: name, Duration: leaseDuration}
 }
 
-// retentionRound deletes old batches if this replica holds the lease and the last round began at least
-// retentionInterval ago. It returns when the last round began.
+// retentionRound deletes old batches if this replica holds the leader lease and at least retentionInterval has passed
+// since last, the beginning of the previous round. It returns the beginning of the latest round, which is last if this
+// call deleted nothing.
 func (s *Server) retentionRound(ctx context.Context, lease *store.LeaderLease, last time.Time) (time.Time, error) {
 	begin := time.Now()
 	before := begin.Add(-time.Duration(s.config.Store.Retention))

@@ -24,7 +24,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Options configures what the configuration file does not. The zero value is valid.
+// Options holds what the configuration file does not configure. The zero value is valid.
 type Options struct {
 	Version string
 	Log     *slog.Logger // default: slog.Default()
@@ -38,7 +38,8 @@ type Options struct {
 	Serving func()
 }
 
-// Server is one replica of dlrloop. Start creates it, and Run runs and closes it.
+// Server is one dlrloop process, possibly one of several replicas that share a store. Start creates it, and Run serves
+// and then closes it.
 type Server struct {
 	config     *config.Config
 	options    Options
@@ -56,8 +57,8 @@ type Server struct {
 	draining   atomic.Bool
 }
 
-// Start opens the store and binds the listeners, but does not serve: Run does. A server that is not run must be
-// closed with Close.
+// Start opens the store and binds the listeners, but does not serve yet. The caller must call Run, or Close if the
+// server will not run.
 func Start(ctx context.Context, c *config.Config, o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
@@ -82,13 +83,13 @@ func Start(ctx context.Context, c *config.Config, o Options) (*Server, error) {
 	return s, nil
 }
 
-// PublicAddr returns the address of the listener for Sinch's callbacks.
+// PublicAddr returns the address of the public listener, which receives Sinch's callbacks.
 func (s *Server) PublicAddr() net.Addr { return s.public.Addr() }
 
-// PrivateAddr returns the address of the API and the metrics.
+// PrivateAddr returns the address of the private listener, which serves the web page, the API and the metrics.
 func (s *Server) PrivateAddr() net.Addr { return s.private.Addr() }
 
-// GatewayAddr returns the address of the gateway: its own listener, or the private one.
+// GatewayAddr returns the address that serves the gateway: its own listener if one is configured, else the private one.
 func (s *Server) GatewayAddr() net.Addr {
 	if s.gatewayOwn == nil {
 		return s.private.Addr()
@@ -96,9 +97,9 @@ func (s *Server) GatewayAddr() net.Addr {
 	return s.gatewayOwn.Addr()
 }
 
-// Run serves until ctx ends and then shuts down: it becomes not ready, keeps serving for the shutdown delay, waits
-// for requests in flight, lets the relay settle or release its calls, and closes the store. It returns an error if a
-// component failed or the shutdown was not clean, and nil after ctx ended.
+// Run serves until ctx ends and then shuts down: it reports itself as not ready, serves on for the configured delay,
+// waits for requests in flight, lets the feedback relay finish or give back its tasks, and closes the store. It returns
+// nil after a clean shutdown, and an error if a component failed or the shutdown was not clean.
 func (s *Server) Run(ctx context.Context) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
@@ -150,7 +151,8 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
-// drain keeps serving for the shutdown delay if graceful, and then waits for requests in flight.
+// drain makes the server not ready and, if graceful, keeps serving for the configured shutdown delay. It then closes
+// the listeners for callbacks and the gateway and waits for requests in flight, up to the shutdown timeout.
 func (s *Server) drain(graceful bool) error {
 	s.draining.Store(true)
 	if delay := time.Duration(s.config.ShutdownDelay); graceful && delay > 0 {
@@ -166,7 +168,8 @@ func (s *Server) drain(graceful bool) error {
 	return errors.Join(s.public.shutdown(timeout), sends.Wait())
 }
 
-// drainGateway waits for the gateway's calls to Sinch, and until the batches they returned are recorded.
+// drainGateway waits, at most for timeout, until the gateway's calls to Sinch have ended and the batches in Sinch's
+// answers are recorded.
 func (s *Server) drainGateway(timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
@@ -178,7 +181,7 @@ func (s *Server) drainGateway(timeout time.Duration) error {
 	return err
 }
 
-// Close releases the resources of a server that was not run.
+// Close releases the resources of a Server on which Run was not called.
 func (s *Server) Close() error {
 	var errs []error
 	for _, l := range []*listener{s.public, s.private, s.gatewayOwn} {
@@ -189,7 +192,8 @@ func (s *Server) Close() error {
 	return errors.Join(append(errs, s.store.Close())...)
 }
 
-// watchStore returns an error when the store has stopped itself: only the next start can find out what is on disk.
+// watchStore blocks until ctx ends or the store has stopped itself after a fatal error. It returns that error, so that
+// the process ends: only the next start can find out what is on disk.
 func (s *Server) watchStore(ctx context.Context) error {
 	select {
 	case <-s.storeStopped():

@@ -11,7 +11,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// openStore opens the configured store. The store reports its commits, changes and failures to o.
+// openStore opens the configured store. replica is the name of this process among those that share the store. The store
+// calls the functions in o after commits, folds and failures.
 func openStore(ctx context.Context, c *config.Config, replica string, o store.Observer) (store.Store, error) {
 	if c.Store.Driver == config.DriverPostgres {
 		return pgstore.Open(ctx, postgresOf(c, replica, o))
@@ -41,8 +42,8 @@ func policiesOf(c *config.Config) store.Policies {
 	return func(plan string) store.Policy { return policies[plan] }
 }
 
-// policyOf returns which reports earn feedback and when reports count as missing. Without credentials to fetch them,
-// reports never count as missing.
+// policyOf returns the store's policy for a plan: which reports earn feedback, and when a report counts as missing. If
+// the plan has no credentials to fetch reports from Sinch, no report counts as missing.
 func policyOf(p config.Plan) store.Policy {
 	policy := store.Policy{On: p.Feedback.On, Coalesce: time.Duration(p.Feedback.Coalesce)}
 	policy.MaxWait = max(time.Duration(p.Feedback.Backoff.Cap), store.MaxRetryAfter)
@@ -55,9 +56,9 @@ func policyOf(p config.Plan) store.Policy {
 	return policy
 }
 
-// Migrate migrates the schema of the database to the version of this program, even if store.migrate is false, and
-// returns the versions before and after. With distribute it then distributes the tables over the workers of a Citus
-// cluster. The store of c must be PostgreSQL.
+// Migrate migrates the schema of the PostgreSQL database to the version of this program, even if the setting
+// store.migrate is false. It returns the versions before and after. If distribute is true, it then distributes the
+// tables over the workers of a Citus cluster. The store in c must be PostgreSQL.
 func Migrate(ctx context.Context, c *config.Config, distribute bool) (from, to int64, err error) {
 	return pgstore.Migrate(ctx, postgresOf(c, replicaOf(c), store.Observer{}), distribute)
 }

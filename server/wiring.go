@@ -24,7 +24,8 @@ func planIDs(c *config.Config) []string {
 	return ids
 }
 
-// wire creates the components that use the store, and binds the listeners.
+// wire creates the components that use the store, such as the relay and the webhook, and binds the listeners. The
+// metrics in registry are served by the private listener.
 func (s *Server) wire(registry *prometheus.Registry) (err error) {
 	c := s.config
 	sender, reports, err := newRelay(c, s)
@@ -60,7 +61,8 @@ func (s *Server) wire(registry *prometheus.Registry) (err error) {
 	return err
 }
 
-// newRelay creates the feedback relay and the reconciler. Both use the same client of each plan.
+// newRelay creates the feedback relay and the reconciler, which fetches missing reports. Both use the same Sinch client
+// for a plan. They leave out plans without credentials for Sinch.
 func newRelay(c *config.Config, s *Server) (*feedback.Relay, *reconcile.Reconciler, error) {
 	var relayed []feedback.Plan
 	var reconciled []reconcile.Plan

@@ -154,9 +154,14 @@ type RecipientReport struct {
 	dlr.State  // as reported; Counted corrects its times
 	ReceivedAt time.Time
 	Source     Source
-	Repeats    int    // how often the same report was received again
-	Ref        Ref    // place of the body in the report log
-	Raw        []byte // the body; only Store.Recipient sets it
+	Repeats    int // how often the same report was received again
+	Ref        Ref // place of the body in the report log
+}
+
+// RecipientWithBodies is a recipient with the bodies of its reports.
+type RecipientWithBodies struct {
+	*Recipient
+	Bodies [][]byte // Bodies[i] is the body of Reports[i]; nil if the store omits it or no longer has it
 }
 
 // Ref locates the body of a report in the report log of its batch. Each store defines the meaning of Chunk and Index.

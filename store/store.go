@@ -68,7 +68,7 @@ type Store interface {
 	// Recipient returns one recipient of a batch with the bodies of its reports, or ErrNotFound. It compares the digits
 	// of number, a phone number. If the bodies total many megabytes, a store may omit all but the last; Reports returns
 	// them.
-	Recipient(ctx context.Context, key BatchKey, number string) (*Recipient, error)
+	Recipient(ctx context.Context, key BatchKey, number string) (RecipientWithBodies, error)
 	// Recipients returns one page of a batch's recipients that match q, in the order of the digits of their phone
 	// numbers. It returns ErrNotFound for an unknown batch.
 	Recipients(ctx context.Context, key BatchKey, q RecipientQuery) (Page[*Recipient], error)

@@ -14,18 +14,18 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// load describes the sends of one measurement. Each connection sends its next batch when the one before is answered.
+// load describes one measurement. Each connection sends a batch, waits for the answer, and then sends the next batch.
 type load struct {
 	recipients  int // of each batch
 	connections int // number of concurrent connections
 	sends       int // total number of measured batches, over all connections
 }
 
-// times are percentiles of the latencies of the sends in one round.
+// times holds percentiles of the time from sending a batch to the answer, over the batches of one round.
 type times struct{ p50, p99 time.Duration }
 
-// compare measures direct sends and sends through the gateway alternately, once each in every round, so that both
-// meet similar conditions of the machine. The results have one element per round.
+// compare measures batches sent directly to the API and batches sent through dlrloop's gateway, once each in every
+// round, so that slow phases of the machine affect both alike. The results have one element per round.
 func (w *setup) compare(ctx context.Context, rounds int, l load) (direct, through []times, err error) {
 	for range rounds {
 		d, err := drive(ctx, w.direct, l)
@@ -42,8 +42,8 @@ func (w *setup) compare(ctx context.Context, rounds int, l load) (direct, throug
 	return direct, through, nil
 }
 
-// drive sends the batches of load l to the API at origin, such as http://127.0.0.1:8081, and returns percentiles of
-// the latencies. Before, it sends a tenth of the number as a warm-up, which is not measured.
+// drive sends l.sends batches to the API at origin, such as http://127.0.0.1:8081, and returns percentiles of the
+// latencies. It first sends a tenth as many batches as a warm-up, which it does not measure.
 func drive(ctx context.Context, origin string, l load) (times, error) {
 	to := make([]string, l.recipients)
 	for i := range to {

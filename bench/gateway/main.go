@@ -19,7 +19,8 @@ import (
 
 func main() { command.Run(bench) }
 
-// Each batch size, in recipients, is measured with each number of concurrent connections.
+// sizes lists the numbers of recipients per batch, connections the numbers of concurrent connections. The bench
+// measures each combination.
 var (
 	sizes       = []int{1, 100, 1000}
 	connections = []int{1, 16}

@@ -21,7 +21,7 @@ const (
 	token = "bench-token"
 )
 
-// setup holds a server that imitates Sinch, and a dlrloop whose gateway forwards to that server.
+// setup holds a running server that imitates Sinch, and a running dlrloop whose gateway forwards to that server.
 type setup struct {
 	upstream *http.Server
 	sent     atomic.Int64 // batches that the upstream accepted
@@ -60,7 +60,8 @@ func newSetup(ctx context.Context, dir string) (*setup, error) {
 	return w, nil
 }
 
-// send answers a send as Sinch does: with the batch and a new id.
+// send is the HTTP handler of the server that imitates Sinch. It answers with the sent batch, a new id and the current
+// time, as Sinch does.
 func (w *setup) send(answer http.ResponseWriter, r *http.Request) {
 	var batch map[string]json.RawMessage
 	if err := json.NewDecoder(r.Body).Decode(&batch); err != nil {
@@ -80,8 +81,8 @@ func (w *setup) end() error {
 	return errors.Join(<-w.ended, w.upstream.Close())
 }
 
-// verify returns an error unless dlrloop has recorded every batch sent through its gateway. It retries for a minute,
-// since dlrloop records them in the background.
+// verify returns an error unless dlrloop has recorded every batch sent through its gateway. dlrloop records batches in
+// the background, so verify retries for a minute.
 func (w *setup) verify(ctx context.Context) (err error) {
 	for range 60 {
 		if err = w.verifyOnce(ctx); err == nil {

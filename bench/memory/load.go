@@ -13,7 +13,7 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// The numbers of connections, batches and recipients of a run, and its time limits.
+// The numbers of connections and batches of the load that the bench sends, and its time limits.
 const (
 	// ingestConnections is the number of connections that send recipient reports, burstConnections of those that send
 	// full reports.
@@ -26,13 +26,14 @@ const (
 	retryDelay = 200 * time.Millisecond
 )
 
-// callback is a callback to send: the body and the number of recipients in it.
+// callback is a callback to send, which brings a delivery report.
 type callback struct {
 	body       []byte
 	recipients int // number of recipients in it
 }
 
-// source generates the callbacks of a run. Each batch id is used only once. It is safe for concurrent use.
+// source generates the callbacks of a bench run. It uses each batch id for only one batch. It is safe for concurrent
+// use.
 type source struct {
 	calls   atomic.Int64
 	batches atomic.Int64 // number of batch ids used so far
@@ -41,19 +42,20 @@ type source struct {
 	planned []traffic.Report
 }
 
-// full returns a callback with the full report of a new batch.
+// full returns a callback with the full report of a new batch, which lists all recipients by status.
 func (s *source) full() callback {
 	return callback{traffic.FullBody(int(s.batches.Add(1)-1), traffic.Number), traffic.Recipients}
 }
 
-// old returns a callback with the full report of a batch that is stored before the measurement. Its phone numbers are
-// consecutive and differ from those of full, so that later batches write to another part of the index, as in
-// production.
+// old returns a callback with the full report of a new batch, for filling the store before the measurement. Its phone
+// numbers are consecutive and differ from those of full. So the measured reports write to another part of the index
+// than the stored ones, as in production.
 func (s *source) old() callback {
 	return callback{traffic.FullBody(int(s.batches.Add(1)-1), traffic.InOrder), traffic.Recipients}
 }
 
-// recipient returns a callback with the next recipient report of the active batches.
+// recipient returns a callback with the next report of a single recipient. It reports the batches in groups of active
+// batches, in random order within a group.
 func (s *source) recipient() callback {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -66,7 +68,8 @@ func (s *source) recipient() callback {
 	return callback{next.Body(), 1}
 }
 
-// load sends callbacks over several connections, one call at a time on each.
+// load describes how to send callbacks. Each connection sends a callback, waits for the answer, and then sends the
+// next.
 type load struct {
 	address     string          // listen address of the webhook
 	connections int             // number of concurrent connections
@@ -75,7 +78,8 @@ type load struct {
 	recipients  int64           // the load also ends when this many recipients are acknowledged; 0 means no limit
 }
 
-// sent counts the calls that a load has made and their recipients.
+// sent holds the results of a load: the acknowledged and the refused calls, the recipients in acknowledged calls, and
+// the duration.
 type sent struct {
 	calls, recipients, refused atomic.Int64
 	took                       time.Duration
@@ -83,8 +87,8 @@ type sent struct {
 
 func (s *sent) rate() float64 { return float64(s.recipients.Load()) / s.took.Seconds() }
 
-// run sends load l until its end and returns what it sent. A refused call is repeated, as Sinch does; any other
-// failure is an error.
+// run sends callbacks as l describes and returns the results, also with an error. It repeats a refused call, as Sinch
+// does. Any other failure is an error.
 func (s *source) run(ctx context.Context, l load) (*sent, error) {
 	begun, result := time.Now(), &sent{}
 	group, ctx := errgroup.WithContext(ctx)
@@ -133,8 +137,8 @@ func (s *source) connection(ctx context.Context, l load, result *sent) error {
 	return ctx.Err()
 }
 
-// send sends a request over c, or over a new connection if c is nil. It returns the connection, or nil if it cannot
-// be used again.
+// send sends an HTTP request over c, or over a new connection to address if c is nil. It returns the connection for the
+// next request. After an error or a refusal it closes the connection and returns nil.
 func send(
 	ctx context.Context, c *traffic.Connection, address string, request []byte,
 ) (*traffic.Connection, error) {

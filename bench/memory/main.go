@@ -21,7 +21,7 @@ import (
 
 func main() { command.Run(bench) }
 
-// options are the command line options.
+// options holds the values of the command line flags.
 type options struct {
 	stored                      []int // in ascending order
 	limits                      []string
@@ -78,7 +78,8 @@ func bench(ctx context.Context, arguments []string) error {
 	return nil
 }
 
-// run measures each number of stored recipients with each limit, one after the other with the same store.
+// run measures dlrloop with each number of stored recipients and each memory limit, one after the other on the same
+// store. logged counts dlrloop's warnings and errors by level and message.
 func (o options) run(
 	ctx context.Context, progress func(string, ...any),
 ) (all []figures, logged map[string]int, err error) {

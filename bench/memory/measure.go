@@ -9,7 +9,7 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// figures are the measurements with one number of stored recipients and one memory limit. Sizes are in bytes.
+// figures holds the measurements for one number of stored recipients and one memory limit. Sizes are in bytes.
 type figures struct {
 	stored int
 	limit  string // memory.limit
@@ -25,7 +25,7 @@ type figures struct {
 	report         float64 // growth of the database per recipient report
 }
 
-// run is one run of the bench: a dlrloop and what it has acknowledged.
+// run holds the state of a bench run: the dlrloop program, the callbacks to send, and what dlrloop has acknowledged.
 type run struct {
 	options
 	program      *program
@@ -34,8 +34,9 @@ type run struct {
 	progress     func(format string, values ...any)
 }
 
-// measure starts dlrloop with the memory limit, such as 256MiB, fills its store until stored recipients are stored,
-// measures all phases and stops dlrloop. It returns the figures measured so far also with an error.
+// measure starts dlrloop with the memory limit, such as 256MiB, and fills its store up to this number of recipients. It
+// then measures dlrloop without load, under recipient reports, under full reports and in a start after a kill. After an
+// error it returns the figures measured so far.
 func (r *run) measure(ctx context.Context, stored int, limit string) (f figures, err error) {
 	f = figures{stored: stored, limit: limit}
 	r.progress("%d stored, %s", stored, limit)
@@ -99,7 +100,8 @@ func (r *run) fill(ctx context.Context, stored int, f *figures) error {
 	return nil
 }
 
-// settled waits for the settle time without load and then returns the totals.
+// settled waits for the duration of the flag -settle without sending anything. It then returns the totals of the plan
+// and the size of the store.
 func (r *run) settled(ctx context.Context) (*traffic.Totals, *traffic.Store, error) {
 	select {
 	case <-time.After(r.settle):
@@ -109,7 +111,8 @@ func (r *run) settled(ctx context.Context) (*traffic.Totals, *traffic.Store, err
 	return r.program.totals(ctx)
 }
 
-// drive sends load l until its end and blocks until everything acknowledged is folded.
+// drive sends callbacks as l describes, and blocks until dlrloop has folded every acknowledged report, that is, applied
+// it to its state. It adds the acknowledged recipients to r.acknowledged.
 func (r *run) drive(ctx context.Context, l load) (*sent, error) {
 	s, err := r.source.run(ctx, l)
 	r.acknowledged += s.recipients.Load()
@@ -120,7 +123,7 @@ func (r *run) drive(ctx context.Context, l load) (*sent, error) {
 	return s, err
 }
 
-// used returns the number of bytes of the database that are in use.
+// used returns the size in bytes of the database file without its free pages.
 func used(s *traffic.Store) int64 { return s.SizeBytes - s.FreeBytes }
 
 func (r *run) ingest(ctx context.Context, f *figures) error {
@@ -147,7 +150,7 @@ func (r *run) ingest(ctx context.Context, f *figures) error {
 	return nil
 }
 
-// fullReports returns a load of full reports that starts now.
+// fullReports returns a load that sends full reports from now on, for the duration of the flag -burst.
 func (r *run) fullReports() load {
 	return load{
 		address: r.program.public, connections: burstConnections, next: r.source.full,
@@ -178,7 +181,8 @@ func (r *run) burst(ctx context.Context, f *figures) error {
 	return err
 }
 
-// crash kills dlrloop during a burst and starts it again. It returns an error if an acknowledged report is lost.
+// crash kills dlrloop while full reports arrive, starts it again and measures that start. It returns an error if an
+// acknowledged report is lost or quarantined.
 func (r *run) crash(ctx context.Context, f *figures) error {
 	bursting, end := context.WithCancel(ctx)
 	defer end()

@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// memory is the memory of a process in bytes.
+// memory holds how much memory a process uses, in bytes.
 type memory struct {
 	anon  int64 // anonymous: heap and stacks
 	files int64 // mapped files, mostly the database; the kernel can reclaim them
 	most  int64 // largest sum of both so far (VmHWM)
 }
 
-// readMemory reads the memory of a process.
+// readMemory reads from /proc how much memory process pid uses. It returns an error if the process has ended.
 func readMemory(pid int) (memory, error) {
 	status, err := os.ReadFile(procFile(pid, "status"))
 	if err != nil {
@@ -29,8 +29,8 @@ func readMemory(pid int) (memory, error) {
 
 func procFile(pid int, name string) string { return filepath.Join("/proc", strconv.Itoa(pid), name) }
 
-// parseStatus parses status, the content of /proc/PID/status. It returns an error for a process that has ended, since
-// its status has no sizes.
+// parseStatus parses the content of /proc/PID/status. The status of a process that has ended has no sizes, so
+// parseStatus returns an error.
 func parseStatus(status []byte) (m memory, err error) {
 	missing := map[string]*int64{"RssAnon": &m.anon, "RssFile": &m.files, "VmHWM": &m.most}
 	for line := range bytes.Lines(status) {
@@ -53,24 +53,24 @@ func parseStatus(status []byte) (m memory, err error) {
 	return m, nil
 }
 
-// peak is the largest memory of a process over several samples.
+// peak holds the largest memory sizes that a process had in several samples.
 type peak struct {
 	anon, most int64 // bytes
 	samples    int
 }
 
-// add adds a sample of the memory. Field most also covers the time between samples, since the kernel keeps the
+// add includes a sample in the peak. The field most is exact even between the samples, since the kernel keeps it as a
 // high-water mark.
 func (p *peak) add(m memory) {
 	p.anon, p.most = max(p.anon, m.anon), max(p.most, m.most)
 	p.samples++
 }
 
-// interval is the time between two memory samples.
+// interval is the time between two memory samples, and between two requests to /readyz.
 const interval = 20 * time.Millisecond
 
-// watch samples the memory of the process pid until ctx or the process ends, and returns the largest values. It first
-// resets the high-water mark that the kernel keeps.
+// watch samples the memory of process pid until ctx or the process ends, and returns the largest sizes. It first resets
+// the kernel's high-water mark of the process, so that earlier peaks do not count.
 func watch(ctx context.Context, pid int) (p peak, err error) {
 	if err := os.WriteFile(procFile(pid, "clear_refs"), []byte("5"), 0); err != nil { // resets VmHWM
 		return p, err
@@ -94,7 +94,7 @@ func watch(ctx context.Context, pid int) (p peak, err error) {
 	}
 }
 
-// during runs phase and returns the largest memory of the process pid while phase ran.
+// during calls phase and returns the largest memory of process pid during the call.
 func during(ctx context.Context, pid int, phase func() error) (peak, error) {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()

@@ -21,7 +21,8 @@ import (
 
 const plan = "bench-plan"
 
-// program is a dlrloop binary with a configuration and a data directory. Each start listens on new ports.
+// program is a dlrloop binary with its configuration and data directory. It can be started repeatedly, and each start
+// listens on new ports.
 type program struct {
 	binary, config, data string
 	upstream             string         // the URL of Sinch's API
@@ -32,8 +33,8 @@ type program struct {
 	ended           chan error
 }
 
-// newProgram builds dlrloop in dir, which also holds its configuration and data. upstream is the base URL of the API
-// of Sinch. It does not start the program.
+// newProgram builds the dlrloop binary in dir without starting it. dir also holds the configuration and the data.
+// upstream is the base URL of Sinch's API.
 func newProgram(ctx context.Context, dir, upstream string) (*program, error) {
 	p := &program{
 		binary: filepath.Join(dir, "dlrloop"), config: filepath.Join(dir, "config.yaml"),
@@ -52,8 +53,8 @@ func newProgram(ctx context.Context, dir, upstream string) (*program, error) {
 	return p, nil
 }
 
-// configure writes the configuration for the next start. limit is the value of memory.limit; empty leaves the setting
-// out.
+// configure writes the configuration file for the next start. limit is the value of memory.limit. If limit is empty,
+// the file does not set memory.limit.
 func (p *program) configure(limit string) error {
 	text := fmt.Sprintf(`
 public: {listen: "127.0.0.1:0"}
@@ -72,7 +73,7 @@ plans:
 	return os.WriteFile(p.config, []byte(text), 0o600)
 }
 
-// launch starts the process and returns its log, which it writes to standard error.
+// launch starts the process and returns its standard error, which carries its log.
 func (p *program) launch(ctx context.Context) (io.Reader, error) {
 	p.command = exec.CommandContext(ctx, p.binary, "serve", "--config", p.config)
 	p.command.WaitDelay = time.Second
@@ -83,17 +84,18 @@ func (p *program) launch(ctx context.Context) (io.Reader, error) {
 	return logs, p.command.Start()
 }
 
-// startTimeout is the time limit for a start.
+// startTimeout is the time limit for a start of dlrloop, including folding its journal.
 const startTimeout = 10 * time.Minute
 
-// startFigures are the duration of a start and its memory.
+// startFigures holds the duration and the peak memory of a start of dlrloop.
 type startFigures struct {
 	ready time.Duration // until /readyz answered 200
 	read  time.Duration // until the totals were read, which waits until the journal is folded
 	peak  peak          // until read
 }
 
-// start starts the process and returns when it has folded its journal.
+// start starts dlrloop, and returns when it is ready and has folded its journal, that is, applied the journaled reports
+// to its state.
 func (p *program) start(ctx context.Context) (s startFigures, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, errors.New("timeout: dlrloop did not start"))
 	defer cancel()
@@ -128,8 +130,8 @@ func (p *program) start(ctx context.Context) (s startFigures, err error) {
 	return s, err
 }
 
-// read reads the log of the process until it ends. When the process serves, read stores the addresses and sends nil
-// on serving; if it ends before, read sends an error.
+// read reads dlrloop's log until the log ends. When dlrloop logs that it is serving, read stores the listen addresses
+// and sends nil on serving. If the log ends before that, read sends an error.
 func (p *program) read(logs io.Reader, serving chan<- error) {
 	var once sync.Once
 	signal := func(err error) { once.Do(func() { serving <- err }) }
@@ -153,7 +155,7 @@ func (p *program) read(logs io.Reader, serving chan<- error) {
 	signal(fmt.Errorf("dlrloop ended: %s", last))
 }
 
-// awaitReady waits until /readyz answers 200.
+// awaitReady blocks until /readyz answers 200. It returns an error if the process or ctx ends first.
 func (p *program) awaitReady(ctx context.Context) error {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
@@ -179,8 +181,8 @@ func (p *program) awaitReady(ctx context.Context) error {
 	}
 }
 
-// totals returns the totals of the plan and the size of the store. The API answers only after everything acknowledged
-// is folded.
+// totals returns the totals of the plan, which are zero if it has no reports, and the size of the store. It blocks
+// until everything acknowledged is folded, that is, applied to dlrloop's state.
 func (p *program) totals(ctx context.Context) (*traffic.Totals, *traffic.Store, error) {
 	totals, store, err := traffic.Stats(ctx, p.private, plan)
 	if errors.Is(err, traffic.ErrNoReports) {

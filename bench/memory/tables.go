@@ -10,7 +10,8 @@ func mib(bytes int64) string { return fmt.Sprintf("%.0f", float64(bytes)/(1<<20)
 
 func count(n float64) string { return fmt.Sprintf("%.0f", n) }
 
-// memoryTable writes the anonymous memory and, in brackets, the sum with mapped files.
+// memoryTable writes a Markdown table of the memory used. Memory cells show the anonymous memory (heap and stacks) and,
+// in brackets, the sum with mapped files.
 func memoryTable(out io.Writer, all []figures) {
 	heading(
 		out, "stored", "limit", "idle MiB", "ingest: peak MiB", "reports/s", "burst: peak MiB", "recipients/s",
@@ -28,7 +29,7 @@ func memoryTable(out io.Writer, all []figures) {
 	}
 }
 
-// diskTable writes the disk usage after the fill.
+// diskTable writes a Markdown table of the disk usage after filling the store, and of its growth per report.
 func diskTable(out io.Writer, all []figures) {
 	heading(out, "stored", "limit", "database MiB", "journal MiB", "bytes for each recipient of a full report",
 		"bytes for each report of a recipient")
@@ -37,7 +38,7 @@ func diskTable(out io.Writer, all []figures) {
 	}
 }
 
-// heading writes the header lines of a Markdown table, row one of the others.
+// heading writes the first two lines of a Markdown table. row writes each further line.
 func heading(out io.Writer, columns ...string) {
 	row(out, columns...)
 	fmt.Fprintln(out, strings.Repeat("|---:", len(columns))+"|")

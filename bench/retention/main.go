@@ -19,7 +19,7 @@ import (
 
 func main() { command.Run(bench) }
 
-// options are the command line options.
+// options holds the values of the command line flags.
 type options struct {
 	periods, batches int
 	rate             float64
@@ -36,8 +36,8 @@ func parse(arguments []string) (o options, err error) {
 	return o, flags.Parse(arguments)
 }
 
-// settings returns the PostgreSQL settings of the bench. A period of weeks takes seconds here, so autovacuum runs
-// correspondingly more often.
+// settings returns the settings of the measured PostgreSQL server. Autovacuum runs every second, since a retention
+// period takes only seconds in the bench.
 func settings() map[string]string {
 	return map[string]string{
 		"shared_buffers": "1GB", "max_wal_size": "8GB", "wal_compression": "on", "checkpoint_timeout": "15min",

@@ -22,13 +22,14 @@ const (
 	senders = 128
 )
 
-// period is how long the store keeps a batch. It is measured on the times in the reports, which run faster than the
-// bench.
+// period is how long the store keeps a batch. It is measured on the times in the reports, which advance faster than the
+// clock.
 const period = 24 * time.Hour
 
 var began = time.Date(2025, 8, 18, 0, 0, 0, 0, time.UTC)
 
-// periodRun is one period: its reports come in while the batches of the period before are deleted at the same rate.
+// periodRun is one retention period of the bench. New reports come in while the batches of the previous period are
+// deleted at the same rate.
 type periodRun struct {
 	store   *pgstore.Store
 	options options
@@ -59,7 +60,7 @@ func (w *periodRun) run(ctx context.Context) error {
 	return nil
 }
 
-// deleteOlder deletes the batches whose last report was before the given time, as retention does.
+// deleteOlder deletes the batches whose last report is older than before, as dlrloop's retention does.
 func (w *periodRun) deleteOlder(ctx context.Context, before time.Time) error {
 	for more := true; more; {
 		var err error
@@ -70,8 +71,8 @@ func (w *periodRun) deleteOlder(ctx context.Context, before time.Time) error {
 	return nil
 }
 
-// report records each recipient of count batches, starting with batch first, as Dispatched and then as Delivered, in
-// random order. now is the time of the arrivals.
+// report records the reports of count batches, starting with batch number first: Dispatched for every recipient, then
+// Delivered for every recipient, each in random order. now is the time of the Dispatched reports.
 func (w *periodRun) report(ctx context.Context, first, count int, now time.Time) error {
 	for _, s := range []struct {
 		status dlr.Status

@@ -9,7 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// table holds PostgreSQL's statistics of one table. Sizes are in bytes.
+// table holds PostgreSQL's statistics of one database table: its sizes in bytes and the numbers of dead rows,
+// autovacuums, updates, and updates without a change to an index (InPlace).
 type table struct {
 	Name             string
 	Bytes, Indexes   int64

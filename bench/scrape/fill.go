@@ -13,17 +13,17 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore"
 )
 
-// plans are the configured plans. Batches are distributed among them.
+// plans are the ids of the configured service plans. The stored batches are distributed among them.
 var plans = []string{"plan-a", "plan-b", "plan-c", "plan-d", "plan-e"}
 
-// writers is the number of goroutines that record the batches.
+// writers is the number of goroutines with which fill records batches.
 const writers = 4
 
-// missing is the number of recipients of each batch that have no report yet.
+// missing is how many recipients of each batch have no report yet.
 const missing = 10
 
-// fill creates a store with this number of batches at path. Each has what a typical batch has: the batch info from
-// Sinch, a full report that lists its recipients, owed feedback, and missing reports.
+// fill creates a store at path and records this number of batches in it. Each has what a typical batch has: its
+// properties from Sinch, a full report that lists its recipients, owed feedback, and missing reports.
 func fill(ctx context.Context, path string, batches int) (err error) {
 	s, err := boltstore.Open(ctx, boltstore.Config{Path: path, Policies: policies})
 	if err != nil {
@@ -60,7 +60,8 @@ func fill(ctx context.Context, path string, batches int) (err error) {
 	return nil
 }
 
-// record records arrival a in s. It retries while the store is busy and blocks until a is durable.
+// record records an arrival (a report or the properties of a batch) and blocks until it is durable. It retries while
+// the store is busy.
 func record(ctx context.Context, s store.Store, a store.Arrival) error {
 	for {
 		if err := s.Record(ctx, a); !errors.Is(err, store.ErrBusy) {
@@ -73,7 +74,8 @@ func policies(string) store.Policy {
 	return store.Policy{MissingReports: store.MissingReports{Silence: time.Hour, Grace: 10 * time.Minute}}
 }
 
-// batch returns the arrivals of the batch with number b, in the order in which to record them.
+// batch returns what to record for batch number b, in this order: the properties of the batch, and a full report in
+// which some recipients are missing.
 func batch(b int) []store.Arrival {
 	plan, id, at := plans[b%len(plans)], fmt.Sprintf("batch-%08d", b), store.Now()
 	numbers := make([]string, size)

@@ -15,7 +15,7 @@ import (
 	"github.com/dlrloop/dlrloop/server"
 )
 
-// instance is a running dlrloop server over the filled store. It has no credentials for Sinch, so it only receives.
+// instance is a running dlrloop server over the filled store. It has no credentials for Sinch, so it never calls Sinch.
 type instance struct {
 	server *server.Server
 	stop   context.CancelFunc
@@ -47,14 +47,14 @@ func (h *instance) end() error {
 	return <-h.ended
 }
 
-// scraped holds the figures read from a scrape.
+// scraped holds the figures read from one answer of /metrics.
 type scraped struct {
 	series, bytes    int
 	pending, missing float64 // pending feedback tasks and missing messages of all plans
 }
 
-// scrape reads /metrics over one connection: once without measuring, then times times. It returns the duration of
-// each measured scrape and the figures of the last.
+// scrape requests /metrics over one connection: once as a warm-up, then count times. It returns the duration of each of
+// the count requests and the figures in the last answer.
 func (h *instance) scrape(ctx context.Context, times int) ([]time.Duration, scraped, error) {
 	took := make([]time.Duration, 0, times+1)
 	var body []byte
@@ -81,7 +81,8 @@ func (h *instance) scrape(ctx context.Context, times int) ([]time.Duration, scra
 	return took[1:], read(body), nil
 }
 
-// read counts the series and the totals in a scrape.
+// read parses an answer of /metrics. It counts the series, and adds up the pending feedback tasks and the missing
+// messages.
 func read(body []byte) scraped {
 	s := scraped{bytes: len(body)}
 	for line := range bytes.Lines(body) {
@@ -101,7 +102,7 @@ func read(body []byte) scraped {
 	return s
 }
 
-// verify returns an error unless the scrape shows the totals of a store that fill filled with this number of batches.
+// verify returns an error unless the scraped totals are those of a store that fill created with this number of batches.
 func (s scraped) verify(batches int) error {
 	if s.pending != float64(batches) || s.missing != float64(batches*missing) {
 		return fmt.Errorf("the scrape shows %.0f tasks and %.0f missing messages; stored were %d batches,"+

@@ -13,8 +13,7 @@ type Connection struct {
 	buf [1024]byte
 }
 
-// Dial connects to the listener of the webhook at address, such as 127.0.0.1:8080. The caller must close the
-// connection.
+// Dial connects to the webhook's listener at address, such as 127.0.0.1:8080. The caller must close the connection.
 func Dial(ctx context.Context, address string) (*Connection, error) {
 	c, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err != nil {
@@ -29,15 +28,15 @@ var (
 	empty   = []byte("\r\nContent-Length: 0\r\n")
 )
 
-// RefusedError is the error of Send for an answer other than an empty 200. Close the connection then, since unread
-// parts of the answer may follow.
+// RefusedError is returned by Send if the answer is not an empty 200. The caller must then close the connection, since
+// unread parts of the answer may follow.
 type RefusedError struct {
 	Answer string // beginning of the answer
 }
 
 func (e *RefusedError) Error() string { return fmt.Sprintf("answered %q", e.Answer) }
 
-// Send sends request, a whole HTTP request, and blocks until it is answered. It returns a *RefusedError if the answer
+// Send sends a complete HTTP request and blocks until the answer has arrived. It returns a *RefusedError if the answer
 // is not an empty 200.
 func (c *Connection) Send(request []byte) error {
 	if _, err := c.Write(request); err != nil {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// What every run sends.
+// Properties of every generated callback.
 const (
 	// Secret is the HMAC secret with which a Signer signs callbacks. Configure it for the plan.
 	Secret = "bench-secret"
@@ -16,10 +16,10 @@ const (
 	Recipients = 1000
 )
 
-// Status is the status in a recipient report. String returns the name that Sinch uses.
+// Status is the status of a recipient in a generated report. String returns Sinch's name for it.
 type Status uint8
 
-// The statuses that Planned reports. Statuses is the number of them, for arrays that are indexed by Status.
+// The statuses in the reports that Planned returns. Statuses is their number, for arrays indexed by Status.
 const (
 	Dispatched Status = iota
 	Delivered
@@ -28,7 +28,8 @@ const (
 
 func (s Status) String() string { return [...]string{"Dispatched", "Delivered"}[s] }
 
-// Printf formats of Sinch's reports, as captured. Sinch does not order the members consistently.
+// Printf formats of callback bodies, copied from callbacks that Sinch sent. Sinch does not order the JSON members
+// consistently.
 const (
 	dispatchedBody = `{"type":"recipient_delivery_report_sms","batch_id":"%s","recipient":"%s","code":401,` +
 		`"status":"Dispatched","at":"%s","client_reference":"otp/%04x"}`
@@ -40,21 +41,21 @@ const (
 		`"type":"delivery_report_sms"}`
 )
 
-// began is the time of the first batch. It is fixed, so that every run sends the same bytes.
+// began is the time at which the first batch was sent. It is fixed, so that every run sends the same bytes.
 var began = time.Date(2025, 8, 18, 10, 0, 0, 0, time.UTC)
 
-// SentAt returns the time at which batch number batch was sent, if batches are sent at intervals of apart. It returns
-// the same time in every run.
+// SentAt returns the time at which batch number batch was sent, if one batch is sent per interval. It is the same in
+// every run.
 func SentAt(batch int, apart time.Duration) time.Time { return began.Add(time.Duration(batch) * apart) }
 
-// Report is one recipient report. Batch is the number of the batch and Recipient the number of the recipient in that
-// batch, both counted from 0.
+// Report describes one report for one recipient. Batch is the number of the batch and Recipient the number of the
+// recipient in that batch, both counted from 0.
 type Report struct {
 	Batch, Recipient int
 	Status           Status
 }
 
-// Body returns the report in the JSON of a callback.
+// Body returns the JSON body of a callback with this report.
 func (r Report) Body() []byte {
 	number := Number(r.Batch*Recipients + r.Recipient)
 	at := began.Add(time.Duration(r.Recipient*61+r.Batch*17) * time.Millisecond)
@@ -66,8 +67,8 @@ func (r Report) Body() []byte {
 		number)
 }
 
-// Planned returns two reports for each recipient of batches batches, starting with batch number first: Dispatched and
-// Delivered. seed decides their order; equal arguments give equal results.
+// Planned returns the reports of this number of batches, of which the first has number first. Each recipient has two
+// reports, Dispatched and Delivered. Their order is random, but equal arguments give equal results.
 func Planned(first, batches int, seed uint64) []Report {
 	all := make([]Report, 0, 2*batches*Recipients)
 	for b := range batches {
@@ -79,18 +80,18 @@ func Planned(first, batches int, seed uint64) []Report {
 	return all
 }
 
-// FullFailed is the number of recipients that FullBody reports as Failed; it reports all others as Delivered.
+// FullFailed is how many recipients of a batch FullBody reports as Failed. It reports all others as Delivered.
 const FullFailed = Recipients / 20
 
-// FullBody returns a callback's JSON with the full report of a batch; the report lists all recipients. batch is the
-// index of the batch. Pass Number or InOrder as the function that makes a phone number from a recipient's index.
+// FullBody returns the JSON body of a callback with the full report of batch number batch, which lists all recipients
+// by status. number returns the phone number with index n; pass Number or InOrder.
 func FullBody(batch int, number func(n int) string) []byte {
 	const delivered = Recipients - FullFailed
 	return fmt.Appendf(nil, fullBody, BatchID(batch), batch, delivered, quoted(batch, FullFailed, Recipients, number),
 		FullFailed, quoted(batch, 0, FullFailed, number), Recipients)
 }
 
-// quoted returns the phone numbers of the recipients from <= r < to of a batch as JSON strings, separated by commas.
+// quoted returns the phone numbers of recipients begin to end-1 of a batch as JSON strings, separated by commas.
 func quoted(batch, from, to int, number func(n int) string) []byte {
 	list := make([]byte, 0, (to-from)*len(`"447700000000",`))
 	for r := from; r < to; r++ {
@@ -103,11 +104,11 @@ func quoted(batch, from, to int, number func(n int) string) []byte {
 }
 
 // Number returns the phone number with index n, without a plus sign. The indexes 0 to 99 999 999 give different phone
-// numbers, and neighboring indexes give distant ones, like the recipients of a campaign.
+// numbers. Neighboring indexes give distant phone numbers, like the recipients of a campaign.
 func Number(n int) string { return fmt.Sprintf("4477%08d", n*61_803_399%100_000_000) }
 
-// InOrder returns the phone number with index n, without a plus sign. Neighboring indexes give neighboring phone
-// numbers, which all differ from those of Number.
+// InOrder returns the phone number with index n, without a plus sign. Neighboring indexes give consecutive phone
+// numbers. All differ from those of Number.
 func InOrder(n int) string { return fmt.Sprintf("4478%08d", n) }
 
 func stamp(t time.Time) string { return t.Format("2006-01-02T15:04:05.000Z") }

@@ -8,14 +8,15 @@ import (
 	"hash"
 )
 
-// Signer makes HTTP requests of callbacks and signs them with Secret. It is not safe for concurrent use.
+// Signer makes the HTTP requests of callbacks and signs them with Secret, as Sinch does. It is not safe for concurrent
+// use.
 type Signer struct{ mac hash.Hash }
 
-// NewSigner returns a Signer, which reuses its HMAC state between requests.
+// NewSigner returns a Signer. Reuse it for many requests, since it keeps its HMAC state.
 func NewSigner() *Signer { return &Signer{hmac.New(sha256.New, []byte(Secret))} }
 
-// Append appends the HTTP request of a signed callback to the slice to and returns the extended slice. The request
-// sends body to the webhook of plan. n makes the nonce, so pass a different n for each callback.
+// Append appends a complete, signed HTTP request to buf and returns the extended slice. The request posts body to the
+// webhook of plan. n is part of the nonce, so pass a different n for each callback.
 func (s *Signer) Append(to []byte, plan string, n int, body []byte) []byte {
 	nonce := fmt.Sprintf("01K2S9AHX7ZC3M5V8E%08d", n)
 	timestamp := fmt.Sprint(began.Unix())

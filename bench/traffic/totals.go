@@ -8,7 +8,7 @@ import (
 	"net/http"
 )
 
-// Totals holds the totals of one plan, as the path /api/v1/stats of the API returns them.
+// Totals holds the totals of one plan from the answer of the API to GET /api/v1/stats.
 type Totals struct {
 	Recipients, Duplicates, Quarantined int
 	Messages                            []struct {
@@ -18,7 +18,7 @@ type Totals struct {
 	Feedback struct{ Owed, Sent, Dead int }
 }
 
-// Of returns the number of messages for which status s was reported.
+// Of returns the number of messages that were reported with status s.
 func (t *Totals) Of(s Status) int {
 	n := 0
 	for _, m := range t.Messages {
@@ -29,8 +29,7 @@ func (t *Totals) Of(s Status) int {
 	return n
 }
 
-// Reported returns the number of messages over all statuses. A message counts once for each status that was reported
-// for it.
+// Reported returns the sum of Of over all statuses. A message counts once for each status that was reported for it.
 func (t *Totals) Reported() int {
 	n := 0
 	for _, m := range t.Messages {
@@ -39,18 +38,18 @@ func (t *Totals) Reported() int {
 	return n
 }
 
-// Store holds the size of the store in bytes, as the path /api/v1/stats of the API returns it.
+// Store holds the size of dlrloop's store in bytes, from the answer of the API to GET /api/v1/stats.
 type Store struct {
 	SizeBytes int64 `json:"size_bytes"`
 	FreeBytes int64 `json:"free_bytes"`
 }
 
-// ErrNoReports means that the plan passed to Stats has no report in the store yet.
+// ErrNoReports is returned by Stats if the store has no reports of the plan.
 var ErrNoReports = errors.New("read the totals: the plan has no reports")
 
-// Stats returns the totals of plan and the size of the store. It reads them from the private listener at address,
-// such as 127.0.0.1:8081. They include everything that was acknowledged before the call. If the plan has no reports,
-// Stats returns ErrNoReports.
+// Stats reads the totals of plan and the size of the store from the private listener at address, such as
+// 127.0.0.1:8081. The results include every report acknowledged before the call. If the plan has no reports, Stats
+// returns ErrNoReports and the size.
 func Stats(ctx context.Context, address, plan string) (*Totals, *Store, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/api/v1/stats", nil)
 	if err != nil {

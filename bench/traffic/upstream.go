@@ -10,15 +10,15 @@ import (
 	"sync/atomic"
 )
 
-// Upstream is an HTTP server that imitates the API of Sinch: every batch exists, and all feedback is accepted.
+// Upstream is an HTTP server that imitates Sinch's API. Every batch exists, and all delivery feedback is accepted.
 type Upstream struct {
 	http.Server
 	URL    string      // base URL of the API
 	Wanted atomic.Bool // whether batches have feedback enabled; may be set at any time
 }
 
-// NewUpstream returns an Upstream that serves on a free port of the loopback interface. ctx limits only the start.
-// The caller must call Close.
+// NewUpstream starts an Upstream on a free port of the loopback interface. ctx limits only the start. The caller must
+// call Close.
 func NewUpstream(ctx context.Context) (*Upstream, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {

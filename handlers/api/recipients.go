@@ -42,7 +42,7 @@ func (p *API) recipient(ctx context.Context, a *request) (any, error) {
 	if err != nil {
 		return nil, failedBatch("read a recipient of", key, err)
 	}
-	return viewRecipient(key, b.Flag, r), nil
+	return viewRecipientWithBodies(key, b.Flag, r), nil
 }
 
 // recipientBatches lists the batches that contain the phone number in the path. For an unknown phone number the list

@@ -28,7 +28,7 @@ type Batches interface {
 
 // Recipients is the part of the store that reads recipients: one, all of a batch, or one phone number in all batches.
 type Recipients interface {
-	Recipient(ctx context.Context, key store.BatchKey, number string) (*store.Recipient, error)
+	Recipient(ctx context.Context, key store.BatchKey, number string) (store.RecipientWithBodies, error)
 	Recipients(ctx context.Context, key store.BatchKey, q store.RecipientQuery) (store.Page[*store.Recipient], error)
 	RecipientBatches(ctx context.Context, number string, p store.Paging) (store.Page[store.RecipientInBatch], error)
 }

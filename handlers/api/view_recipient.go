@@ -62,12 +62,20 @@ func viewRecipient(key store.BatchKey, flag store.Flag, r *store.Recipient) reci
 			Source:     s.Source.String(),
 			Repeats:    s.Repeats,
 			Effect:     effects[i],
-			rawBytes:   showRaw(s.Raw),
 		}
 		if c := s.Counted(); c != s.State {
 			report.CountedAt = instant{c.Time()}
 		}
 		v.Reports = append(v.Reports, report)
+	}
+	return v
+}
+
+// viewRecipientWithBodies converts r as viewRecipient does, and adds the bodies of the reports.
+func viewRecipientWithBodies(key store.BatchKey, flag store.Flag, r store.RecipientWithBodies) recipientView {
+	v := viewRecipient(key, flag, r.Recipient)
+	for i, body := range r.Bodies {
+		v.Reports[i].rawBytes = showRaw(body)
 	}
 	return v
 }

@@ -150,7 +150,7 @@ func (h *Harness) Recipient(number string) *store.Recipient {
 	h.T.Helper()
 	r, err := h.Store.Recipient(h.T.Context(), store.BatchKey{Plan: PlanA, BatchID: Batch1}, number)
 	require.NoError(h.T, err)
-	return r
+	return r.Recipient
 }
 
 // Feedback returns the feedback state of the recipient of Batch1 with this phone number, in PlanA.

@@ -167,8 +167,9 @@ func (a *audit) recipient(key store.BatchKey, listed *store.Recipient) {
 	r, err := a.s.Recipient(a.ctx, key, "+"+listed.Number)
 	require.NoError(a.t, err)
 	require.Len(a.t, r.Reports, len(listed.Reports))
-	for _, s := range r.Reports {
-		require.Contains(a.t, string(s.Raw), listed.Number)
+	require.Len(a.t, r.Bodies, len(r.Reports))
+	for _, body := range r.Bodies {
+		require.Contains(a.t, string(body), listed.Number)
 	}
 	page, err := a.s.RecipientBatches(a.ctx, listed.Number, store.Paging{})
 	require.NoError(a.t, err)

@@ -140,7 +140,7 @@ func TestLargeReportIsAcknowledgedWhenNearlyFolded(t *testing.T) {
 	require.Len(t, log.Items, 1)
 	r, err := s.Recipient(t.Context(), store.BatchKey{Plan: "plan", BatchID: "full"}, "447700000007")
 	require.NoError(t, err)
-	require.Equal(t, log.Items[0].Raw, r.Reports[0].Raw, "the log has the report once, in the chunk of the first step")
+	require.Equal(t, log.Items[0].Raw, r.Bodies[0], "the log has the report once, in the chunk of the first step")
 }
 
 // The caller cancels Record while it waits for the fold.

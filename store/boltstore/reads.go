@@ -64,18 +64,19 @@ func matches(b *store.Batch, q store.BatchQuery) bool {
 }
 
 // Recipient implements store.Store: it returns one recipient with the raw bytes of all its reports, or ErrNotFound.
-func (s *Store) Recipient(ctx context.Context, key store.BatchKey, number string) (r *store.Recipient, err error) {
+func (s *Store) Recipient(ctx context.Context, key store.BatchKey, number string) (r store.RecipientWithBodies, err error) {
 	digits := dlr.Digits(number)
 	err = s.view(ctx, func(tx *bolt.Tx) error {
 		n, err := find(tx, key)
 		if err != nil {
 			return err
 		}
-		if r, err = recipientOf(tx, n, digits); err != nil {
+		if r.Recipient, err = recipientOf(tx, n, digits); err != nil {
 			return err
 		}
+		r.Bodies = make([][]byte, len(r.Reports))
 		for i := range r.Reports {
-			if r.Reports[i].Raw, err = s.raw(tx, n, r.Reports[i].Ref); err != nil {
+			if r.Bodies[i], err = s.raw(tx, n, r.Reports[i].Ref); err != nil {
 				return err
 			}
 		}

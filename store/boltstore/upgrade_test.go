@@ -71,7 +71,7 @@ func openUpgraded(t *testing.T, path string) *Store {
 	require.Equal(t, map[dlr.Status]int{dlr.Dispatched: 1, dlr.Failed: 1}, batches["lacking"].States)
 	r, err := s.Recipient(ctx, store.BatchKey{Plan: "plan", BatchID: "sent"}, "447700900001")
 	require.NoError(t, err)
-	require.Contains(t, string(r.Reports[0].Raw), "+447700900001")
+	require.Contains(t, string(r.Bodies[0]), "+447700900001")
 	quarantined, err := s.Quarantine(ctx, store.Paging{})
 	require.NoError(t, err)
 	require.Len(t, quarantined.Items, 1)

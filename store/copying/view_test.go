@@ -16,7 +16,7 @@ import (
 // view holds the results of all reads of a store.
 type view struct {
 	Batches    []*store.Batch
-	Recipients map[store.BatchKey][]*store.Recipient // with raw bytes
+	Recipients map[store.BatchKey][]store.RecipientWithBodies
 	Listed     map[store.BatchKey][]*store.Recipient
 	Reports    map[store.BatchKey][]store.Logged
 	Pending    []*store.Batch
@@ -35,7 +35,7 @@ func look(t testing.TB, s store.Store) view {
 	t.Helper()
 	ctx := t.Context()
 	v := view{
-		Recipients: map[store.BatchKey][]*store.Recipient{}, Listed: map[store.BatchKey][]*store.Recipient{},
+		Recipients: map[store.BatchKey][]store.RecipientWithBodies{}, Listed: map[store.BatchKey][]*store.Recipient{},
 		Reports: map[store.BatchKey][]store.Logged{}, Missing: map[string][]*store.Batch{},
 		References: map[string][]*store.Batch{},
 		Numbers:    map[string][]store.RecipientInBatch{}, Plans: map[string]store.PlanGauges{},
@@ -51,8 +51,9 @@ func look(t testing.TB, s store.Store) view {
 		for _, listed := range v.Listed[key] {
 			r, err := s.Recipient(ctx, key, listed.Number)
 			require.NoError(t, err)
-			for _, report := range r.Reports {
-				require.NotEmpty(t, report.Raw, "%q %s", key, r.Number)
+			require.Len(t, r.Bodies, len(r.Reports))
+			for _, body := range r.Bodies {
+				require.NotEmpty(t, body, "%q %s", key, r.Number)
 			}
 			v.Recipients[key] = append(v.Recipients[key], r)
 			v.Numbers[listed.Number] = nil

@@ -97,12 +97,12 @@ func TestRecipientWithManyLargeReports(t *testing.T) {
 	}
 	r, err := s.Recipient(t.Context(), key("batch"), number(1))
 	require.NoError(t, err)
-	require.Len(t, r.Reports, reports)
-	for i, report := range r.Reports {
+	require.Len(t, r.Bodies, reports)
+	for i, body := range r.Bodies {
 		if i < reports-3 {
-			require.True(t, bytes.Equal(nil, report.Raw), "report %d", i)
+			require.True(t, bytes.Equal(nil, body), "report %d", i)
 			continue
 		}
-		require.True(t, bytes.HasSuffix(report.Raw, fmt.Append(nil, " ", i)), "report %d", i)
+		require.True(t, bytes.HasSuffix(body, fmt.Append(nil, " ", i)), "report %d", i)
 	}
 }

@@ -132,12 +132,12 @@ const maxScan = 20_000
 // Recipient returns one recipient of a batch with the raw bytes of its reports. number may have any spelling, since
 // only its digits are compared. The raw bytes of older reports are nil once those of newer reports have 16 MiB.
 // Recipient returns store.ErrNotFound if the batch or the recipient is unknown.
-func (s *Store) Recipient(ctx context.Context, key store.BatchKey, number string) (r *store.Recipient, err error) {
+func (s *Store) Recipient(ctx context.Context, key store.BatchKey, number string) (r store.RecipientWithBodies, err error) {
 	defer func() { err = s.readError(err) }()
 	slot, plan, id := s.slotOf(key), escape(key.Plan), escape(key.BatchID)
-	r, err = one(ctx, s, recipientOf, readRecipient, slot, plan, id, escape(dlr.Digits(number)))
+	r.Recipient, err = one(ctx, s, recipientOf, readRecipient, slot, plan, id, escape(dlr.Digits(number)))
 	if err != nil {
-		return nil, err
+		return r, err
 	}
 	var chunks, places []int64
 	for _, report := range r.Reports {
@@ -149,12 +149,13 @@ func (s *Store) Recipient(ctx context.Context, key store.BatchKey, number string
 	}
 	raws, err := collect(ctx, s, pgx.RowToStructByPos[found], readRaws, slot, plan, id, chunks, places, pageBytes)
 	if err != nil {
-		return nil, err
+		return r, err
 	}
+	r.Bodies = make([][]byte, len(r.Reports))
 	for i := range r.Reports {
 		at := slices.IndexFunc(raws, func(f found) bool { return f.Ref == r.Reports[i].Ref })
 		if at >= 0 {
-			r.Reports[i].Raw = raws[at].Raw
+			r.Bodies[i] = raws[at].Raw
 		}
 	}
 	return r, nil

@@ -132,8 +132,14 @@ func (o *opened) batch(k store.BatchKey) *store.Batch {
 
 func (o *opened) recipient(k store.BatchKey, number string) *store.Recipient {
 	o.t.Helper()
+	return o.withBodies(k, number).Recipient
+}
+
+func (o *opened) withBodies(k store.BatchKey, number string) store.RecipientWithBodies {
+	o.t.Helper()
 	r, err := o.Recipient(context.Background(), k, number)
 	require.NoError(o.t, err)
+	require.Len(o.t, r.Bodies, len(r.Reports))
 	if len(r.Reports) == 0 {
 		r.Reports = nil
 	}

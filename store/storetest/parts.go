@@ -46,7 +46,7 @@ func dividedArrivals(t *testing.T, place Place) {
 		require.Len(t, b.Reports, 1)
 		require.Zero(t, b.Reports[0].Folded)
 		require.Len(t, o.reports(key("batch")), 1, "the raw bytes are logged once")
-		require.Equal(t, half.Raw, o.recipient(key("batch"), all[divided-1]).Reports[0].Raw)
+		require.Equal(t, half.Raw, o.withBodies(key("batch"), all[divided-1]).Bodies[0])
 		recipients := o.recipients(key("batch"), store.RecipientQuery{})
 		require.Len(t, recipients, divided)
 		for _, r := range recipients {

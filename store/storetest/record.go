@@ -45,7 +45,7 @@ func readYourWrites(t *testing.T, place Place) {
 type view struct {
 	Batches    []*store.Batch
 	Recipients [][]*store.Recipient
-	Raw        []*store.Recipient
+	WithBodies []store.RecipientWithBodies
 	Reports    [][]store.Logged
 	Pending    []*store.Batch
 	Dead       []*store.Batch
@@ -66,7 +66,7 @@ func (o *opened) view() view {
 		recipients := o.recipients(b.Key(), store.RecipientQuery{})
 		v.Recipients = append(v.Recipients, recipients)
 		for _, r := range recipients {
-			v.Raw = append(v.Raw, o.recipient(b.Key(), r.Number))
+			v.WithBodies = append(v.WithBodies, o.withBodies(b.Key(), r.Number))
 		}
 		v.Reports = append(v.Reports, o.reports(b.Key()))
 	}
@@ -221,7 +221,7 @@ func rawBytes(t *testing.T, place Place) {
 	o := open(t, place, Config{})
 	o.record(arrives(0, store.Report{Report: c.Report, Raw: raw}))
 	for range 2 {
-		require.Equal(t, raw, o.recipient(key("batch"), alice).Reports[0].Raw)
+		require.Equal(t, raw, o.withBodies(key("batch"), alice).Bodies[0])
 		require.Equal(t, raw, o.reports(key("batch"))[0].Raw)
 		o.reopen()
 	}
@@ -308,7 +308,7 @@ func largeArrivals(t *testing.T, place Place) {
 		arrives(2, delivered("batch", bob)),
 	)
 	for range 2 {
-		require.True(t, bytes.Equal(r.Raw, o.recipient(key("batch"), alice).Reports[0].Raw))
+		require.True(t, bytes.Equal(r.Raw, o.withBodies(key("batch"), alice).Bodies[0]))
 		require.True(t, bytes.Equal(padding, o.quarantine()[0].Raw))
 		require.Equal(t, 2, o.batch(key("batch")).Feedback.Owed)
 		o.reopen()
@@ -332,7 +332,7 @@ func hugeReport(t *testing.T, place Place) {
 	require.Equal(t, map[dlr.Status]int{dlr.Delivered: recipients}, b.States)
 	require.Equal(t, recipients, b.Feedback.Owed)
 	require.Equal(t, 50, o.batch(key("small")).Feedback.Owed)
-	require.Equal(t, huge.Entry.(store.Report).Raw, o.recipient(key("huge"), number(recipients-1)).Reports[0].Raw)
+	require.Equal(t, huge.Entry.(store.Report).Raw, o.withBodies(key("huge"), number(recipients-1)).Bodies[0])
 	require.Len(t, o.reports(key("huge")), 1)
 	require.Equal(t, recipients+50, o.stats(plan).Recipients)
 }
