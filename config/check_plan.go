@@ -70,18 +70,9 @@ func (l *loader) checkCredentials(key string, p *Plan) {
 }
 
 func (l *loader) checkProject(key string, p Project) {
-	switch {
-	case p.ID == "":
-		l.missing("is not set; a project needs id, key_id and key_secret_file", below(key, "id"))
-	case !webhook.IsPathSegment(p.ID):
+	sinch.Project{ID: p.ID, KeyID: p.KeyID, KeySecret: sinch.Secret(p.KeySecret.Reveal())}.Check(l.faultsOf(key))
+	if p.ID != "" && !webhook.IsPathSegment(p.ID) {
 		l.problem(below(key, "id"), "%q cannot be part of a URL's path; copy the project id from Sinch's dashboard", p.ID)
-	}
-	if p.KeyID == "" {
-		l.missing("is not set; a project needs id, key_id and key_secret_file", below(key, "key_id"))
-	}
-	if p.KeySecret == "" && p.KeySecretFile == "" {
-		l.missing("no access key secret is set; set key_secret_file or key_secret",
-			below(key, "key_secret"), below(key, "key_secret_file"))
 	}
 }
 

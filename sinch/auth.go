@@ -32,8 +32,10 @@ func (c Config) credentials(client *http.Client) (credentials, error) {
 	if c.Token != "" {
 		return nil, errors.New("token and project: set only one of them")
 	}
-	if c.Project.KeyID == "" || c.Project.KeySecret == "" {
-		return nil, errors.New("project: key_id and key_secret must be set")
+	var faults []error
+	c.Project.Check(func(member, text string) { faults = append(faults, fmt.Errorf("project: %s: %s", member, text)) })
+	if faults != nil {
+		return nil, errors.Join(faults...)
 	}
 	authURL := cmp.Or(c.Project.AuthURL, defaultAuthURL)
 	if _, err := ParseURL(authURL); err != nil {
@@ -49,6 +51,20 @@ func (c Config) credentials(client *http.Client) (credentials, error) {
 		},
 		lock: make(chan struct{}, 1),
 	}, nil
+}
+
+// Check calls fault for each member of p that is not set, with the member's name in the configuration and what to do.
+func (p Project) Check(fault func(member, text string)) {
+	const needed = "is not set; a project needs id, key_id and key_secret_file"
+	if p.ID == "" {
+		fault("id", needed)
+	}
+	if p.KeyID == "" {
+		fault("key_id", needed)
+	}
+	if p.KeySecret == "" {
+		fault("key_secret", "no access key secret is set; set key_secret_file or key_secret")
+	}
 }
 
 // CheckToken checks the API token t of a service plan. It returns an error if t cannot be sent in an Authorization

@@ -68,7 +68,7 @@ func TestNewReportsBadConfiguration(t *testing.T) {
 		},
 		"project without key": {
 			func(c *Config) { c.Token, c.Project = "", Project{ID: "i", KeyID: "k"} },
-			"key_id and key_secret must be set",
+			"project: key_secret: no access key secret is set",
 		},
 		"bad auth URL": {func(c *Config) {
 			c.Token, c.Project = "", project
