@@ -194,6 +194,9 @@ func example(path string, item *pathItem) string {
 
 // The document's examples are the real answers to requests with the parameters' examples.
 func TestExamplesAreReal(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long computation in one goroutine")
+	}
 	loadDocument(t).operations(func(method, path string, item *pathItem, o *operation) {
 		answer := o.Responses.Status(http.StatusOK).Value.Content["application/json"]
 		if answer == nil {

@@ -74,6 +74,9 @@ func reversed(list []string) []string {
 }
 
 func TestPagesContainEachItemOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long computation in one goroutine")
+	}
 	st := handlerstest.OpenStore(t)
 	batches, numbers := recordMany(t, st, 11)
 	for i := range 11 {

@@ -95,6 +95,9 @@ func TestAnInvalidLineIsReportedByItsNumber(t *testing.T) {
 }
 
 func TestRegistrationIsBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long computation in one goroutine")
+	}
 	s := serveRegistration(t, handlerstest.OpenStore(t))
 	// padded returns a batch of the given size in bytes.
 	padded := func(id string, bytes int) string {

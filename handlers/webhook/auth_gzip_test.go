@@ -17,6 +17,9 @@ import (
 // signature covers the decompressed bytes, the body must be decompressed before it is verified, so stricter limits
 // apply.
 func TestLimitsOfVerifyingCompressedBodies(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long computation in one goroutine")
+	}
 	small := report("447700900133").body
 	padded := func(length int) []byte {
 		return append(bytes.Clone(small), bytes.Repeat([]byte(" "), length-len(small))...)
@@ -61,6 +64,9 @@ func TestLimitsOfVerifyingCompressedBodies(t *testing.T) {
 
 // An unverified body needs no more memory than its own bytes.
 func TestAnUnverifiedBombIsNotDecompressedIntoMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long computation in one goroutine")
+	}
 	p := serveAuth(t, bySecrets("s"))
 	bomb, made := zipped(t, make([]byte, 16<<20)), sign("guess", nil, time.Now())
 	send := func() {

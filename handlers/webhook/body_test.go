@@ -98,6 +98,9 @@ func TestTheHeadIsAuthenticatedBeforeTheBodyArrives(t *testing.T) {
 }
 
 func TestLargeBodiesArriveWhole(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long computation in one goroutine")
+	}
 	p := servePublic(t, nil)
 	c := report("447700900133")
 	c.body = append(c.body, bytes.Repeat([]byte(" \n"), 3<<20)...)

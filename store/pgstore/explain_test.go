@@ -26,6 +26,9 @@ var largeTables = []string{"batch", "recipient", "report_log", "minute_count", "
 // TestNoSequentialScans runs every statement on tables with many rows and checks the query plans: the custom plan for
 // the parameters used, and the generic plan.
 func TestNoSequentialScans(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it reads query plans, in one goroutine")
+	}
 	t.Parallel()
 	address := postgres.Database(t)
 	fillTables(t, address)
