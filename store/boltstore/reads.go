@@ -64,7 +64,9 @@ func matches(b *store.Batch, q store.BatchQuery) bool {
 }
 
 // Recipient implements store.Store: it returns one recipient with the raw bytes of all its reports, or ErrNotFound.
-func (s *Store) Recipient(ctx context.Context, key store.BatchKey, number string) (r store.RecipientWithBodies, err error) {
+func (s *Store) Recipient(
+	ctx context.Context, key store.BatchKey, number string,
+) (r store.RecipientWithBodies, err error) {
 	digits := dlr.Digits(number)
 	err = s.view(ctx, func(tx *bolt.Tx) error {
 		n, err := find(tx, key)
