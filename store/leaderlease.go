@@ -30,11 +30,10 @@ type LeaderLease struct {
 	held     bool      // its result; guarded by mu
 }
 
-// Held reports whether this replica holds the leader lease at now, the current time. For a third of Duration after a
-// successful call of Cluster.AcquireLease, Held returns the cached result; otherwise it calls AcquireLease and may
-// block as long. Held returns false with the error of AcquireLease, and false if AcquireLease took a third of Duration
-// or longer. So after true, another replica cannot hold the lease for at least a third of Duration, minus the difference
-// between the clocks.
+// Held reports whether this replica holds the leader lease at now, the current time. It calls Cluster.AcquireLease and
+// may block as long; for a third of Duration after a successful call it returns the cached result instead. Held returns
+// false with the error of AcquireLease, and false if AcquireLease took a third of Duration or longer. So after true,
+// another replica cannot hold the lease for at least a third of Duration, minus the difference between the clocks.
 func (d *LeaderLease) Held(ctx context.Context, now time.Time) (bool, error) {
 	if d.Cluster == nil {
 		return true, nil
