@@ -12,7 +12,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/commit"
 )
 
-// discardStore is the webhook's store in the program variant null. It discards every report.
+// discardStore replaces the store in the program variant null. It discards every report.
 type discardStore struct{}
 
 func (discardStore) Record(context.Context, store.Arrival) error { return nil }
@@ -21,9 +21,8 @@ func (discardStore) Record(context.Context, store.Arrival) error { return nil }
 // starts again at the beginning. Nothing reads the file.
 const flatSize = 64 << 20
 
-// flat is the webhook's store in the program variant append. It appends the bodies of reports to one preallocated file,
-// with one write and one sync for each group of concurrent reports. It cannot find a report again, so it shows the
-// lowest possible cost of making reports durable.
+// flat replaces the store in the program variant append. It appends the bodies of reports to a preallocated file, with
+// one write and one sync per group of reports. This is the lowest possible cost of making reports durable.
 type flat struct {
 	file      *os.File
 	offset    int
@@ -50,8 +49,7 @@ func newFlat(dir string) (*flat, error) {
 	return f, nil
 }
 
-// Record appends the body of a report to the file and blocks until the body is durable. It returns an error for an
-// arrival that is not a report.
+// Record appends the body of a report to the file and blocks until the body is durable.
 func (f *flat) Record(ctx context.Context, a store.Arrival) error {
 	r, ok := a.Entry.(store.Report)
 	if !ok {

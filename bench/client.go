@@ -19,7 +19,7 @@ type load struct {
 	measured    time.Duration // length of the measurement
 }
 
-// measurement holds the latencies that the client measured while it sent reports to one program variant.
+// measurement is the result of sending reports to one program variant: latencies and acknowledged reports.
 type measurement struct {
 	latencies
 	took         time.Duration         // measured time
@@ -29,8 +29,8 @@ type measurement struct {
 // throughput returns how many reports per second were answered, without the warm-up.
 func (m *measurement) throughput() float64 { return float64(m.total) / m.took.Seconds() }
 
-// drive sends reports to the webhook at address, such as 127.0.0.1:8080, until the time in l is over or all reports are
-// sent. It returns an error if an answer is not an empty 200, or if no report is left after the warm-up.
+// drive sends reports to the webhook at address, such as 127.0.0.1:8080, until the duration of load l is over or all
+// reports are sent. It returns an error if an answer is not an empty 200, or if the warm-up used up all reports.
 func drive(ctx context.Context, address string, reports *requests, l load) (*measurement, error) {
 	d := &driver{reports: reports}
 	connections := make([]*connection, l.connections)

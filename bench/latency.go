@@ -5,12 +5,11 @@ import (
 	"time"
 )
 
-// precision is the number of bits that a bucket keeps of a latency after the leading bit. So the relative error is at
+// precision is how many bits of a latency, after its leading bit, the histogram distinguishes. The relative error is at
 // most 1/64.
 const precision = 6
 
-// latencies is a histogram of latencies with a bounded relative error. The zero value is empty and ready to use. It is
-// not safe for concurrent use.
+// latencies is a histogram of latencies with a bounded relative error. The zero value is empty and ready to use.
 type latencies struct {
 	counts [(64 - precision + 1) << precision]uint32
 	total  int

@@ -21,7 +21,6 @@ import (
 
 func main() { command.Run(bench) }
 
-// options holds the values of the command line flags.
 type options struct {
 	rounds, batches       int
 	stored                int
@@ -98,7 +97,7 @@ func bench(ctx context.Context, arguments []string) (err error) {
 	return databaseTable(os.Stdout, r.connections, r.subjects, all)
 }
 
-// run validates the options, creates the directories that they name, and returns the described run without starting it.
+// run validates the options, creates the directories that they name, and returns a run that is not started yet.
 func (o options) run() (*run, error) {
 	r := &run{rounds: o.rounds, warmup: time.Second, measured: time.Duration(o.seconds * float64(time.Second))}
 	for s := range strings.SplitSeq(o.subjects, ",") {

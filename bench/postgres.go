@@ -32,7 +32,7 @@ type cluster struct {
 }
 
 // newCluster starts a PostgreSQL server in dir. If recipients is not 0, it also creates the database of the program
-// variant stored and fills it with that many recipients. It calls progress with lines about the filling.
+// variant stored and fills it with that many recipients. It calls progress with a line of text now and then.
 func newCluster(ctx context.Context, dir string, recipients int, progress func(string)) (_ *cluster, err error) {
 	server, err := pgtest.StartProgram(ctx, pgtest.Config{Durable: true, Dir: dir, Settings: settings()})
 	if err != nil {

@@ -19,9 +19,8 @@ type process struct {
 	stdin   io.Closer
 }
 
-// start runs program variant s in a child process and blocks until it accepts connections. dir is the directory for its
-// files, upstream the base URL of Sinch's API, and database the URL of its PostgreSQL database. profiles is the
-// directory for its profiles. An empty database or profiles means none.
+// start runs program variant s in a child process and blocks until it serves. dir is the directory for its files,
+// upstream the base URL of Sinch's API. An empty database URL or profiles directory means none.
 func start(ctx context.Context, s subject, dir, upstream, plan, database, profiles string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {

@@ -6,8 +6,7 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// requests holds one HTTP request for each report of a run. The requests lie one after the other in a single slice,
-// ready to be written to a connection.
+// requests holds one HTTP request for each report of a run. All requests are concatenated in one slice.
 type requests struct {
 	bytes  []byte
 	ends   []int
@@ -29,12 +28,10 @@ func newRequests(reports []traffic.Report) *requests {
 	return q
 }
 
-// planOf returns the id of service plan number n. All ids have the same length, so that setPlan can overwrite one with
-// another.
+// planOf returns the id of service plan number n. All ids have the same length, since setPlan overwrites one in place.
 func planOf(n int) string { return fmt.Sprintf("bench%03d", n) }
 
-// setPlan overwrites the plan in the URL path of every request. plan must be a result of planOf, so that it has the
-// right length.
+// setPlan overwrites the plan in the URL path of every request in place. plan must be a result of planOf.
 func (q *requests) setPlan(plan string) {
 	for i := range q.len() {
 		copy(q.at(i)[len("POST /webhooks/"):], plan)

@@ -37,8 +37,7 @@ type figures struct {
 	database usage // of PostgreSQL, total
 }
 
-// results holds the figures of all measurements, by number of connections and then by program variant. Each slice has
-// one element per round.
+// results holds the figures by number of connections and by program variant. Each slice has one element per round.
 type results map[int]map[subject][]figures
 
 // all measures every program variant with every number of connections, once in each round. The variants take turns
@@ -117,8 +116,8 @@ func (r *run) load(ctx context.Context, s subject, p *process, connections int) 
 	return m, err
 }
 
-// measureUsage calls do and returns what the PostgreSQL server used during the call. url is the database whose size is
-// measured. If url is empty, measureUsage only calls do.
+// measureUsage calls do and returns what the PostgreSQL server used during the call. url names the database whose size
+// is measured. If url is empty, measureUsage only calls do.
 func (r *run) measureUsage(ctx context.Context, url string, do func() error) (u usage, err error) {
 	if url == "" {
 		return u, do()
@@ -134,7 +133,6 @@ func (r *run) measureUsage(ctx context.Context, url string, do func() error) (u 
 	return after.sub(before), err
 }
 
-// spread holds the median, the minimum and the maximum of several values.
 type spread struct{ median, least, largest float64 }
 
 func spreadOf(values []float64) spread {
@@ -146,21 +144,21 @@ func spreadOf(values []float64) spread {
 	return spread{(sorted[(n-1)/2] + sorted[n/2]) / 2, sorted[0], sorted[n-1]}
 }
 
-// each returns the spread of one value over the rounds. value returns the value of a round.
-func each(rounds []figures, of func(figures) float64) spread {
+// each returns the median, minimum and maximum of one value over the rounds. value returns the value of a round.
+func each(rounds []figures, value func(figures) float64) spread {
 	values := make([]float64, len(rounds))
 	for i, f := range rounds {
-		values[i] = of(f)
+		values[i] = value(f)
 	}
 	return spreadOf(values)
 }
 
 // ratio divides a value of one program variant by the same value of another variant in the same round, and returns the
-// spread of the quotients. rounds and others hold the figures of the two variants in the same order.
-func ratio(rounds, others []figures, of func(figures) float64) spread {
+// median, minimum and maximum. rounds and others hold the figures of the two variants in the same order.
+func ratio(rounds, others []figures, value func(figures) float64) spread {
 	values := make([]float64, min(len(rounds), len(others)))
 	for i := range values {
-		values[i] = of(rounds[i]) / of(others[i])
+		values[i] = value(rounds[i]) / value(others[i])
 	}
 	return spreadOf(values)
 }

@@ -91,14 +91,14 @@ func serveDlrloop(ctx context.Context, o options, log *slog.Logger, serving func
 
 // serveWebhook serves only the webhook, which passes the reports to recorder. It blocks until ctx ends.
 func serveWebhook(
-	ctx context.Context, plan string, r webhook.Recorder, log *slog.Logger, serving func(addresses),
+	ctx context.Context, plan string, recorder webhook.Recorder, log *slog.Logger, serving func(addresses),
 ) error {
 	m := metrics.New(prometheus.NewRegistry(), metrics.Config{Plans: []string{plan}})
 	plans := []webhook.Plan{{
 		ID:   plan,
 		Auth: webhook.Auth{HMAC: webhook.HMAC{Secrets: []string{traffic.Secret}}},
 	}}
-	p, err := webhook.New(webhook.Config{Plans: plans}, r, m, log)
+	p, err := webhook.New(webhook.Config{Plans: plans}, recorder, m, log)
 	if err != nil {
 		return err
 	}

@@ -55,10 +55,10 @@ const (
 	batchInterval  = 8 * time.Minute
 )
 
-// fill stores this many recipients in the database at url, in batches of a thousand, each recipient reported Dispatched
-// and Delivered. It records one batch through the store and copies it in the database with new ids, phone numbers and
-// times. It calls progress with lines about the filling.
-func fill(ctx context.Context, url string, stored int, progress func(string)) (err error) {
+// fill stores this number of recipients in the database at url, in batches of a thousand, each recipient reported
+// Dispatched and Delivered. It records one batch through the store and copies it in the database with new ids, phone
+// numbers and times. It calls progress with a line of text now and then.
+func fill(ctx context.Context, url string, recipients int, progress func(string)) (err error) {
 	s, err := pgstore.Open(ctx, pgstore.Config{URL: url})
 	if err != nil {
 		return err
@@ -79,10 +79,10 @@ func fill(ctx context.Context, url string, stored int, progress func(string)) (e
 	if err := connection.QueryRow(ctx, `SELECT slots, salt FROM meta`).Scan(&f.slots, &f.salt); err != nil {
 		return err
 	}
-	batches := stored / traffic.Recipients
+	batches := recipients / traffic.Recipients
 	for n := modelBatch + 1; n < batches; n += batchesPerCopy {
 		if n%(10*batchesPerCopy) == 1 {
-			progress(fmt.Sprintf("%d of %d recipients stored", n*traffic.Recipients, stored))
+			progress(fmt.Sprintf("%d of %d recipients stored", n*traffic.Recipients, recipients))
 		}
 		if err := f.copy(ctx, n, min(n+batchesPerCopy, batches)); err != nil {
 			return fmt.Errorf("copy batches: %w", err)
@@ -126,8 +126,8 @@ type filler struct {
 	salt       []byte
 }
 
-// copy creates batches number begin to end-1, in one round trip to the database.
-func (f *filler) copy(ctx context.Context, from, to int) error {
+// copy inserts the batches with the numbers begin to end-1, in one round trip to the database.
+func (f *filler) copy(ctx context.Context, begin, end int) error {
 	var (
 		slots []int16
 		ids   []string
@@ -135,7 +135,7 @@ func (f *filler) copy(ctx context.Context, from, to int) error {
 		ns    []int64
 		rows  [][]byte
 	)
-	for n := from; n < to; n++ {
+	for n := begin; n < end; n++ {
 		b := *f.model
 		b.ID, b.FirstAt, b.LastAt = traffic.BatchID(n), firstAt(n), firstAt(n)
 		slots, ids, first = append(slots, f.slot(b.ID)), append(ids, b.ID), append(first, b.FirstAt)
@@ -148,8 +148,7 @@ func (f *filler) copy(ctx context.Context, from, to int) error {
 	return f.connection.SendBatch(ctx, &queue).Close()
 }
 
-// slot returns the value of the column slot for the batch with this id. pgstore finds a row only by this value, so slot
-// must compute it as pgstore does.
+// slot returns the slot (the first key column in pgstore) of the batch with this id, computed as pgstore does.
 func (f *filler) slot(id string) int16 {
 	h := sha256.New()
 	h.Write(f.salt)

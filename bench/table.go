@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// columns are the columns of the results table. name is the heading, value returns the value of a round, and format is
-// the Printf verb of the value.
+// columns are the columns of the results table. name is the heading, value returns what the column shows for a round,
+// and format is the Printf verb for it.
 var columns = []struct {
 	name   string
-	of     func(figures) float64
+	value  func(figures) float64
 	format string
 }{
 	{"reports/s", func(f figures) float64 { return f.throughput }, "%.0f"},
@@ -23,10 +23,10 @@ var columns = []struct {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// comparisons are the columns of the results table that compare two program variants. Each divides a value by the value
-// of the variant other in the same round. column is the index of the compared value in columns.
+// comparisons are the columns of the results table that compare two program variants. column is an index into columns.
+// Each shows the value of that column divided by the same value of the variant other in the same round.
 var comparisons = []struct {
-	with   subject
+	other  subject
 	column int
 }{{subjectAppend, 0}, {subjectAppend, 2}, {subjectDlrloop, 0}, {subjectPostgres, 0}}
 
@@ -39,17 +39,17 @@ func table(out io.Writer, connections []int, subjects []subject, all results) er
 		fmt.Fprint(w, c.name, "\t")
 	}
 	for _, c := range comparisons {
-		fmt.Fprintf(w, "of %s: %s\t", c.with, columns[c.column].name)
+		fmt.Fprintf(w, "of %s: %s\t", c.other, columns[c.column].name)
 	}
 	fmt.Fprintln(w)
 	for _, n := range connections {
 		for _, s := range subjects {
 			fmt.Fprintf(w, "%d\t%s\t", n, s)
 			for _, c := range columns {
-				fmt.Fprintf(w, c.format+"\t", each(all[n][s], c.of).median)
+				fmt.Fprintf(w, c.format+"\t", each(all[n][s], c.value).median)
 			}
 			for _, c := range comparisons {
-				share := ratio(all[n][s], all[n][c.with], columns[c.column].of)
+				share := ratio(all[n][s], all[n][c.other], columns[c.column].value)
 				if share == (spread{}) {
 					fmt.Fprint(w, "–\t")
 					continue
@@ -62,11 +62,11 @@ func table(out io.Writer, connections []int, subjects []subject, all results) er
 	return w.Flush()
 }
 
-// databaseColumns are the columns of the table that shows what PostgreSQL used. name is the heading, value returns the
-// value of a round, and format is the Printf verb of the value.
+// databaseColumns are the columns of the table that shows what PostgreSQL used. name is the heading, value returns what
+// the column shows for a round, and format is the Printf verb for it.
 var databaseColumns = []struct {
 	name   string
-	of     func(figures) float64
+	value  func(figures) float64
 	format string
 }{
 	{"dlrloop CPU µs", func(f figures) float64 { return float64(f.cpu) / float64(time.Microsecond) }, "%.0f"},
@@ -80,10 +80,9 @@ var databaseColumns = []struct {
 	{"connections of dlrloop", func(f figures) float64 { return float64(f.database.connections) }, "%.0f"},
 }
 
-func perReport(f figures, of float64) float64 { return of / float64(f.reports) }
+func perReport(f figures, total float64) float64 { return total / float64(f.reports) }
 
-// databaseTable writes what PostgreSQL used to out, with rows for the program variants on PostgreSQL. Each value is the
-// median over the rounds.
+// databaseTable writes to out what PostgreSQL used, for the program variants on PostgreSQL, as medians over the rounds.
 func databaseTable(out io.Writer, connections []int, subjects []subject, all results) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "connections\tsubject\t")
@@ -98,7 +97,7 @@ func databaseTable(out io.Writer, connections []int, subjects []subject, all res
 			}
 			fmt.Fprintf(w, "%d\t%s\t", n, s)
 			for _, c := range databaseColumns {
-				fmt.Fprintf(w, c.format+"\t", each(all[n][s], c.of).median)
+				fmt.Fprintf(w, c.format+"\t", each(all[n][s], c.value).median)
 			}
 			fmt.Fprintln(w)
 		}

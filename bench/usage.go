@@ -81,8 +81,7 @@ func processorTime(pid int) (time.Duration, error) {
 	return time.Duration(ticks) * tick, nil
 }
 
-// stat holds the processor times in /proc/PID/stat, in ticks. own is the time of the process itself, ended that of its
-// children that have ended.
+// stat holds processor times from /proc/PID/stat, in ticks: own of the process, ended of children that have ended.
 type stat struct {
 	pid, parent int
 	own, ended  int64

@@ -9,15 +9,16 @@ import (
 	"github.com/dlrloop/dlrloop/bench/traffic"
 )
 
-// check returns an error unless totals has exactly the acknowledged reports, given by status, without duplicates or
-// quarantined callbacks, which dlrloop could not parse.
-func check(k *traffic.Totals, acknowledged [traffic.Statuses]int) error {
-	if k.Duplicates+k.Quarantined != 0 {
-		return fmt.Errorf("%d reports were counted as duplicates and %d were quarantined", k.Duplicates, k.Quarantined)
+// check returns an error if totals differs from the acknowledged reports, given by status, or has duplicates or
+// quarantined callbacks (which dlrloop could not parse).
+func check(totals *traffic.Totals, acknowledged [traffic.Statuses]int) error {
+	if totals.Duplicates+totals.Quarantined != 0 {
+		return fmt.Errorf("%d reports were counted as duplicates and %d were quarantined", totals.Duplicates,
+			totals.Quarantined)
 	}
 	for s := range traffic.Statuses {
-		if k.Of(s) != acknowledged[s] {
-			return fmt.Errorf("%d reports of status %s were acknowledged, %d are stored", acknowledged[s], s, k.Of(s))
+		if n := totals.Of(s); n != acknowledged[s] {
+			return fmt.Errorf("%d reports of status %s were acknowledged, %d are stored", acknowledged[s], s, n)
 		}
 	}
 	return nil

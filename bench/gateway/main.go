@@ -19,8 +19,7 @@ import (
 
 func main() { command.Run(bench) }
 
-// sizes lists the numbers of recipients per batch, connections the numbers of concurrent connections. The bench
-// measures each combination.
+// The bench measures each number of recipients per batch (sizes) with each number of concurrent connections.
 var (
 	sizes       = []int{1, 100, 1000}
 	connections = []int{1, 16}

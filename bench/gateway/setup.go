@@ -60,8 +60,7 @@ func newSetup(ctx context.Context, dir string) (*setup, error) {
 	return w, nil
 }
 
-// send is the HTTP handler of the server that imitates Sinch. It answers with the sent batch, a new id and the current
-// time, as Sinch does.
+// send is the HTTP handler of the server that imitates Sinch. It returns the sent batch with a new id, as Sinch does.
 func (w *setup) send(answer http.ResponseWriter, r *http.Request) {
 	var batch map[string]json.RawMessage
 	if err := json.NewDecoder(r.Body).Decode(&batch); err != nil {

@@ -26,14 +26,12 @@ const (
 	retryDelay = 200 * time.Millisecond
 )
 
-// callback is a callback to send, which brings a delivery report.
 type callback struct {
 	body       []byte
-	recipients int // number of recipients in it
+	recipients int // number of recipients in the body
 }
 
-// source generates the callbacks of a bench run. It uses each batch id for only one batch. It is safe for concurrent
-// use.
+// source generates the callbacks of a bench run, with a new id for each batch. It is safe for concurrent use.
 type source struct {
 	calls   atomic.Int64
 	batches atomic.Int64 // number of batch ids used so far
@@ -54,8 +52,7 @@ func (s *source) old() callback {
 	return callback{traffic.FullBody(int(s.batches.Add(1)-1), traffic.InOrder), traffic.Recipients}
 }
 
-// recipient returns a callback with the next report of a single recipient. It reports the batches in groups of active
-// batches, in random order within a group.
+// recipient returns a callback with the next report of a single recipient. The reports of several batches are mixed.
 func (s *source) recipient() callback {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,8 +65,7 @@ func (s *source) recipient() callback {
 	return callback{next.Body(), 1}
 }
 
-// load describes how to send callbacks. Each connection sends a callback, waits for the answer, and then sends the
-// next.
+// load describes the sending of callbacks. Each connection sends its next callback when its last one is answered.
 type load struct {
 	address     string          // listen address of the webhook
 	connections int             // number of concurrent connections
@@ -78,8 +74,7 @@ type load struct {
 	recipients  int64           // the load also ends when this many recipients are acknowledged; 0 means no limit
 }
 
-// sent holds the results of a load: the acknowledged and the refused calls, the recipients in acknowledged calls, and
-// the duration.
+// sent counts the acknowledged calls of a load, the recipients in these calls, and the refused calls.
 type sent struct {
 	calls, recipients, refused atomic.Int64
 	took                       time.Duration

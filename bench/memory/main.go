@@ -21,7 +21,6 @@ import (
 
 func main() { command.Run(bench) }
 
-// options holds the values of the command line flags.
 type options struct {
 	stored                      []int // in ascending order
 	limits                      []string
@@ -78,8 +77,7 @@ func bench(ctx context.Context, arguments []string) error {
 	return nil
 }
 
-// run measures dlrloop with each number of stored recipients and each memory limit, one after the other on the same
-// store. logged counts dlrloop's warnings and errors by level and message.
+// run measures dlrloop with each number of stored recipients and each memory limit, all with the same store.
 func (o options) run(
 	ctx context.Context, progress func(string, ...any),
 ) (all []figures, logged map[string]int, err error) {

@@ -34,9 +34,8 @@ type run struct {
 	progress     func(format string, values ...any)
 }
 
-// measure starts dlrloop with the memory limit, such as 256MiB, and fills its store up to this number of recipients. It
-// then measures dlrloop without load, under recipient reports, under full reports and in a start after a kill. After an
-// error it returns the figures measured so far.
+// measure starts dlrloop with a memory limit, such as 256MiB, fills its store up to this number of recipients, and
+// measures it idle, under load and after a crash. After an error it returns the figures measured so far.
 func (r *run) measure(ctx context.Context, stored int, limit string) (f figures, err error) {
 	f = figures{stored: stored, limit: limit}
 	r.progress("%d stored, %s", stored, limit)
@@ -63,7 +62,6 @@ func (r *run) measure(ctx context.Context, stored int, limit string) (f figures,
 	return f, r.program.stop()
 }
 
-// fillTimeout is the time limit for filling the store.
 const fillTimeout = 2 * time.Hour
 
 func (r *run) fill(ctx context.Context, stored int, f *figures) error {
@@ -100,8 +98,7 @@ func (r *run) fill(ctx context.Context, stored int, f *figures) error {
 	return nil
 }
 
-// settled waits for the duration of the flag -settle without sending anything. It then returns the totals of the plan
-// and the size of the store.
+// settled waits for the duration of the flag -settle, and then returns the plan's totals and the store's size.
 func (r *run) settled(ctx context.Context) (*traffic.Totals, *traffic.Store, error) {
 	select {
 	case <-time.After(r.settle):
@@ -111,8 +108,7 @@ func (r *run) settled(ctx context.Context) (*traffic.Totals, *traffic.Store, err
 	return r.program.totals(ctx)
 }
 
-// drive sends callbacks as l describes, and blocks until dlrloop has folded every acknowledged report, that is, applied
-// it to its state. It adds the acknowledged recipients to r.acknowledged.
+// drive sends callbacks as l describes. It blocks until dlrloop has applied all acknowledged reports to its state.
 func (r *run) drive(ctx context.Context, l load) (*sent, error) {
 	s, err := r.source.run(ctx, l)
 	r.acknowledged += s.recipients.Load()
@@ -181,8 +177,7 @@ func (r *run) burst(ctx context.Context, f *figures) error {
 	return err
 }
 
-// crash kills dlrloop while full reports arrive, starts it again and measures that start. It returns an error if an
-// acknowledged report is lost or quarantined.
+// crash kills dlrloop under load and starts it again. It returns an error if an acknowledged report is lost.
 func (r *run) crash(ctx context.Context, f *figures) error {
 	bursting, end := context.WithCancel(ctx)
 	defer end()

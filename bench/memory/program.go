@@ -21,8 +21,7 @@ import (
 
 const plan = "bench-plan"
 
-// program is a dlrloop binary with its configuration and data directory. It can be started repeatedly, and each start
-// listens on new ports.
+// program is a dlrloop binary with its configuration and data directory. Each start listens on new ports.
 type program struct {
 	binary, config, data string
 	upstream             string         // the URL of Sinch's API
@@ -84,7 +83,7 @@ func (p *program) launch(ctx context.Context) (io.Reader, error) {
 	return logs, p.command.Start()
 }
 
-// startTimeout is the time limit for a start of dlrloop, including folding its journal.
+// startTimeout limits a start of dlrloop, which includes applying the reports in its journal.
 const startTimeout = 10 * time.Minute
 
 // startFigures holds the duration and the peak memory of a start of dlrloop.
@@ -94,8 +93,7 @@ type startFigures struct {
 	peak  peak          // until read
 }
 
-// start starts dlrloop, and returns when it is ready and has folded its journal, that is, applied the journaled reports
-// to its state.
+// start starts dlrloop and blocks until it has applied all reports in its journal to its state.
 func (p *program) start(ctx context.Context) (s startFigures, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, errors.New("timeout: dlrloop did not start"))
 	defer cancel()
@@ -191,7 +189,7 @@ func (p *program) totals(ctx context.Context) (*traffic.Totals, *traffic.Store, 
 	return totals, store, err
 }
 
-// kill ends the process with SIGKILL and waits for it.
+// kill ends the process with SIGKILL and blocks until it has ended. It does nothing if the process is not running.
 func (p *program) kill() {
 	if p.command == nil || p.command.Process == nil {
 		return
@@ -201,7 +199,7 @@ func (p *program) kill() {
 	p.command = nil
 }
 
-// stop ends the process with SIGTERM and waits for it.
+// stop ends the process with SIGTERM and blocks until it has ended.
 func (p *program) stop() error {
 	if err := p.command.Process.Signal(syscall.SIGTERM); err != nil {
 		return err

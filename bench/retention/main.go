@@ -19,7 +19,6 @@ import (
 
 func main() { command.Run(bench) }
 
-// options holds the values of the command line flags.
 type options struct {
 	periods, batches int
 	rate             float64

@@ -60,7 +60,7 @@ func (w *periodRun) run(ctx context.Context) error {
 	return nil
 }
 
-// deleteOlder deletes the batches whose last report is older than before, as dlrloop's retention does.
+// deleteOlder deletes the batches whose last report was before the given time, as dlrloop's retention does.
 func (w *periodRun) deleteOlder(ctx context.Context, before time.Time) error {
 	for more := true; more; {
 		var err error

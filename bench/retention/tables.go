@@ -9,8 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// table holds PostgreSQL's statistics of one database table: its sizes in bytes and the numbers of dead rows,
-// autovacuums, updates, and updates without a change to an index (InPlace).
+// table holds PostgreSQL's statistics of one database table. Bytes and Indexes are sizes in bytes.
 type table struct {
 	Name             string
 	Bytes, Indexes   int64

@@ -55,10 +55,10 @@ type scraped struct {
 
 // scrape requests /metrics over one connection: once as a warm-up, then count times. It returns the duration of each of
 // the count requests and the figures in the last answer.
-func (h *instance) scrape(ctx context.Context, times int) ([]time.Duration, scraped, error) {
-	took := make([]time.Duration, 0, times+1)
+func (h *instance) scrape(ctx context.Context, count int) ([]time.Duration, scraped, error) {
+	took := make([]time.Duration, 0, count+1)
 	var body []byte
-	for range times + 1 {
+	for range count + 1 {
 		begun := time.Now()
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+h.server.PrivateAddr().String()+"/metrics",
 			nil)
@@ -81,8 +81,7 @@ func (h *instance) scrape(ctx context.Context, times int) ([]time.Duration, scra
 	return took[1:], read(body), nil
 }
 
-// read parses an answer of /metrics. It counts the series, and adds up the pending feedback tasks and the missing
-// messages.
+// read counts the series in an answer of /metrics, and adds up its pending feedback tasks and missing messages.
 func read(body []byte) scraped {
 	s := scraped{bytes: len(body)}
 	for line := range bytes.Lines(body) {

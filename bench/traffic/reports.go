@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Properties of every generated callback.
+// The HMAC secret and the batch size of every generated callback.
 const (
 	// Secret is the HMAC secret with which a Signer signs callbacks. Configure it for the plan.
 	Secret = "bench-secret"
@@ -28,8 +28,7 @@ const (
 
 func (s Status) String() string { return [...]string{"Dispatched", "Delivered"}[s] }
 
-// Printf formats of callback bodies, copied from callbacks that Sinch sent. Sinch does not order the JSON members
-// consistently.
+// Printf formats of callback bodies, as captured from Sinch. Sinch does not order the JSON members consistently.
 const (
 	dispatchedBody = `{"type":"recipient_delivery_report_sms","batch_id":"%s","recipient":"%s","code":401,` +
 		`"status":"Dispatched","at":"%s","client_reference":"otp/%04x"}`
@@ -44,9 +43,9 @@ const (
 // began is the time at which the first batch was sent. It is fixed, so that every run sends the same bytes.
 var began = time.Date(2025, 8, 18, 10, 0, 0, 0, time.UTC)
 
-// SentAt returns the time at which batch number batch was sent, if one batch is sent per interval. It is the same in
-// every run.
-func SentAt(batch int, apart time.Duration) time.Time { return began.Add(time.Duration(batch) * apart) }
+// SentAt returns the time at which batch number batch was sent, if there is this gap between two batches. The result is
+// the same in every run.
+func SentAt(batch int, gap time.Duration) time.Time { return began.Add(time.Duration(batch) * gap) }
 
 // Report describes one report for one recipient. Batch is the number of the batch and Recipient the number of the
 // recipient in that batch, both counted from 0.
@@ -67,8 +66,8 @@ func (r Report) Body() []byte {
 		number)
 }
 
-// Planned returns the reports of this number of batches, of which the first has number first. Each recipient has two
-// reports, Dispatched and Delivered. Their order is random, but equal arguments give equal results.
+// Planned returns all recipient reports of the batches with the numbers first to first+batches-1. Each recipient has
+// two reports, Dispatched and Delivered. Their order is random, but equal arguments give equal results.
 func Planned(first, batches int, seed uint64) []Report {
 	all := make([]Report, 0, 2*batches*Recipients)
 	for b := range batches {
@@ -92,10 +91,10 @@ func FullBody(batch int, number func(n int) string) []byte {
 }
 
 // quoted returns the phone numbers of recipients begin to end-1 of a batch as JSON strings, separated by commas.
-func quoted(batch, from, to int, number func(n int) string) []byte {
-	list := make([]byte, 0, (to-from)*len(`"447700000000",`))
-	for r := from; r < to; r++ {
-		if r > from {
+func quoted(batch, begin, end int, number func(n int) string) []byte {
+	list := make([]byte, 0, (end-begin)*len(`"447700000000",`))
+	for r := begin; r < end; r++ {
+		if r > begin {
 			list = append(list, ',')
 		}
 		list = fmt.Appendf(list, "%q", number(batch*Recipients+r))

@@ -17,12 +17,12 @@ func NewSigner() *Signer { return &Signer{hmac.New(sha256.New, []byte(Secret))} 
 
 // Append appends a complete, signed HTTP request to buf and returns the extended slice. The request posts body to the
 // webhook of plan. n is part of the nonce, so pass a different n for each callback.
-func (s *Signer) Append(to []byte, plan string, n int, body []byte) []byte {
+func (s *Signer) Append(buf []byte, plan string, n int, body []byte) []byte {
 	nonce := fmt.Sprintf("01K2S9AHX7ZC3M5V8E%08d", n)
 	timestamp := fmt.Sprint(began.Unix())
 	s.mac.Reset()
 	fmt.Fprintf(s.mac, "%s.%s.%s", body, nonce, timestamp)
-	return fmt.Appendf(to, "POST /webhooks/%s HTTP/1.1\r\nHost: dlr.example.com\r\nUser-Agent: bench\r\n"+
+	return fmt.Appendf(buf, "POST /webhooks/%s HTTP/1.1\r\nHost: dlr.example.com\r\nUser-Agent: bench\r\n"+
 		"Content-Type: application/json\r\nContent-Length: %d\r\n"+
 		"x-sinch-webhook-signature: %s\r\nx-sinch-webhook-signature-algorithm: HmacSHA256\r\n"+
 		"x-sinch-webhook-signature-nonce: %s\r\nx-sinch-webhook-signature-timestamp: %s\r\n\r\n%s",
