@@ -118,8 +118,7 @@ func starts() *dashboard.AnnotationQueryBuilder {
 			RefId("Restarts"))
 }
 
-// variables returns what the user can choose at the top of the dashboard: a data source, a job, instances of the job
-// and, if b.byPlan is true, plans.
+// variables returns the dashboard variables, which the user chooses: the data source, a job, its instances, and plans.
 func (b board) variables() ([]dashboard.VariableModel, error) {
 	chosen := []cog.Builder[dashboard.VariableModel]{
 		dashboard.NewDatasourceVariableBuilder("datasource").Label("Data source").Type("prometheus"),
@@ -149,8 +148,8 @@ func ask(name, label, query string) *dashboard.QueryVariableBuilder {
 		Sort(dashboard.VariableSortNaturalAsc)
 }
 
-// several returns a dashboard variable that can have several results of query as its value. The default is All, which
-// also includes results that appear later.
+// several returns a dashboard variable of which the user can choose several values. query finds the values. The
+// default, All, includes values that appear later.
 func several(name, label, query string) *dashboard.QueryVariableBuilder {
 	return ask(name, label, query).Multi(true).IncludeAll(true).AllValue(".*").Current(option("All", "$__all"))
 }
@@ -163,7 +162,7 @@ func option(text, value string) dashboard.VariableOption {
 	}
 }
 
-// source refers to the Prometheus data source that the user has chosen on the dashboard.
+// source returns a reference to the Prometheus data source that the user has chosen on the dashboard.
 func source() common.DataSourceRef {
 	return common.DataSourceRef{Type: new("prometheus"), Uid: new("${datasource}")}
 }

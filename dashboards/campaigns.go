@@ -22,8 +22,8 @@ func campaigns() board {
 	}
 }
 
-// endedIn returns a query for the share of messages that ended in the given status, among all messages that became
-// final in the time range of the dashboard.
+// endedIn returns a query for the share of messages that ended in the given status, among all messages that ended in
+// the time range of the dashboard.
 func endedIn(status string) query {
 	return query{expr: share(
 		`sum(increase(dlrloop_messages_total{<plan>, status="`+status+`"}[$__range]))`,

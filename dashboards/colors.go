@@ -23,8 +23,7 @@ const (
 	pale      = "#BBDDBB"
 )
 
-// palette maps the name of a series, such as a message status, to its color. A name has the same color on all
-// dashboards.
+// palette maps the name of a series, such as a status, to its color. A name has the same color on all dashboards.
 type palette map[string]string
 
 // statuses returns the colors of all message statuses.
@@ -41,8 +40,7 @@ func ended() []string {
 	return []string{"Delivered", "Failed", "Rejected", "Aborted", "Expired", "Deleted", "Unknown"}
 }
 
-// results returns the colors of all series that are not named after a message status, but after an outcome, a result, a
-// reason or a percentile.
+// results returns the colors of all series names that are not statuses, such as outcomes, results and reasons.
 func results() palette {
 	return palette{
 		"delivered": green, "undelivered": vermilion, "unknown": yellow,
@@ -62,7 +60,7 @@ func results() palette {
 	}
 }
 
-// of returns a new palette with only the given names.
+// of returns a new palette with the colors of only the given names.
 func (p palette) of(names ...string) palette {
 	chosen := make(palette, len(names))
 	for _, name := range names {
@@ -91,19 +89,18 @@ func fixed(color string) dashboard.FieldColor {
 	return dashboard.FieldColor{Mode: dashboard.FieldColorModeIdFixed, FixedColor: new(color)}
 }
 
-// risingTo returns color thresholds for a figure that should be low: green below warn, orange from warn, vermilion from
-// bad.
+// risingTo returns color thresholds for a value that should be low: green, orange from warn, vermilion from bad.
 func risingTo(warn, bad float64) []dashboard.Threshold {
 	return []dashboard.Threshold{{Color: green}, {Value: new(warn), Color: orange}, {Value: new(bad), Color: vermilion}}
 }
 
-// zeroIsGood returns color thresholds for a figure that should be zero: green at zero, vermilion above.
+// zeroIsGood returns color thresholds for a value that should be zero: green at zero, vermilion above.
 func zeroIsGood() []dashboard.Threshold {
 	return []dashboard.Threshold{{Color: green}, {Value: new(1e-9), Color: vermilion}}
 }
 
-// fallingTo returns color thresholds for a figure that should be high: green from good, orange from warn, vermilion
-// below warn.
+// fallingTo returns color thresholds for a value that should be high: green from good, orange from warn, else
+// vermilion.
 func fallingTo(good, warn float64) []dashboard.Threshold {
 	return []dashboard.Threshold{
 		{Color: vermilion},

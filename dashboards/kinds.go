@@ -35,8 +35,7 @@ func graph(p panel) *timeseries.PanelBuilder {
 			Sort(common.SortOrderDescending))
 }
 
-// legend returns the legend of a graph panel. It is a table with mean and maximum if the panel is at least half as wide
-// as the dashboard, else a list.
+// legend returns the legend of a graph: a table with mean and maximum if the panel is wide enough, else a list.
 func legend(p panel) *common.VizLegendOptionsBuilder {
 	l := common.NewVizLegendOptionsBuilder().ShowLegend(true)
 	if p.width < columns/2 {
@@ -86,8 +85,7 @@ func states(panel) (dashboard.Panel, error) {
 		Build()
 }
 
-// heat builds a heat map panel of a classic Prometheus histogram, with time on the horizontal axis and buckets on the
-// vertical axis.
+// heat builds a heat map panel of a classic Prometheus histogram: time to the right, buckets upwards.
 func heat(p panel) (dashboard.Panel, error) {
 	return heatmap.NewPanelBuilder().
 		Calculate(false). // the data are already histogram buckets
@@ -145,8 +143,7 @@ const (
 	columnMessages  = "Messages"
 )
 
-// bar returns a field override that draws the shares in a table column as bars. column is the heading of the column and
-// the status whose color the bars have.
+// bar returns a field override that draws a table column as bars, in the color of the status that names the column.
 func bar(column string) dashboard.DashboardFieldConfigSourceOverrides {
 	return override(column,
 		dashboard.DynamicConfigValue{Id: "unit", Value: units.PercentUnit},

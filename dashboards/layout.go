@@ -12,8 +12,7 @@ const columns = 24
 // skyline holds how far each column of the grid is filled, in grid rows from the top.
 type skyline [columns]uint32
 
-// put places a panel as high as possible, and there as far left as possible. It marks the space as filled and returns
-// the position. Sizes are in columns and rows of the grid.
+// put places a panel at the highest free position, the leftmost of several, and returns the position in grid units.
 func (s *skyline) put(width, height uint32) dashboard.GridPos {
 	best := dashboard.GridPos{W: width, H: height, Y: ^uint32(0)}
 	for x := range columns - width + 1 {

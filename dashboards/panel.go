@@ -61,8 +61,7 @@ func (p panel) draw() (dashboard.Panel, error) {
 	return drawn, nil
 }
 
-// fields sets Grafana's display options for all series of the panel, such as unit and colors. drawnAs is Grafana's name
-// for the type of the panel, such as stat.
+// fields sets Grafana's field defaults, such as the unit. drawnAs is Grafana's name for the panel type, such as stat.
 func (p panel) fields(f *dashboard.FieldConfig, drawnAs string) {
 	f.Unit, f.Min = new(p.unit), new(0.0)
 	if p.max != 0 {
@@ -95,8 +94,7 @@ func (p panel) fields(f *dashboard.FieldConfig, drawnAs string) {
 	}
 }
 
-// targets returns the panel's queries in Grafana's format, with the ids A, B, C and so on. drawnAs is Grafana's name
-// for the type of the panel, such as table.
+// targets returns the panel's queries with the ids A, B, C and so on. drawnAs is Grafana's name for the panel type.
 func (p panel) targets(drawnAs string) ([]variants.Dataquery, error) {
 	targets := make([]variants.Dataquery, len(p.queries))
 	for i, q := range p.queries {
@@ -125,8 +123,7 @@ func (p panel) targets(drawnAs string) ([]variants.Dataquery, error) {
 
 func refID(i int) string { return string(rune('A' + i)) }
 
-// sized sets the size of all panels in grid columns and rows, and the kind of those that have none. It changes panels
-// in place and returns it.
+// sized sets the size of all panels, in grid units, and the kind of those without one. It changes panels in place.
 func sized(panels []panel, k kind, width, height uint32) []panel {
 	for i := range panels {
 		panels[i].width, panels[i].height = width, height

@@ -10,16 +10,16 @@ const restarts = `changes(process_start_time_seconds{<process>}[$__rate_interval
 
 // query is one PromQL expression of a panel. It may have placeholders:
 //
-//	<plan>     the matchers of a series that has a plan
-//	<process>  the matchers of one that has none
-//	<ended>    the statuses, for =~, that a message can end in which was not cancelled by who sent it
+//	<plan>     the label matchers for a series with the label plan
+//	<process>  the label matchers for a series without the label plan
+//	<ended>    the final statuses without Cancelled, for =~
 type query struct {
 	expr       string
 	legend     string
-	mayBeEmpty bool // no result is normal, even in a busy system
+	mayBeEmpty bool // an empty result is normal, even in a busy system
 }
 
-// rare marks queries for which an empty result is normal. It changes queries in place and returns it.
+// rare marks queries for which an empty result is normal, and returns them.
 func rare(queries ...query) []query {
 	for i := range queries {
 		queries[i].mayBeEmpty = true
@@ -35,12 +35,11 @@ func expand(expr string) string {
 	).Replace(expr)
 }
 
-// share returns a PromQL expression that divides part by whole. While whole is zero, its result is empty instead of
-// NaN.
+// share returns PromQL that divides part by whole. While whole is zero, the result is empty instead of NaN.
 func share(part, whole string) string { return part + " / (" + whole + " > 0)" }
 
-// countryShare returns PromQL for the share of each country's messages that have the given result, over window.
-// Prometheus has a series only after its first message, so a missing series counts as 0.
+// countryShare returns PromQL for the share of each country's messages that have the given result, over window. A
+// series exists only after its first message, so a missing series counts as 0.
 func countryShare(result, window string) string {
 	all := "sum by (country) (" + counted(window) + "(dlrloop_route_messages_total{<process>}[" + window + "]))"
 	part := "sum by (country) (" + counted(window) + `(dlrloop_route_messages_total{<process>,` +
@@ -49,16 +48,14 @@ func countryShare(result, window string) string {
 }
 
 // quantile returns PromQL for the q-quantile (0.99 is p99) of a classic histogram over window, for the instances chosen
-// on the dashboard. With labels, it is computed for each combination of their values. Without observations, the result
-// is empty instead of NaN.
+// on the dashboard, and for each value of the labels. Without observations the result is empty instead of NaN.
 func quantile(q float64, histogram, window string, labels ...string) string {
 	by := strings.Join(append([]string{"le"}, labels...), ", ")
 	return fmt.Sprintf("histogram_quantile(%g, sum by (%s) (%s(%s_bucket{<process>}[%s]))) >= 0",
 		q, by, counted(window), histogram, window)
 }
 
-// Grafana variables for the range of a PromQL rate or increase: the step of a graph, or the whole time range of the
-// dashboard.
+// Grafana variables for the range of a PromQL function: the step of a graph, and the dashboard's whole time range.
 const (
 	step       = "$__rate_interval"
 	wholeRange = "$__range"

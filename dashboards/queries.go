@@ -11,11 +11,10 @@ type Query struct {
 	Dashboard  string `json:"dashboard"`
 	Panel      string `json:"panel"`
 	Expr       string `json:"expr"`
-	MayBeEmpty bool   `json:"mayBeEmpty"` // no result is normal
+	MayBeEmpty bool   `json:"mayBeEmpty"` // an empty result is normal
 }
 
-// Queries returns every query of every dashboard. The variables are replaced so that all jobs, instances and plans
-// match.
+// Queries returns every query of every dashboard, with all jobs, instances and plans chosen.
 func Queries() []Query {
 	var all []Query
 	for _, b := range boards() {
@@ -44,8 +43,7 @@ func WriteQueries(out io.Writer) error {
 	return nil
 }
 
-// fill replaces the placeholders in a query, such as <plan>, and Grafana's variables by values that Prometheus can
-// evaluate.
+// fill replaces placeholders, such as <plan>, and Grafana's variables in expr, so that Prometheus can evaluate it.
 func fill(expr string) string {
 	return strings.NewReplacer(
 		step, "1m", wholeRange, "5m", "$job", ".*", "$instance", ".*", "$plan", ".*",

@@ -119,8 +119,7 @@ func size() []panel {
 	}, lines, 12, 8)
 }
 
-// replicas returns the panels about replicas that share a PostgreSQL store. They are empty if one process owns the
-// store.
+// replicas returns the panels about replicas that share a store. They are empty if the store cannot be shared.
 func replicas() []panel {
 	return append(
 		sized([]panel{{
