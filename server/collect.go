@@ -26,7 +26,7 @@ func tuneGC(small uint64) {
 	afterEachGC(func() { debug.SetGCPercent(gcPercent(readMetric("/gc/heap/live:bytes"), small)) })
 }
 
-// afterEachGC registers do to be called after each garbage collection, until the process ends. It does not block.
+// afterEachGC registers a function that is called after each garbage collection, until the process ends.
 func afterEachGC(do func()) {
 	type sentinel struct{ _ *sentinel } // has a pointer, so that the runtime does not combine it with other small objects
 	runtime.SetFinalizer(&sentinel{}, func(*sentinel) {

@@ -50,8 +50,7 @@ func endpointOf(p config.Plan) (string, error) {
 	}.Endpoint()
 }
 
-// callbackURLs returns the public webhook URL of each plan, by plan id. If a plan has several secret tokens for the
-// path, the URL contains the first.
+// callbackURLs returns the webhook URL of each plan, by plan id. Of several tokens for the URL path it uses the first.
 func callbackURLs(c *config.Config) map[string]string {
 	urls := make(map[string]string, len(c.Plans))
 	for _, p := range c.Plans {

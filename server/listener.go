@@ -33,8 +33,7 @@ type listener struct {
 	certificate *certificate // nil for plain HTTP
 }
 
-// listen binds address but does not serve yet. name identifies the listener in errors and logs. Without TLS files the
-// listener serves plain HTTP.
+// listen binds address but does not serve yet. name is for errors and logs. Without TLS files it uses plain HTTP.
 func listen(ctx context.Context, name, address string, files config.TLS, h http.Handler, log *slog.Logger) (*listener,
 	error,
 ) {

@@ -48,8 +48,7 @@ func (s *Server) observer() store.Observer {
 // every call fail. The metrics count each failure.
 const failureLogInterval = 5 * time.Second
 
-// failureLog logs failed operations of the store, each operation at most once per failureLogInterval. It is safe for
-// concurrent use.
+// failureLog logs the store's failures, at most one per operation and interval. It is safe for concurrent use.
 type failureLog struct {
 	to *slog.Logger
 

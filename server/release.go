@@ -16,9 +16,8 @@ const (
 	releaseBytes = 32 << 20
 )
 
-// releaser decides when to return memory to the operating system: once after each burst of load, when the process is
-// idle. Go's runtime does so only after minutes, because an idle process makes too little garbage to start a
-// collection.
+// releaser decides when to return memory to the system: once after each burst of load, when the process is idle. Go's
+// runtime waits for minutes, because an idle process makes too little garbage to start a collection.
 type releaser struct {
 	allocated uint64 // total bytes allocated at the last check
 	least     uint64 // lowest number of bytes held since the last release
@@ -50,7 +49,7 @@ func (s *Server) release(ctx context.Context) error {
 	}
 }
 
-// heldMemory returns how many bytes of memory Go's runtime holds at present.
+// heldMemory returns how many bytes Go's runtime has taken from the system and not returned.
 func heldMemory() uint64 {
 	return readMetric("/memory/classes/total:bytes") - readMetric("/memory/classes/heap/released:bytes")
 }

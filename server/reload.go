@@ -48,8 +48,7 @@ func (s *Server) reloadConfig(ctx context.Context) error {
 	return err
 }
 
-// reloadCertificates reads the TLS files of all listeners and returns the errors. It logs the error of a listener only
-// when it differs from the previous one.
+// reloadCertificates reads the TLS files of all listeners. It logs a listener's error only when the error has changed.
 func (s *Server) reloadCertificates(ctx context.Context) error {
 	var errs []error
 	for _, l := range []*listener{s.public, s.private, s.gatewayOwn} {
@@ -94,8 +93,7 @@ func (s *Server) reloadOnce() (restart bool, err error) {
 	return !reflect.DeepEqual(withoutWebhooks(c), withoutWebhooks(s.config)), nil
 }
 
-// withoutWebhooks returns a copy of c without the settings that a reload applies, for finding out whether others
-// changed.
+// withoutWebhooks returns a copy of c with only the settings that take effect at the next start.
 func withoutWebhooks(c *config.Config) config.Config {
 	rest := *c
 	rest.File, rest.Warnings = "", nil

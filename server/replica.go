@@ -8,8 +8,8 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// replicaOf returns the configured name of this replica. If the store is PostgreSQL and no name is configured, it
-// generates a name from the host name.
+// replicaOf returns the configured name of this replica. If no name is configured, it makes one from the host name for
+// a PostgreSQL store, and returns "" for any other store.
 func replicaOf(c *config.Config) string {
 	if c.Store.Driver != config.DriverPostgres || c.Replica != "" {
 		return c.Replica
@@ -21,8 +21,7 @@ func replicaOf(c *config.Config) string {
 	return newReplica(host, rand.Text())
 }
 
-// Lengths of the two parts of a generated replica name: at most hostLetters of the host name, and suffixLetters random
-// characters.
+// Maximum lengths of the host name and of the random suffix in a generated replica name.
 const (
 	hostLetters   = 40
 	suffixLetters = 4

@@ -28,18 +28,17 @@ import (
 type Options struct {
 	Version string
 	Log     *slog.Logger // default: slog.Default()
-	// Folded is called with the changes of each fold, as that of store.Observer is; may be nil.
+	// Folded is called with the changes of each fold, under the rules of store.Observer; may be nil.
 	Folded func([]store.Changes)
-	// Reload loads the configuration again. With nil, Reloads does not reload the configuration.
+	// Reload loads the configuration again. If it is nil, Reloads makes Run read only the TLS files.
 	Reload func() (*config.Config, error)
-	// Each value of Reloads makes Run reload the configuration and the TLS files, for example after SIGHUP.
+	// Reloads makes Run reload the configuration and the TLS files for each value, for example after SIGHUP.
 	Reloads <-chan struct{}
 	// Serving is called once, when all listeners accept connections; may be nil.
 	Serving func()
 }
 
-// Server is one dlrloop process, possibly one of several replicas that share a store. Start creates it, and Run serves
-// and then closes it.
+// Server is one instance of dlrloop. Start creates it, and Run serves and then closes it.
 type Server struct {
 	config     *config.Config
 	options    Options
@@ -151,8 +150,8 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
-// drain makes the server not ready and, if graceful, keeps serving for the configured shutdown delay. It then closes
-// the listeners for callbacks and the gateway and waits for requests in flight, up to the shutdown timeout.
+// drain keeps serving for the shutdown delay if graceful. It then refuses new callbacks and gateway calls, and waits
+// for those in flight.
 func (s *Server) drain(graceful bool) error {
 	s.draining.Store(true)
 	if delay := time.Duration(s.config.ShutdownDelay); graceful && delay > 0 {
@@ -168,8 +167,7 @@ func (s *Server) drain(graceful bool) error {
 	return errors.Join(s.public.shutdown(timeout), sends.Wait())
 }
 
-// drainGateway waits, at most for timeout, until the gateway's calls to Sinch have ended and the batches in Sinch's
-// answers are recorded.
+// drainGateway waits for the gateway's calls to Sinch, and until the batches in Sinch's answers are recorded.
 func (s *Server) drainGateway(timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
@@ -192,8 +190,8 @@ func (s *Server) Close() error {
 	return errors.Join(append(errs, s.store.Close())...)
 }
 
-// watchStore blocks until ctx ends or the store has stopped itself after a fatal error. It returns that error, so that
-// the process ends: only the next start can find out what is on disk.
+// watchStore blocks until ctx ends or the store stops itself after a fatal error, which it returns. Only the next start
+// can find out what is on disk.
 func (s *Server) watchStore(ctx context.Context) error {
 	select {
 	case <-s.storeStopped():

@@ -11,8 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// openStore opens the configured store. replica is the name of this process among those that share the store. The store
-// calls the functions in o after commits, folds and failures.
+// openStore opens the configured store as the given replica. The store reports commits, changes and failures to o.
 func openStore(ctx context.Context, c *config.Config, replica string, o store.Observer) (store.Store, error) {
 	if c.Store.Driver == config.DriverPostgres {
 		return pgstore.Open(ctx, postgresOf(c, replica, o))

@@ -9,15 +9,11 @@ import (
 )
 
 // Tune sets the Go runtime's parameters for c, except those that the environment sets (GOMAXPROCS, GOGC, GOMEMLIMIT).
-// Call it once, at the start of the process.
-//
-// GOMAXPROCS becomes one more than the number of processors. A thread that waits for a disk sync keeps its processor
-// slot until the scheduler takes it back, possibly long after the sync began. With two processors that blocks half of
-// the slots, several hundred times per second.
-//
-// The memory limit is the runtime's share of memory.limit. Below it, GOGC follows the live heap: see gcPercent.
+// Call it once, at the start of the process. The runtime's memory limit becomes its share of the setting memory.limit.
 func Tune(c *config.Config) {
 	if os.Getenv("GOMAXPROCS") == "" {
+		// A thread that waits for a disk sync keeps its processor slot until the scheduler takes it back, possibly long
+		// after the sync began. With two processors that blocks half of the slots, several hundred times per second.
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {

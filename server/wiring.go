@@ -24,8 +24,7 @@ func planIDs(c *config.Config) []string {
 	return ids
 }
 
-// wire creates the components that use the store, such as the relay and the webhook, and binds the listeners. The
-// metrics in registry are served by the private listener.
+// wire creates the components that use the store, and binds the listeners. registry holds the metrics to serve.
 func (s *Server) wire(registry *prometheus.Registry) (err error) {
 	c := s.config
 	sender, reports, err := newRelay(c, s)
@@ -62,7 +61,7 @@ func (s *Server) wire(registry *prometheus.Registry) (err error) {
 }
 
 // newRelay creates the feedback relay and the reconciler, which fetches missing reports. Both use the same Sinch client
-// for a plan. They leave out plans without credentials for Sinch.
+// for a plan, and leave out plans without credentials.
 func newRelay(c *config.Config, s *Server) (*feedback.Relay, *reconcile.Reconciler, error) {
 	var relayed []feedback.Plan
 	var reconciled []reconcile.Plan
