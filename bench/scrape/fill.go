@@ -22,8 +22,8 @@ const writers = 4
 // missing is how many recipients of each batch have no report yet.
 const missing = 10
 
-// fill creates a store at path and records this number of batches in it. Each has what a typical batch has: the batch
-// info from Sinch, a full report that lists its recipients, owed feedback, and missing reports.
+// fill creates a store at path and records this number of batches in it. Each has what a typical batch has: its
+// properties from Sinch, a full report that lists its recipients, owed feedback, and missing reports.
 func fill(ctx context.Context, path string, batches int) (err error) {
 	s, err := boltstore.Open(ctx, boltstore.Config{Path: path, Policies: policies})
 	if err != nil {
@@ -60,7 +60,7 @@ func fill(ctx context.Context, path string, batches int) (err error) {
 	return nil
 }
 
-// record records a report or batch info in s and blocks until it is durable. It retries while the store is busy.
+// record records an arrival, such as a report, and blocks until it is durable. It retries while the store is busy.
 func record(ctx context.Context, s store.Store, a store.Arrival) error {
 	for {
 		if err := s.Record(ctx, a); !errors.Is(err, store.ErrBusy) {
@@ -73,7 +73,7 @@ func policies(string) store.Policy {
 	return store.Policy{MissingReports: store.MissingReports{Silence: time.Hour, Grace: 10 * time.Minute}}
 }
 
-// batch returns the batch info and the full report of batch number b, in the order in which to record them.
+// batch returns what to record of batch number b, in this order: its properties from Sinch, and its full report.
 func batch(b int) []store.Arrival {
 	plan, id, at := plans[b%len(plans)], fmt.Sprintf("batch-%08d", b), store.Now()
 	numbers := make([]string, size)
