@@ -29,7 +29,7 @@ type options struct {
 	seed                  uint64
 	dir, profiles         string
 
-	serve    subject // set in a child process: the subject to run
+	serve    subject // set in a child process: the program variant to run
 	upstream string  // for a child: the URL that replaces Sinch
 	plan     string  // for a child: the plan of the reports
 	database string  // for a child on PostgreSQL: the URL of its database
@@ -74,7 +74,7 @@ func bench(ctx context.Context, arguments []string) (err error) {
 	if r.upstream, err = traffic.NewUpstream(ctx); err != nil {
 		return err
 	}
-	defer r.upstream.Close() //nolint:errcheck // all subjects have ended
+	defer r.upstream.Close() //nolint:errcheck // all child processes have ended
 	progress := func(line string) { fmt.Fprintln(os.Stderr, line) }
 	end, err := r.startCluster(ctx, o.stored, progress)
 	if err != nil {

@@ -28,7 +28,7 @@ func settings() map[string]string {
 type cluster struct {
 	server *pgtest.Server
 	made   int
-	stored string // URL of the database with stored recipients
+	stored string // URL of the database of the program variant stored
 }
 
 // newCluster starts a PostgreSQL server in dir. If recipients is not 0, it also creates the database of the program

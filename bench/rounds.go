@@ -18,12 +18,12 @@ type run struct {
 	rounds      int
 	warmup      time.Duration
 	measured    time.Duration
-	dir         string // for files of the subjects
+	dir         string // for files of the program variants
 	profiles    string // directory; empty: no profiles
 
 	upstream *traffic.Upstream
-	cluster  *cluster // nil if no subject is on PostgreSQL
-	stored   int      // number of measurements of the subject stored so far
+	cluster  *cluster // nil if no program variant is on PostgreSQL
+	stored   int      // number of measurements of the program variant stored so far
 	reports  *requests
 }
 
@@ -31,7 +31,7 @@ type run struct {
 type figures struct {
 	throughput     float64 // reports per second
 	p50, p99, p999 time.Duration
-	cpu            time.Duration // of the subject, per report
+	cpu            time.Duration // of the program variant, per report
 
 	reports  int   // number of reports sent
 	database usage // of PostgreSQL, total

@@ -128,7 +128,7 @@ func serveForParent(o options) error {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		stop()
 	}()
-	server.Tune(config.Default()) // like `dlrloop serve`, for all subjects
+	server.Tune(config.Default()) // like `dlrloop serve`, for all program variants
 	finish, err := startProfile(o.profiles, o.serve)
 	if err != nil {
 		return err

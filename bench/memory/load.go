@@ -15,8 +15,7 @@ import (
 
 // The numbers of connections and batches of the load that the bench sends, and its time limits.
 const (
-	// ingestConnections is the number of connections that send recipient reports, burstConnections of those that send
-	// full reports.
+	// ingestConnections is the number of connections for recipient reports, burstConnections that for full reports.
 	ingestConnections, burstConnections = 64, 8
 	// active is the number of batches that are reported at the same time.
 	active = 100

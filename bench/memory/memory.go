@@ -15,7 +15,7 @@ import (
 type memory struct {
 	anon  int64 // anonymous: heap and stacks
 	files int64 // mapped files, mostly the database; the kernel can reclaim them
-	most  int64 // largest sum of both so far (VmHWM)
+	most  int64 // largest sum of anon and files so far (VmHWM)
 }
 
 // readMemory reads from /proc how much memory process pid uses. It returns an error if the process has ended.
