@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// batch is a batch of the scenario.
+// batch describes a batch that the demo sends. kind is the value of its delivery_report member.
 type batch struct {
 	kind       string
 	recipients int
 	feedback   bool
 }
 
-// scenario lists the batches to send: one of every report kind, and a second of the most common kind.
+// scenario lists the batches to send: one for each value of delivery_report, and one more that wants no feedback.
 var scenario = [...]batch{
 	{"per_recipient", 80, true},
 	{"per_recipient_final", 60, true},
@@ -32,8 +32,8 @@ const (
 	roundPause = 5 * time.Second
 )
 
-// sendBatches sends the batches of the scenario. With once it returns when all feedback is sent; otherwise it repeats
-// the scenario and returns when ctx ends.
+// sendBatches sends every batch in scenario. If once is true, it then waits until all feedback is sent and returns.
+// Otherwise it repeats the scenario until ctx ends.
 func (w *world) sendBatches(ctx context.Context, once bool) error {
 	for number := 1; ; {
 		for _, b := range scenario {
@@ -54,7 +54,7 @@ func (w *world) sendBatches(ctx context.Context, once bool) error {
 	}
 }
 
-// send sends a batch through dlrloop's gateway, as an application would.
+// send sends a batch through dlrloop's gateway. number counts the batches from 1 and determines the phone numbers.
 func (w *world) send(ctx context.Context, b batch, number int) error {
 	to := make([]string, b.recipients)
 	for i := range to {
@@ -82,7 +82,8 @@ func (w *world) send(ctx context.Context, b batch, number int) error {
 	return nil
 }
 
-// waitUntilIdle waits until Sinch has no pending callbacks and dlrloop owes no feedback.
+// waitUntilIdle waits until the simulated Sinch has no pending callbacks and has accepted all feedback that dlrloop
+// owes. It returns an error after idleTimeout.
 func (w *world) waitUntilIdle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, idleTimeout)
 	defer cancel()
@@ -104,7 +105,7 @@ func (w *world) waitUntilIdle(ctx context.Context) error {
 	}
 }
 
-// get requests a path of dlrloop's API.
+// get requests path from dlrloop's private listener and decodes the JSON response into answer, a pointer.
 func (w *world) get(ctx context.Context, path string, answer any) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, w.private(path), nil)
 	if err != nil {
@@ -139,7 +140,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// ignoreEnd returns nil if ctx has ended, else err.
+// ignoreEnd returns err, or nil if ctx has ended: an error that the end of the demo causes is not reported.
 func ignoreEnd(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Config configures the demo.
+// Config configures Run. Only Out is required.
 type Config struct {
 	Out     io.Writer
 	Color   bool
@@ -22,11 +22,12 @@ type Config struct {
 	Version string
 }
 
-// idleTimeout limits the wait for the end of the scenario with Once.
+// idleTimeout is how long a run with Config.Once waits for the feedback after it has sent the last batch.
 const idleTimeout = 60 * time.Second
 
-// Run runs the demo and blocks until it is done. With Once it returns an error unless Sinch accepted exactly the
-// feedback that was owed.
+// Run sends batches through dlrloop to a simulated Sinch, both in this process, and prints what happens. It blocks
+// until ctx ends or, with c.Once, until all feedback is sent. With c.Once, it returns an error if feedback is missing
+// or Sinch accepted feedback that was not owed.
 func Run(ctx context.Context, c Config) (err error) {
 	dir, err := os.MkdirTemp("", "dlrloop-demo-")
 	if err != nil {

@@ -22,7 +22,7 @@ const (
 	minGap = 400 * time.Millisecond
 )
 
-// printer prints a line for each notable event. The simulator and the store call it concurrently.
+// printer prints a line for each notable change in the demo. The simulator and the store call its methods concurrently.
 type printer struct {
 	out     io.Writer
 	color   bool
@@ -45,7 +45,7 @@ func newPrinter(out io.Writer, color bool, started time.Time) *printer {
 	}
 }
 
-// Terminal escape sequences.
+// The styles of terminal text that paint and line take, as ANSI escape sequences. reset ends a style.
 const (
 	plain  = ""
 	faint  = "\x1b[2m"
@@ -64,7 +64,8 @@ func (p *printer) paint(color, text string) string {
 	return color + text + reset
 }
 
-// line prints a line. The caller holds mu.
+// line prints one line: the seconds since the start, then sign and what in the given color, then the formatted args.
+// After close it prints nothing. The caller holds p.mu.
 func (p *printer) line(color, sign, what, format string, args ...any) {
 	if p.closed {
 		return
@@ -74,8 +75,7 @@ func (p *printer) line(color, sign, what, format string, args ...any) {
 		fmt.Sprintf(format, args...))
 }
 
-// due reports whether the last line of this kind is at least minGap old, and if so records a new one. The caller
-// holds mu.
+// due reports whether minGap has passed since it last returned true for this kind of line. The caller holds p.mu.
 func (p *printer) due(kind string) bool {
 	now := time.Now()
 	if now.Sub(p.last[kind]) < minGap {
@@ -100,7 +100,7 @@ func (p *printer) printHeader(w *world) {
 	fmt.Fprintln(p.out)
 }
 
-// short returns the end of a batch id, which is enough to distinguish batches.
+// short returns the last six characters of a batch id, which are enough to distinguish the demo's batches.
 func short(id string) string { return "…" + id[max(0, len(id)-6):] }
 
 func (p *printer) sent(id string, b batch) {
@@ -113,7 +113,7 @@ func (p *printer) sent(id string, b batch) {
 	p.line(bold, "→", "sent", "batch %s to %d recipients, reports: %s%s", short(id), b.recipients, b.kind, wanted)
 }
 
-// folded prints the changes that the fold made.
+// folded prints what new reports changed in dlrloop's state. The store calls it after it has applied the reports.
 func (p *printer) folded(changes []store.Changes) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -139,14 +139,14 @@ func (p *printer) folded(changes []store.Changes) {
 	}
 }
 
-// foundMissing returns the number of messages whose missing report was fetched from Sinch.
+// foundMissing returns how many messages became final by a report that dlrloop fetched because no callback came.
 func (p *printer) foundMissing() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.found
 }
 
-// finalByPolling returns the number of messages that a fetched report brought to a final status.
+// finalByPolling returns the number of messages in c that became final by a report fetched from Sinch.
 func finalByPolling(c store.Changes) (messages int) {
 	for _, t := range c.Applied {
 		if t.Source == store.FromPoll && t.Status.Final() {
@@ -163,8 +163,8 @@ func reports(n int) string {
 	return fmt.Sprintf("%d reports", n)
 }
 
-// addReport counts a report for the next line, or prints that it is late because a final one came before. The caller
-// holds mu.
+// addReport counts a report for printReports. If an intermediate report comes after the recipient's final one,
+// addReport prints a line that says so. The caller holds p.mu.
 func (p *printer) addReport(batchID string, t store.Applied) {
 	if t.Messages > 0 {
 		p.reports[t.Status] += t.Messages
@@ -182,7 +182,7 @@ func (p *printer) addReport(batchID string, t store.Applied) {
 	}
 }
 
-// printReports prints one line with the number of messages per status since the last such line.
+// printReports prints how many messages have got each status since its last call. The caller must not hold p.mu.
 func (p *printer) printReports() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -196,7 +196,7 @@ func (p *printer) printReports() {
 	p.line(plain, "←", "reports", "%3d on disk: %s", total, strings.Join(parts, ", "))
 }
 
-// sinchEntry prints the feedback calls that the simulator received.
+// sinchEntry prints a line for each feedback call that the simulator received. It ignores entries of other kinds.
 func (p *printer) sinchEntry(e ledger.Entry) {
 	if e.Kind != ledger.FeedbackReceived {
 		return
@@ -216,7 +216,7 @@ func (p *printer) sinchEntry(e ledger.Entry) {
 	p.line(green, "✓", "feedback", "Sinch accepted %d recipients of batch %s%s", e.Count, short(e.Batch), again)
 }
 
-// failure describes how a feedback call failed, as its caller sees it: for example "was answered 503".
+// failure describes a failed feedback call in words, for example "was answered 503" or "got no answer".
 func failure(e ledger.Entry) string {
 	how := "got no answer"
 	if e.Answer != 0 {
@@ -228,7 +228,7 @@ func failure(e ledger.Entry) string {
 	return how
 }
 
-// close prints pending reports. Nothing is printed after it.
+// close prints the reports that are counted but not printed yet. Nothing is printed after close.
 func (p *printer) close() {
 	p.mu.Lock()
 	pending := len(p.reports) > 0

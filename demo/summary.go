@@ -11,15 +11,16 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/ledger"
 )
 
-// Summary is the result of a run with Once, from dlrloop's API and the ledger of the simulated Sinch.
+// Summary is the result of a run with Config.Once. Its numbers come from dlrloop's API and from the simulator's ledger,
+// the record of everything that the simulator sent and received.
 type Summary struct {
 	Batches                    int     `json:"batches"`
 	CallbacksReceived          int     `json:"callbacks_received"` // webhook calls that dlrloop answered
 	Duplicates                 int     `json:"duplicates"`
 	RecipientsDelivered        int     `json:"recipients_delivered"`
-	FeedbackRecipientsExpected int     `json:"feedback_recipients_expected"` // earned, by Sinch's ledger
-	FeedbackRecipientsAccepted int     `json:"feedback_recipients_accepted"` // accepted, by Sinch's ledger
-	FoundMissing               int     `json:"found_missing"`                // messages with a lost report that was read
+	FeedbackRecipientsExpected int     `json:"feedback_recipients_expected"` // owed, by the simulator's ledger
+	FeedbackRecipientsAccepted int     `json:"feedback_recipients_accepted"` // accepted, by the simulator's ledger
+	FoundMissing               int     `json:"found_missing"`                // messages whose lost report dlrloop fetched
 	FeedbackCalls              int     `json:"feedback_calls"`
 	Retries                    int     `json:"retries"` // feedback calls that failed
 	Dead                       int     `json:"dead"`
@@ -28,13 +29,13 @@ type Summary struct {
 	missing, unexpected int // recipients owed but not accepted, accepted but not owed
 }
 
-// pending returns the number of pending feedback tasks of dlrloop.
+// pending returns the number of pending feedback tasks (batches with feedback to send), as dlrloop's API reports it.
 func (w *world) pending(ctx context.Context) (int, error) {
 	t, err := w.totals(ctx)
 	return t.Feedback.PendingTasks, err
 }
 
-// totals holds the figures of the demo's plan in the API.
+// totals holds what the demo reads about its plan from dlrloop's route /api/v1/stats.
 type totals struct {
 	Duplicates int
 	Messages   []struct {
@@ -55,7 +56,7 @@ func (w *world) totals(ctx context.Context) (totals, error) {
 	return stats.Plans[0], nil
 }
 
-// summarize collects the figures from the API and the ledger.
+// summarize computes the Summary of a run that began at started.
 func (w *world) summarize(ctx context.Context, started time.Time) (s Summary, err error) {
 	t, err := w.totals(ctx)
 	if err != nil {
@@ -89,8 +90,8 @@ func (w *world) summarize(ctx context.Context, started time.Time) (s Summary, er
 	return s, nil
 }
 
-// feedback returns two sets of recipients. expected holds every delivered recipient of a batch that wants feedback,
-// even if its report was lost. applied holds the recipients whose feedback Sinch accepted.
+// feedback returns two sets of recipients. expected holds each delivered recipient whose batch wants feedback, even if
+// the callback about the recipient was lost. applied holds the recipients whose feedback Sinch accepted.
 func (w *world) feedback() (expected, applied map[ledger.BatchRecipient]bool) {
 	record := w.sinch.Ledger()
 	expected, applied = make(map[ledger.BatchRecipient]bool), make(map[ledger.BatchRecipient]bool)
@@ -107,17 +108,17 @@ func (w *world) feedback() (expected, applied map[ledger.BatchRecipient]bool) {
 	return expected, applied
 }
 
-// countMissing returns the number of keys of a that b lacks.
-func countMissing(a, b map[ledger.BatchRecipient]bool) (n int) {
-	for r := range a {
-		if !b[r] {
+// countMissing returns how many recipients are in the set want but not in have.
+func countMissing(want, have map[ledger.BatchRecipient]bool) (n int) {
+	for r := range want {
+		if !have[r] {
 			n++
 		}
 	}
 	return n
 }
 
-// verdict returns nil if Sinch accepted exactly the feedback that was owed.
+// verdict returns an error if owed feedback is missing, if other feedback was accepted, or if no feedback was owed.
 func (s Summary) verdict() error {
 	if s.missing > 0 || s.unexpected > 0 || s.FeedbackRecipientsExpected == 0 {
 		return fmt.Errorf("demo: feedback for %d recipients was owed, %d of them never reached Sinch, and %d were not owed",
@@ -126,7 +127,6 @@ func (s Summary) verdict() error {
 	return nil
 }
 
-// printSummary prints the summary.
 func (p *printer) printSummary(t Summary) {
 	fmt.Fprintf(p.out, "\n%s\n", p.paint(bold, fmt.Sprintf("Done after %.1f seconds.", t.Seconds)))
 	for _, l := range []struct {

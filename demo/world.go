@@ -20,10 +20,11 @@ import (
 
 const plan = "demo"
 
-// lostNumber is a recipient of the second batch. The simulator never sends its report.
+// lostNumber is the phone number of a recipient whose callback the simulator never sends, so that dlrloop must fetch
+// the report. The second batch contains it.
 const lostNumber = "12025550233"
 
-// world is a simulated Sinch and dlrloop, connected by loopback sockets.
+// world holds the servers of one demo: dlrloop and the simulated Sinch, connected by loopback sockets.
 type world struct {
 	printer *printer
 	token   string
@@ -70,7 +71,7 @@ func newWorld(ctx context.Context, c Config, dir string, p *printer) (w *world, 
 	return w, w.sinch.SetCallbackURL(plan, w.webhook())
 }
 
-// config returns the configuration of the demo's dlrloop.
+// config returns dlrloop's configuration, with short delays. secret is the key that signs the callbacks.
 func (w *world) config(secret string) *config.Config {
 	c := config.Default()
 	c.Public.Listen, c.Private.Listen = "127.0.0.1:0", "127.0.0.1:0"
@@ -95,7 +96,7 @@ func serve(ctx context.Context, h http.Handler) (net.Listener, *http.Server, err
 	return l, &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}, err
 }
 
-// run runs all servers until ctx ends.
+// run runs dlrloop, the simulator and the simulator's HTTP servers until ctx ends, and waits for them.
 func (w *world) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, s := range []struct {
