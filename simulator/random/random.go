@@ -7,14 +7,14 @@ import (
 	"github.com/oklog/ulid/v2"
 )
 
-// Source makes pseudo-random decisions. A decision depends only on the seed, its purpose and its subject, never on the
-// time or on the order of decisions. Pass a purpose that no other kind of decision has.
+// Source makes pseudo-random decisions. A decision depends only on the seed, the purpose and the Subject, never on time
+// or the order of calls. The purpose is a name that no other kind of decision uses.
 type Source struct{ seed uint64 }
 
 // New returns the Source for seed. Sources with the same seed make the same decisions.
 func New(seed uint64) Source { return Source{seed} }
 
-// Subject identifies what a decision is about. Leave fields that do not apply zero.
+// Subject identifies what a decision is about, for example one recipient. Leave fields that do not apply zero.
 type Subject struct {
 	Plan      string
 	Batch     uint64 // ordinal of the batch in its plan
@@ -22,35 +22,35 @@ type Subject struct {
 	Turn      int    // separates several decisions with the same purpose: a stage, an attempt or a call
 }
 
-// Uint64 returns a uniformly distributed number between 0 and 2^64-1 for the decision.
-func (s Source) Uint64(purpose string, of Subject) uint64 {
+// Uint64 returns a uniformly distributed 64-bit number. Equal arguments give the same number.
+func (s Source) Uint64(purpose string, subject Subject) uint64 {
 	h := mix(s.seed)
 	h = absorb(h, purpose)
-	h = absorb(h, of.Plan)
-	h = mix(h ^ of.Batch)
-	h = absorb(h, of.Recipient)
-	return mix(h ^ uint64(of.Turn))
+	h = absorb(h, subject.Plan)
+	h = mix(h ^ subject.Batch)
+	h = absorb(h, subject.Recipient)
+	return mix(h ^ uint64(subject.Turn))
 }
 
-// Float64 returns a uniformly distributed number from 0 up to, not including, 1 for the decision.
-func (s Source) Float64(purpose string, of Subject) float64 {
-	return float64(s.Uint64(purpose, of)>>11) / (1 << 53)
+// Float64 returns a number in [0, 1), uniformly distributed. Equal arguments give the same number.
+func (s Source) Float64(purpose string, subject Subject) float64 {
+	return float64(s.Uint64(purpose, subject)>>11) / (1 << 53)
 }
 
-// ID returns a ULID with the given time. The purpose and the subject decide its other bits: different ones give
-// different ids, and a Source with the same seed gives the same ids.
-func (s Source) ID(purpose string, at time.Time, of Subject) string {
+// ID returns a ULID, an id that begins with the given time. The seed, the purpose and the subject determine the rest:
+// different arguments give different ids.
+func (s Source) ID(purpose string, at time.Time, subject Subject) string {
 	var id ulid.ULID
 	var entropy [16]byte
-	binary.BigEndian.PutUint64(entropy[:8], s.Uint64(purpose, of))
-	binary.BigEndian.PutUint64(entropy[8:], s.Uint64(purpose+" tail", of))
+	binary.BigEndian.PutUint64(entropy[:8], s.Uint64(purpose, subject))
+	binary.BigEndian.PutUint64(entropy[8:], s.Uint64(purpose+" tail", subject))
 	// SetTime fails only after the year 10889, SetEntropy only if the entropy is not ten bytes.
 	_ = id.SetTime(ulid.Timestamp(at))
 	_ = id.SetEntropy(entropy[:10])
 	return id.String()
 }
 
-// absorb hashes s and its length into h with FNV-1a. The length keeps adjacent fields of a subject apart.
+// absorb mixes s and then its length into the hash h, so that "ab", "c" and "a", "bc" give different hashes.
 func absorb(h uint64, s string) uint64 {
 	for i := range len(s) {
 		h = (h ^ uint64(s[i])) * 0x100000001b3
@@ -58,7 +58,7 @@ func absorb(h uint64, s string) uint64 {
 	return mix(h ^ uint64(len(s)))
 }
 
-// mix is the finaliser of SplitMix64: every input bit affects every output bit.
+// mix scrambles a hash so that each input bit affects every output bit. It is the finalizer of SplitMix64.
 func mix(h uint64) uint64 {
 	h += 0x9e3779b97f4a7c15
 	h = (h ^ h>>30) * 0xbf58476d1ce4e5b9

@@ -5,7 +5,7 @@ import (
 	"unicode/utf16"
 )
 
-// Encoding is the character encoding of a text. It decides how much text one SMS holds.
+// Encoding is the character encoding of an SMS, GSM-7 or UCS-2. It decides how much text one SMS holds.
 type Encoding struct {
 	ReportName string // in recipient reports: GSM or UNICODE
 	DryRunName string // in the answer to a dry run: text or unicode
@@ -23,7 +23,7 @@ const (
 	gsmExtension = `^{}\[~]|€`
 )
 
-// encodingOf returns GSM-7 if all characters of text belong to GSM-7, else UCS-2.
+// encodingOf returns GSM-7 if it has all characters of text, else UCS-2.
 func encodingOf(text string) Encoding {
 	if strings.ContainsFunc(text, func(r rune) bool { return gsmSize(r) == 0 }) {
 		return Encoding{ReportName: "UNICODE", DryRunName: "unicode", single: 70, each: 67, size: utf16.RuneLen}
@@ -31,7 +31,7 @@ func encodingOf(text string) Encoding {
 	return Encoding{ReportName: "GSM", DryRunName: "text", single: 160, each: 153, size: gsmSize}
 }
 
-// gsmSize returns the number of septets of r in GSM-7, or 0 if r does not belong to GSM-7.
+// gsmSize returns the number of septets (7-bit units) that r takes in GSM-7, or 0 if GSM-7 does not have r.
 func gsmSize(r rune) int {
 	switch {
 	case strings.ContainsRune(gsmBasic, r):
@@ -43,8 +43,7 @@ func gsmSize(r rune) int {
 	}
 }
 
-// countParts returns the number of parts that text needs. A character of two septets is not split: if only one septet
-// is left in a part, the character goes to the next part.
+// countParts returns the number of parts (single SMS) that text needs. A character of two units is never split.
 func (e Encoding) countParts(text string) int {
 	total, parts, filled := 0, 1, 0
 	for _, r := range text {
@@ -61,7 +60,7 @@ func (e Encoding) countParts(text string) int {
 	return parts
 }
 
-// firstPart returns the beginning of text that fits into a message of one part.
+// firstPart returns the longest beginning of text that fits into one SMS.
 func (e Encoding) firstPart(text string) string {
 	filled := 0
 	for at, r := range text {

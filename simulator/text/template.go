@@ -2,13 +2,13 @@ package text
 
 import "strings"
 
-// DefaultValue is the parameter key whose value is used for numbers without a value of their own.
+// DefaultValue, in place of a phone number, is the key of the value for numbers without a value of their own.
 const DefaultValue = "default"
 
-// Values holds the values of parameters: by parameter key, then by the digits of a number or DefaultValue.
+// Values holds the values of parameters: Values[key][number], where number is the digits or DefaultValue.
 type Values map[string]map[string]string
 
-// Template is the text of a batch before parameters are replaced. New makes a Template.
+// Template is the text of a batch in which parameters such as ${name} are not replaced yet. New makes a Template.
 type Template struct {
 	text   string
 	same   *Rendered // set if the text has no parameters and is the same for all numbers
@@ -16,13 +16,13 @@ type Template struct {
 	values Values
 }
 
-// Limits sets how a text is fitted into one or several SMS.
+// Limits sets what happens to a text that is too long for one SMS. By default it is divided into parts.
 type Limits struct {
 	OnePart  bool // the message counts as one part, whatever its length; for binary and media messages
 	Truncate bool // a text that is longer than one part is cut; ignored if OnePart is set
 }
 
-// Rendered is the text for one number.
+// Rendered is the text for one phone number, with its encoding and its number of parts.
 type Rendered struct {
 	Text      string
 	Encoding  Encoding
@@ -30,8 +30,8 @@ type Rendered struct {
 	Unmatched bool // a parameter has no value and was left in the text
 }
 
-// New returns the template of a text in which each ${key} is a parameter with one of values. Pass nil values for a
-// text in which ${key} has no meaning, as in a binary message.
+// New returns the template of a text in which each ${key} is to be replaced by one of values. If values is nil, ${key}
+// has no meaning, as in a binary message.
 func New(text string, values Values, limits Limits) Template {
 	t := Template{text: text, limits: limits, values: values}
 	if !strings.Contains(text, "${") || values == nil {
@@ -44,7 +44,7 @@ func New(text string, values Values, limits Limits) Template {
 // SameForAll reports whether every number gets the same text.
 func (t Template) SameForAll() bool { return t.same != nil }
 
-// For returns the text for one recipient. Pass the digits of the recipient's phone number.
+// For returns the text for one recipient. number is the digits of the recipient's phone number.
 func (t Template) For(number string) Rendered {
 	if t.same != nil {
 		return *t.same
@@ -73,8 +73,8 @@ func (t Template) render(text string) Rendered {
 	return r
 }
 
-// fill replaces each ${key} in text by its value. It reports whether a key had no value. Anything that is not a valid
-// ${key} stays in the text.
+// fill replaces each ${key} in text by the result of value for that key. A valid ${key} without a value makes unmatched
+// true. It stays in the text, and so does an invalid one.
 func fill(text string, value func(key string) (string, bool)) (filled string, unmatched bool) {
 	var b strings.Builder
 	for {

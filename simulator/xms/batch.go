@@ -6,17 +6,17 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/text"
 )
 
-// The values of the member type of a batch: text, bytes and MMS.
+// The values of the type member of a batch: text, binary and media messages (MMS).
 const (
 	TypeText   = "mt_text"
 	TypeBinary = "mt_binary"
 	TypeMedia  = "mt_media"
 )
 
-// ReportKind is the delivery_report member of a batch. It decides which reports are called back.
+// ReportKind is the delivery_report member of a batch. It decides which reports are sent as callbacks.
 type ReportKind string
 
-// The values of ReportKind; the documentation of package simulator lists the callbacks of each.
+// The values of ReportKind. The documentation of package simulator lists the callbacks of each.
 const (
 	ReportNone              ReportKind = "none"
 	ReportSummary           ReportKind = "summary"
@@ -25,8 +25,8 @@ const (
 	ReportPerRecipientFinal ReportKind = "per_recipient_final"
 )
 
-// Batch holds the JSON members of a batch that requests set and answers repeat. Absent members are nil. ReadBatch and
-// Update.ApplyTo return checked batches, in which To, Type, DeliveryReport and Body are set and numbers are digits.
+// Batch holds the JSON members of a batch that requests set and answers repeat. Absent members are nil. In a batch from
+// ReadBatch or Update.ApplyTo, To, Type, DeliveryReport and Body are set and phone numbers are digits.
 type Batch struct {
 	To              []string                     `json:"to"`
 	From            *string                      `json:"from,omitempty"`
@@ -59,7 +59,7 @@ func ReadBatch(body []byte) (Batch, error) {
 	return b, b.check()
 }
 
-// Kind returns the kind of delivery report of b, a batch that ReadBatch or Update.ApplyTo returned.
+// Kind returns the batch's delivery_report. The batch must come from ReadBatch or Update.ApplyTo.
 func (b *Batch) Kind() ReportKind { return ReportKind(*b.DeliveryReport) }
 
 // OwnCallbackURL returns the batch's callback_url, or "" if the batch has none.
@@ -70,11 +70,11 @@ func (b *Batch) OwnCallbackURL() string {
 	return *b.CallbackURL
 }
 
-// WantsFeedback reports whether delivery feedback is enabled.
+// WantsFeedback reports whether the batch enables delivery feedback, the customer's confirmation of deliveries.
 func (b *Batch) WantsFeedback() bool { return b.FeedbackEnabled != nil && *b.FeedbackEnabled }
 
-// ReportType returns the type member of the reports of b, a batch that ReadBatch or Update.ApplyTo returned. Pass ""
-// for a batch report and "recipient_" for a recipient report.
+// ReportType returns the type member of reports on b, a batch from ReadBatch or Update.ApplyTo. prefix is "recipient_"
+// for a recipient report and "" for a batch report.
 func (b *Batch) ReportType(prefix string) string {
 	if *b.Type == TypeMedia {
 		return prefix + "delivery_report_mms"
@@ -82,7 +82,7 @@ func (b *Batch) ReportType(prefix string) string {
 	return prefix + "delivery_report_sms"
 }
 
-// Template returns the text of b, a batch that ReadBatch or Update.ApplyTo returned.
+// Template returns the text of the batch with its parameters. The batch must come from ReadBatch or Update.ApplyTo.
 func (b *Batch) Template() text.Template {
 	limits := text.Limits{OnePart: *b.Type != TypeText, Truncate: b.TruncateConcat != nil && *b.TruncateConcat}
 	if *b.Type == TypeMedia {
@@ -100,7 +100,7 @@ func (b *Batch) Template() text.Template {
 	return text.New(body, b.values(), limits)
 }
 
-// values returns the values of the parameters by the digits of each number.
+// values returns the parameters of the batch with phone numbers reduced to digits.
 func (b *Batch) values() text.Values {
 	values := make(text.Values, len(b.Parameters))
 	for key, byNumber := range b.Parameters {

@@ -11,7 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/text"
 )
 
-// MaxRecipients is the largest number of entries in to, and of recipients that a dry run lists.
+// MaxRecipients limits the entries in the "to" list of a batch, and the recipients that a dry run lists.
 const MaxRecipients = 1000
 
 const (
@@ -19,7 +19,7 @@ const (
 	maxValue     = 160 // maximum characters in a parameter's value
 )
 
-// CallbackURLRule ends the text of an error about a callback URL that IsCallbackURL refuses.
+// CallbackURLRule says which URLs IsCallbackURL accepts. It is the end of error texts about a refused URL.
 const CallbackURLRule = "must be an absolute http or https URL of at most 2048 characters"
 
 // IsCallbackURL reports whether s is an absolute http or https URL of at most 2048 characters.
@@ -28,8 +28,8 @@ func IsCallbackURL(s string) bool {
 	return err == nil && len(s) <= 2048 && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }
 
-// check validates b, removes members that the batch's type does not have, normalises numbers to digits, and fills in
-// the defaults that answers show.
+// check validates b, removes members that its type does not have, reduces phone numbers to digits and sets the defaults
+// that answers show. It returns an *Error if b is invalid.
 func (b *Batch) check() error {
 	b.Type = pointerOr(b.Type, TypeText)
 	b.DeliveryReport = pointerOr(b.DeliveryReport, string(ReportNone))
@@ -49,7 +49,7 @@ func (b *Batch) check() error {
 	return nil
 }
 
-// NormaliseSender returns the digits of a sender that is a number, and any other sender unchanged.
+// NormaliseSender returns the digits of a sender that is a phone number. It returns any other sender unchanged.
 func NormaliseSender(sender string) string {
 	if number, ok := Digits(sender); ok {
 		return number
@@ -57,7 +57,7 @@ func NormaliseSender(sender string) string {
 	return sender
 }
 
-// dropOthers removes members that belong to other batch types. Like unknown members they are ignored.
+// dropOthers removes the members that the type of b does not have. They are ignored like unknown members.
 func (b *Batch) dropOthers() {
 	if *b.Type == TypeText {
 		b.FlashMessage = pointerOr(b.FlashMessage, false)
@@ -83,8 +83,8 @@ func (b *Batch) checkRecipients() error {
 	return normalise(b.To)
 }
 
-// normalise replaces each number in entries by its digits, in place. It returns an *Error if an entry is neither a
-// number nor a group id.
+// normalise replaces each phone number in entries by its digits, in place. It returns an *Error if an entry is neither
+// a phone number nor a group id.
 func normalise(entries []string) error {
 	for i, entry := range entries {
 		number, ok := Digits(entry)
@@ -209,8 +209,7 @@ func (b *Batch) checkLimits() error {
 	return nil
 }
 
-// isGroupID reports whether entry has the form of a group id: ids with 12, 16 and 26 letters and digits have been
-// seen.
+// isGroupID reports whether entry can be the id of a group. Ids of 12, 16 and 26 letters and digits have been seen.
 func isGroupID(entry string) bool {
 	return len(entry) >= 12 && len(entry) <= 64 &&
 		!strings.ContainsFunc(entry, func(r rune) bool { return !text.IsWord(r) })

@@ -1,11 +1,10 @@
 package xms
 
-// maxFeedback is the largest number of recipients in one feedback call. Sinch documents no limit; this is the limit
-// of to.
+// maxFeedback limits the recipients in one feedback call. Sinch documents no limit, so the limit of a batch applies.
 const maxFeedback = 1000
 
-// ReadFeedback parses the body of a delivery feedback call. It returns the digits of the recipients, each once, in the
-// order of the call. No recipients mean every recipient of the batch. It returns an *Error if the body is invalid.
+// ReadFeedback returns the recipients in the body of a delivery feedback call: their digits, each once, in the order of
+// the call. No recipients mean every recipient of the batch. It returns an *Error if the body is invalid.
 func ReadFeedback(body []byte) ([]string, error) {
 	var request struct {
 		Recipients *[]string `json:"recipients"`

@@ -13,8 +13,8 @@ type Filter struct {
 	codes    []int    // empty: any
 }
 
-// ReadFilter parses the parameters status and code of a query; both are comma-separated lists. It returns an *Error if
-// a code is not an integer.
+// ReadFilter reads a Filter from the query parameters status and code, which are comma-separated lists. It returns an
+// *Error if a code is not an integer.
 func ReadFilter(query url.Values) (Filter, error) {
 	f := Filter{statuses: splitList(query.Get("status"))}
 	for _, text := range splitList(query.Get("code")) {
@@ -27,7 +27,7 @@ func ReadFilter(query url.Values) (Filter, error) {
 	return f, nil
 }
 
-// Matches reports whether f selects a message with the given delivery status and code.
+// Matches reports whether f selects messages with this delivery status and code.
 func (f Filter) Matches(status string, code int) bool {
 	named := slices.ContainsFunc(f.statuses, func(s string) bool { return strings.EqualFold(s, status) })
 	return (len(f.statuses) == 0 || named) && (len(f.codes) == 0 || slices.Contains(f.codes, code))

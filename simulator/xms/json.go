@@ -8,9 +8,10 @@ import (
 	"strings"
 )
 
-// Decode parses a request body and ignores unknown members. Member names are case-sensitive, as at Sinch.
-func Decode(body []byte, into any) error {
-	err := json.Unmarshal(exactNames(body), into)
+// Decode decodes a request body into v, a pointer, or returns an *Error. It ignores unknown members. Member names are
+// case-sensitive, as at Sinch.
+func Decode(body []byte, v any) error {
+	err := json.Unmarshal(exactNames(body), v)
 	var refused *Error
 	if err == nil || errors.As(err, &refused) {
 		return err
@@ -18,9 +19,8 @@ func Decode(body []byte, into any) error {
 	return InvalidJSON("the body is not JSON of the expected structure")
 }
 
-// exactNames returns a JSON object without the members that only encoding/json would match, since it ignores case:
-// all of Sinch's member names consist of lower-case letters and underscores. It returns anything but an object
-// unchanged.
+// exactNames removes the members of a JSON object whose names are not lower-case letters and underscores. Sinch uses no
+// such names, but encoding/json would match them, since it ignores case. It returns other JSON values unchanged.
 func exactNames(body []byte) []byte {
 	var object map[string]json.RawMessage
 	if json.Unmarshal(body, &object) != nil || object == nil {
@@ -43,11 +43,11 @@ func Encode(v any) []byte {
 	return b
 }
 
-// DecodeStrictly decodes exactly one JSON value. Unknown members and anything after the value are errors.
-func DecodeStrictly(from io.Reader, into any) error {
-	d := json.NewDecoder(from)
+// DecodeStrictly decodes exactly one JSON value into v, a pointer. Unknown members and further values are errors.
+func DecodeStrictly(r io.Reader, v any) error {
+	d := json.NewDecoder(r)
 	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
+	if err := d.Decode(v); err != nil {
 		return err
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {

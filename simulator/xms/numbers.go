@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Digits normalises a phone number as Sinch does: it drops spaces, dashes, brackets and a leading + or 00. The result
-// is false unless 3 to 15 digits remain. Numbers are compared by their digits.
+// Digits returns the digits of a phone number, by which numbers are compared. As Sinch does, it drops spaces, dashes,
+// brackets and a leading + or 00. It returns false if the rest is not 3 to 15 digits.
 func Digits(number string) (string, bool) {
 	bare := number
 	if strings.ContainsAny(bare, " -()[]") {
@@ -31,7 +31,7 @@ func Digits(number string) (string, bool) {
 // Masked is a phone number of which logs show only the last two digits.
 type Masked string
 
-// LogValue returns the number with a star in place of each character but the last two.
+// LogValue returns the number with stars in place of all but its last two characters.
 func (m Masked) LogValue() slog.Value {
 	tail := max(0, len(m)-2)
 	return slog.StringValue(strings.Repeat("*", tail) + string(m[tail:]))

@@ -16,7 +16,7 @@ const (
 	defaultWindow   = 24 * time.Hour // from start_date to now, if start_date is missing
 )
 
-// Page is the part of a list that a query selects.
+// Page is the part of a list that a query asks for, by page number, time range and client reference.
 type Page struct {
 	Number    int // from 0
 	size      int
@@ -25,8 +25,8 @@ type Page struct {
 	reference string    // client_reference; empty: any
 }
 
-// ReadPage parses the parameters page, page_size, start_date, end_date and client_reference of a query. Without a
-// start_date the list starts 24 hours before now. It returns an *Error if a parameter is invalid.
+// ReadPage reads a Page from the query parameters page, page_size, start_date, end_date and client_reference. The
+// default of start_date is 24 hours before now. ReadPage returns an *Error if a parameter is invalid.
 func ReadPage(query url.Values, now time.Time) (Page, error) {
 	p, err := ReadPageNumber(query)
 	if err != nil {
@@ -54,7 +54,7 @@ func ReadPage(query url.Values, now time.Time) (Page, error) {
 	return p, nil
 }
 
-// ReadPageNumber parses the parameters page and page_size of a query. It returns an *Error if one of them is invalid.
+// ReadPageNumber reads only page and page_size from a query. It returns an *Error if one of them is invalid.
 func ReadPageNumber(query url.Values) (Page, error) {
 	p := Page{size: defaultPageSize}
 	return p, errors.Join(
@@ -63,8 +63,8 @@ func ReadPageNumber(query url.Values) (Page, error) {
 	)
 }
 
-// ReadInteger parses the optional parameter key of a query into *into. If the parameter is missing, it leaves *into
-// unchanged. It returns an *Error if the value is not an integer between least and most.
+// ReadInteger parses the query parameter with this key and stores the integer in *into. It leaves *into unchanged if
+// the parameter is missing, and returns an *Error if the value is not an integer between least and most.
 func ReadInteger(query url.Values, key string, into *int, least, most int) error {
 	text := query.Get(key)
 	if text == "" {
@@ -81,7 +81,7 @@ func ReadInteger(query url.Values, key string, into *int, least, most int) error
 	return nil
 }
 
-// Query parses the query of r. A value with an invalid escape is used literally, since some clients do not escape.
+// Query parses the query of a request. A value with an invalid escape stays as it is: some clients do not escape.
 func Query(r *http.Request) url.Values {
 	values := url.Values{}
 	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
@@ -94,17 +94,17 @@ func Query(r *http.Request) url.Values {
 	return values
 }
 
-// Matches reports whether b has the client_reference of the query, if the query has one.
+// Matches reports whether b has the client_reference that the query asks for. A query without one matches any batch.
 func (p Page) Matches(b *Batch) bool {
 	return p.reference == "" || b.ClientReference != nil && *b.ClientReference == p.reference
 }
 
-// Includes reports whether at lies between start_date and end_date.
+// Includes reports whether a time is at or after start_date and before end_date.
 func (p Page) Includes(at time.Time) bool {
 	return !at.Before(p.start) && (p.end.IsZero() || at.Before(p.end))
 }
 
-// Bounds returns the index range of the page in a list of n elements.
+// Bounds returns where the page begins and ends in a list of n elements: the page is list[from:to].
 func (p Page) Bounds(n int) (from, to int) {
 	from = min(p.Number*p.size, n)
 	return from, min(from+p.size, n)
@@ -113,8 +113,8 @@ func (p Page) Bounds(n int) (from, to int) {
 // Senders is the list of senders by which a query filters batches. An empty list matches every batch.
 type Senders []string
 
-// ReadSenders returns the senders in the query parameter "from", which separates them by commas. It reduces phone
-// numbers to their digits, since an unescaped plus sign arrives as a space.
+// ReadSenders reads the senders in the query parameter "from", a comma-separated list. It reduces phone numbers to
+// digits, since an unescaped plus sign arrives as a space.
 func ReadSenders(query url.Values) Senders {
 	var senders Senders
 	for sender := range strings.SplitSeq(query.Get("from"), ",") {
@@ -126,7 +126,7 @@ func ReadSenders(query url.Values) Senders {
 	return senders
 }
 
-// Match reports whether b was sent from one of s.
+// Match reports whether one of s is the sender of b. An empty s matches every batch.
 func (s Senders) Match(b *Batch) bool {
 	return len(s) == 0 || b.From != nil && slices.Contains(s, *b.From)
 }

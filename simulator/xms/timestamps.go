@@ -6,25 +6,25 @@ import (
 	"time"
 )
 
-// Timestamp is a time that is written as Sinch writes times: UTC with milliseconds. It parses the forms that clients
-// really send: up to nine fraction digits or minute precision; Z, an offset with or without a colon, or no zone (then
-// UTC); or a date only.
+// Timestamp is a time that is written as Sinch writes times: UTC with milliseconds. It can be read from all forms that
+// clients really send: a date, or a date and a time with or without seconds and up to nine fraction digits. The zone is
+// Z, an offset with or without a colon, or missing, which means UTC.
 type Timestamp struct{ time.Time }
 
 // Stamp returns t in UTC, truncated to the millisecond.
 func Stamp(t time.Time) Timestamp { return Timestamp{t.UTC().Truncate(time.Millisecond)} }
 
-// String returns the time as Sinch writes times.
+// String returns the time as Sinch writes times, for example 2026-01-31T09:30:00.000Z.
 func (t Timestamp) String() string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// MarshalJSON returns the text of String as a JSON string.
+// MarshalJSON returns the result of String as a JSON string.
 func (t Timestamp) MarshalJSON() ([]byte, error) { return []byte(`"` + t.String() + `"`), nil }
 
-// OperatorTime returns t in the form of operator_status_at in captured reports: minute precision with seconds 00 and
-// no fraction. Pass a time in UTC.
+// OperatorTime returns t in the form of operator_status_at in captured reports: to the minute, with seconds 00 and no
+// fraction. t must be in UTC.
 func OperatorTime(t time.Time) string { return t.Format("2006-01-02T15:04:00Z") }
 
-// UnmarshalJSON returns an *Error if the text is not a time.
+// UnmarshalJSON accepts every form that ParseTime accepts. It returns an *Error for other text.
 func (t *Timestamp) UnmarshalJSON(b []byte) error {
 	var text string
 	if err := json.Unmarshal(b, &text); err != nil {
@@ -38,11 +38,11 @@ func (t *Timestamp) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// timeForms are the accepted layouts without zone. time.Parse accepts a fraction after the seconds although the
-// layout has none.
+// timeForms are the layouts that ParseTime accepts, without the zone. time.Parse accepts a fraction after the seconds
+// although the layout has none.
 var timeForms = []string{"2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02"}
 
-// ParseTime parses the forms that Timestamp describes. The result is in UTC.
+// ParseTime parses a time in one of the forms that Timestamp lists and returns it in UTC, or returns false.
 func ParseTime(text string) (time.Time, bool) {
 	text = strings.ToUpper(text)
 	for _, form := range timeForms {

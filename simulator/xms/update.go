@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// maxChanges is the largest number of entries in to_add and in to_remove.
+// maxChanges limits the entries in each of to_add and to_remove, the members of an update.
 const maxChanges = 100
 
-// Update is the parsed body of an update of a batch.
+// Update is the parsed body of an update, a request that changes some members of a batch.
 type Update struct {
 	named       map[string]json.RawMessage // all members but to, to_add and to_remove; null removes a member
 	add, remove []string                   // numbers as digits, or group ids
@@ -46,8 +46,8 @@ func ReadUpdate(body []byte) (Update, error) {
 	return u, nil
 }
 
-// ApplyTo returns a copy of b with the changes of u. It applies to_add before to_remove. It returns an *Error if the
-// changed batch is invalid.
+// ApplyTo returns a copy of b in which the members that u contains are changed. It applies to_add before to_remove. It
+// returns an *Error if the changed batch is invalid.
 func (u Update) ApplyTo(b Batch) (Batch, error) {
 	var merged map[string]json.RawMessage
 	if err := json.Unmarshal(Encode(b), &merged); err != nil {
