@@ -10,10 +10,10 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// retention is how long after its dispatch a batch can be read.
+// retention is how long after its dispatch the API returns a batch. Later reads are answered 404.
 const retention = 14 * 24 * time.Hour
 
-// batch is one batch with its messages.
+// batch is an accepted batch with the present state of its messages. The mutex of the Store guards it.
 type batch struct {
 	contents
 	plan            *Plan
@@ -23,7 +23,7 @@ type batch struct {
 	created         time.Time
 	modified        time.Time
 	waits           bool   // not dispatched yet: send_at is in the future
-	dispatchVersion uint64 // incremented when the dispatch is rescheduled; older entries are invalid
+	dispatchVersion uint64 // incremented when the dispatch is rescheduled; the schedule's older entries are ignored
 	canceled        bool
 	updated         int                  // number of updates
 	replaced        int                  // number of replacements
@@ -32,7 +32,8 @@ type batch struct {
 	callCounts      map[fault.Operation]int
 }
 
-// subject returns the subject of decisions about recipient i of b, or about the whole batch if i is wholeBatch.
+// subject identifies recipient i of b, or the whole batch if i is wholeBatch, for a pseudo-random decision. turn
+// distinguishes several decisions of the same purpose.
 func (b *batch) subject(i, turn int) random.Subject {
 	of := random.Subject{Plan: b.plan.ID, Batch: b.ordinal, Turn: turn}
 	if i != wholeBatch {
@@ -41,10 +42,10 @@ func (b *batch) subject(i, turn int) random.Subject {
 	return of
 }
 
-// wholeBatch, in place of a recipient's index, means the whole batch.
+// wholeBatch stands for the whole batch where an index of a recipient is expected.
 const wholeBatch = -1
 
-// addBatch stores a new batch with contents c.
+// addBatch stores a new batch of plan p and dispatches it or schedules its dispatch. The caller holds s.mu.
 func (s *Store) addBatch(p *Plan, c contents, created time.Time) *batch {
 	p.lastBatch++
 	b := &batch{plan: p, ordinal: p.lastBatch, created: created, callCounts: map[fault.Operation]int{}}
@@ -56,7 +57,8 @@ func (s *Store) addBatch(p *Plan, c contents, created time.Time) *batch {
 	return b
 }
 
-// setContents replaces the contents of b by c. It dispatches b at once or schedules its dispatch.
+// setContents replaces the contents of b, but keeps the counts of its feedback. It then dispatches b or schedules its
+// dispatch. The caller holds s.mu.
 func (s *Store) setContents(b *batch, c contents, now time.Time) {
 	s.recipients += len(c.recipients) - len(b.recipients)
 	c.copyFeedback(b.recipientList)
@@ -87,7 +89,7 @@ func (b *batch) view() batchView {
 	return v
 }
 
-// find returns a batch of p that can still be read at now, or a 404. The caller holds the store's mutex.
+// find returns a batch of p, or an *xms.Error with status 404 if it is unknown or too old. The caller holds p.store.mu.
 func (p *Plan) find(id string, now time.Time) (*batch, error) {
 	b := p.store.batchByID[batchKey{p.ID, id}]
 	if b == nil || !b.kept(now) {
@@ -96,10 +98,10 @@ func (p *Plan) find(id string, now time.Time) (*batch, error) {
 	return b, nil
 }
 
-// kept reports whether b can still be read.
+// kept reports whether the API still returns b at now, which it does until retention after the dispatch.
 func (b *batch) kept(now time.Time) bool { return now.Sub(b.starts) <= retention }
 
-// Get returns a batch. Pass the batch's id and the present time.
+// Get returns a batch as a JSON-encodable value, or an *xms.Error if the batch is unknown or too old at the time now.
 func (p *Plan) Get(id string, now time.Time) (any, error) {
 	p.store.mu.Lock()
 	defer p.store.unlock()
@@ -110,7 +112,8 @@ func (p *Plan) Get(id string, now time.Time) (any, error) {
 	return b.view(), nil
 }
 
-// Send creates a batch from the body of a request and returns the batch.
+// Send creates a batch from a request body and returns it as a JSON-encodable value. It returns an *xms.Error if the
+// body is invalid or the plan does not permit the batch.
 func (p *Plan) Send(body []byte) (any, error) {
 	request, err := xms.ReadBatch(body)
 	if err != nil {

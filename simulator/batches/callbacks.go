@@ -9,8 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// callback is a report that is called back; it implements callbacks.Message. There may be millions, so it stores only
-// what cannot be derived from the batch. It reads nothing of the batch that changes after the report was sent.
+// callback is a report sent to the customer; it implements callbacks.Message. There may be millions, so it stores only
+// what cannot be derived from the batch. It reads no part of the batch that changes after the report was sent.
 type callback struct {
 	store     *Store
 	batch     *batch
@@ -22,8 +22,8 @@ type callback struct {
 	body      []byte    // nil for recipient reports, which each attempt encodes anew
 }
 
-// sendReport calls back the recipient report on stage st of message i of b. at is the time of the status change, due
-// the time of the callback, and anomaly the kind of entry if an anomaly has delayed the callback, else "".
+// sendReport schedules the callback which says that message i of b reached stage st at the time at. due is when to send
+// the callback. If an anomaly delays it, anomaly is what observers are told, such as ledger.CallbackLate, else "".
 func (s *Store) sendReport(b *batch, i int, st stage, at, due time.Time, anomaly ledger.EntryKind) {
 	m := &b.recipients[i]
 	c := &callback{
@@ -35,7 +35,8 @@ func (s *Store) sendReport(b *batch, i int, st stage, at, due time.Time, anomaly
 	s.config.Sender.Send(b.plan.Account, b.request.OwnCallbackURL(), c, due, isLost, anomaly)
 }
 
-// sendBatchReport calls back the batch report of b at due. anomaly is as for sendReport.
+// sendBatchReport schedules the callback with the summary or full report on b at due. If an anomaly delays it, anomaly
+// is what observers are told, such as ledger.CallbackLate, else "".
 func (s *Store) sendBatchReport(b *batch, due time.Time, anomaly ledger.EntryKind) {
 	c := &callback{
 		store: s, batch: b, recipient: wholeBatch, stage: final,
@@ -45,7 +46,6 @@ func (s *Store) sendBatchReport(b *batch, due time.Time, anomaly ledger.EntryKin
 	s.config.Sender.Send(b.plan.Account, b.request.OwnCallbackURL(), c, due, isLost, anomaly)
 }
 
-// Body implements callbacks.Message.
 func (c *callback) Body() []byte {
 	if c.body != nil {
 		return c.body
@@ -61,7 +61,6 @@ func (c *callback) Body() []byte {
 	return xms.Encode(r)
 }
 
-// Describe implements callbacks.Message.
 func (c *callback) Describe() callbacks.Description {
 	d := callbacks.Description{Batch: c.batch.id}
 	if c.recipient == wholeBatch {
@@ -74,7 +73,6 @@ func (c *callback) Describe() callbacks.Description {
 	return d
 }
 
-// Recipients implements callbacks.Message.
 func (c *callback) Recipients() []string {
 	if c.recipient != wholeBatch {
 		return []string{c.batch.recipients[c.recipient].digits}
@@ -89,12 +87,10 @@ func (c *callback) Recipients() []string {
 	return all
 }
 
-// Subject implements callbacks.Message.
 func (c *callback) Subject(turn int) random.Subject {
 	return c.batch.subject(int(c.recipient), int(c.stage)+int(final+1)*turn)
 }
 
-// SentAgain implements callbacks.Message.
 func (c *callback) SentAgain() bool {
 	return c.store.occurs(repeated, c.batch, int(c.recipient), c.stage)
 }

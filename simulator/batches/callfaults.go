@@ -8,10 +8,10 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/random"
 )
 
-// CallFault returns the fault that Anomalies.Upstream causes for an API call, or the zero Fault. Pass an empty id if
-// the call names no batch. The decision depends on the seed and on the number of earlier calls of the same operation
-// for the batch, or for the plan if the call names no batch. The first two feedback calls for each of the first three
-// batches with feedback enabled go through all six failures.
+// CallFault returns the fault that Anomalies.Upstream causes for an API call, or the zero Fault. id is the batch in the
+// call's path, or empty. The decision depends on the seed and on how many calls of the operation came before for the
+// batch, or for the plan if id is empty. The first two feedback calls for each of the first three batches with feedback
+// enabled always fail, so that all six failures occur.
 func (p *Plan) CallFault(operation fault.Operation, id string) fault.Fault {
 	s := p.store
 	anomalies := s.config.Anomalies
@@ -54,8 +54,8 @@ func (p *Plan) CallFault(operation fault.Operation, id string) fault.Fault {
 	return failures[s.config.Random.Uint64("way "+string(operation), of)%uint64(len(failures))]
 }
 
-// mayFail reports whether anomalies affect calls of o: only calls that change nothing and may be repeated, and
-// feedback.
+// mayFail reports whether Anomalies.Upstream may affect an operation: only reads, dry runs and feedback, because the
+// customer's request would be lost if a call that changes a batch or group failed.
 func mayFail(o fault.Operation) bool {
 	switch o {
 	case fault.OpDryRun, fault.OpList, fault.OpBatch, fault.OpReport, fault.OpFeedback:

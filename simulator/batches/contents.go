@@ -6,10 +6,11 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// maxValidity is the longest and the default time from dispatch to expiry of a batch.
+// maxValidity is the longest time from the dispatch of a batch to its expiry, and also the default.
 const maxValidity = 72 * time.Hour
 
-// contents is what a send, an update or a replace sets: the checked request, expanded recipients and resolved times.
+// contents is what a send, an update or a replace sets in a batch: the checked request, and the recipients and times
+// that follow from it.
 type contents struct {
 	recipientList
 	request  xms.Batch // as the customer set them; expire_at may be nil
@@ -19,9 +20,9 @@ type contents struct {
 	expires  time.Time     // when messages that are not final expire, shortened by Speed
 }
 
-// prepare returns the contents of a batch from a checked request. created is when the batch was created. It returns an
-// *xms.Error if p does not permit the request: no sender, an unknown group, no callback URL, or expire_at before
-// send_at. The caller holds the store's mutex.
+// prepare returns the contents of a batch from a checked request. created is the batch's creation time, also for an
+// update. It returns an *xms.Error if the sender or the callback URL is missing, a group is unknown, or expire_at is
+// not after send_at. The caller holds the store's mutex.
 func (p *Plan) prepare(request xms.Batch, created, now time.Time) (contents, error) {
 	c := contents{request: request, kind: request.Kind()}
 	if request.From == nil && len(p.Originators) == 0 {
@@ -46,8 +47,8 @@ func (p *Plan) prepare(request xms.Batch, created, now time.Time) (contents, err
 	return c, nil
 }
 
-// setTimes sets when c starts and expires. A batch's clock runs speed times as fast as real time, starting at created,
-// so an update that keeps send_at also keeps the dispatch time.
+// setTimes sets when c is dispatched and when it expires. It divides both waits by speed. The wait for send_at counts
+// from created, so that an update with the same send_at keeps the dispatch time.
 func (c *contents) setTimes(speed float64, created, now time.Time) error {
 	shorten := func(wait time.Duration) time.Duration { return time.Duration(float64(wait) / speed) }
 	sent := now

@@ -8,10 +8,10 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// defaultDryRun is how many recipients a dry run lists if number_of_recipients is missing.
+// defaultDryRun is how many recipients a dry run lists by default, if it lists recipients at all.
 const defaultDryRun = 100
 
-// dryRunResult is the answer to a dry run.
+// dryRunResult is the JSON answer to a dry run, which checks a batch without sending it.
 type dryRunResult struct {
 	Recipients   int           `json:"number_of_recipients"`
 	Messages     int           `json:"number_of_messages"` // parts
@@ -25,8 +25,8 @@ type dryRunOfOne struct {
 	Encoding  string `json:"encoding"` // text or unicode
 }
 
-// DryRun returns the texts that a send of the same body would send, or the same error as a send. It stores nothing.
-// Pass the query and the body of the request.
+// DryRun returns how many message parts a send of the same body would send, with their texts if query asks for them. It
+// returns the same *xms.Error as the send. It stores nothing.
 func (p *Plan) DryRun(query url.Values, body []byte) (any, error) {
 	named, err := readDryRun(query)
 	if err != nil {
@@ -56,7 +56,7 @@ func (p *Plan) DryRun(query url.Values, body []byte) (any, error) {
 	return result, nil
 }
 
-// readDryRun returns how many recipients the answer lists: none unless per_recipient is true.
+// readDryRun returns how many recipients the answer to a dry run lists: 0 without per_recipient=true in the query.
 func readDryRun(query url.Values) (int, error) {
 	wanted, named := false, defaultDryRun
 	if text := query.Get("per_recipient"); text != "" {

@@ -7,7 +7,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// Update changes the members of a batch that the body names, and returns the batch.
+// Update changes the members of a batch that the JSON body contains and returns the batch as a JSON-encodable value. It
+// returns an *xms.Error if the body is invalid or the batch was already dispatched.
 func (p *Plan) Update(id string, body []byte) (any, error) {
 	u, err := xms.ReadUpdate(body)
 	if err != nil {
@@ -17,7 +18,8 @@ func (p *Plan) Update(id string, body []byte) (any, error) {
 	return p.edit(id, ledger.BatchUpdated, change, func(b *batch) { b.updated++ })
 }
 
-// Replace replaces everything of a batch but its id and created_at, and returns the batch.
+// Replace replaces a batch except its id and created_at and returns it as a JSON-encodable value. It returns an
+// *xms.Error if the body is invalid or the batch was already dispatched.
 func (p *Plan) Replace(id string, body []byte) (any, error) {
 	request, err := xms.ReadBatch(body)
 	if err != nil {
@@ -27,8 +29,8 @@ func (p *Plan) Replace(id string, body []byte) (any, error) {
 	return p.edit(id, ledger.BatchReplaced, change, func(b *batch) { b.replaced++ })
 }
 
-// edit gives a batch the request that change returns. It answers 403 if the batch was dispatched. count increments the
-// counter of the batch that belongs to kind.
+// edit implements Update and Replace. change returns the new request, and count increments a counter of the batch. If
+// the batch was already dispatched, edit returns a 403.
 func (p *Plan) edit(
 	id string, kind ledger.EntryKind, change func(*batch) (xms.Batch, error), count func(*batch),
 ) (any, error) {

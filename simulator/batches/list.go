@@ -8,8 +8,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// batchPage is one page of a batch list. Count is the total over all pages; Size is the number of batches in this
-// page.
+// batchPage is one page of the JSON list of batches. Count is the number of batches on all pages, Size on this page.
 type batchPage struct {
 	Count   int         `json:"count"`
 	Page    int         `json:"page"`
@@ -17,7 +16,7 @@ type batchPage struct {
 	Batches []batchView `json:"batches"`
 }
 
-// List lists batches, newest first. Pass the query of the request.
+// List returns the page of batches that query selects, newest first. Batches too old at now are left out.
 func (p *Plan) List(query url.Values, now time.Time) (any, error) {
 	page, err := xms.ReadPage(query, now)
 	if err != nil {
@@ -41,8 +40,7 @@ func (p *Plan) List(query url.Values, now time.Time) (any, error) {
 	return list, nil
 }
 
-// reportPage is one page of recipient reports. Count is the total over all pages; Size is the number of reports in
-// this page.
+// reportPage is one page of the JSON list of recipient reports. Count is their number on all pages, Size on this page.
 type reportPage struct {
 	Count   int               `json:"count"`
 	Page    int               `json:"page"`
@@ -50,7 +48,7 @@ type reportPage struct {
 	Reports []recipientReport `json:"delivery_reports"`
 }
 
-// Reports lists the recipient reports of final messages, newest first. Pass the query of the request.
+// Reports returns the page that query selects of the reports on messages with a final status, newest first.
 func (p *Plan) Reports(query url.Values, now time.Time) (any, error) {
 	page, err := xms.ReadPage(query, now)
 	if err != nil {

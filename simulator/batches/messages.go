@@ -7,7 +7,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// stage is the progress of a message.
+// stage is how far a message has come: queued, dispatched or final. A later stage is a greater number.
 type stage uint8
 
 const (
@@ -16,20 +16,20 @@ const (
 	final
 )
 
-// message is the SMS to one recipient of a batch.
+// message is the SMS to one recipient of a batch, with its planned outcome and its present stage.
 type message struct {
 	digits    string
 	outcome   Outcome
 	at        time.Time // of the last status change
-	encoding  string    // as reports show it; "": they do not
+	encoding  string    // shown in reports; empty: not shown
 	applied   int       // number of times that delivery feedback was applied
-	parts     uint16    // as reports show them; 0: they do not
+	parts     uint16    // shown in reports; 0: not shown
 	stage     stage
 	unmatched bool // a parameter of its body has no value
 	tooLong   bool // it has more parts than the batch allows
 }
 
-// status returns the present delivery status and code.
+// status returns the present delivery status and its code, for example Delivered and 0.
 func (m *message) status() (string, int) { return m.statusAt(m.stage) }
 
 func (m *message) statusAt(st stage) (string, int) {
@@ -43,13 +43,14 @@ func (m *message) statusAt(st stage) (string, int) {
 	}
 }
 
-// operatorAt returns the operator's time, which only final messages that reached the SMSC have.
+// operatorAt returns the time for the operator_status_at member of a report. It returns false if the report has no such
+// member, because m is not final or never reached the SMSC.
 func (m *message) operatorAt() (time.Time, bool) {
 	return m.at, m.stage == final && m.outcome.reachesSMSC()
 }
 
-// scheduleNext schedules the next status change of message i of b. If that would come after the batch's expiry, it
-// schedules the expiry of the message instead.
+// scheduleNext schedules the next status change of message i of b. If b expires before that change, it schedules the
+// expiry of the message instead.
 func (s *Store) scheduleNext(b *batch, i int) {
 	m := &b.recipients[i]
 	next := final
@@ -64,7 +65,7 @@ func (s *Store) scheduleNext(b *batch, i int) {
 	s.schedule.Add(due, work{batch: b, recipient: int32(i), stage: next})
 }
 
-// expired returns the outcome of m at the expiry of its batch.
+// expired returns the outcome that m gets when its batch expires: Expired if m was dispatched, else Aborted.
 func (m *message) expired() Outcome {
 	if m.stage == dispatched {
 		return Outcome{Status: statusExpired, Code: codeExpired, Lost: m.outcome.Lost}
@@ -72,8 +73,8 @@ func (m *message) expired() Outcome {
 	return Outcome{Status: statusAborted, Code: codeInternalExpiry, Lost: m.outcome.Lost}
 }
 
-// changeAt returns the time when message i of batch b reaches stage st: one Config.Pace after the stage before,
-// varied by ±50 % unless Calm is set.
+// changeAt returns when message i of b reaches stage st. Each stage takes Config.Pace, or without Calm 50 to 150 % of
+// it.
 func (s *Store) changeAt(b *batch, i int, st stage) time.Time {
 	at := b.starts
 	for step := dispatched; step <= st; step++ {
@@ -86,7 +87,7 @@ func (s *Store) changeAt(b *batch, i int, st stage) time.Time {
 	return at
 }
 
-// advance moves message i of batch b to stage st. It does nothing if the message is already final.
+// advance moves message i of b to stage st and schedules what follows. It does nothing if the message is final.
 func (s *Store) advance(b *batch, i int, st stage, at time.Time) {
 	m := &b.recipients[i]
 	switch {
@@ -100,8 +101,8 @@ func (s *Store) advance(b *batch, i int, st stage, at time.Time) {
 	}
 }
 
-// reportDispatched calls back the Dispatched status of message i of b if the batch's report kind includes it. The
-// anomaly overtaken delays it until after the final status; skipped omits it.
+// reportDispatched schedules the callback that message i of b is Dispatched, if b wants such callbacks. The anomaly
+// "overtaken" delays the callback until after the final status; the anomaly "skipped" omits it.
 func (s *Store) reportDispatched(b *batch, i int, at time.Time) {
 	overtaken := s.isOvertaken(b, i)
 	if b.kind != xms.ReportPerRecipient || !overtaken && s.occurs(skipped, b, i, dispatched) {
@@ -119,7 +120,7 @@ func (s *Store) isOvertaken(b *batch, i int) bool {
 		s.occurs(overtaken, b, i, dispatched)
 }
 
-// finish gives message i of b its final status at the given time and schedules the callbacks that follow from it.
+// finish gives message i of b its final status and schedules its callback, after the last message also that of b.
 func (s *Store) finish(b *batch, i int, at time.Time) {
 	m := &b.recipients[i]
 	m.stage, m.at = final, xms.Stamp(at).Time
@@ -137,7 +138,7 @@ func (s *Store) finish(b *batch, i int, at time.Time) {
 	}
 }
 
-// finishBatch schedules the one callback of a summary or full batch after its last message has become final.
+// finishBatch schedules the one callback of a batch with a summary or full report. All messages of b must be final.
 func (s *Store) finishBatch(b *batch, at time.Time) {
 	if b.kind != xms.ReportSummary && b.kind != xms.ReportFull {
 		return

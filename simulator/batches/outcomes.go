@@ -7,7 +7,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// Outcome is the planned outcome of a message.
+// Outcome is the planned end of a message: its final status and code, and whether its callbacks are lost.
 type Outcome struct {
 	// Status is the final status; empty means Delivered. Any text is permitted, so that tests can use statuses that
 	// Sinch may add later.
@@ -34,8 +34,7 @@ const (
 	codeExpired        = 159 // the SMSC could not deliver in time: the phone was not reached
 )
 
-// undeliveredOutcomes are the outcomes of messages that are not delivered. Failed with code 0 was seen in a real
-// report.
+// undeliveredOutcomes lists outcomes of messages that are not delivered. Failed with code 0 was seen in a real report.
 var undeliveredOutcomes = []Outcome{
 	{Status: "Failed", Code: 153},
 	{Status: "Expired", Code: 159},
@@ -52,8 +51,8 @@ var undeliveredOutcomes = []Outcome{
 	{Status: statusAborted, Code: 408},
 }
 
-// SetOutcome plans the outcome of messages that are sent to the phone number from now on, in every plan. It returns an
-// error for an invalid number, for a negative code, and for Queued and Dispatched, which are not final.
+// SetOutcome plans the outcome of every message that is dispatched to the phone number from now on, in every plan. It
+// returns an error if the number is invalid, o.Code is negative, or o.Status is not final (Queued or Dispatched).
 func (s *Store) SetOutcome(number string, o Outcome) error {
 	key, ok := xms.Digits(number)
 	if !ok {
@@ -74,8 +73,8 @@ func (s *Store) SetOutcome(number string, o Outcome) error {
 	return nil
 }
 
-// plannedOutcome decides the outcome of recipient i of b. A message that cannot be sent is Aborted whatever SetOutcome
-// has planned.
+// plannedOutcome decides the outcome of recipient i of b: Aborted if the message cannot be sent, else the outcome from
+// SetOutcome, else one that the seed selects.
 func (s *Store) plannedOutcome(b *batch, i int) Outcome {
 	m := &b.recipients[i]
 	set, ok := s.outcomes[m.digits]
@@ -94,13 +93,13 @@ func (s *Store) plannedOutcome(b *batch, i int) Outcome {
 	return undeliveredOutcomes[n]
 }
 
-// reachesSMSC reports whether the message reaches the SMSC. If not, it is never Dispatched and its report has no
-// operator_status_at.
+// reachesSMSC reports whether a message with this outcome reaches the SMSC, the operator's message center. Otherwise it
+// is never Dispatched, and its report has no operator_status_at.
 func (o Outcome) reachesSMSC() bool {
 	return !strings.EqualFold(o.Status, statusAborted) && !strings.EqualFold(o.Status, statusCancelled)
 }
 
-// dispatches reports whether the message becomes Dispatched. A message that the SMSC refuses does not.
+// dispatches reports whether a message with this outcome is Dispatched before it is final. Rejected messages are not.
 func (o Outcome) dispatches() bool {
 	return o.reachesSMSC() && !strings.EqualFold(o.Status, "Rejected")
 }

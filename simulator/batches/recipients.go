@@ -4,18 +4,18 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// recipientList holds the messages of a batch: one for each number in to, named directly or through a group.
+// recipientList holds the messages of a batch: one for each number that the batch names, itself or through a group.
 type recipientList struct {
 	recipients []message
 	index      map[string]int32 // index into recipients, by digits
 	grouped    bool             // to contains a group
 }
 
-// expandRecipients returns the recipients of checked to entries, with the present members of groups. A group that no
-// longer exists has no members.
-func (p *Plan) expandRecipients(to []string) recipientList {
-	r := recipientList{index: make(map[string]int32, len(to))}
-	for _, entry := range to {
+// expandRecipients returns one message for each number in entries. An entry that is a group id stands for the present
+// members of the group; a deleted group has none. The entries must have been checked.
+func (p *Plan) expandRecipients(entries []string) recipientList {
+	r := recipientList{index: make(map[string]int32, len(entries))}
+	for _, entry := range entries {
 		if _, ok := xms.Digits(entry); ok {
 			r.add(entry)
 			continue
@@ -34,11 +34,11 @@ func (r *recipientList) add(number string) {
 	r.recipients = append(r.recipients, message{digits: number})
 }
 
-// copyFeedback copies the counts of applied feedback from before to the same numbers in r.
-func (r *recipientList) copyFeedback(before recipientList) {
+// copyFeedback copies the counts of applied feedback from the old list to the same numbers in r.
+func (r *recipientList) copyFeedback(old recipientList) {
 	for i := range r.recipients {
-		if was, ok := before.index[r.recipients[i].digits]; ok {
-			r.recipients[i].applied = before.recipients[was].applied
+		if was, ok := old.index[r.recipients[i].digits]; ok {
+			r.recipients[i].applied = old.recipients[was].applied
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// recipientReport is the report about one message. Its members are in the order of captured reports.
+// recipientReport is the JSON of a report on one message. Its members are in the order of captured reports.
 type recipientReport struct {
 	AppliedOriginator string        `json:"applied_originator,omitempty"`
 	At                xms.Timestamp `json:"at"`
@@ -25,7 +25,7 @@ type recipientReport struct {
 	Type              string        `json:"type"`
 }
 
-// batchReport is the report about a batch, a summary or a full one.
+// batchReport is the JSON of a report on a batch: counts of messages by status, in a full report also their numbers.
 type batchReport struct {
 	BatchID         string        `json:"batch_id"`
 	ClientReference *string       `json:"client_reference,omitempty"`
@@ -41,9 +41,9 @@ type statusCount struct {
 	Status     string   `json:"status"`
 }
 
-// summarize returns the present batch report of b. It covers the messages that filter matches and lists their numbers
-// if named. The total always counts all messages. Sinch defines no order of statuses: they are sorted by code, and
-// reversed for half of the batches unless Calm is set.
+// summarize returns the present report on b. It counts the messages that filter selects, by status and code, and lists
+// their phone numbers if named is true. The total always counts all messages. Sinch defines no order of statuses: they
+// are sorted by code, and reversed for half of the batches unless Calm is set.
 func (s *Store) summarize(b *batch, named bool, filter xms.Filter) batchReport {
 	r := batchReport{
 		BatchID: b.id, ClientReference: b.request.ClientReference, Statuses: []statusCount{},
@@ -81,7 +81,7 @@ func (s *Store) summarize(b *batch, named bool, filter xms.Filter) batchReport {
 	return r
 }
 
-// reportedNumber returns the number of message i as reports on its final status write it: some have a plus sign.
+// reportedNumber returns the phone number of message i as reports on its final status write it: some have a plus sign.
 func (s *Store) reportedNumber(b *batch, i int) string {
 	if s.occurs(plus, b, i, final) {
 		return "+" + b.recipients[i].digits
@@ -89,7 +89,7 @@ func (s *Store) reportedNumber(b *batch, i int) string {
 	return b.recipients[i].digits
 }
 
-// currentReport returns the present recipient report on message i of b.
+// currentReport returns the report on message i of b with its present status.
 func (s *Store) currentReport(b *batch, i int) recipientReport {
 	m := &b.recipients[i]
 	r := s.baseReport(b, i, m.stage)
@@ -100,7 +100,7 @@ func (s *Store) currentReport(b *batch, i int) recipientReport {
 	return r
 }
 
-// baseReport returns the recipient report on stage st of message i of b without its times.
+// baseReport returns the report on message i of b as it is at stage st, but without times.
 func (s *Store) baseReport(b *batch, i int, st stage) recipientReport {
 	m := &b.recipients[i]
 	status, code := m.statusAt(st)
@@ -110,7 +110,8 @@ func (s *Store) baseReport(b *batch, i int, st stage) recipientReport {
 	}
 }
 
-// originator returns the sender of message i of b if it was chosen from the plan's pool, else "".
+// originator returns the sender of message i that the seed selected from the plan's pool. It returns "" if the batch
+// names a sender itself or is not dispatched yet.
 func (s *Store) originator(b *batch, i int) string {
 	if b.request.From != nil || b.waits {
 		return ""
@@ -119,7 +120,8 @@ func (s *Store) originator(b *batch, i int) string {
 	return pool[s.config.Random.Uint64("originator", b.subject(i, 0))%uint64(len(pool))]
 }
 
-// BatchReport returns the report of a batch: a summary, or a full report if the query says so.
+// BatchReport returns the report on a batch as a JSON-encodable value: a summary, or the full report with recipients if
+// the type in the query is full.
 func (p *Plan) BatchReport(id string, query url.Values, now time.Time) (any, error) {
 	filter, err := xms.ReadFilter(query)
 	if err != nil {
@@ -138,7 +140,8 @@ func (p *Plan) BatchReport(id string, query url.Values, now time.Time) (any, err
 	return p.store.summarize(b, kind == xms.ReportFull, filter), nil
 }
 
-// RecipientReport returns the report of one message of a batch. number may have any form that a request permits.
+// RecipientReport returns the report on one message of a batch as a JSON-encodable value, or an *xms.Error. number may
+// be written with a plus sign, spaces and dashes.
 func (p *Plan) RecipientReport(id, number string, now time.Time) (any, error) {
 	p.store.mu.Lock()
 	defer p.store.unlock()

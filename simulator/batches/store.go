@@ -13,11 +13,11 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/schedule"
 )
 
-// maxDue is the number of due status changes and dispatches that Run executes before it unlocks the mutex, so that API
-// calls are not blocked.
+// maxDue limits the status changes and dispatches that Run executes while it holds the mutex, so that API calls are not
+// blocked for long.
 const maxDue = 512
 
-// Config configures a Store. All fields are required, except where 0 or false has a meaning.
+// Config configures a Store. Feed, Sender, Pace and Speed are required.
 type Config struct {
 	Random    random.Source
 	Feed      *ledger.Feed
@@ -28,7 +28,7 @@ type Config struct {
 	Speed     float64           // factor by which the waits for send_at and expire_at are shortened
 }
 
-// Store holds all batches. All methods are safe for concurrent use.
+// Store holds the batches of all plans and changes their messages. All methods are safe for concurrent use.
 type Store struct {
 	config Config
 
@@ -43,7 +43,7 @@ type Store struct {
 	unsettled  int // pending status changes and dispatches
 }
 
-// work is scheduled work: a status change of a message if dispatchVersion is 0, else the dispatch of a batch.
+// work is an element of the schedule: the dispatch of a batch if dispatchVersion is set, else a change of status.
 type work struct {
 	batch           *batch
 	recipient       int32 // index in the batch
@@ -53,7 +53,7 @@ type work struct {
 
 type batchKey struct{ plan, id string }
 
-// PlanConfig describes a service plan to a Store.
+// PlanConfig describes a service plan to NewPlan.
 type PlanConfig struct {
 	ID            string
 	Originators   []string // senders for batches without from; numbers as digits
@@ -62,8 +62,8 @@ type PlanConfig struct {
 	Account       *callbacks.Account
 }
 
-// Plan answers the API operations on the batches of one service plan. Each method takes the parsed parts of a request
-// and returns the JSON-encodable answer, or an *xms.Error.
+// Plan answers the API operations on the batches of one service plan. Most methods return the answer as a
+// JSON-encodable value, or an *xms.Error.
 type Plan struct {
 	PlanConfig
 	store *Store
@@ -74,29 +74,28 @@ type Plan struct {
 	lastFeedback uint64                  // ordinal of the last batch that had feedback enabled
 }
 
-// New returns an empty Store.
+// New returns a Store without batches. It changes statuses only while Run runs.
 func New(c Config) *Store {
 	return &Store{
 		config: c, batchByID: map[batchKey]*batch{}, outcomes: map[string]Outcome{}, schedule: schedule.NewQueue[work](),
 	}
 }
 
-// NewPlan adds a plan without batches.
+// NewPlan adds a service plan that has no batches yet.
 func (s *Store) NewPlan(c PlanConfig) *Plan {
 	return &Plan{PlanConfig: c, store: s, callCounts: map[fault.Operation]int{}}
 }
 
-// unlock unlocks mu and then flushes the feed, so that observers may call the simulator.
+// unlock unlocks s.mu and only then calls the feed's observers, because they may call methods of the simulator.
 func (s *Store) unlock() {
 	s.mu.Unlock()
 	s.config.Feed.Flush()
 }
 
-// Run dispatches batches and changes statuses until ctx ends. Run may be called again and then continues with the
-// pending work.
+// Run dispatches batches and changes statuses until ctx ends. A later Run continues with the pending work.
 func (s *Store) Run(ctx context.Context) { schedule.Run(ctx, s.schedule, s.runDue) }
 
-// runDue executes due work and returns the time until more work is due.
+// runDue executes up to maxDue dispatches and status changes that are due and returns the time until the next is due.
 func (s *Store) runDue(now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.unlock()
@@ -114,7 +113,7 @@ func (s *Store) runDue(now time.Time) time.Duration {
 	return s.schedule.Wait(now)
 }
 
-// Counts counts batches, recipients and callbacks at one moment.
+// Counts holds the numbers of batches, recipients and callbacks at one moment.
 type Counts struct {
 	Batches    int
 	Recipients int
@@ -122,7 +121,7 @@ type Counts struct {
 	Settled    bool // every message is final, every callback has its result, and no callback will be repeated
 }
 
-// Counts returns the present counts.
+// Counts returns the present numbers of batches, recipients and callbacks.
 func (s *Store) Counts() Counts {
 	s.mu.Lock()
 	defer s.unlock()
@@ -133,7 +132,7 @@ func (s *Store) Counts() Counts {
 	}
 }
 
-// Ledger returns copies of all batches, in the order of sending, and of all callbacks, by ordinal, at one moment.
+// Ledger returns copies of all batches (in the order of sending) and of all callbacks (by ordinal) at one moment.
 func (s *Store) Ledger() ([]ledger.Batch, []ledger.Callback) {
 	s.mu.Lock()
 	defer s.unlock()

@@ -4,7 +4,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// renderMessages renders the text of each message of b, if its parts, encoding or missing parameters are needed.
+// renderMessages sets in each message of b what follows from its text: parts, encoding and missing parameters.
 func (s *Store) renderMessages(b *batch) {
 	template, maxParts := b.request.Template(), b.request.MaxParts
 	if template.SameForAll() && maxParts == nil && !b.plan.SmartEncoding {

@@ -8,7 +8,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// group is a list of numbers. A batch can be sent to its id.
+// group is a list of phone numbers with an id. A batch can be sent to that id instead of to each number.
 type group struct {
 	id         string
 	name       *string
@@ -19,7 +19,7 @@ type group struct {
 	modified   time.Time
 }
 
-// add appends the numbers that are not members yet.
+// add appends the digits of each number that is not a member yet.
 func (g *group) add(numbers []string) {
 	known := make(map[string]bool, len(g.members)+len(numbers))
 	for _, number := range g.members {
@@ -33,7 +33,6 @@ func (g *group) add(numbers []string) {
 	}
 }
 
-// remove removes numbers from the members.
 func (g *group) remove(numbers []string) {
 	removed := make(map[string]bool, len(numbers))
 	for _, written := range numbers {

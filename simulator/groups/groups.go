@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// Groups holds the groups of one plan. All methods are safe for concurrent use.
+// Groups holds the recipient groups of one service plan. All methods are safe for concurrent use.
 type Groups struct {
 	newID func(ordinal int, created time.Time) string
 
@@ -20,8 +20,8 @@ type Groups struct {
 	created int // number of groups that Create has created
 }
 
-// New returns the groups of a plan. initial maps the ids of the groups that exist at the start to the numbers of their
-// members. newID returns the id of each later group; ordinal counts those groups from 1.
+// New returns the groups of a plan. initial maps the id of each group that exists at the start to its members' numbers.
+// Create calls newID for the id of each later group; ordinal counts those groups from 1.
 func New(initial map[string][]string, newID func(ordinal int, created time.Time) string) *Groups {
 	gs := &Groups{newID: newID, byID: map[string]*group{}}
 	now := xms.Stamp(time.Now()).Time
@@ -40,15 +40,15 @@ func (gs *Groups) Exists(id string) bool {
 	return gs.byID[id] != nil
 }
 
-// Visit calls yield with the digits of each member of a group and of its child groups; a number may come several
-// times. A group that does not exist has no members. yield must not call methods of gs.
+// Visit calls yield with the digits of each member of a group and, recursively, of its child groups. A number may come
+// several times. An unknown group has no members. yield must not call methods of gs, which Visit locks.
 func (gs *Groups) Visit(id string, yield func(number string)) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
 	gs.visit(id, map[string]bool{}, yield)
 }
 
-// visit skips the groups in visited and adds the visited groups to the set. The caller holds mu.
+// visit is Visit without locking. It skips the groups in visited and adds each group that it visits to visited.
 func (gs *Groups) visit(id string, visited map[string]bool, yield func(number string)) {
 	g := gs.byID[id]
 	if g == nil || visited[id] {
@@ -63,7 +63,7 @@ func (gs *Groups) visit(id string, visited map[string]bool, yield func(number st
 	}
 }
 
-// find returns a group, or a 404. The caller holds mu.
+// find returns the group with the given id, or an *xms.Error with status 404. The caller holds gs.mu.
 func (gs *Groups) find(id string) (*group, error) {
 	if g := gs.byID[id]; g != nil {
 		return g, nil
@@ -71,13 +71,12 @@ func (gs *Groups) find(id string) (*group, error) {
 	return nil, xms.WithoutBody(http.StatusNotFound)
 }
 
-// insert adds g. The caller holds mu.
 func (gs *Groups) insert(g *group) {
 	gs.ordered = append(gs.ordered, g)
 	gs.byID[g.id] = g
 }
 
-// findByName returns the group with the given name, or nil. The caller holds mu.
+// findByName returns the group with the given name, or nil. The caller holds gs.mu.
 func (gs *Groups) findByName(name string) *group {
 	for _, g := range gs.ordered {
 		if g.name != nil && *g.name == name {

@@ -8,7 +8,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// Create creates a group from the body of a request. It returns the group as JSON-encodable value, or an *xms.Error.
+// Create creates a group from a request body and returns it as a JSON-encodable value. It returns an *xms.Error if the
+// body is invalid, the name is in use or a child group does not exist.
 func (gs *Groups) Create(body []byte) (any, error) {
 	spec, err := readSpec(body)
 	if err != nil {
@@ -27,8 +28,8 @@ func (gs *Groups) Create(body []byte) (any, error) {
 	return g.view(), nil
 }
 
-// Replace replaces everything of a group but its id and created_at. It returns the group as JSON-encodable value, or an
-// *xms.Error.
+// Replace sets all properties of a group from a request body, except id and created_at. It returns the group as a
+// JSON-encodable value, or an *xms.Error.
 func (gs *Groups) Replace(id string, body []byte) (any, error) {
 	spec, err := readSpec(body)
 	if err != nil {
@@ -46,8 +47,8 @@ func (gs *Groups) Replace(id string, body []byte) (any, error) {
 	return g.view(), nil
 }
 
-// apply sets g from a checked spec. It returns an *xms.Error if the name is in use or a child group does not exist. The
-// caller holds mu.
+// apply sets the properties of g from a checked request body. It returns an *xms.Error if the name is in use or a child
+// group does not exist. The caller holds gs.mu.
 func (gs *Groups) apply(g *group, s spec, now time.Time) error {
 	if err := gs.checkName(g, s.Name); err != nil {
 		return err
@@ -64,7 +65,7 @@ func (gs *Groups) apply(g *group, s spec, now time.Time) error {
 	return nil
 }
 
-// checkName returns an *xms.Error if another group than g has the name. The caller holds mu.
+// checkName returns an *xms.Error if a group other than g has this name. The caller holds gs.mu.
 func (gs *Groups) checkName(g *group, name *string) error {
 	if name == nil {
 		return nil
@@ -75,8 +76,8 @@ func (gs *Groups) checkName(g *group, name *string) error {
 	return nil
 }
 
-// Update changes the properties of a group that the request names. It adds members before it removes members. It
-// returns the group as JSON-encodable value, or an *xms.Error.
+// Update changes the properties of a group that the request body contains. It adds members before it removes others. It
+// returns the group as a JSON-encodable value, or an *xms.Error.
 func (gs *Groups) Update(id string, body []byte) (any, error) {
 	change, err := readChange(body)
 	if err != nil {
@@ -95,7 +96,7 @@ func (gs *Groups) Update(id string, body []byte) (any, error) {
 	return g.view(), nil
 }
 
-// change applies a checked change to g. On error g is unchanged. The caller holds mu.
+// change applies a checked request body to g. If it returns an error, g is unchanged. The caller holds gs.mu.
 func (gs *Groups) change(g *group, c change) error {
 	name, _ := c.name() // already checked
 	if err := gs.checkName(g, name); err != nil {
@@ -124,7 +125,7 @@ func (gs *Groups) change(g *group, c change) error {
 	return nil
 }
 
-// Delete deletes a group. It returns no value, or an *xms.Error.
+// Delete deletes a group. The first result is always nil. The error is an *xms.Error if the group is unknown.
 func (gs *Groups) Delete(id string) (any, error) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
@@ -137,7 +138,7 @@ func (gs *Groups) Delete(id string) (any, error) {
 	return nil, nil
 }
 
-// Get returns a group as JSON-encodable value, or an *xms.Error.
+// Get returns the group with the given id as a JSON-encodable value, or an *xms.Error if it is unknown.
 func (gs *Groups) Get(id string) (any, error) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
@@ -148,7 +149,7 @@ func (gs *Groups) Get(id string) (any, error) {
 	return g.view(), nil
 }
 
-// Members returns the digits of the members of a group, without the members of its child groups, or an *xms.Error.
+// Members returns the digits of a group's own members, without child groups, or an *xms.Error if it is unknown.
 func (gs *Groups) Members(id string) (any, error) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
@@ -159,7 +160,7 @@ func (gs *Groups) Members(id string) (any, error) {
 	return append([]string{}, g.members...), nil
 }
 
-// page is one page of groups. Count is the total over all pages; Size is the number of groups in this page.
+// page is one page of the JSON list of groups. Count is the number of groups on all pages, Size on this page.
 type page struct {
 	Count  int    `json:"count"`
 	Page   int    `json:"page"`
@@ -167,7 +168,7 @@ type page struct {
 	Groups []view `json:"groups"`
 }
 
-// List returns the page of groups that a query selects, in the order of creation, or an *xms.Error.
+// List returns the page of groups that query selects, in the order of creation, or an *xms.Error if query is invalid.
 func (gs *Groups) List(query url.Values) (any, error) {
 	p, err := xms.ReadPageNumber(query)
 	if err != nil {

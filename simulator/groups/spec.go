@@ -14,7 +14,7 @@ const (
 	maxChildGroups = 10
 )
 
-// readSpec parses and checks the body of a request that creates or replaces a group.
+// readSpec parses and checks the body of a request that creates or replaces a group. The error is an *xms.Error.
 func readSpec(body []byte) (spec, error) {
 	var s spec
 	if err := xms.Decode(body, &s); err != nil {
@@ -23,7 +23,7 @@ func readSpec(body []byte) (spec, error) {
 	return s, s.check()
 }
 
-// readChange parses and checks the body of a request that updates a group.
+// readChange parses and checks the body of a request that updates a group. The error is an *xms.Error.
 func readChange(body []byte) (change, error) {
 	var c change
 	if err := xms.Decode(body, &c); err != nil {
@@ -80,7 +80,7 @@ func (c change) check() error {
 	return err
 }
 
-// name returns the new name of the group. It returns nil if the change removes the name or does not contain it.
+// name returns the new name of the group, or nil if the request removes the name or leaves it as it is.
 func (c change) name() (name *string, err error) {
 	if c.Name != nil {
 		err = xms.Decode(c.Name, &name)
@@ -107,7 +107,8 @@ func checkMembers(member string, numbers []string) error {
 	return nil
 }
 
-// readAutoUpdate returns raw if it is a JSON object, nil if it is null or empty, and an *xms.Error for anything else.
+// readAutoUpdate returns the auto_update member of a request if it is a JSON object, and nil if it is null or missing.
+// Anything else is an *xms.Error.
 func readAutoUpdate(raw json.RawMessage) (json.RawMessage, error) {
 	switch {
 	case len(raw) == 0 || string(raw) == "null":
