@@ -16,10 +16,10 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// maxBody is the size limit of a request body in bytes. A thousand recipients with their own parameters fit.
+// maxBody limits the body of an API request, in bytes. A batch of 1000 recipients with parameters of their own fits.
 const maxBody = 4 << 20
 
-// api serves the API. It has no state of its own.
+// api answers the calls of the simulated Sinch API. Its fields point to the state of a Simulator.
 type api struct {
 	plans   map[string]*plan
 	faults  *fault.Set
@@ -28,7 +28,7 @@ type api struct {
 	logger  *slog.Logger
 }
 
-// call is one API call while it is handled.
+// call is a request to the API, with what the simulator has read from it so far.
 type call struct {
 	*http.Request
 	operation fault.Operation
@@ -40,7 +40,7 @@ type call struct {
 
 func (c *call) batchID() string { return c.PathValue("batch") }
 
-// handler returns the handler of all routes. net/http answers an unknown path with 404 and a wrong method with 405.
+// handler returns the handler of all API routes. net/http answers an unknown path with 404 and a wrong method with 405.
 func (a *api) handler() http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range routes() {
@@ -51,7 +51,8 @@ func (a *api) handler() http.Handler {
 	return mux
 }
 
-// serve handles one call. The call is in the history before its answer is sent.
+// serve answers one call: it checks the request, applies a matching fault, and calls the handle function of the route.
+// It records the call before it writes the answer.
 func (a *api) serve(w http.ResponseWriter, r route, c *call) {
 	if err := admit(w, c, a.plans[c.PathValue("plan")]); err != nil {
 		a.answer(w, c, reply{err: err}, fault.Hit{})
@@ -77,8 +78,8 @@ func (a *api) serve(w http.ResponseWriter, r route, c *call) {
 	}
 }
 
-// admit checks that the plan exists, checks the token, reads the body and applies the plan's request rate. p is nil if
-// the plan does not exist.
+// admit checks the plan and the token, reads the body and applies the plan's request rate. It returns an *xms.Error if
+// the call is refused. p is nil if the plan in the path does not exist.
 func admit(w http.ResponseWriter, c *call, p *plan) error {
 	c.plan = p
 	if p == nil {
@@ -100,7 +101,8 @@ func admit(w http.ResponseWriter, c *call, p *plan) error {
 	return nil
 }
 
-// read reads the body into c and, for a feedback call, parses its recipients.
+// read reads the request body into c.body and, for a feedback call, sets c.feedback. It returns an *xms.Error if the
+// content type is not JSON or the body is too long.
 func (c *call) read(w http.ResponseWriter) error {
 	if kind, _, err := mime.ParseMediaType(c.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return xms.WithoutBody(http.StatusUnsupportedMediaType)
@@ -118,7 +120,8 @@ func (c *call) read(w http.ResponseWriter) error {
 	return nil
 }
 
-// faultFor returns the fault that hits c: the oldest matching one from SetFault, else an anomaly.
+// faultFor returns the fault to inject into call c: the oldest matching fault from SetFault, else one that
+// Anomalies.Upstream causes. The zero Hit means no fault.
 func (a *api) faultFor(c *call) fault.Hit {
 	hit, ok := a.faults.Find(fault.Call{Plan: c.plan.ID, Operation: c.operation, BatchID: c.batchID()})
 	if !ok {
@@ -127,14 +130,14 @@ func (a *api) faultFor(c *call) fault.Hit {
 	return hit
 }
 
-// reply is the answer to a call: err if it is set, else status and body, which may be nil.
+// reply is an answer before it is written: err if it is set, else status and the JSON of body, which may be nil.
 type reply struct {
 	status int
 	body   any
 	err    error
 }
 
-// answer records the call and writes its answer.
+// answer records call c and then writes the reply. The fault in hit can add a Retry-After header and a body.
 func (a *api) answer(w http.ResponseWriter, c *call, given reply, hit fault.Hit) {
 	var refused *xms.Error
 	if errors.As(given.err, &refused) {
@@ -160,14 +163,15 @@ func (a *api) answer(w http.ResponseWriter, c *call, given reply, hit fault.Hit)
 	_, _ = w.Write(xms.Encode(given.body)) // fails only if the customer has disconnected
 }
 
-// closeUnanswered records the call and closes the connection without an answer. A hanging fault delays the close.
+// closeUnanswered records call c and closes its connection without an answer. If the fault in hit is a hang, the
+// connection stays open until the hang ends.
 func (a *api) closeUnanswered(w http.ResponseWriter, c *call, hit fault.Hit) {
 	a.record(c, 0, hit.Kind)
 	hit.Hang(c.Context())
 	closeConnection(w)
 }
 
-// closeConnection closes the connection without an answer, on TCP with a reset.
+// closeConnection closes the client's connection without an answer. On TCP the client sees a reset.
 func closeConnection(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -179,8 +183,8 @@ func closeConnection(w http.ResponseWriter) {
 	_ = conn.Close()
 }
 
-// record adds a call to the history, the feed and the log. status is 0 if the call is never answered; kind is empty if
-// no fault hit the call.
+// record adds call c to the history, the feed of observers and the debug log. A status of 0 means that the call gets no
+// answer, an empty kind that no fault hit it.
 func (a *api) record(c *call, status int, kind fault.Kind) {
 	made := ledger.Call{
 		At: c.started.UTC(), Method: c.Method, Path: c.URL.EscapedPath(), Plan: c.PathValue("plan"),

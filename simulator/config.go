@@ -14,7 +14,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// Config lists the service plans of a Simulator and sets its anomalies, speed and limits. Only Plans is required.
+// Config configures a Simulator: service plans (customer accounts), anomalies, speed, limits. Only Plans is required.
 type Config struct {
 	// Plans are the service plans that exist: at least one.
 	Plans []Plan
@@ -53,13 +53,13 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Anomalies sets how often each anomaly occurs.
+// Anomalies sets how often each irregularity of a real network occurs, such as a repeated or late callback.
 type Anomalies = batches.Anomalies
 
-// Outcome is the planned outcome of a message.
+// Outcome is the planned end of a message: its final status and code, and whether its callbacks are lost.
 type Outcome = batches.Outcome
 
-// Plan is one service plan as the customer has configured it at Sinch.
+// Plan is a service plan (a customer account at Sinch): its id, token, callback settings, groups and senders.
 type Plan struct {
 	ID    string
 	Token string
@@ -80,10 +80,10 @@ type Plan struct {
 	SmartEncoding bool
 }
 
-// String returns the plan's id without its token and secret.
+// String returns the plan's id. It omits the token and the secret.
 func (p Plan) String() string { return "plan " + p.ID }
 
-// LogValue returns the plan's id without its token and secret.
+// LogValue returns the plan's id, so that logs contain neither the token nor the secret.
 func (p Plan) LogValue() slog.Value { return slog.StringValue(p.ID) }
 
 const (
@@ -95,7 +95,7 @@ const (
 	maxRequestsPerSecond = 1_000_000
 )
 
-// resolve validates c and returns it with defaults filled in and waiting times divided by Speed.
+// resolve validates c and returns a copy with defaults set and RetryUnit, Pace and Anomalies.LateBy divided by Speed.
 func (c Config) resolve() (Config, error) {
 	if len(c.Plans) == 0 {
 		return c, errors.New("plans: at least one plan is required")

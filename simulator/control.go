@@ -7,11 +7,11 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// maxControl is the size limit of a control request body in bytes.
+// maxControl limits the body of a request to a route under /control/, in bytes.
 const maxControl = 1 << 20
 
-// Control returns the handler for inspecting and controlling the simulator; the package documentation lists its
-// routes. It does not check credentials, so serve it only on a loopback address.
+// Control returns the handler of the routes under /control/ that inspect and control the simulator. The package
+// documentation lists them. The handler does not check credentials, so serve it only on a loopback address.
 func (s *Simulator) Control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /control/ledger",
@@ -36,14 +36,14 @@ func (s *Simulator) Control() http.Handler {
 	return mux
 }
 
-// numberedOutcome is the JSON form of a planned outcome on the control listener.
+// numberedOutcome is the body of POST /control/outcomes: a phone number and the outcome of later messages to it.
 type numberedOutcome struct {
 	Number string `json:"number"`
 	Outcome
 }
 
-// controlHandler decodes a T strictly and calls do. It answers 202 with the result of do, 204 if that is nil, or 400
-// with the error's text.
+// controlHandler returns the handler of a control route whose JSON body is a T. It calls do with the body and answers
+// 202 with the result, 204 if the result is nil, or 400 with the text of an error.
 func controlHandler[T any](do func(T) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var read T

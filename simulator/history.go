@@ -6,11 +6,10 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/ledger"
 )
 
-// maxCalls is the number of calls that a history keeps.
+// maxCalls is how many API calls a history keeps. Each further call replaces the oldest.
 const maxCalls = 4096
 
-// history records the API calls: the last maxCalls calls, and all feedback calls. All methods are safe for concurrent
-// use.
+// history records the last maxCalls API calls and all delivery feedback calls. All methods are safe for concurrent use.
 type history struct {
 	mu       sync.Mutex // guards the fields below
 	calls    []ledger.Call
@@ -18,7 +17,7 @@ type history struct {
 	feedback []ledger.FeedbackCall
 }
 
-// add records a call, and f if the call is feedback. It sets the ordinals of both.
+// add records API call c, and also f if c is delivery feedback; otherwise f is nil. It sets the ordinals of c and f.
 func (h *history) add(c ledger.Call, f *ledger.FeedbackCall) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -35,7 +34,7 @@ func (h *history) add(c ledger.Call, f *ledger.FeedbackCall) {
 	}
 }
 
-// allCalls returns the kept calls, oldest first. The result is never nil.
+// allCalls returns a copy of the last maxCalls calls, oldest first. The result is never nil.
 func (h *history) allCalls() []ledger.Call {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -46,7 +45,7 @@ func (h *history) allCalls() []ledger.Call {
 	return append(append([]ledger.Call{}, h.calls[oldest:]...), h.calls[:oldest]...)
 }
 
-// allFeedback returns the feedback calls, oldest first. The result is never nil.
+// allFeedback returns a copy of the delivery feedback calls, oldest first. The result is never nil.
 func (h *history) allFeedback() []ledger.FeedbackCall {
 	h.mu.Lock()
 	defer h.mu.Unlock()

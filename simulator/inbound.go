@@ -11,7 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// Inbound is an inbound message (MO): one sent from a phone to the plan.
+// Inbound is a message from a phone to the customer (MO). Its JSON form is the body of POST /control/inbound.
 type Inbound struct {
 	Plan            string          `json:"plan,omitempty"` // may be empty if there is only one plan
 	Type            string          `json:"type,omitempty"` // mo_text (the default), mo_binary or mo_media
@@ -24,7 +24,7 @@ type Inbound struct {
 	SentAt          *time.Time      `json:"sent_at,omitempty"`
 }
 
-// inbound is the body of the callback for an Inbound.
+// inbound is the JSON body of the callback about an inbound message, as Sinch sends it.
 type inbound struct {
 	Body            json.RawMessage `json:"body"`
 	ClientReference string          `json:"client_reference,omitempty"`
@@ -38,8 +38,8 @@ type inbound struct {
 	UDH             string          `json:"udh,omitempty"`
 }
 
-// Receive schedules the callback of an inbound message to its plan's default URL and returns the message's id. It
-// returns an error if m is invalid, the plan does not exist or the plan has no callback URL.
+// Receive simulates an inbound message: it schedules the callback to the plan's default URL and returns the message's
+// id. It returns an error if m is invalid, the plan does not exist or the plan has no callback URL.
 func (s *Simulator) Receive(m Inbound) (string, error) {
 	if m.Type == "" {
 		m.Type = "mo_text"
@@ -73,7 +73,7 @@ func (s *Simulator) Receive(m Inbound) (string, error) {
 	return in.ID, nil
 }
 
-// inboundCallback implements callbacks.Message.
+// inboundCallback is the callback about one inbound message. It implements callbacks.Message.
 type inboundCallback struct {
 	plan, id, from, kind string
 	body                 []byte
@@ -93,7 +93,7 @@ func (c inboundCallback) Subject(turn int) random.Subject {
 
 func (c inboundCallback) SentAgain() bool { return false }
 
-// check validates m and returns the digits of the sender.
+// check validates m and returns the digits of m.From.
 func (m Inbound) check() (string, error) {
 	var text string
 	isText := json.Unmarshal(m.Body, &text) == nil && string(m.Body) != "null"

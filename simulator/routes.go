@@ -7,8 +7,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// route is one API operation. handle returns the value that is written as JSON with the success status (nil: no
-// body), or an *xms.Error.
+// route is one route of the API. handle returns the value to write as JSON with the HTTP status success, or an
+// *xms.Error. A nil value means an answer without a body.
 type route struct {
 	pattern   string
 	operation fault.Operation
@@ -83,7 +83,7 @@ func routes() []route {
 	}
 }
 
-// applyFeedback applies a feedback call and completes its record in c.
+// applyFeedback handles a delivery feedback call: it applies the feedback to the batch and completes c.feedback.
 func applyFeedback(c *call) (any, error) {
 	recipients, err := xms.ReadFeedback(c.body)
 	if err != nil {

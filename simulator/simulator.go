@@ -21,10 +21,10 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// ErrRunning is returned by Run if Run is already running.
+// ErrRunning is returned by Run while another call of Run has not returned.
 var ErrRunning = errors.New("simulator: already running")
 
-// Simulator imitates Sinch's SMS REST API. API and Control serve calls as soon as New returns; statuses change and
+// Simulator imitates Sinch's SMS REST API. The handlers from API and Control work at once, but statuses change and
 // callbacks are sent only while Run runs. All methods are safe for concurrent use.
 type Simulator struct {
 	config  Config
@@ -41,7 +41,7 @@ type Simulator struct {
 	sender  *callbacks.Sender
 }
 
-// plan is a service plan.
+// plan is a service plan together with its batches, groups, callback account and request limiter.
 type plan struct {
 	Plan
 	batches  *batches.Plan
@@ -51,7 +51,7 @@ type plan struct {
 	inbounds atomic.Int64  // number of inbound messages
 }
 
-// New returns a Simulator with the plans in c, or an error that names the wrong field of c. It starts no goroutine.
+// New returns a Simulator with the plans in c. If c is invalid, the error names the field. New starts no goroutine.
 func New(c Config) (*Simulator, error) {
 	c, err := c.resolve()
 	if err != nil {
@@ -101,16 +101,16 @@ func (s *Simulator) newPlan(described Plan) *plan {
 	return p
 }
 
-// API returns the handler of all operations under /xms/v1/{plan}/. net/http answers an unknown path with 404 and a
-// wrong method with 405.
+// API returns the handler of Sinch's API under /xms/v1/{plan}/. net/http answers an unknown path with 404 and a wrong
+// method with 405.
 func (s *Simulator) API() http.Handler {
 	a := &api{plans: s.plans, faults: &s.faults, history: &s.history, feed: &s.feed, logger: s.config.Logger}
 	return a.handler()
 }
 
-// Run changes statuses and sends callbacks until ctx ends. It waits for its goroutines and returns nil. Run may be
-// called again and then continues with the pending work, including the attempts that the end of ctx interrupted. If Run
-// is already running, it returns ErrRunning.
+// Run changes statuses and sends callbacks until ctx ends, then waits for its goroutines and returns nil. A later Run
+// continues with the pending work and repeats the callback attempts that were interrupted. If another call of Run has
+// not returned yet, Run returns ErrRunning.
 func (s *Simulator) Run(ctx context.Context) error {
 	if !s.running.CompareAndSwap(false, true) {
 		return ErrRunning
@@ -126,13 +126,13 @@ func (s *Simulator) Run(ctx context.Context) error {
 	return nil
 }
 
-// Observe registers f to be called for each later entry of the ledger's feed. Several goroutines may call f at the same
-// time. The simulator waits for f, so f must return quickly; f may call methods of s.
+// Observe makes the simulator call f for everything that happens later, such as a callback attempt. The simulator waits
+// for f, so f must return quickly. Several goroutines may call f at the same time. f may call methods of s.
 func (s *Simulator) Observe(f func(ledger.Entry)) { s.feed.Subscribe(f) }
 
-// SetCallbackURL replaces the default callback URL of a plan. Waiting and retried callbacks then go to the new URL;
-// batches with their own callback_url are not affected. An empty url removes the default. It returns an error if the
-// plan does not exist or the URL is invalid.
+// SetCallbackURL replaces the default callback URL of a plan, also for callbacks that already wait or are retried.
+// Batches with their own callback_url are not affected. An empty url removes the default. SetCallbackURL returns an
+// error if the plan does not exist or the URL is invalid.
 func (s *Simulator) SetCallbackURL(planID, url string) error {
 	if url != "" && !xms.IsCallbackURL(url) {
 		return fmt.Errorf("simulator: plan %s: callback url %s", planID, xms.CallbackURLRule)
@@ -145,8 +145,8 @@ func (s *Simulator) SetCallbackURL(planID, url string) error {
 	return nil
 }
 
-// SetFault makes matching API calls fail from now on. If several faults match a call, only the oldest applies. It
-// returns an error if f is invalid or its plan does not exist.
+// SetFault makes API calls that match f fail from now on, in the way that f.Kind names. If several faults match a call,
+// only the oldest applies. SetFault returns an error if f is invalid or f.Plan does not exist.
 func (s *Simulator) SetFault(f fault.Fault) error {
 	if f.Plan != "" && s.plans[f.Plan] == nil {
 		return fmt.Errorf("simulator: fault: plan %q does not exist", f.Plan)
@@ -157,11 +157,11 @@ func (s *Simulator) SetFault(f fault.Fault) error {
 	return nil
 }
 
-// ClearFaults removes all faults added by SetFault. It closes the connections of calls that hang because of them.
+// ClearFaults removes all faults added by SetFault. It closes the connections of calls that such a fault lets hang.
 func (s *Simulator) ClearFaults() { s.faults.Clear() }
 
-// SetOutcome plans the outcome of messages that are sent to the phone number from now on, in every plan. It returns an
-// error for an invalid number, for a negative code, and for Queued and Dispatched, which are not final.
+// SetOutcome plans the outcome of every message that is dispatched to the phone number from now on, in every plan. It
+// returns an error if the number is invalid, o.Code is negative, or o.Status is not final (Queued or Dispatched).
 func (s *Simulator) SetOutcome(number string, o Outcome) error {
 	if err := s.batches.SetOutcome(number, o); err != nil {
 		return fmt.Errorf("simulator: %w", err)
@@ -169,11 +169,11 @@ func (s *Simulator) SetOutcome(number string, o Outcome) error {
 	return nil
 }
 
-// Settled reports whether all work is done: every recipient has its final status, every callback is acknowledged,
-// given up or lost, and none will be repeated.
+// Settled reports whether all work is done: every message has its final status, every callback is acknowledged, given
+// up or lost, and no callback will be repeated.
 func (s *Simulator) Settled() bool { return s.batches.Counts().Settled }
 
-// State holds counts of everything that the simulator has stored.
+// State holds counts of what the simulator has stored. Its JSON form is the answer to GET /control/state.
 type State struct {
 	Batches      int  `json:"batches"`
 	Recipients   int  `json:"recipients"`
@@ -188,7 +188,7 @@ type State struct {
 	Settled      bool `json:"settled"`
 }
 
-// State returns the present counts. Unlike Ledger it copies no batches or callbacks.
+// State returns the present counts. It is cheaper than Ledger, since it copies no batches or callbacks.
 func (s *Simulator) State() State {
 	n := s.batches.Counts()
 	c := n.Callbacks
@@ -199,12 +199,12 @@ func (s *Simulator) State() State {
 	}
 }
 
-// Ledger returns a copy of the present ledger.
+// Ledger returns a copy of the record of all batches, callbacks and delivery feedback calls so far.
 func (s *Simulator) Ledger() ledger.Ledger {
 	sent, calledBack := s.batches.Ledger()
 	return ledger.Ledger{Batches: sent, Callbacks: calledBack, Feedback: s.history.allFeedback()}
 }
 
-// Calls returns the last 4096 calls of the API in the order of their answers, oldest first. It includes refused
-// calls, but not calls to unknown paths or with a wrong method.
+// Calls returns the last 4096 API calls in the order of their answers, oldest first. Refused calls are included. Calls
+// to an unknown path or with a wrong method are not.
 func (s *Simulator) Calls() []ledger.Call { return s.history.allCalls() }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// AccountConfig is the callback configuration of one plan.
+// AccountConfig configures an Account: the default URL, the signing key and extra headers of a plan's callbacks.
 type AccountConfig struct {
 	ID     string // of the plan
 	URL    string // default callback URL; may be empty
@@ -13,7 +13,7 @@ type AccountConfig struct {
 	Header http.Header
 }
 
-// Account sends the callbacks of one plan. Sender.NewAccount creates an Account.
+// Account queues and sends the callbacks of one service plan. Sender.NewAccount creates an Account.
 type Account struct {
 	config AccountConfig
 	sender *Sender
@@ -25,7 +25,7 @@ type Account struct {
 	inFlight int
 }
 
-// target is a URL that receives callbacks of one account.
+// target is a URL that receives callbacks of one account, with a queue and a rate limit of its own.
 type target struct {
 	account   *Account
 	url       string
@@ -34,8 +34,8 @@ type target struct {
 	throttle  throttle
 }
 
-// SetURL replaces the default callback URL. Waiting and retried callbacks then go to the new URL; callbacks to a URL of
-// their own are not affected. An empty url removes the default.
+// SetURL replaces the default callback URL, also for callbacks that already wait or are retried. Callbacks of batches
+// with their own callback_url are not affected. An empty url removes the default.
 func (a *Account) SetURL(url string) {
 	a.sender.mu.Lock()
 	defer a.sender.mu.Unlock()
@@ -50,8 +50,8 @@ func (a *Account) HasURL() bool {
 	return a.home.url != ""
 }
 
-// target returns the target for a URL and creates it if necessary. For an empty url it returns the default target. The
-// caller holds the sender's mutex.
+// target returns the queue and rate limit for a URL and creates them if necessary. An empty url means the default URL.
+// The caller holds the sender's mutex.
 func (a *Account) target(url string) *target {
 	if url == "" {
 		return a.home
@@ -72,9 +72,9 @@ func (t *target) enqueue(c *callback) {
 	}
 }
 
-// next removes the callback that a sends next from its queue. It returns nil if nothing is due, if every target with
-// due callbacks is throttled, or if MaxInFlight callbacks are in flight. Targets take turns. The caller holds the
-// sender's mutex.
+// next removes the callback to send next from its queue and returns it. It returns nil if no callback is due, if the
+// rate limits permit none now, or if MaxInFlight callbacks are in flight. The URLs of the account take turns. The
+// caller holds the sender's mutex.
 func (a *Account) next(now time.Time) *callback {
 	for a.inFlight < a.sender.config.MaxInFlight && a.ready.len() > 0 {
 		t := a.ready.pop()
@@ -93,7 +93,7 @@ func (a *Account) next(now time.Time) *callback {
 	return nil
 }
 
-// queue is a first-in, first-out queue that reuses its memory once it has been emptied.
+// queue is a first-in, first-out queue that reuses its memory each time it becomes empty.
 type queue[T any] struct {
 	items   []T
 	removed int

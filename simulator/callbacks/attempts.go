@@ -13,17 +13,17 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// maxRetries is the number of retries of a callback. The last is sent 2^14 units after the first failure.
+// maxRetries is how often a callback is retried. The last retry is sent 2^14 retry units after the first failure.
 const maxRetries = 15
 
-// attempt is one attempt of a callback. The ledger keeps all attempts, so the struct is small.
+// attempt is the result of one HTTP request of a callback. The ledger keeps all attempts, so the struct is small.
 type attempt struct {
 	at      int64 // Unix milliseconds
 	status  int16 // HTTP status; 0 if there was no answer
 	failure failure
 }
 
-// failure is the reason why an attempt had no answer.
+// failure is why a callback attempt got no HTTP answer. The zero value means that there was an answer.
 type failure uint8
 
 const (
@@ -38,8 +38,8 @@ func (f failure) String() string {
 	return [...]string{"", "timeout", "connection error", "no callback url", "interrupted"}[f]
 }
 
-// work makes an attempt of c, then of the callbacks that its plan sends next. It returns when there are none or ctx
-// ends.
+// work runs in a goroutine of its own. It makes an attempt of c, then of each callback of the same account that may be
+// sent next. It returns when there is no such callback or ctx ends.
 func (s *Sender) work(ctx context.Context, c *callback) {
 	for c != nil {
 		now := time.Now()
@@ -52,7 +52,7 @@ func (s *Sender) work(ctx context.Context, c *callback) {
 	}
 }
 
-// post makes one attempt of callback c at url. It returns the HTTP status of the answer, or 0 and the failure.
+// post sends callback c to url once. It returns the HTTP status of the answer, or 0 and why there was no answer.
 func (s *Sender) post(ctx context.Context, c *callback, url, nonce string, now time.Time) (int16, failure) {
 	limited, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
@@ -84,8 +84,8 @@ func (s *Sender) post(ctx context.Context, c *callback, url, nonce string, now t
 	}
 }
 
-// finishAttempt records an attempt of c, acknowledges, retries or gives up c, and returns the callback that the
-// worker sends next, or nil.
+// finishAttempt records an attempt of c, and acknowledges c, schedules a retry or gives c up. It returns the next
+// callback that the same goroutine sends, or nil.
 func (s *Sender) finishAttempt(ctx context.Context, c *callback, made attempt) *callback {
 	now := time.Now()
 	defer s.config.Feed.Flush()
@@ -115,7 +115,7 @@ func (s *Sender) finishAttempt(ctx context.Context, c *callback, made attempt) *
 	return account.next(now)
 }
 
-// acknowledge ends callback c. After the first acknowledgement, the anomaly repeated may send c once more.
+// acknowledge records that c was answered 2xx. The first time, the anomaly "repeated" may cause c to be sent again.
 func (s *Sender) acknowledge(c *callback, now time.Time) {
 	first := c.result == ledger.Pending
 	if first {
@@ -131,8 +131,8 @@ func (s *Sender) acknowledge(c *callback, now time.Time) {
 	s.counts.Unsettled--
 }
 
-// retry schedules the next attempt of callback c: 1, 2, 4 … times Config.RetryUnit after the first
-// failure. After maxRetries retries it gives c up.
+// retry schedules the next attempt of c: 1, 2, 4 … times Config.RetryUnit after the first failure. After maxRetries
+// retries it gives c up instead.
 func (s *Sender) retry(ctx context.Context, c *callback, now time.Time) {
 	if c.retries == maxRetries {
 		s.giveUp(ctx, c)
@@ -145,7 +145,7 @@ func (s *Sender) retry(ctx context.Context, c *callback, now time.Time) {
 	c.retries++
 }
 
-// giveUp ends c. If a repetition fails, c stays acknowledged.
+// giveUp stops the attempts of c. If c was acknowledged before and only its repetition failed, c stays acknowledged.
 func (s *Sender) giveUp(ctx context.Context, c *callback) {
 	s.counts.Unsettled--
 	if c.result != ledger.Pending {
@@ -159,7 +159,7 @@ func (s *Sender) giveUp(ctx context.Context, c *callback) {
 		slog.String("type", e.Type), slog.String("batch_id", e.Batch), slog.Int("attempts", len(c.attempts)))
 }
 
-// reportAttempt adds the last attempt of c to the feed and to the log.
+// reportAttempt adds the last attempt of c to the feed of observers and to the debug log.
 func (s *Sender) reportAttempt(ctx context.Context, c *callback, made attempt) {
 	e := c.entry(ledger.CallbackAnswered)
 	e.Attempt, e.Answer, e.Failure = len(c.attempts), int(made.status), made.failure.String()
@@ -173,8 +173,8 @@ func (s *Sender) reportAttempt(ctx context.Context, c *callback, made attempt) {
 		slog.Int("answer", e.Answer), slog.String("failure", e.Failure))
 }
 
-// nonce returns the nonce of the next attempt of c. A repetition after an acknowledgement reuses the first nonce in
-// half of all cases.
+// nonce returns the random text that makes the signature of the next attempt unique. With Config.KeepNonce every
+// attempt, otherwise only half of the repetitions after an acknowledgement, reuses the nonce of the first attempt.
 func (s *Sender) nonce(c *callback, now time.Time) string {
 	turn := len(c.attempts)
 	keep := s.config.KeepNonce ||

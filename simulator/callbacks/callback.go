@@ -7,8 +7,8 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/random"
 )
 
-// Message is what a callback tells the customer. Its methods are called from several goroutines, so a Message must not
-// change after it was passed to Send.
+// Message is the content of a callback. Several goroutines call its methods, so a Message must not change after it was
+// passed to Send.
 type Message interface {
 	// Body returns the JSON of the callback: the same bytes for every attempt.
 	Body() []byte
@@ -16,13 +16,13 @@ type Message interface {
 	Describe() Description
 	// Recipients returns the digits of all numbers that the body names.
 	Recipients() []string
-	// Subject returns the subject of the decisions about attempt turn, from 0.
+	// Subject returns what random decisions about an attempt are about; turn counts the attempts from 0.
 	Subject(turn int) random.Subject
 	// SentAgain reports whether the callback is sent again after its first acknowledgement.
 	SentAgain() bool
 }
 
-// Description describes a callback. Fields that do not apply are zero.
+// Description says what a callback is about, for the ledger and logs. Fields that do not apply are zero.
 type Description struct {
 	Batch     string
 	Type      string // type member of the body
@@ -31,7 +31,7 @@ type Description struct {
 	Code      int
 }
 
-// callback is a Message with its attempts. There may be millions.
+// callback is a Message to deliver, with its target and its attempts so far. There may be millions.
 type callback struct {
 	target   *target
 	message  Message
@@ -42,7 +42,7 @@ type callback struct {
 	attempts []attempt
 }
 
-// entry returns a ledger entry of this kind with the callback's plan, batch, recipient and status. Its time is zero.
+// entry returns an entry for observers with this kind and c's plan, batch, recipient and status, but without a time.
 func (c *callback) entry(kind ledger.EntryKind) ledger.Entry {
 	d := c.message.Describe()
 	return ledger.Entry{

@@ -12,11 +12,10 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/schedule"
 )
 
-// maxDue is the number of scheduled callbacks that Run handles before it unlocks the mutex, so that API calls are not
-// blocked.
+// maxDue limits the callbacks that Run queues while it holds the mutex, so that API calls are not blocked for long.
 const maxDue = 512
 
-// Config configures a Sender. All fields are required, except where 0 or false has a meaning.
+// Config configures a Sender. All fields except KeepNonce are required.
 type Config struct {
 	Random      random.Source
 	Feed        *ledger.Feed
@@ -29,7 +28,7 @@ type Config struct {
 	KeepNonce   bool          // every retry is signed with the nonce of the first attempt
 }
 
-// Sender sends callbacks. All methods are safe for concurrent use.
+// Sender sends callbacks to the customer, with retries and rate limits. All methods are safe for concurrent use.
 type Sender struct {
 	config Config
 
@@ -40,13 +39,13 @@ type Sender struct {
 	counts    Counts
 }
 
-// work is either a callback whose next attempt is due, or a target whose throttling ends.
+// work is an element of the schedule: a callback to attempt, or a target that its rate limit permits to send again.
 type work struct {
 	callback *callback
 	target   *target
 }
 
-// Counts holds the numbers of callbacks of a Sender, by result.
+// Counts holds the numbers of callbacks by result, and of their attempts.
 type Counts struct {
 	Callbacks    int
 	Acknowledged int
@@ -57,10 +56,10 @@ type Counts struct {
 	Unsettled    int // callbacks that will be sent, retried or repeated
 }
 
-// New returns a Sender. It sends nothing until Run.
+// New returns a Sender without accounts. It sends callbacks only while Run runs.
 func New(c Config) *Sender { return &Sender{config: c, schedule: schedule.NewQueue[work]()} }
 
-// NewAccount adds the account of one plan and returns it. The Account sends to the URL in c until SetURL replaces it.
+// NewAccount adds an account for one plan and returns it. The account sends to c.URL until SetURL replaces that URL.
 func (s *Sender) NewAccount(c AccountConfig) *Account {
 	a := &Account{config: c, sender: s, targets: map[string]*target{}}
 	a.home = &target{account: a, url: c.URL}
@@ -70,11 +69,10 @@ func (s *Sender) NewAccount(c AccountConfig) *Account {
 	return a
 }
 
-// Send records a callback and schedules its first attempt at due. url is the callback_url of the batch; an empty url
-// means the default URL of a at the time of each attempt. If lost, the callback is recorded and never sent.
-//
-// If an anomaly has delayed the callback, pass the entry kind of that anomaly, else "". Send adds its entries to the
-// feed, but does not flush the feed, so the caller may hold locks.
+// Send records a callback and schedules its first attempt at due. If url (the batch's callback_url) is empty, each
+// attempt goes to the default URL that the account then has. If lost is true, the callback is recorded and never sent.
+// If an anomaly delays the callback, anomaly is what observers are told, such as ledger.CallbackLate, else "". The
+// caller may hold locks, since Send adds entries to the feed but calls no observers.
 func (s *Sender) Send(a *Account, url string, m Message, due time.Time, lost bool, anomaly ledger.EntryKind) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,8 +91,8 @@ func (s *Sender) Send(a *Account, url string, m Message, due time.Time, lost boo
 	}
 }
 
-// Run sends callbacks until ctx ends. It waits for its goroutines. Run may be called again and then continues with the
-// pending callbacks, including the attempts that the end of ctx interrupted.
+// Run sends callbacks until ctx ends, then waits for its goroutines. A later Run continues with the pending callbacks
+// and repeats the attempts that were interrupted.
 func (s *Sender) Run(ctx context.Context) {
 	var workers sync.WaitGroup
 	schedule.Run(ctx, s.schedule, func(now time.Time) time.Duration {
@@ -107,7 +105,7 @@ func (s *Sender) Run(ctx context.Context) {
 	workers.Wait()
 }
 
-// takeDue returns the due callbacks for which a worker must be started, and the time until more work is due.
+// takeDue returns the callbacks that may be sent now, each by a new goroutine, and the time until more are due.
 func (s *Sender) takeDue(now time.Time) (start []*callback, wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,7 +128,7 @@ func (s *Sender) takeDue(now time.Time) (start []*callback, wait time.Duration) 
 	return start, s.schedule.Wait(now)
 }
 
-// Counts returns the present counts.
+// Counts returns the present numbers of callbacks and attempts.
 func (s *Sender) Counts() Counts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,7 +140,7 @@ func (s *Sender) Counts() Counts {
 	return counts
 }
 
-// Ledger returns all callbacks in the order of Send.
+// Ledger returns copies of all callbacks with their attempts, in the order of Send.
 func (s *Sender) Ledger() []ledger.Callback {
 	s.mu.Lock()
 	defer s.mu.Unlock()

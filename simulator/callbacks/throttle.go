@@ -6,10 +6,10 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// throttle limits the rate of callbacks to one URL after a 429. Each 429 halves the rate that was reached, at most
-// once a second, since several callbacks in flight may get a 429 for the same reason. Each second without a 429
-// raises the limit by 1/15, so the rate recovers from one halving in about ten seconds. The limit is removed when it
-// exceeds the rate at which the first 429 came. The zero value does not limit.
+// throttle limits the rate of callbacks to one URL after the URL answered 429. Each 429 halves the rate, at most once a
+// second, since several callbacks in flight may get a 429 for the same reason. Each second without a 429 raises the
+// limit by 1/15, so the rate recovers from one halving in about ten seconds. The limit is removed when it exceeds the
+// rate at which the first 429 came. The zero value does not limit.
 type throttle struct {
 	limiter *rate.Limiter // nil: no limit
 	ceiling rate.Limit    // the rate at which the first 429 came
@@ -25,8 +25,7 @@ const (
 	recovery            = 16.0 / 15
 )
 
-// reserve takes one place within the limit and returns 0. If there is none, it returns the time until one becomes
-// free.
+// reserve counts a callback and returns 0 if the limit permits it now. Otherwise it returns how long to wait.
 func (t *throttle) reserve(now time.Time) time.Duration {
 	t.speedUp(now)
 	if t.limiter != nil {
@@ -40,7 +39,7 @@ func (t *throttle) reserve(now time.Time) time.Duration {
 	return 0
 }
 
-// slowDown lowers the limit after a 429.
+// slowDown halves the limit after a 429, at most once a second.
 func (t *throttle) slowDown(now time.Time) {
 	if t.limiter != nil && now.Sub(t.changed) < time.Second {
 		return

@@ -12,10 +12,10 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/xms"
 )
 
-// Kind is how a Fault makes an API call fail.
+// Kind is the way in which a Fault makes an API call fail, for example a hang.
 type Kind string
 
-// The values of Kind, as the control listener's route /control/faults takes them.
+// The values of Kind. The member kind of the JSON in /control/faults has the same values.
 const (
 	Latency         Kind = "latency"           // handled after Latency, unless the caller disconnects before
 	Status          Kind = "status"            // not handled; answered with Status
@@ -30,14 +30,14 @@ var kinds = []Kind{
 	Latency, Status, Hang, Reset, AppliedBut500, AppliedButHang, AppliedButReset,
 }
 
-// Applies reports whether a call takes effect despite a fault of this kind. It is true for the empty kind.
+// Applies reports whether a call takes effect despite a fault of this kind. It is true for the empty kind (no fault).
 func (k Kind) Applies() bool {
 	return k != Status && k != Hang && k != Reset
 }
 
 func (k Kind) hangs() bool { return k == Hang || k == AppliedButHang }
 
-// Fault makes API calls fail. Plan, Operation and BatchID select the calls; an empty field matches any.
+// Fault makes API calls fail: those with the given Plan, Operation and BatchID. An empty field matches any call.
 type Fault struct {
 	Plan      string
 	Operation Operation
@@ -49,14 +49,14 @@ type Fault struct {
 	RetryAfter string
 	// Body is the response body that the kinds status and applied_but_500 answer.
 	Body string
-	// Latency is how long the kind latency delays its answer. For a hang it is the time until the connection is
+	// Latency is how long the call is delayed before it is handled. For a hang it is the time until the connection is
 	// closed; 0 means until the caller disconnects or ClearFaults is called.
 	Latency time.Duration
 	// Times is the number of calls to hit; 0 means all until ClearFaults.
 	Times int
 }
 
-// faultJSON is the JSON form of a Fault on the control listener.
+// faultJSON is the JSON form of a Fault in requests to /control/faults and in the answers.
 type faultJSON struct {
 	Plan       string    `json:"plan,omitempty"`
 	Operation  Operation `json:"operation,omitempty"`
@@ -69,7 +69,7 @@ type faultJSON struct {
 	Times      int       `json:"times,omitempty"`
 }
 
-// MarshalJSON writes the latency in the form "1.5s".
+// MarshalJSON writes Latency as text such as "1.5s".
 func (f Fault) MarshalJSON() ([]byte, error) {
 	shown := faultJSON{f.Plan, f.Operation, f.BatchID, f.Kind, f.Status, f.RetryAfter, f.Body, "", f.Times}
 	if f.Latency != 0 {
@@ -78,7 +78,7 @@ func (f Fault) MarshalJSON() ([]byte, error) {
 	return json.Marshal(shown)
 }
 
-// UnmarshalJSON accepts a latency in the form "1.5s" and refuses unknown members.
+// UnmarshalJSON reads Latency from text such as "1.5s". Unknown members are errors; values are checked by Set.Add.
 func (f *Fault) UnmarshalJSON(b []byte) error {
 	var read faultJSON
 	if err := xms.DecodeStrictly(bytes.NewReader(b), &read); err != nil {

@@ -1,9 +1,9 @@
 package fault
 
-// Operation is the kind of an API call. A Fault selects calls by their operation.
+// Operation is the kind of an API call, for example a send. A Fault selects calls by their operation.
 type Operation string
 
-// The operations of the API that the simulator serves, each with its route.
+// The values of Operation, each with its route in the simulated API.
 const (
 	OpSend     Operation = "send"     // POST …/batches
 	OpDryRun   Operation = "dry_run"  // POST …/batches/dry_run

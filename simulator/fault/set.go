@@ -8,33 +8,33 @@ import (
 	"time"
 )
 
-// Set holds every Fault that was added and not cleared. The zero Set is empty. All methods are safe for concurrent use.
+// Set holds the faults that were added and not cleared. The zero Set is empty. All methods are safe for concurrent use.
 type Set struct {
 	mu     sync.Mutex // guards faults and everything they point to
 	faults []*added   // oldest first
 }
 
-// added is a fault in a Set.
+// added is a fault in a Set, with the number of calls that it has hit.
 type added struct {
 	Fault
 	hits    int
 	cleared chan struct{} // closed by Clear
 }
 
-// Call describes an API call. Set.Find compares a call with the faults.
+// Call describes an API call to Set.Find, which compares the call with the faults.
 type Call struct {
 	Plan      string
 	Operation Operation
 	BatchID   string // empty if the call names no batch
 }
 
-// Hit is a fault that hits one call. The zero Hit means no fault.
+// Hit is a fault that was selected to hit one call. The zero Hit means no fault.
 type Hit struct {
 	Fault
 	cleared <-chan struct{} // closed by Clear; nil for a Hit that no Set has returned
 }
 
-// Add adds a fault. If several faults match a call, only the oldest applies. It returns an error if f is invalid.
+// Add adds a fault. If several faults match a call, only the oldest applies. Add returns an error if f is invalid.
 func (s *Set) Add(f Fault) error {
 	if err := f.check(); err != nil {
 		return fmt.Errorf("fault: %w", err)
@@ -48,7 +48,7 @@ func (s *Set) Add(f Fault) error {
 	return nil
 }
 
-// Clear removes all faults. It ends the Hang of each call that a removed fault has hit.
+// Clear removes all faults. Each Hang that still blocks because of one of them returns.
 func (s *Set) Clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,7 +58,7 @@ func (s *Set) Clear() {
 	s.faults = nil
 }
 
-// Find returns the oldest fault that matches c, and counts the hit. It returns false if no fault matches.
+// Find returns the oldest fault that matches call c and counts the hit. It returns false if no fault matches.
 func (s *Set) Find(c Call) (Hit, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,8 +71,7 @@ func (s *Set) Find(c Call) (Hit, bool) {
 	return Hit{}, false
 }
 
-// Active is a fault that the simulator will still apply to a call, with the number of calls so far. Its JSON is part of
-// the answer of /control/faults.
+// Active is a fault that can still hit calls, with the number of its hits. GET /control/faults returns a list of them.
 type Active struct {
 	Fault Fault `json:"fault"`
 	Hits  int   `json:"hits"` // number of calls that the fault has hit
@@ -91,8 +90,8 @@ func (s *Set) Active() []Active {
 	return active
 }
 
-// spent reports whether f has hit Times calls. A spent fault stays in the Set, so that Clear can end the calls that
-// hang because of it.
+// spent reports whether f has hit Times calls. A spent fault stays in the Set so that Clear can end the calls that hang
+// because of it.
 func (f *added) spent() bool { return f.Times > 0 && f.hits >= f.Times }
 
 func (f *added) matches(c Call) bool {
@@ -102,8 +101,8 @@ func (f *added) matches(c Call) bool {
 		(f.BatchID == "" || f.BatchID == c.BatchID)
 }
 
-// Delay blocks for h.Latency if the kind of h is Latency, else it returns true at once. Pass the context of the call.
-// It returns false if ctx ends before the delay does.
+// Delay blocks for h.Latency before the call is handled. It does not block for a hang, whose latency Hang applies. It
+// returns false if ctx, the context of the call, ends first.
 func (h Hit) Delay(ctx context.Context) bool {
 	if h.Latency == 0 || h.Kind.hangs() {
 		return true
@@ -118,8 +117,8 @@ func (h Hit) Delay(ctx context.Context) bool {
 	}
 }
 
-// Hang blocks if h is a hang, until ctx ends, h.Latency has passed or the Set is cleared; else it returns at once. Pass
-// the context of the call.
+// Hang returns at once if h is not a hang. Otherwise it blocks until ctx (the context of the call) ends, the Set is
+// cleared, or h.Latency has passed; a latency of 0 never passes.
 func (h Hit) Hang(ctx context.Context) {
 	if !h.Kind.hangs() {
 		return

@@ -6,7 +6,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/fault"
 )
 
-// Call is one API call and its answer.
+// Call is the record of one API call and its answer.
 type Call struct {
 	Ordinal   int             `json:"ordinal"` // from 1
 	At        time.Time       `json:"at"`
@@ -19,7 +19,7 @@ type Call struct {
 	Fault     fault.Kind      `json:"fault,omitempty"`
 }
 
-// FeedbackCall is one delivery feedback call, whatever the answer.
+// FeedbackCall is the record of one call that confirms deliveries to Sinch (delivery feedback), accepted or not.
 type FeedbackCall struct {
 	Ordinal           int        `json:"ordinal"` // from 1
 	At                time.Time  `json:"at"`

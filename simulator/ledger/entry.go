@@ -7,11 +7,11 @@ import (
 	"github.com/dlrloop/dlrloop/simulator/fault"
 )
 
-// EntryKind says what happened in the simulator. It is the Kind of an Entry.
+// EntryKind is the kind of an Entry: what happened in the simulator, for example that a callback was lost.
 type EntryKind string
 
-// The values of EntryKind. Entries of kind batch_… and feedback_… follow an API call of the customer, those of kind
-// callback_… a callback to the customer.
+// The values of EntryKind. Kinds that begin with batch or feedback follow an API call by the customer, those with
+// callback a callback to the customer.
 const (
 	BatchSent         EntryKind = "batch_sent"
 	BatchUpdated      EntryKind = "batch_updated"
@@ -27,8 +27,7 @@ const (
 	FaultInjected     EntryKind = "fault_injected"
 )
 
-// Entry is one thing that happened in the simulator, passed to the observers of a Feed. Fields that do not apply to its
-// Kind are zero.
+// Entry is one thing that happened in the simulator, for the observers of a Feed. Fields that do not apply are zero.
 type Entry struct {
 	At        time.Time
 	Kind      EntryKind
@@ -48,23 +47,23 @@ type Entry struct {
 	Applied   bool // the feedback took effect, whatever the answer
 }
 
-// Feed passes each Entry to observers. The zero Feed has no observers. All methods are safe for concurrent use.
+// Feed tells observers what happens. The zero Feed has no observers. All methods are safe for concurrent use.
 type Feed struct {
 	mu        sync.Mutex // guards the fields below
 	observers []func(Entry)
 	queue     []Entry
 }
 
-// Subscribe registers observe to be called for each later entry. Flush calls observe on the goroutine of its caller, so
-// several calls may run at the same time.
+// Subscribe registers observe to be called for each later entry. Flush makes the calls and may run in several
+// goroutines, so several calls may run at the same time.
 func (f *Feed) Subscribe(observe func(Entry)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.observers = append(f.observers, observe)
 }
 
-// Add queues entries until Flush and sets their At to the present time. It calls no observer, so the caller may hold
-// locks.
+// Add queues entries until the next Flush and sets their At to the present time. It calls no observer, so the caller
+// may hold locks.
 func (f *Feed) Add(entries ...Entry) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// Ledger records everything that was sent, called back and fed back. Tests compare a customer's software with it.
+// Ledger is a record of all batches, callbacks and delivery feedback. Tests compare a customer's software with it.
 type Ledger struct {
 	Batches   []Batch        `json:"batches"`   // in the order of sending
 	Callbacks []Callback     `json:"callbacks"` // by ordinal
 	Feedback  []FeedbackCall `json:"feedback"`  // by ordinal
 }
 
-// Batch is the present state of a batch.
+// Batch is a batch with the present state of its recipients.
 type Batch struct {
 	Plan            string      `json:"plan"`
 	ID              string      `json:"id"`
@@ -27,7 +27,7 @@ type Batch struct {
 	Recipients      []Recipient `json:"recipients"`
 }
 
-// Recipient is the true state of a recipient at Sinch, whether or not it was called back.
+// Recipient is the true state of one message at Sinch, even if no callback has reported that state.
 type Recipient struct {
 	Recipient string    `json:"recipient"` // digits
 	Status    string    `json:"status"`
@@ -37,7 +37,7 @@ type Recipient struct {
 	Feedback  int       `json:"feedback"` // number of times that feedback was applied
 }
 
-// Callback is a callback with its attempts.
+// Callback is the record of one callback and of all HTTP requests that tried to deliver it.
 type Callback struct {
 	Ordinal    int       `json:"ordinal"` // from 1
 	Plan       string    `json:"plan"`
@@ -50,17 +50,17 @@ type Callback struct {
 	Attempts   []Attempt `json:"attempts"`
 }
 
-// Attempt is one attempt of a callback. Attempts after the first that was answered 2xx are repetitions.
+// Attempt is one HTTP request of a callback. Attempts after the first that was answered 2xx are repetitions.
 type Attempt struct {
 	At      time.Time `json:"at"`
 	Status  int       `json:"status"` // HTTP status; 0 if there was no answer
 	Failure string    `json:"failure,omitempty"`
 }
 
-// Result is how far a callback has come, over all its attempts.
+// Result is the state of a callback after its attempts so far, for example pending or acknowledged.
 type Result string
 
-// The values of Result. Only a Pending callback can still get another Result.
+// The values of Result. Only Pending can still change.
 const (
 	Pending      Result = "pending"      // will be sent or retried
 	Acknowledged Result = "acknowledged" // answered 2xx at least once
@@ -68,18 +68,18 @@ const (
 	Lost         Result = "lost"         // never sent, by an anomaly or a planned outcome
 )
 
-// BatchRecipient identifies one message. Batch ids are unique across plans.
+// BatchRecipient identifies one message by its batch and its recipient. Batch ids are unique across plans.
 type BatchRecipient struct {
 	Batch     string `json:"batch"`
 	Recipient string `json:"recipient"` // digits
 }
 
-// delivered is the only status that earns feedback.
+// delivered is the only status for which a customer owes feedback.
 const delivered = "Delivered"
 
-// OwedFeedback returns the messages for which the customer owes feedback: those of batches with feedback enabled
-// about which an acknowledged callback reported Delivered. A summary names no recipients, but the customer can then
-// read the report: once a summary is acknowledged, all delivered messages of the batch are owed.
+// OwedFeedback returns the messages for which the customer owes feedback: their batch has feedback enabled, and an
+// acknowledged callback reported them Delivered. A summary names no recipients, but the customer can then read the full
+// report. An acknowledged summary therefore makes feedback owed for all delivered messages of the batch.
 func (l Ledger) OwedFeedback() map[BatchRecipient]bool {
 	batches := make(map[string]*Batch, len(l.Batches))
 	for i := range l.Batches {
@@ -106,8 +106,8 @@ func (l Ledger) OwedFeedback() map[BatchRecipient]bool {
 	return owed
 }
 
-// AppliedFeedback returns how often feedback was applied to each message. It includes numbers that are not in their
-// batch.
+// AppliedFeedback returns how often feedback was applied to each message. It includes numbers that feedback named but
+// the batch does not contain.
 func (l Ledger) AppliedFeedback() map[BatchRecipient]int {
 	applied := map[BatchRecipient]int{}
 	for _, b := range l.Batches {
@@ -125,8 +125,7 @@ func (l Ledger) AppliedFeedback() map[BatchRecipient]int {
 	return applied
 }
 
-// MissingFeedback returns the messages whose feedback is owed but was never applied. It sorts them by batch and
-// recipient.
+// MissingFeedback returns the messages for which feedback is owed but was never applied, sorted by batch and recipient.
 func (l Ledger) MissingFeedback() []BatchRecipient {
 	applied := l.AppliedFeedback()
 	var missing []BatchRecipient
@@ -138,9 +137,9 @@ func (l Ledger) MissingFeedback() []BatchRecipient {
 	return sorted(missing)
 }
 
-// UnearnedFeedback returns, sorted, the messages to which feedback was applied although it was not owed. It includes
-// feedback for a status that was read through the API and not called back. A test of software that polls must compare
-// with the recipients' statuses instead.
+// UnearnedFeedback returns the messages to which feedback was applied that was not owed, sorted by batch and recipient.
+// No feedback is owed for a status that the customer read through the API and no callback reported. A test of software
+// that polls must compare with Recipient.Status instead.
 func (l Ledger) UnearnedFeedback() []BatchRecipient {
 	owed := l.OwedFeedback()
 	var unearned []BatchRecipient
