@@ -196,7 +196,7 @@ func (p *printer) printReports() {
 	p.line(plain, "←", "reports", "%3d on disk: %s", total, strings.Join(parts, ", "))
 }
 
-// sinchEntry prints a line for each feedback call that the simulator received. It ignores entries of other kinds.
+// sinchEntry prints a line for each feedback call that the simulator received, and ignores entries of other kinds.
 func (p *printer) sinchEntry(e ledger.Entry) {
 	if e.Kind != ledger.FeedbackReceived {
 		return

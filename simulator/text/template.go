@@ -5,7 +5,7 @@ import "strings"
 // DefaultValue, in place of a phone number, is the key of the value for numbers without a value of their own.
 const DefaultValue = "default"
 
-// Values holds the values of parameters: Values[key][number], where number is the digits or DefaultValue.
+// Values holds parameter values as Values[key][number]. number is the digits of a phone number, or DefaultValue.
 type Values map[string]map[string]string
 
 // Template is the text of a batch in which parameters such as ${name} are not replaced yet. New makes a Template.
@@ -73,8 +73,8 @@ func (t Template) render(text string) Rendered {
 	return r
 }
 
-// fill replaces each ${key} in text by the result of value for that key. A valid ${key} without a value makes unmatched
-// true. It stays in the text, and so does an invalid one.
+// fill replaces each ${key} in text by the result of value. A valid key without a value stays in the text as ${key} and
+// makes unmatched true. An invalid key just stays.
 func fill(text string, value func(key string) (string, bool)) (filled string, unmatched bool) {
 	var b strings.Builder
 	for {
