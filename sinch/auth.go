@@ -12,11 +12,11 @@ import (
 	"golang.org/x/oauth2/clientcredentials"
 )
 
-// credentials provide the bearer token of a call.
+// credentials supplies the bearer token of a call: a plan's API token (planToken) or a project's OAuth2 token.
 type credentials interface {
 	token(ctx context.Context) (string, error)
-	// renew reports whether a call that was refused with that token should be repeated with a new one.
-	renew(ctx context.Context, refused string, answer *http.Response) bool
+	// renew reports whether answer refuses the token as expired, so that the call should be repeated with a new token.
+	renew(ctx context.Context, token string, answer *http.Response) bool
 }
 
 func (c Config) credentials(client *http.Client) (credentials, error) {
@@ -69,7 +69,7 @@ func (p Project) Check(fault func(member, text string)) {
 
 // CheckToken checks the API token t of a service plan. It returns an error if t cannot be sent in an Authorization
 // header, or contains something that was copied along with the token, such as quotation marks or "Bearer ". The error
-// does not contain the token.
+// does not contain the token. An empty t is accepted.
 func CheckToken(t Secret) error {
 	s := string(t)
 	switch {
@@ -90,8 +90,8 @@ func (t planToken) token(context.Context) (string, error) { return string(t), ni
 
 func (planToken) renew(context.Context, string, *http.Response) bool { return false }
 
-// projectTokens fetches and caches the OAuth2 token of a project. One caller fetches; concurrent callers wait for the
-// result.
+// projectTokens fetches the OAuth2 token of a project and caches it until it expires. While one caller fetches the
+// token, concurrent callers wait for the result.
 type projectTokens struct {
 	client *http.Client
 	config clientcredentials.Config
@@ -121,8 +121,9 @@ func (p *projectTokens) token(ctx context.Context) (string, error) {
 	return t.AccessToken, nil
 }
 
-// renew drops the cached token if Sinch refused it as expired. A token that another caller has fetched since is kept.
-func (p *projectTokens) renew(ctx context.Context, refused string, answer *http.Response) bool {
+// renew reports whether answer refuses the token as expired, so that the call should be repeated with a new one. If so,
+// it drops the cached token, but keeps a token that another caller has fetched since.
+func (p *projectTokens) renew(ctx context.Context, token string, answer *http.Response) bool {
 	if answer.StatusCode != http.StatusUnauthorized ||
 		!strings.Contains(strings.ToLower(strings.Join(answer.Header.Values("WWW-Authenticate"), ",")), "expired") {
 		return false
@@ -133,7 +134,7 @@ func (p *projectTokens) renew(ctx context.Context, refused string, answer *http.
 	case <-ctx.Done():
 		return false
 	}
-	if p.current != nil && p.current.AccessToken == refused {
+	if p.current != nil && p.current.AccessToken == token {
 		p.current = nil
 	}
 	return true

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// Endpoint returns the URL of the plan's API: origin and path including the plan's segment, without a trailing slash.
-// It needs no credentials.
+// Endpoint returns the URL below which a Client makes all calls, such as https://eu.sms.api.sinch.com/xms/v1/PLAN,
+// without a trailing slash. It needs no credentials. An error names the field of c that is wrong or missing.
 func (c Config) Endpoint() (string, error) { return c.base() }
 
-// Authorize replaces the Authorization header of r with the client's own credentials. With a Project it may fetch a
-// token first, and blocks for at most Config.Timeout. An error then means that there is no token.
+// Authorize sets the Authorization header of r to the client's bearer token, in place of any other. With a Project it
+// may have to fetch a token first, for at most Config.Timeout. An error then means that there is no token.
 func (c *Client) Authorize(ctx context.Context, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -23,8 +23,8 @@ func (c *Client) Authorize(ctx context.Context, r *http.Request) error {
 	return nil
 }
 
-// Refused tells the client that Sinch refused a request. Pass the request r that Authorize changed, and Sinch's answer.
-// If the answer says that the token has expired, the client drops the token and fetches a new one for its next call.
+// Refused must be called with a request that Authorize changed and Sinch refused, and with Sinch's answer. If the
+// answer says that the token has expired, the client fetches a new token before its next call.
 func (c *Client) Refused(ctx context.Context, r *http.Request, answer *http.Response) {
 	token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 	c.credentials.renew(ctx, token, answer)

@@ -9,7 +9,7 @@ import (
 	"unicode"
 )
 
-// apiPath is the path of the API below an origin. The plan's segment follows.
+// apiPath is the path of the API on Sinch's host. The id of the plan or project follows it.
 const apiPath = "/xms/v1/"
 
 var (
@@ -21,8 +21,8 @@ var (
 		"dlrloop adds /xms/v1 and the plan's id")
 )
 
-// ParseURL checks that text is an http or https URL to which a path can be appended, and returns it without trailing
-// slashes. Its errors do not contain the URL, which may include a password.
+// ParseURL returns the http or https URL in text without trailing slashes. It accepts only scheme, host and path, so
+// that the caller can append a path. Its errors do not contain the URL, which may include a password.
 func ParseURL(text string) (string, error) {
 	u, err := url.Parse(text)
 	switch {
@@ -38,10 +38,9 @@ func ParseURL(text string) (string, error) {
 	return strings.TrimRight(u.Scheme+"://"+u.Host+u.EscapedPath(), "/"), nil
 }
 
-// ParseBaseURL checks the base URL text of the API. It returns the URL without a trailing slash, ready for /xms/v1 to
-// be appended. Pass the id of the service plan or project that the URL is for. Users often copy a whole address, so a
-// trailing /xms/v1, with or without the id, is removed. Any other URL with a path segment xms is an error, because it
-// does not lead to the API.
+// ParseBaseURL returns the base URL of the API, as written in text, without trailing slashes, so that /xms/v1 can be
+// appended. Users often copy a whole address, so it removes a trailing /xms/v1, also one that is followed by id, the id
+// of the plan or project. Any other URL with a path segment xms is an error, because it does not lead to the API.
 func ParseBaseURL(text, id string) (string, error) {
 	base, err := ParseURL(text)
 	if err != nil {
@@ -64,8 +63,8 @@ func ParseBaseURL(text, id string) (string, error) {
 	return scheme + "://" + strings.TrimRight(strings.Join(before, "/"), "/"), nil
 }
 
-// containsXMS reports whether a segment contains xms in an escaped form, such as xms%2Fv1, or next to a parameter. A
-// server may treat such a segment as the API's path, and dlrloop would append that path again.
+// containsXMS reports whether a path segment contains the word xms, also escaped (xms%2Fv1) or with a parameter
+// (xms;v=1). A server may take such a segment for the API's path, which dlrloop would append a second time.
 func containsXMS(segment string) bool {
 	for strings.Contains(segment, "%") {
 		plain, err := url.PathUnescape(segment)
@@ -88,8 +87,8 @@ func portIsValid(u *url.URL) bool {
 	return err == nil && port > 0
 }
 
-// isDotSegment reports whether a path segment is . or .., escaped or not. A proxy that normalises the path would
-// resolve it.
+// isDotSegment reports whether a path segment is "." or "..", escaped or not, which a proxy may resolve and so change
+// the path. It also returns true for a segment that cannot be unescaped.
 func isDotSegment(segment string) bool {
 	plain, err := url.PathUnescape(segment)
 	return err != nil || plain == "." || plain == ".."

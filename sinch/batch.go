@@ -42,32 +42,32 @@ type Batch struct {
 	Unknown map[string]json.RawMessage
 }
 
-// Numbers returns the entries of To that are phone numbers of at most dlr.MaxNumber bytes, in their original spelling
-// and each once. Compare phone numbers with dlr.Digits. The caller owns the slice.
+// Numbers returns the phone numbers in the To field, each once and as spelled there. It skips numbers of more than
+// dlr.MaxNumber bytes. Compare phone numbers with dlr.Digits. The caller owns the slice.
 func (b *Batch) Numbers() []string {
 	return b.entries(isNumber, dlr.Digits)
 }
 
-// Groups returns the number of different groups in To. It takes an entry for a group if no phone number is that long.
+// Groups returns how many different groups the To field names. A number of more than dlr.MaxNumber bytes is a group.
 func (b *Batch) Groups() int {
 	groups := b.entries(func(entry string) bool { return !isNumber(entry) }, func(entry string) string { return entry })
 	return len(groups)
 }
 
-// entries returns the entries of To that wanted accepts, without those whose key, as returned by same, occurred before.
-func (b *Batch) entries(wanted func(string) bool, same func(string) string) (found []string) {
+// entries returns the entries of the To field that accept selects, and of entries with equal keyOf only the first.
+func (b *Batch) entries(accept func(string) bool, keyOf func(string) string) (found []string) {
 	seen := make(map[string]bool, len(b.To))
 	for _, entry := range b.To {
-		if wanted(entry) && !seen[same(entry)] {
-			seen[same(entry)] = true
+		if accept(entry) && !seen[keyOf(entry)] {
+			seen[keyOf(entry)] = true
 			found = append(found, entry)
 		}
 	}
 	return found
 }
 
-// isNumber reports whether an entry is a number and not a group. Unlike dlr.MSISDN it accepts more than 15 digits,
-// because a report may name such a recipient.
+// isNumber reports whether an entry of the To field is a phone number and not a group id. Unlike dlr.MSISDN it accepts
+// more than 15 digits, because a report may name such a recipient.
 func isNumber(entry string) bool {
 	digits := dlr.Digits(entry)
 	return digits != "" && len(entry) <= dlr.MaxNumber && strings.Trim(digits, "0123456789") == ""
@@ -82,8 +82,8 @@ func (b *Batch) Text() string {
 	return s
 }
 
-// ParseBatch decodes a batch from Sinch's answer, tolerantly: the only error is a body that is not a JSON object. The
-// caller must check ID, which is empty if the object is not a batch.
+// ParseBatch decodes a batch from Sinch's answer. Members that do not fit are kept in Batch.Unknown, so the only error
+// is a body that is not a JSON object. The caller must check the ID field, which is empty if the object is not a batch.
 func ParseBatch(body []byte) (*Batch, error) {
 	b := &Batch{}
 	if err := b.UnmarshalJSON(body); err != nil {
@@ -92,8 +92,7 @@ func ParseBatch(body []byte) (*Batch, error) {
 	return b, nil
 }
 
-// UnmarshalJSON replaces b with the batch in body. Like ParseBatch it returns an error only if body is not a JSON
-// object.
+// UnmarshalJSON replaces b with the batch in body. It returns an error only if body is not a JSON object.
 func (b *Batch) UnmarshalJSON(body []byte) error {
 	m, err := parseMembers(body)
 	if err != nil {
@@ -127,7 +126,7 @@ func (b *Batch) UnmarshalJSON(body []byte) error {
 	return nil
 }
 
-// MarshalJSON encodes the batch as Sinch does. Unset members are omitted, except canceled.
+// MarshalJSON encodes the batch as in Sinch's answers. It omits every field that is zero, except Canceled.
 func (b Batch) MarshalJSON() ([]byte, error) {
 	w := wire{
 		ID: b.ID, Type: b.Type, To: b.To, From: set(b.From), UDH: set(b.UDH), Parameters: b.Parameters,
@@ -147,11 +146,11 @@ func (b Batch) MarshalJSON() ([]byte, error) {
 	return w.encode(b.Unknown)
 }
 
-// errOtherBatch rejects an answer about another batch. A server that answers 200 to everything would otherwise look
-// like a batch that does not want feedback.
+// errOtherBatch means that the answer is about another batch than the requested one. Without this check a server that
+// answers everything with 200 would look like a batch that does not want feedback.
 var errOtherBatch = errors.New("the answer is about another batch")
 
-// batchPath returns the path of a batch followed by rest, which must already be escaped.
+// batchPath returns the URL path /batches/ID followed by rest. It escapes the batch id; rest must already be escaped.
 func batchPath(batchID, rest string) (string, error) {
 	segment, err := escape(batchID)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Config selects the plan or project, the host and the credentials of a Client. Required are Plan (or Project.ID), one
-// of Region and BaseURL, and one of Token and Project.
+// Config selects the plan or project, the host and the credentials of a Client. Set Plan (or Project.ID), either Region
+// or BaseURL, and either Token or Project.
 type Config struct {
 	// Plan is the service plan id. It is the first path segment of every call, unless Project is set.
 	Plan string
@@ -37,7 +37,7 @@ type Config struct {
 	UserAgent string
 }
 
-// Project is a project's access key, which the client exchanges for OAuth2 tokens.
+// Project is the access key of a Sinch project. The client exchanges it for OAuth2 tokens.
 type Project struct {
 	ID        string // replaces the plan in every path
 	KeyID     string
@@ -98,7 +98,7 @@ func New(c Config) (*Client, error) {
 // CloseIdleConnections closes the connections that no call is using.
 func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
 
-// maxIdle is how many idle connections are kept: as many as calls are usually in flight.
+// maxIdle is how many idle connections a client keeps for reuse: enough for the calls that are usually in flight.
 const maxIdle = 128
 
 func newTransport() *http.Transport {
@@ -114,8 +114,8 @@ func newTransport() *http.Transport {
 	}
 }
 
-// CheckRegion returns an error if Sinch has no such region. Pass project if calls use a project's access key, which
-// only some regions accept.
+// CheckRegion returns an error if Sinch has no region with this name. Set project if calls use a project's access key,
+// which Sinch accepts only in some regions.
 func CheckRegion(region string, project bool) error {
 	switch region {
 	case "us", "eu":
@@ -148,7 +148,7 @@ func (c Config) base() (string, error) {
 	return origin + apiPath + segment, nil
 }
 
-// segment returns the id that follows /xms/v1/ in every path.
+// segment returns the path segment after /xms/v1/ in every URL: the project id if Project is set, else the plan id.
 func (c Config) segment() string {
 	if c.Project != (Project{}) {
 		return c.Project.ID
@@ -177,11 +177,11 @@ func (c Config) origin() (string, error) {
 	return base, nil
 }
 
-// ErrID means that no call was made because an id is empty, "." or "..", which cannot be a segment of the URL's path.
+// ErrID means that an id is empty, "." or "..", which cannot be a segment of a URL path. No call was made.
 var ErrID = errors.New(`an id must not be empty, "." or ".."`)
 
-// escape returns an opaque id as one path segment. "." and ".." are errors: a server or proxy that normalises the path
-// would resolve them, escaped or not.
+// escape returns id as one escaped path segment. It returns ErrID for an empty id, and for "." and "..", which a server
+// or proxy may resolve even if they are escaped.
 func escape(id string) (string, error) {
 	if id == "" || id == "." || id == ".." {
 		return "", ErrID

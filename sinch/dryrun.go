@@ -9,20 +9,20 @@ import (
 	"strconv"
 )
 
-// DryRunQuery selects the detail of a dry run.
+// DryRunQuery selects whether Client.DryRun also lists the recipients. The zero value selects only totals.
 type DryRunQuery struct {
 	PerRecipient bool // also return DryRun.PerRecipient
 	Recipients   int  // maximum length of DryRun.PerRecipient, up to 1000; zero means 100, Sinch's default
 }
 
-// DryRun is the result of a dry run: what sending the message would produce.
+// DryRun is the result of Client.DryRun: how many messages Sinch would send.
 type DryRun struct {
 	Recipients   int               `json:"number_of_recipients"`
 	Messages     int               `json:"number_of_messages"` // message parts, over all recipients
 	PerRecipient []DryRunRecipient `json:"per_recipient,omitempty"`
 }
 
-// DryRunRecipient is the message as one recipient would receive the text.
+// DryRunRecipient describes the message that one recipient would receive.
 type DryRunRecipient struct {
 	Recipient string `json:"recipient"`
 	Parts     int    `json:"number_of_parts"`
@@ -30,8 +30,8 @@ type DryRunRecipient struct {
 	Encoding  string `json:"encoding"` // text or unicode
 }
 
-// DryRun returns how many messages Sinch would send for m, without sending any. It returns an *InvalidError if m or q
-// breaks a rule of Sinch's. The call can be repeated.
+// DryRun asks Sinch how many messages it would send for m; none is sent. If m or q breaks a rule of Sinch's, DryRun
+// makes no call and returns an *InvalidError. It is safe to repeat the call.
 func (c *Client) DryRun(ctx context.Context, m Message, q DryRunQuery) (*DryRun, error) {
 	query, err := q.values()
 	if err = firstError(validate(m), err); err != nil {
@@ -79,7 +79,7 @@ func parseDryRun(body []byte) (*DryRun, error) {
 	return d, nil
 }
 
-// parseDryRunRecipient also accepts message_part, the older name of number_of_parts.
+// parseDryRunRecipient decodes an element of per_recipient. message_part is the older name of number_of_parts.
 func parseDryRunRecipient(raw json.RawMessage) DryRunRecipient {
 	m, _ := parseMembers(raw) // anything but an object gives zero values
 	parts := m.integer("number_of_parts")

@@ -9,8 +9,7 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// EntryError reports that one entry of a list, which Client.Batches or Client.Reports reads, cannot be decoded. The
-// list continues with the next entry.
+// EntryError reports one entry that Client.Batches or Client.Reports could not decode. The iteration then continues.
 type EntryError struct {
 	Operation Operation
 	Page      int    // from 1
@@ -29,7 +28,7 @@ func (e *EntryError) Error() string {
 
 func (e *EntryError) Unwrap() error { return e.Err }
 
-// batchOf returns the batch id of an entry, cleaned for display.
+// batchOf returns the batch id in an entry of a list, cleaned for logs and errors, or "" if the entry has none.
 func (c *Client) batchOf(raw json.RawMessage) string {
 	m, err := parseMembers(raw)
 	if err != nil {
@@ -48,7 +47,7 @@ var (
 	errLongID = fmt.Errorf("the id has more than %d bytes", dlr.MaxBatchID)
 )
 
-// checkID returns an error for an id that cannot be used in a call.
+// checkID returns an error if no call can be made for a batch with this id: it is blank, too long, "." or "..".
 func checkID(id string) error {
 	if strings.TrimSpace(id) == "" {
 		return errNoID

@@ -14,11 +14,11 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// Operation is a call of Sinch's API. It appears in the text of every error and in Error.Operation.
+// Operation names a call of Sinch's API. The name appears in Error.Operation and in the text of every error.
 type Operation string
 
-// The operations, one for each method of Client. FetchToken belongs to no method: every operation of a Client with a
-// Project fetches an OAuth2 token first if it has none.
+// The values of Operation. FetchToken belongs to no method of Client: a Client with a Project fetches an OAuth2 token
+// before any other operation if it has none.
 const (
 	SendBatch          Operation = "send batch"
 	DryRunBatch        Operation = "dry run"
@@ -34,10 +34,9 @@ const (
 	FetchToken         Operation = "fetch token"
 )
 
-// Error is an answer of Sinch that is not a success, or a success that cannot be decoded. Decide by HTTPStatus. The
-// other fields are for people: their length is limited, phone numbers are masked and the client's secrets are removed.
-//
-// A failure before the answer is not an Error but wraps its cause: a timeout is context.DeadlineExceeded or a net.Error
+// Error is an answer of Sinch that is not a success, or a success that cannot be decoded. Decide by HTTPStatus; the
+// texts are for people, so they are shortened, and phone numbers and the client's secrets in them are masked. A call
+// without an answer returns another error, which wraps the cause: a timeout is context.DeadlineExceeded or a net.Error
 // whose Timeout method returns true.
 type Error struct {
 	Operation  Operation
@@ -66,8 +65,8 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// failed wraps the error of an operation that got no answer. It removes the URL that net/http adds, which the operation
-// already implies.
+// failed wraps err, the reason why an operation got no answer, and adds the operation. It removes the URL that net/http
+// adds to err, because the operation implies it.
 func failed(op Operation, err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
@@ -75,14 +74,14 @@ func failed(op Operation, err error) error {
 	return fmt.Errorf("sinch: %s: %w", op, err)
 }
 
-// Limits of the text kept from an answer, in characters.
+// The maximum lengths of Error.Code, Error.Text and Error.Excerpt, in characters.
 const (
 	maxCode    = 64
 	maxText    = 256
 	maxExcerpt = 256
 )
 
-// maxErrorBody is how many bytes of an error's body are read.
+// maxErrorBody is how many bytes are read of an answer whose body is needed only for the text of an error.
 const maxErrorBody = 64 << 10
 
 func newError(op Operation, answer *http.Response, body []byte, secrets []string) *Error {
@@ -101,9 +100,9 @@ func newError(op Operation, answer *http.Response, body []byte, secrets []string
 	return e
 }
 
-// parseErrorBody returns the code and text of an error's body. It understands Sinch's {code, text}, Google's {error:
-// {code, message, status}}, an RFC 9457 problem, and {error, …} of Spring and OAuth2. Both results are empty for
-// anything else.
+// parseErrorBody returns the error code and the text in the JSON body of a failed call. It understands Sinch's {code,
+// text}, Google's {error: {code, message, status}}, an RFC 9457 problem, and {error, …} of Spring and OAuth2. For any
+// other body it returns two empty strings.
 func parseErrorBody(body []byte) (code, text string) {
 	var w struct {
 		Code        stringOrEmpty   `json:"code"`
@@ -135,11 +134,11 @@ func parseErrorBody(body []byte) (code, text string) {
 	return code, text
 }
 
-// maxRetryAfter limits Retry-After, so that an answer cannot stop the client for good.
+// maxRetryAfter is the maximum of Error.RetryAfter, so that one answer cannot make the caller wait forever.
 const maxRetryAfter = 24 * time.Hour
 
-// retryAfter parses both forms of Retry-After (RFC 9110, 10.2.3). A date is compared with the answer's own Date header,
-// so that a wrong clock on either side does not matter.
+// retryAfter returns how long the Retry-After header asks to wait, as seconds or as a date (RFC 9110, 10.2.3), or 0
+// without one. A date is compared with the answer's Date header, so that a wrong clock on either side does not matter.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	value := strings.TrimSpace(h.Get("Retry-After"))
 	if seconds, err := strconv.ParseUint(value, 10, 64); err == nil {

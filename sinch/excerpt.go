@@ -8,8 +8,8 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// clean makes text from outside fit for logs and pages: one line of valid UTF-8, at most limit characters, without
-// secrets and with phone numbers masked.
+// clean returns s, text from an answer, in a form fit for logs and pages: one line of valid UTF-8, at most limit
+// characters, with the secrets and all phone numbers masked.
 func clean(s string, limit int, secrets []string) string {
 	s = strings.ToValidUTF8(s, "\ufffd")
 	for _, secret := range secrets {
@@ -23,10 +23,10 @@ func clean(s string, limit int, secrets []string) string {
 	return s
 }
 
-// minNumber is the least number of digits that is masked as a phone number.
+// minNumber is the minimum number of digits that maskNumbers takes for a phone number.
 const minNumber = 7
 
-// maskNumbers masks every run of digits that could be a phone number, with or without separators.
+// maskNumbers masks each run of at least minNumber digits, with or without separators: it could be a phone number.
 func maskNumbers(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); {
@@ -45,8 +45,8 @@ func maskNumbers(s string) string {
 	return b.String()
 }
 
-// numberAt returns the end of the number that begins at i, and how many digits it has. One or two separators are
-// allowed between two digits.
+// numberAt returns the end of the run of digits that begins at index i, and how many digits it has: 0 if s[i] is not a
+// digit. Between two digits there may be one or two separators, such as spaces or dashes.
 func numberAt(s string, i int) (end, digits int) {
 	gap := 0
 	for end = i; i < len(s) && gap <= 2; i++ {

@@ -16,10 +16,10 @@ const MaxRecipients = 1000
 // MaxRecipients entries, or has an entry that is not a phone number (see dlr.MSISDN).
 var ErrRecipients = errors.New("feedback must name 1 to 1000 recipients, each a number of 1 to 15 digits")
 
-// Feedback reports to Sinch that these recipients received the batch. Pass up to MaxRecipients phone numbers in any
+// Feedback reports to Sinch that these recipients received the batch. Pass 1 to MaxRecipients phone numbers in any
 // spelling; Feedback sends the digits of each once. For an empty list it returns ErrRecipients, because Sinch would
-// take the list to mean every recipient; use FeedbackWholeBatch for that. The call can be repeated. Sinch answers 404
-// for an unknown batch and for a batch that was sent without feedback_enabled.
+// take the list to mean every recipient (see FeedbackWholeBatch). Sinch answers 404 for an unknown batch and for a
+// batch that was sent without feedback_enabled. It is safe to repeat the call.
 func (c *Client) Feedback(ctx context.Context, batchID string, recipients []string) error {
 	if len(recipients) == 0 || len(recipients) > MaxRecipients {
 		return failed(SendFeedback, ErrRecipients)
@@ -39,7 +39,7 @@ func (c *Client) Feedback(ctx context.Context, batchID string, recipients []stri
 }
 
 // FeedbackWholeBatch reports to Sinch that every recipient received the batch. Sinch refuses the call for a batch that
-// was sent to a group. The call can be repeated.
+// was sent to a group. It is safe to repeat the call.
 func (c *Client) FeedbackWholeBatch(ctx context.Context, batchID string) error {
 	return c.feedback(ctx, batchID, []string{}) // an empty list, not null
 }

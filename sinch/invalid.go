@@ -21,7 +21,6 @@ func invalid(member, format string, values ...any) error {
 	return &InvalidError{Member: member, Reason: fmt.Sprintf(format, values...)}
 }
 
-// firstError returns the first error that is not nil.
 func firstError(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {

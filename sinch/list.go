@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// BatchesQuery selects the batches to list. The zero value selects the last 24 hours.
+// BatchesQuery selects the batches that Client.Batches lists. The zero value selects the last 24 hours.
 type BatchesQuery struct {
 	PageSize        int       // entries per call, 1 to 100; zero means 100
 	From            []string  // senders; empty means any
@@ -19,9 +19,9 @@ type BatchesQuery struct {
 	ClientReference string    // exact match; empty means any
 }
 
-// Batches lists the batches that q selects, newest first, and fetches each page when the loop reaches that page. Sinch
-// keeps a batch for 14 days. An *EntryError concerns one entry, and the list continues; any other error ends the list.
-// A batch that is sent during the loop may be missed.
+// Batches iterates over the batches that q selects, newest first, and fetches a page when the iteration reaches it. An
+// *EntryError concerns one entry, and the iteration continues; any other error ends it. Sinch keeps a batch for 14
+// days. A batch that is sent during the iteration may be missed.
 func (c *Client) Batches(ctx context.Context, q BatchesQuery) iter.Seq2[*Batch, error] {
 	query := url.Values{}
 	err := firstError(
@@ -46,7 +46,7 @@ func parseListedBatch(raw json.RawMessage) (*Batch, string, error) {
 	return b, b.ID, nil
 }
 
-// ReportsQuery selects the recipient reports to list. The zero value selects the last 24 hours.
+// ReportsQuery selects the recipient reports that Client.Reports lists. The zero value selects the last 24 hours.
 type ReportsQuery struct {
 	PageSize        int          // entries per call, 1 to 100; zero means 100
 	Start           time.Time    // reports made at or after; zero means 24 hours ago
@@ -56,8 +56,8 @@ type ReportsQuery struct {
 	ClientReference string       // exact match; empty means any
 }
 
-// Reports lists the recipient reports of finished SMS and MMS messages of all batches, and fetches each page when the
-// loop reaches that page. An *EntryError concerns one report, and the list continues; any other error ends the list.
+// Reports iterates over the recipient reports of finished SMS and MMS messages of all batches, and fetches a page when
+// the iteration reaches it. An *EntryError concerns one report, and the iteration continues; any other error ends it.
 func (c *Client) Reports(ctx context.Context, q ReportsQuery) iter.Seq2[Report, error] {
 	query := url.Values{}
 	err := firstError(

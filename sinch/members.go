@@ -9,8 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// members are the members of a JSON object that are not decoded yet. Decoding is tolerant: a member that fits is
-// removed; one that does not gives a zero value and stays. A null counts as absent.
+// members holds the members of a JSON object that are not decoded yet. Its methods decode a member by name, tolerantly:
+// they remove a member that fits, and return a zero value and keep a member that does not. A null counts as absent.
 type members map[string]json.RawMessage
 
 var (
@@ -38,7 +38,7 @@ func parseMembers(body []byte) (members, error) {
 	return m, nil
 }
 
-// rest returns the members that are not decoded, or nil if there are none.
+// rest returns the members that were not decoded, for a field named Unknown, or nil if there are none.
 func (m members) rest() map[string]json.RawMessage {
 	if len(m) == 0 {
 		return nil
@@ -46,7 +46,8 @@ func (m members) rest() map[string]json.RawMessage {
 	return m
 }
 
-// read decodes a member with parse and, if that succeeds, removes the member.
+// read decodes the member called name with parse and removes it. If the member is absent or parse returns false, read
+// returns a zero value and removes nothing.
 func read[T any](m members, name string, parse func(json.RawMessage) (T, bool)) T {
 	var zero T
 	raw, found := m[name]
@@ -75,7 +76,7 @@ func (m members) list(name string) []json.RawMessage { return read(m, name, as[[
 
 func looseText(raw json.RawMessage) (string, bool) { return dlr.Text(raw) }
 
-// looseTexts decodes a list of strings and numbers and drops all other elements.
+// looseTexts decodes a JSON list of strings. It converts numbers to strings and skips all other elements.
 func looseTexts(raw json.RawMessage) ([]string, bool) {
 	list, ok := as[[]json.RawMessage](raw)
 	var texts []string
@@ -87,7 +88,7 @@ func looseTexts(raw json.RawMessage) ([]string, bool) {
 	return texts, ok
 }
 
-// looseFlag decodes true and false, also as strings.
+// looseFlag decodes true and false, also as the strings "true" and "false". Otherwise ok is false. Case is ignored.
 func looseFlag(raw json.RawMessage) (value, ok bool) {
 	word := bytes.Trim(raw, `"`)
 	value = bytes.EqualFold(word, []byte("true"))
@@ -99,13 +100,13 @@ func looseInteger(raw json.RawMessage) (*int, bool) {
 	return &i, ok
 }
 
-// looseMoment decodes a timestamp in the forms that dlr.ParseTime accepts.
+// looseMoment decodes a JSON string that contains a time in one of the forms that dlr.ParseTime accepts.
 func looseMoment(raw json.RawMessage) (time.Time, bool) {
 	s, _ := dlr.Text(raw)
 	return dlr.ParseTime(s)
 }
 
-// looseParameters decodes parameters whose values are strings or numbers.
+// looseParameters decodes message parameters. It converts numbers to strings; any other value makes it return false.
 func looseParameters(raw json.RawMessage) (Parameters, bool) {
 	keys, ok := as[map[string]map[string]json.RawMessage](raw)
 	p := make(Parameters, len(keys))

@@ -19,10 +19,10 @@ type Message interface {
 	wire() wire
 }
 
-// Type is the kind of a message, the member "type" of the API.
+// Type is the kind of a message: the value of the JSON member "type".
 type Type string
 
-// The values of Type. Each has a Go type: TextMessage, BinaryMessage and MediaMessage.
+// The values of Type, for a TextMessage, a BinaryMessage and a MediaMessage.
 const (
 	TypeText   Type = "mt_text"
 	TypeBinary Type = "mt_binary"
@@ -33,10 +33,10 @@ func (t Type) known() bool { return t == TypeText || t == TypeBinary || t == Typ
 
 const unknownType = "use mt_text, mt_binary or mt_media"
 
-// DeliveryReport selects which delivery reports Sinch calls back.
+// DeliveryReport selects which delivery reports Sinch sends to the callback URL.
 type DeliveryReport string
 
-// The kinds of delivery report. Every kind except none needs a callback URL, of the batch or of the plan.
+// The values of DeliveryReport. All except none need a callback URL, which is set for the batch or for the plan.
 const (
 	ReportNone              DeliveryReport = "none"                // the default
 	ReportSummary           DeliveryReport = "summary"             // one per batch, with counts
@@ -45,8 +45,8 @@ const (
 	ReportPerRecipientFinal DeliveryReport = "per_recipient_final" // one per recipient, with its final status
 )
 
-// Options are the members that all kinds of message have. To is required; From is required unless the plan has default
-// originators.
+// Options holds the fields that all kinds of message have. To is required. From is also required if the plan has no
+// default originators.
 type Options struct {
 	To              []string // 1 to 1000 phone numbers and group ids
 	From            string   // a phone number, a short code or an alphanumeric sender
@@ -61,7 +61,7 @@ type Options struct {
 	Unknown map[string]json.RawMessage
 }
 
-// Common returns o itself, for Message.Common.
+// Common returns o. It implements the method of Message for the types that embed Options.
 func (o *Options) Common() *Options { return o }
 
 func (o *Options) validate() error {
@@ -75,7 +75,7 @@ func (o *Options) validate() error {
 	)
 }
 
-// members returns the wire form of the common members.
+// members returns the options in the JSON form of a message of type t. The caller adds the other members of that type.
 func (o *Options) members(t Type) wire {
 	return wire{
 		Type:            t,
@@ -90,13 +90,13 @@ func (o *Options) members(t Type) wire {
 	}
 }
 
-// Parameters replace ${key} in a message body: key, then the recipient's phone number or "default", then value. A key
-// has 1 to 16 of the characters A–Z a–z 0–9 . - _.
+// Parameters maps the key of each ${key} in a message body to the texts that replace it, by the recipient's phone
+// number or "default". A key has 1 to 16 of the characters A–Z a–z 0–9 . - _.
 type Parameters map[string]map[string]string
 
-// ParseMessage decodes the body of a request that sends, dry-runs or replaces a batch. It is strict: bad JSON or a
-// member of the wrong type is an *InvalidError that names the member. A null counts as absent. Unknown members are kept
-// in Unknown. ParseMessage does not check Sinch's other rules; Validate does.
+// ParseMessage decodes the body of a request that sends, dry-runs or replaces a batch. For invalid JSON, and for a
+// member that is missing or has the wrong type, it returns an *InvalidError. A null counts as absent. Unknown members
+// are kept in Options.Unknown. ParseMessage does not check Sinch's other rules; Message.Validate does.
 func ParseMessage(body []byte) (Message, error) {
 	o, err := parseObject(body)
 	if err != nil {

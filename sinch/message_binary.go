@@ -1,6 +1,6 @@
 package sinch
 
-// BinaryMessage is an SMS of bytes. Body and UDH together have at most 140 bytes.
+// BinaryMessage is an SMS whose body is bytes, not text. Body and UDH together have at most 140 bytes.
 type BinaryMessage struct {
 	Options
 	Body    []byte

@@ -10,7 +10,7 @@ type MediaMessage struct {
 	StrictValidation bool // Sinch checks the media against best practice
 }
 
-// Media is the body of a MediaMessage.
+// Media is the body of a MediaMessage: the URL of the media, and optionally a text and a subject.
 type Media struct {
 	URL     string // from which Sinch fetches the media; required
 	Message string
@@ -47,7 +47,7 @@ func (m Media) MarshalJSON() ([]byte, error) {
 	}{m.URL, m.Message, m.Subject}, m.Unknown)
 }
 
-// UnmarshalJSON decodes the media from Sinch's answer, as tolerantly as ParseBatch.
+// UnmarshalJSON decodes the media from Sinch's answer. It returns an error only if body is not a JSON object.
 func (m *Media) UnmarshalJSON(body []byte) error {
 	left, err := parseMembers(body)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// object is a JSON object whose members are decoded one by one, strictly. Member names are case-sensitive.
+// object decodes the members of a JSON object strictly: the wrong type is an error. Names are case-sensitive.
 type object struct {
 	unread map[string]json.RawMessage // members not decoded yet
 	fault  error                      // the first error
@@ -32,7 +32,7 @@ func parseObject(body []byte) (*object, error) {
 	return o, nil
 }
 
-// note keeps err if it is the first error.
+// note stores err in o.fault, but keeps an earlier error that is already there.
 func (o *object) note(err error) {
 	if o.fault == nil {
 		o.fault = err
@@ -49,7 +49,7 @@ func (o *object) require(members ...string) {
 	}
 }
 
-// rest returns the members that are not decoded, or nil if there are none.
+// rest returns the members that were not decoded, for a field named Unknown, or nil if there are none.
 func (o *object) rest() map[string]json.RawMessage {
 	if len(o.unread) == 0 {
 		return nil
@@ -67,8 +67,8 @@ func (o *object) dropNulls() {
 	}
 }
 
-// take decodes a member with read and removes it. It returns nil if the member is absent or read fails, which is noted
-// as an error.
+// take removes a member from o and decodes it with read. It returns nil if the member is absent. If read returns false,
+// take returns nil and notes an error that says what was expected, such as "a string".
 func take[T any](o *object, member, expected string, read func(json.RawMessage) (T, bool)) *T {
 	raw, found := o.unread[member]
 	if !found {
@@ -83,7 +83,7 @@ func take[T any](o *object, member, expected string, read func(json.RawMessage) 
 	return &v
 }
 
-// as decodes a JSON value. A null fails.
+// as decodes a JSON value as a T. It returns false if the value is null or does not fit.
 func as[T any](raw json.RawMessage) (v T, ok bool) {
 	return v, !isNull(raw) && json.Unmarshal(raw, &v) == nil
 }
@@ -96,7 +96,7 @@ func (o *object) hex(member string) []byte {
 	return value(take(o, member, "hexadecimal digits", asHex))
 }
 
-// messageType decodes the member "type". It returns "" if there is none.
+// messageType decodes the member "type", or returns "" if it is absent. It notes an unknown type as an error.
 func (o *object) messageType() Type {
 	raw := o.text("type")
 	if raw != nil && !Type(*raw).known() {
@@ -117,7 +117,8 @@ func (o *object) parameters(member string) Parameters {
 	return value(take(o, member, `an object of objects: key, then number or "default", then a string`, asParameters))
 }
 
-// media decodes the body of a media message. An error names the member within the body, such as body.url.
+// media decodes the body of a media message, or returns nil if the member is absent or not an object. An error that it
+// notes names the inner member, such as body.url.
 func (o *object) media(member string) *Media {
 	raw := take(o, member, "an object with a url", as[map[string]json.RawMessage])
 	if raw == nil {
@@ -135,7 +136,7 @@ func (o *object) media(member string) *Media {
 	return m
 }
 
-// asInteger decodes a number such as 3 or 3.0, but not a string.
+// asInteger decodes a whole JSON number, such as 3 or 3.0. It returns false for anything else, such as the string "3".
 func asInteger(raw json.RawMessage) (int, bool) {
 	i, ok := dlr.Integer(raw)
 	return i, ok && raw[0] != '"'

@@ -10,9 +10,9 @@ import (
 	"unicode/utf8"
 )
 
-// isPage reports whether an answer is a web page. Sinch's API never returns one: a proxy, a captive portal or a web
-// server at the wrong address answered. A body that begins with < is a page whatever its Content-Type; a body that
-// begins like JSON is not.
+// isPage reports whether an answer is a web page. Sinch's API never returns one, so a proxy, a captive portal or a web
+// server at the wrong address answered. A body that begins with < is a page, and one that begins like JSON is not,
+// whatever its Content-Type.
 func isPage(answer *http.Response, body []byte) bool {
 	first := firstCharacter(body)
 	if first == 0 || first == '{' || first == '[' || refusesToken(answer) {
@@ -22,8 +22,8 @@ func isPage(answer *http.Response, body []byte) bool {
 	return first == '<' || kind == "text/html" || kind == "application/xhtml+xml"
 }
 
-// firstCharacter returns the first character that is not white space, or 0 if there is none. The text may be UTF-8,
-// UTF-16 or UTF-32: byte order marks, and the zero bytes of ASCII characters in the last two, are skipped.
+// firstCharacter returns the first character of body that is not white space, or 0 if there is none. It skips byte
+// order marks and zero bytes, so that it finds an ASCII character in UTF-16 and UTF-32 too.
 func firstCharacter(body []byte) rune {
 	for len(body) > 0 {
 		r, size := utf8.DecodeRune(body)
@@ -41,7 +41,7 @@ func firstCharacter(body []byte) rune {
 
 var errPage = errors.New("the answer is a web page, not from Sinch's API")
 
-// refusesToken reports whether an answer refuses the bearer token as RFC 6750 defines. Only the API itself does so.
+// refusesToken reports whether an answer is a 401 that asks for a bearer token (RFC 6750). Only Sinch's API answers so.
 func refusesToken(answer *http.Response) bool {
 	challenge := strings.ToLower(strings.Join(answer.Header.Values("WWW-Authenticate"), ","))
 	return answer.StatusCode == http.StatusUnauthorized && strings.Contains(challenge, "bearer")

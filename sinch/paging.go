@@ -13,7 +13,7 @@ import (
 	"strconv"
 )
 
-// listing is a list that Sinch returns in pages.
+// listing describes how to fetch and decode a list that Sinch returns in pages.
 type listing[T any] struct {
 	operation Operation
 	path      string
@@ -25,8 +25,8 @@ type listing[T any] struct {
 	parse func(json.RawMessage) (T, string, error)
 }
 
-// all yields the entries of all pages, an *EntryError for each entry that cannot be decoded, and at the end the error
-// that ended the list, if any.
+// all iterates over the entries of all pages. It yields an *EntryError for each entry that cannot be decoded, and at
+// the end the error that ended the list early, if any.
 func all[T any](ctx context.Context, c *Client, l listing[T]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		if err := l.walk(ctx, c, yield); err != nil {
@@ -36,12 +36,12 @@ func all[T any](ctx context.Context, c *Client, l listing[T]) iter.Seq2[T, error
 	}
 }
 
-// maxRepeatedPages is how many consecutive pages may contain no new entry. New batches move older ones to later pages
-// while a loop runs, so a few such pages are normal.
+// maxRepeatedPages is how many pages in a row may contain only entries of the page before. Batches that are sent during
+// an iteration move older ones to later pages, so a few such pages are normal.
 const maxRepeatedPages = 3
 
-// walk yields the entries of each page that were not on the previous page. The list ends after as many entries as the
-// latest answer counts (or, without a count, after a page that is not full), and at an empty page.
+// walk fetches page after page and yields the entries that were not on the page before. It returns nil after the last
+// page: an empty page, the page that completes the count in its answer or, without a count, a page that is not full.
 func (l listing[T]) walk(ctx context.Context, c *Client, yield func(T, error) bool) error {
 	if l.invalid != nil {
 		return failed(l.operation, l.invalid)
@@ -81,7 +81,7 @@ func (l listing[T]) walk(ctx context.Context, c *Client, yield func(T, error) bo
 	}
 }
 
-// page is one page of a list.
+// page is one page of a list, as Sinch answered it.
 type page[T any] struct {
 	answer  answer
 	count   *int     // entries of all pages; nil if the answer has no count
@@ -89,7 +89,7 @@ type page[T any] struct {
 	entries []entry[T]
 }
 
-// entry is one entry of a list. err is an *EntryError if the entry cannot be decoded.
+// entry is one entry of a list: the decoded value, or an *EntryError if it cannot be decoded.
 type entry[T any] struct {
 	value T
 	err   error
@@ -108,7 +108,7 @@ var (
 	errNoList        = errors.New("the answer has no list of entries")
 )
 
-// page fetches a page. The first number is 0.
+// page fetches and decodes the page with this number. The first page has number 0.
 func (l listing[T]) page(ctx context.Context, c *Client, number int) (page[T], error) {
 	l.query.Set("page", strconv.Itoa(number))
 	l.query.Set("page_size", strconv.Itoa(l.size))

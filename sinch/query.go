@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// withQuery appends a query to a path.
+// withQuery returns path?query, or only the path if the query is empty.
 func withQuery(path string, query url.Values) string {
 	if len(query) == 0 {
 		return path
@@ -18,7 +18,7 @@ func withQuery(path string, query url.Values) string {
 	return path + "?" + query.Encode()
 }
 
-// setTexts joins values with commas. A blank value, or one that contains a comma, is an error.
+// setTexts sets the query parameter name to values, joined with commas. A blank value or a comma in one is an error.
 func setTexts[T ~string](query url.Values, name string, values []T) error {
 	if len(values) == 0 {
 		return nil
@@ -34,7 +34,7 @@ func setTexts[T ~string](query url.Values, name string, values []T) error {
 	return nil
 }
 
-// setStates sets the filters for status and code.
+// setStates sets the query parameters status and code, which select the reports with one of these statuses and codes.
 func setStates(query url.Values, statuses []dlr.Status, codes []int) error {
 	var joined []string
 	for _, code := range codes {
@@ -43,7 +43,7 @@ func setStates(query url.Values, statuses []dlr.Status, codes []int) error {
 	return firstError(setTexts(query, "status", statuses), setTexts(query, "code", joined))
 }
 
-// setWindow sets the page size limit and the time range.
+// setWindow checks pageSize, and sets the query parameters start_date and end_date to the times that are not zero.
 func setWindow(query url.Values, pageSize int, start, end time.Time) error {
 	if pageSize < 0 || pageSize > maxPageSize {
 		return invalid("page_size", "it must be between 1 and %d; leave it out for %d", maxPageSize, maxPageSize)

@@ -11,31 +11,32 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// ReportKind selects the detail of a batch report.
+// ReportKind selects whether a batch report lists the recipients (Full) or only counts them (Summary).
 type ReportKind string
 
-// The values of ReportKind, for the query parameter "type" of the API.
+// The values of ReportKind, as sent in the query parameter "type" of the API.
 const (
 	Summary ReportKind = "summary" // counts by status and code
 	Full    ReportKind = "full"    // with the recipients of each status and code
 )
 
-// ReportQuery selects the kind and the entries of a batch report. The zero value is a summary of all statuses.
+// ReportQuery selects the kind of report that Client.GetReport returns, and its entries by status and code. The zero
+// value selects a summary of all statuses.
 type ReportQuery struct {
 	Kind     ReportKind   // empty means Summary
 	Statuses []dlr.Status // empty means all
 	Codes    []int        // empty means all
 }
 
-// Report is a delivery report with the JSON that Sinch answered. If Sinch's answer has no member "type", Raw includes
-// one, so that Raw can be decoded again.
+// Report is a decoded delivery report and its JSON, as Sinch answered it. If the answer has no member "type", Raw has
+// one added, so that Raw can be decoded again.
 type Report struct {
 	*dlr.Report
 	Raw []byte
 }
 
 // GetReport returns the current delivery report of a batch, whatever kind of report the batch was sent with. It may
-// contain intermediate statuses. For a batch that Sinch does not know the error is an *Error with HTTPStatus 404.
+// contain intermediate statuses. If Sinch does not know the batch, the error is an *Error with HTTPStatus 404.
 func (c *Client) GetReport(ctx context.Context, batchID string, q ReportQuery) (Report, error) {
 	query, err := q.values()
 	if err != nil {
@@ -91,8 +92,8 @@ func (c *Client) report(ctx context.Context, op Operation, path, batchID string,
 
 var errOtherKind = errors.New("the answer is not the requested kind of report")
 
-// parseReport decodes an answer that should contain a report of type want. A report without a type is taken to be of
-// that type.
+// parseReport decodes an answer as a report of the type want. An answer without a type counts as that type. A batch
+// report in place of a recipient report, or the reverse, is an error.
 func parseReport(body []byte, want dlr.Type) (Report, error) {
 	parsed, err := dlr.Parse(body)
 	if e, ok := errors.AsType[*dlr.ParseError](err); ok && e.Reason == dlr.NoType {
@@ -109,7 +110,7 @@ func parseReport(body []byte, want dlr.Type) (Report, error) {
 	return Report{Report: parsed.Report, Raw: body}, nil
 }
 
-// withType sets the member "type" of a JSON object and replaces a type that is already there, such as null.
+// withType returns the JSON object in body with its member "type" set to t, in place of any other value, such as null.
 func withType(body []byte, t dlr.Type) ([]byte, error) {
 	end := bytes.LastIndexByte(body, '}')
 	if end < 0 {

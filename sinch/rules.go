@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// Sinch's documented limits. Lengths are in characters unless noted.
+// Sinch's documented limits, which the rules in this file check. Lengths are in characters unless noted.
 const (
 	maxEntries   = 1000
 	maxBody      = 2000
@@ -26,7 +26,7 @@ const (
 	maxDryRun    = 1000 // recipients in the details of a dry run
 )
 
-// entriesRule checks to, to_add and to_remove.
+// entriesRule checks the recipients in the member to, to_add or to_remove: at most maxEntries, and none of them blank.
 func entriesRule(member string, to []string) error {
 	if len(to) > maxEntries {
 		return invalid(member, "it has more than %d entries; divide them among several batches", maxEntries)
@@ -54,7 +54,8 @@ func kindRule(k DeliveryReport) error {
 	return invalid("delivery_report", "use none, summary, full, per_recipient or per_recipient_final")
 }
 
-// validityRule compares the two times only if both are set: Sinch derives a missing one from its own clock.
+// validityRule checks that expireAt is after sendAt, by at most maxValidity. If one of them is zero, it checks nothing,
+// because Sinch derives that time from its own clock.
 func validityRule(sendAt, expireAt time.Time) error {
 	if sendAt.IsZero() || expireAt.IsZero() {
 		return nil
@@ -75,7 +76,7 @@ func lengthRule(member, s string, limit int) error {
 	return nil
 }
 
-// urlRule accepts an empty URL, which means unset.
+// urlRule checks that s is an http or https URL of at most maxURL characters. It accepts an empty s, which means unset.
 func urlRule(member, s string) error {
 	if s == "" {
 		return nil
@@ -106,7 +107,7 @@ func notOfKeys(r rune) bool {
 	return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '.' && r != '-' && r != '_'
 }
 
-// rangeRule accepts nil, which means unset.
+// rangeRule checks that *v is at least lowest and at most highest. It accepts nil, which means unset.
 func rangeRule(member string, v *int, lowest, highest int) error {
 	if v != nil && (*v < lowest || *v > highest) {
 		return invalid(member, "it must be between %d and %d", lowest, highest)
@@ -139,7 +140,7 @@ func mediaRule(m Media) error {
 	return firstError(urlRule("body.url", m.URL), unknownRule("body.", m.Unknown))
 }
 
-// unknownRule checks the members that are sent unchanged.
+// unknownRule checks that the members in unknown are JSON, since they are sent unchanged. An error names prefix+member.
 func unknownRule(prefix string, unknown map[string]json.RawMessage) error {
 	for _, name := range slices.Sorted(maps.Keys(unknown)) {
 		if !json.Valid(unknown[name]) {

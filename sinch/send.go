@@ -6,12 +6,10 @@ import (
 	"net/http"
 )
 
-// Send sends m as a new batch. It makes one attempt, because Sinch cannot recognize a repetition: a second call creates
-// a second batch and sends every message again. If the outcome is unknown (a timeout, a cut connection, a 408 or 5xx, a
-// success that cannot be decoded), look for the batch with Batches and its ClientReference before sending again.
-//
-// Send made no call if it returns an *InvalidError. Sinch did not accept the batch if Send returns an *Error with a
-// status from 400 to 499 other than 408.
+// Send sends m as a new batch and returns the batch. It makes one attempt, because a second call would create a second
+// batch and send every message again. After an *InvalidError no call was made. After an *Error with a status from 400
+// to 499, except 408, Sinch did not accept the batch. After any other error the batch may have been sent: look for its
+// ClientReference with Batches before sending it again.
 func (c *Client) Send(ctx context.Context, m Message) (*Batch, error) {
 	if err := validate(m); err != nil {
 		return nil, failed(SendBatch, err)
@@ -19,14 +17,14 @@ func (c *Client) Send(ctx context.Context, m Message) (*Batch, error) {
 	return c.batch(ctx, call{operation: SendBatch, method: http.MethodPost, path: batchesPath, body: m}, "")
 }
 
-// GetBatch returns one batch. Sinch keeps a batch for 14 days. For a batch that Sinch does not know the error is an
-// *Error with HTTPStatus 404.
+// GetBatch returns one batch. Sinch keeps a batch for 14 days. If Sinch does not know the batch, the error is an *Error
+// with HTTPStatus 404.
 func (c *Client) GetBatch(ctx context.Context, batchID string) (*Batch, error) {
 	return c.batchCall(ctx, call{operation: GetBatch, method: http.MethodGet}, batchID)
 }
 
-// Update changes a batch that is not dispatched yet, as u says, and returns the changed batch. For a dispatched batch
-// Sinch answers 403 with the code batch_already_dispatched.
+// Update makes the changes in u to a batch that is not dispatched yet, and returns the changed batch. For a dispatched
+// batch Sinch answers 403 with the code batch_already_dispatched.
 func (c *Client) Update(ctx context.Context, batchID string, u Update) (*Batch, error) {
 	if err := u.Validate(); err != nil {
 		return nil, failed(UpdateBatch, err)
@@ -35,7 +33,7 @@ func (c *Client) Update(ctx context.Context, batchID string, u Update) (*Batch, 
 }
 
 // Replace replaces the message of a batch that is not dispatched yet. Everything that m leaves unset returns to its
-// default, including FeedbackEnabled and DeliveryReport. The call can be repeated.
+// default, including FeedbackEnabled and DeliveryReport. It is safe to repeat the call.
 func (c *Client) Replace(ctx context.Context, batchID string, m Message) (*Batch, error) {
 	if err := validate(m); err != nil {
 		return nil, failed(ReplaceBatch, err)
@@ -43,8 +41,8 @@ func (c *Client) Replace(ctx context.Context, batchID string, m Message) (*Batch
 	return c.batchCall(ctx, call{operation: ReplaceBatch, method: http.MethodPut, body: m}, batchID)
 }
 
-// Cancel cancels the messages of a batch that are not dispatched yet, if any, and returns the batch. The call can be
-// repeated.
+// Cancel cancels the messages of a batch that are not dispatched yet, if any, and returns the batch. It is safe to
+// repeat the call.
 func (c *Client) Cancel(ctx context.Context, batchID string) (*Batch, error) {
 	return c.batchCall(ctx, call{operation: CancelBatch, method: http.MethodDelete}, batchID)
 }
@@ -56,7 +54,7 @@ func validate(m Message) error {
 	return m.Validate()
 }
 
-// batchCall makes a call about one batch, which Sinch answers with that batch.
+// batchCall performs k, whose path it sets to that of the batch, and returns the batch from the answer.
 func (c *Client) batchCall(ctx context.Context, k call, batchID string) (*Batch, error) {
 	path, err := batchPath(batchID, "")
 	if err != nil {
@@ -66,11 +64,11 @@ func (c *Client) batchCall(ctx context.Context, k call, batchID string) (*Batch,
 	return c.batch(ctx, k, batchID)
 }
 
-// errNoBatch means that the answer to a send has no batch id. The batch may have been sent.
+// errNoBatch means that the answer has no batch id. If it answers a Send, the batch may have been sent.
 var errNoBatch = errors.New("the answer is not a batch: it has no id")
 
-// batch makes a call that Sinch answers with a batch: the batch want, or any batch if want is empty.
-func (c *Client) batch(ctx context.Context, k call, want string) (*Batch, error) {
+// batch performs k and returns the batch in the answer. If wantID is not empty, any other batch is an error.
+func (c *Client) batch(ctx context.Context, k call, wantID string) (*Batch, error) {
 	a, err := c.read(ctx, k)
 	if err != nil {
 		return nil, err
@@ -80,7 +78,7 @@ func (c *Client) batch(ctx context.Context, k call, want string) (*Batch, error)
 	case err != nil:
 	case b.ID == "":
 		err = errNoBatch
-	case want != "" && b.ID != want:
+	case wantID != "" && b.ID != wantID:
 		err = errOtherBatch
 	}
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"net/http"
 )
 
-// call is one operation to perform.
+// call describes one request to Sinch.
 type call struct {
 	operation Operation
 	method    string
@@ -18,7 +18,7 @@ type call struct {
 	read      bool   // the body of a success is needed
 }
 
-// answer is Sinch's answer. Its body is read up to the limit.
+// answer is an answer of Sinch with the part of its body that was read.
 type answer struct {
 	*http.Response
 	body []byte
@@ -27,7 +27,8 @@ type answer struct {
 
 func (a answer) success() bool { return a.StatusCode >= 200 && a.StatusCode <= 299 }
 
-// do performs the call. It returns an answer only if that is a success of Sinch's API; anything else is an error.
+// do performs k within Config.Timeout, and once more if Sinch refused the token as expired. An answer that is not a
+// success of Sinch's API becomes an *Error.
 func (c *Client) do(ctx context.Context, k call) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -65,7 +66,7 @@ func (c *Client) do(ctx context.Context, k call) (answer, error) {
 	return answer{}, e
 }
 
-// exchange sends one request and reads the answer.
+// exchange sends one request and reads the answer, whatever its status. An error means that there is no answer.
 func (c *Client) exchange(ctx context.Context, k call, body []byte, token string) (answer, error) {
 	r, err := http.NewRequestWithContext(ctx, k.method, c.base+k.path, bytes.NewReader(body))
 	if err != nil {
@@ -99,8 +100,8 @@ func readBounded(r io.Reader, limit int64) ([]byte, error) {
 	return body, err
 }
 
-// read performs a call whose answer must have a complete body. A cut connection is a network failure; an answer over
-// the limit is an *Error.
+// read performs k like do, and requires that the body of the answer is complete. A body over Config.MaxAnswer is an
+// *Error. If the connection was cut before the end, the error wraps the cause.
 func (c *Client) read(ctx context.Context, k call) (answer, error) {
 	k.read = true
 	a, err := c.do(ctx, k)
@@ -116,7 +117,7 @@ func (c *Client) read(ctx context.Context, k call) (answer, error) {
 	return a, nil
 }
 
-// decodeError returns the *Error for a success that cannot be decoded, for the reason err.
+// decodeError returns the *Error for an answer that is a success but cannot be decoded, because of err.
 func (c *Client) decodeError(op Operation, a answer, err error) *Error {
 	e := newError(op, a.Response, a.body, c.secrets)
 	e.Code, e.Text, e.Err = "", clean(err.Error(), maxText, c.secrets), err

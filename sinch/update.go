@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Update lists the changes to a batch. A member whose field is nil or zero stays unchanged.
+// Update lists the changes that Client.Update makes to a batch. A field that is nil or zero changes nothing.
 type Update struct {
 	// Type is the kind of the batch's message. If it is empty, it follows from Binary, UDH or Media; without them Sinch
 	// assumes a text message.
@@ -41,7 +41,7 @@ type Update struct {
 	Unknown map[string]json.RawMessage
 }
 
-// clearable returns the members that Sinch accepts as null.
+// clearable returns the names of the members that Update.Clear may contain. Sinch accepts a null for them.
 func clearable() []string {
 	return []string{"callback_url", "delivery_report", "expire_at", "parameters", "send_at"}
 }
@@ -79,7 +79,7 @@ func (u Update) emptyRule() error {
 	return invalid("", "the update is empty; set what is to change")
 }
 
-// typeRule requires that all set bodies are of one type, and that Type matches it.
+// typeRule rejects bodies of several message types, an unknown Type, and a Type that does not match the body.
 func (u Update) typeRule() error {
 	types := u.bodyTypes()
 	switch t := u.kind(); {
@@ -93,7 +93,7 @@ func (u Update) typeRule() error {
 	return nil
 }
 
-// bodyTypes returns the types of the bodies that are set.
+// bodyTypes returns the message type of each body that is set. A valid update has at most one.
 func (u Update) bodyTypes() []Type {
 	var types []Type
 	if u.Text != nil {
@@ -116,7 +116,7 @@ func (u Update) kind() Type {
 	return u.Type
 }
 
-// emptiedRule rejects members that are set to an empty value: Sinch clears a member only by null.
+// emptiedRule rejects a DeliveryReport or CallbackURL that points to "": Sinch clears a member only by null.
 func (u Update) emptiedRule() error {
 	switch {
 	case u.DeliveryReport != nil && *u.DeliveryReport == "":
@@ -135,7 +135,7 @@ func (u Update) timesRule() error {
 	)
 }
 
-// timeRule rejects the zero time, which JSON cannot express.
+// timeRule rejects a pointer to the zero time, which would not be sent. It accepts nil, which means unset.
 func timeRule(member string, t *time.Time) error {
 	if t != nil && t.IsZero() {
 		return invalid(member, "the zero time cannot be sent; clear it instead")
@@ -215,8 +215,8 @@ func (u Update) wire() wire {
 	return w
 }
 
-// ParseUpdate decodes the body of a request that updates a batch, as strictly as ParseMessage. A null is added to Clear
-// if the member can be cleared. Any other null of a known member counts as absent.
+// ParseUpdate decodes the body of a request that updates a batch, as strictly as ParseMessage. A member that is null is
+// added to Update.Clear if it can be cleared, and counts as absent otherwise.
 func ParseUpdate(body []byte) (Update, error) {
 	o, err := parseObject(body)
 	if err != nil {
@@ -258,7 +258,7 @@ func ParseUpdate(body []byte) (Update, error) {
 	return u, nil
 }
 
-// takeCleared removes every null and returns the members that it clears.
+// takeCleared removes all members that are null, and returns the names of those that can be cleared.
 func (o *object) takeCleared() []string {
 	var cleared []string
 	for _, member := range clearable() {

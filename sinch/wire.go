@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// wire holds the members of messages, updates and batches in their encoded form. Nil and empty members are omitted.
+// wire is the JSON form of a message, an update or a batch. It has the members of all; nil and empty ones are omitted.
 type wire struct {
 	ID               string          `json:"id,omitempty"`
 	Type             Type            `json:"type,omitempty"`
@@ -40,7 +40,7 @@ type wire struct {
 
 func (w wire) encode(unknown map[string]json.RawMessage) ([]byte, error) { return encode(w, unknown) }
 
-// encode encodes the struct v, followed by the members of unknown that v does not contain.
+// encode encodes the struct v as JSON and appends the members in unknown, except those that v already contains.
 func encode(v any, unknown map[string]json.RawMessage) ([]byte, error) {
 	known, err := json.Marshal(v)
 	if err != nil || len(unknown) == 0 {
@@ -68,7 +68,7 @@ func encode(v any, unknown map[string]json.RawMessage) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// set returns a pointer to v, or nil for the zero value.
+// set returns a pointer to v, or nil if v is zero, so that a zero value is omitted from the JSON.
 func set[T comparable](v T) *T {
 	var zero T
 	if v == zero {
@@ -77,7 +77,6 @@ func set[T comparable](v T) *T {
 	return &v
 }
 
-// value returns *p, or the zero value for nil.
 func value[T any](p *T) (v T) {
 	if p != nil {
 		v = *p
@@ -85,7 +84,7 @@ func value[T any](p *T) (v T) {
 	return v
 }
 
-// timestampLayout is the format of the times that are sent, in UTC.
+// timestampLayout is the layout, for time.Format, of the times that are sent. They are in UTC.
 const timestampLayout = "2006-01-02T15:04:05.000Z"
 
 func timestamp(t time.Time) *string {
