@@ -2,11 +2,11 @@ package metrics
 
 import "strings"
 
-// callingCodes lists the E.164 calling codes of each country, by ISO 3166 code (XK, for Kosovo, is not in ISO 3166).
-// The longest code that a number begins with decides its country. In the North American plan that includes the area
-// code; a number of no other country there counts as US. A territory that four digits do not tell apart from its
-// mainland counts with the mainland. Codes that belong to no country, such as those of satellite networks, are not
-// listed.
+// callingCodes lists the E.164 calling codes of each country by its ISO 3166 code, or XK for Kosovo, which has none.
+// The longest listed code that a number begins with decides its country. North American codes include the area code; a
+// number there that matches no longer code counts as US. A territory whose numbers begin with the same four digits as
+// those of its mainland counts with the mainland. Codes that belong to no country, such as those of satellite networks,
+// are not listed.
 const callingCodes = `
 US 1; other 10 11
 CA 1204 1226 1236 1249 1250 1257 1263 1289 1306 1343 1354 1365 1367 1368 1382 1387 1403 1416 1418 1428 1431 1437
@@ -39,16 +39,16 @@ PS 970; AE 971; IL 972; BH 973; QA 974; BT 975; MN 976; NP 977; IR 98; TJ 992; T
 UZ 998
 `
 
-// prefixDigits is how many leading digits decide the country. minDigits and maxDigits limit the length of a number.
+// prefixDigits is how many leading digits decide the country. A phone number has minDigits to maxDigits digits.
 const (
 	prefixDigits         = 4
 	minDigits, maxDigits = 7, 15
 )
 
-// countries numbers the countries and looks up the country of a number by its leading digits.
+// countries gives each country an index, and finds the index for a phone number by its leading digits.
 type countries struct {
-	names    []string      // names[0] is other
-	byPrefix [10_000]uint8 // number of the country, by the first four digits
+	names    []string      // ISO 3166 codes; names[0] is other
+	byPrefix [10_000]uint8 // index in names, by the first four digits
 }
 
 func newCountries() *countries {
@@ -85,8 +85,8 @@ func newCountries() *countries {
 	return c
 }
 
-// of returns the number of the country that a number in digits belongs to. It returns 0, which is other, if the country
-// is unknown.
+// of returns the index in c.names of the country of a phone number. Pass the number as bare digits. The index is 0,
+// which means other, if the country is unknown.
 func (c *countries) of(number string) int {
 	if len(number) < minDigits || len(number) > maxDigits {
 		return 0

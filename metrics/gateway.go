@@ -6,10 +6,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// GatewayOperation is the operation of a request to the gateway.
+// GatewayOperation is what an application asked the gateway, dlrloop's proxy for Sinch's API, to do.
 type GatewayOperation string
 
-// The operations.
+// The values of GatewayOperation, in the label operation of the gateway metrics.
 const (
 	GatewaySend     GatewayOperation = "send"
 	GatewayDryRun   GatewayOperation = "dry_run"
@@ -26,7 +26,8 @@ const (
 // GatewayOutcome is the result of a request to the gateway.
 type GatewayOutcome string
 
-// The outcomes. The first three are classes of the answer, which Sinch or the gateway in its place gave.
+// The values of GatewayOutcome, in the label outcome of gateway_requests_total. The first three are status classes of
+// the answer to the application, whether Sinch gave the answer or the gateway in its place.
 const (
 	GatewaySucceeded   GatewayOutcome = "2xx" // or 3xx
 	GatewayRejected    GatewayOutcome = "4xx"
@@ -35,10 +36,10 @@ const (
 	GatewayRefused     GatewayOutcome = "refused"     // Sinch was not called
 )
 
-// Observed is the result of recording a batch that the gateway found in an answer of Sinch.
+// Observed is the result of recording a batch that the gateway saw in an answer of Sinch.
 type Observed string
 
-// The results.
+// The values of Observed, in the label result of gateway_observed_total.
 const (
 	ObservedRecorded   Observed = "recorded"   // durable before the caller got the answer
 	ObservedLate       Observed = "late"       // durable, but only after that
@@ -63,7 +64,7 @@ func observedResults() []Observed {
 	return []Observed{ObservedRecorded, ObservedLate, ObservedLost, ObservedUnreadable}
 }
 
-// timedOperations returns the operations whose duration has a label value of its own; the rest count as other.
+// timedOperations returns the values of the label operation in gateway_duration_seconds. All others count as other.
 func timedOperations() []GatewayOperation {
 	return []GatewayOperation{GatewaySend, GatewayFeedback, GatewayOther}
 }
@@ -97,7 +98,7 @@ func (m *Metrics) registerGateway() {
 		"plan", "result")
 }
 
-// gatewayRequest is the key of the counters of requests to the gateway.
+// gatewayRequest holds the label values of one counter of gateway_requests_total.
 type gatewayRequest struct {
 	operation GatewayOperation
 	outcome   GatewayOutcome
@@ -113,7 +114,7 @@ func (m *Metrics) GatewayRequest(op GatewayOperation, o GatewayOutcome, took tim
 	seconds.Observe(took.Seconds())
 }
 
-// GatewayObserved counts batches found in an answer to the gateway.
-func (m *Metrics) GatewayObserved(plan string, l Observed, batches int) {
-	m.plan(plan).observed.of(l).Add(float64(batches))
+// GatewayObserved counts batches that the gateway saw in an answer of Sinch, by the result of recording them.
+func (m *Metrics) GatewayObserved(plan string, o Observed, batches int) {
+	m.plan(plan).observed.of(o).Add(float64(batches))
 }

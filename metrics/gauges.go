@@ -11,7 +11,7 @@ import (
 // sameEverywhere is appended to the help of gauges that have the same value on all replicas of a store.
 const sameEverywhere = " Replicas that share a store export the same: aggregate with max."
 
-// Store registers the gauges of a store. Each scrape calls read once. Store panics if it is called twice.
+// Store registers the gauges that describe a store. Each scrape calls read once. Store panics if it is called twice.
 func (m *Metrics) Store(read func() store.Gauges) {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help+sameEverywhere, labels, nil)
@@ -42,7 +42,7 @@ func (m *Metrics) Store(read func() store.Gauges) {
 	})
 }
 
-// storeCollector reads the gauges of a store at each scrape.
+// storeCollector is the prometheus.Collector of the gauges that describe a store.
 type storeCollector struct {
 	read                          func() store.Gauges
 	plans                         []string
@@ -98,8 +98,8 @@ func (s *storeCollector) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
-// byPlan returns the gauges of every configured plan, and under other the sum of all plans that are no longer
-// configured, if they have any.
+// byPlan returns the gauges by value of the label plan: those of every configured plan and, under other, the sum of the
+// plans that are no longer configured, if they have any.
 func (s *storeCollector) byPlan(g store.Gauges) map[string]store.PlanGauges {
 	plans := make(map[string]store.PlanGauges, len(s.plans)+1)
 	for _, name := range s.plans {

@@ -7,13 +7,13 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// other is the label value for everything outside a label's closed set.
+// other is the label value that stands for every value outside the closed set of its label.
 const other = "other"
 
-// Outcome is how a callback was answered.
+// Outcome is how the webhook answered a callback of Sinch.
 type Outcome uint8
 
-// The outcomes. Only the first three mean an answer of 200.
+// The values of Outcome, in the label outcome of callbacks_total. Only the first three mean an answer of 200.
 const (
 	Stored             Outcome = iota // the report is durable
 	Inbound                           // an inbound message (MO), acknowledged but not kept
@@ -27,7 +27,7 @@ const (
 	ShedUnverified                    // the same before verification; anybody can cause it
 	Incomplete                        // the body did not arrive
 	UnknownPlan                       // the path names no configured plan
-	outcomes
+	outcomes                          // how many outcomes there are
 )
 
 func (o Outcome) String() string {
@@ -37,11 +37,11 @@ func (o Outcome) String() string {
 	}[o]
 }
 
-// hasType reports whether callbacks with this outcome are counted by type. Those answered 200 are.
+// hasType reports whether callbacks with this outcome are counted by report type: only those answered 200 are.
 func (o Outcome) hasType() bool { return o <= Quarantined }
 
-// possible reports whether a callback of type t can have the outcome. Type other stands for callbacks that are not
-// counted by type or were never parsed.
+// possible reports whether a callback of type t can have the outcome, so that the counter must exist at zero. The type
+// other stands for callbacks that are not counted by type or were never parsed.
 func (o Outcome) possible(t dlr.Type) bool {
 	switch o {
 	case Stored:
@@ -56,9 +56,9 @@ func (o Outcome) possible(t dlr.Type) bool {
 	return t == other
 }
 
-// expectedPairs returns the pairs of status and code class that exist at zero for every plan: those in Sinch's
-// documentation and test data. Any other pair counts under its status and the class other, from its first message on.
-// All pairs of every plan would be most of what a replica exports.
+// expectedPairs returns the code classes that Sinch reports with each status, according to its documentation and test
+// data. Only these pairs exist at zero for every plan, because all pairs would be most of what a replica exports. Any
+// other pair counts under its status and the class other, from its first message on.
 func expectedPairs() map[dlr.Status][]dlr.Class {
 	network := []dlr.Class{dlr.ClassSMSC, dlr.ClassHLR, dlr.ClassMSC}
 	return map[dlr.Status][]dlr.Class{
@@ -83,10 +83,10 @@ func statusLabels() []dlr.Status { return append(dlr.Statuses(), dlr.Other) }
 
 func typeLabels() []dlr.Type { return append(dlr.Types(), other) }
 
-// callReasons returns the reasons with which a feedback attempt can end.
+// callReasons returns the values of the label reason of feedback_calls_total: how a feedback attempt can end.
 func callReasons() []store.Reason { return reasonsExcept(store.ReasonUnknownPlan) }
 
-// readReasons returns the reasons with which a read of the reconciler can end.
+// readReasons returns the values of the label reason of reconcile_reads_total: how a read of a missing report can end.
 func readReasons() []store.Reason { return reasonsExcept(store.ReasonNotANumber) }
 
 func reasonsExcept(one store.Reason) []store.Reason {
@@ -94,7 +94,7 @@ func reasonsExcept(one store.Reason) []store.Reason {
 	return slices.DeleteFunc(reasons, func(r store.Reason) bool { return r == one })
 }
 
-// latencyLabel returns the label value of a final status: the status itself if the network decides it, else other.
+// latencyLabel returns the label value for a final status: the status if the mobile network decides it, else other.
 func latencyLabel(s dlr.Status) string {
 	switch s {
 	case dlr.Delivered, dlr.Failed, dlr.Rejected, dlr.Expired:
@@ -103,12 +103,12 @@ func latencyLabel(s dlr.Status) string {
 	return other
 }
 
-// operationLabels returns the store operations that can fail.
+// operationLabels returns the values of the label operation of store_errors_total (see store.Observer.Failed).
 func operationLabels() []string {
 	return []string{"commit", "fold", "read", "expire", "replica", "damage", other}
 }
 
-// Changes of a recipient's feedback.
+// The values of the label result of feedback_recipients_total: what happened to the feedback of a recipient.
 const (
 	resultEarned   = "earned"
 	resultAccepted = "accepted"

@@ -19,7 +19,7 @@ type Config struct {
 	StoreLimit int64    // maximum size of the store, in bytes; 0 if not configured
 }
 
-// Metrics holds the series of the process. It is safe for concurrent use.
+// Metrics holds all series that the process exports. It is safe for concurrent use.
 type Metrics struct {
 	registerer prometheus.Registerer
 	names      []string // names of the configured plans
@@ -127,7 +127,7 @@ func (m *Metrics) registerReports() {
 	m.routes = m.newRoutes()
 }
 
-// final holds what is counted for one final status.
+// final holds, for one final status, the label result of its messages and the histogram of their delivery latency.
 type final struct {
 	result  result
 	latency prometheus.Observer
@@ -172,8 +172,8 @@ func (m *Metrics) registerProcess(c Config) {
 		Set(float64(c.StoreLimit))
 }
 
-// Callback counts a callback and observes took, the time since its header was read. t is the type as received; it is
-// empty if the body was not parsed that far.
+// Callback counts a callback and observes took, the time since its header was read. Pass the type as received, or an
+// empty type if the body was not parsed that far.
 func (m *Metrics) Callback(plan string, t dlr.Type, o Outcome, took time.Duration) {
 	if !o.hasType() {
 		t = other
@@ -182,32 +182,32 @@ func (m *Metrics) Callback(plan string, t dlr.Type, o Outcome, took time.Duratio
 	m.ingest.Observe(took.Seconds())
 }
 
-// Lossy counts an answer after which Sinch never sends the report again.
+// Lossy counts an answer to a callback after which Sinch never sends the report again, so that the report is lost.
 func (m *Metrics) Lossy(plan string) { m.plan(plan).lossy.Inc() }
 
 // Connections sets the number of open connections of the public listener.
 func (m *Metrics) Connections(open int) { m.connections.Set(float64(open)) }
 
-// ConnectionLimit sets the maximum number of open connections.
+// ConnectionLimit sets the maximum number of open connections of the public listener.
 func (m *Metrics) ConnectionLimit(most int) { m.connectionLimit.Set(float64(most)) }
 
-// ConnectionDropped counts a connection that was closed to stay within the limit.
+// ConnectionDropped counts a connection of the public listener that was closed to stay within the limit.
 func (m *Metrics) ConnectionDropped() { m.connectionsDropped.Inc() }
 
-// FeedbackCall counts one feedback call to Sinch and observes its duration.
+// FeedbackCall counts one feedback call to Sinch by its result r and observes its duration.
 func (m *Metrics) FeedbackCall(plan string, r store.Reason, took time.Duration) {
 	m.plan(plan).calls.of(r).Inc()
 	m.callSeconds.Observe(took.Seconds())
 }
 
-// FeedbackRate sets the current rate of this replica for the plan and the ceiling of that rate, in calls per second.
-func (m *Metrics) FeedbackRate(plan string, now, ceiling float64) {
+// FeedbackRate sets this replica's current and maximum rate of feedback calls for the plan, in calls per second.
+func (m *Metrics) FeedbackRate(plan string, current, ceiling float64) {
 	p := m.plan(plan)
-	p.rate.Set(now)
+	p.rate.Set(current)
 	p.rateCeiling.Set(ceiling)
 }
 
-// FeedbackNotANumber counts a feedback attempt that made no call because recipients are not numbers.
+// FeedbackNotANumber counts a feedback attempt that made no call because recipients are not phone numbers.
 func (m *Metrics) FeedbackNotANumber(plan string) {
 	m.plan(plan).calls.of(store.ReasonNotANumber).Inc()
 }
@@ -224,7 +224,7 @@ func (m *Metrics) Circuit(plan, state string) {
 // BatchLookup counts one lookup of a batch at Sinch. The result is found, unknown, unknown_plan or failed.
 func (m *Metrics) BatchLookup(plan, result string) { m.plan(plan).lookups.of(result).Inc() }
 
-// ReconcileRead counts one read of a missing report, by result.
+// ReconcileRead counts one attempt to read a missing report from Sinch, by its result r.
 func (m *Metrics) ReconcileRead(plan string, r store.Reason) { m.plan(plan).reads.of(r).Inc() }
 
 // CertificateExpires sets when the certificate of a listener (public or gateway) expires.

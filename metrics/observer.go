@@ -7,7 +7,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Observer returns the callbacks through which a store updates the metrics.
+// Observer returns the functions that a store must call so that the metrics count its commits, folds and errors.
 func (m *Metrics) Observer() store.Observer {
 	return store.Observer{
 		Committed: func(arrivals, _ int, took time.Duration, err error) {
@@ -39,7 +39,7 @@ func (m *Metrics) countChanges(c *store.Changes) {
 	}
 }
 
-// countFeedback counts recipients whose feedback changed to result.
+// countFeedback adds a number of recipients to feedback_recipients_total, with this value of the label result.
 func (p *plan) countFeedback(result string, recipients int) {
 	if recipients > 0 {
 		p.recipients.of(result).Add(float64(recipients))
@@ -73,5 +73,5 @@ func (m *Metrics) countApplied(p *plan, t *store.Applied) {
 	}
 }
 
-// since returns the seconds from a to b, but at least 0, because the two times may come from different clocks.
-func since(a, b time.Time) float64 { return max(b.Sub(a).Seconds(), 0) }
+// since returns the seconds from start to end, or 0 if end is earlier: the two times may come from different clocks.
+func since(start, end time.Time) float64 { return max(end.Sub(start).Seconds(), 0) }

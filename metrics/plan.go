@@ -9,7 +9,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// callback and message are the keys of the counters of callbacks and messages.
+// callback and message hold the label values, except plan, of a counter of callbacks_total or messages_total.
 type (
 	callback struct {
 		typ     dlr.Type
@@ -21,7 +21,7 @@ type (
 	}
 )
 
-// plan holds the series of one plan, so that counting a report does not look them up in their vectors.
+// plan holds the series of one plan, so that counting a report does not look them up in the Prometheus vectors.
 type plan struct {
 	callbacks *seriesOf[callback, prometheus.Counter]
 	messages  *seriesOf[message, prometheus.Counter]
@@ -60,7 +60,7 @@ func (m *Metrics) newPlan(name string) *plan {
 	}
 }
 
-// messageLabels returns the function that labels messages. Pairs outside expectedPairs have the class other.
+// messageLabels returns the function that labels messages by status and class. A class outside expectedPairs is other.
 func messageLabels() func(message) []string {
 	statuses, pairs := setOf(statusLabels()), expectedPairs()
 	return func(m message) []string {
@@ -72,7 +72,7 @@ func messageLabels() func(message) []string {
 	}
 }
 
-// createSeries creates the series of p that can occur, at zero.
+// createSeries creates at zero every series that can occur, so that a rate includes the first increment.
 func (p *plan) createSeries() {
 	for _, t := range typeLabels() {
 		for o := range outcomes {

@@ -10,17 +10,17 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// maxCountries is how many countries have series of their own. It bounds the series of a sender that sends everywhere
-// or invents numbers; the first countries are likely to be those the plans send to.
+// maxCountries is how many countries have series of their own: the first that occur, which are likely to be those the
+// plans send to. It bounds the number of series even if a sender sends everywhere or invents numbers.
 const maxCountries = 45
 
-// routes counts final messages by the country of their recipient.
+// routes counts messages in a final status by the country of the recipient (route_messages_total).
 type routes struct {
 	countries *countries
 	series    lazySeries[route] // by country
 }
 
-// result is how a message ended, as a label value.
+// result is how a message ended: the label result of route_messages_total.
 type result uint8
 
 const (
@@ -32,7 +32,7 @@ const (
 
 func (r result) String() string { return [...]string{"delivered", "undelivered", "unknown"}[r] }
 
-// resultOf returns the result of a final status.
+// resultOf returns the result for a final status. Every status except Delivered and Unknown is undelivered.
 func resultOf(s dlr.Status) result {
 	switch s {
 	case dlr.Delivered:
@@ -43,7 +43,7 @@ func resultOf(s dlr.Status) result {
 	return undelivered
 }
 
-// route holds the counters of one country, by result.
+// route holds the counters of one country in route_messages_total, indexed by result.
 type route [routeResults]prometheus.Counter
 
 func (m *Metrics) newRoutes() *routes {
@@ -72,12 +72,12 @@ func (m *Metrics) newRoutes() *routes {
 	return r
 }
 
-// count counts messages to a number that ended with a result.
+// count adds messages that ended with this result to the counters of the country that the phone number belongs to.
 func (r *routes) count(number string, ended result, messages int) {
 	r.series.at(r.countries.of(number))[ended].Add(float64(messages))
 }
 
-// lazySeries holds numbered series. Each series is created at its first use; later uses find it without a lock.
+// lazySeries holds series by index. It creates a series at its first use; later uses find it without a lock.
 type lazySeries[S any] struct {
 	found  []atomic.Pointer[S]
 	mu     *sync.Mutex        // serializes create

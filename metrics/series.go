@@ -1,7 +1,7 @@
 package metrics
 
-// seriesOf finds the series of a vector by a key. Those that create made are found without a lock; any other is looked
-// up in the vector.
+// seriesOf finds the series S of a Prometheus vector by a key K. Series that create made are found without a lock; the
+// others are looked up in the vector.
 type seriesOf[K comparable, S any] struct {
 	made   map[K]S
 	with   func(labels ...string) S // WithLabelValues of the vector
@@ -12,7 +12,7 @@ func newSeries[K comparable, S any](with func(labels ...string) S, labels func(K
 	return &seriesOf[K, S]{make(map[K]S), with, labels}
 }
 
-// create creates the series of a key at zero. It must not be called after the first call of of.
+// create creates the series of a key at zero. It must not be called after the first call of the method of.
 func (s *seriesOf[K, S]) create(key K) { s.made[key] = s.with(s.labels(key)...) }
 
 func (s *seriesOf[K, S]) of(key K) S {
@@ -22,7 +22,7 @@ func (s *seriesOf[K, S]) of(key K) S {
 	return s.with(s.labels(key)...)
 }
 
-// byLabel finds the series S of a vector by the value T of its only label that is not fixed yet.
+// byLabel finds the series S of a Prometheus vector by the value T of the only label that is not fixed yet.
 type byLabel[T ~string, S any] struct {
 	*seriesOf[T, S]
 	values []T // the closed set; may include other
@@ -33,7 +33,7 @@ func newByLabel[T ~string, S any](values []T, with func(labels ...string) S) byL
 	return byLabel[T, S]{newSeries(with, func(v T) []string { return []string{set.label(v)} }), values}
 }
 
-// createAll creates the series of all values except other.
+// createAll creates at zero the series of all values except other, which first appears when it is counted.
 func (b byLabel[T, S]) createAll() {
 	for _, v := range b.values {
 		if v != other {
@@ -42,7 +42,7 @@ func (b byLabel[T, S]) createAll() {
 	}
 }
 
-// set is the closed set of a label's values.
+// set is the closed set of the values that a label may have.
 type set[T ~string] map[T]struct{}
 
 func setOf[T ~string](values []T) set[T] {
