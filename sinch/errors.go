@@ -65,8 +65,8 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// failed wraps err, the reason why an operation got no answer, and adds the operation. It removes the URL that net/http
-// adds to err, because the operation implies it.
+// failed wraps err, the reason why an operation got no answer, and adds the operation's name. It removes the URL that
+// net/http adds to err, because the operation implies the URL.
 func failed(op Operation, err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err

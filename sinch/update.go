@@ -70,7 +70,7 @@ func (u Update) Validate() error {
 	)
 }
 
-// emptyRule rejects an update that sets nothing but the type.
+// emptyRule rejects an update that changes nothing: it sets no field, or only Type.
 func (u Update) emptyRule() error {
 	u.Type = ""
 	if b, err := u.MarshalJSON(); err != nil || string(b) != "{}" {
