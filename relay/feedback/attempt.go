@@ -12,8 +12,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// attempt takes the next step that the claimed batch needs and returns its outcome, which the caller settles. It blocks
-// until the step's calls to Sinch have ended; ctx cancels them.
+// attempt takes the next step for the claimed task: it looks up the batch, reads its full report or sends feedback. The
+// caller must settle the outcome. attempt blocks until its calls to Sinch have ended; ctx cancels them.
 func (l *lane) attempt(ctx context.Context, c store.Claim) outcome {
 	switch b := c.Batch; {
 	case b.Flag == store.FlagUnknown && !l.plan.AllWanted:
@@ -47,9 +47,8 @@ func numbersAndOthers(recipients []string) (numbers, others []string) {
 	return numbers, others
 }
 
-// nonNumbersDead returns the outcome that makes the recipients in others dead, because Sinch would refuse every call
-// that names one of them. It makes no call. numbers is the count of the claim's other recipients, the phone numbers;
-// their feedback stays due at once.
+// nonNumbersDead returns the outcome that gives up the feedback of others, the recipients that are not phone numbers,
+// because Sinch would refuse every call that names one. The phone numbers stay due at once; numbers is how many.
 func (l *lane) nonNumbersDead(others []string, numbers int) outcome {
 	l.metrics.FeedbackNotANumber(l.plan.ID)
 	return outcome{step: stepNonNumbers, named: len(others), settlement: store.Settlement{
@@ -59,8 +58,7 @@ func (l *lane) nonNumbersDead(others []string, numbers int) outcome {
 	}}
 }
 
-// The details of settlements whose text dlrloop writes itself, because no answer of Sinch explains them. The log and
-// the API show a detail.
+// The values of store.Settlement.Detail that dlrloop writes itself, because no answer of Sinch explains the outcome.
 const (
 	unwanted        = "the batch does not want feedback"
 	noRecipients    = "the batch owes feedback for no recipient"
@@ -68,16 +66,16 @@ const (
 	enabledAfterAll = "Sinch answers 404 although the batch wants feedback"
 )
 
-// nothingToDo returns the outcome of a claim that has nothing to send: a retry after the backoff, with why as its
-// detail. The fold ends such a task by itself, so the store normally returns no such claim.
-func (l *lane) nothingToDo(c store.Claim, why string) outcome {
-	o := outcome{step: stepNone, settlement: store.Settlement{Detail: why}}
+// nothingToDo returns the outcome of a claim that has nothing to send: a retry after the backoff, with this detail. The
+// store ends such a task by itself, so it normally returns no such claim.
+func (l *lane) nothingToDo(c store.Claim, detail string) outcome {
+	o := outcome{step: stepNone, settlement: store.Settlement{Detail: detail}}
 	return l.retryLater(o, c, store.Now())
 }
 
-// lookUp fetches the batch from Sinch to find out whether the batch wants feedback. If the batch does, lookUp takes the
-// next step in the same claim, so that the first feedback does not wait for all pending lookups. The outcome contains
-// the batch info for the store, so that each batch is looked up once.
+// lookUp fetches the batch from Sinch to find out whether the batch wants feedback. If it does, lookUp takes the next
+// step at once, because otherwise the first feedback would wait for all pending lookups. The outcome contains the batch
+// info, so that the store keeps it and each batch is looked up once.
 func (l *lane) lookUp(ctx context.Context, c store.Claim) outcome {
 	info, err := l.fetchBatch(ctx, c.Key.BatchID)
 	switch {
@@ -99,8 +97,8 @@ func (l *lane) lookUp(ctx context.Context, c store.Claim) outcome {
 	return l.failed(stepLookUp, c, store.Now(), err)
 }
 
-// readFull fetches the batch's full report, which names the recipients that a summary only counts. The store sets
-// NeedsFullReport when all messages are final, so the full report is complete.
+// readFull fetches the full report of the batch, which names the recipients that a summary only counted. The store asks
+// for it (NeedsFullReport) when all messages are final, so the report is complete.
 func (l *lane) readFull(ctx context.Context, c store.Claim) outcome {
 	var report sinch.Report
 	err := l.call(func() (err error) {
@@ -119,7 +117,7 @@ func (l *lane) readFull(ctx context.Context, c store.Claim) outcome {
 	return o
 }
 
-// send posts one feedback call for the claimed recipients, or for the whole batch if c.WholeBatch is set.
+// send makes one feedback call for the claimed recipients, or for the whole batch if c.WholeBatch is set.
 func (l *lane) send(ctx context.Context, c store.Claim) (o outcome) {
 	began := time.Now()
 	err := l.call(func() error {
@@ -148,9 +146,9 @@ func (l *lane) send(ctx context.Context, c store.Claim) (o outcome) {
 	}}
 }
 
-// notFound returns the outcome of a step that Sinch answered with 404. It fetches the batch again to find the reason.
-// If the batch does not want feedback, the fold drops its task; if Sinch does not know the batch, the task becomes
-// dead; otherwise the step is retried until GiveUp.
+// notFound returns the outcome of step s after a 404. It fetches the batch again to find the reason. If the batch does
+// not want feedback, the store drops the task. If Sinch does not know the batch, the task becomes dead. Otherwise the
+// step is retried until GiveUp.
 func (l *lane) notFound(ctx context.Context, s step, c store.Claim) outcome {
 	l.limiter.spend(time.Now())
 	info, err := l.fetchBatch(ctx, c.Key.BatchID)
@@ -173,8 +171,8 @@ func (l *lane) notFound(ctx context.Context, s step, c store.Claim) outcome {
 	return l.retryLater(o, c, store.Now())
 }
 
-// unknownBatch returns the outcome that makes all feedback owed for a batch dead, because Sinch does not know the
-// batch. The answer is not cached: after an operator requeues the task, the batch is fetched again.
+// unknownBatch returns the outcome for a batch that Sinch does not know: the claimed feedback becomes dead, which means
+// given up until an operator requeues it. The batch is then fetched again, because the answer is not cached.
 func (l *lane) unknownBatch(s step, c store.Claim) outcome {
 	o := outcome{step: s, reason: store.ReasonNotEnabledOrUnknown}
 	o.entries = []store.Entry{store.BatchInfo{BatchID: c.Key.BatchID, Unknown: true, Source: store.FromPoll}}
@@ -192,8 +190,8 @@ func (l *lane) succeeded(s step) {
 	l.forbidden[s].Succeed()
 }
 
-// fetchBatch fetches a batch from Sinch and counts the lookup. It returns an error for which relay.IsNotFound is true
-// only if Sinch knows the plan but not the batch; for an unknown plan it returns the error of PlanCheck.Check404.
+// fetchBatch fetches a batch from Sinch and counts the lookup. For its error, relay.IsNotFound is true only if Sinch
+// knows the plan but not the batch, and relay.UnknownPlan is true if the plan may be wrong.
 func (l *lane) fetchBatch(ctx context.Context, batchID string) (store.BatchInfo, error) {
 	var batch *sinch.Batch
 	err := l.call(func() (err error) {
@@ -222,9 +220,9 @@ func (l *lane) fetchBatch(ctx context.Context, batchID string) (store.BatchInfo,
 	return batchinfo.Of(batch, store.FromPoll), nil
 }
 
-// call runs do through the circuit breaker and returns the error of do. While the circuit is open, call does not run do
-// and returns an error for which relay.CircuitRefused is true.
-func (l *lane) call(do func() error) error {
-	_, err := l.circuit.Execute(func() (struct{}, error) { return struct{}{}, do() })
+// call runs request through the circuit breaker and returns its error. While the circuit is open, request is not run,
+// and relay.CircuitRefused is true for the error.
+func (l *lane) call(request func() error) error {
+	_, err := l.circuit.Execute(func() (struct{}, error) { return struct{}{}, request() })
 	return err
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// Config lists the plans whose feedback New relays, and the sources of random numbers and quota shares.
+// Config configures a Relay: its plans, its random numbers, and its share of each plan's rate.
 type Config struct {
 	Plans []Plan
 	// Rand returns random numbers in [0, 1) for the retry jitter. It must be safe for concurrent use. Nil means
@@ -20,13 +20,12 @@ type Config struct {
 	QuotaShare func() float64
 }
 
-// Plan configures the feedback of one plan. ID and Client are required; a zero field means its default.
+// Plan configures the feedback of one plan. ID and Client are required; any other zero field means its default.
 type Plan struct {
 	ID     string
 	Client *sinch.Client
 
-	// AllWanted treats a batch whose feedback flag is unknown as wanting feedback, so that it is not looked up before
-	// its feedback is sent.
+	// AllWanted sends feedback for a batch without looking the batch up: an unknown feedback flag counts as wanted.
 	AllWanted bool
 	Workers   int // most tasks in progress on this replica; default 64
 	// Rate is the most calls per second, over all replicas that share the store; default 2000. The rate starts at this
@@ -42,8 +41,8 @@ type Plan struct {
 	Circuit   Circuit
 }
 
-// Circuit configures the circuit breaker of a plan, which opens when Sinch is unreachable or fails. While the circuit
-// is open, the plan's tasks are not claimed, so they use up no attempts. A zero field means its default.
+// Circuit configures the circuit breaker of a plan, which opens when Sinch is unreachable or fails. While it is open,
+// the plan's tasks are not claimed, so they use up no attempts. A zero field means its default.
 type Circuit struct {
 	Failures int           // number of consecutive failures that open the circuit; default 5
 	Open     time.Duration // how long the circuit stays open before one call may probe Sinch; default 30 s

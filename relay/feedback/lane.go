@@ -16,9 +16,9 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// lane relays the feedback of one plan. One loop claims tasks, as many as workers, rate, circuit breaker and pauses
-// allow, and starts a goroutine (a worker) for each. The workers send their outcomes back to the loop. Only the loop
-// uses the fields below "Owned by the loop"; the workers also use the other fields.
+// lane sends the feedback of one plan. Its loop claims due tasks from the store, as many as workers, rate, circuit
+// breaker and pauses allow, and starts a goroutine (a worker) for each. The workers send their outcomes back to the
+// loop. Only the loop uses the fields below "Owned by the loop"; the workers also use the others.
 type lane struct {
 	plan      Plan
 	store     Store
@@ -69,7 +69,7 @@ func newLane(p Plan, c Config, s Store, m *metrics.Metrics, log *slog.Logger) *l
 // circuitName returns the name of a circuit state in metrics and log, for example half_open.
 func circuitName(s gobreaker.State) string { return strings.ReplaceAll(s.String(), "-", "_") }
 
-// logCircuit exports and logs a change of the circuit's state.
+// logCircuit logs a change of the circuit breaker's state and sets the metric of the state.
 func (l *lane) logCircuit(_ string, from, to gobreaker.State) {
 	l.metrics.Circuit(l.plan.ID, circuitName(to))
 	level := slog.LevelInfo
@@ -79,8 +79,8 @@ func (l *lane) logCircuit(_ string, from, to gobreaker.State) {
 	l.log.Log(context.Background(), level, "feedback circuit", "from", circuitName(from), "to", circuitName(to))
 }
 
-// run claims due tasks and starts workers for them until ctx ends. It then waits until the workers have settled their
-// tasks, and cancels their calls after CallGrace. It returns an error only if the store is closed.
+// run relays the feedback of the plan until ctx ends. Then it waits until the workers have settled their tasks, and
+// cancels their calls to Sinch after CallGrace. It returns an error only if the store is closed.
 func (l *lane) run(ctx context.Context) error {
 	calls, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -91,8 +91,8 @@ func (l *lane) run(ctx context.Context) error {
 	return err
 }
 
-// loop claims and applies outcomes until ctx ends. The context calls is for the workers' calls to Sinch. loop returns
-// an error only if the store is closed.
+// loop claims tasks and applies their outcomes until ctx ends. The workers' calls to Sinch use the context calls, which
+// ends later. loop returns an error only if the store is closed.
 func (l *lane) loop(ctx, calls context.Context) error {
 	for {
 		wait, err := l.claim(ctx, calls)
@@ -128,9 +128,9 @@ func (l *lane) drainFinished(ctx context.Context) {
 // claimRetry is how long a lane's loop waits after Store.Claim failed.
 const claimRetry = time.Second
 
-// claim claims as many due tasks as capacity allows and starts a worker for each. It returns how long the loop waits
-// before the next claim, unless a worker finishes first. It logs a store error and returns claimRetry; as an error it
-// returns only store.ErrClosed.
+// claim claims due tasks, as many as capacity allows, and starts a worker for each. wait is how long the loop then
+// waits unless a worker finishes first. The only error is store.ErrClosed; any other error of the store is logged, and
+// the wait is claimRetry.
 func (l *lane) claim(ctx, calls context.Context) (wait time.Duration, err error) {
 	begin := store.Now()
 	room, wait := l.capacity(begin)
@@ -164,17 +164,17 @@ func (l *lane) claim(ctx, calls context.Context) (wait time.Duration, err error)
 	return l.plan.PollInterval, nil
 }
 
-// capacity returns how many tasks may be claimed at the given time and, if that is zero, how long to wait.
-func (l *lane) capacity(at time.Time) (int, time.Duration) {
+// capacity returns how many tasks may be claimed now. If that is zero, it also returns how long to wait.
+func (l *lane) capacity(now time.Time) (int, time.Duration) {
 	share := l.share()
-	if l.limiter.setQuotaShare(share, at) {
+	if l.limiter.setQuotaShare(share, now) {
 		l.exportRate()
 	}
 	if share == 0 {
 		return 0, l.plan.PollInterval
 	}
 	room := l.plan.Workers - l.inFlight
-	if left := l.pauseLeft(at); left > 0 {
+	if left := l.pauseLeft(now); left > 0 {
 		return 0, left
 	}
 	switch l.circuit.State() {
@@ -190,13 +190,13 @@ func (l *lane) capacity(at time.Time) (int, time.Duration) {
 	if room <= 0 {
 		return 0, l.plan.PollInterval
 	}
-	if room = min(room, l.limiter.available(at)); room == 0 {
-		return 0, l.limiter.untilNext(at)
+	if room = min(room, l.limiter.available(now)); room == 0 {
+		return 0, l.limiter.untilNext(now)
 	}
 	return room, 0
 }
 
-// applyOutcome updates the state of the whole plan from the outcome of one claim: pauses and rate.
+// applyOutcome adapts the plan's rate and pauses to the outcome of one claim.
 func (l *lane) applyOutcome(ctx context.Context, o outcome) {
 	l.inFlight--
 	at := store.Now()
@@ -217,44 +217,44 @@ func (l *lane) applyOutcome(ctx context.Context, o outcome) {
 	}
 }
 
-// exportRate sets the metrics of this replica's current rate and of its ceiling.
+// exportRate sets the metrics of this replica's current and maximum rate.
 func (l *lane) exportRate() {
 	l.metrics.FeedbackRate(l.plan.ID, l.limiter.rate*l.limiter.quotaShare, l.limiter.ceiling*l.limiter.quotaShare)
 }
 
-// pauseFor pauses claims for d after at. It never shortens an earlier pause.
-func (l *lane) pauseFor(at time.Time, d time.Duration) {
-	if d > l.pauseLeft(at) {
-		l.pausedUntil = at.Add(d)
+// pauseFor pauses claims for d from now on. It never shortens an earlier pause.
+func (l *lane) pauseFor(now time.Time, d time.Duration) {
+	if d > l.pauseLeft(now) {
+		l.pausedUntil = now.Add(d)
 	}
 }
 
-// pauseLeft returns how long after at the pause of claims ends, or 0 without a pause. A remainder longer than any pause
-// means that the clock was set back, so pauseLeft returns 0.
-func (l *lane) pauseLeft(at time.Time) time.Duration {
-	left := l.pausedUntil.Sub(at)
+// pauseLeft returns how long claims are still paused, or 0 if they are not. It also returns 0 if the pause would last
+// longer than any pause may, because then the clock was set back.
+func (l *lane) pauseLeft(now time.Time) time.Duration {
+	left := l.pausedUntil.Sub(now)
 	if left > max(l.plan.Backoff.Cap, store.MaxRetryAfter) {
 		return 0
 	}
 	return max(left, 0)
 }
 
-// The log messages when Sinch refuses a whole plan and the relay therefore stops sending its feedback for a while.
+// The log messages of pause: why Sinch refuses the whole plan, and what to correct.
 const (
 	refusesPlan   = "plan paused: Sinch refuses all calls; correct the plan's token, or ask Sinch about the account"
 	unknownToPlan = "plan paused: Sinch does not know any batch of it; correct its id, region or base_url and restart"
 )
 
-// pause pauses the plan for Backoff.Cap, because Sinch refused the plan as a whole with outcome o at the time at.
-// Refusals of calls that were in flight together cause one pause and one log line.
-func (l *lane) pause(ctx context.Context, at time.Time, o outcome) {
+// pause stops claims for Backoff.Cap, because Sinch refused the whole plan with outcome o. Several calls that were in
+// flight and are refused cause one pause and one log line.
+func (l *lane) pause(ctx context.Context, now time.Time, o outcome) {
 	switch {
 	case l.pausedSince.IsZero():
-		l.pausedSince = at
-	case l.pauseLeft(at) > 0:
+		l.pausedSince = now
+	case l.pauseLeft(now) > 0:
 		return
 	}
-	l.pauseFor(at, l.plan.Backoff.Cap)
+	l.pauseFor(now, l.plan.Backoff.Cap)
 	message := refusesPlan
 	if o.reason == store.ReasonUnknownPlan {
 		message = unknownToPlan
@@ -262,12 +262,12 @@ func (l *lane) pause(ctx context.Context, at time.Time, o outcome) {
 	l.log.ErrorContext(ctx, message, "since", l.pausedSince, "until", l.pausedUntil, "detail", o.settlement.Detail)
 }
 
-// resume records that Sinch accepted a call of a paused plan. It ignores an answer that arrives before the pause is
-// over, because that call began before the pause.
-func (l *lane) resume(ctx context.Context, at time.Time) {
-	if l.pausedSince.IsZero() || l.pauseLeft(at) > 0 {
+// resume marks the plan as accepted again after Sinch accepted a call. While the pause lasts it does nothing, because
+// that call began before the pause.
+func (l *lane) resume(ctx context.Context, now time.Time) {
+	if l.pausedSince.IsZero() || l.pauseLeft(now) > 0 {
 		return
 	}
-	l.log.InfoContext(ctx, "plan resumed: Sinch accepts it again", "after", at.Sub(l.pausedSince))
+	l.log.InfoContext(ctx, "plan resumed: Sinch accepts it again", "after", now.Sub(l.pausedSince))
 	l.pausedSince = time.Time{}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// step names what the relay did for one claim. The log line of the attempt contains the step.
+// step names what the relay did for one claim, for the log line of the attempt.
 type step string
 
 const (
@@ -21,8 +21,8 @@ const (
 	stepSend       step = "send feedback"
 )
 
-// outcome is the result of one claim: the entries to record, the settlement that follows them, and what the lane's loop
-// needs to adapt rate and pauses.
+// outcome is the result of one claim: entries to record in the store, the settlement to record after them, and what the
+// lane's loop needs to adapt rate and pauses.
 type outcome struct {
 	step       step
 	lookedUp   bool             // the batch was looked up before this step
@@ -34,8 +34,8 @@ type outcome struct {
 	took       time.Duration
 }
 
-// progressed returns the outcome of a successful step s after which the task needs a further step. entries are what the
-// further step needs from the store.
+// progressed returns the outcome of a step that succeeded without sending feedback, so that the task needs a further
+// step. Pass the entries that the further step needs from the store.
 func progressed(s step, entries ...store.Entry) outcome {
 	return outcome{
 		step: s, entries: entries, reason: store.ReasonAccepted,
@@ -43,8 +43,8 @@ func progressed(s step, entries ...store.Entry) outcome {
 	}
 }
 
-// reasonFor classifies err, the result of step s for a batch; nil means accepted. A 403 has the reason forbidden, which
-// concerns its batch alone, or auth if so many batches in a row were refused that the plan must be at fault.
+// reasonFor classifies err, the result of step s for a batch; nil means accepted. It records each 403: the batch is at
+// fault (reason forbidden) until so many batches in a row are refused that the plan must be at fault (auth).
 func (l *lane) reasonFor(s step, batchID string, err error) store.Reason {
 	reason := relay.ReasonOf(err)
 	if reason == store.ReasonForbidden && l.forbidden[s].Refuse(batchID) {
@@ -53,8 +53,8 @@ func (l *lane) reasonFor(s step, batchID string, err error) store.Reason {
 	return reason
 }
 
-// failed returns the outcome of step s whose call ended with err, which must not be nil. A step that can never succeed,
-// or that has failed for longer than GiveUp, makes the claimed feedback dead. Other failures are retried; a canceled
+// failed returns the outcome of step s after a call returned err, which must not be nil. If the call can never succeed
+// or has failed for longer than GiveUp, the claimed feedback becomes dead. Otherwise the step is retried. A canceled
 // call does not count as an attempt.
 func (l *lane) failed(s step, c store.Claim, now time.Time, err error) outcome {
 	o := outcome{step: s, reason: l.reasonFor(s, c.Key.BatchID, err)}
@@ -74,23 +74,23 @@ func (l *lane) failed(s step, c store.Claim, now time.Time, err error) outcome {
 	return l.retryLater(o, c, now)
 }
 
-// givenUp reports whether a task that failed at now has owed its feedback for GiveUp or longer. It requires that the
-// previous attempt failed too, for a reason that concerns the task and not the plan, so that neither downtime of
-// dlrloop nor a paused plan makes old tasks dead.
+// givenUp reports whether to give up a task that failed now, because its feedback has been owed for GiveUp or longer.
+// The attempt before must have failed too, and not because of the plan, so that neither downtime of dlrloop nor a
+// paused plan makes old tasks dead.
 func (l *lane) givenUp(c store.Claim, now time.Time) bool {
 	t := c.Batch.Task
 	return t.Attempts > 0 && !relay.PausesPlan(t.Reason) && now.Sub(t.Since) >= l.plan.GiveUp
 }
 
-// retryLater returns o as a retry that is due after the backoff delay or Retry-After, whichever is longer.
+// retryLater returns o, settled as a retry that is due after the backoff delay or Retry-After, whichever is longer.
 func (l *lane) retryLater(o outcome, c store.Claim, now time.Time) outcome {
 	wait := l.plan.Backoff.Delay(c.Batch.Task.Attempts, o.retryAfter, l.random())
 	o.settlement.Outcome, o.settlement.Due = store.OutcomeRetry, now.Add(wait)
 	return o
 }
 
-// dead returns o as a final failure that makes all claimed feedback dead. A failed read of the full report makes no
-// feedback dead: only the read is given up, and recipients that are already known still get their feedback.
+// dead returns o, settled so that all claimed feedback becomes dead. If the step was to read the full report, only the
+// read is given up, and recipients that are already known still get their feedback.
 func (o outcome) dead(c store.Claim) outcome {
 	o.settlement.Outcome, o.settlement.FullReportFetched = store.OutcomeDead, c.Batch.NeedsFullReport
 	if o.step != stepReadFull {

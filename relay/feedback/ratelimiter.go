@@ -6,24 +6,23 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// The parameters of the search for Sinch's rate limit (see rateLimiter).
+// The parameters of rateLimiter.
 const (
 	// minRate is the lowest rate that failures can reduce a plan to, in calls per second, or a sixteenth of the ceiling
 	// if that is less.
 	minRate = 1.0
 	// recovery is how long the rate takes to grow from zero to the ceiling.
 	recovery = time.Minute
-	// decreaseInterval is the minimum time between two decreases: failures until then belong to calls made before the
-	// first.
+	// decreaseInterval is the minimum time between two decreases. Failures within it come from calls made before.
 	decreaseInterval = time.Second
-	// burst limits how many unused calls accumulate: those of this period.
+	// burst limits how many unused calls accumulate: as many as the rate allows in this time.
 	burst = 100 * time.Millisecond
 )
 
 // rateLimiter limits the calls of one plan. Sinch publishes no limit, so the limiter searches for it (AIMD): the rate
-// starts at the ceiling, halves when Sinch answers 429 or 5xx or times out, and grows linearly while calls succeed:
-// slowly up to the rate at which the failures began, then to the ceiling within a minute. A call is counted when its
-// task is claimed, so that no lease runs while a task waits for the limiter. Its rates are those of all replicas
+// starts at the ceiling, halves when Sinch answers 429 or 5xx or times out, and grows linearly while calls succeed. It
+// grows slowly up to the rate at which the failures began, then to the ceiling within a minute. A call counts when its
+// task is claimed, so that no lease runs while a task waits for the limiter. The rates are those of all replicas
 // together, of which this replica uses its quota share. The lane's loop owns the limiter; only spend is safe for
 // concurrent use.
 type rateLimiter struct {
@@ -38,8 +37,8 @@ type rateLimiter struct {
 	changedAt   time.Time // time of the last decrease or increase
 }
 
-// newRateLimiter returns a limiter that starts at ceiling, in calls per second of all replicas. workers limits the
-// burst, and share is this replica's quota share, 0 to 1.
+// newRateLimiter returns a limiter whose rate starts at ceiling, in calls per second of all replicas together. At most
+// workers unused calls accumulate. share is this replica's quota share of the rate, 0 to 1.
 func newRateLimiter(ceiling float64, workers int, share float64) *rateLimiter {
 	r := &rateLimiter{
 		ceiling: ceiling, workers: workers, quotaShare: share, rate: ceiling, threshold: ceiling, accepted: true,
@@ -51,8 +50,8 @@ func newRateLimiter(ceiling float64, workers int, share float64) *rateLimiter {
 // limit returns the current rate of this replica, in calls per second.
 func (r *rateLimiter) limit() rate.Limit { return rate.Limit(r.rate * r.quotaShare) }
 
-// maxTokens returns how many unused calls may accumulate. A replica whose quota share is not zero has at least one, so
-// that it can call.
+// maxTokens returns how many unused calls may accumulate: none with quota share 0, and otherwise at least one, so that
+// the replica can call.
 func (r *rateLimiter) maxTokens() int {
 	if r.quotaShare == 0 {
 		return 0
@@ -60,7 +59,7 @@ func (r *rateLimiter) maxTokens() int {
 	return max(min(int(float64(r.limit())*burst.Seconds()), r.workers), 1)
 }
 
-// apply sets rate and burst of the token bucket (tokens) from the current rate and quota share.
+// apply sets the rate and burst of the token bucket r.tokens after r.rate or r.quotaShare has changed.
 func (r *rateLimiter) apply(now time.Time) {
 	r.tokens.SetLimitAt(now, r.limit())
 	r.tokens.SetBurstAt(now, r.maxTokens())
@@ -77,10 +76,10 @@ func (r *rateLimiter) setQuotaShare(share float64, now time.Time) bool {
 	return true
 }
 
-// available returns how many calls may begin at now.
+// available returns how many calls may begin now.
 func (r *rateLimiter) available(now time.Time) int { return max(int(r.tokens.TokensAt(now)), 0) }
 
-// untilNext returns how long after now the next call may begin. The quota share must not be zero.
+// untilNext returns how long from now the next call may begin. The quota share must not be zero.
 func (r *rateLimiter) untilNext(now time.Time) time.Duration {
 	short := 1 - r.tokens.TokensAt(now)
 	if short <= 0 {
@@ -89,7 +88,7 @@ func (r *rateLimiter) untilNext(now time.Time) time.Duration {
 	return time.Duration(short/float64(r.tokens.Limit())*float64(time.Second)) + time.Millisecond
 }
 
-// spend counts one call at now. It never blocks: a call beyond the rate delays later calls.
+// spend counts one call that begins now. It never blocks: a call beyond the rate delays later calls.
 func (r *rateLimiter) spend(now time.Time) { r.tokens.ReserveN(now, 1) }
 
 // decrease halves the rate and reports whether the rate changed. Failures within decreaseInterval count as one.

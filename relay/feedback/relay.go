@@ -13,7 +13,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Store is what the relay uses of a store. The methods are those of store.Store.
+// Store is the part of store.Store that a Relay uses.
 type Store interface {
 	Claim(ctx context.Context, plan string, now time.Time, lease time.Duration, limit int) ([]store.Claim, error)
 	Record(ctx context.Context, a store.Arrival) error
@@ -49,8 +49,8 @@ func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Relay, error
 	return r, nil
 }
 
-// Folded must be called with the changes of each fold (store.Observer.Folded). For each change that is a requeue
-// (SendNow), Folded ends the pause of the change's plan on this replica. It does not block or keep changes.
+// Folded ends the pause of each plan for which an operator requeued feedback (Changes.SendNow). The store must call it
+// with the changes of each fold (store.Observer.Folded). It does not block or keep changes.
 func (r *Relay) Folded(changes []store.Changes) {
 	for _, c := range changes {
 		if !c.SendNow {
@@ -68,10 +68,9 @@ func (r *Relay) Folded(changes []store.Changes) {
 	}
 }
 
-// Run relays until ctx ends and then returns nil, once no call is in flight and every claim is settled. Calls in flight
-// get Plan.CallGrace to finish, so that an answer on its way is not lost; then Run cancels them and releases their
-// tasks. While the store fails, Run retries each settlement until the task's lease ends. If the store is closed, Run
-// returns an error that wraps store.ErrClosed.
+// Run sends feedback until ctx ends. Calls in flight then get Plan.CallGrace to finish, before Run cancels them and
+// releases their tasks. Run returns nil once every claim is settled. If the store fails, Run retries each settlement
+// until the task's lease ends. If the store is closed, Run returns an error that wraps store.ErrClosed.
 func (r *Relay) Run(ctx context.Context) error {
 	lanes, ctx := errgroup.WithContext(ctx)
 	lanes.Go(func() error {

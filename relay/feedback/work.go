@@ -10,9 +10,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// work takes one step for a claim, settles the claim and returns the outcome. claimed is the time of the claim, at
-// which its lease began. After ctx ends no step begins; the context calls ends CallGrace later and cancels a call in
-// flight.
+// work attempts a claimed task, settles it and returns the outcome. claimed is when the task was claimed and its lease
+// began. After ctx ends no attempt begins; the context calls ends CallGrace later and cancels a call in flight.
 func (l *lane) work(ctx, calls context.Context, c store.Claim, claimed time.Time) outcome {
 	calls, cancel := context.WithDeadline(calls, claimed.Add(l.plan.Lease*3/4))
 	defer cancel()
@@ -29,11 +28,11 @@ func (l *lane) work(ctx, calls context.Context, c store.Claim, claimed time.Time
 	return o
 }
 
-// settle records the entries of o and then its settlement, and retries each until the lease ends at until. The entries
-// come first: a settlement without its entries would end the step but lose its result.
-func (l *lane) settle(ctx context.Context, c store.Claim, o outcome, until time.Time) error {
+// settle records the entries of o and then its settlement in the store, and retries each until leaseEnd. The entries
+// come first, because a settlement without them would end the step but lose its result.
+func (l *lane) settle(ctx context.Context, c store.Claim, o outcome, leaseEnd time.Time) error {
 	for _, entry := range o.entries {
-		err := l.persist(ctx, until, func(ctx context.Context) error {
+		err := l.persist(ctx, leaseEnd, func(ctx context.Context) error {
 			return l.store.Record(ctx, store.Arrival{Plan: l.plan.ID, At: store.Now(), Entry: entry})
 		})
 		if err != nil {
@@ -42,22 +41,21 @@ func (l *lane) settle(ctx context.Context, c store.Claim, o outcome, until time.
 	}
 	s := o.settlement
 	s.BatchID, s.Lease = c.Key.BatchID, c.Lease
-	return l.persist(ctx, until, func(ctx context.Context) error {
+	return l.persist(ctx, leaseEnd, func(ctx context.Context) error {
 		return l.store.Settle(ctx, l.plan.ID, store.Now(), s)
 	})
 }
 
-// The delays between the attempts of persist: the delay doubles from the first to the last.
+// The first and the longest delay between two attempts of persist. The delay doubles each time.
 const (
 	firstRecordRetry = 50 * time.Millisecond
 	lastRecordRetry  = 2 * time.Second
 )
 
-// persist calls record until record succeeds, the store is closed or the lease ends at until, and returns the last
-// error. It ignores the end of ctx: an unsettled call is repeated after its lease, so persist goes on while the relay
-// stops.
-func (l *lane) persist(ctx context.Context, until time.Time, record func(context.Context) error) error {
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), until)
+// persist calls record until it succeeds, the store is closed or the lease ends, and returns its last error. It goes on
+// after ctx ends, because a call to Sinch that is not settled would be repeated after the lease.
+func (l *lane) persist(ctx context.Context, leaseEnd time.Time, record func(context.Context) error) error {
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), leaseEnd)
 	defer cancel()
 	for wait := firstRecordRetry; ; wait = min(2*wait, lastRecordRetry) {
 		err := record(ctx)
@@ -72,7 +70,7 @@ func (l *lane) persist(ctx context.Context, until time.Time, record func(context
 	}
 }
 
-// logAttempt writes the one log line of an attempt. err is the error of recording the outcome, nil if it was recorded.
+// logAttempt writes the one log line of an attempt. Pass the error of recording the outcome, or nil if it was recorded.
 func (l *lane) logAttempt(ctx context.Context, c store.Claim, o outcome, err error) {
 	s := o.settlement
 	attributes := []slog.Attr{
