@@ -31,7 +31,7 @@ type Config struct {
 	Held func(ctx context.Context, now time.Time) (bool, error)
 }
 
-// Plan configures how missing reports of one plan are fetched. ID and Client are required; a zero field means
+// Plan configures how missing reports of one plan are fetched. ID and Client are required; any other zero field means
 // its default. The store decides when reports count as missing (store.Policy).
 type Plan struct {
 	ID     string
@@ -50,14 +50,14 @@ func (p Plan) check() error {
 	return relay.CheckDurations(relay.Duration{Name: "poll interval", Value: p.PollInterval})
 }
 
-// Reconciler fetches the full report of batches with missing reports and records it as if a callback had brought it.
-// This recovers reports that Sinch gave up retrying while dlrloop was down. Of the replicas that share a store, only
-// the holder of the leader lease (Config.Held) fetches.
+// Reconciler finds batches with missing reports, fetches their full reports from Sinch and records them as if callbacks
+// had brought them. This recovers reports that Sinch gave up sending while dlrloop was down. Of the replicas that share
+// a store, only the holder of the leader lease (Config.Held) fetches.
 type Reconciler struct {
 	plans []*planReconciler
 }
 
-// Store is what the Reconciler uses of a store. The methods are those of store.Store.
+// Store is the part of store.Store that a Reconciler uses.
 type Store interface {
 	MissingReports(ctx context.Context, plan string, now time.Time, limit int) ([]*store.Batch, error)
 	Record(ctx context.Context, a store.Arrival) error
@@ -124,7 +124,7 @@ type planReconciler struct {
 // pageSize is the maximum number of batches that one call of Store.MissingReports returns.
 const pageSize = 50
 
-// run makes one pass after the other until ctx ends. It returns an error only if the store is closed.
+// run calls pass again and again until ctx ends. It returns an error only if the store is closed.
 func (r *planReconciler) run(ctx context.Context) error {
 	for {
 		wait, err := r.pass(ctx)
@@ -139,15 +139,14 @@ func (r *planReconciler) run(ctx context.Context) error {
 	}
 }
 
-// holdsLease reports whether this replica holds the leader lease of the reconciler now. It logs an error.
+// holdsLease reports whether this replica holds the reconciler's leader lease now. It logs and returns an error.
 func (r *planReconciler) holdsLease(ctx context.Context) (bool, error) {
 	held, err := r.held(ctx, store.Now())
 	r.logStoreError(ctx, "the leader lease of the reconciler cannot be read", err)
 	return held, err
 }
 
-// due returns the batches whose reports must be fetched now, or nil if another replica holds the leader
-// lease.
+// due returns the batches whose reports must be fetched now, or none if another replica holds the leader lease.
 func (r *planReconciler) due(ctx context.Context) (due []*store.Batch, err error) {
 	held, err := r.holdsLease(ctx)
 	if held {
@@ -161,19 +160,19 @@ func (r *planReconciler) due(ctx context.Context) (due []*store.Batch, err error
 	return due, err
 }
 
-// logStoreError logs err with the message failure, but only the first of consecutive errors. A nil err is ignored.
-func (r *planReconciler) logStoreError(ctx context.Context, failure string, err error) {
+// logStoreError logs an error of the store, but of consecutive errors only the first. A nil err is ignored.
+func (r *planReconciler) logStoreError(ctx context.Context, message string, err error) {
 	if err == nil || ctx.Err() != nil || errors.Is(err, store.ErrClosed) {
 		return
 	}
 	if !r.storeFailing {
-		r.log.WarnContext(ctx, failure, "error", err)
+		r.log.WarnContext(ctx, message, "error", err)
 	}
 	r.storeFailing = true
 }
 
-// pass fetches the full reports of the batches that are due. It stops at the first failure and returns the error of the
-// store or of the fetch. wait is the delay before the next pass; after a failure it includes the backoff.
+// pass fetches the full reports of all batches that are due. It stops at the first error, of the store or of a fetch,
+// and returns it. wait is the delay before the next pass, which includes the backoff after an error.
 func (r *planReconciler) pass(ctx context.Context) (wait time.Duration, err error) {
 	due, err := r.due(ctx)
 	stillListed, failed, read := make(map[string]store.ReportFetch, len(due)), make(map[string]int), 0
@@ -218,7 +217,7 @@ func (r *planReconciler) pass(ctx context.Context) (wait time.Duration, err erro
 	return r.plan.PollInterval, nil
 }
 
-// fetch reads the full report of one batch and records the result. After an error the batch is
+// fetch reads the full report of one batch from Sinch and records the result. If it returns an error, the batch is
 // fetched again, no sooner than after wait.
 func (r *planReconciler) fetch(ctx context.Context, b *store.Batch) (wait time.Duration, err error) {
 	report, err := r.plan.Client.GetReport(ctx, b.ID, sinch.ReportQuery{Kind: sinch.Full})
@@ -253,7 +252,7 @@ func (r *planReconciler) fetch(ctx context.Context, b *store.Batch) (wait time.D
 	return r.plan.Backoff.CapRetryAfter(reason, relay.RetryAfter(err)), err
 }
 
-// record records entries of a batch in their order. It stops at the first error, which it logs and returns.
+// record records entries of a batch in the store, in order. It stops at the first error, which it logs and returns.
 func (r *planReconciler) record(ctx context.Context, batchID string, entries ...store.Entry) error {
 	for _, entry := range entries {
 		if err := r.store.Record(ctx, store.Arrival{Plan: r.plan.ID, At: store.Now(), Entry: entry}); err != nil {
@@ -266,7 +265,7 @@ func (r *planReconciler) record(ctx context.Context, batchID string, entries ...
 	return nil
 }
 
-// logRead writes the one log line of a read of b's full report. The line is a warning if err is not nil.
+// logRead logs one attempt to read the full report of a batch, as a warning if err is not nil.
 func (r *planReconciler) logRead(ctx context.Context, b *store.Batch, reason store.Reason, err error) {
 	attributes := []slog.Attr{
 		slog.String("batch_id", b.ID), slog.Int("missing", b.Missing()), slog.Int("reads", b.Fetch.Attempts+1),
