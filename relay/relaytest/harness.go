@@ -33,7 +33,7 @@ const (
 	Bob    = "447700900119"
 )
 
-// Harness is the environment of a test: a real store, an upstream in place of Sinch over real HTTP, metrics and a log.
+// Harness is the environment of a test: a real store, an HTTP server in place of Sinch (Upstream), metrics and a log.
 // Its methods fail the test on an error.
 type Harness struct {
 	T        *testing.T
@@ -48,8 +48,8 @@ type Harness struct {
 	registry *prometheus.Registry
 }
 
-// New returns a harness; its store and its upstream close when the test ends. The feedback of a batch is due after 1 s,
-// and its reports are missing after 1 h.
+// New returns a Harness, whose store and Upstream close when the test ends. In its store, the feedback of a batch is
+// due after 1 s, and reports count as missing after 1 h without any.
 func New(t *testing.T) *Harness {
 	t.Helper()
 	h := &Harness{T: t, Upstream: NewUpstream(t), registry: prometheus.NewRegistry(), Lines: &Lines{}}
@@ -76,7 +76,7 @@ func New(t *testing.T) *Harness {
 // Random returns 0.5. Use it as Config.Rand, so that the retry jitter is the same in each run.
 func Random() float64 { return 0.5 }
 
-// Client returns a client of the upstream for the plan with this id.
+// Client returns a client for the plan with this id. It calls the Upstream in place of Sinch.
 func (h *Harness) Client(plan string) *sinch.Client {
 	h.T.Helper()
 	c, err := sinch.New(sinch.Config{
@@ -86,13 +86,13 @@ func (h *Harness) Client(plan string) *sinch.Client {
 	return c
 }
 
-// Advance moves the bubble's clock forward by d and waits until every goroutine is blocked.
+// Advance moves the clock of the synctest bubble forward by d and then waits until every other goroutine is blocked.
 func (h *Harness) Advance(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
 
-// Record records an entry (store.Entry) of a plan in the store, with the current time as its arrival.
+// Record records an entry for a plan in the store, with the current time as its arrival time.
 func (h *Harness) Record(plan string, entry store.Entry) {
 	h.T.Helper()
 	require.NoError(h.T, h.Store.Record(h.T.Context(), store.Arrival{Plan: plan, At: store.Now(), Entry: entry}))
@@ -116,8 +116,8 @@ func (h *Harness) RecordReport(plan string, body []byte) {
 	h.Record(plan, store.Report{Report: c.Report, Raw: body, Source: store.FromCallback})
 }
 
-// BatchReport returns the JSON of a batch report with status Delivered for phone numbers. If named is false, the report
-// only counts the recipients.
+// BatchReport returns the JSON of a batch report in which all these phone numbers are Delivered. If named is false, the
+// report does not list the numbers but only counts them.
 func BatchReport(batchID string, named bool, numbers ...string) []byte {
 	entry := map[string]any{"code": 0, "status": "Delivered", "count": len(numbers)}
 	if named {
@@ -129,7 +129,7 @@ func BatchReport(batchID string, named bool, numbers ...string) []byte {
 	return b
 }
 
-// RecordFlag records, as a gateway would, whether the batch wants feedback.
+// RecordFlag records in the store whether the batch wants feedback, as if the gateway had seen the batch.
 func (h *Harness) RecordFlag(plan, batchID string, wanted bool) {
 	h.T.Helper()
 	h.Record(plan, store.BatchInfo{
@@ -145,7 +145,7 @@ func (h *Harness) Batch(plan, batchID string) *store.Batch {
 	return b
 }
 
-// Recipient returns the recipient of Batch1 with this phone number, in PlanA.
+// Recipient returns the recipient of Batch1 in PlanA with this phone number, from the store.
 func (h *Harness) Recipient(number string) *store.Recipient {
 	h.T.Helper()
 	r, err := h.Store.Recipient(h.T.Context(), store.BatchKey{Plan: PlanA, BatchID: Batch1}, number)
@@ -153,7 +153,7 @@ func (h *Harness) Recipient(number string) *store.Recipient {
 	return r.Recipient
 }
 
-// Feedback returns the feedback state of the recipient of Batch1 with this phone number, in PlanA.
+// Feedback returns the feedback state of the recipient of Batch1 in PlanA with this phone number.
 func (h *Harness) Feedback(number string) store.FeedbackState { return h.Recipient(number).Feedback }
 
 // Stats returns the store's totals of a plan, or zeros if the store has no batch of the plan.
@@ -169,8 +169,8 @@ func (h *Harness) Stats(plan string) store.PlanStats {
 	return store.PlanStats{Plan: plan}
 }
 
-// Metric returns the value of the first counter or gauge with this name, without the prefix dlrloop_, and these labels,
-// given as name, value pairs. The test fails if no series matches.
+// Metric returns the value of the first counter or gauge with this name, without the prefix dlrloop_, and these labels.
+// Pass labels as pairs of name and value. The test fails if no series matches.
 func (h *Harness) Metric(name string, labels ...string) float64 {
 	h.T.Helper()
 	families, err := h.registry.Gather()
@@ -197,8 +197,8 @@ func (h *Harness) Metric(name string, labels ...string) float64 {
 	return 0
 }
 
-// Run starts a goroutine that calls run. stop ends the context of run, waits until run returns, and fails the test if
-// run returns an error. The end of the test calls stop too.
+// Run calls run in a new goroutine. The function stop cancels the context of run, waits until run returns, and fails
+// the test if it returns an error. The end of the test calls stop too.
 func (h *Harness) Run(run func(context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(h.T.Context())
 	done := make(chan error, 1)
@@ -231,7 +231,7 @@ func (l *Lines) String() string {
 	return l.text.String()
 }
 
-// With returns the decoded log lines that have this message, in order, or nil.
+// With returns the log lines that have this message, decoded and in order, or nil if there are none.
 func (l *Lines) With(t *testing.T, message string) []map[string]any {
 	t.Helper()
 	var found []map[string]any

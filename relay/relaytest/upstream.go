@@ -16,7 +16,7 @@ import (
 )
 
 // Upstream stands in for Sinch: a real HTTP server, reached over net.Pipe so that it works in a synctest bubble. It
-// answers for the batches that a test adds, and keeps the requests that it received. It is safe for concurrent use.
+// knows the batches that a test adds, and keeps the requests that it received. It is safe for concurrent use.
 type Upstream struct {
 	server    *http.Server
 	listening chan net.Conn
@@ -43,7 +43,7 @@ type Call struct {
 	Accepted   bool     // feedback that was answered with 202
 }
 
-// fault replaces the upstream's answers to the next requests of one operation.
+// fault is a handler that answers the next requests of one operation in place of the upstream.
 type fault struct {
 	plan      string // empty: every plan
 	operation string
@@ -51,7 +51,7 @@ type fault struct {
 	times     int
 }
 
-// The values of Call.Operation, which also select the requests for Fail and Requests.
+// The values of Call.Operation, and of the argument operation of Fail, FailPlan and Requests.
 const (
 	ListBatches  = "GET batches"
 	GetBatch     = "GET batch"
@@ -76,7 +76,7 @@ func NewUpstream(t *testing.T) *Upstream {
 	return u
 }
 
-// transport returns a transport that reaches only the upstream.
+// transport returns an HTTP transport that connects every request to the upstream.
 func (u *Upstream) transport(t *testing.T) *http.Transport {
 	transport := &http.Transport{DialContext: u.dial, MaxIdleConnsPerHost: 16}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -95,7 +95,7 @@ func (u *Upstream) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 }
 
-// Accept implements net.Listener.
+// Accept implements net.Listener for the upstream's own server.
 func (u *Upstream) Accept() (net.Conn, error) {
 	select {
 	case c := <-u.listening:
@@ -105,16 +105,16 @@ func (u *Upstream) Accept() (net.Conn, error) {
 	}
 }
 
-// Close implements net.Listener.
+// Close implements net.Listener. Later connections are refused.
 func (u *Upstream) Close() error {
 	close(u.down)
 	return nil
 }
 
-// Addr implements net.Listener.
+// Addr implements net.Listener. The address is a placeholder.
 func (u *Upstream) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "pipe"} }
 
-// AddBatch adds a batch to two recipients; feedbackEnabled is its feedback flag.
+// AddBatch adds a batch that was sent to Ada and Bob, with this value of feedback_enabled.
 func (u *Upstream) AddBatch(batchID string, feedbackEnabled bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -126,12 +126,12 @@ func (u *Upstream) AddBatch(batchID string, feedbackEnabled bool) {
 	u.batches[batchID] = string(b)
 }
 
-// AddBatchTo adds a batch that wants feedback, to the recipients with these phone numbers.
-func (u *Upstream) AddBatchTo(batchID string, to ...string) {
+// AddBatchTo adds a batch that was sent to these phone numbers and wants feedback.
+func (u *Upstream) AddBatchTo(batchID string, numbers ...string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	b, _ := json.Marshal(map[string]any{
-		"id": batchID, "to": to, "feedback_enabled": true, "created_at": "2025-08-19T16:20:05.118Z",
+		"id": batchID, "to": numbers, "feedback_enabled": true, "created_at": "2025-08-19T16:20:05.118Z",
 	})
 	u.batches[batchID] = string(b)
 }
@@ -143,29 +143,29 @@ func (u *Upstream) AddFullReport(batchID string, body []byte) {
 	u.reports[batchID] = string(body)
 }
 
-// Fail makes answer handle the next requests of an operation; times is their number. A nil answer drops the connection.
+// Fail lets answer reply to the next requests of an operation, times of them. A nil answer drops the connection.
 func (u *Upstream) Fail(operation string, times int, answer http.HandlerFunc) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.faults = append(u.faults, fault{operation: operation, answer: answer, times: times})
 }
 
-// FailAll makes answer handle all requests until Heal. A nil answer drops the connection.
+// FailAll lets answer reply to all requests until Heal. A nil answer drops the connection.
 func (u *Upstream) FailAll(answer http.HandlerFunc) {
 	for _, operation := range []string{ListBatches, GetBatch, GetReport, PostFeedback} {
 		u.Fail(operation, 1<<30, answer)
 	}
 }
 
-// FailPlan makes answer handle all requests of one plan and operation until Heal. A nil answer drops the connection.
+// FailPlan lets answer reply to all requests of a plan and operation until Heal. A nil answer drops the connection.
 func (u *Upstream) FailPlan(plan, operation string, answer http.HandlerFunc) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.faults = append(u.faults, fault{plan: plan, operation: operation, answer: answer, times: 1 << 30})
 }
 
-// RejectNumbers makes the upstream refuse every feedback call that names one of these phone numbers,
-// with 400. It replaces the numbers of earlier calls.
+// RejectNumbers makes the upstream answer 400 to every feedback call that names one of these phone numbers. They
+// replace the numbers of an earlier call of RejectNumbers.
 func (u *Upstream) RejectNumbers(numbers ...string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -196,15 +196,15 @@ func (u *Upstream) Accepted() (n int) {
 	return n
 }
 
-// rejects reports whether the upstream answers 400 to a feedback call for these recipients: one is not made of 1 to 15
-// digits, or a test refused one with RejectNumbers.
+// rejects reports whether the upstream answers 400 to a feedback call for these recipients, because one of them does
+// not have 1 to 15 digits or was passed to RejectNumbers.
 func (u *Upstream) rejects(recipients []string) bool {
 	return slices.ContainsFunc(recipients, func(r string) bool {
 		return u.refused[r] || r == "" || len(r) > 15 || strings.Trim(r, "0123456789") != ""
 	})
 }
 
-// RefuseConnections makes the upstream refuse all further connections.
+// RefuseConnections closes the connections to the upstream and makes it refuse new ones.
 func (u *Upstream) RefuseConnections() { _ = u.server.Close() }
 
 // Heal ends the faults of Fail, FailAll and FailPlan.
@@ -214,7 +214,7 @@ func (u *Upstream) Heal() {
 	u.faults = nil
 }
 
-// Requests returns the requests of an operation so far; an empty operation selects all requests.
+// Requests returns the requests of an operation so far. An empty operation selects all requests.
 func (u *Upstream) Requests(operation string) []Call {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -265,7 +265,7 @@ func parseCall(r *http.Request) Call {
 	return c
 }
 
-// begin records a request and returns the handler that answers it.
+// begin records a request and returns the handler that answers it: that of a fault, or the upstream's own.
 func (u *Upstream) begin(c Call) http.HandlerFunc {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -309,7 +309,7 @@ func (u *Upstream) end() {
 	u.inFlight--
 }
 
-// Respond returns a handler that answers with this status and body, and with headers, given as name, value pairs.
+// Respond returns a handler that answers with this status and body. Pass headers as pairs of name and value.
 func Respond(status int, body string, headers ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		for i := 0; i < len(headers); i += 2 {
@@ -320,19 +320,19 @@ func Respond(status int, body string, headers ...string) http.HandlerFunc {
 	}
 }
 
-// RespondAfter returns a handler that calls then after d, or does not answer if the caller leaves first.
-func RespondAfter(d time.Duration, then http.HandlerFunc) http.HandlerFunc {
+// RespondAfter returns a handler that calls next after d. It does not answer if the client disconnects before that.
+func RespondAfter(d time.Duration, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-time.After(d):
-			then(w, r)
+			next(w, r)
 		case <-r.Context().Done():
 		}
 	}
 }
 
-// ListingsWithoutProof contains, by name of a subtest, the answers to a listing of batches that do not prove that the
-// plan's configuration is right: the plan may be in another region, or be another plan of the account.
+// ListingsWithoutProof holds answers to a listing of batches, by name of a subtest, that do not prove that the plan is
+// configured correctly: it may be in another region, or be another plan of the account.
 var ListingsWithoutProof = map[string]http.HandlerFunc{
 	"empty":       Respond(200, `{"count":0,"page":0,"page_size":0,"batches":[]}`),
 	"no list":     Respond(200, `{}`),
