@@ -8,17 +8,17 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// maxRate is the largest rate accepted, in calls per second: far more than any plan is allowed.
+// maxRate is the highest rate that CheckPlan accepts, in calls per second: far more than Sinch allows any plan.
 const maxRate = 10_000
 
-// Duration is a duration from the configuration and its name there, which CheckDurations uses in its error.
+// Duration is a setting that CheckDurations checks. The name appears in its error.
 type Duration struct {
 	Name  string
 	Value time.Duration
 }
 
 // CheckPlan returns an error that names the first invalid setting of a plan: an empty id, a nil client, a rate that is
-// negative or above maxRate, or an invalid backoff. rate is in calls per second; 0 means the caller's default.
+// negative or above maxRate, or an invalid backoff. The rate is in calls per second; 0 stands for the default.
 func CheckPlan(id string, client *sinch.Client, rate float64, b Backoff) error {
 	switch {
 	case id == "":
@@ -33,7 +33,7 @@ func CheckPlan(id string, client *sinch.Client, rate float64, b Backoff) error {
 	return err
 }
 
-// CheckDurations returns an error that names the first of settings with a negative value, or nil.
+// CheckDurations returns an error that names the first negative duration, or nil if there is none.
 func CheckDurations(settings ...Duration) error {
 	for _, d := range settings {
 		if d.Value < 0 {

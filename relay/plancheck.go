@@ -10,10 +10,10 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// planKnownFor is how long a successful call proves that Sinch knows the plan.
+// planKnownFor is how long after a successful call a PlanCheck trusts that Sinch knows the plan.
 const planKnownFor = 10 * time.Minute
 
-// batchRetention is how long Sinch keeps a batch, and therefore how far back a listing reaches.
+// batchRetention is how long Sinch keeps a batch, and therefore how far back a PlanCheck lists batches.
 const batchRetention = 14 * 24 * time.Hour
 
 var (
@@ -22,8 +22,7 @@ var (
 		"check the plan's id, region and base_url")
 )
 
-// UnknownPlan reports whether err comes from PlanCheck.Check404: a 404 that a wrong configuration of the plan may have
-// caused.
+// UnknownPlan reports whether err, from PlanCheck.Check404, means that the plan's id, region or base URL may be wrong.
 func UnknownPlan(err error) bool {
 	return errors.Is(err, errUnknownPlan) || errors.Is(err, errNoBatches)
 }
@@ -42,10 +41,11 @@ func (p *PlanCheck) Succeeded() {
 	p.unknown.Succeed()
 }
 
-// Check404 returns nil if a 404 for batchID concerns the batch alone. If there was no success in the last minutes, or
-// Sinch answered 404 for several batches in a row, Check404 lists the plan's batches and blocks meanwhile; call must
-// run the listing and return its error. Only a listing with a batch proves that the plan is right. Otherwise Check404
-// returns an error for which UnknownPlan is true, or the listing's own error if its answer was not definite.
+// Check404 finds out what a 404 for a batch means. It returns nil if only the batch is unknown. If no call succeeded in
+// the last minutes, or Sinch answered 404 for several batches in a row, it lists the plan's batches and blocks
+// meanwhile. Without a batch in that list the plan may be wrong, and Check404 returns an error for which UnknownPlan is
+// true. If the listing fails without a definite answer, it returns the error of the listing. The argument call must run
+// the function that it gets, which is the listing, and return its error.
 func (p *PlanCheck) Check404(ctx context.Context, batchID string, call func(func() error) error) error {
 	many := p.unknown.Refuse(batchID)
 	if last := p.last.Load(); last != 0 && !many && time.Since(time.Unix(0, last)) < planKnownFor {
@@ -77,8 +77,8 @@ func (p *PlanCheck) Check404(ctx context.Context, batchID string, call func(func
 	return err
 }
 
-// definiteAnswer reports whether err, the error of a listing, comes from an answer that a retry would repeat: a
-// refusal, or a success whose body is not a list.
+// definiteAnswer reports whether err, with which a listing failed, comes from an answer that a retry would get again: a
+// refusal of the request, or a success without a list.
 func definiteAnswer(err error) bool {
 	answer, answered := errors.AsType[*sinch.Error](err)
 	return answered && !answer.Page && answer.HTTPStatus < 300 || ReasonOf(err) == store.ReasonRejected

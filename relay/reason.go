@@ -14,8 +14,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// ReasonOf classifies err, the error of a call of sinch.Client, also through a circuit breaker. It returns
-// store.ReasonAccepted for nil, and store.ReasonNetwork for an unknown error.
+// ReasonOf classifies err, the error of a sinch.Client, of a circuit breaker around it or of PlanCheck.Check404. It
+// returns store.ReasonAccepted for nil, and store.ReasonNetwork for an error that it does not know.
 func ReasonOf(err error) store.Reason {
 	if err == nil {
 		return store.ReasonAccepted
@@ -36,7 +36,7 @@ func ReasonOf(err error) store.Reason {
 	return store.ReasonNetwork
 }
 
-// reasonOfAnswer classifies an answer that is not a success, or that cannot be decoded.
+// reasonOfAnswer is ReasonOf for an answer of Sinch that is not a success or cannot be decoded.
 func reasonOfAnswer(e *sinch.Error) store.Reason {
 	switch status := e.HTTPStatus; {
 	case status == http.StatusTooManyRequests:
@@ -73,8 +73,8 @@ func notSinch(e *sinch.Error) bool {
 	}
 }
 
-// PausesPlan reports whether r concerns the whole plan and not one batch. A failure with such a reason pauses the plan
-// and never makes a task dead.
+// PausesPlan reports whether a failure for reason r concerns the whole plan and not one batch. Such a failure pauses
+// the plan and never makes a task dead.
 func PausesPlan(r store.Reason) bool { return r == store.ReasonAuth || r == store.ReasonUnknownPlan }
 
 // CircuitRefused reports whether err means that the circuit breaker was open, so that no request was made.
@@ -88,7 +88,7 @@ func IsNotFound(err error) bool {
 	return err != nil && ReasonOf(err) == store.ReasonNotEnabledOrUnknown
 }
 
-// RetryAfter returns the Retry-After of the answer in err, or 0 if err contains no answer or the answer no Retry-After.
+// RetryAfter returns the Retry-After of the answer in err. It returns 0 if err contains no answer or no Retry-After.
 func RetryAfter(err error) time.Duration {
 	if answer, ok := errors.AsType[*sinch.Error](err); ok {
 		return answer.RetryAfter
@@ -96,11 +96,11 @@ func RetryAfter(err error) time.Duration {
 	return 0
 }
 
-// maxDetail is the maximum length of the text that Detail returns, in characters. It does not apply to a sinch.Error.
+// maxDetail is the maximum length of the text that Detail returns, in characters, except for a sinch.Error.
 const maxDetail = 400
 
-// Detail returns the text of err for the log and the store, cut to maxDetail characters. err must not be nil. A
-// sinch.Error is not cut: its text is already bounded, without secrets, and its phone numbers are masked.
+// Detail returns the text of err for the log and the store, cut to maxDetail characters. err must not be nil. The text
+// of a sinch.Error is not cut, because it is already short and contains no secrets or whole phone numbers.
 func Detail(err error) string {
 	s := err.Error()
 	if CircuitRefused(err) {

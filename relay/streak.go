@@ -2,7 +2,7 @@ package relay
 
 import "sync"
 
-// The limits of a Streak, as numbers of batches.
+// The limits of a Streak, in batches.
 const (
 	// refusalLimit is how many different batches Sinch must refuse in a row, without accepting one, for the plan to be
 	// at fault.
@@ -11,9 +11,9 @@ const (
 	maxExempt = 10_000
 )
 
-// Streak distinguishes single batches that Sinch refuses from a plan that Sinch refuses. Refusals of refusalLimit
-// different batches without a success between them concern the plan. A batch that was refused while others succeeded is
-// at fault itself: it is exempt and never counts again. The zero value is an empty streak. A streak is safe for
+// Streak tells apart a batch that Sinch refuses and a plan that Sinch refuses. The plan is at fault once refusalLimit
+// different batches were refused without a success between them. A batch that was refused while others succeeded is
+// itself at fault: it is exempt and never counts again. The zero value is ready for use. A Streak is safe for
 // concurrent use.
 type Streak struct {
 	mu      sync.Mutex
@@ -35,7 +35,7 @@ func (s *Streak) Refuse(batchID string) bool {
 	return len(s.refused) >= refusalLimit
 }
 
-// Succeed records a success: it ends the streak and exempts the batches that the streak contains.
+// Succeed records that Sinch accepted a call. It empties the streak and exempts the batches that were refused in it.
 func (s *Streak) Succeed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
