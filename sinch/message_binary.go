@@ -12,12 +12,12 @@ type BinaryMessage struct {
 // Type returns TypeBinary.
 func (*BinaryMessage) Type() Type { return TypeBinary }
 
-// Validate implements Message.
+// Validate returns an *InvalidError for the first rule of Sinch's that the message breaks. It does not call Sinch.
 func (m *BinaryMessage) Validate() error {
 	return firstError(m.validate(), binaryRule(m.Body, m.UDH), senderRule(m.FromTON, m.FromNPI))
 }
 
-// MarshalJSON encodes the message as Sinch expects it.
+// MarshalJSON encodes the message as the JSON body of a request to Sinch.
 func (m BinaryMessage) MarshalJSON() ([]byte, error) { return m.wire().encode(m.Unknown) }
 
 func (m BinaryMessage) wire() wire {

@@ -22,12 +22,12 @@ type Media struct {
 // Type returns TypeMedia.
 func (*MediaMessage) Type() Type { return TypeMedia }
 
-// Validate implements Message.
+// Validate returns an *InvalidError for the first rule of Sinch's that the message breaks. It does not call Sinch.
 func (m *MediaMessage) Validate() error {
 	return firstError(m.validate(), mediaRule(m.Body), parametersRule(m.Parameters))
 }
 
-// MarshalJSON encodes the message as Sinch expects it.
+// MarshalJSON encodes the message as the JSON body of a request to Sinch.
 func (m MediaMessage) MarshalJSON() ([]byte, error) { return m.wire().encode(m.Unknown) }
 
 func (m MediaMessage) wire() wire {
@@ -38,7 +38,7 @@ func (m MediaMessage) wire() wire {
 	return w
 }
 
-// MarshalJSON encodes the media as Sinch expects them.
+// MarshalJSON encodes the media as the member body of a request to Sinch.
 func (m Media) MarshalJSON() ([]byte, error) {
 	return encode(struct {
 		URL     string `json:"url"`

@@ -16,7 +16,7 @@ type TextMessage struct {
 // Type returns TypeText.
 func (*TextMessage) Type() Type { return TypeText }
 
-// Validate implements Message.
+// Validate returns an *InvalidError for the first rule of Sinch's that the message breaks. It does not call Sinch.
 func (m *TextMessage) Validate() error {
 	err := firstError(
 		m.validate(),
@@ -30,7 +30,7 @@ func (m *TextMessage) Validate() error {
 	return err
 }
 
-// MarshalJSON encodes the message as Sinch expects it.
+// MarshalJSON encodes the message as the JSON body of a request to Sinch.
 func (m TextMessage) MarshalJSON() ([]byte, error) { return m.wire().encode(m.Unknown) }
 
 func (m TextMessage) wire() wire {

@@ -46,8 +46,8 @@ func clearable() []string {
 	return []string{"callback_url", "delivery_report", "expire_at", "parameters", "send_at"}
 }
 
-// Validate returns an *InvalidError for the first rule of Sinch's that the update breaks. It does not know the batch,
-// so it skips rules that depend on the batch. Client.Update calls it first.
+// Validate returns an *InvalidError for the first rule of Sinch's that the update breaks, except rules that depend on
+// the batch, which it does not know. Client.Update calls it first.
 func (u Update) Validate() error {
 	return firstError(
 		unknownRule("", u.Unknown),
@@ -177,7 +177,7 @@ func (u Update) clearRule() error {
 	return err
 }
 
-// MarshalJSON encodes the update as Sinch expects it.
+// MarshalJSON encodes the update as the JSON body of a request to Sinch. Members in Clear become null.
 func (u Update) MarshalJSON() ([]byte, error) {
 	others := u.Unknown
 	if len(u.Clear) > 0 {

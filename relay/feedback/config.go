@@ -48,7 +48,7 @@ type Circuit struct {
 	Open     time.Duration // how long the circuit stays open before one call may probe Sinch; default 30 s
 }
 
-// check returns an error that names the first invalid field.
+// check returns an error that names the first invalid field, or nil if all fields are valid.
 func (p Plan) check() error {
 	if err := relay.CheckPlan(p.ID, p.Client, p.Rate, p.Backoff); err != nil {
 		return err

@@ -42,7 +42,7 @@ type Plan struct {
 	Backoff      relay.Backoff // delay while Sinch is unreachable or refuses
 }
 
-// check returns an error that names the first invalid field.
+// check returns an error that names the first invalid field, or nil if all fields are valid.
 func (p Plan) check() error {
 	if err := relay.CheckPlan(p.ID, p.Client, p.Rate, p.Backoff); err != nil {
 		return err
