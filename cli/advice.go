@@ -11,7 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// advised is an error with advice for the user.
+// advised is an error with advice, which the program prints after the error as "What to do: …".
 type advised struct {
 	error
 	advice string
@@ -19,8 +19,8 @@ type advised struct {
 
 func (a advised) Unwrap() error { return a.error }
 
-// advise adds advice to an error of the client. It turns an error in an id into a usageError and returns other errors
-// unchanged.
+// advise adds what the user can do to an error of the Sinch client. An id that cannot be sent becomes a usageError. Any
+// other error, and nil, is returned unchanged.
 func advise(err error) error {
 	if err == nil || errors.As(err, new(advised)) {
 		return err
@@ -67,7 +67,7 @@ func adviceOn(e *sinch.Error) string {
 	return ""
 }
 
-// codeAdvice returns advice on those error codes of Sinch that the user can fix, else "".
+// codeAdvice returns what the user can do about the error code in Sinch's answer, or "" for any other code.
 func codeAdvice(code string) string {
 	switch code {
 	case "missing_callback_url":
@@ -100,8 +100,8 @@ func notFoundAdvice(op sinch.Operation) string {
 	}
 }
 
-// adviseSend adds advice to an error of a send. If Sinch may have accepted the batch, it names the command that looks
-// for it.
+// adviseSend is advise for a failed batch send. If Sinch may have sent the batch nevertheless, the advice is the
+// command that finds it: by its client reference, or by time if reference is empty.
 func adviseSend(err error, reference string) error {
 	if err == nil || !outcomeUnknown(err) {
 		return advise(err)
@@ -114,8 +114,8 @@ func adviseSend(err error, reference string) error {
 		"Look for it first:\n  " + find}
 }
 
-// outcomeUnknown reports whether Sinch may have executed a failed call. It is false if the call did not reach Sinch
-// or Sinch rejected it.
+// outcomeUnknown reports whether Sinch may have executed the call that returned err. It is false if the request was
+// never sent, or if Sinch answered 4xx.
 func outcomeUnknown(err error) bool {
 	if answer, ok := errors.AsType[*sinch.Error](err); ok {
 		refused := answer.HTTPStatus >= 400 && answer.HTTPStatus < 500
@@ -127,7 +127,7 @@ func outcomeUnknown(err error) bool {
 	return !errors.As(err, new(*sinch.InvalidError)) && !errors.Is(err, sinch.ErrID)
 }
 
-// shellQuoted returns a text quoted as one word for a shell.
+// shellQuoted returns s as one word of a shell command that the user can copy.
 func shellQuoted(s string) string {
 	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@+=,", r))

@@ -20,7 +20,7 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// local holds the flags that select the private API of a running dlrloop.
+// local holds the values of --config, --api and --timeout: how to reach the private HTTP API of a running dlrloop.
 type local struct {
 	path    *string // --config
 	url     string
@@ -30,7 +30,7 @@ type local struct {
 const apiUsage = "`URL` of the private listener of a running dlrloop (default: private.listen of the " +
 	"configuration, on this machine)"
 
-// localFlags adds --config, --api and --timeout to a command and returns their values.
+// localFlags adds --config, --api and --timeout to a command. The returned values are set when the command runs.
 func localFlags(c *cobra.Command) *local {
 	l := &local{path: configFlag(c)}
 	c.Flags().StringVar(&l.url, "api", "", apiUsage)
@@ -39,8 +39,8 @@ func localFlags(c *cobra.Command) *local {
 	return l
 }
 
-// api returns a client of the private API, and the configuration. With --api a configuration is optional: without one
-// it is nil, and the client has no credentials.
+// api returns a client of dlrloop's private HTTP API, and the configuration, which holds the API's credentials. With
+// --api no configuration is needed: without one it is nil, and the client sends no credentials.
 func (l *local) api() (*api, *config.Config, error) {
 	if l.timeout <= 0 {
 		return nil, nil, usageError{errors.New("--timeout must be greater than 0")}
@@ -66,7 +66,7 @@ func (l *local) api() (*api, *config.Config, error) {
 	return a, loaded, nil
 }
 
-// api is a client of the private API of a running dlrloop. It may be used by several goroutines.
+// api is a client of the private HTTP API of a running dlrloop. It is safe for concurrent use.
 type api struct {
 	base      string
 	authorize func(*http.Request)
@@ -91,26 +91,26 @@ func newAPI(base string, timeout time.Duration) (*api, error) {
 	}, nil
 }
 
-// apiParallel is the number of calls that a command makes at the same time.
+// apiParallel is the maximum number of API calls that a command makes at the same time.
 const apiParallel = 8
 
-// maxAPIAnswer limits the body of an answer in bytes. It exceeds the largest page.
+// maxAPIAnswer is the maximum size of the body of an API answer in bytes. The largest page of a list is smaller.
 const maxAPIAnswer = 64 << 20
 
-// get requests a path with its query and decodes the JSON answer into a value.
-func (a *api) get(ctx context.Context, path string, into any) error {
-	return a.call(ctx, http.MethodGet, path, "", nil, into)
+// get requests path, which may include a query, and decodes the JSON answer into the variable that result points to.
+func (a *api) get(ctx context.Context, path string, result any) error {
+	return a.call(ctx, http.MethodGet, path, "", nil, result)
 }
 
-func (a *api) post(ctx context.Context, path string, body, into any) error {
+func (a *api) post(ctx context.Context, path string, body, result any) error {
 	encoded, err := json.Marshal(body)
 	if err != nil {
 		return err
 	}
-	return a.call(ctx, http.MethodPost, path, "application/json", encoded, into)
+	return a.call(ctx, http.MethodPost, path, "application/json", encoded, result)
 }
 
-func (a *api) call(ctx context.Context, method, path, contentType string, body []byte, into any) error {
+func (a *api) call(ctx context.Context, method, path, contentType string, body []byte, result any) error {
 	r, err := http.NewRequestWithContext(ctx, method, a.base+path, bytes.NewReader(body))
 	if err != nil {
 		return err
@@ -133,13 +133,14 @@ func (a *api) call(ctx context.Context, method, path, contentType string, body [
 	if response.StatusCode < 200 || response.StatusCode > 299 {
 		return a.statusError(response, answer)
 	}
-	if err := dlr.UnmarshalExact(answer, into); err != nil {
+	if err := dlr.UnmarshalExact(answer, result); err != nil {
 		return fmt.Errorf("%s does not answer as dlrloop does: %w", a.base, err)
 	}
 	return nil
 }
 
-// connectionError returns the error of a call without a complete answer, with advice if the connection failed.
+// connectionError describes err, which ended an API call before the complete answer arrived. If no connection could be
+// opened, it advises to start dlrloop or to set --api.
 func (a *api) connectionError(err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err // the message already names the URL
@@ -170,7 +171,7 @@ func (e *apiError) Error() string {
 	return s
 }
 
-// statusError returns the error of an answer that is not 2xx, with advice on some statuses.
+// statusError returns an apiError for an answer that is not 2xx. For 401, 429 and 503 it adds what the user can do.
 func (a *api) statusError(response *http.Response, answer []byte) error {
 	e := &apiError{}
 	_ = dlr.UnmarshalExact(answer, e) // without a problem document there is no detail
@@ -184,7 +185,7 @@ func (a *api) statusError(response *http.Response, answer []byte) error {
 	return e
 }
 
-// escaped returns the URL path of these segments.
+// escaped joins segments into a URL path. It escapes each segment and puts a slash before it.
 func escaped(segments ...string) string {
 	var path strings.Builder
 	for _, s := range segments {

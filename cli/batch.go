@@ -2,7 +2,7 @@ package cli
 
 import "github.com/spf13/cobra"
 
-// exitCodes ends the help of commands that call Sinch or dlrloop.
+// exitCodes is the last paragraph of the help of every command that calls Sinch or a running dlrloop.
 const exitCodes = "Exit codes: 0 done, 1 the command failed, 2 invalid arguments or configuration; nothing was called."
 
 func batchCommand() *cobra.Command {

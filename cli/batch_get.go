@@ -39,7 +39,8 @@ document.
 	return batchCall(c, (*sinch.Client).Cancel)
 }
 
-// batchCall makes c call Sinch with the id in its argument and print the batch in the answer.
+// batchCall completes the command c, whose only argument is a batch id. It adds flags, and makes the command pass the
+// id to call, a method of the Sinch client, and print the returned batch. It returns c.
 func batchCall(
 	c *cobra.Command, call func(*sinch.Client, context.Context, string) (*sinch.Batch, error),
 ) *cobra.Command {

@@ -44,12 +44,13 @@ be read are reported on standard error and skipped; the exit code is then 1.
 	return c
 }
 
-// limitFlag adds --limit. Zero means no limit.
+// limitFlag adds --limit, the maximum number of entries to print. Its default, 0, means all.
 func limitFlag(c *cobra.Command, limit *int) {
 	c.Flags().IntVar(limit, "limit", 0, "at most `N` entries (default all)")
 }
 
-// pageSize returns the page size of a list request: limit if it is small, else 0, which is the largest page.
+// pageSize returns how many entries to request per page when --limit is limit. It returns 0, which requests the largest
+// page, if limit is 0 (no limit) or at least 100.
 func pageSize(limit int) int {
 	if limit > 0 && limit < 100 {
 		return limit
@@ -57,7 +58,7 @@ func pageSize(limit int) int {
 	return 0
 }
 
-// listing defines how a list of entries is printed.
+// listing says how printList prints entries of type T: as rows of a table, or as JSON.
 type listing[T any] struct {
 	table    func(io.Writer) *table
 	row      func(*table, T)
@@ -65,8 +66,8 @@ type listing[T any] struct {
 	document func(io.Writer, T) error // writes an entry as JSON
 }
 
-// printList prints up to limit entries; zero means all. After an error it prints the entries received before. Skipped
-// entries are reported on standard error and make the command fail at the end.
+// printList prints at most limit entries, or all if limit is 0. If reading fails, it still prints the entries before
+// the failure. It skips an entry that cannot be decoded, reports it on standard error, and returns an error at the end.
 func printList[T any](c *cobra.Command, entries iter.Seq2[T, error], limit int, asJSON bool, l listing[T]) error {
 	if limit < 0 {
 		return usageError{errors.New("--limit must not be negative")}

@@ -99,7 +99,8 @@ func batchDryRunCommand() *cobra.Command {
 	})
 }
 
-// messageCall adds the flags of a message to c and makes c run call with the message.
+// messageCall adds the flags that define a message to the command c. It makes the command build and validate the
+// message and pass it to call with a Sinch client. It returns c.
 func messageCall(
 	c *cobra.Command, call func(*cobra.Command, []string, *sinch.Client, sinch.Message) error,
 ) *cobra.Command {
@@ -132,7 +133,7 @@ func printDryRun(w io.Writer, d *sinch.DryRun) error {
 	return t.print("")
 }
 
-// showBatch prints a batch, as JSON or for a person.
+// showBatch prints a batch: as one JSON document if asJSON is true, otherwise as a list of names and values.
 func showBatch(w io.Writer, b *sinch.Batch, asJSON bool) error {
 	if asJSON {
 		return printJSON(w, b)

@@ -10,7 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// printBatch prints all members of a batch for a person.
+// printBatch prints a batch as a list of names and values. It leaves out what is not set.
 func printBatch(w io.Writer, b *sinch.Batch) error {
 	var d details
 	d.add("batch", b.ID)
@@ -33,7 +33,8 @@ func printBatch(w io.Writer, b *sinch.Batch) error {
 	return d.print(w)
 }
 
-// stateOf returns the state of a batch. The results of its messages are in the reports.
+// stateOf returns "canceled", "scheduled" if the batch is to be sent after now, or "sent". It says nothing about
+// delivery.
 func stateOf(b *sinch.Batch, now time.Time) string {
 	switch {
 	case b.Canceled:
@@ -45,7 +46,7 @@ func stateOf(b *sinch.Batch, now time.Time) string {
 	}
 }
 
-// shownEntries is the maximum number of recipients or batches that a person is shown.
+// shownEntries is the maximum number of recipients or batch ids that are printed on one line. --json prints all.
 const shownEntries = 20
 
 func entries(to []string) string {
@@ -88,7 +89,7 @@ func feedbackOf(b *sinch.Batch) string {
 	return "not wanted"
 }
 
-// batchTable returns a table for lists of batches.
+// batchTable returns an empty table with the columns that batchRow fills.
 func batchTable(w io.Writer) *table {
 	return newTable(w, "BATCH", "CREATED", "STATE", "TYPE", "TO", "FROM", "REPORT", "FEEDBACK", "CLIENT REFERENCE")
 }

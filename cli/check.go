@@ -51,7 +51,8 @@ Exit codes: 0 the configuration is valid, 2 it is not.`,
 	}
 }
 
-// printProblems prints each problem with its line of the file and a marker at its column.
+// printProblems prints each problem after prefix. Below it, it prints the line of the configuration file, and ^ under
+// the column of the problem.
 func printProblems(w io.Writer, problems config.Problems, prefix string) {
 	for _, p := range problems {
 		fmt.Fprintf(w, "%s%s\n", prefix, p.Error())
@@ -61,8 +62,8 @@ func printProblems(w io.Writer, problems config.Problems, prefix string) {
 	}
 }
 
-// indent returns the white space that puts a mark under the column of the problem. Tabs stay tabs. If the line was cut
-// to hide a secret, the white space is as long as the rest of the line.
+// indent returns the white space before the ^ that marks the column of a problem. Tabs stay tabs, so that the columns
+// match. The white space is never longer than p.Source, which is cut if the line holds a secret.
 func indent(p config.Problem) string {
 	line := []rune(p.Source)
 	before := string(line[:min(max(p.Column-1, 0), len(line))])
@@ -74,7 +75,7 @@ func indent(p config.Problem) string {
 	}, before)
 }
 
-// count returns a number with its noun: 1 secret, 2 secrets.
+// count returns a number with its noun: "1 secret", "2 secrets". The plural of the noun must end in a plain s.
 func count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun

@@ -6,24 +6,25 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// completed sets the shell completion of a flag's value.
+// completed makes shells call values to complete the value of the flag with this name.
 func completed(c *cobra.Command, name string, values cobra.CompletionFunc) {
 	_ = c.RegisterFlagCompletionFunc(name, values) // fails only if the flag does not exist or has a completion
 }
 
-// choices completes a flag with a fixed set of values.
+// choices makes shells complete the flag with these values, and with nothing else.
 func choices(c *cobra.Command, name string, values ...string) {
 	completed(c, name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// noFiles stops shells from completing these flags with file names.
+// noFiles stops shells from completing the values of these flags with file names.
 func noFiles(c *cobra.Command, names ...string) {
 	for _, name := range names {
 		completed(c, name, cobra.NoFileCompletions)
 	}
 }
 
-// plans completes a flag with the plan ids of the configuration at path, if it can be loaded.
+// plans makes shells complete the flag with the plan ids of the configuration file at *path, or with nothing if the
+// file cannot be loaded.
 func plans(c *cobra.Command, name string, path *string) {
 	completed(c, name, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		loaded, err := config.Load(*path, environ())

@@ -67,7 +67,7 @@ Exit codes: 0 copied and verified, 1 the copy failed or was interrupted, 2 inval
 	return c
 }
 
-// copyJob is one copy from a store to another.
+// copyJob is one run of dlrloop copy, which copies the content of a store into another store.
 type copyJob struct {
 	from, to location
 	config   *config.Config // nil without --config
@@ -113,7 +113,7 @@ func (j copyJob) run(ctx context.Context, stderr io.Writer) (done copying.Summar
 	return done, err
 }
 
-// copyAdvice adds advice to an error of package copying.
+// copyAdvice adds what the user can do to the errors that package copying defines, and returns others unchanged.
 func copyAdvice(err error) error {
 	if _, differs := errors.AsType[copying.MismatchError](err); differs {
 		return advised{err, "no dlrloop opens this destination. Empty it and copy again while nothing uses the source"}
@@ -129,7 +129,7 @@ func copyAdvice(err error) error {
 	return err
 }
 
-// copySummary is the result of a copy as JSON.
+// copySummary is the JSON that dlrloop copy --json prints.
 type copySummary struct {
 	From    string                `json:"from"`
 	To      string                `json:"to"`
@@ -139,7 +139,8 @@ type copySummary struct {
 	Kinds   map[string]copiedKind `json:"kinds"`
 }
 
-// copiedKind is the number of entries of a kind, equal in both stores, and the checksum over them.
+// copiedKind is the number of entries of one kind, such as recipients, and a checksum over them. Source and destination
+// have the same.
 type copiedKind struct {
 	Count    int    `json:"count"`
 	Checksum string `json:"checksum"`

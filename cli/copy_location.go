@@ -14,13 +14,14 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// location names a store: either a directory or a PostgreSQL database.
+// location names a store: the directory of a bolt store, or the URL of a PostgreSQL database. The other field is empty.
 type location struct {
 	dir string
 	url string
 }
 
-// parseLocation parses the value of --from or --to.
+// parseLocation parses the value of --from or --to: bolt:DIRECTORY, postgres:URL, or postgres:@FILE with the URL in
+// FILE.
 func parseLocation(flag, given string) (location, error) {
 	kind, where, found := strings.Cut(given, ":")
 	switch {
@@ -53,7 +54,7 @@ func databaseLocation(flag, url string) (location, error) {
 	return location{url: url}, nil
 }
 
-// String returns the location without a password.
+// String returns the location for messages, without user name and password.
 func (p location) String() string {
 	if p.dir != "" {
 		return "bolt:" + p.dir
@@ -87,7 +88,8 @@ func (p location) sink(ctx context.Context, c *config.Config) (copying.Sink, err
 	return boltstore.OpenSink(boltstore.Config{Path: p.dir})
 }
 
-// postgres returns the options of the database. Dialect, slots and migration come from c if its driver is postgres.
+// postgres returns the options for opening the database. If configuration c has the driver postgres, it also decides
+// the dialect, the number of slots, and whether to migrate the schema. c may be nil.
 func (p location) postgres(c *config.Config) pgstore.Config {
 	of := pgstore.Config{URL: p.url, Replica: "copy"}
 	if c != nil && c.Store.Driver == config.DriverPostgres {

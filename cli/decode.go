@@ -11,8 +11,8 @@ import (
 
 var errHalfCharacter = errors.New("the UTF-16 text ends in the middle of a character")
 
-// decodeText decodes a text as saved by editors and spreadsheets: UTF-8 or UTF-16, with or without a byte order mark.
-// Any other text is decoded as ISO 8859-1.
+// decodeText decodes text from an editor or a spreadsheet: UTF-8 or UTF-16, with or without a byte order mark. Text
+// that is neither is decoded as ISO 8859-1. The only error is errHalfCharacter.
 func decodeText(content []byte) (string, error) {
 	content = bytes.TrimPrefix(content, []byte("\ufeff"))
 	if order := utf16Order(content); order != nil {
@@ -35,8 +35,8 @@ func decodeText(content []byte) (string, error) {
 	return string(runes), nil
 }
 
-// utf16Order returns the byte order of a UTF-16 text. It recognizes the byte order mark, or an ASCII character at the
-// start. For any other text it returns nil.
+// utf16Order returns the byte order of UTF-16 text, and nil for other text. It recognizes UTF-16 by the byte order
+// mark, or by an ASCII character at the start.
 func utf16Order(content []byte) binary.ByteOrder {
 	switch {
 	case len(content) < 2:

@@ -27,7 +27,7 @@ a running dlrloop owes: pending feedback, and dead feedback that could not be se
 	return c
 }
 
-// confirmation holds the flags that name the recipients of a batch.
+// confirmation holds the values of the flags that say which recipients received a batch.
 type confirmation struct {
 	recipients []string
 	file       string
@@ -97,7 +97,8 @@ whole_batch and calls.
 	return c
 }
 
-// read reads the numbers of --file into recipients. It requires exactly one of the three flags.
+// read sets w.recipients to the numbers in --recipient or --file, without duplicates. It returns an error if a number
+// is invalid or there is none, or if not exactly one of --recipient, --file and --whole-batch is set.
 func (w *confirmation) read(c *cobra.Command) error {
 	set := 0
 	for _, name := range []string{"recipient", "file", "whole-batch"} {
@@ -133,7 +134,7 @@ func (w *confirmation) read(c *cobra.Command) error {
 	return nil
 }
 
-// eachOnce returns numbers without duplicates, in order.
+// eachOnce returns numbers without duplicates, in the order of their first occurrence.
 func eachOnce(numbers []string) (once []string) {
 	seen := make(map[string]bool, len(numbers))
 	for _, number := range numbers {
@@ -144,7 +145,7 @@ func eachOnce(numbers []string) (once []string) {
 	return once
 }
 
-// feedbackResult is the result of feedback send as JSON.
+// feedbackResult is the JSON that dlrloop feedback send --json prints.
 type feedbackResult struct {
 	BatchID    string `json:"batch_id"`
 	Recipients int    `json:"recipients"`

@@ -15,7 +15,8 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// feedbackBatch is a batch of the private API with the members that the lists print.
+// feedbackBatch is a batch with pending or dead feedback, as the private API lists it, with the members that are
+// printed.
 type feedbackBatch struct {
 	Plan     string `json:"plan"`
 	ID       string `json:"id"`
@@ -85,7 +86,8 @@ batch in the format of the API (NDJSON).
 	return c
 }
 
-// feedback iterates over the batches of all pages.
+// feedback returns the batches that the private API lists for query, page by page. It sets the cursor in query. The
+// first error ends the sequence.
 func (a *api) feedback(ctx context.Context, query url.Values) iter.Seq2[feedbackBatch, error] {
 	return func(yield func(feedbackBatch, error) bool) {
 		for {
@@ -129,8 +131,8 @@ func pendingRow(t *table, o feedbackBatch) {
 		shortened(detail, 80))
 }
 
-// recipientsCell returns the number of recipients for a table, after "whole batch" if feedback for the whole batch is
-// in the same state.
+// recipientsCell returns the table cell for the feedback of a batch in one state, such as dead: the number of
+// recipients, after "whole batch" if feedback for the whole batch is in that state too.
 func recipientsCell(recipients int, wholeBatch bool) string {
 	switch {
 	case !wholeBatch:

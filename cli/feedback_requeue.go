@@ -10,14 +10,15 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// requeue is the body of a requeue request.
+// requeue is the body of a request to send pending and dead feedback now: of one batch, of one plan, or all.
 type requeue struct {
 	Plan    string `json:"plan,omitempty"`
 	BatchID string `json:"batch_id,omitempty"`
 	All     bool   `json:"all,omitempty"`
 }
 
-// requeued is the answer to a requeue request. More means that another request is needed.
+// requeued is the answer to a requeue request. More means that the time was too short for all batches, so the request
+// must be repeated.
 type requeued struct {
 	Batches    int  `json:"batches"`
 	Recipients int  `json:"recipients"`
@@ -78,7 +79,7 @@ were dead.
 	return c
 }
 
-// planOf returns the plan of a batch: the one in --plan, or the only plan of the configuration.
+// planOf returns the plan id for a batch: the value of --plan if that is set, else the only plan of the configuration.
 func planOf(c *config.Config, named string) (string, error) {
 	if named != "" {
 		return named, nil
@@ -90,7 +91,7 @@ func planOf(c *config.Config, named string) (string, error) {
 	return p.ID, err
 }
 
-// requeue repeats the request until the server has processed everything, and returns the sums.
+// requeue sends the request until the server has processed all batches. It returns the sums of all answers.
 func (a *api) requeue(ctx context.Context, request requeue) (total requeued, err error) {
 	for {
 		var r requeued
@@ -105,7 +106,7 @@ func (a *api) requeue(ctx context.Context, request requeue) (total requeued, err
 	}
 }
 
-// countBatches is count for batches.
+// countBatches returns "1 batch" or "2 batches", a plural that count cannot form.
 func countBatches(n int) string {
 	if n == 1 {
 		return "1 batch"

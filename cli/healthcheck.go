@@ -49,8 +49,8 @@ Exit codes: 0 it answered 200, 1 it did not.`,
 	return c
 }
 
-// probe requests url and returns the status line if it is 200, else an error. It uses no proxy and follows no
-// redirect.
+// probe sends a GET request to url and returns the status, "200 OK". Any other status is an error. It uses no proxy and
+// follows no redirect.
 func probe(ctx context.Context, url string) (string, error) {
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
@@ -72,7 +72,8 @@ func probe(ctx context.Context, url string) (string, error) {
 	return response.Status, nil
 }
 
-// reachable returns the address at which this machine reaches a listener. For a wildcard address that is loopback.
+// reachable returns the address for connecting to a listener of this machine. If the listener accepts connections on
+// all addresses, that is the loopback address.
 func reachable(listen string) string {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {

@@ -8,17 +8,16 @@ import (
 	"os"
 )
 
-// maxInput limits an input in bytes. It exceeds the largest batch: a thousand recipients with parameters of their
-// own.
+// maxInput is the maximum size of a file or of standard input in bytes. The largest batch, a thousand recipients with
+// parameters of their own, is smaller.
 const maxInput = 16 << 20
 
-// readInput reads the file with this name, or in if the name is "-". It returns an error for more than maxInput
-// bytes.
-func readInput(name string, in io.Reader) ([]byte, error) {
+// readInput reads the named file, or stdin if the name is "-". Content of more than maxInput bytes is an error.
+func readInput(name string, stdin io.Reader) ([]byte, error) {
 	if name != "-" {
 		return readFile(name)
 	}
-	return readAll(in, "standard input")
+	return readAll(stdin, "standard input")
 }
 
 func readFile(name string) ([]byte, error) {

@@ -10,7 +10,8 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// build returns the message that the flags define.
+// build returns the message that the flags define. It returns a usageError for a flag that does not apply to the type
+// of the message.
 func (m *message) build() (sinch.Message, error) {
 	parameters, err := m.parseParameters()
 	if err != nil {
@@ -46,7 +47,8 @@ func (m *message) build() (sinch.Message, error) {
 	}, m.rejectFlags("udh", "media-url", "subject")
 }
 
-// messageType returns the type in --type, with or without the prefix mt_. It returns "" if the flag is not set.
+// messageType parses --type: text, binary or media, with or without Sinch's prefix mt_. It returns "" if --type is not
+// set.
 func (m *message) messageType() (sinch.Type, error) {
 	switch t := sinch.Type("mt_" + strings.TrimPrefix(m.kind, "mt_")); {
 	case m.kind == "":
@@ -57,7 +59,7 @@ func (m *message) messageType() (sinch.Type, error) {
 	return "", usageError{errors.New("--type: use text, binary or media")}
 }
 
-// rejectFlags returns an error if a flag is set that does not apply to the type of the message.
+// rejectFlags returns an error if one of these flags is set. They do not apply to the type of the message.
 func (m *message) rejectFlags(names ...string) error {
 	for _, name := range names {
 		if m.given(name) {

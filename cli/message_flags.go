@@ -14,7 +14,7 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// message holds the flags that define a message, or a change of a message.
+// message holds the values of the flags that define a message to send, or a change of a message.
 type message struct {
 	flags *pflag.FlagSet
 	own   []string // names of these flags without --file
@@ -34,7 +34,8 @@ type message struct {
 	clear               []string
 }
 
-// messageFlags adds the flags that send, dry-run, replace and update share.
+// messageFlags adds the flags that batch send, dry-run, replace and update have in common. The returned values are set
+// when the command runs.
 func messageFlags(c *cobra.Command) *message {
 	m := &message{flags: c.Flags()}
 	f := c.Flags()
@@ -80,14 +81,14 @@ func reportKinds() []string {
 	}
 }
 
-// toFlag adds --to.
+// toFlag adds --to, which all commands with a message have except batch update.
 func (m *message) toFlag(c *cobra.Command) {
 	c.Flags().StringSliceVar(&m.to, "to", nil, "`NUMBERS` and group ids, separated by commas; repeatable")
 	noFiles(c, "to")
 	m.own = append(m.own, "to")
 }
 
-// changeFlags adds the flags that only update has.
+// changeFlags adds --to-add, --to-remove and --clear, which only batch update has.
 func (m *message) changeFlags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringSliceVar(&m.toAdd, "to-add", nil, "`NUMBERS` and group ids to add, separated by commas; repeatable")
@@ -99,11 +100,12 @@ func (m *message) changeFlags(c *cobra.Command) {
 	m.own = append(m.own, "to-add", "to-remove", "clear")
 }
 
-// given reports whether a flag was set, even to its default.
+// given reports whether the user set the flag with this name, even to its default value.
 func (m *message) given(name string) bool { return m.flags.Changed(name) }
 
-// read returns the content of --file, and false if the flag is not set.
-func (m *message) read(in io.Reader) ([]byte, bool, error) {
+// read returns the content of --file, which is stdin for "-". It returns false if --file is not set. It is an error to
+// set another flag of the message as well.
+func (m *message) read(stdin io.Reader) ([]byte, bool, error) {
 	if m.file == "" {
 		return nil, false, nil
 	}
@@ -113,16 +115,17 @@ func (m *message) read(in io.Reader) ([]byte, bool, error) {
 				name)}
 		}
 	}
-	content, err := readInput(m.file, in)
+	content, err := readInput(m.file, stdin)
 	if err != nil {
 		return nil, false, usageError{fmt.Errorf("--file: %w", err)}
 	}
 	return content, true, nil
 }
 
-// message returns the message from the flags or from --file, validated as far as possible without Sinch.
-func (m *message) message(in io.Reader) (sinch.Message, error) {
-	content, found, err := m.read(in)
+// message returns the message that the flags or the JSON in --file define. It validates what can be checked without
+// calling Sinch.
+func (m *message) message(stdin io.Reader) (sinch.Message, error) {
+	content, found, err := m.read(stdin)
 	if err != nil {
 		return nil, err
 	}
@@ -138,8 +141,8 @@ func (m *message) message(in io.Reader) (sinch.Message, error) {
 	return built, m.inputError(err)
 }
 
-// inputError returns a validation error of the client with the name of the input: the flag, or the file and its
-// member.
+// inputError adds to an error in a message where the message came from: the flag, or the file in --file. The result is
+// a usageError, or nil if err is nil.
 func (m *message) inputError(err error) error {
 	if m.file == "" {
 		if invalid, ok := errors.AsType[*sinch.InvalidError](err); ok && slices.Contains(m.clear, invalid.Member) {
@@ -157,7 +160,8 @@ func (m *message) inputError(err error) error {
 	return usageError{fmt.Errorf("%s: %w", name, err)}
 }
 
-// flagError returns a validation error of the client with the name of the flag, and other errors unchanged.
+// flagError turns a *sinch.InvalidError, which names a member of Sinch's API, into a usageError that names the flag. It
+// returns other errors unchanged.
 func flagError(err error) error {
 	invalid, ok := errors.AsType[*sinch.InvalidError](err)
 	if !ok {
@@ -169,7 +173,7 @@ func flagError(err error) error {
 	return usageError{fmt.Errorf("%s: %s", flagOf(invalid.Member), invalid.Reason)}
 }
 
-// flagOf returns the flag that sets a member of Sinch's API.
+// flagOf returns the flag that sets a member of Sinch's API: "--max-parts" for "max_number_of_message_parts".
 func flagOf(member string) string {
 	of := map[string]string{
 		"body.url": "media-url", "parameters": "param", "feedback_enabled": "feedback",

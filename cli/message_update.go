@@ -7,9 +7,10 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// update returns the change from the flags or from --file, validated as far as possible without Sinch.
-func (m *message) update(in io.Reader) (sinch.Update, error) {
-	content, found, err := m.read(in)
+// update returns the change of a batch that the flags or the JSON in --file define. It validates what can be checked
+// without calling Sinch.
+func (m *message) update(stdin io.Reader) (sinch.Update, error) {
+	content, found, err := m.read(stdin)
 	if err != nil {
 		return sinch.Update{}, err
 	}
@@ -50,7 +51,7 @@ func (m *message) buildUpdate() (sinch.Update, error) {
 	return u, m.updateBody(&u)
 }
 
-// updateBody sets the body in the form that its type needs.
+// updateBody sets the new content of the message, if the flags change it: u.Text, u.Media or u.Binary, by message type.
 func (m *message) updateBody(u *sinch.Update) (err error) {
 	media := slices.ContainsFunc([]string{"media-url", "subject"}, m.given)
 	switch {
@@ -64,7 +65,7 @@ func (m *message) updateBody(u *sinch.Update) (err error) {
 	return err
 }
 
-// whenGiven returns a pointer to value, or nil if the flag was not set.
+// whenGiven returns a pointer to value if the named flag was set, else nil, which means that the value does not change.
 func whenGiven[T any](m *message, name string, value T) *T {
 	if !m.given(name) {
 		return nil

@@ -29,7 +29,7 @@ var (
 	abroadShape  = regexp.MustCompile(`^\(?(?:\+|00)`)
 )
 
-// otherShapes matches cells that are not exactly one phone number.
+// otherShapes matches text that has digits but is not exactly one phone number, such as a range or coordinates.
 var otherShapes = regexp.MustCompile(strings.Join([]string{
 	`^-\d`, `\d.*[+\n]`, `[-/]$`, // a negative number, two cells
 	`\d{10,}[^\d]+\d`, `\d{7,}[^\d]+\d{7,}`, `\.\.`, // a range, an extension
@@ -37,7 +37,7 @@ var otherShapes = regexp.MustCompile(strings.Join([]string{
 	`\d\.\d+ +-?\d+\.\d`, // coordinates
 }, "|"))
 
-// otherLocalShapes is like otherShapes for cells that do not begin with + or 00.
+// otherLocalShapes matches more text of that kind, such as card numbers. It is only for text without + or 00 in front.
 var otherLocalShapes = regexp.MustCompile(strings.Join([]string{
 	`^\d{1,3}\. `, `^\(?[2-689]\)?[^\d]`, `\d[^\d]+\d{12,}$`, // an entry number before the phone number
 	`^[1-9]\d{0,2}(?:[ .]\d{3}){2}$`,                              // 1.234.567
@@ -46,11 +46,11 @@ var otherLocalShapes = regexp.MustCompile(strings.Join([]string{
 	`^97[89](?:[- ]?\d){10}$`, // ISBN
 }, "|"))
 
-// nationalShape matches numbers of North America and India without a country code.
+// nationalShape matches phone numbers as people in North America and India write them, without a country code.
 var nationalShape = regexp.MustCompile(`^(?:\d{3}[-. ]|\(\d{3}\) ?)\d{3}[-. ]?\d{4}$|^\d{5}[- ]\d{5}$`)
 
-// withoutFraction removes the zero fraction that a floating-point column adds to a number. Such a column holds 15
-// digits exactly.
+// withoutFraction removes ".0" from the end of a number, which spreadsheets export for a column of floating-point
+// numbers. Such a column holds the 15 digits of a phone number exactly.
 func withoutFraction(cell string) string {
 	if float := floatShape.FindStringSubmatch(cell); float != nil {
 		return float[1]
@@ -58,7 +58,8 @@ func withoutFraction(cell string) string {
 	return cell
 }
 
-// checkShape returns an error if a cell with the digits of a phone number has the form of something else.
+// checkShape returns an error if a cell looks like something other than an international phone number, for example a
+// date, an IP address or a national number. The argument digits holds the digits of the cell.
 func checkShape(cell, digits string) *cellError {
 	cell = asciiForm(cell)
 	abroad := abroadShape.MatchString(cell)
@@ -80,8 +81,8 @@ func checkShape(cell, digits string) *cellError {
 	return checkCountryCode(digits)
 }
 
-// checkCountryCode returns an error if the digits do not fit their country code. It does not check short codes, which
-// have none, and leaves digits that begin with 0 to numberOf.
+// checkCountryCode returns an error if the digits after the country code cannot be right. It accepts short codes, which
+// have no country code, and digits that begin with 0, which numberOf rejects.
 func checkCountryCode(digits string) *cellError {
 	if len(digits) < shortestNumber || digits[0] == '0' {
 		return nil
@@ -105,7 +106,7 @@ func checkCountryCode(digits string) *cellError {
 // Coast, Benin, Gabon, Congo and San Marino.
 func zeroCountries() []string { return []string{"39", "225", "229", "241", "242", "378"} }
 
-// countryCodeLength returns the number of digits of the country code at the start of digits, by ITU-T E.164.
+// countryCodeLength returns the number of digits of the country code at the start of a phone number, by ITU-T E.164.
 func countryCodeLength(digits string) int {
 	switch digits[0] {
 	case '1', '7':
@@ -120,7 +121,7 @@ func countryCodeLength(digits string) int {
 	return 3
 }
 
-// asciiForm replaces dashes, brackets and spaces by their ASCII forms and removes invisible characters.
+// asciiForm replaces every dash, bracket and space with its ASCII form and removes invisible characters.
 func asciiForm(cell string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -141,8 +142,8 @@ func asciiForm(cell string) string {
 	}, cell)
 }
 
-// isAddress reports whether a cell is an IPv4 address or network. The groups of a phone number are rarely all below
-// 256.
+// isAddress reports whether a cell is an IPv4 address or network. A phone number that is written in four groups rarely
+// has all of them below 256.
 func isAddress(cell string) bool {
 	groups := addressShape.FindStringSubmatch(cell)
 	if groups == nil {

@@ -12,19 +12,19 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// numberTable is a list or a table of phone numbers: an optional heading and the rows that are not empty.
+// numberTable is a file with phone numbers, split into rows of cells. The heading is optional. Empty rows are left out.
 type numberTable struct {
 	heading numberRow
 	rows    []numberRow
 }
 
-// numberRow is a row with its line in the file, counted from 1.
+// numberRow is a row of a numberTable, with its line number in the file, counted from 1.
 type numberRow struct {
 	line  int
 	cells []string
 }
 
-// parseNumberTable parses rows of cells that are separated by commas, semicolons or tabs.
+// parseNumberTable splits text into rows of cells at commas, semicolons or tabs, and recognizes a heading.
 func parseNumberTable(text string) (t numberTable, err error) {
 	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
 	skipped := 0
@@ -56,7 +56,7 @@ func parseNumberTable(text string) (t numberTable, err error) {
 	return t, nil
 }
 
-// delimiterOf returns the delimiter that occurs in the most lines, or a comma if there is none.
+// delimiterOf returns the delimiter (tab, semicolon or comma) that occurs in the most lines of text, else a comma.
 func delimiterOf(text string) rune {
 	best, most := ',', 0
 	for _, delimiter := range "\t;," {
@@ -73,8 +73,8 @@ func delimiterOf(text string) rune {
 	return best
 }
 
-// isHeading reports whether cells are a heading: one is a word for phone numbers, and none may be a mistyped number.
-// Every other first row counts as an entry, because a heading is skipped without an error.
+// isHeading reports whether the first row of a table is a heading: one cell names phone numbers, and none looks like a
+// number. It is strict, because a heading is skipped without an error.
 func isHeading(cells []string) bool {
 	return !slices.ContainsFunc(cells, isLikeNumber) && slices.ContainsFunc(cells, isNumberHeading)
 }
@@ -85,7 +85,8 @@ func isLikeNumber(cell string) bool {
 	return err == nil || err == errRounded || err == errNational || err == errTrunk || err == errZero
 }
 
-// recipients returns the digits of all numbers. An error names the line, and the column if there are several.
+// recipients returns the digits of the phone numbers in all rows. The first invalid row is an error that names its
+// line.
 func (t numberTable) recipients() ([]string, error) {
 	if err := t.refuseStatuses(); err != nil {
 		return nil, err
@@ -117,7 +118,7 @@ func (t numberTable) recipients() ([]string, error) {
 	return numbers, nil
 }
 
-// refuseLongRows returns an error for a row with more cells than the heading. Commas within a number cause such rows.
+// refuseLongRows returns an error if a row has more cells than the heading, as after an unquoted comma within a number.
 func (t numberTable) refuseLongRows() error {
 	if t.heading.cells == nil {
 		return nil
@@ -132,7 +133,7 @@ func (t numberTable) refuseLongRows() error {
 	return nil
 }
 
-// filledWidth returns the number of cells up to the last that is not empty.
+// filledWidth returns the number of cells in a row without the empty ones at its end.
 func filledWidth(cells []string) int {
 	width := len(cells)
 	for width > 0 && cells[width-1] == "" {
@@ -141,7 +142,7 @@ func filledWidth(cells []string) int {
 	return width
 }
 
-// split returns one row for each cell that is not empty.
+// split makes each cell of a row that is not empty a row of its own. It serves files with all numbers in one line.
 func split(row numberRow) (rows []numberRow) {
 	for _, cell := range row.cells {
 		if cell != "" {
@@ -158,7 +159,7 @@ func (r numberRow) cell(column int) string {
 	return r.cells[column]
 }
 
-// column returns the index of the column that holds the phone numbers. It returns an error if that is ambiguous.
+// column returns the index of the column that holds the phone numbers. It returns an error if it cannot tell which.
 func (t numberTable) column() (int, error) {
 	var filled, named, numeric []int
 	for column := range t.width() {
@@ -189,13 +190,13 @@ func (t numberTable) column() (int, error) {
 		"keep only that column, or write the heading phone above it", t.line())
 }
 
-// isNumberHeading reports whether a heading names phone numbers, as "Phone 1 (E.164)" does.
+// isNumberHeading reports whether a heading means phone numbers, such as "Phone 1 (E.164)".
 func isNumberHeading(heading string) bool {
 	word, _, _ := strings.Cut(heading, "(")
 	return slices.Contains(numberHeadings(), letters(word)) || isGeneric(heading)
 }
 
-// isGeneric reports whether a heading may also name other numbers, such as order numbers.
+// isGeneric reports whether a heading such as "number" may also mean other numbers, for example order numbers.
 func isGeneric(heading string) bool {
 	return slices.Contains([]string{"number", "numbers", "nummer", "numero", "número", "numéro"}, letters(heading))
 }
@@ -233,7 +234,7 @@ func (t numberTable) cells(column int) []string {
 	return cells
 }
 
-// line returns the first line of the table.
+// line returns the line number of the first row in the file, which is the heading if there is one.
 func (t numberTable) line() int {
 	if t.heading.cells != nil || len(t.rows) == 0 {
 		return t.heading.line
@@ -241,7 +242,7 @@ func (t numberTable) line() int {
 	return t.rows[0].line
 }
 
-// letters returns a heading in lower case without anything but letters.
+// letters returns the letters of a heading in lower case, without digits, spaces and punctuation.
 func letters(heading string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) {
@@ -251,7 +252,8 @@ func letters(heading string) string {
 	}, heading)
 }
 
-// refuseStatuses returns an error for a table with delivery statuses: not all of its numbers received the batch.
+// refuseStatuses returns an error if the table has delivery statuses. Such a table also lists recipients that did not
+// receive the batch, so it must not be used to confirm delivery.
 func (t numberTable) refuseStatuses() error {
 	line := 0
 	isResult := func(cell string) bool {

@@ -17,7 +17,7 @@ const (
 	lineEvery = 10 * time.Second
 )
 
-// bar writes the progress of a copy: one changing line on a terminal, otherwise one line every 10 seconds.
+// bar writes the progress of a copy: on a terminal as one line that changes, otherwise as one line every 10 seconds.
 type bar struct {
 	w        io.Writer
 	terminal bool
@@ -30,7 +30,7 @@ type bar struct {
 
 func newBar(w io.Writer, terminal bool) *bar { return &bar{w: w, terminal: terminal} }
 
-// show records the progress and writes it if the last line is old enough.
+// show is the progress callback of a copy. It writes p unless barEvery or lineEvery has not passed since the last line.
 func (b *bar) show(p copying.Progress) {
 	now := time.Now()
 	if p.Phase != b.phase {
@@ -51,7 +51,7 @@ func (b *bar) show(p copying.Progress) {
 	}
 }
 
-// finishPhase writes the last line of a phase on a terminal.
+// finishPhase ends the line of a phase (copying or verifying) on a terminal, after writing the last progress again.
 func (b *bar) finishPhase() {
 	if b.phase != "" && b.terminal {
 		b.write(b.last, time.Now())
@@ -59,7 +59,6 @@ func (b *bar) finishPhase() {
 	}
 }
 
-// end completes the output.
 func (b *bar) end() { b.finishPhase() }
 
 func (b *bar) write(p copying.Progress, now time.Time) {

@@ -9,9 +9,8 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// parseRecipients returns the digits of the phone numbers in a file: one number a line, a table exported by a
-// spreadsheet, or JSON. If any entry is not a phone number it returns only an error, with the line, or in JSON the
-// entry.
+// parseRecipients returns the digits of the phone numbers in a file: one number a line, a table in CSV, or JSON. If one
+// entry is not a phone number, it returns only an error with the entry's position.
 func parseRecipients(content []byte) ([]string, error) {
 	text, err := decodeText(content)
 	if err != nil {
@@ -27,7 +26,7 @@ func parseRecipients(content []byte) ([]string, error) {
 	return t.recipients()
 }
 
-// jsonRecipients returns the digits of the numbers in the JSON body of a feedback call, or in its list.
+// jsonRecipients returns the digits of the phone numbers in JSON: a list of numbers, or the body of a feedback call.
 func jsonRecipients(text []byte) ([]string, error) {
 	var body struct {
 		Recipients []json.RawMessage `json:"recipients"`
@@ -56,12 +55,13 @@ func jsonRecipients(text []byte) ([]string, error) {
 	return numbers, nil
 }
 
-// cellError is the reason why a cell is not a phone number, with advice. It does not quote the cell.
+// cellError says why a table cell is not a phone number, and what to do. It does not quote the cell, because errors
+// never contain phone numbers.
 type cellError struct{ reason, advice string }
 
 func (e *cellError) Error() string { return e.reason + "; " + e.advice }
 
-// in returns the error with its column added. column is counted from 0, and from 1 in the text.
+// in returns a copy of the error that names the column. The argument counts columns from 0, the error text from 1.
 func (e *cellError) in(column int) *cellError {
 	return &cellError{fmt.Sprintf("%s in column %d", e.reason, column+1), e.advice}
 }
@@ -80,16 +80,16 @@ var (
 	errNational  = &cellError{"is a national number", "write it with + and its country code"}
 )
 
-// The minimum number of digits of a phone number. An entry of a file with fewer than 7 digits is probably not a phone
-// number, so short codes are only accepted from a flag.
+// The minimum number of digits of a phone number in a file and in a flag. An entry of a file with fewer than 7 digits
+// is probably not a phone number, so only a flag accepts short codes.
 const (
 	shortestNumber    = 7
 	shortestShortCode = 5
 )
 
-// numberOf returns the digits of a phone number as people and spreadsheets write it. It requires at least least
-// digits.
-func numberOf(cell string, least int) (string, *cellError) {
+// numberOf returns the digits of the phone number in a cell, which people or spreadsheets may have formatted. Fewer
+// than minDigits digits are an error.
+func numberOf(cell string, minDigits int) (string, *cellError) {
 	cell = strings.TrimFunc(cell, isBlank)
 	if inner, found := strings.CutPrefix(cell, `="`); found { // ="…" makes a spreadsheet treat digits as text
 		cell = strings.TrimSuffix(inner, `"`)
@@ -110,13 +110,13 @@ func numberOf(cell string, least int) (string, *cellError) {
 	switch {
 	case strings.HasPrefix(digits, "0"):
 		return "", errNational
-	case len(digits) < least:
+	case len(digits) < minDigits:
 		return "", errShort
 	}
 	return digits, nil
 }
 
-// isRounded reports whether a text is a number with an exponent.
+// isRounded reports whether a text is a number with an exponent, as spreadsheets write long numbers: 4.47701E+11.
 func isRounded(text string) bool {
 	mantissa, exponent, found := strings.Cut(strings.ToUpper(text), "E")
 	return found && mantissa != "" && exponent != "" && strings.Trim(mantissa, "+-0123456789.,") == "" &&
@@ -126,7 +126,7 @@ func isRounded(text string) bool {
 // isBlank reports whether a character is white space or invisible.
 func isBlank(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) }
 
-// checkRecipients returns the digits of the numbers in a flag.
+// checkRecipients returns the digits of the phone numbers that a flag names. The first invalid number is an error.
 func checkRecipients(given []string) ([]string, error) {
 	numbers := make([]string, len(given))
 	for i, number := range given {

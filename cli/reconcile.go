@@ -87,7 +87,8 @@ not_fetched (batches whose reports were not fetched before the wait ended).
 	return c
 }
 
-// checkReconciles returns an error if the configuration turns fetching off for the plan. A nil configuration passes.
+// checkReconciles returns an error if the configuration says that reports of the plan are never fetched from Sinch. A
+// nil configuration passes.
 func checkReconciles(c *config.Config, plan string) error {
 	if c == nil {
 		return nil
@@ -99,7 +100,7 @@ func checkReconciles(c *config.Config, plan string) error {
 	return nil
 }
 
-// reconcileResult is the result of a run as JSON. waitResult is nil without --wait.
+// reconcileResult is the JSON that dlrloop reconcile --json prints. waitResult is nil without --wait.
 type reconcileResult struct {
 	Plan           string `json:"plan"`
 	Since          string `json:"since"`
@@ -111,7 +112,7 @@ type reconcileResult struct {
 	*waitResult
 }
 
-// waitResult is the part of the result that needs --wait.
+// waitResult is the part of a reconcileResult that is known only after waiting for the reports, with --wait.
 type waitResult struct {
 	Found        int      `json:"found"`         // messages that have reached a final status since
 	StillMissing int      `json:"still_missing"` // messages without a final report

@@ -17,7 +17,7 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// reconciliation holds the state of one run of dlrloop reconcile.
+// reconciliation is one run of dlrloop reconcile, which makes a running dlrloop fetch missing reports from Sinch.
 type reconciliation struct {
 	api     *api
 	plan    string
@@ -27,7 +27,7 @@ type reconciliation struct {
 	skipped skipped
 }
 
-// missingBatch is a registered batch. Those without missing reports are dropped after registration.
+// missingBatch is a batch that the run registers with dlrloop. After that, only batches with missing reports are kept.
 type missingBatch struct {
 	id            string
 	body          []byte // the registration; nil once it is sent
@@ -35,7 +35,8 @@ type missingBatch struct {
 	before, after batchState
 }
 
-// batchState is the state of a batch in the private API. Check is nil if no reports are missing.
+// batchState is the state of a batch in the private API. Check says when dlrloop fetches its missing reports; it is nil
+// if no reports are missing.
 type batchState struct {
 	Missing int                `json:"missing"`
 	Counts  map[dlr.Status]int `json:"counts"`
@@ -46,7 +47,7 @@ type batchState struct {
 	} `json:"fetch"`
 }
 
-// final returns the number of messages in a final status.
+// final returns the number of messages in a final status, such as Delivered or Failed.
 func (s batchState) final() int {
 	n := 0
 	for status, messages := range s.Counts {
@@ -57,14 +58,14 @@ func (s batchState) final() int {
 	return n
 }
 
-// Limits of one registration request, in lines and bytes, well below the server's.
+// The maximum number of batches, and of bytes, in one request that registers batches. The server allows far more.
 const (
 	maxRegistration      = 500
 	maxRegistrationBytes = 8 << 20
 )
 
-// register registers the batches in chunks and makes dlrloop fetch the missing reports. It reads the states first, so
-// that the result includes reports that are fetched at once.
+// register registers the batches with the running dlrloop and makes it fetch their missing reports. It reads the state
+// of each batch before the fetch, so that the result counts every report that the fetch brings.
 func (r *reconciliation) register(ctx context.Context, batches iter.Seq2[*sinch.Batch, error]) error {
 	seen, chunk, size := map[string]bool{}, []*missingBatch(nil), 0
 	for b, err := range batches {
@@ -98,8 +99,8 @@ func (r *reconciliation) register(ctx context.Context, batches iter.Seq2[*sinch.
 	return r.registerChunk(ctx, chunk)
 }
 
-// registrationOf returns the registration of a batch. It returns an error if the server would reject it, and with it
-// the whole chunk.
+// registrationOf returns the line that registers a batch. It returns an error for a batch that the server would reject,
+// because the server would then reject all batches of the request.
 func registrationOf(b *sinch.Batch) ([]byte, error) {
 	if len(b.To) == 0 && b.CreatedAt.IsZero() {
 		return nil, errors.New("the batch has neither to nor created_at")
@@ -111,7 +112,7 @@ func registrationOf(b *sinch.Batch) ([]byte, error) {
 	return body, err
 }
 
-// stripped returns the members of a batch that dlrloop stores. It leaves out text and parameters, which can be
+// stripped returns a copy of a batch with only the members that dlrloop stores. The others, text and parameters, can be
 // megabytes.
 func stripped(b *sinch.Batch) *sinch.Batch {
 	return &sinch.Batch{
@@ -164,10 +165,10 @@ func (r *reconciliation) post(ctx context.Context, query string, chunk []*missin
 	return r.api.call(ctx, http.MethodPost, path, "application/x-ndjson", lines.Bytes(), &kept)
 }
 
-// readStates reads the state of each batch from the private API, apiParallel at a time, and stores it where into
-// points.
+// readStates reads the state of each batch from the private API and stores it where target points. It makes up to
+// apiParallel calls at a time.
 func (r *reconciliation) readStates(ctx context.Context, batches []*missingBatch,
-	into func(*missingBatch) *batchState,
+	target func(*missingBatch) *batchState,
 ) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(apiParallel)
@@ -177,7 +178,7 @@ func (r *reconciliation) readStates(ctx context.Context, batches []*missingBatch
 			if err := r.api.get(ctx, escaped("api", "v1", "plans", r.plan, "batches", b.id), &s); err != nil {
 				return err
 			}
-			*into(b) = s
+			*target(b) = s
 			return nil
 		})
 	}
@@ -186,8 +187,8 @@ func (r *reconciliation) readStates(ctx context.Context, batches []*missingBatch
 
 var errStopped = errors.New("stopped waiting; the batches stay registered, and dlrloop continues in the background")
 
-// wait polls the batches with missing reports until their reports are fetched, or until the timeout. It returns
-// errStopped if ctx ends.
+// wait blocks until dlrloop has fetched the missing reports of all batches, or until the timeout, which is not an
+// error. It returns errStopped if ctx ends first.
 func (r *reconciliation) wait(ctx context.Context, timeout time.Duration) error {
 	deadline := time.Now().Add(timeout)
 	left := slices.Clone(r.waiting)
@@ -236,12 +237,12 @@ func (r *reconciliation) sum(deadline time.Time) *waitResult {
 	return w
 }
 
-// found returns the number of messages that reached a final status since the registration.
+// found returns the number of messages that reached a final status since the batch was registered.
 func (b *missingBatch) found() int { return max(b.after.final()-b.before.final(), 0) }
 
-// finished reports whether waiting until then is useless: no report is missing, or the reports were fetched and are
-// not fetched again before.
-func (b *missingBatch) finished(until time.Time) bool {
+// finished reports whether there is nothing to wait for: no report is missing, dlrloop has fetched the reports or given
+// up, or it fetches them only after the deadline.
+func (b *missingBatch) finished(deadline time.Time) bool {
 	c := b.after.Check
-	return c == nil || c.Ended || c.Attempts > 0 || c.Due.After(until)
+	return c == nil || c.Ended || c.Attempts > 0 || c.Due.After(deadline)
 }

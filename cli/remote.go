@@ -15,7 +15,7 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// tokenVariable is the environment variable of the API token for commands without a configuration.
+// tokenVariable is the environment variable that holds Sinch's API token for a command without a configuration.
 const tokenVariable = "DLRLOOP_TOKEN"
 
 // environ returns the environment without tokenVariable, which config.Load would reject as an unknown variable.
@@ -23,7 +23,7 @@ func environ() []string {
 	return slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, tokenVariable+"=") })
 }
 
-// remote holds the flags that select a service plan at Sinch.
+// remote holds the values of the flags that say which service plan of Sinch a command uses, and with what credentials.
 type remote struct {
 	path      *string // --config
 	plan      string
@@ -33,7 +33,8 @@ type remote struct {
 	timeout   time.Duration
 }
 
-// remoteFlags adds the flags that select a service plan at Sinch to a command and returns their values.
+// remoteFlags adds the flags that select a service plan of Sinch to a command. The returned values are set when the
+// command runs.
 func remoteFlags(c *cobra.Command) *remote {
 	r := &remote{path: configFlag(c)}
 	planFlag(c, &r.plan, r.path, "service plan `ID` (default: the only plan of the configuration)")
@@ -49,13 +50,13 @@ func remoteFlags(c *cobra.Command) *remote {
 	return r
 }
 
-// planFlag adds --plan, which shells complete from the configuration.
+// planFlag adds --plan, which shells complete with the plan ids of the configuration file at *path.
 func planFlag(c *cobra.Command, plan, path *string, usage string) {
 	c.Flags().StringVar(plan, "plan", "", usage)
 	plans(c, "plan", path)
 }
 
-// client returns a client of the plan, and the plan's id.
+// client returns a Sinch client for the selected plan, and the plan's id.
 func (r *remote) client() (*sinch.Client, string, error) {
 	c, err := r.resolve()
 	if err != nil {
@@ -69,7 +70,7 @@ func (r *remote) client() (*sinch.Client, string, error) {
 	return client, c.Plan, nil
 }
 
-// run returns a function for RunE that calls f with a client.
+// run returns a RunE function for a cobra command. The function makes a Sinch client and passes it to f.
 func (r *remote) run(f func(*cobra.Command, []string, *sinch.Client) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
 		client, _, err := r.client()
@@ -80,7 +81,8 @@ func (r *remote) run(f func(*cobra.Command, []string, *sinch.Client) error) func
 	}
 }
 
-// resolve returns the client's configuration, from the flags or from the configuration file.
+// resolve returns the settings of the Sinch client: from the flags if --region or --base-url is set, else from
+// dlrloop's configuration.
 func (r *remote) resolve() (sinch.Config, error) {
 	if r.timeout <= 0 {
 		return sinch.Config{}, usageError{errors.New("--timeout must be greater than 0")}
@@ -117,7 +119,7 @@ func (r *remote) resolve() (sinch.Config, error) {
 	return c, nil
 }
 
-// fromFlags returns the client's configuration from the flags alone.
+// fromFlags returns the settings of the Sinch client from the flags, without reading a configuration.
 func (r *remote) fromFlags() (sinch.Config, error) {
 	c := sinch.Config{Plan: r.plan, Region: r.region, BaseURL: r.baseURL}
 	switch {
@@ -158,7 +160,7 @@ func (r *remote) token() (config.Secret, error) {
 	return token, nil
 }
 
-// configured reports whether there is a configuration to load, valid or not: a file, or variables that set a plan.
+// configured reports whether there is a configuration to load, valid or not: a file, or variables that define a plan.
 func configured(path string) bool {
 	if path != "" || slices.ContainsFunc(os.Environ(), func(s string) bool {
 		name, value, _ := strings.Cut(s, "=")
@@ -178,7 +180,7 @@ func planIDs(c *config.Config) []string {
 	return ids
 }
 
-// choosePlan returns the plan with this id. An empty id means the only plan.
+// choosePlan returns the plan with this id, or the only plan if id is empty. Otherwise it returns a usageError.
 func choosePlan(c *config.Config, id string) (config.Plan, error) {
 	if id == "" && len(c.Plans) == 1 {
 		return c.Plans[0], nil

@@ -29,7 +29,7 @@ several), or --plan at --region or --base-url.
 	return c
 }
 
-// states holds the flags that select statuses and codes.
+// states holds the values of --status and --code, which select the reports to read.
 type states struct {
 	statuses []string
 	codes    []int
@@ -49,7 +49,7 @@ func statesFlags(c *cobra.Command) *states {
 	return s
 }
 
-// wanted returns the statuses given with --status, in Sinch's spelling. It returns nil without the flag.
+// wanted returns the values of --status in Sinch's spelling, such as Delivered. It returns nil if --status is not set.
 func (s *states) wanted() []dlr.Status {
 	var wanted []dlr.Status
 	for _, status := range s.statuses {
@@ -156,7 +156,7 @@ func reportRow(t *table, r sinch.Report) {
 	}
 }
 
-// code formats a code; dlr.NoCode gives "".
+// code formats the code of a delivery report. It returns "" for dlr.NoCode, which means a report without a code.
 func code(n int) string {
 	if n == dlr.NoCode {
 		return ""

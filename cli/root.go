@@ -16,13 +16,12 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// Exit codes other than 0. After exitUsage a supervisor should not restart the process: it would fail again.
+// The exit codes of a failed command. A supervisor should not restart the process after exitUsage: it would fail again.
 const (
 	exitFailed = 1
 	exitUsage  = 2 // invalid arguments or configuration
 )
 
-// commands returns all commands in alphabetical order.
 func commands() []*cobra.Command {
 	return []*cobra.Command{
 		batchCommand(),
@@ -40,8 +39,8 @@ func commands() []*cobra.Command {
 	}
 }
 
-// Main runs the command of the process's arguments and returns the exit code. It blocks until the command is done or
-// stopped by SIGINT or SIGTERM. A second signal ends the process at once.
+// Main runs the command that os.Args names and returns the exit code for the process. It blocks until the command is
+// done or stopped by SIGINT or SIGTERM. A second signal ends the process at once.
 func Main() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -83,12 +82,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 }
 
-// exit is an error that only carries the exit code: the command has already printed the reason.
+// exit is an error that only sets the exit code of the process. A command that returns it has printed the reason
+// itself.
 type exit int
 
 func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
-// usageError is an error in the arguments of a command.
+// usageError is an error in the arguments of a command. The exit code is then exitUsage.
 type usageError struct{ error }
 
 func rootCommand() *cobra.Command {
@@ -112,8 +112,8 @@ sends delivery feedback. Its commands also send, read and change batches, and fi
 	return root
 }
 
-// group makes c a command that only holds subcommands. An unknown subcommand is an error; cobra itself would print
-// the help and succeed.
+// group makes c a command that does nothing but hold subcommands. An unknown subcommand is an error. Without group,
+// cobra would print the help instead and exit with 0.
 func group(c *cobra.Command, commands ...*cobra.Command) {
 	c.AddCommand(commands...)
 	c.DisableFlagsInUseLine = true
@@ -131,7 +131,7 @@ func group(c *cobra.Command, commands ...*cobra.Command) {
 	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 }
 
-// configFlag adds --config to a command and returns its value.
+// configFlag adds --config to a command. The returned value is set when the command runs, and "" without the flag.
 func configFlag(c *cobra.Command) *string {
 	path := c.Flags().StringP("config", "c", "", "configuration `FILE` (default $DLRLOOP_CONFIG, or config.yaml "+
 		"in the working directory)")

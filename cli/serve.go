@@ -65,8 +65,8 @@ func serve(ctx context.Context, path string, stderr io.Writer) error {
 	return s.Run(ctx)
 }
 
-// replicaLogger returns log with the configured name of the replica, for lines before the server starts. The server
-// adds the name itself. A generated name is not known yet.
+// replicaLogger adds the configured name of this replica to the lines that are logged before the server starts. The
+// server adds the name to its own lines, and generates one if none is configured.
 func replicaLogger(c *config.Config, log *slog.Logger) *slog.Logger {
 	if c.Store.Driver != config.DriverPostgres || c.Replica == "" {
 		return log
@@ -74,8 +74,8 @@ func replicaLogger(c *config.Config, log *slog.Logger) *slog.Logger {
 	return log.With(slog.String("replica", c.Replica))
 }
 
-// hangups returns a channel that receives a value after SIGHUP, until ctx ends or stop is called. Several signals may
-// give one value. stop waits for the goroutine.
+// hangups returns a channel that receives a value when the process gets SIGHUP. Signals in quick succession may give
+// one value. The caller must call stop, which waits until the goroutine behind the channel has ended.
 func hangups(ctx context.Context) (received <-chan struct{}, stop func()) {
 	signals, hangups := make(chan os.Signal, 1), make(chan struct{}, 1)
 	signal.Notify(signals, syscall.SIGHUP)
@@ -102,14 +102,15 @@ func hangups(ctx context.Context) (received <-chan struct{}, stop func()) {
 	}
 }
 
-// notify sends state to systemd if it supervises this process.
+// notify tells systemd the state of this process, such as daemon.SdNotifyReady. Without systemd it does nothing.
 func notify(log *slog.Logger, state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
 		log.Warn("supervisor not notified", slog.Any("error", err))
 	}
 }
 
-// newLogger returns a logger that writes to w in the configured format. auto means text if w is a terminal.
+// newLogger returns a logger that writes to w in the configured format. The format auto means text if w is a terminal,
+// otherwise JSON.
 func newLogger(c config.Log, w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(c.Level)) // config.Load has validated the level

@@ -17,7 +17,7 @@ import (
 	"github.com/dlrloop/dlrloop/simulator"
 )
 
-// simulation holds the flags of simulate.
+// simulation holds the values of the flags of dlrloop simulate.
 type simulation struct {
 	listen, control string
 	plan, token     string
@@ -77,7 +77,7 @@ Exit codes: 0 after a signal, 1 something failed, 2 invalid arguments.`,
 	return c
 }
 
-// run serves both listeners until ctx ends.
+// run serves the simulated Sinch API, and the listener that controls the simulator, until ctx ends.
 func (s simulation) run(ctx context.Context, stdout, stderr io.Writer) error {
 	for s.seed == 0 {
 		s.seed = uint64(rand.Uint32())
@@ -137,7 +137,7 @@ func (s simulation) announce(w io.Writer, api, control net.Addr) {
 	fmt.Fprintln(w, "Press Ctrl-C to stop.")
 }
 
-// serveHTTP serves h on l until ctx ends. Requests in flight then have 2 seconds to finish.
+// serveHTTP serves h on l until ctx ends. It then gives requests in flight 2 seconds to finish.
 func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
 	const grace = 2 * time.Second
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute}

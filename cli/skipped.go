@@ -8,13 +8,13 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// skipped counts the entries of a list that cannot be used, and prints the reason of each to out.
+// skipped counts the entries of a list from Sinch that cannot be used, and prints the reason for each.
 type skipped struct {
 	out   io.Writer
 	count int
 }
 
-// take skips an entry if err is about this entry alone, and reports whether it is.
+// take reports whether err concerns a single entry, so that the list continues after it. If so, it counts the entry.
 func (s *skipped) take(err error) bool {
 	entry, ok := errors.AsType[*sinch.EntryError](err)
 	if ok {
@@ -23,13 +23,13 @@ func (s *skipped) take(err error) bool {
 	return ok
 }
 
-// add skips an entry for the given reason.
+// add counts one entry and prints err, the reason why it cannot be used.
 func (s *skipped) add(err error) {
 	s.count++
 	fmt.Fprintf(s.out, "skipped: %s\n", printable(err.Error()))
 }
 
-// err returns an error with the number of skipped entries, or nil if there are none.
+// err returns an error with the number of skipped entries, or nil if none was skipped.
 func (s *skipped) err() error {
 	if s.count == 0 {
 		return nil

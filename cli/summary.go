@@ -12,7 +12,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// summarize prints a summary of the configuration for a person, without secrets.
+// summarize prints what a valid configuration makes dlrloop do, in words and without secrets.
 func summarize(w io.Writer, c *config.Config) {
 	fmt.Fprintf(w, "%s: OK\n\n", cmp.Or(c.File, "the environment"))
 	fmt.Fprintf(w, "public   %s\n", public(c.Public))
@@ -65,8 +65,8 @@ func kept(s config.Store) string {
 	return fmt.Sprintf("postgres%s %s; up to %s; a start %s", kind, database(s.URL), count(s.PoolSize, "connection"), how)
 }
 
-// database describes a database without its password: host, name, user and sslmode. config.Load has validated the
-// URL.
+// database describes the PostgreSQL database in a URL: host, name, user and sslmode, without the password. config.Load
+// has validated the URL.
 func database(url config.Secret) string {
 	d, err := pgstore.ParseURL(url.Reveal())
 	if err != nil {
@@ -102,7 +102,7 @@ func webhookURL(public config.Public, p config.Plan) string {
 	return url
 }
 
-// verification describes how callbacks are verified and how failures are answered.
+// verification says how the callbacks of a plan are verified, and how dlrloop answers one that fails.
 func verification(a config.Auth) string {
 	if a.None {
 		return "not verified: every caller is trusted"
@@ -169,7 +169,7 @@ func gatewayToken(g config.PlanGateway) string {
 	return "calls Sinch with the caller's token"
 }
 
-// some returns count, or "" for zero.
+// some is count, but returns "" for 0, so that joined leaves the noun out.
 func some(n int, noun string) string {
 	if n == 0 {
 		return ""

@@ -10,7 +10,7 @@ import (
 	"unicode"
 )
 
-// table collects rows under a heading and prints them in aligned columns.
+// table collects rows of text and prints them in aligned columns. The first row is the heading.
 type table struct {
 	out  io.Writer
 	rows [][]string
@@ -30,19 +30,18 @@ func (t *table) row(cells ...string) {
 	t.rows = append(t.rows, shown)
 }
 
-// empty reports whether the table has no rows but the heading.
 func (t *table) empty() bool { return len(t.rows) == 1 }
 
-// print writes the table, or none if it is empty.
-func (t *table) print(none string) error {
+// print writes the table, or the text emptyText if there are no rows below the heading.
+func (t *table) print(emptyText string) error {
 	if t.empty() {
-		_, err := fmt.Fprintln(t.out, none)
+		_, err := fmt.Fprintln(t.out, emptyText)
 		return err
 	}
 	return writeAligned(t.out, t.rows)
 }
 
-// details is a list of names and values, printed one pair a line. add ignores an empty value.
+// details is a list of names and values, printed one pair a line. The method add leaves out an empty value.
 type details [][]string
 
 func (d *details) add(name, value string) {
@@ -61,7 +60,7 @@ func writeAligned(out io.Writer, rows [][]string) error {
 	return w.Flush()
 }
 
-// printable returns a text from outside on one line, with unprintable characters escaped. It can then neither break a
+// printable returns s on one line, with unprintable characters escaped. Text from outside can then neither break a
 // table nor send escape sequences to the terminal.
 func printable(s string) string {
 	if !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }) {
@@ -71,7 +70,7 @@ func printable(s string) string {
 	return quoted[1 : len(quoted)-1]
 }
 
-// clock formats a time in UTC as the time flags accept it. The zero time gives "".
+// clock formats t in UTC, so that flags such as --since accept the text. It returns "" for the zero time.
 func clock(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -79,7 +78,6 @@ func clock(t time.Time) string {
 	return t.UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
-// yes returns "yes" or "".
 func yes(is bool) string {
 	if is {
 		return "yes"
@@ -87,7 +85,7 @@ func yes(is bool) string {
 	return ""
 }
 
-// shortened returns s cut to at most limit characters.
+// shortened cuts s to at most limit characters, the last of which is then an ellipsis.
 func shortened(s string, limit int) string {
 	if r := []rune(s); len(r) > limit {
 		return string(r[:limit-1]) + "…"

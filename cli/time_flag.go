@@ -9,14 +9,15 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// timeFlag is a flag value that is a point in time: given as such, or as a duration from now.
+// timeFlag is the value of a flag for a time. The user gives a time, or a duration before or after now.
 type timeFlag struct {
 	at   *time.Time
 	sign time.Duration // 1: a duration counts from now on; -1: it counts back
 	text string
 }
 
-// pastFlag adds a flag for a time in the past, and returns its value, in UTC.
+// pastFlag adds a flag for a time in the past. The returned value is set when the command runs: in UTC, or zero without
+// the flag.
 func pastFlag(c *cobra.Command, name, usage string) *time.Time {
 	m := &timeFlag{at: new(time.Time), sign: -1}
 	c.Flags().Var(m, name, usage+": a `TIME`, or a duration before now such as 90m, 24h or 7d")
@@ -24,7 +25,7 @@ func pastFlag(c *cobra.Command, name, usage string) *time.Time {
 	return m.at
 }
 
-// futureFlag adds a flag for a time in the future, which it stores in at, in UTC.
+// futureFlag adds a flag for a time in the future and stores its value, in UTC, in *at.
 func futureFlag(c *cobra.Command, at *time.Time, name, usage string) {
 	c.Flags().Var(&timeFlag{at: at, sign: 1}, name, usage+": a `TIME`, or a duration from now such as 90m, 24h or 2d")
 	noFiles(c, name)
@@ -33,7 +34,7 @@ func futureFlag(c *cobra.Command, at *time.Time, name, usage string) {
 var errTime = errors.New("write a time such as 2026-03-02T10:00:00Z or 2026-03-02, or a duration such as 90m, " +
 	"24h or 7d")
 
-// Set implements pflag.Value. A time without a zone is in UTC.
+// Set parses a time or a duration. A time without a zone is in UTC.
 func (m *timeFlag) Set(text string) error {
 	if d, ok := parseDuration(text); ok {
 		*m.at = time.Now().UTC().Add(m.sign * d).Truncate(time.Millisecond)
@@ -51,10 +52,9 @@ func (m *timeFlag) Set(text string) error {
 
 func (m *timeFlag) String() string { return m.text }
 
-// Type implements pflag.Value.
 func (*timeFlag) Type() string { return "time" }
 
-// parseDuration parses a duration that is not negative, in Go's units or in days.
+// parseDuration parses a duration such as 90m or 7d. It returns false for a negative duration or other text.
 func parseDuration(text string) (time.Duration, bool) {
 	if days, found := strings.CutSuffix(text, "d"); found {
 		n, err := strconv.ParseUint(days, 10, 16)

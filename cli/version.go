@@ -12,7 +12,7 @@ import (
 // version is set by the linker: -ldflags "-X github.com/dlrloop/dlrloop/cli.version=1.2.3".
 var version string
 
-// Version returns the version of this build: set by the linker, else of the module, else "dev".
+// Version returns the version of this build: the one set by the linker, else that of the Go module, else "dev".
 func Version() string {
 	v, _ := built(version, buildInfo())
 	return v
@@ -26,7 +26,8 @@ func buildInfo() *debug.BuildInfo {
 	return info
 }
 
-// built returns the version of a build, and its commit or "unknown".
+// built returns the version and the commit of a build. The argument linked is the version set by the linker, or "". The
+// commit is "unknown" if the build has no version control information.
 func built(linked string, info *debug.BuildInfo) (version, commit string) {
 	version = linked
 	if version == "" && info.Main.Version != "(devel)" {

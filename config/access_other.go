@@ -2,5 +2,5 @@
 
 package config
 
-// mayWrite returns true: access cannot be checked here, so opening the store reports a missing permission.
+// mayWrite returns true: this system has no such check, so opening the store reports a missing permission.
 func mayWrite(string) bool { return true }

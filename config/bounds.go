@@ -6,20 +6,19 @@ import (
 	"strings"
 )
 
-// bounds is the range of values that a number, duration or size may have. The struct tag range of the field holds it:
-// least..greatest, in the format of the file, with the prefix 0| if 0 is allowed as well and has a meaning of its
-// own. A test requires the tag for every such field.
+// bounds is the range of values that a number, duration or size may have. A field has it in a struct tag such as
+// range:"1s..30d", or range:"0|1s..30d" if 0 is allowed too and has a meaning of its own. A test requires the tag.
 type bounds struct {
 	zero            bool
 	least, greatest reflect.Value
 }
 
-// isNumeric reports whether fields of this type need bounds.
+// isNumeric reports whether t is the type of a number, duration or size. A field of such a type needs bounds.
 func isNumeric(t reflect.Type) bool {
 	return t.Kind() == reflect.Int || t.Kind() == reflect.Int64 || t.Kind() == reflect.Float64
 }
 
-// boundsOf parses the range tag of a field. An error means that the tag is wrong.
+// boundsOf parses the struct tag range of a field. It returns an error if the tag is missing or malformed.
 func boundsOf(f reflect.StructField) (b bounds, err error) {
 	text, zero := strings.CutPrefix(f.Tag.Get("range"), "0|")
 	least, greatest, found := strings.Cut(text, "..")
@@ -34,7 +33,7 @@ func boundsOf(f reflect.StructField) (b bounds, err error) {
 	return b, err
 }
 
-// contains reports whether v is within the bounds.
+// contains reports whether v is within the bounds, or is an allowed 0.
 func (b bounds) contains(v reflect.Value) bool {
 	return b.zero && v.IsZero() || !less(v, b.least) && !less(b.greatest, v)
 }
@@ -54,7 +53,7 @@ func less(a, b reflect.Value) bool {
 	return a.Int() < b.Int()
 }
 
-// checkBounds reports every value that is out of the range of its field.
+// checkBounds adds a problem for every number, duration and size that is out of the range of its field.
 func (l *loader) checkBounds() {
 	eachValue("", reflect.ValueOf(l.config).Elem(), func(key string, f reflect.StructField, v reflect.Value) {
 		if !isNumeric(f.Type) {
@@ -70,12 +69,12 @@ func (l *loader) checkBounds() {
 	})
 }
 
-// eachValue calls visit for every value in block and in the blocks below it. A list of strings counts as one value.
-// under is the key of block.
-func eachValue(under string, block reflect.Value, visit func(key string, f reflect.StructField, v reflect.Value)) {
+// eachValue calls visit for every value in block, a struct of the configuration, and in the structs below it. The key
+// of block is blockKey, "" for the whole configuration. A list of strings counts as one value.
+func eachValue(blockKey string, block reflect.Value, visit func(key string, f reflect.StructField, v reflect.Value)) {
 	for i := range block.NumField() {
 		f, v := block.Type().Field(i), block.Field(i)
-		key := below(under, keyOf(f))
+		key := below(blockKey, keyOf(f))
 		switch {
 		case keyOf(f) == "":
 		case f.Type.Kind() == reflect.Struct:

@@ -8,7 +8,7 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/access"
 )
 
-// check reports every value that cannot work, and warns of values that probably should not be used.
+// check adds a problem for every value that cannot work, and a warning for every value that is probably wrong.
 func (l *loader) check() {
 	l.checkBounds()
 	l.checkMemory()
@@ -66,7 +66,7 @@ func (l *loader) checkPrivate() {
 	}
 }
 
-// checkOneOf reports a value that is none of choices.
+// checkOneOf adds a problem if value, which key has, is not one of choices.
 func checkOneOf[T ~string](l *loader, key string, value T, choices ...T) {
 	words := make([]string, len(choices))
 	for i, c := range choices {
@@ -78,7 +78,7 @@ func checkOneOf[T ~string](l *loader, key string, value T, choices ...T) {
 	l.problem(key, "%q is not a valid value; use %s", string(value), orList(words))
 }
 
-// orList joins words as "a, b or c".
+// orList joins words for a message: "a, b or c".
 func orList(words []string) string {
 	last := len(words) - 1
 	if last == 0 {

@@ -13,7 +13,7 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// checkAddress reports whether address is valid for a listener, and adds a problem if not.
+// checkAddress reports whether a listener can use address, which key has. If not, it adds a problem.
 func (l *loader) checkAddress(key, address string) bool {
 	host, port, err := net.SplitHostPort(address)
 	number, isNumber := portOf(port)
@@ -28,7 +28,7 @@ func (l *loader) checkAddress(key, address string) bool {
 	return false
 }
 
-// portOf parses a port of decimal digits. It does not limit the port to 65535.
+// portOf parses a port number of decimal digits. It accepts numbers above 65535, which the caller must reject.
 func portOf(text string) (uint64, bool) {
 	if text == "" || strings.Trim(text, "0123456789") != "" {
 		return 0, false
@@ -37,8 +37,8 @@ func portOf(text string) (uint64, bool) {
 	return n, err == nil
 }
 
-// isHost reports whether host is empty, an IP address or a host name. It rejects a name whose last label is a number,
-// because that is a mistyped address.
+// isHost reports whether host is empty, an IP address or a host name. It rejects a name whose last label begins with a
+// digit, such as 10.0.0.300, because that is a mistyped IP address.
 func isHost(host string) bool {
 	if _, err := netip.ParseAddr(host); err == nil || host == "" {
 		return true
@@ -48,8 +48,8 @@ func isHost(host string) bool {
 	return len(host) <= 253 && name.MatchString(host)
 }
 
-// isNetwork reports whether text is an IP address or a network. It rejects a zone, because client addresses are
-// compared without one.
+// isNetwork reports whether text is an IP address or a network such as 10.0.0.0/8. It rejects an IPv6 zone, because
+// client addresses are compared without one.
 func isNetwork(text string) bool {
 	if ip, err := netip.ParseAddr(text); err == nil {
 		return ip.Zone() == ""
@@ -58,7 +58,7 @@ func isNetwork(text string) bool {
 	return err == nil
 }
 
-// conflict reports whether two listen addresses need the same port of the same host.
+// conflict reports whether two listen addresses need the same port of the same host. Port 0 never conflicts.
 func conflict(a, b string) bool {
 	hostA, portA, errA := net.SplitHostPort(a)
 	hostB, portB, errB := net.SplitHostPort(b)
@@ -70,7 +70,7 @@ func conflict(a, b string) bool {
 	return sameHost(hostA, hostB) || isWildcard(hostA) || isWildcard(hostB)
 }
 
-// sameHost reports whether two hosts are the same address. localhost equals 127.0.0.1 and ::1.
+// sameHost reports whether two hosts are the same address. It treats localhost as equal to 127.0.0.1 and to ::1.
 func sameHost(a, b string) bool {
 	ipA, errA := netip.ParseAddr(a)
 	ipB, errB := netip.ParseAddr(b)
@@ -94,7 +94,7 @@ func isWildcard(host string) bool {
 	return host == "" || err == nil && ip.IsUnspecified()
 }
 
-// checkURL returns the URL without a trailing slash. It adds a problem if the URL is invalid.
+// checkURL returns the URL that key has without a trailing slash. It adds a problem if the URL is invalid.
 func (l *loader) checkURL(key, text string) string {
 	if strings.ContainsAny(text, "@?") { // the URL may contain a password
 		l.source.maskedLines[l.source.places[key].line] = true
@@ -108,7 +108,8 @@ func (l *loader) checkURL(key, text string) string {
 	return textParser
 }
 
-// checkPublicURL rejects a URL that already ends with the webhook's path, and warns of one that Sinch cannot reach.
+// checkPublicURL rejects a public.url that ends with the webhook's path, which dlrloop adds itself. It warns if Sinch
+// cannot reach the URL, and if the URL is not HTTPS.
 func (l *loader) checkPublicURL() {
 	const key = "public.url"
 	p := &l.config.Public
@@ -136,8 +137,8 @@ func (l *loader) checkPublicURL() {
 	}
 }
 
-// cutWebhookPath returns path without a webhook's path at its end: /webhooks, alone or followed by a plan's id and
-// possibly a token. found reports whether there is one.
+// cutWebhookPath removes the webhook's path from the end of a URL path: /webhooks, /webhooks/{plan} or
+// /webhooks/{plan}/{token}. It returns false if path does not end like that.
 func (l *loader) cutWebhookPath(path string) (before string, found bool) {
 	segments := strings.Split(path, "/")
 	for i, s := range segments {

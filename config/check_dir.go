@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// checkDir reports an error if path cannot be a directory, and warns if this user cannot write to it. For Check it
-// also creates and removes a test directory.
+// checkDir adds a problem if path cannot be a directory, and warns if this user cannot write to it. For the function
+// Check it also creates and removes a test directory.
 func (l *loader) checkDir(key, path string) {
 	for dir := filepath.Clean(path); ; dir = filepath.Dir(dir) {
 		info, err := os.Stat(dir)
@@ -31,8 +31,8 @@ func (l *loader) checkDir(key, path string) {
 	}
 }
 
-// tryDir creates the directory of a store with a subdirectory and a file in it, as a store does, and removes
-// everything that it created.
+// tryDir creates a directory with a subdirectory and a file in it, as a store does. Then it removes all that it
+// created.
 func tryDir(path string) error {
 	var missing []string // the deepest first
 	for dir := path; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {

@@ -43,8 +43,8 @@ func (l *loader) checkGatewayListener(g Gateway) {
 	}
 }
 
-// checkPlanGateway requires credentials of the plan and of the private listener if callers use the plan's token:
-// every caller can then send messages.
+// checkPlanGateway checks with whose token the gateway calls Sinch. If it uses the plan's token, every caller can send
+// messages, so the plan and the private listener must have credentials.
 func (l *loader) checkPlanGateway(key string, p Plan) {
 	token := below(key, "gateway.token")
 	checkOneOf(l, token, p.Gateway.Token, CallerToken, PlanToken)
@@ -60,7 +60,7 @@ func (l *loader) checkPlanGateway(key string, p Plan) {
 	}
 }
 
-// checkTLS requires both files or neither, and a certificate that matches the key.
+// checkTLS requires a certificate and its private key, or neither. It warns if callers will reject the certificate.
 func (l *loader) checkTLS(key string, t TLS) {
 	certFile, keyFile := below(key, "cert_file"), below(key, "key_file")
 	switch {

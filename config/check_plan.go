@@ -43,7 +43,8 @@ func (l *loader) checkID(key, id string, before []Plan) {
 	}
 }
 
-// checkCredentials requires either the API token or the project's access key. With feedback off neither is needed.
+// checkCredentials requires that a plan has either an API token or a project's access key. A plan with feedback off
+// needs neither.
 func (l *loader) checkCredentials(key string, p *Plan) {
 	token, project := p.Token != "" || p.TokenFile != "", p.Project.Used()
 	if token && project {
@@ -76,7 +77,7 @@ func (l *loader) checkProject(key string, p Project) {
 	}
 }
 
-// checkOrigin requires either the region or the base URL of the plan.
+// checkOrigin requires that a plan has either the region or the base URL of Sinch's API.
 func (l *loader) checkOrigin(key string, p *Plan) {
 	region, base := below(key, "region"), below(key, "base_url")
 	if p.Region != "" && p.BaseURL != "" {
@@ -104,7 +105,7 @@ func (l *loader) checkOrigin(key string, p *Plan) {
 	}
 }
 
-// checkBaseURL checks the base URL and removes the API's path, /xms/v1 with or without the plan's id.
+// checkBaseURL checks the base URL of a plan. It removes /xms/v1 and the id from its end, which the client adds itself.
 func (l *loader) checkBaseURL(key string, p *Plan) {
 	p.BaseURL = l.checkURL(key, p.BaseURL)
 	id := p.ID
@@ -137,8 +138,8 @@ func (l *loader) checkAuth(key string, a Auth) {
 	}
 }
 
-// faultsOf returns the function to pass to the Check of another package for the block at key. A fault of a value that
-// is marked invalid, or that a file sets whose key is marked, is not added.
+// faultsOf returns a function that adds a problem for a member of the block at key. Other packages call it in Check. It
+// does nothing if that member, or the key that names its secret file, is already marked as invalid.
 func (l *loader) faultsOf(key string) func(member, text string) {
 	return func(member, text string) {
 		at := strings.TrimSuffix(below(key, member), ".")
@@ -146,7 +147,7 @@ func (l *loader) faultsOf(key string) func(member, text string) {
 	}
 }
 
-// isPresent reports whether the file or a variable sets key or a key below it, even without a value.
+// isPresent reports whether the file has key, or a variable sets key or a key below it. The key may have no value.
 func (l *loader) isPresent(key string) bool {
 	_, inFile := l.source.places[key]
 	return inFile || l.firstVariable(key) != ""

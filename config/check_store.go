@@ -60,8 +60,8 @@ func (l *loader) checkPostgresStore(s Store) {
 	}
 }
 
-// checkRetention requires that a batch is kept for as long as its feedback may be retried, and a day longer if it is
-// dead.
+// checkRetention requires that batches are kept for as long as their feedback is retried, and a day longer, because
+// feedback that failed for good must be kept for a day.
 func (l *loader) checkRetention(kept Duration) {
 	const after = 24 * time.Hour
 	for i, p := range l.config.Plans {
@@ -73,7 +73,7 @@ func (l *loader) checkRetention(kept Duration) {
 	}
 }
 
-// checkReplica requires a name that logs, labels and queries can carry without escaping.
+// checkReplica requires a replica name that needs no escaping in logs, metric labels and queries.
 func (l *loader) checkReplica() {
 	if name := l.config.Replica; !regexp.MustCompile(`^[A-Za-z0-9._-]{0,64}$`).MatchString(name) {
 		l.problem("replica", "%q is not a valid name of a replica; use at most 64 letters, digits, dots, - and _, "+

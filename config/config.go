@@ -7,8 +7,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// Config is the whole configuration after Load: defaults are set, secrets are read from their files, and values are
-// checked. Store.Path and the TLS files are relative to the working directory, or absolute.
+// Config is the complete configuration that Load returns. Defaults are set, secrets are read from their files, and
+// values are checked. Relative paths in Store.Path and in the TLS files are relative to the working directory.
 type Config struct {
 	Public  Public  `yaml:"public"`
 	Private Private `yaml:"private"`
@@ -62,7 +62,7 @@ type Public struct {
 	TLS            TLS      `yaml:"tls"`
 }
 
-// TLS turns HTTPS on. While both files are empty, the listener serves HTTP. Changed files are read again within 10
+// TLS turns HTTPS on. While both files are empty, the listener serves HTTP. dlrloop reads changed files within 10
 // seconds, and on SIGHUP.
 type TLS struct {
 	// The certificate chain, PEM.
@@ -106,7 +106,7 @@ type Basic struct {
 	PasswordFile string `yaml:"password_file"`
 }
 
-// Access returns the pairs with their passwords in plain text.
+// Access converts user names and passwords for package access. The result has the passwords in plain text.
 func Access(pairs []Basic) []access.Basic {
 	var all []access.Basic
 	for _, b := range pairs {
@@ -115,8 +115,8 @@ func Access(pairs []Basic) []access.Basic {
 	return all
 }
 
-// Gateway is a proxy for Sinch's API, `/xms/v1/{plan}/…`, for your applications. dlrloop records the batches sent
-// through it before their first report arrives.
+// Gateway is a proxy for Sinch's API, `/xms/v1/{plan}/…`, that your applications can call instead of Sinch. dlrloop
+// records the batches sent through it before their first report arrives.
 type Gateway struct {
 	// A separate address, `host:port`, for applications on other machines. Empty: the private listener serves the
 	// gateway.
@@ -129,7 +129,7 @@ type Gateway struct {
 	MaxBody ByteSize `yaml:"max_body" range:"16KiB..256MiB"`
 }
 
-// Store configures where reports and feedback are stored.
+// Store configures where dlrloop stores reports and feedback.
 type Store struct {
 	// The kind of store. `bolt` stores everything in one directory, for one process. `postgres` stores it in a
 	// PostgreSQL database, which several replicas can share.

@@ -9,8 +9,7 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// Default returns the configuration that applies where neither the file nor the environment sets a value. It is
-// incomplete, because it has no plan.
+// Default returns the configuration with the default of every value. It is incomplete, because it has no plan.
 func Default() *Config {
 	return &Config{
 		Public: Public{
@@ -35,7 +34,7 @@ func Default() *Config {
 	}
 }
 
-// DefaultPlan returns a Plan in which every value that has a default is set. It has no id and no credentials.
+// DefaultPlan returns a plan with the default of every value that has one. It has no id and no credentials.
 func DefaultPlan() Plan {
 	backoff := relay.Backoff{}.WithDefaults()
 	return Plan{

@@ -13,8 +13,8 @@ import (
 
 const prefix = "DLRLOOP"
 
-// variables returns the DLRLOOP_ variables of environ and the value of DLRLOOP_CONFIG. An empty variable counts as
-// not set, so that compose files and charts can leave one empty.
+// variables returns the environment variables that set configuration values, and the value of DLRLOOP_CONFIG. It skips
+// empty variables, so that compose files and charts can leave one empty. environ has the format of os.Environ.
 func variables(environ []string) (found map[string]string, file string) {
 	found = make(map[string]string)
 	for _, entry := range environ {
@@ -32,19 +32,19 @@ func variables(environ []string) (found map[string]string, file string) {
 	return found, file
 }
 
-// isServiceLink reports whether name has the form of the variables that Kubernetes and Docker links set in every
-// container for a service named dlrloop, for example DLRLOOP_SERVICE_HOST and DLRLOOP_PORT_8080_TCP_ADDR.
+// isServiceLink reports whether name is a variable that Kubernetes and Docker set in every container for a service
+// named dlrloop, for example DLRLOOP_SERVICE_HOST and DLRLOOP_PORT_8080_TCP_ADDR.
 func isServiceLink(name string) bool {
 	const port = `_PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$`
 	return regexp.MustCompile(`_SERVICE_HOST$|_SERVICE_PORT(_[A-Z0-9_]+)?$|` + port).MatchString(name)
 }
 
-// variable returns the environment variable of a key: DLRLOOP_PLANS_0_TOKEN for plans[0].token.
+// variable returns the name of the environment variable that sets key: DLRLOOP_PLANS_0_TOKEN for plans[0].token.
 func variable(key string) string {
 	return prefix + "_" + strings.ToUpper(strings.NewReplacer(".", "_", "[", "_", "]", "").Replace(key))
 }
 
-// environment applies the variables to the configuration and reports those that belong to no key.
+// environment applies the environment variables to the configuration. A variable that sets no known key is a problem.
 func (l *loader) environment() {
 	known := make(map[string]bool)
 	l.override("", reflect.ValueOf(l.config).Elem(), known)
@@ -61,34 +61,34 @@ func (l *loader) environment() {
 	}
 }
 
-// override applies the variables of key and of all keys below it, and appends list entries that only variables set.
-// It adds the name of every key's variable to known.
-func (l *loader) override(key string, into reflect.Value, known map[string]bool) {
+// override sets target, the value of key, and all values below it from environment variables. It appends list entries
+// that only variables define. It adds the name of every variable that could set one of these values to known.
+func (l *loader) override(key string, target reflect.Value, known map[string]bool) {
 	switch {
-	case into.Kind() == reflect.Struct:
-		for i := range into.NumField() {
-			if name := keyOf(into.Type().Field(i)); name != "" {
-				l.override(below(key, name), into.Field(i), known)
+	case target.Kind() == reflect.Struct:
+		for i := range target.NumField() {
+			if name := keyOf(target.Type().Field(i)); name != "" {
+				l.override(below(key, name), target.Field(i), known)
 			}
 		}
-	case into.Kind() == reflect.Slice && into.Type().Elem().Kind() == reflect.Struct:
-		for entry := element(key, into.Len()); l.firstVariable(entry) != ""; entry = element(key, into.Len()) {
+	case target.Kind() == reflect.Slice && target.Type().Elem().Kind() == reflect.Struct:
+		for entry := element(key, target.Len()); l.firstVariable(entry) != ""; entry = element(key, target.Len()) {
 			l.createdBy[entry] = l.firstVariable(entry)
-			appendDefault(into)
+			appendDefault(target)
 		}
-		for i := range into.Len() {
-			l.override(element(key, i), into.Index(i), known)
+		for i := range target.Len() {
+			l.override(element(key, i), target.Index(i), known)
 		}
 	default:
 		known[variable(key)] = true
 		if text, ok := l.variables[variable(key)]; ok {
-			l.setVariable(key, into, text)
+			l.setVariable(key, target, text)
 		}
 	}
 }
 
-// firstVariable returns the first variable, in alphabetical order, that sets key or a key below it; "" if there is
-// none.
+// firstVariable returns the name of a variable that sets key or a key below it, or "" if there is none. Of several it
+// returns the first in alphabetical order.
 func (l *loader) firstVariable(key string) string {
 	name := variable(key)
 	for _, v := range slices.Sorted(maps.Keys(l.variables)) {
@@ -113,7 +113,8 @@ func (l *loader) setVariable(key string, into reflect.Value, text string) {
 	}
 }
 
-// setList parses a list from one variable: a YAML list in [ ], a single secret, or texts separated by commas.
+// setList sets a list from the text of one variable. The text is a YAML list in [ ], texts separated by commas, or for
+// a list of secrets a single secret.
 func setList(into reflect.Value, text string) error {
 	entries := []string{text}
 	switch {

@@ -7,8 +7,8 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// Limits of the YAML text, far above the needs of a real configuration. The memory of the library's parser grows with
-// the square of the depth and of the number of keys in a block, so checkYAML counts the tokens before the parser runs.
+// Limits of the configuration file, far above what is needed. The memory of the YAML library grows with the square of
+// the nesting and of the number of keys in a block, so checkYAML counts both before the library parses the file.
 const (
 	maxMarks    = 100_000 // characters that may begin or end a token
 	maxNesting  = 32      // nested blocks, lists, anchors and tags
@@ -18,8 +18,8 @@ const (
 	maxProblems = 100     // reported by one Load
 )
 
-// checkYAML returns an error if parsing text as YAML would take too much memory. The token is the place of the error,
-// or nil if it concerns the whole text.
+// checkYAML returns an error if the YAML library would need too much memory to parse text. The token is the place of
+// the error, or nil if the whole text is too large.
 func checkYAML(text string) (*token.Token, error) {
 	if marks(text) > maxMarks {
 		return nil, fmt.Errorf("is too large: it has more than %d punctuation marks and line breaks", maxMarks)
@@ -37,7 +37,7 @@ func checkYAML(text string) (*token.Token, error) {
 	return nil, nil
 }
 
-// marks counts the characters that may begin or end a token. The count bounds the number of tokens.
+// marks counts the characters that may begin or end a YAML token. A text has no more tokens than this count allows.
 func marks(text string) (n int) {
 	for i := range len(text) {
 		switch c := text[i]; {
@@ -50,14 +50,14 @@ func marks(text string) (n int) {
 	return n
 }
 
-// nesting tracks the blocks and lists that enclose a token.
+// nesting counts the YAML blocks, lists, anchors and tags around the token that checkYAML has reached.
 type nesting struct {
 	blocks     []column
 	flow       int // open [ and {
 	properties int // consecutive anchors and tags
 }
 
-// column is one open block: the column of its keys or dashes, and the number of its keys so far.
+// column is a YAML block that is not closed yet: the column where its keys or dashes begin, and the number of its keys.
 type column struct{ at, keys int }
 
 func (n *nesting) take(t *token.Token) {
@@ -82,7 +82,7 @@ func (n *nesting) take(t *token.Token) {
 	}
 }
 
-// block opens a block at a column, unless it is open already, and closes the blocks to the right of it.
+// block closes the blocks that begin to the right of a column. If no block begins at the column, it opens one there.
 func (n *nesting) block(at int) {
 	for len(n.blocks) > 0 && n.blocks[len(n.blocks)-1].at > at {
 		n.blocks = n.blocks[:len(n.blocks)-1]
@@ -92,7 +92,7 @@ func (n *nesting) block(at int) {
 	}
 }
 
-// keys returns the number of keys of the innermost block so far.
+// keys returns the number of keys that have been read of the innermost block.
 func (n *nesting) keys() int {
 	if len(n.blocks) == 0 {
 		return 0

@@ -17,24 +17,24 @@ const (
 	maxFile     = 1 << 20
 )
 
-// Load reads the configuration from the file at path. If path is empty it uses the file named by $DLRLOOP_CONFIG, or
-// else config.yaml in the working directory if that exists. Environment variables in environ, which has the format of
-// os.Environ, override the file. Then Load reads the files that hold secrets. A path in the file is relative to the
-// file's directory, a path in a variable to the working directory. Every error is of type Problems.
+// Load reads the configuration from the file at path. If path is empty, it reads the file that $DLRLOOP_CONFIG names,
+// or else config.yaml in the working directory, if there is one. Environment variables in environ, which has the format
+// of os.Environ, override the file. Relative paths start at the file's directory if the file sets them, and at the
+// working directory if a variable does. Load also reads the files that hold secrets. Every error is of type Problems.
 func Load(path string, environ []string) (*Config, error) {
 	return newLoader(environ).load(path)
 }
 
-// Check is Load and also tests whether a store can be created at store.path. It removes everything that the test
-// created.
+// Check is Load, and also tests whether a store can be created in the directory store.path. It removes all that the
+// test created.
 func Check(path string, environ []string) (*Config, error) {
 	l := newLoader(environ)
 	l.tryStore = true
 	return l.load(path)
 }
 
-// Reload is Load for a running server. It does not read the TLS files: the server reads them itself and keeps the
-// last working certificate and key while a file is incomplete.
+// Reload is Load for a running server. It does not read the TLS files: the server reads them itself, and keeps the last
+// valid certificate and key while the files are incomplete.
 func Reload(path string, environ []string) (*Config, error) {
 	l := newLoader(environ)
 	l.reloading = true
@@ -59,7 +59,8 @@ func (l *loader) load(path string) (*Config, error) {
 	return l.config, nil
 }
 
-// finish sorts problems and adds the line of the file to each. It runs last, when all lines with secrets are known.
+// finish sorts the problems and adds the text of its line to each, with secrets masked. It must run last, because only
+// then all lines with secrets are known.
 func (l *loader) finish(p Problems) {
 	for i := range p {
 		p[i].Source = l.source.excerpt(p[i].Line)
@@ -67,15 +68,15 @@ func (l *loader) finish(p Problems) {
 	p.sort()
 }
 
-// PrivateListen returns private.listen as Load would read it, even if Load rejects the configuration. It reads no
-// secret files.
+// PrivateListen returns the value of private.listen, even from a configuration that Load rejects for other values. It
+// reads no secret files.
 func PrivateListen(path string, environ []string) string {
 	l := newLoader(environ)
 	l.layers(path)
 	return l.config.Private.Listen
 }
 
-// loader holds the state of one Load.
+// loader holds the state of one call of Load, Check or Reload.
 type loader struct {
 	config    *Config
 	source    source
@@ -96,7 +97,7 @@ func newLoader(environ []string) *loader {
 	return l
 }
 
-// layers applies the file, then the environment, to the defaults.
+// layers applies the file and then the environment variables to the configuration, which begins with the defaults.
 func (l *loader) layers(path string) {
 	l.file(path)
 	if l.broken {
@@ -105,7 +106,8 @@ func (l *loader) layers(path string) {
 	l.environment()
 }
 
-// file finds, reads and decodes the file. It is not an error if the default file does not exist.
+// file finds the configuration file, reads it and decodes it. It is not an error if config.yaml, the default, is
+// missing.
 func (l *loader) file(path string) {
 	name, named := path, true
 	switch {
@@ -132,7 +134,7 @@ func (l *loader) file(path string) {
 	}
 }
 
-// readLimited reads a file of at most limit bytes and returns its mode. A larger file is a tooLargeError.
+// readLimited returns the content and the mode of a file. It returns a tooLargeError if the file exceeds limit bytes.
 func readLimited(path string, limit int64) ([]byte, fs.FileMode, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -155,14 +157,14 @@ func readLimited(path string, limit int64) ([]byte, fs.FileMode, error) {
 
 var errIsDir = errors.New("is a directory; name a file")
 
-// tooLargeError reports that a file exceeds this limit in bytes.
+// tooLargeError means that a file is larger than allowed. Its value is the limit in bytes.
 type tooLargeError int64
 
 func (e tooLargeError) Error() string {
 	return fmt.Sprintf("is larger than %d KiB, the limit for this file; name another file", int64(e)>>10)
 }
 
-// readError describes why a file could not be read. fix is what to do if the file does not exist.
+// readError says for a person why a file could not be read. The text fix says what to do if the file does not exist.
 func readError(err error, fix string) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -174,7 +176,7 @@ func readError(err error, fix string) string {
 	}
 }
 
-// withoutPath returns the cause of a file error. The message names the path already.
+// withoutPath returns the cause of a file error without the path, which the caller's message contains already.
 func withoutPath(err error) error {
 	if wrapped := errors.Unwrap(err); wrapped != nil {
 		return wrapped
@@ -182,7 +184,7 @@ func withoutPath(err error) error {
 	return err
 }
 
-// problem adds a problem with the line and column at which key is set. It does nothing if key is in l.invalid.
+// problem adds a problem of key, with the place where key is set. It does nothing if key itself is marked as invalid.
 func (l *loader) problem(key, format string, args ...any) {
 	if slices.Contains(l.invalid, key) {
 		return
@@ -190,7 +192,7 @@ func (l *loader) problem(key, format string, args ...any) {
 	l.add(l.at(key, fmt.Sprintf(format, args...)))
 }
 
-// add appends a problem, unless there are maxProblems already.
+// add appends a problem. Once there are maxProblems, it drops all further ones.
 func (l *loader) add(p Problem) {
 	if !l.full() {
 		l.problems = append(l.problems, p)
@@ -199,8 +201,8 @@ func (l *loader) add(p Problem) {
 
 func (l *loader) full() bool { return len(l.problems) >= maxProblems }
 
-// missing adds a problem of the first key, which is required because none of keys is set. It does nothing if one of
-// keys is marked invalid, because that problem is reported already.
+// missing adds the problem that none of keys is set, at the place of the first key. It does nothing if one of them is
+// marked as invalid, because a problem of that key is reported already.
 func (l *loader) missing(message string, keys ...string) {
 	if !slices.ContainsFunc(keys, l.isInvalid) {
 		l.add(l.at(keys[0], message))
@@ -211,7 +213,8 @@ func (l *loader) warn(key, format string, args ...any) {
 	l.warnings = append(l.warnings, l.at(key, fmt.Sprintf(format, args...)))
 }
 
-// at returns a Problem at the place where key or its nearest parent is set.
+// at returns a problem of key. Its place is where key is set, or else where the nearest block or list around key
+// begins.
 func (l *loader) at(key, message string) Problem {
 	p := Problem{File: l.source.name, Key: key, Message: message}
 	for k := key; k != ""; k = parent(k) {
@@ -227,23 +230,23 @@ func (l *loader) at(key, message string) Problem {
 	return p
 }
 
-// markInvalid marks key as invalid, which suppresses further problems of it.
+// markInvalid marks key as invalid, so that later checks report no further problem of it.
 func (l *loader) markInvalid(key string) { l.invalid = append(l.invalid, key) }
 
 func (l *loader) isInvalid(key string) bool {
 	return slices.ContainsFunc(l.invalid, func(f string) bool { return within(f, key) || within(key, f) })
 }
 
-// within reports whether key equals outer or lies below it.
+// within reports whether key equals outer or lies below it, as plans[0].id lies below plans.
 func within(outer, key string) bool {
 	rest, found := strings.CutPrefix(key, outer)
 	return found && (outer == "" || rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
-// parent returns the key of the enclosing block or list, or "" for a top-level key.
+// parent returns the key of the block or list around key: plans[0] for plans[0].id, "" for a top-level key.
 func parent(key string) string { return key[:max(0, strings.LastIndexAny(key, ".["))] }
 
-// below returns the key of a member of the block at key.
+// below returns the key of the member name in the block at key: plans[0].id for plans[0] and id.
 func below(key, name string) string {
 	if key == "" {
 		return name
@@ -251,10 +254,11 @@ func below(key, name string) string {
 	return key + "." + name
 }
 
-// element returns the key of entry i of the list at key.
+// element returns the key of entry i in the list at key: plans[0] for plans and 0.
 func element(key string, i int) string { return fmt.Sprintf("%s[%d]", key, i) }
 
-// resolve returns path relative to the working directory. A path from the file is relative to the file's directory.
+// resolve returns path, the value of key, relative to the working directory. In the file a path is relative to the
+// directory of the file.
 func (l *loader) resolve(key, path string) string {
 	if path == "" || filepath.IsAbs(path) || l.inEnvironment(strings.TrimRight(key, "[0123456789]")) {
 		return path
@@ -262,7 +266,7 @@ func (l *loader) resolve(key, path string) string {
 	return filepath.Join(filepath.Dir(l.source.name), path)
 }
 
-// resolvePaths resolves the paths that Load does not read itself.
+// resolvePaths resolves the paths of the store and of the TLS files. Those of secret files are resolved by readSecret.
 func (l *loader) resolvePaths() {
 	c := l.config
 	c.Store.Path = l.resolve("store.path", c.Store.Path)
@@ -272,7 +276,7 @@ func (l *loader) resolvePaths() {
 	}
 }
 
-// keyOf returns the key of a struct field in the file, or "" if the field is not part of the file.
+// keyOf returns the name of a struct field in the configuration file. It returns "" if the file cannot set the field.
 func keyOf(f reflect.StructField) string {
 	if key := f.Tag.Get("yaml"); key != "-" {
 		return key

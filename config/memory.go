@@ -18,7 +18,7 @@ const (
 	minMemory ByteSize = 64 << 20
 )
 
-// fillMemory sets the memory limit and the values derived from it, unless they are set.
+// fillMemory sets memory.limit, public.memory and public.max_body where the user has not, to fit the system's memory.
 func (l *loader) fillMemory() {
 	m, p := &l.config.Memory, &l.config.Public
 	if m.Limit == 0 {
@@ -54,24 +54,24 @@ func (l *loader) checkMemory() {
 	}
 }
 
-// isSet reports whether the file or the environment sets key.
+// isSet reports whether the file or a variable sets exactly this key.
 func (l *loader) isSet(key string) bool {
 	_, variable := l.variables[variable(key)]
 	_, file := l.source.places[key]
 	return variable || file
 }
 
-// systemMemory returns the default of memory.limit. That is given, the lowest limit set for the process, if it is
-// below machine, the memory of the machine. Otherwise it is the smaller of DefaultMemory and machine.
-func systemMemory(machine, given ByteSize) ByteSize {
-	if given < machine {
-		return given
+// systemMemory returns the default of memory.limit. If the process has a lower limit than the memory of the machine, it
+// is that limit. Otherwise it is DefaultMemory, or the memory of the machine if that is smaller.
+func systemMemory(machine, processLimit ByteSize) ByteSize {
+	if processLimit < machine {
+		return processLimit
 	}
 	return min(DefaultMemory, machine)
 }
 
-// machineMemory returns the memory of the machine from the proc file system mounted at proc, or MaxInt64 if it is
-// unknown.
+// machineMemory returns the memory of the machine in bytes, or MaxInt64 if it is unknown. The argument proc is the
+// directory /proc.
 func machineMemory(proc string) ByteSize {
 	for line := range lines(filepath.Join(proc, "meminfo")) {
 		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "MemTotal:" {
@@ -83,8 +83,8 @@ func machineMemory(proc string) ByteSize {
 	return math.MaxInt64
 }
 
-// cgroupMemory returns the lowest memory limit of the process's control groups, of version 1 or 2, and of their
-// ancestors. It returns MaxInt64 if none is set.
+// cgroupMemory returns the lowest memory limit, in bytes, of the process's Linux control groups and their ancestors, or
+// MaxInt64 without a limit. It reads versions 1 and 2 of control groups. The argument proc is the directory /proc.
 func cgroupMemory(proc string) ByteSize {
 	least := ByteSize(math.MaxInt64)
 	for mount := range lines(filepath.Join(proc, "self", "mountinfo")) {
@@ -117,8 +117,8 @@ func cgroupMemory(proc string) ByteSize {
 	return least
 }
 
-// cgroupOf returns the path of the process's control group in the version 1 hierarchy of controller, or in version 2
-// if controller is empty.
+// cgroupOf returns the path of the process's control group: of version 1 for a controller such as memory, or of version
+// 2 if controller is empty.
 func cgroupOf(proc, controller string) string {
 	for line := range lines(filepath.Join(proc, "self", "cgroup")) {
 		fields := strings.SplitN(line, ":", 3)
@@ -129,7 +129,7 @@ func cgroupOf(proc, controller string) string {
 	return "/"
 }
 
-// listed reports whether a comma-separated list contains word.
+// listed reports whether word is an entry of a comma-separated list.
 func listed(list, word string) bool {
 	for w := range strings.SplitSeq(list, ",") {
 		if w == word {
@@ -139,7 +139,7 @@ func listed(list, word string) bool {
 	return false
 }
 
-// lines iterates over the lines of a file. If the file cannot be read, it yields one empty line.
+// lines iterates over the lines of the file at path. If the file cannot be read, it yields one empty line.
 func lines(path string) func(yield func(string) bool) {
 	content, _ := os.ReadFile(path)
 	return strings.SplitSeq(strings.TrimSuffix(string(content), "\n"), "\n")

@@ -5,11 +5,10 @@ import (
 	"syscall"
 )
 
-// reserved is the address space in bytes that Go's runtime and its threads map but never use. RLIMIT_DATA includes
-// it.
+// reserved is the address space in bytes that Go's runtime and threads map but never use. RLIMIT_DATA counts it.
 const reserved ByteSize = 160 << 20
 
-// dataLimit returns the memory in bytes that RLIMIT_DATA allows, or MaxInt64 without a limit.
+// dataLimit returns the memory in bytes that RLIMIT_DATA leaves to the process, or MaxInt64 without a limit.
 func dataLimit() ByteSize {
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_DATA, &limit) != nil || limit.Cur > math.MaxInt64 {

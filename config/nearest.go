@@ -1,9 +1,10 @@
 package config
 
-// nearest returns the candidate that word most likely misspells, or "" if all differ in too many letters.
-func nearest(word string, among []string) string {
+// nearest returns the candidate that is most similar to word, for the hint "did you mean". It returns "" if all differ
+// too much.
+func nearest(word string, candidates []string) string {
 	best, found := max(1, min(len(word)/3, 3))+1, ""
-	for _, candidate := range among {
+	for _, candidate := range candidates {
 		if d := distance(word, candidate); d < best {
 			best, found = d, candidate
 		}
@@ -11,8 +12,8 @@ func nearest(word string, among []string) string {
 	return found
 }
 
-// distance returns the optimal string alignment distance of a and b: the number of letters to insert, delete, replace
-// or swap with their neighbor.
+// distance returns how many letters must be inserted, deleted, replaced or swapped with a neighbor to turn a into b
+// (the optimal string alignment distance).
 func distance(a, b string) int {
 	rows := make([][]int, len(a)+1)
 	for i := range rows {

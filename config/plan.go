@@ -31,7 +31,7 @@ type Plan struct {
 // Callable reports whether the plan has credentials to call Sinch.
 func (p Plan) Callable() bool { return p.Token != "" || p.Project.Used() }
 
-// Project is an access key of a Sinch project. It replaces the API token, in the regions `us` and `eu`.
+// Project is an access key of a Sinch project. It is used instead of the API token, only in the regions `us` and `eu`.
 type Project struct {
 	// The project id.
 	ID string `yaml:"id"`
@@ -43,7 +43,7 @@ type Project struct {
 	KeySecretFile string `yaml:"key_secret_file"`
 }
 
-// Used reports whether the plan is called with the project's access key.
+// Used reports whether the plan calls Sinch with this access key: whether any field is set.
 func (p Project) Used() bool { return p != Project{} }
 
 // Webhook configures how the plan receives callbacks.
@@ -67,7 +67,7 @@ type Auth struct {
 	OnFailure webhook.OnFailure `yaml:"on_failure"`
 }
 
-// Webhook returns the configuration of the webhook. It contains the secrets in plain text.
+// Webhook converts the configuration for package webhook. The result has the secrets in plain text.
 func (a Auth) Webhook() webhook.Auth {
 	return webhook.Auth{
 		HMAC:       webhook.HMAC{Secrets: Reveal(a.HMAC.Secrets), MaxAge: time.Duration(a.HMAC.MaxAge)},
@@ -89,7 +89,7 @@ type HMAC struct {
 	MaxAge Duration `yaml:"max_age" range:"0|1m..365d"`
 }
 
-// Header verifies a header that Sinch is configured to send.
+// Header verifies callbacks by an HTTP header that you have configured at Sinch.
 type Header struct {
 	// The header's name.
 	Name string `yaml:"name"`
@@ -99,8 +99,8 @@ type Header struct {
 	ValueFiles []string `yaml:"value_files"`
 }
 
-// PathToken verifies the last segment of the URL, `/webhooks/{id}/{token}`. It is for plans that support no other
-// method, because proxies log URLs.
+// PathToken verifies callbacks by a secret at the end of their URL, `/webhooks/{id}/{token}`. Use it only if the plan
+// supports no other method, because proxies log URLs.
 type PathToken struct {
 	// The accepted tokens.
 	Values []Secret `yaml:"values"`
@@ -108,7 +108,7 @@ type PathToken struct {
 	ValueFiles []string `yaml:"value_files"`
 }
 
-// Feedback configures which recipients earn delivery feedback and how it is sent.
+// Feedback configures delivery feedback, which tells Sinch who received a message: for whom dlrloop sends it, and how.
 type Feedback struct {
 	// What earns feedback: `delivered` (a report of the recipient with status Delivered), `confirmed` (the
 	// application sends the gateway the feedback call that it would send to Sinch), `both` (either), or nothing:
@@ -132,7 +132,7 @@ type Feedback struct {
 	Timeout Duration `yaml:"timeout" range:"100ms..10m"`
 }
 
-// Batches selects which batches of a plan want feedback.
+// Batches says which batches of a plan want delivery feedback: KnownBatches or AllBatches.
 type Batches string
 
 // The values of Batches.
@@ -141,8 +141,8 @@ const (
 	AllBatches   Batches = "all"   // all but those that are known to lack feedback_enabled
 )
 
-// Backoff is the wait after a failed attempt: a random time up to the base, which doubles with every attempt up to
-// the cap. The reconciler waits in the same way.
+// Backoff is the wait after a failed feedback call: a random time up to a maximum, which is `base` at first and doubles
+// with every attempt up to `cap`. The reconciler, which fetches missing reports, waits in the same way.
 type Backoff struct {
 	// The maximum wait after the first failure.
 	Base Duration `yaml:"base" range:"1ms..1h"`
@@ -150,19 +150,19 @@ type Backoff struct {
 	Cap Duration `yaml:"cap" range:"1ms..1d"`
 }
 
-// Relay returns the backoff of the relay.
+// Relay converts the configuration for package relay, which makes the calls.
 func (b Backoff) Relay() relay.Backoff {
 	return relay.Backoff{Base: time.Duration(b.Base), Cap: time.Duration(b.Cap)}
 }
 
-// PlanGateway configures how the gateway calls Sinch for the plan.
+// PlanGateway configures how the gateway, the proxy for your applications, calls Sinch for the plan.
 type PlanGateway struct {
 	// The token for calls to Sinch: `caller` (the caller's own, which Sinch checks) or `plan` (the plan's; callers
 	// then need one of `private.credentials`, and no application needs a token of Sinch).
 	Token GatewayToken `yaml:"token"`
 }
 
-// GatewayToken selects the token that the gateway calls Sinch with.
+// GatewayToken says whose API token the gateway sends to Sinch: CallerToken or PlanToken.
 type GatewayToken string
 
 // The values of GatewayToken.
@@ -171,8 +171,8 @@ const (
 	PlanToken   GatewayToken = "plan"   // the plan's
 )
 
-// Reconcile configures when dlrloop reads the full report of a batch with missing reports from Sinch. It needs the
-// plan's credentials.
+// Reconcile configures when dlrloop fetches missing reports: it reads the batch's full report, which lists all
+// recipients by status, from Sinch. This needs the plan's credentials.
 type Reconcile struct {
 	// How long no report of the batch has arrived. It doubles after each read that brings nothing new. `0s`: never
 	// read.

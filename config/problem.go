@@ -20,14 +20,14 @@ type Problem struct {
 	Source  string // the line of the file with its secrets masked; may be empty
 }
 
-// Error returns the problem as one line: place, key, message.
+// Error returns the problem as one line: the place, the key and the message, separated by colons.
 func (p Problem) Error() string {
 	parts := []string{p.Place(), p.Key, p.Message}
 	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ": ")
 }
 
-// Place returns the place of the problem in the format that editors and terminals recognize: file:line:column. For a
-// variable it returns $NAME, and without file and variable "environment".
+// Place returns the place of the problem in the format that editors and terminals recognize: file:line:column. It
+// returns $NAME for an environment variable, and "environment" without file and variable.
 func (p Problem) Place() string {
 	switch {
 	case p.Variable != "":
@@ -41,7 +41,7 @@ func (p Problem) Place() string {
 	}
 }
 
-// Problems is a list of problems in the order of the file. Problems of environment variables come last.
+// Problems is a list of problems in the order of their lines in the file. Those of environment variables come last.
 type Problems []Problem
 
 // Error returns one line for each problem.

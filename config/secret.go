@@ -6,8 +6,8 @@ import (
 	"log/slog"
 )
 
-// Secret is a text that must not be displayed: printing, logging and marshaling give ***. Only Reveal returns it.
-// encoding/json also writes it if it is the key of a map.
+// Secret is a text that printing, logging and marshaling show as ***. Only Reveal returns it. Do not use it as the key
+// of a map, which encoding/json would write in plain text.
 type Secret string
 
 const masked = "***"

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// maxSecret limits the size of a secret's file in bytes.
+// maxSecret is the maximum size in bytes of a file that holds a secret.
 const maxSecret = 64 << 10
 
-// readSecrets reads and checks all secrets, including those in files.
+// readSecrets reads the files that hold secrets, and checks every secret of the configuration.
 func (l *loader) readSecrets() {
 	c := &l.config.Private.Credentials
 	l.passwords("private.credentials.basic", c.Basic)
@@ -33,8 +33,8 @@ func (l *loader) passwords(key string, pairs []Basic) {
 	}
 }
 
-// secret reads the file at path, if that is set, into the secret at key, and calls check. The path has the key with
-// _file appended, for example token_file. It is a problem if both are set.
+// secret sets the secret at key from the file at path, unless path is empty, and calls check for the secret. The file
+// sets path as the key with _file appended, for example token_file. It is a problem if both keys are set.
 func (l *loader) secret(key string, into *Secret, path string, check func(string, Secret)) {
 	file := key + "_file"
 	if *into != "" && path != "" {
@@ -48,8 +48,8 @@ func (l *loader) secret(key string, into *Secret, path string, check func(string
 	check(key, *into)
 }
 
-// secrets reads the files at paths, appends their secrets to the list at key, and calls check for every secret with
-// its key. The list of paths has the key of the list with _files instead of the final s, for example token_files.
+// secrets appends the secrets in the files at paths to the list at key, and calls check for every secret of the list.
+// The paths have a key of their own, with _files instead of the final s: token_files for tokens.
 func (l *loader) secrets(key string, into *[]Secret, paths []string, check func(string, Secret)) {
 	for i, s := range *into {
 		if s == "" {
@@ -67,7 +67,8 @@ func (l *loader) secrets(key string, into *[]Secret, paths []string, check func(
 	}
 }
 
-// readSecret returns the secret in a file. If it cannot be read, readSecret reports the problem and returns "".
+// readSecret returns the secret in the file at path. If it cannot be read, readSecret adds a problem of key and returns
+// "".
 func (l *loader) readSecret(key, path string) Secret {
 	written := path
 	path = l.resolve(key, path)
@@ -100,13 +101,13 @@ func (l *loader) readSecret(key, path string) Secret {
 	return s
 }
 
-// looksLikeSecret reports whether name may be a secret that was written in place of a file's name.
+// looksLikeSecret reports whether name is probably a secret that was written where the name of its file belongs.
 func looksLikeSecret(name string) bool {
 	return len(name) >= 16 && !strings.ContainsAny(name, "./\\")
 }
 
-// either decides between two groups of keys that exclude each other. A group that only the environment sets wins.
-// Otherwise either reports the conflict and returns true for both.
+// either decides between two groups of keys that are both set but exclude each other. A group that only the environment
+// sets wins. Otherwise either adds a problem and returns true for both.
 func (l *loader) either(a, b []string) (useA, useB bool) {
 	switch inA, inB := l.inEnvironment(a...), l.inEnvironment(b...); {
 	case inA && !inB:
@@ -118,7 +119,7 @@ func (l *loader) either(a, b []string) (useA, useB bool) {
 	return true, true
 }
 
-// inEnvironment reports whether a variable sets one of keys.
+// inEnvironment reports whether an environment variable sets exactly one of these keys.
 func (l *loader) inEnvironment(keys ...string) bool {
 	for _, key := range keys {
 		if _, set := l.variables[variable(key)]; set {

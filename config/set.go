@@ -8,14 +8,14 @@ import (
 	"strconv"
 )
 
-// textParser is a type that parses its own text.
+// textParser is implemented by Duration and ByteSize, which have a text format of their own.
 type textParser interface{ parse(text string) error }
 
-// isScalar reports whether a type is written as a single value.
+// isScalar reports whether the file sets a field of this type to a single value, not to a block or a list.
 func isScalar(t reflect.Type) bool { return t.Kind() != reflect.Struct && t.Kind() != reflect.Slice }
 
-// set parses text into a scalar. Its errors are for people and quote text. They contain no secret, because a Secret
-// is a string, which cannot fail to parse.
+// set parses text into a field that holds a single value. Its errors quote the text, but never a secret: a secret is a
+// string, and any text is a valid string.
 func set(into reflect.Value, text string) error {
 	if p, ok := into.Addr().Interface().(textParser); ok {
 		return p.parse(text)
@@ -51,7 +51,7 @@ func set(into reflect.Value, text string) error {
 	return nil
 }
 
-// appendDefault appends an entry with its default values to a list.
+// appendDefault appends an entry to a list of the configuration: a plan with its defaults, or else the zero value.
 func appendDefault(list reflect.Value) {
 	entry := reflect.New(list.Type().Elem()).Elem()
 	if plan, ok := entry.Addr().Interface().(*Plan); ok {

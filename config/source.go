@@ -7,7 +7,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// source holds the text of the file, the place of every key, and the lines that hold secrets.
+// source is the configuration file: its text, the place of every key, and which lines hold secrets.
 type source struct {
 	name        string
 	lines       []string
@@ -17,7 +17,7 @@ type source struct {
 	secrets     bool         // the file itself contains a secret
 }
 
-// place is a position in the file; line and column are counted from 1.
+// place is a position in the configuration file. The line and the column are counted from 1.
 type place struct{ line, column int }
 
 func newSource(name string, content []byte) source {
@@ -31,8 +31,8 @@ func newSource(name string, content []byte) source {
 
 func placeOf(t *token.Token) place { return place{line: t.Position.Line, column: t.Position.Column} }
 
-// excerpt returns a line of the file without its comment. Of a line that may hold a secret it returns only the first
-// key and ***.
+// excerpt returns a line of the file, without its comment, for an error message. If the line may hold a secret, it
+// returns only the first key and ***.
 func (s *source) excerpt(line int) string {
 	if line < 1 || line > len(s.lines) {
 		return ""
@@ -49,18 +49,18 @@ func (s *source) excerpt(line int) string {
 	return text[:len(text)-len(strings.TrimLeft(text, " -"))] + masked
 }
 
-// isKeyName reports whether text has the form of a key. Such a text is shown even on a line with a secret.
+// isKeyName reports whether text looks like a key. Only then an error message may show it on a line with a secret.
 func isKeyName(text string) bool {
 	return text != "" && len(text) <= 24 && strings.Trim(text, "abcdefghijklmnopqrstuvwxyz_") == ""
 }
 
-// maskLines masks the lines of n and of all nodes below it.
+// maskLines makes excerpt hide the lines of a YAML node and of all nodes below it, because they may hold a secret.
 func (s *source) maskLines(n ast.Node) { ast.Walk(masker{s}, n) }
 
-// masker is an ast.Visitor that masks the lines of each node.
+// masker is the ast.Visitor behind maskLines.
 type masker struct{ *source }
 
-// Visit masks the lines from the node's token up to the start of the next token.
+// Visit masks the lines of one node: from its first token up to the start of the next token.
 func (h masker) Visit(n ast.Node) ast.Visitor {
 	first := n.GetToken()
 	end := len(h.lines)
@@ -76,7 +76,7 @@ func (h masker) Visit(n ast.Node) ast.Visitor {
 	return h
 }
 
-// closes reports whether a token may stand on the last line of a text that spans several lines.
+// closes reports whether a token, such as a comma or a comment, may follow on the last line of a text of several lines.
 func closes(t *token.Token) bool {
 	switch t.Type {
 	case token.CollectEntryType, token.MappingEndType, token.SequenceEndType, token.CommentType:

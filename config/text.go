@@ -24,9 +24,9 @@ func isUTF16(content []byte) bool {
 	return len(content) >= 2 && (content[0] == 0xff && content[1] == 0xfe || content[0] == 0xfe && content[1] == 0xff)
 }
 
-// ParseSecret returns the secret in content without a leading byte order mark and trailing line breaks, which editors
-// and shells add. It rejects invisible characters, because nobody types them on purpose. An error gives the position
-// and nothing of the secret.
+// ParseSecret returns the secret in content, without a leading byte order mark and trailing line breaks, which editors
+// and shells add. It rejects invisible characters, because nobody types them on purpose. An error gives the position of
+// a character, but no part of the secret.
 func ParseSecret(content []byte) (Secret, error) {
 	if isUTF16(content) {
 		return "", errUTF16
@@ -44,8 +44,7 @@ func ParseSecret(content []byte) (Secret, error) {
 	return Secret(s), nil
 }
 
-// checkVisible rejects control characters, other invisible characters, characters that look like a space, and invalid
-// UTF-8.
+// checkVisible returns an error if s is not valid UTF-8, or has a character that is invisible or looks like a space.
 func checkVisible(s string) error {
 	position := 0
 	for i, r := range s {
@@ -82,8 +81,8 @@ func characterName(r rune) string {
 	return fmt.Sprintf("U+%04X", r)
 }
 
-// checkTexts checks every string of the configuration for invisible characters and placeholders, and normalizes
-// secrets. It runs before the other checks.
+// checkTexts checks every text of the configuration for invisible characters and placeholders. It removes byte order
+// marks and line breaks around secrets, so it must run before the other checks.
 func (l *loader) checkTexts() {
 	eachValue("", reflect.ValueOf(l.config).Elem(), func(key string, f reflect.StructField, v reflect.Value) {
 		switch {
@@ -122,7 +121,7 @@ func (l *loader) checkText(key string, v reflect.Value) {
 	v.SetString(string(s))
 }
 
-// isPlaceholder reports whether text is a placeholder of an example or manual that the reader has to replace.
+// isPlaceholder reports whether text is from an example and must be replaced, such as YOUR_SERVICE_PLAN_ID.
 func isPlaceholder(text string) bool {
 	return strings.HasPrefix(text, "YOUR_") || strings.HasPrefix(text, "<") && strings.HasSuffix(text, ">") ||
 		text == "PROJECT_ID" || text == "KEY_ID"
@@ -130,7 +129,7 @@ func isPlaceholder(text string) bool {
 
 var errPlaceholder = errors.New("is a placeholder; write your own secret")
 
-// checkSecret rejects a placeholder, and warns if quotation marks have become part of the secret.
+// checkSecret adds a problem if a secret is a placeholder. It warns if the secret begins and ends with quotation marks.
 func (l *loader) checkSecret(key string, s Secret) {
 	text := s.Reveal()
 	if isPlaceholder(text) {
@@ -141,7 +140,7 @@ func (l *loader) checkSecret(key string, s Secret) {
 	}
 }
 
-// checkToken rejects a text that cannot be sent as a bearer token.
+// checkToken adds a problem if a token is a placeholder or cannot be sent as a bearer token.
 func (l *loader) checkToken(key string, s Secret) {
 	err := sinch.CheckToken(sinch.Secret(s.Reveal()))
 	if isPlaceholder(s.Reveal()) {

@@ -69,7 +69,6 @@ type unit struct {
 	bytes int64
 }
 
-// binaryUnits lists the units that String uses, the largest first.
 func binaryUnits() []unit {
 	return []unit{{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}}
 }

@@ -15,11 +15,11 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// maxDepth exceeds the depth of the configuration. Only an alias that contains itself reaches it.
+// maxDepth is the maximum nesting of the configuration's values. Only a YAML alias that contains itself reaches it.
 const maxDepth = 16
 
-// yaml decodes the content of the file into the configuration. The library's decoder stops at the first problem; this
-// one walks the syntax tree and reports all.
+// yaml decodes the content of the file into the configuration and adds a problem for every error. The decoder of the
+// YAML library would stop at the first error.
 func (l *loader) yaml(content []byte) {
 	if isUTF16(content) {
 		l.broken, l.source.opaque = true, true
@@ -56,7 +56,7 @@ func (l *loader) yaml(content []byte) {
 	}
 }
 
-// syntax reports the place where the file is not valid YAML.
+// syntax adds the problem that the file is not valid YAML, with the place that the parser's error names.
 func (l *loader) syntax(err error) {
 	l.broken, l.source.opaque = true, true
 	p := l.at("", "is not YAML")
@@ -70,7 +70,7 @@ func (l *loader) syntax(err error) {
 	l.add(p)
 }
 
-// explainSyntax says how to fix the most common YAML mistakes. Other messages of the library are returned unchanged.
+// explainSyntax turns the library's message for a common YAML mistake into what to do. It returns others unchanged.
 func explainSyntax(message string) string {
 	switch {
 	case strings.HasPrefix(message, "found character '\t'"):
@@ -85,26 +85,26 @@ func explainSyntax(message string) string {
 	}
 }
 
-// refuse reports that a node is not a valid value of key, and marks the key as invalid.
+// refuse adds the problem that a YAML node is not a valid value of key, and marks key as invalid.
 func (l *loader) refuse(key string, n ast.Node, message string) {
 	l.report(key, n, message)
 	l.markInvalid(key)
 }
 
-// report adds a problem at the place of a node.
+// report adds a problem of key at the place of a YAML node.
 func (l *loader) report(key string, n ast.Node, message string) {
 	at := placeOf(firstToken(n))
 	l.add(Problem{File: l.source.name, Line: at.line, Column: at.column, Key: key, Message: message})
 }
 
-// decoder decodes one file from its syntax tree.
+// decoder decodes the syntax tree of one YAML file into the configuration.
 type decoder struct {
 	*loader
 	anchors map[string]ast.Node
 	values  *int // decoded so far
 }
 
-// Visit records the anchors.
+// Visit implements ast.Visitor. It records every anchor of the file, so that follow can resolve aliases.
 func (r decoder) Visit(n ast.Node) ast.Visitor {
 	if a, ok := n.(*ast.AnchorNode); ok {
 		r.anchors[a.Name.GetToken().Value] = a.Value
@@ -112,8 +112,8 @@ func (r decoder) Visit(n ast.Node) ast.Visitor {
 	return r
 }
 
-// value decodes a node into the field of key.
-func (r decoder) value(key string, n ast.Node, into reflect.Value, depth int) {
+// value decodes a YAML node into target, the value of key. The depth counts the blocks and lists around the node.
+func (r decoder) value(key string, n ast.Node, target reflect.Value, depth int) {
 	if *r.values++; *r.values > maxValues {
 		r.stop(n, fmt.Sprintf("the file and its aliases set more than %d values, the limit for a configuration", maxValues))
 	}
@@ -137,16 +137,16 @@ func (r decoder) value(key string, n ast.Node, into reflect.Value, depth int) {
 		if !r.isInvalid(key) {
 			r.refuse(key, n, "an alias contains itself")
 		}
-	case isScalar(into.Type()):
-		r.scalar(key, n, into)
-	case into.Kind() == reflect.Slice:
-		r.list(key, n, into, depth)
+	case isScalar(target.Type()):
+		r.scalar(key, n, target)
+	case target.Kind() == reflect.Slice:
+		r.list(key, n, target, depth)
 	default:
-		r.block(key, n, into, depth)
+		r.block(key, n, target, depth)
 	}
 }
 
-// stop reports a problem and ends the decoding.
+// stop adds a problem and ends the decoding of the whole file.
 func (r decoder) stop(n ast.Node, message string) {
 	if !r.broken {
 		r.report("", n, message)
@@ -154,7 +154,8 @@ func (r decoder) stop(n ast.Node, message string) {
 	}
 }
 
-// follow returns the node behind anchors, aliases and tags, or nil if there is none.
+// follow returns the node that an anchor, alias or tag stands for, or the node itself. It returns nil for an alias
+// without an anchor.
 func (r decoder) follow(n ast.Node) ast.Node {
 	for range maxDepth {
 		switch inner := n.(type) {
@@ -235,7 +236,8 @@ func (r decoder) block(key string, n ast.Node, into reflect.Value, depth int) {
 	}
 }
 
-// merge decodes the block that << refers to, before the block's own keys. Only the first << counts.
+// merge decodes the block that the YAML merge key << refers to. It runs before the block's own keys, which override the
+// merged ones. Only the first << of a block counts.
 func (r decoder) merge(key string, block ast.MapNode, into reflect.Value, depth int) {
 	for m := block.MapRange(); m.Next(); {
 		if m.Key().IsMergeKey() {
@@ -245,7 +247,7 @@ func (r decoder) merge(key string, block ast.MapNode, into reflect.Value, depth 
 	}
 }
 
-// fieldOf returns the field of a key, or the zero Value if there is none.
+// fieldOf returns the field with this name in the configuration file, or the zero Value if block has no such field.
 func fieldOf(block reflect.Value, name string) reflect.Value {
 	for i := range block.NumField() {
 		if name != "" && keyOf(block.Type().Field(i)) == name {
@@ -255,7 +257,8 @@ func fieldOf(block reflect.Value, name string) reflect.Value {
 	return reflect.Value{}
 }
 
-// unknown reports an unknown key. It masks the lines, because the value or even the supposed key may be a secret.
+// unknown adds a problem for a key that the block does not have. It masks the lines of the node, because the value or
+// even the supposed key may be a secret.
 func (r decoder) unknown(block, name string, n *ast.MappingValueNode, known []string) {
 	r.source.maskLines(n)
 	if !isKeyName(strings.ToLower(name)) {
@@ -273,24 +276,24 @@ func (r decoder) unknown(block, name string, n *ast.MappingValueNode, known []st
 	r.refuse(below(block, name), n.Key, message)
 }
 
-// blocksWith returns the keys of the blocks that have a member of this name.
+// blocksWith returns the keys of all blocks that have a member of this name, to tell the user where a key belongs.
 func blocksWith(name string) []string {
 	var homes []string
-	eachBlock("", reflect.TypeFor[Config](), func(under string, block reflect.Type) {
+	eachBlock("", reflect.TypeFor[Config](), func(blockKey string, block reflect.Type) {
 		if slices.Contains(keysOf(block), name) {
-			homes = append(homes, cmp.Or(under, "the top level"))
+			homes = append(homes, cmp.Or(blockKey, "the top level"))
 		}
 	})
 	return homes
 }
 
-// eachBlock calls visit for the type of block and of every block below it, with its key. The key of a list's entry
-// ends in [].
-func eachBlock(under string, block reflect.Type, visit func(under string, block reflect.Type)) {
-	visit(under, block)
+// eachBlock calls visit for a struct type of the configuration, whose key is blockKey, and for every struct type below
+// it. The key of a type in a list ends with [], such as plans[].
+func eachBlock(blockKey string, block reflect.Type, visit func(blockKey string, block reflect.Type)) {
+	visit(blockKey, block)
 	for i := range block.NumField() {
 		f := block.Field(i)
-		key, inner := below(under, keyOf(f)), f.Type
+		key, inner := below(blockKey, keyOf(f)), f.Type
 		if inner.Kind() == reflect.Slice {
 			key, inner = key+"[]", inner.Elem()
 		}
@@ -300,7 +303,7 @@ func eachBlock(under string, block reflect.Type, visit func(under string, block 
 	}
 }
 
-// keysOf returns the keys of a block type in declaration order.
+// keysOf returns the keys of a struct type of the configuration, in the order of its fields.
 func keysOf(t reflect.Type) []string {
 	var keys []string
 	for i := range t.NumField() {
@@ -309,7 +312,7 @@ func keysOf(t reflect.Type) []string {
 	return slices.DeleteFunc(keys, func(k string) bool { return k == "" })
 }
 
-// firstToken returns the first token of a node. For a block in block style that is its first key.
+// firstToken returns the token at which a YAML node begins. For a block without { } that is its first key.
 func firstToken(n ast.Node) *token.Token {
 	if m, ok := n.(*ast.MappingNode); ok && !m.IsFlowStyle && len(m.Values) > 0 {
 		return m.Values[0].Key.GetToken()
@@ -320,7 +323,8 @@ func firstToken(n ast.Node) *token.Token {
 	return n.GetToken()
 }
 
-// textOf returns the text of a scalar as written in the file, without quotation marks.
+// textOf returns the text of a single value as written in the file, without quotation marks. It returns false for a
+// block or a list.
 func textOf(n ast.Node) (text string, ok bool) {
 	switch n := n.(type) {
 	case *ast.StringNode:
