@@ -19,7 +19,7 @@ type advised struct {
 
 func (a advised) Unwrap() error { return a.error }
 
-// advise adds what the user can do to an error of the Sinch client. An id that cannot be sent becomes a usageError. Any
+// advise adds advice for the user to an error of the Sinch client. An id that cannot be sent becomes a usageError. Any
 // other error, and nil, is returned unchanged.
 func advise(err error) error {
 	if err == nil || errors.As(err, new(advised)) {

@@ -171,7 +171,7 @@ func (e *apiError) Error() string {
 	return s
 }
 
-// statusError returns an apiError for an answer that is not 2xx. For 401, 429 and 503 it adds what the user can do.
+// statusError returns an apiError for an answer that is not 2xx. For 401, 429 and 503 it adds advice for the user.
 func (a *api) statusError(response *http.Response, answer []byte) error {
 	e := &apiError{}
 	_ = dlr.UnmarshalExact(answer, e) // without a problem document there is no detail

@@ -39,8 +39,8 @@ document.
 	return batchCall(c, (*sinch.Client).Cancel)
 }
 
-// batchCall completes the command c, whose only argument is a batch id. It adds flags, and makes the command pass the
-// id to call, a method of the Sinch client, and print the returned batch. It returns c.
+// batchCall adds flags and RunE to the command c, whose argument is a batch id, and returns c. RunE passes the id to
+// call, a method of the Sinch client, and prints the batch that call returns.
 func batchCall(
 	c *cobra.Command, call func(*sinch.Client, context.Context, string) (*sinch.Batch, error),
 ) *cobra.Command {

@@ -49,8 +49,7 @@ func limitFlag(c *cobra.Command, limit *int) {
 	c.Flags().IntVar(limit, "limit", 0, "at most `N` entries (default all)")
 }
 
-// pageSize returns how many entries to request per page when --limit is limit. It returns 0, which requests the largest
-// page, if limit is 0 (no limit) or at least 100.
+// pageSize returns the number of entries to request per page, given --limit. 0 requests the largest page, 100 entries.
 func pageSize(limit int) int {
 	if limit > 0 && limit < 100 {
 		return limit

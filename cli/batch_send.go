@@ -99,8 +99,8 @@ func batchDryRunCommand() *cobra.Command {
 	})
 }
 
-// messageCall adds the flags that define a message to the command c. It makes the command build and validate the
-// message and pass it to call with a Sinch client. It returns c.
+// messageCall adds the flags that define a message, and RunE, to the command c, and returns c. RunE builds and
+// validates the message and passes it to call, together with a Sinch client.
 func messageCall(
 	c *cobra.Command, call func(*cobra.Command, []string, *sinch.Client, sinch.Message) error,
 ) *cobra.Command {

@@ -51,8 +51,7 @@ Exit codes: 0 the configuration is valid, 2 it is not.`,
 	}
 }
 
-// printProblems prints each problem after prefix. Below it, it prints the line of the configuration file, and ^ under
-// the column of the problem.
+// printProblems prints each problem after prefix, then its line of the file with a ^ under the column.
 func printProblems(w io.Writer, problems config.Problems, prefix string) {
 	for _, p := range problems {
 		fmt.Fprintf(w, "%s%s\n", prefix, p.Error())
@@ -75,7 +74,7 @@ func indent(p config.Problem) string {
 	}, before)
 }
 
-// count returns a number with its noun: "1 secret", "2 secrets". The plural of the noun must end in a plain s.
+// count returns a number with its noun: "1 secret", "2 secrets". It forms the plural by adding s.
 func count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun

@@ -6,7 +6,7 @@ import (
 	"github.com/dlrloop/dlrloop/config"
 )
 
-// completed makes shells call values to complete the value of the flag with this name.
+// completed sets the shell completion of the flag with this name: the function values returns what the shell offers.
 func completed(c *cobra.Command, name string, values cobra.CompletionFunc) {
 	_ = c.RegisterFlagCompletionFunc(name, values) // fails only if the flag does not exist or has a completion
 }
@@ -23,8 +23,7 @@ func noFiles(c *cobra.Command, names ...string) {
 	}
 }
 
-// plans makes shells complete the flag with the plan ids of the configuration file at *path, or with nothing if the
-// file cannot be loaded.
+// plans makes shells complete the flag with the plan ids of the configuration at *path, if that can be loaded.
 func plans(c *cobra.Command, name string, path *string) {
 	completed(c, name, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		loaded, err := config.Load(*path, environ())

@@ -20,8 +20,7 @@ type location struct {
 	url string
 }
 
-// parseLocation parses the value of --from or --to: bolt:DIRECTORY, postgres:URL, or postgres:@FILE with the URL in
-// FILE.
+// parseLocation parses the value given for a flag: bolt:DIRECTORY, postgres:URL, or postgres:@FILE with the URL in it.
 func parseLocation(flag, given string) (location, error) {
 	kind, where, found := strings.Cut(given, ":")
 	switch {

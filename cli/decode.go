@@ -35,8 +35,7 @@ func decodeText(content []byte) (string, error) {
 	return string(runes), nil
 }
 
-// utf16Order returns the byte order of UTF-16 text, and nil for other text. It recognizes UTF-16 by the byte order
-// mark, or by an ASCII character at the start.
+// utf16Order returns the byte order of UTF-16 text, recognized by its mark or an ASCII first character, else nil.
 func utf16Order(content []byte) binary.ByteOrder {
 	switch {
 	case len(content) < 2:

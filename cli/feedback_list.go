@@ -15,8 +15,7 @@ import (
 	"github.com/dlrloop/dlrloop/dlr"
 )
 
-// feedbackBatch is a batch with pending or dead feedback, as the private API lists it, with the members that are
-// printed.
+// feedbackBatch is a batch with pending or dead feedback, as the private API lists it.
 type feedbackBatch struct {
 	Plan     string `json:"plan"`
 	ID       string `json:"id"`
@@ -39,7 +38,7 @@ type feedbackBatch struct {
 			Detail string    `json:"detail"`
 		} `json:"dead_info"`
 	} `json:"feedback"`
-	raw json.RawMessage
+	raw json.RawMessage // the complete entry, for --json
 }
 
 func feedbackListCommand() *cobra.Command {
@@ -86,8 +85,7 @@ batch in the format of the API (NDJSON).
 	return c
 }
 
-// feedback returns the batches that the private API lists for query, page by page. It sets the cursor in query. The
-// first error ends the sequence.
+// feedback requests the batches that match query, page by page. It sets the cursor in query and ends after an error.
 func (a *api) feedback(ctx context.Context, query url.Values) iter.Seq2[feedbackBatch, error] {
 	return func(yield func(feedbackBatch, error) bool) {
 		for {

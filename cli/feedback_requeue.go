@@ -17,8 +17,7 @@ type requeue struct {
 	All     bool   `json:"all,omitempty"`
 }
 
-// requeued is the answer to a requeue request. More means that the time was too short for all batches, so the request
-// must be repeated.
+// requeued is the answer to a requeue request. If More is true, batches are left, and the request must be repeated.
 type requeued struct {
 	Batches    int  `json:"batches"`
 	Recipients int  `json:"recipients"`

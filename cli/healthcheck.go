@@ -49,8 +49,7 @@ Exit codes: 0 it answered 200, 1 it did not.`,
 	return c
 }
 
-// probe sends a GET request to url and returns the status, "200 OK". Any other status is an error. It uses no proxy and
-// follows no redirect.
+// probe requests url, without proxy and redirects, and returns the status. Any status other than "200 OK" is an error.
 func probe(ctx context.Context, url string) (string, error) {
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()

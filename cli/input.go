@@ -8,8 +8,7 @@ import (
 	"os"
 )
 
-// maxInput is the maximum size of a file or of standard input in bytes. The largest batch, a thousand recipients with
-// parameters of their own, is smaller.
+// maxInput is the maximum size in bytes of a file or standard input. A batch for a thousand recipients is smaller.
 const maxInput = 16 << 20
 
 // readInput reads the named file, or stdin if the name is "-". Content of more than maxInput bytes is an error.

@@ -10,8 +10,7 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// build returns the message that the flags define. It returns a usageError for a flag that does not apply to the type
-// of the message.
+// build returns the message that the flags define. A flag that the message's type does not have is a usageError.
 func (m *message) build() (sinch.Message, error) {
 	parameters, err := m.parseParameters()
 	if err != nil {
@@ -47,8 +46,7 @@ func (m *message) build() (sinch.Message, error) {
 	}, m.rejectFlags("udh", "media-url", "subject")
 }
 
-// messageType parses --type: text, binary or media, with or without Sinch's prefix mt_. It returns "" if --type is not
-// set.
+// messageType parses --type: text, binary or media, with or without Sinch's prefix mt_. It returns "" without --type.
 func (m *message) messageType() (sinch.Type, error) {
 	switch t := sinch.Type("mt_" + strings.TrimPrefix(m.kind, "mt_")); {
 	case m.kind == "":

@@ -17,7 +17,7 @@ import (
 // message holds the values of the flags that define a message to send, or a change of a message.
 type message struct {
 	flags *pflag.FlagSet
-	own   []string // names of these flags without --file
+	own   []string // names of all flags below except file
 	file  string
 
 	to, toAdd, toRemove []string
@@ -34,8 +34,7 @@ type message struct {
 	clear               []string
 }
 
-// messageFlags adds the flags that batch send, dry-run, replace and update have in common. The returned values are set
-// when the command runs.
+// messageFlags adds the flags that batch send, dry-run, replace and update share. Parsing sets the returned values.
 func messageFlags(c *cobra.Command) *message {
 	m := &message{flags: c.Flags()}
 	f := c.Flags()
@@ -122,8 +121,7 @@ func (m *message) read(stdin io.Reader) ([]byte, bool, error) {
 	return content, true, nil
 }
 
-// message returns the message that the flags or the JSON in --file define. It validates what can be checked without
-// calling Sinch.
+// message returns the message that the flags or --file define, validated as far as possible without calling Sinch.
 func (m *message) message(stdin io.Reader) (sinch.Message, error) {
 	content, found, err := m.read(stdin)
 	if err != nil {
@@ -141,8 +139,7 @@ func (m *message) message(stdin io.Reader) (sinch.Message, error) {
 	return built, m.inputError(err)
 }
 
-// inputError adds to an error in a message where the message came from: the flag, or the file in --file. The result is
-// a usageError, or nil if err is nil.
+// inputError returns err, an error in a message, as a usageError that names the flag or file. It returns nil for nil.
 func (m *message) inputError(err error) error {
 	if m.file == "" {
 		if invalid, ok := errors.AsType[*sinch.InvalidError](err); ok && slices.Contains(m.clear, invalid.Member) {
@@ -160,8 +157,7 @@ func (m *message) inputError(err error) error {
 	return usageError{fmt.Errorf("%s: %w", name, err)}
 }
 
-// flagError turns a *sinch.InvalidError, which names a member of Sinch's API, into a usageError that names the flag. It
-// returns other errors unchanged.
+// flagError turns a *sinch.InvalidError into a usageError that names the flag. It returns other errors unchanged.
 func flagError(err error) error {
 	invalid, ok := errors.AsType[*sinch.InvalidError](err)
 	if !ok {

@@ -7,8 +7,7 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// update returns the change of a batch that the flags or the JSON in --file define. It validates what can be checked
-// without calling Sinch.
+// update returns the change that the flags or --file define, validated as far as possible without calling Sinch.
 func (m *message) update(stdin io.Reader) (sinch.Update, error) {
 	content, found, err := m.read(stdin)
 	if err != nil {

@@ -37,7 +37,7 @@ var otherShapes = regexp.MustCompile(strings.Join([]string{
 	`\d\.\d+ +-?\d+\.\d`, // coordinates
 }, "|"))
 
-// otherLocalShapes matches more text of that kind, such as card numbers. It is only for text without + or 00 in front.
+// otherLocalShapes is for text without + or 00 in front. It matches what is not a phone number, such as card numbers.
 var otherLocalShapes = regexp.MustCompile(strings.Join([]string{
 	`^\d{1,3}\. `, `^\(?[2-689]\)?[^\d]`, `\d[^\d]+\d{12,}$`, // an entry number before the phone number
 	`^[1-9]\d{0,2}(?:[ .]\d{3}){2}$`,                              // 1.234.567
@@ -58,8 +58,7 @@ func withoutFraction(cell string) string {
 	return cell
 }
 
-// checkShape returns an error if a cell looks like something other than an international phone number, for example a
-// date, an IP address or a national number. The argument digits holds the digits of the cell.
+// checkShape returns an error if a cell, which has these digits, looks like a date, a national number or the like.
 func checkShape(cell, digits string) *cellError {
 	cell = asciiForm(cell)
 	abroad := abroadShape.MatchString(cell)
@@ -142,8 +141,7 @@ func asciiForm(cell string) string {
 	}, cell)
 }
 
-// isAddress reports whether a cell is an IPv4 address or network. A phone number that is written in four groups rarely
-// has all of them below 256.
+// isAddress reports whether a cell is an IPv4 address or network. Phone numbers rarely have four groups below 256.
 func isAddress(cell string) bool {
 	groups := addressShape.FindStringSubmatch(cell)
 	if groups == nil {

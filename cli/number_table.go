@@ -85,8 +85,7 @@ func isLikeNumber(cell string) bool {
 	return err == nil || err == errRounded || err == errNational || err == errTrunk || err == errZero
 }
 
-// recipients returns the digits of the phone numbers in all rows. The first invalid row is an error that names its
-// line.
+// recipients returns the digits of the phone numbers in all rows. An error names the line of the first invalid row.
 func (t numberTable) recipients() ([]string, error) {
 	if err := t.refuseStatuses(); err != nil {
 		return nil, err
@@ -142,7 +141,7 @@ func filledWidth(cells []string) int {
 	return width
 }
 
-// split makes each cell of a row that is not empty a row of its own. It serves files with all numbers in one line.
+// split makes each cell of a row that is not empty a row of its own. It is for files with all numbers in one line.
 func split(row numberRow) (rows []numberRow) {
 	for _, cell := range row.cells {
 		if cell != "" {

@@ -30,7 +30,7 @@ type bar struct {
 
 func newBar(w io.Writer, terminal bool) *bar { return &bar{w: w, terminal: terminal} }
 
-// show is the progress callback of a copy. It writes p unless barEvery or lineEvery has not passed since the last line.
+// show is the progress callback of a copy. It writes p if the last line is older than barEvery or lineEvery.
 func (b *bar) show(p copying.Progress) {
 	now := time.Now()
 	if p.Phase != b.phase {

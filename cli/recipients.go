@@ -87,8 +87,7 @@ const (
 	shortestShortCode = 5
 )
 
-// numberOf returns the digits of the phone number in a cell, which people or spreadsheets may have formatted. Fewer
-// than minDigits digits are an error.
+// numberOf returns the digits of a phone number as people or spreadsheets write it, if there are at least minDigits.
 func numberOf(cell string, minDigits int) (string, *cellError) {
 	cell = strings.TrimFunc(cell, isBlank)
 	if inner, found := strings.CutPrefix(cell, `="`); found { // ="…" makes a spreadsheet treat digits as text

@@ -87,8 +87,7 @@ not_fetched (batches whose reports were not fetched before the wait ended).
 	return c
 }
 
-// checkReconciles returns an error if the configuration says that reports of the plan are never fetched from Sinch. A
-// nil configuration passes.
+// checkReconciles returns an error if c turns off the fetching of missing reports for the plan. c may be nil.
 func checkReconciles(c *config.Config, plan string) error {
 	if c == nil {
 		return nil
@@ -114,7 +113,7 @@ type reconcileResult struct {
 
 // waitResult is the part of a reconcileResult that is known only after waiting for the reports, with --wait.
 type waitResult struct {
-	Found        int      `json:"found"`         // messages that have reached a final status since
+	Found        int      `json:"found"`         // messages that reached a final status since registration
 	StillMissing int      `json:"still_missing"` // messages without a final report
 	In           []string `json:"still_missing_batches"`
 	NotFetched   int      `json:"not_fetched"` // batches whose reports were not fetched in time

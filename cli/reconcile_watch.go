@@ -27,16 +27,15 @@ type reconciliation struct {
 	skipped skipped
 }
 
-// missingBatch is a batch that the run registers with dlrloop. After that, only batches with missing reports are kept.
+// missingBatch is a batch that dlrloop reconcile registers. Batches without missing reports are dropped after that.
 type missingBatch struct {
 	id            string
-	body          []byte // the registration; nil once it is sent
-	scheduled     bool   // Sinch has not sent it yet
-	before, after batchState
+	body          []byte     // the registration; nil once it is sent
+	scheduled     bool       // Sinch has not sent it yet
+	before, after batchState // at registration, and when last polled
 }
 
-// batchState is the state of a batch in the private API. Check says when dlrloop fetches its missing reports; it is nil
-// if no reports are missing.
+// batchState is a batch in the private API. Check is the fetch of its missing reports, or nil if no report is missing.
 type batchState struct {
 	Missing int                `json:"missing"`
 	Counts  map[dlr.Status]int `json:"counts"`
@@ -99,7 +98,7 @@ func (r *reconciliation) register(ctx context.Context, batches iter.Seq2[*sinch.
 	return r.registerChunk(ctx, chunk)
 }
 
-// registrationOf returns the line that registers a batch. It returns an error for a batch that the server would reject,
+// registrationOf returns the JSON that registers a batch. It returns an error for a batch that the server would reject,
 // because the server would then reject all batches of the request.
 func registrationOf(b *sinch.Batch) ([]byte, error) {
 	if len(b.To) == 0 && b.CreatedAt.IsZero() {
@@ -112,8 +111,7 @@ func registrationOf(b *sinch.Batch) ([]byte, error) {
 	return body, err
 }
 
-// stripped returns a copy of a batch with only the members that dlrloop stores. The others, text and parameters, can be
-// megabytes.
+// stripped copies a batch without its text and parameters, which can be megabytes and which dlrloop does not store.
 func stripped(b *sinch.Batch) *sinch.Batch {
 	return &sinch.Batch{
 		ID: b.ID, Type: b.Type, To: b.To, DeliveryReport: b.DeliveryReport, SendAt: b.SendAt, ExpireAt: b.ExpireAt,
@@ -165,8 +163,8 @@ func (r *reconciliation) post(ctx context.Context, query string, chunk []*missin
 	return r.api.call(ctx, http.MethodPost, path, "application/x-ndjson", lines.Bytes(), &kept)
 }
 
-// readStates reads the state of each batch from the private API and stores it where target points. It makes up to
-// apiParallel calls at a time.
+// readStates reads the state of each batch from the private API, apiParallel at a time, and stores it in
+// *target(batch).
 func (r *reconciliation) readStates(ctx context.Context, batches []*missingBatch,
 	target func(*missingBatch) *batchState,
 ) error {

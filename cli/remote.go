@@ -33,8 +33,7 @@ type remote struct {
 	timeout   time.Duration
 }
 
-// remoteFlags adds the flags that select a service plan of Sinch to a command. The returned values are set when the
-// command runs.
+// remoteFlags adds the flags that select a service plan of Sinch. The returned values are set when the command runs.
 func remoteFlags(c *cobra.Command) *remote {
 	r := &remote{path: configFlag(c)}
 	planFlag(c, &r.plan, r.path, "service plan `ID` (default: the only plan of the configuration)")
@@ -81,8 +80,7 @@ func (r *remote) run(f func(*cobra.Command, []string, *sinch.Client) error) func
 	}
 }
 
-// resolve returns the settings of the Sinch client: from the flags if --region or --base-url is set, else from
-// dlrloop's configuration.
+// resolve returns the settings of the Sinch client: from --region or --base-url if set, else from the configuration.
 func (r *remote) resolve() (sinch.Config, error) {
 	if r.timeout <= 0 {
 		return sinch.Config{}, usageError{errors.New("--timeout must be greater than 0")}

@@ -82,8 +82,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 }
 
-// exit is an error that only sets the exit code of the process. A command that returns it has printed the reason
-// itself.
+// exit is an error that only sets the exit code. A command returns it after it has printed the reason itself.
 type exit int
 
 func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
@@ -112,8 +111,8 @@ sends delivery feedback. Its commands also send, read and change batches, and fi
 	return root
 }
 
-// group makes c a command that does nothing but hold subcommands. An unknown subcommand is an error. Without group,
-// cobra would print the help instead and exit with 0.
+// group makes c a command that only holds subcommands. It makes an unknown subcommand an error, where cobra itself
+// would print the help and exit with 0.
 func group(c *cobra.Command, commands ...*cobra.Command) {
 	c.AddCommand(commands...)
 	c.DisableFlagsInUseLine = true

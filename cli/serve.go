@@ -74,8 +74,8 @@ func replicaLogger(c *config.Config, log *slog.Logger) *slog.Logger {
 	return log.With(slog.String("replica", c.Replica))
 }
 
-// hangups returns a channel that receives a value when the process gets SIGHUP. Signals in quick succession may give
-// one value. The caller must call stop, which waits until the goroutine behind the channel has ended.
+// hangups returns a channel that receives a value when the process gets SIGHUP, until ctx ends. Signals in quick
+// succession may give one value. The caller must call stop, which waits for the goroutine to end.
 func hangups(ctx context.Context) (received <-chan struct{}, stop func()) {
 	signals, hangups := make(chan os.Signal, 1), make(chan struct{}, 1)
 	signal.Notify(signals, syscall.SIGHUP)
@@ -109,8 +109,7 @@ func notify(log *slog.Logger, state string) {
 	}
 }
 
-// newLogger returns a logger that writes to w in the configured format. The format auto means text if w is a terminal,
-// otherwise JSON.
+// newLogger returns a logger that writes to w. The format auto means text if w is a terminal, otherwise JSON.
 func newLogger(c config.Log, w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(c.Level)) // config.Load has validated the level

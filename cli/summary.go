@@ -65,8 +65,7 @@ func kept(s config.Store) string {
 	return fmt.Sprintf("postgres%s %s; up to %s; a start %s", kind, database(s.URL), count(s.PoolSize, "connection"), how)
 }
 
-// database describes the PostgreSQL database in a URL: host, name, user and sslmode, without the password. config.Load
-// has validated the URL.
+// database returns host, name, user and sslmode of a PostgreSQL URL, but no password. config.Load has validated it.
 func database(url config.Secret) string {
 	d, err := pgstore.ParseURL(url.Reveal())
 	if err != nil {
@@ -169,7 +168,7 @@ func gatewayToken(g config.PlanGateway) string {
 	return "calls Sinch with the caller's token"
 }
 
-// some is count, but returns "" for 0, so that joined leaves the noun out.
+// some is like count, but returns "" for 0, which joined leaves out.
 func some(n int, noun string) string {
 	if n == 0 {
 		return ""

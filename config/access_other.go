@@ -2,5 +2,5 @@
 
 package config
 
-// mayWrite returns true: this system has no such check, so opening the store reports a missing permission.
+// mayWrite returns true, because only Unix has the check. Opening the store then reports a missing permission.
 func mayWrite(string) bool { return true }

@@ -66,7 +66,7 @@ func (l *loader) checkPrivate() {
 	}
 }
 
-// checkOneOf adds a problem if value, which key has, is not one of choices.
+// checkOneOf adds a problem of key if its value is not one of choices.
 func checkOneOf[T ~string](l *loader, key string, value T, choices ...T) {
 	words := make([]string, len(choices))
 	for i, c := range choices {

@@ -31,8 +31,7 @@ func (l *loader) checkDir(key, path string) {
 	}
 }
 
-// tryDir creates a directory with a subdirectory and a file in it, as a store does. Then it removes all that it
-// created.
+// tryDir creates a directory with a subdirectory and a file, as a store does, and removes what it has created.
 func tryDir(path string) error {
 	var missing []string // the deepest first
 	for dir := path; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {

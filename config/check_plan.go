@@ -43,8 +43,7 @@ func (l *loader) checkID(key, id string, before []Plan) {
 	}
 }
 
-// checkCredentials requires that a plan has either an API token or a project's access key. A plan with feedback off
-// needs neither.
+// checkCredentials requires either an API token or a project's access key, or neither if the plan sends no feedback.
 func (l *loader) checkCredentials(key string, p *Plan) {
 	token, project := p.Token != "" || p.TokenFile != "", p.Project.Used()
 	if token && project {
@@ -138,8 +137,8 @@ func (l *loader) checkAuth(key string, a Auth) {
 	}
 }
 
-// faultsOf returns a function that adds a problem for a member of the block at key. Other packages call it in Check. It
-// does nothing if that member, or the key that names its secret file, is already marked as invalid.
+// faultsOf returns a callback for the Check functions of other packages. It adds a problem for a member of the block at
+// key, but not if that member, or the key of its secret file, is already marked as invalid.
 func (l *loader) faultsOf(key string) func(member, text string) {
 	return func(member, text string) {
 		at := strings.TrimSuffix(below(key, member), ".")
@@ -147,7 +146,7 @@ func (l *loader) faultsOf(key string) func(member, text string) {
 	}
 }
 
-// isPresent reports whether the file has key, or a variable sets key or a key below it. The key may have no value.
+// isPresent reports whether key is in the file, even without a value, or a variable sets it or a key below it.
 func (l *loader) isPresent(key string) bool {
 	_, inFile := l.source.places[key]
 	return inFile || l.firstVariable(key) != ""

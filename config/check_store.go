@@ -60,8 +60,7 @@ func (l *loader) checkPostgresStore(s Store) {
 	}
 }
 
-// checkRetention requires that batches are kept for as long as their feedback is retried, and a day longer, because
-// feedback that failed for good must be kept for a day.
+// checkRetention requires that the store keeps a batch while its feedback is retried and, if that fails, a day longer.
 func (l *loader) checkRetention(kept Duration) {
 	const after = 24 * time.Hour
 	for i, p := range l.config.Plans {

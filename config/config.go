@@ -7,8 +7,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/pgstore"
 )
 
-// Config is the complete configuration that Load returns. Defaults are set, secrets are read from their files, and
-// values are checked. Relative paths in Store.Path and in the TLS files are relative to the working directory.
+// Config is the complete configuration that Load returns: defaults are set, secrets are read from their files, and
+// values are checked. Relative paths, of the store and of the TLS files, start at the working directory.
 type Config struct {
 	Public  Public  `yaml:"public"`
 	Private Private `yaml:"private"`
@@ -62,8 +62,7 @@ type Public struct {
 	TLS            TLS      `yaml:"tls"`
 }
 
-// TLS turns HTTPS on. While both files are empty, the listener serves HTTP. dlrloop reads changed files within 10
-// seconds, and on SIGHUP.
+// TLS makes the listener serve HTTPS instead of HTTP. Changed files are read again within 10 seconds, and on SIGHUP.
 type TLS struct {
 	// The certificate chain, PEM.
 	CertFile string `yaml:"cert_file"`
@@ -162,7 +161,7 @@ type Store struct {
 	SizeLimit ByteSize `yaml:"size_limit" range:"0|1MiB..1024TiB"`
 }
 
-// The values of Store.Driver, the key store.driver.
+// The values of Store.Driver, the key store.driver: a store in a directory, or in a PostgreSQL database.
 const (
 	DriverBolt     = "bolt"
 	DriverPostgres = "postgres"
@@ -184,7 +183,7 @@ type Log struct {
 	Format string `yaml:"format"`
 }
 
-// The values of Log.Format, the key log.format.
+// The values of Log.Format, the key log.format. FormatAuto means text on a terminal, otherwise JSON.
 const (
 	FormatAuto = "auto"
 	FormatJSON = "json"

@@ -62,7 +62,7 @@ func (l *loader) environment() {
 }
 
 // override sets target, the value of key, and all values below it from environment variables. It appends list entries
-// that only variables define. It adds the name of every variable that could set one of these values to known.
+// that only variables define, and adds the names of all variables that it looks for to known.
 func (l *loader) override(key string, target reflect.Value, known map[string]bool) {
 	switch {
 	case target.Kind() == reflect.Struct:
@@ -87,8 +87,7 @@ func (l *loader) override(key string, target reflect.Value, known map[string]boo
 	}
 }
 
-// firstVariable returns the name of a variable that sets key or a key below it, or "" if there is none. Of several it
-// returns the first in alphabetical order.
+// firstVariable returns the alphabetically first variable that sets key or a key below it, or "" if there is none.
 func (l *loader) firstVariable(key string) string {
 	name := variable(key)
 	for _, v := range slices.Sorted(maps.Keys(l.variables)) {
@@ -113,8 +112,7 @@ func (l *loader) setVariable(key string, into reflect.Value, text string) {
 	}
 }
 
-// setList sets a list from the text of one variable. The text is a YAML list in [ ], texts separated by commas, or for
-// a list of secrets a single secret.
+// setList sets a list from one variable: a YAML list in [ ], texts separated by commas, or a single secret.
 func setList(into reflect.Value, text string) error {
 	entries := []string{text}
 	switch {

@@ -37,7 +37,7 @@ func checkYAML(text string) (*token.Token, error) {
 	return nil, nil
 }
 
-// marks counts the characters that may begin or end a YAML token. A text has no more tokens than this count allows.
+// marks counts the characters that may begin or end a YAML token. This count bounds the number of tokens in text.
 func marks(text string) (n int) {
 	for i := range len(text) {
 		switch c := text[i]; {
@@ -82,7 +82,7 @@ func (n *nesting) take(t *token.Token) {
 	}
 }
 
-// block closes the blocks that begin to the right of a column. If no block begins at the column, it opens one there.
+// block notes a key or dash in a column: it closes the blocks further right, and opens one there if there is none.
 func (n *nesting) block(at int) {
 	for len(n.blocks) > 0 && n.blocks[len(n.blocks)-1].at > at {
 		n.blocks = n.blocks[:len(n.blocks)-1]
@@ -92,7 +92,7 @@ func (n *nesting) block(at int) {
 	}
 }
 
-// keys returns the number of keys that have been read of the innermost block.
+// keys returns how many keys of the innermost open block have been read.
 func (n *nesting) keys() int {
 	if len(n.blocks) == 0 {
 		return 0

@@ -25,8 +25,7 @@ func Load(path string, environ []string) (*Config, error) {
 	return newLoader(environ).load(path)
 }
 
-// Check is Load, and also tests whether a store can be created in the directory store.path. It removes all that the
-// test created.
+// Check is Load, and also tests whether a store can be created at store.path. It removes all that the test created.
 func Check(path string, environ []string) (*Config, error) {
 	l := newLoader(environ)
 	l.tryStore = true
@@ -68,8 +67,7 @@ func (l *loader) finish(p Problems) {
 	p.sort()
 }
 
-// PrivateListen returns the value of private.listen, even from a configuration that Load rejects for other values. It
-// reads no secret files.
+// PrivateListen returns private.listen, even from a configuration that Load rejects. It reads no files with secrets.
 func PrivateListen(path string, environ []string) string {
 	l := newLoader(environ)
 	l.layers(path)
@@ -106,8 +104,7 @@ func (l *loader) layers(path string) {
 	l.environment()
 }
 
-// file finds the configuration file, reads it and decodes it. It is not an error if config.yaml, the default, is
-// missing.
+// file finds, reads and decodes the configuration file. It is not an error if the default, config.yaml, is missing.
 func (l *loader) file(path string) {
 	name, named := path, true
 	switch {
@@ -164,7 +161,7 @@ func (e tooLargeError) Error() string {
 	return fmt.Sprintf("is larger than %d KiB, the limit for this file; name another file", int64(e)>>10)
 }
 
-// readError says for a person why a file could not be read. The text fix says what to do if the file does not exist.
+// readError explains to the user why a file could not be read. If the file does not exist, it adds fix, what to do.
 func readError(err error, fix string) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -201,8 +198,8 @@ func (l *loader) add(p Problem) {
 
 func (l *loader) full() bool { return len(l.problems) >= maxProblems }
 
-// missing adds the problem that none of keys is set, at the place of the first key. It does nothing if one of them is
-// marked as invalid, because a problem of that key is reported already.
+// missing adds a problem of the first key, because none of keys is set. It does nothing if one of them is marked as
+// invalid, because a problem of that key is reported already.
 func (l *loader) missing(message string, keys ...string) {
 	if !slices.ContainsFunc(keys, l.isInvalid) {
 		l.add(l.at(keys[0], message))
@@ -213,8 +210,7 @@ func (l *loader) warn(key, format string, args ...any) {
 	l.warnings = append(l.warnings, l.at(key, fmt.Sprintf(format, args...)))
 }
 
-// at returns a problem of key. Its place is where key is set, or else where the nearest block or list around key
-// begins.
+// at returns a problem of key. Its place is where the file or a variable sets key or, failing that, its nearest parent.
 func (l *loader) at(key, message string) Problem {
 	p := Problem{File: l.source.name, Key: key, Message: message}
 	for k := key; k != ""; k = parent(k) {
@@ -257,8 +253,8 @@ func below(key, name string) string {
 // element returns the key of entry i in the list at key: plans[0] for plans and 0.
 func element(key string, i int) string { return fmt.Sprintf("%s[%d]", key, i) }
 
-// resolve returns path, the value of key, relative to the working directory. In the file a path is relative to the
-// directory of the file.
+// resolve returns path, the value of key, relative to the working directory. If the configuration file sets key, path
+// is relative to the directory of that file.
 func (l *loader) resolve(key, path string) string {
 	if path == "" || filepath.IsAbs(path) || l.inEnvironment(strings.TrimRight(key, "[0123456789]")) {
 		return path

@@ -18,7 +18,8 @@ const (
 	minMemory ByteSize = 64 << 20
 )
 
-// fillMemory sets memory.limit, public.memory and public.max_body where the user has not, to fit the system's memory.
+// fillMemory sets memory.limit and public.memory, if they are 0, from the system's memory. It may lower
+// public.max_body.
 func (l *loader) fillMemory() {
 	m, p := &l.config.Memory, &l.config.Public
 	if m.Limit == 0 {
@@ -70,8 +71,7 @@ func systemMemory(machine, processLimit ByteSize) ByteSize {
 	return min(DefaultMemory, machine)
 }
 
-// machineMemory returns the memory of the machine in bytes, or MaxInt64 if it is unknown. The argument proc is the
-// directory /proc.
+// machineMemory returns the memory of the machine in bytes, or MaxInt64 if it is unknown. proc is the directory /proc.
 func machineMemory(proc string) ByteSize {
 	for line := range lines(filepath.Join(proc, "meminfo")) {
 		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "MemTotal:" {
@@ -83,8 +83,8 @@ func machineMemory(proc string) ByteSize {
 	return math.MaxInt64
 }
 
-// cgroupMemory returns the lowest memory limit, in bytes, of the process's Linux control groups and their ancestors, or
-// MaxInt64 without a limit. It reads versions 1 and 2 of control groups. The argument proc is the directory /proc.
+// cgroupMemory returns the lowest memory limit in bytes of the process's Linux control groups, version 1 or 2, and
+// their ancestors. It returns MaxInt64 if there is no limit. proc is the directory /proc.
 func cgroupMemory(proc string) ByteSize {
 	least := ByteSize(math.MaxInt64)
 	for mount := range lines(filepath.Join(proc, "self", "mountinfo")) {
@@ -117,8 +117,7 @@ func cgroupMemory(proc string) ByteSize {
 	return least
 }
 
-// cgroupOf returns the path of the process's control group: of version 1 for a controller such as memory, or of version
-// 2 if controller is empty.
+// cgroupOf returns the path of the process's control group: in version 1 for a named controller, else in version 2.
 func cgroupOf(proc, controller string) string {
 	for line := range lines(filepath.Join(proc, "self", "cgroup")) {
 		fields := strings.SplitN(line, ":", 3)

@@ -1,7 +1,6 @@
 package config
 
-// nearest returns the candidate that is most similar to word, for the hint "did you mean". It returns "" if all differ
-// too much.
+// nearest returns the candidate most similar to word, for "did you mean", or "" if all differ in too many letters.
 func nearest(word string, candidates []string) string {
 	best, found := max(1, min(len(word)/3, 3))+1, ""
 	for _, candidate := range candidates {

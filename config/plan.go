@@ -46,7 +46,7 @@ type Project struct {
 // Used reports whether the plan calls Sinch with this access key: whether any field is set.
 func (p Project) Used() bool { return p != Project{} }
 
-// Webhook configures how the plan receives callbacks.
+// Webhook configures how dlrloop receives the plan's callbacks, the requests by which Sinch delivers reports.
 type Webhook struct {
 	Auth Auth `yaml:"auth"`
 }
@@ -108,7 +108,7 @@ type PathToken struct {
 	ValueFiles []string `yaml:"value_files"`
 }
 
-// Feedback configures delivery feedback, which tells Sinch who received a message: for whom dlrloop sends it, and how.
+// Feedback configures delivery feedback, by which dlrloop tells Sinch that recipients have received their message.
 type Feedback struct {
 	// What earns feedback: `delivered` (a report of the recipient with status Delivered), `confirmed` (the
 	// application sends the gateway the feedback call that it would send to Sinch), `both` (either), or nothing:
@@ -135,7 +135,7 @@ type Feedback struct {
 // Batches says which batches of a plan want delivery feedback: KnownBatches or AllBatches.
 type Batches string
 
-// The values of Batches.
+// The values of Batches, the key feedback.batches of a plan.
 const (
 	KnownBatches Batches = "known" // those with feedback_enabled according to the gateway, the application or Sinch
 	AllBatches   Batches = "all"   // all but those that are known to lack feedback_enabled
@@ -150,7 +150,7 @@ type Backoff struct {
 	Cap Duration `yaml:"cap" range:"1ms..1d"`
 }
 
-// Relay converts the configuration for package relay, which makes the calls.
+// Relay converts the configuration for package relay, which sends the feedback.
 func (b Backoff) Relay() relay.Backoff {
 	return relay.Backoff{Base: time.Duration(b.Base), Cap: time.Duration(b.Cap)}
 }
@@ -165,7 +165,7 @@ type PlanGateway struct {
 // GatewayToken says whose API token the gateway sends to Sinch: CallerToken or PlanToken.
 type GatewayToken string
 
-// The values of GatewayToken.
+// The values of GatewayToken, the key gateway.token of a plan.
 const (
 	CallerToken GatewayToken = "caller" // the caller's own
 	PlanToken   GatewayToken = "plan"   // the plan's
@@ -174,10 +174,10 @@ const (
 // Reconcile configures when dlrloop fetches missing reports: it reads the batch's full report, which lists all
 // recipients by status, from Sinch. This needs the plan's credentials.
 type Reconcile struct {
-	// How long no report of the batch has arrived. It doubles after each read that brings nothing new. `0s`: never
-	// read.
+	// Read after no report of the batch has arrived for this long. The time doubles after each read that brings
+	// nothing new. `0s`: never read.
 	Silence Duration `yaml:"silence" range:"0|1s..365d"`
-	// How long after its expiry the last reports of a batch may arrive.
+	// How long after a batch has expired its last reports may arrive. dlrloop then reads once more.
 	Grace Duration `yaml:"grace" range:"0s..365d"`
 	// The maximum number of reports read per second, by all replicas together.
 	Rate float64 `yaml:"rate" range:"0.01..10000"`

@@ -6,8 +6,8 @@ import (
 	"log/slog"
 )
 
-// Secret is a text that printing, logging and marshaling show as ***. Only Reveal returns it. Do not use it as the key
-// of a map, which encoding/json would write in plain text.
+// Secret is a text that printing, logging and marshaling show as ***. Only Reveal returns it. Do not use it as a key of
+// a map, because encoding/json writes keys in plain text.
 type Secret string
 
 const masked = "***"

@@ -33,8 +33,8 @@ func (l *loader) passwords(key string, pairs []Basic) {
 	}
 }
 
-// secret sets the secret at key from the file at path, unless path is empty, and calls check for the secret. The file
-// sets path as the key with _file appended, for example token_file. It is a problem if both keys are set.
+// secret reads the file at path, if path is not empty, into the secret at key. Then it calls check for the secret. The
+// key of path is that of the secret with _file appended, such as token_file. It is a problem if both are set.
 func (l *loader) secret(key string, into *Secret, path string, check func(string, Secret)) {
 	file := key + "_file"
 	if *into != "" && path != "" {
@@ -49,7 +49,7 @@ func (l *loader) secret(key string, into *Secret, path string, check func(string
 }
 
 // secrets appends the secrets in the files at paths to the list at key, and calls check for every secret of the list.
-// The paths have a key of their own, with _files instead of the final s: token_files for tokens.
+// The key of paths is that of the list with _files in place of the final s: token_files for tokens.
 func (l *loader) secrets(key string, into *[]Secret, paths []string, check func(string, Secret)) {
 	for i, s := range *into {
 		if s == "" {
@@ -67,8 +67,7 @@ func (l *loader) secrets(key string, into *[]Secret, paths []string, check func(
 	}
 }
 
-// readSecret returns the secret in the file at path. If it cannot be read, readSecret adds a problem of key and returns
-// "".
+// readSecret returns the secret in the file at path, the value of key. On failure it adds a problem and returns "".
 func (l *loader) readSecret(key, path string) Secret {
 	written := path
 	path = l.resolve(key, path)
@@ -106,8 +105,8 @@ func looksLikeSecret(name string) bool {
 	return len(name) >= 16 && !strings.ContainsAny(name, "./\\")
 }
 
-// either decides between two groups of keys that are both set but exclude each other. A group that only the environment
-// sets wins. Otherwise either adds a problem and returns true for both.
+// either decides between two groups of keys that are both set but exclude each other. If environment variables set only
+// one group, that group wins. Otherwise either adds a problem and returns true for both.
 func (l *loader) either(a, b []string) (useA, useB bool) {
 	switch inA, inB := l.inEnvironment(a...), l.inEnvironment(b...); {
 	case inA && !inB:
@@ -119,7 +118,7 @@ func (l *loader) either(a, b []string) (useA, useB bool) {
 	return true, true
 }
 
-// inEnvironment reports whether an environment variable sets exactly one of these keys.
+// inEnvironment reports whether an environment variable sets at least one of these keys.
 func (l *loader) inEnvironment(keys ...string) bool {
 	for _, key := range keys {
 		if _, set := l.variables[variable(key)]; set {

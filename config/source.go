@@ -49,7 +49,7 @@ func (s *source) excerpt(line int) string {
 	return text[:len(text)-len(strings.TrimLeft(text, " -"))] + masked
 }
 
-// isKeyName reports whether text looks like a key. Only then an error message may show it on a line with a secret.
+// isKeyName reports whether text looks like a key, which messages show even from a line with a secret.
 func isKeyName(text string) bool {
 	return text != "" && len(text) <= 24 && strings.Trim(text, "abcdefghijklmnopqrstuvwxyz_") == ""
 }
@@ -76,7 +76,7 @@ func (h masker) Visit(n ast.Node) ast.Visitor {
 	return h
 }
 
-// closes reports whether a token, such as a comma or a comment, may follow on the last line of a text of several lines.
+// closes reports whether a token, such as a comma or a comment, may stand on the last line of a multi-line text.
 func closes(t *token.Token) bool {
 	switch t.Type {
 	case token.CollectEntryType, token.MappingEndType, token.SequenceEndType, token.CommentType:

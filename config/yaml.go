@@ -15,7 +15,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// maxDepth is the maximum nesting of the configuration's values. Only a YAML alias that contains itself reaches it.
+// maxDepth limits the nesting while the file is decoded. Only a YAML alias that contains itself reaches it.
 const maxDepth = 16
 
 // yaml decodes the content of the file into the configuration and adds a problem for every error. The decoder of the
@@ -154,8 +154,7 @@ func (r decoder) stop(n ast.Node, message string) {
 	}
 }
 
-// follow returns the node that an anchor, alias or tag stands for, or the node itself. It returns nil for an alias
-// without an anchor.
+// follow returns the node that an anchor, alias or tag stands for, or n itself. An alias without anchor gives nil.
 func (r decoder) follow(n ast.Node) ast.Node {
 	for range maxDepth {
 		switch inner := n.(type) {
@@ -236,8 +235,7 @@ func (r decoder) block(key string, n ast.Node, into reflect.Value, depth int) {
 	}
 }
 
-// merge decodes the block that the YAML merge key << refers to. It runs before the block's own keys, which override the
-// merged ones. Only the first << of a block counts.
+// merge decodes the block that the first YAML merge key (<<) refers to. The block's own keys later override it.
 func (r decoder) merge(key string, block ast.MapNode, into reflect.Value, depth int) {
 	for m := block.MapRange(); m.Next(); {
 		if m.Key().IsMergeKey() {
@@ -323,8 +321,7 @@ func firstToken(n ast.Node) *token.Token {
 	return n.GetToken()
 }
 
-// textOf returns the text of a single value as written in the file, without quotation marks. It returns false for a
-// block or a list.
+// textOf returns the text of a single value as in the file, without quotation marks, and false for a block or list.
 func textOf(n ast.Node) (text string, ok bool) {
 	switch n := n.(type) {
 	case *ast.StringNode:
