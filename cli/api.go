@@ -39,8 +39,8 @@ func localFlags(c *cobra.Command) *local {
 	return l
 }
 
-// api returns a client of dlrloop's private HTTP API, and the configuration, which holds the API's credentials. With
-// --api no configuration is needed: without one it is nil, and the client sends no credentials.
+// api returns a client of dlrloop's private HTTP API, and the configuration, which holds the API's credentials. If
+// --api is set and there is no configuration, the configuration is nil and the client sends no credentials.
 func (l *local) api() (*api, *config.Config, error) {
 	if l.timeout <= 0 {
 		return nil, nil, usageError{errors.New("--timeout must be greater than 0")}

@@ -49,7 +49,7 @@ func limitFlag(c *cobra.Command, limit *int) {
 	c.Flags().IntVar(limit, "limit", 0, "at most `N` entries (default all)")
 }
 
-// pageSize returns the number of entries to request per page, given --limit. 0 requests the largest page, 100 entries.
+// pageSize returns the number of entries to request per page, given --limit. The result 0 means the largest page, 100.
 func pageSize(limit int) int {
 	if limit > 0 && limit < 100 {
 		return limit

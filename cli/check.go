@@ -51,7 +51,7 @@ Exit codes: 0 the configuration is valid, 2 it is not.`,
 	}
 }
 
-// printProblems prints each problem after prefix, then its line of the file with a ^ under the column.
+// printProblems prints each problem after prefix, then its line of the file with a ^ under its column.
 func printProblems(w io.Writer, problems config.Problems, prefix string) {
 	for _, p := range problems {
 		fmt.Fprintf(w, "%s%s\n", prefix, p.Error())

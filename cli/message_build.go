@@ -57,7 +57,7 @@ func (m *message) messageType() (sinch.Type, error) {
 	return "", usageError{errors.New("--type: use text, binary or media")}
 }
 
-// rejectFlags returns an error if one of these flags is set. They do not apply to the type of the message.
+// rejectFlags returns a usageError if one of these flags is set, because they do not apply to the message's type.
 func (m *message) rejectFlags(names ...string) error {
 	for _, name := range names {
 		if m.given(name) {

@@ -58,7 +58,7 @@ func withoutFraction(cell string) string {
 	return cell
 }
 
-// checkShape returns an error if a cell, which has these digits, looks like a date, a national number or the like.
+// checkShape returns an error if the digits of a cell are not an international phone number but, for example, a date.
 func checkShape(cell, digits string) *cellError {
 	cell = asciiForm(cell)
 	abroad := abroadShape.MatchString(cell)

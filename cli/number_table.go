@@ -233,7 +233,7 @@ func (t numberTable) cells(column int) []string {
 	return cells
 }
 
-// line returns the line number of the first row in the file, which is the heading if there is one.
+// line returns the number of the line in the file where the table begins: its heading, or else its first row.
 func (t numberTable) line() int {
 	if t.heading.cells != nil || len(t.rows) == 0 {
 		return t.heading.line

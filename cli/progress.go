@@ -30,7 +30,8 @@ type bar struct {
 
 func newBar(w io.Writer, terminal bool) *bar { return &bar{w: w, terminal: terminal} }
 
-// show is the progress callback of a copy. It writes p if the last line is older than barEvery or lineEvery.
+// show is the progress callback of a copy. It writes p if the last line is older than barEvery (on a terminal) or
+// lineEvery (elsewhere). If the output is not a terminal, it also writes at the start of each phase.
 func (b *bar) show(p copying.Progress) {
 	now := time.Now()
 	if p.Phase != b.phase {

@@ -26,7 +26,8 @@ func parseRecipients(content []byte) ([]string, error) {
 	return t.recipients()
 }
 
-// jsonRecipients returns the digits of the phone numbers in JSON: a list of numbers, or the body of a feedback call.
+// jsonRecipients returns the digits of the phone numbers in JSON: a list, or the body of Sinch's delivery feedback
+// call.
 func jsonRecipients(text []byte) ([]string, error) {
 	var body struct {
 		Recipients []json.RawMessage `json:"recipients"`
@@ -87,7 +88,7 @@ const (
 	shortestShortCode = 5
 )
 
-// numberOf returns the digits of a phone number as people or spreadsheets write it, if there are at least minDigits.
+// numberOf returns the digits of a phone number as people or spreadsheets write it. Fewer than minDigits are an error.
 func numberOf(cell string, minDigits int) (string, *cellError) {
 	cell = strings.TrimFunc(cell, isBlank)
 	if inner, found := strings.CutPrefix(cell, `="`); found { // ="…" makes a spreadsheet treat digits as text

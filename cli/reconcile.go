@@ -87,7 +87,8 @@ not_fetched (batches whose reports were not fetched before the wait ended).
 	return c
 }
 
-// checkReconciles returns an error if c turns off the fetching of missing reports for the plan. c may be nil.
+// checkReconciles returns an error if configuration c, which may be nil, disables fetching missing reports for the
+// plan.
 func checkReconciles(c *config.Config, plan string) error {
 	if c == nil {
 		return nil

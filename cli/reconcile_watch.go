@@ -35,7 +35,7 @@ type missingBatch struct {
 	before, after batchState // at registration, and when last polled
 }
 
-// batchState is a batch in the private API. Check is the fetch of its missing reports, or nil if no report is missing.
+// batchState is a batch in the private API. Check is the planned fetch of missing reports, or nil if none is missing.
 type batchState struct {
 	Missing int                `json:"missing"`
 	Counts  map[dlr.Status]int `json:"counts"`
@@ -163,8 +163,7 @@ func (r *reconciliation) post(ctx context.Context, query string, chunk []*missin
 	return r.api.call(ctx, http.MethodPost, path, "application/x-ndjson", lines.Bytes(), &kept)
 }
 
-// readStates reads the state of each batch from the private API, apiParallel at a time, and stores it in
-// *target(batch).
+// readStates reads the state of each batch from the API, apiParallel at a time, and stores it in *target(batch).
 func (r *reconciliation) readStates(ctx context.Context, batches []*missingBatch,
 	target func(*missingBatch) *batchState,
 ) error {

@@ -65,7 +65,7 @@ func kept(s config.Store) string {
 	return fmt.Sprintf("postgres%s %s; up to %s; a start %s", kind, database(s.URL), count(s.PoolSize, "connection"), how)
 }
 
-// database returns host, name, user and sslmode of a PostgreSQL URL, but no password. config.Load has validated it.
+// database returns host, name, user and sslmode of a PostgreSQL URL, not the password. config.Load validated the URL.
 func database(url config.Secret) string {
 	d, err := pgstore.ParseURL(url.Reveal())
 	if err != nil {

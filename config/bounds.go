@@ -33,7 +33,7 @@ func boundsOf(f reflect.StructField) (b bounds, err error) {
 	return b, err
 }
 
-// contains reports whether v is within the bounds, or is an allowed 0.
+// contains reports whether v is within the bounds, or is 0 where 0 is allowed too.
 func (b bounds) contains(v reflect.Value) bool {
 	return b.zero && v.IsZero() || !less(v, b.least) && !less(b.greatest, v)
 }
@@ -53,7 +53,7 @@ func less(a, b reflect.Value) bool {
 	return a.Int() < b.Int()
 }
 
-// checkBounds adds a problem for every number, duration and size that is out of the range of its field.
+// checkBounds records a problem for every number, duration and size that is out of the range of its field.
 func (l *loader) checkBounds() {
 	eachValue("", reflect.ValueOf(l.config).Elem(), func(key string, f reflect.StructField, v reflect.Value) {
 		if !isNumeric(f.Type) {

@@ -8,7 +8,7 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/access"
 )
 
-// check adds a problem for every value that cannot work, and a warning for every value that is probably wrong.
+// check records a problem for every value that cannot work, and a warning for every value that is probably wrong.
 func (l *loader) check() {
 	l.checkBounds()
 	l.checkMemory()
@@ -66,7 +66,7 @@ func (l *loader) checkPrivate() {
 	}
 }
 
-// checkOneOf adds a problem of key if its value is not one of choices.
+// checkOneOf records a problem with key if its value is not one of choices.
 func checkOneOf[T ~string](l *loader, key string, value T, choices ...T) {
 	words := make([]string, len(choices))
 	for i, c := range choices {

@@ -13,7 +13,7 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// checkAddress reports whether a listener can use the address at key. If not, it adds a problem.
+// checkAddress reports whether a listener can use the address at key. If not, it records a problem.
 func (l *loader) checkAddress(key, address string) bool {
 	host, port, err := net.SplitHostPort(address)
 	number, isNumber := portOf(port)

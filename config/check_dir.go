@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// checkDir adds a problem if path cannot be a directory, and warns if this user cannot write to it. For the function
+// checkDir records a problem if path cannot be a directory, and warns if this user cannot write to it. For the function
 // Check it also creates and removes a test directory.
 func (l *loader) checkDir(key, path string) {
 	for dir := filepath.Clean(path); ; dir = filepath.Dir(dir) {

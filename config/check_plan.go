@@ -137,8 +137,8 @@ func (l *loader) checkAuth(key string, a Auth) {
 	}
 }
 
-// faultsOf returns a callback for the Check functions of other packages. It adds a problem for a member of the block at
-// key, but not if that member, or the key of its secret file, is already marked as invalid.
+// faultsOf returns a callback for the Check functions of other packages. It records a problem with a member of the
+// block at key, but not if that member, or the key of its secret file, is already marked as invalid.
 func (l *loader) faultsOf(key string) func(member, text string) {
 	return func(member, text string) {
 		at := strings.TrimSuffix(below(key, member), ".")

@@ -19,8 +19,8 @@ const (
 
 // Load reads the configuration from the file at path. If path is empty, it reads the file that $DLRLOOP_CONFIG names,
 // or else config.yaml in the working directory, if there is one. Environment variables in environ, which has the format
-// of os.Environ, override the file. Relative paths start at the file's directory if the file sets them, and at the
-// working directory if a variable does. Load also reads the files that hold secrets. Every error is of type Problems.
+// of os.Environ, override the file. A relative path starts at the directory of the file if the file sets it, and at the
+// working directory if a variable sets it. Load also reads the files with secrets. Every error is of type Problems.
 func Load(path string, environ []string) (*Config, error) {
 	return newLoader(environ).load(path)
 }
@@ -181,7 +181,8 @@ func withoutPath(err error) error {
 	return err
 }
 
-// problem adds a problem of key, with the place where key is set. It does nothing if key itself is marked as invalid.
+// problem records a problem with key, at the place where key is set. It does nothing if key itself is marked as
+// invalid.
 func (l *loader) problem(key, format string, args ...any) {
 	if slices.Contains(l.invalid, key) {
 		return
@@ -189,7 +190,7 @@ func (l *loader) problem(key, format string, args ...any) {
 	l.add(l.at(key, fmt.Sprintf(format, args...)))
 }
 
-// add appends a problem. Once there are maxProblems, it drops all further ones.
+// add appends p to the problems that Load returns. Once there are maxProblems, it drops all further ones.
 func (l *loader) add(p Problem) {
 	if !l.full() {
 		l.problems = append(l.problems, p)
@@ -198,8 +199,8 @@ func (l *loader) add(p Problem) {
 
 func (l *loader) full() bool { return len(l.problems) >= maxProblems }
 
-// missing adds a problem of the first key, because none of keys is set. It does nothing if one of them is marked as
-// invalid, because a problem of that key is reported already.
+// missing records a problem with the first key, because none of keys is set. It does nothing if one of them is marked
+// as invalid, because a problem with that key is recorded already.
 func (l *loader) missing(message string, keys ...string) {
 	if !slices.ContainsFunc(keys, l.isInvalid) {
 		l.add(l.at(keys[0], message))
@@ -210,7 +211,7 @@ func (l *loader) warn(key, format string, args ...any) {
 	l.warnings = append(l.warnings, l.at(key, fmt.Sprintf(format, args...)))
 }
 
-// at returns a problem of key. Its place is where the file or a variable sets key or, failing that, its nearest parent.
+// at returns a problem with key. Its place is where the file or a variable sets key or, failing that, its parent.
 func (l *loader) at(key, message string) Problem {
 	p := Problem{File: l.source.name, Key: key, Message: message}
 	for k := key; k != ""; k = parent(k) {
@@ -226,7 +227,7 @@ func (l *loader) at(key, message string) Problem {
 	return p
 }
 
-// markInvalid marks key as invalid, so that later checks report no further problem of it.
+// markInvalid marks key as invalid, so that later checks record no further problem with it.
 func (l *loader) markInvalid(key string) { l.invalid = append(l.invalid, key) }
 
 func (l *loader) isInvalid(key string) bool {

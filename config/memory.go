@@ -18,8 +18,7 @@ const (
 	minMemory ByteSize = 64 << 20
 )
 
-// fillMemory sets memory.limit and public.memory, if they are 0, from the system's memory. It may lower
-// public.max_body.
+// fillMemory replaces 0 in memory.limit and public.memory by what fits the system. It may lower public.max_body.
 func (l *loader) fillMemory() {
 	m, p := &l.config.Memory, &l.config.Public
 	if m.Limit == 0 {

@@ -8,7 +8,7 @@ import (
 // reserved is the address space in bytes that Go's runtime and threads map but never use. RLIMIT_DATA counts it.
 const reserved ByteSize = 160 << 20
 
-// dataLimit returns the memory in bytes that RLIMIT_DATA leaves to the process, or MaxInt64 without a limit.
+// dataLimit returns the memory limit in bytes that follows from RLIMIT_DATA, or MaxInt64 if RLIMIT_DATA is not set.
 func dataLimit() ByteSize {
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_DATA, &limit) != nil || limit.Cur > math.MaxInt64 {

@@ -67,7 +67,7 @@ func (l *loader) secrets(key string, into *[]Secret, paths []string, check func(
 	}
 }
 
-// readSecret returns the secret in the file at path, the value of key. On failure it adds a problem and returns "".
+// readSecret returns the secret in the file at path, the value of key. On failure it records a problem and returns "".
 func (l *loader) readSecret(key, path string) Secret {
 	written := path
 	path = l.resolve(key, path)
@@ -106,7 +106,7 @@ func looksLikeSecret(name string) bool {
 }
 
 // either decides between two groups of keys that are both set but exclude each other. If environment variables set only
-// one group, that group wins. Otherwise either adds a problem and returns true for both.
+// one group, that group wins. Otherwise either records a problem and returns true for both.
 func (l *loader) either(a, b []string) (useA, useB bool) {
 	switch inA, inB := l.inEnvironment(a...), l.inEnvironment(b...); {
 	case inA && !inB:

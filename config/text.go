@@ -129,7 +129,7 @@ func isPlaceholder(text string) bool {
 
 var errPlaceholder = errors.New("is a placeholder; write your own secret")
 
-// checkSecret adds a problem if a secret is a placeholder. It warns if the secret begins and ends with quotation marks.
+// checkSecret records a problem if a secret is a placeholder. It warns of quotation marks around the secret.
 func (l *loader) checkSecret(key string, s Secret) {
 	text := s.Reveal()
 	if isPlaceholder(text) {
@@ -140,7 +140,7 @@ func (l *loader) checkSecret(key string, s Secret) {
 	}
 }
 
-// checkToken adds a problem if a token is a placeholder or cannot be sent as a bearer token.
+// checkToken records a problem if a token is a placeholder or cannot be sent as a bearer token.
 func (l *loader) checkToken(key string, s Secret) {
 	err := sinch.CheckToken(sinch.Secret(s.Reveal()))
 	if isPlaceholder(s.Reveal()) {

@@ -18,7 +18,7 @@ import (
 // maxDepth limits the nesting while the file is decoded. Only a YAML alias that contains itself reaches it.
 const maxDepth = 16
 
-// yaml decodes the content of the file into the configuration and adds a problem for every error. The decoder of the
+// yaml decodes the content of the file into the configuration and records a problem for every error. The decoder of the
 // YAML library would stop at the first error.
 func (l *loader) yaml(content []byte) {
 	if isUTF16(content) {
@@ -56,7 +56,7 @@ func (l *loader) yaml(content []byte) {
 	}
 }
 
-// syntax adds the problem that the file is not valid YAML, with the place that the parser's error names.
+// syntax records the problem that the file is not valid YAML, with the place that the parser's error names.
 func (l *loader) syntax(err error) {
 	l.broken, l.source.opaque = true, true
 	p := l.at("", "is not YAML")
@@ -70,7 +70,8 @@ func (l *loader) syntax(err error) {
 	l.add(p)
 }
 
-// explainSyntax turns the library's message for a common YAML mistake into what to do. It returns others unchanged.
+// explainSyntax replaces the library's message for a common YAML mistake by advice. It returns other messages
+// unchanged.
 func explainSyntax(message string) string {
 	switch {
 	case strings.HasPrefix(message, "found character '\t'"):
@@ -85,13 +86,13 @@ func explainSyntax(message string) string {
 	}
 }
 
-// refuse adds the problem that a YAML node is not a valid value of key, and marks key as invalid.
+// refuse records the problem that a YAML node is not a valid value of key, and marks key as invalid.
 func (l *loader) refuse(key string, n ast.Node, message string) {
 	l.report(key, n, message)
 	l.markInvalid(key)
 }
 
-// report adds a problem of key at the place of a YAML node.
+// report records a problem with key, at the place of a YAML node.
 func (l *loader) report(key string, n ast.Node, message string) {
 	at := placeOf(firstToken(n))
 	l.add(Problem{File: l.source.name, Line: at.line, Column: at.column, Key: key, Message: message})
@@ -146,7 +147,7 @@ func (r decoder) value(key string, n ast.Node, target reflect.Value, depth int) 
 	}
 }
 
-// stop adds a problem and ends the decoding of the whole file.
+// stop records a problem and ends the decoding of the whole file.
 func (r decoder) stop(n ast.Node, message string) {
 	if !r.broken {
 		r.report("", n, message)
@@ -255,8 +256,8 @@ func fieldOf(block reflect.Value, name string) reflect.Value {
 	return reflect.Value{}
 }
 
-// unknown adds a problem for a key that the block does not have. It masks the lines of the node, because the value or
-// even the supposed key may be a secret.
+// unknown records a problem with a key that the block does not have. It masks the lines of the node, because the value
+// or even the supposed key may be a secret.
 func (r decoder) unknown(block, name string, n *ast.MappingValueNode, known []string) {
 	r.source.maskLines(n)
 	if !isKeyName(strings.ToLower(name)) {
