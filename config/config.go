@@ -62,7 +62,8 @@ type Public struct {
 	TLS            TLS      `yaml:"tls"`
 }
 
-// TLS makes the listener serve HTTPS instead of HTTP. Changed files are read again within 10 seconds, and on SIGHUP.
+// TLS turns HTTPS on. While neither file is set, the listener serves HTTP. Changed files are read again within 10
+// seconds, and on SIGHUP.
 type TLS struct {
 	// The certificate chain, PEM.
 	CertFile string `yaml:"cert_file"`
