@@ -10,15 +10,16 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Bounds of the info about one batch. Sinch's own values are far below: it sends a batch to at most 1000 recipients.
+// Limits of the batch info that Of returns. Sinch's own values are far below: it sends a batch to at most 1000
+// recipients.
 const (
 	maxKind    = 64      // bytes of the report kind; the rest of a longer one is cut off
 	maxNumbers = 1 << 16 // numbers that become recipients of the batch before a report names them
 )
 
-// Check returns an error if b cannot be a batch of Sinch. The id must have 1 to dlr.MaxBatchID bytes, and recipients or
-// a creation time must be present: without them, an absent feedback_enabled would wrongly read as false. The error
-// contains no part of b.
+// Check returns an error if b is not a batch of Sinch: the id must have 1 to dlr.MaxBatchID bytes, and To or CreatedAt
+// must be set. JSON without both is not a whole batch, and its missing feedback_enabled would wrongly count as false.
+// The error contains no part of b.
 func Check(b *sinch.Batch) error {
 	switch {
 	case b.ID == "":
@@ -31,8 +32,9 @@ func Check(b *sinch.Batch) error {
 	return nil
 }
 
-// Of returns the batch info that the store keeps about b; the source tells where b was read. Call Check before, since a
-// longer id cannot be stored. Recipients counts all entries of b.To, but Numbers holds only the first 65 536.
+// Of converts b into the info that the store keeps about a batch; source tells how dlrloop obtained b. Call Check
+// first, since the store cannot keep a longer id. Recipients counts all numbers and groups of the batch, but Numbers
+// holds only the first 65 536 numbers.
 func Of(b *sinch.Batch, source store.Source) store.BatchInfo {
 	numbers, groups := b.Numbers(), b.Groups()
 	kind := string(b.DeliveryReport)

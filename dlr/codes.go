@@ -2,10 +2,11 @@ package dlr
 
 import "sort"
 
-// Class is the network element or stage that a code comes from. The set is closed, since it labels metrics.
+// Class tells where a code comes from: a network element, such as the carrier's SMS center, or a stage of sending.
+// Metrics use the class as a label, so the values are a closed set.
 type Class string
 
-// The values of Class, as they appear in the label code_class of metrics.
+// The values of Class, as they appear in the metric label code_class.
 const (
 	ClassNone         Class = "none"          // no error, or an unknown one
 	ClassQueue        Class = "queue"         // accepted and on its way
@@ -30,18 +31,18 @@ func Classes() []Class {
 	}
 }
 
-// Permanence reports whether the same message to the same recipient may succeed later.
+// Permanence tells whether sending the same message to the same recipient again may succeed.
 type Permanence string
 
-// The values of Permanence, from Sinch's list of codes.
+// The values of Permanence, as Sinch's list of codes states them.
 const (
 	Permanent Permanence = "permanent"
 	Temporary Permanence = "temporary"
 	Unset     Permanence = "unset" // not documented
 )
 
-// Code describes the numeric code of a report. It explains a report but never decides the result, which is the status
-// alone: Sinch sends code 0 with Failed, too.
+// Code describes the numeric code of a report. A code explains the status of a message, but only the status decides the
+// result: Sinch sends code 0 with Failed, too.
 type Code struct {
 	Number     int
 	Name       string // Sinch's name of a REST code (Message unroutable), or a description (absent subscriber)
@@ -49,8 +50,8 @@ type Code struct {
 	Permanence Permanence
 }
 
-// LookupCode returns the description of code n. It never fails: Sinch adds codes without notice, so an undocumented
-// code, like NoCode, has ClassOther.
+// LookupCode returns the description of the code n. An undocumented code is not an error, since Sinch adds codes
+// without notice: it has ClassMMS from 2000 to 2599, else ClassOther. NoCode has ClassOther, too.
 func LookupCode(n int) Code {
 	if n >= 0 && n < len(codes) && codes[n].name != "" {
 		return codes[n].code(n)

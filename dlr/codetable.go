@@ -1,6 +1,5 @@
 package dlr
 
-// codeRow is one documented code without its number.
 type codeRow struct {
 	name       string
 	class      Class
@@ -11,8 +10,8 @@ func (c codeRow) code(n int) Code {
 	return Code{Number: n, Name: c.name, Class: c.class, Permanence: c.permanence}
 }
 
-// codes holds the documented status report codes of SMPP (0–399) and of the REST API (400–418), by number. A row
-// without a name is not a code.
+// codes lists the documented codes of SMPP (0–399) and of the REST API (400–418); the index is the code. A row without
+// a name stands for an undocumented code.
 var codes = [...]codeRow{
 	0:  {"no error, or unknown error", ClassNone, Temporary},
 	1:  {"internal routing error", ClassRouting, Permanent},
@@ -188,7 +187,7 @@ type mmsRow struct {
 	codeRow
 }
 
-// mmsCodes holds the documented status codes of the MMS gateway (MM7), ordered by number.
+// mmsCodes lists the documented codes of Sinch's MMS gateway (MM7), in ascending order for a binary search.
 var mmsCodes = [...]mmsRow{
 	{1000, codeRow{"success", ClassMMS, Unset}},
 	{2000, codeRow{"client error", ClassMMS, Unset}},

@@ -9,18 +9,18 @@ import (
 	"strings"
 )
 
-// UnmarshalExact is json.Unmarshal with stricter rules for member names: names are case-sensitive, and of several
-// members with the same name only the last counts, whatever its value. json.Unmarshal alone would also fill the field
-// "status" from "Status" and "\u017ftatus", and would merge objects of the same name.
+// UnmarshalExact decodes JSON like json.Unmarshal, but the names of members are case-sensitive, and of several members
+// with the same name only the last counts, whatever its value. json.Unmarshal would also fill the field "status" from
+// "Status" and "\u017ftatus", and would merge two objects of the same name.
 func UnmarshalExact(body []byte, into any) error { return exactDecoder{}.unmarshal(body, into) }
 
-// UnmarshalStrict decodes body like UnmarshalExact, but returns an error for a member that into does not have.
+// UnmarshalStrict decodes body like UnmarshalExact, but returns an error for a member that has no field in the target.
 func UnmarshalStrict(body []byte, into any) error {
 	return exactDecoder{strict: true}.unmarshal(body, into)
 }
 
-// exactDecoder rewrites JSON for json.Unmarshal: an object that decodes into a struct keeps only the struct's own
-// members, each once.
+// exactDecoder rewrites JSON before json.Unmarshal decodes it: an object that becomes a struct keeps only the members
+// that have a field, each once. If strict is set, a member without a field is an error.
 type exactDecoder struct{ strict bool }
 
 func (e exactDecoder) unmarshal(body []byte, into any) error {
@@ -36,7 +36,8 @@ func (e exactDecoder) unmarshal(body []byte, into any) error {
 
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
 
-// value appends raw, which decodes into a t, to b. A value of another JSON type is left for json.Unmarshal to reject.
+// value appends the JSON value raw to b, rewritten for a target of type t. If t cannot hold this kind of JSON, raw is
+// appended unchanged, and json.Unmarshal returns the error.
 func (e exactDecoder) value(b, raw []byte, t reflect.Type) ([]byte, error) {
 	switch kind := t.Kind(); {
 	case reflect.PointerTo(t).Implements(unmarshaler):
@@ -92,7 +93,8 @@ func (e exactDecoder) object(b, raw []byte, of func(name string) (reflect.Type, 
 	return append(b, '}'), nil
 }
 
-// fieldsOf returns the types of a struct's fields by their JSON names, including the fields of embedded structs.
+// fieldsOf maps the JSON names of the fields of struct type t to their types. It includes the fields of embedded
+// structs.
 func fieldsOf(t reflect.Type) map[string]reflect.Type {
 	fields := make(map[string]reflect.Type)
 	for _, f := range reflect.VisibleFields(t) {

@@ -7,13 +7,11 @@ import (
 	"slices"
 )
 
-// ContentKey returns a hash of the report's content. It is equal for a report and its repeats, in whatever order Sinch
-// wrote them, and differs for any other report. Sinch's reports have no id of their own. The key covers
-//
-//   - of a recipient report: batch, recipient's digits, status, code and Sinch's time;
-//   - of a batch report: type, batch, total and, for each status and code, the count and the recipients' digits.
-//
-// Stores keep these keys, so the hashed content and its encoding must not change.
+// ContentKey returns a hash of the report's content, which identifies the report, since Sinch's reports have no id.
+// Sinch's repeats of the report have the same key, in whatever order Sinch lists the recipients. For a recipient report
+// the key covers the batch, the recipient's digits, the status, the code and Sinch's time. For a batch report it covers
+// the type, the batch, the total and, for each status and code, the count and the recipients' digits. Stores keep the
+// keys, so the hashed bytes must never change.
 func (r *Report) ContentKey() [16]byte {
 	content := make([]byte, 0, 256)
 	if r.Type.Recipient() && len(r.Entries) == 1 && len(r.Entries[0].Recipients) == 1 {
@@ -56,7 +54,8 @@ func compareKind(a, b Entry) int {
 	return cmp.Or(cmp.Compare(a.Status, b.Status), cmp.Compare(a.Code, b.Code))
 }
 
-// appendEntries appends entries of the same status and code as if they were one entry.
+// appendEntries appends the encoding of entries to b. All entries have the same status and code, and are encoded as if
+// they were one entry.
 func appendEntries(b []byte, entries []Entry) []byte {
 	var count, listed int
 	for _, e := range entries {
@@ -82,7 +81,7 @@ func appendEntries(b []byte, entries []Entry) []byte {
 	return b
 }
 
-// appendText appends the length of s and s, so that different lists of strings never have the same encoding.
+// appendText appends the length of s and then s. Without the length, "ab", "c" and "a", "bc" would be encoded alike.
 func appendText(b []byte, s string) []byte {
 	b = binary.AppendUvarint(b, uint64(len(s)))
 	return append(b, s...)

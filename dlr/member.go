@@ -15,8 +15,8 @@ import (
 // report unreadable. A null counts as absent, and so does nil, which stands for an absent member. The other packages
 // decode with them too, so that the same JSON means the same everywhere.
 
-// Text decodes a JSON string, or a JSON number in its original spelling, except that 3.0 is 3. The result is valid
-// UTF-8 without NUL, which PostgreSQL cannot store. It returns false for any other value.
+// Text decodes a JSON string or a JSON number. A number keeps its spelling, except that 3.0 becomes 3. NUL, which
+// PostgreSQL cannot store, becomes U+FFFD. For any other value ok is false.
 func Text(value []byte) (s string, ok bool) {
 	if len(value) == 0 {
 		return "", false
@@ -30,8 +30,8 @@ func Text(value []byte) (s string, ok bool) {
 	return "", false
 }
 
-// Integer decodes a 32-bit integer: a JSON number such as 3, 3.0 or 3e2, or a string that holds one. No documented code
-// or count is larger. It returns false for any other value.
+// Integer decodes a JSON number such as 3, 3.0 or 3e2, or a JSON string that contains one. For any other value ok is
+// false, also for a number of more than 32 bits: no documented code or count is so large.
 func Integer(value []byte) (n int, ok bool) {
 	if len(value) == 0 {
 		return 0, false // without the allocations of two errors
@@ -44,7 +44,7 @@ func Integer(value []byte) (n int, ok bool) {
 	return int(v), err == nil
 }
 
-// text is a JSON member that is decoded with Text: a string or a number. It is empty for any other value.
+// text is the result of Text for one JSON member. It is empty if the member is neither a string nor a number.
 type text string
 
 func readText(value []byte) text {
@@ -63,7 +63,7 @@ func unquote(b []byte) string {
 
 func (t text) cut() string { return Truncate(string(t), maxText) }
 
-// Truncate returns the first limit characters of s.
+// Truncate returns the first limit characters of s, or s itself if it is not longer.
 func Truncate(s string, limit int) string {
 	if len(s) <= limit || utf8.RuneCountInString(s) <= limit {
 		return s
@@ -71,8 +71,8 @@ func Truncate(s string, limit int) string {
 	return string([]rune(s)[:limit])
 }
 
-// plainText returns the content of a JSON string, without copying. It returns false for any other value, and for a
-// string with escapes or characters outside printable ASCII.
+// plainText returns the content of the JSON string b without copying it. If b is not a string, or contains escapes or
+// characters outside printable ASCII, ok is false.
 func plainText(b []byte) (inside []byte, ok bool) {
 	if len(b) < 2 || b[0] != '"' {
 		return nil, false
@@ -81,7 +81,6 @@ func plainText(b []byte) (inside []byte, ok bool) {
 	return inside, isPlain(inside)
 }
 
-// isPlain reports whether the content of a JSON string needs no decoding: it is printable ASCII without escapes.
 func isPlain(b []byte) bool {
 	for _, c := range b {
 		if c < 0x20 || c >= 0x7f || c == '\\' {
@@ -91,8 +90,8 @@ func isPlain(b []byte) bool {
 	return true
 }
 
-// wholeNumber returns 3.0 and 1.2e10 as integers, for senders that only have floating point. It returns anything else
-// unchanged, including numbers from 2^53, which floating point does not represent exactly.
+// wholeNumber writes a number such as 3.0 or 1.2e10 as an integer, since some senders have only floating point. Any
+// other text is returned unchanged, also a number from 2^53 on, which floating point does not represent exactly.
 func wholeNumber(s string) string {
 	if !strings.ContainsAny(s, ".eE") || strings.Trim(s, "+-.0123456789eE") != "" {
 		return s
@@ -104,9 +103,9 @@ func wholeNumber(s string) string {
 	return strconv.FormatInt(int64(f), 10)
 }
 
-// Members yields the members of object, a valid JSON object without white space around it, in order: the unquoted name,
-// valid until the next iteration, and the value, a part of object at the offset cap(object)-cap(value). encoding/json
-// would need 3 to 9 times as long.
+// Members yields the members of object, a valid JSON object without white space around it, in order. The name is
+// unquoted and valid until the next iteration. The value is a subslice of object that begins at the index
+// cap(object)-cap(value). encoding/json would take 3 to 9 times as long.
 func Members(object []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(name, value []byte) bool) {
 		for _, element := range elements(object) {
@@ -123,7 +122,7 @@ func Members(object []byte) iter.Seq2[[]byte, []byte] {
 	}
 }
 
-// stringEnd returns the index after the JSON string at the start of b.
+// stringEnd returns the index after the closing quote of the JSON string at the start of b.
 func stringEnd(b []byte) int {
 	for i := 1; ; i++ {
 		switch b[i] {
@@ -135,8 +134,8 @@ func stringEnd(b []byte) int {
 	}
 }
 
-// elements yields the comma-separated elements of a JSON list or object: the index of each in list, and its bytes
-// without white space around it.
+// elements yields the comma-separated elements of a valid JSON list or object: the index in list at which the element
+// begins, and the element without white space around it.
 func elements(list []byte) iter.Seq2[int, []byte] {
 	return func(yield func(int, []byte) bool) {
 		rest := bytes.TrimSpace(list[1 : len(list)-1])
@@ -155,7 +154,8 @@ func elements(list []byte) iter.Seq2[int, []byte] {
 // jsonSpace lists the white space that JSON allows between values.
 const jsonSpace = " \t\r\n"
 
-// elementEnd returns the index of the comma after the first element, or the length of list.
+// elementEnd returns the length of the first element in list, which is the inside of a JSON list or object. The element
+// ends at the first comma outside of nested values and strings, or with list.
 func elementEnd(list []byte) int {
 	depth, quoted := 0, false
 	for i := 0; i < len(list); i++ {
@@ -176,7 +176,6 @@ func elementEnd(list []byte) int {
 	return len(list)
 }
 
-// readInteger decodes a value with Integer. It returns fallback for a value that is not an integer.
 func readInteger(value []byte, fallback int) int {
 	if n, ok := Integer(value); ok {
 		return n
@@ -184,7 +183,7 @@ func readInteger(value []byte, fallback int) int {
 	return fallback
 }
 
-// readTime decodes a timestamp as ParseTime does. Anything else is the zero time.
+// readTime decodes a JSON member with ParseTime. It returns the zero time if the member is not a timestamp.
 func readTime(value []byte) time.Time {
 	t, _ := ParseTime(string(readText(value)))
 	return t

@@ -6,9 +6,9 @@ import (
 	"unicode"
 )
 
-// Digits returns the form of a phone number in which numbers are compared: without +, leading 00, white space, dashes,
-// dots, slashes and brackets, because Sinch writes the same recipient with and without them. Text that contains
-// anything else is not a number (for example a group id) and is returned unchanged. Digits is idempotent.
+// Digits returns the digits of a phone number, the form in which numbers are compared. It removes +, leading 00, white
+// space, dashes, dots, slashes and brackets, since Sinch writes the same recipient with and without them. Text that
+// contains anything else, such as a group id, is not a number and is returned unchanged. Digits is idempotent.
 func Digits(number string) string {
 	if bare := strings.TrimPrefix(number, "+"); isDigits(bare) && !strings.HasPrefix(bare, "00") {
 		return bare
@@ -23,12 +23,12 @@ func Digits(number string) string {
 	return digits
 }
 
-// maxMSISDN is the maximum length of a number (ITU-T E.164), in digits.
+// maxMSISDN is the maximum number of digits of a phone number (ITU-T E.164).
 const maxMSISDN = 15
 
-// MSISDN returns the digits of a phone number in the form that Sinch accepts. ok is true if number has 1 to 15 digits
-// and nothing else but separators, so a short code is valid; a masked number, a word and an alphanumeric sender are
-// not.
+// MSISDN returns the digits of a phone number, as Sinch accepts them. Apart from separators such as + and spaces,
+// number must have 1 to 15 digits and nothing else, so a short code is valid. For a masked number, a word or an
+// alphanumeric sender ok is false.
 func MSISDN(number string) (digits string, ok bool) {
 	digits = Digits(number)
 	return digits, digits != "" && len(digits) <= maxMSISDN && isDigits(digits)
@@ -55,14 +55,14 @@ func isDigits(s string) bool {
 	return true
 }
 
-// Number is a recipient's phone number in its original spelling. log/slog prints a Number masked.
+// Number is a recipient's phone number in its original spelling. log/slog prints most of its digits as *.
 type Number string
 
-// Digits returns the digits of n, the form in which phone numbers are compared; see the function Digits.
+// Digits returns n in the form in which phone numbers are compared; see the function Digits.
 func (n Number) Digits() string { return Digits(string(n)) }
 
-// Masked returns the number with all but its first three and last two digits hidden, which is enough to recognize a
-// known number. It returns *** for fewer than 8 digits and for text that is not a number.
+// Masked returns the digits of n with all but the first three and the last two replaced by *, which is enough to
+// recognize a known number. It returns *** for fewer than 8 digits and for text that is not a number.
 func (n Number) Masked() string {
 	d := n.Digits()
 	if len(d) < 8 || !isDigits(d) {
@@ -71,5 +71,5 @@ func (n Number) Masked() string {
 	return d[:3] + strings.Repeat("*", len(d)-5) + d[len(d)-2:]
 }
 
-// LogValue returns the masked number.
+// LogValue returns the masked number, so that log/slog prints no whole phone number.
 func (n Number) LogValue() slog.Value { return slog.StringValue(n.Masked()) }

@@ -8,17 +8,18 @@ import (
 	"strings"
 )
 
-// Callback is the decoded body of one callback. Report is nil for an inbound message.
+// Callback is the decoded body of one callback. Report is nil for an inbound message, of which only the type is
+// decoded.
 type Callback struct {
 	Type   Type // as received, at most 64 bytes; empty if absent
 	Report *Report
 }
 
-// Reason classifies why a body could not be decoded as a report. The set is closed, since it labels quarantined
-// callbacks.
+// Reason tells why a body could not be decoded as a report. The values are a closed set, and the store keeps one with
+// each such callback.
 type Reason string
 
-// The values of Reason, as the API shows them for quarantined callbacks.
+// The values of Reason, as the API shows them for the callbacks in quarantine, which are kept but could not be decoded.
 const (
 	NotJSON         Reason = "not_json"
 	NoType          Reason = "no_type"
@@ -36,8 +37,8 @@ func Reasons() []Reason {
 	return []Reason{NotJSON, NoType, UnknownType, NoBatchID, NoRecipient, NoStatus, TooManyStatuses, TooManyRecipients}
 }
 
-// ParseError reports why a body could not be decoded as a report. It contains no more of the body than the type and, if
-// the body is not JSON, the offending character, so it may be logged.
+// ParseError tells why a body could not be decoded as a report. It may be logged: it contains no part of the body
+// except the type and, if the body is not JSON, the offending character.
 type ParseError struct {
 	Reason Reason
 	Type   Type // as received, at most 64 bytes; empty if the body has no type
@@ -61,8 +62,8 @@ func (e *ParseError) Error() string {
 
 func (e *ParseError) Unwrap() error { return e.Err }
 
-// Limits, in bytes, of the values that stores use as keys: one key too long for a store would block every report
-// behind it. Sinch's own values are far shorter. A longer value counts as missing.
+// Limits, in bytes, of values in a report. Sinch's own values are far shorter. A longer value counts as missing,
+// because the store could not use it as a key, and the report would block all later ones.
 const (
 	MaxBatchID = 255
 	MaxNumber  = 64 // of a recipient's phone number, as received
@@ -70,24 +71,24 @@ const (
 	maxStatus  = 64
 )
 
-// maxStatuses is the most entries of a batch report. Sinch makes one entry for each status and code that occurs; there
-// are hundreds of codes.
+// maxStatuses is the maximum number of entries in a batch report. Sinch writes one entry for each status and code that
+// occurs, and there are hundreds of codes.
 const maxStatuses = 4096
 
-// maxRecipients is the most recipients of a batch report. Sinch sends a batch to at most 1000 numbers or groups. A
-// report of this many recipients has about 16 MB, the default limit of a callback's body.
+// maxRecipients is the maximum number of recipients in a batch report. Sinch sends a batch to at most 1000 numbers or
+// groups. A report that names so many recipients has about 16 MB, the default limit of a callback's body.
 const maxRecipients = 1 << 20
 
-// maxText is the length to which other strings are truncated, in characters. It is Sinch's limit for a
-// client_reference.
+// maxText is the number of characters to which Parse truncates strings such as client_reference. Sinch limits a
+// client_reference to the same length.
 const maxText = 2048
 
-// Parse decodes the body of one callback. A body that it does not understand is a *ParseError; the caller must keep
-// such a body, not refuse it. A member that is absent, of another JSON type or unreadable becomes the zero value (a
-// code becomes NoCode), but a report needs a batch id, and either a recipient with a status or a list of statuses.
-// Member names are case-sensitive, and of several members with the same name only the last counts, whatever its value.
-// An entry without a status makes the whole report a ParseError, because its recipients would otherwise be lost; so do
-// more than 4096 entries or 1 048 576 recipients.
+// Parse decodes the body of one callback. For a body that it does not understand the error is a *ParseError; the caller
+// must keep such a body and accept the callback. A report needs a batch id, and either a recipient with a status or a
+// list of statuses. Any other member that is missing or unreadable becomes the zero value, a code NoCode. Member names
+// are case-sensitive, and of several members with the same name only the last counts, whatever its value. A batch
+// report with an entry without a status is a ParseError as a whole, because the entry's recipients would otherwise be
+// lost. So is one with more than 4096 entries or 1 048 576 recipients.
 func Parse(body []byte) (Callback, error) {
 	object, err := objectOf(body)
 	if err != nil {
@@ -133,10 +134,11 @@ var errLongBatchID = fmt.Errorf("the batch id has more than %d bytes", MaxBatchI
 
 const bom = "\xef\xbb\xbf"
 
-// nullObject replaces a body of null.
+// nullObject replaces the JSON body null, which Parse then refuses for its missing type.
 var nullObject = []byte("{}")
 
-// objectOf returns the JSON object of the body, or an error that describes what the body is instead.
+// objectOf returns the JSON object in body, without white space or a byte order mark around it. The error says what
+// body is instead, such as an array.
 func objectOf(body []byte) ([]byte, error) {
 	body = bytes.TrimPrefix(body, []byte(bom))
 	if !json.Valid(body) {

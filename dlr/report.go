@@ -3,7 +3,7 @@ package dlr
 import "time"
 
 // Report is one delivery report. A recipient report has one entry with one recipient. A batch report has one entry for
-// each status and code, with or without the recipients.
+// each status and code. Only a full batch report names the recipients of an entry, a summary does not.
 type Report struct {
 	Type            Type
 	BatchID         string // opaque, case-sensitive, never empty, at most 255 bytes
@@ -20,14 +20,15 @@ type Report struct {
 	Parts             int
 }
 
-// Entry is one entry of a Report: all recipients with the same status and code.
+// Entry is one entry of a Report: the recipients with the same status and code.
 type Entry struct {
 	State
 	Count      int      // number of messages; normally at least len(Recipients), but not checked
 	Recipients []string // phone numbers in their original spelling, at most 64 bytes each; nil in a summary
 }
 
-// At returns when Sinch made the report. It is zero for a batch report, which has no time.
+// At returns when Sinch made the report, in UTC. It returns the zero time for a batch report, in which Sinch writes no
+// time.
 func (r *Report) At() time.Time {
 	if len(r.Entries) == 0 {
 		return time.Time{}
@@ -35,10 +36,10 @@ func (r *Report) At() time.Time {
 	return r.Entries[0].At
 }
 
-// Type is the member "type" of a callback, as received.
+// Type is the type of a callback: its JSON member "type", exactly as received.
 type Type string
 
-// The documented types of callbacks: four of delivery reports, and three (MO) of inbound messages.
+// The documented types of callbacks. Four are types of delivery reports, three (MO) of inbound messages.
 const (
 	BatchSMS     Type = "delivery_report_sms"
 	BatchMMS     Type = "delivery_report_mms"
@@ -49,19 +50,19 @@ const (
 	MOMedia      Type = "mo_media"
 )
 
-// Types returns the documented types. The caller owns the slice.
+// Types returns the documented types of callbacks. The caller owns the slice.
 func Types() []Type {
 	return []Type{BatchSMS, BatchMMS, RecipientSMS, RecipientMMS, MOText, MOBinary, MOMedia}
 }
 
-// Batch reports whether t is the type of a batch report.
+// Batch reports whether t is the type of a batch report, which counts the messages of a batch by status and code.
 func (t Type) Batch() bool { return t == BatchSMS || t == BatchMMS }
 
-// Recipient reports whether t is the type of a recipient report.
+// Recipient reports whether t is the type of a recipient report, which states the status of one recipient.
 func (t Type) Recipient() bool { return t == RecipientSMS || t == RecipientMMS }
 
 // Inbound reports whether t is the type of an inbound message (MO).
 func (t Type) Inbound() bool { return t == MOText || t == MOBinary || t == MOMedia }
 
-// Known reports whether t is a documented type.
+// Known reports whether Sinch documents t as the type of a callback.
 func (t Type) Known() bool { return t.Batch() || t.Recipient() || t.Inbound() }

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// NoCode is the code of a report without a code, or with one that is not an integer.
+// NoCode is the code of a report whose code is missing or not an integer.
 const NoCode = -1
 
-// State is the state of one recipient according to one report. Times are UTC, truncated to the millisecond. They are
-// zero if the report has none, as in every batch report.
+// State is the state of one recipient according to one report. Times are UTC, truncated to the millisecond. A time that
+// the report lacks is zero; a batch report has no times.
 type State struct {
 	Status     Status
 	Code       int       // NoCode if absent
@@ -17,8 +17,7 @@ type State struct {
 	OperatorAt time.Time // the time in the carrier's delivery receipt
 }
 
-// Time returns the time that the state refers to: the operator's time if set, else Sinch's. Time returns the zero time
-// if neither is set.
+// Time returns the time by which states are ordered: OperatorAt if set, else At. It is zero if neither is set.
 func (s State) Time() time.Time {
 	if s.OperatorAt.IsZero() {
 		return s.At
@@ -26,21 +25,18 @@ func (s State) Time() time.Time {
 	return s.OperatorAt
 }
 
-// SameReport reports whether s and t come from the same report or its repeats. Sinch's reports have no id, so status,
-// code and Sinch's time identify them.
+// SameReport reports whether s and t come from the same report or from Sinch's repeats of it. Sinch's reports have no
+// id, so the status, the code and Sinch's time identify a report.
 func (s State) SameReport(t State) bool {
 	return s.Status == t.Status && s.Code == t.Code && s.At.Equal(t.At)
 }
 
-// Compare decides which of two states of a recipient wins. It returns a positive number if s wins, a negative one if t
-// wins, and zero only if they are equal. The order is total, so the same reports in any order and repetition end in the
-// same state:
-//
-//   - a final status wins over an intermediate one (Sinch guarantees no order, and Delivered may arrive before
-//     Dispatched);
-//   - the later Time wins, and any time wins over none;
-//   - at the same time Delivered wins over other final statuses, so that an undated report cannot undo it;
-//   - the remaining fields (status, Sinch's time, operator's time, code) only make the order total.
+// Compare decides which of two states of a recipient wins, so that the store keeps it. The result is positive if s
+// wins, negative if t wins, and zero only if both are equal. The order is total: the same reports lead to the same
+// state in whatever order and however often they arrive. A final status wins over an intermediate one, since Sinch
+// guarantees no order and Delivered may arrive before Dispatched. Otherwise the later Time wins, and any time wins over
+// none. At the same time Delivered wins over other final statuses, so that a report without a time cannot undo it. The
+// other fields only make the order total.
 func (s State) Compare(t State) int {
 	if s.Status.Final() != t.Status.Final() {
 		if s.Status.Final() {

@@ -20,10 +20,11 @@ const (
 	Unknown    Status = "Unknown"
 )
 
-// Other is the name under which metrics and counts record every undocumented status.
+// Other is the name under which metrics and counts include every undocumented status.
 const Other Status = "other"
 
-// statuses is ordered by rank: if two states differ only in the status, the one later in the list wins.
+// statuses lists the documented statuses by rank: of two states that differ only in the status, the status that is
+// later in the list wins.
 var statuses = [...]Status{
 	Queued, Dispatched, Unknown, Expired, Deleted, Cancelled, Aborted, Rejected, Failed, Delivered,
 }
@@ -33,8 +34,8 @@ func Statuses() []Status {
 	return append([]Status(nil), statuses[:]...)
 }
 
-// ParseStatus returns the documented status that s spells in any case, with one or two l in Cancelled. Anything else is
-// returned as received, without surrounding white space.
+// ParseStatus returns the documented status that s spells, ignoring case and white space around it; Canceled counts as
+// Cancelled. Any other text is returned as received, without the white space around it.
 func ParseStatus(s string) Status {
 	switch Status(s) {
 	case Delivered:
@@ -57,11 +58,11 @@ func ParseStatus(s string) Status {
 // Known reports whether s is a documented status.
 func (s Status) Known() bool { return s.rank() > 0 }
 
-// Final reports whether Sinch documents s as a final status. An undocumented status counts as intermediate, so that it
-// cannot replace a final one.
+// Final reports whether Sinch documents s as a final status, one that does not change any more. An undocumented status
+// counts as intermediate, so that it cannot replace a final one.
 func (s Status) Final() bool { return s.rank() > 2 }
 
-// Label returns s if it is documented, else Other. The results are a closed set, suitable as a metric label.
+// Label returns s as the value of a metric label: a documented status itself, any other status as Other.
 func (s Status) Label() Status {
 	if s.Known() {
 		return s
@@ -69,7 +70,7 @@ func (s Status) Label() Status {
 	return Other
 }
 
-// rank returns the position of s in statuses, from 1, or 0 for an undocumented status.
+// rank returns the position of s in statuses, counted from 1. It returns 0 for an undocumented status.
 func (s Status) rank() int {
 	for i, known := range statuses {
 		if s == known {

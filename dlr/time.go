@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// layouts are tried in order on the normalised text. time.Parse accepts any number of fraction digits after the seconds
-// without a layout of its own.
+// layouts lists the time layouts that ParseTime tries, in order. None has a fraction of a second, because time.Parse
+// accepts one after any seconds.
 var layouts = [...]string{
 	"2006-01-02T15:04:05Z07:00",
 	"2006-01-02T15:04:05Z0700",
@@ -19,13 +19,13 @@ var layouts = [...]string{
 	"2006-01-02",
 }
 
-// maxTime is longer than any valid timestamp, in bytes.
+// maxTime is the number of bytes beyond which ParseTime rejects a text at once. No valid timestamp is so long.
 const maxTime = 64
 
-// ParseTime parses a timestamp as Sinch and its clients write it: ISO 8601 with or without seconds, any number of
-// fraction digits, and Z, z, ±hh:mm, ±hhmm, ±hh or no zone (which means UTC), or only a date. The result is UTC,
-// truncated to the millisecond. It returns false for anything else, for times up to 1970-01-01T00:00Z, which are
-// placeholders, and for times from the year 10000 on, which JSON cannot express.
+// ParseTime parses a timestamp as Sinch and its clients write it. ISO 8601 is accepted as a date alone or with a time,
+// with or without seconds, with any number of fraction digits. The zone is Z, z, ±hh:mm, ±hhmm or ±hh; no zone means
+// UTC. The result is UTC, truncated to the millisecond. ParseTime returns false for anything else, for times up to
+// 1970-01-01T00:00Z, which are placeholders, and for times from the year 10000 on, which JSON cannot express.
 func ParseTime(s string) (time.Time, bool) {
 	if len(s) > maxTime {
 		return time.Time{}, false

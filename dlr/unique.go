@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// Unique returns a JSON document without white space and without duplicate members: of several members with the same
-// name in an object only the last is kept, which is the one that counts. Everything else is unchanged. It returns an
-// error if document is not JSON.
+// Unique returns a JSON document without white space between values and without repeated members. If an object has
+// several members with the same name, only the last is kept, which is the one that counts. It returns an error if
+// document is not JSON.
 func Unique(document []byte) ([]byte, error) {
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, document); err != nil {
@@ -28,11 +28,10 @@ func Unique(document []byte) ([]byte, error) {
 	return append(once, whole[at:]...), nil
 }
 
-// span is a range of a document, in bytes.
-type span struct{ from, to int }
+type span struct{ from, to int } // bytes of a document: from <= index < to
 
-// repeatedMembers returns the members of a compact document that are followed by another of the same name, including
-// the comma after each.
+// repeatedMembers returns the ranges of the members that Unique removes from whole, a JSON document without white
+// space: those that a later member of the same object repeats. Each range includes the comma after the member.
 func repeatedMembers(whole []byte) (repeated []span) {
 	type object struct {
 		last map[string]span // by name; nil in a list

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// wireCallback holds the undecoded members of every report type. An absent member is nil. Of several members with the
-// same name only the last counts, whatever its value.
+// wireCallback holds the members of a report, of whatever type, as JSON that is not decoded yet. An absent member is
+// nil. Of several members with the same name only the last is held.
 type wireCallback struct {
 	kind, batchID, clientReference, total, statuses, recipient, code, status, at, operatorAt []byte
 
@@ -23,7 +23,7 @@ func readCallback(object []byte) *wireCallback {
 	return w
 }
 
-// member returns the field for the member of this name, or nil for an unknown name.
+// member returns a pointer to the field for the JSON member of this name, or nil for any other member.
 func (w *wireCallback) member(name []byte) *[]byte {
 	switch string(name) {
 	case "type":
@@ -58,7 +58,7 @@ func (w *wireCallback) member(name []byte) *[]byte {
 	return nil
 }
 
-// entries returns the entries of the report, or the reason why it has none.
+// entries decodes the entries of a report of type t. The Reason is empty unless the report must be rejected.
 func (w *wireCallback) entries(t Type) ([]Entry, Reason) {
 	if t.Recipient() {
 		return w.recipientEntry()
@@ -79,10 +79,10 @@ func (w *wireCallback) recipientEntry() ([]Entry, Reason) {
 	return []Entry{{State: state, Count: 1, Recipients: []string{string(recipient)}}}, ""
 }
 
-// readEntries decodes a list of entries that name at most most recipients in total, or returns the reason why the list
-// is rejected. It allocates no more than it returns: a few megabytes of empty entries must not use a hundred times
-// that.
-func readEntries(list []byte, most int) ([]Entry, Reason) {
+// readEntries decodes the entries of a batch report. If the list is invalid, or names more than limit recipients in
+// total, it returns the Reason. It allocates only what it returns, because a few megabytes of empty entries must not
+// use a hundred times that.
+func readEntries(list []byte, limit int) ([]Entry, Reason) {
 	if len(list) == 0 || list[0] != '[' {
 		return nil, NoStatus
 	}
@@ -91,11 +91,11 @@ func readEntries(list []byte, most int) ([]Entry, Reason) {
 		if len(entries) == maxStatuses {
 			return nil, TooManyStatuses
 		}
-		e := readEntry(element, most)
+		e := readEntry(element, limit)
 		if e.Status == "" {
 			return nil, NoStatus
 		}
-		if recipients += len(e.Recipients); recipients > most {
+		if recipients += len(e.Recipients); recipients > limit {
 			return nil, TooManyRecipients
 		}
 		entries = append(entries, e)
@@ -103,8 +103,9 @@ func readEntries(list []byte, most int) ([]Entry, Reason) {
 	return entries, ""
 }
 
-// readEntry decodes one entry of a batch report. Status is empty if element is not an object or has no status.
-func readEntry(element []byte, most int) Entry {
+// readEntry decodes one entry of a batch report, with at most limit+1 recipients. The Status is empty if element is not
+// an object or has no status.
+func readEntry(element []byte, limit int) Entry {
 	if element[0] != '{' {
 		return Entry{}
 	}
@@ -125,7 +126,7 @@ func readEntry(element []byte, most int) Entry {
 	if s == "" {
 		return Entry{}
 	}
-	numbers := readNumbers(recipients, most)
+	numbers := readNumbers(recipients, limit)
 	return Entry{
 		State:      State{Status: s, Code: readCode(code)},
 		Count:      max(readInteger(count, len(numbers)), 0),
@@ -133,15 +134,15 @@ func readEntry(element []byte, most int) Entry {
 	}
 }
 
-// readNumbers returns the elements of a JSON list that can be recipients, but at most most+1 of them. It returns nil if
-// there are none or list is not a list. Numbers without escapes share one copy of the list's text, so that 200 000
-// numbers use one copy and 16 bytes each.
-func readNumbers(list []byte, most int) []string {
+// readNumbers returns the elements of a JSON list that can be recipients, but at most limit+1, which is enough to see
+// an excess. It returns nil if there are none or list is not a list. Numbers without escapes share one copy of the
+// list's text, so that 200 000 numbers use that copy and 16 bytes each.
+func readNumbers(list []byte, limit int) []string {
 	if len(list) == 0 || list[0] != '[' {
 		return nil
 	}
 	var numbers []string
-	room := min(bytes.Count(list, []byte{','}), most) + 1
+	room := min(bytes.Count(list, []byte{','}), limit) + 1
 	copied := string(list)
 	for at, element := range elements(list) {
 		var r text
@@ -156,7 +157,7 @@ func readNumbers(list []byte, most int) []string {
 		if numbers == nil {
 			numbers = make([]string, 0, room)
 		}
-		if numbers = append(numbers, string(r)); len(numbers) > most {
+		if numbers = append(numbers, string(r)); len(numbers) > limit {
 			break
 		}
 	}
@@ -166,11 +167,10 @@ func readNumbers(list []byte, most int) []string {
 	return numbers
 }
 
-// isNumber reports whether t can identify a recipient. Unlike MSISDN it accepts any text, such as a
-// masked number.
+// isNumber reports whether t can identify a recipient. Unlike MSISDN it accepts any text, such as a masked number.
 func (t text) isNumber() bool { return len(t) <= MaxNumber && Digits(string(t)) != "" }
 
-// status returns "" if t cannot be a status.
+// status parses t as a status. It returns "" if t is empty or longer than maxStatus bytes.
 func (t text) status() Status {
 	s := ParseStatus(string(t))
 	if len(s) > maxStatus {

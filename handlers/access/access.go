@@ -11,17 +11,17 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// Access checks the credentials, the Host and the origin of requests to the private listener. New returns it. Several
-// goroutines may use it.
+// Access checks the credentials, the Host and the origin of requests to the private listener. It is safe for concurrent
+// use. Use New.
 type Access struct {
 	basic, bearer []Digest
 	challenges    []string // values of WWW-Authenticate; nil if no credentials are configured
 	crossOrigin   *http.CrossOriginProtection
 }
 
-// New returns the Access for private.credentials: basic are its user names and passwords, bearer its tokens. A request
-// needs any one of them. If both lists are empty, Check accepts every caller, so only this machine may be able to
-// reach the listener. The error names the configuration key of each invalid credential.
+// New returns an Access with the credentials of private.credentials: basic holds user names and passwords, bearer holds
+// tokens. A request needs one of the credentials. If both lists are empty, Access does not check callers, so only this
+// machine may be able to reach the listener. The error names the configuration key of each invalid credential.
 func New(basic []Basic, bearer []string) (*Access, error) {
 	a := &Access{bearer: DigestsOf(bearer), crossOrigin: http.NewCrossOriginProtection()}
 	var faults Faults
@@ -50,14 +50,14 @@ func New(basic []Basic, bearer []string) (*Access, error) {
 // configured. The slice must not be modified.
 func (a *Access) Challenges() []string { return a.challenges }
 
-// Loopback reports whether only this machine can reach a listener at address, a host and a port such as
-// "127.0.0.1:8081". It returns false for an invalid address.
+// Loopback reports whether only this machine can reach a listener at address, which is host:port. It returns false for
+// an invalid address.
 func Loopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	return err == nil && LoopbackHost(host)
 }
 
-// LoopbackHost reports whether host, a name or an IP address without a port, is this machine. The only name that
+// LoopbackHost reports whether host, a name or an IP address without a port, means this machine. The only name that
 // counts is localhost, since any other name may resolve to any address.
 func LoopbackHost(host string) bool {
 	ip, err := netip.ParseAddr(host)
@@ -67,8 +67,8 @@ func LoopbackHost(host string) bool {
 // ErrCredentials means that a request has no credential, or a wrong one.
 var ErrCredentials = errors.New("this listener requires a credential; the request has none or a wrong one")
 
-// Check authenticates r. If credentials are configured it returns nil for a valid credential, else ErrCredentials. If
-// no credentials are configured it returns the result of CheckHost.
+// Check checks the caller of r. If credentials are configured, it returns nil for a request with a valid one, else
+// ErrCredentials. If none are configured, it returns the result of CheckHost.
 func (a *Access) Check(r *http.Request) error {
 	if a.challenges == nil {
 		return CheckHost(r.Host)
@@ -86,8 +86,8 @@ func (a *Access) Check(r *http.Request) error {
 	return ErrCredentials
 }
 
-// CheckOrigin stops cross-site request forgery: it returns a problem, answered 403, if r is a cross-site request of a
-// browser that may change something, else nil.
+// CheckOrigin stops cross-site request forgery. If a page of another site made a browser send r, and r may change
+// something, it returns a problem that is answered 403, else nil.
 func (a *Access) CheckOrigin(r *http.Request) error {
 	if a.crossOrigin.Check(r) == nil {
 		return nil
@@ -95,9 +95,9 @@ func (a *Access) CheckOrigin(r *http.Request) error {
 	return problem.Forbidden(http.StatusForbidden, "requests from pages of other sites are refused")
 }
 
-// CheckHost stops DNS rebinding, with which a web page in a browser on this machine could read every answer. host is
-// the Host of a request. CheckHost returns nil for localhost and IP addresses, else a problem that is answered 421.
-// With credentials the check is not needed, since a browser does not send credentials to another name.
+// CheckHost stops DNS rebinding, by which a web page could read answers through a browser on this machine. It returns
+// nil if host, the Host header of a request, is localhost or an IP address. Otherwise it returns a problem that is
+// answered 421. With credentials the check is not needed, since a browser does not send them to another host name.
 func CheckHost(host string) error {
 	name := host
 	if h, _, err := net.SplitHostPort(host); err == nil {

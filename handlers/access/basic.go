@@ -9,8 +9,8 @@ import (
 // Basic is a user name and a password for HTTP Basic authentication.
 type Basic struct{ User, Password string }
 
-// Check calls report for each invalid part of b. member is username or password, text says what is wrong and what to
-// do.
+// Check calls report for each invalid field of b. The argument member is the configuration key of the field, username
+// or password; text says what is wrong and what to do.
 func (b Basic) Check(report func(member, text string)) {
 	switch {
 	case b.User == "":
@@ -23,11 +23,11 @@ func (b Basic) Check(report func(member, text string)) {
 	}
 }
 
-// Faults collects the errors that the Check methods of the configuration report. Join them with errors.Join.
+// Faults collects the errors that Check methods report about a configuration. Join them with errors.Join.
 type Faults []error
 
-// At returns the report function to pass to a Check method. It appends an error to f that names the configuration key:
-// key, a dot and the reported member, or only key if the member is empty.
+// At returns a function to pass to a Check method as report. The function appends an error to f that begins with the
+// configuration key of the fault: key, a dot and member, or key alone if member is empty.
 func (f *Faults) At(key string) func(member, text string) {
 	return func(member, text string) {
 		*f = append(*f, fmt.Errorf("%s: %s", strings.TrimSuffix(key+"."+member, "."), text))
@@ -37,11 +37,11 @@ func (f *Faults) At(key string) func(member, text string) {
 // Format prints *** for every verb, so no password reaches a log.
 func (Basic) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 
-// MarshalText returns ***, so no password reaches an encoded text.
+// MarshalText returns ***, so that no encoder, such as encoding/json, writes a password.
 func (Basic) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
-// Digests returns the digests of user:password in UTF-8 and, if that differs, in ISO 8859-1. RFC 7617 leaves the
-// encoding open: Sinch does not document its own, and curl, browsers and proxies differ.
+// Digests returns the digest of user:password in UTF-8 and, if it differs, the one in ISO 8859-1. Clients use either,
+// since RFC 7617 leaves the encoding open: curl, browsers and proxies differ, and Sinch does not document its own.
 func (b Basic) Digests() []Digest {
 	pair := b.User + ":" + b.Password
 	found := []Digest{DigestOf(pair)}
@@ -51,7 +51,7 @@ func (b Basic) Digests() []Digest {
 	return found
 }
 
-// latin1 encodes text in ISO 8859-1. possible is false if the encoding does not have every character of text.
+// latin1 encodes text in ISO 8859-1. If text contains a character that ISO 8859-1 lacks, possible is false.
 func latin1(text string) (narrow string, possible bool) {
 	var bytes []byte
 	for _, r := range text {

@@ -5,14 +5,14 @@ import (
 	"crypto/subtle"
 )
 
-// Digest is the SHA-256 of a secret. All digests have the same length, so comparing them in constant time does not
-// reveal the length of a secret.
+// Digest is the SHA-256 of a secret. All digests have the same length, so the time of a comparison does not reveal the
+// length of a secret.
 type Digest [sha256.Size]byte
 
-// DigestOf returns the digest of a secret.
+// DigestOf returns the digest of secret, to be compared with Digest.In.
 func DigestOf(secret string) Digest { return sha256.Sum256([]byte(secret)) }
 
-// DigestsOf returns the digest of each secret, in the same order; nil for no secrets.
+// DigestsOf returns the digest of each secret, in the same order. It returns nil if there are no secrets.
 func DigestsOf(secrets []string) []Digest {
 	var digests []Digest
 	for _, s := range secrets {
@@ -21,7 +21,7 @@ func DigestsOf(secrets []string) []Digest {
 	return digests
 }
 
-// In reports whether others contains d. It compares d with all of others, so its duration does not depend on a match.
+// In reports whether others contains d. It compares d with every element, so its duration does not reveal a match.
 func (d Digest) In(others []Digest) bool {
 	equal := 0
 	for i := range others {
