@@ -16,7 +16,7 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// Config configures the private listener: its address, its callers' credentials and its timeouts.
+// Config configures the private listener: its address, the credentials of its callers, the plans and a time limit.
 type Config struct {
 	// Listen is the address that the listener is served on, as host:port. An address that other machines can reach
 	// requires credentials.
@@ -36,14 +36,15 @@ type Config struct {
 // Format prints *** for every verb, since the configuration contains secrets.
 func (Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 
-// MarshalText returns ***, so no secret reaches an encoded text.
+// MarshalText returns ***, so that no encoder, such as encoding/json, writes a secret.
 func (Config) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
-// defaultPatience is shorter than the WriteTimeout of the http.Server.
+// defaultPatience is the default of Config.Patience. It is shorter than the WriteTimeout of the http.Server, so that
+// the answer can still be written.
 const defaultPatience = 10 * time.Second
 
-// API is the handler of the private listener: the API, the metrics and the health checks. Its answers contain
-// whole phone numbers.
+// API is the handler of the private listener. It serves the HTTP API, the metrics and the health checks. Its answers
+// contain whole phone numbers.
 type API struct {
 	config   Config
 	store    Store
@@ -57,9 +58,9 @@ var openapiYAML []byte
 //go:embed index.html
 var indexHTML []byte
 
-// New returns the private listener's handler. It reads and writes s; scrape answers /metrics; log gets the failed
-// requests. The error names the configuration key of invalid credentials, or of a Listen address that other machines
-// can reach although no credentials are set.
+// New returns the handler of the private listener. It serves the content of the store s and, on /metrics, the handler
+// scrape. Failed requests are logged to log. The error names the configuration key of invalid credentials, or of a
+// Listen address that other machines can reach although no credentials are set.
 func New(c Config, s Store, scrape http.Handler, log *slog.Logger) (*API, error) {
 	if len(c.Basic)+len(c.Bearer) == 0 && !access.Loopback(c.Listen) {
 		return nil, fmt.Errorf("private.listen: other machines can reach %q and could read phone numbers there: "+
@@ -125,7 +126,7 @@ func (p *API) routes(a *access.Access, scrape http.Handler) (*gin.Engine, error)
 	return e, nil
 }
 
-// setHeaders is a middleware that sets the headers of every answer.
+// setHeaders is a middleware that sets the security headers of every answer, and repeats the caller's request id.
 func setHeaders(c *gin.Context) {
 	h := c.Writer.Header()
 	if id := problem.RequestID(c.Request); id != "" {
@@ -137,8 +138,8 @@ func setHeaders(c *gin.Context) {
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 }
 
-// guard returns a middleware that refuses requests without a valid credential, and cross-site requests of a browser. a
-// checks both.
+// guard returns a middleware that passes on only requests with a valid credential that are not cross-site requests of a
+// browser. It answers all others with a problem.
 func (p *API) guard(a *access.Access) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		err := a.Check(c.Request)

@@ -18,7 +18,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Values of the query parameter state of GET /api/v1/feedback. The default is pending.
+// Values of the query parameter state of GET /api/v1/feedback: feedback that waits to be sent (the default), or dead
+// feedback, which was given up.
 const (
 	feedbackPending = "pending"
 	feedbackDead    = "dead"
@@ -40,23 +41,24 @@ func (p *API) feedback(ctx context.Context, a *request) (any, error) {
 	return viewPage(page, viewBatch), nil
 }
 
-// requeueRequest selects the feedback to requeue: of one batch, of one plan, or all.
+// requeueRequest is the body of POST /api/v1/feedback/requeue. It selects the feedback to send again: of one batch, of
+// one plan, or all.
 type requeueRequest struct {
 	Plan    string `json:"plan"`
 	BatchID string `json:"batch_id"`
 	All     bool   `json:"all"`
 }
 
-// requeueView is the answer to a requeue. Batches counts the batches whose feedback is due now, Recipients the
-// recipients whose feedback was dead. More means that the time was too short for all batches: the client repeats the
-// request.
+// requeueView is the answer to a requeue of feedback. Batches counts the batches whose feedback is due now, Recipients
+// the recipients whose feedback had been given up. More means that the time was too short for all batches, and the
+// client should repeat the request.
 type requeueView struct {
 	Batches    int  `json:"batches"`
 	Recipients int  `json:"recipients"`
 	More       bool `json:"more"`
 }
 
-// maxRequeueBody limits the bytes of a requeue's body. The longest plan id and batch id need far less.
+// maxRequeueBody limits the body of a requeue request, in bytes. The longest plan id and batch id need far less.
 const maxRequeueBody = 16 << 10
 
 func (p *API) requeue(c *gin.Context) {
@@ -107,8 +109,8 @@ func readRequeue(c *gin.Context) (requeueRequest, error) {
 	return request, nil
 }
 
-// requeueBatch makes the dead feedback of the batch key owed again, and makes a waiting task due now. For a batch
-// without dead feedback and without a task it does nothing and returns zeros.
+// requeueBatch requeues the feedback of one batch: dead feedback, which was given up, is owed again, and a waiting task
+// becomes due now. For a batch with neither it does nothing and returns zeros.
 func (p *API) requeueBatch(ctx context.Context, key store.BatchKey) (v requeueView, err error) {
 	b, err := p.store.Batch(ctx, key)
 	if err != nil {
@@ -124,13 +126,13 @@ func (p *API) requeueBatch(ctx context.Context, key store.BatchKey) (v requeueVi
 	return requeueView{Batches: 1, Recipients: n}, nil
 }
 
-// requeueWorkers is how many batches are requeued concurrently, so that one group commit of the store serves many.
+// requeueWorkers is how many batches are requeued concurrently, so that the store commits many of them together.
 const requeueWorkers = 32
 
-// requeuePlan makes the waiting tasks of plan due, ends the plan's pause, and makes dead feedback owed again. An empty
-// plan means all plans. Dead feedback comes last, since its new tasks could fail at once and would then be requeued
-// again as waiting tasks. Once half of Config.Patience has passed, requeuePlan stops after the current page and sets
-// More.
+// requeuePlan requeues the feedback of a plan, or of all plans if plan is empty. First it makes the waiting tasks due,
+// which also ends a pause of the plan. Dead feedback, which was given up, comes last, since its new tasks could fail at
+// once and would then be requeued twice. After half of Config.Patience requeuePlan reads no further page of batches and
+// sets More.
 func (p *API) requeuePlan(ctx context.Context, plan string) (requeueView, error) {
 	r := &requeuing{queue: p.store, enough: time.Now().Add(p.config.Patience / 2)}
 	plans, err := []string{plan}, error(nil)
@@ -150,7 +152,7 @@ func (p *API) requeuePlan(ctx context.Context, plan string) (requeueView, error)
 	return requeueView{int(r.batches.Load()), int(r.recipients.Load()), r.more}, err
 }
 
-// pending returns the ids of the plans with pending feedback.
+// pending returns the ids of the plans with feedback that waits to be sent.
 func (p *API) pending(ctx context.Context) (plans []string, err error) {
 	stats, err := p.store.Stats(ctx)
 	if err != nil {
@@ -164,7 +166,7 @@ func (p *API) pending(ctx context.Context) (plans []string, err error) {
 	return plans, nil
 }
 
-// requeuing is the state of a requeue of many batches.
+// requeuing is the state of one request that requeues the feedback of many batches.
 type requeuing struct {
 	queue               Queue
 	enough              time.Time // no new page is started after it
@@ -172,8 +174,8 @@ type requeuing struct {
 	more                bool // it stopped before the last page
 }
 
-// waiting makes all tasks of the plan due, which also ends a pause of the plan. If all tasks are due already, waiting
-// requeues one of them: only a requeue ends a pause.
+// waiting makes all waiting feedback tasks of the plan due. If all are due already, it requeues one of them, since only
+// a requeue ends a pause of the plan.
 func (r *requeuing) waiting(ctx context.Context, plan string) error {
 	before := r.batches.Load()
 	err := r.pages(ctx, store.TaskQuery{Plan: plan, Due: store.Now().Add(time.Millisecond)})
@@ -192,7 +194,8 @@ func (r *requeuing) waiting(ctx context.Context, plan string) error {
 	return nil
 }
 
-// pages requeues all batches that q lists, one page at a time. It sets r.more if r.enough passes before the last page.
+// pages requeues the feedback of all batches that the query q selects, one page at a time. It sets r.more if the time
+// r.enough passes before the last page.
 func (r *requeuing) pages(ctx context.Context, q store.TaskQuery) error {
 	for {
 		page, err := r.queue.Tasks(ctx, q)
@@ -222,7 +225,7 @@ func (r *requeuing) pages(ctx context.Context, q store.TaskQuery) error {
 	}
 }
 
-// batch requeues the feedback of the batch key. found is false if retention has deleted the batch meanwhile.
+// batch requeues the feedback of one batch. If retention has deleted the batch since it was listed, found is false.
 func (r *requeuing) batch(ctx context.Context, key store.BatchKey) (found bool, err error) {
 	n, err := r.queue.Requeue(ctx, key, store.Now())
 	if errors.Is(err, store.ErrNotFound) {

@@ -9,11 +9,11 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// healthz answers 200 while the process runs.
+// healthz answers GET /healthz with 200 while the process runs.
 func (p *API) healthz(c *gin.Context) { c.String(http.StatusOK, "ok\n") }
 
-// readyz answers 200 if callbacks can be recorded: the store is ready and the process is not shutting down. Whether
-// Sinch can be reached does not matter, since feedback can be sent later.
+// readyz answers GET /readyz with 200 if callbacks can be recorded: the store is ready and the process is not shutting
+// down. Otherwise it answers 503. It does not check whether Sinch can be reached, since feedback can be sent later.
 func (p *API) readyz(c *gin.Context) {
 	if p.config.Draining() {
 		p.failures.Fail(c, &problem.Problem{Kind: problem.KindBusy, Detail: "draining: dlrloop is shutting down"})
@@ -30,8 +30,8 @@ func (p *API) readyz(c *gin.Context) {
 	c.String(http.StatusOK, "ready\n")
 }
 
-// indexStyle is the Content-Security-Policy hash of the style element of index.html; it must change with the style. A
-// browser applies no other style.
+// indexStyle is the hash of the style element in index.html, for the header Content-Security-Policy. It must change
+// with the style, because a browser applies only a style with this hash.
 const indexStyle = "sha256-LbZe0/igPxhk4UfhONdtlltvJavB935rr4S6naB4gUA="
 
 func (p *API) index(c *gin.Context) {

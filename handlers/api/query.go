@@ -14,8 +14,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// query reads the query parameters of a request. Its methods record the first fault instead of returning an error; err
-// returns the fault after all parameters were read. A given parameter that no method has read is a fault, too: a
+// query reads the query parameters of a request. Its methods do not return an error but record the first fault, such as
+// an invalid value, which err returns in the end. A parameter of the request that no method has read is a fault, too: a
 // misspelled filter would otherwise select everything.
 type query struct {
 	values url.Values
@@ -32,15 +32,15 @@ func parseQuery(raw string) *query {
 	return q
 }
 
-// fail records a fault of the parameter name, unless there is one already. wrong says what is wrong, allowed lists
-// what is allowed. Neither may quote the value, which may be a phone number: errors are logged.
+// fail records a fault of the query parameter called name, if it is the first. wrong says what is wrong, allowed what
+// is allowed. Neither may quote the value, because errors are logged and the value may be a phone number.
 func (q *query) fail(name, wrong string, allowed ...string) {
 	if q.fault == nil {
 		q.fault = problem.BadParameter(name, wrong, strings.Join(allowed, ", "))
 	}
 }
 
-// text returns the value of the parameter name, or "" if the parameter is missing.
+// text returns the value of the query parameter called name, or "" if it is missing.
 func (q *query) text(name string) string {
 	q.read = append(q.read, name)
 	given := q.values[name]
@@ -53,7 +53,7 @@ func (q *query) text(name string) string {
 	return given[0]
 }
 
-// oneOf returns the value of the parameter name, which must be one of allowed. The default is the first of allowed.
+// oneOf returns the query parameter called name, which must be one of allowed. The first of allowed is the default.
 func (q *query) oneOf(name string, allowed ...string) string {
 	s := q.text(name)
 	if s == "" {
@@ -65,14 +65,14 @@ func (q *query) oneOf(name string, allowed ...string) string {
 	return s
 }
 
-// status returns the parameter name as a status. Any text is valid, since Sinch may add statuses.
+// status returns the query parameter called name as a delivery status. Any text is valid, since Sinch may add statuses.
 func (q *query) status(name string) dlr.Status { return dlr.ParseStatus(q.text(name)) }
 
 // latest is the last second of the year 9999 in Unix seconds. RFC 3339 cannot express a later time.
 const latest = 253402300799
 
-// time returns the parameter name, given in RFC 3339 or Unix seconds, in UTC and truncated to the millisecond. It
-// returns the zero time if the parameter is missing.
+// time parses the query parameter called name, which is RFC 3339 or Unix seconds. The result is UTC, truncated to the
+// millisecond, and zero if the parameter is missing.
 func (q *query) time(name string) time.Time {
 	s := q.text(name)
 	if s == "" {
@@ -90,15 +90,14 @@ func (q *query) time(name string) time.Time {
 	return t.UTC().Truncate(time.Millisecond)
 }
 
-// ordered records a fault unless from is before to. A zero time stands for no limit.
+// ordered records a fault if both times are set and to is not after from.
 func (q *query) ordered(from, to time.Time) {
 	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
 		q.fail("to", "not after from", "a time after from")
 	}
 }
 
-// step returns the parameter name, a duration of whole minutes from 1m to maxRange, or fallback if the parameter is
-// missing.
+// step parses the query parameter called name: whole minutes from 1m to maxRange, or fallback if it is missing.
 func (q *query) step(name string, fallback time.Duration) time.Duration {
 	s := q.text(name)
 	if s == "" {
@@ -115,7 +114,7 @@ func (q *query) step(name string, fallback time.Duration) time.Duration {
 	return d
 }
 
-// paging returns the parameters cursor and limit, which every list accepts. Both are zero if missing.
+// paging returns the query parameters cursor and limit, which every list accepts. A missing parameter is zero.
 func (q *query) paging() store.Paging {
 	p := store.Paging{Cursor: q.text("cursor")}
 	s := q.text("limit")
@@ -130,7 +129,7 @@ func (q *query) paging() store.Paging {
 	return p
 }
 
-// err returns the first fault as a *problem.Problem, or nil. Call it once, after all parameters have been read.
+// err returns the first fault as a *problem.Problem (status 400), or nil. Call it after all parameters were read.
 func (q *query) err() error {
 	for _, name := range slices.Sorted(maps.Keys(q.values)) {
 		if slices.Contains(q.read, name) {

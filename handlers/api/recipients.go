@@ -45,8 +45,8 @@ func (p *API) recipient(ctx context.Context, a *request) (any, error) {
 	return viewRecipientWithBodies(key, b.Flag, r), nil
 }
 
-// recipientBatches lists the batches that contain the phone number in the path. For an unknown phone number the list
-// is empty.
+// recipientBatches answers GET /api/v1/recipients/{number} with the batches that contain the phone number. For an
+// unknown number the list is empty.
 func (p *API) recipientBatches(ctx context.Context, a *request) (any, error) {
 	paging := a.paging()
 	if err := a.err(); err != nil {
@@ -67,8 +67,8 @@ func (p *API) recipientBatches(ctx context.Context, a *request) (any, error) {
 	return pageView[recipientView]{Items: views, NextCursor: page.Next}, nil
 }
 
-// flag returns the feedback flag of a recipient's batch. It reads the batch from the store only if the recipient is
-// owed feedback; otherwise the answer does not depend on the flag, and FlagUnknown is returned.
+// flag tells whether a recipient's batch wants delivery feedback. It reads the batch from the store only if the
+// recipient is owed feedback. Otherwise it returns FlagUnknown, since the answer does not depend on the flag.
 func (p *API) flag(ctx context.Context, in store.RecipientInBatch) (store.Flag, error) {
 	if in.Recipient.Feedback != store.FeedbackOwed {
 		return store.FlagUnknown, nil

@@ -30,17 +30,16 @@ const (
 	maxRegistration    = 64 << 20 // bytes of one request
 )
 
-// registrationWorkers is how many batches are recorded concurrently, so that one group commit of the store serves
-// many.
+// registrationWorkers is how many batches are recorded concurrently, so that the store commits many of them together.
 const registrationWorkers = 32
 
-// registeredView is the answer to a registration: the number of recorded batches, including unchanged ones.
+// registeredView is the answer to a request that registers batches: how many were recorded, including unchanged ones.
 type registeredView struct {
 	Registered int `json:"registered"`
 }
 
-// register records batches that the application sent without the gateway. The body is Sinch's answer to the send as
-// JSON, or several answers as NDJSON.
+// register answers POST /api/v1/plans/{plan}/batches: it records batches that the application sent without the gateway.
+// The body is Sinch's answer to the send as JSON, or several such answers as NDJSON.
 func (p *API) register(c *gin.Context) {
 	v, err := p.doRegister(c)
 	if err == nil {
@@ -72,8 +71,8 @@ func (p *API) doRegister(c *gin.Context) (registeredView, error) {
 	return r.ended(read(r, c))
 }
 
-// fetchNow reports whether the query parameter check is "now": missing reports of the batches are then fetched from
-// Sinch at once.
+// fetchNow reports whether the query parameter check is "now". dlrloop then fetches the missing reports of the
+// registered batches from Sinch at once.
 func (q *query) fetchNow() bool {
 	s := q.text("check")
 	if s != "" && s != "now" {
@@ -82,8 +81,8 @@ func (q *query) fetchNow() bool {
 	return s == "now"
 }
 
-// readerOf returns the method of registration that reads a body of the given Content-Type. The error is a problem that
-// is answered 415.
+// readerOf returns the method that reads a body of the given Content-Type: one for JSON, lines for NDJSON. For any
+// other type the error is a problem that is answered 415.
 func readerOf(contentType string) (func(*registration, *gin.Context) error, error) {
 	switch t, _, err := mime.ParseMediaType(contentType); {
 	case err == nil && t == "application/json":
@@ -97,7 +96,7 @@ func readerOf(contentType string) (func(*registration, *gin.Context) error, erro
 	}
 }
 
-// registration is the state of one registration request.
+// registration is the state of one request that registers batches.
 type registration struct {
 	*API
 	plan       string
@@ -108,7 +107,7 @@ type registration struct {
 	failed     atomic.Bool // set by the first store error: no more batches are read, those being recorded continue
 }
 
-// one reads a body that is a single batch as JSON, and starts to record the batch.
+// one reads a body that is the JSON of one batch, and passes the batch to submit.
 func (r *registration) one(c *gin.Context) error {
 	defer r.moveDeadlines()
 	r.moveDeadlines()
@@ -119,8 +118,8 @@ func (r *registration) one(c *gin.Context) error {
 	return r.submit(c.Request.Context(), body)
 }
 
-// lines reads a body of one batch per line (NDJSON), and records the batches while the body arrives. It skips empty
-// lines and stops at the first error.
+// lines reads a body with one batch per line (NDJSON). It passes each batch to submit while the rest of the body
+// arrives. It skips empty lines and stops at the first error.
 func (r *registration) lines(c *gin.Context) error {
 	defer r.moveDeadlines()
 	lines := bufio.NewScanner(http.MaxBytesReader(c.Writer, c.Request.Body, maxRegistration))
@@ -152,17 +151,17 @@ func (r *registration) lines(c *gin.Context) error {
 	return nil
 }
 
-// moveDeadlines extends the connection's deadlines so that the next batch can arrive and be recorded. So a large body
-// may take longer than the http.Server's timeouts, as long as the body keeps arriving.
+// moveDeadlines extends the connection's deadlines so that the next batch can arrive and be recorded. A large body may
+// therefore take longer than the http.Server's timeouts, as long as it keeps arriving.
 func (r *registration) moveDeadlines() {
 	// Only connections of tests support no deadlines.
 	_ = r.connection.SetReadDeadline(time.Now().Add(2 * r.config.Patience))
 	_ = r.connection.SetWriteDeadline(time.Now().Add(3 * r.config.Patience))
 }
 
-// submit parses body, the JSON of one batch, and starts to record the batch. It blocks while registrationWorkers
-// batches are being recorded. It returns a KindBadBody problem if body is not a batch. body may be reused after the
-// call.
+// submit parses body, the JSON of one batch, and records the batch in the background. It blocks while
+// registrationWorkers batches are being recorded. If body is not a batch it returns a KindBadBody problem. The caller
+// may reuse body.
 func (r *registration) submit(ctx context.Context, body []byte) error {
 	b, err := sinch.ParseBatch(body)
 	if err != nil {
@@ -191,9 +190,9 @@ func (r *registration) record(ctx context.Context, entry store.Entry) error {
 	return nil
 }
 
-// ended blocks until no batch is being recorded, and returns the result of the request. misread is the reason why the
-// body was not read to its end, or nil. An error of the store takes precedence over misread, since the client may then
-// retry the same request.
+// ended waits until all submitted batches are recorded or have failed, and returns the answer to the request. misread
+// is the error that ended the reading of the body, or nil. An error of the store takes precedence over misread, because
+// the client may then retry the same request.
 func (r *registration) ended(misread error) (registeredView, error) {
 	failed := r.workers.Wait()
 	kept := int(r.kept.Load())
@@ -210,7 +209,7 @@ func (r *registration) ended(misread error) (registeredView, error) {
 	return registeredView{kept}, nil
 }
 
-// inLine returns a copy of the problem of err whose detail names line n, counted from 1.
+// inLine returns a copy of the problem of err whose detail begins with the line number n, counted from 1.
 func inLine(n int, err error) error {
 	p := *problem.Of(err)
 	p.Detail = fmt.Sprintf("line %d: %s", n, p.Detail)

@@ -7,7 +7,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Store is the part of the store that the API uses. See store.Store for what the methods do and for their errors.
+// Store is the part of the store that package api uses. store.Store documents the methods and their errors.
 type Store interface {
 	Batches
 	Recipients
@@ -18,7 +18,7 @@ type Store interface {
 	Ready(ctx context.Context) error
 }
 
-// Batches is the part of the store that reads batches, their report logs and the quarantine.
+// Batches is the part of Store that reads batches, their report logs, and the callbacks that could not be parsed.
 type Batches interface {
 	Batch(ctx context.Context, key store.BatchKey) (*store.Batch, error)
 	Batches(ctx context.Context, q store.BatchQuery) (store.Page[*store.Batch], error)
@@ -26,27 +26,27 @@ type Batches interface {
 	Quarantine(ctx context.Context, p store.Paging) (store.Page[store.QuarantineEntry], error)
 }
 
-// Recipients is the part of the store that reads recipients: one, all of a batch, or one phone number in all batches.
+// Recipients is the part of Store that reads recipients: one, all of a batch, or one phone number in all batches.
 type Recipients interface {
 	Recipient(ctx context.Context, key store.BatchKey, number string) (store.RecipientWithBodies, error)
 	Recipients(ctx context.Context, key store.BatchKey, q store.RecipientQuery) (store.Page[*store.Recipient], error)
 	RecipientBatches(ctx context.Context, number string, p store.Paging) (store.Page[store.RecipientInBatch], error)
 }
 
-// Totals is the part of the store that reads totals of plans, counts per minute, and the gauges.
+// Totals is the part of Store that reads the totals of plans, the message counts per minute, and the store's gauges.
 type Totals interface {
 	Stats(ctx context.Context) ([]store.PlanStats, error)
 	Timeseries(ctx context.Context, plan string, from, to time.Time) ([]store.MinuteCount, error)
 	Gauges() store.Gauges
 }
 
-// Queue is the part of the store that lists the batches with feedback tasks, and requeues the feedback of a batch.
+// Queue is the part of Store that lists the batches with feedback tasks, and requeues the feedback of a batch.
 type Queue interface {
 	Tasks(ctx context.Context, q store.TaskQuery) (store.Page[*store.Batch], error)
 	Requeue(ctx context.Context, key store.BatchKey, now time.Time) (int, error)
 }
 
-// Recorder is the part of the store that makes registered batches durable. Record blocks until a is durable.
+// Recorder is the part of Store that records registered batches. Record blocks until the arrival is durable.
 type Recorder interface {
 	Record(ctx context.Context, a store.Arrival) error
 }

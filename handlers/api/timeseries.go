@@ -11,14 +11,14 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Limits of one timeseries; a request above a limit is answered 400.
+// Limits of one answer to GET /api/v1/timeseries. A request above a limit is answered 400.
 const (
 	maxPoints = 10_000 // steps
 	maxRange  = 366 * 24 * time.Hour
 )
 
-// timeseriesView is the answer to GET /api/v1/timeseries: messages counted by the time at which their reports were
-// recorded. Times are the starts of the steps; each series has one count for each of Times.
+// timeseriesView is the answer to GET /api/v1/timeseries. It counts messages by the time at which dlrloop recorded
+// their reports. Times holds the start of each step of the time range, and each series has one count per step.
 type timeseriesView struct {
 	From        instant      `json:"from"`
 	To          instant      `json:"to"`
@@ -33,7 +33,7 @@ type seriesView struct {
 	Messages []int      `json:"messages"`
 }
 
-// span is the time range of a series: from <= t < to. Both are multiples of step.
+// span is the time range of a timeseries: from <= t < to. Both ends are multiples of step.
 type span struct {
 	from, to time.Time
 	step     time.Duration
@@ -88,8 +88,8 @@ func (q *query) span() span {
 
 func (s span) points() int { return int(s.to.Sub(s.from) / s.step) }
 
-// counted returns the series that have messages in the span, sorted by plan and status. It reads one day at a time,
-// since the minutes of a whole year might not fit into memory.
+// counted returns a series of message counts for each plan and status with messages in the time range s, sorted by plan
+// and status. It reads one day at a time, since the minutes of a whole year might not fit into memory.
 func (p *API) counted(ctx context.Context, plan string, s span) ([]seriesView, error) {
 	const atOnce = 24 * time.Hour
 	type key struct {

@@ -7,7 +7,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// statsView holds the totals of all plans, the store's sizes and, for a store that replicas can share, the replicas.
+// statsView is the answer to GET /api/v1/stats: the totals of each plan, the store's sizes and, if replicas can share
+// the store, the replicas.
 type statsView struct {
 	Plans []planView    `json:"plans"`
 	Store storeSizeView `json:"store"`
@@ -97,7 +98,7 @@ func viewPlan(s store.PlanStats, g store.PlanGauges) planView {
 	}
 }
 
-// quarantineView is a callback in the quarantine: authentic, but it could not be parsed for Reason.
+// quarantineView is one callback in the quarantine: it was authentic but could not be parsed, and Reason says why.
 type quarantineView struct {
 	Plan       string     `json:"plan"`
 	ReceivedAt instant    `json:"received_at"`

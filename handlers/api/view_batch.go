@@ -5,7 +5,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// batchView is a batch in an answer of the API.
+// batchView shows one batch in answers of the API.
 type batchView struct {
 	Plan            string  `json:"plan"`
 	ID              string  `json:"id"`
@@ -24,7 +24,7 @@ type batchView struct {
 	Reports            []batchReportView  `json:"reports"`
 }
 
-// codeView is a status, its code if the report had one, and the documented name and class of the code.
+// codeView shows a status and a code, with the code's documented name and class. Code is nil if there was none.
 type codeView struct {
 	Status dlr.Status `json:"status"`
 	Code   *int       `json:"code,omitempty"`
@@ -81,8 +81,8 @@ type infoView struct {
 	Source          string  `json:"source"`
 }
 
-// fetchView shows when the reconciler fetches the missing reports of a batch from Sinch. Attempts counts the fetches
-// since the last new report. Ended means that no report is fetched any more: Due is then left out.
+// fetchView shows when dlrloop next fetches the missing reports of a batch from Sinch. Attempts counts the fetches
+// since the last new report. Ended means that no fetch follows, and Due is left out.
 type fetchView struct {
 	Due      instant `json:"due,omitzero"`
 	Attempts int     `json:"attempts"`
@@ -116,7 +116,7 @@ func viewBatch(b *store.Batch) batchView {
 }
 
 // counts returns the number of messages in each status. For a final status this is the number of recipients in the
-// status, or the count of batch reports if larger, since batch reports need not name recipients. For an intermediate
+// status, or the count in batch reports if larger, since batch reports need not name recipients. For an intermediate
 // status only recipients count, because no later report reduces a batch report's count.
 func counts(b *store.Batch) map[dlr.Status]int {
 	counts := recipientsByStatus(b)

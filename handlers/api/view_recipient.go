@@ -5,7 +5,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// recipientView is one recipient of one batch in an answer of the API. State is nil until a report names the
+// recipientView shows one recipient of one batch in answers of the API. State is nil until a report names the
 // recipient. Number is the whole phone number, which logs and metrics never show.
 type recipientView struct {
 	Plan     string                `json:"plan"`
@@ -28,7 +28,7 @@ type recipientFeedbackView struct {
 	At    instant `json:"at,omitzero"`
 }
 
-// recipientReportView is a report that named the recipient, and its effect on the state.
+// recipientReportView shows one report that named the recipient, and its effect on the recipient's state.
 type recipientReportView struct {
 	stateView
 	ReceivedAt instant `json:"received_at"`
@@ -41,7 +41,7 @@ type recipientReportView struct {
 	rawBytes
 }
 
-// viewRecipient converts r, a recipient of the batch key. flag is the feedback flag of this batch.
+// viewRecipient converts the recipient r of the batch key for an answer. flag tells whether the batch wants feedback.
 func viewRecipient(key store.BatchKey, flag store.Flag, r *store.Recipient) recipientView {
 	v := recipientView{
 		Plan:     key.Plan,
@@ -71,17 +71,8 @@ func viewRecipient(key store.BatchKey, flag store.Flag, r *store.Recipient) reci
 	return v
 }
 
-// viewRecipientWithBodies converts r as viewRecipient does, and adds the bodies of the reports.
-func viewRecipientWithBodies(key store.BatchKey, flag store.Flag, r store.RecipientWithBodies) recipientView {
-	v := viewRecipient(key, flag, r.Recipient)
-	for i, body := range r.Bodies {
-		v.Reports[i].rawBytes = showRaw(body)
-	}
-	return v
-}
-
-// feedbackState returns the name of s in the API. flag is the feedback flag of the batch: owed feedback of a batch
-// that does not want feedback is shown as dropped.
+// feedbackState returns the name of the state s in answers of the API. flag tells whether the batch wants feedback: if
+// it does not, owed feedback is shown as dropped.
 func feedbackState(s store.FeedbackState, flag store.Flag) string {
 	if s == store.FeedbackOwed && flag == store.FlagUnwanted {
 		return "dropped"

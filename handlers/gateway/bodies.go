@@ -13,8 +13,8 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// requestBody is the body of a request. It keeps the error that ended the reading, which httputil.ReverseProxy does
-// not report.
+// requestBody is the body of a caller's request. It keeps the error that ended the reading, which httputil.ReverseProxy
+// does not report.
 type requestBody struct {
 	io.ReadCloser
 	begun  atomic.Bool // at least one byte was read
@@ -32,7 +32,7 @@ func (in *requestBody) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// failure returns the error that ended the reading, or nil.
+// failure returns the error that ended the reading of the body, or nil.
 func (in *requestBody) failure() error {
 	if err := in.failed.Load(); err != nil {
 		return *err
@@ -40,8 +40,8 @@ func (in *requestBody) failure() error {
 	return nil
 }
 
-// whole reads the whole body. length is the request's Content-Length in bytes, negative if unknown. The error is that
-// of problem.Unread, for a body that is too large or incomplete.
+// whole reads the whole body; length is the Content-Length in bytes, negative if unknown. If the body is too large or
+// incomplete, the error is that of problem.Unread.
 func (in *requestBody) whole(length int64) ([]byte, error) {
 	var body []byte
 	var err error
@@ -57,10 +57,11 @@ func (in *requestBody) whole(length int64) ([]byte, error) {
 	return body, nil
 }
 
-// errStalled ends a call without progress: Sinch does not read the request, does not answer, or the answer stalls.
+// errStalled is the reason for canceling a call to Sinch without progress: Sinch does not read the request or does not
+// answer, or the answer stalls.
 var errStalled = errors.New("the call to Sinch made no progress")
 
-// answerBody is the body of Sinch's answer. Its total time is not limited, only the time without progress.
+// answerBody is the body of Sinch's answer on its way to the caller. It may take any time in total, but may not stall.
 type answerBody struct {
 	io.ReadCloser
 	connection *http.ResponseController // to the caller
@@ -80,8 +81,8 @@ func (a *answerBody) Close() error {
 	return a.ReadCloser.Close()
 }
 
-// proxyLog is the writer of httputil.ReverseProxy's log. It logs each line at level Debug, since the lines are about
-// answers that broke off on either side.
+// proxyLog receives the log lines of httputil.ReverseProxy and logs them at level Debug, since they only report answers
+// that broke off on either side.
 type proxyLog struct{ log *slog.Logger }
 
 func (l proxyLog) Write(line []byte) (int, error) {

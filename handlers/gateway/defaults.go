@@ -9,9 +9,9 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// completeSend reads the whole body of a send and inserts missing members: delivery_report if feedback_enabled is set,
-// and callback_url if reports are requested. It returns a problem if the body is too large or incomplete. It does
-// nothing for other operations, or if the plan has no Callback.
+// completeSend inserts missing members into the body of a send: delivery_report if feedback_enabled is set, and
+// callback_url if reports are requested. It does nothing for other operations, or if the plan has no Callback. It reads
+// the whole body, and returns a problem if the body is too large or incomplete.
 func (p *proxiedRequest) completeSend() error {
 	callback := *p.plan.callback.Load()
 	if callback == "" || p.operation != metrics.GatewaySend ||
@@ -37,30 +37,31 @@ func (p *proxiedRequest) completeSend() error {
 	return nil
 }
 
-// insertion puts text at offset at of a body, in place of the next instead bytes.
+// insertion replaces the next instead bytes at the offset at of a body by text.
 type insertion struct {
 	at, instead int
 	text        string
 }
 
-// spliced returns a reader of body with the insertions put applied. put must be sorted by offset. The reader uses
-// body, which must not be modified.
-func spliced(body []byte, put []insertion) io.Reader {
+// spliced returns a reader of body with all insertions applied, which must be sorted by offset. The reader uses body,
+// which must not be modified.
+func spliced(body []byte, insertions []insertion) io.Reader {
 	var parts []io.Reader
 	from := 0
-	for _, i := range put {
+	for _, i := range insertions {
 		parts = append(parts, bytes.NewReader(body[from:i.at]), bytes.NewReader([]byte(i.text)))
 		from = i.at + i.instead
 	}
 	return io.MultiReader(append(parts, bytes.NewReader(body[from:]))...)
 }
 
-// reportDefault is the delivery_report of a batch that wants feedback: one report per recipient, with its final
-// status.
+// reportDefault is the delivery_report that the gateway adds to a send that wants feedback. It requests one report per
+// recipient, with the final status.
 const reportDefault = "per_recipient_final"
 
-// completion returns the insertions, sorted by offset, that complete a send. body is the send's JSON, callback the URL
-// of the webhook. A null member counts as missing. The result is empty if body is not a JSON object.
+// completion returns the insertions that add the missing members to body, the JSON of a send, sorted by offset.
+// callback is the URL of the webhook. A null member counts as missing. There are no insertions if body is not a JSON
+// object.
 func completion(body []byte, callback string) []insertion {
 	object := bytes.TrimSpace(body)
 	if !json.Valid(body) || object[0] != '{' {
@@ -104,7 +105,8 @@ func completion(body []byte, callback string) []insertion {
 
 func absent(value []byte) bool { return value == nil || string(value) == "null" }
 
-// requestsReports reports whether kind, the JSON value of delivery_report, requests reports: a string but not "none".
+// requestsReports reports whether kind, the JSON value of delivery_report, asks for reports: a string other than
+// "none".
 func requestsReports(kind []byte) bool {
 	var s string
 	return json.Unmarshal(kind, &s) == nil && s != "none"

@@ -16,7 +16,8 @@ import (
 )
 
 // recordFeedback records the caller's delivery feedback as a confirmation, which the relay sends to Sinch later. It
-// answers as Sinch would, but 202 only when the confirmation is durable. It returns the problem if it wrote no answer.
+// answers as Sinch would, but answers 202 only when the confirmation is durable. If it returns a problem, it has not
+// answered.
 func (p *proxiedRequest) recordFeedback() error {
 	confirmation, invalid, err := p.readFeedback()
 	if err != nil {
@@ -46,7 +47,7 @@ func (p *proxiedRequest) recordFeedback() error {
 	return nil
 }
 
-// knownBatch returns the batch from the store, or nil if the store does not have it.
+// knownBatch returns the batch in the request's path from the store, or nil if the store does not have it.
 func (p *proxiedRequest) knownBatch(ctx context.Context) (*store.Batch, error) {
 	b, err := p.store.Batch(ctx, store.BatchKey{Plan: p.plan.ID, BatchID: p.batchID})
 	if errors.Is(err, store.ErrNotFound) {
@@ -58,10 +59,10 @@ func (p *proxiedRequest) knownBatch(ctx context.Context) (*store.Batch, error) {
 	return b, nil
 }
 
-// feedbackBatch returns the info about the batch in the path, after Sinch has accepted the caller's token. known is
-// the batch in the store, or nil. Unless known wants feedback, feedbackBatch fetches the batch from Sinch and records
-// it; with tokenOnly it only verifies the token. info is nil for an unknown batch. refusal is Sinch's answer other
-// than 200, to be forwarded.
+// feedbackBatch returns the info about the batch in the request's path, and makes sure that Sinch accepts the caller's
+// token. known is the batch in the store, or nil. If known wants feedback, its info is enough; otherwise the batch is
+// fetched from Sinch and recorded. With tokenOnly the batch is not fetched, and info may be nil. info is also nil if
+// the batch id is invalid. refusal is Sinch's answer if it is not 200, to be forwarded.
 func (p *proxiedRequest) feedbackBatch(ctx context.Context, known *store.Batch, tokenOnly bool) (
 	info *store.BatchInfo, refusal *lookup, err error,
 ) {
@@ -85,13 +86,13 @@ func (p *proxiedRequest) feedbackBatch(ctx context.Context, known *store.Batch, 
 	return &found, nil, p.record(ctx, found)
 }
 
-// validBatchID reports whether the batch id in the path can be looked up at Sinch: the id must not be longer than
+// validBatchID reports whether the batch id in the request's path can be looked up at Sinch. It must not be longer than
 // dlr.MaxBatchID, nor contain a slash, which would change the path of the lookup.
 func (p *proxiedRequest) validBatchID() bool {
 	return len(p.batchID) <= dlr.MaxBatchID && !strings.Contains(p.batchID, "/")
 }
 
-// confirm records a confirmation and answers 202.
+// confirm records the caller's delivery feedback and then answers 202.
 func (p *proxiedRequest) confirm(ctx context.Context, c store.Confirmation) error {
 	if err := p.record(ctx, c); err != nil {
 		return err
@@ -100,23 +101,23 @@ func (p *proxiedRequest) confirm(ctx context.Context, c store.Confirmation) erro
 	return nil
 }
 
-// record blocks until n, an entry about the plan of the request, is durable. The error is a problem.
-func (p *proxiedRequest) record(ctx context.Context, n store.Entry) error {
-	if err := p.store.Record(ctx, store.Arrival{Plan: p.plan.ID, At: store.Now(), Entry: n}); err != nil {
+// record blocks until entry, which belongs to the plan of the request, is durable. The error is a problem.
+func (p *proxiedRequest) record(ctx context.Context, entry store.Entry) error {
+	if err := p.store.Record(ctx, store.Arrival{Plan: p.plan.ID, At: store.Now(), Entry: entry}); err != nil {
 		return notRecorded("record", err)
 	}
 	return nil
 }
 
-// notRecorded returns the problem for a store call that failed with err; tried names the call for the log. The entry
-// may be stored all the same; a repeat of the request counts once.
+// notRecorded returns the problem for a store call that failed with err; tried names the call for the log. The
+// confirmation may be stored all the same. The caller may repeat the request, because a repeat does not count again.
 func notRecorded(tried string, err error) error {
 	refused := problem.OfStore(fmt.Errorf("%s: %w", tried, err))
 	refused.Detail = "the confirmation may not be recorded; retry later"
 	return refused
 }
 
-// invalidBody is the JSON that Sinch answers to an invalid request.
+// invalidBody is the JSON body with which Sinch answers an invalid request.
 type invalidBody struct {
 	Code string `json:"code"`
 	Text string `json:"text"`
@@ -133,8 +134,9 @@ func (p *proxiedRequest) answerInvalid(w *invalidBody) {
 	p.answer(http.StatusBadRequest, body)
 }
 
-// readFeedback reads and parses the body of a feedback call. If Sinch would refuse the body, the *invalidBody is the
-// answer to send. The error is the problem of a body that is too large, incomplete or badly encoded.
+// readFeedback reads and parses the body of a delivery feedback call. If Sinch would refuse the body, *invalidBody is
+// not nil and must be sent as the answer. The error is the problem of a body that is too large, incomplete or badly
+// compressed.
 func (p *proxiedRequest) readFeedback() (store.Confirmation, *invalidBody, error) {
 	body, err := p.body.whole(p.r.ContentLength)
 	if err != nil {
@@ -157,8 +159,8 @@ func (p *proxiedRequest) readFeedback() (store.Confirmation, *invalidBody, error
 	return c, invalid, nil
 }
 
-// parseFeedback parses the body of a feedback call by Sinch's rules. The confirmation has no BatchID yet. The
-// *invalidBody is nil if the body is valid; its codes are Sinch's, its texts our own.
+// parseFeedback parses the body of a delivery feedback call by Sinch's rules. The Confirmation lacks its BatchID. If
+// the body is valid, *invalidBody is nil; otherwise its code is one of Sinch's, and its text is our own.
 func parseFeedback(body []byte) (store.Confirmation, *invalidBody) {
 	// A struct would match the name in any case. It must be exact, since an empty list means every recipient.
 	var members map[string]json.RawMessage
@@ -189,8 +191,8 @@ func parseFeedback(body []byte) (store.Confirmation, *invalidBody) {
 	return store.Confirmation{Recipients: recipients, WholeBatch: len(recipients) == 0}, nil
 }
 
-// isNumber reports whether Sinch accepts text as a phone number. For one invalid phone number Sinch would refuse the
-// whole call. Sinch accepts fewer separators than dlr.MSISDN, and requires three digits.
+// isNumber reports whether Sinch accepts text as a phone number; one invalid number makes Sinch refuse the whole call.
+// Sinch accepts fewer separators than dlr.MSISDN, and requires three digits.
 func isNumber(text string) bool {
 	digits, ok := dlr.MSISDN(text)
 	return ok && len(digits) >= 3 && len(text) <= dlr.MaxNumber && strings.Trim(text, "+0123456789 -()[]") == "" &&

@@ -40,10 +40,10 @@ type Config struct {
 // Format prints *** for every verb, since the configuration contains secrets.
 func (Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 
-// MarshalText returns ***, so no secret reaches an encoded text.
+// MarshalText returns ***, so that no encoder, such as encoding/json, writes a secret.
 func (Config) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
-// Plan configures a plan whose API the gateway serves. ID and Endpoint are required.
+// Plan configures a service plan of Sinch whose API the gateway serves. ID and Endpoint are required.
 type Plan struct {
 	ID string
 	// Project is the project id that clients with a project's access key send in place of ID; empty if there is no
@@ -68,8 +68,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Gateway serves Sinch's API under /xms/v1/{plan}/… as a reverse proxy: requests and answers pass unchanged. It
-// records in the store each batch that an answer of Sinch contains.
+// Gateway is a reverse proxy for Sinch's API under /xms/v1/{plan}/…. It passes requests and answers on unchanged,
+// except as Plan configures. It records in the store each batch that an answer of Sinch contains.
 type Gateway struct {
 	config     Config
 	store      Store
@@ -94,15 +94,15 @@ type servedPlan struct {
 	callback atomic.Pointer[string]
 }
 
-// ErrOpenToken is the error of New for a plan with a Client but a Config without credentials: everybody could send
+// ErrOpenToken is the error of New if a plan has a Client but Config has no credentials. Everybody could then send
 // messages with the plan's own token.
 var ErrOpenToken = errors.New(
 	"plan lets everyone who reaches the gateway, even from this machine, send at your cost; " +
 		"set private.credentials, which callers then need, or gateway: {token: caller}",
 )
 
-// New returns the gateway. It records batches and confirmations in s. The error wraps ErrOpenToken if c would let
-// anybody send messages at the plan owner's cost. Call Drain before s is closed.
+// New returns the gateway, which records batches and confirmations in the store s. The error wraps ErrOpenToken if
+// anybody could send messages at the plan owner's cost. Call Drain before s is closed.
 func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Gateway, error) {
 	c = c.withDefaults()
 	g := &Gateway{
@@ -123,7 +123,8 @@ func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Gateway, err
 	return g, nil
 }
 
-// indexPlans fills g.plans: by plan id, and by project id if exactly one plan belongs to the project.
+// indexPlans fills g.plans, which maps the ids that callers use to plans: each plan's own id, and its project's id if
+// no other plan belongs to the project.
 func (g *Gateway) indexPlans(plans []Plan) error {
 	g.plans = make(map[string]*servedPlan, len(plans))
 	projects := make(map[string][]*servedPlan)
@@ -150,8 +151,8 @@ func (g *Gateway) indexPlans(plans []Plan) error {
 	return nil
 }
 
-// SetCallbacks replaces Plan.Callback for sends that arrive from now on. urls maps plan ids to webhook URLs; plans
-// that are not in urls keep theirs. A plan that New got without a Callback is ignored: its sends stay unchanged.
+// SetCallbacks replaces Plan.Callback for sends that arrive from now on. urls maps plan ids to webhook URLs; other
+// plans keep theirs. A plan that New got without a Callback stays without one: its sends are not changed.
 func (g *Gateway) SetCallbacks(urls map[string]string) {
 	for _, p := range g.plans {
 		if callback, given := urls[p.ID]; given && p.Callback != "" {
@@ -173,8 +174,8 @@ func (g *Gateway) Handler() http.Handler {
 	}))
 }
 
-// Before returns a handler that serves the requests below /xms/v1/ and passes all others to next. Serve the handler
-// without a middleware in front, because the gateway sets the deadlines of the connection.
+// Before returns a handler that serves requests below /xms/v1/ with the gateway and passes all others to next. Put no
+// middleware in front of it, because the gateway sets the deadlines of the connection.
 func (g *Gateway) Before(next http.Handler) http.Handler {
 	return listener.WithoutTrace(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isGateway(r) {
@@ -185,8 +186,8 @@ func (g *Gateway) Before(next http.Handler) http.Handler {
 	}))
 }
 
-// ServeHTTP serves a request whose path is below /xms/v1/: it passes the request on to Sinch, or answers a problem.
-// Handler and Before call it; it does not refuse TRACE.
+// ServeHTTP passes a request whose path is below /xms/v1/ on to Sinch, or answers it with a problem. Serve Handler or
+// Before instead, which also refuse TRACE.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p := newProxiedRequest(g, w, r)
 	defer p.end()
@@ -203,15 +204,16 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Drain makes the gateway answer new requests with 503. It blocks until no request is in flight and every batch in
-// Sinch's answers is recorded, or until ctx ends. Then the store may be closed, which ends recordings that still run.
+// Drain makes the gateway answer new requests with 503. It blocks until all earlier requests have ended and the batches
+// in Sinch's answers are recorded, or until ctx ends. Then the store may be closed, which ends recordings that still
+// run.
 func (g *Gateway) Drain(ctx context.Context) {
 	g.traffic.drain(ctx)
 	g.transport.CloseIdleConnections()
 }
 
-// authorize returns nil if r may use plan, else the problem to answer. plan is nil if it is not configured. A plan
-// without a Client accepts every token, since Sinch checks the token.
+// authorize returns nil if the caller of r may use plan, else the problem to answer. plan is nil if no such plan is
+// configured. If the plan has no Client, any token is accepted, since Sinch checks the token.
 func (g *Gateway) authorize(r *http.Request, plan *servedPlan) error {
 	if g.checksHost {
 		if err := access.CheckHost(r.Host); err != nil {

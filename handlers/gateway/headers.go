@@ -6,22 +6,21 @@ import (
 	"strings"
 )
 
-// endToEnd lists the headers that are passed on to Sinch even if the caller's Connection header names them: without
-// them the request would lose its credential or change its meaning. The same holds for every header that begins with
-// Content-.
+// endToEnd lists the headers that are passed on to Sinch even if the caller's Connection header names them. Without
+// them the request would lose its credential or change its meaning. Headers that begin with Content- are treated alike.
 var endToEnd = []string{
 	"Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cookie", "Idempotency-Key", "User-Agent",
 }
 
-// overriding lists the headers that some servers obey in place of the path or the method. With them a request could
-// leave the plan's path, or become a TRACE, after the gateway has checked it.
+// overriding lists the headers that some servers obey in place of the path or the method. The gateway removes them: a
+// request could otherwise leave the plan's path, or become a TRACE, after the check.
 var overriding = []string{
 	"X-Original-Uri", "X-Original-Url", "X-Rewrite-Url", "X-Http-Method", "X-Http-Method-Override", "X-Method-Override",
 }
 
-// sanitize restores the end-to-end headers that ReverseProxy removed because Connection named them. It removes the
-// headers that override path or method, and those that describe the internal network. It also removes trailers, since
-// a server may merge them into the headers.
+// sanitize changes the headers of r.Out, the request to Sinch. It restores those in endToEnd, which ReverseProxy
+// removes if Connection names them. It removes those in overriding, those that describe the internal network, and
+// trailers, since a server may merge trailers into the headers.
 func sanitize(r *httputil.ProxyRequest) {
 	for name, values := range r.In.Header {
 		switch {

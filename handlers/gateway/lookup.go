@@ -12,20 +12,20 @@ import (
 	"github.com/dlrloop/dlrloop/sinch"
 )
 
-// maxLookup limits the bytes that are read of Sinch's answer to a GET of our own. A batch of 1000 recipients has some
-// tens of thousands; its parameters may add megabytes.
+// maxLookup is how many bytes of Sinch's answer to a lookup are read. A batch of 1000 recipients has some tens of
+// thousands; its parameters may add megabytes.
 const maxLookup = 4 << 20
 
-// lookup is Sinch's answer to a GET of our own.
+// lookup is Sinch's answer to a GET that the gateway sent on its own account.
 type lookup struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// get sends a GET of our own to Sinch, with the token that the caller's request would be sent with. tail is the
-// escaped path, and the query, after the plan's endpoint. get blocks up to config.Timeout. Concurrent calls with the
-// same plan, token and tail get the same *lookup, which must not be modified.
+// get sends Sinch a GET on the gateway's own account, with the token of the caller's request or of the plan. tail is
+// the escaped path, and the query, after the plan's endpoint. get blocks up to config.Timeout. Concurrent calls with
+// the same plan, token and tail share one *lookup, which must not be modified.
 func (p *proxiedRequest) get(tail string) (*lookup, error) {
 	key := p.plan.ID + "\n" + string(p.token[:]) + "\n" + tail
 	answer, err, _ := p.lookups.Do(key, func() (any, error) {
@@ -69,8 +69,8 @@ func (p *proxiedRequest) getOnce(ctx context.Context, tail string) (*lookup, err
 	return &lookup{a.StatusCode, a.Header, body}, nil
 }
 
-// checkToken asks Sinch for a list of one batch, to find out whether Sinch accepts the caller's token for the plan.
-// refusal is Sinch's answer other than 200, to be forwarded; it is nil if the token is accepted. err is a problem.
+// checkToken finds out whether Sinch accepts the caller's token for the plan, by fetching a list of one batch. If it
+// does, refusal is nil, else Sinch's answer, to be forwarded to the caller. err is a problem.
 func (p *proxiedRequest) checkToken() (refusal *lookup, err error) {
 	answer, err := p.get("/batches?page_size=1")
 	if err != nil {
@@ -83,8 +83,8 @@ func (p *proxiedRequest) checkToken() (refusal *lookup, err error) {
 	return nil, nil
 }
 
-// fetchBatch fetches the batch whose id is in the path from Sinch. b is nil unless Sinch answers 200. refusal is
-// Sinch's answer other than 200, to be forwarded. err is a problem.
+// fetchBatch fetches the batch in the request's path from Sinch. If Sinch does not answer 200, b is nil, and refusal is
+// the answer, to be forwarded to the caller. err is a problem.
 func (p *proxiedRequest) fetchBatch() (b *sinch.Batch, refusal *lookup, err error) {
 	answer, err := p.get("/batches/" + url.PathEscape(p.batchID))
 	if err != nil {
@@ -100,14 +100,14 @@ func (p *proxiedRequest) fetchBatch() (b *sinch.Batch, refusal *lookup, err erro
 	return b, nil, nil
 }
 
-// accept adds the caller's token to the cache of accepted tokens. For a plan with its own token accept does nothing.
+// accept caches the caller's token as one that Sinch accepts. It does nothing if the plan has a token of its own.
 func (p *proxiedRequest) accept() {
 	if p.plan.Client == nil {
 		p.tokens.accept(p.plan.ID, p.token)
 	}
 }
 
-// lookupFailed returns the problem for a GET of our own that got no valid answer because of err.
+// lookupFailed returns the problem for a lookup at Sinch that failed with err or got an invalid answer.
 func (p *proxiedRequest) lookupFailed(err error) error {
 	p.outcome = metrics.GatewayUnreachable
 	refused := p.upstream(err)
@@ -115,7 +115,7 @@ func (p *proxiedRequest) lookupFailed(err error) error {
 	return refused
 }
 
-// forward answers the caller with Sinch's answer to a GET of our own.
+// forward passes Sinch's answer to a lookup on to the caller: status, body and a few headers.
 func (p *proxiedRequest) forward(a *lookup) {
 	h := p.w.Header()
 	for _, name := range []string{"Content-Type", "Www-Authenticate", "Retry-After"} {
@@ -126,8 +126,7 @@ func (p *proxiedRequest) forward(a *lookup) {
 	p.answer(a.status, a.body)
 }
 
-// answer answers the caller with status and body instead of passing the request on to Sinch. The outcome of the
-// request follows from status.
+// answer answers the caller without passing the request on to Sinch. The outcome in the metrics follows from status.
 func (p *proxiedRequest) answer(status int, body []byte) {
 	p.status, p.answering, p.outcome = status, true, outcomeOfStatus(status)
 	if len(body) == 0 {

@@ -36,9 +36,9 @@ const (
 	maxRemembered    = 4096                   // batches whose last recorded content is remembered
 )
 
-// observe records the batches in a, an answer of Sinch, before the caller gets the answer. It reads the body of a up
-// to maxObserved bytes, and replaces the body by a reader of the same bytes. If the answer breaks off, observe returns
-// an error, so that the caller gets a problem instead of half an answer.
+// observe records the batches in a, an answer of Sinch, before the caller gets the answer. It reads up to maxObserved
+// bytes of the body, and puts them in front of the rest again. If the answer breaks off, observe returns an error, so
+// that the caller gets a problem instead of half an answer.
 func (p *proxiedRequest) observe(a *http.Response) error {
 	switch p.operation {
 	case metrics.GatewaySend, metrics.GatewayUpdate, metrics.GatewayReplace, metrics.GatewayCancel,
@@ -70,7 +70,7 @@ func (p *proxiedRequest) observe(a *http.Response) error {
 	return nil
 }
 
-// observed holds the batches that an answer contains.
+// observed holds the batches in one answer of Sinch.
 type observed struct {
 	plan    string
 	infos   []store.BatchInfo // one for each batch
@@ -79,8 +79,8 @@ type observed struct {
 	bad     int               // number of batches that could not be parsed
 }
 
-// observed parses the batches in body, the body of an answer of Sinch. encoding is its Content-Encoding. unread is the
-// reason why body is incomplete, or nil.
+// observed parses the batches in body, the body of an answer of Sinch with the Content-Encoding encoding. If body is
+// incomplete, unread is the reason.
 func (p *proxiedRequest) observed(encoding string, body []byte, unread error) *observed {
 	o := &observed{plan: p.plan.ID}
 	if unread != nil {
@@ -109,8 +109,7 @@ func (p *proxiedRequest) observed(encoding string, body []byte, unread error) *o
 	return o
 }
 
-// read parses body, the JSON of one batch, and adds the batch to o. id is the batch id in the request's path; if it is
-// empty, any batch is accepted.
+// read parses body, the JSON of one batch, and adds the batch to o. If id is not empty, the batch must have this id.
 func (o *observed) read(body []byte, id string) {
 	b, err := readBatch(body, id)
 	if err != nil {
@@ -125,8 +124,8 @@ func (o *observed) fail(err error) {
 	o.bad++
 }
 
-// readBatch parses body, which must be the JSON of a batch as Sinch returns it. If id is not empty, the batch must
-// have this id. The error contains no part of body.
+// readBatch parses body, the JSON of a batch as Sinch returns it. If id is not empty, the batch must have this id. The
+// error contains no part of body.
 func readBatch(body []byte, id string) (*sinch.Batch, error) {
 	b, err := sinch.ParseBatch(body)
 	if err != nil {
@@ -144,9 +143,9 @@ func readBatch(body []byte, id string) (*sinch.Batch, error) {
 // errEncoding means that a body has a Content-Encoding other than gzip.
 var errEncoding = errors.New("the Content-Encoding is not gzip")
 
-// decompressed decodes body, whose Content-Encoding is encoding. It returns body itself if body is not compressed. It
-// returns errEncoding for an unknown encoding, and an *http.MaxBytesError if gzip decompresses to more than limit
-// bytes.
+// decompressed decodes body by its Content-Encoding, encoding. It returns body itself if it is not compressed, and
+// errEncoding if the encoding is not gzip. If the result has more than limit bytes, the error is an
+// *http.MaxBytesError.
 func decompressed(encoding string, body []byte, limit int64) ([]byte, error) {
 	switch strings.ToLower(encoding) {
 	case "", "identity":
@@ -169,8 +168,8 @@ func decompressed(encoding string, body []byte, limit int64) ([]byte, error) {
 	return plain, nil
 }
 
-// recorder records the batches in Sinch's answers. slots is a semaphore for the answers being recorded. No answer
-// waits longer than recordPatience, even if the store fails.
+// recorder records the batches in Sinch's answers. The caller's answer waits for the store only up to recordPatience,
+// even if the store fails. slots is a semaphore that limits how many answers are recorded at once.
 type recorder struct {
 	*Gateway
 	slots chan struct{}
@@ -185,8 +184,8 @@ func newRecorder(g *Gateway) *recorder {
 	}
 }
 
-// record records the batches of one answer, and counts and logs failures. It blocks until every batch is durable or
-// has failed, but at most for recordPatience; after that the recording goes on in the background.
+// record records the batches of one answer, and counts and logs failures. It blocks until every batch is durable or has
+// failed, but at most for recordPatience. After that it goes on in the background.
 func (r *recorder) record(of *observed) {
 	if of.err != nil {
 		r.metrics.GatewayObserved(of.plan, metrics.ObservedUnreadable, of.bad)
@@ -221,8 +220,8 @@ func (r *recorder) record(of *observed) {
 	}
 }
 
-// recordAll records all batches, and blocks until every batch is durable or has failed. Once late is set, recorded
-// batches count as late.
+// recordAll records all batches of one answer. It blocks until every batch is durable or has failed. Batches that
+// become durable after late is set are counted as late.
 func (r *recorder) recordAll(of *observed, late *atomic.Bool) {
 	// The recording goes on after the request has ended. It ends early if the store closes.
 	ctx, cancel := context.WithTimeout(context.Background(), recordPatience+recordTime)
@@ -250,8 +249,8 @@ func (r *recorder) recordAll(of *observed, late *atomic.Bool) {
 	}
 }
 
-// recordOne records one batch. It returns a panic of the store as an error, since it runs outside of the request's
-// recovery.
+// recordOne records one batch. It returns a panic of the store as an error, because no handler recovers in this
+// goroutine.
 func (r *recorder) recordOne(ctx context.Context, a store.Arrival) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -261,8 +260,8 @@ func (r *recorder) recordOne(ctx context.Context, a store.Arrival) (err error) {
 	return r.store.Record(ctx, a)
 }
 
-// skipRecorded removes from of, in place, the batches whose last recorded JSON is the same: an application may fetch a
-// batch many times.
+// skipRecorded removes the batches that have not changed since they were last recorded, since an application may fetch
+// a batch many times. It changes the lists in place.
 func (r *recorder) skipRecorded(of *observed) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -288,7 +287,7 @@ func (r *recorder) remember(key store.BatchKey, as digest) {
 	r.lastRecorded[key] = as
 }
 
-// warn logs that batches were not recorded, at most once every LogEvery.
+// warn logs that batches could not be parsed or recorded, at most once every problem.LogEvery.
 func (r *recorder) warn(of *observed, message string, err error) {
 	if unlogged, ok := r.sampler.Allow(problem.KindUnavailable); ok {
 		r.log.LogAttrs(context.Background(), slog.LevelWarn, message,

@@ -49,7 +49,7 @@ func newProxiedRequest(g *Gateway, w http.ResponseWriter, r *http.Request) *prox
 	return p
 }
 
-// serve answers the request, or returns the error with which refuse must answer it.
+// serve answers the request. If it returns an error, nothing has been written, and the caller answers with refuse.
 func (p *proxiedRequest) serve() error {
 	if err := p.authorize(p.r, p.plan); err != nil {
 		return err
@@ -84,8 +84,8 @@ func (p *proxiedRequest) serve() error {
 }
 
 // setLimits limits the size of the body, the time for the body to arrive, and the time for Sinch to begin its answer.
-// It overrides the http.Server's timeouts, which are too short. It returns an *http.MaxBytesError if the
-// Content-Length is over the limit.
+// It replaces the http.Server's timeouts, which are too short. If the Content-Length is over the limit it returns an
+// *http.MaxBytesError.
 func (p *proxiedRequest) setLimits() error {
 	if p.r.ContentLength > p.config.MaxBody {
 		return &http.MaxBytesError{Limit: p.config.MaxBody}
@@ -102,7 +102,7 @@ func (p *proxiedRequest) setLimits() error {
 	return nil
 }
 
-// proxy passes the request on to Sinch and the answer on to the caller. If the plan's token is not available, proxy
+// proxy passes the request on to Sinch and the answer on to the caller. If the plan's own token cannot be obtained, it
 // returns a problem and writes nothing. Otherwise it returns nil and has written an answer.
 func (p *proxiedRequest) proxy() error {
 	if p.plan.Client != nil {
@@ -127,8 +127,8 @@ func (p *proxiedRequest) proxy() error {
 	return nil
 }
 
-// rewrite sets the URL of r.Out, the request to Sinch: the plan's endpoint followed by the caller's path. sanitize
-// changes some headers; everything else stays unchanged.
+// rewrite prepares r.Out, the request to Sinch. Its URL is the plan's endpoint followed by the caller's path. sanitize
+// changes some headers, and everything else stays unchanged.
 func (p *proxiedRequest) rewrite(r *httputil.ProxyRequest) {
 	to := *p.plan.endpoint
 	to.RawPath = strings.TrimRight(p.plan.endpoint.EscapedPath(), "/") + p.tail
@@ -139,8 +139,8 @@ func (p *proxiedRequest) rewrite(r *httputil.ProxyRequest) {
 	sanitize(r)
 }
 
-// answered processes a, Sinch's answer, before the caller gets it: it updates the tokens, records the batches, and
-// wraps the body in an answerBody. After an error the caller gets a problem instead of a.
+// answered processes a, Sinch's answer, before the caller gets it: it updates the cached tokens, records the batches,
+// and wraps the body in an answerBody. After an error the caller gets a problem instead of a.
 func (p *proxiedRequest) answered(a *http.Response) error {
 	if a.StatusCode == http.StatusSwitchingProtocols {
 		p.guard.Stop()
@@ -162,8 +162,9 @@ func (p *proxiedRequest) answered(a *http.Response) error {
 	return nil
 }
 
-// updateTokens evaluates the status of a, Sinch's answer. It adds an accepted token of a caller to the cache and
-// deletes a refused token from the cache. It reports a refused token of the plan to the plan's Client.
+// updateTokens learns from a, Sinch's answer, whether Sinch accepts the token. It caches a caller's token that was
+// accepted, and deletes one that was refused from the cache. It reports a refused token of the plan itself to the
+// plan's Client.
 func (p *proxiedRequest) updateTokens(a *http.Response) {
 	switch {
 	case p.plan.Client != nil:
@@ -178,7 +179,8 @@ func (p *proxiedRequest) updateTokens(a *http.Response) {
 	}
 }
 
-// unanswered returns the problem for a call to Sinch that failed with err.
+// unanswered returns the problem for a call to Sinch that failed with err. If reading the caller's body failed and the
+// caller may safely repeat the call, the problem is that of the body, else that of upstream.
 func (p *proxiedRequest) unanswered(err error) error {
 	if cause := p.body.failure(); cause != nil {
 		_, tooLarge := errors.AsType[*http.MaxBytesError](cause)
@@ -195,7 +197,7 @@ func (p *proxiedRequest) unanswered(err error) error {
 	return p.upstream(err)
 }
 
-// repeatable reports whether the request is idempotent: the caller may repeat it without a further effect.
+// repeatable reports whether the caller may repeat the request without a further effect at Sinch.
 func (p *proxiedRequest) repeatable() bool {
 	switch p.operation {
 	case metrics.GatewaySend, metrics.GatewayUpdate:
@@ -229,7 +231,7 @@ func (p *proxiedRequest) upstream(err error) *problem.Problem {
 	return refused
 }
 
-// noToken returns the problem for a request whose plan has a project's access key, after the fetch of the access token
+// noToken returns the problem for a request that was not sent, because fetching an access token for the plan's project
 // failed with err.
 func (p *proxiedRequest) noToken(err error) error {
 	p.outcome = metrics.GatewayUnreachable
@@ -255,8 +257,8 @@ func (p *proxiedRequest) refuse(err error) {
 	}
 }
 
-// end counts and logs the request. If the handler panicked it answers with a problem, or aborts the connection if the
-// answer has begun.
+// end counts and logs the request. It must be deferred: after a panic of the handler it answers with a problem, or
+// aborts the connection if the answer has begun.
 func (p *proxiedRequest) end() {
 	cause := recover()
 	if cause != nil && cause != http.ErrAbortHandler { //nolint:errorlint // net/http compares with == too
@@ -277,8 +279,8 @@ func (p *proxiedRequest) end() {
 	}
 }
 
-// panicked returns the problem for a panic, described by err. If Sinch may have received a call that is not
-// repeatable, the problem is that of upstream, whose detail says so.
+// panicked returns the problem for a panic, described by err. It is an internal error, unless Sinch may have received a
+// call that must not be repeated: then upstream's problem says so.
 func (p *proxiedRequest) panicked(err error) *problem.Problem {
 	if p.connected.Load() && !p.repeatable() {
 		return p.upstream(err)
@@ -286,8 +288,8 @@ func (p *proxiedRequest) panicked(err error) *problem.Problem {
 	return &problem.Problem{Kind: problem.KindInternal, Cause: err}
 }
 
-// planID returns the id of the plan for the log, or "" if the plan is not configured: callers may invent any number of
-// ids.
+// planID returns the plan's id for the log. It returns "" for a plan that is not configured, because callers may invent
+// any number of ids.
 func (p *proxiedRequest) planID() string {
 	if p.plan == nil {
 		return ""

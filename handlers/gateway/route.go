@@ -11,10 +11,10 @@ import (
 // pathPrefix is the prefix of every path of Sinch's API.
 const pathPrefix = "/xms/v1/"
 
-// isGateway reports whether the gateway serves the request. The method does not matter.
+// isGateway reports whether the path of the request belongs to the gateway. The method does not matter.
 func isGateway(r *http.Request) bool { return strings.HasPrefix(pathOf(r), pathPrefix) }
 
-// pathOf returns the escaped path of a request. Several slashes at its beginning count as one: a client whose
+// pathOf returns the escaped path of a request. Several slashes at its beginning count as one, because a client whose
 // base URL ends in a slash sends two.
 func pathOf(r *http.Request) string {
 	path := r.URL.EscapedPath()
@@ -24,7 +24,7 @@ func pathOf(r *http.Request) string {
 	return path
 }
 
-// route is the parsed path and method of a gateway request.
+// route holds what the gateway reads from the path and the method of a request.
 type route struct {
 	plan      string // first segment of the path, decoded: a plan's or project's id
 	tail      string // the path after it, still escaped as received
@@ -42,11 +42,10 @@ func routeOf(r *http.Request) route {
 	return to
 }
 
-// staysInPlan reports whether every server resolves tail, the escaped path after the plan, below the plan. Servers
-// differ: some decode a
-// path more than once, treat a backslash as a slash, drop parameters after a semicolon, cut at an encoded question
-// mark or number sign, or ignore spaces at the end of a segment. Some fold other alphabets into ASCII or end at a
-// control character. Sinch's paths need none of these.
+// staysInPlan reports whether tail, the escaped path after the plan id, stays below the plan on whatever server
+// resolves it. Servers differ: some decode a path more than once, treat a backslash as a slash, drop parameters after a
+// semicolon, cut at an encoded question mark or number sign, or ignore spaces at the end of a segment. Some fold other
+// alphabets into ASCII or end at a control character. Sinch's paths need none of these.
 func staysInPlan(tail string) bool {
 	path := unescaped(tail)
 	for i := range len(path) {
@@ -65,8 +64,8 @@ func staysInPlan(tail string) bool {
 	return true
 }
 
-// operationOf returns the operation of a call and the decoded batch id in its path, or "" for a path without a batch
-// id. tail is the escaped path after the plan.
+// operationOf returns which operation of Sinch's API a call is, and the decoded batch id in its path, or "" if there is
+// none. tail is the escaped path after the plan id.
 func operationOf(method, tail string) (op metrics.GatewayOperation, batchID string) {
 	path := strings.Split(strings.TrimPrefix(tail, "/"), "/")
 	for i := range path {
@@ -103,8 +102,8 @@ func pick(method string, of operations) metrics.GatewayOperation {
 	return metrics.GatewayOther
 }
 
-// unescaped decodes the percent-encoding of a path or of a segment of a path. The escapes are valid, since net/http
-// has parsed the path.
+// unescaped decodes the percent-encoding of a path or of a segment. Decoding cannot fail, since net/http has parsed the
+// path.
 func unescaped(segment string) string {
 	s, _ := url.PathUnescape(segment)
 	return s

@@ -14,8 +14,8 @@ const (
 // digest is the SHA-256 of a token, or of the JSON of a batch.
 type digest = [sha256.Size]byte
 
-// tokens is a cache of the callers' tokens that Sinch accepted, by plan id and digest. It has at most maxTokens
-// entries; an entry is valid for tokenMemory.
+// tokens caches the callers' tokens that Sinch accepted, by plan id and digest. It has at most maxTokens entries, and
+// each is valid for tokenMemory.
 type tokens struct {
 	mu   sync.Mutex
 	good map[tokenKey]time.Time // time of expiry; guarded by mu
@@ -34,7 +34,7 @@ func (t *tokens) accepted(plan string, token digest) bool {
 	return time.Now().Before(t.good[tokenKey{plan, token}])
 }
 
-// accept adds a token that Sinch has just accepted.
+// accept adds a token that Sinch has just accepted for the plan.
 func (t *tokens) accept(plan string, token digest) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -45,8 +45,8 @@ func (t *tokens) accept(plan string, token digest) {
 	t.good[key] = now.Add(tokenMemory)
 }
 
-// makeRoom deletes the entries whose time has passed at now. If the cache is still full, it deletes an arbitrary
-// entry, which costs one call to Sinch later. The caller holds mu.
+// makeRoom deletes the entries that have expired. If the cache is still full, it deletes an arbitrary entry, which
+// costs one call to Sinch later. The caller holds mu.
 func (t *tokens) makeRoom(now time.Time) {
 	for key, until := range t.good {
 		if !now.Before(until) {
@@ -61,7 +61,7 @@ func (t *tokens) makeRoom(now time.Time) {
 	}
 }
 
-// forget deletes a token that Sinch has just refused.
+// forget deletes a token that Sinch has just refused for the plan.
 func (t *tokens) forget(plan string, token digest) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

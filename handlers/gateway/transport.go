@@ -18,8 +18,8 @@ const (
 	stallTime = 30 * time.Second // without progress of an answer, on either side
 )
 
-// newTransport returns a transport that does not compress, decompress or follow redirects. timeout limits the time for
-// Sinch to begin its answer.
+// newTransport returns the transport for calls to Sinch. It neither compresses nor decompresses bodies, nor follows
+// redirects. timeout limits the time for Sinch to begin its answer.
 func newTransport(timeout time.Duration) *http.Transport {
 	dialer := &net.Dialer{Timeout: dialTime}
 	return &http.Transport{
@@ -39,8 +39,7 @@ func newTransport(timeout time.Duration) *http.Transport {
 	}
 }
 
-// buffers is the httputil.BufferPool of the buffers through which ReverseProxy copies answers. All buffers have
-// bufferSize bytes.
+// buffers is an httputil.BufferPool: ReverseProxy copies answers through its buffers, which have bufferSize bytes each.
 type buffers struct{ pool sync.Pool }
 
 const bufferSize = 32 << 10
@@ -54,7 +53,7 @@ func (b *buffers) Get() []byte {
 
 func (b *buffers) Put(buf []byte) { b.pool.Put((*[bufferSize]byte)(buf)) }
 
-// traffic counts requests in flight and their background work, so that drain can wait for both.
+// traffic counts the requests in flight and their background work, so that drain can wait for both.
 type traffic struct {
 	mu       sync.Mutex
 	inFlight int           // guarded by mu
@@ -64,7 +63,7 @@ type traffic struct {
 
 func newTraffic() *traffic { return &traffic{idle: make(chan struct{})} }
 
-// begin counts a request and returns true, or returns false while draining. After true the caller must call end.
+// begin counts a request and returns true; the caller must then call end. While draining it returns false.
 func (t *traffic) begin() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -75,7 +74,7 @@ func (t *traffic) begin() bool {
 	return true
 }
 
-// add counts background work of a request in flight. The caller must call end.
+// add counts background work of a request in flight. The caller must call end when the work is done.
 func (t *traffic) add() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -90,7 +89,7 @@ func (t *traffic) end() {
 	}
 }
 
-// drain makes begin return false, and blocks until nothing is in flight or ctx ends.
+// drain makes begin return false from now on, and blocks until nothing is in flight or ctx ends.
 func (t *traffic) drain(ctx context.Context) {
 	t.mu.Lock()
 	if !t.draining {

@@ -15,9 +15,9 @@ import (
 	"github.com/dlrloop/dlrloop/store/storetest"
 )
 
-// HalfClose sends request, the bytes of an HTTP request, to h on a real connection. h calls operation op of the store
-// s, where HalfClose blocks the call; then it closes the connection's sending side, and releases the call once
-// net/http has canceled the request's context. It returns the status and the body of the answer.
+// HalfClose tests a client that closes its sending side while it waits for the answer. It sends request, the bytes of
+// an HTTP request, to the handler h over TCP, and blocks h in the operation op of the store s. After it has closed the
+// sending side and net/http has canceled the request's context, it lets op continue. It returns the answer.
 func HalfClose(t *testing.T, h http.Handler, s *storetest.Failing, op storetest.Operation,
 	request string,
 ) (status int, body string) {

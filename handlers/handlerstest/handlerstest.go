@@ -18,8 +18,8 @@ import (
 	"github.com/dlrloop/dlrloop/store/boltstore"
 )
 
-// OpenStore returns an empty store that is closed when the test ends. Its feedback is due after a second, and its
-// batches have missing reports after an hour of silence.
+// OpenStore returns an empty store that is closed when the test ends. Feedback is due after a second, and the reports
+// of a batch count as missing after an hour without a report.
 func OpenStore(t *testing.T) *boltstore.Store {
 	t.Helper()
 	s, err := boltstore.Open(t.Context(), boltstore.Config{
@@ -39,13 +39,13 @@ func OpenStore(t *testing.T) *boltstore.Store {
 // Quiet returns a logger that discards everything.
 func Quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// Log keeps log lines in memory. It may be read while loggers write to it; the zero value is empty.
+// Log keeps log lines in memory for a test. It may be read while loggers write to it. The zero value is an empty log.
 type Log struct {
 	mu  sync.Mutex
 	buf bytes.Buffer // guarded by mu
 }
 
-// Write appends to the log.
+// Write appends p to the log, and never fails.
 func (l *Log) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -64,7 +64,7 @@ func (l *Log) Logger() *slog.Logger {
 	return slog.New(slog.NewJSONHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-// Reply is an HTTP answer whose body was read into Content.
+// Reply is an HTTP answer whose body has been read into Content.
 type Reply struct {
 	*http.Response
 	Content []byte
@@ -80,8 +80,8 @@ type Problem struct {
 	RequestID string `json:"request_id"`
 }
 
-// Problem decodes the answer as problem+json. It fails the test if the answer is not a problem, or if the status in
-// the body differs from that of the answer.
+// Problem decodes the body of the answer. The test fails if the answer is not problem+json, or if the status in the
+// body differs from the status of the answer.
 func (a Reply) Problem(t *testing.T) Problem {
 	t.Helper()
 	require.Equal(t, "application/problem+json", a.Header.Get("Content-Type"))
@@ -91,7 +91,7 @@ func (a Reply) Problem(t *testing.T) Problem {
 	return p
 }
 
-// BasicHeader returns the value of the header Authorization for HTTP Basic. userAndPassword is "user:password".
+// BasicHeader returns the value of the header Authorization for HTTP Basic; its argument is "user:password".
 func BasicHeader(userAndPassword string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(userAndPassword))
 }

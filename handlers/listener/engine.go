@@ -11,10 +11,10 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// NewEngine returns the gin engine of one listener, without routes. If a handler panics, f logs the panic and answers
-// with a problem of the given kind. Pass as trustedProxies the IP addresses and networks whose X-Forwarded-For names
-// the client; NewEngine returns an error for an invalid one. The context of a request does not end when the client
-// closes its connection.
+// NewEngine returns a gin engine without routes, for one listener. If a handler panics, f logs the panic and answers
+// with a problem of the kind panics. trustedProxies are the IP addresses and networks of proxies whose X-Forwarded-For
+// names the client; an invalid one is an error. The context of a request does not end when the client closes its
+// connection.
 func NewEngine(f problem.Failures, panics problem.Kind, trustedProxies []string) (*gin.Engine, error) {
 	gin.SetMode(gin.ReleaseMode) // a setting of the whole process; any other mode prints to stdout
 	e := gin.New()
@@ -31,16 +31,16 @@ func NewEngine(f problem.Failures, panics problem.Kind, trustedProxies []string)
 	return e, nil
 }
 
-// Get registers h for GET and for HEAD requests of path, a path pattern of gin, at r.
+// Get makes h the handler for GET and HEAD requests whose path matches path, a pattern of gin.
 func Get(r gin.IRoutes, path string, h gin.HandlerFunc) {
 	r.GET(path, h)
 	r.HEAD(path, h)
 }
 
-// recovery is a middleware that logs a handler's panic and answers it as a problem. It passes on http.ErrAbortHandler,
-// which a handler raises on purpose. It aborts the connection if the answer has begun, so that the caller does not
-// take a part for the whole.
-func recovery(f problem.Failures, as problem.Kind) gin.HandlerFunc {
+// recovery is a middleware that logs a handler's panic and answers with a problem of the given kind. If the answer has
+// begun it aborts the connection, so that the caller does not take a part for the whole. It passes on
+// http.ErrAbortHandler, which a handler raises on purpose.
+func recovery(f problem.Failures, kind problem.Kind) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		defer func() {
 			cause := recover()
@@ -55,7 +55,7 @@ func recovery(f problem.Failures, as problem.Kind) gin.HandlerFunc {
 			if c.Writer.Written() {
 				panic(http.ErrAbortHandler)
 			}
-			f.Fail(c, &problem.Problem{Kind: as, Cause: fmt.Errorf("panic: %v", cause)})
+			f.Fail(c, &problem.Problem{Kind: kind, Cause: fmt.Errorf("panic: %v", cause)})
 		}()
 		c.Next()
 	}

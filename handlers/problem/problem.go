@@ -20,8 +20,8 @@ import (
 // of that section.
 type Kind uint8
 
-// The kinds of problems that dlrloop answers. Of selects the kind for an error; the array kinds holds the title, the
-// status and the log level of each kind.
+// The kinds of problems in dlrloop's answers. Of selects the kind for an error. The array kinds holds the title, the
+// status and the log level of each.
 const (
 	KindInternal Kind = iota
 	KindUnavailable
@@ -48,11 +48,10 @@ func (k Kind) Slug() string { return kinds[k].slug }
 // Level returns the level of the log line about a problem of this kind.
 func (k Kind) Level() slog.Level { return kinds[k].level }
 
-// typePrefix, followed by the slug of a kind, is the type of a problem.
+// typePrefix is the beginning of a problem's type, which is a URL; the slug of the kind follows.
 const typePrefix = "https://github.com/dlrloop/dlrloop/blob/main/docs/problems.md#"
 
-// kinds lists the properties of each kind: its anchor in docs/problems.md, its title, its status, and the level of its
-// log line.
+// kinds holds the properties of each kind: its anchor in docs/problems.md, title, HTTP status and log level.
 var kinds = [...]struct {
 	slug, title string
 	status      int
@@ -81,7 +80,8 @@ var kinds = [...]struct {
 	KindUpstream: {"upstream", "No answer from Sinch", http.StatusBadGateway, slog.LevelWarn},
 }
 
-// Problem is an error with the properties of its answer. Every other error that a handler returns is converted by Of.
+// Problem is an error with the properties of its HTTP answer (RFC 9457). Handlers may return any error: Of converts
+// those that are not a *Problem.
 type Problem struct {
 	Kind      Kind
 	Status    int    // overrides the status of the kind; 0 keeps it
@@ -101,7 +101,7 @@ func (p *Problem) Error() string {
 	return p.Detail + ": " + p.Cause.Error()
 }
 
-// Unwrap returns the Cause.
+// Unwrap returns the Cause, for errors.Is and errors.As.
 func (p *Problem) Unwrap() error { return p.Cause }
 
 // StatusCode returns the HTTP status of the answer: Status, or that of the kind if Status is 0.
@@ -112,29 +112,28 @@ func (p *Problem) StatusCode() int {
 	return kinds[p.Kind].status
 }
 
-// NotFound returns the *Problem, answered 404, that something does not exist. what names it, such as "batch X of plan
-// Y".
+// NotFound returns a *Problem, answered 404. what names the thing that was not found, such as "batch X of plan Y".
 func NotFound(what string) error {
 	return &Problem{Kind: KindNotFound, Detail: what + " was not found"}
 }
 
-// BadParameter returns the *Problem, answered 400, of the query parameter name. wrong says what is wrong with the
-// value, allowed lists what is allowed; neither may quote the value, which may be a phone number.
+// BadParameter returns a *Problem, answered 400, about the query parameter called name. wrong says what is wrong with
+// its value, allowed what is allowed. Neither may quote the value, which may be a phone number.
 func BadParameter(name, wrong, allowed string) error {
 	detail := fmt.Sprintf("%s: %s; allowed: %s", name, wrong, allowed)
 	return &Problem{Kind: KindBadParameter, Parameter: name, Detail: detail}
 }
 
-// BadBody returns the *Problem, answered 400, of an invalid request body. wrong says what is wrong with the body and
+// BadBody returns a *Problem, answered 400, about an invalid request body. wrong says what is wrong with the body and
 // what is expected.
 func BadBody(wrong string) error { return &Problem{Kind: KindBadBody, Detail: wrong} }
 
-// Unauthorized returns the *Problem, answered 401, of a missing or wrong credential. detail is the text for the
+// Unauthorized returns a *Problem, answered 401, about a missing or wrong credential. detail is the text for the
 // client. The handler must also set the header WWW-Authenticate.
 func Unauthorized(detail string) error { return &Problem{Kind: KindUnauthorized, Detail: detail} }
 
-// Forbidden returns the *Problem for a request that is refused whatever its credentials are. status is 403 or 421,
-// detail the text for the client.
+// Forbidden returns a *Problem for a request that is refused whatever its credentials are. status is 403 or 421, detail
+// the text for the client.
 func Forbidden(status int, detail string) error {
 	return &Problem{Kind: KindForbidden, Status: status, Detail: detail}
 }
@@ -163,8 +162,8 @@ func Of(err error) *Problem {
 	return &Problem{Kind: KindInternal, Detail: "see the log for this request id", Cause: err}
 }
 
-// OfStore returns a new problem for a call of the store that failed with err; err names the call. The kind is KindBusy
-// if the store is busy or closed or did not answer in time, else KindUnavailable. Both are answered 503 with
+// OfStore returns a new problem for a call of the store that failed with err, which must name the call. The kind is
+// KindBusy if the store is busy or closed or did not answer in time, else KindUnavailable. Both are answered 503 with
 // Retry-After. The caller may replace the Detail.
 func OfStore(err error) *Problem {
 	if Of(err).Kind == KindBusy {
@@ -173,9 +172,8 @@ func OfStore(err error) *Problem {
 	return &Problem{Kind: KindUnavailable, Detail: "the store failed, see the log; retry later", Cause: err}
 }
 
-// Unread converts the error of reading a request body into the error that a handler returns. It returns an
-// *http.MaxBytesError unchanged, for [Of] to answer 413. It makes any other error the cause of a KindIncomplete
-// problem.
+// Unread converts the error of reading a request body into the error that a handler returns. An *http.MaxBytesError
+// stays unchanged, and [Of] answers it 413. Any other error becomes the cause of a KindIncomplete problem.
 func Unread(err error) error {
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return err
@@ -183,28 +181,28 @@ func Unread(err error) error {
 	return &Problem{Kind: KindIncomplete, Detail: "the body did not arrive completely; retry later", Cause: err}
 }
 
-// retryAfter is the value of Retry-After. Sinch ignores it.
+// retryAfter is the value of the header Retry-After in 429 and 503 answers. Sinch ignores it.
 const retryAfter = 5 * time.Second
 
 // Failures answers failed requests and logs each failure to Log, which must not be nil.
 type Failures struct{ Log *slog.Logger }
 
-// Fail answers the request of c with the problem that Of returns for err, and logs the problem. No further handler of
-// c runs. The answer must not have begun.
+// Fail answers the request of c with the problem that Of returns for err, and logs the problem. It aborts c, so no
+// further handler runs. The answer must not have begun.
 func (f Failures) Fail(c *gin.Context, err error) {
 	p := Of(err)
 	f.Report(c, p, p.Answer(c), 0)
 }
 
-// Answer writes p as the answer to the request of c, and logs nothing. No further handler of c runs. Answer returns
-// the request id in the answer, to be passed to Report.
+// Answer writes p as the answer to the request of c, and logs nothing. It aborts c, so no further handler runs. It
+// returns the request id of the answer, which the caller passes to Failures.Report.
 func (p *Problem) Answer(c *gin.Context) (id string) {
 	c.Abort()
 	return p.Write(c.Writer, c.Request)
 }
 
-// Write writes p to w as the answer to r, and returns the request id in the answer: the caller's, or a random one.
-// Every error that dlrloop itself answers is written here. The answer must not have begun.
+// Write writes p to w as the answer to r. It returns the request id of the answer: the one that the caller sent, or a
+// random one. All errors that dlrloop itself answers are written here. The answer must not have begun.
 func (p *Problem) Write(w http.ResponseWriter, r *http.Request) (id string) {
 	if id = RequestID(r); id == "" {
 		id = rand.Text()
@@ -232,7 +230,7 @@ func (p *Problem) Write(w http.ResponseWriter, r *http.Request) (id string) {
 }
 
 // Report logs that the request of c was answered with p. id is the request id that Answer returned. unlogged is the
-// number of earlier problems of the same kind that a LogSampler left out, or 0.
+// result of LogSampler.Allow: how many earlier problems of the same kind were not logged.
 func (f Failures) Report(c *gin.Context, p *Problem, id string, unlogged int64) {
 	ctx, level := c.Request.Context(), kinds[p.Kind].level
 	if !f.Log.Enabled(ctx, level) {
@@ -249,8 +247,8 @@ func (f Failures) Report(c *gin.Context, p *Problem, id string, unlogged int64) 
 	f.Log.LogAttrs(ctx, level, "request refused", attrs...)
 }
 
-// RequestID returns the header X-Request-Id of r, or "" if the header is missing, is longer than 128 bytes, or
-// contains a space or anything but printable ASCII.
+// RequestID returns the request id that the caller sent in X-Request-Id. It returns "" if the header is missing, is
+// longer than 128 bytes, or contains a space or anything but printable ASCII.
 func RequestID(r *http.Request) string {
 	id := r.Header.Get("X-Request-Id")
 	if len(id) > 128 {
