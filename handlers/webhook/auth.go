@@ -14,8 +14,8 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/access"
 )
 
-// Auth configures how the callbacks of one plan are authenticated: by HMAC, Basic, Header or PathTokens. A callback
-// must pass every method that is set. Several secrets of one method are alternatives, so that a secret can be rotated.
+// Auth configures how the callbacks of one plan are authenticated. A callback must pass every method that is set: HMAC,
+// Basic, Header and PathTokens. Any one of several secrets of a method is enough, so that a secret can be rotated.
 type Auth struct {
 	HMAC       HMAC
 	Basic      []access.Basic
@@ -33,7 +33,7 @@ type HMAC struct {
 	MaxAge time.Duration
 }
 
-// Header names a header of the callbacks, as configured at Sinch, and its accepted values.
+// Header names a header, as configured at Sinch, that every callback must have, and its accepted values.
 type Header struct {
 	Name   string
 	Values []string
@@ -42,10 +42,11 @@ type Header struct {
 // Format prints *** for every verb, so no secret reaches a log.
 func (Auth) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 
-// MarshalText returns ***, so no secret reaches an encoded text.
+// MarshalText returns ***, so that no encoder, such as encoding/json, writes a secret.
 func (Auth) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
-// Reasons why authentication failed. The log line of a refused callback contains the reason, the answer does not.
+// Reasons why the authentication of a callback failed. The log line about the callback contains the reason, the answer
+// does not.
 var (
 	errNoBasic       = errors.New("basic: the Authorization header is missing or is not Basic")
 	errBasic         = errors.New("basic: user name or password is wrong")
@@ -68,8 +69,8 @@ type verifier struct {
 	pathTokens []access.Digest
 }
 
-// newVerifier returns the verifier for a. key is the configuration key of a; each error names key and the faulty
-// member.
+// newVerifier returns the verifier for the configuration a. key is the configuration key of a. Each error names key and
+// the faulty member.
 func newVerifier(key string, a Auth) (*verifier, error) {
 	var faults access.Faults
 	a.Check(faults.At(key))
@@ -92,9 +93,9 @@ func newVerifier(key string, a Auth) (*verifier, error) {
 	return v, nil
 }
 
-// Check calls report for each fault of a. member is the configuration key of the faulty member, such as header.name,
-// or "" for a as a whole; text says what is wrong and what to do. A list of secrets that is empty but not nil is a
-// fault, because no callback could pass.
+// Check calls report for each fault of a. The argument member is the configuration key of the faulty member, such as
+// header.name, or "" for a as a whole; text says what is wrong and what to do. A list of secrets that is empty but not
+// nil is a fault, because no callback could pass.
 func (a Auth) Check(report func(member, text string)) {
 	kinds := len(a.HMAC.Secrets) + len(a.Basic) + len(a.Header.Values) + len(a.PathTokens)
 	switch set := kinds > 0 || a.Header.Name != ""; {
@@ -119,8 +120,8 @@ func (a Auth) Check(report func(member, text string)) {
 	}
 }
 
-// checkSecrets calls report for each empty secret, which anybody could send, and for a list that is empty although
-// required is true or the list is not nil. member is the configuration key of secrets.
+// checkSecrets calls report for each empty secret, which anybody could send. An empty list is a fault, too, except a
+// nil list that is not required. member is the configuration key of the list.
 func checkSecrets(member string, secrets []string, required bool, report func(member, text string)) {
 	if len(secrets) == 0 && (required || secrets != nil) {
 		name := member[strings.Index(member, ".")+1:]
@@ -133,13 +134,13 @@ func checkSecrets(member string, secrets []string, required bool, report func(me
 	}
 }
 
-// IsPathSegment reports whether text can be a path segment of a URL without escaping.
+// IsPathSegment reports whether text can be one segment of a URL's path without percent-encoding.
 func IsPathSegment(text string) bool {
 	return text != "" && text != "." && text != ".." && url.PathEscape(text) == text
 }
 
-// head authenticates r without reading its body, so that bodies of callers without credentials are never read. token
-// is the path segment after the plan. If a signature is required, only its headers are checked here.
+// head authenticates r before its body is read, so that bodies of callers without credentials are never read. token is
+// the path segment after the plan. If a signature is required, head checks only the headers of the signature.
 func (v *verifier) head(r *http.Request, token string) error {
 	if v.basic != nil {
 		user, password, ok := r.BasicAuth()

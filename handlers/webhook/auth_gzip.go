@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// Limits of the decompression of a body whose signature is not verified yet. JSON compresses to a twentieth of its
-// size at best, zeros to a thousandth.
+// Limits for decompressing a body whose signature is not verified yet, so that anybody's body costs little. JSON
+// compresses to a twentieth of its size at best, zeros to a thousandth.
 const (
 	maxRatio     = 32       // decompressed bytes per compressed byte
 	freeOfRatio  = 64 << 10 // decompressed bytes that are allowed at any ratio
@@ -25,8 +25,8 @@ const (
 	turnCost = 4
 )
 
-// unpacking verifies signatures that cover the decompressed body. It decompresses a few bodies at a time, as a stream
-// into the HMAC. Small and large bodies have separate queues, so that small ones do not wait for large ones.
+// unpacking verifies signatures that cover the decompressed body. It decompresses a few bodies at a time, and streams
+// them into the HMAC. Small and large bodies have separate queues, so that small ones do not wait for large ones.
 type unpacking struct{ small, large *turns }
 
 func newUnpacking() unpacking {
@@ -41,9 +41,9 @@ var (
 		"decompressing it takes longer than %s", gzipTime)
 )
 
-// verify reports whether the signature in the headers h covers the decompressed body. sent is the compressed body,
-// limit the largest decompressed size in bytes. verify blocks up to turnPatience for a turn of client c, and
-// decompresses for up to gzipTime. After an error it is unknown whether the signature covers the body.
+// verify reports whether the signature in the headers h covers the decompressed content of sent, a gzip body. limit is
+// the maximum size of the content in bytes. verify waits up to turnPatience until the client c may decompress, which
+// takes up to gzipTime. After an error it is unknown whether the signature is valid.
 func (u unpacking) verify(s *signatures, h http.Header, sent []byte, limit int64, c client) (bool, error) {
 	queue := u.small
 	if len(sent) > mediumBody {
@@ -66,9 +66,9 @@ func (u unpacking) verify(s *signatures, h http.Header, sent []byte, limit int64
 	return verified, err
 }
 
-// unpacked reports whether sent is exactly one gzip member and the signature in the headers h covers its decompressed
-// content. It returns errGzipTime at the time until, errRatio above maxRatio, and a KindTooLarge problem above limit
-// bytes.
+// unpacked reports whether sent is exactly one gzip member, and the signature in the headers h covers its content. It
+// returns errGzipTime if that is not known at the time until, errRatio if the content is more than maxRatio times
+// larger, and a KindTooLarge problem if the content has more than limit bytes.
 func (s *signatures) unpacked(h http.Header, sent []byte, limit int64, until time.Time) (bool, error) {
 	from := &untilReader{bytes.NewReader(sent), until}
 	z := unzipper(from)
@@ -94,7 +94,7 @@ func (s *signatures) unpacked(h http.Header, sent []byte, limit int64, until tim
 	return verified && errors.Is(behind, io.EOF), from.late()
 }
 
-// unzip is a reusable gzip.Reader.
+// unzip is a gzip.Reader with its buffers, which a pool reuses.
 type unzip struct {
 	gzip.Reader
 	from *bufio.Reader
@@ -103,8 +103,8 @@ type unzip struct {
 
 var unzips = sync.Pool{New: func() any { return &unzip{from: bufio.NewReader(nil), room: make([]byte, 32<<10)} }}
 
-// unzipper returns an unzip of r from the pool, or nil if r does not begin with a gzip header. After use the caller
-// calls putBack.
+// unzipper returns an unzip from the pool that reads from r, or nil if r does not begin with a gzip header. After use
+// the caller calls putBack.
 func unzipper(r io.Reader) *unzip {
 	z := unzips.Get().(*unzip)
 	z.from.Reset(r)
@@ -120,7 +120,7 @@ func (z *unzip) putBack() {
 	unzips.Put(z)
 }
 
-// untilReader is a reader that fails with errGzipTime after until.
+// untilReader reads bytes, but fails with errGzipTime after the time until.
 type untilReader struct {
 	from  *bytes.Reader
 	until time.Time
@@ -133,7 +133,6 @@ func (r *untilReader) Read(b []byte) (int, error) {
 	return r.from.Read(b)
 }
 
-// late returns errGzipTime after until, else nil.
 func (r *untilReader) late() error {
 	if time.Now().After(r.until) {
 		return errGzipTime

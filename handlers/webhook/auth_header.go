@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// checkName calls report if the header Name cannot carry a secret, or is empty although Values are set.
+// checkName calls report if Name cannot be the name of a header with a secret, or is empty although Values are set.
 func (h Header) checkName(report func(member, text string)) {
 	switch {
 	case h.Name == "" && h.Values != nil:
@@ -18,8 +18,7 @@ func (h Header) checkName(report func(member, text string)) {
 	}
 }
 
-// reservedHeaders lists the headers, in lower case, that net/http or a proxy removes before a handler sees the
-// request.
+// reservedHeaders lists the headers that net/http or a proxy removes before a handler sees the request, in lower case.
 func reservedHeaders() []string {
 	return []string{
 		"host", "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection", "te", "trailer",
@@ -27,7 +26,7 @@ func reservedHeaders() []string {
 	}
 }
 
-// isToken reports whether text is a token of RFC 9110, the syntax of header names.
+// isToken reports whether text has only characters that RFC 9110 allows in the name of a header.
 func isToken(text string) bool {
 	const special = "!#$%&'*+-.^_`|~"
 	return !strings.ContainsFunc(text, func(r rune) bool {

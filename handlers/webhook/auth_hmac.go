@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Headers of Sinch's signature, in canonical form.
+// The headers in which Sinch sends the signature of a callback, in canonical form.
 const (
 	headerSignature = "X-Sinch-Webhook-Signature"
 	headerTimestamp = "X-Sinch-Webhook-Signature-Timestamp"
@@ -22,10 +22,10 @@ const (
 	headerAlgorithm = "X-Sinch-Webhook-Signature-Algorithm"
 )
 
-// signatures verifies Sinch's signature: the base64 of an HMAC-SHA256, keyed with the secret's text, over the body, a
-// dot, the nonce, a dot and the timestamp. The nonce may contain only letters, digits, - and _, the timestamp only
-// digits: a dot in one of them would allow moving bytes between body, nonce and timestamp under the same signature. A
-// nonce may be used again: Sinch may repeat the callback, and the store recognizes repeats by their content.
+// signatures verifies Sinch's signature: the base64 of an HMAC-SHA256 over the body, a dot, the nonce, a dot and the
+// timestamp. The key is the text of the secret. The nonce may contain only letters, digits, - and _, the timestamp only
+// digits: with a dot in one of them, bytes could move between body, nonce and timestamp under the same signature. A
+// nonce may be used again, since Sinch may repeat the callback; the store recognizes repeats by their content.
 type signatures struct {
 	keys   []*signingKey
 	maxAge time.Duration
@@ -39,7 +39,7 @@ func newSignatures(h HMAC) *signatures {
 	return s
 }
 
-// head returns an error if the signature headers in h are invalid for every body.
+// head returns an error if the signature headers in h cannot be valid for any body.
 func (s *signatures) head(h http.Header) error {
 	signature, nonce, timestamp := h.Get(headerSignature), h.Get(headerNonce), h.Get(headerTimestamp)
 	if signature == "" || nonce == "" || timestamp == "" {
@@ -68,7 +68,7 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 func isLetter(c byte) bool { return 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' }
 
-// verifies reports whether the signature in the headers h covers body under any of the keys.
+// verifies reports whether the signature in the headers h covers body under any of the configured secrets.
 func (s *signatures) verifies(h http.Header, body []byte) bool {
 	for _, key := range s.keys {
 		m := key.begin()
@@ -82,8 +82,8 @@ func (s *signatures) verifies(h http.Header, body []byte) bool {
 	return false
 }
 
-// verifiesStream reads r to its end and reports whether the signature in the headers h covers these n bytes. buf is a
-// scratch buffer for copying. The error is that of r.
+// verifiesStream reads r to its end, and reports whether the signature in the headers h covers the n bytes that it
+// read. buf is scratch space for copying. The error is that of r.
 func (s *signatures) verifiesStream(h http.Header, r io.Reader, buf []byte) (verified bool, n int64, err error) {
 	macs := make([]io.Writer, len(s.keys))
 	for i, key := range s.keys {
@@ -111,7 +111,7 @@ func (s *signatures) checkAge(timestamp string) error {
 	return nil
 }
 
-// signingKey pools the HMACs of one secret.
+// signingKey pools HMACs that are keyed with the same secret.
 type signingKey struct{ macs sync.Pool }
 
 // mac is a reusable HMAC with a scratch buffer.
@@ -126,15 +126,15 @@ func newSigningKey(secret []byte) *signingKey {
 	return k
 }
 
-// begin returns a reset HMAC from the pool. After use the caller puts the HMAC back with k.macs.Put.
+// begin returns an empty HMAC from the pool. After use the caller puts it back with k.macs.Put.
 func (k *signingKey) begin() *mac {
 	m := k.macs.Get().(*mac)
 	m.Reset()
 	return m
 }
 
-// verifies writes the nonce and the timestamp of h, and reports whether the signature in h is the HMAC of all that was
-// written.
+// verifies completes the HMAC of a body with the nonce and the timestamp in the headers h, and reports whether the
+// signature in h is the result.
 func (m *mac) verifies(h http.Header) bool {
 	b := append(m.buf[:0], '.')
 	b = append(b, h.Get(headerNonce)...)

@@ -22,7 +22,7 @@ const (
 	slowest    = 16 << 10 // bytes per second; a slower body uses up its time-out
 )
 
-// bodies reads the bodies of callbacks. All bodies in flight share one memory budget.
+// bodies reads the bodies of callbacks. All bodies in memory share one memory budget.
 type bodies struct {
 	limit      int64 // bytes of one body, also after decompression
 	budget     budget
@@ -33,8 +33,8 @@ type bodies struct {
 	shed       int           // status of the answer if the memory is used up; 0 is 503
 }
 
-// bodyReader reads the body of one callback and charges the memory of its buffers to the budget. The caller calls
-// releaseAll once the callback is recorded. The body may still be used after that: the store limits its own memory.
+// bodyReader reads the body of one callback, and charges its buffers to the memory budget. The caller calls releaseAll
+// once the callback is recorded. The body may be used after that: the store limits its own memory.
 type bodyReader struct {
 	*bodies
 	connection *http.ResponseController
@@ -46,19 +46,20 @@ type bodyReader struct {
 	dropped    atomic.Bool
 }
 
-// drop makes read return errDropped. It may be called from any goroutine.
+// drop makes read stop and return a problem with the cause errDropped. It may be called from any goroutine.
 func (in *bodyReader) drop() {
 	in.dropped.Store(true)
 	_ = in.connection.SetReadDeadline(time.Unix(1, 0))
 }
 
-// speed returns the body's bytes per second so far. Each body starts with a credit of one second at the speed slowest.
+// speed returns the average bytes per second at which the body has arrived. Each body gets a credit of one second at
+// the minimum speed, so that a new one does not look slow.
 func (in *bodyReader) speed(now time.Time) float64 {
 	return float64(in.arrived.Load()+slowest) / (now.Sub(in.begun) + time.Second).Seconds()
 }
 
-// read reads the whole body of r, as it came, and blocks until the body has arrived. It returns a problem if the body
-// is too large, incomplete, too slow or dropped, or if there is no memory for the body.
+// read blocks until the body of r has arrived, and returns it as received, which may be compressed. It returns a
+// problem if the body is too large, incomplete, too slow or dropped, or if there is no memory for it.
 func (in *bodyReader) read(r *http.Request) ([]byte, error) {
 	if r.ContentLength > in.limit {
 		return nil, tooLarge(in.limit)
@@ -100,13 +101,13 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// isGzip reports whether body begins as gzip. Content-Encoding is not used, since proxies change it; JSON never begins
-// so.
+// isGzip reports whether body begins like gzip, which JSON never does. Content-Encoding is not used, since proxies
+// change it.
 func isGzip(body []byte) bool { return bytes.HasPrefix(body, []byte{0x1f, 0x8b}) }
 
-// unpack returns the decompressed body if sent is gzip. Any other body, and damaged gzip, is returned as sent: damaged
-// gzip cannot be parsed and goes to the quarantine. The error is the problem of a decompressed body that is too large,
-// or for which there is no memory.
+// unpack returns the decompressed content of sent if it is gzip. Any other body is returned unchanged. So is damaged
+// gzip, which cannot be parsed and goes to the quarantine. The error is the problem of content that is too large, or
+// for which there is no memory.
 func (in *bodyReader) unpack(ctx context.Context, sent []byte) ([]byte, error) {
 	if !isGzip(sent) {
 		return sent, nil
@@ -126,9 +127,8 @@ func (in *bodyReader) unpack(ctx context.Context, sent []byte) ([]byte, error) {
 	return sent, nil
 }
 
-// fill reads length bytes from r, or up to EOF if length is unknown (-1), and returns the bytes in a new buffer. After
-// each read but the last it calls moved with the number of bytes read; fill stops at an error of moved and returns
-// this error.
+// fill reads length bytes from r into a new buffer, or up to EOF if length is unknown (-1). After each read but the
+// last it calls moved with the number of bytes. If moved returns an error, fill stops and returns that error.
 func (in *bodyReader) fill(ctx context.Context, r io.Reader, length int64, moved func(n int) error) ([]byte, error) {
 	most := length
 	if length == unknown {
@@ -165,8 +165,8 @@ func (in *bodyReader) fill(ctx context.Context, r io.Reader, length int64, moved
 	}
 }
 
-// fit returns buf, or a smaller copy of buf if more than a fifth of its capacity is unused, since the store keeps the
-// body for a while.
+// fit returns buf, or a smaller copy if more than a fifth of the capacity is unused, because the store keeps the body
+// for a while.
 func (in *bodyReader) fit(ctx context.Context, buf []byte) ([]byte, error) {
 	if int64(len(buf)) > in.limit {
 		return nil, tooLarge(in.limit)
@@ -177,8 +177,8 @@ func (in *bodyReader) fit(ctx context.Context, buf []byte) ([]byte, error) {
 	return in.resize(ctx, buf, int64(len(buf)))
 }
 
-// resize returns a copy of buf with a capacity of size bytes. It charges the budget for the copy and releases the
-// charge of buf. While memory is short it blocks; the error is that of acquire.
+// resize returns a copy of buf with a capacity of size bytes. The copy is charged to the memory budget, and buf no
+// longer. While memory is short resize blocks; its error is that of acquire.
 func (in *bodyReader) resize(ctx context.Context, buf []byte, size int64) ([]byte, error) {
 	if err := in.acquire(ctx, size); err != nil {
 		return nil, err

@@ -9,17 +9,17 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// budget limits the memory of all bodies in flight, with two semaphores that count bytes: a quarter is for buffers up
-// to border bytes, the rest for larger buffers. So large bodies never keep ordinary callbacks out. Buffers up to free
-// bytes are not charged, because the number of connections limits their memory.
+// budget limits the memory of all bodies with two semaphores that count bytes. A quarter of the memory is for buffers
+// up to border bytes, the rest for larger buffers, so that large bodies never keep ordinary callbacks out. Buffers up
+// to free bytes are not counted, because the number of connections limits them.
 type budget struct {
 	shares       [2]*semaphore.Weighted
 	free, border int64
 }
 
-// MemoryRatio is the smallest allowed ratio of public.memory to public.max_body. Decompressing a body needs the
-// compressed body, the full buffer and the larger buffer that replaces it. All three must fit into the share of large
-// bodies, which is three quarters.
+// MemoryRatio is the minimum of public.memory divided by public.max_body. Decompressing a body needs the compressed
+// body, the full buffer and the larger buffer that replaces it. All three must fit into the three quarters of the
+// memory that large bodies may use.
 const MemoryRatio = 4
 
 func newBudget(memory int64) budget {
@@ -31,8 +31,7 @@ func newBudget(memory int64) budget {
 	}
 }
 
-// share returns the index in shares of the semaphore to which a buffer of size bytes is charged, or -1 if the buffer
-// is not charged.
+// share returns which semaphore of shares counts a buffer of size bytes, or -1 if the buffer is not counted.
 func (b *budget) share(size int64) int {
 	switch {
 	case size <= b.free:
@@ -43,11 +42,11 @@ func (b *budget) share(size int64) int {
 	return 1
 }
 
-// errNoRoom is the cause of the problem of a callback that is refused because the budget is used up.
+// errNoRoom is the logged cause for refusing a callback when the memory budget is used up.
 var errNoRoom = errors.New("the memory for bodies in flight is used up; public.memory bounds it")
 
-// acquire charges the budget for a buffer of size bytes. If memory is short it drops slow unverified bodies and blocks
-// up to in.patience; then it returns a KindShed problem.
+// acquire charges a buffer of size bytes to the memory budget. If memory is short it drops slow bodies of callers that
+// are not authenticated yet, and blocks up to in.patience. Then it returns a KindShed problem.
 func (in *bodyReader) acquire(ctx context.Context, size int64) error {
 	i := in.budget.share(size)
 	if i < 0 {
@@ -65,13 +64,13 @@ func (in *bodyReader) acquire(ctx context.Context, size int64) error {
 	return nil
 }
 
-// decodedSize estimates the memory of a parsed body as a multiple of its size: the recipients' numbers, and the copy
-// for the journal.
+// decodedSize is the estimated memory of a parsed body, as a multiple of the body's size. It includes the recipients'
+// numbers and the copy for the journal.
 const decodedSize = 3
 
-// decode acquires the memory for parsing a body of size bytes. It blocks up to in.patience, then returns a KindShed
-// problem. This memory has a budget of its own, so that bodies that have arrived never wait for arriving bodies. The
-// caller releases the memory with done.
+// decode acquires the memory for parsing a body of size bytes; the caller releases it with done. After in.patience
+// decode returns a KindShed problem. This memory has a budget of its own, so that complete bodies never wait for those
+// that still arrive.
 func (in *bodyReader) decode(ctx context.Context, size int64) (done func(), err error) {
 	i := in.decoded.share(size)
 	if i < 0 {
@@ -88,12 +87,12 @@ func (in *bodyReader) decode(ctx context.Context, size int64) (done func(), err 
 	return func() { share.Release(size) }, nil
 }
 
-// noRoom returns the KindShed problem for a body that is refused for lack of memory. cause is for the log.
+// noRoom returns the KindShed problem for a callback that is refused for lack of memory. Only the log shows cause.
 func (in *bodyReader) noRoom(cause error) error {
 	return &problem.Problem{Kind: problem.KindShed, Status: in.shed, Detail: "retry later", Cause: cause}
 }
 
-// releaseBuffer returns the memory of a buffer of size bytes to the budget.
+// releaseBuffer returns the memory of one buffer of size bytes to the budget.
 func (in *bodyReader) releaseBuffer(size int64) {
 	if i := in.budget.share(size); i >= 0 {
 		in.budget.shares[i].Release(size)
@@ -101,7 +100,7 @@ func (in *bodyReader) releaseBuffer(size int64) {
 	}
 }
 
-// releaseAll returns all acquired memory to the budget.
+// releaseAll returns all memory that the body holds to the budget.
 func (in *bodyReader) releaseAll() {
 	for i := range in.held {
 		in.budget.shares[i].Release(in.held[i].Swap(0))

@@ -26,8 +26,8 @@ type endpoint struct {
 	sampler   problem.LogSampler
 }
 
-// newEndpoint returns the endpoint of a plan. key is the configuration key of the plan's credentials, which errors
-// name. log gets the refused callbacks.
+// newEndpoint returns the endpoint for the callbacks of plan. key is the configuration key of the plan's credentials,
+// which errors name. Refused callbacks are logged to log.
 func newEndpoint(key string, plan Plan, log *slog.Logger) (*endpoint, error) {
 	v, err := newVerifier(key, plan.Auth)
 	if err != nil {
@@ -47,8 +47,8 @@ func newEndpoint(key string, plan Plan, log *slog.Logger) (*endpoint, error) {
 	return h, nil
 }
 
-// callback answers one callback; path is the part of the URL's path after /webhooks/. It writes an answer in every
-// case: if a handler writes none, net/http sends 200, and Sinch would not repeat the callback.
+// callback answers one callback; path is what follows /webhooks/ in the URL. It always writes an answer, because
+// net/http otherwise sends 200, and Sinch would not repeat the callback.
 func (p *Webhook) callback(c *gin.Context, path string) {
 	begun := time.Now()
 	plan, token, _ := strings.Cut(strings.Trim(path, "/"), "/")
@@ -77,8 +77,8 @@ func (p *Webhook) callback(c *gin.Context, path string) {
 	}
 }
 
-// process receives a callback for the endpoint h and records it. It blocks until the callback is durable. token is the
-// path segment after the plan. The outcome is valid only without an error.
+// process authenticates, reads and parses a callback for the endpoint h, and blocks until it is durable. token is the
+// path segment after the plan. The outcome is valid only if the error is nil.
 func (p *Webhook) process(c *gin.Context, h *endpoint, token string) (dlr.Type, metrics.Outcome, error) {
 	in := &bodyReader{bodies: &p.bodies, connection: http.NewResponseController(c.Writer), begun: time.Now()}
 	defer in.releaseAll()
@@ -94,8 +94,8 @@ func (p *Webhook) process(c *gin.Context, h *endpoint, token string) (dlr.Type, 
 	return p.record(c.Request.Context(), h, body)
 }
 
-// receive verifies a callback for the endpoint h, reads its body with in, and returns the decompressed body. token is
-// the path segment after the plan. The error is the problem to answer.
+// receive authenticates a callback for the endpoint h, reads its body with in, and returns the decompressed body. token
+// is the path segment after the plan. The error is the problem to answer.
 func (p *Webhook) receive(c *gin.Context, h *endpoint, token string, in *bodyReader) ([]byte, error) {
 	if err := h.verifier.head(c.Request, token); err != nil {
 		return nil, h.unverified(c, err)
@@ -118,7 +118,7 @@ func (p *Webhook) receive(c *gin.Context, h *endpoint, token string, in *bodyRea
 	return in.unpack(c.Request.Context(), sent)
 }
 
-// verifyUnpacked verifies sent, a body whose signature does not cover the bytes as sent: if the body is gzip, the
+// verifyUnpacked verifies a body whose signature does not cover sent, the bytes as received. If sent is gzip, the
 // signature may cover the decompressed bytes. It returns nil if so, else the problem to answer.
 func (p *Webhook) verifyUnpacked(c *gin.Context, h *endpoint, sent []byte) error {
 	if !isGzip(sent) {
@@ -136,8 +136,8 @@ func (p *Webhook) verifyUnpacked(c *gin.Context, h *endpoint, sent []byte) error
 	return h.unverified(c, errSignature)
 }
 
-// record parses an authenticated body and blocks until it is durable, as a report or, if it cannot be parsed, in the
-// quarantine. An inbound message is not stored.
+// record parses the body of an authenticated callback and blocks until it is durable: as a report or, if it cannot be
+// parsed, in the quarantine. An inbound message is not stored.
 func (p *Webhook) record(ctx context.Context, h *endpoint, body []byte) (dlr.Type, metrics.Outcome, error) {
 	callback, err := dlr.Parse(body)
 	outcome := metrics.Stored
@@ -157,7 +157,8 @@ func (p *Webhook) record(ctx context.Context, h *endpoint, body []byte) (dlr.Typ
 	return callback.Type, outcome, p.recorder.Record(ctx, arrival)
 }
 
-// quarantined logs that a callback could not be parsed, at most once every LogEvery. The API lists all of them.
+// quarantined logs that a callback could not be parsed, at most once every problem.LogEvery. The API lists all such
+// callbacks.
 func (h *endpoint) quarantined(ctx context.Context, err *dlr.ParseError) {
 	if unlogged, ok := h.sampler.Allow(problem.KindBadBody); ok {
 		h.failures.Log.LogAttrs(ctx, slog.LevelWarn, "callback could not be parsed, kept in quarantine",
@@ -165,8 +166,8 @@ func (h *endpoint) quarantined(ctx context.Context, err *dlr.ParseError) {
 	}
 }
 
-// unverified returns the problem for a callback that failed authentication with err. The status is 503, or 401 for
-// RejectOnFailure; then unverified also sets WWW-Authenticate if HTTP Basic is configured.
+// unverified returns the problem for a callback that failed authentication with err. It is answered 503, or 401 for
+// RejectOnFailure. With 401 the answer gets WWW-Authenticate if HTTP Basic is configured.
 func (h *endpoint) unverified(c *gin.Context, err error) error {
 	cause := fmt.Errorf("%w; correct the plan's webhook.auth, or the credentials set at Sinch", err)
 	if h.onFailure == RetryOnFailure {
@@ -178,9 +179,9 @@ func (h *endpoint) unverified(c *gin.Context, err error) error {
 	return &problem.Problem{Kind: problem.KindUnauthorized, Detail: "authentication failed", Cause: cause}
 }
 
-// asUnverified changes the kind of an error that ended a callback before its signature was verified. Anybody can cause
-// such errors, so they are counted apart from those of authenticated callbacks. A plan without HMAC authenticates the
-// callback by its head, before the body is read; there the error stays as it is.
+// asUnverified changes the kind of a problem that ended a callback before its signature was verified. Anybody can cause
+// such problems, so they are counted apart from those of authenticated callbacks. A plan without HMAC authenticates the
+// callback before the body is read, so err is returned unchanged.
 func (h *endpoint) asUnverified(err error) error {
 	refused, ok := errors.AsType[*problem.Problem](err)
 	if !ok || h.verifier.hmac == nil {
@@ -195,8 +196,8 @@ func (h *endpoint) asUnverified(err error) error {
 	return refused
 }
 
-// refuse answers a callback for the endpoint h that failed with err, and logs the failure. It returns the outcome to
-// count.
+// refuse answers a callback for the endpoint h that failed with err, and logs the failure. It returns the outcome for
+// the metrics.
 func (p *Webhook) refuse(c *gin.Context, h *endpoint, err error) metrics.Outcome {
 	refused := problem.Of(err)
 	switch refused.Kind {
@@ -215,8 +216,8 @@ func (p *Webhook) refuse(c *gin.Context, h *endpoint, err error) metrics.Outcome
 	return outcomeOf(refused.Kind)
 }
 
-// lossy reports whether the answer p loses a callback for good: Sinch repeats a callback only after 5xx and 429. A
-// callback that was not authenticated does not count, since anybody could raise the alert with one.
+// lossy reports whether the answer p loses a callback for good, since Sinch repeats it only after 5xx and 429. A
+// callback that failed authentication does not count, because anybody could raise the alert with one.
 func lossy(p *problem.Problem) bool {
 	if p.Kind == problem.KindUnauthorized || p.Kind == problem.KindTooLargeUnverified {
 		return false

@@ -8,15 +8,16 @@ import (
 	"time"
 )
 
-// Limits of turns, so that its memory and its waiting times are bounded.
+// Limits of a turns, so that its memory and its waiting times are bounded.
 const (
 	maxWaiting       = 128 // callers that wait for a turn
 	maxWaitingClient = 32  // waiting callers of one client
 	maxProven        = 256 // clients in turns.proven
 )
 
-// turns is a semaphore for costly work that is fair between clients: each waiting client in order gets one turn,
-// however many of its callers wait. Clients that have sent a valid signature (proven) come first. Use newTurns.
+// turns is a semaphore for costly work that is fair between clients: the waiting clients get a turn one after the
+// other, however many callers each of them has. Clients that have sent a valid signature (proven) come first. Use
+// newTurns.
 type turns struct {
 	mu      sync.Mutex
 	free    int                        // turns; guarded by mu, like all fields below
@@ -26,10 +27,12 @@ type turns struct {
 	proven  map[client]struct{}
 }
 
-// client is the network address of a caller. For IPv6 it is the /64 network, since one machine usually has all of it.
+// client is the network address that identifies a caller. For IPv6 it is the /64 network, since one machine usually has
+// all of it.
 type client = netip.Prefix
 
-// clientOf parses an address as gin's ClientIP returns it. All invalid addresses are the same client.
+// clientOf returns the client with the IP address ip, as gin's ClientIP returns it. All invalid addresses are one
+// client.
 func clientOf(ip string) client {
 	address, err := netip.ParseAddr(ip)
 	if err != nil {
@@ -45,16 +48,16 @@ func clientAt(address netip.Addr) client {
 	return c
 }
 
-// newTurns returns a turns with which at most atOnce callers have a turn at the same time.
+// newTurns returns a semaphore that lets at most atOnce callers work at the same time.
 func newTurns(atOnce int) *turns {
 	return &turns{free: atOnce, clients: make(map[client][]chan struct{}), proven: make(map[client]struct{})}
 }
 
-// errNoTurn means that too many callers wait for a turn, or that no turn came in time.
+// errNoTurn means that too many callers wait for a turn to decompress, or that no turn came in time.
 var errNoTurn = errors.New("too many compressed bodies wait to be verified")
 
-// take blocks until a caller of client c gets a turn, but no longer than patience; then it returns errNoTurn. It
-// returns errNoTurn at once if too many callers wait. After nil the caller must call end.
+// take blocks until a caller from client c gets a turn; the caller must then call end. It returns errNoTurn after
+// patience, or at once if too many callers wait.
 func (t *turns) take(c client, patience time.Duration) error {
 	turn, err := t.queue(c)
 	if turn == nil {
@@ -70,8 +73,8 @@ func (t *turns) take(c client, patience time.Duration) error {
 	}
 }
 
-// queue acquires a free turn and returns nil. If none is free, queue enqueues the caller under its client address c and
-// returns a channel that is closed when the turn comes. It returns errNoTurn if too many callers wait.
+// queue takes a free turn and returns a nil channel. If no turn is free, the caller is queued under its client c, and
+// the channel is closed when its turn comes. If too many callers wait, queue returns errNoTurn.
 func (t *turns) queue(c client) (chan struct{}, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -91,7 +94,8 @@ func (t *turns) queue(c client) (chan struct{}, error) {
 	return turn, nil
 }
 
-// lineUp adds c to order: in front if it is proven, else at the end. The caller holds mu.
+// lineUp adds client c to the order in which clients get turns: in front if it has sent a valid signature, else at the
+// end. The caller holds mu.
 func (t *turns) lineUp(c client) {
 	if _, proven := t.proven[c]; proven {
 		t.order = slices.Insert(t.order, 0, c)
@@ -100,7 +104,8 @@ func (t *turns) lineUp(c client) {
 	t.order = append(t.order, c)
 }
 
-// leave removes a waiting caller and returns errNoTurn, or nil if its turn has come meanwhile.
+// leave removes a caller that waits no longer, and returns errNoTurn. It returns nil if the caller has got its turn
+// meanwhile.
 func (t *turns) leave(c client, turn chan struct{}) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -117,7 +122,7 @@ func (t *turns) leave(c client, turn chan struct{}) error {
 	return errNoTurn
 }
 
-// end passes the turn on to the next waiting caller, or frees it.
+// end gives the caller's turn to the next waiting caller, or makes it free.
 func (t *turns) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -137,7 +142,8 @@ func (t *turns) end() {
 	t.lineUp(c)
 }
 
-// prove records that client c has sent a valid signature. If proven is full, c replaces an arbitrary client.
+// prove records that client c has sent a valid signature. If maxProven clients are recorded, c replaces an arbitrary
+// one.
 func (t *turns) prove(c client) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -11,19 +11,20 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// maxUnknownPlans limits how many unknown plans are logged by name, since callers may invent any number of names.
+// maxUnknownPlans limits how many plan ids that are not configured are logged, since callers may invent any number of
+// ids.
 const maxUnknownPlans = 100
 
-// unknownPlans is the set of the unknown plans that have been logged. The zero value is empty.
+// unknownPlans is the set of logged plan ids that are not configured. The zero value is an empty set.
 type unknownPlans struct {
 	mu      sync.Mutex
 	plans   map[string]struct{} // guarded by mu
 	sampler problem.LogSampler  // limits the log lines once plans is full
 }
 
-// allow reports whether to log a callback for plan, an id that is not configured: the first callback of each id is
-// logged. Once plans is full, callbacks for new ids are logged at most once every problem.LogEvery; unlogged is then
-// the number of those left out.
+// allow reports whether to log a callback for plan, an id that is not configured. The first callback for each id is
+// logged. After maxUnknownPlans ids only one callback every problem.LogEvery is logged, and unlogged is the number of
+// those left out before it.
 func (u *unknownPlans) allow(plan string) (unlogged int64, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -41,7 +42,7 @@ func (u *unknownPlans) allow(plan string) (unlogged int64, ok bool) {
 }
 
 // unknownPlan answers a callback for a plan that is not configured, or for a path outside of /webhooks/. The plan id
-// may be misspelled, in our configuration or in the callback URL at Sinch. So the answer is 503: Sinch repeats the
+// may be misspelled in our configuration or in the callback URL at Sinch. The answer is 503, so that Sinch repeats the
 // callback for long enough to correct that.
 func (p *Webhook) unknownPlan(c *gin.Context, plan string) {
 	begun := time.Now()

@@ -9,14 +9,14 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// Limits on the bodies that are arriving and not verified yet: of all clients, and of one client. The body of an
-// ordinary callback arrives together with its head.
+// Maximum numbers of bodies that are arriving from callers not authenticated yet: in all, and from one client. An
+// ordinary callback hardly counts, since its body arrives together with its head.
 const (
 	maxUnverified       = 1024
 	maxUnverifiedClient = 256
 )
 
-// unverified holds the bodies that are arriving and whose callers are not authenticated yet. If there are too many, or
+// unverified is the set of bodies that are arriving from callers not authenticated yet. If there are too many, or
 // memory is short, the slowest body is dropped. So slow bodies keep no others out, even behind a proxy, where all
 // callers look like one client.
 type unverified struct {
@@ -27,11 +27,11 @@ type unverified struct {
 
 func newUnverified() *unverified { return &unverified{clients: make(map[client]int)} }
 
-// errDropped is the cause of a callback that was dropped while its body was arriving.
+// errDropped is the logged cause for refusing a callback whose body was dropped while it was arriving.
 var errDropped = errors.New("the body arrived more slowly than all others when there were too many bodies, " +
 	"or too little memory for them; public.memory bounds it")
 
-// enter adds in. If there are too many bodies it first drops the slowest one.
+// enter adds the body that in reads. If there are too many bodies, it first drops the slowest one.
 func (u *unverified) enter(in *bodyReader) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -46,15 +46,15 @@ func (u *unverified) enter(in *bodyReader) {
 	u.clients[in.client]++
 }
 
-// leave removes the body from the set of unverified bodies. Call it when the body is complete or has failed. It does
-// nothing if the set has dropped the body already.
+// leave removes the body that in reads. Call it when the body is complete or has failed. It does nothing if the body
+// has been dropped.
 func (u *unverified) leave(in *bodyReader) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.remove(in)
 }
 
-// remove removes in from bodies. It does nothing if in is not there. The caller holds mu.
+// remove removes the body that in reads, if it is in the set. The caller holds mu.
 func (u *unverified) remove(in *bodyReader) {
 	if in.place == 0 {
 		return
@@ -69,8 +69,8 @@ func (u *unverified) remove(in *bodyReader) {
 	}
 }
 
-// makeRoom frees size bytes for in of the memory budget's semaphore with index share. It drops bodies that hold memory
-// of this semaphore, slowest first. It drops no body that is faster than in, so it may free less.
+// makeRoom drops bodies, slowest first, until size bytes are free for the body that in reads. share is the index of the
+// memory budget's semaphore whose bytes are needed. Bodies that are faster than in are kept, so makeRoom may free less.
 func (u *unverified) makeRoom(in *bodyReader, share int, size int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -86,24 +86,24 @@ func (u *unverified) makeRoom(in *bodyReader, share int, size int64) {
 	}
 }
 
-// slowest returns the body with the lowest speed at now among those for which of returns true, or nil if there is
-// none. The caller holds mu.
-func (u *unverified) slowest(now time.Time, of func(*bodyReader) bool) (slowest *bodyReader) {
+// slowest returns the body with the lowest speed at now for which match returns true, or nil if there is none. The
+// caller holds mu.
+func (u *unverified) slowest(now time.Time, match func(*bodyReader) bool) (slowest *bodyReader) {
 	for _, in := range u.bodies {
-		if of(in) && (slowest == nil || in.speed(now) < slowest.speed(now)) {
+		if match(in) && (slowest == nil || in.speed(now) < slowest.speed(now)) {
 			slowest = in
 		}
 	}
 	return slowest
 }
 
-// drop removes a body and makes its reader return errDropped. The caller holds mu.
+// drop removes the body that in reads, and makes its reader return errDropped. The caller holds mu.
 func (u *unverified) drop(in *bodyReader) {
 	u.remove(in)
 	in.drop()
 }
 
-// clientOf returns the client of a callback. If trusted proxies are configured it evaluates X-Forwarded-For.
+// clientOf returns the client that sent a callback: behind a trusted proxy the one that X-Forwarded-For names.
 func (p *Webhook) clientOf(c *gin.Context) client {
 	if !p.proxied {
 		if address, err := netip.ParseAddrPort(c.Request.RemoteAddr); err == nil {

@@ -35,8 +35,8 @@ type Config struct {
 	TrustedProxies []string
 }
 
-// Plan configures a plan whose callbacks are accepted. ID is the service plan id, the last or last but one segment of
-// the webhook's path.
+// Plan configures a plan whose callbacks are accepted. ID is its service plan id, the segment after /webhooks/ in the
+// URL.
 type Plan struct {
 	ID   string
 	Auth Auth
@@ -56,7 +56,7 @@ const (
 	RejectOnFailure OnFailure = "reject"
 )
 
-// bodyPatience limits how long a callback waits for memory. If it were longer, waiting callbacks would pile up.
+// bodyPatience limits how long a callback waits for memory. With a longer limit, waiting callbacks would pile up.
 const bodyPatience = 250 * time.Millisecond
 
 func (c Config) withDefaults() Config {
@@ -82,8 +82,8 @@ func (c Config) validate() error {
 	return nil
 }
 
-// Webhook is the handler of the listener that Sinch calls. It serves only the webhook and /healthz. No fault of ours
-// makes Sinch drop a report: docs/problems.md describes what Sinch does after each answer.
+// Webhook is the handler of the public listener, which Sinch calls. It serves only the webhook and /healthz. No fault
+// of ours makes Sinch drop a report: docs/problems.md describes what Sinch does after each answer.
 type Webhook struct {
 	recorder     Recorder
 	metrics      *metrics.Metrics
@@ -97,9 +97,9 @@ type Webhook struct {
 	engine       *gin.Engine
 }
 
-// New returns the public listener's handler, which records callbacks with r. The error names the configuration key of
-// an invalid value; a plan without authentication is invalid unless Auth.None is set. The http.Server must set
-// ReadHeaderTimeout; Webhook limits only the time for the body.
+// New returns the handler of the public listener, which records callbacks with r. The error names the configuration key
+// of an invalid value; a plan without authentication is invalid unless Auth.None is set. The http.Server must set
+// ReadHeaderTimeout, since Webhook limits only the time for the body.
 func New(c Config, r Recorder, m *metrics.Metrics, log *slog.Logger) (*Webhook, error) {
 	c = c.withDefaults()
 	if err := c.validate(); err != nil {
@@ -132,7 +132,7 @@ func New(c Config, r Recorder, m *metrics.Metrics, log *slog.Logger) (*Webhook, 
 func (p *Webhook) Handler() http.Handler { return listener.WithoutTrace(p.engine) }
 
 // SetPlans replaces all plans and their credentials for callbacks that arrive from now on. It may be called while
-// callbacks are served. After an error, which names the configuration key, nothing has changed.
+// callbacks are served. If it returns an error, which names the configuration key, nothing has changed.
 func (p *Webhook) SetPlans(plans []Plan) error {
 	webhooks := make(map[string]*endpoint, len(plans))
 	for i, plan := range plans {
