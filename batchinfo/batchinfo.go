@@ -10,16 +10,15 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// Limits of the batch info that Of returns. Sinch's own values are far below: it sends a batch to at most 1000
-// recipients.
+// Limits of the batch info that Of returns. Sinch itself sends a batch to at most 1000 recipients.
 const (
 	maxKind    = 64      // bytes of the report kind; the rest of a longer one is cut off
 	maxNumbers = 1 << 16 // numbers that become recipients of the batch before a report names them
 )
 
-// Check returns an error if b is not a batch of Sinch: the id must have 1 to dlr.MaxBatchID bytes, and To or CreatedAt
-// must be set. JSON without both is not a whole batch, and its missing feedback_enabled would wrongly count as false.
-// The error contains no part of b.
+// Check returns an error if b is not a batch of Sinch: the id must have 1 to dlr.MaxBatchID bytes, and b.To or
+// b.CreatedAt must be set. JSON without both is not a whole batch, and its missing feedback_enabled would wrongly count
+// as false. The error contains no part of b.
 func Check(b *sinch.Batch) error {
 	switch {
 	case b.ID == "":

@@ -14,7 +14,7 @@ import (
 // "Status" and "\u017ftatus", and would merge two objects of the same name.
 func UnmarshalExact(body []byte, into any) error { return exactDecoder{}.unmarshal(body, into) }
 
-// UnmarshalStrict decodes body like UnmarshalExact, but returns an error for a member that has no field in the target.
+// UnmarshalStrict decodes body like UnmarshalExact, but returns an error for a member without a field in the target.
 func UnmarshalStrict(body []byte, into any) error {
 	return exactDecoder{strict: true}.unmarshal(body, into)
 }
@@ -93,8 +93,7 @@ func (e exactDecoder) object(b, raw []byte, of func(name string) (reflect.Type, 
 	return append(b, '}'), nil
 }
 
-// fieldsOf maps the JSON names of the fields of struct type t to their types. It includes the fields of embedded
-// structs.
+// fieldsOf maps the JSON names of a struct's fields, including those of embedded structs, to the fields' types.
 func fieldsOf(t reflect.Type) map[string]reflect.Type {
 	fields := make(map[string]reflect.Type)
 	for _, f := range reflect.VisibleFields(t) {

@@ -9,9 +9,9 @@ import (
 
 // ContentKey returns a hash of the report's content, which identifies the report, since Sinch's reports have no id.
 // Sinch's repeats of the report have the same key, in whatever order Sinch lists the recipients. For a recipient report
-// the key covers the batch, the recipient's digits, the status, the code and Sinch's time. For a batch report it covers
-// the type, the batch, the total and, for each status and code, the count and the recipients' digits. Stores keep the
-// keys, so the hashed bytes must never change.
+// the key covers the batch, the recipient's digits, the status, the code and At. For a batch report it covers the type,
+// the batch, the total and, for each status and code, the count and the recipients' digits. Stores keep the keys, so
+// the hashed bytes must never change.
 func (r *Report) ContentKey() [16]byte {
 	content := make([]byte, 0, 256)
 	if r.Type.Recipient() && len(r.Entries) == 1 && len(r.Entries[0].Recipients) == 1 {

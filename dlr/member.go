@@ -155,7 +155,7 @@ func elements(list []byte) iter.Seq2[int, []byte] {
 const jsonSpace = " \t\r\n"
 
 // elementEnd returns the length of the first element in list, which is the inside of a JSON list or object. The element
-// ends at the first comma outside of nested values and strings, or with list.
+// ends at the first comma outside of nested values and strings, or at the end of list.
 func elementEnd(list []byte) int {
 	depth, quoted := 0, false
 	for i := 0; i < len(list); i++ {

@@ -8,8 +8,7 @@ import (
 	"strings"
 )
 
-// Callback is the decoded body of one callback. Report is nil for an inbound message, of which only the type is
-// decoded.
+// Callback is the decoded body of a callback. Report is nil for an inbound message, which is not decoded further.
 type Callback struct {
 	Type   Type // as received, at most 64 bytes; empty if absent
 	Report *Report
@@ -63,7 +62,7 @@ func (e *ParseError) Error() string {
 func (e *ParseError) Unwrap() error { return e.Err }
 
 // Limits, in bytes, of values in a report. Sinch's own values are far shorter. A longer value counts as missing,
-// because the store could not use it as a key, and the report would block all later ones.
+// because it is too long for a store's key, and a report that cannot be stored would block all later ones.
 const (
 	MaxBatchID = 255
 	MaxNumber  = 64 // of a recipient's phone number, as received

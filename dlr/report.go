@@ -27,8 +27,7 @@ type Entry struct {
 	Recipients []string // phone numbers in their original spelling, at most 64 bytes each; nil in a summary
 }
 
-// At returns when Sinch made the report, in UTC. It returns the zero time for a batch report, in which Sinch writes no
-// time.
+// At returns when Sinch made the report, in UTC. It returns the zero time for a batch report, which has no time.
 func (r *Report) At() time.Time {
 	if len(r.Entries) == 0 {
 		return time.Time{}

@@ -26,7 +26,7 @@ func (s State) Time() time.Time {
 }
 
 // SameReport reports whether s and t come from the same report or from Sinch's repeats of it. Sinch's reports have no
-// id, so the status, the code and Sinch's time identify a report.
+// id, so the status, the code and At identify a report.
 func (s State) SameReport(t State) bool {
 	return s.Status == t.Status && s.Code == t.Code && s.At.Equal(t.At)
 }
@@ -35,8 +35,8 @@ func (s State) SameReport(t State) bool {
 // wins, negative if t wins, and zero only if both are equal. The order is total: the same reports lead to the same
 // state in whatever order and however often they arrive. A final status wins over an intermediate one, since Sinch
 // guarantees no order and Delivered may arrive before Dispatched. Otherwise the later Time wins, and any time wins over
-// none. At the same time Delivered wins over other final statuses, so that a report without a time cannot undo it. The
-// other fields only make the order total.
+// none. If the times are equal, Delivered wins over other final statuses, so that a report without a time cannot undo
+// it. The other fields only make the order total.
 func (s State) Compare(t State) int {
 	if s.Status.Final() != t.Status.Final() {
 		if s.Status.Final() {

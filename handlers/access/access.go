@@ -11,8 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/handlers/problem"
 )
 
-// Access checks the credentials, the Host and the origin of requests to the private listener. It is safe for concurrent
-// use. Use New.
+// Access checks credentials, Host and origin of requests to the private listener. It is safe for concurrent use.
 type Access struct {
 	basic, bearer []Digest
 	challenges    []string // values of WWW-Authenticate; nil if no credentials are configured

@@ -39,8 +39,7 @@ func (Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 // MarshalText returns ***, so that no encoder, such as encoding/json, writes a secret.
 func (Config) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
-// defaultPatience is the default of Config.Patience. It is shorter than the WriteTimeout of the http.Server, so that
-// the answer can still be written.
+// defaultPatience is the default of Config.Patience, shorter than the WriteTimeout of the http.Server.
 const defaultPatience = 10 * time.Second
 
 // API is the handler of the private listener. It serves the HTTP API, the metrics and the health checks. Its answers
@@ -58,9 +57,9 @@ var openapiYAML []byte
 //go:embed index.html
 var indexHTML []byte
 
-// New returns the handler of the private listener. It serves the content of the store s and, on /metrics, the handler
-// scrape. Failed requests are logged to log. The error names the configuration key of invalid credentials, or of a
-// Listen address that other machines can reach although no credentials are set.
+// New returns the handler of the private listener. It reads and writes the store s, answers /metrics with scrape, and
+// logs failed requests to log. The error names the configuration key of invalid credentials, or of a Listen address
+// that other machines can reach although no credentials are set.
 func New(c Config, s Store, scrape http.Handler, log *slog.Logger) (*API, error) {
 	if len(c.Basic)+len(c.Bearer) == 0 && !access.Loopback(c.Listen) {
 		return nil, fmt.Errorf("private.listen: other machines can reach %q and could read phone numbers there: "+
@@ -138,8 +137,7 @@ func setHeaders(c *gin.Context) {
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 }
 
-// guard returns a middleware that passes on only requests with a valid credential that are not cross-site requests of a
-// browser. It answers all others with a problem.
+// guard returns a middleware that refuses requests without a valid credential and cross-site requests of a browser.
 func (p *API) guard(a *access.Access) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		err := a.Check(c.Request)

@@ -41,8 +41,7 @@ func (p *API) feedback(ctx context.Context, a *request) (any, error) {
 	return viewPage(page, viewBatch), nil
 }
 
-// requeueRequest is the body of POST /api/v1/feedback/requeue. It selects the feedback to send again: of one batch, of
-// one plan, or all.
+// requeueRequest selects the feedback that POST /api/v1/feedback/requeue sends again: of a batch, of a plan, or all.
 type requeueRequest struct {
 	Plan    string `json:"plan"`
 	BatchID string `json:"batch_id"`
@@ -109,8 +108,8 @@ func readRequeue(c *gin.Context) (requeueRequest, error) {
 	return request, nil
 }
 
-// requeueBatch requeues the feedback of one batch: dead feedback, which was given up, is owed again, and a waiting task
-// becomes due now. For a batch with neither it does nothing and returns zeros.
+// requeueBatch requeues the feedback of one batch: dead feedback, which was given up, is owed again, and a waiting
+// feedback task becomes due now. For a batch with neither it does nothing and returns zeros.
 func (p *API) requeueBatch(ctx context.Context, key store.BatchKey) (v requeueView, err error) {
 	b, err := p.store.Batch(ctx, key)
 	if err != nil {
@@ -194,8 +193,8 @@ func (r *requeuing) waiting(ctx context.Context, plan string) error {
 	return nil
 }
 
-// pages requeues the feedback of all batches that the query q selects, one page at a time. It sets r.more if the time
-// r.enough passes before the last page.
+// pages requeues the feedback of all batches that q selects, page by page. After the time r.enough it stops and sets
+// r.more.
 func (r *requeuing) pages(ctx context.Context, q store.TaskQuery) error {
 	for {
 		page, err := r.queue.Tasks(ctx, q)

@@ -46,7 +46,7 @@ type Queue interface {
 	Requeue(ctx context.Context, key store.BatchKey, now time.Time) (int, error)
 }
 
-// Recorder is the part of Store that records registered batches. Record blocks until the arrival is durable.
+// Recorder is the part of Store that records registered batches. Record blocks until the batch is durable.
 type Recorder interface {
 	Record(ctx context.Context, a store.Arrival) error
 }

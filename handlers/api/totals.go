@@ -7,8 +7,8 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// statsView is the answer to GET /api/v1/stats: the totals of each plan, the store's sizes and, if replicas can share
-// the store, the replicas.
+// statsView is the answer to GET /api/v1/stats: the plans' totals, the store's sizes and, if it is shared, its
+// replicas.
 type statsView struct {
 	Plans []planView    `json:"plans"`
 	Store storeSizeView `json:"store"`
@@ -48,8 +48,8 @@ type tallyView struct {
 	OldestDue    instant `json:"oldest_due,omitzero"`
 }
 
-// storeSizeView holds the store's sizes, which may be some seconds old. Unfolded counts the arrivals that are durable
-// but not yet applied to the state.
+// storeSizeView holds the store's sizes, which may be some seconds old. Unfolded counts the reports and other arrivals
+// that are durable but not yet applied to the state.
 type storeSizeView struct {
 	SizeBytes         int64 `json:"size_bytes"`
 	FreeBytes         int64 `json:"free_bytes"`

@@ -41,7 +41,7 @@ func (in *requestBody) failure() error {
 }
 
 // whole reads the whole body; length is the Content-Length in bytes, negative if unknown. If the body is too large or
-// incomplete, the error is that of problem.Unread.
+// incomplete, the error comes from problem.Unread.
 func (in *requestBody) whole(length int64) ([]byte, error) {
 	var body []byte
 	var err error
@@ -57,15 +57,15 @@ func (in *requestBody) whole(length int64) ([]byte, error) {
 	return body, nil
 }
 
-// errStalled is the reason for canceling a call to Sinch without progress: Sinch does not read the request or does not
-// answer, or the answer stalls.
+// errStalled is why a call to Sinch is canceled: Sinch does not read the request, does not answer, or its answer
+// stalls.
 var errStalled = errors.New("the call to Sinch made no progress")
 
 // answerBody is the body of Sinch's answer on its way to the caller. It may take any time in total, but may not stall.
 type answerBody struct {
 	io.ReadCloser
 	connection *http.ResponseController // to the caller
-	guard      *time.Timer              // ends the call when it fires; also reset elsewhere
+	guard      *time.Timer              // ends the call when it fires; proxiedRequest sets it, too
 }
 
 func (a *answerBody) Read(b []byte) (int, error) {

@@ -11,7 +11,7 @@ import (
 
 // completeSend inserts missing members into the body of a send: delivery_report if feedback_enabled is set, and
 // callback_url if reports are requested. It does nothing for other operations, or if the plan has no Callback. It reads
-// the whole body, and returns a problem if the body is too large or incomplete.
+// the whole body, and returns a *problem.Problem or *http.MaxBytesError if that fails.
 func (p *proxiedRequest) completeSend() error {
 	callback := *p.plan.callback.Load()
 	if callback == "" || p.operation != metrics.GatewaySend ||
@@ -37,9 +37,9 @@ func (p *proxiedRequest) completeSend() error {
 	return nil
 }
 
-// insertion replaces the next instead bytes at the offset at of a body by text.
+// insertion inserts text into a body, or replaces bytes of the body by text.
 type insertion struct {
-	at, instead int
+	at, instead int // offset in the body, and number of bytes there that text replaces
 	text        string
 }
 
@@ -60,8 +60,7 @@ func spliced(body []byte, insertions []insertion) io.Reader {
 const reportDefault = "per_recipient_final"
 
 // completion returns the insertions that add the missing members to body, the JSON of a send, sorted by offset.
-// callback is the URL of the webhook. A null member counts as missing. There are no insertions if body is not a JSON
-// object.
+// callback is the webhook's URL. A null member counts as missing. There are none if body is not a JSON object.
 func completion(body []byte, callback string) []insertion {
 	object := bytes.TrimSpace(body)
 	if !json.Valid(body) || object[0] != '{' {
@@ -105,8 +104,7 @@ func completion(body []byte, callback string) []insertion {
 
 func absent(value []byte) bool { return value == nil || string(value) == "null" }
 
-// requestsReports reports whether kind, the JSON value of delivery_report, asks for reports: a string other than
-// "none".
+// requestsReports reports whether kind, the JSON value of delivery_report, asks for reports: a string but not "none".
 func requestsReports(kind []byte) bool {
 	var s string
 	return json.Unmarshal(kind, &s) == nil && s != "none"

@@ -16,8 +16,7 @@ import (
 )
 
 // recordFeedback records the caller's delivery feedback as a confirmation, which the relay sends to Sinch later. It
-// answers as Sinch would, but answers 202 only when the confirmation is durable. If it returns a problem, it has not
-// answered.
+// answers as Sinch would, but 202 only once the confirmation is durable. After an error nothing is answered yet.
 func (p *proxiedRequest) recordFeedback() error {
 	confirmation, invalid, err := p.readFeedback()
 	if err != nil {
@@ -101,7 +100,7 @@ func (p *proxiedRequest) confirm(ctx context.Context, c store.Confirmation) erro
 	return nil
 }
 
-// record blocks until entry, which belongs to the plan of the request, is durable. The error is a problem.
+// record makes entry durable for the plan of the request, and blocks until then. The error is a *problem.Problem.
 func (p *proxiedRequest) record(ctx context.Context, entry store.Entry) error {
 	if err := p.store.Record(ctx, store.Arrival{Plan: p.plan.ID, At: store.Now(), Entry: entry}); err != nil {
 		return notRecorded("record", err)
@@ -135,8 +134,7 @@ func (p *proxiedRequest) answerInvalid(w *invalidBody) {
 }
 
 // readFeedback reads and parses the body of a delivery feedback call. If Sinch would refuse the body, *invalidBody is
-// not nil and must be sent as the answer. The error is the problem of a body that is too large, incomplete or badly
-// compressed.
+// the answer to send. The error is the problem of a body that is too large, incomplete or badly compressed.
 func (p *proxiedRequest) readFeedback() (store.Confirmation, *invalidBody, error) {
 	body, err := p.body.whole(p.r.ContentLength)
 	if err != nil {

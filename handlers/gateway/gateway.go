@@ -175,7 +175,7 @@ func (g *Gateway) Handler() http.Handler {
 }
 
 // Before returns a handler that serves requests below /xms/v1/ with the gateway and passes all others to next. Put no
-// middleware in front of it, because the gateway sets the deadlines of the connection.
+// middleware in front of it that could hide the connection, because the gateway sets the connection's deadlines.
 func (g *Gateway) Before(next http.Handler) http.Handler {
 	return listener.WithoutTrace(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isGateway(r) {
@@ -204,9 +204,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Drain makes the gateway answer new requests with 503. It blocks until all earlier requests have ended and the batches
-// in Sinch's answers are recorded, or until ctx ends. Then the store may be closed, which ends recordings that still
-// run.
+// Drain makes the gateway answer new requests with 503. It blocks until all earlier requests have ended and their
+// batches are recorded, or until ctx ends. Then the store may be closed, which ends recordings that still run.
 func (g *Gateway) Drain(ctx context.Context) {
 	g.traffic.drain(ctx)
 	g.transport.CloseIdleConnections()

@@ -16,16 +16,16 @@ import (
 // thousands; its parameters may add megabytes.
 const maxLookup = 4 << 20
 
-// lookup is Sinch's answer to a GET that the gateway sent on its own account.
+// lookup is Sinch's answer to a GET that the gateway itself sends, to look something up.
 type lookup struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// get sends Sinch a GET on the gateway's own account, with the token of the caller's request or of the plan. tail is
-// the escaped path, and the query, after the plan's endpoint. get blocks up to config.Timeout. Concurrent calls with
-// the same plan, token and tail share one *lookup, which must not be modified.
+// get looks something up at Sinch: it sends a GET with the token of the caller's request or of the plan. tail is the
+// escaped path, and the query, after the plan's endpoint. get blocks up to config.Timeout. Concurrent calls with the
+// same plan, token and tail share one *lookup, which must not be modified.
 func (p *proxiedRequest) get(tail string) (*lookup, error) {
 	key := p.plan.ID + "\n" + string(p.token[:]) + "\n" + tail
 	answer, err, _ := p.lookups.Do(key, func() (any, error) {
@@ -70,7 +70,7 @@ func (p *proxiedRequest) getOnce(ctx context.Context, tail string) (*lookup, err
 }
 
 // checkToken finds out whether Sinch accepts the caller's token for the plan, by fetching a list of one batch. If it
-// does, refusal is nil, else Sinch's answer, to be forwarded to the caller. err is a problem.
+// does, refusal is nil, else Sinch's answer, to be forwarded to the caller. err is a *problem.Problem.
 func (p *proxiedRequest) checkToken() (refusal *lookup, err error) {
 	answer, err := p.get("/batches?page_size=1")
 	if err != nil {
@@ -84,7 +84,7 @@ func (p *proxiedRequest) checkToken() (refusal *lookup, err error) {
 }
 
 // fetchBatch fetches the batch in the request's path from Sinch. If Sinch does not answer 200, b is nil, and refusal is
-// the answer, to be forwarded to the caller. err is a problem.
+// the answer, to be forwarded to the caller. err is a *problem.Problem.
 func (p *proxiedRequest) fetchBatch() (b *sinch.Batch, refusal *lookup, err error) {
 	answer, err := p.get("/batches/" + url.PathEscape(p.batchID))
 	if err != nil {

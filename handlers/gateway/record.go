@@ -32,7 +32,7 @@ const (
 	recordPatience   = 100 * time.Millisecond // how long the caller's answer waits for the store
 	recordTime       = 10 * time.Second       // how long the store has after that
 	maxRecording     = 64                     // answers that are recorded concurrently
-	recordWorkers    = 32                     // batches of one answer that share the syncs of the store
+	recordWorkers    = 32                     // batches of one answer that are recorded concurrently
 	maxRemembered    = 4096                   // batches whose last recorded content is remembered
 )
 
@@ -79,8 +79,8 @@ type observed struct {
 	bad     int               // number of batches that could not be parsed
 }
 
-// observed parses the batches in body, the body of an answer of Sinch with the Content-Encoding encoding. If body is
-// incomplete, unread is the reason.
+// observed parses the batches in body, an answer of Sinch whose Content-Encoding is encoding. If body is incomplete,
+// unread is the reason.
 func (p *proxiedRequest) observed(encoding string, body []byte, unread error) *observed {
 	o := &observed{plan: p.plan.ID}
 	if unread != nil {
@@ -143,9 +143,8 @@ func readBatch(body []byte, id string) (*sinch.Batch, error) {
 // errEncoding means that a body has a Content-Encoding other than gzip.
 var errEncoding = errors.New("the Content-Encoding is not gzip")
 
-// decompressed decodes body by its Content-Encoding, encoding. It returns body itself if it is not compressed, and
-// errEncoding if the encoding is not gzip. If the result has more than limit bytes, the error is an
-// *http.MaxBytesError.
+// decompressed decodes body, whose Content-Encoding is encoding. It returns body itself if it is not compressed, and
+// errEncoding if the encoding is not gzip. If the result has more than limit bytes, it returns an *http.MaxBytesError.
 func decompressed(encoding string, body []byte, limit int64) ([]byte, error) {
 	switch strings.ToLower(encoding) {
 	case "", "identity":

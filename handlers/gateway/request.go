@@ -103,7 +103,7 @@ func (p *proxiedRequest) setLimits() error {
 }
 
 // proxy passes the request on to Sinch and the answer on to the caller. If the plan's own token cannot be obtained, it
-// returns a problem and writes nothing. Otherwise it returns nil and has written an answer.
+// returns a *problem.Problem and writes nothing. Otherwise it returns nil and has written an answer.
 func (p *proxiedRequest) proxy() error {
 	if p.plan.Client != nil {
 		// The caller's credential is one of private.credentials: Sinch must not get it.
@@ -162,9 +162,8 @@ func (p *proxiedRequest) answered(a *http.Response) error {
 	return nil
 }
 
-// updateTokens learns from a, Sinch's answer, whether Sinch accepts the token. It caches a caller's token that was
-// accepted, and deletes one that was refused from the cache. It reports a refused token of the plan itself to the
-// plan's Client.
+// updateTokens learns from a, Sinch's answer, whether Sinch accepts the token. It caches or forgets the caller's token
+// accordingly. If Sinch refuses the plan's own token, it tells the plan's Client.
 func (p *proxiedRequest) updateTokens(a *http.Response) {
 	switch {
 	case p.plan.Client != nil:

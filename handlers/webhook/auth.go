@@ -45,8 +45,7 @@ func (Auth) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 // MarshalText returns ***, so that no encoder, such as encoding/json, writes a secret.
 func (Auth) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
-// Reasons why the authentication of a callback failed. The log line about the callback contains the reason, the answer
-// does not.
+// Reasons why authentication failed. They appear in the log line of the refused callback, but not in the answer.
 var (
 	errNoBasic       = errors.New("basic: the Authorization header is missing or is not Basic")
 	errBasic         = errors.New("basic: user name or password is wrong")

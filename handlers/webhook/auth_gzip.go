@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// Limits for decompressing a body whose signature is not verified yet, so that anybody's body costs little. JSON
-// compresses to a twentieth of its size at best, zeros to a thousandth.
+// Limits for decompressing a body whose signature is not verified yet, so that a body from anybody costs little time.
+// JSON compresses to a twentieth of its size at best, zeros to a thousandth.
 const (
 	maxRatio     = 32       // decompressed bytes per compressed byte
 	freeOfRatio  = 64 << 10 // decompressed bytes that are allowed at any ratio

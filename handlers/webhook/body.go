@@ -22,7 +22,7 @@ const (
 	slowest    = 16 << 10 // bytes per second; a slower body uses up its time-out
 )
 
-// bodies reads the bodies of callbacks. All bodies in memory share one memory budget.
+// bodies reads the bodies of callbacks, which share one memory budget.
 type bodies struct {
 	limit      int64 // bytes of one body, also after decompression
 	budget     budget
@@ -59,7 +59,8 @@ func (in *bodyReader) speed(now time.Time) float64 {
 }
 
 // read blocks until the body of r has arrived, and returns it as received, which may be compressed. It returns a
-// problem if the body is too large, incomplete, too slow or dropped, or if there is no memory for it.
+// problem if the body is too large, incomplete or too slow, if it was dropped for others, or if there is no memory for
+// it.
 func (in *bodyReader) read(r *http.Request) ([]byte, error) {
 	if r.ContentLength > in.limit {
 		return nil, tooLarge(in.limit)

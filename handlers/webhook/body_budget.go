@@ -31,7 +31,7 @@ func newBudget(memory int64) budget {
 	}
 }
 
-// share returns which semaphore of shares counts a buffer of size bytes, or -1 if the buffer is not counted.
+// share returns the index in shares of the semaphore that counts a buffer of size bytes, or -1 if none counts it.
 func (b *budget) share(size int64) int {
 	switch {
 	case size <= b.free:

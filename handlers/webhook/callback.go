@@ -94,19 +94,19 @@ func (p *Webhook) process(c *gin.Context, h *endpoint, token string) (dlr.Type, 
 	return p.record(c.Request.Context(), h, body)
 }
 
-// receive authenticates a callback for the endpoint h, reads its body with in, and returns the decompressed body. token
-// is the path segment after the plan. The error is the problem to answer.
-func (p *Webhook) receive(c *gin.Context, h *endpoint, token string, in *bodyReader) ([]byte, error) {
+// receive authenticates a callback for the endpoint h, reads its body with reader, and returns the decompressed body.
+// token is the path segment after the plan. The error is the problem to answer.
+func (p *Webhook) receive(c *gin.Context, h *endpoint, token string, reader *bodyReader) ([]byte, error) {
 	if err := h.verifier.head(c.Request, token); err != nil {
 		return nil, h.unverified(c, err)
 	}
 	if h.verifier.hmac != nil {
-		in.client = p.clientOf(c)
-		in.unverified.enter(in)
-		defer in.unverified.leave(in)
+		reader.client = p.clientOf(c)
+		reader.unverified.enter(reader)
+		defer reader.unverified.leave(reader)
 	}
-	sent, err := in.read(c.Request)
-	in.unverified.leave(in)
+	sent, err := reader.read(c.Request)
+	reader.unverified.leave(reader)
 	if err != nil {
 		return nil, h.asUnverified(err)
 	}
@@ -115,7 +115,7 @@ func (p *Webhook) receive(c *gin.Context, h *endpoint, token string, in *bodyRea
 			return nil, err
 		}
 	}
-	return in.unpack(c.Request.Context(), sent)
+	return reader.unpack(c.Request.Context(), sent)
 }
 
 // verifyUnpacked verifies a body whose signature does not cover sent, the bytes as received. If sent is gzip, the

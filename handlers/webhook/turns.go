@@ -15,9 +15,8 @@ const (
 	maxProven        = 256 // clients in turns.proven
 )
 
-// turns is a semaphore for costly work that is fair between clients: the waiting clients get a turn one after the
-// other, however many callers each of them has. Clients that have sent a valid signature (proven) come first. Use
-// newTurns.
+// turns is a semaphore for costly work that is fair between clients: waiting clients get a turn one after the other,
+// however many callers they have. Clients that have sent a valid signature (proven) come first. Use newTurns.
 type turns struct {
 	mu      sync.Mutex
 	free    int                        // turns; guarded by mu, like all fields below
@@ -27,12 +26,10 @@ type turns struct {
 	proven  map[client]struct{}
 }
 
-// client is the network address that identifies a caller. For IPv6 it is the /64 network, since one machine usually has
-// all of it.
+// client is the network address of a caller. For IPv6 it is the /64 network, since one machine usually has all of it.
 type client = netip.Prefix
 
-// clientOf returns the client with the IP address ip, as gin's ClientIP returns it. All invalid addresses are one
-// client.
+// clientOf returns the client for ip, a result of gin's ClientIP. All invalid addresses are the same client.
 func clientOf(ip string) client {
 	address, err := netip.ParseAddr(ip)
 	if err != nil {
@@ -104,8 +101,7 @@ func (t *turns) lineUp(c client) {
 	t.order = append(t.order, c)
 }
 
-// leave removes a caller that waits no longer, and returns errNoTurn. It returns nil if the caller has got its turn
-// meanwhile.
+// leave removes a caller that stops waiting, and returns errNoTurn, or nil if its turn has come meanwhile.
 func (t *turns) leave(c client, turn chan struct{}) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -142,8 +138,7 @@ func (t *turns) end() {
 	t.lineUp(c)
 }
 
-// prove records that client c has sent a valid signature. If maxProven clients are recorded, c replaces an arbitrary
-// one.
+// prove records that client c has sent a valid signature. If there are maxProven already, c replaces any of them.
 func (t *turns) prove(c client) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -11,8 +11,7 @@ import (
 	"github.com/dlrloop/dlrloop/metrics"
 )
 
-// maxUnknownPlans limits how many plan ids that are not configured are logged, since callers may invent any number of
-// ids.
+// maxUnknownPlans limits how many unconfigured plan ids are logged, since callers may invent any number of ids.
 const maxUnknownPlans = 100
 
 // unknownPlans is the set of logged plan ids that are not configured. The zero value is an empty set.

@@ -31,54 +31,53 @@ func newUnverified() *unverified { return &unverified{clients: make(map[client]i
 var errDropped = errors.New("the body arrived more slowly than all others when there were too many bodies, " +
 	"or too little memory for them; public.memory bounds it")
 
-// enter adds the body that in reads. If there are too many bodies, it first drops the slowest one.
-func (u *unverified) enter(in *bodyReader) {
+// enter adds body to the set. If there are too many bodies, it first drops the slowest one.
+func (u *unverified) enter(body *bodyReader) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	switch now := time.Now(); {
-	case u.clients[in.client] >= maxUnverifiedClient:
-		u.drop(u.slowest(now, func(other *bodyReader) bool { return other.client == in.client }))
+	case u.clients[body.client] >= maxUnverifiedClient:
+		u.drop(u.slowest(now, func(other *bodyReader) bool { return other.client == body.client }))
 	case len(u.bodies) >= maxUnverified:
 		u.drop(u.slowest(now, func(*bodyReader) bool { return true }))
 	}
-	u.bodies = append(u.bodies, in)
-	in.place = len(u.bodies)
-	u.clients[in.client]++
+	u.bodies = append(u.bodies, body)
+	body.place = len(u.bodies)
+	u.clients[body.client]++
 }
 
-// leave removes the body that in reads. Call it when the body is complete or has failed. It does nothing if the body
-// has been dropped.
-func (u *unverified) leave(in *bodyReader) {
+// leave removes body, which is complete or has failed. It does nothing if body has been dropped.
+func (u *unverified) leave(body *bodyReader) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.remove(in)
+	u.remove(body)
 }
 
-// remove removes the body that in reads, if it is in the set. The caller holds mu.
-func (u *unverified) remove(in *bodyReader) {
-	if in.place == 0 {
+// remove removes body if it is in the set. The caller holds mu.
+func (u *unverified) remove(body *bodyReader) {
+	if body.place == 0 {
 		return
 	}
 	last := u.bodies[len(u.bodies)-1]
-	u.bodies[in.place-1], last.place = last, in.place
+	u.bodies[body.place-1], last.place = last, body.place
 	u.bodies[len(u.bodies)-1] = nil
 	u.bodies = u.bodies[:len(u.bodies)-1]
-	in.place = 0
-	if u.clients[in.client]--; u.clients[in.client] == 0 {
-		delete(u.clients, in.client)
+	body.place = 0
+	if u.clients[body.client]--; u.clients[body.client] == 0 {
+		delete(u.clients, body.client)
 	}
 }
 
-// makeRoom drops bodies, slowest first, until size bytes are free for the body that in reads. share is the index of the
-// memory budget's semaphore whose bytes are needed. Bodies that are faster than in are kept, so makeRoom may free less.
-func (u *unverified) makeRoom(in *bodyReader, share int, size int64) {
+// makeRoom drops bodies, slowest first, until size bytes of the memory budget are free for body. share is the index of
+// the budget's semaphore that counts these bytes. Bodies faster than body are kept, so makeRoom may free less.
+func (u *unverified) makeRoom(body *bodyReader, share int, size int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for now := time.Now(); size > 0; {
 		slowest := u.slowest(now, func(other *bodyReader) bool {
-			return other.held[share].Load() > 0 && (in.place == 0 || other.speed(now) <= in.speed(now))
+			return other.held[share].Load() > 0 && (body.place == 0 || other.speed(now) <= body.speed(now))
 		})
-		if slowest == nil || slowest == in {
+		if slowest == nil || slowest == body {
 			return
 		}
 		size -= slowest.held[share].Load()
@@ -89,18 +88,18 @@ func (u *unverified) makeRoom(in *bodyReader, share int, size int64) {
 // slowest returns the body with the lowest speed at now for which match returns true, or nil if there is none. The
 // caller holds mu.
 func (u *unverified) slowest(now time.Time, match func(*bodyReader) bool) (slowest *bodyReader) {
-	for _, in := range u.bodies {
-		if match(in) && (slowest == nil || in.speed(now) < slowest.speed(now)) {
-			slowest = in
+	for _, body := range u.bodies {
+		if match(body) && (slowest == nil || body.speed(now) < slowest.speed(now)) {
+			slowest = body
 		}
 	}
 	return slowest
 }
 
-// drop removes the body that in reads, and makes its reader return errDropped. The caller holds mu.
-func (u *unverified) drop(in *bodyReader) {
-	u.remove(in)
-	in.drop()
+// drop removes body from the set and makes its read fail with errDropped. The caller holds mu.
+func (u *unverified) drop(body *bodyReader) {
+	u.remove(body)
+	body.drop()
 }
 
 // clientOf returns the client that sent a callback: behind a trusted proxy the one that X-Forwarded-For names.

@@ -35,8 +35,7 @@ type Config struct {
 	TrustedProxies []string
 }
 
-// Plan configures a plan whose callbacks are accepted. ID is its service plan id, the segment after /webhooks/ in the
-// URL.
+// Plan configures a plan whose callbacks are accepted. ID is the plan's id in the URL, where it follows /webhooks/.
 type Plan struct {
 	ID   string
 	Auth Auth
