@@ -14,8 +14,7 @@ type Callback struct {
 	Report *Report
 }
 
-// Reason tells why a body could not be decoded as a report. The values are a closed set, and the store keeps one with
-// each such callback.
+// Reason tells why a body could not be decoded as a report. Stores keep the values, which are a closed set.
 type Reason string
 
 // The values of Reason, as the API shows them for the callbacks in quarantine, which are kept but could not be decoded.

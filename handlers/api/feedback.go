@@ -193,8 +193,7 @@ func (r *requeuing) waiting(ctx context.Context, plan string) error {
 	return nil
 }
 
-// pages requeues the feedback of all batches that q selects, page by page. After the time r.enough it stops and sets
-// r.more.
+// pages requeues all batches that q selects, page by page. After the time r.enough it stops and sets r.more.
 func (r *requeuing) pages(ctx context.Context, q store.TaskQuery) error {
 	for {
 		page, err := r.queue.Tasks(ctx, q)

@@ -57,8 +57,7 @@ func (in *requestBody) whole(length int64) ([]byte, error) {
 	return body, nil
 }
 
-// errStalled is why a call to Sinch is canceled: Sinch does not read the request, does not answer, or its answer
-// stalls.
+// errStalled cancels a call to Sinch without progress: the request is not read or not answered, or the answer stalls.
 var errStalled = errors.New("the call to Sinch made no progress")
 
 // answerBody is the body of Sinch's answer on its way to the caller. It may take any time in total, but may not stall.

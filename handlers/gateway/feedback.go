@@ -15,7 +15,7 @@ import (
 	"github.com/dlrloop/dlrloop/store"
 )
 
-// recordFeedback records the caller's delivery feedback as a confirmation, which the relay sends to Sinch later. It
+// recordFeedback records the caller's delivery feedback as a confirmation, which dlrloop sends to Sinch later. It
 // answers as Sinch would, but 202 only once the confirmation is durable. After an error nothing is answered yet.
 func (p *proxiedRequest) recordFeedback() error {
 	confirmation, invalid, err := p.readFeedback()
@@ -108,8 +108,8 @@ func (p *proxiedRequest) record(ctx context.Context, entry store.Entry) error {
 	return nil
 }
 
-// notRecorded returns the problem for a store call that failed with err; tried names the call for the log. The
-// confirmation may be stored all the same. The caller may repeat the request, because a repeat does not count again.
+// notRecorded returns the problem for a store call that failed with err; tried names the call for the log. The caller's
+// feedback may be stored all the same. The caller may repeat the request, because a repeat does not count again.
 func notRecorded(tried string, err error) error {
 	refused := problem.OfStore(fmt.Errorf("%s: %w", tried, err))
 	refused.Detail = "the confirmation may not be recorded; retry later"

@@ -101,8 +101,8 @@ var ErrOpenToken = errors.New(
 		"set private.credentials, which callers then need, or gateway: {token: caller}",
 )
 
-// New returns the gateway, which records batches and confirmations in the store s. The error wraps ErrOpenToken if
-// anybody could send messages at the plan owner's cost. Call Drain before s is closed.
+// New returns the gateway, which records batches and the callers' delivery feedback in the store s. The error wraps
+// ErrOpenToken if anybody could send messages at the plan owner's cost. Call Drain before s is closed.
 func New(c Config, s Store, m *metrics.Metrics, log *slog.Logger) (*Gateway, error) {
 	c = c.withDefaults()
 	g := &Gateway{

@@ -79,8 +79,7 @@ type observed struct {
 	bad     int               // number of batches that could not be parsed
 }
 
-// observed parses the batches in body, an answer of Sinch whose Content-Encoding is encoding. If body is incomplete,
-// unread is the reason.
+// observed parses the batches in body, an answer with the Content-Encoding encoding. unread is why body is incomplete.
 func (p *proxiedRequest) observed(encoding string, body []byte, unread error) *observed {
 	o := &observed{plan: p.plan.ID}
 	if unread != nil {
@@ -248,8 +247,7 @@ func (r *recorder) recordAll(of *observed, late *atomic.Bool) {
 	}
 }
 
-// recordOne records one batch. It returns a panic of the store as an error, because no handler recovers in this
-// goroutine.
+// recordOne records one batch. It returns a panic of the store as an error, since no handler would recover it.
 func (r *recorder) recordOne(ctx context.Context, a store.Arrival) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {

@@ -239,8 +239,7 @@ func (p *proxiedRequest) noToken(err error) error {
 	return refused
 }
 
-// refuse answers the request with the problem for err. It logs each kind of problem at most once every
-// problem.LogEvery.
+// refuse answers with the problem for err. It logs each kind of problem at most once every problem.LogEvery.
 func (p *proxiedRequest) refuse(err error) {
 	refused := problem.Of(err)
 	if refused.Kind == problem.KindUnauthorized {

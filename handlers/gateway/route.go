@@ -102,8 +102,7 @@ func pick(method string, of operations) metrics.GatewayOperation {
 	return metrics.GatewayOther
 }
 
-// unescaped decodes the percent-encoding of a path or of a segment. Decoding cannot fail, since net/http has parsed the
-// path.
+// unescaped decodes the percent-encoding of a path or segment. It cannot fail, since net/http has parsed the path.
 func unescaped(segment string) string {
 	s, _ := url.PathUnescape(segment)
 	return s

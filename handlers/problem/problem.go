@@ -124,8 +124,7 @@ func BadParameter(name, wrong, allowed string) error {
 	return &Problem{Kind: KindBadParameter, Parameter: name, Detail: detail}
 }
 
-// BadBody returns a *Problem, answered 400, about an invalid request body. wrong says what is wrong with the body and
-// what is expected.
+// BadBody returns a *Problem, answered 400, about a request body. wrong says what is wrong and what is expected.
 func BadBody(wrong string) error { return &Problem{Kind: KindBadBody, Detail: wrong} }
 
 // Unauthorized returns a *Problem, answered 401, about a missing or wrong credential. detail is the text for the

@@ -68,8 +68,7 @@ type verifier struct {
 	pathTokens []access.Digest
 }
 
-// newVerifier returns the verifier for the configuration a. key is the configuration key of a. Each error names key and
-// the faulty member.
+// newVerifier returns the verifier for a. key is the configuration key of a; an error names key and the faulty member.
 func newVerifier(key string, a Auth) (*verifier, error) {
 	var faults access.Faults
 	a.Check(faults.At(key))

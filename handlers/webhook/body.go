@@ -59,8 +59,7 @@ func (in *bodyReader) speed(now time.Time) float64 {
 }
 
 // read blocks until the body of r has arrived, and returns it as received, which may be compressed. It returns a
-// problem if the body is too large, incomplete or too slow, if it was dropped for others, or if there is no memory for
-// it.
+// problem if the body is too large, incomplete, too slow or dropped in favor of others, or if memory is short.
 func (in *bodyReader) read(r *http.Request) ([]byte, error) {
 	if r.ContentLength > in.limit {
 		return nil, tooLarge(in.limit)

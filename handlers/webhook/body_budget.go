@@ -69,8 +69,8 @@ func (in *bodyReader) acquire(ctx context.Context, size int64) error {
 const decodedSize = 3
 
 // decode acquires the memory for parsing a body of size bytes; the caller releases it with done. After in.patience
-// decode returns a KindShed problem. This memory has a budget of its own, so that complete bodies never wait for those
-// that still arrive.
+// decode returns a KindShed problem. This memory has its own budget, so that complete bodies never wait for arriving
+// ones.
 func (in *bodyReader) decode(ctx context.Context, size int64) (done func(), err error) {
 	i := in.decoded.share(size)
 	if i < 0 {

@@ -157,8 +157,7 @@ func (p *Webhook) record(ctx context.Context, h *endpoint, body []byte) (dlr.Typ
 	return callback.Type, outcome, p.recorder.Record(ctx, arrival)
 }
 
-// quarantined logs that a callback could not be parsed, at most once every problem.LogEvery. The API lists all such
-// callbacks.
+// quarantined logs that a callback could not be parsed, once every problem.LogEvery. The API lists all of them.
 func (h *endpoint) quarantined(ctx context.Context, err *dlr.ParseError) {
 	if unlogged, ok := h.sampler.Allow(problem.KindBadBody); ok {
 		h.failures.Log.LogAttrs(ctx, slog.LevelWarn, "callback could not be parsed, kept in quarantine",
@@ -196,8 +195,7 @@ func (h *endpoint) asUnverified(err error) error {
 	return refused
 }
 
-// refuse answers a callback for the endpoint h that failed with err, and logs the failure. It returns the outcome for
-// the metrics.
+// refuse answers a callback that failed with err, and logs the failure. It returns the outcome for the metrics.
 func (p *Webhook) refuse(c *gin.Context, h *endpoint, err error) metrics.Outcome {
 	refused := problem.Of(err)
 	switch refused.Kind {
